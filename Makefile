@@ -1,0 +1,56 @@
+# The two commands: `make demo` and `make test`. Both install what they need into .venv first.
+PYTHON ?= python3
+VENV   := .venv
+PY     := $(VENV)/bin/python
+STAMP  := $(VENV)/.installed
+CHECKOV_STAMP := .venv-checkov/.installed
+
+.PHONY: help demo test test-fast bench lint checkov zips install clean
+
+help: ## list the targets
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
+
+install: $(STAMP) ## the project's own virtual environment (.venv)
+
+$(STAMP): requirements/dev.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.12 …")'
+	$(PYTHON) -m venv $(VENV)
+	$(PY) -m pip install --quiet --disable-pip-version-check -r requirements/dev.txt
+	@touch $@
+
+# checkov pins an old boto3, so it lives alone
+$(CHECKOV_STAMP): requirements/checkov.txt
+	$(PYTHON) -m venv .venv-checkov
+	.venv-checkov/bin/python -m pip install --quiet --disable-pip-version-check -r requirements/checkov.txt
+	@touch $@
+
+demo: $(STAMP) ## watch a mining instance being contained on a local AWS, in under two minutes
+	@$(PY) -m sandbox demo
+
+lint: $(STAMP) ## ruff, mypy --strict, terraform fmt, zips as built from the sources
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/mypy
+	terraform fmt -check -recursive .
+	$(PY) lambda_src/build.py --check
+	$(PY) lambda_src/trim_models.py --check
+
+checkov: $(CHECKOV_STAMP) ## policy scan of the Terraform sources
+	$(PY) -m pytest tests/policy -q
+
+test: $(STAMP) $(CHECKOV_STAMP) lint ## everything: lint, terraform test, plans, Lambda tests, policies, end to end
+	$(PY) -m pytest
+
+test-fast: $(STAMP) ## only what needs neither Terraform nor the sandbox
+	$(PY) -m pytest -m "not sandbox and not terraform"
+
+bench: $(STAMP) ## the measured table of benchmarks/README.md
+	$(PY) -m benchmarks
+
+zips: $(STAMP) ## rebuild lambda_src/dist after changing the sources
+	$(PY) lambda_src/trim_models.py
+	$(PY) lambda_src/build.py
+
+clean: ## stop the sandbox and remove what make created
+	-[ -x $(PY) ] && $(PY) -m sandbox down --fast
+	rm -rf .venv .venv-checkov .sandbox .mypy_cache .ruff_cache .pytest_cache

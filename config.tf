@@ -1,0 +1,61 @@
+# The config document the functions read, and the pattern of rule 1.
+
+locals {
+  config = {
+    version          = 1
+    name_prefix      = var.name_prefix
+    partition        = local.partition
+    security_account = local.account_id
+    paused           = var.paused
+
+    remediations         = local.remediations
+    account_remediations = local.account_remediations
+    minimum_severity     = var.minimum_severity
+    playbooks            = var.playbooks
+    guardrails           = var.guardrails
+    notifications        = { runbook_url = var.notifications.runbook_url }
+    evidence             = { prefix = "" }
+    responder = {
+      role_path          = var.iam.path
+      quarantine_profile = "${var.name_prefix}-quarantine"
+    }
+  }
+  config_json   = jsonencode(local.config)
+  config_sha256 = sha256(local.config_json)
+
+  # Rule 1, from the narrowest filter to none: the keys themselves, *:<Resource>/* for each, everything. EventBridge takes
+  # 2,048 characters; the machine applies the policy again, so a wider rule costs executions, never a wrong action.
+  family_keys = distinct([
+    for key in local.rule_keys : try("*:${regex("^[^:]*:([^/*]+)/", key)[0]}/*", key)
+  ])
+  pattern_regex = {
+    for key in distinct(concat(local.rule_keys, local.family_keys)) :
+    key => "^${join(".*", [for literal in split("*", key) : "\\Q${literal}\\E"])}$" if strcontains(key, "*")
+  }
+  # A key that another one covers adds nothing. (* inside a key only matches * of the other: a sound test.)
+  pattern_keys = [
+    for keys in [local.rule_keys, local.family_keys] : [
+      for key in keys : key
+      if !anytrue([for wider, regex in local.pattern_regex : wider != key && contains(keys, wider) && length(regexall(regex, key)) > 0])
+    ]
+  ]
+  pattern_filters = concat(
+    [
+      for keys in local.pattern_keys : [
+        for key in keys : (
+          !strcontains(key, "*") ? jsonencode(key) :
+          length(split("*", key)) == 2 && endswith(key, "*") ? jsonencode({ prefix = trimsuffix(key, "*") }) :
+          jsonencode({ wildcard = key })
+        )
+      ] if !contains(keys, "*")
+    ],
+    [[]],
+  )
+  patterns = [
+    for filter in local.pattern_filters : format(
+      "{\"source\":[\"aws.guardduty\"],\"detail-type\":[\"GuardDuty Finding\"],\"detail\":{\"service\":{\"archived\":[false,\"false\",{\"exists\":false}]}%s}}",
+      length(filter) == 0 ? "" : ",\"type\":[${join(",", filter)}]",
+    )
+  ]
+  act_pattern = length(local.rule_keys) == 0 ? null : [for pattern in local.patterns : pattern if length(pattern) < 2048][0]
+}

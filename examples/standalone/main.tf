@@ -1,0 +1,34 @@
+# One account that is its own security account: the response and the role it acts through, side by side.
+
+provider "aws" {
+  region = var.region
+}
+
+data "aws_caller_identity" "current" {}
+
+module "guardduty_response" {
+  source = "../.."
+
+  # Begin with dry_run, read what would have been done, then go on to approve and auto.
+  remediations = {
+    "CryptoCurrency:EC2/*"                 = "dry_run"
+    "CryptoCurrency:EC2/BitcoinTool.B!DNS" = "auto"
+    "*:S3/*"                               = "notify"
+  }
+  minimum_severity = { auto = 7, approve = 4 }
+
+  notifications = {
+    email_addresses = var.email_addresses
+  }
+  guardrails = {
+    exempt_resources = ["arn:aws:ec2:*:*:instance/i-0123456789abcdef0"]
+  }
+}
+
+# In an organization: the same module call in every member account, with organization_id.
+module "responder_role" {
+  source = "../../modules/responder-role"
+
+  security_account_id = data.aws_caller_identity.current.account_id
+  playbooks           = ["ec2_instance"]
+}

@@ -1,0 +1,125 @@
+"""botocore clients: lazily made, cached, and, for a member account, signed with a narrowed session.
+
+botocore instead of boto3 and a trimmed EC2 model (``models/``) halve the cold start (benchmarks/README.md).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import botocore.session
+from botocore.config import Config as ClientConfig
+from botocore.credentials import Credentials, ReadOnlyCredentials
+from botocore.exceptions import BotoCoreError, ClientError
+
+from guardduty_response import __version__
+from guardduty_response.errors import RoleUnavailable
+
+if TYPE_CHECKING:
+    from botocore.session import Session as BotocoreSession
+
+# Short time-outs with standard retries: a hanging endpoint must not eat the function's own deadline.
+_CONFIG = ClientConfig(
+    retries={"mode": "standard", "total_max_attempts": 4},
+    connect_timeout=3,
+    read_timeout=15,
+    max_pool_connections=32,
+    user_agent_extra=f"guardduty-response/{__version__}",
+)
+_LOCK = threading.RLock()  # botocore sessions are not safe to build clients from in parallel
+POOL = ThreadPoolExecutor(max_workers=32, thread_name_prefix="aws")
+
+THROTTLES = frozenset(
+    {"RequestLimitExceeded", "Throttling", "ThrottlingException", "TooManyRequestsException", "SlowDown",
+     "RequestThrottled", "ProvisionedThroughputExceededException"}
+)  # fmt: skip
+
+
+def _new_session() -> BotocoreSession:
+    session = botocore.session.Session()
+    models = Path(__file__).with_name("models")
+    if models.is_dir():
+        session.get_component("data_loader").search_paths.insert(0, str(models))
+    return session
+
+
+@lru_cache(maxsize=1)
+def _own() -> BotocoreSession:
+    return _new_session()
+
+
+@lru_cache(maxsize=32)
+def client(service: str) -> Any:
+    """A client with the function's own credentials in the function's own Region."""
+    with _LOCK:
+        return _own().create_client(service, config=_CONFIG)
+
+
+class _Pending(Credentials):
+    """Credentials whose AssumeRole call is still under way: clients can be built meanwhile, signing waits."""
+
+    def __init__(self, future: Future[ReadOnlyCredentials]) -> None:
+        super().__init__("pending", "pending")
+        self._future = future
+
+    def get_frozen_credentials(self) -> ReadOnlyCredentials:
+        return self._future.result()
+
+
+class Session:
+    """A role session in another account, limited by a session policy.
+
+    ``policy``: an IAM policy document, at most 2,048 characters as JSON (AWS STS AssumeRole). The call starts at once
+    in the background; the first use of a client raises RoleUnavailable if the role cannot be assumed.
+    """
+
+    def __init__(self, role_arn: str, name: str, region: str, policy: dict[str, Any]) -> None:
+        self.role_arn, self.region = role_arn, region
+        document = json.dumps(policy, separators=(",", ":"))
+        self._future: Future[ReadOnlyCredentials] = POOL.submit(_assume, role_arn, name, document)
+        self._session: BotocoreSession | None = None
+        self._clients: dict[str, Any] = {}
+
+    def client(self, service: str) -> Any:
+        with _LOCK:
+            if service not in self._clients:
+                if self._session is None:
+                    self._session = _new_session()
+                    self._session._credentials = _Pending(self._future)  # type: ignore[attr-defined]
+                self._clients[service] = self._session.create_client(service, region_name=self.region, config=_CONFIG)
+            return self._clients[service]
+
+
+def _assume(role_arn: str, name: str, policy: str) -> ReadOnlyCredentials:
+    try:
+        got = client("sts").assume_role(RoleArn=role_arn, RoleSessionName=name[:64], Policy=policy, DurationSeconds=900)
+    except (ClientError, BotoCoreError) as error:
+        account = role_arn.split(":")[4]
+        raise RoleUnavailable(
+            f"cannot assume {role_arn} in account {account} ({error}). Deploy modules/responder-role there with the "
+            "same name_prefix and playbook, and check that its trust names this deployment's function role."
+        ) from error
+    keys = got["Credentials"]
+    return ReadOnlyCredentials(keys["AccessKeyId"], keys["SecretAccessKey"], keys["SessionToken"])
+
+
+def code(error: Exception) -> str:
+    """The AWS error code of ``error``, or its class name."""
+    if isinstance(error, ClientError):
+        return str(error.response.get("Error", {}).get("Code", "ClientError"))
+    return type(error).__name__
+
+
+def request_id(response: dict[str, Any]) -> str:
+    return str(response.get("ResponseMetadata", {}).get("RequestId", ""))
+
+
+def environment(name: str) -> str:
+    """A variable Terraform gives. Raises KeyError naming it when absent (a broken deployment)."""
+    return os.environ[name]

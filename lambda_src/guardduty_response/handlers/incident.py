@@ -1,0 +1,259 @@
+"""The incident function: opens, tells, judges and closes incidents. It can assume no role and change no resource."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from guardduty_response import config, evidence_store, finding, message, policy, report, runtime
+from guardduty_response.errors import IllegalTransition, MalformedFinding, NotAFinding, ResponseError
+from guardduty_response.record import Opened, Record
+from guardduty_response.statuses import ESCALATE, IN_PROGRESS, Event, OnFinding, Status, combine
+
+Json = dict[str, Any]
+
+
+def _record() -> Record:
+    return Record(os.environ["GDR_TABLE"])
+
+
+# -- a finding arrives ------------------------------------------------------------------------------------------------
+
+
+def _stored(event: Any) -> Any:
+    """The event itself, or the one a pointer names (a finding larger than the machine's payload limit)."""
+    key = finding.get(event, "finding_key")
+    return evidence_store.get_event(key) if isinstance(key, str) else event
+
+
+def _nothing(incident_id: str = "", why: str = "") -> Json:
+    return {"incident_id": incident_id, "playbook": "", "verify_only": False, "next": "done", "why": why}
+
+
+def _meta(seen: finding.Finding, decided: policy.Decision, playbook: str | None, execution: str, sha: str) -> Json:
+    return {
+        "incident_id": seen.incident_id, "finding_id": seen.id, "finding_type": seen.type,
+        "account_id": seen.account_id, "region": seen.region, "severity": seen.severity, "title": seen.title[:500],
+        "resource_type": seen.resource_type, "sample": seen.sample, "mode": decided.mode, "reasons": decided.reasons,
+        "playbook": playbook or "", "execution": execution, "config_sha256": sha,
+    }  # fmt: skip
+
+
+def _decide(event: Any) -> tuple[finding.Finding, policy.Decision, str | None, config.Config]:
+    settings, seen = config.load(), finding.parse(event)
+    playbook, why = finding.playbook_for(seen)
+    return seen, policy.decide(settings, seen.type, seen.account_id, seen.severity, playbook, why), playbook, settings
+
+
+def _unreadable(event: Any, execution: str, why: str) -> Json:
+    """Keeps and tells what could not be read: nothing ends in silence. Once per distinct event."""
+    detail = finding.get(event, "detail")
+    incident_id = finding.incident_id(finding.canonical(event))
+    stored = evidence_store.put_event(incident_id, event)
+    meta = {
+        "incident_id": incident_id, "finding_id": str(finding.get(detail, "id") or ""),
+        "finding_type": str(finding.get(detail, "type") or "unreadable"), "severity": 0,
+        "account_id": str(finding.get(detail, "accountId") or finding.get(event, "account") or ""),
+        "region": str(finding.get(event, "region") or ""), "title": why[:500], "resource_type": "", "sample": False,
+        "mode": "notify", "reasons": [why], "playbook": "", "execution": execution, "config_sha256": "",
+        "finding_key": stored["key"],
+    }  # fmt: skip
+    record = _record()
+    opened = record.open(meta)
+    if opened.outcome is OnFinding.START:
+        record.event(incident_id, "skipped", why)
+        record.transition(incident_id, Event.SKIPPED, decision="skip")
+        message.publish(Status.SKIPPED, record.meta(incident_id), [], note=why)
+    return _nothing(incident_id, why)
+
+
+def _open_record(event: Any, seen: finding.Finding, meta: Json) -> tuple[Record, Opened]:
+    record = _record()
+    meta["finding_key"] = evidence_store.put_event(seen.incident_id, event)["key"]
+    opened = record.open(meta)
+    if opened.outcome is OnFinding.ATTACH:
+        detail = f"the finding was emitted again (count {seen.count}) while {opened.previous}: counted, nothing started"
+        record.event(seen.incident_id, "emitted again", detail)
+    else:
+        detail = f"{seen.type}, severity {seen.severity:g} ({seen.severity_label}), mode {meta['mode']}"
+        record.event(seen.incident_id, "opened" if opened.previous is None else "reopened", detail)
+    return record, opened
+
+
+def _open(event: Json) -> Json:
+    """Incident machine, first state. Not acting by policy: the notice machine answers, and this one leaves no trace."""
+    delivered = _stored(event["event"])
+    try:
+        seen, decided, playbook, settings = _decide(delivered)
+    except (NotAFinding, MalformedFinding) as error:
+        return _unreadable(delivered, event["execution"], str(error))
+    if seen.archived:
+        return _nothing(why="the finding is archived (suppressed)")
+    if decided.mode not in policy.ACTING or playbook is None:
+        return _nothing(why=f"mode {decided.mode}: left to the notice machine")
+    meta = _meta(seen, decided, playbook, event["execution"], settings.sha256)
+    _, opened = _open_record(delivered, seen, meta)
+    if opened.outcome is OnFinding.ATTACH:
+        return _nothing(seen.incident_id, "emitted again")
+    return {"incident_id": seen.incident_id, "playbook": playbook, "next": "triage",
+            "verify_only": opened.outcome is OnFinding.VERIFY}  # fmt: skip
+
+
+def _notice(event: Json) -> Json:
+    """Notice machine, only state: tells people; what the policy lets act is the incident machine's."""
+    delivered = _stored(event["event"])
+    try:
+        seen, decided, playbook, settings = _decide(delivered)
+    except (NotAFinding, MalformedFinding) as error:
+        return _unreadable(delivered, event["execution"], str(error))
+    if decided.mode != "notify" or seen.archived:
+        return _nothing(why=f"mode {decided.mode}: nothing to tell here")
+    meta = _meta(seen, decided, playbook, event["execution"], settings.sha256)
+    record, opened = _open_record(delivered, seen, meta)
+    if opened.outcome is OnFinding.START:
+        record.transition(seen.incident_id, Event.NOTIFIED, decision="notify")
+        message.publish("notice", record.meta(seen.incident_id), [])
+        record.event(seen.incident_id, "told", "the notification topic was told")
+    return _nothing(seen.incident_id, "told" if opened.outcome is OnFinding.START else "emitted again")
+
+
+# -- the incident machine's other states ------------------------------------------------------------------------------
+
+
+def _announce(event: Json) -> Json:
+    if not event.get("verify_only"):
+        record = _record()
+        message.publish("started", record.meta(event["incident_id"]), [])
+        record.event(event["incident_id"], "announced", "people were told that the response started")
+    return {}
+
+
+def _ask(event: Json) -> Json:
+    """Parks the incident with its task token; whoever answers sends the token back (SendTaskSuccess {"approved": bool})."""
+    record, incident_id = _record(), event["incident_id"]
+    record.transition(incident_id, Event.ASK, task_token=event["task_token"])
+    meta, targets, _ = record.read(incident_id)
+    minutes = config.load().guardrails["approval_timeout_minutes"]
+    note = f"Without an answer in {minutes} minutes nothing is changed and the incident ends as TIMED_OUT."
+    message.publish("approval", meta, targets, note=note, escalate=True)
+    record.event(incident_id, "asked", note)
+    return {}
+
+
+def _incident_event(status: Status, before: Status) -> Event:
+    if before in (Status.CONTAINED, Status.BREACHED) and status in (Status.FAILED, Status.PARTIAL):
+        return Event.BREACHED
+    return {
+        Status.CONTAINED: Event.CONTAINED, Status.PARTIAL: Event.PARTIAL, Status.GONE: Event.GONE,
+        Status.BREACHED: Event.BREACHED,
+    }.get(status, Event.FAILED)  # fmt: skip
+
+
+def _settle(record: Record, incident_id: str) -> tuple[Json, list[Json], bool]:
+    """Sets the incident's status from its targets' once all have a verdict; returns (meta, targets, changed)."""
+    meta, targets, _ = record.read(incident_id)
+    statuses = [Status(target["status"]) for target in targets]
+    if not statuses or any(status in IN_PROGRESS for status in statuses):
+        return meta, targets, False
+    before = Status(meta["status"])
+    try:
+        after = record.transition(incident_id, _incident_event(combine(statuses), before))
+    except IllegalTransition as error:
+        record.event(incident_id, "status kept", str(error))
+        return meta, targets, False
+    return {**meta, "status": after}, targets, after is not before
+
+
+def _verdict(event: Json) -> Json:
+    """Told the moment verification ends. ``error``: why containing or verifying failed, when it did."""
+    record, incident_id, where = _record(), event["incident_id"], event["target"]
+    target = record.target(incident_id, where["kind"], where["id"])
+    if Status(target["status"]) in IN_PROGRESS:
+        why = event.get("error") or "verification ended without a result"
+        record.set_target(incident_id, where["kind"], where["id"], status=Status.FAILED, verdict=why)
+    meta, targets, changed = _settle(record, incident_id)
+    [target] = [one for one in targets if (one["kind"], one["id"]) == (where["kind"], where["id"])]
+    status = Status(target["status"])
+    record.event(incident_id, f"verdict {status}", target.get("verdict", ""), target=where["id"])
+    if where.get("verify_only") and not changed:
+        return {"status": status}  # it still holds: the timeline says so, nobody is woken
+    shown = Status(meta["status"]) if Status(meta["status"]) is Status.BREACHED else status
+    message.publish(shown, {**meta, "status": shown}, [target], escalate=shown in ESCALATE)
+    record.note(incident_id, verdict_told=True)
+    return {"status": status}
+
+
+def _evidence_failed(event: Json) -> Json:
+    where = event["target"]
+    record = _record()
+    record.action(event["incident_id"], where["kind"], where["id"], "snapshot", "FAILED", event["error"])
+    record.event(event["incident_id"], "evidence failed", event["error"], target=where["id"])
+    return {}
+
+
+_ENDINGS = {
+    "dry_run": Event.DRY_RUN,
+    "skip": Event.SKIPPED,
+    "gone": Event.GONE,
+    "rejected": Event.REJECTED,
+    "approval_timed_out": Event.APPROVAL_TIMED_OUT,
+    "failed": Event.FAILED,
+}
+
+
+def _close(event: Json) -> Json:
+    """Final status, report, second message, lease given back. What fails here fails the execution, and the watchdog tells."""
+    record, incident_id, decision, error = _record(), event["incident_id"], event["decision"], event.get("error") or ""
+    if error:
+        record.event(incident_id, "problem", error)
+    if decision in _ENDINGS:
+        if error:
+            meta = record.meta(incident_id)
+            if error not in (meta.get("reasons") or []):
+                record.note(incident_id, reasons=[*(meta.get("reasons") or []), error])
+        try:
+            record.transition(incident_id, _ENDINGS[decision])
+        except IllegalTransition as illegal:
+            record.event(incident_id, "status kept", str(illegal))
+        meta, targets, _ = record.read(incident_id)
+    else:
+        meta, targets, _ = _settle(record, incident_id)
+    meta = _report(record, meta)
+    status = Status(meta["status"])
+    untold = decision in _ENDINGS or not meta.get("verdict_told")
+    quiet = bool(meta.get("closed_once")) and decision == "act" and not error
+    if not quiet:
+        escalate = status in ESCALATE and (untold or bool(error))
+        message.publish(status if untold else "closing", meta, targets, note=error, escalate=escalate)
+    record.note(incident_id, closed_once=True)
+    record.event(incident_id, "ended", f"status {status}; report {meta.get('report_key', 'not written')}")
+    for target in meta.get("targets") or []:
+        record.release(target["arn"], event["execution"])
+    return {"status": status}
+
+
+def _report(record: Record, meta: Json) -> Json:
+    """Writes the report; its failure is told in the timeline and never hides the verdict."""
+    try:
+        key = report.write(record, meta["incident_id"])
+    except Exception as error:
+        record.event(meta["incident_id"], "report failed", f"{type(error).__name__}: {error}")
+        return meta
+    record.note(meta["incident_id"], report_key=key)
+    return {**meta, "report_key": key}
+
+
+VERBS = {
+    "open": _open, "notice": _notice, "announce": _announce, "ask": _ask, "verdict": _verdict,
+    "evidence_failed": _evidence_failed, "close": _close,
+}  # fmt: skip
+
+
+def _work(event: Json) -> Json:
+    verb = VERBS.get(event.get("verb", ""))
+    if verb is None:
+        raise ResponseError(f"the incident function knows no verb {event.get('verb')!r}; it knows {', '.join(VERBS)}")
+    return verb(event)
+
+
+handler = runtime.entry(_work)

@@ -1,0 +1,193 @@
+"""The playbook function: runs one verb of one playbook. It holds no topic and can assume only its own responder role."""
+
+from __future__ import annotations
+
+import os
+from concurrent.futures import Future
+from functools import partial
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from guardduty_response import aws, config, evidence_store, finding, guardrails, policy, runtime, statuses
+from guardduty_response.errors import NoTarget, ResponseError, RoleUnavailable, TargetGone
+from guardduty_response.playbooks import Context, Json, Planned, Step, Target, load
+from guardduty_response.record import Record
+from guardduty_response.statuses import Event, Status
+
+LEASE_SECONDS = 900
+
+
+class _Lazy(Context):
+    """The finding is fetched while the first AWS calls of a verb are already under way."""
+
+    @property
+    def finding(self) -> finding.Finding:
+        return self._finding.result()
+
+    @finding.setter
+    def finding(self, value: Any) -> None:
+        self._finding: Future[finding.Finding] = value
+
+
+def _assume(config_: config.Config, session_name: str, account_id: str, region: str, document: Json) -> aws.Session:
+    arn = f"arn:{config_.partition}:iam::{account_id}:role/{os.environ['GDR_RESPONDER_ROLE']}"
+    return aws.Session(arn, session_name, region, document)
+
+
+def _load_finding(record: Record, incident_id: str) -> finding.Finding:
+    return finding.parse(evidence_store.get_event(record.meta(incident_id)["finding_key"]))
+
+
+def _context(event: Json) -> Context:
+    settings, record = config.load(), Record(os.environ["GDR_TABLE"])
+    name, incident_id = os.environ["GDR_PLAYBOOK"], event["incident_id"]
+    return _Lazy(
+        config=settings,
+        options=settings.playbooks[name],
+        finding=aws.POOL.submit(_load_finding, record, incident_id),  # type: ignore[arg-type]
+        incident_id=incident_id,
+        execution=event["execution"],
+        record=record,
+        assume=partial(_assume, settings, f"{incident_id}-{event['verb']}"),
+        put_evidence=partial(evidence_store.put, incident_id),
+        attempt=int(event.get("attempt") or 1),
+    )
+
+
+# -- plan -------------------------------------------------------------------------------------------------------------
+
+
+def _owner_dead(owner: str) -> bool:
+    try:
+        return str(aws.client("stepfunctions").describe_execution(executionArn=owner)["status"]) != "RUNNING"
+    except ClientError:
+        return False
+
+
+def _lease(context: Context, target: Target) -> str:
+    """The incident that already works on the resource, or '' when the lease is ours now."""
+    held = context.record.lease(target.arn, context.execution, context.incident_id, LEASE_SECONDS)
+    if held and _owner_dead(held["owner"]):
+        held = context.record.lease(target.arn, context.execution, context.incident_id, LEASE_SECONDS, held["owner"])
+    return str(held["incident_id"]) if held else ""
+
+
+def _answer(decision: str, targets: list[Target] | None = None, **more: Any) -> Json:
+    return {"decision": decision, "error": "", "targets": [t.payload() for t in targets or []], **more}
+
+
+def _plan(event: Json) -> Json:
+    context, name = _context(event), os.environ["GDR_PLAYBOOK"]
+    record, incident = context.record, context.incident_id
+    seen = context.finding
+    try:
+        planned = load(name).plan(context)
+    except TargetGone as error:
+        record.note(incident, decision="gone", reasons=[str(error)])
+        return _answer("gone", error=str(error))
+    except (NoTarget, RoleUnavailable) as error:
+        record.note(incident, decision="failed", reasons=[str(error)])
+        return _answer("failed", error=str(error))
+    meta = record.meta(incident)
+    if event.get("verify_only"):
+        targets = [Target(**{**one.target.payload(), "verify_only": True}) for one in planned]
+        return _answer("act", targets)
+    return _decide(context, planned, meta, seen)
+
+
+def _decide(context: Context, planned: list[Planned], meta: Json, seen: finding.Finding) -> Json:
+    """The second gate: the policy once more, then the guardrails, then the lease."""
+    record, incident, settings = context.record, context.incident_id, context.config
+    name = os.environ["GDR_PLAYBOOK"]
+    decided = policy.decide(settings, seen.type, seen.account_id, seen.severity, *finding.playbook_for(seen))
+    mode, reasons = decided.mode, list(decided.reasons)
+    if seen.sample and mode in policy.ACTING:
+        mode = "dry_run"
+        reasons.append("a sample finding is only rehearsed")
+    facts = [{"id": p.target.id, "arn": p.target.arn, "tags": p.tags, "principals": p.principals} for p in planned]
+    ruling = guardrails.judge(settings, record, mode, name, seen.account_id, facts)
+    mode, reasons = ruling.mode, reasons + ruling.reasons
+    targets = [one.target for one in planned]
+    if ruling.skip or mode not in policy.ACTING:
+        decision = "skip"
+        reasons.append(ruling.skip or f"the policy inside the machine says {mode}: nothing may act")
+    else:
+        decision = {"auto": "act", "approve": "approve", "dry_run": "dry_run"}[mode]
+    if decision == "act":
+        targets = [Target(**{**target.payload(), "attach": _lease(context, target)}) for target in targets]
+    record.note(incident, decision=decision, reasons=reasons, targets=[_small(target) for target in targets])
+    for one, target in zip(planned, targets, strict=True):
+        record.put_target(incident, _small(target), reset=meta.get("previous") in ("RESTORED", "CLOSED"))
+        if decision in ("dry_run", "approve"):
+            for action, sentence in one.actions.items():
+                context.action(target, action, "PLANNED", sentence)
+    if decision == "act":
+        record.transition(incident, Event.ACT)
+    elif decision in ("skip", "dry_run"):
+        return _answer(decision)
+    return _answer(decision, targets, approval_timeout_seconds=int(settings.guardrails["approval_timeout_minutes"]) * 60)
+
+
+def _small(target: Target) -> Json:
+    return {name: target.payload()[name] for name in ("kind", "id", "arn", "account_id", "region", "attach")}
+
+
+# -- the other verbs --------------------------------------------------------------------------------------------------
+
+
+def _renew(context: Context, target: Target) -> None:
+    if not target.attach and not target.verify_only:
+        aws.POOL.submit(context.record.lease, target.arn, context.execution, context.incident_id, LEASE_SECONDS)
+
+
+def _contain(event: Json) -> Json:
+    context, target = _context(event), Target(**event["target"])
+    _renew(context, target)
+    return load(os.environ["GDR_PLAYBOOK"]).contain(context, target).payload()
+
+
+def _verify(event: Json) -> Json:
+    context, target = _context(event), Target(**event["target"])
+    step, checks = load(os.environ["GDR_PLAYBOOK"]).verify(context, target)
+    if step.done:
+        detail = step.detail + (f" (containing failed: {event['error']})" if event.get("error") else "")
+        context.record.set_target(
+            context.incident_id, target.kind, target.id, status=step.status or Status.FAILED, verdict=detail,
+            checks=[dict(check.__dict__) for check in checks],
+        )  # fmt: skip
+    return step.payload()
+
+
+def _evidence(event: Json) -> Json:
+    context, target = _context(event), Target(**event["target"])
+    if target.attach or target.verify_only:
+        return Step(detail="evidence belongs to the incident that contained the resource").payload()
+    _renew(context, target)
+    return load(os.environ["GDR_PLAYBOOK"]).evidence(context, target).payload()
+
+
+def _finish(event: Json) -> Json:
+    context = _context(event)
+    meta = context.record.meta(context.incident_id)
+    steps = []
+    if Status(meta["status"]) not in statuses.IN_PROGRESS:
+        owned = [one for one in meta["targets"] if not one.get("attach")]
+        steps = [load(os.environ["GDR_PLAYBOOK"]).finish(context, Target(**one)) for one in owned]
+    waiting = [step for step in steps if not step.done]
+    if waiting:
+        return min(waiting, key=lambda step: step.wait_seconds).payload()
+    return Step().payload()
+
+
+VERBS = {"plan": _plan, "contain": _contain, "verify": _verify, "evidence": _evidence, "finish": _finish}
+
+
+def _work(event: Json) -> Json:
+    verb = VERBS.get(event.get("verb", ""))
+    if verb is None:
+        raise ResponseError(f"the playbook function knows no verb {event.get('verb')!r}; it knows {', '.join(VERBS)}")
+    return verb(event)
+
+
+handler = runtime.entry(_work)

@@ -1,0 +1,200 @@
+"""The watchdog: nothing ends in silence. It hears of machines that died, sweeps records nobody works on any more, and
+takes up events that EventBridge could not deliver. Each is recorded, announced and escalated; it can act on no resource.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from guardduty_response import aws, config, evidence_store, finding, message, policy, runtime
+from guardduty_response.errors import IllegalTransition, MalformedFinding, NotAFinding, ResponseError
+from guardduty_response.record import Record
+from guardduty_response.statuses import IN_PROGRESS, Event, Status
+
+Json = dict[str, Any]
+
+STALE_MINUTES = 10
+
+
+def _record() -> Record:
+    return Record(os.environ["GDR_TABLE"])
+
+
+def _loads(text: str | None) -> Any:
+    try:
+        return json.loads(text or "null")
+    except ValueError:
+        return None
+
+
+def _bare_meta(event: Any, execution: str, why: str) -> Json:
+    """META for an incident that never got a record of its own: whatever the event still tells."""
+    detail = finding.get(event, "detail")
+    try:
+        seen = finding.parse(event)
+        incident_id, severity = seen.incident_id, seen.severity
+    except (NotAFinding, MalformedFinding):
+        incident_id, severity = finding.incident_id(finding.canonical(event)), 0.0
+    return {
+        "incident_id": incident_id, "finding_id": str(finding.get(detail, "id") or ""),
+        "finding_type": str(finding.get(detail, "type") or "unreadable"), "severity": severity,
+        "account_id": str(finding.get(detail, "accountId") or ""), "region": str(finding.get(detail, "region") or ""),
+        "title": str(finding.get(detail, "title") or why)[:500], "resource_type": "", "sample": False, "mode": "notify",
+        "reasons": [why], "playbook": "", "execution": execution, "config_sha256": "",
+    }  # fmt: skip
+
+
+def _fail(record: Record, incident_id: str, why: str) -> None:
+    """FAILED, told and escalated; a status that already ended is kept and only noted."""
+    try:
+        record.transition(incident_id, Event.DIED, reasons=[*(record.meta(incident_id).get("reasons") or []), why])
+    except IllegalTransition:
+        record.event(incident_id, "machine ended", why, actor="watchdog")
+        return
+    record.event(incident_id, "machine died", why, actor="watchdog")
+    meta, targets, _ = record.read(incident_id)
+    for target in targets:
+        if Status(target["status"]) in IN_PROGRESS:
+            record.set_target(incident_id, target["kind"], target["id"], status=Status.FAILED, verdict=why)
+    meta, targets, _ = record.read(incident_id)
+    message.publish(Status.FAILED, meta, targets, note=why, escalate=True)
+
+
+def _lost(event: Any, execution: str, why: str) -> None:
+    """An event whose incident never opened: open it now, keep the event, tell people."""
+    meta = _bare_meta(event, execution, why)
+    meta["finding_key"] = evidence_store.put_event(meta["incident_id"], event)["key"]
+    record = _record()
+    record.open(meta)
+    _fail(record, meta["incident_id"], why)
+
+
+# -- a machine ended without a verdict --------------------------------------------------------------------------------
+
+
+def _ended(detail: Json) -> Json:
+    arn, status = detail["executionArn"], detail["status"]
+    text, cause = detail.get("input"), detail.get("cause")
+    if not text or not cause:
+        try:
+            described = aws.client("stepfunctions").describe_execution(executionArn=arn)
+            text, cause = text or described.get("input"), cause or described.get("cause")
+        except ClientError as error:
+            runtime.log("cannot describe execution", execution=arn, detail=str(error)[:300])
+    event = _loads(text)
+    key = finding.get(event, "finding_key")
+    if isinstance(key, str):
+        event = evidence_store.get_event(key)
+    name = arn.split(":")[-2]
+    why = f"state machine {name} ended {status}: {str(cause or 'no cause given')[:800]}. Execution {arn}"
+    record = _record()
+    incident_id = _bare_meta(event, arn, why)["incident_id"]
+    try:
+        meta = record.meta(incident_id)
+    except ResponseError:
+        _lost(event, arn, why)
+        return {"incident_id": incident_id}
+    if meta["execution"] == arn:
+        _fail(record, incident_id, why)
+    else:
+        record.event(incident_id, "machine ended", why, actor="watchdog")
+    return {"incident_id": incident_id}
+
+
+# -- records nobody works on ------------------------------------------------------------------------------------------
+
+
+def _sweep(now: datetime | None = None) -> Json:
+    """Fails every in-progress incident whose execution no longer runs. Returns {"failed": [incident ids]}."""
+    record, failed = _record(), []
+    before = (now or datetime.now(UTC)) - timedelta(minutes=float(os.environ.get("GDR_STALE_MINUTES", STALE_MINUTES)))
+    for meta in record.stale(before.isoformat(timespec="microseconds").replace("+00:00", "Z")):
+        try:
+            status = aws.client("stepfunctions").describe_execution(executionArn=meta["execution"])["status"]
+        except ClientError as error:
+            if aws.code(error) != "ExecutionDoesNotExist":
+                raise
+            status = "GONE"
+        if status == "RUNNING":
+            continue
+        _fail(record, meta["incident_id"], f"the incident stayed {meta['status']} though its execution is {status}")
+        failed.append(meta["incident_id"])
+    return {"failed": failed}
+
+
+# -- what could not be delivered --------------------------------------------------------------------------------------
+
+
+def _machine(event: Any) -> str:
+    try:
+        seen, settings = finding.parse(event), config.load()
+    except (NotAFinding, MalformedFinding):
+        return os.environ["GDR_NOTICE_MACHINE_ARN"]
+    playbook, why = finding.playbook_for(seen)
+    mode = policy.decide(settings, seen.type, seen.account_id, seen.severity, playbook, why).mode
+    return os.environ["GDR_INCIDENT_MACHINE_ARN" if mode in policy.ACTING else "GDR_NOTICE_MACHINE_ARN"]
+
+
+def _redeliver(event: Any, why: str) -> None:
+    """Stores the event and starts the right machine with a pointer to it (also when it is larger than an input may be)."""
+    incident_id = _bare_meta(event, "", why)["incident_id"]
+    key = evidence_store.put_event(incident_id, event)["key"]
+    name = f"{incident_id}-{hashlib.sha256(key.encode()).hexdigest()[:12]}"
+    machine = _machine(event)
+    try:
+        aws.client("stepfunctions").start_execution(stateMachineArn=machine, name=name, input=json.dumps({"finding_key": key}))
+    except ClientError as error:
+        if aws.code(error) == "ExecutionAlreadyExists":
+            return  # a second delivery of the same message
+        raise
+
+
+def _undelivered(message_: Json) -> None:
+    """One message of the ``undelivered`` queue. What cannot be redelivered is told, escalated and kept in ``dead-letters``."""
+    body = _loads(message_.get("body"))
+    attributes = {k: v.get("stringValue") for k, v in (message_.get("messageAttributes") or {}).items()}
+    why = f"EventBridge could not deliver it: {attributes.get('ERROR_CODE')} {attributes.get('ERROR_MESSAGE') or ''}".strip()
+    if finding.get(body, "source") == "aws.states":
+        _ended(body["detail"])
+        return
+    try:
+        _redeliver(body, why)
+    except Exception as error:
+        reason = f"{why}; starting the response again failed too: {type(error).__name__}: {error}"
+        runtime.log("undelivered", detail=reason[:500])
+        aws.client("sqs").send_message(
+            QueueUrl=os.environ["GDR_DEAD_LETTERS_URL"],
+            MessageBody=message_.get("body") or "{}",
+            MessageAttributes={"REASON": {"DataType": "String", "StringValue": reason[:900]}},
+        )
+        _lost(body, "", reason)
+
+
+def _batch(records: list[Json]) -> Json:
+    failures = []
+    for one in records:
+        try:
+            _undelivered(one)
+        except Exception as error:  # the message returns to the queue and, after three tries, goes to dead-letters
+            runtime.log("undelivered message kept", detail=f"{type(error).__name__}: {error}"[:500])
+            failures.append({"itemIdentifier": one["messageId"]})
+    return {"batchItemFailures": failures}
+
+
+def _work(event: Json) -> Json:
+    if "Records" in event:
+        return _batch(event["Records"])
+    if event.get("source") == "aws.states":
+        return _ended(event["detail"])
+    if event.get("source") == "guardduty-response.sweeper":
+        return _sweep()
+    raise ResponseError(f"the watchdog does not know this event: source {event.get('source')!r}")
+
+
+handler = runtime.entry(_work)

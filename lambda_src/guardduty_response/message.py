@@ -1,0 +1,116 @@
+"""The messages people get: what happened, to which resource, what was seen on reading back, what is left to do."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from guardduty_response import aws, runtime
+from guardduty_response.statuses import ESCALATE, Status
+
+Json = dict[str, Any]
+
+_HEADLINES = {
+    "started": "Response started",
+    "approval": "Approval needed: nothing has been changed yet",
+    "notice": "Finding reported; the policy lets nothing act on it",
+    "closing": "Evidence and finish",
+    Status.CONTAINED: "Contained, and verified by reading the resource back",
+    Status.PARTIAL: "Contained only in part: people must finish it",
+    Status.FAILED: "NOT contained: people must act now",
+    Status.BREACHED: "Containment was undone: people must act now",
+    Status.GONE: "The resource no longer exists",
+    Status.DRY_RUN: "Dry run: nothing was changed; this is what would have been done",
+    Status.SKIPPED: "Nothing was done",
+    Status.REJECTED: "A person refused the containment: nothing was changed",
+    Status.TIMED_OUT: "Nobody answered the approval in time: nothing was changed",
+}
+
+
+def _subject(tag: str, meta: Json) -> str:
+    """SNS: ASCII, at most 100 characters, no line breaks."""
+    names = [one["id"] for one in meta.get("targets") or []]
+    what = names[0] if len(names) == 1 else (f"{len(names)} resources" if names else "")
+    text = f"[{tag}] {meta.get('finding_type')} {what} in {meta.get('account_id')}"
+    return " ".join(text.encode("ascii", "replace").decode().split())[:100]
+
+
+def open_tasks(meta: Json, targets: list[Json]) -> list[str]:
+    """What people have left to do: every failed action and every check that did not hold, as sentences."""
+    tasks = []
+    for target in targets:
+        for name, action in sorted(target.get("actions", {}).items()):
+            if action["status"] == "FAILED":
+                tasks.append(f"{target['id']}: {name} failed: {action['detail']}")
+        tasks += [f"{target['id']}: {c['name']}: {c['detail']}" for c in target.get("checks", []) if not c["ok"]]
+    if not tasks and Status(meta["status"]) in ESCALATE:
+        tasks = list(meta.get("reasons") or [])[-1:] or ["look at the incident record"]
+    return tasks
+
+
+def compose(what: str, meta: Json, targets: list[Json], note: str = "") -> tuple[str, str]:
+    """(subject, body). ``what``: started | approval | notice | closing | a Status."""
+    severity = f"{meta.get('severity', 0):g}"
+    tag = meta["status"] if what == "closing" else what.upper()
+    lines = [
+        f"{_HEADLINES.get(what, what)}",
+        "",
+        f"Finding   {meta.get('finding_type')} (severity {severity})",
+        f"          {meta.get('title', '')}",
+        f"Account   {meta.get('account_id')}   Region {meta.get('region')}",
+        f"Incident  {meta['incident_id']}   status {meta['status']}",
+        f"Mode      {meta.get('mode')}",
+        *[f"          {reason}" for reason in meta.get("reasons") or []],
+    ]
+    if note:
+        lines += ["", note]
+    for target in targets:
+        lines += ["", f"Resource  {target['kind']} {target['id']}: {target['status']}"]
+        if target.get("verdict"):
+            lines.append(f"          {target['verdict']}")
+        if target.get("attach"):
+            lines.append(f"          incident {target['attach']} works on this resource; this one only read it back")
+        for name, action in sorted(target.get("actions", {}).items()):
+            lines.append(f"  {action['status']:<8} {name}: {action['detail']}")
+        for check in target.get("checks", []):
+            lines.append(f"  {'holds' if check['ok'] else 'OPEN':<8} {check['name']}: {check['detail']}")
+    tasks = open_tasks(meta, targets) if what not in ("started", "approval", "notice") else []
+    if tasks:
+        lines += ["", "Left for people to do", *[f"  - {task}" for task in tasks]]
+    lines += ["", f"Record    DynamoDB table {os.environ.get('GDR_TABLE')}, key INCIDENT#{meta['incident_id']}"]
+    if meta.get("report_key"):
+        lines.append(f"Report    s3://{os.environ.get('GDR_BUCKET')}/{meta['report_key']}")
+    return _subject(tag, meta), "\n".join(lines)
+
+
+def publish(what: str, meta: Json, targets: list[Json], note: str = "", escalate: bool = False) -> None:
+    """Tells the notification topic and, when ``escalate``, the escalation topic. Attributes serve filter policies."""
+    subject, body = compose(what, meta, targets, note)
+    attributes = {
+        "event": what,
+        "status": meta["status"],
+        "finding_type": meta.get("finding_type") or "unknown",
+        "account_id": meta.get("account_id") or "unknown",
+        "incident_id": meta["incident_id"],
+    }
+    request: Json = {
+        "Subject": subject,
+        "Message": body.encode()[:200_000].decode(errors="ignore"),  # SNS refuses more than 256 KiB with attributes
+        "MessageAttributes": {
+            **{name: {"DataType": "String", "StringValue": str(value)} for name, value in attributes.items()},
+            "severity": {"DataType": "Number", "StringValue": f"{meta.get('severity', 0):g}"},
+        },
+    }
+    sns = aws.client("sns")
+    topics = [os.environ["GDR_TOPIC_ARN"]]
+    if escalate and os.environ["GDR_ESCALATION_TOPIC_ARN"] != topics[0]:
+        topics.insert(0, os.environ["GDR_ESCALATION_TOPIC_ARN"])
+    failures: list[Exception] = []
+    for topic in topics:
+        try:
+            sns.publish(TopicArn=topic, **request)
+        except Exception as error:  # one broken topic must not silence the other
+            runtime.log("publish failed", topic=topic, detail=str(error)[:300])
+            failures.append(error)
+    if failures:
+        raise failures[0]

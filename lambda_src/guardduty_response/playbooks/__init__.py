@@ -1,0 +1,119 @@
+"""The contract between the machine and a playbook: five verbs, each safe to repeat.
+
+A playbook is one name in three places: its package here, ``playbooks/<name>/responder-policy.json`` (what its role may
+do) and ``playbooks/<name>/runbook.md`` (what people do). Adding one touches nothing else.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from guardduty_response import aws
+from guardduty_response.config import Config
+from guardduty_response.errors import ConfigError
+from guardduty_response.finding import Finding
+from guardduty_response.record import Record
+from guardduty_response.statuses import Status
+
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Target:
+    """One resource to act on, as discovered by ``plan`` and handed from verb to verb by the machine (small: ids only).
+
+    ``scope``: the ids or ARNs that session policies are narrowed to, by kind.
+    ``attach``: set when another incident already works on the resource: contain then does nothing, verify links to it.
+    """
+
+    kind: str
+    id: str
+    arn: str
+    account_id: str
+    region: str
+    scope: Json = field(default_factory=dict)
+    attach: str = ""
+    verify_only: bool = False
+
+    def payload(self) -> Json:
+        return dict(self.__dict__)
+
+
+@dataclass(frozen=True)
+class Planned:
+    """A target with what the plan found: ``tags`` and ``principals`` for the guardrails, ``actions`` name -> sentence."""
+
+    target: Target
+    tags: dict[str, str] = field(default_factory=dict)
+    principals: list[str] = field(default_factory=list)
+    actions: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Check:
+    """One read-back fact. ``fatal``: without it the resource is not contained at all (FAILED rather than PARTIAL)."""
+
+    name: str
+    ok: bool
+    detail: str
+    fatal: bool = False
+
+
+@dataclass(frozen=True)
+class Step:
+    """A verb's answer. Not ``done``: call again in ``wait_seconds``. ``again``: verify asks for ``contain`` once more."""
+
+    done: bool = True
+    wait_seconds: int = 0
+    again: str = ""
+    status: Status | None = None
+    detail: str = ""
+
+    def payload(self) -> Json:
+        return {"done": self.done, "wait_seconds": self.wait_seconds, "again": self.again,
+                "status": self.status, "detail": self.detail[:500]}  # fmt: skip
+
+
+@dataclass
+class Context:
+    """What a verb may use. ``assume(account, region, policy)`` opens the responder role narrowed to ``policy``."""
+
+    config: Config
+    options: Json
+    finding: Finding
+    incident_id: str
+    execution: str
+    record: Record
+    assume: Callable[[str, str, Json], aws.Session]
+    put_evidence: Callable[[str, bytes], Json]  # (name, content) -> {key, sha256, bytes}
+    attempt: int = 1
+
+    def action(self, target: Target, name: str, status: str, detail: str, request_id: str = "") -> None:
+        self.record.action(self.incident_id, target.kind, target.id, name, status, detail, request_id)
+
+
+class Playbook(Protocol):
+    """A playbook module's functions. Verbs raise botocore errors only for throttling and outages (the machine retries)."""
+
+    def plan(self, context: Context) -> list[Planned]:
+        """Discovers the targets, read-only. Raises NoTarget, TargetGone, RoleUnavailable."""
+
+    def contain(self, context: Context, target: Target) -> Step: ...
+
+    def verify(self, context: Context, target: Target) -> tuple[Step, list[Check]]: ...
+
+    def evidence(self, context: Context, target: Target) -> Step: ...
+
+    def finish(self, context: Context, target: Target) -> Step: ...
+
+
+def load(name: str) -> Playbook:
+    """The playbook package ``name``. Raises ConfigError when this build has none of that name."""
+    try:
+        module: Any = importlib.import_module(f"guardduty_response.playbooks.{name}")
+    except ModuleNotFoundError as error:
+        raise ConfigError(f"this function's code holds no playbook '{name}': rebuild and redeploy the module") from error
+    return module  # type: ignore[no-any-return]

@@ -1,0 +1,68 @@
+"""Which mode answers a finding: the same rules as the module's ``effective_policy`` output (a parity test compares).
+
+Precedence: account exact > account glob > global exact > global glob; among globs the most literal characters win.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from functools import lru_cache
+
+from guardduty_response.config import Config
+
+MODES = ("off", "notify", "dry_run", "approve", "auto")  # from mildest to sharpest
+ACTING = frozenset({"dry_run", "approve", "auto"})
+
+
+@dataclass(frozen=True)
+class Decision:
+    """``mode`` and how it came about: ``key`` is the map key that decided (None: the default), ``scope`` where it stands."""
+
+    mode: str
+    key: str | None
+    scope: str  # "account" | "global" | "default"
+    reasons: list[str] = field(default_factory=list)
+
+
+def milder(mode: str) -> str:
+    return MODES[max(0, MODES.index(mode) - 1)]
+
+
+@lru_cache(maxsize=4096)
+def _regex(glob: str) -> re.Pattern[str]:
+    return re.compile(".*".join(re.escape(part) for part in glob.split("*")), re.DOTALL)
+
+
+def matches(glob: str, text: str) -> bool:
+    """``*`` stands for any run of characters, also none; everything else is literal and case-sensitive."""
+    return _regex(glob).fullmatch(text) is not None
+
+
+def _best(remediations: dict[str, str], finding_type: str) -> tuple[str, str] | None:
+    """(mode, key) of the deciding entry. Equally literal globs: the milder mode (the plan refuses such ties)."""
+    if finding_type in remediations:
+        return remediations[finding_type], finding_type
+    hits = [key for key in remediations if "*" in key and matches(key, finding_type)]
+    if not hits:
+        return None
+    key = min(hits, key=lambda k: (-len(k.replace("*", "")), MODES.index(remediations[k]), k))
+    return remediations[key], key
+
+
+def decide(config: Config, finding_type: str, account_id: str, severity: float, playbook: str | None, why: str) -> Decision:
+    """The mode for one finding. ``playbook``/``why`` as from ``finding.playbook_for``; severity 0-10."""
+    scope, found = "account", _best(config.account_remediations.get(account_id, {}), finding_type)
+    if found is None:
+        scope, found = "global", _best(config.remediations, finding_type)
+    if found is None:
+        return Decision("notify", None, "default", ["no remediation names this finding type: notify"])
+    mode, key = found
+    reasons = [f"{scope} remediation '{key}' = {mode}"]
+    while mode != "off" and severity < config.minimum_severity.get(mode, 0.0):
+        reasons.append(f"severity {severity:g} is below the minimum {config.minimum_severity[mode]:g} for {mode}")
+        mode = milder(mode)
+    if mode in ACTING and playbook is None:
+        reasons.append(f"{mode} became notify: {why}")
+        mode = "notify"
+    return Decision(mode, key, scope, reasons)

@@ -1,0 +1,145 @@
+"""The one table that says what each event does to an incident's status.
+
+Source: decision (design, section 3). ``docs/statuses.md`` is checked against this table by a test.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from guardduty_response.errors import IllegalTransition
+
+
+class Status(StrEnum):
+    OPEN = "OPEN"
+    AWAITING_APPROVAL = "AWAITING_APPROVAL"
+    CONTAINING = "CONTAINING"
+    CONTAINED = "CONTAINED"
+    PARTIAL = "PARTIAL"
+    FAILED = "FAILED"
+    BREACHED = "BREACHED"
+    NOTIFIED = "NOTIFIED"
+    DRY_RUN = "DRY_RUN"
+    SKIPPED = "SKIPPED"
+    GONE = "GONE"
+    REJECTED = "REJECTED"
+    TIMED_OUT = "TIMED_OUT"
+    RESTORED = "RESTORED"
+    RESTORE_PARTIAL = "RESTORE_PARTIAL"
+    CLOSED = "CLOSED"
+
+
+class Event(StrEnum):
+    """What can happen to an incident."""
+
+    ACT = "act"  # triage decided to contain
+    ASK = "ask"  # a person is asked first
+    APPROVED = "approved"
+    REJECTED = "rejected"
+    APPROVAL_TIMED_OUT = "approval_timed_out"
+    NOTIFIED = "notified"
+    DRY_RUN = "dry_run"
+    SKIPPED = "skipped"
+    GONE = "gone"
+    CONTAINED = "verified_contained"
+    PARTIAL = "verified_partial"
+    FAILED = "failed"
+    BREACHED = "verified_open"  # a containment that held before was found undone
+    DIED = "machine_died"  # the state machine ended without a verdict
+    RESTORED = "restored"
+    RESTORE_PARTIAL = "restored_partly"
+    CLOSED = "closed"
+
+
+class OnFinding(StrEnum):
+    """What a further emission of the same finding does."""
+
+    START = "start"  # policy is evaluated anew and the response runs
+    VERIFY = "verify"  # containment is only read back
+    ATTACH = "attach"  # counted; an execution already works on it, or a person has decided
+
+
+S, E = Status, Event
+
+IN_PROGRESS = frozenset({S.OPEN, S.AWAITING_APPROVAL, S.CONTAINING})
+ESCALATE = frozenset({S.FAILED, S.PARTIAL, S.BREACHED, S.TIMED_OUT, S.RESTORE_PARTIAL})
+
+_VERDICTS = {E.CONTAINED: S.CONTAINED, E.PARTIAL: S.PARTIAL, E.FAILED: S.FAILED, E.GONE: S.GONE}
+_WATCHED = {**_VERDICTS, E.BREACHED: S.BREACHED}
+_RESTORE = {E.RESTORED: S.RESTORED, E.RESTORE_PARTIAL: S.RESTORE_PARTIAL, E.CLOSED: S.CLOSED}
+
+TRANSITIONS: dict[Status, dict[Event, Status]] = {
+    S.OPEN: {
+        **_VERDICTS,
+        E.ACT: S.CONTAINING,
+        E.ASK: S.AWAITING_APPROVAL,
+        E.NOTIFIED: S.NOTIFIED,
+        E.DRY_RUN: S.DRY_RUN,
+        E.SKIPPED: S.SKIPPED,
+        E.DIED: S.FAILED,
+    },
+    S.AWAITING_APPROVAL: {
+        **_VERDICTS,
+        E.ASK: S.AWAITING_APPROVAL,
+        E.APPROVED: S.CONTAINING,
+        E.ACT: S.CONTAINING,
+        E.REJECTED: S.REJECTED,
+        E.APPROVAL_TIMED_OUT: S.TIMED_OUT,
+        E.DIED: S.FAILED,
+    },
+    S.CONTAINING: {**_VERDICTS, E.ACT: S.CONTAINING, E.DIED: S.FAILED},
+    S.CONTAINED: {**_WATCHED, **_RESTORE},
+    S.PARTIAL: {**_WATCHED, **_RESTORE},
+    S.BREACHED: {**_WATCHED, **_RESTORE, E.ACT: S.CONTAINING},
+    S.FAILED: {**_WATCHED, **_RESTORE},
+    S.NOTIFIED: {E.CLOSED: S.CLOSED},
+    S.DRY_RUN: {E.CLOSED: S.CLOSED},
+    S.SKIPPED: {E.CLOSED: S.CLOSED},
+    S.GONE: {E.GONE: S.GONE, E.CLOSED: S.CLOSED},
+    S.REJECTED: {E.CLOSED: S.CLOSED},
+    S.TIMED_OUT: {E.CLOSED: S.CLOSED},
+    S.RESTORED: {E.CLOSED: S.CLOSED},
+    S.RESTORE_PARTIAL: {E.CLOSED: S.CLOSED, E.RESTORED: S.RESTORED},
+    S.CLOSED: {},
+}
+
+ON_FINDING: dict[Status, OnFinding] = {
+    S.OPEN: OnFinding.ATTACH,
+    S.AWAITING_APPROVAL: OnFinding.ATTACH,
+    S.CONTAINING: OnFinding.ATTACH,
+    S.CONTAINED: OnFinding.VERIFY,
+    S.PARTIAL: OnFinding.START,
+    S.FAILED: OnFinding.START,
+    S.BREACHED: OnFinding.START,
+    S.NOTIFIED: OnFinding.START,
+    S.DRY_RUN: OnFinding.START,
+    S.SKIPPED: OnFinding.START,
+    S.GONE: OnFinding.ATTACH,
+    S.REJECTED: OnFinding.ATTACH,  # a person said no; only a person reopens it
+    S.TIMED_OUT: OnFinding.START,
+    S.RESTORED: OnFinding.START,
+    S.RESTORE_PARTIAL: OnFinding.START,
+    S.CLOSED: OnFinding.START,
+}
+
+
+def next_status(status: Status, event: Event) -> Status:
+    """The status after ``event``. Raises IllegalTransition with both names when the table has no such step."""
+    try:
+        return TRANSITIONS[status][event]
+    except KeyError:
+        raise IllegalTransition(f"an incident that is {status} cannot take the event '{event}'") from None
+
+
+def combine(statuses: list[Status]) -> Status:
+    """The status of an incident from those of its targets: the worst truth wins, a mix of good and bad is PARTIAL."""
+    found = set(statuses)
+    if not found:
+        return S.FAILED
+    if len(found) == 1:
+        return found.pop()
+    if S.BREACHED in found:
+        return S.BREACHED
+    if found <= {S.CONTAINED, S.GONE}:
+        return S.CONTAINED
+    return S.PARTIAL

@@ -1,0 +1,91 @@
+"""Trims botocore's EC2 model to the operations the playbooks call: ``python lambda_src/trim_models.py``.
+
+Parsing the full model (3.6 MB, 700 operations) is the largest part of a cold start. ``--check`` compares the committed
+file with what the installed botocore gives. Model data only: request signing, endpoints and parsing stay botocore's own,
+and when the runtime's botocore knows a newer API version it simply ignores this file.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import botocore
+
+API = "ec2/2016-11-15"
+TARGET = Path(__file__).resolve().parent / "guardduty_response" / "models" / API / "service-2.json.gz"
+OPERATIONS = [
+    "AssociateIamInstanceProfile",
+    "AuthorizeSecurityGroupEgress",
+    "AuthorizeSecurityGroupIngress",
+    "CreateSecurityGroup",
+    "CreateSnapshots",
+    "CreateTags",
+    "DescribeAddresses",
+    "DescribeIamInstanceProfileAssociations",
+    "DescribeInstanceAttribute",
+    "DescribeInstances",
+    "DescribeNetworkInterfaces",
+    "DescribeSecurityGroupRules",
+    "DescribeSecurityGroups",
+    "DescribeSnapshots",
+    "DescribeVolumes",
+    "DisassociateAddress",
+    "DisassociateIamInstanceProfile",
+    "ModifyInstanceAttribute",
+    "ModifyNetworkInterfaceAttribute",
+    "ReplaceIamInstanceProfileAssociation",
+    "RevokeSecurityGroupEgress",
+    "RevokeSecurityGroupIngress",
+    "StopInstances",
+]
+
+
+def _without_documentation(node: Any) -> Any:
+    if isinstance(node, dict):
+        return {k: _without_documentation(v) for k, v in node.items() if not (k == "documentation" and isinstance(v, str))}
+    return [_without_documentation(item) for item in node] if isinstance(node, list) else node
+
+
+def trimmed() -> dict[str, Any]:
+    """The installed botocore's EC2 model with OPERATIONS and the shapes they reach."""
+    full = json.loads(gzip.decompress((Path(botocore.__file__).parent / "data" / API / "service-2.json.gz").read_bytes()))
+    shapes: set[str] = set()
+
+    def walk(node: Any) -> None:
+        if isinstance(node, dict):
+            name = node.get("shape")
+            if isinstance(name, str) and name in full["shapes"] and name not in shapes:
+                shapes.add(name)
+                walk(full["shapes"][name])
+            for value in node.values():
+                walk(value)
+        elif isinstance(node, list):
+            for value in node:
+                walk(value)
+
+    operations = {name: full["operations"][name] for name in OPERATIONS}
+    walk(operations)
+    model = {**full, "operations": operations, "shapes": {name: full["shapes"][name] for name in sorted(shapes)}}
+    result: dict[str, Any] = _without_documentation(model)
+    return result
+
+
+def main() -> int:
+    model = trimmed()
+    if "--check" in sys.argv:
+        same = TARGET.is_file() and json.loads(gzip.decompress(TARGET.read_bytes())) == model
+        print(f"{TARGET.name}: {'as the installed botocore gives' if same else 'differs: run python lambda_src/trim_models.py'}")
+        return 0 if same else 1
+    TARGET.parent.mkdir(parents=True, exist_ok=True)
+    packed = gzip.compress(json.dumps(model, sort_keys=True, separators=(",", ":")).encode(), mtime=0)
+    TARGET.write_bytes(packed)
+    print(f"{TARGET.name}: {len(packed)} bytes, {len(OPERATIONS)} operations, {len(model['shapes'])} shapes")
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,95 @@
+# Wiring only. The switches become a policy in policy.tf (checked in policy-checks.tf), the policy becomes the config
+# document and the pattern of rule 1 in config.tf.
+
+data "aws_partition" "current" {}
+
+data "aws_caller_identity" "current" {}
+
+locals {
+  partition   = data.aws_partition.current.partition
+  account_id  = data.aws_caller_identity.current.account_id
+  region      = try(module.incident[0].region, null)
+  kms_key_arn = var.kms.create ? one(aws_kms_key.this[*].arn) : var.kms.key_arn
+  arn_base    = { partition = local.partition, region = local.region, account_id = local.account_id }
+
+  topic_arns = {
+    notifications = try(module.notifications[0].topic_arns.notifications, null)
+    # Nobody to escalate to is no reason to stay silent.
+    escalations = try(coalesce(module.notifications[0].topic_arns.escalations, module.notifications[0].topic_arns.notifications), null)
+  }
+}
+
+module "detector" {
+  source = "./modules/detector"
+  count  = var.create ? 1 : 0
+
+  create                       = var.detector.create
+  id                           = var.detector.id
+  finding_publishing_frequency = var.detector.finding_publishing_frequency
+  features                     = var.detector.features
+  tags                         = var.tags
+}
+
+module "notifications" {
+  source = "./modules/notifications"
+  count  = var.create ? 1 : 0
+
+  name_prefix = var.name_prefix
+  kms_key_arn = local.kms_key_arn
+  arn_base    = local.arn_base
+  tags        = var.tags
+
+  topics = {
+    notifications = {
+      create          = var.notifications.create_topic
+      arn             = var.notifications.topic_arn
+      email_addresses = var.notifications.email_addresses
+    }
+    escalations = {
+      create          = var.notifications.escalation.create_topic
+      arn             = var.notifications.escalation.topic_arn
+      email_addresses = var.notifications.escalation.email_addresses
+    }
+  }
+}
+
+module "incident" {
+  source = "./modules/incident"
+  count  = var.create ? 1 : 0
+
+  name_prefix        = var.name_prefix
+  account_id         = local.account_id
+  partition          = local.partition
+  config_json        = local.config_json
+  act_pattern        = local.act_pattern
+  playbook_functions = { for name, playbook in module.playbook : name => playbook.function_arn }
+  core_zip           = "${path.module}/lambda_src/dist/core.zip"
+  timeout_seconds    = (var.guardrails.approval_timeout_minutes + 12 * 60) * 60 # waiting for people, then for snapshots
+  topic_arns         = local.topic_arns
+  kms_key_arn        = local.kms_key_arn
+  iam                = var.iam
+  functions          = var.functions
+  evidence           = var.evidence
+  tags               = var.tags
+}
+
+# One per playbook that a switch can set acting; known from the variables alone.
+module "playbook" {
+  source   = "./modules/playbook"
+  for_each = var.create ? local.playbooks_in_use : []
+
+  playbook           = each.key
+  name_prefix        = var.name_prefix
+  zip                = "${path.module}/lambda_src/dist/playbook_${each.key}.zip"
+  environment        = module.incident[0].function_environment
+  table_arn          = module.incident[0].table_arn
+  bucket_arn         = module.incident[0].bucket_arn
+  alarm_topic_arn    = local.topic_arns.notifications
+  kms_key_arn        = local.kms_key_arn
+  organization_id    = var.organization_id
+  arn_base           = local.arn_base
+  iam                = var.iam
+  functions          = var.functions
+  log_retention_days = var.evidence.log_retention_days
+  tags               = var.tags
+}

@@ -1,0 +1,64 @@
+locals {
+  alarms = {
+    dead-letters = {
+      description = "Events or findings that even the watchdog could not handle lie in ${var.name_prefix}-dead-letters: read them, and look for the finding in GuardDuty."
+      namespace   = "AWS/SQS"
+      metric      = "ApproximateNumberOfMessagesVisible"
+      dimensions  = { QueueName = aws_sqs_queue.dead_letters.name }
+      statistic   = "Maximum"
+    }
+    undelivered = {
+      description = "EventBridge could not deliver findings within a day; the watchdog is working through ${var.name_prefix}-undelivered."
+      namespace   = "AWS/SQS"
+      metric      = "ApproximateNumberOfMessagesVisible"
+      dimensions  = { QueueName = aws_sqs_queue.undelivered.name }
+      statistic   = "Maximum"
+    }
+    incident-failed = {
+      description = "An execution of ${var.name_prefix}-incident failed: its incident may not be contained."
+      namespace   = "AWS/States"
+      metric      = "ExecutionsFailed"
+      dimensions  = { StateMachineArn = aws_sfn_state_machine.this["incident"].arn }
+      statistic   = "Sum"
+    }
+    incident-timed-out = {
+      description = "An execution of ${var.name_prefix}-incident timed out: its incident may not be contained."
+      namespace   = "AWS/States"
+      metric      = "ExecutionsTimedOut"
+      dimensions  = { StateMachineArn = aws_sfn_state_machine.this["incident"].arn }
+      statistic   = "Sum"
+    }
+    notice-failed = {
+      description = "An execution of ${var.name_prefix}-notice failed: people may not have been told of a finding."
+      namespace   = "AWS/States"
+      metric      = "ExecutionsFailed"
+      dimensions  = { StateMachineArn = aws_sfn_state_machine.this["notice"].arn }
+      statistic   = "Sum"
+    }
+    watchdog-errors = {
+      description = "The watchdog raised an error: a failure of the response may go unnoticed."
+      namespace   = "AWS/Lambda"
+      metric      = "Errors"
+      dimensions  = { FunctionName = aws_lambda_function.this["watchdog"].function_name }
+      statistic   = "Sum"
+    }
+  }
+}
+
+resource "aws_cloudwatch_metric_alarm" "this" {
+  for_each = local.alarms
+
+  alarm_name          = "${var.name_prefix}-${each.key}"
+  alarm_description   = each.value.description
+  namespace           = each.value.namespace
+  metric_name         = each.value.metric
+  dimensions          = each.value.dimensions
+  statistic           = each.value.statistic
+  period              = 60
+  evaluation_periods  = 1
+  threshold           = 0
+  comparison_operator = "GreaterThanThreshold"
+  treat_missing_data  = "notBreaching"
+  alarm_actions       = [var.topic_arns.notifications]
+  tags                = var.tags
+}

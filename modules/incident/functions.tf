@@ -1,0 +1,202 @@
+# Two functions from one zip. incident: the machines' bookkeeper (record, notices, verdicts), never acts on a resource.
+# watchdog: notices executions that died, incidents that stand still, and events that were not delivered.
+
+locals {
+  watchdog_timeout_seconds = 120
+  in_vpc                   = length(var.functions.vpc.subnet_ids) > 0
+
+  function_names = {
+    incident = "${var.name_prefix}-incident"
+    watchdog = "${var.name_prefix}-watchdog"
+  }
+  function_descriptions = {
+    incident = "GuardDuty response: incident record, decisions and messages."
+    watchdog = "GuardDuty response: nothing ends in silence."
+  }
+
+  # What both may do. Neither may assume a role or invoke a function.
+  shared_statements = {
+    for name in keys(local.function_names) : name => concat(
+      [
+        {
+          Sid      = "IncidentRecord"
+          Effect   = "Allow"
+          Action   = ["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem", "dynamodb:Query"]
+          Resource = [aws_dynamodb_table.incidents.arn, "${aws_dynamodb_table.incidents.arn}/index/open"]
+        },
+        {
+          Sid      = "Evidence"
+          Effect   = "Allow"
+          Action   = ["s3:GetObject", "s3:PutObject"]
+          Resource = "${local.bucket_arn}/incidents/*"
+        },
+        {
+          Sid      = "Tell"
+          Effect   = "Allow"
+          Action   = "sns:Publish"
+          Resource = distinct([var.topic_arns.notifications, var.topic_arns.escalations])
+        },
+        {
+          Sid      = "Executions"
+          Effect   = "Allow"
+          Action   = "states:DescribeExecution"
+          Resource = ["${local.execution_arn_base}:${var.name_prefix}-incident:*", "${local.execution_arn_base}:${var.name_prefix}-notice:*"]
+        },
+        {
+          Sid      = "Key"
+          Effect   = "Allow"
+          Action   = ["kms:Decrypt", "kms:GenerateDataKey"]
+          Resource = var.kms_key_arn
+        },
+        {
+          Sid      = "OwnLog"
+          Effect   = "Allow"
+          Action   = ["logs:CreateLogStream", "logs:PutLogEvents"]
+          Resource = "${aws_cloudwatch_log_group.function[name].arn}:*"
+        },
+        {
+          Sid      = "Traces"
+          Effect   = "Allow"
+          Action   = ["xray:PutTraceSegments", "xray:PutTelemetryRecords"]
+          Resource = "*"
+        },
+      ],
+      [
+        for statement in [{
+          Sid      = "NetworkInterfacesOfTheFunction"
+          Effect   = "Allow"
+          Action   = ["ec2:CreateNetworkInterface", "ec2:DescribeNetworkInterfaces", "ec2:DescribeSubnets", "ec2:DeleteNetworkInterface", "ec2:AssignPrivateIpAddresses", "ec2:UnassignPrivateIpAddresses"]
+          Resource = "*"
+        }] : statement if local.in_vpc
+      ],
+    )
+  }
+
+  function_policies = {
+    incident = jsonencode({ Version = "2012-10-17", Statement = local.shared_statements.incident })
+    watchdog = jsonencode({
+      Version = "2012-10-17"
+      Statement = concat(local.shared_statements.watchdog, [
+        {
+          Sid      = "StartAgain"
+          Effect   = "Allow"
+          Action   = "states:StartExecution"
+          Resource = values(local.machine_arns)
+        },
+        {
+          Sid      = "ReadUndelivered"
+          Effect   = "Allow"
+          Action   = ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ChangeMessageVisibility"]
+          Resource = aws_sqs_queue.undelivered.arn
+        },
+        {
+          Sid      = "GiveUp"
+          Effect   = "Allow"
+          Action   = "sqs:SendMessage"
+          Resource = aws_sqs_queue.dead_letters.arn
+        },
+      ])
+    })
+  }
+
+  function_environments = {
+    incident = {
+      GDR_TOPIC_ARN            = var.topic_arns.notifications
+      GDR_ESCALATION_TOPIC_ARN = var.topic_arns.escalations
+    }
+    watchdog = {
+      GDR_TOPIC_ARN            = var.topic_arns.notifications
+      GDR_ESCALATION_TOPIC_ARN = var.topic_arns.escalations
+      GDR_INCIDENT_MACHINE_ARN = local.machine_arns.incident
+      GDR_NOTICE_MACHINE_ARN   = local.machine_arns.notice
+    }
+  }
+}
+
+resource "aws_cloudwatch_log_group" "function" {
+  #checkov:skip=CKV_AWS_338:retention is the caller's choice (evidence.log_retention_days, a year by default)
+  for_each = local.function_names
+
+  name              = "/aws/lambda/${each.value}"
+  retention_in_days = var.evidence.log_retention_days
+  kms_key_id        = var.kms_key_arn
+  tags              = var.tags
+}
+
+resource "aws_iam_role" "function" {
+  for_each = local.function_names
+
+  name                 = each.value
+  description          = local.function_descriptions[each.key]
+  path                 = var.iam.path
+  permissions_boundary = var.iam.permissions_boundary
+  tags                 = var.tags
+
+  assume_role_policy = jsonencode({
+    Version   = "2012-10-17"
+    Statement = [{ Effect = "Allow", Principal = { Service = "lambda.amazonaws.com" }, Action = "sts:AssumeRole" }]
+  })
+}
+
+resource "aws_iam_role_policy" "function" {
+  #checkov:skip=CKV_AWS_290:X-Ray and a function's network interfaces have no resource ARNs; everything else is scoped
+  #checkov:skip=CKV_AWS_355:X-Ray and a function's network interfaces have no resource ARNs; everything else is scoped
+  for_each = local.function_names
+
+  name   = each.key
+  role   = aws_iam_role.function[each.key].id
+  policy = local.function_policies[each.key]
+}
+
+resource "aws_lambda_function" "this" {
+  #checkov:skip=CKV_AWS_115:reserved concurrency would take capacity from the account and could throttle the response
+  #checkov:skip=CKV_AWS_116:the watchdog has a queue; incident is invoked synchronously by the machines, which catch and record every error
+  #checkov:skip=CKV_AWS_117:a VPC is the caller's choice (functions.vpc); the functions talk to AWS APIs only
+  #checkov:skip=CKV_AWS_272:the zip is built reproducibly and committed; its hash is in the plan
+  for_each = local.function_names
+
+  function_name    = each.value
+  description      = local.function_descriptions[each.key]
+  role             = aws_iam_role.function[each.key].arn
+  handler          = "guardduty_response.handlers.${each.key}.handler"
+  runtime          = "python3.13"
+  architectures    = [var.functions.architecture]
+  memory_size      = var.functions.memory_size
+  timeout          = each.key == "watchdog" ? local.watchdog_timeout_seconds : 60
+  filename         = var.core_zip
+  source_code_hash = filebase64sha256(var.core_zip)
+  kms_key_arn      = var.kms_key_arn
+  tags             = var.tags
+
+  environment {
+    variables = merge(local.function_environment, local.function_environments[each.key])
+  }
+
+  tracing_config {
+    mode = "Active"
+  }
+
+  logging_config {
+    log_format = "JSON"
+    log_group  = aws_cloudwatch_log_group.function[each.key].name
+  }
+
+  dynamic "dead_letter_config" {
+    for_each = each.key == "watchdog" ? [aws_sqs_queue.dead_letters.arn] : []
+
+    content {
+      target_arn = dead_letter_config.value
+    }
+  }
+
+  dynamic "vpc_config" {
+    for_each = local.in_vpc ? [var.functions.vpc] : []
+
+    content {
+      subnet_ids         = vpc_config.value.subnet_ids
+      security_group_ids = vpc_config.value.security_group_ids
+    }
+  }
+
+  depends_on = [aws_iam_role_policy.function]
+}

@@ -1,0 +1,75 @@
+output "region" {
+  description = "The Region this is deployed to, from the ARN of a rule."
+  value       = local.region
+}
+
+output "incident_state_machine_arn" {
+  description = "ARN of the machine that answers the acting finding types."
+  value       = aws_sfn_state_machine.this["incident"].arn
+}
+
+output "notice_state_machine_arn" {
+  description = "ARN of the machine that tells people of all other findings."
+  value       = aws_sfn_state_machine.this["notice"].arn
+}
+
+output "table_name" {
+  description = "Name of the incident table."
+  value       = aws_dynamodb_table.incidents.name
+  depends_on  = [aws_dynamodb_table_item.config]
+}
+
+output "table_arn" {
+  description = "ARN of the incident table."
+  value       = aws_dynamodb_table.incidents.arn
+}
+
+output "bucket_name" {
+  description = "Name of the evidence bucket."
+  value       = local.bucket_name
+}
+
+output "bucket_arn" {
+  description = "ARN of the evidence bucket."
+  value       = local.bucket_arn
+}
+
+output "queues" {
+  description = "undelivered and dead_letters => { url, arn }."
+  value = {
+    undelivered  = { url = aws_sqs_queue.undelivered.url, arn = aws_sqs_queue.undelivered.arn }
+    dead_letters = { url = aws_sqs_queue.dead_letters.url, arn = aws_sqs_queue.dead_letters.arn }
+  }
+}
+
+output "function_arns" {
+  description = "incident and watchdog => ARN."
+  value       = { for name, function in aws_lambda_function.this : name => function.arn }
+}
+
+output "role_arns" {
+  description = "incident, watchdog, incident_machine, notice_machine and events => ARN."
+  value = merge(
+    { for name, role in aws_iam_role.function : name => role.arn },
+    { for name, role in aws_iam_role.machine : "${name}_machine" => role.arn },
+    { events = aws_iam_role.events.arn },
+  )
+}
+
+output "function_environment" {
+  description = "Environment shared by every function, playbooks included."
+  value       = local.function_environment
+}
+
+output "policies" {
+  description = "What each function and machine may do, as JSON."
+  value = merge(
+    local.function_policies,
+    { for name, policy in local.machine_policies : "${name}_machine" => policy },
+  )
+}
+
+output "machine_definitions" {
+  description = "incident and notice => definition, as JSON."
+  value       = local.machine_definitions
+}

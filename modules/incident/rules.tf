@@ -1,0 +1,131 @@
+# What starts what. act and notice see the same findings; the policy inside the machines makes exactly one of them answer.
+
+locals {
+  unarchived = { archived = [false, "false", { exists = false }] }
+
+  # target => { rule, arn, role, queue }; every target keeps trying for a day.
+  rule_targets = merge(
+    {
+      notice           = { rule = aws_cloudwatch_event_rule.notice.name, arn = aws_sfn_state_machine.this["notice"].arn, role_arn = aws_iam_role.events.arn, dead_letter = aws_sqs_queue.undelivered.arn }
+      execution-status = { rule = aws_cloudwatch_event_rule.execution_status.name, arn = aws_lambda_function.this["watchdog"].arn, role_arn = null, dead_letter = aws_sqs_queue.undelivered.arn }
+      sweeper          = { rule = aws_cloudwatch_event_rule.sweeper.name, arn = aws_lambda_function.this["watchdog"].arn, role_arn = null, dead_letter = aws_sqs_queue.dead_letters.arn }
+    },
+    {
+      for name in ["act"] : name => { rule = aws_cloudwatch_event_rule.act[0].name, arn = aws_sfn_state_machine.this["incident"].arn, role_arn = aws_iam_role.events.arn, dead_letter = aws_sqs_queue.undelivered.arn }
+      if var.act_pattern != null
+    },
+  )
+}
+
+resource "aws_cloudwatch_event_rule" "act" {
+  count = var.act_pattern == null ? 0 : 1
+
+  name          = "${var.name_prefix}-act"
+  description   = "Findings of the types that remediations switch to dry_run, approve or auto."
+  event_pattern = var.act_pattern
+  tags          = var.tags
+
+  lifecycle {
+    precondition {
+      condition     = length(var.act_pattern) < 2048
+      error_message = "The event pattern of the acting finding types has ${length(var.act_pattern)} characters; EventBridge takes fewer than 2048. Use globs instead of exact finding types."
+    }
+  }
+}
+
+resource "aws_cloudwatch_event_rule" "notice" {
+  name        = "${var.name_prefix}-notice"
+  description = "Every unarchived finding; the notice machine leaves alone what the act rule handles."
+  tags        = var.tags
+  event_pattern = jsonencode({
+    source      = ["aws.guardduty"]
+    detail-type = ["GuardDuty Finding"]
+    detail      = { service = local.unarchived }
+  })
+}
+
+resource "aws_cloudwatch_event_rule" "execution_status" {
+  name        = "${var.name_prefix}-execution-status"
+  description = "Executions of the response that died."
+  tags        = var.tags
+  event_pattern = jsonencode({
+    source      = ["aws.states"]
+    detail-type = ["Step Functions Execution Status Change"]
+    detail = {
+      status          = ["FAILED", "TIMED_OUT", "ABORTED"]
+      stateMachineArn = [for machine in aws_sfn_state_machine.this : machine.arn]
+    }
+  })
+}
+
+resource "aws_cloudwatch_event_rule" "sweeper" {
+  name                = "${var.name_prefix}-sweeper"
+  description         = "Incidents that stand still."
+  schedule_expression = "rate(5 minutes)"
+  tags                = var.tags
+}
+
+resource "aws_cloudwatch_event_target" "this" {
+  for_each = local.rule_targets
+
+  rule      = each.value.rule
+  target_id = each.key
+  arn       = each.value.arn
+  role_arn  = each.value.role_arn
+  input     = each.key == "sweeper" ? jsonencode({ source = "guardduty-response.sweeper" }) : null
+
+  dead_letter_config {
+    arn = each.value.dead_letter
+  }
+  retry_policy {
+    maximum_event_age_in_seconds = 86400
+    maximum_retry_attempts       = 185
+  }
+
+  depends_on = [aws_iam_role_policy.events, aws_lambda_permission.watchdog]
+}
+
+resource "aws_lambda_permission" "watchdog" {
+  for_each = {
+    execution-status = aws_cloudwatch_event_rule.execution_status.arn
+    sweeper          = aws_cloudwatch_event_rule.sweeper.arn
+  }
+
+  statement_id  = each.key
+  action        = "lambda:InvokeFunction"
+  function_name = aws_lambda_function.this["watchdog"].function_name
+  principal     = "events.amazonaws.com"
+  source_arn    = each.value
+}
+
+resource "aws_iam_role" "events" {
+  name                 = "${var.name_prefix}-events"
+  description          = "Starts the state machines for EventBridge."
+  path                 = var.iam.path
+  permissions_boundary = var.iam.permissions_boundary
+  tags                 = var.tags
+
+  assume_role_policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [{
+      Effect    = "Allow"
+      Principal = { Service = "events.amazonaws.com" }
+      Action    = "sts:AssumeRole"
+      Condition = { StringEquals = { "aws:SourceAccount" = var.account_id } }
+    }]
+  })
+}
+
+resource "aws_iam_role_policy" "events" {
+  name = "start"
+  role = aws_iam_role.events.id
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [{
+      Sid      = "Start"
+      Effect   = "Allow"
+      Action   = "states:StartExecution"
+      Resource = [for machine in aws_sfn_state_machine.this : machine.arn]
+    }]
+  })
+}

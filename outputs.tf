@@ -1,0 +1,104 @@
+output "effective_policy" {
+  description = "Every known finding type => { mode, key that decided, scope, playbook, accounts that differ, note }. Read it in the plan of a pull request."
+  value       = local.effective_policy
+
+  precondition {
+    condition     = length(local.policy_errors) == 0
+    error_message = "The switches do not say what you mean:\n- ${join("\n- ", local.policy_errors)}"
+  }
+}
+
+output "config_sha256" {
+  description = "SHA-256 of the config document; the functions refuse any other."
+  value       = local.config_sha256
+}
+
+output "act_event_pattern" {
+  description = "Event pattern of rule 1 (null when nothing acts)."
+  value       = local.act_pattern
+}
+
+output "detector_id" {
+  description = "Id of the GuardDuty detector."
+  value       = try(module.detector[0].id, null)
+}
+
+output "incident_state_machine_arn" {
+  description = "ARN of the machine that answers the acting finding types."
+  value       = try(module.incident[0].incident_state_machine_arn, null)
+}
+
+output "notice_state_machine_arn" {
+  description = "ARN of the machine that tells people of all other findings."
+  value       = try(module.incident[0].notice_state_machine_arn, null)
+}
+
+output "table_name" {
+  description = "Name of the incident table."
+  value       = try(module.incident[0].table_name, null)
+}
+
+output "evidence_bucket" {
+  description = "Name of the evidence bucket."
+  value       = try(module.incident[0].bucket_name, null)
+}
+
+output "notifications_topic_arn" {
+  description = "Topic people are told on."
+  value       = local.topic_arns.notifications
+}
+
+output "escalations_topic_arn" {
+  description = "Topic of what must not wait; the notifications topic when there is no other."
+  value       = local.topic_arns.escalations
+}
+
+output "undelivered_queue_url" {
+  description = "Events EventBridge could not deliver; the watchdog reads it."
+  value       = try(module.incident[0].queues.undelivered.url, null)
+}
+
+output "undelivered_queue_arn" {
+  description = "ARN of the queue of undelivered events."
+  value       = try(module.incident[0].queues.undelivered.arn, null)
+}
+
+output "dead_letters_queue_url" {
+  description = "What nothing could handle; people read it."
+  value       = try(module.incident[0].queues.dead_letters.url, null)
+}
+
+output "dead_letters_queue_arn" {
+  description = "ARN of the queue of dead letters."
+  value       = try(module.incident[0].queues.dead_letters.arn, null)
+}
+
+output "kms_key_arn" {
+  description = "The key that encrypts everything, created here or brought along."
+  value       = var.create ? local.kms_key_arn : null
+}
+
+output "function_arns" {
+  description = "incident and watchdog => function ARN."
+  value       = try(module.incident[0].function_arns, {})
+}
+
+output "role_arns" {
+  description = "incident, watchdog, incident_machine, notice_machine and events => role ARN."
+  value       = try(module.incident[0].role_arns, {})
+}
+
+output "playbook_function_arns" {
+  description = "Playbook in use => function ARN."
+  value       = { for name, playbook in module.playbook : name => playbook.function_arn }
+}
+
+output "playbook_role_arns" {
+  description = "Playbook in use => ARN of its function's role."
+  value       = { for name, playbook in module.playbook : name => playbook.function_role_arn }
+}
+
+output "responder_trust" {
+  description = "Playbook in use => the only principal its responder roles trust. modules/responder-role derives the same ARN from name_prefix, iam.path and security_account_id."
+  value       = { for name, playbook in module.playbook : name => playbook.function_role_arn }
+}

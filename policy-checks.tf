@@ -1,0 +1,93 @@
+# Everything that can be wrong in the switches, as sentences. Reported together, by the precondition of effective_policy.
+
+locals {
+  scope_names = {
+    for scope in keys(local.scopes) : scope => scope == "" ? "remediations" : "account_remediations[\"${scope}\"]"
+  }
+
+  unknown_keys = distinct(flatten([
+    for scope, switches in local.scopes : [
+      for key in keys(switches) : key if length(local.matches[key]) == 0 && !strcontains(key, "**")
+    ]
+  ]))
+
+  # What an unknown key may have meant: types for an exact key, families of types for a glob.
+  families = distinct([for type in local.type_names : "${split("/", type)[0]}/*"])
+  resource_families = distinct([
+    for type in local.type_names : "*:${split("/", split(":", type)[1])[0]}/*"
+  ])
+  suggestable = length(local.unknown_keys) == 0 ? {} : {
+    type = local.type_names
+    glob = concat(local.families, local.resource_families)
+  }
+  trigrams = {
+    for text in distinct(concat(local.unknown_keys, flatten(values(local.suggestable)))) : text => toset([
+      for i in range(max(1, length(text) - 2)) : lower(substr(text, i, 3))
+    ])
+  }
+  suggestions = {
+    for key in local.unknown_keys : key => [
+      for scored in reverse(sort([
+        for text in local.suggestable[strcontains(key, "*") ? "glob" : "type"] : format(
+          "%04d %s",
+          floor(1000 * length(setintersection(local.trigrams[key], local.trigrams[text])) / length(setunion(local.trigrams[key], local.trigrams[text]))),
+          text,
+        )
+      ])) : split(" ", scored)[1] if !startswith(scored, "0000")
+    ]
+  }
+
+  ties = {
+    for tie in flatten([
+      for scope, types in local.winners : [
+        for type, cs in types : {
+          scope = scope
+          type  = type
+          keys  = sort([for c in cs : "\"${c.key}\" = \"${c.mode}\""])
+        } if length(distinct(cs[*].mode)) > 1
+      ]
+    ]) : "${tie.scope} ${join(" ", tie.keys)}" => tie...
+  }
+
+  policy_errors = concat(
+    [
+      for key in local.config_file_unknown_keys :
+      "remediation_config_file: the key \"${key}\" is unknown; allowed are remediations and account_remediations."
+    ],
+    [
+      for key in local.config_file_malformed :
+      "remediation_config_file: ${key} must be a map of finding types (or globs) to modes${key == "remediations" ? "" : ", by account id"}."
+    ],
+    [
+      for account in keys(local.account_remediations) :
+      "account_remediations: \"${account}\" is not an account id; it must have 12 digits (in YAML, quote it)."
+      if !can(regex("^[0-9]{12}$", account))
+    ],
+    flatten([
+      for scope, switches in local.scopes : [
+        for key, mode in switches :
+        "${local.scope_names[scope]}: \"${key}\" has the unknown mode \"${coalesce(mode, "null")}\"; allowed are ${join(", ", local.modes)}."
+        if !contains(local.modes, coalesce(mode, "null"))
+      ]
+    ]),
+    flatten([
+      for scope, switches in local.scopes : [
+        for key in keys(switches) : "${local.scope_names[scope]}: \"${key}\" must not contain **; one * stands for any run of characters."
+        if strcontains(key, "**")
+      ]
+    ]),
+    flatten([
+      for scope, switches in local.scopes : [
+        for key in keys(switches) : format(
+          "%s: \"%s\" matches no known finding type (case matters)%s. A type newer than the catalogue belongs in extra_finding_types.",
+          local.scope_names[scope], key,
+          length(local.suggestions[key]) == 0 ? "; catalogue/finding_types.json lists them" : "; the nearest are ${join(", ", slice(local.suggestions[key], 0, min(3, length(local.suggestions[key]))))}",
+        ) if contains(local.unknown_keys, key)
+      ]
+    ]),
+    [
+      for ties in values(local.ties) :
+      "${local.scope_names[ties[0].scope]}: ${join(" and ", ties[0].keys)} are equally literal and both match ${ties[0].type}; give that type a key of its own, or make one of them more literal."
+    ],
+  )
+}

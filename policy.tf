@@ -1,0 +1,152 @@
+# From the switches to a mode for every known finding type. The functions decide by the same rules from the same maps
+# (the config document below); this file checks the maps at plan time and shows the result in effective_policy.
+
+locals {
+  modes        = ["off", "notify", "dry_run", "approve", "auto"]
+  acting_modes = ["dry_run", "approve", "auto"]
+
+  # A playbook is implemented when its directory exists.
+  implemented_playbooks = toset([for f in fileset("${path.module}/playbooks", "*/responder-policy.json") : dirname(f)])
+
+  catalogue = jsondecode(file("${path.module}/catalogue/finding_types.json"))
+  family_playbooks = {
+    for word, playbooks in {
+      for type, entry in local.catalogue : split("/", split(":", type)[1])[0] => entry.playbook...
+      if entry.playbook != null
+    } : word => playbooks[0]
+  }
+  # What a finding names decides at run time. Where that is not documented, the type's family says what it may be.
+  type_resources = merge(
+    { for type in var.extra_finding_types : type => [] },
+    { for type, entry in local.catalogue : type => entry.resource_type },
+  )
+  type_playbooks = {
+    for type, playbook in {
+      for type, resources in local.type_resources : type => length(resources) == 0 ? (
+        lookup(local.family_playbooks, split("/", split(":", type)[1])[0], "")
+      ) : coalesce(local.catalogue[type].playbook, "none")
+    } : type => contains(local.implemented_playbooks, playbook) ? playbook : null
+  }
+  type_names = keys(local.type_playbooks)
+
+  # --- the file -------------------------------------------------------------------------------------------------------
+  config_file = var.remediation_config_file == null ? null : yamldecode(file(var.remediation_config_file))
+  config_file_unknown_keys = [
+    for key in try(keys(local.config_file), []) : key if !contains(["remediations", "account_remediations"], key)
+  ]
+  config_file_malformed = [
+    for key, well_formed in {
+      remediations = try(local.config_file.remediations, null) == null || (
+        can(keys(local.config_file.remediations)) && can({ for k, m in local.config_file.remediations : k => tostring(m) })
+      )
+      account_remediations = try(local.config_file.account_remediations, null) == null || (
+        can(keys(local.config_file.account_remediations)) &&
+        can({ for a, ms in local.config_file.account_remediations : a => [keys(ms), { for k, m in ms : k => tostring(m) }] })
+      )
+    } : key if !well_formed
+  ]
+  # YAML reads a bare off as false.
+  file_remediations = {
+    for key, mode in try({ for k, m in local.config_file.remediations : k => tostring(m) }, {}) :
+    key => mode == "false" ? "off" : mode
+    if !contains(local.config_file_malformed, "remediations")
+  }
+  file_account_remediations = {
+    for account, switches in try({ for a, ms in local.config_file.account_remediations : a => { for k, m in ms : k => tostring(m) } }, {}) :
+    account => { for key, mode in switches : key => mode == "false" ? "off" : mode }
+    if !contains(local.config_file_malformed, "account_remediations")
+  }
+
+  remediations = merge(local.file_remediations, var.remediations)
+  account_remediations = {
+    for account in setunion(keys(local.file_account_remediations), keys(var.account_remediations)) :
+    account => merge(lookup(local.file_account_remediations, account, {}), lookup(var.account_remediations, account, {}))
+  }
+
+  # --- matching -------------------------------------------------------------------------------------------------------
+  # One list of scopes, "" being the global one, so that every rule below is written once. A key is matched against the
+  # types once, however many accounts use it.
+  scopes   = merge({ for account, switches in local.account_remediations : account => switches }, { "" = local.remediations })
+  all_keys = distinct(flatten([for scope, switches in local.scopes : keys(switches)]))
+  key_regex = {
+    for key in local.all_keys : key => "^${join(".*", [for literal in split("*", key) : "\\Q${literal}\\E"])}$"
+    if strcontains(key, "*") && !strcontains(key, "**") && !strcontains(key, "\\")
+  }
+  matches = {
+    for key in local.all_keys : key => contains(keys(local.key_regex), key) ? [
+      for type in local.type_names : type if length(regexall(local.key_regex[key], type)) > 0
+    ] : [for type in [key] : type if contains(local.type_names, type)]
+  }
+
+  # scope => type => the keys that match it. An exact key outweighs any glob.
+  candidates = {
+    for scope, switches in local.scopes : scope => {
+      for c in flatten([
+        for key, mode in switches : [
+          for type in local.matches[key] : {
+            type   = type
+            key    = key
+            mode   = mode
+            weight = strcontains(key, "*") ? length(replace(key, "*", "")) : 1000000
+          }
+        ]
+      ]) : c.type => c...
+    }
+  }
+  winners = {
+    for scope, types in local.candidates : scope => {
+      for type, cs in types : type => [for c in cs : c if c.weight == max(cs[*].weight...)]
+    }
+  }
+  decisions = {
+    for scope, types in local.winners : scope => {
+      for type, cs in types : type => {
+        key  = sort(cs[*].key)[0]
+        mode = local.type_playbooks[type] == null && contains(local.acting_modes, cs[0].mode) ? "notify" : cs[0].mode
+        lost = local.type_playbooks[type] == null && contains(local.acting_modes, cs[0].mode) ? cs[0].mode : null
+      }
+    }
+  }
+
+  effective_policy = {
+    for type in local.type_names : type => {
+      mode     = try(local.decisions[""][type].mode, "notify")
+      key      = try(local.decisions[""][type].key, null)
+      scope    = can(local.decisions[""][type]) ? "global" : "default"
+      playbook = local.type_playbooks[type]
+      accounts = {
+        for account in keys(local.account_remediations) : account => {
+          mode = local.decisions[account][type].mode
+          key  = local.decisions[account][type].key
+        } if can(local.decisions[account][type])
+      }
+      note = one(slice(concat(
+        [
+          for scope in keys(local.scopes) :
+          "${local.decisions[scope][type].lost} was asked for${scope == "" ? "" : " in account ${scope}"}, but no playbook answers this type yet: people are told."
+          if try(local.decisions[scope][type].lost, null) != null
+        ],
+        [
+          for scope in keys(local.scopes) :
+          "Acts where the finding names a resource that ${local.type_playbooks[type]} answers; otherwise people are told."
+          if length(local.type_resources[type]) != 1 && contains(local.acting_modes, try(local.decisions[scope][type].mode, "notify"))
+        ],
+        [null],
+      ), 0, 1))
+    }
+  }
+
+  # --- what acts ------------------------------------------------------------------------------------------------------
+  # By key rather than by type: a glob also answers types that GuardDuty adds later.
+  acting_keys = distinct(flatten([
+    for scope, switches in local.scopes : [for key, mode in switches : key if contains(local.acting_modes, mode)]
+  ]))
+  playbooks_in_use = toset([
+    for playbook in flatten([for key in local.acting_keys : [for type in local.matches[key] : local.type_playbooks[type]]]) :
+    playbook if playbook != null
+  ])
+  # Left out of rule 1: keys whose every type has no playbook.
+  rule_keys = sort([
+    for key in local.acting_keys : key if anytrue([for type in local.matches[key] : local.type_playbooks[type] != null])
+  ])
+}

@@ -1,0 +1,1 @@
+"""The module on a local AWS: emulators, seeded resources, Terraform, findings in, incidents out."""

@@ -1,0 +1,77 @@
+"""The sandbox's own paths on the endpoint (loopback only): faults, the clock, and lookups for moto's process.
+
+- ``POST|GET|DELETE /_sandbox/faults``: see faults.py
+- ``POST|GET /_sandbox/clock``: see settings.Clock
+- ``GET /_sandbox/profiles?account=&name=``: an instance profile of MiniStack's IAM (404 when there is none)
+- ``PUT /_sandbox/findings/<detector>?account=&region=``: store a finding in the fake GuardDuty
+- ``GET /_sandbox/health``: ready; lists the patches in force
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from typing import Any
+
+from . import guardduty
+from .faults import FAULTS
+from .gateway import json_response
+from .ministack import iam
+from .moto_client import Response
+from .patching import PATCHES
+from .settings import CLOCK
+
+
+def _one(params: dict[str, Any], name: str) -> str:
+    values = params.get(name) or [""]
+    return str(values[0] if isinstance(values, list) else values)
+
+
+def profile(account: str, name: str) -> dict[str, Any] | None:
+    """An instance profile as MiniStack's IAM stores it: name, id, ARN and the ARNs of its roles."""
+    found = iam._instance_profiles.get_scoped(account, None, name)
+    if not found:
+        return None
+    roles = [iam._roles.get_scoped(account, None, role) for role in found["Roles"]]
+    return {
+        "name": found["InstanceProfileName"],
+        "id": found["InstanceProfileId"],
+        "arn": found["Arn"],
+        "roles": [role["Arn"] for role in roles if role],
+    }
+
+
+def _faults(method: str, data: Any) -> Response:
+    if method == "POST":
+        return json_response(200, FAULTS.add(data))
+    if method == "DELETE":
+        FAULTS.clear()
+    return json_response(200, {"faults": FAULTS.list()})
+
+
+def _clock(method: str, data: Any) -> Response:
+    if method == "POST":
+        CLOCK.update(data)
+    return json_response(200, asdict(CLOCK))
+
+
+def handle(method: str, path: str, params: dict[str, Any], body: bytes) -> Response:
+    """Answer one control request."""
+    name = path.removeprefix("/_sandbox/")
+    try:
+        data = json.loads(body or b"{}")
+        if name == "faults":
+            return _faults(method, data)
+        if name == "clock":
+            return _clock(method, data)
+    except (ValueError, TypeError) as error:
+        return json_response(400, {"message": str(error)})
+    if name == "profiles":
+        found = profile(_one(params, "account"), _one(params, "name"))
+        return json_response(200 if found else 404, found or {})
+    if name.startswith("findings/") and method == "PUT":
+        guardduty.store(_one(params, "account"), _one(params, "region"), name.split("/", 1)[1], data)
+        return json_response(200, {})
+    if name == "health":
+        return json_response(200, {"patches": sorted(key for key, item in PATCHES.items() if item.enabled)})
+    return json_response(404, {"message": f"The sandbox has no control path {path}."})

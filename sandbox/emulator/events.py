@@ -1,0 +1,201 @@
+"""Patches of MiniStack's EventBridge: who may publish, delivery across accounts, refusals and dead-letter queues."""
+
+from __future__ import annotations
+
+import contextvars
+import hashlib
+import json
+import time
+from collections.abc import Callable
+from typing import Any
+
+from . import service_roles, settings
+from .ministack import arns, eventbridge, evaluator, lambdas, responses, scheduler, sns, sqs, stepfunctions
+from .patching import patch
+
+_SERVICE = "events.amazonaws.com"
+# The target and rule of the delivery under way, and why it failed.
+_delivery: contextvars.ContextVar[dict[str, Any] | None] = contextvars.ContextVar("delivery", default=None)
+
+
+class Undelivered(Exception):
+    """An event a target did not take; ``code`` is EventBridge's ERROR_CODE."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+@patch(eventbridge, "_put_events", restores="events of aws.guardduty exist: the account's root may publish aws.* sources here, nobody else (as on AWS)")
+def put_events(original: Any, data: Any, allow_aws_source: bool = False) -> Any:
+    root = str(evaluator.caller_arn()).endswith(":root")
+    return original(data, allow_aws_source or root)
+
+
+def in_account(account: str, function: Callable[..., Any], *args: Any) -> Any:
+    """Run a function as another account, without touching this request's scope."""
+    context = contextvars.copy_context()
+    context.run(responses._request_account_id.set, account)
+    return context.run(function, *args)
+
+
+def _delivers(dispatch: Callable[..., Any]) -> Callable[..., Any]:
+    """Note an Undelivered for the dead-letter queue instead of only logging it."""
+
+    def deliver(original: Any, *args: Any, **kwargs: Any) -> Any:
+        try:
+            return dispatch(original, *args, **kwargs)
+        except Undelivered as refused:
+            delivery = _delivery.get()
+            if delivery is not None:
+                delivery["error"] = refused
+            eventbridge.logger.warning("EventBridge: not delivered: %s", refused)
+            return None
+
+    return deliver
+
+
+def _scope() -> tuple[dict[str, Any], str, str]:
+    delivery = _delivery.get() or {}
+    return delivery.get("target", {}), str(delivery.get("rule", {}).get("Arn", "")), responses.get_account_id()
+
+
+@patch(eventbridge, "_dispatch_to_event_bus", restores="a rule may send to an event bus of another account that lets it in")
+@_delivers
+def to_event_bus(
+    original: Any, spec: Any, event: dict[str, Any], rule: Any, path: Any, payload: Any = None
+) -> Any:
+    if spec.account_id == responses.get_account_id():
+        return original(spec, event, rule, path, payload)
+
+    def arrive() -> None:
+        eventbridge._ensure_default_bus()
+        name = spec.resource.split("/", 1)[1]
+        if name not in eventbridge._event_buses:
+            raise Undelivered("RESOURCE_NOT_FOUND", f"There is no event bus {spec}.")
+        eventbridge._dispatch_event({**event, "EventBusName": name, "_DispatchPath": []})
+
+    return in_account(spec.account_id, arrive)
+
+
+@patch(eventbridge, "_dispatch_to_stepfunctions", restores="the target's role must allow states:StartExecution; a refused start is a failed delivery")
+@_delivers
+def to_step_functions(_original: Any, arn: str, payload: str) -> None:
+    target, rule, _ = _scope()
+    if stepfunctions._resolve_state_machine_arn(arn) is None:
+        raise Undelivered("RESOURCE_NOT_FOUND", f"There is no state machine {arn}.")
+    refusal = service_roles.role_refusal(target.get("RoleArn", ""), _SERVICE, "states:StartExecution", arn, rule)
+    if refusal:
+        raise Undelivered("NO_PERMISSIONS", refusal)
+    status, _headers, body = stepfunctions._start_execution({"stateMachineArn": arn, "input": payload})
+    if status >= 400:
+        raise Undelivered("SDK_CLIENT_ERROR", body.decode() if isinstance(body, bytes) else str(body))
+
+
+@patch(eventbridge, "_dispatch_to_lambda", restores="the function's policy must let the rule in; two retries, then the function's own dead-letter queue")
+@_delivers
+def to_lambda(_original: Any, arn: str, payload: str) -> None:
+    _, rule, account = _scope()
+    function, config, _ = lambdas._get_func_record_for_ref(arn)
+    if not function or not config:
+        raise Undelivered("RESOURCE_NOT_FOUND", f"There is no function {arn}.")
+    refusal = service_roles.policy_refusal(
+        function.get("policy"), _SERVICE, "lambda:InvokeFunction", arn, rule, account
+    )
+    if refusal:
+        raise Undelivered("NO_PERMISSIONS", refusal)
+    try:
+        event = json.loads(payload)
+    except (json.JSONDecodeError, TypeError):
+        event = {"body": payload}
+    lambdas.invoke_async_with_retry(lambdas._execution_record_for_config(function, config), event)
+
+
+@patch(eventbridge, "_dispatch_to_sqs", restores="the queue's policy must let the rule in")
+@_delivers
+def to_sqs(original: Any, spec: Any, payload: str, parameters: Any = None) -> Any:
+    _, rule, account = _scope()
+    queue = sqs._queue_by_arn(str(spec))
+    if not queue:
+        raise Undelivered("RESOURCE_NOT_FOUND", f"There is no queue {spec}.")
+    policy = queue.get("attributes", {}).get("Policy")
+    refusal = service_roles.policy_refusal(policy, _SERVICE, "sqs:SendMessage", str(spec), rule, account)
+    if refusal:
+        raise Undelivered("NO_PERMISSIONS", refusal)
+    return original(spec, payload, parameters)
+
+
+@patch(eventbridge, "_dispatch_to_sns", restores="the topic's policy must let the rule in")
+@_delivers
+def to_sns(original: Any, arn: str, payload: str) -> Any:
+    _, rule, account = _scope()
+    topic = sns._topics.get(arn)
+    if topic is None:
+        raise Undelivered("RESOURCE_NOT_FOUND", f"There is no topic {arn}.")
+    policy = (topic.get("attributes") or {}).get("Policy")
+    refusal = service_roles.policy_refusal(policy, _SERVICE, "sns:Publish", arn, rule, account)
+    if refusal:
+        raise Undelivered("NO_PERMISSIONS", refusal)
+    return original(arn, payload)
+
+
+def _dead_letter(target: dict[str, Any], rule: dict[str, Any], body: str, error: Undelivered) -> None:
+    arn = (target.get("DeadLetterConfig") or {}).get("Arn")
+    queue = sqs._queue_by_arn(arn) if arn else None
+    if not queue:
+        return
+    policy = queue.get("attributes", {}).get("Policy")
+    account = responses.get_account_id()
+    refusal = service_roles.policy_refusal(policy, _SERVICE, "sqs:SendMessage", arn, rule.get("Arn", ""), account)
+    if refusal:
+        eventbridge.logger.error("EventBridge: the dead-letter queue refused the event, it is lost: %s", refusal)
+        return
+    attributes = {
+        "RULE_ARN": rule.get("Arn", ""),
+        "TARGET_ARN": target.get("Arn", ""),
+        "ERROR_CODE": error.code,
+        "ERROR_MESSAGE": str(error)[:1000],
+        "EXHAUSTED_RETRY_CONDITION": "MaximumRetryAttempts",
+        "RETRY_ATTEMPTS": "0",
+    }
+    now = time.time()
+    message = {
+        "id": responses.new_uuid(),
+        "body": body,
+        "md5_body": hashlib.md5(body.encode()).hexdigest(),
+        "receipt_handle": None,
+        "sent_at": now,
+        "visible_at": now,
+        "receive_count": 0,
+        "attributes": {},
+        "message_attributes": {
+            key: {"DataType": "String", "StringValue": value} for key, value in attributes.items() if value
+        },
+        "sys": {"SenderId": "AROAEXAMPLE", "SentTimestamp": str(int(now * 1000))},
+    }
+    queue["messages"].append(message)
+    sqs._ensure_msg_fields(message)
+    eventbridge.esm_wake.set()
+
+
+@patch(eventbridge, "_invoke_target", restores="an event a target does not take goes to the target's dead-letter queue, with the reason as message attributes")
+def invoke_target(original: Any, target: Any, event: Any, rule: Any, view: Any = None) -> None:
+    view = view or eventbridge._pattern_event_view(event)
+    delivery: dict[str, Any] = {"target": target, "rule": rule}
+    token = _delivery.set(delivery)
+    try:
+        original(target, event, rule, view)
+    finally:
+        _delivery.reset(token)
+    if "error" in delivery:
+        _dead_letter(target, rule, json.dumps(view.event_with_detail()), delivery["error"])
+
+
+@patch(eventbridge, "_parse_rate_seconds", restores="(no AWS behaviour) rate() schedules shortened by the sandbox clock")
+def parse_rate_seconds(original: Any, expression: str) -> float | None:
+    seconds = original(expression)
+    return None if seconds is None else seconds * settings.CLOCK.rates
+
+
+# Shortened schedules need a closer look at the clock than every 10 s.
+eventbridge._SCHEDULER_TICK_INTERVAL = scheduler._SCHEDULE_TICK_INTERVAL = 0.5

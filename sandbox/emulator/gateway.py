@@ -1,0 +1,137 @@
+"""The one endpoint: faults first, then forwarded services with their own authorization, then MiniStack.
+
+Forwarded services are authorized here because MiniStack resolves one ARN per EC2 call, knows neither its tags nor
+the services it lacks, and would let a call through that AWS refuses.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+from typing import Any
+
+from . import ec2_authorization, guardduty, settings
+from .faults import FAULTS
+from .ministack import actions, app, evaluator, responses
+from .moto_client import Response, forward
+from .patching import patch
+
+_SCOPE = re.compile(r"Credential=[^/]+/[^/]+/[^/]+/([^/]+)/")
+FORWARDED = settings.MOTO_SERVICES | {"guardduty"}
+
+actions.SERVICE_TO_IAM_NAMESPACE.setdefault("guardduty", "guardduty")
+actions._BOTOCORE_SERVICE_MAP.setdefault("guardduty", ["guardduty"])
+actions.SERVICE_TO_IAM_NAMESPACE.setdefault("securityhub", "securityhub")
+actions._BOTOCORE_SERVICE_MAP.setdefault("securityhub", ["securityhub"])
+
+
+@patch(app, "detect_service", restores="GuardDuty and Security Hub exist (upstream routes them to S3)")
+def detect_service(original: Any, method: str, path: str, headers: dict[str, str], params: Any) -> str:
+    scope = _SCOPE.search(headers.get("authorization", ""))
+    if scope and scope.group(1) in FORWARDED and scope.group(1) not in app.SERVICE_REGISTRY:
+        return scope.group(1)
+    return str(original(method, path, headers, params))
+
+
+@patch(app, "_handle_post_body_shortcuts", restores="(no AWS behaviour) the sandbox's own control paths, /_sandbox/")
+async def shortcuts(
+    original: Any, method: str, path: str, headers: Any, body: bytes, params: Any, request_id: str
+) -> Any:
+    if path.startswith("/_sandbox/"):
+        from .control import handle
+
+        return handle(method, path, params, body)
+    return await original(method, path, headers, body, params, request_id)
+
+
+def error_response(
+    service: str, action: str, code: str, message: str, status: int, request_id: str, headers: dict[str, str]
+) -> Response:
+    """An error in the service's own protocol."""
+    answer = actions.access_denied_response(
+        service, action, "", request_id, error_code=code, message=message, headers=headers
+    )
+    return status, answer[1], answer[2]
+
+
+async def _meet_faults(service: str, action: str, request: str, headers: dict[str, str], rid: str) -> Response | None:
+    hits = FAULTS.match(service, action, responses.get_account_id(), request)
+    delay = sum(hit.latency_ms for hit in hits) / 1000
+    if delay:
+        await asyncio.sleep(delay)
+    failed = next((hit for hit in hits if hit.error), None)
+    if failed is None:
+        return None
+    message = failed.message or f"The sandbox was asked to fail {service}:{action}."
+    return error_response(service, action, failed.error, message, failed.http_status(), rid, headers)
+
+
+def _authorize(
+    service: str, action: str, headers: dict[str, str], query: Any, params: Any, region: str, request_id: str
+) -> Response | None:
+    """None when allowed, else the refusal as the service words it."""
+    evaluator.pin_request_caller(headers, query)
+    key = app.extract_access_key_id(headers, query)
+    account = responses.get_account_id()
+    if evaluator.is_root_access_key(key or ""):
+        checks = [ec2_authorization.Check(action, "*", {})]
+    else:
+        checks = ec2_authorization.checks(service, action, params, region, account)
+    for check in checks:
+        denied = evaluator.enforce(
+            key, check.action, service, region, resource_arn=check.resource, service_context=check.context
+        )
+        if not denied:
+            continue
+        if isinstance(denied, evaluator.AuthError):
+            failure: Response = app._credential_failure(service, action, request_id, denied, headers)
+            return failure
+        message = actions.identity_denial_message(
+            check.action, denied.principal_arn, check.resource, denied.decision == "Deny"
+        )
+        if service == "ec2":
+            message = f"You are not authorized to perform this operation. {message}"
+        refusal: Response = actions.access_denied_response(
+            service, action, denied.principal_arn, request_id, message=message, headers=headers
+        )
+        return refusal
+    return None
+
+
+async def _serve(
+    service: str, method: str, path: str, headers: dict[str, str], body: bytes, query: Any
+) -> Response:
+    account = responses.get_account_id()
+    if service == "guardduty":
+        return guardduty.handle(method, path, body, query, account, responses.get_region())
+    return await asyncio.to_thread(forward, method, path, headers, body, query, account)
+
+
+@patch(app, "_dispatch_service_request", restores="EC2 and the other forwarded services authorize every resource a call names")
+async def dispatch(
+    original: Any, method: str, path: str, headers: Any, body: bytes, query: Any, request_id: str
+) -> Any:
+    params = app._routing_params(method, path, headers, body, query)
+    service = app.detect_service(method, path, headers, params)
+    action = actions.extract_iam_action(service, method, path, headers, body, params) or f"{service}:{method}"
+    short = action.split(":", 1)[1]
+    request = body.decode("utf-8", "replace") + path
+    failed = await _meet_faults(service, short, request, headers, request_id)
+    if failed is None and service not in FORWARDED:
+        return await original(method, path, headers, body, query, request_id)
+    region = app.extract_region(headers)
+    if failed is None and app.AUTH:
+        failed = await asyncio.to_thread(
+            _authorize, service, action, headers, query, params, region, request_id
+        )
+    status, sent, answer = failed or await _serve(service, method, path, headers, body, query)
+    if status < 400:
+        app._maybe_record_cloudtrail(service, method, path, headers, body, query, request_id, region)
+    sent = {**sent, "x-amzn-requestid": request_id}
+    return status, sent, answer
+
+
+def json_response(status: int, data: Any) -> Response:
+    """A JSON answer of a control path."""
+    return status, {"Content-Type": "application/json"}, json.dumps(data).encode()

@@ -1,0 +1,55 @@
+"""Patches of MiniStack's IAM: who the principal is, and which ARN an IAM call is checked on."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from . import settings
+from .ministack import actions, app, evaluator, iam, sts
+from .patching import patch
+
+
+@patch(evaluator, "_resolve_condition_key", restores="aws:PrincipalArn of a role session is the role's ARN, not the session's")
+def resolve_condition_key(original: Any, key: str, context: Any) -> Any:
+    arn = context.principal_arn or ""
+    if key.lower() == "aws:principalarn" and ":assumed-role/" in arn:
+        account, name = arn.split(":")[4], arn.split("/")[1]
+        role = iam._roles.get_scoped(account, None, name)
+        return role["Arn"] if role else f"arn:aws:iam::{account}:role/{name}"
+    return original(key, context)
+
+
+@patch(evaluator, "_principal_org_id", restores="aws:PrincipalOrgID is the organization of every member account (moto's, not MiniStack's)")
+def principal_org_id(original: Any, account: str) -> str | None:
+    return settings.ORGANIZATION_ID if account in settings.ORGANIZATION_ACCOUNTS else None
+
+
+@patch(sts, "register_session", restores="aws:userid of a function's session starts with its role's unique id (AROA...)")
+def register_session(original: Any, access_key: str, session: dict[str, Any]) -> Any:
+    role, _, name = session.get("UserId", "").partition(":")
+    if role and not role.startswith(("AROA", "AIDA", "ASIA")):
+        account = session["Arn"].split(":")[4]
+        found = iam._roles.get_scoped(account, None, role)
+        if found:
+            session = {**session, "UserId": f"{found['RoleId']}:{name}"}
+    return original(access_key, session)
+
+
+@patch(actions, "extract_resource_arn", restores="IAM calls are checked on the ARN with its path; profile calls on the instance profile")
+def extract_resource_arn(
+    original: Any, service: str, method: str, path: str, headers: Any, body: bytes, params: Any, region: str, account: str
+) -> str:
+    if service == "iam":
+        profile = actions._query_param(params, "InstanceProfileName")
+        role = actions._query_param(params, "RoleName")
+        if profile:
+            found = iam._instance_profiles.get_scoped(account, None, profile)
+            return str(found["Arn"]) if found else f"arn:aws:iam::{account}:instance-profile/{profile}"
+        if role and (found := iam._roles.get_scoped(account, None, role)):
+            return str(found["Arn"])
+    return str(original(service, method, path, headers, body, params, region, account))
+
+
+@patch(app, "pin_request_origin", restores="aws:SecureTransport is true: SDKs reach AWS over TLS, only this loopback endpoint is plain HTTP")
+def pin_request_origin(original: Any, source_ip: str, secure: bool) -> Any:
+    return original(source_ip, True)

@@ -1,0 +1,25 @@
+"""MiniStack with the sandbox's patches: ``python -m sandbox.emulator.launcher`` (environment: stack.py sets it)."""
+
+from __future__ import annotations
+
+import sys
+
+from .patching import check_pins
+
+
+def main() -> None:
+    """Check the pins, patch, serve until SIGTERM."""
+    check_pins()
+    from . import cloudtrail, control, events, gateway, iam, lambdas, s3, stepfunctions  # noqa: F401  (they patch)
+    from .ministack import app
+    from .patching import replace
+
+    for name in ("_stop_docker_containers", "_reaper_docker_client"):
+        replace(app, name, lambda *_: None, restores="(no AWS behaviour) the sandbox leaves Docker alone")
+    # MiniStack parses the command line; the token on it only marks the process as this sandbox's.
+    sys.argv = sys.argv[:1]
+    app.main()
+
+
+if __name__ == "__main__":
+    main()

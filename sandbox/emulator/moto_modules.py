@@ -1,0 +1,19 @@
+"""moto's modules as ``Any``, for the patches of its private functions."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+instances: Any = importlib.import_module("moto.ec2.models.instances")
+interfaces: Any = importlib.import_module("moto.ec2.models.elastic_network_interfaces")
+profiles: Any = importlib.import_module("moto.ec2.models.iam_instance_profile")
+block_storage: Any = importlib.import_module("moto.ec2.models.elastic_block_store")
+instance_responses: Any = importlib.import_module("moto.ec2.responses.instances")
+ec2_errors: Any = importlib.import_module("moto.ec2.exceptions")
+core_responses: Any = importlib.import_module("moto.core.responses")
+autoscaling: Any = importlib.import_module("moto.autoscaling.models")
+autoscaling_errors: Any = importlib.import_module("moto.autoscaling.exceptions")
+load_balancing: Any = importlib.import_module("moto.elbv2.models")
+organizations: Any = importlib.import_module("moto.organizations.utils")
+ec2: Any = importlib.import_module("moto.ec2.models")

@@ -1,0 +1,98 @@
+"""Replace functions of the pinned emulators, and remember why.
+
+A patch that no longer finds its function stops the emulator at start instead of silently testing less.
+``SANDBOX_DISABLED_PATCHES`` (comma-separated names) leaves patches out: a test of a patch has to fail then.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib.metadata
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+PINS = {"ministack": "1.5.33", "moto": "5.2.5"}
+_MISSING = object()
+
+
+@dataclass(frozen=True)
+class Patch:
+    """One replaced function: ``name`` is ``module.function``, ``restores`` the AWS behaviour it brings back."""
+
+    name: str
+    package: str
+    restores: str
+    enabled: bool
+
+
+PATCHES: dict[str, Patch] = {}
+
+
+class PatchError(RuntimeError):
+    """The installed emulator is not the release this sandbox was written for."""
+
+
+def disabled() -> set[str]:
+    """Names of the patches that the environment leaves out."""
+    return {name for name in os.environ.get("SANDBOX_DISABLED_PATCHES", "").split(",") if name}
+
+
+def check_pins() -> None:
+    """Raise PatchError unless every emulator is installed in its pinned release."""
+    for package, wanted in PINS.items():
+        try:
+            found = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            found = "not installed"
+        if found != wanted:
+            raise PatchError(
+                f"The sandbox patches private functions of {package} {wanted}, but here {package} is {found}. "
+                "Install requirements/dev.txt into the virtual environment (make setup)."
+            )
+
+
+def _name_of(target: Any, attribute: str) -> tuple[str, str]:
+    module = getattr(target, "__module__", None) or target.__name__
+    owner = target.__name__.rsplit(".", 1)[-1]
+    return f"{owner}.{attribute}", module.split(".", 1)[0]
+
+
+def replace(target: Any, attribute: str, value: Any, *, restores: str) -> None:
+    """Set ``target.attribute`` (a module's or a class's) to ``value`` and record what that restores."""
+    if getattr(target, attribute, _MISSING) is _MISSING:
+        name, package = _name_of(target, attribute)
+        raise PatchError(
+            f"{package} has no {name}, which the sandbox patches ({restores}). Expected {package} {PINS[package]}."
+        )
+    name, package = _name_of(target, attribute)
+    enabled = name not in disabled()
+    PATCHES[name] = Patch(name, package, restores, enabled)
+    if not enabled:
+        return
+    original = getattr(target, attribute)
+    setattr(target, attribute, value)
+    # Dispatch tables hold the function they were built with.
+    for table in list(vars(target).values()):
+        if type(table) is dict:
+            for key, entry in list(table.items()):
+                if entry is original:
+                    table[key] = value
+
+
+def patch(target: Any, attribute: str, *, restores: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Decorate a function that receives the original function first, then the call's own arguments."""
+
+    def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
+        original = getattr(target, attribute, None)
+
+        @functools.wraps(function)
+        def replacement(*args: Any, **kwargs: Any) -> Any:
+            return function(original, *args, **kwargs)
+
+        replace(target, attribute, replacement, restores=restores)
+        return replacement
+
+    return decorate
+

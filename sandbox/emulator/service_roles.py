@@ -1,0 +1,80 @@
+"""What AWS services may do on a caller's behalf: their roles, and the policies of the resources they deliver to.
+
+MiniStack enforces neither, so a missing ``states:StartExecution`` or queue policy would go unnoticed until AWS.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .ministack import app, evaluator, iam
+
+
+def _context(arn: str, account: str, action: str, resource: str, keys: dict[str, Any]) -> Any:
+    return evaluator.EvalContext(
+        principal_arn=arn,
+        principal_type="AssumedRole",
+        principal_account=account,
+        action=action,
+        resource_arn=resource,
+        region="",
+        secure_transport=True,
+        service_context={key.lower(): value for key, value in keys.items()},
+    )
+
+
+def _statements(document: Any) -> list[dict[str, Any]]:
+    import json
+
+    data = json.loads(document) if isinstance(document, str) else document
+    found = (data or {}).get("Statement", [])
+    return [found] if isinstance(found, dict) else list(found)
+
+
+def _trusts(role: dict[str, Any], service: str, keys: dict[str, Any]) -> bool:
+    context = _context(role["Arn"], role["Arn"].split(":")[4], "sts:AssumeRole", role["Arn"], keys)
+    allowed = False
+    for statement in _statements(role["AssumeRolePolicyDocument"]):
+        named = evaluator._service_principal_matches(statement.get("Principal", {}), service)
+        if not named or not evaluator._conditions_met(statement.get("Condition", {}), context):
+            continue
+        if statement.get("Effect") == "Deny":
+            return False
+        allowed = True
+    return allowed
+
+
+def role_refusal(
+    role_arn: str, service: str, action: str, resource: str, source_arn: str = ""
+) -> str | None:
+    """Why the service may not do ``action`` with its role, or None when it may (or enforcement is off)."""
+    if not app.AUTH:
+        return None
+    account, name = role_arn.split(":")[4], role_arn.rsplit("/", 1)[-1]
+    role = iam._roles.get_scoped(account, None, name)
+    if role is None:
+        return f"The role {role_arn} does not exist."
+    keys = {"aws:SourceAccount": account, "aws:SourceArn": source_arn}
+    if not _trusts(role, service, keys):
+        return f"{service} is not authorized to assume the role {role_arn}."
+    session = f"arn:aws:sts::{account}:assumed-role/{name}/{service.split('.')[0]}"
+    context = _context(session, account, action, resource, {})
+    limits = evaluator._permissions_boundary(iam._roles, name, account)
+    result = evaluator.evaluate(context, evaluator._gather_role_policies(name, account), *limits)
+    if result.decision == "Allow":
+        return None
+    return f"User: {session} is not authorized to perform: {action} on resource: {resource}"
+
+
+def policy_refusal(
+    policy: Any, service: str, action: str, resource: str, source_arn: str, source_account: str
+) -> str | None:
+    """Why the resource's own policy keeps the service out, or None when it lets it in (or enforcement is off)."""
+    if not app.AUTH:
+        return None
+    keys = {"aws:SourceArn": source_arn, "aws:SourceAccount": source_account}
+    context = _context(f"arn:aws:iam::{source_account}:service/{service}", source_account, action, resource, keys)
+    result = evaluator.evaluate_resource_policy(policy, context, service=service)
+    if result.decision == "Allow":
+        return None
+    return f"The policy of {resource} does not allow {service} to perform {action} for {source_arn}."

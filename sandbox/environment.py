@@ -1,0 +1,63 @@
+"""What ``env --json`` prints: everything a boto3 client needs to look at the sandbox."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from . import settings
+from .state import State
+
+
+def _arn(service: str, resource: str) -> str:
+    return f"arn:aws:{service}:{settings.REGION}:{settings.SECURITY_ACCOUNT}:{resource}"
+
+
+def names(prefix: str) -> dict[str, Any]:
+    """The names the module gives its parts, from its ``name_prefix``."""
+    account, region = settings.SECURITY_ACCOUNT, settings.REGION
+    queues = {"undelivered": f"{prefix}-undelivered", "dead_letters": f"{prefix}-dead-letters"}
+    return {
+        "table": f"{prefix}-incidents",
+        "bucket": f"{prefix}-evidence-{account}-{region}",
+        "topics": {kind: _arn("sns", f"{prefix}-{kind}") for kind in ("notifications", "escalations")},
+        "queues": queues,
+        "machines": {
+            kind: _arn("states", f"stateMachine:{prefix}-{kind}") for kind in ("incident", "notice")
+        },
+        "functions": {
+            kind: f"{prefix}-{kind}" for kind in ("incident", "watchdog", "playbook-ec2-instance")
+        },
+        "rules": [f"{prefix}-{kind}" for kind in ("act", "notice", "execution-status", "sweeper")],
+        "quarantine": {"profile": f"{prefix}-quarantine", "security_group_name": f"{prefix}-quarantine"},
+    }
+
+
+def describe(known: State) -> dict[str, Any]:
+    """The running sandbox as one document."""
+    accounts = {"security": settings.SECURITY_ACCOUNT, "member": settings.MEMBER_ACCOUNT}
+    prefix = str(known.outputs.get("name_prefix") or "guardduty-response")
+    queues = names(prefix)["queues"]
+    return {
+        "endpoint": known.endpoint,
+        "region": settings.REGION,
+        "accounts": accounts,
+        "organization_id": settings.ORGANIZATION_ID,
+        "credentials": {
+            number: {"access_key_id": number, "secret_access_key": settings.SECRET}
+            for number in accounts.values()
+        },
+        "seeded": known.seed,
+        "applied": bool(known.outputs),
+        "name_prefix": prefix,
+        **names(prefix),
+        "queue_urls": {
+            kind: f"{known.endpoint}/{settings.SECURITY_ACCOUNT}/{name}" for kind, name in queues.items()
+        },
+        "outputs": known.outputs,
+        "control": {
+            "faults": f"{known.endpoint}/_sandbox/faults",
+            "clock": f"{known.endpoint}/_sandbox/clock",
+        },
+        "processes": known.processes,
+        "state_directory": str(settings.STATE_DIRECTORY),
+    }

@@ -1,0 +1,14 @@
+# What the sandbox switches on, unless another file is given with --var-file.
+
+remediations = {
+  "CryptoCurrency:EC2/*"                 = "auto"
+  "Backdoor:EC2/*"                       = "auto"
+  "Trojan:EC2/*"                         = "dry_run"
+  "UnauthorizedAccess:EC2/SSHBruteForce" = "approve"
+  "Recon:EC2/PortProbeUnprotectedPort"   = "off"
+  "UnauthorizedAccess:EC2/TorClient"     = "notify"
+}
+
+evidence = {
+  force_destroy = true
+}

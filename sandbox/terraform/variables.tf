@@ -1,0 +1,124 @@
+# The module's own switches, handed through as they are; null means the module's default.
+
+variable "name_prefix" {
+  description = "Passed to the module and to modules/responder-role."
+  type        = string
+  default     = "guardduty-response"
+}
+
+variable "member_account_id" {
+  description = "The account whose resources findings are about."
+  type        = string
+}
+
+variable "security_account_id" {
+  description = "The delegated administrator, where the module runs."
+  type        = string
+}
+
+variable "region" {
+  description = "The home Region."
+  type        = string
+}
+
+variable "create" {
+  description = "Passed to the module."
+  type        = bool
+  default     = null
+}
+
+variable "tags" {
+  description = "Passed to the module."
+  type        = any
+  default     = null
+}
+
+variable "organization_id" {
+  description = "Passed to the module."
+  type        = string
+  default     = null
+}
+
+variable "iam" {
+  description = "Passed to the module."
+  type        = any
+  default     = null
+}
+
+variable "kms" {
+  description = "Passed to the module."
+  type        = any
+  default     = null
+}
+
+variable "detector" {
+  description = "Passed to the module."
+  type        = any
+  default     = null
+}
+
+variable "remediations" {
+  description = "Passed to the module."
+  type        = any
+  default     = null
+}
+
+variable "account_remediations" {
+  description = "Passed to the module."
+  type        = any
+  default     = null
+}
+
+variable "minimum_severity" {
+  description = "Passed to the module."
+  type        = any
+  default     = null
+}
+
+variable "remediation_config_file" {
+  description = "Passed to the module."
+  type        = string
+  default     = null
+}
+
+variable "extra_finding_types" {
+  description = "Passed to the module."
+  type        = any
+  default     = null
+}
+
+variable "playbooks" {
+  description = "Passed to the module."
+  type        = any
+  default     = null
+}
+
+variable "notifications" {
+  description = "Passed to the module."
+  type        = any
+  default     = null
+}
+
+variable "guardrails" {
+  description = "Passed to the module."
+  type        = any
+  default     = null
+}
+
+variable "evidence" {
+  description = "Passed to the module."
+  type        = any
+  default     = null
+}
+
+variable "paused" {
+  description = "Passed to the module."
+  type        = bool
+  default     = null
+}
+
+variable "functions" {
+  description = "Passed to the module."
+  type        = any
+  default     = null
+}

@@ -1,0 +1,153 @@
+# The switches: which finding is answered how, within which limits.
+
+variable "remediations" {
+  description = "Finding type, or glob with *, => off, notify, dry_run, approve or auto. Types without a key: notify. Checked against the catalogue at plan time: a key that matches no known finding type fails."
+  type        = map(string)
+  default     = {}
+  nullable    = false
+}
+
+variable "account_remediations" {
+  description = "Account id => the same map, for that account only. Precedence: account exact, account glob, global exact, global glob."
+  type        = map(map(string))
+  default     = {}
+  nullable    = false
+}
+
+variable "remediation_config_file" {
+  description = "Path of a YAML file with remediations and account_remediations. The variables of the same names win, key by key."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.remediation_config_file == null ? true : fileexists(var.remediation_config_file)
+    error_message = "remediation_config_file must be the path of a file that exists, for example \"$${path.root}/remediations.yaml\", or null."
+  }
+  validation {
+    condition     = var.remediation_config_file == null ? true : !fileexists(var.remediation_config_file) || can(keys(yamldecode(file(var.remediation_config_file))))
+    error_message = "remediation_config_file must be a YAML document with the keys remediations and account_remediations."
+  }
+}
+
+variable "extra_finding_types" {
+  description = "Finding types that GuardDuty has and the catalogue does not have yet. Their playbook is that of the catalogue's types of the same resource word (EC2, Runtime, …)."
+  type        = list(string)
+  default     = []
+  nullable    = false
+
+  validation {
+    condition     = alltrue([for t in var.extra_finding_types : can(regex("^[A-Za-z0-9]+:[A-Za-z0-9]+/[A-Za-z0-9.&!_-]+$", t))])
+    error_message = "extra_finding_types must be exact finding types such as \"Backdoor:EC2/NewThing.B!DNS\", without *."
+  }
+}
+
+variable "minimum_severity" {
+  description = "Mode => the lowest severity (0 to 10) it is used for; below it, the next milder mode. Example: { auto = 7, approve = 4 }."
+  type        = map(number)
+  default     = {}
+  nullable    = false
+
+  validation {
+    condition     = alltrue([for mode, severity in var.minimum_severity : contains(["auto", "approve", "dry_run", "notify"], mode)])
+    error_message = "minimum_severity must have the keys auto, approve, dry_run or notify only (off is what is below notify)."
+  }
+  validation {
+    condition     = alltrue([for mode, severity in var.minimum_severity : severity >= 0 && severity <= 10])
+    error_message = "minimum_severity must be numbers from 0 to 10 (GuardDuty: Low from 1, Medium from 4, High from 7, Critical from 9)."
+  }
+}
+
+variable "playbooks" {
+  description = "How each playbook acts. ec2_instance: see docs; quarantine_security_group_ids maps a VPC id to a group of yours without rules, VPCs not listed get one from the playbook."
+  type = object({
+    ec2_instance = optional(object({
+      quarantine_security_group_ids = optional(map(string), {})
+      untrack_connections           = optional(bool, false)
+      disassociate_elastic_ip       = optional(bool, false)
+      auto_scaling                  = optional(string, "detach")
+      deregister_targets            = optional(bool, true)
+      protect_instance              = optional(bool, true)
+      replace_instance_profile      = optional(bool, true)
+      revoke_sessions               = optional(string, "instance")
+      snapshot                      = optional(bool, true)
+      finish                        = optional(string, "none")
+    }), {})
+  })
+  default  = {}
+  nullable = false
+
+  validation {
+    condition     = contains(["none", "detach", "standby"], var.playbooks.ec2_instance.auto_scaling)
+    error_message = "playbooks.ec2_instance.auto_scaling must be none, detach (the group launches a replacement) or standby."
+  }
+  validation {
+    condition     = contains(["none", "instance", "role"], var.playbooks.ec2_instance.revoke_sessions)
+    error_message = "playbooks.ec2_instance.revoke_sessions must be none, instance (the sessions of this instance) or role (every session of its role)."
+  }
+  validation {
+    condition     = contains(["none", "stop"], var.playbooks.ec2_instance.finish)
+    error_message = "playbooks.ec2_instance.finish must be none or stop."
+  }
+  validation {
+    condition     = alltrue([for vpc, group in var.playbooks.ec2_instance.quarantine_security_group_ids : can(regex("^vpc-[0-9a-f]{8,17}$", vpc)) && can(regex("^sg-[0-9a-f]{8,17}$", group))])
+    error_message = "playbooks.ec2_instance.quarantine_security_group_ids must map VPC ids (vpc-…) to security group ids (sg-…)."
+  }
+}
+
+variable "guardrails" {
+  description = "Limits on acting. Exemptions: no action whatever the mode; exempt_resources are ids or ARNs, exempt_principals are ARNs, both with *. approval_tag: a resource with this tag is asked about, never acted on by itself. freeze_windows: RFC 3339 times between which a person is asked. circuit_breaker: more targets than this in so many minutes, and a person is asked. management_account_id: findings there are only notified unless account_remediations says otherwise."
+  type = object({
+    exempt_accounts          = optional(list(string), [])
+    exempt_resources         = optional(list(string), [])
+    exempt_principals        = optional(list(string), [])
+    approval_tag             = optional(object({ key = optional(string, "guardduty-response"), value = optional(string, "ask") }), {})
+    freeze_windows           = optional(list(object({ name = string, start = string, end = string })), [])
+    circuit_breaker          = optional(object({ targets = optional(number, 10), minutes = optional(number, 60) }), {})
+    management_account_id    = optional(string)
+    approval_timeout_minutes = optional(number, 60)
+  })
+  default  = {}
+  nullable = false
+
+  validation {
+    condition     = alltrue([for a in var.guardrails.exempt_accounts : can(regex("^[0-9]{12}$", a))])
+    error_message = "guardrails.exempt_accounts must be 12-digit account ids."
+  }
+  validation {
+    condition     = var.guardrails.management_account_id == null || can(regex("^[0-9]{12}$", var.guardrails.management_account_id))
+    error_message = "guardrails.management_account_id must be a 12-digit account id, or null."
+  }
+  validation {
+    condition     = alltrue([for r in concat(var.guardrails.exempt_resources, var.guardrails.exempt_principals) : length(replace(r, "*", "")) > 0])
+    error_message = "guardrails.exempt_resources and exempt_principals must be ids or ARNs, or globs with more than * in them: to stop every action set paused = true."
+  }
+  validation {
+    condition     = alltrue([for p in var.guardrails.exempt_principals : startswith(p, "arn:")])
+    error_message = "guardrails.exempt_principals must be ARNs (arn:aws:iam::111122223333:role/break-glass), with * where needed."
+  }
+  validation {
+    condition     = length(var.guardrails.approval_tag.key) >= 1 && length(var.guardrails.approval_tag.key) <= 128 && length(var.guardrails.approval_tag.value) <= 256
+    error_message = "guardrails.approval_tag must have a key of 1 to 128 characters and a value of at most 256."
+  }
+  validation {
+    condition     = alltrue([for w in var.guardrails.freeze_windows : length(w.name) > 0 && can(timecmp(w.start, w.end)) ? timecmp(w.start, w.end) < 0 : false])
+    error_message = "guardrails.freeze_windows must have a name, and a start before its end, both as RFC 3339 times such as 2026-11-30T00:00:00Z."
+  }
+  validation {
+    condition = alltrue([
+      for n in [var.guardrails.circuit_breaker.targets, var.guardrails.circuit_breaker.minutes] : n >= 1 && floor(n) == n
+    ]) && var.guardrails.circuit_breaker.minutes <= 1440
+    error_message = "guardrails.circuit_breaker must have targets of at least 1 and minutes from 1 to 1440, whole numbers."
+  }
+  validation {
+    condition     = var.guardrails.approval_timeout_minutes >= 1 && var.guardrails.approval_timeout_minutes <= 10080 && floor(var.guardrails.approval_timeout_minutes) == var.guardrails.approval_timeout_minutes
+    error_message = "guardrails.approval_timeout_minutes must be a whole number from 1 to 10080 (a week)."
+  }
+}
+
+variable "paused" {
+  description = "Stops every action and says so in every message. Findings are still recorded and people told."
+  type        = bool
+  default     = false
+  nullable    = false
+}

@@ -1,0 +1,217 @@
+# The switches (what is answered, and how) are in variables-policy.tf; this file is where and with what.
+
+variable "create" {
+  description = "Set to false to create nothing at all."
+  type        = bool
+  default     = true
+  nullable    = false
+}
+
+variable "name_prefix" {
+  description = "Prefix of every name. The same in the security account and in modules/responder-role; another one per Region where the module is used in several."
+  type        = string
+  default     = "guardduty-response"
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^[a-z][a-z0-9-]{0,24}[a-z0-9]$", var.name_prefix))
+    error_message = "name_prefix must be 2 to 26 characters long: lower-case letters, digits and hyphens, starting with a letter and not ending in a hyphen (bucket and role names are built from it)."
+  }
+}
+
+variable "tags" {
+  description = "Tags of every resource, beside the provider's default_tags."
+  type        = map(string)
+  default     = {}
+  nullable    = false
+}
+
+variable "organization_id" {
+  description = "AWS Organizations id (o-…). When given, responder roles are assumed inside this organization only."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.organization_id == null || can(regex("^o-[a-z0-9]{10,32}$", var.organization_id))
+    error_message = "organization_id must be an AWS Organizations id such as o-a1b2c3d4e5, or null."
+  }
+}
+
+variable "iam" {
+  description = "Path and permissions boundary of every role. The path must be the same in modules/responder-role."
+  type = object({
+    path                 = optional(string, "/")
+    permissions_boundary = optional(string)
+  })
+  default  = {}
+  nullable = false
+
+  validation {
+    condition     = can(regex("^/([A-Za-z0-9_+=,.@-]+/)*$", var.iam.path))
+    error_message = "iam.path must start and end with a slash, for example \"/\" or \"/security/\"."
+  }
+  validation {
+    condition     = var.iam.permissions_boundary == null || can(regex("^arn:[a-z-]+:iam::([0-9]{12}|aws):policy/.+$", var.iam.permissions_boundary))
+    error_message = "iam.permissions_boundary must be the ARN of an IAM policy (arn:aws:iam::111122223333:policy/name), or null."
+  }
+}
+
+variable "kms" {
+  description = "The key that encrypts everything: created here, or brought along (create = false and key_arn). The policy of a key brought along must let logs, sns, events and cloudwatch use it."
+  type = object({
+    create  = optional(bool, true)
+    key_arn = optional(string)
+  })
+  default  = {}
+  nullable = false
+
+  validation {
+    condition     = var.kms.create ? var.kms.key_arn == null : can(regex("^arn:[a-z-]+:kms:[a-z0-9-]+:[0-9]{12}:key/.+$", var.kms.key_arn))
+    error_message = "kms.key_arn must be the ARN of a KMS key (arn:aws:kms:<region>:<account>:key/<id>, not an alias) when kms.create is false, and must be left out when kms.create is true."
+  }
+}
+
+variable "detector" {
+  description = "The GuardDuty detector of this account and Region: created here, or one that exists (create = false and id). features: feature name => ENABLED or DISABLED; a feature left out is not managed."
+  type = object({
+    create                       = optional(bool, true)
+    id                           = optional(string)
+    finding_publishing_frequency = optional(string, "FIFTEEN_MINUTES")
+    features                     = optional(map(string), {})
+  })
+  default  = {}
+  nullable = false
+
+  validation {
+    condition     = var.detector.create ? var.detector.id == null : true
+    error_message = "detector.id names a detector that exists: set detector.create = false with it, or leave it out."
+  }
+  validation {
+    condition     = var.detector.create || var.detector.id != null || length(var.detector.features) == 0
+    error_message = "detector.features needs a detector: set detector.create = true, or give detector.id."
+  }
+  validation {
+    condition     = contains(["FIFTEEN_MINUTES", "ONE_HOUR", "SIX_HOURS"], var.detector.finding_publishing_frequency)
+    error_message = "detector.finding_publishing_frequency must be FIFTEEN_MINUTES, ONE_HOUR or SIX_HOURS."
+  }
+  validation {
+    condition     = alltrue([for name, status in var.detector.features : can(regex("^[A-Z][A-Z0-9_]*$", name)) && contains(["ENABLED", "DISABLED"], status)])
+    error_message = "detector.features must map GuardDuty feature names (such as S3_DATA_EVENTS or RUNTIME_MONITORING) to ENABLED or DISABLED."
+  }
+  validation {
+    condition     = length([for name in ["RUNTIME_MONITORING", "EKS_RUNTIME_MONITORING"] : name if lookup(var.detector.features, name, "") == "ENABLED"]) < 2
+    error_message = "detector.features must not enable both RUNTIME_MONITORING and EKS_RUNTIME_MONITORING: the first contains the second, and GuardDuty refuses the pair."
+  }
+}
+
+variable "notifications" {
+  description = "Who is told. Topics are created here or brought along (create_topic = false and topic_arn); without an escalation topic, escalations go to the notifications topic. runbook_url is linked in every message."
+  type = object({
+    create_topic    = optional(bool, true)
+    topic_arn       = optional(string)
+    email_addresses = optional(list(string), [])
+    runbook_url     = optional(string)
+    escalation = optional(object({
+      create_topic    = optional(bool, true)
+      topic_arn       = optional(string)
+      email_addresses = optional(list(string), [])
+    }), {})
+  })
+  default  = {}
+  nullable = false
+
+  validation {
+    condition     = var.notifications.create_topic ? var.notifications.topic_arn == null : can(regex("^arn:[a-z-]+:sns:[a-z0-9-]+:[0-9]{12}:[A-Za-z0-9_-]+$", var.notifications.topic_arn))
+    error_message = "notifications.topic_arn must be the ARN of a standard SNS topic when notifications.create_topic is false, and must be left out when it is true."
+  }
+  validation {
+    condition = var.notifications.escalation.topic_arn == null ? true : (
+      !var.notifications.escalation.create_topic && can(regex("^arn:[a-z-]+:sns:[a-z0-9-]+:[0-9]{12}:[A-Za-z0-9_-]+$", var.notifications.escalation.topic_arn))
+    )
+    error_message = "notifications.escalation.topic_arn must be the ARN of a standard SNS topic, together with notifications.escalation.create_topic = false."
+  }
+  validation {
+    condition     = alltrue([for a in concat(var.notifications.email_addresses, var.notifications.escalation.email_addresses) : can(regex("^[^@\\s]+@[^@\\s]+\\.[^@\\s]+$", a))])
+    error_message = "notifications.email_addresses and notifications.escalation.email_addresses must be e-mail addresses."
+  }
+  validation {
+    condition = (
+      (var.notifications.create_topic || length(var.notifications.email_addresses) == 0) &&
+      (var.notifications.escalation.create_topic || length(var.notifications.escalation.email_addresses) == 0)
+    )
+    error_message = "email_addresses are subscribed to topics created here only: subscribe them to a topic brought along where that topic is managed."
+  }
+  validation {
+    condition     = var.notifications.runbook_url == null || can(regex("^https://[^\\s]+$", var.notifications.runbook_url))
+    error_message = "notifications.runbook_url must start with https://, or be null."
+  }
+}
+
+variable "evidence" {
+  description = "Where findings, records and evidence are kept: a bucket created here, or brought along (create_bucket = false and bucket_arn; the functions use the module's key on it). object_lock can only be chosen when the bucket is created."
+  type = object({
+    create_bucket      = optional(bool, true)
+    bucket_arn         = optional(string)
+    expire_after_days  = optional(number)
+    force_destroy      = optional(bool, false)
+    log_retention_days = optional(number, 365)
+    object_lock = optional(object({
+      mode = optional(string, "GOVERNANCE")
+      days = number
+    }))
+  })
+  default  = {}
+  nullable = false
+
+  validation {
+    condition     = var.evidence.create_bucket ? var.evidence.bucket_arn == null : can(regex("^arn:[a-z-]+:s3:::[a-z0-9.-]{3,63}$", var.evidence.bucket_arn))
+    error_message = "evidence.bucket_arn must be the ARN of an S3 bucket (arn:aws:s3:::name) when evidence.create_bucket is false, and must be left out when it is true."
+  }
+  validation {
+    condition     = var.evidence.create_bucket || (var.evidence.object_lock == null && var.evidence.expire_after_days == null && !var.evidence.force_destroy)
+    error_message = "evidence.object_lock, expire_after_days and force_destroy apply to a bucket created here only: leave them out with evidence.create_bucket = false."
+  }
+  validation {
+    condition     = var.evidence.object_lock == null ? true : contains(["GOVERNANCE", "COMPLIANCE"], var.evidence.object_lock.mode)
+    error_message = "evidence.object_lock.mode must be GOVERNANCE or COMPLIANCE."
+  }
+  validation {
+    condition     = var.evidence.object_lock == null ? true : var.evidence.object_lock.days >= 1 && var.evidence.object_lock.days <= 36500 && floor(var.evidence.object_lock.days) == var.evidence.object_lock.days
+    error_message = "evidence.object_lock.days must be a whole number from 1 to 36500."
+  }
+  validation {
+    condition     = var.evidence.expire_after_days == null ? true : var.evidence.expire_after_days >= try(var.evidence.object_lock.days, 1) && floor(var.evidence.expire_after_days) == var.evidence.expire_after_days
+    error_message = "evidence.expire_after_days must be a whole number of days, at least 1 and not shorter than evidence.object_lock.days, or null to keep evidence for ever."
+  }
+  validation {
+    condition     = contains([1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653], var.evidence.log_retention_days)
+    error_message = "evidence.log_retention_days must be one of 1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288 or 3653 (what CloudWatch Logs offers)."
+  }
+}
+
+variable "functions" {
+  description = "Settings of every function. With vpc, the functions run in these subnets, which then need a way to the AWS APIs."
+  type = object({
+    architecture = optional(string, "x86_64")
+    memory_size  = optional(number, 1024)
+    vpc = optional(object({
+      subnet_ids         = optional(list(string), [])
+      security_group_ids = optional(list(string), [])
+    }), {})
+  })
+  default  = {}
+  nullable = false
+
+  validation {
+    condition     = contains(["x86_64", "arm64"], var.functions.architecture)
+    error_message = "functions.architecture must be x86_64 or arm64."
+  }
+  validation {
+    condition     = var.functions.memory_size >= 256 && var.functions.memory_size <= 10240 && floor(var.functions.memory_size) == var.functions.memory_size
+    error_message = "functions.memory_size must be a whole number of MB from 256 to 10240."
+  }
+  validation {
+    condition     = (length(var.functions.vpc.subnet_ids) > 0) == (length(var.functions.vpc.security_group_ids) > 0)
+    error_message = "functions.vpc needs both subnet_ids and security_group_ids, or neither."
+  }
+}
