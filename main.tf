@@ -63,14 +63,17 @@ module "incident" {
   config_json        = local.config_json
   act_pattern        = local.act_pattern
   playbook_functions = { for name, playbook in module.playbook : name => playbook.function_arn }
-  core_zip           = "${path.module}/lambda_src/dist/core.zip"
-  timeout_seconds    = (var.guardrails.approval_timeout_minutes + 12 * 60) * 60 # waiting for people, then for snapshots
-  topic_arns         = local.topic_arns
-  kms_key_arn        = local.kms_key_arn
-  iam                = var.iam
-  functions          = var.functions
-  evidence           = var.evidence
-  tags               = var.tags
+  zips = {
+    incident = "${path.module}/lambda_src/dist/incident.zip"
+    watchdog = "${path.module}/lambda_src/dist/watchdog.zip"
+  }
+  timeout_seconds = (var.guardrails.approval_timeout_minutes + 12 * 60) * 60 # waiting for people, then for snapshots
+  topic_arns      = local.topic_arns
+  kms_key_arn     = local.kms_key_arn
+  iam             = var.iam
+  functions       = var.functions
+  evidence        = var.evidence
+  tags            = var.tags
 }
 
 # One per playbook that a switch can set acting; known from the variables alone.

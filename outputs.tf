@@ -1,5 +1,5 @@
 output "effective_policy" {
-  description = "Every known finding type => { mode, key that decided, scope, playbook, accounts that differ, note }. Read it in the plan of a pull request."
+  description = "Every known finding type => { mode, key that decided, scope, playbook, accounts with a key of their own, note }. Read it in the plan of a pull request."
   value       = local.effective_policy
 
   precondition {

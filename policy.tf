@@ -98,38 +98,35 @@ locals {
       for type, cs in types : type => [for c in cs : c if c.weight == max(cs[*].weight...)]
     }
   }
+  # type => its decisions, one for each scope that has a key for it.
   decisions = {
-    for scope, types in local.winners : scope => {
-      for type, cs in types : type => {
-        key  = sort(cs[*].key)[0]
-        mode = local.type_playbooks[type] == null && contains(local.acting_modes, cs[0].mode) ? "notify" : cs[0].mode
-        lost = local.type_playbooks[type] == null && contains(local.acting_modes, cs[0].mode) ? cs[0].mode : null
-      }
-    }
+    for type in local.type_names : type => [
+      for scope, types in local.winners : {
+        scope = scope
+        key   = sort(types[type][*].key)[0]
+        asked = types[type][0].mode
+        mode  = local.type_playbooks[type] == null && contains(local.acting_modes, types[type][0].mode) ? "notify" : types[type][0].mode
+      } if can(types[type])
+    ]
   }
 
   effective_policy = {
     for type in local.type_names : type => {
-      mode     = try(local.decisions[""][type].mode, "notify")
-      key      = try(local.decisions[""][type].key, null)
-      scope    = can(local.decisions[""][type]) ? "global" : "default"
+      mode     = try([for d in local.decisions[type] : d.mode if d.scope == ""][0], "notify")
+      key      = try([for d in local.decisions[type] : d.key if d.scope == ""][0], null)
+      scope    = anytrue([for d in local.decisions[type] : d.scope == ""]) ? "global" : "default"
       playbook = local.type_playbooks[type]
-      accounts = {
-        for account in keys(local.account_remediations) : account => {
-          mode = local.decisions[account][type].mode
-          key  = local.decisions[account][type].key
-        } if can(local.decisions[account][type])
-      }
+      accounts = { for d in local.decisions[type] : d.scope => { mode = d.mode, key = d.key } if d.scope != "" }
       note = one(slice(concat(
         [
-          for scope in keys(local.scopes) :
-          "${local.decisions[scope][type].lost} was asked for${scope == "" ? "" : " in account ${scope}"}, but no playbook answers this type yet: people are told."
-          if try(local.decisions[scope][type].lost, null) != null
+          for d in local.decisions[type] :
+          "${d.asked} was asked for${d.scope == "" ? "" : " in account ${d.scope}"}, but no playbook answers this type yet: people are told."
+          if d.asked != d.mode
         ],
         [
-          for scope in keys(local.scopes) :
+          for d in local.decisions[type] :
           "Acts where the finding names a resource that ${local.type_playbooks[type]} answers; otherwise people are told."
-          if length(local.type_resources[type]) != 1 && contains(local.acting_modes, try(local.decisions[scope][type].mode, "notify"))
+          if length(local.type_resources[type]) != 1 && contains(local.acting_modes, d.mode)
         ],
         [null],
       ), 0, 1))

@@ -58,7 +58,7 @@ variable "minimum_severity" {
 }
 
 variable "playbooks" {
-  description = "How each playbook acts. ec2_instance: see docs; quarantine_security_group_ids maps a VPC id to a group of yours without rules, VPCs not listed get one from the playbook."
+  description = "How each playbook acts. ec2_instance: quarantine_security_group_ids maps a VPC id to a group of yours without rules (other VPCs get one from the playbook); untrack_connections passes through an all-open group to end live flows (needs the same switch in modules/responder-role); auto_scaling none, detach or standby; revoke_sessions none, instance or role; finish none or stop."
   type = object({
     ec2_instance = optional(object({
       quarantine_security_group_ids = optional(map(string), {})

@@ -1,32 +1,28 @@
 """Builds the functions' zips: ``python lambda_src/build.py`` writes, ``--check`` compares with what is committed.
 
-Byte-reproducible on every machine: sorted names, 1980 dates, mode 0644, stored (deflate's output depends on the zlib
-build), code compacted line for line (compact.py). Each function has a zip of its own, so that a playbook function carries
-no other playbook's code and the functions that tell people carry none that acts.
+Reproducible: sorted names, 1980 dates, mode 0644, no timestamps. Deflate's output may differ between zlib builds, so the
+check compares every entry (name, date, mode, content), and an archive whose entries are right is not rewritten: the same
+sources never change a committed byte. Each function has a zip of its own, so that a playbook function carries no other
+playbook's code and the functions that tell people carry none that acts.
 """
 
 from __future__ import annotations
 
 import argparse
-import io
 import sys
 import zipfile
 from pathlib import Path
 
-from compact import compact
-
 SOURCE = Path(__file__).resolve().parent / "guardduty_response"
 DIST = SOURCE.parent / "dist"
-LIMIT = 80_000  # bytes of code a zip; a reviewer can still read it all
+LIMIT = 80_000  # bytes a zip: small enough to be read, and to start fast
 TELLING = {  # zip -> files beyond the shared ones
     "incident.zip": {"handlers/incident.py", "message.py", "report.py"},
     "watchdog.zip": {"handlers/watchdog.py", "message.py"},
 }
 PLAYBOOK_ONLY = {"handlers/playbook.py", "guardrails.py"}
 
-
-def playbooks() -> list[str]:
-    return sorted(path.parent.name for path in SOURCE.glob("playbooks/*/__init__.py"))
+Entries = dict[str, tuple[tuple[int, ...], int, bytes]]  # name -> (date, mode, content)
 
 
 def contents() -> dict[str, list[str]]:
@@ -36,30 +32,34 @@ def contents() -> dict[str, list[str]]:
         for path in SOURCE.rglob("*")
         if path.is_file() and path.suffix in {".py", ".gz"} and "__pycache__" not in path.parts
     )
-    own = [name for name in files if not name.startswith(("playbooks/", "models/"))]
     special = PLAYBOOK_ONLY.union(*TELLING.values())
-    shared = [name for name in own if name not in special]
+    shared = [name for name in files if not name.startswith(("playbooks/", "models/")) and name not in special]
     result = {name: sorted(shared + sorted(extra)) for name, extra in TELLING.items()}
-    for playbook in playbooks():
-        mine = [n for n in files if n.startswith((f"playbooks/{playbook}/", "models/")) or n == "playbooks/__init__.py"]
-        result[f"playbook_{playbook}.zip"] = sorted(shared + sorted(PLAYBOOK_ONLY) + mine)
+    for playbook in sorted(path.parent.name for path in SOURCE.glob("playbooks/*/__init__.py")):
+        own = [n for n in files if n.startswith((f"playbooks/{playbook}/", "models/")) or n == "playbooks/__init__.py"]
+        result[f"playbook_{playbook}.zip"] = sorted(shared + sorted(PLAYBOOK_ONLY) + own)
     return result
 
 
-def content(name: str) -> bytes:
-    path = SOURCE / name
-    return compact(path.read_text()).encode() if path.suffix == ".py" else path.read_bytes()
+def expected(names: list[str]) -> Entries:
+    return {f"{SOURCE.name}/{name}": ((1980, 1, 1, 0, 0, 0), 0o644, (SOURCE / name).read_bytes()) for name in names}
 
 
-def pack(names: list[str]) -> bytes:
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
-        for name in names:
-            info = zipfile.ZipInfo(f"{SOURCE.name}/{name}", (1980, 1, 1, 0, 0, 0))
+def found(path: Path) -> Entries:
+    """The entries of a committed zip; empty when it is absent."""
+    if not path.is_file():
+        return {}
+    with zipfile.ZipFile(path) as archive:
+        return {i.filename: (i.date_time, i.external_attr >> 16 & 0o777, archive.read(i)) for i in archive.infolist()}
+
+
+def write(path: Path, entries: Entries) -> None:
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
+        for name, (date, mode, content) in entries.items():
+            info = zipfile.ZipInfo(name, date)  # type: ignore[arg-type]
             info.create_system = 3  # Unix, also when built on Windows
-            info.external_attr = 0o644 << 16
-            archive.writestr(info, content(name))
-    return buffer.getvalue()
+            info.external_attr = mode << 16
+            archive.writestr(info, content, zipfile.ZIP_DEFLATED, 9)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -69,16 +69,18 @@ def main(arguments: list[str] | None = None) -> int:
     DIST.mkdir(exist_ok=True)
     problems = []
     for name, files in contents().items():
-        packed, target = pack(files), DIST / name
-        code = sum(len(content(one)) for one in files if one.endswith(".py"))
-        if code > LIMIT:
-            problems.append(f"{name} holds {code} bytes of code, more than {LIMIT}")
-        if check:
-            if not target.is_file() or target.read_bytes() != packed:
-                problems.append(f"{name} is not what the sources give: run 'python lambda_src/build.py' and commit it")
-        else:
-            target.write_bytes(packed)
-        print(f"{name}: {len(packed)} bytes, {code} of code, {len(files)} files")
+        entries, target = expected(files), DIST / name
+        if list(found(target).items()) != list(entries.items()):
+            if check:
+                problems.append(f"{name} is not what the sources give: run 'make zips' and commit it")
+                continue
+            write(target, entries)
+        size = target.stat().st_size
+        if size > LIMIT:
+            problems.append(f"{name} is {size} bytes, more than {LIMIT}")
+        print(f"{name}: {size} bytes, {len(files)} files")
+    for stray in sorted({path.name for path in DIST.glob("*.zip")} - contents().keys()):
+        problems.append(f"{stray} is built from nothing: remove it")
     for problem in problems:
         print(f"error: {problem}", file=sys.stderr)
     return 1 if problems else 0

@@ -8,7 +8,9 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from . import environment, lifecycle, settings, state
+from . import demo, environment, findings, follow, lifecycle, settings, show
+from .clients import Aws
+from .incidents import Json
 from .report import Progress
 from .settings import SandboxError
 
@@ -23,7 +25,7 @@ def _up(arguments: argparse.Namespace) -> int:
 
 
 def _emulators(arguments: argparse.Namespace) -> int:
-    known = lifecycle.emulators(Progress(to_stderr=True))
+    known = lifecycle.emulators_only(Progress(to_stderr=True))
     _print(environment.describe(known))
     return 0
 
@@ -38,6 +40,69 @@ def _env(arguments: argparse.Namespace) -> int:
         print(f"{role:9} {account} (access key {account}, secret {settings.SECRET})")
     print(f"instance  {described['seeded'].get('instance')}")
     return 0
+
+
+def _send(arguments: argparse.Namespace) -> int:
+    say = Progress(to_stderr=arguments.json)
+    data = findings.read(arguments.file)
+    known = lifecycle.running(applied=True)
+    aws = Aws(known.endpoint)
+    bindings = dict(_binding(text) for text in arguments.bind or [])
+    event = findings.prepare(
+        aws, data, str(arguments.file), bindings=bindings, account=arguments.account, keep_id=arguments.keep_id
+    )
+    sent = findings.send(aws, event)
+    say(f"Sent {event.detail.get('type')} about account {event.detail.get('accountId')} (event {sent.event_id}).")
+    if not arguments.wait:
+        if arguments.json:
+            _print({"event_id": sent.event_id, "incident_id": sent.incident_id, "finding_id": event.detail.get("id")})
+        elif sent.incident_id:
+            say(f"Its incident is {sent.incident_id}.")
+        return 0
+    incident = follow.until_settled(aws, lifecycle.incidents_of(known), sent, say, arguments.timeout)
+    _show_one(incident, arguments.json)
+    return 0
+
+
+def _binding(text: str) -> tuple[str, str]:
+    name, separator, value = text.partition("=")
+    if not separator or not value:
+        raise SandboxError(f"--bind takes instance=ID, not {text!r}.")
+    return name, value
+
+
+def _show_one(incident: Json, as_json: bool) -> None:
+    if as_json:
+        _print(incident)
+    else:
+        print(show.text(incident))
+
+
+def _incidents(arguments: argparse.Namespace) -> int:
+    found = lifecycle.incidents_of(lifecycle.running(applied=True)).list()
+    if arguments.json:
+        _print(found)
+        return 0
+    for incident in found:
+        print(show.line(incident))
+    if not found:
+        print("No incidents yet. Send a finding with: .venv/bin/python -m sandbox send FILE --wait")
+    return 0
+
+
+def _show(arguments: argparse.Namespace) -> int:
+    known = lifecycle.running(applied=True)
+    _show_one(lifecycle.incidents_of(known).get(arguments.id), arguments.json)
+    return 0
+
+
+def _plan(_arguments: argparse.Namespace) -> int:
+    _print(lifecycle.plan())
+    return 0
+
+
+def _demo(arguments: argparse.Namespace) -> int:
+    return demo.run(arguments.finding, keep=arguments.keep, var_files=[Path(name) for name in arguments.var_file or []])
 
 
 def _down(arguments: argparse.Namespace) -> int:
@@ -61,6 +126,24 @@ def parser() -> argparse.ArgumentParser:
     add("emulators", _emulators, "Start the emulators and seed, without Terraform; prints the environment.")
     show_env = add("env", _env, "Where everything is.")
     show_env.add_argument("--json", action="store_true", help="as JSON, for boto3 clients")
+    send = add("send", _send, "Put a finding on the event bus, as GuardDuty would.")
+    send.add_argument("file", type=Path, metavar="FILE", help="an event, or a finding in any shape")
+    send.add_argument("--bind", action="append", metavar="instance=ID", help="make it a finding about this instance")
+    send.add_argument("--account", metavar="ID", help="make it a finding of this account")
+    send.add_argument("--keep-id", action="store_true", help="keep the finding's id (default: a new one each time)")
+    send.add_argument("--wait", action="store_true", help="follow the incident until it is settled")
+    send.add_argument("--timeout", type=float, default=120, metavar="S", help="give up waiting after so many seconds")
+    send.add_argument("--json", action="store_true", help="print the incident as JSON (progress goes to stderr)")
+    listing = add("incidents", _incidents, "List the incidents.")
+    listing.add_argument("--json", action="store_true")
+    shown = add("show", _show, "One incident: targets, actions, timeline.")
+    shown.add_argument("id", metavar="ID")
+    shown.add_argument("--json", action="store_true")
+    add("plan", _plan, "What a second plan would change, as JSON (an empty list is a clean plan).")
+    demonstration = add("demo", _demo, "Watch a mining instance being contained, from nothing to the report.")
+    demonstration.add_argument("--finding", type=Path, default=demo.FINDING, metavar="FILE")
+    demonstration.add_argument("--keep", action="store_true", help="leave the sandbox up afterwards")
+    demonstration.add_argument("--var-file", action="append", metavar="FILE")
     down = add("down", _down, "Destroy what Terraform made, stop the emulators, forget the state.")
     down.add_argument("--fast", action="store_true", help="without terraform destroy")
     return root
@@ -79,5 +162,3 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print("sandbox: interrupted", file=sys.stderr)
         return 130
 
-
-__all__ = ["main", "parser", "state"]

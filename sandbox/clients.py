@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,15 +21,27 @@ class Aws:
 
     def client(self, service: str, account: str = settings.MEMBER_ACCOUNT, **credentials: str) -> Any:
         """A client of an account's root user, or of the credentials given (boto3's ``aws_*`` names)."""
-        keys = credentials or {"aws_access_key_id": account, "aws_secret_access_key": settings.SECRET}
-        config = Config(
-            retries={"max_attempts": 2, "mode": "standard"},
-            connect_timeout=5,
-            read_timeout=60,
-            s3={"addressing_style": "path"},
-            signature_version="s3v4" if service == "s3" else None,
-            inject_host_prefix=False,
-        )
-        session = boto3.session.Session(region_name=self.region, **keys)
-        factory: Any = session.client
-        return factory(service, endpoint_url=self.endpoint, config=config)
+        if not credentials:
+            return _root_client(self.endpoint, self.region, service, account)
+        return _client(self.endpoint, self.region, service, credentials)
+
+
+@functools.cache
+def _root_client(endpoint: str, region: str, service: str, account: str) -> Any:
+    # Clients are safe to share between threads, and slow to make.
+    keys = {"aws_access_key_id": account, "aws_secret_access_key": settings.SECRET}
+    return _client(endpoint, region, service, keys)
+
+
+def _client(endpoint: str, region: str, service: str, keys: dict[str, str]) -> Any:
+    config = Config(
+        retries={"max_attempts": 2, "mode": "standard"},
+        connect_timeout=5,
+        read_timeout=60,
+        s3={"addressing_style": "path"},
+        signature_version="s3v4" if service == "s3" else None,
+        inject_host_prefix=False,
+    )
+    session = boto3.session.Session(region_name=region, **keys)
+    factory: Any = session.client
+    return factory(service, endpoint_url=endpoint, config=config)

@@ -32,9 +32,18 @@ def names(prefix: str) -> dict[str, Any]:
     }
 
 
+def _existing(named: dict[str, Any], applied: dict[str, Any]) -> dict[str, Any]:
+    """The names, with what was brought along in place of what the module would have made."""
+    topics = {kind: applied.get(f"{kind}_topic_arn") or arn for kind, arn in named["topics"].items()}
+    bucket = applied.get("evidence_bucket") or named["bucket"]
+    table = applied.get("table_name") or named["table"]
+    return {**named, "topics": topics, "bucket": bucket, "table": table}
+
+
 def describe(known: State) -> dict[str, Any]:
     """The running sandbox as one document."""
     accounts = {"security": settings.SECURITY_ACCOUNT, "member": settings.MEMBER_ACCOUNT}
+    applied = known.outputs.get("security", {})
     prefix = str(known.outputs.get("name_prefix") or "guardduty-response")
     queues = names(prefix)["queues"]
     return {
@@ -49,10 +58,11 @@ def describe(known: State) -> dict[str, Any]:
         "seeded": known.seed,
         "applied": bool(known.outputs),
         "name_prefix": prefix,
-        **names(prefix),
+        **_existing(names(prefix), applied),
         "queue_urls": {
             kind: f"{known.endpoint}/{settings.SECURITY_ACCOUNT}/{name}" for kind, name in queues.items()
         },
+        "inbox_queue_url": known.inbox,
         "outputs": known.outputs,
         "control": {
             "faults": f"{known.endpoint}/_sandbox/faults",

@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any
 import botocore.session
 from botocore.config import Config as ClientConfig
 from botocore.credentials import Credentials, ReadOnlyCredentials
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
+from botocore.exceptions import ConnectionError as BotoConnectionError
 
 from guardduty_response import __version__
 from guardduty_response.errors import RoleUnavailable
@@ -76,7 +77,8 @@ class Session:
     """A role session in another account, limited by a session policy.
 
     ``policy``: an IAM policy document, at most 2,048 characters as JSON (AWS STS AssumeRole). The call starts at once
-    in the background; the first use of a client raises RoleUnavailable if the role cannot be assumed.
+    in the background; the first use of a client raises RoleUnavailable if the role cannot be assumed, or the botocore
+    error itself when asking again may help.
     """
 
     def __init__(self, role_arn: str, name: str, region: str, policy: dict[str, Any]) -> None:
@@ -100,6 +102,8 @@ def _assume(role_arn: str, name: str, policy: str) -> ReadOnlyCredentials:
     try:
         got = client("sts").assume_role(RoleArn=role_arn, RoleSessionName=name[:64], Policy=policy, DurationSeconds=900)
     except (ClientError, BotoCoreError) as error:
+        if transient(error):
+            raise
         account = role_arn.split(":")[4]
         raise RoleUnavailable(
             f"cannot assume {role_arn} in account {account} ({error}). Deploy modules/responder-role there with the "
@@ -114,6 +118,14 @@ def code(error: Exception) -> str:
     if isinstance(error, ClientError):
         return str(error.response.get("Error", {}).get("Code", "ClientError"))
     return type(error).__name__
+
+
+def transient(error: Exception) -> bool:
+    """True for throttling, 5xx answers and connection faults: worth repeating."""
+    if isinstance(error, ClientError):
+        status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+        return code(error) in THROTTLES or status >= 500
+    return isinstance(error, BotoConnectionError | HTTPClientError)
 
 
 def request_id(response: dict[str, Any]) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -65,8 +66,9 @@ def get(node: Any, *path: str | int) -> Any:
     return node
 
 
-def _text(value: Any) -> str:
-    return value.strip() if isinstance(value, str) else ""
+def text(value: Any, limit: int = 1000) -> str:
+    """One printable line of at most ``limit`` characters; "" for anything but a string (a sender chooses what stands here)."""
+    return "".join(c if c.isprintable() else " " for c in value[:limit]).strip() if isinstance(value, str) else ""
 
 
 def _arn_field(arn: str, index: int) -> str:
@@ -80,8 +82,8 @@ def is_sample(detail: Json) -> bool:
     if get(info, "sample") in (True, "true"):
         return True
     try:
-        return get(json.loads(_text(get(info, "value")) or "{}"), "sample") in (True, "true")
-    except ValueError:
+        return get(json.loads(get(info, "value")), "sample") in (True, "true")
+    except (ValueError, TypeError, RecursionError):  # no JSON, no string, absurdly nested
         return False
 
 
@@ -91,39 +93,44 @@ def parse(event: Any) -> Finding:
         raise NotAFinding(f"expected an EventBridge event (a JSON object), got {type(event).__name__}")
     source, kind = event.get("source"), event.get("detail-type")
     if source != "aws.guardduty" or kind != "GuardDuty Finding":
-        raise NotAFinding(f"source {source!r} with detail-type {kind!r} is not a GuardDuty finding; nothing was done")
+        raise NotAFinding(f"source {source!r:.200} with detail-type {kind!r:.200} is not a GuardDuty finding; nothing was done")
     detail = event.get("detail")
     if not isinstance(detail, dict):
         raise MalformedFinding("the event has no detail: the finding itself is missing")
-    arn = _text(detail.get("arn"))
-    account = _text(detail.get("accountId")) or _arn_field(arn, 4) or _text(event.get("account"))
-    region = _text(detail.get("region")) or _arn_field(arn, 3) or _text(event.get("region"))
+    arn = text(detail.get("arn"))
+    account = text(detail.get("accountId")) or _arn_field(arn, 4) or text(event.get("account"))
+    region = text(detail.get("region")) or _arn_field(arn, 3) or text(event.get("region"))
     required = {
-        "id": _text(detail.get("id")),
-        "type": _text(detail.get("type")),
-        "accountId": account if account.isdigit() and len(account) == 12 else "",
+        "id": text(detail.get("id")),
+        "type": text(detail.get("type")),
+        "accountId": account if re.fullmatch("[0-9]{12}", account) else "",
         "region": region,
     }
     missing = [name for name, value in required.items() if not value]
     if missing:
         raise MalformedFinding(
-            f"the finding lacks a usable {', '.join(missing)} (type {detail.get('type')!r}, id {detail.get('id')!r}, "
-            f"accountId {account!r}): nothing can be decided; look at it in the GuardDuty console"
+            f"the finding lacks a usable {', '.join(missing)} (type {detail.get('type')!r:.200}, id {detail.get('id')!r:.200}, "
+            f"accountId {account!r:.200}): nothing can be decided; look at it in the GuardDuty console"
         )
     try:
         severity = float(detail.get("severity"))  # type: ignore[arg-type]
-    except (TypeError, ValueError):
-        raise MalformedFinding(f"finding {required['id']} has severity {detail.get('severity')!r}, not a number") from None
+    except (TypeError, ValueError, OverflowError):
+        severity = -1.0
+    if not 0 <= severity <= 10:  # also NaN
+        raise MalformedFinding(
+            f"finding {required['id']} has severity {detail.get('severity')!r:.200}, not a number from 0 to 10: "
+            "no mode can be chosen; look at it in the GuardDuty console"
+        )
     count = get(detail, "service", "count")
     return Finding(
         id=required["id"],
         type=required["type"],
         account_id=account,
         region=region,
-        partition=_text(detail.get("partition")) or _arn_field(arn, 1) or "aws",
+        partition=text(detail.get("partition")) or _arn_field(arn, 1) or "aws",
         severity=severity,
-        title=_text(detail.get("title")) or required["type"],
-        resource_type=_text(get(detail, "resource", "resourceType")),
+        title=text(detail.get("title")) or required["type"],
+        resource_type=text(get(detail, "resource", "resourceType")),
         sample=is_sample(detail),
         archived=get(detail, "service", "archived") in (True, "true"),
         count=count if isinstance(count, int) and not isinstance(count, bool) else 1,

@@ -15,6 +15,7 @@ _HEADLINES = {
     "approval": "Approval needed: nothing has been changed yet",
     "notice": "Finding reported; the policy lets nothing act on it",
     "closing": "Evidence and finish",
+    "problem": "The response met a problem; the status is what was last seen",
     Status.CONTAINED: "Contained, and verified by reading the resource back",
     Status.PARTIAL: "Contained only in part: people must finish it",
     Status.FAILED: "NOT contained: people must act now",
@@ -27,9 +28,9 @@ _HEADLINES = {
 }
 
 
-def _subject(tag: str, meta: Json) -> str:
+def _subject(tag: str, meta: Json, targets: list[Json]) -> str:
     """SNS: ASCII, at most 100 characters, no line breaks."""
-    names = [one["id"] for one in meta.get("targets") or []]
+    names = [one["id"] for one in targets or meta.get("targets") or []]
     what = names[0] if len(names) == 1 else (f"{len(names)} resources" if names else "")
     text = f"[{tag}] {meta.get('finding_type')} {what} in {meta.get('account_id')}"
     return " ".join(text.encode("ascii", "replace").decode().split())[:100]
@@ -49,7 +50,7 @@ def open_tasks(meta: Json, targets: list[Json]) -> list[str]:
 
 
 def compose(what: str, meta: Json, targets: list[Json], note: str = "") -> tuple[str, str]:
-    """(subject, body). ``what``: started | approval | notice | closing | a Status."""
+    """(subject, body). ``what``: started | approval | notice | closing | problem | a Status."""
     severity = f"{meta.get('severity', 0):g}"
     tag = meta["status"] if what == "closing" else what.upper()
     lines = [
@@ -80,7 +81,7 @@ def compose(what: str, meta: Json, targets: list[Json], note: str = "") -> tuple
     lines += ["", f"Record    DynamoDB table {os.environ.get('GDR_TABLE')}, key INCIDENT#{meta['incident_id']}"]
     if meta.get("report_key"):
         lines.append(f"Report    s3://{os.environ.get('GDR_BUCKET')}/{meta['report_key']}")
-    return _subject(tag, meta), "\n".join(lines)
+    return _subject(tag, meta, targets), "\n".join(lines)
 
 
 def publish(what: str, meta: Json, targets: list[Json], note: str = "", escalate: bool = False) -> None:

@@ -17,7 +17,7 @@ from botocore.exceptions import ClientError
 from guardduty_response import aws
 from guardduty_response.errors import IllegalTransition, ResponseError
 from guardduty_response.marshal import item, marshal, plain
-from guardduty_response.statuses import IN_PROGRESS, ON_FINDING, Event, OnFinding, Status, next_status
+from guardduty_response.statuses import HELD, IN_PROGRESS, ON_FINDING, Event, OnFinding, Status, next_status
 
 Json = dict[str, Any]
 
@@ -49,11 +49,11 @@ class Record:
 
     # -- incidents ------------------------------------------------------------------------------------------------
 
-    def open(self, meta: Json) -> Opened:
+    def open(self, meta: Json, only_new: bool = False) -> Opened:
         """Creates the incident, or says what this further emission of its finding does (statuses.ON_FINDING).
 
         ``meta`` needs incident_id, execution, mode, severity and config_sha256. The winner of a race gets START or VERIFY;
-        everybody else ATTACH.
+        everybody else ATTACH. ``only_new``: an existing incident is left as it is (ATTACH), unless it is this execution's own.
         """
         pk, at = f"INCIDENT#{meta['incident_id']}", now()
         fresh = {**meta, "pk": pk, "sk": "META", "status": Status.OPEN, "opened_at": at, "updated_at": at,
@@ -64,21 +64,26 @@ class Record:
         except ClientError as error:
             if aws.code(error) != "ConditionalCheckFailedException":
                 raise
-        return self._reopen(pk, meta)
+        return self._reopen(pk, meta, only_new)
 
-    def _reopen(self, pk: str, meta: Json) -> Opened:
+    def _reopen(self, pk: str, meta: Json, only_new: bool) -> Opened:
         old = self.meta(meta["incident_id"])
         status = Status(old["status"])
         outcome = ON_FINDING[status]
         if status is Status.OPEN and old["execution"] == meta["execution"]:
             return Opened(OnFinding.START, old.get("previous"), old)  # our own first try, repeated after a lost answer
+        if only_new:
+            return Opened(OnFinding.ATTACH, status, old)
+        acted = status is Status.CONTAINED or (status in HELD and bool(old["targets"]))
+        if acted and meta["mode"] == "notify":
+            outcome = OnFinding.ATTACH  # the notice machine can neither verify nor repeat what was done
         same = all(old.get(name) == meta.get(name) for name in ("config_sha256", "mode", "severity"))
         if outcome is OnFinding.START and same and status in (Status.NOTIFIED, Status.DRY_RUN, Status.SKIPPED):
             outcome = OnFinding.ATTACH  # the same answer again would only be noise
         changes: Json = {"updated_at": now()} if status not in IN_PROGRESS else {}
         if outcome is OnFinding.START:
             changes = {**meta, "status": Status.OPEN, "updated_at": now(), "decision": None, "targets": [], "open": "1",
-                       "previous": status, "verdict_told": False, "closed_once": False}  # fmt: skip
+                       "previous": status, "held": status if acted else "", "told": "", "closed_once": False}  # fmt: skip
         elif outcome is OnFinding.VERIFY:
             changes["execution"] = meta["execution"]
         if self._update(pk, "META", changes, add={"emissions": 1}, only_if={"status": status}):

@@ -122,6 +122,7 @@ def render(meta: Json, targets: list[Json], timeline: list[Json]) -> str:
 def write(record: Record, incident_id: str) -> str:
     """Stores report.html and record.json as evidence; returns the report's key."""
     meta, targets, timeline = record.read(incident_id)
+    meta.pop("task_token", None)  # whoever holds it can approve
     document = json.dumps({"incident": meta, "targets": targets, "timeline": timeline}, sort_keys=True, indent=1)
     evidence_store.put(incident_id, "record.json", document.encode())
     page = render(meta, targets, timeline)

@@ -7,9 +7,6 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from botocore.exceptions import ClientError, HTTPClientError
-from botocore.exceptions import ConnectionError as BotoConnectionError
-
 from guardduty_response import aws
 from guardduty_response.errors import TransientError
 
@@ -19,14 +16,6 @@ Json = dict[str, Any]
 def log(message: str, **fields: Any) -> None:
     """One JSON line; never a finding's content (log groups are read by more people than evidence is)."""
     print(json.dumps({"message": message, **fields}, default=str))
-
-
-def transient(error: Exception) -> bool:
-    """True for throttling, 5xx answers and connection faults: worth repeating."""
-    if isinstance(error, ClientError):
-        status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-        return aws.code(error) in aws.THROTTLES or status >= 500
-    return isinstance(error, BotoConnectionError | HTTPClientError)
 
 
 def entry(work: Callable[[Json], Json]) -> Callable[[Json, Any], Json]:
@@ -39,7 +28,7 @@ def entry(work: Callable[[Json], Json]) -> Callable[[Json, Any], Json]:
             result = work(event)
         except Exception as error:
             log("failed", **fields, error=type(error).__name__, detail=str(error)[:500], ms=_ms(started))
-            if transient(error):
+            if aws.transient(error):
                 raise TransientError(str(error)) from error
             raise
         log("done", **fields, ms=_ms(started))

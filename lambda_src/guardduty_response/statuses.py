@@ -70,7 +70,7 @@ _RESTORE = {E.RESTORED: S.RESTORED, E.RESTORE_PARTIAL: S.RESTORE_PARTIAL, E.CLOS
 
 TRANSITIONS: dict[Status, dict[Event, Status]] = {
     S.OPEN: {
-        **_VERDICTS,
+        **_WATCHED,
         E.ACT: S.CONTAINING,
         E.ASK: S.AWAITING_APPROVAL,
         E.NOTIFIED: S.NOTIFIED,
@@ -79,7 +79,7 @@ TRANSITIONS: dict[Status, dict[Event, Status]] = {
         E.DIED: S.FAILED,
     },
     S.AWAITING_APPROVAL: {
-        **_VERDICTS,
+        **_WATCHED,
         E.ASK: S.AWAITING_APPROVAL,
         E.APPROVED: S.CONTAINING,
         E.ACT: S.CONTAINING,
@@ -122,6 +122,15 @@ ON_FINDING: dict[Status, OnFinding] = {
     S.CLOSED: OnFinding.START,
 }
 
+# Reopened from one of these and ended without acting (skipped, dry run, rejected …), an incident takes this event: what was
+# changed before still stands, and restore must still find it.
+HELD: dict[Status, Event] = {
+    S.PARTIAL: E.PARTIAL,
+    S.FAILED: E.FAILED,
+    S.BREACHED: E.BREACHED,
+    S.RESTORE_PARTIAL: E.PARTIAL,
+}
+
 
 def next_status(status: Status, event: Event) -> Status:
     """The status after ``event``. Raises IllegalTransition with both names when the table has no such step."""
@@ -132,14 +141,15 @@ def next_status(status: Status, event: Event) -> Status:
 
 
 def combine(statuses: list[Status]) -> Status:
-    """The status of an incident from those of its targets: the worst truth wins, a mix of good and bad is PARTIAL."""
+    """The status of an incident from those of its targets: the worst truth wins, a mix of good and bad is PARTIAL.
+
+    A target that is GONE weighs nothing beside others; no target at all is FAILED.
+    """
     found = set(statuses)
-    if not found:
-        return S.FAILED
+    if len(found) > 1:
+        found.discard(S.GONE)
     if len(found) == 1:
         return found.pop()
-    if S.BREACHED in found:
-        return S.BREACHED
-    if found <= {S.CONTAINED, S.GONE}:
-        return S.CONTAINED
-    return S.PARTIAL
+    if not found:
+        return S.FAILED
+    return S.BREACHED if S.BREACHED in found else S.PARTIAL

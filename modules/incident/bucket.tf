@@ -101,9 +101,8 @@ resource "aws_s3_bucket_lifecycle_configuration" "evidence" {
     id     = "expire"
     status = "Enabled"
 
-    filter {
-      prefix = "incidents/"
-    }
+    filter {}
+
     expiration {
       days = var.evidence.expire_after_days
     }

@@ -1,4 +1,4 @@
-# Two functions from one zip. incident: the machines' bookkeeper (record, notices, verdicts), never acts on a resource.
+# Two functions. incident: the machines' bookkeeper (record, notices, verdicts), never acts on a resource.
 # watchdog: notices executions that died, incidents that stand still, and events that were not delivered.
 
 locals {
@@ -109,6 +109,7 @@ locals {
       GDR_ESCALATION_TOPIC_ARN = var.topic_arns.escalations
       GDR_INCIDENT_MACHINE_ARN = local.machine_arns.incident
       GDR_NOTICE_MACHINE_ARN   = local.machine_arns.notice
+      GDR_DEAD_LETTERS_URL     = aws_sqs_queue.dead_letters.url
     }
   }
 }
@@ -163,8 +164,8 @@ resource "aws_lambda_function" "this" {
   architectures    = [var.functions.architecture]
   memory_size      = var.functions.memory_size
   timeout          = each.key == "watchdog" ? local.watchdog_timeout_seconds : 60
-  filename         = var.core_zip
-  source_code_hash = filebase64sha256(var.core_zip)
+  filename         = var.zips[each.key]
+  source_code_hash = filebase64sha256(var.zips[each.key])
   kms_key_arn      = var.kms_key_arn
   tags             = var.tags
 

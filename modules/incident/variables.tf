@@ -34,9 +34,9 @@ variable "playbook_functions" {
   nullable    = false
 }
 
-variable "core_zip" {
-  description = "Path of the zip of the incident and watchdog functions."
-  type        = string
+variable "zips" {
+  description = "Paths of the functions' zips."
+  type        = object({ incident = string, watchdog = string })
   nullable    = false
 }
 

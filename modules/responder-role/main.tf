@@ -38,6 +38,8 @@ locals {
       partition           = local.partition
       account_id          = local.account_id
       name_prefix         = var.name_prefix
+      group_kinds         = jsonencode(var.untrack_connections ? ["quarantine", "untrack"] : ["quarantine"])
+      untrack_connections = var.untrack_connections
       quarantine_role_arn = "arn:${local.partition}:iam::${local.account_id}:role${var.iam.path}${local.quarantine_name}"
     })))
   }

@@ -44,6 +44,13 @@ variable "playbooks" {
   }
 }
 
+variable "untrack_connections" {
+  description = "Lets ec2_instance open an all-open group of its own for the seconds that untracking takes. Needed for playbooks.ec2_instance.untrack_connections; off, no role of the response can open a port."
+  type        = bool
+  default     = false
+  nullable    = false
+}
+
 variable "iam" {
   description = "Path and permissions boundary of every role. The path must be the same as in the security account."
   type = object({

@@ -9,13 +9,15 @@ from .ministack import actions, app, evaluator, iam, sts
 from .patching import patch
 
 
-@patch(evaluator, "_resolve_condition_key", restores="aws:PrincipalArn of a role session is the role's ARN, not the session's")
+@patch(evaluator, "_resolve_condition_key", restores="aws:PrincipalArn of a role session is the role's ARN, not the session's; aws:ResourceOrgID exists")
 def resolve_condition_key(original: Any, key: str, context: Any) -> Any:
     arn = context.principal_arn or ""
     if key.lower() == "aws:principalarn" and ":assumed-role/" in arn:
         account, name = arn.split(":")[4], arn.split("/")[1]
         role = iam._roles.get_scoped(account, None, name)
         return role["Arn"] if role else f"arn:aws:iam::{account}:role/{name}"
+    if key.lower() == "aws:resourceorgid":
+        return principal_org_id(evaluator._account_from_arn(context.resource_arn) or context.principal_account)
     return original(key, context)
 
 

@@ -91,13 +91,17 @@ def _age(snapshot: Any) -> float:
     return float((block_storage.utcnow() - snapshot.start_time).total_seconds())
 
 
-block_storage.Snapshot.status = None
+_STATUS = property(
+    lambda item: "completed" if _age(item) >= _SNAPSHOT_SECONDS else "pending", lambda item, value: None
+)
+block_storage.Snapshot.status = block_storage.Snapshot.state = None
 replace(
     block_storage.Snapshot,
     "status",
-    property(lambda item: "completed" if _age(item) >= _SNAPSHOT_SECONDS else "pending", lambda item, value: None),
+    _STATUS,
     restores="a snapshot is pending first (SANDBOX_SNAPSHOT_SECONDS, default 1)",
 )
+replace(block_storage.Snapshot, "state", _STATUS, restores="CreateSnapshots answers with each snapshot's State")
 replace(
     block_storage.Snapshot,
     "progress",

@@ -263,3 +263,25 @@ def sns_publish(original: Any, resource: str, data: dict[str, Any]) -> Any:
             if field in value:
                 sent[f"MessageAttributes.entry.{number}.Value.{field}"] = value[field]
     return original(resource, sent)
+
+
+def _keep_tracing(data: dict[str, Any], arn: str | None) -> None:
+    machine = stepfunctions._state_machines.get(arn) if arn else None
+    if machine is not None and ("tracingConfiguration" in data or "tracingConfiguration" not in machine):
+        machine["tracingConfiguration"] = data.get("tracingConfiguration") or {"enabled": False}
+
+
+@patch(stepfunctions, "_create_state_machine", restores="DescribeStateMachine shows the tracing configuration (upstream forgets it: Terraform drift)")
+def create_state_machine(original: Any, data: dict[str, Any]) -> Any:
+    status, headers, body = original(data)
+    if status < 400:
+        _keep_tracing(data, json.loads(body)["stateMachineArn"])
+    return status, headers, body
+
+
+@patch(stepfunctions, "_update_state_machine", restores="UpdateStateMachine changes the tracing configuration")
+def update_state_machine(original: Any, data: dict[str, Any]) -> Any:
+    answer = original(data)
+    if answer[0] < 400:
+        _keep_tracing(data, data.get("stateMachineArn"))
+    return answer

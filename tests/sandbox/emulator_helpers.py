@@ -77,6 +77,12 @@ def allow(action: str | list[str], resource: str | list[str] = "*", **condition:
     return {"Version": "2012-10-17", "Statement": [statement]}
 
 
+def mail_policy(queue: str) -> dict[str, Any]:
+    """The statement of a queue's policy that lets SNS topics in."""
+    service = {"Service": "sns.amazonaws.com"}
+    return {"Effect": "Allow", "Principal": service, "Action": "sqs:SendMessage", "Resource": queue}
+
+
 def archive(source: str) -> bytes:
     """A zip with one module, ``app.py``."""
     buffer = io.BytesIO()

@@ -8,7 +8,7 @@ from typing import Any
 from guardduty_response import config, evidence_store, finding, message, policy, report, runtime
 from guardduty_response.errors import IllegalTransition, MalformedFinding, NotAFinding, ResponseError
 from guardduty_response.record import Opened, Record
-from guardduty_response.statuses import ESCALATE, IN_PROGRESS, Event, OnFinding, Status, combine
+from guardduty_response.statuses import ESCALATE, HELD, IN_PROGRESS, Event, OnFinding, Status, combine
 
 Json = dict[str, Any]
 
@@ -23,7 +23,12 @@ def _record() -> Record:
 def _stored(event: Any) -> Any:
     """The event itself, or the one a pointer names (a finding larger than the machine's payload limit)."""
     key = finding.get(event, "finding_key")
-    return evidence_store.get_event(key) if isinstance(key, str) else event
+    if not isinstance(key, str):
+        return event
+    try:
+        return evidence_store.get_event(key)
+    except MalformedFinding as error:
+        return {"finding_key": key, "error": str(error)}  # no finding: recorded and told as such
 
 
 def _nothing(incident_id: str = "", why: str = "") -> Json:
@@ -51,10 +56,10 @@ def _unreadable(event: Any, execution: str, why: str) -> Json:
     incident_id = finding.incident_id(finding.canonical(event))
     stored = evidence_store.put_event(incident_id, event)
     meta = {
-        "incident_id": incident_id, "finding_id": str(finding.get(detail, "id") or ""),
-        "finding_type": str(finding.get(detail, "type") or "unreadable"), "severity": 0,
-        "account_id": str(finding.get(detail, "accountId") or finding.get(event, "account") or ""),
-        "region": str(finding.get(event, "region") or ""), "title": why[:500], "resource_type": "", "sample": False,
+        "incident_id": incident_id, "finding_id": finding.text(finding.get(detail, "id")),
+        "finding_type": finding.text(finding.get(detail, "type")) or "unreadable", "severity": 0,
+        "account_id": finding.text(finding.get(detail, "accountId") or finding.get(event, "account")),
+        "region": finding.text(finding.get(event, "region")), "title": why[:500], "resource_type": "", "sample": False,
         "mode": "notify", "reasons": [why], "playbook": "", "execution": execution, "config_sha256": "",
         "finding_key": stored["key"],
     }  # fmt: skip
@@ -62,8 +67,8 @@ def _unreadable(event: Any, execution: str, why: str) -> Json:
     opened = record.open(meta)
     if opened.outcome is OnFinding.START:
         record.event(incident_id, "skipped", why)
+        message.publish(Status.SKIPPED, {**opened.meta, "status": Status.SKIPPED}, [])  # told first: a retry finds it untold
         record.transition(incident_id, Event.SKIPPED, decision="skip")
-        message.publish(Status.SKIPPED, record.meta(incident_id), [], note=why)
     return _nothing(incident_id, why)
 
 
@@ -111,9 +116,9 @@ def _notice(event: Json) -> Json:
     meta = _meta(seen, decided, playbook, event["execution"], settings.sha256)
     record, opened = _open_record(delivered, seen, meta)
     if opened.outcome is OnFinding.START:
-        record.transition(seen.incident_id, Event.NOTIFIED, decision="notify")
-        message.publish("notice", record.meta(seen.incident_id), [])
+        message.publish("notice", {**opened.meta, "status": Status.NOTIFIED}, [])  # told first: a retry finds it untold
         record.event(seen.incident_id, "told", "the notification topic was told")
+        record.transition(seen.incident_id, Event.NOTIFIED, decision="notify")
     return _nothing(seen.incident_id, "told" if opened.outcome is OnFinding.START else "emitted again")
 
 
@@ -149,37 +154,39 @@ def _incident_event(status: Status, before: Status) -> Event:
     }.get(status, Event.FAILED)  # fmt: skip
 
 
-def _settle(record: Record, incident_id: str) -> tuple[Json, list[Json], bool]:
-    """Sets the incident's status from its targets' once all have a verdict; returns (meta, targets, changed)."""
+def _settle(record: Record, incident_id: str) -> tuple[Json, list[Json]]:
+    """Sets the incident's status from its targets' once all have a verdict; returns (meta, targets)."""
     meta, targets, _ = record.read(incident_id)
     statuses = [Status(target["status"]) for target in targets]
-    if not statuses or any(status in IN_PROGRESS for status in statuses):
-        return meta, targets, False
-    before = Status(meta["status"])
-    try:
-        after = record.transition(incident_id, _incident_event(combine(statuses), before))
-    except IllegalTransition as error:
-        record.event(incident_id, "status kept", str(error))
-        return meta, targets, False
-    return {**meta, "status": after}, targets, after is not before
+    if not any(status in IN_PROGRESS for status in statuses):
+        try:
+            meta["status"] = record.transition(incident_id, _incident_event(combine(statuses), Status(meta["status"])))
+        except IllegalTransition as error:
+            record.event(incident_id, "status kept", str(error))
+    return meta, targets
 
 
 def _verdict(event: Json) -> Json:
     """Told the moment verification ends. ``error``: why containing or verifying failed, when it did."""
     record, incident_id, where = _record(), event["incident_id"], event["target"]
     target = record.target(incident_id, where["kind"], where["id"])
+    why = event.get("error") or _NO_RESULT
     if Status(target["status"]) in IN_PROGRESS:
-        why = event.get("error") or "verification ended without a result"
         record.set_target(incident_id, where["kind"], where["id"], status=Status.FAILED, verdict=why)
-    meta, targets, changed = _settle(record, incident_id)
+    elif where.get("verify_only") and target.get("verified") != event["execution"]:
+        record.event(incident_id, "not verified", why, target=where["id"])
+        note = f"Whether the containment still holds could not be read: {why}"
+        message.publish("problem", record.meta(incident_id), [target], note=note, escalate=True)
+        return {"status": target["status"]}
+    meta, targets = _settle(record, incident_id)
     [target] = [one for one in targets if (one["kind"], one["id"]) == (where["kind"], where["id"])]
     status = Status(target["status"])
     record.event(incident_id, f"verdict {status}", target.get("verdict", ""), target=where["id"])
-    if where.get("verify_only") and not changed:
+    if where.get("verify_only") and meta.get("told") == meta["status"]:
         return {"status": status}  # it still holds: the timeline says so, nobody is woken
     shown = Status(meta["status"]) if Status(meta["status"]) is Status.BREACHED else status
     message.publish(shown, {**meta, "status": shown}, [target], escalate=shown in ESCALATE)
-    record.note(incident_id, verdict_told=True)
+    record.note(incident_id, told=shown)
     return {"status": status}
 
 
@@ -191,6 +198,7 @@ def _evidence_failed(event: Json) -> Json:
     return {}
 
 
+_NO_RESULT = "verification ended without a result"
 _ENDINGS = {
     "dry_run": Event.DRY_RUN,
     "skip": Event.SKIPPED,
@@ -201,31 +209,48 @@ _ENDINGS = {
 }
 
 
+def _end(record: Record, meta: Json, decision: str, why: str) -> None:
+    """An ending other than verdicts. What this or an earlier run has done to a resource is not talked away by it."""
+    incident_id, status, held = meta["incident_id"], Status(meta["status"]), meta.get("held")
+    if decision == "failed" and status not in IN_PROGRESS:
+        return  # what was verified stands; the failure is told as a problem
+    ending = _ENDINGS[decision]
+    if held in HELD and decision not in ("gone", "failed"):
+        ending, why = HELD[Status(held)], f"this time nothing was changed ({decision}); what was done before stands"
+    reasons = list(meta.get("reasons") or [])
+    try:
+        record.transition(incident_id, ending, reasons=reasons if not why or why in reasons else [*reasons, why])
+    except IllegalTransition as illegal:
+        record.event(incident_id, "status kept", str(illegal))
+
+
+def _finish_targets(record: Record, incident_id: str, status: Status, why: str, everyone: bool = False) -> None:
+    """Nothing works on the targets any more: those still in progress (or ``everyone``) take ``status``."""
+    for one in record.read(incident_id)[1]:
+        if everyone or Status(one["status"]) in IN_PROGRESS:
+            record.set_target(incident_id, one["kind"], one["id"], status=status, verdict=why)
+
+
 def _close(event: Json) -> Json:
     """Final status, report, second message, lease given back. What fails here fails the execution, and the watchdog tells."""
     record, incident_id, decision, error = _record(), event["incident_id"], event["decision"], event.get("error") or ""
     if error:
         record.event(incident_id, "problem", error)
     if decision in _ENDINGS:
-        if error:
-            meta = record.meta(incident_id)
-            if error not in (meta.get("reasons") or []):
-                record.note(incident_id, reasons=[*(meta.get("reasons") or []), error])
-        try:
-            record.transition(incident_id, _ENDINGS[decision])
-        except IllegalTransition as illegal:
-            record.event(incident_id, "status kept", str(illegal))
+        _end(record, record.meta(incident_id), decision, error)
+        status = Status.FAILED if decision == "failed" else Status(record.meta(incident_id)["status"])
+        _finish_targets(record, incident_id, status, error, everyone=status is Status.GONE)
         meta, targets, _ = record.read(incident_id)
     else:
-        meta, targets, _ = _settle(record, incident_id)
+        _finish_targets(record, incident_id, Status.FAILED, error or _NO_RESULT)
+        meta, targets = _settle(record, incident_id)
     meta = _report(record, meta)
     status = Status(meta["status"])
-    untold = decision in _ENDINGS or not meta.get("verdict_told")
-    quiet = bool(meta.get("closed_once")) and decision == "act" and not error
-    if not quiet:
-        escalate = status in ESCALATE and (untold or bool(error))
-        message.publish(status if untold else "closing", meta, targets, note=error, escalate=escalate)
-    record.note(incident_id, closed_once=True)
+    untold = meta.get("told") != status
+    if untold or error or not meta.get("closed_once"):
+        escalate = (status in ESCALATE and (untold or bool(error))) or decision == "failed"
+        message.publish(status if untold else "problem" if error else "closing", meta, targets, note=error, escalate=escalate)
+    record.note(incident_id, closed_once=True, told=status)
     record.event(incident_id, "ended", f"status {status}; report {meta.get('report_key', 'not written')}")
     for target in meta.get("targets") or []:
         record.release(target["arn"], event["execution"])

@@ -83,12 +83,13 @@ def _plan(event: Json) -> Json:
     seen = context.finding
     try:
         planned = load(name).plan(context)
-    except TargetGone as error:
-        record.note(incident, decision="gone", reasons=[str(error)])
-        return _answer("gone", error=str(error))
-    except (NoTarget, RoleUnavailable) as error:
-        record.note(incident, decision="failed", reasons=[str(error)])
-        return _answer("failed", error=str(error))
+        if not planned:
+            raise NoTarget(f"playbook {name} found no resource in finding {seen.id} to act on: look at the finding itself")
+    except (TargetGone, NoTarget, RoleUnavailable) as error:
+        decision = "gone" if isinstance(error, TargetGone) else "failed"
+        if not event.get("verify_only"):
+            record.note(incident, decision=decision, reasons=[str(error)])
+        return _answer(decision, error=str(error))
     meta = record.meta(incident)
     if event.get("verify_only"):
         targets = [Target(**{**one.target.payload(), "verify_only": True}) for one in planned]
@@ -117,9 +118,12 @@ def _decide(context: Context, planned: list[Planned], meta: Json, seen: finding.
     if decision == "act":
         targets = [Target(**{**target.payload(), "attach": _lease(context, target)}) for target in targets]
     record.note(incident, decision=decision, reasons=reasons, targets=[_small(target) for target in targets])
+    held = meta.get("held") or ""
     for one, target in zip(planned, targets, strict=True):
+        if held and decision in ("skip", "dry_run"):
+            break  # the ledger of what was done before stands
         record.put_target(incident, _small(target), reset=meta.get("previous") in ("RESTORED", "CLOSED"))
-        if decision in ("dry_run", "approve"):
+        if decision in ("dry_run", "approve") and not held:
             for action, sentence in one.actions.items():
                 context.action(target, action, "PLANNED", sentence)
     if decision == "act":
@@ -154,7 +158,7 @@ def _verify(event: Json) -> Json:
         detail = step.detail + (f" (containing failed: {event['error']})" if event.get("error") else "")
         context.record.set_target(
             context.incident_id, target.kind, target.id, status=step.status or Status.FAILED, verdict=detail,
-            checks=[dict(check.__dict__) for check in checks],
+            checks=[dict(check.__dict__) for check in checks], verified=context.execution,
         )  # fmt: skip
     return step.payload()
 
@@ -171,7 +175,7 @@ def _finish(event: Json) -> Json:
     context = _context(event)
     meta = context.record.meta(context.incident_id)
     steps = []
-    if Status(meta["status"]) not in statuses.IN_PROGRESS:
+    if Status(meta["status"]) not in statuses.IN_PROGRESS and not meta.get("closed_once"):  # a further emission only verifies
         owned = [one for one in meta["targets"] if not one.get("attach")]
         steps = [load(os.environ["GDR_PLAYBOOK"]).finish(context, Target(**one)) for one in owned]
     waiting = [step for step in steps if not step.done]

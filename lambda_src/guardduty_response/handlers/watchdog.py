@@ -13,9 +13,9 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from guardduty_response import aws, config, evidence_store, finding, message, policy, runtime
-from guardduty_response.errors import IllegalTransition, MalformedFinding, NotAFinding, ResponseError
+from guardduty_response.errors import MalformedFinding, NotAFinding, ResponseError
 from guardduty_response.record import Record
-from guardduty_response.statuses import IN_PROGRESS, Event, Status
+from guardduty_response.statuses import IN_PROGRESS, Event, OnFinding, Status
 
 Json = dict[str, Any]
 
@@ -42,37 +42,46 @@ def _bare_meta(event: Any, execution: str, why: str) -> Json:
     except (NotAFinding, MalformedFinding):
         incident_id, severity = finding.incident_id(finding.canonical(event)), 0.0
     return {
-        "incident_id": incident_id, "finding_id": str(finding.get(detail, "id") or ""),
-        "finding_type": str(finding.get(detail, "type") or "unreadable"), "severity": severity,
-        "account_id": str(finding.get(detail, "accountId") or ""), "region": str(finding.get(detail, "region") or ""),
-        "title": str(finding.get(detail, "title") or why)[:500], "resource_type": "", "sample": False, "mode": "notify",
+        "incident_id": incident_id, "finding_id": finding.text(finding.get(detail, "id")),
+        "finding_type": finding.text(finding.get(detail, "type")) or "unreadable", "severity": severity,
+        "account_id": finding.text(finding.get(detail, "accountId") or finding.get(event, "account")),
+        "region": finding.text(finding.get(detail, "region") or finding.get(event, "region")),
+        "title": finding.text(finding.get(detail, "title"), 500) or why[:500], "resource_type": "", "sample": False,
+        "mode": "notify",
         "reasons": [why], "playbook": "", "execution": execution, "config_sha256": "",
     }  # fmt: skip
 
 
 def _fail(record: Record, incident_id: str, why: str) -> None:
-    """FAILED, told and escalated; a status that already ended is kept and only noted."""
-    try:
-        record.transition(incident_id, Event.DIED, reasons=[*(record.meta(incident_id).get("reasons") or []), why])
-    except IllegalTransition:
-        record.event(incident_id, "machine ended", why, actor="watchdog")
-        return
-    record.event(incident_id, "machine died", why, actor="watchdog")
+    """The incident's execution is dead: FAILED if it was in progress, else the status stands; told and escalated either way,
+    once per execution. Told before the status moves: what fails on the way is found again by the next sweep."""
     meta, targets, _ = record.read(incident_id)
+    if meta.get("death_told") == meta["execution"]:
+        return
+    died = Status(meta["status"]) in IN_PROGRESS
     for target in targets:
         if Status(target["status"]) in IN_PROGRESS:
+            target |= {"status": Status.FAILED, "verdict": why}
             record.set_target(incident_id, target["kind"], target["id"], status=Status.FAILED, verdict=why)
-    meta, targets, _ = record.read(incident_id)
-    message.publish(Status.FAILED, meta, targets, note=why, escalate=True)
+    record.event(incident_id, "machine died" if died else "machine ended", why, actor="watchdog")
+    shown = Status.FAILED if died else Status(meta["status"])
+    message.publish(shown if died else "problem", {**meta, "status": shown}, targets, note=why, escalate=True)
+    if died:
+        record.transition(incident_id, Event.DIED, reasons=[*(meta.get("reasons") or []), why])
+    record.note(incident_id, death_told=meta["execution"])
 
 
 def _lost(event: Any, execution: str, why: str) -> None:
-    """An event whose incident never opened: open it now, keep the event, tell people."""
+    """An event that no execution works on: opens its incident, if it has none, keeps the event, tells people."""
     meta = _bare_meta(event, execution, why)
-    meta["finding_key"] = evidence_store.put_event(meta["incident_id"], event)["key"]
-    record = _record()
-    record.open(meta)
-    _fail(record, meta["incident_id"], why)
+    record, incident_id = _record(), meta["incident_id"]
+    meta["finding_key"] = evidence_store.put_event(incident_id, event)["key"]
+    if record.open(meta, only_new=True).outcome is OnFinding.START:
+        _fail(record, incident_id, why)
+        return
+    record.event(incident_id, "emission lost", why, actor="watchdog")  # whatever the incident is at, it goes on
+    known, targets, _ = record.read(incident_id)
+    message.publish("problem", known, targets, note=why, escalate=True)
 
 
 # -- a machine ended without a verdict --------------------------------------------------------------------------------
@@ -90,21 +99,35 @@ def _ended(detail: Json) -> Json:
     event = _loads(text)
     key = finding.get(event, "finding_key")
     if isinstance(key, str):
-        event = evidence_store.get_event(key)
+        try:
+            event = evidence_store.get_event(key)
+        except (ClientError, MalformedFinding) as error:
+            if aws.transient(error):
+                raise
+            runtime.log("cannot read the finding", execution=arn, detail=str(error)[:300])
     name = arn.split(":")[-2]
     why = f"state machine {name} ended {status}: {str(cause or 'no cause given')[:800]}. Execution {arn}"
     record = _record()
     incident_id = _bare_meta(event, arn, why)["incident_id"]
     try:
-        meta = record.meta(incident_id)
+        owner = record.meta(incident_id)["execution"]
     except ResponseError:
-        _lost(event, arn, why)
-        return {"incident_id": incident_id}
-    if meta["execution"] == arn:
+        owner = ""
+    if owner == arn:
         _fail(record, incident_id, why)
+    elif _answers(event, name):
+        _lost(event, arn, why)
     else:
-        record.event(incident_id, "machine ended", why, actor="watchdog")
+        runtime.log("died without work: the other machine answers this finding", execution=arn, detail=why[:300])
     return {"incident_id": incident_id}
+
+
+def _answers(event: Any, machine: str) -> bool:
+    """True unless the policy leaves the finding to the other machine: a death there loses nothing."""
+    try:
+        return _machine(event).rsplit(":", 1)[-1] == machine
+    except ResponseError:
+        return True
 
 
 # -- records nobody works on ------------------------------------------------------------------------------------------
@@ -112,20 +135,31 @@ def _ended(detail: Json) -> Json:
 
 def _sweep(now: datetime | None = None) -> Json:
     """Fails every in-progress incident whose execution no longer runs. Returns {"failed": [incident ids]}."""
-    record, failed = _record(), []
+    record, failed, problems = _record(), [], []
     before = (now or datetime.now(UTC)) - timedelta(minutes=float(os.environ.get("GDR_STALE_MINUTES", STALE_MINUTES)))
     for meta in record.stale(before.isoformat(timespec="microseconds").replace("+00:00", "Z")):
         try:
-            status = aws.client("stepfunctions").describe_execution(executionArn=meta["execution"])["status"]
-        except ClientError as error:
-            if aws.code(error) != "ExecutionDoesNotExist":
-                raise
-            status = "GONE"
-        if status == "RUNNING":
-            continue
-        _fail(record, meta["incident_id"], f"the incident stayed {meta['status']} though its execution is {status}")
-        failed.append(meta["incident_id"])
+            status = _execution_status(meta["execution"])
+            if status != "RUNNING":
+                _fail(record, meta["incident_id"], f"the incident stayed {meta['status']} though its execution is {status}")
+                failed.append(meta["incident_id"])
+        except Exception as error:  # one broken record must not keep the others waiting; the next sweep finds it again
+            runtime.log("sweep failed", incident_id=meta["incident_id"], detail=f"{type(error).__name__}: {error}"[:500])
+            problems.append(error)
+    if problems:
+        raise problems[0]
     return {"failed": failed}
+
+
+def _execution_status(arn: str) -> str:
+    if not arn:
+        return "GONE"
+    try:
+        return str(aws.client("stepfunctions").describe_execution(executionArn=arn)["status"])
+    except ClientError as error:
+        if aws.code(error) != "ExecutionDoesNotExist":
+            raise
+        return "GONE"
 
 
 # -- what could not be delivered --------------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
@@ -9,135 +10,162 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from guardduty_response import aws
-from guardduty_response.playbooks.ec2_instance import intents, state
-from guardduty_response.playbooks.ec2_instance.common import (
-    ALREADY,
-    FAILED,
-    PLANNED,
-    REVOKE_OLDER,
-    Json,
-    Work,
-    gather,
-    value,
-    why,
-)
-from guardduty_response.playbooks.ec2_instance.instance import Changes, attempt
-from guardduty_response.playbooks.ec2_instance.state import Facts
+from guardduty_response.playbooks.ec2_instance.actions import Action
+from guardduty_response.playbooks.ec2_instance.core import Json, Sessions, Work, gather, name_of, value, why
+from guardduty_response.playbooks.ec2_instance.state import filters
 
-ISSUED = "aws:TokenIssueTime"
-_NOT_RUNNING = ("IncorrectState", "IncorrectInstanceState", "UnsupportedOperation")
+OLDER = "AWSRevokeOlderSessions"  # the name AWS's console gives it: people look for it
 
 
-def contain(work: Work, changes: Changes, facts: Facts) -> None:
-    if any(work.options[option] not in (False, "none") for option in ("replace_instance_profile", "revoke_sessions")):
-        try:
-            facts.profile = state.profile(changes.client("ec2"), changes.client("iam"), work.id, work.scope)
-        except Exception as error:
-            facts.unread["profile"] = why(error)
-    if facts.profile and facts.profile["name"] != work.profile_name:
-        work.before("profile", facts.profile)
-    intent = intents.replace_instance_profile(work, facts)
-    attempt(work, "replace_instance_profile", intent, partial(_replace, work, changes, facts),
-            intents.replace_command(work))  # fmt: skip
-    _revoke(work, changes, facts)
+class ReplaceProfile(Action):
+    name = option = "replace_instance_profile"
+    part, none = "profile", "it has no instance profile, so nothing hands out credentials"
+    good = "its instance profile is the one whose role may do nothing, or gone"
+    hand = "ec2 replace-iam-instance-profile-association --iam-instance-profile Name={profile} --association-id ID"
+
+    def read(self) -> Any:
+        return profile(self.sessions, self.work)
+
+    def todo(self) -> str:
+        had = self.work.had("profile")  # of an attempt that died between taking the one and giving the other
+        name = self.now["name"] if self.now else had and had["name"]
+        if not name or name == self.work.profile_name:
+            return ""
+        return f"instance profile {name} replaced by {self.work.profile_name}, whose role may do nothing"
+
+    def change(self) -> list[Json]:
+        ec2, new = self.sessions.client("ec2", self.work.target.arn), {"Name": self.work.profile_name}
+        association, answers = (self.now or {}).get("association"), []
+        if association and self.facts.instance["State"]["Name"] in ("pending", "running"):
+            try:
+                call = ec2.replace_iam_instance_profile_association
+                return [call(AssociationId=association, IamInstanceProfile=new)]
+            except ClientError as error:
+                if aws.code(error) not in ("IncorrectState", "IncorrectInstanceState", "UnsupportedOperation"):
+                    raise
+        if association:  # a stopped instance's profile cannot be replaced in one call
+            answers.append(ec2.disassociate_iam_instance_profile(AssociationId=association))
+        return [*answers, ec2.associate_iam_instance_profile(InstanceId=self.work.id, IamInstanceProfile=new)]
 
 
-def _replace(work: Work, changes: Changes, facts: Facts) -> list[Json]:
-    ec2, new, association = changes.client("ec2"), {"Name": work.profile_name}, facts.profile.get("association")
-    answers = []
-    if association and facts.running:
-        try:
-            call = ec2.replace_iam_instance_profile_association
-            return [call(AssociationId=association, IamInstanceProfile=new)]
-        except ClientError as error:
-            if aws.code(error) not in _NOT_RUNNING:
-                raise
-    if association:  # replacing works on running instances alone
-        answers.append(ec2.disassociate_iam_instance_profile(AssociationId=association))
-    answers.append(ec2.associate_iam_instance_profile(InstanceId=work.id, IamInstanceProfile=new))
-    return answers
+class RevokeSessions(Action):
+    name, option, part = "revoke_sessions", "revoke_sessions", "sessions"
+    none, good = "it has no role, so no sessions", "its sessions are denied"
+    hand = ("iam put-role-policy --role-name {role} --policy-name {policy} --policy-document '{document}' "
+            "(role full or not yours to change: a managed policy, or a service control policy)")  # fmt: skip
+    ACTIONS = ("iam:PutRolePolicy",)
+
+    @property
+    def deny_name(self) -> str:
+        return f"{self.work.prefix}-deny-{self.work.id}"
+
+    def _names(self) -> Json:
+        document = json.dumps(deny_document(self.work.id), separators=(",", ":"))
+        return {"role": name_of(self._role() or "ROLE"), "policy": self.deny_name, "document": document}
+
+    def _role(self) -> str:
+        """The role the instance had when the incident began, also after its profile was replaced."""
+        now = self.work.had("profile") or self.facts.parts.get("profile") or {}
+        return "" if now.get("name") == self.work.profile_name else str(now.get("role") or "")
+
+    def read(self) -> Any:
+        """{role, policies: {name: document or None}, revoked_before}; {} without a role."""
+        if "profile" not in self.facts.parts:
+            self.facts.parts["profile"] = profile(self.sessions, self.work)
+        role, had = self._role(), self.work.had(self.part) or {}
+        if not role and (error := (self.facts.parts["profile"] or {}).get("error")):
+            raise RuntimeError(error)
+        if not role:
+            return {}
+        if ":role/aws-service-role/" in role or ":role/aws-reserved/" in role:
+            raise RuntimeError(f"UnmodifiableEntity: {role} belongs to AWS and takes no policy")
+        iam = self.sessions.client("iam")
+        names = [self.deny_name, *[OLDER] * self.work.role_wide]
+        # Rounded up: a session issued within this second is older too.
+        now = (datetime.now(UTC) + timedelta(seconds=1)).strftime("%Y-%m-%dT%H:%M:%SZ")
+        got = gather({name: partial(_role_policy, iam, role, name) for name in names})
+        policies = {name: value(one) for name, one in got.items()}
+        return {"role": role, "policies": policies, "revoked_before": had.get("revoked_before") or now}
+
+    def _wanted(self) -> dict[str, Json]:
+        """Policies that are to be written."""
+        if not self.now:
+            return {}
+        old = self.now["policies"]
+        new = {self.deny_name: deny_document(self.work.id)}
+        if OLDER in old and revoked_before(old[OLDER]) < self.now["revoked_before"]:
+            new[OLDER] = revoke_document(old[OLDER], self.now["revoked_before"])
+        return {name: document for name, document in new.items() if document != old[name]}
+
+    def todo(self) -> str:
+        if not self._wanted():
+            return ""
+        text = f"sessions of {self.work.id} denied on role {name_of(self._role())} by policy {self.deny_name}"
+        if OLDER not in self.now["policies"]:
+            return f"{text}; other workloads of the role go on"
+        return f"{text}, all its older sessions by {OLDER}: every workload that shares the role needs new credentials"
+
+    def change(self) -> list[Json]:
+        iam, role = self.sessions.client("iam", self.now["role"], self.ACTIONS), name_of(self.now["role"])
+        # One after the other: IAM refuses concurrent changes of a role.
+        return [iam.put_role_policy(RoleName=role, PolicyName=name, PolicyDocument=json.dumps(document))
+                for name, document in self._wanted().items()]  # fmt: skip
 
 
-def deny_document(instance_id: str) -> Json:
-    """Denies everything to this instance's sessions of a role: EC2 names them by instance id."""
-    return {"Version": "2012-10-17", "Statement": [
-        {"Sid": "DenyInstance", "Effect": "Deny", "Action": "*", "Resource": "*",
-         "Condition": {"StringLike": {"aws:userid": f"*:{instance_id}"}}}]}  # fmt: skip
-
-
-def revoke_document(old: Json | None, before: str) -> Json:
-    """Denies everything to sessions issued before ``before`` (ISO 8601, UTC); keeps a later date and other statements."""
-    others = []
-    for statement in statements(old):
-        found = revoked_before({"Statement": [statement]})
-        if found:
-            before = max(before, found)
-        else:
-            others.append(statement)
-    deny = {"Effect": "Deny", "Action": ["*"], "Resource": ["*"], "Condition": {"DateLessThan": {ISSUED: before}}}
-    return {"Version": "2012-10-17", "Statement": [*others, deny]}
-
-
-def statements(document: Json | None) -> list[Json]:
-    found = (document or {}).get("Statement", [])
-    return [found] if isinstance(found, dict) else list(found)
-
-
-def revoked_before(document: Json | None) -> str:
-    """The date before which ``document`` denies everything to all sessions, or empty."""
-    dates = [
-        str(date[0] if isinstance(date, list) else date)
-        for one in statements(document)
-        if one.get("Effect") == "Deny" and one.get("Action") in ("*", ["*"]) and one.get("Resource") in ("*", ["*"])
-        and list(one.get("Condition", {})) == ["DateLessThan"]
-        and (date := one["Condition"]["DateLessThan"].get(ISSUED))
-    ]  # fmt: skip
-    return max(dates, default="")
-
-
-def read_policy(iam: Any, role: str, name: str) -> Json | None:
+def profile(sessions: Sessions, work: Work) -> Json:
+    """{association, name, role}, or {} without a live profile; ``error`` instead of a role that cannot be read."""
+    got = sessions.client("ec2").describe_iam_instance_profile_associations(Filters=filters(**{"instance-id": work.id}))
+    live = [one for one in got["IamInstanceProfileAssociations"] if one["State"] in ("associating", "associated")]
+    if not live:
+        return {}
+    found = {"association": live[0]["AssociationId"], "name": name_of(live[0]["IamInstanceProfile"]["Arn"])}
+    if work.scope("role") and work.scope("profile_association") == found["association"]:
+        return {**found, "role": work.scope("role")}
     try:
-        return dict(iam.get_role_policy(RoleName=state.name_of(role), PolicyName=name)["PolicyDocument"])
+        got = sessions.client("iam").get_instance_profile(InstanceProfileName=found["name"])
+        return {**found, "role": "".join(one["Arn"] for one in got["InstanceProfile"]["Roles"])}
+    except ClientError as error:
+        return {**found, "role": "", "error": why(error)}
+
+
+def _role_policy(iam: Any, role: str, name: str) -> Json | None:
+    try:
+        return dict(iam.get_role_policy(RoleName=name_of(role), PolicyName=name)["PolicyDocument"])
     except ClientError as error:
         if aws.code(error) != "NoSuchEntity":
             raise
         return None
 
 
-def _revoke(work: Work, changes: Changes, facts: Facts) -> None:
-    intent, role = intents.revoke_sessions(work, facts), intents.role_of(work, facts)
-    by_hand = f"aws iam put-role-policy --role-name {state.name_of(role)} --policy-name {work.deny_name} --policy-document " \
-              f"with Deny * where aws:userid is like *:{work.id} (runbook, 'Sessions')"  # fmt: skip
-    owned = ":role/aws-service-role/" in role or ":role/aws-reserved/" in role
-    if intent.status == PLANNED and owned:
-        text = f"role {role} belongs to AWS and takes no policy (UnmodifiableEntity). By hand: deny aws:userid *:{work.id} " \
-               "in a service control policy, or change its Identity Center permission set"  # fmt: skip
-        intent = intents.Intent(FAILED, text)
+def deny_document(instance_id: str) -> Json:
+    """Denies everything to this instance's sessions of a role: EC2 names them by instance id."""
+    return {"Version": "2012-10-17", "Statement": [_deny("StringLike", "aws:userid", f"*:{instance_id}")]}
 
-    def change() -> list[Json]:
-        iam = changes.client("iam", role=role)
-        names = [work.deny_name, *([REVOKE_OLDER] if work.role_wide else [])]
-        got = gather({name: partial(read_policy, iam, role, name) for name in names})
-        old = {name: value(one) for name, one in got.items()}
-        first = work.had("sessions")
-        # Rounded up: a session issued within this second is older too.
-        now = (datetime.now(UTC) + timedelta(seconds=1)).strftime("%Y-%m-%dT%H:%M:%SZ")
-        work.before("sessions", {"role": role, "policies": old, "revoked_before": now})
-        new = {work.deny_name: deny_document(work.id)}
-        if work.role_wide and revoked_before(old[REVOKE_OLDER]) < (first.get("revoked_before") or now):
-            new[REVOKE_OLDER] = revoke_document(old[REVOKE_OLDER], now)
-        new = {name: document for name, document in new.items() if document != old[name]}
-        if not new:
-            raise _Already
-        put = gather({name: partial(_put, iam, role, name, document) for name, document in new.items()})
-        return [value(one) for one in put.values()]
 
-    def once() -> list[Json]:
-        try:
-            return change()
-        except _Already:
-            nonlocal_status.append(ALREADY)
-            return []
+def _deny(operator: str, key: str, text: str) -> Json:
+    return {"Effect": "Deny", "Action": "*", "Resource": "*", "Condition": {operator: {key: text}}}
 
-    nonlocal_status: list[str] = []
-    attempt(work, "revoke_sessions", intent, once, by_hand)
+
+def _statements(document: Json | None) -> list[Json]:
+    found = (document or {}).get("Statement", [])
+    return [found] if isinstance(found, dict) else list(found)
+
+
+def _date(statement: Json) -> str:
+    """The date before which the statement denies everything to every session, or empty."""
+    condition = statement.get("Condition") or {}
+    date = (condition.get("DateLessThan") or {}).get("aws:TokenIssueTime") or ""
+    everything = all(statement.get(key) in ("*", ["*"]) for key in ("Action", "Resource"))
+    whole = everything and statement.get("Effect") == "Deny" and len(condition) == 1
+    return str(date[0] if isinstance(date, list) else date) if whole else ""
+
+
+def revoked_before(document: Json | None) -> str:
+    return max(map(_date, _statements(document)), default="")
+
+
+def revoke_document(old: Json | None, before: str) -> Json:
+    """Denies everything to sessions issued before ``before`` (ISO 8601, UTC), or a later date ``old`` has."""
+    others = [one for one in _statements(old) if not _date(one)]
+    deny = _deny("DateLessThan", "aws:TokenIssueTime", max(before, revoked_before(old)))
+    return {"Version": "2012-10-17", "Statement": [*others, deny]}

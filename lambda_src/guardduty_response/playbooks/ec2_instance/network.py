@@ -9,199 +9,197 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from guardduty_response import aws
-from guardduty_response.playbooks.ec2_instance import sessions
-from guardduty_response.playbooks.ec2_instance.common import (
+from guardduty_response.playbooks.ec2_instance.core import (
     ALREADY,
     AWS_ERRORS,
     DONE,
     FAILED,
+    PLANNED,
     SKIPPED,
     Json,
+    Sessions,
     Work,
+    allow,
     gather,
-    tags,
     value,
     why,
-)
-from guardduty_response.playbooks.ec2_instance.intents import Intent, closed, quarantine_network, strip_group_rules
-from guardduty_response.playbooks.ec2_instance.state import Facts, Interface
+)  # fmt: skip
+from guardduty_response.playbooks.ec2_instance.state import LOOK, Facts, Interface, closed, filters, rules
 
-DEFAULT_EGRESS: list[Json] = [
+MODIFY = ("ec2:ModifyNetworkInterfaceAttribute",)
+STRIP = ("ec2:RevokeSecurityGroupIngress", "ec2:RevokeSecurityGroupEgress")
+OPEN = ("ec2:AuthorizeSecurityGroupIngress", "ec2:AuthorizeSecurityGroupEgress")
+EVERYTHING: list[Json] = [
     {"IpProtocol": "-1", "IpRanges": [{"CidrIp": "0.0.0.0/0"}]},
     {"IpProtocol": "-1", "Ipv6Ranges": [{"CidrIpv6": "::/0"}]},
 ]
+GONE = "InvalidNetworkInterfaceID.NotFound"
+IDENTIFY = {"IpRanges": ("CidrIp",), "Ipv6Ranges": ("CidrIpv6",), "PrefixListIds": ("PrefixListId",),
+            "UserIdGroupPairs": ("GroupId", "UserId")}  # fmt: skip
 
 
-class Network:
-    """The sessions that may close the scope's interfaces; AssumeRole is under way when this returns."""
-
-    def __init__(self, work: Work) -> None:
-        self.work, scope = work, work.scope
-        self.vpcs, self.groups = list(scope.get("vpcs") or []), dict(scope.get("groups") or {})
-        self._clients: dict[str, Any] = {}
-        opened = [
-            (work.open(policy), ids)
-            for policy, ids in sessions.network(work, list(scope.get("interfaces") or []), self.vpcs, self.groups)
+def sessions(work: Work, interfaces: list[str], vpcs: list[str], groups: dict[str, str]) -> Sessions:
+    """May close ``interfaces``. A group that does not exist yet can only be named by the tag it is created with."""
+    tag, any_group, untrack = f"aws:ResourceTag/{work.prefix}", work.arn("security-group/*"), work.options["untrack_connections"]
+    known = {vpc: work.arn(f"security-group/{id}") for vpc, id in groups.items()}
+    base = [
+        allow(LOOK),
+        allow(MODIFY, list(known.values())),
+        allow(STRIP, [arn for vpc, arn in known.items() if work.brought.get(vpc) != groups[vpc]]),
+    ]
+    if untrack or any(vpc not in work.brought or vpc not in groups for vpc in vpcs):
+        kinds = ["quarantine", *["untrack"] * untrack]
+        base += [
+            allow(MODIFY + STRIP, any_group, **{tag: kinds}),
+            allow(("ec2:CreateSecurityGroup",), [any_group, *(work.arn(f"vpc/{vpc}") for vpc in vpcs)]),
+            allow(("ec2:CreateTags",), any_group, **{"ec2:CreateAction": "CreateSecurityGroup"}),
+            *[allow(OPEN, any_group, **{tag: "untrack"})] * untrack,
         ]
-        for session, ids in opened:
-            client = session.client("ec2")
-            self._clients |= dict.fromkeys(ids, client)
-        self.ec2 = opened[0][0].client("ec2")
+    return Sessions(work, base, {work.arn(f"network-interface/{id}"): MODIFY for id in interfaces})
 
-    def _cover(self, facts: Facts) -> None:
-        """Sessions for what the scope does not name: interfaces attached and groups changed since the plan."""
 
-        def covered(one: Interface) -> bool:
-            now = facts.groups.get(one.vpc)
-            if one.id not in self._clients or one.vpc not in self.vpcs:
-                return False
-            if one.vpc in self.groups:
-                return now is not None and now["GroupId"] == self.groups[one.vpc]
-            return now is None or tags(now).get(self.work.prefix) == "quarantine"
-
-        late = [one.id for one in facts.interfaces if not one.managed and not covered(one)]
-        if late:
-            for policy, ids in sessions.network(self.work, late, facts.vpcs, facts.group_ids):
-                client = self.work.open(policy).client("ec2")
-                self._clients |= dict.fromkeys(ids, client)
-            self.ec2 = client
-
-    def close(self, facts: Facts, started: Callable[[], object]) -> None:
-        """Records, then closes and strips side by side. ``started`` is called when the changes are under way."""
-        work = self.work
-        if "groups" in facts.unread:  # the plan's ids still close interfaces; verify says that rules could not be read
-            facts.groups |= {vpc: {"GroupId": id} for vpc, id in self.groups.items() if vpc not in facts.groups}
-        intent, stripping = quarantine_network(work, facts), strip_group_rules(work, facts)
-        todo = [one for one in facts.interfaces if not one.managed and not closed(work, facts, one)]
-        vpcs = {one.vpc for one in todo}
-        self._cover(facts)
-        first: dict[Any, Callable[[], Any]] = {"before": partial(self._before, facts)}
-        first |= {("group", vpc): partial(self._create, vpc) for vpc in vpcs if vpc not in facts.groups}
-        if work.options["untrack_connections"]:
-            first |= {("untrack", vpc): partial(self._untrack, vpc, facts) for vpc in vpcs}
-        prepared = gather(first)
-        value(prepared["before"])
-        made = {key[1]: got for key, got in prepared.items() if key[0] == "group"}
-        groups: dict[str, Any] = {**made, **facts.groups}
-        calls: dict[Any, Callable[[], Any]] = {
-            one: partial(self._swap, one, groups[one.vpc], prepared.get(("untrack", one.vpc))) for one in todo
-        }
-        for vpc in groups.keys() & set(facts.vpcs):
-            if isinstance(groups[vpc], dict) and work.brought.get(vpc) != groups[vpc]["GroupId"]:
-                calls |= self._strips(groups[vpc])
-        got = gather(calls, then=started)
-        new = "".join(f"; {one['GroupId']} created in {vpc}" for vpc, one in made.items() if isinstance(one, dict))
-        self._tell(Intent(intent.status, intent.text + new), [one for one in facts.interfaces if one.managed
-                   and not closed(work, facts, one)], {one: got[one] for one in todo}, stripping,
-                   {key: one for key, one in got.items() if isinstance(key, tuple)})  # fmt: skip
-
-    def _before(self, facts: Facts) -> None:
-        state = {one.id: {"vpc": one.vpc, "groups": list(one.groups), "managed": one.managed} for one in facts.interfaces}
-        kept = self.work.had("network")
-        self.work.before("network", {"state": facts.instance["State"]["Name"], "interfaces": state})
-        if kept:  # attached since the first attempt, whose record stands
-            for id in state.keys() - kept["interfaces"].keys():
-                self.work.before(f"network/{id}", state[id])
-
-    def _create(self, vpc: str, name: str = "", kind: str = "quarantine") -> Json:
-        name = name or self.work.group_name
-        try:
-            got = self.ec2.create_security_group(
-                GroupName=name, VpcId=vpc, Description=f"{self.work.prefix}: {kind} group of the incident response",
-                TagSpecifications=[{"ResourceType": "security-group", "Tags": [
-                    {"Key": self.work.prefix, "Value": kind}, {"Key": "Name", "Value": name}]}],
-            )  # fmt: skip
-            return {"GroupId": got["GroupId"], "IpPermissionsEgress": DEFAULT_EGRESS, "fresh": True}
-        except ClientError as error:
-            if aws.code(error) != "InvalidGroup.Duplicate":
-                raise
-        filters = [{"Name": "group-name", "Values": [name]}, {"Name": "vpc-id", "Values": [vpc]}]
-        return dict(self.ec2.describe_security_groups(Filters=filters)["SecurityGroups"][0])
-
-    def _untrack(self, vpc: str, facts: Facts) -> str:
-        """A group that lets everything through both ways: only then does a flow stop being tracked."""
-        if vpc in facts.untrack:
-            return facts.untrack[vpc]
-        group = self._create(vpc, self.work.untrack_name, "untrack")["GroupId"]
-        for name in ("ingress", "egress"):
-            for permission in DEFAULT_EGRESS:
-                _tolerate(getattr(self.ec2, f"authorize_security_group_{name}"), group, [permission])
-        return str(group)
-
-    def _swap(self, one: Interface, group: Any, untrack: Any) -> Json:
-        client = self._clients[one.id]
-        note = why(untrack) if isinstance(untrack, Exception) else ""
-        if isinstance(untrack, str):
-            try:
-                client.modify_network_interface_attribute(NetworkInterfaceId=one.id, Groups=[untrack])
-            except AWS_ERRORS as error:
-                note = why(error)
-        answer = client.modify_network_interface_attribute(NetworkInterfaceId=one.id, Groups=[value(group)["GroupId"]])
-        return {**answer, "note": f"; {one.id} not untracked ({note})" if note else ""}
-
-    def _strips(self, group: Json) -> dict[Any, Callable[[], Any]]:
-        """Calls that remove every rule. Of a fresh group one call each: the ::/0 default exists in IPv6 VPCs alone."""
-        calls: dict[Any, Callable[[], Any]] = {}
-        for direction, key in (("ingress", "IpPermissions"), ("egress", "IpPermissionsEgress")):
-            found = [_exact(one) for one in group.get(key) or []]
-            revoke = getattr(self.ec2, f"revoke_security_group_{direction}")
-            for n, batch in enumerate([[one] for one in found] if group.get("fresh") else [found] if found else []):
-                calls["strip", group["GroupId"], direction, n] = partial(_tolerate, revoke, group["GroupId"], batch)
-        return calls
-
-    def _tell(
-        self, intent: Intent, managed: list[Interface], swapped: dict[Interface, Any], stripping: Intent, stripped: Json
-    ) -> None:
-        work = self.work
-        bad = {one: got for one, got in swapped.items() if isinstance(got, Exception) and not _detached(got)}
-        good = [got for got in swapped.values() if not isinstance(got, Exception)]
-        text = intent.text + "".join(got["note"] for got in good)
-        status = FAILED if managed else DONE if swapped else intent.status
-        if bad:
+def intents(work: Work, facts: Facts) -> dict[str, tuple[str, str]]:
+    """What is to be done to interfaces and groups: action -> (status, sentence)."""
+    todo, managed, lines, status = [], "", [], SKIPPED
+    for one in facts.interfaces:
+        if closed(work, facts, one):
+            continue
+        if one.managed:
+            managed += f"; {one.id} is {one.managed}: only that service can close it, and it stays open"
+        else:
+            group = facts.groups.get(one.vpc, {}).get("GroupId", f"a new {work.group_name}")
+            todo.append(f"{one.id} ({', '.join(one.groups)} -> {group})")
+    by_way = f", by way of the all-open {work.untrack_name} so that tracked connections end (best effort)"
+    text = f"security groups replaced by the quarantine group, which lets nothing in or out: {', '.join(todo)}"
+    text = text + by_way * work.options["untrack_connections"] if todo else f"in {work.group_name} already" * (not managed)
+    for vpc in facts.vpcs:
+        group = facts.groups.get(vpc, {}).get("GroupId")
+        found = ", ".join(rules(facts.groups[vpc])) if group else "default egress to 0.0.0.0/0 and ::/0"
+        if found and work.brought.get(vpc) == group and group:
+            lines.append(f"{group} has rules ({found}) but was brought along and is never edited: remove them yourself")
             status = FAILED
-            named = "; ".join(f"{one.id} stays open ({why(got)})" for one, got in bad.items())
-            first = next(iter(bad)).id
-            command = work.cli(f"ec2 modify-network-interface-attribute --network-interface-id {first} --groups GROUP")
-            text = f"{len(good)} of {len(swapped)} interfaces closed; {named}. By hand: {command}"
-        lines = {"quarantine_network": (status, text, good)}
-        failed = {key[1]: got for key, got in stripped.items() if isinstance(got, Exception)}
-        status, text = stripping.status, stripping.text
-        if failed:
-            status = FAILED
-            named = "; ".join(f"{group} ({why(got)})" for group, got in failed.items())
-            text = f"rules stay in {named}. By hand: remove every rule of the group and of {work.group_name} elsewhere"
-        elif status not in (SKIPPED, FAILED):
-            status = DONE if stripped else ALREADY
-        lines["strip_group_rules"] = (status, text, [got for got in stripped.values() if isinstance(got, dict)])
-        told = gather({name: partial(work.did, name, line[0], line[1], *line[2]) for name, line in lines.items()})
-        for one in told.values():
-            value(one)
+        elif found:
+            lines.append(f"rules removed from {group or 'the new group of ' + vpc}: {found}")
+            status = PLANNED if status == SKIPPED else status
+    return {
+        "quarantine_network": (PLANNED if todo else FAILED if managed else ALREADY, (text + managed).lstrip("; ")),
+        "strip_group_rules": (status, "; ".join(lines) or "the quarantine group has no rules"),
+    }
 
 
-def _tolerate(call: Callable[..., Any], group: str, permissions: list[Json]) -> Json:
-    """Changes rules; ones that are as wanted already (another incident was faster) are left out."""
+def close(work: Work, allowed: Sessions, facts: Facts, started: Callable[[], object]) -> None:
+    """Records, then closes and strips side by side. ``started`` is called when the changes are under way."""
+    known: dict[str, str] = work.scope("groups") or {}
+    if "groups" in facts.unread:  # the plan's ids still close interfaces; verify says that rules could not be read
+        facts.groups |= {vpc: {"GroupId": id} for vpc, id in known.items() if vpc not in facts.groups}
+    if set(facts.vpcs) - set(work.scope("vpcs") or []):  # an interface from a VPC the plan did not see
+        allowed = sessions(work, [], facts.vpcs, {vpc: one["GroupId"] for vpc, one in facts.groups.items()})
+    said, ec2 = intents(work, facts), allowed.client("ec2")
+    todo = [one for one in facts.interfaces if not one.managed and not closed(work, facts, one)]
+    vpcs = {one.vpc for one in todo}
+    first: dict[Any, Callable[[], Any]] = {"before": partial(_before, work, facts)}
+    first |= {("quarantine", vpc): partial(_create, work, ec2, vpc) for vpc in vpcs - facts.groups.keys()}
+    if work.options["untrack_connections"]:
+        first |= {("untrack", vpc): partial(_untrack, work, ec2, vpc, facts) for vpc in vpcs}
+    ready = gather(first)
+    value(ready["before"])
+    new = [f"; {key[1]} has {got['GroupId']}" for key, got in ready.items() if key[0] == "quarantine" and isinstance(got, dict)]
+    status, text = said["quarantine_network"]
+    said["quarantine_network"] = status, text + "".join(new)
+    groups: Json = {vpc: ready.get(("quarantine", vpc)) or facts.groups.get(vpc) for vpc in facts.vpcs}
+    calls: dict[Any, Callable[[], Any]] = {}
+    for one in todo:
+        client = allowed.client("ec2", work.arn(f"network-interface/{one.id}"), MODIFY)
+        calls[one] = partial(_swap, client, one.id, groups[one.vpc], ready.get(("untrack", one.vpc)))
+    for vpc, group in groups.items():
+        if isinstance(group, dict) and work.brought.get(vpc) != group["GroupId"]:
+            calls |= _strips(ec2, group)
+    got = gather(calls, then=started)
+    _tell(work, said, {one: got[one] for one in todo}, {key: got[key] for key in got if isinstance(key, tuple)})
+
+
+def _before(work: Work, facts: Facts) -> None:
+    state = {one.id: {"vpc": one.vpc, "groups": list(one.groups), "managed": one.managed} for one in facts.interfaces}
+    had = work.had("network")
+    if not had:
+        work.before("network", {"state": facts.instance["State"]["Name"], "interfaces": state})
+    for id in state.keys() - had["interfaces"].keys() if had else ():  # attached since the first attempt
+        work.before(f"network/{id}", state[id])
+
+
+def _create(work: Work, ec2: Any, vpc: str, kind: str = "quarantine") -> Json:
+    name = f"{work.prefix}-{kind}"
+    tags = [{"Key": work.prefix, "Value": kind}, {"Key": "Name", "Value": name}]
     try:
-        return dict(call(GroupId=group, IpPermissions=permissions))
+        got = ec2.create_security_group(
+            GroupName=name, VpcId=vpc, Description=f"{work.prefix} {kind}",
+            TagSpecifications=[{"ResourceType": "security-group", "Tags": tags}],
+        )  # fmt: skip
+        return {"GroupId": got["GroupId"], "IpPermissionsEgress": EVERYTHING}
+    except ClientError as error:
+        if aws.code(error) != "InvalidGroup.Duplicate":
+            raise
+    found = ec2.describe_security_groups(Filters=filters(**{"group-name": name, "vpc-id": vpc}))
+    return dict(found["SecurityGroups"][0])
+
+
+def _untrack(work: Work, ec2: Any, vpc: str, facts: Facts) -> Json:
+    """A group that lets everything through both ways: only then does a flow stop being tracked."""
+    if vpc in facts.untrack:
+        return facts.untrack[vpc]
+    group = _create(work, ec2, vpc, "untrack")
+    for call in (ec2.authorize_security_group_ingress, ec2.authorize_security_group_egress):
+        for permission in EVERYTHING:
+            _edit(call, group["GroupId"], permission)
+    return group
+
+
+def _swap(ec2: Any, id: str, group: Any, untrack: Any) -> Json:
+    modify, note = partial(ec2.modify_network_interface_attribute, NetworkInterfaceId=id), ""
+    if untrack is not None:
+        try:
+            modify(Groups=[value(untrack)["GroupId"]])
+        except AWS_ERRORS as error:
+            note = f"; {id} not untracked ({why(error)})"
+    return {**modify(Groups=[value(group)["GroupId"]]), "note": note}
+
+
+def _strips(ec2: Any, group: Json) -> dict[Any, Callable[[], Any]]:
+    """Calls that remove every rule, one each: the ::/0 default exists in IPv6 VPCs alone."""
+    calls: dict[Any, Callable[[], Any]] = {}
+    for call, key in (
+        (ec2.revoke_security_group_ingress, "IpPermissions"), (ec2.revoke_security_group_egress, "IpPermissionsEgress"),
+    ):  # fmt: skip
+        for permission in group.get(key) or []:
+            for kind, names in IDENTIFY.items():
+                for n, peer in enumerate(permission.get(kind) or []):
+                    rule = {name: permission[name] for name in ("IpProtocol", "FromPort", "ToPort") if name in permission}
+                    rule[kind] = [{name: peer[name] for name in names if name in peer}]
+                    calls[group["GroupId"], key, str(rule), n] = partial(_edit, call, group["GroupId"], rule)
+    return calls
+
+
+def _edit(call: Callable[..., Any], group: str, permission: Json) -> Json:
+    """Changes a rule, or finds it as wanted already: another incident may have been faster."""
+    try:
+        return dict(call(GroupId=group, IpPermissions=[permission]))
     except ClientError as error:
         if aws.code(error) not in ("InvalidPermission.NotFound", "InvalidPermission.Duplicate"):
             raise
-    if len(permissions) == 1:
         return {}
-    return [_tolerate(call, group, [one]) for one in permissions][-1]
 
 
-def _detached(error: Exception) -> bool:
-    return aws.code(error).startswith("InvalidNetworkInterfaceID")
-
-
-def _exact(permission: Json) -> Json:
-    """A described rule in the form that revokes it: only the fields that identify it."""
-    keep = {key: permission[key] for key in ("IpProtocol", "FromPort", "ToPort") if key in permission}
-    fields = (("IpRanges", ("CidrIp",)), ("Ipv6Ranges", ("CidrIpv6",)), ("PrefixListIds", ("PrefixListId",)),
-              ("UserIdGroupPairs", ("GroupId", "UserId")))  # fmt: skip
-    for key, names in fields:
-        if permission.get(key):
-            keep[key] = [{name: one[name] for name in names if name in one} for one in permission[key]]
-    return keep
-
-
+def _tell(work: Work, said: dict[str, tuple[str, str]], swapped: dict[Interface, Any], stripped: dict[Any, Any]) -> None:
+    lines = {}
+    for (name, (status, text)), got in zip(said.items(), (swapped, stripped), strict=True):
+        errors = {getattr(key, "id", "") or key[0]: one for key, one in got.items() if isinstance(one, Exception)}
+        # An interface that was detached meanwhile is no longer the instance's.
+        bad = [f"{id} stays as it was ({why(one)})" for id, one in errors.items() if aws.code(one) != GONE]
+        good = [one for one in got.values() if isinstance(one, dict)]
+        told = text + "".join(one.get("note", "") for one in good)
+        if bad:
+            told = f"{len(good)} of {len(got)} changes made; {'; '.join(bad)}. By hand: runbook, 'Network'. Wanted: {told}"
+        done = FAILED if bad or "stays open" in text else DONE if status == PLANNED else status
+        lines[name] = partial(work.did, name, done, told, good)
+    for one in gather(lines).values():
+        value(one)

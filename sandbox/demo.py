@@ -1,0 +1,97 @@
+"""The demonstration: from nothing to a contained instance and its report."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from . import findings, follow, inbox, lifecycle, seed, settings, show, snapshot, stack, state
+from .clients import Aws
+from .incidents import Json
+from .report import Progress, paint
+from .settings import SandboxError
+from .state import State
+
+FINDING = settings.ROOT / "tests" / "fixtures" / "findings" / "cryptocurrency_ec2_bitcointool_b_dns.json"
+
+
+def _title(text: str) -> None:
+    print(f"\n{paint(text, 'bold')}")
+
+
+def _victim(known: State, aws: Aws, fresh: bool) -> seed.Victim:
+    """The seeded instance of a new sandbox; in one that was up already, a new instance."""
+    if fresh:
+        return seed.Victim(**known.seed)
+    return seed.instance(aws)
+
+
+def _save_report(aws: Aws, bucket: str, incident: Json) -> Path | None:
+    key = incident.get("report_key")
+    if not key:
+        return None
+    body = aws.client("s3", settings.SECURITY_ACCOUNT).get_object(Bucket=bucket, Key=key)["Body"].read()
+    path = settings.STATE_DIRECTORY / f"report-{incident['incident_id']}.html"
+    path.write_bytes(body)
+    return path
+
+
+def _tell_messages(aws: Aws, known: State) -> None:
+    for message in inbox.read(aws, known.inbox):
+        _title(f"A message to {message['topic']}: {message['subject']}")
+        print(message["message"])
+
+
+def _play(known: State, finding: Path, fresh: bool, say: Progress) -> int:
+    aws = Aws(known.endpoint)
+    victim = _victim(known, aws, fresh)
+    before = snapshot.take(aws, victim)
+    _title("The instance before")
+    print(snapshot.table(before))
+    _title("The finding arrives")
+    event = findings.prepare(aws, findings.read(finding), str(finding), bindings={"instance": victim.instance})
+    print(f"{event.detail['type']}, severity {event.detail['severity']}: {event.detail['title']}")
+    began = say.elapsed()
+    sent = findings.send(aws, event)
+    incident = follow.until_settled(aws, lifecycle.incidents_of(known), sent, say, 180)
+    say(f"Settled {say.elapsed() - began:.1f} s after the finding.")
+    _title("The instance before and after")
+    print(snapshot.table(before, snapshot.take(aws, victim)))
+    _tell_messages(aws, known)
+    _title("The record")
+    print(show.text(incident))
+    execution = follow.Execution(aws, str(incident["execution"]))
+    print(f"\n{execution.transitions()} state transitions.")
+    report = _save_report(aws, known.outputs["security"]["evidence_bucket"], incident)
+    if report:
+        print(f"Incident report: {report}")
+    if incident["status"] != "CONTAINED":
+        say(paint(f"The instance is {incident['status']}, not CONTAINED.", "red"))
+        return 1
+    return 0
+
+
+def run(finding: Path, *, keep: bool, var_files: list[Path]) -> int:
+    """Run the demonstration; 0 when the instance is CONTAINED."""
+    say = Progress()
+    findings.read(finding)
+    running = state.load()
+    fresh = running is None or not stack.alive(running) or not running.outputs
+    if fresh:
+        known = lifecycle.up(say, var_files)
+    else:
+        known = lifecycle.running(applied=True)
+        say("The sandbox is up already: its module is used as it is applied, on a new instance.")
+    try:
+        code = _play(known, finding, fresh, say)
+    except SandboxError:
+        say(f"Logs are in {settings.STATE_DIRECTORY / 'logs'}.")
+        raise
+    finally:
+        if fresh and not keep:
+            print()
+            lifecycle.down(say, fast=True)
+    if keep or not fresh:
+        print(json.dumps({"next": ".venv/bin/python -m sandbox env --json"}))
+    say(f"Done in {say.elapsed():.0f} s.")
+    return code

@@ -1,0 +1,187 @@
+"""Findings from files: recognised in every shape they come in, bound to the sandbox's instance, put on the bus."""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import json
+import uuid
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from . import seed, settings
+from .clients import Aws
+from .settings import SandboxError
+
+Json = dict[str, Any]
+SOURCE, DETAIL_TYPE = "aws.guardduty", "GuardDuty Finding"
+
+
+@dataclass
+class Event:
+    """An event as PutEvents takes it."""
+
+    source: str
+    detail_type: str
+    detail: Json
+
+
+@dataclass(frozen=True)
+class Sent:
+    """A sent event; ``incident_id`` is None when the finding has no id to derive it from."""
+
+    event: Event
+    event_id: str
+    incident_id: str | None
+    at: str
+
+
+def read(path: Path) -> Json:
+    """The JSON object in a file; SandboxError says what else is there."""
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise SandboxError(f"{path} cannot be read: {error.strerror}.") from None
+    except UnicodeDecodeError:
+        raise SandboxError(f"{path} is not a text file in UTF-8.") from None
+    except json.JSONDecodeError as error:
+        raise SandboxError(f"{path} is not JSON: {error.msg} in line {error.lineno}, column {error.colno}.") from None
+    if not isinstance(data, dict):
+        raise SandboxError(f"{path} holds a JSON {type(data).__name__}, not an object. Give one finding or one event.")
+    return data
+
+
+def _camel(value: Any) -> Any:
+    """GetFindings as boto3 shows it (AccountId) to what EventBridge delivers (accountId)."""
+    if isinstance(value, dict):
+        return {key[:1].lower() + key[1:]: _camel(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_camel(item) for item in value]
+    return value
+
+
+def _is_api_shape(finding: Json) -> bool:
+    return "Type" in finding and "type" not in finding and ("AccountId" in finding or "Resource" in finding)
+
+
+def recognise(data: Json, name: str) -> Event:
+    """The event a file stands for: an event as it is, a finding in any shape wrapped into one.
+
+    An object that is neither is sent as a finding all the same: malformed findings have an outcome too.
+    """
+    if "detail" in data and ("detail-type" in data or "source" in data):
+        detail = data["detail"]
+        if not isinstance(detail, dict):
+            raise SandboxError(f"{name} is an event whose detail is not an object; EventBridge takes objects only.")
+        source, kind = str(data.get("source", SOURCE)), str(data.get("detail-type", DETAIL_TYPE))
+        return Event(source, kind, _camel(detail) if _is_api_shape(detail) else detail)
+    for key in ("Findings", "findings"):
+        if isinstance(data.get(key), list):
+            if len(data[key]) != 1 or not isinstance(data[key][0], dict):
+                raise SandboxError(f"{name} holds {len(data[key])} findings. Give a file with one.")
+            data = data[key][0]
+    if "ProductArn" in data or str(data.get("SchemaVersion", "")).startswith("2018"):
+        raise SandboxError(f"{name} is in Security Hub's format (ASFF), not a GuardDuty finding or event.")
+    return Event(SOURCE, DETAIL_TYPE, _camel(data) if _is_api_shape(data) else data)
+
+
+def _interfaces(shown: Json) -> list[Json]:
+    return [
+        {
+            "networkInterfaceId": item["NetworkInterfaceId"],
+            "subnetId": item["SubnetId"],
+            "vpcId": item["VpcId"],
+            "privateIpAddress": item.get("PrivateIpAddress"),
+            "privateIpAddresses": [{"privateIpAddress": item.get("PrivateIpAddress")}],
+            "ipv6Addresses": [entry["Ipv6Address"] for entry in item.get("Ipv6Addresses", [])],
+            "securityGroups": [
+                {"groupId": group["GroupId"], "groupName": group.get("GroupName", "")} for group in item["Groups"]
+            ],
+        }
+        for item in shown["NetworkInterfaces"]
+    ]
+
+
+def bind_instance(aws: Aws, event: Event, instance: str, account: str) -> None:
+    """Make a finding about someone's instance one about ``instance`` of the sandbox, in ``account``.
+
+    Its id replaces the old one wherever that stands; interfaces and profile are the instance's own when it exists.
+    """
+    if not isinstance(event.detail.get("resource"), dict):
+        event.detail["resource"] = {}
+    details = event.detail["resource"].setdefault("instanceDetails", {})
+    old = details.get("instanceId")
+    if old:
+        event.detail = json.loads(json.dumps(event.detail).replace(old, instance))
+        details = event.detail["resource"]["instanceDetails"]
+    details["instanceId"] = instance
+    event.detail["region"] = settings.REGION
+    bind_account(event, account)
+    try:
+        shown = seed.describe(aws, account, instance)
+    except aws.client("ec2", account).exceptions.ClientError:
+        return
+    if shown["NetworkInterfaces"]:
+        details["networkInterfaces"] = _interfaces(shown)
+    if "iamInstanceProfile" in details:
+        profile = shown.get("IamInstanceProfile")
+        details["iamInstanceProfile"] = {"arn": profile["Arn"], "id": profile["Id"]} if profile else None
+
+
+def bind_account(event: Event, account: str) -> None:
+    """Make it a finding of another account."""
+    event.detail["accountId"] = account
+    parts = str(event.detail.get("arn", "")).split(":")
+    if len(parts) > 5:
+        parts[3], parts[4] = str(event.detail.get("region", parts[3])), account
+        event.detail["arn"] = ":".join(parts)
+
+
+def renew(event: Event) -> None:
+    """Give the finding an id of its own, so that it is a new incident."""
+    old = event.detail.get("id")
+    if not isinstance(old, str):
+        return
+    event.detail["id"] = uuid.uuid4().hex
+    if isinstance(event.detail.get("arn"), str):
+        event.detail["arn"] = event.detail["arn"].replace(old, event.detail["id"])
+
+
+def incident_id(detail: Json) -> str | None:
+    """The incident a finding belongs to (contract: account/region/finding id), None without an id."""
+    parts = [detail.get(name) for name in ("accountId", "region", "id")]
+    if not all(isinstance(part, str) and part for part in parts):
+        return None
+    return "inc-" + hashlib.sha256("/".join(map(str, parts)).encode()).hexdigest()[:16]
+
+
+def send(aws: Aws, event: Event) -> Sent:
+    """Put the event on the default bus of the security account, as GuardDuty does for the delegated administrator."""
+    at = datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+    answer = aws.client("events", settings.SECURITY_ACCOUNT).put_events(
+        Entries=[{"Source": event.source, "DetailType": event.detail_type, "Detail": json.dumps(event.detail)}]
+    )
+    entry = answer["Entries"][0]
+    if answer["FailedEntryCount"]:
+        raise SandboxError(f"EventBridge refused the event: {entry.get('ErrorCode')}: {entry.get('ErrorMessage')}")
+    return Sent(event, entry["EventId"], incident_id(event.detail), at)
+
+
+def prepare(
+    aws: Aws, data: Json, name: str, *, bindings: dict[str, str] | None = None, account: str | None = None,
+    keep_id: bool = False,
+) -> Event:  # fmt: skip
+    """The event to send for a file's content, bound and renewed as asked."""
+    event = recognise(copy.deepcopy(data), name)
+    bindings = bindings or {}
+    if unknown := set(bindings) - {"instance"}:
+        raise SandboxError(f"Only an instance can be bound (--bind instance=ID), not {', '.join(sorted(unknown))}.")
+    if "instance" in bindings:
+        bind_instance(aws, event, bindings["instance"], account or settings.MEMBER_ACCOUNT)
+    elif account:
+        bind_account(event, account)
+    if not keep_id:
+        renew(event)
+    return event

@@ -1,0 +1,49 @@
+"""Incidents as text for people."""
+
+from __future__ import annotations
+
+from .incidents import Json
+from .report import paint
+
+_GOOD = {"CONTAINED", "RESTORED", "CLOSED", "DONE", "ALREADY", "NOTIFIED", "DRY_RUN"}
+_BAD = {"FAILED", "BREACHED", "PARTIAL", "TIMED_OUT", "RESTORE_PARTIAL"}
+
+
+def status(word: str | None) -> str:
+    """A status word, coloured on a terminal."""
+    text = str(word)
+    return paint(text, "green" if text in _GOOD else "red" if text in _BAD else "yellow")
+
+
+def line(incident: Json) -> str:
+    """One line of the list."""
+    targets = ", ".join(str(target["id"]) for target in incident["targets"]) or "-"
+    return (
+        f"{incident['incident_id']}  {status(incident['status'])}  {incident['mode']}  {incident['finding_type']}  "
+        f"{incident['account_id']}  {targets}"
+    )
+
+
+def text(incident: Json) -> str:
+    """The whole incident."""
+    lines = [
+        f"{paint(str(incident['incident_id']), 'bold')}  {status(incident['status'])}",
+        f"finding   {incident['finding_type']} (severity {incident.get('severity')}) {incident['finding_id']}",
+        f"where     account {incident['account_id']}, {incident['region']}",
+        f"mode      {incident['mode']}, decision {incident['decision']}",
+    ]
+    lines += [f"          {reason}" for reason in incident.get("reasons") or []]
+    for target in incident["targets"]:
+        lines += ["", f"target    {target['kind']} {target['id']}  {status(target['status'])}"]
+        if target.get("verdict"):
+            lines.append(f"          {target['verdict']}")
+        for action in target["actions"]:
+            detail = f": {action['detail']}" if action.get("detail") else ""
+            lines.append(f"  {action.get('status', ''):8} {action['name']}{detail}")
+        for check in target.get("checks") or []:
+            mark = "ok" if check.get("ok") else "NOT OK"
+            lines.append(f"  {mark:8} check {check.get('name')}: {check.get('detail', '')}")
+    lines += ["", "timeline"]
+    for event in incident["timeline"]:
+        lines.append(f"  {event['at']}  {event['event']}  {event.get('detail', '')}".rstrip())
+    return "\n".join(lines)

@@ -1,0 +1,27 @@
+"""Fixtures of all Lambda tests: a deployment in moto."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+import lambda_world
+import pytest
+from lambda_world import REGION, World
+from moto import mock_aws
+
+
+@pytest.fixture
+def world() -> Iterator[World]:
+    kept = dict(os.environ)
+    for name in [name for name in os.environ if name.startswith(("AWS_", "GDR_"))]:
+        del os.environ[name]
+    os.environ["AWS_DEFAULT_REGION"] = REGION
+    lambda_world.forget()
+    try:
+        with mock_aws():
+            yield World()
+    finally:
+        lambda_world.forget()
+        os.environ.clear()
+        os.environ.update(kept)

@@ -1,0 +1,160 @@
+"""A deployment in moto: table, bucket, topics with listening queues, machines; read by clients of the tests' own."""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import json
+import os
+from typing import Any
+
+import boto3
+from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
+from guardduty_response import aws, config
+
+Json = dict[str, Any]
+
+REGION, SECURITY, MEMBER, PREFIX = "eu-central-1", "111111111111", "222222222222", "guardduty-response"
+TABLE, BUCKET = f"{PREFIX}-incidents", f"{PREFIX}-evidence-{SECURITY}-{REGION}"
+MACHINES = f"arn:aws:states:{REGION}:{SECURITY}:stateMachine:{PREFIX}-"
+EXECUTIONS = f"arn:aws:states:{REGION}:{SECURITY}:execution:{PREFIX}-"
+
+CONFIG: Json = {
+    "version": 1, "name_prefix": PREFIX, "partition": "aws", "security_account": SECURITY, "paused": False,
+    "remediations": {"CryptoCurrency:EC2/*": "auto"}, "account_remediations": {}, "minimum_severity": {},
+    "playbooks": {"ec2_instance": {
+        "quarantine_security_group_ids": {}, "untrack_connections": False, "disassociate_elastic_ip": False,
+        "auto_scaling": "detach", "deregister_targets": True, "protect_instance": True, "replace_instance_profile": True,
+        "revoke_sessions": "instance", "snapshot": True, "finish": "none"}},
+    "guardrails": {
+        "exempt_accounts": [], "exempt_resources": [], "exempt_principals": [],
+        "approval_tag": {"key": PREFIX, "value": "ask"}, "freeze_windows": [],
+        "circuit_breaker": {"targets": 10, "minutes": 60}, "management_account_id": None, "approval_timeout_minutes": 60},
+    "notifications": {"runbook_url": None}, "evidence": {"prefix": ""},
+    "responder": {"role_path": "/", "quarantine_profile": f"{PREFIX}-quarantine"},
+}  # fmt: skip
+
+
+def document(changes: Json) -> str:
+    """The configuration as Terraform writes it; ``changes`` are merged into its objects ("a.b" names a nested one)."""
+    found = copy.deepcopy(CONFIG)
+    for path, value in changes.items():
+        *parents, last = path.split(".")
+        node = found
+        for name in parents:
+            node = node[name]
+        node[last] = value
+    return json.dumps(found)
+
+
+def plain(item: Json) -> Json:
+    return {name: TypeDeserializer().deserialize(value) for name, value in item.items()}
+
+
+class World:
+    """Everything a function meets, and what people and auditors see of it."""
+
+    def __init__(self) -> None:
+        names = ("dynamodb", "s3", "sns", "sqs", "stepfunctions", "iam")
+        self.dynamodb, self.s3, self.sns, self.sqs, self.sfn, self.iam = (
+            boto3.client(name, region_name=REGION) for name in names
+        )
+        self._table()
+        self.s3.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION})
+        self.queues = {name: self._queue(name) for name in ("notifications", "escalations", "dead-letters")}
+        topics = {name: self._topic(name) for name in ("notifications", "escalations")}
+        role = self.iam.create_role(RoleName="machine", AssumeRolePolicyDocument="{}")["Role"]["Arn"]
+        for name in ("incident", "notice"):
+            self.sfn.create_state_machine(name=f"{PREFIX}-{name}", roleArn=role, definition=json.dumps(
+                {"StartAt": "End", "States": {"End": {"Type": "Succeed"}}}))  # fmt: skip
+        os.environ |= {
+            "GDR_TABLE": TABLE, "GDR_BUCKET": BUCKET, "GDR_NAME_PREFIX": PREFIX, "GDR_TOPIC_ARN": topics["notifications"],
+            "GDR_ESCALATION_TOPIC_ARN": topics["escalations"], "GDR_INCIDENT_MACHINE_ARN": f"{MACHINES}incident",
+            "GDR_NOTICE_MACHINE_ARN": f"{MACHINES}notice", "GDR_DEAD_LETTERS_URL": self.queues["dead-letters"],
+            "GDR_PLAYBOOK": "ec2_instance", "GDR_RESPONDER_ROLE": f"{PREFIX}-responder-ec2-instance",
+        }  # fmt: skip
+        self.configure()
+
+    def _table(self) -> None:
+        self.dynamodb.create_table(
+            TableName=TABLE,
+            BillingMode="PAY_PER_REQUEST",
+            AttributeDefinitions=[{"AttributeName": n, "AttributeType": "S"} for n in ("pk", "sk", "open", "updated_at")],
+            KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}],
+            GlobalSecondaryIndexes=[{
+                "IndexName": "open", "Projection": {"ProjectionType": "ALL"},
+                "KeySchema": [{"AttributeName": "open", "KeyType": "HASH"}, {"AttributeName": "updated_at", "KeyType": "RANGE"}],
+            }],
+        )  # fmt: skip
+
+    def _queue(self, name: str) -> str:
+        return str(self.sqs.create_queue(QueueName=f"{PREFIX}-{name}")["QueueUrl"])
+
+    def _topic(self, name: str) -> str:
+        arn = str(self.sns.create_topic(Name=f"{PREFIX}-{name}")["TopicArn"])
+        queue = f"arn:aws:sqs:{REGION}:{self.queues[name].split('/')[-2]}:{PREFIX}-{name}"
+        self.sns.subscribe(TopicArn=arn, Protocol="sqs", Endpoint=queue)
+        return arn
+
+    def configure(self, changes: Json | None = None) -> str:
+        """Terraform apply: a new document and its hash. Returns the hash."""
+        text = document(changes or {})
+        values = {"pk": "CONFIG", "sk": "CURRENT", "document": text}
+        self.dynamodb.put_item(TableName=TABLE, Item={k: TypeSerializer().serialize(v) for k, v in values.items()})
+        os.environ["GDR_CONFIG_SHA256"] = hashlib.sha256(text.encode()).hexdigest()
+        config.load.cache_clear()
+        return os.environ["GDR_CONFIG_SHA256"]
+
+    # -- what happens -------------------------------------------------------------------------------------------------
+
+    def start(self, name: str, machine: str = "incident", event: Any = None) -> str:
+        """A running execution; returns its ARN."""
+        return str(
+            self.sfn.start_execution(stateMachineArn=MACHINES + machine, name=name, input=json.dumps(event))["executionArn"]
+        )
+
+    def kill(self, arn: str) -> None:
+        self.sfn.stop_execution(executionArn=arn, error="Killed", cause="by the test")
+
+    # -- what is seen -------------------------------------------------------------------------------------------------
+
+    def messages(self, queue: str = "notifications") -> list[Json]:
+        """What arrived since the last call: {Subject, Message, MessageAttributes} each (or the raw body)."""
+        found: list[Json] = []
+        while got := self.sqs.receive_message(QueueUrl=self.queues[queue], MaxNumberOfMessages=10).get("Messages"):
+            for one in got:
+                self.sqs.delete_message(QueueUrl=self.queues[queue], ReceiptHandle=one["ReceiptHandle"])
+                found.append(json.loads(one["Body"]))
+        return found
+
+    def items(self, pk: str) -> list[Json]:
+        got = self.dynamodb.query(
+            TableName=TABLE, KeyConditionExpression="pk = :pk", ExpressionAttributeValues={":pk": {"S": pk}}, ConsistentRead=True
+        )
+        return [plain(one) for one in got["Items"]]
+
+    def meta(self, incident_id: str) -> Json:
+        [found] = [one for one in self.items(f"INCIDENT#{incident_id}") if one["sk"] == "META"]
+        return found
+
+    def targets(self, incident_id: str) -> list[Json]:
+        return [one for one in self.items(f"INCIDENT#{incident_id}") if one["sk"].startswith("TARGET#")]
+
+    def timeline(self, incident_id: str) -> list[str]:
+        return [one["event"] for one in self.items(f"INCIDENT#{incident_id}") if one["sk"].startswith("EVENT#")]
+
+    def incidents(self) -> list[Json]:
+        return [plain(one) for one in self.dynamodb.scan(TableName=TABLE)["Items"] if one["sk"] == {"S": "META"}]
+
+    def evidence(self, incident_id: str) -> dict[str, bytes]:
+        """Name -> content of everything under the incident's prefix."""
+        prefix = f"incidents/{incident_id}/"
+        keys = [one["Key"] for one in self.s3.list_objects_v2(Bucket=BUCKET, Prefix=prefix).get("Contents", [])]
+        return {key.removeprefix(prefix): self.s3.get_object(Bucket=BUCKET, Key=key)["Body"].read() for key in keys}
+
+
+def forget() -> None:
+    """A cold start: no client and no configuration in memory."""
+    aws.client.cache_clear()
+    aws._own.cache_clear()
+    config.load.cache_clear()
