@@ -12,6 +12,7 @@ locals {
     account_remediations = local.account_remediations
     minimum_severity     = var.minimum_severity
     playbooks            = var.playbooks
+    active_playbooks     = sort(tolist(local.playbooks_in_use))
     guardrails           = var.guardrails
     notifications        = { runbook_url = var.notifications.runbook_url }
     evidence             = { prefix = "" }

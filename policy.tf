@@ -142,8 +142,7 @@ locals {
     for playbook in flatten([for key in local.acting_keys : [for type in local.matches[key] : local.type_playbooks[type]]]) :
     playbook if playbook != null
   ])
-  # Left out of rule 1: keys whose every type has no playbook.
-  rule_keys = sort([
-    for key in local.acting_keys : key if anytrue([for type in local.matches[key] : local.type_playbooks[type] != null])
-  ])
+  # Every acting key, also one whose known types have no playbook: a type GuardDuty adds later under it may have one, and
+  # then the notice machine leaves it to rule 1.
+  rule_keys = length(local.playbooks_in_use) == 0 ? [] : sort(local.acting_keys)
 }

@@ -111,9 +111,7 @@ def _down(arguments: argparse.Namespace) -> int:
 
 def parser() -> argparse.ArgumentParser:
     """The argument parser."""
-    root = argparse.ArgumentParser(
-        prog="python -m sandbox", description="The GuardDuty response module on a local AWS."
-    )
+    root = argparse.ArgumentParser(prog="python -m sandbox", description="The GuardDuty response module on a local AWS.")
     commands = root.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
     def add(name: str, run: Callable[[argparse.Namespace], int], text: str) -> argparse.ArgumentParser:
@@ -161,4 +159,3 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("sandbox: interrupted", file=sys.stderr)
         return 130
-

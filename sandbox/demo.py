@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 from . import findings, follow, inbox, lifecycle, seed, settings, show, snapshot, stack, state
@@ -36,10 +35,18 @@ def _save_report(aws: Aws, bucket: str, incident: Json) -> Path | None:
     return path
 
 
-def _tell_messages(aws: Aws, known: State) -> None:
-    for message in inbox.read(aws, known.inbox):
-        _title(f"A message to {message['topic']}: {message['subject']}")
-        print(message["message"])
+def _tell_messages(aws: Aws, known: State, incident: Json) -> None:
+    """The verdict in full, the other messages by their subject."""
+    messages = [item for item in inbox.read(aws, known.inbox) if incident["incident_id"] in item["message"]]
+    if not messages:
+        return
+    verdict = next((item for item in messages if f"[{incident['status']}]" in str(item["subject"])), messages[-1])
+    _title(f"What a person is told ({len(messages)} messages)")
+    for message in messages:
+        mark = ", in full below" if message is verdict else ""
+        print(f"  {message['topic']}: {message['subject']} ({message['message'].splitlines()[0]}){mark}")
+    print()
+    print("\n".join(f"  | {line}" for line in verdict["message"].splitlines()))
 
 
 def _play(known: State, finding: Path, fresh: bool, say: Progress) -> int:
@@ -57,7 +64,7 @@ def _play(known: State, finding: Path, fresh: bool, say: Progress) -> int:
     say(f"Settled {say.elapsed() - began:.1f} s after the finding.")
     _title("The instance before and after")
     print(snapshot.table(before, snapshot.take(aws, victim)))
-    _tell_messages(aws, known)
+    _tell_messages(aws, known, incident)
     _title("The record")
     print(show.text(incident))
     execution = follow.Execution(aws, str(incident["execution"]))
@@ -92,6 +99,6 @@ def run(finding: Path, *, keep: bool, var_files: list[Path]) -> int:
             print()
             lifecycle.down(say, fast=True)
     if keep or not fresh:
-        print(json.dumps({"next": ".venv/bin/python -m sandbox env --json"}))
+        print("The sandbox stays up. Look around: .venv/bin/python -m sandbox env --json; end it: ... sandbox down")
     say(f"Done in {say.elapsed():.0f} s.")
     return code

@@ -21,12 +21,8 @@ def names(prefix: str) -> dict[str, Any]:
         "bucket": f"{prefix}-evidence-{account}-{region}",
         "topics": {kind: _arn("sns", f"{prefix}-{kind}") for kind in ("notifications", "escalations")},
         "queues": queues,
-        "machines": {
-            kind: _arn("states", f"stateMachine:{prefix}-{kind}") for kind in ("incident", "notice")
-        },
-        "functions": {
-            kind: f"{prefix}-{kind}" for kind in ("incident", "watchdog", "playbook-ec2-instance")
-        },
+        "machines": {kind: _arn("states", f"stateMachine:{prefix}-{kind}") for kind in ("incident", "notice")},
+        "functions": {kind: f"{prefix}-{kind}" for kind in ("incident", "watchdog", "playbook-ec2-instance")},
         "rules": [f"{prefix}-{kind}" for kind in ("act", "notice", "execution-status", "sweeper")],
         "quarantine": {"profile": f"{prefix}-quarantine", "security_group_name": f"{prefix}-quarantine"},
     }
@@ -51,17 +47,12 @@ def describe(known: State) -> dict[str, Any]:
         "region": settings.REGION,
         "accounts": accounts,
         "organization_id": settings.ORGANIZATION_ID,
-        "credentials": {
-            number: {"access_key_id": number, "secret_access_key": settings.SECRET}
-            for number in accounts.values()
-        },
+        "credentials": {number: {"access_key_id": number, "secret_access_key": settings.SECRET} for number in accounts.values()},
         "seeded": known.seed,
         "applied": bool(known.outputs),
         "name_prefix": prefix,
         **_existing(names(prefix), applied),
-        "queue_urls": {
-            kind: f"{known.endpoint}/{settings.SECURITY_ACCOUNT}/{name}" for kind, name in queues.items()
-        },
+        "queue_urls": {kind: f"{known.endpoint}/{settings.SECURITY_ACCOUNT}/{name}" for kind, name in queues.items()},
         "inbox_queue_url": known.inbox,
         "outputs": known.outputs,
         "control": {

@@ -99,7 +99,5 @@ def until_settled(aws: Aws, incidents: Incidents, sent: Sent, say: Callable[[str
         if status == "AWAITING_APPROVAL" or (status not in _IN_PROGRESS and ended != "RUNNING"):
             return incident
         if time.monotonic() > deadline:
-            raise SandboxError(
-                f"{name} is still {status} after {seconds:.0f} s; its execution is {ended} ({execution.arn})."
-            )
+            raise SandboxError(f"{name} is still {status} after {seconds:.0f} s; its execution is {ended} ({execution.arn}).")
         time.sleep(0.2)

@@ -23,9 +23,7 @@ def running(*, applied: bool = False) -> State:
             f"its logs are in {settings.STATE_DIRECTORY / 'logs'}."
         )
     if applied and not known.outputs:
-        raise SandboxError(
-            "The emulators run, but the module is not applied. Apply it with: .venv/bin/python -m sandbox up"
-        )
+        raise SandboxError("The emulators run, but the module is not applied. Apply it with: .venv/bin/python -m sandbox up")
     return known
 
 

@@ -38,9 +38,7 @@ def is_ours(pid: int, token: str) -> bool:
         os.waitpid(pid, os.WNOHANG)
     except (ChildProcessError, OSError):
         pass
-    shown = subprocess.run(
-        ["ps", "-ww", "-o", "stat=,command=", "-p", str(pid)], capture_output=True, text=True, check=False
-    )
+    shown = subprocess.run(["ps", "-ww", "-o", "stat=,command=", "-p", str(pid)], capture_output=True, text=True, check=False)
     return token in shown.stdout and not shown.stdout.lstrip().startswith("Z")
 
 

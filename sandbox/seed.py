@@ -68,9 +68,7 @@ def _tags(kind: str, name: str) -> list[dict[str, Any]]:
 def network(aws: Aws, account: str = settings.MEMBER_ACCOUNT, *, ipv6: bool = True, name: str = "workload") -> Network:
     """A VPC (IPv6 too, unless asked not to), a subnet in two zones, and a group with open egress, v4 and v6."""
     ec2 = aws.client("ec2", account)
-    vpc = ec2.create_vpc(
-        CidrBlock="10.20.0.0/16", AmazonProvidedIpv6CidrBlock=ipv6, TagSpecifications=_tags("vpc", name)
-    )["Vpc"]
+    vpc = ec2.create_vpc(CidrBlock="10.20.0.0/16", AmazonProvidedIpv6CidrBlock=ipv6, TagSpecifications=_tags("vpc", name))["Vpc"]
     blocks = [item["Ipv6CidrBlock"] for item in vpc.get("Ipv6CidrBlockAssociationSet", [])]
     subnets = []
     for index, zone in enumerate(("a", "b")):
@@ -101,12 +99,12 @@ def profile(aws: Aws, account: str, name: str) -> tuple[str, str]:
 
 def _behind_target_group(aws: Aws, victim: Victim, name: str) -> str:
     balancing = aws.client("elbv2", victim.account)
-    group = balancing.create_target_group(
-        Name=name[:32], Protocol="HTTP", Port=80, VpcId=victim.vpc, TargetType="instance"
-    )["TargetGroups"][0]["TargetGroupArn"]
-    balancer = balancing.create_load_balancer(
-        Name=name[:32], Subnets=victim.subnets, SecurityGroups=[victim.security_group]
-    )["LoadBalancers"][0]["LoadBalancerArn"]
+    group = balancing.create_target_group(Name=name[:32], Protocol="HTTP", Port=80, VpcId=victim.vpc, TargetType="instance")[
+        "TargetGroups"
+    ][0]["TargetGroupArn"]
+    balancer = balancing.create_load_balancer(Name=name[:32], Subnets=victim.subnets, SecurityGroups=[victim.security_group])[
+        "LoadBalancers"
+    ][0]["LoadBalancerArn"]
     balancing.create_listener(
         LoadBalancerArn=balancer, Protocol="HTTP", Port=80,
         DefaultActions=[{"Type": "forward", "TargetGroupArn": group}],
@@ -172,9 +170,9 @@ def _more_interfaces(aws: Aws, victim: Victim, count: int, requester_managed: bo
 def _give_address(aws: Aws, victim: Victim) -> None:
     ec2 = aws.client("ec2", victim.account)
     address = ec2.allocate_address(Domain="vpc")
-    association = ec2.associate_address(
-        AllocationId=address["AllocationId"], NetworkInterfaceId=victim.interfaces[0]
-    )["AssociationId"]
+    association = ec2.associate_address(AllocationId=address["AllocationId"], NetworkInterfaceId=victim.interfaces[0])[
+        "AssociationId"
+    ]
     victim.elastic_ip = {
         "allocation_id": address["AllocationId"],
         "association_id": association,
@@ -212,9 +210,7 @@ def instance(
     """
     name = name or f"workload-{secrets.token_hex(4)}"
     place = within or network(aws, account, ipv6=ipv6, name=name)
-    victim = Victim(
-        account, aws.region, "", place.vpc, place.subnets[0], place.subnets, place.security_group
-    )
+    victim = Victim(account, aws.region, "", place.vpc, place.subnets[0], place.subnets, place.security_group)
     if profile_attached:
         victim.instance_profile = victim.role = name
         victim.instance_profile_arn, victim.role_id = profile(aws, account, name)
@@ -224,15 +220,11 @@ def instance(
     _more_interfaces(aws, victim, interfaces, requester_managed)
     ec2 = aws.client("ec2", account)
     if tags:
-        ec2.create_tags(
-            Resources=[victim.instance], Tags=[{"Key": key, "Value": value} for key, value in tags.items()]
-        )
+        ec2.create_tags(Resources=[victim.instance], Tags=[{"Key": key, "Value": value} for key, value in tags.items()])
     shown = describe(aws, account, victim.instance)
     attached = sorted(shown["NetworkInterfaces"], key=lambda item: item["Attachment"]["DeviceIndex"])
     victim.interfaces = [item["NetworkInterfaceId"] for item in attached]
-    victim.groups = {
-        item["NetworkInterfaceId"]: [group["GroupId"] for group in item["Groups"]] for item in attached
-    }
+    victim.groups = {item["NetworkInterfaceId"]: [group["GroupId"] for group in item["Groups"]] for item in attached}
     victim.volumes = [item["Ebs"]["VolumeId"] for item in shown["BlockDeviceMappings"]]
     if elastic_ip:
         _give_address(aws, victim)

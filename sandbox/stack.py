@@ -50,9 +50,7 @@ def _environment(gateway_port: int, moto_port: int) -> dict[str, str]:
 
 def alive(known: State) -> bool:
     """Whether every process of the sandbox runs."""
-    return bool(known.processes) and all(
-        processes.is_ours(pid, known.token) for pid in known.processes.values()
-    )
+    return bool(known.processes) and all(processes.is_ours(pid, known.token) for pid in known.processes.values())
 
 
 def start() -> State:

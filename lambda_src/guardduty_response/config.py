@@ -20,7 +20,7 @@ Json = dict[str, Any]
 
 @dataclass(frozen=True)
 class Config:
-    """The document's parts (shape: modules/incident/config.tf). Durations in minutes, severities 0-10."""
+    """The document's parts (shape: config.tf of the root module). Durations in minutes, severities 0-10."""
 
     sha256: str
     name_prefix: str
@@ -31,6 +31,7 @@ class Config:
     account_remediations: dict[str, dict[str, str]]
     minimum_severity: dict[str, float]
     playbooks: dict[str, Json]
+    active_playbooks: list[str]  # those deployed because a switch lets them act
     guardrails: Json
     notifications: Json
     responder: Json
@@ -56,6 +57,7 @@ def parse(document: str, expected_sha256: str) -> Config:
             account_remediations=raw["account_remediations"],
             minimum_severity=raw["minimum_severity"],
             playbooks=raw["playbooks"],
+            active_playbooks=raw["active_playbooks"],
             guardrails=raw["guardrails"],
             notifications=raw["notifications"],
             responder=raw["responder"],

@@ -62,7 +62,7 @@ def decide(config: Config, finding_type: str, account_id: str, severity: float, 
     while mode != "off" and severity < config.minimum_severity.get(mode, 0.0):
         reasons.append(f"severity {severity:g} is below the minimum {config.minimum_severity[mode]:g} for {mode}")
         mode = milder(mode)
-    if mode in ACTING and playbook is None:
-        reasons.append(f"{mode} became notify: {why}")
+    if mode in ACTING and playbook not in config.active_playbooks:
+        reasons.append(f"{mode} became notify: {why if playbook is None else f'playbook {playbook} is not switched on anywhere'}")
         mode = "notify"
     return Decision(mode, key, scope, reasons)

@@ -22,7 +22,11 @@ def maybe_record(
     return original(service, method, path, headers, body, params, rid, region)
 
 
-@patch(cloudtrail, "record_event", restores="userIdentity is the real caller: AssumedRole with its issuer, user or root; Username the session name")
+@patch(
+    cloudtrail,
+    "record_event",
+    restores="userIdentity is the real caller: AssumedRole with its issuer, user or root; Username the session name",
+)
 def record_event(original: Any, **details: Any) -> None:
     original(**details)
     event = cloudtrail._get_event_queue()[-1]

@@ -167,8 +167,7 @@ def _load_balancing(action: str, raw: dict[str, Any], region: str, account: str)
     arns = [value for value in _flat(raw).values() if value.startswith("arn:aws:elasticloadbalancing:")]
     known = moto_client.facts(account, region, [f"tg:{arn}" for arn in arns])
     return [
-        Check(action, arn, _tag_context(known.get(f"tg:{arn}", {}).get("tags", {}), "elasticloadbalancing"))
-        for arn in arns
+        Check(action, arn, _tag_context(known.get(f"tg:{arn}", {}).get("tags", {}), "elasticloadbalancing")) for arn in arns
     ] or [Check(action, "*", {})]
 
 

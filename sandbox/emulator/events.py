@@ -26,7 +26,11 @@ class Undelivered(Exception):
         self.code = code
 
 
-@patch(eventbridge, "_put_events", restores="events of aws.guardduty exist: the account's root may publish aws.* sources here, nobody else (as on AWS)")
+@patch(
+    eventbridge,
+    "_put_events",
+    restores="events of aws.guardduty exist: the account's root may publish aws.* sources here, nobody else (as on AWS)",
+)
 def put_events(original: Any, data: Any, allow_aws_source: bool = False) -> Any:
     root = str(evaluator.caller_arn()).endswith(":root")
     return original(data, allow_aws_source or root)
@@ -62,9 +66,7 @@ def _scope() -> tuple[dict[str, Any], str, str]:
 
 @patch(eventbridge, "_dispatch_to_event_bus", restores="a rule may send to an event bus of another account that lets it in")
 @_delivers
-def to_event_bus(
-    original: Any, spec: Any, event: dict[str, Any], rule: Any, path: Any, payload: Any = None
-) -> Any:
+def to_event_bus(original: Any, spec: Any, event: dict[str, Any], rule: Any, path: Any, payload: Any = None) -> Any:
     if spec.account_id == responses.get_account_id():
         return original(spec, event, rule, path, payload)
 
@@ -78,7 +80,11 @@ def to_event_bus(
     return in_account(spec.account_id, arrive)
 
 
-@patch(eventbridge, "_dispatch_to_stepfunctions", restores="the target's role must allow states:StartExecution; a refused start is a failed delivery")
+@patch(
+    eventbridge,
+    "_dispatch_to_stepfunctions",
+    restores="the target's role must allow states:StartExecution; a refused start is a failed delivery",
+)
 @_delivers
 def to_step_functions(_original: Any, arn: str, payload: str) -> None:
     target, rule, _ = _scope()
@@ -92,16 +98,18 @@ def to_step_functions(_original: Any, arn: str, payload: str) -> None:
         raise Undelivered("SDK_CLIENT_ERROR", body.decode() if isinstance(body, bytes) else str(body))
 
 
-@patch(eventbridge, "_dispatch_to_lambda", restores="the function's policy must let the rule in; two retries, then the function's own dead-letter queue")
+@patch(
+    eventbridge,
+    "_dispatch_to_lambda",
+    restores="the function's policy must let the rule in; two retries, then the function's own dead-letter queue",
+)
 @_delivers
 def to_lambda(_original: Any, arn: str, payload: str) -> None:
     _, rule, account = _scope()
     function, config, _ = lambdas._get_func_record_for_ref(arn)
     if not function or not config:
         raise Undelivered("RESOURCE_NOT_FOUND", f"There is no function {arn}.")
-    refusal = service_roles.policy_refusal(
-        function.get("policy"), _SERVICE, "lambda:InvokeFunction", arn, rule, account
-    )
+    refusal = service_roles.policy_refusal(function.get("policy"), _SERVICE, "lambda:InvokeFunction", arn, rule, account)
     if refusal:
         raise Undelivered("NO_PERMISSIONS", refusal)
     try:
@@ -168,9 +176,7 @@ def _dead_letter(target: dict[str, Any], rule: dict[str, Any], body: str, error:
         "visible_at": now,
         "receive_count": 0,
         "attributes": {},
-        "message_attributes": {
-            key: {"DataType": "String", "StringValue": value} for key, value in attributes.items() if value
-        },
+        "message_attributes": {key: {"DataType": "String", "StringValue": value} for key, value in attributes.items() if value},
         "sys": {"SenderId": "AROAEXAMPLE", "SentTimestamp": str(int(now * 1000))},
     }
     queue["messages"].append(message)
@@ -178,7 +184,11 @@ def _dead_letter(target: dict[str, Any], rule: dict[str, Any], body: str, error:
     eventbridge.esm_wake.set()
 
 
-@patch(eventbridge, "_invoke_target", restores="an event a target does not take goes to the target's dead-letter queue, with the reason as message attributes")
+@patch(
+    eventbridge,
+    "_invoke_target",
+    restores="an event a target does not take goes to the target's dead-letter queue, with the reason as message attributes",
+)
 def invoke_target(original: Any, target: Any, event: Any, rule: Any, view: Any = None) -> None:
     view = view or eventbridge._pattern_event_view(event)
     delivery: dict[str, Any] = {"target": target, "rule": rule}

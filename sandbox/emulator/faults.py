@@ -55,8 +55,9 @@ class Faults:
         """Add a fault; ValueError says which field is unknown or what is missing."""
         unknown = set(data) - set(Fault.__dataclass_fields__)
         if unknown:
-            raise ValueError(f"A fault has no field {', '.join(sorted(unknown))}; it has "
-                             f"{', '.join(Fault.__dataclass_fields__)}.")
+            raise ValueError(
+                f"A fault has no field {', '.join(sorted(unknown))}; it has {', '.join(Fault.__dataclass_fields__)}."
+            )
         fault = Fault(**{key: value for key, value in data.items() if key != "hits"})
         if not fault.error and not fault.latency_ms:
             raise ValueError("A fault needs an error code (error) or a delay (latency_ms).")

@@ -35,9 +35,7 @@ def detect_service(original: Any, method: str, path: str, headers: dict[str, str
 
 
 @patch(app, "_handle_post_body_shortcuts", restores="(no AWS behaviour) the sandbox's own control paths, /_sandbox/")
-async def shortcuts(
-    original: Any, method: str, path: str, headers: Any, body: bytes, params: Any, request_id: str
-) -> Any:
+async def shortcuts(original: Any, method: str, path: str, headers: Any, body: bytes, params: Any, request_id: str) -> Any:
     if path.startswith("/_sandbox/"):
         from .control import handle
 
@@ -49,9 +47,7 @@ def error_response(
     service: str, action: str, code: str, message: str, status: int, request_id: str, headers: dict[str, str]
 ) -> Response:
     """An error in the service's own protocol."""
-    answer = actions.access_denied_response(
-        service, action, "", request_id, error_code=code, message=message, headers=headers
-    )
+    answer = actions.access_denied_response(service, action, "", request_id, error_code=code, message=message, headers=headers)
     return status, answer[1], answer[2]
 
 
@@ -79,17 +75,13 @@ def _authorize(
     else:
         checks = ec2_authorization.checks(service, action, params, region, account)
     for check in checks:
-        denied = evaluator.enforce(
-            key, check.action, service, region, resource_arn=check.resource, service_context=check.context
-        )
+        denied = evaluator.enforce(key, check.action, service, region, resource_arn=check.resource, service_context=check.context)
         if not denied:
             continue
         if isinstance(denied, evaluator.AuthError):
             failure: Response = app._credential_failure(service, action, request_id, denied, headers)
             return failure
-        message = actions.identity_denial_message(
-            check.action, denied.principal_arn, check.resource, denied.decision == "Deny"
-        )
+        message = actions.identity_denial_message(check.action, denied.principal_arn, check.resource, denied.decision == "Deny")
         if service == "ec2":
             message = f"You are not authorized to perform this operation. {message}"
         refusal: Response = actions.access_denied_response(
@@ -99,9 +91,7 @@ def _authorize(
     return None
 
 
-async def _serve(
-    service: str, method: str, path: str, headers: dict[str, str], body: bytes, query: Any
-) -> Response:
+async def _serve(service: str, method: str, path: str, headers: dict[str, str], body: bytes, query: Any) -> Response:
     account = responses.get_account_id()
     if service == "guardduty":
         return guardduty.handle(method, path, body, query, account, responses.get_region())
@@ -109,9 +99,7 @@ async def _serve(
 
 
 @patch(app, "_dispatch_service_request", restores="EC2 and the other forwarded services authorize every resource a call names")
-async def dispatch(
-    original: Any, method: str, path: str, headers: Any, body: bytes, query: Any, request_id: str
-) -> Any:
+async def dispatch(original: Any, method: str, path: str, headers: Any, body: bytes, query: Any, request_id: str) -> Any:
     params = app._routing_params(method, path, headers, body, query)
     service = app.detect_service(method, path, headers, params)
     action = actions.extract_iam_action(service, method, path, headers, body, params) or f"{service}:{method}"
@@ -122,9 +110,7 @@ async def dispatch(
         return await original(method, path, headers, body, query, request_id)
     region = app.extract_region(headers)
     if failed is None and app.AUTH:
-        failed = await asyncio.to_thread(
-            _authorize, service, action, headers, query, params, region, request_id
-        )
+        failed = await asyncio.to_thread(_authorize, service, action, headers, query, params, region, request_id)
     status, sent, answer = failed or await _serve(service, method, path, headers, body, query)
     if status < 400:
         app._maybe_record_cloudtrail(service, method, path, headers, body, query, request_id, region)

@@ -61,9 +61,7 @@ class Plane:
     def detector(self, name: str) -> Detector:
         """The detector, or the refusal AWS gives for a foreign one."""
         if name not in self.detectors:
-            raise ApiError(
-                "The request is rejected because the input detectorId is not owned by the current account."
-            )
+            raise ApiError("The request is rejected because the input detectorId is not owned by the current account.")
         return self.detectors[name]
 
 

@@ -9,7 +9,11 @@ from .ministack import actions, app, evaluator, iam, sts
 from .patching import patch
 
 
-@patch(evaluator, "_resolve_condition_key", restores="aws:PrincipalArn of a role session is the role's ARN, not the session's; aws:ResourceOrgID exists")
+@patch(
+    evaluator,
+    "_resolve_condition_key",
+    restores="aws:PrincipalArn of a role session is the role's ARN, not the session's; aws:ResourceOrgID exists",
+)
 def resolve_condition_key(original: Any, key: str, context: Any) -> Any:
     arn = context.principal_arn or ""
     if key.lower() == "aws:principalarn" and ":assumed-role/" in arn:
@@ -21,7 +25,11 @@ def resolve_condition_key(original: Any, key: str, context: Any) -> Any:
     return original(key, context)
 
 
-@patch(evaluator, "_principal_org_id", restores="aws:PrincipalOrgID is the organization of every member account (moto's, not MiniStack's)")
+@patch(
+    evaluator,
+    "_principal_org_id",
+    restores="aws:PrincipalOrgID is the organization of every member account (moto's, not MiniStack's)",
+)
 def principal_org_id(original: Any, account: str) -> str | None:
     return settings.ORGANIZATION_ID if account in settings.ORGANIZATION_ACCOUNTS else None
 
@@ -37,7 +45,11 @@ def register_session(original: Any, access_key: str, session: dict[str, Any]) ->
     return original(access_key, session)
 
 
-@patch(actions, "extract_resource_arn", restores="IAM calls are checked on the ARN with its path; profile calls on the instance profile")
+@patch(
+    actions,
+    "extract_resource_arn",
+    restores="IAM calls are checked on the ARN with its path; profile calls on the instance profile",
+)
 def extract_resource_arn(
     original: Any, service: str, method: str, path: str, headers: Any, body: bytes, params: Any, region: str, account: str
 ) -> str:
@@ -52,6 +64,10 @@ def extract_resource_arn(
     return str(original(service, method, path, headers, body, params, region, account))
 
 
-@patch(app, "pin_request_origin", restores="aws:SecureTransport is true: SDKs reach AWS over TLS, only this loopback endpoint is plain HTTP")
+@patch(
+    app,
+    "pin_request_origin",
+    restores="aws:SecureTransport is true: SDKs reach AWS over TLS, only this loopback endpoint is plain HTTP",
+)
 def pin_request_origin(original: Any, source_ip: str, secure: bool) -> Any:
     return original(source_ip, True)

@@ -48,7 +48,11 @@ def invoke(original: Any, worker: Any, *args: Any, **kwargs: Any) -> Any:
     return result
 
 
-@patch(lambdas, "_execute_function_warm", restores="a function's error document has errorType, errorMessage, requestId and stackTrace")
+@patch(
+    lambdas,
+    "_execute_function_warm",
+    restores="a function's error document has errorType, errorMessage, requestId and stackTrace",
+)
 def execute_function_warm(original: Any, function: Any, event: Any, request_id: str) -> Any:
     result = original(function, event, request_id)
     error = getattr(_last, "error", None)

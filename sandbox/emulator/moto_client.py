@@ -26,9 +26,7 @@ def _request(method: str, target: str, headers: dict[str, str], body: bytes | No
         connection.close()
 
 
-def forward(
-    method: str, path: str, headers: dict[str, str], body: bytes, params: dict[str, Any], account: str
-) -> Response:
+def forward(method: str, path: str, headers: dict[str, str], body: bytes, params: dict[str, Any], account: str) -> Response:
     """Send one AWS request to moto as the caller's account."""
     query = urllib.parse.urlencode(params, doseq=True) if params and method in ("GET", "DELETE") else ""
     sent = {key: value for key, value in headers.items() if key.lower() not in _HOP}

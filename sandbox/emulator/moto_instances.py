@@ -27,7 +27,9 @@ class Profile:
     name: str
 
 
-def find_profile(account_id: str, partition: str, iam_instance_profile_arn: str | None, iam_instance_profile_name: str | None) -> Profile:
+def find_profile(
+    account_id: str, partition: str, iam_instance_profile_arn: str | None, iam_instance_profile_name: str | None
+) -> Profile:
     """The profile by ARN or name; EC2's refusal when IAM has none."""
     arn = iam_instance_profile_arn or ""
     name = iam_instance_profile_name or arn.rsplit("/", 1)[-1]
@@ -39,7 +41,10 @@ def find_profile(account_id: str, partition: str, iam_instance_profile_arn: str 
         found = {}
     if not found or (arn and found["arn"] != arn):
         field, value = ("arn", arn) if arn else ("name", name)
-        raise error("InvalidParameterValue", f"Value ({value}) for parameter iamInstanceProfile.{field} is invalid. Invalid IAM Instance Profile {'ARN' if arn else 'name'}")
+        raise error(
+            "InvalidParameterValue",
+            f"Value ({value}) for parameter iamInstanceProfile.{field} is invalid. Invalid IAM Instance Profile {'ARN' if arn else 'name'}",
+        )
     return Profile(found["arn"], found["id"], found["name"])
 
 
@@ -63,7 +68,11 @@ def _show(instance: Any, profile: Profile | None) -> None:
     instance.iam_instance_profile = {"Arn": profile.arn, "Id": profile.id} if profile else None
 
 
-@patch(_Backend, "associate_iam_instance_profile", restores="DescribeInstances shows the profile's own id; a terminated instance takes none")
+@patch(
+    _Backend,
+    "associate_iam_instance_profile",
+    restores="DescribeInstances shows the profile's own id; a terminated instance takes none",
+)
 def associate(original: Any, backend: Any, instance_id: str, *args: Any, **kwargs: Any) -> Any:
     instance = backend.get_instance(instance_id)
     if instance.state not in ("running", "stopped", "pending"):
@@ -73,7 +82,11 @@ def associate(original: Any, backend: Any, instance_id: str, *args: Any, **kwarg
     return association
 
 
-@patch(_Backend, "replace_iam_instance_profile_association", restores="a replaced profile shows in DescribeInstances, under a new association; only a running instance can be given another")
+@patch(
+    _Backend,
+    "replace_iam_instance_profile_association",
+    restores="a replaced profile shows in DescribeInstances, under a new association; only a running instance can be given another",
+)
 def replace_association(original: Any, backend: Any, association_id: str, *args: Any, **kwargs: Any) -> Any:
     current = next(
         (item for item in backend.iam_instance_profile_associations.values() if item.association_id == association_id),
@@ -91,9 +104,7 @@ def _age(snapshot: Any) -> float:
     return float((block_storage.utcnow() - snapshot.start_time).total_seconds())
 
 
-_STATUS = property(
-    lambda item: "completed" if _age(item) >= _SNAPSHOT_SECONDS else "pending", lambda item, value: None
-)
+_STATUS = property(lambda item: "completed" if _age(item) >= _SNAPSHOT_SECONDS else "pending", lambda item, value: None)
 block_storage.Snapshot.status = block_storage.Snapshot.state = None
 replace(
     block_storage.Snapshot,
@@ -142,7 +153,11 @@ def _deregister(backend: Any, group: Any, instance_ids: list[str]) -> None:
             target_group.deregister([{"Id": name} for name in instance_ids])
 
 
-@patch(autoscaling.AutoScalingBackend, "detach_instances", restores="detaching takes the instance out of the group's target groups, respects the minimum size and refuses strangers")
+@patch(
+    autoscaling.AutoScalingBackend,
+    "detach_instances",
+    restores="detaching takes the instance out of the group's target groups, respects the minimum size and refuses strangers",
+)
 def detach_instances(original: Any, backend: Any, group_name: str, instance_ids: list[str], should_decrement: bool) -> Any:
     group = _leave(backend, group_name, instance_ids, should_decrement)
     activities = original(backend, group_name, instance_ids, should_decrement)
@@ -150,7 +165,11 @@ def detach_instances(original: Any, backend: Any, group_name: str, instance_ids:
     return activities
 
 
-@patch(autoscaling.AutoScalingBackend, "enter_standby_instances", restores="standby takes the instance out of the group's target groups, respects the minimum size and refuses strangers")
+@patch(
+    autoscaling.AutoScalingBackend,
+    "enter_standby_instances",
+    restores="standby takes the instance out of the group's target groups, respects the minimum size and refuses strangers",
+)
 def enter_standby(original: Any, backend: Any, group_name: str, instance_ids: list[str], should_decrement: bool) -> Any:
     group = _leave(backend, group_name, instance_ids, should_decrement)
     activities = original(backend, group_name, instance_ids, should_decrement)
@@ -158,7 +177,11 @@ def enter_standby(original: Any, backend: Any, group_name: str, instance_ids: li
     return activities
 
 
-@patch(autoscaling.AutoScalingBackend, "update_attached_target_groups", restores="a group registers an instance when it enters service, not again at every change")
+@patch(
+    autoscaling.AutoScalingBackend,
+    "update_attached_target_groups",
+    restores="a group registers an instance when it enters service, not again at every change",
+)
 def update_target_groups(original: Any, backend: Any, group_name: str) -> None:
     group = backend.autoscaling_groups[group_name]
     seen = group.__dict__.setdefault("_registered", set())
@@ -174,7 +197,11 @@ def update_target_groups(original: Any, backend: Any, group_name: str) -> None:
     group._registered = {(arn, name) for arn in group.target_group_arns or [] for name in in_service}
 
 
-@patch(autoscaling.FakeAutoScalingGroup, "replace_autoscaling_group_instances", restores="instances of a group get the launch template's instance profile")
+@patch(
+    autoscaling.FakeAutoScalingGroup,
+    "replace_autoscaling_group_instances",
+    restores="instances of a group get the launch template's instance profile",
+)
 def launch_instances(original: Any, group: Any, count: int, tags: dict[str, str]) -> None:
     before = {state.instance.id for state in group.instance_states}
     original(group, count, tags)

@@ -72,7 +72,11 @@ def _checked_groups(backend: Any, interface: Any, group_ids: list[str]) -> list[
     return groups
 
 
-@patch(interfaces.NetworkInterfaceBackend, "modify_network_interface_attribute", restores="an unknown group, a group of another VPC and a requester-managed interface are refused")
+@patch(
+    interfaces.NetworkInterfaceBackend,
+    "modify_network_interface_attribute",
+    restores="an unknown group, a group of another VPC and a requester-managed interface are refused",
+)
 def modify_interface(
     original: Any, backend: Any, eni_id: str, group_ids: list[str], source_dest_check: Any = None, description: Any = None
 ) -> Any:
@@ -109,15 +113,17 @@ def _set_block_devices(instance: Any, mappings: list[dict[str, Any]]) -> None:
     for mapping in mappings:
         device = mapping.get("DeviceName", "")
         if device not in instance.block_device_mapping:
-            raise error(
-                "InvalidInstanceAttributeValue", f"No device is currently mapped at {device}"
-            )
+            raise error("InvalidInstanceAttributeValue", f"No device is currently mapped at {device}")
         keep = mapping.get("Ebs", {}).get("DeleteOnTermination")
         if keep is not None:
             instance.block_device_mapping[device].delete_on_termination = keep
 
 
-@patch(instance_responses.InstanceResponse, "modify_instance_attribute", restores="one attribute per call, InstanceInitiatedShutdownBehavior is one (moto empties the groups instead), unknown groups and groups of a multi-interface instance are refused")
+@patch(
+    instance_responses.InstanceResponse,
+    "modify_instance_attribute",
+    restores="one attribute per call, InstanceInitiatedShutdownBehavior is one (moto empties the groups instead), unknown groups and groups of a multi-interface instance are refused",
+)
 def modify_instance_attribute(_original: Any, response: Any) -> Any:
     instance = response.ec2_backend.get_instance(response._get_param("InstanceId"))
     if instance.state == "terminated":

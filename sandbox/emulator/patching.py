@@ -63,9 +63,7 @@ def replace(target: Any, attribute: str, value: Any, *, restores: str) -> None:
     """Set ``target.attribute`` (a module's or a class's) to ``value`` and record what that restores."""
     if getattr(target, attribute, _MISSING) is _MISSING:
         name, package = _name_of(target, attribute)
-        raise PatchError(
-            f"{package} has no {name}, which the sandbox patches ({restores}). Expected {package} {PINS[package]}."
-        )
+        raise PatchError(f"{package} has no {name}, which the sandbox patches ({restores}). Expected {package} {PINS[package]}.")
     name, package = _name_of(target, attribute)
     enabled = name not in disabled()
     PATCHES[name] = Patch(name, package, restores, enabled)
@@ -95,4 +93,3 @@ def patch(target: Any, attribute: str, *, restores: str) -> Callable[[Callable[.
         return replacement
 
     return decorate
-

@@ -44,9 +44,7 @@ def _trusts(role: dict[str, Any], service: str, keys: dict[str, Any]) -> bool:
     return allowed
 
 
-def role_refusal(
-    role_arn: str, service: str, action: str, resource: str, source_arn: str = ""
-) -> str | None:
+def role_refusal(role_arn: str, service: str, action: str, resource: str, source_arn: str = "") -> str | None:
     """Why the service may not do ``action`` with its role, or None when it may (or enforcement is off)."""
     if not app.AUTH:
         return None
@@ -66,9 +64,7 @@ def role_refusal(
     return f"User: {session} is not authorized to perform: {action} on resource: {resource}"
 
 
-def policy_refusal(
-    policy: Any, service: str, action: str, resource: str, source_arn: str, source_account: str
-) -> str | None:
+def policy_refusal(policy: Any, service: str, action: str, resource: str, source_arn: str, source_account: str) -> str | None:
     """Why the resource's own policy keeps the service out, or None when it lets it in (or enforcement is off)."""
     if not app.AUTH:
         return None

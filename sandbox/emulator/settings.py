@@ -38,6 +38,4 @@ GATEWAY_URL = os.environ.get("SANDBOX_GATEWAY_URL", "")
 ORGANIZATION_ID = os.environ.get("SANDBOX_ORGANIZATION_ID", "o-sandbox001")
 ORGANIZATION_ACCOUNTS = frozenset(os.environ.get("SANDBOX_ACCOUNTS", "111111111111 222222222222").split())
 # Services MiniStack lacks or serves thinly; moto has them.
-MOTO_SERVICES = frozenset(
-    {"ec2", "ssm", "autoscaling", "elasticloadbalancing", "organizations", "monitoring", "securityhub"}
-)
+MOTO_SERVICES = frozenset({"ec2", "ssm", "autoscaling", "elasticloadbalancing", "organizations", "monitoring", "securityhub"})

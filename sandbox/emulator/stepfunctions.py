@@ -45,10 +45,10 @@ def apply_output_path(original: Any, state: dict[str, Any], data: Any, context: 
     return original(state, data, context)
 
 
-@patch(stepfunctions, "_run_sub_machine", restores="states inside Map and Parallel are in the history, and end with the execution")
-def run_sub_machine(
-    _original: Any, states: dict[str, Any], start: str, data: Any, execution: Any, context: Any
-) -> Any:
+@patch(
+    stepfunctions, "_run_sub_machine", restores="states inside Map and Parallel are in the history, and end with the execution"
+)
+def run_sub_machine(_original: Any, states: dict[str, Any], start: str, data: Any, execution: Any, context: Any) -> Any:
     name: str | None = start
     current = copy.deepcopy(data)
     while name:
@@ -79,7 +79,11 @@ def run_sub_machine(
     return current
 
 
-@patch(stepfunctions, "_run_parallel_branches", restores="a JSONata Parallel honours Arguments, Output and Assign; branches have their own variables; the first error fails the state")
+@patch(
+    stepfunctions,
+    "_run_parallel_branches",
+    restores="a JSONata Parallel honours Arguments, Output and Assign; branches have their own variables; the first error fails the state",
+)
 def run_parallel_branches(original: Any, state: dict[str, Any], raw: Any, execution: Any, context: Any) -> Any:
     jsonata = _jsonata(state, context)
     if jsonata:
@@ -87,9 +91,7 @@ def run_parallel_branches(original: Any, state: dict[str, Any], raw: Any, execut
         if "Arguments" in state:
             effective = stepfunctions._apply_jsonata_template(state["Arguments"], raw, context)
     else:
-        effective = stepfunctions._apply_parameters(
-            state, stepfunctions._apply_input_path(state, raw, context), context
-        )
+        effective = stepfunctions._apply_parameters(state, stepfunctions._apply_input_path(state, raw, context), context)
     branches = state.get("Branches", [])
     results: list[Any] = [None] * len(branches)
     errors: list[BaseException] = []
@@ -122,9 +124,7 @@ def run_parallel_branches(original: Any, state: dict[str, Any], raw: Any, execut
         output = stepfunctions._apply_jsonata_output(state, raw, context, result=results, default=results)
         stepfunctions._apply_state_assign(state, raw, context, result=results)
         return output, following
-    output = stepfunctions._apply_result_path(
-        state, raw, stepfunctions._apply_result_selector(state, results)
-    )
+    output = stepfunctions._apply_result_path(state, raw, stepfunctions._apply_result_selector(state, results))
     return stepfunctions._apply_output_path(state, output, context), following
 
 
@@ -148,7 +148,11 @@ def add_event(original: Any, execution: Any, event_type: str, details: Any = Non
     return event
 
 
-@patch(stepfunctions, "_run_execution", restores="TimeoutSeconds of the definition ends the execution as TIMED_OUT, and says so on the event bus")
+@patch(
+    stepfunctions,
+    "_run_execution",
+    restores="TimeoutSeconds of the definition ends the execution as TIMED_OUT, and says so on the event bus",
+)
 def run_execution(original: Any, arn: str) -> None:
     execution = stepfunctions._executions.get(arn)
     machine = stepfunctions._state_machines.get(execution["stateMachineArn"]) or {} if execution else {}
@@ -180,7 +184,11 @@ def fail_execution(original: Any, execution: Any, error: str, cause: str) -> Any
     return None
 
 
-@patch(stepfunctions, "_execute_task", restores="a stopped execution starts no task; JSONata TimeoutSeconds; a result beyond 256 KiB is States.DataLimitExceeded")
+@patch(
+    stepfunctions,
+    "_execute_task",
+    restores="a stopped execution starts no task; JSONata TimeoutSeconds; a result beyond 256 KiB is States.DataLimitExceeded",
+)
 def execute_task(original: Any, state: dict[str, Any], raw: Any, execution: Any, context: Any) -> Any:
     _ensure_running(execution)
     for field in ("TimeoutSeconds", "HeartbeatSeconds"):
@@ -204,7 +212,11 @@ def error_matches(original: Any, names: Any, error: str) -> bool:
     return error in names if uncatchable else bool(original(names, error))
 
 
-@patch(stepfunctions, "_scaled_sleep", restores="(no AWS behaviour) waits and retries shortened by the sandbox clock; a stopped execution stops waiting")
+@patch(
+    stepfunctions,
+    "_scaled_sleep",
+    restores="(no AWS behaviour) waits and retries shortened by the sandbox clock; a stopped execution stops waiting",
+)
 def scaled_sleep(_original: Any, seconds: float) -> None:
     import time
 
@@ -214,7 +226,11 @@ def scaled_sleep(_original: Any, seconds: float) -> None:
         time.sleep(min(left, 0.25))
 
 
-@patch(stepfunctions, "_start_execution", restores="an input beyond 256 KiB is refused; the same name and input while running answers with the same execution")
+@patch(
+    stepfunctions,
+    "_start_execution",
+    restores="an input beyond 256 KiB is refused; the same name and input while running answers with the same execution",
+)
 def start_execution(original: Any, data: dict[str, Any]) -> Any:
     if len((data.get("input") or "").encode()) > PAYLOAD_LIMIT:
         message = "1 validation error detected: Value at 'input' failed to satisfy constraint: Member must have length less than or equal to 262144"
@@ -242,9 +258,7 @@ def call_lambda(original: Any, reference: str, event: Any) -> Any:
             execution["stateMachineArn"],
         )
         if refusal:
-            raise stepfunctions._ExecutionError(
-                "Lambda.AWSLambdaException", f"{refusal} (Service: Lambda, Status Code: 403)"
-            )
+            raise stepfunctions._ExecutionError("Lambda.AWSLambdaException", f"{refusal} (Service: Lambda, Status Code: 403)")
     for fault in FAULTS.match("lambda", "Invoke", responses.get_account_id(), f"{name} {json.dumps(event)}"):
         if fault.error:
             raise stepfunctions._ExecutionError(fault.error, fault.message or "The sandbox was asked to fail.")
@@ -271,7 +285,11 @@ def _keep_tracing(data: dict[str, Any], arn: str | None) -> None:
         machine["tracingConfiguration"] = data.get("tracingConfiguration") or {"enabled": False}
 
 
-@patch(stepfunctions, "_create_state_machine", restores="DescribeStateMachine shows the tracing configuration (upstream forgets it: Terraform drift)")
+@patch(
+    stepfunctions,
+    "_create_state_machine",
+    restores="DescribeStateMachine shows the tracing configuration (upstream forgets it: Terraform drift)",
+)
 def create_state_machine(original: Any, data: dict[str, Any]) -> Any:
     status, headers, body = original(data)
     if status < 400:

@@ -52,4 +52,5 @@ module "member" {
   organization_id     = var.organization_id
   iam                 = var.iam
   tags                = var.tags
+  untrack_connections = try(var.playbooks.ec2_instance.untrack_connections, false)
 }

@@ -22,7 +22,7 @@ EXECUTIONS = f"arn:aws:states:{REGION}:{SECURITY}:execution:{PREFIX}-"
 CONFIG: Json = {
     "version": 1, "name_prefix": PREFIX, "partition": "aws", "security_account": SECURITY, "paused": False,
     "remediations": {"CryptoCurrency:EC2/*": "auto"}, "account_remediations": {}, "minimum_severity": {},
-    "playbooks": {"ec2_instance": {
+    "active_playbooks": ["ec2_instance"], "playbooks": {"ec2_instance": {
         "quarantine_security_group_ids": {}, "untrack_connections": False, "disassociate_elastic_ip": False,
         "auto_scaling": "detach", "deregister_targets": True, "protect_instance": True, "replace_instance_profile": True,
         "revoke_sessions": "instance", "snapshot": True, "finish": "none"}},

@@ -37,9 +37,7 @@ class Identity:
     def __init__(self, aws: Aws) -> None:
         self.aws = aws
 
-    def role(
-        self, policy: Any, *, account: str = MEMBER, trust: Any = None, service: str | None = None, path: str = "/"
-    ) -> str:
+    def role(self, policy: Any, *, account: str = MEMBER, trust: Any = None, service: str | None = None, path: str = "/") -> str:
         """A new role's ARN; trusted by its account, or by a service, or as given."""
         principal = {"Service": service} if service else {"AWS": f"arn:aws:iam::{account}:root"}
         document = trust or {

@@ -252,11 +252,13 @@ def test_a_function_publishes_and_writes(aws: Aws, bus: Bus, function: Function)
     )
     scoped = allow(
         ["sns:Publish", "dynamodb:PutItem", "dynamodb:Query"],
-        [topic, f"arn:aws:dynamodb:us-east-1:{SECURITY}:table/{bus.name}", f"arn:aws:dynamodb:us-east-1:{SECURITY}:table/{bus.name}/index/open"],
+        [
+            topic,
+            f"arn:aws:dynamodb:us-east-1:{SECURITY}:table/{bus.name}",
+            f"arn:aws:dynamodb:us-east-1:{SECURITY}:table/{bus.name}/index/open",
+        ],
     )
     answer = aws.client("lambda", SECURITY).invoke(FunctionName=function(source, policy=scoped))
     old, found = json.loads(answer["Payload"].read())
     assert old["sk"] == {"S": "b"} and [item["pk"] for item in found] == [{"S": "a"}]
     assert json.loads(bus.receive(url)["Body"])["Message"] == "m"
-
-

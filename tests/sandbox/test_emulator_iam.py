@@ -87,7 +87,10 @@ def test_creating_a_group_with_tags(aws: Aws, identity: Identity, found: seed.Vi
     }
     group = {"Effect": "Allow", "Action": "ec2:CreateSecurityGroup", "Resource": [arn("security-group", "*"), arn("vpc", "*")]}
     tag: dict[str, Any] = {"Effect": "Allow", "Action": "ec2:CreateTags", "Resource": arn("security-group", "*")}
-    only_here = {**tag, "Condition": {"StringEquals": {"ec2:CreateAction": "CreateSecurityGroup", "aws:RequestTag/P": "quarantine"}}}
+    only_here = {
+        **tag,
+        "Condition": {"StringEquals": {"ec2:CreateAction": "CreateSecurityGroup", "aws:RequestTag/P": "quarantine"}},
+    }
     wrong = {**tag, "Condition": {"StringEquals": {"ec2:CreateAction": "RunInstances"}}}
 
     def policy(*statements: dict[str, Any]) -> dict[str, Any]:
@@ -117,9 +120,9 @@ def test_handing_over_a_profile_is_passing_its_role(aws: Aws, identity: Identity
     name = f"{found.instance_profile}-quiet"
     seed.profile(aws, MEMBER, name)
     ec2 = aws.client("ec2")
-    association = ec2.describe_iam_instance_profile_associations(
-        Filters=[{"Name": "instance-id", "Values": [found.instance]}]
-    )["IamInstanceProfileAssociations"][0]["AssociationId"]
+    association = ec2.describe_iam_instance_profile_associations(Filters=[{"Name": "instance-id", "Values": [found.instance]}])[
+        "IamInstanceProfileAssociations"
+    ][0]["AssociationId"]
     swap = {"Effect": "Allow", "Action": "ec2:ReplaceIamInstanceProfileAssociation", "Resource": arn("instance", found.instance)}
     give: dict[str, Any] = {
         "Effect": "Allow",

@@ -53,9 +53,7 @@ def test_groups_of_interfaces_are_read_back(aws: Aws, victim: Make) -> None:
         assert [entry["GroupId"] for entry in item["Groups"]] == [group]
     listed = ec2.describe_network_interfaces(NetworkInterfaceIds=found.interfaces)["NetworkInterfaces"]
     assert {entry["GroupId"] for item in listed for entry in item["Groups"]} == {group}
-    assert ec2.describe_instance_attribute(InstanceId=found.instance, Attribute="groupSet")["Groups"] == [
-        {"GroupId": group}
-    ]
+    assert ec2.describe_instance_attribute(InstanceId=found.instance, Attribute="groupSet")["Groups"] == [{"GroupId": group}]
 
 
 def test_wrong_groups_are_refused(aws: Aws, victim: Make) -> None:

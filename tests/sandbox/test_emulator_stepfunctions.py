@@ -100,9 +100,7 @@ def test_the_first_failing_branch_fails_the_parallel(runner: Runner, machine: Ma
 
 def test_history_of_map_and_parallel(runner: Runner, machine: Machine, echo: str) -> None:
     inner = {"Type": "Parallel", "Branches": [one(task(echo, {"x": 1})), one({"Type": "Pass", "End": True})], "End": True}
-    states = {
-        "M": {"Type": "Map", "Items": [1, 2], "ItemProcessor": {"StartAt": "P", "States": {"P": inner}}, "End": True}
-    }
+    states = {"M": {"Type": "Map", "Items": [1, 2], "ItemProcessor": {"StartAt": "P", "States": {"P": inner}}, "End": True}}
     execution = runner.start(machine(states, "M"))
     runner.finish(execution)
     events = runner.events(execution)
