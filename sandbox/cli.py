@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from . import demo, environment, findings, follow, lifecycle, settings, show
+from . import demo, environment, findings, lifecycle, settings, show
 from .clients import Aws
 from .incidents import Json
 from .report import Progress
@@ -52,14 +52,14 @@ def _send(arguments: argparse.Namespace) -> int:
         aws, data, str(arguments.file), bindings=bindings, account=arguments.account, keep_id=arguments.keep_id
     )
     sent = findings.send(aws, event)
-    say(f"Sent {event.detail.get('type')} about account {event.detail.get('accountId')} (event {sent.event_id}).")
+    say(f"Sent {event.detail.get('type') or event.detail_type} to account {settings.SECURITY_ACCOUNT} (event {sent.event_id}).")
     if not arguments.wait:
         if arguments.json:
             _print({"event_id": sent.event_id, "incident_id": sent.incident_id, "finding_id": event.detail.get("id")})
         elif sent.incident_id:
             say(f"Its incident is {sent.incident_id}.")
         return 0
-    incident = follow.until_settled(aws, lifecycle.incidents_of(known), sent, say, arguments.timeout)
+    incident = lifecycle.follow(known, sent, say).until_settled(arguments.timeout)
     _show_one(incident, arguments.json)
     return 0
 
@@ -79,7 +79,7 @@ def _show_one(incident: Json, as_json: bool) -> None:
 
 
 def _incidents(arguments: argparse.Namespace) -> int:
-    found = lifecycle.incidents_of(lifecycle.running(applied=True)).list()
+    found = lifecycle.incidents_of(lifecycle.running(applied=True)).all()
     if arguments.json:
         _print(found)
         return 0

@@ -42,6 +42,5 @@ def _client(endpoint: str, region: str, service: str, keys: dict[str, str]) -> A
         signature_version="s3v4" if service == "s3" else None,
         inject_host_prefix=False,
     )
-    session = boto3.session.Session(region_name=region, **keys)
-    factory: Any = session.client
-    return factory(service, endpoint_url=endpoint, config=config)
+    new_session: Any = boto3.session.Session
+    return new_session(region_name=region, **keys).client(service, endpoint_url=endpoint, config=config)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from . import findings, follow, inbox, lifecycle, seed, settings, show, snapshot, stack, state
+from . import findings, inbox, lifecycle, seed, settings, show, snapshot, stack, state
 from .clients import Aws
+from .executions import Execution
 from .incidents import Json
 from .report import Progress, paint
 from .settings import SandboxError
@@ -60,14 +61,15 @@ def _play(known: State, finding: Path, fresh: bool, say: Progress) -> int:
     print(f"{event.detail['type']}, severity {event.detail['severity']}: {event.detail['title']}")
     began = say.elapsed()
     sent = findings.send(aws, event)
-    incident = follow.until_settled(aws, lifecycle.incidents_of(known), sent, say, 180)
+    following = lifecycle.follow(known, sent, say)
+    incident = following.until_settled(180)
     say(f"Settled {say.elapsed() - began:.1f} s after the finding.")
     _title("The instance before and after")
     print(snapshot.table(before, snapshot.take(aws, victim)))
     _tell_messages(aws, known, incident)
     _title("The record")
     print(show.text(incident))
-    execution = follow.Execution(aws, str(incident["execution"]))
+    execution = Execution(aws, str(incident["execution"]))
     print(f"\n{execution.transitions()} state transitions.")
     report = _save_report(aws, known.outputs["security"]["evidence_bucket"], incident)
     if report:

@@ -4,100 +4,95 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import Any
+from datetime import datetime
 
-from . import settings
-from .clients import Aws
+from .executions import Answers
 from .findings import Sent
 from .incidents import Incidents, Json
 from .settings import SandboxError
 
+Say = Callable[[str], None]
+# An event nothing takes may still be recorded by the watchdog, from the dead-letter queue.
 RECORD_SECONDS = 25
+_LEFT_ALONE_SECONDS = 3
 _IN_PROGRESS = {"OPEN", "CONTAINING"}
-_QUIET_KINDS = {"Choice", "Succeed", "Pass"}
 
 
-class Execution:
-    """The states an execution enters, told once each."""
+class Follow:
+    """Follows one sent finding and tells what happens."""
 
-    def __init__(self, aws: Aws, arn: str) -> None:
-        self._states = aws.client("stepfunctions", settings.SECURITY_ACCOUNT)
-        self.arn = arn
-        self._told = 0
+    def __init__(self, incidents: Incidents, answers: Answers, sent: Sent, say: Say) -> None:
+        self._incidents = incidents
+        self._answers = answers
+        self._sent = sent
+        self._say = say
+        self._status = ""
+        self._began = datetime.fromisoformat(sent.at)
 
-    def status(self) -> str:
-        """RUNNING, or how it ended; UNKNOWN when there is no such execution."""
-        try:
-            return str(self._states.describe_execution(executionArn=self.arn)["status"])
-        except self._states.exceptions.ExecutionDoesNotExist:
-            return "UNKNOWN"
+    def _recorded(self) -> Json | None:
+        """The incident, once it has heard of this event."""
+        if self._sent.incident_id:
+            found = self._incidents.find(self._sent.incident_id)
+            return found if found and str(found.get("updated_at")) >= self._sent.at else None
+        return self._incidents.opened_since(self._sent.at)
 
-    def events(self) -> list[Json]:
-        """The whole history."""
-        pages = self._states.get_paginator("get_execution_history").paginate(
-            executionArn=self.arn, includeExecutionData=True, maxResults=1000
+    def _tell_states(self) -> None:
+        for execution in self._answers.look():
+            for state, entered in execution.news():
+                seconds = (entered - self._began).total_seconds()
+                self._say(f"  {execution.machine.rsplit('-', 1)[-1]:8} {state:18} +{seconds:.2f} s")
+
+    def _tell_status(self, incident: Json) -> None:
+        if incident["status"] != self._status:
+            self._status = incident["status"]
+            self._say(f"{incident['incident_id']} {self._status} (mode {incident['mode']})")
+
+    def _nothing(self) -> SandboxError:
+        event = self._sent.event
+        kind = event.detail.get("type")
+        what = f"{event.detail_type!r} from {event.source!r}, finding type {kind!r}"
+        ends = [f"{item.machine} {item.status()}" for item in self._answers.look()]
+        if ends:
+            return SandboxError(
+                f"Nothing was recorded for {what}: the policy leaves it alone (a type that is off). "
+                f"Executions: {', '.join(ends)}."
+            )
+        return SandboxError(
+            f"Nothing was recorded for {what}: no rule matched it. Archived findings and other services' events are left alone."
         )
-        return [event for page in pages for event in page["events"]]
 
-    def news(self) -> list[tuple[str, Any]]:
-        """Names of the states entered since the last call, with their times."""
-        events = self.events()
-        fresh, self._told = events[self._told :], len(events)
-        entered = []
-        for event in fresh:
-            kind = event["type"].removesuffix("StateEntered")
-            if event["type"].endswith("StateEntered") and kind not in _QUIET_KINDS:
-                entered.append((event["stateEnteredEventDetails"]["name"], event["timestamp"]))
-        return entered
+    def until_recorded(self) -> Json:
+        """The incident of the event; SandboxError when nothing is recorded in time."""
+        began, ended_at = time.monotonic(), 0.0
+        while time.monotonic() - began < RECORD_SECONDS:
+            found = self._recorded()
+            if found:
+                return found
+            ended = bool(self._answers.look()) and not self._answers.running()
+            ended_at = (ended_at or time.monotonic()) if ended else 0.0
+            if ended and time.monotonic() - ended_at > _LEFT_ALONE_SECONDS:
+                break
+            time.sleep(0.15)
+        raise self._nothing()
 
-    def transitions(self) -> int:
-        """State transitions so far, as AWS bills them: states entered, retries included."""
-        kinds = [event["type"] for event in self.events()]
-        entered = sum(kind.endswith("StateEntered") for kind in kinds)
-        scheduled = sum(kind == "TaskScheduled" for kind in kinds)
-        tasks = sum(kind == "TaskStateEntered" for kind in kinds)
-        return entered + max(0, scheduled - tasks)
+    def until_settled(self, seconds: float) -> Json:
+        """The incident when its status is settled and every execution for the event has ended, or when it waits for a person.
 
-
-def _recorded(incidents: Incidents, sent: Sent) -> Json | None:
-    if sent.incident_id:
-        return incidents.find(sent.incident_id)
-    return incidents.opened_since(sent.at)
-
-
-def until_recorded(incidents: Incidents, sent: Sent, seconds: float = RECORD_SECONDS) -> Json:
-    """The incident of a sent finding; SandboxError when nothing is recorded in time."""
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        found = _recorded(incidents, sent)
-        if found is not None and (sent.incident_id is None or str(found.get("updated_at")) >= sent.at):
-            return found
-        time.sleep(0.15)
-    kind = sent.event.detail.get("type")
-    raise SandboxError(
-        f"Nothing was recorded for the event within {seconds:.0f} s: no rule matched it. "
-        f"It was {sent.event.detail_type!r} from {sent.event.source!r}, finding type {kind!r}; types that are off, "
-        "archived findings and other services' events are left alone."
-    )
-
-
-def until_settled(aws: Aws, incidents: Incidents, sent: Sent, say: Callable[[str], None], seconds: float) -> Json:
-    """Follow the incident until its status is settled and its execution has ended, or it waits for a person."""
-    incident = until_recorded(incidents, sent)
-    name = incident["incident_id"]
-    say(f"{name} {incident['status']} (mode {incident['mode']})")
-    execution = Execution(aws, str(incident.get("execution")))
-    status, deadline = incident["status"], time.monotonic() + seconds
-    while True:
-        ended = execution.status()
-        for state, _ in execution.news() if ended != "UNKNOWN" else []:
-            say(f"  state {state}")
-        incident = incidents.get(name)
-        if incident["status"] != status:
+        SandboxError when that takes longer than ``seconds``.
+        """
+        deadline = time.monotonic() + seconds
+        incident = self.until_recorded()
+        while True:
+            self._tell_status(incident)
+            self._answers.add(incident.get("execution"))
+            running = self._answers.running()
+            self._tell_states()
+            incident = self._incidents.get(incident["incident_id"])
+            self._tell_status(incident)
             status = incident["status"]
-            say(f"{name} {status}")
-        if status == "AWAITING_APPROVAL" or (status not in _IN_PROGRESS and ended != "RUNNING"):
-            return incident
-        if time.monotonic() > deadline:
-            raise SandboxError(f"{name} is still {status} after {seconds:.0f} s; its execution is {ended} ({execution.arn}).")
-        time.sleep(0.2)
+            if status == "AWAITING_APPROVAL" or (status not in _IN_PROGRESS and not running):
+                return incident
+            if time.monotonic() > deadline:
+                ends = ", ".join(f"{item.status()} {item.arn}" for item in self._answers.look())
+                raise SandboxError(f"{incident['incident_id']} is still {status} after {seconds:.0f} s; executions: {ends}.")
+            time.sleep(0.2)

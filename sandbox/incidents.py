@@ -35,7 +35,7 @@ def _item(raw: Json) -> Json:
 def _target(item: Json) -> Json:
     actions = [{"name": name, **value} for name, value in (item.get("actions") or {}).items()]
     actions.sort(key=lambda action: str(action.get("at", "")))
-    shape = {"kind": item.get("kind"), "id": item.get("id"), "status": item.get("status"), "actions": actions}
+    shape: Json = {"kind": item.get("kind"), "id": item.get("id"), "status": item.get("status"), "actions": actions}
     for name in ("arn", "account_id", "region", "verdict", "checks", "evidence"):
         if item.get(name) is not None:
             shape[name] = item[name]
@@ -45,7 +45,7 @@ def _target(item: Json) -> Json:
 def shape(items: list[Json]) -> Json:
     """One incident from its items: META, TARGET#..., EVENT#..."""
     meta = next(item for item in items if item["sk"] == "META")
-    incident = {name: meta.get(name) for name in _MAIN}
+    incident: Json = {name: meta.get(name) for name in _MAIN}
     incident["targets"] = [_target(item) for item in items if item["sk"].startswith("TARGET#")]
     known = {(target["kind"], target["id"]) for target in incident["targets"]}
     for target in meta.get("targets") or []:
@@ -85,7 +85,7 @@ class Incidents:
             raise SandboxError(f"There is no incident {name}. List them with: .venv/bin/python -m sandbox incidents")
         return found
 
-    def list(self) -> list[Json]:
+    def all(self) -> list[Json]:
         """Every incident's own item (without targets' details and timeline), oldest first."""
         items: list[Json] = []
         pages = self._dynamodb.get_paginator("scan").paginate(
@@ -98,5 +98,5 @@ class Incidents:
 
     def opened_since(self, at: str) -> Json | None:
         """The first incident opened at or after a moment: for findings without an id."""
-        fresh = [item for item in self.list() if str(item.get("opened_at")) >= at]
+        fresh = [item for item in self.all() if str(item.get("opened_at")) >= at]
         return self.find(fresh[0]["incident_id"]) if fresh else None

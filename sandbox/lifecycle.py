@@ -7,6 +7,9 @@ from pathlib import Path
 
 from . import inbox, seed, settings, stack, state
 from .clients import Aws
+from .executions import Answers
+from .findings import Sent
+from .follow import Follow
 from .incidents import Incidents
 from .settings import SandboxError
 from .stack import Say
@@ -94,6 +97,14 @@ def incidents_of(known: State) -> Incidents:
     if not table:
         raise SandboxError("The module has no incident table (create = false?).")
     return Incidents(Aws(known.endpoint), table)
+
+
+def follow(known: State, sent: Sent, say: Say) -> Follow:
+    """Follow a sent finding through the applied module."""
+    applied = known.outputs["security"]
+    machines = [applied.get(f"{kind}_state_machine_arn") for kind in ("incident", "notice")]
+    answers = Answers(Aws(known.endpoint), [arn for arn in machines if arn], sent.event_id, sent.at)
+    return Follow(incidents_of(known), answers, sent, say)
 
 
 def plan() -> list[dict[str, object]]:

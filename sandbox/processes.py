@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import socket
@@ -34,10 +35,8 @@ def start(command: list[str], environment: dict[str, str], log: Path, directory:
 
 def is_ours(pid: int, token: str) -> bool:
     """Whether ``pid`` is still the process started with ``token`` (pids are used again)."""
-    try:
-        os.waitpid(pid, os.WNOHANG)
-    except (ChildProcessError, OSError):
-        pass
+    with contextlib.suppress(OSError):
+        os.waitpid(pid, os.WNOHANG)  # a child that ended is a zombie until someone asks
     shown = subprocess.run(["ps", "-ww", "-o", "stat=,command=", "-p", str(pid)], capture_output=True, text=True, check=False)
     return token in shown.stdout and not shown.stdout.lstrip().startswith("Z")
 

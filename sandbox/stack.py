@@ -44,7 +44,6 @@ def _environment(gateway_port: int, moto_port: int) -> dict[str, str]:
         "AWS_ENDPOINT_URL": gateway,
         "AWS_EC2_METADATA_DISABLED": "true",
         "MOTO_IAM_LOAD_MANAGED_POLICIES": "false",
-        "PYTHONPATH": str(settings.ROOT),
     }
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -33,7 +32,7 @@ class State:
         target = path()
         partial = target.with_suffix(".partial")
         partial.write_text(json.dumps(asdict(self), indent=1))
-        os.replace(partial, target)
+        partial.replace(target)
 
 
 def path() -> Path:

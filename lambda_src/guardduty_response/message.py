@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from guardduty_response import aws, runtime
+from guardduty_response import aws, finding, runtime
 from guardduty_response.statuses import ESCALATE, Status
 
 Json = dict[str, Any]
@@ -33,7 +33,7 @@ def _subject(tag: str, meta: Json, targets: list[Json]) -> str:
     names = [one["id"] for one in targets or meta.get("targets") or []]
     what = names[0] if len(names) == 1 else (f"{len(names)} resources" if names else "")
     text = f"[{tag}] {meta.get('finding_type')} {what} in {meta.get('account_id')}"
-    return " ".join(text.encode("ascii", "replace").decode().split())[:100]
+    return finding.text(" ".join(text.encode("ascii", "replace").decode().split()), 100)
 
 
 def open_tasks(meta: Json, targets: list[Json]) -> list[str]:

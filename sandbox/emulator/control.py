@@ -10,6 +10,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
 
@@ -46,7 +47,7 @@ def _faults(method: str, data: Any) -> Response:
         return json_response(200, FAULTS.add(data))
     if method == "DELETE":
         FAULTS.clear()
-    return json_response(200, {"faults": FAULTS.list()})
+    return json_response(200, {"faults": FAULTS.all()})
 
 
 def _clock(method: str, data: Any) -> Response:
@@ -55,23 +56,31 @@ def _clock(method: str, data: Any) -> Response:
     return json_response(200, asdict(CLOCK))
 
 
+def _profiles(method: str, params: dict[str, Any]) -> Response:
+    found = profile(_one(params, "account"), _one(params, "name"))
+    return json_response(200 if found else 404, found or {})
+
+
+def _health() -> Response:
+    return json_response(200, {"patches": sorted(key for key, item in PATCHES.items() if item.enabled)})
+
+
 def handle(method: str, path: str, params: dict[str, Any], body: bytes) -> Response:
     """Answer one control request."""
     name = path.removeprefix("/_sandbox/")
     try:
         data = json.loads(body or b"{}")
-        if name == "faults":
-            return _faults(method, data)
-        if name == "clock":
-            return _clock(method, data)
-    except (ValueError, TypeError) as error:
+        answers: dict[str, Callable[[], Response]] = {
+            "faults": lambda: _faults(method, data),
+            "clock": lambda: _clock(method, data),
+            "profiles": lambda: _profiles(method, params),
+            "health": _health,
+        }
+        if name in answers:
+            return answers[name]()
+        if name.startswith("findings/") and method == "PUT":
+            guardduty.store(_one(params, "account"), _one(params, "region"), name.split("/", 1)[1], data)
+            return json_response(200, {})
+    except (ValueError, TypeError, KeyError) as error:
         return json_response(400, {"message": str(error)})
-    if name == "profiles":
-        found = profile(_one(params, "account"), _one(params, "name"))
-        return json_response(200 if found else 404, found or {})
-    if name.startswith("findings/") and method == "PUT":
-        guardduty.store(_one(params, "account"), _one(params, "region"), name.split("/", 1)[1], data)
-        return json_response(200, {})
-    if name == "health":
-        return json_response(200, {"patches": sorted(key for key, item in PATCHES.items() if item.enabled)})
     return json_response(404, {"message": f"The sandbox has no control path {path}."})

@@ -99,11 +99,8 @@ def _named(params: dict[str, str]) -> tuple[list[str], list[str]]:
     return list(dict.fromkeys(ids)), linked
 
 
-def _ec2(action: str, raw: dict[str, Any], region: str, account: str) -> list[Check]:
-    name = action.split(":", 1)[1]
-    params = _flat(raw)
-    if name.startswith(_READS):
-        return [Check(action, "*", {"ec2:Region": region})]
+def _resources(name: str, params: dict[str, str], region: str, account: str) -> dict[str, dict[str, Any]]:
+    """The EC2 resources a call acts on, with what is known of each: named ones, associated ones, volumes to snapshot."""
     ids, linked = _named(params)
     known = moto_client.facts(account, region, ids + linked)
     for link in linked:
@@ -111,40 +108,55 @@ def _ec2(action: str, raw: dict[str, Any], region: str, account: str) -> list[Ch
     if name == "CreateSnapshots":
         instance = params.get("InstanceSpecification.InstanceId", "")
         excluded = {value for key, value in params.items() if ".ExcludeDataVolumeId" in key}
-        ids += [vol for vol in known.get(instance, {}).get("volumes", []) if vol not in excluded]
+        ids += [volume for volume in known.get(instance, {}).get("volumes", []) if volume not in excluded]
     known.update(moto_client.facts(account, region, [value for value in ids if value not in known]))
+    return {value: known.get(value, {}) for value in ids}
 
-    shared: dict[str, Any] = {"ec2:Region": region, **_request_tags(params, "Tag")}
+
+def _shared_context(params: dict[str, str], region: str, account: str) -> dict[str, Any]:
+    """Condition keys that every resource of the call has."""
+    context: dict[str, Any] = {"ec2:Region": region, **_request_tags(params, "Tag")}
     if "Attribute" in params:
-        shared["ec2:Attribute"] = params["Attribute"]
+        context["ec2:Attribute"] = params["Attribute"]
     users = [value for key, value in params.items() if re.search(r"(\.Add\.\d+\.UserId|^UserId\.\d+)$", key)]
     if users:
-        shared["ec2:Add/userId"] = users
-    if profile := params.get("IamInstanceProfile.Arn") or params.get("IamInstanceProfile.Name"):
-        shared["ec2:NewInstanceProfile"] = (
-            profile if profile.startswith("arn:") else f"arn:aws:iam::{account}:instance-profile/{profile}"
-        )
+        context["ec2:Add/userId"] = users
+    profile = params.get("IamInstanceProfile.Arn") or params.get("IamInstanceProfile.Name")
+    if profile:
+        arn = profile if profile.startswith("arn:") else f"arn:aws:iam::{account}:instance-profile/{profile}"
+        context["ec2:NewInstanceProfile"] = arn
+    return context
+
+
+def _resource_context(fact: dict[str, Any], region: str, account: str) -> dict[str, Any]:
+    context = _tag_context(fact.get("tags", {}), "ec2")
+    for key in ("vpc", "subnet"):
+        if fact.get(key):
+            context[f"ec2:{key}"] = _arn(key, fact[key], region, account)
+    if fact.get("profile"):
+        context["ec2:InstanceProfile"] = fact["profile"]
+    return context
+
+
+def _ec2(action: str, raw: dict[str, Any], region: str, account: str) -> list[Check]:
+    name = action.split(":", 1)[1]
+    params = _flat(raw)
+    if name.startswith(_READS):
+        return [Check(action, "*", {"ec2:Region": region})]
+    shared = _shared_context(params, region, account)
     checks, instance_arn = [], None
-    for value in ids:
+    for value, fact in _resources(name, params, region, account).items():
         kind = KINDS[value.split("-", 1)[0]]
-        fact = known.get(value, {})
-        context = {**shared, **_tag_context(fact.get("tags", {}), "ec2")}
-        for key in ("vpc", "subnet"):
-            if fact.get(key):
-                context[f"ec2:{key}"] = _arn(key, fact[key], region, account)
-        if fact.get("profile"):
-            context["ec2:InstanceProfile"] = fact["profile"]
         arn = _arn(kind, value, region, account)
         instance_arn = arn if kind == "instance" else instance_arn
-        checks.append(Check(action, arn, context))
+        checks.append(Check(action, arn, {**shared, **_resource_context(fact, region, account)}))
     new = _CREATES.get(name)
-    specifications = [key for key in params if re.fullmatch(r"TagSpecification\.\d+\.ResourceType", key)]
-    for key in specifications:
+    for key in [key for key in params if re.fullmatch(r"TagSpecification\.\d+\.ResourceType", key)]:
         tags = _request_tags(params, key.removesuffix("ResourceType") + "Tag")
-        arn = _arn(params[key], "*", region, account)
         if params[key] == new:
             shared.update(tags)
-        checks.append(Check("ec2:CreateTags", arn, {"ec2:Region": region, "ec2:CreateAction": name, **tags}))
+        context = {"ec2:Region": region, "ec2:CreateAction": name, **tags}
+        checks.append(Check("ec2:CreateTags", _arn(params[key], "*", region, account), context))
     if new:
         checks.append(Check(action, _arn(new, "*", region, account), dict(shared)))
     checks += _profile_checks(name, params, account, instance_arn)

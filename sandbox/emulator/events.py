@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from . import service_roles, settings
-from .ministack import arns, eventbridge, evaluator, lambdas, responses, scheduler, sns, sqs, stepfunctions
+from .ministack import evaluator, eventbridge, lambdas, responses, scheduler, sns, sqs, stepfunctions
 from .patching import patch
 
 _SERVICE = "events.amazonaws.com"
@@ -148,7 +148,7 @@ def to_sns(original: Any, arn: str, payload: str) -> Any:
 
 
 def _dead_letter(target: dict[str, Any], rule: dict[str, Any], body: str, error: Undelivered) -> None:
-    arn = (target.get("DeadLetterConfig") or {}).get("Arn")
+    arn = str((target.get("DeadLetterConfig") or {}).get("Arn") or "")
     queue = sqs._queue_by_arn(arn) if arn else None
     if not queue:
         return
@@ -170,7 +170,7 @@ def _dead_letter(target: dict[str, Any], rule: dict[str, Any], body: str, error:
     message = {
         "id": responses.new_uuid(),
         "body": body,
-        "md5_body": hashlib.md5(body.encode()).hexdigest(),
+        "md5_body": hashlib.md5(body.encode(), usedforsecurity=False).hexdigest(),
         "receipt_handle": None,
         "sent_at": now,
         "visible_at": now,

@@ -70,7 +70,7 @@ class Faults:
         with self._lock:
             self._faults.clear()
 
-    def list(self) -> list[dict[str, Any]]:
+    def all(self) -> list[dict[str, Any]]:
         """Every fault with its hits, used up or not."""
         with self._lock:
             return [asdict(fault) for fault in self._faults]

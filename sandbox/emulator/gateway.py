@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import re
 from typing import Any
 
 from . import ec2_authorization, guardduty, settings
@@ -17,21 +16,12 @@ from .ministack import actions, app, evaluator, responses
 from .moto_client import Response, forward
 from .patching import patch
 
-_SCOPE = re.compile(r"Credential=[^/]+/[^/]+/[^/]+/([^/]+)/")
 FORWARDED = settings.MOTO_SERVICES | {"guardduty"}
 
 actions.SERVICE_TO_IAM_NAMESPACE.setdefault("guardduty", "guardduty")
 actions._BOTOCORE_SERVICE_MAP.setdefault("guardduty", ["guardduty"])
 actions.SERVICE_TO_IAM_NAMESPACE.setdefault("securityhub", "securityhub")
 actions._BOTOCORE_SERVICE_MAP.setdefault("securityhub", ["securityhub"])
-
-
-@patch(app, "detect_service", restores="GuardDuty and Security Hub exist (upstream routes them to S3)")
-def detect_service(original: Any, method: str, path: str, headers: dict[str, str], params: Any) -> str:
-    scope = _SCOPE.search(headers.get("authorization", ""))
-    if scope and scope.group(1) in FORWARDED and scope.group(1) not in app.SERVICE_REGISTRY:
-        return scope.group(1)
-    return str(original(method, path, headers, params))
 
 
 @patch(app, "_handle_post_body_shortcuts", restores="(no AWS behaviour) the sandbox's own control paths, /_sandbox/")

@@ -10,7 +10,6 @@ import json
 import re
 import threading
 import time
-import urllib.parse
 import uuid
 from collections import defaultdict
 from collections.abc import Callable
@@ -21,13 +20,6 @@ from .moto_client import Response
 
 Json = dict[str, Any]
 _DEFAULT_FEATURES = ("CLOUD_TRAIL", "DNS_LOGS", "FLOW_LOGS")
-_SETS = {
-    "ipset": "ipSetId",
-    "threatintelset": "threatIntelSetId",
-    "publishingDestination": "destinationId",
-    "threatentityset": "threatEntitySetId",
-    "trustedentityset": "trustedEntitySetId",
-}
 
 
 class ApiError(Exception):
@@ -81,7 +73,7 @@ _PLANES: dict[tuple[str, str], Plane] = {}
 _LOCK = threading.RLock()
 
 
-def _route(methods: str, path: str) -> Callable[[Handler], Handler]:
+def route(methods: str, path: str) -> Callable[[Handler], Handler]:
     pattern = re.compile("^" + re.sub(r"\{(\w+)\}", r"(?P<\1>[^/]+)", path) + "$")
 
     def register(handler: Handler) -> Handler:
@@ -91,7 +83,7 @@ def _route(methods: str, path: str) -> Callable[[Handler], Handler]:
     return register
 
 
-def _id() -> str:
+def new_id() -> str:
     return uuid.uuid4().hex
 
 
@@ -112,13 +104,13 @@ def _merge_features(current: list[Json], new: list[Json]) -> list[Json]:
     return list(by_name.values())
 
 
-@_route("POST|GET", "/detector")
+@route("POST|GET", "/detector")
 def detectors(plane: Plane, call: Call) -> Json:
     if call.method == "GET":
         return {"detectorIds": list(plane.detectors)}
     if plane.detectors:
         raise ApiError("The request is rejected because a detector already exists for the current account.")
-    name = _id()
+    name = new_id()
     document = {
         "createdAt": _now(),
         "updatedAt": _now(),
@@ -154,7 +146,7 @@ def _data_sources(features: list[Json]) -> Json:
     }
 
 
-@_route("GET|POST|DELETE", "/detector/{detector}")
+@route("GET|POST|DELETE", "/detector/{detector}")
 def detector(plane: Plane, call: Call) -> Json:
     found = plane.detector(call.path["detector"]).document
     if call.method == "GET":
@@ -171,7 +163,7 @@ def detector(plane: Plane, call: Call) -> Json:
     return {}
 
 
-@_route("POST", "/admin/(?P<what>enable|disable)")
+@route("POST", "/admin/(?P<what>enable|disable)")
 def administrator_change(plane: Plane, call: Call) -> Json:
     enabled = call.path["what"] == "enable"
     account = call.body["adminAccountId"]
@@ -179,12 +171,12 @@ def administrator_change(plane: Plane, call: Call) -> Json:
     return {}
 
 
-@_route("GET", "/admin")
+@route("GET", "/admin")
 def administrators(plane: Plane, _call: Call) -> Json:
     return {"adminAccounts": plane.administrators}
 
 
-@_route("GET|POST", "/detector/{detector}/admin")
+@route("GET|POST", "/detector/{detector}/admin")
 def organization(plane: Plane, call: Call) -> Json:
     found = plane.detector(call.path["detector"]).organization
     if call.method == "POST":
@@ -211,7 +203,7 @@ def organization(plane: Plane, call: Call) -> Json:
     }
 
 
-@_route("POST|GET", "/detector/{detector}/member")
+@route("POST|GET", "/detector/{detector}/member")
 def members(plane: Plane, call: Call) -> Json:
     kept = plane.detector(call.path["detector"]).children["member"]
     if call.method == "GET":
@@ -223,13 +215,13 @@ def members(plane: Plane, call: Call) -> Json:
             "relationshipStatus": "Created",
             "masterId": plane.account,
             "administratorId": plane.account,
-            "detectorId": _id(),
+            "detectorId": new_id(),
             "updatedAt": _now(),
         }
     return {"unprocessedAccounts": []}
 
 
-@_route("POST", "/detector/{detector}/member/{operation}")
+@route("POST", "/detector/{detector}/member/{operation}")
 def member_operation(plane: Plane, call: Call) -> Json:
     kept = plane.detector(call.path["detector"]).children["member"]
     names = call.body.get("accountIds", [])
@@ -246,7 +238,7 @@ def member_operation(plane: Plane, call: Call) -> Json:
     return {"unprocessedAccounts": missing}
 
 
-@_route("POST", "/detector/{detector}/member/detector/{operation}")
+@route("POST", "/detector/{detector}/member/detector/{operation}")
 def member_detectors(plane: Plane, call: Call) -> Json:
     kept = plane.detector(call.path["detector"]).children["memberFeatures"]
     for name in call.body["accountIds"]:
@@ -256,156 +248,6 @@ def member_detectors(plane: Plane, call: Call) -> Json:
     if call.path["operation"] == "update":
         return {"unprocessedAccounts": []}
     return {"members": [kept[name] for name in call.body["accountIds"]], "unprocessedAccounts": []}
-
-
-@_route("POST|GET", "/detector/{detector}/filter")
-def filters(plane: Plane, call: Call) -> Json:
-    kept = plane.detector(call.path["detector"]).children["filter"]
-    if call.method == "GET":
-        return {"filterNames": list(kept)}
-    fields = ("name", "description", "action", "rank", "findingCriteria", "tags")
-    kept[call.body["name"]] = {key: call.body.get(key) for key in fields}
-    return {"name": call.body["name"]}
-
-
-@_route("GET|POST|DELETE", "/detector/{detector}/filter/{name}")
-def one_filter(plane: Plane, call: Call) -> Json:
-    kept = plane.detector(call.path["detector"]).children["filter"]
-    name = call.path["name"]
-    if name not in kept:
-        raise ApiError("The request is rejected since no such resource found.")
-    if call.method == "GET":
-        return kept[name]
-    if call.method == "DELETE":
-        del kept[name]
-        return {}
-    kept[name].update({key: value for key, value in call.body.items() if value is not None})
-    return {"name": name}
-
-
-def _criterion_matches(finding: Json, path: str, wanted: Json) -> bool:
-    value: Any = finding
-    for part in path.split("."):
-        value = value.get(part) if isinstance(value, dict) else None
-    equals = wanted.get("equals") or wanted.get("eq")
-    text = str(value).lower() if isinstance(value, bool) else str(value)
-    if equals and text not in equals:
-        return False
-    least = wanted.get("greaterThanOrEqual", wanted.get("gte"))
-    return least is None or (isinstance(value, (int, float)) and value >= least)
-
-
-@_route("POST", "/detector/{detector}/findings")
-def finding_ids(plane: Plane, call: Call) -> Json:
-    criteria = (call.body.get("findingCriteria") or {}).get("criterion", {})
-    kept = plane.detector(call.path["detector"]).children["findings"]
-    found = [
-        name
-        for name, finding in kept.items()
-        if all(_criterion_matches(finding, path, wanted) for path, wanted in criteria.items())
-    ]
-    return {"findingIds": found, "nextToken": ""}
-
-
-@_route("POST", "/detector/{detector}/findings/{operation}")
-def finding_operation(plane: Plane, call: Call) -> Json:
-    kept = plane.detector(call.path["detector"]).children["findings"]
-    names = [name for name in call.body.get("findingIds", []) if name in kept]
-    operation = call.path["operation"]
-    if operation == "get":
-        return {"findings": [kept[name] for name in names]}
-    if operation == "statistics":
-        return {"findingStatistics": {"countBySeverity": {}}}
-    for name in names:
-        if operation in ("archive", "unarchive"):
-            kept[name]["service"]["archived"] = operation == "archive"
-        elif operation == "feedback":
-            kept[name]["service"]["userFeedback"] = call.body["feedback"]
-    return {}
-
-
-@_route("GET|POST", "/detector/{detector}/(?P<kind>" + "|".join(_SETS) + ")")
-def sets(plane: Plane, call: Call) -> Json:
-    kind = call.path["kind"]
-    kept = plane.detector(call.path["detector"]).children[kind]
-    if call.method == "GET" and kind == "publishingDestination":
-        return {
-            "destinations": [
-                {"destinationId": name, "destinationType": item["destinationType"], "status": "PUBLISHING"}
-                for name, item in kept.items()
-            ]
-        }
-    if call.method == "GET":
-        return {_SETS[kind] + "s": list(kept)}
-    name = _id()
-    active = "ACTIVE" if call.body.get("activate") else "INACTIVE"
-    kept[name] = {key: value for key, value in call.body.items() if key != "clientToken"}
-    kept[name]["status"] = "PUBLISHING" if kind == "publishingDestination" else active
-    return {_SETS[kind]: name}
-
-
-@_route("GET|POST|DELETE", "/detector/{detector}/(?P<kind>" + "|".join(_SETS) + ")/{name}")
-def one_set(plane: Plane, call: Call) -> Json:
-    kind, name = call.path["kind"], call.path["name"]
-    kept = plane.detector(call.path["detector"]).children[kind]
-    if name not in kept:
-        raise ApiError("The request is rejected since no such resource found.")
-    if call.method == "DELETE":
-        del kept[name]
-        return {}
-    if call.method == "POST":
-        kept[name].update(call.body)
-        if "activate" in call.body:
-            kept[name]["status"] = "ACTIVE" if call.body["activate"] else "INACTIVE"
-        return {}
-    document = {key: value for key, value in kept[name].items() if key != "activate"}
-    if kind == "publishingDestination":
-        return {**document, "destinationId": name, "publishingFailureStartTimestamp": 0}
-    return document
-
-
-@_route("POST|GET", "/malware-protection-plan")
-def plans(plane: Plane, call: Call) -> Json:
-    if call.method == "GET":
-        return {"malwareProtectionPlans": [{"malwareProtectionPlanId": name} for name in plane.plans]}
-    name = _id()[:20]
-    plane.plans[name] = {
-        "arn": f"arn:aws:guardduty:{plane.region}:{plane.account}:malware-protection-plan/{name}",
-        "role": call.body["role"],
-        "protectedResource": call.body["protectedResource"],
-        "actions": call.body.get("actions") or {"tagging": {"status": "DISABLED"}},
-        "createdAt": time.time(),
-        "status": "ACTIVE",
-        "statusReasons": [],
-        "tags": call.body.get("tags") or {},
-    }
-    return {"malwareProtectionPlanId": name}
-
-
-@_route("GET|PATCH|DELETE", "/malware-protection-plan/{name}")
-def one_plan(plane: Plane, call: Call) -> Json:
-    name = call.path["name"]
-    if name not in plane.plans:
-        raise ApiError("The malware protection plan does not exist.", "ResourceNotFoundException", 404)
-    if call.method == "DELETE":
-        del plane.plans[name]
-        return {}
-    if call.method == "PATCH":
-        plane.plans[name].update(call.body)
-        return {}
-    return plane.plans[name]
-
-
-@_route("GET|POST|DELETE", "/tags/(?P<arn>.+)")
-def tags(plane: Plane, call: Call) -> Json:
-    kept = plane.tags.setdefault(urllib.parse.unquote(call.path["arn"]), {})
-    if call.method == "GET":
-        return {"tags": kept}
-    if call.method == "POST":
-        kept.update(call.body["tags"])
-    for key in call.query.get("tagKeys", []) if call.method == "DELETE" else []:
-        kept.pop(key, None)
-    return {}
 
 
 def _plane(account: str, region: str) -> Plane:
@@ -429,6 +271,8 @@ def _answer(status: int, data: Any, error: str = "") -> Response:
 
 def handle(method: str, path: str, body: bytes, query: dict[str, Any], account: str, region: str) -> Response:
     """Answer one GuardDuty request of an account in a Region."""
+    from . import guardduty_children  # noqa: F401  (registers its routes)
+
     for methods, pattern, handler in _ROUTES:
         found = pattern.match(path)
         if not found or method not in methods.split("|"):

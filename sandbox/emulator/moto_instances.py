@@ -41,10 +41,8 @@ def find_profile(
         found = {}
     if not found or (arn and found["arn"] != arn):
         field, value = ("arn", arn) if arn else ("name", name)
-        raise error(
-            "InvalidParameterValue",
-            f"Value ({value}) for parameter iamInstanceProfile.{field} is invalid. Invalid IAM Instance Profile {'ARN' if arn else 'name'}",
-        )
+        message = f"Value ({value}) for parameter iamInstanceProfile.{field} is invalid."
+        raise error("InvalidParameterValue", f"{message} Invalid IAM Instance Profile {field}")
     return Profile(found["arn"], found["id"], found["name"])
 
 
@@ -85,7 +83,7 @@ def associate(original: Any, backend: Any, instance_id: str, *args: Any, **kwarg
 @patch(
     _Backend,
     "replace_iam_instance_profile_association",
-    restores="a replaced profile shows in DescribeInstances, under a new association; only a running instance can be given another",
+    restores="a replaced profile shows in DescribeInstances, under a new association; the instance must run",
 )
 def replace_association(original: Any, backend: Any, association_id: str, *args: Any, **kwargs: Any) -> Any:
     current = next(
@@ -206,8 +204,10 @@ def launch_instances(original: Any, group: Any, count: int, tags: dict[str, str]
     before = {state.instance.id for state in group.instance_states}
     original(group, count, tags)
     template = getattr(group, "ec2_launch_template", None)
-    wanted = template.get_version(group.launch_template_version).data.get("IamInstanceProfile") if template else None
-    for state in group.instance_states if wanted else []:
+    wanted: Any = template.get_version(group.launch_template_version).data.get("IamInstanceProfile") if template else None
+    if not wanted:
+        return
+    for state in group.instance_states:
         if state.instance.id not in before:
             group.autoscaling_backend.ec2_backend.associate_iam_instance_profile(
                 state.instance.id, wanted.get("Name"), wanted.get("Arn")

@@ -122,7 +122,7 @@ def _set_block_devices(instance: Any, mappings: list[dict[str, Any]]) -> None:
 @patch(
     instance_responses.InstanceResponse,
     "modify_instance_attribute",
-    restores="one attribute per call, InstanceInitiatedShutdownBehavior is one (moto empties the groups instead), unknown groups and groups of a multi-interface instance are refused",
+    restores="one attribute per call, the shutdown behaviour among them (moto empties the groups); wrong groups are refused",
 )
 def modify_instance_attribute(_original: Any, response: Any) -> Any:
     instance = response.ec2_backend.get_instance(response._get_param("InstanceId"))
@@ -187,13 +187,6 @@ for _name, _attribute in {
         _primary(_attribute),
         restores="an instance without interfaces (terminated) has no address",
     )
-_dns_name = instances.Instance.private_dns_name.fget
-replace(
-    instances.Instance,
-    "private_dns_name",
-    property(lambda instance: _dns_name(instance) if instance.private_ip else ""),
-    restores="an instance without interfaces (terminated) has no name",
-)
 
 
 @patch(instances.Instance, "terminate", restores="a terminated instance has no interfaces and no groups")

@@ -27,34 +27,41 @@ def _instance(item: Any) -> dict[str, Any]:
     return {"vpc": item.vpc_id, "subnet": item.subnet_id, "profile": profile.get("Arn"), "volumes": volumes}
 
 
+def _interface(item: Any) -> dict[str, Any]:
+    return {"vpc": item.vpc_id, "subnet": item.subnet_id}
+
+
+def _owner(items: Iterable[Any], attribute: str, name: str) -> Any:
+    return next((item for item in list(items) if getattr(item, attribute) == name), None)
+
+
+def _linked(backend: Any, kind: str, name: str) -> list[Any]:
+    """The ids of the resources an association stands for; empty when there is no such association."""
+    if kind == "iip-assoc":
+        item = _owner(backend.iam_instance_profile_associations.values(), "association_id", name)
+        return [item.instance_id] if item else []
+    if kind == "eni-attach":
+        item = _owner(backend.enis.values(), "attachment_id", name)
+        return [item.id, item.instance and item.instance.id] if item else []
+    item = _owner(backend.describe_addresses(), "association_id", name)
+    return [item.allocation_id, item.eni and item.eni.id, item.instance and item.instance.id] if item else []
+
+
 def _ec2_fact(backend: Any, name: str) -> dict[str, Any] | None:
     kind = name.rsplit("-", 1)[0]
-    if kind == "i":
-        item = backend.get_instance_by_id(name)
-        return _instance(item) if item else None
-    if kind == "eni":
-        item = backend.enis.get(name)
-        return {"vpc": item.vpc_id, "subnet": item.subnet_id} if item else None
-    if kind == "sg":
-        item = backend.get_security_group_from_id(name)
-        return {"vpc": item.vpc_id} if item else None
-    if kind == "iip-assoc":
-        for item in list(backend.iam_instance_profile_associations.values()):
-            if item.association_id == name:
-                return {"resources": [item.instance_id]}
-        return None
-    if kind == "eni-attach":
-        for item in list(backend.enis.values()):
-            if item.attachment_id == name:
-                return {"resources": [item.id, *([item.instance.id] if item.instance else [])]}
-        return None
-    if kind == "eipassoc":
-        for item in backend.describe_addresses():
-            if item.association_id == name:
-                named = [item.allocation_id, item.eni.id if item.eni else None, item.instance.id if item.instance else None]
-                return {"resources": [value for value in named if value]}
-        return None
-    return {}
+    if kind in ("iip-assoc", "eni-attach", "eipassoc"):
+        resources = [value for value in _linked(backend, kind, name) if value]
+        return {"resources": resources} if resources else None
+    shapes: dict[str, tuple[Callable[[str], Any], Callable[[Any], dict[str, Any]]]] = {
+        "i": (backend.get_instance_by_id, _instance),
+        "eni": (backend.enis.get, _interface),
+        "sg": (backend.get_security_group_from_id, lambda item: {"vpc": item.vpc_id}),
+    }
+    if kind not in shapes:
+        return {}
+    find, shape = shapes[kind]
+    item = find(name)
+    return shape(item) if item else None
 
 
 def _fact(account: str, region: str, name: str) -> dict[str, Any] | None:

@@ -55,7 +55,7 @@ def role_refusal(role_arn: str, service: str, action: str, resource: str, source
     keys = {"aws:SourceAccount": account, "aws:SourceArn": source_arn}
     if not _trusts(role, service, keys):
         return f"{service} is not authorized to assume the role {role_arn}."
-    session = f"arn:aws:sts::{account}:assumed-role/{name}/{service.split('.')[0]}"
+    session = f"arn:aws:sts::{account}:assumed-role/{name}/{service.split('.', maxsplit=1)[0]}"
     context = _context(session, account, action, resource, {})
     limits = evaluator._permissions_boundary(iam._roles, name, account)
     result = evaluator.evaluate(context, evaluator._gather_role_policies(name, account), *limits)

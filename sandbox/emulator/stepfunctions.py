@@ -82,7 +82,7 @@ def run_sub_machine(_original: Any, states: dict[str, Any], start: str, data: An
 @patch(
     stepfunctions,
     "_run_parallel_branches",
-    restores="a JSONata Parallel honours Arguments, Output and Assign; branches have their own variables; the first error fails the state",
+    restores="a JSONata Parallel honours Arguments, Output, Assign; branches have own variables; the first error fails it",
 )
 def run_parallel_branches(original: Any, state: dict[str, Any], raw: Any, execution: Any, context: Any) -> Any:
     jsonata = _jsonata(state, context)
@@ -233,7 +233,7 @@ def scaled_sleep(_original: Any, seconds: float) -> None:
 )
 def start_execution(original: Any, data: dict[str, Any]) -> Any:
     if len((data.get("input") or "").encode()) > PAYLOAD_LIMIT:
-        message = "1 validation error detected: Value at 'input' failed to satisfy constraint: Member must have length less than or equal to 262144"
+        message = "Value at 'input' failed to satisfy constraint: Member must have length less than or equal to 262144"
         return responses.error_response_json("ValidationException", message, 400)
     machine = stepfunctions._resolve_state_machine_arn(data.get("stateMachineArn", ""))
     if machine and data.get("name"):

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 
-import lambda_world
 import pytest
+from guardduty_response import config
 from lambda_world import REGION, World
 from moto import mock_aws
 
@@ -17,11 +17,11 @@ def world() -> Iterator[World]:
     for name in [name for name in os.environ if name.startswith(("AWS_", "GDR_"))]:
         del os.environ[name]
     os.environ["AWS_DEFAULT_REGION"] = REGION
-    lambda_world.forget()
+    config.load.cache_clear()
     try:
         with mock_aws():
             yield World()
     finally:
-        lambda_world.forget()
+        config.load.cache_clear()
         os.environ.clear()
         os.environ.update(kept)

@@ -6,15 +6,16 @@ import copy
 import hashlib
 import json
 import os
+from functools import lru_cache
 from typing import Any
 
 import boto3
 from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
-from guardduty_response import aws, config
+from guardduty_response import config
 
 Json = dict[str, Any]
 
-REGION, SECURITY, MEMBER, PREFIX = "eu-central-1", "111111111111", "222222222222", "guardduty-response"
+REGION, SECURITY, MEMBER, PREFIX = "eu-central-1", "123456789012", "222222222222", "guardduty-response"
 TABLE, BUCKET = f"{PREFIX}-incidents", f"{PREFIX}-evidence-{SECURITY}-{REGION}"
 MACHINES = f"arn:aws:states:{REGION}:{SECURITY}:stateMachine:{PREFIX}-"
 EXECUTIONS = f"arn:aws:states:{REGION}:{SECURITY}:execution:{PREFIX}-"
@@ -51,14 +52,18 @@ def plain(item: Json) -> Json:
     return {name: TypeDeserializer().deserialize(value) for name, value in item.items()}
 
 
+@lru_cache
+def _client(service: str) -> Any:
+    """Made once: reading botocore's models is most of a test's time."""
+    return boto3.client(service, region_name=REGION, aws_access_key_id="test", aws_secret_access_key="test")
+
+
 class World:
     """Everything a function meets, and what people and auditors see of it."""
 
     def __init__(self) -> None:
         names = ("dynamodb", "s3", "sns", "sqs", "stepfunctions", "iam")
-        self.dynamodb, self.s3, self.sns, self.sqs, self.sfn, self.iam = (
-            boto3.client(name, region_name=REGION) for name in names
-        )
+        self.dynamodb, self.s3, self.sns, self.sqs, self.sfn, self.iam = (_client(name) for name in names)
         self._table()
         self.s3.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION})
         self.queues = {name: self._queue(name) for name in ("notifications", "escalations", "dead-letters")}
@@ -151,10 +156,3 @@ class World:
         prefix = f"incidents/{incident_id}/"
         keys = [one["Key"] for one in self.s3.list_objects_v2(Bucket=BUCKET, Prefix=prefix).get("Contents", [])]
         return {key.removeprefix(prefix): self.s3.get_object(Bucket=BUCKET, Key=key)["Body"].read() for key in keys}
-
-
-def forget() -> None:
-    """A cold start: no client and no configuration in memory."""
-    aws.client.cache_clear()
-    aws._own.cache_clear()
-    config.load.cache_clear()

@@ -84,3 +84,11 @@ def machine(aws: Aws, identity: Identity) -> Callable[..., str]:
         return str(created["stateMachineArn"])
 
     return make
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """These tests start emulators: they are left out where the sandbox is."""
+    here = str(settings.ROOT / "tests" / "sandbox")
+    for item in items:
+        if str(item.path).startswith(here):
+            item.add_marker(pytest.mark.sandbox)

@@ -12,7 +12,6 @@ from emulator_helpers import eventually
 from sandbox import seed
 from sandbox.clients import Aws
 
-
 Make = Callable[..., seed.Victim]
 
 
@@ -51,8 +50,10 @@ def test_groups_of_interfaces_are_read_back(aws: Aws, victim: Make) -> None:
     assert [item["GroupId"] for item in shown["SecurityGroups"]] == [group]
     for item in shown["NetworkInterfaces"]:
         assert [entry["GroupId"] for entry in item["Groups"]] == [group]
+    ec2.modify_network_interface_attribute(NetworkInterfaceId=found.interfaces[1], Groups=[found.security_group])
     listed = ec2.describe_network_interfaces(NetworkInterfaceIds=found.interfaces)["NetworkInterfaces"]
-    assert {entry["GroupId"] for item in listed for entry in item["Groups"]} == {group}
+    groups = {item["NetworkInterfaceId"]: [entry["GroupId"] for entry in item["Groups"]] for item in listed}
+    assert groups == {found.interfaces[0]: [group], found.interfaces[1]: [found.security_group]}
     assert ec2.describe_instance_attribute(InstanceId=found.instance, Attribute="groupSet")["Groups"] == [{"GroupId": group}]
 
 
@@ -144,6 +145,8 @@ def test_snapshots_take_a_moment(aws: Aws, victim: Make) -> None:
     assert {item["State"] for item in made} == {"pending"} and len(made) == 2
     assert {item["Progress"] for item in made} != {"100%"}
     names = [item["SnapshotId"] for item in made]
+    done = [{"Name": "snapshot-id", "Values": names}, {"Name": "status", "Values": ["completed"]}]
+    assert not ec2.describe_snapshots(Filters=done)["Snapshots"]
     states = lambda: {item["State"] for item in ec2.describe_snapshots(SnapshotIds=names)["Snapshots"]}  # noqa: E731
     assert eventually(lambda: states() == {"completed"}, 4)
 

@@ -250,3 +250,19 @@ def test_publishing_with_attributes(aws: Aws, runner: Runner, machine: Machine) 
     runner.run(machine({"T": publish}, "T"))
     got = eventually(lambda: sqs.receive_message(QueueUrl=url).get("Messages"))
     assert json.loads(json.loads(got[0]["Body"])["Message"]) == {"a": 1}
+
+
+def test_a_stopped_execution_does_not_fail_afterwards(runner: Runner, machine: Machine, function: Function) -> None:
+    slow = function("import time\ndef handler(event, context):\n    time.sleep(1.5)\n    raise KeyError('late')\n")
+    execution = runner.start(machine({"T": task(slow, {})}, "T"))
+    assert eventually(lambda: any(event["type"] == "TaskStarted" for event in runner.events(execution)))
+    runner.states.stop_execution(executionArn=execution)
+    time.sleep(2.5)
+    assert runner.finish(execution)["status"] == "ABORTED"
+
+
+def test_tracing_is_described(runner: Runner, machine: Machine) -> None:
+    arn = machine({"P": {"Type": "Pass", "End": True}}, "P")
+    assert runner.states.describe_state_machine(stateMachineArn=arn)["tracingConfiguration"] == {"enabled": False}
+    runner.states.update_state_machine(stateMachineArn=arn, tracingConfiguration={"enabled": True})
+    assert runner.states.describe_state_machine(stateMachineArn=arn)["tracingConfiguration"] == {"enabled": True}

@@ -118,6 +118,7 @@ def _decide(context: Context, planned: list[Planned], meta: Json, seen: finding.
     if decision == "act":
         targets = [Target(**{**target.payload(), "attach": _lease(context, target)}) for target in targets]
     record.note(incident, decision=decision, reasons=reasons, targets=[_small(target) for target in targets])
+    record.event(incident, f"decided: {decision}", "; ".join(reasons))
     held = meta.get("held") or ""
     for one, target in zip(planned, targets, strict=True):
         if held and decision in ("skip", "dry_run"):
@@ -148,7 +149,9 @@ def _renew(context: Context, target: Target) -> None:
 def _contain(event: Json) -> Json:
     context, target = _context(event), Target(**event["target"])
     _renew(context, target)
-    return load(os.environ["GDR_PLAYBOOK"]).contain(context, target).payload()
+    step = load(os.environ["GDR_PLAYBOOK"]).contain(context, target)
+    context.record.event(context.incident_id, "changes made", step.detail, target.id)
+    return step.payload()
 
 
 def _verify(event: Json) -> Json:
@@ -168,7 +171,10 @@ def _evidence(event: Json) -> Json:
     if target.attach or target.verify_only:
         return Step(detail="evidence belongs to the incident that contained the resource").payload()
     _renew(context, target)
-    return load(os.environ["GDR_PLAYBOOK"]).evidence(context, target).payload()
+    step = load(os.environ["GDR_PLAYBOOK"]).evidence(context, target)
+    if step.done:
+        context.record.event(context.incident_id, "evidence ended", step.detail, target.id)
+    return step.payload()
 
 
 def _finish(event: Json) -> Json:

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import sys
 import threading
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 from botocore.client import BaseClient
+from core_helpers import EXECUTION, call, target
+from fake_playbook import Fake, configure
+from guardduty_response import aws
 from guardduty_response.record import Record
+from guardduty_response.statuses import Status
 from lambda_world import TABLE, World
+from repository import load_finding
 
 
 @pytest.fixture
@@ -26,3 +33,43 @@ def atomic(monkeypatch: pytest.MonkeyPatch) -> None:
             return call(self, operation, arguments)
 
     monkeypatch.setattr(BaseClient, "_make_api_call", one)
+
+
+@pytest.fixture
+def incident(world: World) -> Callable[..., str]:
+    """Opens an incident, executed by core_helpers.EXECUTION, that has come to containing its targets; returns its id."""
+
+    def begin(*names: str, status: str = "CONTAINING", **fields: Any) -> str:
+        incident_id = str(call("open", event=load_finding())["incident_id"])
+        record = Record(TABLE)
+        targets = [{k: v for k, v in target(name).items() if k not in ("scope", "verify_only")} for name in names or ["i-1"]]
+        record.note(incident_id, decision="act", targets=targets, **fields)
+        for one in targets:
+            record.put_target(incident_id, one)
+        if status != "OPEN":
+            record.move(incident_id, Status.OPEN, Status(status))
+        return incident_id
+
+    return begin
+
+
+@pytest.fixture
+def verified(record: Record) -> Callable[..., None]:
+    """What the playbook function's verify verb writes."""
+
+    def write(incident_id: str, status: str, name: str = "i-1", execution: str = EXECUTION) -> None:
+        checks = [{"name": "interface eni-1", "ok": status == "CONTAINED", "detail": "groups as read back", "fatal": False}]
+        record.set_target(incident_id, "ec2_instance", name, status=status, verdict=f"{name} is {status}", checks=checks,
+                          verified=execution)  # fmt: skip
+
+    return write
+
+
+@pytest.fixture
+def fake(world: World, monkeypatch: pytest.MonkeyPatch) -> Iterator[Fake]:
+    module = Fake()
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    monkeypatch.setenv("GDR_PLAYBOOK", "fake")
+    configure(world)
+    yield module
+    aws.POOL.submit(lambda: None).result()

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from repository import ROOT, skip_or_fail
 from guardduty_response import finding
 from guardduty_response.errors import MalformedFinding, NotAFinding
+from repository import ROOT, skip_or_fail
 
 REAL = ROOT.parent / "shared" / "findings"
 Make = Callable[..., dict[str, Any]]
@@ -83,7 +83,7 @@ def test_a_real_exported_finding_is_read_once_it_is_in_its_envelope(row: dict[st
     "row", [r for r in _real() if r["shape"] in ("eventbridge-pascal", "asff", "api")], ids=lambda row: Path(row["file"]).stem
 )
 def test_real_findings_in_another_casing_or_format_are_refused(row: dict[str, str]) -> None:
-    with pytest.raises((NotAFinding, MalformedFinding), match="not a GuardDuty finding|lacks a usable"):
+    with pytest.raises((NotAFinding, MalformedFinding), match=r"not a GuardDuty finding|lacks a usable"):
         finding.parse(_load(row))
 
 
@@ -124,7 +124,7 @@ def test_what_is_no_finding_is_refused(event: Any) -> None:
     ("changes", "named"),
     [
         ({"id": None}, "id"), ({"id": "  "}, "id"), ({"type": 7}, "type"), ({"type": ""}, "type"),
-        ({"accountId": "12", "arn": ""}, "accountId"), ({"accountId": "２" * 12}, "accountId"),
+        ({"accountId": "12", "arn": ""}, "accountId"), ({"accountId": "\uff12" * 12}, "accountId"),
         ({"severity": None}, "severity"), ({"severity": "high"}, "severity"), ({"severity": float("nan")}, "severity"),
         ({"severity": -1}, "severity"), ({"severity": 11}, "severity"), ({"severity": {}}, "severity"),
     ],

@@ -98,9 +98,7 @@ def test_the_tag_can_be_switched_off(world: World, record: Record) -> None:
         (datetime(2026, 12, 2, tzinfo=UTC), False),
     ],
 )
-def test_a_freeze_begins_with_its_start_and_is_over_at_its_end(
-    world: World, record: Record, at: datetime, frozen: bool
-) -> None:
+def test_a_freeze_begins_with_its_start_and_is_over_at_its_end(world: World, record: Record, at: datetime, frozen: bool) -> None:
     assert in_freeze([WINDOW], at) == ("month end" if frozen else None)
     ruling = _judge(world, record, changes={"guardrails.freeze_windows": [WINDOW]}, at=at)
     assert ruling.mode == ("approve" if frozen else "auto")

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import os
+import threading
 from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+os.environ.setdefault("MOTO_AMIS_PATH", str(Path(__file__).with_name("amis.json")))  # read when moto is imported
 
 import pytest
 from ec2_lab import REGION, Lab
-from moto import mock_aws
-
 from guardduty_response import aws
+from moto import mock_aws
+from moto.core.botocore_stubber import BotocoreStubber
 
 
 @pytest.fixture
@@ -18,6 +24,13 @@ def lab(monkeypatch: pytest.MonkeyPatch) -> Iterator[Lab]:
     monkeypatch.setenv("AWS_DEFAULT_REGION", REGION)
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
+    answer, lock = BotocoreStubber.process_request, threading.RLock()
+
+    def one_at_a_time(*arguments: Any) -> Any:  # moto is not safe for threads; AWS is
+        with lock:
+            return answer(*arguments)
+
+    monkeypatch.setattr(BotocoreStubber, "process_request", one_at_a_time)
     with mock_aws():
         aws.client.cache_clear()
         aws._own.cache_clear()

@@ -6,6 +6,7 @@ AWS the test that meets it says so.
 
 from __future__ import annotations
 
+import dataclasses
 import fnmatch
 import json
 import re
@@ -17,7 +18,6 @@ from typing import Any
 
 import boto3
 from botocore.exceptions import ClientError
-
 from guardduty_response import aws, finding
 from guardduty_response.config import Config
 from guardduty_response.playbooks import Context, Step, Target, ec2_instance
@@ -64,6 +64,7 @@ class Lab:
     ids: Json = field(default_factory=dict)
     finding_type: str = "CryptoCurrency:EC2/BitcoinTool.B!DNS"
     sample: bool = False
+    instance_type: str = "t3.small"
     policies: list[Json] = field(default_factory=list)
 
     # -- looking with other eyes --------------------------------------------------------------------------------------
@@ -132,7 +133,7 @@ class Lab:
             iam.add_role_to_instance_profile(InstanceProfileName=name, RoleName=name)
         extra: Json = {"IamInstanceProfile": {"Name": "app"}} if profile else {}
         made = ec2.run_instances(
-            ImageId=AMI, MinCount=1, MaxCount=1, InstanceType="t3.small",
+            ImageId=AMI, MinCount=1, MaxCount=1, InstanceType=self.instance_type, InstanceInitiatedShutdownBehavior="terminate",
             NetworkInterfaces=[{"DeviceIndex": 0, "SubnetId": subnet, "Groups": [group]}],
             BlockDeviceMappings=[{"DeviceName": name, "Ebs": {"VolumeSize": 8, "DeleteOnTermination": True}}
                                  for name in ("/dev/sda1", "/dev/sdb")], **extra,
@@ -197,11 +198,11 @@ class Lab:
             id="f1", type=self.finding_type, account_id=MEMBER, region=REGION, partition="aws", severity=8.0, title="t",
             resource_type="Instance", sample=self.sample, archived=False, count=1, detail=self.ids.get("detail") or detail,
         )  # fmt: skip
-        config = Config(
-            sha256="", name_prefix=PREFIX, partition="aws", security_account="111111111111", paused=False, remediations={},
-            account_remediations={}, minimum_severity={}, playbooks={"ec2_instance": self.options}, guardrails={},
-            notifications={}, responder={"role_path": "/", "quarantine_profile": f"{PREFIX}-quarantine"},
-        )  # fmt: skip
+        document = dict.fromkeys((one.name for one in dataclasses.fields(Config)), None) | {
+            "name_prefix": PREFIX, "partition": "aws", "playbooks": {"ec2_instance": self.options},
+            "responder": {"role_path": "/", "quarantine_profile": f"{PREFIX}-quarantine"},
+        }  # fmt: skip
+        config = Config(**document)  # type: ignore[arg-type]
         return Context(config, self.options, seen, incident, "exec", self.record, self.assume, lambda *_: {}, attempt)
 
     def assume(self, account: str, region: str, policy: Json) -> aws.Session:

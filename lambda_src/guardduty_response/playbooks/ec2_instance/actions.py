@@ -122,12 +122,15 @@ class Protect(Action):
 
     def change(self) -> list[Json]:
         call = partial(self.sessions.client("ec2", self.work.target.arn).modify_instance_attribute, InstanceId=self.work.id)
-        calls: Json = {name: partial(call, **{name: {"Value": want}}) for name, want in self.ATTRIBUTES
-                       if self.now.get(name, want) != want}  # fmt: skip
+        calls: Json = {}
+        if self.now.get("DisableApiTermination") is False:
+            calls["protect"] = partial(call, DisableApiTermination={"Value": True})
+        if self.now.get("InstanceInitiatedShutdownBehavior", "stop") != "stop":
+            calls["shutdown"] = partial(call, Attribute="instanceInitiatedShutdownBehavior", Value="stop")
         mappings = [{"DeviceName": name, "Ebs": {"DeleteOnTermination": False}}
                     for name, on in self.now["DeleteOnTermination"].items() if on]  # fmt: skip
         if mappings:
-            calls["DeleteOnTermination"] = partial(call, BlockDeviceMappings=mappings)
+            calls["volumes"] = partial(call, BlockDeviceMappings=mappings)
         return [value(one) for one in gather(calls).values()]
 
 

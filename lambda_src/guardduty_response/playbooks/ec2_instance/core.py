@@ -67,7 +67,7 @@ class Work:
 
     def did(self, name: str, status: str, detail: str, answers: Iterable[Json] = ()) -> None:
         """A ledger line. What an earlier attempt did keeps its own line, with its time and request ids."""
-        if status != ALREADY or self.acted(name).get("status") != DONE:
+        if status not in (ALREADY, SKIPPED) or self.acted(name).get("status") != DONE:
             self.ctx.action(self.target, name, status, detail, ",".join(filter(None, map(aws.request_id, answers))))
 
 

@@ -1,0 +1,167 @@
+"""GuardDuty below the detector: filters, findings, lists, publishing destinations, malware protection plans, tags."""
+
+from __future__ import annotations
+
+import time
+import urllib.parse
+from typing import Any
+
+from .guardduty import ApiError, Call, Json, Plane, new_id, route
+
+_SETS = {
+    "ipset": "ipSetId",
+    "threatintelset": "threatIntelSetId",
+    "publishingDestination": "destinationId",
+    "threatentityset": "threatEntitySetId",
+    "trustedentityset": "trustedEntitySetId",
+}
+
+
+@route("POST|GET", "/detector/{detector}/filter")
+def filters(plane: Plane, call: Call) -> Json:
+    kept = plane.detector(call.path["detector"]).children["filter"]
+    if call.method == "GET":
+        return {"filterNames": list(kept)}
+    fields = ("name", "description", "action", "rank", "findingCriteria", "tags")
+    kept[call.body["name"]] = {key: call.body.get(key) for key in fields}
+    return {"name": call.body["name"]}
+
+
+@route("GET|POST|DELETE", "/detector/{detector}/filter/{name}")
+def one_filter(plane: Plane, call: Call) -> Json:
+    kept = plane.detector(call.path["detector"]).children["filter"]
+    name = call.path["name"]
+    if name not in kept:
+        raise ApiError("The request is rejected since no such resource found.")
+    if call.method == "GET":
+        return kept[name]
+    if call.method == "DELETE":
+        del kept[name]
+        return {}
+    kept[name].update({key: value for key, value in call.body.items() if value is not None})
+    return {"name": name}
+
+
+def _criterion_matches(finding: Json, path: str, wanted: Json) -> bool:
+    value: Any = finding
+    for part in path.split("."):
+        value = value.get(part) if isinstance(value, dict) else None
+    equals = wanted.get("equals") or wanted.get("eq")
+    text = str(value).lower() if isinstance(value, bool) else str(value)
+    if equals and text not in equals:
+        return False
+    least = wanted.get("greaterThanOrEqual", wanted.get("gte"))
+    return least is None or (isinstance(value, (int, float)) and value >= least)
+
+
+@route("POST", "/detector/{detector}/findings")
+def finding_ids(plane: Plane, call: Call) -> Json:
+    criteria = (call.body.get("findingCriteria") or {}).get("criterion", {})
+    kept = plane.detector(call.path["detector"]).children["findings"]
+    found = [
+        name
+        for name, finding in kept.items()
+        if all(_criterion_matches(finding, path, wanted) for path, wanted in criteria.items())
+    ]
+    return {"findingIds": found, "nextToken": ""}
+
+
+@route("POST", "/detector/{detector}/findings/{operation}")
+def finding_operation(plane: Plane, call: Call) -> Json:
+    kept = plane.detector(call.path["detector"]).children["findings"]
+    names = [name for name in call.body.get("findingIds", []) if name in kept]
+    operation = call.path["operation"]
+    if operation == "get":
+        return {"findings": [kept[name] for name in names]}
+    if operation == "statistics":
+        return {"findingStatistics": {"countBySeverity": {}}}
+    for name in names:
+        if operation in ("archive", "unarchive"):
+            kept[name]["service"]["archived"] = operation == "archive"
+        elif operation == "feedback":
+            kept[name]["service"]["userFeedback"] = call.body["feedback"]
+    return {}
+
+
+@route("GET|POST", "/detector/{detector}/(?P<kind>" + "|".join(_SETS) + ")")
+def sets(plane: Plane, call: Call) -> Json:
+    kind = call.path["kind"]
+    kept = plane.detector(call.path["detector"]).children[kind]
+    if call.method == "GET" and kind == "publishingDestination":
+        return {
+            "destinations": [
+                {"destinationId": name, "destinationType": item["destinationType"], "status": "PUBLISHING"}
+                for name, item in kept.items()
+            ]
+        }
+    if call.method == "GET":
+        return {_SETS[kind] + "s": list(kept)}
+    name = new_id()
+    active = "ACTIVE" if call.body.get("activate") else "INACTIVE"
+    kept[name] = {key: value for key, value in call.body.items() if key != "clientToken"}
+    kept[name]["status"] = "PUBLISHING" if kind == "publishingDestination" else active
+    return {_SETS[kind]: name}
+
+
+@route("GET|POST|DELETE", "/detector/{detector}/(?P<kind>" + "|".join(_SETS) + ")/{name}")
+def one_set(plane: Plane, call: Call) -> Json:
+    kind, name = call.path["kind"], call.path["name"]
+    kept = plane.detector(call.path["detector"]).children[kind]
+    if name not in kept:
+        raise ApiError("The request is rejected since no such resource found.")
+    if call.method == "DELETE":
+        del kept[name]
+        return {}
+    if call.method == "POST":
+        kept[name].update(call.body)
+        if "activate" in call.body:
+            kept[name]["status"] = "ACTIVE" if call.body["activate"] else "INACTIVE"
+        return {}
+    document = {key: value for key, value in kept[name].items() if key != "activate"}
+    if kind == "publishingDestination":
+        return {**document, "destinationId": name, "publishingFailureStartTimestamp": 0}
+    return document
+
+
+@route("POST|GET", "/malware-protection-plan")
+def plans(plane: Plane, call: Call) -> Json:
+    if call.method == "GET":
+        return {"malwareProtectionPlans": [{"malwareProtectionPlanId": name} for name in plane.plans]}
+    name = new_id()[:20]
+    plane.plans[name] = {
+        "arn": f"arn:aws:guardduty:{plane.region}:{plane.account}:malware-protection-plan/{name}",
+        "role": call.body["role"],
+        "protectedResource": call.body["protectedResource"],
+        "actions": call.body.get("actions") or {"tagging": {"status": "DISABLED"}},
+        "createdAt": time.time(),
+        "status": "ACTIVE",
+        "statusReasons": [],
+        "tags": call.body.get("tags") or {},
+    }
+    return {"malwareProtectionPlanId": name}
+
+
+@route("GET|PATCH|DELETE", "/malware-protection-plan/{name}")
+def one_plan(plane: Plane, call: Call) -> Json:
+    name = call.path["name"]
+    if name not in plane.plans:
+        raise ApiError("The malware protection plan does not exist.", "ResourceNotFoundException", 404)
+    if call.method == "DELETE":
+        del plane.plans[name]
+        return {}
+    if call.method == "PATCH":
+        plane.plans[name].update(call.body)
+        return {}
+    return plane.plans[name]
+
+
+@route("GET|POST|DELETE", "/tags/(?P<arn>.+)")
+def tags(plane: Plane, call: Call) -> Json:
+    kept = plane.tags.setdefault(urllib.parse.unquote(call.path["arn"]), {})
+    if call.method == "GET":
+        return {"tags": kept}
+    if call.method == "POST":
+        kept.update(call.body["tags"])
+    for key in call.query.get("tagKeys", []) if call.method == "DELETE" else []:
+        kept.pop(key, None)
+    return {}

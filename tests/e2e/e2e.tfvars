@@ -1,0 +1,32 @@
+# The module as the end-to-end tests apply it: every mode, each on types of its own. The tests read these keys' effects only.
+
+remediations = {
+  "CryptoCurrency:EC2/*"                 = "auto"
+  "CryptoCurrency:EC2/BitcoinTool.B"     = "off" # inside the wider glob
+  "Backdoor:EC2/*"                       = "auto"
+  "UnauthorizedAccess:EC2/TorClient"     = "approve"
+  "Trojan:EC2/*"                         = "dry_run"
+  "Recon:EC2/PortProbeUnprotectedPort"   = "auto" # its instance is the victim: told, never isolated
+  "UnauthorizedAccess:EC2/TorRelay"      = "notify"
+  "UnauthorizedAccess:EC2/RDPBruteForce" = "off"
+}
+
+account_remediations = {
+  "222222222222" = {
+    "Backdoor:EC2/Spambot"                     = "notify"  # milder there
+    "UnauthorizedAccess:EC2/MetadataDNSRebind" = "dry_run" # and sharper
+  }
+}
+
+minimum_severity = { auto = 5, approve = 4 }
+
+guardrails = {
+  approval_timeout_minutes = 1
+  exempt_resources         = ["EXEMPT_RESOURCE"] # the fixture puts an ARN of this run here
+  exempt_principals        = ["arn:aws:iam::222222222222:role/break-glass-*"]
+  circuit_breaker          = { targets = 1000, minutes = 60 }
+}
+
+evidence = {
+  force_destroy = true
+}

@@ -1,0 +1,78 @@
+"""What contained means, read from the resources themselves, and what a person and the record say about it."""
+
+from __future__ import annotations
+
+from e2e_world import PREFIX, Json, Seen, World, actions
+
+from sandbox.findings import Sent
+from sandbox.seed import Victim
+
+
+def assert_network_closed(world: World, victim: Victim) -> Seen:
+    """Every interface carries the VPC's one quarantine group alone, and that group has no rule, IPv4 or IPv6."""
+    seen = world.look(victim)
+    [group] = world.quarantine_groups(victim)
+    assert seen.interfaces, "the instance has interfaces"
+    assert set(victim.interfaces) <= set(seen.interfaces)
+    assert all(groups == [group] for groups in seen.interfaces.values()), seen.interfaces
+    assert seen.rules == {group: []}
+    return seen
+
+
+def assert_untouched(world: World, victim: Victim, before: Seen) -> None:
+    """Nothing about the instance changed."""
+    seen = world.look(victim)
+    assert seen == before
+    assert world.quarantine_groups(victim) == []
+
+
+def deny(victim: Victim) -> Json:
+    """The policy that ends this instance's sessions of its role, and nobody else's."""
+    return {
+        "Version": "2012-10-17",
+        "Statement": [{"Effect": "Deny", "Action": "*", "Resource": "*",
+                       "Condition": {"StringLike": {"aws:userid": f"*:{victim.instance}"}}}],
+    }  # fmt: skip
+
+
+def assert_contained(world: World, victim: Victim, incident: Json) -> Seen:
+    """The whole default containment of an instance of whatever traits, and the incident that says so."""
+    seen = assert_network_closed(world, victim)
+    policies = {f"{PREFIX}-deny-{victim.instance}": deny(victim)} if victim.role else {}
+    assert {name: document for name, document in seen.role_policies.items() if name != "workload"} == policies
+    assert bool(victim.role) == ("workload" in seen.role_policies), "what the role may do is left as it was"
+    assert seen.profile == (f"{PREFIX}-quarantine" if victim.role else None)
+    assert seen.scaling_group is None
+    assert seen.targets.get(victim.instance) in (None, "draining")
+    assert seen.attributes == {"disableApiTermination": True, "instanceInitiatedShutdownBehavior": "stop"}
+    assert set(seen.keeps_volumes.values()) == {True}
+    assert (seen.tags[PREFIX], seen.tags[f"{PREFIX}-incident"]) == ("quarantined", incident["incident_id"])
+    assert_snapshots(victim, incident, seen)
+    _assert_incident(victim, incident)
+    return seen
+
+
+def assert_snapshots(victim: Victim, incident: Json, seen: Seen) -> None:
+    """One completed, tagged snapshot of every volume."""
+    assert sorted(one["VolumeId"] for one in seen.snapshots) == sorted(victim.volumes)
+    assert {one["State"] for one in seen.snapshots} == {"completed"}
+    for one in seen.snapshots:
+        tags = {tag["Key"]: tag["Value"] for tag in one["Tags"]}
+        assert (tags[f"{PREFIX}-incident"], tags[f"{PREFIX}-instance"]) == (incident["incident_id"], victim.instance)
+
+
+def _assert_incident(victim: Victim, incident: Json) -> None:
+    assert (incident["status"], incident["mode"], incident["decision"]) == ("CONTAINED", "auto", "act")
+    assert incident["account_id"] == victim.account
+    [target] = incident["targets"]
+    assert (target["kind"], target["id"], target["status"]) == ("ec2_instance", victim.instance, "CONTAINED")
+    assert all(check["ok"] for check in target["checks"]), target["checks"]
+    assert "FAILED" not in actions(incident).values(), target["actions"]
+    assert "PLANNED" not in actions(incident).values(), target["actions"]
+    assert incident["timeline"][0]["event"] == "opened"
+
+
+def assert_told_contained(world: World, sent: Sent | str) -> None:
+    """Start, verdict, and what came after it; nobody is woken."""
+    assert world.told(sent) == ["started", "CONTAINED", "closing"]
+    assert world.told(sent, "escalations") == []

@@ -1,0 +1,120 @@
+"""AWS answers slowly, refuses or throttles: containment goes on, and the incident says what did not work."""
+
+from __future__ import annotations
+
+from e2e_checks import assert_contained, assert_network_closed
+from e2e_world import MINING, PREFIX, World, actions, events
+
+
+def test_throttling_is_waited_out(world: World) -> None:
+    """Beyond what the SDK repeats by itself: the state machine repeats the verb."""
+    victim = world.victim(interfaces=2)
+    world.fault("ec2", "DescribeInstances", victim.instance, error="RequestLimitExceeded", count=6)
+    for interface in victim.interfaces:
+        world.fault("ec2", "ModifyNetworkInterfaceAttribute", interface, error="RequestLimitExceeded", count=2)
+    world.fault("iam", "PutRolePolicy", victim.instance, error="Throttling", count=2)
+    incident = world.respond(victim)
+    assert world.hits("DescribeInstances", victim.instance) == 6
+    assert world.hits("PutRolePolicy", victim.instance) == 2
+    assert_contained(world, victim, incident)
+
+
+def test_lambda_fails_and_is_called_again(world: World) -> None:
+    """Lambda's own errors, in every state that calls it."""
+    victim = world.plain()
+    event = world.finding(victim)
+    sent_id = world.incident_id(event)
+    for verb in ("plan", "contain", "verify", "verdict", "evidence", "finish", "close", "announce"):
+        world.fault("lambda", "Invoke", f'"verb": "{verb}", "incident_id": "{sent_id}"', error="Lambda.ServiceException", count=1)
+    sent = world.send(event)
+    incident = world.settled(sent)
+    assert_contained(world, victim, incident)
+    assert world.told(sent) == ["started", "CONTAINED", "closing"]
+
+
+def test_snapshots_fail_and_delay_nothing(world: World) -> None:
+    """The verdict is out before the snapshots even answer; their failure is told in the second message."""
+    victim = world.plain()
+    world.fault("ec2", "CreateSnapshots", victim.instance, error="UnauthorizedOperation", latency_ms=3000)
+    sent = world.send(world.finding(victim))
+    incident = world.settled(sent)
+    assert_network_closed(world, victim)
+    assert world.snapshots(victim) == []
+    assert incident["targets"][0]["status"] == "CONTAINED"
+    assert actions(incident)["snapshot"] == "FAILED"
+    [evidence] = [one for one in incident["targets"][0]["actions"] if one["name"] == "snapshot"]
+    assert "By hand: aws ec2 create-snapshots" in evidence["detail"]
+    [verdict] = [one for one in incident["timeline"] if one["event"] == "verdict CONTAINED"]
+    assert verdict["at"] < evidence["at"]
+    messages = {one["event"]: one for one in world.messages(sent)}
+    assert messages["CONTAINED"]["at"][:23] < evidence["at"][:23], "told before the snapshots had an answer"
+    last = world.messages(sent)[-1]
+    assert "snapshot" in last["text"].split("Left for people to do")[1]
+
+
+def test_the_evidence_branch_dies_and_delays_nothing(world: World) -> None:
+    victim = world.plain()
+    event = world.finding(victim)
+    world.fault("lambda", "Invoke", f'"verb": "evidence", "incident_id": "{world.incident_id(event)}"', error="Boom")
+    incident = world.settled(world.send(event))
+    assert_network_closed(world, victim)
+    assert incident["targets"][0]["status"] == "CONTAINED"
+    assert actions(incident)["snapshot"] == "FAILED"
+    assert "evidence failed" in events(incident)
+
+
+def test_what_lies_beside_the_network_fails_alone(world: World) -> None:
+    """The role refuses its policy, the group its member: PARTIAL, with what to do by hand; everything else is done."""
+    victim = world.victim(interfaces=1, target_group=False, elastic_ip=False)
+    world.fault("iam", "PutRolePolicy", victim.instance, error="UnmodifiableEntity")
+    world.fault("autoscaling", "DetachInstances", victim.instance, error="ValidationError")
+    sent = world.send(world.finding(victim))
+    incident = world.settled(sent)
+    seen = assert_network_closed(world, victim)
+    assert seen.profile == f"{PREFIX}-quarantine"
+    assert incident["status"] == "PARTIAL"
+    statuses = actions(incident)
+    assert (statuses["revoke_sessions"], statuses["detach_auto_scaling"]) == ("FAILED", "FAILED")
+    assert (statuses["quarantine_network"], statuses["replace_instance_profile"]) == ("DONE", "DONE")
+    [woken] = [one for one in world.messages(sent, "escalations") if one["event"] == "PARTIAL"]
+    left = woken["text"].split("Left for people to do")[1]
+    assert "revoke_sessions" in left and "detach_auto_scaling" in left and "aws autoscaling detach-instances" in left
+
+
+def test_no_role_in_the_account(world: World) -> None:
+    """An account where modules/responder-role was never deployed: FAILED, naming the account and what to do."""
+    event = world.finding("i-0a1b2c3d4e5f60718", account="333333333333")
+    sent = world.send(event)
+    incident = world.settled(sent)
+    assert incident["status"] == "FAILED"
+    for part in ("333333333333", f"{PREFIX}-responder-ec2-instance", "modules/responder-role"):
+        assert part in incident["reasons"][-1]
+    [woken] = world.messages(sent, "escalations")
+    assert "modules/responder-role" in woken["text"] and "333333333333" in woken["text"]
+
+
+def test_terminated_before(world: World) -> None:
+    victim = world.plain()
+    world.client("ec2").terminate_instances(InstanceIds=[victim.instance])
+    sent = world.send(world.finding(victim))
+    incident = world.settled(sent)
+    assert incident["status"] == "GONE"
+    assert victim.instance in incident["reasons"][-1]
+    assert world.told(sent) == ["started", "GONE"]
+    assert world.told(sent, "escalations") == []
+
+
+def test_terminated_meanwhile(world: World) -> None:
+    """Gone between the plan and the change."""
+    victim = world.plain()
+    event = world.finding(victim)
+    call = f'"verb": "contain", "incident_id": "{world.incident_id(event)}"'
+    world.clock(waits=1)
+    world.fault("lambda", "Invoke", call, error="Lambda.ServiceException", count=1)
+    sent = world.send(event)
+    world.until(lambda: world.hits("Invoke", call), "contain is called")
+    world.client("ec2").terminate_instances(InstanceIds=[victim.instance])
+    world.mend()
+    incident = world.settled(sent)
+    assert (incident["status"], incident["targets"][0]["status"]) == ("GONE", "GONE")
+    assert incident["finding_type"] == MINING

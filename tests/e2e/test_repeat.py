@@ -1,0 +1,150 @@
+"""The same finding again, many at once, and after people or attackers changed something."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+
+from e2e_checks import assert_contained, assert_network_closed, assert_told_contained
+from e2e_world import PREFIX, Json, World, actions, events
+
+from sandbox.seed import Victim
+
+
+def _open_again(world: World, victim: Victim) -> None:
+    """Somebody puts the old group back on one interface."""
+    world.client(
+        "ec2",
+    ).modify_network_interface_attribute(NetworkInterfaceId=victim.interfaces[-1], Groups=[victim.security_group])
+
+
+def _artefacts(world: World, victim: Victim) -> Json:
+    seen = world.look(victim)
+    return {
+        "groups": world.quarantine_groups(victim),
+        "snapshots": sorted(one["SnapshotId"] for one in seen.snapshots),
+        "policies": sorted(seen.role_policies),
+        "interfaces": seen.interfaces,
+        "tags": seen.tags,
+    }
+
+
+def test_the_same_finding_ten_times_at_once(world: World) -> None:
+    """One incident, one group, one snapshot set, one denial, one start, one verdict: nothing twice."""
+    victim = world.victim()
+    event = world.finding(victim)
+    with ThreadPoolExecutor(10) as pool:
+        sent = list(pool.map(world.send, [event] * 10))
+    assert len({one.event_id for one in sent}) == 10
+    ended = [world.ended(one) for one in sent]
+    assert {one.status() for each in ended for one in each.values()} == {"SUCCEEDED"}
+    incident = world.incident(sent[0])
+    assert_contained(world, victim, incident)
+    assert_told_contained(world, sent[0])
+    assert incident["emissions"] == 10
+    assert events(incident).count("opened") == events(incident).count("announced") == 1
+    assert len([one for one in world.incidents.all() if one["finding_id"] == event.detail["id"]]) == 1
+    assert len(world.quarantine_groups(victim)) == 1
+    worked = [each["incident"].transitions() for each in ended]
+    assert sorted(worked)[:9] == [3] * 9, "nine of them open, find the incident, and end"
+
+
+def test_two_findings_on_one_instance_at_once(world: World) -> None:
+    """Both end CONTAINED; one of them works, the other reads back what the first did."""
+    victim = world.victim()
+    # Both must have seen the instance before either has finished with it.
+    world.fault("ec2", "ModifyNetworkInterfaceAttribute", victim.interfaces[0], latency_ms=1500)
+    pair = [world.finding(victim, kind) for kind in ("CryptoCurrency:EC2/BitcoinTool.B!DNS", "Backdoor:EC2/C&CActivity.B!DNS")]
+    with ThreadPoolExecutor(2) as pool:
+        sent = list(pool.map(world.send, pair))
+    both = [world.settled(one) for one in sent]
+    assert [one["status"] for one in both] == ["CONTAINED", "CONTAINED"]
+    done = [[name for name, status in actions(one).items() if status == "DONE"] for one in both]
+    [idle, busy] = sorted(done, key=len)
+    assert idle == [], "the loser of the lease changes nothing"
+    assert {"quarantine_network", "snapshot", "revoke_sessions"} <= set(busy)
+    winner, loser = sorted(both, key=lambda one: -len(one["targets"][0]["actions"]))
+    assert loser["targets"][0]["status"] == "CONTAINED"
+    assert_contained(world, victim, winner)
+    for one in sent:
+        assert "CONTAINED" in world.told(one)
+        assert world.told(one, "escalations") == []
+    [text] = [one["text"] for one in world.messages(loser["incident_id"]) if one["event"] == "CONTAINED"]
+    assert winner["incident_id"] in text, "it says whose work it is"
+
+
+def test_emitted_again_while_contained(world: World) -> None:
+    """GuardDuty counts a finding up: containment is read back, nobody is told, nothing is made twice."""
+    victim = world.victim()
+    event = world.finding(victim)
+    first = world.send(event)
+    world.ended(first)
+    before, told = _artefacts(world, victim), len(world.messages(first))
+    again = world.send(event, again=True)
+    ended = world.ended(again)
+    incident = world.incident(again)
+    assert (incident["status"], incident["emissions"]) == ("CONTAINED", 2)
+    assert events(incident).count("verdict CONTAINED") == 2, "it was read back"
+    assert _artefacts(world, victim) == before
+    assert len(world.messages(first)) == told
+    assert world.told(first, "escalations") == []
+    assert ended["incident"].status() == "SUCCEEDED"
+
+
+def test_undone_containment_is_breached_and_answered(world: World) -> None:
+    """Somebody opened it again: BREACHED at the next emission, people are woken, and the one after that contains it anew."""
+    victim = world.victim(in_asg=False, target_group=False, elastic_ip=False)
+    event = world.finding(victim)
+    sent = world.send(event)
+    assert world.settled(sent)["status"] == "CONTAINED"
+    _open_again(world, victim)
+    breached = world.settled(world.send(event, again=True))
+    assert breached["status"] == "BREACHED"
+    [woken] = world.messages(sent, "escalations")
+    assert woken["event"] == "BREACHED"
+    assert victim.interfaces[-1] in woken["text"]
+    contained = world.settled(world.send(event, again=True))
+    assert contained["status"] == "CONTAINED"
+    assert_network_closed(world, victim)
+
+
+def test_after_failing_it_is_tried_again(world: World) -> None:
+    """A finding that could not be contained is evaluated anew when it is emitted again."""
+    victim = world.plain()
+    event = world.finding(victim)
+    for interface in victim.interfaces:
+        world.fault("ec2", "ModifyNetworkInterfaceAttribute", interface, error="UnauthorizedOperation")
+    sent = world.send(event)
+    failed = world.settled(sent)
+    assert (failed["status"], failed["targets"][0]["status"]) == ("FAILED", "FAILED")
+    assert actions(failed)["quarantine_network"] == "FAILED"
+    [woken] = [one for one in world.messages(sent, "escalations") if one["event"] == "FAILED"]
+    assert victim.interfaces[0] in woken["text"].split("Left for people to do")[1]
+    world.mend()
+    contained = world.settled(world.send(event, again=True))
+    assert (contained["status"], contained["emissions"]) == ("CONTAINED", 2)
+    assert_network_closed(world, victim)
+
+
+def test_an_interface_attached_between_act_and_verify(world: World) -> None:
+    """Verify reads every interface anew and sends contain out again."""
+    victim = world.plain()
+    # The tag comes beside the network: contain is held here once every interface known to it is closed.
+    world.fault("ec2", "CreateTags", victim.instance, latency_ms=4000)
+    sent = world.send(world.finding(victim))
+    [interface] = victim.interfaces
+
+    def closed() -> bool:
+        shown = world.client("ec2").describe_network_interfaces(NetworkInterfaceIds=[interface])["NetworkInterfaces"][0]
+        return [group["GroupName"] for group in shown["Groups"]] == [f"{PREFIX}-quarantine"]
+
+    world.until(closed, "the first interface is closed")
+    ec2 = world.client("ec2")
+    late = ec2.create_network_interface(SubnetId=victim.subnet, Groups=[victim.security_group])["NetworkInterface"]
+    ec2.attach_network_interface(NetworkInterfaceId=late["NetworkInterfaceId"], InstanceId=victim.instance, DeviceIndex=1)
+    world.mend()
+    incident = world.settled(sent)
+    assert incident["status"] == "CONTAINED"
+    seen = assert_network_closed(world, victim)
+    assert late["NetworkInterfaceId"] in seen.interfaces
+    checked = {check["name"] for check in incident["targets"][0]["checks"]}
+    assert f"interface {late['NetworkInterfaceId']}" in checked

@@ -1,0 +1,112 @@
+"""Nothing ends in silence: machines that die, records that stand still, events that cannot be delivered."""
+
+from __future__ import annotations
+
+import json
+import secrets
+
+from e2e_checks import assert_network_closed
+from e2e_world import MEMBER, MINING, PREFIX, SECURITY, World, events
+
+
+def _told_dead(world: World, name: str, what: str) -> None:
+    """Both topics heard that it failed, and why."""
+    for topic in ("notifications", "escalations"):
+        texts = [one["text"] for one in world.messages(name, topic) if one["event"] == "FAILED"]
+        assert len(texts) == 1, (topic, world.told(name, topic))
+        assert what in texts[0]
+
+
+def test_a_machine_killed_midway_is_announced(world: World) -> None:
+    victim = world.plain()
+    world.fault("ec2", "DescribeNetworkInterfaces", victim.instance, latency_ms=2500)
+    event = world.finding(victim)
+    sent = world.send(event)
+    world.status(sent, "CONTAINING")
+    [execution] = [one for one in world.answers(sent) if one.machine == f"{PREFIX}-incident"]
+    world.client("stepfunctions", SECURITY).stop_execution(executionArn=execution.arn, error="Killed", cause="by a test")
+    world.mend()
+    incident = world.status(sent, "FAILED")
+    assert execution.status() == "ABORTED"
+    assert "machine died" in events(incident)
+    assert "ABORTED" in incident["reasons"][-1]
+    assert incident["targets"][0]["status"] == "FAILED"
+    world.until(lambda: "FAILED" in world.told(sent, "escalations"), "people are woken")
+    _told_dead(world, str(sent.incident_id), "ABORTED")
+
+    # The dead execution's lease is taken over: the next emission contains.
+    contained = world.settled(world.send(event, again=True))
+    assert contained["status"] == "CONTAINED"
+    assert_network_closed(world, victim)
+
+
+def test_a_record_nobody_works_on_is_swept(world: World) -> None:
+    """An incident in progress whose execution is gone: found by the schedule, failed, told."""
+    name = f"inc-{secrets.token_hex(8)}"
+    execution = f"arn:aws:states:us-east-1:{SECURITY}:execution:{PREFIX}-incident:{secrets.token_hex(8)}"
+    text = {
+        "pk": f"INCIDENT#{name}", "sk": "META", "incident_id": name, "finding_id": "stale", "finding_type": MINING,
+        "account_id": MEMBER, "region": "us-east-1", "title": "stale", "resource_type": "Instance", "mode": "auto",
+        "status": "CONTAINING", "playbook": "ec2_instance", "execution": execution, "open": "1", "config_sha256": "",
+        "opened_at": "2026-01-01T00:00:00.000000Z", "updated_at": "2026-01-01T00:00:00.000000Z",
+    }  # fmt: skip
+    item = {key: {"S": value} for key, value in text.items()}
+    item |= {"severity": {"N": "8"}, "emissions": {"N": "1"}, "reasons": {"L": []}, "targets": {"L": []},
+             "sample": {"BOOL": False}}  # fmt: skip
+    world.client("dynamodb", SECURITY).put_item(TableName=world.outputs["table_name"], Item=item)
+    with world.sweeping():
+        world.until(lambda: world.incident(name)["status"] == "FAILED", "the stale record is failed", 40)
+    world.until(lambda: "FAILED" in world.told(name, "escalations"), "people are woken")
+    _told_dead(world, name, "CONTAINING")
+    assert "open" not in world.items(f"INCIDENT#{name}")[-1], "it has left the index the sweeper reads"
+
+
+def test_a_finding_beyond_the_payload_limit_is_contained(world: World) -> None:
+    """EventBridge takes it, Step Functions does not: it comes by the queue of undelivered events, as a pointer."""
+    victim = world.plain()
+    event = world.finding(victim, service__additionalInfo={"padding": "x" * 300_000})
+    sent = world.send(event)
+    assert world.answers(sent) == [], "no machine takes an input of this size"
+    incident = world.status(sent, "CONTAINED", seconds=40)
+    assert_network_closed(world, victim)
+    world.until(lambda: "closing" in world.told(sent), "it is closed")
+    described = world.client("stepfunctions", SECURITY).describe_execution(executionArn=incident["execution"])
+    assert list(json.loads(described["input"])) == ["finding_key"], "the machine got a pointer"
+    assert world.told(sent).count("started") == 1
+
+
+def test_what_cannot_be_delivered_is_kept_and_told(world: World) -> None:
+    """The queue's consumer cannot start the machine either: a dead letter, with its reason, and people know."""
+    event = world.finding(world.plain(), service__additionalInfo={"padding": "x" * 300_000})
+    sqs = world.client("sqs", SECURITY)
+    dead = {"QueueUrl": world.outputs["dead_letters_queue_url"], "MessageAttributeNames": ["All"]}
+    name = world.incident_id(event)
+    world.fault("states", "StartExecution", name, error="StateMachineDoesNotExist")
+    sent = world.send(event)
+    incident = world.status(sent, "FAILED")
+    assert world.hits("StartExecution", name) > 0
+    world.until(lambda: "FAILED" in world.told(sent, "escalations"), "people are woken")
+    found = sqs.receive_message(**dead, MaxNumberOfMessages=10)["Messages"]
+    ours = [one for one in found if event.detail["id"] in one["Body"]]
+    assert ours, "the event itself is kept"
+    assert "StateMachineDoesNotExist" in ours[0]["MessageAttributes"]["REASON"]["StringValue"]
+    for one in ours:
+        sqs.delete_message(QueueUrl=dead["QueueUrl"], ReceiptHandle=one["ReceiptHandle"])
+    assert "starting the response again failed" in incident["reasons"][-1]
+
+
+def test_the_topic_is_broken_and_containment_goes_on(world: World) -> None:
+    """Every message fails: the instance is contained all the same, the machine's end is noticed, and told once it can be."""
+    victim = world.plain()
+    event = world.finding(victim)
+    name = world.incident_id(event)
+    world.fault("sns", "Publish", name, error="AuthorizationErrorException", status=403)
+    sent = world.send(event)
+    ended = world.ended(sent)
+    assert_network_closed(world, victim)
+    assert ended["incident"].status() == "FAILED", "a verdict nobody heard is not an end"
+    assert world.incident(sent)["status"] == "CONTAINED"
+    assert world.messages(sent) == []
+    world.control("DELETE", "faults")
+    world.until(lambda: "problem" in world.told(sent, "escalations"), "the watchdog tells people", 40)
+    assert world.incident(sent)["status"] == "CONTAINED", "what was verified stands"

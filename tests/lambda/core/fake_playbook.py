@@ -1,0 +1,53 @@
+"""A playbook of the tests' own: answers what a test wants and remembers what it was asked."""
+
+from __future__ import annotations
+
+from types import ModuleType
+from typing import Any
+
+from guardduty_response.playbooks import Check, Context, Planned, Step, Target
+from lambda_world import World
+
+ARN = "arn:aws:ec2:us-east-1:222222222222:instance/i-1"
+
+
+class Fake(ModuleType):
+    def __init__(self) -> None:
+        super().__init__("guardduty_response.playbooks.fake")
+        self.error: Exception | None = None
+        self.tags: dict[str, str] = {}
+        self.principals: list[str] = []
+        self.ids = ["i-1"]
+        self.steps: dict[str, Step] = {}
+        self.calls: list[tuple[str, Target]] = []
+        self.seen: list[Context] = []
+
+    def plan(self, context: Context) -> list[Planned]:
+        if self.error:
+            raise self.error
+        return [
+            Planned(Target("ec2_instance", id, ARN.replace("i-1", id), "222222222222", "us-east-1", {"volumes": ["vol-1"]}),
+                    self.tags, self.principals, {"quarantine_network": "2 interfaces"})
+            for id in self.ids
+        ]  # fmt: skip
+
+    def _verb(self, name: str, context: Context, target: Target) -> Step:
+        self.calls.append((name, target))
+        self.seen.append(context)
+        return self.steps.get(name, Step())
+
+    def contain(self, context: Context, target: Target) -> Step:
+        return self._verb("contain", context, target)
+
+    def verify(self, context: Context, target: Target) -> tuple[Step, list[Check]]:
+        return self._verb("verify", context, target), [Check("eni-1", True, "closed")]
+
+    def evidence(self, context: Context, target: Target) -> Step:
+        return self._verb("evidence", context, target)
+
+    def finish(self, context: Context, target: Target) -> Step:
+        return self._verb("finish", context, target)
+
+
+def configure(world: World, **changes: Any) -> None:
+    world.configure({"playbooks.fake": {"finish": "none"}, **changes})

@@ -1,0 +1,104 @@
+"""Clients, the responder's session, and which errors are worth repeating."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import boto3
+import pytest
+from botocore.exceptions import ClientError, EndpointConnectionError, NoCredentialsError, ReadTimeoutError
+from guardduty_response import aws, runtime
+from guardduty_response.errors import ResponseError, RoleUnavailable, TransientError
+from lambda_world import MEMBER, World
+
+ROLE = f"arn:aws:iam::{MEMBER}:role/guardduty-response-responder-ec2-instance"
+POLICY = {"Version": "2012-10-17", "Statement": []}
+
+
+def _error(code: str, status: int = 400) -> ClientError:
+    return ClientError({"Error": {"Code": code, "Message": "m"}, "ResponseMetadata": {"HTTPStatusCode": status}}, "Op")
+
+
+@pytest.mark.parametrize(
+    ("error", "again"),
+    [
+        (_error("Throttling"), True), (_error("RequestLimitExceeded"), True), (_error("SlowDown", 503), True),
+        (_error("InternalError", 500), True), (_error("AccessDenied", 403), False), (_error("ValidationError"), False),
+        (EndpointConnectionError(endpoint_url="x"), True), (ReadTimeoutError(endpoint_url="x"), True),
+        (NoCredentialsError(), False), (ValueError("x"), False), (ResponseError("x"), False),
+    ],
+)  # fmt: skip
+def test_what_is_worth_repeating(error: Exception, again: bool) -> None:
+    assert aws.transient(error) is again
+
+    def work(_: Any) -> Any:
+        raise error
+
+    with pytest.raises(TransientError if again else type(error)):
+        runtime.entry(work)({}, None)
+
+
+def test_a_failure_is_one_line_without_the_finding(capsys: pytest.CaptureFixture[str]) -> None:
+    def work(_: Any) -> Any:
+        raise ResponseError("x" * 5000)
+
+    with pytest.raises(ResponseError):
+        runtime.entry(work)({"verb": "open", "event": {"secret": "s3cret"}, "incident_id": "inc-1"}, None)
+    [line] = capsys.readouterr().out.splitlines()
+    logged = json.loads(line)
+    assert (logged["message"], logged["error"], logged["incident_id"]) == ("failed", "ResponseError", "inc-1")
+    assert len(line) < 1000
+    assert "s3cret" not in line
+
+
+@pytest.fixture
+def sts(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Answers AssumeRole with ``answer`` (an exception is raised)."""
+
+    class Sts:
+        def __init__(self) -> None:
+            self.answer: Any = None
+            self.asked: list[dict[str, Any]] = []
+
+        def assume_role(self, **request: Any) -> Any:
+            self.asked.append(request)
+            if isinstance(self.answer, Exception):
+                raise self.answer
+            return {"Credentials": {"AccessKeyId": "ASIA1", "SecretAccessKey": "s", "SessionToken": "t"}}
+
+    found = Sts()
+    real = aws.client
+    monkeypatch.setattr(aws, "client", lambda service: found if service == "sts" else real(service))
+    return found
+
+
+def test_the_session_is_narrowed_and_named(world: World, sts: Any) -> None:
+    session = aws.Session(ROLE, "inc-1-contain" + "x" * 80, "eu-west-1", POLICY)
+    ec2 = session.client("ec2")
+    assert ec2.meta.region_name == "eu-west-1"
+    assert session.client("ec2") is ec2
+    assert ec2._request_signer._credentials.get_frozen_credentials().access_key == "ASIA1"
+    [asked] = sts.asked
+    assert asked["RoleArn"] == ROLE
+    assert json.loads(asked["Policy"]) == POLICY
+    assert (len(asked["RoleSessionName"]), asked["DurationSeconds"]) == (64, 900)
+
+
+def test_a_role_that_is_not_there_is_said_with_what_to_do(world: World, sts: Any) -> None:
+    sts.answer = _error("AccessDenied", 403)
+    with pytest.raises(RoleUnavailable, match=f"cannot assume {ROLE} in account {MEMBER}.*Deploy modules/responder-role"):
+        aws.Session(ROLE, "s", "eu-west-1", POLICY).client("ec2").describe_instances()
+
+
+def test_throttled_sts_does_not_pass_for_a_missing_role(world: World, sts: Any) -> None:
+    sts.answer = _error("Throttling")
+    with pytest.raises(ClientError, match="Throttling"):
+        aws.Session(ROLE, "s", "eu-west-1", POLICY).client("ec2").describe_instances()
+
+
+def test_the_trimmed_model_is_what_playbooks_use(world: World) -> None:
+    """Unless the installed botocore knows a newer API version, which then wins."""
+    ours = set(aws.client("ec2").meta.service_model.operation_names)
+    assert ours < set(boto3.client("ec2", region_name="eu-west-1").meta.service_model.operation_names)
+    assert "TerminateInstances" not in ours
