@@ -171,23 +171,38 @@ def _evidence(event: Json) -> Json:
     if target.attach or target.verify_only:
         return Step(detail="evidence belongs to the incident that contained the resource").payload()
     _renew(context, target)
-    step = load(os.environ["GDR_PLAYBOOK"]).evidence(context, target)
-    if step.done:
-        context.record.event(context.incident_id, "evidence ended", step.detail, target.id)
-    return step.payload()
+    return load(os.environ["GDR_PLAYBOOK"]).evidence(context, target).payload()
+
+
+def _complete(context: Context, target: Target, settled: bool) -> Step:
+    """Evidence to its end, then the playbook's finish. A failure here is this target's alone."""
+    playbook = load(os.environ["GDR_PLAYBOOK"])
+    try:
+        kept = playbook.evidence(context, target)
+        if not kept.done:
+            return kept
+        step = playbook.finish(context, target) if settled else Step(detail="not finished: containment has no verdict")
+        if step.done:
+            context.record.event(context.incident_id, "finished", f"{kept.detail}; {step.detail}", target.id)
+        return step
+    except Exception as error:
+        if aws.transient(error):
+            raise
+        text = f"evidence or finish of {target.id} failed ({type(error).__name__}: {error})"
+        context.action(target, "finish", "FAILED", text)
+        context.record.event(context.incident_id, "finish failed", text, target.id)
+        return Step(detail=text)
 
 
 def _finish(event: Json) -> Json:
+    """Checks the branches' responses. The shortest wait of all targets counts; a re-read of old containment has none."""
     context = _context(event)
     meta = context.record.meta(context.incident_id)
-    steps = []
-    if Status(meta["status"]) not in statuses.IN_PROGRESS and not meta.get("closed_once"):  # a further emission only verifies
-        owned = [one for one in meta["targets"] if not one.get("attach")]
-        steps = [load(os.environ["GDR_PLAYBOOK"]).finish(context, Target(**one)) for one in owned]
+    owned = [] if event.get("verify_only") else [Target(**one) for one in meta["targets"] if not one.get("attach")]
+    settled = Status(meta["status"]) not in statuses.IN_PROGRESS
+    steps = [_complete(context, target, settled) for target in owned]
     waiting = [step for step in steps if not step.done]
-    if waiting:
-        return min(waiting, key=lambda step: step.wait_seconds).payload()
-    return Step().payload()
+    return (min(waiting, key=lambda step: step.wait_seconds) if waiting else Step()).payload()
 
 
 VERBS = {"plan": _plan, "contain": _contain, "verify": _verify, "evidence": _evidence, "finish": _finish}

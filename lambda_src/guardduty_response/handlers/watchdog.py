@@ -202,12 +202,26 @@ def _undelivered(message_: Json) -> None:
     except Exception as error:
         reason = f"{why}; starting the response again failed too: {type(error).__name__}: {error}"
         runtime.log("undelivered", detail=reason[:500])
-        aws.client("sqs").send_message(
-            QueueUrl=os.environ["GDR_DEAD_LETTERS_URL"],
-            MessageBody=message_.get("body") or "{}",
-            MessageAttributes={"REASON": {"DataType": "String", "StringValue": reason[:900]}},
-        )
+        _bury(message_.get("body") or "{}", body, reason)
         _lost(body, "", reason)
+
+
+def _bury(text: str, event: Any, reason: str) -> None:
+    """Into ``dead-letters``; an event too large for a message of it goes as a pointer to where it is stored."""
+
+    def send(content: str) -> None:
+        aws.client("sqs").send_message(
+            QueueUrl=os.environ["GDR_DEAD_LETTERS_URL"], MessageBody=content,
+            MessageAttributes={"REASON": {"DataType": "String", "StringValue": reason[:900]}},
+        )  # fmt: skip
+
+    try:
+        send(text)
+    except ClientError as error:
+        if aws.code(error) != "InvalidParameterValue":
+            raise
+        incident_id = _bare_meta(event, "", reason)["incident_id"]
+        send(json.dumps({"finding_key": evidence_store.put_event(incident_id, event)["key"]}))
 
 
 def _batch(records: list[Json]) -> Json:

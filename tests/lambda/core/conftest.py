@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -30,7 +31,9 @@ def atomic(monkeypatch: pytest.MonkeyPatch) -> None:
 
     def one(self: Any, operation: str, arguments: Any) -> Any:
         with lock:
-            return call(self, operation, arguments)
+            answer = call(self, operation, arguments)
+        time.sleep(0.003)  # so that the others come between any two calls
+        return answer
 
     monkeypatch.setattr(BaseClient, "_make_api_call", one)
 

@@ -176,6 +176,7 @@ def test_the_report_shows_the_record() -> None:
     page = _page(report.render({**META, "status": "PARTIAL"}, [TARGET], events))
     for part in (
         "inc-1",
+        "i-1 queries a mining pool",
         "still in sg-web",
         "denied; detach it by hand",
         "interfaces.eni-1",

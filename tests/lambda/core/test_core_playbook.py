@@ -214,7 +214,7 @@ def test_a_half_contained_resource_keeps_its_ledger_when_nothing_may_act_any_mor
     decision = _run("plan", incident_id, execution=SECOND)["decision"]
     call("close", incident_id=incident_id, execution=SECOND, decision=decision)
     [stored] = world.targets(incident_id)
-    assert (world.meta(incident_id)["status"], stored["status"]) == ("PARTIAL", "PARTIAL")
+    assert (world.meta(incident_id)["status"], stored["status"], stored["verdict"]) == ("PARTIAL", "PARTIAL", "1 of 2")
     assert stored["actions"]["quarantine_network"]["request_id"] == "req-1"
 
 

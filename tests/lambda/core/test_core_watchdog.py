@@ -224,6 +224,7 @@ def test_a_delivery_repeated_after_its_execution_ended(world: World, finding_eve
     world.kill(one["executionArn"])
     assert watch(batch) == {"batchItemFailures": []}
     assert len(_running(world, "incident")) == 1
+    assert (world.messages("dead-letters"), told(world)) == ([], ([], []))
 
 
 def test_what_cannot_be_started_is_kept_told_and_escalated(world: World, finding_event: Make) -> None:
@@ -237,6 +238,17 @@ def test_what_cannot_be_started_is_kept_told_and_escalated(world: World, finding
     [got] = world.messages("escalations")
     for part in ("NO_PERMISSIONS not authorized", "starting the response again failed too", "StateMachineDoesNotExist"):
         assert part in got["Message"]
+
+
+def test_what_is_too_large_for_the_dead_letters_goes_as_a_pointer(world: World, finding_event: Make) -> None:
+    for name in ("incident", "notice"):
+        world.sfn.delete_state_machine(stateMachineArn=MACHINES + name)
+    event = finding_event(padding="x" * 300_000)
+    world.sqs.set_queue_attributes(QueueUrl=world.queues["dead-letters"], Attributes={"MaximumMessageSize": "262144"})
+    assert watch(_undelivered(json.dumps(event))) == {"batchItemFailures": []}
+    [pointer] = world.messages("dead-letters")
+    assert evidence_store.get_event(pointer["finding_key"]) == event
+    assert told(world) == (["FAILED"], ["FAILED"])
 
 
 @pytest.mark.parametrize("status", ["CONTAINING", "CONTAINED", "RESTORED"])

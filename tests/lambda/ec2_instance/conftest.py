@@ -36,6 +36,8 @@ def lab(monkeypatch: pytest.MonkeyPatch) -> Iterator[Lab]:
         aws._own.cache_clear()
         made = Lab()
         yield made
+        for line in made.told:  # shown when the test failed
+            print(line)
         assert not [call for call in made.calls if call.service == "ssm"], "containment must not depend on SSM"
     aws.client.cache_clear()
     aws._own.cache_clear()

@@ -66,6 +66,7 @@ class Lab:
     sample: bool = False
     instance_type: str = "t3.small"
     policies: list[Json] = field(default_factory=list)
+    told: list[str] = field(default_factory=list)
 
     # -- looking with other eyes --------------------------------------------------------------------------------------
 
@@ -235,7 +236,12 @@ class Lab:
                 if fault.operation == model.name and fault.times > 0 and fault.when(params):
                     fault.times -= 1
                     self.calls.append(call)
-                    raise ClientError({"Error": {"Code": fault.error, "Message": "injected"}}, model.name)
+                    status = 500 if fault.error.startswith("Internal") else 400
+                    answer: Any = {
+                        "Error": {"Code": fault.error, "Message": "injected"},
+                        "ResponseMetadata": {"HTTPStatusCode": status},
+                    }
+                    raise ClientError(answer, model.name)
             self.calls.append(call)
             local.call = call
 
@@ -268,6 +274,7 @@ class Lab:
         for attempt in range(1, 30):
             step, checks = ec2_instance.verify(self.context(attempt), target)
             self.ids["checks"] = {one.name: one for one in checks}
+            self.told += [f"{name} {one['status']}: {one['detail']}" for name, one in self.ledger()["actions"].items()]
             if step.done and step.again != "contain":
                 assert step.status is not None
                 self.record.set_target(INCIDENT, target.kind, target.id, status=step.status)

@@ -47,8 +47,7 @@ def test_a_call_that_died_after_creating_makes_no_second_set(lab: Lab) -> None:
     lab.build()
     target = lab.plan()
     lab.fail("UpdateItem", "InternalServerError", lambda params: "ids" in str(params), times=1)
-    with pytest.raises(Exception, match="InternalServerError"):
-        ec2_instance.evidence(lab.context(), target)
+    assert not ec2_instance.evidence(lab.context(), target).done
     assert len(lab.snapshots()) == 2
     lab.wait(ec2_instance.evidence, target)
     assert len(lab.snapshots()) == 2

@@ -1,0 +1,1 @@
+"""What the documents say in figures is measured here: ``make bench``."""

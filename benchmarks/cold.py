@@ -1,0 +1,42 @@
+"""Cold start and memory of the playbook function, against a bare boto3 script that makes the same clients."""
+
+from __future__ import annotations
+
+import tempfile
+import zipfile
+from pathlib import Path
+
+from .measure import ROOT, Figure, paired
+
+ZIP = ROOT / "lambda_src" / "dist" / "playbook_ec2_instance.zip"
+OURS = """
+import guardduty_response.handlers.playbook
+from guardduty_response import aws
+from guardduty_response.playbooks import load
+load("ec2_instance")
+for name in ("sts", "dynamodb", "ec2"):
+    aws.client(name)
+"""
+BARE = """
+import boto3
+for name in ("sts", "dynamodb", "ec2"):
+    boto3.client(name)
+"""
+
+
+def cold(runs: int) -> list[Figure]:
+    """From the unpacked zip, as Lambda runs it; our code has no ``__pycache__``, botocore and boto3 keep what pip compiled."""
+    with tempfile.TemporaryDirectory() as folder:
+        with zipfile.ZipFile(ZIP) as archive:
+            archive.extractall(folder)
+        ratio = paired(OURS, BARE, runs=runs, first_paths=[Path(folder)], second_paths=[])
+    note = f"playbook zip / bare boto3, import and clients sts, dynamodb, ec2; median of {runs} in turns"
+    return [
+        Figure("cold import and clients", ratio["seconds"], "×", 0.85, note),
+        Figure("peak memory", ratio["megabytes"], "×", 0.85, note),
+    ]
+
+
+def zips() -> list[Figure]:
+    found = sorted(ZIP.parent.glob("*.zip"))
+    return [Figure(f"{path.name}", path.stat().st_size / 1000, "KB", 80, "committed zip") for path in found]
