@@ -13,6 +13,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import botocore.loaders
 import botocore.session
 from botocore.config import Config as ClientConfig
 from botocore.credentials import Credentials, ReadOnlyCredentials
@@ -42,11 +43,19 @@ THROTTLES = frozenset(
 )  # fmt: skip
 
 
-def _new_session() -> BotocoreSession:
-    session = botocore.session.Session()
+@lru_cache(maxsize=1)
+def _loader() -> Any:
+    """One for all sessions: service models are parsed once a container, not once a role session (0.1 s each)."""
+    loader = botocore.loaders.create_loader(botocore.session.Session().get_config_variable("data_path"))
     models = Path(__file__).with_name("models")
     if models.is_dir():
-        session.get_component("data_loader").search_paths.insert(0, str(models))
+        loader.search_paths.insert(0, str(models))
+    return loader
+
+
+def _new_session() -> BotocoreSession:
+    session = botocore.session.Session()
+    session.register_component("data_loader", _loader())
     return session
 
 

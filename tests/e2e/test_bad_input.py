@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import secrets
 import time
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from e2e_checks import assert_untouched
 from e2e_world import MEMBER, MINING, PREFIX, SECURITY, Json, World
 
 from sandbox.findings import Event
@@ -14,15 +17,13 @@ from sandbox.findings import Event
 
 def _newest(world: World, since: float) -> Json:
     """The incident recorded since (seconds of the epoch)."""
-    from datetime import UTC, datetime
-
     at = datetime.fromtimestamp(since, UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
     found: Json = world.until(lambda: world.incidents.opened_since(at), "an incident is recorded")
     return found
 
 
 MALFORMED: dict[str, tuple[dict[str, Any], str]] = {
-    "empty detail": ({}, "lacks a usable id, type, accountId"),
+    "empty detail": ({}, "lacks a usable id, type ("),
     "no id": ({"type": MINING, "accountId": MEMBER, "region": "us-east-1", "severity": 8}, "lacks a usable id"),
     "no type": ({"id": "x", "accountId": MEMBER, "region": "us-east-1", "severity": 8}, "lacks a usable type"),
     "severity is a word": (
@@ -92,7 +93,7 @@ def test_another_services_event_started_by_hand(world: World, machine: str) -> N
     """Whoever starts a machine with something else learns what is wrong with it, and so do people."""
     began = time.time()
     states = world.client("stepfunctions", SECURITY)
-    event = {"source": "aws.s3", "detail-type": "Object Created", "detail": {"bucket": machine}}
+    event = {"source": "aws.s3", "detail-type": "Object Created", "detail": {"bucket": secrets.token_hex(8)}}
     arn = states.start_execution(
         stateMachineArn=world.outputs[f"{machine}_state_machine_arn"], input=json.dumps(event)
     )["executionArn"]  # fmt: skip
@@ -108,37 +109,41 @@ def test_a_pointer_out_of_the_evidence_leads_nowhere(world: World) -> None:
     began = time.time()
     states = world.client("stepfunctions", SECURITY)
     arn = states.start_execution(
-        stateMachineArn=world.outputs["incident_state_machine_arn"], input=json.dumps({"finding_key": "../secrets"})
+        stateMachineArn=world.outputs["incident_state_machine_arn"],
+        input=json.dumps({"finding_key": f"../{secrets.token_hex(8)}"}),
     )["executionArn"]
     world.until(lambda: states.describe_execution(executionArn=arn)["status"] != "RUNNING", "the execution ends")
     incident = _newest(world, began)
     assert (incident["status"], incident["targets"]) == ("SKIPPED", [])
 
 
+def _new_environments(world: World) -> None:
+    """No warm function is left: the next call of each reads the configuration document anew."""
+    functions = world.client("lambda", SECURITY)
+    for name in (f"{PREFIX}-incident", f"{PREFIX}-watchdog", f"{PREFIX}-playbook-ec2-instance"):
+        timeout = functions.get_function_configuration(FunctionName=name)["Timeout"]
+        functions.update_function_configuration(FunctionName=name, Timeout=timeout)
+
+
 def test_a_document_changed_by_hand_stops_everything(world: World) -> None:
     """Whoever can write the table cannot change the policy: nothing acts, and people are woken."""
-    dynamodb = world.client("dynamodb", SECURITY)
-    key = {"pk": {"S": "CONFIG"}, "sk": {"S": "CURRENT"}}
-    table = world.outputs["table_name"]
-    document = dynamodb.get_item(TableName=table, Key=key)["Item"]["document"]["S"]
     victim = world.plain()
     before = world.look(victim)
-    # Functions read the document once: a function with no warm environment must read the changed one.
-    functions = world.client("lambda", SECURITY)
+    dynamodb = world.client("dynamodb", SECURITY)
+    place = {"TableName": world.outputs["table_name"]}
+    key = {"pk": {"S": "CONFIG"}, "sk": {"S": "CURRENT"}}
+    document = dynamodb.get_item(Key=key, **place)["Item"]["document"]["S"]
     forged = document.replace('"Trojan:EC2/*":"dry_run"', '"Trojan:EC2/*":"auto"')
     assert forged != document
     try:
-        dynamodb.put_item(TableName=table, Item={**key, "document": {"S": forged}})
-        for name in (f"{PREFIX}-incident", f"{PREFIX}-playbook-ec2-instance"):
-            functions.update_function_configuration(FunctionName=name, Description="a new environment")
+        dynamodb.put_item(Item={**key, "document": {"S": forged}}, **place)
+        _new_environments(world)
         sent = world.send(world.finding(victim, "Trojan:EC2/DNSDataExfiltration"))
         world.ended(sent)
-        found = world.status(sent, "FAILED", seconds=40)
+        failed = world.status(sent, "FAILED", seconds=40)
     finally:
-        dynamodb.put_item(TableName=table, Item={**key, "document": {"S": document}})
-        for name in (f"{PREFIX}-incident", f"{PREFIX}-playbook-ec2-instance"):
-            functions.update_function_configuration(FunctionName=name, Description="restored by a test")
-    assert_same = world.look(victim)
-    assert assert_same == before
-    assert "changed it outside Terraform" in found["reasons"][-1]
+        dynamodb.put_item(Item={**key, "document": {"S": document}}, **place)
+        _new_environments(world)
+    assert_untouched(world, victim, before)
+    assert "changed it outside Terraform" in failed["reasons"][-1]
     assert "FAILED" in world.told(sent, "escalations")

@@ -177,6 +177,7 @@ def _evidence(event: Json) -> Json:
 def _complete(context: Context, target: Target, settled: bool) -> Step:
     """Evidence to its end, then the playbook's finish. A failure here is this target's alone."""
     playbook = load(os.environ["GDR_PLAYBOOK"])
+    _renew(context, target)  # snapshots may take longer than a lease
     try:
         kept = playbook.evidence(context, target)
         if not kept.done:

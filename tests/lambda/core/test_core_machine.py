@@ -235,11 +235,20 @@ def test_verify_may_wait_and_may_ask_for_containment_again() -> None:
     assert [payload["attempt"] for payload in functions.asked("contain")] == [1, 3]
 
 
-def test_evidence_and_finish_wait_in_the_machine() -> None:
-    waits = {verb: [_step(done=False, wait_seconds=n), _step()] for verb, n in (("evidence", 5), ("finish", 9))}
-    walk, functions = _go(**waits)
+def test_evidence_is_started_beside_containment_and_waited_for_in_finish() -> None:
+    finish = [_step(done=False, wait_seconds=5), _step(done=False, wait_seconds=9), _step()]
+    walk, functions = _go(evidence=_step(done=False, wait_seconds=99), finish=finish)
     assert walk.waited == [5, 9]
-    assert len(functions.asked("evidence")) == len(functions.asked("finish")) == 2
+    assert len(functions.asked("evidence")) == 1
+    assert [payload["attempt"] for payload in functions.asked("finish")] == [1, 2, 3]
+    assert {payload["verify_only"] for payload in functions.asked("finish")} == {False}
+
+
+def test_a_further_emission_is_a_verification_in_every_verb_that_could_act() -> None:
+    opened = {"incident_id": "inc-1", "playbook": "ec2_instance", "next": "triage", "verify_only": True}
+    _, functions = _go(open=opened)
+    for verb in ("announce", "plan", "finish"):
+        assert functions.asked(verb)[0]["verify_only"] is True
 
 
 def test_lost_evidence_is_reported_and_blocks_nothing() -> None:
