@@ -19,7 +19,7 @@ h1{font-size:1.4rem;margin:0}h2{font-size:1.05rem;margin:2rem 0 .5rem}code{font-
 .badge{display:inline-block;padding:.15rem .6rem;border-radius:1rem;color:#fff;font-weight:600;background:var(--mid)}
 .CONTAINED,.RESTORED,.GONE{background:var(--ok)}.FAILED,.BREACHED,.PARTIAL{background:var(--bad)}
 table{border-collapse:collapse;width:100%}td,th{text-align:left;padding:.35rem .6rem;border-bottom:1px solid var(--line);
-vertical-align:top;overflow-wrap:anywhere}th{font-weight:600}.ok{color:var(--ok)}.bad{color:var(--bad);font-weight:600}
+vertical-align:top;overflow-wrap:break-word}code{overflow-wrap:anywhere}th{font-weight:600}.ok{color:var(--ok)}.bad{color:var(--bad);font-weight:600}
 .wrap{overflow-x:auto}svg{width:100%;height:auto}footer{margin-top:3rem;font-size:.85em;opacity:.7}
 """
 

@@ -36,6 +36,7 @@ def lab(monkeypatch: pytest.MonkeyPatch) -> Iterator[Lab]:
         aws._own.cache_clear()
         made = Lab()
         yield made
+        assert made.refused == [], "every session policy must allow what its session asks for"
         for line in made.told:  # shown when the test failed
             print(line)
         assert not [call for call in made.calls if call.service == "ssm"], "containment must not depend on SSM"

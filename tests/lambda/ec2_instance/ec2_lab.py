@@ -67,6 +67,7 @@ class Lab:
     instance_type: str = "t3.small"
     policies: list[Json] = field(default_factory=list)
     told: list[str] = field(default_factory=list)
+    refused: list[str] = field(default_factory=list)  # what a session asked for beyond its policy: no test may see any
 
     # -- looking with other eyes --------------------------------------------------------------------------------------
 
@@ -231,7 +232,11 @@ class Lab:
                 self.hooks.remove(hook)
                 hook[1]()
             if policy is not None:
-                refuse(call, self.ids["instance"])
+                try:
+                    refuse(call, self.ids["instance"])
+                except ClientError as error:
+                    self.refused.append(str(error))
+                    raise
             for fault in self.faults:
                 if fault.operation == model.name and fault.times > 0 and fault.when(params):
                     fault.times -= 1

@@ -97,8 +97,9 @@ def test_a_group_created_by_another_incident_meanwhile_is_found_again(lab: Lab) 
 
     target = lab.plan()
     lab.hooks.append(("CreateSecurityGroup", other_incident))
-    assert lab.respond(target).status is Status.CONTAINED
+    ec2_instance.contain(lab.context(), target)
     assert closed(lab)
+    assert lab.verify(target).status is Status.CONTAINED
     assert no_rules(lab)
 
 

@@ -134,6 +134,9 @@ def test_closed_within_three_round_trips_after_assume_role(lab: Lab, known_group
     swaps = [call for call in calls if call.operation == "ModifyNetworkInterfaceAttribute"]
     assert len(swaps) == 2
     assert max(rounds(calls, swap) for swap in swaps) <= 4, "AssumeRole, look, record, change"
+    recorded = min(call.end for call in calls if call.operation == "UpdateItem")
+    beside = [call for call in calls if call.session > max(swap.session for swap in swaps)]
+    assert min(call.start for call in beside) >= recorded, "the rest takes no time from the network"
     strips = [call for call in calls if call.operation == "RevokeSecurityGroupEgress"]
     assert max(rounds(calls, strip) for strip in strips) <= 4
     closed = max(call.end for call in swaps + strips) - began
