@@ -24,8 +24,8 @@ from sandbox.terraform import find_mirror
 Json = dict[str, Any]
 ACCOUNT = "111111111111"
 PARTS = ("catalogue", "examples", "modules", "playbooks", "lambda_src/dist", "sandbox/terraform", "tests/unit")
-_IDENTITY = f"""<GetCallerIdentityResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><GetCallerIdentityResult>
-<Arn>arn:aws:iam::{ACCOUNT}:root</Arn><UserId>{ACCOUNT}</UserId><Account>{ACCOUNT}</Account></GetCallerIdentityResult>
+_IDENTITY = """<GetCallerIdentityResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><GetCallerIdentityResult>
+<Arn>arn:aws:iam::{0}:root</Arn><UserId>{0}</UserId><Account>{0}</Account></GetCallerIdentityResult>
 <ResponseMetadata><RequestId>1</RequestId></ResponseMetadata></GetCallerIdentityResponse>"""
 
 
@@ -33,9 +33,10 @@ class _Sts(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         known = b"GetCallerIdentity" in body
+        account = self.headers.get("Authorization", "").partition("Credential=")[2].partition("/")[0]
         self.send_response(200 if known else 501)
         self.end_headers()
-        self.wfile.write(_IDENTITY.encode() if known else b"")
+        self.wfile.write(_IDENTITY.format(account).encode() if known else b"")
 
     def log_message(self, *_: Any) -> None:
         """Silent."""
@@ -43,7 +44,7 @@ class _Sts(BaseHTTPRequestHandler):
 
 @contextmanager
 def identity() -> Iterator[str]:
-    """The URL of a server that knows who is calling, and nothing else."""
+    """The URL of a server that knows who is calling (an account's id is its access key), and nothing else."""
     server = ThreadingHTTPServer(("127.0.0.1", 0), _Sts)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     try:
@@ -89,9 +90,9 @@ def terraform(directory: Path, scratch: Path, *arguments: str, endpoint: str = "
     )  # fmt: skip
 
 
-def initialized(directory: Path, scratch: Path) -> Path:
+def initialized(directory: Path, scratch: Path, *more: str) -> Path:
     """``terraform init`` there. Where the provider cannot be had, the test is skipped (fails in CI)."""
-    done = terraform(directory, scratch, "init", "-input=false", "-no-color", "-backend=false")
+    done = terraform(directory, scratch, "init", "-input=false", "-no-color", "-backend=false", *more)
     if done.returncode:
         skip_or_fail(f"terraform init failed (the AWS provider could not be installed?):\n{done.stdout[-2000:]}")
     return directory

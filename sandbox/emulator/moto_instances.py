@@ -15,7 +15,7 @@ from .moto_modules import autoscaling, block_storage, instance_responses, load_b
 from .moto_network import error
 from .patching import patch, replace
 
-_SNAPSHOT_SECONDS = float(os.environ.get("SANDBOX_SNAPSHOT_SECONDS", "1"))
+_SNAPSHOT_SECONDS = float(os.environ.get("SANDBOX_SNAPSHOT_SECONDS", "0.5"))
 
 
 @dataclass(frozen=True)
@@ -108,7 +108,7 @@ replace(
     block_storage.Snapshot,
     "status",
     _STATUS,
-    restores="a snapshot is pending first (SANDBOX_SNAPSHOT_SECONDS, default 1)",
+    restores="a snapshot is pending first (SANDBOX_SNAPSHOT_SECONDS, default 0.5)",
 )
 replace(block_storage.Snapshot, "state", _STATUS, restores="CreateSnapshots answers with each snapshot's State")
 replace(

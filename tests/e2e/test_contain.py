@@ -66,8 +66,8 @@ def test_everything_at_once_and_nothing_beside_it(world: World) -> None:
     assert shown["IamInstanceProfile"]["Arn"] == victim.instance_profile_arn
     assert list(seen.targets) == [replacement["InstanceId"]]
 
-    polls = len([state for state, _ in ended["incident"].news() if state == "WaitForEvidence"])
-    assert ended["incident"].transitions() - 3 * polls <= 18, "and three for every look at snapshots under way"
+    polls = len([state for state, _ in ended["incident"].news() if state == "WaitToFinish"])
+    assert ended["incident"].transitions() - 3 * polls <= 18, "and three for every further look at pending snapshots"
     assert ended["notice"].transitions() == 1, "the notice machine leaves it to the other"
 
 

@@ -52,7 +52,7 @@ def test_tasks(name: str) -> None:
     """Retries with jitter for what passes by itself, a time-out, and a way on when it fails for good."""
     node = TASKS[name]
     retried = [error for retry in node["Retry"] for error in retry["ErrorEquals"]]
-    assert LAMBDA_ERRORS <= set(retried)
+    assert set(retried) >= LAMBDA_ERRORS
     waits = ".waitForTaskToken" in node["Resource"]
     assert waits or {"TransientError", "States.Timeout"} <= set(retried)
     assert {retry["JitterStrategy"] for retry in node["Retry"]} == {"FULL"}

@@ -6,7 +6,6 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
-
 from guardduty_response import config
 
 if TYPE_CHECKING:

@@ -103,7 +103,7 @@ def test_a_broken_snapshot_is_failed_and_named(lab: Lab) -> None:
     one, two = lab.snapshots()
     snapshots = ec2_backends[MEMBER][REGION].snapshots
     snapshots[one["SnapshotId"]].status = "pending"
-    assert ec2_instance.evidence(lab.context(2), target).wait_seconds == 15
+    assert ec2_instance.evidence(lab.context(2), target).wait_seconds == 10
     snapshots[one["SnapshotId"]].status = "error"
     assert ec2_instance.evidence(lab.context(3), target).done
     line = lab.ledger()["actions"]["snapshot"]

@@ -27,7 +27,7 @@ from guardduty_response.playbooks.ec2_instance.state import Facts, describe, fil
 from guardduty_response.statuses import Status
 
 ATTEMPTS = 40  # at 15 s: ten minutes for the account's snapshot limit to clear, or for an instance to stop
-POLL_ATTEMPTS = 240  # an hour at 15 s; larger first snapshots are left to a person
+POLL_ATTEMPTS = 360  # six hours at 60 s; what takes longer is left to a person
 BUSY = {"ConcurrentSnapshotLimitExceeded", "SnapshotCreationPerVolumeRateExceeded", "PendingSnapshotLimitExceeded"}
 
 
@@ -106,7 +106,8 @@ def _poll(work: Work, ec2: Any, ids: list[str]) -> Step:
         return _end(work, "snapshot", status, f"one snapshot set: {text}", (asked,))
     wait = "pending" in states.values() and work.ctx.attempt < POLL_ATTEMPTS
     if "error" not in states.values() and (wait or work.ctx.attempt < 5):  # new ones may not be listed at once
-        return Step(done=False, wait_seconds=15, detail=text)
+        # Each poll costs three state transitions: the first soon, the later ones a minute apart.
+        return Step(done=False, wait_seconds=(5, 10, 15, 30)[work.ctx.attempt - 1] if work.ctx.attempt < 5 else 60, detail=text)
     return _end(work, "snapshot", FAILED, f"incomplete snapshot set: {text}. By hand: keep the volumes, snapshot them again")
 
 
