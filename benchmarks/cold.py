@@ -30,7 +30,7 @@ def cold(runs: int) -> list[Figure]:
         with zipfile.ZipFile(ZIP) as archive:
             archive.extractall(folder)
         ratio = paired(OURS, BARE, runs=runs, first_paths=[Path(folder)], second_paths=[])
-    note = f"playbook zip / bare boto3, import and clients sts, dynamodb, ec2; median of {runs} in turns"
+    note = f"playbook zip / bare boto3, import and clients sts, dynamodb, ec2; best of {runs} in turns"
     return [
         Figure("cold import and clients", ratio["seconds"], "×", 0.85, note),
         Figure("peak memory", ratio["megabytes"], "×", 0.85, note),

@@ -33,10 +33,10 @@ def contents() -> dict[str, list[str]]:
         if path.is_file() and path.suffix in {".py", ".gz"} and "__pycache__" not in path.parts
     )
     special = PLAYBOOK_ONLY.union(*TELLING.values())
-    shared = [name for name in files if not name.startswith(("playbooks/", "models/")) and name not in special]
+    shared = [name for name in files if not name.startswith(("playbooks/", "models/ec2/")) and name not in special]
     result = {name: sorted(shared + sorted(extra)) for name, extra in TELLING.items()}
     for playbook in sorted(path.parent.name for path in SOURCE.glob("playbooks/*/__init__.py")):
-        own = [n for n in files if n.startswith((f"playbooks/{playbook}/", "models/")) or n == "playbooks/__init__.py"]
+        own = [n for n in files if n.startswith((f"playbooks/{playbook}/", "models/ec2/")) or n == "playbooks/__init__.py"]
         result[f"playbook_{playbook}.zip"] = sorted(shared + sorted(PLAYBOOK_ONLY) + own)
     return result
 

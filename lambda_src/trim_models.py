@@ -1,6 +1,6 @@
-"""Trims botocore's EC2 model to the operations the playbooks call: ``python lambda_src/trim_models.py``.
+"""Trims botocore's largest models to the operations the functions call: ``python lambda_src/trim_models.py``.
 
-Parsing the full model (3.6 MB, 700 operations) is the largest part of a cold start. ``--check`` compares the committed
+Parsing the full models (EC2: 3.6 MB, 700 operations) is the largest part of a cold start. ``--check`` compares the committed
 file with what the installed botocore gives. Model data only: request signing, endpoints and parsing stay botocore's own,
 and when the runtime's botocore knows a newer API version it simply ignores this file.
 """
@@ -15,32 +15,35 @@ from typing import Any
 
 import botocore
 
-API = "ec2/2016-11-15"
-TARGET = Path(__file__).resolve().parent / "guardduty_response" / "models" / API / "service-2.json.gz"
-OPERATIONS = [
-    "AssociateIamInstanceProfile",
-    "AuthorizeSecurityGroupEgress",
-    "AuthorizeSecurityGroupIngress",
-    "CreateSecurityGroup",
-    "CreateSnapshots",
-    "CreateTags",
-    "DescribeAddresses",
-    "DescribeIamInstanceProfileAssociations",
-    "DescribeInstanceAttribute",
-    "DescribeInstanceTypes",
-    "DescribeInstances",
-    "DescribeNetworkInterfaces",
-    "DescribeSecurityGroups",
-    "DescribeSnapshots",
-    "DisassociateAddress",
-    "DisassociateIamInstanceProfile",
-    "ModifyInstanceAttribute",
-    "ModifyNetworkInterfaceAttribute",
-    "ReplaceIamInstanceProfileAssociation",
-    "RevokeSecurityGroupEgress",
-    "RevokeSecurityGroupIngress",
-    "StopInstances",
-]
+MODELS = Path(__file__).resolve().parent / "guardduty_response" / "models"
+OPERATIONS: dict[str, list[str]] = {
+    "dynamodb/2012-08-10": ["DeleteItem", "GetItem", "PutItem", "Query", "UpdateItem"],
+    "ec2/2016-11-15": [
+        "AssociateIamInstanceProfile",
+        "AuthorizeSecurityGroupEgress",
+        "AuthorizeSecurityGroupIngress",
+        "CreateSecurityGroup",
+        "CreateSnapshots",
+        "CreateTags",
+        "DescribeAddresses",
+        "DescribeIamInstanceProfileAssociations",
+        "DescribeInstanceAttribute",
+        "DescribeInstanceTypes",
+        "DescribeInstances",
+        "DescribeNetworkInterfaces",
+        "DescribeSecurityGroups",
+        "DescribeSnapshots",
+        "DisassociateAddress",
+        "DisassociateIamInstanceProfile",
+        "ModifyInstanceAttribute",
+        "ModifyNetworkInterfaceAttribute",
+        "ReplaceIamInstanceProfileAssociation",
+        "RevokeSecurityGroupEgress",
+        "RevokeSecurityGroupIngress",
+        "StopInstances",
+    ],
+    "s3/2006-03-01": ["GetObject", "PutObject"],
+}
 
 
 def _without_documentation(node: Any) -> Any:
@@ -49,9 +52,13 @@ def _without_documentation(node: Any) -> Any:
     return [_without_documentation(item) for item in node] if isinstance(node, list) else node
 
 
-def trimmed() -> dict[str, Any]:
-    """The installed botocore's EC2 model with OPERATIONS and the shapes they reach."""
-    full = json.loads(gzip.decompress((Path(botocore.__file__).parent / "data" / API / "service-2.json.gz").read_bytes()))
+def target(api: str) -> Path:
+    return MODELS / api / "service-2.json.gz"
+
+
+def trimmed(api: str) -> dict[str, Any]:
+    """The installed botocore's model of ``api`` (service/version) with its OPERATIONS and the shapes they reach."""
+    full = json.loads(gzip.decompress((Path(botocore.__file__).parent / "data" / api / "service-2.json.gz").read_bytes()))
     shapes: set[str] = set()
 
     def walk(node: Any) -> None:
@@ -66,7 +73,7 @@ def trimmed() -> dict[str, Any]:
             for value in node:
                 walk(value)
 
-    operations = {name: full["operations"][name] for name in OPERATIONS}
+    operations = {name: full["operations"][name] for name in OPERATIONS[api]}
     walk(operations)
     model = {**full, "operations": operations, "shapes": {name: full["shapes"][name] for name in sorted(shapes)}}
     result: dict[str, Any] = _without_documentation(model)
@@ -74,16 +81,19 @@ def trimmed() -> dict[str, Any]:
 
 
 def main() -> int:
-    model = trimmed()
-    if "--check" in sys.argv:
-        same = TARGET.is_file() and json.loads(gzip.decompress(TARGET.read_bytes())) == model
-        print(f"{TARGET.name}: {'as the installed botocore gives' if same else 'differs: run python lambda_src/trim_models.py'}")
-        return 0 if same else 1
-    TARGET.parent.mkdir(parents=True, exist_ok=True)
-    packed = gzip.compress(json.dumps(model, sort_keys=True, separators=(",", ":")).encode(), mtime=0)
-    TARGET.write_bytes(packed)
-    print(f"{TARGET.name}: {len(packed)} bytes, {len(OPERATIONS)} operations, {len(model['shapes'])} shapes")
-    return 0
+    wrong = False
+    for api in OPERATIONS:
+        model, path = trimmed(api), target(api)
+        if "--check" in sys.argv:
+            same = path.is_file() and json.loads(gzip.decompress(path.read_bytes())) == model
+            wrong = wrong or not same
+            print(f"{api}: {'as the installed botocore gives' if same else 'differs: run make zips'}")
+            continue
+        path.parent.mkdir(parents=True, exist_ok=True)
+        packed = gzip.compress(json.dumps(model, sort_keys=True, separators=(",", ":")).encode(), mtime=0)
+        path.write_bytes(packed)
+        print(f"{api}: {len(packed)} bytes, {len(OPERATIONS[api])} operations, {len(model['shapes'])} shapes")
+    return 1 if wrong else 0
 
 
 if __name__ == "__main__":

@@ -37,11 +37,6 @@ resource "aws_sqs_queue" "undelivered" {
   kms_master_key_id          = var.kms_key_arn
   tags                       = var.tags
 
-  redrive_policy = jsonencode({
-    deadLetterTargetArn = aws_sqs_queue.dead_letters.arn
-    maxReceiveCount     = 3
-  })
-
   policy = jsonencode({
     Version = "2012-10-17"
     Statement = [
@@ -62,6 +57,15 @@ resource "aws_sqs_queue" "undelivered" {
         Condition = { Bool = { "aws:SecureTransport" = "false" } }
       },
     ]
+  })
+}
+
+# Apart from the queue, so that the provider waits for both queues at the same time.
+resource "aws_sqs_queue_redrive_policy" "undelivered" {
+  queue_url = aws_sqs_queue.undelivered.id
+  redrive_policy = jsonencode({
+    deadLetterTargetArn = aws_sqs_queue.dead_letters.arn
+    maxReceiveCount     = 3
   })
 }
 

@@ -9,13 +9,13 @@ from e2e_world import MINING, PREFIX, World, actions, events
 def test_throttling_is_waited_out(world: World) -> None:
     """Beyond what the SDK repeats by itself: the state machine repeats the verb."""
     victim = world.victim(interfaces=2)
-    world.fault("ec2", "DescribeInstances", victim.instance, error="RequestLimitExceeded", count=6)
+    world.fault("ec2", "DescribeInstances", victim.instance, error="RequestLimitExceeded", count=4)
     for interface in victim.interfaces:
-        world.fault("ec2", "ModifyNetworkInterfaceAttribute", interface, error="RequestLimitExceeded", count=2)
-    world.fault("iam", "PutRolePolicy", victim.instance, error="Throttling", count=2)
+        world.fault("ec2", "ModifyNetworkInterfaceAttribute", interface, error="RequestLimitExceeded", count=1)
+    world.fault("iam", "PutRolePolicy", victim.instance, error="Throttling", count=1)
     incident = world.respond(victim)
-    assert world.hits("DescribeInstances", victim.instance) == 6
-    assert world.hits("PutRolePolicy", victim.instance) == 2
+    assert world.hits("DescribeInstances", victim.instance) == 4, "all that the SDK tries: the verb failed once"
+    assert world.hits("PutRolePolicy", victim.instance) == 1
     assert_contained(world, victim, incident)
 
 
@@ -35,7 +35,8 @@ def test_lambda_fails_and_is_called_again(world: World) -> None:
 def test_snapshots_fail_and_delay_nothing(world: World) -> None:
     """The verdict is out before the snapshots even answer; their failure is told in the second message."""
     victim = world.plain()
-    world.fault("ec2", "CreateSnapshots", victim.instance, error="UnauthorizedOperation", latency_ms=3000)
+    world.fault("ec2", "CreateSnapshots", victim.instance, latency_ms=3000, count=1)
+    world.fault("ec2", "CreateSnapshots", victim.instance, error="UnauthorizedOperation")
     sent = world.send(world.finding(victim))
     incident = world.settled(sent)
     assert_network_closed(world, victim)
@@ -52,15 +53,16 @@ def test_snapshots_fail_and_delay_nothing(world: World) -> None:
     assert "snapshot" in last["text"].split("Left for people to do")[1]
 
 
-def test_the_evidence_branch_dies_and_delays_nothing(world: World) -> None:
+def test_the_evidence_branch_dies_and_the_end_makes_up_for_it(world: World) -> None:
+    """Containment does not notice; the snapshots are taken before the incident is closed."""
     victim = world.plain()
     event = world.finding(victim)
     world.fault("lambda", "Invoke", f'"verb": "evidence", "incident_id": "{world.incident_id(event)}"', error="Boom")
     incident = world.settled(world.send(event))
-    assert_network_closed(world, victim)
-    assert incident["targets"][0]["status"] == "CONTAINED"
-    assert actions(incident)["snapshot"] == "FAILED"
-    assert "evidence failed" in events(incident)
+    assert_contained(world, victim, incident)
+    told = events(incident)
+    assert "evidence failed" in told
+    assert told.count("verdict CONTAINED") == 1
 
 
 def test_what_lies_beside_the_network_fails_alone(world: World) -> None:

@@ -129,7 +129,7 @@ def test_an_interface_attached_between_act_and_verify(world: World) -> None:
     """Verify reads every interface anew and sends contain out again."""
     victim = world.plain()
     # The tag comes beside the network: contain is held here once every interface known to it is closed.
-    world.fault("ec2", "CreateTags", victim.instance, latency_ms=4000)
+    world.fault("ec2", "CreateTags", victim.instance, latency_ms=2500)
     sent = world.send(world.finding(victim))
     [interface] = victim.interfaces
 

@@ -62,7 +62,7 @@ run "incident" {
       aws_cloudwatch_event_rule.sweeper.schedule_expression == "rate(5 minutes)",
       aws_cloudwatch_event_target.this["sweeper"].input == jsonencode({ source = "guardduty-response.sweeper" }),
       aws_lambda_event_source_mapping.undelivered.function_response_types == toset(["ReportBatchItemFailures"]),
-      jsondecode(aws_sqs_queue.undelivered.redrive_policy).maxReceiveCount == 3,
+      jsondecode(aws_sqs_queue_redrive_policy.undelivered.redrive_policy).maxReceiveCount == 3,
     ])
     error_message = "Rules and queues must be those of the design: every finding noticed, every death of an execution seen, nothing undelivered lost."
   }

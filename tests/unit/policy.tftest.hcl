@@ -70,7 +70,7 @@ run "precedence" {
       detail-type = ["GuardDuty Finding"]
       detail = {
         service = { archived = [false, "false", { exists = false }] }
-        type    = [{ wildcard = "*:EC2/*" }, { prefix = "UnauthorizedAccess:" }]
+        type    = [{ wildcard = "*:EC2/*" }, { wildcard = "*:S3/*" }, { prefix = "UnauthorizedAccess:" }]
       }
     }
     error_message = "Rule 1 must cover every key that can act, without those a wider key covers: ${output.act_event_pattern}"
@@ -82,7 +82,7 @@ run "precedence" {
       jsondecode(local.config_json).remediations["Backdoor:EC2/Spambot"] == "off",
       jsondecode(local.config_json).account_remediations["222222222222"] == { "CryptoCurrency:EC2/*" = "notify", "*:EC2/BitcoinTool.B!DNS" = "off" },
       jsondecode(local.config_json).responder == { role_path = "/", quarantine_profile = "guardduty-response-quarantine" },
-      toset(keys(jsondecode(local.config_json))) == toset(["version", "name_prefix", "partition", "security_account", "paused", "remediations", "account_remediations", "minimum_severity", "playbooks", "guardrails", "notifications", "evidence", "responder"]),
+      toset(keys(jsondecode(local.config_json))) == toset(["version", "name_prefix", "partition", "security_account", "paused", "remediations", "account_remediations", "minimum_severity", "playbooks", "active_playbooks", "guardrails", "notifications", "evidence", "responder"]),
     ])
     error_message = "The config document has not the agreed shape."
   }

@@ -179,7 +179,7 @@ def test_the_happy_path_is_short() -> None:
         "open", "announce", "plan", "contain", "verify", "verdict", "evidence", "finish", "close"
     ]  # fmt: skip
     assert functions.asked("close")[0] | {"decision": "act", "error": ""} == functions.asked("close")[0]
-    assert walk.waited == []
+    assert walk.waited == [0]
 
 
 def test_only_open_sees_the_finding() -> None:
@@ -230,15 +230,15 @@ def test_a_failed_reading_is_a_verdict_of_its_own() -> None:
 def test_verify_may_wait_and_may_ask_for_containment_again() -> None:
     verify = [_step(done=False, wait_seconds=7), _step(done=False, again="contain"), _step(status="CONTAINED")]
     walk, functions = _go(verify=verify)
-    assert walk.waited == [7]
+    assert walk.waited == [7, 0]
     assert [payload["attempt"] for payload in functions.asked("verify")] == [1, 2, 3]
     assert [payload["attempt"] for payload in functions.asked("contain")] == [1, 3]
 
 
 def test_evidence_is_started_beside_containment_and_waited_for_in_finish() -> None:
     finish = [_step(done=False, wait_seconds=5), _step(done=False, wait_seconds=9), _step()]
-    walk, functions = _go(evidence=_step(done=False, wait_seconds=99), finish=finish)
-    assert walk.waited == [5, 9]
+    walk, functions = _go(evidence=_step(done=False, wait_seconds=3), finish=finish)
+    assert walk.waited == [3, 5, 9]
     assert len(functions.asked("evidence")) == 1
     assert [payload["attempt"] for payload in functions.asked("finish")] == [1, 2, 3]
     assert {payload["verify_only"] for payload in functions.asked("finish")} == {False}

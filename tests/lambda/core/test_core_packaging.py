@@ -141,18 +141,21 @@ def test_only_the_standard_library_and_botocore_run_with_response_privileges() -
                 assert name.split(".")[0] in allowed, f"{path.name} imports {name}"
 
 
-# -- the trimmed EC2 model --------------------------------------------------------------------------------------------
+# -- the trimmed models -----------------------------------------------------------------------------------------------
+
+SERVICES = ("autoscaling", "elbv2", "iam", "ec2", "dynamodb", "s3", "sns", "sqs", "stepfunctions", "sts")
 
 
-def _used() -> set[str]:
-    """EC2 operations that the sources call (methods no other service in use has by that name)."""
+def _used(service: str) -> set[str]:
+    """Operations of ``service`` that the sources call (methods no other service in use has by that name)."""
     session = Session()
     others = {
         xform_name(operation)
-        for service in ("autoscaling", "elbv2", "iam", "dynamodb", "s3", "sns", "sqs", "stepfunctions", "sts")
-        for operation in session.get_service_model(service).operation_names
+        for other in SERVICES
+        if other != service
+        for operation in session.get_service_model(other).operation_names
     }
-    known = {xform_name(operation): operation for operation in session.get_service_model("ec2").operation_names}
+    known = {xform_name(operation): operation for operation in session.get_service_model(service).operation_names}
     found = set()
     for path in PACKAGE.rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text())):
@@ -162,14 +165,16 @@ def _used() -> set[str]:
     return found
 
 
-def test_the_model_holds_every_operation_in_use_and_no_other() -> None:
-    used = _used()
+@pytest.mark.parametrize("api", sorted(trim_models.OPERATIONS))
+def test_a_model_holds_every_operation_in_use_and_no_other(api: str) -> None:
+    used, kept = _used(api.split("/")[0]), set(trim_models.OPERATIONS[api])
     assert used
-    assert used - set(trim_models.OPERATIONS) == set(), "add to trim_models.OPERATIONS and run 'make zips'"
-    assert set(trim_models.OPERATIONS) - used == set(), "no source calls these any more: remove them from OPERATIONS"
+    assert used - kept == set(), "add to trim_models.OPERATIONS and run 'make zips'"
+    assert kept - used == set(), "no source calls these any more: remove them from OPERATIONS"
 
 
-def test_the_model_is_the_installed_botocores(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_models_are_the_installed_botocores(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setattr(sys, "argv", ["trim_models.py", "--check"])
     assert trim_models.main() == 0, capsys.readouterr().out
-    assert set(trim_models.trimmed()["operations"]) == set(trim_models.OPERATIONS)
+    for api, operations in trim_models.OPERATIONS.items():
+        assert set(trim_models.trimmed(api)["operations"]) == set(operations)

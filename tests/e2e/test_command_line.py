@@ -1,0 +1,72 @@
+"""``python -m sandbox``, as a person or a script uses it, against the applied module."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import boto3
+from e2e_checks import assert_contained
+from e2e_world import MEMBER, MINING, World
+from repository import FINDINGS, ROOT
+
+from sandbox import settings
+
+FILE = str(FINDINGS / "cryptocurrency_ec2_bitcointool_b_dns.json")
+KEYS = ("incident_id", "finding_id", "finding_type", "account_id", "region", "mode", "decision", "status", "targets", "timeline")
+
+
+def _sandbox(*arguments: str) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "SANDBOX_STATE_DIRECTORY": str(settings.STATE_DIRECTORY)}
+    return subprocess.run(
+        [sys.executable, "-m", "sandbox", *arguments], cwd=ROOT, env=environment, check=False,
+        capture_output=True, text=True, timeout=120,
+    )  # fmt: skip
+
+
+def test_send_and_look(world: World) -> None:
+    victim = world.plain()
+    sent = _sandbox("send", FILE, "--bind", f"instance={victim.instance}", "--wait", "--json")
+    assert sent.returncode == 0, sent.stderr
+    incident = json.loads(sent.stdout)
+    assert [key for key in KEYS if key not in incident] == []
+    assert (incident["finding_type"], incident["account_id"]) == (MINING, MEMBER)
+    assert [sorted(one)[:3] for one in incident["targets"][0]["actions"]]
+    assert_contained(world, victim, incident)
+    shown = _sandbox("show", incident["incident_id"], "--json")
+    assert json.loads(shown.stdout)["status"] == "CONTAINED"
+    listed = json.loads(_sandbox("incidents", "--json").stdout)
+    assert incident["incident_id"] in [one["incident_id"] for one in listed]
+
+
+def test_env_lets_any_client_look(world: World) -> None:
+    found = json.loads(_sandbox("env", "--json").stdout)
+    keys = found["credentials"][found["accounts"]["member"]]
+    ec2 = boto3.client(
+        "ec2", endpoint_url=found["endpoint"], region_name=found["region"], aws_access_key_id=keys["access_key_id"],
+        aws_secret_access_key=keys["secret_access_key"],
+    )  # fmt: skip
+    instance = found["seeded"]["instance"]
+    assert ec2.describe_instances(InstanceIds=[instance])["Reservations"][0]["Instances"][0]["InstanceId"] == instance
+
+
+def test_what_nothing_answers_is_said(world: World, tmp_path: Path) -> None:
+    """A file that is no finding, a finding that no rule takes, an unknown incident: a sentence and exit code 1."""
+    word = tmp_path / "word.json"
+    word.write_text("not JSON")
+    archived = tmp_path / "archived.json"
+    event = json.loads(Path(FILE).read_text())
+    event["detail"]["service"]["archived"] = True
+    archived.write_text(json.dumps(event))
+    for arguments, sentence in (
+        (("send", str(word)), "is not JSON"),
+        (("send", str(archived), "--wait"), "no rule matched it"),
+        (("show", "inc-0000000000000000"), "There is no incident inc-0000000000000000"),
+    ):
+        done = _sandbox(*arguments)
+        assert done.returncode == 1
+        assert sentence in done.stderr, done.stderr
+        assert "Traceback" not in done.stderr
