@@ -77,6 +77,8 @@ def trimmed(api: str) -> dict[str, Any]:
     walk(operations)
     model = {**full, "operations": operations, "shapes": {name: full["shapes"][name] for name in sorted(shapes)}}
     result: dict[str, Any] = _without_documentation(model)
+    for parameter in result.get("clientContextParams", {}).values():
+        parameter["documentation"] = ""  # botocore insists on this one
     return result
 
 

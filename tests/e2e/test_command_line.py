@@ -53,17 +53,14 @@ def test_env_lets_any_client_look(world: World) -> None:
     assert ec2.describe_instances(InstanceIds=[instance])["Reservations"][0]["Instances"][0]["InstanceId"] == instance
 
 
-def test_what_nothing_answers_is_said(world: World, tmp_path: Path) -> None:
-    """A file that is no finding, a finding that no rule takes, an unknown incident: a sentence and exit code 1."""
+def test_mistakes_are_explained(world: World, tmp_path: Path) -> None:
+    """A file that is no finding, a binding that does not exist, an unknown incident: a sentence and exit code 1."""
     word = tmp_path / "word.json"
     word.write_text("not JSON")
-    archived = tmp_path / "archived.json"
-    event = json.loads(Path(FILE).read_text())
-    event["detail"]["service"]["archived"] = True
-    archived.write_text(json.dumps(event))
     for arguments, sentence in (
         (("send", str(word)), "is not JSON"),
-        (("send", str(archived), "--wait"), "no rule matched it"),
+        (("send", str(tmp_path / "absent.json")), "cannot be read"),
+        (("send", FILE, "--bind", "user=ann"), "Only an instance can be bound"),
         (("show", "inc-0000000000000000"), "There is no incident inc-0000000000000000"),
     ):
         done = _sandbox(*arguments)

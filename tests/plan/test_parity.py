@@ -124,7 +124,7 @@ def test_real_findings(planned: Plan) -> None:
     found = real_findings()
     modes = [_agree(planned, name, event) for name, event in found.items()]
     assert len(found) >= 80
-    assert len([mode for mode in modes if mode == "unreadable"]) < len(found) / 4, "most can be read"
+    assert len([mode for mode in modes if mode == "unreadable"]) <= 15, "all but truncated ones can be read"
     others = other_events()
     assert others
     for name, event in others.items():
