@@ -84,7 +84,7 @@ def trimmed(api: str) -> dict[str, Any]:
 
 def main() -> int:
     wrong = False
-    for api in OPERATIONS:
+    for api, operations in OPERATIONS.items():
         model, path = trimmed(api), target(api)
         if "--check" in sys.argv:
             same = path.is_file() and json.loads(gzip.decompress(path.read_bytes())) == model
@@ -94,7 +94,7 @@ def main() -> int:
         path.parent.mkdir(parents=True, exist_ok=True)
         packed = gzip.compress(json.dumps(model, sort_keys=True, separators=(",", ":")).encode(), mtime=0)
         path.write_bytes(packed)
-        print(f"{api}: {len(packed)} bytes, {len(OPERATIONS[api])} operations, {len(model['shapes'])} shapes")
+        print(f"{api}: {len(packed)} bytes, {len(operations)} operations, {len(model['shapes'])} shapes")
     return 1 if wrong else 0
 
 

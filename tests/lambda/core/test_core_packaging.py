@@ -167,7 +167,7 @@ def _used(service: str) -> set[str]:
 
 @pytest.mark.parametrize("api", sorted(trim_models.OPERATIONS))
 def test_a_model_holds_every_operation_in_use_and_no_other(api: str) -> None:
-    used, kept = _used(api.split("/")[0]), set(trim_models.OPERATIONS[api])
+    used, kept = _used(api.split("/", maxsplit=1)[0]), set(trim_models.OPERATIONS[api])
     assert used
     assert used - kept == set(), "add to trim_models.OPERATIONS and run 'make zips'"
     assert kept - used == set(), "no source calls these any more: remove them from OPERATIONS"
