@@ -386,8 +386,7 @@ def test_a_finding_that_cannot_be_fetched_stops_only_who_asks(world: World, fake
 
 def test_evidence_is_put_under_its_incident(world: World, fake: Fake) -> None:
     incident_id = _open()
-    [target] = _run("plan", incident_id)["targets"]
-    _run("contain", incident_id, target)
+    _run("contain", incident_id, *_run("plan", incident_id)["targets"])
     fake.seen[-1].put_evidence("describe.json", b"{}")
     assert world.evidence(incident_id)["describe.json"] == b"{}"
 
