@@ -95,6 +95,19 @@ def test_a_second_restore_changes_nothing(lab: Lab) -> None:
     assert lab.actions()["restore_network"] == "DONE", "the first one's line stands"
 
 
+def test_a_registration_that_auto_scaling_took_first_is_restored(lab: Lab) -> None:
+    """Detaching deregisters too, side by side: what the plan saw is recorded, whoever was faster."""
+    lab.build(targets=True)
+    before = picture(lab)
+    target = lab.plan()
+    for arn in lab.ids["target_groups"]:
+        lab.see("elbv2").deregister_targets(TargetGroupArn=arn, Targets=[{"Id": target.id}])
+    lab.respond(target)
+    assert "DeregisterTargets" not in lab.operations()
+    assert lab.restore().status is Status.RESTORED
+    assert picture(lab) == before
+
+
 def test_only_what_was_changed_is_restored(lab: Lab) -> None:
     """Half contained: two parts failed, one was never reached."""
     lab.build(targets=True)

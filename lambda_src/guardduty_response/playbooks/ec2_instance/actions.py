@@ -171,6 +171,11 @@ class Deregister(Action):
     hand = "elbv2 deregister-targets --target-group-arn ARN --targets Id={id}"
     ACTIONS = ("elasticloadbalancing:DeregisterTargets",)
 
+    def run(self) -> None:
+        if known := self.work.scope("target_groups"):  # leaving an Auto Scaling group may take it out before this looks
+            self.work.before(self.part, known)
+        super().run()
+
     def read(self) -> Any:
         """Registrations of the instance or its addresses that are not draining: in what the plan found, else anywhere."""
         elb, known = self.sessions.client("elbv2"), self.work.scope("target_groups")
