@@ -33,6 +33,9 @@ OPTIONS: Json = {
 }  # fmt: skip
 
 
+_HOOKING = threading.Lock()
+
+
 @dataclass
 class Call:
     """One AWS call: seconds since the lab's clock started, and the session policy it was made under (None: own role)."""
@@ -215,9 +218,10 @@ class Lab:
         class Watched(aws.Session):
             def client(self, service: str) -> Any:
                 client = super().client(service)
-                if not getattr(client, "_hooked", False):
-                    lab.hook(client, policy, number)
-                    client._hooked = True
+                with _HOOKING:  # branches share a session's clients
+                    if not getattr(client, "_hooked", False):
+                        lab.hook(client, policy, number)
+                        client._hooked = True
                 return client
 
         return Watched(f"arn:aws:iam::{account}:role/{PREFIX}-responder-ec2-instance", "lab", region, policy)

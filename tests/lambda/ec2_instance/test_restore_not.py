@@ -37,8 +37,10 @@ def test_a_deleted_group_keeps_its_interface_closed(lab: Lab) -> None:
 def test_an_interface_that_is_gone_is_said(lab: Lab) -> None:
     lab.build(interfaces=2)
     contained(lab)
-    ec2, last = lab.see("ec2"), sorted(lab.groups())[-1]
-    [shown] = ec2.describe_network_interfaces(NetworkInterfaceIds=[last])["NetworkInterfaces"]
+    ec2 = lab.see("ec2")
+    attached = ec2.describe_network_interfaces(NetworkInterfaceIds=list(lab.groups()))["NetworkInterfaces"]
+    [shown] = [one for one in attached if one["Attachment"]["DeviceIndex"] == 1]  # the first cannot be detached
+    last = shown["NetworkInterfaceId"]
     ec2.detach_network_interface(AttachmentId=shown["Attachment"]["AttachmentId"], Force=True)
     got = lab.restore()
     assert got.status is Status.RESTORE_PARTIAL

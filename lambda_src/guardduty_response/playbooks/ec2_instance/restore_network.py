@@ -30,7 +30,8 @@ def network(work: Work, reading: Sessions, facts: Facts) -> list[Part]:
             text = f"{id} is no longer attached to {work.id}; if it exists, it may still be in quarantine"
             parts.append(Part(Kind.FOREIGN, name, id, text, back))
         elif set(one.groups) == set(groups):
-            parts.append(Part(Kind.AS_BEFORE, name, id, f"{id} is in the groups it had ({', '.join(groups)})"))
+            other = "; that is quarantine, for another incident" * closed(work, facts, one)
+            parts.append(Part(Kind.AS_BEFORE, name, id, f"{id} is in the groups it had ({', '.join(groups)}){other}"))
         elif not closed(work, facts, one):
             parts.append(foreign(name, id, f"{id} is in {', '.join(one.groups)}"))
         elif missing:
