@@ -96,3 +96,24 @@ module "playbook" {
   log_retention_days = var.evidence.log_retention_days
   tags               = var.tags
 }
+
+# Started by people only. Also where nothing acts any more: what was contained before can still be restored.
+module "restore" {
+  source   = "./modules/restore"
+  for_each = toset(var.create ? [for name, options in var.playbooks : name if options.restore] : [])
+
+  playbook           = each.key
+  name_prefix        = var.name_prefix
+  zip                = "${path.module}/lambda_src/dist/restore_${each.key}.zip"
+  environment        = module.incident[0].function_environment
+  table_arn          = module.incident[0].table_arn
+  bucket_arn         = module.incident[0].bucket_arn
+  topic_arns         = local.topic_arns
+  kms_key_arn        = local.kms_key_arn
+  organization_id    = var.organization_id
+  arn_base           = local.arn_base
+  iam                = var.iam
+  functions          = var.functions
+  log_retention_days = var.evidence.log_retention_days
+  tags               = var.tags
+}

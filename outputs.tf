@@ -102,3 +102,13 @@ output "responder_trust" {
   description = "Playbook in use => the only principal its responder roles trust. modules/responder-role derives the same ARN from name_prefix, iam.path and security_account_id."
   value       = { for name, playbook in module.playbook : name => playbook.function_role_arn }
 }
+
+output "restore_function_arns" {
+  description = "Playbook whose restore is switched on => ARN of the function that people invoke to undo it."
+  value       = { for name, restore in module.restore : name => restore.function_arn }
+}
+
+output "restorer_trust" {
+  description = "Playbook whose restore is switched on => the only principal its restorer roles trust."
+  value       = { for name, restore in module.restore : name => restore.function_role_arn }
+}

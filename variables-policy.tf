@@ -58,7 +58,7 @@ variable "minimum_severity" {
 }
 
 variable "playbooks" {
-  description = "How each playbook acts. ec2_instance: quarantine_security_group_ids maps a VPC id to a group of yours without rules (other VPCs get one from the playbook); untrack_connections passes through an all-open group to end live flows (needs the same switch in modules/responder-role); auto_scaling none, detach or standby; revoke_sessions none, instance or role; finish none or stop."
+  description = "How each playbook acts. ec2_instance: quarantine_security_group_ids maps a VPC id to a group of yours without rules (other VPCs get one from the playbook); untrack_connections passes through an all-open group to end live flows (needs the same switch in modules/responder-role); auto_scaling none, detach or standby; revoke_sessions none, instance or role; finish none or stop. restore makes the function with which a person undoes a containment or closes an incident (needs the same switch in modules/responder-role); reattach_auto_scaling lets it put the instance back into its Auto Scaling group."
   type = object({
     ec2_instance = optional(object({
       quarantine_security_group_ids = optional(map(string), {})
@@ -71,6 +71,8 @@ variable "playbooks" {
       revoke_sessions               = optional(string, "instance")
       snapshot                      = optional(bool, true)
       finish                        = optional(string, "none")
+      restore                       = optional(bool, false)
+      reattach_auto_scaling         = optional(bool, false)
     }), {})
   })
   default  = {}
@@ -87,6 +89,10 @@ variable "playbooks" {
   validation {
     condition     = contains(["none", "stop"], var.playbooks.ec2_instance.finish)
     error_message = "playbooks.ec2_instance.finish must be none or stop."
+  }
+  validation {
+    condition     = var.playbooks.ec2_instance.restore || !var.playbooks.ec2_instance.reattach_auto_scaling
+    error_message = "playbooks.ec2_instance.reattach_auto_scaling is a part of restoring: set playbooks.ec2_instance.restore = true with it."
   }
   validation {
     condition     = alltrue([for vpc, group in var.playbooks.ec2_instance.quarantine_security_group_ids : can(regex("^vpc-[0-9a-f]{8,17}$", vpc)) && can(regex("^sg-[0-9a-f]{8,17}$", group))])

@@ -3,7 +3,7 @@
 Reproducible: sorted names, 1980 dates, mode 0644, no timestamps. Deflate's output may differ between zlib builds, so the
 check compares every entry (name, date, mode, content), and an archive whose entries are right is not rewritten: the same
 sources never change a committed byte. Each function has a zip of its own, so that a playbook function carries no other
-playbook's code and the functions that tell people carry none that acts.
+playbook's code and none that restores, and the functions that tell people carry none that acts.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ TELLING = {  # zip -> files beyond the shared ones
     "watchdog.zip": {"handlers/watchdog.py", "message.py"},
 }
 PLAYBOOK_ONLY = {"handlers/playbook.py", "guardrails.py"}
+RESTORE_ONLY = {"handlers/restore.py", "message.py", "report.py"}  # and a playbook's modules restore*.py
 
 Entries = dict[str, tuple[tuple[int, ...], int, bytes]]  # name -> (date, mode, content)
 
@@ -32,12 +33,17 @@ def contents() -> dict[str, list[str]]:
         for path in SOURCE.rglob("*")
         if path.is_file() and path.suffix in {".py", ".gz"} and "__pycache__" not in path.parts
     )
-    special = PLAYBOOK_ONLY.union(*TELLING.values())
+    special = PLAYBOOK_ONLY.union(RESTORE_ONLY, *TELLING.values())
     shared = [name for name in files if not name.startswith(("playbooks/", "models/ec2/")) and name not in special]
     result = {name: sorted(shared + sorted(extra)) for name, extra in TELLING.items()}
+    model = {name for name in files if name.startswith("models/ec2/")}
     for playbook in sorted(path.parent.name for path in SOURCE.glob("playbooks/*/__init__.py")):
         own = [n for n in files if n.startswith((f"playbooks/{playbook}/", "models/ec2/")) or n == "playbooks/__init__.py"]
-        result[f"playbook_{playbook}.zip"] = sorted(shared + sorted(PLAYBOOK_ONLY) + own)
+        undo = {name for name in own if name.startswith(f"playbooks/{playbook}/restore")}
+        result[f"playbook_{playbook}.zip"] = sorted({*shared, *PLAYBOOK_ONLY, *own} - undo)
+        if undo:
+            # A person waits for it, not an incident: the trimmed model's seconds are not worth its size.
+            result[f"restore_{playbook}.zip"] = sorted({*shared, *RESTORE_ONLY, *own} - {*model, "policy.py"})
     return result
 
 

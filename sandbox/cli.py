@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from . import demo, environment, findings, lifecycle, settings, show
+from . import demo, environment, findings, lifecycle, people, settings, show
 from .clients import Aws
 from .incidents import Json
 from .report import Progress
@@ -96,6 +96,14 @@ def _show(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _undo(arguments: argparse.Namespace) -> int:
+    known = lifecycle.running(applied=True)
+    incidents = lifecycle.incidents_of(known)
+    people.ask(known, incidents.get(arguments.id), close=arguments.command == "close")
+    _show_one(incidents.get(arguments.id), arguments.json)
+    return 0
+
+
 def _plan(_arguments: argparse.Namespace) -> int:
     _print(lifecycle.plan())
     return 0
@@ -137,6 +145,13 @@ def parser() -> argparse.ArgumentParser:
     shown = add("show", _show, "One incident: targets, actions, timeline.")
     shown.add_argument("id", metavar="ID")
     shown.add_argument("--json", action="store_true")
+    for name, text in (
+        ("restore", "Undo an incident's containment, as a person does; the incident afterwards."),
+        ("close", "Close an incident, as a person does."),
+    ):
+        asked = add(name, _undo, text)
+        asked.add_argument("id", metavar="ID")
+        asked.add_argument("--json", action="store_true")
     add("plan", _plan, "What a second plan would change, as JSON (an empty list is a clean plan).")
     demonstration = add("demo", _demo, "Watch a mining instance being contained, from nothing to the report.")
     demonstration.add_argument("--finding", type=Path, default=demo.FINDING, metavar="FILE")

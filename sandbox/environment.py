@@ -22,7 +22,9 @@ def names(prefix: str) -> dict[str, Any]:
         "topics": {kind: _arn("sns", f"{prefix}-{kind}") for kind in ("notifications", "escalations")},
         "queues": queues,
         "machines": {kind: _arn("states", f"stateMachine:{prefix}-{kind}") for kind in ("incident", "notice")},
-        "functions": {kind: f"{prefix}-{kind}" for kind in ("incident", "watchdog", "playbook-ec2-instance")},
+        "functions": {
+            kind: f"{prefix}-{kind}" for kind in ("incident", "watchdog", "playbook-ec2-instance", "restore-ec2-instance")
+        },
         "rules": [f"{prefix}-{kind}" for kind in ("act", "notice", "execution-status", "sweeper")],
         "quarantine": {"profile": f"{prefix}-quarantine", "security_group_name": f"{prefix}-quarantine"},
     }

@@ -40,6 +40,8 @@ def text(incident: Json) -> str:
         for action in target["actions"]:
             detail = f": {action['detail']}" if action.get("detail") else ""
             lines.append(f"  {action.get('status', ''):8} {action['name']}{detail}")
+        for text in (target.get("restored") or {}).get("not_restored") or []:
+            lines.append(f"  {'LEFT':8} not restored: {text}")
         for check in target.get("checks") or []:
             mark = "ok" if check.get("ok") else "NOT OK"
             lines.append(f"  {mark:8} check {check.get('name')}: {check.get('detail', '')}")

@@ -25,7 +25,11 @@ _HEADLINES = {
     Status.SKIPPED: "Nothing was done",
     Status.REJECTED: "A person refused the containment: nothing was changed",
     Status.TIMED_OUT: "Nobody answered the approval in time: nothing was changed",
+    Status.RESTORED: "Containment was undone, and the resource read back: it is as it was",
+    Status.RESTORE_PARTIAL: "Containment was undone in part; what is left is listed",
+    Status.CLOSED: "A person has closed the incident",
 }
+_UNDONE = frozenset({Status.RESTORED, Status.RESTORE_PARTIAL})
 
 
 def _subject(tag: str, meta: Json, targets: list[Json]) -> str:
@@ -37,9 +41,15 @@ def _subject(tag: str, meta: Json, targets: list[Json]) -> str:
 
 
 def open_tasks(meta: Json, targets: list[Json]) -> list[str]:
-    """What people have left to do: every failed action and every check that did not hold, as sentences."""
+    """What people have left to do: every failed action and every check that did not hold, as sentences.
+
+    After a restore: what was not restored, with the command where there is one.
+    """
     tasks = []
     for target in targets:
+        if target["status"] in _UNDONE:
+            tasks += [f"{target['id']}: {text}" for text in target.get("restored", {}).get("not_restored", [])]
+            continue
         for name, action in sorted(target.get("actions", {}).items()):
             if action["status"] == "FAILED":
                 tasks.append(f"{target['id']}: {name} failed: {action['detail']}")
@@ -47,6 +57,11 @@ def open_tasks(meta: Json, targets: list[Json]) -> list[str]:
     if not tasks and Status(meta["status"]) in ESCALATE:
         tasks = list(meta.get("reasons") or [])[-1:] or ["look at the incident record"]
     return tasks
+
+
+def seen(check: Json, target: Json) -> str:
+    """Whether a check holds, in a word: of containment, or of a restore."""
+    return "holds" if check["ok"] else "not so" if target["status"] in _UNDONE else "OPEN"
 
 
 def compose(what: str, meta: Json, targets: list[Json], note: str = "") -> tuple[str, str]:
@@ -73,8 +88,11 @@ def compose(what: str, meta: Json, targets: list[Json], note: str = "") -> tuple
             lines.append(f"          incident {target['attach']} works on this resource; this one only read it back")
         for name, action in sorted(target.get("actions", {}).items()):
             lines.append(f"  {action['status']:<8} {name}: {action['detail']}")
+        restored = target.get("restored") or {}
+        for head, texts in (("Restored", restored.get("restored")), ("Not restored", restored.get("not_restored"))):
+            lines += [f"  {head}", *[f"    - {text}" for text in texts]] if texts else []
         for check in target.get("checks", []):
-            lines.append(f"  {'holds' if check['ok'] else 'OPEN':<8} {check['name']}: {check['detail']}")
+            lines.append(f"  {seen(check, target):<8} {check['name']}: {check['detail']}")
     tasks = open_tasks(meta, targets) if what not in ("started", "approval", "notice") else []
     if tasks:
         lines += ["", "Left for people to do", *[f"  - {task}" for task in tasks]]

@@ -162,9 +162,11 @@ class Record:
 
     def put_target(self, incident_id: str, target: Json, reset: bool = False) -> None:
         """Creates the target's ledger. An existing one (a retry, a re-emission) is kept, unless ``reset``: after a restore
-        the resource's state before containment is to be recorded anew."""
+        the resource's state before containment is to be recorded anew, but for the parts that restore left contained."""
+        kept = self._still_contained(incident_id, target) if reset else {}
         fresh = {"pk": f"INCIDENT#{incident_id}", "sk": target_key(target["kind"], target["id"]), **target,
-                 "status": Status.OPEN, "actions": {}, "before": {}, "evidence": {}, "checks": []}  # fmt: skip
+                 "status": Status.OPEN, "actions": {}, "before": kept, "still_contained": sorted(kept),
+                 "evidence": {}, "checks": []}  # fmt: skip
         try:
             only_new: Json = {} if reset else {"ConditionExpression": "attribute_not_exists(pk)"}
             self.db.put_item(TableName=self.table, Item=item(fresh), **only_new)
@@ -172,6 +174,16 @@ class Record:
             if aws.code(error) != "ConditionalCheckFailedException":
                 raise
             self.set_target(incident_id, target["kind"], target["id"], status=Status.OPEN, attach=target.get("attach", ""))
+
+    def _still_contained(self, incident_id: str, target: Json) -> Json:
+        """How the parts were that the last restore left as containment has them; ``network/x`` is one of network's interfaces."""
+        try:
+            old = self.target(incident_id, target["kind"], target["id"])
+        except ResponseError:
+            return {}
+        known = {f"network/{id}": was for id, was in ((old["before"].get("network") or {}).get("interfaces") or {}).items()}
+        known |= old["before"]
+        return {part: known[part] for part in old.get("still_contained") or [] if part in known}
 
     def target(self, incident_id: str, kind: str, id: str) -> Json:
         got = self.db.get_item(

@@ -1,5 +1,5 @@
 # Deployed in every member account: one role per playbook, assumed by that playbook's function in the security account,
-# and the role a quarantined instance is left with.
+# where switched on one more that restores, assumed by the restore function, and the role a quarantined instance is left with.
 
 data "aws_partition" "current" {}
 
@@ -14,23 +14,32 @@ locals {
     name => "arn:${local.partition}:iam::${var.security_account_id}:role${var.iam.path}${var.name_prefix}-playbook-${replace(name, "_", "-")}"
   }
 
+  restore_function_role_arns = {
+    for name in var.restore :
+    name => "arn:${local.partition}:iam::${var.security_account_id}:role${var.iam.path}${var.name_prefix}-restore-${replace(name, "_", "-")}"
+  }
+
   # The account is the principal and the role a condition: a role ARN as principal turns into an id when saved, and would
   # trust nobody once the role is created again.
-  trust_policies = {
-    for name, arn in local.function_role_arns : name => jsonencode({
-      Version = "2012-10-17"
-      Statement = [{
-        Sid       = "PlaybookFunction"
-        Effect    = "Allow"
-        Principal = { AWS = "arn:${local.partition}:iam::${var.security_account_id}:root" }
-        Action    = "sts:AssumeRole"
-        Condition = merge(
-          { ArnEquals = { "aws:PrincipalArn" = arn } },
-          { for operator, keys in { StringEquals = { "aws:PrincipalOrgID" = var.organization_id } } : operator => keys if var.organization_id != null },
-        )
-      }]
-    })
+  all_trust_policies = {
+    for sid, arns in { PlaybookFunction = local.function_role_arns, RestoreFunction = local.restore_function_role_arns } : sid => {
+      for name, arn in arns : name => jsonencode({
+        Version = "2012-10-17"
+        Statement = [{
+          Sid       = sid
+          Effect    = "Allow"
+          Principal = { AWS = "arn:${local.partition}:iam::${var.security_account_id}:root" }
+          Action    = "sts:AssumeRole"
+          Condition = merge(
+            { ArnEquals = { "aws:PrincipalArn" = arn } },
+            { for operator, keys in { StringEquals = { "aws:PrincipalOrgID" = var.organization_id } } : operator => keys if var.organization_id != null },
+          )
+        }]
+      })
+    }
   }
+  trust_policies          = local.all_trust_policies.PlaybookFunction
+  restorer_trust_policies = local.all_trust_policies.RestoreFunction
 
   # Compact: IAM counts a role's inline policies in characters.
   responder_policies = {
@@ -41,6 +50,14 @@ locals {
       group_kinds         = jsonencode(var.untrack_connections ? ["quarantine", "untrack"] : ["quarantine"])
       untrack_connections = var.untrack_connections
       quarantine_role_arn = "arn:${local.partition}:iam::${local.account_id}:role${var.iam.path}${local.quarantine_name}"
+    })))
+  }
+
+  restorer_policies = {
+    for name in var.restore : name => jsonencode(jsondecode(templatefile("${path.module}/../../playbooks/${name}/restorer-policy.json", {
+      partition   = local.partition
+      account_id  = local.account_id
+      name_prefix = var.name_prefix
     })))
   }
 
@@ -77,6 +94,32 @@ resource "aws_iam_role_policy" "responder" {
       error_message = "The responder policy of playbook ${each.key} has ${length(each.value)} characters; IAM takes 10240 for the inline policies of a role."
     }
   }
+}
+
+# Undoes containment. A role of its own, so that what contains cannot restore, nor the other way round.
+resource "aws_iam_role" "restorer" {
+  for_each = local.restore_function_role_arns
+
+  name                 = "${var.name_prefix}-restorer-${replace(each.key, "_", "-")}"
+  description          = "GuardDuty response: what undoing the ${each.key} playbook may do in this account."
+  path                 = var.iam.path
+  permissions_boundary = var.iam.permissions_boundary
+  assume_role_policy   = local.restorer_trust_policies[each.key]
+  max_session_duration = 3600
+  tags                 = var.tags
+}
+
+resource "aws_iam_role_policy" "restorer" {
+  #checkov:skip=CKV_AWS_286:iam:PassRole and the policy calls are narrowed by explicit denials, and every session by a session policy
+  #checkov:skip=CKV_AWS_287:the policy reads no credentials
+  #checkov:skip=CKV_AWS_289:iam:PassRole and the policy calls are narrowed by explicit denials, and every session by a session policy
+  #checkov:skip=CKV_AWS_290:which resources were contained is known at run time only; each session carries a session policy with their ARNs
+  #checkov:skip=CKV_AWS_355:describe calls have no resource ARNs
+  for_each = local.restorer_policies
+
+  name   = "restorer"
+  role   = aws_iam_role.restorer[each.key].id
+  policy = each.value
 }
 
 # What an instance is left with: a role that may do nothing, whatever a resource policy elsewhere allows it.

@@ -19,6 +19,22 @@ output "trust_policies" {
   value       = local.trust_policies
 }
 
+output "restorer_role_arns" {
+  description = "Playbook => ARN of the role that undoes it in this account."
+  value       = { for name, role in aws_iam_role.restorer : name => role.arn }
+  depends_on  = [aws_iam_role_policy.restorer]
+}
+
+output "restorer_policies" {
+  description = "Playbook => what its restorer role may do, as JSON."
+  value       = local.restorer_policies
+}
+
+output "restorer_trust_policies" {
+  description = "Playbook => trust policy of its restorer role, as JSON."
+  value       = local.restorer_trust_policies
+}
+
 output "quarantine_role_arn" {
   description = "Role that a quarantined instance is left with."
   value       = aws_iam_role.quarantine.arn

@@ -44,6 +44,18 @@ variable "playbooks" {
   }
 }
 
+variable "restore" {
+  description = "Playbooks whose containment may be undone in this account by the restore function. Needed for playbooks.<name>.restore; off, no role of the response can open what it closed."
+  type        = set(string)
+  default     = []
+  nullable    = false
+
+  validation {
+    condition     = alltrue([for name in var.restore : fileexists("${path.module}/../../playbooks/${name}/restorer-policy.json")])
+    error_message = "restore must be names of playbooks that can restore: ${join(", ", [for f in fileset("${path.module}/../../playbooks", "*/restorer-policy.json") : dirname(f)])}."
+  }
+}
+
 variable "untrack_connections" {
   description = "Lets ec2_instance open an all-open group of its own for the seconds that untracking takes. Needed for playbooks.ec2_instance.untrack_connections; off, no role of the response can open a port."
   type        = bool

@@ -9,6 +9,10 @@ remediations = {
   "UnauthorizedAccess:EC2/TorClient"     = "notify"
 }
 
+playbooks = {
+  ec2_instance = { restore = true }
+}
+
 evidence = {
   force_destroy = true
 }

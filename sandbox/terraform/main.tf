@@ -53,4 +53,5 @@ module "member" {
   iam                 = var.iam
   tags                = var.tags
   untrack_connections = try(var.playbooks.ec2_instance.untrack_connections, false)
+  restore             = try(var.playbooks.ec2_instance.restore, false) ? ["ec2_instance"] : []
 }

@@ -27,6 +27,10 @@ guardrails = {
   circuit_breaker          = { targets = 1000, minutes = 60 }
 }
 
+playbooks = {
+  ec2_instance = { restore = true }
+}
+
 evidence = {
   force_destroy = true
 }

@@ -16,7 +16,9 @@ FUNCTIONS = {
     "incident": ("incident", COMMON | TOPICS),
     "watchdog": ("watchdog", COMMON | TOPICS | {"GDR_INCIDENT_MACHINE_ARN", "GDR_NOTICE_MACHINE_ARN", "GDR_DEAD_LETTERS_URL"}),
     "playbook-ec2-instance": ("playbook_ec2_instance", COMMON | {"GDR_PLAYBOOK", "GDR_RESPONDER_ROLE", "GDR_ORGANIZATION_ID"}),
-}
+    "restore-ec2-instance": (
+        "restore_ec2_instance", COMMON | TOPICS | {"GDR_PLAYBOOK", "GDR_RESPONDER_ROLE", "GDR_ORGANIZATION_ID"}),
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)

@@ -123,7 +123,7 @@ def _decide(context: Context, planned: list[Planned], meta: Json, seen: finding.
     for one, target in zip(planned, targets, strict=True):
         if held and decision in ("skip", "dry_run"):
             break  # the ledger of what was done before stands
-        record.put_target(incident, _small(target), reset=meta.get("previous") in ("RESTORED", "CLOSED"))
+        record.put_target(incident, _small(target), reset=meta.get("previous") in ("RESTORED", "RESTORE_PARTIAL", "CLOSED"))
         if decision in ("dry_run", "approve") and not held:
             for action, sentence in one.actions.items():
                 context.action(target, action, "PLANNED", sentence)

@@ -77,6 +77,18 @@ class Step:
                 "status": self.status, "detail": self.detail[:500]}  # fmt: skip
 
 
+@dataclass(frozen=True)
+class Restored:
+    """What restore saw in the end. ``done``, ``still_contained``: parts of the before-state; the texts are for people."""
+
+    status: Status  # RESTORED, RESTORE_PARTIAL or GONE
+    done: list[str]
+    still_contained: list[str]
+    restored: list[str]
+    not_restored: list[str]
+    checks: list[Check]
+
+
 @dataclass
 class Context:
     """What a verb may use. ``assume(account, region, policy)`` opens the responder role narrowed to ``policy``."""
@@ -108,6 +120,19 @@ class Playbook(Protocol):
     def evidence(self, context: Context, target: Target) -> Step: ...
 
     def finish(self, context: Context, target: Target) -> Step: ...
+
+
+class Restorer(Protocol):
+    """A playbook's module ``restore``, in the zip of its restore function alone."""
+
+    def restore(self, context: Context, target: Target) -> Restored:
+        """Undoes containment from the ledger's before-state and reads back. Safe to repeat. Raises RoleUnavailable."""
+
+
+def load_restorer(name: str) -> Restorer:
+    """The playbook's restore. Raises ConfigError when this build has none."""
+    module: Any = load(f"{name}.restore")
+    return module  # type: ignore[no-any-return]
 
 
 def load(name: str) -> Playbook:

@@ -13,6 +13,7 @@ os.environ.setdefault("MOTO_AMIS_PATH", str(Path(__file__).with_name("amis.json"
 import pytest
 from ec2_lab import REGION, Lab
 from guardduty_response import aws
+from guardduty_response.playbooks.ec2_instance import restore
 from moto import mock_aws
 from moto.core.botocore_stubber import BotocoreStubber
 
@@ -24,6 +25,7 @@ def lab(monkeypatch: pytest.MonkeyPatch) -> Iterator[Lab]:
     monkeypatch.setenv("AWS_DEFAULT_REGION", REGION)
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
+    monkeypatch.setattr(restore, "PAUSE_SECONDS", 0)
     answer, lock = BotocoreStubber.process_request, threading.RLock()
 
     def one_at_a_time(*arguments: Any) -> Any:  # moto is not safe for threads; AWS is

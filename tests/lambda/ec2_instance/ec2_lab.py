@@ -20,7 +20,7 @@ import boto3
 from botocore.exceptions import ClientError
 from guardduty_response import aws, finding
 from guardduty_response.config import Config
-from guardduty_response.playbooks import Context, Step, Target, ec2_instance
+from guardduty_response.playbooks import Context, Restored, Step, Target, ec2_instance, load_restorer
 from guardduty_response.record import Record
 
 Json = dict[str, Any]
@@ -31,6 +31,9 @@ OPTIONS: Json = {
     "auto_scaling": "detach", "deregister_targets": True, "protect_instance": True, "replace_instance_profile": True,
     "revoke_sessions": "instance", "snapshot": True, "finish": "none",
 }  # fmt: skip
+
+
+_HOOKING = threading.Lock()
 
 
 @dataclass
@@ -215,9 +218,10 @@ class Lab:
         class Watched(aws.Session):
             def client(self, service: str) -> Any:
                 client = super().client(service)
-                if not getattr(client, "_hooked", False):
-                    lab.hook(client, policy, number)
-                    client._hooked = True
+                with _HOOKING:  # branches share a session's clients
+                    if not getattr(client, "_hooked", False):
+                        lab.hook(client, policy, number)
+                        client._hooked = True
                 return client
 
         return Watched(f"arn:aws:iam::{account}:role/{PREFIX}-responder-ec2-instance", "lab", region, policy)
@@ -288,6 +292,18 @@ class Lab:
                 ec2_instance.contain(self.context(attempt + 1), target)
         raise AssertionError("verify never ends")
 
+    def restore(self, incident: str = INCIDENT) -> Restored:
+        """As the restore function: it knows the ledger alone, and writes what was seen into it."""
+        found = self.record.target(incident, "ec2_instance", self.ids["instance"])
+        target = Target("ec2_instance", found["id"], found["arn"], MEMBER, REGION)
+        got = load_restorer("ec2_instance").restore(self.context(incident=incident), target)
+        self.record.set_target(
+            incident, target.kind, target.id, status=got.status, still_contained=got.still_contained,
+            restored={"done": got.done, "restored": got.restored, "not_restored": got.not_restored},
+        )  # fmt: skip
+        self.told += [f"restored: {text}" for text in got.restored] + [f"NOT: {text}" for text in got.not_restored]
+        return got
+
     def wait(self, verb: Callable[[Context, Target], Step], target: Target, most: int = 50) -> list[Step]:
         steps: list[Step] = []
         for attempt in range(1, most):
@@ -320,9 +336,11 @@ def refuse(call: Call, instance: str) -> None:
         named = []
     elif "AssociationId" in params:
         named = [f"arn:aws:ec2:{REGION}:{MEMBER}:{'elastic-ip/eipalloc-' if 'Address' in action else f'instance/{instance}'}"]
-    elif call.operation == "DeregisterTargets":
+    elif call.operation in ("DeregisterTargets", "RegisterTargets"):
         named = [params["TargetGroupArn"]]
-    elif call.operation == "PutRolePolicy":
+    elif call.operation == "AssociateAddress":
+        named.append(f"arn:aws:ec2:{REGION}:{MEMBER}:elastic-ip/{params['AllocationId']}")
+    elif call.operation in ("PutRolePolicy", "DeleteRolePolicy"):
         named = [f"arn:aws:iam::{MEMBER}:role/{params['RoleName']}"]
     elif "AutoScalingGroupName" in params:
         named = [

@@ -171,6 +171,11 @@ class Deregister(Action):
     hand = "elbv2 deregister-targets --target-group-arn ARN --targets Id={id}"
     ACTIONS = ("elasticloadbalancing:DeregisterTargets",)
 
+    def run(self) -> None:
+        if known := self.work.scope("target_groups"):  # leaving an Auto Scaling group may take it out before this looks
+            self.work.before(self.part, known)
+        super().run()
+
     def read(self) -> Any:
         """Registrations of the instance or its addresses that are not draining: in what the plan found, else anywhere."""
         elb, known = self.sessions.client("elbv2"), self.work.scope("target_groups")
@@ -212,7 +217,8 @@ class ReleaseAddress(Action):
     def read(self) -> Any:
         got = self.sessions.client("ec2").describe_addresses(Filters=filters(**{"instance-id": self.work.id}))["Addresses"]
         return [{"association": one["AssociationId"], "allocation": one["AllocationId"], "ip": one["PublicIp"],
-                 "interface": one.get("NetworkInterfaceId")} for one in got if one.get("AssociationId")]  # fmt: skip
+                 "interface": one.get("NetworkInterfaceId"), "private": one.get("PrivateIpAddress")}
+                for one in got if one.get("AssociationId")]  # fmt: skip
 
     def todo(self) -> str:
         ips = ", ".join(f"{one['ip']} ({one['allocation']})" for one in self.now or [])
@@ -230,18 +236,18 @@ class Tag(Action):
     name, part, good = "tag_instance", "tags", "tagged"
     hand = "ec2 create-tags --resources {id} --tags Key={prefix},Value=quarantined"
 
-    def _wanted(self) -> dict[str, str]:
+    def wanted(self) -> dict[str, str]:
         return {self.work.prefix: "quarantined", f"{self.work.prefix}-incident": self.work.ctx.incident_id}
 
     def read(self) -> Any:
-        return {key: self.facts.tags.get(key) for key in self._wanted()}
+        return {key: self.facts.tags.get(key) for key in self.wanted()}
 
     def todo(self) -> str:
-        wanted = self._wanted()
+        wanted = self.wanted()
         return "" if self.now == wanted else "tagged " + ", ".join(f"{key}={text}" for key, text in wanted.items())
 
     def change(self) -> list[Json]:
-        pairs = [{"Key": key, "Value": text} for key, text in self._wanted().items()]
+        pairs = [{"Key": key, "Value": text} for key, text in self.wanted().items()]
         return [self.sessions.client("ec2", self.work.target.arn).create_tags(Resources=[self.work.id], Tags=pairs)]
 
 

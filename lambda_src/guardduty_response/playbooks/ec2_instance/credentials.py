@@ -12,9 +12,12 @@ from botocore.exceptions import ClientError
 from guardduty_response import aws
 from guardduty_response.playbooks.ec2_instance.actions import Action
 from guardduty_response.playbooks.ec2_instance.core import Json, Sessions, Work, gather, name_of, value, why
-from guardduty_response.playbooks.ec2_instance.state import filters
+from guardduty_response.playbooks.ec2_instance.state import Facts, filters
 
 OLDER = "AWSRevokeOlderSessions"  # the name AWS's console gives it: people look for it
+PROFILE_CALLS = (
+    "ec2:ReplaceIamInstanceProfileAssociation", "ec2:AssociateIamInstanceProfile", "ec2:DisassociateIamInstanceProfile",
+)  # fmt: skip
 
 
 class ReplaceProfile(Action):
@@ -34,18 +37,8 @@ class ReplaceProfile(Action):
         return f"instance profile {name} replaced by {self.work.profile_name}, whose role may do nothing"
 
     def change(self) -> list[Json]:
-        ec2, new = self.sessions.client("ec2", self.work.target.arn), {"Name": self.work.profile_name}
-        association, answers = (self.now or {}).get("association"), []
-        if association and self.facts.instance["State"]["Name"] in ("pending", "running"):
-            try:
-                call = ec2.replace_iam_instance_profile_association
-                return [call(AssociationId=association, IamInstanceProfile=new)]
-            except ClientError as error:
-                if aws.code(error) not in ("IncorrectState", "IncorrectInstanceState", "UnsupportedOperation"):
-                    raise
-        if association:  # a stopped instance's profile cannot be replaced in one call
-            answers.append(ec2.disassociate_iam_instance_profile(AssociationId=association))
-        return [*answers, ec2.associate_iam_instance_profile(InstanceId=self.work.id, IamInstanceProfile=new)]
+        ec2, old = self.sessions.client("ec2", self.work.target.arn), (self.now or {}).get("association")
+        return give_profile(ec2, self.work.id, self.facts, old, self.work.profile_name)
 
 
 class RevokeSessions(Action):
@@ -83,7 +76,7 @@ class RevokeSessions(Action):
         names = [self.deny_name, *[OLDER] * self.work.role_wide]
         # Rounded up: a session issued within this second is older too.
         now = (datetime.now(UTC) + timedelta(seconds=1)).strftime("%Y-%m-%dT%H:%M:%SZ")
-        got = gather({name: partial(_role_policy, iam, role, name) for name in names})
+        got = gather({name: partial(role_policy, iam, role, name) for name in names})
         policies = {name: value(one) for name, one in got.items()}
         return {"role": role, "policies": policies, "revoked_before": had.get("revoked_before") or now}
 
@@ -128,7 +121,21 @@ def profile(sessions: Sessions, work: Work) -> Json:
         return {**found, "role": "", "error": why(error)}
 
 
-def _role_policy(iam: Any, role: str, name: str) -> Json | None:
+def give_profile(ec2: Any, id: str, facts: Facts, association: str | None, name: str) -> list[Json]:
+    """Gives the instance the profile ``name`` instead of the one under ``association`` (None: it has none)."""
+    new, answers = {"Name": name}, []
+    if association and facts.instance["State"]["Name"] in ("pending", "running"):
+        try:
+            return [ec2.replace_iam_instance_profile_association(AssociationId=association, IamInstanceProfile=new)]
+        except ClientError as error:
+            if aws.code(error) not in ("IncorrectState", "IncorrectInstanceState", "UnsupportedOperation"):
+                raise
+    if association:  # a stopped instance's profile cannot be replaced in one call
+        answers.append(ec2.disassociate_iam_instance_profile(AssociationId=association))
+    return [*answers, ec2.associate_iam_instance_profile(InstanceId=id, IamInstanceProfile=new)]
+
+
+def role_policy(iam: Any, role: str, name: str) -> Json | None:
     try:
         return dict(iam.get_role_policy(RoleName=name_of(role), PolicyName=name)["PolicyDocument"])
     except ClientError as error:

@@ -1,0 +1,161 @@
+"""Restores how the instance is reached: groups of its interfaces, Elastic IPs, target groups, Auto Scaling."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import partial
+
+from guardduty_response import aws
+from guardduty_response.playbooks.ec2_instance.actions import scaling, scaling_arn
+from guardduty_response.playbooks.ec2_instance.core import Json, Sessions, Work, allow, gather
+from guardduty_response.playbooks.ec2_instance.network import MODIFY
+from guardduty_response.playbooks.ec2_instance.restore_part import Kind, Part, by_hand, foreign, interfaces
+from guardduty_response.playbooks.ec2_instance.state import Facts, closed
+
+LEFT_GROUP = ("EnteringStandby", "Standby", "Detaching", "Detached")
+
+
+def network(work: Work, reading: Sessions, facts: Facts) -> list[Part]:
+    recorded = {id: was for id, was in interfaces(work.kept["before"]).items() if not was.get("managed")}
+    present = {one.id: one for one in facts.interfaces}
+    wanted = sorted({group for was in recorded.values() for group in was["groups"]})
+    call = partial(reading.client("ec2").describe_security_groups, Filters=[{"Name": "group-id", "Values": wanted}])
+    exist = {one["GroupId"] for one in call()["SecurityGroups"]} if wanted else set()
+    parts = []
+    for id, was in sorted(recorded.items()):
+        name, groups, one = f"network/{id}", was["groups"], present.get(id)
+        hand = "ec2 modify-network-interface-attribute --network-interface-id {} --groups {}"
+        back, missing = by_hand(work, hand.format(id, " ".join(groups))), [group for group in groups if group not in exist]
+        if one is None:
+            text = f"{id} is no longer attached to {work.id}; if it exists, it may still be in quarantine"
+            parts.append(Part(Kind.FOREIGN, name, id, text, back))
+        elif set(one.groups) == set(groups):
+            other = "; that is quarantine, for another incident" * closed(work, facts, one)
+            parts.append(Part(Kind.AS_BEFORE, name, id, f"{id} is in the groups it had ({', '.join(groups)}){other}"))
+        elif not closed(work, facts, one):
+            parts.append(foreign(name, id, f"{id} is in {', '.join(one.groups)}"))
+        elif missing:
+            text = f"{id} stays in quarantine: its security group {', '.join(missing)} no longer exists; choose groups"
+            left = " ".join(group for group in groups if group in exist)
+            parts.append(Part(Kind.STUCK, name, id, text, by_hand(work, hand.format(id, f"{left} GROUP".strip()))))
+        else:
+            text = f"{id} out of quarantine, back in {', '.join(groups)}"
+            parts.append(Part(Kind.TODO, name, id, text, back, partial(_groups_back, work, id, groups)))
+    for id in sorted(present.keys() - interfaces(work.kept["before"]).keys()):
+        if closed(work, facts, present[id]):
+            text = f"{id} is in quarantine, and the record does not say in which groups it was; choose groups"
+            parts.append(Part(Kind.STUCK, f"network/{id}", id, text, by_hand(work, hand.format(id, "GROUP"))))
+    return parts
+
+
+def _groups_back(work: Work, id: str, groups: list[str]) -> list[Json]:
+    named = [work.arn(f"network-interface/{id}"), *(work.arn(f"security-group/{group}") for group in groups)]
+    ec2 = work.open(allow(MODIFY, named)).client("ec2")
+    return [ec2.modify_network_interface_attribute(NetworkInterfaceId=id, Groups=groups)]
+
+
+def addresses(work: Work, reading: Sessions, facts: Facts) -> list[Part]:
+    recorded = work.had("addresses")
+    ids = [one["allocation"] for one in recorded]
+    got = reading.client("ec2").describe_addresses(Filters=[{"Name": "allocation-id", "Values": ids}])["Addresses"]
+    now, own = {one["AllocationId"]: one for one in got}, {one.id for one in facts.interfaces}
+    parts = []
+    for was in recorded:
+        id, ip, interface = was["allocation"], was["ip"], was["interface"]
+        hand = by_hand(work, f"ec2 associate-address --allocation-id {id} --network-interface-id {interface}")
+        if id not in now:
+            parts.append(
+                Part(Kind.FOREIGN, "addresses", id, f"Elastic IP {ip} ({id}) was released: it is no longer yours to give back")
+            )
+        elif now[id].get("NetworkInterfaceId") == interface:
+            parts.append(Part(Kind.AS_BEFORE, "addresses", id, f"Elastic IP {ip} is on {interface}"))
+        elif now[id].get("AssociationId"):
+            where = now[id].get("InstanceId") or now[id].get("NetworkInterfaceId")
+            parts.append(Part(Kind.FOREIGN, "addresses", id, f"Elastic IP {ip} is not free: it is on {where} now", hand))
+        elif interface not in own:
+            parts.append(Part(Kind.FOREIGN, "addresses", id, f"Elastic IP {ip}: {interface} is no longer attached to {work.id}"))
+        else:
+            text, call = f"Elastic IP {ip} back on {interface}", partial(_address_back, work, was)
+            parts.append(Part(Kind.TODO, "addresses", id, text, hand, call))
+    return parts
+
+
+def _address_back(work: Work, was: Json) -> list[Json]:
+    named = [work.arn(f"elastic-ip/{was['allocation']}"), work.arn(f"network-interface/{was['interface']}"), work.target.arn]
+    ec2, private = work.open(allow(("ec2:AssociateAddress",), named)).client("ec2"), was.get("private")
+    where = {"PrivateIpAddress": private} if private else {}
+    return [ec2.associate_address(AllocationId=was["allocation"], NetworkInterfaceId=was["interface"],
+                                  AllowReassociation=False, **where)]  # fmt: skip
+
+
+# -- who sends it traffic, and who owns it ----------------------------------------------------------------------------
+
+
+def target_groups(work: Work, reading: Sessions, facts: Facts) -> list[Part]:
+    recorded, elb = work.had("target_groups"), reading.client("elbv2")
+    own = {work.id, *(address for one in facts.interfaces for address in one.addresses)}
+    health = gather({arn: partial(elb.describe_target_health, TargetGroupArn=arn) for arn in {one["arn"] for one in recorded}})
+    parts = []
+    for was in recorded:
+        arn, at = was["arn"], f"{was['id']}:{was['port']}"
+        name, item = arn.split("/")[1], f"{arn} {at}"
+        where = ",".join(f"{key}={was[part]}" for key, part in _ADDRESS if was.get(part))
+        hand = by_hand(work, f"elbv2 register-targets --target-group-arn {arn} --targets {where}")
+        answer = health[arn]
+        if isinstance(answer, Exception):
+            if not aws.code(answer).startswith("TargetGroupNotFound"):
+                raise answer
+            parts.append(Part(Kind.FOREIGN, "target_groups", item, f"target group {name} no longer exists"))
+        elif at in _registered(answer):
+            parts.append(Part(Kind.AS_BEFORE, "target_groups", item, f"registered in target group {name} ({at})"))
+        elif was["id"] not in own:
+            parts.append(
+                Part(
+                    Kind.FOREIGN,
+                    "target_groups",
+                    item,
+                    f"{was['id']} is no longer an address of {work.id}: not registered in {name}",
+                )
+            )
+        else:
+            text, call = f"registered in target group {name} again ({at})", partial(_target_back, work, was)
+            parts.append(Part(Kind.TODO, "target_groups", item, text, hand, call))
+    return parts
+
+
+_ADDRESS = (("Id", "id"), ("Port", "port"), ("AvailabilityZone", "zone"))
+
+
+def _registered(answer: Json) -> Iterable[str]:
+    return [f"{one['Target']['Id']}:{one['Target'].get('Port')}" for one in answer["TargetHealthDescriptions"]
+            if one["TargetHealth"]["State"] != "draining"]  # fmt: skip
+
+
+def _target_back(work: Work, was: Json) -> list[Json]:
+    elb = work.open(allow(("elasticloadbalancing:RegisterTargets",), was["arn"])).client("elbv2")
+    target = {key: was[part] for key, part in _ADDRESS if was.get(part)}
+    return [elb.register_targets(TargetGroupArn=was["arn"], Targets=[target])]
+
+
+def auto_scaling(work: Work, reading: Sessions, _facts: Facts) -> list[Part]:
+    was, now = work.had("auto_scaling"), scaling(reading.client("autoscaling"), work.id)
+    group = was["group"]
+    standby = now.get("group") == group and now["state"] in ("EnteringStandby", "Standby")
+    command = "exit-standby" if standby else "attach-instances"
+    hand = by_hand(work, f"autoscaling {command} --instance-ids {work.id} --auto-scaling-group-name {group}")
+    if now.get("group") == group and now["state"] not in LEFT_GROUP:
+        return [Part(Kind.AS_BEFORE, "auto_scaling", group, f"it is in Auto Scaling group {group} ({now['state']})")]
+    if now and now["group"] != group:
+        return [foreign("auto_scaling", group, f"it is in Auto Scaling group {now['group']}")]
+    if not work.options.get("reattach_auto_scaling"):
+        text = f"not put back into Auto Scaling group {group}, which has a replacement (reattach_auto_scaling is off)"
+        return [Part(Kind.KEPT, "auto_scaling", group, text, hand)]
+    text = f"back in Auto Scaling group {group}: its capacity grows by one, which MaxSize must allow"
+    return [Part(Kind.TODO, "auto_scaling", group, text, hand, partial(_group_back, work, group, standby))]
+
+
+def _group_back(work: Work, group: str, standby: bool) -> list[Json]:
+    action = "autoscaling:ExitStandby" if standby else "autoscaling:AttachInstances"
+    client = work.open(allow((action,), scaling_arn(work, group))).client("autoscaling")
+    call = client.exit_standby if standby else client.attach_instances
+    return [call(InstanceIds=[work.id], AutoScalingGroupName=group)]

@@ -1,0 +1,180 @@
+# Undoes a playbook's containment, and closes incidents. A function and a role of its own, started by people only.
+
+locals {
+  slug = replace(var.playbook, "_", "-")
+  name = "${var.name_prefix}-restore-${local.slug}"
+
+  restorer_role = "${trimprefix(var.iam.path, "/")}${var.name_prefix}-restorer-${local.slug}"
+  in_vpc        = length(var.functions.vpc.subnet_ids) > 0
+
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = concat(
+      [
+        merge(
+          {
+            Sid      = "OwnRestorerRole"
+            Effect   = "Allow"
+            Action   = "sts:AssumeRole"
+            Resource = "arn:${var.arn_base.partition}:iam::*:role/${local.restorer_role}"
+          },
+          { for key, value in { Condition = { StringEquals = { "aws:ResourceOrgID" = var.organization_id } } } : key => value if var.organization_id != null },
+        ),
+        {
+          Sid      = "IncidentRecord"
+          Effect   = "Allow"
+          Action   = ["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:Query"]
+          Resource = var.table_arn
+        },
+        {
+          Sid       = "OwnLease"
+          Effect    = "Allow"
+          Action    = "dynamodb:DeleteItem"
+          Resource  = var.table_arn
+          Condition = { "ForAllValues:StringLike" = { "dynamodb:LeadingKeys" = "RESOURCE#*" } }
+        },
+        {
+          Sid      = "Report"
+          Effect   = "Allow"
+          Action   = "s3:PutObject"
+          Resource = "${var.bucket_arn}/incidents/*"
+        },
+        {
+          Sid      = "Tell"
+          Effect   = "Allow"
+          Action   = "sns:Publish"
+          Resource = distinct([var.topic_arns.notifications, var.topic_arns.escalations])
+        },
+        {
+          Sid      = "IsTheLeaseHolderAlive"
+          Effect   = "Allow"
+          Action   = "states:DescribeExecution"
+          Resource = "arn:${var.arn_base.partition}:states:${var.arn_base.region}:${var.arn_base.account_id}:execution:${var.name_prefix}-incident:*"
+        },
+        {
+          Sid      = "Key"
+          Effect   = "Allow"
+          Action   = ["kms:Decrypt", "kms:GenerateDataKey"]
+          Resource = var.kms_key_arn
+        },
+        {
+          Sid      = "OwnLog"
+          Effect   = "Allow"
+          Action   = ["logs:CreateLogStream", "logs:PutLogEvents"]
+          Resource = "${aws_cloudwatch_log_group.this.arn}:*"
+        },
+        {
+          Sid      = "Traces"
+          Effect   = "Allow"
+          Action   = ["xray:PutTraceSegments", "xray:PutTelemetryRecords"]
+          Resource = "*"
+        },
+      ],
+      [
+        for statement in [{
+          Sid      = "NetworkInterfacesOfTheFunction"
+          Effect   = "Allow"
+          Action   = ["ec2:CreateNetworkInterface", "ec2:DescribeNetworkInterfaces", "ec2:DescribeSubnets", "ec2:DeleteNetworkInterface", "ec2:AssignPrivateIpAddresses", "ec2:UnassignPrivateIpAddresses"]
+          Resource = "*"
+        }] : statement if local.in_vpc
+      ],
+    )
+  })
+}
+
+resource "aws_cloudwatch_log_group" "this" {
+  #checkov:skip=CKV_AWS_338:retention is the caller's choice (evidence.log_retention_days, a year by default)
+  name              = "/aws/lambda/${local.name}"
+  retention_in_days = var.log_retention_days
+  kms_key_id        = var.kms_key_arn
+  tags              = var.tags
+}
+
+resource "aws_iam_role" "this" {
+  name                 = local.name
+  description          = "Undoes the ${var.playbook} playbook; may assume its restorer role and nothing else."
+  path                 = var.iam.path
+  permissions_boundary = var.iam.permissions_boundary
+  tags                 = var.tags
+
+  assume_role_policy = jsonencode({
+    Version   = "2012-10-17"
+    Statement = [{ Effect = "Allow", Principal = { Service = "lambda.amazonaws.com" }, Action = "sts:AssumeRole" }]
+  })
+}
+
+resource "aws_iam_role_policy" "this" {
+  #checkov:skip=CKV_AWS_290:X-Ray and a function's network interfaces have no resource ARNs; everything else is scoped
+  #checkov:skip=CKV_AWS_355:X-Ray and a function's network interfaces have no resource ARNs; everything else is scoped
+  name   = "restore"
+  role   = aws_iam_role.this.id
+  policy = local.policy
+}
+
+resource "aws_lambda_function" "this" {
+  #checkov:skip=CKV_AWS_115:reserved concurrency would take capacity from the account; people start it, one at a time by its lease
+  #checkov:skip=CKV_AWS_116:invoked synchronously by a person, who sees every error
+  #checkov:skip=CKV_AWS_117:a VPC is the caller's choice (functions.vpc); the function talks to AWS APIs only
+  #checkov:skip=CKV_AWS_272:the zip is built reproducibly and committed; its hash is in the plan
+  function_name    = local.name
+  description      = "GuardDuty response: undoes playbook ${var.playbook}, and closes incidents."
+  role             = aws_iam_role.this.arn
+  handler          = "guardduty_response.handlers.restore.handler"
+  runtime          = "python3.13"
+  architectures    = [var.functions.architecture]
+  memory_size      = var.functions.memory_size
+  timeout          = 120
+  filename         = var.zip
+  source_code_hash = filebase64sha256(var.zip)
+  kms_key_arn      = var.kms_key_arn
+  tags             = var.tags
+
+  environment {
+    variables = merge(
+      var.environment,
+      {
+        GDR_PLAYBOOK             = var.playbook
+        GDR_RESPONDER_ROLE       = local.restorer_role
+        GDR_TOPIC_ARN            = var.topic_arns.notifications
+        GDR_ESCALATION_TOPIC_ARN = var.topic_arns.escalations
+      },
+      { for name, value in { GDR_ORGANIZATION_ID = var.organization_id } : name => value if value != null },
+    )
+  }
+
+  tracing_config {
+    mode = "Active"
+  }
+
+  logging_config {
+    log_format = "JSON"
+    log_group  = aws_cloudwatch_log_group.this.name
+  }
+
+  dynamic "vpc_config" {
+    for_each = local.in_vpc ? [var.functions.vpc] : []
+
+    content {
+      subnet_ids         = vpc_config.value.subnet_ids
+      security_group_ids = vpc_config.value.security_group_ids
+    }
+  }
+
+  depends_on = [aws_iam_role_policy.this]
+}
+
+resource "aws_cloudwatch_metric_alarm" "errors" {
+  alarm_name          = "${local.name}-errors"
+  alarm_description   = "Undoing playbook ${var.playbook} raised an error: a resource may be restored in part, unrecorded. Look at its incident record and at /aws/lambda/${local.name}, then ask again."
+  namespace           = "AWS/Lambda"
+  metric_name         = "Errors"
+  dimensions          = { FunctionName = aws_lambda_function.this.function_name }
+  statistic           = "Sum"
+  period              = 60
+  evaluation_periods  = 1
+  threshold           = 0
+  comparison_operator = "GreaterThanThreshold"
+  treat_missing_data  = "notBreaching"
+  alarm_actions       = [var.topic_arns.notifications]
+  tags                = var.tags
+}
