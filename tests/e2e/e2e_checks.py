@@ -37,6 +37,7 @@ def deny(victim: Victim) -> Json:
 
 def assert_contained(world: World, victim: Victim, incident: Json) -> Seen:
     """The whole default containment of an instance of whatever traits, and the incident that says so."""
+    assert incident["status"] == "CONTAINED", incident  # first: its reasons and ledger tell why not
     seen = assert_network_closed(world, victim)
     policies = {f"{PREFIX}-deny-{victim.instance}": deny(victim)} if victim.role else {}
     assert {name: document for name, document in seen.role_policies.items() if name != "workload"} == policies

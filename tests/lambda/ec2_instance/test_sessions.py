@@ -125,7 +125,7 @@ def test_closed_within_three_round_trips_after_assume_role(lab: Lab, known_group
         lab.see("ec2").create_security_group(GroupName=f"{PREFIX}-quarantine", Description="q", VpcId=lab.ids["vpc"])
     target = lab.plan()
     lab.own("sts")
-    lab.latency = 0.08
+    lab.latency = 0.3  # far above what a busy machine adds to a call: rounds are told by the clock
     context = lab.context()
     lab.calls.clear()
     ec2_instance.contain(context, target)
@@ -141,7 +141,7 @@ def test_closed_within_three_round_trips_after_assume_role(lab: Lab, known_group
     assert max(rounds(calls, strip) for strip in strips) <= 4
     closed = max(call.end for call in swaps + strips) - began
     print(f"closed after {closed:.3f} s, everything after {max(call.end for call in calls) - began:.3f} s")
-    assert closed < 1.5  # four calls at 80 ms; benchmarks/ measures it on a quiet machine
+    assert closed < 2.5  # four calls at 300 ms; benchmarks/ measures it on a quiet machine
 
 
 def test_a_slow_branch_does_not_delay_the_network(lab: Lab) -> None:
