@@ -6,7 +6,6 @@ botocore instead of boto3 and a trimmed EC2 model (``models/``) halve the cold s
 from __future__ import annotations
 
 import json
-import os
 import threading
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import lru_cache
@@ -141,6 +140,9 @@ def request_id(response: dict[str, Any]) -> str:
     return str(response.get("ResponseMetadata", {}).get("RequestId", ""))
 
 
-def environment(name: str) -> str:
-    """A variable Terraform gives. Raises KeyError naming it when absent (a broken deployment)."""
-    return os.environ[name]
+def execution_ended(arn: str) -> bool:
+    """Whether a state machine's execution no longer runs; False when that cannot be read (its lease then runs out)."""
+    try:
+        return str(client("stepfunctions").describe_execution(executionArn=arn)["status"]) != "RUNNING"
+    except ClientError:
+        return False

@@ -16,7 +16,7 @@ LINES = 400
 # Paths and hosts of somebody's machine. Each word is split here, so that this file does not contain it.
 FOREIGN = re.compile("|".join([
     r"(?<![\w.])/wo" + r"rk/", r"/op" + r"t/(?:tf|pypi|node)", r"/ho" + r"me/\w", r"/ro" + r"ot/", r"/Use" + r"rs/\w",
-    r"files\.pytho" + r"nhosted", r"pypi\.org/si" + r"mple", r"registry\.npm" + r"js",
+    r"files\.pytho" + r"nhosted", r"pypi\.o" + r"rg", r"registry\.npm" + r"js",
 ]))  # fmt: skip
 
 

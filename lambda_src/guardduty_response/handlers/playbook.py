@@ -7,8 +7,6 @@ from concurrent.futures import Future
 from functools import partial
 from typing import Any
 
-from botocore.exceptions import ClientError
-
 from guardduty_response import aws, config, evidence_store, finding, guardrails, policy, runtime, statuses
 from guardduty_response.errors import NoTarget, ResponseError, RoleUnavailable, TargetGone
 from guardduty_response.playbooks import Context, Json, Planned, Step, Target, load
@@ -58,17 +56,10 @@ def _context(event: Json) -> Context:
 # -- plan -------------------------------------------------------------------------------------------------------------
 
 
-def _owner_dead(owner: str) -> bool:
-    try:
-        return str(aws.client("stepfunctions").describe_execution(executionArn=owner)["status"]) != "RUNNING"
-    except ClientError:
-        return False
-
-
 def _lease(context: Context, target: Target) -> str:
     """The incident that already works on the resource, or '' when the lease is ours now."""
     held = context.record.lease(target.arn, context.execution, context.incident_id, LEASE_SECONDS)
-    if held and _owner_dead(held["owner"]):
+    if held and aws.execution_ended(held["owner"]):
         held = context.record.lease(target.arn, context.execution, context.incident_id, LEASE_SECONDS, held["owner"])
     return str(held["incident_id"]) if held else ""
 

@@ -11,8 +11,6 @@ import secrets
 from functools import partial
 from typing import Any, cast
 
-from botocore.exceptions import ClientError
-
 from guardduty_response import aws, config, evidence_store, finding, message, report, runtime
 from guardduty_response.errors import IllegalTransition, ResponseError
 from guardduty_response.playbooks import Context, Target, load_restorer
@@ -34,18 +32,11 @@ def _who(event: Json) -> str:
 # -- one at a time ----------------------------------------------------------------------------------------------------
 
 
-def _ended(execution: str) -> bool:
-    try:
-        return str(aws.client("stepfunctions").describe_execution(executionArn=execution)["status"]) != "RUNNING"
-    except ClientError:
-        return False  # another restore, or unknown: its lease runs out
-
-
 def _take(record: Record, incident_id: str, targets: list[Json], owner: str) -> None:
     """The right to work on every target. Raises Refused when somebody else has it; ``_give_back`` takes what was taken."""
     for one in targets:
         held = record.lease(one["arn"], owner, incident_id, LEASE_SECONDS)
-        if held and _ended(held["owner"]):
+        if held and aws.execution_ended(held["owner"]):
             held = record.lease(one["arn"], owner, incident_id, LEASE_SECONDS, held["owner"])
         if held:
             raise Refused(
