@@ -15,7 +15,17 @@ locals {
     active_playbooks     = sort(tolist(local.playbooks_in_use))
     guardrails           = var.guardrails
     notifications        = { runbook_url = var.notifications.runbook_url }
-    evidence             = { prefix = "" }
+    evidence             = { log_window_minutes = var.evidence.log_window_minutes, forensics_account = var.evidence.forensics_account }
+    # The commands are in the document; their number says whether there are any.
+    forensics = {
+      when                   = var.forensics.when
+      deadline_seconds       = var.forensics.deadline_seconds
+      deadlines              = var.forensics.deadlines
+      timeout_minutes        = var.forensics.timeout_minutes
+      packet_capture_seconds = var.forensics.packet_capture_seconds
+      memory                 = var.forensics.memory
+      commands               = { for platform, lines in var.forensics.commands : platform => length(lines) }
+    }
     responder = {
       role_path          = var.iam.path
       quarantine_profile = "${var.name_prefix}-quarantine"

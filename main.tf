@@ -1,5 +1,5 @@
 # Wiring only. The switches become a policy in policy.tf (checked in policy-checks.tf), the policy becomes the config
-# document and the pattern of rule 1 in config.tf.
+# document and the pattern of rule 1 in config.tf. The functions that act are in functions.tf.
 
 data "aws_partition" "current" {}
 
@@ -62,7 +62,7 @@ module "incident" {
   partition          = local.partition
   config_json        = local.config_json
   act_pattern        = local.act_pattern
-  playbook_functions = { for name, playbook in module.playbook : name => playbook.function_arn }
+  playbook_functions = local.playbook_functions
   zips = {
     incident = "${path.module}/lambda_src/dist/incident.zip"
     watchdog = "${path.module}/lambda_src/dist/watchdog.zip"
@@ -76,44 +76,16 @@ module "incident" {
   tags            = var.tags
 }
 
-# One per playbook that a switch can set acting; known from the variables alone.
-module "playbook" {
-  source   = "./modules/playbook"
-  for_each = var.create ? local.playbooks_in_use : []
+# The document that collects from an instance over SSM; the collector names it, and members run it.
+module "forensics" {
+  source = "./modules/forensics"
+  count  = var.create && var.forensics.when != "off" ? 1 : 0
 
-  playbook           = each.key
-  name_prefix        = var.name_prefix
-  zip                = "${path.module}/lambda_src/dist/playbook_${each.key}.zip"
-  environment        = module.incident[0].function_environment
-  table_arn          = module.incident[0].table_arn
-  bucket_arn         = module.incident[0].bucket_arn
-  alarm_topic_arn    = local.topic_arns.notifications
-  kms_key_arn        = local.kms_key_arn
-  organization_id    = var.organization_id
-  arn_base           = local.arn_base
-  iam                = var.iam
-  functions          = var.functions
-  log_retention_days = var.evidence.log_retention_days
-  tags               = var.tags
-}
-
-# Started by people only. Also where nothing acts any more: what was contained before can still be restored.
-module "restore" {
-  source   = "./modules/restore"
-  for_each = toset(var.create ? [for name, options in var.playbooks : name if options.restore] : [])
-
-  playbook           = each.key
-  name_prefix        = var.name_prefix
-  zip                = "${path.module}/lambda_src/dist/restore_${each.key}.zip"
-  environment        = module.incident[0].function_environment
-  table_arn          = module.incident[0].table_arn
-  bucket_arn         = module.incident[0].bucket_arn
-  topic_arns         = local.topic_arns
-  kms_key_arn        = local.kms_key_arn
-  organization_id    = var.organization_id
-  arn_base           = local.arn_base
-  iam                = var.iam
-  functions          = var.functions
-  log_retention_days = var.evidence.log_retention_days
-  tags               = var.tags
+  name_prefix            = var.name_prefix
+  packet_capture_seconds = var.forensics.packet_capture_seconds
+  timeout_minutes        = var.forensics.timeout_minutes
+  memory                 = var.forensics.memory
+  commands               = var.forensics.commands
+  account_ids            = var.forensics.account_ids
+  tags                   = var.tags
 }

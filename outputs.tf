@@ -89,26 +89,40 @@ output "role_arns" {
 }
 
 output "playbook_function_arns" {
-  description = "Playbook in use => function ARN."
-  value       = { for name, playbook in module.playbook : name => playbook.function_arn }
+  description = "Playbook in use => ARN of the function that contains."
+  value       = { for key, one in module.function : local.functions[key].playbook => one.function_arn if local.functions[key].job == "playbook" }
 }
 
 output "playbook_role_arns" {
-  description = "Playbook in use => ARN of its function's role."
-  value       = { for name, playbook in module.playbook : name => playbook.function_role_arn }
+  description = "Playbook in use => ARN of that function's role."
+  value       = { for key, one in module.function : local.functions[key].playbook => one.function_role_arn if local.functions[key].job == "playbook" }
 }
 
-output "responder_trust" {
-  description = "Playbook in use => the only principal its responder roles trust. modules/responder-role derives the same ARN from name_prefix, iam.path and security_account_id."
-  value       = { for name, playbook in module.playbook : name => playbook.function_role_arn }
+output "collector_function_arns" {
+  description = "Playbook in use => ARN of the function that collects evidence."
+  value       = { for key, one in module.function : local.functions[key].playbook => one.function_arn if local.functions[key].job == "collector" }
 }
 
 output "restore_function_arns" {
   description = "Playbook whose restore is switched on => ARN of the function that people invoke to undo it."
-  value       = { for name, restore in module.restore : name => restore.function_arn }
+  value       = { for key, one in module.function : local.functions[key].playbook => one.function_arn if local.functions[key].job == "restore" }
 }
 
-output "restorer_trust" {
-  description = "Playbook whose restore is switched on => the only principal its restorer roles trust."
-  value       = { for name, restore in module.restore : name => restore.function_role_arn }
+output "terminate_function_arns" {
+  description = "Playbook whose finish is terminate => ARN of the function that terminates."
+  value       = { for key, one in module.function : local.functions[key].playbook => one.function_arn if local.functions[key].job == "terminate" }
+}
+
+output "member_role_trust" {
+  description = "responder, collector, restorer, terminator => playbook => the only principal those member roles trust. modules/responder-role derives the same ARNs from name_prefix, iam.path and security_account_id."
+  value = {
+    for job, what in local.jobs : what.member_role => {
+      for key, one in module.function : local.functions[key].playbook => one.function_role_arn if local.functions[key].job == job
+    }
+  }
+}
+
+output "forensics_document_arn" {
+  description = "ARN of the SSM document that collects from instances; null while forensics is off."
+  value       = try(module.forensics[0].document_arn, null)
 }

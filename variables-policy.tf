@@ -58,7 +58,7 @@ variable "minimum_severity" {
 }
 
 variable "playbooks" {
-  description = "How each playbook acts. ec2_instance: quarantine_security_group_ids maps a VPC id to a group of yours without rules (other VPCs get one from the playbook); untrack_connections passes through an all-open group to end live flows (needs the same switch in modules/responder-role); auto_scaling none, detach or standby; revoke_sessions none, instance or role; finish none or stop. restore makes the function with which a person undoes a containment or closes an incident (needs the same switch in modules/responder-role); reattach_auto_scaling lets it put the instance back into its Auto Scaling group."
+  description = "How each playbook acts. ec2_instance: quarantine_security_group_ids maps a VPC id to a group of yours without rules (other VPCs get one from the playbook); untrack_connections passes through an all-open group to end live flows (needs the same switch in modules/responder-role); auto_scaling none, detach or standby; revoke_sessions none, instance or role; capture_console and copy_logs keep the console, VPC flow logs and CloudTrail records as evidence; replacement_wait_minutes is how long a healthy replacement in the Auto Scaling group is waited for; finish none, stop or terminate, once the snapshots are complete and readable (terminate cannot be undone: it makes a function of its own and needs the same switch in modules/responder-role; the volumes stay unless terminate_keeps_volumes is false). restore makes the function with which a person undoes a containment or closes an incident (needs the same switch in modules/responder-role); reattach_auto_scaling lets it put the instance back into its Auto Scaling group."
   type = object({
     ec2_instance = optional(object({
       quarantine_security_group_ids = optional(map(string), {})
@@ -70,7 +70,11 @@ variable "playbooks" {
       replace_instance_profile      = optional(bool, true)
       revoke_sessions               = optional(string, "instance")
       snapshot                      = optional(bool, true)
+      capture_console               = optional(bool, true)
+      copy_logs                     = optional(bool, true)
+      replacement_wait_minutes      = optional(number, 10)
       finish                        = optional(string, "none")
+      terminate_keeps_volumes       = optional(bool, true)
       restore                       = optional(bool, false)
       reattach_auto_scaling         = optional(bool, false)
     }), {})
@@ -87,8 +91,16 @@ variable "playbooks" {
     error_message = "playbooks.ec2_instance.revoke_sessions must be none, instance (the sessions of this instance) or role (every session of its role)."
   }
   validation {
-    condition     = contains(["none", "stop"], var.playbooks.ec2_instance.finish)
-    error_message = "playbooks.ec2_instance.finish must be none or stop."
+    condition     = contains(["none", "stop", "terminate"], var.playbooks.ec2_instance.finish)
+    error_message = "playbooks.ec2_instance.finish must be none, stop or terminate."
+  }
+  validation {
+    condition     = var.playbooks.ec2_instance.finish != "terminate" || var.playbooks.ec2_instance.snapshot
+    error_message = "playbooks.ec2_instance.finish = \"terminate\" needs snapshot = true: what is destroyed must be kept first."
+  }
+  validation {
+    condition     = var.playbooks.ec2_instance.replacement_wait_minutes >= 0 && var.playbooks.ec2_instance.replacement_wait_minutes <= 120
+    error_message = "playbooks.ec2_instance.replacement_wait_minutes must be a number from 0 to 120."
   }
   validation {
     condition     = var.playbooks.ec2_instance.restore || !var.playbooks.ec2_instance.reattach_auto_scaling
@@ -97,6 +109,56 @@ variable "playbooks" {
   validation {
     condition     = alltrue([for vpc, group in var.playbooks.ec2_instance.quarantine_security_group_ids : can(regex("^vpc-[0-9a-f]{8,17}$", vpc)) && can(regex("^sg-[0-9a-f]{8,17}$", group))])
     error_message = "playbooks.ec2_instance.quarantine_security_group_ids must map VPC ids (vpc-…) to security group ids (sg-…)."
+  }
+}
+
+variable "forensics" {
+  description = "What is collected from a live instance over SSM. when: off; before (containment waits, at most deadline_seconds, or what deadlines says for a finding type or glob); after (only where playbooks.ec2_instance.quarantine_security_group_ids brings, for every VPC of the instance, a group that lets it out to SSM and S3 endpoints alone; needs forensics = true in modules/responder-role). timeout_minutes: when a collection is given up. memory: a tool (AVML, WinPmem) per platform, at an https:// address or under tools/ in the evidence bucket (s3://bucket/tools/key), with its SHA-256; null takes no memory. commands: your own, per platform, one a line. account_ids: members the document is shared with."
+  type = object({
+    when                   = optional(string, "off")
+    deadline_seconds       = optional(number, 60)
+    deadlines              = optional(map(number), {})
+    timeout_minutes        = optional(number, 30)
+    packet_capture_seconds = optional(number, 20)
+    memory = optional(object({
+      linux   = optional(object({ location = string, sha256 = string }))
+      windows = optional(object({ location = string, sha256 = string }))
+    }), {})
+    commands = optional(object({
+      linux   = optional(list(string), [])
+      windows = optional(list(string), [])
+    }), {})
+    account_ids = optional(list(string), [])
+  })
+  default  = {}
+  nullable = false
+
+  validation {
+    condition     = contains(["off", "before", "after"], var.forensics.when)
+    error_message = "forensics.when must be off, before (containment waits, at most for the deadline) or after."
+  }
+  validation {
+    condition     = alltrue([for seconds in concat([var.forensics.deadline_seconds], values(var.forensics.deadlines)) : seconds >= 5 && seconds <= 900 && floor(seconds) == seconds])
+    error_message = "forensics.deadline_seconds and deadlines must be whole numbers from 5 to 900: containment waits that long at most. To wait not at all, use when = \"after\" or \"off\"."
+  }
+  validation {
+    condition     = var.forensics.timeout_minutes >= 1 && var.forensics.timeout_minutes <= 240 && floor(var.forensics.timeout_minutes) == var.forensics.timeout_minutes
+    error_message = "forensics.timeout_minutes must be a whole number from 1 to 240."
+  }
+  validation {
+    condition     = var.forensics.packet_capture_seconds >= 0 && var.forensics.packet_capture_seconds <= 300 && floor(var.forensics.packet_capture_seconds) == var.forensics.packet_capture_seconds
+    error_message = "forensics.packet_capture_seconds must be a whole number from 0 (none) to 300."
+  }
+  validation {
+    condition = alltrue([
+      for tool in [var.forensics.memory.linux, var.forensics.memory.windows] :
+      tool == null ? true : can(regex("^(https://[A-Za-z0-9.-]+(:[0-9]+)?/[A-Za-z0-9._~/%+-]+|s3://[a-z0-9.-]{3,63}/tools/[A-Za-z0-9._/-]+)$", tool.location)) && can(regex("^[0-9a-f]{64}$", tool.sha256))
+    ])
+    error_message = "forensics.memory tools need a location (https://… or s3://<evidence bucket>/tools/…, no query) and a sha256 of 64 lower-case hexadecimal digits."
+  }
+  validation {
+    condition     = alltrue([for a in var.forensics.account_ids : can(regex("^[0-9]{12}$", a))])
+    error_message = "forensics.account_ids must be 12-digit account ids."
   }
 }
 

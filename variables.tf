@@ -148,13 +148,19 @@ variable "notifications" {
 }
 
 variable "evidence" {
-  description = "Where findings, records and evidence are kept: a bucket created here, or brought along (create_bucket = false and bucket_arn; the functions use the module's key on it). object_lock can only be chosen when the bucket is created."
+  description = "Where findings, records and evidence are kept: a bucket created here, or brought along (create_bucket = false and bucket_arn; the functions use the module's key on it). object_lock can only be chosen when the bucket is created. log_window_minutes: how long before the first event of a finding flow logs and CloudTrail records are copied from. forensics_account: where snapshots go, re-encrypted with kms_key_arn and shared with it; with copy_role_name (modules/forensics-account) also copied there."
   type = object({
     create_bucket      = optional(bool, true)
     bucket_arn         = optional(string)
     expire_after_days  = optional(number)
     force_destroy      = optional(bool, false)
     log_retention_days = optional(number, 365)
+    log_window_minutes = optional(number, 60)
+    forensics_account = optional(object({
+      account_id     = string
+      kms_key_arn    = string
+      copy_role_name = optional(string)
+    }))
     object_lock = optional(object({
       mode = optional(string, "GOVERNANCE")
       days = number
@@ -182,6 +188,14 @@ variable "evidence" {
   validation {
     condition     = var.evidence.expire_after_days == null ? true : var.evidence.expire_after_days >= try(var.evidence.object_lock.days, 1) && floor(var.evidence.expire_after_days) == var.evidence.expire_after_days
     error_message = "evidence.expire_after_days must be a whole number of days, at least 1 and not shorter than evidence.object_lock.days, or null to keep evidence for ever."
+  }
+  validation {
+    condition     = var.evidence.log_window_minutes >= 0 && var.evidence.log_window_minutes <= 1440
+    error_message = "evidence.log_window_minutes must be a number from 0 to 1440 (a day)."
+  }
+  validation {
+    condition     = var.evidence.forensics_account == null ? true : can(regex("^[0-9]{12}$", var.evidence.forensics_account.account_id)) && can(regex("^arn:[a-z-]+:kms:[a-z0-9-]+:[0-9]{12}:key/.+$", var.evidence.forensics_account.kms_key_arn)) && (var.evidence.forensics_account.copy_role_name == null ? true : can(regex("^[A-Za-z0-9_+=,.@-]{1,64}$", var.evidence.forensics_account.copy_role_name)))
+    error_message = "evidence.forensics_account must have a 12-digit account_id, the ARN of a KMS key (arn:aws:kms:<region>:<account>:key/<id>), and a role name without a path or none."
   }
   validation {
     condition     = contains([1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653], var.evidence.log_retention_days)

@@ -20,8 +20,15 @@ TELLING = {  # zip -> files beyond the shared ones
     "incident.zip": {"handlers/incident.py", "message.py", "report.py"},
     "watchdog.zip": {"handlers/watchdog.py", "message.py"},
 }
-PLAYBOOK_ONLY = {"handlers/playbook.py", "guardrails.py"}
-RESTORE_ONLY = {"handlers/restore.py", "message.py", "report.py"}  # and a playbook's modules restore*.py
+# job -> its handlers and files beyond the shared ones; and which of a playbook's own files it carries beside the common ones
+JOBS: dict[str, tuple[set[str], tuple[str, ...]]] = {
+    "playbook": ({"handlers/playbook.py", "handlers/verbs.py", "guardrails.py"}, ()),
+    "collect": ({"handlers/collector.py", "handlers/verbs.py"}, ("collect/",)),
+    "restore": ({"handlers/restore.py", "message.py", "report.py"}, ("restore",)),
+    "terminate": ({"handlers/terminate.py", "handlers/verbs.py"}, ("terminate",)),
+}
+TRIMMED = {"playbook"}  # an incident waits for it; for the others the trimmed EC2 model's seconds are not worth its size
+UNTRIMMED = {"collect"}  # calls more of S3 than the trimmed model has
 
 Entries = dict[str, tuple[tuple[int, ...], int, bytes]]  # name -> (date, mode, content)
 
@@ -33,17 +40,22 @@ def contents() -> dict[str, list[str]]:
         for path in SOURCE.rglob("*")
         if path.is_file() and path.suffix in {".py", ".gz"} and "__pycache__" not in path.parts
     )
-    special = PLAYBOOK_ONLY.union(RESTORE_ONLY, *TELLING.values())
+    special = set().union(*TELLING.values(), *(files for files, _ in JOBS.values()))
     shared = [name for name in files if not name.startswith(("playbooks/", "models/ec2/")) and name not in special]
     result = {name: sorted(shared + sorted(extra)) for name, extra in TELLING.items()}
     model = {name for name in files if name.startswith("models/ec2/")}
     for playbook in sorted(path.parent.name for path in SOURCE.glob("playbooks/*/__init__.py")):
-        own = [n for n in files if n.startswith((f"playbooks/{playbook}/", "models/ec2/")) or n == "playbooks/__init__.py"]
-        undo = {name for name in own if name.startswith(f"playbooks/{playbook}/restore")}
-        result[f"playbook_{playbook}.zip"] = sorted({*shared, *PLAYBOOK_ONLY, *own} - undo)
-        if undo:
-            # A person waits for it, not an incident: the trimmed model's seconds are not worth its size.
-            result[f"restore_{playbook}.zip"] = sorted({*shared, *RESTORE_ONLY, *own} - {*model, "policy.py"})
+        home = f"playbooks/{playbook}/"
+        own = {name for name in files if name.startswith(home)}
+        parts = {job: {name for name in own if name.startswith(tuple(home + part for part in its))} if its else set()
+                 for job, (_, its) in JOBS.items()}  # fmt: skip
+        common = {*shared, "playbooks/__init__.py", *own} - set().union(*parts.values())
+        for job, (extra, its) in JOBS.items():
+            if parts[job] or not its:
+                models = model if job in TRIMMED else set()
+                mine = {*common, *extra, *parts[job], *models}
+                dropped = {name for name in mine if job in UNTRIMMED and name.startswith("models/s3/")}
+                result[f"{job}_{playbook}.zip"] = sorted(mine - dropped)
     return result
 
 

@@ -19,14 +19,11 @@ MODELS = Path(__file__).resolve().parent / "guardduty_response" / "models"
 OPERATIONS: dict[str, list[str]] = {
     "dynamodb/2012-08-10": ["DeleteItem", "GetItem", "PutItem", "Query", "UpdateItem"],
     "ec2/2016-11-15": [
-        "AssociateAddress",
         "AssociateIamInstanceProfile",
         "AuthorizeSecurityGroupEgress",
         "AuthorizeSecurityGroupIngress",
         "CreateSecurityGroup",
-        "CreateSnapshots",
         "CreateTags",
-        "DeleteTags",
         "DescribeAddresses",
         "DescribeIamInstanceProfileAssociations",
         "DescribeInstanceAttribute",
@@ -34,7 +31,6 @@ OPERATIONS: dict[str, list[str]] = {
         "DescribeInstances",
         "DescribeNetworkInterfaces",
         "DescribeSecurityGroups",
-        "DescribeSnapshots",
         "DisassociateAddress",
         "DisassociateIamInstanceProfile",
         "ModifyInstanceAttribute",

@@ -66,3 +66,16 @@ def decide(config: Config, finding_type: str, account_id: str, severity: float, 
         reasons.append(f"{mode} became notify: {why if playbook is None else f'playbook {playbook} is not switched on anywhere'}")
         mode = "notify"
     return Decision(mode, key, scope, reasons)
+
+
+def collect_first_seconds(config: Config, finding_type: str) -> int:
+    """How long containment may wait for forensics at most; 0: it does not wait. Equally literal globs: the shorter."""
+    forensics = config.forensics
+    if forensics["when"] != "before":
+        return 0
+    deadlines: dict[str, float] = forensics["deadlines"]
+    hits = [key for key in deadlines if matches(key, finding_type)]
+    if not hits:
+        return int(forensics["deadline_seconds"])
+    key = min(hits, key=lambda k: ("*" in k, -len(k.replace("*", "")), deadlines[k]))
+    return int(deadlines[key])

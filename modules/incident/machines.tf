@@ -3,7 +3,7 @@
 
 locals {
   machine_functions = {
-    incident = concat([aws_lambda_function.this["incident"].arn], values(var.playbook_functions))
+    incident = concat([aws_lambda_function.this["incident"].arn], sort(distinct(flatten([for phases in var.playbook_functions : values(phases)]))))
     notice   = [aws_lambda_function.this["incident"].arn]
   }
   machine_definitions = {

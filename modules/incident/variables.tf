@@ -29,8 +29,8 @@ variable "act_pattern" {
 }
 
 variable "playbook_functions" {
-  description = "Playbook in use => ARN of its function."
-  type        = map(string)
+  description = "Playbook in use => phase (act, collect, finish, terminate) => ARN of the function that does it."
+  type        = map(map(string))
   nullable    = false
 }
 

@@ -1,5 +1,5 @@
-# Deployed in every member account: one role per playbook, assumed by that playbook's function in the security account,
-# where switched on one more that restores, assumed by the restore function, and the role a quarantined instance is left with.
+# Deployed in every member account: for each playbook one role a job (contain, collect; undo and terminate where switched on),
+# each assumed by that job's function in the security account alone, and the roles a quarantined instance is left with.
 
 data "aws_partition" "current" {}
 
@@ -9,66 +9,64 @@ locals {
   partition  = data.aws_partition.current.partition
   account_id = data.aws_caller_identity.current.account_id
 
-  function_role_arns = {
-    for name in var.playbooks :
-    name => "arn:${local.partition}:iam::${var.security_account_id}:role${var.iam.path}${var.name_prefix}-playbook-${replace(name, "_", "-")}"
+  # kind of member role => the function that may assume it, the playbooks it is made for, what it is for
+  kinds = {
+    responder  = { function = "playbook", sid = "PlaybookFunction", playbooks = var.playbooks, may = "what the playbook may do in this account" }
+    collector  = { function = "collector", sid = "CollectorFunction", playbooks = var.playbooks, may = "what collecting evidence may read in this account, and make" }
+    restorer   = { function = "restore", sid = "RestoreFunction", playbooks = var.restore, may = "what undoing the playbook may do in this account" }
+    terminator = { function = "terminate", sid = "TerminateFunction", playbooks = var.terminate, may = "terminating what was contained in this account" }
   }
 
-  restore_function_role_arns = {
-    for name in var.restore :
-    name => "arn:${local.partition}:iam::${var.security_account_id}:role${var.iam.path}${var.name_prefix}-restore-${replace(name, "_", "-")}"
+  roles = merge([
+    for kind, what in local.kinds : { for name in what.playbooks : "${kind}/${name}" => { kind = kind, playbook = name, slug = replace(name, "_", "-") } }
+  ]...)
+
+  function_role_arns = {
+    for key, role in local.roles :
+    key => "arn:${local.partition}:iam::${var.security_account_id}:role${var.iam.path}${var.name_prefix}-${local.kinds[role.kind].function}-${role.slug}"
   }
 
   # The account is the principal and the role a condition: a role ARN as principal turns into an id when saved, and would
   # trust nobody once the role is created again.
-  all_trust_policies = {
-    for sid, arns in { PlaybookFunction = local.function_role_arns, RestoreFunction = local.restore_function_role_arns } : sid => {
-      for name, arn in arns : name => jsonencode({
-        Version = "2012-10-17"
-        Statement = [{
-          Sid       = sid
-          Effect    = "Allow"
-          Principal = { AWS = "arn:${local.partition}:iam::${var.security_account_id}:root" }
-          Action    = "sts:AssumeRole"
-          Condition = merge(
-            { ArnEquals = { "aws:PrincipalArn" = arn } },
-            { for operator, keys in { StringEquals = { "aws:PrincipalOrgID" = var.organization_id } } : operator => keys if var.organization_id != null },
-          )
-        }]
-      })
-    }
+  trust_policies = {
+    for key, arn in local.function_role_arns : key => jsonencode({
+      Version = "2012-10-17"
+      Statement = [{
+        Sid       = local.kinds[local.roles[key].kind].sid
+        Effect    = "Allow"
+        Principal = { AWS = "arn:${local.partition}:iam::${var.security_account_id}:root" }
+        Action    = "sts:AssumeRole"
+        Condition = merge(
+          { ArnEquals = { "aws:PrincipalArn" = arn } },
+          { for operator, keys in { StringEquals = { "aws:PrincipalOrgID" = var.organization_id } } : operator => keys if var.organization_id != null },
+        )
+      }]
+    })
   }
-  trust_policies          = local.all_trust_policies.PlaybookFunction
-  restorer_trust_policies = local.all_trust_policies.RestoreFunction
 
   # Compact: IAM counts a role's inline policies in characters.
-  responder_policies = {
-    for name in var.playbooks : name => jsonencode(jsondecode(templatefile("${path.module}/../../playbooks/${name}/responder-policy.json", {
-      partition           = local.partition
-      account_id          = local.account_id
-      name_prefix         = var.name_prefix
-      group_kinds         = jsonencode(var.untrack_connections ? ["quarantine", "untrack"] : ["quarantine"])
-      untrack_connections = var.untrack_connections
-      quarantine_role_arn = "arn:${local.partition}:iam::${local.account_id}:role${var.iam.path}${local.quarantine_name}"
+  policies = {
+    for key, role in local.roles : key => jsonencode(jsondecode(templatefile("${path.module}/../../playbooks/${role.playbook}/${role.kind}-policy.json", {
+      partition            = local.partition
+      account_id           = local.account_id
+      security_account_id  = var.security_account_id
+      name_prefix          = var.name_prefix
+      group_kinds          = jsonencode(var.untrack_connections ? ["quarantine", "untrack"] : ["quarantine"])
+      untrack_connections  = var.untrack_connections
+      quarantine_role_arns = jsonencode([for name in local.quarantine_names : "arn:${local.partition}:iam::${local.account_id}:role${var.iam.path}${name}"])
     })))
   }
 
-  restorer_policies = {
-    for name in var.restore : name => jsonencode(jsondecode(templatefile("${path.module}/../../playbooks/${name}/restorer-policy.json", {
-      partition   = local.partition
-      account_id  = local.account_id
-      name_prefix = var.name_prefix
-    })))
-  }
-
-  quarantine_name = "${var.name_prefix}-quarantine"
+  quarantine_name  = "${var.name_prefix}-quarantine"
+  ssm_name         = "${local.quarantine_name}-ssm"
+  quarantine_names = var.forensics ? [local.quarantine_name, local.ssm_name] : [local.quarantine_name]
 }
 
-resource "aws_iam_role" "responder" {
-  for_each = local.function_role_arns
+resource "aws_iam_role" "member" {
+  for_each = local.roles
 
-  name                 = "${var.name_prefix}-responder-${replace(each.key, "_", "-")}"
-  description          = "GuardDuty response: what the ${each.key} playbook may do in this account."
+  name                 = "${var.name_prefix}-${each.value.kind}-${each.value.slug}"
+  description          = "GuardDuty response, ${each.value.playbook}: ${local.kinds[each.value.kind].may}."
   path                 = var.iam.path
   permissions_boundary = var.iam.permissions_boundary
   assume_role_policy   = local.trust_policies[each.key]
@@ -76,50 +74,25 @@ resource "aws_iam_role" "responder" {
   tags                 = var.tags
 }
 
-resource "aws_iam_role_policy" "responder" {
-  #checkov:skip=CKV_AWS_286:the policy narrows iam:PutRolePolicy by explicit denials, and every session by a session policy
-  #checkov:skip=CKV_AWS_287:the policy reads no credentials
-  #checkov:skip=CKV_AWS_289:the policy narrows iam:PutRolePolicy by explicit denials, and every session by a session policy
+resource "aws_iam_role_policy" "member" {
+  #checkov:skip=CKV_AWS_286:the policies narrow iam:PutRolePolicy and iam:PassRole by explicit denials, and every session by a session policy
+  #checkov:skip=CKV_AWS_287:the policies read no credentials
+  #checkov:skip=CKV_AWS_288:what is read is evidence of this account, by sessions narrowed to the resources a finding names
+  #checkov:skip=CKV_AWS_289:the policies narrow iam:PutRolePolicy and iam:PassRole by explicit denials, and every session by a session policy
   #checkov:skip=CKV_AWS_290:which resources a finding names is known at run time only; each session carries a session policy with their ARNs
   #checkov:skip=CKV_AWS_355:describe calls have no resource ARNs
-  for_each = local.responder_policies
+  for_each = local.policies
 
-  name   = "responder"
-  role   = aws_iam_role.responder[each.key].id
+  name   = local.roles[each.key].kind
+  role   = aws_iam_role.member[each.key].id
   policy = each.value
 
   lifecycle {
     precondition {
       condition     = length(each.value) < 10240
-      error_message = "The responder policy of playbook ${each.key} has ${length(each.value)} characters; IAM takes 10240 for the inline policies of a role."
+      error_message = "The policy ${each.key} has ${length(each.value)} characters; IAM takes 10240 for the inline policies of a role."
     }
   }
-}
-
-# Undoes containment. A role of its own, so that what contains cannot restore, nor the other way round.
-resource "aws_iam_role" "restorer" {
-  for_each = local.restore_function_role_arns
-
-  name                 = "${var.name_prefix}-restorer-${replace(each.key, "_", "-")}"
-  description          = "GuardDuty response: what undoing the ${each.key} playbook may do in this account."
-  path                 = var.iam.path
-  permissions_boundary = var.iam.permissions_boundary
-  assume_role_policy   = local.restorer_trust_policies[each.key]
-  max_session_duration = 3600
-  tags                 = var.tags
-}
-
-resource "aws_iam_role_policy" "restorer" {
-  #checkov:skip=CKV_AWS_286:iam:PassRole and the policy calls are narrowed by explicit denials, and every session by a session policy
-  #checkov:skip=CKV_AWS_287:the policy reads no credentials
-  #checkov:skip=CKV_AWS_289:iam:PassRole and the policy calls are narrowed by explicit denials, and every session by a session policy
-  #checkov:skip=CKV_AWS_290:which resources were contained is known at run time only; each session carries a session policy with their ARNs
-  #checkov:skip=CKV_AWS_355:describe calls have no resource ARNs
-  for_each = local.restorer_policies
-
-  name   = "restorer"
-  role   = aws_iam_role.restorer[each.key].id
-  policy = each.value
 }
 
 # What an instance is left with: a role that may do nothing, whatever a resource policy elsewhere allows it.
@@ -130,10 +103,7 @@ resource "aws_iam_role" "quarantine" {
   permissions_boundary = var.iam.permissions_boundary
   tags                 = var.tags
 
-  assume_role_policy = jsonencode({
-    Version   = "2012-10-17"
-    Statement = [{ Effect = "Allow", Principal = { Service = "ec2.amazonaws.com" }, Action = "sts:AssumeRole" }]
-  })
+  assume_role_policy = local.ec2_trust
 }
 
 resource "aws_iam_role_policy" "quarantine" {

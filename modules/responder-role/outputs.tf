@@ -1,46 +1,30 @@
-output "responder_role_arns" {
-  description = "Playbook => ARN of its responder role in this account."
-  value       = { for name, role in aws_iam_role.responder : name => role.arn }
-  depends_on  = [aws_iam_role_policy.responder]
+output "role_arns" {
+  description = "responder, collector, restorer, terminator => playbook => ARN of that role in this account."
+  value       = { for kind in keys(local.kinds) : kind => { for key, role in local.roles : role.playbook => aws_iam_role.member[key].arn if role.kind == kind } }
+  depends_on  = [aws_iam_role_policy.member]
 }
 
 output "trusted_function_role_arns" {
-  description = "Playbook => the function role in the security account that may assume its responder role."
-  value       = local.function_role_arns
+  description = "responder, collector, restorer, terminator => playbook => the function role in the security account that may assume it."
+  value       = { for kind in keys(local.kinds) : kind => { for key, role in local.roles : role.playbook => local.function_role_arns[key] if role.kind == kind } }
 }
 
-output "responder_policies" {
-  description = "Playbook => what its responder role may do, as JSON."
-  value       = local.responder_policies
+output "policies" {
+  description = "responder, collector, restorer, terminator => playbook => what that role may do, as JSON."
+  value       = { for kind in keys(local.kinds) : kind => { for key, role in local.roles : role.playbook => local.policies[key] if role.kind == kind } }
 }
 
 output "trust_policies" {
-  description = "Playbook => trust policy of its responder role, as JSON."
-  value       = local.trust_policies
+  description = "responder, collector, restorer, terminator => playbook => trust policy of that role, as JSON."
+  value       = { for kind in keys(local.kinds) : kind => { for key, role in local.roles : role.playbook => local.trust_policies[key] if role.kind == kind } }
 }
 
-output "restorer_role_arns" {
-  description = "Playbook => ARN of the role that undoes it in this account."
-  value       = { for name, role in aws_iam_role.restorer : name => role.arn }
-  depends_on  = [aws_iam_role_policy.restorer]
+output "quarantine_role_arns" {
+  description = "Roles that a quarantined instance is left with: one that may do nothing and, with forensics, one for the SSM agent."
+  value       = concat([aws_iam_role.quarantine.arn], aws_iam_role.quarantine_ssm[*].arn)
 }
 
-output "restorer_policies" {
-  description = "Playbook => what its restorer role may do, as JSON."
-  value       = local.restorer_policies
-}
-
-output "restorer_trust_policies" {
-  description = "Playbook => trust policy of its restorer role, as JSON."
-  value       = local.restorer_trust_policies
-}
-
-output "quarantine_role_arn" {
-  description = "Role that a quarantined instance is left with."
-  value       = aws_iam_role.quarantine.arn
-}
-
-output "quarantine_instance_profile_arn" {
-  description = "Instance profile of that role."
-  value       = aws_iam_instance_profile.quarantine.arn
+output "quarantine_instance_profile_arns" {
+  description = "Instance profiles of those roles."
+  value       = concat([aws_iam_instance_profile.quarantine.arn], aws_iam_instance_profile.quarantine_ssm[*].arn)
 }

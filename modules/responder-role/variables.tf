@@ -56,6 +56,25 @@ variable "restore" {
   }
 }
 
+variable "terminate" {
+  description = "Playbooks that may terminate what they contained in this account. Needed for finish = \"terminate\"; off, no role of the response can destroy anything."
+  type        = set(string)
+  default     = []
+  nullable    = false
+
+  validation {
+    condition     = alltrue([for name in var.terminate : fileexists("${path.module}/../../playbooks/${name}/terminator-policy.json")])
+    error_message = "terminate must be names of playbooks that can terminate: ${join(", ", [for f in fileset("${path.module}/../../playbooks", "*/terminator-policy.json") : dirname(f)])}."
+  }
+}
+
+variable "forensics" {
+  description = "Lets a quarantined instance keep what its SSM agent needs, where its network lets it to SSM alone. Needed for forensics.when = \"after\"; off, a quarantined instance's role may do nothing."
+  type        = bool
+  default     = false
+  nullable    = false
+}
+
 variable "untrack_connections" {
   description = "Lets ec2_instance open an all-open group of its own for the seconds that untracking takes. Needed for playbooks.ec2_instance.untrack_connections; off, no role of the response can open a port."
   type        = bool

@@ -36,6 +36,7 @@ module "security" {
   remediation_config_file = var.remediation_config_file
   extra_finding_types     = var.extra_finding_types
   playbooks               = var.playbooks
+  forensics               = var.forensics == null ? null : merge(var.forensics, { account_ids = [var.member_account_id] })
   notifications           = var.notifications
   guardrails              = var.guardrails
   evidence                = var.evidence
@@ -54,4 +55,6 @@ module "member" {
   tags                = var.tags
   untrack_connections = try(var.playbooks.ec2_instance.untrack_connections, false)
   restore             = try(var.playbooks.ec2_instance.restore, false) ? ["ec2_instance"] : []
+  terminate           = try(var.playbooks.ec2_instance.finish, "none") == "terminate" ? ["ec2_instance"] : []
+  forensics           = try(var.forensics.when, "off") != "off"
 }

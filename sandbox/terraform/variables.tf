@@ -117,6 +117,12 @@ variable "paused" {
   default     = null
 }
 
+variable "forensics" {
+  description = "Passed to the module; the member account is added to those the document is shared with."
+  type        = any
+  default     = null
+}
+
 variable "functions" {
   description = "Passed to the module."
   type        = any

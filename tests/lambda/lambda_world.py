@@ -26,12 +26,15 @@ CONFIG: Json = {
     "active_playbooks": ["ec2_instance"], "playbooks": {"ec2_instance": {
         "quarantine_security_group_ids": {}, "untrack_connections": False, "disassociate_elastic_ip": False,
         "auto_scaling": "detach", "deregister_targets": True, "protect_instance": True, "replace_instance_profile": True,
-        "revoke_sessions": "instance", "snapshot": True, "finish": "none"}},
+        "revoke_sessions": "instance", "snapshot": True, "finish": "none", "capture_console": True, "copy_logs": True,
+        "replacement_wait_minutes": 10, "terminate_keeps_volumes": True}},
     "guardrails": {
         "exempt_accounts": [], "exempt_resources": [], "exempt_principals": [],
         "approval_tag": {"key": PREFIX, "value": "ask"}, "freeze_windows": [],
         "circuit_breaker": {"targets": 10, "minutes": 60}, "management_account_id": None, "approval_timeout_minutes": 60},
-    "notifications": {"runbook_url": None}, "evidence": {"prefix": ""},
+    "notifications": {"runbook_url": None}, "evidence": {"log_window_minutes": 60, "forensics_account": None},
+    "forensics": {"when": "off", "deadline_seconds": 60, "deadlines": {}, "timeout_minutes": 30, "packet_capture_seconds": 20,
+                  "memory": {"linux": None, "windows": None}, "commands": {"linux": 0, "windows": 0}},
     "responder": {"role_path": "/", "quarantine_profile": f"{PREFIX}-quarantine"},
 }  # fmt: skip
 

@@ -13,7 +13,7 @@ Json = dict[str, Any]
 VALUES = {
     "partition": "aws",
     "incident_function_arn": "arn:aws:lambda:us-east-1:111111111111:function:incident",
-    "playbook_functions": '{"ec2_instance": "arn:aws:lambda:us-east-1:111111111111:function:playbook"}',
+    "playbook_functions": '{"ec2_instance": {"act": "arn:aws:lambda:us-east-1:111111111111:function:playbook"}}',
     "timeout_seconds": "3600",
 }
 # Open and Close cannot be caught: there is no record yet, or nothing after it. Their failure ends the execution, and the
@@ -51,6 +51,10 @@ TASKS = {name: node for name, node in ALL.items() if node["Type"] == "Task"}
 def test_tasks(name: str) -> None:
     """Retries with jitter for what passes by itself, a time-out, and a way on when it fails for good."""
     node = TASKS[name]
+    if name == "incident/First":  # a retry would outlast its deadline: the loop around it asks again
+        assert "Retry" not in node
+        assert node["Catch"][0]["ErrorEquals"] == ["States.ALL"]
+        return
     retried = [error for retry in node["Retry"] for error in retry["ErrorEquals"]]
     assert set(retried) >= LAMBDA_ERRORS
     waits = ".waitForTaskToken" in node["Resource"]

@@ -3,73 +3,32 @@
 from __future__ import annotations
 
 import os
-from concurrent.futures import Future
-from functools import partial
 from typing import Any
 
-from guardduty_response import aws, config, evidence_store, finding, guardrails, policy, runtime, statuses
+from guardduty_response import aws, finding, guardrails, policy, runtime
 from guardduty_response.errors import NoTarget, ResponseError, RoleUnavailable, TargetGone
+from guardduty_response.handlers import verbs
 from guardduty_response.playbooks import Context, Json, Planned, Step, Target, load
-from guardduty_response.record import Record
 from guardduty_response.statuses import Event, Status
-
-LEASE_SECONDS = 900
-
-
-class _Lazy(Context):
-    """The finding is fetched while the first AWS calls of a verb are already under way."""
-
-    @property
-    def finding(self) -> finding.Finding:
-        return self._finding.result()
-
-    @finding.setter
-    def finding(self, value: Any) -> None:
-        self._finding: Future[finding.Finding] = value
-
-
-def _assume(config_: config.Config, session_name: str, account_id: str, region: str, document: Json) -> aws.Session:
-    arn = f"arn:{config_.partition}:iam::{account_id}:role/{os.environ['GDR_RESPONDER_ROLE']}"
-    return aws.Session(arn, session_name, region, document)
-
-
-def _load_finding(record: Record, incident_id: str) -> finding.Finding:
-    return finding.parse(evidence_store.get_event(record.meta(incident_id)["finding_key"]))
-
-
-def _context(event: Json) -> Context:
-    settings, record = config.load(), Record(os.environ["GDR_TABLE"])
-    name, incident_id = os.environ["GDR_PLAYBOOK"], event["incident_id"]
-    return _Lazy(
-        config=settings,
-        options=settings.playbooks[name],
-        finding=aws.POOL.submit(_load_finding, record, incident_id),  # type: ignore[arg-type]
-        incident_id=incident_id,
-        execution=event["execution"],
-        record=record,
-        assume=partial(_assume, settings, f"{incident_id}-{event['verb']}"),
-        put_evidence=partial(evidence_store.put, incident_id),
-        attempt=int(event.get("attempt") or 1),
-    )
-
 
 # -- plan -------------------------------------------------------------------------------------------------------------
 
 
 def _lease(context: Context, target: Target) -> str:
     """The incident that already works on the resource, or '' when the lease is ours now."""
-    held = context.record.lease(target.arn, context.execution, context.incident_id, LEASE_SECONDS)
+    held = context.record.lease(target.arn, context.execution, context.incident_id, verbs.LEASE_SECONDS)
     if held and aws.execution_ended(held["owner"]):
-        held = context.record.lease(target.arn, context.execution, context.incident_id, LEASE_SECONDS, held["owner"])
+        held = context.record.lease(target.arn, context.execution, context.incident_id, verbs.LEASE_SECONDS, held["owner"])
     return str(held["incident_id"]) if held else ""
 
 
 def _answer(decision: str, targets: list[Target] | None = None, **more: Any) -> Json:
-    return {"decision": decision, "error": "", "targets": [t.payload() for t in targets or []], **more}
+    payloads = [target.payload() for target in targets or []]
+    return {"decision": decision, "error": "", "targets": payloads, "collect_first_seconds": 0, **more}
 
 
 def _plan(event: Json) -> Json:
-    context, name = _context(event), os.environ["GDR_PLAYBOOK"]
+    context, name = verbs.context(event), os.environ["GDR_PLAYBOOK"]
     record, incident = context.record, context.incident_id
     seen = context.finding
     try:
@@ -115,6 +74,8 @@ def _decide(context: Context, planned: list[Planned], meta: Json, seen: finding.
         if held and decision in ("skip", "dry_run"):
             break  # the ledger of what was done before stands
         record.put_target(incident, _small(target), reset=meta.get("previous") in ("RESTORED", "RESTORE_PARTIAL", "CLOSED"))
+        if one.consequences:
+            context.action(target, "consequences", "NOTED", one.consequences)
         if decision in ("dry_run", "approve") and not held:
             for action, sentence in one.actions.items():
                 context.action(target, action, "PLANNED", sentence)
@@ -122,7 +83,12 @@ def _decide(context: Context, planned: list[Planned], meta: Json, seen: finding.
         record.transition(incident, Event.ACT)
     elif decision in ("skip", "dry_run"):
         return _answer(decision)
-    return _answer(decision, targets, approval_timeout_seconds=int(settings.guardrails["approval_timeout_minutes"]) * 60)
+    return _answer(
+        decision,
+        targets,
+        approval_timeout_seconds=int(settings.guardrails["approval_timeout_minutes"]) * 60,
+        collect_first_seconds=policy.collect_first_seconds(settings, seen.type),
+    )
 
 
 def _small(target: Target) -> Json:
@@ -132,21 +98,16 @@ def _small(target: Target) -> Json:
 # -- the other verbs --------------------------------------------------------------------------------------------------
 
 
-def _renew(context: Context, target: Target) -> None:
-    if not target.attach and not target.verify_only:
-        aws.POOL.submit(context.record.lease, target.arn, context.execution, context.incident_id, LEASE_SECONDS)
-
-
 def _contain(event: Json) -> Json:
-    context, target = _context(event), Target(**event["target"])
-    _renew(context, target)
+    context, target = verbs.context(event), Target(**event["target"])
+    verbs.renew(context, target)
     step = load(os.environ["GDR_PLAYBOOK"]).contain(context, target)
     context.record.event(context.incident_id, "changes made", step.detail, target.id)
     return step.payload()
 
 
 def _verify(event: Json) -> Json:
-    context, target = _context(event), Target(**event["target"])
+    context, target = verbs.context(event), Target(**event["target"])
     step, checks = load(os.environ["GDR_PLAYBOOK"]).verify(context, target)
     if step.done:
         detail = step.detail + (f" (containing failed: {event['error']})" if event.get("error") else "")
@@ -157,47 +118,16 @@ def _verify(event: Json) -> Json:
     return step.payload()
 
 
-def _evidence(event: Json) -> Json:
-    context, target = _context(event), Target(**event["target"])
-    if target.attach or target.verify_only:
-        return Step(detail="evidence belongs to the incident that contained the resource").payload()
-    _renew(context, target)
-    return load(os.environ["GDR_PLAYBOOK"]).evidence(context, target).payload()
-
-
-def _complete(context: Context, target: Target, settled: bool) -> Step:
-    """Evidence to its end, then the playbook's finish. A failure here is this target's alone."""
-    playbook = load(os.environ["GDR_PLAYBOOK"])
-    _renew(context, target)  # snapshots may take longer than a lease
-    try:
-        kept = playbook.evidence(context, target)
-        if not kept.done:
-            return kept
-        step = playbook.finish(context, target) if settled else Step(detail="not finished: containment has no verdict")
-        if step.done:
-            context.record.event(context.incident_id, "finished", f"{kept.detail}; {step.detail}", target.id)
-        return step
-    except Exception as error:
-        if aws.transient(error):
-            raise
-        text = f"evidence or finish of {target.id} failed ({type(error).__name__}: {error})"
-        context.action(target, "finish", "FAILED", text)
-        context.record.event(context.incident_id, "finish failed", text, target.id)
-        return Step(detail=text)
-
-
 def _finish(event: Json) -> Json:
-    """Checks the branches' responses. The shortest wait of all targets counts; a re-read of old containment has none."""
-    context = _context(event)
-    meta = context.record.meta(context.incident_id)
-    owned = [] if event.get("verify_only") else [Target(**one) for one in meta["targets"] if not one.get("attach")]
-    settled = Status(meta["status"]) not in statuses.IN_PROGRESS
-    steps = [_complete(context, target, settled) for target in owned]
-    waiting = [step for step in steps if not step.done]
-    return (min(waiting, key=lambda step: step.wait_seconds) if waiting else Step()).payload()
+    playbook = load(os.environ["GDR_PLAYBOOK"])
+
+    def work(context: Context, target: Target, _meta: Json) -> Step:
+        return playbook.finish(context, target)
+
+    return verbs.phase(event, work)
 
 
-VERBS = {"plan": _plan, "contain": _contain, "verify": _verify, "evidence": _evidence, "finish": _finish}
+VERBS = {"plan": _plan, "contain": _contain, "verify": _verify, "finish": _finish}
 
 
 def _work(event: Json) -> Json:

@@ -1,7 +1,8 @@
-"""The contract between the machine and a playbook: five verbs, each safe to repeat.
+"""The contract between the machine and a playbook: its verbs, each safe to repeat.
 
-A playbook is one name in three places: its package here, ``playbooks/<name>/responder-policy.json`` (what its role may
-do) and ``playbooks/<name>/runbook.md`` (what people do). Adding one touches nothing else.
+A playbook is one name in three places: its package here, ``playbooks/<name>/*-policy.json`` (what its roles may do: the
+responder contains, the collector keeps evidence, the restorer undoes, the terminator destroys; each is another function
+with another role) and ``playbooks/<name>/runbook.md`` (what people do). Adding one touches nothing else.
 """
 
 from __future__ import annotations
@@ -44,12 +45,16 @@ class Target:
 
 @dataclass(frozen=True)
 class Planned:
-    """A target with what the plan found: ``tags`` and ``principals`` for the guardrails, ``actions`` name -> sentence."""
+    """A target with what the plan found: ``tags`` and ``principals`` for the guardrails, ``actions`` name -> sentence.
+
+    ``consequences``: what people must know before it is acted on (data that will be lost, say), or empty.
+    """
 
     target: Target
     tags: dict[str, str] = field(default_factory=dict)
     principals: list[str] = field(default_factory=list)
     actions: dict[str, str] = field(default_factory=dict)
+    consequences: str = ""
 
 
 @dataclass(frozen=True)
@@ -117,9 +122,27 @@ class Playbook(Protocol):
 
     def verify(self, context: Context, target: Target) -> tuple[Step, list[Check]]: ...
 
-    def evidence(self, context: Context, target: Target) -> Step: ...
-
     def finish(self, context: Context, target: Target) -> Step: ...
+
+
+class Collector(Protocol):
+    """A playbook's package ``collect``, in the zip of its collector function alone. Answers are polled while not done."""
+
+    def first(self, context: Context, target: Target, seconds_left: int) -> Step:
+        """Before containment, where switched on. The machine goes on when the deadline passes, whatever this answers."""
+
+    def evidence(self, context: Context, target: Target) -> Step:
+        """Beside containment, once: starts what takes long and needs nothing of it."""
+
+    def collect(self, context: Context, target: Target) -> Step:
+        """After the verdict: all evidence to its end, and the manifest."""
+
+
+class Terminator(Protocol):
+    """A playbook's module ``terminate``, in the zip of its terminate function alone."""
+
+    def terminate(self, context: Context, target: Target) -> Step:
+        """Destroys the resource once nothing is lost by it; reads back that it is gone."""
 
 
 class Restorer(Protocol):
@@ -131,14 +154,26 @@ class Restorer(Protocol):
 
 def load_restorer(name: str) -> Restorer:
     """The playbook's restore. Raises ConfigError when this build has none."""
-    module: Any = load(f"{name}.restore")
-    return module  # type: ignore[no-any-return]
+    return _load(f"{name}.restore")  # type: ignore[no-any-return]
+
+
+def load_collector(name: str) -> Collector:
+    """The playbook's evidence. Raises ConfigError when this build has none."""
+    return _load(f"{name}.collect")  # type: ignore[no-any-return]
+
+
+def load_terminator(name: str) -> Terminator:
+    """What destroys the playbook's resource. Raises ConfigError when this build has none."""
+    return _load(f"{name}.terminate")  # type: ignore[no-any-return]
 
 
 def load(name: str) -> Playbook:
     """The playbook package ``name``. Raises ConfigError when this build has none of that name."""
+    return _load(name)  # type: ignore[no-any-return]
+
+
+def _load(name: str) -> Any:
     try:
-        module: Any = importlib.import_module(f"guardduty_response.playbooks.{name}")
+        return importlib.import_module(f"guardduty_response.playbooks.{name}")
     except ModuleNotFoundError as error:
         raise ConfigError(f"this function's code holds no playbook '{name}': rebuild and redeploy the module") from error
-    return module  # type: ignore[no-any-return]

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ import jsonata
 Json = dict[str, Any]
 MACHINES = Path(__file__).resolve().parents[3] / "modules" / "incident"
 FUNCTION = "arn:aws:lambda:eu-central-1:123456789012:function:"
+PHASES = {"act": "playbook", "collect": "collector", "finish": "playbook", "terminate": "terminate"}
 
 
 def definition(name: str) -> Json:
@@ -22,7 +24,7 @@ def definition(name: str) -> Json:
     text = (MACHINES / f"{name}.asl.json").read_text()
     values = {
         "partition": "aws", "incident_function_arn": f"{FUNCTION}incident", "timeout_seconds": "21600",
-        "playbook_functions": json.dumps({"ec2_instance": f"{FUNCTION}playbook"}),
+        "playbook_functions": json.dumps({"ec2_instance": {phase: f"{FUNCTION}{name}" for phase, name in PHASES.items()}}),
     }  # fmt: skip
     for variable, value in values.items():
         text = text.replace("${" + variable + "}", value)
@@ -65,6 +67,10 @@ def evaluate(value: Any, bindings: Json) -> Any:
     return result
 
 
+def payload_verb(state: Json) -> str:
+    return str(state["Arguments"]["Payload"]["verb"])
+
+
 class Walk:
     """One execution. ``invoke(function, payload)`` answers tasks; ``entered`` lists the states in order."""
 
@@ -74,6 +80,8 @@ class Walk:
         self.machine, self.invoke, self.execution, self.token = definition(name), invoke, execution, token
         self.entered: list[str] = []
         self.waited: list[int] = []
+        self.timeouts: list[tuple[str, int]] = []  # of each task: verb, seconds
+        self.entered_time = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
         self.variables: Json = {}
 
     def run(self, event: Any) -> Any:
@@ -119,6 +127,8 @@ class Walk:
     def _result(self, kind: str, state: Json, value: Any, context: Json, bound: Json) -> Any:
         if kind == "Task":
             waiting = state["Resource"].endswith(".waitForTaskToken")
+            if "TimeoutSeconds" in state and not waiting:
+                self.timeouts.append((payload_verb(state), evaluate(state["TimeoutSeconds"], bound)))
             if waiting:
                 bound["states"]["context"] = {**context, "Task": {"Token": "token"}}
                 evaluate(state["TimeoutSeconds"], bound)
@@ -137,7 +147,7 @@ class Walk:
         if kind == "Map":
             items, done = evaluate(state["Items"], bound), []
             for item in items if isinstance(items, list) else [items]:
-                inner = {**context, "Map": {"Item": {"Value": item}}}
+                inner = {**context, "Map": {"Item": {"Value": item}}, "State": {"EnteredTime": self.entered_time}}
                 selected = evaluate(state["ItemSelector"], {**bound, "states": {"input": value, "context": inner}})
                 done.append(self._run(state["ItemProcessor"], selected, inner))
             return done

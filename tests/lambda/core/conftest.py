@@ -71,7 +71,8 @@ def verified(record: Record) -> Callable[..., None]:
 @pytest.fixture
 def fake(world: World, monkeypatch: pytest.MonkeyPatch) -> Iterator[Fake]:
     module = Fake()
-    monkeypatch.setitem(sys.modules, module.__name__, module)
+    for name in ("", ".collect", ".terminate"):
+        monkeypatch.setitem(sys.modules, module.__name__ + name, module)
     monkeypatch.setenv("GDR_PLAYBOOK", "fake")
     configure(world)
     yield module

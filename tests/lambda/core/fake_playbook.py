@@ -18,6 +18,8 @@ class Fake(ModuleType):
         self.tags: dict[str, str] = {}
         self.principals: list[str] = []
         self.ids = ["i-1"]
+        self.consequences = ""
+        self.left = 0
         self.steps: dict[str, Step] = {}
         self.calls: list[tuple[str, Target]] = []
         self.seen: list[Context] = []
@@ -27,7 +29,7 @@ class Fake(ModuleType):
             raise self.error
         return [
             Planned(Target("ec2_instance", id, ARN.replace("i-1", id), "222222222222", "us-east-1", {"volumes": ["vol-1"]}),
-                    self.tags, self.principals, {"quarantine_network": "2 interfaces"})
+                    self.tags, self.principals, {"quarantine_network": "2 interfaces"}, self.consequences)
             for id in self.ids
         ]  # fmt: skip
 
@@ -47,6 +49,18 @@ class Fake(ModuleType):
 
     def finish(self, context: Context, target: Target) -> Step:
         return self._verb("finish", context, target)
+
+    # -- its collector and its terminator ------------------------------------------------------------------------------
+
+    def first(self, context: Context, target: Target, seconds_left: int) -> Step:
+        self.left = seconds_left
+        return self._verb("first", context, target)
+
+    def collect(self, context: Context, target: Target) -> Step:
+        return self._verb("collect", context, target)
+
+    def terminate(self, context: Context, target: Target) -> Step:
+        return self._verb("terminate", context, target)
 
 
 def configure(world: World, **changes: Any) -> None:

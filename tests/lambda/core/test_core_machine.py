@@ -49,6 +49,9 @@ def test_every_task_invokes_a_function_with_a_time_limit(name: str, state: Json)
 
 @pytest.mark.parametrize(("name", "state"), _tasks())
 def test_every_task_repeats_throttling_with_jitter(name: str, state: Json) -> None:
+    if name == "First":  # a repetition would outlast its deadline: the loop around it asks again
+        assert "Retry" not in state
+        return
     assert set(state["Retry"][0]["ErrorEquals"]) >= THROTTLED
     assert any("TransientError" in one["ErrorEquals"] for one in state["Retry"])
     for one in state["Retry"]:
@@ -137,8 +140,9 @@ class Functions:
         step = {"done": True, "wait_seconds": 0, "again": "", "status": None, "detail": ""}
         self.answers: Json = {
             "open": {"incident_id": "inc-1", "playbook": "ec2_instance", "next": "triage", "verify_only": False},
-            "plan": {"decision": "act", "error": "", "targets": [target]},
-            "contain": step, "verify": {**step, "status": "CONTAINED"}, "evidence": step, "finish": step,
+            "plan": {"decision": "act", "error": "", "targets": [target], "collect_first_seconds": 0},
+            "contain": step, "verify": {**step, "status": "CONTAINED"}, "evidence": step, "first": step,
+            "collect": _phase(), "finish": _phase(), "terminate": _phase(),
             "close": {"status": "CONTAINED"}, **answers,
         }  # fmt: skip
         self.calls: list[tuple[str, Json]] = []
@@ -146,7 +150,7 @@ class Functions:
     def __call__(self, function: str, payload: Json) -> Any:
         verb = payload["verb"]
         self.calls.append((verb, payload))
-        assert function == ("playbook" if verb in ("plan", "contain", "verify", "evidence", "finish") else "incident")
+        assert function == FUNCTIONS.get(verb, "incident")
         answer = self.answers.get(verb, {})
         if isinstance(answer, list):
             answer = answer.pop(0) if len(answer) > 1 else answer[0]
@@ -156,6 +160,17 @@ class Functions:
 
     def asked(self, verb: str) -> list[Json]:
         return [payload for name, payload in self.calls if name == verb]
+
+
+FUNCTIONS = {
+    **dict.fromkeys(("plan", "contain", "verify", "finish"), "playbook"),
+    **dict.fromkeys(("first", "evidence", "collect"), "collector"),
+    "terminate": "terminator",
+}  # fmt: skip
+
+
+def _phase(**more: Any) -> Json:
+    return {"done": True, "wait_seconds": 0, "next": "close", **more}
 
 
 Go = Callable[..., tuple[Walk, Functions]]
@@ -176,7 +191,7 @@ def test_the_happy_path_is_short() -> None:
     walk, functions = _go()
     assert len(walk.entered) <= 18, walk.entered
     assert [verb for verb, _ in functions.calls] == [
-        "open", "announce", "plan", "contain", "verify", "verdict", "evidence", "finish", "close"
+        "open", "announce", "plan", "contain", "verify", "verdict", "evidence", "collect", "close"
     ]  # fmt: skip
     assert functions.asked("close")[0] | {"decision": "act", "error": ""} == functions.asked("close")[0]
     assert walk.waited == [0]
@@ -235,32 +250,94 @@ def test_verify_may_wait_and_may_ask_for_containment_again() -> None:
     assert [payload["attempt"] for payload in functions.asked("contain")] == [1, 3]
 
 
-def test_evidence_is_started_beside_containment_and_waited_for_in_finish() -> None:
-    finish = [_step(done=False, wait_seconds=5), _step(done=False, wait_seconds=9), _step()]
-    walk, functions = _go(evidence=_step(done=False, wait_seconds=3), finish=finish)
+def test_evidence_is_started_beside_containment_and_polled_for_after_it() -> None:
+    collect = [_phase(done=False, wait_seconds=5), _phase(done=False, wait_seconds=9), _phase()]
+    walk, functions = _go(evidence=_step(done=False, wait_seconds=3), collect=collect)
     assert walk.waited == [3, 5, 9]
     assert len(functions.asked("evidence")) == 1
-    assert [payload["attempt"] for payload in functions.asked("finish")] == [1, 2, 3]
-    assert {payload["verify_only"] for payload in functions.asked("finish")} == {False}
+    assert [payload["attempt"] for payload in functions.asked("collect")] == [1, 2, 3]
+    assert {payload["verify_only"] for payload in functions.asked("collect")} == {False}
+
+
+@pytest.mark.parametrize("phase", ["finish", "terminate"])
+def test_what_finishes_comes_after_all_evidence_each_phase_polled_from_its_own_start(phase: str) -> None:
+    collect = [_phase(done=False, wait_seconds=5, next=phase), _phase(next=phase)]
+    walk, functions = _go(collect=collect, **{phase: [_phase(done=False, wait_seconds=15), _phase()]})
+    after = [(verb, payload["attempt"]) for verb, payload in functions.calls if verb in ("collect", "finish", "terminate")]
+    assert after == [("collect", 1), ("collect", 2), (phase, 1), (phase, 2)]
+    assert walk.waited == [0, 5, 15]
+    assert walk.entered[-1] == "Close"
+
+
+# -- forensics before containment -------------------------------------------------------------------------------------
+
+
+def _first(seconds: int = 60, **answers: Any) -> tuple[Walk, Functions]:
+    target = {"kind": "ec2_instance", "id": "i-1", "arn": "arn:i-1", "attach": ""}
+    plan = {"decision": "act", "error": "", "targets": [target], "collect_first_seconds": seconds}
+    return _go(plan=plan, **answers)
+
+
+def _verbs(functions: Functions) -> list[str]:
+    return [verb for verb, _ in functions.calls]
+
+
+def test_what_is_collected_first_is_polled_and_then_contained() -> None:
+    walk, functions = _first(first=[_step(done=False, wait_seconds=2), _step(done=False, wait_seconds=2), _step()])
+    assert [payload["attempt"] for payload in functions.asked("first")] == [1, 2, 3]
+    assert _verbs(functions).index("contain") > max(n for n, verb in enumerate(_verbs(functions)) if verb == "first")
+    assert walk.waited[:2] == [2, 2]
+    assert all(1 <= seconds <= 60 for verb, seconds in walk.timeouts if verb == "first")
+
+
+def test_a_deadline_that_has_passed_delays_containment_no_further() -> None:
+    """No second of it left: asked once at most, whatever it answers, and never waited for."""
+    walk, functions = _first(seconds=1, first=_step(done=False, wait_seconds=600))
+    assert len(functions.asked("first")) == 1
+    assert functions.asked("contain")
+    assert "WaitForFirst" not in walk.entered
+
+
+def test_no_wait_is_longer_than_what_is_left_of_the_deadline() -> None:
+    walk, _ = _first(seconds=20, first=[_step(done=False, wait_seconds=600), _step()])
+    assert 1 <= walk.waited[0] <= 20
+
+
+def test_failing_forensics_lets_containment_go_on() -> None:
+    """Failures are asked again while there is time; the function is not retried past the deadline."""
+    _, functions = _first(first=[RuntimeError("no SSM"), RuntimeError("no SSM"), _step()])
+    assert len(functions.asked("first")) == 3
+    assert functions.asked("contain")
+
+
+def test_an_approved_containment_collects_first_too() -> None:
+    target = {"kind": "ec2_instance", "id": "i-1", "arn": "arn:i-1", "attach": ""}
+    plan = {"decision": "approve", "error": "", "targets": [target], "collect_first_seconds": 30,
+            "approval_timeout_seconds": 60}  # fmt: skip
+    _, functions = _go(token=lambda: {"approved": True}, plan=plan)
+    assert functions.asked("first")[0]["seconds_left"] in (29, 30)
+    assert functions.asked("contain")
 
 
 def test_a_further_emission_is_a_verification_in_every_verb_that_could_act() -> None:
     opened = {"incident_id": "inc-1", "playbook": "ec2_instance", "next": "triage", "verify_only": True}
     _, functions = _go(open=opened)
-    for verb in ("announce", "plan", "finish"):
+    for verb in ("announce", "plan", "collect"):
         assert functions.asked(verb)[0]["verify_only"] is True
 
 
 def test_lost_evidence_is_reported_and_blocks_nothing() -> None:
     _, functions = _go(evidence=RuntimeError("limit"), evidence_failed=RuntimeError("down too"))
     assert "limit" in functions.asked("evidence_failed")[0]["error"]
-    assert functions.asked("finish")
+    assert functions.asked("collect")
     assert functions.asked("close")[0]["decision"] == "act"
 
 
 def test_a_failed_finish_is_told_at_the_end() -> None:
-    _, functions = _go(finish=RuntimeError("no"))
+    _, functions = _go(collect=_phase(next="finish"), finish=RuntimeError("no"))
     assert functions.asked("close")[0]["error"].startswith("finish failed: RuntimeError")
+    _, functions = _go(collect=RuntimeError("no"))
+    assert functions.asked("close")[0]["error"].startswith("collect failed: RuntimeError")
 
 
 def test_an_untold_verdict_is_left_to_close() -> None:
@@ -271,10 +348,10 @@ def test_an_untold_verdict_is_left_to_close() -> None:
 
 def test_several_targets_each_go_their_way() -> None:
     targets = [{"kind": "ec2_instance", "id": f"i-{n}"} for n in range(3)]
-    _, functions = _go(plan={"decision": "act", "error": "", "targets": targets})
+    _, functions = _go(plan={"decision": "act", "error": "", "targets": targets, "collect_first_seconds": 0})
     for verb in ("contain", "verify", "verdict", "evidence"):
         assert [payload["target"]["id"] for payload in functions.asked(verb)] == ["i-0", "i-1", "i-2"]
-    assert len(functions.asked("finish")) == 1
+    assert len(functions.asked("collect")) == 1
 
 
 def test_an_answer_no_choice_understands_closes_as_failed() -> None:
@@ -294,6 +371,7 @@ ASKED: Json = {
     "decision": "approve",
     "error": "",
     "approval_timeout_seconds": 3600,
+    "collect_first_seconds": 0,
     "targets": [{"kind": "ec2_instance", "id": "i-1"}],
 }
 

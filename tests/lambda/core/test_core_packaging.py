@@ -94,24 +94,28 @@ def test_a_zip_holds_plain_readable_entries(name: str, tmp_path: Path, monkeypat
         assert "__pycache__" not in one.filename
 
 
+JOBS = {
+    "playbook": {"playbook", "verbs"},
+    "collect": {"collector", "verbs"},
+    "restore": {"restore"},
+    "terminate": {"terminate", "verbs"},
+}
+
+
 def test_no_zip_holds_what_its_function_must_not_do() -> None:
     for name, files in build.contents().items():
-        text = " ".join(files)
-        if name.startswith("playbook_"):
-            own = name.removeprefix("playbook_").removesuffix(".zip")
-            others = {one.split("/")[1] for one in files if one.startswith("playbooks/") and one.count("/") > 1}
-            assert others == {own}
-            assert "message.py" not in files
-            assert "handlers/incident.py" not in files
-            assert "restore" not in text
-        elif name.startswith("restore_"):
-            own = name.removeprefix("restore_").removesuffix(".zip")
-            assert {one.split("/")[1] for one in files if one.startswith("playbooks/") and one.count("/") > 1} == {own}
-            assert [one for one in files if one.startswith("handlers/")] == ["handlers/__init__.py", "handlers/restore.py"]
-            assert "guardrails.py" not in files
-        else:
-            assert "playbooks/" not in text
-            assert "guardrails.py" not in files
+        job, _, own = name.removesuffix(".zip").partition("_")
+        if job not in JOBS:
+            assert not [one for one in files if one.startswith("playbooks/") or one == "guardrails.py"]
+            continue
+        handlers = {Path(one).stem for one in files if one.startswith("handlers/")} - {"__init__"}
+        assert handlers == JOBS[job]
+        assert {one.split("/")[1] for one in files if one.startswith("playbooks/") and one.count("/") > 1} == {own}
+        assert ("guardrails.py" in files) == (job == "playbook")
+        assert ("message.py" in files) == (job == "restore")
+        for part, its in (("restore", "restore"), ("collect/", "collect"), ("terminate", "terminate")):
+            carried = [one for one in files if one.startswith(f"playbooks/{own}/{part}")]
+            assert bool(carried) == (job == its), f"{name} holds {carried}"
 
 
 @pytest.mark.parametrize("name", sorted(build.contents()))
@@ -152,9 +156,10 @@ def test_only_the_standard_library_and_botocore_run_with_response_privileges() -
 SERVICES = ("autoscaling", "elbv2", "iam", "ec2", "dynamodb", "s3", "sns", "sqs", "stepfunctions", "sts")
 
 
-def _used(service: str) -> set[str]:
-    """Operations of ``service`` that the sources call (methods no other service in use has by that name)."""
-    session = Session()
+def _used(api: str) -> set[str]:
+    """Operations that the zips with this trimmed model call (methods no other service in use has by that name)."""
+    session, service = Session(), api.split("/", maxsplit=1)[0]
+    carrying = {one for files in build.contents().values() if any(f"models/{api}/" in name for name in files) for one in files}
     others = {
         xform_name(operation)
         for other in SERVICES
@@ -163,7 +168,7 @@ def _used(service: str) -> set[str]:
     }
     known = {xform_name(operation): operation for operation in session.get_service_model(service).operation_names}
     found = set()
-    for path in PACKAGE.rglob("*.py"):
+    for path in [PACKAGE / one for one in sorted(carrying) if one.endswith(".py")]:
         for node in ast.walk(ast.parse(path.read_text())):
             name = node.attr if isinstance(node, ast.Attribute) else node.value if isinstance(node, ast.Constant) else ""
             if isinstance(name, str) and name in known and name not in others:
@@ -173,11 +178,10 @@ def _used(service: str) -> set[str]:
 
 @pytest.mark.parametrize("api", sorted(trim_models.OPERATIONS))
 def test_a_model_holds_every_operation_in_use_and_no_other(api: str) -> None:
-    used, kept = _used(api.split("/", maxsplit=1)[0]), set(trim_models.OPERATIONS[api])
+    used, kept = _used(api), set(trim_models.OPERATIONS[api])
     assert used
     assert used - kept == set(), "add to trim_models.OPERATIONS and run 'make zips'"
-    shared = {"DeleteTags"}  # Auto Scaling has one of that name too
-    assert kept - used - shared == set(), "no source calls these any more: remove them from OPERATIONS"
+    assert kept - used == set(), "no source calls these any more: remove them from OPERATIONS"
 
 
 def test_the_models_are_the_installed_botocores(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

@@ -12,8 +12,8 @@ from core_helpers import EXECUTION, call, emission, told
 from fake_playbook import ARN, Fake, configure
 from guardduty_response import aws, config, finding
 from guardduty_response.errors import ConfigError, NoTarget, ResponseError, RoleUnavailable, TargetGone, TransientError
-from guardduty_response.handlers import playbook
-from guardduty_response.playbooks import Context, Step, Target
+from guardduty_response.handlers import playbook, verbs
+from guardduty_response.playbooks import Step
 from guardduty_response.record import Record
 from guardduty_response.statuses import Status
 from lambda_world import EXECUTIONS, World
@@ -80,7 +80,7 @@ def test_nothing_may_act(world: World, fake: Fake, changes: Any, said: str) -> N
     incident_id = _open()
     configure(world, **changes)
     fake.principals = ["role/admin"]
-    assert _run("plan", incident_id) == {"decision": "skip", "error": "", "targets": []}
+    assert _run("plan", incident_id) == {"decision": "skip", "error": "", "targets": [], "collect_first_seconds": 0}
     meta = world.meta(incident_id)
     assert meta["decision"] == "skip"
     assert said in meta["reasons"][-1]
@@ -116,7 +116,7 @@ def test_a_sample_is_only_rehearsed(world: World, fake: Fake, mode: str) -> None
 )
 def test_nothing_to_act_on(world: World, fake: Fake, error: Exception, decision: str) -> None:
     incident_id, fake.error = _open(), error
-    assert _run("plan", incident_id) == {"decision": decision, "error": str(error), "targets": []}
+    assert _run("plan", incident_id) == {"decision": decision, "error": str(error), "targets": [], "collect_first_seconds": 0}
     assert world.meta(incident_id)["reasons"] == [str(error)]
 
 
@@ -169,7 +169,6 @@ def test_a_contained_resource_is_only_read_again(world: World, fake: Fake, recor
     assert world.targets(incident_id) == before
     assert world.meta(incident_id)["status"] == "CONTAINED"
     _run("contain", incident_id, target, execution=SECOND)
-    assert _run("evidence", incident_id, target, execution=SECOND)["done"]
     assert _run("finish", incident_id, execution=SECOND, verify_only=True)["done"]
     assert [name for name, _ in fake.calls] == ["verify", "contain"]  # contain is told: verify_only
     assert _lease(world) == []
@@ -239,7 +238,6 @@ def test_the_loser_links_and_touches_nothing(world: World, fake: Fake) -> None:
     assert target["attach"] == first
     assert world.meta(second)["status"] == "CONTAINING"
     assert world.targets(second)[0]["attach"] == first
-    assert _run("evidence", second, target)["done"]
     _run("contain", second, target)
     aws.POOL.submit(lambda: None).result()
     assert [name for name, _ in fake.calls] == ["contain"]  # contain is told: attach
@@ -301,7 +299,7 @@ def test_a_verdict_without_a_status_is_a_failure(world: World, fake: Fake) -> No
     assert world.targets(incident_id)[0]["status"] == "FAILED"
 
 
-@pytest.mark.parametrize("verb", ["contain", "evidence", "finish"])
+@pytest.mark.parametrize("verb", ["contain", "finish"])
 def test_work_renews_its_lease(world: World, fake: Fake, record: Record, verb: str) -> None:
     incident_id = _open()
     [target] = _run("plan", incident_id)["targets"]
@@ -312,56 +310,7 @@ def test_work_renews_its_lease(world: World, fake: Fake, record: Record, verb: s
         if lease["expires"] > 0 and int(lease["expires"]) - int(lease["expires_at"]) > 800 - 86400:
             break
         time.sleep(0.02)
-    assert int(lease["expires"]) - int(lease["expires_at"]) == playbook.LEASE_SECONDS - 86400
-
-
-def test_finish_completes_the_evidence_and_waits_for_the_quickest(world: World, fake: Fake) -> None:
-    fake.ids = ["i-1", "i-2"]
-    incident_id = _open()
-    targets = _run("plan", incident_id)["targets"]
-    fake.steps |= {"verify": Step(status=Status.CONTAINED), "evidence": Step(done=False, wait_seconds=15)}
-    for target in targets:
-        _run("verify", incident_id, target)
-    call("verdict", incident_id=incident_id, target=targets[0], error="")
-    answer = _run("finish", incident_id)
-    assert (answer["done"], answer["wait_seconds"]) == (False, 15)
-    assert "finish" not in [name for name, _ in fake.calls]
-    fake.steps |= {"evidence": Step(detail="1 snapshot"), "finish": Step(detail="stopped")}
-    assert _run("finish", incident_id)["done"]
-    assert [target.id for name, target in fake.calls if name == "finish"] == ["i-1", "i-2"]
-    assert world.timeline(incident_id).count("finished") == 2
-
-
-def test_without_a_verdict_evidence_is_completed_and_nothing_is_stopped(world: World, fake: Fake) -> None:
-    incident_id = _open()
-    _run("plan", incident_id)
-    assert _run("finish", incident_id)["done"]
-    assert [name for name, _ in fake.calls] == ["evidence"]
-
-
-@pytest.mark.parametrize("failing", ["evidence", "finish"])
-def test_what_fails_at_the_end_fails_for_its_target_alone(
-    world: World, fake: Fake, monkeypatch: pytest.MonkeyPatch, failing: str
-) -> None:
-    fake.ids = ["i-1", "i-2"]
-    incident_id = _open()
-    targets = _run("plan", incident_id)["targets"]
-    fake.steps["verify"] = Step(status=Status.CONTAINED)
-    for target in targets:
-        _run("verify", incident_id, target)
-    call("verdict", incident_id=incident_id, target=targets[0], error="")
-
-    def broken(context: Context, target: Target) -> Step:
-        if target.id == "i-1":
-            raise ValueError("cannot")
-        return Step()
-
-    monkeypatch.setattr(fake, failing, broken)
-    assert _run("finish", incident_id)["done"]
-    first, second = world.targets(incident_id)
-    assert first["actions"]["finish"]["status"] == "FAILED"
-    assert "i-1 failed (ValueError: cannot)" in first["actions"]["finish"]["detail"]
-    assert second["actions"] == {}
+    assert int(lease["expires"]) - int(lease["expires_at"]) == verbs.LEASE_SECONDS - 86400
 
 
 def test_the_finding_is_there_when_it_is_asked_for(world: World, fake: Fake) -> None:

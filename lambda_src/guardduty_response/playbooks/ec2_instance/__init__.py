@@ -10,7 +10,8 @@ from guardduty_response import aws
 from guardduty_response.errors import NoTarget, TargetGone
 from guardduty_response.finding import get
 from guardduty_response.playbooks import Check, Context, Planned, Step, Target
-from guardduty_response.playbooks.ec2_instance import after, network, table
+from guardduty_response.playbooks.ec2_instance import finish as _finish
+from guardduty_response.playbooks.ec2_instance import network, table
 from guardduty_response.playbooks.ec2_instance import verify as _verify
 from guardduty_response.playbooks.ec2_instance.actions import Action
 from guardduty_response.playbooks.ec2_instance.core import BRANCHES, FAILED, SKIPPED, Json, Sessions, Work, why
@@ -41,7 +42,8 @@ def plan(ctx: Context) -> list[Planned]:
     said = _promises(work, facts, sessions)
     target.scope.update(_scope(facts))
     role = facts.parts.get("profile", {}).get("role")
-    return [Planned(target, facts.tags, [role] if role else [], dict(said))]
+    told = _finish.consequences(facts, sessions.client("ec2"), work.options["finish"])
+    return [Planned(target, facts.tags, [role] if role else [], dict(said), told)]
 
 
 def _promises(work: Work, facts: Facts, sessions: Sessions, exists: bool = True) -> list[tuple[str, str]]:
@@ -52,8 +54,10 @@ def _promises(work: Work, facts: Facts, sessions: Sessions, exists: bool = True)
     volumes = ", ".join(one["VolumeId"] for one in facts.disks.values()) or "all volumes"
     if work.options["snapshot"]:
         out.append(("snapshot", f"one crash-consistent snapshot set of {volumes}"))
-    if work.options["finish"] == "stop":
-        out.append(("stop_instance", "stopped once contained, and once its snapshots are complete"))
+    done = {"stop": "stopped", "terminate": "terminated, which cannot be undone,"}.get(work.options["finish"])
+    if done:
+        text = f"{done} once contained, and once its snapshots are complete"
+        out.append((f"{work.options['finish']}_instance", text))
     return out
 
 
@@ -124,11 +128,6 @@ def verify(ctx: Context, target: Target) -> tuple[Step, list[Check]]:
     return _verify.verify(ctx, target)
 
 
-def evidence(ctx: Context, target: Target) -> Step:
-    """One snapshot set, polled to its end."""
-    return after.snapshot(ctx, target) if not target.attach and not target.verify_only else Step(detail="linked")
-
-
 def finish(ctx: Context, target: Target) -> Step:
     """Stops the instance where that is switched on and loses nothing."""
-    return after.stop(ctx, target) if not target.attach and not target.verify_only else Step(detail="linked")
+    return _finish.stop(ctx, target) if not target.attach and not target.verify_only else Step(detail="linked")

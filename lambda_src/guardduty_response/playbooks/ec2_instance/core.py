@@ -29,7 +29,10 @@ class Work:
         self.ctx, self.target, self.id, self.options = ctx, target, target.id, ctx.options
         self.prefix = ctx.config.name_prefix
         self.group_name, self.untrack_name = f"{self.prefix}-quarantine", f"{self.prefix}-untrack"
+        # What an instance is left with: nothing at all, or what the SSM agent needs, where its network lets it to SSM alone.
         self.profile_name = str(ctx.config.responder["quarantine_profile"])
+        self.quarantine_profiles = (self.profile_name, f"{self.profile_name}-ssm")
+        self.endpoints = ctx.config.forensics["when"] == "after"
         self.brought: dict[str, str] = ctx.options["quarantine_security_group_ids"]
         self.standby = ctx.options["auto_scaling"] == "standby"
         self.kept: Json = {}

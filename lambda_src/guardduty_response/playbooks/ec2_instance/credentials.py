@@ -12,7 +12,7 @@ from botocore.exceptions import ClientError
 from guardduty_response import aws
 from guardduty_response.playbooks.ec2_instance.actions import Action
 from guardduty_response.playbooks.ec2_instance.core import Json, Sessions, Work, gather, name_of, value, why
-from guardduty_response.playbooks.ec2_instance.state import Facts, filters
+from guardduty_response.playbooks.ec2_instance.state import Facts, filters, reaches_endpoints
 
 OLDER = "AWSRevokeOlderSessions"  # the name AWS's console gives it: people look for it
 PROFILE_CALLS = (
@@ -32,13 +32,19 @@ class ReplaceProfile(Action):
     def todo(self) -> str:
         had = self.work.had("profile")  # of an attempt that died between taking the one and giving the other
         name = self.now["name"] if self.now else had and had["name"]
-        if not name or name == self.work.profile_name:
+        if not name or name in self.work.quarantine_profiles:
             return ""
-        return f"instance profile {name} replaced by {self.work.profile_name}, whose role may do nothing"
+        wanted = self._wanted()
+        may = "nothing" if wanted == self.work.profile_name else "nothing but what the SSM agent calls"
+        return f"instance profile {name} replaced by {wanted}, whose role may do {may}"
+
+    def _wanted(self) -> str:
+        """The profile for SSM only where the quarantine groups let the instance reach SSM."""
+        return self.work.quarantine_profiles[reaches_endpoints(self.work, self.facts)]
 
     def change(self) -> list[Json]:
         ec2, old = self.sessions.client("ec2", self.work.target.arn), (self.now or {}).get("association")
-        return give_profile(ec2, self.work.id, self.facts, old, self.work.profile_name)
+        return give_profile(ec2, self.work.id, self.facts, old, self._wanted())
 
 
 class RevokeSessions(Action):
@@ -59,7 +65,7 @@ class RevokeSessions(Action):
     def _role(self) -> str:
         """The role the instance had when the incident began, also after its profile was replaced."""
         now = self.work.had("profile") or self.facts.parts.get("profile") or {}
-        return "" if now.get("name") == self.work.profile_name else str(now.get("role") or "")
+        return "" if now.get("name") in self.work.quarantine_profiles else str(now.get("role") or "")
 
     def read(self) -> Any:
         """{role, policies: {name: document or None}, revoked_before}; {} without a role."""

@@ -24,7 +24,7 @@ from guardduty_response.playbooks.ec2_instance.core import (
     value,
     why,
 )  # fmt: skip
-from guardduty_response.playbooks.ec2_instance.state import LOOK, Facts, Interface, closed, filters, rules
+from guardduty_response.playbooks.ec2_instance.state import LOOK, Facts, Interface, closed, filters, open_rules
 
 MODIFY = ("ec2:ModifyNetworkInterfaceAttribute",)
 STRIP = ("ec2:RevokeSecurityGroupIngress", "ec2:RevokeSecurityGroupEgress")
@@ -74,7 +74,7 @@ def intents(work: Work, facts: Facts) -> dict[str, tuple[str, str]]:
     text = text + by_way * work.options["untrack_connections"] if todo else f"in {work.group_name} already" * (not managed)
     for vpc in facts.vpcs:
         group = facts.groups.get(vpc, {}).get("GroupId")
-        found = ", ".join(rules(facts.groups[vpc])) if group else "default egress to 0.0.0.0/0 and ::/0"
+        found = ", ".join(open_rules(work, facts.groups[vpc])) if group else "default egress to 0.0.0.0/0 and ::/0"
         if found and work.brought.get(vpc) == group and group:
             lines.append(f"{group} has rules ({found}) but was brought along and is never edited: remove them yourself")
             status = FAILED

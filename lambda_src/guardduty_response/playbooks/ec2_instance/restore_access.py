@@ -31,7 +31,7 @@ def profile(work: Work, reading: Sessions, facts: Facts) -> list[Part]:
     halfway = (
         work.acted("replace_instance_profile").get("status") != DONE or work.acted("restore_profile").get("status") == FAILED
     )
-    if now.get("name", "") != work.profile_name and (now or not halfway):
+    if now.get("name", "") not in work.quarantine_profiles and (now or not halfway):
         return [foreign("profile", name, f"its instance profile is {now['name']}" if now else "it has no instance profile now")]
     if reason := _not_given(work, reading, was):
         return [Part(Kind.STUCK, "profile", name, f"instance profile {name} not given back: {reason}", hand)]

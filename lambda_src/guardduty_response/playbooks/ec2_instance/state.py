@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -139,11 +140,32 @@ def closed(work: Work, facts: Facts, one: Interface) -> bool:
     return "groups" in facts.unread and (one.names == (work.group_name,) or one.groups == (work.brought.get(one.vpc),))
 
 
-def rules(group: Json) -> list[str]:
-    """Every rule of a security group in words, IPv4 and IPv6, both directions."""
+def _to_endpoints(direction: str, rule: Json) -> bool:
+    """HTTPS out to security groups or prefix lists, never to addresses."""
+    https = rule["IpProtocol"] == "tcp" and rule.get("FromPort") == rule.get("ToPort") == 443
+    return direction == "egress" and https and not rule.get("IpRanges") and not rule.get("Ipv6Ranges")
+
+
+def reaches_endpoints(work: Work, facts: Facts) -> bool:
+    """Whether every quarantine group of the instance is one that was brought along and lets it to endpoints alone."""
+    groups = [facts.groups.get(vpc) or {} for vpc in facts.vpcs]
+    brought = all(one.get("GroupId") and work.brought.get(one.get("VpcId", "")) == one["GroupId"] for one in groups)
+    return work.endpoints and bool(groups) and brought and all(rules(one) and not open_rules(work, one) for one in groups)
+
+
+def open_rules(work: Work, group: Json) -> list[str]:
+    """The rules that containment does not allow: all, but for endpoint rules of a group brought along for forensics."""
+    spared = work.endpoints and work.brought.get(group.get("VpcId", "")) == group.get("GroupId")
+    return rules(group, _to_endpoints if spared else None)
+
+
+def rules(group: Json, but: Callable[[str, Json], bool] | None = None) -> list[str]:
+    """Every rule of a security group in words, IPv4 and IPv6, both directions; those left out that ``but`` is true of."""
     out = []
     for direction, key in (("ingress", "IpPermissions"), ("egress", "IpPermissionsEgress")):
         for rule in group.get(key) or []:
+            if but and but(direction, rule):
+                continue
             what = f"{direction} {rule['IpProtocol'].replace('-1', 'all')} {rule.get('FromPort', '')}-{rule.get('ToPort', '')}"
             for kind, id in (("IpRanges", "CidrIp"), ("Ipv6Ranges", "CidrIpv6"), ("PrefixListIds", "PrefixListId"),
                              ("UserIdGroupPairs", "GroupId")):  # fmt: skip

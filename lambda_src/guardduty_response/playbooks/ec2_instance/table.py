@@ -39,7 +39,7 @@ def look(work: Work, sessions: Sessions, facts: Facts, exists: bool = True) -> l
 
 def reading(work: Work) -> Sessions:
     """Reads everything, changes nothing."""
-    return Sessions(work, [allow((*LOOK, *READ))], {})
+    return Sessions(work, [allow((*LOOK, *READ, "ec2:DescribeInstanceTypes"))], {})
 
 
 def changing(work: Work) -> Sessions:
@@ -54,10 +54,10 @@ def changing(work: Work) -> Sessions:
         grants[role] = RevokeSessions.ACTIONS
     if work.options["deregister_targets"]:
         grants |= {one["arn"]: Deregister.ACTIONS for one in work.scope("target_groups") or []}
-    path = work.ctx.config.responder["role_path"]
+    path, profiles = work.ctx.config.responder["role_path"], work.quarantine_profiles[: 1 + work.endpoints]
     base = [
         allow(READ),
-        allow(("iam:PassRole",), work.arn(f"role{path}{work.profile_name}", "iam")),
+        allow(("iam:PassRole",), [work.arn(f"role{path}{name}", "iam") for name in profiles]),
         # These calls may also be checked on the volume or interface they touch: the instance or address above pins which.
         allow(("ec2:ModifyInstanceAttribute",), work.arn("volume/*")),
     ]

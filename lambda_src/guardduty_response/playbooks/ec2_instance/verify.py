@@ -6,7 +6,7 @@ from guardduty_response.errors import TargetGone
 from guardduty_response.playbooks import Check, Context, Step, Target
 from guardduty_response.playbooks.ec2_instance import table
 from guardduty_response.playbooks.ec2_instance.core import DONE, FAILED, Work, why
-from guardduty_response.playbooks.ec2_instance.state import Facts, closed, look, rules
+from guardduty_response.playbooks.ec2_instance.state import Facts, closed, look, open_rules, rules
 from guardduty_response.statuses import IN_PROGRESS, Status
 
 OWNER_ATTEMPTS = 24  # at 5 s: how long another incident's containment is waited for
@@ -44,8 +44,10 @@ def _network(work: Work, facts: Facts) -> list[Check]:
         out.append(Check(part, False, f"{part} could not be read ({text})"))
     for vpc in facts.vpcs:
         if vpc in facts.groups and "groups" not in facts.unread:
-            id, found = facts.groups[vpc]["GroupId"], ", ".join(rules(facts.groups[vpc]))
-            out.append(Check(f"group {id}", not found, f"{id} has {'rules: ' + found if found else 'no rules, v4 or v6'}"))
+            id, found = facts.groups[vpc]["GroupId"], ", ".join(open_rules(work, facts.groups[vpc]))
+            spared = ", ".join(rules(facts.groups[vpc]))
+            none = f"no rules but to endpoints ({spared})" if spared else "no rules, v4 or v6"
+            out.append(Check(f"group {id}", not found, f"{id} has {'rules: ' + found if found else none}"))
     return out
 
 

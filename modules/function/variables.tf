@@ -1,6 +1,49 @@
 variable "playbook" {
-  description = "Name of the playbook: a directory of playbooks/ and a zip lambda_src/dist/playbook_<name>.zip."
+  description = "Name of the playbook: a directory of playbooks/."
   type        = string
+  nullable    = false
+}
+
+variable "job" {
+  description = "What the function is called after name_prefix: playbook, collector, restore or terminate."
+  type        = string
+  nullable    = false
+}
+
+variable "handler" {
+  description = "Module of guardduty_response.handlers that holds the handler."
+  type        = string
+  nullable    = false
+}
+
+variable "member_role" {
+  description = "The one kind of member role it may assume: responder, collector, restorer or terminator."
+  type        = string
+  nullable    = false
+}
+
+variable "description" {
+  description = "What the function does, as a sentence."
+  type        = string
+  nullable    = false
+}
+
+variable "alarm" {
+  description = "What an error of the function means, as a sentence."
+  type        = string
+  nullable    = false
+}
+
+variable "evidence_actions" {
+  description = "S3 actions on the incidents' objects of the evidence bucket."
+  type        = list(string)
+  nullable    = false
+}
+
+variable "more_statements" {
+  description = "IAM statements beyond what every such function may."
+  type        = any
+  default     = []
   nullable    = false
 }
 
@@ -46,8 +89,14 @@ variable "alarm_topic_arn" {
   nullable    = false
 }
 
+variable "topic_arns" {
+  description = "Topics the function may tell people on, or null when it tells nobody."
+  type        = object({ notifications = string, escalations = string })
+  default     = null
+}
+
 variable "organization_id" {
-  description = "AWS Organizations id the responder roles must belong to, or null."
+  description = "AWS Organizations id the member roles must belong to, or null."
   type        = string
   default     = null
 }

@@ -1,15 +1,20 @@
 output "function_arn" {
-  description = "ARN of the restore function."
+  description = "ARN of the function."
   value       = aws_lambda_function.this.arn
   depends_on  = [aws_iam_role_policy.this]
 }
 
 output "function_role_arn" {
-  description = "ARN of the function's role: the only principal the restorer roles trust."
+  description = "ARN of the function's role: the only principal its member roles trust."
   value       = aws_iam_role.this.arn
 }
 
 output "function_role_policy" {
   description = "What the function may do, as JSON."
   value       = local.policy
+}
+
+output "member_role" {
+  description = "Path and name of the role it assumes in the member accounts."
+  value       = local.member_role
 }

@@ -1,11 +1,19 @@
-# Undoes a playbook's containment, and closes incidents. A function and a role of its own, started by people only.
+# A function that acts: one playbook, one job, one role of its own that may assume one kind of member role and nothing else.
 
 locals {
   slug = replace(var.playbook, "_", "-")
-  name = "${var.name_prefix}-restore-${local.slug}"
+  name = "${var.name_prefix}-${var.job}-${local.slug}"
 
-  restorer_role = "${trimprefix(var.iam.path, "/")}${var.name_prefix}-restorer-${local.slug}"
-  in_vpc        = length(var.functions.vpc.subnet_ids) > 0
+  member_role = "${trimprefix(var.iam.path, "/")}${var.name_prefix}-${var.member_role}-${local.slug}"
+  in_vpc      = length(var.functions.vpc.subnet_ids) > 0
+  org_only    = { for key, value in { Condition = { StringEquals = { "aws:ResourceOrgID" = var.organization_id } } } : key => value if var.organization_id != null }
+
+  tell = var.topic_arns == null ? [] : [{
+    Sid      = "Tell"
+    Effect   = "Allow"
+    Action   = "sns:Publish"
+    Resource = distinct([var.topic_arns.notifications, var.topic_arns.escalations])
+  }]
 
   policy = jsonencode({
     Version = "2012-10-17"
@@ -13,12 +21,12 @@ locals {
       [
         merge(
           {
-            Sid      = "OwnRestorerRole"
+            Sid      = "OwnMemberRole"
             Effect   = "Allow"
             Action   = "sts:AssumeRole"
-            Resource = "arn:${var.arn_base.partition}:iam::*:role/${local.restorer_role}"
+            Resource = "arn:${var.arn_base.partition}:iam::*:role/${local.member_role}"
           },
-          { for key, value in { Condition = { StringEquals = { "aws:ResourceOrgID" = var.organization_id } } } : key => value if var.organization_id != null },
+          local.org_only,
         ),
         {
           Sid      = "IncidentRecord"
@@ -27,23 +35,10 @@ locals {
           Resource = var.table_arn
         },
         {
-          Sid       = "OwnLease"
-          Effect    = "Allow"
-          Action    = "dynamodb:DeleteItem"
-          Resource  = var.table_arn
-          Condition = { "ForAllValues:StringLike" = { "dynamodb:LeadingKeys" = "RESOURCE#*" } }
-        },
-        {
-          Sid      = "Report"
+          Sid      = "Evidence"
           Effect   = "Allow"
-          Action   = "s3:PutObject"
+          Action   = var.evidence_actions
           Resource = "${var.bucket_arn}/incidents/*"
-        },
-        {
-          Sid      = "Tell"
-          Effect   = "Allow"
-          Action   = "sns:Publish"
-          Resource = distinct([var.topic_arns.notifications, var.topic_arns.escalations])
         },
         {
           Sid      = "IsTheLeaseHolderAlive"
@@ -70,6 +65,8 @@ locals {
           Resource = "*"
         },
       ],
+      local.tell,
+      var.more_statements,
       [
         for statement in [{
           Sid      = "NetworkInterfacesOfTheFunction"
@@ -92,7 +89,7 @@ resource "aws_cloudwatch_log_group" "this" {
 
 resource "aws_iam_role" "this" {
   name                 = local.name
-  description          = "Undoes the ${var.playbook} playbook; may assume its restorer role and nothing else."
+  description          = "${var.description} May assume the ${var.member_role} role of ${var.playbook} and nothing else."
   path                 = var.iam.path
   permissions_boundary = var.iam.permissions_boundary
   tags                 = var.tags
@@ -106,20 +103,20 @@ resource "aws_iam_role" "this" {
 resource "aws_iam_role_policy" "this" {
   #checkov:skip=CKV_AWS_290:X-Ray and a function's network interfaces have no resource ARNs; everything else is scoped
   #checkov:skip=CKV_AWS_355:X-Ray and a function's network interfaces have no resource ARNs; everything else is scoped
-  name   = "restore"
+  name   = var.job
   role   = aws_iam_role.this.id
   policy = local.policy
 }
 
 resource "aws_lambda_function" "this" {
-  #checkov:skip=CKV_AWS_115:reserved concurrency would take capacity from the account; people start it, one at a time by its lease
-  #checkov:skip=CKV_AWS_116:invoked synchronously by a person, who sees every error
+  #checkov:skip=CKV_AWS_115:reserved concurrency would take capacity from the account and could throttle the response
+  #checkov:skip=CKV_AWS_116:invoked synchronously, by the state machine that records every error or by a person who sees it
   #checkov:skip=CKV_AWS_117:a VPC is the caller's choice (functions.vpc); the function talks to AWS APIs only
   #checkov:skip=CKV_AWS_272:the zip is built reproducibly and committed; its hash is in the plan
   function_name    = local.name
-  description      = "GuardDuty response: undoes playbook ${var.playbook}, and closes incidents."
+  description      = "GuardDuty response: ${var.description}"
   role             = aws_iam_role.this.arn
-  handler          = "guardduty_response.handlers.restore.handler"
+  handler          = "guardduty_response.handlers.${var.handler}.handler"
   runtime          = "python3.13"
   architectures    = [var.functions.architecture]
   memory_size      = var.functions.memory_size
@@ -133,8 +130,10 @@ resource "aws_lambda_function" "this" {
     variables = merge(
       var.environment,
       {
-        GDR_PLAYBOOK             = var.playbook
-        GDR_RESPONDER_ROLE       = local.restorer_role
+        GDR_PLAYBOOK       = var.playbook
+        GDR_RESPONDER_ROLE = local.member_role
+      },
+      var.topic_arns == null ? {} : {
         GDR_TOPIC_ARN            = var.topic_arns.notifications
         GDR_ESCALATION_TOPIC_ARN = var.topic_arns.escalations
       },
@@ -165,7 +164,7 @@ resource "aws_lambda_function" "this" {
 
 resource "aws_cloudwatch_metric_alarm" "errors" {
   alarm_name          = "${local.name}-errors"
-  alarm_description   = "Undoing playbook ${var.playbook} raised an error: a resource may be restored in part, unrecorded. Look at its incident record and at /aws/lambda/${local.name}, then ask again."
+  alarm_description   = "${var.alarm} Look at its incident record and at /aws/lambda/${local.name}."
   namespace           = "AWS/Lambda"
   metric_name         = "Errors"
   dimensions          = { FunctionName = aws_lambda_function.this.function_name }
@@ -175,6 +174,6 @@ resource "aws_cloudwatch_metric_alarm" "errors" {
   threshold           = 0
   comparison_operator = "GreaterThanThreshold"
   treat_missing_data  = "notBreaching"
-  alarm_actions       = [var.topic_arns.notifications]
+  alarm_actions       = [var.alarm_topic_arn]
   tags                = var.tags
 }

@@ -1,0 +1,24 @@
+"""The terminate function: the one thing that cannot be undone, in a function and a role of its own, only where switched on."""
+
+from __future__ import annotations
+
+import os
+
+from guardduty_response import runtime
+from guardduty_response.errors import ResponseError
+from guardduty_response.handlers import verbs
+from guardduty_response.playbooks import Context, Json, Step, Target, load_terminator
+
+
+def _work(event: Json) -> Json:
+    if event.get("verb") != "terminate":
+        raise ResponseError(f"the terminate function knows no verb {event.get('verb')!r}; it knows terminate")
+    terminator = load_terminator(os.environ["GDR_PLAYBOOK"])
+
+    def work(context: Context, target: Target, _meta: Json) -> Step:
+        return terminator.terminate(context, target)
+
+    return verbs.phase(event, work)
+
+
+handler = runtime.entry(_work)

@@ -1,0 +1,90 @@
+"""What the functions that act share: a verb's context, and one verb over all targets of an incident."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from concurrent.futures import Future
+from functools import partial
+from typing import Any
+
+from guardduty_response import aws, config, evidence_store, finding, statuses
+from guardduty_response.playbooks import Context, Json, Step, Target
+from guardduty_response.record import Record
+from guardduty_response.statuses import Status
+
+LEASE_SECONDS = 900
+
+
+class _Lazy(Context):
+    """The finding is fetched while the first AWS calls of a verb are already under way."""
+
+    @property
+    def finding(self) -> finding.Finding:
+        return self._finding.result()
+
+    @finding.setter
+    def finding(self, value: Any) -> None:
+        self._finding: Future[finding.Finding] = value
+
+
+def _assume(config_: config.Config, session_name: str, account_id: str, region: str, document: Json) -> aws.Session:
+    arn = f"arn:{config_.partition}:iam::{account_id}:role/{os.environ['GDR_RESPONDER_ROLE']}"
+    return aws.Session(arn, session_name, region, document)
+
+
+def _load_finding(record: Record, incident_id: str) -> finding.Finding:
+    return finding.parse(evidence_store.get_event(record.meta(incident_id)["finding_key"]))
+
+
+def context(event: Json) -> Context:
+    """What the verb may use. Raises ConfigError."""
+    settings, record = config.load(), Record(os.environ["GDR_TABLE"])
+    name, incident_id = os.environ["GDR_PLAYBOOK"], event["incident_id"]
+    return _Lazy(
+        config=settings,
+        options=settings.playbooks[name],
+        finding=aws.POOL.submit(_load_finding, record, incident_id),  # type: ignore[arg-type]
+        incident_id=incident_id,
+        execution=event["execution"],
+        record=record,
+        assume=partial(_assume, settings, f"{incident_id}-{event['verb']}"),
+        put_evidence=partial(evidence_store.put, incident_id),
+        attempt=int(event.get("attempt") or 1),
+    )
+
+
+def renew(ctx: Context, target: Target) -> None:
+    """Keeps the right to work on the resource; in the background."""
+    if not target.attach and not target.verify_only:
+        aws.POOL.submit(ctx.record.lease, target.arn, ctx.execution, ctx.incident_id, LEASE_SECONDS)
+
+
+def phase(event: Json, work: Callable[[Context, Target, Json], Step], following: str = "close") -> Json:
+    """One phase after the verdict over every target that this incident owns: {done, wait_seconds, next}.
+
+    The shortest wait of all targets counts. ``work`` gets the incident's META. A failure is that target's alone.
+    """
+    ctx = context(event)
+    meta = ctx.record.meta(ctx.incident_id)
+    owned = [] if event.get("verify_only") else [Target(**one) for one in meta["targets"] if not one.get("attach")]
+    steps = [_one(ctx, event["verb"], target, partial(work, ctx, target, meta)) for target in owned]
+    waiting = [step.wait_seconds for step in steps if not step.done]
+    settled = bool(owned) and Status(meta["status"]) not in statuses.IN_PROGRESS
+    return {"done": not waiting, "wait_seconds": min(waiting, default=0), "next": following if settled else "close"}
+
+
+def _one(ctx: Context, verb: str, target: Target, work: Callable[[], Step]) -> Step:
+    renew(ctx, target)  # snapshots may take longer than a lease
+    try:
+        step = work()
+        if step.done:
+            ctx.record.event(ctx.incident_id, f"{verb} ended", step.detail, target.id)
+        return step
+    except Exception as error:
+        if aws.transient(error):
+            raise
+        text = f"{verb} of {target.id} failed ({type(error).__name__}: {error})"
+        ctx.action(target, verb, "FAILED", text)
+        ctx.record.event(ctx.incident_id, f"{verb} failed", text, target.id)
+        return Step(detail=text)

@@ -1,0 +1,117 @@
+"""Terminates a contained instance, by a function and a role of its own: last of all, and only when nothing is lost by it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from guardduty_response import aws
+from guardduty_response.errors import TargetGone
+from guardduty_response.playbooks import Context, Step, Target
+from guardduty_response.playbooks.ec2_instance.core import ALREADY, AWS_ERRORS, DONE, FAILED, SKIPPED, Json, Work, allow, why
+from guardduty_response.playbooks.ec2_instance.finish import ATTEMPTS, end, loses, not_yet
+from guardduty_response.playbooks.ec2_instance.state import describe
+from guardduty_response.statuses import Status
+
+NAME = "terminate_instance"
+READ = ("ec2:DescribeInstances", "ec2:DescribeInstanceTypes", "ec2:DescribeInstanceAttribute", "ec2:DescribeSnapshots",
+        "autoscaling:DescribeAutoScalingInstances", "kms:Decrypt")  # fmt: skip
+SNAPSHOT = ("ebs:ListSnapshotBlocks", "ebs:GetSnapshotBlock")
+
+
+class _Left(Exception):
+    """Why it is left to a person."""
+
+
+def terminate(ctx: Context, target: Target) -> Step:
+    """Undoes the protection that containment set, terminates, and reads back that it is terminated."""
+    work = Work(ctx, target)
+    if work.options["finish"] != "terminate":
+        return end(work, NAME, SKIPPED, "switched off (finish)")
+    work.kept = work.ledger()
+    asked = work.kept["evidence"].get("terminate") or {}
+    hand = f"By hand: aws ec2 terminate-instances --instance-ids {work.id} --region {target.region}"
+    snapshots = _snapshots(work)
+    session = work.open(
+        allow(READ),
+        allow(SNAPSHOT, [f"arn:{ctx.config.partition}:ec2:{target.region}::snapshot/{id}" for id in snapshots]),
+        allow(("ec2:TerminateInstances", "ec2:ModifyInstanceAttribute"), target.arn),
+    )
+    try:
+        instance = describe(work, session.client("ec2"))
+        if not asked:
+            _check(work, session, instance, snapshots)
+            asked = _ask(work, session.client("ec2"))
+    except TargetGone as gone:
+        return _gone(work, asked, str(gone))
+    except _Left as reason:
+        ctx.record.event(ctx.incident_id, "task", f"terminate {work.id}: {reason}", work.id)
+        return end(work, NAME, SKIPPED, f"not terminated: {reason}. When that is settled. {hand}")
+    except AWS_ERRORS as error:
+        if not aws.transient(error) or ctx.attempt >= ATTEMPTS:
+            return end(work, NAME, FAILED, f"not terminated ({why(error)}). {hand}")
+    if ctx.attempt < ATTEMPTS:
+        return Step(done=False, wait_seconds=15, detail="terminating")
+    return end(work, NAME, FAILED, f"it does not terminate. {hand}")
+
+
+def _snapshots(work: Work) -> list[str]:
+    state = (work.kept["evidence"].get("snapshots") or {}).get("state") or {}
+    return [str(id) for id in state.get("ids") or []]
+
+
+def _check(work: Work, session: aws.Session, instance: Json, snapshots: list[str]) -> None:
+    """Raises _Left where a person must decide."""
+    if reason := not_yet(work) or loses(session, work.id, instance, "terminate"):
+        raise _Left(reason)
+    if not snapshots:
+        raise _Left("there is no snapshot of it: what it holds would be lost")
+    copies = work.kept["evidence"].get("copies") or {}
+    if copies.get("outcome") in ("FAILED", "PARTIAL", "RUNNING"):
+        raise _Left(f"the copies of its snapshots are {copies['outcome']} ({copies.get('detail', '')})")
+    _readable(session, snapshots)
+    was = work.had("protection") or {}
+    if was.get("DisableApiTermination") is True:
+        raise _Left("its owner had protected it against termination before the incident")
+
+
+def _readable(session: aws.Session, ids: list[str]) -> None:
+    """Complete, and a block of each can be read, decrypted: a snapshot nobody can read is none. Raises _Left."""
+    found = session.client("ec2").describe_snapshots(OwnerIds=["self"], Filters=[{"Name": "snapshot-id", "Values": ids}])
+    states = dict.fromkeys(ids, "missing") | {one["SnapshotId"]: str(one["State"]) for one in found["Snapshots"]}
+    if wrong := [f"{id} is {state}" for id, state in states.items() if state != "completed"]:
+        raise _Left(f"its snapshots are not complete: {', '.join(wrong)}")
+    ebs = session.client("ebs")
+    for id in ids:
+        try:
+            blocks = ebs.list_snapshot_blocks(SnapshotId=id, MaxResults=100)["Blocks"]
+            if blocks:  # an empty volume has none
+                ebs.get_snapshot_block(SnapshotId=id, BlockIndex=blocks[0]["BlockIndex"], BlockToken=blocks[0]["BlockToken"])
+        except AWS_ERRORS as error:
+            if aws.transient(error):
+                raise
+            raise _Left(f"snapshot {id} cannot be read ({why(error)})") from error
+
+
+def _ask(work: Work, ec2: Any) -> Json:
+    """Takes back the termination protection that containment set; volumes stay, unless that is switched off."""
+    modify, was = ec2.modify_instance_attribute, work.had("protection") or {}
+    if was.get("DisableApiTermination") is False:
+        modify(InstanceId=work.id, DisableApiTermination={"Value": False})
+    if not work.options.get("terminate_keeps_volumes", True):
+        back = [{"DeviceName": name, "Ebs": {"DeleteOnTermination": True}}
+                for name, on in (was.get("DeleteOnTermination") or {}).items() if on]  # fmt: skip
+        if back:
+            modify(InstanceId=work.id, BlockDeviceMappings=back)
+    asked = {"request_id": aws.request_id(ec2.terminate_instances(InstanceIds=[work.id]))}
+    work.keep("terminate", asked)
+    return asked
+
+
+def _gone(work: Work, asked: Json, text: str) -> Step:
+    """Read back as gone; by whom, the record says."""
+    if not asked:
+        return end(work, NAME, ALREADY, text)
+    kept = "its volumes and snapshots are kept" if work.options.get("terminate_keeps_volumes", True) else "its snapshots are kept"
+    text = f"{work.id} is terminated by this response, read back; {kept}"
+    work.ctx.record.set_target(work.ctx.incident_id, work.target.kind, work.id, status=Status.GONE, verdict=text)
+    return end(work, NAME, DONE, text, ({"ResponseMetadata": {"RequestId": asked.get("request_id", "")}},))
