@@ -138,6 +138,10 @@ variable "forensics" {
     error_message = "forensics.when must be off, before (containment waits, at most for the deadline) or after."
   }
   validation {
+    condition     = var.forensics.when != "after" || length(var.playbooks.ec2_instance.quarantine_security_group_ids) > 0
+    error_message = "forensics.when = \"after\" needs playbooks.ec2_instance.quarantine_security_group_ids: groups that let a quarantined instance out to SSM and S3 endpoints alone (HTTPS to security groups or prefix lists)."
+  }
+  validation {
     condition     = alltrue([for seconds in concat([var.forensics.deadline_seconds], values(var.forensics.deadlines)) : seconds >= 5 && seconds <= 900 && floor(seconds) == seconds])
     error_message = "forensics.deadline_seconds and deadlines must be whole numbers from 5 to 900: containment waits that long at most. To wait not at all, use when = \"after\" or \"off\"."
   }

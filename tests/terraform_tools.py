@@ -151,7 +151,7 @@ class Planner:
         self.scratch = scratch
         self.root = copy_module(scratch / "module") / "sandbox" / "terraform"
         # Single outputs: Terraform shows a whole module's as unknown while any of them is.
-        shown = {"security": ("effective_policy",), "member": ("responder_policies", "trust_policies", "restorer_policies")}
+        shown = {"security": ("effective_policy",), "member": ("policies", "trust_policies")}
         (self.root / "shown.tf").write_text("".join(
             f'output "{name}" {{\n  value = module.{module}.{name}\n}}\n' for module, names in shown.items() for name in names
         ))  # fmt: skip

@@ -36,11 +36,11 @@ def test_a_playbook_costs_little(plan: Planner, default: Plan) -> None:
     more = {address for address in default.resources if address not in idle.resources}
     logs = {address for address in more if "aws_cloudwatch_log_group" in address}
     rule = {address for address in more if "event_rule.act" in address or 'event_target.this["act"]' in address}
-    assert len(logs) == 1
+    assert len(logs) == 2  # one function contains, another collects
     assert len(rule) == 2
-    assert len(more - logs - rule) <= 6
+    assert len(more - logs - rule) <= 12
     assert "act" not in idle.patterns
-    assert not [address for address in idle.resources if "module.playbook" in address]
+    assert not [address for address in idle.resources if "module.function" in address]
 
 
 def test_off_and_create_false_leave_nothing(plan: Planner) -> None:
@@ -66,6 +66,7 @@ def test_functions(default: Plan) -> None:
         "guardduty-response-incident": "guardduty_response.handlers.incident.handler",
         "guardduty-response-watchdog": "guardduty_response.handlers.watchdog.handler",
         "guardduty-response-playbook-ec2-instance": "guardduty_response.handlers.playbook.handler",
+        "guardduty-response-collector-ec2-instance": "guardduty_response.handlers.collector.handler",
     }
     for one in functions.values():
         assert one["runtime"] == "python3.13"
@@ -82,8 +83,8 @@ def test_every_target_retries_for_a_day_and_keeps_what_it_cannot_deliver(default
 
 def test_who_trusts_whom(default: Plan) -> None:
     """Roles of services trust the service; the responder role trusts the playbook function's role, by condition."""
-    [trust] = [json.loads(text)["Statement"] for text in default.outputs["trust_policies"].values()]
-    function = default.values('module.security.module.playbook["ec2_instance"].aws_iam_role.this')
+    trust = json.loads(default.outputs["trust_policies"]["responder"]["ec2_instance"])["Statement"]
+    function = default.values('module.security.module.function["ec2_instance/playbook"].aws_iam_role.this')
     assert trust == [{
         "Sid": "PlaybookFunction", "Effect": "Allow", "Action": "sts:AssumeRole",
         "Principal": {"AWS": f"arn:aws:iam::{SECURITY}:root"},
@@ -106,9 +107,9 @@ def test_boundary_and_path_reach_every_role(plan: Planner) -> None:
     boundary = f"arn:aws:iam::{SECURITY}:policy/boundary"
     planned = plan(remediations=ONE, iam={"path": "/security/", "permissions_boundary": boundary})
     roles = planned.of_type("aws_iam_role")
-    assert len(roles) == 8
+    assert len(roles) == 10
     assert {(one["path"], one["permissions_boundary"]) for one in roles.values()} == {("/security/", boundary)}
-    [trust] = [json.loads(text)["Statement"][0] for text in planned.outputs["trust_policies"].values()]
+    [trust] = json.loads(planned.outputs["trust_policies"]["responder"]["ec2_instance"])["Statement"]
     assert (
         trust["Condition"]["ArnEquals"]["aws:PrincipalArn"].split(":role")[1].startswith("/security/guardduty-response-playbook")
     )

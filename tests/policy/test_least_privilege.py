@@ -29,7 +29,7 @@ def planned(plan: Planner) -> Plan:
 
 @pytest.fixture(scope="module")
 def responder(planned: Plan) -> str:
-    return str(planned.outputs["responder_policies"]["ec2_instance"])
+    return str(planned.outputs["policies"]["responder"]["ec2_instance"])
 
 
 MAY: list[tuple[str, str, dict[str, Any]]] = [
@@ -45,10 +45,6 @@ MAY: list[tuple[str, str, dict[str, Any]]] = [
     ("ec2:ModifyInstanceAttribute", INSTANCE, {}),
     ("ec2:ReplaceIamInstanceProfileAssociation", INSTANCE, {}),
     ("ec2:CreateTags", INSTANCE, {"aws__TagKeys": [P, f"{P}-incident"]}),
-    ("ec2:CreateSnapshots", INSTANCE, {}),
-    ("ec2:CreateSnapshots", VOLUME, {}),
-    ("ec2:CreateSnapshots", SNAPSHOT, {}),
-    ("ec2:CreateTags", SNAPSHOT, {"ec2__CreateAction": "CreateSnapshots"}),
     ("ec2:StopInstances", INSTANCE, {}),
     ("autoscaling:DetachInstances", SCALING, {}),
     ("elasticloadbalancing:DeregisterTargets", TARGETS, {}),
@@ -65,6 +61,9 @@ MAY_NOT: list[tuple[str, str, dict[str, Any]]] = [
     ("ec2:DeleteSecurityGroup", GROUP, OURS),
     ("ec2:DeleteTags", INSTANCE, {}),
     ("ec2:ModifySnapshotAttribute", SNAPSHOT, {}),  # nor shares
+    # nothing of the evidence: that is the collector's
+    ("ec2:CreateSnapshots", INSTANCE, {}),
+    ("ec2:CreateTags", SNAPSHOT, {"ec2__CreateAction": "CreateSnapshots"}),
     ("ec2:ReleaseAddress", f"{EC2}:elastic-ip/eipalloc-0a", {}),
     # nothing that opens, or starts
     ("ec2:AuthorizeSecurityGroupIngress", GROUP, OURS),
@@ -141,7 +140,7 @@ def test_everything_but_looking_names_its_resources(responder: str) -> None:
                 assert action.split(":")[1].startswith("Describe"), statement["Sid"]
         for resource in _list(statement["Resource"]):
             account = resource.split(":")[4] if resource != "*" else MEMBER
-            assert account == MEMBER or "snapshot/" in resource, resource
+            assert account == MEMBER, resource
 
 
 def test_opening_a_group_needs_the_switch(plan: Planner) -> None:
@@ -149,7 +148,7 @@ def test_opening_a_group_needs_the_switch(plan: Planner) -> None:
     wide = plan(
         remediations={"CryptoCurrency:EC2/BitcoinTool.B!DNS": "auto"}, playbooks={"ec2_instance": {"untrack_connections": True}}
     )
-    policy = wide.outputs["responder_policies"]["ec2_instance"]
+    policy = wide.outputs["policies"]["responder"]["ec2_instance"]
     allowed = {f"aws__ResourceTag___{P}": "untrack"}
     assert decide([policy], "ec2:AuthorizeSecurityGroupIngress", GROUP, **allowed) == "Allow"
     assert decide([policy], "ec2:AuthorizeSecurityGroupIngress", GROUP, **OURS) != "Allow"

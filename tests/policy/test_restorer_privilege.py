@@ -71,13 +71,13 @@ def _name(case: Case) -> str:
 @pytest.mark.parametrize("case", MAY, ids=_name)
 def test_the_restorer_may(planned: Plan, case: Case) -> None:
     action, resource, context = case
-    assert decide([planned.outputs["restorer_policies"]["ec2_instance"]], action, resource, **context) == "Allow"
+    assert decide([planned.outputs["policies"]["restorer"]["ec2_instance"]], action, resource, **context) == "Allow"
 
 
 @pytest.mark.parametrize("case", MAY_NOT, ids=_name)
 def test_the_restorer_may_not(planned: Plan, case: Case) -> None:
     action, resource, context = case
-    assert decide([planned.outputs["restorer_policies"]["ec2_instance"]], action, resource, **context) != "Allow"
+    assert decide([planned.outputs["policies"]["restorer"]["ec2_instance"]], action, resource, **context) != "Allow"
 
 
 @pytest.mark.parametrize("case", MAY, ids=_name)
@@ -87,7 +87,7 @@ def test_what_undoes_is_not_the_responders(planned: Plan, case: Case) -> None:
             "ec2:ModifyInstanceAttribute")  # fmt: skip
     action, resource, context = case
     if not action.startswith(both):
-        assert decide([planned.outputs["responder_policies"]["ec2_instance"]], action, resource, **context) != "Allow"
+        assert decide([planned.outputs["policies"]["responder"]["ec2_instance"]], action, resource, **context) != "Allow"
 
 
 def test_off_there_is_none(plan: Planner) -> None:

@@ -17,8 +17,8 @@ run "standalone" {
       output.effective_policy["CryptoCurrency:EC2/BitcoinTool.B!DNS"].mode == "auto",
       output.effective_policy["CryptoCurrency:EC2/BitcoinTool.B"].mode == "dry_run",
       # Whatever the security account's side of the trust is called, the member's side must say the same.
-      module.guardduty_response.responder_trust["ec2_instance"] != null,
-      module.responder_role.trusted_function_role_arns["ec2_instance"] == "arn:aws:iam::111111111111:role/guardduty-response-playbook-ec2-instance",
+      module.guardduty_response.member_role_trust["responder"]["ec2_instance"] != null,
+      module.responder_role.trusted_function_role_arns["responder"]["ec2_instance"] == "arn:aws:iam::111111111111:role/guardduty-response-playbook-ec2-instance",
     ])
     error_message = "The standalone example must answer BitcoinTool.B!DNS through a role that trusts its playbook."
   }

@@ -25,7 +25,7 @@ run "incident" {
     partition          = "aws"
     config_json        = jsonencode({ version = 1 })
     act_pattern        = jsonencode({ source = ["aws.guardduty"] })
-    playbook_functions = { ec2_instance = "arn:aws:lambda:eu-central-1:111111111111:function:gdr-playbook-ec2-instance" }
+    playbook_functions = { ec2_instance = { act = "arn:aws:lambda:eu-central-1:111111111111:function:gdr-playbook-ec2-instance", collect = "arn:aws:lambda:eu-central-1:111111111111:function:gdr-collector-ec2-instance" } }
     zips               = { incident = "lambda_src/dist/incident.zip", watchdog = "lambda_src/dist/watchdog.zip" }
     timeout_seconds    = 3600
     topic_arns = {
@@ -168,56 +168,6 @@ run "document_too_large" {
   }
 
   expect_failures = [aws_dynamodb_table_item.config, aws_cloudwatch_event_rule.act]
-}
-
-run "playbook" {
-  command = plan
-
-  module {
-    source = "./modules/playbook"
-  }
-
-  variables {
-    playbook           = "ec2_instance"
-    zip                = "lambda_src/dist/playbook_ec2_instance.zip"
-    environment        = { GDR_TABLE = "gdr-incidents", GDR_BUCKET = "b", GDR_CONFIG_SHA256 = "0", GDR_NAME_PREFIX = "gdr" }
-    table_arn          = "arn:aws:dynamodb:eu-central-1:111111111111:table/gdr-incidents"
-    bucket_arn         = "arn:aws:s3:::b"
-    alarm_topic_arn    = "arn:aws:sns:eu-central-1:111111111111:gdr-notifications"
-    organization_id    = "o-a1b2c3d4e5"
-    arn_base           = { partition = "aws", region = "eu-central-1", account_id = "111111111111" }
-    log_retention_days = 30
-  }
-
-  assert {
-    condition = alltrue([
-      aws_iam_role.this.name == "gdr-playbook-ec2-instance",
-      aws_iam_role.this.path == "/security/",
-      aws_iam_role.this.permissions_boundary == "arn:aws:iam::111111111111:policy/boundary",
-      aws_lambda_function.this.handler == "guardduty_response.handlers.playbook.handler",
-      aws_lambda_function.this.environment[0].variables["GDR_PLAYBOOK"] == "ec2_instance",
-      aws_lambda_function.this.environment[0].variables["GDR_RESPONDER_ROLE"] == "security/gdr-responder-ec2-instance",
-      aws_lambda_function.this.environment[0].variables["GDR_ORGANIZATION_ID"] == "o-a1b2c3d4e5",
-      aws_cloudwatch_metric_alarm.errors.alarm_actions == toset(["arn:aws:sns:eu-central-1:111111111111:gdr-notifications"]),
-    ])
-    error_message = "The playbook function must carry the agreed names, path, boundary and environment."
-  }
-  assert {
-    condition = [for s in jsondecode(output.function_role_policy).Statement : s if s.Sid == "OwnResponderRole"] == [{
-      Sid       = "OwnResponderRole"
-      Effect    = "Allow"
-      Action    = "sts:AssumeRole"
-      Resource  = "arn:aws:iam::*:role/security/gdr-responder-ec2-instance"
-      Condition = { StringEquals = { "aws:ResourceOrgID" = "o-a1b2c3d4e5" } }
-    }]
-    error_message = "The function must be able to assume its own responder role only, inside the organization only."
-  }
-  assert {
-    condition = alltrue([
-      for forbidden in ["lambda:", "sns:", "states:StartExecution", "dynamodb:DeleteItem", "ec2:", "iam:"] : !strcontains(replace(output.function_role_policy, "arn:aws:iam:", ""), forbidden)
-    ])
-    error_message = "The playbook function may do nothing itself: it acts through the responder role, and tells nobody."
-  }
 }
 
 run "notifications" {

@@ -23,7 +23,7 @@ run "responder_role" {
   }
 
   assert {
-    condition = jsondecode(output.trust_policies["ec2_instance"]).Statement == [{
+    condition = jsondecode(output.trust_policies["responder"]["ec2_instance"]).Statement == [{
       Sid       = "PlaybookFunction"
       Effect    = "Allow"
       Principal = { AWS = "arn:aws:iam::999999999999:root" }
@@ -37,9 +37,9 @@ run "responder_role" {
   }
   assert {
     condition = alltrue([
-      for role in concat(values(aws_iam_role.responder), [aws_iam_role.quarantine]) :
+      for role in concat(values(aws_iam_role.member), [aws_iam_role.quarantine]) :
       role.path == "/security/" && role.permissions_boundary == "arn:aws:iam::111111111111:policy/boundary"
-    ]) && aws_iam_role.responder["ec2_instance"].name == "gdr-responder-ec2-instance"
+    ]) && aws_iam_role.member["responder/ec2_instance"].name == "gdr-responder-ec2-instance"
     error_message = "Every role must carry the path and the permissions boundary."
   }
   assert {
@@ -51,21 +51,81 @@ run "responder_role" {
   }
   assert {
     condition = alltrue(flatten([
-      for s in jsondecode(output.responder_policies["ec2_instance"]).Statement : [
+      for s in jsondecode(output.policies["responder"]["ec2_instance"]).Statement : [
         for action in flatten([s.Action]) : (
           !strcontains(action, "*") && (s.Effect == "Deny" || s.Resource != "*" || can(regex("^[a-z0-9]+:Describe", action)))
         )
       ]
-      ])) && !strcontains(output.responder_policies["ec2_instance"], "AuthorizeSecurityGroup") && length(output.responder_policies["ec2_instance"]) < 6144 && toset([
-      for s in jsondecode(output.responder_policies["ec2_instance"]).Statement : jsonencode(s) if contains(flatten([s.Action]), "iam:PassRole")
+      ])) && !strcontains(output.policies["responder"]["ec2_instance"], "AuthorizeSecurityGroup") && length(output.policies["responder"]["ec2_instance"]) < 6144 && toset([
+      for s in jsondecode(output.policies["responder"]["ec2_instance"]).Statement : jsonencode(s) if contains(flatten([s.Action]), "iam:PassRole")
       ]) == toset([jsonencode({
         Action    = "iam:PassRole"
         Condition = { StringEquals = { "iam:PassedToService" = "ec2.amazonaws.com" } }
         Effect    = "Allow"
-        Resource  = "arn:aws:iam::111111111111:role/security/gdr-quarantine"
+        Resource  = ["arn:aws:iam::111111111111:role/security/gdr-quarantine"]
         Sid       = "QuarantineProfile"
     })])
     error_message = "The responder policy must name its actions, use * for Describe only, open no port, and pass the quarantine role only."
+  }
+}
+
+run "kinds_of_roles" {
+  command = plan
+
+  module {
+    source = "./modules/responder-role"
+  }
+
+  variables {
+    security_account_id = "999999999999"
+    restore             = ["ec2_instance"]
+    terminate           = ["ec2_instance"]
+    forensics           = true
+  }
+
+  assert {
+    condition = output.trusted_function_role_arns == {
+      responder  = { ec2_instance = "arn:aws:iam::999999999999:role/security/gdr-playbook-ec2-instance" }
+      collector  = { ec2_instance = "arn:aws:iam::999999999999:role/security/gdr-collector-ec2-instance" }
+      restorer   = { ec2_instance = "arn:aws:iam::999999999999:role/security/gdr-restore-ec2-instance" }
+      terminator = { ec2_instance = "arn:aws:iam::999999999999:role/security/gdr-terminate-ec2-instance" }
+    }
+    error_message = "Each kind of role must trust the function of its own job alone."
+  }
+  assert {
+    condition = alltrue([
+      for kind, other in { responder = "TerminateInstances", collector = "TerminateInstances", restorer = "TerminateInstances" } :
+      !strcontains(output.policies[kind]["ec2_instance"], other)
+    ]) && strcontains(output.policies["terminator"]["ec2_instance"], "aws:ResourceTag/gdr")
+    error_message = "Only the terminator may terminate, and only what containment has tagged."
+  }
+  assert {
+    condition = alltrue([
+      aws_iam_instance_profile.quarantine_ssm[0].name == "gdr-quarantine-ssm",
+      jsondecode(aws_iam_role_policy.quarantine_ssm[0].policy).Statement[1].Effect == "Deny",
+      toset(jsondecode(aws_iam_role_policy.quarantine_ssm[0].policy).Statement[0].Action) == toset(jsondecode(aws_iam_role_policy.quarantine_ssm[0].policy).Statement[1].NotAction),
+      strcontains(output.policies["responder"]["ec2_instance"], "role/security/gdr-quarantine-ssm"),
+      !strcontains(aws_iam_role_policy.quarantine_ssm[0].policy, "s3:"),
+      !strcontains(aws_iam_role_policy.quarantine_ssm[0].policy, "ssm:GetParameter"),
+    ])
+    error_message = "With forensics an instance may be left with what its SSM agent calls, and be denied everything else."
+  }
+}
+
+run "kinds_switched_off" {
+  command = plan
+
+  module {
+    source = "./modules/responder-role"
+  }
+
+  variables {
+    security_account_id = "999999999999"
+  }
+
+  assert {
+    condition     = keys(aws_iam_role.member) == ["collector/ec2_instance", "responder/ec2_instance"] && length(aws_iam_role.quarantine_ssm) == 0
+    error_message = "A member account must have no role that undoes, terminates or reaches SSM unless it is switched on."
   }
 }
 
@@ -81,10 +141,11 @@ run "responder_role_rules" {
     security_account_id = "1234"
     organization_id     = "organization"
     playbooks           = ["ec2"]
+    terminate           = ["iam_principal"]
     iam                 = { path = "security" }
   }
 
-  expect_failures = [var.name_prefix, var.security_account_id, var.organization_id, var.playbooks, var.iam]
+  expect_failures = [var.name_prefix, var.security_account_id, var.organization_id, var.playbooks, var.terminate, var.iam]
 }
 
 run "responder_role_untracking" {
@@ -101,7 +162,7 @@ run "responder_role_untracking" {
 
   assert {
     condition = [
-      for s in jsondecode(output.responder_policies["ec2_instance"]).Statement : s.Condition if strcontains(jsonencode(s.Action), "AuthorizeSecurityGroup")
+      for s in jsondecode(output.policies["responder"]["ec2_instance"]).Statement : s.Condition if strcontains(jsonencode(s.Action), "AuthorizeSecurityGroup")
     ] == [{ StringEquals = { "aws:ResourceTag/gdr" = "untrack" } }]
     error_message = "With untracking, only groups tagged untrack may be opened."
   }

@@ -63,7 +63,7 @@ run "third_rule_of_each" {
     notifications = { email_addresses = ["on-call"] }
     evidence      = { object_lock = { mode = "LEGAL", days = 30 } }
     functions     = { vpc = { subnet_ids = ["subnet-1"] } }
-    playbooks     = { ec2_instance = { finish = "terminate" } }
+    playbooks     = { ec2_instance = { finish = "hibernate" } }
     guardrails    = { exempt_resources = ["*"] }
   }
 
@@ -126,4 +126,114 @@ run "approval_timeout" {
   }
 
   expect_failures = [var.guardrails]
+}
+
+run "forensics_when" {
+  command = plan
+
+  variables {
+    forensics = { when = "during" }
+  }
+
+  expect_failures = [var.forensics]
+}
+
+run "forensics_deadline" {
+  command = plan
+
+  variables {
+    forensics = { deadlines = { "CryptoCurrency:EC2/*" = 1 } }
+  }
+
+  expect_failures = [var.forensics]
+}
+
+run "forensics_timeout" {
+  command = plan
+
+  variables {
+    forensics = { timeout_minutes = 0 }
+  }
+
+  expect_failures = [var.forensics]
+}
+
+run "forensics_capture" {
+  command = plan
+
+  variables {
+    forensics = { packet_capture_seconds = 900 }
+  }
+
+  expect_failures = [var.forensics]
+}
+
+run "forensics_memory" {
+  command = plan
+
+  variables {
+    forensics = { memory = { linux = { location = "http://tools/avml", sha256 = "abc" } } }
+  }
+
+  expect_failures = [var.forensics]
+}
+
+run "forensics_accounts" {
+  command = plan
+
+  variables {
+    forensics = { account_ids = ["1234"] }
+  }
+
+  expect_failures = [var.forensics]
+}
+
+run "forensics_after_without_groups" {
+  command = plan
+
+  variables {
+    forensics = { when = "after" }
+  }
+
+  expect_failures = [var.forensics]
+}
+
+run "terminate_without_snapshot" {
+  command = plan
+
+  variables {
+    playbooks = { ec2_instance = { finish = "terminate", snapshot = false } }
+  }
+
+  expect_failures = [var.playbooks]
+}
+
+run "replacement_wait" {
+  command = plan
+
+  variables {
+    playbooks = { ec2_instance = { replacement_wait_minutes = 999 } }
+  }
+
+  expect_failures = [var.playbooks]
+}
+
+run "log_window" {
+  command = plan
+
+  variables {
+    evidence = { log_window_minutes = -1 }
+  }
+
+  expect_failures = [var.evidence]
+}
+
+run "forensics_account" {
+  command = plan
+
+  variables {
+    evidence = { forensics_account = { account_id = "1", kms_key_arn = "alias/key" } }
+  }
+
+  expect_failures = [var.evidence]
 }

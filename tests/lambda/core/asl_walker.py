@@ -16,7 +16,7 @@ import jsonata
 Json = dict[str, Any]
 MACHINES = Path(__file__).resolve().parents[3] / "modules" / "incident"
 FUNCTION = "arn:aws:lambda:eu-central-1:123456789012:function:"
-PHASES = {"act": "playbook", "collect": "collector", "finish": "playbook", "terminate": "terminate"}
+PHASES = {"act": "playbook", "collect": "collector", "finish": "playbook", "terminate": "terminator"}
 
 
 def definition(name: str) -> Json:
