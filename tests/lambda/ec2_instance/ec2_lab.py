@@ -64,6 +64,7 @@ class Lab:
     faults: list[Fault] = field(default_factory=list)
     hooks: list[tuple[str, Callable[[], None]]] = field(default_factory=list)  # run once before an operation
     options: Json = field(default_factory=lambda: dict(OPTIONS))
+    forensics: Json = field(default_factory=lambda: {"when": "off"})
     ids: Json = field(default_factory=dict)
     finding_type: str = "CryptoCurrency:EC2/BitcoinTool.B!DNS"
     sample: bool = False
@@ -132,7 +133,7 @@ class Lab:
         vpc = ec2.create_vpc(CidrBlock="10.0.0.0/16", AmazonProvidedIpv6CidrBlock=ipv6)["Vpc"]["VpcId"]
         subnet = ec2.create_subnet(VpcId=vpc, CidrBlock="10.0.1.0/24")["Subnet"]["SubnetId"]
         group = ec2.create_security_group(GroupName="web", Description="web", VpcId=vpc)["GroupId"]
-        for name in ("app", f"{PREFIX}-quarantine"):
+        for name in ("app", f"{PREFIX}-quarantine", f"{PREFIX}-quarantine-ssm"):
             iam.create_role(RoleName=name, AssumeRolePolicyDocument="{}")
             iam.create_instance_profile(InstanceProfileName=name)
             iam.add_role_to_instance_profile(InstanceProfileName=name, RoleName=name)
@@ -206,6 +207,7 @@ class Lab:
         document = dict.fromkeys((one.name for one in dataclasses.fields(Config)), None) | {
             "name_prefix": PREFIX, "partition": "aws", "playbooks": {"ec2_instance": self.options},
             "responder": {"role_path": "/", "quarantine_profile": f"{PREFIX}-quarantine"},
+            "forensics": self.forensics, "evidence": {"log_window_minutes": 60, "forensics_account": None},
         }  # fmt: skip
         config = Config(**document)  # type: ignore[arg-type]
         return Context(config, self.options, seen, incident, "exec", self.record, self.assume, lambda *_: {}, attempt)
@@ -316,7 +318,7 @@ class Lab:
         self.faults.append(Fault(operation, error, when, times))
 
 
-_SERVICES = {"elbv2": "elasticloadbalancing", "autoscaling": "autoscaling", "ec2": "ec2", "iam": "iam"}
+_SERVICES = {"elbv2": "elasticloadbalancing"}  # where IAM's name of a service is not botocore's
 _KINDS = {"i": "instance", "eni": "network-interface", "sg": "security-group", "vol": "volume", "vpc": "vpc"}
 _ID = re.compile(r"\b(?:i|eni|sg|vol|vpc)-[0-9a-f]{8,17}\b")
 _SPEAKING = ("IpPermissions", "Filters", "TagSpecifications")  # parameters that act on nothing they name
@@ -327,12 +329,14 @@ def refuse(call: Call, instance: str) -> None:
 
     Conditions are not evaluated (the sandbox's enforcing evaluator does that).
     """
-    action = f"{_SERVICES[call.service]}:{call.operation}"
+    action = f"{_SERVICES.get(call.service, call.service)}:{call.operation}"
     params = {key: value for key, value in call.params.items() if key not in _SPEAKING}
     named = [
         f"arn:aws:ec2:{REGION}:{MEMBER}:{_KINDS[id.split('-')[0]]}/{id}" for id in _ID.findall(json.dumps(params, default=str))
     ]
-    if call.operation.startswith(("Describe", "Get")):
+    if call.service == "ebs":
+        named = [f"arn:aws:ec2:{REGION}::snapshot/{params['SnapshotId']}"]
+    elif call.operation.startswith(("Describe", "Get")):
         named = []
     elif "AssociationId" in params:
         named = [f"arn:aws:ec2:{REGION}:{MEMBER}:{'elastic-ip/eipalloc-' if 'Address' in action else f'instance/{instance}'}"]

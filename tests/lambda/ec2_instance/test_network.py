@@ -296,9 +296,7 @@ def test_another_incident_at_work_is_waited_for_then_linked(lab: Lab) -> None:
     lab.respond(target)
     step, _ = ec2_instance.verify(other, linked)
     assert step.status is Status.CONTAINED
-    assert ec2_instance.evidence(other, linked).done
     assert ec2_instance.finish(other, linked).done
-    assert lab.snapshots() == []
 
 
 def test_verify_only_reads_back_and_changes_nothing(lab: Lab) -> None:
