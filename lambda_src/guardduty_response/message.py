@@ -50,9 +50,12 @@ def open_tasks(meta: Json, targets: list[Json]) -> list[str]:
         if target["status"] in _UNDONE:
             tasks += [f"{target['id']}: {text}" for text in target.get("restored", {}).get("not_restored", [])]
             continue
+        left = {name: part["task"] for name, part in sorted((target.get("evidence") or {}).items()) if part.get("task")}
+        said = {*left, *(["snapshot"] if "snapshots" in left else [])}  # a piece of evidence says itself what is left to do
         for name, action in sorted(target.get("actions", {}).items()):
-            if action["status"] == "FAILED":
+            if action["status"] == "FAILED" and name not in said:
                 tasks.append(f"{target['id']}: {name} failed: {action['detail']}")
+        tasks += [f"{target['id']}: {text}" for text in left.values()]
         tasks += [f"{target['id']}: {c['name']}: {c['detail']}" for c in target.get("checks", []) if not c["ok"]]
     if not tasks and Status(meta["status"]) in ESCALATE:
         tasks = list(meta.get("reasons") or [])[-1:] or ["look at the incident record"]

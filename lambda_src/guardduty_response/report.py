@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+import os
 from html import escape
 from typing import Any
 
-from guardduty_response import evidence_store
+from guardduty_response import config, evidence_store
 from guardduty_response.message import open_tasks, seen
 from guardduty_response.record import Record, now
+from guardduty_response.statuses import TRANSITIONS, Event, Status
 
 Json = dict[str, Any]
 
+_SHORT = ("FAILED", "PARTIAL")  # outcomes of evidence that fall short of what was asked for
 _STYLE = """
 :root{color-scheme:light dark;--line:#8884;--ok:#1a7f37;--bad:#c62828;--mid:#b26a00}
 body{font:15px/1.5 system-ui,sans-serif;max-width:70rem;margin:2rem auto;padding:0 1rem}
@@ -64,6 +67,44 @@ def _picture(timeline: list[Json]) -> str:
     return f'<svg viewBox="0 0 900 {height}" role="img" aria-label="Timeline of the incident">{"".join(rows)}</svg>'
 
 
+def _evidence(parts: Json) -> str:
+    """What was collected and how it ended, and every object with its hash."""
+    shown = {name: part for name, part in sorted(parts.items()) if "outcome" in part}
+    rows = [
+        [escape(name), f"<span class={'bad' if part['outcome'] in _SHORT else 'ok'}>{escape(part['outcome'])}</span>",
+         escape(part["detail"]), escape(part.get("at") or "")]
+        for name, part in shown.items()
+    ]  # fmt: skip
+    objects = [
+        [f"<code>{escape(one['key'])}</code>", escape(str(one.get("what") or name)), escape(str(one.get("bytes", ""))),
+         f"<code>{escape(one.get('sha256') or '')}</code>"]
+        for name, part in shown.items() for one in part.get("objects") or []
+    ]  # fmt: skip
+    return (
+        f"<h3>Evidence</h3>{_table(['Part', 'Outcome', 'What', 'When (UTC)'], rows)}"
+        f"<h3>Objects in the evidence bucket</h3>{_table(['Key', 'What', 'Bytes', 'SHA-256'], objects)}"
+    )
+
+
+def _undo(meta: Json, restore: bool) -> str:
+    """How a person undoes the containment or ends the watch, ready to paste."""
+    if not (meta.get("playbook") and Event.RESTORED in TRANSITIONS[Status(meta["status"])]):
+        return "<p>There is nothing to undo.</p>"
+    if not restore:
+        return "<p>Restore is switched off (playbooks.*.restore): undo it by hand, from the state before, below.</p>"
+    name = f"{os.environ.get('GDR_NAME_PREFIX')}-restore-{meta['playbook'].replace('_', '-')}"
+    call = f"aws lambda invoke --function-name {name} --cli-binary-format raw-in-base64-out --payload "
+    asked = {"incident_id": meta["incident_id"], "requested_by": "YOU"}
+    lines = [
+        (text, call + f"'{json.dumps({**asked, **more})}' answer.json")
+        for text, more in (
+            ("Restore, from the record:", {}),
+            ("Close; what was changed stays, and is watched no longer:", {"close": True}),
+        )
+    ]  # fmt: skip
+    return "".join(f"<p>{escape(text)}<br><code>{escape(command)}</code></p>" for text, command in lines)
+
+
 def _target(target: Json) -> str:
     actions = [
         [escape(name), f"<span class={'bad' if a['status'] == 'FAILED' else 'ok'}>{escape(a['status'])}</span>",
@@ -75,7 +116,6 @@ def _target(target: Json) -> str:
          escape(c["detail"])]
         for c in target["checks"]
     ]  # fmt: skip
-    evidence = [[escape(name), escape(json.dumps(value, sort_keys=True))] for name, value in target["evidence"].items()]
     restored = target.get("restored") or {}
     lists = "".join(
         f"<h3>{head}</h3><ul>{''.join(f'<li>{escape(text)}</li>' for text in restored[name])}</ul>"
@@ -88,12 +128,15 @@ def _target(target: Json) -> str:
         f"<h3>Read back</h3>{_table(['', 'Check', 'Seen'], checks)}"
         f"<h3>Actions</h3>{_table(['Action', 'Result', 'Detail', 'When (UTC)', 'AWS request id'], actions)}"
         f"<h3>Before anything changed</h3>{_table(['What', 'Value'], _flat('', target['before']) if target['before'] else [])}"
-        f"<h3>Evidence</h3>{_table(['What', 'Where'], evidence)}"
+        f"{_evidence(target['evidence'])}"
     )
 
 
-def render(meta: Json, targets: list[Json], timeline: list[Json]) -> str:
-    """The page. Every value from the record is escaped: finding text is attacker-influenced."""
+def render(meta: Json, targets: list[Json], timeline: list[Json], restore: bool = False) -> str:
+    """The page. ``restore``: whether there is a restore function.
+
+    Every value from the record is escaped: finding text is attacker-influenced.
+    """
     facts = [
         [escape(name), escape(str(value))]
         for name, value in (
@@ -118,6 +161,7 @@ def render(meta: Json, targets: list[Json], timeline: list[Json]) -> str:
         f'<span class="badge {escape(meta["status"])}">{escape(meta["status"])}</span></h1>'
         f"{_table(['', ''], facts)}"
         f"<h2>Left for people to do</h2>{f'<ul>{tasks}</ul>' if tasks else '<p>Nothing.</p>'}"
+        f"<h2>Undo</h2>{_undo(meta, restore)}"
         f"{''.join(_target(target) for target in targets)}"
         f"<h2>Timeline</h2>{_picture(timeline)}{_table(['When (UTC)', 'Event', 'Resource', 'Detail'], events)}"
         f"<footer>Written {escape(now())} from the incident record; record.json beside it holds the same as data.</footer>"
@@ -130,5 +174,6 @@ def write(record: Record, incident_id: str) -> str:
     meta.pop("task_token", None)  # whoever holds it can approve
     document = json.dumps({"incident": meta, "targets": targets, "timeline": timeline}, sort_keys=True, indent=1)
     evidence_store.put(incident_id, "record.json", document.encode())
-    page = render(meta, targets, timeline)
+    options = config.load().playbooks.get(meta.get("playbook") or "", {})
+    page = render(meta, targets, timeline, bool(options.get("restore")))
     return str(evidence_store.put(incident_id, "report.html", page.encode(), "text/html; charset=utf-8")["key"])

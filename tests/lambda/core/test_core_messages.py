@@ -29,7 +29,12 @@ TARGET: dict[str, Any] = {
                 "network": {"status": "DONE", "detail": "closed", "at": "2026-03-02T08:00:00Z", "request_id": ""}},
     "checks": [{"name": "eni-1", "ok": True, "detail": "closed", "fatal": True},
                {"name": "eni-2", "ok": False, "detail": "still in sg-web", "fatal": True}],
-    "before": {"interfaces": {"eni-1": ["sg-web"]}}, "evidence": {"snapshots": {"ids": ["snap-1"]}},
+    "before": {"interfaces": {"eni-1": ["sg-web"]}}, "evidence": {
+        "snapshots": {"outcome": "COMPLETE", "detail": "one set: snap-1", "at": "2026-03-02T08:00:02Z", "objects": []},
+        "network_logs": {"outcome": "PARTIAL", "detail": "cut off", "at": "2026-03-02T08:00:03Z", "task": "read the rest by hand",
+                         "objects": [{"key": "incidents/inc-1/i-1/flow.gz", "sha256": "ab" * 32, "bytes": 7,
+                                      "what": "flow log"}]},
+    },
 }  # fmt: skip
 HOSTILE = "<script>alert(1)</script>\"'><img src=x onerror=alert(1)>"
 
@@ -187,6 +192,34 @@ def test_the_report_shows_the_record() -> None:
     ):
         assert part in page.text
     assert {"svg", "table", "ul"} <= {tag for tag, _ in page.tags}
+
+
+def test_the_report_lists_evidence_with_its_hashes_and_what_is_left() -> None:
+    text = _page(report.render({**META, "status": "PARTIAL"}, [TARGET], [])).text
+    for part in ("incidents/inc-1/i-1/flow.gz", "ab" * 32, "flow log", "COMPLETE", "i-1: read the rest by hand"):
+        assert part in text
+
+
+def test_evidence_says_itself_what_is_left_to_do() -> None:
+    """Once, not also as a failed action."""
+    actions = {"network_logs": {"status": "FAILED", "detail": "cut off", "at": "2026-03-02T08:00:03Z", "request_id": ""}}
+    tasks = message.open_tasks({**META, "status": "PARTIAL"}, [{**TARGET, "actions": actions, "checks": []}])
+    assert tasks == ["i-1: read the rest by hand"]
+
+
+@pytest.mark.parametrize(
+    ("restore", "status", "said"),
+    [
+        (True, "CONTAINED", "--function-name guardduty-response-restore-ec2-instance"),
+        (True, "CONTAINED", '"close": true'),
+        (False, "CONTAINED", "Restore is switched off"),
+        (True, "DRY_RUN", "There is nothing to undo."),
+    ],
+)
+def test_the_report_says_how_to_undo(monkeypatch: pytest.MonkeyPatch, restore: bool, status: str, said: str) -> None:
+    monkeypatch.setenv("GDR_NAME_PREFIX", "guardduty-response")
+    meta = {**META, "status": status, "playbook": "ec2_instance"}
+    assert said in _page(report.render(meta, [TARGET], [], restore)).text
 
 
 def test_the_report_needs_nothing_from_elsewhere() -> None:
