@@ -35,6 +35,8 @@ class Config:
     guardrails: Json
     notifications: Json
     responder: Json
+    forensics: Json
+    evidence: Json
 
 
 def parse(document: str, expected_sha256: str) -> Config:
@@ -61,6 +63,8 @@ def parse(document: str, expected_sha256: str) -> Config:
             guardrails=raw["guardrails"],
             notifications=raw["notifications"],
             responder=raw["responder"],
+            forensics=raw["forensics"],
+            evidence=raw["evidence"],
         )
     except (ValueError, KeyError, TypeError) as error:
         raise ConfigError(f"the configuration document cannot be read ({error!r}): run terraform apply again") from error
