@@ -74,11 +74,12 @@ def _look_up(work: Work, state: Json, window: Window, until: float) -> list[Json
     client = work.open(allow(("cloudtrail:LookupEvents",))).client("cloudtrail")
     seen = set(state.setdefault("recent", []))
     lines: list[str] = []
+    paced = _Paced(client)
     take = partial(_take, seen, lines, state, window.end - LAG_SECONDS)
     for question in [one for one in state["questions"] if not one.get("done")]:
         budget = Budget(until, min(MOST_PAGES, question["pages"] + PAGES_A_CALL), question["pages"])
         try:
-            _pages(client, question, _narrow(window, state), budget, take)
+            _pages(paced, question, _narrow(window, state), budget, take)
         except ClientError as error:
             if aws.transient(error) and lines:
                 break  # what there is is kept; the next call goes on from its token
@@ -97,7 +98,20 @@ def _look_up(work: Work, state: Json, window: Window, until: float) -> list[Json
     return [{**stored, "what": f"CloudTrail events on or by {work.id}, {_narrow(window, state)}"}]
 
 
-def _pages(client: Any, question: Json, window: Window, budget: Budget, take: Any) -> None:
+class _Paced:
+    """LookupEvents no faster than PAUSE_SECONDS allows."""
+
+    def __init__(self, client: Any) -> None:
+        self.client, self.last = client, 0.0
+
+    def lookup_events(self, **request: Any) -> Json:
+        time.sleep(max(0.0, self.last + PAUSE_SECONDS - time.monotonic()))
+        self.last = time.monotonic()
+        got: Json = self.client.lookup_events(**request)
+        return got
+
+
+def _pages(client: _Paced, question: Json, window: Window, budget: Budget, take: Any) -> None:
     request: Json = {
         "LookupAttributes": [{"AttributeKey": question["key"], "AttributeValue": question["value"]}],
         "StartTime": window.start, "EndTime": min(window.end, question.get("until", window.end)), "MaxResults": 50,
@@ -123,7 +137,6 @@ def _pages(client: Any, question: Json, window: Window, budget: Budget, take: An
         if not question["token"]:
             question["done"] = True
             return
-        time.sleep(PAUSE_SECONDS)
 
 
 def _take(seen: set[str], lines: list[str], state: Json, recent: int, event: Json) -> int:

@@ -17,7 +17,7 @@ from botocore.exceptions import ClientError
 from guardduty_response import aws
 from guardduty_response.playbooks.ec2_instance.collect.part import Json, Outcome, Part
 from guardduty_response.playbooks.ec2_instance.collect.snapshots import BUSY, pace
-from guardduty_response.playbooks.ec2_instance.core import AWS_ERRORS, Work, allow, why
+from guardduty_response.playbooks.ec2_instance.core import AWS_ERRORS, Work, allow, fits, why
 
 NAME = "copies"
 LIMIT_SECONDS = 24 * 3600  # of all copying; what takes longer is left to a person
@@ -287,16 +287,15 @@ def _copying(work: Work, sources: list[str]) -> list[Json]:
 def member_policy(work: Work, to: Forensics, entries: list[Json]) -> list[Json]:
     """The session in the member account: copy these, share what is tagged with this incident, with one account."""
     arn, account = f"arn:{work.ctx.config.partition}:ec2:{work.target.region}", work.target.account_id
-    sources = [one["source"] for one in entries]
-    if len(sources) > 12:  # an instance may have more volumes than a session policy holds ARNs of
-        sources = ["*"]
     mine = {f"aws:ResourceTag/{work.prefix}-incident": work.ctx.incident_id}
-    return [
-        *_copying(work, sources),
+    rest = [
         allow(("ec2:DescribeSnapshotAttribute",)),
         allow(("ec2:ModifySnapshotAttribute",), f"{arn}:*:snapshot/*", **mine, **{"ec2:Add/userId": to.account}),
         *_keys(work, [to.key, f"arn:{work.ctx.config.partition}:kms:{work.target.region}:{account}:key/*"]),
     ]
+    exact = [*_copying(work, [one["source"] for one in entries]), *rest]
+    # An instance may have more volumes than a session policy holds ARNs of.
+    return exact if fits(*exact) else [*_copying(work, ["*"]), *rest]
 
 
 def vault_policy(work: Work, to: Forensics) -> list[Json]:
