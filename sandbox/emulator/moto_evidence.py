@@ -1,4 +1,4 @@
-"""Patches of moto for evidence: screens of instances, keys of snapshots, and snapshots shared between accounts.
+"""Patches of moto for evidence: screens of instances, flow logs, keys of snapshots, snapshots shared between accounts.
 
 Imports no other patches, so that tests can have these alone.
 """
@@ -9,7 +9,7 @@ import base64
 import re
 from typing import Any
 
-from .moto_modules import block_storage, ebs_responses, ec2, ec2_errors, general_responses, kms
+from .moto_modules import block_storage, ebs_responses, ec2, ec2_errors, flow_log_responses, general_responses, kms
 from .patching import patch, replace
 
 # One grey pixel as JPEG.
@@ -107,3 +107,32 @@ def copy_response(original: Any, response: Any) -> Any:
     if key and not re.fullmatch(r"(arn:aws:kms:[a-z0-9-]+:\d{12}:)?(key|alias)/.+|[0-9a-f-]{36}", key):
         raise error("InvalidParameterValue", f"Value ({key}) for parameter KmsKeyId is invalid.")
     return original(response)
+
+
+@patch(
+    ec2.EC2Backend,
+    "create_flow_logs",
+    restores="destinations of flow logs are those of the account's S3 and CloudWatch Logs (moto looks into its own)",
+)
+def create_flow_logs(original: Any, backend: Any, **asked: Any) -> Any:
+    kind, group = asked["log_destination_type"] or "cloud-watch-logs", asked["log_group_name"]
+    if kind == "cloud-watch-logs" and not asked["deliver_logs_permission_arn"]:
+        raise error("InvalidParameter", "DeliverLogsPermissionArn can't be empty if LogDestinationType is cloud-watch-logs.")
+    destination = asked["log_destination"]
+    if group and not destination:
+        destination = f"arn:aws:logs:{backend.region_name}:{backend.account_id}:log-group:{group}:*"
+    made, failed = original(backend, **{**asked, "log_destination_type": "sandbox", "log_destination": destination})
+    for one in made:
+        one.log_destination_type = kind
+    return made, failed
+
+
+@patch(flow_log_responses.FlowLogs, "create_flow_logs", restores="a flow log keeps its DestinationOptions")
+def create_flow_logs_response(original: Any, response: Any) -> Any:
+    before = set(response.ec2_backend.flow_logs)
+    result = original(response)
+    options = response._get_param("DestinationOptions") or {}
+    for id in set(response.ec2_backend.flow_logs) - before:
+        true = {key: str(options.get(key)).lower() == "true" for key in ("HiveCompatiblePartitions", "PerHourPartition")}
+        response.ec2_backend.flow_logs[id].destination_options = {"FileFormat": options.get("FileFormat", "plain-text"), **true}
+    return result
