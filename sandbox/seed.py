@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import json
 import secrets
+import time
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -55,6 +56,7 @@ class Victim:
     role: str | None = None
     role_id: str | None = None
     elastic_ip: dict[str, str] | None = None
+    flow_log: str | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """Plain data, for JSON."""
@@ -180,6 +182,28 @@ def _give_address(aws: Aws, victim: Victim) -> None:
     }
 
 
+def flow_log(aws: Aws, victim: Victim, minutes: int = 30) -> str:
+    """A flow log of the victim's VPC to CloudWatch Logs, with a record a minute of a talk to a mining pool. Returns its id."""
+    ec2, logs = aws.client("ec2", victim.account), aws.client("logs", victim.account)
+    group = f"/vpc/{victim.vpc}"
+    logs.create_log_group(logGroupName=group)
+    made = ec2.create_flow_logs(
+        ResourceIds=[victim.vpc], ResourceType="VPC", TrafficType="ALL", LogGroupName=group, MaxAggregationInterval=60,
+        DeliverLogsPermissionArn=f"arn:aws:iam::{victim.account}:role/flow-logs",
+    )["FlowLogIds"][0]  # fmt: skip
+    now = int(time.time())
+    for interface in victim.interfaces:
+        stream = f"{interface}-all"
+        logs.create_log_stream(logGroupName=group, logStreamName=stream)
+        events = []
+        for at in range(now - 60 * minutes, now, 60):
+            line = f"2 {victim.account} {interface} 10.20.0.10 203.0.113.9 49152 3333 6 12 1016 {at} {at + 59} ACCEPT OK"
+            events.append({"timestamp": at * 1000, "message": line})
+        logs.put_log_events(logGroupName=group, logStreamName=stream, logEvents=events)
+    victim.flow_log = str(made)
+    return str(made)
+
+
 def describe(aws: Aws, account: str, instance: str) -> dict[str, Any]:
     """The instance as DescribeInstances shows it."""
     found = aws.client("ec2", account).describe_instances(InstanceIds=[instance])
@@ -199,6 +223,7 @@ def instance(
     elastic_ip: bool = True,
     requester_managed: bool = False,
     stopped: bool = False,
+    flow_logs: bool = False,
     tags: dict[str, str] | None = None,
     within: Network | None = None,
     name: str | None = None,
@@ -206,7 +231,8 @@ def instance(
     """An instance with the chosen traits.
 
     ``interfaces``: how many network interfaces. ``requester_managed``: the last of them belongs to an AWS service and
-    cannot be changed. ``within``: an existing network, else a new one. ``stopped``: stopped before it is returned.
+    cannot be changed. ``flow_logs``: its VPC has a flow log with records (``flow_log``). ``within``: an existing network,
+    else a new one. ``stopped``: stopped before it is returned.
     """
     name = name or f"workload-{secrets.token_hex(4)}"
     place = within or network(aws, account, ipv6=ipv6, name=name)
@@ -228,6 +254,8 @@ def instance(
     victim.volumes = [item["Ebs"]["VolumeId"] for item in shown["BlockDeviceMappings"]]
     if elastic_ip:
         _give_address(aws, victim)
+    if flow_logs:
+        flow_log(aws, victim)
     if stopped:
         ec2.stop_instances(InstanceIds=[victim.instance])
     return victim

@@ -28,6 +28,7 @@ _CREATES = {
     "CreateNetworkInterface": "network-interface", "RunInstances": "instance", "CreateFlowLogs": "vpc-flow-log",
 }  # fmt: skip
 _READS = ("Describe", "Get", "Search", "List")
+_READS_OF_ONE = {"GetConsoleOutput", "GetConsoleScreenshot", "GetPasswordData"}  # have the instance as resource
 _ID = re.compile(r"([a-z]+)-[0-9a-f]{8,17}")
 _LINKED = re.compile(r"(iip-assoc|eipassoc|eni-attach)-[0-9a-f]{8,17}")
 # Parameters that name other resources without acting on them.
@@ -118,9 +119,10 @@ def _shared_context(params: dict[str, str], region: str, account: str) -> dict[s
     context: dict[str, Any] = {"ec2:Region": region, **_request_tags(params, "Tag")}
     if "Attribute" in params:
         context["ec2:Attribute"] = params["Attribute"]
-    users = [value for key, value in params.items() if re.search(r"(\.Add\.\d+\.UserId|^UserId\.\d+)$", key)]
-    if users:
-        context["ec2:Add/userId"] = users
+    for kind, pattern in (("userId", r"(\.Add\.\d+\.UserId|^UserId\.\d+)$"), ("group", r"(\.Add\.\d+\.Group|^UserGroup\.\d+)$")):
+        added = [value for key, value in params.items() if re.search(pattern, key)]
+        if added:  # a string in the Service Authorization Reference: one value is no list
+            context[f"ec2:Add/{kind}"] = added[0] if len(added) == 1 else added
     profile = params.get("IamInstanceProfile.Arn") or params.get("IamInstanceProfile.Name")
     if profile:
         arn = profile if profile.startswith("arn:") else f"arn:aws:iam::{account}:instance-profile/{profile}"
@@ -141,7 +143,7 @@ def _resource_context(fact: dict[str, Any], region: str, account: str) -> dict[s
 def _ec2(action: str, raw: dict[str, Any], region: str, account: str) -> list[Check]:
     name = action.split(":", 1)[1]
     params = _flat(raw)
-    if name.startswith(_READS):
+    if name.startswith(_READS) and name not in _READS_OF_ONE:
         return [Check(action, "*", {"ec2:Region": region})]
     shared = _shared_context(params, region, account)
     checks, instance_arn = [], None

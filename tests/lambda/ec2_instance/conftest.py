@@ -6,31 +6,44 @@ import os
 import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 os.environ.setdefault("MOTO_AMIS_PATH", str(Path(__file__).with_name("amis.json")))  # read when moto is imported
 
 import botocore.loaders
 import pytest
 from ec2_lab import REGION, Lab
+from evidence_lab import EvidenceLab
 from guardduty_response import aws
 from guardduty_response.playbooks.ec2_instance import restore
 from moto import mock_aws
 from moto.core.botocore_stubber import BotocoreStubber
 
 _FULL = botocore.loaders.create_loader()
+AnyLab = TypeVar("AnyLab", bound=Lab)
 
 
 @pytest.fixture
 def lab(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Lab]:
+    if request.path.name.startswith(("test_restore", "test_finish")):  # their zips have no trimmed EC2 model
+        monkeypatch.setattr(aws, "_loader", lambda: _FULL)
+    yield from _account(monkeypatch, Lab)
+
+
+@pytest.fixture
+def evidence(monkeypatch: pytest.MonkeyPatch) -> Iterator[EvidenceLab]:
+    # The collector's zip has no trimmed models: it uses those of the runtime.
+    monkeypatch.setattr(aws, "_loader", lambda: _FULL)
+    yield from _account(monkeypatch, EvidenceLab)
+
+
+def _account(monkeypatch: pytest.MonkeyPatch, kind: type[AnyLab]) -> Iterator[AnyLab]:
     for name in ("AWS_ENDPOINT_URL", "AWS_CA_BUNDLE", "AWS_PROFILE"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("AWS_DEFAULT_REGION", REGION)
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
     monkeypatch.setattr(restore, "PAUSE_SECONDS", 0)
-    if request.path.name.startswith(("test_restore", "test_finish")):  # their zips have no trimmed EC2 model
-        monkeypatch.setattr(aws, "_loader", lambda: _FULL)
     answer, lock = BotocoreStubber.process_request, threading.RLock()
 
     def one_at_a_time(*arguments: Any) -> Any:  # moto is not safe for threads; AWS is
@@ -41,7 +54,7 @@ def lab(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iter
     with mock_aws():
         aws.client.cache_clear()
         aws._own.cache_clear()
-        made = Lab()
+        made = kind()
         yield made
         assert made.refused == [], "every session policy must allow what its session asks for"
         for line in made.told:  # shown when the test failed

@@ -321,6 +321,7 @@ class Lab:
 _SERVICES = {"elbv2": "elasticloadbalancing"}  # where IAM's name of a service is not botocore's
 _KINDS = {"i": "instance", "eni": "network-interface", "sg": "security-group", "vol": "volume", "vpc": "vpc"}
 _ID = re.compile(r"\b(?:i|eni|sg|vol|vpc)-[0-9a-f]{8,17}\b")
+_S3 = {"ListObjectsV2": "ListBucket"}
 _SPEAKING = ("IpPermissions", "Filters", "TagSpecifications")  # parameters that act on nothing they name
 
 
@@ -329,14 +330,21 @@ def refuse(call: Call, instance: str) -> None:
 
     Conditions are not evaluated (the sandbox's enforcing evaluator does that).
     """
-    action = f"{_SERVICES.get(call.service, call.service)}:{call.operation}"
+    action = f"{_SERVICES.get(call.service, call.service)}:{_S3.get(call.operation, call.operation)}"
     params = {key: value for key, value in call.params.items() if key not in _SPEAKING}
     named = [
         f"arn:aws:ec2:{REGION}:{MEMBER}:{_KINDS[id.split('-')[0]]}/{id}" for id in _ID.findall(json.dumps(params, default=str))
     ]
     if call.service == "ebs":
         named = [f"arn:aws:ec2:{REGION}::snapshot/{params['SnapshotId']}"]
-    elif call.operation.startswith(("Describe", "Get")):
+    elif call.service == "s3":
+        named = [f"arn:aws:s3:::{params['Bucket']}" + (f"/{params['Key']}" if "Key" in params else "")]
+    elif call.operation == "FilterLogEvents":
+        named = [f"arn:aws:logs:{REGION}:{MEMBER}:log-group:{params['logGroupName']}"]
+    elif call.operation in ("CopySnapshot", "ModifySnapshotAttribute"):
+        id = params.get("SourceSnapshotId") or params["SnapshotId"]
+        named = [f"arn:aws:ec2:{REGION}:{MEMBER}:snapshot/{id}"]
+    elif call.operation.startswith("Describe") or (call.operation.startswith("Get") and "Console" not in call.operation):
         named = []
     elif "AssociationId" in params:
         named = [f"arn:aws:ec2:{REGION}:{MEMBER}:{'elastic-ip/eipalloc-' if 'Address' in action else f'instance/{instance}'}"]

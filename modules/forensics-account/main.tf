@@ -1,0 +1,121 @@
+# Deployed in the forensics account, in the Region of the instances: the key that evidence snapshots are re-encrypted with,
+# and the role that copies them here, so that nobody in the compromised account can delete them.
+
+data "aws_partition" "current" {}
+
+data "aws_caller_identity" "current" {}
+
+data "aws_region" "current" {}
+
+locals {
+  partition  = data.aws_partition.current.partition
+  account_id = data.aws_caller_identity.current.account_id
+  region     = data.aws_region.current.name
+
+  name            = "${var.name_prefix}-vault"
+  collectors      = [for name in var.playbooks : "${var.name_prefix}-collector-${replace(name, "_", "-")}"]
+  function_roles  = [for name in local.collectors : "arn:${local.partition}:iam::${var.security_account_id}:role${var.iam.path}${name}"]
+  member_accounts = length(var.member_account_ids) > 0 ? sort(var.member_account_ids) : ["*"]
+  member_roles = flatten([
+    for account in local.member_accounts : [for name in local.collectors : "arn:${local.partition}:iam::${account}:role${var.iam.path}${name}"]
+  ])
+
+  of_organization = { for key, id in { "aws:PrincipalOrgID" = var.organization_id } : key => id if id != null }
+
+  # Copying a snapshot under a key needs these, always through EC2 (Amazon EBS User Guide, "Share the KMS key").
+  key_use = ["kms:Decrypt", "kms:DescribeKey", "kms:GenerateDataKeyWithoutPlaintext", "kms:ReEncryptFrom", "kms:ReEncryptTo"]
+
+  # A collector role is a condition and not a principal: as principal its ARN turns into an id when saved, and the policy
+  # is refused while the role does not exist yet.
+  member_principal = { AWS = length(var.member_account_ids) > 0 ? [for id in sort(var.member_account_ids) : "arn:${local.partition}:iam::${id}:root"] : ["*"] }
+  member_condition = merge(
+    { ArnLike = { "aws:PrincipalArn" = local.member_roles } },
+    { StringEquals = merge({ "kms:ViaService" = "ec2.${local.region}.${data.aws_partition.current.dns_suffix}" }, local.of_organization) },
+  )
+
+  key_policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [
+      {
+        Sid       = "ThisAccount"
+        Effect    = "Allow"
+        Principal = { AWS = "arn:${local.partition}:iam::${local.account_id}:root" }
+        Action    = "kms:*"
+        Resource  = "*"
+      },
+      {
+        Sid       = "CollectorsReEncrypt"
+        Effect    = "Allow"
+        Principal = local.member_principal
+        Action    = local.key_use
+        Resource  = "*"
+        Condition = local.member_condition
+      },
+      {
+        Sid       = "CollectorsLetEbsUseIt"
+        Effect    = "Allow"
+        Principal = local.member_principal
+        Action    = "kms:CreateGrant"
+        Resource  = "*"
+        Condition = merge(local.member_condition, { Bool = { "kms:GrantIsForAWSResource" = "true" } })
+      },
+    ]
+  })
+
+  trust_policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [{
+      Sid       = "CollectorFunction"
+      Effect    = "Allow"
+      Principal = { AWS = "arn:${local.partition}:iam::${var.security_account_id}:root" }
+      Action    = "sts:AssumeRole"
+      Condition = merge(
+        { ArnEquals = { "aws:PrincipalArn" = local.function_roles } },
+        { for operator, keys in { StringEquals = local.of_organization } : operator => keys if length(keys) > 0 },
+      )
+    }]
+  })
+}
+
+resource "aws_kms_key" "evidence" {
+  #checkov:skip=CKV_AWS_33:a wildcard principal stands only beside the collector roles' ARNs, the organization and EC2 as the service used
+  description             = "GuardDuty response: evidence snapshots of compromised instances."
+  enable_key_rotation     = true
+  deletion_window_in_days = 30
+  policy                  = local.key_policy
+  tags                    = var.tags
+
+  lifecycle {
+    precondition {
+      condition     = var.organization_id != null || length(var.member_account_ids) > 0
+      error_message = "Name the accounts whose collectors may use the key: organization_id, member_account_ids, or both."
+    }
+  }
+}
+
+resource "aws_kms_alias" "evidence" {
+  name          = "alias/${local.name}"
+  target_key_id = aws_kms_key.evidence.key_id
+}
+
+resource "aws_iam_role" "vault" {
+  name                 = local.name
+  description          = "GuardDuty response: copies evidence snapshots shared with this account. It can delete none."
+  path                 = var.iam.path
+  permissions_boundary = var.iam.permissions_boundary
+  assume_role_policy   = local.trust_policy
+  max_session_duration = 3600
+  tags                 = var.tags
+}
+
+resource "aws_iam_role_policy" "vault" {
+  #checkov:skip=CKV_AWS_290:which snapshots are shared is known at run time only; each session carries a session policy
+  #checkov:skip=CKV_AWS_355:describe calls have no resource ARNs
+  name = "copy"
+  role = aws_iam_role.vault.id
+  policy = jsonencode(jsondecode(templatefile("${path.module}/copy-policy.json", {
+    partition = local.partition
+    region    = local.region
+    key_arn   = aws_kms_key.evidence.arn
+  })))
+}

@@ -1,0 +1,29 @@
+output "forensics_account" {
+  description = "What evidence.forensics_account of the response takes: account, key and copying role."
+  value = {
+    account_id     = local.account_id
+    kms_key_arn    = aws_kms_key.evidence.arn
+    copy_role_name = trimprefix("${var.iam.path}${aws_iam_role.vault.name}", "/")
+  }
+  depends_on = [aws_iam_role_policy.vault]
+}
+
+output "vault_role_arn" {
+  description = "Role that copies shared snapshots into this account."
+  value       = aws_iam_role.vault.arn
+}
+
+output "key_policy" {
+  description = "Policy of the key, as JSON."
+  value       = local.key_policy
+}
+
+output "trust_policy" {
+  description = "Trust policy of the copying role, as JSON."
+  value       = local.trust_policy
+}
+
+output "copy_policy" {
+  description = "What the copying role may do, as JSON."
+  value       = aws_iam_role_policy.vault.policy
+}

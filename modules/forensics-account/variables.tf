@@ -1,0 +1,83 @@
+variable "name_prefix" {
+  description = "Prefix of every name: the same as in the security account."
+  type        = string
+  default     = "guardduty-response"
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^[a-z][a-z0-9-]{0,24}[a-z0-9]$", var.name_prefix))
+    error_message = "name_prefix must be 2 to 26 characters long: lower-case letters, digits and hyphens, starting with a letter and not ending in a hyphen."
+  }
+}
+
+variable "security_account_id" {
+  description = "The account the response runs in: its collector function may have snapshots copied here."
+  type        = string
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^[0-9]{12}$", var.security_account_id))
+    error_message = "security_account_id must be a 12-digit account id."
+  }
+}
+
+variable "organization_id" {
+  description = "AWS Organizations id (o-…). When given, key and role serve principals of this organization only."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.organization_id == null || can(regex("^o-[a-z0-9]{10,32}$", var.organization_id))
+    error_message = "organization_id must be an AWS Organizations id such as o-a1b2c3d4e5, or null."
+  }
+}
+
+variable "member_account_ids" {
+  description = "Accounts whose collector roles may encrypt with the key. Empty: every account of organization_id."
+  type        = set(string)
+  default     = []
+  nullable    = false
+
+  validation {
+    condition     = alltrue([for id in var.member_account_ids : can(regex("^[0-9]{12}$", id))])
+    error_message = "member_account_ids must be 12-digit account ids."
+  }
+}
+
+variable "playbooks" {
+  description = "Playbooks that collect snapshots."
+  type        = set(string)
+  default     = ["ec2_instance"]
+  nullable    = false
+
+  validation {
+    condition     = length(var.playbooks) > 0 && alltrue([for name in var.playbooks : can(regex("^[a-z0-9_]+$", name))])
+    error_message = "playbooks must be at least one name of lower-case letters, digits and underscores."
+  }
+}
+
+variable "iam" {
+  description = "Path and permissions boundary of the role. The path must be the same as in the security and member accounts."
+  type = object({
+    path                 = optional(string, "/")
+    permissions_boundary = optional(string)
+  })
+  default  = {}
+  nullable = false
+
+  validation {
+    condition     = can(regex("^/([A-Za-z0-9_+=,.@-]+/)*$", var.iam.path))
+    error_message = "iam.path must start and end with a slash, for example \"/\" or \"/security/\"."
+  }
+  validation {
+    condition     = var.iam.permissions_boundary == null || can(regex("^arn:[a-z-]+:iam::([0-9]{12}|aws):policy/.+$", var.iam.permissions_boundary))
+    error_message = "iam.permissions_boundary must be the ARN of an IAM policy (arn:aws:iam::111122223333:policy/name), or null."
+  }
+}
+
+variable "tags" {
+  description = "Tags of every resource."
+  type        = map(string)
+  default     = {}
+  nullable    = false
+}
