@@ -120,7 +120,9 @@ def written(place: Place, home: Path, **settings: Any) -> tuple[Path, dict[str, 
     return file, {"TMPDIR": str(home), **({"GDR_PATH": path} if path else {})}
 
 
-def collect(place: Place, home: Path, shell: str = "bash", limit: float = 90, **settings: Any) -> subprocess.CompletedProcess[str]:
+def collect(
+    place: Place, home: Path, shell: str = "bash", limit: float = 90, **settings: Any
+) -> subprocess.CompletedProcess[str]:
     """Runs the script to its end; its private directory is made under ``home`` and must be gone after."""
     file, environment = written(place, home, **settings)
     done = subprocess.run(

@@ -93,7 +93,9 @@ def test_a_plan_that_cannot_be_read(place: Place, tmp_path: Path) -> None:
     assert "the upload plan could not be read" in done.stdout
 
 
-@pytest.mark.parametrize("url", ["", "file:///etc/passwd", "http://10.0.0.1/x/plan.txt", "https://a/b'$(id)", "https://a/b\nurl=x"])
+@pytest.mark.parametrize(
+    "url", ["", "file:///etc/passwd", "http://10.0.0.1/x/plan.txt", "https://a/b'$(id)", "https://a/b\nurl=x"]
+)
 def test_other_addresses_are_not_asked(place: Place, tmp_path: Path, url: str) -> None:
     place.plan()
     assert collect(place, tmp_path / "home", GDR_PLAN_URL=url).returncode == 1
@@ -152,7 +154,7 @@ echo; cat <<'END'
 END"""
     collect(place, tmp_path / "home", GDR_COMMANDS=encoded(wild, "exit 9", "echo still here"))
     text = place.text("commands.txt")
-    assert "it's|double \"quotes\"|$(id -u)|ticks|ünï|" in text
+    assert 'it\'s|double "quotes"|$(id -u)|ticks|ünï|' in text
     assert "\n{{ not a parameter }}\n" in text
     assert "# exit status 9" in text
     assert text.rstrip().endswith("still here")
