@@ -154,7 +154,7 @@ run "too_long" {
   }
 
   variables {
-    commands = { linux = [join("", [for n in range(6000) : "echo 12345"])] }
+    commands = { linux = [join("", [for n in range(1000) : "echo 1234567890 1234567890 1234567890 1234567890 1234567890"])] }
   }
 
   expect_failures = [aws_ssm_document.this]

@@ -55,12 +55,12 @@ class Agent:
                  "ResponseMetadata": {"HTTPStatusCode": 400}}, operation)  # type: ignore[typeddict-item]  # fmt: skip
         return dict(getattr(self, operation)(params))
 
-    def DescribeInstanceInformation(self, params: Json) -> Json:  # noqa: N802
+    def DescribeInstanceInformation(self, params: Json) -> Json:
         [wanted] = [one["Values"] for one in params["Filters"] if one["Key"] == "InstanceIds"]
         shown = {"InstanceId": wanted[0], "PingStatus": self.ping, "PlatformType": self.platform, "LastPingDateTime": 1.0}
         return {"InstanceInformationList": [shown] if self.ping else []}
 
-    def SendCommand(self, params: Json) -> Json:  # noqa: N802
+    def SendCommand(self, params: Json) -> Json:
         command = {**params, "CommandId": str(uuid.uuid4()), "Comment": params.get("Comment", "")}
         self.commands.append(command)
         self.on_send(command)
@@ -68,13 +68,13 @@ class Agent:
             raise TimeoutError("the function was ended here")
         return {"Command": command, "ResponseMetadata": {"RequestId": "r-1", "HTTPStatusCode": 200}}
 
-    def GetCommandInvocation(self, _: Json) -> Json:  # noqa: N802
+    def GetCommandInvocation(self, _: Json) -> Json:
         return {"Status": self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]}
 
-    def ListCommands(self, _: Json) -> Json:  # noqa: N802
+    def ListCommands(self, _: Json) -> Json:
         return {"Commands": self.commands if self.listed else []}
 
-    def CancelCommand(self, _: Json) -> Json:  # noqa: N802
+    def CancelCommand(self, _: Json) -> Json:
         return {}
 
 
@@ -153,11 +153,11 @@ class ForensicsLab(Lab):
     def s3(self) -> Any:
         return boto3.client("s3", region_name=REGION)
 
-    def keys(self) -> list[str]:
+    def stored(self) -> list[str]:
         return [one["Key"] for one in self.s3.list_objects_v2(Bucket=BUCKET).get("Contents", [])]
 
     def plan_lines(self) -> list[list[str]]:
-        [key] = [key for key in self.keys() if key.endswith("plan.txt")]
+        [key] = [key for key in self.stored() if key.endswith("plan.txt")]
         text = self.s3.get_object(Bucket=BUCKET, Key=key)["Body"].read().decode()
         return [line.split("\t") for line in text.splitlines()]
 

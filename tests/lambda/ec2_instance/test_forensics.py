@@ -103,7 +103,7 @@ def test_not_managed(lab: ForensicsLab) -> None:
     assert "does not manage it" in part.detail and lab.ids["instance"] in part.detail
     assert "aws ssm start-session" in part.task
     assert lab.agent.calls == ["DescribeInstanceInformation"]
-    assert lab.keys() == []
+    assert lab.stored() == []
 
 
 def test_offline(lab: ForensicsLab) -> None:
@@ -200,7 +200,7 @@ def test_a_changed_file_is_noticed(lab: ForensicsLab) -> None:
 
     def tamper(command: Json) -> None:
         deliver(command)
-        [key] = [key for key in lab.keys() if key.endswith("network.txt")]
+        [key] = [key for key in lab.stored() if key.endswith("network.txt")]
         lab.s3.put_object(Bucket=BUCKET, Key=key, Body=b"nothing to see")
 
     lab.agent.on_send = tamper
@@ -214,7 +214,7 @@ def test_the_index_is_data(lab: ForensicsLab) -> None:
 
     def forge(command: Json) -> None:
         deliver(command)
-        [key] = [key for key in lab.keys() if key.endswith("index.tsv")]
+        [key] = [key for key in lab.stored() if key.endswith("index.tsv")]
         evil = "../../x\t1\t-\t1\tok\nprocesses.txt\t1\t-\t1\t<script>\n" + "A" * 70000 + "\n\xff\x00"
         lab.s3.put_object(Bucket=BUCKET, Key=key, Body=evil.encode("latin-1"))
 
@@ -287,7 +287,7 @@ def send_parts(lab: ForensicsLab, numbers: tuple[int, ...], state: str = "ok", s
         key = f"incidents/{INCIDENT}/{kept['folder']}/memory.lime"
         for number in numbers:
             lab.s3.upload_part(Bucket=BUCKET, Key=key, UploadId=kept["upload_id"], PartNumber=number, Body=b"m" * size)
-        [index] = [one for one in lab.keys() if one.endswith("index.tsv")]
+        [index] = [one for one in lab.stored() if one.endswith("index.tsv")]
         text = lab.s3.get_object(Bucket=BUCKET, Key=index)["Body"].read().decode()
         line = f"memory.lime\t{size * len(numbers)}\t{'a' * 64}\t{len(numbers)}\t{state}"
         lab.s3.put_object(Bucket=BUCKET, Key=index, Body=f"{text}\n{line}\n".encode())
@@ -471,7 +471,8 @@ def test_after_hangs_and_ends_at_the_time_out(lab: ForensicsLab) -> None:
 
 
 @pytest.mark.parametrize(("kind", "seconds"), [
-    ("CryptoCurrency:EC2/BitcoinTool.B!DNS", 5), ("CryptoCurrency:EC2/Other", 10), ("CryptoCurrency:S3/X", 20), ("Recon:EC2/X", 90),
+    ("CryptoCurrency:EC2/BitcoinTool.B!DNS", 5), ("CryptoCurrency:EC2/Other", 10), ("CryptoCurrency:S3/X", 20),
+    ("Recon:EC2/X", 90),
 ])  # fmt: skip
 def test_the_deadline_of_a_finding_type(kind: str, seconds: int) -> None:
     deadlines = {"CryptoCurrency:EC2/*": 10, "CryptoCurrency:*": 20, "CryptoCurrency:EC2/BitcoinTool.B!DNS": 5}
