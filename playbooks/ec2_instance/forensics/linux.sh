@@ -28,10 +28,7 @@ left() { # seconds until the deadline, and $1 more
 }
 pause() { sleep 0.2 2>/dev/null || sleep 1; }
 
-dir=$(mktemp -d "${TMPDIR:-/var/tmp}/gdr.XXXXXX") || {
-  say "no private directory could be made: nothing collected"
-  exit 1
-}
+dir=$(mktemp -d "${TMPDIR:-/var/tmp}/gdr.XXXXXX") || { say "no private directory: nothing collected" && exit 1; }
 capture=
 finish() {
   [ -z "$capture" ] || kill "$capture" 2>/dev/null
@@ -63,8 +60,8 @@ safe_url() {
 fetch() { # URL FILE SECONDS
   safe_url "$1" || return 1
   case $web in
-    curl) printf 'url = "%s"\n' "$1" |
-      curl -q --config - --silent --fail --location --proto-redir =https --connect-timeout 5 --max-time "$3" --output "$2" ;;
+    curl) printf 'url = "%s"\n' "$1" | curl -q --config - --silent --fail --location --proto-redir =https \
+      --connect-timeout 5 --max-time "$3" --output "$2" ;;
     python3) printf '%s' "$1" | python3 -I -c 'import shutil, sys, urllib.request as u
 shutil.copyfileobj(u.urlopen(sys.stdin.read(), timeout=float(sys.argv[2])), open(sys.argv[1], "wb"))' "$2" "$3" ;;
     wget) printf '%s\n' "$1" | wget -q -T "$3" -t 1 -i - -O "$2" ;;
@@ -157,10 +154,7 @@ deliver_parts() { # NAME STATE: needs the space of one part besides the file
   part=1
   while [ $(((part - 1) * part_bytes)) -lt "$bytes" ]; do
     dd if="$file" of="$dir/part" bs=1048576 skip=$(((part - 1) * mega)) count=$mega 2>/dev/null
-    if ! url=$(plan_url "$1" $part) || ! put "$url" "$dir/part"; then
-      state=lost
-      break
-    fi
+    if ! url=$(plan_url "$1" $part) || ! put "$url" "$dir/part"; then state=lost && break; fi
     part=$((part + 1))
   done
   rm -f "$dir/part"
@@ -253,7 +247,7 @@ processes() {
   run 5 uname -a
   run 5 uptime
   columns=pid,ppid,user,lstart,stat,time,args
-  if bounded 3 ps -eww -o pid= >/dev/null 2>&1; then run 15 ps -eww -o $columns; else run 5 ps; fi
+  if bounded 3 ps -eww -o pid= >/dev/null 2>&1; then run 15 ps -eww -o "$columns"; else run 5 ps; fi
   # ls -b shows quotes, newlines and the like as escapes: a file's name cannot forge a line
   run 15 sh -c 'ls -lb /proc/[0-9]*/exe 2>/dev/null | grep -F "(deleted)"; true'
   run 15 sh -c 'ls -lb /proc/[0-9]*/exe /proc/[0-9]*/cwd /proc/[0-9]*/root 2>/dev/null; true'
@@ -364,8 +358,7 @@ acquire() { # writes memory.lime; the tool is checked before it runs and removed
   url=$(plan_url @tool 0) || url=$GDR_MEMORY_LOCATION
   fetch "$url" "$dir/tool" "$(left)" || { say "memory: the tool could not be downloaded" && return 1; }
   if [ "$(sha256_of "$dir/tool")" != "$GDR_MEMORY_SHA256" ]; then
-    rm -f "$dir/tool"
-    say "memory: the tool's SHA-256 is not the one configured; it was not run"
+    rm -f "$dir/tool" && say "memory: the tool's SHA-256 is not the one configured; it was not run"
     return 1
   fi
   chmod 700 "$dir/tool"
@@ -386,10 +379,7 @@ memory() {
 
 # -- in this order: what changes fastest first, what takes longest last ------------------------------------------------
 
-if ! fetch "$GDR_PLAN_URL" "$dir/plan" 20; then
-  say "the upload plan could not be read: nothing collected"
-  exit 1
-fi
+fetch "$GDR_PLAN_URL" "$dir/plan" 20 || { say "the upload plan could not be read: nothing collected" && exit 1; }
 seconds=$(plan_url @deadline 0)
 if number "$seconds"; then deadline=$seconds; fi
 if number "$GDR_TIMEOUT" && [ "$deadline" -gt "$GDR_TIMEOUT" ]; then deadline=$GDR_TIMEOUT; fi
@@ -403,6 +393,5 @@ section jobs.txt 30 scheduled
 end_capture
 if [ -n "$GDR_COMMANDS" ]; then section commands.txt 300 commands; fi
 if [ -n "$GDR_MEMORY_SHA256" ]; then memory; fi
-if put "$(plan_url index.tsv 0)" "$dir/index.tsv" 'If-None-Match: *'; then exit 0; fi
-say "the index could not be uploaded"
-exit 1
+put "$(plan_url index.tsv 0)" "$dir/index.tsv" 'If-None-Match: *' || { say "the index could not be uploaded" && exit 1; }
+exit 0
