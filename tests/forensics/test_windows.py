@@ -63,9 +63,12 @@ def test_scripts_and_reader_agree_on_names_and_words(platform: str, script: Any)
 
 
 def test_what_it_collects() -> None:
-    for piece in ("Win32_Process", "CommandLine", "openfiles", "Test-Path", "Get-NetTCPConnection", "route.exe",
-                  "Get-NetNeighbor", "Get-DnsClientServerAddress", "driverquery", "S-1-5-32-544", "quser", "authorized_keys", "schtasks",
-                  "Win32_Service", r"CurrentVersion\$key", "netsh.exe trace start"):  # fmt: skip
+    pieces = (
+        "Win32_Process", "CommandLine", "openfiles", "Test-Path", "Get-NetTCPConnection", "route.exe", "Get-NetNeighbor",
+        "Get-DnsClientServerAddress", "driverquery", "S-1-5-32-544", "quser", "authorized_keys", "schtasks", "Win32_Service",
+        r"CurrentVersion\$key", "netsh.exe trace start",
+    )  # fmt: skip
+    for piece in pieces:
         assert piece in CODE, piece
 
 

@@ -11,19 +11,21 @@ import os
 import time
 import urllib.parse
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
 from types import SimpleNamespace
 from typing import Any
 
 import boto3
+import pytest
 from botocore.exceptions import ClientError
 from ec2_lab import INCIDENT, MEMBER, PREFIX, REGION, Lab
 from guardduty_response import aws, evidence_store
 from guardduty_response.playbooks import Context, Target
-from guardduty_response.playbooks.ec2_instance.collect import forensics
+from guardduty_response.playbooks.ec2_instance.collect import forensics, uploads
 from guardduty_response.playbooks.ec2_instance.collect.part import Part
 from guardduty_response.playbooks.ec2_instance.core import Work
+from moto import mock_aws
 
 Json = dict[str, Any]
 BUCKET = "evidence"
@@ -199,3 +201,30 @@ def allowed(operation: str, params: Json, policy: Json) -> None:
     for arn in named:
         if not any(fnmatch.fnmatchcase(arn, pattern) for pattern in patterns):
             raise AssertionError(f"the session policy does not allow {action} on {arn}")
+
+
+@pytest.fixture(name="lab")
+def made_lab(monkeypatch: pytest.MonkeyPatch, own_aws: None) -> Iterator[ForensicsLab]:
+    made = ForensicsLab()
+    clock = SimpleNamespace(time=lambda: made.clock, strftime=time.strftime, gmtime=time.gmtime)
+    monkeypatch.setattr(forensics, "time", clock)
+    made.build()
+    yield made
+    assert made.refused == []
+    # What people can read: the record, and what was asked of Systems Manager but the parameter itself.
+    assert "X-Amz-" not in json.dumps(made.ledger(), default=str)
+
+
+@pytest.fixture(name="own_aws")
+def made_aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    for name in ("AWS_ENDPOINT_URL", "AWS_CA_BUNDLE", "AWS_PROFILE"):
+        monkeypatch.delenv(name, raising=False)
+    for name, text in {"AWS_DEFAULT_REGION": REGION, "AWS_ACCESS_KEY_ID": "t", "AWS_SECRET_ACCESS_KEY": "t"}.items():
+        monkeypatch.setenv(name, text)
+    monkeypatch.setenv("GDR_BUCKET", BUCKET)
+    with mock_aws():
+        for cache in (forensics.aws.client, forensics.aws._own, uploads._s3):
+            cache.cache_clear()
+        yield
+    for cache in (forensics.aws.client, forensics.aws._own, uploads._s3):
+        cache.cache_clear()

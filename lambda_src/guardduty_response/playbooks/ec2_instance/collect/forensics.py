@@ -130,7 +130,12 @@ def _missing(work: Work) -> tuple[str, bool]:
 
 def _agent(work: Work, ssm: Any) -> tuple[str, str]:
     """(platform, '') of an instance whose agent answers, else ('', why not)."""
-    got = ssm.describe_instance_information(Filters=[{"Key": "InstanceIds", "Values": [work.id]}])["InstanceInformationList"]
+    try:
+        got = ssm.describe_instance_information(Filters=[{"Key": "InstanceIds", "Values": [work.id]}])["InstanceInformationList"]
+    except ClientError as error:
+        if aws.code(error) != "InvalidInstanceId":
+            raise
+        got = []
     if not got:
         return "", "Systems Manager does not manage it (no agent, or no role that lets the agent in)"
     if got[0].get("PingStatus") != "Online":
