@@ -1,13 +1,14 @@
 """What IAM checks for a call to a forwarded service: action, resource ARN and condition keys, one check each.
 
-Source: the Service Authorization Reference of EC2, Auto Scaling and Elastic Load Balancing. Describe calls have no
-resource. A call that creates something is checked on the ARN of the new thing with ``*`` as id, tags given at
+Source: the Service Authorization Reference of EC2, Auto Scaling, Elastic Load Balancing, Systems Manager. Describe calls
+have no resource. A call that creates something is checked on the ARN of the new thing with ``*`` as id, tags given at
 creation are a ``ec2:CreateTags`` of their own with ``ec2:CreateAction``, and handing an instance profile to an
 instance is an ``iam:PassRole`` on the profile's role.
 """
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import dataclass
 from typing import Any
@@ -185,7 +186,20 @@ def _load_balancing(action: str, raw: dict[str, Any], region: str, account: str)
     ] or [Check(action, "*", {})]
 
 
-def checks(service: str, action: str, params: dict[str, Any], region: str, account: str) -> list[Check]:
+def _ssm(action: str, body: bytes, region: str, account: str) -> list[Check]:
+    """SendCommand is checked on the document and on every instance; the ARN of a shared document is its owner's."""
+    if action != "ssm:SendCommand":
+        return [Check(action, "*", {})]
+    params = json.loads(body or b"{}")
+    name, ids = str(params.get("DocumentName", "")), [str(one) for one in params.get("InstanceIds") or []]
+    owner = "" if name.startswith("AWS-") else account
+    document = name if name.startswith("arn:") else f"arn:aws:ssm:{region}:{owner}:document/{name}"
+    known = moto_client.facts(account, region, ids)
+    tags = {one: _tag_context(known.get(one, {}).get("tags", {}), "ssm") for one in ids}
+    return [Check(action, document, {})] + [Check(action, _arn("instance", one, region, account), tags[one]) for one in ids]
+
+
+def checks(service: str, action: str, params: dict[str, Any], region: str, account: str, body: bytes = b"") -> list[Check]:
     """The checks AWS makes for one call to a forwarded service, in order; the first refusal is the answer."""
     if service == "ec2":
         return _ec2(action, params, region, account)
@@ -193,4 +207,6 @@ def checks(service: str, action: str, params: dict[str, Any], region: str, accou
         return _auto_scaling(action, params, region, account)
     if service == "elasticloadbalancing":
         return _load_balancing(action, params, region, account)
+    if service == "ssm":
+        return _ssm(action, body, region, account)
     return [Check(action, "*", {})]

@@ -54,7 +54,7 @@ async def _meet_faults(service: str, action: str, request: str, headers: dict[st
 
 
 def _authorize(
-    service: str, action: str, headers: dict[str, str], query: Any, params: Any, region: str, request_id: str
+    service: str, action: str, headers: dict[str, str], query: Any, params: Any, region: str, request_id: str, body: bytes
 ) -> Response | None:
     """None when allowed, else the refusal as the service words it."""
     evaluator.pin_request_caller(headers, query)
@@ -63,7 +63,7 @@ def _authorize(
     if evaluator.is_root_access_key(key or ""):
         checks = [ec2_authorization.Check(action, "*", {})]
     else:
-        checks = ec2_authorization.checks(service, action, params, region, account)
+        checks = ec2_authorization.checks(service, action, params, region, account, body)
     for check in checks:
         denied = evaluator.enforce(key, check.action, service, region, resource_arn=check.resource, service_context=check.context)
         if not denied:
@@ -100,7 +100,7 @@ async def dispatch(original: Any, method: str, path: str, headers: Any, body: by
         return await original(method, path, headers, body, query, request_id)
     region = app.extract_region(headers)
     if failed is None and app.AUTH:
-        failed = await asyncio.to_thread(_authorize, service, action, headers, query, params, region, request_id)
+        failed = await asyncio.to_thread(_authorize, service, action, headers, query, params, region, request_id, body)
     status, sent, answer = failed or await _serve(service, method, path, headers, body, query)
     if status < 400:
         app._maybe_record_cloudtrail(service, method, path, headers, body, query, request_id, region)

@@ -21,3 +21,5 @@ ebs_responses: Any = importlib.import_module("moto.ec2.responses.elastic_block_s
 general_responses: Any = importlib.import_module("moto.ec2.responses.general")
 kms: Any = importlib.import_module("moto.kms")
 flow_log_responses: Any = importlib.import_module("moto.ec2.responses.flow_logs")
+ssm: Any = importlib.import_module("moto.ssm.models")
+ssm_responses: Any = importlib.import_module("moto.ssm.responses")

@@ -79,6 +79,17 @@ def replace(target: Any, attribute: str, value: Any, *, restores: str) -> None:
                     table[key] = value
 
 
+def add(target: Any, attribute: str, value: Any, *, restores: str) -> None:
+    """Set an attribute that the emulator lacks; PatchError once it has one of its own."""
+    name, package = _name_of(target, attribute)
+    if hasattr(target, attribute):
+        raise PatchError(f"{package} has {name} now, which the sandbox adds ({restores}). Expected {package} {PINS[package]}.")
+    enabled = name not in disabled()
+    PATCHES[name] = Patch(name, package, restores, enabled)
+    if enabled:
+        setattr(target, attribute, value)
+
+
 def patch(target: Any, attribute: str, *, restores: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Decorate a function that receives the original function first, then the call's own arguments."""
 

@@ -1,0 +1,270 @@
+"""Live forensics through Systems Manager: a document of this deployment runs on the instance and uploads what it finds.
+
+Nothing of a finding reaches the instance: the document's only parameter is the address of an upload plan made here. Before
+containment it runs under a hard deadline; after containment only where an endpoint-only group and an SSM-only profile let it.
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+import time
+from dataclasses import asdict
+from typing import Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from guardduty_response import aws, policy
+from guardduty_response.playbooks.ec2_instance.collect import uploads
+from guardduty_response.playbooks.ec2_instance.collect.part import Outcome, Part
+from guardduty_response.playbooks.ec2_instance.collect.uploads import Uploads
+from guardduty_response.playbooks.ec2_instance.core import AWS_ERRORS, Json, Work, allow, name_of, why
+from guardduty_response.playbooks.ec2_instance.state import LOOK, closed, describe, filters, look
+
+NAME = "forensics"
+GRACE = 45  # seconds after the deadline in which what is under way may still arrive
+LISTED = 10  # seconds until ListCommands surely shows a command that an interrupted call sent
+READY = 300  # seconds after containment in which the agent may come back with its new profile
+ENDED = {"Success", "Failed", "TimedOut", "Cancelled"}
+NOT_THERE = {
+    "InvalidDocument": "Region {region} has no document {document} shared with account {account}: "
+    "apply this module in that Region, with the account in the list that the document is shared with",
+    "InvalidInstanceId": "Systems Manager does not know it as a running, managed instance",
+    "UnsupportedPlatformType": "the document does not run on its platform",
+}
+
+
+def deadline_for(config: Json, finding_type: str) -> int:
+    """Seconds that containment waits at most: the type itself, else the glob with most literal characters, else the default."""
+    known: Json = config.get("deadlines") or {}
+    if finding_type in known:
+        return int(known[finding_type])
+    hits = [key for key in known if "*" in key and policy.matches(key, finding_type)]
+    best = min(hits, key=lambda key: (-len(key.replace("*", "")), int(known[key]), key), default=None)
+    return int(known[best] if best is not None else config.get("deadline_seconds") or 60)
+
+
+def waits(part: Json) -> bool:
+    """Whether containment still waits for this part (its Json in the ledger): no longer once the deadline has passed."""
+    state = part.get("state") or {}
+    return part.get("outcome") == Outcome.RUNNING and state.get("when") == "before" and time.time() < state.get("deadline", 0)
+
+
+def run(work: Work, before: Json) -> Part:
+    """One step of the collection. Its state: ids and times, never a URL."""
+    settings: Json = getattr(work.ctx.config, "forensics", None) or {}
+    state: Json = dict(before.get("state") or {})
+    if settings.get("when", "off") == "off":
+        return Part(Outcome.SKIPPED, "switched off (forensics.when)")
+    if not settings.get("document_arn"):
+        return Part(Outcome.NOT_POSSIBLE, "no forensics document is configured")
+    if not state.get("id"):
+        state = _opened(work, settings)
+    if state.get("command"):
+        return _poll(work, settings, state)
+    if state.get("asked"):
+        return _found_again(work, settings, state)
+    return _start(work, settings, state)
+
+
+def _opened(work: Work, settings: Json) -> Json:
+    now = int(time.time())
+    before = settings["when"] == "before"
+    most = deadline_for(settings, work.ctx.finding.type) if before else int(settings.get("timeout_minutes") or 30) * 60
+    return {"id": secrets.token_hex(4), "when": settings["when"], "since": now, "deadline": now + most, "seconds": most}
+
+
+def _running(state: Json, detail: str, wait: int) -> Part:
+    return Part(Outcome.RUNNING, detail, wait, state=state)
+
+
+def _hand(work: Work) -> str:
+    return f"aws ssm start-session --target {work.id} --region {work.target.region}"
+
+
+def _impossible(work: Work, state: Json, reason: str) -> Part:
+    return Part(Outcome.NOT_POSSIBLE, f"no live forensics of {work.id}: {reason}", state=state,
+                task=f"live forensics of {work.id} by hand, where it can be reached: {_hand(work)}")  # fmt: skip
+
+
+# -- before it starts --------------------------------------------------------------------------------------------------
+
+
+def endpoint_only(group: Json) -> str:
+    """Why the group lets out more than TLS to endpoints (or anything in), or ''."""
+    if group.get("IpPermissions"):
+        return f"security group {group['GroupId']} lets something in"
+    rules = group.get("IpPermissionsEgress") or []
+    for rule in rules:
+        tls = rule.get("IpProtocol") == "tcp" and rule.get("FromPort") == rule.get("ToPort") == 443
+        if not tls or rule.get("IpRanges") or rule.get("Ipv6Ranges"):
+            return f"security group {group['GroupId']} lets out more than tcp/443 to security groups and prefix lists"
+    return "" if rules else f"security group {group['GroupId']} lets nothing out, so the agent cannot reach Systems Manager"
+
+
+def possible_after(work: Work) -> str:
+    """Why live forensics of the contained instance is not possible, or ''. Raises TargetGone and the errors of EC2."""
+    return _missing(work)[0]
+
+
+def _missing(work: Work) -> tuple[str, bool]:
+    """(what live forensics after containment lacks, or ''; whether it may still come: containment takes a moment)."""
+    wanted = f"{work.prefix}-quarantine-ssm"
+    ec2 = work.open(allow((*LOOK, "ec2:DescribeIamInstanceProfileAssociations"))).client("ec2")
+    facts = look(work, ec2)
+    if facts.unread:
+        return "; ".join(f"{part} could not be read ({reason})" for part, reason in facts.unread.items()), True
+    bare = [vpc for vpc in facts.vpcs if vpc not in work.brought]
+    if bare:
+        return f"quarantine_security_group_ids names no endpoint-only group for {', '.join(bare)}", False
+    if wide := next(filter(None, map(endpoint_only, facts.groups.values())), ""):
+        return wide, False
+    left = [one.id for one in facts.interfaces if not closed(work, facts, one)]
+    if left:
+        return f"{', '.join(left)} does not carry the endpoint-only group", True
+    got = ec2.describe_iam_instance_profile_associations(Filters=filters(**{"instance-id": work.id}))
+    live = [one for one in got["IamInstanceProfileAssociations"] if one["State"] in ("associating", "associated")]
+    has = name_of(live[0]["IamInstanceProfile"]["Arn"]) if live else "none"
+    return ("", True) if has == wanted else (f"its instance profile is {has}, not {wanted}", True)
+
+
+def _agent(work: Work, ssm: Any) -> tuple[str, str]:
+    """(platform, '') of an instance whose agent answers, else ('', why not)."""
+    try:
+        got = ssm.describe_instance_information(Filters=[{"Key": "InstanceIds", "Values": [work.id]}])["InstanceInformationList"]
+    except ClientError as error:
+        if aws.code(error) != "InvalidInstanceId":
+            raise
+        got = []
+    if not got:
+        return "", "Systems Manager does not manage it (no agent, or no role that lets the agent in)"
+    if got[0].get("PingStatus") != "Online":
+        return "", f"its Systems Manager agent is {got[0].get('PingStatus')}, last seen {got[0].get('LastPingDateTime', 'never')}"
+    platform = str(got[0].get("PlatformType"))
+    return (platform, "") if platform in ("Linux", "Windows") else ("", f"there are no scripts for platform {platform}")
+
+
+def _start(work: Work, settings: Json, state: Json) -> Part:
+    document, after = str(settings["document_arn"]), state["when"] == "after"
+    # Containment may still be under way, and the agent needs a while to take up its new profile.
+    patience = after and time.time() < state["since"] + READY
+    if after:
+        reason, may_come = _missing(work)
+        if reason:
+            return _running(state, reason, 15) if patience and may_come else _impossible(work, state, reason)
+    looks = ("ssm:DescribeInstanceInformation", "ec2:DescribeInstances", "ec2:DescribeInstanceTypes")
+    session = work.open(allow(looks), allow(("ssm:SendCommand",), [work.target.arn, document]))
+    ssm = session.client("ssm")
+    platform, reason = _agent(work, ssm)
+    if reason:
+        return _running(state, reason, 15) if patience else _impossible(work, state, reason)
+    if state["when"] == "before" and time.time() >= state["deadline"]:
+        return _impossible(work, state, "the deadline passed before it could start")
+    wanted = uploads.names(platform, settings)[1]
+    memory = _memory(work, session.client("ec2")) if wanted else 0
+    folder = f"{work.id}/forensics/{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime(state['since']))}-{state['id']}"
+    made = uploads.begin(work, folder, platform, settings, memory)
+    # Recorded before the command is sent: a call that dies in between must not lead to a second collection.
+    state |= {"asked": int(time.time()), "platform": platform, "uploads": made.state()}
+    work.keep(NAME, asdict(_running(state, "the command is being sent", 2)))
+    return _send(work, settings, state, ssm)
+
+
+def _memory(work: Work, ec2: Any) -> int:
+    """MiB of memory of the instance's type."""
+    kind = describe(work, ec2)["InstanceType"]
+    return int(ec2.describe_instance_types(InstanceTypes=[kind])["InstanceTypes"][0]["MemoryInfo"]["SizeInMiB"])
+
+
+def _comment(work: Work, state: Json) -> str:
+    return f"{work.ctx.incident_id} forensics {state['id']}"[:100]  # AWS SSM SendCommand: 100 characters
+
+
+def _send(work: Work, settings: Json, state: Json, ssm: Any) -> Part:
+    left = max(0, state["deadline"] - int(time.time()))
+    # Delivery takes seconds, and the machine's deadline is hard: the script has to be done a little sooner.
+    limit = max(5, left - 5 if state["when"] == "before" else left - 60)
+    made = Uploads(**state["uploads"])
+    url = uploads.plan(work, made, settings, state["platform"], limit, left + GRACE + 60)
+    try:
+        got = ssm.send_command(
+            DocumentName=settings["document_arn"], InstanceIds=[work.id], Parameters={"PlanUrl": [url]},
+            TimeoutSeconds=max(30, left), Comment=_comment(work, state),
+        )  # fmt: skip
+    except (ClientError, BotoCoreError) as error:
+        if aws.transient(error):
+            raise
+        uploads.harvest(work, made)  # ends the multipart upload; nothing can have arrived
+        known = NOT_THERE.get(aws.code(error))
+        if known:
+            names = {"region": work.target.region, "document": settings["document_arn"], "account": work.target.account_id}
+            return _impossible(work, state, known.format(**names))
+        return Part(Outcome.FAILED, f"the forensics command was refused: {_clean(why(error))}", state=state, task=_hand(work))
+    state["command"] = got["Command"]["CommandId"]
+    state["request_id"] = aws.request_id(got)
+    return _running(state, f"collecting: command {state['command']}", 2 if state["when"] == "before" else 15)
+
+
+def _clean(text: str) -> str:
+    """An error may quote the parameter it complains of, and the parameter is a secret."""
+    return re.sub(r"https?://[^\s'\"]+", "(address)", text)
+
+
+def _found_again(work: Work, settings: Json, state: Json) -> Part:
+    """After a call that died: the command it may have sent, by its comment, or else one now."""
+    session = work.open(allow(("ssm:ListCommands",)), allow(("ssm:SendCommand",), [work.target.arn, settings["document_arn"]]))
+    ssm, comment = session.client("ssm"), _comment(work, state)
+    found = [one for one in ssm.list_commands(InstanceId=work.id, MaxResults=50)["Commands"] if one.get("Comment") == comment]
+    if found:
+        state["command"] = found[0]["CommandId"]
+        return _running(state, f"collecting: command {state['command']}", 2)
+    if time.time() < state["asked"] + LISTED:
+        return _running(state, "looking for the command of an interrupted call", 3)
+    return _send(work, settings, state, ssm)
+
+
+# -- until it has ended ------------------------------------------------------------------------------------------------
+
+
+def _poll(work: Work, settings: Json, state: Json) -> Part:
+    ssm = work.open(allow(("ssm:GetCommandInvocation",))).client("ssm")
+    command, before = state["command"], state["when"] == "before"
+    try:
+        status = str(ssm.get_command_invocation(CommandId=command, InstanceId=work.id)["Status"])
+    except ClientError as error:
+        if aws.code(error) != "InvocationDoesNotExist":  # just after it was sent
+            raise
+        status = "Pending"
+    now = time.time()
+    if status in ENDED:
+        return _judged(work, state, f"command {command} ended as {status}", status == "Success")
+    if now < state["deadline"]:
+        return _running(state, f"collecting: command {command} is {status}", 3 if before else 15)
+    if before and now < state["deadline"] + GRACE:
+        # It goes on: what it still uploads is counted, and containment does not wait for it.
+        state["late"] = True
+        text = f"the deadline of {state['seconds']} s passed and containment goes ahead; command {command} is {status}"
+        return _running(state, text, 15)
+    return _judged(work, state, f"command {command} was {status} after {state['seconds']} s and {_cancelled(work, state)}", False)
+
+
+def _cancelled(work: Work, state: Json) -> str:
+    try:
+        ssm = work.open(allow(("ssm:CancelCommand",))).client("ssm")
+        ssm.cancel_command(CommandId=state["command"], InstanceIds=[work.id])
+        return "was cancelled"
+    except AWS_ERRORS as error:
+        return f"could not be cancelled ({why(error)})"
+
+
+def _judged(work: Work, state: Json, ending: str, success: bool) -> Part:
+    made = Uploads(**state["uploads"])
+    got = uploads.harvest(work, made)
+    expected = len(made.names) + bool(made.memory)
+    files = [one for one in got.objects if not one["key"].endswith("/" + uploads.INDEX)]
+    whole = success and not got.problems
+    outcome = (Outcome.COMPLETE if whole else Outcome.PARTIAL) if files else Outcome.FAILED
+    late = f" (containment did not wait longer than {state['seconds']} s)" if state.get("late") else ""
+    told = "; ".join([f"{len(files)} of {expected} files in {made.folder}: {ending}{late}", *got.problems, *got.remarks])
+    task = "" if outcome is Outcome.COMPLETE else f"live forensics of {work.id} is {outcome}: where more is needed, {_hand(work)}"
+    return Part(outcome, told, objects=got.objects, task=task, state=state, request_ids=[state.get("request_id", "")])

@@ -1,0 +1,78 @@
+variable "name_prefix" {
+  description = "Prefix of the document's name."
+  type        = string
+  nullable    = false
+}
+
+variable "account_ids" {
+  description = "Accounts the document is shared with: those with instances, without the account it is created in. At most 1,000 (AWS)."
+  type        = list(string)
+  default     = []
+  nullable    = false
+
+  validation {
+    condition     = length(var.account_ids) <= 1000 && alltrue([for id in var.account_ids : can(regex("^[0-9]{12}$", id))])
+    error_message = "account_ids are account ids of twelve digits, at most 1,000 (a quota of AWS that can be raised). \"All\" would make the document public."
+  }
+}
+
+variable "packet_capture_seconds" {
+  description = "Seconds of packet capture (at most 20 MiB), beside everything else. 0: none."
+  type        = number
+  default     = 20
+  nullable    = false
+
+  validation {
+    condition     = var.packet_capture_seconds >= 0 && var.packet_capture_seconds <= 600 && floor(var.packet_capture_seconds) == var.packet_capture_seconds
+    error_message = "packet_capture_seconds is a whole number from 0 to 600."
+  }
+}
+
+variable "memory" {
+  description = "Memory acquisition tools (AVML for Linux, WinPmem for Windows): where each is downloaded from, https:// or s3://<evidence bucket>/tools/…, and its SHA-256, checked before it runs. null: no memory dump."
+  type = object({
+    linux   = optional(object({ location = string, sha256 = string }))
+    windows = optional(object({ location = string, sha256 = string }))
+  })
+  default  = {}
+  nullable = false
+
+  validation {
+    condition = alltrue([
+      for tool in [var.memory.linux, var.memory.windows] : tool == null || (
+        can(regex("^(https://[A-Za-z0-9%&=._~+/:?@,-]+|s3://[a-z0-9.-]+/tools/[A-Za-z0-9._/-]+)$", try(tool.location, ""))) &&
+        can(regex("^[0-9a-f]{64}$", try(tool.sha256, "")))
+      )
+    ])
+    error_message = "memory.linux and memory.windows need a location (https://…, or s3://<evidence bucket>/tools/…, of plain URL characters) and a sha256 of 64 lower-case hexadecimal digits."
+  }
+}
+
+variable "commands" {
+  description = "Commands of your own, run last, 60 s each: for Linux by bash (sh where there is none), for Windows by PowerShell. They run as root or SYSTEM on an instance under suspicion: let them read only, and put no secret into them (the document is readable in every account it is shared with)."
+  type = object({
+    linux   = optional(list(string), [])
+    windows = optional(list(string), [])
+  })
+  default  = {}
+  nullable = false
+}
+
+variable "timeout" {
+  description = "Seconds the scripts may take at most; a collection's own plan may say less."
+  type        = number
+  default     = 1800
+  nullable    = false
+
+  validation {
+    condition     = var.timeout >= 60 && var.timeout <= 43200 && floor(var.timeout) == var.timeout
+    error_message = "timeout is a whole number of seconds from 60 to 43,200."
+  }
+}
+
+variable "tags" {
+  description = "Tags of the document."
+  type        = map(string)
+  default     = {}
+  nullable    = false
+}
