@@ -83,7 +83,7 @@ module "forensics" {
 
   name_prefix            = var.name_prefix
   packet_capture_seconds = var.forensics.packet_capture_seconds
-  timeout_minutes        = var.forensics.timeout_minutes
+  timeout                = var.forensics.timeout_minutes * 60
   memory                 = var.forensics.memory
   commands               = var.forensics.commands
   account_ids            = var.forensics.account_ids

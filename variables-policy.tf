@@ -142,8 +142,8 @@ variable "forensics" {
     error_message = "forensics.when = \"after\" needs playbooks.ec2_instance.quarantine_security_group_ids: groups that let a quarantined instance out to SSM and S3 endpoints alone (HTTPS to security groups or prefix lists)."
   }
   validation {
-    condition     = alltrue([for seconds in concat([var.forensics.deadline_seconds], values(var.forensics.deadlines)) : seconds >= 5 && seconds <= 900 && floor(seconds) == seconds])
-    error_message = "forensics.deadline_seconds and deadlines must be whole numbers from 5 to 900: containment waits that long at most. To wait not at all, use when = \"after\" or \"off\"."
+    condition     = alltrue([for seconds in concat([var.forensics.deadline_seconds], values(var.forensics.deadlines)) : (seconds == 0 || seconds >= 5) && seconds <= 900 && floor(seconds) == seconds])
+    error_message = "forensics.deadline_seconds and deadlines must be whole numbers from 5 to 900, or 0: containment waits that long at most, and with 0 not at all (and nothing is collected of such a finding's instance)."
   }
   validation {
     condition     = var.forensics.timeout_minutes >= 1 && var.forensics.timeout_minutes <= 240 && floor(var.forensics.timeout_minutes) == var.forensics.timeout_minutes

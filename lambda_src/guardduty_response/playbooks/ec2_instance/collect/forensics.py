@@ -20,6 +20,7 @@ from guardduty_response.playbooks.ec2_instance.collect.part import Outcome, Part
 from guardduty_response.playbooks.ec2_instance.collect.uploads import Uploads
 from guardduty_response.playbooks.ec2_instance.core import AWS_ERRORS, Json, Work, allow, name_of, why
 from guardduty_response.playbooks.ec2_instance.state import LOOK, closed, describe, filters, look
+from guardduty_response.statuses import IN_PROGRESS
 
 NAME = "forensics"
 GRACE = 45  # seconds after the deadline in which what is under way may still arrive
@@ -34,16 +35,6 @@ NOT_THERE = {
 }
 
 
-def deadline_for(config: Json, finding_type: str) -> int:
-    """Seconds that containment waits at most: the type itself, else the glob with most literal characters, else the default."""
-    known: Json = config.get("deadlines") or {}
-    if finding_type in known:
-        return int(known[finding_type])
-    hits = [key for key in known if "*" in key and policy.matches(key, finding_type)]
-    best = min(hits, key=lambda key: (-len(key.replace("*", "")), int(known[key]), key), default=None)
-    return int(known[best] if best is not None else config.get("deadline_seconds") or 60)
-
-
 def waits(part: Json) -> bool:
     """Whether containment still waits for this part (its Json in the ledger): no longer once the deadline has passed."""
     state = part.get("state") or {}
@@ -52,14 +43,15 @@ def waits(part: Json) -> bool:
 
 def run(work: Work, before: Json) -> Part:
     """One step of the collection. Its state: ids and times, never a URL."""
-    settings: Json = getattr(work.ctx.config, "forensics", None) or {}
-    state: Json = dict(before.get("state") or {})
-    if settings.get("when", "off") == "off":
+    settings, state = work.ctx.config.forensics, dict(before.get("state") or {})
+    if settings["when"] == "off":
         return Part(Outcome.SKIPPED, "switched off (forensics.when)")
-    if not settings.get("document_arn"):
-        return Part(Outcome.NOT_POSSIBLE, "no forensics document is configured")
     if not state.get("id"):
         state = _opened(work, settings)
+        if settings["when"] == "before" and not state["seconds"]:
+            return Part(Outcome.SKIPPED, "containment waits for no forensics of this finding type (a deadline of 0)")
+        if settings["when"] == "before" and work.kept.get("status") not in IN_PROGRESS:
+            return _impossible(work, state, "it was not begun before containment, and a contained instance cannot be reached")
     if state.get("command"):
         return _poll(work, settings, state)
     if state.get("asked"):
@@ -70,8 +62,15 @@ def run(work: Work, before: Json) -> Part:
 def _opened(work: Work, settings: Json) -> Json:
     now = int(time.time())
     before = settings["when"] == "before"
-    most = deadline_for(settings, work.ctx.finding.type) if before else int(settings.get("timeout_minutes") or 30) * 60
+    first = policy.collect_first_seconds(work.ctx.config, work.ctx.finding.type)
+    most = first if before else int(settings["timeout_minutes"]) * 60
     return {"id": secrets.token_hex(4), "when": settings["when"], "since": now, "deadline": now + most, "seconds": most}
+
+
+def _document(work: Work) -> str:
+    """The security account's document of the instance's Region: documents are Regional, and shared with the members."""
+    settings, target = work.ctx.config, work.target
+    return f"arn:{settings.partition}:ssm:{target.region}:{settings.security_account}:document/{work.prefix}-forensics"
 
 
 def _running(state: Json, detail: str, wait: int) -> Part:
@@ -145,7 +144,7 @@ def _agent(work: Work, ssm: Any) -> tuple[str, str]:
 
 
 def _start(work: Work, settings: Json, state: Json) -> Part:
-    document, after = str(settings["document_arn"]), state["when"] == "after"
+    document, after = _document(work), state["when"] == "after"
     # Containment may still be under way, and the agent needs a while to take up its new profile.
     patience = after and time.time() < state["since"] + READY
     if after:
@@ -188,7 +187,7 @@ def _send(work: Work, settings: Json, state: Json, ssm: Any) -> Part:
     url = uploads.plan(work, made, settings, state["platform"], limit, left + GRACE + 60)
     try:
         got = ssm.send_command(
-            DocumentName=settings["document_arn"], InstanceIds=[work.id], Parameters={"PlanUrl": [url]},
+            DocumentName=_document(work), InstanceIds=[work.id], Parameters={"PlanUrl": [url]},
             TimeoutSeconds=max(30, left), Comment=_comment(work, state),
         )  # fmt: skip
     except (ClientError, BotoCoreError) as error:
@@ -197,7 +196,7 @@ def _send(work: Work, settings: Json, state: Json, ssm: Any) -> Part:
         uploads.harvest(work, made)  # ends the multipart upload; nothing can have arrived
         known = NOT_THERE.get(aws.code(error))
         if known:
-            names = {"region": work.target.region, "document": settings["document_arn"], "account": work.target.account_id}
+            names = {"region": work.target.region, "document": _document(work), "account": work.target.account_id}
             return _impossible(work, state, known.format(**names))
         return Part(Outcome.FAILED, f"the forensics command was refused: {_clean(why(error))}", state=state, task=_hand(work))
     state["command"] = got["Command"]["CommandId"]
@@ -212,7 +211,7 @@ def _clean(text: str) -> str:
 
 def _found_again(work: Work, settings: Json, state: Json) -> Part:
     """After a call that died: the command it may have sent, by its comment, or else one now."""
-    session = work.open(allow(("ssm:ListCommands",)), allow(("ssm:SendCommand",), [work.target.arn, settings["document_arn"]]))
+    session = work.open(allow(("ssm:ListCommands",)), allow(("ssm:SendCommand",), [work.target.arn, _document(work)]))
     ssm, comment = session.client("ssm"), _comment(work, state)
     found = [one for one in ssm.list_commands(InstanceId=work.id, MaxResults=50)["Commands"] if one.get("Comment") == comment]
     if found:
