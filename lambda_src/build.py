@@ -17,10 +17,10 @@ SOURCE = Path(__file__).resolve().parent / "guardduty_response"
 DIST = SOURCE.parent / "dist"
 LIMIT = 80_000  # bytes a zip: small enough to be read, and to start fast
 TELLING = {  # zip -> files beyond the shared ones
-    "incident.zip": {"handlers/incident.py", "message.py", "report.py"},
-    "watchdog.zip": {"handlers/watchdog.py", "message.py"},
+    "incident.zip": {"handlers/incident.py", "handlers/check.py", "message.py", "report.py"},
+    "watchdog.zip": {"handlers/watchdog.py", "handlers/watch.py", "message.py"},
 }
-PLAYBOOK_ONLY = {"handlers/playbook.py", "guardrails.py"}
+PLAYBOOK_ONLY = {"handlers/playbook.py", "handlers/still.py", "guardrails.py"}
 RESTORE_ONLY = {"handlers/restore.py", "message.py", "report.py"}  # and a playbook's modules restore*.py
 
 Entries = dict[str, tuple[tuple[int, ...], int, bytes]]  # name -> (date, mode, content)

@@ -9,6 +9,7 @@ from typing import Any
 
 from guardduty_response import aws, config, evidence_store, finding, guardrails, policy, runtime, statuses
 from guardduty_response.errors import NoTarget, ResponseError, RoleUnavailable, TargetGone
+from guardduty_response.handlers import still
 from guardduty_response.playbooks import Context, Json, Planned, Step, Target, load
 from guardduty_response.record import Record
 from guardduty_response.statuses import Event, Status
@@ -56,10 +57,13 @@ def _context(event: Json) -> Context:
 # -- plan -------------------------------------------------------------------------------------------------------------
 
 
-def _lease(context: Context, target: Target) -> str:
-    """The incident that already works on the resource, or '' when the lease is ours now."""
+def _lease(context: Context, target: Target, breached: Json) -> str:
+    """The incident that already works on the resource, or '' when the lease is ours now.
+
+    ``breached``: META of an incident contained again; its first execution, which may still wait for evidence, gives way.
+    """
     held = context.record.lease(target.arn, context.execution, context.incident_id, LEASE_SECONDS)
-    if held and aws.execution_ended(held["owner"]):
+    if held and (held["owner"] == breached.get("execution") or aws.execution_ended(held["owner"])):
         held = context.record.lease(target.arn, context.execution, context.incident_id, LEASE_SECONDS, held["owner"])
     return str(held["incident_id"]) if held else ""
 
@@ -81,17 +85,17 @@ def _plan(event: Json) -> Json:
         if not event.get("verify_only"):
             record.note(incident, decision=decision, reasons=[str(error)])
         return _answer(decision, error=str(error))
-    meta = record.meta(incident)
     if event.get("verify_only"):
         targets = [Target(**{**one.target.payload(), "verify_only": True}) for one in planned]
-        return _answer("act", targets)
-    return _decide(context, planned, meta, seen)
+        free = [target for target in targets if still.free(context, target, LEASE_SECONDS)]
+        watched = Status(record.meta(incident)["status"]) in statuses.WATCHED  # a restore may just have ended
+        return _answer("act", free) if free and watched else _answer("none")
+    return _decide(context, planned, record.meta(incident), seen)
 
 
-def _decide(context: Context, planned: list[Planned], meta: Json, seen: finding.Finding) -> Json:
-    """The second gate: the policy once more, then the guardrails, then the lease."""
-    record, incident, settings = context.record, context.incident_id, context.config
-    name = os.environ["GDR_PLAYBOOK"]
+def _ruling(context: Context, planned: list[Planned], seen: finding.Finding) -> tuple[str, list[str]]:
+    """(decision, reasons): the policy once more, then the guardrails."""
+    record, settings, name = context.record, context.config, os.environ["GDR_PLAYBOOK"]
     decided = policy.decide(settings, seen.type, seen.account_id, seen.severity, *finding.playbook_for(seen))
     mode, reasons = decided.mode, list(decided.reasons)
     if seen.sample and mode in policy.ACTING:
@@ -100,21 +104,32 @@ def _decide(context: Context, planned: list[Planned], meta: Json, seen: finding.
     facts = [{"id": p.target.id, "arn": p.target.arn, "tags": p.tags, "principals": p.principals} for p in planned]
     ruling = guardrails.judge(settings, record, mode, name, seen.account_id, facts)
     mode, reasons = ruling.mode, reasons + ruling.reasons
-    targets = [one.target for one in planned]
     if ruling.skip or mode not in policy.ACTING:
-        decision = "skip"
-        reasons.append(ruling.skip or f"the policy inside the machine says {mode}: nothing may act")
-    else:
-        decision = {"auto": "act", "approve": "approve", "dry_run": "dry_run"}[mode]
+        return "skip", [*reasons, ruling.skip or f"the policy inside the machine says {mode}: nothing may act"]
+    return {"auto": "act", "approve": "approve", "dry_run": "dry_run"}[mode], reasons
+
+
+def _decide(context: Context, planned: list[Planned], meta: Json, seen: finding.Finding) -> Json:
+    """The second gate: policy and guardrails, then the lease."""
+    record, incident, settings = context.record, context.incident_id, context.config
+    decision, reasons = _ruling(context, planned, seen)
+    targets = [one.target for one in planned]
+    again = meta.get("contained_again") == context.execution and meta["status"] == Status.BREACHED
+    if again and decision != "act":
+        return _answer("none")  # decided otherwise meanwhile: it stays BREACHED, as told
     if decision == "act":
-        targets = [Target(**{**target.payload(), "attach": _lease(context, target)}) for target in targets]
-    record.note(incident, decision=decision, reasons=reasons, targets=[_small(target) for target in targets])
+        targets = [Target(**{**target.payload(), "attach": _lease(context, target, meta if again else {})}) for target in targets]
+    if again and any(target.attach == incident for target in targets):
+        return _answer("none")  # another execution of this incident does it
+    more = {"execution": context.execution} if again else {}  # who is asked whether it still lives
+    record.note(incident, decision=decision, reasons=reasons, targets=[_small(target) for target in targets], **more)
     record.event(incident, f"decided: {decision}", "; ".join(reasons))
     held = meta.get("held") or ""
     for one, target in zip(planned, targets, strict=True):
         if held and decision in ("skip", "dry_run"):
             break  # the ledger of what was done before stands
-        record.put_target(incident, _small(target), reset=meta.get("previous") in ("RESTORED", "RESTORE_PARTIAL", "CLOSED"))
+        restored = meta.get("previous") in ("RESTORED", "RESTORE_PARTIAL", "CLOSED") and not again
+        record.put_target(incident, _small(target), reset=restored)
         if decision in ("dry_run", "approve") and not held:
             for action, sentence in one.actions.items():
                 context.action(target, action, "PLANNED", sentence)
@@ -141,18 +156,25 @@ def _contain(event: Json) -> Json:
     context, target = _context(event), Target(**event["target"])
     _renew(context, target)
     step = load(os.environ["GDR_PLAYBOOK"]).contain(context, target)
-    context.record.event(context.incident_id, "changes made", step.detail, target.id)
+    if not target.verify_only:
+        context.record.event(context.incident_id, "changes made", step.detail, target.id)
     return step.payload()
 
 
 def _verify(event: Json) -> Json:
     context, target = _context(event), Target(**event["target"])
     step, checks = load(os.environ["GDR_PLAYBOOK"]).verify(context, target)
+    more: Json = {}
+    if step.done:
+        if target.verify_only:
+            step, more = still.judge(context, target, step, checks)
+        else:
+            more = still.contained(context, target, step, checks)
     if step.done:
         detail = step.detail + (f" (containing failed: {event['error']})" if event.get("error") else "")
         context.record.set_target(
             context.incident_id, target.kind, target.id, status=step.status or Status.FAILED, verdict=detail,
-            checks=[dict(check.__dict__) for check in checks], verified=context.execution,
+            checks=[dict(check.__dict__) for check in checks], verified=context.execution, **more,
         )  # fmt: skip
     return step.payload()
 
@@ -190,11 +212,25 @@ def _finish(event: Json) -> Json:
     """Checks the branches' responses. The shortest wait of all targets counts; a re-read of old containment has none."""
     context = _context(event)
     meta = context.record.meta(context.incident_id)
-    owned = [] if event.get("verify_only") else [Target(**one) for one in meta["targets"] if not one.get("attach")]
+    if event.get("verify_only"):
+        return _again(context, meta).payload()
+    owned = [Target(**one) for one in meta["targets"] if not one.get("attach")]
     settled = Status(meta["status"]) not in statuses.IN_PROGRESS
     steps = [_complete(context, target, settled) for target in owned]
     waiting = [step for step in steps if not step.done]
     return (min(waiting, key=lambda step: step.wait_seconds) if waiting else Step()).payload()
+
+
+def _again(context: Context, meta: Json) -> Step:
+    """After a breach: asks the machine to contain once more, if policy and guardrails let it by itself now."""
+    if meta["status"] != Status.BREACHED or all(one.get("attach") for one in meta["targets"]):
+        return Step()
+    decision, reasons = _ruling(context, load(os.environ["GDR_PLAYBOOK"]).plan(context), context.finding)
+    if decision == "act":
+        context.record.note(context.incident_id, contained_again=context.execution, left_breached="")
+        return Step(again="contain", detail="contained again")
+    context.record.note(context.incident_id, left_breached=f"Not contained again by itself: {'; '.join(reasons)}")
+    return Step()
 
 
 VERBS = {"plan": _plan, "contain": _contain, "verify": _verify, "evidence": _evidence, "finish": _finish}
