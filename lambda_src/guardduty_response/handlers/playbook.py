@@ -225,7 +225,11 @@ def _again(context: Context, meta: Json) -> Step:
     """After a breach: asks the machine to contain once more, if policy and guardrails let it by itself now."""
     if meta["status"] != Status.BREACHED or all(one.get("attach") for one in meta["targets"]):
         return Step()
-    decision, reasons = _ruling(context, load(os.environ["GDR_PLAYBOOK"]).plan(context), context.finding)
+    seen, settings = context.finding, context.config
+    decided = policy.decide(settings, seen.type, seen.account_id, seen.severity, *finding.playbook_for(seen))
+    if decided.mode != "auto" or settings.paused:
+        return Step()  # a person decides, as the verdict has told
+    decision, reasons = _ruling(context, load(os.environ["GDR_PLAYBOOK"]).plan(context), seen)
     if decision == "act":
         context.record.note(context.incident_id, contained_again=context.execution, left_breached="")
         return Step(again="contain", detail="contained again")

@@ -73,7 +73,7 @@ def _start_all(starts: dict[str, Callable[[], bool]]) -> Json:
 
 
 def _start(incident_id: str, why: str, slot: str, seen: Json | None = None) -> bool:
-    """False: this very check was started before."""
+    """False: this very check was started before, and has ended."""
     name = f"watch-{incident_id}-{hashlib.sha256(slot.encode()).hexdigest()[:12]}"
     try:
         aws.client("stepfunctions").start_execution(

@@ -75,7 +75,8 @@ def render() -> str:
         + ", ".join(f"`{event}`" for event in dict.fromkeys(HELD.values()))
         + " again: what was done before still stands.",
         "",
-        "Watched: read back every 15 minutes and on calls that can undo it, until a person closes the incident ([watch.md](watch.md)).",
+        "Watched: read back every 15 minutes and on calls that can undo it, until a person closes the incident",
+        "([watch.md](watch.md)).",
         "",
         "## What each event does",
         "",

@@ -28,7 +28,7 @@ CALLS: dict[str, tuple[str, ...]] = {
 IAM_REGION = {"aws": "us-east-1", "aws-us-gov": "us-gov-west-1", "aws-cn": "cn-north-1"}  # where IAM's events are recorded
 # AWS CloudTrail answers LookupEvents twice a second for each account and Region.
 LOOKUPS, PAUSE_SECONDS, MOST = 6, 0.5, 5
-SLACK = timedelta(minutes=1)  # event times are whole seconds of other clocks
+SLACK = timedelta(seconds=2)  # event times are whole seconds; what came before it was seen to hold has undone nothing
 
 
 def who(work: Work, undone: list[Check], since: str, seen: Json | None, watched: list[str]) -> list[Json]:
