@@ -13,6 +13,7 @@ from . import settings
 from .events import in_account
 from .ministack import app, cloudtrail, evaluator, eventbridge, responses
 from .patching import patch
+from .trail_parameters import parameters
 
 # Services whose changes go to EventBridge here; on AWS nearly all do.
 _TOLD = frozenset({"ec2", "iam", "autoscaling", "elasticloadbalancing"})
@@ -65,37 +66,6 @@ def record_event(original: Any, **details: Any) -> None:
     event["Resources"] += [{"ResourceName": name} for name in dict.fromkeys(named)]
     if service in _TOLD and event["ReadOnly"] == "false" and settings.CLOCK.trail:
         _outbox.put((responses.get_account_id(), str(details["region"]), record))
-
-
-def parameters(flat: dict[str, Any], *, items: bool) -> dict[str, Any]:
-    """A query-protocol request as CloudTrail records it: nested, names in lower camel case, lists as {items: [...]} for EC2.
-
-    AWS names a few lists otherwise than the request does; the one the response goes by is named so here.
-    """
-    tree: dict[str, Any] = {}
-    for name, value in flat.items():
-        if name in ("Action", "Version"):
-            continue
-        path = name.replace("SecurityGroupId.", "GroupSet.", 1) + ".GroupId" if name.startswith("SecurityGroupId.") else name
-        *way, last = [part for part in path.split(".") if part not in ("member", "entry")]
-        node = tree
-        for part in way:
-            node = node.setdefault(part, {})
-            if not isinstance(node, dict):
-                break
-        else:
-            node[last] = value
-    shaped: dict[str, Any] = _shape(tree, items)
-    return shaped
-
-
-def _shape(node: Any, items: bool) -> Any:
-    if not isinstance(node, dict):
-        return node
-    if node and all(name.isdigit() for name in node):
-        values = [_shape(value, items) for value in node.values()]
-        return {"items": values} if items else values
-    return {name[:1].lower() + name[1:]: _shape(value, items) for name, value in node.items()}
 
 
 # -- to EventBridge ---------------------------------------------------------------------------------------------------
