@@ -73,6 +73,7 @@ module "incident" {
   iam             = var.iam
   functions       = var.functions
   evidence        = var.evidence
+  watch           = var.watch
   tags            = var.tags
 }
 

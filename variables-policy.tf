@@ -166,6 +166,21 @@ variable "forensics" {
   }
 }
 
+variable "watch" {
+  description = "Until a person closes the incident, containment is read back every so many minutes and, with cloudtrail, at once when an API call that can undo it reaches this account's default event bus. What is undone is BREACHED: contained again in mode auto, told and escalated otherwise."
+  type = object({
+    minutes    = optional(number, 15)
+    cloudtrail = optional(bool, true)
+  })
+  default  = {}
+  nullable = false
+
+  validation {
+    condition     = var.watch.minutes >= 1 && var.watch.minutes <= 1440 && floor(var.watch.minutes) == var.watch.minutes
+    error_message = "watch.minutes must be a whole number from 1 to 1440 (a day)."
+  }
+}
+
 variable "guardrails" {
   description = "Limits on acting. Exemptions: no action whatever the mode; exempt_resources are ids or ARNs, exempt_principals are ARNs, both with *. approval_tag: a resource with this tag is asked about, never acted on by itself. freeze_windows: RFC 3339 times between which a person is asked. circuit_breaker: more targets than this in so many minutes, and a person is asked. management_account_id: findings there are only notified unless account_remediations says otherwise."
   type = object({

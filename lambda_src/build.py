@@ -17,12 +17,12 @@ SOURCE = Path(__file__).resolve().parent / "guardduty_response"
 DIST = SOURCE.parent / "dist"
 LIMIT = 80_000  # bytes a zip: small enough to be read, and to start fast
 TELLING = {  # zip -> files beyond the shared ones
-    "incident.zip": {"handlers/incident.py", "message.py", "report.py"},
-    "watchdog.zip": {"handlers/watchdog.py", "message.py"},
+    "incident.zip": {"handlers/incident.py", "handlers/check.py", "message.py", "report.py"},
+    "watchdog.zip": {"handlers/watchdog.py", "handlers/watch.py", "message.py"},
 }
 # job -> its handlers and files beyond the shared ones; and which of a playbook's own files it carries beside the common ones
 JOBS: dict[str, tuple[set[str], tuple[str, ...]]] = {
-    "playbook": ({"handlers/playbook.py", "handlers/verbs.py", "guardrails.py"}, ()),
+    "playbook": ({"handlers/playbook.py", "handlers/still.py", "handlers/verbs.py", "guardrails.py"}, ()),
     "collect": ({"handlers/collector.py", "handlers/verbs.py"}, ("collect/",)),
     "restore": ({"handlers/restore.py", "message.py", "report.py"}, ("restore",)),
     "terminate": ({"handlers/terminate.py", "handlers/verbs.py"}, ("terminate",)),

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from . import demo, environment, findings, lifecycle, people, settings, show
+from . import breach, demo, environment, findings, lifecycle, people, settings, show
 from .clients import Aws
 from .incidents import Json
 from .report import Progress
@@ -104,6 +104,14 @@ def _undo(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _breach(arguments: argparse.Namespace) -> int:
+    known = lifecycle.running(applied=True)
+    done = breach.undo(known, lifecycle.incidents_of(known).get(arguments.id))
+    print(f"{done.who} put {done.interface} back into {', '.join(done.groups)}.")
+    print(f"See what answers: .venv/bin/python -m sandbox show {arguments.id}")
+    return 0
+
+
 def _plan(_arguments: argparse.Namespace) -> int:
     _print(lifecycle.plan())
     return 0
@@ -152,6 +160,10 @@ def parser() -> argparse.ArgumentParser:
         asked = add(name, _undo, text)
         asked.add_argument("id", metavar="ID")
         asked.add_argument("--json", action="store_true")
+    undone = add(
+        "breach", _breach, "Undo an incident's containment behind its back, as an attacker or a hasty administrator does."
+    )
+    undone.add_argument("id", metavar="ID")
     add("plan", _plan, "What a second plan would change, as JSON (an empty list is a clean plan).")
     demonstration = add("demo", _demo, "Watch a mining instance being contained, from nothing to the report.")
     demonstration.add_argument("--finding", type=Path, default=demo.FINDING, metavar="FILE")

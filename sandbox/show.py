@@ -37,6 +37,8 @@ def text(incident: Json) -> str:
         lines += ["", f"target    {target['kind']} {target['id']}  {status(target['status'])}"]
         if target.get("verdict"):
             lines.append(f"          {target['verdict']}")
+        for one in (target.get("breach") or {}).get("by") or []:
+            lines.append(f"  {'UNDONE':8} by {one['who']}: {one['what']} at {one['when']} from {one['from']}")
         for action in target["actions"]:
             detail = f": {action['detail']}" if action.get("detail") else ""
             lines.append(f"  {action.get('status', ''):8} {action['name']}{detail}")

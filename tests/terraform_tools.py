@@ -131,9 +131,9 @@ class Plan:
 
     @property
     def patterns(self) -> dict[str, str]:
-        """act and notice -> event pattern; act is missing when nothing acts."""
+        """act, changes and notice -> event pattern; act and changes are missing when nothing acts."""
         prefix = "module.security.module.incident[0].aws_cloudwatch_event_rule"
-        found = {name: self.resources.get(f"{prefix}.{name}") for name in ("act[0]", "notice")}
+        found = {name: self.resources.get(f"{prefix}.{name}") for name in ("act[0]", "changes[0]", "notice")}
         return {name.removesuffix("[0]"): one["values"]["event_pattern"] for name, one in found.items() if one}
 
 

@@ -29,6 +29,7 @@ _HEADLINES = {
     Status.RESTORE_PARTIAL: "Containment was undone in part; what is left is listed",
     Status.CLOSED: "A person has closed the incident",
 }
+_NOT_YET = "not to be seen in CloudTrail yet (it lags up to 15 minutes); looked for again at the next check"
 _UNDONE = frozenset({Status.RESTORED, Status.RESTORE_PARTIAL})
 
 
@@ -62,6 +63,19 @@ def open_tasks(meta: Json, targets: list[Json]) -> list[str]:
     return tasks
 
 
+def undone(breach: Json) -> list[str]:
+    """What a target's ``breach`` tells people: since when, what, and who did it."""
+    lines = [f"Found undone at {breach['at']}: {', '.join(breach['checks'])}"]
+    for one in breach["by"]:
+        lines.append(f"Undone by {one['who'] or 'unknown'}: {one['what']} at {one['when']} from {one['from']} "
+                     f"({one['agent']}; CloudTrail event {one['event_id']})")  # fmt: skip
+    if not breach["by"]:
+        lines.append(f"Undone by: {breach.get('unknown') or _NOT_YET}")
+    if breach.get("ended"):
+        lines.append(f"Contained again at {breach['ended']}")
+    return lines
+
+
 def seen(check: Json, target: Json) -> str:
     """Whether a check holds, in a word: of containment, or of a restore."""
     return "holds" if check["ok"] else "not so" if target["status"] in _UNDONE else "OPEN"
@@ -87,6 +101,8 @@ def compose(what: str, meta: Json, targets: list[Json], note: str = "") -> tuple
         lines += ["", f"Resource  {target['kind']} {target['id']}: {target['status']}"]
         if target.get("verdict"):
             lines.append(f"          {target['verdict']}")
+        if target.get("breach"):
+            lines += [f"  {text}" for text in undone(target["breach"])]
         if target.get("attach"):
             lines.append(f"          incident {target['attach']} works on this resource; this one only read it back")
         for name, action in sorted(target.get("actions", {}).items()):
@@ -136,3 +152,13 @@ def publish(what: str, meta: Json, targets: list[Json], note: str = "", escalate
             failures.append(error)
     if failures:
         raise failures[0]
+
+
+def unverified(record: Any, meta: Json, targets: list[Json], why: str) -> None:
+    """Whether containment still holds could not be read: told and escalated once, until it can be read again."""
+    if meta.get("unverified"):
+        return
+    note = f"Whether the containment still holds could not be read: {why}. It is tried again at every check; this is told once."
+    record.event(meta["incident_id"], "not verified", why, actor="watch")
+    publish("problem", meta, targets, note=note, escalate=True)
+    record.note(meta["incident_id"], unverified=why[:1000])

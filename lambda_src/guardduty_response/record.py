@@ -17,7 +17,7 @@ from botocore.exceptions import ClientError
 from guardduty_response import aws
 from guardduty_response.errors import IllegalTransition, ResponseError
 from guardduty_response.marshal import item, marshal, plain
-from guardduty_response.statuses import HELD, IN_PROGRESS, ON_FINDING, Event, OnFinding, Status, next_status
+from guardduty_response.statuses import HELD, IN_PROGRESS, ON_FINDING, WATCHED, Event, OnFinding, Status, next_status
 
 Json = dict[str, Any]
 
@@ -128,9 +128,10 @@ class Record:
     def move(self, incident_id: str, old: Status, new: Status, **fields: Any) -> bool:
         """Sets the status if it still is ``old``; keeps the sparse ``open`` index attribute in step."""
         changes = {**fields, "status": new, "updated_at": now()}
-        drop = [] if new in IN_PROGRESS else ["open"]
-        if new in IN_PROGRESS:
-            changes["open"] = "1"
+        index = "1" if new in IN_PROGRESS else "held" if new in WATCHED else ""
+        drop = [] if index else ["open"]
+        if index:
+            changes["open"] = index
         return self._update(f"INCIDENT#{incident_id}", "META", changes, drop=drop, only_if={"status": old})
 
     def note(self, incident_id: str, **fields: Any) -> None:
@@ -146,11 +147,17 @@ class Record:
 
     def stale(self, before: str) -> list[Json]:
         """Incidents in progress whose last change is older than ``before`` (ISO 8601), oldest first."""
+        return self._indexed("1", " AND updated_at < :t", {":t": before})
+
+    def held(self) -> list[Json]:
+        """Incidents whose containment stands (statuses.WATCHED), longest unchanged first. The index may lag by a moment."""
+        return self._indexed("held")
+
+    def _indexed(self, value: str, more: str = "", values: Json | None = None) -> list[Json]:
         out: list[Json] = []
-        request: Json = {"TableName": self.table, "IndexName": "open",
-                         "KeyConditionExpression": "#o = :one AND updated_at < :t",
+        request: Json = {"TableName": self.table, "IndexName": "open", "KeyConditionExpression": f"#o = :o{more}",
                          "ExpressionAttributeNames": {"#o": "open"},
-                         "ExpressionAttributeValues": item({":one": "1", ":t": before})}  # fmt: skip
+                         "ExpressionAttributeValues": item({":o": value, **(values or {})})}  # fmt: skip
         while True:
             page = self.db.query(**request)
             out += [plain(one) for one in page["Items"]]

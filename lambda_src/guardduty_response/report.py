@@ -8,7 +8,7 @@ from html import escape
 from typing import Any
 
 from guardduty_response import config, evidence_store
-from guardduty_response.message import open_tasks, seen
+from guardduty_response.message import open_tasks, seen, undone
 from guardduty_response.record import Record, now
 from guardduty_response.statuses import TRANSITIONS, Event, Status
 
@@ -117,6 +117,7 @@ def _target(target: Json) -> str:
         for c in target["checks"]
     ]  # fmt: skip
     restored = target.get("restored") or {}
+    since = "".join(f"<p class=bad>{escape(text)}</p>" for text in (undone(target["breach"]) if target.get("breach") else []))
     lists = "".join(
         f"<h3>{head}</h3><ul>{''.join(f'<li>{escape(text)}</li>' for text in restored[name])}</ul>"
         for head, name in (("Restored", "restored"), ("Not restored", "not_restored")) if restored.get(name)
@@ -124,7 +125,7 @@ def _target(target: Json) -> str:
     return (
         f"<h2>{escape(target['kind'])} <code>{escape(target['arn'])}</code> "
         f'<span class="badge {escape(target["status"])}">{escape(target["status"])}</span></h2>'
-        f"<p>{escape(target.get('verdict') or '')}</p>{lists}"
+        f"<p>{escape(target.get('verdict') or '')}</p>{since}{lists}"
         f"<h3>Read back</h3>{_table(['', 'Check', 'Seen'], checks)}"
         f"<h3>Actions</h3>{_table(['Action', 'Result', 'Detail', 'When (UTC)', 'AWS request id'], actions)}"
         f"<h3>Before anything changed</h3>{_table(['What', 'Value'], _flat('', target['before']) if target['before'] else [])}"

@@ -45,7 +45,8 @@ resource "aws_dynamodb_table" "incidents" {
     type = "S"
   }
 
-  # Sparse: only incidents in progress carry the attribute, so the sweeper reads those and nothing else.
+  # Sparse: incidents in progress carry 1 and those whose containment stands carry held, so the sweeper and the watch read
+  # those and nothing else.
   global_secondary_index {
     name            = "open"
     hash_key        = "open"

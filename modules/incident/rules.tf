@@ -3,6 +3,24 @@
 locals {
   unarchived = { archived = [false, "false", { exists = false }] }
 
+  # What can undo a containment belongs to its playbook: source => event names. Only playbooks in use are watched.
+  watching = length(var.playbook_functions) > 0
+  undoing  = [for name in keys(var.playbook_functions) : jsondecode(file("${path.module}/../../playbooks/${name}/undoing-calls.json"))]
+  # One pattern for all: a source never has another's event names. The response's own roles are left out by name, exactly: the
+  # issuer's name is absent for users and root, whose calls count. The watchdog filters again.
+  changes_pattern = jsonencode({
+    source      = sort(distinct(flatten([for calls in local.undoing : keys(calls)])))
+    detail-type = ["AWS API Call via CloudTrail"]
+    detail = {
+      eventName = sort(distinct(flatten([for calls in local.undoing : values(calls)])))
+      errorCode = [{ exists = false }]
+      userIdentity = { sessionContext = { sessionIssuer = { userName = [
+        { exists = false },
+        { anything-but = flatten([for name in keys(var.playbook_functions) : [for kind in ["responder", "restorer", "collector", "terminator"] : "${var.name_prefix}-${kind}-${replace(name, "_", "-")}"]]) },
+      ] } } }
+    }
+  })
+
   # target => { rule, arn, role, queue }; every target keeps trying for a day.
   rule_targets = merge(
     {
@@ -13,6 +31,14 @@ locals {
     {
       for name in ["act"] : name => { rule = aws_cloudwatch_event_rule.act[0].name, arn = aws_sfn_state_machine.this["incident"].arn, role_arn = aws_iam_role.events.arn, dead_letter = aws_sqs_queue.undelivered.arn }
       if var.act_pattern != null
+    },
+    {
+      for name in ["watch"] : name => { rule = aws_cloudwatch_event_rule.watch[0].name, arn = aws_lambda_function.this["watchdog"].arn, role_arn = null, dead_letter = aws_sqs_queue.dead_letters.arn }
+      if local.watching
+    },
+    {
+      for name in ["changes"] : name => { rule = aws_cloudwatch_event_rule.changes[0].name, arn = aws_lambda_function.this["watchdog"].arn, role_arn = null, dead_letter = aws_sqs_queue.undelivered.arn }
+      if local.watching && var.watch.cloudtrail
     },
   )
 }
@@ -65,6 +91,31 @@ resource "aws_cloudwatch_event_rule" "sweeper" {
   tags                = var.tags
 }
 
+resource "aws_cloudwatch_event_rule" "watch" {
+  count = local.watching ? 1 : 0
+
+  name                = "${var.name_prefix}-watch"
+  description         = "Containment that stands is read back."
+  schedule_expression = var.watch.minutes == 1 ? "rate(1 minute)" : "rate(${var.watch.minutes} minutes)"
+  tags                = var.tags
+}
+
+resource "aws_cloudwatch_event_rule" "changes" {
+  count = local.watching && var.watch.cloudtrail ? 1 : 0
+
+  name          = "${var.name_prefix}-changes"
+  description   = "API calls that can undo a containment, of anybody but the response."
+  event_pattern = local.changes_pattern
+  tags          = var.tags
+
+  lifecycle {
+    precondition {
+      condition     = length(local.changes_pattern) < 2048
+      error_message = "The event pattern of what can undo a containment has ${length(local.changes_pattern)} characters; EventBridge takes fewer than 2048. Shorten playbooks/*/undoing-calls.json, or set watch.cloudtrail = false: the schedule still finds what was undone."
+    }
+  }
+}
+
 resource "aws_cloudwatch_event_target" "this" {
   for_each = local.rule_targets
 
@@ -73,6 +124,16 @@ resource "aws_cloudwatch_event_target" "this" {
   arn       = each.value.arn
   role_arn  = each.value.role_arn
   input     = each.key == "sweeper" ? jsonencode({ source = "guardduty-response.sweeper" }) : null
+
+  # The event's id names the checks it starts: a second delivery starts none.
+  dynamic "input_transformer" {
+    for_each = each.key == "watch" ? ["$.id"] : []
+
+    content {
+      input_paths    = { id = input_transformer.value }
+      input_template = "{\"source\": \"guardduty-response.watch\", \"id\": <id>}"
+    }
+  }
 
   dead_letter_config {
     arn = each.value.dead_letter
@@ -86,10 +147,14 @@ resource "aws_cloudwatch_event_target" "this" {
 }
 
 resource "aws_lambda_permission" "watchdog" {
-  for_each = {
-    execution-status = aws_cloudwatch_event_rule.execution_status.arn
-    sweeper          = aws_cloudwatch_event_rule.sweeper.arn
-  }
+  for_each = merge(
+    {
+      execution-status = aws_cloudwatch_event_rule.execution_status.arn
+      sweeper          = aws_cloudwatch_event_rule.sweeper.arn
+    },
+    { for name in ["watch"] : name => aws_cloudwatch_event_rule.watch[0].arn if local.watching },
+    { for name in ["changes"] : name => aws_cloudwatch_event_rule.changes[0].arn if local.watching && var.watch.cloudtrail },
+  )
 
   statement_id  = each.key
   action        = "lambda:InvokeFunction"

@@ -46,6 +46,21 @@ variable "timeout_seconds" {
   nullable    = false
 }
 
+variable "watch" {
+  description = "How containment that stands is watched: read back every so many minutes, and, when cloudtrail, at once when an API call that can undo it is seen on this account's default event bus."
+  type = object({
+    minutes    = optional(number, 15)
+    cloudtrail = optional(bool, true)
+  })
+  default  = {}
+  nullable = false
+
+  validation {
+    condition     = var.watch.minutes >= 1 && var.watch.minutes <= 1440 && floor(var.watch.minutes) == var.watch.minutes
+    error_message = "watch.minutes is a whole number from 1 to 1440."
+  }
+}
+
 variable "topic_arns" {
   description = "notifications and escalations: the topics the functions publish to."
   type        = object({ notifications = string, escalations = string })

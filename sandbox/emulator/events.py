@@ -204,7 +204,7 @@ def invoke_target(original: Any, target: Any, event: Any, rule: Any, view: Any =
 @patch(eventbridge, "_parse_rate_seconds", restores="(no AWS behaviour) rate() schedules shortened by the sandbox clock")
 def parse_rate_seconds(original: Any, expression: str) -> float | None:
     seconds = original(expression)
-    return None if seconds is None else seconds * settings.CLOCK.rates
+    return None if seconds is None else seconds * (settings.CLOCK.rates if seconds <= 600 else settings.CLOCK.long_rates)
 
 
 # Shortened schedules need a closer look at the clock than every 10 s.

@@ -15,12 +15,15 @@ class Clock:
     """How much faster than AWS time passes: 1 is real time, 0.05 twenty times faster.
 
     ``waits``: Wait states and retries. ``timeouts``: time-outs of executions and of tasks that wait for a token.
-    ``rates``: ``rate(...)`` schedules.
+    ``rates``: ``rate(...)`` schedules up to ten minutes, ``long_rates``: longer ones. ``trail``: 0 keeps CloudTrail's events
+    from EventBridge, as in an account that forwards none.
     """
 
     waits: float = field(default_factory=lambda: _float("SANDBOX_WAIT_SCALE", 1))
     timeouts: float = field(default_factory=lambda: _float("SANDBOX_TIMEOUT_SCALE", 1))
     rates: float = field(default_factory=lambda: _float("SANDBOX_RATE_SCALE", 1))
+    long_rates: float = field(default_factory=lambda: _float("SANDBOX_RATE_SCALE", 1))
+    trail: float = 1
 
     def update(self, values: dict[str, float]) -> None:
         """Change some of the scales; ValueError names an unknown or negative one."""
@@ -35,6 +38,7 @@ class Clock:
 CLOCK = Clock()
 MOTO_URL = os.environ.get("SANDBOX_MOTO_URL", "")
 GATEWAY_URL = os.environ.get("SANDBOX_GATEWAY_URL", "")
+SECURITY_ACCOUNT = os.environ.get("MINISTACK_ACCOUNT_ID", "111111111111")
 ORGANIZATION_ID = os.environ.get("SANDBOX_ORGANIZATION_ID", "o-sandbox001")
 ORGANIZATION_ACCOUNTS = frozenset(os.environ.get("SANDBOX_ACCOUNTS", "111111111111 222222222222").split())
 # Services MiniStack lacks or serves thinly; moto has them.

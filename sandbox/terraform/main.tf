@@ -39,6 +39,7 @@ module "security" {
   forensics               = var.forensics == null ? null : merge(var.forensics, { account_ids = [var.member_account_id] })
   notifications           = var.notifications
   guardrails              = var.guardrails
+  watch                   = var.watch
   evidence                = var.evidence
   functions               = var.functions
   paused                  = var.paused

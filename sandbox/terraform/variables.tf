@@ -123,6 +123,12 @@ variable "forensics" {
   default     = null
 }
 
+variable "watch" {
+  description = "Passed to the module."
+  type        = any
+  default     = null
+}
+
 variable "functions" {
   description = "Passed to the module."
   type        = any

@@ -35,9 +35,10 @@ def test_a_playbook_costs_little(plan: Planner, default: Plan) -> None:
     idle = plan(remediations={"*": "notify"}, organization_id="o-sandbox001")
     more = {address for address in default.resources if address not in idle.resources}
     logs = {address for address in more if "aws_cloudwatch_log_group" in address}
-    rule = {address for address in more if "event_rule.act" in address or 'event_target.this["act"]' in address}
+    rules = ("act", "watch", "changes")  # each a rule and a target; the watchdog lets two of them in
+    rule = {address for address in more if any(f"_rule.{name}[" in address or f'["{name}"]' in address for name in rules)}
     assert len(logs) == 2  # one function contains, another collects
-    assert len(rule) == 2
+    assert len(rule) == 8
     assert len(more - logs - rule) <= 12
     assert "act" not in idle.patterns
     assert not [address for address in idle.resources if "module.function" in address]
@@ -75,7 +76,7 @@ def test_functions(default: Plan) -> None:
 
 def test_every_target_retries_for_a_day_and_keeps_what_it_cannot_deliver(default: Plan) -> None:
     targets = default.of_type("aws_cloudwatch_event_target")
-    assert len(targets) == 4
+    assert len(targets) == 6
     for one in targets.values():
         assert one["retry_policy"] == [{"maximum_event_age_in_seconds": 86400, "maximum_retry_attempts": 185}]
         assert len(one["dead_letter_config"]) == 1

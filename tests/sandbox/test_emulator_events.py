@@ -234,6 +234,15 @@ def test_schedules_can_be_shortened(bus: Bus, control: Control) -> None:
     bus.events.disable_rule(Name=bus.name)
 
 
+def test_long_schedules_have_a_scale_of_their_own(bus: Bus, control: Control) -> None:
+    url, arn = bus.queue("long")
+    control("POST", "clock", {"rates": 1, "long_rates": 1 / 900})
+    bus.rule({"Arn": arn, "InputTransformer": {"InputPathsMap": {"id": "$.id"}, "InputTemplate": '{"id": <id>}'}},
+             ScheduleExpression="rate(15 minutes)")  # fmt: skip
+    assert json.loads(bus.receive(url, 5)["Body"])["id"]
+    bus.events.disable_rule(Name=bus.name)
+
+
 def test_a_function_publishes_and_writes(aws: Aws, bus: Bus, function: Function) -> None:
     url, arn = bus.queue("mail")
     sns, dynamodb = aws.client("sns", SECURITY), aws.client("dynamodb", SECURITY)

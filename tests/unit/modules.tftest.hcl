@@ -46,7 +46,7 @@ run "incident" {
     condition = alltrue([
       for target in values(aws_cloudwatch_event_target.this) :
       length(target.dead_letter_config) == 1 && target.retry_policy[0].maximum_event_age_in_seconds == 86400 && target.retry_policy[0].maximum_retry_attempts == 185
-    ]) && toset(keys(aws_cloudwatch_event_target.this)) == toset(["act", "notice", "execution-status", "sweeper"])
+    ]) && toset(keys(aws_cloudwatch_event_target.this)) == toset(["act", "notice", "execution-status", "sweeper", "watch", "changes"])
     error_message = "Every target must have a dead-letter queue and a day of retries."
   }
   assert {

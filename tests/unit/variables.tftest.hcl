@@ -237,3 +237,13 @@ run "forensics_account" {
 
   expect_failures = [var.evidence]
 }
+
+run "watch_minutes" {
+  command = plan
+
+  variables {
+    watch = { minutes = 0 }
+  }
+
+  expect_failures = [var.watch]
+}

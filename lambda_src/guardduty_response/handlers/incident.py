@@ -7,6 +7,7 @@ from typing import Any
 
 from guardduty_response import config, evidence_store, finding, message, policy, report, runtime
 from guardduty_response.errors import IllegalTransition, MalformedFinding, NotAFinding, ResponseError
+from guardduty_response.handlers import check
 from guardduty_response.record import Opened, Record
 from guardduty_response.statuses import ESCALATE, HELD, IN_PROGRESS, Event, OnFinding, Status, combine
 
@@ -87,6 +88,8 @@ def _open_record(event: Any, seen: finding.Finding, meta: Json) -> tuple[Record,
 
 def _open(event: Json) -> Json:
     """Incident machine, first state. Not acting by policy: the notice machine answers, and this one leaves no trace."""
+    if (asked := finding.get(event["event"], "watch")) is not None:
+        return check.opened(_record(), asked, event["execution"]) or _nothing(why="no containment of its stands")
     delivered = _stored(event["event"])
     try:
         seen, decided, playbook, settings = _decide(delivered)
@@ -128,7 +131,11 @@ def _notice(event: Json) -> Json:
 def _announce(event: Json) -> Json:
     if not event.get("verify_only"):
         record = _record()
-        message.publish("started", record.meta(event["incident_id"]), [])
+        meta = record.meta(event["incident_id"])
+        if meta.get("contained_again") == event["execution"]:
+            record.event(event["incident_id"], "contained again", "the breach is answered by containing once more")
+            return {}  # people were told of the breach, and hear the verdict
+        message.publish("started", meta, [])
         record.event(event["incident_id"], "announced", "people were told that the response started")
     return {}
 
@@ -146,7 +153,8 @@ def _ask(event: Json) -> Json:
 
 
 def _incident_event(status: Status, before: Status) -> Event:
-    if before in (Status.CONTAINED, Status.BREACHED) and status in (Status.FAILED, Status.PARTIAL):
+    undone = {Status.CONTAINED: (Status.FAILED, Status.PARTIAL), Status.BREACHED: (Status.FAILED,)}
+    if status in undone.get(before, ()):
         return Event.BREACHED
     return {
         Status.CONTAINED: Event.CONTAINED, Status.PARTIAL: Event.PARTIAL, Status.GONE: Event.GONE,
@@ -174,19 +182,25 @@ def _verdict(event: Json) -> Json:
     if Status(target["status"]) in IN_PROGRESS:
         record.set_target(incident_id, where["kind"], where["id"], status=Status.FAILED, verdict=why)
     elif where.get("verify_only") and target.get("verified") != event["execution"]:
-        record.event(incident_id, "not verified", why, target=where["id"])
-        note = f"Whether the containment still holds could not be read: {why}"
-        message.publish("problem", record.meta(incident_id), [target], note=note, escalate=True)
+        message.unverified(record, record.meta(incident_id), [target], why)
         return {"status": target["status"]}
     meta, targets = _settle(record, incident_id)
+    if where.get("verify_only") and meta.get("unverified"):
+        record.event(incident_id, "verified again", "what could not be read before was read", target=where["id"])
+        record.note(incident_id, unverified="")
     [target] = [one for one in targets if (one["kind"], one["id"]) == (where["kind"], where["id"])]
     status = Status(target["status"])
-    record.event(incident_id, f"verdict {status}", target.get("verdict", ""), target=where["id"])
-    if where.get("verify_only") and meta.get("told") == meta["status"]:
-        return {"status": status}  # it still holds: the timeline says so, nobody is woken
+    news = check.news(meta, target) if where.get("verify_only") else []
+    same = bool(where.get("verify_only")) and meta.get("told") == meta["status"] and not news
+    if not (same and check.is_latest(meta, event["execution"])):  # a check that finds nothing new leaves no trace but its time
+        said = "; ".join([target.get("verdict", ""), *(message.undone(target["breach"])[1:] if news else [])])
+        record.event(incident_id, f"verdict {status}", said, target=where["id"])
+    if same:
+        return {"status": status}  # it still holds: nobody is woken
     shown = Status(meta["status"]) if Status(meta["status"]) is Status.BREACHED else status
-    message.publish(shown, {**meta, "status": shown}, [target], escalate=shown in ESCALATE)
-    record.note(incident_id, told=shown)
+    message.publish(shown, {**meta, "status": shown}, [target], note=check.answer(meta, shown), escalate=shown in ESCALATE)
+    told = sorted({*(meta.get("breach_told") or []), *news}) if shown is Status.BREACHED else []
+    record.note(incident_id, told=shown, told_by=event["execution"], breach_told=told, left_told="")
     return {"status": status}
 
 
@@ -234,6 +248,8 @@ def _finish_targets(record: Record, incident_id: str, status: Status, why: str, 
 def _close(event: Json) -> Json:
     """Final status, report, second message, lease given back. What fails here fails the execution, and the watchdog tells."""
     record, incident_id, decision, error = _record(), event["incident_id"], event["decision"], event.get("error") or ""
+    if quiet := check.closed(record, record.meta(incident_id), event["execution"], decision, error):
+        return quiet
     if error:
         record.event(incident_id, "problem", error)
     if decision in _ENDINGS:

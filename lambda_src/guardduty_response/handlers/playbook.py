@@ -5,19 +5,22 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from guardduty_response import aws, finding, guardrails, policy, runtime
+from guardduty_response import aws, finding, guardrails, policy, runtime, statuses
 from guardduty_response.errors import NoTarget, ResponseError, RoleUnavailable, TargetGone
-from guardduty_response.handlers import verbs
+from guardduty_response.handlers import still, verbs
 from guardduty_response.playbooks import Context, Json, Planned, Step, Target, load
 from guardduty_response.statuses import Event, Status
 
 # -- plan -------------------------------------------------------------------------------------------------------------
 
 
-def _lease(context: Context, target: Target) -> str:
-    """The incident that already works on the resource, or '' when the lease is ours now."""
+def _lease(context: Context, target: Target, breached: Json) -> str:
+    """The incident that already works on the resource, or '' when the lease is ours now.
+
+    ``breached``: META of an incident contained again; its first execution, which may still wait for evidence, gives way.
+    """
     held = context.record.lease(target.arn, context.execution, context.incident_id, verbs.LEASE_SECONDS)
-    if held and aws.execution_ended(held["owner"]):
+    if held and (held["owner"] == breached.get("execution") or aws.execution_ended(held["owner"])):
         held = context.record.lease(target.arn, context.execution, context.incident_id, verbs.LEASE_SECONDS, held["owner"])
     return str(held["incident_id"]) if held else ""
 
@@ -40,17 +43,17 @@ def _plan(event: Json) -> Json:
         if not event.get("verify_only"):
             record.note(incident, decision=decision, reasons=[str(error)])
         return _answer(decision, error=str(error))
-    meta = record.meta(incident)
     if event.get("verify_only"):
         targets = [Target(**{**one.target.payload(), "verify_only": True}) for one in planned]
-        return _answer("act", targets)
-    return _decide(context, planned, meta, seen)
+        free = [target for target in targets if still.free(context, target, verbs.LEASE_SECONDS)]
+        watched = Status(record.meta(incident)["status"]) in statuses.WATCHED  # a restore may just have ended
+        return _answer("act", free) if free and watched else _answer("none")
+    return _decide(context, planned, record.meta(incident), seen)
 
 
-def _decide(context: Context, planned: list[Planned], meta: Json, seen: finding.Finding) -> Json:
-    """The second gate: the policy once more, then the guardrails, then the lease."""
-    record, incident, settings = context.record, context.incident_id, context.config
-    name = os.environ["GDR_PLAYBOOK"]
+def _ruling(context: Context, planned: list[Planned], seen: finding.Finding) -> tuple[str, list[str]]:
+    """(decision, reasons): the policy once more, then the guardrails."""
+    record, settings, name = context.record, context.config, os.environ["GDR_PLAYBOOK"]
     decided = policy.decide(settings, seen.type, seen.account_id, seen.severity, *finding.playbook_for(seen))
     mode, reasons = decided.mode, list(decided.reasons)
     if seen.sample and mode in policy.ACTING:
@@ -59,21 +62,32 @@ def _decide(context: Context, planned: list[Planned], meta: Json, seen: finding.
     facts = [{"id": p.target.id, "arn": p.target.arn, "tags": p.tags, "principals": p.principals} for p in planned]
     ruling = guardrails.judge(settings, record, mode, name, seen.account_id, facts)
     mode, reasons = ruling.mode, reasons + ruling.reasons
-    targets = [one.target for one in planned]
     if ruling.skip or mode not in policy.ACTING:
-        decision = "skip"
-        reasons.append(ruling.skip or f"the policy inside the machine says {mode}: nothing may act")
-    else:
-        decision = {"auto": "act", "approve": "approve", "dry_run": "dry_run"}[mode]
+        return "skip", [*reasons, ruling.skip or f"the policy inside the machine says {mode}: nothing may act"]
+    return {"auto": "act", "approve": "approve", "dry_run": "dry_run"}[mode], reasons
+
+
+def _decide(context: Context, planned: list[Planned], meta: Json, seen: finding.Finding) -> Json:
+    """The second gate: policy and guardrails, then the lease."""
+    record, incident, settings = context.record, context.incident_id, context.config
+    decision, reasons = _ruling(context, planned, seen)
+    targets = [one.target for one in planned]
+    again = meta.get("contained_again") == context.execution and meta["status"] == Status.BREACHED
+    if again and decision != "act":
+        return _answer("none")  # decided otherwise meanwhile: it stays BREACHED, as told
     if decision == "act":
-        targets = [Target(**{**target.payload(), "attach": _lease(context, target)}) for target in targets]
-    record.note(incident, decision=decision, reasons=reasons, targets=[_small(target) for target in targets])
+        targets = [Target(**{**target.payload(), "attach": _lease(context, target, meta if again else {})}) for target in targets]
+    if again and any(target.attach == incident for target in targets):
+        return _answer("none")  # another execution of this incident does it
+    more = {"execution": context.execution} if again else {}  # who is asked whether it still lives
+    record.note(incident, decision=decision, reasons=reasons, targets=[_small(target) for target in targets], **more)
     record.event(incident, f"decided: {decision}", "; ".join(reasons))
     held = meta.get("held") or ""
     for one, target in zip(planned, targets, strict=True):
         if held and decision in ("skip", "dry_run"):
             break  # the ledger of what was done before stands
-        record.put_target(incident, _small(target), reset=meta.get("previous") in ("RESTORED", "RESTORE_PARTIAL", "CLOSED"))
+        restored = meta.get("previous") in ("RESTORED", "RESTORE_PARTIAL", "CLOSED") and not again
+        record.put_target(incident, _small(target), reset=restored)
         if one.consequences:
             context.action(target, "consequences", "NOTED", one.consequences)
         if decision in ("dry_run", "approve") and not held:
@@ -102,29 +116,57 @@ def _contain(event: Json) -> Json:
     context, target = verbs.context(event), Target(**event["target"])
     verbs.renew(context, target)
     step = load(os.environ["GDR_PLAYBOOK"]).contain(context, target)
-    context.record.event(context.incident_id, "changes made", step.detail, target.id)
+    if not target.verify_only:
+        context.record.event(context.incident_id, "changes made", step.detail, target.id)
     return step.payload()
 
 
 def _verify(event: Json) -> Json:
     context, target = verbs.context(event), Target(**event["target"])
     step, checks = load(os.environ["GDR_PLAYBOOK"]).verify(context, target)
+    more: Json = {}
+    if step.done:
+        if target.verify_only:
+            step, more = still.judge(context, target, step, checks)
+        else:
+            more = still.contained(context, target, step, checks)
     if step.done:
         detail = step.detail + (f" (containing failed: {event['error']})" if event.get("error") else "")
         context.record.set_target(
             context.incident_id, target.kind, target.id, status=step.status or Status.FAILED, verdict=detail,
-            checks=[dict(check.__dict__) for check in checks], verified=context.execution,
+            checks=[dict(check.__dict__) for check in checks], verified=context.execution, **more,
         )  # fmt: skip
     return step.payload()
 
 
 def _finish(event: Json) -> Json:
+    """Once evidence is complete. A check that found containment undone asks instead whether to contain once more."""
+    if event.get("verify_only"):
+        context = verbs.context(event)
+        step = _again(context, context.record.meta(context.incident_id))
+        return {"done": True, "wait_seconds": 0, "next": "close", "again": step.again}
     playbook = load(os.environ["GDR_PLAYBOOK"])
 
     def work(context: Context, target: Target, _meta: Json) -> Step:
         return playbook.finish(context, target)
 
     return verbs.phase(event, work)
+
+
+def _again(context: Context, meta: Json) -> Step:
+    """After a breach: asks the machine to contain once more, if policy and guardrails let it by itself now."""
+    if meta["status"] != Status.BREACHED or all(one.get("attach") for one in meta["targets"]):
+        return Step()
+    seen, settings = context.finding, context.config
+    decided = policy.decide(settings, seen.type, seen.account_id, seen.severity, *finding.playbook_for(seen))
+    if decided.mode != "auto" or settings.paused:
+        return Step()  # a person decides, as the verdict has told
+    decision, reasons = _ruling(context, load(os.environ["GDR_PLAYBOOK"]).plan(context), seen)
+    if decision == "act":
+        context.record.note(context.incident_id, contained_again=context.execution, left_breached="")
+        return Step(again="contain", detail="contained again")
+    context.record.note(context.incident_id, left_breached=f"Not contained again by itself: {'; '.join(reasons)}")
+    return Step()
 
 
 VERBS = {"plan": _plan, "contain": _contain, "verify": _verify, "finish": _finish}

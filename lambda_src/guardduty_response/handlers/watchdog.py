@@ -1,5 +1,6 @@
 """The watchdog: nothing ends in silence. It hears of machines that died, sweeps records nobody works on any more, and
 takes up events that EventBridge could not deliver. Each is recorded, announced and escalated; it can act on no resource.
+It also starts the checks of containment that stands (watch.py).
 """
 
 from __future__ import annotations
@@ -14,12 +15,14 @@ from botocore.exceptions import ClientError
 
 from guardduty_response import aws, config, evidence_store, finding, message, policy, runtime
 from guardduty_response.errors import MalformedFinding, NotAFinding, ResponseError
+from guardduty_response.handlers import watch
 from guardduty_response.record import Record
 from guardduty_response.statuses import IN_PROGRESS, Event, OnFinding, Status
 
 Json = dict[str, Any]
 
 STALE_MINUTES = 10
+_CHANGE = "AWS API Call via CloudTrail"
 
 
 def _record() -> Record:
@@ -108,13 +111,17 @@ def _ended(detail: Json) -> Json:
     name = arn.split(":")[-2]
     why = f"state machine {name} ended {status}: {str(cause or 'no cause given')[:800]}. Execution {arn}"
     record = _record()
-    incident_id = _bare_meta(event, arn, why)["incident_id"]
+    checked = finding.text(finding.get(event, "watch", "incident_id"))
+    incident_id = checked or _bare_meta(event, arn, why)["incident_id"]
     try:
         owner = record.meta(incident_id)["execution"]
     except ResponseError:
         owner = ""
     if owner == arn:
         _fail(record, incident_id, why)
+    elif checked:
+        if owner:  # else somebody named an incident that does not exist: nothing is lost
+            watch.died(record, incident_id, why)
     elif _answers(event, name):
         _lost(event, arn, why)
     else:
@@ -197,6 +204,9 @@ def _undelivered(message_: Json) -> None:
     if finding.get(body, "source") == "aws.states":
         _ended(body["detail"])
         return
+    if finding.get(body, "detail-type") == _CHANGE:
+        watch.changed(_record(), body)
+        return
     try:
         _redeliver(body, why)
     except Exception as error:
@@ -242,6 +252,10 @@ def _work(event: Json) -> Json:
         return _ended(event["detail"])
     if event.get("source") == "guardduty-response.sweeper":
         return _sweep()
+    if event.get("source") == "guardduty-response.watch":
+        return watch.scheduled(_record(), event)
+    if event.get("detail-type") == _CHANGE:
+        return watch.changed(_record(), event)
     raise ResponseError(f"the watchdog does not know this event: source {event.get('source')!r}")
 
 

@@ -59,23 +59,31 @@ class Planned:
 
 @dataclass(frozen=True)
 class Check:
-    """One read-back fact. ``fatal``: without it the resource is not contained at all (FAILED rather than PARTIAL)."""
+    """One read-back fact. ``fatal``: without it the resource is not contained at all (FAILED rather than PARTIAL).
+
+    ``read``: False when the fact could not be read at all: then it is not ok, and not undone either.
+    """
 
     name: str
     ok: bool
     detail: str
     fatal: bool = False
+    read: bool = True
 
 
 @dataclass(frozen=True)
 class Step:
-    """A verb's answer. Not ``done``: call again in ``wait_seconds``. ``again``: verify asks for ``contain`` once more."""
+    """A verb's answer. Not ``done``: call again in ``wait_seconds``. ``again``: verify asks for ``contain`` once more.
+
+    ``watched``, of verify: the ids and names that a call undoing this containment would name (kept in the record).
+    """
 
     done: bool = True
     wait_seconds: int = 0
     again: str = ""
     status: Status | None = None
     detail: str = ""
+    watched: list[str] = field(default_factory=list)
 
     def payload(self) -> Json:
         return {"done": self.done, "wait_seconds": self.wait_seconds, "again": self.again,
@@ -113,7 +121,11 @@ class Context:
 
 
 class Playbook(Protocol):
-    """A playbook module's functions. Verbs raise botocore errors only for throttling and outages (the machine retries)."""
+    """A playbook module's functions. Verbs raise botocore errors only for throttling and outages (the machine retries).
+
+    A module may also have ``culprits(context, target, undone checks, since, seen, watched) -> [change]``: who undid it
+    (breach.change), newest first; ``since`` ISO 8601, ``seen`` the change that was heard of, if any.
+    """
 
     def plan(self, context: Context) -> list[Planned]:
         """Discovers the targets, read-only. Raises NoTarget, TargetGone, RoleUnavailable."""

@@ -112,6 +112,7 @@ class Walk:
         if kind == "Choice":
             for choice in state["Choices"]:
                 if evaluate(choice["Condition"], bound) is True:
+                    self.variables |= evaluate(choice.get("Assign", {}), bound)
                     return choice["Next"], value
             return state["Default"], value
         if kind == "Succeed":

@@ -21,6 +21,7 @@ class Fake(ModuleType):
         self.consequences = ""
         self.left = 0
         self.steps: dict[str, Step] = {}
+        self.checks = [Check("eni-1", True, "closed")]
         self.calls: list[tuple[str, Target]] = []
         self.seen: list[Context] = []
 
@@ -42,7 +43,7 @@ class Fake(ModuleType):
         return self._verb("contain", context, target)
 
     def verify(self, context: Context, target: Target) -> tuple[Step, list[Check]]:
-        return self._verb("verify", context, target), [Check("eni-1", True, "closed")]
+        return self._verb("verify", context, target), list(self.checks)
 
     def evidence(self, context: Context, target: Target) -> Step:
         return self._verb("evidence", context, target)

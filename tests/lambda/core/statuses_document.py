@@ -15,6 +15,7 @@ from guardduty_response.statuses import (  # noqa: E402
     IN_PROGRESS,
     ON_FINDING,
     TRANSITIONS,
+    WATCHED,
     Event,
     OnFinding,
     Status,
@@ -57,11 +58,11 @@ def render() -> str:
         "Written from `lambda_src/guardduty_response/statuses.py` by `python tests/lambda/core/statuses_document.py`; a test",
         "holds it against the code.",
         "",
-        _row(["status", "meaning", "in progress", "escalated", "the same finding again"]),
-        _row(["---"] * 5),
+        _row(["status", "meaning", "in progress", "watched", "escalated", "the same finding again"]),
+        _row(["---"] * 6),
     ]
     for status in Status:
-        yes = ["yes" if status in group else "" for group in (IN_PROGRESS, ESCALATE)]
+        yes = ["yes" if status in group else "" for group in (IN_PROGRESS, WATCHED, ESCALATE)]
         lines.append(_row([f"`{status}`", MEANINGS[status], *yes, EMISSIONS[ON_FINDING[status]]]))
     lines += [
         "",
@@ -73,6 +74,9 @@ def render() -> str:
         "without acting takes "
         + ", ".join(f"`{event}`" for event in dict.fromkeys(HELD.values()))
         + " again: what was done before still stands.",
+        "",
+        "Watched: read back every 15 minutes and on calls that can undo it, until a person closes the incident",
+        "([watch.md](watch.md)).",
         "",
         "## What each event does",
         "",

@@ -171,7 +171,7 @@ def test_a_contained_resource_is_only_read_again(world: World, fake: Fake, recor
     _run("contain", incident_id, target, execution=SECOND)
     assert _run("finish", incident_id, execution=SECOND, verify_only=True)["done"]
     assert [name for name, _ in fake.calls] == ["verify", "contain"]  # contain is told: verify_only
-    assert _lease(world) == []
+    assert _lease(world) == [SECOND]
 
 
 @pytest.mark.parametrize("error", [RoleUnavailable("cannot assume arn:x"), NoTarget("no instance")])
@@ -277,7 +277,7 @@ def test_verify_writes_what_was_seen(world: World, fake: Fake) -> None:
     [stored] = world.targets(incident_id)
     assert (stored["status"], stored["verified"]) == ("PARTIAL", EXECUTION)
     assert stored["verdict"] == "1 of 2 closed (containing failed: Contain: timed out)"
-    assert stored["checks"] == [{"name": "eni-1", "ok": True, "detail": "closed", "fatal": False}]
+    assert stored["checks"] == [{"name": "eni-1", "ok": True, "detail": "closed", "fatal": False, "read": True}]
     assert fake.seen[-1].attempt == 2
 
 

@@ -9,7 +9,7 @@ import pytest
 from botocore.exceptions import ClientError
 from guardduty_response.errors import IllegalTransition, ResponseError
 from guardduty_response.record import Record, now
-from guardduty_response.statuses import IN_PROGRESS, ON_FINDING, Event, OnFinding, Status
+from guardduty_response.statuses import IN_PROGRESS, ON_FINDING, WATCHED, Event, OnFinding, Status
 from lambda_world import TABLE, World
 
 ID, ARN = "inc-0123456789abcdef", "arn:aws:ec2:eu-central-1:222222222222:instance/i-1"
@@ -48,7 +48,8 @@ def test_a_further_emission_does_what_the_table_says(world: World, record: Recor
     assert stored["emissions"] == 2
     assert stored["status"] == ("OPEN" if opened.outcome is OnFinding.START else status)
     assert stored["execution"] == ("one" if opened.outcome is OnFinding.ATTACH else "two")
-    assert ("open" in stored) == (Status(stored["status"]) in IN_PROGRESS)
+    now = Status(stored["status"])
+    assert stored.get("open") == ("1" if now in IN_PROGRESS else "held" if now in WATCHED else None)
     if opened.outcome is OnFinding.START:
         assert (stored["config_sha256"], stored["previous"], stored["targets"]) == ("c1", status, [])
         assert (stored["told"], stored["closed_once"]) == ("", False)
@@ -127,8 +128,15 @@ def test_transitions_keep_the_open_index_in_step(world: World, record: Record) -
     assert world.meta(ID)["open"] == "1"
     assert record.transition(ID, Event.CONTAINED) is Status.CONTAINED
     stored = world.meta(ID)
-    assert "open" not in stored
-    assert stored["decision"] == "act"
+    assert (stored["open"], stored["decision"]) == ("held", "act")
+    assert record.transition(ID, Event.RESTORED) is Status.RESTORED
+    assert "open" not in world.meta(ID)
+
+
+@pytest.mark.parametrize("status", list(Status), ids=str)
+def test_what_stands_is_held_and_nothing_else(world: World, record: Record, status: Status) -> None:
+    _at(record, status)
+    assert [one["incident_id"] for one in record.held()] == ([ID] if status in WATCHED else [])
 
 
 def test_a_step_the_table_lacks_changes_nothing(world: World, record: Record) -> None:

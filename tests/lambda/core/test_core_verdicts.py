@@ -103,7 +103,7 @@ def test_what_still_holds_wakes_nobody(world: World, incident: Begin, verified: 
     assert world.timeline(incident_id).count("verdict CONTAINED") == 2
 
 
-@pytest.mark.parametrize("seen", ["FAILED", "PARTIAL"])
+@pytest.mark.parametrize("seen", ["FAILED", "BREACHED"])
 def test_what_was_undone_is_a_breach_told_once(
     world: World, incident: Begin, verified: Verified, record: Record, seen: str
 ) -> None:

@@ -10,8 +10,8 @@ from guardduty_response import aws
 from guardduty_response.errors import NoTarget, TargetGone
 from guardduty_response.finding import get
 from guardduty_response.playbooks import Check, Context, Planned, Step, Target
+from guardduty_response.playbooks.ec2_instance import culprit, network, table
 from guardduty_response.playbooks.ec2_instance import finish as _finish
-from guardduty_response.playbooks.ec2_instance import network, table
 from guardduty_response.playbooks.ec2_instance import verify as _verify
 from guardduty_response.playbooks.ec2_instance.actions import Action
 from guardduty_response.playbooks.ec2_instance.core import BRANCHES, FAILED, SKIPPED, Json, Sessions, Work, why
@@ -126,6 +126,11 @@ def contain(ctx: Context, target: Target) -> Step:
 def verify(ctx: Context, target: Target) -> tuple[Step, list[Check]]:
     """Reads everything back: CONTAINED, PARTIAL, FAILED or GONE, or asks for contain once more."""
     return _verify.verify(ctx, target)
+
+
+def culprits(ctx: Context, target: Target, undone: list[Check], since: str, seen: Json | None, watched: list[str]) -> list[Json]:
+    """Who undid the containment, by CloudTrail."""
+    return culprit.who(Work(ctx, target), undone, since, seen, watched)
 
 
 def finish(ctx: Context, target: Target) -> Step:

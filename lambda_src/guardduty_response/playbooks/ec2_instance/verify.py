@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from guardduty_response.errors import TargetGone
 from guardduty_response.playbooks import Check, Context, Step, Target
 from guardduty_response.playbooks.ec2_instance import table
-from guardduty_response.playbooks.ec2_instance.core import DONE, FAILED, Work, why
+from guardduty_response.playbooks.ec2_instance.core import DONE, FAILED, Work, name_of, why
 from guardduty_response.playbooks.ec2_instance.state import Facts, closed, look, open_rules, rules
 from guardduty_response.statuses import IN_PROGRESS, Status
 
@@ -21,27 +23,38 @@ def verify(ctx: Context, target: Target) -> tuple[Step, list[Check]]:
         return Step(status=Status.GONE, detail=str(gone)), [Check("instance", True, str(gone))]
     except Exception as error:
         text = f"{target.id} could not be read back ({why(error)}): treat it as not contained"
-        return Step(status=Status.FAILED, detail=text), [Check("interfaces", False, text, fatal=True)]
+        return Step(status=Status.FAILED, detail=text), [Check("interfaces", False, text, fatal=True, read=False)]
     checks = _network(work, facts)
     for action in table.look(work, sessions, facts):
         if action.name == "tag_instance":
             continue  # a label, not containment
         status, text = action.intent()
-        ok = not action.on or (action.part not in facts.unread and not action.todo())
-        checks.append(Check(action.name, ok, text if ok else f"{action.name}: {'not ' * (status != FAILED)}{text}"))
-    return _conclude(work, checks), checks
+        read = not action.on or action.part not in facts.unread
+        ok = not action.on or (read and not action.todo())
+        text = text if ok else f"{action.name}: {'not ' * (status != FAILED)}{text}"
+        checks.append(Check(action.name, ok, text, read=read))
+    return replace(_conclude(work, checks), watched=_watched(work, facts)), checks
+
+
+def _watched(work: Work, facts: Facts) -> list[str]:
+    """What a call that undoes this would name, as far as it is seen: ids, addresses, and the role whose sessions are denied."""
+    profile, had = facts.parts.get("profile") or {}, work.had("profile") or {}
+    ids = {work.id, profile.get("association", ""), name_of(str(had.get("role") or ""))}
+    ids |= {one.id for one in facts.interfaces} | {address for one in facts.interfaces for address in one.addresses}
+    ids |= {one["GroupId"] for vpc, one in facts.groups.items() if vpc in facts.vpcs}
+    return sorted(ids - {""})
 
 
 def _network(work: Work, facts: Facts) -> list[Check]:
     if not facts.interfaces:
-        return [Check("interfaces", False, f"no interface of {work.id} could be read back", fatal=True)]
+        return [Check("interfaces", False, f"no interface of {work.id} could be read back", fatal=True, read=False)]
     out = []
     for one in facts.interfaces:
         ok, groups = closed(work, facts, one), ", ".join(one.groups) or "no group"
         text = f"{one.id} {'is in the quarantine group alone' if ok else 'is OPEN'} ({groups})"
         out.append(Check(f"interface {one.id}", ok, f"{text}; {one.managed}" if one.managed else text, not one.managed))
     for part, text in facts.unread.items():
-        out.append(Check(part, False, f"{part} could not be read ({text})"))
+        out.append(Check(part, False, f"{part} could not be read ({text})", read=False))
     for vpc in facts.vpcs:
         if vpc in facts.groups and "groups" not in facts.unread:
             id, found = facts.groups[vpc]["GroupId"], ", ".join(open_rules(work, facts.groups[vpc]))

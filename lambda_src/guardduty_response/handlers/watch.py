@@ -1,0 +1,94 @@
+"""Keeps containment true: starts a check of every incident whose containment stands, by the clock and on changes.
+
+The check itself is an execution of the incident machine with {"watch": {...}} as its input; this starts it, and acts on nothing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import time
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from guardduty_response import aws, breach, config, finding, message, runtime
+from guardduty_response.record import Record
+from guardduty_response.statuses import WATCHED, Status
+
+Json = dict[str, Any]
+
+
+def scheduled(record: Record, event: Json) -> Json:
+    """Starts a check of every held incident. ``event``: id of the schedule's event, so that a second delivery starts nothing."""
+    slot = finding.text(event.get("id"), 100) or str(int(time.time()) // 60)
+    held = [meta for meta in record.held() if _own(meta)]
+    return _start_all({meta["incident_id"]: partial(_start, meta["incident_id"], "schedule", slot) for meta in held})
+
+
+def changed(record: Record, event: Json) -> Json:
+    """Starts a check of every held incident whose containment an API call may have undone (CloudTrail by EventBridge)."""
+    trail = event.get("detail")
+    if not isinstance(trail, dict):
+        return {"started": []}
+    settings = config.load()
+    if not breach.undoes(trail, breach.own_roles(settings.name_prefix, list(settings.playbooks))):
+        return {"started": []}
+    names, account = breach.named(trail), finding.text(trail.get("recipientAccountId") or event.get("account"))
+    seen = breach.change(trail)
+    slot = seen["event_id"] or finding.text(event.get("id"), 100)
+
+    def check(meta: Json) -> bool:
+        _, targets, _ = record.read(meta["incident_id"])
+        watched = {id for target in targets for id in (*(target.get("watched") or []), target["id"])}
+        return bool(watched & names) and _start(meta["incident_id"], "change", slot, seen)
+
+    held = [meta for meta in record.held() if meta.get("account_id") == account and _own(meta)]
+    return _start_all({meta["incident_id"]: partial(check, meta) for meta in held})
+
+
+def _own(meta: Json) -> bool:
+    """Not merely linked: what another incident contained is watched with that one."""
+    return not meta.get("targets") or any(not one.get("attach") for one in meta["targets"])
+
+
+def _start_all(starts: dict[str, Callable[[], bool]]) -> Json:
+    """Side by side. One incident that cannot be started keeps no other waiting; the first problem is raised at the end, so
+    that EventBridge's delivery is repeated: what was started already is not started twice."""
+    futures = {incident_id: aws.POOL.submit(start) for incident_id, start in starts.items()}
+    started, problems = [], []
+    for incident_id, future in futures.items():
+        try:
+            if future.result():
+                started.append(incident_id)
+        except Exception as error:
+            runtime.log("check not started", incident_id=incident_id, detail=f"{type(error).__name__}: {error}"[:500])
+            problems.append(error)
+    if problems:
+        raise problems[0]
+    return {"started": started}
+
+
+def _start(incident_id: str, why: str, slot: str, seen: Json | None = None) -> bool:
+    """False: this very check was started before, and has ended."""
+    name = f"watch-{incident_id}-{hashlib.sha256(slot.encode()).hexdigest()[:12]}"
+    try:
+        aws.client("stepfunctions").start_execution(
+            stateMachineArn=os.environ["GDR_INCIDENT_MACHINE_ARN"], name=name,
+            input=json.dumps({"watch": {"incident_id": incident_id, "why": why, "seen": seen}}),
+        )  # fmt: skip
+        return True
+    except ClientError as error:
+        if aws.code(error) != "ExecutionAlreadyExists":
+            raise
+        return False
+
+
+def died(record: Record, incident_id: str, why: str) -> None:
+    """An execution that only verified has died: its incident's status stands, and nobody knows whether it is still true."""
+    meta, targets, _ = record.read(incident_id)
+    if Status(meta["status"]) in WATCHED:
+        message.unverified(record, meta, targets, why)

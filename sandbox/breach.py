@@ -1,0 +1,62 @@
+"""Somebody undoes a containment: an administrator's or an attacker's own identity puts an interface back into its groups."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from dataclasses import dataclass
+
+from boto3.dynamodb.types import TypeDeserializer
+
+from . import settings
+from .clients import Aws
+from .incidents import Json
+from .settings import SandboxError
+from .state import State
+
+USER = "mallory"
+_MAY = {
+    "Version": "2012-10-17",
+    "Statement": [{"Effect": "Allow", "Action": ["ec2:ModifyNetworkInterfaceAttribute"], "Resource": "*"}],
+}
+
+
+@dataclass(frozen=True)
+class Undone:
+    """Who put which interface into which groups."""
+
+    who: str
+    interface: str
+    groups: list[str]
+
+
+def _groups_before(known: State, incident: Json) -> dict[str, list[str]]:
+    """Interface -> groups before containment, by the incident's record."""
+    key = {"pk": {"S": f"INCIDENT#{incident['incident_id']}"}}
+    found = Aws(known.endpoint).client("dynamodb", settings.SECURITY_ACCOUNT).query(
+        TableName=known.outputs["security"]["table_name"], ConsistentRead=True,
+        KeyConditionExpression="pk = :pk AND begins_with(sk, :target)",
+        ExpressionAttributeValues={":pk": key["pk"], ":target": {"S": "TARGET#ec2_instance#"}},
+    )["Items"]  # fmt: skip
+    decode = TypeDeserializer().deserialize
+    before = [(decode(item["before"]) or {}).get("network") or {} for item in found]
+    return {id: was["groups"] for one in before for id, was in (one.get("interfaces") or {}).items() if not was["managed"]}
+
+
+def undo(known: State, incident: Json) -> Undone:
+    """The first interface of a contained instance is given its old groups by an IAM user of the member account.
+
+    SandboxError when the incident has contained no interface.
+    """
+    before = _groups_before(known, incident)
+    if not before:
+        raise SandboxError(f"Incident {incident['incident_id']} has contained no interface: there is nothing to undo.")
+    interface, groups = sorted(before.items())[0]
+    aws, account = Aws(known.endpoint), str(incident["account_id"])
+    iam, name = aws.client("iam", account), f"{USER}-{secrets.token_hex(2)}"
+    who = str(iam.create_user(UserName=name)["User"]["Arn"])
+    iam.put_user_policy(UserName=name, PolicyName="undo", PolicyDocument=json.dumps(_MAY))
+    key = iam.create_access_key(UserName=name)["AccessKey"]
+    ec2 = aws.client("ec2", aws_access_key_id=key["AccessKeyId"], aws_secret_access_key=key["SecretAccessKey"])
+    ec2.modify_network_interface_attribute(NetworkInterfaceId=interface, Groups=groups)
+    return Undone(who, interface, groups)

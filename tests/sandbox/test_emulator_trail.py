@@ -1,0 +1,115 @@
+"""CloudTrail's events on EventBridge: where they arrive, what they hold, and who undoes a containment in the sandbox."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from emulator_helpers import MEMBER, SECURITY, Control, Identity, allow, eventually
+
+from sandbox import seed
+from sandbox.clients import Aws
+from sandbox.emulator.trail_parameters import parameters
+
+Make = Callable[..., seed.Victim]
+Inbox = Callable[[str, str], list[dict[str, Any]]]
+
+
+@pytest.fixture
+def inbox(aws: Aws) -> Iterator[Inbox]:
+    """(account, event name) -> the events with it that have arrived on the account's default bus."""
+    urls, got = {}, {}
+    for account in (MEMBER, SECURITY):
+        sqs, name = aws.client("sqs", account), "trail"
+        arn = f"arn:aws:sqs:us-east-1:{account}:{name}"
+        policy = allow("sqs:SendMessage", arn)
+        policy["Statement"][0]["Principal"] = {"Service": "events.amazonaws.com"}
+        urls[account] = sqs.create_queue(QueueName=name, Attributes={"Policy": json.dumps(policy)})["QueueUrl"]
+        events = aws.client("events", account)
+        events.put_rule(Name=name, EventPattern=json.dumps({"detail-type": ["AWS API Call via CloudTrail"]}))
+        events.put_targets(Rule=name, Targets=[{"Id": "q", "Arn": arn}])
+        got[account] = []
+
+    def read(account: str, name: str) -> list[dict[str, Any]]:
+        sqs = aws.client("sqs", account)
+        while found := sqs.receive_message(QueueUrl=urls[account], MaxNumberOfMessages=10).get("Messages"):
+            for one in found:
+                got[account].append(json.loads(one["Body"]))
+                sqs.delete_message(QueueUrl=urls[account], ReceiptHandle=one["ReceiptHandle"])
+        return [one for one in got[account] if one["detail"]["eventName"] == name]
+
+    yield read
+    for account in (MEMBER, SECURITY):
+        aws.client("events", account).remove_targets(Rule="trail", Ids=["q"])
+        aws.client("events", account).delete_rule(Name="trail")
+        aws.client("sqs", account).delete_queue(QueueUrl=urls[account])
+
+
+def test_a_change_is_told_in_its_account_and_to_the_security_account(
+    aws: Aws, identity: Identity, victim: Make, inbox: Inbox
+) -> None:
+    found = victim()
+    [interface] = found.interfaces
+    role = identity.role(allow("ec2:ModifyNetworkInterfaceAttribute"))
+    ec2 = aws.client("ec2", **identity.session(role, name="bob"))
+    ec2.modify_network_interface_attribute(NetworkInterfaceId=interface, Groups=[found.security_group])
+    name = "ModifyNetworkInterfaceAttribute"
+    for account in (MEMBER, SECURITY):
+        [event] = eventually(lambda account=account: inbox(account, name))
+        assert (event["source"], event["account"], event["region"]) == ("aws.ec2", MEMBER, "us-east-1")
+        detail = event["detail"]
+        assert detail["requestParameters"] == {
+            "networkInterfaceId": interface, "groupSet": {"items": [{"groupId": found.security_group}]}}  # fmt: skip
+        issuer = detail["userIdentity"]["sessionContext"]["sessionIssuer"]
+        assert (detail["userIdentity"]["type"], issuer["arn"]) == ("AssumedRole", role)
+        assert issuer["userName"] == role.rsplit("/", 1)[1]
+        assert detail["sourceIPAddress"] and detail["eventID"] and detail["recipientAccountId"] == MEMBER
+        assert "errorCode" not in detail
+
+
+def test_reads_and_refused_calls_are_not_told(aws: Aws, identity: Identity, victim: Make, inbox: Inbox) -> None:
+    found = victim()
+    aws.client("ec2").describe_instances(InstanceIds=[found.instance])
+    with pytest.raises(Exception, match="UnauthorizedOperation"):
+        identity.client("ec2", allow("ec2:Describe*")).stop_instances(InstanceIds=[found.instance])
+    aws.client("iam").create_user(UserName=f"mark-{found.instance}")
+    assert eventually(lambda: inbox(SECURITY, "CreateUser")), "later than both"
+    assert inbox(SECURITY, "DescribeInstances") == inbox(SECURITY, "StopInstances") == []
+
+
+def test_they_can_be_kept_back(aws: Aws, victim: Make, inbox: Inbox, control: Control) -> None:
+    found = victim()
+    control("POST", "clock", {"trail": 0})
+    aws.client("ec2").stop_instances(InstanceIds=[found.instance])
+    control("POST", "clock", {"trail": 1})
+    aws.client("ec2").start_instances(InstanceIds=[found.instance])
+    assert eventually(lambda: inbox(SECURITY, "StartInstances"))
+    assert inbox(SECURITY, "StopInstances") == []
+    looked = aws.client("cloudtrail").lookup_events(
+        LookupAttributes=[{"AttributeKey": "ResourceName", "AttributeValue": found.instance}]
+    )
+    assert "StopInstances" in [one["EventName"] for one in looked["Events"]], "CloudTrail itself knows"
+
+
+def test_a_role_is_found_by_its_name(aws: Aws, identity: Identity) -> None:
+    role = identity.role(allow("s3:*")).rsplit("/", 1)[1]
+    aws.client("iam").delete_role_policy(RoleName=role, PolicyName="p")
+    looked = aws.client("cloudtrail").lookup_events(LookupAttributes=[{"AttributeKey": "ResourceName", "AttributeValue": role}])
+    assert "DeleteRolePolicy" in [one["EventName"] for one in looked["Events"]]
+
+
+@pytest.mark.parametrize(
+    ("items", "flat", "shaped"),
+    [
+        (True, {"Action": "X", "InstanceId.1": "i-1", "InstanceId.2": "i-2"}, {"instanceId": {"items": ["i-1", "i-2"]}}),
+        (False, {"Targets.member.1.Id": "i-1", "Targets.member.1.Port": "80"}, {"targets": [{"id": "i-1", "port": "80"}]}),
+        (True, {"IpPermissions.1.IpRanges.1.CidrIp": "0.0.0.0/0"},
+         {"ipPermissions": {"items": [{"ipRanges": {"items": [{"cidrIp": "0.0.0.0/0"}]}}]}}),
+        (False, {"RoleName": "app", "Version": "2010-05-08"}, {"roleName": "app"}),
+        (True, {}, {}),
+    ],
+)  # fmt: skip
+def test_parameters_are_nested_as_cloudtrail_writes_them(items: bool, flat: dict[str, Any], shaped: dict[str, Any]) -> None:
+    assert parameters(flat, items=items) == shaped
