@@ -25,7 +25,7 @@ def _once() -> tuple[float, int, float]:
     """(seconds from the call of contain until both interfaces are closed, round trips, how many interfaces)."""
     from ec2_lab import Lab
     from guardduty_response import aws
-    from guardduty_response.playbooks import ec2_instance
+    from guardduty_response.playbooks.ec2_instance import playbook as ec2_instance
     from moto import mock_aws
 
     with mock_aws():

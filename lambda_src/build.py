@@ -9,6 +9,7 @@ playbook's code and none that restores, and the functions that tell people carry
 from __future__ import annotations
 
 import argparse
+import ast
 import sys
 import zipfile
 from pathlib import Path
@@ -16,46 +17,60 @@ from pathlib import Path
 SOURCE = Path(__file__).resolve().parent / "guardduty_response"
 DIST = SOURCE.parent / "dist"
 LIMIT = 80_000  # bytes a zip: small enough to be read, and to start fast
-TELLING = {  # zip -> files beyond the shared ones
-    "incident.zip": {"handlers/incident.py", "handlers/check.py", "message.py", "report.py"},
-    "watchdog.zip": {"handlers/watchdog.py", "handlers/watch.py", "message.py"},
+TELLING = {"incident": "handlers/incident.py", "watchdog": "handlers/watchdog.py"}  # zip -> its handler
+# job -> its handler, and the module of a playbook that it loads by name
+JOBS = {
+    "playbook": ("handlers/playbook.py", "playbook.py"),
+    "collect": ("handlers/collector.py", "collect/__init__.py"),
+    "restore": ("handlers/restore.py", "restore.py"),
+    "terminate": ("handlers/terminate.py", "terminate.py"),
 }
-# job -> its handlers and files beyond the shared ones; and which of a playbook's own files it carries beside the common ones
-JOBS: dict[str, tuple[set[str], tuple[str, ...]]] = {
-    "playbook": ({"handlers/playbook.py", "handlers/still.py", "handlers/verbs.py", "guardrails.py"}, ()),
-    "collect": ({"handlers/collector.py", "handlers/verbs.py"}, ("collect/",)),
-    "restore": ({"handlers/restore.py", "message.py", "report.py"}, ("restore",)),
-    "terminate": ({"handlers/terminate.py", "handlers/verbs.py"}, ("terminate",)),
-}
-TRIMMED = {"playbook"}  # an incident waits for it; for the others the trimmed EC2 model's seconds are not worth its size
-UNTRIMMED = {"collect"}  # calls more of S3 than the trimmed model has
+# Parsing a large model is most of a cold start, and no incident waits for the others: there a model's size is not worth it.
+MODELS = {"playbook": ("dynamodb", "ec2", "s3"), "collect": ("dynamodb",)}
+SMALL = ("dynamodb", "s3")  # for everybody else; the collector calls more of S3 than the trimmed model has
 
 Entries = dict[str, tuple[tuple[int, ...], int, bytes]]  # name -> (date, mode, content)
 
 
+def _imports(path: Path) -> set[str]:
+    """Modules of this package that the file imports, as files; wherever in it the import stands."""
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            names |= {one.name for one in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names |= {node.module, *(f"{node.module}.{one.name}" for one in node.names)}
+    files = set()
+    for name in names:
+        if name == SOURCE.name or name.startswith(f"{SOURCE.name}."):
+            stem = name.removeprefix(SOURCE.name).strip(".").replace(".", "/")
+            files |= {file for file in (f"{stem}.py", f"{stem}/__init__.py".lstrip("/")) if (SOURCE / file).is_file()}
+    return files
+
+
+def closure(*entries: str) -> set[str]:
+    """The entries and everything they import, with the packages these lie in."""
+    found: set[str] = set()
+    left = set(entries)
+    while left:
+        name = left.pop()
+        found.add(name)
+        parents = {(parent / "__init__.py").as_posix() for parent in Path(name).parents}
+        left |= ({parent for parent in parents if (SOURCE / parent).is_file()} | _imports(SOURCE / name)) - found
+    return found
+
+
 def contents() -> dict[str, list[str]]:
-    """Zip name -> source files (relative to the package), sorted."""
-    files = sorted(
-        path.relative_to(SOURCE).as_posix()
-        for path in SOURCE.rglob("*")
-        if path.is_file() and path.suffix in {".py", ".gz"} and "__pycache__" not in path.parts
-    )
-    special = set().union(*TELLING.values(), *(files for files, _ in JOBS.values()))
-    shared = [name for name in files if not name.startswith(("playbooks/", "models/ec2/")) and name not in special]
-    result = {name: sorted(shared + sorted(extra)) for name, extra in TELLING.items()}
-    model = {name for name in files if name.startswith("models/ec2/")}
-    for playbook in sorted(path.parent.name for path in SOURCE.glob("playbooks/*/__init__.py")):
-        home = f"playbooks/{playbook}/"
-        own = {name for name in files if name.startswith(home)}
-        parts = {job: {name for name in own if name.startswith(tuple(home + part for part in its))} if its else set()
-                 for job, (_, its) in JOBS.items()}  # fmt: skip
-        common = {*shared, "playbooks/__init__.py", *own} - set().union(*parts.values())
-        for job, (extra, its) in JOBS.items():
-            if parts[job] or not its:
-                models = model if job in TRIMMED else set()
-                mine = {*common, *extra, *parts[job], *models}
-                dropped = {name for name in mine if job in UNTRIMMED and name.startswith("models/s3/")}
-                result[f"{job}_{playbook}.zip"] = sorted(mine - dropped)
+    """Zip name -> source files (relative to the package), sorted: what the function can run, and nothing else."""
+    models = {path.parent.parent.name: path.relative_to(SOURCE).as_posix() for path in SOURCE.glob("models/*/*/*.gz")}
+    small = {models[service] for service in SMALL}
+    result = {f"{name}.zip": sorted(closure(handler) | small) for name, handler in TELLING.items()}
+    for playbook in sorted(path.parent.name for path in SOURCE.glob("playbooks/*/playbook.py")):
+        for job, (handler, module) in JOBS.items():
+            entry = f"playbooks/{playbook}/{module}"
+            if (SOURCE / entry).is_file():
+                mine = {models[service] for service in MODELS.get(job, SMALL)}
+                result[f"{job}_{playbook}.zip"] = sorted(closure(handler, entry) | mine)
     return result
 
 

@@ -43,6 +43,8 @@ OPERATIONS: dict[str, list[str]] = {
     "s3/2006-03-01": ["GetObject", "PutObject"],
 }
 
+MEMBERS = {"InstanceTypeInfo": ("InstanceType", "InstanceStorageSupported")}  # large answers: what is read of them
+
 
 def _without_documentation(node: Any) -> Any:
     if isinstance(node, dict):
@@ -57,6 +59,9 @@ def target(api: str) -> Path:
 def trimmed(api: str) -> dict[str, Any]:
     """The installed botocore's model of ``api`` (service/version) with its OPERATIONS and the shapes they reach."""
     full = json.loads(gzip.decompress((Path(botocore.__file__).parent / "data" / api / "service-2.json.gz").read_bytes()))
+    for name, kept in MEMBERS.items():
+        if shape := full["shapes"].get(name):
+            shape["members"] = {member: shape["members"][member] for member in kept}
     shapes: set[str] = set()
 
     def walk(node: Any) -> None:

@@ -121,7 +121,7 @@ class Context:
 
 
 class Playbook(Protocol):
-    """A playbook module's functions. Verbs raise botocore errors only for throttling and outages (the machine retries).
+    """A playbook's module ``playbook``. Verbs raise botocore errors only for throttling and outages (the machine retries).
 
     A module may also have ``culprits(context, target, undone checks, since, seen, watched) -> [change]``: who undid it
     (breach.change), newest first; ``since`` ISO 8601, ``seen`` the change that was heard of, if any.
@@ -180,12 +180,12 @@ def load_terminator(name: str) -> Terminator:
 
 
 def load(name: str) -> Playbook:
-    """The playbook package ``name``. Raises ConfigError when this build has none of that name."""
-    return _load(name)  # type: ignore[no-any-return]
+    """The module ``playbook`` of the package ``name``. Raises ConfigError when this build has none of that name."""
+    return _load(f"{name}.playbook")  # type: ignore[no-any-return]
 
 
 def _load(name: str) -> Any:
     try:
         return importlib.import_module(f"guardduty_response.playbooks.{name}")
     except ModuleNotFoundError as error:
-        raise ConfigError(f"this function's code holds no playbook '{name}': rebuild and redeploy the module") from error
+        raise ConfigError(f"this function's code holds no {name}: rebuild and redeploy the module") from error

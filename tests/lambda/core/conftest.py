@@ -71,7 +71,7 @@ def verified(record: Record) -> Callable[..., None]:
 @pytest.fixture
 def fake(world: World, monkeypatch: pytest.MonkeyPatch) -> Iterator[Fake]:
     module = Fake()
-    for name in ("", ".collect", ".terminate"):
+    for name in ("", ".playbook", ".collect", ".terminate"):
         monkeypatch.setitem(sys.modules, module.__name__ + name, module)
     monkeypatch.setenv("GDR_PLAYBOOK", "fake")
     configure(world)

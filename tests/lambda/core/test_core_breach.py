@@ -9,7 +9,7 @@ import pytest
 from asl_walker import Walk
 from core_helpers import EXECUTION, call, emission, told
 from fake_playbook import ARN, Fake, configure
-from guardduty_response.handlers import incident, playbook
+from guardduty_response.handlers import collector, incident, playbook
 from guardduty_response.playbooks import Check, Step
 from guardduty_response.record import Record
 from guardduty_response.statuses import Status
@@ -46,7 +46,7 @@ class Case:
         def invoke(function: str, payload: Any) -> Any:
             if payload["verb"] == "contain" and not payload["target"]["verify_only"]:
                 self.see(GOOD, TAGGED)
-            return (playbook if function == "playbook" else incident).handler(payload, None)
+            return {"playbook": playbook, "collector": collector}.get(function, incident).handler(payload, None)
 
         walk = Walk("incident", invoke, execution)
         walk.run(event)

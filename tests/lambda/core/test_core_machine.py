@@ -322,8 +322,9 @@ def test_an_approved_containment_collects_first_too() -> None:
 def test_a_further_emission_is_a_verification_in_every_verb_that_could_act() -> None:
     opened = {"incident_id": "inc-1", "playbook": "ec2_instance", "next": "triage", "verify_only": True}
     _, functions = _go(open=opened)
-    for verb in ("announce", "plan", "collect"):
+    for verb in ("announce", "plan", "finish"):
         assert functions.asked(verb)[0]["verify_only"] is True
+    assert not functions.asked("collect")
 
 
 def test_lost_evidence_is_reported_and_blocks_nothing() -> None:

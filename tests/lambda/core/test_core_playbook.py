@@ -344,6 +344,6 @@ def test_unknown_names(world: World, fake: Fake, monkeypatch: pytest.MonkeyPatch
     with pytest.raises(ResponseError, match="knows no verb 'terminate'; it knows plan, contain"):
         _run("terminate", "inc-1")
     incident_id = _open()
-    monkeypatch.delitem(sys.modules, fake.__name__)
-    with pytest.raises(ConfigError, match="no playbook 'fake'"):
+    monkeypatch.delitem(sys.modules, f"{fake.__name__}.playbook")
+    with pytest.raises(ConfigError, match="holds no fake"):
         _run("plan", incident_id)

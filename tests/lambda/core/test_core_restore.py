@@ -205,7 +205,7 @@ def test_unknown_names(world: World, restorer: Restorer, stored: Callable[..., s
     with pytest.raises(ResponseError, match="there is no incident inc-0"):
         ask("inc-0")
     monkeypatch.delitem(sys.modules, restorer.__name__)
-    with pytest.raises(ConfigError, match="no playbook"):
+    with pytest.raises(ConfigError, match="holds no"):
         ask(stored())
 
 

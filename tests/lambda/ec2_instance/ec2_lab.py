@@ -20,7 +20,8 @@ import boto3
 from botocore.exceptions import ClientError
 from guardduty_response import aws, finding
 from guardduty_response.config import Config
-from guardduty_response.playbooks import Context, Restored, Step, Target, ec2_instance, load_restorer
+from guardduty_response.playbooks import Context, Restored, Step, Target, load_restorer
+from guardduty_response.playbooks.ec2_instance import playbook as ec2_instance
 from guardduty_response.record import Record
 
 Json = dict[str, Any]

@@ -7,7 +7,8 @@ import pytest
 from botocore.stub import Stubber
 from ec2_lab import INCIDENT, Lab
 from guardduty_response import aws
-from guardduty_response.playbooks import Context, Step, Target, ec2_instance
+from guardduty_response.playbooks import Context, Step, Target
+from guardduty_response.playbooks.ec2_instance import playbook as ec2_instance
 from guardduty_response.playbooks.ec2_instance import terminate
 from guardduty_response.statuses import Status
 

@@ -6,7 +6,8 @@ import json
 
 import pytest
 from ec2_lab import INCIDENT, MEMBER, PREFIX, Lab
-from guardduty_response.playbooks import Target, ec2_instance
+from guardduty_response.playbooks import Target
+from guardduty_response.playbooks.ec2_instance import playbook as ec2_instance
 from guardduty_response.playbooks.ec2_instance.credentials import deny_document
 from guardduty_response.statuses import Status
 from restore_lab import CHANGES, changes, contained, picture

@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 from ec2_lab import MEMBER, PREFIX, REGION, Call, Lab
-from guardduty_response.playbooks import Target, ec2_instance
+from guardduty_response.playbooks import Target
 from guardduty_response.playbooks.ec2_instance import network, table
+from guardduty_response.playbooks.ec2_instance import playbook as ec2_instance
 from guardduty_response.playbooks.ec2_instance.core import Work
 from guardduty_response.statuses import Status
 

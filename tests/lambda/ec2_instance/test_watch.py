@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 from ec2_lab import INCIDENT, PREFIX, Lab
 from guardduty_response.handlers import still
-from guardduty_response.playbooks import Step, Target, ec2_instance
+from guardduty_response.playbooks import Step, Target
 from guardduty_response.playbooks.ec2_instance import credentials
+from guardduty_response.playbooks.ec2_instance import playbook as ec2_instance
 from guardduty_response.statuses import Status
 from restore_lab import contained, picture
 

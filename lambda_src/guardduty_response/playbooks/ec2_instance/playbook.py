@@ -1,0 +1,138 @@
+"""Contains a compromised EC2 instance (playbooks/ec2_instance/runbook.md says how, and how to undo each part)."""
+
+from __future__ import annotations
+
+from threading import Event
+
+from botocore.exceptions import ClientError
+
+from guardduty_response import aws
+from guardduty_response.errors import NoTarget, TargetGone
+from guardduty_response.finding import get
+from guardduty_response.playbooks import Check, Context, Planned, Step, Target
+from guardduty_response.playbooks.ec2_instance import culprit, network, table
+from guardduty_response.playbooks.ec2_instance import finish as _finish
+from guardduty_response.playbooks.ec2_instance import verify as _verify
+from guardduty_response.playbooks.ec2_instance.actions import Action
+from guardduty_response.playbooks.ec2_instance.core import BRANCHES, FAILED, SKIPPED, Json, Sessions, Work, why
+from guardduty_response.playbooks.ec2_instance.state import Facts, Interface, look
+from guardduty_response.statuses import Status
+
+
+def plan(ctx: Context) -> list[Planned]:
+    """The finding's instance. Raises NoTarget, TargetGone, RoleUnavailable; what cannot be read beside it is left out."""
+    finding = ctx.finding
+    id = get(finding.detail, "resource", "instanceDetails", "instanceId")
+    if not isinstance(id, str) or not id.startswith("i-"):
+        raise NoTarget(
+            f"finding {finding.id} ({finding.type}) names no instance (resource.instanceDetails.instanceId is {id!r}): "
+            "nothing can be contained; look at the finding in the GuardDuty console"
+        )
+    arn = f"arn:{ctx.config.partition}:ec2:{finding.region}:{finding.account_id}:instance/{id}"
+    target = Target("ec2_instance", id, arn, finding.account_id, finding.region)
+    work = Work(ctx, target)
+    sessions = table.reading(work)
+    try:
+        facts = look(work, sessions.client("ec2"))
+    except TargetGone:
+        if not finding.sample:
+            raise
+        said = _promises(work, _sample(finding.detail), sessions, exists=False)
+        return [Planned(target, actions={name: f"sample finding: the instance does not exist; {text}" for name, text in said})]
+    said = _promises(work, facts, sessions)
+    target.scope.update(_scope(facts))
+    role = facts.parts.get("profile", {}).get("role")
+    told = _finish.consequences(facts, sessions.client("ec2"), work.options["finish"])
+    return [Planned(target, facts.tags, [role] if role else [], dict(said), told)]
+
+
+def _promises(work: Work, facts: Facts, sessions: Sessions, exists: bool = True) -> list[tuple[str, str]]:
+    """What is to be done, is so already or is known to fail, in words."""
+    said = network.intents(work, facts)
+    said |= {action.name: action.intent() for action in table.look(work, sessions, facts, exists)}
+    out = [(name, text) for name, (status, text) in said.items() if status != SKIPPED]
+    volumes = ", ".join(one["VolumeId"] for one in facts.disks.values()) or "all volumes"
+    if work.options["snapshot"]:
+        out.append(("snapshot", f"one crash-consistent snapshot set of {volumes}"))
+    done = {"stop": "stopped", "terminate": "terminated, which cannot be undone,"}.get(work.options["finish"])
+    if done:
+        text = f"{done} once contained, and once its snapshots are complete"
+        out.append((f"{work.options['finish']}_instance", text))
+    return out
+
+
+def _scope(facts: Facts) -> Json:
+    """What later verbs' sessions are narrowed to. An absent part could not be read: contain looks again."""
+    profile, group = facts.parts.get("profile") or {}, facts.parts.get("auto_scaling") or {}
+    scope = {
+        "interfaces": [one.id for one in facts.interfaces if not one.managed],
+        "vpcs": facts.vpcs,
+        "groups": {vpc: one["GroupId"] for vpc, one in facts.groups.items() if vpc in facts.vpcs},
+        "volumes": [one["VolumeId"] for one in facts.disks.values()],
+        "role": profile.get("role", ""),
+        "profile_association": profile.get("association", ""),
+        "auto_scaling_group": group.get("group", ""),
+        "addresses": [one["allocation"] for one in facts.parts.get("addresses") or []],
+    }
+    return {**scope, **{part: facts.parts[part] for part in ("target_groups",) if part in facts.parts}}
+
+
+def _sample(detail: Json) -> Facts:
+    """What the finding itself tells of an instance that exists nowhere."""
+    said = get(detail, "resource", "instanceDetails", "networkInterfaces")
+    return Facts({"State": {"Name": "running"}}, [
+        Interface(str(get(one, "networkInterfaceId")), str(get(one, "vpcId")),
+                  tuple(str(get(group, "groupId")) for group in get(one, "securityGroups") or []))
+        for one in (said if isinstance(said, list) else [])
+    ])  # fmt: skip
+
+
+def contain(ctx: Context, target: Target) -> Step:
+    """Closes the network, and side by side with it everything else; every part records, acts and fails on its own."""
+    if target.attach or target.verify_only:
+        return Step(detail=f"linked to incident {target.attach or ctx.incident_id}; nothing was changed")
+    work = Work(ctx, target)
+    scope = target.scope
+    allowed = network.sessions(work, scope.get("interfaces", []), scope.get("vpcs", []), scope.get("groups", {}))
+    ec2, changing = allowed.client("ec2"), table.changing(work)  # the network's first: everything waits for it
+    try:
+        facts = look(work, ec2, ctx.incident_id)
+    except TargetGone as gone:
+        return Step(status=Status.GONE, detail=str(gone))
+    except ClientError as error:
+        if aws.transient(error):
+            raise
+        text = f"{target.id} could not be described ({why(error)}): nothing was changed. By hand: runbook, 'Network'"
+        ctx.action(target, "quarantine_network", FAILED, text)
+        return Step(detail=text)
+    started = Event()
+
+    def branch(kinds: tuple[type[Action], ...]) -> None:
+        started.wait()  # the rest costs CPU that the network needs until its changes are on their way
+        for kind in kinds:
+            kind(work, changing, facts).run()
+
+    futures = [BRANCHES.submit(branch, kinds) for kinds in table.TABLE]
+    try:
+        network.close(work, allowed, facts, started.set)
+    finally:
+        started.set()
+        problems = [problem for future in futures if (problem := future.exception())]
+    if problems:  # each action keeps its own failures; this is the record itself failing
+        raise problems[0]
+    return Step(detail=f"{len(facts.interfaces)} interface(s) worked on; the ledger says what was done")
+
+
+def verify(ctx: Context, target: Target) -> tuple[Step, list[Check]]:
+    """Reads everything back: CONTAINED, PARTIAL, FAILED or GONE, or asks for contain once more."""
+    return _verify.verify(ctx, target)
+
+
+def culprits(ctx: Context, target: Target, undone: list[Check], since: str, seen: Json | None, watched: list[str]) -> list[Json]:
+    """Who undid the containment, by CloudTrail."""
+    return culprit.who(Work(ctx, target), undone, since, seen, watched)
+
+
+def finish(ctx: Context, target: Target) -> Step:
+    """Stops the instance where that is switched on and loses nothing."""
+    return _finish.stop(ctx, target) if not target.attach and not target.verify_only else Step(detail="linked")
