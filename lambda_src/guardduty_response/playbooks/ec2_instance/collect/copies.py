@@ -22,7 +22,10 @@ from guardduty_response.playbooks.ec2_instance.core import AWS_ERRORS, Work, all
 NAME = "copies"
 LIMIT_SECONDS = 24 * 3600  # of all copying; what takes longer is left to a person
 LOOK_SECONDS = 30  # until a copy of an interrupted call is surely listed
-KEY_USE = ("kms:Decrypt", "kms:DescribeKey", "kms:GenerateDataKeyWithoutPlaintext", "kms:ReEncryptFrom", "kms:ReEncryptTo")
+KEY_USE = (
+    "kms:Decrypt", "kms:DescribeKey", "kms:GenerateDataKey", "kms:GenerateDataKeyWithoutPlaintext",
+    "kms:ReEncryptFrom", "kms:ReEncryptTo",
+)  # fmt: skip
 # The two places of a copy: in the member account (``copy``) and in the forensics account (``vault``).
 PLACES = ("copy", "vault")
 
