@@ -23,7 +23,9 @@ locals {
   of_organization = { for key, id in { "aws:PrincipalOrgID" = var.organization_id } : key => id if id != null }
 
   # Copying a snapshot under a key needs these, always through EC2 (Amazon EBS User Guide, "Share the KMS key").
-  key_use = ["kms:Decrypt", "kms:DescribeKey", "kms:GenerateDataKeyWithoutPlaintext", "kms:ReEncryptFrom", "kms:ReEncryptTo"]
+  key_use = [
+    "kms:Decrypt", "kms:DescribeKey", "kms:GenerateDataKey", "kms:GenerateDataKeyWithoutPlaintext", "kms:ReEncryptFrom", "kms:ReEncryptTo",
+  ]
 
   # A collector role is a condition and not a principal: as principal its ARN turns into an id when saved, and the policy
   # is refused while the role does not exist yet.

@@ -246,6 +246,7 @@ def test_calls_on_the_instance_with_the_trail(aws: Aws, victim: Make, collector:
         at = datetime.fromtimestamp(time.time() - 60, UTC)
         path = f"AWSLogs/{MEMBER}/CloudTrail/{REGION}/{at:%Y/%m/%d}/{MEMBER}_CloudTrail_{REGION}_{at:%Y%m%dT%H%M}Z_1.json.gz"
         aws.client("s3").put_object(Bucket=name, Key=path, Body=gzip.compress(json.dumps({"Records": [record]}).encode()))
+        time.sleep(1.1)  # the window ends with the last whole second
         part = use.collect(api_calls)
     finally:
         aws.client("cloudtrail").delete_trail(Name=name)

@@ -253,6 +253,19 @@ def test_an_object_that_is_too_large_or_broken_is_told(evidence: EvidenceLab, mo
     assert f"{key} was left" in part.detail
 
 
+def test_a_trail_is_read_for_the_newest_day(evidence: EvidenceLab) -> None:
+    target = built(evidence)
+    first = datetime.fromtimestamp(time.time() - 10 * 86400, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    evidence.ids["detail"]["service"]["eventFirstSeen"] = first
+    trail(evidence)
+    deliver(evidence, 30 * 3600, {"eventName": evidence.ids["instance"]})
+    deliver(evidence, 3600, {"eventName": evidence.ids["instance"]})
+    part = evidence.collect(api_calls, target)[-1]
+    assert part.outcome == "PARTIAL"
+    assert "1 events, what is older than" in part.detail
+    assert f"s3://{BUCKET}/AWSLogs/" in part.task
+
+
 def test_trails_that_cannot_be_listed(evidence: EvidenceLab) -> None:
     target = built(evidence)
     evidence.fail("DescribeTrails", "AccessDeniedException")

@@ -155,6 +155,18 @@ def test_a_call_that_died_after_copying_copies_nothing_twice(evidence: EvidenceL
     assert evidence.operations().count("CopySnapshot") == 2
 
 
+def test_a_copy_that_failed_on_the_way_is_looked_for_first(evidence: EvidenceLab, monkeypatch: pytest.MonkeyPatch) -> None:
+    target = ready(evidence)
+    evidence.fail("CopySnapshot", "InternalError", times=1)
+    assert evidence.once(copies, target).outcome == "RUNNING"
+    assert "interrupted call" in evidence.once(copies, target).detail
+    assert evidence.operations().count("CopySnapshot") == 1
+    now = time.time()
+    monkeypatch.setattr(copies.time, "time", lambda: now + 60)
+    assert evidence.collect(copies, target)[-1].outcome == "COMPLETE"
+    assert len(own(evidence, MEMBER)) == 2
+
+
 def test_a_key_policy_that_lacks_the_collector_is_named(evidence: EvidenceLab) -> None:
     target = ready(evidence)
     evidence.once(copies, target)

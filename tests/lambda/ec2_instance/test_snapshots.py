@@ -103,6 +103,20 @@ def test_limits_are_waited_out(evidence: EvidenceLab, error: str) -> None:
     assert len(evidence.snapshots()) == 2
 
 
+def test_a_call_that_failed_on_the_way_is_looked_for_first(evidence: EvidenceLab, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An answer of 500 leaves open whether AWS made the set."""
+    evidence.build()
+    target = evidence.plan()
+    evidence.fail("CreateSnapshots", "InternalError", times=1)
+    assert evidence.once(snapshots, target).outcome == "RUNNING"
+    assert "interrupted call" in evidence.once(snapshots, target).detail
+    assert evidence.operations().count("CreateSnapshots") == 1
+    now = time.time()
+    monkeypatch.setattr(snapshots.time, "time", lambda: now + 40)
+    assert evidence.collect(snapshots, target)[-1].outcome == "COMPLETE"
+    assert len(evidence.snapshots()) == 2
+
+
 def test_limits_are_waited_out_for_ten_minutes_only(evidence: EvidenceLab, monkeypatch: pytest.MonkeyPatch) -> None:
     evidence.build()
     target = evidence.plan()

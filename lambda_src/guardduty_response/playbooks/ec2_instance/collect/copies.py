@@ -12,17 +12,20 @@ from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any
 
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
 
 from guardduty_response import aws
 from guardduty_response.playbooks.ec2_instance.collect.part import Json, Outcome, Part
-from guardduty_response.playbooks.ec2_instance.collect.snapshots import BUSY, pace
+from guardduty_response.playbooks.ec2_instance.collect.snapshots import BUSY, pace, unsure
 from guardduty_response.playbooks.ec2_instance.core import AWS_ERRORS, Work, allow, fits, why
 
 NAME = "copies"
 LIMIT_SECONDS = 24 * 3600  # of all copying; what takes longer is left to a person
 LOOK_SECONDS = 30  # until a copy of an interrupted call is surely listed
-KEY_USE = ("kms:Decrypt", "kms:DescribeKey", "kms:GenerateDataKeyWithoutPlaintext", "kms:ReEncryptFrom", "kms:ReEncryptTo")
+KEY_USE = (
+    "kms:Decrypt", "kms:DescribeKey", "kms:GenerateDataKey", "kms:GenerateDataKeyWithoutPlaintext",
+    "kms:ReEncryptFrom", "kms:ReEncryptTo",
+)  # fmt: skip
 # The two places of a copy: in the member account (``copy``) and in the forensics account (``vault``).
 PLACES = ("copy", "vault")
 
@@ -139,7 +142,9 @@ class Copying:
                 Description=f"{self.work.prefix} {self.work.ctx.incident_id} {self.work.id} {one['volume']}",
                 TagSpecifications=[{"ResourceType": "snapshot", "Tags": [{"Key": k, "Value": v} for k, v in pairs.items()]}],
             )  # fmt: skip
-        except ClientError as error:
+        except (ClientError, BotoCoreError) as error:
+            if unsure(error):
+                self.state["asked"] = {**self.state.get("asked", {}), where: int(time.time())}
             if aws.code(error) in BUSY or aws.transient(error):
                 self.waits = f"copies wait ({why(error)})"
                 return False

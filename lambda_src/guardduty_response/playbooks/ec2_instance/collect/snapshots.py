@@ -6,7 +6,7 @@ import time
 from copy import deepcopy
 from typing import Any
 
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
 
 from guardduty_response import aws
 from guardduty_response.errors import TargetGone
@@ -27,6 +27,11 @@ _PACE = (5, 10, 15, 30)
 def pace(polls: int) -> int:
     """Seconds until poll number ``polls`` (from 0): soon at first, a minute apart later, as each costs state transitions."""
     return _PACE[polls] if polls < len(_PACE) else 60
+
+
+def unsure(error: Exception) -> bool:
+    """Whether a call that failed so may have been carried out all the same: a fault of AWS's or of the connection."""
+    return aws.transient(error) and aws.code(error) not in aws.THROTTLES
 
 
 def containment(work: Work, state: Json) -> str:
@@ -57,7 +62,7 @@ def run(work: Work, before: Json) -> Part:
         return Part(
             Outcome.FAILED, f"no snapshots: {gone}; volumes kept on termination can still be copied", task=task, state=state
         )
-    except ClientError as error:
+    except (ClientError, BotoCoreError) as error:
         busy = aws.code(error) in BUSY or aws.transient(error)
         if busy and time.time() - state["since"] < LIMIT_SECONDS:
             return Part(Outcome.RUNNING, f"snapshots wait: {why(error)}", 15, state=state)
@@ -114,15 +119,17 @@ def _no_volumes(work: Work, instance: Json, state: Json) -> Part:
 
 def _create(work: Work, ec2: Any, mine: dict[str, str], state: Json) -> Json:
     # Before the call: if this one dies, the next has to look for its snapshots first.
-    work.keep(NAME, {"outcome": Outcome.RUNNING, "detail": "asking for snapshots", "state": {**state, "asked": int(time.time())}})
+    state["asked"] = int(time.time())
+    work.keep(NAME, {"outcome": Outcome.RUNNING, "detail": "asking for snapshots", "state": state})
     pairs = [{"Key": key, "Value": text} for key, text in mine.items()]
     try:
         got: Json = ec2.create_snapshots(
             InstanceSpecification={"InstanceId": work.id}, Description=f"{work.prefix} {work.ctx.incident_id} {work.id}",
             TagSpecifications=[{"ResourceType": "snapshot", "Tags": pairs}],
         )  # fmt: skip
-    except ClientError:
-        state.pop("asked", None)  # refused: nothing was made, so the next call need not look for it
+    except ClientError as error:
+        if not unsure(error):
+            del state["asked"]  # refused: nothing was made, so the next call need not look for it
         raise
     return got
 

@@ -44,7 +44,9 @@ def trails(work: Work) -> list[Json]:
 
 def read_trail(work: Work, trail: Json, window: Window, terms: list[str]) -> list[Json]:
     """One call's share of one trail: its events that name one of ``terms``; returns what was stored."""
-    window = Window(max(window.start, window.end - MOST_SECONDS), window.end)
+    if window.end - window.start > MOST_SECONDS:
+        window = Window(window.end - MOST_SECONDS, window.end)
+        trail.setdefault("cut", f"what is older than {logs.iso(window.start)} was left")
     terms = list(dict.fromkeys(terms))
     try:
         lines = _group(work, trail, window, terms) if trail["kind"] == "group" else _bucket(work, trail, window, terms)
