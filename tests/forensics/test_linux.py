@@ -93,13 +93,25 @@ def test_a_plan_that_cannot_be_read(place: Place, tmp_path: Path) -> None:
     assert "the upload plan could not be read" in done.stdout
 
 
-@pytest.mark.parametrize(
-    "url", ["", "file:///etc/passwd", "http://10.0.0.1/x/plan.txt", "https://a/b'$(id)", "https://a/b\nurl=x"]
-)
-def test_other_addresses_are_not_asked(place: Place, tmp_path: Path, url: str) -> None:
+@pytest.mark.parametrize("url", [
+    "http://localhost:{port}/e/plan.txt", "http://127.0.0.1:{port}/e/plan.txt#'$(id)", "HTTP://127.0.0.1:{port}/e/plan.txt",
+    'http://127.0.0.1:{port}/e/plan.txt"\nfail-early\nurl="http://127.0.0.1:{port}/e/plan.txt', "", "file:///etc/passwd",
+])  # fmt: skip
+@pytest.mark.parametrize("where", ["plan", "upload"])
+def test_other_addresses_are_not_asked(place: Place, tmp_path: Path, url: str, where: str) -> None:
+    """Those with a port would be answered: it is the script that does not ask them."""
     place.plan()
-    assert collect(place, tmp_path / "home", GDR_PLAN_URL=url).returncode == 1
-    assert place.order == []
+    url = url.replace("{port}", place.url.rsplit(":", 1)[1])
+    if where == "plan":
+        assert collect(place, tmp_path / "home", GDR_PLAN_URL=url).returncode == 1
+        assert place.order == []
+    else:
+        line = url.split("\n")[0].replace("plan.txt", "other.txt")
+        place.objects["/e/plan.txt"] += f"capture.pcap\t0\t{line}\n".encode()
+        path = tools(tmp_path / "bin", "curl", tcpdump="echo packets")
+        collect(place, tmp_path / "home", GDR_PATH=path, GDR_CAPTURE_SECONDS=1)
+        assert place.index["capture.pcap"][3] == "lost"
+        assert not [name for name in place.order if "other" in name]
 
 
 def test_a_hanging_section_does_not_hold_up_the_rest(place: Place, tmp_path: Path) -> None:
