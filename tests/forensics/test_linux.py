@@ -12,10 +12,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from repository import skip_or_fail
 from script_lab import SCRIPT, SECTIONS, Place, bucket, collect, encoded, tools, written
 
 SHELLS = [shell for shell in ("bash", "dash") if shutil.which(shell)]
+PLAIN = SHELLS[-1]
 
 
 @pytest.fixture
@@ -61,6 +61,8 @@ def test_it_fits_into_a_document() -> None:
 
 @pytest.mark.parametrize("web", ["python3", "wget"])
 def test_without_curl(place: Place, tmp_path: Path, web: str) -> None:
+    if not shutil.which(web):
+        pytest.skip(f"{web} is not on this machine")
     place.plan()
     done = collect(place, tmp_path / "home", GDR_PATH=tools(tmp_path / "bin", web, "ls"))
     assert done.returncode == 0, done.stdout
@@ -71,7 +73,7 @@ def test_without_curl(place: Place, tmp_path: Path, web: str) -> None:
 def test_absent_tools_are_said(place: Place, tmp_path: Path) -> None:
     place.plan("capture.pcap")
     path = tools(tmp_path / "bin", "curl")
-    done = collect(place, tmp_path / "home", "dash", GDR_PATH=path, GDR_CAPTURE_SECONDS=2)
+    done = collect(place, tmp_path / "home", PLAIN, GDR_PATH=path, GDR_CAPTURE_SECONDS=2)
     assert done.returncode == 0
     assert "# not on this machine: ps" in place.text("processes.txt")
     assert "# not on this machine: ip" in place.text("network.txt")
@@ -81,7 +83,7 @@ def test_absent_tools_are_said(place: Place, tmp_path: Path) -> None:
 
 def test_nothing_to_upload_with(place: Place, tmp_path: Path) -> None:
     place.plan()
-    done = collect(place, tmp_path / "home", "dash", GDR_PATH=tools(tmp_path / "bin"))
+    done = collect(place, tmp_path / "home", PLAIN, GDR_PATH=tools(tmp_path / "bin"))
     assert done.returncode == 1
     assert "no curl, python3 or wget" in done.stdout
     assert place.order == []
@@ -93,20 +95,32 @@ def test_a_plan_that_cannot_be_read(place: Place, tmp_path: Path) -> None:
     assert "the upload plan could not be read" in done.stdout
 
 
-@pytest.mark.parametrize(
-    "url", ["", "file:///etc/passwd", "http://10.0.0.1/x/plan.txt", "https://a/b'$(id)", "https://a/b\nurl=x"]
-)
-def test_other_addresses_are_not_asked(place: Place, tmp_path: Path, url: str) -> None:
+@pytest.mark.parametrize("url", [
+    "http://localhost:{port}/e/plan.txt", "http://127.0.0.1:{port}/e/plan.txt#'$(id)", "HTTP://127.0.0.1:{port}/e/plan.txt",
+    'http://127.0.0.1:{port}/e/plan.txt"\nfail-early\nurl="http://127.0.0.1:{port}/e/plan.txt', "", "file:///etc/passwd",
+])  # fmt: skip
+@pytest.mark.parametrize("where", ["plan", "upload"])
+def test_other_addresses_are_not_asked(place: Place, tmp_path: Path, url: str, where: str) -> None:
+    """Those with a port would be answered: it is the script that does not ask them."""
     place.plan()
-    assert collect(place, tmp_path / "home", GDR_PLAN_URL=url).returncode == 1
-    assert place.order == []
+    url = url.replace("{port}", place.url.rsplit(":", 1)[1])
+    if where == "plan":
+        assert collect(place, tmp_path / "home", GDR_PLAN_URL=url).returncode == 1
+        assert place.order == []
+    else:
+        line = url.split("\n")[0].replace("plan.txt", "other.txt")
+        place.objects["/e/plan.txt"] += f"capture.pcap\t0\t{line}\n".encode()
+        path = tools(tmp_path / "bin", "curl", tcpdump="echo packets")
+        collect(place, tmp_path / "home", GDR_PATH=path, GDR_CAPTURE_SECONDS=1)
+        assert place.index["capture.pcap"][3] == "lost"
+        assert not [name for name in place.order if "other" in name]
 
 
 def test_a_hanging_section_does_not_hold_up_the_rest(place: Place, tmp_path: Path) -> None:
     place.plan(deadline=12)
     path = tools(tmp_path / "bin", "curl", "ip", "ls", ps="exec sleep 300", ss="trap '' TERM; while :; do sleep 1; done")
     began = time.monotonic()
-    done = collect(place, tmp_path / "home", "dash", GDR_PATH=path)
+    done = collect(place, tmp_path / "home", PLAIN, GDR_PATH=path)
     assert time.monotonic() - began < 30
     assert done.returncode == 0, done.stdout
     assert place.index["processes.txt"][3] in ("ok", "cut")
@@ -304,7 +318,19 @@ def test_the_plan_may_say_where_the_tool_is(place: Place, tmp_path: Path) -> Non
 
 
 def test_a_busybox_machine(place: Place, tmp_path: Path) -> None:
-    if not shutil.which("busybox"):
-        skip_or_fail("busybox is not on this machine")
-    place.plan()
-    assert collect(place, tmp_path / "home", "busybox").returncode == 0
+    """Every tool but curl is busybox's, the shell too."""
+    busybox = shutil.which("busybox")
+    if not busybox:
+        pytest.skip("busybox is not on this machine")
+    path = tmp_path / "bin"
+    path.mkdir()
+    for name in subprocess.run([busybox, "--list"], capture_output=True, text=True, check=True).stdout.split():
+        (path / name).symlink_to(busybox)
+    (path / "curl").symlink_to(str(shutil.which("curl")))
+    place.plan("commands.txt")
+    done = collect(place, tmp_path / "home", str(path / "sh"), GDR_PATH=path, GDR_COMMANDS=encoded("echo mine"))
+    assert done.returncode == 0, done.stdout
+    assert {line[3] for line in place.index.values()} == {"ok"}
+    assert re.search(r"PID +USER", place.text("processes.txt"))
+    assert "mine" in place.text("commands.txt")
+    assert all(hashlib.sha256(place.objects[f"/e/{name}"]).hexdigest() == line[1] for name, line in place.index.items())

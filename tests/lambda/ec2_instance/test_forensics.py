@@ -155,6 +155,21 @@ def test_it_fails_with_something_there(lab: ForensicsLab) -> None:
     assert all(len(one["sha256"]) == 64 for one in part.objects), "hashed here, the instance having said nothing"
 
 
+def test_what_is_not_there_may_look_forbidden(lab: ForensicsLab) -> None:
+    """Without s3:ListBucket, AWS answers AccessDenied for a key that does not exist; moto and the sandbox answer NoSuchKey."""
+    lab.agent.on_send = lab.upload(SECTIONS[:4])
+
+    def forbid(params: Json, **_: Any) -> None:
+        if key_of(params["url"]) not in lab.stored():
+            raise ClientError({"Error": {"Code": "AccessDenied", "Message": "no"}}, "GetObject")
+
+    uploads._s3().meta.events.register("before-call.s3.GetObject", forbid)
+    part = lab.finish()
+    assert part.outcome == "PARTIAL"
+    assert "jobs.txt: did not arrive" in part.detail
+    assert len(part.objects) == 5
+
+
 def test_it_fails_with_nothing_there(lab: ForensicsLab) -> None:
     lab.agent.answers = ["Failed"]
     part = lab.finish()

@@ -170,6 +170,13 @@ def test_after_with_a_group_that_lets_more_out(lab: ForensicsLab, egress: Json, 
     assert part.outcome == "NOT_POSSIBLE" and why in part.detail
 
 
+def test_a_terminated_instance(lab: ForensicsLab) -> None:
+    contained(lab)
+    lab.see("ec2").terminate_instances(InstanceIds=[lab.ids["instance"]])
+    part = lab.step()
+    assert part.outcome == "NOT_POSSIBLE" and "terminated" in part.detail
+
+
 def test_a_prefix_list_is_an_endpoint() -> None:
     rule = {"IpProtocol": "tcp", "FromPort": 443, "ToPort": 443, "PrefixListIds": [{"PrefixListId": "pl-1"}]}
     assert forensics.endpoint_only({"GroupId": "sg-1", "IpPermissionsEgress": [rule]}) == ""

@@ -15,6 +15,7 @@ from typing import Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from guardduty_response import aws, policy
+from guardduty_response.errors import TargetGone
 from guardduty_response.playbooks.ec2_instance.collect import uploads
 from guardduty_response.playbooks.ec2_instance.collect.part import Outcome, Part
 from guardduty_response.playbooks.ec2_instance.collect.uploads import Uploads
@@ -54,9 +55,10 @@ def run(work: Work, before: Json) -> Part:
             return _impossible(work, state, "it was not begun before containment, and a contained instance cannot be reached")
     if state.get("command"):
         return _poll(work, settings, state)
-    if state.get("asked"):
-        return _found_again(work, settings, state)
-    return _start(work, settings, state)
+    try:
+        return _found_again(work, settings, state) if state.get("asked") else _start(work, settings, state)
+    except TargetGone as gone:
+        return Part(Outcome.NOT_POSSIBLE, f"no live forensics: {gone}", state=state)
 
 
 def _opened(work: Work, settings: Json) -> Json:
