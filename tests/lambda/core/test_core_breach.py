@@ -343,6 +343,17 @@ def test_while_its_own_execution_waits_for_evidence_it_is_watched(case: Case, re
     assert case.meta["execution"] != first
 
 
+@pytest.mark.parametrize("status", [Status.BREACHED, Status.CONTAINING])
+def test_of_two_checks_that_see_it_undone_one_contains(case: Case, record: Record, monkeypatch: Any, status: Status) -> None:
+    monkeypatch.setattr("guardduty_response.aws.execution_ended", lambda _: False)
+    assert record.lease(ARN, f"{EXECUTIONS}incident:first", case.incident_id, 900) is None
+    record.move(case.incident_id, Status.CONTAINED, status)
+    before = case.meta["targets"]
+    event = {"verb": "plan", "incident_id": case.incident_id, "execution": f"{EXECUTIONS}incident:second"}
+    assert playbook.handler(event, None)["decision"] == "none"
+    assert (case.meta["status"], case.meta["targets"]) == (status, before)
+
+
 def test_a_restore_that_ended_just_before_is_respected(case: Case, record: Record) -> None:
     call("open", event={"watch": {"incident_id": case.incident_id}}, execution=EXECUTION)
     record.transition(case.incident_id, "restored")  # type: ignore[arg-type]
