@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import pytest
 from asl_walker import Walk
-from core_helpers import EXECUTION, call, emission, told
+from core_helpers import EXECUTION, call, told
 from fake_playbook import ARN, Fake, configure
 from guardduty_response.handlers import incident, playbook
 from guardduty_response.playbooks import Check, Step
@@ -39,7 +40,7 @@ class Case:
             status=status, detail="; ".join(one.detail for one in bad) or "closed", watched=["eni-1"]
         )
 
-    def run(self, event: Any) -> Walk:
+    def run(self, event: Any, token: Any = None) -> Walk:
         self.count += 1
         execution = f"{EXECUTIONS}incident:run{self.count}"
 
@@ -48,7 +49,7 @@ class Case:
                 self.see(GOOD, TAGGED)
             return (playbook if function == "playbook" else incident).handler(payload, None)
 
-        walk = Walk("incident", invoke, execution)
+        walk = Walk("incident", invoke, execution, token)
         walk.run(event)
         return walk
 
@@ -378,9 +379,16 @@ def test_a_further_emission_that_finds_it_undone_contains_it_again_too(case: Cas
     assert told(case.world)[1] == ["BREACHED"]
 
 
-def test_a_further_emission_after_a_breach_asks_in_approve(case: Case, record: Record) -> None:
+def test_the_command_of_the_message_asks_a_person_and_contains_again(case: Case, record: Record) -> None:
+    record.before(case.incident_id, "ec2_instance", "i-1", "network", {"groups": ["sg-web"]})
     _mode(case, "approve")
     case.see(OPEN, TAGGED)
     case.check()
-    assert emission(record, case.incident_id, "three") == "start"
-    assert json.dumps(case.meta, default=str)
+    [escalation] = case.world.messages("escalations")
+    given = re.search(r"start-execution .*--input '({.*?})'", escalation["Message"])
+    assert given
+    walk = case.run(json.loads(given[1]), token=lambda: {"approved": True})
+    assert "Approve" in walk.entered
+    assert (case.meta["status"], case.contained()) == ("CONTAINED", 2)
+    assert case.target["before"] == {"network": {"groups": ["sg-web"]}}
+    assert case.target["breach"]["ended"]
