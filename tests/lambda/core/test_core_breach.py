@@ -169,7 +169,9 @@ def test_in_approve_it_is_escalated_once_and_who_is_told_when_it_is_known(case: 
     [escalation] = case.world.messages("escalations")
     assert BOB["who"] in escalation["Message"]
     case.world.messages()
+    found.clear()
     case.check()
+    assert case.target["breach"]["by"] == [BOB], "what is known stays known"
     assert told(case.world) == ([], [])
     assert case.world.timeline(case.incident_id).count("verdict BREACHED") == 2
 
