@@ -60,6 +60,8 @@ run "incident" {
       jsondecode(aws_cloudwatch_event_rule.execution_status.event_pattern).detail.status == ["FAILED", "TIMED_OUT", "ABORTED"],
       length(jsondecode(aws_cloudwatch_event_rule.execution_status.event_pattern).detail.stateMachineArn) == 2,
       aws_cloudwatch_event_rule.sweeper.schedule_expression == "rate(5 minutes)",
+      aws_cloudwatch_event_rule.watch[0].schedule_expression == "rate(15 minutes)",
+      toset(keys(aws_lambda_permission.watchdog)) == toset(["execution-status", "sweeper", "watch", "changes"]),
       aws_cloudwatch_event_target.this["sweeper"].input == jsonencode({ source = "guardduty-response.sweeper" }),
       aws_lambda_event_source_mapping.undelivered.function_response_types == toset(["ReportBatchItemFailures"]),
       jsondecode(aws_sqs_queue_redrive_policy.undelivered.redrive_policy).maxReceiveCount == 3,
@@ -136,8 +138,8 @@ run "incident_with_nothing_acting" {
   }
 
   assert {
-    condition     = length(aws_cloudwatch_event_rule.act) == 0 && !contains(keys(aws_cloudwatch_event_target.this), "act")
-    error_message = "With nothing acting there must be no rule 1 and no target of it."
+    condition     = length(aws_cloudwatch_event_rule.act) == 0 && toset(keys(aws_cloudwatch_event_target.this)) == toset(["notice", "execution-status", "sweeper"])
+    error_message = "With nothing acting there must be no rule 1, nothing to watch, and no target of either."
   }
   assert {
     condition     = length(aws_s3_bucket.evidence) == 0 && output.bucket_name == "ours" && strcontains(output.policies["incident"], "arn:aws:s3:::ours/incidents/*")

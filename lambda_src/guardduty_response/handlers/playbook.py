@@ -72,13 +72,13 @@ def _decide(context: Context, planned: list[Planned], meta: Json, seen: finding.
     record, incident, settings = context.record, context.incident_id, context.config
     decision, reasons = _ruling(context, planned, seen)
     targets = [one.target for one in planned]
-    again = meta.get("contained_again") == context.execution and meta["status"] == Status.BREACHED
+    again = meta["status"] == Status.BREACHED  # by a check: a finding that comes again has made it OPEN
     if again and decision != "act":
         return _answer("none")  # decided otherwise meanwhile: it stays BREACHED, as told
     if decision == "act":
         targets = [Target(**{**target.payload(), "attach": _lease(context, target, meta if again else {})}) for target in targets]
-    if again and any(target.attach == incident for target in targets):
-        return _answer("none")  # another execution of this incident does it
+    if meta["execution"] != context.execution and any(target.attach == incident for target in targets):
+        return _answer("none")  # another check of this incident does it
     more = {"execution": context.execution} if again else {}  # who is asked whether it still lives
     record.note(incident, decision=decision, reasons=reasons, targets=[_small(target) for target in targets], **more)
     record.event(incident, f"decided: {decision}", "; ".join(reasons))

@@ -42,9 +42,10 @@ def changed(record: Record, event: Json) -> Json:
     slot = seen["event_id"] or finding.text(event.get("id"), 100)
 
     def check(meta: Json) -> bool:
-        _, targets, _ = record.read(meta["incident_id"])
+        incident_id = meta["incident_id"]
+        targets = [record.target(incident_id, one["kind"], one["id"]) for one in meta["targets"]]
         watched = {id for target in targets for id in (*(target.get("watched") or []), target["id"])}
-        return bool(watched & names) and _start(meta["incident_id"], "change", slot, seen)
+        return bool(watched & names) and _start(incident_id, "change", slot, seen)
 
     held = [meta for meta in record.held() if meta.get("account_id") == account and _own(meta)]
     return _start_all({meta["incident_id"]: partial(check, meta) for meta in held})

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import pytest
 from asl_walker import Walk
-from core_helpers import EXECUTION, call, emission, told
+from core_helpers import EXECUTION, call, told
 from fake_playbook import ARN, Fake, configure
 from guardduty_response.handlers import collector, incident, playbook
 from guardduty_response.playbooks import Check, Step
@@ -39,7 +40,7 @@ class Case:
             status=status, detail="; ".join(one.detail for one in bad) or "closed", watched=["eni-1"]
         )
 
-    def run(self, event: Any) -> Walk:
+    def run(self, event: Any, token: Any = None) -> Walk:
         self.count += 1
         execution = f"{EXECUTIONS}incident:run{self.count}"
 
@@ -48,7 +49,7 @@ class Case:
                 self.see(GOOD, TAGGED)
             return {"playbook": playbook, "collector": collector}.get(function, incident).handler(payload, None)
 
-        walk = Walk("incident", invoke, execution)
+        walk = Walk("incident", invoke, execution, token)
         walk.run(event)
         return walk
 
@@ -168,7 +169,9 @@ def test_in_approve_it_is_escalated_once_and_who_is_told_when_it_is_known(case: 
     [escalation] = case.world.messages("escalations")
     assert BOB["who"] in escalation["Message"]
     case.world.messages()
+    found.clear()
     case.check()
+    assert case.target["breach"]["by"] == [BOB], "what is known stays known"
     assert told(case.world) == ([], [])
     assert case.world.timeline(case.incident_id).count("verdict BREACHED") == 2
 
@@ -343,6 +346,17 @@ def test_while_its_own_execution_waits_for_evidence_it_is_watched(case: Case, re
     assert case.meta["execution"] != first
 
 
+@pytest.mark.parametrize("status", [Status.BREACHED, Status.CONTAINING])
+def test_of_two_checks_that_see_it_undone_one_contains(case: Case, record: Record, monkeypatch: Any, status: Status) -> None:
+    monkeypatch.setattr("guardduty_response.aws.execution_ended", lambda _: False)
+    assert record.lease(ARN, f"{EXECUTIONS}incident:first", case.incident_id, 900) is None
+    record.move(case.incident_id, Status.CONTAINED, status)
+    before = case.meta["targets"]
+    event = {"verb": "plan", "incident_id": case.incident_id, "execution": f"{EXECUTIONS}incident:second"}
+    assert playbook.handler(event, None)["decision"] == "none"
+    assert (case.meta["status"], case.meta["targets"]) == (status, before)
+
+
 def test_a_restore_that_ended_just_before_is_respected(case: Case, record: Record) -> None:
     call("open", event={"watch": {"incident_id": case.incident_id}}, execution=EXECUTION)
     record.transition(case.incident_id, "restored")  # type: ignore[arg-type]
@@ -367,9 +381,16 @@ def test_a_further_emission_that_finds_it_undone_contains_it_again_too(case: Cas
     assert told(case.world)[1] == ["BREACHED"]
 
 
-def test_a_further_emission_after_a_breach_asks_in_approve(case: Case, record: Record) -> None:
+def test_the_command_of_the_message_asks_a_person_and_contains_again(case: Case, record: Record) -> None:
+    record.before(case.incident_id, "ec2_instance", "i-1", "network", {"groups": ["sg-web"]})
     _mode(case, "approve")
     case.see(OPEN, TAGGED)
     case.check()
-    assert emission(record, case.incident_id, "three") == "start"
-    assert json.dumps(case.meta, default=str)
+    [escalation] = case.world.messages("escalations")
+    given = re.search(r"start-execution .*--input '({.*?})'", escalation["Message"])
+    assert given
+    walk = case.run(json.loads(given[1]), token=lambda: {"approved": True})
+    assert "Approve" in walk.entered
+    assert (case.meta["status"], case.contained()) == ("CONTAINED", 2)
+    assert case.target["before"] == {"network": {"groups": ["sg-web"]}}
+    assert case.target["breach"]["ended"]

@@ -103,7 +103,7 @@ def test_it_is_asked_from_when_it_was_last_seen_to_hold(work: Work, trail: Trail
     client.meta.events.register("provide-client-params.cloudtrail.LookupEvents", lambda params, **_: asked.update(params))
     stub.add_response("lookup_events", {"Events": [{"CloudTrailEvent": json.dumps(_event())}]})
     _who(work, OPENED)
-    assert asked["StartTime"] == datetime(2026, 11, 24, 7, 59, 58, 500000, tzinfo=UTC)
+    assert asked["StartTime"] == datetime(2026, 11, 24, 8, 0, tzinfo=UTC)
 
 
 @pytest.mark.parametrize(

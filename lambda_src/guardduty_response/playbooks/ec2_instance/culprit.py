@@ -28,7 +28,6 @@ CALLS: dict[str, tuple[str, ...]] = {
 IAM_REGION = {"aws": "us-east-1", "aws-us-gov": "us-gov-west-1", "aws-cn": "cn-north-1"}  # where IAM's events are recorded
 # AWS CloudTrail answers LookupEvents twice a second for each account and Region.
 LOOKUPS, PAUSE_SECONDS, MOST = 6, 0.5, 5
-SLACK = timedelta(seconds=2)  # event times are whole seconds; what came before it was seen to hold has undone nothing
 
 
 def who(work: Work, undone: list[Check], since: str, seen: Json | None, watched: list[str]) -> list[Json]:
@@ -39,7 +38,9 @@ def who(work: Work, undone: list[Check], since: str, seen: Json | None, watched:
     """
     kinds = {one.name.split(" ")[0] for one in undone} & CALLS.keys()
     calls = {call for kind in kinds for call in CALLS[kind]}
-    start = (datetime.fromisoformat(since.replace("Z", "+00:00")) if since else datetime.now(UTC) - timedelta(days=1)) - SLACK
+    # To the second, as event times are: what came before it was seen to hold has undone nothing.
+    start = datetime.fromisoformat(since.replace("Z", "+00:00")) if since else datetime.now(UTC) - timedelta(days=1)
+    start = start.replace(microsecond=0)
     if seen and seen["what"] in calls and _time(seen["when"]) >= start:
         return [seen]
     ids = {work.id, *watched, *(one.name.split(" ")[1] for one in undone if " " in one.name)}
