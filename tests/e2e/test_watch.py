@@ -20,7 +20,17 @@ APPROVE = "UnauthorizedAccess:EC2/TorClient"  # e2e.tfvars
 
 @pytest.fixture(autouse=True)
 def _heard(world: World) -> None:
-    """CloudTrail's events reach the security account, as with a forwarder."""
+    """CloudTrail's events reach the security account, as with a forwarder; what other tests have left is watched no longer."""
+    dynamodb, table = world.client("dynamodb", SECURITY), world.outputs["table_name"]
+    request = {":held": {"S": "held"}}
+    for one in dynamodb.query(
+        TableName=table, IndexName="open", KeyConditionExpression="#o = :held", ExpressionAttributeNames={"#o": "open"},
+        ExpressionAttributeValues=request,
+    )["Items"]:  # fmt: skip
+        dynamodb.update_item(
+            TableName=table, Key={name: one[name] for name in ("pk", "sk")}, UpdateExpression="REMOVE #o",
+            ExpressionAttributeNames={"#o": "open"},
+        )  # fmt: skip
     world.clock(trail=1)
 
 
