@@ -8,7 +8,7 @@ from guardduty_response import finding
 
 Json = dict[str, Any]
 
-ROLES = ("responder", "restorer", "collector")  # member roles of the response: <prefix>-<one of these>-<playbook>
+ROLES = ("responder", "collector", "restorer", "terminator")
 
 
 def change(trail: Json) -> Json:

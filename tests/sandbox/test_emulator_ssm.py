@@ -223,18 +223,23 @@ class Collection:
         arn = f"arn:aws:ec2:{self.aws.region}:{MEMBER}:instance/{id}"
         record.put_target(INCIDENT, {"kind": "ec2_instance", "id": id, "arn": arn})
         values = dict.fromkeys((one.name for one in dataclasses.fields(Config)), None)
-        values |= {"name_prefix": PREFIX, "partition": "aws", "responder": {"quarantine_profile": "q"}}
+        values |= {
+            "name_prefix": PREFIX,
+            "partition": "aws",
+            "security_account": SECURITY,
+            "responder": {"quarantine_profile": "q"},
+            "forensics": self.config,
+        }
         config = Config(**values)  # type: ignore[arg-type]
-        object.__setattr__(config, "forensics", self.config)
         finding: Any = type("Seen", (), {"type": "CryptoCurrency:EC2/BitcoinTool.B!DNS"})()
         options: Json = {"quarantine_security_group_ids": {}, "auto_scaling": "detach", "untrack_connections": False}
         context = Context(config, options, finding, INCIDENT, "exec", record, self.assume,
                           lambda name, body: evidence_store.put(INCIDENT, name, body))  # fmt: skip
         part = Part(forensics.Outcome.RUNNING, "")
         for _ in range(60):
-            part = forensics.run(
-                Work(context, Target("ec2_instance", id, arn, MEMBER, self.aws.region)), dataclasses.asdict(part)
-            )
+            work = Work(context, Target("ec2_instance", id, arn, MEMBER, self.aws.region))
+            work.kept = {"status": "OPEN"}  # not contained yet
+            part = forensics.run(work, dataclasses.asdict(part))
             if part.outcome != "RUNNING":
                 return part
             time.sleep(min(part.wait_seconds, 1))
@@ -281,7 +286,8 @@ def collection(
     script = "GDR_PLAN_URL='{{ PlanUrl }}'\nGDR_TIMEOUT=60\nGDR_COMMANDS=ZWNobyBteSBvd24=\n" + SCRIPT.read_text()
     name = f"{PREFIX}-forensics"
     config = {"when": "before", "deadline_seconds": 30, "packet_capture_seconds": 0, "commands": {"linux": ["echo my own"]},
-              "memory": {"linux": None}, "timeout_minutes": 5, "document_arn": document(script, name=name)}  # fmt: skip
+              "memory": {"linux": None}, "timeout_minutes": 5, "deadlines": {}}  # fmt: skip
+    document(script, name=name)
     yield Collection(aws, identity, bucket, config)
     for cache in caches:
         cache.cache_clear()
@@ -333,7 +339,7 @@ for n in 1 2; do
   curl -sf -H Expect: -T "$TMPDIR/$([ $n = 1 ] && echo one || echo two)" "$url" || exit 1
 done"""
     collection.config |= {"memory": {"linux": {"location": "https://example.org/avml", "sha256": "0" * 64}}}
-    name = collection.config["document_arn"].rsplit("/", 1)[-1]
+    name = f"{PREFIX}-forensics"
     document(script, name=name)
     part = collection.run(victim().instance)
     assert part.outcome == "PARTIAL", part.detail
@@ -361,7 +367,7 @@ def test_it_hangs(collection: Collection, victim: Make, monkeypatch: pytest.Monk
 
 
 def test_no_document_for_the_account(collection: Collection, victim: Make) -> None:
-    name = collection.config["document_arn"].rsplit("/", 1)[-1]
+    name = f"{PREFIX}-forensics"
     collection.aws.client("ssm", SECURITY).modify_document_permission(
         Name=name, PermissionType="Share", AccountIdsToRemove=[MEMBER]
     )

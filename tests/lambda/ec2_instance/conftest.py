@@ -25,7 +25,7 @@ AnyLab = TypeVar("AnyLab", bound=Lab)
 
 @pytest.fixture
 def lab(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Lab]:
-    if request.path.name.startswith(("test_restore", "test_finish")):  # their zips have no trimmed EC2 model
+    if request.path.name.startswith(("test_restore", "test_finish", "test_watch")):  # their zips have no trimmed EC2 model
         monkeypatch.setattr(aws, "_loader", lambda: _FULL)
     yield from _account(monkeypatch, Lab)
 

@@ -17,6 +17,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import boto3
+import botocore.loaders
 import pytest
 from botocore.exceptions import ClientError
 from ec2_lab import INCIDENT, MEMBER, PREFIX, REGION, Lab
@@ -29,6 +30,7 @@ from moto import mock_aws
 
 Json = dict[str, Any]
 BUCKET = "evidence"
+_FULL = botocore.loaders.create_loader()
 DOCUMENT = f"arn:aws:ssm:{REGION}:111111111111:document/{PREFIX}-forensics"
 SECTIONS = ("processes.txt", "network.txt", "users.txt", "modules.txt", "jobs.txt")
 
@@ -85,7 +87,7 @@ class ForensicsLab(Lab):
     agent: Agent = field(default_factory=Agent)
     settings: Json = field(default_factory=lambda: {
         "when": "before", "deadline_seconds": 60, "deadlines": {}, "timeout_minutes": 30, "packet_capture_seconds": 0,
-        "memory": {"linux": None, "windows": None}, "commands": {"linux": [], "windows": []}, "document_arn": DOCUMENT,
+        "memory": {"linux": None, "windows": None}, "commands": {"linux": 0, "windows": 0},
     })  # fmt: skip
     clock: float = field(default_factory=time.time)
     before: Json = field(default_factory=dict)
@@ -103,8 +105,11 @@ class ForensicsLab(Lab):
     def work(self) -> Work:
         context = self.context()
         object.__setattr__(context.config, "forensics", self.settings)
-        return Work(context, Target("ec2_instance", self.ids["instance"],
-                    f"arn:aws:ec2:{REGION}:{MEMBER}:instance/{self.ids['instance']}", MEMBER, REGION))  # fmt: skip
+        object.__setattr__(context.config, "security_account", DOCUMENT.split(":")[4])
+        arn = f"arn:aws:ec2:{REGION}:{MEMBER}:instance/{self.ids['instance']}"
+        work = Work(context, Target("ec2_instance", self.ids["instance"], arn, MEMBER, REGION))
+        work.kept = self.ledger()  # as run.py does
+        return work
 
     def context(self, attempt: int = 1, incident: str = INCIDENT) -> Context:
         context = super().context(attempt, incident)
@@ -222,6 +227,8 @@ def made_aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     for name, text in {"AWS_DEFAULT_REGION": REGION, "AWS_ACCESS_KEY_ID": "t", "AWS_SECRET_ACCESS_KEY": "t"}.items():
         monkeypatch.setenv(name, text)
     monkeypatch.setenv("GDR_BUCKET", BUCKET)
+    # The collector's zip has no trimmed EC2 model: it uses the runtime's.
+    monkeypatch.setattr(aws, "_loader", lambda: _FULL)
     with mock_aws():
         for cache in (forensics.aws.client, forensics.aws._own, uploads._s3):
             cache.cache_clear()

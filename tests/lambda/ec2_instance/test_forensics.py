@@ -94,8 +94,6 @@ def test_a_platform_without_scripts(lab: ForensicsLab) -> None:
 def test_switched_off(lab: ForensicsLab) -> None:
     lab.settings["when"] = "off"
     assert lab.step().outcome == "SKIPPED"
-    lab.settings.clear()
-    assert lab.step().outcome == "SKIPPED"
     assert lab.agent.calls == []
 
 
@@ -263,17 +261,20 @@ def test_a_command_that_is_not_listed_yet_is_waited_for(lab: ForensicsLab) -> No
 # -- deadlines and power ----------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("kind", "seconds"), [
-    ("CryptoCurrency:EC2/BitcoinTool.B!DNS", 5), ("CryptoCurrency:EC2/Other", 10), ("CryptoCurrency:S3/X", 20),
-    ("Recon:EC2/X", 90),
-])  # fmt: skip
-def test_the_deadline_of_a_finding_type(kind: str, seconds: int) -> None:
-    deadlines = {"CryptoCurrency:EC2/*": 10, "CryptoCurrency:*": 20, "CryptoCurrency:EC2/BitcoinTool.B!DNS": 5}
-    assert forensics.deadline_for({"deadline_seconds": 90, "deadlines": deadlines}, kind) == seconds
+def test_a_finding_type_that_containment_does_not_wait_for(lab: ForensicsLab) -> None:
+    lab.settings["deadlines"] = {"CryptoCurrency:*": 0}
+    part = lab.step()
+    assert part.outcome == "SKIPPED"
+    assert lab.agent.calls == []
 
 
-def test_the_deadline_when_nothing_is_said() -> None:
-    assert forensics.deadline_for({}, "Recon:EC2/X") == 60
+def test_not_begun_before_containment_is_not_begun_after_it(lab: ForensicsLab) -> None:
+    """A contained instance cannot be reached: said at once, not after the deadline."""
+    lab.record.set_target(INCIDENT, "ec2_instance", lab.ids["instance"], status="CONTAINED")
+    part = lab.step()
+    assert part.outcome == "NOT_POSSIBLE"
+    assert "not begun before containment" in part.detail
+    assert lab.agent.calls == []
 
 
 def test_sessions_may_do_one_thing_each(lab: ForensicsLab) -> None:

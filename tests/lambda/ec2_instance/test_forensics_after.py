@@ -116,7 +116,7 @@ def test_windows_has_its_own_names(lab: ForensicsLab) -> None:
 
 def contained(lab: ForensicsLab, egress: Json | None = None, profile: str = f"{PREFIX}-quarantine-ssm") -> str:
     """The instance as containment leaves it: the group brought along, the SSM-only profile."""
-    ec2, iam = lab.see("ec2"), lab.see("iam")
+    ec2 = lab.see("ec2")
     group = ec2.create_security_group(GroupName="endpoints", Description="q", VpcId=lab.ids["vpc"])["GroupId"]
     shown = ec2.describe_security_groups(GroupIds=[group])["SecurityGroups"][0]
     ec2.revoke_security_group_egress(GroupId=group, IpPermissions=shown["IpPermissionsEgress"])
@@ -126,9 +126,6 @@ def contained(lab: ForensicsLab, egress: Json | None = None, profile: str = f"{P
     for interface in lab.groups():
         ec2.modify_network_interface_attribute(NetworkInterfaceId=interface, Groups=[group])
     if profile != "app":
-        iam.create_role(RoleName=profile, AssumeRolePolicyDocument="{}")
-        iam.create_instance_profile(InstanceProfileName=profile)
-        iam.add_role_to_instance_profile(InstanceProfileName=profile, RoleName=profile)
         [had] = ec2.describe_iam_instance_profile_associations()["IamInstanceProfileAssociations"]
         ec2.replace_iam_instance_profile_association(AssociationId=had["AssociationId"], IamInstanceProfile={"Name": profile})
     lab.options["quarantine_security_group_ids"] = {lab.ids["vpc"]: group}

@@ -95,6 +95,10 @@ def _readable(session: aws.Session, ids: list[str]) -> None:
 def _ask(work: Work, ec2: Any) -> Json:
     """Takes back the termination protection that containment set; volumes stay, unless that is switched off."""
     modify, was = ec2.modify_instance_attribute, work.had("protection") or {}
+    # Not a breach, should a check look while it is being terminated.
+    work.ctx.record.set_target(
+        work.ctx.incident_id, work.target.kind, work.id, weak=sorted({*(work.kept.get("weak") or []), "protect_instance"})
+    )
     if was.get("DisableApiTermination") is False:
         modify(InstanceId=work.id, DisableApiTermination={"Value": False})
     if not work.options.get("terminate_keeps_volumes", True):
