@@ -28,7 +28,16 @@ guardrails = {
 }
 
 playbooks = {
-  ec2_instance = { restore = true }
+  # No time for replacements: the local Auto Scaling launches them at once, or never.
+  ec2_instance = { restore = true, replacement_wait_minutes = 0 }
+}
+
+forensics = {
+  when                   = "before"
+  deadline_seconds       = 0 # containment waits for two types only
+  deadlines              = { "Backdoor:EC2/C&CActivity.B" = 30, "Backdoor:EC2/DenialOfService.Udp" = 6 }
+  packet_capture_seconds = 0
+  commands               = { linux = ["echo \"our own: $(id -un)\""] }
 }
 
 evidence = {
