@@ -117,11 +117,11 @@ def test_other_addresses_are_not_asked(place: Place, tmp_path: Path, url: str, w
 
 
 def test_a_hanging_section_does_not_hold_up_the_rest(place: Place, tmp_path: Path) -> None:
-    place.plan(deadline=12)
+    place.plan(deadline=20)
     path = tools(tmp_path / "bin", "curl", "ip", "ls", ps="exec sleep 300", ss="trap '' TERM; while :; do sleep 1; done")
     began = time.monotonic()
     done = collect(place, tmp_path / "home", PLAIN, GDR_PATH=path)
-    assert time.monotonic() - began < 30
+    assert time.monotonic() - began < 60
     assert done.returncode == 0, done.stdout
     assert place.index["processes.txt"][3] in ("ok", "cut")
     assert "# ended after" in place.text("processes.txt")
@@ -145,7 +145,7 @@ def test_a_failing_tool_does_not_stop_the_rest(place: Place, tmp_path: Path) -> 
 
 
 def test_the_deadline_loses_least(place: Place, tmp_path: Path) -> None:
-    place.plan("commands.txt", deadline=8)
+    place.plan("commands.txt", deadline=20)
     done = collect(place, tmp_path / "home", GDR_COMMANDS=encoded("echo first", "sleep 100", "echo never"))
     assert done.returncode == 0
     assert all(place.index[name][3] == "ok" for name in SECTIONS)
@@ -157,7 +157,7 @@ def test_the_document_bounds_the_plan(place: Place, tmp_path: Path) -> None:
     place.plan("commands.txt", deadline=3600)
     began = time.monotonic()
     collect(place, tmp_path / "home", GDR_COMMANDS=encoded("sleep 100"), GDR_TIMEOUT=6)
-    assert time.monotonic() - began < 20
+    assert time.monotonic() - began < 60
 
 
 def test_commands_are_run_as_written(place: Place, tmp_path: Path) -> None:
@@ -252,7 +252,7 @@ def test_packets_are_captured_beside_the_rest_and_bounded(place: Place, tmp_path
     assert done.returncode == 0
     assert place.index["capture.pcap"][0] == 100_000
     assert place.index["capture.pcap"][3] == "ok"
-    assert time.monotonic() - began < 30
+    assert time.monotonic() - began < 60
 
 
 # -- memory -----------------------------------------------------------------------------------------------------------
