@@ -1,10 +1,10 @@
-"""The demonstration: from nothing to a contained instance and its report."""
+"""The demonstration: from nothing to a contained instance, a breach that is answered, a restore, and the report."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from . import findings, inbox, lifecycle, seed, settings, show, snapshot, stack, state
+from . import acts, findings, inbox, lifecycle, seed, settings, show, snapshot, stack, state
 from .clients import Aws
 from .executions import Execution
 from .incidents import Json
@@ -64,24 +64,36 @@ def _play(known: State, finding: Path, fresh: bool, say: Progress) -> int:
     following = lifecycle.follow(known, sent, say)
     incident = following.until_settled(180)
     say(f"Settled {say.elapsed() - began:.1f} s after the finding.")
+    transitions = Execution(aws, str(incident["execution"])).transitions()
     _title("The instance before and after")
     print(snapshot.table(before, snapshot.take(aws, victim)))
+    _title("The evidence")
+    print("\n".join(acts.evidence(known, incident)))
     _tell_messages(aws, known, incident)
+    wanted = "CONTAINED"
+    if incident["status"] == wanted and incident["mode"] == "auto" and "ec2_instance" in _restorable(known):
+        _title("Somebody undoes it")
+        incident = acts.undone(known, incident, say)
+        _title("A person restores it")
+        incident, wanted = acts.restored(known, victim, incident, before, say), "RESTORED"
     _title("The record")
     print(show.text(incident))
-    execution = Execution(aws, str(incident["execution"]))
-    print(f"\n{execution.transitions()} state transitions.")
+    print(f"\n{transitions} state transitions from the finding to the end of its evidence.")
     report = _save_report(aws, known.outputs["security"]["evidence_bucket"], incident)
     if report:
         print(f"Incident report: {report}")
-    if incident["status"] != "CONTAINED":
-        say(paint(f"The instance is {incident['status']}, not CONTAINED.", "red"))
+    if incident["status"] != wanted:
+        say(paint(f"The instance is {incident['status']}, not {wanted}.", "red"))
         return 1
     return 0
 
 
+def _restorable(known: State) -> Json:
+    return known.outputs["security"].get("restore_function_arns") or {}
+
+
 def run(finding: Path, *, keep: bool, var_files: list[Path]) -> int:
-    """Run the demonstration; 0 when the instance is CONTAINED."""
+    """Run the demonstration; 0 when the instance was contained and, where that is switched on, contained again and restored."""
     say = Progress()
     findings.read(finding)
     running = state.load()

@@ -10,7 +10,14 @@ remediations = {
 }
 
 playbooks = {
-  ec2_instance = { restore = true }
+  ec2_instance = { restore = true, reattach_auto_scaling = true }
+}
+
+# The local instances are this machine, as far as forensics can see: its processes, connections, users.
+forensics = {
+  when                   = "before"
+  deadline_seconds       = 30
+  packet_capture_seconds = 0
 }
 
 evidence = {

@@ -1,0 +1,75 @@
+"""The demonstration's acts after containment: evidence, a breach that is answered, and a restore."""
+
+from __future__ import annotations
+
+import time
+
+from boto3.dynamodb.types import TypeDeserializer
+
+from . import breach, lifecycle, people, settings, snapshot
+from .clients import Aws
+from .executions import Execution
+from .incidents import Json
+from .report import Progress
+from .seed import Victim
+from .settings import SandboxError
+from .state import State
+
+SECONDS = 90
+
+
+def evidence(known: State, incident: Json) -> list[str]:
+    """What was collected, a line a part: its outcome, its objects, and what it says."""
+    found = Aws(known.endpoint).client("dynamodb", settings.SECURITY_ACCOUNT).query(
+        TableName=known.outputs["security"]["table_name"], ConsistentRead=True,
+        KeyConditionExpression="pk = :pk AND begins_with(sk, :target)",
+        ExpressionAttributeValues={":pk": {"S": f"INCIDENT#{incident['incident_id']}"}, ":target": {"S": "TARGET#"}},
+    )["Items"]  # fmt: skip
+    lines = []
+    for item in found:
+        parts = TypeDeserializer().deserialize(item["evidence"])
+        for name, part in sorted(parts.items()):
+            if "outcome" in part:
+                count = len(part["objects"])
+                lines.append(f"{part['outcome']:13} {name:13} {f'{count} objects' if count else '':11} {part['detail'][:150]}")
+    return lines
+
+
+def _news(incident: Json, told: set[str], say: Progress) -> None:
+    for event in incident["timeline"]:
+        if event["at"] + event["event"] not in told:
+            told.add(event["at"] + event["event"])
+            say(f"  {event['event']}: {event.get('detail', '')[:300]}".rstrip(": "))
+
+
+def undone(known: State, incident: Json, say: Progress) -> Json:
+    """An identity of the member account undoes containment; the incident once that is answered. SandboxError when it is not."""
+    incidents, name = lifecycle.incidents_of(known), str(incident["incident_id"])
+    told = {event["at"] + event["event"] for event in incident["timeline"]}
+    done = breach.undo(known, incident)
+    say(f"{done.who} puts {done.interface} back into {', '.join(done.groups)}.")
+    deadline = time.monotonic() + SECONDS
+    while time.monotonic() < deadline:
+        found = incidents.get(name)
+        _news(found, told, say)
+        events = [event["event"] for event in found["timeline"]]
+        again = "contained again" in events and events[-1] == "ended"
+        if (
+            again
+            and found["status"] == "CONTAINED"
+            and Execution(Aws(known.endpoint), str(found["execution"])).status() != "RUNNING"
+        ):
+            return found
+        time.sleep(0.3)
+    raise SandboxError(f"{name} was undone and is {incidents.get(name)['status']} after {SECONDS} s, not contained again.")
+
+
+def restored(known: State, victim: Victim, incident: Json, before: snapshot.Rows, say: Progress) -> Json:
+    """A person restores it; prints how it is now beside how it was. Returns the incident."""
+    answer = people.ask(known, incident)
+    for text in answer["restored"]:
+        say(f"  restored: {text}")
+    for text in answer["not_restored"]:
+        say(f"  NOT restored: {text}")
+    print(snapshot.table(before, snapshot.take(Aws(known.endpoint), victim)))
+    return lifecycle.incidents_of(known).get(str(incident["incident_id"]))
