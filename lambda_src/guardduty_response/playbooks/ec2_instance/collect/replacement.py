@@ -6,7 +6,7 @@ import time
 from typing import Any
 
 from guardduty_response.playbooks.ec2_instance.collect.part import Json, Outcome, Part
-from guardduty_response.playbooks.ec2_instance.core import Work, allow
+from guardduty_response.playbooks.ec2_instance.core import AWS_ERRORS, Work, allow, why
 
 NAME = "replacement"
 READ = (
@@ -69,6 +69,9 @@ def _whole(session: Any, work: Work, group: str) -> str:
 
 def _last_activity(session: Any, group: str) -> str:
     """Why Auto Scaling did not launch one, in its own words: above all a lack of capacity."""
-    got = session.client("autoscaling").describe_scaling_activities(AutoScalingGroupName=group, MaxRecords=5)["Activities"]
+    try:
+        got = session.client("autoscaling").describe_scaling_activities(AutoScalingGroupName=group, MaxRecords=5)["Activities"]
+    except AWS_ERRORS as error:
+        return f"; why could not be read ({why(error)})"
     failed = [one for one in got if one["StatusCode"] in ("Failed", "Cancelled")]
     return f"; Auto Scaling says: {failed[0].get('StatusMessage', failed[0]['StatusCode'])[:300]}" if failed else ""

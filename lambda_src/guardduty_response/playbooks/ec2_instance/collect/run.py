@@ -27,7 +27,11 @@ from guardduty_response.playbooks.ec2_instance.core import BRANCHES, DONE, FAILE
 from guardduty_response.record import now
 
 BESIDE: tuple[ModuleType, ...] = (snapshots, instance)  # need nothing of containment, and lose by waiting for it
-ALL: tuple[ModuleType, ...] = (snapshots, instance, copies, network_logs, api_calls, forensics, replacement)
+# Each stage sees how those before it stand: copies need complete snapshots, and logs wait for late records only while
+# something else is still under way.
+STAGES: tuple[tuple[ModuleType, ...], ...] = (
+    (snapshots, instance, forensics, replacement), (copies,), (network_logs, api_calls),
+)  # fmt: skip
 TRIES = 5  # how often a piece may meet throttling or an outage before it is given up
 PACE = (5, 10, 15, 30)  # seconds between polls, 60 from then on: each poll costs three state transitions
 LEDGER = {Outcome.COMPLETE: DONE, Outcome.PARTIAL: FAILED, Outcome.FAILED: FAILED, Outcome.SKIPPED: SKIPPED}
@@ -50,10 +54,11 @@ def evidence(ctx: Context, target: Target) -> Step:
 def collect(ctx: Context, target: Target) -> Step:
     """Asks every unfinished piece once; when all have ended, the manifest is written."""
     work = _work(ctx, target)
-    parts = _side_by_side(work, ALL)
+    parts: dict[str, Part] = {}
+    for stage in STAGES:
+        parts |= _side_by_side(work, stage)
     if any(part.outcome is Outcome.RUNNING for part in parts.values()):
         return _step(ctx, parts, done=False)
-    work.kept = work.ledger()
     _run(work, manifest)
     return _step(ctx, parts, done=True)
 
@@ -98,6 +103,7 @@ def _keep(work: Work, name: str, part: Part, before: Json, tries: int) -> None:
                    "state": part.state, "request_ids": requests, "tries": tries, "since": before.get("since") or now(),
                    "at": now()}  # fmt: skip
     work.keep(name, entry)
+    work.kept["evidence"][name] = entry
     if part.outcome is not Outcome.RUNNING:
         answers = [{"ResponseMetadata": {"RequestId": id}} for id in requests]
         line = "snapshot" if name == "snapshots" else name
