@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -10,6 +11,17 @@ from repository import load_finding
 
 if TYPE_CHECKING:
     from terraform_tools import Planner
+
+
+# Tests that share something costly run in one worker: an applied module, the emulators, plans. The rest goes where there is time.
+GROUPS = {"e2e": "e2e", "sandbox": "emulators", "plan": "terraform", "policy": "terraform", "unit": "unit"}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        place = item.path.relative_to(Path(__file__).parent).parts[0]
+        if place in GROUPS:
+            item.add_marker(pytest.mark.xdist_group(GROUPS[place]))
 
 
 @pytest.fixture

@@ -54,8 +54,10 @@ def assert_contained(world: World, victim: Victim, incident: Json) -> Seen:
 
 
 def assert_snapshots(victim: Victim, incident: Json, seen: Seen) -> None:
-    """One completed, tagged snapshot of every volume."""
-    assert sorted(one["VolumeId"] for one in seen.snapshots) == sorted(victim.volumes)
+    """One completed, tagged snapshot of every volume, for each containment."""
+    tagged = [({tag["Key"]: tag["Value"] for tag in one["Tags"]}, one["VolumeId"]) for one in seen.snapshots]
+    for containment in {tags[f"{PREFIX}-containment"] for tags, _ in tagged}:
+        assert sorted(id for tags, id in tagged if tags[f"{PREFIX}-containment"] == containment) == sorted(victim.volumes)
     assert {one["State"] for one in seen.snapshots} == {"completed"}
     for one in seen.snapshots:
         tags = {tag["Key"]: tag["Value"] for tag in one["Tags"]}

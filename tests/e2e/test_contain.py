@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from e2e_checks import assert_contained, assert_network_closed, assert_told_contained
-from e2e_world import MEMBER, MINING, PREFIX, SECURITY, World, actions, events
+from e2e_world import EVIDENCE, MEMBER, MINING, PREFIX, SECURITY, World, actions, events
 
 from sandbox.findings import Sent
 from sandbox.seed import Network, Victim
@@ -51,7 +51,7 @@ def test_everything_at_once_and_nothing_beside_it(world: World) -> None:
     incident = world.incident(sent)
     seen = assert_contained(world, victim, incident)
     assert seen.addresses == before.addresses, "the Elastic IP stays, unless switched on"
-    done = {name for name, status in actions(incident).items() if status == "DONE"}
+    done = {name for name, status in actions(incident).items() if status == "DONE"} - EVIDENCE
     assert done == {"quarantine_network", "strip_group_rules", "protect_instance", "replace_instance_profile", "revoke_sessions",
                     "detach_auto_scaling", "deregister_targets", "tag_instance", "snapshot"}  # fmt: skip
 
@@ -107,10 +107,10 @@ def test_already_quarantined(world: World) -> None:
     victim = world.victim()
     first = world.respond(victim)
     before = world.look(victim)
-    second = world.respond(victim, "Backdoor:EC2/C&CActivity.B")
+    second = world.respond(victim, "Backdoor:EC2/C&CActivity.B!DNS")
     assert first["incident_id"] != second["incident_id"]
     assert (second["status"], second["targets"][0]["status"]) == ("CONTAINED", "CONTAINED")
-    done = {name for name, status in actions(second).items() if status == "DONE"}
+    done = {name for name, status in actions(second).items() if status == "DONE"} - EVIDENCE
     assert done <= {"tag_instance", "snapshot"}, "only what carries the incident's own name is new"
     assert "FAILED" not in actions(second).values()
     after = assert_network_closed(world, victim)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from e2e_checks import assert_contained, assert_untouched
-from e2e_world import PREFIX, SECURITY, World, actions
+from e2e_world import EVIDENCE, PREFIX, SECURITY, World, actions
 
 from sandbox.findings import Sent
 from sandbox.seed import Victim
@@ -49,7 +49,8 @@ def test_what_was_promised_is_what_is_done(world: World) -> None:
     promised = actions(world.respond(victim, DRY_RUN))
     incident = world.respond(victim)
     assert_contained(world, victim, incident)
-    assert {name for name, status in actions(incident).items() if status == "DONE"} == set(promised) | {"strip_group_rules"}
+    done = {name for name, status in actions(incident).items() if status == "DONE"} - EVIDENCE
+    assert done == set(promised) | {"strip_group_rules"}
 
 
 def test_approve_waits_for_a_person_and_then_lets_be(world: World) -> None:

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import botocore.loaders
 import pytest
 from botocore.exceptions import ClientError
 from emulator_helpers import ALLOW_ALL, MEMBER, SECURITY, Identity, allow, eventually
@@ -203,7 +204,7 @@ def test_sending_is_checked_on_document_and_instance(
 
 def collector_policy() -> Json:
     text = (settings.ROOT / "playbooks" / "ec2_instance" / "collector-policy.json").read_text()
-    for name, value in {"partition": "aws", "account_id": MEMBER, "name_prefix": PREFIX}.items():
+    for name, value in {"partition": "aws", "account_id": MEMBER, "security_account_id": SECURITY, "name_prefix": PREFIX}.items():
         text = text.replace(f"${{{name}}}", value)
     return dict(json.loads(text))
 
@@ -280,6 +281,8 @@ def collection(
         "AWS_SESSION_TOKEN": keys["aws_session_token"],
     }.items():  # fmt: skip
         monkeypatch.setenv(name, value)
+    full = botocore.loaders.create_loader()  # the collector's zip has no trimmed models
+    monkeypatch.setattr(own_aws, "_loader", lambda: full)
     caches = (own_aws.client, own_aws._own, uploads._s3)
     for cache in caches:
         cache.cache_clear()

@@ -27,7 +27,7 @@ run "schedule_only" {
     partition          = "aws"
     config_json        = jsonencode({ version = 1 })
     act_pattern        = jsonencode({ source = ["aws.guardduty"] })
-    playbook_functions = { ec2_instance = "arn:aws:lambda:eu-central-1:111111111111:function:gdr-playbook-ec2-instance" }
+    playbook_functions = { ec2_instance = { act = "arn:aws:lambda:eu-central-1:111111111111:function:gdr-playbook-ec2-instance" } }
     zips               = { incident = "lambda_src/dist/incident.zip", watchdog = "lambda_src/dist/watchdog.zip" }
     timeout_seconds    = 3600
     topic_arns = {
@@ -61,7 +61,7 @@ run "never" {
     partition          = "aws"
     config_json        = jsonencode({ version = 1 })
     act_pattern        = jsonencode({ source = ["aws.guardduty"] })
-    playbook_functions = { ec2_instance = "arn:aws:lambda:eu-central-1:111111111111:function:gdr-playbook-ec2-instance" }
+    playbook_functions = { ec2_instance = { act = "arn:aws:lambda:eu-central-1:111111111111:function:gdr-playbook-ec2-instance" } }
     zips               = { incident = "lambda_src/dist/incident.zip", watchdog = "lambda_src/dist/watchdog.zip" }
     timeout_seconds    = 3600
     topic_arns = {
@@ -87,7 +87,7 @@ run "in_between" {
     partition          = "aws"
     config_json        = jsonencode({ version = 1 })
     act_pattern        = jsonencode({ source = ["aws.guardduty"] })
-    playbook_functions = { ec2_instance = "arn:aws:lambda:eu-central-1:111111111111:function:gdr-playbook-ec2-instance" }
+    playbook_functions = { ec2_instance = { act = "arn:aws:lambda:eu-central-1:111111111111:function:gdr-playbook-ec2-instance" } }
     zips               = { incident = "lambda_src/dist/incident.zip", watchdog = "lambda_src/dist/watchdog.zip" }
     timeout_seconds    = 3600
     topic_arns = {
@@ -113,7 +113,7 @@ run "too_rare" {
     partition          = "aws"
     config_json        = jsonencode({ version = 1 })
     act_pattern        = jsonencode({ source = ["aws.guardduty"] })
-    playbook_functions = { ec2_instance = "arn:aws:lambda:eu-central-1:111111111111:function:gdr-playbook-ec2-instance" }
+    playbook_functions = { ec2_instance = { act = "arn:aws:lambda:eu-central-1:111111111111:function:gdr-playbook-ec2-instance" } }
     zips               = { incident = "lambda_src/dist/incident.zip", watchdog = "lambda_src/dist/watchdog.zip" }
     timeout_seconds    = 3600
     topic_arns = {

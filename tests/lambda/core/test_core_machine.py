@@ -293,8 +293,7 @@ def test_what_is_collected_first_is_polled_and_then_contained() -> None:
 def test_a_deadline_that_has_passed_delays_containment_no_further() -> None:
     """No second of it left: asked once at most, whatever it answers, and never waited for."""
     walk, functions = _first(seconds=1, first=_step(done=False, wait_seconds=600))
-    assert len(functions.asked("first")) == 1
-    assert functions.asked("contain")
+    assert len(functions.asked("first")) == 1 and functions.asked("contain")
     assert "WaitForFirst" not in walk.entered
 
 

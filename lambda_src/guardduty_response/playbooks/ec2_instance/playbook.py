@@ -6,7 +6,7 @@ from threading import Event
 
 from botocore.exceptions import ClientError
 
-from guardduty_response import aws
+from guardduty_response import aws, policy
 from guardduty_response.errors import NoTarget, TargetGone
 from guardduty_response.finding import get
 from guardduty_response.playbooks import Check, Context, Planned, Step, Target
@@ -52,6 +52,8 @@ def _promises(work: Work, facts: Facts, sessions: Sessions, exists: bool = True)
     said |= {action.name: action.intent() for action in table.look(work, sessions, facts, exists)}
     out = [(name, text) for name, (status, text) in said.items() if status != SKIPPED]
     volumes = ", ".join(one["VolumeId"] for one in facts.disks.values()) or "all volumes"
+    if seconds := policy.collect_first_seconds(work.ctx.config, work.ctx.finding.type):
+        out.append(("forensics", f"collected over Systems Manager first; containment waits {seconds} s for it at most"))
     if work.options["snapshot"]:
         out.append(("snapshot", f"one crash-consistent snapshot set of {volumes}"))
     done = {"stop": "stopped", "terminate": "terminated, which cannot be undone,"}.get(work.options["finish"])

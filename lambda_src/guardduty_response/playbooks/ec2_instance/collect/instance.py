@@ -47,8 +47,10 @@ def run(work: Work, _before: Json) -> Part:
     objects, said, missing = [], [], []
     for name in shows:
         result = got[name]
-        if isinstance(result, Exception):
-            missing.append(f"{name} ({_reason(result)})")
+        if isinstance(result, Exception) and aws.code(result) in _UNSUPPORTED:
+            said.append(f"no {name}: AWS does not offer it for this instance ({why(result)})")
+        elif isinstance(result, Exception):
+            missing.append(f"{name} ({why(result)})")
         elif isinstance(result, str):
             said.append(result)
         else:
@@ -72,12 +74,6 @@ def run(work: Work, _before: Json) -> Part:
 
 def session(work: Work) -> aws.Session:
     return work.open(allow(READS), allow(("ec2:GetConsoleOutput", "ec2:GetConsoleScreenshot"), work.target.arn))
-
-
-def _reason(error: Exception) -> str:
-    if aws.code(error) in _UNSUPPORTED:
-        return f"AWS does not offer it for this instance: {why(error)}"
-    return why(error)
 
 
 def _reads(work: Work, ec2: Any, found: Json) -> Json:
