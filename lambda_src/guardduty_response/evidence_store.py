@@ -14,14 +14,22 @@ from guardduty_response.finding import canonical
 Json = dict[str, Any]
 
 
-def put(incident_id: str, name: str, content: bytes, content_type: str = "application/json") -> Json:
-    """Stores ``content``; returns {key, sha256 (hex), bytes}. S3 checks the same hash on arrival."""
+TYPES = {"html": "text/html; charset=utf-8", "gz": "application/gzip", "jpg": "image/jpeg", "txt": "text/plain; charset=utf-8"}
+
+
+def put(incident_id: str, name: str, content: bytes) -> Json:
+    """Stores ``content``; returns {key, sha256 (hex), bytes, version}. S3 checks the same hash on arrival.
+
+    ``version``: what to ask for when a later containment of the same incident has written the key again.
+    """
     digest = hashlib.sha256(content)
     key = f"incidents/{incident_id}/{name}"
-    aws.client("s3").put_object(
-        Bucket=os.environ["GDR_BUCKET"], Key=key, Body=content, ContentType=content_type, ChecksumAlgorithm="SHA256"
+    kind = TYPES.get(name.rsplit(".", 1)[-1], "application/json")
+    got = aws.client("s3").put_object(
+        Bucket=os.environ["GDR_BUCKET"], Key=key, Body=content, ContentType=kind, ChecksumAlgorithm="SHA256"
     )
-    return {"key": key, "sha256": digest.hexdigest(), "bytes": len(content)}
+    stored: Json = {"key": key, "sha256": digest.hexdigest(), "bytes": len(content)}
+    return {**stored, "version": got["VersionId"]} if got.get("VersionId") else stored
 
 
 def put_event(incident_id: str, event: Any) -> Json:

@@ -177,4 +177,4 @@ def write(record: Record, incident_id: str) -> str:
     evidence_store.put(incident_id, "record.json", document.encode())
     options = config.load().playbooks.get(meta.get("playbook") or "", {})
     page = render(meta, targets, timeline, bool(options.get("restore")))
-    return str(evidence_store.put(incident_id, "report.html", page.encode(), "text/html; charset=utf-8")["key"])
+    return str(evidence_store.put(incident_id, "report.html", page.encode())["key"])
