@@ -39,8 +39,7 @@ checkov: $(CHECKOV_STAMP) ## policy scan of the Terraform sources
 	$(PY) -m pytest tests/policy -q
 
 test: $(STAMP) $(CHECKOV_STAMP) lint ## everything: lint, terraform test, plans, Lambda tests, policies, end to end
-	@# Four on two cores: the end-to-end tests mostly wait.
-	$(PY) -m pytest -q -n 4 --dist loadgroup
+	$(PY) -m pytest -q -n auto --dist loadgroup
 
 test-fast: $(STAMP) ## only what needs neither Terraform nor the sandbox
 	$(PY) -m pytest -m "not sandbox and not terraform"
