@@ -2,6 +2,10 @@
 
 remediations = { "CryptoCurrency:EC2/*" = "auto" }
 
+guardrails = {
+  circuit_breaker = { targets = 1000 } # so many incidents in an hour would ask a person
+}
+
 evidence = {
   force_destroy = true
 }
