@@ -13,9 +13,8 @@ from sandbox.executions import Execution
 from sandbox.report import Progress
 from sandbox.state import State
 
-from .measure import ROOT, Figure
+from .measure import FINDING, Figure
 
-FINDING = ROOT / "tests" / "fixtures" / "findings" / "cryptocurrency_ec2_bitcointool_b_dns.json"
 SLOW = ("CreateSnapshots", "GetConsoleOutput", "GetConsoleScreenshot", "DescribeVolumes")  # calls of evidence alone
 RUNS = 9
 

@@ -15,9 +15,7 @@ from sandbox.report import Progress
 from sandbox.state import State
 
 from .beside import beside
-from .measure import ROOT, Figure
-
-FINDING = ROOT / "tests" / "fixtures" / "findings" / "cryptocurrency_ec2_bitcointool_b_dns.json"
+from .measure import FINDING, ROOT, Figure
 
 
 def _artefacts(aws: Aws, victim: seed.Victim) -> dict[str, int]:

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import time
 
-from boto3.dynamodb.types import TypeDeserializer
-
-from . import breach, lifecycle, people, settings, snapshot
+from . import breach, lifecycle, people, snapshot
 from .clients import Aws
 from .executions import Execution
 from .incidents import Json
@@ -18,17 +16,11 @@ from .state import State
 SECONDS = 90
 
 
-def evidence(known: State, incident: Json) -> list[str]:
+def evidence(incident: Json) -> list[str]:
     """What was collected, a line a part: its outcome, its objects, and what it says."""
-    found = Aws(known.endpoint).client("dynamodb", settings.SECURITY_ACCOUNT).query(
-        TableName=known.outputs["security"]["table_name"], ConsistentRead=True,
-        KeyConditionExpression="pk = :pk AND begins_with(sk, :target)",
-        ExpressionAttributeValues={":pk": {"S": f"INCIDENT#{incident['incident_id']}"}, ":target": {"S": "TARGET#"}},
-    )["Items"]  # fmt: skip
     lines = []
-    for item in found:
-        parts = TypeDeserializer().deserialize(item["evidence"])
-        for name, part in sorted(parts.items()):
+    for target in incident["targets"]:
+        for name, part in sorted((target.get("evidence") or {}).items()):
             if "outcome" in part:
                 count = len(part["objects"])
                 lines.append(f"{part['outcome']:13} {name:13} {f'{count} objects' if count else '':11} {part['detail'][:150]}")

@@ -6,9 +6,6 @@ import json
 import secrets
 from dataclasses import dataclass
 
-from boto3.dynamodb.types import TypeDeserializer
-
-from . import settings
 from .clients import Aws
 from .incidents import Json
 from .settings import SandboxError
@@ -30,16 +27,9 @@ class Undone:
     groups: list[str]
 
 
-def _groups_before(known: State, incident: Json) -> dict[str, list[str]]:
+def _groups_before(incident: Json) -> dict[str, list[str]]:
     """Interface -> groups before containment, by the incident's record."""
-    key = {"pk": {"S": f"INCIDENT#{incident['incident_id']}"}}
-    found = Aws(known.endpoint).client("dynamodb", settings.SECURITY_ACCOUNT).query(
-        TableName=known.outputs["security"]["table_name"], ConsistentRead=True,
-        KeyConditionExpression="pk = :pk AND begins_with(sk, :target)",
-        ExpressionAttributeValues={":pk": key["pk"], ":target": {"S": "TARGET#ec2_instance#"}},
-    )["Items"]  # fmt: skip
-    decode = TypeDeserializer().deserialize
-    before = [(decode(item["before"]) or {}).get("network") or {} for item in found]
+    before = [(target.get("before") or {}).get("network") or {} for target in incident["targets"]]
     return {id: was["groups"] for one in before for id, was in (one.get("interfaces") or {}).items() if not was["managed"]}
 
 
@@ -48,7 +38,7 @@ def undo(known: State, incident: Json) -> Undone:
 
     SandboxError when the incident has contained no interface.
     """
-    before = _groups_before(known, incident)
+    before = _groups_before(incident)
     if not before:
         raise SandboxError(f"Incident {incident['incident_id']} has contained no interface: there is nothing to undo.")
     interface, groups = sorted(before.items())[0]

@@ -68,7 +68,7 @@ def _play(known: State, finding: Path, fresh: bool, say: Progress) -> int:
     _title("The instance before and after")
     print(snapshot.table(before, snapshot.take(aws, victim)))
     _title("The evidence")
-    print("\n".join(acts.evidence(known, incident)))
+    print("\n".join(acts.evidence(incident)))
     _tell_messages(aws, known, incident)
     wanted = "CONTAINED"
     if incident["status"] == wanted and incident["mode"] == "auto" and "ec2_instance" in _restorable(known):

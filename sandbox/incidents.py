@@ -36,7 +36,7 @@ def _target(item: Json) -> Json:
     actions = [{"name": name, **value} for name, value in (item.get("actions") or {}).items()]
     actions.sort(key=lambda action: str(action.get("at", "")))
     shape: Json = {"kind": item.get("kind"), "id": item.get("id"), "status": item.get("status"), "actions": actions}
-    for name in ("arn", "account_id", "region", "verdict", "checks", "evidence", "restored", "breach"):
+    for name in ("arn", "account_id", "region", "verdict", "checks", "before", "evidence", "restored", "breach"):
         if item.get(name) is not None:
             shape[name] = item[name]
     return shape

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from typing import Any
 
@@ -74,6 +75,14 @@ def undone(breach: Json) -> list[str]:
     if breach.get("ended"):
         lines.append(f"Contained again at {breach['ended']}")
     return lines
+
+
+def ask_restore(prefix: str, playbook: str, asked: Json, more: str = "") -> str:
+    """The command by which a person invokes the restore function with ``asked``; ``more``: further options."""
+    return (
+        f"aws lambda invoke --function-name {prefix}-restore-{playbook.replace('_', '-')} --cli-binary-format raw-in-base64-out "
+        f"--payload '{json.dumps(asked)}'{more} answer.json"
+    )
 
 
 def seen(check: Json, target: Json) -> str:

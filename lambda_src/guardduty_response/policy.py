@@ -6,11 +6,14 @@ Precedence: account exact > account glob > global exact > global glob; among glo
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
+from typing import TypeVar
 
 from guardduty_response.config import Config
 
+T = TypeVar("T")
 MODES = ("off", "notify", "dry_run", "approve", "auto")  # from mildest to sharpest
 ACTING = frozenset({"dry_run", "approve", "auto"})
 
@@ -39,15 +42,20 @@ def matches(glob: str, text: str) -> bool:
     return _regex(glob).fullmatch(text) is not None
 
 
+def _deciding(entries: Mapping[str, T], finding_type: str, mildness: Callable[[T], float]) -> str | None:
+    """The key that decides: the type itself, else the glob with the most literal characters, else the milder entry."""
+    hits = [key for key in entries if key == finding_type or ("*" in key and matches(key, finding_type))]
+
+    def order(key: str) -> tuple[bool, int, float, str]:
+        return key != finding_type, -len(key.replace("*", "")), mildness(entries[key]), key
+
+    return min(hits, key=order, default=None)
+
+
 def _best(remediations: dict[str, str], finding_type: str) -> tuple[str, str] | None:
     """(mode, key) of the deciding entry. Equally literal globs: the milder mode (the plan refuses such ties)."""
-    if finding_type in remediations:
-        return remediations[finding_type], finding_type
-    hits = [key for key in remediations if "*" in key and matches(key, finding_type)]
-    if not hits:
-        return None
-    key = min(hits, key=lambda k: (-len(k.replace("*", "")), MODES.index(remediations[k]), k))
-    return remediations[key], key
+    key = _deciding(remediations, finding_type, MODES.index)
+    return None if key is None else (remediations[key], key)
 
 
 def decide(config: Config, finding_type: str, account_id: str, severity: float, playbook: str | None, why: str) -> Decision:
@@ -74,8 +82,5 @@ def collect_first_seconds(config: Config, finding_type: str) -> int:
     if forensics["when"] != "before":
         return 0
     deadlines: dict[str, float] = forensics["deadlines"]
-    hits = [key for key in deadlines if matches(key, finding_type)]
-    if not hits:
-        return int(forensics["deadline_seconds"])
-    key = min(hits, key=lambda k: ("*" in k, -len(k.replace("*", "")), deadlines[k]))
-    return int(deadlines[key])
+    key = _deciding(deadlines, finding_type, float)
+    return int(forensics["deadline_seconds"] if key is None else deadlines[key])

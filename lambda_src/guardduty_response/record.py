@@ -259,6 +259,13 @@ class Record:
         holder = plain(got.get("Item", {}))
         return holder if holder else self.lease(arn, owner, incident_id, seconds)
 
+    def claim(self, arn: str, owner: str, incident_id: str, seconds: int, gives_way: str = "") -> Json | None:
+        """``lease``, taken also from a holder whose execution has ended, or that is ``gives_way``."""
+        held = self.lease(arn, owner, incident_id, seconds)
+        if held and (held["owner"] == gives_way or aws.execution_ended(held["owner"])):
+            held = self.lease(arn, owner, incident_id, seconds, held["owner"])
+        return held
+
     def release(self, arn: str, owner: str) -> None:
         try:
             self.db.delete_item(

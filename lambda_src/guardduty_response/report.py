@@ -8,7 +8,7 @@ from html import escape
 from typing import Any
 
 from guardduty_response import config, evidence_store
-from guardduty_response.message import open_tasks, seen, undone
+from guardduty_response.message import ask_restore, open_tasks, seen, undone
 from guardduty_response.record import Record, now
 from guardduty_response.statuses import TRANSITIONS, Event, Status
 
@@ -92,11 +92,9 @@ def _undo(meta: Json, restore: bool) -> str:
         return "<p>There is nothing to undo.</p>"
     if not restore:
         return "<p>Restore is switched off (playbooks.*.restore): undo it by hand, from the state before, below.</p>"
-    name = f"{os.environ.get('GDR_NAME_PREFIX')}-restore-{meta['playbook'].replace('_', '-')}"
-    call = f"aws lambda invoke --function-name {name} --cli-binary-format raw-in-base64-out --payload "
-    asked = {"incident_id": meta["incident_id"], "requested_by": "YOU"}
+    prefix, asked = str(os.environ.get("GDR_NAME_PREFIX")), {"incident_id": meta["incident_id"], "requested_by": "YOU"}
     lines = [
-        (text, call + f"'{json.dumps({**asked, **more})}' answer.json")
+        (text, ask_restore(prefix, meta["playbook"], {**asked, **more}))
         for text, more in (
             ("Restore, from the record:", {}),
             ("Close; what was changed stays, and is watched no longer:", {"close": True}),

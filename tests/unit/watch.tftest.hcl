@@ -1,7 +1,5 @@
 # The watch over containment that stands: its rules, and what switches them.
 
-# What each module makes: names, trust, paths and boundaries, least privilege.
-
 mock_provider "aws" {
   source          = "./tests/unit/mocks"
   override_during = plan
@@ -13,6 +11,19 @@ variables {
   kms_key_arn = "arn:aws:kms:eu-central-1:111111111111:key/00000000-0000-0000-0000-000000000000"
   functions   = { architecture = "x86_64", memory_size = 1024, vpc = { subnet_ids = [], security_group_ids = [] } }
   tags        = { team = "security" }
+
+  account_id         = "111111111111"
+  partition          = "aws"
+  config_json        = jsonencode({ version = 1 })
+  act_pattern        = jsonencode({ source = ["aws.guardduty"] })
+  playbook_functions = { ec2_instance = { act = "arn:aws:lambda:eu-central-1:111111111111:function:gdr-playbook-ec2-instance" } }
+  zips               = { incident = "lambda_src/dist/incident.zip", watchdog = "lambda_src/dist/watchdog.zip" }
+  timeout_seconds    = 3600
+  topic_arns = {
+    notifications = "arn:aws:sns:eu-central-1:111111111111:gdr-notifications"
+    escalations   = "arn:aws:sns:eu-central-1:111111111111:gdr-escalations"
+  }
+  evidence = { create_bucket = true, force_destroy = false, log_retention_days = 30, object_lock = { mode = "GOVERNANCE", days = 30 } }
 }
 
 run "schedule_only" {
@@ -23,19 +34,7 @@ run "schedule_only" {
   }
 
   variables {
-    account_id         = "111111111111"
-    partition          = "aws"
-    config_json        = jsonencode({ version = 1 })
-    act_pattern        = jsonencode({ source = ["aws.guardduty"] })
-    playbook_functions = { ec2_instance = { act = "arn:aws:lambda:eu-central-1:111111111111:function:gdr-playbook-ec2-instance" } }
-    zips               = { incident = "lambda_src/dist/incident.zip", watchdog = "lambda_src/dist/watchdog.zip" }
-    timeout_seconds    = 3600
-    topic_arns = {
-      notifications = "arn:aws:sns:eu-central-1:111111111111:gdr-notifications"
-      escalations   = "arn:aws:sns:eu-central-1:111111111111:gdr-escalations"
-    }
-    evidence = { create_bucket = true, force_destroy = false, log_retention_days = 30, object_lock = { mode = "GOVERNANCE", days = 30 } }
-    watch    = { minutes = 1, cloudtrail = false }
+    watch = { minutes = 1, cloudtrail = false }
   }
 
   assert {
@@ -57,19 +56,7 @@ run "never" {
   }
 
   variables {
-    account_id         = "111111111111"
-    partition          = "aws"
-    config_json        = jsonencode({ version = 1 })
-    act_pattern        = jsonencode({ source = ["aws.guardduty"] })
-    playbook_functions = { ec2_instance = { act = "arn:aws:lambda:eu-central-1:111111111111:function:gdr-playbook-ec2-instance" } }
-    zips               = { incident = "lambda_src/dist/incident.zip", watchdog = "lambda_src/dist/watchdog.zip" }
-    timeout_seconds    = 3600
-    topic_arns = {
-      notifications = "arn:aws:sns:eu-central-1:111111111111:gdr-notifications"
-      escalations   = "arn:aws:sns:eu-central-1:111111111111:gdr-escalations"
-    }
-    evidence = { create_bucket = true, force_destroy = false, log_retention_days = 30, object_lock = { mode = "GOVERNANCE", days = 30 } }
-    watch    = { minutes = 0 }
+    watch = { minutes = 0 }
   }
 
   expect_failures = [var.watch]
@@ -83,19 +70,7 @@ run "in_between" {
   }
 
   variables {
-    account_id         = "111111111111"
-    partition          = "aws"
-    config_json        = jsonencode({ version = 1 })
-    act_pattern        = jsonencode({ source = ["aws.guardduty"] })
-    playbook_functions = { ec2_instance = { act = "arn:aws:lambda:eu-central-1:111111111111:function:gdr-playbook-ec2-instance" } }
-    zips               = { incident = "lambda_src/dist/incident.zip", watchdog = "lambda_src/dist/watchdog.zip" }
-    timeout_seconds    = 3600
-    topic_arns = {
-      notifications = "arn:aws:sns:eu-central-1:111111111111:gdr-notifications"
-      escalations   = "arn:aws:sns:eu-central-1:111111111111:gdr-escalations"
-    }
-    evidence = { create_bucket = true, force_destroy = false, log_retention_days = 30, object_lock = { mode = "GOVERNANCE", days = 30 } }
-    watch    = { minutes = 7.5 }
+    watch = { minutes = 7.5 }
   }
 
   expect_failures = [var.watch]
@@ -109,19 +84,7 @@ run "too_rare" {
   }
 
   variables {
-    account_id         = "111111111111"
-    partition          = "aws"
-    config_json        = jsonencode({ version = 1 })
-    act_pattern        = jsonencode({ source = ["aws.guardduty"] })
-    playbook_functions = { ec2_instance = { act = "arn:aws:lambda:eu-central-1:111111111111:function:gdr-playbook-ec2-instance" } }
-    zips               = { incident = "lambda_src/dist/incident.zip", watchdog = "lambda_src/dist/watchdog.zip" }
-    timeout_seconds    = 3600
-    topic_arns = {
-      notifications = "arn:aws:sns:eu-central-1:111111111111:gdr-notifications"
-      escalations   = "arn:aws:sns:eu-central-1:111111111111:gdr-escalations"
-    }
-    evidence = { create_bucket = true, force_destroy = false, log_retention_days = 30, object_lock = { mode = "GOVERNANCE", days = 30 } }
-    watch    = { minutes = 1441 }
+    watch = { minutes = 1441 }
   }
 
   expect_failures = [var.watch]

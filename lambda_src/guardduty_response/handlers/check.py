@@ -92,11 +92,10 @@ def _commands(meta: Json) -> list[str]:
     """What a person can do about a breach that nothing answers by itself, as commands."""
     _, partition, _, region, account, _, machine, _ = [*str(meta.get("execution")).split(":"), *[""] * 8][:8]
     arn = f"arn:{partition}:states:{region}:{account}:stateMachine:{machine}"
-    prefix, slug = machine.removesuffix("-incident"), str(meta.get("playbook")).replace("_", "-")
-    close = f'{{"incident_id": "{meta["incident_id"]}", "requested_by": "YOU", "close": true}}'
+    close = {"incident_id": meta["incident_id"], "requested_by": "YOU", "close": True}
+    command = message.ask_restore(machine.removesuffix("-incident"), str(meta.get("playbook")), close, f" --region {region}")
     return [
         "Contain it again (asks for approval where the mode says so): aws stepfunctions start-execution "
         f'--state-machine-arn {arn} --input \'{{"finding_key": "{meta.get("finding_key")}"}}\' --region {region}',
-        f"Or accept it and end the watch: aws lambda invoke --function-name {prefix}-restore-{slug} "
-        f"--cli-binary-format raw-in-base64-out --payload '{close}' --region {region} answer.json",
+        f"Or accept it and end the watch: {command}",
     ]

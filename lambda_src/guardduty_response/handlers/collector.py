@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
+from functools import partial
 
 from guardduty_response import config, runtime
 from guardduty_response.errors import ResponseError
@@ -10,33 +12,34 @@ from guardduty_response.handlers import verbs
 from guardduty_response.playbooks import Context, Json, Step, Target, load_collector
 
 
-def _first(event: Json) -> Json:
-    """Before containment, under the machine's deadline: containment goes on when it passes, whatever is answered here."""
+def _for_one(event: Json, work: Callable[[Context, Target], Step]) -> Json:
+    """One target's step, unless another incident contained the resource or containment is only read back."""
     context, target = verbs.context(event), Target(**event["target"])
     if target.attach or target.verify_only:
         return Step(detail="evidence belongs to the incident that contained the resource").payload()
     verbs.renew(context, target)
-    return load_collector(os.environ["GDR_PLAYBOOK"]).first(context, target, int(event["seconds_left"])).payload()
+    return work(context, target).payload()
+
+
+def _first(event: Json) -> Json:
+    """Before containment, under the machine's deadline: containment goes on when it passes, whatever is answered here."""
+    collector = load_collector(os.environ["GDR_PLAYBOOK"])
+    return _for_one(event, partial(collector.first, seconds_left=int(event["seconds_left"])))
 
 
 def _evidence(event: Json) -> Json:
     """Beside containment: starts what takes long and needs nothing of it."""
-    context, target = verbs.context(event), Target(**event["target"])
-    if target.attach or target.verify_only:
-        return Step(detail="evidence belongs to the incident that contained the resource").payload()
-    verbs.renew(context, target)
-    return load_collector(os.environ["GDR_PLAYBOOK"]).evidence(context, target).payload()
+    return _for_one(event, load_collector(os.environ["GDR_PLAYBOOK"]).evidence)
 
 
 def _collect(event: Json) -> Json:
     """After the verdict: everything to its end. What comes then is the playbook's option ``finish``."""
-    collector = load_collector(os.environ["GDR_PLAYBOOK"])
-
-    def work(context: Context, target: Target, _meta: Json) -> Step:
-        return collector.collect(context, target)
-
     finish = config.load().playbooks[os.environ["GDR_PLAYBOOK"]].get("finish", "none")
-    return verbs.phase(event, work, {"none": "close", "terminate": "terminate"}.get(finish, "finish"))
+    return verbs.phase(
+        event,
+        load_collector(os.environ["GDR_PLAYBOOK"]).collect,
+        {"none": "close", "terminate": "terminate"}.get(finish, "finish"),
+    )
 
 
 VERBS = {"first": _first, "evidence": _evidence, "collect": _collect}

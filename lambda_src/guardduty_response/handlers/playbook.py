@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from guardduty_response import aws, finding, guardrails, policy, runtime, statuses
+from guardduty_response import finding, guardrails, policy, runtime, statuses
 from guardduty_response.errors import NoTarget, ResponseError, RoleUnavailable, TargetGone
 from guardduty_response.handlers import still, verbs
 from guardduty_response.playbooks import Context, Json, Planned, Step, Target, load
@@ -19,9 +19,8 @@ def _lease(context: Context, target: Target, breached: Json) -> str:
 
     ``breached``: META of an incident contained again; its first execution, which may still wait for evidence, gives way.
     """
-    held = context.record.lease(target.arn, context.execution, context.incident_id, verbs.LEASE_SECONDS)
-    if held and (held["owner"] == breached.get("execution") or aws.execution_ended(held["owner"])):
-        held = context.record.lease(target.arn, context.execution, context.incident_id, verbs.LEASE_SECONDS, held["owner"])
+    first = str(breached.get("execution") or "")
+    held = context.record.claim(target.arn, context.execution, context.incident_id, verbs.LEASE_SECONDS, first)
     return str(held["incident_id"]) if held else ""
 
 
@@ -145,12 +144,7 @@ def _finish(event: Json) -> Json:
         context = verbs.context(event)
         step = _again(context, context.record.meta(context.incident_id))
         return {"done": True, "wait_seconds": 0, "next": "close", "again": step.again}
-    playbook = load(os.environ["GDR_PLAYBOOK"])
-
-    def work(context: Context, target: Target, _meta: Json) -> Step:
-        return playbook.finish(context, target)
-
-    return verbs.phase(event, work)
+    return verbs.phase(event, load(os.environ["GDR_PLAYBOOK"]).finish)
 
 
 def _again(context: Context, meta: Json) -> Step:

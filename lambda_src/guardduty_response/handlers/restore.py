@@ -11,9 +11,9 @@ import secrets
 from functools import partial
 from typing import Any, cast
 
-from guardduty_response import aws, config, evidence_store, finding, message, report, runtime
+from guardduty_response import config, evidence_store, finding, message, report, runtime
 from guardduty_response.errors import IllegalTransition, ResponseError
-from guardduty_response.playbooks import Context, Target, load_restorer
+from guardduty_response.playbooks import Context, Target, load_restorer, member_session
 from guardduty_response.record import Record, now
 from guardduty_response.statuses import ESCALATE, IN_PROGRESS, TRANSITIONS, Event, Status
 
@@ -35,9 +35,7 @@ def _who(event: Json) -> str:
 def _take(record: Record, incident_id: str, targets: list[Json], owner: str) -> None:
     """The right to work on every target. Raises Refused when somebody else has it; ``_give_back`` takes what was taken."""
     for one in targets:
-        held = record.lease(one["arn"], owner, incident_id, LEASE_SECONDS)
-        if held and aws.execution_ended(held["owner"]):
-            held = record.lease(one["arn"], owner, incident_id, LEASE_SECONDS, held["owner"])
+        held = record.claim(one["arn"], owner, incident_id, LEASE_SECONDS)
         if held:
             raise Refused(
                 f"{one['id']} is being worked on by {held['owner']} (incident {held['incident_id']}): nothing was changed. "
@@ -54,10 +52,6 @@ def _give_back(record: Record, targets: list[Json], owner: str) -> None:
 
 
 def _context(settings: config.Config, record: Record, incident_id: str, owner: str) -> Context:
-    def assume(account_id: str, region: str, document: Json) -> aws.Session:
-        arn = f"arn:{settings.partition}:iam::{account_id}:role/{os.environ['GDR_RESPONDER_ROLE']}"
-        return aws.Session(arn, f"{incident_id}-restore", region, document)
-
     return Context(
         config=settings,
         options=settings.playbooks[os.environ["GDR_PLAYBOOK"]],
@@ -65,7 +59,7 @@ def _context(settings: config.Config, record: Record, incident_id: str, owner: s
         incident_id=incident_id,
         execution=owner,
         record=record,
-        assume=assume,
+        assume=partial(member_session, settings.partition, f"{incident_id}-restore"),
         put_evidence=partial(evidence_store.put, incident_id),
     )
 

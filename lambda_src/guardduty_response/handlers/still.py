@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from guardduty_response import aws
 from guardduty_response.errors import ResponseError
 from guardduty_response.playbooks import Check, Context, Json, Step, Target, load
 from guardduty_response.record import now
@@ -23,9 +22,7 @@ def free(context: Context, target: Target, seconds: int) -> bool:
 
     An execution of the same incident that still waits for evidence does not keep anybody from looking.
     """
-    held = context.record.lease(target.arn, context.execution, context.incident_id, seconds)
-    if held and aws.execution_ended(held["owner"]):
-        held = context.record.lease(target.arn, context.execution, context.incident_id, seconds, held["owner"])
+    held = context.record.claim(target.arn, context.execution, context.incident_id, seconds)
     return held is None or (held["incident_id"] == context.incident_id and ":execution:" in held["owner"])
 
 

@@ -7,18 +7,13 @@ import os
 from guardduty_response import runtime
 from guardduty_response.errors import ResponseError
 from guardduty_response.handlers import verbs
-from guardduty_response.playbooks import Context, Json, Step, Target, load_terminator
+from guardduty_response.playbooks import Json, load_terminator
 
 
 def _work(event: Json) -> Json:
     if event.get("verb") != "terminate":
         raise ResponseError(f"the terminate function knows no verb {event.get('verb')!r}; it knows terminate")
-    terminator = load_terminator(os.environ["GDR_PLAYBOOK"])
-
-    def work(context: Context, target: Target, _meta: Json) -> Step:
-        return terminator.terminate(context, target)
-
-    return verbs.phase(event, work)
+    return verbs.phase(event, load_terminator(os.environ["GDR_PLAYBOOK"]).terminate)
 
 
 handler = runtime.entry(_work)

@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any
 
 from guardduty_response import aws, config, evidence_store, finding, statuses
-from guardduty_response.playbooks import Context, Json, Step, Target
+from guardduty_response.playbooks import Context, Json, Step, Target, member_session
 from guardduty_response.record import Record
 from guardduty_response.statuses import Status
 
@@ -28,11 +28,6 @@ class _Lazy(Context):
         self._finding: Future[finding.Finding] = value
 
 
-def _assume(config_: config.Config, session_name: str, account_id: str, region: str, document: Json) -> aws.Session:
-    arn = f"arn:{config_.partition}:iam::{account_id}:role/{os.environ['GDR_RESPONDER_ROLE']}"
-    return aws.Session(arn, session_name, region, document)
-
-
 def _load_finding(record: Record, incident_id: str) -> finding.Finding:
     return finding.parse(evidence_store.get_event(record.meta(incident_id)["finding_key"]))
 
@@ -48,7 +43,7 @@ def context(event: Json) -> Context:
         incident_id=incident_id,
         execution=event["execution"],
         record=record,
-        assume=partial(_assume, settings, f"{incident_id}-{event['verb']}"),
+        assume=partial(member_session, settings.partition, f"{incident_id}-{event['verb']}"),
         put_evidence=partial(evidence_store.put, incident_id),
         attempt=int(event.get("attempt") or 1),
     )
@@ -60,15 +55,15 @@ def renew(ctx: Context, target: Target) -> None:
         aws.POOL.submit(ctx.record.lease, target.arn, ctx.execution, ctx.incident_id, LEASE_SECONDS)
 
 
-def phase(event: Json, work: Callable[[Context, Target, Json], Step], following: str = "close") -> Json:
+def phase(event: Json, work: Callable[[Context, Target], Step], following: str = "close") -> Json:
     """One phase after the verdict over every target that this incident owns: {done, wait_seconds, next}.
 
-    The shortest wait of all targets counts. ``work`` gets the incident's META. A failure is that target's alone.
+    The shortest wait of all targets counts. A failure is that target's alone.
     """
     ctx = context(event)
     meta = ctx.record.meta(ctx.incident_id)
     owned = [] if event.get("verify_only") else [Target(**one) for one in meta["targets"] if not one.get("attach")]
-    steps = [_one(ctx, event["verb"], target, partial(work, ctx, target, meta)) for target in owned]
+    steps = [_one(ctx, event["verb"], target, partial(work, ctx, target)) for target in owned]
     waiting = [step.wait_seconds for step in steps if not step.done]
     settled = bool(owned) and Status(meta["status"]) not in statuses.IN_PROGRESS
     return {"done": not waiting, "wait_seconds": min(waiting, default=0), "next": following if settled else "close"}

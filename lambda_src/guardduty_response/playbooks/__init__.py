@@ -8,6 +8,7 @@ with another role) and ``playbooks/<name>/runbook.md`` (what people do). Adding 
 from __future__ import annotations
 
 import importlib
+import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -118,6 +119,12 @@ class Context:
 
     def action(self, target: Target, name: str, status: str, detail: str, request_id: str = "") -> None:
         self.record.action(self.incident_id, target.kind, target.id, name, status, detail, request_id)
+
+
+def member_session(partition: str, name: str, account_id: str, region: str, document: Json) -> aws.Session:
+    """A session of this function's one member role in the account, narrowed to ``document``."""
+    arn = f"arn:{partition}:iam::{account_id}:role/{os.environ['GDR_RESPONDER_ROLE']}"
+    return aws.Session(arn, name, region, document)
 
 
 class Playbook(Protocol):

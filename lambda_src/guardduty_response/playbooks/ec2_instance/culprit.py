@@ -9,7 +9,7 @@ from typing import Any
 
 from guardduty_response import breach
 from guardduty_response.playbooks import Check
-from guardduty_response.playbooks.ec2_instance.core import Json, Work, allow, name_of
+from guardduty_response.playbooks.ec2_instance.core import Json, Work, allow, name_of, policy
 
 # What can undo each check, by the check's name up to its first space. playbooks/ec2_instance/undoing-calls.json, from which
 # the event rule is made, lists the same calls (a test compares).
@@ -89,7 +89,7 @@ def _cloudtrail(work: Work, region: str) -> Any:
 
 
 def policy_for_lookup() -> Json:
-    return {"Version": "2012-10-17", "Statement": [allow(("cloudtrail:LookupEvents",))]}
+    return policy(allow(("cloudtrail:LookupEvents",)))
 
 
 def _own(work: Work) -> frozenset[str]:

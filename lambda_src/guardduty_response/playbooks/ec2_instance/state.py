@@ -140,7 +140,7 @@ def closed(work: Work, facts: Facts, one: Interface) -> bool:
     return "groups" in facts.unread and (one.names == (work.group_name,) or one.groups == (work.brought.get(one.vpc),))
 
 
-def _to_endpoints(direction: str, rule: Json) -> bool:
+def to_endpoints(direction: str, rule: Json) -> bool:
     """HTTPS out to security groups or prefix lists, never to addresses."""
     https = rule["IpProtocol"] == "tcp" and rule.get("FromPort") == rule.get("ToPort") == 443
     return direction == "egress" and https and not rule.get("IpRanges") and not rule.get("Ipv6Ranges")
@@ -156,7 +156,7 @@ def reaches_endpoints(work: Work, facts: Facts) -> bool:
 def open_rules(work: Work, group: Json) -> list[str]:
     """The rules that containment does not allow: all, but for endpoint rules of a group brought along for forensics."""
     spared = work.endpoints and work.brought.get(group.get("VpcId", "")) == group.get("GroupId")
-    return rules(group, _to_endpoints if spared else None)
+    return rules(group, to_endpoints if spared else None)
 
 
 def rules(group: Json, but: Callable[[str, Json], bool] | None = None) -> list[str]:

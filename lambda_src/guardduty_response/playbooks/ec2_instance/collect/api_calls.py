@@ -173,17 +173,14 @@ def summarize(rows: Json, record: Json) -> None:
 
 def _late(work: Work, state: Json, window: Window, objects: list[Json]) -> Part | None:
     """One more round for events CloudTrail had not delivered yet, only as long as other evidence is being collected."""
-    state["late"] = True
-    if state.get("round") or not logs.others_collect(work, NAME):
+    wait = logs.late(work, NAME, state, window.end + LAG_SECONDS)
+    if wait is None:
         return None
-    due, at = window.end + LAG_SECONDS, time.time()
-    if at < due:
-        text = f"{_text(state, window)}; asked once more for late events"
-        return Part(Outcome.RUNNING, text, int(max(15, min(60, due - at))), objects, state=state)
-    state["round"] = int(at)
+    if wait:
+        return Part(Outcome.RUNNING, f"{_text(state, window)}; asked once more for late events", wait, objects, state=state)
     for one in state["questions"]:
         if not one.get("note"):
-            one |= {"done": False, "token": "", "pages": 0, "until": int(at)}
+            one |= {"done": False, "token": "", "pages": 0, "until": state["round"]}
             one.pop("oldest", None)
     return Part(Outcome.RUNNING, f"{_text(state, window)}; asking for late events", 1, objects, state=state)
 

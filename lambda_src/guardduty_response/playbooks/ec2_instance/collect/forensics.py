@@ -20,7 +20,7 @@ from guardduty_response.playbooks.ec2_instance.collect import uploads
 from guardduty_response.playbooks.ec2_instance.collect.part import Outcome, Part
 from guardduty_response.playbooks.ec2_instance.collect.uploads import Uploads
 from guardduty_response.playbooks.ec2_instance.core import AWS_ERRORS, Json, Work, allow, name_of, why
-from guardduty_response.playbooks.ec2_instance.state import LOOK, closed, describe, filters, look
+from guardduty_response.playbooks.ec2_instance.state import LOOK, closed, describe, filters, look, to_endpoints
 from guardduty_response.statuses import IN_PROGRESS
 
 NAME = "forensics"
@@ -96,10 +96,8 @@ def endpoint_only(group: Json) -> str:
     if group.get("IpPermissions"):
         return f"security group {group['GroupId']} lets something in"
     rules = group.get("IpPermissionsEgress") or []
-    for rule in rules:
-        tls = rule.get("IpProtocol") == "tcp" and rule.get("FromPort") == rule.get("ToPort") == 443
-        if not tls or rule.get("IpRanges") or rule.get("Ipv6Ranges"):
-            return f"security group {group['GroupId']} lets out more than tcp/443 to security groups and prefix lists"
+    if not all(to_endpoints("egress", rule) for rule in rules):
+        return f"security group {group['GroupId']} lets out more than tcp/443 to security groups and prefix lists"
     return "" if rules else f"security group {group['GroupId']} lets nothing out, so the agent cannot reach Systems Manager"
 
 

@@ -78,6 +78,19 @@ def others_collect(work: Work, name: str) -> bool:
     )
 
 
+def late(work: Work, name: str, state: Json, due: float) -> int | None:
+    """Seconds until what was not delivered yet is asked for, once, and only as long as other evidence is being collected;
+    0: now, and ``state["round"]`` has begun. None: there is no further round."""
+    state["late"] = True
+    if state.get("round") or not others_collect(work, name):
+        return None
+    at = time.time()
+    if at < due:
+        return int(max(15, min(60, due - at)))
+    state["round"] = int(at)
+    return 0
+
+
 def packed(lines: Iterable[str]) -> bytes:
     # No time stamp inside: the same lines always have the same hash.
     return gzip.compress("".join(f"{line}\n" for line in lines).encode("utf-8", "replace"), mtime=0)

@@ -267,14 +267,11 @@ def keep(lines: Iterable[str], who: Json, header: bool) -> Iterator[str]:
 def _late(work: Work, state: Json, window: Window, objects: list[Json]) -> Part | None:
     """One more round for what was not delivered yet, only as long as other evidence is still being collected."""
     readable = [source for source in state["sources"] if not source.get("note")]
-    state["late"] = True
-    if not readable or state.get("round") or not logs.others_collect(work, NAME):
+    wait = logs.late(work, NAME, state, window.end + _lag(state)) if readable else None
+    if wait is None:
         return None
-    due, at = window.end + _lag(state), time.time()
-    if at < due:
-        text = f"{_text(state, window)}; asked once more for late records"
-        return Part(Outcome.RUNNING, text, int(max(15, min(60, due - at))), objects, state=state)
-    state["round"] = int(at)
+    if wait:
+        return Part(Outcome.RUNNING, f"{_text(state, window)}; asked once more for late records", wait, objects, state=state)
     for source in readable:
         source |= {"done": False, "stream": 0, "token": "", "pages": 0, "period": 0, "after": "", "objects": 0, "bytes": 0}
     return Part(Outcome.RUNNING, f"{_text(state, window)}; asking for late records", 1, objects, state=state)

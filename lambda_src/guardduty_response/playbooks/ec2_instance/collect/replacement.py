@@ -24,9 +24,12 @@ def run(work: Work, before: Json) -> Part:
     group, limit = str(was["group"]), int(work.options.get("replacement_wait_minutes", 10))
     state: Json = before.get("state") or {"until": int(time.time()) + limit * 60}
     session = work.open(allow(READ))
-    lacks = _lacks(session, work, group)
+    wanted, ids = _healthy(session, work, group)
+    lacks = _lacks(session, work, wanted, ids)
     if not lacks:
-        return Part(Outcome.COMPLETE, f"Auto Scaling group {group} is whole: {_whole(session, work, group)}", state=state)
+        healthy = f"{len(ids)} of {wanted} wanted instances in service and healthy ({', '.join(ids)})"
+        whole = healthy if wanted else "it wants none"
+        return Part(Outcome.COMPLETE, f"Auto Scaling group {group} is whole: {whole}", state=state)
     if time.time() < state["until"]:
         return Part(Outcome.RUNNING, f"Auto Scaling group {group}: {lacks}", 15, state=state)
     reason = _last_activity(session, group)
@@ -48,9 +51,8 @@ def _healthy(session: Any, work: Work, group: str) -> tuple[int, list[str]]:
     return int(found[0]["DesiredCapacity"]), ids
 
 
-def _lacks(session: Any, work: Work, group: str) -> str:
+def _lacks(session: Any, work: Work, wanted: int, ids: list[str]) -> str:
     """What is missing, in words; empty when the group is whole."""
-    wanted, ids = _healthy(session, work, group)
     if len(ids) < wanted:
         return f"{len(ids)} of {wanted} instances are in service and healthy"
     elb = session.client("elbv2")
@@ -60,11 +62,6 @@ def _lacks(session: Any, work: Work, group: str) -> str:
         if missing := [id for id in ids if id not in good]:
             return f"{', '.join(missing)} not healthy in target group {arn.split('/')[1]}"
     return ""
-
-
-def _whole(session: Any, work: Work, group: str) -> str:
-    wanted, ids = _healthy(session, work, group)
-    return f"{len(ids)} of {wanted} wanted instances in service and healthy ({', '.join(ids)})" if wanted else "it wants none"
 
 
 def _last_activity(session: Any, group: str) -> str:
