@@ -7,6 +7,7 @@ import statistics
 import sys
 import time
 from typing import Any
+from unittest.mock import patch
 
 from .measure import ROOT, Figure, environment
 
@@ -23,12 +24,13 @@ def _lab() -> None:
 
 def _once() -> tuple[float, int, float]:
     """(seconds from the call of contain until both interfaces are closed, round trips, how many interfaces)."""
-    from ec2_lab import Lab
+    from ec2_lab import Lab, one_at_a_time
     from guardduty_response import aws
     from guardduty_response.playbooks.ec2_instance import playbook as ec2_instance
     from moto import mock_aws
+    from moto.core.botocore_stubber import BotocoreStubber
 
-    with mock_aws():
+    with patch.object(BotocoreStubber, "process_request", one_at_a_time()), mock_aws():
         aws.client.cache_clear()
         aws._own.cache_clear()
         lab = Lab().build(interfaces=2, ipv6=True, asg=True, targets=True)

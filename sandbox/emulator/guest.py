@@ -6,6 +6,7 @@ machine's processes, connections and users, as the user the sandbox runs as; the
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import os
 import re
@@ -21,6 +22,7 @@ from typing import Any
 
 _PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
 _OUTPUT = 24_000  # characters of the output that GetCommandInvocation shows (AWS)
+_RUNNING: set[subprocess.Popen[bytes]] = set()
 Told = Callable[[str, int, str, str], None]  # status, exit code, stdout, stderr
 
 
@@ -70,9 +72,11 @@ class Guest:
                 ["/bin/sh", "-c", str(script)], env={"PATH": _PATH, "TMPDIR": str(work)}, cwd=work,
                 stdin=subprocess.DEVNULL, stdout=out, stderr=err, start_new_session=True,
             )  # fmt: skip
+        _RUNNING.add(running)
         self._told("InProgress", -1, "", "")
         status = self._watch(running)
         _end(running)
+        _RUNNING.discard(running)
         if status:
             texts = [(home / name).read_text(errors="replace")[:_OUTPUT] for name in ("out", "err")]
             self._told(status, running.returncode, texts[0], texts[1])
@@ -89,6 +93,13 @@ class Guest:
                 return ""
             time.sleep(0.1)
         return "Success" if running.returncode == 0 else "Failed"
+
+
+@atexit.register
+def _end_all() -> None:
+    """What still runs when the sandbox stops: it has a session of its own, and would outlive it."""
+    for running in list(_RUNNING):
+        _end(running)
 
 
 def _end(running: subprocess.Popen[bytes]) -> None:

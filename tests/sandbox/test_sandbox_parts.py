@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -161,3 +164,29 @@ def test_commands_without_a_sandbox_say_so(
         assert cli.main(command) == 1
         assert "not running. Start it with" in capsys.readouterr().err
     assert cli.main(["down"]) == 0
+
+
+def test_nothing_outlives_the_sandbox(tmp_path: Path) -> None:
+    """A process with a script under way is told to stop, as ``down`` does; the script has a session of its own."""
+    beat = tmp_path / "beat"
+    program = (
+        "import signal, sys, time\n"
+        "from sandbox.emulator.guest import Guest\n"
+        "signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))\n"
+        f"Guest('while :; do date +%s%N >>{beat}; sleep 0.1; done', 60, lambda *_: None, lambda: True)\n"
+        "time.sleep(60)\n"
+    )
+    holder = subprocess.Popen([sys.executable, "-c", program], cwd=settings.ROOT)
+    try:
+        for _ in range(100):
+            if beat.exists():
+                break
+            time.sleep(0.1)
+        assert beat.exists()
+        holder.terminate()
+        holder.wait(10)
+    finally:
+        holder.kill()
+    last = beat.read_text()
+    time.sleep(0.5)
+    assert beat.read_text() == last

@@ -114,6 +114,7 @@ def test_the_notice_machine_has_no_way_to_act() -> None:
     assert "playbook" not in json.dumps(definition("notice"))
 
 
+@pytest.mark.xdist_group("validator")  # one installs it
 @pytest.mark.parametrize("machine", MACHINES)
 def test_the_validator_of_the_states_language_agrees(machine: str, tmp_path: Path) -> None:
     if not (shutil.which("node") and shutil.which("npm")):
@@ -122,8 +123,7 @@ def test_the_validator_of_the_states_language_agrees(machine: str, tmp_path: Pat
         got = subprocess.run(["npm", "ci", "--no-audit", "--no-fund"], cwd=ASL, capture_output=True, text=True, check=False)
         if got.returncode:
             skip_or_fail(f"asl-validator could not be installed: {got.stderr[-500:]}")
-    path = tmp_path / "machine.json"
-    path.write_text(json.dumps(definition(machine)))
+    (path := tmp_path / "machine.json").write_text(json.dumps(definition(machine)))
     command = ["node", "node_modules/asl-validator/dist/bin/asl-validator.js", "--json-path", str(path)]
     got = subprocess.run(command, cwd=ASL, capture_output=True, text=True, check=False)
     assert got.returncode == 0, got.stdout + got.stderr

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import os
-import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 os.environ.setdefault("MOTO_AMIS_PATH", str(Path(__file__).with_name("amis.json")))  # read when moto is imported
 
 import botocore.loaders
 import pytest
-from ec2_lab import REGION, Lab
+from ec2_lab import REGION, Lab, one_at_a_time
 from evidence_lab import EvidenceLab
 from guardduty_response import aws
 from guardduty_response.playbooks.ec2_instance import restore
@@ -44,13 +43,7 @@ def _account(monkeypatch: pytest.MonkeyPatch, kind: type[AnyLab]) -> Iterator[An
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
     monkeypatch.setattr(restore, "PAUSE_SECONDS", 0)
-    answer, lock = BotocoreStubber.process_request, threading.RLock()
-
-    def one_at_a_time(*arguments: Any) -> Any:  # moto is not safe for threads; AWS is
-        with lock:
-            return answer(*arguments)
-
-    monkeypatch.setattr(BotocoreStubber, "process_request", one_at_a_time)
+    monkeypatch.setattr(BotocoreStubber, "process_request", one_at_a_time())
     with mock_aws():
         aws.client.cache_clear()
         aws._own.cache_clear()

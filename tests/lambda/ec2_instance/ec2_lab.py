@@ -23,6 +23,7 @@ from guardduty_response.config import Config
 from guardduty_response.playbooks import Context, Restored, Step, Target, load_restorer
 from guardduty_response.playbooks.ec2_instance import playbook as ec2_instance
 from guardduty_response.record import Record
+from moto.core.botocore_stubber import BotocoreStubber
 
 Json = dict[str, Any]
 MEMBER, REGION, PREFIX, INCIDENT = "222222222222", "us-east-1", "guardduty-response", "inc-0123456789abcdef"
@@ -35,6 +36,17 @@ OPTIONS: Json = {
 
 
 _HOOKING = threading.Lock()
+
+
+def one_at_a_time() -> Callable[..., Any]:
+    """moto's answer to a request, to put in its place: moto is not safe for threads; AWS is."""
+    answer, lock = BotocoreStubber.process_request, threading.RLock()
+
+    def locked(*arguments: Any) -> Any:
+        with lock:
+            return answer(*arguments)
+
+    return locked
 
 
 @dataclass
