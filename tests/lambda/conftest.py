@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from functools import lru_cache
 
 import pytest
+from botocore.loaders import JSONFileLoader
 from guardduty_response import config
 from lambda_world import REGION, World
 from moto import mock_aws
+
+# Every test has AWS sessions of its own, and each parses its service models: a third of a second for EC2's, read once here.
+_read = lru_cache(maxsize=None)(JSONFileLoader().load_file)
+JSONFileLoader.load_file = lambda self, file_path: _read(file_path)  # type: ignore[method-assign]
 
 
 @pytest.fixture
