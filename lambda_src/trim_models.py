@@ -43,7 +43,13 @@ OPERATIONS: dict[str, list[str]] = {
     "s3/2006-03-01": ["GetObject", "PutObject"],
 }
 
-MEMBERS = {"InstanceTypeInfo": ("InstanceType", "InstanceStorageSupported")}  # large answers: what is read of them
+MEMBERS = {  # large answers: what is read of them
+    "Instance": (
+        "BlockDeviceMappings", "InstanceId", "InstanceLifecycle", "InstanceType", "NetworkInterfaces", "RootDeviceType", "State",
+        "Tags",
+    ),
+    "InstanceTypeInfo": ("InstanceType", "InstanceStorageSupported"),
+}  # fmt: skip
 
 
 def _without_documentation(node: Any) -> Any:

@@ -22,8 +22,8 @@ from guardduty_response import aws as function_aws
 from guardduty_response.config import Config
 from guardduty_response.finding import Finding
 from guardduty_response.playbooks import Context, Target
+from guardduty_response.playbooks.common.part import Part
 from guardduty_response.playbooks.ec2_instance.collect import api_calls, copies, instance, network_logs, snapshots
-from guardduty_response.playbooks.ec2_instance.collect.part import Part
 from guardduty_response.playbooks.ec2_instance.core import Work
 
 from sandbox import seed, settings

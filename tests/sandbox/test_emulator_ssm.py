@@ -21,8 +21,8 @@ from guardduty_response import aws as own_aws
 from guardduty_response import evidence_store
 from guardduty_response.config import Config
 from guardduty_response.playbooks import Context, Target
+from guardduty_response.playbooks.common.part import Part
 from guardduty_response.playbooks.ec2_instance.collect import forensics, uploads
-from guardduty_response.playbooks.ec2_instance.collect.part import Part
 from guardduty_response.playbooks.ec2_instance.core import Work
 from guardduty_response.record import Record
 

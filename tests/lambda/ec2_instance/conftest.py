@@ -14,7 +14,7 @@ import pytest
 from ec2_lab import REGION, Lab, one_at_a_time
 from evidence_lab import EvidenceLab
 from guardduty_response import aws
-from guardduty_response.playbooks.ec2_instance import restore
+from guardduty_response.playbooks.common import restoring
 from moto import mock_aws
 from moto.core.botocore_stubber import BotocoreStubber
 
@@ -42,7 +42,7 @@ def _account(monkeypatch: pytest.MonkeyPatch, kind: type[AnyLab]) -> Iterator[An
     monkeypatch.setenv("AWS_DEFAULT_REGION", REGION)
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
-    monkeypatch.setattr(restore, "PAUSE_SECONDS", 0)
+    monkeypatch.setattr(restoring, "PAUSE_SECONDS", 0)
     monkeypatch.setattr(BotocoreStubber, "process_request", one_at_a_time())
     with mock_aws():
         aws.client.cache_clear()

@@ -18,7 +18,7 @@ from botocore.awsrequest import AWSResponse
 from ec2_lab import INCIDENT, REGION, Lab
 from guardduty_response import aws
 from guardduty_response.playbooks import Context, Target
-from guardduty_response.playbooks.ec2_instance.collect.part import Part
+from guardduty_response.playbooks.common.part import Part
 from guardduty_response.playbooks.ec2_instance.core import Work
 
 from sandbox.emulator import moto_evidence  # patches moto: what it lacks is restored there

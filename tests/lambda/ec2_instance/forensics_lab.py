@@ -23,8 +23,8 @@ from botocore.exceptions import ClientError
 from ec2_lab import INCIDENT, MEMBER, PREFIX, REGION, Lab
 from guardduty_response import aws, evidence_store
 from guardduty_response.playbooks import Context, Target
+from guardduty_response.playbooks.common.part import Part
 from guardduty_response.playbooks.ec2_instance.collect import forensics, uploads
-from guardduty_response.playbooks.ec2_instance.collect.part import Part
 from guardduty_response.playbooks.ec2_instance.core import Work
 from moto import mock_aws
 

@@ -16,7 +16,8 @@ from botocore.exceptions import ClientError
 from ec2_lab import MEMBER, REGION
 from evidence_lab import EvidenceLab, short
 from guardduty_response.playbooks import Target
-from guardduty_response.playbooks.ec2_instance.collect import api_calls, trails
+from guardduty_response.playbooks.common import trails
+from guardduty_response.playbooks.ec2_instance.collect import api_calls
 from guardduty_response.playbooks.ec2_instance.core import Work
 
 Json = dict[str, Any]

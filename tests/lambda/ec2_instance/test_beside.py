@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 from ec2_lab import INCIDENT, MEMBER, PREFIX, REGION, Lab
+from guardduty_response.playbooks.common.role_policies import revoke_document, revoked_before
 from guardduty_response.playbooks.ec2_instance import playbook as ec2_instance
-from guardduty_response.playbooks.ec2_instance.credentials import deny_document, revoke_document, revoked_before
+from guardduty_response.playbooks.ec2_instance.credentials import deny_document
 from guardduty_response.statuses import Status
 from moto.ec2.models import ec2_backends
 

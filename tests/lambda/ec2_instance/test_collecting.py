@@ -10,9 +10,9 @@ import pytest
 from ec2_lab import INCIDENT
 from evidence_lab import EvidenceLab
 from guardduty_response.playbooks import Step, Target
+from guardduty_response.playbooks.common.part import Outcome, Part
 from guardduty_response.playbooks.ec2_instance import collect
 from guardduty_response.playbooks.ec2_instance.collect import api_calls, forensics, replacement, run
-from guardduty_response.playbooks.ec2_instance.collect.part import Outcome, Part
 from guardduty_response.statuses import Status
 
 Json = dict[str, Any]

@@ -16,8 +16,9 @@ from botocore.stub import ANY, Stubber
 from ec2_lab import INCIDENT, PREFIX, REGION, Lab
 from guardduty_response import breach
 from guardduty_response.playbooks import Check
+from guardduty_response.playbooks.common.work import POLICY_LIMIT
 from guardduty_response.playbooks.ec2_instance import culprit
-from guardduty_response.playbooks.ec2_instance.core import POLICY_LIMIT, Work
+from guardduty_response.playbooks.ec2_instance.core import Work
 from repository import ROOT
 
 ENI, SINCE = "eni-0123456789abcdef0", "2026-11-24T08:00:00.500000Z"

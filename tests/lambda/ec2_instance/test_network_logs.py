@@ -15,7 +15,8 @@ import pytest
 from ec2_lab import MEMBER, REGION
 from evidence_lab import EvidenceLab, short
 from guardduty_response.playbooks import Target
-from guardduty_response.playbooks.ec2_instance.collect import logs, network_logs
+from guardduty_response.playbooks.common import logs
+from guardduty_response.playbooks.ec2_instance.collect import network_logs
 from guardduty_response.playbooks.ec2_instance.core import Work
 from moto.ec2.models import ec2_backends
 from moto.logs.models import logs_backends

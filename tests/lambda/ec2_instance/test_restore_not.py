@@ -6,8 +6,8 @@ import json
 
 import pytest
 from ec2_lab import INCIDENT, PREFIX, Lab
+from guardduty_response.playbooks.common.role_policies import OLDER
 from guardduty_response.playbooks.ec2_instance import playbook as ec2_instance
-from guardduty_response.playbooks.ec2_instance.credentials import OLDER
 from guardduty_response.statuses import Status
 from restore_lab import changes, contained, picture
 

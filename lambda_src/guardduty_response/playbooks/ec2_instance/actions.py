@@ -1,27 +1,13 @@
-"""What is done beside the network, one class per action: how it is, what is to be done about it, and doing it.
-
-``plan`` shows what ``todo`` says, ``contain`` does it and ``verify`` reads again and finds nothing left to do: so what was
-promised is what is done. Sentences are participles: a promise while PLANNED, the ledger line once DONE.
-"""
+"""What is done beside the network, one class per action (common/action.py)."""
 
 from __future__ import annotations
 
 from functools import partial
 from typing import Any
 
-from guardduty_response.playbooks.ec2_instance.core import (
-    ALREADY,
-    DONE,
-    FAILED,
-    PLANNED,
-    SKIPPED,
-    Json,
-    Sessions,
-    Work,
-    gather,
-    value,
-    why,
-)  # fmt: skip
+from guardduty_response.playbooks.common import action
+from guardduty_response.playbooks.common.work import Json, Sessions, gather, value
+from guardduty_response.playbooks.ec2_instance.core import Work
 from guardduty_response.playbooks.ec2_instance.state import Facts, filters
 
 READ = (
@@ -31,72 +17,9 @@ READ = (
 )  # fmt: skip
 
 
-class Action:
-    """``option`` switches it on; ``part`` names it in the before-state; ``hand``: the command a person runs instead.
-
-    ``good`` and ``none``: what is true when nothing is left to do, because it is as wanted or because there is no such thing.
-    """
-
-    name = option = part = hand = good = none = ""
-
-    def __init__(self, work: Work, sessions: Sessions, facts: Facts) -> None:
-        self.work, self.sessions, self.facts = work, sessions, facts
-
-    @property
-    def on(self) -> bool:
-        return not self.option or self.work.options[self.option] not in (False, "none")
-
-    @property
-    def now(self) -> Any:
-        return self.facts.parts.get(self.part)
-
-    def read(self) -> Any:
-        raise NotImplementedError
-
-    def todo(self) -> str:
-        raise NotImplementedError
-
-    def change(self) -> list[Json]:
-        raise NotImplementedError
-
-    def look(self) -> None:
-        """Reads into the facts; a failure is kept there too."""
-        if self.on:
-            try:
-                self.facts.parts[self.part] = self.read()
-            except Exception as error:
-                self.facts.unread[self.part] = why(error)
-
-    def by_hand(self) -> str:
-        names = {"id": self.work.id, "profile": self.work.profile_name, "prefix": self.work.prefix, **self._names()}
-        return f"By hand: aws {self.hand.format(**names)} --region {self.work.target.region}"
-
+class Action(action.Action[Work, Facts]):
     def _names(self) -> Json:
-        return {}
-
-    def intent(self) -> tuple[str, str]:
-        """(status, sentence): PLANNED, or why nothing is to be done."""
-        if not self.on:
-            return SKIPPED, f"switched off ({self.option})"
-        if self.part in self.facts.unread:
-            return FAILED, f"could not be read ({self.facts.unread[self.part]}). {self.by_hand()}"
-        if text := self.todo():
-            return PLANNED, text
-        had = self.work.had(self.part)
-        return (ALREADY, self.good) if self.now or had else (SKIPPED, self.none)
-
-    def run(self) -> None:
-        """Reads, records, changes and writes the ledger line. Whatever goes wrong touches no other branch."""
-        self.look()
-        status, text = self.intent()
-        answers: list[Json] = []
-        if status == PLANNED:
-            try:
-                self.work.before(self.part, self.now)
-                answers, status = self.change(), DONE
-            except Exception as error:
-                status, text = FAILED, f"failed ({why(error)}): {text}. {self.by_hand()}"
-        self.work.did(self.name, status, text, answers)
+        return {"profile": self.work.profile_name}
 
 
 class Protect(Action):
@@ -147,7 +70,7 @@ class Scaling(Action):
 
     def _names(self) -> Json:
         verb = "enter-standby" if self.work.standby else "detach-instances"
-        return {"verb": verb, "group": (self.now or {}).get("group", "GROUP")}
+        return {**super()._names(), "verb": verb, "group": (self.now or {}).get("group", "GROUP")}
 
     def read(self) -> Any:
         return scaling(self.sessions.client("autoscaling"), self.work.id)

@@ -10,11 +10,12 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from guardduty_response import aws
+from guardduty_response.playbooks.common.role_policies import OLDER, deny, revoke_document, revoked_before, role_policy
+from guardduty_response.playbooks.common.work import Json, Sessions, gather, name_of, value, why
 from guardduty_response.playbooks.ec2_instance.actions import Action
-from guardduty_response.playbooks.ec2_instance.core import Json, Sessions, Work, gather, name_of, value, why
+from guardduty_response.playbooks.ec2_instance.core import Work
 from guardduty_response.playbooks.ec2_instance.state import Facts, filters, reaches_endpoints
 
-OLDER = "AWSRevokeOlderSessions"  # the name AWS's console gives it: people look for it
 PROFILE_CALLS = (
     "ec2:ReplaceIamInstanceProfileAssociation", "ec2:AssociateIamInstanceProfile", "ec2:DisassociateIamInstanceProfile",
 )  # fmt: skip
@@ -60,7 +61,7 @@ class RevokeSessions(Action):
 
     def _names(self) -> Json:
         document = json.dumps(deny_document(self.work.id), separators=(",", ":"))
-        return {"role": name_of(self._role() or "ROLE"), "policy": self.deny_name, "document": document}
+        return {**super()._names(), "role": name_of(self._role() or "ROLE"), "policy": self.deny_name, "document": document}
 
     def _role(self) -> str:
         """The role the instance had when the incident began, also after its profile was replaced."""
@@ -141,44 +142,6 @@ def give_profile(ec2: Any, id: str, facts: Facts, association: str | None, name:
     return [*answers, ec2.associate_iam_instance_profile(InstanceId=id, IamInstanceProfile=new)]
 
 
-def role_policy(iam: Any, role: str, name: str) -> Json | None:
-    try:
-        return dict(iam.get_role_policy(RoleName=name_of(role), PolicyName=name)["PolicyDocument"])
-    except ClientError as error:
-        if aws.code(error) != "NoSuchEntity":
-            raise
-        return None
-
-
 def deny_document(instance_id: str) -> Json:
     """Denies everything to this instance's sessions of a role: EC2 names them by instance id."""
-    return {"Version": "2012-10-17", "Statement": [_deny("StringLike", "aws:userid", f"*:{instance_id}")]}
-
-
-def _deny(operator: str, key: str, text: str) -> Json:
-    return {"Effect": "Deny", "Action": "*", "Resource": "*", "Condition": {operator: {key: text}}}
-
-
-def _statements(document: Json | None) -> list[Json]:
-    found = (document or {}).get("Statement", [])
-    return [found] if isinstance(found, dict) else list(found)
-
-
-def _date(statement: Json) -> str:
-    """The date before which the statement denies everything to every session, or empty."""
-    condition = statement.get("Condition") or {}
-    date = (condition.get("DateLessThan") or {}).get("aws:TokenIssueTime") or ""
-    everything = all(statement.get(key) in ("*", ["*"]) for key in ("Action", "Resource"))
-    whole = everything and statement.get("Effect") == "Deny" and len(condition) == 1
-    return str(date[0] if isinstance(date, list) else date) if whole else ""
-
-
-def revoked_before(document: Json | None) -> str:
-    return max(map(_date, _statements(document)), default="")
-
-
-def revoke_document(old: Json | None, before: str) -> Json:
-    """Denies everything to sessions issued before ``before`` (ISO 8601, UTC), or a later date ``old`` has."""
-    others = [one for one in _statements(old) if not _date(one)]
-    deny = _deny("DateLessThan", "aws:TokenIssueTime", max(before, revoked_before(old)))
-    return {"Version": "2012-10-17", "Statement": [*others, deny]}
+    return {"Version": "2012-10-17", "Statement": [deny("StringLike", "aws:userid", f"*:{instance_id}")]}

@@ -9,7 +9,8 @@ from typing import Any
 
 from guardduty_response import breach
 from guardduty_response.playbooks import Check
-from guardduty_response.playbooks.ec2_instance.core import Json, Work, allow, name_of, policy
+from guardduty_response.playbooks.common.work import Json, allow, name_of, policy
+from guardduty_response.playbooks.ec2_instance.core import Work
 
 # What can undo each check, by the check's name up to its first space. playbooks/ec2_instance/undoing-calls.json, from which
 # the event rule is made, lists the same calls (a test compares).

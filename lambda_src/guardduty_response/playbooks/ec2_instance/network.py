@@ -9,7 +9,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from guardduty_response import aws
-from guardduty_response.playbooks.ec2_instance.core import (
+from guardduty_response.playbooks.common.work import (
     ALREADY,
     AWS_ERRORS,
     DONE,
@@ -18,12 +18,12 @@ from guardduty_response.playbooks.ec2_instance.core import (
     SKIPPED,
     Json,
     Sessions,
-    Work,
     allow,
     gather,
     value,
     why,
-)  # fmt: skip
+)
+from guardduty_response.playbooks.ec2_instance.core import Work
 from guardduty_response.playbooks.ec2_instance.state import LOOK, Facts, Interface, closed, filters, open_rules
 
 MODIFY = ("ec2:ModifyNetworkInterfaceAttribute",)

@@ -10,11 +10,12 @@ from guardduty_response import aws, policy
 from guardduty_response.errors import NoTarget, TargetGone
 from guardduty_response.finding import get
 from guardduty_response.playbooks import Check, Context, Planned, Step, Target
+from guardduty_response.playbooks.common.work import BRANCHES, FAILED, SKIPPED, Json, Sessions, why
 from guardduty_response.playbooks.ec2_instance import culprit, network, table
 from guardduty_response.playbooks.ec2_instance import finish as _finish
 from guardduty_response.playbooks.ec2_instance import verify as _verify
 from guardduty_response.playbooks.ec2_instance.actions import Action
-from guardduty_response.playbooks.ec2_instance.core import BRANCHES, FAILED, SKIPPED, Json, Sessions, Work, why
+from guardduty_response.playbooks.ec2_instance.core import Work
 from guardduty_response.playbooks.ec2_instance.state import Facts, Interface, look
 from guardduty_response.statuses import Status
 

@@ -9,10 +9,12 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from guardduty_response import aws
+from guardduty_response.playbooks.common import role_policies
+from guardduty_response.playbooks.common.restoring import Kind, Part, by_hand, foreign
+from guardduty_response.playbooks.common.work import DONE, FAILED, Json, Sessions, allow, name_of
 from guardduty_response.playbooks.ec2_instance import credentials
 from guardduty_response.playbooks.ec2_instance.actions import Protect, Tag
-from guardduty_response.playbooks.ec2_instance.core import DONE, FAILED, Json, Sessions, Work, allow, name_of
-from guardduty_response.playbooks.ec2_instance.restore_part import Kind, Part, by_hand, foreign
+from guardduty_response.playbooks.ec2_instance.core import Work
 from guardduty_response.playbooks.ec2_instance.state import Facts
 
 # -- credentials ------------------------------------------------------------------------------------------------------
@@ -61,12 +63,12 @@ def _profile_back(work: Work, facts: Facts, was: Json, now: Json) -> list[Json]:
 def denials(work: Work, reading: Sessions, _facts: Facts | None) -> list[Part]:
     was, iam = work.had("sessions"), reading.client("iam")
     return [
-        _policy(work, was, name, old, credentials.role_policy(iam, was["role"], name)) for name, old in was["policies"].items()
+        _policy(work, was, name, old, role_policies.role_policy(iam, was["role"], name)) for name, old in was["policies"].items()
     ]
 
 
 def _policy(work: Work, was: Json, name: str, old: Json | None, now: Json | None) -> Part:
-    role, dead = name_of(was["role"]), name == credentials.OLDER
+    role, dead = name_of(was["role"]), name == role_policies.OLDER
     about = f"--role-name {role} --policy-name {name}"
     hand = (
         f"aws iam delete-role-policy {about}"
@@ -77,7 +79,7 @@ def _policy(work: Work, was: Json, name: str, old: Json | None, now: Json | None
         text = f"policy {name} of role {role} is as it was" if old else f"role {role} has no policy {name}, as before"
         return Part(Kind.AS_BEFORE, "sessions", name, text)
     if dead and now is not None:
-        before = credentials.revoked_before(now) or was["revoked_before"]
+        before = role_policies.revoked_before(now) or was["revoked_before"]
         text = f"{name} stays on role {role}: sessions issued before {before} stay dead by design, newer ones work"
         return Part(Kind.KEPT, "sessions", name, text, hand)
     if now != credentials.deny_document(work.id):

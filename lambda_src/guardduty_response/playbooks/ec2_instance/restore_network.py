@@ -6,13 +6,20 @@ from collections.abc import Iterable
 from functools import partial
 
 from guardduty_response import aws
+from guardduty_response.playbooks.common.restoring import Kind, Part, by_hand, foreign
+from guardduty_response.playbooks.common.work import Json, Sessions, allow, gather
 from guardduty_response.playbooks.ec2_instance.actions import scaling, scaling_arn
-from guardduty_response.playbooks.ec2_instance.core import Json, Sessions, Work, allow, gather
+from guardduty_response.playbooks.ec2_instance.core import Work
 from guardduty_response.playbooks.ec2_instance.network import MODIFY
-from guardduty_response.playbooks.ec2_instance.restore_part import Kind, Part, by_hand, foreign, interfaces
 from guardduty_response.playbooks.ec2_instance.state import Facts, closed
 
 LEFT_GROUP = ("EnteringStandby", "Standby", "Detaching", "Detached")
+
+
+def interfaces(before: Json) -> Json:
+    """Interface -> how it was: those of the first attempt, and those attached or contained again since."""
+    first = (before.get("network") or {}).get("interfaces") or {}
+    return {**first, **{name.split("/")[1]: was for name, was in before.items() if name.startswith("network/")}}
 
 
 def network(work: Work, reading: Sessions, facts: Facts) -> list[Part]:

@@ -11,7 +11,8 @@ from botocore.exceptions import ClientError
 
 from guardduty_response import aws
 from guardduty_response.errors import TargetGone
-from guardduty_response.playbooks.ec2_instance.core import Json, Work, gather, value, why
+from guardduty_response.playbooks.common.work import Json, gather, value, why
+from guardduty_response.playbooks.ec2_instance.core import Work
 
 LOOK = ("ec2:DescribeInstances", "ec2:DescribeNetworkInterfaces", "ec2:DescribeSecurityGroups")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
+from guardduty_response.playbooks.common.work import BRANCHES, Sessions, allow, gather
 from guardduty_response.playbooks.ec2_instance.actions import (
     READ,
     Action,
@@ -15,7 +16,7 @@ from guardduty_response.playbooks.ec2_instance.actions import (
     scaling_actions,
     scaling_arn,
 )
-from guardduty_response.playbooks.ec2_instance.core import BRANCHES, Sessions, Work, allow, gather
+from guardduty_response.playbooks.ec2_instance.core import Work
 from guardduty_response.playbooks.ec2_instance.credentials import ReplaceProfile, RevokeSessions
 from guardduty_response.playbooks.ec2_instance.state import LOOK, Facts
 

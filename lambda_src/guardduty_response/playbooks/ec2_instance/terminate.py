@@ -7,7 +7,8 @@ from typing import Any
 from guardduty_response import aws
 from guardduty_response.errors import TargetGone
 from guardduty_response.playbooks import Context, Step, Target
-from guardduty_response.playbooks.ec2_instance.core import ALREADY, AWS_ERRORS, DONE, FAILED, SKIPPED, Json, Work, allow, why
+from guardduty_response.playbooks.common.work import ALREADY, AWS_ERRORS, DONE, FAILED, SKIPPED, Json, allow, why
+from guardduty_response.playbooks.ec2_instance.core import Work
 from guardduty_response.playbooks.ec2_instance.finish import ATTEMPTS, end, loses, not_yet
 from guardduty_response.playbooks.ec2_instance.state import describe
 from guardduty_response.statuses import Status

@@ -6,8 +6,9 @@ from dataclasses import replace
 
 from guardduty_response.errors import TargetGone
 from guardduty_response.playbooks import Check, Context, Step, Target
+from guardduty_response.playbooks.common.work import DONE, FAILED, name_of, why
 from guardduty_response.playbooks.ec2_instance import table
-from guardduty_response.playbooks.ec2_instance.core import DONE, FAILED, Work, name_of, why
+from guardduty_response.playbooks.ec2_instance.core import Work
 from guardduty_response.playbooks.ec2_instance.state import Facts, closed, look, open_rules, rules
 from guardduty_response.statuses import IN_PROGRESS, Status
 

@@ -15,9 +15,10 @@ from typing import Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from guardduty_response import aws
-from guardduty_response.playbooks.ec2_instance.collect.part import Json, Outcome, Part
+from guardduty_response.playbooks.common.part import Json, Outcome, Part
+from guardduty_response.playbooks.common.work import AWS_ERRORS, allow, fits, why
 from guardduty_response.playbooks.ec2_instance.collect.snapshots import BUSY, pace, unsure
-from guardduty_response.playbooks.ec2_instance.core import AWS_ERRORS, Work, allow, fits, why
+from guardduty_response.playbooks.ec2_instance.core import Work
 
 NAME = "copies"
 LIMIT_SECONDS = 24 * 3600  # of all copying; what takes longer is left to a person

@@ -16,10 +16,11 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from guardduty_response import aws, policy
 from guardduty_response.errors import TargetGone
+from guardduty_response.playbooks.common.part import Outcome, Part
+from guardduty_response.playbooks.common.work import AWS_ERRORS, Json, allow, name_of, why
 from guardduty_response.playbooks.ec2_instance.collect import uploads
-from guardduty_response.playbooks.ec2_instance.collect.part import Outcome, Part
 from guardduty_response.playbooks.ec2_instance.collect.uploads import Uploads
-from guardduty_response.playbooks.ec2_instance.core import AWS_ERRORS, Json, Work, allow, name_of, why
+from guardduty_response.playbooks.ec2_instance.core import Work
 from guardduty_response.playbooks.ec2_instance.state import LOOK, closed, describe, filters, look, to_endpoints
 from guardduty_response.statuses import IN_PROGRESS
 

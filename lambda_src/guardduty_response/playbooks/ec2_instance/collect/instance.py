@@ -11,8 +11,9 @@ from botocore.exceptions import ClientError
 
 from guardduty_response import aws
 from guardduty_response.errors import TargetGone
-from guardduty_response.playbooks.ec2_instance.collect.part import Json, Outcome, Part
-from guardduty_response.playbooks.ec2_instance.core import AWS_ERRORS, Work, allow, gather, why
+from guardduty_response.playbooks.common.part import Json, Outcome, Part
+from guardduty_response.playbooks.common.work import AWS_ERRORS, allow, gather, why
+from guardduty_response.playbooks.ec2_instance.core import Work
 from guardduty_response.playbooks.ec2_instance.state import describe, filters
 from guardduty_response.record import now
 

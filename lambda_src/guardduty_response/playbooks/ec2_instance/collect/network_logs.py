@@ -15,10 +15,11 @@ from botocore.exceptions import ClientError
 from guardduty_response import aws
 from guardduty_response.errors import TargetGone
 from guardduty_response.finding import get
-from guardduty_response.playbooks.ec2_instance.collect import logs
-from guardduty_response.playbooks.ec2_instance.collect.logs import Budget, Window
-from guardduty_response.playbooks.ec2_instance.collect.part import Json, Outcome, Part
-from guardduty_response.playbooks.ec2_instance.core import Work, allow, why
+from guardduty_response.playbooks.common import logs
+from guardduty_response.playbooks.common.logs import Budget, Window
+from guardduty_response.playbooks.common.part import Json, Outcome, Part
+from guardduty_response.playbooks.common.work import allow, why
+from guardduty_response.playbooks.ec2_instance.core import Work
 from guardduty_response.playbooks.ec2_instance.state import describe, filters
 
 NAME = "network_logs"

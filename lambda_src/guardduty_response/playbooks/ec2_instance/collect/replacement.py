@@ -5,8 +5,9 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from guardduty_response.playbooks.ec2_instance.collect.part import Json, Outcome, Part
-from guardduty_response.playbooks.ec2_instance.core import AWS_ERRORS, Work, allow, why
+from guardduty_response.playbooks.common.part import Json, Outcome, Part
+from guardduty_response.playbooks.common.work import AWS_ERRORS, allow, why
+from guardduty_response.playbooks.ec2_instance.core import Work
 
 NAME = "replacement"
 READ = (

@@ -10,11 +10,13 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from guardduty_response import aws
 from guardduty_response.errors import TargetGone
-from guardduty_response.playbooks.ec2_instance.collect.part import Json, Outcome, Part
-from guardduty_response.playbooks.ec2_instance.core import AWS_ERRORS, Work, allow, fits, why
+from guardduty_response.playbooks.common.part import Json, Outcome, Part
+from guardduty_response.playbooks.common.work import AWS_ERRORS, allow, fits, why
+from guardduty_response.playbooks.ec2_instance.core import Work
 from guardduty_response.playbooks.ec2_instance.state import Facts, describe, filters
 
 NAME = "snapshots"
+LINE = "snapshot"  # its line in the ledger, under which it is planned
 LIMIT_SECONDS = 600  # for the account's snapshot limits to clear
 POLL_SECONDS = 6 * 3600  # what takes longer is left to a person
 BUSY = frozenset(

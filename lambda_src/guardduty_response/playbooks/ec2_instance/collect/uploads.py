@@ -19,7 +19,8 @@ from botocore.config import Config as ClientConfig
 from botocore.exceptions import ClientError
 
 from guardduty_response import aws
-from guardduty_response.playbooks.ec2_instance.core import Json, Work, gather, value
+from guardduty_response.playbooks.common.work import Json, gather, value
+from guardduty_response.playbooks.ec2_instance.core import Work
 
 INDEX, MEMORY = "index.tsv", "memory.lime"
 SECTIONS = ("processes.txt", "network.txt", "users.txt", "modules.txt", "jobs.txt")

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from guardduty_response.playbooks.ec2_instance.core import Work
+from guardduty_response.playbooks.common.work import Work
 
 Json = dict[str, Any]
 

@@ -9,10 +9,10 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from guardduty_response import aws
-from guardduty_response.playbooks.ec2_instance.collect import logs
-from guardduty_response.playbooks.ec2_instance.collect.logs import Budget, Window
-from guardduty_response.playbooks.ec2_instance.collect.part import Json
-from guardduty_response.playbooks.ec2_instance.core import AWS_ERRORS, Work, allow, why
+from guardduty_response.playbooks.common import logs
+from guardduty_response.playbooks.common.logs import Budget, Window
+from guardduty_response.playbooks.common.part import Json
+from guardduty_response.playbooks.common.work import AWS_ERRORS, Work, allow, why
 
 MOST_PAGES, PAGES_A_CALL = 40, 15  # of FilterLogEvents, per trail
 MOST_OBJECTS, MOST_BYTES = 300, 128 << 20  # of a trail's deliveries to S3, as delivered

@@ -16,8 +16,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from guardduty_response.finding import get
-from guardduty_response.playbooks.ec2_instance.collect.part import Json, Outcome
-from guardduty_response.playbooks.ec2_instance.core import Work, allow
+from guardduty_response.playbooks.common.part import Json, Outcome
+from guardduty_response.playbooks.common.work import Work, allow
 
 CALL_SECONDS = 40.0  # of one call of a part; what is left goes on in the next
 OBJECT_BYTES = 32 << 20  # of one delivered object held in memory

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import json
 
-from guardduty_response.playbooks.ec2_instance.collect.part import Json, Outcome, Part
-from guardduty_response.playbooks.ec2_instance.core import Work
+from guardduty_response.playbooks.common.part import Json, Outcome, Part
+from guardduty_response.playbooks.common.work import Work
 from guardduty_response.record import now
 
 NAME = "manifest"
 
 
 def run(work: Work, _before: Json) -> Part:
-    """``<instance id>/manifest.json``; its own hash goes into the record, outside the bucket that holds the rest."""
+    """``<resource id>/manifest.json``; its own hash goes into the record, outside the bucket that holds the rest."""
     kept: Json = {name: part for name, part in work.kept["evidence"].items() if name != NAME}
     document = {
         "incident_id": work.ctx.incident_id, "finding_id": work.ctx.finding.id, "account_id": work.target.account_id,
-        "region": work.target.region, "instance_id": work.id, "execution": work.ctx.execution, "written_at": now(),
+        "region": work.target.region, "resource": {"kind": work.target.kind, "id": work.id, "arn": work.target.arn},
+        "execution": work.ctx.execution, "written_at": now(),
         "parts": {
             name: {**{key: part.get(key) for key in ("outcome", "detail", "since", "at", "request_ids", "objects")},
                    "state": part.get("state") if name in ("snapshots", "copies") else {}}
