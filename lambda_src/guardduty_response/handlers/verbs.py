@@ -66,6 +66,7 @@ def phase(event: Json, work: Callable[[Context, Target], Step], following: str =
     steps = [_one(ctx, event["verb"], target, partial(work, ctx, target)) for target in owned]
     waiting = [step.wait_seconds for step in steps if not step.done]
     settled = bool(owned) and Status(meta["status"]) not in statuses.IN_PROGRESS
+    following = next((step.following for step in steps if step.following), following)
     return {"done": not waiting, "wait_seconds": min(waiting, default=0), "next": following if settled else "close"}
 
 

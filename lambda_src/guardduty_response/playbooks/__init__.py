@@ -77,6 +77,7 @@ class Step:
     """A verb's answer. Not ``done``: call again in ``wait_seconds``. ``again``: verify asks for ``contain`` once more.
 
     ``watched``, of verify: the ids and names that a call undoing this containment would name (kept in the record).
+    ``following``, of a phase after the verdict: the phase that comes next; empty: the usual one.
     """
 
     done: bool = True
@@ -85,6 +86,7 @@ class Step:
     status: Status | None = None
     detail: str = ""
     watched: list[str] = field(default_factory=list)
+    following: str = ""
 
     def payload(self) -> Json:
         return {"done": self.done, "wait_seconds": self.wait_seconds, "again": self.again,
@@ -164,6 +166,13 @@ class Terminator(Protocol):
         """Destroys the resource once nothing is lost by it; reads back that it is gone."""
 
 
+class Remediator(Protocol):
+    """A playbook's package ``remediate``, in the zip of its remediate function alone."""
+
+    def remediate(self, context: Context, target: Target) -> Step:
+        """Undoes what the principal did, in reversible forms; says what is left. Safe to repeat."""
+
+
 class Restorer(Protocol):
     """A playbook's module ``restore``, in the zip of its restore function alone."""
 
@@ -184,6 +193,11 @@ def load_collector(name: str) -> Collector:
 def load_terminator(name: str) -> Terminator:
     """What destroys the playbook's resource. Raises ConfigError when this build has none."""
     return _load(f"{name}.terminate")  # type: ignore[no-any-return]
+
+
+def load_remediator(name: str) -> Remediator:
+    """What undoes a principal's actions. Raises ConfigError when this build has none."""
+    return _load(f"{name}.remediate")  # type: ignore[no-any-return]
 
 
 def load(name: str) -> Playbook:

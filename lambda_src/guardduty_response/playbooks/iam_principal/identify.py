@@ -1,0 +1,84 @@
+"""Whose credential a finding is about, by what the finding says (AWS CloudTrail User Guide, "userIdentity element").
+
+``userType`` alone deceives: AWS's own samples call stolen role credentials IAMUser, and ``userName`` is the role's name for a
+role session. The unique id says what a principal is, so its prefix is asked first (AIDA: user, AROA: role, followed by
+``:session``). What IAM then says of the name is checked by ``playbook.plan``.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from guardduty_response.finding import Finding, get, text
+from guardduty_response.playbooks.common.work import Work
+
+USER, SESSION = "iam_user", "role_session"  # what IAM can contain
+# What it cannot, in this account or at all. ``out_of_reach`` says what a person does instead.
+ROOT, IDENTITY_CENTER, SERVICE_LINKED = "root", "identity_center", "service_linked_role"
+FEDERATED, FOREIGN, UNKNOWN = "federated_user", "foreign_principal", "unknown_principal"
+INSTANCE = re.compile(r"i-(?:[0-9a-f]{8}|[0-9a-f]{17})")
+
+
+@dataclass(frozen=True)
+class Principal:
+    """``kind``: one of the names above. Empty: ``user``, ``role``, ``session`` where there is none, ``key`` and ``unique_id``
+    (AIDA…, AROA…, without a session) where the finding names none."""
+
+    kind: str
+    user: str = ""
+    role: str = ""
+    session: str = ""
+    key: str = ""
+    unique_id: str = ""
+
+    @property
+    def id(self) -> str:
+        """What people call it: the target's id."""
+        if self.kind == SESSION:
+            return f"{self.role}/{self.session or '*'}"
+        return self.user or self.role or self.key or self.kind
+
+    @property
+    def instance(self) -> str:
+        """The EC2 instance whose credentials these are, or empty: EC2 names the sessions of a role by instance."""
+        return self.session if INSTANCE.fullmatch(self.session) else ""
+
+
+def principal(finding: Finding) -> Principal:
+    """The principal of ``resource.accessKeyDetails``; kind UNKNOWN when it names none that can be told."""
+    details = get(finding.detail, "resource", "accessKeyDetails")
+    kind, name, key = (text(get(details, field), 200) for field in ("userType", "userName", "accessKeyId"))
+    unique_id, _, session = text(get(details, "principalId"), 200).partition(":")
+    if unique_id.startswith("AROA") or (kind in ("AssumedRole", "Role") and not unique_id.startswith("AIDA")):
+        return _of_role(name, session, key, unique_id)
+    if kind == "Root" or (unique_id == finding.account_id and not session):
+        return Principal(ROOT, key=key)
+    if kind == "FederatedUser":
+        return Principal(FEDERATED, user=session or name, key=key)
+    if kind in ("AWSAccount", "AWSService") or re.fullmatch("[0-9]{12}", name):
+        return Principal(FOREIGN, user=name or unique_id, key=key)
+    if unique_id.startswith("AIDA") or kind == "IAMUser":
+        return Principal(USER, user=name, key=key, unique_id=unique_id if unique_id.startswith("AIDA") else "")
+    return Principal(UNKNOWN, user=name, key=key, unique_id=unique_id)
+
+
+def _of_role(role: str, session: str, key: str, unique_id: str) -> Principal:
+    kind = SESSION if role else UNKNOWN
+    if role.startswith("AWSReservedSSO_"):
+        kind = IDENTITY_CENTER
+    elif role.startswith("AWSServiceRoleFor"):
+        kind = SERVICE_LINKED
+    return Principal(kind, role=role, session=session, key=key, unique_id=unique_id)
+
+
+def principal_of(work: Work) -> Principal:
+    """The principal that a target stands for: a federated user's target is the IAM user behind it."""
+    found, target = principal(work.ctx.finding), work.target
+    if target.kind == USER:
+        unique_id = found.unique_id if found.kind == USER else ""
+        return Principal(USER, user=target.id, key=found.key, unique_id=unique_id)
+    if target.kind == SESSION:
+        role, _, session = target.id.partition("/")
+        return Principal(SESSION, role=role, session=session.replace("*", ""), key=found.key, unique_id=found.unique_id)
+    return found
