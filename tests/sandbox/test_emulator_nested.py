@@ -13,6 +13,7 @@ from sandbox.clients import Aws
 
 Machine = Callable[..., str]
 RESOURCE = "arn:aws:states:::states:startExecution"
+FAULTY = '"n": 7'
 
 
 @pytest.fixture(scope="module")
@@ -62,6 +63,8 @@ def test_the_role_must_allow_it(child: str, start: Callable[..., dict[str, Any]]
 
 def test_errors_have_the_sdks_names(child: str, start: Callable[..., dict[str, Any]], control: Control) -> None:
     assert start({}, StateMachineArn=f"{child}x", Input={})["Error"] == "StepFunctions.StateMachineDoesNotExistException"
-    control("POST", "faults", {"service": "states", "action": "StartExecution", "error": "ThrottlingException", "resource": "7"})
+    control(
+        "POST", "faults", {"service": "states", "action": "StartExecution", "error": "ThrottlingException", "resource": FAULTY}
+    )
     assert start({}, StateMachineArn=child, Input={"n": 7})["Error"] == "StepFunctions.ThrottlingException"
     assert "ExecutionArn" in start({}, StateMachineArn=child, Input={"n": 6})
