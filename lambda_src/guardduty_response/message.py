@@ -58,10 +58,16 @@ def open_tasks(meta: Json, targets: list[Json]) -> list[str]:
             if action["status"] == "FAILED" and name not in said:
                 tasks.append(f"{target['id']}: {name} failed: {action['detail']}")
         tasks += [f"{target['id']}: {text}" for text in left.values()]
+        tasks += [f"{target['id']}: {text}" for part in (target.get("evidence") or {}).values() for text in _left(part)]
         tasks += [f"{target['id']}: {c['name']}: {c['detail']}" for c in target.get("checks", []) if not c["ok"]]
     if not tasks and Status(meta["status"]) in ESCALATE:
         tasks = list(meta.get("reasons") or [])[-1:] or ["look at the incident record"]
     return tasks
+
+
+def _left(part: Json) -> list[str]:
+    """What a piece of evidence has found that people have left to do, a sentence each."""
+    return [str(text) for text in (part.get("state") or {}).get("left") or []]
 
 
 def undone(breach: Json) -> list[str]:

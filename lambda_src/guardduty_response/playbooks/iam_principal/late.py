@@ -16,7 +16,6 @@ from guardduty_response.playbooks import Context, Step, Target
 from guardduty_response.playbooks.common.work import AWS_ERRORS, DONE, FAILED, SKIPPED, Json, gather, why
 from guardduty_response.playbooks.iam_principal import held, identify
 from guardduty_response.playbooks.iam_principal.core import Work
-from guardduty_response.statuses import Status
 
 LATE_MINUTES = 20
 
@@ -26,8 +25,6 @@ def finish(ctx: Context, target: Target) -> Step:
     work.kept = work.ledger()
     if target.kind not in (identify.USER, identify.SESSION):
         return Step(detail="nothing was contained")
-    if work.kept.get("status") not in (Status.CONTAINED, Status.PARTIAL, Status.FAILED, Status.BREACHED):
-        return Step(detail=f"the principal is {work.kept.get('status')} meanwhile: nothing more is done")
     minutes = float(work.options["repeat_minutes"])
     if minutes and (left := int(_began(work) + minutes * 60 - time.time())) > 0:
         return Step(done=False, wait_seconds=left, detail="waiting for CloudTrail's late events")
