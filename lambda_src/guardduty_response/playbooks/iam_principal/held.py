@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -17,9 +16,12 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from guardduty_response import aws, breach
+from guardduty_response.errors import ResponseError
 from guardduty_response.finding import get, text
 from guardduty_response.playbooks import Check
+from guardduty_response.playbooks.common import lookup
 from guardduty_response.playbooks.common.culprits import iam_region
+from guardduty_response.playbooks.common.logs import Window
 from guardduty_response.playbooks.common.role_policies import role_policy
 from guardduty_response.playbooks.common.work import BRANCHES, DONE, FAILED, SKIPPED, Json, Sessions, gather, name_of, why
 from guardduty_response.playbooks.iam_principal.core import Work, patient, soon
@@ -28,8 +30,7 @@ from guardduty_response.policy import matches
 
 NAME = "held_sessions"
 HOURS = 12  # a role session lives no longer (AWS STS AssumeRole, DurationSeconds)
-PAUSE_SECONDS = 0.55  # LookupEvents: two calls a second for each account and Region
-PAGES, QUESTIONS = 6, 12  # of 50 events, for each question; questions for each Region
+SECONDS, QUESTIONS = 15, 12  # for each question, and questions for each Region: containment's verdict waits for this
 
 
 @dataclass(frozen=True)
@@ -91,19 +92,20 @@ def _in_region(work: Work, session: aws.Session, region: str) -> list[Held]:
     return list(out.values())
 
 
-def events(client: Any, attribute: str, value: str, start: datetime) -> Iterator[Json]:
-    request: Json = {
-        "LookupAttributes": [{"AttributeKey": attribute, "AttributeValue": value}],
-        "StartTime": start,
-        "MaxResults": 50,
-    }
-    for page in range(PAGES):
-        time.sleep(PAUSE_SECONDS * bool(page))
-        got = client.lookupevents(**request)
-        yield from (json.loads(one["CloudTrailEvent"]) for one in got["Events"])
-        if not got.get("NextToken"):
-            return
-        request["NextToken"] = got["NextToken"]
+def events(client: Any, attribute: str, value: str, start: datetime) -> list[Json]:
+    """CloudTrail records since ``start``, newest first. Raises ResponseError when they could not be read to their end."""
+    found: list[Json] = []
+
+    def take(event: Json) -> int:
+        found.append(json.loads(event["CloudTrailEvent"]))
+        return 1
+
+    asked = lookup.question(attribute, value)
+    window = Window(int(start.timestamp()), int(time.time()) + 60)
+    lookup.ask(client, [asked], window, time.monotonic() + SECONDS, take)
+    if not found and (asked.get("note") or not asked.get("done")):
+        raise ResponseError(f"{attribute} {value} {asked.get('note') or f'not answered within {SECONDS} s'}")
+    return found
 
 
 def _by(trail: Json, work: Work, attribute: str) -> bool:
