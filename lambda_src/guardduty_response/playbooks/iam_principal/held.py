@@ -13,17 +13,15 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
 
-from botocore.exceptions import ClientError
-
 from guardduty_response import aws, breach
 from guardduty_response.errors import ResponseError
 from guardduty_response.finding import get, text
 from guardduty_response.playbooks import Check
 from guardduty_response.playbooks.common import lookup
-from guardduty_response.playbooks.common.culprits import iam_region
 from guardduty_response.playbooks.common.logs import Window
 from guardduty_response.playbooks.common.role_policies import role_policy
 from guardduty_response.playbooks.common.work import BRANCHES, DONE, FAILED, SKIPPED, Json, Sessions, gather, name_of, why
+from guardduty_response.playbooks.iam_principal import regions
 from guardduty_response.playbooks.iam_principal.core import Work, patient, soon
 from guardduty_response.playbooks.iam_principal.role import deny_sessions, policy_name
 from guardduty_response.policy import matches
@@ -50,23 +48,11 @@ class Held:
 # -- found ------------------------------------------------------------------------------------------------------------
 
 
-def regions(work: Work, session: aws.Session) -> list[str]:
-    """The enabled Regions; where they cannot be listed, the finding's and the one IAM and the global STS endpoint record in."""
-    known = [work.target.region, iam_region(work)]
-    if asked := work.options.get("lookup_regions"):
-        return list(dict.fromkeys([*known, *asked]))
-    try:
-        got = session.client("ec2").describe_regions()["Regions"]
-    except ClientError:
-        got = []
-    return list(dict.fromkeys([*known, *(one["RegionName"] for one in got)]))
-
-
 def find(work: Work) -> list[Held]:
     """Every session that the principal, or a session it got, got by AssumeRole within the last hours. Raises botocore errors
     when no Region could be asked."""
-    session = work.open({"Effect": "Allow", "Action": ["cloudtrail:LookupEvents", "ec2:DescribeRegions"], "Resource": "*"})
-    names = regions(work, session)
+    session = work.open({"Effect": "Allow", "Action": ["cloudtrail:LookupEvents", regions.ACTION], "Resource": "*"})
+    names, _ = regions.enabled(work, session)
     got = gather({name: partial(_in_region, work, session, name) for name in names}, BRANCHES)
     bad = {name: one for name, one in got.items() if isinstance(one, Exception)}
     if len(bad) == len(got):

@@ -14,7 +14,7 @@ from typing import Any
 from guardduty_response.finding import get, text
 from guardduty_response.playbooks import Context, Step, Target
 from guardduty_response.playbooks.common.work import AWS_ERRORS, DONE, FAILED, SKIPPED, Json, gather, why
-from guardduty_response.playbooks.iam_principal import held, identify
+from guardduty_response.playbooks.iam_principal import held, identify, regions
 from guardduty_response.playbooks.iam_principal.core import Work
 
 LATE_MINUTES = 20
@@ -47,10 +47,10 @@ def _signed_in_again(work: Work) -> None:
     before = str((work.had("sessions") or {}).get("revoked_before") or "")
     if not before:
         return
-    session = work.open({"Effect": "Allow", "Action": ["cloudtrail:LookupEvents", "ec2:DescribeRegions"], "Resource": "*"})
+    session = work.open({"Effect": "Allow", "Action": ["cloudtrail:LookupEvents", regions.ACTION], "Resource": "*"})
     start = datetime.fromisoformat(before.replace("Z", "+00:00")).astimezone(UTC)
-    names = held.regions(work, session)
     try:
+        names, _ = regions.enabled(work, session)
         got = gather({name: partial(_newer, work, session.client("cloudtrail", name), start) for name in names})
     except AWS_ERRORS as error:
         work.did("signed_in_again", FAILED, f"could not be looked up ({why(error)})")
