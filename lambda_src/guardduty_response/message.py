@@ -6,7 +6,7 @@ import json
 import os
 from typing import Any
 
-from guardduty_response import aws, finding, runtime
+from guardduty_response import aws, config, finding, runtime
 from guardduty_response.statuses import ESCALATE, Status
 
 Json = dict[str, Any]
@@ -32,6 +32,15 @@ _HEADLINES = {
 }
 _NOT_YET = "not to be seen in CloudTrail yet (it lags up to 15 minutes); looked for again at the next check"
 _UNDONE = frozenset({Status.RESTORED, Status.RESTORE_PARTIAL})
+
+
+def _runbook() -> str:
+    """notifications.runbook_url; a configuration that cannot be read must not silence a message."""
+    try:
+        return str(config.load().notifications.get("runbook_url") or "")
+    except Exception as error:
+        runtime.log("no configuration for a message", detail=str(error)[:300])
+        return ""
 
 
 def _subject(tag: str, meta: Json, targets: list[Json]) -> str:
@@ -133,6 +142,10 @@ def compose(what: str, meta: Json, targets: list[Json], note: str = "") -> tuple
     lines += ["", f"Record    DynamoDB table {os.environ.get('GDR_TABLE')}, key INCIDENT#{meta['incident_id']}"]
     if meta.get("report_key"):
         lines.append(f"Report    s3://{os.environ.get('GDR_BUCKET')}/{meta['report_key']}")
+    if url := _runbook():
+        lines.append(f"Runbook   {url}")
+    if meta.get("search_url"):
+        lines.append(f"Search    {meta['search_url']}")
     return _subject(tag, meta, targets), "\n".join(lines)
 
 
