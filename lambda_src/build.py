@@ -22,6 +22,7 @@ TELLING = {"incident": "handlers/incident.py", "watchdog": "handlers/watchdog.py
 JOBS = {
     "playbook": ("handlers/playbook.py", "playbook.py"),
     "collect": ("handlers/collector.py", "collect/__init__.py"),
+    "remediate": ("handlers/remediate.py", "remediate/__init__.py"),
     "restore": ("handlers/restore.py", "restore.py"),
     "terminate": ("handlers/terminate.py", "terminate.py"),
 }
