@@ -38,10 +38,10 @@ def run(work: Work, before: Json) -> Part:
     state: Json = deepcopy(before.get("state") or {})
     Window.of(work, state, 60 * float(work.options.get("lookup_hours", 24)))
     objects: list[Json] = list(before.get("objects") or [])
-    if state.get("listed"):
+    if state.get("listed") == 1 and state["round"] == 1:
         wait = state["due"] - time.time()
-        if state["listed"] == state["round"] and wait > 0:
-            return Part(Outcome.RUNNING, _waiting(state), math.ceil(wait), objects, state=state)
+        if wait > 0:
+            return Part(Outcome.RUNNING, _waiting(state), math.ceil(wait), objects, str(before.get("task") or ""), state)
     return Listing(work, whose, state, objects).step()
 
 
@@ -52,7 +52,7 @@ def _nothing_to_ask(work: Work, whose: Whose) -> Part:
 
 
 def _waiting(state: Json) -> str:
-    return f"{state['said']}. Listed once more at {iso(state['due'])}, for events that come late"
+    return f"listed once more at {iso(state['due'])}, for events that come late; until then: {state['said']}"
 
 
 class Listing:
@@ -107,9 +107,8 @@ class Listing:
             self.state["remark"] = remark
         regions.add(places, self.found.followed, self.whole.start)
         while not regions.done(places) and time.monotonic() < until:
-            regions.ask(self.work, places, self.whole, self.found, until)
-            if any(one["tries"] for one in places.values()):
-                break  # throttled: not again at once
+            if not regions.ask(self.work, places, self.whole, self.found, until):
+                break  # not again at once
             regions.add(places, self.found.followed, self.whole.start)
         return 0 if regions.done(places) else 1
 
@@ -234,7 +233,8 @@ class Listing:
             "principal": dict(self.whose.principal.__dict__), "account_id": self.whose.account, "window": str(self.whole),
             "cut_off": state["cut_off"], "round": state["round"], "read_by": state["source"], "events": state["events"],
             "changes": state["mutating"], "questions": self.whose.questions(), "followed": self._followed(),
-            "regions": {name: regions.refused(one) or regions.found(one) for name, one in places.items()}, "left": left, "calls": lookup.calls(self.progress["rows"]),
+            "regions": {name: regions.refused(one) or regions.found(one) for name, one in places.items()},
+            "left": left, "calls": lookup.calls(self.progress["rows"]),
         }  # fmt: skip
         self.objects[:] = [one for one in self.objects if not one["key"].endswith("/actions/summary.json")]
         content = json.dumps(document, indent=1, default=str).encode()

@@ -186,13 +186,8 @@ def _start(work: Work, source: Athena | Lake, query: Json, found: Found) -> bool
     token = hashlib.sha256(json.dumps([work.ctx.incident_id, end, batch]).encode()).hexdigest()
     asked = [(str(column), str(value)) for column, value, _ in batch]
     id = source.start(work.target.account_id, Window(int(batch[0][2]), end), asked, token)
-    query |= {
-        "id": id,
-        "token": "",
-        "rows": 0,
-        "began": int(time.time()),
-        "left": [one for one in query["left"] if one not in batch],
-    }
+    left = [one for one in query["left"] if one not in batch]
+    query |= {"id": id, "token": "", "rows": 0, "began": int(time.time()), "left": left}
     return True
 
 

@@ -10,13 +10,12 @@ from typing import Any
 
 from guardduty_response import aws
 from guardduty_response.playbooks.common import lookup
+from guardduty_response.playbooks.common.culprits import IAM_REGION
 from guardduty_response.playbooks.common.logs import Window
 from guardduty_response.playbooks.common.part import Json
-from guardduty_response.playbooks.common.work import AWS_ERRORS, Work, allow, gather, policy, why
+from guardduty_response.playbooks.common.work import AWS_ERRORS, Work, allow, gather, why
 from guardduty_response.playbooks.iam_principal.collect.found import MOST_EVENTS, Found
 
-# Where a partition's global services (IAM, STS by its global address, sign-in of the root user) record their calls.
-HOME = {"aws": "us-east-1", "aws-us-gov": "us-gov-west-1", "aws-cn": "cn-north-1"}
 AT_ONCE = 24  # Regions
 TRIES = 5  # how often a Region may be throttled without a page in between
 RETENTION = 90 * 86400 - 600  # LookupEvents answers events of 90 days
@@ -24,8 +23,8 @@ _POOL = ThreadPoolExecutor(max_workers=AT_ONCE, thread_name_prefix="region")
 
 
 def names(work: Work) -> tuple[list[str], str]:
-    """(Regions to ask, the finding's first; a remark where they could not all be found out)."""
-    first, remark = [work.target.region, HOME.get(work.ctx.config.partition, work.target.region)], ""
+    """(Regions to ask, the finding's and that of global services first; a remark where the others cannot be found out)."""
+    first, remark = [work.target.region, IAM_REGION.get(work.ctx.config.partition, work.target.region)], ""
     wanted = [str(one) for one in work.options.get("lookup_regions") or []]
     if not wanted:
         try:
@@ -40,7 +39,7 @@ def names(work: Work) -> tuple[list[str], str]:
 
 
 def begin(regions: list[str], asked: list[tuple[str, str]], since: int) -> Json:
-    """{Region: {questions, tries, note?}}; ``note``: why nothing at all could be asked there."""
+    """{Region: {questions, tries, answered?, note?}}; ``note``: why nothing at all could be asked there."""
     return {name: {"questions": [{**lookup.question(*one), "since": since} for one in asked], "tries": 0} for name in regions}
 
 
@@ -66,18 +65,24 @@ def done(regions: Json) -> bool:
     return all(one.get("note") or lookup.answered(one["questions"]) for one in regions.values())
 
 
-def ask(work: Work, regions: Json, window: Window, found: Found, until: float) -> None:
-    """One function call's share of all Regions. Each is paced by itself: CloudTrail limits an account in each Region."""
+def ask(work: Work, regions: Json, window: Window, found: Found, until: float) -> bool:
+    """One function call's share of all Regions; False when one answered that it is asked too often, or not at all.
+
+    Each is paced by itself: CloudTrail limits an account in each Region.
+    """
     oldest = int(time.time()) - RETENTION
     for question in [question for one in regions.values() for question in one["questions"]]:
         question["since"] = max(question["since"], oldest)
     open_ones = [name for name, one in regions.items() if not one.get("note") and not lookup.answered(one["questions"])]
+    session = work.open(allow(("cloudtrail:LookupEvents",)))
     calls: dict[str, Callable[[], Any]] = {
-        name: partial(_ask, work, name, regions[name]["questions"], window, found, until) for name in open_ones
+        name: partial(_ask, session, name, regions[name]["questions"], window, found, until) for name in open_ones
     }
     pages = {name: _pages(regions[name]) for name in open_ones}
-    for name, result in gather(calls, _POOL).items():
+    results = gather(calls, _POOL)
+    for name, result in results.items():
         one = regions[name]
+        one["answered"] = one.get("answered", False) or _pages(one) > 0
         if not isinstance(result, Exception):
             one["tries"] = 0
             continue
@@ -88,12 +93,12 @@ def ask(work: Work, regions: Json, window: Window, found: Found, until: float) -
     if found.progress["full"]:
         for question in [question for one in regions.values() for question in one["questions"] if not question.get("done")]:
             question |= {"done": True, "cut": f"cut off after {MOST_EVENTS} events of the principal, older ones were left"}
+    return not any(isinstance(result, Exception) for result in results.values())
 
 
-def _ask(work: Work, region: str, questions: list[Json], window: Window, found: Found, until: float) -> None:
+def _ask(session: aws.Session, region: str, questions: list[Json], window: Window, found: Found, until: float) -> None:
     if time.monotonic() < until:  # a Region that had to wait for its turn begins with the next call
-        session = work.ctx.assume(work.target.account_id, region, policy(allow(("cloudtrail:LookupEvents",))))
-        lookup.ask(session.client("cloudtrail"), questions, window, until, found.take_event)
+        lookup.ask(session.client("cloudtrail", region), questions, window, until, found.take_event)
 
 
 def _pages(one: Json) -> int:
@@ -102,16 +107,17 @@ def _pages(one: Json) -> int:
 
 def _give_up(one: Json, text: str) -> None:
     """Nothing answered: the Region as a whole. Otherwise what is left of its questions."""
-    if _pages(one) == 0:
+    if not one["answered"]:
         one["note"] = f"cannot be asked ({text})"
+        return
     for question in [question for question in one["questions"] if not question.get("done")]:
         question |= {"done": True, "cut": f"cut off ({text})"}
 
 
 def refused(one: Json) -> str:
-    """Why nothing could be asked in a Region, or empty."""
+    """Why nothing could ever be asked in a Region, or empty."""
     notes = [str(question.get("note") or "") for question in one["questions"]]
-    return str(one.get("note") or "") or (notes[0] if notes and all(notes) else "")
+    return str(one.get("note") or "") or (notes[0] if notes and all(notes) and not one.get("answered") else "")
 
 
 def found(one: Json) -> Json:

@@ -41,7 +41,7 @@ class Whose:
         one = self.principal
         if one.kind == identify.ROOT:
             return "root"
-        return one.user if one.kind in (identify.USER, identify.FEDERATED) else one.session
+        return one.user if one.kind in (identify.USER, identify.FEDERATED, identify.UNKNOWN) else one.session
 
     def questions(self) -> list[tuple[str, str]]:
         """(attribute, value) for LookupEvents; none where the finding names neither a key nor a name."""
@@ -58,6 +58,10 @@ class Whose:
             found.append(("type", "Root"))
         elif one.kind == identify.FEDERATED:
             found.append(("arn", f"{base}:federated-user/{one.user}"))
+        elif one.kind == identify.UNKNOWN:
+            found.append(("username", one.user))
+        elif one.unique_id and one.session:
+            found.append(("principalid", f"{one.unique_id}:{one.session}"))
         elif one.role and one.session:
             found.append(("arn", f"{base}:assumed-role/{one.role}/{one.session}"))
         return [(field, value) for field, value in found if value]
@@ -65,16 +69,18 @@ class Whose:
     def made(self, record: Json, followed: set[str]) -> bool:
         """Whether the principal made the call: by its key, a followed key, or its identity."""
         who, one = record.get("userIdentity"), self.principal
-        key, kind = get(who, "accessKeyId"), get(who, "type")
-        if key and (key == one.key or key in followed):
-            return True
+        key = get(who, "accessKeyId")
+        return bool(key and (key == one.key or key in followed)) or self._is(who)
+
+    def _is(self, who: object) -> bool:
+        one, kind, name = self.principal, get(who, "type"), get(who, "userName")
         issuer, (unique_id, _, session) = get(who, "sessionContext", "sessionIssuer"), str(get(who, "principalId")).partition(":")
         if one.kind == identify.USER:
-            own = kind == "IAMUser" and get(who, "userName") == one.user
             federated = get(issuer, "type") == "IAMUser" and get(issuer, "userName") == one.user
-            return bool(own or federated) and get(who, "accountId") in (None, "", self.account)
-        if one.kind == identify.ROOT:
-            return bool(kind == "Root")
+            own = (kind == "IAMUser" and name == one.user) or federated
+            return own and get(who, "accountId") in (None, "", self.account)
+        if one.kind in (identify.ROOT, identify.UNKNOWN):
+            return bool(kind == "Root" if one.kind == identify.ROOT else one.user and name == one.user)
         if not session or session != self.name:
             return False
         if one.kind == identify.FEDERATED:
