@@ -64,10 +64,10 @@ def _own() -> BotocoreSession:
 
 
 @lru_cache(maxsize=32)
-def client(service: str) -> Any:
-    """A client with the function's own credentials in the function's own Region."""
+def client(service: str, region: str | None = None) -> Any:
+    """A client with the function's own credentials, in the function's own Region unless another is named."""
     with _LOCK:
-        return _own().create_client(service, config=_CONFIG)
+        return _own().create_client(service, region_name=region, config=_CONFIG)
 
 
 class _Pending(Credentials):

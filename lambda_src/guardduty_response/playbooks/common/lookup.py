@@ -28,6 +28,7 @@ Take = Callable[[Json], int]  # an event of LookupEvents: 1 when it is a new one
 
 
 def question(key: str, value: str) -> Json:
+    """``since``, ``until``: set where it is asked for less or more than the window."""
     return {"key": key, "value": value, "token": "", "pages": 0, "found": 0}
 
 
@@ -71,7 +72,7 @@ class _Paced:
 def _pages(client: _Paced, one: Json, window: Window, budget: Budget, take: Take) -> None:
     request: Json = {
         "LookupAttributes": [{"AttributeKey": one["key"], "AttributeValue": one["value"]}],
-        "StartTime": window.start, "EndTime": min(window.end, one.get("until", window.end)), "MaxResults": 50,
+        "StartTime": one.get("since", window.start), "EndTime": min(window.end, one.get("until", window.end)), "MaxResults": 50,
     }  # fmt: skip
     while budget.more():
         if one["token"]:
@@ -123,7 +124,5 @@ def calls(rows: Json) -> list[Json]:
 def command(question: Json, window: Window, region: str) -> str:
     """What reads by hand what a question has left. Whoever made the calls chose some of the names: quoted for the shell."""
     asked = shlex.quote(f"AttributeKey={question['key']},AttributeValue={question['value']}")
-    return (
-        f"aws cloudtrail lookup-events --lookup-attributes {asked} "
-        f"--start-time {iso(window.start)} --end-time {iso(question.get('oldest') or window.end)} --region {region}"
-    )
+    start, end = iso(question.get("since", window.start)), iso(question.get("oldest") or window.end)
+    return f"aws cloudtrail lookup-events --lookup-attributes {asked} --start-time {start} --end-time {end} --region {region}"
