@@ -72,7 +72,8 @@ class Rotation:
         make = command("iam create-access-key", "--user-name", self.user)
         if not old:
             return f"make it anew by hand: {make}"
-        return f"make it anew by hand: {command('iam delete-access-key', '--user-name', self.user, '--access-key-id', old[0])} && {make}"
+        delete = command("iam delete-access-key", "--user-name", self.user, "--access-key-id", old[0])
+        return f"make it anew by hand: {delete} && {make}"
 
     def run(self) -> Ended:
         if "Active" not in (self.work.had("access_keys") or {}).values():
@@ -134,7 +135,8 @@ class Rotation:
 
     def _stored(self, key: str, *answers: Json) -> Ended:
         self.state |= {"key": key}
-        text = (f"new access key {key} of {self.user} is in secret {self.name} ({self.work.target.region}), readable by "
+        where = f"{self.name} ({self.work.target.region})"
+        text = (f"new access key {key} of {self.user} is in secret {where}, readable by "
                 f"{', '.join(self.options['reader_arns'])}. It can do nothing while everything is denied to the user")  # fmt: skip
         return Outcome.COMPLETE, text, "", list(answers)
 
