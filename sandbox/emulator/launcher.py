@@ -10,7 +10,7 @@ from .patching import check_pins
 def main() -> None:
     """Check the pins, patch, serve until SIGTERM."""
     check_pins()
-    from . import cloudtrail, control, events, gateway, iam, lambdas, logs, s3, stepfunctions  # noqa: F401  (they patch)
+    from . import cloudtrail, control, events, gateway, iam, lambdas, logs, nested_executions, s3, stepfunctions  # noqa: F401  (they patch)
     from .ministack import app
     from .patching import replace
 

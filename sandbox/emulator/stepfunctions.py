@@ -17,6 +17,11 @@ PAYLOAD_LIMIT = 262_144
 _running: contextvars.ContextVar[dict[str, Any] | None] = contextvars.ContextVar("execution", default=None)
 
 
+def running() -> dict[str, Any] | None:
+    """The execution whose states this thread works on."""
+    return _running.get()
+
+
 class Ended(SystemExit):
     """The execution was stopped or timed out: passes every Catch, and ends the thread in silence."""
 
