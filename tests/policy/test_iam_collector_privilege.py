@@ -25,12 +25,13 @@ MAY = [
 
 MAY_NOT = [
     # containing, undoing and rotating belong to others
-    ("iam:UpdateAccessKey", USER), ("iam:AttachUserPolicy", USER), ("iam:DeleteLoginProfile", USER), ("iam:CreateAccessKey", USER),
-    ("iam:PutRolePolicy", ROLE), ("iam:UpdateAssumeRolePolicy", ROLE), ("iam:CreatePolicyVersion", POLICY), ("iam:PassRole", ROLE),
+    ("iam:UpdateAccessKey", USER), ("iam:AttachUserPolicy", USER), ("iam:DeleteLoginProfile", USER),
+    ("iam:CreateAccessKey", USER), ("iam:PutRolePolicy", ROLE), ("iam:UpdateAssumeRolePolicy", ROLE),
+    ("iam:CreatePolicyVersion", POLICY), ("iam:PassRole", ROLE),
     ("sts:AssumeRole", ROLE), ("cloudtrail:StopLogging", "*"), ("cloudtrail:StartLogging", "*"), ("ec2:StopInstances", "*"),
     # nothing that is secret, and no other account's
-    ("secretsmanager:GetSecretValue", "*"), ("s3:GetObject", "arn:aws:s3:::trails/AWSLogs/x"), ("iam:GenerateCredentialReport", "*"),
-    ("iam:GetUser", USER.replace(MEMBER, "999999999999")), ("iam:GetAccountAuthorizationDetails", "*"),
+    ("secretsmanager:GetSecretValue", "*"), ("s3:GetObject", "arn:aws:s3:::trails/AWSLogs/x"),
+    ("iam:GenerateCredentialReport", "*"), ("iam:GetUser", USER.replace(MEMBER, "999999999999")), ("iam:GetAccountAuthorizationDetails", "*"),
 ]  # fmt: skip
 
 
