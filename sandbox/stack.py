@@ -15,7 +15,7 @@ Say = Callable[[str], None]
 # Of this shell's environment only these reach the emulators, and with them the functions they run.
 _KEPT = ("PATH", "HOME", "LANG", "LC_ALL", "SYSTEMROOT", "LD_LIBRARY_PATH")
 _SCALES = ("SANDBOX_WAIT_SCALE", "SANDBOX_TIMEOUT_SCALE", "SANDBOX_RATE_SCALE", "SANDBOX_SNAPSHOT_SECONDS")
-_PASSED = (*_SCALES, "SANDBOX_DISABLED_PATCHES", "LAMBDA_ASYNC_RETRY_BASE_SECONDS")
+_PASSED = (*_SCALES, "SANDBOX_DISABLED_PATCHES", "SANDBOX_REGIONS", "LAMBDA_ASYNC_RETRY_BASE_SECONDS")
 
 
 def _environment(gateway_port: int, moto_port: int) -> dict[str, str]:

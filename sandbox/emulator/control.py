@@ -3,6 +3,8 @@
 - ``POST|GET|DELETE /_sandbox/faults``: see faults.py
 - ``POST|GET /_sandbox/clock``: see settings.Clock
 - ``GET /_sandbox/profiles?account=&name=``: an instance profile of MiniStack's IAM (404 when there is none)
+- ``POST /_sandbox/roles {"account", "name", "path", "trust", "policy"}``: a role as AWS itself makes it, also where only AWS may
+- ``POST /_sandbox/mfa {"account", "serial", "enabled"}``: since when an MFA device is enabled (ISO time)
 - ``PUT /_sandbox/findings/<detector>?account=&region=``: store a finding in the fake GuardDuty
 - ``GET /_sandbox/health``: ready; lists the patches in force
 """
@@ -15,8 +17,10 @@ from dataclasses import asdict
 from typing import Any
 
 from . import guardduty
+from .events import in_account
 from .faults import FAULTS
 from .gateway import json_response
+from .iam_rules import make_role
 from .ministack import iam
 from .moto_client import Response
 from .patching import PATCHES
@@ -61,6 +65,19 @@ def _profiles(method: str, params: dict[str, Any]) -> Response:
     return json_response(200 if found else 404, found or {})
 
 
+def _roles(data: Any) -> Response:
+    made = in_account(data["account"], make_role, data["name"], data["path"], data["trust"], data.get("policy"))
+    return json_response(200, {"arn": made["Arn"], "id": made["RoleId"]})
+
+
+def _mfa(data: Any) -> Response:
+    device = iam._mfa_devices.get_scoped(data["account"], None, data["serial"])
+    if not device:
+        return json_response(404, {"message": f"There is no MFA device {data['serial']}."})
+    device["EnableDate"] = data["enabled"]
+    return json_response(200, {})
+
+
 def _health() -> Response:
     return json_response(200, {"patches": sorted(key for key, item in PATCHES.items() if item.enabled)})
 
@@ -75,6 +92,8 @@ def handle(method: str, path: str, params: dict[str, Any], body: bytes) -> Respo
             "clock": lambda: _clock(method, data),
             "profiles": lambda: _profiles(method, params),
             "health": _health,
+            "roles": lambda: _roles(data),
+            "mfa": lambda: _mfa(data),
         }
         if name in answers:
             return answers[name]()

@@ -10,11 +10,12 @@ import asyncio
 import json
 from typing import Any
 
-from . import ec2_authorization, guardduty, settings
+from . import cloudtrail, ec2_authorization, guardduty, settings
 from .faults import FAULTS
 from .ministack import actions, app, evaluator, responses
 from .moto_client import Response, forward
 from .patching import patch
+from .trail_records import Call
 
 FORWARDED = settings.MOTO_SERVICES | {"guardduty"}
 
@@ -96,14 +97,20 @@ async def dispatch(original: Any, method: str, path: str, headers: Any, body: by
     short = action.split(":", 1)[1]
     request = body.decode("utf-8", "replace") + path
     failed = await _meet_faults(service, short, request, headers, request_id)
-    if failed is None and service not in FORWARDED:
-        return await original(method, path, headers, body, query, request_id)
     region = app.extract_region(headers)
+
+    def told(status: int, answer: Any) -> None:
+        raw = answer if isinstance(answer, bytes) else str(answer).encode()
+        cloudtrail.record(Call(service, method, path, headers, body, query, region, request_id, status, raw))
+
+    if failed is None and service not in FORWARDED:
+        done = await original(method, path, headers, body, query, request_id)
+        told(done[0], done[2])
+        return done
     if failed is None and app.AUTH:
         failed = await asyncio.to_thread(_authorize, service, action, headers, query, params, region, request_id, body)
     status, sent, answer = failed or await _serve(service, method, path, headers, body, query)
-    if status < 400:
-        app._maybe_record_cloudtrail(service, method, path, headers, body, query, request_id, region)
+    told(status, answer)
     sent = {**sent, "x-amzn-requestid": request_id}
     return status, sent, answer
 

@@ -1,11 +1,11 @@
-"""Patches of MiniStack's IAM: who the principal is, and which ARN an IAM call is checked on."""
+"""Patches of MiniStack's IAM: who the principal is."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from . import settings
-from .ministack import actions, app, evaluator, iam, sts
+from .ministack import app, evaluator, iam, sts
 from .patching import patch
 
 
@@ -43,25 +43,6 @@ def register_session(original: Any, access_key: str, session: dict[str, Any]) ->
         if found:
             session = {**session, "UserId": f"{found['RoleId']}:{name}"}
     return original(access_key, session)
-
-
-@patch(
-    actions,
-    "extract_resource_arn",
-    restores="IAM calls are checked on the ARN with its path; profile calls on the instance profile",
-)
-def extract_resource_arn(
-    original: Any, service: str, method: str, path: str, headers: Any, body: bytes, params: Any, region: str, account: str
-) -> str:
-    if service == "iam":
-        profile = actions._query_param(params, "InstanceProfileName")
-        role = actions._query_param(params, "RoleName")
-        if profile:
-            found = iam._instance_profiles.get_scoped(account, None, profile)
-            return str(found["Arn"]) if found else f"arn:aws:iam::{account}:instance-profile/{profile}"
-        if role and (found := iam._roles.get_scoped(account, None, role)):
-            return str(found["Arn"])
-    return str(original(service, method, path, headers, body, params, region, account))
 
 
 @patch(

@@ -10,7 +10,20 @@ from .patching import check_pins
 def main() -> None:
     """Check the pins, patch, serve until SIGTERM."""
     check_pins()
-    from . import cloudtrail, control, events, gateway, iam, lambdas, logs, nested_executions, s3, stepfunctions  # noqa: F401  (they patch)
+    from . import (  # noqa: F401  (they patch)
+        cloudtrail,
+        control,
+        events,
+        gateway,
+        iam,
+        iam_credentials,
+        iam_rules,
+        lambdas,
+        logs,
+        nested_executions,
+        s3,
+        stepfunctions,
+    )
     from .ministack import app
     from .patching import replace
 

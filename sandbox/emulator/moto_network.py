@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from .moto_modules import core_responses, ec2_errors, instance_responses, instances, interfaces
+from . import settings
+from .moto_modules import core_responses, ec2_errors, instance_responses, instances, interfaces, regions
 from .patching import patch, replace
 
 # An interface with this tag belongs to an AWS service: it can be seen and not changed.
@@ -196,3 +197,8 @@ def terminate(original: Any, instance: Any) -> Any:
         interface.instance, interface.attachment_id, interface.status = None, None, "available"
     instance.nics = {}
     return previous
+
+
+@patch(regions.RegionsAndZonesBackend, "describe_regions", restores="an account sees the Regions that are enabled in it, not all")
+def describe_regions(original: Any, self: Any, names: list[str] | None = None) -> Any:
+    return [region for region in original(self, names) if region.name in settings.REGIONS]

@@ -90,6 +90,21 @@ def add(target: Any, attribute: str, value: Any, *, restores: str) -> None:
         setattr(target, attribute, value)
 
 
+def extend(target: Any, table: str, key: str, value: Any, *, restores: str) -> None:
+    """Add an entry to a table of the emulator's (a dispatch table, its seeds); PatchError once it has one of its own.
+
+    The patch is named ``module.last part of the key``.
+    """
+    name, package = _name_of(target, key.rsplit("/", 1)[-1])
+    entries = getattr(target, table)
+    if key in entries:
+        raise PatchError(f"{package} has {name} now, which the sandbox adds ({restores}). Expected {package} {PINS[package]}.")
+    enabled = name not in disabled()
+    PATCHES[name] = Patch(name, package, restores, enabled)
+    if enabled:
+        entries[key] = value
+
+
 def patch(target: Any, attribute: str, *, restores: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Decorate a function that receives the original function first, then the call's own arguments."""
 

@@ -48,7 +48,7 @@ def control(aws: Aws) -> Iterator[Control]:
     use = Control(aws.endpoint)
     yield use
     use("DELETE", "faults")
-    use("POST", "clock", {"waits": 1, "timeouts": 1, "rates": 1, "long_rates": 1, "trail": 1})
+    use("POST", "clock", {"waits": 1, "timeouts": 1, "rates": 1, "long_rates": 1, "trail": 1, "lag": 0, "lookups": 2})
 
 
 @pytest.fixture(scope="session")

@@ -16,8 +16,8 @@ from botocore.stub import ANY, Stubber
 from ec2_lab import INCIDENT, PREFIX, REGION, Lab
 from guardduty_response import breach
 from guardduty_response.playbooks import Check
-from guardduty_response.playbooks.common.work import POLICY_LIMIT, allow, policy
 from guardduty_response.playbooks.common import culprits
+from guardduty_response.playbooks.common.work import POLICY_LIMIT, allow, policy
 from guardduty_response.playbooks.ec2_instance import culprit
 from guardduty_response.playbooks.ec2_instance.core import Work
 from repository import ROOT

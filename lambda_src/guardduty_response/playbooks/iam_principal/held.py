@@ -8,28 +8,27 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
 
-from botocore.exceptions import ClientError
-
 from guardduty_response import aws, breach
+from guardduty_response.errors import ResponseError
 from guardduty_response.finding import get, text
 from guardduty_response.playbooks import Check
-from guardduty_response.playbooks.common.culprits import iam_region
+from guardduty_response.playbooks.common import lookup
+from guardduty_response.playbooks.common.logs import Window
 from guardduty_response.playbooks.common.role_policies import role_policy
 from guardduty_response.playbooks.common.work import BRANCHES, DONE, FAILED, SKIPPED, Json, Sessions, gather, name_of, why
+from guardduty_response.playbooks.iam_principal import regions
 from guardduty_response.playbooks.iam_principal.core import Work, patient, soon
 from guardduty_response.playbooks.iam_principal.role import deny_sessions, policy_name
 from guardduty_response.policy import matches
 
 NAME = "held_sessions"
 HOURS = 12  # a role session lives no longer (AWS STS AssumeRole, DurationSeconds)
-PAUSE_SECONDS = 0.55  # LookupEvents: two calls a second for each account and Region
-PAGES, QUESTIONS = 6, 12  # of 50 events, for each question; questions for each Region
+SECONDS, QUESTIONS = 15, 12  # for each question, and questions for each Region: containment's verdict waits for this
 
 
 @dataclass(frozen=True)
@@ -49,23 +48,11 @@ class Held:
 # -- found ------------------------------------------------------------------------------------------------------------
 
 
-def regions(work: Work, session: aws.Session) -> list[str]:
-    """The enabled Regions; where they cannot be listed, the finding's and the one IAM and the global STS endpoint record in."""
-    known = [work.target.region, iam_region(work)]
-    if asked := work.options.get("lookup_regions"):
-        return list(dict.fromkeys([*known, *asked]))
-    try:
-        got = session.client("ec2").describe_regions()["Regions"]
-    except ClientError:
-        got = []
-    return list(dict.fromkeys([*known, *(one["RegionName"] for one in got)]))
-
-
 def find(work: Work) -> list[Held]:
     """Every session that the principal, or a session it got, got by AssumeRole within the last hours. Raises botocore errors
     when no Region could be asked."""
-    session = work.open({"Effect": "Allow", "Action": ["cloudtrail:LookupEvents", "ec2:DescribeRegions"], "Resource": "*"})
-    names = regions(work, session)
+    session = work.open({"Effect": "Allow", "Action": ["cloudtrail:LookupEvents", regions.ACTION], "Resource": "*"})
+    names, _ = regions.enabled(work, session)
     got = gather({name: partial(_in_region, work, session, name) for name in names}, BRANCHES)
     bad = {name: one for name, one in got.items() if isinstance(one, Exception)}
     if len(bad) == len(got):
@@ -91,19 +78,20 @@ def _in_region(work: Work, session: aws.Session, region: str) -> list[Held]:
     return list(out.values())
 
 
-def events(client: Any, attribute: str, value: str, start: datetime) -> Iterator[Json]:
-    request: Json = {
-        "LookupAttributes": [{"AttributeKey": attribute, "AttributeValue": value}],
-        "StartTime": start,
-        "MaxResults": 50,
-    }
-    for page in range(PAGES):
-        time.sleep(PAUSE_SECONDS * bool(page))
-        got = client.lookupevents(**request)
-        yield from (json.loads(one["CloudTrailEvent"]) for one in got["Events"])
-        if not got.get("NextToken"):
-            return
-        request["NextToken"] = got["NextToken"]
+def events(client: Any, attribute: str, value: str, start: datetime) -> list[Json]:
+    """CloudTrail records since ``start``, newest first. Raises ResponseError when they could not be read to their end."""
+    found: list[Json] = []
+
+    def take(event: Json) -> int:
+        found.append(json.loads(event["CloudTrailEvent"]))
+        return 1
+
+    asked = lookup.question(attribute, value)
+    window = Window(int(start.timestamp()), int(time.time()) + 60)
+    lookup.ask(client, [asked], window, time.monotonic() + SECONDS, take)
+    if not found and (asked.get("note") or not asked.get("done")):
+        raise ResponseError(f"{attribute} {value} {asked.get('note') or f'not answered within {SECONDS} s'}")
+    return found
 
 
 def _by(trail: Json, work: Work, attribute: str) -> bool:

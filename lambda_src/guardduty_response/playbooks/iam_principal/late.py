@@ -14,9 +14,8 @@ from typing import Any
 from guardduty_response.finding import get, text
 from guardduty_response.playbooks import Context, Step, Target
 from guardduty_response.playbooks.common.work import AWS_ERRORS, DONE, FAILED, SKIPPED, Json, gather, why
-from guardduty_response.playbooks.iam_principal import held, identify
+from guardduty_response.playbooks.iam_principal import held, identify, regions
 from guardduty_response.playbooks.iam_principal.core import Work
-from guardduty_response.statuses import Status
 
 LATE_MINUTES = 20
 
@@ -26,8 +25,6 @@ def finish(ctx: Context, target: Target) -> Step:
     work.kept = work.ledger()
     if target.kind not in (identify.USER, identify.SESSION):
         return Step(detail="nothing was contained")
-    if work.kept.get("status") not in (Status.CONTAINED, Status.PARTIAL, Status.FAILED, Status.BREACHED):
-        return Step(detail=f"the principal is {work.kept.get('status')} meanwhile: nothing more is done")
     minutes = float(work.options["repeat_minutes"])
     if minutes and (left := int(_began(work) + minutes * 60 - time.time())) > 0:
         return Step(done=False, wait_seconds=left, detail="waiting for CloudTrail's late events")
@@ -50,10 +47,10 @@ def _signed_in_again(work: Work) -> None:
     before = str((work.had("sessions") or {}).get("revoked_before") or "")
     if not before:
         return
-    session = work.open({"Effect": "Allow", "Action": ["cloudtrail:LookupEvents", "ec2:DescribeRegions"], "Resource": "*"})
+    session = work.open({"Effect": "Allow", "Action": ["cloudtrail:LookupEvents", regions.ACTION], "Resource": "*"})
     start = datetime.fromisoformat(before.replace("Z", "+00:00")).astimezone(UTC)
-    names = held.regions(work, session)
     try:
+        names, _ = regions.enabled(work, session)
         got = gather({name: partial(_newer, work, session.client("cloudtrail", name), start) for name in names})
     except AWS_ERRORS as error:
         work.did("signed_in_again", FAILED, f"could not be looked up ({why(error)})")

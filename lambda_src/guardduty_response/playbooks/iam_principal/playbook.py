@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Any
 
 from guardduty_response.playbooks import Check, Context, Planned, Step, Target
 from guardduty_response.playbooks.common.work import BRANCHES, FAILED, Json, gather, value
@@ -45,11 +44,11 @@ def _user(work: Work) -> Step:
         ledger.result()
         kind(work, sessions, facts).run()
 
-    others = {kind.name: partial(rest, kind) for kind in user.TABLE}
-    got = gather({**others, held.NAME: partial(_held, work, ledger)}, BRANCHES)
+    got = gather({kind.name: partial(rest, kind) for kind in user.TABLE}, BRANCHES)
     first.result()
     for one in got.values():
         value(one)  # each action keeps its own failures; this is the record itself failing
+    held.deny(work)  # when its own credentials are dead: this asks CloudTrail in every Region
     return Step(detail=f"everything denied to {work.who.user}, its credentials worked on; the ledger says what was done")
 
 
@@ -69,11 +68,6 @@ def _role(work: Work) -> Step:
 
 def _ledger(work: Work) -> None:
     work.kept = work.ledger()
-
-
-def _held(work: Work, ledger: Any) -> None:
-    ledger.result()
-    held.deny(work)
 
 
 def _other_workloads(work: Work) -> None:

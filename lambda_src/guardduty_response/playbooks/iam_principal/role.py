@@ -118,7 +118,7 @@ def deny_sessions(userids: list[str], before: str) -> Json:
 
 def reading(work: Work, arn: str) -> Sessions:
     """Reads this role and who uses it, changes nothing."""
-    others = ("ec2:DescribeInstances", "ec2:DescribeRegions", "lambda:ListFunctions")
+    others = ("ec2:DescribeInstances", "lambda:ListFunctions")
     return Sessions(work, [_allow(READ, arn), _allow(others, "*")], {})
 
 

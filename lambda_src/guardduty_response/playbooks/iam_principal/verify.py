@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime
 
+from botocore.exceptions import ClientError
+
 from guardduty_response.playbooks import Check, Context, Step, Target
 from guardduty_response.playbooks.common.work import BRANCHES, DONE, FAILED, gather, value
 from guardduty_response.playbooks.iam_principal import held, identify, out_of_reach, role, user
@@ -50,7 +52,7 @@ def _checks(work: Work) -> list[Check]:
         actions = [kind(work, reading, facts) for kind in role.TABLE]
     got = gather({**{one.name: one.look for one in actions}, "held": lambda: held.checks(work)}, BRANCHES)
     if work.target.kind == identify.USER and "NoSuchEntity" in facts.unread.get("deny_all", ""):
-        raise Gone(f"IAM user {work.who.user} no longer exists: its keys, its password and its sessions are dead")
+        return _no_user(work)
     out = []
     for one in actions:
         if one.name.startswith("tag_"):
@@ -61,6 +63,20 @@ def _checks(work: Work) -> list[Check]:
         text = text if ok else f"{one.name}: {'not ' * (status != FAILED)}{text}"
         out.append(Check(one.name, ok, text, fatal=one.name in FATAL, read=read))
     return out + list(value(got["held"]))
+
+
+def _no_user(work: Work) -> list[Check]:
+    """Deleted, or renamed: a key that is still somebody's tells. Raises Gone."""
+    iam = work.open({"Effect": "Allow", "Action": ["iam:GetAccessKeyLastUsed"], "Resource": "*"}).client("iam")
+    for key in sorted({*(work.had("access_keys") or {}), work.who.key} - {""}):
+        try:
+            name = str(iam.get_access_key_last_used(AccessKeyId=key).get("UserName") or "")
+        except ClientError:
+            continue
+        if name and name != work.who.user:
+            text = f"IAM user {work.who.user} was renamed to {name}: what was done to it can be read no longer under its old name"
+            return [Check("deny_all", False, text, fatal=True)]
+    raise Gone(f"IAM user {work.who.user} no longer exists: its keys, its password and its sessions are dead")
 
 
 def _watched(work: Work) -> list[str]:

@@ -1,0 +1,223 @@
+"""Patches of MiniStack's IAM: quotas, roles that only AWS changes, the calling user's own name, condition keys, AWSDenyAll."""
+
+from __future__ import annotations
+
+import json
+import urllib.parse
+from collections.abc import Callable
+from typing import Any
+
+from .iam_credentials import Answer, error
+from .ministack import actions, app, evaluator, iam, sts
+from .patching import extend, patch
+
+Json = dict[str, Any]
+POLICIES, KEYS = 10, 2
+INLINE_SIZE = {"user": 2048, "role": 10240, "group": 5120}
+_PROTECTED = ("/aws-service-role/", "/aws-reserved/")
+DENY_ALL = "arn:aws:iam::aws:policy/AWSDenyAll"
+_DENY = {"Version": "2012-10-17", "Statement": [{"Sid": "DenyAll", "Effect": "Deny", "Action": ["*"], "Resource": "*"}]}
+
+extend(
+    iam, "_aws_managed_policies", DENY_ALL, iam._make_aws_managed_record("AWSDenyAll", json.dumps(_DENY), "Denies all access."),
+    restores="the managed policy AWSDenyAll exists and denies",
+)  # fmt: skip
+
+# -- quotas -----------------------------------------------------------------------------------------------------------
+
+
+def _full(entity: Json | None, kind: str, params: Json) -> Answer | None:
+    arn = iam._p(params, "PolicyArn")
+    if entity is None or arn in entity["AttachedPolicies"]:
+        return None
+    if not iam._policy_exists(arn):
+        return error(404, "NoSuchEntity", f"Policy {arn} does not exist or is not attachable.")
+    if len(entity["AttachedPolicies"]) >= POLICIES:
+        return error(409, "LimitExceeded", f"Cannot exceed quota for PoliciesPer{kind}: {POLICIES}")
+    return None
+
+
+@patch(iam, "_attach_user_policy", restores="a user holds ten managed policies, and only such as exist")
+def attach_user_policy(original: Any, params: Json) -> Any:
+    return _full(iam._users.get(iam._p(params, "UserName")), "User", params) or original(params)
+
+
+@patch(iam, "_attach_role_policy", restores="a role holds ten managed policies, only such as exist; AWS's own roles are its own")
+def attach_role_policy(original: Any, params: Json) -> Any:
+    role = iam._roles.get(iam._p(params, "RoleName"))
+    return _protected(role) or _full(role, "Role", params) or original(params)
+
+
+def _too_long(kind: str, name: str, inline: Json, params: Json) -> Answer | None:
+    documents = {**inline, iam._p(params, "PolicyName"): iam._p(params, "PolicyDocument")}
+    size = sum(len("".join(str(document).split())) for document in documents.values())
+    if size <= INLINE_SIZE[kind]:
+        return None
+    return error(409, "LimitExceeded", f"Maximum policy size of {INLINE_SIZE[kind]} bytes exceeded for {kind} {name}")
+
+
+@patch(iam, "_put_user_policy", restores="a user's inline policies have 2,048 characters together (white space is not counted)")
+def put_user_policy(original: Any, params: Json) -> Any:
+    name = iam._p(params, "UserName")
+    if name not in iam._users:
+        return original(params)
+    return _too_long("user", name, iam._user_inline_policies.get(name) or {}, params) or original(params)
+
+
+@patch(iam, "_put_role_policy", restores="a role's inline policies have 10,240 characters together; AWS's own roles are its own")
+def put_role_policy(original: Any, params: Json) -> Any:
+    role = iam._roles.get(iam._p(params, "RoleName"))
+    if role is None:
+        return original(params)
+    return _protected(role) or _too_long("role", role["RoleName"], role["InlinePolicies"], params) or original(params)
+
+
+@patch(iam, "_create_access_key", restores="a user has two access keys")
+def create_access_key(original: Any, params: Json) -> Any:
+    name = iam._p(params, "UserName")
+    if sum(key["UserName"] == name for key in iam._access_keys.values()) >= KEYS:
+        return error(409, "LimitExceeded", f"Cannot exceed quota for AccessKeysPerUser: {KEYS}")
+    return original(params)
+
+
+# -- roles that only AWS changes --------------------------------------------------------------------------------------
+
+
+def _protected(role: Json | None) -> Answer | None:
+    if role is None or not str(role.get("Path", "/")).startswith(_PROTECTED):
+        return None
+    return error(
+        400, "UnmodifiableEntity",
+        f"Cannot perform the operation on the protected role '{role['RoleName']}' - this role is only modifiable by AWS",
+    )  # fmt: skip
+
+
+def _guard(attribute: str) -> None:
+    @patch(iam, attribute, restores="service-linked roles and those of Identity Center are changed by AWS alone")
+    def guarded(original: Any, params: Json) -> Any:
+        return _protected(iam._roles.get(iam._p(params, "RoleName"))) or original(params)
+
+
+for _name in ("detach_role_policy", "delete_role_policy", "update_assume_role_policy", "put_role_permissions_boundary",
+              "delete_role_permissions_boundary", "update_role", "delete_role"):  # fmt: skip
+    _guard(f"_{_name}")
+
+
+def make_role(name: str, path: str, trust: Json, policy: Json | None) -> Json:
+    """A role as AWS itself makes it, also where only AWS may; what IAM stores."""
+    iam._create_role({"RoleName": name, "Path": path, "AssumeRolePolicyDocument": json.dumps(trust)})
+    role: Json = iam._roles[name]
+    if policy:
+        role["InlinePolicies"]["aws"] = json.dumps(policy)
+    return role
+
+
+# -- who calls --------------------------------------------------------------------------------------------------------
+
+# Without a UserName these are about the user who signed the call.
+_IMPLIED = {
+    "GetUser", "ListAccessKeys", "CreateAccessKey", "ListSSHPublicKeys", "ListServiceSpecificCredentials",
+    "ListSigningCertificates", "ListMFADevices", "GetLoginProfile",
+}  # fmt: skip
+
+
+def _caller(headers: Any, query: Json) -> str:
+    """The name of the user who calls, "" for root and roles."""
+    identity = evaluator.resolve_caller_identity(app.extract_access_key_id(headers, query) or "") or {}
+    arn = str(identity.get("userArn", ""))
+    return arn.rsplit("/", 1)[-1] if ":user/" in arn else ""
+
+
+def resource(headers: Any, params: Json, account: str) -> str | None:
+    """The ARN an IAM call is checked on, with its path; None where that is not special."""
+    call, *names = [
+        actions._query_param(params, name) for name in ("Action", "InstanceProfileName", "RoleName", "UserName", "GroupName")
+    ]
+    profile, role, user, group = names
+    key = actions._query_param(params, "AccessKeyId")
+    if not user and key and (held := iam._access_keys.get_scoped(account, None, key)):
+        user = held["UserName"]
+    if not (profile or role or user) and call in _IMPLIED:
+        user = _caller(headers, params)
+    if call in ("AddUserToGroup", "RemoveUserFromGroup"):
+        user = ""
+    for kind, store, name in (("instance-profile", iam._instance_profiles, profile), ("role", iam._roles, role),
+                              ("user", iam._users, user), ("group", iam._groups, group)):  # fmt: skip
+        if name:
+            found = store.get_scoped(account, None, name)
+            path = actions._query_param(params, "Path") or "/"
+            return str(found["Arn"]) if found else f"arn:aws:iam::{account}:{kind}{path}{name}"
+    return None
+
+
+@patch(
+    actions,
+    "extract_resource_arn",
+    restores="IAM calls are checked on the ARN with its path; profile calls on the instance profile, key calls on their user",
+)
+def extract_resource_arn(
+    original: Any, service: str, method: str, path: str, headers: Any, body: bytes, params: Any, region: str, account: str
+) -> str:
+    special = resource(headers, params, account) if service == "iam" else None
+    return special or str(original(service, method, path, headers, body, params, region, account))
+
+
+@patch(iam, "handle_request", restores="IAM calls without a user name are about the calling user")
+async def handle_request(original: Any, method: str, path: str, headers: Any, body: bytes, query: Json) -> Any:
+    form = dict(urllib.parse.parse_qsl(body.decode("utf-8", "replace")))
+    if form.get("Action") in _IMPLIED and not form.get("UserName") and (name := _caller(headers, query)):
+        body += b"&UserName=" + urllib.parse.quote(name).encode()
+    return await original(method, path, headers, body, query)
+
+
+def _known(find: Callable[[Json], bool], attribute: str) -> None:
+    @patch(iam, attribute, restores="listing what a user who does not exist holds is NoSuchEntity")
+    def listed(original: Any, params: Json) -> Any:
+        name = iam._p(params, "UserName")
+        if name and not find(params):
+            return error(404, "NoSuchEntity", f"The user with name {name} cannot be found.")
+        return original(params)
+
+
+for _name in ("list_access_keys", "list_mfa_devices"):
+    _known(lambda params: iam._p(params, "UserName") in iam._users, f"_{_name}")
+
+
+@patch(evaluator, "enforce", restores="credentials of GetSessionToken (without MFA) and GetFederationToken cannot call IAM")
+def enforce(original: Any, access_key: str, action: str, service: str, *args: Any, **kwargs: Any) -> Any:
+    session = sts._sessions.get(access_key) if service == "iam" else None
+    if session and session.get("PrincipalType") in ("User", "FederatedUser"):
+        return evaluator.AuthError("InvalidClientTokenId", "The security token included in the request is invalid")
+    return original(access_key, action, service, *args, **kwargs)
+
+
+# -- condition keys ---------------------------------------------------------------------------------------------------
+
+
+def _entity(params: Json) -> Json:
+    account = iam.get_account_id()
+    if role := actions._query_param(params, "RoleName"):
+        return iam._roles.get_scoped(account, None, role) or {}
+    return iam._users.get_scoped(account, None, actions._query_param(params, "UserName")) or {}
+
+
+@patch(
+    actions,
+    "request_tag_context",
+    restores="IAM calls have iam:PolicyARN, iam:PermissionsBoundary, and the tags of the user or role they are about",
+)
+def request_tag_context(original: Any, service: str, action: str, body: bytes, params: Json) -> Any:
+    context = dict(original(service, action, body, params))
+    if service != "iam":
+        return context
+    entity, call = _entity(params), action.partition(":")[2]
+    if policy := actions._query_param(params, "PolicyArn"):
+        context["iam:PolicyARN"] = policy
+    if boundary := actions._query_param(params, "PermissionsBoundary") or entity.get("PermissionsBoundary"):
+        context["iam:PermissionsBoundary"] = boundary
+    if call == "PassRole":
+        return context
+    for tag in entity.get("Tags") or []:
+        for prefix in ("aws", "iam"):
+            context[f"{prefix}:ResourceTag/{tag['Key']}".lower()] = tag["Value"]
+    return context
