@@ -39,18 +39,20 @@ def link(template: str, values: Mapping[str, Any]) -> str:
 
 
 def values(meta: Json, target: Json) -> dict[str, str]:
-    """What the placeholders stand for, of a target of ``iam_principal`` and its incident, as the record has them.
+    """What the placeholders stand for, of a target of ``iam_principal`` (its scope, else its kind and id) and its incident.
 
     ``start`` and ``end`` (ISO 8601, UTC; ``_epoch``: seconds): what was asked of CloudTrail, else 24 hours before the incident
     opened until its last change.
     """
-    kind, id = str(target.get("kind") or ""), str(target.get("id") or "")
-    role, _, session = id.partition("/") if kind in ("role_session", "identity_center") else ("", "", "")
+    kind, id, scope = str(target.get("kind") or ""), str(target.get("id") or ""), target.get("scope")
+    role, _, session = id.partition("/") if kind == "role_session" else ("", "", "")
     listed = get(target, "evidence", "actions", "state")
     start, end = _window(meta, listed)
     return {
-        "user": id if kind in ("iam_user", "federated_user") else "", "role": role, "session": session.replace("*", ""),
-        "access_key": str(get(listed, "key") or ""), "account": str(target.get("account_id") or meta.get("account_id") or ""),
+        "user": str(get(scope, "user") or (id if kind in ("iam_user", "federated_user") else "")),
+        "role": str(get(scope, "role") or role), "session": str(get(scope, "session") or session.replace("*", "")),
+        "access_key": str(get(listed, "key") or get(scope, "key") or ""),
+        "account": str(target.get("account_id") or meta.get("account_id") or ""),
         "region": str(target.get("region") or meta.get("region") or ""), "finding_id": str(meta.get("finding_id") or ""),
         "start": f"{start:%Y-%m-%dT%H:%M:%SZ}", "end": f"{end:%Y-%m-%dT%H:%M:%SZ}",
         "start_epoch": str(int(start.timestamp())), "end_epoch": str(int(end.timestamp())),

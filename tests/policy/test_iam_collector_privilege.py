@@ -16,7 +16,7 @@ USER, GROUP, ROLE, POLICY = f"{IAM}:user/team/alice", f"{IAM}:group/admins", f"{
 READING = ("Get", "List", "Describe", "Lookup")
 
 MAY = [
-    ("cloudtrail:LookupEvents", "*"), ("ec2:DescribeRegions", "*"), ("iam:GetAccessKeyLastUsed", USER),
+    ("cloudtrail:LookupEvents", "*"), ("account:ListRegions", "*"), ("iam:GetAccessKeyLastUsed", USER),
     ("iam:GetUser", USER), ("iam:GetLoginProfile", USER), ("iam:ListAccessKeys", USER), ("iam:ListGroupsForUser", USER),
     ("iam:ListMFADevices", USER), ("iam:ListAttachedUserPolicies", USER), ("iam:GetUserPolicy", USER),
     ("iam:ListAttachedGroupPolicies", GROUP), ("iam:GetGroupPolicy", GROUP), ("iam:GetRole", ROLE),
@@ -31,7 +31,8 @@ MAY_NOT = [
     ("sts:AssumeRole", ROLE), ("cloudtrail:StopLogging", "*"), ("cloudtrail:StartLogging", "*"), ("ec2:StopInstances", "*"),
     # nothing that is secret, and no other account's
     ("secretsmanager:GetSecretValue", "*"), ("s3:GetObject", "arn:aws:s3:::trails/AWSLogs/x"),
-    ("iam:GenerateCredentialReport", "*"), ("iam:GetUser", USER.replace(MEMBER, "999999999999")), ("iam:GetAccountAuthorizationDetails", "*"),
+    ("iam:GenerateCredentialReport", "*"), ("iam:GetUser", USER.replace(MEMBER, "999999999999")),
+    ("iam:GetAccountAuthorizationDetails", "*"),
 ]  # fmt: skip
 
 

@@ -8,12 +8,11 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 import pytest
 from guardduty_response import siem
+from repository import ROOT
 
 Json = dict[str, Any]
 META = {"opened_at": "2026-01-02T03:04:05.000000Z", "updated_at": "2026-01-02T04:00:00.000000Z", "account_id": "222222222222",
         "region": "eu-west-1", "finding_id": "f1"}  # fmt: skip
-# What Terraform takes: https, and no braces but those of a known placeholder.
-VALID = re.compile(r"^https://[^{}\s]+(\{(" + "|".join(siem.PLACEHOLDERS) + r")\}[^{}\s]*)*$")
 
 
 def user(**more: Any) -> Json:
@@ -59,19 +58,21 @@ def test_a_value_is_not_filled_in_again() -> None:
     assert siem.link("https://s/{user}", {"user": "{role}", "role": "R"}) == "https://s/role"
 
 
-def test_unknown_placeholders_stay_and_terraform_refuses_them() -> None:
+def test_unknown_placeholders_stay() -> None:
     assert siem.link("https://s/{usr}/{user}/{ user }", {"user": "a"}) == "https://s/{usr}/a/{ user }"
-    assert VALID.match("https://s/?a={user}&b={start_epoch}")
-    assert VALID.match("https://s/")
-    for wrong in (
-        "https://s/{usr}",
-        "http://s/{user}",
-        "https://s/{user",
-        "https://s/{user}}",
-        "https://s/ {user}",
-        "https://{user}",
-    ):
-        assert not VALID.match(wrong), wrong
+
+
+def test_terraform_takes_the_same_placeholders() -> None:
+    """notifications.siem_search_url is checked when planned: what it lets pass is what is filled in here."""
+    text = (ROOT / "variables.tf").read_text()
+    [listed] = re.findall(r"contains\(\[([^\]]*)\], name\)\n\s*\]\)\n\s*error_message = \"notifications.siem_search_url", text)
+    assert set(re.findall(r'"\{(\w+)\}"', listed)) == set(siem.PLACEHOLDERS)
+
+
+def test_before_anything_was_listed_the_plans_scope_is_known() -> None:
+    scope = {"user": "", "role": "AWSReservedSSO_x", "session": "ann@example.com", "key": "ASIA1"}
+    found = siem.values(META, {"kind": "identity_center", "id": "AWSReservedSSO_x", "scope": scope})
+    assert [found[name] for name in ("user", "role", "session", "access_key")] == ["", *list(scope.values())[1:]]
 
 
 def test_no_value_is_empty() -> None:

@@ -1,7 +1,7 @@
 """A member account whose CloudTrail can be asked in every Region, an incident record and an evidence bucket, on moto.
 
-moto has no LookupEvents: it is answered where botocore's Stubber answers, after botocore validated and serialized the request,
-with CloudTrail's own rules for ``Username`` (a user's name, or the session's) and ``AccessKeyId``.
+moto has neither LookupEvents nor ListRegions: they are answered where botocore's Stubber answers, after botocore validated and
+serialized the request, with CloudTrail's own rules for ``Username`` (a user's name, or the session's) and ``AccessKeyId``.
 """
 
 from __future__ import annotations
@@ -69,6 +69,7 @@ class CollectLab:
     refused: list[str] = field(default_factory=list)  # what a session asked for beyond its policy: no test may see any
     told: list[str] = field(default_factory=list)
     page: int = 50
+    enabled: list[str] = field(default_factory=lambda: ["eu-central-1", "us-west-2", HOME, REGION, "sa-east-1"])
     kind: str = "iam_user"
     id: str = "alice"
     details: Json = field(default_factory=lambda: {
@@ -205,6 +206,17 @@ class CollectLab:
         client.meta.events.register_first("before-parameter-build", before)
         if service == "cloudtrail":
             client.meta.events.register("before-call.cloudtrail.LookupEvents", partial(self._look_up, region))
+        if service == "account":
+            client.meta.events.register("before-call.account.ListRegions", self._list_regions)
+
+    def _list_regions(self, params: Json, **_: Any) -> Any:
+        """moto has no ListRegions either: four a page."""
+        asked = json.loads(params["body"])
+        assert set(asked["RegionOptStatusContains"]) == {"ENABLED", "ENABLED_BY_DEFAULT"}
+        start = int(asked.get("NextToken") or 0)
+        page = [{"RegionName": name, "RegionOptStatus": "ENABLED"} for name in self.enabled[start : start + 4]]
+        more = {"NextToken": str(start + 4)} if len(self.enabled) > start + 4 else {}
+        return AWSResponse("", 200, {}, None), {"Regions": page, **more, "ResponseMetadata": {"RequestId": "r"}}
 
     def _look_up(self, region: str, params: Json, **_: Any) -> Any:
         asked = json.loads(params["body"])
