@@ -59,6 +59,16 @@ def session(name: str, role: str = "app", unique_id: str = ROLE_ID, key: str = "
     }  # fmt: skip
 
 
+def admin(key: str) -> Json:
+    """A session of another role, as a principal goes on with."""
+    return session("s", "admin", "AROAADMIN00000000001", key)
+
+
+def names(events: list[Json]) -> list[str]:
+    """Of records, and of changes."""
+    return [one.get("eventName") or one["name"] for one in events]
+
+
 @dataclass
 class CollectLab:
     options: Json = field(default_factory=lambda: dict(OPTIONS))
