@@ -10,7 +10,7 @@ from typing import Any
 import collect_lab
 import pytest
 from collect_lab import HOME, KEY, MEMBER, OTHER, PREFIX, REGION, CollectLab, admin, names, session, user
-from guardduty_response.playbooks.iam_principal.collect import actions, found
+from guardduty_response.playbooks.iam_principal.collect import actions, distil, found
 
 Json = dict[str, Any]
 
@@ -125,6 +125,23 @@ def test_what_is_a_change_and_what_is_kept_of_it(lab: CollectLab) -> None:
     assert len(lab.events()) == 6
 
 
+@pytest.mark.parametrize(
+    ("more", "expected"),
+    [
+        ({"readOnly": False}, True),
+        ({"readOnly": "false"}, True),
+        ({"readOnly": True}, False),
+        ({"readOnly": "true"}, False),
+        ({"readOnly": False, "errorCode": "AccessDenied"}, False),
+        ({"readOnly": False, "errorMessage": "Failed authentication"}, False),
+        ({"eventName": "DescribeInstances"}, False),
+        ({"eventName": "RunInstances"}, True),
+    ],
+)
+def test_what_counts_as_a_change(more: Json, expected: bool) -> None:
+    assert distil.mutating({"eventName": "X", **more}) is expected
+
+
 def test_what_the_response_itself_did_is_no_change(lab: CollectLab) -> None:
     role = f"{PREFIX}-responder-iam-principal"
     lab.stolen(role, "inc-1").build()
@@ -165,6 +182,7 @@ def test_parameters_are_bounded(lab: CollectLab) -> None:
     one, other = lab.changes()[0]
     assert (one["parameters"]["name"], len(one["parameters"]["many"])) == ("f", 200)
     assert len(json.dumps(one)) < 70_000
+    assert '"in"' in json.dumps(one["parameters"]["deep"]) and '"end"' not in json.dumps(one["parameters"]["deep"])
     assert other["parameters"] == {"name": "p"}
 
 
