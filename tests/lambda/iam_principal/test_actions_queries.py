@@ -12,7 +12,7 @@ from typing import Any
 import collect_lab
 import pytest
 from botocore.stub import ANY, Stubber
-from collect_lab import HOME, KEY, MEMBER, REGION, ROLE_ID, USER_ID, CollectLab, session, user
+from collect_lab import HOME, KEY, MEMBER, REGION, ROLE_ID, USER_ID, CollectLab, names, session, user
 from guardduty_response import aws
 from guardduty_response.playbooks.common.logs import iso
 from guardduty_response.playbooks.iam_principal.collect import actions, queries
@@ -44,10 +44,6 @@ def lake(lab: CollectLab) -> Iterator[Stubber]:
     with Stubber(aws.client("cloudtrail", HOME)) as stub:
         yield stub
         stub.assert_no_pending_responses()
-
-
-def names(events: list[Json]) -> list[str]:
-    return [one.get("eventName") or one["name"] for one in events]
 
 
 # -- Athena -----------------------------------------------------------------------------------------------------------
