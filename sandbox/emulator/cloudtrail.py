@@ -194,7 +194,7 @@ def lookup_events(_original: Any, asked: Json) -> Any:
     attributes = asked.get("LookupAttributes") or []
     if len(attributes) > 1 or any(item["AttributeKey"] not in _ATTRIBUTES for item in attributes):
         return cloudtrail._err("InvalidLookupAttributesException", "Specify one lookup attribute that CloudTrail has.")
-    start, end = float(asked.get("StartTime") or 0), float(asked.get("EndTime") or time.time())
+    start, end = float(asked.get("StartTime") or 0), float(asked.get("EndTime") or "inf")
     if start > end:
         return cloudtrail._err("InvalidTimeRangeException", "The start time must be before the end time.")
     size = int(asked.get("MaxResults") or 50)
