@@ -14,7 +14,7 @@ locals {
     playbooks            = var.playbooks
     active_playbooks     = sort(tolist(local.playbooks_in_use))
     guardrails           = var.guardrails
-    notifications        = { runbook_url = var.notifications.runbook_url }
+    notifications        = { runbook_url = var.notifications.runbook_url, siem_search_url = var.notifications.siem_search_url }
     evidence             = { log_window_minutes = var.evidence.log_window_minutes, forensics_account = var.evidence.forensics_account }
     # The commands are in the document; their number says whether there are any.
     forensics = {

@@ -23,6 +23,16 @@ locals {
       evidence_actions = ["s3:GetObject", "s3:PutObject", "s3:AbortMultipartUpload", "s3:ListMultipartUploadParts"]
       tells            = false
     }
+    remediate = {
+      handler          = "remediate"
+      member_role      = "remediator"
+      on               = [for name in local.playbooks_in_use : name if length(try(var.playbooks[name].remediate, [])) > 0 || try(var.playbooks[name].rotate_key, null) != null]
+      zip              = "remediate"
+      description      = "Undoes what a contained principal did, in forms that can be undone."
+      alarm            = "Undoing a contained principal's actions raised an error: some may still stand."
+      evidence_actions = ["s3:GetObject", "s3:PutObject"]
+      tells            = false
+    }
     restore = {
       handler          = "restore"
       member_role      = "restorer"
@@ -36,7 +46,7 @@ locals {
     terminate = {
       handler          = "terminate"
       member_role      = "terminator"
-      on               = [for name in local.playbooks_in_use : name if var.playbooks[name].finish == "terminate"]
+      on               = [for name in local.playbooks_in_use : name if try(var.playbooks[name].finish, "none") == "terminate"]
       zip              = "terminate"
       description      = "Terminates what is contained and kept as evidence."
       alarm            = "Terminating raised an error: a contained resource may still exist."
@@ -47,6 +57,7 @@ locals {
 
   more_statements = {
     playbook  = []
+    remediate = []
     terminate = []
     collector = concat(
       [{
@@ -76,7 +87,7 @@ locals {
     for job, what in local.jobs : { for name in what.on : "${name}/${job}" => { playbook = name, job = job } }
   ]...)
 
-  # What the state machine may call, by phase: act (plan, contain, verify), collect, finish, terminate.
+  # What the state machine may call, by phase: act (plan, contain, verify), collect, finish, remediate, terminate.
   playbook_functions = {
     for name in var.create ? local.playbooks_in_use : [] : name => merge(
       {
@@ -84,9 +95,50 @@ locals {
         collect = module.function["${name}/collector"].function_arn
         finish  = module.function["${name}/playbook"].function_arn
       },
-      { for key in ["${name}/terminate"] : "terminate" => module.function[key].function_arn if contains(keys(local.functions), key) },
+      { for phase in ["remediate", "terminate"] : phase => module.function["${name}/${phase}"].function_arn if contains(keys(local.functions), "${name}/${phase}") },
     )
   }
+}
+
+locals {
+  trail_query = var.playbooks.iam_principal.trail_query
+  # Instead of LookupEvents, where configured: a query in this account. What Athena reads beside these is the workgroup's.
+  trail_query_statements = concat(
+    [
+      for statement in [
+        {
+          Sid      = "TrailQuery"
+          Effect   = "Allow"
+          Action   = ["athena:StartQueryExecution", "athena:GetQueryExecution", "athena:GetQueryResults", "athena:StopQueryExecution"]
+          Resource = "arn:${local.partition}:athena:*:${local.account_id}:workgroup/${try(local.trail_query.athena.workgroup, "")}"
+        },
+        {
+          Sid    = "TrailTable"
+          Effect = "Allow"
+          Action = ["glue:GetDatabase", "glue:GetTable", "glue:GetPartition", "glue:GetPartitions"]
+          Resource = [
+            "arn:${local.partition}:glue:*:${local.account_id}:catalog",
+            "arn:${local.partition}:glue:*:${local.account_id}:database/${try(local.trail_query.athena.database, "")}",
+            "arn:${local.partition}:glue:*:${local.account_id}:table/${try(local.trail_query.athena.database, "")}/${try(local.trail_query.athena.table, "")}",
+          ]
+        },
+        {
+          Sid      = "TrailObjects"
+          Effect   = "Allow"
+          Action   = ["s3:GetBucketLocation", "s3:GetObject", "s3:ListBucket", "s3:PutObject", "s3:AbortMultipartUpload", "s3:ListMultipartUploadParts"]
+          Resource = flatten([for arn in try(local.trail_query.athena.bucket_arns, []) : [arn, "${arn}/*"]])
+        },
+      ] : statement if try(local.trail_query.athena, null) != null
+    ],
+    [
+      for statement in [{
+        Sid      = "TrailQuery"
+        Effect   = "Allow"
+        Action   = ["cloudtrail:StartQuery", "cloudtrail:DescribeQuery", "cloudtrail:GetQueryResults", "cloudtrail:CancelQuery"]
+        Resource = try(local.trail_query.lake.event_data_store_arn, "")
+      }] : statement if try(local.trail_query.lake, null) != null
+    ],
+  )
 }
 
 module "function" {
@@ -100,7 +152,7 @@ module "function" {
   description        = local.jobs[each.value.job].description
   alarm              = local.jobs[each.value.job].alarm
   evidence_actions   = local.jobs[each.value.job].evidence_actions
-  more_statements    = local.more_statements[each.value.job]
+  more_statements    = concat(local.more_statements[each.value.job], each.key == "iam_principal/collector" ? local.trail_query_statements : [])
   topic_arns         = local.jobs[each.value.job].tells ? local.topic_arns : null
   zip                = "${path.module}/lambda_src/dist/${local.jobs[each.value.job].zip}_${each.value.playbook}.zip"
   name_prefix        = var.name_prefix

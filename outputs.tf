@@ -103,6 +103,11 @@ output "collector_function_arns" {
   value       = { for key, one in module.function : local.functions[key].playbook => one.function_arn if local.functions[key].job == "collector" }
 }
 
+output "remediate_function_arns" {
+  description = "Playbook that undoes a principal's actions => ARN of the function that does."
+  value       = { for key, one in module.function : local.functions[key].playbook => one.function_arn if local.functions[key].job == "remediate" }
+}
+
 output "restore_function_arns" {
   description = "Playbook whose restore is switched on => ARN of the function that people invoke to undo it."
   value       = { for key, one in module.function : local.functions[key].playbook => one.function_arn if local.functions[key].job == "restore" }
@@ -114,7 +119,7 @@ output "terminate_function_arns" {
 }
 
 output "member_role_trust" {
-  description = "responder, collector, restorer, terminator => playbook => the only principal those member roles trust. modules/responder-role derives the same ARNs from name_prefix, iam.path and security_account_id."
+  description = "responder, collector, remediator, restorer, terminator => playbook => the only principal those member roles trust. modules/responder-role derives the same ARNs from name_prefix, iam.path and security_account_id."
   value = {
     for job, what in local.jobs : what.member_role => {
       for key, one in module.function : local.functions[key].playbook => one.function_role_arn if local.functions[key].job == job

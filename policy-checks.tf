@@ -91,3 +91,20 @@ locals {
     ],
   )
 }
+
+# Whoever applies this module must not be contained by it: then nobody could apply any more. A warning, not an error.
+locals {
+  applier      = data.aws_caller_identity.current.arn
+  applier_name = try(regex(":assumed-role/([^/]+)/", local.applier)[0], try(regex(":(?:role|user)/(?:.*/)?([^/]+)$", local.applier)[0], ""))
+}
+
+check "applier_is_exempt" {
+  assert {
+    condition = local.applier_name == "" || !contains(local.playbooks_in_use, "iam_principal") || anytrue([
+      for pattern in var.guardrails.exempt_principals :
+      length(regexall("^${join(".*", [for literal in split("*", pattern) : "\\Q${literal}\\E"])}$", "arn:${local.partition}:iam::${local.account_id}:role/${local.applier_name}")) > 0 ||
+      endswith(pattern, "/${local.applier_name}")
+    ])
+    error_message = "${local.applier} applies this module and is not in guardrails.exempt_principals: a finding about it would be contained like any other, and then it could not apply. Name it there, for example \"arn:${local.partition}:iam::*:role/${local.applier_name}\", with your break-glass roles."
+  }
+}

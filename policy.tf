@@ -27,6 +27,8 @@ locals {
       ) : coalesce(local.catalogue[type].playbook, "none")
     } : type => contains(local.implemented_playbooks, playbook) ? playbook : null
   }
+  # What hands something over to another playbook: the instance behind stolen instance credentials.
+  type_also  = { for type in keys(local.type_playbooks) : type => [for playbook in try(local.catalogue[type].also, []) : playbook if contains(local.implemented_playbooks, playbook)] }
   type_names = keys(local.type_playbooks)
 
   # --- the file -------------------------------------------------------------------------------------------------------
@@ -128,6 +130,11 @@ locals {
           "Acts where the finding names a resource that ${local.type_playbooks[type]} answers; otherwise people are told."
           if length(local.type_resources[type]) != 1 && contains(local.acting_modes, d.mode)
         ],
+        [
+          for d in local.decisions[type] :
+          "Where the finding shows whose they are, also hands over to ${join(", ", local.type_also[type])}."
+          if length(local.type_also[type]) > 0 && contains(local.acting_modes, d.mode)
+        ],
         [null],
       ), 0, 1))
     }
@@ -139,7 +146,7 @@ locals {
     for scope, switches in local.scopes : [for key, mode in switches : key if contains(local.acting_modes, mode)]
   ]))
   playbooks_in_use = toset([
-    for playbook in flatten([for key in local.acting_keys : [for type in local.matches[key] : local.type_playbooks[type]]]) :
+    for playbook in flatten([for key in local.acting_keys : [for type in local.matches[key] : [local.type_playbooks[type], local.type_also[type]]]]) :
     playbook if playbook != null
   ])
   # Every acting key, also one whose known types have no playbook: a type GuardDuty adds later under it may have one, and

@@ -58,7 +58,7 @@ variable "minimum_severity" {
 }
 
 variable "playbooks" {
-  description = "How each playbook acts. ec2_instance: quarantine_security_group_ids maps a VPC id to a group of yours without rules (other VPCs get one from the playbook); untrack_connections passes through an all-open group to end live flows (needs the same switch in modules/responder-role); auto_scaling none, detach or standby; revoke_sessions none, instance or role; capture_console and copy_logs keep the console, VPC flow logs and CloudTrail records as evidence; replacement_wait_minutes is how long a healthy replacement in the Auto Scaling group is waited for; finish none, stop or terminate, once the snapshots are complete and readable (terminate cannot be undone: it makes a function of its own and needs the same switch in modules/responder-role; the volumes stay unless terminate_keeps_volumes is false). restore makes the function with which a person undoes a containment or closes an incident (needs the same switch in modules/responder-role); reattach_auto_scaling lets it put the instance back into its Auto Scaling group."
+  description = "How each playbook acts. ec2_instance: quarantine_security_group_ids maps a VPC id to a group of yours without rules (other VPCs get one from the playbook); untrack_connections passes through an all-open group to end live flows (needs the same switch in modules/responder-role); auto_scaling none, detach or standby; revoke_sessions none, instance or role; capture_console and copy_logs keep the console, VPC flow logs and CloudTrail records as evidence; replacement_wait_minutes is how long a healthy replacement in the Auto Scaling group is waited for; finish none, stop or terminate, once the snapshots are complete and readable (terminate cannot be undone: it makes a function of its own and needs the same switch in modules/responder-role; the volumes stay unless terminate_keeps_volumes is false). restore makes the function with which a person undoes a containment or closes an incident (needs the same switch in modules/responder-role); reattach_auto_scaling lets it put the instance back into its Auto Scaling group. iam_principal: console_password remove, reset or keep; deactivate_mfa for devices added since the finding's window, other_credentials for SSH keys, service-specific credentials and certificates; revoke_sessions session or role (stolen credentials: always role); user_role_sessions denies the sessions a user holds in roles; list_actions lists what the principal did, lookup_hours back, in lookup_regions (empty: all enabled), again after repeat_minutes, by trail_query instead of LookupEvents where configured; remediate names the kinds of its actions that are undone in reversible forms, and rotate_key makes a new key for reader_arns to read (both make a function of their own and need the same switches in modules/responder-role)."
   type = object({
     ec2_instance = optional(object({
       quarantine_security_group_ids = optional(map(string), {})
@@ -77,6 +77,27 @@ variable "playbooks" {
       terminate_keeps_volumes       = optional(bool, true)
       restore                       = optional(bool, false)
       reattach_auto_scaling         = optional(bool, false)
+    }), {})
+    iam_principal = optional(object({
+      console_password   = optional(string, "remove")
+      deactivate_mfa     = optional(bool, true)
+      other_credentials  = optional(bool, true)
+      revoke_sessions    = optional(string, "session")
+      user_role_sessions = optional(bool, true)
+      list_actions       = optional(bool, true)
+      lookup_hours       = optional(number, 24)
+      lookup_regions     = optional(set(string), [])
+      repeat_minutes     = optional(number, 20)
+      trail_query = optional(object({
+        athena = optional(object({ workgroup = string, database = string, table = string, bucket_arns = list(string) }))
+        lake   = optional(object({ event_data_store_arn = string }))
+      }))
+      remediate = optional(set(string), [])
+      rotate_key = optional(object({
+        reader_arns = set(string)
+        kms_key_id  = optional(string)
+      }))
+      restore = optional(bool, false)
     }), {})
   })
   default  = {}
@@ -109,6 +130,42 @@ variable "playbooks" {
   validation {
     condition     = alltrue([for vpc, group in var.playbooks.ec2_instance.quarantine_security_group_ids : can(regex("^vpc-[0-9a-f]{8,17}$", vpc)) && can(regex("^sg-[0-9a-f]{8,17}$", group))])
     error_message = "playbooks.ec2_instance.quarantine_security_group_ids must map VPC ids (vpc-…) to security group ids (sg-…)."
+  }
+  validation {
+    condition     = contains(["remove", "reset", "keep"], var.playbooks.iam_principal.console_password)
+    error_message = "playbooks.iam_principal.console_password must be remove, reset (to a random one that must be changed) or keep."
+  }
+  validation {
+    condition     = contains(["session", "role"], var.playbooks.iam_principal.revoke_sessions)
+    error_message = "playbooks.iam_principal.revoke_sessions must be session (the one that a finding names) or role (every session of its role)."
+  }
+  validation {
+    condition     = var.playbooks.iam_principal.lookup_hours > 0 && var.playbooks.iam_principal.lookup_hours <= 2160
+    error_message = "playbooks.iam_principal.lookup_hours must be a number above 0, at most 2160 (CloudTrail keeps 90 days for LookupEvents)."
+  }
+  validation {
+    condition     = var.playbooks.iam_principal.repeat_minutes >= 0 && var.playbooks.iam_principal.repeat_minutes <= 120
+    error_message = "playbooks.iam_principal.repeat_minutes must be a number from 0 (no second look at CloudTrail) to 120."
+  }
+  validation {
+    condition     = alltrue([for region in var.playbooks.iam_principal.lookup_regions : can(regex("^[a-z]{2}(-[a-z]+)+-[0-9]$", region))])
+    error_message = "playbooks.iam_principal.lookup_regions must be Region names such as eu-central-1; left empty, every enabled Region is asked."
+  }
+  validation {
+    condition     = try(var.playbooks.iam_principal.trail_query, null) == null ? true : (try(var.playbooks.iam_principal.trail_query.athena, null) == null) != (try(var.playbooks.iam_principal.trail_query.lake, null) == null)
+    error_message = "playbooks.iam_principal.trail_query must have either athena (workgroup, database, table, bucket_arns) or lake (event_data_store_arn)."
+  }
+  validation {
+    condition     = alltrue([for kind in var.playbooks.iam_principal.remediate : contains(["access_keys", "users", "login_profiles", "roles", "policies", "trust", "instances", "security_groups", "buckets", "trails", "detectors", "functions", "sharing"], kind)])
+    error_message = "playbooks.iam_principal.remediate must be kinds of: access_keys, users, login_profiles, roles, policies, trust, instances, security_groups, buckets, trails, detectors, functions, sharing."
+  }
+  validation {
+    condition     = length(var.playbooks.iam_principal.remediate) == 0 || var.playbooks.iam_principal.list_actions
+    error_message = "playbooks.iam_principal.remediate undoes what the list shows: it needs list_actions = true."
+  }
+  validation {
+    condition     = var.playbooks.iam_principal.rotate_key == null ? true : length(var.playbooks.iam_principal.rotate_key.reader_arns) > 0 && alltrue([for arn in var.playbooks.iam_principal.rotate_key.reader_arns : can(regex("^arn:[a-z-]+:iam::[0-9]{12}:(role|user)/.+$", arn))])
+    error_message = "playbooks.iam_principal.rotate_key needs reader_arns: the ARNs of the roles or users that may read the new key."
   }
 }
 

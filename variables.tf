@@ -105,12 +105,13 @@ variable "detector" {
 }
 
 variable "notifications" {
-  description = "Who is told. Topics are created here or brought along (create_topic = false and topic_arn); without an escalation topic, escalations go to the notifications topic. runbook_url is linked in every message."
+  description = "Who is told. Topics are created here or brought along (create_topic = false and topic_arn); without an escalation topic, escalations go to the notifications topic. runbook_url is linked in every message. siem_search_url: a search in your own tool (Splunk, Sumo Logic), linked with {user}, {role}, {session}, {access_key}, {account}, {region}, {start}, {end}, {start_epoch}, {end_epoch} and {finding_id} filled in."
   type = object({
     create_topic    = optional(bool, true)
     topic_arn       = optional(string)
     email_addresses = optional(list(string), [])
     runbook_url     = optional(string)
+    siem_search_url = optional(string)
     escalation = optional(object({
       create_topic    = optional(bool, true)
       topic_arn       = optional(string)
@@ -144,6 +145,13 @@ variable "notifications" {
   validation {
     condition     = var.notifications.runbook_url == null || can(regex("^https://[^\\s]+$", var.notifications.runbook_url))
     error_message = "notifications.runbook_url must start with https://, or be null."
+  }
+  validation {
+    condition = var.notifications.siem_search_url == null ? true : can(regex("^https://[^\\s]+$", var.notifications.siem_search_url)) && alltrue([
+      for name in regexall("\\{[^}]*\\}", var.notifications.siem_search_url) :
+      contains(["{user}", "{role}", "{session}", "{access_key}", "{account}", "{region}", "{start}", "{end}", "{start_epoch}", "{end_epoch}", "{finding_id}"], name)
+    ])
+    error_message = "notifications.siem_search_url must start with https://, with no placeholders but {user}, {role}, {session}, {access_key}, {account}, {region}, {start}, {end}, {start_epoch}, {end_epoch} and {finding_id}."
   }
 }
 

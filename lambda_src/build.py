@@ -16,12 +16,13 @@ from pathlib import Path
 
 SOURCE = Path(__file__).resolve().parent / "guardduty_response"
 DIST = SOURCE.parent / "dist"
-LIMIT = 80_000  # bytes a zip: small enough to be read, and to start fast
+LIMIT = 80 * 1024  # bytes a zip: small enough to be read, and to start fast
 TELLING = {"incident": "handlers/incident.py", "watchdog": "handlers/watchdog.py"}  # zip -> its handler
 # job -> its handler, and the module of a playbook that it loads by name
 JOBS = {
     "playbook": ("handlers/playbook.py", "playbook.py"),
     "collect": ("handlers/collector.py", "collect/__init__.py"),
+    "remediate": ("handlers/remediate.py", "remediate/__init__.py"),
     "restore": ("handlers/restore.py", "restore.py"),
     "terminate": ("handlers/terminate.py", "terminate.py"),
 }

@@ -155,6 +155,12 @@ class Planner:
         (self.root / "shown.tf").write_text("".join(
             f'output "{name}" {{\n  value = module.{module}.{name}\n}}\n' for module, names in shown.items() for name in names
         ))  # fmt: skip
+        # Of the management account, planned beside the others: the policy that keeps a quarantine.
+        (self.root / "scp.tf").write_text(
+            'module "scp" {\n  source = "../../modules/quarantine-scp"\n  target_ids = ["ou-ab12-cdef3456"]\n'
+            '  exempt_principal_arns = ["arn:aws:iam::*:role/break-glass"]\n}\n'
+            'output "scp" {\n  value = module.scp.content\n}\n'
+        )
         initialized(self.root, scratch)
         self._tf = tftest.TerraformTest(str(self.root), env=environment(scratch, endpoint))
         self._known: dict[str, Plan] = {}

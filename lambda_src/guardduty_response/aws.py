@@ -64,10 +64,10 @@ def _own() -> BotocoreSession:
 
 
 @lru_cache(maxsize=32)
-def client(service: str) -> Any:
-    """A client with the function's own credentials in the function's own Region."""
+def client(service: str, region: str | None = None) -> Any:
+    """A client with the function's own credentials, in the function's own Region unless another is named."""
     with _LOCK:
-        return _own().create_client(service, config=_CONFIG)
+        return _own().create_client(service, region_name=region, config=_CONFIG)
 
 
 class _Pending(Credentials):
@@ -94,16 +94,18 @@ class Session:
         document = json.dumps(policy, separators=(",", ":"))
         self._future: Future[ReadOnlyCredentials] = POOL.submit(_assume, role_arn, name, document)
         self._session: BotocoreSession | None = None
-        self._clients: dict[str, Any] = {}
+        self._clients: dict[tuple[str, str], Any] = {}
 
-    def client(self, service: str) -> Any:
+    def client(self, service: str, region: str = "") -> Any:
+        """A client in the session's Region, or in another one."""
+        key = service, region or self.region
         with _LOCK:
-            if service not in self._clients:
+            if key not in self._clients:
                 if self._session is None:
                     self._session = _new_session()
                     self._session._credentials = _Pending(self._future)  # type: ignore[attr-defined]
-                self._clients[service] = self._session.create_client(service, region_name=self.region, config=_CONFIG)
-            return self._clients[service]
+                self._clients[key] = self._session.create_client(service, region_name=key[1], config=_CONFIG)
+            return self._clients[key]
 
 
 def _assume(role_arn: str, name: str, policy: str) -> ReadOnlyCredentials:

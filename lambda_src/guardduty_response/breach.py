@@ -8,7 +8,7 @@ from guardduty_response import finding
 
 Json = dict[str, Any]
 
-ROLES = ("responder", "collector", "restorer", "terminator")
+ROLES = ("responder", "collector", "remediator", "restorer", "terminator")
 
 
 def change(trail: Json) -> Json:

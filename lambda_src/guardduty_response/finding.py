@@ -144,6 +144,8 @@ def playbook_for(finding: Finding) -> tuple[str | None, str]:
     GuardDuty says TARGET for most findings, so the role alone decides nothing: only inbound network activity
     (a port probe, a brute-force attempt) makes the instance a victim, and isolating a victim serves the attacker.
     """
+    if finding.resource_type == "AccessKey":
+        return _of_credential(finding)
     if finding.resource_type != "Instance":
         return None, f"no playbook answers resource type {finding.resource_type or 'unknown'} yet"
     service = finding.detail.get("service")
@@ -157,3 +159,11 @@ def playbook_for(finding: Finding) -> tuple[str | None, str]:
             "the instance is the target of this inbound activity, not its actor; isolating it would serve the attacker",
         )
     return "ec2_instance", "an EC2 instance is the actor or the infected host"
+
+
+def _of_credential(finding: Finding) -> tuple[str | None, str]:
+    """A bucket's findings name a credential too (Policy:S3/*, Stealth:S3/*): what is wrong there is the bucket."""
+    buckets = get(finding.detail, "resource", "s3BucketDetails")
+    if isinstance(buckets, list) and buckets:
+        return None, "the finding is about a bucket's configuration; no playbook answers that yet"
+    return "iam_principal", "a credential of an IAM principal was used"

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+from guardduty_response import breach
 from guardduty_response.config import Config
 from guardduty_response.policy import matches
 from guardduty_response.record import Record
@@ -41,7 +42,11 @@ def _exempt(config: Config, account_id: str, targets: list[Json]) -> str | None:
     rails = config.guardrails
     if account_id in rails["exempt_accounts"]:
         return f"account {account_id} is exempt (guardrails.exempt_accounts)"
+    own = breach.own_roles(config.name_prefix, list(config.playbooks))
     for target in targets:
+        for principal in target.get("principals", []):
+            if _is_own(config, own, account_id, principal):
+                return f"{principal} is a role of the response itself"
         for pattern in rails["exempt_resources"]:
             if matches(pattern, target["arn"]) or matches(pattern, target["id"]):
                 return f"{target['id']} is exempt (guardrails.exempt_resources: {pattern})"
@@ -50,6 +55,13 @@ def _exempt(config: Config, account_id: str, targets: list[Json]) -> str | None:
                 if matches(pattern, principal):
                     return f"{principal} on {target['id']} is exempt (guardrails.exempt_principals: {pattern})"
     return None
+
+
+def _is_own(config: Config, own: frozenset[str], account_id: str, principal: str) -> bool:
+    """Member roles by their exact names: anybody may give a role of theirs our prefix, and must not be spared for it."""
+    name = principal.rsplit("/", 1)[-1]
+    in_security = account_id == config.security_account and name.startswith(f"{config.name_prefix}-")
+    return ":role/" in principal and (name in own or in_security)
 
 
 def judge(

@@ -6,7 +6,7 @@ import json
 import os
 from typing import Any
 
-from guardduty_response import aws, finding, runtime
+from guardduty_response import aws, config, finding, runtime
 from guardduty_response.statuses import ESCALATE, Status
 
 Json = dict[str, Any]
@@ -34,6 +34,15 @@ _NOT_YET = "not to be seen in CloudTrail yet (it lags up to 15 minutes); looked 
 _UNDONE = frozenset({Status.RESTORED, Status.RESTORE_PARTIAL})
 
 
+def _runbook() -> str:
+    """notifications.runbook_url; a configuration that cannot be read must not silence a message."""
+    try:
+        return str(config.load().notifications.get("runbook_url") or "")
+    except Exception as error:
+        runtime.log("no configuration for a message", detail=str(error)[:300])
+        return ""
+
+
 def _subject(tag: str, meta: Json, targets: list[Json]) -> str:
     """SNS: ASCII, at most 100 characters, no line breaks."""
     names = [one["id"] for one in targets or meta.get("targets") or []]
@@ -58,10 +67,16 @@ def open_tasks(meta: Json, targets: list[Json]) -> list[str]:
             if action["status"] == "FAILED" and name not in said:
                 tasks.append(f"{target['id']}: {name} failed: {action['detail']}")
         tasks += [f"{target['id']}: {text}" for text in left.values()]
+        tasks += [f"{target['id']}: {text}" for part in (target.get("evidence") or {}).values() for text in _left(part)]
         tasks += [f"{target['id']}: {c['name']}: {c['detail']}" for c in target.get("checks", []) if not c["ok"]]
     if not tasks and Status(meta["status"]) in ESCALATE:
         tasks = list(meta.get("reasons") or [])[-1:] or ["look at the incident record"]
     return tasks
+
+
+def _left(part: Json) -> list[str]:
+    """What a piece of evidence has found that people have left to do, a sentence each."""
+    return [str(text) for text in (part.get("state") or {}).get("left") or []]
 
 
 def undone(breach: Json) -> list[str]:
@@ -127,6 +142,10 @@ def compose(what: str, meta: Json, targets: list[Json], note: str = "") -> tuple
     lines += ["", f"Record    DynamoDB table {os.environ.get('GDR_TABLE')}, key INCIDENT#{meta['incident_id']}"]
     if meta.get("report_key"):
         lines.append(f"Report    s3://{os.environ.get('GDR_BUCKET')}/{meta['report_key']}")
+    if url := _runbook():
+        lines.append(f"Runbook   {url}")
+    if meta.get("search_url"):
+        lines.append(f"Search    {meta['search_url']}")
     return _subject(tag, meta, targets), "\n".join(lines)
 
 

@@ -21,7 +21,14 @@ locals {
   machine_policies = {
     for name, functions in local.machine_functions : name => jsonencode({
       Version = "2012-10-17"
-      Statement = [
+      Statement = concat([
+        for statement in [{
+          Sid      = "IncidentsOfTheirOwn"
+          Effect   = "Allow"
+          Action   = "states:StartExecution"
+          Resource = local.machine_arns["incident"]
+        }] : statement if name == "incident"
+        ], [
         {
           Sid      = "Verbs"
           Effect   = "Allow"
@@ -40,7 +47,7 @@ locals {
           Action   = ["xray:PutTraceSegments", "xray:PutTelemetryRecords", "xray:GetSamplingRules", "xray:GetSamplingTargets"]
           Resource = "*"
         },
-      ]
+      ])
     })
   }
 }
@@ -59,7 +66,7 @@ resource "aws_iam_role" "machine" {
   for_each = local.machine_arns
 
   name                 = "${var.name_prefix}-${each.key}-machine"
-  description          = "Runs the state machine ${var.name_prefix}-${each.key}; may invoke its functions only."
+  description          = "Runs the state machine ${var.name_prefix}-${each.key}; may invoke its functions, and the incident machine start itself."
   path                 = var.iam.path
   permissions_boundary = var.iam.permissions_boundary
   tags                 = var.tags

@@ -16,7 +16,7 @@ locals {
       errorCode = [{ exists = false }]
       userIdentity = { sessionContext = { sessionIssuer = { userName = [
         { exists = false },
-        { anything-but = flatten([for name in keys(var.playbook_functions) : [for kind in ["responder", "restorer", "collector", "terminator"] : "${var.name_prefix}-${kind}-${replace(name, "_", "-")}"]]) },
+        { anything-but = flatten([for name in keys(var.playbook_functions) : [for kind in ["responder", "restorer", "collector", "remediator", "terminator"] : "${var.name_prefix}-${kind}-${replace(name, "_", "-")}"]]) },
       ] } } }
     }
   })

@@ -13,6 +13,7 @@ locals {
   kinds = {
     responder  = { function = "playbook", sid = "PlaybookFunction", playbooks = var.playbooks, may = "what the playbook may do in this account" }
     collector  = { function = "collector", sid = "CollectorFunction", playbooks = var.playbooks, may = "what collecting evidence may read in this account, and make" }
+    remediator = { function = "remediate", sid = "RemediateFunction", playbooks = var.remediate, may = "undoing what a contained principal did in this account" }
     restorer   = { function = "restore", sid = "RestoreFunction", playbooks = var.restore, may = "what undoing the playbook may do in this account" }
     terminator = { function = "terminate", sid = "TerminateFunction", playbooks = var.terminate, may = "terminating what was contained in this account" }
   }
@@ -53,6 +54,7 @@ locals {
       name_prefix          = var.name_prefix
       group_kinds          = jsonencode(var.untrack_connections ? ["quarantine", "untrack"] : ["quarantine"])
       untrack_connections  = var.untrack_connections
+      rotate               = var.rotate_keys
       quarantine_role_arns = jsonencode([for name in local.quarantine_names : "arn:${local.partition}:iam::${local.account_id}:role${var.iam.path}${name}"])
     })))
   }

@@ -1,21 +1,21 @@
 output "role_arns" {
-  description = "responder, collector, restorer, terminator => playbook => ARN of that role in this account."
+  description = "responder, collector, remediator, restorer, terminator => playbook => ARN of that role in this account."
   value       = { for kind in keys(local.kinds) : kind => { for key, role in local.roles : role.playbook => aws_iam_role.member[key].arn if role.kind == kind } }
   depends_on  = [aws_iam_role_policy.member]
 }
 
 output "trusted_function_role_arns" {
-  description = "responder, collector, restorer, terminator => playbook => the function role in the security account that may assume it."
+  description = "responder, collector, remediator, restorer, terminator => playbook => the function role in the security account that may assume it."
   value       = { for kind in keys(local.kinds) : kind => { for key, role in local.roles : role.playbook => local.function_role_arns[key] if role.kind == kind } }
 }
 
 output "policies" {
-  description = "responder, collector, restorer, terminator => playbook => what that role may do, as JSON."
+  description = "responder, collector, remediator, restorer, terminator => playbook => what that role may do, as JSON."
   value       = { for kind in keys(local.kinds) : kind => { for key, role in local.roles : role.playbook => local.policies[key] if role.kind == kind } }
 }
 
 output "trust_policies" {
-  description = "responder, collector, restorer, terminator => playbook => trust policy of that role, as JSON."
+  description = "responder, collector, remediator, restorer, terminator => playbook => trust policy of that role, as JSON."
   value       = { for kind in keys(local.kinds) : kind => { for key, role in local.roles : role.playbook => local.trust_policies[key] if role.kind == kind } }
 }
 

@@ -35,7 +35,7 @@ variable "organization_id" {
 variable "playbooks" {
   description = "Playbooks that may act in this account. A playbook left out has no role here and cannot act, whatever the switches say."
   type        = set(string)
-  default     = ["ec2_instance"]
+  default     = ["ec2_instance", "iam_principal"]
   nullable    = false
 
   validation {
@@ -54,6 +54,25 @@ variable "restore" {
     condition     = alltrue([for name in var.restore : fileexists("${path.module}/../../playbooks/${name}/restorer-policy.json")])
     error_message = "restore must be names of playbooks that can restore: ${join(", ", [for f in fileset("${path.module}/../../playbooks", "*/restorer-policy.json") : dirname(f)])}."
   }
+}
+
+variable "remediate" {
+  description = "Playbooks that may undo, in reversible forms, what a contained principal did in this account. Needed for playbooks.<name>.remediate and rotate_key; off, such actions are only reported."
+  type        = set(string)
+  default     = []
+  nullable    = false
+
+  validation {
+    condition     = alltrue([for name in var.remediate : fileexists("${path.module}/../../playbooks/${name}/remediator-policy.json")])
+    error_message = "remediate must be names of playbooks that can remediate: ${join(", ", [for f in fileset("${path.module}/../../playbooks", "*/remediator-policy.json") : dirname(f)])}."
+  }
+}
+
+variable "rotate_keys" {
+  description = "Lets the remediate function make one new access key for a contained user and keep it in Secrets Manager. Needed for playbooks.iam_principal.rotate_key; off, no role of the response can make credentials."
+  type        = bool
+  default     = false
+  nullable    = false
 }
 
 variable "terminate" {

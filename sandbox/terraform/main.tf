@@ -55,7 +55,9 @@ module "member" {
   iam                 = var.iam
   tags                = var.tags
   untrack_connections = try(var.playbooks.ec2_instance.untrack_connections, false)
-  restore             = try(var.playbooks.ec2_instance.restore, false) ? ["ec2_instance"] : []
+  restore             = [for name in ["ec2_instance", "iam_principal"] : name if try(var.playbooks[name].restore, false)]
+  remediate           = length(try(var.playbooks.iam_principal.remediate, [])) > 0 || try(var.playbooks.iam_principal.rotate_key, null) != null ? ["iam_principal"] : []
+  rotate_keys         = try(var.playbooks.iam_principal.rotate_key, null) != null
   terminate           = try(var.playbooks.ec2_instance.finish, "none") == "terminate" ? ["ec2_instance"] : []
   forensics           = try(var.forensics.when, "off") != "off"
 }

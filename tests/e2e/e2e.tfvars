@@ -9,6 +9,8 @@ remediations = {
   "Recon:EC2/PortProbeUnprotectedPort"   = "auto" # its instance is the victim: told, never isolated
   "UnauthorizedAccess:EC2/TorRelay"      = "notify"
   "UnauthorizedAccess:EC2/RDPBruteForce" = "off"
+  "UnauthorizedAccess:IAMUser/*"         = "auto"
+  "Persistence:IAMUser/*"                = "approve"
 }
 
 account_remediations = {
@@ -30,6 +32,14 @@ guardrails = {
 playbooks = {
   # No time for replacements: the local Auto Scaling launches them at once, or never.
   ec2_instance = { restore = true, replacement_wait_minutes = 0 }
+  iam_principal = {
+    restore        = true
+    repeat_minutes = 0.05
+    remediate = [
+      "access_keys", "users", "login_profiles", "roles", "policies", "trust", "instances", "security_groups", "buckets", "trails",
+      "detectors", "functions", "sharing",
+    ]
+  }
 }
 
 forensics = {

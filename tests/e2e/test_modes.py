@@ -189,7 +189,7 @@ MODES: dict[str, tuple[str, str | None]] = {
     "dry_run": (DRY_RUN, "incident"),
     "notify": ("UnauthorizedAccess:EC2/TorRelay", "notice"),
     "notify in the account, inside a wider auto glob": ("Backdoor:EC2/Spambot", "notice"),
-    "no key": ("UnauthorizedAccess:IAMUser/ConsoleLoginSuccess.B", "notice"),
+    "no key": ("Policy:IAMUser/RootCredentialUsage", "notice"),
     "off": ("UnauthorizedAccess:EC2/RDPBruteForce", None),
     "off inside a wider auto glob": ("CryptoCurrency:EC2/BitcoinTool.B", None),
 }

@@ -22,6 +22,7 @@ from guardduty_response import aws as function_aws
 from guardduty_response.config import Config
 from guardduty_response.finding import Finding
 from guardduty_response.playbooks import Context, Target
+from guardduty_response.playbooks.common import lookup
 from guardduty_response.playbooks.common.part import Part
 from guardduty_response.playbooks.ec2_instance.collect import api_calls, copies, instance, network_logs, snapshots
 from guardduty_response.playbooks.ec2_instance.core import Work
@@ -115,7 +116,7 @@ def collector(aws: Aws, identity: Identity, monkeypatch: pytest.MonkeyPatch) -> 
     for name, value in {**environment, **{name.upper(): value for name, value in own.items()}}.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setattr(function_aws, "_loader", botocore.loaders.create_loader)
-    monkeypatch.setattr(api_calls, "PAUSE_SECONDS", 0)
+    monkeypatch.setattr(lookup, "PAUSE_SECONDS", 0)
     function_aws.client.cache_clear()
     function_aws._own.cache_clear()
     trust = {"Version": "2012-10-17", "Statement": [

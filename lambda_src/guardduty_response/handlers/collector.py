@@ -34,7 +34,7 @@ def _evidence(event: Json) -> Json:
 
 def _collect(event: Json) -> Json:
     """After the verdict: everything to its end. What comes then is the playbook's option ``finish``."""
-    finish = config.load().playbooks[os.environ["GDR_PLAYBOOK"]].get("finish", "none")
+    finish = config.load().playbooks[os.environ["GDR_PLAYBOOK"]].get("finish", "")
     return verbs.phase(
         event,
         load_collector(os.environ["GDR_PLAYBOOK"]).collect,

@@ -212,6 +212,20 @@ def _evidence_failed(event: Json) -> Json:
     return {}
 
 
+def _not_handed_over(event: Json) -> Json:
+    """Another playbook's part of the incident could not be started: a person must."""
+    record, incident_id = _record(), event["incident_id"]
+    command = (
+        f"aws stepfunctions start-execution --state-machine-arn {event['machine']} "
+        f'--input \'{{"finding_key": "{event["finding_key"]}"}}\''
+    )
+    note = f"An incident of its own could not be started ({event['error']}). Start it: {command}"
+    record.event(incident_id, "not handed over", note)
+    meta, targets, _ = record.read(incident_id)
+    message.publish("problem", meta, targets, note=note, escalate=True)
+    return {}
+
+
 _NO_RESULT = "verification ended without a result"
 _ENDINGS = {
     "dry_run": Event.DRY_RUN,
@@ -286,7 +300,7 @@ def _report(record: Record, meta: Json) -> Json:
 
 VERBS = {
     "open": _open, "notice": _notice, "announce": _announce, "ask": _ask, "verdict": _verdict,
-    "evidence_failed": _evidence_failed, "close": _close,
+    "evidence_failed": _evidence_failed, "not_handed_over": _not_handed_over, "close": _close,
 }  # fmt: skip
 
 

@@ -26,7 +26,7 @@ def _lease(context: Context, target: Target, breached: Json) -> str:
 
 def _answer(decision: str, targets: list[Target] | None = None, **more: Any) -> Json:
     payloads = [target.payload() for target in targets or []]
-    return {"decision": decision, "error": "", "targets": payloads, "collect_first_seconds": 0, **more}
+    return {"decision": decision, "error": "", "targets": payloads, "collect_first_seconds": 0, "hand_over": [], **more}
 
 
 def _plan(event: Json) -> Json:
@@ -99,9 +99,28 @@ def _decide(context: Context, planned: list[Planned], meta: Json, seen: finding.
     return _answer(
         decision,
         targets,
+        hand_over=[] if again else _hand_over(context, planned),
         approval_timeout_seconds=int(settings.guardrails["approval_timeout_minutes"]) * 60,
         collect_first_seconds=policy.collect_first_seconds(settings, seen.type),
     )
+
+
+def _hand_over(context: Context, planned: list[Planned]) -> list[Json]:
+    """Inputs of executions that answer what belongs to another playbook, each an incident of its own."""
+    out = []
+    for one in planned:
+        for event in one.hand_over:
+            playbook, why = finding.playbook_for(finding.parse(event))
+            name = f"hand_over_to_{playbook}"
+            if playbook not in context.config.active_playbooks:
+                text = f"{event['detail']['title']}: no switch lets playbook {playbook} act, so nothing answers it ({why})"
+                context.action(one.target, name, "FAILED", text)
+                continue
+            stored = context.put_evidence(f"handed-over-{finding.incident_id(event['detail']['id'])}.json",
+                                          finding.canonical(event).encode())  # fmt: skip
+            context.action(one.target, name, "DONE", f"{event['detail']['title']}: an incident of its own ({stored['key']})")
+            out.append({"finding_key": stored["key"]})
+    return out
 
 
 def _small(target: Target) -> Json:

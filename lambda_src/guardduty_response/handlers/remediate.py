@@ -13,7 +13,7 @@ from guardduty_response.playbooks import Json, load_remediator
 def _work(event: Json) -> Json:
     if event.get("verb") != "remediate":
         raise ResponseError(f"the remediate function knows no verb {event.get('verb')!r}; it knows remediate")
-    return verbs.phase(event, load_remediator(os.environ["GDR_PLAYBOOK"]).remediate)
+    return verbs.phase(event, load_remediator(os.environ["GDR_PLAYBOOK"]).remediate, "finish")
 
 
 handler = runtime.entry(_work)

@@ -14,6 +14,9 @@ from guardduty_response.record import Record
 from guardduty_response.statuses import Status
 
 LEASE_SECONDS = 900
+BUSY_SECONDS = 15  # until a phase asks again for a resource that somebody else is at work on
+LONG_SECONDS = 60  # a phase that waits at least so long holds nobody up meanwhile
+ACTING = ("finish", "remediate", "terminate")
 
 
 class _Lazy(Context):
@@ -71,11 +74,15 @@ def phase(event: Json, work: Callable[[Context, Target], Step], following: str =
 
 
 def _one(ctx: Context, verb: str, target: Target, work: Callable[[], Step]) -> Step:
-    renew(ctx, target)  # snapshots may take longer than a lease
+    held = ctx.record.lease(target.arn, ctx.execution, ctx.incident_id, LEASE_SECONDS)
+    if held:
+        return Step(done=False, wait_seconds=BUSY_SECONDS, detail=f"{held['owner']} works on {target.id}: asked again")
     try:
-        step = work()
+        step = _still(ctx, verb, target) or work()
         if step.done:
             ctx.record.event(ctx.incident_id, f"{verb} ended", step.detail, target.id)
+        elif step.wait_seconds >= LONG_SECONDS:
+            ctx.record.release(target.arn, ctx.execution)  # a person may restore meanwhile
         return step
     except Exception as error:
         if aws.transient(error):
@@ -84,3 +91,13 @@ def _one(ctx: Context, verb: str, target: Target, work: Callable[[], Step]) -> S
         ctx.action(target, verb, "FAILED", text)
         ctx.record.event(ctx.incident_id, f"{verb} failed", text, target.id)
         return Step(detail=text)
+
+
+def _still(ctx: Context, verb: str, target: Target) -> Step | None:
+    """What acts after the verdict acts on what the incident still holds; None: it does."""
+    if verb not in ACTING:
+        return None
+    status = Status(ctx.record.target(ctx.incident_id, target.kind, target.id)["status"])
+    if status in statuses.IN_PROGRESS or status in statuses.WATCHED or status is Status.FAILED:
+        return None
+    return Step(detail=f"{target.id} is {status} meanwhile: nothing more is done")

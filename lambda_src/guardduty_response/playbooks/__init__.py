@@ -49,6 +49,7 @@ class Planned:
     """A target with what the plan found: ``tags`` and ``principals`` for the guardrails, ``actions`` name -> sentence.
 
     ``consequences``: what people must know before it is acted on (data that will be lost, say), or empty.
+    ``hand_over``: events (findings in EventBridge's shape) that another playbook is to answer as incidents of their own.
     """
 
     target: Target
@@ -56,6 +57,7 @@ class Planned:
     principals: list[str] = field(default_factory=list)
     actions: dict[str, str] = field(default_factory=dict)
     consequences: str = ""
+    hand_over: list[Json] = field(default_factory=list)
 
 
 @dataclass(frozen=True)

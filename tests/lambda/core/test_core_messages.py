@@ -258,3 +258,21 @@ def test_evidence_is_hashed_before_it_leaves(world: World) -> None:
     stored = evidence_store.put("inc-1", "a.bin", b"content")
     assert stored == {"key": "incidents/inc-1/a.bin", "sha256": hashlib.sha256(b"content").hexdigest(), "bytes": 7}
     assert world.evidence("inc-1") == {"a.bin": b"content"}
+
+
+def test_the_runbook_is_linked_and_a_broken_configuration_silences_nothing(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    world.configure({"notifications": {"runbook_url": "https://wiki.example.com/ir"}})
+    assert "Runbook   https://wiki.example.com/ir" in _compose("CONTAINED", [TARGET])[1]
+    assert "Search    https://siem.example.com/?q=alice" in _compose("CONTAINED", search_url="https://siem.example.com/?q=alice")[1]
+    monkeypatch.setenv("GDR_CONFIG_SHA256", "0" * 64)
+    message.config.load.cache_clear()
+    subject, body = _compose("CONTAINED", [TARGET])
+    assert subject.startswith("[CONTAINED]") and "Runbook" not in body and "still in sg-web" in body
+
+
+def test_what_evidence_has_found_is_left_for_people() -> None:
+    left = ["DeleteQueue of orders by alice at 08:00: aws sqs create-queue --queue-name orders"]
+    part = {"outcome": "PARTIAL", "detail": "5 reverted, 1 left", "at": "", "objects": [], "state": {"left": left}}
+    target = {**TARGET, "evidence": {"remediation": part}}
+    assert f"i-1: {left[0]}" in message.open_tasks(META, [target])
+    assert f"  - i-1: {left[0]}" in _compose("closing", [target])[1]

@@ -16,18 +16,18 @@ from botocore.exceptions import ClientError
 from ec2_lab import MEMBER, REGION
 from evidence_lab import EvidenceLab, short
 from guardduty_response.playbooks import Target
-from guardduty_response.playbooks.common import trails
+from guardduty_response.playbooks.common import lookup, trails
 from guardduty_response.playbooks.ec2_instance.collect import api_calls
 from guardduty_response.playbooks.ec2_instance.core import Work
 
 Json = dict[str, Any]
 BUCKET, GROUP = "organization-trail", "trail"
-PAUSE = api_calls.PAUSE_SECONDS
+PAUSE = lookup.PAUSE_SECONDS
 
 
 @pytest.fixture(autouse=True)
 def _no_pause(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(api_calls, "PAUSE_SECONDS", 0)
+    monkeypatch.setattr(lookup, "PAUSE_SECONDS", 0)
 
 
 def built(lab: EvidenceLab, key: str = "") -> Target:
@@ -83,7 +83,7 @@ def test_all_pages_over_several_calls(evidence: EvidenceLab, monkeypatch: pytest
     evidence.page = 5
     for index in range(43):
         evidence.happened("DescribeInstances", 60 + index, Username=evidence.ids["instance"])
-    monkeypatch.setattr(api_calls, "PAGES_A_CALL", 3)
+    monkeypatch.setattr(lookup, "PAGES_A_CALL", 3)
     parts = evidence.collect(api_calls, target)
     assert [part.outcome for part in parts] == ["RUNNING", "RUNNING", "COMPLETE"]
     assert len(events(evidence)) == 43
@@ -97,7 +97,7 @@ def test_what_the_bounds_cut_off_is_said(evidence: EvidenceLab, monkeypatch: pyt
     evidence.page = 5
     for index in range(43):
         evidence.happened("DescribeInstances", 60 + index, Username=evidence.ids["instance"])
-    monkeypatch.setattr(api_calls, "MOST_PAGES", 2)
+    monkeypatch.setattr(lookup, "MOST_PAGES", 2)
     part = evidence.collect(api_calls, target)[-1]
     assert part.outcome == "PARTIAL"
     assert "cut off after 2 pages, older calls were left" in part.detail
@@ -108,7 +108,7 @@ def test_what_the_bounds_cut_off_is_said(evidence: EvidenceLab, monkeypatch: pyt
 
 def test_two_calls_a_second_are_not_exceeded(evidence: EvidenceLab, monkeypatch: pytest.MonkeyPatch) -> None:
     assert PAUSE > 0.5
-    monkeypatch.setattr(api_calls, "PAUSE_SECONDS", PAUSE)
+    monkeypatch.setattr(lookup, "PAUSE_SECONDS", PAUSE)
     target = built(evidence, "ASIAEXAMPLE")
     evidence.page = 1
     for index in range(3):
@@ -144,7 +144,7 @@ def test_a_token_that_did_not_last(evidence: EvidenceLab, monkeypatch: pytest.Mo
     evidence.page = 5
     for index in range(12):
         evidence.happened("DescribeInstances", 60 + 10 * index, Username=evidence.ids["instance"])
-    monkeypatch.setattr(api_calls, "PAGES_A_CALL", 1)
+    monkeypatch.setattr(lookup, "PAGES_A_CALL", 1)
     evidence.once(api_calls, target)
     evidence.fail("LookupEvents", "InvalidNextTokenException", lambda params: "NextToken" in params, times=1)
     assert evidence.collect(api_calls, target)[-1].outcome == "COMPLETE"
@@ -164,9 +164,9 @@ def test_the_summary_is_bounded(evidence: EvidenceLab) -> None:
     rows: Json = {}
     for index in range(500):
         who = {"arn": f"arn:aws:iam::1:user/u{index}"}
-        api_calls.summarize(rows, {"userIdentity": who, "eventName": "X", "errorCode": f"E{index}", "eventTime": f"t{index:03}"})
-    assert len(rows) == api_calls.MOST_ROWS + 1
-    assert rows["others"][0] == 500 - api_calls.MOST_ROWS
+        lookup.summarize(rows, {"userIdentity": who, "eventName": "X", "errorCode": f"E{index}", "eventTime": f"t{index:03}"})
+    assert len(rows) == lookup.MOST_ROWS + 1
+    assert rows["others"][0] == 500 - lookup.MOST_ROWS
     assert len(rows["others"][3]) == 8
     assert len(json.dumps(rows)) < 12_000
 

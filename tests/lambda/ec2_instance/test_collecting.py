@@ -10,9 +10,10 @@ import pytest
 from ec2_lab import INCIDENT
 from evidence_lab import EvidenceLab
 from guardduty_response.playbooks import Step, Target
+from guardduty_response.playbooks.common import lookup
 from guardduty_response.playbooks.common.part import Outcome, Part
 from guardduty_response.playbooks.ec2_instance import collect
-from guardduty_response.playbooks.ec2_instance.collect import api_calls, forensics, replacement, run
+from guardduty_response.playbooks.ec2_instance.collect import forensics, replacement, run
 from guardduty_response.statuses import Status
 
 Json = dict[str, Any]
@@ -21,7 +22,7 @@ PARTS = {"snapshots", "instance", "copies", "network_logs", "api_calls", "forens
 
 @pytest.fixture(autouse=True)
 def _no_pause(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(api_calls, "PAUSE_SECONDS", 0)
+    monkeypatch.setattr(lookup, "PAUSE_SECONDS", 0)
 
 
 def contained(lab: EvidenceLab) -> Target:

@@ -16,7 +16,8 @@ from botocore.stub import ANY, Stubber
 from ec2_lab import INCIDENT, PREFIX, REGION, Lab
 from guardduty_response import breach
 from guardduty_response.playbooks import Check
-from guardduty_response.playbooks.common.work import POLICY_LIMIT
+from guardduty_response.playbooks.common import culprits
+from guardduty_response.playbooks.common.work import POLICY_LIMIT, allow, policy
 from guardduty_response.playbooks.ec2_instance import culprit
 from guardduty_response.playbooks.ec2_instance.core import Work
 from repository import ROOT
@@ -60,7 +61,7 @@ class Trail:
 
 @pytest.fixture
 def trail(monkeypatch: pytest.MonkeyPatch) -> Iterator[Trail]:
-    monkeypatch.setattr(culprit, "PAUSE_SECONDS", 0)
+    monkeypatch.setattr(culprits, "PAUSE_SECONDS", 0)
     made = Trail()
     yield made
     for _, stub in made.clients.values():
@@ -94,7 +95,7 @@ def test_the_event_of_the_interface_is_found(work: Work, trail: Trail) -> None:
         "who": "arn:aws:iam::222222222222:user/bob", "what": "ModifyNetworkInterfaceAttribute", "when": "2026-11-24T08:05:00Z",
         "from": "198.51.100.7", "agent": "aws-cli/2",
         "event_id": "ModifyNetworkInterfaceAttribute-2026-11-24T08:05:00Z"}]  # fmt: skip
-    assert trail.policies == [culprit.policy_for_lookup()]
+    assert trail.policies == [policy(allow(("cloudtrail:LookupEvents",)))]
     assert len(json.dumps(trail.policies[0])) < POLICY_LIMIT
 
 
@@ -163,16 +164,16 @@ def test_what_was_heard_of_is_not_blamed_for_something_else(work: Work, trail: T
 
 def test_many_undone_parts_are_asked_about_within_bounds(work: Work, trail: Trail) -> None:
     undone = [Check(f"interface eni-0123456789abcdef{n}", False, "is OPEN") for n in range(9)]
-    for n in range(culprit.LOOKUPS):
+    for n in range(culprits.LOOKUPS):
         trail.answer("ResourceName", f"eni-0123456789abcdef{n}")
     assert _who(work, *undone) == []
-    assert len(trail.policies) == culprit.LOOKUPS
+    assert len(trail.policies) == culprits.LOOKUPS
 
 
 def test_twice_a_second(work: Work, trail: Trail, monkeypatch: pytest.MonkeyPatch) -> None:
     slept: list[float] = []
-    monkeypatch.setattr(culprit, "PAUSE_SECONDS", 0.5)
-    monkeypatch.setattr(culprit.time, "sleep", slept.append)
+    monkeypatch.setattr(culprits, "PAUSE_SECONDS", 0.5)
+    monkeypatch.setattr(culprits.time, "sleep", slept.append)
     trail.answer("ResourceName", ENI)
     for name in culprit.CALLS["interface"]:
         trail.answer("EventName", name)

@@ -77,7 +77,8 @@ class Collection(Generic[W]):
                 part, tries = Part(Outcome.RUNNING, again, 15, state=before.get("state", {})), tries + 1
             else:
                 text = f"{name} of {work.id} failed ({why(error)})"
-                part = Part(Outcome.FAILED, text, task=f"collect {name} of {work.id} by hand: {why(error)}")
+                task = f"collect {name} of {work.id} by hand: {why(error)}"
+                part = Part(Outcome.FAILED, text, task=task, state=before.get("state", {}))  # what was found so far stands
         _keep(work, module, part, before, tries)
         return part
 

@@ -33,11 +33,12 @@ class Window:
     end: int
 
     @staticmethod
-    def of(work: Work, state: Json) -> Window:
-        """``log_window_minutes`` before the finding's first event until the first call of this part; kept in ``state``."""
+    def of(work: Work, state: Json, minutes: float | None = None) -> Window:
+        """``minutes`` (``log_window_minutes``) before the finding's first event until the first call of this part; kept in
+        ``state``."""
         if "window" not in state:
             end = int(time.time())
-            minutes = float(work.ctx.config.evidence.get("log_window_minutes") or 60)
+            minutes = float(work.ctx.config.evidence.get("log_window_minutes") or 60) if minutes is None else minutes
             first = _seconds(get(work.ctx.finding.detail, "service", "eventFirstSeen"))
             first = first or _seconds(get(work.ctx.finding.detail, "createdAt")) or end
             state["window"] = [int(min(first, end) - minutes * 60), end]

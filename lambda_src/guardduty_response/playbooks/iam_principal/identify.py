@@ -73,8 +73,11 @@ def _of_role(role: str, session: str, key: str, unique_id: str) -> Principal:
 
 
 def principal_of(work: Work) -> Principal:
-    """The principal that a target stands for: a federated user's target is the IAM user behind it."""
-    found, target = principal(work.ctx.finding), work.target
+    """The principal that a target stands for: a federated user's target is the IAM user behind it.
+
+    A restore has the record alone, no finding.
+    """
+    found, target = principal(work.ctx.finding) if work.ctx.finding else Principal(UNKNOWN), work.target
     if target.kind == USER:
         unique_id = found.unique_id if found.kind == USER else ""
         return Principal(USER, user=target.id, key=found.key, unique_id=unique_id)

@@ -1,0 +1,32 @@
+"""Who undid the containment of a principal: which calls can have, and what to ask CloudTrail for them."""
+
+from __future__ import annotations
+
+from guardduty_response.playbooks import Check
+from guardduty_response.playbooks.common import culprits
+from guardduty_response.playbooks.common.work import Json
+from guardduty_response.playbooks.iam_principal.core import Work
+
+# What can undo each check, by the check's name up to its first space. playbooks/iam_principal/undoing-calls.json, from which
+# the event rule is made, lists the same calls (a test compares).
+CALLS: culprits.Calls = {
+    "deny_all": ("DetachUserPolicy", "DeleteUserPermissionsBoundary", "PutUserPermissionsBoundary"),
+    "deactivate_access_keys": ("UpdateAccessKey", "CreateAccessKey"),
+    "console_password": ("CreateLoginProfile", "UpdateLoginProfile"),
+    "deactivate_mfa": ("EnableMFADevice",),
+    "deactivate_ssh_keys": ("UpdateSSHPublicKey", "UploadSSHPublicKey"),
+    "deactivate_service_credentials": ("UpdateServiceSpecificCredential", "CreateServiceSpecificCredential"),
+    "deactivate_certificates": ("UpdateSigningCertificate", "UploadSigningCertificate"),
+    "revoke_sessions": ("DeleteRolePolicy", "PutRolePolicy"),
+    "held_sessions": ("DeleteRolePolicy", "PutRolePolicy"),
+}
+
+
+def who(work: Work, undone: list[Check], since: str, seen: Json | None, watched: list[str]) -> list[Json]:
+    """As common/culprits.who; ``watched`` as the record keeps it."""
+    names = {work.who.user, work.who.role, *watched, *(one.name.split(" ")[1] for one in undone if " " in one.name)} - {""}
+    region = culprits.iam_region(work)
+    asked = [(region, "ResourceName", name) for name in (work.who.user, work.who.role) if name]
+    asked += [(region, "ResourceName", one.name.split(" ")[1]) for one in undone if " " in one.name]
+    asked += [(region, "EventName", call) for one in undone for call in CALLS.get(one.name.split(" ")[0], ())]
+    return culprits.who(work, CALLS, asked, undone, since, seen, names)

@@ -1,0 +1,84 @@
+"""What CloudTrail shows late: looked at once more when its events of the time of containment are there.
+
+CloudTrail delivers an event "on average within about 5 minutes" and later at times (AWS CloudTrail User Guide); the deadline
+here is LATE_MINUTES after the last change.
+"""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime
+from functools import partial
+from typing import Any
+
+from guardduty_response.finding import get, text
+from guardduty_response.playbooks import Context, Step, Target
+from guardduty_response.playbooks.common.work import AWS_ERRORS, DONE, FAILED, SKIPPED, Json, gather, why
+from guardduty_response.playbooks.iam_principal import held, identify, regions
+from guardduty_response.playbooks.iam_principal.core import Work
+
+LATE_MINUTES = 20
+
+
+def finish(ctx: Context, target: Target) -> Step:
+    work = Work(ctx, target)
+    work.kept = work.ledger()
+    if target.kind not in (identify.USER, identify.SESSION):
+        return Step(detail="nothing was contained")
+    minutes = float(work.options["repeat_minutes"])
+    if minutes and (left := int(_began(work) + minutes * 60 - time.time())) > 0:
+        return Step(done=False, wait_seconds=left, detail="waiting for CloudTrail's late events")
+    held.deny(work)
+    if work.who.session:
+        _signed_in_again(work)
+    return Step(detail="looked once more for sessions it holds")
+
+
+def _began(work: Work) -> float:
+    at = work.kept.get("actions", {}).get("revoke_sessions") or work.kept.get("actions", {}).get("deny_all") or {}
+    try:
+        return datetime.fromisoformat(str(at["at"]).replace("Z", "+00:00")).timestamp()
+    except (KeyError, ValueError):
+        return 0.0
+
+
+def _signed_in_again(work: Work) -> None:
+    """A session of the same name with a token newer than the denial: whoever may assume the role got another one."""
+    before = str((work.had("sessions") or {}).get("revoked_before") or "")
+    if not before:
+        return
+    session = work.open({"Effect": "Allow", "Action": ["cloudtrail:LookupEvents", regions.ACTION], "Resource": "*"})
+    start = datetime.fromisoformat(before.replace("Z", "+00:00")).astimezone(UTC)
+    try:
+        names, _ = regions.enabled(work, session)
+        got = gather({name: partial(_newer, work, session.client("cloudtrail", name), start) for name in names})
+    except AWS_ERRORS as error:
+        work.did("signed_in_again", FAILED, f"could not be looked up ({why(error)})")
+        return
+    seen = sorted((one for some in got.values() if isinstance(some, list) for one in some), key=lambda one: str(one["at"]))
+    unread = [name for name, one in got.items() if isinstance(one, Exception)]
+    if seen:
+        first = seen[0]
+        detail = (
+            f"{work.who.session} got a new session of role {work.who.role} at {first['issued']} and called {first['name']} from "
+            f"{first['from']}: the denial ends with what was issued before {before}. If that was not its owner: keep it from "
+            f"assuming the role (trust policy of {work.who.role}), and deny all sessions (playbook option revoke_sessions = role)"
+        )
+        work.did("signed_in_again", FAILED, detail)
+        work.ctx.record.event(work.ctx.incident_id, "signed in again", detail, work.id)
+        return
+    said = f"; not asked: {', '.join(unread)}" if unread else ""
+    work.did("signed_in_again", SKIPPED if not unread else DONE, f"no newer session of that name is seen{said}")
+
+
+def _newer(work: Work, client: Any, start: datetime) -> list[Json]:
+    out = []
+    for trail in held.events(client, "Username", work.who.session, start):
+        identity = trail.get("userIdentity")
+        issued = text(get(identity, "sessionContext", "attributes", "creationDate"), 40)
+        mine = text(get(identity, "principalId"), 300).endswith(f":{work.who.session}")
+        role = get(identity, "sessionContext", "sessionIssuer", "userName") == work.who.role
+        if mine and role and issued and datetime.fromisoformat(issued.replace("Z", "+00:00")) >= start:
+            out.append({"issued": issued, "at": trail.get("eventTime"), "name": text(trail.get("eventName"), 100),
+                        "from": text(trail.get("sourceIPAddress"), 100)})  # fmt: skip
+    return out

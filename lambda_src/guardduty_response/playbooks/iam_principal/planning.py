@@ -1,0 +1,249 @@
+"""Finds the principal and how it is now, and says what would be done. Changes nothing."""
+
+from __future__ import annotations
+
+import copy
+import json
+from functools import partial
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from guardduty_response import aws
+from guardduty_response.errors import NoTarget, TargetGone
+from guardduty_response.playbooks import Context, Planned, Target
+from guardduty_response.playbooks.common.work import AWS_ERRORS, BRANCHES, SKIPPED, Json, gather
+from guardduty_response.playbooks.iam_principal import identify, out_of_reach, role, user
+from guardduty_response.playbooks.iam_principal.core import Facts, Work
+from guardduty_response.playbooks.iam_principal.identify import Principal
+
+IDENTIFY = ("iam:GetAccessKeyLastUsed", "iam:GetUser", "iam:GetRole", "sts:GetAccessKeyInfo", "cloudtrail:LookupEvents")
+
+
+def plan(ctx: Context) -> Planned:
+    """The finding's principal. Raises NoTarget, TargetGone, RoleUnavailable."""
+    who = identify.principal(ctx.finding)
+    if who.kind == identify.FEDERATED:
+        who = _behind(ctx, who) or who
+    if who.kind == identify.USER:
+        return _user(ctx, who)
+    if who.kind == identify.SESSION:
+        return _session(ctx, who)
+    return _unreachable(ctx, who)
+
+
+def _target(ctx: Context, who: Principal, arn: str, **scope: Any) -> Target:
+    account, region = ctx.finding.account_id, ctx.finding.region
+    fields = {"user": who.user, "role": who.role, "session": who.session, "key": who.key, "unique_id": who.unique_id}
+    return Target(who.kind, who.id, arn, account, region, {**fields, **scope})
+
+
+def _iam_arn(ctx: Context, resource: str, service: str = "iam") -> str:
+    return f"arn:{ctx.config.partition}:{service}::{ctx.finding.account_id}:{resource}"
+
+
+def _look(ctx: Context) -> aws.Session:
+    return ctx.assume(ctx.finding.account_id, ctx.finding.region, {
+        "Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": list(IDENTIFY), "Resource": "*"}],
+    })  # fmt: skip
+
+
+# -- users ------------------------------------------------------------------------------------------------------------
+
+
+def _user(ctx: Context, who: Principal) -> Planned:
+    iam = _look(ctx).client("iam")
+    if not who.user:
+        who = Principal(who.kind, _owner(ctx, iam, who), key=who.key, unique_id=who.unique_id)
+    try:
+        found = iam.get_user(UserName=who.user)["User"]
+    except ClientError as error:
+        if aws.code(error) != "NoSuchEntity":
+            raise
+        return _no_user(ctx, who)
+    if who.unique_id and found["UserId"] != who.unique_id:
+        raise TargetGone(
+            f"IAM user {who.user} ({who.unique_id}) of account {ctx.finding.account_id} no longer exists; a new user of the "
+            f"same name ({found['UserId']}) does, and is left alone"
+        )
+    who = Principal(who.kind, found["UserName"], key=who.key, unique_id=found["UserId"])
+    target = _target(ctx, who, found["Arn"], user_arn=found["Arn"])
+    work = Work(ctx, target)
+    facts, sessions = Facts(), user.reading(work, found["Arn"])
+    actions = user.actions(work, sessions, facts)
+    gather({one.name: one.look for one in actions}, BRANCHES)
+    if "deny_all" in facts.parts:
+        target.scope["deny_all"] = facts.parts["deny_all"]
+    said = {one.name: text for one in actions for status, text in [one.intent()] if status != SKIPPED}
+    tags = {one["Key"]: one["Value"] for one in found.get("Tags") or []}
+    return Planned(target, tags, [found["Arn"]], {**said, **_promises(work)}, _about_key(who))
+
+
+def _about_key(who: Principal) -> str:
+    if who.key.startswith("ASIA"):
+        return f"{who.key} is a temporary credential: it cannot be switched off, and dies by the denial of everything to its user"
+    return ""
+
+
+def _promises(work: Work) -> dict[str, str]:
+    """What follows containment."""
+    out = {}
+    if work.options["user_role_sessions"]:
+        out["held_sessions"] = "sessions it got of roles (AssumeRole) looked for in CloudTrail, and denied on those roles"
+    if work.options["list_actions"]:
+        late = f", and again after {work.options['repeat_minutes']} minutes" if work.options["repeat_minutes"] else ""
+        out["actions"] = f"its API calls listed from CloudTrail{late}"
+    if work.options["remediate"]:
+        out["remediation"] = f"what it did undone where that can be undone again ({', '.join(sorted(work.options['remediate']))})"
+    if work.options["rotate_key"] and work.target.kind == identify.USER:
+        out["rotate_key"] = "a replacement access key made and put into Secrets Manager for its owner"
+    return out
+
+
+def _owner(ctx: Context, iam: Any, who: Principal) -> str:
+    """The user of the access key. Raises NoTarget."""
+    name = ""
+    if who.key.startswith("AKIA"):
+        try:
+            name = str(iam.get_access_key_last_used(AccessKeyId=who.key).get("UserName") or "")
+        except ClientError as error:
+            if aws.code(error) not in ("NoSuchEntity", "AccessDenied", "ValidationError"):
+                raise
+    if not name:
+        raise NoTarget(
+            f"finding {ctx.finding.id} ({ctx.finding.type}) names no user, and access key '{who.key}' leads to none of account "
+            f"{ctx.finding.account_id}: nothing can be contained; look at the finding in the GuardDuty console"
+        )
+    return name
+
+
+def _no_user(ctx: Context, who: Principal) -> Planned:
+    """No such user: a sample, another account's key, or deleted meanwhile. Raises TargetGone."""
+    target = _target(ctx, who, _iam_arn(ctx, f"user/{who.user}"))
+    if ctx.finding.sample:
+        text = f"sample finding: user {who.user} does not exist"
+        said = {one.name: f"{text}; it would be denied everything, then each credential ended" for one in (user.DenyAll,)}
+        return Planned(target, actions={**said, **_promises(Work(ctx, target))})
+    if who.key.startswith(("AKIA", "ASIA")):
+        try:
+            account = str(_look(ctx).client("sts").get_access_key_info(AccessKeyId=who.key)["Account"])
+        except AWS_ERRORS:
+            account = ctx.finding.account_id
+        if account != ctx.finding.account_id:
+            return _unreachable(ctx, Principal(identify.FOREIGN, user=account, key=who.key))
+    raise TargetGone(
+        f"IAM user {who.user} no longer exists in account {ctx.finding.account_id}: its keys, password and sessions are dead"
+    )
+
+
+def _behind(ctx: Context, who: Principal) -> Principal | None:
+    """The IAM user that made a federated session, by CloudTrail; None when no event shows it (yet)."""
+    if not who.key:
+        return None
+    session = _look(ctx)
+    regions = dict.fromkeys([ctx.finding.region, "us-east-1"])
+    attribute = [{"AttributeKey": "AccessKeyId", "AttributeValue": who.key}]
+    got = gather({
+        region: partial(session.client("cloudtrail", region).lookup_events, LookupAttributes=attribute, MaxResults=10)
+        for region in regions
+    })  # fmt: skip
+    for answer in got.values():
+        for event in [] if isinstance(answer, Exception) else answer["Events"]:
+            identity = json.loads(event["CloudTrailEvent"]).get("userIdentity") or {}
+            issuer = (identity.get("sessionContext") or {}).get("sessionIssuer") or {}
+            if issuer.get("type") == "IAMUser" and issuer.get("userName"):
+                unique_id = str(issuer.get("principalId") or "")
+                return Principal(identify.USER, str(issuer["userName"]), key=who.key, unique_id=unique_id)
+    return None
+
+
+# -- role sessions ----------------------------------------------------------------------------------------------------
+
+
+def _session(ctx: Context, who: Principal) -> Planned:
+    arn = _iam_arn(ctx, f"assumed-role/{who.role}/{who.session or '*'}", "sts")
+    try:
+        found = _look(ctx).client("iam").get_role(RoleName=who.role)["Role"]
+    except ClientError as error:
+        if aws.code(error) != "NoSuchEntity":
+            raise
+        return _no_role(ctx, who, arn)
+    if ":role/aws-service-role/" in found["Arn"]:
+        return _unreachable(ctx, Principal(identify.SERVICE_LINKED, role=who.role, session=who.session, key=who.key))
+    if ":role/aws-reserved/" in found["Arn"]:
+        return _unreachable(ctx, Principal(identify.IDENTITY_CENTER, role=who.role, session=who.session, key=who.key))
+    if who.unique_id and found["RoleId"] != who.unique_id:
+        raise TargetGone(
+            f"role {who.role} ({who.unique_id}) of account {ctx.finding.account_id} no longer exists, and its sessions can do "
+            f"nothing; a new role of the same name ({found['RoleId']}) does, and is left alone"
+        )
+    who = Principal(who.kind, role=who.role, session=who.session, key=who.key, unique_id=found["RoleId"])
+    target = _target(ctx, who, arn, role_arn=found["Arn"])
+    work = Work(ctx, target)
+    facts, sessions = Facts(), role.reading(work, found["Arn"])
+    actions = [kind(work, sessions, facts) for kind in role.TABLE]
+    calls: Json = {one.name: one.look for one in actions}
+    got = gather({**calls, "others": partial(role.users_of, work, sessions, found)}, BRANCHES)
+    said = {one.name: text for one in actions for status, text in [one.intent()] if status != SKIPPED}
+    others = got["others"] if isinstance(got["others"], str) else ""
+    effect = "all of them need new credentials" if work.role_wide else "other sessions go on"
+    told = [_kind_of(who, found), f"{others}; {effect}" if others else ""]
+    tags = {one["Key"]: one["Value"] for one in found.get("Tags") or []}
+    events = [_of_instance(ctx, who)] if who.instance else []
+    return Planned(target, tags, [found["Arn"], arn], {**said, **_promises(work)}, "; ".join(filter(None, told)), events)
+
+
+def _no_role(ctx: Context, who: Principal, arn: str) -> Planned:
+    if ctx.finding.sample:
+        text = f"sample finding: role {who.role} does not exist; its sessions would be denied"
+        target = _target(ctx, who, arn)
+        return Planned(target, actions={"revoke_sessions": text, **_promises(Work(ctx, target))})
+    raise TargetGone(f"role {who.role} no longer exists in account {ctx.finding.account_id}: its sessions can do nothing")
+
+
+def _kind_of(who: Principal, found: Json) -> str:
+    """Whose session it is, by its name and by whom the role trusts."""
+    trusted = role.trusted(found)
+    if who.instance:
+        return f"credentials of instance {who.instance}: the instance is handed to playbook ec2_instance too"
+    if "lambda.amazonaws.com" in trusted:
+        return (
+            f"credentials of a Lambda function (session {who.session}): a running environment keeps failing until it is replaced"
+        )
+    if "ecs-tasks.amazonaws.com" in trusted:
+        return f"credentials of an ECS task (session {who.session}): stop the task, a new one gets new credentials"
+    if "pods.eks.amazonaws.com" in trusted or any("oidc.eks." in one for one in trusted):
+        return f"credentials of a Kubernetes pod (session {who.session}): delete the pod, a new one gets new credentials"
+    if "ec2.amazonaws.com" in trusted and not who.session:
+        return "credentials of an instance that the finding does not name"
+    return f"session {who.session or 'unknown'}: whoever may assume the role can sign in again"
+
+
+def _of_instance(ctx: Context, who: Principal) -> Json:
+    """The finding as one about the instance whose credentials were used, for playbook ec2_instance.
+
+    An id of its own, so that it is an incident of its own; everything else as GuardDuty said it.
+    """
+    detail = copy.deepcopy(ctx.finding.detail)
+    known = (detail.get("resource") or {}).get("instanceDetails") or {}
+    same = known if known.get("instanceId") == who.instance else {}
+    detail["resource"] = {"resourceType": "Instance", "instanceDetails": {**same, "instanceId": who.instance}}
+    detail |= {"id": f"{ctx.finding.id}-{who.instance}", "accountId": ctx.finding.account_id, "region": ctx.finding.region}
+    detail["title"] = f"Credentials of instance {who.instance} were used ({ctx.finding.title})"[:500]
+    return {"source": "aws.guardduty", "detail-type": "GuardDuty Finding", "handedOverBy": ctx.incident_id, "detail": detail}
+
+
+# -- out of reach -----------------------------------------------------------------------------------------------------
+
+
+def _unreachable(ctx: Context, who: Principal) -> Planned:
+    arns = {
+        identify.ROOT: _iam_arn(ctx, "root"),
+        identify.IDENTITY_CENTER: _iam_arn(ctx, f"assumed-role/{who.role}/{who.session or '*'}", "sts"),
+        identify.SERVICE_LINKED: _iam_arn(ctx, f"assumed-role/{who.role}/{who.session or '*'}", "sts"),
+        identify.FEDERATED: _iam_arn(ctx, f"federated-user/{who.id}", "sts"),
+    }
+    target = _target(ctx, who, arns.get(who.kind, _iam_arn(ctx, f"{who.kind}/{who.id}")))
+    path = out_of_reach.path(Work(ctx, target), who)
+    said = {f"by_hand_{number}": command for number, command in enumerate(path.commands, 1)}
+    return Planned(target, principals=[target.arn], actions=said, consequences=f"nothing can be contained by itself: {path.why}")

@@ -1,0 +1,94 @@
+"""Contains a stolen credential (playbooks/iam_principal/runbook.md says how, and how to undo each part)."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from guardduty_response.playbooks import Check, Context, Planned, Step, Target
+from guardduty_response.playbooks.common.work import BRANCHES, FAILED, Json, gather, value
+from guardduty_response.playbooks.iam_principal import culprit, held, identify, out_of_reach, planning, role, user
+from guardduty_response.playbooks.iam_principal import verify as _verify
+from guardduty_response.playbooks.iam_principal.core import Facts, Work
+from guardduty_response.playbooks.iam_principal.late import finish as _finish
+
+
+def plan(ctx: Context) -> list[Planned]:
+    """The finding's principal. Raises NoTarget, TargetGone, RoleUnavailable."""
+    return [planning.plan(ctx)]
+
+
+def contain(ctx: Context, target: Target) -> Step:
+    """A user: everything denied first, then every credential ended side by side. A role session: denied on its role."""
+    if target.attach or target.verify_only:
+        return Step(detail=f"linked to incident {target.attach or ctx.incident_id}; nothing was changed")
+    work = Work(ctx, target)
+    if target.kind == identify.USER:
+        return _user(work)
+    if target.kind == identify.SESSION:
+        return _role(work)
+    path = out_of_reach.path(work, work.who)
+    for number, command in enumerate(path.commands, 1):
+        work.did(f"by_hand_{number}", FAILED, command)
+    return Step(detail=f"nothing was changed: {path.why}")
+
+
+def _user(work: Work) -> Step:
+    sessions = user.changing(work, work.scope("user_arn"))
+    sessions.client("iam")  # AssumeRole is under way, the client is built: the ledger is read meanwhile
+    facts = Facts()
+    deny = user.DenyAll(work, sessions, facts)
+    first = BRANCHES.submit(deny.first)
+    ledger = BRANCHES.submit(_ledger, work)
+
+    def rest(kind: type[user.Step]) -> None:
+        ledger.result()
+        kind(work, sessions, facts).run()
+
+    got = gather({kind.name: partial(rest, kind) for kind in user.TABLE}, BRANCHES)
+    first.result()
+    for one in got.values():
+        value(one)  # each action keeps its own failures; this is the record itself failing
+    held.deny(work)  # when its own credentials are dead: this asks CloudTrail in every Region
+    return Step(detail=f"everything denied to {work.who.user}, its credentials worked on; the ledger says what was done")
+
+
+def _role(work: Work) -> Step:
+    _ledger(work)
+    sessions, facts = role.changing(work, work.scope("role_arn")), Facts()
+
+    def own() -> None:
+        for kind in role.TABLE:
+            kind(work, sessions, facts).run()
+
+    got = gather({"own": own, held.NAME: partial(held.deny, work), "users": partial(_other_workloads, work)}, BRANCHES)
+    for one in got.values():
+        value(one)
+    return Step(detail=f"sessions of role {work.who.role} denied; the ledger says which")
+
+
+def _ledger(work: Work) -> None:
+    work.kept = work.ledger()
+
+
+def _other_workloads(work: Work) -> None:
+    """Who else uses the role, as it is after the denial: people must know whom it may have met."""
+    reading = role.reading(work, work.scope("role_arn"))
+    found = reading.client("iam").get_role(RoleName=work.who.role)["Role"]
+    effect = "need new credentials" if work.role_wide else "go on"
+    if text := role.users_of(work, reading, found):
+        work.did("other_workloads", "NOTED", f"{text}; they {effect}")
+
+
+def verify(ctx: Context, target: Target) -> tuple[Step, list[Check]]:
+    """Reads everything back, and once more when it has had time to spread: CONTAINED, PARTIAL, FAILED or GONE."""
+    return _verify.verify(ctx, target)
+
+
+def culprits(ctx: Context, target: Target, undone: list[Check], since: str, seen: Json | None, watched: list[str]) -> list[Json]:
+    """Who undid the containment, by CloudTrail."""
+    return culprit.who(Work(ctx, target), undone, since, seen, watched)
+
+
+def finish(ctx: Context, target: Target) -> Step:
+    """Looks once more for what CloudTrail showed late: sessions the principal holds, and that it signed in again."""
+    return _finish(ctx, target) if not target.attach and not target.verify_only else Step(detail="linked")

@@ -1,0 +1,174 @@
+"""Ends sessions of a role: the one that a finding names, or all that were issued until now.
+
+A session is denied by its ``aws:userid`` (``AROA…:session name``) as long as its token is older than the denial: whoever may
+assume the role can sign in again under the same name, which is reported (``sessions.py``), not prevented.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from functools import partial
+from typing import Any
+
+from guardduty_response.playbooks.common import action
+from guardduty_response.playbooks.common.role_policies import OLDER, revoke_document, revoked_before, role_policy
+from guardduty_response.playbooks.common.work import Json, Sessions, gather, name_of, value
+from guardduty_response.playbooks.iam_principal.core import Facts, Work, patient, soon
+from guardduty_response.playbooks.iam_principal.label import TagRole
+
+READ = ("iam:GetRole", "iam:GetRolePolicy", "iam:ListInstanceProfilesForRole")
+CHANGE = ("iam:PutRolePolicy", "iam:TagRole")
+
+
+class Action(action.Action[Work, Facts]):
+    @property
+    def iam(self) -> Any:
+        return self.sessions.client("iam")
+
+    @property
+    def role(self) -> str:
+        return self.work.who.role
+
+    def by_hand(self) -> str:
+        return f"By hand: aws {self.hand.format(role=self.role, prefix=self.work.prefix, **self._names())}"  # IAM has no Region
+
+
+class DenySession(Action):
+    name, part = "revoke_sessions", "sessions"
+    good = "its sessions are denied"
+    hand = (
+        "iam put-role-policy --role-name {role} --policy-name {policy} --policy-document '{document}' "
+        "(role full: another managed policy, or a service control policy)"
+    )
+
+    @property
+    def policy(self) -> str:
+        return policy_name(self.work.prefix, self.work.id)
+
+    def _names(self) -> Json:
+        wanted = {**self._documents((self.now or {}).get("revoked_before") or soon())}
+        name, document = next(iter(wanted.items()))
+        return {"policy": name, "document": json.dumps(document, separators=(",", ":"))}
+
+    def _documents(self, before: str, old: Json | None = None) -> dict[str, Json]:
+        """Policy -> document that denies what is to be denied before ``before``."""
+        out: dict[str, Json] = {}
+        unique_id, session = self.work.scope("unique_id") or self.work.who.unique_id, self.work.who.session
+        if session and unique_id:
+            out[self.policy] = deny_sessions([f"{unique_id}:{session}"], before)
+        if self.work.role_wide or not out:
+            out[OLDER] = revoke_document(old, before)
+        return out
+
+    def read(self) -> Any:
+        """{role, policies: {name: document or None}, revoked_before}."""
+        iam, had = self.iam, self.work.had(self.part) or {}
+        before = had.get("revoked_before") or soon()
+        names = list(self._documents(before))
+        got = gather({name: partial(role_policy, iam, self.role, name) for name in names})
+        return {"role": self.work.scope("role_arn") or self.role, "policies": {name: value(one) for name, one in got.items()},
+                "revoked_before": before}  # fmt: skip
+
+    def _wanted(self) -> dict[str, Json]:
+        """Policies that are to be written. A later date than ours denies ours too."""
+        now = self.now
+        new = self._documents(now["revoked_before"], now["policies"].get(OLDER))
+        if OLDER in new and revoked_before(now["policies"][OLDER]) >= now["revoked_before"]:
+            del new[OLDER]
+        return {name: document for name, document in new.items() if document != now["policies"][name]}
+
+    def todo(self) -> str:
+        wanted = self._wanted()
+        if not wanted:
+            return ""
+        said = []
+        if self.policy in self.now["policies"]:
+            said.append(f"session {self.work.who.session} of role {self.role}, issued until now, denied by policy {self.policy}")
+        if OLDER in self.now["policies"]:
+            said.append(f"all sessions of role {self.role} issued until now denied by {OLDER}: every workload of the role needs "
+                        "new credentials")  # fmt: skip
+        else:
+            said.append("other sessions of the role go on")
+        return "; ".join(said)
+
+    def change(self) -> list[Json]:
+        # One after the other: IAM refuses concurrent changes of a role.
+        return [
+            patient(partial(self.iam.put_role_policy, RoleName=self.role, PolicyName=name, PolicyDocument=json.dumps(document)))
+            for name, document in self._wanted().items()
+        ]
+
+
+# One branch: both change the role.
+TABLE: tuple[type[action.Action[Work, Facts]], ...] = (DenySession, TagRole)
+
+
+def policy_name(prefix: str, principal: str) -> str:
+    """The same for the same principal: a second containment finds the first one's."""
+    return f"{prefix}-deny-{hashlib.sha256(principal.encode()).hexdigest()[:12]}"
+
+
+def deny_sessions(userids: list[str], before: str) -> Json:
+    """Denies everything to these sessions (``AROA…:name``) as far as they were issued before ``before`` (ISO 8601, UTC)."""
+    condition = {"StringEquals": {"aws:userid": sorted(userids)}, "DateLessThan": {"aws:TokenIssueTime": before}}
+    return {"Version": "2012-10-17",
+            "Statement": [{"Effect": "Deny", "Action": "*", "Resource": "*", "Condition": condition}]}  # fmt: skip
+
+
+def reading(work: Work, arn: str) -> Sessions:
+    """Reads this role and who uses it, changes nothing."""
+    others = ("ec2:DescribeInstances", "lambda:ListFunctions")
+    return Sessions(work, [_allow(READ, arn), _allow(others, "*")], {})
+
+
+def changing(work: Work, arn: str) -> Sessions:
+    """May change this role, and nothing else."""
+    return Sessions(work, [_allow((*READ, *CHANGE), arn)], {})
+
+
+def _allow(actions: tuple[str, ...], resource: str) -> Json:
+    return {"Effect": "Allow", "Action": list(actions), "Resource": resource}
+
+
+def users_of(work: Work, sessions: Sessions, role: Json) -> str:
+    """What else uses the role, in words: whom it trusts, instances, functions. What cannot be read is said."""
+    iam, ec2, functions = sessions.client("iam"), sessions.client("ec2"), sessions.client("lambda")
+
+    def instances() -> list[str]:
+        profiles = iam.list_instance_profiles_for_role(RoleName=name_of(role["Arn"]))["InstanceProfiles"]
+        arns = [one["Arn"] for one in profiles]
+        if not arns:
+            return []
+        got = ec2.describe_instances(Filters=[{"Name": "iam-instance-profile.arn", "Values": arns}])["Reservations"]
+        return [one["InstanceId"] for reservation in got for one in reservation["Instances"]]
+
+    def lambdas() -> list[str]:
+        found, page = [], {"NextMarker": ""}
+        while "NextMarker" in page:
+            page = functions.list_functions(**({"Marker": page["NextMarker"]} if page["NextMarker"] else {}))
+            found += [one["FunctionName"] for one in page["Functions"] if one.get("Role") == role["Arn"]]
+        return found
+
+    got = gather({"instance": instances, "function": lambdas})
+    said = [f"may be assumed by {', '.join(trusted(role))}"] if trusted(role) else []
+    for kind, names in got.items():
+        if isinstance(names, Exception):
+            said.append(f"{kind}s with it could not be listed")
+        elif names:
+            shown = ", ".join(names[:10]) + (f" and {len(names) - 10} more" if len(names) > 10 else "")
+            said.append(f"{kind} {shown} in {work.target.region}")
+    return f"role {name_of(role['Arn'])}: {'; '.join(said)}" if said else ""
+
+
+def trusted(role: Json) -> list[str]:
+    """The principals that the trust policy allows, as it names them."""
+    document = role.get("AssumeRolePolicyDocument") or {}
+    document = json.loads(document) if isinstance(document, str) else document
+    statements = document.get("Statement") or []
+    out: list[str] = []
+    for one in [statements] if isinstance(statements, dict) else statements:
+        allowed = one.get("Principal") if one.get("Effect") == "Allow" else None
+        for names in allowed.values() if isinstance(allowed, dict) else [allowed] if allowed else []:
+            out += [names] if isinstance(names, str) else list(names)
+    return sorted(set(out))

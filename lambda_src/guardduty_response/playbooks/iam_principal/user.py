@@ -1,0 +1,263 @@
+"""What is done to an IAM user, one class per action (common/action.py): everything is denied first, then every credential ends.
+
+The denial also ends what no key or password can: sessions from GetSessionToken and GetFederationToken live on after their key is
+deactivated, with the user's permissions of the moment (AWS IAM User Guide, "Disabling permissions for temporary credentials").
+"""
+
+from __future__ import annotations
+
+import secrets
+import string
+from datetime import datetime
+from functools import partial
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from guardduty_response import aws
+from guardduty_response.playbooks.common import action
+from guardduty_response.playbooks.common.work import ALREADY, DONE, FAILED, Json, Sessions, gather, value, why
+from guardduty_response.playbooks.iam_principal.core import Facts, Work, pages, patient
+from guardduty_response.playbooks.iam_principal.label import TagUser
+
+READ = (
+    "iam:GetUser", "iam:ListAttachedUserPolicies", "iam:ListAccessKeys", "iam:GetLoginProfile", "iam:ListMFADevices",
+    "iam:ListSSHPublicKeys", "iam:ListServiceSpecificCredentials", "iam:ListSigningCertificates",
+)  # fmt: skip
+CHANGE = (
+    "iam:AttachUserPolicy", "iam:PutUserPermissionsBoundary", "iam:UpdateAccessKey", "iam:DeleteLoginProfile",
+    "iam:UpdateLoginProfile", "iam:DeactivateMFADevice", "iam:UpdateSSHPublicKey", "iam:UpdateServiceSpecificCredential",
+    "iam:UpdateSigningCertificate", "iam:TagUser",
+)  # fmt: skip
+
+
+class Action(action.Action[Work, Facts]):
+    @property
+    def iam(self) -> Any:
+        return self.sessions.client("iam")
+
+    @property
+    def user(self) -> str:
+        return self.work.who.user
+
+    def by_hand(self) -> str:
+        return f"By hand: aws {self.hand.format(user=self.user, prefix=self.work.prefix, **self._names())}"  # IAM has no Region
+
+
+class DenyAll(Action):
+    name = part = "deny_all"
+    good = "everything is denied to the user"
+
+    @property
+    def hand(self) -> str:  # type: ignore[override]
+        return f"iam attach-user-policy --user-name {{user}} --policy-arn {self.work.deny_all}"
+
+    def read(self) -> Any:
+        """{attached, boundary: ARN or None}."""
+        iam = self.iam
+        got = gather({
+            "policies": partial(pages, iam.list_attached_user_policies, "AttachedPolicies", UserName=self.user),
+            "user": partial(iam.get_user, UserName=self.user),
+        })  # fmt: skip
+        attached = [one["PolicyArn"] for one in value(got["policies"])]
+        return {"attached": self.work.deny_all in attached, "boundary": boundary(value(got["user"])["User"])}
+
+    def todo(self) -> str:
+        if self.now["attached"] or self.now["boundary"] == self.work.deny_all:
+            return ""
+        return f"everything denied to {self.user} by AWSDenyAll, its temporary credentials included"
+
+    def first(self) -> None:
+        """Before anything is read: the plan has read and recorded how it was. Then the ledger line, as ``run`` has it."""
+        known = self.work.scope("deny_all") or self.read()
+        recorded = gather({
+            "before": partial(self.work.before, self.part, known), "done": partial(self._attach, known),
+        })  # fmt: skip
+        answer = recorded["done"]
+        if isinstance(answer, Exception):
+            self.work.did(self.name, FAILED, f"failed ({why(answer)}). {self.by_hand()}")
+        elif known.get("attached") or known.get("boundary") == self.work.deny_all:
+            self.work.did(self.name, ALREADY, self.good, [answer])
+        else:
+            how = answer.pop("how", "attached")
+            self.work.did(self.name, DONE, f"everything denied to {self.user} by AWSDenyAll ({how})", [answer])
+        value(recorded["before"])
+
+    def _attach(self, known: Json) -> Json:
+        iam = self.iam
+        try:
+            return dict(patient(partial(iam.attach_user_policy, UserName=self.user, PolicyArn=self.work.deny_all)))
+        except ClientError as error:
+            if aws.code(error) != "LimitExceeded":
+                raise
+        # The quota of attached policies is full (10, or what the account was given): then as its permissions boundary.
+        old = known.get("boundary")
+        done = patient(partial(iam.put_user_permissions_boundary, UserName=self.user, PermissionsBoundary=self.work.deny_all))
+        return {
+            **done,
+            "how": f"as permissions boundary, its policy quota is full; {f'instead of {old}' if old else 'none before'}",
+        }
+
+
+def boundary(user: Json) -> str | None:
+    return (user.get("PermissionsBoundary") or {}).get("PermissionsBoundaryArn")
+
+
+class Switched(Action):
+    """Credentials of a kind that IAM lists with a status and switches off and on."""
+
+    LIST = KEY = ID = UPDATE = ""
+    PARAMETER = ""  # of the update, where it is not called as in the list
+    what = ""
+
+    def read(self) -> Any:
+        """{id: Active or Inactive}."""
+        return {one[self.ID]: one["Status"] for one in self._listed()}
+
+    def _listed(self) -> list[Json]:
+        return pages(getattr(self.iam, self.LIST), self.KEY, UserName=self.user)
+
+    def todo(self) -> str:
+        active = sorted(id for id, status in (self.now or {}).items() if status == "Active")
+        return (active and f"{self.what} {', '.join(active)} made inactive") or ""
+
+    def change(self) -> list[Json]:
+        return [self.switch(id, "Inactive") for id, status in sorted(self.now.items()) if status == "Active"]
+
+    def switch(self, id: str, status: str) -> Json:
+        call = getattr(self.iam, self.UPDATE)
+        return dict(patient(partial(call, UserName=self.user, Status=status, **{self.PARAMETER or self.ID: id})))
+
+
+class AccessKeys(Switched):
+    name, part, what = "deactivate_access_keys", "access_keys", "access key"
+    none, good = "the user has no access key", "its access keys are inactive"
+    hand = "iam update-access-key --user-name {user} --access-key-id KEY --status Inactive"
+    LIST, KEY, ID, UPDATE = "list_access_keys", "AccessKeyMetadata", "AccessKeyId", "update_access_key"
+
+
+class SshKeys(Switched):
+    name, part, option, what = "deactivate_ssh_keys", "ssh_keys", "other_credentials", "SSH key"
+    none, good = "the user has no SSH key", "its SSH keys are inactive"
+    hand = "iam update-ssh-public-key --user-name {user} --ssh-public-key-id KEY --status Inactive"
+    LIST, KEY, ID, UPDATE = "list_ssh_public_keys", "SSHPublicKeys", "SSHPublicKeyId", "update_ssh_public_key"
+
+
+class ServiceCredentials(Switched):
+    name, part = "deactivate_service_credentials", "service_credentials"
+    option, what = "other_credentials", "service-specific credential"
+    none, good = "the user has no service-specific credential", "its service-specific credentials are inactive"
+    hand = "iam update-service-specific-credential --user-name {user} --service-specific-credential-id ID --status Inactive"
+    LIST, KEY = "list_service_specific_credentials", "ServiceSpecificCredentials"
+    ID, UPDATE = "ServiceSpecificCredentialId", "update_service_specific_credential"
+
+
+class Certificates(Switched):
+    name, part, option, what = "deactivate_certificates", "certificates", "other_credentials", "signing certificate"
+    none, good = "the user has no signing certificate", "its signing certificates are inactive"
+    hand = "iam update-signing-certificate --user-name {user} --certificate-id ID --status Inactive"
+    LIST, KEY, ID, UPDATE = "list_signing_certificates", "Certificates", "CertificateId", "update_signing_certificate"
+
+
+class Password(Action):
+    name, part, option = "console_password", "login_profile", "console_password"
+    none = "the user has no console password"
+
+    @property
+    def on(self) -> bool:
+        return bool(self.work.options[self.option] != "keep")
+
+    @property
+    def good(self) -> str:  # type: ignore[override]
+        return "its console password is " + ("removed" if self.removes else "a random one, to be reset")
+
+    @property
+    def hand(self) -> str:  # type: ignore[override]
+        return f"iam {'delete' if self.removes else 'update'}-login-profile --user-name {{user}}" + (
+            "" if self.removes else " --password NEW --password-reset-required"
+        )
+
+    @property
+    def removes(self) -> bool:
+        return bool(self.work.options[self.option] == "remove")
+
+    def read(self) -> Any:
+        """{reset_required}, or {} without a console password. The password itself is never readable."""
+        try:
+            found = self.iam.get_login_profile(UserName=self.user)["LoginProfile"]
+        except ClientError as error:
+            if aws.code(error) != "NoSuchEntity":
+                raise
+            return {}
+        return {"reset_required": bool(found.get("PasswordResetRequired"))}
+
+    def todo(self) -> str:
+        if not self.now:
+            return ""
+        if self.removes:
+            return "console password removed: it cannot come back, a person sets a new one"
+        if self.now["reset_required"] and self.work.acted(self.name).get("status") == DONE:
+            return ""
+        return "console password replaced by a random one that nobody knows, to be reset at the next sign-in"
+
+    def change(self) -> list[Json]:
+        iam = self.iam
+        if self.removes:
+            return [patient(partial(iam.delete_login_profile, UserName=self.user))]
+        return [patient(partial(iam.update_login_profile, UserName=self.user, Password=password(), PasswordResetRequired=True))]
+
+
+def password() -> str:
+    """64 random characters of every class a password policy may ask for. It is given to IAM and forgotten."""
+    classes = (string.ascii_lowercase, string.ascii_uppercase, string.digits, "!@#$%^&*()_+-=[]{}|'")
+    drawn = [secrets.choice(one) for one in classes] + [secrets.choice("".join(classes)) for _ in range(60)]
+    secrets.SystemRandom().shuffle(drawn)
+    return "".join(drawn)
+
+
+class Mfa(Action):
+    name, part, option = "deactivate_mfa", "mfa", "deactivate_mfa"
+    none, good = "the user has no MFA device", "no MFA device of it was added since the finding's window began"
+    hand = "iam deactivate-mfa-device --user-name {user} --serial-number SERIAL"
+
+    def read(self) -> Any:
+        """{serial number: ISO time of when it was enabled}."""
+        listed = pages(self.iam.list_mfa_devices, "MFADevices", UserName=self.user)
+        return {one["SerialNumber"]: one["EnableDate"].isoformat() for one in listed}
+
+    def _new(self) -> list[str]:
+        return sorted(serial for serial, at in (self.now or {}).items() if datetime.fromisoformat(at) >= self.work.since)
+
+    def todo(self) -> str:
+        new = ", ".join(self._new())
+        return (
+            new
+            and f"MFA device {new} deactivated: it was added since the finding's window began, and cannot be switched on again"
+        )
+
+    def change(self) -> list[Json]:
+        return [patient(partial(self.iam.deactivate_mfa_device, UserName=self.user, SerialNumber=one)) for one in self._new()]
+
+
+Step = action.Action[Work, Facts]
+# Each a branch of its own, side by side; DenyAll goes first.
+TABLE: tuple[type[Step], ...] = (AccessKeys, Password, Mfa, SshKeys, ServiceCredentials, Certificates, TagUser)
+
+
+def reading(work: Work, arn: str) -> Sessions:
+    """Reads everything of this user, changes nothing."""
+    return Sessions(work, [action_reads(arn)], {})
+
+
+def action_reads(arn: str) -> Json:
+    return {"Effect": "Allow", "Action": list(READ), "Resource": arn}
+
+
+def changing(work: Work, arn: str) -> Sessions:
+    """May change this user, and nothing else."""
+    return Sessions(work, [{"Effect": "Allow", "Action": [*READ, *CHANGE], "Resource": arn}], {})
+
+
+def actions(work: Work, sessions: Sessions, facts: Facts) -> list[Step]:
+    """Every action, the denial first."""
+    return [DenyAll(work, sessions, facts), *(kind(work, sessions, facts) for kind in TABLE)]

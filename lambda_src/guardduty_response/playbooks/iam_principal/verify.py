@@ -1,0 +1,145 @@
+"""Reads everything back with a fresh session, and once more when IAM's changes have had time to spread.
+
+IAM is eventually consistent (AWS IAM User Guide, "Changes that I make are not always immediately visible"): what is seen at
+once may be an early view, and somebody may take a denial away at once. So it counts only when seen again SETTLE_SECONDS later.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime
+
+from botocore.exceptions import ClientError
+
+from guardduty_response.playbooks import Check, Context, Step, Target
+from guardduty_response.playbooks.common.work import BRANCHES, DONE, FAILED, gather, value
+from guardduty_response.playbooks.iam_principal import held, identify, out_of_reach, role, user
+from guardduty_response.playbooks.iam_principal.core import Facts, Work
+from guardduty_response.record import now
+from guardduty_response.statuses import IN_PROGRESS, Status
+
+SETTLE_SECONDS = 10
+ATTEMPTS = 8  # of reading back, containing once more included
+OWNER_ATTEMPTS = 24  # at 5 s: how long another incident's containment is waited for
+FATAL = ("deny_all", "revoke_sessions")
+
+
+def verify(ctx: Context, target: Target) -> tuple[Step, list[Check]]:
+    work = Work(ctx, target)
+    work.kept = work.ledger(target.attach)
+    if target.kind not in (identify.USER, identify.SESSION):
+        path = out_of_reach.path(work, work.who)
+        return Step(status=Status.FAILED, detail=f"NOT contained: {path.why}"), [Check(target.kind, False, path.why, fatal=True)]
+    try:
+        checks = _checks(work)
+    except Gone as gone:
+        return Step(status=Status.GONE, detail=str(gone)), [Check(target.kind, True, str(gone))]
+    step = _conclude(work, checks)
+    return replace(step, watched=_watched(work)), checks
+
+
+class Gone(Exception):
+    """The user or role no longer exists, and nothing of it can act."""
+
+
+def _checks(work: Work) -> list[Check]:
+    facts = Facts()
+    arn = str(work.scope("user_arn") or work.scope("role_arn"))
+    if work.target.kind == identify.USER:
+        actions = user.actions(work, user.reading(work, arn), facts)
+    else:
+        reading = role.reading(work, arn)
+        actions = [kind(work, reading, facts) for kind in role.TABLE]
+    got = gather({**{one.name: one.look for one in actions}, "held": lambda: held.checks(work)}, BRANCHES)
+    if work.target.kind == identify.USER and "NoSuchEntity" in facts.unread.get("deny_all", ""):
+        return _no_user(work)
+    out = []
+    for one in actions:
+        if one.name.startswith("tag_"):
+            continue  # a label, not containment
+        status, text = one.intent()
+        read = not one.on or one.part not in facts.unread
+        ok = not one.on or (read and not one.todo())
+        text = text if ok else f"{one.name}: {'not ' * (status != FAILED)}{text}"
+        out.append(Check(one.name, ok, text, fatal=one.name in FATAL, read=read))
+    return out + list(value(got["held"]))
+
+
+def _no_user(work: Work) -> list[Check]:
+    """Deleted, or renamed: a key that is still somebody's tells. Raises Gone."""
+    iam = work.open({"Effect": "Allow", "Action": ["iam:GetAccessKeyLastUsed"], "Resource": "*"}).client("iam")
+    for key in sorted({*(work.had("access_keys") or {}), work.who.key} - {""}):
+        try:
+            name = str(iam.get_access_key_last_used(AccessKeyId=key).get("UserName") or "")
+        except ClientError:
+            continue
+        if name and name != work.who.user:
+            text = f"IAM user {work.who.user} was renamed to {name}: what was done to it can be read no longer under its old name"
+            return [Check("deny_all", False, text, fatal=True)]
+    raise Gone(f"IAM user {work.who.user} no longer exists: its keys, its password and its sessions are dead")
+
+
+def _watched(work: Work) -> list[str]:
+    """What a call that undoes this would name: the user or role, its keys, the policies that deny."""
+    before = work.kept.get("before") or {}
+    names = {work.who.user, work.who.role, *(before.get("access_keys") or {})}
+    state = ((work.kept.get("evidence") or {}).get(held.NAME) or {}).get("state") or {}
+    names |= {arn.rsplit("/", 1)[-1] for arn in state.get("roles") or {}}
+    return sorted(names - {""})
+
+
+def _conclude(work: Work, checks: list[Check]) -> Step:
+    wrong = [one for one in checks if not one.ok]
+    fatal = [one for one in wrong if one.fatal]
+    text = "; ".join(one.detail for one in fatal or wrong)
+    if again := _not_yet(work, wrong, text):
+        return again
+    if fatal:
+        return Step(status=Status.FAILED, detail=f"NOT contained: {text}")
+    if wrong:
+        return Step(status=Status.PARTIAL, detail=f"contained as far as it can be, but: {text}")
+    return Step(status=Status.CONTAINED, detail=f"{len(checks)} checks read back, {_when(work)}")
+
+
+def _not_yet(work: Work, wrong: list[Check], text: str) -> Step | None:
+    """Why it is too early for a verdict: contain once more, or read once more."""
+    ctx, target = work.ctx, work.target
+    if target.attach or target.verify_only:
+        owner = ctx.record.meta(target.attach)["status"] if wrong and target.attach else ""
+        waits = owner in IN_PROGRESS and ctx.attempt < OWNER_ATTEMPTS
+        return Step(done=False, wait_seconds=5, detail=f"incident {target.attach} is still at work: {text}") if waits else None
+    if ctx.attempt >= ATTEMPTS:
+        return None
+    done = [one for one in wrong if one.read and work.acted(one.name).get("status") == DONE]
+    if done:
+        # It was done, and is not there: seen too early, or taken away meanwhile. Either way it is done again.
+        said = ", ".join(one.name for one in done)
+        ctx.record.event(ctx.incident_id, "not seen after containing", f"{said}: contained once more", target.id)
+    fatal = any(one.fatal for one in wrong)
+    if done or (fatal and ctx.attempt < 3):
+        return Step(done=False, again="contain", detail=text)
+    left = 0 if fatal else _to_settle(work)
+    return Step(done=False, wait_seconds=left, detail=f"read once more in {left} s, when it has spread") if left else None
+
+
+def _changed_at(work: Work) -> str:
+    """When this incident last changed something, ISO 8601, or empty."""
+    return max((str(one["at"]) for one in work.kept.get("actions", {}).values() if one["status"] == DONE), default="")
+
+
+def _to_settle(work: Work) -> int:
+    """Seconds until what was changed has been there for SETTLE_SECONDS; 0: it has."""
+    at = _changed_at(work)
+    if not at:
+        return 0
+    age = (_time(now()) - _time(at)).total_seconds()
+    return max(0, int(SETTLE_SECONDS - age + 0.999))
+
+
+def _when(work: Work) -> str:
+    at = _changed_at(work)
+    return f"{int((_time(now()) - _time(at)).total_seconds())} s after the last change" if at else "nothing had to be changed"
+
+
+def _time(text: str) -> datetime:
+    return datetime.fromisoformat(text.replace("Z", "+00:00"))

@@ -1,0 +1,54 @@
+variable "name_prefix" {
+  description = "Prefix of every name: the same as in the security account."
+  type        = string
+  default     = "guardduty-response"
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^[a-z][a-z0-9-]{0,24}[a-z0-9]$", var.name_prefix))
+    error_message = "name_prefix must be 2 to 26 characters long: lower-case letters, digits and hyphens, starting with a letter and not ending in a hyphen."
+  }
+}
+
+variable "target_ids" {
+  description = "What the policy is attached to: ids of the root (r-…), of organizational units (ou-…) or of accounts. Empty: it is made and attached to nothing."
+  type        = set(string)
+  default     = []
+  nullable    = false
+
+  validation {
+    condition     = alltrue([for id in var.target_ids : can(regex("^(r-[a-z0-9]{4,32}|ou-[a-z0-9]{4,32}-[a-z0-9]{8,32}|[0-9]{12})$", id))])
+    error_message = "target_ids must be ids of a root (r-ab12), of organizational units (ou-ab12-cdef3456) or 12-digit account ids."
+  }
+}
+
+variable "exempt_principal_arns" {
+  description = "ARNs, with * where needed, of principals that may lift a quarantine all the same: break-glass roles, say."
+  type        = list(string)
+  default     = []
+  nullable    = false
+
+  validation {
+    condition     = alltrue([for arn in var.exempt_principal_arns : can(regex("^arn:[a-z*-]+:(iam|sts)::([0-9]{12}|\\*):[a-z-]+/.*[^*/].*$", arn))])
+    error_message = "exempt_principal_arns must be ARNs of roles or users (arn:aws:iam::*:role/break-glass), with a name and not * alone: * would exempt everybody."
+  }
+}
+
+variable "iam_path" {
+  description = "Path of the response's roles (iam.path of modules/responder-role)."
+  type        = string
+  default     = "/"
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^/([A-Za-z0-9_+=,.@-]+/)*$", var.iam_path))
+    error_message = "iam_path must start and end with a slash, for example \"/\" or \"/security/\"."
+  }
+}
+
+variable "tags" {
+  description = "Tags of the policy."
+  type        = map(string)
+  default     = {}
+  nullable    = false
+}
