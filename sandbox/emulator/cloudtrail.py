@@ -15,6 +15,7 @@ from . import settings, trail_records
 from .events import in_account
 from .ministack import app, cloudtrail, evaluator, eventbridge, iam, responses
 from .patching import patch
+from .trail_headers import SOURCE_HEADER
 from .trail_records import Call
 
 Json = dict[str, Any]
@@ -28,7 +29,6 @@ _NAMES = {
     "instanceProfileName": "AWS::IAM::InstanceProfile", "keyId": "AWS::KMS::Key", "roleArn": "AWS::IAM::Role",
     "detectorId": "AWS::GuardDuty::Detector", "queueUrl": "AWS::SQS::Queue",
 }  # fmt: skip
-SOURCE_HEADER = "x-sandbox-source-ip"  # where a caller says it calls from: everything here comes from loopback
 
 
 # -- who --------------------------------------------------------------------------------------------------------------
