@@ -6,7 +6,7 @@ import json
 import os
 from typing import Any
 
-from guardduty_response import aws, config, finding, runtime
+from guardduty_response import aws, config, finding, runtime, siem
 from guardduty_response.statuses import ESCALATE, Status
 
 Json = dict[str, Any]
@@ -34,13 +34,21 @@ _NOT_YET = "not to be seen in CloudTrail yet (it lags up to 15 minutes); looked 
 _UNDONE = frozenset({Status.RESTORED, Status.RESTORE_PARTIAL})
 
 
-def _runbook() -> str:
-    """notifications.runbook_url; a configuration that cannot be read must not silence a message."""
+def _setting(name: str) -> str:
+    """Of ``notifications``; a configuration that cannot be read must not silence a message."""
     try:
-        return str(config.load().notifications.get("runbook_url") or "")
+        return str(config.load().notifications.get(name) or "")
     except Exception as error:
         runtime.log("no configuration for a message", detail=str(error)[:300])
         return ""
+
+
+def searches(meta: Json, targets: list[Json]) -> list[str]:
+    """notifications.siem_search_url filled in for each principal."""
+    template = _setting("siem_search_url")
+    if not template or meta.get("playbook") != "iam_principal":
+        return []
+    return [siem.link(template, siem.values(meta, one)) for one in targets]
 
 
 def _subject(tag: str, meta: Json, targets: list[Json]) -> str:
@@ -142,10 +150,9 @@ def compose(what: str, meta: Json, targets: list[Json], note: str = "") -> tuple
     lines += ["", f"Record    DynamoDB table {os.environ.get('GDR_TABLE')}, key INCIDENT#{meta['incident_id']}"]
     if meta.get("report_key"):
         lines.append(f"Report    s3://{os.environ.get('GDR_BUCKET')}/{meta['report_key']}")
-    if url := _runbook():
+    if url := _setting("runbook_url"):
         lines.append(f"Runbook   {url}")
-    if meta.get("search_url"):
-        lines.append(f"Search    {meta['search_url']}")
+    lines += [f"Search    {url}" for url in searches(meta, targets)]
     return _subject(tag, meta, targets), "\n".join(lines)
 
 
