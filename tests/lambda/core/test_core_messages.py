@@ -263,7 +263,9 @@ def test_evidence_is_hashed_before_it_leaves(world: World) -> None:
 def test_the_runbook_is_linked_and_a_broken_configuration_silences_nothing(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     world.configure({"notifications": {"runbook_url": "https://wiki.example.com/ir"}})
     assert "Runbook   https://wiki.example.com/ir" in _compose("CONTAINED", [TARGET])[1]
-    assert "Search    https://siem.example.com/?q=alice" in _compose("CONTAINED", search_url="https://siem.example.com/?q=alice")[1]
+    assert (
+        "Search    https://siem.example.com/?q=alice" in _compose("CONTAINED", search_url="https://siem.example.com/?q=alice")[1]
+    )
     monkeypatch.setenv("GDR_CONFIG_SHA256", "0" * 64)
     message.config.load.cache_clear()
     subject, body = _compose("CONTAINED", [TARGET])

@@ -66,6 +66,7 @@ class Lab:
     faults: list[Fault] = field(default_factory=list)
     policies: list[Json] = field(default_factory=list)
     refused: list[str] = field(default_factory=list)
+    made: list[Json] = field(default_factory=list)  # access keys, with their secret part
     hooks: dict[str, Callable[[Json], None]] = field(default_factory=dict)  # operation -> called before it
     boundaries: dict[str, str | None] = field(default_factory=dict)
     seen: dict[tuple[str, str], Any] = field(default_factory=dict)
@@ -272,6 +273,7 @@ class Lab:
                 raise ClientError({"Error": {"Code": "AccessDenied", "Message": missing}}, model.name)
 
         client.meta.events.register_first("before-parameter-build", before)
+        client.meta.events.register("after-call.iam.CreateAccessKey", lambda parsed, **_: self.made.append(parsed["AccessKey"]))
         self._boundaries(client)
 
 

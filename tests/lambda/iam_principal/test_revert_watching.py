@@ -141,7 +141,7 @@ def test_a_detector_switched_off(lab: Lab) -> None:
     ("guardduty", "DeleteDetector", {"detectorId": "0" * 32}, "aws guardduty create-detector --enable"),
     ("cloudtrail", "DeleteTrail", {"name": "everything"}, "aws cloudtrail create-trail "),
     ("cloudtrail", "UpdateTrail", {"name": "everything"}, "aws cloudtrail get-trail --name everything"),
-    ("cloudtrail", "PutEventSelectors", {"trailName": "everything"}, "aws cloudtrail get-event-selectors --trail-name everything"),
+    ("cloudtrail", "PutEventSelectors", {"trailName": "all"}, "aws cloudtrail get-event-selectors --trail-name all"),
 ])  # fmt: skip
 def test_watching_for_people(lab: Lab, source: str, name: str, parameters: Json, hand: str) -> None:
     lab.happened(source, name, parameters)
