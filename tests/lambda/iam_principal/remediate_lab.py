@@ -20,6 +20,7 @@ from typing import Any, cast
 import boto3
 import botocore.loaders
 import pytest
+from botocore.awsrequest import AWSResponse
 from botocore.exceptions import ClientError
 from guardduty_response import aws, config, evidence_store
 from guardduty_response.finding import Finding
@@ -39,7 +40,7 @@ WHO = f"arn:aws:iam::{MEMBER}:user/{USER}"
 KINDS = ["access_keys", "users", "login_profiles", "roles", "policies", "trust", "instances", "security_groups", "buckets",
          "trails", "detectors", "functions", "sharing"]  # fmt: skip
 DENY_ALL = "arn:aws:iam::aws:policy/AWSDenyAll"
-NOTHING: Json = {"Version": "2012-10-17", "Statement": []}
+NOTHING: Json = {"Version": "2012-10-17", "Statement": [{"Effect": "Deny", "Action": "s3:GetObject", "Resource": "*"}]}
 _FULL = botocore.loaders.create_loader()
 _HOOKING = threading.Lock()
 
@@ -65,6 +66,10 @@ class Lab:
     faults: list[Fault] = field(default_factory=list)
     policies: list[Json] = field(default_factory=list)
     refused: list[str] = field(default_factory=list)
+    made: list[Json] = field(default_factory=list)  # access keys, with their secret part
+    hooks: dict[str, Callable[[Json], None]] = field(default_factory=dict)  # operation -> called before it
+    boundaries: dict[str, str | None] = field(default_factory=dict)
+    seen: dict[tuple[str, str], Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         # The function's zip has no trimmed models: it uses those of the runtime.
@@ -85,13 +90,42 @@ class Lab:
     # -- looking with other eyes --------------------------------------------------------------------------------------
 
     def see(self, service: str, region: str = REGION) -> Any:
+        if (service, region) not in self.seen:
+            self.seen[service, region] = self._client(service, region)
+        return self.seen[service, region]
+
+    def _client(self, service: str, region: str) -> Any:
         keys = boto3.client("sts", region_name=REGION).assume_role(
             RoleArn=f"arn:aws:iam::{MEMBER}:role/onlooker", RoleSessionName="onlooker"
         )["Credentials"]
-        return boto3.client(
+        client = boto3.client(
             service, region_name=region, aws_access_key_id=keys["AccessKeyId"],
             aws_secret_access_key=keys["SecretAccessKey"], aws_session_token=keys["SessionToken"],
         )  # fmt: skip
+        self._boundaries(client)
+        return client
+
+    def _boundaries(self, client: Any) -> None:
+        """moto has no permissions boundaries of users. Answered where botocore's Stubber answers: after botocore validated."""
+        if client.meta.service_model.service_name != "iam":
+            return
+        asked = threading.local()
+
+        def put(**_: Any) -> Any:
+            self.boundaries[asked.params["UserName"]] = asked.params.get("PermissionsBoundary")
+            return AWSResponse("", 200, {}, None), {"ResponseMetadata": {"RequestId": "r"}}
+
+        def shown(parsed: Json, **_: Any) -> None:
+            arn = self.boundaries.get(parsed.get("User", {}).get("UserName"))
+            if arn:
+                parsed["User"]["PermissionsBoundary"] = {"PermissionsBoundaryType": "Policy", "PermissionsBoundaryArn": arn}
+
+        for operation in ("PutUserPermissionsBoundary", "DeleteUserPermissionsBoundary"):
+            client.meta.events.register(
+                f"before-parameter-build.iam.{operation}", lambda params, **_: setattr(asked, "params", params)
+            )
+            client.meta.events.register(f"before-call.iam.{operation}", put)
+        client.meta.events.register("after-call.iam.GetUser", shown)
 
     @property
     def record(self) -> Record:
@@ -203,6 +237,11 @@ class Lab:
     def fail(self, operation: str, error: str, times: int = 10**6) -> None:
         self.faults.append(Fault(operation, error, times))
 
+    def error(self, name: str, operation: str) -> ClientError:
+        status = 500 if name.startswith("Internal") else 400
+        answer: Any = {"Error": {"Code": name, "Message": "injected"}, "ResponseMetadata": {"HTTPStatusCode": status}}
+        return ClientError(answer, operation)
+
     def assume(self, account: str, region: str, policy: Json) -> aws.Session:
         assert account == MEMBER
         self.policies.append(policy)
@@ -226,15 +265,16 @@ class Lab:
             for fault in self.faults:
                 if fault.operation == model.name and fault.times > 0:
                     fault.times -= 1
-                    status = 500 if fault.error.startswith("Internal") else 400
-                    answer: Any = {"Error": {"Code": fault.error, "Message": "injected"},
-                                   "ResponseMetadata": {"HTTPStatusCode": status}}  # fmt: skip
-                    raise ClientError(answer, model.name)
-            if missing := refusal(service, model.name, params, policy):
+                    raise self.error(fault.error, model.name)
+            if model.name in self.hooks:
+                self.hooks[model.name](params)
+            if missing := refusal(service, client.meta.region_name, model.name, params, policy):
                 self.refused.append(missing)
                 raise ClientError({"Error": {"Code": "AccessDenied", "Message": missing}}, model.name)
 
         client.meta.events.register_first("before-parameter-build", before)
+        client.meta.events.register("after-call.iam.CreateAccessKey", lambda parsed, **_: self.made.append(parsed["AccessKey"]))
+        self._boundaries(client)
 
 
 def one_at_a_time() -> Callable[..., Any]:
@@ -255,14 +295,14 @@ _ACTIONS = {"GetPublicAccessBlock": "GetBucketPublicAccessBlock", "PutPublicAcce
             "DeletePublicAccessBlock": "PutBucketPublicAccessBlock"}  # fmt: skip
 
 
-def refusal(service: str, operation: str, params: Json, policy: Json) -> str:
+def refusal(service: str, region: str, operation: str, params: Json, policy: Json) -> str:
     """What the session policy does not allow of the call, or empty. Conditions are not evaluated."""
     action = f"{_PREFIXES.get(service, service)}:{_ACTIONS.get(operation, operation)}"
     granted = [
         pattern for one in policy["Statement"] if action in one["Action"]
         for pattern in ([one["Resource"]] if isinstance(one["Resource"], str) else one["Resource"])
     ]  # fmt: skip
-    for arn in named(service, operation, params):
+    for arn in named(service, region, operation, params):
         if not any(fnmatch.fnmatchcase(arn, pattern) or _with_path(arn, pattern) for pattern in granted):
             return f"session policy: {action} on {arn}"
     return ""
@@ -274,18 +314,18 @@ def _with_path(arn: str, pattern: str) -> bool:
     return ":iam::" in arn and kind == granted and name == its.rpartition("/")[2]
 
 
-def named(service: str, operation: str, params: Json) -> list[str]:
+def named(service: str, region: str, operation: str, params: Json) -> list[str]:
     """ARNs that a changing call is checked on; reading calls are not."""
     if operation.startswith(("Get", "List", "Describe")) and service != "secretsmanager":
         return ["*"]
-    own = f"arn:aws:{service}:{REGION}:{MEMBER}:"
+    own = f"arn:aws:{service}:{region}:{MEMBER}:"
     by_service: dict[str, Callable[[], list[str]]] = {
         "iam": lambda: [f"arn:aws:iam::{MEMBER}:{kind}/{params[name]}"
                         for kind, name in (("user", "UserName"), ("role", "RoleName"), ("group", "GroupName"))
                         if name in params and not (kind == "user" and "GroupName" in params)],
         "ec2": lambda: [*(f"{own}instance/{id}" for id in params.get("InstanceIds", [])),
                         *([f"{own}security-group/{params['GroupId']}"] if "GroupId" in params else []),
-                        *(f"arn:aws:ec2:{REGION}::{kind}/{params[name]}"
+                        *(f"arn:aws:ec2:{region}::{kind}/{params[name]}"
                           for kind, name in (("snapshot", "SnapshotId"), ("image", "ImageId")) if name in params)],
         "s3": lambda: [f"arn:aws:s3:::{params['Bucket']}"],
         "cloudtrail": lambda: [f"{own}trail/{params['Name'].split('/')[-1]}"],

@@ -269,8 +269,11 @@ def test_nothing_listed(lab: Lab) -> None:
     assert lab.kept()["outcome"] == "PARTIAL" and "could not be listed" in lab.kept()["detail"]
 
 
-@pytest.mark.parametrize("broken", [{}, {"id": 1, "name": "x", "source": "y"}, "text", None, {"id": "a", "name": "b", "source": "iam",
-                                    "parameters": "no", "response": [1]}])  # fmt: skip
+@pytest.mark.parametrize("broken", [
+    {}, {"id": 1, "name": "x", "source": "y"}, "text", None,
+    {"id": "a", "name": "b", "source": "iam", "parameters": "no", "response": [1]},
+    {"id": "a", "name": "CreateAccessKey", "source": "iam.amazonaws.com", "account": "222222222222"},
+])  # fmt: skip
 def test_what_is_no_change_stops_nothing(lab: Lab, broken: Any) -> None:
     lab.does("iam", "create_user", UserName="mallory")
     lab.events.append(broken)

@@ -16,8 +16,9 @@ from guardduty_response import aws
 Json = dict[str, Any]
 # "There is no such thing", as the services say it.
 GONE = frozenset({
-    "NoSuchEntity", "NoSuchBucket", "TrailNotFoundException", "ResourceNotFoundException", "InvalidInstanceID.NotFound",
-    "InvalidGroup.NotFound", "InvalidSnapshot.NotFound", "InvalidAMIID.NotFound", "InvalidAMIID.Unavailable",
+    "NoSuchEntity", "NoSuchBucket", "NoSuchBucketPolicy", "TrailNotFoundException", "ResourceNotFoundException",
+    "InvalidInstanceID.NotFound", "InvalidGroup.NotFound", "InvalidSnapshot.NotFound", "InvalidAMIID.NotFound",
+    "InvalidAMIID.Unavailable",
 })  # fmt: skip
 PROTOCOLS = {"1": "icmp", "6": "tcp", "17": "udp", "58": "icmpv6"}  # numbers that EC2 shows by name
 BLOCKED = {"BlockPublicAcls": True, "IgnorePublicAcls": True, "BlockPublicPolicy": True, "RestrictPublicBuckets": True}
@@ -237,6 +238,11 @@ def block(s3: Any, bucket: str) -> Json | None:
         if aws.code(error) not in GONE:
             raise
         return None
+
+
+def public_policy(s3: Any, bucket: str) -> bool:
+    """Whether the bucket's policy lets everybody in, as S3 judges it."""
+    return bool(there(lambda: s3.get_bucket_policy_status(Bucket=bucket)["PolicyStatus"]["IsPublic"]))
 
 
 def blocked(configuration: Json | None) -> bool:

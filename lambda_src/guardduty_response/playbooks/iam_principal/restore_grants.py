@@ -63,7 +63,7 @@ def _boundary(one: Reverted, of: str, name: str, now: str | None, deny_all: str)
     """Where policies were at their quota, everything was denied by a permissions boundary."""
     old, item = one.was["boundary"], f"permissions boundary of {of} {name}"
     if now == old:
-        return []
+        return one.before(item, f"the {item} is {now or 'none'}, as before")
     if now != deny_all:
         return one.foreign(item, f"the {item} is {now or 'none'}")
     if old:

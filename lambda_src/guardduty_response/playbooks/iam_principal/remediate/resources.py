@@ -84,7 +84,7 @@ class Instances(Revert):
 
 
 class Rules(Revert):
-    """Exactly the rules that the call made: by their ids, or by protocol, ports and source where the answer had no ids."""
+    """Exactly the rules that the call made: by their ids, or by protocol, ports and source where the answer has not all ids."""
 
     kind, what = "security_groups", "rules"
 
@@ -105,18 +105,14 @@ class Rules(Revert):
         if name is None:
             raise Settled(ALREADY, f"security group {self.group} is gone")
         found = present.rules(ec2, self.group, self.egress)
-        if self.made:
-            mine = {id: rule for id, rule in found.items() if id in self.made}
-            changed = [id for id, rule in mine.items() if not _same(self.made[id], rule)]
-            if changed:
-                raise Settled(
-                    LEFT, f"rule {', '.join(changed)} of {self.group} is not what was added: changed since, left as it is"
-                )
-        else:
-            wanted = {present.rule_key(one) for one in asked_rules(self.change.parameters)}
-            if not wanted:
-                raise Settled(LEFT, "the event does not say which rules were added")
-            mine = {id: rule for id, rule in found.items() if present.rule_key(rule) in wanted}
+        changed = [id for id, rule in found.items() if id in self.made and not _same(self.made[id], rule)]
+        if changed:
+            raise Settled(LEFT, f"rule {', '.join(changed)} of {self.group} is not what was added: changed since, left as it is")
+        asked = {present.rule_key(one) for one in asked_rules(self.change.parameters)}
+        if not asked and not self.made:
+            raise Settled(LEFT, "the event does not say which rules were added")
+        wanted = asked if len(self.made) < len(asked) else set()  # the answer was cut, or named none
+        mine = {id: rule for id, rule in found.items() if id in self.made or present.rule_key(rule) in wanted}
         return {"name": name, "rules": mine}
 
     def names(self, now: Any) -> list[str]:
