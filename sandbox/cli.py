@@ -39,6 +39,8 @@ def _env(arguments: argparse.Namespace) -> int:
     for role, account in described["accounts"].items():
         print(f"{role:9} {account} (access key {account}, secret {settings.SECRET})")
     print(f"instance  {described['seeded'].get('instance')}")
+    for kind, item in described["seeded"]["people"].items():
+        print(f"{kind:9} {item['name']}")
     return 0
 
 
@@ -67,7 +69,7 @@ def _send(arguments: argparse.Namespace) -> int:
 def _binding(text: str) -> tuple[str, str]:
     name, separator, value = text.partition("=")
     if not separator or not value:
-        raise SandboxError(f"--bind takes instance=ID, not {text!r}.")
+        raise SandboxError(f"--bind takes instance=ID, user=NAME or role=NAME/SESSION, not {text!r}.")
     return name, value
 
 
@@ -142,7 +144,12 @@ def parser() -> argparse.ArgumentParser:
     show_env.add_argument("--json", action="store_true", help="as JSON, for boto3 clients")
     send = add("send", _send, "Put a finding on the event bus, as GuardDuty would.")
     send.add_argument("file", type=Path, metavar="FILE", help="an event, or a finding in any shape")
-    send.add_argument("--bind", action="append", metavar="instance=ID", help="make it a finding about this instance")
+    send.add_argument(
+        "--bind",
+        action="append",
+        metavar="KIND=NAME",
+        help="make it a finding about instance=ID, user=NAME[/KEY] or role=NAME[/SESSION]; may be given twice",
+    )
     send.add_argument("--account", metavar="ID", help="make it a finding of this account")
     send.add_argument("--keep-id", action="store_true", help="keep the finding's id (default: a new one each time)")
     send.add_argument("--wait", action="store_true", help="follow the incident until it is settled")

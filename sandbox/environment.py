@@ -50,7 +50,7 @@ def describe(known: State) -> dict[str, Any]:
         "accounts": accounts,
         "organization_id": settings.ORGANIZATION_ID,
         "credentials": {number: {"access_key_id": number, "secret_access_key": settings.SECRET} for number in accounts.values()},
-        "seeded": known.seed,
+        "seeded": {**known.seed, "user": (known.people.get("user") or {}).get("name"), "people": known.people},
         "applied": bool(known.outputs),
         "name_prefix": prefix,
         **_existing(names(prefix), applied),

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from . import seed, settings
+from . import principals, seed, settings
 from .clients import Aws
 from .settings import SandboxError
 
@@ -104,21 +104,21 @@ def _interfaces(shown: Json) -> list[Json]:
     ]
 
 
-def bind_instance(aws: Aws, event: Event, instance: str, account: str) -> None:
+def bind_instance(aws: Aws, detail: Json, instance: str, account: str) -> None:
     """Make a finding about someone's instance one about ``instance`` of the sandbox, in ``account``.
 
     Its id replaces the old one wherever that stands; interfaces and profile are the instance's own when it exists.
     """
-    if not isinstance(event.detail.get("resource"), dict):
-        event.detail["resource"] = {}
-    details = event.detail["resource"].setdefault("instanceDetails", {})
+    if not isinstance(detail.get("resource"), dict):
+        detail["resource"] = {}
+    details = detail["resource"].setdefault("instanceDetails", {})
     old = details.get("instanceId")
     if old:
-        event.detail = json.loads(json.dumps(event.detail).replace(old, instance))
-        details = event.detail["resource"]["instanceDetails"]
+        renamed = json.loads(json.dumps(detail).replace(old, instance))
+        detail.clear()
+        detail.update(renamed)
+        details = detail["resource"]["instanceDetails"]
     details["instanceId"] = instance
-    event.detail["region"] = settings.REGION
-    bind_account(event, account)
     try:
         shown = seed.describe(aws, account, instance)
     except aws.client("ec2", account).exceptions.ClientError:
@@ -176,12 +176,20 @@ def prepare(
     """The event to send for a file's content, bound and renewed as asked."""
     event = recognise(copy.deepcopy(data), name)
     bindings = bindings or {}
-    if unknown := set(bindings) - {"instance"}:
-        raise SandboxError(f"Only an instance can be bound (--bind instance=ID), not {', '.join(sorted(unknown))}.")
-    if "instance" in bindings:
-        bind_instance(aws, event, bindings["instance"], account or settings.MEMBER_ACCOUNT)
-    elif account:
-        bind_account(event, account)
+    binders = {"instance": bind_instance, "user": principals.bind_user, "role": principals.bind_role}
+    if unknown := set(bindings) - set(binders):
+        raise SandboxError(
+            f"An instance, a user or a role can be bound (--bind instance=ID, user=NAME, role=NAME/SESSION), "
+            f"not {', '.join(sorted(unknown))}."
+        )
+    if len({"user", "role"} & set(bindings)) == 2:
+        raise SandboxError("A finding is about one principal: bind a user or a role, not both.")
+    for kind, value in bindings.items():
+        binders[kind](aws, event.detail, value, account or settings.MEMBER_ACCOUNT)
+    if bindings:
+        event.detail["region"] = settings.REGION
+    if account or bindings:
+        bind_account(event, account or settings.MEMBER_ACCOUNT)
     if not keep_id:
         renew(event)
     return event

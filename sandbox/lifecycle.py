@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from pathlib import Path
 
-from . import inbox, seed, settings, stack, state
+from . import inbox, seed, seed_iam, settings, stack, state
 from .clients import Aws
 from .executions import Answers
 from .findings import Sent
@@ -44,10 +44,14 @@ def emulators(say: Say) -> State:
 def _seed(known: State, say: Say) -> None:
     if known.seed:
         return
-    victim = seed.instance(Aws(known.endpoint))
-    known.seed = victim.as_dict()
+    aws = Aws(known.endpoint)
+    victim, people = seed.instance(aws), seed_iam.people(aws)
+    known.seed, known.people = victim.as_dict(), people
     known.save()
-    say(f"Seeded {victim.instance} in account {victim.account}, with {len(victim.interfaces)} interfaces.")
+    say(
+        f"Seeded in account {victim.account}: {victim.instance} with {len(victim.interfaces)} interfaces, user "
+        f"{people['user']['name']}, role {people['role']['name']}."
+    )
 
 
 def emulators_only(say: Say) -> State:

@@ -15,12 +15,14 @@ VERSION = 1
 
 @dataclass
 class State:
-    """``processes``: name -> pid. ``token`` marks their command lines. ``applied``: Terraform's outputs."""
+    """``processes``: name -> pid. ``token`` marks their command lines. ``seed``: the seeded instance, ``people``: user and role.
+    ``outputs``: Terraform's."""
 
     token: str
     endpoint: str
     processes: dict[str, int] = field(default_factory=dict)
     seed: dict[str, Any] = field(default_factory=dict)
+    people: dict[str, Any] = field(default_factory=dict)
     outputs: dict[str, Any] = field(default_factory=dict)
     var_files: list[str] = field(default_factory=list)
     inbox: str = ""

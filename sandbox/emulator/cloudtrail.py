@@ -15,6 +15,7 @@ from . import settings, trail_records
 from .events import in_account
 from .ministack import app, cloudtrail, evaluator, eventbridge, iam, responses
 from .patching import patch
+from .trail_headers import SOURCE_HEADER
 from .trail_records import Call
 
 Json = dict[str, Any]
@@ -28,7 +29,6 @@ _NAMES = {
     "instanceProfileName": "AWS::IAM::InstanceProfile", "keyId": "AWS::KMS::Key", "roleArn": "AWS::IAM::Role",
     "detectorId": "AWS::GuardDuty::Detector", "queueUrl": "AWS::SQS::Queue",
 }  # fmt: skip
-SOURCE_HEADER = "x-sandbox-source-ip"  # where a caller says it calls from: everything here comes from loopback
 
 
 # -- who --------------------------------------------------------------------------------------------------------------
@@ -194,7 +194,7 @@ def lookup_events(_original: Any, asked: Json) -> Any:
     attributes = asked.get("LookupAttributes") or []
     if len(attributes) > 1 or any(item["AttributeKey"] not in _ATTRIBUTES for item in attributes):
         return cloudtrail._err("InvalidLookupAttributesException", "Specify one lookup attribute that CloudTrail has.")
-    start, end = float(asked.get("StartTime") or 0), float(asked.get("EndTime") or time.time())
+    start, end = float(asked.get("StartTime") or 0), float(asked.get("EndTime") or "inf")
     if start > end:
         return cloudtrail._err("InvalidTimeRangeException", "The start time must be before the end time.")
     size = int(asked.get("MaxResults") or 50)

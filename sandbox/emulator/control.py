@@ -4,6 +4,8 @@
 - ``POST|GET /_sandbox/clock``: see settings.Clock
 - ``GET /_sandbox/profiles?account=&name=``: an instance profile of MiniStack's IAM (404 when there is none)
 - ``POST /_sandbox/roles {"account", "name", "path", "trust", "policy"}``: a role as AWS itself makes it, also where only AWS may
+- ``POST /_sandbox/sessions {"account", "role", "session"}``: credentials of a role's session as an AWS service gets them;
+  ``GET`` with the same in the query: the access key ids of its sessions, the newest first
 - ``POST /_sandbox/mfa {"account", "serial", "enabled"}``: since when an MFA device is enabled (ISO time)
 - ``PUT /_sandbox/findings/<detector>?account=&region=``: store a finding in the fake GuardDuty
 - ``GET /_sandbox/health``: ready; lists the patches in force
@@ -20,7 +22,7 @@ from . import guardduty
 from .events import in_account
 from .faults import FAULTS
 from .gateway import json_response
-from .iam_rules import make_role
+from .iam_rules import make_role, make_session, sessions
 from .ministack import iam
 from .moto_client import Response
 from .patching import PATCHES
@@ -70,6 +72,12 @@ def _roles(data: Any) -> Response:
     return json_response(200, {"arn": made["Arn"], "id": made["RoleId"]})
 
 
+def _sessions(method: str, params: dict[str, Any], data: Any) -> Response:
+    if method == "GET":
+        return json_response(200, {"keys": sessions(_one(params, "account"), _one(params, "role"), _one(params, "session"))})
+    return json_response(200, make_session(data["account"], data["role"], data["session"]))
+
+
 def _mfa(data: Any) -> Response:
     device = iam._mfa_devices.get_scoped(data["account"], None, data["serial"])
     if not device:
@@ -93,6 +101,7 @@ def handle(method: str, path: str, params: dict[str, Any], body: bytes) -> Respo
             "profiles": lambda: _profiles(method, params),
             "health": _health,
             "roles": lambda: _roles(data),
+            "sessions": lambda: _sessions(method, params, data),
             "mfa": lambda: _mfa(data),
         }
         if name in answers:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import time
 import urllib.parse
 from collections.abc import Callable
 from typing import Any
 
+from . import settings
 from .iam_credentials import Answer, error
+from .ministack import account as accounts
 from .ministack import actions, app, evaluator, iam, sts
 from .patching import extend, patch
 
@@ -108,8 +111,26 @@ def make_role(name: str, path: str, trust: Json, policy: Json | None) -> Json:
     iam._create_role({"RoleName": name, "Path": path, "AssumeRolePolicyDocument": json.dumps(trust)})
     role: Json = iam._roles[name]
     if policy:
-        role["InlinePolicies"]["aws"] = json.dumps(policy)
+        role["InlinePolicies"]["work"] = json.dumps(policy)
     return role
+
+
+def make_session(account: str, name: str, session: str) -> Json:
+    """Credentials of a role's session as an AWS service gets them (EC2 for an instance, Lambda, Identity Center ...)."""
+    role = iam._roles.get_scoped(account, None, name)
+    key, until = iam._gen_session_access_key(), time.time() + 3600
+    made = {"SecretAccessKey": iam._gen_secret(), "SessionToken": iam._gen_session_token()}
+    arn = f"arn:aws:sts::{account}:assumed-role/{name}/{session}"
+    who = {"Arn": arn, "UserId": f"{role['RoleId']}:{session}", "AccountId": account, "PrincipalType": "AssumedRole"}
+    sts.register_session(key, {**made, **who, "Expiration": until})
+    return {"AccessKeyId": key, **made}
+
+
+def sessions(account: str, name: str, session: str) -> list[str]:
+    """Access key ids of a role's sessions of that name, the newest first."""
+    arn = f"arn:aws:sts::{account}:assumed-role/{name}/{session}"
+    found = [key for key, item in sts._sessions.items() if item.get("Arn") == arn and not sts._session_expired(item)]
+    return sorted(found, key=lambda key: -float(sts._sessions[key].get("IssuedAt", 0)))
 
 
 # -- who calls --------------------------------------------------------------------------------------------------------
@@ -221,3 +242,12 @@ def request_tag_context(original: Any, service: str, action: str, body: bytes, p
         for prefix in ("aws", "iam"):
             context[f"{prefix}:ResourceTag/{tag['Key']}".lower()] = tag["Value"]
     return context
+
+
+@patch(accounts, "_list_regions", restores="an account sees the Regions that are enabled in it")
+def list_regions(original: Any, asked: Json) -> Any:
+    status, headers, body = original({})
+    shown = [item for item in json.loads(body)["Regions"] if item["RegionName"] in settings.REGIONS]
+    wanted = asked.get("RegionOptStatusContains") or []
+    kept = [item for item in shown if not wanted or item["RegionOptStatus"] in wanted]
+    return status, headers, json.dumps({"Regions": kept}).encode()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
+account: Any = importlib.import_module("ministack.services.account")
 app: Any = importlib.import_module("ministack.app")
 responses: Any = importlib.import_module("ministack.core.responses")
 actions: Any = importlib.import_module("ministack.core.iam_actions")

@@ -176,7 +176,7 @@ def test_roles_of_aws_are_changed_by_aws_alone(aws: Aws, control: Control, path:
     document = json.dumps(ALLOW_ALL)
     for call in (
         lambda: iam.put_role_policy(RoleName=name, PolicyName="x", PolicyDocument=document),
-        lambda: iam.delete_role_policy(RoleName=name, PolicyName="aws"),
+        lambda: iam.delete_role_policy(RoleName=name, PolicyName="work"),
         lambda: iam.attach_role_policy(RoleName=name, PolicyArn=DENY_ALL),
         lambda: iam.detach_role_policy(RoleName=name, PolicyArn=DENY_ALL),
         lambda: iam.update_assume_role_policy(RoleName=name, PolicyDocument=json.dumps(trust)),
@@ -186,7 +186,7 @@ def test_roles_of_aws_are_changed_by_aws_alone(aws: Aws, control: Control, path:
         lambda: iam.delete_role(RoleName=name),
     ):
         assert code(call) == "UnmodifiableEntity"
-    assert iam.list_role_policies(RoleName=name)["PolicyNames"] == ["aws"]
+    assert iam.list_role_policies(RoleName=name)["PolicyNames"] == ["work"]
 
 
 def test_calls_without_a_name_are_about_the_caller(user: User) -> None:
@@ -246,3 +246,7 @@ def test_an_account_has_two_regions(aws: Aws, identity: Identity) -> None:
     ec2 = identity.client("ec2", allow("ec2:DescribeRegions"))
     regions = [region["RegionName"] for region in ec2.describe_regions()["Regions"]]
     assert sorted(regions) == ["eu-west-1", "us-east-1"]
+    account = identity.client("account", allow("account:ListRegions"))
+    enabled = account.list_regions(RegionOptStatusContains=["ENABLED_BY_DEFAULT"])["Regions"]
+    assert sorted(region["RegionName"] for region in enabled) == ["eu-west-1", "us-east-1"]
+    assert account.list_regions(RegionOptStatusContains=["DISABLED"])["Regions"] == []

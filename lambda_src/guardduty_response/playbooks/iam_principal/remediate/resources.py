@@ -266,7 +266,7 @@ class Sharing(Revert):
 
     def undo(self, now: Any) -> list[Json]:
         ec2 = self.changing((f"ec2:Modify{self.of.title()}Attribute",), self._arn, "ec2")
-        return [share(ec2, self.of, self.id, "Remove", now)]
+        return [present.share(ec2, self.of, self.id, "Remove", now)]
 
     def by_hand(self) -> str:
         attribute = present.SHARED[self.of][0]
@@ -279,10 +279,3 @@ def _added(change: Change) -> list[Json]:
     attribute = "launchPermission" if "Image" in change.name else "createVolumePermission"
     found = items(change.parameters, attribute, "add")
     return [{name: text(one[field], 200)} for one in found for field, name in _SHARED_WITH.items() if text(one.get(field), 200)]
-
-
-def share(ec2: Any, of: str, id: str, how: str, entries: list[Json]) -> Json:
-    """``how``: Add or Remove."""
-    attribute, _, parameter = present.SHARED[of]
-    request = {parameter: id, "Attribute": attribute, f"{attribute[0].upper()}{attribute[1:]}": {how: entries}}
-    return dict(getattr(ec2, f"modify_{of}_attribute")(**request))

@@ -1,0 +1,3 @@
+"""Where a caller says it calls from: everything here comes from loopback."""
+
+SOURCE_HEADER = "x-sandbox-source-ip"
