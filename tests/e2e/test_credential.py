@@ -28,8 +28,8 @@ def _deny_of(policies: dict[str, Json]) -> Json:
 
 
 def test_a_user_with_everything(world: World, iam: People) -> None:
-    user = iam.user(keys=2, console=True, mfa_before=True, mfa_after=True, ssh_key=True, service_credential=True, certificate=True,
-                    temporary=True, sessions=1, group=True)  # fmt: skip
+    traits = ("console", "mfa_before", "mfa_after", "ssh_key", "service_credential", "certificate", "temporary", "group")
+    user = iam.user(keys=2, sessions=1, **dict.fromkeys(traits, True))
     [(arn, held)] = user.sessions.items()
     role = arn.split("/")[1]
     before, role_before = iam.seen(user.name), iam.role_policies(role)
