@@ -14,7 +14,7 @@ import pytest
 from botocore.stub import ANY, Stubber
 from collect_lab import HOME, KEY, MEMBER, REGION, ROLE_ID, USER_ID, CollectLab, names, session, user
 from guardduty_response import aws
-from guardduty_response.playbooks.common.logs import iso
+from guardduty_response.playbooks.common.window import iso
 from guardduty_response.playbooks.iam_principal.collect import actions, queries
 
 Json = dict[str, Any]
