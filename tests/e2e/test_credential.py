@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from credential_world import STOLEN, People
-from e2e_world import MEMBER, PREFIX, Json, World, actions, events
+from e2e_world import MEMBER, PREFIX, WAITS, Json, World, actions, events
 
 from sandbox import people
 
@@ -36,7 +36,10 @@ def test_a_user_with_everything(world: World, iam: People) -> None:
     assert user.temporary and all(iam.works(one) for one in (*user.keys, held, user.temporary))
     found = iam.about(user)
     found.detail["service"]["eventFirstSeen"] = found.detail["service"]["eventLastSeen"] = world.aws_now()
+    world.clock(waits=1)  # the ten seconds between the two readings are what is shown here
     sent = world.send(found)
+    world.status(sent, "CONTAINED")
+    world.clock(waits=WAITS)
     incident = world.settled(sent)
     assert (incident["status"], incident["playbook"]) == ("CONTAINED", "iam_principal"), incident
     [target] = incident["targets"]
