@@ -27,8 +27,8 @@ JOBS = {
     "terminate": ("handlers/terminate.py", "terminate.py"),
 }
 # Parsing a large model is most of a cold start, and no incident waits for the others: there a model's size is not worth it.
-MODELS = {"playbook": ("dynamodb", "ec2", "s3"), "collect": ()}
-SMALL = ("dynamodb", "s3")  # for everybody else; the collector calls more of S3 than the trimmed model has
+MODELS = {"playbook": ("dynamodb", "ec2", "s3"), "collect": (), "remediate": ("dynamodb",), "restore": ("dynamodb",)}
+SMALL = ("dynamodb", "s3")  # for everybody else; those above call more of S3 than the trimmed model has
 
 Entries = dict[str, tuple[tuple[int, ...], int, bytes]]  # name -> (date, mode, content)
 
