@@ -1,22 +1,18 @@
-"""The demonstration: from nothing to a contained instance, a breach that is answered, a restore, and the report."""
+"""The demonstration: a contained instance, a breach that is answered, a restore; then a stolen key; and the reports."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from . import acts, findings, inbox, lifecycle, seed, settings, show, snapshot, stack, state
+from . import acts, acts_iam, findings, inbox, lifecycle, seed, settings, show, snapshot, stack, state
 from .clients import Aws
 from .executions import Execution
 from .incidents import Json
-from .report import Progress, paint
+from .report import Progress, paint, title
 from .settings import SandboxError
 from .state import State
 
 FINDING = settings.ROOT / "tests" / "fixtures" / "findings" / "cryptocurrency_ec2_bitcointool_b_dns.json"
-
-
-def _title(text: str) -> None:
-    print(f"\n{paint(text, 'bold')}")
 
 
 def _victim(known: State, aws: Aws, fresh: bool) -> seed.Victim:
@@ -42,7 +38,7 @@ def _tell_messages(aws: Aws, known: State, incident: Json) -> None:
     if not messages:
         return
     verdict = next((item for item in messages if f"[{incident['status']}]" in str(item["subject"])), messages[-1])
-    _title(f"What a person is told ({len(messages)} messages)")
+    title(f"What a person is told ({len(messages)} messages)")
     for message in messages:
         mark = ", in full below" if message is verdict else ""
         print(f"  {message['topic']}: {message['subject']} ({message['message'].splitlines()[0]}){mark}")
@@ -50,42 +46,53 @@ def _tell_messages(aws: Aws, known: State, incident: Json) -> None:
     print("\n".join(f"  | {line}" for line in verdict["message"].splitlines()))
 
 
-def _play(known: State, finding: Path, fresh: bool, say: Progress) -> int:
+def _instance(known: State, finding: Path, fresh: bool, say: Progress) -> tuple[Json, str]:
+    """The first act: an instance. Its incident and the status it should have."""
     aws = Aws(known.endpoint)
     victim = _victim(known, aws, fresh)
     before = snapshot.take(aws, victim)
-    _title("The instance before")
+    title("The instance before")
     print(snapshot.table(before))
-    _title("The finding arrives")
+    title("The finding arrives")
     event = findings.prepare(aws, findings.read(finding), str(finding), bindings={"instance": victim.instance})
     print(f"{event.detail['type']}, severity {event.detail['severity']}: {event.detail['title']}")
     began = say.elapsed()
     sent = findings.send(aws, event)
-    following = lifecycle.follow(known, sent, say)
-    incident = following.until_settled(180)
+    incident = lifecycle.follow(known, sent, say).until_settled(180)
     say(f"Settled {say.elapsed() - began:.1f} s after the finding.")
     transitions = Execution(aws, str(incident["execution"])).transitions()
-    _title("The instance before and after")
+    title("The instance before and after")
     print(snapshot.table(before, snapshot.take(aws, victim)))
-    _title("The evidence")
+    title("The evidence")
     print("\n".join(acts.evidence(incident)))
     _tell_messages(aws, known, incident)
     wanted = "CONTAINED"
     if incident["status"] == wanted and incident["mode"] == "auto" and "ec2_instance" in _restorable(known):
-        _title("Somebody undoes it")
+        title("Somebody undoes it")
         incident = acts.undone(known, incident, say)
-        _title("A person restores it")
+        title("A person restores it")
         incident, wanted = acts.restored(known, victim, incident, before, say), "RESTORED"
-    _title("The record")
-    print(show.text(incident))
     print(f"\n{transitions} state transitions from the finding to the end of its evidence.")
-    report = _save_report(aws, known.outputs["security"]["evidence_bucket"], incident)
-    if report:
-        print(f"Incident report: {report}")
-    if incident["status"] != wanted:
-        say(paint(f"The instance is {incident['status']}, not {wanted}.", "red"))
-        return 1
-    return 0
+    return incident, wanted
+
+
+def _play(known: State, finding: Path, fresh: bool, say: Progress) -> int:
+    instance, wanted = _instance(known, finding, fresh, say)
+    wrong = [] if instance["status"] == wanted else [f"The instance is {instance['status']}, not {wanted}"]
+    incidents = [instance]
+    if "iam_principal" in _restorable(known):
+        ended = acts_iam.play(known, say)
+        incidents.append(ended.incident)
+        wrong += ended.wrong
+    title("The record")
+    print("\n\n".join(show.text(incident) for incident in incidents))
+    bucket = known.outputs["security"]["evidence_bucket"]
+    for incident in incidents:
+        if report := _save_report(Aws(known.endpoint), bucket, incident):
+            print(f"Incident report: {report}")
+    for text in wrong:
+        say(paint(f"{text}.", "red"))
+    return 1 if wrong else 0
 
 
 def _restorable(known: State) -> Json:
@@ -93,7 +100,7 @@ def _restorable(known: State) -> Json:
 
 
 def run(finding: Path, *, keep: bool, var_files: list[Path]) -> int:
-    """Run the demonstration; 0 when the instance was contained and, where that is switched on, contained again and restored."""
+    """Run the demonstration; 0 when all that was attacked was contained and, where that is switched on, restored."""
     say = Progress()
     findings.read(finding)
     running = state.load()

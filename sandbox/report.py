@@ -16,6 +16,11 @@ def paint(text: str, style: str) -> str:
     return f"\033[{_CODES[style]}m{text}\033[0m"
 
 
+def title(text: str) -> None:
+    """A heading, with room above it."""
+    print(f"\n{paint(text, 'bold')}")
+
+
 class Progress:
     """Lines with the seconds since the start; ``quiet`` prints to stderr, so that stdout stays machine-readable."""
 

@@ -108,11 +108,17 @@ def mischief(aws: Aws, done: seed_iam.Mischief, account: str) -> Rows:
     rules = ec2.describe_security_group_rules(Filters=[{"Name": "group-id", "Values": [done.group]}])["SecurityGroupRules"]
     open_ = any(rule["SecurityGroupRuleId"] == done.rule for rule in rules)
     logs = aws.client("cloudtrail", account).get_trail_status(Name=done.trail)["IsLogging"]
-    return {
-        f"new user {done.user}": _or("gone", new_user),
-        "  its access key": _or("gone", new_key),
-        f"new instance {done.instance}": launched["State"]["Name"],
-        f"SSH from anywhere to {done.group}": "open" if open_ else "closed",
-        f"trail {done.trail}": "logs" if logs else "stopped",
-        f"KMS key {done.kms_key[:8]}…": aws.client("kms", account).describe_key(KeyId=done.kms_key)["KeyMetadata"]["KeyState"],
-    }
+    found = [
+        _or("gone", new_user), _or("gone", new_key), launched["State"]["Name"], "open" if open_ else "closed",
+        "logs" if logs else "stopped",
+        aws.client("kms", account).describe_key(KeyId=done.kms_key)["KeyMetadata"]["KeyState"],
+    ]  # fmt: skip
+    return dict(zip(traces(done), found, strict=True))
+
+
+def traces(done: seed_iam.Mischief) -> list[str]:
+    """The labels of what a thief did."""
+    return [
+        f"new user {done.user}", "  its access key", f"new instance {done.instance}", f"SSH from anywhere to {done.group}",
+        f"trail {done.trail}", f"KMS key {done.kms_key[:8]}…",
+    ]  # fmt: skip

@@ -150,6 +150,8 @@ def _ec2(action: str, raw: dict[str, Any], region: str, account: str) -> list[Ch
     checks, instance_arn = [], None
     for value, fact in _resources(name, params, region, account).items():
         kind = KINDS[value.split("-", 1)[0]]
+        if kind == "security-group-rule" and name.startswith("RevokeSecurityGroup"):
+            continue  # of the group alone
         arn = _arn(kind, value, region, account)
         instance_arn = arn if kind == "instance" else instance_arn
         checks.append(Check(action, arn, {**shared, **_resource_context(fact, region, account)}))

@@ -63,6 +63,7 @@ class People:
         except ClientError:
             console = False
         inline = iam.list_user_policies(**user)["PolicyNames"]
+        certificates = iam.list_signing_certificates(**user)["Certificates"]
         own = iam.list_service_specific_credentials(**user)["ServiceSpecificCredentials"]
         return {
             "attached": sorted(one["PolicyName"] for one in iam.list_attached_user_policies(**user)["AttachedPolicies"]),
@@ -71,9 +72,7 @@ class People:
             "keys": {one["AccessKeyId"]: one["Status"] for one in iam.list_access_keys(**user)["AccessKeyMetadata"]},
             "ssh": {one["SSHPublicKeyId"]: one["Status"] for one in iam.list_ssh_public_keys(**user)["SSHPublicKeys"]},
             "own": {one["ServiceSpecificCredentialId"]: one["Status"] for one in own},
-            "certificates": {
-                one["CertificateId"]: one["Status"] for one in iam.list_signing_certificates(**user)["Certificates"]
-            },
+            "certificates": {one["CertificateId"]: one["Status"] for one in certificates},
             "console": console,
             "mfa": sorted(one["SerialNumber"] for one in iam.list_mfa_devices(**user)["MFADevices"]),
             "groups": sorted(one["GroupName"] for one in iam.list_groups_for_user(**user)["Groups"]),

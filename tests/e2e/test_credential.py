@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from credential_world import STOLEN, People
-from e2e_world import MEMBER, PREFIX, Json, World, actions, events
+from e2e_world import MEMBER, PREFIX, WAITS, Json, World, actions, events
 
 from sandbox import people
 
@@ -28,15 +28,18 @@ def _deny_of(policies: dict[str, Json]) -> Json:
 
 
 def test_a_user_with_everything(world: World, iam: People) -> None:
-    user = iam.user(keys=2, console=True, mfa_before=True, mfa_after=True, ssh_key=True, service_credential=True, certificate=True,
-                    temporary=True, sessions=1, group=True)  # fmt: skip
+    traits = ("console", "mfa_before", "mfa_after", "ssh_key", "service_credential", "certificate", "temporary", "group")
+    user = iam.user(keys=2, sessions=1, **dict.fromkeys(traits, True))
     [(arn, held)] = user.sessions.items()
     role = arn.split("/")[1]
     before, role_before = iam.seen(user.name), iam.role_policies(role)
     assert user.temporary and all(iam.works(one) for one in (*user.keys, held, user.temporary))
     found = iam.about(user)
     found.detail["service"]["eventFirstSeen"] = found.detail["service"]["eventLastSeen"] = world.aws_now()
+    world.clock(waits=1)  # the ten seconds between the two readings are what is shown here
     sent = world.send(found)
+    world.status(sent, "CONTAINED")
+    world.clock(waits=WAITS)
     incident = world.settled(sent)
     assert (incident["status"], incident["playbook"]) == ("CONTAINED", "iam_principal"), incident
     [target] = incident["targets"]

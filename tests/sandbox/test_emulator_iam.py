@@ -152,6 +152,15 @@ def test_groups_and_target_groups_have_their_arns(aws: Aws, identity: Identity, 
     assert not refused(lambda: reader.describe_target_health(TargetGroupArn=found.target_group))
 
 
+def test_a_rule_is_closed_by_who_may_change_its_group(aws: Aws, identity: Identity, network: seed.Network) -> None:
+    rule = {"IpProtocol": "tcp", "FromPort": 8443, "ToPort": 8443, "IpRanges": [{"CidrIp": "203.0.113.7/32"}]}
+    made = aws.client("ec2").authorize_security_group_ingress(GroupId=network.security_group, IpPermissions=[rule])
+    close = {"GroupId": network.security_group, "SecurityGroupRuleIds": [made["SecurityGroupRules"][0]["SecurityGroupRuleId"]]}
+    for group, verdict in (("sg-0123456789abcdef0", True), (network.security_group, False)):
+        ec2 = identity.client("ec2", allow("ec2:RevokeSecurityGroupIngress", arn("security-group", group)))
+        assert refused(lambda ec2=ec2: ec2.revoke_security_group_ingress(**close)) is verdict
+
+
 def test_trust_names_the_role_and_the_organization(aws: Aws, identity: Identity) -> None:
     function = identity.role(allow("sts:AssumeRole"), account=SECURITY)
     other = identity.role(allow("sts:AssumeRole"), account=SECURITY)

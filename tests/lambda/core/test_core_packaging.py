@@ -84,7 +84,7 @@ def test_a_zip_that_grew_too_large_is_refused(
 @pytest.mark.parametrize("name", sorted(build.contents()))
 def test_a_zip_holds_plain_readable_entries(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "dist" / name
-    assert len(_built(tmp_path / "dist", monkeypatch)[name]) <= 80_000
+    assert len(_built(tmp_path / "dist", monkeypatch)[name]) <= build.LIMIT
     with zipfile.ZipFile(path) as archive:
         infos = archive.infolist()
     assert [one.filename for one in infos] == sorted(one.filename for one in infos)

@@ -313,6 +313,23 @@ def test_nothing_listed(lab: Lab) -> None:
     assert lab.kept()["outcome"] == "PARTIAL" and "could not be listed" in lab.kept()["detail"]
 
 
+def test_listing_switched_off(lab: Lab) -> None:
+    entry = {"outcome": "SKIPPED", "detail": "", "objects": [], "task": "", "state": {}}
+    lab.record.evidence(INCIDENT, lab.kind, lab.name, "actions", entry)
+    assert lab.once().done
+    assert lab.kept() == {}
+
+
+def test_what_a_role_session_did(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    lab = Lab(world, monkeypatch, kind="role_session", name="app/i-0123456789abcdef0")
+    made = spree(lab)
+    before = picture(lab, made)
+    lab.remediate()
+    assert lab.kept()["detail"] == "5 reverted, 1 left for people"
+    assert lab.restore().status is Status.RESTORE_PARTIAL
+    assert picture(lab, made) == {**before, "logging": True}
+
+
 @pytest.mark.parametrize("broken", [
     {}, {"id": 1, "name": "x", "source": "y"}, "text", None,
     {"id": "a", "name": "b", "source": "iam", "parameters": "no", "response": [1]},

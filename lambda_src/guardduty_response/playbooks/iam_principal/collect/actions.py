@@ -16,8 +16,8 @@ from typing import Any
 
 from guardduty_response import evidence_store
 from guardduty_response.playbooks.common import logs, lookup
-from guardduty_response.playbooks.common.logs import Window, iso
 from guardduty_response.playbooks.common.part import Json, Outcome, Part
+from guardduty_response.playbooks.common.window import CALL_SECONDS, Window, iso
 from guardduty_response.playbooks.common.work import Work, allow
 from guardduty_response.playbooks.iam_principal.collect import queries, regions
 from guardduty_response.playbooks.iam_principal.collect.found import MOST_CHANGES, MOST_FOLLOWED, Found
@@ -83,7 +83,7 @@ class Listing:
         regions.again(self.progress.get("regions") or {}, since)
 
     def step(self) -> Part:
-        until = time.monotonic() + logs.CALL_SECONDS
+        until = time.monotonic() + CALL_SECONDS
         wait = self._ask(until)
         self._store()
         if wait:

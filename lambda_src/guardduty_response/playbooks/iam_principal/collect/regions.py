@@ -10,8 +10,8 @@ from typing import Any
 
 from guardduty_response import aws
 from guardduty_response.playbooks.common import lookup
-from guardduty_response.playbooks.common.logs import Window
 from guardduty_response.playbooks.common.part import Json
+from guardduty_response.playbooks.common.window import Window
 from guardduty_response.playbooks.common.work import Work, allow, gather, why
 from guardduty_response.playbooks.iam_principal.collect.found import MOST_EVENTS, Found
 
