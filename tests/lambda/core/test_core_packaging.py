@@ -153,7 +153,7 @@ def test_only_the_standard_library_and_botocore_run_with_response_privileges() -
 
 # -- the trimmed models -----------------------------------------------------------------------------------------------
 
-SERVICES = ("autoscaling", "elbv2", "iam", "ec2", "dynamodb", "s3", "sns", "sqs", "stepfunctions", "sts")
+SERVICES = ("autoscaling", "elbv2", "iam", "ec2", "dynamodb", "s3", "secretsmanager", "sns", "sqs", "stepfunctions", "sts")
 
 
 def _used(api: str) -> set[str]:
