@@ -78,7 +78,7 @@ BARE: dict[str, dict[str, Any]] = {
 def test_a_user_that_has_little(world: World, iam: People, traits: str) -> None:
     user = iam.user(**BARE[traits])
     incident = world.settled(world.send(iam.about(user)))
-    assert incident["status"] == "CONTAINED", incident
+    assert incident["status"] == "CONTAINED", (incident["targets"], incident["reasons"])
     assert "AWSDenyAll" in iam.seen(user.name)["attached"]
     assert "FAILED" not in actions(incident).values()
 
@@ -86,7 +86,7 @@ def test_a_user_that_has_little(world: World, iam: People, traits: str) -> None:
 def test_the_policy_quota_is_full(world: World, iam: People) -> None:
     user = iam.user(quota_full=True, boundary=True)
     incident = world.settled(world.send(iam.about(user)))
-    assert incident["status"] == "CONTAINED", incident
+    assert incident["status"] == "CONTAINED", (incident["targets"], incident["reasons"])
     seen = iam.seen(user.name)
     assert seen["boundary"] == DENY_ALL and "AWSDenyAll" not in seen["attached"]
     assert not iam.works(user.keys[0])
@@ -99,7 +99,7 @@ def test_one_session_of_a_role_alone(world: World, iam: People) -> None:
     role = iam.role(sessions=["stolen", "other"])
     before = iam.role_policies(role.name)
     incident = world.settled(world.send(iam.about_session(role, "stolen")))
-    assert incident["status"] == "CONTAINED", incident
+    assert incident["status"] == "CONTAINED", (incident["targets"], incident["reasons"])
     assert (incident["targets"][0]["kind"], incident["targets"][0]["id"]) == ("role_session", f"{role.name}/stolen")
     assert not iam.works(role.sessions["stolen"]) and iam.works(role.sessions["other"])
     condition = _deny_of(iam.role_policies(role.name))
@@ -115,7 +115,7 @@ def test_stolen_instance_credentials_end_and_the_instance_is_handed_over(world: 
     found = iam.finding(EXFILTRATED, accessKeyId="ASIASTOLEN0000000000", userType="AssumedRole", userName=victim.role,
                         principalId=f"{victim.role_id}:{victim.instance}")  # fmt: skip
     incident = world.settled(world.send(found))
-    assert incident["status"] == "CONTAINED", incident
+    assert incident["status"] == "CONTAINED", (incident["targets"], incident["reasons"])
     assert actions(incident)["hand_over_to_ec2_instance"] == "DONE"
     older = world.role_policies(victim)["AWSRevokeOlderSessions"]["Statement"][-1]
     assert older["Condition"]["DateLessThan"]["aws:TokenIssueTime"]

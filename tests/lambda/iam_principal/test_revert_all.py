@@ -181,6 +181,50 @@ def test_many_sentences_do_not_fill_the_record(lab: Lab) -> None:
     assert len(rows) == 300 and all(f"AttributeValue={row['id']}" in row["by_hand"] for row in rows)
 
 
+def test_credentials_first_and_the_newest_first(lab: Lab) -> None:
+    for name in ("mallory", "trudy"):
+        lab.does("ec2", "run_instances", ImageId="ami-12c6146b", MinCount=1, MaxCount=1)
+        lab.does("iam", "create_user", UserName=name)
+    lab.remediate()
+    assert lab.changed() == ["AttachUserPolicy", "AttachUserPolicy", "StopInstances", "StopInstances"]
+    assert [params["UserName"] for name, params in lab.calls if name == "AttachUserPolicy"] == ["trudy", "mallory"]
+
+
+def test_recorded_before_it_is_changed(lab: Lab) -> None:
+    lab.does("iam", "create_user", UserName="mallory")
+    seen: list[Json] = []
+    lab.hooks["AttachUserPolicy"] = lambda _: seen.append(lab.ledger()["before"])
+    lab.remediate()
+    [[was]] = [list(one.values()) for one in seen]
+    assert (was["what"], was["user"], was["attached"]) == ("user", "mallory", False)
+
+
+def test_what_is_not_seen_on_reading_back_is_judged_anew(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    """IAM is eventually consistent: an early read may show how it was."""
+    from guardduty_response.playbooks.iam_principal import present
+
+    lab.does("iam", "create_user", UserName="mallory")
+    lab.list()
+    read, late = present.attached, [True]
+    monkeypatch.setattr(present, "attached", lambda *a: [] if late[0] else read(*a))
+    assert not lab.once().done
+    assert lab.lines() == {}
+    late[0] = False
+    assert lab.once().done
+    assert (lab.lines(), lab.kept()["detail"]) == ({"CreateUser": "DONE"}, "1 reverted, 0 left for people")
+    assert lab.changed().count("AttachUserPolicy") == 1
+    lab.calls.clear()
+
+
+def test_what_is_never_seen_is_told(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    from guardduty_response.playbooks.iam_principal import present
+
+    lab.does("iam", "create_user", UserName="mallory")
+    monkeypatch.setattr(present, "attached", lambda *_: [])
+    lab.remediate()
+    assert lab.lines() == {"CreateUser": "FAILED"} and "not to be seen on reading back" in lab.left[0]
+
+
 def test_one_failure_touches_no_other(lab: Lab) -> None:
     lab.does("iam", "create_user", UserName="mallory")
     lab.does("iam", "create_user", UserName="trudy")
@@ -267,6 +311,23 @@ def test_nothing_listed(lab: Lab) -> None:
     lab.record.evidence(INCIDENT, lab.kind, lab.name, "actions", entry)
     assert lab.once().done
     assert lab.kept()["outcome"] == "PARTIAL" and "could not be listed" in lab.kept()["detail"]
+
+
+def test_listing_switched_off(lab: Lab) -> None:
+    entry = {"outcome": "SKIPPED", "detail": "", "objects": [], "task": "", "state": {}}
+    lab.record.evidence(INCIDENT, lab.kind, lab.name, "actions", entry)
+    assert lab.once().done
+    assert lab.kept() == {}
+
+
+def test_what_a_role_session_did(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    lab = Lab(world, monkeypatch, kind="role_session", name="app/i-0123456789abcdef0")
+    made = spree(lab)
+    before = picture(lab, made)
+    lab.remediate()
+    assert lab.kept()["detail"] == "5 reverted, 1 left for people"
+    assert lab.restore().status is Status.RESTORE_PARTIAL
+    assert picture(lab, made) == {**before, "logging": True}
 
 
 @pytest.mark.parametrize("broken", [

@@ -53,8 +53,8 @@ def test_an_instance_that_cannot_be_stopped_is_told(lab: Lab, monkeypatch: pytes
     plain, store, spot = (one["InstanceId"] for one in made)
     read = present.instances
 
-    def shown(ec2: Any, ids: list[str]) -> dict[str, Json]:  # moto runs every image from EBS, and on demand
-        found = read(ec2, ids)
+    def shown(ec2: Any, *which: Any) -> dict[str, Json]:  # moto runs every image from EBS, and on demand
+        found = read(ec2, *which)
         found[store]["store"] = True
         found[spot]["spot"] = True
         return found
@@ -88,6 +88,26 @@ def test_protected_against_stopping(lab: Lab) -> None:
     lab.remediate()
     assert f"aws ec2 stop-instances --instance-ids {made['InstanceId']} --region {REGION}" in lab.left[0]
     assert lab.kept()["outcome"] == "PARTIAL"
+
+
+def test_more_instances_than_the_event_lists(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The list of a long answer is cut; the reservation is what they all are."""
+    made = lab.does("ec2", "run_instances", ImageId=AMI, MinCount=45, MaxCount=45)
+    lab.events[-1]["response"]["instancesSet"]["items"] = lab.events[-1]["response"]["instancesSet"]["items"][:3]
+    monkeypatch.setattr(resources, "CUT", 3)
+    read = present.pages
+
+    def by_reservation(client: Any, operation: str, key: str, **request: Any) -> list[Any]:  # moto has no such filter
+        if request.get("Filters") != [{"Name": "reservation-id", "Values": [made["ReservationId"]]}]:
+            return read(client, operation, key, **request)
+        return [one for one in read(client, operation, key) if one["ReservationId"] == made["ReservationId"]]
+
+    monkeypatch.setattr(present, "pages", by_reservation)
+    lab.remediate()  # whose session policies all fit
+    assert set(states(lab).values()) == {"stopped"} and len(states(lab)) == 45
+    assert [len(params["InstanceIds"]) for name, params in lab.calls if name == "StopInstances"] == [20, 20, 5]
+    assert lab.restore().status is Status.RESTORED
+    assert set(states(lab).values()) == {"running"}
 
 
 def test_an_answer_without_instances_is_for_people(lab: Lab) -> None:

@@ -140,12 +140,16 @@ def with_denial(document: Json, sid: str, account: str) -> Json:
 # -- EC2 --------------------------------------------------------------------------------------------------------------
 
 
-def instances(ec2: Any, ids: list[str]) -> dict[str, Json]:
+def instances(ec2: Any, ids: list[str], reservation: str = "") -> dict[str, Json]:
     """Instance id -> {state, spot, store: its root device is lost when it stops}, of those that EC2 still knows.
 
-    Asked by filter: asked by id, one that is gone would make the whole call fail.
+    ``reservation``: all that one RunInstances call started, instead of ``ids``. Asked by filter (of 200 values at most): asked by
+    id, one that is gone would make the whole call fail.
     """
-    found = pages(ec2, "describe_instances", "Reservations", Filters=[{"Name": "instance-id", "Values": ids}])
+    filters = [("instance-id", ids[at : at + 200]) for at in range(0, len(ids), 200)]
+    filters = [("reservation-id", [reservation])] if reservation else filters
+    found = [one for name, values in filters
+             for one in pages(ec2, "describe_instances", "Reservations", Filters=[{"Name": name, "Values": values}])]  # fmt: skip
     return {
         one["InstanceId"]: {"state": one["State"]["Name"], "spot": one.get("InstanceLifecycle") == "spot",
                             "store": one.get("RootDeviceType") == "instance-store"}

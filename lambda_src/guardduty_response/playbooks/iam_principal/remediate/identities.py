@@ -9,10 +9,9 @@ from botocore.exceptions import ClientError
 
 from guardduty_response import aws
 from guardduty_response.playbooks.common.work import ALREADY, Json
-from guardduty_response.playbooks.iam_principal import present
+from guardduty_response.playbooks.iam_principal import passwords, present
 from guardduty_response.playbooks.iam_principal.remediate.changes import Change
 from guardduty_response.playbooks.iam_principal.remediate.revert import LEFT, Job, Revert, Settled
-from guardduty_response.playbooks.iam_principal.user import password
 
 DENY_DOCUMENT: Json = {"Version": "2012-10-17", "Statement": [{"Effect": "Deny", "Action": "*", "Resource": "*"}]}
 
@@ -206,7 +205,7 @@ class LoginProfile(Revert):
 
     def undo(self, now: Any) -> list[Json]:
         iam = self.changing(("iam:UpdateLoginProfile",), now["arn"])
-        return [iam.update_login_profile(UserName=self.user, Password=password(), PasswordResetRequired=True)]
+        return [iam.update_login_profile(UserName=self.user, Password=passwords.drawn(), PasswordResetRequired=True)]
 
     def by_hand(self) -> str:
         return self.command("iam delete-login-profile", "--user-name", self.user)
