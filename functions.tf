@@ -152,7 +152,7 @@ module "function" {
   description        = local.jobs[each.value.job].description
   alarm              = local.jobs[each.value.job].alarm
   evidence_actions   = local.jobs[each.value.job].evidence_actions
-  more_statements    = concat(local.more_statements[each.value.job], each.key == "iam_principal/collector" ? local.trail_query_statements : [])
+  more_statements    = concat(local.more_statements[each.value.job], [for statement in local.trail_query_statements : statement if each.key == "iam_principal/collector"])
   topic_arns         = local.jobs[each.value.job].tells ? local.topic_arns : null
   zip                = "${path.module}/lambda_src/dist/${local.jobs[each.value.job].zip}_${each.value.playbook}.zip"
   name_prefix        = var.name_prefix

@@ -16,7 +16,7 @@ from pathlib import Path
 
 SOURCE = Path(__file__).resolve().parent / "guardduty_response"
 DIST = SOURCE.parent / "dist"
-LIMIT = 80 * 1024  # bytes a zip: small enough to be read, and to start fast
+LIMIT = 96 * 1024  # bytes a zip: small enough to be read, and to start fast
 TELLING = {"incident": "handlers/incident.py", "watchdog": "handlers/watchdog.py"}  # zip -> its handler
 # job -> its handler, and the module of a playbook that it loads by name
 JOBS = {
@@ -27,8 +27,11 @@ JOBS = {
     "terminate": ("handlers/terminate.py", "terminate.py"),
 }
 # Parsing a large model is most of a cold start, and no incident waits for the others: there a model's size is not worth it.
-MODELS = {"playbook": ("dynamodb", "ec2", "s3"), "collect": ()}
-SMALL = ("dynamodb", "s3")  # for everybody else; the collector calls more of S3 than the trimmed model has
+MODELS = {
+    "playbook_ec2_instance": ("dynamodb", "ec2", "s3"), "collect_ec2_instance": (), "collect_iam_principal": (),
+    "remediate_iam_principal": ("dynamodb",), "restore_iam_principal": ("dynamodb",),
+}  # fmt: skip
+SMALL = ("dynamodb", "s3")  # for everybody else; those above call more of S3 than the trimmed model has
 
 Entries = dict[str, tuple[tuple[int, ...], int, bytes]]  # name -> (date, mode, content)
 
@@ -70,7 +73,7 @@ def contents() -> dict[str, list[str]]:
         for job, (handler, module) in JOBS.items():
             entry = f"playbooks/{playbook}/{module}"
             if (SOURCE / entry).is_file():
-                mine = {models[service] for service in MODELS.get(job, SMALL)}
+                mine = {models[service] for service in MODELS.get(f"{job}_{playbook}", SMALL)}
                 result[f"{job}_{playbook}.zip"] = sorted(closure(handler, entry) | mine)
     return result
 

@@ -1,4 +1,4 @@
-"""The demonstration: an instance is contained, breached, contained again and restored; then a stolen key; the reports."""
+"""The demonstration: a contained instance, a breach that is answered, a restore; then a stolen key; and the reports."""
 
 from __future__ import annotations
 

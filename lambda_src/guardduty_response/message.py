@@ -6,7 +6,7 @@ import json
 import os
 from typing import Any
 
-from guardduty_response import aws, config, finding, runtime
+from guardduty_response import aws, config, finding, runtime, siem
 from guardduty_response.statuses import ESCALATE, Status
 
 Json = dict[str, Any]
@@ -34,13 +34,21 @@ _NOT_YET = "not to be seen in CloudTrail yet (it lags up to 15 minutes); looked 
 _UNDONE = frozenset({Status.RESTORED, Status.RESTORE_PARTIAL})
 
 
-def _runbook() -> str:
-    """notifications.runbook_url; a configuration that cannot be read must not silence a message."""
+def _setting(name: str) -> str:
+    """Of ``notifications``; a configuration that cannot be read must not silence a message."""
     try:
-        return str(config.load().notifications.get("runbook_url") or "")
+        return str(config.load().notifications.get(name) or "")
     except Exception as error:
         runtime.log("no configuration for a message", detail=str(error)[:300])
         return ""
+
+
+def searches(meta: Json, targets: list[Json]) -> list[str]:
+    """notifications.siem_search_url filled in for each principal."""
+    template = _setting("siem_search_url")
+    if not template or meta.get("playbook") != "iam_principal":
+        return []
+    return [siem.link(template, siem.values(meta, one)) for one in targets]
 
 
 def _subject(tag: str, meta: Json, targets: list[Json]) -> str:
@@ -64,7 +72,7 @@ def open_tasks(meta: Json, targets: list[Json]) -> list[str]:
         left = {name: part["task"] for name, part in sorted((target.get("evidence") or {}).items()) if part.get("task")}
         said = {*left, *(["snapshot"] if "snapshots" in left else [])}  # a piece of evidence says itself what is left to do
         for name, action in sorted(target.get("actions", {}).items()):
-            if action["status"] == "FAILED" and name not in said:
+            if action["status"] == "FAILED" and name not in said and not name.startswith("revert/"):  # remediation lists those
                 tasks.append(f"{target['id']}: {name} failed: {action['detail']}")
         tasks += [f"{target['id']}: {text}" for text in left.values()]
         tasks += [f"{target['id']}: {text}" for part in (target.get("evidence") or {}).values() for text in _left(part)]
@@ -77,6 +85,12 @@ def open_tasks(meta: Json, targets: list[Json]) -> list[str]:
 def _left(part: Json) -> list[str]:
     """What a piece of evidence has found that people have left to do, a sentence each."""
     return [str(text) for text in (part.get("state") or {}).get("left") or []]
+
+
+def noted(targets: list[Json]) -> list[str]:
+    """What evidence has found that changed nothing, and that people want to know (sign-ins, secrets read)."""
+    parts = [(one["id"], part) for one in targets for part in (one.get("evidence") or {}).values()]
+    return [f"{id}: {text}" for id, part in parts for text in (part.get("state") or {}).get("noted") or []]
 
 
 def undone(breach: Json) -> list[str]:
@@ -139,13 +153,14 @@ def compose(what: str, meta: Json, targets: list[Json], note: str = "") -> tuple
     tasks = open_tasks(meta, targets) if what not in ("started", "approval", "notice") else []
     if tasks:
         lines += ["", "Left for people to do", *[f"  - {task}" for task in tasks]]
+    seen_too = noted(targets) if what == "closing" else []
+    lines += ["", "Seen too", *[f"  - {text}" for text in seen_too]] if seen_too else []
     lines += ["", f"Record    DynamoDB table {os.environ.get('GDR_TABLE')}, key INCIDENT#{meta['incident_id']}"]
     if meta.get("report_key"):
         lines.append(f"Report    s3://{os.environ.get('GDR_BUCKET')}/{meta['report_key']}")
-    if url := _runbook():
+    if url := _setting("runbook_url"):
         lines.append(f"Runbook   {url}")
-    if meta.get("search_url"):
-        lines.append(f"Search    {meta['search_url']}")
+    lines += [f"Search    {url}" for url in searches(meta, targets)]
     return _subject(tag, meta, targets), "\n".join(lines)
 
 

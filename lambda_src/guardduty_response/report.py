@@ -8,7 +8,7 @@ from html import escape
 from typing import Any
 
 from guardduty_response import config, evidence_store
-from guardduty_response.message import ask_restore, open_tasks, seen, undone
+from guardduty_response.message import ask_restore, noted, open_tasks, searches, seen, undone
 from guardduty_response.record import Record, now
 from guardduty_response.statuses import TRANSITIONS, Event, Status
 
@@ -152,6 +152,9 @@ def render(meta: Json, targets: list[Json], timeline: list[Json], restore: bool 
         )
     ]
     tasks = "".join(f"<li>{escape(task)}</li>" for task in open_tasks(meta, targets))
+    also = "".join(f"<li>{escape(text)}</li>" for text in noted(targets))
+    also = f"<h2>Seen too</h2><ul>{also}</ul>" if also else ""
+    search = "".join(f"<p>Search: <a href='{escape(url)}'>{escape(url)}</a></p>" for url in searches(meta, targets))
     events = [[escape(e["at"]), escape(e["event"]), escape(e.get("target", "")), escape(e.get("detail", ""))] for e in timeline]
     return (
         f"<!doctype html><html lang=en><meta charset=utf-8><meta name=viewport content='width=device-width'>"
@@ -160,6 +163,7 @@ def render(meta: Json, targets: list[Json], timeline: list[Json], restore: bool 
         f'<span class="badge {escape(meta["status"])}">{escape(meta["status"])}</span></h1>'
         f"{_table(['', ''], facts)}"
         f"<h2>Left for people to do</h2>{f'<ul>{tasks}</ul>' if tasks else '<p>Nothing.</p>'}"
+        f"{search}{also}"
         f"<h2>Undo</h2>{_undo(meta, restore)}"
         f"{''.join(_target(target) for target in targets)}"
         f"<h2>Timeline</h2>{_picture(timeline)}{_table(['When (UTC)', 'Event', 'Resource', 'Detail'], events)}"

@@ -18,6 +18,8 @@ locals {
     GDR_BUCKET        = local.bucket_name
     GDR_CONFIG_SHA256 = sha256(var.config_json)
     GDR_NAME_PREFIX   = var.name_prefix
+    # Tokens of the global STS endpoint may not work in Regions that an account has opted into.
+    AWS_STS_REGIONAL_ENDPOINTS = "regional"
   }
 }
 

@@ -55,6 +55,7 @@ locals {
       group_kinds          = jsonencode(var.untrack_connections ? ["quarantine", "untrack"] : ["quarantine"])
       untrack_connections  = var.untrack_connections
       rotate               = var.rotate_keys
+      remediates           = contains(var.remediate, role.playbook)
       quarantine_role_arns = jsonencode([for name in local.quarantine_names : "arn:${local.partition}:iam::${local.account_id}:role${var.iam.path}${name}"])
     })))
   }

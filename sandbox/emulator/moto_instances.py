@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from . import settings
-from .moto_modules import autoscaling, block_storage, instance_responses, load_balancing, organizations, profiles
+from .moto_modules import autoscaling, block_storage, ec2_utils, instance_responses, load_balancing, organizations, profiles
 from .moto_network import error
-from .patching import patch, replace
+from .patching import extend, patch, replace
 
 _SNAPSHOT_SECONDS = float(os.environ.get("SANDBOX_SNAPSHOT_SECONDS", "0.5"))
 
@@ -58,6 +58,13 @@ replace(
     "make_random_org_id",
     lambda: settings.ORGANIZATION_ID,
     restores="the organization's id is the one aws:PrincipalOrgID carries",
+)
+extend(
+    ec2_utils,
+    "filter_dict_attribute_mapping",
+    "iam-instance-profile.arn",
+    "iam_instance_profile.Arn",
+    restores="DescribeInstances can be asked for the instances of a profile",
 )
 _Backend = profiles.IamInstanceProfileAssociationBackend
 

@@ -24,3 +24,4 @@ flow_log_responses: Any = importlib.import_module("moto.ec2.responses.flow_logs"
 ssm: Any = importlib.import_module("moto.ssm.models")
 ssm_responses: Any = importlib.import_module("moto.ssm.responses")
 regions: Any = importlib.import_module("moto.ec2.models.availability_zones_and_regions")
+ec2_utils: Any = importlib.import_module("moto.ec2.utils")

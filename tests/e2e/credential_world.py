@@ -2,48 +2,17 @@
 
 from __future__ import annotations
 
-import json
-import secrets
-from dataclasses import dataclass, field
 from typing import Any
 
 from botocore.exceptions import ClientError
 from e2e_world import MEMBER, Json, World
 from repository import load_finding
 
-from sandbox import findings
+from sandbox import findings, seed_iam, snapshot_iam
+from sandbox.seed_iam import Credential, Role, User
 
-ALL = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}
 CONSOLE = "unauthorizedaccess_iamuser_consoleloginsuccess_b"
 STOLEN = "UnauthorizedAccess:IAMUser/UnusualASNCaller"  # of the talk; AWS has retired it, its successors are the same to us
-
-
-@dataclass
-class Keys:
-    """Credentials as they lie in somebody's hands."""
-
-    id: str
-    secret: str
-    token: str = ""
-
-    @staticmethod
-    def of(answer: Json) -> Keys:
-        return Keys(answer["AccessKeyId"], answer["SecretAccessKey"], answer.get("SessionToken", ""))
-
-
-@dataclass
-class User:
-    name: str
-    arn: str
-    id: str
-    keys: list[Keys] = field(default_factory=list)
-
-
-@dataclass
-class Role:
-    name: str
-    arn: str
-    id: str
 
 
 class People:
@@ -52,71 +21,36 @@ class People:
     def __init__(self, world: World) -> None:
         self.world, self.iam = world, world.client("iam", MEMBER)
 
-    # -- made ---------------------------------------------------------------------------------------------------------
+    def user(self, **traits: Any) -> User:
+        """As seed_iam.user."""
+        return seed_iam.user(self.world.aws, **traits)
 
-    def user(self, name: str = "", *, keys: int = 1, console: bool = False, policies: int = 0) -> User:
-        """An administrator with so many access keys; ``policies``: so many further managed policies attached."""
-        name = name or f"alice-{secrets.token_hex(3)}"
-        made = self.iam.create_user(UserName=name)["User"]
-        self.iam.put_user_policy(UserName=name, PolicyName="all", PolicyDocument=json.dumps(ALL))
-        for number in range(policies):
-            arn = self.iam.create_policy(PolicyName=f"{name}-{number}", PolicyDocument=json.dumps(ALL))["Policy"]["Arn"]
-            self.iam.attach_user_policy(UserName=name, PolicyArn=arn)
-        if console:
-            self.iam.create_login_profile(UserName=name, Password="Correct-Horse-7-Battery")
-        made_keys = [Keys.of(self.iam.create_access_key(UserName=name)["AccessKey"]) for _ in range(keys)]
-        return User(name, made["Arn"], made["UserId"], made_keys)
+    def role(self, **traits: Any) -> Role:
+        """As seed_iam.role."""
+        return seed_iam.role(self.world.aws, **traits)
 
-    def role(self, name: str = "", trusts: str | Json = f"arn:aws:iam::{MEMBER}:root") -> Role:
-        """A role that may do everything, which ``trusts`` may assume."""
-        name = name or f"app-{secrets.token_hex(3)}"
-        principal = {"AWS": trusts} if isinstance(trusts, str) else trusts
-        trust = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Principal": principal, "Action": "sts:AssumeRole"}]}
-        made = self.iam.create_role(RoleName=name, AssumeRolePolicyDocument=json.dumps(trust))["Role"]
-        self.iam.put_role_policy(RoleName=name, PolicyName="all", PolicyDocument=json.dumps(ALL))
-        return Role(name, made["Arn"], made["RoleId"])
-
-    def session(self, role: Role, name: str, by: Keys | None = None) -> Keys:
-        sts = self.client("sts", by) if by else self.world.client("sts", MEMBER)
-        return Keys.of(sts.assume_role(RoleArn=role.arn, RoleSessionName=name)["Credentials"])
-
-    def client(self, service: str, keys: Keys) -> Any:
-        more = {"aws_session_token": keys.token} if keys.token else {}
-        return self.world.aws.client(service, aws_access_key_id=keys.id, aws_secret_access_key=keys.secret, **more)
-
-    def works(self, keys: Keys) -> bool:
-        """Whether a call with these credentials is let through; any other error than a refusal is raised."""
-        try:
-            self.client("ec2", keys).describe_vpcs()
-        except ClientError as error:
-            if error.response["Error"]["Code"] in (
-                "UnauthorizedOperation",
-                "AuthFailure",
-                "AccessDenied",
-                "InvalidClientTokenId",
-            ):
-                return False
-            raise
-        return True
+    def works(self, credential: Credential) -> bool:
+        """Whether a call with these credentials is let through."""
+        return snapshot_iam.works(self.world.aws, credential)
 
     # -- findings -----------------------------------------------------------------------------------------------------
 
     def finding(self, kind: str = STOLEN, **details: Any) -> findings.Event:
-        """A new finding about a credential; ``details``: resource.accessKeyDetails."""
+        """A new finding about a credential, of now; ``details``: resource.accessKeyDetails."""
         event = load_finding(CONSOLE)
         event["detail"] |= {"type": kind, "severity": 8.0, "region": "us-east-1"}
-        event["detail"]["resource"]["accessKeyDetails"] = {"accessKeyId": "", "principalId": "", "userType": "", "userName": "",
-                                                           **details}  # fmt: skip
+        blank = {"accessKeyId": "", "principalId": "", "userType": "", "userName": ""}
+        event["detail"]["resource"]["accessKeyDetails"] = {**blank, **details}
         return findings.prepare(self.world.aws, event, kind, account=MEMBER)
 
-    def about(self, user: User, key: Keys | None = None, kind: str = STOLEN) -> findings.Event:
-        used = key or (user.keys[0] if user.keys else None)
-        return self.finding(
-            kind, accessKeyId=used.id if used else "", principalId=user.id, userType="IAMUser", userName=user.name
-        )
+    def about(self, user: User, credential: Credential | None = None, kind: str = STOLEN) -> findings.Event:
+        used = credential or (user.keys[0] if user.keys else None)
+        key = used.id if used else ""
+        return self.finding(kind, accessKeyId=key, principalId=user.id, userType="IAMUser", userName=user.name)
 
-    def about_session(self, role: Role, name: str, key: Keys, kind: str = STOLEN) -> findings.Event:
-        return self.finding(kind, accessKeyId=key.id, principalId=f"{role.id}:{name}", userType="AssumedRole", userName=role.name)
+    def about_session(self, role: Role, name: str, kind: str = STOLEN) -> findings.Event:
+        key, whose = role.sessions[name].id, f"{role.id}:{name}"
+        return self.finding(kind, accessKeyId=key, principalId=whose, userType="AssumedRole", userName=role.name)
 
     # -- seen ---------------------------------------------------------------------------------------------------------
 
@@ -129,17 +63,22 @@ class People:
         except ClientError:
             console = False
         inline = iam.list_user_policies(**user)["PolicyNames"]
+        certificates = iam.list_signing_certificates(**user)["Certificates"]
+        own = iam.list_service_specific_credentials(**user)["ServiceSpecificCredentials"]
         return {
             "attached": sorted(one["PolicyName"] for one in iam.list_attached_user_policies(**user)["AttachedPolicies"]),
             "inline": {one: iam.get_user_policy(**user, PolicyName=one)["PolicyDocument"] for one in inline},
             "boundary": (found.get("PermissionsBoundary") or {}).get("PermissionsBoundaryArn"),
             "keys": {one["AccessKeyId"]: one["Status"] for one in iam.list_access_keys(**user)["AccessKeyMetadata"]},
+            "ssh": {one["SSHPublicKeyId"]: one["Status"] for one in iam.list_ssh_public_keys(**user)["SSHPublicKeys"]},
+            "own": {one["ServiceSpecificCredentialId"]: one["Status"] for one in own},
+            "certificates": {one["CertificateId"]: one["Status"] for one in certificates},
             "console": console,
             "mfa": sorted(one["SerialNumber"] for one in iam.list_mfa_devices(**user)["MFADevices"]),
             "groups": sorted(one["GroupName"] for one in iam.list_groups_for_user(**user)["Groups"]),
             "tags": {one["Key"]: one["Value"] for one in found.get("Tags") or []},
         }
 
-    def role_policies(self, role: Role) -> dict[str, Json]:
-        names = self.iam.list_role_policies(RoleName=role.name)["PolicyNames"]
-        return {name: self.iam.get_role_policy(RoleName=role.name, PolicyName=name)["PolicyDocument"] for name in names}
+    def role_policies(self, name: str) -> dict[str, Json]:
+        names = self.iam.list_role_policies(RoleName=name)["PolicyNames"]
+        return {one: self.iam.get_role_policy(RoleName=name, PolicyName=one)["PolicyDocument"] for one in names}

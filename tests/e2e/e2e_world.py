@@ -103,6 +103,10 @@ class World:
         finally:
             self.clock(rates=1)
 
+    def aws_now(self) -> str:
+        """As findings have times."""
+        return time.strftime("%Y-%m-%dT%H:%M:%S.000Z", time.gmtime())
+
     # -- findings in --------------------------------------------------------------------------------------------------
 
     def victim(self, **traits: Any) -> seed.Victim:

@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from credential_world import STOLEN, Keys, People
-from e2e_world import MEMBER, PREFIX, Json, World, actions, events
+from credential_world import STOLEN, People
+from e2e_world import MEMBER, PREFIX, WAITS, Json, World, actions, events
 
 from sandbox import people
 
 EXFILTRATED = "UnauthorizedAccess:IAMUser/InstanceCredentialExfiltration.OutsideAWS"
+DENY_ALL = "arn:aws:iam::aws:policy/AWSDenyAll"
 
 
 @pytest.fixture
@@ -19,89 +20,102 @@ def iam(world: World) -> People:
 
 
 def _deny_of(policies: dict[str, Json]) -> Json:
+    """The condition of the one policy that denies sessions."""
     [name] = [one for one in policies if one.startswith(f"{PREFIX}-deny-")]
     [statement] = policies[name]["Statement"]
     assert (statement["Effect"], statement["Action"], statement["Resource"]) == ("Deny", "*", "*")
     return dict(statement["Condition"])
 
 
-def test_a_user_with_two_keys_a_password_and_a_role_session(world: World, iam: People) -> None:
-    user, role = iam.user(keys=2, console=True), iam.role()
-    held, others = iam.session(role, "persisted", by=user.keys[1]), iam.session(role, "somebody-else")
-    temporary = Keys.of(iam.client("sts", user.keys[0]).get_session_token()["Credentials"])
-    before = iam.seen(user.name)
-    assert all(iam.works(one) for one in (*user.keys, held, others, temporary))
-    sent = world.send(iam.about(user))
+def test_a_user_with_everything(world: World, iam: People) -> None:
+    traits = ("console", "mfa_before", "mfa_after", "ssh_key", "service_credential", "certificate", "temporary", "group")
+    user = iam.user(keys=2, sessions=1, **dict.fromkeys(traits, True))
+    [(arn, held)] = user.sessions.items()
+    role = arn.split("/")[1]
+    before, role_before = iam.seen(user.name), iam.role_policies(role)
+    assert user.temporary and all(iam.works(one) for one in (*user.keys, held, user.temporary))
+    found = iam.about(user)
+    found.detail["service"]["eventFirstSeen"] = found.detail["service"]["eventLastSeen"] = world.aws_now()
+    world.clock(waits=1)  # the ten seconds between the two readings are what is shown here
+    sent = world.send(found)
+    world.status(sent, "CONTAINED")
+    world.clock(waits=WAITS)
     incident = world.settled(sent)
     assert (incident["status"], incident["playbook"]) == ("CONTAINED", "iam_principal"), incident
     [target] = incident["targets"]
     assert (target["kind"], target["id"], target["arn"]) == ("iam_user", user.name, user.arn)
     after = iam.seen(user.name)
-    assert after["attached"] == [*before["attached"], "AWSDenyAll"]
-    assert set(after["keys"].values()) == {"Inactive"} and len(after["keys"]) == 2
-    assert not after["console"]
+    assert after["attached"] == sorted([*before["attached"], "AWSDenyAll"])
+    for kind, count in (("keys", 2), ("ssh", 1), ("own", 1), ("certificates", 1)):
+        assert list(after[kind].values()) == ["Inactive"] * count, kind
+    assert not after["console"] and after["mfa"] == [user.mfa["before"]]
     assert after["tags"] == {PREFIX: "quarantined", f"{PREFIX}-incident": incident["incident_id"]}
-    assert not any(iam.works(one) for one in (*user.keys, temporary))
-    assert not iam.works(held), "the session it held of a role"
-    assert iam.works(others), "everybody else's session of that role goes on"
-    assert _deny_of(iam.role_policies(role))["StringEquals"]["aws:userid"] == [f"{role.id}:persisted"]
-    assert world.told(sent)[:2] == ["started", "CONTAINED"]
-    assert world.told(sent, "escalations") == []
+    assert not any(iam.works(one) for one in (*user.keys, user.temporary)), "no key of it works"
+    assert not iam.works(held), "nor the session it held of a role"
+    assert _deny_of(iam.role_policies(role))["StringEquals"]["aws:userid"][0].endswith(f":{arn.rsplit('/', 1)[1]}")
+    assert world.told(sent)[:2] == ["started", "CONTAINED"] and world.told(sent, "escalations") == []
+    assert "s after the last change" in target["verdict"]
+    assert int(target["verdict"].split(" s after")[0].rsplit(" ", 1)[1]) >= 10, "read once more when it has spread"
 
     people.ask(world.known, incident)
     restored = world.incident(sent)
-    assert restored["status"] == "RESTORE_PARTIAL", "a removed password does not come back"
-    [left] = restored["targets"][0]["restored"]["not_restored"]
-    assert "password" in left and "create-login-profile" in left
-    assert iam.seen(user.name) == {**before, "console": False}
-    assert list(iam.role_policies(role)) == ["all"]
+    assert restored["status"] == "RESTORE_PARTIAL"
+    left = restored["targets"][0]["restored"]["not_restored"]
+    assert sorted("password" in one or "MFA" in one for one in left) == [True, True], left
+    assert iam.seen(user.name) == {**before, "console": False, "mfa": [user.mfa["before"]]}
+    assert iam.role_policies(role) == role_before
     assert all(iam.works(one) for one in (*user.keys, held))
 
 
-def test_read_back_once_more_after_it_has_spread(world: World, iam: People) -> None:
-    incident = world.settled(world.send(iam.about(iam.user())))
-    assert incident["status"] == "CONTAINED"
-    assert "s after the last change" in incident["targets"][0]["verdict"]
-    assert int(incident["targets"][0]["verdict"].split(" s after")[0].rsplit(" ", 1)[1]) >= 10
+BARE: dict[str, dict[str, Any]] = {
+    "no keys, console only": {"keys": 0, "console": True},
+    "one key": {},
+    "nothing at all": {"keys": 0},
+}
+
+
+@pytest.mark.parametrize("traits", BARE)
+def test_a_user_that_has_little(world: World, iam: People, traits: str) -> None:
+    user = iam.user(**BARE[traits])
+    incident = world.settled(world.send(iam.about(user)))
+    assert incident["status"] == "CONTAINED", (incident["targets"], incident["reasons"])
+    assert "AWSDenyAll" in iam.seen(user.name)["attached"]
+    assert "FAILED" not in actions(incident).values()
 
 
 def test_the_policy_quota_is_full(world: World, iam: People) -> None:
-    user = iam.user(policies=10)
+    user = iam.user(quota_full=True, boundary=True)
     incident = world.settled(world.send(iam.about(user)))
-    assert incident["status"] == "CONTAINED", incident
+    assert incident["status"] == "CONTAINED", (incident["targets"], incident["reasons"])
     seen = iam.seen(user.name)
-    assert seen["boundary"] == "arn:aws:iam::aws:policy/AWSDenyAll" and "AWSDenyAll" not in seen["attached"]
-    assert "permissions boundary" in next(one["detail"] for one in incident["targets"][0]["actions"] if one["name"] == "deny_all")
+    assert seen["boundary"] == DENY_ALL and "AWSDenyAll" not in seen["attached"]
     assert not iam.works(user.keys[0])
     people.ask(world.known, incident)
     assert world.incident(incident["incident_id"])["status"] == "RESTORED"
-    assert iam.seen(user.name)["boundary"] is None and iam.works(user.keys[0])
+    assert iam.seen(user.name)["boundary"] == user.boundary and iam.works(user.keys[0])
 
 
 def test_one_session_of_a_role_alone(world: World, iam: People) -> None:
-    role = iam.role()
-    stolen, other = iam.session(role, "stolen"), iam.session(role, "other")
-    incident = world.settled(world.send(iam.about_session(role, "stolen", stolen)))
-    assert incident["status"] == "CONTAINED", incident
+    role = iam.role(sessions=["stolen", "other"])
+    before = iam.role_policies(role.name)
+    incident = world.settled(world.send(iam.about_session(role, "stolen")))
+    assert incident["status"] == "CONTAINED", (incident["targets"], incident["reasons"])
     assert (incident["targets"][0]["kind"], incident["targets"][0]["id"]) == ("role_session", f"{role.name}/stolen")
-    assert not iam.works(stolen) and iam.works(other)
-    condition = _deny_of(iam.role_policies(role))
-    assert condition["StringEquals"] == {"aws:userid": [f"{role.id}:stolen"]} and set(condition["DateLessThan"]) == {
-        "aws:TokenIssueTime"
-    }
+    assert not iam.works(role.sessions["stolen"]) and iam.works(role.sessions["other"])
+    condition = _deny_of(iam.role_policies(role.name))
+    assert condition["StringEquals"] == {"aws:userid": [f"{role.id}:stolen"]}
+    assert set(condition["DateLessThan"]) == {"aws:TokenIssueTime"}
     people.ask(world.known, incident)
     assert world.incident(incident["incident_id"])["status"] == "RESTORED"
-    assert iam.works(stolen) and list(iam.role_policies(role)) == ["all"]
+    assert iam.works(role.sessions["stolen"]) and iam.role_policies(role.name) == before
 
 
 def test_stolen_instance_credentials_end_and_the_instance_is_handed_over(world: World, iam: People) -> None:
     victim = world.victim(in_asg=False, target_group=False, elastic_ip=False)
-    assert victim.role and victim.role_id
     found = iam.finding(EXFILTRATED, accessKeyId="ASIASTOLEN0000000000", userType="AssumedRole", userName=victim.role,
                         principalId=f"{victim.role_id}:{victim.instance}")  # fmt: skip
-    sent = world.send(found)
-    incident = world.settled(sent)
-    assert incident["status"] == "CONTAINED", incident
+    incident = world.settled(world.send(found))
+    assert incident["status"] == "CONTAINED", (incident["targets"], incident["reasons"])
     assert actions(incident)["hand_over_to_ec2_instance"] == "DONE"
     older = world.role_policies(victim)["AWSRevokeOlderSessions"]["Statement"][-1]
     assert older["Condition"]["DateLessThan"]["aws:TokenIssueTime"]
@@ -118,8 +132,7 @@ def test_stolen_instance_credentials_end_and_the_instance_is_handed_over(world: 
 
 OUT_OF_REACH: dict[str, tuple[Json, str]] = {
     "root": ({"userType": "Root", "userName": "Root", "accessKeyId": "ASIAROOT000000000000"}, "create-policy"),
-    "identity_center": ({"userType": "AssumedRole", "userName": "AWSReservedSSO_Admin_0123456789abcdef",
-                         "principalId": "AROASSO0000000000000:alice@example.com"}, "put-inline-policy-to-permission-set"),
+    "identity_center": ({}, "put-inline-policy-to-permission-set"),  # a role of Identity Center's, made below
     "service_linked_role": ({"userType": "AssumedRole", "userName": "AWSServiceRoleForSupport",
                              "principalId": "AROASLR0000000000000:x"}, "delete-service-linked-role"),
     "federated_user": ({"userType": "FederatedUser", "principalId": f"{MEMBER}:bob", "userName": "bob",
@@ -131,6 +144,9 @@ OUT_OF_REACH: dict[str, tuple[Json, str]] = {
 @pytest.mark.parametrize("kind", OUT_OF_REACH)
 def test_what_iam_cannot_contain_is_never_called_contained(world: World, iam: People, kind: str) -> None:
     details, command = OUT_OF_REACH[kind]
+    if kind == "identity_center":
+        sso = iam.role(trust="sso", sessions=["alice@example.com"])
+        details = {"userType": "AssumedRole", "userName": sso.name, "principalId": f"{sso.id}:alice@example.com"}
     sent = world.send(iam.finding(**details))
     incident = world.settled(sent)
     assert incident["status"] == "FAILED", incident
@@ -143,12 +159,12 @@ def test_what_iam_cannot_contain_is_never_called_contained(world: World, iam: Pe
 
 
 def test_exempt_principals_and_the_response_itself_are_left_alone(world: World, iam: People) -> None:
-    glass = iam.role("break-glass-e2e")
-    session = iam.session(glass, "on-call")
-    incident = world.settled(world.send(iam.about_session(glass, "on-call", session)))
+    glass = iam.role(name="break-glass-e2e", sessions=["on-call"])
+    before = iam.role_policies(glass.name)
+    incident = world.settled(world.send(iam.about_session(glass, "on-call")))
     assert incident["status"] == "SKIPPED" and "exempt" in incident["reasons"][-1]
-    assert iam.works(session) and list(iam.role_policies(glass)) == ["all"]
-    own = world.client("iam", MEMBER).get_role(RoleName=f"{PREFIX}-responder-iam-principal")["Role"]
+    assert iam.works(glass.sessions["on-call"]) and iam.role_policies(glass.name) == before
+    own = iam.iam.get_role(RoleName=f"{PREFIX}-responder-iam-principal")["Role"]
     found = iam.finding(userType="AssumedRole", userName=own["RoleName"], principalId=f"{own['RoleId']}:inc-1-contain")
     incident = world.settled(world.send(found))
     assert incident["status"] == "SKIPPED" and "the response itself" in incident["reasons"][-1]
@@ -159,20 +175,18 @@ def test_somebody_lifts_the_denial_and_is_answered(world: World, iam: People) ->
     sent = world.send(iam.about(user))
     assert world.settled(sent)["status"] == "CONTAINED"
     world.clock(trail=1)
-    hasty = iam.user("hasty-administrator-" + user.name)
-    iam.client("iam", hasty.keys[0]).detach_user_policy(UserName=user.name, PolicyArn="arn:aws:iam::aws:policy/AWSDenyAll")
+    hasty = iam.user(name=f"hasty-{user.name}")
+    hasty.keys[0].client(world.aws, "iam").detach_user_policy(UserName=user.name, PolicyArn=DENY_ALL)
 
-    def again() -> Any:
+    def again() -> Json | None:
         found = world.incident(sent)
-        return (
-            found
-            if "contained again" in events(found) and events(found)[-1] == "ended" and found["status"] == "CONTAINED"
-            else None
-        )
+        told = events(found)
+        return found if "contained again" in told and told[-1] == "ended" and found["status"] == "CONTAINED" else None
 
     incident = world.until(again, "the breach is answered", 90)
     assert "AWSDenyAll" in iam.seen(user.name)["attached"]
-    assert any(hasty.name in one["who"] for one in incident["targets"][0]["breach"]["by"]), incident["targets"][0]["breach"]
+    breach = incident["targets"][0]["breach"]
+    assert any(hasty.name in one["who"] and one["what"] == "DetachUserPolicy" for one in breach["by"]), breach
 
 
 def test_nobody_and_somebody_new(world: World, iam: People) -> None:
@@ -180,8 +194,7 @@ def test_nobody_and_somebody_new(world: World, iam: People) -> None:
     gone = world.settled(world.send(iam.finding(userType="IAMUser", userName="never-was", principalId="AIDANEVERWAS00000000")))
     assert gone["status"] == "GONE"
     user = iam.user()
-    incident = world.settled(
-        world.send(iam.finding(STOLEN, userType="IAMUser", userName=user.name, principalId="AIDASOMEBODYELSE0000"))
-    )
+    found = iam.finding(STOLEN, userType="IAMUser", userName=user.name, principalId="AIDASOMEBODYELSE0000")
+    incident = world.settled(world.send(found))
     assert incident["status"] == "GONE" and "left alone" in incident["reasons"][-1]
     assert iam.works(user.keys[0])

@@ -108,7 +108,7 @@ def test_boundary_and_path_reach_every_role(plan: Planner) -> None:
     boundary = f"arn:aws:iam::{SECURITY}:policy/boundary"
     planned = plan(remediations=ONE, iam={"path": "/security/", "permissions_boundary": boundary})
     roles = planned.of_type("aws_iam_role")
-    assert len(roles) == 10
+    assert len(roles) == 12
     assert {(one["path"], one["permissions_boundary"]) for one in roles.values()} == {("/security/", boundary)}
     [trust] = json.loads(planned.outputs["trust_policies"]["responder"]["ec2_instance"])["Statement"]
     assert (

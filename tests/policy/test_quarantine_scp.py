@@ -47,11 +47,8 @@ def scp(plan: Planner) -> str:
 
 
 def _who(role: str) -> dict[str, Any]:
-    """A session of a role; the evaluator takes aws:PrincipalArn as it is given here."""
-    return {
-        "principal": f"arn:aws:sts::{MEMBER}:assumed-role/{role}/s",
-        "aws__PrincipalArn": f"arn:aws:iam::{MEMBER}:role/{role}",
-    }
+    """As aws:PrincipalArn is for a session: its role's ARN."""
+    return {"principal": f"arn:aws:iam::{MEMBER}:role/{role}"}
 
 
 @pytest.mark.parametrize(("action", "resource", "context"), LIFTING, ids=[one[0] for one in LIFTING])

@@ -194,3 +194,10 @@ def test_instances_of_a_group_have_the_templates_profile(aws: Aws, victim: Make)
 def test_the_organization_is_the_one_of_the_condition_key(aws: Aws) -> None:
     created = aws.client("organizations", "333333333333").create_organization(FeatureSet="ALL")
     assert created["Organization"]["Id"] == "o-sandbox001"
+
+
+def test_the_instances_of_a_profile_are_found(aws: Aws, victim: Make) -> None:
+    found, other = victim(profile_attached=True), victim(profile_attached=True)
+    wanted = [{"Name": "iam-instance-profile.arn", "Values": [found.instance_profile_arn]}]
+    groups = aws.client("ec2").describe_instances(Filters=wanted)["Reservations"]
+    assert [one["InstanceId"] for group in groups for one in group["Instances"]] == [found.instance] != [other.instance]

@@ -36,7 +36,7 @@ run "nothing_acts" {
   command = plan
 
   variables {
-    remediations = { "*:EC2/*" = "notify", "CryptoCurrency:EC2/*" = "off", "*:IAMUser/*" = "auto" }
+    remediations = { "*:EC2/*" = "notify", "CryptoCurrency:EC2/*" = "off", "*:S3/*" = "auto" }
   }
 
   assert {
@@ -44,7 +44,7 @@ run "nothing_acts" {
     error_message = "A playbook nothing uses must have no function, no role and no rule."
   }
   assert {
-    condition     = output.effective_policy["Recon:IAMUser/TorIPCaller"].mode == "notify" && output.effective_policy["CryptoCurrency:EC2/BitcoinTool.B"].mode == "off"
+    condition     = output.effective_policy["Discovery:S3/TorIPCaller"].mode == "notify" && output.effective_policy["CryptoCurrency:EC2/BitcoinTool.B"].mode == "off"
     error_message = "Types without a playbook are told of; off stays off."
   }
 }

@@ -51,7 +51,8 @@ run "precedence" {
       output.effective_policy["CryptoCurrency:EC2/BitcoinTool.B!DNS"].accounts["222222222222"].key == "*:EC2/BitcoinTool.B!DNS",
       output.effective_policy["CryptoCurrency:EC2/BitcoinTool.B"].accounts["222222222222"].mode == "notify",
       output.effective_policy["UnauthorizedAccess:EC2/TorClient"].accounts["333333333333"].mode == "auto",
-      output.effective_policy["UnauthorizedAccess:IAMUser/TorIPCaller"].accounts["333333333333"].mode == "notify",
+      output.effective_policy["UnauthorizedAccess:IAMUser/TorIPCaller"].accounts["333333333333"].mode == "auto",
+      output.effective_policy["UnauthorizedAccess:S3/TorIPCaller"].accounts["333333333333"].mode == "notify",
       length(output.effective_policy["Trojan:EC2/DropPoint"].accounts) == 0,
     ])
     error_message = "An account's exceptions must be its own keys only, whichever is the more literal, and never widen a type without playbook."
@@ -61,8 +62,8 @@ run "precedence" {
     error_message = "A mode that cannot act must say so."
   }
   assert {
-    condition     = toset(keys(output.playbook_function_arns)) == toset(["ec2_instance"])
-    error_message = "The playbook in use must have its function."
+    condition     = toset(keys(output.playbook_function_arns)) == toset(["ec2_instance", "iam_principal"])
+    error_message = "The playbooks in use must have their functions."
   }
   assert {
     condition = jsondecode(output.act_event_pattern) == {
@@ -97,11 +98,11 @@ run "many_exact_keys" {
   }
 
   assert {
-    condition     = jsondecode(output.act_event_pattern).detail.type == [{ wildcard = "*:EC2/*" }, { wildcard = "*:Runtime/*" }]
+    condition     = jsondecode(output.act_event_pattern).detail.type == [{ wildcard = "*:EC2/*" }, { wildcard = "*:Runtime/*" }, { wildcard = "*:IAMUser/*" }]
     error_message = "Many exact keys must become *:<Resource>/* globs: ${output.act_event_pattern}"
   }
   assert {
-    condition     = length(output.playbook_function_arns) == 1
+    condition     = length(output.playbook_function_arns) == 2
     error_message = "More finding types in one playbook must not add functions."
   }
 }

@@ -78,8 +78,10 @@ run "kinds_of_roles" {
 
   variables {
     security_account_id = "999999999999"
+    playbooks           = ["ec2_instance"]
     restore             = ["ec2_instance"]
     terminate           = ["ec2_instance"]
+    remediate           = ["iam_principal"]
     forensics           = true
   }
 
@@ -87,6 +89,7 @@ run "kinds_of_roles" {
     condition = output.trusted_function_role_arns == {
       responder  = { ec2_instance = "arn:aws:iam::999999999999:role/security/gdr-playbook-ec2-instance" }
       collector  = { ec2_instance = "arn:aws:iam::999999999999:role/security/gdr-collector-ec2-instance" }
+      remediator = { iam_principal = "arn:aws:iam::999999999999:role/security/gdr-remediate-iam-principal" }
       restorer   = { ec2_instance = "arn:aws:iam::999999999999:role/security/gdr-restore-ec2-instance" }
       terminator = { ec2_instance = "arn:aws:iam::999999999999:role/security/gdr-terminate-ec2-instance" }
     }
@@ -124,8 +127,8 @@ run "kinds_switched_off" {
   }
 
   assert {
-    condition     = keys(aws_iam_role.member) == ["collector/ec2_instance", "responder/ec2_instance"] && length(aws_iam_role.quarantine_ssm) == 0
-    error_message = "A member account must have no role that undoes, terminates or reaches SSM unless it is switched on."
+    condition     = keys(aws_iam_role.member) == ["collector/ec2_instance", "collector/iam_principal", "responder/ec2_instance", "responder/iam_principal"] && length(aws_iam_role.quarantine_ssm) == 0
+    error_message = "A member account must have no role that undoes, remediates, terminates or reaches SSM unless it is switched on."
   }
 }
 

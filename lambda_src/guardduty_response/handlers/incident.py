@@ -207,7 +207,7 @@ def _verdict(event: Json) -> Json:
 def _evidence_failed(event: Json) -> Json:
     where = event["target"]
     record = _record()
-    record.action(event["incident_id"], where["kind"], where["id"], "snapshot", "FAILED", event["error"])
+    record.action(event["incident_id"], where["kind"], where["id"], "evidence", "FAILED", event["error"])
     record.event(event["incident_id"], "evidence failed", event["error"], target=where["id"])
     return {}
 

@@ -263,7 +263,11 @@ def test_evidence_is_hashed_before_it_leaves(world: World) -> None:
 def test_the_runbook_is_linked_and_a_broken_configuration_silences_nothing(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     world.configure({"notifications": {"runbook_url": "https://wiki.example.com/ir"}})
     assert "Runbook   https://wiki.example.com/ir" in _compose("CONTAINED", [TARGET])[1]
-    assert "Search    https://siem.example.com/?q=alice" in _compose("CONTAINED", search_url="https://siem.example.com/?q=alice")[1]
+    world.configure({"notifications": {"siem_search_url": "https://siem.example.com/?q={user}%20{account}"}})
+    whose = {"playbook": "iam_principal", "opened_at": "2026-03-02T08:00:00Z", "updated_at": "2026-03-02T08:01:00Z"}
+    found = _compose("CONTAINED", [{**TARGET, "kind": "iam_user", "id": "al ice"}], **whose)[1]
+    assert "Search    https://siem.example.com/?q=alice%20222222222222" in found
+    assert "Search" not in _compose("CONTAINED", [TARGET])[1], "an instance is searched for otherwise"
     monkeypatch.setenv("GDR_CONFIG_SHA256", "0" * 64)
     message.config.load.cache_clear()
     subject, body = _compose("CONTAINED", [TARGET])

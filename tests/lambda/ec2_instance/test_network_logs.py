@@ -16,6 +16,7 @@ from ec2_lab import MEMBER, REGION
 from evidence_lab import EvidenceLab, short
 from guardduty_response.playbooks import Target
 from guardduty_response.playbooks.common import logs
+from guardduty_response.playbooks.common.window import iso
 from guardduty_response.playbooks.ec2_instance.collect import network_logs
 from guardduty_response.playbooks.ec2_instance.core import Work
 from moto.ec2.models import ec2_backends
@@ -108,7 +109,7 @@ def test_the_window_and_the_interfaces_of_a_log_group(evidence: EvidenceLab) -> 
     # 10 minutes to the first event, 60 before it
     start, end = part.state["window"]
     assert 69 * 60 < end - start < 71 * 60
-    assert f"to {logs.iso(end)}" in part.detail
+    assert f"to {iso(end)}" in part.detail
     assert short(evidence.policies)
 
 

@@ -1,7 +1,7 @@
 """A member account whose CloudTrail can be asked in every Region, an incident record and an evidence bucket, on moto.
 
-moto has no LookupEvents: it is answered where botocore's Stubber answers, after botocore validated and serialized the request,
-with CloudTrail's own rules for ``Username`` (a user's name, or the session's) and ``AccessKeyId``.
+moto has neither LookupEvents nor ListRegions: they are answered where botocore's Stubber answers, after botocore validated and
+serialized the request, with CloudTrail's own rules for ``Username`` (a user's name, or the session's) and ``AccessKeyId``.
 """
 
 from __future__ import annotations
@@ -59,6 +59,16 @@ def session(name: str, role: str = "app", unique_id: str = ROLE_ID, key: str = "
     }  # fmt: skip
 
 
+def admin(key: str) -> Json:
+    """A session of another role, as a principal goes on with."""
+    return session("s", "admin", "AROAADMIN00000000001", key)
+
+
+def names(events: list[Json]) -> list[str]:
+    """Of records, and of changes."""
+    return [one.get("eventName") or one["name"] for one in events]
+
+
 @dataclass
 class CollectLab:
     options: Json = field(default_factory=lambda: dict(OPTIONS))
@@ -69,6 +79,7 @@ class CollectLab:
     refused: list[str] = field(default_factory=list)  # what a session asked for beyond its policy: no test may see any
     told: list[str] = field(default_factory=list)
     page: int = 50
+    enabled: list[str] = field(default_factory=lambda: ["eu-central-1", "us-west-2", HOME, REGION, "sa-east-1"])
     kind: str = "iam_user"
     id: str = "alice"
     details: Json = field(default_factory=lambda: {
@@ -205,6 +216,17 @@ class CollectLab:
         client.meta.events.register_first("before-parameter-build", before)
         if service == "cloudtrail":
             client.meta.events.register("before-call.cloudtrail.LookupEvents", partial(self._look_up, region))
+        if service == "account":
+            client.meta.events.register("before-call.account.ListRegions", self._list_regions)
+
+    def _list_regions(self, params: Json, **_: Any) -> Any:
+        """moto has no ListRegions either: four a page."""
+        asked = json.loads(params["body"])
+        assert set(asked["RegionOptStatusContains"]) == {"ENABLED", "ENABLED_BY_DEFAULT"}
+        start = int(asked.get("NextToken") or 0)
+        page = [{"RegionName": name, "RegionOptStatus": "ENABLED"} for name in self.enabled[start : start + 4]]
+        more = {"NextToken": str(start + 4)} if len(self.enabled) > start + 4 else {}
+        return AWSResponse("", 200, {}, None), {"Regions": page, **more, "ResponseMetadata": {"RequestId": "r"}}
 
     def _look_up(self, region: str, params: Json, **_: Any) -> Any:
         asked = json.loads(params["body"])

@@ -12,9 +12,9 @@ from typing import Any
 import collect_lab
 import pytest
 from botocore.stub import ANY, Stubber
-from collect_lab import HOME, KEY, MEMBER, REGION, ROLE_ID, USER_ID, CollectLab, session, user
+from collect_lab import HOME, KEY, MEMBER, REGION, ROLE_ID, USER_ID, CollectLab, names, session, user
 from guardduty_response import aws
-from guardduty_response.playbooks.common.logs import iso
+from guardduty_response.playbooks.common.window import iso
 from guardduty_response.playbooks.iam_principal.collect import actions, queries
 
 Json = dict[str, Any]
@@ -44,10 +44,6 @@ def lake(lab: CollectLab) -> Iterator[Stubber]:
     with Stubber(aws.client("cloudtrail", HOME)) as stub:
         yield stub
         stub.assert_no_pending_responses()
-
-
-def names(events: list[Json]) -> list[str]:
-    return [one.get("eventName") or one["name"] for one in events]
 
 
 # -- Athena -----------------------------------------------------------------------------------------------------------
@@ -161,6 +157,23 @@ def test_a_session_is_asked_for_by_its_role(lab: CollectLab, athena: Stubber) ->
     assert f"'{ROLE_ID}:x'' OR ''1''=''1'" in asked.text.replace('"', "")
 
 
+def test_a_session_whose_roles_id_the_finding_lacks(lab: CollectLab, athena: Stubber) -> None:
+    lab.stolen(unique_id="")
+    lab.details["principalId"] = ":i-0123456789abcdef0"
+    lab.record.put_target(collect_lab.INCIDENT, lab.target.payload())
+    own = lab.happened("CreateUser", who=session("i-0123456789abcdef0", key="ASIARENEWED"))
+    other = lab.happened("CreateUser", who=session("i-0123456789abcdef0", "other", key="ASIAOTHER"))
+    asked = Question()
+    athena.add_response("start_query_execution", {"QueryExecutionId": ID}, {
+        "QueryString": ANY, "ExecutionParameters": asked, "WorkGroup": ANY,
+        "QueryExecutionContext": ANY, "ClientRequestToken": ANY})  # fmt: skip
+    status(athena, "SUCCEEDED")
+    rows(athena, [own, other])
+    lab.once(actions)
+    assert [one["eventID"] for one in lab.events("athena")] == [own["eventID"]]
+    assert f"'arn:aws:sts::{MEMBER}:assumed-role/app/i-0123456789abcdef0'" in asked.text
+
+
 def test_polled_over_calls_and_pages(lab: CollectLab, athena: Stubber) -> None:
     events = [lab.happened("CreateUser", 60 + index) for index in range(4)]
     started(athena, None)
@@ -223,6 +236,19 @@ def test_a_query_that_fails_falls_back_to_lookup_events(lab: CollectLab, athena:
     assert "repair playbooks.iam_principal.trail_query" in part.task
 
 
+def test_a_query_that_failed_is_not_asked_again(lab: CollectLab, athena: Stubber) -> None:
+    lab.options["repeat_minutes"] = 20
+    started(athena, None)
+    status(athena, "FAILED", "TABLE_NOT_FOUND")
+    lab.once(actions)
+    lab.ahead = 1201
+    lab.happened("CreateUser", 5)
+    part = lab.once(actions)
+    assert (part.outcome, part.state["listed"]) == ("PARTIAL", 2)
+    assert "TABLE_NOT_FOUND" in part.state["fell_back"] and "TABLE_NOT_FOUND" in part.detail
+    assert names(lab.changes()[0]) == ["CreateUser"]
+
+
 def test_a_query_that_is_refused_falls_back(lab: CollectLab, athena: Stubber) -> None:
     lab.happened("CreateUser")
     athena.add_client_error("start_query_execution", "AccessDeniedException", "not authorized")
@@ -277,6 +303,16 @@ def test_what_the_bound_cuts_off_is_said(lab: CollectLab, athena: Stubber, monke
     part = lab.once(actions)
     assert (part.outcome, len(lab.changes()[0])) == ("PARTIAL", 2)
     assert "Athena: cut off after 2 events" in part.detail
+
+
+def test_what_fills_the_bound_but_for_the_columns_names_is_whole(
+    lab: CollectLab, athena: Stubber, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(queries, "MOST_EVENTS", 2)
+    started(athena, None)
+    status(athena, "SUCCEEDED")
+    rows(athena, [lab.happened("CreateUser")])
+    assert lab.once(actions).outcome == "COMPLETE"
 
 
 # -- CloudTrail Lake --------------------------------------------------------------------------------------------------

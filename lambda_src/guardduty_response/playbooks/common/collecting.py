@@ -54,6 +54,8 @@ class Collection(Generic[W]):
         if any(part.outcome is Outcome.RUNNING for part in parts.values()):
             return _step(ctx, parts, done=False)
         self.one(work, self.manifest)
+        if work.acted("evidence").get("status") == FAILED:  # the incident function's line, when ``evidence`` could not run
+            work.did("evidence", DONE, "not begun beside containment, but collected afterwards")
         return _step(ctx, parts, done=True)
 
     def _side_by_side(self, work: W, modules: tuple[ModuleType, ...]) -> dict[str, Part]:

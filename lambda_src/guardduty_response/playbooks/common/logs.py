@@ -11,62 +11,16 @@ import re
 import time
 import zlib
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
-from guardduty_response.finding import get
 from guardduty_response.playbooks.common.part import Json, Outcome
+from guardduty_response.playbooks.common.window import Budget, Window
 from guardduty_response.playbooks.common.work import Work, allow
 
-CALL_SECONDS = 40.0  # of one call of a part; what is left goes on in the next
 OBJECT_BYTES = 32 << 20  # of one delivered object held in memory
 STREAM_BYTES = 1 << 30  # of one delivered object read line by line
 _STAMP = re.compile(r"_(\d{8}T\d{4})Z_")  # in the names of flow log and CloudTrail objects: when it was written
-
-
-@dataclass
-class Window:
-    """From ``start`` to ``end``, in seconds since 1970."""
-
-    start: int
-    end: int
-
-    @staticmethod
-    def of(work: Work, state: Json, minutes: float | None = None) -> Window:
-        """``minutes`` (``log_window_minutes``) before the finding's first event until the first call of this part; kept in
-        ``state``."""
-        if "window" not in state:
-            end = int(time.time())
-            minutes = float(work.ctx.config.evidence.get("log_window_minutes") or 60) if minutes is None else minutes
-            first = _seconds(get(work.ctx.finding.detail, "service", "eventFirstSeen"))
-            first = first or _seconds(get(work.ctx.finding.detail, "createdAt")) or end
-            state["window"] = [int(min(first, end) - minutes * 60), end]
-        start, end = state["window"]
-        return Window(int(start), int(end))
-
-    def __str__(self) -> str:
-        return f"{iso(self.start)} to {iso(self.end)}"
-
-    def days(self, hours: bool = False) -> Iterator[datetime]:
-        """Every UTC day (or hour) the window touches."""
-        step = timedelta(hours=1) if hours else timedelta(days=1)
-        at = datetime.fromtimestamp(self.start, UTC).replace(minute=0, second=0, microsecond=0)
-        at = at if hours else at.replace(hour=0)
-        while at.timestamp() <= self.end:
-            yield at
-            at += step
-
-
-def iso(seconds: float) -> str:
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def _seconds(text: Any) -> float:
-    try:
-        return datetime.fromisoformat(str(text)).timestamp()
-    except ValueError:
-        return 0.0
 
 
 def others_collect(work: Work, name: str) -> bool:
@@ -120,26 +74,6 @@ def filter_events(logs: Any, request: Json, budget: Budget, take: Callable[[Json
             return ""
         request = {**request, "nextToken": token}
     return str(request.get("nextToken") or "")
-
-
-@dataclass
-class Budget:
-    """What one call may still do: until when, and how many pages or objects in all, counted over calls."""
-
-    until: float
-    most: int
-    pages: int = 0
-
-    @staticmethod
-    def start(most: int, pages: int = 0, seconds: float = CALL_SECONDS) -> Budget:
-        return Budget(time.monotonic() + seconds, most, pages)
-
-    def more(self) -> bool:
-        return self.pages < self.most and time.monotonic() < self.until
-
-    @property
-    def spent(self) -> bool:
-        return self.pages >= self.most
 
 
 def bucket_session(work: Work, bucket: str, prefixes: list[str]) -> Any:

@@ -15,8 +15,8 @@ from botocore.exceptions import ClientError
 
 from guardduty_response import aws
 from guardduty_response.finding import get
-from guardduty_response.playbooks.common.logs import Budget, Window, iso
 from guardduty_response.playbooks.common.part import Json
+from guardduty_response.playbooks.common.window import Budget, Window, iso
 from guardduty_response.playbooks.common.work import why
 
 PAUSE_SECONDS = 0.55  # between LookupEvents calls: others of the account need their share

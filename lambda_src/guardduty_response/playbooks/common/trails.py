@@ -10,8 +10,8 @@ from botocore.exceptions import ClientError
 
 from guardduty_response import aws
 from guardduty_response.playbooks.common import logs
-from guardduty_response.playbooks.common.logs import Budget, Window
 from guardduty_response.playbooks.common.part import Json
+from guardduty_response.playbooks.common.window import CALL_SECONDS, Budget, Window, iso
 from guardduty_response.playbooks.common.work import AWS_ERRORS, Work, allow, why
 
 MOST_PAGES, PAGES_A_CALL = 40, 15  # of FilterLogEvents, per trail
@@ -46,7 +46,7 @@ def read_trail(work: Work, trail: Json, window: Window, terms: list[str]) -> lis
     """One call's share of one trail: its events that name one of ``terms``; returns what was stored."""
     if window.end - window.start > MOST_SECONDS:
         window = Window(window.end - MOST_SECONDS, window.end)
-        trail.setdefault("cut", f"what is older than {logs.iso(window.start)} was left")
+        trail.setdefault("cut", f"what is older than {iso(window.start)} was left")
     terms = list(dict.fromkeys(terms))
     try:
         lines = _group(work, trail, window, terms) if trail["kind"] == "group" else _bucket(work, trail, window, terms)
@@ -99,7 +99,7 @@ def _bucket(work: Work, trail: Json, window: Window, terms: list[str]) -> list[s
     s3 = logs.bucket_session(work, trail["bucket"], trail["roots"])
     prefixes = [f"{root}{region}/{at:%Y/%m/%d}/{account}_CloudTrail_{region}_" for root in trail["roots"] for at in window.days()]
     lines: list[str] = []
-    until = time.monotonic() + logs.CALL_SECONDS
+    until = time.monotonic() + CALL_SECONDS
     while trail["period"] < len(prefixes) and time.monotonic() < until:
         for one in logs.listed(s3, trail["bucket"], prefixes[trail["period"]], trail["after"], window):
             if trail["objects"] >= MOST_OBJECTS or trail["bytes"] + one["Size"] > MOST_BYTES:

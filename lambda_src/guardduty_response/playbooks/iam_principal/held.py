@@ -18,8 +18,8 @@ from guardduty_response.errors import ResponseError
 from guardduty_response.finding import get, text
 from guardduty_response.playbooks import Check
 from guardduty_response.playbooks.common import lookup
-from guardduty_response.playbooks.common.logs import Window
 from guardduty_response.playbooks.common.role_policies import role_policy
+from guardduty_response.playbooks.common.window import Window
 from guardduty_response.playbooks.common.work import BRANCHES, DONE, FAILED, SKIPPED, Json, Sessions, gather, name_of, why
 from guardduty_response.playbooks.iam_principal import regions
 from guardduty_response.playbooks.iam_principal.core import Work, patient, soon

@@ -5,6 +5,7 @@ Every function returns None when the thing no longer exists, and raises botocore
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -15,10 +16,10 @@ from guardduty_response import aws
 Json = dict[str, Any]
 # "There is no such thing", as the services say it.
 GONE = frozenset({
-    "NoSuchEntity", "NoSuchBucket", "TrailNotFoundException", "ResourceNotFoundException", "InvalidInstanceID.NotFound",
-    "InvalidGroup.NotFound", "InvalidSnapshot.NotFound", "InvalidAMIID.NotFound", "InvalidAMIID.Unavailable",
+    "NoSuchEntity", "NoSuchBucket", "NoSuchBucketPolicy", "TrailNotFoundException", "ResourceNotFoundException",
+    "InvalidInstanceID.NotFound", "InvalidGroup.NotFound", "InvalidSnapshot.NotFound", "InvalidAMIID.NotFound",
+    "InvalidAMIID.Unavailable",
 })  # fmt: skip
-OPEN_PORTS = ("-1", -1, -1)
 PROTOCOLS = {"1": "icmp", "6": "tcp", "17": "udp", "58": "icmpv6"}  # numbers that EC2 shows by name
 BLOCKED = {"BlockPublicAcls": True, "IgnorePublicAcls": True, "BlockPublicPolicy": True, "RestrictPublicBuckets": True}
 # What these functions call.
@@ -90,15 +91,65 @@ def login(iam: Any, user: str) -> Json | None:
     return got and {"created": got["CreateDate"].isoformat(), "reset": bool(got.get("PasswordResetRequired"))}
 
 
+# -- who may assume a role -------------------------------------------------------------------------------------------
+
+
+def outside_sid(prefix: str) -> str:
+    return "".join(word.title() for word in re.findall("[a-z0-9]+", prefix.lower())) + "DenyOutside"
+
+
+def _statements(document: Json) -> list[Json]:
+    found = document.get("Statement") or []
+    return [found] if isinstance(found, dict) else [one for one in found if isinstance(one, dict)]
+
+
+def has_denial(document: Json, sid: str) -> bool:
+    return any(one.get("Sid") == sid and one.get("Effect") == "Deny" for one in _statements(document))
+
+
+def is_denied(now: Json, before: Json, sid: str) -> bool:
+    """Whether the trust policy is the one before, with the denial and nothing else added."""
+    others = [one for one in _statements(now) if one.get("Sid") != sid]
+    return has_denial(now, sid) and others == _statements(before)
+
+
+def outsiders(document: Json, account: str) -> set[str]:
+    """AWS principals outside ``account`` that the trust policy lets in; ``*`` for everybody."""
+    out: set[str] = set()
+    for one in _statements(document):
+        if one.get("Effect") != "Allow":
+            continue
+        principal: Any = one.get("Principal", "*" if "NotPrincipal" in one else {})
+        named = principal.get("AWS", []) if isinstance(principal, dict) else principal
+        for who in [named] if isinstance(named, str) else named:
+            # A bare id (AROA…, AIDA…) is what IAM shows of a principal that was deleted: it lets nobody in.
+            inside = account in (who, who.split(":")[4] if who.count(":") >= 5 else "") or re.fullmatch("A[A-Z0-9]{15,}", who)
+            out |= set() if inside else {who}
+    return out
+
+
+def with_denial(document: Json, sid: str, account: str) -> Json:
+    denial: Json = {
+        "Sid": sid, "Effect": "Deny", "Principal": {"AWS": "*"}, "Action": "sts:AssumeRole",
+        "Condition": {"StringNotEquals": {"aws:PrincipalAccount": account}, "Null": {"aws:PrincipalAccount": "false"},
+                      "BoolIfExists": {"aws:PrincipalIsAWSService": "false"}},
+    }  # fmt: skip
+    return {**document, "Statement": [*_statements(document), denial]}
+
+
 # -- EC2 --------------------------------------------------------------------------------------------------------------
 
 
-def instances(ec2: Any, ids: list[str]) -> dict[str, Json]:
+def instances(ec2: Any, ids: list[str], reservation: str = "") -> dict[str, Json]:
     """Instance id -> {state, spot, store: its root device is lost when it stops}, of those that EC2 still knows.
 
-    Asked by filter: asked by id, one that is gone would make the whole call fail.
+    ``reservation``: all that one RunInstances call started, instead of ``ids``. Asked by filter (of 200 values at most): asked by
+    id, one that is gone would make the whole call fail.
     """
-    found = pages(ec2, "describe_instances", "Reservations", Filters=[{"Name": "instance-id", "Values": ids}])
+    filters = [("instance-id", ids[at : at + 200]) for at in range(0, len(ids), 200)]
+    filters = [("reservation-id", [reservation])] if reservation else filters
+    found = [one for name, values in filters
+             for one in pages(ec2, "describe_instances", "Reservations", Filters=[{"Name": name, "Values": values}])]  # fmt: skip
     return {
         one["InstanceId"]: {"state": one["State"]["Name"], "spot": one.get("InstanceLifecycle") == "spot",
                             "store": one.get("RootDeviceType") == "instance-store"}
@@ -165,6 +216,19 @@ def shares(ec2: Any, kind: str, id: str) -> list[Json] | None:
     return None if got is None else [dict(one) for one in got]
 
 
+def share(ec2: Any, kind: str, id: str, how: str, entries: list[Json]) -> Json:
+    """``how``: Add or Remove. A snapshot is shared with accounts and with everybody, an image with organizations too."""
+    attribute, _, parameter = SHARED[kind]
+    request: Json = {parameter: id, "Attribute": attribute}
+    if kind == "image":
+        return dict(ec2.modify_image_attribute(**request, LaunchPermission={how: entries}))
+    named = {
+        name: [one[field] for one in entries if field in one] for name, field in (("UserIds", "UserId"), ("GroupNames", "Group"))
+    }
+    listed = {name: values for name, values in named.items() if values}
+    return dict(ec2.modify_snapshot_attribute(**request, OperationType=how.lower(), **listed))
+
+
 # -- everything else --------------------------------------------------------------------------------------------------
 
 
@@ -178,6 +242,11 @@ def block(s3: Any, bucket: str) -> Json | None:
         if aws.code(error) not in GONE:
             raise
         return None
+
+
+def public_policy(s3: Any, bucket: str) -> bool:
+    """Whether the bucket's policy lets everybody in, as S3 judges it."""
+    return bool(there(lambda: s3.get_bucket_policy_status(Bucket=bucket)["PolicyStatus"]["IsPublic"]))
 
 
 def blocked(configuration: Json | None) -> bool:

@@ -16,7 +16,7 @@ from guardduty_response.playbooks.common import restoring
 from guardduty_response.playbooks.common.restoring import Kind, Part, foreign
 from guardduty_response.playbooks.common.role_policies import OLDER, revoked_before, role_policy
 from guardduty_response.playbooks.common.work import BRANCHES, DONE, Json, Sessions, allow, gather, name_of, why
-from guardduty_response.playbooks.iam_principal import held, identify, user
+from guardduty_response.playbooks.iam_principal import held, identify, restore_reverts, user
 from guardduty_response.playbooks.iam_principal.core import Facts, Work, patient
 from guardduty_response.playbooks.iam_principal.label import Tag, TagRole, TagUser
 
@@ -45,12 +45,14 @@ def _look(work: Work) -> tuple[bool, list[Part]]:
     if work.target.kind == identify.USER:
         reading = user.reading(work, work.target.arn)
         if not _exists(reading.client("iam").get_user, UserName=work.who.user):
-            return False, [Part(Kind.FOREIGN, "user", "", f"IAM user {work.who.user} no longer exists")]
+            gone = Part(Kind.FOREIGN, "user", "", f"IAM user {work.who.user} no longer exists")
+            return False, [gone, *restore_reverts.parts(work)]
     else:
         reads = allow(("iam:GetRole", "iam:GetRolePolicy"), _arn(work, "role"))
         reading = Sessions(work, [reads], {})
         if not _exists(reading.client("iam").get_role, RoleName=work.who.role):
-            return False, [Part(Kind.FOREIGN, "role", "", f"role {work.who.role} no longer exists")]
+            gone = Part(Kind.FOREIGN, "role", "", f"role {work.who.role} no longer exists")
+            return False, [gone, *restore_reverts.parts(work)]
     judges: dict[str, Callable[[Work, Sessions], list[Part]]] = {
         "deny_all": _deny_all, "login_profile": _password, "mfa": _mfa, "sessions": _sessions, "tags": _tags,
         **{part: partial(_switched, kind) for part, kind in SWITCHED.items()},
@@ -64,6 +66,7 @@ def _look(work: Work) -> tuple[bool, list[Part]]:
             parts.append(Part(Kind.STUCK, name, "", f"{name} could not be read ({why(got)}): run restore again"))
         else:
             parts += got
+    parts += restore_reverts.parts(work)
     if other := _contained_by_another(work, reading):
         parts = [replace(one, kind=Kind.KEPT, call=None, hand="", text=other) if one.call else one for one in parts]
     return True, parts

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+from guardduty_response.errors import ResponseError
 from guardduty_response.playbooks.common import action
 from guardduty_response.playbooks.common.role_policies import OLDER, revoke_document, revoked_before, role_policy
 from guardduty_response.playbooks.common.work import Json, Sessions, gather, name_of, value
@@ -150,7 +152,7 @@ def users_of(work: Work, sessions: Sessions, role: Json) -> str:
             found += [one["FunctionName"] for one in page["Functions"] if one.get("Role") == role["Arn"]]
         return found
 
-    got = gather({"instance": instances, "function": lambdas})
+    got = gather({"instance": partial(_told, instances), "function": partial(_told, lambdas)})
     said = [f"may be assumed by {', '.join(trusted(role))}"] if trusted(role) else []
     for kind, names in got.items():
         if isinstance(names, Exception):
@@ -159,6 +161,14 @@ def users_of(work: Work, sessions: Sessions, role: Json) -> str:
             shown = ", ".join(names[:10]) + (f" and {len(names) - 10} more" if len(names) > 10 else "")
             said.append(f"{kind} {shown} in {work.target.region}")
     return f"role {name_of(role['Arn'])}: {'; '.join(said)}" if said else ""
+
+
+def _told(call: Callable[[], list[str]]) -> list[str]:
+    """Names, for people to know: whatever goes wrong is said and stops nothing. Raises ResponseError."""
+    try:
+        return call()
+    except Exception as error:
+        raise ResponseError(str(error)[:200]) from error
 
 
 def trusted(role: Json) -> list[str]:

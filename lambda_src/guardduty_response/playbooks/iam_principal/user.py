@@ -135,6 +135,11 @@ class AccessKeys(Switched):
     hand = "iam update-access-key --user-name {user} --access-key-id KEY --status Inactive"
     LIST, KEY, ID, UPDATE = "list_access_keys", "AccessKeyMetadata", "AccessKeyId", "update_access_key"
 
+    def read(self) -> Any:
+        """But for the key that ``rotate_key`` has made: it is its owner's, for when the denial is taken away."""
+        rotated = ((self.work.kept.get("evidence") or {}).get("rotation") or {}).get("state") or {}
+        return {id: status for id, status in super().read().items() if id != rotated.get("key")}
+
 
 class SshKeys(Switched):
     name, part, option, what = "deactivate_ssh_keys", "ssh_keys", "other_credentials", "SSH key"

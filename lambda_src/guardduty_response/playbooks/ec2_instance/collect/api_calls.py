@@ -15,10 +15,10 @@ from botocore.exceptions import ClientError
 from guardduty_response import aws
 from guardduty_response.finding import get
 from guardduty_response.playbooks.common import logs, lookup
-from guardduty_response.playbooks.common.logs import Window
 from guardduty_response.playbooks.common.lookup import LAG_SECONDS
 from guardduty_response.playbooks.common.part import Json, Outcome, Part
 from guardduty_response.playbooks.common.trails import read_trail, trails
+from guardduty_response.playbooks.common.window import CALL_SECONDS, Window, iso
 from guardduty_response.playbooks.common.work import allow
 from guardduty_response.playbooks.ec2_instance.core import Work
 
@@ -35,7 +35,7 @@ def run(work: Work, before: Json) -> Part:
     state.setdefault("questions", _questions(work))
     state.setdefault("rows", {})
     objects: list[Json] = list(before.get("objects") or [])
-    until = time.monotonic() + logs.CALL_SECONDS
+    until = time.monotonic() + CALL_SECONDS
     if not lookup.answered(state["questions"]):
         objects += _look_up(work, state, window, until)
     if lookup.answered(state["questions"]) and "trails" not in state:
@@ -124,12 +124,12 @@ def _text(state: Json, window: Window) -> str:
             else found
         )
     said += [f"trail {one['name']}: {one['note']}" for one in state.get("trails", []) if one.get("note")]
-    until = logs.iso(state.get("round") or window.end)
-    return f"{'; '.join(said)}. From {logs.iso(window.start)} to {until}; CloudTrail delivers up to 15 minutes late"
+    until = iso(state.get("round") or window.end)
+    return f"{'; '.join(said)}. From {iso(window.start)} to {until}; CloudTrail delivers up to 15 minutes late"
 
 
 def _end(work: Work, state: Json, window: Window, objects: list[Json]) -> Part:
-    document = {"instance_id": work.id, "window": str(window), "read_until": logs.iso(state.get("round") or window.end),
+    document = {"instance_id": work.id, "window": str(window), "read_until": iso(state.get("round") or window.end),
                 "questions": state["questions"], "trails": state["trails"], "calls": lookup.calls(state["rows"])}  # fmt: skip
     stored = work.ctx.put_evidence(f"{work.id}/api-calls/summary.json", json.dumps(document, indent=1, default=str).encode())
     objects = [*objects, {**stored, "what": "who called what from where, first and last, with errors"}]

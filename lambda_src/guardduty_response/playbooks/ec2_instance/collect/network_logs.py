@@ -16,8 +16,8 @@ from guardduty_response import aws
 from guardduty_response.errors import TargetGone
 from guardduty_response.finding import get
 from guardduty_response.playbooks.common import logs
-from guardduty_response.playbooks.common.logs import Budget, Window
 from guardduty_response.playbooks.common.part import Json, Outcome, Part
+from guardduty_response.playbooks.common.window import CALL_SECONDS, Budget, Window, iso
 from guardduty_response.playbooks.common.work import allow, why
 from guardduty_response.playbooks.ec2_instance.core import Work
 from guardduty_response.playbooks.ec2_instance.state import describe, filters
@@ -40,7 +40,7 @@ def run(work: Work, before: Json) -> Part:
         if absent:
             return absent
     objects: list[Json] = list(before.get("objects") or [])
-    until = time.monotonic() + logs.CALL_SECONDS
+    until = time.monotonic() + CALL_SECONDS
     for source in state["sources"]:
         if not source.get("done") and time.monotonic() < until:
             objects += _read(work, state, source, _narrow(window, state))
@@ -212,7 +212,7 @@ def _bucket(work: Work, state: Json, source: Json, window: Window) -> list[Json]
     account, lines, out = work.target.account_id, list[str](), list[Json]()
     roots = [f"{source['prefix']}AWSLogs/{part}" for part in (f"{account}/vpcflowlogs/", f"aws-account-id={account}/")]
     s3, prefixes = logs.bucket_session(work, source["bucket"], roots), _prefixes(work, source, window)
-    until = time.monotonic() + logs.CALL_SECONDS
+    until = time.monotonic() + CALL_SECONDS
 
     def read(prefix: str) -> bool:
         """False: this call has done its share, or the flow log its own."""
@@ -284,16 +284,16 @@ def _text(state: Json, window: Window) -> str:
         read = "as delivered" if source.get("parquet") else f"{source['records']} records"
         more = [text for text in (source.get("note"), source.get("cut"), source["warn"].strip()) if text]
         said.append(f"{source['id']} of {source['of']}: " + "; ".join([*([] if source.get("note") else [read]), *more]))
-    until = logs.iso(state.get("round") or window.end)
+    until = iso(state.get("round") or window.end)
     start = max(window.start, window.end - MOST_SECONDS)
-    return f"{'. '.join(said)}. From {logs.iso(start)} to {until}, without what AWS had not delivered by then"
+    return f"{'. '.join(said)}. From {iso(start)} to {until}, without what AWS had not delivered by then"
 
 
 def _end(work: Work, state: Json, window: Window, objects: list[Json]) -> Part:
     sources, text = state["sources"], _text(state, window)
     left = [source for source in sources if source.get("note") or source.get("cut")]
     if window.end - window.start > MOST_SECONDS:
-        text += f". The window began at {logs.iso(window.start)}: older records were left where they are"
+        text += f". The window began at {iso(window.start)}: older records were left where they are"
     tasks = [_by_hand(work, source, window) for source in left]
     if window.end - window.start > MOST_SECONDS and not tasks:
         tasks = [_by_hand(work, source, window) for source in sources]

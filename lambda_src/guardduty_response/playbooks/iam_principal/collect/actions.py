@@ -16,12 +16,14 @@ from typing import Any
 
 from guardduty_response import evidence_store
 from guardduty_response.playbooks.common import logs, lookup
-from guardduty_response.playbooks.common.logs import Window, iso
 from guardduty_response.playbooks.common.part import Json, Outcome, Part
-from guardduty_response.playbooks.common.work import Work
+from guardduty_response.playbooks.common.window import CALL_SECONDS, Window, iso
+from guardduty_response.playbooks.common.work import Work, allow
 from guardduty_response.playbooks.iam_principal.collect import queries, regions
 from guardduty_response.playbooks.iam_principal.collect.found import MOST_CHANGES, MOST_FOLLOWED, Found
 from guardduty_response.playbooks.iam_principal.collect.whose import Whose
+from guardduty_response.playbooks.iam_principal.regions import ACTION as LIST_REGIONS
+from guardduty_response.playbooks.iam_principal.regions import enabled
 
 NAME = "actions"
 MOST_COMMANDS = 5  # in the task; all of them are in summary.json
@@ -81,7 +83,7 @@ class Listing:
         regions.again(self.progress.get("regions") or {}, since)
 
     def step(self) -> Part:
-        until = time.monotonic() + logs.CALL_SECONDS
+        until = time.monotonic() + CALL_SECONDS
         wait = self._ask(until)
         self._store()
         if wait:
@@ -102,7 +104,7 @@ class Listing:
                 self.state |= {"fell_back": str(error)[:400], "source": "LookupEvents"}
         places = self.progress.setdefault("regions", {})
         if not places:
-            names, remark = regions.names(self.work)
+            names, remark = enabled(self.work, self.work.open(allow((LIST_REGIONS,))))
             places |= regions.begin(names, self.whose.questions(), self.since)
             self.state["remark"] = remark
         regions.add(places, self.found.followed, self.whole.start)

@@ -20,8 +20,8 @@ from guardduty_response.record import now
 
 NAME = "principal"
 MOST_GROUPS, MOST_POLICIES = 20, 60  # whose documents are read
-_USER = ("iam:GetAccessKeyLastUsed", "iam:GetLoginProfile", "iam:GetUser", "iam:GetUserPolicy", "iam:ListAccessKeys",
-         "iam:ListAttachedUserPolicies", "iam:ListGroupsForUser", "iam:ListMFADevices", "iam:ListUserPolicies")  # fmt: skip
+_USER = ("iam:GetLoginProfile", "iam:GetUser", "iam:GetUserPolicy", "iam:ListAccessKeys", "iam:ListAttachedUserPolicies",
+         "iam:ListGroupsForUser", "iam:ListMFADevices", "iam:ListUserPolicies")  # fmt: skip
 _GROUP = ("iam:GetGroupPolicy", "iam:ListAttachedGroupPolicies", "iam:ListGroupPolicies")
 _ROLE = ("iam:GetRole", "iam:GetRolePolicy", "iam:ListAttachedRolePolicies", "iam:ListRolePolicies")
 _POLICY = ("iam:GetPolicy", "iam:GetPolicyVersion")
@@ -35,7 +35,8 @@ def run(work: Work, _before: Json) -> Part:
     if not (user or whom.role or whom.key):
         return Part(Outcome.NOT_POSSIBLE, f"IAM knows nothing of {whom.kind} {whom.id} that could be read")
     iam = work.open(
-        allow(_USER, work.arn("user/*", "iam")), allow(_GROUP, work.arn("group/*", "iam")),
+        allow(("iam:GetAccessKeyLastUsed",)), allow(_USER, work.arn("user/*", "iam")),
+        allow(_GROUP, work.arn("group/*", "iam")),
         allow(_ROLE, work.arn("role/*", "iam")), allow(_POLICY, work.arn("policy/*", "iam")),
     ).client("iam")  # fmt: skip
     reads: dict[str, Callable[[], Any]] = {}

@@ -14,8 +14,8 @@ import time
 from typing import Any
 
 from guardduty_response import aws
-from guardduty_response.playbooks.common.logs import Window, iso
 from guardduty_response.playbooks.common.part import Json
+from guardduty_response.playbooks.common.window import Window, iso
 from guardduty_response.playbooks.common.work import AWS_ERRORS, Work, why
 from guardduty_response.playbooks.iam_principal.collect.found import MOST_EVENTS, Found
 

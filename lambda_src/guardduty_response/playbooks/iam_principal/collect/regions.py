@@ -10,32 +10,15 @@ from typing import Any
 
 from guardduty_response import aws
 from guardduty_response.playbooks.common import lookup
-from guardduty_response.playbooks.common.culprits import IAM_REGION
-from guardduty_response.playbooks.common.logs import Window
 from guardduty_response.playbooks.common.part import Json
-from guardduty_response.playbooks.common.work import AWS_ERRORS, Work, allow, gather, why
+from guardduty_response.playbooks.common.window import Window
+from guardduty_response.playbooks.common.work import Work, allow, gather, why
 from guardduty_response.playbooks.iam_principal.collect.found import MOST_EVENTS, Found
 
 AT_ONCE = 24  # Regions
 TRIES = 5  # how often a Region may be throttled without a page in between
 RETENTION = 90 * 86400 - 600  # LookupEvents answers events of 90 days
 _POOL = ThreadPoolExecutor(max_workers=AT_ONCE, thread_name_prefix="region")
-
-
-def names(work: Work) -> tuple[list[str], str]:
-    """(Regions to ask, the finding's and that of global services first; a remark where the others cannot be found out)."""
-    first, remark = [work.target.region, IAM_REGION.get(work.ctx.config.partition, work.target.region)], ""
-    wanted = [str(one) for one in work.options.get("lookup_regions") or []]
-    if not wanted:
-        try:
-            ec2 = work.open(allow(("ec2:DescribeRegions",))).client("ec2")
-            wanted = sorted(one["RegionName"] for one in ec2.describe_regions(AllRegions=False)["Regions"])
-        except AWS_ERRORS as error:
-            if aws.transient(error):
-                raise
-            asked = " and ".join(dict.fromkeys(first))
-            remark = f"the enabled Regions could not be listed ({why(error)}): only {asked} were asked"
-    return list(dict.fromkeys([*first, *wanted])), remark
 
 
 def begin(regions: list[str], asked: list[tuple[str, str]], since: int) -> Json:

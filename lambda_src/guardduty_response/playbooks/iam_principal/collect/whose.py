@@ -91,7 +91,7 @@ class Whose:
 def issued(record: Json) -> Json | None:
     """{key, role, session, account, at} of credentials that a successful call handed out, or None."""
     key = get(record, "responseElements", "credentials", "accessKeyId")
-    if record.get("eventName") not in _ISSUING or record.get("errorCode") or not isinstance(key, str):
+    if record.get("eventName") not in _ISSUING or not isinstance(key, str):
         return None
     asked = record.get("requestParameters")
     role = get(asked, "roleArn") or get(asked, "targetPrincipal") or get(record, "responseElements", "federatedUser", "arn")

@@ -138,6 +138,7 @@ COMMANDS = {
     "lambda:UpdateFunctionCode20150331": "lambda list-versions-by-function --function-name {p.functionName}",
     "lambda:UpdateFunctionCode20150331v2": "lambda list-versions-by-function --function-name {p.functionName}",
     "lambda:UpdateFunctionConfiguration20150331v2": "lambda get-function-configuration --function-name {p.functionName}",
+    "kms:CreateGrant": "kms revoke-grant --key-id {p.keyId} --grant-id {r.grantId}",
     "kms:DisableKey": "kms enable-key --key-id {p.keyId}",
     "kms:PutKeyPolicy": "kms get-key-policy --key-id {p.keyId}",
     "kms:ScheduleKeyDeletion": "kms cancel-key-deletion --key-id {p.keyId}",

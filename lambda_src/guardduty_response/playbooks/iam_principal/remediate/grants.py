@@ -165,7 +165,7 @@ class Trust(Revert):
     def __init__(self, job: Job, change: Change) -> None:
         super().__init__(job, change)
         self.role = change.asked("roleName")
-        self.sid = outside_sid(self.work.prefix)
+        self.sid = present.outside_sid(self.work.prefix)
         self.good = f"role {self.role} cannot be assumed from other accounts ({self.sid})"
 
     def read(self) -> Any:
@@ -173,7 +173,7 @@ class Trust(Revert):
         if not found:
             raise Settled(ALREADY, f"role {self.role} is gone")
         document, account = found["trust"] or {}, self.work.target.account_id
-        if not outsiders(document, account) and not _has(document, self.sid):
+        if not present.outsiders(document, account) and not present.has_denial(document, self.sid):
             raise Settled(LEFT, f"the trust policy of role {self.role} was changed; as it is now it names this account alone",
                           self.command("iam get-role --role-name", self.role))  # fmt: skip
         return found
@@ -182,9 +182,9 @@ class Trust(Revert):
         return [now["arn"], self.role]
 
     def todo(self, now: Any) -> str:
-        if _has(now["trust"], self.sid):
+        if present.has_denial(now["trust"], self.sid):
             return ""
-        who = ", ".join(sorted(outsiders(now["trust"], self.work.target.account_id)))[:120]
+        who = ", ".join(sorted(present.outsiders(now["trust"], self.work.target.account_id)))[:120]
         return (f"role {self.role} can no longer be assumed from other accounts ({who}): {self.sid} added to its trust policy; "
                 "sessions it has issued live on")  # fmt: skip
 
@@ -193,45 +193,8 @@ class Trust(Revert):
 
     def undo(self, now: Any) -> list[Json]:
         iam = self.changing(("iam:UpdateAssumeRolePolicy",), now["arn"])
-        document = with_denial(now["trust"], self.sid, self.work.target.account_id)
+        document = present.with_denial(now["trust"], self.sid, self.work.target.account_id)
         return [iam.update_assume_role_policy(RoleName=self.role, PolicyDocument=json.dumps(document))]
 
     def by_hand(self) -> str:
         return self.command("iam update-assume-role-policy --policy-document file://trust.json", "--role-name", self.role)
-
-
-def outside_sid(prefix: str) -> str:
-    return "".join(word.title() for word in re.findall("[a-z0-9]+", prefix.lower())) + "DenyOutside"
-
-
-def statements(document: Json) -> list[Json]:
-    found = document.get("Statement") or []
-    return [found] if isinstance(found, dict) else [one for one in found if isinstance(one, dict)]
-
-
-def _has(document: Json, sid: str) -> bool:
-    return any(one.get("Sid") == sid and one.get("Effect") == "Deny" for one in statements(document))
-
-
-def outsiders(document: Json, account: str) -> set[str]:
-    """AWS principals outside ``account`` that the trust policy lets in; ``*`` for everybody."""
-    out: set[str] = set()
-    for one in statements(document):
-        if one.get("Effect") != "Allow":
-            continue
-        principal: Any = one.get("Principal", "*" if "NotPrincipal" in one else {})
-        named = principal.get("AWS", []) if isinstance(principal, dict) else principal
-        for who in [named] if isinstance(named, str) else named:
-            # A bare id (AROA…, AIDA…) is what IAM shows of a principal that was deleted: it lets nobody in.
-            inside = account in (who, who.split(":")[4] if who.count(":") >= 5 else "") or re.fullmatch("A[A-Z0-9]{15,}", who)
-            out |= set() if inside else {who}
-    return out
-
-
-def with_denial(document: Json, sid: str, account: str) -> Json:
-    denial: Json = {
-        "Sid": sid, "Effect": "Deny", "Principal": {"AWS": "*"}, "Action": "sts:AssumeRole",
-        "Condition": {"StringNotEquals": {"aws:PrincipalAccount": account}, "Null": {"aws:PrincipalAccount": "false"},
-                      "BoolIfExists": {"aws:PrincipalIsAWSService": "false"}},
-    }  # fmt: skip
-    return {**document, "Statement": [*statements(document), denial]}

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import json
-import secrets
-import string
 from typing import Any
 
 from botocore.exceptions import ClientError
 
 from guardduty_response import aws
 from guardduty_response.playbooks.common.work import ALREADY, Json
-from guardduty_response.playbooks.iam_principal import present
+from guardduty_response.playbooks.iam_principal import passwords, present
 from guardduty_response.playbooks.iam_principal.remediate.changes import Change
 from guardduty_response.playbooks.iam_principal.remediate.revert import LEFT, Job, Revert, Settled
 
@@ -207,15 +205,7 @@ class LoginProfile(Revert):
 
     def undo(self, now: Any) -> list[Json]:
         iam = self.changing(("iam:UpdateLoginProfile",), now["arn"])
-        return [iam.update_login_profile(UserName=self.user, Password=_password(), PasswordResetRequired=True)]
+        return [iam.update_login_profile(UserName=self.user, Password=passwords.drawn(), PasswordResetRequired=True)]
 
     def by_hand(self) -> str:
         return self.command("iam delete-login-profile", "--user-name", self.user)
-
-
-def _password() -> str:
-    """48 random characters of every class that an account's password policy may ask for."""
-    classes = (string.ascii_lowercase, string.ascii_uppercase, string.digits, "!@#$%^&*()_+-=[]{}|")
-    drawn = [secrets.choice(one) for one in classes] + [secrets.choice("".join(classes)) for _ in range(44)]
-    secrets.SystemRandom().shuffle(drawn)
-    return "".join(drawn)

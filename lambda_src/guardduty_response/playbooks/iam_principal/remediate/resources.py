@@ -14,6 +14,9 @@ from guardduty_response.playbooks.iam_principal import present
 from guardduty_response.playbooks.iam_principal.remediate.changes import Change, items
 from guardduty_response.playbooks.iam_principal.remediate.revert import LEFT, Job, Revert, Settled
 
+CUT = 200  # as many of a list as the collector keeps
+AT_ONCE = 20  # instances of a session: their ARNs must fit its policy
+
 
 class Instances(Revert):
     """Those that still run are stopped. One that cannot be stopped is left to people: its disks would be lost."""
@@ -24,15 +27,17 @@ class Instances(Revert):
         super().__init__(job, change)
         made = [text(one.get("instanceId"), 30) for one in items(change.response, "instancesSet")]
         self.ids = sorted(set(made) - {""})
-        self.good = f"none of {', '.join(self.ids)} runs"
+        # Where the list was cut or left out, the reservation names all that the call started.
+        self.reservation = change.made("reservationId") if len(self.ids) in (0, CUT) else ""
+        self.good = f"none of {', '.join(self.ids) or self.reservation} runs"
 
     def read(self) -> Any:
-        if not self.ids:
+        if not self.ids and not self.reservation:
             raise Settled(LEFT, "the event does not say which instances were started")
-        found = present.instances(self.client("ec2"), self.ids)
+        found = present.instances(self.client("ec2"), self.ids, self.reservation)
         alive = {id: one for id, one in found.items() if one["state"] not in ("terminated", "shutting-down")}
         if not alive:
-            raise Settled(ALREADY, f"{', '.join(self.ids)}: terminated")
+            raise Settled(ALREADY, f"{', '.join(self.ids) or self.reservation}: terminated")
         return alive
 
     def names(self, now: Any) -> list[str]:
@@ -65,12 +70,12 @@ class Instances(Revert):
 
     def undo(self, now: Any) -> list[Json]:
         ids = self._running(now)
-        ec2 = self.changing(("ec2:StopInstances",), [self._arn(id) for id in ids], "ec2")
         spot = [id for id in ids if now[id]["spot"]]
-        answers = [ec2.stop_instances(InstanceIds=[id for id in ids if id not in spot])] if len(ids) > len(spot) else []
+        plain = [id for id in ids if id not in spot]
+        answers = [self._stop(plain[at : at + AT_ONCE]) for at in range(0, len(plain), AT_ONCE)]
         for id in spot:  # of a one-time request it cannot be stopped, of a persistent one it can
             try:
-                answers.append(ec2.stop_instances(InstanceIds=[id]))
+                answers.append(self._stop([id]))
             except ClientError as error:
                 if aws.code(error) != "UnsupportedOperation":
                     raise
@@ -79,12 +84,18 @@ class Instances(Revert):
             raise Settled(LEFT, "; ".join(why for why, _ in self.rest))
         return answers
 
+    def _stop(self, ids: list[str]) -> Json:
+        ec2 = self.changing(("ec2:StopInstances",), [self._arn(id) for id in ids], "ec2")
+        return dict(ec2.stop_instances(InstanceIds=ids))
+
     def by_hand(self) -> str:
+        if self.reservation:
+            return self.command("ec2 describe-instances --filters", f"Name=reservation-id,Values={self.reservation}")
         return self.command("ec2 stop-instances --instance-ids", *self.ids)
 
 
 class Rules(Revert):
-    """Exactly the rules that the call made: by their ids, or by protocol, ports and source where the answer had no ids."""
+    """Exactly the rules that the call made: by their ids, or by protocol, ports and source where the answer has not all ids."""
 
     kind, what = "security_groups", "rules"
 
@@ -105,18 +116,14 @@ class Rules(Revert):
         if name is None:
             raise Settled(ALREADY, f"security group {self.group} is gone")
         found = present.rules(ec2, self.group, self.egress)
-        if self.made:
-            mine = {id: rule for id, rule in found.items() if id in self.made}
-            changed = [id for id, rule in mine.items() if not _same(self.made[id], rule)]
-            if changed:
-                raise Settled(
-                    LEFT, f"rule {', '.join(changed)} of {self.group} is not what was added: changed since, left as it is"
-                )
-        else:
-            wanted = {present.rule_key(one) for one in asked_rules(self.change.parameters)}
-            if not wanted:
-                raise Settled(LEFT, "the event does not say which rules were added")
-            mine = {id: rule for id, rule in found.items() if present.rule_key(rule) in wanted}
+        changed = [id for id, rule in found.items() if id in self.made and not _same(self.made[id], rule)]
+        if changed:
+            raise Settled(LEFT, f"rule {', '.join(changed)} of {self.group} is not what was added: changed since, left as it is")
+        asked = {present.rule_key(one) for one in asked_rules(self.change.parameters)}
+        if not asked and not self.made:
+            raise Settled(LEFT, "the event does not say which rules were added")
+        wanted = asked if len(self.made) < len(asked) else set()  # the answer was cut, or named none
+        mine = {id: rule for id, rule in found.items() if id in self.made or present.rule_key(rule) in wanted}
         return {"name": name, "rules": mine}
 
     def names(self, now: Any) -> list[str]:
@@ -266,7 +273,7 @@ class Sharing(Revert):
 
     def undo(self, now: Any) -> list[Json]:
         ec2 = self.changing((f"ec2:Modify{self.of.title()}Attribute",), self._arn, "ec2")
-        return [share(ec2, self.of, self.id, "Remove", now)]
+        return [present.share(ec2, self.of, self.id, "Remove", now)]
 
     def by_hand(self) -> str:
         attribute = present.SHARED[self.of][0]
@@ -279,10 +286,3 @@ def _added(change: Change) -> list[Json]:
     attribute = "launchPermission" if "Image" in change.name else "createVolumePermission"
     found = items(change.parameters, attribute, "add")
     return [{name: text(one[field], 200)} for one in found for field, name in _SHARED_WITH.items() if text(one.get(field), 200)]
-
-
-def share(ec2: Any, of: str, id: str, how: str, entries: list[Json]) -> Json:
-    """``how``: Add or Remove."""
-    attribute, _, parameter = present.SHARED[of]
-    request = {parameter: id, "Attribute": attribute, f"{attribute[0].upper()}{attribute[1:]}": {how: entries}}
-    return dict(getattr(ec2, f"modify_{of}_attribute")(**request))

@@ -137,7 +137,7 @@ class Rotation:
         self.state |= {"key": key}
         where = f"{self.name} ({self.work.target.region})"
         text = (f"new access key {key} of {self.user} is in secret {where}, readable by "
-                f"{', '.join(self.options['reader_arns'])}. It can do nothing while everything is denied to the user")  # fmt: skip
+                f"{', '.join(self.options['reader_arns'])}. It can do nothing while the user is denied everything")  # fmt: skip
         return Outcome.COMPLETE, text, "", list(answers)
 
     def _take_back(self, iam: Any, key: str) -> str:

@@ -48,9 +48,9 @@ def remediate(ctx: Context, target: Target) -> Step:
 
 
 def _listed(work: Work) -> Json | None:
-    """The collector's list as it stands, or None when there is none."""
+    """The collector's list as it stands, or None when there is none, or none is wanted."""
     part = (work.kept.get("evidence") or {}).get("actions")
-    return dict(part) if part else None
+    return dict(part) if part and part.get("outcome") != Outcome.SKIPPED else None
 
 
 class Round:

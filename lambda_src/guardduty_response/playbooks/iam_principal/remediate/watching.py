@@ -48,8 +48,7 @@ class Bucket(Revert):
         """Whether what was set lets everybody in. What cannot be read is taken to."""
         try:
             if self.change.name == "PutBucketPolicy":
-                got = present.there(lambda: s3.get_bucket_policy_status(Bucket=self.bucket)["PolicyStatus"]["IsPublic"])
-                return got is not False
+                return present.public_policy(s3, self.bucket)
             if self.change.name == "PutBucketAcl":
                 grants = s3.get_bucket_acl(Bucket=self.bucket)["Grants"]
                 return any(str(one["Grantee"].get("URI", "")).endswith(EVERYBODY) for one in grants)
