@@ -81,13 +81,20 @@ class Call:
 
 
 @functools.cache
-def _uri(service: str, operation: str) -> re.Pattern[str] | None:
+def _uris(service: str) -> dict[str, str]:
+    """Operation -> the pattern of its path, of a REST service."""
+    found: dict[str, str] = {}
     for name in actions._BOTOCORE_SERVICE_MAP.get(service) or [service]:
-        found = actions._load_botocore_model(name).get("operations", {}).get(operation)
-        if found:
-            uri = found["http"]["requestUri"].split("?")[0]
-            return re.compile(re.sub(r"\{(\w+)\+?\}", r"(?P<\1>.+?)", uri.rstrip("/")) + "/?$")
-    return None
+        for operation, model in actions._load_botocore_model(name).get("operations", {}).items():
+            found.setdefault(operation, model.get("http", {}).get("requestUri", "").split("?")[0])
+    return found
+
+
+def _named_in_path(call: Call, operation: str) -> Json:
+    """The parameters that stand in the path of a REST call."""
+    uri = _uris(call.service).get(operation, "").rstrip("/")
+    matched = re.fullmatch(re.sub(r"\{(\w+)\+?\}", r"(?P<\1>.+?)", uri) + "/?", call.path) if "{" in uri else None
+    return {key: urllib.parse.unquote(value) for key, value in (matched.groupdict() if matched else {}).items()}
 
 
 def _bucket(call: Call) -> tuple[str, str]:
@@ -151,11 +158,8 @@ def request(call: Call, event: str) -> Json | None:
         shaped = _s3(call, event)
     else:
         shaped = camel(_json(call.body)) if isinstance(_json(call.body), dict) else {}
-        operation = re.sub(r"\d{8}(v2)?$", "", event)
-        if not call.headers.get("x-amz-target") and (uri := _uri(call.service, operation)):
-            matched = uri.match(call.path)
-            named = {key: urllib.parse.unquote(value) for key, value in (matched.groupdict() if matched else {}).items()}
-            shaped = {**camel(named), **shaped}
+        if not call.headers.get("x-amz-target"):
+            shaped = {**camel(_named_in_path(call, re.sub(r"\d{8}(v2)?$", "", event))), **shaped}
     return scrub(_unrevealing(call, shaped)) or None
 
 
