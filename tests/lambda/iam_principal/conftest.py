@@ -13,7 +13,8 @@ from guardduty_response import aws, record
 from guardduty_response.handlers import still
 from guardduty_response.playbooks.common import culprits, lookup, restoring
 from guardduty_response.playbooks.iam_principal import held, planning, role, verify
-from iam_lab import REGION, IamLab, extend
+from iam_lab import REGION, IamLab
+from iam_moto import extend
 from moto import mock_aws
 from moto.core.botocore_stubber import BotocoreStubber
 from remediate_lab import one_at_a_time

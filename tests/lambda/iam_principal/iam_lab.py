@@ -1,18 +1,13 @@
 """A member account with a user and roles in it, its CloudTrail, a record table, and the playbook's verbs, all on moto.
 
-State is asserted through ``IamLab.see``: boto3 clients of their own, in the member account.
-
-moto lacks: permissions boundaries of users, service-specific credentials, the quota of attached policies, AWSDenyAll (unless it
-loads all of AWS's policies, a second a test), CloudTrail's LookupEvents and Account's ListRegions. ``extend`` adds them to moto
-itself, so that every client meets them; requests reach it after botocore has validated and serialized them, and its answers are
-parsed by botocore's model. LookupEvents has CloudTrail's own rules for ``Username`` and ``AccessKeyId`` (collect_lab); it and
-ListRegions are answered where botocore's Stubber answers.
+State is asserted through ``IamLab.see``: boto3 clients of their own, in the member account. iam_moto adds what moto lacks of IAM;
+CloudTrail's LookupEvents and Account's ListRegions are answered where botocore's Stubber answers, after botocore validated and
+serialized the request, LookupEvents with CloudTrail's own rules for ``Username`` and ``AccessKeyId`` (collect_lab).
 """
 
 from __future__ import annotations
 
 import dataclasses
-import fnmatch
 import json
 import threading
 import time
@@ -24,115 +19,25 @@ from functools import partial
 from typing import Any
 
 import boto3
-import pytest
 from botocore.awsrequest import AWSResponse
 from botocore.exceptions import ClientError
-from collect_lab import _answers
 from guardduty_response import aws, finding
 from guardduty_response.config import Config
 from guardduty_response.playbooks import Check, Context, Planned, Restored, Step, Target, load_restorer
 from guardduty_response.playbooks.iam_principal import playbook
 from guardduty_response.record import Record
-from moto.core.responses import ActionResult, EmptyResult
-from moto.iam.exceptions import LimitExceededException, NotFoundException
-from moto.iam.models import AWSManagedPolicy, IAMBackend, User, iam_backends
-from moto.iam.responses import IamResponse
+from iam_moto import HOME, MEMBER, Call, allowed, certificate_pem, error, managed, resource, told_by
+from moto.iam.models import iam_backends
 
 Json = dict[str, Any]
-MEMBER, REGION, HOME, THIRD = "222222222222", "eu-central-1", "us-east-1", "ap-southeast-2"
+REGION, THIRD = "eu-central-1", "ap-southeast-2"
 PREFIX, INCIDENT, DENY_ALL = "guardduty-response", "inc-0123456789abcdef", "arn:aws:iam::aws:policy/AWSDenyAll"
 OPTIONS: Json = {
     "console_password": "remove", "deactivate_mfa": True, "other_credentials": True, "revoke_sessions": "session",
     "user_role_sessions": True, "list_actions": True, "lookup_hours": 24, "lookup_regions": [], "repeat_minutes": 20,
     "remediate": [], "rotate_key": None, "restore": True, "trail_query": None,
 }  # fmt: skip
-QUOTA = 10  # policies attached to a user
 _HOOKING = threading.Lock()
-DEAD: Json = {"Version": "2012-10-17", "Statement": [{"Effect": "Deny", "Action": "*", "Resource": "*"}]}
-
-
-# -- what moto lacks --------------------------------------------------------------------------------------------------
-
-
-def extend(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Adds to moto what this module's text says it lacks, until the test has ended."""
-
-    def user(self: Any) -> Any:
-        return self.backend.get_user(self._get_param("UserName"))
-
-    def put_boundary(self: Any) -> Any:
-        arn = self._get_param("PermissionsBoundary")
-        user(self).permissions_boundary = {"PermissionsBoundaryType": "Policy", "PermissionsBoundaryArn": arn}
-        return EmptyResult()
-
-    def delete_boundary(self: Any) -> Any:
-        if not getattr(user(self), "permissions_boundary", None):
-            raise NotFoundException("no permissions boundary")
-        user(self).permissions_boundary = None
-        return EmptyResult()
-
-    def create(self: Any) -> Any:
-        owner, service = user(self), self._get_param("ServiceName")
-        made = {"UserName": owner.name, "Status": "Active", "ServiceUserName": f"{owner.name}-at-{MEMBER}",
-                "ServiceName": service, "CreateDate": datetime.now(UTC),
-                "ServiceSpecificCredentialId": f"ACCA{uuid.uuid4().hex[:17].upper()}"}  # fmt: skip
-        owner.__dict__.setdefault("service_credentials", {})[made["ServiceSpecificCredentialId"]] = made
-        return ActionResult({"ServiceSpecificCredential": {**made, "ServicePassword": "shown-once"}})
-
-    def listed(self: Any) -> Any:
-        return ActionResult({"ServiceSpecificCredentials": list(user(self).__dict__.get("service_credentials", {}).values())})
-
-    def update(self: Any) -> Any:
-        id = self._get_param("ServiceSpecificCredentialId")
-        try:
-            user(self).__dict__.get("service_credentials", {})[id]["Status"] = self._get_param("Status")
-        except KeyError:
-            raise NotFoundException(f"no service-specific credential {id}") from None
-        return EmptyResult()
-
-    attach = IAMBackend.attach_user_policy
-
-    def limited(self: IAMBackend, policy_arn: str, user_name: str) -> None:
-        attached = self.get_user(user_name).managed_policies
-        if policy_arn not in attached and len(attached) >= QUOTA:
-            raise LimitExceededException(f"Cannot exceed quota for PoliciesPerUser: {QUOTA}")
-        attach(self, policy_arn, user_name)
-
-    added = {
-        "put_user_permissions_boundary": put_boundary, "delete_user_permissions_boundary": delete_boundary,
-        "create_service_specific_credential": create, "list_service_specific_credentials": listed,
-        "update_service_specific_credential": update,
-    }  # fmt: skip
-    for name, method in added.items():
-        assert not hasattr(IamResponse, name), f"moto has {name} by now: let it answer"
-        monkeypatch.setattr(IamResponse, name, method, raising=False)
-    monkeypatch.setattr(User, "permissions_boundary", None, raising=False)
-    monkeypatch.setattr(IAMBackend, "attach_user_policy", limited)
-
-
-def managed(name: str = "AWSDenyAll") -> str:
-    """A policy of AWS's own, as moto would load it. Returns its ARN."""
-    made = AWSManagedPolicy(name, account_id=MEMBER, region=HOME, path="/", document=json.dumps(DEAD))
-    arn = f"arn:aws:iam::aws:policy/{name}"
-    iam_backends[MEMBER]["aws"].managed_policies[arn] = made
-    return arn
-
-
-# -- the lab ----------------------------------------------------------------------------------------------------------
-
-
-@dataclass
-class Call:
-    """One AWS call: when, and the session policy it was made under (None: own role)."""
-
-    service: str
-    operation: str
-    params: Json
-    policy: Json | None
-    session: int
-    region: str = ""
-    start: float = 0.0
-    end: float = 0.0
 
 
 @dataclass
@@ -426,7 +331,7 @@ class IamLab:
         (attribute,) = asked["LookupAttributes"]
         key, wanted = attribute["AttributeKey"], attribute["AttributeValue"]
         found = [one for one in self.trail if one["region"] == region and one["shown"] <= self.ahead]
-        found = [one for one in found if _told_by(one["record"], key, wanted) and asked.get("StartTime", 0) <= one["at"] + 1]
+        found = [one for one in found if told_by(one["record"], key, wanted) and asked.get("StartTime", 0) <= one["at"] + 1]
         events = [
             {"EventId": one["record"]["eventID"], "EventName": one["record"]["eventName"],
              "EventTime": datetime.fromtimestamp(one["at"], UTC), "CloudTrailEvent": json.dumps(one["record"])}
@@ -490,50 +395,3 @@ class IamLab:
 
     def fail(self, operation: str, error: str, when: Callable[[Json], bool] = lambda _: True, times: int = 10**6) -> None:
         self.faults.append(Fault(operation, error, when, times))
-
-
-def _told_by(record: Json, key: str, wanted: str) -> bool:
-    if key == "EventName":
-        return bool(record["eventName"] == wanted)
-    if key == "ResourceName":
-        return wanted in json.dumps(record.get("requestParameters") or {})
-    return _answers(record["userIdentity"], key, wanted)
-
-
-def error(code: str, operation: str, message: str = "injected") -> ClientError:
-    status = 500 if code.startswith(("Internal", "ServiceFailure")) else 400
-    answer: Any = {"Error": {"Code": code, "Message": message}, "ResponseMetadata": {"HTTPStatusCode": status}}
-    return ClientError(answer, operation)
-
-
-def resource(call: Call) -> str:
-    """The ARN that IAM judges the call by; ``*`` for what no policy can narrow."""
-    backend = iam_backends[MEMBER]["aws"]
-    for parameter, kind, named in (("UserName", "user", backend.users), ("RoleName", "role", backend.roles)):
-        if call.service == "iam" and parameter in call.params:
-            name = call.params[parameter]
-            found = [one for one in named.values() if one.name == name]
-            return f"arn:aws:iam::{MEMBER}:{kind}{found[0].path if found else '/'}{name}"
-    return "*"
-
-
-def allowed(call: Call) -> bool:
-    arn, action = resource(call), f"{call.service}:{call.operation}"
-    return any(
-        fnmatch.fnmatchcase(arn, pattern)
-        for one in (call.policy or {})["Statement"] if action in one["Action"]
-        for pattern in ([one["Resource"]] if isinstance(one["Resource"], str) else one["Resource"])
-    )  # fmt: skip
-
-
-def certificate_pem() -> str:
-    from cryptography import x509
-    from cryptography.hazmat.primitives import hashes, serialization
-    from cryptography.hazmat.primitives.asymmetric import ec
-    from cryptography.x509.oid import NameOID
-
-    key, name = ec.generate_private_key(ec.SECP256R1()), x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "alice")])
-    at = datetime.now(UTC)
-    made = x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key()).serial_number(1)
-    made = made.not_valid_before(at).not_valid_after(at + timedelta(days=1))
-    return made.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM).decode()

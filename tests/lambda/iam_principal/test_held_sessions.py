@@ -11,7 +11,7 @@ from collect_lab import user as user_identity
 from guardduty_response.playbooks import Target
 from guardduty_response.playbooks.iam_principal import held, playbook
 from guardduty_response.statuses import Status
-from iam_lab import HOME, MEMBER, PREFIX, REGION, THIRD, IamLab
+from iam_lab import HOME, PREFIX, REGION, THIRD, IamLab
 from test_role_sessions import may
 
 Json = dict[str, Any]
@@ -166,7 +166,7 @@ def test_the_late_look_finds_what_cloudtrail_showed_late(world: IamLab) -> None:
     assert denied(world) == {"admin": sorted([first, second]), "batch": [third]}
     kept = world.ledger()["before"]
     assert kept["held_sessions/admin"]["document"] is None, "as it was before the first change"
-    step, checks = playbook.verify(world.context(2), target)
+    _, checks = playbook.verify(world.context(2), target)
     assert {one.name for one in checks if one.name.startswith("held")} == {"held_sessions admin", "held_sessions batch"}
 
 

@@ -146,6 +146,12 @@ def test_a_deleted_role_is_gone_and_another_of_its_name_left_alone(iam: IamLab) 
     assert iam.role_policies() == {}
 
 
+def test_a_key_that_is_none_leads_to_nobody(iam: IamLab) -> None:
+    iam.details = details(userName="", principalId="", accessKeyId="AKIA")
+    with pytest.raises(NoTarget, match="access key 'AKIA' leads to none"):
+        iam.plan()
+
+
 @pytest.mark.parametrize("known", [False, True])
 @pytest.mark.parametrize("kind", ["user", "role"])
 def test_a_key_of_another_account_is_told_to_its_owner(
@@ -154,8 +160,11 @@ def test_a_key_of_another_account_is_told_to_its_owner(
     """``known``: this account has a principal of that name too."""
     if known:
         (iam.user if kind == "user" else iam.role)()  # type: ignore[operator]
-    iam.details = details(principalId="AIDAELSEWHERE00000001") if kind == "user" else details(
-        principalId="AROAELSEWHERE00000001:carol", userType="AssumedRole", userName="app", accessKeyId="ASIAELSEWHERE0000001")  # fmt: skip
+    elsewhere = {
+        "user": details(principalId="AIDAELSEWHERE00000001"),
+        "role": details(principalId="AROAELSEWHERE00000001:carol", userType="AssumedRole", userName="app", accessKeyId=f"ASIA{KEY[4:]}"),
+    }
+    iam.details = elsewhere[kind]
     monkeypatch.setattr(TokenResponse, "get_access_key_info", lambda _: ActionResult({"Account": OTHER}))
     target = iam.plan()
     assert (target.kind, target.id) == ("foreign_principal", OTHER)

@@ -110,7 +110,7 @@ def test_the_denial_takes_no_reading_once_planned(iam: IamLab) -> None:
     playbook.contain(iam.context(), target)
     [assumed] = [call for call in iam.calls if call.operation == "AssumeRole"][:1]
     [attach] = [call for call in iam.calls if call.operation == "AttachUserPolicy"]
-    recorded = [call for call in iam.calls if call.operation == "UpdateItem"][0]
+    recorded = next(call for call in iam.calls if call.operation == "UpdateItem")
     assert recorded.params["ExpressionAttributeNames"]["#n"] == "deny_all"
     assert recorded.start < assumed.end and recorded.end <= attach.start, "beside AssumeRole, before the denial"
     between = [call for call in iam.calls if assumed.end <= call.start < attach.start]

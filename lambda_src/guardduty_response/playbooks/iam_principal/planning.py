@@ -121,8 +121,8 @@ def _owner(ctx: Context, session: aws.Session, who: Principal) -> str:
     if who.key.startswith("AKIA"):
         try:
             name = str(session.client("iam").get_access_key_last_used(AccessKeyId=who.key).get("UserName") or "")
-        except ClientError as error:
-            if aws.code(error) not in ("NoSuchEntity", "AccessDenied", "ValidationError"):
+        except AWS_ERRORS as error:
+            if aws.code(error) not in ("NoSuchEntity", "AccessDenied", "ValidationError", "ParamValidationError"):
                 raise
     for identity in [] if name else _identities(ctx, session, who.key):
         if identity.get("type") == "IAMUser" and identity.get("accountId") == ctx.finding.account_id:

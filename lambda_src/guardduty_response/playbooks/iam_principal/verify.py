@@ -9,11 +9,9 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime
 
-from botocore.exceptions import ClientError
-
 from guardduty_response import aws
 from guardduty_response.playbooks import Check, Context, Step, Target
-from guardduty_response.playbooks.common.work import BRANCHES, DONE, FAILED, gather, value
+from guardduty_response.playbooks.common.work import AWS_ERRORS, BRANCHES, DONE, FAILED, gather, value
 from guardduty_response.playbooks.iam_principal import held, identify, out_of_reach, role, user
 from guardduty_response.playbooks.iam_principal.core import Facts, Work
 from guardduty_response.record import now
@@ -84,7 +82,7 @@ def _no_user(work: Work) -> list[Check]:
     for key in sorted({*(work.had("access_keys") or {}), work.who.key} - {""}):
         try:
             name = str(iam.get_access_key_last_used(AccessKeyId=key).get("UserName") or "")
-        except ClientError as error:
+        except AWS_ERRORS as error:
             if aws.transient(error):
                 raise
             continue  # AccessDenied: there is no such key, or it is another account's
