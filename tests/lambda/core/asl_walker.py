@@ -16,7 +16,8 @@ import jsonata
 Json = dict[str, Any]
 MACHINES = Path(__file__).resolve().parents[3] / "modules" / "incident"
 FUNCTION = "arn:aws:lambda:eu-central-1:123456789012:function:"
-PHASES = {"act": "playbook", "collect": "collector", "finish": "playbook", "terminate": "terminator"}
+PHASES = {"act": "playbook", "collect": "collector", "finish": "playbook", "remediate": "remediator", "terminate": "terminator"}
+OWN_ARN = "arn:aws:states:eu-central-1:123456789012:stateMachine:incident"
 
 
 def definition(name: str) -> Json:
@@ -85,7 +86,7 @@ class Walk:
         self.variables: Json = {}
 
     def run(self, event: Any) -> Any:
-        return self._run(self.machine, event, {"Execution": {"Id": self.execution}})
+        return self._run(self.machine, event, {"Execution": {"Id": self.execution}, "StateMachine": {"Id": OWN_ARN}})
 
     def _run(self, machine: Json, value: Any, context: Json) -> Any:
         name: str | None = machine["StartAt"]
@@ -127,16 +128,16 @@ class Walk:
 
     def _result(self, kind: str, state: Json, value: Any, context: Json, bound: Json) -> Any:
         if kind == "Task":
-            waiting = state["Resource"].endswith(".waitForTaskToken")
-            if "TimeoutSeconds" in state and not waiting:
+            waiting, starting = state["Resource"].endswith(".waitForTaskToken"), "startExecution" in state["Resource"]
+            if "TimeoutSeconds" in state and not waiting and not starting:
                 self.timeouts.append((payload_verb(state), evaluate(state["TimeoutSeconds"], bound)))
             if waiting:
                 bound["states"]["context"] = {**context, "Task": {"Token": "token"}}
                 evaluate(state["TimeoutSeconds"], bound)
             arguments = evaluate(state["Arguments"], bound)
-            payload = json.loads(json.dumps(arguments["Payload"]))
+            payload = {"verb": "start", **arguments} if starting else json.loads(json.dumps(arguments["Payload"]))
             try:
-                answer = self.invoke(arguments["FunctionName"].rsplit(":", 1)[-1], payload)
+                answer = self.invoke("states" if starting else arguments["FunctionName"].rsplit(":", 1)[-1], payload)
                 return self.token() if waiting else {"Payload": json.loads(json.dumps(answer))}
             except Failed:
                 raise
@@ -149,7 +150,8 @@ class Walk:
             items, done = evaluate(state["Items"], bound), []
             for item in items if isinstance(items, list) else [items]:
                 inner = {**context, "Map": {"Item": {"Value": item}}, "State": {"EnteredTime": self.entered_time}}
-                selected = evaluate(state["ItemSelector"], {**bound, "states": {"input": value, "context": inner}})
+                within = {**bound, "states": {"input": value, "context": inner}}
+                selected = evaluate(state["ItemSelector"], within) if "ItemSelector" in state else item
                 done.append(self._run(state["ItemProcessor"], selected, inner))
             return done
         if kind not in ("Pass", "Wait"):

@@ -19,6 +19,7 @@ class Fake(ModuleType):
         self.principals: list[str] = []
         self.ids = ["i-1"]
         self.consequences = ""
+        self.hand_over: list[dict[str, Any]] = []
         self.left = 0
         self.steps: dict[str, Step] = {}
         self.checks = [Check("eni-1", True, "closed")]
@@ -30,7 +31,7 @@ class Fake(ModuleType):
             raise self.error
         return [
             Planned(Target("ec2_instance", id, ARN.replace("i-1", id), "222222222222", "us-east-1", {"volumes": ["vol-1"]}),
-                    self.tags, self.principals, {"quarantine_network": "2 interfaces"}, self.consequences)
+                    self.tags, self.principals, {"quarantine_network": "2 interfaces"}, self.consequences, self.hand_over)
             for id in self.ids
         ]  # fmt: skip
 

@@ -198,13 +198,21 @@ def test_text_of_the_sender_is_made_harmless(finding_event: Make) -> None:
         ("sample_cryptocurrency_ec2_bitcointool_b_dns", "ec2_instance"),
         ("unauthorizedaccess_ec2_sshbruteforce_target", None),
         ("recon_ec2_portprobeunprotectedport", None),
-        ("unauthorizedaccess_iamuser_consoleloginsuccess_b", None),
+        ("unauthorizedaccess_iamuser_consoleloginsuccess_b", "iam_principal"),
     ],
 )
 def test_the_resource_and_its_role_choose_the_playbook(finding_event: Make, name: str, playbook: str | None) -> None:
     found, why = finding.playbook_for(finding.parse(finding_event(name)))
     assert found == playbook
     assert len(why) > 20
+
+
+def test_a_buckets_configuration_is_no_ones_credential(finding_event: Make) -> None:
+    """Policy:S3/* and Stealth:S3/* name the credential of whoever changed the bucket, often an administrator's."""
+    event = finding_event("unauthorizedaccess_iamuser_consoleloginsuccess_b", type="Policy:S3/BucketPublicAccessGranted")
+    event["detail"]["resource"]["s3BucketDetails"] = [{"name": "data", "type": "Destination"}]
+    found, why = finding.playbook_for(finding.parse(event))
+    assert found is None and "bucket" in why
 
 
 def test_an_attacking_instance_is_contained_though_the_activity_is_the_same(finding_event: Make) -> None:

@@ -58,7 +58,7 @@ def test_below_its_severity_a_finding_is_told_only(world: World, finding_event: 
 @pytest.mark.parametrize(
     ("name", "said"),
     [
-        ("unauthorizedaccess_iamuser_consoleloginsuccess_b", "no playbook answers resource type AccessKey"),
+        ("unauthorizedaccess_iamuser_consoleloginsuccess_b", "playbook iam_principal is not switched on anywhere"),
         ("unauthorizedaccess_ec2_sshbruteforce_target", "isolating it would serve the attacker"),
         ("recon_ec2_portprobeunprotectedport", "isolating it would serve the attacker"),
     ],

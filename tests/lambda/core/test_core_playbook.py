@@ -80,7 +80,13 @@ def test_nothing_may_act(world: World, fake: Fake, changes: Any, said: str) -> N
     incident_id = _open()
     configure(world, **changes)
     fake.principals = ["role/admin"]
-    assert _run("plan", incident_id) == {"decision": "skip", "error": "", "targets": [], "collect_first_seconds": 0}
+    assert _run("plan", incident_id) == {
+        "decision": "skip",
+        "error": "",
+        "targets": [],
+        "collect_first_seconds": 0,
+        "hand_over": [],
+    }
     meta = world.meta(incident_id)
     assert meta["decision"] == "skip"
     assert said in meta["reasons"][-1]
@@ -116,7 +122,13 @@ def test_a_sample_is_only_rehearsed(world: World, fake: Fake, mode: str) -> None
 )
 def test_nothing_to_act_on(world: World, fake: Fake, error: Exception, decision: str) -> None:
     incident_id, fake.error = _open(), error
-    assert _run("plan", incident_id) == {"decision": decision, "error": str(error), "targets": [], "collect_first_seconds": 0}
+    assert _run("plan", incident_id) == {
+        "decision": decision,
+        "error": str(error),
+        "targets": [],
+        "collect_first_seconds": 0,
+        "hand_over": [],
+    }
     assert world.meta(incident_id)["reasons"] == [str(error)]
 
 

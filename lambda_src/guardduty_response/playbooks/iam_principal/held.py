@@ -7,13 +7,14 @@ AssumeRole call some minutes late, so this is looked at when containing and once
 from __future__ import annotations
 
 import json
+import shlex
 import time
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
 
-from guardduty_response import aws, breach
+from guardduty_response import breach
 from guardduty_response.errors import ResponseError
 from guardduty_response.finding import get, text
 from guardduty_response.playbooks import Check
@@ -27,18 +28,20 @@ from guardduty_response.playbooks.iam_principal.role import deny_sessions, polic
 from guardduty_response.policy import matches
 
 NAME = "held_sessions"
+HOUR, CLOCKS = 3600, 300  # what a session lives when nobody says how long, and what clocks may differ
 HOURS = 12  # a role session lives no longer (AWS STS AssumeRole, DurationSeconds)
-SECONDS, QUESTIONS = 15, 12  # for each question, and questions for each Region: containment's verdict waits for this
+SECONDS, QUESTIONS = 15, 12  # for each round of questions, and questions in all: containment's verdict waits for this
 
 
 @dataclass(frozen=True)
 class Held:
-    """A session got by AssumeRole: ``userid`` is ``AROA…:name``, ``role`` the role's ARN."""
+    """A session got by AssumeRole at ``at``: ``userid`` is ``AROA…:name``, ``role`` the role's ARN."""
 
     userid: str
     role: str
     key: str
     at: str
+    ends: float  # seconds since 1970: after it the session is dead by itself
 
     @property
     def account(self) -> str:
@@ -48,72 +51,94 @@ class Held:
 # -- found ------------------------------------------------------------------------------------------------------------
 
 
-def find(work: Work) -> list[Held]:
-    """Every session that the principal, or a session it got, got by AssumeRole within the last hours. Raises botocore errors
-    when no Region could be asked."""
+def find(work: Work) -> tuple[list[Held], list[str]]:
+    """(every session alive that the principal, or a session it got, got by AssumeRole; what could not be looked at, with the
+    command). A session may get another one in any Region: what one Region shows is asked in all of them. Raises when no Region
+    could be asked."""
     session = work.open({"Effect": "Allow", "Action": ["cloudtrail:LookupEvents", regions.ACTION], "Resource": "*"})
-    names, _ = regions.enabled(work, session)
-    got = gather({name: partial(_in_region, work, session, name) for name in names}, BRANCHES)
-    bad = {name: one for name, one in got.items() if isinstance(one, Exception)}
-    if len(bad) == len(got):
-        raise next(iter(bad.values()))
-    found = {held.userid: held for one in got.values() if not isinstance(one, Exception) for held in one}
-    return sorted(found.values(), key=lambda held: held.at)
-
-
-def _in_region(work: Work, session: aws.Session, region: str) -> list[Held]:
-    client, who = session.client("cloudtrail", region), work.who
-    left = [("Username", who.user)] if who.user else [("AccessKeyId", who.key)] if who.key.startswith("ASIA") else []
+    names, remark = regions.enabled(work, session)
     start = datetime.now(UTC) - timedelta(hours=HOURS)
-    out: dict[str, Held] = {}
-    asked = 0
-    while left and asked < QUESTIONS:
-        attribute, value = left.pop(0)
-        asked += 1
-        for trail in events(client, attribute, value, start):
+    left = _own(work)
+    asked: set[tuple[str, str]] = set()
+    told = {"": remark} if remark else {}
+    found: dict[str, Held] = {}
+    while left and len(asked) < QUESTIONS:
+        some = left[: QUESTIONS - len(asked)]
+        asked |= set(some)
+        got = gather({name: partial(events, session.client("cloudtrail", name), some, start) for name in names}, BRANCHES)
+        bad = {name: why(one) if isinstance(one, Exception) else one[1] for name, one in got.items()}
+        bad = {name: trouble for name, trouble in bad.items() if trouble}
+        read = [trail for one in got.values() if not isinstance(one, Exception) for trail in one[0]]
+        if len(bad) == len(got) and not read and not found:
+            raise ResponseError(next(iter(bad.values())))
+        told |= {name: f"{name} not looked at ({one}): {_lookup(*some[0], name)}" for name, one in bad.items()}
+        left = left[len(some) :]
+        for trail in read:
             held = _held(trail)
-            if held and held.userid not in out and _by(trail, work, attribute):
-                out[held.userid] = held
+            if held and _by(trail, work, {value for _, value in asked}):
+                found[held.userid] = max(held, found.get(held.userid, held), key=lambda one: one.ends)
                 left += [("AccessKeyId", held.key)] if held.key else []
-    return list(out.values())
+        left = [one for one in dict.fromkeys(left) if one not in asked]
+    if left:
+        told["more"] = f"not asked what {len(left)} more of its sessions did: {_lookup(*left[0], work.target.region)}"
+    alive = [held for held in found.values() if held.ends > time.time()]
+    return sorted(alive, key=lambda held: held.at), list(told.values())
 
 
-def events(client: Any, attribute: str, value: str, start: datetime) -> list[Json]:
-    """CloudTrail records since ``start``, newest first. Raises ResponseError when they could not be read to their end."""
+def _own(work: Work) -> list[tuple[str, str]]:
+    """What CloudTrail knows the principal's own calls by: a role session's name is its ``Username``."""
+    keys = [("AccessKeyId", work.who.key)] if work.who.key.startswith("ASIA") else []
+    return [*([("Username", name)] if (name := work.who.user or work.who.session) else []), *keys]
+
+
+def events(client: Any, questions: list[tuple[str, str]], start: datetime) -> tuple[list[Json], str]:
+    """(CloudTrail records since ``start`` by (attribute, value), why there may be more or empty)."""
     found: list[Json] = []
 
     def take(event: Json) -> int:
         found.append(json.loads(event["CloudTrailEvent"]))
         return 1
 
-    asked = lookup.question(attribute, value)
+    asked = [lookup.question(attribute, value) for attribute, value in questions]
     window = Window(int(start.timestamp()), int(time.time()) + 60)
-    lookup.ask(client, [asked], window, time.monotonic() + SECONDS, take)
-    if not found and (asked.get("note") or not asked.get("done")):
-        raise ResponseError(f"{attribute} {value} {asked.get('note') or f'not answered within {SECONDS} s'}")
-    return found
+    lookup.ask(client, asked, window, time.monotonic() + SECONDS, take)
+    late = f"not answered to its end within {SECONDS} s"
+    trouble = [one.get("note") or one.get("cut") or ("" if one.get("done") else late) for one in asked]
+    return found, next(filter(None, trouble), "")
 
 
-def _by(trail: Json, work: Work, attribute: str) -> bool:
-    """Whether the call was made by the principal: a user of the same name in another account, or a role session that bears the
-    user's name, answers to the same Username."""
-    if attribute != "Username":
-        return True
+def _lookup(attribute: str, value: str, region: str) -> str:
+    attributes = shlex.quote(f"AttributeKey={attribute},AttributeValue={value}")
+    return f"aws cloudtrail lookup-events --lookup-attributes {attributes} --region {region} (AssumeRole events)"
+
+
+def _by(trail: Json, work: Work, known: set[str]) -> bool:
+    """Whether the principal made the call, or a session it got. A user of the same name in another account, and another role's
+    session of the same name, answer to the same ``Username``."""
     identity = trail.get("userIdentity")
-    unique_id = work.scope("unique_id") or work.who.unique_id
-    return get(identity, "type") == "IAMUser" and (not unique_id or get(identity, "principalId") == unique_id)
+    if get(identity, "accessKeyId") in known:
+        return True
+    unique_id, id = work.scope("unique_id") or work.who.unique_id, get(identity, "principalId")
+    if work.who.session:
+        return bool(unique_id) and id == f"{unique_id}:{work.who.session}"
+    return get(identity, "type") == "IAMUser" and (not unique_id or id == unique_id)
 
 
 def _held(trail: Json) -> Held | None:
     """The session an AssumeRole event gave, or None."""
     if trail.get("eventName") != "AssumeRole" or trail.get("errorCode"):
         return None
-    response = trail.get("responseElements")
-    userid = text(get(response, "assumedRoleUser", "assumedRoleId"), 200)
-    role = text(get(trail, "requestParameters", "roleArn"), 300)
+    asked, response = trail.get("requestParameters"), trail.get("responseElements")
+    userid, role = text(get(response, "assumedRoleUser", "assumedRoleId"), 200), text(get(asked, "roleArn"), 300)
     if not userid.startswith("AROA") or ":role/" not in role:
         return None
-    return Held(userid, role, text(get(response, "credentials", "accessKeyId"), 40), text(trail.get("eventTime"), 40))
+    at, seconds = text(trail.get("eventTime"), 40), get(asked, "durationSeconds")
+    try:
+        began = datetime.fromisoformat(at.replace("Z", "+00:00")).timestamp()
+    except ValueError:
+        began = time.time()
+    lives = seconds if isinstance(seconds, int) else HOUR
+    return Held(userid, role, text(get(response, "credentials", "accessKeyId"), 40), at, began + lives + CLOCKS)
 
 
 # -- denied -----------------------------------------------------------------------------------------------------------
@@ -126,18 +151,13 @@ def deny(work: Work) -> None:
         return
     kept: Json = work.kept.get("evidence", {}).get(NAME) or {}
     try:
-        found = find(work)
+        found, told = find(work)
     except Exception as error:
-        name = work.who.user or work.who.session
-        hand = (
-            f"--lookup-attributes AttributeKey=Username,AttributeValue={name} --region {work.target.region} (AssumeRole events)"
-        )
-        text = f"CloudTrail could not be asked ({why(error)}). By hand: aws cloudtrail lookup-events {hand}"
-        work.did(NAME, FAILED, text)
+        hand = " ; ".join(_lookup(*one, work.target.region) for one in _own(work))
+        work.did(NAME, FAILED, f"CloudTrail could not be asked ({why(error)}). By hand: {hand}")
         return
     roles: Json = dict((kept.get("state") or {}).get("roles") or {})
     mine: dict[str, list[Held]] = {}
-    told: list[str] = []
     for held in found:
         known = set((roles.get(held.role) or {}).get("userids") or [])
         if held.account != work.target.account_id:
@@ -205,8 +225,11 @@ def checks(work: Work) -> list[Check]:
     roles: Json = state.get("roles") or {}
     if not roles:
         return []
-    iam = Sessions(work, [{"Effect": "Allow", "Action": ["iam:GetRolePolicy"], "Resource": sorted(roles)}], {}).client("iam")
-    got = gather({role: partial(role_policy, iam, role, one["policy"]) for role, one in roles.items()})
+    grant = ("iam:GetRolePolicy",)
+    sessions = Sessions(work, [], dict.fromkeys(roles, grant))
+    got = gather({
+        role: partial(role_policy, sessions.client("iam", role, grant), role, one["policy"]) for role, one in roles.items()
+    })  # fmt: skip
     out = []
     for role, one in roles.items():
         found, name, where = got[role], f"{NAME} {name_of(role)}", f"policy {one['policy']} of role {name_of(role)}"

@@ -56,10 +56,11 @@ def principal(finding: Finding) -> Principal:
         return Principal(ROOT, key=key)
     if kind == "FederatedUser":
         return Principal(FEDERATED, user=session or name, key=key)
-    if kind in ("AWSAccount", "AWSService") or re.fullmatch("[0-9]{12}", name):
+    user = unique_id.startswith("AIDA")
+    if kind in ("AWSAccount", "AWSService") or (re.fullmatch("[0-9]{12}", name) and not user):
         return Principal(FOREIGN, user=name or unique_id, key=key)
-    if unique_id.startswith("AIDA") or kind == "IAMUser":
-        return Principal(USER, user=name, key=key, unique_id=unique_id if unique_id.startswith("AIDA") else "")
+    if user or kind == "IAMUser":
+        return Principal(USER, user=name, key=key, unique_id=unique_id if user else "")
     return Principal(UNKNOWN, user=name, key=key, unique_id=unique_id)
 
 

@@ -1,7 +1,7 @@
 """What CloudTrail shows late: looked at once more when its events of the time of containment are there.
 
 CloudTrail delivers an event "on average within about 5 minutes" and later at times (AWS CloudTrail User Guide); the deadline
-here is LATE_MINUTES after the last change.
+here is option ``repeat_minutes`` after the denial.
 """
 
 from __future__ import annotations
@@ -13,11 +13,9 @@ from typing import Any
 
 from guardduty_response.finding import get, text
 from guardduty_response.playbooks import Context, Step, Target
-from guardduty_response.playbooks.common.work import AWS_ERRORS, DONE, FAILED, SKIPPED, Json, gather, why
+from guardduty_response.playbooks.common.work import AWS_ERRORS, FAILED, SKIPPED, Json, gather, why
 from guardduty_response.playbooks.iam_principal import held, identify, regions
 from guardduty_response.playbooks.iam_principal.core import Work
-
-LATE_MINUTES = 20
 
 
 def finish(ctx: Context, target: Target) -> Step:
@@ -55,8 +53,9 @@ def _signed_in_again(work: Work) -> None:
     except AWS_ERRORS as error:
         work.did("signed_in_again", FAILED, f"could not be looked up ({why(error)})")
         return
-    seen = sorted((one for some in got.values() if isinstance(some, list) for one in some), key=lambda one: str(one["at"]))
-    unread = [name for name, one in got.items() if isinstance(one, Exception)]
+    read = {name: one for name, one in got.items() if not isinstance(one, Exception)}
+    seen = sorted((one for some, _ in read.values() for one in some), key=lambda one: str(one["at"]))
+    unread = [name for name in got if name not in read or read[name][1]]
     if seen:
         first = seen[0]
         detail = (
@@ -67,13 +66,14 @@ def _signed_in_again(work: Work) -> None:
         work.did("signed_in_again", FAILED, detail)
         work.ctx.record.event(work.ctx.incident_id, "signed in again", detail, work.id)
         return
-    said = f"; not asked: {', '.join(unread)}" if unread else ""
-    work.did("signed_in_again", SKIPPED if not unread else DONE, f"no newer session of that name is seen{said}")
+    said = f"; could not be looked up in {', '.join(unread)}" if unread else ""
+    work.did("signed_in_again", FAILED if unread else SKIPPED, f"no newer session of that name is seen{said}")
 
 
-def _newer(work: Work, client: Any, start: datetime) -> list[Json]:
+def _newer(work: Work, client: Any, start: datetime) -> tuple[list[Json], str]:
     out = []
-    for trail in held.events(client, "Username", work.who.session, start):
+    trails, trouble = held.events(client, [("Username", work.who.session)], start)
+    for trail in trails:
         identity = trail.get("userIdentity")
         issued = text(get(identity, "sessionContext", "attributes", "creationDate"), 40)
         mine = text(get(identity, "principalId"), 300).endswith(f":{work.who.session}")
@@ -81,4 +81,4 @@ def _newer(work: Work, client: Any, start: datetime) -> list[Json]:
         if mine and role and issued and datetime.fromisoformat(issued.replace("Z", "+00:00")) >= start:
             out.append({"issued": issued, "at": trail.get("eventTime"), "name": text(trail.get("eventName"), 100),
                         "from": text(trail.get("sourceIPAddress"), 100)})  # fmt: skip
-    return out
+    return out, trouble

@@ -12,10 +12,12 @@ from botocore.exceptions import ClientError
 from guardduty_response import aws
 from guardduty_response.errors import NoTarget, TargetGone
 from guardduty_response.playbooks import Context, Planned, Target
+from guardduty_response.playbooks.common.culprits import IAM_REGION
 from guardduty_response.playbooks.common.work import AWS_ERRORS, BRANCHES, SKIPPED, Json, gather
 from guardduty_response.playbooks.iam_principal import identify, out_of_reach, role, user
 from guardduty_response.playbooks.iam_principal.core import Facts, Work
 from guardduty_response.playbooks.iam_principal.identify import Principal
+from guardduty_response.record import now
 
 IDENTIFY = ("iam:GetAccessKeyLastUsed", "iam:GetUser", "iam:GetRole", "sts:GetAccessKeyInfo", "cloudtrail:LookupEvents")
 
@@ -52,20 +54,19 @@ def _look(ctx: Context) -> aws.Session:
 
 
 def _user(ctx: Context, who: Principal) -> Planned:
-    iam = _look(ctx).client("iam")
-    if not who.user:
-        who = Principal(who.kind, _owner(ctx, iam, who), key=who.key, unique_id=who.unique_id)
-    try:
-        found = iam.get_user(UserName=who.user)["User"]
-    except ClientError as error:
-        if aws.code(error) != "NoSuchEntity":
-            raise
-        return _no_user(ctx, who)
-    if who.unique_id and found["UserId"] != who.unique_id:
-        raise TargetGone(
-            f"IAM user {who.user} ({who.unique_id}) of account {ctx.finding.account_id} no longer exists; a new user of the "
-            f"same name ({found['UserId']}) does, and is left alone"
+    session = _look(ctx)
+    iam = session.client("iam")
+    named = who.user or _owner(ctx, session, who)
+    if not named:
+        raise NoTarget(
+            f"finding {ctx.finding.id} ({ctx.finding.type}) names no user, and access key '{who.key}' leads to none of account "
+            f"{ctx.finding.account_id}: nothing can be contained; look at the finding in the GuardDuty console"
         )
+    found = _found(iam, named)
+    if not _is(found, who) and who.user and (owner := _owner(ctx, session, who)) not in ("", named):
+        named, found = owner, _found(iam, owner)  # renamed since
+    if not found or not _is(found, who):
+        return _no_user(ctx, Principal(who.kind, named, key=who.key, unique_id=who.unique_id), found)
     who = Principal(who.kind, found["UserName"], key=who.key, unique_id=found["UserId"])
     target = _target(ctx, who, found["Arn"], user_arn=found["Arn"])
     work = Work(ctx, target)
@@ -100,37 +101,63 @@ def _promises(work: Work) -> dict[str, str]:
     return out
 
 
-def _owner(ctx: Context, iam: Any, who: Principal) -> str:
-    """The user of the access key. Raises NoTarget."""
+def _found(iam: Any, name: str) -> Json | None:
+    try:
+        return dict(iam.get_user(UserName=name)["User"])
+    except ClientError as error:
+        if aws.code(error) != "NoSuchEntity":
+            raise
+        return None
+
+
+def _is(found: Json | None, who: Principal) -> bool:
+    """Names are given again; unique ids are not."""
+    return bool(found) and (not who.unique_id or found["UserId"] == who.unique_id)  # type: ignore[index]
+
+
+def _owner(ctx: Context, session: aws.Session, who: Principal) -> str:
+    """The user of the access key by IAM (long-term keys), or by CloudTrail; empty when neither knows one."""
     name = ""
     if who.key.startswith("AKIA"):
         try:
-            name = str(iam.get_access_key_last_used(AccessKeyId=who.key).get("UserName") or "")
+            name = str(session.client("iam").get_access_key_last_used(AccessKeyId=who.key).get("UserName") or "")
         except ClientError as error:
             if aws.code(error) not in ("NoSuchEntity", "AccessDenied", "ValidationError"):
                 raise
-    if not name:
-        raise NoTarget(
-            f"finding {ctx.finding.id} ({ctx.finding.type}) names no user, and access key '{who.key}' leads to none of account "
-            f"{ctx.finding.account_id}: nothing can be contained; look at the finding in the GuardDuty console"
-        )
+    for identity in [] if name else _identities(ctx, session, who.key):
+        if identity.get("type") == "IAMUser" and identity.get("accountId") == ctx.finding.account_id:
+            return str(identity.get("userName") or "")
     return name
 
 
-def _no_user(ctx: Context, who: Principal) -> Planned:
+def _foreign(ctx: Context, who: Principal) -> Planned | None:
+    """A key of another account: GuardDuty tells of it in the account whose resources it was used on."""
+    if not who.key.startswith(("AKIA", "ASIA")):
+        return None
+    try:
+        account = str(_look(ctx).client("sts").get_access_key_info(AccessKeyId=who.key)["Account"])
+    except AWS_ERRORS as error:
+        if aws.transient(error):
+            raise
+        return None
+    return (
+        _unreachable(ctx, Principal(identify.FOREIGN, user=account, key=who.key)) if account != ctx.finding.account_id else None
+    )
+
+
+def _no_user(ctx: Context, who: Principal, found: Json | None) -> Planned:
     """No such user: a sample, another account's key, or deleted meanwhile. Raises TargetGone."""
-    target = _target(ctx, who, _iam_arn(ctx, f"user/{who.user}"))
     if ctx.finding.sample:
-        text = f"sample finding: user {who.user} does not exist"
-        said = {one.name: f"{text}; it would be denied everything, then each credential ended" for one in (user.DenyAll,)}
-        return Planned(target, actions={**said, **_promises(Work(ctx, target))})
-    if who.key.startswith(("AKIA", "ASIA")):
-        try:
-            account = str(_look(ctx).client("sts").get_access_key_info(AccessKeyId=who.key)["Account"])
-        except AWS_ERRORS:
-            account = ctx.finding.account_id
-        if account != ctx.finding.account_id:
-            return _unreachable(ctx, Principal(identify.FOREIGN, user=account, key=who.key))
+        target = _target(ctx, who, _iam_arn(ctx, f"user/{who.user}"))
+        text = f"sample finding: user {who.user} does not exist; it would be denied everything, then each credential ended"
+        return Planned(target, actions={user.DenyAll.name: text, **_promises(Work(ctx, target))})
+    if foreign := _foreign(ctx, who):
+        return foreign
+    if found:
+        raise TargetGone(
+            f"IAM user {who.user} ({who.unique_id}) of account {ctx.finding.account_id} no longer exists; a new user of the "
+            f"same name ({found['UserId']}) does, and is left alone"
+        )
     raise TargetGone(
         f"IAM user {who.user} no longer exists in account {ctx.finding.account_id}: its keys, password and sessions are dead"
     )
@@ -138,23 +165,27 @@ def _no_user(ctx: Context, who: Principal) -> Planned:
 
 def _behind(ctx: Context, who: Principal) -> Principal | None:
     """The IAM user that made a federated session, by CloudTrail; None when no event shows it (yet)."""
-    if not who.key:
-        return None
-    session = _look(ctx)
-    regions = dict.fromkeys([ctx.finding.region, "us-east-1"])
-    attribute = [{"AttributeKey": "AccessKeyId", "AttributeValue": who.key}]
+    for identity in _identities(ctx, _look(ctx), who.key):
+        issuer = (identity.get("sessionContext") or {}).get("sessionIssuer") or {}
+        if issuer.get("type") == "IAMUser" and issuer.get("userName"):
+            return Principal(identify.USER, str(issuer["userName"]), key=who.key, unique_id=str(issuer.get("principalId") or ""))
+    return None
+
+
+def _identities(ctx: Context, session: aws.Session, key: str) -> list[Json]:
+    """Who used the access key, by CloudTrail in the finding's Region and in the one of global services."""
+    if not key:
+        return []
+    regions = dict.fromkeys([ctx.finding.region, IAM_REGION.get(ctx.config.partition, ctx.finding.region)])
+    attribute = [{"AttributeKey": "AccessKeyId", "AttributeValue": key}]
     got = gather({
         region: partial(session.client("cloudtrail", region).lookup_events, LookupAttributes=attribute, MaxResults=10)
         for region in regions
     })  # fmt: skip
-    for answer in got.values():
-        for event in [] if isinstance(answer, Exception) else answer["Events"]:
-            identity = json.loads(event["CloudTrailEvent"]).get("userIdentity") or {}
-            issuer = (identity.get("sessionContext") or {}).get("sessionIssuer") or {}
-            if issuer.get("type") == "IAMUser" and issuer.get("userName"):
-                unique_id = str(issuer.get("principalId") or "")
-                return Principal(identify.USER, str(issuer["userName"]), key=who.key, unique_id=unique_id)
-    return None
+    answers = [one for one in got.values() if not isinstance(one, Exception)]
+    if not answers and (again := next((one for one in got.values() if aws.transient(one)), None)):
+        raise again
+    return [json.loads(event["CloudTrailEvent"]).get("userIdentity") or {} for one in answers for event in one["Events"]]
 
 
 # -- role sessions ----------------------------------------------------------------------------------------------------
@@ -173,12 +204,14 @@ def _session(ctx: Context, who: Principal) -> Planned:
     if ":role/aws-reserved/" in found["Arn"]:
         return _unreachable(ctx, Principal(identify.IDENTITY_CENTER, role=who.role, session=who.session, key=who.key))
     if who.unique_id and found["RoleId"] != who.unique_id:
+        if foreign := _foreign(ctx, who):
+            return foreign
         raise TargetGone(
             f"role {who.role} ({who.unique_id}) of account {ctx.finding.account_id} no longer exists, and its sessions can do "
             f"nothing; a new role of the same name ({found['RoleId']}) does, and is left alone"
         )
     who = Principal(who.kind, role=who.role, session=who.session, key=who.key, unique_id=found["RoleId"])
-    target = _target(ctx, who, arn, role_arn=found["Arn"])
+    target = _target(ctx, who, arn, role_arn=found["Arn"], planned=now())
     work = Work(ctx, target)
     facts, sessions = Facts(), role.reading(work, found["Arn"])
     actions = [kind(work, sessions, facts) for kind in role.TABLE]
@@ -198,6 +231,8 @@ def _no_role(ctx: Context, who: Principal, arn: str) -> Planned:
         text = f"sample finding: role {who.role} does not exist; its sessions would be denied"
         target = _target(ctx, who, arn)
         return Planned(target, actions={"revoke_sessions": text, **_promises(Work(ctx, target))})
+    if foreign := _foreign(ctx, who):
+        return foreign
     raise TargetGone(f"role {who.role} no longer exists in account {ctx.finding.account_id}: its sessions can do nothing")
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from concurrent.futures import wait
 from functools import partial
 
 from guardduty_response.playbooks import Check, Context, Planned, Step, Target
-from guardduty_response.playbooks.common.work import BRANCHES, FAILED, Json, gather, value
+from guardduty_response.playbooks.common.work import AWS_ERRORS, BRANCHES, FAILED, Json, gather, value, why
 from guardduty_response.playbooks.iam_principal import culprit, held, identify, out_of_reach, planning, role, user
 from guardduty_response.playbooks.iam_principal import verify as _verify
 from guardduty_response.playbooks.iam_principal.core import Facts, Work
@@ -40,12 +41,17 @@ def _user(work: Work) -> Step:
     first = BRANCHES.submit(deny.first)
     ledger = BRANCHES.submit(_ledger, work)
 
+    def tell() -> None:
+        outcome = first.result()
+        ledger.result()
+        deny.tell(*outcome)
+
     def rest(kind: type[user.Step]) -> None:
+        wait((first,))  # the denial is there before anything else is touched; should it fail, the rest is done anyway
         ledger.result()
         kind(work, sessions, facts).run()
 
-    got = gather({kind.name: partial(rest, kind) for kind in user.TABLE}, BRANCHES)
-    first.result()
+    got = gather({deny.name: tell, **{kind.name: partial(rest, kind) for kind in user.TABLE}}, BRANCHES)
     for one in got.values():
         value(one)  # each action keeps its own failures; this is the record itself failing
     held.deny(work)  # when its own credentials are dead: this asks CloudTrail in every Region
@@ -73,7 +79,11 @@ def _ledger(work: Work) -> None:
 def _other_workloads(work: Work) -> None:
     """Who else uses the role, as it is after the denial: people must know whom it may have met."""
     reading = role.reading(work, work.scope("role_arn"))
-    found = reading.client("iam").get_role(RoleName=work.who.role)["Role"]
+    try:
+        found = reading.client("iam").get_role(RoleName=work.who.role)["Role"]
+    except AWS_ERRORS as error:  # nothing of containment depends on it
+        work.did("other_workloads", FAILED, f"who else uses role {work.who.role} could not be read ({why(error)})")
+        return
     effect = "need new credentials" if work.role_wide else "go on"
     if text := role.users_of(work, reading, found):
         work.did("other_workloads", "NOTED", f"{text}; they {effect}")

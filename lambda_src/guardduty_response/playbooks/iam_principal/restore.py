@@ -114,11 +114,11 @@ def _deny_all(work: Work, reading: Sessions) -> list[Part]:
         parts.append(Part(Kind.TODO, "deny_all", "attached", f"AWSDenyAll detached from {name}", hand, partial(_detach, work)))
     else:
         parts.append(foreign("deny_all", "attached", f"AWSDenyAll is not attached to {name}"))
-    if now["boundary"] == was["boundary"]:
-        text = f"the permissions boundary of {name} is {was['boundary'] or 'none'}, as before"
+    old = (work.had("boundary") or was)["boundary"]  # as it was when AWSDenyAll took its place
+    if now["boundary"] == old:
+        text = f"the permissions boundary of {name} is {old or 'none'}, as before"
         parts.append(Part(Kind.AS_BEFORE, "deny_all", "boundary", text))
     elif now["boundary"] == work.deny_all:
-        old = was["boundary"]
         hand = f"aws iam {'put' if old else 'delete'}-user-permissions-boundary --user-name {name}" + (
             f" --permissions-boundary {old}" if old else ""
         )
@@ -152,7 +152,8 @@ def _switched(kind: type[user.Switched], work: Work, reading: Sessions) -> list[
         elif was != "Active":
             parts.append(foreign(kind.part, id, f"{what} is {seen}"))
         else:
-            hand = f"aws {kind.hand.format(user=work.who.user)} (with this id, and --status Active)"
+            hand = f"aws {kind.hand.format(user=work.who.user)}".replace(" KEY ", f" {id} ").replace(" ID ", f" {id} ")
+            hand = hand.replace("Inactive", "Active")
             parts.append(Part(Kind.TODO, kind.part, id, f"{what} Active again", hand, partial(_switch_back, kind, work, id)))
     return parts
 
@@ -171,10 +172,13 @@ def _password(work: Work, reading: Sessions) -> list[Part]:
         text = f"the console password of {name} was removed and cannot come back: a person sets a new one"
         return [Part(Kind.STUCK, "login_profile", "", text, hand)]
     hand = f"aws iam update-login-profile --user-name {name} --password NEW --password-reset-required"
-    if work.acted(user.Password.name).get("status") == DONE:
-        text = f"the console password of {name} was replaced by a random one that nobody knows: a person sets a new one"
-        return [Part(Kind.STUCK, "login_profile", "", text, hand)]
-    return [Part(Kind.AS_BEFORE, "login_profile", "", f"{name} has its console password")]
+    done = work.acted(user.Password.name)
+    if done.get("status") != DONE:
+        return [Part(Kind.AS_BEFORE, "login_profile", "", f"{name} has its console password")]
+    if now["created"] > str(work.had("login_profile").get("created") or "") or not now["reset_required"]:
+        return [Part(Kind.AS_BEFORE, "login_profile", "", f"{name} has a console password that was set since")]
+    text = f"the console password of {name} was replaced by a random one that nobody knows: a person sets a new one"
+    return [Part(Kind.STUCK, "login_profile", "", text, hand)]
 
 
 def _mfa(work: Work, reading: Sessions) -> list[Part]:

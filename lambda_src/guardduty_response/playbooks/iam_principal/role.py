@@ -64,13 +64,25 @@ class DenySession(Action):
         return out
 
     def read(self) -> Any:
-        """{role, policies: {name: document or None}, revoked_before}."""
-        iam, had = self.iam, self.work.had(self.part) or {}
-        before = had.get("revoked_before") or soon()
-        names = list(self._documents(before))
-        got = gather({name: partial(role_policy, iam, self.role, name) for name in names})
-        return {"role": self.work.scope("role_arn") or self.role, "policies": {name: value(one) for name, one in got.items()},
-                "revoked_before": before}  # fmt: skip
+        """{role, id: AROA…, policies: {name: document or None}, revoked_before}. ``revoked_before``: what is issued until then is
+        denied, or is to be."""
+        iam = self.iam
+        got = gather({
+            "": partial(iam.get_role, RoleName=self.role),
+            **{name: partial(role_policy, iam, self.role, name) for name in self._documents("")},
+        })  # fmt: skip
+        found = value(got.pop(""))["Role"]
+        policies = {name: value(one) for name, one in got.items()}
+        return {"role": found["Arn"], "id": found["RoleId"], "policies": policies, "revoked_before": self._date(policies)}
+
+    def _date(self, policies: Json) -> str:
+        """The date that is there, if it is late enough: the first containment's, and not older than this execution's plan (who
+        is contained again may have signed in again meanwhile). A check only asks for the first one's."""
+        least = str((self.work.had(self.part) or {}).get("revoked_before") or "")
+        if not (self.work.target.attach or self.work.target.verify_only):
+            least = max(least, str(self.work.scope("planned") or ""))
+        there = min((denied_before(one) for one in policies.values()), default="")
+        return there if least and there >= least else soon()
 
     def _wanted(self) -> dict[str, Json]:
         """Policies that are to be written. A later date than ours denies ours too."""
@@ -104,6 +116,15 @@ class DenySession(Action):
 
 # One branch: both change the role.
 TABLE: tuple[type[action.Action[Work, Facts]], ...] = (DenySession, TagRole)
+
+
+def denied_before(document: Json | None) -> str:
+    """The date of a policy as ``deny_sessions`` or ``revoke_document`` writes it, or empty."""
+    if date := revoked_before(document):
+        return date
+    statements = (document or {}).get("Statement") or []
+    condition = statements[0].get("Condition") or {} if isinstance(statements, list) and len(statements) == 1 else {}
+    return str((condition.get("DateLessThan") or {}).get("aws:TokenIssueTime") or "")
 
 
 def policy_name(prefix: str, principal: str) -> str:

@@ -15,6 +15,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from guardduty_response import aws
+from guardduty_response.errors import ResponseError
 from guardduty_response.playbooks.common import action
 from guardduty_response.playbooks.common.work import ALREADY, DONE, FAILED, Json, Sessions, gather, value, why
 from guardduty_response.playbooks.iam_principal.core import Facts, Work, pages, patient
@@ -53,27 +54,42 @@ class DenyAll(Action):
         return f"iam attach-user-policy --user-name {{user}} --policy-arn {self.work.deny_all}"
 
     def read(self) -> Any:
-        """{attached, boundary: ARN or None}."""
+        """{attached, boundary: ARN or None, id: AIDA…}."""
         iam = self.iam
         got = gather({
             "policies": partial(pages, iam.list_attached_user_policies, "AttachedPolicies", UserName=self.user),
             "user": partial(iam.get_user, UserName=self.user),
         })  # fmt: skip
+        user = value(got["user"])["User"]
         attached = [one["PolicyArn"] for one in value(got["policies"])]
-        return {"attached": self.work.deny_all in attached, "boundary": boundary(value(got["user"])["User"])}
+        return {"attached": self.work.deny_all in attached, "boundary": boundary(user), "id": user["UserId"]}
 
     def todo(self) -> str:
         if self.now["attached"] or self.now["boundary"] == self.work.deny_all:
             return ""
         return f"everything denied to {self.user} by AWSDenyAll, its temporary credentials included"
 
-    def first(self) -> None:
-        """Before anything is read: the plan has read and recorded how it was. Then the ledger line, as ``run`` has it."""
-        known = self.work.scope("deny_all") or self.read()
-        recorded = gather({
-            "before": partial(self.work.before, self.part, known), "done": partial(self._attach, known),
-        })  # fmt: skip
-        answer = recorded["done"]
+    def first(self) -> tuple[Json, Json | Exception]:
+        """Before anything is read: the plan has read how it was, which is recorded while AssumeRole is still under way.
+
+        Returns how it was and IAM's answer, for ``tell``. Raises the record's error alone.
+        """
+        known = self.work.scope("deny_all") or self._seen()
+        self.work.before(self.part, known)
+        try:
+            return known, self._attach(known)
+        except Exception as error:
+            return known, error
+
+    def _seen(self) -> Json:
+        """What cannot be read must not keep anybody from denying."""
+        try:
+            return dict(self.read())
+        except Exception as error:
+            return {"attached": False, "boundary": None, "unread": why(error)}
+
+    def tell(self, known: Json, answer: Json | Exception) -> None:
+        """The ledger line, as ``run`` has it."""
         if isinstance(answer, Exception):
             self.work.did(self.name, FAILED, f"failed ({why(answer)}). {self.by_hand()}")
         elif known.get("attached") or known.get("boundary") == self.work.deny_all:
@@ -81,7 +97,6 @@ class DenyAll(Action):
         else:
             how = answer.pop("how", "attached")
             self.work.did(self.name, DONE, f"everything denied to {self.user} by AWSDenyAll ({how})", [answer])
-        value(recorded["before"])
 
     def _attach(self, known: Json) -> Json:
         iam = self.iam
@@ -90,8 +105,15 @@ class DenyAll(Action):
         except ClientError as error:
             if aws.code(error) != "LimitExceeded":
                 raise
+            if known.get("unread"):
+                raise ResponseError(
+                    f"its quota of policies is full, and its permissions boundary could not be read ({known['unread']}): "
+                    "replaced, nobody could put it back"
+                ) from error
         # The quota of attached policies is full (10, or what the account was given): then as its permissions boundary.
-        old = known.get("boundary")
+        # The plan may be an hour old (approval), and a boundary that came since is to come back.
+        old = boundary(iam.get_user(UserName=self.user)["User"])
+        self.work.before("boundary", {"boundary": old})
         done = patient(partial(iam.put_user_permissions_boundary, UserName=self.user, PermissionsBoundary=self.work.deny_all))
         return {
             **done,
@@ -187,14 +209,14 @@ class Password(Action):
         return bool(self.work.options[self.option] == "remove")
 
     def read(self) -> Any:
-        """{reset_required}, or {} without a console password. The password itself is never readable."""
+        """{reset_required, created: ISO time}, or {} without a console password. The password itself is never readable."""
         try:
             found = self.iam.get_login_profile(UserName=self.user)["LoginProfile"]
         except ClientError as error:
             if aws.code(error) != "NoSuchEntity":
                 raise
             return {}
-        return {"reset_required": bool(found.get("PasswordResetRequired"))}
+        return {"reset_required": bool(found.get("PasswordResetRequired")), "created": found["CreateDate"].isoformat()}
 
     def todo(self) -> str:
         if not self.now:

@@ -11,6 +11,7 @@ from datetime import datetime
 
 from botocore.exceptions import ClientError
 
+from guardduty_response import aws
 from guardduty_response.playbooks import Check, Context, Step, Target
 from guardduty_response.playbooks.common.work import BRANCHES, DONE, FAILED, gather, value
 from guardduty_response.playbooks.iam_principal import held, identify, out_of_reach, role, user
@@ -51,6 +52,7 @@ def _checks(work: Work) -> list[Check]:
         reading = role.reading(work, arn)
         actions = [kind(work, reading, facts) for kind in role.TABLE]
     got = gather({**{one.name: one.look for one in actions}, "held": lambda: held.checks(work)}, BRANCHES)
+    _still_there(work, facts)
     if work.target.kind == identify.USER and "NoSuchEntity" in facts.unread.get("deny_all", ""):
         return _no_user(work)
     out = []
@@ -65,14 +67,27 @@ def _checks(work: Work) -> list[Check]:
     return out + list(value(got["held"]))
 
 
+def _still_there(work: Work, facts: Facts) -> None:
+    """Raises Gone when the role is deleted, or the name is another principal's by now."""
+    part, what = ("deny_all", "IAM user") if work.target.kind == identify.USER else ("sessions", "role")
+    name = work.who.user or work.who.role
+    if what == "role" and "NoSuchEntity" in facts.unread.get(part, ""):
+        raise Gone(f"role {name} no longer exists: its sessions can do nothing")
+    id, wanted = (facts.parts.get(part) or {}).get("id"), work.scope("unique_id")
+    if id and wanted and id != wanted:
+        raise Gone(f"{what} {name} ({wanted}) no longer exists; {id} has its name by now, and is another one")
+
+
 def _no_user(work: Work) -> list[Check]:
     """Deleted, or renamed: a key that is still somebody's tells. Raises Gone."""
     iam = work.open({"Effect": "Allow", "Action": ["iam:GetAccessKeyLastUsed"], "Resource": "*"}).client("iam")
     for key in sorted({*(work.had("access_keys") or {}), work.who.key} - {""}):
         try:
             name = str(iam.get_access_key_last_used(AccessKeyId=key).get("UserName") or "")
-        except ClientError:
-            continue
+        except ClientError as error:
+            if aws.transient(error):
+                raise
+            continue  # AccessDenied: there is no such key, or it is another account's
         if name and name != work.who.user:
             text = f"IAM user {work.who.user} was renamed to {name}: what was done to it can be read no longer under its old name"
             return [Check("deny_all", False, text, fatal=True)]
