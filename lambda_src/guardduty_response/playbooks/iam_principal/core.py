@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -66,6 +66,20 @@ def patient(call: Callable[[], Any]) -> Any:
                 raise
             time.sleep(random.uniform(0.1, 0.2) * 2**attempt)  # noqa: S311  (no secret)
     raise AssertionError("unreachable")
+
+
+def each(calls: Iterable[Callable[[], Json]]) -> list[Json]:
+    """Every call's answer. One that fails keeps no other; then its error is raised."""
+    answers: list[Json] = []
+    failed: Exception | None = None
+    for call in calls:
+        try:
+            answers.append(call())
+        except Exception as error:
+            failed = failed or error
+    if failed:
+        raise failed
+    return answers
 
 
 def pages(call: Callable[..., Json], key: str, **request: Any) -> list[Any]:

@@ -37,7 +37,7 @@ class Principal:
         """What people call it: the target's id."""
         if self.kind == SESSION:
             return f"{self.role}/{self.session or '*'}"
-        return self.user or self.role or self.key or self.kind
+        return ROOT if self.kind == ROOT else self.user or self.role or self.key or self.kind
 
     @property
     def instance(self) -> str:

@@ -18,7 +18,7 @@ from guardduty_response import aws
 from guardduty_response.errors import ResponseError
 from guardduty_response.playbooks.common import action
 from guardduty_response.playbooks.common.work import ALREADY, DONE, FAILED, Json, Sessions, gather, value, why
-from guardduty_response.playbooks.iam_principal.core import Facts, Work, pages, patient
+from guardduty_response.playbooks.iam_principal.core import Facts, Work, each, pages, patient
 from guardduty_response.playbooks.iam_principal.label import TagUser
 
 READ = (
@@ -144,7 +144,7 @@ class Switched(Action):
         return (active and f"{self.what} {', '.join(active)} made inactive") or ""
 
     def change(self) -> list[Json]:
-        return [self.switch(id, "Inactive") for id, status in sorted(self.now.items()) if status == "Active"]
+        return each(partial(self.switch, id, "Inactive") for id, status in sorted(self.now.items()) if status == "Active")
 
     def switch(self, id: str, status: str) -> Json:
         call = getattr(self.iam, self.UPDATE)
@@ -263,7 +263,8 @@ class Mfa(Action):
         )
 
     def change(self) -> list[Json]:
-        return [patient(partial(self.iam.deactivate_mfa_device, UserName=self.user, SerialNumber=one)) for one in self._new()]
+        calls = (partial(self.iam.deactivate_mfa_device, UserName=self.user, SerialNumber=one) for one in self._new())
+        return each(partial(patient, one) for one in calls)
 
 
 Step = action.Action[Work, Facts]

@@ -1,0 +1,61 @@
+"""Every test gets an empty AWS of its own, and a clock that waits are put forward on."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+
+import botocore.loaders
+import pytest
+from guardduty_response import aws, record
+from guardduty_response.handlers import still
+from guardduty_response.playbooks.common import culprits, lookup, restoring
+from guardduty_response.playbooks.iam_principal import held, planning, role, verify
+from iam_lab import REGION, IamLab, extend
+from moto import mock_aws
+from moto.core.botocore_stubber import BotocoreStubber
+from remediate_lab import one_at_a_time
+
+_FULL = botocore.loaders.create_loader()
+
+
+@pytest.fixture
+def iam(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[IamLab]:
+    if "restored" in request.path.name:  # the restore function's zip has no trimmed model of IAM
+        monkeypatch.setattr(aws, "_loader", lambda: _FULL)
+    for name in ("AWS_ENDPOINT_URL", "AWS_CA_BUNDLE", "AWS_PROFILE"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in {"AWS_DEFAULT_REGION": REGION, "AWS_ACCESS_KEY_ID": "t", "AWS_SECRET_ACCESS_KEY": "t"}.items():
+        monkeypatch.setenv(name, value)
+    for module in (lookup, restoring, culprits):
+        monkeypatch.setattr(module, "PAUSE_SECONDS", 0)
+    monkeypatch.setattr(random, "uniform", lambda *_: 0.0)  # of core.patient's waits
+    monkeypatch.setattr(BotocoreStubber, "process_request", one_at_a_time())
+    extend(monkeypatch)
+    with mock_aws():
+        aws.client.cache_clear()
+        aws._own.cache_clear()
+        lab = IamLab().build()
+        _clock(lab, monkeypatch)
+        yield lab
+        for line in lab.told:  # shown when the test failed
+            print(line)
+        assert lab.refused == [], "every session policy must allow what its session asks for"
+    aws.client.cache_clear()
+    aws._own.cache_clear()
+
+
+def _clock(lab: IamLab, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = time.time
+
+    def at(seconds: float = 0) -> str:
+        moment = datetime.fromtimestamp(real(), UTC) + timedelta(seconds=lab.ahead + seconds)
+        return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+    monkeypatch.setattr(time, "time", lambda: real() + lab.ahead)
+    for module in (record, verify, still, planning):
+        monkeypatch.setattr(module, "now", at)
+    for module in (role, held):
+        monkeypatch.setattr(module, "soon", lambda: at(1))
