@@ -11,7 +11,7 @@ from collect_lab import user as user_identity
 from guardduty_response.playbooks import Target
 from guardduty_response.playbooks.iam_principal import held, playbook
 from guardduty_response.statuses import Status
-from iam_lab import HOME, MEMBER, PREFIX, REGION, THIRD, IamLab
+from iam_lab import HOME, PREFIX, REGION, THIRD, IamLab
 from test_role_sessions import may
 
 Json = dict[str, Any]
