@@ -38,7 +38,7 @@ def actions(incident: Json) -> list[str]:
     return lines
 
 
-def _wrong(before: snapshot.Rows, after: snapshot.Rows, done: seed_iam.Mischief) -> list[str]:
+def wrong(before: snapshot.Rows, after: snapshot.Rows, done: seed_iam.Mischief) -> list[str]:
     """Credentials that still work, and traces of the thief that are as it left them (but for the one that only people undo)."""
     alive = [label for label, text in after.items() if text.endswith("works")]
     stays = f"KMS key {done.kms_key[:8]}"
@@ -68,11 +68,11 @@ def play(known: State, say: Progress) -> Ended:
     print(snapshot.table(before, after))
     title("What it did, and what became of it")
     print("\n".join(actions(incident)))
-    wrong = [] if incident["status"] == "CONTAINED" else [f"{user.name} is {incident['status']}, not CONTAINED"]
-    wrong += _wrong(before, after, done)
+    problems = [] if incident["status"] == "CONTAINED" else [f"{user.name} is {incident['status']}, not CONTAINED"]
+    problems += wrong(before, after, done)
     if incident["status"] != "CONTAINED":
-        return Ended(incident, wrong)
-    title("A person gives the user back")
+        return Ended(incident, problems)
+    title("A person calls it a false alarm, and restores all of it")
     answer = people.ask(known, incident)
     for text in answer["restored"]:
         say(f"  restored: {text}")
@@ -81,5 +81,5 @@ def play(known: State, say: Progress) -> Ended:
     print(snapshot.table(before, _rows(aws, user, done)))
     incident = lifecycle.incidents_of(known).get(str(incident["incident_id"]))
     if incident["status"] not in RESTORED:
-        wrong.append(f"{user.name} is {incident['status']}, not restored")
-    return Ended(incident, wrong)
+        problems.append(f"{user.name} is {incident['status']}, not restored")
+    return Ended(incident, problems)

@@ -106,7 +106,8 @@ def mischief(aws: Aws, done: seed_iam.Mischief, account: str) -> Rows:
 
     [launched] = ec2.describe_instances(InstanceIds=[done.instance])["Reservations"][0]["Instances"]
     rules = ec2.describe_security_group_rules(Filters=[{"Name": "group-id", "Values": [done.group]}])["SecurityGroupRules"]
-    open_ = any(rule["SecurityGroupRuleId"] == done.rule for rule in rules)
+    # By what it lets in: a rule that is allowed again has another id.
+    open_ = any((rule["FromPort"], rule.get("CidrIpv4")) == (22, "0.0.0.0/0") and not rule["IsEgress"] for rule in rules)
     logs = aws.client("cloudtrail", account).get_trail_status(Name=done.trail)["IsLogging"]
     found = [
         _or("gone", new_user), _or("gone", new_key), launched["State"]["Name"], "open" if open_ else "closed",

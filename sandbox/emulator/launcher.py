@@ -8,6 +8,16 @@ from typing import Any
 from .patching import check_pins
 
 
+def keep_connections() -> None:
+    """Idle connections stay open: one that is closed while a request comes in costs it its answer, and the client repeats it."""
+    from hypercorn.config import Config
+
+    from .patching import replace
+
+    forever: Any = property(lambda _: 86_400, lambda *_: None)
+    replace(Config, "keep_alive_timeout", forever, restores="connections are not cut between two calls of one client")
+
+
 def main() -> None:
     """Check the pins, patch, serve until SIGTERM."""
     check_pins()
@@ -30,11 +40,7 @@ def main() -> None:
 
     for name in ("_stop_docker_containers", "_reaper_docker_client"):
         replace(app, name, lambda *_: None, restores="(no AWS behaviour) the sandbox leaves Docker alone")
-    # A connection that is closed while a request comes in costs that request its answer, and a client repeats it.
-    from hypercorn.config import Config
-
-    forever: Any = property(lambda _: 86_400, lambda *_: None)
-    replace(Config, "keep_alive_timeout", forever, restores="connections are not cut between two calls of one client")
+    keep_connections()
     # MiniStack parses the command line; the token on it only marks the process as this sandbox's.
     sys.argv = sys.argv[:1]
     app.main()

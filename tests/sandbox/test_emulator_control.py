@@ -97,3 +97,20 @@ def test_the_pins_are_the_projects() -> None:
 
     required = (ROOT / "requirements" / "dev.txt").read_text()
     assert f"ministack=={PINS['ministack']}" in required and f"moto[server]=={PINS['moto']}" in required
+
+
+def test_idle_connections_stay_open() -> None:
+    """MiniStack asks for 75 s, at the end of which a call that comes in may lose its answer."""
+    from hypercorn.config import Config
+
+    from sandbox.emulator import launcher, patching
+
+    before = Config.keep_alive_timeout
+    try:
+        launcher.keep_connections()
+        asked = Config()
+        asked.keep_alive_timeout = 75
+        assert asked.keep_alive_timeout >= 3600
+    finally:
+        Config.keep_alive_timeout = before
+        patching.PATCHES.pop("Config.keep_alive_timeout", None)

@@ -79,6 +79,16 @@ def test_reads_and_refused_calls_are_not_told(aws: Aws, identity: Identity, vict
     assert inbox(SECURITY, "DescribeInstances") == inbox(SECURITY, "StopInstances") == []
 
 
+def test_changes_of_what_watches_are_told(aws: Aws, inbox: Inbox) -> None:
+    trail = aws.client("cloudtrail")
+    trail.create_trail(Name="told", S3BucketName="logs")
+    trail.stop_logging(Name="told")
+    [event] = eventually(lambda: inbox(SECURITY, "StopLogging"))
+    assert (event["source"], event["detail"]["requestParameters"]) == ("aws.cloudtrail", {"name": "told"})
+    assert event["detail"]["readOnly"] is False
+    trail.delete_trail(Name="told")
+
+
 def test_they_can_be_kept_back(aws: Aws, victim: Make, inbox: Inbox, control: Control) -> None:
     found = victim()
     control("POST", "clock", {"trail": 0})

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from emulator_helpers import MEMBER, Control
 
-from sandbox import findings, seed, seed_iam, settings, snapshot_iam
+from sandbox import acts_iam, findings, seed, seed_iam, settings, snapshot_iam
 from sandbox.clients import Aws
 from sandbox.settings import SandboxError
 
@@ -67,6 +67,12 @@ def test_mischief_is_done_and_recorded(aws: Aws, control: Control) -> None:
     done = seed_iam.mischief(aws, thief.keys[0])
     rows = snapshot_iam.mischief(aws, done, MEMBER)
     assert list(rows.values()) == ["there, AdministratorAccess", "Active, works", "running", "open", "stopped", "PendingDeletion"]
+    again = {"IpProtocol": "tcp", "FromPort": 22, "ToPort": 22, "IpRanges": [{"CidrIp": "0.0.0.0/0"}]}
+    ec2, door = aws.client("ec2"), f"SSH from anywhere to {done.group}"
+    ec2.revoke_security_group_ingress(GroupId=done.group, SecurityGroupRuleIds=[done.rule])
+    assert snapshot_iam.mischief(aws, done, MEMBER)[door] == "closed"
+    ec2.authorize_security_group_ingress(GroupId=done.group, IpPermissions=[again])
+    assert snapshot_iam.mischief(aws, done, MEMBER)[door] == "open", "another rule, the same door"
     control("POST", "clock", {"lookups": 0})
     mine = [{"AttributeKey": "AccessKeyId", "AttributeValue": thief.keys[0].id}]
     records = [
@@ -77,6 +83,26 @@ def test_mischief_is_done_and_recorded(aws: Aws, control: Control) -> None:
         "ScheduleKeyDeletion",
     ]  # fmt: skip
     assert {record["sourceIPAddress"] for record in records} == {seed_iam.THIEF}
+
+
+def test_what_a_thief_left_is_noticed() -> None:
+    done = seed_iam.Mischief("backup-1", seed_iam.Credential("AKIA1", "s"), "i-1", "sg-1", "sgr-1", "audit-1", "0123456789")
+    labels = snapshot_iam.traces(done)
+    before = dict(zip(labels, ["there", "Active, works", "running", "open", "stopped", "PendingDeletion"], strict=True))
+    undone = {
+        **before,
+        **dict(zip(labels, ["there, AWSDenyAll", "Inactive, is refused", "stopped", "closed", "logs"], strict=False)),
+    }
+    assert acts_iam.wrong(before, undone, done) == [], "a KMS key's end is for people to take back"
+    assert acts_iam.wrong(before, {**undone, labels[3]: "open"}, done) == [f"{labels[3]}: open"]
+    assert acts_iam.wrong(before, {**undone, "session": "works"}, done) == ["session: works"]
+
+
+def test_actions_are_told_with_what_is_left() -> None:
+    left = {"evidence": {"remediation": {"state": {"left": ["DeleteKey by eve. By hand: aws kms cancel-key-deletion"]}}}}
+    ledger = [{"name": "revert/CreateUser/1", "status": "DONE", "detail": "denied"}, {"name": "deny_all", "status": "DONE"}]
+    assert acts_iam.actions({"targets": [{"actions": ledger, **left}]}) == [
+        "DONE     denied", "LEFT     DeleteKey by eve. By hand: aws kms cancel-key-deletion"]  # fmt: skip
 
 
 def test_a_finding_is_bound_to_a_user(aws: Aws) -> None:
