@@ -27,7 +27,11 @@ CONFIG: Json = {
         "quarantine_security_group_ids": {}, "untrack_connections": False, "disassociate_elastic_ip": False,
         "auto_scaling": "detach", "deregister_targets": True, "protect_instance": True, "replace_instance_profile": True,
         "revoke_sessions": "instance", "snapshot": True, "finish": "none", "capture_console": True, "copy_logs": True,
-        "replacement_wait_minutes": 10, "terminate_keeps_volumes": True}},
+        "replacement_wait_minutes": 10, "terminate_keeps_volumes": True},
+        "iam_principal": {
+            "console_password": "remove", "deactivate_mfa": True, "other_credentials": True, "revoke_sessions": "session",
+            "user_role_sessions": True, "list_actions": True, "lookup_hours": 24, "lookup_regions": [], "repeat_minutes": 20,
+            "remediate": [], "rotate_key": None, "restore": True, "trail_query": None}},
     "guardrails": {
         "exempt_accounts": [], "exempt_resources": [], "exempt_principals": [],
         "approval_tag": {"key": PREFIX, "value": "ask"}, "freeze_windows": [],

@@ -82,7 +82,7 @@ class IamLab:
             )  # fmt: skip
         return self.seen[service, REGION]
 
-    def keys(self, user: str = "alice") -> dict[str, str]:
+    def key_states(self, user: str = "alice") -> dict[str, str]:
         listed = self.see().list_access_keys(UserName=user)["AccessKeyMetadata"]
         return {one["AccessKeyId"]: one["Status"] for one in listed}
 
@@ -110,7 +110,7 @@ class IamLab:
         inline = iam.list_user_policies(UserName=user)["PolicyNames"]
         return {
             "id": shown["UserId"], "tags": {one["Key"]: one["Value"] for one in shown.get("Tags") or []},
-            "boundary": self.boundary(user), "attached": self.attached(user), "keys": self.keys(user),
+            "boundary": self.boundary(user), "attached": self.attached(user), "keys": self.key_states(user),
             "password": self.password(user), "groups": iam.list_groups_for_user(UserName=user)["Groups"],
             "mfa": sorted(one["SerialNumber"] for one in iam.list_mfa_devices(UserName=user)["MFADevices"]),
             "ssh": {one["SSHPublicKeyId"]: one["Status"] for one in ssh},

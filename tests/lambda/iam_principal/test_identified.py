@@ -130,7 +130,7 @@ def test_another_user_of_the_same_name_is_left_alone(iam: IamLab) -> None:
     iam.details = {**old, "accessKeyId": ""}
     with pytest.raises(TargetGone, match="a new user of the same name"):
         iam.plan()
-    assert iam.attached() == set() and set(iam.keys().values()) == {"Active"}
+    assert iam.attached() == set() and set(iam.key_states().values()) == {"Active"}
 
 
 def test_a_deleted_role_is_gone_and_another_of_its_name_left_alone(iam: IamLab) -> None:
@@ -162,7 +162,9 @@ def test_a_key_of_another_account_is_told_to_its_owner(
         (iam.user if kind == "user" else iam.role)()  # type: ignore[operator]
     elsewhere = {
         "user": details(principalId="AIDAELSEWHERE00000001"),
-        "role": details(principalId="AROAELSEWHERE00000001:carol", userType="AssumedRole", userName="app", accessKeyId=f"ASIA{KEY[4:]}"),
+        "role": details(
+            principalId="AROAELSEWHERE00000001:carol", userType="AssumedRole", userName="app", accessKeyId=f"ASIA{KEY[4:]}"
+        ),
     }
     iam.details = elsewhere[kind]
     monkeypatch.setattr(TokenResponse, "get_access_key_info", lambda _: ActionResult({"Account": OTHER}))

@@ -15,7 +15,7 @@ def test_every_access_key_is_inactive_and_everything_denied(iam: IamLab, keys: i
     step = iam.user(keys=keys).respond()
     assert step.status is Status.CONTAINED
     assert iam.attached() == {DENY_ALL}
-    assert list(iam.keys().values()) == ["Inactive"] * keys
+    assert list(iam.key_states().values()) == ["Inactive"] * keys
     assert iam.actions()["deny_all"] == "DONE"
     assert iam.actions()["deactivate_access_keys"] == ("DONE" if keys else "SKIPPED")
 
@@ -72,7 +72,7 @@ def test_a_temporary_key_dies_by_the_denial(iam: IamLab) -> None:
     target = iam.plan()
     assert "cannot be switched off" in iam.ids["planned"].consequences
     assert iam.respond(target).status is Status.CONTAINED
-    assert iam.attached() == {DENY_ALL} and set(iam.keys().values()) == {"Inactive"}
+    assert iam.attached() == {DENY_ALL} and set(iam.key_states().values()) == {"Inactive"}
 
 
 def test_the_plan_promises_what_is_done_and_changes_nothing(iam: IamLab) -> None:
@@ -120,7 +120,7 @@ def test_the_denial_takes_no_reading_once_planned(iam: IamLab) -> None:
 
 @pytest.mark.parametrize(("operation", "part", "left"), [
     ("AttachUserPolicy", "deny_all", lambda iam: iam.attached() == set()),
-    ("UpdateAccessKey", "access_keys", lambda iam: set(iam.keys().values()) == {"Active"}),
+    ("UpdateAccessKey", "access_keys", lambda iam: set(iam.key_states().values()) == {"Active"}),
     ("DeleteLoginProfile", "login_profile", lambda iam: iam.password() is not None),
     ("DeactivateMFADevice", "mfa", lambda iam: len(iam.dump()["mfa"]) == 2),
     ("UpdateSSHPublicKey", "ssh_keys", lambda iam: set(iam.dump()["ssh"].values()) == {"Active"}),
@@ -168,14 +168,14 @@ def test_somebody_changing_it_at_the_same_time_is_waited_for(iam: IamLab) -> Non
         iam.fail(operation, "ConcurrentModification", times=2)
     iam.fail("UpdateAccessKey", "EntityTemporarilyUnmodifiable", times=2)
     assert iam.respond().status is Status.CONTAINED
-    assert iam.attached() == {DENY_ALL} and set(iam.keys().values()) == {"Inactive"} and iam.password() is None
+    assert iam.attached() == {DENY_ALL} and set(iam.key_states().values()) == {"Inactive"} and iam.password() is None
 
 
 def test_without_the_denial_it_is_not_contained(iam: IamLab) -> None:
     iam.user(**EVERYTHING).fail("AttachUserPolicy", "AccessDenied")
     step = iam.respond()
     assert step.status is Status.FAILED and "NOT contained" in step.detail
-    assert iam.attached() == set() and set(iam.keys().values()) == {"Inactive"}, "the rest was done all the same"
+    assert iam.attached() == set() and set(iam.key_states().values()) == {"Inactive"}, "the rest was done all the same"
     assert iam.password() is None
     assert f"aws iam attach-user-policy --user-name alice --policy-arn {DENY_ALL}" in iam.said("deny_all")
 
@@ -186,9 +186,9 @@ def test_one_key_that_cannot_be_changed_makes_it_partial(iam: IamLab) -> None:
     iam.fail("UpdateAccessKey", "AccessDenied", when=lambda params: params["AccessKeyId"] == bad)
     step = iam.respond()
     assert step.status is Status.PARTIAL and bad in step.detail
-    assert iam.keys()[bad] == "Active" and iam.attached() == {DENY_ALL}
+    assert iam.key_states()[bad] == "Active" and iam.attached() == {DENY_ALL}
     assert "aws iam update-access-key --user-name alice" in iam.said("deactivate_access_keys")
-    assert iam.keys()[iam.ids["keys"][1]] == "Inactive", "one that fails keeps no other"
+    assert iam.key_states()[iam.ids["keys"][1]] == "Inactive", "one that fails keeps no other"
 
 
 def test_what_cannot_be_read_keeps_nobody_from_denying(iam: IamLab) -> None:

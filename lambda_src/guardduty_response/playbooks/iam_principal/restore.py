@@ -152,10 +152,18 @@ def _switched(kind: type[user.Switched], work: Work, reading: Sessions) -> list[
         elif was != "Active":
             parts.append(foreign(kind.part, id, f"{what} is {seen}"))
         else:
-            hand = f"aws {kind.hand.format(user=work.who.user)}".replace(" KEY ", f" {id} ").replace(" ID ", f" {id} ")
-            hand = hand.replace("Inactive", "Active")
+            hand = _on_by_hand(kind, work, id)
             parts.append(Part(Kind.TODO, kind.part, id, f"{what} Active again", hand, partial(_switch_back, kind, work, id)))
+    for id in sorted(now.keys() - work.had(kind.part).keys()):
+        if now[id] == "Inactive":  # contained again, what came meanwhile was ended too
+            text = f"{kind.what} {id} came after the first containment and is Inactive: left so, a person decides"
+            parts.append(Part(Kind.KEPT, kind.part, id, text, _on_by_hand(kind, work, id)))
     return parts
+
+
+def _on_by_hand(kind: type[user.Switched], work: Work, id: str) -> str:
+    command = f"aws {kind.hand.format(user=work.who.user)}".replace("Inactive", "Active")
+    return command.replace(" KEY ", f" {id} ").replace(" ID ", f" {id} ")
 
 
 def _switch_back(kind: type[user.Switched], work: Work, id: str) -> list[Json]:
