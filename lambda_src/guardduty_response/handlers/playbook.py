@@ -101,8 +101,13 @@ def _decide(context: Context, planned: list[Planned], meta: Json, seen: finding.
         targets,
         hand_over=[] if again else _hand_over(context, planned),
         approval_timeout_seconds=int(settings.guardrails["approval_timeout_minutes"]) * 60,
-        collect_first_seconds=policy.collect_first_seconds(settings, seen.type),
+        collect_first_seconds=policy.collect_first_seconds(settings, seen.type) if _collects_first() else 0,
     )
+
+
+def _collects_first() -> bool:
+    """Whether anything of this playbook's resource is lost by containing it first."""
+    return bool(getattr(load(os.environ["GDR_PLAYBOOK"]), "COLLECTS_FIRST", False))
 
 
 def _hand_over(context: Context, planned: list[Planned]) -> list[Json]:

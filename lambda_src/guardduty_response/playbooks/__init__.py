@@ -134,6 +134,8 @@ def member_session(partition: str, name: str, account_id: str, region: str, docu
 class Playbook(Protocol):
     """A playbook's module ``playbook``. Verbs raise botocore errors only for throttling and outages (the machine retries).
 
+    ``COLLECTS_FIRST = True``: its collector has something to do before containment (Collector.first).
+
     A module may also have ``culprits(context, target, undone checks, since, seen, watched) -> [change]``: who undid it
     (breach.change), newest first; ``since`` ISO 8601, ``seen`` the change that was heard of, if any.
     """

@@ -12,6 +12,8 @@ ARN = "arn:aws:ec2:us-east-1:222222222222:instance/i-1"
 
 
 class Fake(ModuleType):
+    COLLECTS_FIRST = True
+
     def __init__(self) -> None:
         super().__init__("guardduty_response.playbooks.fake")
         self.error: Exception | None = None

@@ -105,3 +105,13 @@ def test_a_rehearsal_hands_nothing_over(world: World, fake: Fake) -> None:
     incident_id, answer = _planned(world, fake, _derived(), remediations={"CryptoCurrency:EC2/*": "dry_run"})
     assert (answer["decision"], answer["hand_over"]) == ("dry_run", [])
     assert "hand_over_to_ec2_instance" not in world.targets(incident_id)[0]["actions"]
+
+
+def test_containment_waits_for_forensics_of_what_loses_something_by_it_alone(world: World, fake: Fake) -> None:
+    before = {"when": "before", "deadline_seconds": 60, "deadlines": {}}
+    assert _planned(world, fake, _derived(), forensics=before)[1]["collect_first_seconds"] == 60
+    fake.COLLECTS_FIRST = False
+    event = load_finding(id="another")
+    incident_id = str(call("open", event=event, execution=EXECUTION.replace(":one", ":three"))["incident_id"])
+    asked = {"verb": "plan", "incident_id": incident_id, "execution": EXECUTION.replace(":one", ":three"), "verify_only": False}
+    assert playbook.handler(asked)["collect_first_seconds"] == 0

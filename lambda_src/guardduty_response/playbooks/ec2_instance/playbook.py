@@ -19,6 +19,8 @@ from guardduty_response.playbooks.ec2_instance.core import Work
 from guardduty_response.playbooks.ec2_instance.state import Facts, Interface, look
 from guardduty_response.statuses import Status
 
+COLLECTS_FIRST = True
+
 
 def plan(ctx: Context) -> list[Planned]:
     """The finding's instance. Raises NoTarget, TargetGone, RoleUnavailable; what cannot be read beside it is left out."""
