@@ -220,10 +220,12 @@ def test_a_federated_session_of_nobody_known_is_not_contained(iam: IamLab) -> No
 # -- samples ----------------------------------------------------------------------------------------------------------
 
 
-def test_a_sample_of_nobody_is_rehearsed(iam: IamLab) -> None:
+@pytest.mark.parametrize("kind", ["IAMUser", "GeneratedFindingUserType"])
+def test_a_sample_of_nobody_is_rehearsed(iam: IamLab, kind: str) -> None:
+    """Both are what AWS's own samples say."""
     iam.sample = True
     iam.details = {"accessKeyId": "GeneratedFindingAccessKeyId", "principalId": "GeneratedFindingPrincipalId",
-                   "userType": "IAMUser", "userName": "GeneratedFindingUserName"}  # fmt: skip
+                   "userType": kind, "userName": "GeneratedFindingUserName"}  # fmt: skip
     planned = iam.planned()
     assert planned.target.id == "GeneratedFindingUserName"
     assert planned.actions["deny_all"].startswith("sample finding: user GeneratedFindingUserName does not exist")

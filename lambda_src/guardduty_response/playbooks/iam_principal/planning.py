@@ -27,6 +27,8 @@ def plan(ctx: Context) -> Planned:
     who = identify.principal(ctx.finding)
     if who.kind == identify.FEDERATED:
         who = _behind(ctx, who) or who
+    if who.kind == identify.UNKNOWN and ctx.finding.sample:
+        who = Principal(identify.USER, who.user or "unnamed", key=who.key)  # some samples say GeneratedFindingUserType
     if who.kind == identify.USER:
         return _user(ctx, who)
     if who.kind == identify.SESSION:
