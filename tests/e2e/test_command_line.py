@@ -60,7 +60,8 @@ def test_mistakes_are_explained(world: World, tmp_path: Path) -> None:
     for arguments, sentence in (
         (("send", str(word)), "is not JSON"),
         (("send", str(tmp_path / "absent.json")), "cannot be read"),
-        (("send", FILE, "--bind", "user=ann"), "Only an instance can be bound"),
+        (("send", FILE, "--bind", "bucket=data"), "An instance, a user or a role can be bound"),
+        (("send", FILE, "--bind", "user=nobody-of-that-name"), "nobody-of-that-name"),
         (("show", "inc-0000000000000000"), "There is no incident inc-0000000000000000"),
     ):
         done = _sandbox(*arguments)
