@@ -14,9 +14,10 @@ def main() -> int:
     parser.add_argument("--runs", type=int, default=9)
     chosen = parser.parse_args()
 
-    from . import cold, containment
+    from . import cold, containment, credential
 
     figures = [*cold.zips(), *cold.cold(chosen.runs), *containment.containment(chosen.runs)]
+    figures += credential.credential(chosen.runs)
     if not chosen.no_sandbox:
         from . import incident
 

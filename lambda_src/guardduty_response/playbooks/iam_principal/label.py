@@ -11,9 +11,10 @@ from guardduty_response.playbooks.iam_principal.core import Facts, Work, patient
 
 
 class Tag(action.Action[Work, Facts]):
-    """``WHAT``: User or Role, as IAM's calls and answers name it."""
+    """``WHAT``: User or Role, as IAM's answers name it; ``GET``, ``TAG``: its calls."""
 
-    part, good, WHAT = "tags", "tagged", ""
+    part, good = "tags", "tagged"
+    WHAT = GET = TAG = ""
 
     @property
     def hand(self) -> str:  # type: ignore[override]
@@ -28,7 +29,7 @@ class Tag(action.Action[Work, Facts]):
 
     def read(self) -> Any:
         """{key: value or None}."""
-        get = getattr(self.sessions.client("iam"), f"get_{self.WHAT.lower()}")
+        get = getattr(self.sessions.client("iam"), self.GET)
         found = get(**{f"{self.WHAT}Name": self._named()})[self.WHAT]
         tags = {one["Key"]: one["Value"] for one in found.get("Tags") or []}
         return {key: tags.get(key) for key in self.wanted()}
@@ -39,13 +40,13 @@ class Tag(action.Action[Work, Facts]):
 
     def change(self) -> list[Json]:
         pairs = [{"Key": key, "Value": text} for key, text in self.wanted().items()]
-        tag = getattr(self.sessions.client("iam"), f"tag_{self.WHAT.lower()}")
+        tag = getattr(self.sessions.client("iam"), self.TAG)
         return [patient(partial(tag, **{f"{self.WHAT}Name": self._named()}, Tags=pairs))]
 
 
 class TagUser(Tag):
-    name, WHAT = "tag_user", "User"
+    name, WHAT, GET, TAG = "tag_user", "User", "get_user", "tag_user"
 
 
 class TagRole(Tag):
-    name, WHAT = "tag_role", "Role"
+    name, WHAT, GET, TAG = "tag_role", "Role", "get_role", "tag_role"

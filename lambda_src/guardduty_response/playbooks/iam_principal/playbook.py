@@ -34,12 +34,11 @@ def contain(ctx: Context, target: Target) -> Step:
 
 
 def _user(work: Work) -> Step:
-    sessions = user.changing(work, work.scope("user_arn"))
-    sessions.client("iam")  # AssumeRole is under way, the client is built: the ledger is read meanwhile
-    facts = Facts()
+    sessions, facts = user.changing(work, work.scope("user_arn")), Facts()
     deny = user.DenyAll(work, sessions, facts)
     first = BRANCHES.submit(deny.first)
     ledger = BRANCHES.submit(_ledger, work)
+    sessions.client("iam")  # AssumeRole and the record's calls are under way: the client is built meanwhile
 
     def tell() -> None:
         outcome = first.result()
@@ -59,14 +58,12 @@ def _user(work: Work) -> Step:
 
 
 def _role(work: Work) -> Step:
-    _ledger(work)
     sessions, facts = role.changing(work, work.scope("role_arn")), Facts()
-
-    def own() -> None:
-        for kind in role.TABLE:
-            kind(work, sessions, facts).run()
-
-    got = gather({"own": own, held.NAME: partial(held.deny, work), "users": partial(_other_workloads, work)}, BRANCHES)
+    sessions.client("iam")  # AssumeRole is under way, the client is built: the ledger is read meanwhile
+    _ledger(work)
+    for kind in role.TABLE:
+        kind(work, sessions, facts).run()
+    got = gather({held.NAME: partial(held.deny, work), "users": partial(_other_workloads, work)}, BRANCHES)
     for one in got.values():
         value(one)
     return Step(detail=f"sessions of role {work.who.role} denied; the ledger says which")
