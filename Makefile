@@ -24,7 +24,7 @@ $(CHECKOV_STAMP): requirements/checkov.txt
 	.venv-checkov/bin/python -m pip install --quiet --disable-pip-version-check -r requirements/checkov.txt
 	@touch $@
 
-demo: $(STAMP) ## watch a mining instance being contained on a local AWS, in under two minutes
+demo: $(STAMP) ## watch an instance and a stolen key being contained on a local AWS, in under three minutes
 	@$(PY) -m sandbox demo
 
 lint: $(STAMP) ## ruff, mypy --strict, terraform fmt, zips as built from the sources

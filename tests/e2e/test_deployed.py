@@ -10,7 +10,7 @@ import pytest
 from e2e_world import PREFIX, SECURITY, World
 from repository import ROOT
 
-COMMON = {"GDR_TABLE", "GDR_BUCKET", "GDR_CONFIG_SHA256", "GDR_NAME_PREFIX"}
+COMMON = {"AWS_STS_REGIONAL_ENDPOINTS", "GDR_TABLE", "GDR_BUCKET", "GDR_CONFIG_SHA256", "GDR_NAME_PREFIX"}
 TOPICS = {"GDR_TOPIC_ARN", "GDR_ESCALATION_TOPIC_ARN"}
 FUNCTIONS = {
     "incident": ("incident", COMMON | TOPICS),
@@ -18,6 +18,8 @@ FUNCTIONS = {
     "playbook-ec2-instance": ("playbook_ec2_instance", COMMON | {"GDR_PLAYBOOK", "GDR_RESPONDER_ROLE", "GDR_ORGANIZATION_ID"}),
     "restore-ec2-instance": (
         "restore_ec2_instance", COMMON | TOPICS | {"GDR_PLAYBOOK", "GDR_RESPONDER_ROLE", "GDR_ORGANIZATION_ID"}),
+    "remediate-iam-principal": (
+        "remediate_iam_principal", COMMON | {"GDR_PLAYBOOK", "GDR_RESPONDER_ROLE", "GDR_ORGANIZATION_ID"}),
 }  # fmt: skip
 
 

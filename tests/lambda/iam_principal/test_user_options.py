@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from guardduty_response.playbooks.iam_principal import user as user_module
+from guardduty_response.playbooks.iam_principal import passwords
 from guardduty_response.statuses import Status
 from iam_lab import DENY_ALL, IamLab
 from test_user_contained import EVERYTHING
@@ -39,7 +39,7 @@ def test_a_password_that_waits_for_its_reset_already_is_replaced_too(iam: IamLab
 
 
 def test_every_random_password_meets_every_password_policy() -> None:
-    seen = {user_module.password() for _ in range(200)}
+    seen = {passwords.drawn() for _ in range(200)}
     assert len(seen) == 200
     for one in seen:
         assert len(one) == 64

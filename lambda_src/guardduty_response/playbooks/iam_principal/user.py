@@ -6,8 +6,6 @@ deactivated, with the user's permissions of the moment (AWS IAM User Guide, "Dis
 
 from __future__ import annotations
 
-import secrets
-import string
 from datetime import datetime
 from functools import partial
 from typing import Any
@@ -18,6 +16,7 @@ from guardduty_response import aws
 from guardduty_response.errors import ResponseError
 from guardduty_response.playbooks.common import action
 from guardduty_response.playbooks.common.work import ALREADY, DONE, FAILED, Json, Sessions, gather, value, why
+from guardduty_response.playbooks.iam_principal import passwords
 from guardduty_response.playbooks.iam_principal.core import Facts, Work, each, pages, patient
 from guardduty_response.playbooks.iam_principal.label import TagUser
 
@@ -231,15 +230,9 @@ class Password(Action):
         iam = self.iam
         if self.removes:
             return [patient(partial(iam.delete_login_profile, UserName=self.user))]
-        return [patient(partial(iam.update_login_profile, UserName=self.user, Password=password(), PasswordResetRequired=True))]
-
-
-def password() -> str:
-    """64 random characters of every class a password policy may ask for. It is given to IAM and forgotten."""
-    classes = (string.ascii_lowercase, string.ascii_uppercase, string.digits, "!@#$%^&*()_+-=[]{}|'")
-    drawn = [secrets.choice(one) for one in classes] + [secrets.choice("".join(classes)) for _ in range(60)]
-    secrets.SystemRandom().shuffle(drawn)
-    return "".join(drawn)
+        return [
+            patient(partial(iam.update_login_profile, UserName=self.user, Password=passwords.drawn(), PasswordResetRequired=True))
+        ]
 
 
 class Mfa(Action):
