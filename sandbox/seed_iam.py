@@ -212,8 +212,9 @@ class Mischief:
 
 
 def trail(aws: Aws, account: str = settings.MEMBER_ACCOUNT) -> str:
-    """A trail that logs; its name."""
+    """A trail that logs into a bucket of its own; its name."""
     name, client = f"audit-{secrets.token_hex(4)}", aws.client("cloudtrail", account)
+    aws.client("s3", account).create_bucket(Bucket=f"{name}-logs")
     client.create_trail(Name=name, S3BucketName=f"{name}-logs")
     client.start_logging(Name=name)
     return name

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 
 import pytest
 from credential_world import People
@@ -34,9 +35,17 @@ def _state(world: World, iam: People, done: Mischief) -> Json:
     }
 
 
-def test_what_it_did_is_undone_and_the_rest_is_named(world: World, iam: People) -> None:
+@pytest.fixture
+def thief(world: World, iam: People) -> Iterator[tuple[seed_iam.User, Mischief]]:
+    """A user, and what was done with its key. The trail goes afterwards: instances' evidence is read from every trail there is."""
     user = iam.user()
     done = seed_iam.mischief(world.aws, user.keys[0], MEMBER)
+    yield user, done
+    world.client("cloudtrail").delete_trail(Name=done.trail)
+
+
+def test_what_it_did_is_undone_and_the_rest_is_named(world: World, iam: People, thief: tuple[seed_iam.User, Mischief]) -> None:
+    user, done = thief
     assert _state(world, iam, done) == {
         "denied": False, "administrator": True, "key works": True, "instance": "running", "ssh open to the world": True,
         "trail logs": False, "key": "PendingDeletion",
