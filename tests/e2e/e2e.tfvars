@@ -35,6 +35,7 @@ playbooks = {
   iam_principal = {
     restore        = true
     repeat_minutes = 0.05
+    lookup_hours   = 0.05 # what the account's root does for the other tests is much
     remediate = [
       "access_keys", "users", "login_profiles", "roles", "policies", "trust", "instances", "security_groups", "buckets", "trails",
       "detectors", "functions", "sharing",

@@ -37,7 +37,7 @@ def _state(world: World, iam: People, done: Mischief) -> Json:
 
 @pytest.fixture
 def thief(world: World, iam: People) -> Iterator[tuple[seed_iam.User, Mischief]]:
-    """A user, and what was done with its key. The trail goes afterwards: instances' evidence is read from every trail there is."""
+    """A user, and what was done with its key. Its trail goes afterwards: instances' evidence is read from every trail."""
     user = iam.user()
     done = seed_iam.mischief(world.aws, user.keys[0], MEMBER)
     yield user, done
@@ -50,9 +50,7 @@ def test_what_it_did_is_undone_and_the_rest_is_named(world: World, iam: People, 
         "denied": False, "administrator": True, "key works": True, "instance": "running", "ssh open to the world": True,
         "trail logs": False, "key": "PendingDeletion",
     }  # fmt: skip
-    found = iam.about(user)
-    found.detail["service"]["eventFirstSeen"] = found.detail["service"]["eventLastSeen"] = world.aws_now()
-    sent = world.send(found)
+    sent = world.send(iam.about(user))
     incident = world.settled(sent, 90)
     assert incident["status"] == "CONTAINED", incident
     assert _state(world, iam, done) == {
