@@ -39,4 +39,4 @@ def cold(runs: int) -> list[Figure]:
 
 def zips() -> list[Figure]:
     found = sorted(ZIP.parent.glob("*.zip"))
-    return [Figure(f"{path.name}", path.stat().st_size / 1000, "KB", 80, "committed zip") for path in found]
+    return [Figure(f"{path.name}", path.stat().st_size / 1000, "KB", 96, "committed zip") for path in found]
