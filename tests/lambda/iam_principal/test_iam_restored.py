@@ -77,6 +77,18 @@ def test_what_was_inactive_stays_inactive(iam: IamLab) -> None:
     assert iam.dump() == before and iam.key_states()[iam.ids["keys"][1]] == "Inactive"
 
 
+def test_what_was_inactive_and_somebody_activated_is_left(iam: IamLab) -> None:
+    iam.user(keys=2)
+    first, second = iam.ids["keys"]
+    iam.see().update_access_key(UserName="alice", AccessKeyId=second, Status="Inactive")
+    iam.respond()
+    iam.see().update_access_key(UserName="alice", AccessKeyId=second, Status="Active")
+    iam.calls.clear()
+    [said] = iam.restore().not_restored
+    assert f"access key {second} is Active" in said and "somebody changed it since" in said
+    assert [one.params["AccessKeyId"] for one in iam.calls if one.operation == "UpdateAccessKey"] == [first]
+
+
 def test_a_reset_password_is_a_persons_to_set(iam: IamLab) -> None:
     iam.options["console_password"] = "reset"
     iam.user(console=True).respond()
