@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 GROUPS = {"e2e": "e2e", "sandbox": "emulators", "plan": "terraform", "policy": "terraform", "unit": "unit"}
 
 
+@pytest.hookimpl(tryfirst=True)  # pytest-xdist reads the groups in the same hook
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         place = item.path.relative_to(Path(__file__).parent).parts[0]
@@ -37,3 +38,11 @@ def plan(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Planner]:
 
     with identity() as endpoint:
         yield Planner(tmp_path_factory.mktemp("plan"), endpoint)
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Groups that are silently not formed (pytest-xdist 3.8 under pytest 9.2) would start a sandbox in every worker."""
+    if session.config.getoption("loadgroup", False):
+        lost = [item.nodeid for item in session.items if item.get_closest_marker("xdist_group") and "@" not in item.nodeid]
+        if lost:
+            raise pytest.UsageError(f"pytest-xdist did not group {len(lost)} tests ({lost[0]}): check the pinned versions")
