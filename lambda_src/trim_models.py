@@ -45,6 +45,7 @@ OPERATIONS: dict[str, list[str]] = {
         "DeactivateMFADevice",
         "DeleteLoginProfile",
         "GetAccessKeyLastUsed",
+        "GetInstanceProfile",
         "GetLoginProfile",
         "GetRole",
         "GetRolePolicy",
