@@ -28,7 +28,7 @@ JOBS = {
 }
 # Parsing a large model is most of a cold start, and no incident waits for the others: there a model's size is not worth it.
 MODELS = {
-    "playbook_ec2_instance": ("dynamodb", "ec2", "s3"), "collect_ec2_instance": (), "collect_iam_principal": (),
+    "playbook_ec2_instance": ("dynamodb", "ec2", "iam", "s3"), "collect_ec2_instance": (), "collect_iam_principal": (),
     "playbook_iam_principal": ("dynamodb", "iam", "s3"), "remediate_iam_principal": ("dynamodb",),
     "restore_iam_principal": ("dynamodb",),
 }  # fmt: skip

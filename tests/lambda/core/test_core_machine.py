@@ -26,7 +26,7 @@ def _all() -> list[Any]:
 
 
 def _tasks() -> list[Any]:
-    return [one for one in _all() if one.values[1]["Type"] == "Task" and one.values[0] != "StartOther"]  # test_core_hand_over.py
+    return [one for one in _all() if one.values[1]["Type"] == "Task" and one.values[0] != "StartOther"]
 
 
 def _strings(value: Any) -> list[str]:
@@ -164,9 +164,8 @@ class Functions:
 
 
 FUNCTIONS = {
-    **dict.fromkeys(("plan", "contain", "verify", "finish"), "playbook"),
-    **dict.fromkeys(("first", "evidence", "collect"), "collector"),
-    "terminate": "terminator", "remediate": "remediator", "start": "states",
+    **dict.fromkeys(("plan", "contain", "verify", "finish"), "playbook"), "terminate": "terminator", "start": "states",
+    **dict.fromkeys(("first", "evidence", "collect"), "collector"), "remediate": "remediator",
 }  # fmt: skip
 
 
