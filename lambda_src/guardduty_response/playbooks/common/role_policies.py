@@ -25,9 +25,10 @@ def deny(operator: str, key: str, text: str) -> Json:
     return {"Effect": "Deny", "Action": "*", "Resource": "*", "Condition": {operator: {key: text}}}
 
 
-def _statements(document: Json | None) -> list[Json]:
-    found = (document or {}).get("Statement", [])
-    return [found] if isinstance(found, dict) else list(found)
+def statements(document: Json | None) -> list[Json]:
+    """A policy's statements: IAM takes one alone as well as a list."""
+    found = (document or {}).get("Statement") or []
+    return [found] if isinstance(found, dict) else [one for one in found if isinstance(one, dict)]
 
 
 def _date(statement: Json) -> str:
@@ -40,11 +41,11 @@ def _date(statement: Json) -> str:
 
 
 def revoked_before(document: Json | None) -> str:
-    return max(map(_date, _statements(document)), default="")
+    return max(map(_date, statements(document)), default="")
 
 
 def revoke_document(old: Json | None, before: str) -> Json:
     """Denies everything to sessions issued before ``before`` (ISO 8601, UTC), or a later date ``old`` has."""
-    others = [one for one in _statements(old) if not _date(one)]
+    others = [one for one in statements(old) if not _date(one)]
     newer = deny("DateLessThan", "aws:TokenIssueTime", max(before, revoked_before(old)))
     return {"Version": "2012-10-17", "Statement": [*others, newer]}

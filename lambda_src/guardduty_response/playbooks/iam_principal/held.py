@@ -55,7 +55,7 @@ def find(work: Work) -> tuple[list[Held], list[str]]:
     """(every session alive that the principal, or a session it got, got by AssumeRole; what could not be looked at, with the
     command). A session may get another one in any Region: what one Region shows is asked in all of them. Raises when no Region
     could be asked."""
-    session = work.open({"Effect": "Allow", "Action": ["cloudtrail:LookupEvents", regions.ACTION], "Resource": "*"})
+    session = regions.looking(work)
     names, remark = regions.enabled(work, session)
     start = datetime.now(UTC) - timedelta(hours=HOURS)
     left = _own(work)

@@ -45,7 +45,7 @@ def _signed_in_again(work: Work) -> None:
     before = str((work.had("sessions") or {}).get("revoked_before") or "")
     if not before:
         return
-    session = work.open({"Effect": "Allow", "Action": ["cloudtrail:LookupEvents", regions.ACTION], "Resource": "*"})
+    session = regions.looking(work)
     start = datetime.fromisoformat(before.replace("Z", "+00:00")).astimezone(UTC)
     try:
         names, _ = regions.enabled(work, session)

@@ -13,7 +13,7 @@ from guardduty_response import aws
 from guardduty_response.errors import NoTarget, TargetGone
 from guardduty_response.playbooks import Context, Planned, Target
 from guardduty_response.playbooks.common.culprits import IAM_REGION
-from guardduty_response.playbooks.common.work import AWS_ERRORS, BRANCHES, SKIPPED, Json, gather
+from guardduty_response.playbooks.common.work import AWS_ERRORS, BRANCHES, SKIPPED, Json, allow, gather, policy
 from guardduty_response.playbooks.iam_principal import identify, out_of_reach, role, user
 from guardduty_response.playbooks.iam_principal.core import Facts, Work
 from guardduty_response.playbooks.iam_principal.identify import Principal
@@ -47,9 +47,7 @@ def _iam_arn(ctx: Context, resource: str, service: str = "iam") -> str:
 
 
 def _look(ctx: Context) -> aws.Session:
-    return ctx.assume(ctx.finding.account_id, ctx.finding.region, {
-        "Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": list(IDENTIFY), "Resource": "*"}],
-    })  # fmt: skip
+    return ctx.assume(ctx.finding.account_id, ctx.finding.region, policy(allow(IDENTIFY)))
 
 
 # -- users ------------------------------------------------------------------------------------------------------------

@@ -12,6 +12,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from guardduty_response import aws
+from guardduty_response.playbooks.common.role_policies import statements
 
 Json = dict[str, Any]
 # "There is no such thing", as the services say it.
@@ -98,25 +99,20 @@ def outside_sid(prefix: str) -> str:
     return "".join(word.title() for word in re.findall("[a-z0-9]+", prefix.lower())) + "DenyOutside"
 
 
-def _statements(document: Json) -> list[Json]:
-    found = document.get("Statement") or []
-    return [found] if isinstance(found, dict) else [one for one in found if isinstance(one, dict)]
-
-
 def has_denial(document: Json, sid: str) -> bool:
-    return any(one.get("Sid") == sid and one.get("Effect") == "Deny" for one in _statements(document))
+    return any(one.get("Sid") == sid and one.get("Effect") == "Deny" for one in statements(document))
 
 
 def is_denied(now: Json, before: Json, sid: str) -> bool:
     """Whether the trust policy is the one before, with the denial and nothing else added."""
-    others = [one for one in _statements(now) if one.get("Sid") != sid]
-    return has_denial(now, sid) and others == _statements(before)
+    others = [one for one in statements(now) if one.get("Sid") != sid]
+    return has_denial(now, sid) and others == statements(before)
 
 
 def outsiders(document: Json, account: str) -> set[str]:
     """AWS principals outside ``account`` that the trust policy lets in; ``*`` for everybody."""
     out: set[str] = set()
-    for one in _statements(document):
+    for one in statements(document):
         if one.get("Effect") != "Allow":
             continue
         principal: Any = one.get("Principal", "*" if "NotPrincipal" in one else {})
@@ -134,7 +130,7 @@ def with_denial(document: Json, sid: str, account: str) -> Json:
         "Condition": {"StringNotEquals": {"aws:PrincipalAccount": account}, "Null": {"aws:PrincipalAccount": "false"},
                       "BoolIfExists": {"aws:PrincipalIsAWSService": "false"}},
     }  # fmt: skip
-    return {**document, "Statement": [*_statements(document), denial]}
+    return {**document, "Statement": [*statements(document), denial]}
 
 
 # -- EC2 --------------------------------------------------------------------------------------------------------------

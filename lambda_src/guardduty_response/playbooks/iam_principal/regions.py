@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from guardduty_response import aws
 from guardduty_response.playbooks.common.culprits import iam_region
-from guardduty_response.playbooks.common.work import AWS_ERRORS, Work, why
+from guardduty_response.playbooks.common.work import AWS_ERRORS, Work, allow, why
 
 ACTION = "account:ListRegions"  # ec2:DescribeRegions says the same, for a model a hundred times as large to parse
+
+
+def looking(work: Work) -> aws.Session:
+    """May look up events, and which Regions there are."""
+    return work.open(allow(("cloudtrail:LookupEvents", ACTION)))
 
 
 def enabled(work: Work, session: aws.Session) -> tuple[list[str], str]:

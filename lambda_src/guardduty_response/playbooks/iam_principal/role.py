@@ -14,8 +14,8 @@ from typing import Any
 
 from guardduty_response.errors import ResponseError
 from guardduty_response.playbooks.common import action
-from guardduty_response.playbooks.common.role_policies import OLDER, revoke_document, revoked_before, role_policy
-from guardduty_response.playbooks.common.work import Json, Sessions, gather, name_of, value
+from guardduty_response.playbooks.common.role_policies import OLDER, revoke_document, revoked_before, role_policy, statements
+from guardduty_response.playbooks.common.work import Json, Sessions, allow, gather, name_of, value
 from guardduty_response.playbooks.iam_principal.core import Facts, Work, patient, soon
 from guardduty_response.playbooks.iam_principal.label import TagRole
 
@@ -142,16 +142,12 @@ def deny_sessions(userids: list[str], before: str) -> Json:
 def reading(work: Work, arn: str) -> Sessions:
     """Reads this role and who uses it, changes nothing."""
     others = ("ec2:DescribeInstances", "lambda:ListFunctions")
-    return Sessions(work, [_allow(READ, arn), _allow(others, "*")], {})
+    return Sessions(work, [allow(READ, arn), allow(others, "*")], {})
 
 
 def changing(work: Work, arn: str) -> Sessions:
     """May change this role, and nothing else."""
-    return Sessions(work, [_allow((*READ, *CHANGE), arn)], {})
-
-
-def _allow(actions: tuple[str, ...], resource: str) -> Json:
-    return {"Effect": "Allow", "Action": list(actions), "Resource": resource}
+    return Sessions(work, [allow((*READ, *CHANGE), arn)], {})
 
 
 def users_of(work: Work, sessions: Sessions, role: Json) -> str:
@@ -196,9 +192,8 @@ def trusted(role: Json) -> list[str]:
     """The principals that the trust policy allows, as it names them."""
     document = role.get("AssumeRolePolicyDocument") or {}
     document = json.loads(document) if isinstance(document, str) else document
-    statements = document.get("Statement") or []
     out: list[str] = []
-    for one in [statements] if isinstance(statements, dict) else statements:
+    for one in statements(document):
         allowed = one.get("Principal") if one.get("Effect") == "Allow" else None
         for names in allowed.values() if isinstance(allowed, dict) else [allowed] if allowed else []:
             out += [names] if isinstance(names, str) else list(names)

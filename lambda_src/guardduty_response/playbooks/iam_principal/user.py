@@ -15,7 +15,7 @@ from botocore.exceptions import ClientError
 from guardduty_response import aws
 from guardduty_response.errors import ResponseError
 from guardduty_response.playbooks.common import action
-from guardduty_response.playbooks.common.work import ALREADY, DONE, FAILED, Json, Sessions, gather, value, why
+from guardduty_response.playbooks.common.work import ALREADY, DONE, FAILED, Json, Sessions, allow, gather, value, why
 from guardduty_response.playbooks.iam_principal import passwords
 from guardduty_response.playbooks.iam_principal.core import Facts, Work, each, pages, patient
 from guardduty_response.playbooks.iam_principal.label import TagUser
@@ -267,16 +267,12 @@ TABLE: tuple[type[Step], ...] = (AccessKeys, Password, Mfa, SshKeys, ServiceCred
 
 def reading(work: Work, arn: str) -> Sessions:
     """Reads everything of this user, changes nothing."""
-    return Sessions(work, [action_reads(arn)], {})
-
-
-def action_reads(arn: str) -> Json:
-    return {"Effect": "Allow", "Action": list(READ), "Resource": arn}
+    return Sessions(work, [allow(READ, arn)], {})
 
 
 def changing(work: Work, arn: str) -> Sessions:
     """May change this user, and nothing else."""
-    return Sessions(work, [{"Effect": "Allow", "Action": [*READ, *CHANGE], "Resource": arn}], {})
+    return Sessions(work, [allow((*READ, *CHANGE), arn)], {})
 
 
 def actions(work: Work, sessions: Sessions, facts: Facts) -> list[Step]:

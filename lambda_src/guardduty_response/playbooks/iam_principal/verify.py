@@ -11,7 +11,7 @@ from datetime import datetime
 
 from guardduty_response import aws
 from guardduty_response.playbooks import Check, Context, Step, Target
-from guardduty_response.playbooks.common.work import AWS_ERRORS, BRANCHES, DONE, FAILED, gather, value
+from guardduty_response.playbooks.common.work import AWS_ERRORS, BRANCHES, DONE, FAILED, allow, gather, value
 from guardduty_response.playbooks.iam_principal import held, identify, out_of_reach, role, user
 from guardduty_response.playbooks.iam_principal.core import Facts, Work
 from guardduty_response.record import now
@@ -78,7 +78,7 @@ def _still_there(work: Work, facts: Facts) -> None:
 
 def _no_user(work: Work) -> list[Check]:
     """Deleted, or renamed: a key that is still somebody's tells. Raises Gone."""
-    iam = work.open({"Effect": "Allow", "Action": ["iam:GetAccessKeyLastUsed"], "Resource": "*"}).client("iam")
+    iam = work.open(allow(("iam:GetAccessKeyLastUsed",))).client("iam")
     for key in sorted({*(work.had("access_keys") or {}), work.who.key} - {""}):
         try:
             name = str(iam.get_access_key_last_used(AccessKeyId=key).get("UserName") or "")
