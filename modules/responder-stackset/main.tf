@@ -53,7 +53,7 @@ resource "aws_cloudformation_stack_set" "this" {
 
     precondition {
       condition     = local.template_bytes <= 51200
-      error_message = "The template has ${local.template_bytes} bytes; CloudFormation takes 51200. Split the roll-out: two calls of this module, each with a part of the playbooks and a name of its own."
+      error_message = "The template has ${local.template_bytes} bytes; CloudFormation takes 51200. Leave out playbooks or switches that no account here needs, or call modules/responder-role in each account."
     }
     precondition {
       condition     = length(regexall("\"[^\"]*\\$\\{AWS::[^\"]*\":", local.document)) == 0
@@ -62,13 +62,16 @@ resource "aws_cloudformation_stack_set" "this" {
   }
 }
 
+# One an OU: a change of an instance's targets is a deletion and a creation.
 resource "aws_cloudformation_stack_set_instance" "this" {
+  for_each = var.organizational_units
+
   stack_set_name = aws_cloudformation_stack_set.this.name
   call_as        = var.call_as
   retain_stack   = var.retain_stacks
 
   deployment_targets {
-    organizational_unit_ids = var.organizational_unit_ids
+    organizational_unit_ids = [each.value]
     account_filter_type     = var.accounts.filter == "NONE" ? null : var.accounts.filter
     accounts                = var.accounts.filter == "NONE" ? null : var.accounts.ids
   }
@@ -76,5 +79,10 @@ resource "aws_cloudformation_stack_set_instance" "this" {
   operation_preferences {
     failure_tolerance_percentage = var.operation_preferences.failure_tolerance_percentage
     max_concurrent_percentage    = var.operation_preferences.max_concurrent_percentage
+  }
+
+  lifecycle {
+    # They hold for the creation. A change of them alone would be an update that names the OU where an account belongs.
+    ignore_changes = [operation_preferences]
   }
 }

@@ -10,5 +10,5 @@ output "template_body" {
 
 output "account_ids" {
   description = "Accounts that have a stack, as far as the last refresh saw."
-  value       = sort(distinct([for one in aws_cloudformation_stack_set_instance.this.stack_instance_summaries : one.account_id]))
+  value       = sort(distinct(flatten([for instance in aws_cloudformation_stack_set_instance.this : instance.stack_instance_summaries[*].account_id])))
 }

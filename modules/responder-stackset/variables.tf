@@ -9,19 +9,27 @@ variable "name" {
   }
 }
 
-variable "organizational_unit_ids" {
-  description = "OUs (ou-…) or the root (r-…) whose accounts get the roles, those of child OUs included. The management account gets none: StackSets never reach it; call modules/responder-role there."
-  type        = set(string)
+variable "organizational_units" {
+  description = "A name of your choice => OU (ou-…) or root (r-…) whose accounts get the roles, those of child OUs included; so name no OU together with its parent. Adding or removing one leaves the others alone. The management account gets none: StackSets never reach it; call modules/responder-role there."
+  type        = map(string)
   nullable    = false
 
   validation {
-    condition     = length(var.organizational_unit_ids) > 0 && alltrue([for id in var.organizational_unit_ids : can(regex("^(ou-[0-9a-z]{4,32}-[0-9a-z]{8,32}|r-[0-9a-z]{4,32})$", id))])
-    error_message = "organizational_unit_ids must name at least one OU (ou-ab12-cdef3456) or the organization's root (r-ab12)."
+    condition     = length(var.organizational_units) > 0 && alltrue([for id in values(var.organizational_units) : can(regex("^(ou-[0-9a-z]{4,32}-[0-9a-z]{8,32}|r-[0-9a-z]{4,32})$", id))])
+    error_message = "organizational_units must map at least one name to an OU (ou-ab12-cdef3456) or the organization's root (r-ab12)."
+  }
+  validation {
+    condition     = length(distinct(values(var.organizational_units))) == length(var.organizational_units)
+    error_message = "organizational_units must not name one OU twice."
+  }
+  validation {
+    condition     = length(var.organizational_units) < 2 || !anytrue([for id in values(var.organizational_units) : startswith(id, "r-")])
+    error_message = "organizational_units must not name the root beside an OU: the root holds every account already."
   }
 }
 
 variable "accounts" {
-  description = "Which accounts of those OUs: filter NONE (all), INTERSECTION (only ids) or DIFFERENCE (all but ids). Automatic deployment knows no filter: an account that joins an OU later gets the roles whatever ids says."
+  description = "Which accounts of those OUs: filter NONE (all), INTERSECTION (only ids) or DIFFERENCE (all but ids). Automatic deployment knows no filter: an account that joins an OU later gets the roles whatever ids says. Changing this takes the roles away from every account and gives them back, minutes later."
   type = object({
     filter = optional(string, "NONE")
     ids    = optional(set(string), [])
@@ -86,7 +94,7 @@ variable "call_as" {
 }
 
 variable "operation_preferences" {
-  description = "How a roll-out goes through the accounts: in how many percent of them at a time, and how many percent may fail before it stops. The defaults reach all that can be reached: one account that refuses (a role of that name, a service control policy) must not leave the others without an answer."
+  description = "How a roll-out goes through the accounts: in how many percent of them at a time, and how many percent may fail before it stops. The defaults reach all that can be reached: one account that refuses (a role of that name, a service control policy) must not leave the others without an answer. An apply succeeds then; which accounts failed is in the StackSet (aws cloudformation list-stack-instances, status OUTDATED). Changed alone, they hold from the next change of the roles on."
   type = object({
     failure_tolerance_percentage = optional(number, 100)
     max_concurrent_percentage    = optional(number, 100)
