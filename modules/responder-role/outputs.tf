@@ -1,22 +1,22 @@
 output "role_arns" {
-  description = "responder, collector, remediator, restorer, terminator => playbook => ARN of that role in this account."
-  value       = { for kind in keys(local.kinds) : kind => { for key, role in local.roles : role.playbook => aws_iam_role.member[key].arn if role.kind == kind } }
+  description = "responder, collector, remediator, restorer, terminator (with identity_center also identity-center-responder, identity-center-restorer) => playbook => ARN of that role in this account."
+  value       = { for kind in module.roles.kinds : kind => { for key, role in local.roles : role.playbook => aws_iam_role.member[key].arn if role.kind == kind } }
   depends_on  = [aws_iam_role_policy.member]
 }
 
 output "trusted_function_role_arns" {
-  description = "responder, collector, remediator, restorer, terminator => playbook => the function role in the security account that may assume it."
-  value       = { for kind in keys(local.kinds) : kind => { for key, role in local.roles : role.playbook => local.function_role_arns[key] if role.kind == kind } }
+  description = "The same keys => playbook => the function role in the security account that may assume it."
+  value       = { for kind in module.roles.kinds : kind => { for key, role in local.roles : role.playbook => module.roles.trusted_function_role_arns[key] if role.kind == kind } }
 }
 
 output "policies" {
-  description = "responder, collector, remediator, restorer, terminator => playbook => what that role may do, as JSON."
-  value       = { for kind in keys(local.kinds) : kind => { for key, role in local.roles : role.playbook => local.policies[key] if role.kind == kind } }
+  description = "The same keys => playbook => what that role may do, as JSON."
+  value       = { for kind in module.roles.kinds : kind => { for key, role in local.roles : role.playbook => role.policy if role.kind == kind } }
 }
 
 output "trust_policies" {
-  description = "responder, collector, remediator, restorer, terminator => playbook => trust policy of that role, as JSON."
-  value       = { for kind in keys(local.kinds) : kind => { for key, role in local.roles : role.playbook => local.trust_policies[key] if role.kind == kind } }
+  description = "The same keys => playbook => trust policy of that role, as JSON."
+  value       = { for kind in module.roles.kinds : kind => { for key, role in local.roles : role.playbook => role.trust_policy if role.kind == kind } }
 }
 
 output "quarantine_role_arns" {

@@ -1,0 +1,119 @@
+# What a member account's roles are, without making any: responder-role makes them with Terraform, responder-stackset writes
+# them into a CloudFormation template. For each playbook one role a job (contain, collect; undo, remediate and terminate where
+# switched on), each assumed by that job's function in the security account alone.
+
+locals {
+  iam_arn = "arn:${var.partition}:iam::${var.account_id}"
+
+  # kind of member role => the function that may assume it, the playbooks it is made for, what it is for
+  kinds = {
+    responder  = { function = "playbook", sid = "PlaybookFunction", playbooks = var.playbooks, may = "what the playbook may do in this account" }
+    collector  = { function = "collector", sid = "CollectorFunction", playbooks = var.playbooks, may = "what collecting evidence may read in this account, and make" }
+    remediator = { function = "remediate", sid = "RemediateFunction", playbooks = var.remediate, may = "undoing what a contained principal did in this account" }
+    restorer   = { function = "restore", sid = "RestoreFunction", playbooks = var.restore, may = "what undoing the playbook may do in this account" }
+    terminator = { function = "terminate", sid = "TerminateFunction", playbooks = var.terminate, may = "terminating what was contained in this account" }
+  }
+
+  # Roles of the Identity Center account; whatever playbooks act on that account's own resources.
+  identity_center_kinds = {
+    identity-center-responder = {
+      function  = "playbook"
+      sid       = "PlaybookFunction"
+      playbooks = var.identity_center ? ["iam_principal"] : []
+      may       = "what the playbook may do in Identity Center"
+    }
+    identity-center-restorer = {
+      function  = "restore"
+      sid       = "RestoreFunction"
+      playbooks = [for name in var.restore : name if var.identity_center && name == "iam_principal"]
+      may       = "what undoing the playbook may do in Identity Center"
+    }
+  }
+
+  keyed = merge(
+    merge([for kind, what in local.kinds : {
+      for name in what.playbooks : "${kind}/${name}" => merge(what, { kind = kind, playbook = name, suffix = "${kind}-${replace(name, "_", "-")}" })
+    }]...),
+    merge([for kind, what in local.identity_center_kinds : {
+      for name in what.playbooks : "${kind}/${name}" => merge(what, { kind = kind, playbook = name, suffix = kind })
+    }]...),
+  )
+
+  function_role_arns = {
+    for key, role in local.keyed :
+    key => "arn:${var.partition}:iam::${var.security_account_id}:role${var.iam.path}${var.name_prefix}-${role.function}-${replace(role.playbook, "_", "-")}"
+  }
+
+  # The account is the principal and the role a condition: a role ARN as principal turns into an id when saved, and would
+  # trust nobody once the role is created again.
+  trust_policies = {
+    for key, arn in local.function_role_arns : key => jsonencode({
+      Version = "2012-10-17"
+      Statement = [{
+        Sid       = local.keyed[key].sid
+        Effect    = "Allow"
+        Principal = { AWS = "arn:${var.partition}:iam::${var.security_account_id}:root" }
+        Action    = "sts:AssumeRole"
+        Condition = merge(
+          { ArnEquals = { "aws:PrincipalArn" = arn } },
+          { for operator, keys in { StringEquals = { "aws:PrincipalOrgID" = var.organization_id } } : operator => keys if var.organization_id != null },
+        )
+      }]
+    })
+  }
+
+  # Compact: IAM counts a role's inline policies in characters.
+  policies = {
+    for key, role in local.keyed : key => jsonencode(jsondecode(templatefile("${path.module}/../../playbooks/${role.playbook}/${role.kind}-policy.json", {
+      partition            = var.partition
+      account_id           = var.account_id
+      security_account_id  = var.security_account_id
+      name_prefix          = var.name_prefix
+      group_kinds          = jsonencode(var.untrack_connections ? ["quarantine", "untrack"] : ["quarantine"])
+      untrack_connections  = var.untrack_connections
+      rotate               = var.rotate_keys
+      remediates           = contains(var.remediate, role.playbook)
+      quarantine_role_arns = jsonencode([for name in local.quarantine_names : "${local.iam_arn}:role${var.iam.path}${name}"])
+    })))
+  }
+
+  quarantine_name  = "${var.name_prefix}-quarantine"
+  ssm_name         = "${local.quarantine_name}-ssm"
+  quarantine_names = var.forensics ? [local.quarantine_name, local.ssm_name] : [local.quarantine_name]
+
+  # The SSM agent's own calls (AWS Systems Manager, "ec2messages and ssmmessages"); no parameter, no bucket, no other service.
+  agent_actions = [
+    "ec2messages:AcknowledgeMessage",
+    "ec2messages:DeleteMessage",
+    "ec2messages:FailMessage",
+    "ec2messages:GetEndpoint",
+    "ec2messages:GetMessages",
+    "ec2messages:SendReply",
+    "ssm:UpdateInstanceInformation",
+    "ssmmessages:CreateControlChannel",
+    "ssmmessages:CreateDataChannel",
+    "ssmmessages:OpenControlChannel",
+    "ssmmessages:OpenDataChannel",
+  ]
+
+  # What an instance is left with: a role that may do nothing, whatever a resource policy elsewhere allows it. With forensics
+  # after containment also one that may do what the SSM agent calls and nothing else, for instances whose quarantine group
+  # lets them to the SSM endpoints alone.
+  instance_roles = {
+    quarantine = {
+      name        = local.quarantine_name
+      description = "GuardDuty response: the role of a quarantined instance. It may do nothing."
+      policy_name = "nothing"
+      statements  = [{ Sid = "Nothing", Effect = "Deny", Action = "*", Resource = "*" }]
+    }
+    quarantine_ssm = {
+      name        = local.ssm_name
+      description = "GuardDuty response: the role of a quarantined instance that forensics may still reach. It may do what the SSM agent calls."
+      policy_name = "ssm-agent"
+      statements = [
+        { Sid = "Agent", Effect = "Allow", Action = local.agent_actions, Resource = "*" },
+        { Sid = "NothingElse", Effect = "Deny", NotAction = local.agent_actions, Resource = "*" },
+      ]
+    }
+  }
+}

@@ -1,0 +1,51 @@
+output "roles" {
+  description = "\"<kind>/<playbook>\" => kind, playbook, name, description, path, permissions_boundary, trust_policy (JSON), policy_name, policy (JSON) and max_session_duration of a role that a function of the security account assumes."
+  value = {
+    for key, role in local.keyed : key => {
+      kind                 = role.kind
+      playbook             = role.playbook
+      name                 = "${var.name_prefix}-${role.suffix}"
+      description          = "GuardDuty response, ${role.playbook}: ${role.may}."
+      path                 = var.iam.path
+      permissions_boundary = var.iam.permissions_boundary
+      trust_policy         = local.trust_policies[key]
+      policy_name          = role.kind
+      policy               = local.policies[key]
+      max_session_duration = 3600
+    }
+  }
+
+  precondition {
+    condition     = alltrue([for policy in values(local.policies) : length(policy) < 10240])
+    error_message = "IAM takes 10240 characters for the inline policies of a role. Too long: ${join(", ", [for key, policy in local.policies : "${key} (${length(policy)})" if length(policy) >= 10240])}."
+  }
+}
+
+output "instance_roles" {
+  description = "quarantine and, with forensics, quarantine_ssm => the role of a quarantined instance, as in roles; its instance profile has the same name and path."
+  value = {
+    for key, role in local.instance_roles : key => {
+      name                 = role.name
+      description          = role.description
+      path                 = var.iam.path
+      permissions_boundary = var.iam.permissions_boundary
+      trust_policy = jsonencode({
+        Version   = "2012-10-17"
+        Statement = [{ Effect = "Allow", Principal = { Service = "ec2.amazonaws.com" }, Action = "sts:AssumeRole" }]
+      })
+      policy_name          = role.policy_name
+      policy               = jsonencode({ Version = "2012-10-17", Statement = role.statements })
+      max_session_duration = 3600
+    } if key == "quarantine" || var.forensics
+  }
+}
+
+output "kinds" {
+  description = "Kinds of roles, those of Identity Center where they are switched on: the keys of maps by kind."
+  value       = concat(keys(local.kinds), var.identity_center ? keys(local.identity_center_kinds) : [])
+}
+
+output "trusted_function_role_arns" {
+  description = "\"<kind>/<playbook>\" => the function role in the security account that may assume it."
+  value       = local.function_role_arns
+}

@@ -1,0 +1,21 @@
+variable "account_id" {
+  description = "The member account, or what stands for it in a template (\"$${AWS::AccountId}\")."
+  type        = string
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^([0-9]{12}|\\$\\{AWS::AccountId\\})$", var.account_id))
+    error_message = "account_id must be a 12-digit account id, or $${AWS::AccountId} for a CloudFormation template."
+  }
+}
+
+variable "partition" {
+  description = "The member account's partition, or what stands for it in a template (\"$${AWS::Partition}\")."
+  type        = string
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^(aws[a-z-]*|\\$\\{AWS::Partition\\})$", var.partition))
+    error_message = "partition must be a partition such as aws or aws-us-gov, or $${AWS::Partition} for a CloudFormation template."
+  }
+}

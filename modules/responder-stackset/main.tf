@@ -1,0 +1,88 @@
+# The roles of member-roles in every account of some OUs, and in those that join later, by CloudFormation. Runs in the
+# management account, or in an account that StackSets are delegated to. Needs trusted access of StackSets in the organization:
+#   aws cloudformation activate-organizations-access
+# StackSets never reach the management account: call responder-role there.
+
+module "roles" {
+  source = "../member-roles"
+
+  account_id          = "$${AWS::AccountId}"
+  partition           = "$${AWS::Partition}"
+  security_account_id = var.security_account_id
+  organization_id     = var.organization_id
+  name_prefix         = var.name_prefix
+  playbooks           = var.playbooks
+  restore             = var.restore
+  remediate           = var.remediate
+  rotate_keys         = var.rotate_keys
+  terminate           = var.terminate
+  forensics           = var.forensics
+  untrack_connections = var.untrack_connections
+  identity_center     = var.identity_center
+  iam                 = var.iam
+}
+
+# IAM has one place for all Regions, so the stacks stand in one: the provider's.
+resource "aws_cloudformation_stack_set" "this" {
+  name             = coalesce(var.name, "${var.name_prefix}-member-roles")
+  description      = "GuardDuty response: what it may do in a member account. Assumed by functions of account ${var.security_account_id}."
+  permission_model = "SERVICE_MANAGED"
+  call_as          = var.call_as
+  capabilities     = ["CAPABILITY_NAMED_IAM"]
+  template_body    = local.template
+  tags             = var.tags
+
+  auto_deployment {
+    enabled                          = var.auto_deployment.enabled
+    retain_stacks_on_account_removal = var.auto_deployment.enabled ? var.auto_deployment.retain_on_account_removal : null
+  }
+
+  # A second change waits for the first instead of failing.
+  managed_execution {
+    active = true
+  }
+
+  operation_preferences {
+    failure_tolerance_percentage = var.operation_preferences.failure_tolerance_percentage
+    max_concurrent_percentage    = var.operation_preferences.max_concurrent_percentage
+  }
+
+  lifecycle {
+    # CloudFormation fills it in, and providers before 6.29 want to take it out again with every plan.
+    ignore_changes = [administration_role_arn]
+
+    precondition {
+      condition     = local.template_bytes <= 51200
+      error_message = "The template has ${local.template_bytes} bytes; CloudFormation takes 51200. Leave out playbooks or switches that no account here needs, or call modules/responder-role in each account."
+    }
+    precondition {
+      condition     = length(regexall("\"[^\"]*\\$\\{AWS::[^\"]*\":", local.document)) == 0
+      error_message = "A policy has an account id or a partition in the key of a condition, where CloudFormation cannot put it."
+    }
+  }
+}
+
+# One an OU: a change of an instance's targets is a deletion and a creation.
+resource "aws_cloudformation_stack_set_instance" "this" {
+  for_each = var.organizational_units
+
+  stack_set_name = aws_cloudformation_stack_set.this.name
+  call_as        = var.call_as
+  retain_stack   = var.retain_stacks
+
+  deployment_targets {
+    organizational_unit_ids = [each.value]
+    account_filter_type     = var.accounts.filter == "NONE" ? null : var.accounts.filter
+    accounts                = var.accounts.filter == "NONE" ? null : var.accounts.ids
+  }
+
+  operation_preferences {
+    failure_tolerance_percentage = var.operation_preferences.failure_tolerance_percentage
+    max_concurrent_percentage    = var.operation_preferences.max_concurrent_percentage
+  }
+
+  lifecycle {
+    # They hold for the creation. A change of them alone would be an update that names the OU where an account belongs.
+    ignore_changes = [operation_preferences]
+  }
+}

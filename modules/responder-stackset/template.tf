@@ -1,0 +1,57 @@
+# The template: one resource a role, its policy inside, so that no role ever stands without its policy or its denial.
+
+locals {
+  # A role's boundary is a policy of its own account or one of AWS: another account's id in the ARN means "the member's".
+  boundary = var.iam.permissions_boundary == null ? null : replace(
+    var.iam.permissions_boundary,
+    "::${try(regex("::([0-9]{12}):", var.iam.permissions_boundary)[0], "none")}:",
+    "::$${AWS::AccountId}:",
+  )
+  tags = [for name in sort(keys(var.tags)) : { Key = name, Value = var.tags[name] }]
+
+  roles = merge(module.roles.roles, module.roles.instance_roles)
+  # CloudFormation's names of resources are letters and digits.
+  logical_ids = { for key in keys(local.roles) : key => join("", [for word in regexall("[a-z0-9]+", key) : title(word)]) }
+
+  role_resources = {
+    for key, role in local.roles : "${local.logical_ids[key]}Role" => {
+      Type = "AWS::IAM::Role"
+      Properties = merge(
+        {
+          RoleName                 = role.name
+          Description              = role.description
+          Path                     = role.path
+          MaxSessionDuration       = role.max_session_duration
+          AssumeRolePolicyDocument = jsondecode(role.trust_policy)
+          Policies                 = [{ PolicyName = role.policy_name, PolicyDocument = jsondecode(role.policy) }]
+        },
+        { for name, value in { PermissionsBoundary = local.boundary } : name => value if value != null },
+        { for name, value in { Tags = local.tags } : name => value if length(value) > 0 },
+      )
+    }
+  }
+  profile_resources = {
+    for key, role in module.roles.instance_roles : "${local.logical_ids[key]}Profile" => {
+      Type = "AWS::IAM::InstanceProfile"
+      Properties = {
+        InstanceProfileName = role.name
+        Path                = role.path
+        Roles               = [{ Ref = "${local.logical_ids[key]}Role" }]
+      }
+    }
+  }
+
+  document = jsonencode({
+    AWSTemplateFormatVersion = "2010-09-09"
+    Description              = "GuardDuty response: what it may do in a member account."
+    Resources                = merge(local.role_resources, local.profile_resources)
+  })
+
+  # Every string that holds a placeholder of CloudFormation's becomes { "Fn::Sub": string }; a policy variable of IAM's
+  # ($${aws:username}) is kept from it by an exclamation mark, as Fn::Sub wants it. (Terraform has no recursion over values.)
+  escaped  = replace(replace(local.document, "$${", "$${!"), "$${!AWS::", "$${AWS::")
+  template = replace(local.escaped, "/(\"(?:[^\"\\\\]|\\\\.)*\\$\\{(?:[^\"\\\\]|\\\\.)*\")/", "{\"Fn::Sub\":$1}")
+
+  # length() counts characters, of which tags may have larger ones.
+  template_bytes = length(base64encode(local.template)) / 4 * 3
+}

@@ -1,0 +1,119 @@
+variable "name" {
+  description = "Name of the StackSet; <name_prefix>-member-roles when left out. Give each its own name where there are several."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.name == null || can(regex("^[A-Za-z][A-Za-z0-9-]{0,127}$", var.name))
+    error_message = "name must be 1 to 128 letters, digits and hyphens, starting with a letter, or null."
+  }
+}
+
+variable "organizational_units" {
+  description = "A name of your choice => OU (ou-…) or root (r-…) whose accounts get the roles, those of child OUs included; so name no OU together with its parent. Adding or removing one leaves the others alone. The management account gets none: StackSets never reach it; call modules/responder-role there."
+  type        = map(string)
+  nullable    = false
+
+  validation {
+    condition     = length(var.organizational_units) > 0 && alltrue([for id in values(var.organizational_units) : can(regex("^(ou-[0-9a-z]{4,32}-[0-9a-z]{8,32}|r-[0-9a-z]{4,32})$", id))])
+    error_message = "organizational_units must map at least one name to an OU (ou-ab12-cdef3456) or the organization's root (r-ab12)."
+  }
+  validation {
+    condition     = length(distinct(values(var.organizational_units))) == length(var.organizational_units)
+    error_message = "organizational_units must not name one OU twice."
+  }
+  validation {
+    condition     = length(var.organizational_units) < 2 || !anytrue([for id in values(var.organizational_units) : startswith(id, "r-")])
+    error_message = "organizational_units must not name the root beside an OU: the root holds every account already."
+  }
+}
+
+variable "accounts" {
+  description = "Which accounts of those OUs: filter NONE (all), INTERSECTION (only ids) or DIFFERENCE (all but ids). Automatic deployment knows no filter: an account that joins an OU later gets the roles whatever ids says. Changing this takes the roles away from every account and gives them back, minutes later."
+  type = object({
+    filter = optional(string, "NONE")
+    ids    = optional(set(string), [])
+  })
+  default  = {}
+  nullable = false
+
+  validation {
+    condition     = contains(["NONE", "INTERSECTION", "DIFFERENCE"], var.accounts.filter)
+    error_message = "accounts.filter must be NONE, INTERSECTION or DIFFERENCE. (CloudFormation takes UNION for updates only; name the OU of the other account instead.)"
+  }
+  validation {
+    condition     = (var.accounts.filter == "NONE") == (length(var.accounts.ids) == 0)
+    error_message = "accounts.ids must be given with accounts.filter INTERSECTION or DIFFERENCE, and be left out with NONE."
+  }
+  validation {
+    condition     = alltrue([for id in var.accounts.ids : can(regex("^[0-9]{12}$", id))])
+    error_message = "accounts.ids must be 12-digit account ids: ${join(", ", [for id in var.accounts.ids : id if !can(regex("^[0-9]{12}$", id))])} is not."
+  }
+}
+
+variable "auto_deployment" {
+  description = "enabled: an account that joins one of the OUs gets the roles by itself, and one that leaves them loses its stack. retain_on_account_removal = false (the default) deletes the roles of an account that leaves: the response can no longer contain, verify or undo anything there, which is right for an account handed over and wrong for one that is only moved; true keeps them, and nothing updates or removes them any more."
+  type = object({
+    enabled                   = optional(bool, true)
+    retain_on_account_removal = optional(bool, false)
+  })
+  default  = {}
+  nullable = false
+
+  validation {
+    condition     = var.auto_deployment.enabled || !var.auto_deployment.retain_on_account_removal
+    error_message = "auto_deployment.retain_on_account_removal is only taken with auto_deployment.enabled = true: nothing is removed by itself without it."
+  }
+  validation {
+    condition     = !(var.auto_deployment.enabled && var.accounts.filter == "INTERSECTION")
+    error_message = "auto_deployment.enabled must be false with accounts.filter INTERSECTION: automatic deployment knows no filter, and would put the roles into every account that joins the OUs."
+  }
+  validation {
+    condition     = var.identity_center ? !var.auto_deployment.enabled && var.accounts.filter == "INTERSECTION" && length(var.accounts.ids) == 1 : true
+    error_message = "identity_center is for one account: give accounts = { filter = \"INTERSECTION\", ids = [\"<that account>\"] } and auto_deployment = { enabled = false }, and roll the other accounts out with a second call that leaves it out (filter DIFFERENCE). For the management account call modules/responder-role."
+  }
+}
+
+variable "retain_stacks" {
+  description = "Keep the stacks, and so the roles, in the accounts when the StackSet is destroyed or its targets change. Must be applied before the destroy to have an effect."
+  type        = bool
+  default     = false
+  nullable    = false
+}
+
+variable "call_as" {
+  description = "SELF from the management account, DELEGATED_ADMIN from an account registered as delegated administrator of member.org.stacksets.cloudformation.amazonaws.com."
+  type        = string
+  default     = "SELF"
+  nullable    = false
+
+  validation {
+    condition     = contains(["SELF", "DELEGATED_ADMIN"], var.call_as)
+    error_message = "call_as must be SELF (from the management account) or DELEGATED_ADMIN (from a delegated administrator of StackSets)."
+  }
+}
+
+variable "operation_preferences" {
+  description = "How a roll-out goes through the accounts: in how many percent of them at a time, and how many percent may fail before it stops. The defaults reach all that can be reached: one account that refuses (a role of that name, a service control policy) must not leave the others without an answer. An apply succeeds then; which accounts failed is in the StackSet (aws cloudformation list-stack-instances, status OUTDATED). Changed alone, they hold from the next change of the roles on."
+  type = object({
+    failure_tolerance_percentage = optional(number, 100)
+    max_concurrent_percentage    = optional(number, 100)
+  })
+  default  = {}
+  nullable = false
+
+  validation {
+    condition = alltrue([
+      for value in [var.operation_preferences.failure_tolerance_percentage, var.operation_preferences.max_concurrent_percentage - 1] :
+      floor(value) == value && value >= 0 && value <= 100
+    ]) && var.operation_preferences.max_concurrent_percentage <= 100
+    error_message = "operation_preferences.failure_tolerance_percentage must be a whole number from 0 to 100, max_concurrent_percentage one from 1 to 100."
+  }
+}
+
+variable "tags" {
+  description = "Tags of the StackSet, its stacks and their roles. (CloudFormation has no tags for instance profiles.)"
+  type        = map(string)
+  default     = {}
+  nullable    = false
+}
