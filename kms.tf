@@ -10,7 +10,7 @@ resource "aws_kms_key" "this" {
 
   policy = jsonencode({
     Version = "2012-10-17"
-    Statement = [
+    Statement = concat([
       {
         Sid       = "IamPoliciesOfThisAccount"
         Effect    = "Allow"
@@ -34,7 +34,14 @@ resource "aws_kms_key" "this" {
         Action    = ["kms:Decrypt", "kms:GenerateDataKey*"]
         Resource  = "*"
       },
-    ]
+      ], local.watch_spending && var.spend_watch.topic ? [{
+        Sid       = "BudgetsToOneTopic"
+        Effect    = "Allow"
+        Principal = { Service = "budgets.amazonaws.com" }
+        Action    = ["kms:Decrypt", "kms:GenerateDataKey*"]
+        Resource  = "*"
+        Condition = { StringEquals = { "kms:EncryptionContext:aws:sns:topicArn" = "arn:${local.partition}:sns:${local.region}:${local.account_id}:${var.name_prefix}-notifications" } }
+    }] : [])
   })
 }
 

@@ -23,10 +23,11 @@ module "notifications" {
   source = "./modules/notifications"
   count  = var.create ? 1 : 0
 
-  name_prefix = var.name_prefix
-  kms_key_arn = local.kms_key_arn
-  arn_base    = local.arn_base
-  tags        = var.tags
+  name_prefix   = var.name_prefix
+  kms_key_arn   = local.kms_key_arn
+  arn_base      = local.arn_base
+  budget_alerts = local.watch_spending && var.spend_watch.topic
+  tags          = var.tags
 
   topics = {
     notifications = {

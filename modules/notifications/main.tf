@@ -17,7 +17,7 @@ resource "aws_sns_topic" "this" {
   # Publishers in this account are governed by their own policies; alarms come from the CloudWatch service.
   policy = jsonencode({
     Version = "2012-10-17"
-    Statement = [
+    Statement = concat([
       {
         Sid       = "ThisAccount"
         Effect    = "Allow"
@@ -41,7 +41,17 @@ resource "aws_sns_topic" "this" {
         Resource  = "arn:${var.arn_base.partition}:sns:${var.arn_base.region}:${var.arn_base.account_id}:${var.name_prefix}-${each.key}"
         Condition = { Bool = { "aws:SecureTransport" = "false" } }
       },
-    ]
+      ], var.budget_alerts && each.key == "notifications" ? [{
+        Sid       = "Budgets"
+        Effect    = "Allow"
+        Principal = { Service = "budgets.amazonaws.com" }
+        Action    = "sns:Publish"
+        Resource  = "arn:${var.arn_base.partition}:sns:${var.arn_base.region}:${var.arn_base.account_id}:${var.name_prefix}-${each.key}"
+        Condition = {
+          StringEquals = { "aws:SourceAccount" = var.arn_base.account_id }
+          ArnLike      = { "aws:SourceArn" = "arn:${var.arn_base.partition}:budgets::${var.arn_base.account_id}:*" }
+        }
+    }] : [])
   })
 }
 

@@ -26,6 +26,13 @@ variable "arn_base" {
   nullable    = false
 }
 
+variable "budget_alerts" {
+  description = "Let AWS Budgets of this account publish to the notifications topic."
+  type        = bool
+  default     = false
+  nullable    = false
+}
+
 variable "tags" {
   description = "Tags of the topics."
   type        = map(string)

@@ -1,0 +1,135 @@
+variable "name_prefix" {
+  description = "Prefix of the names of budget, schedule and role."
+  type        = string
+  nullable    = false
+}
+
+variable "arn_base" {
+  description = "partition, region and account_id of the topic and the schedule."
+  type        = object({ partition = string, region = string, account_id = string })
+  nullable    = false
+}
+
+variable "monthly_limit_usd" {
+  description = "Monthly budget for Amazon GuardDuty, in US dollars; null for none. It counts what this account pays; in the management account, what the organization pays."
+  type        = number
+  default     = null
+
+  validation {
+    condition     = var.monthly_limit_usd == null ? true : var.monthly_limit_usd > 0
+    error_message = "monthly_limit_usd is an amount in US dollars above 0, such as 250; null for no budget."
+  }
+  validation {
+    condition     = var.monthly_limit_usd == null || var.notify_topic || length(var.email_addresses) > 0
+    error_message = "A budget needs somebody to tell: set notify_topic and topic_arn, or email_addresses."
+  }
+}
+
+variable "thresholds" {
+  description = "Percentages of the budget at which people are told: of what was spent (actual) and of what the month is forecast to cost (forecast; Budgets forecasts after about five weeks of use)."
+  type        = object({ actual = optional(list(number), [80, 100]), forecast = optional(list(number), [100]) })
+  default     = {}
+  nullable    = false
+
+  validation {
+    condition     = length(var.thresholds.actual) + length(var.thresholds.forecast) >= 1 && length(var.thresholds.actual) + length(var.thresholds.forecast) <= 10
+    error_message = "thresholds.actual and thresholds.forecast need 1 to 10 percentages together (Budgets takes 10 notifications); there are ${length(var.thresholds.actual) + length(var.thresholds.forecast)}."
+  }
+  validation {
+    condition     = alltrue([for percent in concat(var.thresholds.actual, var.thresholds.forecast) : percent > 0 && percent <= 1000]) && alltrue([for list in [var.thresholds.actual, var.thresholds.forecast] : length(distinct(list)) == length(list)])
+    error_message = "thresholds are different percentages above 0 and up to 1000, such as 80 and 100; wrong: ${join(", ", concat(var.thresholds.actual, var.thresholds.forecast))}."
+  }
+}
+
+variable "email_addresses" {
+  description = "Up to 10 addresses Budgets writes to itself, beside the topic."
+  type        = list(string)
+  default     = []
+  nullable    = false
+
+  validation {
+    condition     = length(var.email_addresses) <= 10
+    error_message = "Budgets takes 10 e-mail addresses per notification; there are ${length(var.email_addresses)}. Use a distribution list or the topic."
+  }
+  validation {
+    condition     = alltrue([for address in var.email_addresses : can(regex("^[^@\\s]+@[^@\\s]+\\.[^@\\s]+$", address))])
+    error_message = "email_addresses must be e-mail addresses; wrong: ${join(", ", [for address in var.email_addresses : "\"${address}\"" if !can(regex("^[^@\\s]+@[^@\\s]+\\.[^@\\s]+$", address))])}."
+  }
+}
+
+variable "notify_topic" {
+  description = "Tell an SNS topic of this account (topic_arn). Its policy must let budgets.amazonaws.com publish, and its key let it encrypt; a wrong policy loses alerts in silence."
+  type        = bool
+  default     = false
+  nullable    = false
+}
+
+variable "topic_arn" {
+  description = "ARN of that topic, when notify_topic is true. It must be in the same account: Budgets takes no other."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.notify_topic ? can(regex("^arn:[a-z-]+:sns:[a-z0-9-]+:[0-9]{12}:[A-Za-z0-9_-]+$", var.topic_arn)) : true
+    error_message = "topic_arn must be the ARN of a standard SNS topic when notify_topic is true."
+  }
+  validation {
+    condition     = var.notify_topic ? try(split(":", var.topic_arn)[4], var.arn_base.account_id) == var.arn_base.account_id : true
+    error_message = "topic_arn must be a topic of account ${var.arn_base.account_id}: Budgets refuses topics of other accounts. Leave the topic out (notify_topic = false) and use email_addresses."
+  }
+}
+
+variable "topic_encrypted" {
+  description = "The topic is encrypted with topic_kms_key_arn."
+  type        = bool
+  default     = false
+  nullable    = false
+}
+
+variable "topic_kms_key_arn" {
+  description = "Key of the topic, when topic_encrypted is true."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.topic_encrypted ? can(regex("^arn:[a-z-]+:kms:[a-z0-9-]+:[0-9]{12}:key/.+$", var.topic_kms_key_arn)) : true
+    error_message = "topic_kms_key_arn must be the ARN of a KMS key (not an alias) when topic_encrypted is true."
+  }
+}
+
+variable "trial_ends_on" {
+  description = "Last day (YYYY-MM-DD, UTC) of GuardDuty's 30-day free trial in this account and Region, as the console shows it under Usage; null when there is none. The topic is told trial_notice_days before, and plans of the last week warn. In the past it does nothing: the first plan after the notice takes the schedule and its role away."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.trial_ends_on == null ? true : can(regex("^[0-9]{4}-[0-9]{2}-[0-9]{2}$", var.trial_ends_on)) && can(timeadd("${var.trial_ends_on}T00:00:00Z", "0h"))
+    error_message = "trial_ends_on must be a day such as 2026-12-31, not \"${coalesce(var.trial_ends_on, "-")}\"."
+  }
+}
+
+variable "trial_notice_days" {
+  description = "How many days before trial_ends_on the topic is told."
+  type        = number
+  default     = 5
+  nullable    = false
+
+  validation {
+    condition     = var.trial_notice_days >= 1 && var.trial_notice_days <= 29 && floor(var.trial_notice_days) == var.trial_notice_days
+    error_message = "trial_notice_days must be a whole number from 1 to 29 (the trial has 30 days)."
+  }
+}
+
+variable "iam" {
+  description = "Path and permissions boundary of the role."
+  type        = object({ path = optional(string, "/"), permissions_boundary = optional(string) })
+  default     = {}
+  nullable    = false
+}
+
+variable "tags" {
+  description = "Tags of budget and role."
+  type        = map(string)
+  default     = {}
+  nullable    = false
+}
