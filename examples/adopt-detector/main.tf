@@ -1,0 +1,32 @@
+# An account that has GuardDuty already: its detector is used, not created. Its protection plans are managed from here on.
+
+provider "aws" {
+  region = var.region
+}
+
+data "aws_caller_identity" "current" {}
+
+module "guardduty_response" {
+  source = "../.."
+
+  detector = {
+    create = false
+    id     = var.detector_id
+    features = {
+      # As it is in the account today: the plan of the first apply shows what would change.
+      RUNTIME_MONITORING  = "UNMANAGED"
+      LAMBDA_NETWORK_LOGS = "DISABLED"
+    }
+  }
+
+  remediations = {
+    "CryptoCurrency:EC2/*" = "dry_run"
+  }
+  notifications = { email_addresses = var.email_addresses }
+}
+
+module "responder_role" {
+  source = "../../modules/responder-role"
+
+  security_account_id = data.aws_caller_identity.current.account_id
+}

@@ -1,0 +1,13 @@
+output "detector_ids" {
+  description = "Region => detector."
+  value = {
+    (var.region) = module.guardduty_response.detector_id
+    eu-west-1    = module.eu_west_1.detector_id
+    us-east-1    = module.us_east_1.detector_id
+  }
+}
+
+output "effective_policy" {
+  description = "Which finding type is answered how, in every Region."
+  value       = module.guardduty_response.effective_policy
+}

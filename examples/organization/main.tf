@@ -1,0 +1,105 @@
+# The whole organization from one configuration: the management account registers the security account, the security account
+# answers, a member account lets it. One apply: every step waits for the one before.
+
+provider "aws" {
+  region = var.region
+  assume_role {
+    role_arn = "arn:aws:iam::${var.security_account_id}:role/${var.deployment_role}"
+  }
+}
+
+provider "aws" {
+  alias  = "management"
+  region = var.region
+  assume_role {
+    role_arn = "arn:aws:iam::${var.management_account_id}:role/${var.deployment_role}"
+  }
+}
+
+provider "aws" {
+  alias  = "workloads"
+  region = var.region
+  assume_role {
+    role_arn = "arn:aws:iam::${var.workloads_account_id}:role/${var.deployment_role}"
+  }
+}
+
+# Registered once the security account has its detector; the organization's configuration there waits for the registration.
+module "delegated_admin" {
+  source    = "../../modules/delegated-admin"
+  providers = { aws = aws.management }
+
+  admin_account_id  = var.security_account_id
+  admin_detector_id = module.guardduty_response.detector_id
+}
+
+module "guardduty_response" {
+  source = "../.."
+
+  organization_id = module.delegated_admin.organization_id
+
+  detector = {
+    # Agents are software in your instances and clusters: say so where you want them.
+    features = { "RUNTIME_MONITORING/EKS_ADDON_MANAGEMENT" = "ENABLED" }
+  }
+
+  organization = {
+    manage                   = true
+    administrator_account_id = module.delegated_admin.admin_account_id
+    auto_enable_members      = var.auto_enable_members
+
+    # NEW where single accounts must be allowed to differ: GuardDuty refuses exceptions from ALL.
+    features        = { RDS_LOGIN_EVENTS = "NEW" }
+    members         = { (var.workloads_account_id) = var.workloads_email }
+    member_features = { (var.workloads_account_id) = { RDS_LOGIN_EVENTS = "DISABLED" } }
+  }
+
+  # Begin with dry_run everywhere, go on account by account.
+  remediations = {
+    "CryptoCurrency:EC2/*"   = "dry_run"
+    "Backdoor:EC2/*"         = "dry_run"
+    "*:IAMUser/*"            = "notify"
+    "Recon:EC2/PortProbe*"   = "off"
+    "UnauthorizedAccess:*/*" = "notify"
+  }
+  account_remediations = {
+    (var.workloads_account_id) = { "CryptoCurrency:EC2/*" = "auto" }
+  }
+
+  guardrails = {
+    management_account_id = module.delegated_admin.management_account_id
+    exempt_principals     = ["arn:aws:iam::*:role/${var.deployment_role}", "arn:aws:iam::*:role/break-glass"]
+  }
+
+  # Findings of members arrive by themselves; that somebody undoes a containment is told by the member accounts.
+  event_forwarding = { from_organization = true }
+
+  suppression_filters = [{
+    name        = "scanner"
+    description = "Port probes of our own scanner."
+    criteria = {
+      type                                                                          = { equals = ["Recon:EC2/PortProbeUnprotectedPort"] }
+      "service.action.portProbeAction.portProbeDetails.remoteIpDetails.ipAddressV4" = { equals = ["198.51.100.7"] }
+    }
+  }]
+
+  notifications = { email_addresses = var.email_addresses }
+}
+
+# What a member account needs. In an organization of many, examples/stackset rolls it out to whole units.
+module "responder_role" {
+  source    = "../../modules/responder-role"
+  providers = { aws = aws.workloads }
+
+  security_account_id = var.security_account_id
+  organization_id     = module.delegated_admin.organization_id
+}
+
+module "changes" {
+  source    = "../../modules/region-forwarder"
+  providers = { aws = aws.workloads }
+
+  event_bus_arn = module.guardduty_response.event_bus_arn
+  events        = ["changes"]
+  playbooks     = module.guardduty_response.for_other_regions.playbooks
+}
