@@ -1,9 +1,7 @@
 # Around the findings: what is suppressed, trusted and exported, what is scanned, and what GuardDuty costs.
 
 locals {
-  detector_id  = try(module.detector[0].id, null)
-  detector_arn = "arn:${local.partition}:guardduty:${local.region}:${local.account_id}:detector/${local.detector_id}"
-
+  detector_id    = try(module.detector[0].id, null)
   watch_spending = var.spend_watch.monthly_limit_usd != null
 }
 
@@ -33,7 +31,7 @@ module "findings_export" {
   count  = var.create && var.findings_export.create ? 1 : 0
 
   name_prefix       = var.name_prefix
-  detector_arn      = local.detector_arn
+  detector_arn      = "arn:${local.partition}:guardduty:${local.region}:${local.account_id}:detector/${local.detector_id}"
   create_bucket     = var.findings_export.create_bucket
   bucket_arn        = var.findings_export.bucket_arn
   create_key        = var.findings_export.create_key

@@ -1,11 +1,11 @@
 output "suppression_filters" {
   description = "Name of the filter => { rank, arn }."
-  value       = try(module.suppression_filters[0].filters, {})
+  value       = merge(module.suppression_filters[*].filters...)
 }
 
 output "ip_list_locations" {
   description = "trusted/name and threat/name => where GuardDuty reads the list."
-  value       = try(module.ip_lists[0].locations, {})
+  value       = merge(module.ip_lists[*].locations...)
 }
 
 output "findings_export" {
@@ -15,7 +15,7 @@ output "findings_export" {
 
 output "malware_protection_plans" {
   description = "Bucket => { plan_id, plan_arn, role_arn }."
-  value       = try(module.malware_protection_s3[0].plans, {})
+  value       = merge(module.malware_protection_s3[*].plans...)
 }
 
 output "spend_watch" {

@@ -85,6 +85,7 @@ resource "aws_s3_bucket_lifecycle_configuration" "this" {
     id     = "expire"
     status = "Enabled"
 
+    # Findings, not the placeholder of the prefix.
     filter {
       prefix = local.prefix == "" ? "AWSLogs/" : "${local.prefix}/AWSLogs/"
     }
@@ -95,6 +96,14 @@ resource "aws_s3_bucket_lifecycle_configuration" "this" {
     noncurrent_version_expiration {
       noncurrent_days = var.expire_after_days
     }
+  }
+
+  rule {
+    id     = "uploads"
+    status = "Enabled"
+
+    filter {}
+
     abort_incomplete_multipart_upload {
       days_after_initiation = 7
     }
