@@ -56,8 +56,8 @@ resource "aws_cloudformation_stack_set" "this" {
       error_message = "The template has ${local.template_bytes} bytes; CloudFormation takes 51200. Leave out playbooks or switches that no account here needs, or call modules/responder-role in each account."
     }
     precondition {
-      condition     = length(regexall("\"[^\"]*\\$\\{AWS::[^\"]*\":", local.document)) == 0
-      error_message = "A policy has an account id or a partition in the key of a condition, where CloudFormation cannot put it."
+      condition     = length(regexall("${local.string}:", local.document)) == 0
+      error_message = "A policy has an account id, a partition or a policy variable in the key of a condition, where neither CloudFormation nor IAM puts one in."
     }
   }
 }

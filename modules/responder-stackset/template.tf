@@ -47,10 +47,11 @@ locals {
     Resources                = merge(local.role_resources, local.profile_resources)
   })
 
-  # Every string that holds a placeholder of CloudFormation's becomes { "Fn::Sub": string }; a policy variable of IAM's
+  # Every string value that holds a placeholder of CloudFormation's becomes { "Fn::Sub": string }; a policy variable of IAM's
   # ($${aws:username}) is kept from it by an exclamation mark, as Fn::Sub wants it. (Terraform has no recursion over values.)
+  string   = "\"(?:[^\"\\\\]|\\\\.)*\\$\\{(?:[^\"\\\\]|\\\\.)*\""
   escaped  = replace(replace(local.document, "$${", "$${!"), "$${!AWS::", "$${AWS::")
-  template = replace(local.escaped, "/(\"(?:[^\"\\\\]|\\\\.)*\\$\\{(?:[^\"\\\\]|\\\\.)*\")/", "{\"Fn::Sub\":$1}")
+  template = replace(local.escaped, "/(${local.string})([,\\]}])/", "{\"Fn::Sub\":$1}$2")
 
   # length() counts characters, of which tags may have larger ones.
   template_bytes = length(base64encode(local.template)) / 4 * 3

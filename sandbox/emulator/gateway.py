@@ -10,7 +10,7 @@ import asyncio
 import json
 from typing import Any
 
-from . import cloudtrail, ec2_authorization, guardduty, settings
+from . import cloudtrail, ec2_authorization, guardduty, settings, stacksets
 from .faults import FAULTS
 from .ministack import actions, app, evaluator, responses
 from .moto_client import Response, forward
@@ -86,7 +86,10 @@ async def _serve(service: str, method: str, path: str, headers: dict[str, str], 
     account = responses.get_account_id()
     if service == "guardduty":
         return guardduty.handle(method, path, body, query, account, responses.get_region())
-    return await asyncio.to_thread(forward, method, path, headers, body, query, account)
+    answer = await asyncio.to_thread(forward, method, path, headers, body, query, account)
+    if headers.get("x-amz-target", "").rpartition(".")[2] in ("CreateAccount", "MoveAccount", "RemoveAccountFromOrganization"):
+        stacksets.organization_changed()
+    return answer
 
 
 @patch(app, "_dispatch_service_request", restores="EC2 and the other forwarded services authorize every resource a call names")

@@ -22,6 +22,7 @@ def main() -> None:
     """Check the pins, patch, serve until SIGTERM."""
     check_pins()
     from . import (  # noqa: F401  (they patch)
+        cloudformation,
         cloudtrail,
         control,
         events,
@@ -33,6 +34,7 @@ def main() -> None:
         logs,
         nested_executions,
         s3,
+        stacksets_api,
         stepfunctions,
     )
     from .ministack import app

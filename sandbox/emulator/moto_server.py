@@ -14,7 +14,14 @@ import urllib.parse
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from . import moto_evidence, moto_instances, moto_network, moto_organization, moto_ssm  # noqa: F401  (they patch moto)
+from . import (  # noqa: F401  (they patch moto)
+    moto_evidence,
+    moto_instances,
+    moto_network,
+    moto_organization,
+    moto_ssm,
+    moto_stacksets,
+)
 from .moto_modules import autoscaling, ec2, load_balancing
 from .patching import check_pins
 

@@ -1,0 +1,233 @@
+"""StackSets with service-managed permissions: MiniStack has none, moto's know no organizational units and make nothing.
+
+Instances are real stacks of MiniStack's CloudFormation, in the accounts that moto's Organizations has in the OUs. Kept of AWS:
+trusted access and delegation are asked for, the management account never gets a stack, child OUs count, a filter names accounts
+inside the OUs, automatic deployment follows accounts that join and leave and knows no filter, operations run one after another,
+an account that fails does not stop the others within the tolerance, a set with instances is not deleted.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+import uuid
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from .ministack import cloudformation, cloudformation_handlers, responses
+from .moto_client import forward
+
+Json = dict[str, Any]
+Place = tuple[str, str]  # account, Region
+DELEGATION = "member.org.stacksets.cloudformation.amazonaws.com"
+_FAILED_WITHOUT = ("CREATE_COMPLETE", "UPDATE_COMPLETE", "DELETE_COMPLETE")
+
+
+class Refusal(Exception):
+    """An error of the CloudFormation API."""
+
+    def __init__(self, message: str, code: str = "ValidationError", status: int = 400) -> None:
+        super().__init__(message)
+        self.code, self.status = code, status
+
+
+@dataclass
+class StackSet:
+    """One StackSet of an organization in a Region; ``targets``: OU -> Regions."""
+
+    name: str
+    management: str
+    region: str
+    document: Json
+    identifier: str = ""
+    targets: dict[str, set[str]] = field(default_factory=dict)
+    instances: dict[Place, Json] = field(default_factory=dict)
+    operations: dict[str, Json] = field(default_factory=dict)
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+
+STACK_SETS: dict[tuple[str, str, str], StackSet] = {}
+TRUSTED: set[str] = set()  # management accounts that activated trusted access
+_TASKS: set[asyncio.Task[None]] = set()
+
+
+def _ask(account: str, action: str, **request: Any) -> Json:
+    """One call of Organizations, as that account's root user."""
+    scope = f"Credential={account}/20250101/us-east-1/organizations/aws4_request"
+    headers = {
+        "X-Amz-Target": f"AWSOrganizationsV20161128.{action}", "Content-Type": "application/x-amz-json-1.1",
+        "Authorization": f"AWS4-HMAC-SHA256 {scope}, SignedHeaders=host, Signature=0",
+    }  # fmt: skip
+    status, _, body = forward("POST", "/", headers, json.dumps(request).encode(), {}, account)
+    answer: Json = json.loads(body or b"{}")
+    if status != 200:
+        raise Refusal(answer.get("message") or answer.get("Message") or str(answer))
+    return answer
+
+
+def organization_of(account: str, call_as: str) -> str:
+    """The management account that this account may act for; Refusal in CloudFormation's words."""
+    try:
+        management = str(_ask(account, "DescribeOrganization")["Organization"]["MasterAccountId"])
+    except Refusal:
+        management = ""
+    if call_as == "DELEGATED_ADMIN" and management:
+        known = _ask(management, "ListDelegatedAdministrators", ServicePrincipal=DELEGATION)["DelegatedAdministrators"]
+        if account not in {one["Id"] for one in known}:
+            raise Refusal("Account used is not a delegated administrator")
+        return management
+    if management != account:
+        raise Refusal(
+            "You must be the management account or delegated admin account of an organization before operating a"
+            " SERVICE_MANAGED stack set"
+        )
+    return management
+
+
+def accounts_of(management: str, parent: str) -> set[str]:
+    """Accounts of an OU or the root and of everything below it, the management account left out."""
+    found = {one["Id"] for one in _ask(management, "ListAccountsForParent", ParentId=parent)["Accounts"]}
+    for unit in _ask(management, "ListOrganizationalUnitsForParent", ParentId=parent)["OrganizationalUnits"]:
+        found |= accounts_of(management, unit["Id"])
+    return found - {management}
+
+
+def chosen(found: set[str], targets: Json) -> set[str]:
+    """The accounts of an OU that a request's filter leaves."""
+    named = set(targets.get("Accounts", []))
+    kind = targets.get("AccountFilterType", "NONE")
+    return found & named if kind == "INTERSECTION" else found - named if kind == "DIFFERENCE" else found
+
+
+def _call(place: Place, action: str, **parameters: Any) -> str:
+    """A call of MiniStack's CloudFormation in another account; its answer, or Refusal with its message."""
+    with responses.request_scope(*place):
+        status, _, body = cloudformation_handlers._ACTION_HANDLERS[action]({key: [value] for key, value in parameters.items()})
+    text = body.decode() if isinstance(body, bytes) else str(body)
+    if status != 200:
+        raise Refusal(text.partition("<Message>")[2].partition("</Message>")[0] or text)
+    return text
+
+
+def _stack(place: Place, name: str) -> Json:
+    found: Json | None = cloudformation._stacks.get_scoped(*place, name)
+    return found or {"StackStatus": "DELETE_COMPLETE"}
+
+
+async def _settled(place: Place, name: str) -> Json:
+    while (stack := _stack(place, name))["StackStatus"].endswith("_IN_PROGRESS"):
+        await asyncio.sleep(0.02)
+    return stack
+
+
+def _parameters(stack_set: StackSet) -> Json:
+    named: Json = {"TemplateBody": stack_set.document["TemplateBody"]}
+    for number, one in enumerate(stack_set.document.get("Capabilities", []), 1):
+        named[f"Capabilities.member.{number}"] = one
+    for number, tag in enumerate(stack_set.document.get("Tags", []), 1):
+        named |= {f"Tags.member.{number}.Key": tag["Key"], f"Tags.member.{number}.Value": tag["Value"]}
+    return named
+
+
+async def deploy(stack_set: StackSet, place: Place, unit: str, operation: str) -> Json:
+    """The stack of one account made or brought up to date; the operation's result there."""
+    instance = stack_set.instances.setdefault(
+        place, {"name": f"StackSet-{stack_set.name}-{uuid.uuid4()}", "OrganizationalUnitId": unit}
+    )
+    action = "CreateStack" if "StackId" not in instance else "UpdateStack"
+    reason = ""
+    try:
+        answer = _call(place, action, StackName=instance["name"], **_parameters(stack_set))
+        instance.setdefault("StackId", answer.partition("<StackId>")[2].partition("</StackId>")[0])
+        stack = await _settled(place, instance["name"])
+        if stack["StackStatus"] not in _FAILED_WITHOUT:
+            reason = f"ResourceLogicalId and reason: {stack.get('StackStatusReason') or stack['StackStatus']}"
+    except Refusal as error:
+        reason = "" if "No updates are to be performed" in str(error) else str(error)
+    instance |= {"Status": "OUTDATED" if reason else "CURRENT", "StatusReason": reason, "LastOperationId": operation}
+    return _result(place, unit, reason)
+
+
+async def remove(stack_set: StackSet, place: Place, retain: bool) -> Json:
+    """An account's instance taken out of the set, its stack deleted unless it is retained."""
+    instance = stack_set.instances[place]
+    reason = ""
+    if not retain and "StackId" in instance:
+        try:
+            _call(place, "DeleteStack", StackName=instance["name"])
+            stack = await _settled(place, instance["name"])
+            reason = "" if stack["StackStatus"] == "DELETE_COMPLETE" else stack["StackStatus"]
+        except Refusal as error:
+            reason = str(error)
+    if not reason:
+        del stack_set.instances[place]
+    return _result(place, instance["OrganizationalUnitId"], reason)
+
+
+def _result(place: Place, unit: str, reason: str) -> Json:
+    return {
+        "Account": place[0], "Region": place[1], "OrganizationalUnitId": unit,
+        "Status": "FAILED" if reason else "SUCCEEDED", "StatusReason": reason,
+    }  # fmt: skip
+
+
+Work = Callable[[str], Awaitable[list[Json]]]
+
+
+def start(stack_set: StackSet, action: str, work: Work, identifier: str = "", preferences: Json | None = None) -> str:
+    """Run an operation after those before it; its id at once."""
+    if stack_set.lock.locked() and stack_set.document.get("ManagedExecution", {}).get("Active") != "true":
+        raise Refusal(f"Another Operation on StackSet {stack_set.identifier} is in progress", "OperationInProgressException", 409)
+    name = identifier or str(uuid.uuid4())
+    told: Json = {
+        "OperationId": name, "StackSetId": stack_set.identifier, "Action": action, "Status": "QUEUED", "results": [],
+        "CreationTimestamp": _now(), "OperationPreferences": preferences or {},
+    }  # fmt: skip
+    stack_set.operations[name] = told
+
+    async def run() -> None:
+        async with stack_set.lock:
+            told["Status"] = "RUNNING"
+            try:
+                told["results"] = await work(name)
+                failed = sum(1 for one in told["results"] if one["Status"] == "FAILED")
+                tolerated = len(told["results"]) * int((preferences or {}).get("FailureTolerancePercentage", 0)) // 100
+                told["Status"] = "SUCCEEDED" if failed <= tolerated else "FAILED"
+            except Refusal as error:
+                told.update(Status="FAILED", StatusReason=str(error))
+            told["EndTimestamp"] = _now()
+
+    task = asyncio.get_running_loop().create_task(run())
+    _TASKS.add(task)
+    task.add_done_callback(_TASKS.discard)
+    return name
+
+
+def _now() -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+
+
+async def in_each(places: Iterable[Place], work: Callable[[Place], Awaitable[Json]]) -> list[Json]:
+    return [await work(place) for place in sorted(places)]
+
+
+async def _follow(stack_set: StackSet, operation: str) -> list[Json]:
+    """Automatic deployment: stacks where an account joined, none where it left."""
+    results: list[Json] = []
+    retain = stack_set.document["AutoDeployment"].get("RetainStacksOnAccountRemoval") == "true"
+    for unit, regions in list(stack_set.targets.items()):
+        now = await asyncio.to_thread(accounts_of, stack_set.management, unit)
+        known = {place for place, one in stack_set.instances.items() if one["OrganizationalUnitId"] == unit}
+        results += await in_each({one for one in known if one[0] not in now}, lambda place: remove(stack_set, place, retain))
+        new = {(account, region) for account in now for region in regions} - known
+        results += await in_each(new, lambda place, unit=unit: deploy(stack_set, place, unit, operation))  # type: ignore[misc]
+    return results
+
+
+def organization_changed() -> None:
+    """An account was made, moved or taken out: sets with automatic deployment follow."""
+    for stack_set in STACK_SETS.values():
+        if stack_set.document.get("AutoDeployment", {}).get("Enabled") == "true" and stack_set.targets:
+            start(stack_set, "UPDATE", lambda operation, one=stack_set: _follow(one, operation))  # type: ignore[misc]
