@@ -168,7 +168,9 @@ def test_a_region_of_any_partition_is_one(finding_event: Make, region: str) -> N
     assert finding.parse(finding_event(region=region)).region == region
 
 
-@pytest.mark.parametrize("region", ["mars", "us-east-1.evil.example", "us-east-1/", "us-east-", "US-EAST-1", "us_east_1", "-east-1"])
+@pytest.mark.parametrize(
+    "region", ["mars", "us-east-1.evil.example", "us-east-1/", "us-east-", "US-EAST-1", "us_east_1", "-east-1"]
+)
 def test_what_is_no_region_becomes_no_host_name(finding_event: Make, region: str) -> None:
     with pytest.raises(MalformedFinding, match="lacks a usable region"):
         finding.parse(finding_event(region=region))
