@@ -73,3 +73,11 @@ output "machine_definitions" {
   description = "incident and notice => definition, as JSON."
   value       = local.machine_definitions
 }
+
+output "event_patterns" {
+  description = "findings, changes => what the rules here listen to, as JSON; without playbooks there are no changes."
+  value = merge(
+    { findings = aws_cloudwatch_event_rule.notice.event_pattern },
+    { for name in ["changes"] : name => aws_cloudwatch_event_rule.changes[0].event_pattern if local.watching && var.watch.cloudtrail },
+  )
+}
