@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 
 
 # Tests that share something costly run in one worker: an applied module, the emulators, plans. The rest goes where there is time.
-GROUPS = {"e2e": "e2e", "sandbox": "emulators", "plan": "terraform", "policy": "terraform", "unit": "unit"}
+GROUPS = {"e2e": "e2e", "sandbox": "emulators", "plan": "terraform", "policy": "terraform", "unit": "unit",
+          "provider": "provider"}
 
 
 @pytest.hookimpl(tryfirst=True)  # pytest-xdist reads the groups in the same hook

@@ -5,12 +5,9 @@ data "aws_partition" "current" {}
 
 data "aws_caller_identity" "current" {}
 
-data "aws_region" "current" {}
-
 locals {
   partition  = data.aws_partition.current.partition
   account_id = data.aws_caller_identity.current.account_id
-  region     = data.aws_region.current.name
 
   name            = "${var.name_prefix}-vault"
   collectors      = [for name in var.playbooks : "${var.name_prefix}-collector-${replace(name, "_", "-")}"]
@@ -30,9 +27,11 @@ locals {
   # A collector role is a condition and not a principal: as principal its ARN turns into an id when saved, and the policy
   # is refused while the role does not exist yet.
   member_principal = { AWS = length(var.member_account_ids) > 0 ? [for id in sort(var.member_account_ids) : "arn:${local.partition}:iam::${id}:root"] : ["*"] }
+  # ec2.*: the key's Region is in its ARN, which its own policy comes before; EC2 of another Region cannot use it anyway.
   member_condition = merge(
     { ArnLike = { "aws:PrincipalArn" = local.member_roles } },
-    { StringEquals = merge({ "kms:ViaService" = "ec2.${local.region}.${data.aws_partition.current.dns_suffix}" }, local.of_organization) },
+    { StringLike = { "kms:ViaService" = "ec2.*.${data.aws_partition.current.dns_suffix}" } },
+    { for operator, keys in { StringEquals = local.of_organization } : operator => keys if length(keys) > 0 },
   )
 
   key_policy = jsonencode({
@@ -117,7 +116,7 @@ resource "aws_iam_role_policy" "vault" {
   role = aws_iam_role.vault.id
   policy = jsonencode(jsondecode(templatefile("${path.module}/copy-policy.json", {
     partition = local.partition
-    region    = local.region
+    region    = split(":", aws_kms_key.evidence.arn)[3]
     key_arn   = aws_kms_key.evidence.arn
   })))
 }
