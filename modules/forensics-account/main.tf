@@ -10,11 +10,11 @@ locals {
   account_id = data.aws_caller_identity.current.account_id
 
   name            = "${var.name_prefix}-vault"
-  collectors      = [for name in var.playbooks : "${var.name_prefix}-collector-${replace(name, "_", "-")}"]
-  function_roles  = [for name in local.collectors : "arn:${local.partition}:iam::${var.security_account_id}:role${var.iam.path}${name}"]
+  slugs           = [for name in var.playbooks : replace(name, "_", "-")]
+  function_roles  = [for slug in local.slugs : "arn:${local.partition}:iam::${var.security_account_id}:role${var.iam.path}${var.name_prefix}-collect-${slug}"]
   member_accounts = length(var.member_account_ids) > 0 ? sort(var.member_account_ids) : ["*"]
   member_roles = flatten([
-    for account in local.member_accounts : [for name in local.collectors : "arn:${local.partition}:iam::${account}:role${var.iam.path}${name}"]
+    for account in local.member_accounts : [for slug in local.slugs : "arn:${local.partition}:iam::${account}:role${var.iam.path}${var.name_prefix}-collector-${slug}"]
   ])
 
   of_organization = { for key, id in { "aws:PrincipalOrgID" = var.organization_id } : key => id if id != null }

@@ -33,7 +33,7 @@ run "organization" {
       Principal = { AWS = "arn:aws:iam::999999999999:root" }
       Action    = "sts:AssumeRole"
       Condition = {
-        ArnEquals    = { "aws:PrincipalArn" = ["arn:aws:iam::999999999999:role/security/gdr-collector-ec2-instance"] }
+        ArnEquals    = { "aws:PrincipalArn" = ["arn:aws:iam::999999999999:role/security/gdr-collect-ec2-instance"] }
         StringEquals = { "aws:PrincipalOrgID" = "o-a1b2c3d4e5" }
       }
     }]
