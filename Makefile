@@ -4,11 +4,12 @@ VENV   := .venv
 PY     := $(VENV)/bin/python
 STAMP  := $(VENV)/.installed
 CHECKOV_STAMP := .venv-checkov/.installed
+V6 := .cache/provider-v6/.downloaded
 
-.PHONY: help demo test test-fast bench lint checkov zips install clean
+.PHONY: help demo test test-fast bench lint checkov provider-v6 zips install clean
 
 help: ## list the targets
-	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
+	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
 
 install: $(STAMP) ## the project's own virtual environment (.venv)
 
@@ -22,6 +23,14 @@ $(STAMP): requirements/dev.txt
 $(CHECKOV_STAMP): requirements/checkov.txt
 	$(PYTHON) -m venv .venv-checkov
 	.venv-checkov/bin/python -m pip install --quiet --disable-pip-version-check -r requirements/checkov.txt
+	@touch $@
+
+# The AWS provider's v6 schema: two wheels that are read, never installed
+provider-v6: $(V6) ## the v6 schema that tests/provider compares with (84 MB, into .cache)
+
+$(V6): requirements/provider-v6.txt $(STAMP)
+	@mkdir -p $(@D) && rm -f $(@D)/*.whl
+	$(PY) -m pip download --quiet --disable-pip-version-check --no-deps --only-binary=:all: -d $(@D) -r requirements/provider-v6.txt
 	@touch $@
 
 demo: $(STAMP) ## watch an instance and a stolen key being contained on a local AWS, in under three minutes
@@ -38,7 +47,7 @@ lint: $(STAMP) ## ruff, mypy --strict, terraform fmt, zips as built from the sou
 checkov: $(CHECKOV_STAMP) ## policy scan of the Terraform sources
 	$(PY) -m pytest tests/policy -q
 
-test: $(STAMP) $(CHECKOV_STAMP) lint ## everything: lint, terraform test, plans, Lambda tests, policies, end to end
+test: $(STAMP) $(CHECKOV_STAMP) $(V6) lint ## everything: lint, terraform test, plans, Lambda tests, policies, end to end
 	$(PY) -m pytest -q -n auto --dist loadgroup
 
 test-fast: $(STAMP) ## only what needs neither Terraform nor the sandbox
@@ -53,4 +62,4 @@ zips: $(STAMP) ## rebuild lambda_src/dist after changing the sources
 
 clean: ## stop the sandbox and remove what make created
 	-[ -x $(PY) ] && $(PY) -m sandbox down --fast
-	rm -rf .venv .venv-checkov .sandbox .mypy_cache .ruff_cache .pytest_cache
+	rm -rf .venv .venv-checkov .cache .sandbox .mypy_cache .ruff_cache .pytest_cache

@@ -2,12 +2,13 @@
 # restore or terminate, and none of these the others' work.
 
 locals {
+  # name: in the function's name, its role's and its zip's. Never the member role's word: both roles may be in one account.
   jobs = {
     playbook = {
       handler          = "playbook"
       member_role      = "responder"
       on               = [for name in local.playbooks_in_use : name]
-      zip              = "playbook"
+      name             = "playbook"
       description      = "Contains and verifies."
       alarm            = "Containing raised an error: an incident may not have been contained."
       evidence_actions = ["s3:GetObject", "s3:PutObject"]
@@ -17,7 +18,7 @@ locals {
       handler          = "collector"
       member_role      = "collector"
       on               = [for name in local.playbooks_in_use : name]
-      zip              = "collect"
+      name             = "collect"
       description      = "Collects forensics and evidence."
       alarm            = "Collecting evidence raised an error: evidence of an incident may be missing."
       evidence_actions = ["s3:GetObject", "s3:PutObject", "s3:AbortMultipartUpload", "s3:ListMultipartUploadParts"]
@@ -27,7 +28,7 @@ locals {
       handler          = "remediate"
       member_role      = "remediator"
       on               = [for name in local.playbooks_in_use : name if length(try(var.playbooks[name].remediate, [])) > 0 || try(var.playbooks[name].rotate_key, null) != null]
-      zip              = "remediate"
+      name             = "remediate"
       description      = "Undoes what a contained principal did, in forms that can be undone."
       alarm            = "Undoing a contained principal's actions raised an error: some may still stand."
       evidence_actions = ["s3:GetObject", "s3:PutObject"]
@@ -37,7 +38,7 @@ locals {
       handler          = "restore"
       member_role      = "restorer"
       on               = [for name, options in var.playbooks : name if options.restore]
-      zip              = "restore"
+      name             = "restore"
       description      = "Undoes containment, and closes incidents; started by people only."
       alarm            = "Undoing a containment raised an error: a resource may be restored in part, unrecorded. Ask again after looking."
       evidence_actions = ["s3:PutObject"]
@@ -47,7 +48,7 @@ locals {
       handler          = "terminate"
       member_role      = "terminator"
       on               = [for name in local.playbooks_in_use : name if try(var.playbooks[name].finish, "none") == "terminate"]
-      zip              = "terminate"
+      name             = "terminate"
       description      = "Terminates what is contained and kept as evidence."
       alarm            = "Terminating raised an error: a contained resource may still exist."
       evidence_actions = ["s3:GetObject"]
@@ -146,7 +147,7 @@ module "function" {
   for_each = { for key, what in local.functions : key => what if var.create }
 
   playbook           = each.value.playbook
-  job                = each.value.job
+  job                = local.jobs[each.value.job].name
   handler            = local.jobs[each.value.job].handler
   member_role        = local.jobs[each.value.job].member_role
   description        = local.jobs[each.value.job].description
@@ -154,7 +155,7 @@ module "function" {
   evidence_actions   = local.jobs[each.value.job].evidence_actions
   more_statements    = concat(local.more_statements[each.value.job], [for statement in local.trail_query_statements : statement if each.key == "iam_principal/collector"])
   topic_arns         = local.jobs[each.value.job].tells ? local.topic_arns : null
-  zip                = "${path.module}/lambda_src/dist/${local.jobs[each.value.job].zip}_${each.value.playbook}.zip"
+  zip                = "${path.module}/lambda_src/dist/${local.jobs[each.value.job].name}_${each.value.playbook}.zip"
   name_prefix        = var.name_prefix
   environment        = module.incident[0].function_environment
   table_arn          = module.incident[0].table_arn

@@ -14,11 +14,23 @@ if TYPE_CHECKING:
 
 
 # Tests that share something costly run in one worker: an applied module, the emulators, plans. The rest goes where there is time.
-GROUPS = {"e2e": "e2e", "sandbox": "emulators", "plan": "terraform", "policy": "terraform", "unit": "unit"}
+GROUPS = {
+    "e2e": "e2e",
+    "sandbox": "emulators",
+    "plan": "terraform",
+    "policy": "terraform",
+    "unit": "unit",
+    "provider": "provider",
+    "examples": "examples",
+}
 
 
 @pytest.hookimpl(tryfirst=True)  # pytest-xdist reads the groups in the same hook
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if "proof" not in str(config.option.markexpr):  # minutes each: make proof runs them
+        left = [item for item in items if item.get_closest_marker("proof")]
+        items[:] = [item for item in items if item not in left]
+        config.hook.pytest_deselected(items=left)
     for item in items:
         place = item.path.relative_to(Path(__file__).parent).parts[0]
         if place in GROUPS:

@@ -5,19 +5,16 @@ data "aws_partition" "current" {}
 
 data "aws_caller_identity" "current" {}
 
-data "aws_region" "current" {}
-
 locals {
   partition  = data.aws_partition.current.partition
   account_id = data.aws_caller_identity.current.account_id
-  region     = data.aws_region.current.name
 
   name            = "${var.name_prefix}-vault"
-  collectors      = [for name in var.playbooks : "${var.name_prefix}-collector-${replace(name, "_", "-")}"]
-  function_roles  = [for name in local.collectors : "arn:${local.partition}:iam::${var.security_account_id}:role${var.iam.path}${name}"]
+  slugs           = [for name in var.playbooks : replace(name, "_", "-")]
+  function_roles  = [for slug in local.slugs : "arn:${local.partition}:iam::${var.security_account_id}:role${var.iam.path}${var.name_prefix}-collect-${slug}"]
   member_accounts = length(var.member_account_ids) > 0 ? sort(var.member_account_ids) : ["*"]
   member_roles = flatten([
-    for account in local.member_accounts : [for name in local.collectors : "arn:${local.partition}:iam::${account}:role${var.iam.path}${name}"]
+    for account in local.member_accounts : [for slug in local.slugs : "arn:${local.partition}:iam::${account}:role${var.iam.path}${var.name_prefix}-collector-${slug}"]
   ])
 
   of_organization = { for key, id in { "aws:PrincipalOrgID" = var.organization_id } : key => id if id != null }
@@ -30,9 +27,11 @@ locals {
   # A collector role is a condition and not a principal: as principal its ARN turns into an id when saved, and the policy
   # is refused while the role does not exist yet.
   member_principal = { AWS = length(var.member_account_ids) > 0 ? [for id in sort(var.member_account_ids) : "arn:${local.partition}:iam::${id}:root"] : ["*"] }
+  # ec2.*: the key's Region is in its ARN, which its own policy comes before; EC2 of another Region cannot use it anyway.
   member_condition = merge(
     { ArnLike = { "aws:PrincipalArn" = local.member_roles } },
-    { StringEquals = merge({ "kms:ViaService" = "ec2.${local.region}.${data.aws_partition.current.dns_suffix}" }, local.of_organization) },
+    { StringLike = { "kms:ViaService" = "ec2.*.${data.aws_partition.current.dns_suffix}" } },
+    { for operator, keys in { StringEquals = local.of_organization } : operator => keys if length(keys) > 0 },
   )
 
   key_policy = jsonencode({
@@ -117,7 +116,7 @@ resource "aws_iam_role_policy" "vault" {
   role = aws_iam_role.vault.id
   policy = jsonencode(jsondecode(templatefile("${path.module}/copy-policy.json", {
     partition = local.partition
-    region    = local.region
+    region    = split(":", aws_kms_key.evidence.arn)[3]
     key_arn   = aws_kms_key.evidence.arn
   })))
 }

@@ -5,7 +5,7 @@ variable "playbook" {
 }
 
 variable "job" {
-  description = "What the function is called after name_prefix: playbook, collector, restore or terminate."
+  description = "What the function is called after name_prefix: playbook, collect, remediate, restore or terminate."
   type        = string
   nullable    = false
 }

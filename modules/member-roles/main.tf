@@ -8,7 +8,7 @@ locals {
   # kind of member role => the function that may assume it, the playbooks it is made for, what it is for
   kinds = {
     responder  = { function = "playbook", sid = "PlaybookFunction", playbooks = var.playbooks, may = "what the playbook may do in this account" }
-    collector  = { function = "collector", sid = "CollectorFunction", playbooks = var.playbooks, may = "what collecting evidence may read in this account, and make" }
+    collector  = { function = "collect", sid = "CollectorFunction", playbooks = var.playbooks, may = "what collecting evidence may read in this account, and make" }
     remediator = { function = "remediate", sid = "RemediateFunction", playbooks = var.remediate, may = "undoing what a contained principal did in this account" }
     restorer   = { function = "restore", sid = "RestoreFunction", playbooks = var.restore, may = "what undoing the playbook may do in this account" }
     terminator = { function = "terminate", sid = "TerminateFunction", playbooks = var.terminate, may = "terminating what was contained in this account" }

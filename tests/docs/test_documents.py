@@ -65,8 +65,8 @@ def test_commands_exist(document: Path) -> None:
     """Every ``make X`` is a target, every ``python -m sandbox X`` a command."""
     text = document.read_text()
     code = "\n".join([*re.findall(r"```.*?```", text, flags=re.DOTALL), *re.findall(r"`[^`\n]+`", text)])
-    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), flags=re.MULTILINE))
-    for target in re.findall(r"\bmake ([a-z-]+)\b", code):
+    targets = set(re.findall(r"^([a-z0-9-]+):", (ROOT / "Makefile").read_text(), flags=re.MULTILINE))
+    for target in re.findall(r"\bmake ([a-z0-9-]+)\b", code):
         assert target in targets, f"{_id(document)} says make {target}"
     [commands] = [action.choices for action in cli.parser()._actions if action.dest == "command"]
     for command in re.findall(r"-m sandbox ([a-z]+)", code):

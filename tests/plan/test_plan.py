@@ -67,7 +67,7 @@ def test_functions(default: Plan) -> None:
         "guardduty-response-incident": "guardduty_response.handlers.incident.handler",
         "guardduty-response-watchdog": "guardduty_response.handlers.watchdog.handler",
         "guardduty-response-playbook-ec2-instance": "guardduty_response.handlers.playbook.handler",
-        "guardduty-response-collector-ec2-instance": "guardduty_response.handlers.collector.handler",
+        "guardduty-response-collect-ec2-instance": "guardduty_response.handlers.collector.handler",
     }
     for one in functions.values():
         assert one["runtime"] == "python3.13"
@@ -102,6 +102,19 @@ def test_who_trusts_whom(default: Plan) -> None:
         word = role["name"].removeprefix("guardduty-response-").replace("-", "_")
         assert statement["Principal"] == {"Service": f"{service.get(word, 'lambda')}.amazonaws.com"}, address
         assert role["permissions_boundary"] is None
+
+
+def test_security_account_and_member_may_be_one(plan: Planner) -> None:
+    """No role of the one has the name of a role of the other, whatever is switched on."""
+    iam = {"restore": True, "remediate": ["users"], "rotate_key": {"reader_arns": [f"arn:aws:iam::{SECURITY}:role/owner"]}}
+    planned = plan(
+        remediations={"*": "auto"}, forensics={"when": "before"},
+        playbooks={"ec2_instance": {"restore": True, "finish": "terminate"}, "iam_principal": iam},
+    )  # fmt: skip
+    names = [(address.split(".")[1], one["name"]) for address, one in planned.of_type("aws_iam_role").items()]
+    ours, theirs = ({name for side, name in names if side == of} for of in ("security", "member"))
+    assert len(ours) >= 13 and len(theirs) >= 9
+    assert ours & theirs == set()
 
 
 def test_boundary_and_path_reach_every_role(plan: Planner) -> None:

@@ -4,9 +4,6 @@ mock_provider "aws" {
   source          = "./tests/unit/mocks"
   override_during = plan
 
-  mock_data "aws_region" {
-    defaults = { name = "eu-central-1" }
-  }
   mock_data "aws_partition" {
     defaults = { partition = "aws", dns_suffix = "amazonaws.com" }
   }
@@ -36,7 +33,7 @@ run "organization" {
       Principal = { AWS = "arn:aws:iam::999999999999:root" }
       Action    = "sts:AssumeRole"
       Condition = {
-        ArnEquals    = { "aws:PrincipalArn" = ["arn:aws:iam::999999999999:role/security/gdr-collector-ec2-instance"] }
+        ArnEquals    = { "aws:PrincipalArn" = ["arn:aws:iam::999999999999:role/security/gdr-collect-ec2-instance"] }
         StringEquals = { "aws:PrincipalOrgID" = "o-a1b2c3d4e5" }
       }
     }]
@@ -45,7 +42,7 @@ run "organization" {
   assert {
     condition = alltrue([
       for s in jsondecode(output.key_policy).Statement : alltrue([
-        s.Condition.StringEquals["kms:ViaService"] == "ec2.eu-central-1.amazonaws.com",
+        s.Condition.StringLike["kms:ViaService"] == "ec2.*.amazonaws.com",
         s.Condition.StringEquals["aws:PrincipalOrgID"] == "o-a1b2c3d4e5",
         s.Condition.ArnLike["aws:PrincipalArn"] == ["arn:aws:iam::*:role/security/gdr-collector-ec2-instance"],
       ]) if s.Sid != "ThisAccount"

@@ -88,7 +88,7 @@ run "kinds_of_roles" {
   assert {
     condition = output.trusted_function_role_arns == {
       responder  = { ec2_instance = "arn:aws:iam::999999999999:role/security/gdr-playbook-ec2-instance" }
-      collector  = { ec2_instance = "arn:aws:iam::999999999999:role/security/gdr-collector-ec2-instance" }
+      collector  = { ec2_instance = "arn:aws:iam::999999999999:role/security/gdr-collect-ec2-instance" }
       remediator = { iam_principal = "arn:aws:iam::999999999999:role/security/gdr-remediate-iam-principal" }
       restorer   = { ec2_instance = "arn:aws:iam::999999999999:role/security/gdr-restore-ec2-instance" }
       terminator = { ec2_instance = "arn:aws:iam::999999999999:role/security/gdr-terminate-ec2-instance" }
