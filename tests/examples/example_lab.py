@@ -87,11 +87,16 @@ class Root:
         found: Json = json.loads(self.run("show", "-json", "made.tfplan"))
         return found
 
-    def apply(self) -> None:
-        self.run("apply", "-auto-approve", "-input=false", "-no-color", "-parallelism=30", *self._files())
+    def apply(self, more: Json | None = None) -> None:
+        self._change("apply", more)
 
-    def destroy(self) -> None:
-        self.run("destroy", "-auto-approve", "-input=false", "-no-color", "-parallelism=30", *self._files())
+    def destroy(self, more: Json | None = None) -> None:
+        self._change("destroy", more)
+
+    def _change(self, command: str, more: Json | None) -> None:
+        file = self.scratch / "more.tfvars.json"
+        file.write_text(json.dumps(more or {}))
+        self.run(command, "-auto-approve", "-input=false", "-no-color", "-parallelism=30", *self._files(), f"-var-file={file}")
 
     def resources(self) -> list[str]:
         return [line for line in self.run("state", "list").splitlines() if not re.search(r"(^|\.)data\.", line)]
@@ -177,7 +182,11 @@ def lived(example: Example, scratch: Path) -> Json:
         while_up = inventory(aws, accounts, regions)
         second = changes(root.plan())
         root.apply()
-        root.destroy()
+        if example.needs.last:
+            root.apply(example.needs.last)
+        if example.needs.goodbye:
+            example.needs.goodbye(aws)
+        root.destroy(example.needs.last)
         after = inventory(aws, accounts, regions)
     shutil.rmtree(scratch / "module", ignore_errors=True)
     return {"made": made, "up": sorted(while_up - before), "second": second, "left": sorted(after - before)}

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from repository import ROOT
 
-SECURITY = "111111111111"
+from sandbox.clients import Aws
+
+SECURITY, MEMBER, MANAGEMENT = "111111111111", "222222222222", "999999999999"
 EXAMPLES = ROOT / "examples"
 
 
@@ -17,19 +20,58 @@ class Needs:
     """``accounts``: provider alias ("" the default provider) => account id, or an expression such as var.account_id; one that is
     not named is the security account. ``variables``: what the example has no default for. ``plan``: "identity", a server that
     only knows who is calling, or "sandbox", where data sources ask for more. ``apply``: "always", or "proof" (make proof).
-    ``before``: calls (service, account, Region, operation, arguments) made before the first apply. ``left``: what destroy leaves
-    on purpose, as example_lab.inventory words it => why."""
+    ``before``: calls (service, account, Region, operation, arguments) made before the first apply. ``last``: variables of a last
+    apply before destroying, and ``goodbye`` what a person does after it (docs/off-boarding.md). ``left``: what destroy leaves on
+    purpose, the beginning of example_lab.inventory's words => why."""
 
     accounts: dict[str, str] = field(default_factory=dict)
     variables: dict[str, Any] = field(default_factory=dict)
     plan: str = "identity"
     apply: str = "proof"
     before: tuple[tuple[str, str, str, str, dict[str, Any]], ...] = ()
+    last: dict[str, Any] = field(default_factory=dict)
+    goodbye: Callable[[Aws], None] | None = None
     left: dict[str, str] = field(default_factory=dict)
+
+
+def let_members_go(aws: Aws) -> None:
+    """The commands of docs/off-boarding.md: members that auto-enable brought in are not Terraform's to remove."""
+    guardduty = aws.client("guardduty", SECURITY)
+    [detector] = guardduty.list_detectors()["DetectorIds"]
+    members = [one["AccountId"] for one in guardduty.list_members(DetectorId=detector, OnlyAssociated="false")["Members"]]
+    assert guardduty.disassociate_members(DetectorId=detector, AccountIds=members)["UnprocessedAccounts"] == []
+    assert guardduty.delete_members(DetectorId=detector, AccountIds=members)["UnprocessedAccounts"] == []
 
 
 NEEDS = {
     "standalone": Needs(apply="always"),
+    "organization": Needs(
+        accounts={"": SECURITY, "management": MANAGEMENT, "workloads": MEMBER},
+        variables={
+            "management_account_id": MANAGEMENT,
+            "security_account_id": SECURITY,
+            "workloads_account_id": MEMBER,
+            "region": "us-east-1",
+        },
+        plan="sandbox",
+        apply="always",
+        last={"auto_enable_members": "NONE"},
+        goodbye=let_members_go,
+        left={f"{MEMBER} us-east-1 guardduty": "a member that was let go is a standalone account: GuardDuty stays on there"},
+    ),
+    "multi-region": Needs(),
+    "adopt-detector": Needs(
+        before=(("guardduty", SECURITY, "eu-central-1", "create_detector", {"Enable": True}),),
+        variables={"detector_id": "12abc34d567e8fa901bc2d34e56789f0"},
+    ),
+    "stackset": Needs(
+        accounts={"": MANAGEMENT},
+        variables={
+            "security_account_id": SECURITY,
+            "organization_id": "o-sandbox001",
+            "organizational_units": {"workloads": "ou-ab12-cdef3456"},
+        },
+    ),
 }
 
 # What the emulators, not the module, make differ between two plans: {address: {attribute, …}}. Empty: nothing does.

