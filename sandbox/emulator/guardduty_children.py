@@ -115,7 +115,7 @@ def sets(plane: Plane, call: Call) -> Json:
             ]
         }
     if call.method == "GET":
-        return {_SETS[kind] + "s": list(kept)}
+        return {_SETS[kind] + "s": [name for name, item in kept.items() if item["status"] != "DELETED"]}
     name = new_id()
     active = "ACTIVE" if call.body.get("activate") else "INACTIVE"
     kept[name] = {key: value for key, value in call.body.items() if key != "clientToken"}
@@ -129,8 +129,11 @@ def one_set(plane: Plane, call: Call) -> Json:
     kept = plane.detector(call.path["detector"]).children[kind]
     if name not in kept:
         raise ApiError("The request is rejected since no such resource found.")
-    if call.method == "DELETE":
+    if call.method == "DELETE" and kind == "publishingDestination":
         del kept[name]
+        return {}
+    if call.method == "DELETE":
+        kept[name]["status"] = "DELETED"  # AWS still answers for a deleted list, and callers wait to read this
         return {}
     if call.method == "POST":
         kept[name].update(call.body)

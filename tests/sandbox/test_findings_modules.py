@@ -1,0 +1,321 @@
+"""The modules around the findings, applied: filters one after another, lists, export, malware plan, spend watch; then changed
+and destroyed.
+
+The emulator knows GuardDuty's calls, MiniStack those of AWS Budgets and EventBridge Scheduler. It tries no policy when a
+destination or a plan is made (AWS does): tests/policy asks an evaluator. A budget never alerts there.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from terraform_tools import copy_module, initialized, terraform
+
+from sandbox.clients import Aws
+
+pytestmark = pytest.mark.terraform
+ACCOUNT, REGION = "111111111111", "us-east-1"
+P = "gdr-findings"
+ROOT = f"""
+provider "aws" {{
+  region                      = "{REGION}"
+  skip_credentials_validation = true
+  skip_metadata_api_check     = true
+  s3_use_path_style           = true
+}}
+
+variable "filters" {{
+  type = any
+}}
+
+variable "addresses" {{
+  type = list(string)
+}}
+
+variable "trial_ends_on" {{
+  type = string
+}}
+
+locals {{
+  arn_base = {{ partition = "aws", region = "{REGION}", account_id = "{ACCOUNT}" }}
+}}
+
+resource "aws_guardduty_detector" "this" {{
+  enable = true
+}}
+
+resource "aws_kms_key" "this" {{}}
+
+resource "aws_s3_bucket" "uploads" {{
+  bucket        = "{P}-uploads"
+  force_destroy = true
+}}
+
+module "notifications" {{
+  source        = "../modules/notifications"
+  name_prefix   = "{P}"
+  kms_key_arn   = aws_kms_key.this.arn
+  arn_base      = local.arn_base
+  budget_alerts = true
+  topics        = {{ notifications = {{ create = true }} }}
+}}
+
+module "filters" {{
+  source      = "../modules/suppression-filters"
+  detector_id = aws_guardduty_detector.this.id
+  filters     = var.filters
+}}
+
+module "lists" {{
+  source           = "../modules/ip-lists"
+  name_prefix      = "{P}"
+  arn_base         = local.arn_base
+  detector_id      = aws_guardduty_detector.this.id
+  trusted_ip_lists = {{ office = {{ addresses = var.addresses }} }}
+  threat_lists     = {{ feed = {{ location = "s3://feeds/list.txt", format = "TXT" }}, seen = {{ addresses = ["192.0.2.66"] }} }}
+}}
+
+module "export" {{
+  source        = "../modules/findings-export"
+  name_prefix   = "{P}"
+  detector_arn  = aws_guardduty_detector.this.arn
+  prefix        = "security/guardduty"
+  object_lock   = {{ mode = "GOVERNANCE", days = 30 }}
+  force_destroy = true
+}}
+
+module "malware" {{
+  source      = "../modules/malware-protection-s3"
+  name_prefix = "{P}"
+  arn_base    = local.arn_base
+  buckets     = {{ (aws_s3_bucket.uploads.bucket) = {{ prefixes = ["in/"] }} }}
+}}
+
+module "spend" {{
+  source            = "../modules/spend-watch"
+  name_prefix       = "{P}"
+  arn_base          = local.arn_base
+  monthly_limit_usd = 250
+  email_addresses   = ["finance@example.org"]
+  notify_topic      = true
+  topic_arn         = module.notifications.topic_arns.notifications
+  topic_encrypted   = true
+  topic_kms_key_arn = aws_kms_key.this.arn
+  trial_ends_on     = var.trial_ends_on
+}}
+
+output "detector_id" {{
+  value = aws_guardduty_detector.this.id
+}}
+"""
+
+
+def suppress(*names: str) -> list[dict[str, Any]]:
+    """Filters of these names, each with criteria of its own."""
+    common = {"type": {"equals": ["Recon:EC2/Portscan"]}, "severity": {"less_than": ["4"]}}
+    return [
+        {"name": name, "description": f"Known: {name}", "criteria": {**common, "service.serviceName": {"not_equals": [name]}}}
+        for name in names
+    ]
+
+
+class Applied:
+    """The root above: apply it with values, ask what a second plan would do, destroy it."""
+
+    def __init__(self, aws: Aws, scratch: Path) -> None:
+        self.aws, self.scratch = aws, scratch
+        self.root = copy_module(scratch / "module") / "root"
+        self.root.mkdir()
+        (self.root / "main.tf").write_text(ROOT)
+        self.values: dict[str, Any] = {
+            "filters": suppress("first", "second", "third", "fourth", "fifth"),
+            "addresses": ["198.51.100.7", "203.0.113.0/24"],
+            "trial_ends_on": "2099-12-31",
+        }
+        initialized(self.root, scratch)
+
+    def run(self, *arguments: str, codes: tuple[int, ...] = (0,)) -> str:
+        (self.root / "values.auto.tfvars.json").write_text(json.dumps(self.values))
+        done = terraform(self.root, self.scratch, *arguments, "-no-color", endpoint=self.aws.endpoint)
+        assert done.returncode in codes, done.stdout[-4000:]
+        return str(done.stdout)
+
+    def apply(self, **values: Any) -> str:
+        self.values.update(values)
+        return self.run("apply", "-auto-approve", "-input=false", "-parallelism=30")
+
+    def second_plan(self) -> str:
+        """Empty when nothing would change."""
+        text = self.run("plan", "-input=false", "-detailed-exitcode", codes=(0, 2))
+        return "" if "No changes." in text else text
+
+    def client(self, service: str) -> Any:
+        return self.aws.client(service, ACCOUNT)
+
+    @property
+    def detector(self) -> str:
+        return str(json.loads(self.run("output", "-json"))["detector_id"]["value"])
+
+    def ranks(self) -> dict[str, int]:
+        guardduty, detector = self.client("guardduty"), self.detector
+        names = guardduty.list_filters(DetectorId=detector)["FilterNames"]
+        return {name: guardduty.get_filter(DetectorId=detector, FilterName=name)["Rank"] for name in names}
+
+
+@pytest.fixture(scope="module")
+def applied(aws: Aws, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Applied, str]]:
+    """The modules applied, and what Terraform said."""
+    made = Applied(aws, tmp_path_factory.mktemp("findings"))
+    yield made, made.apply()
+    if "aws_" in made.run("state", "list"):
+        made.run("destroy", "-auto-approve", "-input=false")
+
+
+def steps(text: str) -> list[tuple[int, str]]:
+    """(rank, Creating | Creation complete | Destroying | Destruction complete) of filters, in Terraform's order."""
+    found = re.findall(
+        r"module\.rank_(\d\d)\.aws_guardduty_filter\.this\[0\]: (Creating|Creation complete|Destroying|Destruction complete)",
+        text,
+    )
+    return [(int(rank), what) for rank, what in found]  # fmt: skip
+
+
+def test_filters_are_made_one_after_another(applied: tuple[Applied, str]) -> None:
+    """GuardDuty takes rank n only once n-1 is there: each creation begins when the one before is complete."""
+    modules, said = applied
+    assert steps(said) == [(rank, what) for rank in range(1, 6) for what in ("Creating", "Creation complete")]
+    assert modules.ranks() == {"first": 1, "second": 2, "third": 3, "fourth": 4, "fifth": 5}
+    kept = modules.client("guardduty").get_filter(DetectorId=modules.detector, FilterName="second")
+    assert (kept["Action"], kept["Description"]) == ("ARCHIVE", "Known: second")
+    criteria = kept["FindingCriteria"]["Criterion"]
+    assert criteria["type"]["Equals"] == ["Recon:EC2/Portscan"]
+    assert criteria["severity"]["LessThan"] == 4
+    assert criteria["service.serviceName"]["NotEquals"] == ["second"]
+
+
+def test_guardduty_reads_the_lists(applied: tuple[Applied, str]) -> None:
+    modules, _ = applied
+    guardduty, detector = modules.client("guardduty"), modules.detector
+    [trusted] = guardduty.list_ip_sets(DetectorId=detector)["IpSetIds"]
+    kept = guardduty.get_ip_set(DetectorId=detector, IpSetId=trusted)
+    assert (kept["Name"], kept["Format"], kept["Status"]) == ("office", "TXT", "ACTIVE")
+    assert _read(modules, kept["Location"]) == "198.51.100.7\n203.0.113.0/24\n"
+    threats = {}
+    for name in guardduty.list_threat_intel_sets(DetectorId=detector)["ThreatIntelSetIds"]:
+        one = guardduty.get_threat_intel_set(DetectorId=detector, ThreatIntelSetId=name)
+        threats[one["Name"]] = one["Location"]
+    assert threats["feed"] == "s3://feeds/list.txt"
+    assert _read(modules, threats["seen"]) == "192.0.2.66\n"
+
+
+def _read(modules: Applied, location: str) -> str:
+    bucket, key = location.removeprefix("s3://").split("/", 1)
+    return str(modules.client("s3").get_object(Bucket=bucket, Key=key)["Body"].read().decode())
+
+
+def test_findings_are_exported(applied: tuple[Applied, str]) -> None:
+    modules, _ = applied
+    guardduty, detector, s3 = modules.client("guardduty"), modules.detector, modules.client("s3")
+    [destination] = guardduty.list_publishing_destinations(DetectorId=detector)["Destinations"]
+    kept = guardduty.describe_publishing_destination(DetectorId=detector, DestinationId=destination["DestinationId"])
+    bucket = f"{P}-findings-{ACCOUNT}-{REGION}"
+    properties = kept["DestinationProperties"]
+    assert properties["DestinationArn"] == f"arn:aws:s3:::{bucket}/security/guardduty"
+    policy = {one["Sid"]: one for one in json.loads(s3.get_bucket_policy(Bucket=bucket)["Policy"])["Statement"]}
+    arn = f"arn:aws:guardduty:{REGION}:{ACCOUNT}:detector/{detector}"
+    assert policy["GuardDutyWritesFindings"]["Condition"] == {
+        "StringEquals": {"aws:SourceAccount": ACCOUNT, "aws:SourceArn": arn}
+    }
+    key = policy["UnderThisKeyOnly"]["Condition"]["StringNotEquals"]["s3:x-amz-server-side-encryption-aws-kms-key-id"]
+    assert key == properties["KmsKeyArn"]
+    statements = json.loads(modules.client("kms").get_key_policy(KeyId=key, PolicyName="default")["Policy"])["Statement"]
+    assert statements[1]["Condition"] == {"StringEquals": {"aws:SourceAccount": ACCOUNT, "aws:SourceArn": arn}}
+    lock = s3.get_object_lock_configuration(Bucket=bucket)["ObjectLockConfiguration"]
+    assert lock["Rule"]["DefaultRetention"] == {"Mode": "GOVERNANCE", "Days": 30}
+    assert [one["Key"] for one in s3.list_objects_v2(Bucket=bucket)["Contents"]] == ["security/guardduty/"]
+    assert "ObjectLockMode" not in s3.head_object(Bucket=bucket, Key="security/guardduty/"), "the placeholder can be deleted"
+
+
+def test_uploads_are_scanned(applied: tuple[Applied, str]) -> None:
+    modules, _ = applied
+    guardduty = modules.client("guardduty")
+    [plan] = guardduty.list_malware_protection_plans()["MalwareProtectionPlans"]
+    kept = guardduty.get_malware_protection_plan(MalwareProtectionPlanId=plan["MalwareProtectionPlanId"])
+    assert kept["ProtectedResource"]["S3Bucket"] == {"BucketName": f"{P}-uploads", "ObjectPrefixes": ["in/"]}
+    assert kept["Actions"] == {"Tagging": {"Status": "ENABLED"}}
+    role = modules.client("iam").get_role(RoleName=kept["Role"].rsplit("/", 1)[1])["Role"]
+    [trust] = role["AssumeRolePolicyDocument"]["Statement"]
+    assert trust["Principal"] == {"Service": "malware-protection-plan.guardduty.amazonaws.com"}
+
+
+def test_spending_is_watched(applied: tuple[Applied, str]) -> None:
+    modules, _ = applied
+    budgets, topic = modules.client("budgets"), f"arn:aws:sns:{REGION}:{ACCOUNT}:{P}-notifications"
+    budget = budgets.describe_budget(AccountId=ACCOUNT, BudgetName=f"{P}-guardduty")["Budget"]
+    assert float(budget["BudgetLimit"]["Amount"]) == 250
+    assert budget["CostFilters"] == {"Service": ["Amazon GuardDuty"]}
+    alerts = budgets.describe_notifications_for_budget(AccountId=ACCOUNT, BudgetName=budget["BudgetName"])["Notifications"]
+    assert {(one["NotificationType"], one["Threshold"]) for one in alerts} == {
+        ("ACTUAL", 80),
+        ("ACTUAL", 100),
+        ("FORECASTED", 100),
+    }
+    for one in alerts:
+        asked = {name: one[name] for name in ("NotificationType", "ComparisonOperator", "Threshold", "ThresholdType")}
+        told = budgets.describe_subscribers_for_notification(
+            AccountId=ACCOUNT, BudgetName=budget["BudgetName"], Notification=asked
+        )
+        assert {who["Address"] for who in told["Subscribers"]} == {topic, "finance@example.org"}
+    schedule = modules.client("scheduler").get_schedule(Name=f"{P}-trial-notice")
+    assert schedule["ScheduleExpression"] == "at(2099-12-26T09:00:00)"
+    assert schedule["Target"]["Arn"] == topic
+    assert "ends on 2099-12-31" in schedule["Target"]["Input"]
+
+
+def test_a_second_plan_is_empty(applied: tuple[Applied, str]) -> None:
+    assert applied[0].second_plan() == ""
+
+
+def test_changes(applied: tuple[Applied, str]) -> None:
+    """A filter at the end disturbs no other; one out of the middle moves those behind it; a changed list is read anew."""
+    modules, _ = applied
+    before = _trusted(modules)
+    added = modules.apply(filters=suppress("first", "second", "third", "fourth", "fifth", "sixth"), addresses=["198.51.100.8"])
+    assert steps(added) == [(6, "Creating"), (6, "Creation complete")]
+    assert modules.ranks() == {"first": 1, "second": 2, "third": 3, "fourth": 4, "fifth": 5, "sixth": 6}
+    after = _trusted(modules)
+    assert after != before
+    assert _read(modules, after) == "198.51.100.8\n"
+    listed = modules.client("s3").list_objects_v2(Bucket=after.split("/")[2])["Contents"]
+    assert before.split("/", 3)[3] not in [one["Key"] for one in listed], "the list before is gone"
+
+    removed = modules.apply(filters=suppress("first", "third", "fourth", "fifth", "sixth"), trial_ends_on="2020-01-31")
+    assert modules.ranks() == {"first": 1, "third": 2, "fourth": 3, "fifth": 4, "sixth": 5}
+    assert steps(removed) == [
+        *((rank, what) for rank in (6, 5, 4, 3, 2) for what in ("Destroying", "Destruction complete")),
+        *((rank, what) for rank in (2, 3, 4, 5) for what in ("Creating", "Creation complete")),
+    ]
+    assert modules.client("scheduler").list_schedules()["Schedules"] == [], "the day is past: nothing to tell"
+    assert modules.second_plan() == ""
+
+
+def _trusted(modules: Applied) -> str:
+    guardduty, detector = modules.client("guardduty"), modules.detector
+    [trusted] = guardduty.list_ip_sets(DetectorId=detector)["IpSetIds"]
+    return str(guardduty.get_ip_set(DetectorId=detector, IpSetId=trusted)["Location"])
+
+
+def test_destroyed_from_the_last_rank_to_the_first(applied: tuple[Applied, str]) -> None:
+    modules, _ = applied
+    said = modules.run("destroy", "-auto-approve", "-input=false", "-parallelism=30")
+    assert steps(said) == [(rank, what) for rank in (5, 4, 3, 2, 1) for what in ("Destroying", "Destruction complete")]
+    assert modules.client("guardduty").list_detectors()["DetectorIds"] == []
+    assert modules.client("guardduty").list_malware_protection_plans()["MalwareProtectionPlans"] == []
+    assert modules.client("budgets").describe_budgets(AccountId=ACCOUNT).get("Budgets", []) == []
+    assert [one["Name"] for one in modules.client("s3").list_buckets()["Buckets"] if one["Name"].startswith(P)] == []
+    assert [one["RoleName"] for one in modules.client("iam").list_roles()["Roles"] if one["RoleName"].startswith(P)] == []
