@@ -24,6 +24,7 @@ def main() -> None:
     from . import (  # noqa: F401  (they patch)
         cloudtrail,
         control,
+        event_buses,
         events,
         gateway,
         iam,
