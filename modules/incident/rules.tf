@@ -1,25 +1,15 @@
 # What starts what. act and notice see the same findings; the policy inside the machines makes exactly one of them answer.
 
-locals {
-  unarchived = { archived = [false, "false", { exists = false }] }
+module "patterns" {
+  source = "../event-patterns"
 
-  # What can undo a containment belongs to its playbook: source => event names. Only playbooks in use are watched.
+  name_prefix = var.name_prefix
+  playbooks   = keys(var.playbook_functions)
+}
+
+locals {
+  # Only playbooks in use are watched.
   watching = length(var.playbook_functions) > 0
-  undoing  = [for name in keys(var.playbook_functions) : jsondecode(file("${path.module}/../../playbooks/${name}/undoing-calls.json"))]
-  # One pattern for all: a source never has another's event names. The response's own roles are left out by name, exactly: the
-  # issuer's name is absent for users and root, whose calls count. The watchdog filters again.
-  changes_pattern = jsonencode({
-    source      = sort(distinct(flatten([for calls in local.undoing : keys(calls)])))
-    detail-type = ["AWS API Call via CloudTrail"]
-    detail = {
-      eventName = sort(distinct(flatten([for calls in local.undoing : values(calls)])))
-      errorCode = [{ exists = false }]
-      userIdentity = { sessionContext = { sessionIssuer = { userName = [
-        { exists = false },
-        { anything-but = flatten([for name in keys(var.playbook_functions) : [for kind in ["responder", "restorer", "collector", "remediator", "terminator"] : "${var.name_prefix}-${kind}-${replace(name, "_", "-")}"]]) },
-      ] } } }
-    }
-  })
 
   # target => { rule, arn, role, queue }; every target keeps trying for a day.
   rule_targets = merge(
@@ -60,14 +50,10 @@ resource "aws_cloudwatch_event_rule" "act" {
 }
 
 resource "aws_cloudwatch_event_rule" "notice" {
-  name        = "${var.name_prefix}-notice"
-  description = "Every unarchived finding; the notice machine leaves alone what the act rule handles."
-  tags        = var.tags
-  event_pattern = jsonencode({
-    source      = ["aws.guardduty"]
-    detail-type = ["GuardDuty Finding"]
-    detail      = { service = local.unarchived }
-  })
+  name          = "${var.name_prefix}-notice"
+  description   = "Every unarchived finding; the notice machine leaves alone what the act rule handles."
+  event_pattern = module.patterns.findings
+  tags          = var.tags
 }
 
 resource "aws_cloudwatch_event_rule" "execution_status" {
@@ -105,15 +91,8 @@ resource "aws_cloudwatch_event_rule" "changes" {
 
   name          = "${var.name_prefix}-changes"
   description   = "API calls that can undo a containment, of anybody but the response."
-  event_pattern = local.changes_pattern
+  event_pattern = module.patterns.changes
   tags          = var.tags
-
-  lifecycle {
-    precondition {
-      condition     = length(local.changes_pattern) < 2048
-      error_message = "The event pattern of what can undo a containment has ${length(local.changes_pattern)} characters; EventBridge takes fewer than 2048. Shorten playbooks/*/undoing-calls.json, or set watch.cloudtrail = false: the schedule still finds what was undone."
-    }
-  }
 }
 
 resource "aws_cloudwatch_event_target" "this" {

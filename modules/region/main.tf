@@ -1,0 +1,44 @@
+# All that another Region of the security account needs: GuardDuty itself, the way of its findings to the home Region, and the
+# document that collects from that Region's instances. IAM, the functions, the record and the evidence are the home Region's;
+# quarantine groups, snapshots and their keys are made where the instance is.
+
+locals {
+  tags = merge(var.home.tags, var.tags)
+}
+
+module "detector" {
+  source = "../detector"
+
+  create                       = var.detector.create
+  id                           = var.detector.id
+  finding_publishing_frequency = coalesce(var.detector.finding_publishing_frequency, var.home.detector.finding_publishing_frequency)
+  features                     = merge(var.home.detector.features, var.detector.features)
+  tags                         = local.tags
+}
+
+module "forwarder" {
+  source = "../region-forwarder"
+
+  name_prefix      = var.home.name_prefix
+  event_bus_arn    = var.home.event_bus_arn
+  events           = var.home.watch.cloudtrail ? ["findings", "changes"] : ["findings"]
+  playbooks        = var.home.playbooks
+  iam              = var.home.iam
+  alarm_topic_arns = var.alarm_topic_arns
+  email_addresses  = var.email_addresses
+  tags             = local.tags
+}
+
+# Documents are Regional: the collector names that of the finding's Region.
+module "forensics" {
+  source = "../forensics"
+  count  = var.home.forensics.when == "off" ? 0 : 1
+
+  name_prefix            = var.home.name_prefix
+  packet_capture_seconds = var.home.forensics.packet_capture_seconds
+  timeout                = var.home.forensics.timeout_minutes * 60
+  memory                 = var.home.forensics.memory
+  commands               = var.home.forensics.commands
+  account_ids            = var.home.forensics.account_ids
+  tags                   = local.tags
+}

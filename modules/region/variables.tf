@@ -1,0 +1,74 @@
+variable "home" {
+  description = "Output for_other_regions of the root module in the home Region."
+  type = object({
+    name_prefix         = string
+    home_region         = string
+    event_bus_arn       = string
+    security_account_id = string
+    organization_id     = optional(string)
+    iam = object({
+      path                 = string
+      permissions_boundary = optional(string)
+    })
+    tags      = map(string)
+    playbooks = set(string)
+    watch     = object({ minutes = number, cloudtrail = bool })
+    detector = object({
+      finding_publishing_frequency = string
+      features                     = map(string)
+    })
+    forensics = object({
+      when                   = string
+      packet_capture_seconds = number
+      timeout_minutes        = number
+      memory = object({
+        linux   = optional(object({ location = string, sha256 = string }))
+        windows = optional(object({ location = string, sha256 = string }))
+      })
+      commands = object({
+        linux   = list(string)
+        windows = list(string)
+      })
+      account_ids = list(string)
+    })
+  })
+  nullable = false
+}
+
+variable "detector" {
+  description = "This Region's detector: created here, or one that exists (create = false and id). What is set here goes over what home says; features are merged."
+  type = object({
+    create                       = optional(bool, true)
+    id                           = optional(string)
+    finding_publishing_frequency = optional(string)
+    features                     = optional(map(string), {})
+  })
+  default  = {}
+  nullable = false
+
+  validation {
+    condition     = var.detector.create ? var.detector.id == null : true
+    error_message = "detector.id names a detector that exists: set detector.create = false with it, or leave it out."
+  }
+}
+
+variable "alarm_topic_arns" {
+  description = "SNS topics of this Region that are told when a finding could not be sent to the home Region."
+  type        = list(string)
+  default     = []
+  nullable    = false
+}
+
+variable "email_addresses" {
+  description = "Who is told that by e-mail; with any, a topic is made here."
+  type        = set(string)
+  default     = []
+  nullable    = false
+}
+
+variable "tags" {
+  description = "Tags beside those of the home Region."
+  type        = map(string)
+  default     = {}
+  nullable    = false
+}

@@ -1,0 +1,26 @@
+output "event_bus_arn" {
+  description = "The event bus that this deployment's rules are on: what modules/region-forwarder in member accounts sends to. Null when nothing is created."
+  value       = var.create ? local.event_bus_arn : null
+}
+
+output "event_bus_policy_statement" {
+  description = "The statement (JSON) that lets members of organization_id send API calls that can undo a containment; for a bus whose policy is managed elsewhere (event_forwarding.manage_policy = false). Null unless event_forwarding.from_organization."
+  value       = var.create && var.event_forwarding.from_organization ? jsonencode(local.event_bus_statement) : null
+}
+
+output "for_other_regions" {
+  description = "What modules/region in another Region of this account takes as home. Everything that decides how many resources there are is known at plan time."
+  value = {
+    name_prefix         = var.name_prefix
+    home_region         = local.region
+    event_bus_arn       = var.create ? local.event_bus_arn : null
+    security_account_id = local.account_id
+    organization_id     = var.organization_id
+    iam                 = var.iam
+    tags                = var.tags
+    playbooks           = local.playbooks_in_use
+    watch               = var.watch
+    detector            = { finding_publishing_frequency = var.detector.finding_publishing_frequency, features = var.detector.features }
+    forensics           = merge(var.forensics, { when = var.create ? var.forensics.when : "off" })
+  }
+}

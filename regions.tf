@@ -1,0 +1,33 @@
+# What other Regions and member accounts need of this deployment, and what this account's bus takes from them.
+
+locals {
+  event_bus_arn = "arn:${local.partition}:events:${coalesce(local.region, "none")}:${local.account_id}:event-bus/default"
+
+  # Members send on what can undo a containment, and nothing else: no finding of another account reaches the rules here (a
+  # compromised account could forward its own at will), and no event of theirs that is not CloudTrail's. AWS refuses PutEvents
+  # with a source of its own, so what arrives under such a source is what an AWS service said in that account.
+  event_bus_statement = {
+    Sid       = "ChangesInMemberAccounts"
+    Effect    = "Allow"
+    Principal = "*"
+    Action    = "events:PutEvents"
+    Resource  = local.event_bus_arn
+    Condition = {
+      StringEquals = {
+        "aws:PrincipalOrgID" = var.organization_id
+        "events:detail-type" = "AWS API Call via CloudTrail"
+      }
+      ArnLike = { "aws:PrincipalArn" = "arn:${local.partition}:iam::*:role${var.iam.path}${var.name_prefix}-forwarder-*" }
+    }
+  }
+}
+
+resource "aws_cloudwatch_event_bus_policy" "default" {
+  count = var.create && var.event_forwarding.from_organization && var.event_forwarding.manage_policy ? 1 : 0
+
+  event_bus_name = "default"
+  policy = jsonencode({
+    Version   = "2012-10-17"
+    Statement = concat([local.event_bus_statement], [for statement in var.event_forwarding.more_statements : jsondecode(statement)])
+  })
+}
