@@ -54,6 +54,8 @@ def _send(arguments: argparse.Namespace) -> int:
         aws, data, str(arguments.file), bindings=bindings, account=arguments.account, region=arguments.region,
         keep_id=arguments.keep_id,
     )  # fmt: skip
+    if event.region != settings.REGION and not known.outputs.get("second_region"):
+        raise SandboxError(f"Nothing takes events of {event.region} home yet. Apply that with: .venv/bin/python -m sandbox up")
     sent = findings.send(aws, event)
     kind, where = event.detail.get("type") or event.detail_type, f"account {settings.SECURITY_ACCOUNT}, {event.region}"
     say(f"Sent {kind} to {where} (event {sent.event_id}).")
