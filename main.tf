@@ -19,17 +19,6 @@ locals {
   }
 }
 
-module "detector" {
-  source = "./modules/detector"
-  count  = var.create ? 1 : 0
-
-  create                       = var.detector.create
-  id                           = var.detector.id
-  finding_publishing_frequency = var.detector.finding_publishing_frequency
-  features                     = var.detector.features
-  tags                         = var.tags
-}
-
 module "notifications" {
   source = "./modules/notifications"
   count  = var.create ? 1 : 0

@@ -21,6 +21,7 @@ output "for_other_regions" {
     playbooks           = local.playbooks_in_use
     watch               = var.watch
     detector            = { finding_publishing_frequency = var.detector.finding_publishing_frequency, features = var.detector.features }
+    organization        = var.organization
     forensics           = merge(var.forensics, { when = var.create ? var.forensics.when : "off" })
   }
 }

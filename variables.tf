@@ -71,39 +71,6 @@ variable "kms" {
   }
 }
 
-variable "detector" {
-  description = "The GuardDuty detector of this account and Region: created here, or one that exists (create = false and id). features: feature name => ENABLED or DISABLED; a feature left out is not managed."
-  type = object({
-    create                       = optional(bool, true)
-    id                           = optional(string)
-    finding_publishing_frequency = optional(string, "FIFTEEN_MINUTES")
-    features                     = optional(map(string), {})
-  })
-  default  = {}
-  nullable = false
-
-  validation {
-    condition     = var.detector.create ? var.detector.id == null : true
-    error_message = "detector.id names a detector that exists: set detector.create = false with it, or leave it out."
-  }
-  validation {
-    condition     = var.detector.create || var.detector.id != null || length(var.detector.features) == 0
-    error_message = "detector.features needs a detector: set detector.create = true, or give detector.id."
-  }
-  validation {
-    condition     = contains(["FIFTEEN_MINUTES", "ONE_HOUR", "SIX_HOURS"], var.detector.finding_publishing_frequency)
-    error_message = "detector.finding_publishing_frequency must be FIFTEEN_MINUTES, ONE_HOUR or SIX_HOURS."
-  }
-  validation {
-    condition     = alltrue([for name, status in var.detector.features : can(regex("^[A-Z][A-Z0-9_]*$", name)) && contains(["ENABLED", "DISABLED"], status)])
-    error_message = "detector.features must map GuardDuty feature names (such as S3_DATA_EVENTS or RUNTIME_MONITORING) to ENABLED or DISABLED."
-  }
-  validation {
-    condition     = length([for name in ["RUNTIME_MONITORING", "EKS_RUNTIME_MONITORING"] : name if lookup(var.detector.features, name, "") == "ENABLED"]) < 2
-    error_message = "detector.features must not enable both RUNTIME_MONITORING and EKS_RUNTIME_MONITORING: the first contains the second, and GuardDuty refuses the pair."
-  }
-}
-
 variable "notifications" {
   description = "Who is told. Topics are created here or brought along (create_topic = false and topic_arn); without an escalation topic, escalations go to the notifications topic. runbook_url is linked in every message. siem_search_url: a search in your own tool (Splunk, Sumo Logic), linked with {user}, {role}, {session}, {access_key}, {account}, {region}, {start}, {end}, {start_epoch}, {end_epoch} and {finding_id} filled in."
   type = object({

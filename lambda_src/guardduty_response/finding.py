@@ -1,7 +1,7 @@
 """Reads a GuardDuty finding as EventBridge delivers it, and refuses what is none.
 
-Field paths and their traps: docs/finding-fields.md (archived may be the string "false", the sample flag may hide in a
-JSON string, accountId may be missing, severity may be a string).
+Traps: archived may be the string "false", the sample flag may hide in a JSON string, accountId may be missing, severity may
+be a string.
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ from typing import Any
 from guardduty_response.errors import MalformedFinding, NotAFinding
 
 Json = dict[str, Any]
+
+_REGION = re.compile(r"[a-z]{2,4}(-[a-z]+){1,3}-[0-9]{1,2}")  # us-east-1, us-gov-west-1, eusc-de-east-1: part of host names
 
 
 @dataclass(frozen=True)
@@ -98,19 +100,21 @@ def parse(event: Any) -> Finding:
     if not isinstance(detail, dict):
         raise MalformedFinding("the event has no detail: the finding itself is missing")
     arn = text(detail.get("arn"))
-    account = text(detail.get("accountId")) or _arn_field(arn, 4) or text(event.get("account"))
-    region = text(detail.get("region")) or _arn_field(arn, 3) or text(event.get("region"))
+    # Never the envelope's: that is where the event came through, the administrator's account for a member's finding, and a
+    # resource looked for there would be called gone.
+    account = text(detail.get("accountId")) or _arn_field(arn, 4)
+    region = text(detail.get("region")) or _arn_field(arn, 3)
     required = {
         "id": text(detail.get("id")),
         "type": text(detail.get("type")),
         "accountId": account if re.fullmatch("[0-9]{12}", account) else "",
-        "region": region,
+        "region": region if _REGION.fullmatch(region) else "",
     }
     missing = [name for name, value in required.items() if not value]
     if missing:
         raise MalformedFinding(
             f"the finding lacks a usable {', '.join(missing)} (type {detail.get('type')!r:.200}, id {detail.get('id')!r:.200}, "
-            f"accountId {account!r:.200}): nothing can be decided; look at it in the GuardDuty console"
+            f"accountId {account!r:.200}, region {region!r:.200}): nothing can be decided; look at it in the GuardDuty console"
         )
     try:
         severity = float(detail.get("severity"))  # type: ignore[arg-type]

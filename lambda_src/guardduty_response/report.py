@@ -93,8 +93,10 @@ def _undo(meta: Json, restore: bool) -> str:
     if not restore:
         return "<p>Restore is switched off (playbooks.*.restore): undo it by hand, from the state before, below.</p>"
     prefix, asked = str(os.environ.get("GDR_NAME_PREFIX")), {"incident_id": meta["incident_id"], "requested_by": "YOU"}
+    home = str(meta.get("execution")).split(":")  # the response's Region, which need not be the finding's
+    more_options = f" --region {home[3]}" if len(home) > 3 else ""
     lines = [
-        (text, ask_restore(prefix, meta["playbook"], {**asked, **more}))
+        (text, ask_restore(prefix, meta["playbook"], {**asked, **more}, more_options))
         for text, more in (
             ("Restore, from the record:", {}),
             ("Close; what was changed stays, and is watched no longer:", {"close": True}),

@@ -1,9 +1,52 @@
+# One Region of one account: the detector, its protection plans and, in the delegated administrator, the organization's.
+# Removing a feature's resource never turns the feature off in GuardDuty, so every status is said, DISABLED too.
+
 locals {
+  managed     = var.create || var.id != null
   detector_id = var.create ? one(aws_guardduty_detector.this[*].id) : var.id
+
+  # What is known today. Anything newer is taken as it is given.
+  known_configurations = {
+    RUNTIME_MONITORING     = ["EC2_AGENT_MANAGEMENT", "ECS_FARGATE_AGENT_MANAGEMENT", "EKS_ADDON_MANAGEMENT"]
+    EKS_RUNTIME_MONITORING = ["EKS_ADDON_MANAGEMENT"]
+  }
+  default_features = {
+    "EBS_MALWARE_PROTECTION"                          = "ENABLED"
+    "EKS_AUDIT_LOGS"                                  = "ENABLED"
+    "LAMBDA_NETWORK_LOGS"                             = "ENABLED"
+    "RDS_LOGIN_EVENTS"                                = "ENABLED"
+    "S3_DATA_EVENTS"                                  = "ENABLED"
+    "RUNTIME_MONITORING"                              = "ENABLED"
+    "RUNTIME_MONITORING/EC2_AGENT_MANAGEMENT"         = "DISABLED"
+    "RUNTIME_MONITORING/ECS_FARGATE_AGENT_MANAGEMENT" = "DISABLED"
+    "RUNTIME_MONITORING/EKS_ADDON_MANAGEMENT"         = "DISABLED"
+    # Runtime Monitoring contains it.
+    "EKS_RUNTIME_MONITORING"                      = "UNMANAGED"
+    "EKS_RUNTIME_MONITORING/EKS_ADDON_MANAGEMENT" = "DISABLED"
+  }
+
+  # The order the API answers in: another one is a difference in every plan (a list in the provider).
+  order = {
+    detector     = ["EKS_ADDON_MANAGEMENT", "EC2_AGENT_MANAGEMENT", "ECS_FARGATE_AGENT_MANAGEMENT"]
+    organization = ["ECS_FARGATE_AGENT_MANAGEMENT", "EC2_AGENT_MANAGEMENT", "EKS_ADDON_MANAGEMENT"]
+  }
+
+  merged = merge(local.default_features, var.features)
+  # Everything managed, flat: a configuration goes with its feature.
+  features = {
+    for key, status in local.merged : key => status
+    if local.managed && status != "UNMANAGED" && lookup(local.merged, split("/", key)[0], "UNMANAGED") != "UNMANAGED"
+  }
+  detector_features = {
+    for name, status in local.features : name => {
+      status         = status
+      configurations = { for key, value in local.features : split("/", key)[1] => value if startswith(key, "${name}/") }
+    } if !strcontains(name, "/")
+  }
 }
 
 resource "aws_guardduty_detector" "this" {
-  #checkov:skip=CKV2_AWS_3:organization-wide enablement is a matter of the delegated administrator's organization configuration
+  #checkov:skip=CKV2_AWS_3:the check does not follow count to the organization configuration, which is made where this is the delegated administrator
   count = var.create ? 1 : 0
 
   enable                       = true
@@ -12,9 +55,21 @@ resource "aws_guardduty_detector" "this" {
 }
 
 resource "aws_guardduty_detector_feature" "this" {
-  for_each = var.features
+  for_each = local.detector_features
 
   detector_id = local.detector_id
   name        = each.key
-  status      = each.value
+  status      = each.value.status
+
+  dynamic "additional_configuration" {
+    for_each = concat(
+      [for name in local.order.detector : name if contains(keys(each.value.configurations), name)],
+      sort(setsubtract(keys(each.value.configurations), local.order.detector)),
+    )
+
+    content {
+      name   = additional_configuration.value
+      status = each.value.configurations[additional_configuration.value]
+    }
+  }
 }

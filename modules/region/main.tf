@@ -2,8 +2,29 @@
 # document that collects from that Region's instances. IAM, the functions, the record and the evidence are the home Region's;
 # quarantine groups, snapshots and their keys are made where the instance is.
 
+data "aws_partition" "current" {}
+
+data "aws_caller_identity" "current" {
+  lifecycle {
+    postcondition {
+      condition     = self.account_id == var.home.security_account_id
+      error_message = "The provider of modules/region is of account ${self.account_id}, home of ${var.home.security_account_id}: give it the security account's provider of the other Region. In member accounts, modules/region-forwarder with events = [\"changes\"] is all there is to forward."
+    }
+  }
+}
+
 locals {
   tags = merge(var.home.tags, var.tags)
+
+  # What is said for this Region goes before what home says; exceptions and e-mail addresses are not mixed.
+  organization = {
+    manage                   = coalesce(var.organization.manage, var.home.organization.manage)
+    auto_enable_members      = coalesce(var.organization.auto_enable_members, var.home.organization.auto_enable_members)
+    features                 = merge(var.home.organization.features, var.organization.features)
+    members                  = var.organization.members == null ? var.home.organization.members : var.organization.members
+    member_features          = var.organization.member_features == null ? var.home.organization.member_features : var.organization.member_features
+    administrator_account_id = var.organization.administrator_account_id == null ? var.home.organization.administrator_account_id : var.organization.administrator_account_id
+  }
 }
 
 module "detector" {
@@ -13,6 +34,8 @@ module "detector" {
   id                           = var.detector.id
   finding_publishing_frequency = coalesce(var.detector.finding_publishing_frequency, var.home.detector.finding_publishing_frequency)
   features                     = merge(var.home.detector.features, var.detector.features)
+  organization                 = local.organization
+  arn_base                     = { partition = data.aws_partition.current.partition, region = module.forwarder.region, account_id = data.aws_caller_identity.current.account_id }
   tags                         = local.tags
 }
 

@@ -8,6 +8,11 @@ output "detector_id" {
   value       = module.detector.id
 }
 
+output "detector_arn" {
+  description = "ARN of this Region's detector."
+  value       = module.detector.arn
+}
+
 output "forwarder_role_arn" {
   description = "The role that sends this Region's events on."
   value       = module.forwarder.role_arn

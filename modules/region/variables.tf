@@ -17,6 +17,14 @@ variable "home" {
       finding_publishing_frequency = string
       features                     = map(string)
     })
+    organization = object({
+      manage                   = bool
+      auto_enable_members      = string
+      features                 = map(string)
+      members                  = map(string)
+      member_features          = map(map(string))
+      administrator_account_id = optional(string)
+    })
     forensics = object({
       when                   = string
       packet_capture_seconds = number
@@ -45,11 +53,20 @@ variable "detector" {
   })
   default  = {}
   nullable = false
+}
 
-  validation {
-    condition     = var.detector.create ? var.detector.id == null : true
-    error_message = "detector.id names a detector that exists: set detector.create = false with it, or leave it out."
-  }
+variable "organization" {
+  description = "GuardDuty of the organization in this Region. As at home, but for what is set here: features are merged, members and member_features replaced. The registration of the delegated administrator is Regional as well (modules/delegated-admin): administrator_account_id is that module's output of this Region."
+  type = object({
+    manage                   = optional(bool)
+    auto_enable_members      = optional(string)
+    features                 = optional(map(string), {})
+    members                  = optional(map(string))
+    member_features          = optional(map(map(string)))
+    administrator_account_id = optional(string)
+  })
+  default  = {}
+  nullable = false
 }
 
 variable "alarm_topic_arns" {

@@ -60,7 +60,8 @@ def _unreadable(event: Any, execution: str, why: str) -> Json:
         "incident_id": incident_id, "finding_id": finding.text(finding.get(detail, "id")),
         "finding_type": finding.text(finding.get(detail, "type")) or "unreadable", "severity": 0,
         "account_id": finding.text(finding.get(detail, "accountId") or finding.get(event, "account")),
-        "region": finding.text(finding.get(event, "region")), "title": why[:500], "resource_type": "", "sample": False,
+        "region": finding.text(finding.get(detail, "region") or finding.get(event, "region")), "title": why[:500],
+        "resource_type": "", "sample": False,
         "mode": "notify", "reasons": [why], "playbook": "", "execution": execution, "config_sha256": "",
         "finding_key": stored["key"],
     }  # fmt: skip
@@ -217,7 +218,7 @@ def _not_handed_over(event: Json) -> Json:
     record, incident_id = _record(), event["incident_id"]
     command = (
         f"aws stepfunctions start-execution --state-machine-arn {event['machine']} "
-        f'--input \'{{"finding_key": "{event["finding_key"]}"}}\''
+        f'--input \'{{"finding_key": "{event["finding_key"]}"}}\' --region {event["machine"].split(":")[3]}'
     )
     note = f"An incident of its own could not be started ({event['error']}). Start it: {command}"
     record.event(incident_id, "not handed over", note)

@@ -58,6 +58,7 @@ class Call:
     params: Json
     policy: Json | None
     session: int
+    region: str = REGION
     start: float = 0.0
     end: float = 0.0
 
@@ -72,6 +73,7 @@ class Fault:
 
 @dataclass
 class Lab:
+    region: str = REGION  # of the finding; the functions' own is REGION
     latency: float = 0.0
     calls: list[Call] = field(default_factory=list)
     faults: list[Fault] = field(default_factory=list)
@@ -88,12 +90,12 @@ class Lab:
 
     # -- looking with other eyes --------------------------------------------------------------------------------------
 
-    def see(self, service: str) -> Any:
+    def see(self, service: str, region: str = "") -> Any:
         keys = boto3.client("sts", region_name=REGION).assume_role(
             RoleArn=f"arn:aws:iam::{MEMBER}:role/onlooker", RoleSessionName="onlooker"
         )["Credentials"]
         return boto3.client(
-            service, region_name=REGION, aws_access_key_id=keys["AccessKeyId"],
+            service, region_name=region or self.region, aws_access_key_id=keys["AccessKeyId"],
             aws_secret_access_key=keys["SecretAccessKey"], aws_session_token=keys["SessionToken"],
         )  # fmt: skip
 
@@ -214,7 +216,7 @@ class Lab:
         self.own("sts")
         detail = {"resource": {"instanceDetails": {"instanceId": self.ids.get("instance")}}}
         seen = finding.Finding(
-            id="f1", type=self.finding_type, account_id=MEMBER, region=REGION, partition="aws", severity=8.0, title="t",
+            id="f1", type=self.finding_type, account_id=MEMBER, region=self.region, partition="aws", severity=8.0, title="t",
             resource_type="Instance", sample=self.sample, archived=False, count=1, detail=self.ids.get("detail") or detail,
         )  # fmt: skip
         document = dict.fromkeys((one.name for one in dataclasses.fields(Config)), None) | {
@@ -226,7 +228,7 @@ class Lab:
         return Context(config, self.options, seen, incident, "exec", self.record, self.assume, lambda *_: {}, attempt)
 
     def assume(self, account: str, region: str, policy: Json) -> aws.Session:
-        assert (account, region) == (MEMBER, REGION)
+        assert (account, region) == (MEMBER, self.region)
         self.policies.append(policy)
         lab, number = self, len(self.policies)
 
@@ -246,13 +248,13 @@ class Lab:
         local = threading.local()
 
         def before(params: Json, model: Any, **_: Any) -> None:
-            call = Call(client.meta.service_model.service_name, model.name, params, policy, session)
+            call = Call(client.meta.service_model.service_name, model.name, params, policy, session, client.meta.region_name)
             for hook in [one for one in self.hooks if one[0] == model.name]:
                 self.hooks.remove(hook)
                 hook[1]()
             if policy is not None:
                 try:
-                    refuse(call, self.ids["instance"])
+                    refuse(call, self.ids["instance"], self.region)
                 except ClientError as error:
                     self.refused.append(str(error))
                     raise
@@ -310,7 +312,7 @@ class Lab:
     def restore(self, incident: str = INCIDENT) -> Restored:
         """As the restore function: it knows the ledger alone, and writes what was seen into it."""
         found = self.record.target(incident, "ec2_instance", self.ids["instance"])
-        target = Target("ec2_instance", found["id"], found["arn"], MEMBER, REGION)
+        target = Target("ec2_instance", found["id"], found["arn"], MEMBER, self.region)
         got = load_restorer("ec2_instance").restore(self.context(incident=incident), target)
         self.record.set_target(
             incident, target.kind, target.id, status=got.status, still_contained=got.still_contained,
@@ -338,7 +340,7 @@ _S3 = {"ListObjectsV2": "ListBucket"}
 _SPEAKING = ("IpPermissions", "Filters", "TagSpecifications")  # parameters that act on nothing they name
 
 
-def refuse(call: Call, instance: str) -> None:
+def refuse(call: Call, instance: str, region: str = REGION) -> None:
     """Raises UnauthorizedOperation unless the session policy allows the call on each resource it names.
 
     Conditions are not evaluated (the sandbox's enforcing evaluator does that).
@@ -346,30 +348,30 @@ def refuse(call: Call, instance: str) -> None:
     action = f"{_SERVICES.get(call.service, call.service)}:{_S3.get(call.operation, call.operation)}"
     params = {key: value for key, value in call.params.items() if key not in _SPEAKING}
     named = [
-        f"arn:aws:ec2:{REGION}:{MEMBER}:{_KINDS[id.split('-')[0]]}/{id}" for id in _ID.findall(json.dumps(params, default=str))
+        f"arn:aws:ec2:{region}:{MEMBER}:{_KINDS[id.split('-')[0]]}/{id}" for id in _ID.findall(json.dumps(params, default=str))
     ]
     if call.service == "ebs":
-        named = [f"arn:aws:ec2:{REGION}::snapshot/{params['SnapshotId']}"]
+        named = [f"arn:aws:ec2:{region}::snapshot/{params['SnapshotId']}"]
     elif call.service == "s3":
         named = [f"arn:aws:s3:::{params['Bucket']}" + (f"/{params['Key']}" if "Key" in params else "")]
     elif call.operation == "FilterLogEvents":
-        named = [f"arn:aws:logs:{REGION}:{MEMBER}:log-group:{params['logGroupName']}"]
+        named = [f"arn:aws:logs:{region}:{MEMBER}:log-group:{params['logGroupName']}"]
     elif call.operation in ("CopySnapshot", "ModifySnapshotAttribute"):
         id = params.get("SourceSnapshotId") or params["SnapshotId"]
-        named = [f"arn:aws:ec2:{REGION}:{MEMBER}:snapshot/{id}"]
+        named = [f"arn:aws:ec2:{region}:{MEMBER}:snapshot/{id}"]
     elif call.operation.startswith("Describe") or (call.operation.startswith("Get") and "Console" not in call.operation):
         named = []
     elif "AssociationId" in params:
-        named = [f"arn:aws:ec2:{REGION}:{MEMBER}:{'elastic-ip/eipalloc-' if 'Address' in action else f'instance/{instance}'}"]
+        named = [f"arn:aws:ec2:{region}:{MEMBER}:{'elastic-ip/eipalloc-' if 'Address' in action else f'instance/{instance}'}"]
     elif call.operation in ("DeregisterTargets", "RegisterTargets"):
         named = [params["TargetGroupArn"]]
     elif call.operation == "AssociateAddress":
-        named.append(f"arn:aws:ec2:{REGION}:{MEMBER}:elastic-ip/{params['AllocationId']}")
+        named.append(f"arn:aws:ec2:{region}:{MEMBER}:elastic-ip/{params['AllocationId']}")
     elif call.operation in ("PutRolePolicy", "DeleteRolePolicy"):
         named = [f"arn:aws:iam::{MEMBER}:role/{params['RoleName']}"]
     elif "AutoScalingGroupName" in params:
         named = [
-            f"arn:aws:autoscaling:{REGION}:{MEMBER}:autoScalingGroup:x:autoScalingGroupName/{params['AutoScalingGroupName']}"
+            f"arn:aws:autoscaling:{region}:{MEMBER}:autoScalingGroup:x:autoScalingGroupName/{params['AutoScalingGroupName']}"
         ]
     allowed = [
         pattern

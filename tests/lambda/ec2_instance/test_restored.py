@@ -10,6 +10,7 @@ from guardduty_response.playbooks import Target
 from guardduty_response.playbooks.ec2_instance import playbook as ec2_instance
 from guardduty_response.playbooks.ec2_instance.credentials import deny_document
 from guardduty_response.statuses import Status
+from regions_lab import AWAY, called, home, twin_at_home
 from restore_lab import CHANGES, changes, contained, picture
 
 QUARANTINE, DENY = f"{PREFIX}-quarantine", f"{PREFIX}-deny-"
@@ -237,3 +238,16 @@ def test_contained_again_after_a_restore_in_part(lab: Lab) -> None:
     assert (got.status, got.not_restored) == (Status.RESTORED, [])
     assert lab.groups() == {first: ["new"], last: ["web"]}
     assert {name for name, value in picture(lab).items() if value != before[name]} == {"groups"}
+
+
+def test_an_instance_of_another_region_is_restored_there(lab: Lab) -> None:
+    lab.region = AWAY
+    lab.build()
+    twin_at_home(lab)
+    before = home(lab)
+    lab.respond()
+    assert lab.restore().status is Status.RESTORED
+    assert list(lab.groups().values()) == [["web"]]
+    assert lab.profiles() == ["app"]
+    assert home(lab) == before
+    assert called(lab) == {AWAY}

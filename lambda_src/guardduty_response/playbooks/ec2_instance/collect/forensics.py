@@ -31,7 +31,7 @@ READY = 300  # seconds after containment in which the agent may come back with i
 ENDED = {"Success", "Failed", "TimedOut", "Cancelled"}
 NOT_THERE = {
     "InvalidDocument": "Region {region} has no document {document} shared with account {account}: "
-    "apply this module in that Region, with the account in the list that the document is shared with",
+    "apply modules/region in that Region, with the account in the list that the document is shared with",
     "InvalidInstanceId": "Systems Manager does not know it as a running, managed instance",
     "UnsupportedPlatformType": "the document does not run on its platform",
 }

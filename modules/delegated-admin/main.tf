@@ -1,0 +1,64 @@
+# Runs in the organization's management account, once in every Region that GuardDuty is used in: registers the delegated
+# administrator, and switches GuardDuty on in the management account itself, which nobody else can do.
+
+data "aws_caller_identity" "current" {}
+
+data "aws_organizations_organization" "this" {
+  lifecycle {
+    postcondition {
+      condition     = self.master_account_id == data.aws_caller_identity.current.account_id
+      error_message = "modules/delegated-admin must run in the management account of organization ${self.id}, which is ${self.master_account_id}; these credentials are of account ${data.aws_caller_identity.current.account_id}. Give the module a provider of ${self.master_account_id}."
+    }
+    postcondition {
+      # Another account sees neither trusted access nor accounts: only the error above tells it what is wrong.
+      condition = self.master_account_id != data.aws_caller_identity.current.account_id || alltrue([
+        for principal in local.trusted_services : contains(self.aws_service_access_principals, principal)
+      ])
+      error_message = "Trusted access for ${join(" and ", [for principal in local.trusted_services : principal if !contains(coalesce(self.aws_service_access_principals, []), principal)])} is not enabled in organization ${self.id}, and GuardDuty needs it. Where the organization is managed, add it to aws_service_access_principals of aws_organizations_organization, or: ${join("; ", [for principal in local.trusted_services : "aws organizations enable-aws-service-access --service-principal ${principal}" if !contains(coalesce(self.aws_service_access_principals, []), principal)])}"
+    }
+    postcondition {
+      condition     = self.master_account_id != data.aws_caller_identity.current.account_id || var.admin_account_id != self.master_account_id
+      error_message = "admin_account_id ${var.admin_account_id} is the management account of organization ${self.id}: register another account, as AWS recommends; what happens in the management account is hard to limit."
+    }
+    postcondition {
+      condition = self.master_account_id != data.aws_caller_identity.current.account_id || var.admin_account_id == self.master_account_id || contains(
+        [for account in coalesce(self.accounts, []) : account.id if account.status == "ACTIVE"], var.admin_account_id
+      )
+      error_message = "admin_account_id ${var.admin_account_id} is no active account of organization ${self.id}: only an account of the organization can be its delegated administrator."
+    }
+  }
+}
+
+locals {
+  # EBS volumes of members are scanned under its own principal.
+  trusted_services = concat(["guardduty.amazonaws.com"], var.malware_protection ? ["malware-protection.guardduty.amazonaws.com"] : [])
+}
+
+# The management account's own detector. The delegated administrator can neither create it nor make the account a member
+# without it; its protection plans are the organization's once it is a member, so none are set here.
+resource "aws_guardduty_detector" "management" {
+  #checkov:skip=CKV2_AWS_3:the organization is configured by its delegated administrator, in another account
+  count      = var.enable_management_account ? 1 : 0
+  depends_on = [data.aws_organizations_organization.this] # its conditions
+
+  enable = true
+  tags   = var.tags
+
+  lifecycle {
+    # A member's frequency is its administrator's.
+    ignore_changes = [finding_publishing_frequency]
+  }
+}
+
+resource "aws_guardduty_organization_admin_account" "this" {
+  depends_on = [data.aws_organizations_organization.this, aws_guardduty_detector.management]
+
+  admin_account_id = var.admin_account_id
+
+  lifecycle {
+    precondition {
+      condition     = var.admin_detector_id == null || can(regex("^[0-9a-f]{32}$", var.admin_detector_id))
+      error_message = "admin_detector_id must be the id of a GuardDuty detector (32 hexadecimal digits) in account ${var.admin_account_id}, or null."
+    }
+  }
+}

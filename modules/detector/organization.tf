@@ -1,0 +1,179 @@
+# The organization, as its delegated administrator sees it. Nothing here may be a reference of the detector's own: an
+# administrator_account_id that is only known once the registration is done must not hold the detector back.
+
+data "aws_caller_identity" "current" {
+  count = var.organization.manage ? 1 : 0
+}
+
+locals {
+  account_id = one(data.aws_caller_identity.current[*].account_id)
+
+  # Not offered to members, so never derived for them.
+  own_account_only = ["AI_ANALYST"]
+
+  auto_enable_of = { ENABLED = "ALL", DISABLED = "NONE", UNMANAGED = "UNMANAGED" }
+  organization_names = var.organization.manage ? setsubtract(
+    toset([for key in concat(keys(local.features), keys(var.organization.features)) : key if !strcontains(key, "/")]),
+    setsubtract(local.own_account_only, keys(var.organization.features)),
+  ) : toset([])
+  organization_status = {
+    for name in local.organization_names : name => lookup(var.organization.features, name, local.auto_enable_of[lookup(local.merged, name, "UNMANAGED")])
+  }
+  organization_features = {
+    for name, status in local.organization_status : name => {
+      auto_enable = status
+      configurations = {
+        for conf, value in {
+          for conf in distinct(concat(
+            lookup(local.known_configurations, name, []),
+            [for key in concat(keys(local.merged), keys(var.organization.features)) : split("/", key)[1] if startswith(key, "${name}/")],
+          )) :
+          # A configuration goes no further than its feature unless it is told to.
+          conf => lookup(var.organization.features, "${name}/${conf}", {
+            ENABLED   = status
+            DISABLED  = "NONE"
+            UNMANAGED = "UNMANAGED"
+          }[lookup(local.merged, "${name}/${conf}", "DISABLED")])
+        } : conf => value if value != "UNMANAGED"
+      }
+    } if status != "UNMANAGED"
+  }
+  organization_flat = merge(
+    { for name, one in local.organization_features : name => one.auto_enable },
+    [for name, one in local.organization_features : { for conf, value in one.configurations : "${name}/${conf}" => value }]...
+  )
+
+  # Configurations that were named, of a feature that nothing is done about.
+  orphans = var.organization.manage ? [
+    for key, value in var.organization.features : key
+    if strcontains(key, "/") && value != "UNMANAGED" && !contains(keys(local.organization_features), split("/", key)[0])
+  ] : []
+
+  # "account/FEATURE" => what is different there. Configurations that are not named are the detector's, or off with their feature.
+  member_features = merge([
+    for account, wanted in var.organization.member_features : {
+      for name, status in wanted : "${account}/${name}" => {
+        account_id = account
+        name       = name
+        status     = status
+        configurations = {
+          for conf, value in {
+            for conf in distinct(concat(
+              lookup(local.known_configurations, name, []),
+              [for key in concat(keys(local.merged), keys(wanted)) : split("/", key)[1] if startswith(key, "${name}/")],
+            )) :
+            conf => lookup(wanted, "${name}/${conf}", status == "DISABLED" ? status : lookup(local.merged, "${name}/${conf}", "DISABLED"))
+          } : conf => value if value != "UNMANAGED"
+        }
+      } if !strcontains(name, "/")
+    } if var.organization.manage
+  ]...)
+  # What an exception sets while GuardDuty sets it for everybody: refused by the API.
+  overruled = distinct(flatten([
+    for key, one in local.member_features : [
+      for name in concat([one.name], [for conf in keys(one.configurations) : "${one.name}/${conf}"]) :
+      "${name} of ${one.account_id}" if lookup(local.organization_flat, name, "") == "ALL"
+    ]
+  ]))
+  beyond = [
+    for key, value in local.organization_flat : key
+    if strcontains(key, "/") && value != "NONE" && lookup(local.organization_flat, split("/", key)[0], "NONE") == "NONE"
+  ]
+}
+
+resource "aws_guardduty_organization_configuration" "this" {
+  count = var.organization.manage ? 1 : 0
+
+  detector_id                      = local.detector_id
+  auto_enable_organization_members = var.organization.auto_enable_members
+
+  lifecycle {
+    precondition {
+      condition     = local.managed
+      error_message = "organization.manage = true needs a detector: set detector create = true, or give the id of the one that exists."
+    }
+    precondition {
+      condition     = var.organization.administrator_account_id == null || var.organization.administrator_account_id == local.account_id
+      error_message = "The organization's GuardDuty is configured by its delegated administrator. organization.administrator_account_id says that this is account ${coalesce(var.organization.administrator_account_id, "none")}, but these credentials are of account ${coalesce(local.account_id, "unknown")}: use the provider of ${coalesce(var.organization.administrator_account_id, "none")}, or register this account with modules/delegated-admin."
+    }
+    precondition {
+      condition     = !contains(keys(merge(var.organization.members, var.organization.member_features)), coalesce(local.account_id, "none"))
+      error_message = "organization.members and organization.member_features are about other accounts: ${coalesce(local.account_id, "this account")} is the delegated administrator itself; its own protection plans are detector features."
+    }
+    precondition {
+      condition     = length([for name in ["RUNTIME_MONITORING", "EKS_RUNTIME_MONITORING"] : name if lookup(local.organization_flat, name, "NONE") != "NONE"]) < 2
+      error_message = "organization.features must not enable both RUNTIME_MONITORING and EKS_RUNTIME_MONITORING: the first contains the second, and GuardDuty refuses the pair. Set one of them to NONE or UNMANAGED."
+    }
+    precondition {
+      condition     = length(local.orphans) == 0
+      error_message = "organization.features configures ${join(", ", local.orphans)}, but the feature itself is not managed: set it to ALL, NEW or NONE."
+    }
+    precondition {
+      condition     = length(local.beyond) == 0
+      error_message = "organization.features enables ${join(", ", local.beyond)} although the feature itself is NONE: set the feature to NEW or ALL, or the configuration to NONE."
+    }
+    precondition {
+      condition     = length(local.overruled) == 0
+      error_message = "organization.member_features makes an exception for ${join(", ", local.overruled)}, but that is ALL for the organization, and GuardDuty refuses exceptions from ALL. Set it to NEW or NONE in organization.features (accounts that have it keep it)."
+    }
+  }
+}
+
+resource "aws_guardduty_organization_configuration_feature" "this" {
+  for_each   = local.organization_features
+  depends_on = [aws_guardduty_organization_configuration.this]
+
+  detector_id = local.detector_id
+  name        = each.key
+  auto_enable = each.value.auto_enable
+
+  dynamic "additional_configuration" {
+    for_each = concat(
+      [for name in local.order.organization : name if contains(keys(each.value.configurations), name)],
+      sort(setsubtract(keys(each.value.configurations), local.order.organization)),
+    )
+
+    content {
+      name        = additional_configuration.value
+      auto_enable = each.value.configurations[additional_configuration.value]
+    }
+  }
+}
+
+resource "aws_guardduty_member" "this" {
+  for_each = var.organization.manage ? var.organization.members : {}
+  # A new member gets what the organization's settings say at that moment.
+  depends_on = [aws_guardduty_organization_configuration.this, aws_guardduty_organization_configuration_feature.this]
+
+  detector_id = local.detector_id
+  account_id  = each.key
+  email       = each.value
+
+  lifecycle {
+    # Members of an organization are not invited, yet GuardDuty shows them as if they were, and with the address that
+    # Organizations has: following either would disassociate or replace them.
+    ignore_changes = [disable_email_notification, email, invitation_message, invite]
+  }
+}
+
+resource "aws_guardduty_member_detector_feature" "this" {
+  for_each   = local.member_features
+  depends_on = [aws_guardduty_member.this]
+
+  detector_id = local.detector_id
+  account_id  = each.value.account_id
+  name        = each.value.name
+  status      = each.value.status
+
+  dynamic "additional_configuration" {
+    for_each = concat(
+      [for name in local.order.detector : name if contains(keys(each.value.configurations), name)],
+      sort(setsubtract(keys(each.value.configurations), local.order.detector)),
+    )
+
+    content {
+      name   = additional_configuration.value
+      status = each.value.configurations[additional_configuration.value]
+    }
+  }
+}
