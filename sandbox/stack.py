@@ -31,6 +31,7 @@ def _environment(gateway_port: int, moto_port: int) -> dict[str, str]:
         "SANDBOX_MOTO_URL": f"http://127.0.0.1:{moto_port}",
         "SANDBOX_ORGANIZATION_ID": settings.ORGANIZATION_ID,
         "SANDBOX_ACCOUNTS": " ".join(settings.ORGANIZATION),
+        "SANDBOX_MANAGEMENT_ACCOUNT": settings.MANAGEMENT_ACCOUNT,
         "SANDBOX_REGIONS": " ".join(settings.REGIONS),
         # MiniStack: loopback only, IAM enforced, requests without credentials belong to the security account.
         "GATEWAY_PORT": str(gateway_port),

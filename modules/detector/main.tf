@@ -43,6 +43,12 @@ locals {
       configurations = { for key, value in local.features : split("/", key)[1] => value if startswith(key, "${name}/") }
     } if !strcontains(name, "/")
   }
+  detector_blocks = {
+    for name, one in local.detector_features : name => concat(
+      [for conf in local.order.detector : { name = conf, status = one.configurations[conf] } if contains(keys(one.configurations), conf)],
+      [for conf, status in one.configurations : { name = conf, status = status } if !contains(local.order.detector, conf)],
+    )
+  }
 }
 
 resource "aws_guardduty_detector" "this" {
@@ -62,14 +68,11 @@ resource "aws_guardduty_detector_feature" "this" {
   status      = each.value.status
 
   dynamic "additional_configuration" {
-    for_each = concat(
-      [for name in local.order.detector : name if contains(keys(each.value.configurations), name)],
-      sort(setsubtract(keys(each.value.configurations), local.order.detector)),
-    )
+    for_each = local.detector_blocks[each.key]
 
     content {
-      name   = additional_configuration.value
-      status = each.value.configurations[additional_configuration.value]
+      name   = additional_configuration.value.name
+      status = additional_configuration.value.status
     }
   }
 }

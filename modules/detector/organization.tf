@@ -43,6 +43,13 @@ locals {
     [for name, one in local.organization_features : { for conf, value in one.configurations : "${name}/${conf}" => value }]...
   )
 
+  organization_blocks = {
+    for name, one in local.organization_features : name => concat(
+      [for conf in local.order.organization : { name = conf, auto_enable = one.configurations[conf] } if contains(keys(one.configurations), conf)],
+      [for conf, value in one.configurations : { name = conf, auto_enable = value } if !contains(local.order.organization, conf)],
+    )
+  }
+
   # Configurations that were named, of a feature that nothing is done about.
   orphans = var.organization.manage ? [
     for key, value in var.organization.features : key
@@ -68,6 +75,12 @@ locals {
       } if !strcontains(name, "/")
     } if var.organization.manage
   ]...)
+  member_blocks = {
+    for key, one in local.member_features : key => concat(
+      [for conf in local.order.detector : { name = conf, status = one.configurations[conf] } if contains(keys(one.configurations), conf)],
+      [for conf, status in one.configurations : { name = conf, status = status } if !contains(local.order.detector, conf)],
+    )
+  }
   # What an exception sets while GuardDuty sets it for everybody: refused by the API.
   overruled = distinct(flatten([
     for key, one in local.member_features : [
@@ -128,14 +141,11 @@ resource "aws_guardduty_organization_configuration_feature" "this" {
   auto_enable = each.value.auto_enable
 
   dynamic "additional_configuration" {
-    for_each = concat(
-      [for name in local.order.organization : name if contains(keys(each.value.configurations), name)],
-      sort(setsubtract(keys(each.value.configurations), local.order.organization)),
-    )
+    for_each = local.organization_blocks[each.key]
 
     content {
-      name        = additional_configuration.value
-      auto_enable = each.value.configurations[additional_configuration.value]
+      name        = additional_configuration.value.name
+      auto_enable = additional_configuration.value.auto_enable
     }
   }
 }
@@ -166,14 +176,11 @@ resource "aws_guardduty_member_detector_feature" "this" {
   status      = each.value.status
 
   dynamic "additional_configuration" {
-    for_each = concat(
-      [for name in local.order.detector : name if contains(keys(each.value.configurations), name)],
-      sort(setsubtract(keys(each.value.configurations), local.order.detector)),
-    )
+    for_each = local.member_blocks[each.key]
 
     content {
-      name   = additional_configuration.value
-      status = each.value.configurations[additional_configuration.value]
+      name   = additional_configuration.value.name
+      status = additional_configuration.value.status
     }
   }
 }

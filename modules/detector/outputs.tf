@@ -13,22 +13,22 @@ output "arn" {
 
 output "features" {
   description = "What is managed in this account: \"FEATURE\" and \"FEATURE/CONFIGURATION\" => ENABLED or DISABLED."
-  value       = local.features
+  value       = tomap(local.features)
 }
 
 output "organization_features" {
   description = "What members get: \"FEATURE\" and \"FEATURE/CONFIGURATION\" => ALL, NEW or NONE (empty where the organization is not managed)."
-  value       = local.organization_flat
+  value       = tomap(local.organization_flat)
 }
 
 output "member_features" {
   description = "Exceptions: account id => \"FEATURE\" and \"FEATURE/CONFIGURATION\" => ENABLED or DISABLED."
-  value = {
+  value = tomap({
     for account, parts in {
       for one in values(local.member_features) : one.account_id => merge(
         { (one.name) = one.status },
         { for conf, status in one.configurations : "${one.name}/${conf}" => status },
       )...
-    } : account => merge(parts...)
-  }
+    } : account => tomap(merge(parts...))
+  })
 }

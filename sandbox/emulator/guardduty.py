@@ -1,7 +1,8 @@
 """A small GuardDuty control plane: what Terraform's resources and a responder call, with state per account and Region.
 
 Real behaviour kept: one detector per account and Region, features merged by name (moto replaces the list), an
-unknown detector is a BadRequestException, member operations answer with ``unprocessedAccounts``.
+unknown detector is a BadRequestException, a detector with members cannot be deleted. The organization's side is in
+guardduty_organization, what hangs under a detector in guardduty_children.
 """
 
 from __future__ import annotations
@@ -16,10 +17,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from . import guardduty_features as features
 from .moto_client import Response
 
 Json = dict[str, Any]
-_DEFAULT_FEATURES = ("CLOUD_TRAIL", "DNS_LOGS", "FLOW_LOGS")
+_HAS_MEMBERS = (
+    "The request is rejected because the current account cannot delete detector while it has invited or associated members."
+)
 
 
 class ApiError(Exception):
@@ -35,7 +39,7 @@ class Detector:
     """A detector and what hangs under it; ``children`` is kind -> id -> document."""
 
     document: Json
-    organization: Json = field(default_factory=lambda: {"autoEnableOrganizationMembers": "NONE", "features": []})
+    organization: Json = field(default_factory=dict)
     children: dict[str, dict[str, Json]] = field(default_factory=lambda: defaultdict(dict))
 
 
@@ -87,21 +91,26 @@ def new_id() -> str:
     return uuid.uuid4().hex
 
 
-def _now() -> str:
+def now() -> str:
     return time.strftime("%Y-%m-%dT%H:%M:%S.000Z", time.gmtime())
 
 
-def _merge_features(current: list[Json], new: list[Json]) -> list[Json]:
-    by_name = {feature["name"]: feature for feature in current}
-    for feature in new:
-        kept = by_name.setdefault(feature["name"], {"name": feature["name"]})
-        kept["status"] = feature.get("status", kept.get("status"))
-        kept["updatedAt"] = time.time()
-        extra = {item["name"]: item for item in kept.get("additionalConfiguration", [])}
-        for item in feature.get("additionalConfiguration", []):
-            extra[item["name"]] = {"name": item["name"], "status": item["status"], "updatedAt": time.time()}
-        kept["additionalConfiguration"] = list(extra.values())
-    return list(by_name.values())
+def create_detector(plane: Plane, body: Json) -> str:
+    """A new detector of an account that has none; its id."""
+    name = new_id()
+    document = {
+        "createdAt": now(),
+        "updatedAt": now(),
+        "status": "ENABLED" if body.get("enable") else "DISABLED",
+        "findingPublishingFrequency": body.get("findingPublishingFrequency", "SIX_HOURS"),
+        "serviceRole": f"arn:aws:iam::{plane.account}:role/aws-service-role/guardduty.amazonaws.com/"
+        "AWSServiceRoleForAmazonGuardDuty",
+        "tags": body.get("tags") or {},
+        "features": features.merge(features.new_detector(), body.get("features") or []),
+    }
+    plane.detectors[name] = Detector(document)
+    plane.tags[f"arn:aws:guardduty:{plane.region}:{plane.account}:detector/{name}"] = document["tags"]
+    return name
 
 
 @route("POST|GET", "/detector")
@@ -110,25 +119,11 @@ def detectors(plane: Plane, call: Call) -> Json:
         return {"detectorIds": list(plane.detectors)}
     if plane.detectors:
         raise ApiError("The request is rejected because a detector already exists for the current account.")
-    name = new_id()
-    document = {
-        "createdAt": _now(),
-        "updatedAt": _now(),
-        "status": "ENABLED" if call.body.get("enable") else "DISABLED",
-        "findingPublishingFrequency": call.body.get("findingPublishingFrequency", "SIX_HOURS"),
-        "serviceRole": f"arn:aws:iam::{plane.account}:role/aws-service-role/guardduty.amazonaws.com/"
-        "AWSServiceRoleForAmazonGuardDuty",
-        "tags": call.body.get("tags") or {},
-    }
-    features: list[Json] = [{"name": feature, "status": "ENABLED"} for feature in _DEFAULT_FEATURES]
-    document["features"] = _merge_features(features, call.body.get("features") or [])
-    plane.detectors[name] = Detector(document)
-    plane.tags[f"arn:aws:guardduty:{plane.region}:{plane.account}:detector/{name}"] = document["tags"]
-    return {"detectorId": name}
+    return {"detectorId": create_detector(plane, call.body)}
 
 
-def _data_sources(features: list[Json]) -> Json:
-    on = {feature["name"] for feature in features if feature["status"] == "ENABLED"}
+def _data_sources(found: list[Json]) -> Json:
+    on = {feature["name"] for feature in found if feature["status"] == "ENABLED"}
 
     def status(name: str) -> Json:
         return {"status": "ENABLED" if name in on else "DISABLED"}
@@ -152,112 +147,30 @@ def detector(plane: Plane, call: Call) -> Json:
     if call.method == "GET":
         return {**found, "dataSources": _data_sources(found["features"])}
     if call.method == "DELETE":
+        from .guardduty_organization import may_be_deleted
+
+        if not may_be_deleted(plane.detectors[call.path["detector"]]):
+            raise ApiError(_HAS_MEMBERS)
         del plane.detectors[call.path["detector"]]
         return {}
+    found["features"] = features.merge(found["features"], call.body.get("features") or [])
     if "enable" in call.body:
         found["status"] = "ENABLED" if call.body["enable"] else "DISABLED"
     if "findingPublishingFrequency" in call.body:
         found["findingPublishingFrequency"] = call.body["findingPublishingFrequency"]
-    found["features"] = _merge_features(found["features"], call.body.get("features") or [])
-    found["updatedAt"] = _now()
+    found["updatedAt"] = now()
     return {}
 
 
-@route("POST", "/admin/(?P<what>enable|disable)")
-def administrator_change(plane: Plane, call: Call) -> Json:
-    enabled = call.path["what"] == "enable"
-    account = call.body["adminAccountId"]
-    plane.administrators = [{"adminAccountId": account, "adminStatus": "ENABLED"}] if enabled else []
-    return {}
-
-
-@route("GET", "/admin")
-def administrators(plane: Plane, _call: Call) -> Json:
-    return {"adminAccounts": plane.administrators}
-
-
-@route("GET|POST", "/detector/{detector}/admin")
-def organization(plane: Plane, call: Call) -> Json:
-    found = plane.detector(call.path["detector"]).organization
-    if call.method == "POST":
-        if call.body.get("autoEnableOrganizationMembers"):
-            found["autoEnableOrganizationMembers"] = call.body["autoEnableOrganizationMembers"]
-        by_name = {feature["name"]: feature for feature in found["features"]}
-        for feature in call.body.get("features") or []:
-            kept = by_name.setdefault(feature["name"], {"name": feature["name"]})
-            kept["autoEnable"] = feature["autoEnable"]
-            if feature.get("additionalConfiguration"):
-                kept["additionalConfiguration"] = feature["additionalConfiguration"]
-        found["features"] = list(by_name.values())
-        return {}
-    off = {"autoEnable": False}
-    return {
-        "autoEnable": found["autoEnableOrganizationMembers"] != "NONE",
-        "memberAccountLimitReached": False,
-        "dataSources": {
-            "s3Logs": off,
-            "kubernetes": {"auditLogs": off},
-            "malwareProtection": {"scanEc2InstanceWithFindings": {"ebsVolumes": off}},
-        },
-        **found,
-    }
-
-
-@route("POST|GET", "/detector/{detector}/member")
-def members(plane: Plane, call: Call) -> Json:
-    kept = plane.detector(call.path["detector"]).children["member"]
-    if call.method == "GET":
-        return {"members": list(kept.values())}
-    for detail in call.body["accountDetails"]:
-        kept[detail["accountId"]] = {
-            "accountId": detail["accountId"],
-            "email": detail["email"],
-            "relationshipStatus": "Created",
-            "masterId": plane.account,
-            "administratorId": plane.account,
-            "detectorId": new_id(),
-            "updatedAt": _now(),
-        }
-    return {"unprocessedAccounts": []}
-
-
-@route("POST", "/detector/{detector}/member/{operation}")
-def member_operation(plane: Plane, call: Call) -> Json:
-    kept = plane.detector(call.path["detector"]).children["member"]
-    names = call.body.get("accountIds", [])
-    missing = [{"accountId": name, "result": "not a member"} for name in names if name not in kept]
-    if call.path["operation"] == "get":
-        return {"members": [kept[name] for name in names if name in kept], "unprocessedAccounts": missing}
-    for name in set(names) & set(kept):
-        if call.path["operation"] == "invite":
-            kept[name].update(relationshipStatus="Enabled", invitedAt=_now())
-        elif call.path["operation"] == "disassociate":
-            kept[name]["relationshipStatus"] = "Removed"
-        elif call.path["operation"] == "delete":
-            del kept[name]
-    return {"unprocessedAccounts": missing}
-
-
-@route("POST", "/detector/{detector}/member/detector/{operation}")
-def member_detectors(plane: Plane, call: Call) -> Json:
-    kept = plane.detector(call.path["detector"]).children["memberFeatures"]
-    for name in call.body["accountIds"]:
-        features = kept.setdefault(name, {"accountId": name, "features": []})
-        if call.path["operation"] == "update":
-            features["features"] = _merge_features(features["features"], call.body.get("features") or [])
-    if call.path["operation"] == "update":
-        return {"unprocessedAccounts": []}
-    return {"members": [kept[name] for name in call.body["accountIds"]], "unprocessedAccounts": []}
-
-
-def _plane(account: str, region: str) -> Plane:
+def plane_of(account: str, region: str) -> Plane:
+    """GuardDuty of an account in a Region."""
     return _PLANES.setdefault((account, region), Plane(account, region))
 
 
 def store(account: str, region: str, detector_id: str, finding: Json) -> None:
     """Keep a finding (camelCase) so that GetFindings and ListFindings see it."""
     with _LOCK:
-        plane = _plane(account, region)
+        plane = plane_of(account, region)
         plane.detectors.setdefault(detector_id, Detector({"features": [], "status": "ENABLED"}))
         plane.detectors[detector_id].children["findings"][finding["id"]] = finding
 
@@ -271,7 +184,7 @@ def _answer(status: int, data: Any, error: str = "") -> Response:
 
 def handle(method: str, path: str, body: bytes, query: dict[str, Any], account: str, region: str) -> Response:
     """Answer one GuardDuty request of an account in a Region."""
-    from . import guardduty_children  # noqa: F401  (registers its routes)
+    from . import guardduty_children, guardduty_organization  # noqa: F401  (they register their routes)
 
     for methods, pattern, handler in _ROUTES:
         found = pattern.match(path)
@@ -280,7 +193,9 @@ def handle(method: str, path: str, body: bytes, query: dict[str, Any], account: 
         try:
             with _LOCK:
                 call = Call(method, json.loads(body or b"{}"), query, found.groupdict())
-                return _answer(200, handler(_plane(account, region), call))
+                return _answer(200, handler(plane_of(account, region), call))
+        except features.Refused as error:
+            return _answer(400, {"message": str(error), "__type": "BadRequestException"}, "BadRequestException")
         except ApiError as error:
             return _answer(error.status, {"message": str(error), "__type": error.code}, error.code)
         except (KeyError, ValueError) as error:

@@ -17,14 +17,31 @@ _SETS = {
 }
 
 
+def _place(kept: dict[str, Json], name: str, rank: int) -> None:
+    """Put a filter at its rank, from 1 without gaps: the others make room."""
+    others = sorted((one for key, one in kept.items() if key != name), key=lambda one: int(one["rank"]))
+    if not 1 <= rank <= len(others) + 1:
+        raise ApiError("The request is rejected because the parameter rank is out-of-bounds.")
+    others.insert(rank - 1, kept[name])
+    for position, one in enumerate(others, 1):
+        one["rank"] = position
+
+
 @route("POST|GET", "/detector/{detector}/filter")
 def filters(plane: Plane, call: Call) -> Json:
     kept = plane.detector(call.path["detector"]).children["filter"]
     if call.method == "GET":
         return {"filterNames": list(kept)}
     fields = ("name", "description", "action", "rank", "findingCriteria", "tags")
-    kept[call.body["name"]] = {key: call.body.get(key) for key in fields}
-    return {"name": call.body["name"]}
+    name, before = call.body["name"], dict(kept)
+    kept[name] = {key: call.body.get(key) for key in fields}
+    try:
+        _place(kept, name, call.body.get("rank") or len(kept))
+    except ApiError:
+        kept.clear()
+        kept.update(before)
+        raise
+    return {"name": name}
 
 
 @route("GET|POST|DELETE", "/detector/{detector}/filter/{name}")
@@ -37,8 +54,11 @@ def one_filter(plane: Plane, call: Call) -> Json:
         return kept[name]
     if call.method == "DELETE":
         del kept[name]
+        for position, one in enumerate(sorted(kept.values(), key=lambda one: int(one["rank"])), 1):
+            one["rank"] = position
         return {}
-    kept[name].update({key: value for key, value in call.body.items() if value is not None})
+    _place(kept, name, call.body.get("rank") or kept[name]["rank"])
+    kept[name].update({key: value for key, value in call.body.items() if value is not None and key != "rank"})
     return {"name": name}
 
 

@@ -14,7 +14,7 @@ import urllib.parse
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from . import moto_evidence, moto_instances, moto_network, moto_ssm  # noqa: F401  (they patch moto)
+from . import moto_evidence, moto_instances, moto_network, moto_organization, moto_ssm  # noqa: F401  (they patch moto)
 from .moto_modules import autoscaling, ec2, load_balancing
 from .patching import check_pins
 
@@ -111,6 +111,7 @@ def main(port: int) -> None:
     from werkzeug.serving import run_simple
 
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    moto_organization.found()
     moto: Any = DomainDispatcherApplication(create_backend_app)
     run_simple("127.0.0.1", port, Application(moto), threaded=True, request_handler=MotoRequestHandler)
 

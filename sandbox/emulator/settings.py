@@ -44,6 +44,7 @@ GATEWAY_URL = os.environ.get("SANDBOX_GATEWAY_URL", "")
 SECURITY_ACCOUNT = os.environ.get("MINISTACK_ACCOUNT_ID", "111111111111")
 ORGANIZATION_ID = os.environ.get("SANDBOX_ORGANIZATION_ID", "o-sandbox001")
 ORGANIZATION_ACCOUNTS = frozenset(os.environ.get("SANDBOX_ACCOUNTS", "111111111111 222222222222 333333333333").split())
+MANAGEMENT_ACCOUNT = os.environ.get("SANDBOX_MANAGEMENT_ACCOUNT", "999999999999")
 # Regions the accounts have enabled; the first has the events of global services.
 REGIONS = os.environ.get("SANDBOX_REGIONS", "us-east-1 eu-west-1").split()
 # Services MiniStack lacks or serves thinly; moto has them.

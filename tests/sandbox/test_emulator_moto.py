@@ -192,8 +192,9 @@ def test_instances_of_a_group_have_the_templates_profile(aws: Aws, victim: Make)
 
 
 def test_the_organization_is_the_one_of_the_condition_key(aws: Aws) -> None:
-    created = aws.client("organizations", "333333333333").create_organization(FeatureSet="ALL")
-    assert created["Organization"]["Id"] == "o-sandbox001"
+    known = aws.client("organizations").describe_organization()["Organization"]
+    assert (known["Id"], known["MasterAccountId"]) == ("o-sandbox001", "999999999999")
+    assert known == aws.client("organizations", "999999999999").describe_organization()["Organization"]
 
 
 def test_the_instances_of_a_profile_are_found(aws: Aws, victim: Make) -> None:

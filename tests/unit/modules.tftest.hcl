@@ -199,22 +199,3 @@ run "notifications" {
     error_message = "A topic brought along must be used as it is; one created must be encrypted, take alarms and have its subscribers."
   }
 }
-
-run "detector" {
-  command = plan
-
-  module {
-    source = "./modules/detector"
-  }
-
-  variables {
-    create   = false
-    id       = "12abc34d567e8fa901bc2d34e56789f0"
-    features = { S3_DATA_EVENTS = "DISABLED" }
-  }
-
-  assert {
-    condition     = length(aws_guardduty_detector.this) == 0 && aws_guardduty_detector_feature.this["S3_DATA_EVENTS"].detector_id == "12abc34d567e8fa901bc2d34e56789f0" && aws_guardduty_detector_feature.this["S3_DATA_EVENTS"].status == "DISABLED"
-    error_message = "A detector that exists must be adopted, and a feature switched off explicitly."
-  }
-}

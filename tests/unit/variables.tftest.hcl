@@ -1,4 +1,4 @@
-# Every rule of the root variables, grouped: a run may expect several failures, and each rule is broken alone in one of them.
+# Every rule of the root variables (those of detector and organization are modules/detector's: enablement_*.tftest.hcl), grouped: a run may expect several failures, and each rule is broken alone in one of them.
 
 mock_provider "aws" {
   source          = "./tests/unit/mocks"
@@ -13,7 +13,6 @@ run "first_rule_of_each" {
     organization_id  = "organization"
     iam              = { path = "security" }
     kms              = { create = false }
-    detector         = { id = "12abc34d567e8fa901bc2d34e56789f0" }
     notifications    = { create_topic = false }
     evidence         = { create_bucket = false }
     functions        = { architecture = "mips" }
@@ -26,7 +25,7 @@ run "first_rule_of_each" {
   }
 
   expect_failures = [
-    var.name_prefix, var.organization_id, var.iam, var.kms, var.detector, var.notifications, var.evidence, var.functions,
+    var.name_prefix, var.organization_id, var.iam, var.kms, var.notifications, var.evidence, var.functions,
     var.minimum_severity, var.playbooks, var.guardrails, var.remediation_config_file, var.extra_finding_types,
   ]
 }
@@ -38,7 +37,6 @@ run "second_rule_of_each" {
     name_prefix      = "guardduty-response-of-security" # too long for the bucket's name
     iam              = { permissions_boundary = "boundary" }
     kms              = { key_arn = "arn:aws:kms:eu-central-1:111111111111:key/1" }
-    detector         = { create = false, features = { S3_DATA_EVENTS = "ENABLED" } }
     notifications    = { escalation = { topic_arn = "arn:aws:sns:eu-central-1:111111111111:on-call" } }
     evidence         = { create_bucket = false, bucket_arn = "arn:aws:s3:::evidence", force_destroy = true }
     functions        = { memory_size = 128 }
@@ -50,7 +48,7 @@ run "second_rule_of_each" {
   }
 
   expect_failures = [
-    var.name_prefix, var.iam, var.kms, var.detector, var.notifications, var.evidence, var.functions, var.minimum_severity,
+    var.name_prefix, var.iam, var.kms, var.notifications, var.evidence, var.functions, var.minimum_severity,
     var.playbooks, var.guardrails, var.remediation_config_file,
   ]
 }
@@ -59,7 +57,6 @@ run "third_rule_of_each" {
   command = plan
 
   variables {
-    detector      = { finding_publishing_frequency = "DAILY" }
     notifications = { email_addresses = ["on-call"] }
     evidence      = { object_lock = { mode = "LEGAL", days = 30 } }
     functions     = { vpc = { subnet_ids = ["subnet-1"] } }
@@ -67,34 +64,32 @@ run "third_rule_of_each" {
     guardrails    = { exempt_resources = ["*"] }
   }
 
-  expect_failures = [var.detector, var.notifications, var.evidence, var.functions, var.playbooks, var.guardrails]
+  expect_failures = [var.notifications, var.evidence, var.functions, var.playbooks, var.guardrails]
 }
 
 run "fourth_rule_of_each" {
   command = plan
 
   variables {
-    detector      = { features = { S3_DATA_EVENTS = "on" } }
     notifications = { create_topic = false, topic_arn = "arn:aws:sns:eu-central-1:111111111111:t", email_addresses = ["a@example.com"] }
     evidence      = { object_lock = { days = 0 } }
     playbooks     = { ec2_instance = { quarantine_security_group_ids = { "vpc-0123456789abcdef0" = "quarantine" } } }
     guardrails    = { exempt_principals = ["break-glass"] }
   }
 
-  expect_failures = [var.detector, var.notifications, var.evidence, var.playbooks, var.guardrails]
+  expect_failures = [var.notifications, var.evidence, var.playbooks, var.guardrails]
 }
 
 run "fifth_rule_of_each" {
   command = plan
 
   variables {
-    detector      = { features = { RUNTIME_MONITORING = "ENABLED", EKS_RUNTIME_MONITORING = "ENABLED" } }
     notifications = { runbook_url = "http://wiki" }
     evidence      = { object_lock = { days = 30 }, expire_after_days = 7 }
     guardrails    = { approval_tag = { key = "" } }
   }
 
-  expect_failures = [var.detector, var.notifications, var.evidence, var.guardrails]
+  expect_failures = [var.notifications, var.evidence, var.guardrails]
 }
 
 run "freeze_windows_and_log_retention" {

@@ -1,0 +1,141 @@
+"""GuardDuty's protection plans: their names, the order the API answers in, and what it refuses.
+
+Real behaviour kept: a new detector has every plan on but Runtime Monitoring; the foundational sources cannot be set;
+Runtime Monitoring and EKS Runtime Monitoring exclude each other; configurations come back in an order of the API's own,
+which differs between detectors and the organization, whatever order they were sent in.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+Json = dict[str, Any]
+FOUNDATIONAL = ("CLOUD_TRAIL", "DNS_LOGS", "FLOW_LOGS")
+_AGENTS = ("EKS_ADDON_MANAGEMENT", "EC2_AGENT_MANAGEMENT", "ECS_FARGATE_AGENT_MANAGEMENT")
+# Feature -> its configurations, in the order of a detector; an organization's is the reverse.
+CONFIGURATIONS: dict[str, tuple[str, ...]] = {
+    "S3_DATA_EVENTS": (),
+    "EKS_AUDIT_LOGS": (),
+    "EBS_MALWARE_PROTECTION": (),
+    "RDS_LOGIN_EVENTS": (),
+    "LAMBDA_NETWORK_LOGS": (),
+    "EKS_RUNTIME_MONITORING": ("EKS_ADDON_MANAGEMENT",),
+    "RUNTIME_MONITORING": _AGENTS,
+}
+_RUNTIMES = {"RUNTIME_MONITORING", "EKS_RUNTIME_MONITORING"}
+INVALID = "The request is rejected because an invalid or out-of-range value is specified as an input parameter."
+
+
+class Refused(Exception):
+    """A request about features that GuardDuty rejects; the text is the answer's message."""
+
+
+def new_detector() -> list[Json]:
+    """The features of a detector that was created without saying which."""
+    now = time.time()
+    found = [{"name": name, "status": "ENABLED", "updatedAt": now} for name in FOUNDATIONAL]
+    for name, configurations in CONFIGURATIONS.items():
+        feature: Json = {"name": name, "status": "DISABLED" if name in _RUNTIMES else "ENABLED", "updatedAt": now}
+        if configurations:
+            off = [{"name": one, "status": "DISABLED", "updatedAt": now} for one in configurations]
+            feature["additionalConfiguration"] = off
+        found.append(feature)
+    return found
+
+
+def _check_names(features: list[Json], field: str, values: tuple[str, ...]) -> None:
+    for feature in features:
+        name = feature.get("name")
+        items = feature.get("additionalConfiguration") or []
+        if name not in CONFIGURATIONS or feature.get(field) not in values:
+            raise Refused(INVALID)
+        if any(item.get("name") not in CONFIGURATIONS[name] or item.get(field) not in values for item in items):
+            raise Refused(INVALID)
+    # AWS says that the pair causes an error; the sentence is the sandbox's.
+    if {feature["name"] for feature in features} >= _RUNTIMES:
+        raise Refused("The request is rejected because RUNTIME_MONITORING and EKS_RUNTIME_MONITORING exclude each other.")
+
+
+def _check_state(by_name: dict[str, Json], field: str, off: str) -> None:
+    if all(by_name[name].get(field, off) != off for name in _RUNTIMES):
+        raise Refused("The request is rejected because RUNTIME_MONITORING and EKS_RUNTIME_MONITORING exclude each other.")
+    for feature in by_name.values():
+        on = [item for item in feature.get("additionalConfiguration", []) if item[field] != off]
+        if on and feature[field] == off:
+            raise Refused(f"The request is rejected because {on[0]['name']} needs {feature['name']} to be enabled.")
+
+
+def merge(current: list[Json], new: list[Json]) -> list[Json]:
+    """A detector's features with some of them set, by name; Refused leaves ``current`` as it was."""
+    _check_names(new, "status", ("ENABLED", "DISABLED"))
+    by_name = {feature["name"]: dict(feature) for feature in current}
+    for feature in new:
+        kept = by_name.setdefault(feature["name"], {"name": feature["name"]})
+        kept.update(status=feature["status"], updatedAt=time.time())
+        extra = {item["name"]: item for item in kept.get("additionalConfiguration", [])}
+        if feature["status"] == "DISABLED":
+            extra = {name: {**item, "status": "DISABLED"} for name, item in extra.items()}
+        for item in feature.get("additionalConfiguration") or []:
+            extra[item["name"]] = {"name": item["name"], "status": item["status"], "updatedAt": time.time()}
+        order = CONFIGURATIONS[feature["name"]]
+        if order:
+            kept["additionalConfiguration"] = [extra[name] for name in order if name in extra]
+    if new:
+        for name in _RUNTIMES:
+            by_name.setdefault(name, {"name": name, "status": "DISABLED"})
+        _check_state(by_name, "status", "DISABLED")
+    return list(by_name.values())
+
+
+def new_organization() -> list[Json]:
+    """The features of an organization that nobody has configured."""
+    return [
+        {
+            "name": name,
+            "autoEnable": "NONE",
+            "additionalConfiguration": [{"name": one, "autoEnable": "NONE"} for one in reversed(configurations)],
+        }
+        for name, configurations in CONFIGURATIONS.items()
+    ]
+
+
+def merge_organization(current: list[Json], new: list[Json]) -> list[Json]:
+    """The organization's features with some of them set."""
+    _check_names(new, "autoEnable", ("ALL", "NEW", "NONE"))
+    by_name = {feature["name"]: dict(feature) for feature in current}
+    for feature in new:
+        kept = by_name[feature["name"]]
+        kept["autoEnable"] = feature["autoEnable"]
+        said = {item["name"]: item["autoEnable"] for item in feature.get("additionalConfiguration") or []}
+        kept["additionalConfiguration"] = [
+            {**item, "autoEnable": said.get(item["name"], item["autoEnable"])} for item in kept["additionalConfiguration"]
+        ]
+    _check_state(by_name, "autoEnable", "NONE")
+    return list(by_name.values())
+
+
+def enabled_by(organization: list[Json], *values: str) -> list[Json]:
+    """What an organization's setting enables in a member, as a request: the features with one of these values."""
+    found = []
+    for feature in organization:
+        if feature["autoEnable"] in values:
+            items = [item["name"] for item in feature["additionalConfiguration"] if item["autoEnable"] in values]
+            on = [{"name": name, "status": "ENABLED"} for name in items]
+            found.append({"name": feature["name"], "status": "ENABLED", "additionalConfiguration": on})
+    return found
+
+
+def overruled(organization: list[Json], new: list[Json]) -> str | None:
+    """The first name in a request about members that the organization sets for ALL, or None."""
+    for_all = {feature["name"] for feature in organization if feature["autoEnable"] == "ALL"}
+    for feature in organization:
+        for item in feature["additionalConfiguration"]:
+            if item["autoEnable"] == "ALL":
+                for_all.add(f"{feature['name']}/{item['name']}")
+    for feature in new:
+        items = feature.get("additionalConfiguration") or []
+        for name in (feature["name"], *(f"{feature['name']}/{item['name']}" for item in items)):
+            if name in for_all:
+                return str(name)
+    return None

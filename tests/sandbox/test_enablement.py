@@ -1,0 +1,209 @@
+"""GuardDuty on for an organization, with real Terraform: the management account delegates, the security account configures,
+in one configuration, whose order is that of its references. Only modules/delegated-admin and modules/detector."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+from emulator_helpers import MEMBER, SECURITY
+from repository import ROOT
+from terraform_tools import initialized, terraform
+from test_emulator_guardduty import MANAGEMENT, Region, statuses
+
+from sandbox.clients import Aws
+
+REGION = "us-west-2"
+CONFIGURATION = """
+variable "features" {{ default = {{}} }}
+variable "organization" {{ default = {{}} }}
+variable "adopt" {{ default = null }}
+variable "managing" {{ default = "{management}" }}
+variable "delegate" {{ default = true }}
+
+provider "aws" {{
+  region     = "{region}"
+  access_key = "{security}"
+  secret_key = "test"
+}}
+
+provider "aws" {{
+  alias      = "management"
+  region     = "{region}"
+  access_key = var.managing
+  secret_key = "test"
+}}
+
+module "delegated_admin" {{
+  source    = "{root}/modules/delegated-admin"
+  count     = var.delegate ? 1 : 0
+  providers = {{ aws = aws.management }}
+
+  admin_account_id  = "{security}"
+  admin_detector_id = module.detector.id
+}}
+
+module "detector" {{
+  source = "{root}/modules/detector"
+
+  create       = var.adopt == null
+  id           = var.adopt
+  features     = var.features
+  organization = merge(var.organization, {{ administrator_account_id = one(module.delegated_admin[*].admin_account_id) }})
+  tags         = {{ team = "security" }}
+}}
+
+output "detector_id" {{ value = module.detector.id }}
+output "organization_features" {{ value = module.detector.organization_features }}
+"""
+
+
+@dataclass
+class Stack:
+    """One Terraform directory, and GuardDuty as its accounts see it."""
+
+    directory: Path
+    scratch: Path
+    endpoint: str
+    region: Region
+
+    def run(self, command: str, *arguments: str, **variables: Any) -> tuple[int, str]:
+        file = self.scratch / "stack.tfvars.json"
+        file.write_text(json.dumps(variables))
+        done = terraform(
+            self.directory, self.scratch, command, "-no-color", "-input=false", f"-var-file={file}", *arguments,
+            endpoint=self.endpoint,
+        )  # fmt: skip
+        return done.returncode, done.stdout
+
+    def apply(self, **variables: Any) -> str:
+        code, said = self.run("apply", "-auto-approve", **variables)
+        assert code == 0, said[-4000:]
+        return said
+
+    def plan(self, **variables: Any) -> tuple[int, str]:
+        """0: nothing to do, 1: an error, 2: changes."""
+        return self.run("plan", "-detailed-exitcode", **variables)
+
+    def destroy(self, **variables: Any) -> str:
+        code, said = self.run("destroy", "-auto-approve", **variables)
+        assert code == 0, said[-4000:]
+        return said
+
+
+@pytest.fixture
+def stack(aws: Aws, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Stack]:
+    region = getattr(request, "param", REGION)
+    directory = tmp_path / "stack"
+    directory.mkdir()
+    text = CONFIGURATION.format(root=ROOT, region=region, security=SECURITY, management=MANAGEMENT)
+    (directory / "main.tf").write_text(text)
+    initialized(directory, tmp_path)
+    yield Stack(directory, tmp_path, aws.endpoint, Region(Aws(aws.endpoint, region)))
+
+
+FEATURES = {"RUNTIME_MONITORING/EKS_ADDON_MANAGEMENT": "ENABLED", "RDS_LOGIN_EVENTS": "DISABLED"}
+ORGANIZATION = {
+    "manage": True,
+    "features": {"S3_DATA_EVENTS": "NEW", "RUNTIME_MONITORING": "NEW"},
+    "members": {MEMBER: f"{MEMBER}@example.com", MANAGEMENT: "management@example.com"},
+    "member_features": {
+        MEMBER: {
+            "S3_DATA_EVENTS": "DISABLED",
+            "RUNTIME_MONITORING": "ENABLED",
+            "RUNTIME_MONITORING/EC2_AGENT_MANAGEMENT": "ENABLED",
+        }
+    },
+}
+
+
+def test_on_for_the_organization_and_off_again(stack: Stack) -> None:
+    said = stack.apply(features=FEATURES, organization=ORGANIZATION)
+    created = [line.split(":")[0] for line in said.splitlines() if "Creation complete" in line]
+    detector = "module.detector.aws_guardduty_detector.this[0]"
+    registered = "module.delegated_admin[0].aws_guardduty_organization_admin_account.this"
+    configured = "module.detector.aws_guardduty_organization_configuration.this[0]"
+    exception = f'module.detector.aws_guardduty_member_detector_feature.this["{MEMBER}/S3_DATA_EVENTS"]'
+    order = [created.index(one) for one in (detector, registered, configured, exception)]
+    assert order == sorted(order), created
+
+    region = stack.region
+    own = region.features(SECURITY)
+    assert own["RUNTIME_MONITORING/EKS_ADDON_MANAGEMENT"] == own["LAMBDA_NETWORK_LOGS"] == "ENABLED"
+    assert own["RUNTIME_MONITORING/EC2_AGENT_MANAGEMENT"] == own["RDS_LOGIN_EVENTS"] == "DISABLED"
+    known = region.of(SECURITY).describe_organization_configuration(DetectorId=region.detector(SECURITY))
+    everybody = statuses(known["Features"], "AutoEnable")
+    assert known["AutoEnableOrganizationMembers"] == everybody["EKS_AUDIT_LOGS"] == "ALL"
+    assert (everybody["RDS_LOGIN_EVENTS"], everybody["RUNTIME_MONITORING/EKS_ADDON_MANAGEMENT"]) == ("NONE", "NEW")
+    member = region.features(MEMBER)
+    assert (member["S3_DATA_EVENTS"], member["EKS_AUDIT_LOGS"]) == ("DISABLED", "ENABLED")
+    assert member["RUNTIME_MONITORING/EC2_AGENT_MANAGEMENT"] == member["RUNTIME_MONITORING/EKS_ADDON_MANAGEMENT"] == "ENABLED"
+    assert {MEMBER, MANAGEMENT} <= region.members(region.detector(SECURITY))
+
+    code, said = stack.plan(features=FEATURES, organization=ORGANIZATION)
+    assert code == 0, said[-4000:]
+
+    # Off by a status, not by leaving it out.
+    off = {**ORGANIZATION, "features": {**ORGANIZATION["features"], "EKS_AUDIT_LOGS": "NONE"}}  # type: ignore[dict-item]
+    stack.apply(features={**FEATURES, "EKS_AUDIT_LOGS": "DISABLED"}, organization=off)
+    assert stack.region.features(SECURITY)["EKS_AUDIT_LOGS"] == "DISABLED"
+
+    said = stack.destroy(features=FEATURES, organization=ORGANIZATION)
+    gone = [line.split(":")[0] for line in said.splitlines() if "Destruction complete" in line]
+    order = [gone.index(one) for one in (exception, configured, registered, detector)]
+    assert order == sorted(order), gone
+    assert region.of(SECURITY).list_detectors()["DetectorIds"] == []
+    assert region.of(MANAGEMENT).list_organization_admin_accounts()["AdminAccounts"] == []
+    assert region.features(MEMBER)["S3_DATA_EVENTS"] == "DISABLED", "Members keep GuardDuty, as it was set."
+
+
+@pytest.mark.parametrize("stack", ["eu-west-3"], indirect=True)
+def test_a_detector_that_exists_is_adopted(stack: Stack) -> None:
+    created = stack.region.of(SECURITY).create_detector(Enable=True)["DetectorId"]
+    variables = {
+        "adopt": created,
+        "delegate": False,
+        "features": {"S3_DATA_EVENTS": "UNMANAGED", "LAMBDA_NETWORK_LOGS": "DISABLED"},
+    }
+    stack.region.of(SECURITY).update_detector(DetectorId=created, Features=[{"Name": "S3_DATA_EVENTS", "Status": "DISABLED"}])
+    stack.apply(**variables)
+    found = stack.region.features(SECURITY)
+    assert found["RUNTIME_MONITORING"] == "ENABLED" and found["S3_DATA_EVENTS"] == found["LAMBDA_NETWORK_LOGS"] == "DISABLED"
+    assert stack.plan(**variables)[0] == 0
+    stack.destroy(**variables)
+    assert stack.region.detector(SECURITY) == created, "What was not created here is not deleted here."
+    assert stack.region.features(SECURITY) == found, "Removing a feature from Terraform does not turn it off."
+
+
+@pytest.mark.parametrize("stack", ["us-west-1"], indirect=True)
+def test_mistakes_are_told_before_anything_is_done(stack: Stack, aws: Aws) -> None:
+    code, said = stack.plan(managing=SECURITY, organization={"manage": True})
+    text = " ".join(said.split())
+    assert code == 1 and f"must run in the management account of organization o-sandbox001, which is {MANAGEMENT}" in text
+    assert f"these credentials are of account {SECURITY}" in text and "Trusted access" not in text
+
+    organizations = aws.client("organizations", MANAGEMENT)
+    organizations.disable_aws_service_access(ServicePrincipal="guardduty.amazonaws.com")
+    try:
+        code, said = stack.plan(organization={"manage": True})
+    finally:
+        organizations.enable_aws_service_access(ServicePrincipal="guardduty.amazonaws.com")
+    text = " ".join(said.split())
+    assert code == 1 and "Trusted access for guardduty.amazonaws.com is not enabled in organization o-sandbox001" in text
+    assert "aws organizations enable-aws-service-access --service-principal guardduty.amazonaws.com" in text
+    assert stack.region.of(SECURITY).list_detectors()["DetectorIds"] == []
+
+
+@pytest.mark.parametrize("stack", ["us-east-2"], indirect=True)
+def test_another_administrator_is_not_replaced(stack: Stack) -> None:
+    stack.region.of(MANAGEMENT).enable_organization_admin_account(AdminAccountId=MEMBER)
+    code, said = stack.run("apply", "-auto-approve", organization={"manage": True})
+    text = " ".join(said.replace("│", " ").split())
+    assert code == 1 and "another account is already enabled as GuardDuty delegated administrator" in text
+    with pytest.raises(ClientError):  # the organization's configuration waited, and nothing of it was done
+        stack.region.of(SECURITY).describe_organization_configuration(DetectorId=stack.region.detector(SECURITY))
