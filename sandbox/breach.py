@@ -42,7 +42,7 @@ def undo(known: State, incident: Json) -> Undone:
     if not before:
         raise SandboxError(f"Incident {incident['incident_id']} has contained no interface: there is nothing to undo.")
     interface, groups = sorted(before.items())[0]
-    aws, account = Aws(known.endpoint), str(incident["account_id"])
+    aws, account = Aws(known.endpoint, str(incident["region"])), str(incident["account_id"])
     iam, name = aws.client("iam", account), f"{USER}-{secrets.token_hex(2)}"
     who = str(iam.create_user(UserName=name)["User"]["Arn"])
     iam.put_user_policy(UserName=name, PolicyName="undo", PolicyDocument=json.dumps(_MAY))

@@ -51,10 +51,14 @@ def _send(arguments: argparse.Namespace) -> int:
     aws = Aws(known.endpoint)
     bindings = dict(_binding(text) for text in arguments.bind or [])
     event = findings.prepare(
-        aws, data, str(arguments.file), bindings=bindings, account=arguments.account, keep_id=arguments.keep_id
-    )
+        aws, data, str(arguments.file), bindings=bindings, account=arguments.account, region=arguments.region,
+        keep_id=arguments.keep_id,
+    )  # fmt: skip
+    if event.region != settings.REGION and not known.outputs.get("second_region"):
+        raise SandboxError(f"Nothing takes events of {event.region} home yet. Apply that with: .venv/bin/python -m sandbox up")
     sent = findings.send(aws, event)
-    say(f"Sent {event.detail.get('type') or event.detail_type} to account {settings.SECURITY_ACCOUNT} (event {sent.event_id}).")
+    kind, where = event.detail.get("type") or event.detail_type, f"account {settings.SECURITY_ACCOUNT}, {event.region}"
+    say(f"Sent {kind} to {where} (event {sent.event_id}).")
     if not arguments.wait:
         if arguments.json:
             _print({"event_id": sent.event_id, "incident_id": sent.incident_id, "finding_id": event.detail.get("id")})
@@ -151,6 +155,7 @@ def parser() -> argparse.ArgumentParser:
         help="make it a finding about instance=ID, user=NAME[/KEY] or role=NAME[/SESSION]; may be given twice",
     )
     send.add_argument("--account", metavar="ID", help="make it a finding of this account")
+    send.add_argument("--region", metavar="NAME", help="make it a finding of this Region, put on the bus there")
     send.add_argument("--keep-id", action="store_true", help="keep the finding's id (default: a new one each time)")
     send.add_argument("--wait", action="store_true", help="follow the incident until it is settled")
     send.add_argument("--timeout", type=float, default=120, metavar="S", help="give up waiting after so many seconds")

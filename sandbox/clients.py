@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import boto3
@@ -19,11 +19,17 @@ class Aws:
     endpoint: str
     region: str = settings.REGION
 
-    def client(self, service: str, account: str = settings.MEMBER_ACCOUNT, **credentials: str) -> Any:
+    def client(
+        self, service: str, account: str = settings.MEMBER_ACCOUNT, *, region: str | None = None, **credentials: str
+    ) -> Any:
         """A client of an account's root user, or of the credentials given (boto3's ``aws_*`` names)."""
         if not credentials:
-            return _root_client(self.endpoint, self.region, service, account)
-        return _client(self.endpoint, self.region, service, credentials)
+            return _root_client(self.endpoint, region or self.region, service, account)
+        return _client(self.endpoint, region or self.region, service, credentials)
+
+    def at(self, region: str) -> Aws:
+        """The same, with clients of another Region."""
+        return replace(self, region=region)
 
 
 @functools.cache

@@ -106,7 +106,7 @@ def run(finding: Path, *, keep: bool, var_files: list[Path]) -> int:
     running = state.load()
     fresh = running is None or not stack.alive(running) or not running.outputs
     if fresh:
-        known = lifecycle.up(say, var_files)
+        known = lifecycle.up(say, var_files, elsewhere=False)
     else:
         known = lifecycle.running(applied=True)
         say("The sandbox is up already: its module is used as it is applied, on a new instance.")

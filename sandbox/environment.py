@@ -40,13 +40,19 @@ def _existing(named: dict[str, Any], applied: dict[str, Any]) -> dict[str, Any]:
 
 def describe(known: State) -> dict[str, Any]:
     """The running sandbox as one document."""
-    accounts = {"security": settings.SECURITY_ACCOUNT, "member": settings.MEMBER_ACCOUNT}
+    accounts = {
+        "security": settings.SECURITY_ACCOUNT,
+        "member": settings.MEMBER_ACCOUNT,
+        "second_member": settings.SECOND_MEMBER_ACCOUNT,
+        "management": settings.MANAGEMENT_ACCOUNT,
+    }
     applied = known.outputs.get("security", {})
     prefix = str(known.outputs.get("name_prefix") or "guardduty-response")
     queues = names(prefix)["queues"]
     return {
         "endpoint": known.endpoint,
         "region": settings.REGION,
+        "regions": list(settings.REGIONS),
         "accounts": accounts,
         "organization_id": settings.ORGANIZATION_ID,
         "credentials": {number: {"access_key_id": number, "secret_access_key": settings.SECRET} for number in accounts.values()},

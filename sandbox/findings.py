@@ -26,6 +26,7 @@ class Event:
     source: str
     detail_type: str
     detail: Json
+    region: str = settings.REGION  # on whose bus it is put
 
 
 @dataclass(frozen=True)
@@ -123,6 +124,8 @@ def bind_instance(aws: Aws, detail: Json, instance: str, account: str) -> None:
         shown = seed.describe(aws, account, instance)
     except aws.client("ec2", account).exceptions.ClientError:
         return
+    if "availabilityZone" in details:
+        details["availabilityZone"] = shown["Placement"]["AvailabilityZone"]
     if shown["NetworkInterfaces"]:
         details["networkInterfaces"] = _interfaces(shown)
     if "iamInstanceProfile" in details:
@@ -130,12 +133,15 @@ def bind_instance(aws: Aws, detail: Json, instance: str, account: str) -> None:
         details["iamInstanceProfile"] = {"arn": profile["Arn"], "id": profile["Id"]} if profile else None
 
 
-def bind_account(event: Event, account: str) -> None:
-    """Make it a finding of another account."""
-    event.detail["accountId"] = account
+def bind_account(event: Event, account: str | None, region: str | None = None) -> None:
+    """Make it a finding of another account, or Region, or both. None leaves it as it is."""
+    if account:
+        event.detail["accountId"] = account
+    if region:
+        event.detail["region"] = event.region = region
     parts = str(event.detail.get("arn", "")).split(":")
     if len(parts) > 5:
-        parts[3], parts[4] = str(event.detail.get("region", parts[3])), account
+        parts[3], parts[4] = str(event.detail.get("region", parts[3])), account or parts[4]
         event.detail["arn"] = ":".join(parts)
 
 
@@ -158,9 +164,12 @@ def incident_id(detail: Json) -> str | None:
 
 
 def send(aws: Aws, event: Event) -> Sent:
-    """Put the event on the default bus of the security account, as GuardDuty does for the delegated administrator."""
+    """Put the event on the security account's default bus in its Region, as GuardDuty does for the delegated administrator.
+
+    What is put elsewhere than at home is taken there by the forwarder of that Region, if there is one.
+    """
     at = datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
-    answer = aws.client("events", settings.SECURITY_ACCOUNT).put_events(
+    answer = aws.client("events", settings.SECURITY_ACCOUNT, region=event.region).put_events(
         Entries=[{"Source": event.source, "DetailType": event.detail_type, "Detail": json.dumps(event.detail)}]
     )
     entry = answer["Entries"][0]
@@ -171,9 +180,12 @@ def send(aws: Aws, event: Event) -> Sent:
 
 def prepare(
     aws: Aws, data: Json, name: str, *, bindings: dict[str, str] | None = None, account: str | None = None,
-    keep_id: bool = False,
+    region: str | None = None, keep_id: bool = False,
 ) -> Event:  # fmt: skip
-    """The event to send for a file's content, bound and renewed as asked."""
+    """The event to send for a file's content, bound and renewed as asked.
+
+    ``region``: the finding's, and the Region on whose bus it is put; bound and without one, it is of the home Region.
+    """
     event = recognise(copy.deepcopy(data), name)
     bindings = bindings or {}
     binders = {"instance": bind_instance, "user": principals.bind_user, "role": principals.bind_role}
@@ -184,12 +196,14 @@ def prepare(
         )
     if len({"user", "role"} & set(bindings)) == 2:
         raise SandboxError("A finding is about one principal: bind a user or a role, not both.")
-    for kind, value in bindings.items():
-        binders[kind](aws, event.detail, value, account or settings.MEMBER_ACCOUNT)
+    if region and region not in settings.REGIONS:
+        raise SandboxError(f"The sandbox has no Region {region}, only {' and '.join(settings.REGIONS)}.")
     if bindings:
-        event.detail["region"] = settings.REGION
-    if account or bindings:
-        bind_account(event, account or settings.MEMBER_ACCOUNT)
+        account, region = account or settings.MEMBER_ACCOUNT, region or settings.REGION
+    for kind, value in bindings.items():
+        binders[kind](aws.at(region or settings.REGION), event.detail, value, account or settings.MEMBER_ACCOUNT)
+    if account or region:
+        bind_account(event, account, region)
     if not keep_id:
         renew(event)
     return event

@@ -61,8 +61,11 @@ def emulators_only(say: Say) -> State:
     return known
 
 
-def up(say: Say, var_files: list[Path]) -> State:
-    """Emulators, seed and Terraform; when everything runs already, Terraform applies what changed."""
+def up(say: Say, var_files: list[Path], *, elsewhere: bool = True) -> State:
+    """Emulators, seed and Terraform; when everything runs already, Terraform applies what changed.
+
+    ``elsewhere``: also in member B and in the second Region.
+    """
     files = [file.resolve() for file in var_files] or [settings.DEFAULT_VAR_FILE]
     known = emulators(say)
     terraform = Terraform(known.endpoint)
@@ -80,7 +83,7 @@ def up(say: Say, var_files: list[Path]) -> State:
     thread = threading.Thread(target=sow)
     thread.start()
     try:
-        terraform.init()
+        terraform.init(elsewhere=elsewhere)
         say("Applying the module (Terraform waits for some resources to settle, as on AWS) ...")
         known.outputs = terraform.apply(files, say)
     finally:

@@ -215,6 +215,7 @@ def instance(
     aws: Aws,
     account: str = settings.MEMBER_ACCOUNT,
     *,
+    region: str | None = None,
     interfaces: int = 2,
     profile_attached: bool = True,
     in_asg: bool = True,
@@ -228,12 +229,13 @@ def instance(
     within: Network | None = None,
     name: str | None = None,
 ) -> Victim:
-    """An instance with the chosen traits.
+    """An instance with the chosen traits, in an account and Region (home unless told otherwise).
 
     ``interfaces``: how many network interfaces. ``requester_managed``: the last of them belongs to an AWS service and
     cannot be changed. ``flow_logs``: its VPC has a flow log with records (``flow_log``). ``within``: an existing network,
     else a new one. ``stopped``: stopped before it is returned.
     """
+    aws = aws.at(region or aws.region)
     name = name or f"workload-{secrets.token_hex(4)}"
     place = within or network(aws, account, ipv6=ipv6, name=name)
     victim = Victim(account, aws.region, "", place.vpc, place.subnets[0], place.subnets, place.security_group)

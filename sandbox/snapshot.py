@@ -67,6 +67,7 @@ def _snapshots(aws: Aws, victim: seed.Victim) -> str:
 
 def take(aws: Aws, victim: seed.Victim) -> Rows:
     """Label -> what is read back now."""
+    aws = aws.at(victim.region)
     shown = seed.describe(aws, victim.account, victim.instance)
     profile = shown.get("IamInstanceProfile", {}).get("Arn", "none").rsplit("/", 1)[-1]
     kept = {item["DeviceName"]: item["Ebs"]["DeleteOnTermination"] for item in shown["BlockDeviceMappings"]}

@@ -15,7 +15,7 @@ Say = Callable[[str], None]
 # Of this shell's environment only these reach the emulators, and with them the functions they run.
 _KEPT = ("PATH", "HOME", "LANG", "LC_ALL", "SYSTEMROOT", "LD_LIBRARY_PATH")
 _SCALES = ("SANDBOX_WAIT_SCALE", "SANDBOX_TIMEOUT_SCALE", "SANDBOX_RATE_SCALE", "SANDBOX_SNAPSHOT_SECONDS")
-_PASSED = (*_SCALES, "SANDBOX_DISABLED_PATCHES", "SANDBOX_REGIONS", "LAMBDA_ASYNC_RETRY_BASE_SECONDS")
+_PASSED = (*_SCALES, "SANDBOX_DISABLED_PATCHES", "LAMBDA_ASYNC_RETRY_BASE_SECONDS")
 
 
 def _environment(gateway_port: int, moto_port: int) -> dict[str, str]:
@@ -30,7 +30,9 @@ def _environment(gateway_port: int, moto_port: int) -> dict[str, str]:
         "SANDBOX_GATEWAY_URL": gateway,
         "SANDBOX_MOTO_URL": f"http://127.0.0.1:{moto_port}",
         "SANDBOX_ORGANIZATION_ID": settings.ORGANIZATION_ID,
-        "SANDBOX_ACCOUNTS": f"{settings.SECURITY_ACCOUNT} {settings.MEMBER_ACCOUNT}",
+        "SANDBOX_ACCOUNTS": " ".join(settings.ORGANIZATION),
+        "SANDBOX_MANAGEMENT_ACCOUNT": settings.MANAGEMENT_ACCOUNT,
+        "SANDBOX_REGIONS": " ".join(settings.REGIONS),
         # MiniStack: loopback only, IAM enforced, requests without credentials belong to the security account.
         "GATEWAY_PORT": str(gateway_port),
         "BIND_HOST": "127.0.0.1",

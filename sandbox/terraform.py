@@ -21,6 +21,7 @@ _LIKELY = ("~/.terraform.d/plugins", "~/.local/share/terraform/plugins", "/usr/l
            "/usr/share/terraform/plugins")  # fmt: skip
 _SKIPPED = {"proc", "sys", "dev", "run", "tmp", "snap", "node_modules", "site-packages"}
 _DEPTH = 3
+_ELSEWHERE = "elsewhere.tf"
 _MILESTONES = re.compile(r"^(?:module\.)?\S+: (?:Creation complete|Destruction complete)")
 
 
@@ -87,16 +88,20 @@ class Terraform:
             lines += ["  direct {}"]
         (settings.STATE_DIRECTORY / "terraform.rc").write_text("\n".join([*lines, "}", ""]))
 
-    def _copy_root(self) -> None:
+    def _copy_root(self, elsewhere: bool) -> None:
         self.directory.mkdir(parents=True, exist_ok=True)
         home = os.path.relpath(settings.ROOT, self.directory)
         for source in settings.TERRAFORM_ROOT.glob("*.tf"):
+            if source.name == _ELSEWHERE and not elsewhere:
+                continue  # what an earlier apply made of it stays
             text = source.read_text().replace('"../../', f'"{home}/')
             (self.directory / source.name).write_text(text)
         variables = {
             "security_account_id": settings.SECURITY_ACCOUNT,
             "member_account_id": settings.MEMBER_ACCOUNT,
+            "second_member_account_id": settings.SECOND_MEMBER_ACCOUNT,
             "region": settings.REGION,
+            "second_region": settings.SECOND_REGION,
             "organization_id": settings.ORGANIZATION_ID,
         }
         (self.directory / "sandbox.auto.tfvars.json").write_text(json.dumps(variables, indent=1))
@@ -131,10 +136,10 @@ class Terraform:
             raise SandboxError(f"terraform {arguments[0]} failed (log: {path}).\n{_error_of(lines)}")
         return code
 
-    def init(self) -> None:
-        """Copy the root and initialize it (about a second with a mirror)."""
+    def init(self, *, elsewhere: bool = True) -> None:
+        """Copy the root and initialize it (about a second with a mirror). ``elsewhere``: with member B and the second Region."""
         self._write_configuration()
-        self._copy_root()
+        self._copy_root(elsewhere)
         self._run("init", "init", "-input=false", "-no-color")
 
     def _var_files(self, files: list[Path]) -> list[str]:

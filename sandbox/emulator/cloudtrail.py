@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from . import settings, trail_records
-from .events import in_account
+from .events import in_place
 from .ministack import app, cloudtrail, evaluator, eventbridge, iam, responses
 from .patching import patch
 from .trail_headers import SOURCE_HEADER
@@ -222,7 +222,6 @@ _outbox: queue.SimpleQueue[tuple[str, str, Json]] = queue.SimpleQueue()
 
 
 def _dispatch(account: str, region: str, made: Json) -> None:
-    responses._request_region.set(region)
     eventbridge._ensure_default_bus()
     source = made["eventSource"].partition(".")[0]
     eventbridge._dispatch_event({
@@ -233,15 +232,13 @@ def _dispatch(account: str, region: str, made: Json) -> None:
 
 
 def _deliver() -> None:
-    """Beside the calls, as on AWS: to the default bus of the caller's account, and, as a forwarder there would, to the
-    security account's."""
+    """Beside the calls, as on AWS: to the default bus of the caller's account in the Region of the call. Rules take it on."""
     while True:
         account, region, made = _outbox.get()
-        for bus in dict.fromkeys((account, settings.SECURITY_ACCOUNT)):
-            try:
-                in_account(bus, _dispatch, account, region, made)
-            except Exception:
-                eventbridge.logger.exception("CloudTrail: an event was not delivered to the bus of %s", bus)
+        try:
+            in_place(account, region, _dispatch, account, region, made)
+        except Exception:
+            eventbridge.logger.exception("CloudTrail: an event was not delivered to the bus of %s in %s", account, region)
 
 
 threading.Thread(target=_deliver, daemon=True, name="cloudtrail-events").start()

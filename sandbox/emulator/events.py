@@ -1,4 +1,4 @@
-"""Patches of MiniStack's EventBridge: who may publish, delivery across accounts, refusals and dead-letter queues."""
+"""Patches of MiniStack's EventBridge: who may publish, refusals and dead-letter queues (event_buses.py: other buses)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from . import service_roles, settings
 from .ministack import evaluator, eventbridge, lambdas, responses, scheduler, sns, sqs, stepfunctions
 from .patching import patch
 
-_SERVICE = "events.amazonaws.com"
+SERVICE = "events.amazonaws.com"
 # The target and rule of the delivery under way, and why it failed.
 _delivery: contextvars.ContextVar[dict[str, Any] | None] = contextvars.ContextVar("delivery", default=None)
 
@@ -43,7 +43,15 @@ def in_account(account: str, function: Callable[..., Any], *args: Any) -> Any:
     return context.run(function, *args)
 
 
-def _delivers(dispatch: Callable[..., Any]) -> Callable[..., Any]:
+def in_place(account: str, region: str, function: Callable[..., Any], *args: Any) -> Any:
+    """Run a function as another account in another Region, without touching this request's scope."""
+    context = contextvars.copy_context()
+    context.run(responses._request_account_id.set, account)
+    context.run(responses._request_region.set, region)
+    return context.run(function, *args)
+
+
+def delivers(dispatch: Callable[..., Any]) -> Callable[..., Any]:
     """Note an Undelivered for the dead-letter queue instead of only logging it."""
 
     def deliver(original: Any, *args: Any, **kwargs: Any) -> Any:
@@ -59,25 +67,11 @@ def _delivers(dispatch: Callable[..., Any]) -> Callable[..., Any]:
     return deliver
 
 
-def _scope() -> tuple[dict[str, Any], str, str]:
+def scope() -> tuple[dict[str, Any], str, str]:
+    """The target of the delivery under way, its rule's ARN, and the rule's account."""
     delivery = _delivery.get() or {}
-    return delivery.get("target", {}), str(delivery.get("rule", {}).get("Arn", "")), responses.get_account_id()
-
-
-@patch(eventbridge, "_dispatch_to_event_bus", restores="a rule may send to an event bus of another account that lets it in")
-@_delivers
-def to_event_bus(original: Any, spec: Any, event: dict[str, Any], rule: Any, path: Any, payload: Any = None) -> Any:
-    if spec.account_id == responses.get_account_id():
-        return original(spec, event, rule, path, payload)
-
-    def arrive() -> None:
-        eventbridge._ensure_default_bus()
-        name = spec.resource.split("/", 1)[1]
-        if name not in eventbridge._event_buses:
-            raise Undelivered("RESOURCE_NOT_FOUND", f"There is no event bus {spec}.")
-        eventbridge._dispatch_event({**event, "EventBusName": name, "_DispatchPath": []})
-
-    return in_account(spec.account_id, arrive)
+    rule = str(delivery.get("rule", {}).get("Arn", ""))
+    return delivery.get("target", {}), rule, rule.split(":")[4] if rule else responses.get_account_id()
 
 
 @patch(
@@ -85,12 +79,12 @@ def to_event_bus(original: Any, spec: Any, event: dict[str, Any], rule: Any, pat
     "_dispatch_to_stepfunctions",
     restores="the target's role must allow states:StartExecution; a refused start is a failed delivery",
 )
-@_delivers
+@delivers
 def to_step_functions(_original: Any, arn: str, payload: str) -> None:
-    target, rule, _ = _scope()
+    target, rule, _ = scope()
     if stepfunctions._resolve_state_machine_arn(arn) is None:
         raise Undelivered("RESOURCE_NOT_FOUND", f"There is no state machine {arn}.")
-    refusal = service_roles.role_refusal(target.get("RoleArn", ""), _SERVICE, "states:StartExecution", arn, rule)
+    refusal = service_roles.role_refusal(target.get("RoleArn", ""), SERVICE, "states:StartExecution", arn, rule)
     if refusal:
         raise Undelivered("NO_PERMISSIONS", refusal)
     status, _headers, body = stepfunctions._start_execution({"stateMachineArn": arn, "input": payload})
@@ -103,13 +97,13 @@ def to_step_functions(_original: Any, arn: str, payload: str) -> None:
     "_dispatch_to_lambda",
     restores="the function's policy must let the rule in; two retries, then the function's own dead-letter queue",
 )
-@_delivers
+@delivers
 def to_lambda(_original: Any, arn: str, payload: str) -> None:
-    _, rule, account = _scope()
+    _, rule, account = scope()
     function, config, _ = lambdas._get_func_record_for_ref(arn)
     if not function or not config:
         raise Undelivered("RESOURCE_NOT_FOUND", f"There is no function {arn}.")
-    refusal = service_roles.policy_refusal(function.get("policy"), _SERVICE, "lambda:InvokeFunction", arn, rule, account)
+    refusal = service_roles.policy_refusal(function.get("policy"), SERVICE, "lambda:InvokeFunction", arn, rule, account)
     if refusal:
         raise Undelivered("NO_PERMISSIONS", refusal)
     try:
@@ -120,28 +114,28 @@ def to_lambda(_original: Any, arn: str, payload: str) -> None:
 
 
 @patch(eventbridge, "_dispatch_to_sqs", restores="the queue's policy must let the rule in")
-@_delivers
+@delivers
 def to_sqs(original: Any, spec: Any, payload: str, parameters: Any = None) -> Any:
-    _, rule, account = _scope()
+    _, rule, account = scope()
     queue = sqs._queue_by_arn(str(spec))
     if not queue:
         raise Undelivered("RESOURCE_NOT_FOUND", f"There is no queue {spec}.")
     policy = queue.get("attributes", {}).get("Policy")
-    refusal = service_roles.policy_refusal(policy, _SERVICE, "sqs:SendMessage", str(spec), rule, account)
+    refusal = service_roles.policy_refusal(policy, SERVICE, "sqs:SendMessage", str(spec), rule, account)
     if refusal:
         raise Undelivered("NO_PERMISSIONS", refusal)
     return original(spec, payload, parameters)
 
 
 @patch(eventbridge, "_dispatch_to_sns", restores="the topic's policy must let the rule in")
-@_delivers
+@delivers
 def to_sns(original: Any, arn: str, payload: str) -> Any:
-    _, rule, account = _scope()
+    _, rule, account = scope()
     topic = sns._topics.get(arn)
     if topic is None:
         raise Undelivered("RESOURCE_NOT_FOUND", f"There is no topic {arn}.")
     policy = (topic.get("attributes") or {}).get("Policy")
-    refusal = service_roles.policy_refusal(policy, _SERVICE, "sns:Publish", arn, rule, account)
+    refusal = service_roles.policy_refusal(policy, SERVICE, "sns:Publish", arn, rule, account)
     if refusal:
         raise Undelivered("NO_PERMISSIONS", refusal)
     return original(arn, payload)
@@ -152,9 +146,12 @@ def _dead_letter(target: dict[str, Any], rule: dict[str, Any], body: str, error:
     queue = sqs._queue_by_arn(arn) if arn else None
     if not queue:
         return
+    if arn.split(":")[3] != rule.get("Arn", "").split(":")[3]:
+        eventbridge.logger.error("EventBridge: the dead-letter queue %s is not in the Region of its rule, the event is lost", arn)
+        return
     policy = queue.get("attributes", {}).get("Policy")
     account = responses.get_account_id()
-    refusal = service_roles.policy_refusal(policy, _SERVICE, "sqs:SendMessage", arn, rule.get("Arn", ""), account)
+    refusal = service_roles.policy_refusal(policy, SERVICE, "sqs:SendMessage", arn, rule.get("Arn", ""), account)
     if refusal:
         eventbridge.logger.error("EventBridge: the dead-letter queue refused the event, it is lost: %s", refusal)
         return

@@ -25,6 +25,7 @@ def main() -> None:
         cloudformation,
         cloudtrail,
         control,
+        event_buses,
         events,
         gateway,
         iam,

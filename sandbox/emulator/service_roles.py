@@ -44,24 +44,51 @@ def _trusts(role: dict[str, Any], service: str, keys: dict[str, Any]) -> bool:
     return allowed
 
 
+def _with_role(
+    role_arn: str, service: str, action: str, resource: str, source_arn: str, keys: dict[str, Any]
+) -> tuple[str | None, Any, Any]:
+    """What the service's session of a role may do by the role's policies: why it has none, its context, the result."""
+    account, name = role_arn.split(":")[4], role_arn.rsplit("/", 1)[-1]
+    role = iam._roles.get_scoped(account, None, name)
+    if role is None:
+        return f"The role {role_arn} does not exist.", None, None
+    if not _trusts(role, service, {"aws:SourceAccount": account, "aws:SourceArn": source_arn}):
+        return f"{service} is not authorized to assume the role {role_arn}.", None, None
+    session = f"arn:aws:sts::{account}:assumed-role/{name}/{service.split('.', maxsplit=1)[0]}"
+    context = _context(session, account, action, resource, keys)
+    limits = evaluator._permissions_boundary(iam._roles, name, account)
+    return None, context, evaluator.evaluate(context, evaluator._gather_role_policies(name, account), *limits)
+
+
+def _said(context: Any, decision: str) -> str | None:
+    if decision == "Allow":
+        return None
+    return f"User: {context.principal_arn} is not authorized to perform: {context.action} on resource: {context.resource_arn}"
+
+
 def role_refusal(role_arn: str, service: str, action: str, resource: str, source_arn: str = "") -> str | None:
     """Why the service may not do ``action`` with its role, or None when it may (or enforcement is off)."""
     if not app.AUTH:
         return None
-    account, name = role_arn.split(":")[4], role_arn.rsplit("/", 1)[-1]
-    role = iam._roles.get_scoped(account, None, name)
-    if role is None:
-        return f"The role {role_arn} does not exist."
-    keys = {"aws:SourceAccount": account, "aws:SourceArn": source_arn}
-    if not _trusts(role, service, keys):
-        return f"{service} is not authorized to assume the role {role_arn}."
-    session = f"arn:aws:sts::{account}:assumed-role/{name}/{service.split('.', maxsplit=1)[0]}"
-    context = _context(session, account, action, resource, {})
-    limits = evaluator._permissions_boundary(iam._roles, name, account)
-    result = evaluator.evaluate(context, evaluator._gather_role_policies(name, account), *limits)
-    if result.decision == "Allow":
+    refusal, context, result = _with_role(role_arn, service, action, resource, source_arn, {})
+    return refusal or _said(context, result.decision)
+
+
+def bus_refusal(role_arn: str, service: str, bus: str, policy: Any, source_arn: str, keys: dict[str, Any]) -> str | None:
+    """Why a rule's event may not go to an event bus, or None when it may (or enforcement is off).
+
+    In the bus' own account the role is enough; from another account the bus policy must let it in as well. What that denies,
+    is denied everywhere.
+    """
+    if not app.AUTH:
         return None
-    return f"User: {session} is not authorized to perform: {action} on resource: {resource}"
+    refusal, context, result = _with_role(role_arn, service, "events:PutEvents", bus, source_arn, keys)
+    if refusal:
+        return refusal
+    combined = evaluator.combine_resource_policy(result, context, policy, bus.split(":")[4])
+    if result.decision == "Allow" and combined.decision != "Allow":
+        return f"The policy of {bus} does not allow events:PutEvents to {context.principal_arn} for {source_arn}."
+    return _said(context, combined.decision)
 
 
 def policy_refusal(policy: Any, service: str, action: str, resource: str, source_arn: str, source_account: str) -> str | None:

@@ -16,7 +16,7 @@ class Clock:
 
     ``waits``: Wait states and retries. ``timeouts``: time-outs of executions and of tasks that wait for a token.
     ``rates``: ``rate(...)`` schedules up to ten minutes, ``long_rates``: longer ones. ``trail``: 0 keeps CloudTrail's events
-    from EventBridge, as in an account that forwards none. ``lag``: seconds until LookupEvents shows an event; ``lookups``: its
+    from EventBridge, as in an account without a trail. ``lag``: seconds until LookupEvents shows an event; ``lookups``: its
     calls a second in an account and Region (0: as many as one likes).
     """
 
@@ -43,7 +43,7 @@ MOTO_URL = os.environ.get("SANDBOX_MOTO_URL", "")
 GATEWAY_URL = os.environ.get("SANDBOX_GATEWAY_URL", "")
 SECURITY_ACCOUNT = os.environ.get("MINISTACK_ACCOUNT_ID", "111111111111")
 ORGANIZATION_ID = os.environ.get("SANDBOX_ORGANIZATION_ID", "o-sandbox001")
-ORGANIZATION_ACCOUNTS = frozenset(os.environ.get("SANDBOX_ACCOUNTS", "111111111111 222222222222").split())
+ORGANIZATION_ACCOUNTS = frozenset(os.environ.get("SANDBOX_ACCOUNTS", "111111111111 222222222222 333333333333").split())
 MANAGEMENT_ACCOUNT = os.environ.get("SANDBOX_MANAGEMENT_ACCOUNT", "999999999999")
 # Regions the accounts have enabled; the first has the events of global services.
 REGIONS = os.environ.get("SANDBOX_REGIONS", "us-east-1 eu-west-1").split()

@@ -1,23 +1,18 @@
-# The module as a platform team would use it: in the security account, and the responder's roles in a member account.
-# AWS_ENDPOINT_URL points the provider at the local AWS; a 12-digit access key is that account's root user there.
+# The module as a platform team would use it: in the security account, the responder's roles in member A.
+# elsewhere.tf: what is in member B and in the second Region.
 
-provider "aws" {
-  region                      = var.region
-  access_key                  = var.security_account_id
-  secret_key                  = "test"
-  skip_credentials_validation = true
-  skip_metadata_api_check     = true
-  s3_use_path_style           = true
-}
-
-provider "aws" {
-  alias                       = "member"
-  region                      = var.region
-  access_key                  = var.member_account_id
-  secret_key                  = "test"
-  skip_credentials_validation = true
-  skip_metadata_api_check     = true
-  s3_use_path_style           = true
+locals {
+  # Of the module's own outputs, so that nothing is here that the switches leave out.
+  home  = module.security.for_other_regions
+  watch = local.home.event_bus_arn != null && var.organization_id != null && length(local.home.playbooks) > 0
+  roles = {
+    restore     = [for name in ["ec2_instance", "iam_principal"] : name if try(var.playbooks[name].restore, false)]
+    remediate   = length(try(var.playbooks.iam_principal.remediate, [])) > 0 || try(var.playbooks.iam_principal.rotate_key, null) != null ? ["iam_principal"] : []
+    rotate_keys = try(var.playbooks.iam_principal.rotate_key, null) != null
+    terminate   = try(var.playbooks.ec2_instance.finish, "none") == "terminate" ? ["ec2_instance"] : []
+    forensics   = try(var.forensics.when, "off") != "off"
+    untrack     = try(var.playbooks.ec2_instance.untrack_connections, false)
+  }
 }
 
 module "security" {
@@ -36,13 +31,14 @@ module "security" {
   remediation_config_file = var.remediation_config_file
   extra_finding_types     = var.extra_finding_types
   playbooks               = var.playbooks
-  forensics               = var.forensics == null ? null : merge(var.forensics, { account_ids = [var.member_account_id] })
+  forensics               = var.forensics == null ? null : merge(var.forensics, { account_ids = [var.member_account_id, var.second_member_account_id] })
   notifications           = var.notifications
   guardrails              = var.guardrails
   watch                   = var.watch
   evidence                = var.evidence
   functions               = var.functions
   paused                  = var.paused
+  event_forwarding        = { from_organization = var.organization_id != null }
 }
 
 module "member" {
@@ -54,10 +50,25 @@ module "member" {
   organization_id     = var.organization_id
   iam                 = var.iam
   tags                = var.tags
-  untrack_connections = try(var.playbooks.ec2_instance.untrack_connections, false)
-  restore             = [for name in ["ec2_instance", "iam_principal"] : name if try(var.playbooks[name].restore, false)]
-  remediate           = length(try(var.playbooks.iam_principal.remediate, [])) > 0 || try(var.playbooks.iam_principal.rotate_key, null) != null ? ["iam_principal"] : []
-  rotate_keys         = try(var.playbooks.iam_principal.rotate_key, null) != null
-  terminate           = try(var.playbooks.ec2_instance.finish, "none") == "terminate" ? ["ec2_instance"] : []
-  forensics           = try(var.forensics.when, "off") != "off"
+  untrack_connections = local.roles.untrack
+  restore             = local.roles.restore
+  remediate           = local.roles.remediate
+  rotate_keys         = local.roles.rotate_keys
+  terminate           = local.roles.terminate
+  forensics           = local.roles.forensics
+}
+
+# CloudTrail tells a member's changes on the member's own bus: this sends those that can undo a containment to the security
+# account's.
+module "member_changes" {
+  source    = "../../modules/region-forwarder"
+  providers = { aws = aws.member }
+  count     = local.watch ? 1 : 0
+
+  name_prefix   = var.name_prefix
+  event_bus_arn = local.home.event_bus_arn
+  events        = ["changes"]
+  playbooks     = local.home.playbooks
+  iam           = local.home.iam
+  tags          = local.home.tags
 }

@@ -12,3 +12,8 @@ output "member" {
   description = "Every output of modules/responder-role."
   value       = module.member
 }
+
+output "member_changes" {
+  description = "Every output of modules/region-forwarder in member A's home Region; null while nothing is watched."
+  value       = one(module.member_changes)
+}

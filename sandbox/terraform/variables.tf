@@ -7,7 +7,12 @@ variable "name_prefix" {
 }
 
 variable "member_account_id" {
-  description = "The account whose resources findings are about."
+  description = "Member A: the account whose resources most findings are about."
+  type        = string
+}
+
+variable "second_member_account_id" {
+  description = "Member B."
   type        = string
 }
 
@@ -18,6 +23,11 @@ variable "security_account_id" {
 
 variable "region" {
   description = "The home Region."
+  type        = string
+}
+
+variable "second_region" {
+  description = "The other Region that the accounts use."
   type        = string
 }
 
@@ -118,7 +128,7 @@ variable "paused" {
 }
 
 variable "forensics" {
-  description = "Passed to the module; the member account is added to those the document is shared with."
+  description = "Passed to the module; the member accounts are added to those the document is shared with."
   type        = any
   default     = null
 }

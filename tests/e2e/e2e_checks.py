@@ -66,8 +66,9 @@ def assert_snapshots(victim: Victim, incident: Json, seen: Seen) -> None:
 
 def _assert_incident(victim: Victim, incident: Json) -> None:
     assert (incident["status"], incident["mode"], incident["decision"]) == ("CONTAINED", "auto", "act")
-    assert incident["account_id"] == victim.account
+    assert (incident["account_id"], incident["region"]) == (victim.account, victim.region)
     [target] = incident["targets"]
+    assert target["arn"] == f"arn:aws:ec2:{victim.region}:{victim.account}:instance/{victim.instance}"
     assert (target["kind"], target["id"], target["status"]) == ("ec2_instance", victim.instance, "CONTAINED")
     assert all(check["ok"] for check in target["checks"]), target["checks"]
     assert "FAILED" not in actions(incident).values(), target["actions"]
@@ -79,3 +80,17 @@ def assert_told_contained(world: World, sent: Sent | str) -> None:
     """Start, verdict, and what came after it; nobody is woken."""
     assert world.told(sent) == ["started", "CONTAINED", "closing"]
     assert world.told(sent, "escalations") == []
+
+
+def kept(world: World, incident: Json) -> dict[str, Json]:
+    """Part -> how it ended, as the record has it."""
+    [found] = [one for one in world.items(f"INCIDENT#{incident['incident_id']}") if one["sk"]["S"].startswith("TARGET#")]
+    return {name: part["M"] for name, part in found["evidence"]["M"].items() if "outcome" in part["M"]}
+
+
+def outcome(part: Json) -> str:
+    return str(part["outcome"]["S"])
+
+
+def objects(part: Json) -> list[dict[str, str]]:
+    return [{name: next(iter(value.values())) for name, value in one["M"].items()} for one in part["objects"]["L"]]

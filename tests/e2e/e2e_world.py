@@ -23,7 +23,8 @@ from sandbox.state import State
 
 Json = dict[str, Any]
 T = TypeVar("T")
-SECURITY, MEMBER = settings.SECURITY_ACCOUNT, settings.MEMBER_ACCOUNT
+SECURITY, MEMBER, MEMBER_B = settings.SECURITY_ACCOUNT, settings.MEMBER_ACCOUNT, settings.SECOND_MEMBER_ACCOUNT
+HOME, AWAY = settings.REGIONS
 MINING = "CryptoCurrency:EC2/BitcoinTool.B!DNS"
 PREFIX = "guardduty-response"
 IN_PROGRESS = {"OPEN", "CONTAINING"}
@@ -66,8 +67,12 @@ class World:
         self.incidents = lifecycle.incidents_of(known)
         self._received: list[Json] = []
 
-    def client(self, service: str, account: str = MEMBER) -> Any:
-        return self.aws.client(service, account)
+    def client(self, service: str, account: str = MEMBER, region: str = HOME) -> Any:
+        return self.aws.client(service, account, region=region)
+
+    def near(self, victim: seed.Victim, service: str) -> Any:
+        """A client of the victim's account in its Region."""
+        return self.client(service, victim.account, victim.region)
 
     # -- the sandbox itself -------------------------------------------------------------------------------------------
 
@@ -109,9 +114,9 @@ class World:
 
     # -- findings in --------------------------------------------------------------------------------------------------
 
-    def victim(self, **traits: Any) -> seed.Victim:
+    def victim(self, account: str = MEMBER, **traits: Any) -> seed.Victim:
         """An instance with everything a workload has (see seed.instance), in a VPC of its own unless told otherwise."""
-        return seed.instance(self.aws, **traits)
+        return seed.instance(self.aws, account, **traits)
 
     def plain(self, **traits: Any) -> seed.Victim:
         """A lone instance with one interface."""
@@ -121,13 +126,14 @@ class World:
     def finding(
         self, victim: seed.Victim | str | None = None, kind: str = MINING, account: str | None = None, **changes: Any
     ) -> findings.Event:
-        """A new finding about the instance. ``changes``: dotted names with __ set below the detail; ... removes the field."""
-        event = load_finding()
+        """A new finding about the instance, where that is. ``changes``: dotted names with __ set below the detail; ... removes
+        the field."""
+        event, region = load_finding(), None
         event["detail"] |= {"type": kind}
-        instance = victim if isinstance(victim, str) else victim.instance if victim else None
-        ready = findings.prepare(self.aws, event, kind, bindings={"instance": instance} if instance else {}, account=account)
-        if account is None and instance is None:
-            findings.bind_account(ready, MEMBER)
+        if isinstance(victim, seed.Victim):
+            account, region, victim = account or victim.account, victim.region, victim.instance
+        bound = {"instance": victim} if victim else {}
+        ready = findings.prepare(self.aws, event, kind, bindings=bound, account=account or MEMBER, region=region)
         for path, value in changes.items():
             _set(ready.detail, path.split("__"), value)
         return ready
@@ -213,14 +219,14 @@ class World:
 
     def look(self, victim: seed.Victim) -> Seen:
         """Read everything back."""
-        ec2 = self.client("ec2", victim.account)
-        shown = seed.describe(self.aws, victim.account, victim.instance)
+        ec2 = self.near(victim, "ec2")
+        shown = seed.describe(self.aws.at(victim.region), victim.account, victim.instance)
         interfaces = ec2.describe_network_interfaces(Filters=[{"Name": "attachment.instance-id", "Values": [victim.instance]}])[
             "NetworkInterfaces"
         ]
         on = {one["NetworkInterfaceId"]: sorted(group["GroupId"] for group in one["Groups"]) for one in interfaces}
         groups = ec2.describe_security_groups(GroupIds=sorted({group for each in on.values() for group in each}))
-        scaling = self.client("autoscaling", victim.account).describe_auto_scaling_instances(InstanceIds=[victim.instance])
+        scaling = self.near(victim, "autoscaling").describe_auto_scaling_instances(InstanceIds=[victim.instance])
         members = [one["AutoScalingGroupName"] for one in scaling["AutoScalingInstances"]]
         return Seen(
             instance=shown,
@@ -239,7 +245,7 @@ class World:
         )  # fmt: skip
 
     def _profile(self, victim: seed.Victim) -> str | None:
-        found = self.client("ec2", victim.account).describe_iam_instance_profile_associations(
+        found = self.near(victim, "ec2").describe_iam_instance_profile_associations(
             Filters=[{"Name": "instance-id", "Values": [victim.instance]}]
         )["IamInstanceProfileAssociations"]
         live = [one for one in found if one["State"] in ("associating", "associated")]
@@ -247,12 +253,12 @@ class World:
         return live[0]["IamInstanceProfile"]["Arn"].rsplit("/", 1)[-1] if live else None
 
     def _attribute(self, victim: seed.Victim, name: str) -> Any:
-        ec2 = self.client("ec2", victim.account)
+        ec2 = self.near(victim, "ec2")
         answer = ec2.describe_instance_attribute(InstanceId=victim.instance, Attribute=name)
         return answer[name[0].upper() + name[1:]]["Value"]
 
     def _addresses(self, victim: seed.Victim) -> list[Json]:
-        ec2 = self.client("ec2", victim.account)
+        ec2 = self.near(victim, "ec2")
         found: list[Json] = ec2.describe_addresses(Filters=[{"Name": "instance-id", "Values": [victim.instance]}])["Addresses"]
         return found
 
@@ -260,26 +266,26 @@ class World:
         """Inline policies of the victim's own role: name -> document."""
         if not victim.role:
             return {}
-        iam = self.client("iam", victim.account)
+        iam = self.near(victim, "iam")
         names = iam.list_role_policies(RoleName=victim.role)["PolicyNames"]
         return {name: iam.get_role_policy(RoleName=victim.role, PolicyName=name)["PolicyDocument"] for name in names}
 
     def _targets(self, victim: seed.Victim) -> dict[str, str]:
         if not victim.target_group:
             return {}
-        health = self.client("elbv2", victim.account).describe_target_health(TargetGroupArn=victim.target_group)
+        health = self.near(victim, "elbv2").describe_target_health(TargetGroupArn=victim.target_group)
         return {one["Target"]["Id"]: one["TargetHealth"]["State"] for one in health["TargetHealthDescriptions"]}
 
     def snapshots(self, victim: seed.Victim) -> list[Json]:
         """Snapshots of the victim's volumes."""
-        ec2 = self.client("ec2", victim.account)
+        ec2 = self.near(victim, "ec2")
         wanted = [{"Name": "volume-id", "Values": victim.volumes}]
         found: list[Json] = ec2.describe_snapshots(OwnerIds=[victim.account], Filters=wanted)["Snapshots"]
         return found
 
     def quarantine_groups(self, victim: seed.Victim) -> list[str]:
         """The quarantine groups of the victim's VPC."""
-        found = self.client("ec2", victim.account).describe_security_groups(
+        found = self.near(victim, "ec2").describe_security_groups(
             Filters=[{"Name": "vpc-id", "Values": [victim.vpc]}, {"Name": "group-name", "Values": [f"{PREFIX}-quarantine"]}]
         )
         return [one["GroupId"] for one in found["SecurityGroups"]]

@@ -7,27 +7,13 @@ import json
 from datetime import datetime
 
 import pytest
-from e2e_checks import assert_contained, assert_network_closed
+from e2e_checks import assert_contained, assert_network_closed, kept, objects, outcome
 from e2e_world import SECURITY, Json, World, actions
 
 from sandbox import people
 
 WAITED_FOR = "Backdoor:EC2/C&CActivity.B"  # e2e.tfvars: 30 s
 BRIEFLY = "Backdoor:EC2/DenialOfService.Udp"  # 6 s
-
-
-def kept(world: World, incident: Json) -> dict[str, Json]:
-    """Part -> how it ended, as the record has it."""
-    [found] = [one for one in world.items(f"INCIDENT#{incident['incident_id']}") if one["sk"]["S"].startswith("TARGET#")]
-    return {name: part["M"] for name, part in found["evidence"]["M"].items() if "outcome" in part["M"]}
-
-
-def outcome(part: Json) -> str:
-    return str(part["outcome"]["S"])
-
-
-def objects(part: Json) -> list[dict[str, str]]:
-    return [{name: next(iter(value.values())) for name, value in one["M"].items()} for one in part["objects"]["L"]]
 
 
 def read(world: World, key: str) -> bytes:

@@ -83,18 +83,6 @@ def test_what_lies_beside_the_network_fails_alone(world: World) -> None:
     assert "revoke_sessions" in left and "detach_auto_scaling" in left and "aws autoscaling detach-instances" in left
 
 
-def test_no_role_in_the_account(world: World) -> None:
-    """An account where modules/responder-role was never deployed: FAILED, naming the account and what to do."""
-    event = world.finding("i-0a1b2c3d4e5f60718", account="333333333333")
-    sent = world.send(event)
-    incident = world.settled(sent)
-    assert incident["status"] == "FAILED"
-    for part in ("333333333333", f"{PREFIX}-responder-ec2-instance", "modules/responder-role"):
-        assert part in incident["reasons"][-1]
-    [woken] = world.messages(sent, "escalations")
-    assert "modules/responder-role" in woken["text"] and "333333333333" in woken["text"]
-
-
 def test_terminated_before(world: World) -> None:
     victim = world.plain()
     world.client("ec2").terminate_instances(InstanceIds=[victim.instance])

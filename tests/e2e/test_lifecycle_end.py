@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from e2e_world import MEMBER, PREFIX, SECURITY, World
+from e2e_checks import assert_contained
+from e2e_world import AWAY, MEMBER, MEMBER_B, PREFIX, SECURITY, Json, World
 
-from sandbox import lifecycle
+from sandbox import lifecycle, settings
 from sandbox.report import Progress
 from sandbox.terraform import Terraform
 
@@ -23,6 +24,42 @@ def test_a_second_plan_is_empty(world: World) -> None:
     assert unexpected == []
 
 
+def _roles(world: World, account: str) -> dict[str, Json]:
+    """The response's roles in an account, each with its unique id, its trust and its policies."""
+    iam, found = world.client("iam", account), {}
+    for one in iam.list_roles()["Roles"]:
+        if one["RoleName"].startswith(PREFIX):
+            who = {"RoleName": one["RoleName"]}
+            names = iam.list_role_policies(**who)["PolicyNames"]
+            policies = {name: iam.get_role_policy(**who, PolicyName=name)["PolicyDocument"] for name in names}
+            found[one["RoleName"]] = {"id": one["RoleId"], "trust": one["AssumeRolePolicyDocument"], "policies": policies}
+    return found
+
+
+def test_a_playbook_switched_off_and_on_again_breaks_no_member(world: World, tmp_path: Path) -> None:
+    """Its function's role comes back with another unique id: the members trust the account and its name, and need no apply.
+
+    AWS keeps the unique id of a role that a trust names as principal, the emulator its ARN: so none may be named.
+    """
+    function, [file] = f"{PREFIX}-playbook-ec2-instance", world.known.var_files
+    before, own = {account: _roles(world, account) for account in (MEMBER, MEMBER_B)}, _roles(world, SECURITY)[function]
+    for account in before:
+        for statement in before[account][f"{PREFIX}-responder-ec2-instance"]["trust"]["Statement"]:
+            assert statement["Principal"] == {"AWS": f"arn:aws:iam::{SECURITY}:root"}
+    off = tmp_path / "off.tfvars"
+    lines = [line for line in Path(file).read_text().splitlines() if ":EC2/" not in line]
+    off.write_text("\n".join(lines))
+    say = Progress(to_stderr=True)
+    Terraform(world.known.endpoint).apply([off], say)
+    assert function not in _roles(world, SECURITY)
+    Terraform(world.known.endpoint).apply([Path(file)], say)
+    assert _roles(world, SECURITY)[function]["id"] != own["id"]
+    assert {account: _roles(world, account) for account in before} == before
+    for account in before:
+        victim = world.plain(account=account, region=AWAY)
+        assert_contained(world, victim, world.respond(victim))
+
+
 def test_destroy_leaves_nothing(world: World) -> None:
     terraform = Terraform(world.known.endpoint)
     terraform.destroy([Path(name) for name in world.known.var_files], Progress(to_stderr=True))
@@ -31,9 +68,14 @@ def test_destroy_leaves_nothing(world: World) -> None:
     assert not [
         one for one in world.client("s3", SECURITY).list_buckets()["Buckets"] if one["Name"].startswith(PREFIX)
     ]  # fmt: skip
-    assert not [one for one in world.client("events", SECURITY).list_rules()["Rules"] if one["Name"].startswith(PREFIX)]
-    assert not world.client("guardduty", SECURITY).list_detectors()["DetectorIds"]
-    for account in (SECURITY, MEMBER):
+    for region in settings.REGIONS:
+        for account in (SECURITY, MEMBER, MEMBER_B):
+            rules = world.client("events", account, region).list_rules()["Rules"]
+            assert not [one for one in rules if one["Name"].startswith(PREFIX)]
+            assert not world.client("sqs", account, region).list_queues(QueueNamePrefix=PREFIX).get("QueueUrls")
+        assert not world.client("guardduty", SECURITY, region).list_detectors()["DetectorIds"]
+    assert "Policy" not in world.client("events", SECURITY).describe_event_bus()
+    for account in (SECURITY, MEMBER, MEMBER_B):
         roles = [one["RoleName"] for one in world.client("iam", account).list_roles()["Roles"]]
         assert not [name for name in roles if name.startswith(PREFIX)]
     # What contains an instance is the record of an incident, not of the module: it outlives it.

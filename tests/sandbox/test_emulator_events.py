@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
-from emulator_helpers import MEMBER, SECURITY, Control, Identity, allow, eventually, mail_policy
+from emulator_helpers import SECURITY, Control, Identity, allow, eventually, mail_policy
 
 from sandbox.clients import Aws
 
@@ -109,19 +109,6 @@ def test_a_dead_letter_queue_without_a_policy_gets_nothing(bus: Bus) -> None:
     bus.rule({"Arn": f"arn:aws:sqs:us-east-1:{SECURITY}:nowhere", "DeadLetterConfig": {"Arn": dead_arn}})
     bus.put({})
     assert not bus.receive(dead, 0.5)
-
-
-def test_another_accounts_bus(aws: Aws, bus: Bus) -> None:
-    url, arn = bus.queue("arrived")
-    bus.rule({"Arn": arn})
-    member = aws.client("events", MEMBER)
-    pattern = json.dumps({"source": ["aws.guardduty"]})
-    member.put_rule(Name=bus.name, EventPattern=pattern)
-    home = f"arn:aws:events:us-east-1:{SECURITY}:event-bus/default"
-    member.put_targets(Rule=bus.name, Targets=[{"Id": "home", "Arn": home, "RoleArn": "arn:aws:iam::222222222222:role/x"}])
-    bus.put({"a": 1}, MEMBER)
-    member.remove_targets(Rule=bus.name, Ids=["home"])
-    assert json.loads(bus.receive(url)["Body"])["account"] == MEMBER
 
 
 def test_the_functions_policy_is_enforced_and_failures_are_kept(aws: Aws, bus: Bus, function: Function) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from sandbox import cli, environment, findings, incidents, processes, settings, show, state, terraform
+from sandbox.clients import Aws
 from sandbox.settings import SandboxError
 
 FIXTURE = settings.ROOT / "tests" / "fixtures" / "findings" / "cryptocurrency_ec2_bitcointool_b_dns.json"
@@ -83,6 +84,32 @@ def test_accounts_and_ids() -> None:
     # sha256("111122223333/us-east-1/f"), first 16 digits
     assert findings.incident_id({"accountId": "111122223333", "region": "us-east-1", "id": "f"}) == "inc-538b8cdbde477607"
     assert findings.incident_id({"accountId": "111122223333", "region": "us-east-1"}) is None
+
+
+def test_a_finding_is_moved_to_another_region() -> None:
+    """Its detail and its ARN say so, and it is put on the bus there; without a Region it stays as it is, and at home."""
+    data, aws = findings.read(FIXTURE), Aws("http://127.0.0.1:1")
+    moved = findings.prepare(aws, data, "f", account="333333333333", region="eu-west-1", keep_id=True)
+    assert (moved.detail["accountId"], moved.detail["region"], moved.region) == ("333333333333", "eu-west-1", "eu-west-1")
+    assert moved.detail["arn"].split(":")[3:5] == ["eu-west-1", "333333333333"]
+    alone = findings.prepare(aws, data, "f", region="eu-west-1", keep_id=True)
+    assert alone.detail["accountId"] == data["detail"]["accountId"]
+    assert alone.detail["arn"].split(":")[3:5] == ["eu-west-1", data["detail"]["accountId"]]
+    left = findings.prepare(aws, {**data, "detail": {**data["detail"], "region": "ap-south-1"}}, "f")
+    assert (left.detail["region"], left.region) == ("ap-south-1", settings.REGION)
+    with pytest.raises(SandboxError, match="no Region mars-north-1, only us-east-1 and eu-west-1"):
+        findings.prepare(aws, data, "f", region="mars-north-1")
+
+
+def test_the_second_region_is_a_file_that_can_be_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And one that is there already stays: what was made with it could not be destroyed without its providers."""
+    monkeypatch.setattr(settings, "STATE_DIRECTORY", tmp_path)
+    made = terraform.Terraform("http://127.0.0.1:1")
+    made._copy_root(elsewhere=False)
+    assert not (made.directory / "elsewhere.tf").exists() and (made.directory / "main.tf").exists()
+    for elsewhere in (True, False):
+        made._copy_root(elsewhere=elsewhere)
+        assert (made.directory / "elsewhere.tf").exists()
 
 
 def test_an_incident_has_the_agreed_shape() -> None:
