@@ -10,6 +10,7 @@ import pytest
 from repository import load_finding
 
 if TYPE_CHECKING:
+    from forwarding_plan import Forwarding
     from terraform_tools import Planner
 
 
@@ -50,6 +51,16 @@ def plan(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Planner]:
 
     with identity() as endpoint:
         yield Planner(tmp_path_factory.mktemp("plan"), endpoint)
+
+
+@pytest.fixture(scope="session")
+def forwarding(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Forwarding]:
+    """A plan of forwarders and of the home bus's policy."""
+    from forwarding_plan import Forwarding
+    from terraform_tools import identity
+
+    with identity() as endpoint:
+        yield Forwarding(tmp_path_factory.mktemp("forwarding"), endpoint)
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
