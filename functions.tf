@@ -102,6 +102,26 @@ locals {
 }
 
 locals {
+  # What containing, and undoing it, may use beside the finding's account: one role in one account.
+  identity_center = var.playbooks.iam_principal.identity_center
+  identity_center_roles = {
+    for key, role in { "iam_principal/playbook" = "responder", "iam_principal/restore" = "restorer" } :
+    key => "${trimprefix(var.iam.path, "/")}${var.name_prefix}-identity-center-${role}" if local.identity_center != null
+  }
+  identity_center_statements = {
+    for key, role in local.identity_center_roles : key => merge(
+      {
+        Sid      = "IdentityCenterRole"
+        Effect   = "Allow"
+        Action   = "sts:AssumeRole"
+        Resource = "arn:${local.partition}:iam::${local.identity_center.account_id}:role/${role}"
+      },
+      { for name, value in { Condition = { StringEquals = { "aws:ResourceOrgID" = var.organization_id } } } : name => value if var.organization_id != null },
+    )
+  }
+}
+
+locals {
   trail_query = var.playbooks.iam_principal.trail_query
   # Instead of LookupEvents, where configured: a query in this account. What Athena reads beside these is the workgroup's.
   trail_query_statements = concat(
@@ -153,11 +173,11 @@ module "function" {
   description        = local.jobs[each.value.job].description
   alarm              = local.jobs[each.value.job].alarm
   evidence_actions   = local.jobs[each.value.job].evidence_actions
-  more_statements    = concat(local.more_statements[each.value.job], [for statement in local.trail_query_statements : statement if each.key == "iam_principal/collector"])
+  more_statements    = concat(local.more_statements[each.value.job], [for statement in local.trail_query_statements : statement if each.key == "iam_principal/collector"], [for key, statement in local.identity_center_statements : statement if key == each.key])
   topic_arns         = local.jobs[each.value.job].tells ? local.topic_arns : null
   zip                = "${path.module}/lambda_src/dist/${local.jobs[each.value.job].name}_${each.value.playbook}.zip"
   name_prefix        = var.name_prefix
-  environment        = module.incident[0].function_environment
+  environment        = merge(module.incident[0].function_environment, { for key, role in local.identity_center_roles : "GDR_IDENTITY_CENTER_ROLE" => role if key == each.key })
   table_arn          = module.incident[0].table_arn
   bucket_arn         = module.incident[0].bucket_arn
   alarm_topic_arn    = local.topic_arns.notifications

@@ -58,7 +58,7 @@ variable "minimum_severity" {
 }
 
 variable "playbooks" {
-  description = "How each playbook acts. ec2_instance: quarantine_security_group_ids maps a VPC id to a group of yours without rules (other VPCs get one from the playbook); untrack_connections passes through an all-open group to end live flows (needs the same switch in modules/responder-role); auto_scaling none, detach or standby; revoke_sessions none, instance or role; capture_console and copy_logs keep the console, VPC flow logs and CloudTrail records as evidence; replacement_wait_minutes is how long a healthy replacement in the Auto Scaling group is waited for; finish none, stop or terminate, once the snapshots are complete and readable (terminate cannot be undone: it makes a function of its own and needs the same switch in modules/responder-role; the volumes stay unless terminate_keeps_volumes is false). restore makes the function with which a person undoes a containment or closes an incident (needs the same switch in modules/responder-role); reattach_auto_scaling lets it put the instance back into its Auto Scaling group. iam_principal: console_password remove, reset or keep; deactivate_mfa for devices added since the finding's window, other_credentials for SSH keys, service-specific credentials and certificates; revoke_sessions session or role (stolen credentials: always role); user_role_sessions denies the sessions a user holds in roles; list_actions lists what the principal did, lookup_hours back, in lookup_regions (empty: all enabled), again after repeat_minutes, by trail_query instead of LookupEvents where configured; remediate names the kinds of its actions that are undone in reversible forms, and rotate_key makes a new key for reader_arns to read (both make a function of their own and need the same switches in modules/responder-role)."
+  description = "How each playbook acts. ec2_instance: quarantine_security_group_ids maps a VPC id to a group of yours without rules (other VPCs get one from the playbook); untrack_connections passes through an all-open group to end live flows (needs the same switch in modules/responder-role); auto_scaling none, detach or standby; revoke_sessions none, instance or role; capture_console and copy_logs keep the console, VPC flow logs and CloudTrail records as evidence; replacement_wait_minutes is how long a healthy replacement in the Auto Scaling group is waited for; finish none, stop or terminate, once the snapshots are complete and readable (terminate cannot be undone: it makes a function of its own and needs the same switch in modules/responder-role; the volumes stay unless terminate_keeps_volumes is false). restore makes the function with which a person undoes a containment or closes an incident (needs the same switch in modules/responder-role); reattach_auto_scaling lets it put the instance back into its Auto Scaling group. iam_principal: console_password remove, reset or keep; deactivate_mfa for devices added since the finding's window, other_credentials for SSH keys, service-specific credentials and certificates; revoke_sessions session or role (stolen credentials: always role); user_role_sessions denies the sessions a user holds in roles; list_actions lists what the principal did, lookup_hours back, in lookup_regions (empty: all enabled), again after repeat_minutes, by trail_query instead of LookupEvents where configured; remediate names the kinds of its actions that are undone in reversible forms, and rotate_key makes a new key for reader_arns to read (both make a function of their own and need the same switches in modules/responder-role); identity_center names the account that administers IAM Identity Center (management account or delegated administrator; identity_center = true in its modules/responder-role), where a person who signed in is denied everything in every permission set held; null: such findings end FAILED with the commands for a person."
   type = object({
     ec2_instance = optional(object({
       quarantine_security_group_ids = optional(map(string), {})
@@ -98,6 +98,12 @@ variable "playbooks" {
         kms_key_id  = optional(string)
       }))
       restore = optional(bool, false)
+      identity_center = optional(object({
+        account_id        = string
+        region            = string
+        instance_arn      = string
+        identity_store_id = string
+      }))
     }), {})
   })
   default  = {}
@@ -166,6 +172,22 @@ variable "playbooks" {
   validation {
     condition     = var.playbooks.iam_principal.rotate_key == null ? true : length(var.playbooks.iam_principal.rotate_key.reader_arns) > 0 && alltrue([for arn in var.playbooks.iam_principal.rotate_key.reader_arns : can(regex("^arn:[a-z-]+:iam::[0-9]{12}:(role|user)/.+$", arn))])
     error_message = "playbooks.iam_principal.rotate_key needs reader_arns: the ARNs of the roles or users that may read the new key."
+  }
+  validation {
+    condition     = can(regex("^[0-9]{12}$", try(var.playbooks.iam_principal.identity_center.account_id, "000000000000")))
+    error_message = "playbooks.iam_principal.identity_center.account_id must be the 12-digit id of the account that administers IAM Identity Center: the management account or its delegated administrator."
+  }
+  validation {
+    condition     = can(regex("^[a-z]{2}(-[a-z]+)+-[0-9]$", try(var.playbooks.iam_principal.identity_center.region, "us-east-1")))
+    error_message = "playbooks.iam_principal.identity_center.region must be the Region that IAM Identity Center is enabled in, such as eu-central-1."
+  }
+  validation {
+    condition     = can(regex("^arn:aws(-[a-z]{1,5}){0,3}:sso:::instance/(sso)?ins-[a-zA-Z0-9-.]{16}$", try(var.playbooks.iam_principal.identity_center.instance_arn, "arn:aws:sso:::instance/ssoins-0123456789abcdef")))
+    error_message = "playbooks.iam_principal.identity_center.instance_arn must be an instance's ARN such as arn:aws:sso:::instance/ssoins-0123456789abcdef (aws sso-admin list-instances)."
+  }
+  validation {
+    condition     = can(regex("^(d-[0-9a-f]{10}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})$", try(var.playbooks.iam_principal.identity_center.identity_store_id, "d-0123456789")))
+    error_message = "playbooks.iam_principal.identity_center.identity_store_id must be an identity store's id such as d-0123456789 (aws sso-admin list-instances)."
   }
 }
 

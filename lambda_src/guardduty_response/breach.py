@@ -32,7 +32,8 @@ def accept(seen: Any) -> Json | None:
 
 def own_roles(prefix: str, playbooks: list[str]) -> frozenset[str]:
     """Names of the roles that the response itself has in member accounts."""
-    return frozenset(f"{prefix}-{kind}-{name.replace('_', '-')}" for kind in ROLES for name in playbooks)
+    center = {f"{prefix}-identity-center-{kind}" for kind in ("responder", "restorer")}
+    return frozenset(f"{prefix}-{kind}-{name.replace('_', '-')}" for kind in ROLES for name in playbooks) | center
 
 
 def undoes(trail: Json, own: frozenset[str]) -> bool:

@@ -8,6 +8,19 @@ locals {
   in_vpc      = length(var.functions.vpc.subnet_ids) > 0
   org_only    = { for key, value in { Condition = { StringEquals = { "aws:ResourceOrgID" = var.organization_id } } } : key => value if var.organization_id != null }
 
+  environment = merge(
+    var.environment,
+    {
+      GDR_PLAYBOOK       = var.playbook
+      GDR_RESPONDER_ROLE = local.member_role
+    },
+    var.topic_arns == null ? {} : {
+      GDR_TOPIC_ARN            = var.topic_arns.notifications
+      GDR_ESCALATION_TOPIC_ARN = var.topic_arns.escalations
+    },
+    { for name, value in { GDR_ORGANIZATION_ID = var.organization_id } : name => value if value != null },
+  )
+
   tell = var.topic_arns == null ? [] : [{
     Sid      = "Tell"
     Effect   = "Allow"
@@ -127,18 +140,7 @@ resource "aws_lambda_function" "this" {
   tags             = var.tags
 
   environment {
-    variables = merge(
-      var.environment,
-      {
-        GDR_PLAYBOOK       = var.playbook
-        GDR_RESPONDER_ROLE = local.member_role
-      },
-      var.topic_arns == null ? {} : {
-        GDR_TOPIC_ARN            = var.topic_arns.notifications
-        GDR_ESCALATION_TOPIC_ARN = var.topic_arns.escalations
-      },
-      { for name, value in { GDR_ORGANIZATION_ID = var.organization_id } : name => value if value != null },
-    )
+    variables = local.environment
   }
 
   tracing_config {

@@ -18,3 +18,8 @@ output "member_role" {
   description = "Path and name of the role it assumes in the member accounts."
   value       = local.member_role
 }
+
+output "environment" {
+  description = "The function's environment: the record, the roles it assumes, the topics it tells people on."
+  value       = local.environment
+}

@@ -31,7 +31,8 @@ CONFIG: Json = {
         "iam_principal": {
             "console_password": "remove", "deactivate_mfa": True, "other_credentials": True, "revoke_sessions": "session",
             "user_role_sessions": True, "list_actions": True, "lookup_hours": 24, "lookup_regions": [], "repeat_minutes": 20,
-            "remediate": [], "rotate_key": None, "restore": True, "trail_query": None}},
+            "remediate": [], "rotate_key": None, "restore": True, "trail_query": None,
+            "identity_center": None}},
     "guardrails": {
         "exempt_accounts": [], "exempt_resources": [], "exempt_principals": [],
         "approval_tag": {"key": PREFIX, "value": "ask"}, "freeze_windows": [],

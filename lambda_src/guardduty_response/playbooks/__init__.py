@@ -109,7 +109,8 @@ class Restored:
 
 @dataclass
 class Context:
-    """What a verb may use. ``assume(account, region, policy)`` opens the responder role narrowed to ``policy``."""
+    """What a verb may use. ``assume(account, region, policy)`` opens the responder role narrowed to ``policy``, with
+    ``role=`` the role that another variable of the environment names."""
 
     config: Config
     options: Json
@@ -117,7 +118,7 @@ class Context:
     incident_id: str
     execution: str
     record: Record
-    assume: Callable[[str, str, Json], aws.Session]
+    assume: Callable[..., aws.Session]
     put_evidence: Callable[[str, bytes], Json]  # (name, content) -> {key, sha256, bytes}
     attempt: int = 1
 
@@ -125,9 +126,11 @@ class Context:
         self.record.action(self.incident_id, target.kind, target.id, name, status, detail, request_id)
 
 
-def member_session(partition: str, name: str, account_id: str, region: str, document: Json) -> aws.Session:
-    """A session of this function's one member role in the account, narrowed to ``document``."""
-    arn = f"arn:{partition}:iam::{account_id}:role/{os.environ['GDR_RESPONDER_ROLE']}"
+def member_session(
+    partition: str, name: str, account_id: str, region: str, document: Json, role: str = "GDR_RESPONDER_ROLE"
+) -> aws.Session:
+    """A session of this function's member role in the account, narrowed to ``document``; ``role``: the variable naming it."""
+    arn = f"arn:{partition}:iam::{account_id}:role/{os.environ[role]}"
     return aws.Session(arn, name, region, document)
 
 

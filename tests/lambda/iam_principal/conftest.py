@@ -9,6 +9,8 @@ from datetime import UTC, datetime, timedelta
 
 import botocore.loaders
 import pytest
+from center_lab import OTHER, CenterLab
+from center_lab import extend as extend_center
 from guardduty_response import aws, record
 from guardduty_response.handlers import still
 from guardduty_response.playbooks.common import culprits, lookup, restoring
@@ -60,3 +62,14 @@ def _clock(lab: IamLab, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(module, "now", at)
     for module in (role, held):
         monkeypatch.setattr(module, "soon", lambda: at(1))
+
+
+@pytest.fixture
+def center(iam: IamLab, monkeypatch: pytest.MonkeyPatch) -> CenterLab:
+    """Carol signed in with PowerUser, which dave has too; she also has Console, and Audit by a group, in another account."""
+    lab = extend_center(CenterLab(iam), monkeypatch)
+    lab.permission_set("PowerUser").permission_set("Audit", policy="").permission_set("Console").permission_set("Billing")
+    lab.person("carol", "auditors").person("dave", "billers").person("erin", "auditors")
+    lab.assign("PowerUser", "carol").assign("PowerUser", "dave").assign("Console", "carol")
+    lab.assign("Audit", "auditors", OTHER).assign("Billing", "billers")
+    return lab.signed_in("carol", "PowerUser")

@@ -36,6 +36,7 @@ OPTIONS: Json = {
     "console_password": "remove", "deactivate_mfa": True, "other_credentials": True, "revoke_sessions": "session",
     "user_role_sessions": True, "list_actions": True, "lookup_hours": 24, "lookup_regions": [], "repeat_minutes": 20,
     "remediate": [], "rotate_key": None, "restore": True, "trail_query": None,
+    "identity_center": None,
 }  # fmt: skip
 _HOOKING = threading.Lock()
 
@@ -269,8 +270,9 @@ class IamLab:
         config = Config(**document)  # type: ignore[arg-type]
         return Context(config, self.options, self.finding(), incident, "exec", self.record, self.assume, lambda *_: {}, attempt)
 
-    def assume(self, account: str, region: str, policy: Json) -> aws.Session:
-        assert account == MEMBER
+    def assume(self, account: str, region: str, policy: Json, role: str = "") -> aws.Session:
+        center = self.options.get("identity_center") or {}
+        assert (account, role) in ((MEMBER, ""), (center.get("account_id"), "GDR_IDENTITY_CENTER_ROLE"))
         assert len(json.dumps(policy, separators=(",", ":"))) <= 2048
         self.policies.append(policy)
         lab, number = self, len(self.policies)
@@ -284,7 +286,8 @@ class IamLab:
                         client._hooked = True
                 return client
 
-        return Watched(f"arn:aws:iam::{account}:role/{PREFIX}-responder-iam-principal", "lab", region, policy)
+        name = "identity-center-responder" if role else "responder-iam-principal"
+        return Watched(f"arn:aws:iam::{account}:role/{PREFIX}-{name}", "lab", region, policy)
 
     def hook(self, client: Any, policy: Json | None, session: int) -> None:
         """Records calls, injects faults and latency, and refuses what the session policy does not allow."""

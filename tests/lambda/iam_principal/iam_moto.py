@@ -24,6 +24,7 @@ from moto.iam.responses import IamResponse
 
 Json = dict[str, Any]
 MEMBER, HOME = "222222222222", "us-east-1"
+STORE_ACCOUNT = "999999999999"  # an identity store is the management account's
 QUOTA = 10  # policies attached to a user
 DEAD: Json = {"Version": "2012-10-17", "Statement": [{"Effect": "Deny", "Action": "*", "Resource": "*"}]}
 
@@ -131,13 +132,28 @@ def resource(call: Call) -> str:
     return "*"
 
 
+def resources(call: Call) -> list[str]:
+    """All that the caller must be allowed to use, by the Service Authorization Reference."""
+    given = call.params
+    if call.service == "sso-admin":
+        account = given.get("AccountId") or ("*" if call.operation == "ProvisionPermissionSet" else "")
+        named = [given["InstanceArn"], given.get("PermissionSetArn"), account and f"arn:aws:sso:::account/{account}"]
+        return [one for one in named if one]
+    if call.service == "identitystore":
+        store = f"arn:aws:identitystore::{STORE_ACCOUNT}:identitystore/{given['IdentityStoreId']}"
+        kinds = ("user", "membership") if "MemberId" in given else ("user",)
+        return [store, *(f"arn:aws:identitystore:::{kind}/x" for kind in kinds)]
+    return [resource(call)]
+
+
 def allowed(call: Call) -> bool:
-    arn, action = resource(call), f"{call.service}:{call.operation}"
-    return any(
-        fnmatch.fnmatchcase(arn, pattern)
+    action = f"{call.service.removesuffix('-admin')}:{call.operation}"
+    granted = [
+        pattern
         for one in (call.policy or {})["Statement"] if action in one["Action"]
         for pattern in ([one["Resource"]] if isinstance(one["Resource"], str) else one["Resource"])
-    )  # fmt: skip
+    ]  # fmt: skip
+    return all(any(fnmatch.fnmatchcase(arn, pattern) for pattern in granted) for arn in resources(call))
 
 
 def certificate_pem() -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 from guardduty_response import aws, breach
@@ -18,12 +19,13 @@ Calls = dict[str, tuple[str, ...]]  # kind of check (its name up to the first sp
 
 def who(
     work: Work, calls: Calls, questions: list[tuple[str, str, str]], undone: list[Check], since: str, seen: Json | None,
-    ids: set[str],
+    ids: set[str], session: Callable[[str], aws.Session] | None = None,
 ) -> list[Json]:  # fmt: skip
     """Changes (breach.change), newest first, at most MOST; empty when CloudTrail does not show any yet.
 
     ``questions``: (Region, attribute, value) of LookupEvents, the likeliest first. ``since``: when it was last seen to hold
     (ISO 8601, or empty: 24 hours back). ``seen``: the change that was heard of. ``ids``: what an undoing call would name.
+    ``session``: asks CloudTrail of a Region; without it the target's account is asked.
     Raises botocore errors when CloudTrail cannot be asked.
     """
     kinds = {one.name.split(" ")[0] for one in undone} & calls.keys()
@@ -39,7 +41,7 @@ def who(
         time.sleep(PAUSE_SECONDS * bool(asked))
         attribute = {"AttributeKey": key, "AttributeValue": value}
         answer = (
-            _session(work, region)
+            (session(region) if session else _session(work, region))
             .client("cloudtrail")
             .lookup_events(LookupAttributes=[attribute], StartTime=start, MaxResults=50)
         )

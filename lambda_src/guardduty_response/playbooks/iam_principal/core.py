@@ -18,7 +18,8 @@ from guardduty_response.playbooks.common import work
 from guardduty_response.playbooks.common.work import Json
 from guardduty_response.playbooks.iam_principal.identify import principal_of
 
-BUSY = ("ConcurrentModification", "EntityTemporarilyUnmodifiable")  # AWS IAM: somebody changes the same entity; soon again
+# Somebody changes the same thing, soon again: AWS IAM (the first two), IAM Identity Center.
+BUSY = ("ConcurrentModification", "EntityTemporarilyUnmodifiable", "Conflict")
 BUSY_TRIES = 6
 
 

@@ -6,6 +6,8 @@ from guardduty_response.playbooks import Check
 from guardduty_response.playbooks.common import culprits
 from guardduty_response.playbooks.common.work import Json
 from guardduty_response.playbooks.iam_principal.core import Work
+from guardduty_response.playbooks.iam_principal.identity_center.center import DENY
+from guardduty_response.playbooks.iam_principal.identity_center.verify import ROLE, culprit_session
 
 # What can undo each check, by the check's name up to its first space. playbooks/iam_principal/undoing-calls.json, from which
 # the event rule is made, lists the same calls (a test compares).
@@ -20,10 +22,18 @@ CALLS: culprits.Calls = {
     "revoke_sessions": ("DeleteRolePolicy", "PutRolePolicy"),
     "held_sessions": ("DeleteRolePolicy", "PutRolePolicy"),
 }
+# Of IAM Identity Center: recorded in its own account and Region, where the schedule finds them; no event rule hears them.
+CENTER: culprits.Calls = dict.fromkeys(
+    (DENY, ROLE), ("PutInlinePolicyToPermissionSet", "DeleteInlinePolicyFromPermissionSet", "ProvisionPermissionSet")
+)
 
 
 def who(work: Work, undone: list[Check], since: str, seen: Json | None, watched: list[str]) -> list[Json]:
     """As common/culprits.who; ``watched`` as the record keeps it."""
+    if center := [one for one in undone if one.name.split(" ")[0] in CENTER]:
+        region = str((work.options.get("identity_center") or {}).get("region") or "")
+        asked = [(region, "EventName", call) for call in CENTER[DENY]]
+        return culprits.who(work, CENTER, asked, center, since, seen, set(watched), lambda _: culprit_session(work))
     names = {work.who.user, work.who.role, *watched, *(one.name.split(" ")[1] for one in undone if " " in one.name)} - {""}
     region = culprits.iam_region(work)
     asked = [(region, "ResourceName", name) for name in (work.who.user, work.who.role) if name]

@@ -14,7 +14,8 @@ from guardduty_response.finding import Finding, get, text
 from guardduty_response.playbooks.common.work import Work
 
 USER, SESSION = "iam_user", "role_session"  # what IAM can contain
-# What it cannot, in this account or at all. ``out_of_reach`` says what a person does instead.
+# What it cannot, in this account or at all. ``out_of_reach`` says what a person does instead; package ``identity_center``
+# contains in the Identity Center account, where that is configured.
 ROOT, IDENTITY_CENTER, SERVICE_LINKED = "root", "identity_center", "service_linked_role"
 FEDERATED, FOREIGN, UNKNOWN = "federated_user", "foreign_principal", "unknown_principal"
 INSTANCE = re.compile(r"i-(?:[0-9a-f]{8}|[0-9a-f]{17})")
@@ -35,7 +36,7 @@ class Principal:
     @property
     def id(self) -> str:
         """What people call it: the target's id."""
-        if self.kind == SESSION:
+        if self.kind in (SESSION, IDENTITY_CENTER):
             return f"{self.role}/{self.session or '*'}"
         return ROOT if self.kind == ROOT else self.user or self.role or self.key or self.kind
 
@@ -82,7 +83,7 @@ def principal_of(work: Work) -> Principal:
     if target.kind == USER:
         unique_id = found.unique_id if found.kind == USER else ""
         return Principal(USER, user=target.id, key=found.key, unique_id=unique_id)
-    if target.kind == SESSION:
+    if target.kind in (SESSION, IDENTITY_CENTER):
         role, _, session = target.id.partition("/")
-        return Principal(SESSION, role=role, session=session.replace("*", ""), key=found.key, unique_id=found.unique_id)
+        return Principal(target.kind, role=role, session=session.replace("*", ""), key=found.key, unique_id=found.unique_id)
     return found

@@ -21,7 +21,7 @@ from guardduty_response.playbooks.iam_principal.core import Work
 def finish(ctx: Context, target: Target) -> Step:
     work = Work(ctx, target)
     work.kept = work.ledger()
-    if target.kind not in (identify.USER, identify.SESSION):
+    if target.kind not in (identify.USER, identify.SESSION) and not work.scope("sets") and not _denied(work):
         return Step(detail="nothing was contained")
     minutes = float(work.options["repeat_minutes"])
     if minutes and (left := int(_began(work) + minutes * 60 - time.time())) > 0:
@@ -33,11 +33,17 @@ def finish(ctx: Context, target: Target) -> Step:
 
 
 def _began(work: Work) -> float:
-    at = work.kept.get("actions", {}).get("revoke_sessions") or work.kept.get("actions", {}).get("deny_all") or {}
+    actions = work.kept.get("actions", {})
+    at = [actions[name]["at"] for name in ("revoke_sessions", "deny_all", *_denied(work)) if name in actions]
     try:
-        return datetime.fromisoformat(str(at["at"]).replace("Z", "+00:00")).timestamp()
-    except (KeyError, ValueError):
+        return datetime.fromisoformat(str(at[0]).replace("Z", "+00:00")).timestamp()
+    except (IndexError, ValueError):
         return 0.0
+
+
+def _denied(work: Work) -> list[str]:
+    """What was done about permission sets."""
+    return [name for name in work.kept.get("actions", {}) if name.startswith("deny_user ")]
 
 
 def _signed_in_again(work: Work) -> None:

@@ -53,21 +53,23 @@ def path(work: Work, who: Principal) -> Path:
         )
     if who.kind == identify.IDENTITY_CENTER:
         permission_set = who.role.removeprefix("AWSReservedSSO_").rpartition("_")[0]
-        session = who.session or "SESSION"
+        session, option = who.session or "SESSION", work.options.get("identity_center") or {}
+        instance, store = option.get("instance_arn", "INSTANCE"), option.get("identity_store_id", "STORE")
+        trouble = work.scope("trouble") or "not set: with it the response denies that user in every permission set by itself"
         deny = {"Effect": "Deny", "Action": "*", "Resource": "*", "Condition": {
             "StringLike": {"aws:userid": f"*:{session}"}, "DateLessThan": {"aws:TokenIssueTime": at}}}  # fmt: skip
         document = json.dumps({"Version": "2012-10-17", "Statement": [deny]}, separators=(",", ":"))
         return Path(
             f"{session} signed in through IAM Identity Center (permission set {permission_set}); IAM lets nobody change that "
-            f"role in account {account}",
+            f"role in account {account} (playbooks.iam_principal.identity_center: {trouble})",
             [
-                "(Identity Center account) aws identitystore list-users --identity-store-id STORE "
-                f"--filters AttributePath=UserName,AttributeValue={session}",
+                "(Identity Center account) aws identitystore list-users --identity-store-id "
+                f"{store} --filters AttributePath=UserName,AttributeValue={session}",
                 "disable that user in its identity source, and delete its active sessions in the Identity Center console",
-                "aws sso-admin put-inline-policy-to-permission-set --instance-arn INSTANCE "
+                f"aws sso-admin put-inline-policy-to-permission-set --instance-arn {instance} "
                 f"--permission-set-arn ARN_OF_{permission_set} --inline-policy '{document}' "
                 "(replaces the inline policy: merge it with the present one)",
-                "aws sso-admin provision-permission-set --instance-arn INSTANCE --permission-set-arn "
+                f"aws sso-admin provision-permission-set --instance-arn {instance} --permission-set-arn "
                 f"ARN_OF_{permission_set} --target-type ALL_PROVISIONED_ACCOUNTS",
                 *_scp({"StringLike": {"aws:userid": f"*:{session}"}, "DateLessThan": {"aws:TokenIssueTime": at}}, account),
             ],

@@ -13,10 +13,11 @@ from guardduty_response import aws
 from guardduty_response.errors import NoTarget, TargetGone
 from guardduty_response.playbooks import Context, Planned, Target
 from guardduty_response.playbooks.common.culprits import IAM_REGION
-from guardduty_response.playbooks.common.work import AWS_ERRORS, BRANCHES, SKIPPED, Json, allow, gather, policy
+from guardduty_response.playbooks.common.work import AWS_ERRORS, BRANCHES, SKIPPED, Json, allow, gather, policy, why
 from guardduty_response.playbooks.iam_principal import identify, out_of_reach, role, user
 from guardduty_response.playbooks.iam_principal.core import Facts, Work
 from guardduty_response.playbooks.iam_principal.identify import Principal
+from guardduty_response.playbooks.iam_principal.identity_center import plan as people
 from guardduty_response.record import now
 
 IDENTIFY = ("iam:GetAccessKeyLastUsed", "iam:GetUser", "iam:GetRole", "sts:GetAccessKeyInfo", "cloudtrail:LookupEvents")
@@ -33,7 +34,7 @@ def plan(ctx: Context) -> Planned:
         return _user(ctx, who)
     if who.kind == identify.SESSION:
         return _session(ctx, who)
-    return _unreachable(ctx, who)
+    return _center(ctx, who) if who.kind == identify.IDENTITY_CENTER else _unreachable(ctx, who)
 
 
 def _target(ctx: Context, who: Principal, arn: str, **scope: Any) -> Target:
@@ -202,7 +203,7 @@ def _session(ctx: Context, who: Principal) -> Planned:
     if ":role/aws-service-role/" in found["Arn"]:
         return _unreachable(ctx, Principal(identify.SERVICE_LINKED, role=who.role, session=who.session, key=who.key))
     if ":role/aws-reserved/" in found["Arn"]:
-        return _unreachable(ctx, Principal(identify.IDENTITY_CENTER, role=who.role, session=who.session, key=who.key))
+        return _center(ctx, Principal(identify.IDENTITY_CENTER, role=who.role, session=who.session, key=who.key))
     if who.unique_id and found["RoleId"] != who.unique_id:
         if foreign := _foreign(ctx, who):
             return foreign
@@ -268,17 +269,52 @@ def _of_instance(ctx: Context, who: Principal) -> Json:
     return {"source": "aws.guardduty", "detail-type": "GuardDuty Finding", "handedOverBy": ctx.incident_id, "detail": detail}
 
 
+# -- IAM Identity Center ----------------------------------------------------------------------------------------------
+
+
+def _center(ctx: Context, who: Principal) -> Planned:
+    """A person who signed in: denied in the Identity Center account, where that is configured and answers."""
+    if not ctx.options.get("identity_center"):
+        return _unreachable(ctx, who)
+    arn = _iam_arn(ctx, f"assumed-role/{who.role}/{who.session or '*'}", "sts")
+    try:
+        found = _look(ctx).client("iam").get_role(RoleName=who.role)["Role"]
+    except ClientError as error:
+        if aws.code(error) != "NoSuchEntity":
+            raise
+        return _no_role(ctx, who, arn)
+    target = _target(ctx, who, arn, role_arn=found["Arn"])
+    work = Work(ctx, target)
+    try:
+        target.scope.update(people.find(work))
+    except AWS_ERRORS as error:
+        if aws.transient(error):
+            raise
+        return _unreachable(ctx, who, found["Arn"], trouble=why(error), no_user=isinstance(error, people.NoUser))
+    sets = ", ".join(one["name"] for one in target.scope["sets"])
+    told = [f"provisioning again also applies what somebody changed in {sets} and did not provision", target.scope["unlisted"]]
+    person = f"arn:{ctx.config.partition}:identitystore:::user/{target.scope['user_id']}"
+    said = {**people.promises(work), **_promises(work)}
+    return Planned(target, {}, [found["Arn"], arn, person], said, "; ".join(filter(None, told)))
+
+
 # -- out of reach -----------------------------------------------------------------------------------------------------
 
 
-def _unreachable(ctx: Context, who: Principal) -> Planned:
+def _unreachable(ctx: Context, who: Principal, role_arn: str = "", **scope: Any) -> Planned:
+    """``scope``: ``trouble``, why what could have contained it cannot, ``no_user``."""
     arns = {
         identify.ROOT: _iam_arn(ctx, "root"),
         identify.IDENTITY_CENTER: _iam_arn(ctx, f"assumed-role/{who.role}/{who.session or '*'}", "sts"),
         identify.SERVICE_LINKED: _iam_arn(ctx, f"assumed-role/{who.role}/{who.session or '*'}", "sts"),
         identify.FEDERATED: _iam_arn(ctx, f"federated-user/{who.id}", "sts"),
     }
-    target = _target(ctx, who, arns.get(who.kind, _iam_arn(ctx, f"{who.kind}/{who.id}")))
+    target = _target(ctx, who, arns.get(who.kind, _iam_arn(ctx, f"{who.kind}/{who.id}")), **scope)
     path = out_of_reach.path(Work(ctx, target), who)
     said = {f"by_hand_{number}": command for number, command in enumerate(path.commands, 1)}
-    return Planned(target, principals=[target.arn], actions=said, consequences=f"nothing can be contained by itself: {path.why}")
+    return Planned(
+        target,
+        principals=list(filter(None, [target.arn, role_arn])),
+        actions=said,
+        consequences=f"nothing can be contained by itself: {path.why}",
+    )

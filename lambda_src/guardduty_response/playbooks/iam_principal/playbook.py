@@ -10,6 +10,8 @@ from guardduty_response.playbooks.common.work import AWS_ERRORS, BRANCHES, FAILE
 from guardduty_response.playbooks.iam_principal import culprit, held, identify, out_of_reach, planning, role, user
 from guardduty_response.playbooks.iam_principal import verify as _verify
 from guardduty_response.playbooks.iam_principal.core import Facts, Work
+from guardduty_response.playbooks.iam_principal.identity_center import contain as permission_sets
+from guardduty_response.playbooks.iam_principal.identity_center import verify as people
 from guardduty_response.playbooks.iam_principal.late import finish as _finish
 
 
@@ -27,6 +29,8 @@ def contain(ctx: Context, target: Target) -> Step:
         return _user(work)
     if target.kind == identify.SESSION:
         return _role(work)
+    if work.scope("sets"):
+        return permission_sets.contain(work)
     path = out_of_reach.path(work, work.who)
     for number, command in enumerate(path.commands, 1):
         work.did(f"by_hand_{number}", FAILED, command)
@@ -88,7 +92,8 @@ def _other_workloads(work: Work) -> None:
 
 def verify(ctx: Context, target: Target) -> tuple[Step, list[Check]]:
     """Reads everything back, and once more when it has had time to spread: CONTAINED, PARTIAL, FAILED or GONE."""
-    return _verify.verify(ctx, target)
+    found = people.verify(ctx, target) if target.kind == identify.IDENTITY_CENTER else None
+    return found or _verify.verify(ctx, target)
 
 
 def culprits(ctx: Context, target: Target, undone: list[Check], since: str, seen: Json | None, watched: list[str]) -> list[Json]:

@@ -18,6 +18,8 @@ from guardduty_response.playbooks.common.role_policies import OLDER, revoked_bef
 from guardduty_response.playbooks.common.work import BRANCHES, DONE, Json, Sessions, allow, gather, name_of, why
 from guardduty_response.playbooks.iam_principal import held, identify, restore_reverts, user
 from guardduty_response.playbooks.iam_principal.core import Facts, Work, patient
+from guardduty_response.playbooks.iam_principal.identity_center import restore as permission_sets
+from guardduty_response.playbooks.iam_principal.identity_center.center import PART
 from guardduty_response.playbooks.iam_principal.label import Tag, TagRole, TagUser
 
 SWITCHED: dict[str, type[user.Switched]] = {
@@ -42,6 +44,11 @@ def _arn(work: Work, kind: str) -> str:
 
 def _look(work: Work) -> tuple[bool, list[Part]]:
     """A fresh session each time: it reads everything and changes nothing."""
+    had = work.kept.get("before") or {}
+    others = {name: partial(_held, work, name) for name in had if name.startswith(f"{held.NAME}/")}
+    if work.target.kind == identify.IDENTITY_CENTER:
+        sets = {name: partial(permission_sets.part, work, name) for name in had if name.startswith(f"{PART}/")}
+        return True, _judged({**sets, **others}) + restore_reverts.parts(work)
     if work.target.kind == identify.USER:
         reading = user.reading(work, work.target.arn)
         if not _exists(reading.client("iam").get_user, UserName=work.who.user):
@@ -57,19 +64,21 @@ def _look(work: Work) -> tuple[bool, list[Part]]:
         "deny_all": _deny_all, "login_profile": _password, "mfa": _mfa, "sessions": _sessions, "tags": _tags,
         **{part: partial(_switched, kind) for part, kind in SWITCHED.items()},
     }  # fmt: skip
-    had = work.kept.get("before") or {}
     calls = {name: partial(judge, work, reading) for name, judge in judges.items() if name in had}
-    calls |= {name: partial(_held, work, name) for name in had if name.startswith(f"{held.NAME}/")}
+    parts = _judged({**calls, **others}) + restore_reverts.parts(work)
+    if other := _contained_by_another(work, reading):
+        parts = [replace(one, kind=Kind.KEPT, call=None, hand="", text=other) if one.call else one for one in parts]
+    return True, parts
+
+
+def _judged(calls: dict[str, Callable[[], list[Part]]]) -> list[Part]:
     parts: list[Part] = []
     for name, got in gather(calls, BRANCHES).items():
         if isinstance(got, Exception):
             parts.append(Part(Kind.STUCK, name, "", f"{name} could not be read ({why(got)}): run restore again"))
         else:
             parts += got
-    parts += restore_reverts.parts(work)
-    if other := _contained_by_another(work, reading):
-        parts = [replace(one, kind=Kind.KEPT, call=None, hand="", text=other) if one.call else one for one in parts]
-    return True, parts
+    return parts
 
 
 def _label(work: Work, reading: Sessions) -> Tag:

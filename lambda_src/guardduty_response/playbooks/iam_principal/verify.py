@@ -111,7 +111,7 @@ def _conclude(work: Work, checks: list[Check]) -> Step:
         return Step(status=Status.FAILED, detail=f"NOT contained: {text}")
     if wrong:
         return Step(status=Status.PARTIAL, detail=f"contained as far as it can be, but: {text}")
-    return Step(status=Status.CONTAINED, detail=f"{len(checks)} checks read back, {_when(work)}")
+    return Step(status=Status.CONTAINED, detail=f"{len(checks)} checks read back, {when(work)}")
 
 
 def _not_yet(work: Work, wrong: list[Check], text: str) -> Step | None:
@@ -131,7 +131,7 @@ def _not_yet(work: Work, wrong: list[Check], text: str) -> Step | None:
     fatal = any(one.fatal for one in wrong)
     if done or (fatal and ctx.attempt < 3):
         return Step(done=False, again="contain", detail=text)
-    left = 0 if fatal else _to_settle(work)
+    left = 0 if fatal else to_settle(work)
     return Step(done=False, wait_seconds=left, detail=f"read once more in {left} s, when it has spread") if left else None
 
 
@@ -140,7 +140,7 @@ def _changed_at(work: Work) -> str:
     return max((str(one["at"]) for one in work.kept.get("actions", {}).values() if one["status"] == DONE), default="")
 
 
-def _to_settle(work: Work) -> int:
+def to_settle(work: Work) -> int:
     """Seconds until what was changed has been there for SETTLE_SECONDS; 0: it has."""
     at = _changed_at(work)
     if not at:
@@ -149,7 +149,7 @@ def _to_settle(work: Work) -> int:
     return max(0, int(SETTLE_SECONDS - age + 0.999))
 
 
-def _when(work: Work) -> str:
+def when(work: Work) -> str:
     at = _changed_at(work)
     return f"{int((_time(now()) - _time(at)).total_seconds())} s after the last change" if at else "nothing had to be changed"
 

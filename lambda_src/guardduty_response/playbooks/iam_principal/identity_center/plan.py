@@ -1,0 +1,164 @@
+"""Who signed in, and every permission set that this person holds. Changes nothing."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+from guardduty_response import aws
+from guardduty_response.errors import ResponseError, RoleUnavailable
+from guardduty_response.playbooks.common.work import BRANCHES, Json, allow, gather, value, why
+from guardduty_response.playbooks.iam_principal.core import Work
+from guardduty_response.playbooks.iam_principal.identity_center.center import (
+    DENY,
+    LIMIT,
+    ROLE_NAME,
+    Center,
+    gone,
+    has,
+    inline,
+    merged,
+    size,
+    statement,
+)
+
+READ = ("sso:DescribePermissionSet", "sso:GetInlinePolicyForPermissionSet", "sso:ListAccountAssignments",
+        "sso:ListAccountAssignmentsForPrincipal", "sso:ListPermissionSetsProvisionedToAccount")  # fmt: skip
+WHO = ("identitystore:GetUserId", "identitystore:ListGroupMembershipsForMember")
+
+
+class NoUser(ResponseError):
+    """The identity store knows nobody of the session's name."""
+
+
+def find(work: Work) -> Json:
+    """The scope of the target: {user_id, sets: [{arn, name}, …] with the finding's first, unlisted: why others may be missing}.
+
+    Raises ResponseError, or botocore's error: nothing can be contained then.
+    """
+    center, session = Center(work), work.who.session
+    if not session:
+        raise ResponseError("the finding does not name the session, and so not the user")
+    matched = ROLE_NAME.fullmatch(work.who.role)
+    if not matched:
+        raise ResponseError(f"the name of role {work.who.role} does not say its permission set")
+    clients = _reading(center)
+    try:
+        user_id = _user(clients, center, session)
+    except RoleUnavailable as error:
+        raise ResponseError(f"{error} It is the Identity Center account: identity_center = true there") from error
+    arns, unlisted = _held(clients, center, user_id)
+    sets = _named(clients, center, arns)
+    mine = [one for one in sets if one["name"] == matched[1]]
+    if not mine:  # it is no longer assigned to the user, whose session goes on
+        known = _provisioned(clients, center)
+        mine = [one for one in _named(clients, center, [one for one in known if one not in arns]) if one["name"] == matched[1]]
+    if not mine:
+        raise ResponseError(f"account {work.target.account_id} has no permission set {matched[1]} of instance {center.instance}")
+    return {"user_id": user_id, "sets": mine + [one for one in sets if one not in mine], "unlisted": unlisted}
+
+
+def promises(work: Work) -> dict[str, str]:
+    """Action -> what is to be done about each permission set."""
+    center, (sso, _) = Center(work), _reading(Center(work))
+    sets, mine = work.scope("sets"), statement(work, work.scope("user_id"))
+    got = gather({one["name"]: partial(inline, sso, center, one["arn"]) for one in sets}, BRANCHES)
+    return {f"{DENY} {name}": _promise(work, name, text, mine) for name, text in got.items()}
+
+
+def _promise(work: Work, name: str, text: Any, mine: Json) -> str:
+    if isinstance(text, Exception):
+        return f"permission set {name} could not be read ({why(text)})"
+    try:
+        if has(text, mine):
+            return f"{work.who.session} is denied everything in permission set {name} already"
+        full = size(merged(text, mine))
+    except ResponseError as error:
+        return f"permission set {name} cannot be changed: {error}"
+    if full > LIMIT:
+        return f"permission set {name} cannot be changed: its inline policy would have {full} bytes of at most {LIMIT}"
+    return sentence(work, name)
+
+
+def sentence(work: Work, name: str) -> str:
+    return (
+        f"everything denied to {work.who.session} ({work.scope('user_id')}) in permission set {name}, which is provisioned again "
+        "in all its accounts; others who hold it go on"
+    )
+
+
+def _reading(center: Center) -> tuple[Any, Any]:
+    account = f"{center.sso}account/{center.work.target.account_id}"
+    store = f"arn:{center.work.ctx.config.partition}:identitystore::"
+    session = center.open(
+        allow(READ, [center.instance, center.every_set, account]),
+        allow(
+            WHO, [f"{store}*:identitystore/{center.store}", *(f"{store}:{kind}/*" for kind in ("user", "group", "membership"))]
+        ),
+    )
+    return session.client("sso-admin"), session.client("identitystore")
+
+
+def _user(clients: tuple[Any, Any], center: Center, name: str) -> str:
+    """A session is named by the user's name, of which an identity store has one."""
+    asked = {"UniqueAttribute": {"AttributePath": "userName", "AttributeValue": name}}
+    try:
+        return str(clients[1].get_user_id(IdentityStoreId=center.store, AlternateIdentifier=asked)["UserId"])
+    except Exception as error:
+        if not gone(error):
+            raise
+        raise NoUser(
+            f"identity store {center.store} has no user named {name} (renamed or deleted since, or another store's)"
+        ) from error
+
+
+def _held(clients: tuple[Any, Any], center: Center, user_id: str) -> tuple[list[str], str]:
+    """(ARNs of the permission sets assigned to the user or a group of it, why some may be missing)."""
+    sso, store = clients
+    pages = store.get_paginator("list_group_memberships_for_member").paginate(
+        IdentityStoreId=center.store, MemberId={"UserId": user_id}
+    )
+    principals = [("USER", user_id), *(("GROUP", one["GroupId"]) for page in pages for one in page["GroupMemberships"])]
+
+    def assigned(kind: str, id: str) -> list[Json]:
+        found = sso.get_paginator("list_account_assignments_for_principal").paginate(
+            InstanceArn=center.instance, PrincipalId=id, PrincipalType=kind
+        )
+        return [one for page in found for one in page["AccountAssignments"]]
+
+    got = gather({id: partial(assigned, kind, id) for kind, id in principals}, BRANCHES)
+    bad = next((one for one in got.values() if isinstance(one, Exception)), None)
+    if bad is None:
+        return list(dict.fromkeys(one["PermissionSetArn"] for some in got.values() for one in some)), ""
+    if aws.code(bad) != "AccessDeniedException":
+        raise bad
+    # Answered in the management account alone: from a delegated administrator, this account's assignments are asked for.
+    return _here(sso, center, {id for _, id in principals}), (
+        f"permission sets held in other accounts than {center.work.target.account_id} could not be listed ({why(bad)}): "
+        "ListAccountAssignmentsForPrincipal is answered in the management account alone"
+    )
+
+
+def _here(sso: Any, center: Center, ids: set[str]) -> list[str]:
+    def assigned(arn: str) -> bool:
+        pages = sso.get_paginator("list_account_assignments").paginate(
+            **center.named(arn), AccountId=center.work.target.account_id
+        )
+        return any(one["PrincipalId"] in ids for page in pages for one in page["AccountAssignments"])
+
+    got = gather({arn: partial(assigned, arn) for arn in _provisioned((sso, None), center)}, BRANCHES)
+    return [arn for arn, one in got.items() if value(one)]
+
+
+def _provisioned(clients: tuple[Any, Any], center: Center) -> list[str]:
+    pages = (
+        clients[0]
+        .get_paginator("list_permission_sets_provisioned_to_account")
+        .paginate(InstanceArn=center.instance, AccountId=center.work.target.account_id)
+    )
+    return [str(one) for page in pages for one in page.get("PermissionSets") or []]
+
+
+def _named(clients: tuple[Any, Any], center: Center, arns: list[str]) -> list[Json]:
+    calls = {arn: partial(clients[0].describe_permission_set, **center.named(arn)) for arn in arns}
+    return [{"arn": arn, "name": str(value(got)["PermissionSet"]["Name"])} for arn, got in gather(calls, BRANCHES).items()]

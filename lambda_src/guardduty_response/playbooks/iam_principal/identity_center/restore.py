@@ -1,0 +1,87 @@
+"""Takes the denial out of a permission set again, as far as it is still as containment left it."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from guardduty_response.playbooks.common.restoring import Kind, Part, foreign
+from guardduty_response.playbooks.common.role_policies import role_policy, statements
+from guardduty_response.playbooks.common.work import Json, allow
+from guardduty_response.playbooks.iam_principal.core import Work, patient
+from guardduty_response.playbooks.iam_principal.identity_center.center import (
+    INLINE,
+    Center,
+    document,
+    gone,
+    inline,
+    lagging,
+    others,
+    without,
+)
+
+READ = ("GetInlinePolicyForPermissionSet", "ListAccountsForProvisionedPermissionSet")
+CHANGE = ("GetInlinePolicyForPermissionSet", "PutInlinePolicyToPermissionSet", "DeleteInlinePolicyFromPermissionSet",
+          "ProvisionPermissionSet")  # fmt: skip
+
+
+def part(work: Work, name: str) -> list[Part]:
+    """One permission set as it is now, by its key in the before-state. The statement alone is containment's: what else somebody
+    changed in the policy stays."""
+    was, center, told = work.had(name), Center(work), name.partition("/")[2]
+    if not center:
+        text = f"permission set {told}: playbooks.iam_principal.identity_center is not set any more"
+        return [Part(Kind.STUCK, name, told, text, _by_hand(was["arn"]))]
+    sso = center.admin(was["arn"], *READ)
+    try:
+        text = inline(sso, center, was["arn"])
+    except ClientError as error:
+        if not gone(error):
+            raise
+        return [Part(Kind.FOREIGN, name, told, f"permission set {told} no longer exists")]
+    mine = was["statement"]
+    there = [one for one in statements(document(text)) if one.get("Sid") == mine["Sid"]]
+    hand = _by_hand(was["arn"])
+    if there and there != [mine]:
+        return [foreign(name, told, f"statement {mine['Sid']} of permission set {told} is another one")]
+    if there:
+        said = f"the denial of one user taken out of permission set {told}, which is provisioned again"
+        return [Part(Kind.TODO, name, told, said, hand, partial(_take_out, work, was))]
+    behind = lagging(sso, center, was["arn"])
+    if not behind and was["role"] and mine in statements(_role(work, was["role"])):
+        behind = [work.target.account_id]
+    if behind:
+        said = f"permission set {told} without the denial provisioned to account {', '.join(behind)}"
+        return [Part(Kind.TODO, name, told, said, hand, partial(_provision, work, was))]
+    return [Part(Kind.AS_BEFORE, name, told, f"permission set {told} denies nothing to that user, in all its accounts")]
+
+
+def _role(work: Work, arn: str) -> Json | None:
+    return role_policy(work.open(allow(("iam:GetRolePolicy",), arn)).client("iam"), arn, INLINE)
+
+
+def _by_hand(arn: str) -> str:
+    return (
+        f"aws sso-admin get-inline-policy-for-permission-set --instance-arn INSTANCE --permission-set-arn {arn} ; "
+        f"put it back without the statement (put-inline-policy-to-permission-set), then aws sso-admin provision-permission-set "
+        f"--instance-arn INSTANCE --permission-set-arn {arn} --target-type ALL_PROVISIONED_ACCOUNTS"
+    )
+
+
+def _take_out(work: Work, was: Json) -> list[Json]:
+    """The policy as it was where nothing else changed; else what is there now, without the statement."""
+    center = Center(work)
+    sso, arn, mine = center.admin(was["arn"], *CHANGE), was["arn"], was["statement"]
+    text = inline(sso, center, arn)
+    new = was["policy"] if others(text, mine) == statements(document(was["policy"])) else without(text, mine)
+    named = center.named(arn)
+    change: Any = partial(sso.put_inline_policy_to_permission_set, **named, InlinePolicy=new)
+    return [patient(change if new else partial(sso.delete_inline_policy_from_permission_set, **named)), *_provision(work, was)]
+
+
+def _provision(work: Work, was: Json) -> list[Json]:
+    center = Center(work)
+    sso = center.admin(was["arn"], "ProvisionPermissionSet")
+    return [patient(partial(sso.provision_permission_set, **center.named(was["arn"]), TargetType="ALL_PROVISIONED_ACCOUNTS"))]
