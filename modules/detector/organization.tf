@@ -19,6 +19,7 @@ locals {
   organization_status = {
     for name in local.organization_names : name => lookup(var.organization.features, name, local.auto_enable_of[lookup(local.merged, name, "UNMANAGED")])
   }
+  # A configuration goes no further than its feature unless it is told to.
   organization_features = {
     for name, status in local.organization_status : name => {
       auto_enable = status
@@ -28,7 +29,6 @@ locals {
             lookup(local.known_configurations, name, []),
             [for key in concat(keys(local.merged), keys(var.organization.features)) : split("/", key)[1] if startswith(key, "${name}/")],
           )) :
-          # A configuration goes no further than its feature unless it is told to.
           conf => lookup(var.organization.features, "${name}/${conf}", {
             ENABLED   = status
             DISABLED  = "NONE"
