@@ -4,14 +4,7 @@
 
 data "aws_partition" "current" {}
 
-data "aws_caller_identity" "current" {
-  lifecycle {
-    postcondition {
-      condition     = self.account_id == var.home.security_account_id
-      error_message = "The provider of modules/region is of account ${self.account_id}, home of ${var.home.security_account_id}: give it the security account's provider of the other Region. In member accounts, modules/region-forwarder with events = [\"changes\"] is all there is to forward."
-    }
-  }
-}
+data "aws_caller_identity" "current" {}
 
 locals {
   tags = merge(var.home.tags, var.tags)

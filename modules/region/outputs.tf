@@ -1,6 +1,12 @@
 output "region" {
   description = "The Region this is deployed to."
   value       = module.forwarder.region
+
+  # Not a condition of the data source: that would be read only when everything at home is applied.
+  precondition {
+    condition     = data.aws_caller_identity.current.account_id == var.home.security_account_id
+    error_message = "The provider of modules/region is of account ${data.aws_caller_identity.current.account_id}, home of ${var.home.security_account_id}: give it the security account's provider of the other Region. In member accounts, modules/region-forwarder with events = [\"changes\"] is all there is to forward."
+  }
 }
 
 output "detector_id" {

@@ -23,7 +23,7 @@ def _newest(world: World, since: float) -> Json:
 
 
 MALFORMED: dict[str, tuple[dict[str, Any], str]] = {
-    "empty detail": ({}, "lacks a usable id, type ("),
+    "empty detail": ({}, "lacks a usable id, type, accountId, region ("),
     "no id": ({"type": MINING, "accountId": MEMBER, "region": "us-east-1", "severity": 8}, "lacks a usable id"),
     "no type": ({"id": "x", "accountId": MEMBER, "region": "us-east-1", "severity": 8}, "lacks a usable type"),
     "severity is a word": (

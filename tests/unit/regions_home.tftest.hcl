@@ -271,5 +271,5 @@ run "region_of_another_account" {
     }
   }
 
-  expect_failures = [data.aws_caller_identity.current]
+  expect_failures = [output.region]
 }

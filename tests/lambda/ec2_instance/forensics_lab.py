@@ -97,7 +97,7 @@ class ForensicsLab(Lab):
         os.environ["GDR_BUCKET"] = BUCKET
         boto3.client("s3", region_name=REGION).create_bucket(Bucket=BUCKET)
         id = self.ids["instance"]
-        arn = f"arn:aws:ec2:{REGION}:{MEMBER}:instance/{id}"
+        arn = f"arn:aws:ec2:{self.region}:{MEMBER}:instance/{id}"
         self.record.put_target(INCIDENT, {"kind": "ec2_instance", "id": id, "arn": arn})
         return self
 
@@ -106,8 +106,8 @@ class ForensicsLab(Lab):
         context = self.context()
         object.__setattr__(context.config, "forensics", self.settings)
         object.__setattr__(context.config, "security_account", DOCUMENT.split(":")[4])
-        arn = f"arn:aws:ec2:{REGION}:{MEMBER}:instance/{self.ids['instance']}"
-        work = Work(context, Target("ec2_instance", self.ids["instance"], arn, MEMBER, REGION))
+        arn = f"arn:aws:ec2:{self.region}:{MEMBER}:instance/{self.ids['instance']}"
+        work = Work(context, Target("ec2_instance", self.ids["instance"], arn, MEMBER, self.region))
         work.kept = self.ledger()  # as run.py does
         return work
 
@@ -198,7 +198,8 @@ def allowed(operation: str, params: Json, policy: Json) -> None:
     action = f"ssm:{operation}"
     named = ["*"]
     if operation == "SendCommand":
-        named = [params["DocumentName"], *(f"arn:aws:ec2:{REGION}:{MEMBER}:instance/{id}" for id in params["InstanceIds"])]
+        region = params["DocumentName"].split(":")[3]
+        named = [params["DocumentName"], *(f"arn:aws:ec2:{region}:{MEMBER}:instance/{id}" for id in params["InstanceIds"])]
     patterns = [
         pattern for one in policy["Statement"] if action in one["Action"]
         for pattern in ([one["Resource"]] if isinstance(one["Resource"], str) else one["Resource"])
@@ -209,8 +210,8 @@ def allowed(operation: str, params: Json, policy: Json) -> None:
 
 
 @pytest.fixture(name="lab")
-def made_lab(monkeypatch: pytest.MonkeyPatch, own_aws: None) -> Iterator[ForensicsLab]:
-    made = ForensicsLab()
+def made_lab(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, own_aws: None) -> Iterator[ForensicsLab]:
+    made = ForensicsLab(region=getattr(request, "param", REGION))
     clock = SimpleNamespace(time=lambda: made.clock, strftime=time.strftime, gmtime=time.gmtime)
     monkeypatch.setattr(forensics, "time", clock)
     made.build()

@@ -14,6 +14,7 @@ from botocore.exceptions import ClientError
 from ec2_lab import INCIDENT, REGION
 from forensics_lab import BUCKET, DOCUMENT, SECTIONS, ForensicsLab, key_of, made_aws, made_lab  # noqa: F401
 from guardduty_response.playbooks.ec2_instance.collect import forensics, uploads
+from regions_lab import AWAY
 
 Json = dict[str, Any]
 
@@ -50,6 +51,26 @@ def test_what_is_sent(lab: ForensicsLab) -> None:
     assert "OutputS3BucketName" not in command
     [url] = command["Parameters"]["PlanUrl"]
     assert key_of(url).endswith("plan.txt")
+
+
+@pytest.mark.parametrize("lab", [AWAY], indirect=True)
+def test_in_another_region_its_own_document_and_the_bucket_at_home(lab: ForensicsLab) -> None:
+    """Documents are Regional, and Systems Manager is asked where the instance is; the evidence bucket is the response's."""
+    lab.agent.on_send = lab.upload()
+    assert lab.finish().outcome == "COMPLETE"
+    [command] = lab.agent.commands
+    assert command["DocumentName"] == DOCUMENT.replace(REGION, AWAY)
+    [url] = command["Parameters"]["PlanUrl"]
+    assert AWAY not in url
+    # that every session is of that Region, ForensicsLab.assume asserts
+
+
+@pytest.mark.parametrize("lab", [AWAY], indirect=True)
+def test_a_region_without_the_document_is_named_with_what_makes_it(lab: ForensicsLab) -> None:
+    lab.agent.errors["SendCommand"] = "InvalidDocument"
+    part = lab.step()
+    assert part.outcome == "NOT_POSSIBLE"
+    assert f"Region {AWAY} has no document" in part.detail and "modules/region" in part.detail
 
 
 def test_every_url_is_for_one_key_and_short_lived(lab: ForensicsLab) -> None:
