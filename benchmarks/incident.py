@@ -35,7 +35,7 @@ def incident() -> list[Figure]:
     settings.STATE_DIRECTORY = kept
     os.environ["SANDBOX_STATE_DIRECTORY"] = str(kept)
     say = Progress()
-    known = lifecycle.up(say, [ROOT / "benchmarks" / "bench.tfvars"])
+    known = lifecycle.up(say, [ROOT / "benchmarks" / "bench.tfvars"], elsewhere=False)
     try:
         return [*_measure(known), *beside(known)]
     finally:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
+import pytest
 from e2e_checks import assert_contained
 from e2e_world import AWAY, MEMBER, MEMBER_B, PREFIX, SECURITY, Json, World
 
@@ -36,6 +38,7 @@ def _roles(world: World, account: str) -> dict[str, Json]:
     return found
 
 
+@pytest.mark.skipif(os.environ.get("PROOF") != "1", reason="two more applies: runs where PROOF=1 is set (make proof)")
 def test_a_playbook_switched_off_and_on_again_breaks_no_member(world: World, tmp_path: Path) -> None:
     """Its function's role comes back with another unique id: the members trust the account and its name, and need no apply.
 
@@ -47,7 +50,9 @@ def test_a_playbook_switched_off_and_on_again_breaks_no_member(world: World, tmp
         for statement in before[account][f"{PREFIX}-responder-ec2-instance"]["trust"]["Statement"]:
             assert statement["Principal"] == {"AWS": f"arn:aws:iam::{SECURITY}:root"}
     off = tmp_path / "off.tfvars"
-    lines = [line for line in Path(file).read_text().splitlines() if ":EC2/" not in line]
+    # UnauthorizedAccess:IAMUser has a type that names an instance as well, whose playbook it brings along.
+    acting = (":EC2/", '"UnauthorizedAccess:')
+    lines = [line for line in Path(file).read_text().splitlines() if not any(part in line for part in acting)]
     off.write_text("\n".join(lines))
     say = Progress(to_stderr=True)
     Terraform(world.known.endpoint).apply([off], say)

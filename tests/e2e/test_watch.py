@@ -20,7 +20,7 @@ APPROVE = "UnauthorizedAccess:EC2/TorClient"  # e2e.tfvars
 
 @pytest.fixture(autouse=True)
 def _heard(world: World) -> None:
-    """CloudTrail's events reach the security account, as with a forwarder; what other tests have left is watched no longer."""
+    """CloudTrail tells, and the forwarder sends it on; what other tests have left is watched no longer."""
     dynamodb, table = world.client("dynamodb", SECURITY), world.outputs["table_name"]
     request = {":held": {"S": "held"}}
     for one in dynamodb.query(
@@ -113,7 +113,7 @@ def test_undone_in_auto_it_is_contained_again_at_once_and_who_did_it_is_told(wor
 def test_the_schedule_finds_what_no_event_told_and_looks_up_who(world: World) -> None:
     victim = world.plain(interfaces=2)
     name = _contained(world, victim)
-    world.clock(trail=0)  # as without a forwarder
+    world.clock(trail=0)  # as without a trail
     done = breach.undo(world.known, world.incident(name))
     assert world.look(victim).interfaces[done.interface] == done.groups
     assert _checks(world, name) == []
