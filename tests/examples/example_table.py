@@ -29,6 +29,7 @@ class Needs:
 
 
 NEEDS = {
+    "per-account-tfvars": Needs(accounts={"": "var.account_id"}),
     "standalone": Needs(apply="always"),
 }
 
