@@ -22,6 +22,7 @@ Json = dict[str, Any]
 SLOWER_ALL, SLOWER_ACCOUNTS, MORE_RESOURCES = 1.2, 1.5, 4
 ACCOUNTS = 200
 ONE = "CryptoCurrency:EC2/BitcoinTool.B!DNS"
+ANOTHER = "UnauthorizedAccess:IAMUser/MaliciousIPCaller"
 ROOT_MODULE = """
 provider "aws" {
   region                      = "us-east-1"
@@ -73,6 +74,7 @@ def exceptions(accounts: int) -> dict[str, dict[str, str]]:
 CASES: dict[str, Json] = {
     "one type": {"remediations": {ONE: "auto"}},
     "all types of its playbook": {"remediations": dict.fromkeys(types("ec2_instance"), "auto")},
+    "one type of each playbook": {"remediations": {ONE: "auto", ANOTHER: "auto"}},
     "all types": {"remediations": dict.fromkeys(types(), "auto")},
     "one account": {"remediations": {"*:EC2/*": "auto"}, "account_remediations": exceptions(1)},
     "200 accounts": {"remediations": {"*:EC2/*": "auto"}, "account_remediations": exceptions(ACCOUNTS)},
@@ -146,7 +148,7 @@ def planning(runs: int = 5, resources_only: bool = False) -> list[Figure]:
             return figures
         for case, than, limit in (
             ("all types of its playbook", "one type", SLOWER_ALL),
-            ("all types", "one type", SLOWER_ALL),
+            ("all types", "one type of each playbook", SLOWER_ALL),
             ("200 accounts", "one account", SLOWER_ACCOUNTS),
         ):
             ratio, slow, fast = plans.slower(case, than, runs)
