@@ -1,8 +1,8 @@
 """What the switches cost at plan time: one finding type against all, one account with exceptions against two hundred.
 
-``python -m benchmarks.planning`` measures this alone. Plans of the module in one account, nothing refreshed, against a server that
-only knows who is calling. Measured is the processor time of Terraform and its provider, which other work on the machine changes
-little; each pair in turns, the best of each.
+``python -m benchmarks.planning`` measures this alone. Plans of the module in one account, nothing refreshed, against a server
+that only knows who is calling. Measured is the processor time of Terraform and its provider, which other work on the machine
+changes little; each pair in turns, the best of each.
 """
 
 from __future__ import annotations
