@@ -6,7 +6,7 @@ STAMP  := $(VENV)/.installed
 CHECKOV_STAMP := .venv-checkov/.installed
 V6 := .cache/provider-v6/.downloaded
 
-.PHONY: help demo test test-fast bench lint checkov provider-v6 zips install clean
+.PHONY: help demo test test-fast bench lint checkov provider-v6 cdktf proof zips install clean
 
 help: ## list the targets
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -23,6 +23,16 @@ $(STAMP): requirements/dev.txt
 $(CHECKOV_STAMP): requirements/checkov.txt
 	$(PYTHON) -m venv .venv-checkov
 	.venv-checkov/bin/python -m pip install --quiet --disable-pip-version-check -r requirements/checkov.txt
+	@touch $@
+
+# Each alone: the example takes whichever it finds
+CDKTF_STAMPS := .venv-cdktf/.installed .venv-cdktn/.installed
+
+cdktf: $(CDKTF_STAMPS) ## cdktf and cdktn, each in a virtual environment of its own, for tests/cdktf
+
+.venv-cdktf/.installed .venv-cdktn/.installed: .venv-%/.installed: requirements/%.txt
+	$(PYTHON) -m venv $(@D)
+	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check -r $<
 	@touch $@
 
 # The AWS provider's v6 schema: two wheels that are read, never installed
@@ -47,8 +57,12 @@ lint: $(STAMP) ## ruff, mypy --strict, terraform fmt, zips as built from the sou
 checkov: $(CHECKOV_STAMP) ## policy scan of the Terraform sources
 	$(PY) -m pytest tests/policy -q
 
-test: $(STAMP) $(CHECKOV_STAMP) $(V6) lint ## everything: lint, terraform test, plans, Lambda tests, policies, end to end
+test: $(STAMP) $(CHECKOV_STAMP) $(V6) $(CDKTF_STAMPS) lint ## everything: lint, terraform test, plans, Lambda tests, policies, end to end
 	$(PY) -m pytest -q -n auto --dist loadgroup
+
+proof: $(STAMP) ## what takes too long for every run: all examples applied twice and destroyed, plan-time figures
+	$(PY) -m pytest -q -m proof
+	$(PY) -m benchmarks.planning
 
 test-fast: $(STAMP) ## only what needs neither Terraform nor the sandbox
 	$(PY) -m pytest -m "not sandbox and not terraform"
@@ -62,4 +76,4 @@ zips: $(STAMP) ## rebuild lambda_src/dist after changing the sources
 
 clean: ## stop the sandbox and remove what make created
 	-[ -x $(PY) ] && $(PY) -m sandbox down --fast
-	rm -rf .venv .venv-checkov .cache .sandbox .mypy_cache .ruff_cache .pytest_cache
+	rm -rf .venv .venv-checkov .venv-cdktf .venv-cdktn .cache .sandbox .mypy_cache .ruff_cache .pytest_cache

@@ -43,11 +43,14 @@ locals {
     for key in distinct(concat(local.rule_keys, local.family_keys)) :
     key => "^${join(".*", [for literal in split("*", key) : "\\Q${literal}\\E"])}$" if strcontains(key, "*")
   }
-  # A key that another one covers adds nothing. (* inside a key only matches * of the other: a sound test.)
+  # A key that another one covers adds nothing. (* inside a key only matches * of the other: a sound test.) Only globs cover, and
+  # each list's are picked once: this is what a plan of many exact keys would spend its time on.
+  pattern_lists = [local.rule_keys, local.family_keys]
+  pattern_globs = [for keys in local.pattern_lists : [for key in keys : key if strcontains(key, "*")]]
   pattern_keys = [
-    for keys in [local.rule_keys, local.family_keys] : [
+    for i, keys in local.pattern_lists : [
       for key in keys : key
-      if !anytrue([for wider, regex in local.pattern_regex : wider != key && contains(keys, wider) && length(regexall(regex, key)) > 0])
+      if !anytrue([for wider in local.pattern_globs[i] : wider != key && length(regexall(local.pattern_regex[wider], key)) > 0])
     ]
   ]
   pattern_filters = concat(

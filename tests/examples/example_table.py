@@ -44,6 +44,7 @@ def let_members_go(aws: Aws) -> None:
 
 
 NEEDS = {
+    "per-account-tfvars": Needs(accounts={"": "var.account_id"}),
     "standalone": Needs(apply="always"),
     "organization": Needs(
         accounts={"": SECURITY, "management": MANAGEMENT, "workloads": MEMBER},

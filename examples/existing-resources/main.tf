@@ -1,0 +1,54 @@
+# Key, topics, bucket, permissions boundary and role path are brought along; the module makes none of them.
+
+provider "aws" {
+  region = var.region
+}
+
+data "aws_partition" "current" {}
+
+data "aws_caller_identity" "current" {}
+
+locals {
+  partition  = data.aws_partition.current.partition
+  account_id = data.aws_caller_identity.current.account_id
+
+  # The same in the security account and in every member: part of the roles' ARNs.
+  iam = {
+    path                 = "/security/"
+    permissions_boundary = aws_iam_policy.boundary.arn
+  }
+}
+
+module "guardduty_response" {
+  source = "../.."
+
+  remediations = {
+    "CryptoCurrency:EC2/*" = "dry_run"
+  }
+
+  # A plain bool beside each ARN: an ARN may be unknown until apply, whether to create something may not.
+  kms = {
+    create  = false
+    key_arn = aws_kms_key.security.arn
+  }
+  notifications = {
+    create_topic = false
+    topic_arn    = aws_sns_topic.security["security-notifications"].arn
+    escalation = {
+      create_topic = false
+      topic_arn    = aws_sns_topic.security["security-on-call"].arn
+    }
+  }
+  evidence = {
+    create_bucket = false
+    bucket_arn    = aws_s3_bucket.evidence.arn
+  }
+  iam = local.iam
+}
+
+module "responder_role" {
+  source = "../../modules/responder-role"
+
+  security_account_id = local.account_id
+  iam                 = local.iam
+}

@@ -1,0 +1,26 @@
+# The switches in a YAML file of their own, for those who review switches and not Terraform.
+
+provider "aws" {
+  region = var.region
+}
+
+data "aws_caller_identity" "current" {}
+
+module "guardduty_response" {
+  source = "../.."
+
+  remediation_config_file = "${path.root}/remediations.yaml"
+
+  # Wins over the file, key by key: what one deployment does otherwise.
+  remediations = var.remediations
+
+  notifications = {
+    email_addresses = var.email_addresses
+  }
+}
+
+module "responder_role" {
+  source = "../../modules/responder-role"
+
+  security_account_id = data.aws_caller_identity.current.account_id
+}
