@@ -22,6 +22,9 @@ output "for_other_regions" {
     watch               = var.watch
     detector            = { finding_publishing_frequency = var.detector.finding_publishing_frequency, features = var.detector.features }
     organization        = var.organization
+    suppression_filters = var.suppression_filters
+    trusted_ip_lists    = var.trusted_ip_lists
+    threat_lists        = var.threat_lists
     forensics           = merge(var.forensics, { when = var.create ? var.forensics.when : "off" })
   }
 }

@@ -8,6 +8,11 @@ data "aws_caller_identity" "current" {}
 
 locals {
   tags = merge(var.home.tags, var.tags)
+  arn_base = {
+    partition  = data.aws_partition.current.partition
+    region     = module.forwarder.region
+    account_id = data.aws_caller_identity.current.account_id
+  }
 
   # What is said for this Region goes before what home says; exceptions and e-mail addresses are not mixed.
   organization = {
@@ -28,7 +33,7 @@ module "detector" {
   finding_publishing_frequency = coalesce(var.detector.finding_publishing_frequency, var.home.detector.finding_publishing_frequency)
   features                     = merge(var.home.detector.features, var.detector.features)
   organization                 = local.organization
-  arn_base                     = { partition = data.aws_partition.current.partition, region = module.forwarder.region, account_id = data.aws_caller_identity.current.account_id }
+  arn_base                     = local.arn_base
   tags                         = local.tags
 }
 
@@ -42,6 +47,28 @@ module "forwarder" {
   iam              = var.home.iam
   alarm_topic_arns = var.alarm_topic_arns
   email_addresses  = var.email_addresses
+  tags             = local.tags
+}
+
+# Filters and lists are Regional as well: what is suppressed, trusted or known as a threat at home is so here.
+module "suppression_filters" {
+  source = "../suppression-filters"
+  count  = length(var.home.suppression_filters) > 0 ? 1 : 0
+
+  detector_id = module.detector.id
+  filters     = var.home.suppression_filters
+  tags        = local.tags
+}
+
+module "ip_lists" {
+  source = "../ip-lists"
+  count  = length(var.home.trusted_ip_lists) + length(var.home.threat_lists) > 0 ? 1 : 0
+
+  name_prefix      = var.home.name_prefix
+  arn_base         = local.arn_base
+  detector_id      = module.detector.id
+  trusted_ip_lists = var.home.trusted_ip_lists
+  threat_lists     = var.home.threat_lists
   tags             = local.tags
 }
 

@@ -25,6 +25,21 @@ variable "home" {
       member_features          = map(map(string))
       administrator_account_id = optional(string)
     })
+    suppression_filters = optional(list(object({
+      name        = string
+      description = optional(string)
+      criteria    = map(map(list(string)))
+    })), [])
+    trusted_ip_lists = optional(map(object({
+      addresses = optional(list(string))
+      location  = optional(string)
+      format    = optional(string)
+    })), {})
+    threat_lists = optional(map(object({
+      addresses = optional(list(string))
+      location  = optional(string)
+      format    = optional(string)
+    })), {})
     forensics = object({
       when                   = string
       packet_capture_seconds = number

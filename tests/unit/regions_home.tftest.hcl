@@ -22,12 +22,13 @@ run "home" {
   command = plan
 
   variables {
-    remediations     = { "CryptoCurrency:EC2/BitcoinTool.B!DNS" = "auto" }
-    organization_id  = "o-a1b2c3d4e5"
-    iam              = { path = "/security/" }
-    event_forwarding = { from_organization = true }
-    forensics        = { when = "before", account_ids = ["222222222222"] }
-    tags             = { team = "security" }
+    remediations        = { "CryptoCurrency:EC2/BitcoinTool.B!DNS" = "auto" }
+    organization_id     = "o-a1b2c3d4e5"
+    iam                 = { path = "/security/" }
+    event_forwarding    = { from_organization = true }
+    forensics           = { when = "before", account_ids = ["222222222222"] }
+    tags                = { team = "security" }
+    suppression_filters = [{ name = "scanner", criteria = { type = { equals = ["Recon:EC2/PortProbeUnprotectedPort"] } } }]
   }
 
   assert {
@@ -63,6 +64,7 @@ run "home" {
       output.for_other_regions.forensics.when == "before",
       output.for_other_regions.forensics.account_ids == tolist(["222222222222"]),
       !output.for_other_regions.organization.manage,
+      output.for_other_regions.suppression_filters[0].name == "scanner",
     ])
     error_message = "Other Regions must be told all they need."
   }
@@ -177,6 +179,8 @@ run "region" {
       watch               = { minutes = 15, cloudtrail = true }
       detector            = { finding_publishing_frequency = "ONE_HOUR", features = { LAMBDA_NETWORK_LOGS = "DISABLED", RDS_LOGIN_EVENTS = "DISABLED" } }
       organization        = { manage = true, auto_enable_members = "NEW", features = { S3_DATA_EVENTS = "NEW" }, members = { "222222222222" = "a@example.com" }, member_features = { "222222222222" = { S3_DATA_EVENTS = "DISABLED" } } }
+      suppression_filters = [{ name = "scanner", criteria = { type = { equals = ["Recon:EC2/PortProbeUnprotectedPort"] } } }]
+      threat_lists        = { known = { location = "s3://lists/known.txt", format = "TXT" } }
       forensics           = { when = "before", packet_capture_seconds = 10, timeout_minutes = 20, memory = {}, commands = { linux = ["id"], windows = [] }, account_ids = ["222222222222"], deadline_seconds = 60 }
     }
     detector        = { features = { RDS_LOGIN_EVENTS = "UNMANAGED" } }
@@ -209,6 +213,10 @@ run "region" {
       local.tags == tomap({ team = "security", stage = "away" }),
     ])
     error_message = "Forwarder and forensics document must be those of the home's settings."
+  }
+  assert {
+    condition     = keys(module.suppression_filters[0].filters) == ["scanner"] && keys(module.ip_lists[0].locations) == ["threat/known"]
+    error_message = "What is suppressed and known as a threat at home must be so here."
   }
 }
 
@@ -243,6 +251,7 @@ run "region_without_extras" {
       output.detector_arn == "arn:aws:guardduty:eu-west-1:111111111111:detector/aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
       output.forensics_document_arn == null,
       output.alarm_topic_arn == null,
+      length(module.suppression_filters) == 0 && length(module.ip_lists) == 0,
     ])
     error_message = "What is off at home must be off here: no changes, no document; a detector that exists is adopted."
   }
