@@ -1,4 +1,7 @@
-"""checkov over the plan of everything switched on: what only a plan shows, such as policies put together from parts."""
+"""checkov over the plan of everything switched on: what only a plan shows, such as policies put together from parts.
+
+The key is brought along: the ARN of one that is made is unknown while planning, and an unknown key counts as none.
+"""
 
 from __future__ import annotations
 
