@@ -19,8 +19,9 @@ def main() -> int:
     figures = [*cold.zips(), *cold.cold(chosen.runs), *containment.containment(chosen.runs)]
     figures += credential.credential(chosen.runs)
     if not chosen.no_sandbox:
-        from . import incident
+        from . import incident, planning
 
+        figures += planning.planning()
         figures += incident.incident()
     print(as_json(figures) if chosen.json else table(figures))
     return 0 if all(one.holds for one in figures) else 1
