@@ -9,6 +9,6 @@ output "template_body" {
 }
 
 output "account_ids" {
-  description = "Accounts that have a stack, as far as the last refresh saw."
+  description = "Accounts that have a stack, as the last refresh saw. Grows as accounts join: an output of a root made of it shows in the next plan."
   value       = sort(distinct(flatten([for instance in aws_cloudformation_stack_set_instance.this : instance.stack_instance_summaries[*].account_id])))
 }

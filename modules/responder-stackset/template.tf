@@ -50,7 +50,8 @@ locals {
   # Every string value that holds a placeholder of CloudFormation's becomes { "Fn::Sub": string }; a policy variable of IAM's
   # ($${aws:username}) is kept from it by an exclamation mark, as Fn::Sub wants it. (Terraform has no recursion over values.)
   string   = "\"(?:[^\"\\\\]|\\\\.)*\\$\\{(?:[^\"\\\\]|\\\\.)*\""
-  escaped  = replace(replace(local.document, "$${", "$${!"), "$${!AWS::", "$${AWS::")
+  begin    = join("", ["$", "{"]) # apart, for tools that take it for a template's own
+  escaped  = replace(replace(local.document, local.begin, "${local.begin}!"), "${local.begin}!AWS::", "${local.begin}AWS::")
   template = replace(local.escaped, "/(${local.string})([,\\]}])/", "{\"Fn::Sub\":$1}$2")
 
   # length() counts characters, of which tags may have larger ones.

@@ -52,7 +52,7 @@ variable "accounts" {
 }
 
 variable "auto_deployment" {
-  description = "enabled: an account that joins one of the OUs gets the roles by itself, and one that leaves them loses its stack. retain_on_account_removal = false (the default) deletes the roles of an account that leaves: the response can no longer contain, verify or undo anything there, which is right for an account handed over and wrong for one that is only moved; true keeps them, and nothing updates or removes them any more."
+  description = "enabled: an account that joins one of the OUs gets the roles by itself, and one that leaves them loses its stack. retain_on_account_removal = false (the default) deletes the roles of an account that leaves: the response can no longer contain, verify or undo anything there, which is right for an account handed over and wrong for one that is only moved; true keeps them, and nothing updates or removes them any more. Choose before the first apply: a change of either replaces the StackSet, and every account is without its roles for minutes."
   type = object({
     enabled                   = optional(bool, true)
     retain_on_account_removal = optional(bool, false)

@@ -22,7 +22,7 @@ from .moto_client import forward
 Json = dict[str, Any]
 Place = tuple[str, str]  # account, Region
 DELEGATION = "member.org.stacksets.cloudformation.amazonaws.com"
-_FAILED_WITHOUT = ("CREATE_COMPLETE", "UPDATE_COMPLETE", "DELETE_COMPLETE")
+_ACHIEVED = ("CREATE_COMPLETE", "UPDATE_COMPLETE", "DELETE_COMPLETE")
 
 
 class Refusal(Exception):
@@ -116,8 +116,19 @@ def _stack(place: Place, name: str) -> Json:
     return found or {"StackStatus": "DELETE_COMPLETE"}
 
 
-async def _settled(place: Place, name: str) -> Json:
-    while (stack := _stack(place, name))["StackStatus"].endswith("_IN_PROGRESS"):
+def _why(place: Place, stack: Json) -> str:
+    """The first resource that failed, as StackSets name it."""
+    for event in reversed(cloudformation._stack_events.get_scoped(*place, stack["StackId"]) or []):
+        if event["ResourceStatus"].endswith("_FAILED"):
+            kinds = ("LogicalResourceId", "ResourceType", "ResourceStatusReason")
+            logical, kind, why = (event.get(name, "") for name in kinds)
+            return f"ResourceLogicalId:{logical}, ResourceType:{kind}, ResourceStatusReason:{why}."
+    return str(stack["StackStatus"])
+
+
+async def _settled(place: Place, name: str, wanted: str = "") -> Json:
+    """The stack once nothing is under way; ``wanted``: and its status starts so (a deletion starts a moment after its call)."""
+    while (stack := _stack(place, name))["StackStatus"].endswith("_IN_PROGRESS") or not stack["StackStatus"].startswith(wanted):
         await asyncio.sleep(0.02)
     return stack
 
@@ -142,8 +153,8 @@ async def deploy(stack_set: StackSet, place: Place, unit: str, operation: str) -
         answer = _call(place, action, StackName=instance["name"], **_parameters(stack_set))
         instance.setdefault("StackId", answer.partition("<StackId>")[2].partition("</StackId>")[0])
         stack = await _settled(place, instance["name"])
-        if stack["StackStatus"] not in _FAILED_WITHOUT:
-            reason = f"ResourceLogicalId and reason: {stack.get('StackStatusReason') or stack['StackStatus']}"
+        if stack["StackStatus"] not in _ACHIEVED:
+            reason = _why(place, stack)
     except Refusal as error:
         reason = "" if "No updates are to be performed" in str(error) else str(error)
     instance |= {"Status": "OUTDATED" if reason else "CURRENT", "StatusReason": reason, "LastOperationId": operation}
@@ -157,7 +168,7 @@ async def remove(stack_set: StackSet, place: Place, retain: bool) -> Json:
     if not retain and "StackId" in instance:
         try:
             _call(place, "DeleteStack", StackName=instance["name"])
-            stack = await _settled(place, instance["name"])
+            stack = await _settled(place, instance["name"], "DELETE_")
             reason = "" if stack["StackStatus"] == "DELETE_COMPLETE" else stack["StackStatus"]
         except Refusal as error:
             reason = str(error)
@@ -195,7 +206,7 @@ def start(stack_set: StackSet, action: str, work: Work, identifier: str = "", pr
                 failed = sum(1 for one in told["results"] if one["Status"] == "FAILED")
                 tolerated = len(told["results"]) * int((preferences or {}).get("FailureTolerancePercentage", 0)) // 100
                 told["Status"] = "SUCCEEDED" if failed <= tolerated else "FAILED"
-            except Refusal as error:
+            except Exception as error:  # a caller waits for the end of it, whatever went wrong
                 told.update(Status="FAILED", StatusReason=str(error))
             told["EndTimestamp"] = _now()
 

@@ -206,7 +206,7 @@ def delete_stack_instances(request: Json) -> Json:
             }
             places = {place for place in there if place[0] in chosen({account for account, _ in there}, targets)}
             results += await in_each(places, lambda place: remove(known, place, retain))
-            if not {one for one in known.instances.values() if one["OrganizationalUnitId"] == unit}:
+            if unit not in {one["OrganizationalUnitId"] for one in known.instances.values()}:
                 known.targets.pop(unit, None)
         return results
 

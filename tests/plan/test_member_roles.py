@@ -6,6 +6,7 @@ import copy
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 from member_twins import COMBINATIONS, SECURITY, Twins, add_playbook, of_template, plan_twins, root_of, substituted
@@ -49,16 +50,22 @@ def test_what_cloudformation_reads_in_a_policy(twins: dict[str, Twins]) -> None:
     assert third["Condition"]["StringLike"]["aws:userid"] == '\\"<&>é", aws":'
 
 
-def test_a_key_that_cannot_be_filled_in_fails_the_plan(tmp_path: Path) -> None:
-    """Fn::Sub makes values only: such a policy would reach IAM with a placeholder in it."""
+KEYED = {"Condition": {"StringEquals": {"aws:ResourceTag/${account_id}": "x"}}, "Resource": "*"}
+LONG = {"Resource": [f"arn:aws:s3:::bucket-{number}" for number in range(400)]}
+
+
+@pytest.mark.parametrize(
+    ("more", "told"), [(KEYED, "in the key of a condition"), (LONG, "Too long: collector/made_up (")], ids=["key", "length"]
+)
+def test_a_policy_that_cannot_be_made_fails_the_plan(tmp_path: Path, more: dict[str, Any], told: str) -> None:
+    """Fn::Sub fills in values only: a placeholder in a key would reach IAM. And IAM takes so many characters a role."""
     module = copy_module(tmp_path / "module")
-    condition = {"StringEquals": {"aws:ResourceTag/${account_id}": "x"}}
-    statement = {"Effect": "Allow", "Action": "s3:GetObject", "Resource": "*", "Condition": condition}
-    add_playbook(module, "keyed", {"Version": "2012-10-17", "Statement": [statement]})
-    root = initialized(root_of(module, {"keyed": {"playbooks": ["keyed"]}}), tmp_path)
+    statement = {"Effect": "Allow", "Action": "s3:GetObject", **more}
+    add_playbook(module, "made_up", {"Version": "2012-10-17", "Statement": [statement]})
+    root = initialized(root_of(module, {"made_up": {"playbooks": ["made_up"]}}), tmp_path)
     with identity() as endpoint:
         done = terraform(root, tmp_path, "plan", "-input=false", "-no-color", "-refresh=false", endpoint=endpoint)
-    assert done.returncode and "in the key of a condition" in " ".join(done.stdout.replace("│", " ").split())
+    assert done.returncode and told in " ".join(done.stdout.replace("│", " ").split())
 
 
 def test_no_role_is_trusted_by_its_id(twins: dict[str, Twins]) -> None:
