@@ -23,6 +23,11 @@ from sandbox.terraform import find_mirror
 
 Json = dict[str, Any]
 ACCOUNT = "111111111111"
+# What the root of sandbox/terraform has no default for.
+FIXED = {
+    "security_account_id": ACCOUNT, "member_account_id": "222222222222", "second_member_account_id": "333333333333",
+    "region": "us-east-1", "second_region": "eu-west-1",
+}  # fmt: skip
 PARTS = ("catalogue", "examples", "modules", "playbooks", "lambda_src/dist", "sandbox/terraform", "tests/unit")
 _IDENTITY = """<GetCallerIdentityResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><GetCallerIdentityResult>
 <Arn>arn:aws:iam::{0}:root</Arn><UserId>{0}</UserId><Account>{0}</Account></GetCallerIdentityResult>
@@ -150,6 +155,9 @@ class Planner:
     def __init__(self, scratch: Path, endpoint: str) -> None:
         self.scratch = scratch
         self.root = copy_module(scratch / "module") / "sandbox" / "terraform"
+        (
+            self.root / "elsewhere.tf"
+        ).unlink()  # member B and the second Region: more providers to start, nothing these tests look at
         # Single outputs: Terraform shows a whole module's as unknown while any of them is.
         shown = {"security": ("effective_policy",), "member": ("policies", "trust_policies")}
         (self.root / "shown.tf").write_text("".join(
@@ -166,7 +174,7 @@ class Planner:
         self._known: dict[str, Plan] = {}
 
     def __call__(self, **variables: Any) -> Plan:
-        fixed = {"security_account_id": ACCOUNT, "member_account_id": "222222222222", "region": "us-east-1"}
+        fixed = FIXED
         text = json.dumps({**fixed, **variables}, sort_keys=True)
         if text not in self._known:
             file = self.scratch / f"{len(self._known)}.tfvars.json"

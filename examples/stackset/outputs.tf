@@ -3,7 +3,7 @@ output "stack_set_id" {
   value       = module.member_roles.stack_set_id
 }
 
-output "account_ids" {
-  description = "Accounts that have the roles, as far as the last refresh saw."
-  value       = module.member_roles.account_ids
+output "template_body" {
+  description = "The CloudFormation template, for a review."
+  value       = module.member_roles.template_body
 }

@@ -24,7 +24,7 @@ _BLOCK = re.compile(r'^provider "aws" \{', flags=re.MULTILINE)
 
 
 # --- a copy that speaks to the local AWS --------------------------------------------------------------------------------
-def copied(example: Example, scratch: Path) -> Path:
+def copied(example: Example, scratch: Path, variables: Json) -> Path:
     """The example in a copy of the module: its provider blocks with 12-digit access keys, its state on disk."""
     root = copy_module(scratch / "module") / "examples" / example.directory.relative_to(ROOT / "examples")
     blocks = []
@@ -34,7 +34,7 @@ def copied(example: Example, scratch: Path) -> Path:
         blocks += found
     (root / "local_providers.tf").write_text("\n".join(_local(block, example) for block in blocks or [""]))
     (root / "local_override.tf").write_text('terraform {\n  backend "local" {}\n}\n')
-    (root / "local.auto.tfvars.json").write_text(json.dumps(example.needs.variables))
+    (root / "local.auto.tfvars.json").write_text(json.dumps({**example.needs.variables, **variables}))
     return root
 
 
@@ -66,9 +66,9 @@ def _local(body: str, example: Example) -> str:
 class Root:
     """Terraform in a copied example."""
 
-    def __init__(self, example: Example, scratch: Path, endpoint: str) -> None:
+    def __init__(self, example: Example, scratch: Path, endpoint: str, **variables: Any) -> None:
         self.example, self.scratch, self.endpoint = example, scratch, endpoint
-        self.directory = copied(example, scratch)
+        self.directory = copied(example, scratch, variables)
         self.run("init", "-no-color")
 
     def run(self, *arguments: str, codes: tuple[int, ...] = (0,)) -> str:
@@ -172,9 +172,8 @@ def lived(example: Example, scratch: Path) -> Json:
     """Applied, planned again, applied again, destroyed; what was seen on the way."""
     scratch.mkdir(parents=True, exist_ok=True)
     with emulators(scratch) as aws:
-        for service, account, region, operation, arguments in example.needs.before:
-            getattr(Aws(aws.endpoint, region).client(service, account), operation)(**arguments)
-        root = Root(example, scratch, aws.endpoint)
+        given = example.needs.hello(aws) if example.needs.hello else {}
+        root = Root(example, scratch, aws.endpoint, **given)
         accounts, regions = _world(root)
         before = inventory(aws, accounts, regions)
         root.apply()

@@ -20,18 +20,35 @@ class Needs:
     """``accounts``: provider alias ("" the default provider) => account id, or an expression such as var.account_id; one that is
     not named is the security account. ``variables``: what the example has no default for. ``plan``: "identity", a server that
     only knows who is calling, or "sandbox", where data sources ask for more. ``apply``: "always", or "proof" (make proof).
-    ``before``: calls (service, account, Region, operation, arguments) made before the first apply. ``last``: variables of a last
-    apply before destroying, and ``goodbye`` what a person does after it (docs/off-boarding.md). ``left``: what destroy leaves on
-    purpose, the beginning of example_lab.inventory's words => why."""
+    ``hello``: makes what the example expects to be there, and gives the variables that name it; for applies alone. ``last``:
+    variables of a last apply before destroying, and ``goodbye`` what a person does after it (docs/off-boarding.md). ``left``: what
+    destroy leaves on purpose, the beginning of example_lab.inventory's words => why."""
 
     accounts: dict[str, str] = field(default_factory=dict)
     variables: dict[str, Any] = field(default_factory=dict)
     plan: str = "identity"
     apply: str = "proof"
-    before: tuple[tuple[str, str, str, str, dict[str, Any]], ...] = ()
+    hello: Callable[[Aws], dict[str, Any]] | None = None
     last: dict[str, Any] = field(default_factory=dict)
     goodbye: Callable[[Aws], None] | None = None
     left: dict[str, str] = field(default_factory=dict)
+
+
+def a_detector(aws: Aws) -> dict[str, Any]:
+    """GuardDuty, as somebody switched it on before."""
+    made = aws.client("guardduty", SECURITY, region="eu-central-1").create_detector(Enable=True)
+    return {"detector_id": made["DetectorId"]}
+
+
+def a_unit(aws: Aws) -> dict[str, Any]:
+    """An organizational unit with one account, in an organization that StackSets may reach."""
+    organizations = aws.client("organizations", MANAGEMENT)
+    [root] = organizations.list_roots()["Roots"]
+    unit = organizations.create_organizational_unit(ParentId=root["Id"], Name="workloads")["OrganizationalUnit"]["Id"]
+    account = organizations.create_account(AccountName="one", Email="one@example.com")["CreateAccountStatus"]["AccountId"]
+    organizations.move_account(AccountId=account, SourceParentId=root["Id"], DestinationParentId=unit)
+    aws.client("cloudformation", MANAGEMENT, region="eu-central-1").activate_organizations_access()
+    return {"organizational_units": {"workloads": unit}}
 
 
 def let_members_go(aws: Aws) -> None:
@@ -62,7 +79,7 @@ NEEDS = {
     ),
     "multi-region": Needs(),
     "adopt-detector": Needs(
-        before=(("guardduty", SECURITY, "eu-central-1", "create_detector", {"Enable": True}),),
+        hello=a_detector,
         variables={"detector_id": "12abc34d567e8fa901bc2d34e56789f0"},
     ),
     "stackset": Needs(
@@ -72,6 +89,7 @@ NEEDS = {
             "organization_id": "o-sandbox001",
             "organizational_units": {"workloads": "ou-ab12-cdef3456"},
         },
+        hello=a_unit,
     ),
 }
 

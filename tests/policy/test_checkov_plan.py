@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from repository import ROOT, skip_or_fail
-from terraform_tools import ACCOUNT, copy_module, identity, initialized, terraform
+from terraform_tools import FIXED, copy_module, identity, initialized, terraform
 
 pytestmark = pytest.mark.terraform
 CHECKOV = ROOT / ".venv-checkov" / "bin" / "checkov"
@@ -24,7 +24,7 @@ def planned(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The plan of sandbox/terraform (the module, and a member account) as JSON, in a copy of the sources."""
     scratch = tmp_path_factory.mktemp("plan")
     root = initialized(copy_module(scratch / "module") / "sandbox" / "terraform", scratch)
-    fixed = {"security_account_id": ACCOUNT, "member_account_id": "222222222222", "region": "us-east-1"}
+    fixed = FIXED
     switches = json.loads((ROOT / "tests" / "policy" / "all_on.tfvars.json").read_text())
     (root / "all.auto.tfvars.json").write_text(json.dumps({**fixed, **switches}))
     with identity() as endpoint:
