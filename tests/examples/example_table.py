@@ -21,7 +21,7 @@ class Needs:
     not named is the security account. ``variables``: what the example has no default for. ``plan``: "identity", a server that
     only knows who is calling, or "sandbox", where data sources ask for more. ``apply``: "always", or "proof" (make proof).
     ``hello``: makes what the example expects to be there, and gives the variables that name it; for applies alone. ``last``:
-    variables of a last apply before destroying, and ``goodbye`` what a person does after it (docs/off-boarding.md). ``left``: what
+    variables of a last apply before destroying, ``goodbye``: what a person does after it (docs/off-boarding.md). ``left``: what
     destroy leaves on purpose, the beginning of example_lab.inventory's words => why."""
 
     accounts: dict[str, str] = field(default_factory=dict)
