@@ -180,7 +180,13 @@ def lived(example: Example, scratch: Path) -> Json:
         root.destroy()
         after = inventory(aws, accounts, regions)
     shutil.rmtree(scratch / "module", ignore_errors=True)
-    return {"made": made, "up": sorted(while_up - before), "second": second, "left": sorted(after - before)}
+    return {
+        "accounts": sorted(accounts),
+        "made": made,
+        "up": sorted(while_up - before),
+        "second": second,
+        "left": sorted(after - before),
+    }
 
 
 def _world(root: Root) -> tuple[set[str], set[str]]:
