@@ -141,6 +141,7 @@ def emulators(scratch: Path) -> Iterator[Aws]:
 
 # service => (operation, where the list is, the name in it); what the module and its examples make
 LISTED = {
+    "cloudformation": ("list_stack_sets", "Summaries", "StackSetName"),
     "dynamodb": ("list_tables", "TableNames", ""),
     "events": ("list_rules", "Rules", "Name"),
     "guardduty": ("list_detectors", "DetectorIds", ""),
@@ -156,13 +157,19 @@ LISTED = {
 }  # fmt: skip
 
 
+FILTERS: dict[str, Json] = {
+    "cloudformation": {"Status": "ACTIVE"},
+    "ssm": {"Filters": [{"Key": "Owner", "Values": ["Self"]}]},
+}
+
+
 def inventory(aws: Aws, accounts: set[str], regions: set[str]) -> set[str]:
     """What exists: "account region service name"."""
     found = set()
     for account in accounts:
         for region in regions:
             for service, (operation, where, name) in LISTED.items():
-                more = {"Filters": [{"Key": "Owner", "Values": ["Self"]}]} if service == "ssm" else {}
+                more = FILTERS.get(service, {})
                 listed = getattr(Aws(aws.endpoint, region).client(service, account), operation)(**more).get(where, [])
                 found |= {f"{account} {region} {service} {one[name] if name else one}" for one in listed}
     return {one for one in found if " kms alias/aws/" not in one and "/aws-service-role/" not in one}
@@ -188,7 +195,13 @@ def lived(example: Example, scratch: Path) -> Json:
         root.destroy(example.needs.last)
         after = inventory(aws, accounts, regions)
     shutil.rmtree(scratch / "module", ignore_errors=True)
-    return {"made": made, "up": sorted(while_up - before), "second": second, "left": sorted(after - before)}
+    return {
+        "accounts": sorted(accounts),
+        "made": made,
+        "up": sorted(while_up - before),
+        "second": second,
+        "left": sorted(after - before),
+    }
 
 
 def _world(root: Root) -> tuple[set[str], set[str]]:
