@@ -79,4 +79,6 @@ def test_applied_twice_and_destroyed(lives: dict[str, Future[Json]], lived_by: E
     for account in seen["accounts"]:
         assert any(one.startswith(f"{account} ") for one in seen["up"]), f"nothing was made in {account}"
     assert seen["second"] == []
-    assert [one for one in seen["left"] if not one.startswith(tuple(lived_by.needs.left))] == []
+    # An invocation under way while its function goes makes the log group anew here; on AWS its role may make none.
+    left = [one for one in seen["left"] if " logs /aws/lambda/" not in one]
+    assert [one for one in left if not one.startswith(tuple(lived_by.needs.left))] == []
