@@ -141,7 +141,6 @@ def emulators(scratch: Path) -> Iterator[Aws]:
 
 # service => (operation, where the list is, the name in it); what the module and its examples make
 LISTED = {
-    "cloudformation": ("list_stack_sets", "Summaries", "StackSetName"),
     "dynamodb": ("list_tables", "TableNames", ""),
     "events": ("list_rules", "Rules", "Name"),
     "guardduty": ("list_detectors", "DetectorIds", ""),
@@ -158,7 +157,6 @@ LISTED = {
 
 
 FILTERS: dict[str, Json] = {
-    "cloudformation": {"Status": "ACTIVE"},
     "ssm": {"Filters": [{"Key": "Owner", "Values": ["Self"]}]},
 }
 

@@ -361,7 +361,7 @@ class IamLab:
         return self.verify(target)
 
     def verify(self, target: Target) -> Step:
-        for attempt in range(1, 40):
+        for attempt in range(1, 120):
             step, checks = playbook.verify(self.context(attempt), target)
             self.checks = {one.name: one for one in checks}
             if step.done and step.again != "contain":
