@@ -15,6 +15,8 @@ from guardduty_response import aws, record
 from guardduty_response.handlers import still
 from guardduty_response.playbooks.common import culprits, lookup, restoring
 from guardduty_response.playbooks.iam_principal import held, planning, role, verify
+from guardduty_response.playbooks.iam_principal.identity_center import contain as center_contain
+from guardduty_response.playbooks.iam_principal.identity_center import verify as center_verify
 from iam_lab import REGION, IamLab
 from iam_moto import extend
 from moto import mock_aws
@@ -58,7 +60,7 @@ def _clock(lab: IamLab, monkeypatch: pytest.MonkeyPatch) -> None:
         return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
 
     monkeypatch.setattr(time, "time", lambda: real() + lab.ahead)
-    for module in (record, verify, still, planning):
+    for module in (record, verify, still, planning, center_verify, center_contain):
         monkeypatch.setattr(module, "now", at)
     for module in (role, held):
         monkeypatch.setattr(module, "soon", lambda: at(1))

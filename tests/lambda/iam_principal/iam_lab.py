@@ -361,7 +361,7 @@ class IamLab:
         return self.verify(target)
 
     def verify(self, target: Target) -> Step:
-        for attempt in range(1, 120):
+        for attempt in range(1, 60):
             step, checks = playbook.verify(self.context(attempt), target)
             self.checks = {one.name: one for one in checks}
             if step.done and step.again != "contain":
@@ -372,7 +372,7 @@ class IamLab:
             self.ahead += step.wait_seconds
             if step.again == "contain":
                 playbook.contain(self.context(attempt + 1), target)
-        raise AssertionError("verify never ends")
+        raise AssertionError(f"verify never ends: {step.detail} {step.wait_seconds} {step.again} {self.ahead}")
 
     def finish(self, target: Target) -> list[Step]:
         steps = [playbook.finish(self.context(), target)]
