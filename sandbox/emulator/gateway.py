@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections import OrderedDict
 from typing import Any
 
 from . import cloudtrail, ec2_authorization, guardduty, settings, stacksets
@@ -92,8 +93,36 @@ async def _serve(service: str, method: str, path: str, headers: dict[str, str], 
     return answer
 
 
+# Answers by the SDK's id of the call, which a repetition carries too.
+_ANSWERED: OrderedDict[str, asyncio.Future[Any]] = OrderedDict()
+_REMEMBERED = 2000
+
+
 @patch(app, "_dispatch_service_request", restores="EC2 and the other forwarded services authorize every resource a call names")
 async def dispatch(original: Any, method: str, path: str, headers: Any, body: bytes, query: Any, request_id: str) -> Any:
+    """A call that an SDK repeats because its answer was lost on a busy machine is answered as before, not done twice."""
+    name = str(headers.get("amz-sdk-invocation-id") or "")
+    before = _ANSWERED.get(name) if name else None
+    if before is not None:
+        answer = await asyncio.shield(before)
+        if answer is not None:
+            app.logger.warning("The answer to %s was lost, and is given again.", name)
+            return answer
+    mine: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+    if name:
+        _ANSWERED[name] = mine
+        while len(_ANSWERED) > _REMEMBERED:
+            _ANSWERED.popitem(last=False)
+    done = None
+    try:
+        done = await _dispatch(original, method, path, headers, body, query, request_id)
+        return done
+    finally:
+        if not mine.done():  # what was refused or failed is asked again in earnest
+            mine.set_result(done if done is not None and done[0] < 400 else None)
+
+
+async def _dispatch(original: Any, method: str, path: str, headers: Any, body: bytes, query: Any, request_id: str) -> Any:
     params = app._routing_params(method, path, headers, body, query)
     service = app.detect_service(method, path, headers, params)
     action = actions.extract_iam_action(service, method, path, headers, body, params) or f"{service}:{method}"

@@ -17,6 +17,7 @@ def keep_connections() -> None:
     forever: Any = property(lambda _: 86_400, lambda *_: None)
     replace(Config, "keep_alive_timeout", forever, restores="connections are not cut between two calls of one client")
     replace(Config, "keep_alive_max_requests", 10**9, restores="nor after a thousand calls")
+    replace(Config, "backlog", 1024, restores="several providers may connect at the same moment")
 
 
 def main() -> None:

@@ -83,7 +83,7 @@ class Root:
 
     def plan(self) -> Json:
         """The plan, as terraform show -json prints it."""
-        self.run("plan", "-input=false", "-no-color", "-parallelism=30", "-out=made.tfplan", *self._files())
+        self.run("plan", "-input=false", "-no-color", "-parallelism=15", "-out=made.tfplan", *self._files())
         found: Json = json.loads(self.run("show", "-json", "made.tfplan"))
         return found
 
@@ -96,7 +96,7 @@ class Root:
     def _change(self, command: str, more: Json | None) -> None:
         file = self.scratch / "more.tfvars.json"
         file.write_text(json.dumps(more or {}))
-        self.run(command, "-auto-approve", "-input=false", "-no-color", "-parallelism=30", *self._files(), f"-var-file={file}")
+        self.run(command, "-auto-approve", "-input=false", "-no-color", "-parallelism=15", *self._files(), f"-var-file={file}")
 
     def resources(self) -> list[str]:
         return [line for line in self.run("state", "list").splitlines() if not re.search(r"(^|\.)data\.", line)]

@@ -6,6 +6,7 @@ import json
 import time
 import urllib.error
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
@@ -114,3 +115,20 @@ def test_idle_connections_stay_open() -> None:
     finally:
         Config.keep_alive_timeout = before
         patching.PATCHES.pop("Config.keep_alive_timeout", None)
+
+
+def test_a_call_repeated_because_its_answer_was_lost_is_not_done_twice(aws: Aws) -> None:
+    """As SDKs repeat it, with the same id; what was refused is asked again in earnest."""
+    iam = aws.client("iam", "555555555555")
+    ids = iter(["one", "one", "two"])
+    iam.meta.events.register("before-sign.iam.*", lambda request, **_: _say(request, next(ids)))
+    trust = json.dumps({"Version": "2012-10-17", "Statement": []})
+    roles = [iam.create_role(RoleName="lost", AssumeRolePolicyDocument=trust)["Role"]["RoleId"] for _ in range(2)]
+    assert roles[0] == roles[1]
+    with pytest.raises(ClientError, match="EntityAlreadyExists"):
+        iam.create_role(RoleName="lost", AssumeRolePolicyDocument=trust)
+
+
+def _say(request: Any, name: str) -> None:
+    del request.headers["amz-sdk-invocation-id"]
+    request.headers["amz-sdk-invocation-id"] = name
