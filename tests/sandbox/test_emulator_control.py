@@ -121,7 +121,7 @@ def test_a_call_repeated_because_its_answer_was_lost_is_not_done_twice(aws: Aws)
     """As SDKs repeat it, with the same id; what was refused is asked again in earnest."""
     iam = aws.client("iam", "555555555555")
     ids = iter(["one", "one", "two"])
-    iam.meta.events.register("before-sign.iam.*", lambda request, **_: _say(request, next(ids)))
+    iam.meta.events.register("before-send.iam.*", lambda request, **_: _say(request, next(ids)))
     trust = json.dumps({"Version": "2012-10-17", "Statement": []})
     roles = [iam.create_role(RoleName="lost", AssumeRolePolicyDocument=trust)["Role"]["RoleId"] for _ in range(2)]
     assert roles[0] == roles[1]
@@ -130,5 +130,6 @@ def test_a_call_repeated_because_its_answer_was_lost_is_not_done_twice(aws: Aws)
 
 
 def _say(request: Any, name: str) -> None:
+    assert "amz-sdk-invocation-id" in request.headers
     del request.headers["amz-sdk-invocation-id"]
     request.headers["amz-sdk-invocation-id"] = name
