@@ -174,6 +174,16 @@ class World:
         name = of if isinstance(of, str) else str(of.incident_id)
         return self.incidents.get(name)
 
+    def checks(self, name: str) -> list[Json]:
+        """The executions that checked an incident's containment, newest first: {name, executionArn, status, …}."""
+        machine = self.outputs["incident_state_machine_arn"]
+        found = self.client("stepfunctions", SECURITY).list_executions(stateMachineArn=machine)["executions"]
+        return [one for one in found if one["name"].startswith(f"watch-{name}-")]
+
+    def quiet(self, name: str) -> None:
+        """Wait until no check of the incident runs: while one does, its resource is leased, and people are refused."""
+        self.until(lambda: all(one["status"] != "RUNNING" for one in self.checks(name)), f"the checks of {name} end", 60)
+
     def until(self, there: Callable[[], T], what: str, seconds: float = 20) -> T:
         """Wait until ``there()`` is true; its value."""
         deadline = time.monotonic() + seconds * PATIENCE

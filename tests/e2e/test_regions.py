@@ -169,6 +169,7 @@ def test_undone_there_it_is_contained_again_by_the_forwarded_event(world: World,
 
     incident = world.until(again, f"{name} is contained again", 60)
     world.clock(trail=0)
+    world.quiet(name)
     assert_network_closed(world, victim)
     assert [one["who"] for one in incident["targets"][0]["breach"]["by"]] == [done.who]
     assert {"verdict BREACHED", "contained again", "verdict CONTAINED"} <= set(events(incident))

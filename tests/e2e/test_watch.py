@@ -63,17 +63,6 @@ def _meta(world: World, name: str) -> Json:
     return meta
 
 
-def _checks(world: World, name: str) -> list[Json]:
-    """The executions that checked an incident, newest first."""
-    arn = world.outputs["incident_state_machine_arn"]
-    found = world.client("stepfunctions", SECURITY).list_executions(stateMachineArn=arn)["executions"]
-    return [one for one in found if one["name"].startswith(f"watch-{name}-")]
-
-
-def _quiet(world: World, name: str) -> None:
-    world.until(lambda: all(one["status"] != "RUNNING" for one in _checks(world, name)), "its checks have ended", 60)
-
-
 def _again(world: World, name: str) -> Json:
     """The incident once it was breached and contained again."""
 
@@ -83,7 +72,7 @@ def _again(world: World, name: str) -> Json:
         return found if found["status"] == "CONTAINED" and told.get("ended") else None
 
     incident = world.until(there, f"incident {name} is contained again", 60)
-    _quiet(world, name)
+    world.quiet(name)
     return incident
 
 
@@ -116,7 +105,7 @@ def test_the_schedule_finds_what_no_event_told_and_looks_up_who(world: World) ->
     world.clock(trail=0)  # as without a trail
     done = breach.undo(world.known, world.incident(name))
     assert world.look(victim).interfaces[done.interface] == done.groups
-    assert _checks(world, name) == []
+    assert world.checks(name) == []
     with _scheduled(world):
         incident = _again(world, name)
     assert_network_closed(world, victim)
@@ -130,8 +119,8 @@ def test_in_approve_it_is_escalated_once_and_left_to_a_person(world: World) -> N
     done = breach.undo(world.known, world.incident(name))
     world.until(lambda: world.incident(name)["status"] == "BREACHED", "it is breached")
     with _scheduled(world):
-        world.until(lambda: len(_checks(world, name)) >= 3, "it is checked again", 60)
-    _quiet(world, name)
+        world.until(lambda: len(world.checks(name)) >= 3, "it is checked again", 60)
+    world.quiet(name)
     assert world.look(victim).interfaces[done.interface] == done.groups
     incident = world.incident(name)
     assert (incident["status"], incident["targets"][0]["status"]) == ("BREACHED", "BREACHED")
@@ -147,10 +136,10 @@ def test_what_still_holds_is_checked_without_a_trace(world: World) -> None:
     told, timeline = world.told(name), events(world.incident(name))
     with _scheduled(world):
         world.until(lambda: "checked_at" in _meta(world, name), "it is checked", 60)
-    _quiet(world, name)
+    world.quiet(name)
     assert (world.told(name), events(world.incident(name))) == (told, timeline)
     assert world.items(f"RESOURCE#{world.incident(name)['targets'][0]['arn']}") == [], "the lease is given back"
-    transitions = Execution(world.aws, _checks(world, name)[-1]["executionArn"]).transitions()
+    transitions = Execution(world.aws, world.checks(name)[-1]["executionArn"]).transitions()
     assert transitions <= 17, "docs/watch.md tells what a check costs"
     print(f"state transitions of a check: {transitions}")
 
@@ -162,8 +151,8 @@ def test_a_closed_incident_is_watched_no_longer(world: World, capsys: pytest.Cap
     assert cli.main(["breach", name]) == 0
     assert "back into" in capsys.readouterr().out
     with _scheduled(world):
-        world.until(lambda: _checks(world, watched), "the other one is checked", 60)
-    assert _checks(world, name) == []
+        world.until(lambda: world.checks(watched), "the other one is checked", 60)
+    assert world.checks(name) == []
     assert list(world.look(victim).interfaces.values()) == [[victim.security_group]]
     assert world.incident(name)["status"] == "CLOSED"
 
@@ -185,9 +174,9 @@ def test_a_restore_at_the_same_time_is_not_disturbed(world: World) -> None:
     thread = threading.Thread(target=restore)
     with _scheduled(world):
         thread.start()
-        world.until(lambda: _checks(world, name), "it is checked meanwhile", 60)
+        world.until(lambda: world.checks(name), "it is checked meanwhile", 60)
         thread.join()
-    _quiet(world, name)
+    world.quiet(name)
     assert answers[0]["status"] == "RESTORED"
     assert world.look(victim).interfaces == victim.groups
     assert "verdict BREACHED" not in events(world.incident(name))
