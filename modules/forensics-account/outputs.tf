@@ -3,7 +3,7 @@ output "forensics_account" {
   value = {
     account_id     = local.account_id
     kms_key_arn    = aws_kms_key.evidence.arn
-    copy_role_name = trimprefix("${var.iam.path}${aws_iam_role.vault.name}", "/")
+    copy_role_name = aws_iam_role.vault.name # its path is the iam.path of both sides
   }
   depends_on = [aws_iam_role_policy.vault]
 }

@@ -35,13 +35,15 @@ class EvidenceLab(Lab):
 
     stored: dict[str, bytes] = field(default_factory=dict)
     evidence: Json = field(default_factory=lambda: {"log_window_minutes": 60, "forensics_account": None})
+    role_path: str = "/"
     trail: list[Json] = field(default_factory=list)  # what CloudTrail has: records
     page: int = 50
     execution: str = "arn:aws:states:us-east-1:123456789012:execution:guardduty-response-incident:run-1"
 
     def context(self, attempt: int = 1, incident: str = INCIDENT) -> Context:
         made = super().context(attempt, incident)
-        settings: Json = {"evidence": self.evidence, "forensics": {"when": "off"}}
+        responder = {**made.config.responder, "role_path": self.role_path}
+        settings: Json = {"evidence": self.evidence, "forensics": {"when": "off"}, "responder": responder}
         made.config = dataclasses.replace(made.config, **settings)
         made.put_evidence, made.execution = self.put, self.execution
         return made
