@@ -8,6 +8,16 @@ output "forensics_account" {
   depends_on = [aws_iam_role_policy.vault]
 }
 
+output "for_replicas" {
+  description = "What modules/forensics-replica in another Region of this account takes as primary."
+  value = {
+    kms_key_arn = aws_kms_key.evidence.arn
+    key_policy  = local.key_policy
+    alias       = aws_kms_alias.evidence.name
+    tags        = var.tags
+  }
+}
+
 output "vault_role_arn" {
   description = "Role that copies shared snapshots into this account."
   value       = aws_iam_role.vault.arn
