@@ -1,7 +1,6 @@
 # Another Region of the forensics account: the same key as in the first, under the same policy. The response finds it by its id.
 
 resource "aws_kms_replica_key" "evidence" {
-  #checkov:skip=CKV_AWS_33:the policy is that of the primary key, where a wildcard principal is bound to the collector roles
   description             = "GuardDuty response: evidence snapshots of compromised instances, in this Region."
   primary_key_arn         = var.primary.kms_key_arn
   deletion_window_in_days = 30
