@@ -117,12 +117,12 @@ class EvidenceLab(Lab):
     def kept(self, name: str) -> Json:
         return dict(self.ledger()["evidence"].get(name) or {})
 
-    def in_account(self, service: str, account: str) -> Any:
+    def in_account(self, service: str, account: str, region: str = REGION) -> Any:
         keys = boto3.client("sts", region_name=REGION).assume_role(
             RoleArn=f"arn:aws:iam::{account}:role/onlooker", RoleSessionName="onlooker"
         )["Credentials"]
         return boto3.client(
-            service, region_name=REGION, aws_access_key_id=keys["AccessKeyId"],
+            service, region_name=region, aws_access_key_id=keys["AccessKeyId"],
             aws_secret_access_key=keys["SecretAccessKey"], aws_session_token=keys["SessionToken"],
         )  # fmt: skip
 
