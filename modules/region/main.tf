@@ -50,6 +50,16 @@ module "forwarder" {
   tags             = local.tags
 }
 
+# Said when it is set up and not when an instance is lost. No error: a Region without copies is a decision.
+check "forensics_key" {
+  assert {
+    condition = var.home.forensics_key_arn == null ? true : (
+      strcontains(var.home.forensics_key_arn, ":key/mrk-") || split(":", var.home.forensics_key_arn)[3] == local.arn_base.region
+    )
+    error_message = "evidence.forensics_account.kms_key_arn (${coalesce(var.home.forensics_key_arn, "none")}) is a key of another Region: no snapshot of ${local.arn_base.region} can be copied for the forensics account, and finish = \"terminate\" terminates nothing here. Use a multi-Region key (modules/forensics-account) and its replica here (modules/forensics-replica)."
+  }
+}
+
 # Filters and lists are Regional as well: what is suppressed, trusted or known as a threat at home is so here.
 module "suppression_filters" {
   source = "../suppression-filters"

@@ -54,6 +54,7 @@ variable "home" {
       })
       account_ids = list(string)
     })
+    forensics_key_arn = optional(string)
   })
   nullable = false
 }
