@@ -21,10 +21,12 @@ data "aws_organizations_organization" "this" {
       error_message = "admin_account_id ${var.admin_account_id} is the management account of organization ${self.id}: register another account, as AWS recommends; what happens in the management account is hard to limit."
     }
     postcondition {
-      condition = self.master_account_id != data.aws_caller_identity.current.account_id || var.admin_account_id == self.master_account_id || contains(
-        [for account in coalesce(self.accounts, []) : account.id if account.status == "ACTIVE"], var.admin_account_id
-      )
-      error_message = "admin_account_id ${var.admin_account_id} is no active account of organization ${self.id}: only an account of the organization can be its delegated administrator."
+      # Organizations answers with `state` only since it retired `status`; providers that have no `state` say "" then.
+      condition = self.master_account_id != data.aws_caller_identity.current.account_id || var.admin_account_id == self.master_account_id || contains([
+        for account in coalesce(self.accounts, []) : account.id
+        if !contains(["SUSPENDED", "PENDING_CLOSURE", "CLOSED"], try(account.state, account.status))
+      ], var.admin_account_id)
+      error_message = "admin_account_id ${var.admin_account_id} is no account of organization ${self.id}, or is suspended or closed: only an account of the organization can be its delegated administrator."
     }
   }
 }

@@ -220,7 +220,8 @@ def test_ranks_have_no_gaps(region: Region) -> None:
 
 def test_trusted_access_and_accounts_are_the_organizations(aws: Aws) -> None:
     organizations = aws.client("organizations", MANAGEMENT)
-    accounts = {one["Id"] for one in organizations.list_accounts()["Accounts"]}
-    assert {MANAGEMENT, SECURITY, MEMBER} <= accounts
+    accounts = {one["Id"]: one for one in organizations.list_accounts()["Accounts"]}
+    assert {MANAGEMENT, SECURITY, MEMBER} <= set(accounts)
+    assert accounts[SECURITY]["State"] == "ACTIVE" and "Status" not in accounts[SECURITY], "AWS retired Status."
     known = organizations.list_aws_service_access_for_organization()["EnabledServicePrincipals"]
     assert {one["ServicePrincipal"] for one in known} >= {"guardduty.amazonaws.com", "malware-protection.guardduty.amazonaws.com"}

@@ -1,4 +1,5 @@
 # modules/delegated-admin: only in the management account, only with trusted access, only for an account of the organization.
+# AWS retired an account's status: provider 5 has "" there, and only a status that says no is one.
 
 mock_provider "aws" {
   source          = "./tests/unit/mocks"
@@ -13,9 +14,11 @@ mock_provider "aws" {
       master_account_id             = "999999999999"
       aws_service_access_principals = ["guardduty.amazonaws.com", "malware-protection.guardduty.amazonaws.com"]
       accounts = [
-        { arn = "a", email = "m@example.com", id = "999999999999", name = "management", status = "ACTIVE" },
-        { arn = "b", email = "s@example.com", id = "111111111111", name = "security", status = "ACTIVE" },
+        { arn = "a", email = "m@example.com", id = "999999999999", name = "management", status = "" },
+        { arn = "b", email = "s@example.com", id = "111111111111", name = "security", status = "" },
         { arn = "c", email = "o@example.com", id = "444444444444", name = "old", status = "SUSPENDED" },
+        { arn = "d", email = "l@example.com", id = "333333333333", name = "leaving", status = "PENDING_CLOSURE" },
+        { arn = "e", email = "a@example.com", id = "222222222222", name = "as before", status = "ACTIVE" },
       ]
     }
   }
@@ -187,6 +190,37 @@ run "suspended" {
   }
 
   expect_failures = [data.aws_organizations_organization.this]
+}
+
+run "closing" {
+  command = plan
+
+  module {
+    source = "./modules/delegated-admin"
+  }
+
+  variables {
+    admin_account_id = "333333333333"
+  }
+
+  expect_failures = [data.aws_organizations_organization.this]
+}
+
+run "active" {
+  command = plan
+
+  module {
+    source = "./modules/delegated-admin"
+  }
+
+  variables {
+    admin_account_id = "222222222222"
+  }
+
+  assert {
+    condition     = aws_guardduty_organization_admin_account.this.admin_account_id == "222222222222"
+    error_message = "A status that is still answered must do no harm."
+  }
 }
 
 run "account_id" {
