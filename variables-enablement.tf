@@ -1,11 +1,11 @@
 # What GuardDuty looks at, here and in the organization's accounts. modules/detector checks the values.
 
 variable "detector" {
-  description = "The GuardDuty detector of this account and Region: created here, or one that exists (create = false and id). features: \"FEATURE\" or \"FEATURE/CONFIGURATION\" => ENABLED, DISABLED or UNMANAGED, merged over the defaults: every protection plan ENABLED, agent management (RUNTIME_MONITORING/EKS_ADDON_MANAGEMENT, /EC2_AGENT_MANAGEMENT, /ECS_FARGATE_AGENT_MANAGEMENT) DISABLED, also for a detector that exists: the plan shows each. With create = false and no id, nothing of GuardDuty is managed."
+  description = "The GuardDuty detector of this account and Region: created here, or one that exists (create = false and id). finding_publishing_frequency: of one that is created, FIFTEEN_MINUTES by default; one that exists keeps its own, SIX_HOURS where AWS made it. features: \"FEATURE\" or \"FEATURE/CONFIGURATION\" => ENABLED, DISABLED or UNMANAGED, merged over the defaults: every protection plan ENABLED, agent management (RUNTIME_MONITORING/EKS_ADDON_MANAGEMENT, /EC2_AGENT_MANAGEMENT, /ECS_FARGATE_AGENT_MANAGEMENT) DISABLED, also for a detector that exists: the plan shows each. With create = false and no id, nothing of GuardDuty is managed."
   type = object({
     create                       = optional(bool, true)
     id                           = optional(string)
-    finding_publishing_frequency = optional(string, "FIFTEEN_MINUTES")
+    finding_publishing_frequency = optional(string)
     features                     = optional(map(string), {})
   })
   default  = {}

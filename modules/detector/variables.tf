@@ -19,14 +19,17 @@ variable "id" {
 }
 
 variable "finding_publishing_frequency" {
-  description = "How often GuardDuty sends updates of existing findings: FIFTEEN_MINUTES, ONE_HOUR or SIX_HOURS. Of a detector created here."
+  description = "How often GuardDuty sends updates of existing findings: FIFTEEN_MINUTES (null), ONE_HOUR or SIX_HOURS; members have their administrator's. Of a detector created here alone: one that exists keeps its own, SIX_HOURS where AWS made it."
   type        = string
-  default     = "FIFTEEN_MINUTES"
-  nullable    = false
+  default     = null
 
   validation {
-    condition     = contains(["FIFTEEN_MINUTES", "ONE_HOUR", "SIX_HOURS"], var.finding_publishing_frequency)
-    error_message = "finding_publishing_frequency must be FIFTEEN_MINUTES, ONE_HOUR or SIX_HOURS."
+    condition     = contains(["FIFTEEN_MINUTES", "ONE_HOUR", "SIX_HOURS"], coalesce(var.finding_publishing_frequency, "FIFTEEN_MINUTES"))
+    error_message = "finding_publishing_frequency (detector.finding_publishing_frequency) must be FIFTEEN_MINUTES, ONE_HOUR or SIX_HOURS, or null."
+  }
+  validation {
+    condition     = var.create || var.finding_publishing_frequency == null
+    error_message = "finding_publishing_frequency (detector.finding_publishing_frequency) is set for a detector that is not created here, and would do nothing: import that detector (create = true, examples/adopt-detector), or leave the frequency out and run: aws guardduty update-detector --detector-id ${coalesce(var.id, "<id>")} --finding-publishing-frequency ${coalesce(var.finding_publishing_frequency, "FIFTEEN_MINUTES")}"
   }
 }
 

@@ -52,6 +52,9 @@ class Region:
     def features(self, account: str) -> dict[str, str]:
         return statuses(self.of(account).get_detector(DetectorId=self.detector(account))["Features"])
 
+    def frequency(self, account: str) -> str:
+        return str(self.of(account).get_detector(DetectorId=self.detector(account))["FindingPublishingFrequency"])
+
     def delegate(self) -> str:
         """Register the security account; its detector."""
         self.of(MANAGEMENT).enable_organization_admin_account(AdminAccountId=SECURITY)

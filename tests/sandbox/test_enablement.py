@@ -178,6 +178,12 @@ def test_a_detector_that_exists_is_adopted(stack: Stack) -> None:
     stack.destroy(**variables)
     assert stack.region.detector(SECURITY) == created, "What was not created here is not deleted here."
     assert stack.region.features(SECURITY) == found, "Removing a feature from Terraform does not turn it off."
+    assert stack.region.frequency(SECURITY) == "SIX_HOURS", "AWS's own choice: nothing here may promise another."
+
+    to = "module.detector.aws_guardduty_detector.this[0]"
+    (stack.directory / "import.tf").write_text(f'import {{\n  to = {to}\n  id = "{created}"\n}}\n')
+    stack.apply(**{**variables, "adopt": None})
+    assert stack.region.detector(SECURITY) == created and stack.region.frequency(SECURITY) == "FIFTEEN_MINUTES"
 
 
 @pytest.mark.parametrize("stack", ["us-west-1"], indirect=True)
