@@ -34,10 +34,11 @@ data "aws_organizations_organization" "this" {
 locals {
   # EBS volumes of members are scanned under its own principal.
   trusted_services = concat(["guardduty.amazonaws.com"], var.malware_protection ? ["malware-protection.guardduty.amazonaws.com"] : [])
+
+  features = { for key, status in var.features : key => status if !strcontains(key, "/") && status != "UNMANAGED" }
 }
 
-# The management account's own detector. The delegated administrator can neither create it nor make the account a member
-# without it; its protection plans are the organization's once it is a member, so none are set here.
+# The management account's own detector. The delegated administrator can neither create it nor make the account a member without it.
 resource "aws_guardduty_detector" "management" {
   #checkov:skip=CKV2_AWS_3:the organization is configured by its delegated administrator, in another account
   count      = var.enable_management_account ? 1 : 0
@@ -52,8 +53,31 @@ resource "aws_guardduty_detector" "management" {
   }
 }
 
+# A new detector has every protection plan on but Runtime Monitoring, and the organization's NONE turns none of them off. So what is
+# to be off is set before the registration; once the account is a member, its plans are the administrator's to change.
+resource "aws_guardduty_detector_feature" "management" {
+  for_each = local.features
+
+  detector_id = aws_guardduty_detector.management[0].id
+  name        = each.key
+  status      = each.value
+
+  dynamic "additional_configuration" {
+    for_each = { for key, status in var.features : split("/", key)[1] => status if startswith(key, "${each.key}/") && status != "UNMANAGED" }
+
+    content {
+      name   = additional_configuration.key
+      status = additional_configuration.value
+    }
+  }
+
+  lifecycle {
+    ignore_changes = [status, additional_configuration]
+  }
+}
+
 resource "aws_guardduty_organization_admin_account" "this" {
-  depends_on = [data.aws_organizations_organization.this, aws_guardduty_detector.management]
+  depends_on = [data.aws_organizations_organization.this, aws_guardduty_detector.management, aws_guardduty_detector_feature.management]
 
   admin_account_id = var.admin_account_id
 

@@ -49,6 +49,116 @@ run "registered" {
   }
 }
 
+run "plans_of_the_management_account" {
+  command = plan
+
+  module {
+    source = "./modules/delegated-admin"
+  }
+
+  variables {
+    features = {
+      LAMBDA_NETWORK_LOGS                       = "DISABLED"
+      S3_DATA_EVENTS                            = "UNMANAGED"
+      RUNTIME_MONITORING                        = "ENABLED"
+      "RUNTIME_MONITORING/EKS_ADDON_MANAGEMENT" = "ENABLED"
+      "RUNTIME_MONITORING/EC2_AGENT_MANAGEMENT" = "UNMANAGED"
+    }
+  }
+
+  assert {
+    condition = tomap({ for name, one in aws_guardduty_detector_feature.management : name => one.status }) == tomap({
+      LAMBDA_NETWORK_LOGS = "DISABLED", RUNTIME_MONITORING = "ENABLED",
+    }) && [for one in aws_guardduty_detector_feature.management["RUNTIME_MONITORING"].additional_configuration : "${one.name} ${one.status}"] == ["EKS_ADDON_MANAGEMENT ENABLED"]
+    error_message = "What is said must be what is set, and nothing else."
+  }
+}
+
+run "plans_status" {
+  command = plan
+
+  module {
+    source = "./modules/delegated-admin"
+  }
+
+  variables {
+    features = { S3_DATA_EVENTS = "NONE" }
+  }
+
+  expect_failures = [var.features]
+}
+
+run "plans_without_a_detector" {
+  command = plan
+
+  module {
+    source = "./modules/delegated-admin"
+  }
+
+  variables {
+    enable_management_account = false
+    features                  = { S3_DATA_EVENTS = "DISABLED" }
+  }
+
+  expect_failures = [var.features]
+}
+
+run "plans_foundational" {
+  command = plan
+
+  module {
+    source = "./modules/delegated-admin"
+  }
+
+  variables {
+    features = { DNS_LOGS = "DISABLED" }
+  }
+
+  expect_failures = [var.features]
+}
+
+run "plans_agent_alone" {
+  command = plan
+
+  module {
+    source = "./modules/delegated-admin"
+  }
+
+  variables {
+    features = { "RUNTIME_MONITORING/EKS_ADDON_MANAGEMENT" = "DISABLED" }
+  }
+
+  expect_failures = [var.features]
+}
+
+run "plans_agent_beyond_its_plan" {
+  command = plan
+
+  module {
+    source = "./modules/delegated-admin"
+  }
+
+  variables {
+    features = { RUNTIME_MONITORING = "DISABLED", "RUNTIME_MONITORING/EKS_ADDON_MANAGEMENT" = "ENABLED" }
+  }
+
+  expect_failures = [var.features]
+}
+
+run "plans_both_runtimes" {
+  command = plan
+
+  module {
+    source = "./modules/delegated-admin"
+  }
+
+  variables {
+    features = { RUNTIME_MONITORING = "ENABLED", EKS_RUNTIME_MONITORING = "ENABLED" }
+  }
+
+  expect_failures = [var.features]
+}
+
 run "management_account_has_a_detector" {
   command = plan
 
