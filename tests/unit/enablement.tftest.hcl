@@ -234,9 +234,10 @@ run "member_exceptions" {
   variables {
     features = { "RUNTIME_MONITORING/EC2_AGENT_MANAGEMENT" = "ENABLED" }
     organization = {
-      manage   = true
-      features = { S3_DATA_EVENTS = "NEW", RUNTIME_MONITORING = "NEW" }
-      members  = { "222222222222" = "member-a@example.com" }
+      manage              = true
+      auto_enable_members = "NEW"
+      features            = { S3_DATA_EVENTS = "NEW", RUNTIME_MONITORING = "NEW" }
+      members             = { "222222222222" = "member-a@example.com" }
       member_features = {
         "222222222222" = { S3_DATA_EVENTS = "DISABLED", RUNTIME_MONITORING = "ENABLED", "RUNTIME_MONITORING/EKS_ADDON_MANAGEMENT" = "ENABLED" }
         "333333333333" = { RUNTIME_MONITORING = "DISABLED" }

@@ -184,7 +184,7 @@ run "region" {
       forensics           = { when = "before", packet_capture_seconds = 10, timeout_minutes = 20, memory = {}, commands = { linux = ["id"], windows = [] }, account_ids = ["222222222222"], deadline_seconds = 60 }
     }
     detector        = { features = { RDS_LOGIN_EVENTS = "UNMANAGED" } }
-    organization    = { auto_enable_members = "ALL" }
+    organization    = { auto_enable_members = "ALL", members = {} }
     email_addresses = ["a@example.com"]
     tags            = { stage = "away" }
   }
