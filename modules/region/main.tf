@@ -28,13 +28,16 @@ locals {
 module "detector" {
   source = "../detector"
 
-  create                       = var.detector.create
-  id                           = var.detector.id
-  finding_publishing_frequency = coalesce(var.detector.finding_publishing_frequency, var.home.detector.finding_publishing_frequency)
-  features                     = merge(var.home.detector.features, var.detector.features)
-  organization                 = local.organization
-  arn_base                     = local.arn_base
-  tags                         = local.tags
+  create = var.detector.create
+  id     = var.detector.id
+  # The home's frequency is for a detector that is made here: one that exists keeps its own.
+  finding_publishing_frequency = (
+    var.detector.finding_publishing_frequency == null && var.detector.create ? var.home.detector.finding_publishing_frequency : var.detector.finding_publishing_frequency
+  )
+  features     = merge(var.home.detector.features, var.detector.features)
+  organization = local.organization
+  arn_base     = local.arn_base
+  tags         = local.tags
 }
 
 module "forwarder" {

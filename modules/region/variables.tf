@@ -14,7 +14,7 @@ variable "home" {
     playbooks = set(string)
     watch     = object({ minutes = number, cloudtrail = bool })
     detector = object({
-      finding_publishing_frequency = string
+      finding_publishing_frequency = optional(string)
       features                     = map(string)
     })
     organization = object({

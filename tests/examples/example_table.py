@@ -70,6 +70,7 @@ NEEDS = {
             "security_account_id": SECURITY,
             "workloads_account_id": MEMBER,
             "region": "us-east-1",
+            "member_features": {MEMBER: {"RDS_LOGIN_EVENTS": "DISABLED"}},
         },
         plan="sandbox",
         apply="always",

@@ -187,7 +187,7 @@ run "region" {
       forensics_key_arn   = "arn:aws:kms:us-east-1:333333333333:key/mrk-0123456789abcdef0123456789abcdef"
     }
     detector        = { features = { RDS_LOGIN_EVENTS = "UNMANAGED" } }
-    organization    = { auto_enable_members = "ALL" }
+    organization    = { auto_enable_members = "ALL", members = {} }
     email_addresses = ["a@example.com"]
     tags            = { stage = "away" }
   }
