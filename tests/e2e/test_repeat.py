@@ -36,7 +36,9 @@ def test_the_same_finding_ten_times_at_once(world: World) -> None:
         sent = list(pool.map(world.send, [event] * 10))
     assert len({one.event_id for one in sent}) == 10
     ended = [world.ended(one) for one in sent]
-    assert {one.status() for each in ended for one in each.values()} == {"SUCCEEDED"}
+    shown = [one.describe() for each in ended for one in each.values()]
+    # The cause says which state failed, and on what: an execution is rare to see again.
+    assert [(one["name"], one.get("error"), one.get("cause")) for one in shown if one["status"] != "SUCCEEDED"] == []
     incident = world.incident(sent[0])
     assert_contained(world, victim, incident)
     assert_told_contained(world, sent[0])
