@@ -131,8 +131,7 @@ def test_stolen_instance_credentials_end_and_the_instance_is_handed_over(world: 
 OUT_OF_REACH: dict[str, tuple[Json, str]] = {
     "root": ({"userType": "Root", "userName": "Root", "accessKeyId": "ASIAROOT000000000000"}, "create-policy"),
     "identity_center": ({}, "put-inline-policy-to-permission-set"),  # a role of Identity Center's, made below
-    "service_linked_role": ({"userType": "AssumedRole", "userName": "AWSServiceRoleForSupport",
-                             "principalId": "AROASLR0000000000000:x"}, "delete-service-linked-role"),
+    "service_linked_role": ({}, "delete-service-linked-role"),  # of AWS too: by its path, which nobody else can give
     "federated_user": ({"userType": "FederatedUser", "principalId": f"{MEMBER}:bob", "userName": "bob",
                         "accessKeyId": "ASIAFEDERATED0000000"}, "attach-user-policy"),
     "foreign_principal": ({"userType": "AWSAccount", "userName": "333333333333"}, "333333333333"),
@@ -142,9 +141,9 @@ OUT_OF_REACH: dict[str, tuple[Json, str]] = {
 @pytest.mark.parametrize("kind", OUT_OF_REACH)
 def test_what_iam_cannot_contain_is_never_called_contained(world: World, iam: People, kind: str) -> None:
     details, command = OUT_OF_REACH[kind]
-    if kind == "identity_center":
-        sso = iam.role(trust="sso", sessions=["alice@example.com"])
-        details = {"userType": "AssumedRole", "userName": sso.name, "principalId": f"{sso.id}:alice@example.com"}
+    if not details:
+        made = iam.role(trust={"identity_center": "sso", "service_linked_role": "slr"}[kind], sessions=["alice@example.com"])
+        details = {"userType": "AssumedRole", "userName": made.name, "principalId": f"{made.id}:alice@example.com"}
     sent = world.send(iam.finding(**details))
     incident = world.settled(sent)
     assert incident["status"] == "FAILED", incident

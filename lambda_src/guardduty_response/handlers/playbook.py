@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from functools import partial
 from typing import Any
 
 from guardduty_response import finding, guardrails, policy, runtime, statuses
@@ -114,16 +115,19 @@ def _hand_over(context: Context, planned: list[Planned]) -> list[Json]:
     """Inputs of executions that answer what belongs to another playbook, each an incident of its own."""
     out = []
     for one in planned:
-        for event in one.hand_over:
-            playbook, why = finding.playbook_for(finding.parse(event))
-            name = f"hand_over_to_{playbook}"
+        for playbook, make in one.hand_over.items():
+            said = partial(context.action, one.target, f"hand_over_to_{playbook}")
             if playbook not in context.config.active_playbooks:
-                text = f"{event['detail']['title']}: no switch lets playbook {playbook} act, so nothing answers it ({why})"
-                context.action(one.target, name, "FAILED", text)
+                said("FAILED", f"no switch lets playbook {playbook} act, so nothing answers it ({context.finding.title})")
+                continue
+            try:
+                event = make()
+            except ResponseError as error:
+                said("FAILED", f"{error}: no incident of playbook {playbook} was opened; a person must find it and contain it")
                 continue
             stored = context.put_evidence(f"handed-over-{finding.incident_id(event['detail']['id'])}.json",
                                           finding.canonical(event).encode())  # fmt: skip
-            context.action(one.target, name, "DONE", f"{event['detail']['title']}: an incident of its own ({stored['key']})")
+            said("DONE", f"{event['detail']['title']}: an incident of its own ({stored['key']})")
             out.append({"finding_key": stored["key"]})
     return out
 
