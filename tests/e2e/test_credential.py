@@ -155,7 +155,7 @@ def test_what_iam_cannot_contain_is_never_called_contained(world: World, iam: Pe
     assert all(one["detail"][:60] in message["text"] for one in by_hand), "the commands are in the message"
 
 
-def test_exempt_principals_and_the_response_itself_are_left_alone(world: World, iam: People) -> None:
+def test_exempt_principals_are_left_alone_and_the_response_itself_is_an_alarm(world: World, iam: People) -> None:
     glass = iam.role(name="break-glass-e2e", sessions=["on-call"])
     before = iam.role_policies(glass.name)
     incident = world.settled(world.send(iam.about_session(glass, "on-call")))
@@ -163,8 +163,10 @@ def test_exempt_principals_and_the_response_itself_are_left_alone(world: World, 
     assert iam.works(glass.sessions["on-call"]) and iam.role_policies(glass.name) == before
     own = iam.iam.get_role(RoleName=f"{PREFIX}-responder-iam-principal")["Role"]
     found = iam.finding(userType="AssumedRole", userName=own["RoleName"], principalId=f"{own['RoleId']}:inc-1-contain")
-    incident = world.settled(world.send(found))
-    assert incident["status"] == "SKIPPED" and "the response itself" in incident["reasons"][-1]
+    sent = world.send(found)
+    incident = world.settled(sent)
+    assert incident["status"] == "FAILED" and "the response itself" in incident["reasons"][-1]
+    assert [one["event"] for one in world.messages(sent, "escalations")] == ["FAILED"]
 
 
 def test_somebody_lifts_the_denial_and_is_answered(world: World, iam: People) -> None:

@@ -62,6 +62,8 @@ def _ruling(context: Context, planned: list[Planned], seen: finding.Finding) -> 
     facts = [{"id": p.target.id, "arn": p.target.arn, "tags": p.tags, "principals": p.principals} for p in planned]
     ruling = guardrails.judge(settings, record, mode, name, seen.account_id, facts)
     mode, reasons = ruling.mode, reasons + ruling.reasons
+    if ruling.alarm:
+        return "failed", [*reasons, ruling.alarm]
     if ruling.skip or mode not in policy.ACTING:
         return "skip", [*reasons, ruling.skip or f"the policy inside the machine says {mode}: nothing may act"]
     return {"auto": "act", "approve": "approve", "dry_run": "dry_run"}[mode], reasons
@@ -84,7 +86,7 @@ def _decide(context: Context, planned: list[Planned], meta: Json, seen: finding.
     record.event(incident, f"decided: {decision}", "; ".join(reasons))
     held = meta.get("held") or ""
     for one, target in zip(planned, targets, strict=True):
-        if held and decision in ("skip", "dry_run"):
+        if held and decision in ("skip", "dry_run", "failed"):
             break  # the ledger of what was done before stands
         restored = meta.get("previous") in ("RESTORED", "RESTORE_PARTIAL", "CLOSED") and not again
         record.put_target(incident, _small(target), reset=restored)
@@ -95,8 +97,8 @@ def _decide(context: Context, planned: list[Planned], meta: Json, seen: finding.
                 context.action(target, action, "PLANNED", sentence)
     if decision == "act":
         record.transition(incident, Event.ACT)
-    elif decision in ("skip", "dry_run"):
-        return _answer(decision)
+    elif decision in ("skip", "dry_run", "failed"):
+        return _answer(decision, error=reasons[-1] if decision == "failed" else "")
     return _answer(
         decision,
         targets,

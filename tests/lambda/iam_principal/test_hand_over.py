@@ -16,9 +16,9 @@ from guardduty_response.errors import ResponseError
 from guardduty_response.handlers import incident, playbook
 from guardduty_response.playbooks.iam_principal import regions
 from guardduty_response.statuses import Status
-from iam_lab import HOME, REGION, THIRD, IamLab
+from iam_lab import HOME, PREFIX, REGION, THIRD, IamLab
 from iam_moto import MEMBER
-from lambda_world import EXECUTIONS, World
+from lambda_world import EXECUTIONS, OWN, OWN_ROLES, World
 from moto.ec2.models import ec2_backends
 from repository import load_finding
 from test_role_sessions import EXFILTRATION, INSTANCE, may
@@ -272,14 +272,12 @@ def about(world: World, name: str, kind: str = "user", path: str = "/") -> Json:
 
 
 @pytest.mark.parametrize(("name", "kind", "exempt", "said"), [
-    *((f"guardduty-response-{one}-{name}", "role", [], "is a role of the response itself")
-      for one in ("responder", "collector", "restorer") for name in ("iam-principal", "ec2-instance")),
     ("break-glass", "user", ["arn:aws:iam::*:user/break-glass"], "arn:aws:iam::*:user/break-glass"),
     ("break-glass", "user", [f"arn:aws:iam::{MEMBER}:user/*"], f"arn:aws:iam::{MEMBER}:user/*"),
     ("terraform", "role", ["arn:aws:iam::*:role/terraform"], "arn:aws:iam::*:role/terraform"),
     ("terraform", "role", ["arn:aws:sts::*:assumed-role/terraform/*"], "arn:aws:sts::*:assumed-role/terraform/*"),
 ])  # fmt: skip
-def test_own_and_exempt_principals_are_left(
+def test_exempt_principals_are_left(
     world: World, opened: Callable[..., str], name: str, kind: str, exempt: list[str], said: str
 ) -> None:
     incident_id = opened(about(world, name, kind), **{"guardrails.exempt_principals": exempt})
@@ -294,12 +292,41 @@ def test_own_and_exempt_principals_are_left(
     assert target["before"] == {}
 
 
-@pytest.mark.parametrize(("name", "kind"), [
-    ("guardduty-response-responder-mallory", "role"), ("guardduty-response-responder-iam-principal", "user"),
+@pytest.mark.parametrize("name", OWN_ROLES)
+def test_a_role_of_the_response_itself_is_an_alarm(world: World, opened: Callable[..., str], name: str) -> None:
+    """Its credentials may be stolen: nothing of it can be changed, and people are woken."""
+    incident_id = opened(about(world, name, "role"))
+    answer = planned(incident_id)
+    assert (answer["decision"], answer["targets"]) == ("failed", []) and "is a role of the response itself" in answer["error"]
+    assert member().list_role_policies(RoleName=name)["PolicyNames"] == []
+    world.messages("escalations")
+    incident.handler({"verb": "close", "incident_id": incident_id, "execution": f"{EXECUTIONS}incident:one",
+                      "decision": "failed", "error": answer["error"]}, None)  # fmt: skip
+    assert world.meta(incident_id)["status"] == "FAILED"
+    [told] = world.messages("escalations")
+    assert "NOT contained: people must act now" in told["Message"] and "revoke the role's active sessions" in told["Message"]
+    [target] = world.targets(incident_id)
+    assert (target["status"], target["before"]) == ("FAILED", {})
+
+
+def test_who_exempts_a_role_of_the_response_hears_no_alarm(world: World, opened: Callable[..., str]) -> None:
+    name = OWN_ROLES[0]
+    exempt = [f"arn:aws:iam::*:role/{name}"]
+    assert planned(opened(about(world, name, "role"), **{"guardrails.exempt_principals": exempt}))["decision"] == "skip"
+
+
+@pytest.mark.parametrize(("name", "kind", "path"), [
+    *((f"{PREFIX}-{name}", "role", "/") for name in (
+        "responder-mallory", "terminator-iam-principal", "remediator-ec2-instance", "restorer-ec2-instance",
+        "identity-center-responder", "playbook-iam-principal")),
+    (f"{PREFIX}-responder-iam-principal", "role", "/mine/"), (f"{PREFIX}-responder-iam-principal", "user", "/"),
 ])  # fmt: skip
-def test_a_name_that_only_looks_like_ours_spares_nobody(world: World, opened: Callable[..., str], name: str, kind: str) -> None:
-    """Anybody may give a principal of theirs our prefix."""
-    assert planned(opened(about(world, name, kind)))["decision"] == "act"
+def test_a_name_that_only_looks_like_ours_spares_nobody(
+    world: World, opened: Callable[..., str], name: str, kind: str, path: str
+) -> None:
+    """Anybody may give a principal of theirs our prefix, or a name that no role has: here the restorer is switched off."""
+    used = [one for one in OWN if "-restorer-" not in one]
+    assert planned(opened(about(world, name, kind, path), **{"responder.own_roles": used}))["decision"] == "act"
 
 
 def test_the_exempt_role_of_a_session_with_a_path(world: World, opened: Callable[..., str]) -> None:
