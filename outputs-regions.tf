@@ -26,5 +26,6 @@ output "for_other_regions" {
     trusted_ip_lists    = var.trusted_ip_lists
     threat_lists        = var.threat_lists
     forensics           = merge(var.forensics, { when = var.create ? var.forensics.when : "off" })
+    forensics_key_arn   = try(var.evidence.forensics_account.kms_key_arn, null)
   }
 }

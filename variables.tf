@@ -123,7 +123,7 @@ variable "notifications" {
 }
 
 variable "evidence" {
-  description = "Where findings, records and evidence are kept: a bucket created here, or brought along (create_bucket = false and bucket_arn; the functions use the module's key on it). object_lock can only be chosen when the bucket is created. log_window_minutes: how long before the first event of a finding flow logs and CloudTrail records are copied from. forensics_account: where snapshots go, re-encrypted with kms_key_arn and shared with it; with copy_role_name (modules/forensics-account) also copied there."
+  description = "Where findings, records and evidence are kept: a bucket created here, or brought along (create_bucket = false and bucket_arn; the functions use the module's key on it). object_lock can only be chosen when the bucket is created. log_window_minutes: how long before the first event of a finding flow logs and CloudTrail records are copied from. forensics_account: where snapshots go, re-encrypted with kms_key_arn and shared with it; with copy_role_name (modules/forensics-account; a name without path, as the role lies at iam.path) also copied there. Instances of several Regions need a multi-Region key with a replica in each (modules/forensics-replica)."
   type = object({
     create_bucket      = optional(bool, true)
     bucket_arn         = optional(string)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
     from terraform_tools import Planner
 
 
+# Terraform and its provider spend a third of their time collecting garbage that a short run need not collect.
+os.environ.setdefault("GOGC", "400")
 # Tests that share something costly run in one worker: an applied module, the emulators, plans. The rest goes where there is time.
 GROUPS = {
     "e2e": "e2e",

@@ -1,4 +1,5 @@
-# An account that has GuardDuty already: its detector is used, not created. Its protection plans are managed from here on.
+# An account that has GuardDuty already: its detector is used, not created. Its protection plans are managed from here on,
+# its frequency is not (README).
 
 provider "aws" {
   region = var.region

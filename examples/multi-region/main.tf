@@ -15,6 +15,25 @@ provider "aws" {
   region = "us-east-1"
 }
 
+# The forensics account, in the same Regions.
+provider "aws" {
+  alias   = "forensics"
+  region  = var.region
+  profile = var.forensics_profile
+}
+
+provider "aws" {
+  alias   = "forensics_eu_west_1"
+  region  = "eu-west-1"
+  profile = var.forensics_profile
+}
+
+provider "aws" {
+  alias   = "forensics_us_east_1"
+  region  = "us-east-1"
+  profile = var.forensics_profile
+}
+
 data "aws_caller_identity" "current" {}
 
 module "guardduty_response" {
@@ -29,8 +48,7 @@ module "guardduty_response" {
   # An SSM document is Regional: modules/region makes the same one in each.
   forensics = { when = "before", account_ids = [] }
 
-  # Copies of snapshots need a key in the snapshot's Region: a multi-Region key has one in each.
-  evidence = { forensics_account = var.forensics_account }
+  evidence = { forensics_account = module.vault.forensics_account }
 }
 
 # One call a Region. Provider 5 has a Region for each provider, hence the aliases; they work in provider 6 just as well.
@@ -57,4 +75,27 @@ module "responder_role" {
 
   security_account_id = data.aws_caller_identity.current.account_id
   forensics           = false
+}
+
+# Where copies of snapshots go. They stay in the instance's Region and need a key there: one key, and a replica a Region.
+module "vault" {
+  source    = "../../modules/forensics-account"
+  providers = { aws = aws.forensics }
+
+  security_account_id = data.aws_caller_identity.current.account_id
+  member_account_ids  = [data.aws_caller_identity.current.account_id] # or organization_id = "o-…"
+}
+
+module "vault_eu_west_1" {
+  source    = "../../modules/forensics-replica"
+  providers = { aws = aws.forensics_eu_west_1 }
+
+  primary = module.vault.for_replicas
+}
+
+module "vault_us_east_1" {
+  source    = "../../modules/forensics-replica"
+  providers = { aws = aws.forensics_us_east_1 }
+
+  primary = module.vault.for_replicas
 }

@@ -7,6 +7,15 @@ output "detector_ids" {
   }
 }
 
+output "forensics_keys" {
+  description = "Region => key of the copies of its snapshots."
+  value = {
+    (var.region) = module.vault.forensics_account.kms_key_arn
+    eu-west-1    = module.vault_eu_west_1.kms_key_arn
+    us-east-1    = module.vault_us_east_1.kms_key_arn
+  }
+}
+
 output "effective_policy" {
   description = "Which finding type is answered how, in every Region."
   value       = module.guardduty_response.effective_policy

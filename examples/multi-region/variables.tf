@@ -10,12 +10,8 @@ variable "email_addresses" {
   default     = []
 }
 
-variable "forensics_account" {
-  description = "Where copies of snapshots go, or null. kms_key_arn must be of a multi-Region key (mrk-…) with a replica in every Region used."
-  type = object({
-    account_id     = string
-    kms_key_arn    = string
-    copy_role_name = optional(string)
-  })
-  default = null
+variable "forensics_profile" {
+  description = "Profile of the account that keeps copies of snapshots. null: this account, which protects them from the accounts they are copied out of, and not from whoever is in this one."
+  type        = string
+  default     = null
 }

@@ -24,6 +24,18 @@ provider "aws" {
   }
 }
 
+locals {
+  # NEW where single accounts must be allowed to differ: GuardDuty refuses exceptions from ALL.
+  plans = {
+    EBS_MALWARE_PROTECTION = "ALL"
+    EKS_AUDIT_LOGS         = "ALL"
+    LAMBDA_NETWORK_LOGS    = "ALL"
+    RDS_LOGIN_EVENTS       = "NEW"
+    RUNTIME_MONITORING     = "ALL"
+    S3_DATA_EVENTS         = "ALL"
+  }
+}
+
 # Registered once the security account has its detector; the organization's configuration there waits for the registration.
 module "delegated_admin" {
   source    = "../../modules/delegated-admin"
@@ -48,10 +60,10 @@ module "guardduty_response" {
     administrator_account_id = module.delegated_admin.admin_account_id
     auto_enable_members      = var.auto_enable_members
 
-    # NEW where single accounts must be allowed to differ: GuardDuty refuses exceptions from ALL.
-    features        = { RDS_LOGIN_EVENTS = "NEW" }
-    members         = { (var.workloads_account_id) = var.workloads_email }
-    member_features = { (var.workloads_account_id) = { RDS_LOGIN_EVENTS = "DISABLED" } }
+    # No plan outlives auto-enable: GuardDuty lets no member go while one of them is ALL.
+    features        = { for plan, status in local.plans : plan => var.auto_enable_members == "NONE" ? "NONE" : status }
+    members         = var.members
+    member_features = var.member_features
   }
 
   # Begin with dry_run everywhere, go on account by account.

@@ -19,10 +19,16 @@ variable "workloads_account_id" {
   type        = string
 }
 
-variable "workloads_email" {
-  description = "E-mail address of that account, as AWS Organizations has it."
-  type        = string
-  default     = "workloads@example.com"
+variable "members" {
+  description = "Account id => e-mail address as AWS Organizations has it: accounts that become members beside auto_enable_members = NEW or NONE. ALL makes everybody one."
+  type        = map(string)
+  default     = {}
+}
+
+variable "member_features" {
+  description = "Account id => protection plan => ENABLED or DISABLED: exceptions of accounts that are members, from plans that are not ALL."
+  type        = map(map(string))
+  default     = {}
 }
 
 variable "deployment_role" {
@@ -32,7 +38,7 @@ variable "deployment_role" {
 }
 
 variable "auto_enable_members" {
-  description = "ALL, NEW or NONE: which accounts of the organization get GuardDuty by themselves. Set it to NONE before taking all of this away (docs/off-boarding.md)."
+  description = "ALL, NEW or NONE: which accounts of the organization get GuardDuty by themselves. NONE sets every protection plan to NONE too: apply that before letting members go and taking all of this away (docs/off-boarding.md)."
   type        = string
   default     = "ALL"
 }

@@ -33,7 +33,10 @@ module "responder_role" {
   security_account_id = var.account_id
   playbooks           = var.responder_playbooks
   restore             = [for name in var.responder_playbooks : name if try(var.playbooks[name].restore, false)]
-  remediate           = [for name in var.responder_playbooks : name if length(try(var.playbooks[name].remediate, [])) > 0]
+  remediate           = [for name in var.responder_playbooks : name if length(try(var.playbooks[name].remediate, [])) > 0 || try(var.playbooks[name].rotate_key, null) != null]
+  rotate_keys         = try(var.playbooks.iam_principal.rotate_key, null) != null
   terminate           = [for name in var.responder_playbooks : name if try(var.playbooks[name].finish, "none") == "terminate"]
+  untrack_connections = try(var.playbooks.ec2_instance.untrack_connections, false)
+  identity_center     = try(var.playbooks.iam_principal.identity_center.account_id, null) == var.account_id
   tags                = var.tags
 }

@@ -40,6 +40,9 @@ THROTTLES = frozenset(
     {"RequestLimitExceeded", "Throttling", "ThrottlingException", "TooManyRequestsException", "SlowDown",
      "RequestThrottled", "ProvisionedThroughputExceededException"}
 )  # fmt: skip
+# Answers of an STS endpoint whose Region the role's account has not enabled or whose endpoint it deactivated, and of one whose
+# Region the asking account has not enabled (AWS STS API reference, AssumeRole; IAM User Guide, "Manage AWS STS in a Region").
+_REGION_OFF = frozenset({"RegionDisabledException", "InvalidClientTokenId"})
 
 
 @lru_cache(maxsize=1)
@@ -92,7 +95,7 @@ class Session:
     def __init__(self, role_arn: str, name: str, region: str, policy: dict[str, Any]) -> None:
         self.role_arn, self.region = role_arn, region
         document = json.dumps(policy, separators=(",", ":"))
-        self._future: Future[ReadOnlyCredentials] = POOL.submit(_assume, role_arn, name, document)
+        self._future: Future[ReadOnlyCredentials] = POOL.submit(_assume, role_arn, name, document, region)
         self._session: BotocoreSession | None = None
         self._clients: dict[tuple[str, str], Any] = {}
 
@@ -108,19 +111,36 @@ class Session:
             return self._clients[key]
 
 
-def _assume(role_arn: str, name: str, policy: str) -> ReadOnlyCredentials:
-    try:
-        got = client("sts").assume_role(RoleArn=role_arn, RoleSessionName=name[:64], Policy=policy, DurationSeconds=900)
-    except (ClientError, BotoCoreError) as error:
-        if transient(error):
-            raise
-        account = role_arn.split(":")[4]
-        raise RoleUnavailable(
-            f"cannot assume {role_arn} in account {account} ({error}). Deploy modules/responder-role there with the "
-            "same name_prefix and playbook, and check that its trust names this deployment's function role."
-        ) from error
-    keys = got["Credentials"]
-    return ReadOnlyCredentials(keys["AccessKeyId"], keys["SecretAccessKey"], keys["SessionToken"])
+def _assume(role_arn: str, name: str, policy: str, region: str) -> ReadOnlyCredentials:
+    """Asks STS of the function's own Region, and of ``region`` where the first is not in use in one of the two accounts.
+
+    ``region`` is where the resource is, so both accounts use it; sessions of any Regional endpoint work in every Region.
+    """
+    account, own = role_arn.split(":")[4], client("sts")
+    endpoints, refused = [own], []
+    while endpoints:
+        sts = endpoints.pop()
+        try:
+            got = sts.assume_role(RoleArn=role_arn, RoleSessionName=name[:64], Policy=policy, DurationSeconds=900)
+        except (ClientError, BotoCoreError) as error:
+            if transient(error):
+                raise
+            if code(error) not in _REGION_OFF:
+                raise RoleUnavailable(
+                    f"cannot assume {role_arn} in account {account} ({error}). Deploy modules/responder-role there with the "
+                    "same name_prefix and playbook, and check that its trust names this deployment's function role."
+                ) from error
+            refused.append(f"{sts.meta.region_name} ({code(error)})")
+            if sts is own and region != own.meta.region_name:
+                endpoints = [client("sts", region)]
+        else:
+            keys = got["Credentials"]
+            return ReadOnlyCredentials(keys["AccessKeyId"], keys["SecretAccessKey"], keys["SessionToken"])
+    raise RoleUnavailable(
+        f"cannot assume {role_arn}: account {account} or this one does not use AWS STS in {' nor in '.join(refused)}. Whether "
+        f"the role is there was not looked at. In account {account}, enable one of these Regions, or activate its STS endpoint "
+        "(IAM console, Account settings)."
+    )
 
 
 def code(error: Exception) -> str:

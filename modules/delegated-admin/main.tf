@@ -21,10 +21,12 @@ data "aws_organizations_organization" "this" {
       error_message = "admin_account_id ${var.admin_account_id} is the management account of organization ${self.id}: register another account, as AWS recommends; what happens in the management account is hard to limit."
     }
     postcondition {
-      condition = self.master_account_id != data.aws_caller_identity.current.account_id || var.admin_account_id == self.master_account_id || contains(
-        [for account in coalesce(self.accounts, []) : account.id if account.status == "ACTIVE"], var.admin_account_id
-      )
-      error_message = "admin_account_id ${var.admin_account_id} is no active account of organization ${self.id}: only an account of the organization can be its delegated administrator."
+      # Organizations answers with `state` only since it retired `status`; providers that have no `state` say "" then.
+      condition = self.master_account_id != data.aws_caller_identity.current.account_id || var.admin_account_id == self.master_account_id || contains([
+        for account in coalesce(self.accounts, []) : account.id
+        if !contains(["SUSPENDED", "PENDING_CLOSURE", "CLOSED"], try(account.state, account.status))
+      ], var.admin_account_id)
+      error_message = "admin_account_id ${var.admin_account_id} is no account of organization ${self.id}, or is suspended or closed: only an account of the organization can be its delegated administrator."
     }
   }
 }
@@ -32,10 +34,11 @@ data "aws_organizations_organization" "this" {
 locals {
   # EBS volumes of members are scanned under its own principal.
   trusted_services = concat(["guardduty.amazonaws.com"], var.malware_protection ? ["malware-protection.guardduty.amazonaws.com"] : [])
+
+  features = { for key, status in var.features : key => status if !strcontains(key, "/") && status != "UNMANAGED" }
 }
 
-# The management account's own detector. The delegated administrator can neither create it nor make the account a member
-# without it; its protection plans are the organization's once it is a member, so none are set here.
+# The management account's own detector. The delegated administrator can neither create it nor make the account a member without it.
 resource "aws_guardduty_detector" "management" {
   #checkov:skip=CKV2_AWS_3:the organization is configured by its delegated administrator, in another account
   count      = var.enable_management_account ? 1 : 0
@@ -50,8 +53,31 @@ resource "aws_guardduty_detector" "management" {
   }
 }
 
+# A new detector has every protection plan on but Runtime Monitoring, and the organization's NONE turns none of them off. So what is
+# to be off is set before the registration; once the account is a member, its plans are the administrator's to change.
+resource "aws_guardduty_detector_feature" "management" {
+  for_each = local.features
+
+  detector_id = aws_guardduty_detector.management[0].id
+  name        = each.key
+  status      = each.value
+
+  dynamic "additional_configuration" {
+    for_each = { for key, status in var.features : split("/", key)[1] => status if startswith(key, "${each.key}/") && status != "UNMANAGED" }
+
+    content {
+      name   = additional_configuration.key
+      status = additional_configuration.value
+    }
+  }
+
+  lifecycle {
+    ignore_changes = [status, additional_configuration]
+  }
+}
+
 resource "aws_guardduty_organization_admin_account" "this" {
-  depends_on = [data.aws_organizations_organization.this, aws_guardduty_detector.management]
+  depends_on = [data.aws_organizations_organization.this, aws_guardduty_detector.management, aws_guardduty_detector_feature.management]
 
   admin_account_id = var.admin_account_id
 

@@ -29,6 +29,36 @@ variable "enable_management_account" {
   nullable    = false
 }
 
+variable "features" {
+  description = "Protection plans of the management account's detector when it is created, before the registration: \"FEATURE\" or \"FEATURE/CONFIGURATION\" => ENABLED, DISABLED or UNMANAGED. What is not named is as GuardDuty makes it: every plan ENABLED but RUNTIME_MONITORING. Later the account is a member: changes here do nothing, and a plan that is added is refused by GuardDuty; its exceptions are organization.member_features of the administrator, what is ALL in the organization is ENABLED here too."
+  type        = map(string)
+  default     = {}
+  nullable    = false
+
+  validation {
+    condition     = alltrue([for key, status in var.features : can(regex("^[A-Z][A-Z0-9_]*(/[A-Z][A-Z0-9_]*)?$", key)) && contains(["ENABLED", "DISABLED", "UNMANAGED"], status)])
+    error_message = "features must map names such as \"S3_DATA_EVENTS\" or \"RUNTIME_MONITORING/EKS_ADDON_MANAGEMENT\" to ENABLED, DISABLED or UNMANAGED. Wrong: ${join(", ", [for key, status in var.features : "${key} = ${status}" if !can(regex("^[A-Z][A-Z0-9_]*(/[A-Z][A-Z0-9_]*)?$", key)) || !contains(["ENABLED", "DISABLED", "UNMANAGED"], status)])}."
+  }
+  validation {
+    condition     = var.enable_management_account || length(var.features) == 0
+    error_message = "features are those of the detector that is created here: with enable_management_account = false, set them where that detector is managed."
+  }
+  validation {
+    condition     = length(setintersection([for key in keys(var.features) : split("/", key)[0]], ["CLOUD_TRAIL", "DNS_LOGS", "FLOW_LOGS"])) == 0
+    error_message = "features cannot contain CLOUD_TRAIL, DNS_LOGS or FLOW_LOGS: these foundational sources are always on while GuardDuty is."
+  }
+  validation {
+    condition = alltrue([
+      for key, status in var.features : !strcontains(key, "/") || status == "UNMANAGED" || contains(status == "ENABLED" ? ["ENABLED"] : ["ENABLED", "DISABLED"], lookup(var.features, split("/", key)[0], ""))
+    ])
+    error_message = "features names a configuration without its feature, or enables one whose feature is not ENABLED: ${join(", ", [for key, status in var.features : key if strcontains(key, "/") && status != "UNMANAGED" && !contains(status == "ENABLED" ? ["ENABLED"] : ["ENABLED", "DISABLED"], lookup(var.features, split("/", key)[0], ""))])}. Say both, for example { RUNTIME_MONITORING = \"ENABLED\", \"RUNTIME_MONITORING/EKS_ADDON_MANAGEMENT\" = \"ENABLED\" }."
+  }
+  validation {
+    condition     = length([for name in ["RUNTIME_MONITORING", "EKS_RUNTIME_MONITORING"] : name if lookup(var.features, name, "") == "ENABLED"]) < 2
+    error_message = "features must not enable both RUNTIME_MONITORING and EKS_RUNTIME_MONITORING: the first contains the second, and GuardDuty refuses the pair."
+  }
+}
+
 variable "tags" {
   description = "Tags of the management account's detector."
   type        = map(string)

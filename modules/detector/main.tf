@@ -56,7 +56,7 @@ resource "aws_guardduty_detector" "this" {
   count = var.create ? 1 : 0
 
   enable                       = true
-  finding_publishing_frequency = var.finding_publishing_frequency
+  finding_publishing_frequency = coalesce(var.finding_publishing_frequency, "FIFTEEN_MINUTES")
   tags                         = var.tags
 }
 

@@ -148,6 +148,20 @@ resource "aws_guardduty_organization_configuration_feature" "this" {
       auto_enable = additional_configuration.value.auto_enable
     }
   }
+
+  lifecycle {
+    # A change of auto-enable sends the provider's deprecated data sources along, out of its state: they know no ALL, so plans that
+    # were ALL are NEW or NONE after it, and no plan shows it before the next. Deleting a feature's resource does nothing in GuardDuty.
+    replace_triggered_by = [aws_guardduty_organization_configuration.this[0].auto_enable_organization_members]
+  }
+}
+
+# Members by name beside everybody: no error, but it does not do what it says.
+check "members_beside_all" {
+  assert {
+    condition     = !var.organization.manage || var.organization.auto_enable_members != "ALL" || length(var.organization.members) == 0
+    error_message = "organization.members names ${join(", ", keys(var.organization.members))}, but auto_enable_members is ALL, which makes every account a member within a day. While it is ALL, taking one out of members lets no account go (it stays a member, and is paid for), and newer provider versions fail to create a member that ALL made first. Leave members empty, or set auto_enable_members to NEW or NONE; docs/off-boarding.md says how to let an account go."
+  }
 }
 
 resource "aws_guardduty_member" "this" {

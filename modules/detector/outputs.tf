@@ -17,7 +17,7 @@ output "features" {
 }
 
 output "organization_features" {
-  description = "What members get: \"FEATURE\" and \"FEATURE/CONFIGURATION\" => ALL, NEW or NONE (empty where the organization is not managed)."
+  description = "What members get: \"FEATURE\" and \"FEATURE/CONFIGURATION\" => ALL, NEW or NONE, which turns nothing off where it is on (empty where the organization is not managed)."
   value       = tomap(local.organization_flat)
 }
 

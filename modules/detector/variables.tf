@@ -19,14 +19,17 @@ variable "id" {
 }
 
 variable "finding_publishing_frequency" {
-  description = "How often GuardDuty sends updates of existing findings: FIFTEEN_MINUTES, ONE_HOUR or SIX_HOURS. Of a detector created here."
+  description = "How often GuardDuty sends updates of existing findings: FIFTEEN_MINUTES (null), ONE_HOUR or SIX_HOURS; members have their administrator's. Of a detector created here alone: one that exists keeps its own, SIX_HOURS where AWS made it."
   type        = string
-  default     = "FIFTEEN_MINUTES"
-  nullable    = false
+  default     = null
 
   validation {
-    condition     = contains(["FIFTEEN_MINUTES", "ONE_HOUR", "SIX_HOURS"], var.finding_publishing_frequency)
-    error_message = "finding_publishing_frequency must be FIFTEEN_MINUTES, ONE_HOUR or SIX_HOURS."
+    condition     = contains(["FIFTEEN_MINUTES", "ONE_HOUR", "SIX_HOURS"], coalesce(var.finding_publishing_frequency, "FIFTEEN_MINUTES"))
+    error_message = "finding_publishing_frequency (detector.finding_publishing_frequency) must be FIFTEEN_MINUTES, ONE_HOUR or SIX_HOURS, or null."
+  }
+  validation {
+    condition     = var.create || var.finding_publishing_frequency == null
+    error_message = "finding_publishing_frequency (detector.finding_publishing_frequency) is set for a detector that is not created here, and would do nothing: import that detector (create = true, examples/adopt-detector), or leave the frequency out and run: aws guardduty update-detector --detector-id ${coalesce(var.id, "<id>")} --finding-publishing-frequency ${coalesce(var.finding_publishing_frequency, "FIFTEEN_MINUTES")}"
   }
 }
 
@@ -67,7 +70,7 @@ variable "features" {
 }
 
 variable "organization" {
-  description = "Only in the delegated administrator's account (modules/delegated-admin registers it). manage: configure the organization. auto_enable_members: who gets GuardDuty, ALL (also those who left it), NEW (who joins from now on) or NONE. features: like the detector's, => ALL, NEW, NONE or UNMANAGED; by default ALL where the detector's is ENABLED, NONE where it is DISABLED. members: account id => e-mail, for accounts that must be members now (ALL takes up to a day, NEW leaves the others out). member_features: account id => the same keys => ENABLED or DISABLED, exceptions of single accounts, which must be members; what is named there must not be ALL. administrator_account_id: the account that is the delegated administrator: refused anywhere else; given modules/delegated-admin's output, the organization's configuration (and nothing else) waits for the registration."
+  description = "Only in the delegated administrator's account (modules/delegated-admin registers it). manage: configure the organization. auto_enable_members: who gets GuardDuty, ALL (also those who left it), NEW (who joins from now on) or NONE. features: like the detector's, => ALL, NEW, NONE or UNMANAGED; by default ALL where the detector's is ENABLED, NONE where it is DISABLED. NONE is \"not for new accounts\": an account that has the plan keeps it, and pays, until member_features says DISABLED for it. members: account id => e-mail, for accounts to be members beside auto_enable_members = NEW or NONE; ALL makes everybody one, within a day (newer providers fail on a member that ALL made first: import it to aws_guardduty_member.this[\"<account>\"], its id is <detector>:<account>). Before taking an account out: nothing ALL any more, neither auto_enable_members nor a feature, then aws guardduty disassociate-members and delete-members (docs/off-boarding.md); removing it here alone lets nobody go. member_features: account id => the same keys => ENABLED or DISABLED, exceptions of single accounts, which must be members; what is named there must not be ALL. administrator_account_id: the account that is the delegated administrator: refused anywhere else; given modules/delegated-admin's output, the organization's configuration (and nothing else) waits for the registration."
   type = object({
     manage                   = optional(bool, false)
     auto_enable_members      = optional(string, "ALL")

@@ -1,5 +1,6 @@
-# Deployed in the forensics account, in the Region of the instances: the key that evidence snapshots are re-encrypted with,
-# and the role that copies them here, so that nobody in the compromised account can delete them.
+# Deployed in the forensics account, once: the key that evidence snapshots are re-encrypted with, and the role that copies them
+# here, so that nobody in the compromised account can delete them. Snapshots stay in the instance's Region, and so must a key:
+# every Region but this one gets a replica of it (modules/forensics-replica). The role serves all Regions, as IAM has none.
 
 data "aws_partition" "current" {}
 
@@ -83,6 +84,7 @@ resource "aws_kms_key" "evidence" {
   description             = "GuardDuty response: evidence snapshots of compromised instances."
   enable_key_rotation     = true
   deletion_window_in_days = 30
+  multi_region            = var.multi_region
   policy                  = local.key_policy
   tags                    = var.tags
 
@@ -116,7 +118,7 @@ resource "aws_iam_role_policy" "vault" {
   role = aws_iam_role.vault.id
   policy = jsonencode(jsondecode(templatefile("${path.module}/copy-policy.json", {
     partition = local.partition
-    region    = split(":", aws_kms_key.evidence.arn)[3]
-    key_arn   = aws_kms_key.evidence.arn
+    # A replica has the id of its primary key, in another Region.
+    key_arn = var.multi_region ? "arn:${local.partition}:kms:*:${local.account_id}:key/${aws_kms_key.evidence.key_id}" : aws_kms_key.evidence.arn
   })))
 }

@@ -3,9 +3,19 @@ output "forensics_account" {
   value = {
     account_id     = local.account_id
     kms_key_arn    = aws_kms_key.evidence.arn
-    copy_role_name = trimprefix("${var.iam.path}${aws_iam_role.vault.name}", "/")
+    copy_role_name = aws_iam_role.vault.name # its path is the iam.path of both sides
   }
   depends_on = [aws_iam_role_policy.vault]
+}
+
+output "for_replicas" {
+  description = "What modules/forensics-replica in another Region of this account takes as primary."
+  value = {
+    kms_key_arn = aws_kms_key.evidence.arn
+    key_policy  = local.key_policy
+    alias       = aws_kms_alias.evidence.name
+    tags        = var.tags
+  }
 }
 
 output "vault_role_arn" {

@@ -44,6 +44,13 @@ variable "member_account_ids" {
   }
 }
 
+variable "multi_region" {
+  description = "Make a multi-Region key, which modules/forensics-replica brings to the other Regions. false: a key of this Region alone; snapshots of other Regions can then not be copied. Changing it makes another key and schedules the first, which the copies made so far need, for deletion: keep what a key was made with."
+  type        = bool
+  default     = true
+  nullable    = false
+}
+
 variable "playbooks" {
   description = "Playbooks that collect snapshots."
   type        = set(string)

@@ -28,13 +28,16 @@ locals {
 module "detector" {
   source = "../detector"
 
-  create                       = var.detector.create
-  id                           = var.detector.id
-  finding_publishing_frequency = coalesce(var.detector.finding_publishing_frequency, var.home.detector.finding_publishing_frequency)
-  features                     = merge(var.home.detector.features, var.detector.features)
-  organization                 = local.organization
-  arn_base                     = local.arn_base
-  tags                         = local.tags
+  create = var.detector.create
+  id     = var.detector.id
+  # The home's frequency is for a detector that is made here: one that exists keeps its own.
+  finding_publishing_frequency = (
+    var.detector.finding_publishing_frequency == null && var.detector.create ? var.home.detector.finding_publishing_frequency : var.detector.finding_publishing_frequency
+  )
+  features     = merge(var.home.detector.features, var.detector.features)
+  organization = local.organization
+  arn_base     = local.arn_base
+  tags         = local.tags
 }
 
 module "forwarder" {
@@ -48,6 +51,16 @@ module "forwarder" {
   alarm_topic_arns = var.alarm_topic_arns
   email_addresses  = var.email_addresses
   tags             = local.tags
+}
+
+# Said when it is set up and not when an instance is lost. No error: a Region without copies is a decision.
+check "forensics_key" {
+  assert {
+    condition = var.home.forensics_key_arn == null ? true : (
+      strcontains(var.home.forensics_key_arn, ":key/mrk-") || split(":", var.home.forensics_key_arn)[3] == local.arn_base.region
+    )
+    error_message = "evidence.forensics_account.kms_key_arn (${coalesce(var.home.forensics_key_arn, "none")}) is a key of another Region: no snapshot of ${local.arn_base.region} can be copied for the forensics account, and finish = \"terminate\" terminates nothing here. Use a multi-Region key (modules/forensics-account) and its replica here (modules/forensics-replica)."
+  }
 }
 
 # Filters and lists are Regional as well: what is suppressed, trusted or known as a threat at home is so here.

@@ -14,7 +14,7 @@ variable "home" {
     playbooks = set(string)
     watch     = object({ minutes = number, cloudtrail = bool })
     detector = object({
-      finding_publishing_frequency = string
+      finding_publishing_frequency = optional(string)
       features                     = map(string)
     })
     organization = object({
@@ -54,6 +54,7 @@ variable "home" {
       })
       account_ids = list(string)
     })
+    forensics_key_arn = optional(string)
   })
   nullable = false
 }

@@ -24,6 +24,8 @@ Json = dict[str, Any]
 _HAS_MEMBERS = (
     "The request is rejected because the current account cannot delete detector while it has invited or associated members."
 )
+# AWS says that a member cannot; the sentence is the sandbox's.
+_MANAGED = "The request is rejected because the protection plans of a member account are set by its administrator account."
 
 
 class ApiError(Exception):
@@ -153,6 +155,11 @@ def detector(plane: Plane, call: Call) -> Json:
             raise ApiError(_HAS_MEMBERS)
         del plane.detectors[call.path["detector"]]
         return {}
+    if call.body.get("features"):
+        from .guardduty_organization import is_a_member
+
+        if is_a_member(plane):
+            raise ApiError(_MANAGED)
     found["features"] = features.merge(found["features"], call.body.get("features") or [])
     if "enable" in call.body:
         found["status"] = "ENABLED" if call.body["enable"] else "DISABLED"

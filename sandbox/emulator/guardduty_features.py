@@ -126,16 +126,47 @@ def enabled_by(organization: list[Json], *values: str) -> list[Json]:
     return found
 
 
-def overruled(organization: list[Json], new: list[Json]) -> str | None:
-    """The first name in a request about members that the organization sets for ALL, or None."""
-    for_all = {feature["name"] for feature in organization if feature["autoEnable"] == "ALL"}
+def data_sources(organization: list[Json]) -> Json:
+    """An organization's plans, as its deprecated data sources show them."""
+    on = {feature["name"] for feature in organization if feature["autoEnable"] != "NONE"}
+
+    def auto(name: str) -> Json:
+        return {"autoEnable": name in on}
+
+    return {
+        "s3Logs": auto("S3_DATA_EVENTS"),
+        "kubernetes": {"auditLogs": auto("EKS_AUDIT_LOGS")},
+        "malwareProtection": {"scanEc2InstanceWithFindings": {"ebsVolumes": auto("EBS_MALWARE_PROTECTION")}},
+    }
+
+
+def of_data_sources(sent: Json) -> list[Json]:
+    """The plans that deprecated data sources set: they know new accounts and none, not ALL."""
+    findings = (sent.get("malwareProtection") or {}).get("scanEc2InstanceWithFindings") or {}
+    said = {
+        "S3_DATA_EVENTS": sent.get("s3Logs"),
+        "EKS_AUDIT_LOGS": (sent.get("kubernetes") or {}).get("auditLogs"),
+        "EBS_MALWARE_PROTECTION": findings.get("ebsVolumes"),
+    }
+    return [{"name": name, "autoEnable": "NEW" if one["autoEnable"] else "NONE"} for name, one in said.items() if one]
+
+
+def for_all(organization: list[Json]) -> set[str]:
+    """The plans and configurations that the organization sets for ALL."""
+    found = {feature["name"] for feature in organization if feature["autoEnable"] == "ALL"}
     for feature in organization:
         for item in feature["additionalConfiguration"]:
             if item["autoEnable"] == "ALL":
-                for_all.add(f"{feature['name']}/{item['name']}")
+                found.add(f"{feature['name']}/{item['name']}")
+    return found
+
+
+def overruled(organization: list[Json], new: list[Json]) -> str | None:
+    """The first name in a request about members that the organization sets for ALL, or None."""
+    everybody = for_all(organization)
     for feature in new:
         items = feature.get("additionalConfiguration") or []
         for name in (feature["name"], *(f"{feature['name']}/{item['name']}" for item in items)):
-            if name in for_all:
+            if name in everybody:
                 return str(name)
     return None

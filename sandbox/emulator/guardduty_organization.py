@@ -2,12 +2,16 @@
 
 Real behaviour kept: only the management account delegates, to one account of the organization, per Region; before that
 nobody configures the organization; ALL makes every account a member (on AWS within a day, here at once); a feature that
-is ALL cannot be set for one member; a member is deleted only once it is disassociated, and disassociated only while
-auto-enable is not ALL; the management account is a member only once it has a detector of its own. Where an
-AWS message is quoted in public, it is that; the sentences of the other refusals are the sandbox's.
+is ALL cannot be set for one member; a member is deleted only once it is disassociated, and disassociated only while neither
+auto-enable nor a protection plan is ALL; such an answer is a success that names the account as not processed; one call takes
+50 accounts; the deprecated dataSources are the plans of before, for new accounts or for none; a member does not set its own
+plans; the management account is a member only once it has a detector of its own. Where an AWS message is quoted in public, it
+is that; the sentences of the other refusals are the sandbox's.
 """
 
 from __future__ import annotations
+
+from typing import Any
 
 from . import guardduty_features as features
 from . import settings
@@ -28,7 +32,12 @@ _INVITED = (
 )
 _MANAGEMENT_FIRST = "Operation failed because your organization master must first enable GuardDuty to be added as a member"
 _STILL_ALL = "The request is rejected because the organization's auto-enable setting is ALL."
-_STILL_ASSOCIATED = "The request is rejected because the given account ID is still associated with the current account."
+_PLAN_STILL_ALL = "The request is rejected because the organization's auto-enable setting of {} is ALL."
+_STILL_ASSOCIATED = (
+    "The request is rejected because the current account cannot delete the specified member account ID because it is still "
+    "associated to it."
+)
+_AT_ONCE = 50
 _ASSOCIATED = ("Enabled", "Disabled", "Invited")
 
 
@@ -101,15 +110,10 @@ def organization(plane: Plane, call: Call) -> Json:
     if call.method == "POST":
         _configure(plane, detector, call.body)
         return {}
-    off = {"autoEnable": False}
     return {
         "autoEnable": found["autoEnableOrganizationMembers"] != "NONE",
         "memberAccountLimitReached": False,
-        "dataSources": {
-            "s3Logs": off,
-            "kubernetes": {"auditLogs": off},
-            "malwareProtection": {"scanEc2InstanceWithFindings": {"ebsVolumes": off}},
-        },
+        "dataSources": features.data_sources(found["features"]),
         **found,
     }
 
@@ -119,7 +123,8 @@ def _configure(plane: Plane, detector: Detector, body: Json) -> None:
     members = body.get("autoEnableOrganizationMembers")
     if (members is None) == (body.get("autoEnable") is None) or members not in (None, "ALL", "NEW", "NONE"):
         raise ApiError(features.INVALID)
-    found["features"] = features.merge_organization(found["features"], body.get("features") or [])
+    wanted = [*features.of_data_sources(body.get("dataSources") or {}), *(body.get("features") or [])]
+    found["features"] = features.merge_organization(found["features"], wanted)
     found["autoEnableOrganizationMembers"] = members or ("NEW" if body["autoEnable"] else "NONE")
     if found["autoEnableOrganizationMembers"] == "ALL":
         for account in sorted(accounts() - {plane.account, *_associated(detector)}):
@@ -130,6 +135,15 @@ def _configure(plane: Plane, detector: Detector, body: Json) -> None:
 
 def _associated(detector: Detector) -> set[str]:
     return {name for name, one in detector.children["member"].items() if one["relationshipStatus"] in _ASSOCIATED}
+
+
+def is_a_member(plane: Plane) -> bool:
+    """Whether an administrator of the organization manages this account's GuardDuty."""
+    return any(
+        plane.account in _associated(detector)
+        for one in _administrators(plane.region)
+        for detector in plane_of(one["adminAccountId"], plane.region).detectors.values()
+    )
 
 
 def may_be_deleted(detector: Detector) -> bool:
@@ -179,6 +193,13 @@ def _unprocessed(account: str, why: str) -> Json:
     return {"accountId": account, "result": why}
 
 
+def _some(accounts: list[Any]) -> list[Any]:
+    """What a request lists, or the refusal of too many or none."""
+    if not 1 <= len(accounts) <= _AT_ONCE:
+        raise ApiError(features.INVALID)
+    return accounts
+
+
 @route("POST|GET", "/detector/{detector}/member")
 def members(plane: Plane, call: Call) -> Json:
     detector = plane.detector(call.path["detector"])
@@ -187,7 +208,7 @@ def members(plane: Plane, call: Call) -> Json:
         only = call.query.get("onlyAssociated", ["true"])[0] != "false"
         return {"members": [one for name, one in kept.items() if not only or name in _associated(detector)]}
     refused = []
-    for detail in call.body["accountDetails"]:
+    for detail in _some(call.body["accountDetails"]):
         if _is_administrator(plane) and detail["accountId"] in accounts():
             why = _add(plane, detector, detail)
         else:
@@ -213,6 +234,9 @@ def _change(plane: Plane, detector: Detector, account: str, operation: str) -> s
     elif operation in ("disassociate", "delete", "stop"):
         if organizational and _organization(detector)["autoEnableOrganizationMembers"] == "ALL":
             return _STILL_ALL
+        everybody = features.for_all(_organization(detector)["features"])
+        if organizational and everybody and operation == "disassociate":
+            return _PLAN_STILL_ALL.format(min(everybody))
         if operation == "delete":
             if account in _associated(detector):
                 return _STILL_ASSOCIATED
@@ -226,7 +250,7 @@ def _change(plane: Plane, detector: Detector, account: str, operation: str) -> s
 def member_operation(plane: Plane, call: Call) -> Json:
     detector = plane.detector(call.path["detector"])
     kept = detector.children["member"]
-    names = call.body.get("accountIds", [])
+    names = _some(call.body["accountIds"])
     if call.path["operation"] == "get":
         missing = [_unprocessed(name, _NOT_ASSOCIATED) for name in names if name not in kept]
         return {"members": [kept[name] for name in names if name in kept], "unprocessedAccounts": missing}
@@ -237,13 +261,13 @@ def member_operation(plane: Plane, call: Call) -> Json:
 @route("POST", "/detector/{detector}/member/detector/{operation}")
 def member_detectors(plane: Plane, call: Call) -> Json:
     detector = plane.detector(call.path["detector"])
-    names, wanted = call.body["accountIds"], call.body.get("features") or []
+    names, wanted = _some(call.body["accountIds"]), call.body.get("features") or []
     refused = [_unprocessed(name, _NOT_ASSOCIATED) for name in names if name not in _associated(detector)]
     known = [name for name in names if name in _associated(detector)]
     if call.path["operation"] == "update":
         everybody = features.overruled(_organization(detector)["features"], wanted) if _is_administrator(plane) else None
         if everybody:
-            raise ApiError(f"The request is rejected because the organization's auto-enable setting of {everybody} is ALL.")
+            raise ApiError(_PLAN_STILL_ALL.format(everybody))
         for name in known:
             _enable(plane, name, wanted)
         return {"unprocessedAccounts": refused}

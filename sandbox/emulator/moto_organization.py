@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from . import settings
 from .moto_modules import organization_models
-from .patching import replace
+from .patching import patch, replace
 
 _TRUSTED = ("guardduty.amazonaws.com", "malware-protection.guardduty.amazonaws.com")
 
@@ -14,6 +16,11 @@ replace(
     sorted({*organization_models.FakeServiceAccess.TRUSTED_SERVICES, *_TRUSTED}),
     restores="Malware Protection for EC2 has a trusted access of its own",
 )
+
+
+@patch(organization_models.FakeAccount, "describe", restores="an account's Status was retired on 9 September 2026: State alone")
+def _describe(original: Any, account: Any) -> dict[str, Any]:
+    return {name: value for name, value in original(account).items() if name != "Status"}
 
 
 def found() -> None:

@@ -19,6 +19,7 @@ from . import (  # noqa: F401  (they patch moto)
     moto_instances,
     moto_network,
     moto_organization,
+    moto_speed,
     moto_ssm,
     moto_stacksets,
 )

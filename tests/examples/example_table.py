@@ -70,6 +70,7 @@ NEEDS = {
             "security_account_id": SECURITY,
             "workloads_account_id": MEMBER,
             "region": "us-east-1",
+            "member_features": {MEMBER: {"RDS_LOGIN_EVENTS": "DISABLED"}},
         },
         plan="sandbox",
         apply="always",
@@ -77,7 +78,9 @@ NEEDS = {
         goodbye=let_members_go,
         left={f"{MEMBER} us-east-1 guardduty": "a member that was let go is a standalone account: GuardDuty stays on there"},
     ),
-    "multi-region": Needs(),
+    "multi-region": Needs(
+        accounts={"forensics": MEMBER, "forensics_eu_west_1": MEMBER, "forensics_us_east_1": MEMBER},
+    ),
     "adopt-detector": Needs(
         hello=a_detector,
         variables={"detector_id": "12abc34d567e8fa901bc2d34e56789f0"},

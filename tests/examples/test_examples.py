@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Any
 
 import pytest
 from example_lab import Root, emulators, lived
-from example_table import ALL, NEEDS, Example
+from example_table import ALL, NEEDS, SECURITY, Example
 from terraform_tools import identity
 
 pytestmark = pytest.mark.terraform
@@ -59,7 +60,59 @@ def test_planned(example: Example, tmp_path: Path, request: pytest.FixtureReques
     assert len(actions) >= 2
     assert set(actions) == {("create",)}
     assert shown["planned_values"]["outputs"], "its outputs say what to look at"
+    assert unanswered(shown) == set(), "a function may assume roles that this example does not make"
     assert not shown.get("checks") or all(one["status"] != "fail" for one in shown["checks"] if one["address"]["kind"] != "check")
+
+
+def roles(shown: Json) -> list[Json]:
+    """Every planned IAM role, wherever it is."""
+    found, modules = [], [shown["planned_values"]["root_module"]]
+    while modules:
+        module = modules.pop()
+        modules += module.get("child_modules", [])
+        found += [one for one in module.get("resources", []) if one["type"] == "aws_iam_role"]
+    return found
+
+
+def unanswered(shown: Json) -> set[str]:
+    """Functions that act and that no planned role of an account trusts: what they are switched on for would fail."""
+    planned = roles(shown)
+    functions = {f"{one['values']['path']}{one['values']['name']}" for one in planned if ".module.function[" in one["address"]}
+    trusting = " ".join(one["values"].get("assume_role_policy", "") for one in planned)  # others may be unknown yet
+    return {name for name in functions if f':role{name}"' not in trusting}
+
+
+SWITCHES = {
+    "ec2_instance": {"restore": True, "finish": "terminate", "untrack_connections": True},
+    "iam_principal": {
+        "restore": True,
+        "rotate_key": {"reader_arns": [f"arn:aws:iam::{SECURITY}:role/owner"]},
+        "identity_center": {
+            "account_id": SECURITY, "region": "us-east-1", "identity_store_id": "d-1234567890",
+            "instance_arn": "arn:aws:sso:::instance/ssoins-1234567890abcdef",
+        },
+    },
+}  # fmt: skip
+
+
+def test_the_roles_of_an_account_follow_its_switches(tmp_path: Path) -> None:
+    """Also those that no file of variables here switches on, each without the others that go with it."""
+    [example] = [one for one in ALL if one.name == "per-account-tfvars" and one.var_file and one.var_file.stem == "production"]
+    with identity() as endpoint:
+        root = Root(Example(example.directory), tmp_path, endpoint, account_id=SECURITY, region="us-east-1",
+                    remediations={"*:EC2/*": "auto", "*:IAMUser/*": "auto"}, playbooks=SWITCHES)  # fmt: skip
+        shown = root.plan()
+    assert unanswered(shown) == set()
+    names = {one["values"]["name"].removeprefix("guardduty-response-") for one in roles(shown)}
+    assert names >= {
+        "remediator-iam-principal",
+        "terminator-ec2-instance",
+        "identity-center-responder",
+        "identity-center-restorer",
+    }
+    policies = json.dumps([one["change"]["after"].get("policy") for one in shown["resource_changes"]])
+    assert "secretsmanager:CreateSecret" in policies, "rotate_key lets the remediator make a key"
+    assert "OpenUntrackGroup" in policies, "untracking is let where it is switched on"
 
 
 @pytest.mark.parametrize("example", [pytest.param(one, id=one.id) for one in {one.name: one for one in ALL}.values()])

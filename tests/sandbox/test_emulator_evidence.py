@@ -66,7 +66,7 @@ class Collector:
         account = {"account_id": SECURITY, "kms_key_arn": KEY, "copy_role_name": self.vault}
         values: Json = {one.name: {} for one in fields(Config)} | {
             "name_prefix": PREFIX, "partition": "aws", "evidence": {"forensics_account": account},
-            "responder": {"quarantine_profile": f"{PREFIX}-quarantine"}, "forensics": {"when": "off"},
+            "responder": {"role_path": "/", "quarantine_profile": f"{PREFIX}-quarantine"}, "forensics": {"when": "off"},
         }  # fmt: skip
         options: Json = {"quarantine_security_group_ids": {}, "auto_scaling": "none", "revoke_sessions": "instance"}
         context = Context(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ from sandbox.clients import Aws
 MANAGEMENT = "999999999999"
 _NAMES = (
     "ap-south-1 ap-northeast-1 ap-northeast-2 ap-southeast-1 ap-southeast-2 ca-central-1 "
-    "eu-central-1 eu-north-1 eu-west-2 sa-east-1"
+    "eu-central-1 eu-north-1 eu-west-2 sa-east-1 af-south-1 ap-east-1 eu-south-1 me-south-1"
 )
 _REGIONS = itertools.cycle(_NAMES.split())
 
@@ -51,6 +52,9 @@ class Region:
 
     def features(self, account: str) -> dict[str, str]:
         return statuses(self.of(account).get_detector(DetectorId=self.detector(account))["Features"])
+
+    def frequency(self, account: str) -> str:
+        return str(self.of(account).get_detector(DetectorId=self.detector(account))["FindingPublishingFrequency"])
 
     def delegate(self) -> str:
         """Register the security account; its detector."""
@@ -169,13 +173,52 @@ def test_a_detector_goes_after_its_members(region: Region) -> None:
 
     refused(lambda: security.delete_detector(DetectorId=detector), "while it has invited or associated members")
     assert "ALL" in ask("disassociate_members")[0]["Result"]
-    region.configure(detector, "NONE")
+    region.configure(detector, "NONE", auto("EKS_AUDIT_LOGS", "ALL"))
+    assert "EKS_AUDIT_LOGS is ALL" in ask("disassociate_members")[0]["Result"], "A protection plan holds members too."
+    region.configure(detector, "NONE", auto("EKS_AUDIT_LOGS", "NONE"))
     assert "still associated" in ask("delete_members")[0]["Result"]
     assert ask("disassociate_members") == ask("delete_members") == [] and MEMBER not in region.members(detector)
     region.configure(detector, "ALL")
     region.of(MANAGEMENT).disable_organization_admin_account(AdminAccountId=SECURITY)
     security.delete_detector(DetectorId=detector)
     assert region.detector(MEMBER), "A member that is let go keeps its detector."
+
+
+def test_members_are_named_fifty_at_a_time(region: Region) -> None:
+    detector = region.delegate()
+    names = [f"{number:012}" for number in range(51)]
+    security = region.of(SECURITY)
+    for operation in ("get_members", "disassociate_members", "delete_members"):
+        call = functools.partial(getattr(security, operation), DetectorId=detector)
+        refused(lambda call=call: call(AccountIds=names), "invalid or out-of-range")  # type: ignore[misc]
+        assert len(call(AccountIds=names[:50])["UnprocessedAccounts"]) == 50
+
+
+def test_data_sources_know_nothing_of_all(region: Region) -> None:
+    """What Terraform's provider sends of its state when auto-enable changes: plans that were ALL are for new accounts then."""
+    detector = region.delegate()
+    region.configure(detector, "NEW", auto("S3_DATA_EVENTS", "ALL"), auto("RDS_LOGIN_EVENTS", "ALL"))
+    known = region.of(SECURITY).describe_organization_configuration(DetectorId=detector)
+    sources = known["DataSources"]
+    assert (sources["S3Logs"]["AutoEnable"], sources["Kubernetes"]["AuditLogs"]["AutoEnable"]) == (True, False)
+    region.of(SECURITY).update_organization_configuration(
+        DetectorId=detector,
+        AutoEnableOrganizationMembers="ALL",
+        DataSources={"S3Logs": {"AutoEnable": True}, "Kubernetes": {"AuditLogs": {"AutoEnable": False}}},
+    )
+    known = region.of(SECURITY).describe_organization_configuration(DetectorId=detector)
+    found = statuses(known["Features"], "AutoEnable")
+    assert (found["S3_DATA_EVENTS"], found["EKS_AUDIT_LOGS"], found["RDS_LOGIN_EVENTS"]) == ("NEW", "NONE", "ALL")
+
+
+def test_a_member_does_not_set_its_own_plans(region: Region) -> None:
+    off = [{"Name": "S3_DATA_EVENTS", "Status": "DISABLED"}]
+    own = region.of(MEMBER).create_detector(Enable=True)["DetectorId"]
+    region.of(MEMBER).update_detector(DetectorId=own, Features=off)
+    assert region.features(MEMBER)["S3_DATA_EVENTS"] == "DISABLED"
+    region.configure(region.delegate(), "ALL")
+    refused(lambda: region.of(MEMBER).update_detector(DetectorId=own, Features=off), "set by its administrator")
+    region.of(MEMBER).update_detector(DetectorId=own, FindingPublishingFrequency="ONE_HOUR")
 
 
 def test_plans_that_exclude_or_need_each_other(region: Region) -> None:
@@ -220,7 +263,8 @@ def test_ranks_have_no_gaps(region: Region) -> None:
 
 def test_trusted_access_and_accounts_are_the_organizations(aws: Aws) -> None:
     organizations = aws.client("organizations", MANAGEMENT)
-    accounts = {one["Id"] for one in organizations.list_accounts()["Accounts"]}
-    assert {MANAGEMENT, SECURITY, MEMBER} <= accounts
+    accounts = {one["Id"]: one for one in organizations.list_accounts()["Accounts"]}
+    assert {MANAGEMENT, SECURITY, MEMBER} <= set(accounts)
+    assert accounts[SECURITY]["State"] == "ACTIVE" and "Status" not in accounts[SECURITY], "AWS retired Status."
     known = organizations.list_aws_service_access_for_organization()["EnabledServicePrincipals"]
     assert {one["ServicePrincipal"] for one in known} >= {"guardduty.amazonaws.com", "malware-protection.guardduty.amazonaws.com"}

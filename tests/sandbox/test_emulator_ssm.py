@@ -228,7 +228,7 @@ class Collection:
             "name_prefix": PREFIX,
             "partition": "aws",
             "security_account": SECURITY,
-            "responder": {"quarantine_profile": "q"},
+            "responder": {"role_path": "/", "quarantine_profile": "q"},
             "forensics": self.config,
         }
         config = Config(**values)  # type: ignore[arg-type]

@@ -25,6 +25,7 @@ variable "organization" {{ default = {{}} }}
 variable "adopt" {{ default = null }}
 variable "managing" {{ default = "{management}" }}
 variable "delegate" {{ default = true }}
+variable "management_features" {{ default = {{}} }}
 
 provider "aws" {{
   region     = "{region}"
@@ -46,6 +47,7 @@ module "delegated_admin" {{
 
   admin_account_id  = "{security}"
   admin_detector_id = module.detector.id
+  features          = var.management_features
 }}
 
 module "detector" {{
@@ -110,6 +112,7 @@ def stack(aws: Aws, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[
 FEATURES = {"RUNTIME_MONITORING/EKS_ADDON_MANAGEMENT": "ENABLED", "RDS_LOGIN_EVENTS": "DISABLED"}
 ORGANIZATION = {
     "manage": True,
+    "auto_enable_members": "NEW",
     "features": {"S3_DATA_EVENTS": "NEW", "RUNTIME_MONITORING": "NEW"},
     "members": {MEMBER: f"{MEMBER}@example.com", MANAGEMENT: "management@example.com"},
     "member_features": {
@@ -123,7 +126,8 @@ ORGANIZATION = {
 
 
 def test_on_for_the_organization_and_off_again(stack: Stack) -> None:
-    said = stack.apply(features=FEATURES, organization=ORGANIZATION)
+    off_there = {"RDS_LOGIN_EVENTS": "DISABLED"}
+    said = stack.apply(features=FEATURES, organization=ORGANIZATION, management_features=off_there)
     created = [line.split(":")[0] for line in said.splitlines() if "Creation complete" in line]
     detector = "module.detector.aws_guardduty_detector.this[0]"
     registered = "module.delegated_admin[0].aws_guardduty_organization_admin_account.this"
@@ -138,14 +142,17 @@ def test_on_for_the_organization_and_off_again(stack: Stack) -> None:
     assert own["RUNTIME_MONITORING/EC2_AGENT_MANAGEMENT"] == own["RDS_LOGIN_EVENTS"] == "DISABLED"
     known = region.of(SECURITY).describe_organization_configuration(DetectorId=region.detector(SECURITY))
     everybody = statuses(known["Features"], "AutoEnable")
-    assert known["AutoEnableOrganizationMembers"] == everybody["EKS_AUDIT_LOGS"] == "ALL"
+    assert (known["AutoEnableOrganizationMembers"], everybody["EKS_AUDIT_LOGS"]) == ("NEW", "ALL")
     assert (everybody["RDS_LOGIN_EVENTS"], everybody["RUNTIME_MONITORING/EKS_ADDON_MANAGEMENT"]) == ("NONE", "NEW")
     member = region.features(MEMBER)
     assert (member["S3_DATA_EVENTS"], member["EKS_AUDIT_LOGS"]) == ("DISABLED", "ENABLED")
     assert member["RUNTIME_MONITORING/EC2_AGENT_MANAGEMENT"] == member["RUNTIME_MONITORING/EKS_ADDON_MANAGEMENT"] == "ENABLED"
     assert {MEMBER, MANAGEMENT} <= region.members(region.detector(SECURITY))
 
-    code, said = stack.plan(features=FEATURES, organization=ORGANIZATION)
+    management = region.features(MANAGEMENT)
+    assert (management["RDS_LOGIN_EVENTS"], management["EKS_AUDIT_LOGS"]) == ("DISABLED", "ENABLED"), "NONE turns nothing off."
+
+    code, said = stack.plan(features=FEATURES, organization=ORGANIZATION, management_features=off_there)
     assert code == 0, said[-4000:]
 
     # Off by a status, not by leaving it out.
@@ -160,6 +167,37 @@ def test_on_for_the_organization_and_off_again(stack: Stack) -> None:
     assert region.of(SECURITY).list_detectors()["DetectorIds"] == []
     assert region.of(MANAGEMENT).list_organization_admin_accounts()["AdminAccounts"] == []
     assert region.features(MEMBER)["S3_DATA_EVENTS"] == "DISABLED", "Members keep GuardDuty, as it was set."
+
+
+@pytest.mark.parametrize("stack", ["ca-west-1"], indirect=True)
+def test_auto_enable_changes_and_an_account_is_let_go(stack: Stack) -> None:
+    """A plan that is ALL stays ALL. Terraform lets no member go, whatever it says: docs/off-boarding.md does."""
+    region, members = stack.region, {MEMBER: f"{MEMBER}@example.com", MANAGEMENT: "management@example.com"}
+    organization: dict[str, Any] = {"manage": True, "auto_enable_members": "NEW", "members": members}
+    stack.apply(organization=organization)
+    detector = region.detector(SECURITY)
+
+    organization["auto_enable_members"] = "ALL"
+    said = " ".join(stack.apply(organization=organization).replace("│", " ").split())
+    assert f"organization.members names {MEMBER}, {MANAGEMENT}, but auto_enable_members is ALL" in said
+    known = region.of(SECURITY).describe_organization_configuration(DetectorId=detector)
+    plans = {one["Name"]: one["AutoEnable"] for one in known["Features"] if one["Name"] != "EKS_RUNTIME_MONITORING"}
+    assert known["AutoEnableOrganizationMembers"] == "ALL" and set(plans.values()) == {"ALL"}, plans
+
+    organization["members"] = {MANAGEMENT: members[MANAGEMENT]}
+    stack.apply(organization=organization)
+    assert MEMBER in region.members(detector), "AWS answered that it did not, and the provider heard nothing."
+    assert stack.plan(organization=organization)[0] == 0
+
+    plans_off = dict.fromkeys(plans, "NONE")
+    stack.apply(organization={**organization, "auto_enable_members": "NONE", "features": plans_off})
+    for operation in (region.of(SECURITY).disassociate_members, region.of(SECURITY).delete_members):
+        assert operation(DetectorId=detector, AccountIds=[MEMBER])["UnprocessedAccounts"] == []
+    assert MEMBER not in region.members(detector) and MANAGEMENT in region.members(detector)
+    assert region.features(MEMBER)["EKS_AUDIT_LOGS"] == "ENABLED", "A standalone account now, with what it had."
+
+    stack.apply(organization={"manage": False})
+    assert MANAGEMENT in region.members(detector), "No longer managed here; in GuardDuty nothing changes."
 
 
 @pytest.mark.parametrize("stack", ["eu-west-3"], indirect=True)
@@ -178,6 +216,12 @@ def test_a_detector_that_exists_is_adopted(stack: Stack) -> None:
     stack.destroy(**variables)
     assert stack.region.detector(SECURITY) == created, "What was not created here is not deleted here."
     assert stack.region.features(SECURITY) == found, "Removing a feature from Terraform does not turn it off."
+    assert stack.region.frequency(SECURITY) == "SIX_HOURS", "AWS's own choice: nothing here may promise another."
+
+    to = "module.detector.aws_guardduty_detector.this[0]"
+    (stack.directory / "import.tf").write_text(f'import {{\n  to = {to}\n  id = "{created}"\n}}\n')
+    stack.apply(**{**variables, "adopt": None})
+    assert stack.region.detector(SECURITY) == created and stack.region.frequency(SECURITY) == "FIFTEEN_MINUTES"
 
 
 @pytest.mark.parametrize("stack", ["us-west-1"], indirect=True)

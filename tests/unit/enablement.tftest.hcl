@@ -13,6 +13,10 @@ run "defaults" {
   }
 
   assert {
+    condition     = aws_guardduty_detector.this[0].finding_publishing_frequency == "FIFTEEN_MINUTES"
+    error_message = "A detector that is created here must tell of changes as soon as GuardDuty can."
+  }
+  assert {
     condition = tomap({ for name, one in aws_guardduty_detector_feature.this : name => one.status }) == tomap({
       EBS_MALWARE_PROTECTION = "ENABLED", EKS_AUDIT_LOGS = "ENABLED", LAMBDA_NETWORK_LOGS = "ENABLED",
       RDS_LOGIN_EVENTS       = "ENABLED", RUNTIME_MONITORING = "ENABLED", S3_DATA_EVENTS = "ENABLED",
@@ -32,6 +36,23 @@ run "defaults" {
   assert {
     condition     = length(aws_guardduty_organization_configuration.this) + length(aws_guardduty_organization_configuration_feature.this) + length(aws_guardduty_member.this) + length(data.aws_caller_identity.current) == 0
     error_message = "Without organization.manage, nothing of the organization may be touched or asked."
+  }
+}
+
+run "frequency_said" {
+  command = plan
+
+  module {
+    source = "./modules/detector"
+  }
+
+  variables {
+    finding_publishing_frequency = "ONE_HOUR"
+  }
+
+  assert {
+    condition     = aws_guardduty_detector.this[0].finding_publishing_frequency == "ONE_HOUR"
+    error_message = "What is said must be what is set."
   }
 }
 
@@ -213,9 +234,10 @@ run "member_exceptions" {
   variables {
     features = { "RUNTIME_MONITORING/EC2_AGENT_MANAGEMENT" = "ENABLED" }
     organization = {
-      manage   = true
-      features = { S3_DATA_EVENTS = "NEW", RUNTIME_MONITORING = "NEW" }
-      members  = { "222222222222" = "member-a@example.com" }
+      manage              = true
+      auto_enable_members = "NEW"
+      features            = { S3_DATA_EVENTS = "NEW", RUNTIME_MONITORING = "NEW" }
+      members             = { "222222222222" = "member-a@example.com" }
       member_features = {
         "222222222222" = { S3_DATA_EVENTS = "DISABLED", RUNTIME_MONITORING = "ENABLED", "RUNTIME_MONITORING/EKS_ADDON_MANAGEMENT" = "ENABLED" }
         "333333333333" = { RUNTIME_MONITORING = "DISABLED" }

@@ -42,10 +42,24 @@ run "administrator_as_member" {
   }
 
   variables {
-    organization = { manage = true, members = { "111111111111" = "security@example.com" } }
+    organization = { manage = true, auto_enable_members = "NEW", members = { "111111111111" = "security@example.com" } }
   }
 
   expect_failures = [aws_guardduty_organization_configuration.this]
+}
+
+run "members_beside_all" {
+  command = plan
+
+  module {
+    source = "./modules/detector"
+  }
+
+  variables {
+    organization = { manage = true, members = { "222222222222" = "member-a@example.com" } }
+  }
+
+  expect_failures = [check.members_beside_all]
 }
 
 run "organization_both_runtimes" {

@@ -33,6 +33,22 @@ run "frequency" {
   expect_failures = [var.finding_publishing_frequency]
 }
 
+run "frequency_of_a_detector_that_exists" {
+  command = plan
+
+  module {
+    source = "./modules/detector"
+  }
+
+  variables {
+    create                       = false
+    id                           = "12abc34d567e8fa901bc2d34e56789f0"
+    finding_publishing_frequency = "FIFTEEN_MINUTES"
+  }
+
+  expect_failures = [var.finding_publishing_frequency]
+}
+
 run "features_status" {
   command = plan
 

@@ -7,6 +7,11 @@ mock_provider "aws" {
   mock_data "aws_partition" {
     defaults = { partition = "aws", dns_suffix = "amazonaws.com" }
   }
+
+  override_resource {
+    target = aws_kms_key.evidence
+    values = { arn = "arn:aws:kms:eu-central-1:111111111111:key/mrk-0123456789abcdef0123456789abcdef", key_id = "mrk-0123456789abcdef0123456789abcdef" }
+  }
 }
 
 variables {
@@ -65,13 +70,113 @@ run "organization" {
     error_message = "The role must carry its name, the path and the permissions boundary."
   }
   assert {
-    condition     = output.forensics_account.copy_role_name == "security/gdr-vault" && output.forensics_account.account_id == "111111111111"
+    condition     = output.forensics_account.copy_role_name == "gdr-vault" && output.forensics_account.account_id == "111111111111"
     error_message = "The output must be what evidence.forensics_account takes."
+  }
+  assert {
+    condition = aws_kms_key.evidence.multi_region && alltrue([
+      for s in jsondecode(output.copy_policy).Statement : (
+        startswith(flatten([s.Action])[0], "kms:") ? s.Resource == "arn:aws:kms:*:111111111111:key/mrk-0123456789abcdef0123456789abcdef" :
+        s.Resource == "*" || s.Resource == "arn:aws:ec2:*:*:snapshot/*"
+      )
+    ])
+    error_message = "One role copies in every Region: the key must be a multi-Region one, and the policy name no Region."
   }
   assert {
     condition     = aws_kms_key.evidence.enable_key_rotation && aws_kms_key.evidence.deletion_window_in_days == 30
     error_message = "The key must rotate and must not be deletable quickly."
   }
+}
+
+# What the output gives is what the root takes, and the role it then allows is the one that was made: with a path, too.
+run "handed_to_the_response" {
+  command = plan
+
+  variables {
+    remediations = { "CryptoCurrency:EC2/*" = "auto" }
+    evidence     = { forensics_account = run.organization.forensics_account }
+  }
+
+  assert {
+    condition = [
+      for s in jsondecode(module.function["ec2_instance/collector"].function_role_policy).Statement : s.Resource
+      if s.Sid == "CopyRoleOfTheForensicsAccount"
+    ] == ["arn:aws:iam::111111111111:role/security/gdr-vault"]
+    error_message = "The collector's function must be allowed to assume the vault role where it is."
+  }
+  assert {
+    condition = alltrue([
+      local.config.responder.role_path == "/security/",
+      local.config.evidence.forensics_account.copy_role_name == "gdr-vault",
+      local.config.evidence.forensics_account.kms_key_arn == "arn:aws:kms:eu-central-1:111111111111:key/mrk-0123456789abcdef0123456789abcdef",
+    ])
+    error_message = "The functions must be told the role's path and its name apart, as they put them together."
+  }
+}
+
+run "in_another_region" {
+  command = plan
+
+  module {
+    source = "./modules/forensics-replica"
+  }
+
+  variables {
+    primary = run.organization.for_replicas
+    tags    = { region = "eu-west-1" }
+  }
+
+  assert {
+    condition = alltrue([
+      aws_kms_replica_key.evidence.primary_key_arn == run.organization.forensics_account.kms_key_arn,
+      aws_kms_replica_key.evidence.policy == run.organization.key_policy,
+      aws_kms_replica_key.evidence.deletion_window_in_days == 30,
+      aws_kms_replica_key.evidence.tags == tomap({ region = "eu-west-1" }),
+      aws_kms_alias.evidence.name == "alias/gdr-vault",
+    ])
+    error_message = "A replica must be of that key, under the same policy and alias, and not deletable quickly."
+  }
+}
+
+run "of_one_region" {
+  command = plan
+
+  module {
+    source = "./modules/forensics-account"
+  }
+
+  variables {
+    organization_id = "o-a1b2c3d4e5"
+    multi_region    = false
+  }
+
+  override_resource {
+    target          = aws_kms_key.evidence
+    override_during = plan
+    values          = { arn = "arn:aws:kms:eu-central-1:111111111111:key/00000000-0000-0000-0000-000000000000" }
+  }
+
+  assert {
+    condition = !aws_kms_key.evidence.multi_region && alltrue([
+      for s in jsondecode(output.copy_policy).Statement : s.Resource == "arn:aws:kms:eu-central-1:111111111111:key/00000000-0000-0000-0000-000000000000"
+      if startswith(flatten([s.Action])[0], "kms:")
+    ])
+    error_message = "A key of one Region must be named exactly."
+  }
+}
+
+run "no_replica_of_a_key_of_one_region" {
+  command = plan
+
+  module {
+    source = "./modules/forensics-replica"
+  }
+
+  variables {
+    primary = run.of_one_region.for_replicas
+  }
+
+  expect_failures = [var.primary]
 }
 
 run "named_accounts" {

@@ -28,6 +28,7 @@ run "home" {
     event_forwarding    = { from_organization = true }
     forensics           = { when = "before", account_ids = ["222222222222"] }
     tags                = { team = "security" }
+    evidence            = { forensics_account = { account_id = "333333333333", kms_key_arn = "arn:aws:kms:eu-central-1:333333333333:key/k" } }
     suppression_filters = [{ name = "scanner", criteria = { type = { equals = ["Recon:EC2/PortProbeUnprotectedPort"] } } }]
   }
 
@@ -64,6 +65,7 @@ run "home" {
       output.for_other_regions.forensics.when == "before",
       output.for_other_regions.forensics.account_ids == tolist(["222222222222"]),
       !output.for_other_regions.organization.manage,
+      output.for_other_regions.forensics_key_arn == "arn:aws:kms:eu-central-1:333333333333:key/k",
       output.for_other_regions.suppression_filters[0].name == "scanner",
     ])
     error_message = "Other Regions must be told all they need."
@@ -182,9 +184,10 @@ run "region" {
       suppression_filters = [{ name = "scanner", criteria = { type = { equals = ["Recon:EC2/PortProbeUnprotectedPort"] } } }]
       threat_lists        = { known = { location = "s3://lists/known.txt", format = "TXT" } }
       forensics           = { when = "before", packet_capture_seconds = 10, timeout_minutes = 20, memory = {}, commands = { linux = ["id"], windows = [] }, account_ids = ["222222222222"], deadline_seconds = 60 }
+      forensics_key_arn   = "arn:aws:kms:us-east-1:333333333333:key/mrk-0123456789abcdef0123456789abcdef"
     }
     detector        = { features = { RDS_LOGIN_EVENTS = "UNMANAGED" } }
-    organization    = { auto_enable_members = "ALL" }
+    organization    = { auto_enable_members = "ALL", members = {} }
     email_addresses = ["a@example.com"]
     tags            = { stage = "away" }
   }
@@ -255,6 +258,34 @@ run "region_without_extras" {
     ])
     error_message = "What is off at home must be off here: no changes, no document; a detector that exists is adopted."
   }
+}
+
+run "region_without_the_forensics_key" {
+  command = plan
+
+  module {
+    source = "./modules/region"
+  }
+
+  variables {
+    home = {
+      name_prefix         = "gdr"
+      home_region         = "us-east-1"
+      event_bus_arn       = "arn:aws:events:us-east-1:111111111111:event-bus/default"
+      security_account_id = "111111111111"
+      iam                 = { path = "/" }
+      tags                = {}
+      playbooks           = ["ec2_instance"]
+      watch               = { minutes = 15, cloudtrail = false }
+      detector            = { finding_publishing_frequency = "FIFTEEN_MINUTES", features = {} }
+      organization        = { manage = false, auto_enable_members = "ALL", features = {}, members = {}, member_features = {} }
+      forensics           = { when = "off", packet_capture_seconds = 20, timeout_minutes = 30, memory = {}, commands = { linux = [], windows = [] }, account_ids = [] }
+      forensics_key_arn   = "arn:aws:kms:us-east-1:333333333333:key/11111111-2222-3333-4444-555555555555"
+    }
+    detector = { create = false, id = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa" }
+  }
+
+  expect_failures = [check.forensics_key]
 }
 
 run "region_of_another_account" {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from types import SimpleNamespace
 from typing import Any
 
 import boto3
@@ -10,7 +11,7 @@ import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError, NoCredentialsError, ReadTimeoutError
 from guardduty_response import aws, runtime
 from guardduty_response.errors import ResponseError, RoleUnavailable, TransientError
-from lambda_world import MEMBER, World
+from lambda_world import MEMBER, REGION, World
 
 ROLE = f"arn:aws:iam::{MEMBER}:role/guardduty-response-responder-ec2-instance"
 POLICY = {"Version": "2012-10-17", "Statement": []}
@@ -52,25 +53,47 @@ def test_a_failure_is_one_line_without_the_finding(capsys: pytest.CaptureFixture
     assert "s3cret" not in line
 
 
+class Sts:
+    """An endpoint of STS. Answers AssumeRole with ``answer`` (an exception is raised)."""
+
+    def __init__(self, region: str) -> None:
+        self.meta = SimpleNamespace(region_name=region)
+        self.answer: Exception | None = None
+        self.asked: list[dict[str, Any]] = []
+
+    def assume_role(self, **request: Any) -> Any:
+        self.asked.append(request)
+        if self.answer:
+            raise self.answer
+        return {"Credentials": {"AccessKeyId": f"ASIA-{self.meta.region_name}", "SecretAccessKey": "s", "SessionToken": "t"}}
+
+
 @pytest.fixture
-def sts(monkeypatch: pytest.MonkeyPatch) -> Any:
-    """Answers AssumeRole with ``answer`` (an exception is raised)."""
-
-    class Sts:
-        def __init__(self) -> None:
-            self.answer: Any = None
-            self.asked: list[dict[str, Any]] = []
-
-        def assume_role(self, **request: Any) -> Any:
-            self.asked.append(request)
-            if isinstance(self.answer, Exception):
-                raise self.answer
-            return {"Credentials": {"AccessKeyId": "ASIA1", "SecretAccessKey": "s", "SessionToken": "t"}}
-
-    found = Sts()
+def endpoints(monkeypatch: pytest.MonkeyPatch) -> dict[str, Sts]:
+    """STS of each Region that is asked; the function's own is REGION's."""
+    found: dict[str, Sts] = {}
     real = aws.client
-    monkeypatch.setattr(aws, "client", lambda service: found if service == "sts" else real(service))
+
+    def client(service: str, region: str | None = None) -> Any:
+        if service != "sts":
+            return real(service, region)
+        place = region or REGION
+        return found.setdefault(place, Sts(place))
+
+    monkeypatch.setattr(aws, "client", client)
+    client("sts"), client("sts", "eu-west-1")
     return found
+
+
+@pytest.fixture
+def sts(endpoints: dict[str, Sts]) -> Sts:
+    return endpoints[REGION]
+
+
+def _use(region: str = "eu-west-1") -> str:
+    """The access key that a client of a role session signs with."""
+    client = aws.Session(ROLE, "s", region, POLICY).client("ec2")
+    return str(client._request_signer._credentials.get_frozen_credentials().access_key)
 
 
 def test_the_session_is_narrowed_and_named(world: World, sts: Any) -> None:
@@ -78,7 +101,7 @@ def test_the_session_is_narrowed_and_named(world: World, sts: Any) -> None:
     ec2 = session.client("ec2")
     assert ec2.meta.region_name == "eu-west-1"
     assert session.client("ec2") is ec2
-    assert ec2._request_signer._credentials.get_frozen_credentials().access_key == "ASIA1"
+    assert ec2._request_signer._credentials.get_frozen_credentials().access_key == f"ASIA-{REGION}"
     [asked] = sts.asked
     assert asked["RoleArn"] == ROLE
     assert json.loads(asked["Policy"]) == POLICY
@@ -95,6 +118,50 @@ def test_throttled_sts_does_not_pass_for_a_missing_role(world: World, sts: Any) 
     sts.answer = _error("Throttling")
     with pytest.raises(ClientError, match="Throttling"):
         aws.Session(ROLE, "s", "eu-west-1", POLICY).client("ec2").describe_instances()
+
+
+def test_one_endpoint_is_asked_where_it_answers(world: World, endpoints: dict[str, Sts]) -> None:
+    assert _use() == f"ASIA-{REGION}"
+    assert {region: len(one.asked) for region, one in endpoints.items()} == {REGION: 1, "eu-west-1": 0}
+
+
+@pytest.mark.parametrize("said", ["RegionDisabledException", "InvalidClientTokenId"])
+def test_a_home_region_that_the_member_does_not_use_is_gone_round(world: World, endpoints: dict[str, Sts], said: str) -> None:
+    endpoints[REGION].answer = _error(said, 403)
+    assert _use() == "ASIA-eu-west-1"
+    assert endpoints["eu-west-1"].asked == endpoints[REGION].asked, "the same session, narrowed as before"
+
+
+def test_where_no_region_is_in_use_that_is_what_is_said(world: World, endpoints: dict[str, Sts]) -> None:
+    endpoints[REGION].answer, endpoints["eu-west-1"].answer = (
+        _error("RegionDisabledException", 403),
+        _error("InvalidClientTokenId"),
+    )
+    with pytest.raises(RoleUnavailable) as raised:
+        _use()
+    text = str(raised.value)
+    assert f"{REGION} (RegionDisabledException) nor in eu-west-1 (InvalidClientTokenId)" in text
+    assert MEMBER in text
+    assert "modules/responder-role" not in text
+
+
+def test_a_home_region_that_is_the_resource_s_own_is_asked_once(world: World, endpoints: dict[str, Sts]) -> None:
+    endpoints[REGION].answer = _error("RegionDisabledException", 403)
+    with pytest.raises(RoleUnavailable, match=f"does not use AWS STS in {REGION} "):
+        _use(REGION)
+    assert len(endpoints[REGION].asked) == 1
+
+
+@pytest.mark.parametrize(
+    ("said", "kind", "words"),
+    [("AccessDenied", RoleUnavailable, "Deploy modules/responder-role"), ("Throttling", ClientError, "Throttling")],
+)
+def test_what_the_second_region_says_counts(
+    world: World, endpoints: dict[str, Sts], said: str, kind: type[Exception], words: str
+) -> None:
+    endpoints[REGION].answer, endpoints["eu-west-1"].answer = _error("RegionDisabledException", 403), _error(said)
+    with pytest.raises(kind, match=words):
+        _use()
 
 
 def test_the_trimmed_model_is_what_playbooks_use(world: World) -> None:

@@ -81,6 +81,7 @@ class Lab:
     hooks: list[tuple[str, Callable[[], None]]] = field(default_factory=list)  # run once before an operation
     options: Json = field(default_factory=lambda: dict(OPTIONS))
     forensics: Json = field(default_factory=lambda: {"when": "off"})
+    forensics_account: Json | None = None
     ids: Json = field(default_factory=dict)
     finding_type: str = "CryptoCurrency:EC2/BitcoinTool.B!DNS"
     sample: bool = False
@@ -223,7 +224,7 @@ class Lab:
         document = dict.fromkeys((one.name for one in dataclasses.fields(Config)), None) | {
             "name_prefix": PREFIX, "partition": "aws", "playbooks": {"ec2_instance": self.options},
             "responder": CONFIG["responder"],
-            "forensics": self.forensics, "evidence": {"log_window_minutes": 60, "forensics_account": None},
+            "forensics": self.forensics, "evidence": {"log_window_minutes": 60, "forensics_account": self.forensics_account},
         }  # fmt: skip
         config = Config(**document)  # type: ignore[arg-type]
         return Context(config, self.options, seen, incident, "exec", self.record, self.assume, lambda *_: {}, attempt)

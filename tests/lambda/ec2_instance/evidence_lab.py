@@ -35,13 +35,15 @@ class EvidenceLab(Lab):
 
     stored: dict[str, bytes] = field(default_factory=dict)
     evidence: Json = field(default_factory=lambda: {"log_window_minutes": 60, "forensics_account": None})
+    role_path: str = "/"
     trail: list[Json] = field(default_factory=list)  # what CloudTrail has: records
     page: int = 50
     execution: str = "arn:aws:states:us-east-1:123456789012:execution:guardduty-response-incident:run-1"
 
     def context(self, attempt: int = 1, incident: str = INCIDENT) -> Context:
         made = super().context(attempt, incident)
-        settings: Json = {"evidence": self.evidence, "forensics": {"when": "off"}}
+        responder = {**made.config.responder, "role_path": self.role_path}
+        settings: Json = {"evidence": self.evidence, "forensics": {"when": "off"}, "responder": responder}
         made.config = dataclasses.replace(made.config, **settings)
         made.put_evidence, made.execution = self.put, self.execution
         return made
@@ -115,12 +117,12 @@ class EvidenceLab(Lab):
     def kept(self, name: str) -> Json:
         return dict(self.ledger()["evidence"].get(name) or {})
 
-    def in_account(self, service: str, account: str) -> Any:
+    def in_account(self, service: str, account: str, region: str = REGION) -> Any:
         keys = boto3.client("sts", region_name=REGION).assume_role(
             RoleArn=f"arn:aws:iam::{account}:role/onlooker", RoleSessionName="onlooker"
         )["Credentials"]
         return boto3.client(
-            service, region_name=REGION, aws_access_key_id=keys["AccessKeyId"],
+            service, region_name=region, aws_access_key_id=keys["AccessKeyId"],
             aws_secret_access_key=keys["SecretAccessKey"], aws_session_token=keys["SessionToken"],
         )  # fmt: skip
 

@@ -103,6 +103,15 @@ def test_copied_into_the_forensics_account(evidence: EvidenceLab) -> None:
     assert {one["OwnerId"] for one in kept.values()} == {VAULT}
 
 
+@pytest.mark.parametrize("path", ["/", "/security/"])
+def test_the_vault_role_is_assumed_at_the_path_of_the_roles(evidence: EvidenceLab, path: str) -> None:
+    evidence.role_path = path
+    target = ready(evidence, "guardduty-response-vault")
+    assert evidence.collect(copies, target)[-1].outcome == "COMPLETE"
+    asked = {call.params["RoleArn"] for call in evidence.calls if call.operation == "AssumeRole"}
+    assert {arn for arn in asked if VAULT in arn} == {f"arn:aws:iam::{VAULT}:role{path}guardduty-response-vault"}
+
+
 def test_a_role_that_cannot_be_assumed_leaves_the_set_shared(evidence: EvidenceLab) -> None:
     target = ready(evidence, "guardduty-response-vault")
     evidence.fail("AssumeRole", "AccessDenied", lambda params: VAULT in params["RoleArn"])

@@ -258,11 +258,26 @@ def test_not_terminated_when_a_snapshot_is_gone(lab: Lab, readable: list[str]) -
     assert f"{id} is missing" in _left(lab, target)
 
 
-def test_not_terminated_while_its_copies_failed(lab: Lab, readable: list[str]) -> None:
+@pytest.mark.parametrize("outcome", ["FAILED", "PARTIAL", "RUNNING", "NOT_POSSIBLE", "SKIPPED", "missing"])
+def test_not_terminated_unless_the_forensics_account_has_its_copies(lab: Lab, readable: list[str], outcome: str) -> None:
+    """A key of another Region, for one: without copies all that would be left can be deleted by the compromised account."""
+    lab.forensics_account = {"account_id": "333333333333", "kms_key_arn": "arn:aws:kms:eu-west-1:333333333333:key/k"}
     lab.build()
     lab.options["finish"] = "terminate"
-    copies = {"outcome": "FAILED", "detail": "key refused", "state": {}}
-    assert "copies of its snapshots are FAILED (key refused)" in _left(lab, contained(lab, copies=copies))
+    copies = {} if outcome == "missing" else {"copies": {"outcome": outcome, "detail": "the key is refused", "state": {}}}
+    said = f"for the forensics account are {outcome} ({'never asked for' if outcome == 'missing' else 'the key is refused'})"
+    assert said in _left(lab, contained(lab, **copies))
+    assert "TerminateInstances" not in lab.operations()
+
+
+@pytest.mark.parametrize("outcome", ["COMPLETE", "SKIPPED"])
+def test_terminated_when_its_copies_are_complete_or_none_are_wanted(lab: Lab, readable: list[str], outcome: str) -> None:
+    if outcome == "COMPLETE":
+        lab.forensics_account = {"account_id": "333333333333", "kms_key_arn": "arn:aws:kms:us-east-1:333333333333:key/k"}
+    lab.build()
+    lab.options["finish"] = "terminate"
+    finished(lab, contained(lab, copies={"outcome": outcome, "detail": "", "state": {}}))
+    assert state_of(lab) == "terminated"
 
 
 def test_not_terminated_when_not_contained(lab: Lab, readable: list[str]) -> None:

@@ -87,6 +87,22 @@ def test_snapshots_and_copies_stay_there(evidence: EvidenceLab) -> None:
     assert called(evidence) == {AWAY}
 
 
+def test_copies_in_the_forensics_account_stay_there_too(evidence: EvidenceLab) -> None:
+    """One role copies in every Region; the key it uses is the replica of the instance's."""
+    evidence.region = AWAY
+    evidence.build()
+    key = f"arn:aws:kms:{REGION}:{VAULT}:key/mrk-0123456789abcdef0123456789abcdef"
+    evidence.evidence["forensics_account"] = {"account_id": VAULT, "kms_key_arn": key, "copy_role_name": f"{PREFIX}-vault"}
+    target = evidence.plan()
+    assert evidence.collect(snapshots, target)[-1].outcome == "COMPLETE"
+    assert evidence.collect(copies, target)[-1].outcome == "COMPLETE"
+    there, at_home = (
+        evidence.in_account("ec2", VAULT, region).describe_snapshots(OwnerIds=["self"])["Snapshots"] for region in (AWAY, REGION)
+    )
+    assert sorted(one["KmsKeyId"] for one in there if one.get("Tags")) == [key.replace(REGION, AWAY)] * 2
+    assert not [one for one in at_home if one.get("Tags")]
+
+
 def test_flow_logs_are_looked_for_there(evidence: EvidenceLab) -> None:
     evidence.region = AWAY
     evidence.build()

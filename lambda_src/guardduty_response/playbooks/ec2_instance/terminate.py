@@ -66,9 +66,14 @@ def _check(work: Work, session: aws.Session, instance: Json, snapshots: list[str
         raise _Left(reason)
     if not snapshots:
         raise _Left("there is no snapshot of it: what it holds would be lost")
-    copies = work.kept["evidence"].get("copies") or {}
-    if copies.get("outcome") in ("FAILED", "PARTIAL", "RUNNING"):
-        raise _Left(f"the copies of its snapshots are {copies['outcome']} ({copies.get('detail', '')})")
+    if work.ctx.config.evidence.get("forensics_account"):
+        # Nothing else will do: what is left otherwise are snapshots that the compromised account can delete.
+        copies = work.kept["evidence"].get("copies") or {}
+        if copies.get("outcome") != "COMPLETE":
+            raise _Left(
+                f"the copies of its snapshots for the forensics account are {copies.get('outcome', 'missing')} "
+                f"({copies.get('detail') or 'never asked for'})"
+            )
     _readable(session, snapshots)
     was = work.had("protection") or {}
     if was.get("DisableApiTermination") is True:

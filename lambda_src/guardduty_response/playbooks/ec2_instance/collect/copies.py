@@ -311,6 +311,6 @@ def vault_policy(work: Work, to: Forensics) -> list[Json]:
 
 def open_vault(work: Work, to: Forensics) -> aws.Session:
     """A session of the forensics account's copying role, which trusts the collector function's own role."""
-    arn = f"arn:{work.ctx.config.partition}:iam::{to.account}:role/{to.role}"
+    arn = f"arn:{work.ctx.config.partition}:iam::{to.account}:role{work.ctx.config.responder['role_path']}{to.role}"
     document = {"Version": "2012-10-17", "Statement": vault_policy(work, to)}
     return aws.Session(arn, f"{work.ctx.incident_id}-vault", work.target.region, document)

@@ -1,0 +1,14 @@
+# Another Region of the forensics account: the same key as in the first, under the same policy. The response finds it by its id.
+
+resource "aws_kms_replica_key" "evidence" {
+  description             = "GuardDuty response: evidence snapshots of compromised instances, in this Region."
+  primary_key_arn         = var.primary.kms_key_arn
+  deletion_window_in_days = 30
+  policy                  = var.primary.key_policy
+  tags                    = merge(var.primary.tags, var.tags)
+}
+
+resource "aws_kms_alias" "evidence" {
+  name          = var.primary.alias
+  target_key_id = aws_kms_replica_key.evidence.key_id
+}

@@ -1,0 +1,49 @@
+"""The commands that let members go, run as they stand in the document with an aws that writes down what it is asked."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+from repository import ROOT
+
+AT_ONCE = 50  # what one call of GuardDuty's takes
+AWS = """#!/bin/sh
+case "$2" in
+  list-detectors) echo 12abc34d567e8fa901bc2d34e56789f0 ;;
+  list-members) cat "$MEMBERS" ;;
+  *) echo "$@" >> "$CALLS" ;;
+esac
+"""
+
+
+def _commands() -> str:
+    blocks = re.findall(r"^ *```console\n(.*?)```", (ROOT / "docs/off-boarding.md").read_text(), flags=re.DOTALL | re.MULTILINE)
+    [found] = [block for block in blocks if "disassociate-members" in block]
+    return str(found)
+
+
+@pytest.mark.parametrize("count", [1, 50, 120])
+def test_every_member_is_let_go_within_what_a_call_takes(tmp_path: Path, count: int) -> None:
+    accounts = [f"{number:012}" for number in range(1, count + 1)]
+    aws = tmp_path / "aws"
+    aws.write_text(AWS)
+    aws.chmod(0o755)
+    # Text output: a page of the answer is a line, its items are between tabs.
+    (tmp_path / "members").write_text("\n".join("\t".join(accounts[at : at + 40]) for at in range(0, count, 40)) + "\n")
+    path = f"{tmp_path}{os.pathsep}{os.environ['PATH']}"
+    environment = {"PATH": path, "MEMBERS": str(tmp_path / "members"), "CALLS": str(tmp_path / "calls")}
+    subprocess.run(["bash", "-eu", "-c", _commands()], env=environment, check=True, timeout=60)
+
+    asked: dict[str, list[str]] = {}
+    for call in (tmp_path / "calls").read_text().splitlines():
+        service, operation, *rest = call.split()
+        names = rest[rest.index("--account-ids") + 1 :]
+        assert service == "guardduty" and 1 <= len(names) <= AT_ONCE, call[:200]
+        assert rest[rest.index("--detector-id") + 1] == "12abc34d567e8fa901bc2d34e56789f0"
+        asked.setdefault(operation, []).extend(names)
+    assert list(asked) == ["disassociate-members", "delete-members"], "a member is deleted once it is disassociated"
+    assert asked["disassociate-members"] == asked["delete-members"] == accounts
