@@ -29,6 +29,12 @@ locals {
     responder = {
       role_path          = var.iam.path
       quarantine_profile = "${var.name_prefix}-quarantine"
+      # "<account or *>:role/<path>/<name>" of what functions assume. A name that nothing uses is anybody's, and spares nobody.
+      own_roles = sort(concat(
+        [for what in values(local.functions) : "*:role${var.iam.path}${var.name_prefix}-${local.jobs[what.job].member_role}-${replace(what.playbook, "_", "-")}"],
+        [for key, role in local.identity_center_roles : "${local.identity_center.account_id}:role/${role}" if contains(keys(local.functions), key)],
+        [for account in [var.evidence.forensics_account] : "${account.account_id}:role${var.iam.path}${account.copy_role_name}" if try(account.copy_role_name, null) != null],
+      ))
     }
   }
   config_json   = jsonencode(local.config)

@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from guardduty_response import finding
+from guardduty_response.config import Config
 
 Json = dict[str, Any]
-
-ROLES = ("responder", "collector", "remediator", "restorer", "terminator")
 
 
 def change(trail: Json) -> Json:
@@ -30,16 +29,23 @@ def accept(seen: Any) -> Json | None:
     return {name: finding.text(seen.get(name), 300) for name in ("who", "what", "when", "from", "agent", "event_id")}
 
 
-def own_roles(prefix: str, playbooks: list[str]) -> frozenset[str]:
-    """Names of the roles that the response itself has in member accounts."""
-    center = {f"{prefix}-identity-center-{kind}" for kind in ("responder", "restorer")}
-    return frozenset(f"{prefix}-{kind}-{name.replace('_', '-')}" for kind in ROLES for name in playbooks) | center
+def own_roles(settings: Config) -> frozenset[str]:
+    """The roles that the response's functions assume, ``account or *:role/path/name``, and no other: a name that is not in use is
+    anybody's to take."""
+    return frozenset(settings.responder["own_roles"])
+
+
+def is_own(arn: object, own: frozenset[str], account: object = None) -> bool:
+    """Whether it is the ARN of one of ``own``; ``account``: in this account."""
+    parts = str(arn).split(":", 5)
+    known = len(parts) == 6 and parts[2] == "iam" and not own.isdisjoint((f"*:{parts[5]}", f"{parts[4]}:{parts[5]}"))
+    return known and account in (None, parts[4])
 
 
 def undoes(trail: Json, own: frozenset[str]) -> bool:
     """Whether the call succeeded and was made by anybody but the response."""
-    issuer = finding.get(trail, "userIdentity", "sessionContext", "sessionIssuer", "userName")
-    return not trail.get("errorCode") and issuer not in own
+    issuer = finding.get(trail, "userIdentity", "sessionContext", "sessionIssuer", "arn")
+    return not trail.get("errorCode") and not is_own(issuer, own, trail.get("recipientAccountId"))
 
 
 def named(trail: Json) -> set[str]:

@@ -19,11 +19,13 @@ Json = dict[str, Any]
 
 @dataclass
 class Ruling:
-    """``mode`` after the guardrails and why; ``skip`` set: nothing may act and this sentence says so."""
+    """``mode`` after the guardrails and why; ``skip`` set: nothing may act and this sentence says so; ``alarm``: nothing can, and
+    people must."""
 
     mode: str
     reasons: list[str] = field(default_factory=list)
     skip: str | None = None
+    alarm: str | None = None
 
 
 def _parse_time(text: str) -> datetime:
@@ -42,11 +44,7 @@ def _exempt(config: Config, account_id: str, targets: list[Json]) -> str | None:
     rails = config.guardrails
     if account_id in rails["exempt_accounts"]:
         return f"account {account_id} is exempt (guardrails.exempt_accounts)"
-    own = breach.own_roles(config.name_prefix, list(config.playbooks))
     for target in targets:
-        for principal in target.get("principals", []):
-            if _is_own(config, own, account_id, principal):
-                return f"{principal} is a role of the response itself"
         for pattern in rails["exempt_resources"]:
             if matches(pattern, target["arn"]) or matches(pattern, target["id"]):
                 return f"{target['id']} is exempt (guardrails.exempt_resources: {pattern})"
@@ -57,11 +55,20 @@ def _exempt(config: Config, account_id: str, targets: list[Json]) -> str | None:
     return None
 
 
-def _is_own(config: Config, own: frozenset[str], account_id: str, principal: str) -> bool:
-    """Member roles by their exact names: anybody may give a role of theirs our prefix, and must not be spared for it."""
-    name = principal.rsplit("/", 1)[-1]
-    in_security = account_id == config.security_account and name.startswith(f"{config.name_prefix}-")
-    return ":role/" in principal and (name in own or in_security)
+def _abused(config: Config, account_id: str, targets: list[Json]) -> str | None:
+    """Says so when the response itself is what a target names. Nobody is spared in silence: its credentials may be stolen.
+
+    Member roles by what they are exactly: anybody may give a role of theirs our prefix. In the security account by the prefix:
+    who makes roles there holds the response anyway."""
+    own, prefix = breach.own_roles(config), f":role{config.responder['role_path']}{config.name_prefix}-"
+    for principal in [one for target in targets for one in target.get("principals", [])]:
+        if breach.is_own(principal, own) or (account_id == config.security_account and prefix in principal):
+            return (
+                f"{principal} is a role of the response itself, and its own policies let it change none of these. Only its "
+                "functions have a reason to be that role: who assumed it stands in CloudTrail (AssumeRole). If it was not a "
+                "function: paused = true, and revoke the role's active sessions (IAM console)"
+            )
+    return None
 
 
 def judge(
@@ -79,7 +86,9 @@ def judge(
         ruling.skip = "the response is paused (paused = true): nothing was changed; unpause with Terraform"
         return ruling
     ruling.skip = _exempt(config, account_id, targets)
-    if ruling.skip:
+    if not ruling.skip:
+        ruling.alarm = _abused(config, account_id, targets)
+    if ruling.skip or ruling.alarm:
         return ruling
     if account_id == rails["management_account_id"]:
         ruling.skip = f"account {account_id} is the organization's management account: people are told, nothing acts there"

@@ -73,9 +73,18 @@ locals {
       untrack_connections  = var.untrack_connections
       rotate               = var.rotate_keys
       remediates           = contains(var.remediate, role.playbook)
+      own_role_arns        = join(",", [for arn in local.own_role_arns : jsonencode(arn)])
       quarantine_role_arns = jsonencode([for name in local.quarantine_names : "${local.iam_arn}:role${var.iam.path}${name}"])
     })))
   }
+
+  # What no role of the response may change: itself. In this account exactly the roles that there are, so that nobody keeps a
+  # role of theirs out of its reach by a name; in the security account, of whose roles this module knows nothing, the prefix.
+  own_role_arns = concat(
+    [for role in values(local.keyed) : "${local.iam_arn}:role${var.iam.path}${var.name_prefix}-${role.suffix}"],
+    [for name in local.quarantine_names : "${local.iam_arn}:role${var.iam.path}${name}"],
+    ["arn:${var.partition}:iam::${var.security_account_id}:role${var.iam.path}${var.name_prefix}-*"],
+  )
 
   quarantine_name  = "${var.name_prefix}-quarantine"
   ssm_name         = "${local.quarantine_name}-ssm"

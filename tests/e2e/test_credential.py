@@ -131,8 +131,7 @@ def test_stolen_instance_credentials_end_and_the_instance_is_handed_over(world: 
 OUT_OF_REACH: dict[str, tuple[Json, str]] = {
     "root": ({"userType": "Root", "userName": "Root", "accessKeyId": "ASIAROOT000000000000"}, "create-policy"),
     "identity_center": ({}, "put-inline-policy-to-permission-set"),  # a role of Identity Center's, made below
-    "service_linked_role": ({"userType": "AssumedRole", "userName": "AWSServiceRoleForSupport",
-                             "principalId": "AROASLR0000000000000:x"}, "delete-service-linked-role"),
+    "service_linked_role": ({}, "delete-service-linked-role"),  # of AWS too: by its path, which nobody else can give
     "federated_user": ({"userType": "FederatedUser", "principalId": f"{MEMBER}:bob", "userName": "bob",
                         "accessKeyId": "ASIAFEDERATED0000000"}, "attach-user-policy"),
     "foreign_principal": ({"userType": "AWSAccount", "userName": "333333333333"}, "333333333333"),
@@ -142,9 +141,9 @@ OUT_OF_REACH: dict[str, tuple[Json, str]] = {
 @pytest.mark.parametrize("kind", OUT_OF_REACH)
 def test_what_iam_cannot_contain_is_never_called_contained(world: World, iam: People, kind: str) -> None:
     details, command = OUT_OF_REACH[kind]
-    if kind == "identity_center":
-        sso = iam.role(trust="sso", sessions=["alice@example.com"])
-        details = {"userType": "AssumedRole", "userName": sso.name, "principalId": f"{sso.id}:alice@example.com"}
+    if not details:
+        made = iam.role(trust={"identity_center": "sso", "service_linked_role": "slr"}[kind], sessions=["alice@example.com"])
+        details = {"userType": "AssumedRole", "userName": made.name, "principalId": f"{made.id}:alice@example.com"}
     sent = world.send(iam.finding(**details))
     incident = world.settled(sent)
     assert incident["status"] == "FAILED", incident
@@ -156,7 +155,7 @@ def test_what_iam_cannot_contain_is_never_called_contained(world: World, iam: Pe
     assert all(one["detail"][:60] in message["text"] for one in by_hand), "the commands are in the message"
 
 
-def test_exempt_principals_and_the_response_itself_are_left_alone(world: World, iam: People) -> None:
+def test_exempt_principals_are_left_alone_and_the_response_itself_is_an_alarm(world: World, iam: People) -> None:
     glass = iam.role(name="break-glass-e2e", sessions=["on-call"])
     before = iam.role_policies(glass.name)
     incident = world.settled(world.send(iam.about_session(glass, "on-call")))
@@ -164,8 +163,10 @@ def test_exempt_principals_and_the_response_itself_are_left_alone(world: World, 
     assert iam.works(glass.sessions["on-call"]) and iam.role_policies(glass.name) == before
     own = iam.iam.get_role(RoleName=f"{PREFIX}-responder-iam-principal")["Role"]
     found = iam.finding(userType="AssumedRole", userName=own["RoleName"], principalId=f"{own['RoleId']}:inc-1-contain")
-    incident = world.settled(world.send(found))
-    assert incident["status"] == "SKIPPED" and "the response itself" in incident["reasons"][-1]
+    sent = world.send(found)
+    incident = world.settled(sent)
+    assert incident["status"] == "FAILED" and "the response itself" in incident["reasons"][-1]
+    assert [one["event"] for one in world.messages(sent, "escalations")] == ["FAILED"]
 
 
 def test_somebody_lifts_the_denial_and_is_answered(world: World, iam: People) -> None:

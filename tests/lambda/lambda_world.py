@@ -20,6 +20,14 @@ TABLE, BUCKET = f"{PREFIX}-incidents", f"{PREFIX}-evidence-{SECURITY}-{REGION}"
 MACHINES = f"arn:aws:states:{REGION}:{SECURITY}:stateMachine:{PREFIX}-"
 EXECUTIONS = f"arn:aws:states:{REGION}:{SECURITY}:execution:{PREFIX}-"
 
+# Roles of the response in member accounts, everything switched on that it can have, and in the Identity Center account.
+OWN_ROLES = [
+    *(f"{PREFIX}-{kind}-{name}" for name in ("ec2-instance", "iam-principal") for kind in ("responder", "collector", "restorer")),
+    f"{PREFIX}-terminator-ec2-instance", f"{PREFIX}-remediator-iam-principal",
+]  # fmt: skip
+CENTER_ROLES = [f"{PREFIX}-identity-center-{kind}" for kind in ("responder", "restorer")]
+OWN = [*(f"*:role/{name}" for name in OWN_ROLES), *(f"999999999999:role/{name}" for name in CENTER_ROLES)]
+
 CONFIG: Json = {
     "version": 1, "name_prefix": PREFIX, "partition": "aws", "security_account": SECURITY, "paused": False,
     "remediations": {"CryptoCurrency:EC2/*": "auto"}, "account_remediations": {}, "minimum_severity": {},
@@ -40,7 +48,7 @@ CONFIG: Json = {
     "notifications": {"runbook_url": None}, "evidence": {"log_window_minutes": 60, "forensics_account": None},
     "forensics": {"when": "off", "deadline_seconds": 60, "deadlines": {}, "timeout_minutes": 30, "packet_capture_seconds": 20,
                   "memory": {"linux": None, "windows": None}, "commands": {"linux": 0, "windows": 0}},
-    "responder": {"role_path": "/", "quarantine_profile": f"{PREFIX}-quarantine"},
+    "responder": {"role_path": "/", "quarantine_profile": f"{PREFIX}-quarantine", "own_roles": OWN},
 }  # fmt: skip
 
 

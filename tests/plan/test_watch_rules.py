@@ -49,7 +49,13 @@ def test_whoever_calls_counts(planned: Plan, identity: Any) -> None:
     assert matches(planned.patterns["changes"], _event(userIdentity=identity))
 
 
-@pytest.mark.parametrize("kind", ["responder", "restorer", "collector"])
+@pytest.mark.parametrize("kind", ["restorer", "remediator", "terminator"])
+def test_a_name_that_may_be_free_is_no_way_past_it(planned: Plan, kind: str) -> None:
+    """Roles that are off by default: the watchdog knows by ARN which of them there are."""
+    assert matches(planned.patterns["changes"], _event(issuer=f"guardduty-response-{kind}-ec2-instance"))
+
+
+@pytest.mark.parametrize("kind", ["responder", "collector"])
 def test_the_response_does_not_wake_itself(planned: Plan, kind: str) -> None:
     own = f"guardduty-response-{kind}-ec2-instance"
     assert not matches(planned.patterns["changes"], _event(issuer=own))

@@ -50,6 +50,10 @@ MAY: list[tuple[str, str, dict[str, Any]]] = [
     ("elasticloadbalancing:DeregisterTargets", TARGETS, {}),
     ("iam:GetInstanceProfile", f"{IAM}:instance-profile/web", {}),
     ("iam:PutRolePolicy", f"{IAM}:role/web", {}),
+    # a name like the response's keeps no role of anybody's out of reach
+    ("iam:PutRolePolicy", f"{IAM}:role/{P}-mine", {}),
+    ("iam:PutRolePolicy", f"{IAM}:role/security/{P}-responder-ec2-instance", {}),
+    ("iam:PutRolePolicy", f"{IAM}:role/{P}-terminator-ec2-instance", {}),  # not switched on here
     ("iam:PassRole", f"{IAM}:role/{P}-quarantine", {"iam__PassedToService": "ec2.amazonaws.com"}),
 ]
 
@@ -87,7 +91,7 @@ MAY_NOT: list[tuple[str, str, dict[str, Any]]] = [
     ("iam:PutUserPolicy", f"{IAM}:user/ann", {}),
     ("iam:PutRolePolicy", f"{IAM}:role/{P}-quarantine", {}),
     ("iam:PutRolePolicy", f"{IAM}:role/{P}-responder-ec2-instance", {}),
-    ("iam:PutRolePolicy", f"{IAM}:role/security/{P}-responder-ec2-instance", {}),
+    ("iam:PutRolePolicy", f"{IAM}:role/{P}-collector-iam-principal", {}),
     ("iam:PutRolePolicy", f"{IAM}:role/aws-service-role/autoscaling.amazonaws.com/AWSServiceRoleForAutoScaling", {}),
     ("iam:PutRolePolicy", f"{IAM}:role/aws-reserved/sso.amazonaws.com/AWSReservedSSO_Admin_0a", {}),
     ("sts:AssumeRole", f"{IAM}:role/web", {}),
@@ -140,7 +144,7 @@ def test_everything_but_looking_names_its_resources(responder: str) -> None:
                 assert action.split(":")[1].startswith("Describe") or action == "cloudtrail:LookupEvents", statement["Sid"]
         for resource in _list(statement["Resource"]):
             account = resource.split(":")[4] if resource != "*" else MEMBER
-            assert account == MEMBER, resource
+            assert account == MEMBER or statement["Sid"] == "NeverTheResponseItself", resource  # the security account's roles too
 
 
 def test_opening_a_group_needs_the_switch(plan: Planner) -> None:

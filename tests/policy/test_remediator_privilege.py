@@ -13,7 +13,7 @@ from guardduty_response.playbooks.iam_principal.remediate import rotate
 from policy_oracle import decide
 from repository import ROOT
 
-MEMBER, OTHER, P = "222222222222", "333333333333", "guardduty-response"
+MEMBER, OTHER, SECURITY, P = "222222222222", "333333333333", "111111111111", "guardduty-response"
 IAM, EC2 = f"arn:aws:iam::{MEMBER}", f"arn:aws:ec2:us-east-1:{MEMBER}"
 USER, ROLE, GROUP = f"{IAM}:user/team/bob", f"{IAM}:role/app", f"{IAM}:group/admins"
 INSTANCE, SECURITY_GROUP = f"{EC2}:instance/i-0a", f"{EC2}:security-group/sg-0a"
@@ -71,26 +71,27 @@ MAY_NOT: list[Case] = [
     ("iam:UpdateAccessKey", USER.replace(MEMBER, OTHER), {}), ("ec2:StopInstances", INSTANCE.replace(MEMBER, OTHER), {}),
     # nothing of the response, of Identity Center, of AWS services
     ("iam:PutRolePolicy", f"{IAM}:role/{P}-responder-iam-principal", {}),
-    ("iam:DeleteRolePolicy", f"{IAM}:role/security/{P}-remediator-iam-principal", {}),
+    ("iam:DeleteRolePolicy", f"{IAM}:role/{P}-remediator-iam-principal", {}),
     ("iam:UpdateAssumeRolePolicy", f"{IAM}:role/{P}-restorer-iam-principal", {}),
-    ("iam:UpdateAccessKey", f"{IAM}:user/{P}-ci", {}),
     ("iam:DetachRolePolicy", f"{IAM}:role/aws-reserved/sso.amazonaws.com/AWSReservedSSO_Admin_0a", {}),
     ("iam:PutRolePolicy", f"{IAM}:role/aws-service-role/guardduty.amazonaws.com/AWSServiceRoleForAmazonGuardDuty", {}),
-    ("lambda:PutFunctionConcurrency", f"arn:aws:lambda:us-east-1:{MEMBER}:function:{P}-playbook-iam-principal", {}),
 ]  # fmt: skip
 MAY_NOT_TO_ROTATE: list[Case] = [
-    ("iam:CreateAccessKey", f"{IAM}:user/{P}-ci", {}), ("secretsmanager:GetSecretValue", SECRET, {}),
+    ("secretsmanager:GetSecretValue", SECRET, {}),
     ("secretsmanager:PutSecretValue", SECRET.replace(f"{P}/", "db/"), {}), ("secretsmanager:DeleteSecret", SECRET, {}),
     ("secretsmanager:PutResourcePolicy", SECRET, {}), ("kms:Decrypt", KEY, {}),
     ("kms:Decrypt", KEY, {"kms__ViaService": "s3.us-east-1.amazonaws.com"}),
 ]  # fmt: skip
 
 
-def filled(rotates: bool) -> str:
-    """The policy as modules/responder-role fills it in."""
+def filled(rotates: bool, account: str = MEMBER) -> str:
+    """The policy as modules/member-roles fills it in."""
     text = Path(ROOT / "playbooks" / "iam_principal" / "remediator-policy.json").read_text()
     text = re.sub(r"%\{ if rotate ~\}\n(.*?)%\{ endif ~\}\n", r"\1" if rotates else "", text, flags=re.DOTALL)
-    for name, value in {"partition": "aws", "account_id": MEMBER, "name_prefix": P}.items():
+    own = [f"{IAM}:role/{P}-{name}-iam-principal" for name in ("responder", "collector", "remediator", "restorer")]
+    own.append(f"arn:aws:iam::{SECURITY}:role/{P}-*")
+    values = {"own_role_arns": ",".join(f'"{arn}"' for arn in own), "security_account_id": SECURITY}
+    for name, value in {"partition": "aws", "account_id": account, "name_prefix": P, **values}.items():
         text = text.replace(f"${{{name}}}", value)
     assert "${" not in text and "%{" not in text
     return text
@@ -104,6 +105,25 @@ def _name(case: Case) -> str:
 def test_may(case: Case) -> None:
     action, resource, context = case
     assert decide([filled(False)], action, resource, **context) == "Allow"
+
+
+@pytest.mark.parametrize(("action", "arn"), [
+    ("iam:PutRolePolicy", f"{IAM}:role/{P}-mine"), ("iam:PutRolePolicy", f"{IAM}:role/x/{P}-responder-iam-principal"),
+    ("iam:DetachRolePolicy", f"{IAM}:role/{P}-terminator-iam-principal"), ("iam:UpdateAccessKey", f"{IAM}:user/{P}-ci"),
+    ("lambda:PutFunctionConcurrency", f"arn:aws:lambda:us-east-1:{MEMBER}:function:{P}-miner"),
+])  # fmt: skip
+def test_our_prefix_keeps_nobody_out_of_reach(action: str, arn: str) -> None:
+    assert decide([filled(False)], action, arn) == "Allow"
+
+
+@pytest.mark.parametrize(("action", "arn"), [
+    ("iam:PutRolePolicy", f"arn:aws:iam::{SECURITY}:role/{P}-incident-machine"),
+    ("iam:DeleteRolePolicy", f"arn:aws:iam::{SECURITY}:role/{P}-playbook-iam-principal"),
+    ("lambda:PutFunctionConcurrency", f"arn:aws:lambda:us-east-1:{SECURITY}:function:{P}-playbook-iam-principal"),
+])  # fmt: skip
+def test_in_the_security_account_the_response_is_out_of_reach(action: str, arn: str) -> None:
+    assert decide([filled(False, SECURITY)], action, arn) == "Deny"
+    assert decide([filled(False, SECURITY)], action, arn.replace(P, "app")) == "Allow"
 
 
 @pytest.mark.parametrize("case", MAY_NOT, ids=_name)

@@ -40,6 +40,7 @@ MAY: list[Case] = [
     ("autoscaling:ExitStandby", SCALING, {}),
     ("elasticloadbalancing:RegisterTargets", TARGETS, {}),
     ("iam:PassRole", f"{IAM}:role/web", TO_EC2),
+    ("iam:PassRole", f"{IAM}:role/{P}-mine", TO_EC2),
     ("iam:DeleteRolePolicy", f"{IAM}:role/web", {}),
 ]
 MAY_NOT: list[Case] = [
@@ -54,7 +55,6 @@ MAY_NOT: list[Case] = [
     ("elasticloadbalancing:DeregisterTargets", TARGETS, {}),
     ("iam:PassRole", f"{IAM}:role/web", {"iam__PassedToService": "lambda.amazonaws.com"}),
     ("iam:PassRole", f"{IAM}:role/{P}-responder-ec2-instance", TO_EC2),
-    ("iam:PassRole", f"{IAM}:role/security/{P}-quarantine", TO_EC2),
     ("iam:PassRole", f"{IAM}:role/aws-reserved/sso.amazonaws.com/AWSReservedSSO_Admin_0a", TO_EC2),
     ("iam:DeleteRolePolicy", f"{IAM}:role/{P}-quarantine", {}),
     ("iam:PutRolePolicy", f"{IAM}:role/{P}-restorer-ec2-instance", {}),

@@ -48,7 +48,7 @@ run "everything_on" {
     playbooks = {
       iam_principal = {
         remediate   = ["users", "trails"]
-        rotate_key  = { reader_arns = ["arn:aws:iam::222222222222:role/owner"] }
+        rotate_key  = { reader_arns = ["arn:aws:iam::222222222222:role/owner"], kms_key_id = "arn:aws:kms:eu-central-1:333333333333:key/0123abcd" }
         restore     = true
         trail_query = { athena = { workgroup = "trails", database = "logs", table = "cloudtrail", bucket_arns = ["arn:aws:s3:::trail"] } }
       }
@@ -120,6 +120,26 @@ run "mistakes_in_the_playbook" {
   }
 
   expect_failures = [var.playbooks, var.notifications]
+}
+
+run "readers_who_could_never_read" {
+  command = plan
+
+  variables {
+    playbooks = { iam_principal = { rotate_key = { reader_arns = ["arn:aws:iam::222222222222:role/owner", "arn:aws:iam::333333333333:role/owner"] } } }
+  }
+
+  expect_failures = [var.playbooks]
+}
+
+run "awss_own_key_is_no_key_to_name" {
+  command = plan
+
+  variables {
+    playbooks = { iam_principal = { rotate_key = { reader_arns = ["arn:aws:iam::222222222222:role/owner"], kms_key_id = "alias/aws/secretsmanager" } } }
+  }
+
+  expect_failures = [var.playbooks]
 }
 
 run "a_search_in_ones_own_tool" {

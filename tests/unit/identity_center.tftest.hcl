@@ -30,6 +30,13 @@ run "one_role_in_one_account" {
   command = plan
 
   assert {
+    condition = toset(jsondecode(local.config_json).responder.own_roles) == toset(concat(
+      [for name in ["collector-ec2-instance", "collector-iam-principal", "responder-ec2-instance", "responder-iam-principal", "restorer-ec2-instance", "restorer-iam-principal", "remediator-iam-principal"] : "*:role/security/gdr-${name}"],
+      [for kind in ["responder", "restorer"] : "999999999999:role/security/gdr-identity-center-${kind}"],
+    ))
+    error_message = "Own roles must be exactly those that functions assume, the Identity Center account's in that account alone: ${join(", ", jsondecode(local.config_json).responder.own_roles)}"
+  }
+  assert {
     condition = {
       for key, one in module.function : key => [
         for s in jsondecode(one.function_role_policy).Statement : [s.Action, s.Resource, s.Condition] if s.Sid == "IdentityCenterRole"

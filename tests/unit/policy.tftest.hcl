@@ -82,7 +82,11 @@ run "precedence" {
       jsondecode(local.config_json).version == 1,
       jsondecode(local.config_json).remediations["Backdoor:EC2/Spambot"] == "off",
       jsondecode(local.config_json).account_remediations["222222222222"] == { "CryptoCurrency:EC2/*" = "notify", "*:EC2/BitcoinTool.B!DNS" = "off" },
-      jsondecode(local.config_json).responder == { role_path = "/", quarantine_profile = "guardduty-response-quarantine" },
+      jsondecode(local.config_json).responder == {
+        role_path          = "/"
+        quarantine_profile = "guardduty-response-quarantine"
+        own_roles          = [for name in ["collector-ec2-instance", "collector-iam-principal", "responder-ec2-instance", "responder-iam-principal"] : "*:role/guardduty-response-${name}"]
+      },
       toset(keys(jsondecode(local.config_json))) == toset(["version", "name_prefix", "partition", "security_account", "paused", "remediations", "account_remediations", "minimum_severity", "playbooks", "active_playbooks", "guardrails", "notifications", "evidence", "forensics", "responder"]),
     ])
     error_message = "The config document has not the agreed shape."

@@ -141,9 +141,12 @@ run "restorer_role" {
       s.Condition == { StringEquals = { "iam:PassedToService" = "ec2.amazonaws.com" } } if s.Effect == "Allow" && contains(flatten([s.Action]), "iam:PassRole")
       ]) && toset(flatten([
         for s in jsondecode(output.policies["restorer"]["ec2_instance"]).Statement : [for action in flatten([s.Action]) : action if s.Effect == "Deny"]
-      ])) == toset(["iam:PassRole", "iam:PutRolePolicy", "iam:DeleteRolePolicy"]) && alltrue([
-      for part in ["role/gdr-*", "role/*/gdr-*", "role/aws-reserved/*", "role/aws-service-role/*"] : strcontains(output.policies["restorer"]["ec2_instance"], part)
-    ])
+        ])) == toset(["iam:PassRole", "iam:PutRolePolicy", "iam:DeleteRolePolicy"]) && toset(flatten([
+        for s in jsondecode(output.policies["restorer"]["ec2_instance"]).Statement : s.Resource if s.Effect == "Deny"
+      ])) == toset(concat(
+      [for name in ["collector-ec2-instance", "collector-iam-principal", "responder-ec2-instance", "responder-iam-principal", "restorer-ec2-instance", "quarantine"] : "arn:aws:iam::111111111111:role/security/gdr-${name}"],
+      ["arn:aws:iam::999999999999:role/security/gdr-*", "arn:aws:iam::111111111111:role/aws-reserved/*", "arn:aws:iam::111111111111:role/aws-service-role/*"],
+    ))
     error_message = "Roles may be passed to EC2 only, and the response's own and AWS's roles neither passed nor changed."
   }
 }

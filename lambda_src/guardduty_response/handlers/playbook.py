@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from functools import partial
 from typing import Any
 
 from guardduty_response import finding, guardrails, policy, runtime, statuses
@@ -61,6 +62,8 @@ def _ruling(context: Context, planned: list[Planned], seen: finding.Finding) -> 
     facts = [{"id": p.target.id, "arn": p.target.arn, "tags": p.tags, "principals": p.principals} for p in planned]
     ruling = guardrails.judge(settings, record, mode, name, seen.account_id, facts)
     mode, reasons = ruling.mode, reasons + ruling.reasons
+    if ruling.alarm:
+        return "failed", [*reasons, ruling.alarm]
     if ruling.skip or mode not in policy.ACTING:
         return "skip", [*reasons, ruling.skip or f"the policy inside the machine says {mode}: nothing may act"]
     return {"auto": "act", "approve": "approve", "dry_run": "dry_run"}[mode], reasons
@@ -83,7 +86,7 @@ def _decide(context: Context, planned: list[Planned], meta: Json, seen: finding.
     record.event(incident, f"decided: {decision}", "; ".join(reasons))
     held = meta.get("held") or ""
     for one, target in zip(planned, targets, strict=True):
-        if held and decision in ("skip", "dry_run"):
+        if held and decision in ("skip", "dry_run", "failed"):
             break  # the ledger of what was done before stands
         restored = meta.get("previous") in ("RESTORED", "RESTORE_PARTIAL", "CLOSED") and not again
         record.put_target(incident, _small(target), reset=restored)
@@ -94,8 +97,8 @@ def _decide(context: Context, planned: list[Planned], meta: Json, seen: finding.
                 context.action(target, action, "PLANNED", sentence)
     if decision == "act":
         record.transition(incident, Event.ACT)
-    elif decision in ("skip", "dry_run"):
-        return _answer(decision)
+    elif decision in ("skip", "dry_run", "failed"):
+        return _answer(decision, error=reasons[-1] if decision == "failed" else "")
     return _answer(
         decision,
         targets,
@@ -114,16 +117,19 @@ def _hand_over(context: Context, planned: list[Planned]) -> list[Json]:
     """Inputs of executions that answer what belongs to another playbook, each an incident of its own."""
     out = []
     for one in planned:
-        for event in one.hand_over:
-            playbook, why = finding.playbook_for(finding.parse(event))
-            name = f"hand_over_to_{playbook}"
+        for playbook, make in one.hand_over.items():
+            said = partial(context.action, one.target, f"hand_over_to_{playbook}")
             if playbook not in context.config.active_playbooks:
-                text = f"{event['detail']['title']}: no switch lets playbook {playbook} act, so nothing answers it ({why})"
-                context.action(one.target, name, "FAILED", text)
+                said("FAILED", f"no switch lets playbook {playbook} act, so nothing answers it ({context.finding.title})")
+                continue
+            try:
+                event = make()
+            except ResponseError as error:
+                said("FAILED", f"{error}: no incident of playbook {playbook} was opened; a person must find it and contain it")
                 continue
             stored = context.put_evidence(f"handed-over-{finding.incident_id(event['detail']['id'])}.json",
                                           finding.canonical(event).encode())  # fmt: skip
-            context.action(one.target, name, "DONE", f"{event['detail']['title']}: an incident of its own ({stored['key']})")
+            said("DONE", f"{event['detail']['title']}: an incident of its own ({stored['key']})")
             out.append({"finding_key": stored["key"]})
     return out
 

@@ -16,6 +16,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from guardduty_response import aws, breach, config, finding, message, runtime
+from guardduty_response.errors import ConfigError
 from guardduty_response.record import Record
 from guardduty_response.statuses import WATCHED, Status
 
@@ -25,7 +26,7 @@ Json = dict[str, Any]
 def scheduled(record: Record, event: Json) -> Json:
     """Starts a check of every held incident. ``event``: id of the schedule's event, so that a second delivery starts nothing."""
     slot = finding.text(event.get("id"), 100) or str(int(time.time()) // 60)
-    held = [meta for meta in record.held() if _own(meta)]
+    held = [meta for meta in record.held() if _own(meta) and not _forsaken(meta)]
     return _start_all({meta["incident_id"]: partial(_start, meta["incident_id"], "schedule", slot) for meta in held})
 
 
@@ -35,7 +36,7 @@ def changed(record: Record, event: Json) -> Json:
     if not isinstance(trail, dict):
         return {"started": []}
     settings = config.load()
-    if not breach.undoes(trail, breach.own_roles(settings.name_prefix, list(settings.playbooks))):
+    if not breach.undoes(trail, breach.own_roles(settings)):
         return {"started": []}
     names, account = breach.named(trail), finding.text(trail.get("recipientAccountId") or event.get("account"))
     seen = breach.change(trail)
@@ -47,13 +48,45 @@ def changed(record: Record, event: Json) -> Json:
         watched = {id for target in targets for id in (*(target.get("watched") or []), target["id"])}
         return bool(watched & names) and _start(incident_id, "change", slot, seen)
 
-    held = [meta for meta in record.held() if meta.get("account_id") == account and _own(meta)]
+    held = [meta for meta in record.held() if meta.get("account_id") == account and _own(meta) and not _forsaken(meta)]
     return _start_all({meta["incident_id"]: partial(check, meta) for meta in held})
 
 
 def _own(meta: Json) -> bool:
     """Not merely linked: what another incident contained is watched with that one."""
     return not meta.get("targets") or any(not one.get("attach") for one in meta["targets"])
+
+
+def _forsaken(meta: Json) -> bool:
+    """Whether no switch lets the incident's playbook act any more: then it has no function that could read anything back."""
+    try:
+        return meta.get("playbook") not in config.load().active_playbooks
+    except ConfigError:
+        return False  # the check itself tells
+
+
+def unwatched(record: Record) -> list[str]:
+    """Containment that nothing reads back any more because its playbook is switched off: told once, until it is on again."""
+    found = []
+    for meta in filter(_own, record.held()):
+        incident_id, settings, forsaken = meta["incident_id"], config.load(), _forsaken(meta)
+        if forsaken == bool(meta.get("unwatched")):
+            continue
+        if forsaken:
+            close = {"incident_id": incident_id, "requested_by": "YOU", "close": True}
+            text = (
+                f"No longer watched: no switch lets playbook {meta.get('playbook')} act any more, so nothing reads this "
+                "containment back, and nobody hears of it being undone. Close or restore it, or switch the playbook on again "
+                "(remediations: dry_run is enough). This is told once."
+            )
+            if (settings.playbooks.get(meta.get("playbook") or "") or {}).get("restore"):
+                region = f" --region {os.environ['GDR_INCIDENT_MACHINE_ARN'].split(':')[3]}"
+                text += f"\n{message.ask_restore(settings.name_prefix, meta['playbook'], close, region)}"
+            message.publish("problem", meta, record.read(incident_id)[1], note=text, escalate=True)
+            found.append(incident_id)
+        record.event(incident_id, "no longer watched" if forsaken else "watched again", actor="watchdog")
+        record.note(incident_id, unwatched="yes" if forsaken else "")
+    return found
 
 
 def _start_all(starts: dict[str, Callable[[], bool]]) -> Json:

@@ -141,8 +141,9 @@ def _answers(event: Any, machine: str) -> bool:
 
 
 def _sweep(now: datetime | None = None) -> Json:
-    """Fails every in-progress incident whose execution no longer runs. Returns {"failed": [incident ids]}."""
-    record, failed, problems = _record(), [], []
+    """Fails every in-progress incident whose execution no longer runs, and tells of containment that nothing watches any more.
+    Returns {"failed": [incident ids], "unwatched": [incident ids]}."""
+    record, failed, problems, unwatched = _record(), [], [], []
     before = (now or datetime.now(UTC)) - timedelta(minutes=float(os.environ.get("GDR_STALE_MINUTES", STALE_MINUTES)))
     for meta in record.stale(before.isoformat(timespec="microseconds").replace("+00:00", "Z")):
         try:
@@ -153,9 +154,14 @@ def _sweep(now: datetime | None = None) -> Json:
         except Exception as error:  # one broken record must not keep the others waiting; the next sweep finds it again
             runtime.log("sweep failed", incident_id=meta["incident_id"], detail=f"{type(error).__name__}: {error}"[:500])
             problems.append(error)
+    try:
+        unwatched = watch.unwatched(record)
+    except Exception as error:
+        runtime.log("sweep failed", detail=f"{type(error).__name__}: {error}"[:500])
+        problems.append(error)
     if problems:
         raise problems[0]
-    return {"failed": failed}
+    return {"failed": failed, "unwatched": unwatched}
 
 
 def _execution_status(arn: str) -> str:

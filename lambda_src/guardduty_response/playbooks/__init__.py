@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import importlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -49,7 +49,8 @@ class Planned:
     """A target with what the plan found: ``tags`` and ``principals`` for the guardrails, ``actions`` name -> sentence.
 
     ``consequences``: what people must know before it is acted on (data that will be lost, say), or empty.
-    ``hand_over``: events (findings in EventBridge's shape) that another playbook is to answer as incidents of their own.
+    ``hand_over``: what another playbook is to answer as an incident of its own: its name -> makes the event (a finding in
+    EventBridge's shape), when it is to be handed over. Raises ResponseError, which says why it cannot.
     """
 
     target: Target
@@ -57,7 +58,7 @@ class Planned:
     principals: list[str] = field(default_factory=list)
     actions: dict[str, str] = field(default_factory=dict)
     consequences: str = ""
-    hand_over: list[Json] = field(default_factory=list)
+    hand_over: Mapping[str, Callable[[], Json]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
@@ -21,7 +22,7 @@ class Fake(ModuleType):
         self.principals: list[str] = []
         self.ids = ["i-1"]
         self.consequences = ""
-        self.hand_over: list[dict[str, Any]] = []
+        self.hand_over: dict[str, Callable[[], dict[str, Any]]] = {}
         self.left = 0
         self.steps: dict[str, Step] = {}
         self.checks = [Check("eni-1", True, "closed")]

@@ -10,7 +10,7 @@ import pytest
 from guardduty_response import config
 from guardduty_response.guardrails import Ruling, in_freeze, judge
 from guardduty_response.record import Record
-from lambda_world import MEMBER, World
+from lambda_world import MEMBER, PREFIX, SECURITY, World
 
 ARN = f"arn:aws:ec2:eu-central-1:{MEMBER}:instance/i-1"
 WINDOW = {"name": "month end", "start": "2026-11-30T00:00:00Z", "end": "2026-12-02T00:00:00Z"}
@@ -20,6 +20,25 @@ def _judge(world: World, record: Record, mode: str = "auto", changes: Any = None
     world.configure(changes or {})
     targets = [{"id": "i-1", "arn": ARN, "tags": {}, "principals": [], **target}]
     return judge(config.load(), record, mode, "ec2_instance", MEMBER, targets, at)
+
+
+@pytest.mark.parametrize(("account", "path", "name", "alarm"), [
+    (MEMBER, "/", "responder-ec2-instance", True),
+    (MEMBER, "/other/", "responder-ec2-instance", False),
+    (MEMBER, "/", "playbook-ec2-instance", False),  # of the security account alone
+    (SECURITY, "/", "playbook-ec2-instance", True),
+    (SECURITY, "/", "anything", True),
+    (SECURITY, "/other/", "playbook-ec2-instance", False),
+])  # fmt: skip
+@pytest.mark.parametrize("mode", ["auto", "approve", "dry_run"])
+def test_the_response_itself_is_an_alarm(
+    world: World, record: Record, account: str, path: str, name: str, alarm: bool, mode: str
+) -> None:
+    world.configure({})
+    role = f"arn:aws:iam::{account}:role{path}{PREFIX}-{name}"
+    ruling = judge(config.load(), record, mode, "ec2_instance", account, [{"id": "i-1", "arn": ARN, "principals": [role]}])
+    assert ruling.skip is None and bool(ruling.alarm) is alarm
+    assert not alarm or str(ruling.alarm).startswith(f"{role} is a role of the response itself")
 
 
 def test_nothing_in_the_way(world: World, record: Record) -> None:

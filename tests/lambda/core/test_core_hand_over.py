@@ -10,6 +10,7 @@ from asl_walker import OWN_ARN, Walk, definition, states
 from core_helpers import call
 from fake_playbook import Fake, configure
 from guardduty_response import evidence_store, finding
+from guardduty_response.errors import ResponseError
 from guardduty_response.handlers import playbook
 from lambda_world import World
 from repository import load_finding
@@ -75,7 +76,7 @@ def _derived() -> Json:
 
 def _planned(world: World, fake: Fake, other: Json, **changes: Any) -> tuple[str, Json]:
     configure(world, **changes)
-    fake.hand_over = [other]
+    fake.hand_over = {finding.playbook_for(finding.parse(other))[0] or "": lambda: other}
     incident_id = str(call("open", event=load_finding(), execution=EXECUTION)["incident_id"])
     event = {"verb": "plan", "incident_id": incident_id, "execution": EXECUTION, "verify_only": False}
     return incident_id, playbook.handler(event)
@@ -99,6 +100,19 @@ def test_nobody_there_to_answer_it_is_said(world: World, fake: Fake) -> None:
     assert answer["hand_over"] == [] and answer["decision"] == "act"
     line = world.targets(incident_id)[0]["actions"]["hand_over_to_iam_principal"]
     assert line["status"] == "FAILED" and "no switch lets playbook iam_principal act" in line["detail"]
+
+
+def test_what_cannot_be_made_is_said_and_containment_goes_on(world: World, fake: Fake) -> None:
+    def nowhere() -> Json:
+        raise ResponseError("instance i-0abc is in none of the 2 Regions that answered")
+
+    configure(world)
+    fake.hand_over = {"ec2_instance": nowhere}
+    incident_id = str(call("open", event=load_finding(), execution=EXECUTION)["incident_id"])
+    answer = playbook.handler({"verb": "plan", "incident_id": incident_id, "execution": EXECUTION, "verify_only": False})
+    assert answer["hand_over"] == [] and answer["decision"] == "act"
+    line = world.targets(incident_id)[0]["actions"]["hand_over_to_ec2_instance"]
+    assert line["status"] == "FAILED" and line["detail"].startswith("instance i-0abc is in none of the 2 Regions")
 
 
 def test_a_rehearsal_hands_nothing_over(world: World, fake: Fake) -> None:

@@ -43,7 +43,9 @@ def _change(issuer: str = "admin", parameters: Any = None, **detail: Any) -> dic
             "sourceIPAddress": "198.51.100.7", "userAgent": "aws-cli/2", "recipientAccountId": "222222222222",
             "requestParameters": {"networkInterfaceId": ENI} if parameters is None else parameters,
             "userIdentity": {"type": "AssumedRole", "arn": f"arn:aws:sts::222222222222:assumed-role/{issuer}/bob",
-                             "sessionContext": {"sessionIssuer": {"userName": issuer}}}, **detail},
+                             "sessionContext": {"sessionIssuer": {
+                                 "userName": issuer.rsplit("/", 1)[-1], "arn": f"arn:aws:iam::222222222222:role/{issuer}"}}},
+            **detail},
     }  # fmt: skip
 
 
@@ -72,6 +74,47 @@ def test_a_second_delivery_starts_nothing_and_the_next_turn_does(world: World, h
     assert len(_started(world)) == 1
     _schedule("e2")
     assert len(_started(world)) == 2
+
+
+# -- a playbook that is switched off ----------------------------------------------------------------------------------
+
+
+def _sweep() -> list[str]:
+    return list(watch({"source": "guardduty-response.sweeper"})["unwatched"])
+
+
+def test_containment_of_a_playbook_that_is_switched_off_is_told_once(world: World, held: Begin, record: Record) -> None:
+    incident_id = held()
+    world.configure({"active_playbooks": ["ec2_instance", "iam_principal"]})
+    assert _sweep() == [] and world.messages("escalations") == []
+    world.configure({"active_playbooks": ["iam_principal"], "playbooks.ec2_instance.restore": True})
+    assert _sweep() == [incident_id] and _sweep() == []
+    [message] = world.messages("escalations")
+    assert "No longer watched: no switch lets playbook ec2_instance act any more" in message["Message"]
+    assert "Close or restore it, or switch the playbook on again" in message["Message"]
+    assert f"--function-name {PREFIX}-restore-ec2-instance" in message["Message"] and '"close": true' in message["Message"]
+    assert record.meta(incident_id)["status"] == "CONTAINED" and "no longer watched" in world.timeline(incident_id)
+    assert (_schedule(), watch(_change()), _started(world)) == ({"started": []}, {"started": []}, {})
+    world.configure({"active_playbooks": ["ec2_instance"]})
+    assert _sweep() == [] and "watched again" in world.timeline(incident_id)
+    assert _schedule() == {"started": [incident_id]}
+    world.configure({"active_playbooks": []})
+    assert _sweep() == [incident_id], "switched off once more, told once more"
+
+
+@pytest.mark.parametrize("status", sorted(set(Status) - WATCHED), ids=str)
+def test_what_is_not_held_needs_no_watch(world: World, held: Begin, status: Status) -> None:
+    held(status)
+    world.configure({"active_playbooks": []})
+    assert _sweep() == []
+
+
+def test_without_a_restore_function_no_command_names_it(world: World, held: Begin) -> None:
+    held()
+    world.configure({"active_playbooks": [], "playbooks.ec2_instance.restore": False})
+    _sweep()
+    [message] = world.messages("escalations")
+    assert "aws lambda invoke" not in message["Message"]
 
 
 def test_what_is_only_linked_is_watched_with_the_incident_that_contained_it(world: World, held: Begin, record: Record) -> None:
@@ -145,9 +188,13 @@ def test_what_is_no_change_of_it_starts_nothing(world: World, held: Begin, event
     assert _started(world) == {}
 
 
-def test_a_role_that_only_looks_like_the_responses_counts(world: World, held: Begin) -> None:
+@pytest.mark.parametrize("issuer", [
+    f"{PREFIX}-responder-ec2-instance-2", f"mine/{PREFIX}-responder-ec2-instance", f"{PREFIX}-terminator-iam-principal",
+    f"{PREFIX}-identity-center-responder",
+])  # fmt: skip
+def test_a_role_that_only_looks_like_the_responses_counts(world: World, held: Begin, issuer: str) -> None:
     incident_id = held()
-    assert watch(_change(f"{PREFIX}-responder-ec2-instance-2")) == {"started": [incident_id]}
+    assert watch(_change(issuer)) == {"started": [incident_id]}
 
 
 def test_a_change_that_could_not_be_delivered_is_taken_up(world: World, held: Begin) -> None:

@@ -164,7 +164,7 @@ def test_the_sweeper_leaves_what_runs_and_fails_what_is_dead(world: World, recor
 
 def test_the_sweeper_has_patience(world: World, record: Record) -> None:
     record.open({"incident_id": "inc-1", "execution": "", "mode": "auto", "severity": 8.0, "config_sha256": "c"})
-    assert watch(SWEEP) == {"failed": []}
+    assert watch(SWEEP) == {"failed": [], "unwatched": []}
     assert world.meta("inc-1")["status"] == "OPEN"
 
 

@@ -23,6 +23,7 @@ from guardduty_response.config import Config
 from guardduty_response.playbooks import Context, Restored, Step, Target, load_restorer
 from guardduty_response.playbooks.ec2_instance import playbook as ec2_instance
 from guardduty_response.record import Record
+from lambda_world import CONFIG
 from moto.core.botocore_stubber import BotocoreStubber
 
 Json = dict[str, Any]
@@ -222,7 +223,7 @@ class Lab:
         )  # fmt: skip
         document = dict.fromkeys((one.name for one in dataclasses.fields(Config)), None) | {
             "name_prefix": PREFIX, "partition": "aws", "playbooks": {"ec2_instance": self.options},
-            "responder": {"role_path": "/", "quarantine_profile": f"{PREFIX}-quarantine"},
+            "responder": CONFIG["responder"],
             "forensics": self.forensics, "evidence": {"log_window_minutes": 60, "forensics_account": self.forensics_account},
         }  # fmt: skip
         config = Config(**document)  # type: ignore[arg-type]

@@ -116,7 +116,7 @@ def test_it_is_asked_from_when_it_was_last_seen_to_hold(work: Work, trail: Trail
         _event("CreateTags"),
         _event(requestParameters={"networkInterfaceId": "eni-0fffffffffffffff0"}),
         _event(userIdentity={"type": "AssumedRole", "arn": "x", "sessionContext": {
-            "sessionIssuer": {"userName": f"{PREFIX}-responder-ec2-instance"}}}),
+            "sessionIssuer": {"arn": f"arn:aws:iam::222222222222:role/{PREFIX}-responder-ec2-instance"}}}),
     ],
     ids=["refused", "only read", "no undoing call", "another interface", "the response itself"],
 )  # fmt: skip

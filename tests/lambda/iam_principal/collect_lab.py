@@ -31,6 +31,7 @@ from guardduty_response.playbooks.common import lookup
 from guardduty_response.playbooks.common.part import Part
 from guardduty_response.playbooks.common.work import Work
 from guardduty_response.record import Record
+from lambda_world import CONFIG
 from moto import mock_aws
 from moto.core.botocore_stubber import BotocoreStubber
 
@@ -146,6 +147,7 @@ class CollectLab:
         )  # fmt: skip
         document = dict.fromkeys((one.name for one in dataclasses.fields(Config)), None) | {
             "name_prefix": PREFIX, "partition": "aws", "playbooks": {"iam_principal": self.options}, "evidence": {},
+            "responder": CONFIG["responder"],
         }  # fmt: skip
         config = Config(**document)  # type: ignore[arg-type]
         put = partial(evidence_store.put, INCIDENT)

@@ -27,6 +27,7 @@ from guardduty_response.playbooks import Check, Context, Planned, Restored, Step
 from guardduty_response.playbooks.iam_principal import playbook
 from guardduty_response.record import Record
 from iam_moto import HOME, MEMBER, Call, allowed, certificate_pem, error, managed, resource, told_by
+from lambda_world import CONFIG
 from moto.iam.models import iam_backends
 
 Json = dict[str, Any]
@@ -35,10 +36,9 @@ PREFIX, INCIDENT, DENY_ALL = "guardduty-response", "inc-0123456789abcdef", "arn:
 OPTIONS: Json = {
     "console_password": "remove", "deactivate_mfa": True, "other_credentials": True, "revoke_sessions": "session",
     "user_role_sessions": True, "list_actions": True, "lookup_hours": 24, "lookup_regions": [], "repeat_minutes": 20,
-    "remediate": [], "rotate_key": None, "restore": True, "trail_query": None,
-    "identity_center": None,
+    "remediate": [], "rotate_key": None, "restore": True, "trail_query": None, "identity_center": None,
 }  # fmt: skip
-_HOOKING = threading.Lock()
+_HOOKING, OWN = threading.Lock(), CONFIG["responder"]
 
 
 @dataclass
@@ -264,7 +264,7 @@ class IamLab:
     def context(self, attempt: int = 1, incident: str = INCIDENT) -> Context:
         self.own("sts")
         document = dict.fromkeys((one.name for one in dataclasses.fields(Config)), None) | {
-            "name_prefix": PREFIX, "partition": "aws", "playbooks": {"iam_principal": self.options, "ec2_instance": {}},
+            "name_prefix": PREFIX, "partition": "aws", "playbooks": {"iam_principal": self.options}, "responder": OWN,
             "evidence": {"log_window_minutes": 60}, "guardrails": {"exempt_principals": [], **self.rails},
         }  # fmt: skip
         config = Config(**document)  # type: ignore[arg-type]

@@ -60,6 +60,7 @@ class Lab:
     kind: str = "iam_user"
     name: str = USER
     account: str = MEMBER
+    region: str = REGION  # of the finding
     events: list[Json] = field(default_factory=list)
     bucket: str = BUCKET
     calls: list[tuple[str, Json]] = field(default_factory=list)  # (operation, parameters) of the response's own calls
@@ -133,7 +134,7 @@ class Lab:
 
     @property
     def target(self) -> Target:
-        return Target(self.kind, self.name, f"arn:aws:iam::{MEMBER}:user/{self.name}", MEMBER, REGION)
+        return Target(self.kind, self.name, f"arn:aws:iam::{MEMBER}:user/{self.name}", MEMBER, self.region)
 
     def ledger(self) -> Json:
         return self.record.target(INCIDENT, self.kind, self.name)

@@ -40,10 +40,10 @@ APP = Principal("role_session", role="app", session="carol", key=KEY, unique_id=
      dataclasses.replace(APP, kind="unknown_principal", role="")),
     (details(principalId="AROAAPP0000000000001", userType="AssumedRole", userName="app"), dataclasses.replace(APP, session="")),
     (details(principalId="AROASSO0000000000001:carol@example.com", userType="AssumedRole", userName="AWSReservedSSO_Admin_0f1e"),
-     Principal("identity_center", role="AWSReservedSSO_Admin_0f1e", session="carol@example.com", key=KEY,
+     Principal("role_session", role="AWSReservedSSO_Admin_0f1e", session="carol@example.com", key=KEY,
                unique_id="AROASSO0000000000001")),
     (details(principalId="AROASLR0000000000001:x", userType="AssumedRole", userName="AWSServiceRoleForSupport"),
-     Principal("service_linked_role", role="AWSServiceRoleForSupport", session="x", key=KEY, unique_id="AROASLR0000000000001")),
+     Principal("role_session", role="AWSServiceRoleForSupport", session="x", key=KEY, unique_id="AROASLR0000000000001")),
     (details(principalId=MEMBER, userType="Root", userName="Root"), Principal("root", key=KEY)),
     (details(principalId=MEMBER, userType="", userName=""), Principal("root", key=KEY)),
     (details(principalId=f"{MEMBER}:carol", userType="FederatedUser", userName="carol"),
@@ -238,6 +238,12 @@ def test_a_sample_of_no_role_is_rehearsed(iam: IamLab) -> None:
     assert "its sessions would be denied" in iam.planned().actions["revoke_sessions"]
 
 
+def test_a_person_of_a_role_that_is_gone(iam: IamLab) -> None:
+    iam.ids["event"] = load_finding("unauthorizedaccess_iamuser_toripcaller_identity_center")
+    with pytest.raises(TargetGone, match=r"its sessions can do nothing; if it was IAM Identity Center's \(its name says so"):
+        iam.plan()
+
+
 @pytest.mark.parametrize(("name", "kind", "id"), [
     ("policy_iamuser_rootcredentialusage", "root", "root"),
     ("unauthorizedaccess_iamuser_toripcaller_identity_center", "identity_center", None),
@@ -245,7 +251,12 @@ def test_a_sample_of_no_role_is_rehearsed(iam: IamLab) -> None:
     ("unauthorizedaccess_iamuser_maliciousipcaller_federated_user", "federated_user", None),
 ])  # fmt: skip
 def test_findings_as_they_come(iam: IamLab, name: str, kind: str, id: str | None) -> None:
-    iam.ids["event"] = load_finding(name)
+    event = load_finding(name)
+    if kind == "identity_center":
+        details = event["detail"]["resource"]["accessKeyDetails"]
+        iam.role(details["userName"], session=None, path="/aws-reserved/sso.amazonaws.com/")
+        details["principalId"] = f"{iam.ids['roles'][details['userName']]}:{details['principalId'].partition(':')[2]}"
+    iam.ids["event"] = event
     planned = iam.planned()
     assert planned.target.kind == kind and (id is None or planned.target.id == id)
     assert planned.consequences.startswith("nothing can be contained by itself: ")

@@ -17,6 +17,7 @@ from guardduty_response.statuses import Status
 from iam_lab import IamLab
 from iam_moto import MEMBER
 from test_role_sessions import EVERYTHING, moment, oracle
+from test_role_sessions import may as contained_may
 
 Json = dict[str, Any]
 OTHER = "333333333333"
@@ -221,8 +222,7 @@ def test_an_unknown_person(center: CenterLab) -> None:
 
 def test_an_unknown_permission_set(center: CenterLab) -> None:
     role = center.iam.details["userName"].replace("PowerUser", "Nothing")
-    center.see("iam", MEMBER).create_role(RoleName=role, Path="/aws-reserved/sso.amazonaws.com/", AssumeRolePolicyDocument="{}")
-    center.iam.details["userName"] = role
+    center.iam.role(role, session="carol", path="/aws-reserved/sso.amazonaws.com/")
     not_contained(center, "has no permission set Nothing")
 
 
@@ -268,3 +268,13 @@ def test_a_role_that_is_gone_is_gone(center: CenterLab) -> None:
     center.iam.details["userName"] = "AWSReservedSSO_Old_0123456789abcdef"
     with pytest.raises(TargetGone, match="no longer exists"):
         center.iam.plan()
+
+
+def test_a_role_that_an_attacker_named_so_denies_nobody_in_identity_center(center: CenterLab) -> None:
+    """Whoever may create roles in a member account chooses the role's name and the session's, not IAM's path."""
+    name = "AWSReservedSSO_PowerUser_0123456789abcdee"
+    center.iam.role(name, session="carol")
+    assert center.iam.respond().status is Status.CONTAINED
+    assert changed(center.iam) == [] and may(center, "carol")
+    assert [center.denied(center.statements(one)) for one in ("PowerUser", "Console", "Audit")] == [[], [], []]
+    assert not contained_may(center.iam, "carol", -60, name), "the session itself is denied"

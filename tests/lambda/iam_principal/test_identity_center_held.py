@@ -14,7 +14,7 @@ from guardduty_response.playbooks import Step, Target, member_session
 from guardduty_response.playbooks.iam_principal import playbook
 from guardduty_response.playbooks.iam_principal.identity_center.center import INLINE, ROLE_NAME
 from guardduty_response.statuses import Status
-from iam_lab import INCIDENT, PREFIX
+from iam_lab import INCIDENT, PREFIX, IamLab
 from iam_moto import MEMBER
 
 Json = dict[str, Any]
@@ -138,9 +138,10 @@ def test_the_late_look_asks_what_the_session_got_since(held: CenterLab) -> None:
     assert held.iam.role_policies("deploy") != {}
 
 
-def test_the_responses_own_calls_are_no_breach() -> None:
-    own = breach.own_roles(PREFIX, ["iam_principal"])
-    assert {f"{PREFIX}-identity-center-responder", f"{PREFIX}-identity-center-restorer"} <= own
+def test_the_responses_own_calls_are_no_breach(iam: IamLab) -> None:
+    own = breach.own_roles(iam.context().config)
+    for kind in ("responder", "restorer"):
+        assert breach.is_own(f"arn:aws:iam::{CENTER}:role/{PREFIX}-identity-center-{kind}", own)
 
 
 def test_a_permission_sets_name_is_whole_in_its_roles_name() -> None:

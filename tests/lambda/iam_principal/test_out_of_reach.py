@@ -9,12 +9,13 @@ from typing import Any
 
 import botocore.session
 import pytest
+from guardduty_response.errors import TargetGone
 from guardduty_response.playbooks.iam_principal import playbook
 from guardduty_response.statuses import Status
 from iam_lab import IamLab
 from iam_moto import MEMBER
 from moto.iam.models import iam_backends
-from test_role_sessions import moment, oracle
+from test_role_sessions import may, moment, oracle
 
 Json = dict[str, Any]
 OTHER, SSO = "999999999999", "AWSReservedSSO_PowerUser_0123456789abcdef"
@@ -39,13 +40,28 @@ CASES: list[tuple[str, Json, str, str]] = [
 ]  # fmt: skip
 
 
+PATHS = {
+    "identity_center": "/aws-reserved/sso.amazonaws.com/eu-central-1/",
+    "service_linked_role": "/aws-service-role/s3.amazonaws.com/",
+}
+
+
+def there(iam: IamLab, details: Json) -> Json:
+    """The finding's details, of a role that IAM knows where they are a role's of AWS."""
+    kind = next((kind for kind, known, _, _ in CASES if known == details), "")
+    if kind not in PATHS:
+        return details
+    iam.role(details["userName"], session=None, path=PATHS[kind])
+    return {**details, "principalId": f"{iam.ids['roles'][details['userName']]}:{details['principalId'].partition(':')[2]}"}
+
+
 @pytest.mark.parametrize(("kind", "details", "arn", "why"), CASES, ids=[one[0] for one in CASES])
 def test_it_is_said_and_failed_with_the_commands(iam: IamLab, kind: str, details: Json, arn: str, why: str) -> None:
-    iam.details = details
+    iam.details = there(iam, details)
     target = iam.plan()
     assert (target.kind, target.arn) == (kind, arn)
     planned = iam.ids["planned"]
-    assert why in planned.consequences and planned.principals == [arn]
+    assert why in planned.consequences and planned.principals[0] == arn
     assert list(planned.actions) == [f"by_hand_{number}" for number in range(1, len(planned.actions) + 1)]
     iam.calls.clear()
     step = iam.respond(target)
@@ -58,7 +74,7 @@ def test_it_is_said_and_failed_with_the_commands(iam: IamLab, kind: str, details
 
 
 def commands(iam: IamLab, details: Json) -> list[str]:
-    iam.details = details
+    iam.details = there(iam, details)
     return list(iam.planned().actions.values())
 
 
@@ -109,7 +125,7 @@ def test_identity_centers_policy_denies_that_persons_older_sessions(iam: IamLab)
         policy = document(lines, after)
         for who, issued, decision in (("carol@example.com", -60, "Deny"), ("carol@example.com", 60, "Allow"),
                                       ("dave@example.com", -60, "Allow")):  # fmt: skip
-            keys = {"aws__userid": f"AROASSO0000000000001:{who}", "aws__TokenIssueTime": moment(issued)}
+            keys = {"aws__userid": f"{iam.ids['roles'][SSO]}:{who}", "aws__TokenIssueTime": moment(issued)}
             assert oracle().decide([ALL, policy], "s3:GetObject", "arn:aws:s3:::b/k", **keys) == decision
 
 
@@ -123,3 +139,20 @@ def test_iam_tells_what_a_name_does_not(iam: IamLab, path: str, kind: str) -> No
     assert target.kind == kind
     assert iam.respond(target).status is Status.FAILED
     assert iam.role_policies("odd") == {} and iam_backends[MEMBER]["aws"].roles
+
+
+@pytest.mark.parametrize("name", [SSO, "AWSServiceRoleForSupport"])
+def test_a_name_that_anybody_may_give_is_no_way_out(iam: IamLab, name: str) -> None:
+    iam.role(name, session="soc-lead@example.com")
+    target = iam.plan()
+    assert target.kind == "role_session"
+    assert iam.respond(target).status is Status.CONTAINED
+    assert not may(iam, "soc-lead@example.com", -60, name)
+
+
+def test_another_role_of_a_deleted_ones_name_is_none_of_awss(iam: IamLab) -> None:
+    """IAM's unique id is asked before the path."""
+    iam.role(SSO, session="carol", path=PATHS["identity_center"])
+    iam.details["principalId"] = "AROADELETED000000001:carol"
+    with pytest.raises(TargetGone, match="a new role of the same name"):
+        iam.plan()

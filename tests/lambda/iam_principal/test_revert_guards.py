@@ -25,7 +25,7 @@ def attach(lab: Lab, user: str) -> None:
 
 
 @pytest.mark.parametrize(("user", "rails", "why"), [
-    (f"{PREFIX}-watcher", {}, "belongs to the response itself"),
+    (f"{PREFIX}-quarantine", {}, "belongs to the response itself"),
     ("break-glass", {"exempt_principals": [f"arn:aws:iam::{MEMBER}:user/break-*"]}, "is exempt (guardrails.exempt_principals"),
     ("deployer", {"exempt_resources": ["deployer"]}, "is exempt (guardrails.exempt_resources"),
     ("bob", {"exempt_accounts": [MEMBER]}, "is exempt (guardrails.exempt_accounts)"),
@@ -36,6 +36,12 @@ def test_never_touched(lab: Lab, user: str, rails: Json, why: str) -> None:
     lab.remediate()
     assert lab.see("iam").list_access_keys(UserName=user)["AccessKeyMetadata"][0]["Status"] == "Active"
     assert lab.changed() == [] and why in lab.left[0] and "aws iam update-access-key" in lab.left[0]
+
+
+def test_our_prefix_alone_spares_nobody(lab: Lab) -> None:
+    attach(lab, f"{PREFIX}-watcher")
+    lab.remediate()
+    assert lab.see("iam").list_access_keys(UserName=f"{PREFIX}-watcher")["AccessKeyMetadata"][0]["Status"] == "Inactive"
 
 
 def test_not_in_another_account(lab: Lab) -> None:

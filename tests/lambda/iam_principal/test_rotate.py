@@ -12,6 +12,7 @@ from lambda_world import World
 from remediate_lab import INCIDENT, MEMBER, PREFIX, REGION, USER, Lab
 
 Json = dict[str, Any]
+OTHER = "333333333333"
 OWNER = f"arn:aws:iam::{MEMBER}:role/app"
 NAME = f"{PREFIX}/{USER}/{INCIDENT}"
 
@@ -48,7 +49,7 @@ def test_the_new_key_lies_in_the_secret_and_nowhere_else(lab: Lab, capsys: pytes
     assert keys(lab) == {**old, found["access_key_id"]: "Active"}
     entry = kept(lab)
     assert (step.done, entry["outcome"], entry["task"]) == (True, "COMPLETE", "")
-    assert entry["state"] == {"keys": list(old), "secret": NAME, "key": found["access_key_id"]}
+    assert entry["state"] == {"keys": list(old), "secret": NAME, "region": REGION, "key": found["access_key_id"]}
     assert found["access_key_id"] in entry["detail"] and "can do nothing while the user is denied everything" in entry["detail"]
     assert lab.ledger()["actions"]["rotate_access_key"]["status"] == "DONE"
     assert found["secret_access_key"] not in lab.said() + str(step) + "".join(capsys.readouterr())
@@ -98,6 +99,45 @@ def test_readers_by_pattern_read_by_their_own_policies() -> None:
         {"AWS": [OWNER]},
         {"ArnNotLike": {"aws:PrincipalArn": [pattern, OWNER]}},
     )
+
+
+SHARED = f"arn:aws:kms:us-west-2:{OTHER}:key/k"
+ELSEWHERE = f"arn:aws:iam::{OTHER}:role/owner"
+
+
+@pytest.mark.parametrize(("key", "region"), [(None, REGION), ("alias/ours", REGION), (SHARED, "us-west-2")])
+@pytest.mark.parametrize("finding", [REGION, "ap-southeast-2"])
+def test_the_secret_is_where_its_key_is_else_at_home(lab: Lab, key: str | None, region: str, finding: str) -> None:
+    lab.region = finding
+    lab.options["rotate_key"]["kms_key_id"] = key
+    lab.once()
+    assert lab.see("secretsmanager", region).describe_secret(SecretId=NAME)["Name"] == NAME
+    assert kept(lab)["outcome"] == "COMPLETE" and f"({region})" in kept(lab)["detail"]
+    lab.options["rotate_key"]["kms_key_id"] = None
+    assert lab.once().done and kept(lab)["state"]["region"] == region
+    asked = {str(one["Resource"]) for policy in lab.policies for one in policy["Statement"] if "secretsmanager" in str(one)}
+    assert any(f":secretsmanager:{region}:" in one for one in asked), asked
+
+
+@pytest.mark.parametrize(("key", "readers", "barred"), [
+    (None, [OWNER, ELSEWHERE], [ELSEWHERE]), ("alias/aws/secretsmanager", [ELSEWHERE], [ELSEWHERE]),
+    (SHARED, [ELSEWHERE[:-1] + "*"], [ELSEWHERE[:-1] + "*"]), (SHARED, [OWNER, ELSEWHERE], []), ("alias/ours", [ELSEWHERE], []),
+])  # fmt: skip
+def test_no_key_is_made_that_its_reader_could_never_read(
+    lab: Lab, key: str | None, readers: list[str], barred: list[str]
+) -> None:
+    """aws/secretsmanager is used by its own account alone, and a policy's principal is no pattern."""
+    old = keys(lab)
+    lab.options["rotate_key"] = {"reader_arns": readers, "kms_key_id": key}
+    lab.once()
+    if not barred:
+        assert kept(lab)["outcome"] == "COMPLETE"
+        return
+    assert keys(lab) == old and [name for name, _ in lab.calls if name in ("CreateSecret", "CreateAccessKey")] == []
+    entry = kept(lab)
+    assert entry["outcome"] == "FAILED" and f"{', '.join(barred)} could never read it" in entry["detail"]
+    assert "kms_key_id must be a customer managed key" in entry["detail"]
+    assert entry["task"] == "make it anew by hand: aws iam create-access-key --user-name alice"
 
 
 def test_with_a_key_of_the_teams_own(lab: Lab) -> None:

@@ -35,7 +35,7 @@ def who(
     start = start.replace(microsecond=0)
     if seen and seen["what"] in names and _time(seen["when"]) >= start:
         return [seen]
-    own = breach.own_roles(work.prefix, list(work.ctx.config.playbooks))
+    own = breach.own_roles(work.ctx.config)
     found: dict[str, Json] = {}
     for asked, (region, key, value) in enumerate(list(dict.fromkeys(questions))[:LOOKUPS]):
         time.sleep(PAUSE_SECONDS * bool(asked))

@@ -189,7 +189,7 @@ def _write(work: Work, found: list[Held], roles: Json, told: list[str], changed:
 def _spared(work: Work, role: str) -> str:
     """Why a role is not touched, or empty."""
     settings = work.ctx.config
-    if name_of(role) in breach.own_roles(work.prefix, list(settings.playbooks)):
+    if breach.is_own(role, breach.own_roles(settings)):
         return "a role of the response itself"
     for pattern in settings.guardrails["exempt_principals"]:
         if matches(pattern, role):

@@ -8,7 +8,7 @@ role session. The unique id says what a principal is, so its prefix is asked fir
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from guardduty_response.finding import Finding, get, text
 from guardduty_response.playbooks.common.work import Work
@@ -52,7 +52,8 @@ def principal(finding: Finding) -> Principal:
     kind, name, key = (text(get(details, field), 200) for field in ("userType", "userName", "accessKeyId"))
     unique_id, _, session = text(get(details, "principalId"), 200).partition(":")
     if unique_id.startswith("AROA") or (kind in ("AssumedRole", "Role") and not unique_id.startswith("AIDA")):
-        return _of_role(name, session, key, unique_id)
+        # Anybody may name a role AWSReservedSSO_… or AWSServiceRoleFor…: IAM tells whose it is, by its path (playbook.plan).
+        return Principal(SESSION if name else UNKNOWN, role=name, session=session, key=key, unique_id=unique_id)
     if kind == "Root" or (unique_id == finding.account_id and not session):
         return Principal(ROOT, key=key)
     if kind == "FederatedUser":
@@ -63,15 +64,6 @@ def principal(finding: Finding) -> Principal:
     if user or kind == "IAMUser":
         return Principal(USER, user=name, key=key, unique_id=unique_id if user else "")
     return Principal(UNKNOWN, user=name, key=key, unique_id=unique_id)
-
-
-def _of_role(role: str, session: str, key: str, unique_id: str) -> Principal:
-    kind = SESSION if role else UNKNOWN
-    if role.startswith("AWSReservedSSO_"):
-        kind = IDENTITY_CENTER
-    elif role.startswith("AWSServiceRoleFor"):
-        kind = SERVICE_LINKED
-    return Principal(kind, role=role, session=session, key=key, unique_id=unique_id)
 
 
 def principal_of(work: Work) -> Principal:
@@ -86,4 +78,4 @@ def principal_of(work: Work) -> Principal:
     if target.kind in (SESSION, IDENTITY_CENTER):
         role, _, session = target.id.partition("/")
         return Principal(target.kind, role=role, session=session.replace("*", ""), key=found.key, unique_id=found.unique_id)
-    return found
+    return replace(found, kind=target.kind, user=target.id if target.kind == FOREIGN else found.user)

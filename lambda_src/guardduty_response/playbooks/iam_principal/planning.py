@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import copy
 import json
+import re
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -14,7 +16,7 @@ from guardduty_response.errors import NoTarget, TargetGone
 from guardduty_response.playbooks import Context, Planned, Target
 from guardduty_response.playbooks.common.culprits import IAM_REGION
 from guardduty_response.playbooks.common.work import AWS_ERRORS, BRANCHES, SKIPPED, Json, allow, gather, policy, why
-from guardduty_response.playbooks.iam_principal import identify, out_of_reach, role, user
+from guardduty_response.playbooks.iam_principal import identify, out_of_reach, regions, role, user
 from guardduty_response.playbooks.iam_principal.core import Facts, Work
 from guardduty_response.playbooks.iam_principal.identify import Principal
 from guardduty_response.playbooks.iam_principal.identity_center import plan as people
@@ -34,7 +36,7 @@ def plan(ctx: Context) -> Planned:
         return _user(ctx, who)
     if who.kind == identify.SESSION:
         return _session(ctx, who)
-    return _center(ctx, who) if who.kind == identify.IDENTITY_CENTER else _unreachable(ctx, who)
+    return _unreachable(ctx, who)
 
 
 def _target(ctx: Context, who: Principal, arn: str, **scope: Any) -> Target:
@@ -200,10 +202,6 @@ def _session(ctx: Context, who: Principal) -> Planned:
         if aws.code(error) != "NoSuchEntity":
             raise
         return _no_role(ctx, who, arn)
-    if ":role/aws-service-role/" in found["Arn"]:
-        return _unreachable(ctx, Principal(identify.SERVICE_LINKED, role=who.role, session=who.session, key=who.key))
-    if ":role/aws-reserved/" in found["Arn"]:
-        return _center(ctx, Principal(identify.IDENTITY_CENTER, role=who.role, session=who.session, key=who.key))
     if who.unique_id and found["RoleId"] != who.unique_id:
         if foreign := _foreign(ctx, who):
             return foreign
@@ -211,7 +209,12 @@ def _session(ctx: Context, who: Principal) -> Planned:
             f"role {who.role} ({who.unique_id}) of account {ctx.finding.account_id} no longer exists, and its sessions can do "
             f"nothing; a new role of the same name ({found['RoleId']}) does, and is left alone"
         )
-    who = Principal(who.kind, role=who.role, session=who.session, key=who.key, unique_id=found["RoleId"])
+    who = replace(who, unique_id=found["RoleId"])
+    # Paths that IAM keeps for AWS; a name alone may be anybody's.
+    if ":role/aws-service-role/" in found["Arn"]:
+        return _unreachable(ctx, replace(who, kind=identify.SERVICE_LINKED))
+    if ":role/aws-reserved/sso.amazonaws.com/" in found["Arn"]:
+        return _center(ctx, replace(who, kind=identify.IDENTITY_CENTER), arn, found["Arn"])
     target = _target(ctx, who, arn, role_arn=found["Arn"], planned=now())
     work = Work(ctx, target)
     facts, sessions = Facts(), role.reading(work, found["Arn"])
@@ -223,8 +226,8 @@ def _session(ctx: Context, who: Principal) -> Planned:
     effect = "all of them need new credentials" if work.role_wide else "other sessions go on"
     told = [_kind_of(who, found), f"{others}; {effect}" if others else ""]
     tags = {one["Key"]: one["Value"] for one in found.get("Tags") or []}
-    events = [_of_instance(ctx, who)] if who.instance else []
-    return Planned(target, tags, [found["Arn"], arn], {**said, **_promises(work)}, "; ".join(filter(None, told)), events)
+    other = {"ec2_instance": partial(_of_instance, work, who)} if who.instance else {}
+    return Planned(target, tags, [found["Arn"], arn], {**said, **_promises(work)}, "; ".join(filter(None, told)), other)
 
 
 def _no_role(ctx: Context, who: Principal, arn: str) -> Planned:
@@ -234,7 +237,12 @@ def _no_role(ctx: Context, who: Principal, arn: str) -> Planned:
         return Planned(target, actions={"revoke_sessions": text, **_promises(Work(ctx, target))})
     if foreign := _foreign(ctx, who):
         return foreign
-    raise TargetGone(f"role {who.role} no longer exists in account {ctx.finding.account_id}: its sessions can do nothing")
+    text = f"role {who.role} no longer exists in account {ctx.finding.account_id}: its sessions can do nothing"
+    if who.role.startswith("AWSReservedSSO_"):
+        text += (
+            f"; if it was IAM Identity Center's (its name says so, and anybody may say so), look what else {who.session} holds"
+        )
+    raise TargetGone(text)
 
 
 def _kind_of(who: Principal, found: Json) -> str:
@@ -255,16 +263,19 @@ def _kind_of(who: Principal, found: Json) -> str:
     return f"session {who.session or 'unknown'}: whoever may assume the role can sign in again"
 
 
-def _of_instance(ctx: Context, who: Principal) -> Json:
-    """The finding as one about the instance whose credentials were used, for playbook ec2_instance.
+def _of_instance(work: Work, who: Principal) -> Json:
+    """The finding as one about the instance whose credentials were used, for playbook ec2_instance: in the instance's Region,
+    which need not be the one where they were used. Raises ResponseError when nobody can say where it is.
 
     An id of its own, so that it is an incident of its own; everything else as GuardDuty said it.
     """
-    detail = copy.deepcopy(ctx.finding.detail)
+    ctx, detail = work.ctx, copy.deepcopy(work.ctx.finding.detail)
     known = (detail.get("resource") or {}).get("instanceDetails") or {}
     same = known if known.get("instanceId") == who.instance else {}
+    zone = re.match(r"[a-z]{2,4}(?:-[a-z]+)+?-[0-9]{1,2}", str(same.get("availabilityZone")))  # us-west-2a, us-west-2-lax-1a
+    region = zone[0] if zone else regions.of_instance(work, who.instance)
     detail["resource"] = {"resourceType": "Instance", "instanceDetails": {**same, "instanceId": who.instance}}
-    detail |= {"id": f"{ctx.finding.id}-{who.instance}", "accountId": ctx.finding.account_id, "region": ctx.finding.region}
+    detail |= {"id": f"{ctx.finding.id}-{who.instance}", "accountId": ctx.finding.account_id, "region": region}
     detail["title"] = f"Credentials of instance {who.instance} were used ({ctx.finding.title})"[:500]
     return {"source": "aws.guardduty", "detail-type": "GuardDuty Finding", "handedOverBy": ctx.incident_id, "detail": detail}
 
@@ -272,30 +283,23 @@ def _of_instance(ctx: Context, who: Principal) -> Json:
 # -- IAM Identity Center ----------------------------------------------------------------------------------------------
 
 
-def _center(ctx: Context, who: Principal) -> Planned:
+def _center(ctx: Context, who: Principal, arn: str, role_arn: str) -> Planned:
     """A person who signed in: denied in the Identity Center account, where that is configured and answers."""
     if not ctx.options.get("identity_center"):
-        return _unreachable(ctx, who)
-    arn = _iam_arn(ctx, f"assumed-role/{who.role}/{who.session or '*'}", "sts")
-    try:
-        found = _look(ctx).client("iam").get_role(RoleName=who.role)["Role"]
-    except ClientError as error:
-        if aws.code(error) != "NoSuchEntity":
-            raise
-        return _no_role(ctx, who, arn)
-    target = _target(ctx, who, arn, role_arn=found["Arn"])
+        return _unreachable(ctx, who, role_arn)
+    target = _target(ctx, who, arn, role_arn=role_arn)
     work = Work(ctx, target)
     try:
         target.scope.update(people.find(work))
     except AWS_ERRORS as error:
         if aws.transient(error):
             raise
-        return _unreachable(ctx, who, found["Arn"], trouble=why(error), no_user=isinstance(error, people.NoUser))
+        return _unreachable(ctx, who, role_arn, trouble=why(error), no_user=isinstance(error, people.NoUser))
     sets = ", ".join(one["name"] for one in target.scope["sets"])
     told = [f"provisioning again also applies what somebody changed in {sets} and did not provision", target.scope["unlisted"]]
     person = f"arn:{ctx.config.partition}:identitystore:::user/{target.scope['user_id']}"
     said = {**people.promises(work), **_promises(work)}
-    return Planned(target, {}, [found["Arn"], arn, person], said, "; ".join(filter(None, told)))
+    return Planned(target, {}, [role_arn, arn, person], said, "; ".join(filter(None, told)))
 
 
 # -- out of reach -----------------------------------------------------------------------------------------------------

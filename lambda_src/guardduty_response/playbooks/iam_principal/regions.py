@@ -1,12 +1,17 @@
-"""Where a principal may have called: the account's enabled Regions."""
+"""Where a principal may have called: the account's enabled Regions. And in which of them an instance is."""
 
 from __future__ import annotations
 
+from concurrent.futures import as_completed
+
 from guardduty_response import aws
+from guardduty_response.errors import ResponseError
 from guardduty_response.playbooks.common.culprits import iam_region
-from guardduty_response.playbooks.common.work import AWS_ERRORS, Work, allow, why
+from guardduty_response.playbooks.common.work import AWS_ERRORS, BRANCHES, Work, allow, why
 
 ACTION = "account:ListRegions"  # ec2:DescribeRegions says the same, for a model a hundred times as large to parse
+
+SECONDS = 10  # for finding an instance: containment waits for it
 
 
 def looking(work: Work) -> aws.Session:
@@ -37,3 +42,44 @@ def enabled(work: Work, session: aws.Session) -> tuple[list[str], str]:
         known = list(dict.fromkeys(known))
         return known, f"the enabled Regions could not be listed ({why(error)}): only {' and '.join(known)} were asked"
     return list(dict.fromkeys([*known, *sorted(found)])), ""
+
+
+def of_instance(work: Work, instance: str) -> str:
+    """The Region that the instance is in: the finding's, or whichever of the enabled ones knows it. Raises ResponseError, which
+    says what could not be asked; "nowhere" is not "gone"."""
+    session, first, asked = work.open(allow(("ec2:DescribeInstances", ACTION))), work.target.region, [work.target.region]
+    bad: dict[str, str] = {}
+    try:
+        if _knows(session, first, instance):
+            return first
+    except AWS_ERRORS as error:
+        bad[first] = why(error)
+    try:
+        asked, remark = enabled(work, session)
+    except AWS_ERRORS as error:
+        remark = f"the enabled Regions could not be listed ({why(error)})"
+    under_way = {BRANCHES.submit(_knows, session, name, instance): name for name in asked if name != first}
+    bad |= dict.fromkeys(under_way.values(), f"no answer in {SECONDS} s")
+    try:
+        for one in as_completed(under_way, SECONDS):
+            try:
+                del bad[under_way[one]]
+                if one.result():
+                    return under_way[one]
+            except AWS_ERRORS as error:
+                bad[under_way[one]] = why(error)
+    except TimeoutError:
+        pass
+    finally:
+        for one in under_way:
+            one.cancel()
+    trouble = [f"not asked: {name} ({text})" for name, text in bad.items()] + [remark] * bool(remark)
+    raise ResponseError(
+        f"instance {instance} is in none of the {len(asked) - len(bad)} Regions that answered"
+        f" ({'; '.join(trouble) or 'terminated over an hour ago, or not of this account'})"
+    )
+
+
+def _knows(session: aws.Session, region: str, instance: str) -> bool:
+    asked = [{"Name": "instance-id", "Values": [instance]}]  # by its id alone it would be an error where it is not
+    return bool(session.client("ec2", region).describe_instances(Filters=asked)["Reservations"])

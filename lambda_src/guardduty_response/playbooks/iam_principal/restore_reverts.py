@@ -50,6 +50,7 @@ def _rotated(work: Work) -> list[Part]:
     state = ((work.kept.get("evidence") or {}).get(ROTATION) or {}).get("state") or {}
     if not state.get("key"):
         return []
-    text = f"access key {state['key']}, made anew, stays: its owner finds it in secret {state['secret']}"
+    where = f"secret {state['secret']} ({state.get('region') or work.target.region})"
+    text = f"access key {state['key']}, made anew, stays: its owner finds it in {where}"
     hand = f"aws iam delete-access-key --user-name {shlex.quote(work.id)} --access-key-id {state['key']}"
     return [Part(Kind.KEPT, ROTATION, state["key"], text, hand)]

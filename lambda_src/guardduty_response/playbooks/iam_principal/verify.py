@@ -62,7 +62,16 @@ def _checks(work: Work) -> list[Check]:
         ok = not one.on or (read and not one.todo())
         text = text if ok else f"{one.name}: {'not ' * (status != FAILED)}{text}"
         out.append(Check(one.name, ok, text, fatal=one.name in FATAL, read=read))
-    return out + list(value(got["held"]))
+    return out + list(value(got["held"])) + _not_handed_over(work)
+
+
+def _not_handed_over(work: Work) -> list[Check]:
+    """Of stolen instance credentials: the machine that they are of, which playbook ec2_instance was to answer, goes on."""
+    line = work.acted("hand_over_to_ec2_instance")
+    own = not (work.target.attach or work.target.verify_only)
+    if not own or line.get("status") != FAILED or "ec2_instance" not in work.ctx.config.active_playbooks:
+        return []
+    return [Check("hand_over_to_ec2_instance", False, str(line["detail"]))]
 
 
 def _still_there(work: Work, facts: Facts) -> None:

@@ -29,7 +29,7 @@ class Found:
         for name, empty in (("rows", {}), ("changes", []), ("issued", []), ("bytes", 0), ("left_out", 0), ("full", False)):
             progress.setdefault(name, empty)
         self.lines: dict[str, list[str]] = defaultdict(list)  # by Region, of this call
-        self.own = breach.own_roles(work.prefix, list(work.ctx.config.playbooks))
+        self.own = breach.own_roles(work.ctx.config)
         self.lock = Lock()
 
     @property

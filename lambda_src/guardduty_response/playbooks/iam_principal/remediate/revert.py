@@ -61,7 +61,9 @@ class Job:
     def __init__(self, work: Work) -> None:
         self.work, self.config = work, work.ctx.config
         self.readers: dict[str, aws.Session] = {}
-        self.own = breach.own_roles(self.work.prefix, list(self.config.playbooks))
+        # A role's name is one role's in an account, and often all that is known here.
+        here = [one for one in breach.own_roles(self.config) if one.startswith(("*:", f"{work.target.account_id}:"))]
+        self.own = {name_of(one) for one in here} | {f"{self.work.prefix}-quarantine", f"{self.work.prefix}-quarantine-ssm"}
         self.recorded = {name: len(str(was)) for name, was in _reverts(work, "before")}
         self.lines = {name for name, _ in _reverts(work, "actions")}
         self.unavailable = ""
@@ -99,7 +101,7 @@ class Job:
             return f"account {account} is exempt (guardrails.exempt_accounts)"
         for name in names:
             short = name_of(name)
-            if short in self.own or short.startswith(f"{self.work.prefix}-"):
+            if short in self.own or (account == self.config.security_account and short.startswith(f"{self.work.prefix}-")):
                 return f"{short} belongs to the response itself"
             if ":role/aws-service-role/" in name or ":role/aws-reserved/" in name:
                 return f"{short} is a role that only its AWS service can change"

@@ -23,6 +23,10 @@ NAME, LINE, USER, TRIES = "rotation", "rotate_access_key", "iam_user", 5
 SECRET = ("secretsmanager:CreateSecret", "secretsmanager:TagResource", "secretsmanager:PutResourcePolicy",
           "secretsmanager:DescribeSecret", "secretsmanager:PutSecretValue")  # fmt: skip
 KEYS = ("iam:CreateAccessKey", "iam:UpdateAccessKey", "iam:DeleteAccessKey")
+CROSS_ACCOUNT = (
+    "rotate_key.kms_key_id must be a customer managed key whose policy lets them and that account use it "
+    "(aws/secretsmanager is its own account's alone), and reader_arns must name them whole"
+)
 THROUGH_KMS = ("kms:GenerateDataKey", "kms:Decrypt")
 Ended = tuple[Outcome, str, str, list[Json]]  # outcome, sentence, what is left to do, answers
 
@@ -50,12 +54,16 @@ def run(work: Work) -> tuple[str, bool]:
 
 
 class Rotation:
-    """State: ``keys``: the user's before a new one was made; ``secret``: its name; ``key``: the new one, once it is stored."""
+    """State: ``keys``: the user's before a new one was made; ``secret``: its name; ``region``: of the secret; ``key``: the new
+    one, once it is stored."""
 
     def __init__(self, work: Work, options: Json, before: Json) -> None:
         self.work, self.options, self.since = work, options, before.get("since") or now()
         self.state: Json = dict(before.get("state") or {})
-        self.user = work.id
+        self.user, self.key = work.id, str(options.get("kms_key_id") or "")
+        # Where its key is; else in the response's own Region, not the finding's: an owner looks in one place.
+        there = self.key.split(":")[3] if self.key.startswith("arn:") else aws.client("sts").meta.region_name
+        self.region = str(self.state.get("region") or there)
         # Secrets Manager takes letters, digits and /_+=.@- in names; IAM takes a comma too.
         self.name = f"{work.prefix}/{re.sub('[^A-Za-z0-9_+=.@-]', '_', self.user)}/{work.ctx.incident_id}"
 
@@ -86,20 +94,32 @@ class Rotation:
             return self._stored(lost[0]) if len(lost) == 1 and self._filled() else self._lost(found["arn"], lost)
         if len(keys) > 1:
             return Outcome.FAILED, self.failed("it has two, which is all that IAM allows"), self.by_hand(sorted(keys)), []
+        if barred := self._barred():
+            text = (
+                f"{', '.join(barred)} could never read it: of another account than {self.work.target.account_id}. {CROSS_ACCOUNT}"
+            )
+            return Outcome.FAILED, self.failed(text), self.by_hand(), []
         self._secret()
-        self.state = {"keys": sorted(keys), "secret": self.name}
+        self.state = {"keys": sorted(keys), "secret": self.name, "region": self.region}
         self.keep(Outcome.RUNNING, "a new access key is being made")
         return self._make(found["arn"])
+
+    def _barred(self) -> list[str]:
+        """Readers of another account, where it takes a customer managed key, and a principal that the policy can name."""
+        own = self.work.target.account_id
+        shared = bool(self.key) and not self.key.endswith("alias/aws/secretsmanager")
+        readers = [one for one in self.options["reader_arns"] if one.split(":")[4] != own]
+        return sorted(one for one in readers if not shared or set(one) & set("*?"))
 
     # -- the secret -----------------------------------------------------------------------------------------------
 
     def _secrets(self) -> Any:
-        region, account = self.work.target.region, self.work.target.account_id
+        region, account = self.region, self.work.target.account_id
         arn = f"arn:{self.work.ctx.config.partition}:secretsmanager:{region}:{account}:secret:{self.name}-??????"
         statements = [allow(SECRET, arn)]
-        if self.options.get("kms_key_id"):
+        if self.key:
             statements.append(allow(THROUGH_KMS, **{"kms:ViaService": f"secretsmanager.{region}.amazonaws.com"}))
-        return self.work.open(*statements).client("secretsmanager")
+        return self.work.open(*statements).client("secretsmanager", region)
 
     def _filled(self) -> bool:
         found = present.there(lambda: self._secrets().describe_secret(SecretId=self.name))
@@ -110,7 +130,7 @@ class Rotation:
         client = self._secrets()
         if not present.there(lambda: client.describe_secret(SecretId=self.name)):
             incident = {"Key": f"{self.work.prefix}-incident", "Value": self.work.ctx.incident_id}
-            key = {"KmsKeyId": self.options["kms_key_id"]} if self.options.get("kms_key_id") else {}
+            key = {"KmsKeyId": self.key} if self.key else {}
             client.create_secret(
                 Name=self.name, Tags=[{"Key": self.work.prefix, "Value": "access-key"}, incident], **key,
                 Description=f"New access key of IAM user {self.user}, from incident {self.work.ctx.incident_id}",
@@ -135,7 +155,7 @@ class Rotation:
 
     def _stored(self, key: str, *answers: Json) -> Ended:
         self.state |= {"key": key}
-        where = f"{self.name} ({self.work.target.region})"
+        where = f"{self.name} ({self.region})"
         text = (f"new access key {key} of {self.user} is in secret {where}, readable by "
                 f"{', '.join(self.options['reader_arns'])}. It can do nothing while the user is denied everything")  # fmt: skip
         return Outcome.COMPLETE, text, "", list(answers)
