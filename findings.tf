@@ -65,8 +65,10 @@ module "spend_watch" {
   email_addresses   = var.spend_watch.email_addresses
   notify_topic      = var.spend_watch.topic
   topic_arn         = local.topic_arns.notifications
-  topic_encrypted   = true
-  topic_kms_key_arn = local.kms_key_arn
+  # Made here: with the module's key. Brought along: with its own key; or with the module's where that was brought along too (if
+  # it is not, that permission opens nothing: it is bound to the topic).
+  topic_encrypted   = var.notifications.create_topic || !var.kms.create || var.notifications.topic_kms_key_arn != null
+  topic_kms_key_arn = try(coalesce(var.notifications.topic_kms_key_arn, local.kms_key_arn), null)
   trial_ends_on     = var.spend_watch.trial_ends_on
   trial_notice_days = var.spend_watch.trial_notice_days
   iam               = var.iam

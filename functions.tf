@@ -175,6 +175,7 @@ module "function" {
   evidence_actions   = local.jobs[each.value.job].evidence_actions
   more_statements    = concat(local.more_statements[each.value.job], [for statement in local.trail_query_statements : statement if each.key == "iam_principal/collector"], [for key, statement in local.identity_center_statements : statement if key == each.key])
   topic_arns         = local.jobs[each.value.job].tells ? local.topic_arns : null
+  topic_keys         = local.topic_keys
   zip                = "${path.module}/lambda_src/dist/${local.jobs[each.value.job].name}_${each.value.playbook}.zip"
   name_prefix        = var.name_prefix
   environment        = merge(module.incident[0].function_environment, { for key, role in local.identity_center_roles : "GDR_IDENTITY_CENTER_ROLE" => role if key == each.key })

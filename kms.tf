@@ -1,5 +1,40 @@
 # One key for everything the module keeps, unless one is brought along.
 
+# What AWS services need of the key, for the policy here and for output kms_key_policy_statements. Nothing here may go by var.kms or
+# var.notifications: a key brought along gets its policy from these, and a topic brought along may be encrypted with the key made here.
+locals {
+  own_topic_arn = "arn:${local.partition}:sns:${coalesce(local.region, "none")}:${local.account_id}:${var.name_prefix}-notifications"
+
+  key_statements = [
+    {
+      Sid       = "Logs"
+      Effect    = "Allow"
+      Principal = { Service = "logs.${coalesce(local.region, "none")}.amazonaws.com" }
+      Action    = ["kms:Encrypt", "kms:Decrypt", "kms:ReEncrypt*", "kms:GenerateDataKey*", "kms:DescribeKey"]
+      Resource  = "*"
+      Condition = { ArnLike = { "kms:EncryptionContext:aws:logs:arn" = "arn:${local.partition}:logs:${coalesce(local.region, "none")}:${local.account_id}:log-group:*" } }
+    },
+    {
+      # Without these, messages of rules and alarms to an encrypted queue or topic are lost in silence.
+      Sid       = "EventsAlarmsAndTopics"
+      Effect    = "Allow"
+      Principal = { Service = ["events.amazonaws.com", "cloudwatch.amazonaws.com", "sns.amazonaws.com"] }
+      Action    = ["kms:Decrypt", "kms:GenerateDataKey*"]
+      Resource  = "*"
+    },
+  ]
+  # Whoever takes them adds the condition: that topic alone.
+  budgets_key_statements = [
+    for statement in [{
+      Sid       = "BudgetsToOneTopic"
+      Effect    = "Allow"
+      Principal = { Service = "budgets.amazonaws.com" }
+      Action    = ["kms:Decrypt", "kms:GenerateDataKey*"]
+      Resource  = "*"
+    }] : statement if local.watch_spending && var.spend_watch.topic
+  ]
+}
+
 resource "aws_kms_key" "this" {
   count = var.create && var.kms.create ? 1 : 0
 
@@ -10,38 +45,19 @@ resource "aws_kms_key" "this" {
 
   policy = jsonencode({
     Version = "2012-10-17"
-    Statement = concat([
-      {
+    Statement = concat(
+      [{
         Sid       = "IamPoliciesOfThisAccount"
         Effect    = "Allow"
         Principal = { AWS = "arn:${local.partition}:iam::${local.account_id}:root" }
         Action    = "kms:*"
         Resource  = "*"
-      },
-      {
-        Sid       = "Logs"
-        Effect    = "Allow"
-        Principal = { Service = "logs.${local.region}.amazonaws.com" }
-        Action    = ["kms:Encrypt", "kms:Decrypt", "kms:ReEncrypt*", "kms:GenerateDataKey*", "kms:DescribeKey"]
-        Resource  = "*"
-        Condition = { ArnLike = { "kms:EncryptionContext:aws:logs:arn" = "arn:${local.partition}:logs:${local.region}:${local.account_id}:log-group:*" } }
-      },
-      {
-        # Without these, messages of rules and alarms to an encrypted queue or topic are lost in silence.
-        Sid       = "EventsAlarmsAndTopics"
-        Effect    = "Allow"
-        Principal = { Service = ["events.amazonaws.com", "cloudwatch.amazonaws.com", "sns.amazonaws.com"] }
-        Action    = ["kms:Decrypt", "kms:GenerateDataKey*"]
-        Resource  = "*"
-      },
-      ], local.watch_spending && var.spend_watch.topic ? [{
-        Sid       = "BudgetsToOneTopic"
-        Effect    = "Allow"
-        Principal = { Service = "budgets.amazonaws.com" }
-        Action    = ["kms:Decrypt", "kms:GenerateDataKey*"]
-        Resource  = "*"
-        Condition = { StringEquals = { "kms:EncryptionContext:aws:sns:topicArn" = "arn:${local.partition}:sns:${local.region}:${local.account_id}:${var.name_prefix}-notifications" } }
-    }] : [])
+      }],
+      local.key_statements,
+      [for statement in local.budgets_key_statements : merge(statement, {
+        Condition = { StringEquals = { "kms:EncryptionContext:aws:sns:topicArn" = local.own_topic_arn } }
+      })],
+    )
   })
 }
 

@@ -17,6 +17,10 @@ locals {
     # Nobody to escalate to is no reason to stay silent.
     escalations = try(coalesce(module.notifications[0].topic_arns.escalations, module.notifications[0].topic_arns.notifications), null)
   }
+  # Of topics brought along that are encrypted with a key of their own; who publishes there uses that key as well.
+  topic_keys = [
+    for topic in [var.notifications, var.notifications.escalation] : { topic_arn = topic.topic_arn, kms_key_arn = topic.topic_kms_key_arn } if topic.topic_kms_key_arn != null
+  ]
 }
 
 module "notifications" {
@@ -59,6 +63,7 @@ module "incident" {
   }
   timeout_seconds = (var.guardrails.approval_timeout_minutes + 12 * 60) * 60 # waiting for people, then for snapshots
   topic_arns      = local.topic_arns
+  topic_keys      = local.topic_keys
   kms_key_arn     = local.kms_key_arn
   iam             = var.iam
   functions       = var.functions

@@ -25,6 +25,7 @@ output "for_other_regions" {
     suppression_filters = var.suppression_filters
     trusted_ip_lists    = var.trusted_ip_lists
     threat_lists        = var.threat_lists
+    findings_export     = merge(var.findings_export, { create = var.create && var.findings_export.create })
     forensics           = merge(var.forensics, { when = var.create ? var.forensics.when : "off" })
     forensics_key_arn   = try(var.evidence.forensics_account.kms_key_arn, null)
   }

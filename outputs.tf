@@ -1,5 +1,5 @@
 output "effective_policy" {
-  description = "Every known finding type => { mode, key that decided, scope, playbook, accounts with a key of their own, note }. Read it in the plan of a pull request."
+  description = "Every known finding type => { mode, key that decided, scope, playbook, accounts where it is otherwise (a key of their own; the management account, where nothing acts), note }. Read it in the plan of a pull request."
   value       = local.effective_policy
 
   precondition {
@@ -76,6 +76,13 @@ output "dead_letters_queue_arn" {
 output "kms_key_arn" {
   description = "The key that encrypts everything, created here or brought along."
   value       = var.create ? local.kms_key_arn : null
+}
+
+output "kms_key_policy_statements" {
+  description = "JSON list of the statements that a key brought along (kms.key_arn) needs beside its owner's; those of the module's own key. The key of a topic brought along (topic_kms_key_arn) needs EventsAlarmsAndTopics and, with a budget, BudgetsToOneTopic. Without them log groups are refused, and messages are lost in silence; as they name the Region, they are known only once something is made here: examples/existing-resources has them written out for a first apply."
+  value = !var.create ? null : jsonencode(concat(local.key_statements, [for statement in local.budgets_key_statements : merge(statement, {
+    Condition = { StringEquals = { "kms:EncryptionContext:aws:sns:topicArn" = var.notifications.create_topic ? local.own_topic_arn : var.notifications.topic_arn } }
+  })]))
 }
 
 output "function_arns" {

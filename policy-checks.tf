@@ -85,6 +85,13 @@ locals {
         ) if contains(local.unknown_keys, key)
       ]
     ]),
+    flatten([
+      for account, switches in local.account_remediations : [
+        for key, mode in switches :
+        "account_remediations[\"${account}\"]: \"${key}\" = \"${mode}\", but ${account} is guardrails.management_account_id, where nothing acts and nothing is rehearsed; use notify or off, or leave guardrails.management_account_id out."
+        if contains(local.acting_modes, coalesce(mode, "null"))
+      ] if account == local.management_account_id
+    ]),
     [
       for ties in values(local.ties) :
       "${local.scope_names[ties[0].scope]}: ${join(" and ", ties[0].keys)} are equally literal and both match ${ties[0].type}; give that type a key of its own, or make one of them more literal."

@@ -112,13 +112,28 @@ locals {
     ]
   }
 
+  # What would act in the management account: the guardrail lets none of it, dry_run included.
+  management_account_id = var.guardrails.management_account_id
+  held_in_management = {
+    for type, decisions in local.decisions : type => [
+      for d in slice(concat(
+        [for d in decisions : d if d.scope == local.management_account_id],
+        [for d in decisions : d if d.scope == ""],
+        [null],
+      ), 0, 1) : d if try(contains(local.acting_modes, d.mode), false)
+    ] if local.management_account_id != null
+  }
+
   effective_policy = {
     for type in local.type_names : type => {
       mode     = try([for d in local.decisions[type] : d.mode if d.scope == ""][0], "notify")
       key      = try([for d in local.decisions[type] : d.key if d.scope == ""][0], null)
       scope    = anytrue([for d in local.decisions[type] : d.scope == ""]) ? "global" : "default"
       playbook = local.type_playbooks[type]
-      accounts = { for d in local.decisions[type] : d.scope => { mode = d.mode, key = d.key } if d.scope != "" }
+      accounts = merge(
+        { for d in local.decisions[type] : d.scope => { mode = d.mode, key = d.key } if d.scope != "" },
+        { for d in try(local.held_in_management[type], []) : local.management_account_id => { mode = "notify", key = d.key } },
+      )
       note = one(slice(concat(
         [
           for d in local.decisions[type] :
@@ -134,6 +149,10 @@ locals {
           for d in local.decisions[type] :
           "Where the finding shows whose they are, also hands over to ${join(", ", local.type_also[type])}."
           if length(local.type_also[type]) > 0 && contains(local.acting_modes, d.mode)
+        ],
+        [
+          for d in try(local.held_in_management[type], []) :
+          "Nothing acts in account ${local.management_account_id}, the organization's management account: people are told."
         ],
         [null],
       ), 0, 1))

@@ -50,7 +50,7 @@ variable "threat_lists" {
 }
 
 variable "findings_export" {
-  description = "Export of findings to S3, for longer than the 90 days GuardDuty keeps them (create = true). Bucket and key are made, or brought along (create_bucket = false and bucket_arn; create_key = false and kms_key_arn; outputs findings_export.bucket_policy_statements and key_policy_statement say what their policies must hold). object_lock = { mode, days } locks what is exported."
+  description = "Export of findings to S3, for longer than the 90 days GuardDuty keeps them (create = true). Bucket and key are made, or brought along (create_bucket = false and bucket_arn; create_key = false and kms_key_arn; outputs findings_export.bucket_policy_statements and key_policy_statement say what their policies must hold). object_lock = { mode, days } locks what is exported. Export is a setting of each Region: this is the home Region's, and modules/region does the same in each other one, with a bucket and a key of that Region or with those brought along."
   type = object({
     create            = optional(bool, false)
     create_bucket     = optional(bool, true)
@@ -79,7 +79,7 @@ variable "findings_export" {
 }
 
 variable "malware_protection_s3" {
-  description = "Bucket name => { prefixes, tagging = true, encrypted_with_key, kms_key_arn }: buckets of this account and Region whose uploads GuardDuty scans. tagging writes the verdict on the object. For buckets of other accounts call modules/malware-protection-s3 there."
+  description = "Bucket name => { prefixes, tagging = true, encrypted_with_key, kms_key_arn }: buckets of this account and Region whose uploads GuardDuty scans (prefixes from some to none or back: the plan is made anew, and nothing is scanned in between). tagging writes the verdict on the object. For buckets of other accounts call modules/malware-protection-s3 there."
   type = map(object({
     prefixes           = optional(list(string), [])
     tagging            = optional(bool, true)

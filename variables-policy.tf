@@ -273,7 +273,7 @@ variable "watch" {
 }
 
 variable "guardrails" {
-  description = "Limits on acting. Exemptions: no action whatever the mode; exempt_resources are ids or ARNs, exempt_principals are ARNs, both with *. approval_tag: a resource with this tag is asked about, never acted on by itself. freeze_windows: RFC 3339 times between which a person is asked. circuit_breaker: more targets than this in so many minutes, and a person is asked. management_account_id: findings there are only notified unless account_remediations says otherwise."
+  description = "Limits on acting. Exemptions: no action whatever the mode; exempt_resources are ids or ARNs, exempt_principals are ARNs, both with *. approval_tag: a resource with this tag is asked about, never acted on by itself. freeze_windows: RFC 3339 times between which a person is asked. circuit_breaker: more targets than this in so many minutes, and a person is asked. management_account_id: nothing acts there, whatever the switches say, and people are told; account_remediations may set it to notify or off, no more."
   type = object({
     exempt_accounts          = optional(list(string), [])
     exempt_resources         = optional(list(string), [])

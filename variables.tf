@@ -57,7 +57,7 @@ variable "iam" {
 }
 
 variable "kms" {
-  description = "The key that encrypts everything: created here, or brought along (create = false and key_arn). The policy of a key brought along must let logs, sns, events and cloudwatch use it."
+  description = "The key that encrypts everything: created here, or brought along (create = false and key_arn). The policy of a key brought along must let logs, sns, events and cloudwatch use it, and budgets where spend_watch tells a topic: output kms_key_policy_statements has the statements."
   type = object({
     create  = optional(bool, true)
     key_arn = optional(string)
@@ -72,17 +72,19 @@ variable "kms" {
 }
 
 variable "notifications" {
-  description = "Who is told. Topics are created here or brought along (create_topic = false and topic_arn); without an escalation topic, escalations go to the notifications topic. runbook_url is linked in every message. siem_search_url: a search in your own tool (Splunk, Sumo Logic), linked with {user}, {role}, {session}, {access_key}, {account}, {region}, {start}, {end}, {start_epoch}, {end_epoch} and {finding_id} filled in."
+  description = "Who is told. Topics are created here or brought along (create_topic = false and topic_arn); without an escalation topic, escalations go to the notifications topic. topic_kms_key_arn: the key of a topic brought along, where that is not kms.key_arn; without it, publishing to such a topic is refused. runbook_url is linked in every message. siem_search_url: a search in your own tool (Splunk, Sumo Logic), linked with {user}, {role}, {session}, {access_key}, {account}, {region}, {start}, {end}, {start_epoch}, {end_epoch} and {finding_id} filled in."
   type = object({
-    create_topic    = optional(bool, true)
-    topic_arn       = optional(string)
-    email_addresses = optional(list(string), [])
-    runbook_url     = optional(string)
-    siem_search_url = optional(string)
+    create_topic      = optional(bool, true)
+    topic_arn         = optional(string)
+    topic_kms_key_arn = optional(string)
+    email_addresses   = optional(list(string), [])
+    runbook_url       = optional(string)
+    siem_search_url   = optional(string)
     escalation = optional(object({
-      create_topic    = optional(bool, true)
-      topic_arn       = optional(string)
-      email_addresses = optional(list(string), [])
+      create_topic      = optional(bool, true)
+      topic_arn         = optional(string)
+      topic_kms_key_arn = optional(string)
+      email_addresses   = optional(list(string), [])
     }), {})
   })
   default  = {}
@@ -97,6 +99,13 @@ variable "notifications" {
       !var.notifications.escalation.create_topic && can(regex("^arn:[a-z-]+:sns:[a-z0-9-]+:[0-9]{12}:[A-Za-z0-9_-]+$", var.notifications.escalation.topic_arn))
     )
     error_message = "notifications.escalation.topic_arn must be the ARN of a standard SNS topic, together with notifications.escalation.create_topic = false."
+  }
+  validation {
+    condition = alltrue([
+      for topic in [var.notifications, var.notifications.escalation] :
+      topic.topic_kms_key_arn == null ? true : !topic.create_topic && topic.topic_arn != null && can(regex("^arn:[a-z-]+:kms:[a-z0-9-]+:[0-9]{12}:key/.+$", topic.topic_kms_key_arn))
+    ])
+    error_message = "topic_kms_key_arn (in notifications and notifications.escalation) must be the ARN of the KMS key (arn:aws:kms:<region>:<account>:key/<id>, not an alias) of a topic brought along: together with create_topic = false and topic_arn. A topic made here is encrypted with the module's key."
   }
   validation {
     condition     = alltrue([for a in concat(var.notifications.email_addresses, var.notifications.escalation.email_addresses) : can(regex("^[^@\\s]+@[^@\\s]+\\.[^@\\s]+$", a))])

@@ -5,7 +5,7 @@ resource "aws_kms_key" "security" {
   enable_key_rotation     = true
   deletion_window_in_days = 30
 
-  # The statements that the module's own key would have: without the last one, messages of rules and alarms are lost in silence.
+  # The statements of output kms_key_policy_statements: without the last one, messages of rules and alarms are lost in silence.
   policy = jsonencode({
     Version = "2012-10-17"
     Statement = [

@@ -3,6 +3,11 @@ output "kms_key_arn" {
   value       = module.guardduty_response.kms_key_arn
 }
 
+output "kms_key_policy_statements" {
+  description = "What the key's policy must hold beside its owner's statement, as JSON: those of existing.tf."
+  value       = module.guardduty_response.kms_key_policy_statements
+}
+
 output "notifications_topic_arn" {
   description = "Topic people are told on."
   value       = module.guardduty_response.notifications_topic_arn

@@ -9,6 +9,10 @@ resource "aws_s3_bucket" "this" {
   force_destroy       = var.force_destroy
   object_lock_enabled = var.object_lock != null
   tags                = var.tags
+
+  # A destroy that this bucket stops (findings are in it) must stop before their key: nothing else here depends on the key as
+  # long as the bucket stands.
+  depends_on = [aws_kms_key.this]
 }
 
 resource "aws_s3_bucket_versioning" "this" {

@@ -7,6 +7,7 @@ locals {
   region      = split(":", var.detector_arn)[3]
   account_id  = split(":", var.detector_arn)[4]
   detector_id = split("/", var.detector_arn)[1]
+  region_word = replace(title(replace(local.region, "-", " ")), " ", "") # EuCentral1: a Sid takes letters and digits
 
   bucket_name = var.create_bucket ? "${var.name_prefix}-findings-${local.account_id}-${local.region}" : split(":::", var.bucket_arn)[1]
   # By name, so that the policy can be read in the plan.
@@ -14,7 +15,14 @@ locals {
   kms_key_arn = var.create_key ? one(aws_kms_key.this[*].arn) : var.kms_key_arn
   prefix      = var.prefix == null ? "" : trim(var.prefix, "/")
 
-  guardduty      = { Service = "guardduty.amazonaws.com" }
+  # Regions that every account has; GuardDuty of a Region that must be switched on comes under that Region's endpoint. AWS makes
+  # no Region without opt-in any more: the list does not grow.
+  regions_of_every_account = [
+    "ap-northeast-1", "ap-northeast-2", "ap-northeast-3", "ap-south-1", "ap-southeast-1", "ap-southeast-2", "ca-central-1", "eu-central-1",
+    "eu-north-1", "eu-west-1", "eu-west-2", "eu-west-3", "sa-east-1", "us-east-1", "us-east-2", "us-west-1", "us-west-2",
+  ]
+  opt_in         = local.partition == "aws" && !contains(local.regions_of_every_account, local.region)
+  guardduty      = { Service = local.opt_in ? "guardduty.${local.region}.amazonaws.com" : "guardduty.amazonaws.com" }
   this_detector  = { StringEquals = { "aws:SourceAccount" = local.account_id, "aws:SourceArn" = var.detector_arn } }
   bucket_objects = "${local.bucket_arn}/${local.prefix == "" ? "" : "${local.prefix}/"}*"
 
@@ -118,6 +126,13 @@ resource "aws_guardduty_publishing_destination" "this" {
   destination_type = "S3"
   destination_arn  = local.prefix == "" ? local.bucket_arn : "${local.bucket_arn}/${local.prefix}"
   kms_key_arn      = local.kms_key_arn
+
+  lifecycle {
+    precondition {
+      condition     = !var.create_bucket || var.create_key ? true : split(":", var.kms_key_arn)[3] == local.region
+      error_message = "The bucket is made in ${local.region}, and kms_key_arn is a key of ${try(split(":", var.kms_key_arn)[3], "another Region")}: GuardDuty takes bucket and key of one Region. Give a key of ${local.region}, let it be made (create_key = true), or bring the bucket along as well."
+    }
+  }
 
   depends_on = [
     aws_s3_bucket_policy.this,

@@ -15,11 +15,11 @@ output "destination_id" {
 }
 
 output "bucket_policy_statements" {
-  description = "JSON list of the statements the bucket's policy must hold; set here when the bucket is created here."
-  value       = jsonencode(local.bucket_statements)
+  description = "JSON list of the statements the bucket's policy must hold; set here when the bucket is created here. Their Sids end in the Region, as one policy may hold those of several."
+  value       = jsonencode([for statement in local.bucket_statements : merge(statement, { Sid = "${statement.Sid}${local.region_word}" })])
 }
 
 output "key_policy_statement" {
-  description = "JSON of the statement the key's policy must hold; set here when the key is created here."
-  value       = jsonencode(local.key_statement)
+  description = "JSON of the statement the key's policy must hold; set here when the key is created here. Its Sid ends in the Region."
+  value       = jsonencode(merge(local.key_statement, { Sid = "${local.key_statement.Sid}${local.region_word}" }))
 }

@@ -27,6 +27,16 @@ locals {
     Action   = "sns:Publish"
     Resource = distinct([var.topic_arns.notifications, var.topic_arns.escalations])
   }]
+  # Who publishes to an encrypted topic uses its key.
+  topic_keys = [
+    for statement in [{
+      Sid       = "TopicKeys"
+      Effect    = "Allow"
+      Action    = ["kms:Decrypt", "kms:GenerateDataKey"]
+      Resource  = distinct(var.topic_keys[*].kms_key_arn)
+      Condition = { StringEquals = { "kms:EncryptionContext:aws:sns:topicArn" = distinct(var.topic_keys[*].topic_arn) } }
+    }] : statement if var.topic_arns != null && length(var.topic_keys) > 0
+  ]
 
   policy = jsonencode({
     Version = "2012-10-17"
@@ -79,6 +89,7 @@ locals {
         },
       ],
       local.tell,
+      local.topic_keys,
       var.more_statements,
       [
         for statement in [{

@@ -95,6 +95,13 @@ variable "topic_arns" {
   default     = null
 }
 
+variable "topic_keys" {
+  description = "{ topic_arn, kms_key_arn } of topics that are encrypted with another key than kms_key_arn."
+  type        = list(object({ topic_arn = string, kms_key_arn = string }))
+  default     = []
+  nullable    = false
+}
+
 variable "organization_id" {
   description = "AWS Organizations id the member roles must belong to, or null."
   type        = string

@@ -62,6 +62,16 @@ locals {
         },
       ],
       [
+        # Who publishes to an encrypted topic uses its key.
+        for statement in [{
+          Sid       = "TopicKeys"
+          Effect    = "Allow"
+          Action    = ["kms:Decrypt", "kms:GenerateDataKey"]
+          Resource  = distinct(var.topic_keys[*].kms_key_arn)
+          Condition = { StringEquals = { "kms:EncryptionContext:aws:sns:topicArn" = distinct(var.topic_keys[*].topic_arn) } }
+        }] : statement if length(var.topic_keys) > 0
+      ],
+      [
         for statement in [{
           Sid      = "NetworkInterfacesOfTheFunction"
           Effect   = "Allow"

@@ -67,6 +67,13 @@ variable "topic_arns" {
   nullable    = false
 }
 
+variable "topic_keys" {
+  description = "{ topic_arn, kms_key_arn } of topics that are encrypted with another key than kms_key_arn."
+  type        = list(object({ topic_arn = string, kms_key_arn = string }))
+  default     = []
+  nullable    = false
+}
+
 variable "kms_key_arn" {
   description = "Key that encrypts everything here."
   type        = string

@@ -23,6 +23,19 @@ locals {
     member_features          = var.organization.member_features == null ? var.home.organization.member_features : var.organization.member_features
     administrator_account_id = var.organization.administrator_account_id == null ? var.home.organization.administrator_account_id : var.organization.administrator_account_id
   }
+
+  # A bucket or key made here takes nothing from one that home brought along, and the other way round.
+  export_bucket = coalesce(var.findings_export.create_bucket, var.home.findings_export.create_bucket)
+  export_key    = coalesce(var.findings_export.create_key, var.home.findings_export.create_key)
+  export = {
+    create            = coalesce(var.findings_export.create, var.home.findings_export.create)
+    bucket_arn        = local.export_bucket || var.findings_export.bucket_arn != null ? var.findings_export.bucket_arn : var.home.findings_export.bucket_arn
+    kms_key_arn       = local.export_key || var.findings_export.kms_key_arn != null ? var.findings_export.kms_key_arn : var.home.findings_export.kms_key_arn
+    prefix            = var.findings_export.prefix == null ? var.home.findings_export.prefix : var.findings_export.prefix
+    expire_after_days = !local.export_bucket || var.findings_export.expire_after_days != null ? var.findings_export.expire_after_days : var.home.findings_export.expire_after_days
+    object_lock       = !local.export_bucket || var.findings_export.object_lock != null ? var.findings_export.object_lock : var.home.findings_export.object_lock
+    force_destroy     = coalesce(var.findings_export.force_destroy, var.home.findings_export.force_destroy)
+  }
 }
 
 module "detector" {
@@ -83,6 +96,23 @@ module "ip_lists" {
   trusted_ip_lists = var.home.trusted_ip_lists
   threat_lists     = var.home.threat_lists
   tags             = local.tags
+}
+
+module "findings_export" {
+  source = "../findings-export"
+  count  = local.export.create ? 1 : 0
+
+  name_prefix       = var.home.name_prefix
+  detector_arn      = "arn:${local.arn_base.partition}:guardduty:${local.arn_base.region}:${local.arn_base.account_id}:detector/${module.detector.id}"
+  create_bucket     = local.export_bucket
+  bucket_arn        = local.export.bucket_arn
+  create_key        = local.export_key
+  kms_key_arn       = local.export.kms_key_arn
+  prefix            = local.export.prefix
+  expire_after_days = local.export.expire_after_days
+  object_lock       = local.export.object_lock
+  force_destroy     = local.export.force_destroy
+  tags              = local.tags
 }
 
 # Documents are Regional: the collector names that of the finding's Region.

@@ -38,3 +38,14 @@ output "forensics_document_arn" {
   description = "The document that collects from this Region's instances; null while forensics is off."
   value       = try(module.forensics[0].document_arn, null)
 }
+
+output "findings_export" {
+  description = "bucket_name, kms_key_arn, destination_id of this Region's export, and what the policies of a bucket and key brought along must hold for it (bucket_policy_statements, key_policy_statement, as JSON); null while nothing is exported."
+  value       = one(module.findings_export[*])
+
+  # Home's bucket lies where home's key is made, and GuardDuty takes bucket and key of one Region only.
+  precondition {
+    condition     = !(local.export.create && !local.export_bucket && local.export_key && var.findings_export.bucket_arn == null)
+    error_message = "Findings of this Region cannot go to the bucket that home brought along (${coalesce(var.home.findings_export.bucket_arn, "-")}) under a key made here: GuardDuty takes bucket and key of one Region. Set findings_export of modules/region: create_key = false with kms_key_arn of home's key (output findings_export.kms_key_arn there, whose policy must then hold this Region's statement), or a bucket of this Region (create_bucket = true, or bucket_arn), or create = false."
+  }
+}

@@ -40,6 +40,17 @@ variable "home" {
       location  = optional(string)
       format    = optional(string)
     })), {})
+    findings_export = optional(object({
+      create            = optional(bool, false)
+      create_bucket     = optional(bool, true)
+      bucket_arn        = optional(string)
+      create_key        = optional(bool, true)
+      kms_key_arn       = optional(string)
+      prefix            = optional(string)
+      expire_after_days = optional(number)
+      object_lock       = optional(object({ mode = string, days = number }))
+      force_destroy     = optional(bool, false)
+    }), {})
     forensics = object({
       when                   = string
       packet_capture_seconds = number
@@ -83,6 +94,28 @@ variable "organization" {
   })
   default  = {}
   nullable = false
+}
+
+variable "findings_export" {
+  description = "Export of this Region's findings, which is a setting of each Region. As at home, but for what is set here: with a bucket made at home, bucket and key are made here as well, named after this Region; a bucket and a key brought along take this Region's findings too, and their policies must hold what output findings_export says. create = false exports nothing from here; a bucket in an opt-in Region takes findings of that Region alone."
+  type = object({
+    create            = optional(bool)
+    create_bucket     = optional(bool)
+    bucket_arn        = optional(string)
+    create_key        = optional(bool)
+    kms_key_arn       = optional(string)
+    prefix            = optional(string)
+    expire_after_days = optional(number)
+    object_lock       = optional(object({ mode = string, days = number }))
+    force_destroy     = optional(bool)
+  })
+  default  = {}
+  nullable = false
+
+  validation {
+    condition     = coalesce(var.findings_export.create, true) || alltrue([for name, value in var.findings_export : value == null if name != "create"])
+    error_message = "findings_export says where findings go, but with create = false nothing is exported from this Region: take the rest away."
+  }
 }
 
 variable "alarm_topic_arns" {

@@ -16,6 +16,25 @@ locals {
   # plans are empty.
   notice_ahead = var.trial_ends_on == null || !var.notify_topic ? false : timecmp(local.notice_at, plantimestamp()) > 0
 
+  notice_policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = concat(
+      [{
+        Sid      = "Tell"
+        Effect   = "Allow"
+        Action   = "sns:Publish"
+        Resource = var.topic_arn
+      }],
+      var.topic_encrypted ? [{
+        Sid       = "TopicKey"
+        Effect    = "Allow"
+        Action    = ["kms:Decrypt", "kms:GenerateDataKey"]
+        Resource  = var.topic_kms_key_arn
+        Condition = { StringEquals = { "kms:EncryptionContext:aws:sns:topicArn" = var.topic_arn } }
+      }] : [],
+    )
+  })
+
   trial_message = join("", [
     "The 30-day free trial of GuardDuty in account ${var.arn_base.account_id} (${var.arn_base.region}) ends on ${coalesce(var.trial_ends_on, "-")}. ",
     "From then on it is billed by events and volume. What it would have cost so far: GuardDuty console, Usage. ",
@@ -82,26 +101,9 @@ resource "aws_iam_role" "notice" {
 resource "aws_iam_role_policy" "notice" {
   count = local.notice_ahead ? 1 : 0
 
-  name = "publish"
-  role = aws_iam_role.notice[0].id
-  policy = jsonencode({
-    Version = "2012-10-17"
-    Statement = concat(
-      [{
-        Sid      = "Tell"
-        Effect   = "Allow"
-        Action   = "sns:Publish"
-        Resource = var.topic_arn
-      }],
-      var.topic_encrypted ? [{
-        Sid       = "TopicKey"
-        Effect    = "Allow"
-        Action    = ["kms:Decrypt", "kms:GenerateDataKey"]
-        Resource  = var.topic_kms_key_arn
-        Condition = { StringEquals = { "kms:EncryptionContext:aws:sns:topicArn" = var.topic_arn } }
-      }] : [],
-    )
-  })
+  name   = "publish"
+  role   = aws_iam_role.notice[0].id
+  policy = local.notice_policy
 }
 
 resource "aws_scheduler_schedule" "notice" {

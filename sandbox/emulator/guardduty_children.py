@@ -173,7 +173,10 @@ def one_plan(plane: Plane, call: Call) -> Json:
         del plane.plans[name]
         return {}
     if call.method == "PATCH":
-        plane.plans[name].update(call.body)
+        kept = plane.plans[name]
+        asked = call.body.pop("protectedResource", {}).get("s3Bucket", {})  # its prefixes alone: the bucket stays
+        kept.update(call.body)
+        kept["protectedResource"]["s3Bucket"].update(asked)
         return {}
     return plane.plans[name]
 

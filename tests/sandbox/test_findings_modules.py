@@ -41,6 +41,10 @@ variable "trial_ends_on" {{
   type = string
 }}
 
+variable "prefixes" {{
+  type = list(string)
+}}
+
 locals {{
   arn_base = {{ partition = "aws", region = "{REGION}", account_id = "{ACCOUNT}" }}
 }}
@@ -93,7 +97,7 @@ module "malware" {{
   source      = "../modules/malware-protection-s3"
   name_prefix = "{P}"
   arn_base    = local.arn_base
-  buckets     = {{ (aws_s3_bucket.uploads.bucket) = {{ prefixes = ["in/"] }} }}
+  buckets     = {{ (aws_s3_bucket.uploads.bucket) = {{ prefixes = var.prefixes }} }}
 }}
 
 module "spend" {{
@@ -136,6 +140,7 @@ class Applied:
             "filters": suppress("first", "second", "third", "fourth", "fifth"),
             "addresses": ["198.51.100.7", "203.0.113.0/24"],
             "trial_ends_on": "2099-12-31",
+            "prefixes": ["in/"],
         }
         initialized(self.root, scratch)
 
@@ -302,6 +307,29 @@ def test_changes(applied: tuple[Applied, str]) -> None:
     ]
     assert modules.client("scheduler").list_schedules()["Schedules"] == [], "the day is past: nothing to tell"
     assert modules.second_plan() == ""
+
+
+def _scanned(modules: Applied) -> tuple[str, list[str]]:
+    """(id of the only plan, its prefixes)."""
+    guardduty = modules.client("guardduty")
+    [plan] = guardduty.list_malware_protection_plans()["MalwareProtectionPlans"]
+    kept = guardduty.get_malware_protection_plan(MalwareProtectionPlanId=plan["MalwareProtectionPlanId"])
+    return plan["MalwareProtectionPlanId"], kept["ProtectedResource"]["S3Bucket"].get("ObjectPrefixes") or []
+
+
+def test_prefixes_taken_away_let_the_whole_bucket_be_scanned(applied: tuple[Applied, str]) -> None:
+    """Other prefixes change the plan; none at all make it anew, as the provider sees no difference there."""
+    modules, _ = applied
+    first, _ = _scanned(modules)
+    modules.apply(prefixes=["in/", "mail/"])
+    assert _scanned(modules)[0] == first
+    assert sorted(_scanned(modules)[1]) == ["in/", "mail/"]
+    modules.apply(prefixes=[])
+    whole, prefixes = _scanned(modules)
+    assert (whole != first, prefixes) == (True, []), "what is uploaded elsewhere must be scanned from now on"
+    assert modules.second_plan() == ""
+    modules.apply(prefixes=["in/"])
+    assert _scanned(modules)[1] == ["in/"]
 
 
 def _trusted(modules: Applied) -> str:

@@ -23,3 +23,16 @@ run "standalone" {
     error_message = "The standalone example must answer BitcoinTool.B!DNS through a role that trusts its playbook."
   }
 }
+
+run "existing_resources" {
+  command = plan
+
+  module {
+    source = "./examples/existing-resources"
+  }
+
+  assert {
+    condition     = [for s in jsondecode(aws_kms_key.security.policy).Statement : s if s.Sid != "IamPoliciesOfThisAccount"] == jsondecode(output.kms_key_policy_statements)
+    error_message = "The key of the example must hold what the module says such a key needs: ${output.kms_key_policy_statements}"
+  }
+}

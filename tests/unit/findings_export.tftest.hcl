@@ -110,13 +110,67 @@ run "brought_along" {
     condition = alltrue([
       aws_guardduty_publishing_destination.this.destination_arn == "arn:aws:s3:::log-archive/gd",
       aws_guardduty_publishing_destination.this.kms_key_arn == var.kms_key_arn, output.bucket_name == "log-archive",
-      [for s in jsondecode(output.bucket_policy_statements) : s.Sid] == ["GuardDutyFindsTheBucket", "GuardDutyWritesFindings", "EncryptedOnly", "UnderThisKeyOnly", "TlsOnly"],
+      [for s in jsondecode(output.bucket_policy_statements) : s.Sid] == [for name in ["GuardDutyFindsTheBucket", "GuardDutyWritesFindings", "EncryptedOnly", "UnderThisKeyOnly", "TlsOnly"] : "${name}EuCentral1"],
+      jsondecode(output.key_policy_statement).Sid == "GuardDutyEncryptsFindingsEuCentral1",
       jsondecode(output.bucket_policy_statements)[1].Resource == "arn:aws:s3:::log-archive/gd/*",
       jsondecode(output.bucket_policy_statements)[3].Condition == { StringNotEquals = { "s3:x-amz-server-side-encryption-aws-kms-key-id" = var.kms_key_arn } },
       jsondecode(output.key_policy_statement).Condition.StringEquals == { "aws:SourceAccount" = "111111111111", "aws:SourceArn" = var.detector_arn },
     ])
     error_message = "The outputs must say what the policies of bucket and key have to hold."
   }
+}
+
+# Regions that an account must switch on: GuardDuty comes under the Region's endpoint there.
+run "opt_in_region" {
+  command = plan
+
+  module {
+    source = "./modules/findings-export"
+  }
+
+  variables {
+    detector_arn = "arn:aws:guardduty:me-south-1:111111111111:detector/12abc34d567e8fa901bc2d34e56789f0"
+  }
+
+  assert {
+    condition = toset([
+      for s in concat(jsondecode(aws_s3_bucket_policy.this[0].policy).Statement, jsondecode(output.bucket_policy_statements), [jsondecode(output.key_policy_statement)], jsondecode(aws_kms_key.this[0].policy).Statement) :
+      s.Principal.Service if can(s.Principal.Service)
+    ]) == toset(["guardduty.me-south-1.amazonaws.com"])
+    error_message = "In an opt-in Region every statement must name the Region's GuardDuty: AWS refuses the destination otherwise."
+  }
+}
+
+run "region_of_another_partition" {
+  command = plan
+
+  module {
+    source = "./modules/findings-export"
+  }
+
+  variables {
+    detector_arn = "arn:aws-us-gov:guardduty:us-gov-west-1:111111111111:detector/12abc34d567e8fa901bc2d34e56789f0"
+  }
+
+  assert {
+    condition     = jsondecode(output.key_policy_statement).Principal == { Service = "guardduty.amazonaws.com" } && jsondecode(output.key_policy_statement).Sid == "GuardDutyEncryptsFindingsUsGovWest1"
+    error_message = "Opt-in Regions are of partition aws alone."
+  }
+}
+
+run "key_of_another_region" {
+  command = plan
+
+  module {
+    source = "./modules/findings-export"
+  }
+
+  variables {
+    create_key  = false
+    kms_key_arn = "arn:aws:kms:us-east-1:111111111111:key/11111111-0000-0000-0000-000000000000"
+  }
+
+  expect_failures = [aws_guardduty_publishing_destination.this]
 }
 
 run "bad_detector" {

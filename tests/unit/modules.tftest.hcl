@@ -172,6 +172,31 @@ run "document_too_large" {
   expect_failures = [aws_dynamodb_table_item.config, aws_cloudwatch_event_rule.act]
 }
 
+run "key_of_another_region" {
+  command = plan
+
+  module {
+    source = "./modules/incident"
+  }
+
+  variables {
+    account_id         = "111111111111"
+    partition          = "aws"
+    config_json        = "{}"
+    playbook_functions = {}
+    zips               = { incident = "lambda_src/dist/incident.zip", watchdog = "lambda_src/dist/watchdog.zip" }
+    timeout_seconds    = 3600
+    topic_arns = {
+      notifications = "arn:aws:sns:eu-central-1:111111111111:gdr-notifications"
+      escalations   = "arn:aws:sns:eu-central-1:111111111111:gdr-notifications"
+    }
+    evidence    = { create_bucket = true, force_destroy = false, log_retention_days = 30 }
+    kms_key_arn = "arn:aws:kms:us-east-1:111111111111:key/00000000-0000-0000-0000-000000000000"
+  }
+
+  expect_failures = [aws_s3_bucket.evidence]
+}
+
 run "notifications" {
   command = plan
 

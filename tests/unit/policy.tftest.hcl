@@ -156,6 +156,64 @@ run "mistakes_are_named" {
   }
 }
 
+run "management_account" {
+  command = plan
+
+  variables {
+    remediations = {
+      "CryptoCurrency:EC2/*"       = "auto"
+      "Backdoor:EC2/C&CActivity.B" = "notify"
+      "Trojan:EC2/DropPoint"       = "dry_run"
+      "Trojan:EC2/DNSDataExfil*"   = "auto"
+    }
+    account_remediations = {
+      "999999999999" = { "Trojan:EC2/DropPoint" = "off" }
+      "222222222222" = { "CryptoCurrency:EC2/BitcoinTool.B" = "approve" }
+    }
+    guardrails = { management_account_id = "999999999999" }
+  }
+
+  assert {
+    condition = { for type in ["CryptoCurrency:EC2/BitcoinTool.B", "Backdoor:EC2/C&CActivity.B", "Trojan:EC2/DropPoint", "Trojan:EC2/DNSDataExfiltration", "Recon:EC2/Portscan"] : type => output.effective_policy[type].accounts } == {
+      "CryptoCurrency:EC2/BitcoinTool.B" = {
+        "222222222222" = { mode = "approve", key = "CryptoCurrency:EC2/BitcoinTool.B" }
+        "999999999999" = { mode = "notify", key = "CryptoCurrency:EC2/*" }
+      }
+      "Backdoor:EC2/C&CActivity.B"     = {}
+      "Trojan:EC2/DropPoint"           = { "999999999999" = { mode = "off", key = "Trojan:EC2/DropPoint" } }
+      "Trojan:EC2/DNSDataExfiltration" = { "999999999999" = { mode = "notify", key = "Trojan:EC2/DNSDataExfil*" } }
+      "Recon:EC2/Portscan"             = {}
+    }
+    error_message = "effective_policy must say what is done in the management account: nothing acts there. ${jsonencode(output.effective_policy["CryptoCurrency:EC2/BitcoinTool.B"])}"
+  }
+  assert {
+    condition     = strcontains(output.effective_policy["Trojan:EC2/DNSDataExfiltration"].note, "Nothing acts in account 999999999999") && output.effective_policy["Trojan:EC2/DNSDataExfiltration"].mode == "auto" && output.effective_policy["Recon:EC2/Portscan"].note == null
+    error_message = "The note must say so, and other accounts must be answered as before."
+  }
+}
+
+run "management_account_that_should_act" {
+  command = plan
+
+  variables {
+    account_remediations = {
+      "999999999999" = { "CryptoCurrency:EC2/*" = "auto", "Trojan:EC2/*" = "dry_run", "Backdoor:EC2/*" = "notify" }
+      "222222222222" = { "CryptoCurrency:EC2/*" = "auto" }
+    }
+    guardrails = { management_account_id = "999999999999" }
+  }
+
+  expect_failures = [output.effective_policy]
+
+  assert {
+    condition = length(local.policy_errors) == 2 && alltrue([
+      for part in ["\"CryptoCurrency:EC2/*\" = \"auto\", but 999999999999 is guardrails.management_account_id", "\"Trojan:EC2/*\" = \"dry_run\", but"] :
+      strcontains(join("\n", local.policy_errors), part)
+    ])
+    error_message = "The plan must refuse acting modes where nothing will act:\n${join("\n", local.policy_errors)}"
+  }
+}
+
 run "misspelt_file" {
   command = plan
 

@@ -30,6 +30,7 @@ run "home" {
     tags                = { team = "security" }
     evidence            = { forensics_account = { account_id = "333333333333", kms_key_arn = "arn:aws:kms:eu-central-1:333333333333:key/k" } }
     suppression_filters = [{ name = "scanner", criteria = { type = { equals = ["Recon:EC2/PortProbeUnprotectedPort"] } } }]
+    findings_export     = { create = true, prefix = "gd" }
   }
 
   assert {
@@ -67,6 +68,7 @@ run "home" {
       !output.for_other_regions.organization.manage,
       output.for_other_regions.forensics_key_arn == "arn:aws:kms:eu-central-1:333333333333:key/k",
       output.for_other_regions.suppression_filters[0].name == "scanner",
+      output.for_other_regions.findings_export.create && output.for_other_regions.findings_export.prefix == "gd",
     ])
     error_message = "Other Regions must be told all they need."
   }
@@ -119,11 +121,12 @@ run "home_of_nothing" {
     create           = false
     organization_id  = "o-a1b2c3d4e5"
     event_forwarding = { from_organization = true }
+    findings_export  = { create = true }
   }
 
   assert {
-    condition     = length(aws_cloudwatch_event_bus_policy.default) == 0 && output.event_bus_arn == null && output.event_bus_policy_statement == null
-    error_message = "With create = false nothing may be opened."
+    condition     = length(aws_cloudwatch_event_bus_policy.default) == 0 && output.event_bus_arn == null && output.event_bus_policy_statement == null && !output.for_other_regions.findings_export.create
+    error_message = "With create = false nothing may be opened, nor exported elsewhere."
   }
 }
 
@@ -255,6 +258,7 @@ run "region_without_extras" {
       output.forensics_document_arn == null,
       output.alarm_topic_arn == null,
       length(module.suppression_filters) == 0 && length(module.ip_lists) == 0,
+      output.findings_export == null,
     ])
     error_message = "What is off at home must be off here: no changes, no document; a detector that exists is adopted."
   }

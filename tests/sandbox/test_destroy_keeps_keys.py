@@ -1,0 +1,138 @@
+"""What is in a bucket can be read as long as the bucket stands: a destroy that a bucket stops leaves its key alone.
+
+Both buckets that the module makes, in the root module as people call it. Only they, their keys and what guards them are applied:
+Terraform goes by the dependencies that it keeps with them, and those are of the whole configuration.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from repository import ROOT
+from terraform_tools import copy_module, initialized, terraform
+
+from sandbox.clients import Aws
+
+pytestmark = pytest.mark.terraform
+ACCOUNT, REGION, P = "111111111111", "us-east-1", "gdr-keys"
+EVIDENCE, FINDINGS = f"{P}-evidence-{ACCOUNT}-{REGION}", f"{P}-findings-{ACCOUNT}-{REGION}"
+MODULE = "module.guardduty_response"
+KEY, KEY_OF_FINDINGS = f"{MODULE}.aws_kms_key.this[0]", f"{MODULE}.module.findings_export[0].aws_kms_key.this[0]"
+INCIDENT, EXPORT = f"{MODULE}.module.incident[0]", f"{MODULE}.module.findings_export[0]"
+APPLIED = [
+    KEY, KEY_OF_FINDINGS, f"{INCIDENT}.aws_s3_bucket_policy.evidence[0]", f"{EXPORT}.aws_s3_bucket_policy.this[0]",
+    f"{INCIDENT}.aws_s3_bucket_server_side_encryption_configuration.evidence[0]",
+    f"{EXPORT}.aws_s3_bucket_server_side_encryption_configuration.this[0]",
+]  # fmt: skip
+CONFIGURATION = f"""
+provider "aws" {{
+  region                      = "{REGION}"
+  skip_credentials_validation = true
+  skip_metadata_api_check     = true
+  s3_use_path_style           = true
+}}
+
+module "guardduty_response" {{
+  source          = "../"
+  name_prefix     = "{P}"
+  findings_export = {{ create = true }}
+}}
+"""
+
+
+class Applied:
+    """Buckets and keys, applied, with something in each bucket."""
+
+    def __init__(self, aws: Aws, scratch: Path) -> None:
+        self.aws, self.scratch = aws, scratch
+        self.root = copy_module(scratch / "module") / "root"
+        self.root.mkdir()
+        (self.root / "main.tf").write_text(CONFIGURATION)
+        initialized(self.root, scratch)
+        self.s3, self.kms = aws.client("s3", ACCOUNT), aws.client("kms", ACCOUNT)
+
+    def run(self, *arguments: str) -> tuple[int, str]:
+        done = terraform(self.root, self.scratch, *arguments, "-no-color", endpoint=self.aws.endpoint)
+        return int(done.returncode), " ".join(str(done.stdout).split())
+
+    def apply(self) -> None:
+        targets = [f"-target={address}" for address in APPLIED]
+        code, said = self.run("apply", "-auto-approve", "-input=false", *targets)
+        assert code == 0, said[-4000:]
+        for bucket in (EVIDENCE, FINDINGS):
+            self.s3.put_object(Bucket=bucket, Key="incidents/1.json", Body=b"{}")
+
+    def destroy(self) -> tuple[int, str]:
+        return self.run("destroy", "-auto-approve", "-input=false")
+
+    def keys(self) -> dict[str, str]:
+        """Alias or purpose => state of the keys of this deployment."""
+        found = {}
+        for one in self.kms.list_keys()["Keys"]:
+            about = self.kms.describe_key(KeyId=one["KeyId"])["KeyMetadata"]
+            if f"({P})" in about["Description"]:
+                found["findings" if "exported" in about["Description"] else "evidence"] = about["KeyState"]
+        return found
+
+    def buckets(self) -> set[str]:
+        return {one["Name"] for one in self.s3.list_buckets()["Buckets"] if one["Name"].startswith(P)}
+
+    def empty(self) -> None:
+        for bucket in self.buckets():
+            versions = self.s3.list_object_versions(Bucket=bucket)
+            for one in [*versions.get("Versions", []), *versions.get("DeleteMarkers", [])]:
+                self.s3.delete_object(Bucket=bucket, Key=one["Key"], VersionId=one["VersionId"])
+
+
+@pytest.fixture
+def applied(aws: Aws, tmp_path: Path) -> Iterator[Applied]:
+    made = Applied(aws, tmp_path)
+    made.apply()
+    yield made
+    made.empty()
+    made.destroy()
+    for bucket in made.buckets():
+        made.s3.delete_bucket(Bucket=bucket)
+    for one in made.kms.list_keys()["Keys"]:
+        about = made.kms.describe_key(KeyId=one["KeyId"])["KeyMetadata"]
+        if f"({P})" in about["Description"] and about["KeyState"] == "Enabled":
+            made.kms.schedule_key_deletion(KeyId=one["KeyId"])
+        if f"({P})" in about["Description"]:
+            made.kms.update_key_description(KeyId=one["KeyId"], Description="gone")
+
+
+def test_a_bucket_that_cannot_go_keeps_its_key(applied: Applied) -> None:
+    code, said = applied.destroy()
+    assert code != 0
+    assert said.count("BucketNotEmpty") == 2, said[-4000:]
+    assert applied.keys() == {"evidence": "Enabled", "findings": "Enabled"}
+    assert applied.buckets() == {EVIDENCE, FINDINGS}
+
+    applied.empty()
+    code, said = applied.destroy()
+    assert code == 0, said[-4000:]
+    assert applied.keys() == {"evidence": "PendingDeletion", "findings": "PendingDeletion"}, "the empty bucket's key goes with it"
+    assert applied.buckets() == set()
+
+
+def test_what_is_taken_out_of_the_state_stays_as_it_was(applied: Applied) -> None:
+    """docs/off-boarding.md: bucket and key kept on purpose, with the settings that guard them."""
+    [pattern] = set(re.findall(r"state list \| grep -E '([^']+)'", (ROOT / "docs" / "off-boarding.md").read_text()))
+    kept = [name for name in applied.run("state", "list")[1].split() if re.search(pattern, name)]
+    assert {name.rsplit(".", 2)[1] for name in kept} == {
+        "aws_kms_key", "aws_s3_bucket", "aws_s3_bucket_policy", "aws_s3_bucket_public_access_block",
+        "aws_s3_bucket_server_side_encryption_configuration",
+    }  # fmt: skip
+    assert len(kept) == 10, kept
+    code, said = applied.run("state", "rm", *kept)
+    assert code == 0, said
+    code, said = applied.destroy()
+    assert code == 0, said[-4000:]
+    assert applied.keys() == {"evidence": "Enabled", "findings": "Enabled"}
+    for bucket in (EVIDENCE, FINDINGS):
+        assert applied.s3.get_bucket_policy(Bucket=bucket)["Policy"]
+        assert applied.s3.get_bucket_encryption(Bucket=bucket)["ServerSideEncryptionConfiguration"]["Rules"]
+        assert applied.s3.get_object(Bucket=bucket, Key="incidents/1.json")["Body"].read() == b"{}"
