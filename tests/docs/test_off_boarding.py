@@ -1,4 +1,4 @@
-"""The commands that let members go, run as they stand in the document with an aws that writes down what it is asked."""
+"""Commands of the document, run as they stand there with an aws and a terraform that write down what they are asked."""
 
 from __future__ import annotations
 
@@ -20,9 +20,25 @@ esac
 """
 
 
-def _commands() -> str:
+TERRAFORM = """#!/bin/sh
+case "$2" in
+  list) cat "$STATE" ;;
+  rm) shift 2; printf '%s\\n' "$@" > "$CALLS" ;;
+esac
+"""
+KEPT = [
+    "module.here.aws_kms_key.this[0]",
+    "module.here.module.incident[0].aws_s3_bucket.evidence[0]",
+    'module.units["red"].module.findings_export[0].aws_kms_key.this[0]',
+    'module.units["red"].module.findings_export[0].aws_s3_bucket_policy.this[0]',
+    'module.copies["red"].aws_kms_replica_key.evidence',
+]
+GOES = ['module.units["red"].aws_guardduty_detector.this[0]', "module.here.aws_kms_alias.this[0]"]
+
+
+def _commands(told_by: str) -> str:
     blocks = re.findall(r"^ *```console\n(.*?)```", (ROOT / "docs/off-boarding.md").read_text(), flags=re.DOTALL | re.MULTILINE)
-    [found] = [block for block in blocks if "disassociate-members" in block]
+    [found] = [block for block in blocks if told_by in block]
     return str(found)
 
 
@@ -36,7 +52,7 @@ def test_every_member_is_let_go_within_what_a_call_takes(tmp_path: Path, count: 
     (tmp_path / "members").write_text("\n".join("\t".join(accounts[at : at + 40]) for at in range(0, count, 40)) + "\n")
     path = f"{tmp_path}{os.pathsep}{os.environ['PATH']}"
     environment = {"PATH": path, "MEMBERS": str(tmp_path / "members"), "CALLS": str(tmp_path / "calls")}
-    subprocess.run(["bash", "-eu", "-c", _commands()], env=environment, check=True, timeout=60)
+    subprocess.run(["bash", "-eu", "-c", _commands("disassociate-members")], env=environment, check=True, timeout=60)
 
     asked: dict[str, list[str]] = {}
     for call in (tmp_path / "calls").read_text().splitlines():
@@ -47,3 +63,15 @@ def test_every_member_is_let_go_within_what_a_call_takes(tmp_path: Path, count: 
         asked.setdefault(operation, []).extend(names)
     assert list(asked) == ["disassociate-members", "delete-members"], "a member is deleted once it is disassociated"
     assert asked["disassociate-members"] == asked["delete-members"] == accounts
+
+
+def test_what_is_kept_is_named_to_terraform_as_it_names_it(tmp_path: Path) -> None:
+    """Quotes in addresses (of modules called with for_each) are part of the name."""
+    terraform = tmp_path / "terraform"
+    terraform.write_text(TERRAFORM)
+    terraform.chmod(0o755)
+    (tmp_path / "state").write_text("\n".join(KEPT + GOES) + "\n")
+    path = f"{tmp_path}{os.pathsep}{os.environ['PATH']}"
+    environment = {"PATH": path, "STATE": str(tmp_path / "state"), "CALLS": str(tmp_path / "calls")}
+    subprocess.run(["bash", "-eu", "-c", _commands("terraform state rm")], env=environment, check=True, timeout=60)
+    assert (tmp_path / "calls").read_text().splitlines() == KEPT
