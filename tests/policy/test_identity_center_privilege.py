@@ -29,9 +29,10 @@ def filled(name: str) -> str:
     """The policy as the member roles' module fills it in."""
     text = Path(ROOT / "playbooks" / "iam_principal" / f"{name}-policy.json").read_text()
     text = re.sub(r"%\{ if remediates ~\}\n(.*?)%\{ endif ~\}\n", "", text, flags=re.DOTALL)
-    for variable, value in {"partition": "aws", "account_id": MEMBER, "name_prefix": P}.items():
+    own = json.dumps(f"arn:aws:iam::{MEMBER}:role/{P}-responder-iam-principal")
+    for variable, value in {"partition": "aws", "account_id": MEMBER, "name_prefix": P, "own_role_arns": own}.items():
         text = text.replace(f"${{{variable}}}", value)
-    return text
+    return json.dumps(json.loads(text))  # what is no JSON would allow nothing, and deny nothing
 
 
 def center(job: str) -> str:
