@@ -117,9 +117,9 @@ def _assume(role_arn: str, name: str, policy: str, region: str) -> ReadOnlyCrede
     ``region`` is where the resource is, so both accounts use it; sessions of any Regional endpoint work in every Region.
     """
     account, own = role_arn.split(":")[4], client("sts")
-    endpoints, refused = [own], []
-    while endpoints:
-        sts = endpoints.pop()
+    refused: list[str] = []
+    for place in dict.fromkeys((own.meta.region_name, region)):
+        sts = client("sts", place) if refused else own
         try:
             got = sts.assume_role(RoleArn=role_arn, RoleSessionName=name[:64], Policy=policy, DurationSeconds=900)
         except (ClientError, BotoCoreError) as error:
@@ -130,9 +130,7 @@ def _assume(role_arn: str, name: str, policy: str, region: str) -> ReadOnlyCrede
                     f"cannot assume {role_arn} in account {account} ({error}). Deploy modules/responder-role there with the "
                     "same name_prefix and playbook, and check that its trust names this deployment's function role."
                 ) from error
-            refused.append(f"{sts.meta.region_name} ({code(error)})")
-            if sts is own and region != own.meta.region_name:
-                endpoints = [client("sts", region)]
+            refused.append(f"{place} ({code(error)})")
         else:
             keys = got["Credentials"]
             return ReadOnlyCredentials(keys["AccessKeyId"], keys["SecretAccessKey"], keys["SessionToken"])

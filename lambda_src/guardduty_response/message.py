@@ -114,6 +114,12 @@ def ask_restore(prefix: str, playbook: str, asked: Json, more: str = "") -> str:
     )
 
 
+def ask_close(prefix: str, playbook: str, incident_id: str, region: str) -> str:
+    """The command by which a person closes an incident, in the response's own Region."""
+    asked = {"incident_id": incident_id, "requested_by": "YOU", "close": True}
+    return ask_restore(prefix, playbook, asked, f" --region {region}")
+
+
 def seen(check: Json, target: Json) -> str:
     """Whether a check holds, in a word: of containment, or of a restore."""
     return "holds" if check["ok"] else "not so" if target["status"] in _UNDONE else "OPEN"

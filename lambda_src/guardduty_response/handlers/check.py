@@ -92,8 +92,7 @@ def _commands(meta: Json) -> list[str]:
     """What a person can do about a breach that nothing answers by itself, as commands."""
     _, partition, _, region, account, _, machine, _ = [*str(meta.get("execution")).split(":"), *[""] * 8][:8]
     arn = f"arn:{partition}:states:{region}:{account}:stateMachine:{machine}"
-    close = {"incident_id": meta["incident_id"], "requested_by": "YOU", "close": True}
-    command = message.ask_restore(machine.removesuffix("-incident"), str(meta.get("playbook")), close, f" --region {region}")
+    command = message.ask_close(machine.removesuffix("-incident"), str(meta.get("playbook")), meta["incident_id"], region)
     return [
         "Contain it again (asks for approval where the mode says so): aws stepfunctions start-execution "
         f'--state-machine-arn {arn} --input \'{{"finding_key": "{meta.get("finding_key")}"}}\' --region {region}',

@@ -73,15 +73,14 @@ def unwatched(record: Record) -> list[str]:
         if forsaken == bool(meta.get("unwatched")):
             continue
         if forsaken:
-            close = {"incident_id": incident_id, "requested_by": "YOU", "close": True}
             text = (
                 f"No longer watched: no switch lets playbook {meta.get('playbook')} act any more, so nothing reads this "
                 "containment back, and nobody hears of it being undone. Close or restore it, or switch the playbook on again "
                 "(remediations: dry_run is enough). This is told once."
             )
             if (settings.playbooks.get(meta.get("playbook") or "") or {}).get("restore"):
-                region = f" --region {os.environ['GDR_INCIDENT_MACHINE_ARN'].split(':')[3]}"
-                text += f"\n{message.ask_restore(settings.name_prefix, meta['playbook'], close, region)}"
+                region = os.environ["GDR_INCIDENT_MACHINE_ARN"].split(":")[3]
+                text += f"\n{message.ask_close(settings.name_prefix, meta['playbook'], incident_id, region)}"
             message.publish("problem", meta, record.read(incident_id)[1], note=text, escalate=True)
             found.append(incident_id)
         record.event(incident_id, "no longer watched" if forsaken else "watched again", actor="watchdog")
