@@ -28,6 +28,18 @@ OWN_ROLES = [
 CENTER_ROLES = [f"{PREFIX}-identity-center-{kind}" for kind in ("responder", "restorer")]
 OWN = [*(f"*:role/{name}" for name in OWN_ROLES), *(f"999999999999:role/{name}" for name in CENTER_ROLES)]
 
+
+def onlooker(service: str, region: str = REGION, account: str = MEMBER) -> Any:
+    """A client of another account that shares nothing with the response: for looking, and for what others do there."""
+    keys = boto3.client("sts", region_name=REGION).assume_role(
+        RoleArn=f"arn:aws:iam::{account}:role/onlooker", RoleSessionName="onlooker"
+    )["Credentials"]
+    return boto3.client(
+        service, region_name=region, aws_access_key_id=keys["AccessKeyId"], aws_secret_access_key=keys["SecretAccessKey"],
+        aws_session_token=keys["SessionToken"],
+    )  # fmt: skip
+
+
 CONFIG: Json = {
     "version": 1, "name_prefix": PREFIX, "partition": "aws", "security_account": SECURITY, "paused": False,
     "remediations": {"CryptoCurrency:EC2/*": "auto"}, "account_remediations": {}, "minimum_severity": {},

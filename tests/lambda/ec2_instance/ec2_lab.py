@@ -23,7 +23,7 @@ from guardduty_response.config import Config
 from guardduty_response.playbooks import Context, Restored, Step, Target, load_restorer
 from guardduty_response.playbooks.ec2_instance import playbook as ec2_instance
 from guardduty_response.record import Record
-from lambda_world import CONFIG
+from lambda_world import CONFIG, onlooker
 from moto.core.botocore_stubber import BotocoreStubber
 
 Json = dict[str, Any]
@@ -93,13 +93,7 @@ class Lab:
     # -- looking with other eyes --------------------------------------------------------------------------------------
 
     def see(self, service: str, region: str = "") -> Any:
-        keys = boto3.client("sts", region_name=REGION).assume_role(
-            RoleArn=f"arn:aws:iam::{MEMBER}:role/onlooker", RoleSessionName="onlooker"
-        )["Credentials"]
-        return boto3.client(
-            service, region_name=region or self.region, aws_access_key_id=keys["AccessKeyId"],
-            aws_secret_access_key=keys["SecretAccessKey"], aws_session_token=keys["SessionToken"],
-        )  # fmt: skip
+        return onlooker(service, region or self.region)
 
     def groups(self) -> dict[str, list[str]]:
         """Interface -> names of its security groups, of everything attached to the instance."""

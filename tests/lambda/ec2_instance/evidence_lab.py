@@ -13,13 +13,13 @@ from datetime import UTC, datetime
 from types import ModuleType
 from typing import Any
 
-import boto3
 from botocore.awsrequest import AWSResponse
 from ec2_lab import INCIDENT, REGION, Lab
 from guardduty_response import aws
 from guardduty_response.playbooks import Context, Target
 from guardduty_response.playbooks.common.part import Part
 from guardduty_response.playbooks.ec2_instance.core import Work
+from lambda_world import onlooker
 
 from sandbox.emulator import moto_evidence  # patches moto: what it lacks is restored there
 
@@ -118,13 +118,7 @@ class EvidenceLab(Lab):
         return dict(self.ledger()["evidence"].get(name) or {})
 
     def in_account(self, service: str, account: str, region: str = REGION) -> Any:
-        keys = boto3.client("sts", region_name=REGION).assume_role(
-            RoleArn=f"arn:aws:iam::{account}:role/onlooker", RoleSessionName="onlooker"
-        )["Credentials"]
-        return boto3.client(
-            service, region_name=region, aws_access_key_id=keys["AccessKeyId"],
-            aws_secret_access_key=keys["SecretAccessKey"], aws_session_token=keys["SessionToken"],
-        )  # fmt: skip
+        return onlooker(service, region, account)
 
     def forget(self) -> None:
         """What a restore does to the ledger before the instance is contained again."""

@@ -13,12 +13,12 @@ import uuid
 from dataclasses import dataclass, field
 from typing import Any
 
-import boto3
 import pytest
 from botocore.exceptions import ClientError
 from guardduty_response.playbooks.iam_principal.identity_center.center import INLINE
 from iam_lab import IamLab
 from iam_moto import MEMBER
+from lambda_world import onlooker
 from moto.core.exceptions import JsonRESTError
 from moto.ssoadmin.models import PermissionSet, SSOAdminBackend, ssoadmin_backends
 from moto.ssoadmin.responses import SSOAdminResponse
@@ -54,17 +54,8 @@ class CenterLab:
 
     def see(self, service: str, account: str = CENTER) -> Any:
         if (service, account) not in self.seen:
-            self.seen[service, account] = self._client(service, account)
+            self.seen[service, account] = onlooker(service, WHERE, account)
         return self.seen[service, account]
-
-    def _client(self, service: str, account: str) -> Any:
-        keys = boto3.client("sts", region_name=WHERE).assume_role(
-            RoleArn=f"arn:aws:iam::{account}:role/onlooker", RoleSessionName="onlooker"
-        )["Credentials"]
-        return boto3.client(
-            service, region_name=WHERE, aws_access_key_id=keys["AccessKeyId"], aws_secret_access_key=keys["SecretAccessKey"],
-            aws_session_token=keys["SessionToken"],
-        )  # fmt: skip
 
     def policy(self, name: str) -> str:
         named = {"InstanceArn": INSTANCE, "PermissionSetArn": self.sets[name]}

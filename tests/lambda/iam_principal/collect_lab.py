@@ -31,7 +31,7 @@ from guardduty_response.playbooks.common import lookup
 from guardduty_response.playbooks.common.part import Part
 from guardduty_response.playbooks.common.work import Work
 from guardduty_response.record import Record
-from lambda_world import CONFIG
+from lambda_world import CONFIG, onlooker
 from moto import mock_aws
 from moto.core.botocore_stubber import BotocoreStubber
 
@@ -251,13 +251,7 @@ class CollectLab:
     # -- looking with other eyes --------------------------------------------------------------------------------------
 
     def see(self, service: str) -> Any:
-        keys = boto3.client("sts", region_name=REGION).assume_role(
-            RoleArn=f"arn:aws:iam::{MEMBER}:role/onlooker", RoleSessionName="onlooker"
-        )["Credentials"]
-        return boto3.client(
-            service, region_name=REGION, aws_access_key_id=keys["AccessKeyId"],
-            aws_secret_access_key=keys["SecretAccessKey"], aws_session_token=keys["SessionToken"],
-        )  # fmt: skip
+        return onlooker(service, REGION)
 
     def stored(self) -> dict[str, bytes]:
         """Name below the target's folder -> content, of everything in the evidence bucket."""

@@ -27,7 +27,7 @@ from guardduty_response.playbooks import Check, Context, Planned, Restored, Step
 from guardduty_response.playbooks.iam_principal import playbook
 from guardduty_response.record import Record
 from iam_moto import HOME, MEMBER, Call, allowed, certificate_pem, error, managed, resource, told_by
-from lambda_world import CONFIG
+from lambda_world import CONFIG, onlooker
 from moto.iam.models import iam_backends
 
 Json = dict[str, Any]
@@ -74,13 +74,7 @@ class IamLab:
 
     def see(self, service: str = "iam") -> Any:
         if (service, REGION) not in self.seen:
-            keys = boto3.client("sts", region_name=REGION).assume_role(
-                RoleArn=f"arn:aws:iam::{MEMBER}:role/onlooker", RoleSessionName="onlooker"
-            )["Credentials"]
-            self.seen[service, REGION] = boto3.client(
-                service, region_name=REGION, aws_access_key_id=keys["AccessKeyId"],
-                aws_secret_access_key=keys["SecretAccessKey"], aws_session_token=keys["SessionToken"],
-            )  # fmt: skip
+            self.seen[service, REGION] = onlooker(service, REGION)
         return self.seen[service, REGION]
 
     def key_states(self, user: str = "alice") -> dict[str, str]:

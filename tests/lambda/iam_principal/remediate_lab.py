@@ -17,7 +17,6 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, cast
 
-import boto3
 import botocore.loaders
 import pytest
 from botocore.awsrequest import AWSResponse
@@ -30,7 +29,7 @@ from guardduty_response.playbooks.common.work import Work
 from guardduty_response.playbooks.iam_principal import restore_reverts
 from guardduty_response.playbooks.iam_principal.remediate import revert, run
 from guardduty_response.record import Record
-from lambda_world import BUCKET, MEMBER, PREFIX, REGION, TABLE, World
+from lambda_world import BUCKET, MEMBER, PREFIX, REGION, TABLE, World, onlooker
 from moto.core.botocore_stubber import BotocoreStubber
 from moto.iam.models import AWSManagedPolicy, iam_backends
 
@@ -96,13 +95,7 @@ class Lab:
         return self.seen[service, region]
 
     def _client(self, service: str, region: str) -> Any:
-        keys = boto3.client("sts", region_name=REGION).assume_role(
-            RoleArn=f"arn:aws:iam::{MEMBER}:role/onlooker", RoleSessionName="onlooker"
-        )["Credentials"]
-        client = boto3.client(
-            service, region_name=region, aws_access_key_id=keys["AccessKeyId"],
-            aws_secret_access_key=keys["SecretAccessKey"], aws_session_token=keys["SessionToken"],
-        )  # fmt: skip
+        client = onlooker(service, region)
         self._boundaries(client)
         return client
 

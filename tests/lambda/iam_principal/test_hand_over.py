@@ -9,7 +9,6 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-import boto3
 import pytest
 from guardduty_response import finding
 from guardduty_response.errors import ResponseError
@@ -18,7 +17,7 @@ from guardduty_response.playbooks.iam_principal import regions
 from guardduty_response.statuses import Status
 from iam_lab import HOME, PREFIX, REGION, THIRD, IamLab
 from iam_moto import MEMBER
-from lambda_world import EXECUTIONS, OWN, OWN_ROLES, World
+from lambda_world import EXECUTIONS, OWN, OWN_ROLES, World, onlooker
 from moto.ec2.models import ec2_backends
 from repository import load_finding
 from test_role_sessions import EXFILTRATION, INSTANCE, may
@@ -27,19 +26,9 @@ Json = dict[str, Any]
 NAME = "unauthorizedaccess_iamuser_instancecredentialexfiltration_outsideaws"
 
 
-def member(service: str = "iam", region: str = REGION) -> Any:
-    keys = boto3.client("sts", region_name=REGION).assume_role(
-        RoleArn=f"arn:aws:iam::{MEMBER}:role/onlooker", RoleSessionName="onlooker"
-    )["Credentials"]
-    return boto3.client(
-        service, region_name=region, aws_access_key_id=keys["AccessKeyId"], aws_secret_access_key=keys["SecretAccessKey"],
-        aws_session_token=keys["SessionToken"],
-    )  # fmt: skip
-
-
 def runs(region: str = REGION, instance: str = INSTANCE) -> None:
     """An instance of the member account, with that id."""
-    [made] = member("ec2", region).run_instances(ImageId="ami-12c6146b", MinCount=1, MaxCount=1)["Instances"]
+    [made] = onlooker("ec2", region).run_instances(ImageId="ami-12c6146b", MinCount=1, MaxCount=1)["Instances"]
     ec2_backends[MEMBER][region].get_instance(made["InstanceId"]).id = instance
 
 
@@ -223,7 +212,7 @@ def stolen_event(world: World) -> Json:
     """About a role that there is in the member account."""
     event = load_finding(NAME)
     details = event["detail"]["resource"]["accessKeyDetails"]
-    made = member().create_role(RoleName=details["userName"], AssumeRolePolicyDocument="{}")["Role"]
+    made = onlooker("iam").create_role(RoleName=details["userName"], AssumeRolePolicyDocument="{}")["Role"]
     instance = details["principalId"].partition(":")[2]
     details["principalId"] = f"{made['RoleId']}:{instance}"
     runs(event["detail"]["region"], instance)
@@ -261,7 +250,7 @@ def about(world: World, name: str, kind: str = "user", path: str = "/") -> Json:
     """A finding about a user or a role's session of that name."""
     event = load_finding("unauthorizedaccess_iamuser_unusualasncaller")
     details = event["detail"]["resource"]["accessKeyDetails"]
-    iam = member()
+    iam = onlooker("iam")
     if kind == "user":
         made = iam.create_user(UserName=name, Path=path)["User"]
         details |= {"userName": name, "principalId": "", "userType": "IAMUser"}
@@ -283,7 +272,7 @@ def test_exempt_principals_are_left(
     incident_id = opened(about(world, name, kind), **{"guardrails.exempt_principals": exempt})
     assert planned(incident_id)["decision"] == "skip"
     assert any(said in one for one in world.meta(incident_id)["reasons"])
-    iam = member()
+    iam = onlooker("iam")
     if kind == "user":
         assert iam.list_attached_user_policies(UserName=name)["AttachedPolicies"] == []
     else:
@@ -298,7 +287,7 @@ def test_a_role_of_the_response_itself_is_an_alarm(world: World, opened: Callabl
     incident_id = opened(about(world, name, "role"))
     answer = planned(incident_id)
     assert (answer["decision"], answer["targets"]) == ("failed", []) and "is a role of the response itself" in answer["error"]
-    assert member().list_role_policies(RoleName=name)["PolicyNames"] == []
+    assert onlooker("iam").list_role_policies(RoleName=name)["PolicyNames"] == []
     world.messages("escalations")
     incident.handler({"verb": "close", "incident_id": incident_id, "execution": f"{EXECUTIONS}incident:one",
                       "decision": "failed", "error": answer["error"]}, None)  # fmt: skip
