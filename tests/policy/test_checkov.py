@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
-from repository import ROOT, skip_or_fail
-
-CHECKOV = ROOT / ".venv-checkov" / "bin" / "checkov"
-
+from checkov_run import checkov
+from repository import ROOT
 
 # What only calls the module. Scanned where the module is not, or checkov would go through all of it again for every example.
 CALLERS = ("examples", "sandbox/terraform", "tests/unit")
@@ -19,17 +16,8 @@ Report = dict[str, dict[str, object]]
 
 
 def _scan(directory: Path, out: Path, *skipped: str) -> Report:
-    if not CHECKOV.is_file():
-        skip_or_fail("checkov is not installed (make checkov installs it into .venv-checkov).")
     options = [part for one in skipped for part in ("--skip-path", one)]
-    done = subprocess.run(
-        [CHECKOV, "--config-file", ROOT / ".checkov.yaml", *options, "--output", "json", "--output-file-path", out],
-        cwd=directory, capture_output=True, text=True, check=False, timeout=300,
-    )  # fmt: skip
-    files = list(out.glob("*.json"))
-    assert files, f"checkov wrote no report: {done.stdout[-1000:]} {done.stderr[-2000:]}"
-    found = json.loads(files[0].read_text())
-    return found if isinstance(found, dict) else {"summary": {}, "results": {}}
+    return checkov(directory, out, "--config-file", ROOT / ".checkov.yaml", *options)
 
 
 @pytest.fixture(scope="module", params=["the module", "its callers"])

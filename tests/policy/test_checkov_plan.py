@@ -7,16 +7,15 @@ from __future__ import annotations
 
 import json
 import shutil
-import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
-from repository import ROOT, skip_or_fail
+from checkov_run import checkov
+from repository import ROOT
 from terraform_tools import FIXED, copy_module, identity, initialized, terraform
 
 pytestmark = pytest.mark.terraform
-CHECKOV = ROOT / ".venv-checkov" / "bin" / "checkov"
 Json = dict[str, Any]
 
 
@@ -41,22 +40,15 @@ def planned(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def report(planned: Path, tmp_path_factory: pytest.TempPathFactory) -> Json:
-    if not CHECKOV.is_file():
-        skip_or_fail("checkov is not installed (make checkov installs it into .venv-checkov).")
     return _report(planned, tmp_path_factory.mktemp("checkov"))
 
 
 def _report(plan: Path, out: Path, *more: str) -> Json:
     # With the sources beside the plan: inline skips are read from them.
-    done = subprocess.run(
-        [CHECKOV, "-f", plan, "--framework", "terraform_plan", "--repo-root-for-plan-enrichment", plan.parent,
-         "--skip-download", "--compact", "--quiet", "--output", "json", "--output-file-path", out, *more],
-        cwd=plan.parent, capture_output=True, text=True, check=False, timeout=500,
+    return checkov(
+        plan.parent, out, "-f", plan, "--framework", "terraform_plan", "--repo-root-for-plan-enrichment", plan.parent,
+        "--skip-download", "--compact", "--quiet", *more,
     )  # fmt: skip
-    files = list(out.glob("*.json"))
-    assert files, f"checkov wrote no report: {done.stdout[-1000:]} {done.stderr[-2000:]}"
-    found: Json = json.loads(files[0].read_text())
-    return found
 
 
 def test_everything_is_on(planned: Path) -> None:

@@ -10,6 +10,22 @@ mock_provider "aws" {
   }
 }
 
+variables {
+  home = {
+    name_prefix         = "gdr"
+    home_region         = "us-east-1"
+    event_bus_arn       = "arn:aws:events:us-east-1:111111111111:event-bus/default"
+    security_account_id = "111111111111"
+    iam                 = { path = "/" }
+    tags                = {}
+    playbooks           = ["ec2_instance"]
+    watch               = { minutes = 15, cloudtrail = false }
+    detector            = { finding_publishing_frequency = "FIFTEEN_MINUTES", features = {} }
+    organization        = { manage = false, auto_enable_members = "ALL", features = {}, members = {}, member_features = {} }
+    forensics           = { when = "off", packet_capture_seconds = 20, timeout_minutes = 30, memory = {}, commands = { linux = [], windows = [] }, account_ids = [] }
+  }
+}
+
 run "as_at_home" {
   command = plan
 
@@ -18,20 +34,7 @@ run "as_at_home" {
   }
 
   variables {
-    home = {
-      name_prefix         = "gdr"
-      home_region         = "us-east-1"
-      event_bus_arn       = "arn:aws:events:us-east-1:111111111111:event-bus/default"
-      security_account_id = "111111111111"
-      iam                 = { path = "/" }
-      tags                = {}
-      playbooks           = ["ec2_instance"]
-      watch               = { minutes = 15, cloudtrail = false }
-      detector            = { finding_publishing_frequency = "FIFTEEN_MINUTES", features = {} }
-      organization        = { manage = false, auto_enable_members = "ALL", features = {}, members = {}, member_features = {} }
-      findings_export     = { create = true, prefix = "gd", expire_after_days = 400, object_lock = { mode = "GOVERNANCE", days = 30 } }
-      forensics           = { when = "off", packet_capture_seconds = 20, timeout_minutes = 30, memory = {}, commands = { linux = [], windows = [] }, account_ids = [] }
-    }
+    home = merge(var.home, { findings_export = { create = true, prefix = "gd", expire_after_days = 400, object_lock = { mode = "GOVERNANCE", days = 30 } } })
   }
 
   assert {
@@ -54,20 +57,7 @@ run "brought_along" {
   }
 
   variables {
-    home = {
-      name_prefix         = "gdr"
-      home_region         = "us-east-1"
-      event_bus_arn       = "arn:aws:events:us-east-1:111111111111:event-bus/default"
-      security_account_id = "111111111111"
-      iam                 = { path = "/" }
-      tags                = {}
-      playbooks           = ["ec2_instance"]
-      watch               = { minutes = 15, cloudtrail = false }
-      detector            = { finding_publishing_frequency = "FIFTEEN_MINUTES", features = {} }
-      organization        = { manage = false, auto_enable_members = "ALL", features = {}, members = {}, member_features = {} }
-      findings_export     = { create = true, create_bucket = false, bucket_arn = "arn:aws:s3:::archive", create_key = false, kms_key_arn = "arn:aws:kms:us-east-1:111111111111:key/home", prefix = "gd" }
-      forensics           = { when = "off", packet_capture_seconds = 20, timeout_minutes = 30, memory = {}, commands = { linux = [], windows = [] }, account_ids = [] }
-    }
+    home = merge(var.home, { findings_export = { create = true, create_bucket = false, bucket_arn = "arn:aws:s3:::archive", create_key = false, kms_key_arn = "arn:aws:kms:us-east-1:111111111111:key/home", prefix = "gd" } })
   }
 
   assert {
@@ -88,20 +78,7 @@ run "brought_along_at_home_made_here" {
   }
 
   variables {
-    home = {
-      name_prefix         = "gdr"
-      home_region         = "us-east-1"
-      event_bus_arn       = "arn:aws:events:us-east-1:111111111111:event-bus/default"
-      security_account_id = "111111111111"
-      iam                 = { path = "/" }
-      tags                = {}
-      playbooks           = ["ec2_instance"]
-      watch               = { minutes = 15, cloudtrail = false }
-      detector            = { finding_publishing_frequency = "FIFTEEN_MINUTES", features = {} }
-      organization        = { manage = false, auto_enable_members = "ALL", features = {}, members = {}, member_features = {} }
-      findings_export     = { create = true, create_bucket = false, bucket_arn = "arn:aws:s3:::archive", create_key = false, kms_key_arn = "arn:aws:kms:us-east-1:111111111111:key/home", prefix = "gd" }
-      forensics           = { when = "off", packet_capture_seconds = 20, timeout_minutes = 30, memory = {}, commands = { linux = [], windows = [] }, account_ids = [] }
-    }
+    home            = merge(var.home, { findings_export = { create = true, create_bucket = false, bucket_arn = "arn:aws:s3:::archive", create_key = false, kms_key_arn = "arn:aws:kms:us-east-1:111111111111:key/home", prefix = "gd" } })
     findings_export = { create_bucket = true, create_key = true, force_destroy = true }
   }
 
@@ -122,20 +99,7 @@ run "made_at_home_brought_along_here" {
   }
 
   variables {
-    home = {
-      name_prefix         = "gdr"
-      home_region         = "us-east-1"
-      event_bus_arn       = "arn:aws:events:us-east-1:111111111111:event-bus/default"
-      security_account_id = "111111111111"
-      iam                 = { path = "/" }
-      tags                = {}
-      playbooks           = ["ec2_instance"]
-      watch               = { minutes = 15, cloudtrail = false }
-      detector            = { finding_publishing_frequency = "FIFTEEN_MINUTES", features = {} }
-      organization        = { manage = false, auto_enable_members = "ALL", features = {}, members = {}, member_features = {} }
-      findings_export     = { create = true, prefix = "gd", expire_after_days = 400, object_lock = { mode = "GOVERNANCE", days = 30 } }
-      forensics           = { when = "off", packet_capture_seconds = 20, timeout_minutes = 30, memory = {}, commands = { linux = [], windows = [] }, account_ids = [] }
-    }
+    home            = merge(var.home, { findings_export = { create = true, prefix = "gd", expire_after_days = 400, object_lock = { mode = "GOVERNANCE", days = 30 } } })
     findings_export = { create_bucket = false, bucket_arn = "arn:aws:s3:::here", create_key = false, kms_key_arn = "arn:aws:kms:eu-west-1:111111111111:key/here" }
   }
 
@@ -156,20 +120,7 @@ run "left_out" {
   }
 
   variables {
-    home = {
-      name_prefix         = "gdr"
-      home_region         = "us-east-1"
-      event_bus_arn       = "arn:aws:events:us-east-1:111111111111:event-bus/default"
-      security_account_id = "111111111111"
-      iam                 = { path = "/" }
-      tags                = {}
-      playbooks           = ["ec2_instance"]
-      watch               = { minutes = 15, cloudtrail = false }
-      detector            = { finding_publishing_frequency = "FIFTEEN_MINUTES", features = {} }
-      organization        = { manage = false, auto_enable_members = "ALL", features = {}, members = {}, member_features = {} }
-      findings_export     = { create = true, prefix = "gd", expire_after_days = 400, object_lock = { mode = "GOVERNANCE", days = 30 } }
-      forensics           = { when = "off", packet_capture_seconds = 20, timeout_minutes = 30, memory = {}, commands = { linux = [], windows = [] }, account_ids = [] }
-    }
+    home            = merge(var.home, { findings_export = { create = true, prefix = "gd", expire_after_days = 400, object_lock = { mode = "GOVERNANCE", days = 30 } } })
     findings_export = { create = false }
   }
 
@@ -189,20 +140,7 @@ run "only_here" {
   }
 
   variables {
-    home = {
-      name_prefix         = "gdr"
-      home_region         = "us-east-1"
-      event_bus_arn       = "arn:aws:events:us-east-1:111111111111:event-bus/default"
-      security_account_id = "111111111111"
-      iam                 = { path = "/" }
-      tags                = {}
-      playbooks           = ["ec2_instance"]
-      watch               = { minutes = 15, cloudtrail = false }
-      detector            = { finding_publishing_frequency = "FIFTEEN_MINUTES", features = {} }
-      organization        = { manage = false, auto_enable_members = "ALL", features = {}, members = {}, member_features = {} }
-      findings_export     = {}
-      forensics           = { when = "off", packet_capture_seconds = 20, timeout_minutes = 30, memory = {}, commands = { linux = [], windows = [] }, account_ids = [] }
-    }
+    home            = merge(var.home, { findings_export = {} })
     findings_export = { create = true }
   }
 
@@ -222,20 +160,7 @@ run "left_out_and_yet_configured" {
   }
 
   variables {
-    home = {
-      name_prefix         = "gdr"
-      home_region         = "us-east-1"
-      event_bus_arn       = "arn:aws:events:us-east-1:111111111111:event-bus/default"
-      security_account_id = "111111111111"
-      iam                 = { path = "/" }
-      tags                = {}
-      playbooks           = ["ec2_instance"]
-      watch               = { minutes = 15, cloudtrail = false }
-      detector            = { finding_publishing_frequency = "FIFTEEN_MINUTES", features = {} }
-      organization        = { manage = false, auto_enable_members = "ALL", features = {}, members = {}, member_features = {} }
-      findings_export     = { create = true, prefix = "gd", expire_after_days = 400, object_lock = { mode = "GOVERNANCE", days = 30 } }
-      forensics           = { when = "off", packet_capture_seconds = 20, timeout_minutes = 30, memory = {}, commands = { linux = [], windows = [] }, account_ids = [] }
-    }
+    home            = merge(var.home, { findings_export = { create = true, prefix = "gd", expire_after_days = 400, object_lock = { mode = "GOVERNANCE", days = 30 } } })
     findings_export = { create = false, prefix = "x" }
   }
 
@@ -250,20 +175,7 @@ run "bucket_of_home_key_of_here" {
   }
 
   variables {
-    home = {
-      name_prefix         = "gdr"
-      home_region         = "us-east-1"
-      event_bus_arn       = "arn:aws:events:us-east-1:111111111111:event-bus/default"
-      security_account_id = "111111111111"
-      iam                 = { path = "/" }
-      tags                = {}
-      playbooks           = ["ec2_instance"]
-      watch               = { minutes = 15, cloudtrail = false }
-      detector            = { finding_publishing_frequency = "FIFTEEN_MINUTES", features = {} }
-      organization        = { manage = false, auto_enable_members = "ALL", features = {}, members = {}, member_features = {} }
-      findings_export     = { create = true, create_bucket = false, bucket_arn = "arn:aws:s3:::archive" }
-      forensics           = { when = "off", packet_capture_seconds = 20, timeout_minutes = 30, memory = {}, commands = { linux = [], windows = [] }, account_ids = [] }
-    }
+    home = merge(var.home, { findings_export = { create = true, create_bucket = false, bucket_arn = "arn:aws:s3:::archive" } })
   }
 
   expect_failures = [output.findings_export]
