@@ -1,4 +1,6 @@
-"""``python -m benchmarks [--json] [--no-sandbox] [--runs N]``: measures, prints a table, fails when a limit is exceeded."""
+"""``python -m benchmarks [--json] [--no-sandbox] [--runs N]``: measures, prints a table, fails
+when a limit is exceeded.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +12,9 @@ from .measure import as_json, table
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--json", action="store_true")
-    parser.add_argument("--no-sandbox", action="store_true", help="only what needs neither Terraform nor emulators")
+    parser.add_argument(
+        "--no-sandbox", action="store_true", help="only what needs neither Terraform nor emulators"
+    )
     parser.add_argument("--runs", type=int, default=9)
     chosen = parser.parse_args()
 

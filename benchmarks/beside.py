@@ -1,4 +1,6 @@
-"""Whether containment takes longer when evidence hangs or fails: measured by turns in one sandbox."""
+"""Whether containment takes longer when evidence hangs or fails: measured by turns in one
+sandbox.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,8 @@ from sandbox.state import State
 
 from .measure import FINDING, Figure
 
-SLOW = ("CreateSnapshots", "GetConsoleOutput", "GetConsoleScreenshot", "DescribeVolumes")  # calls of evidence alone
+# calls of evidence alone
+SLOW = ("CreateSnapshots", "GetConsoleOutput", "GetConsoleScreenshot", "DescribeVolumes")
 RUNS = 9
 
 
@@ -31,9 +34,17 @@ def _seconds(known: State, hanging: bool) -> float:
     victim = seed.instance(aws, interfaces=2, in_asg=False, target_group=False, elastic_ip=False)
     _faults(known, "DELETE")
     for action in SLOW if hanging else ():
-        _faults(known, "POST", {"service": "ec2", "action": action, "resource": victim.instance, "latency_ms": 4000})
-    event = findings.prepare(aws, findings.read(FINDING), FINDING.name, bindings={"instance": victim.instance})
-    incident = lifecycle.follow(known, findings.send(aws, event), Progress(to_stderr=True)).until_settled(180)
+        _faults(
+            known,
+            "POST",
+            {"service": "ec2", "action": action, "resource": victim.instance, "latency_ms": 4000},
+        )
+    event = findings.prepare(
+        aws, findings.read(FINDING), FINDING.name, bindings={"instance": victim.instance}
+    )
+    incident = lifecycle.follow(
+        known, findings.send(aws, event), Progress(to_stderr=True)
+    ).until_settled(180)
     if incident["status"] != "CONTAINED":
         raise RuntimeError(f"the incident ended {incident['status']}")
     entered = {

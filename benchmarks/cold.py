@@ -1,4 +1,6 @@
-"""Cold start and memory of the playbook function, against a bare boto3 script that makes the same clients."""
+"""Cold start and memory of the playbook function, against a bare boto3 script that makes the
+same clients.
+"""
 
 from __future__ import annotations
 
@@ -25,12 +27,16 @@ for name in ("sts", "dynamodb", "ec2"):
 
 
 def cold(runs: int) -> list[Figure]:
-    """From the unpacked zip, as Lambda runs it; our code has no ``__pycache__``, botocore and boto3 keep what pip compiled."""
+    """From the unpacked zip, as Lambda runs it; our code has no ``__pycache__``, botocore and
+    boto3 keep what pip compiled.
+    """
     with tempfile.TemporaryDirectory() as folder:
         with zipfile.ZipFile(ZIP) as archive:
             archive.extractall(folder)
         ratio = paired(OURS, BARE, runs=runs, first_paths=[Path(folder)], second_paths=[])
-    note = f"playbook zip / bare boto3, import and clients sts, dynamodb, ec2; best of {runs} in turns"
+    note = (
+        f"playbook zip / bare boto3, import and clients sts, dynamodb, ec2; best of {runs} in turns"
+    )
     return [
         Figure("cold import and clients", ratio["seconds"], "×", 0.85, note),
         Figure("peak memory", ratio["megabytes"], "×", 0.85, note),
@@ -39,4 +45,7 @@ def cold(runs: int) -> list[Figure]:
 
 def zips() -> list[Figure]:
     found = sorted(ZIP.parent.glob("*.zip"))
-    return [Figure(f"{path.name}", path.stat().st_size / 1000, "KB", 96, "committed zip") for path in found]
+    return [
+        Figure(f"{path.name}", path.stat().st_size / 1000, "KB", 96, "committed zip")
+        for path in found
+    ]

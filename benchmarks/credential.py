@@ -1,4 +1,6 @@
-"""How long until a user's credentials are dead, with 80 ms injected into every AWS call (on moto)."""
+"""How long until a user's credentials are dead, with 80 ms injected into every AWS call (on
+moto).
+"""
 
 from __future__ import annotations
 
@@ -13,20 +15,31 @@ from .measure import ROOT, Figure, environment
 
 LATENCY = 0.08  # seconds a call
 USER: dict[str, Any] = {"keys": 2, "console": True, "mfa": ("new",), "ssh": True, "service": True}
-ENDED = ("AttachUserPolicy", "UpdateAccessKey", "DeleteLoginProfile", "DeactivateMFADevice", "UpdateSSHPublicKey",
-         "UpdateServiceSpecificCredential")  # fmt: skip
+ENDED = (
+    "AttachUserPolicy",
+    "UpdateAccessKey",
+    "DeleteLoginProfile",
+    "DeactivateMFADevice",
+    "UpdateSSHPublicKey",
+    "UpdateServiceSpecificCredential",
+)
 
 
 def _lab() -> None:
-    sys.path[:0] = [str(ROOT / "lambda_src"), str(ROOT / "tests" / "lambda"), str(ROOT / "tests" / "lambda" / "iam_principal")]
+    sys.path[:0] = [
+        str(ROOT / "lambda_src"),
+        str(ROOT / "tests" / "lambda"),
+        str(ROOT / "tests" / "lambda" / "iam_principal"),
+    ]
     for name in [name for name in os.environ if name.startswith("AWS_")]:
         del os.environ[name]
     os.environ.update(environment())
 
 
 def _once() -> dict[str, float]:
-    """Seconds from the call of contain until everything is denied and until the last credential is dead, and round trips
-    after AssumeRole until then."""
+    """Seconds from the call of contain until everything is denied and until the last credential is
+    dead, and round trips after AssumeRole until then.
+    """
     import pytest
     from guardduty_response import aws
     from guardduty_response.playbooks.common import lookup
@@ -56,30 +69,44 @@ def _once() -> dict[str, float]:
         ended = [c for c in made if c.operation in ENDED]
         [denied] = [c for c in ended if c.operation == "AttachUserPolicy"]
         return {
-            "denied": denied.end - start, "dead": max(c.end for c in ended) - start,
-            "denied_rounds": _rounds(made, assumed, denied), "dead_rounds": max(_rounds(made, assumed, c) for c in ended),
-        }  # fmt: skip
+            "denied": denied.end - start,
+            "dead": max(c.end for c in ended) - start,
+            "denied_rounds": _rounds(made, assumed, denied),
+            "dead_rounds": max(_rounds(made, assumed, c) for c in ended),
+        }
 
 
 def _dead(found: dict[str, Any], deny_all: str) -> None:
     """Read by other clients. Raises RuntimeError."""
     switched = {state for kind in ("keys", "ssh", "service") for state in found[kind].values()}
-    if found["attached"] != {deny_all} or switched != {"Inactive"} or found["password"] or found["mfa"]:
+    if (
+        found["attached"] != {deny_all}
+        or switched != {"Inactive"}
+        or found["password"]
+        or found["mfa"]
+    ):
         raise RuntimeError(f"not contained: {found}")
 
 
 def _rounds(calls: list[Any], after: float, last: Any) -> int:
-    """The longest chain of calls begun after ``after``, each begun when the one before had ended, that leads to ``last``."""
+    """The longest chain of calls begun after ``after``, each begun when the one before had
+    ended, that leads to ``last``.
+    """
     depth: dict[int, int] = {}
     for call in sorted((c for c in calls if c.start >= after and c.end), key=lambda c: c.start):
-        depth[id(call)] = 1 + max((depth[id(c)] for c in calls if id(c) in depth and c.end <= call.start), default=0)
+        depth[id(call)] = 1 + max(
+            (depth[id(c)] for c in calls if id(c) in depth and c.end <= call.start), default=0
+        )
     return depth[id(last)]
 
 
 def credential(runs: int) -> list[Figure]:
     _lab()
     got = [_once() for _ in range(runs)]
-    note = f"{int(LATENCY * 1000)} ms injected per call; two keys, console, new MFA device, SSH key, service-specific credential"
+    note = (
+        f"{int(LATENCY * 1000)} ms injected per call; two keys, console, new MFA device, SSH key,"
+        " service-specific credential"
+    )
 
     def median(name: str) -> float:
         return statistics.median(one[name] for one in got)
@@ -88,9 +115,32 @@ def credential(runs: int) -> list[Figure]:
         return max(one[name] for one in got)
 
     return [
-        Figure("everything denied to a user", median("denied"), "s", 0.35,
-               f"AssumeRole included, clients of sts and dynamodb warm; median of {runs}; {note}"),
-        Figure("round trips until everything is denied", worst("denied_rounds"), "", 2, f"after AssumeRole; worst of {runs}"),
-        Figure("every credential of a user dead", median("dead"), "s", 1.0, f"as above; median of {runs}"),
-        Figure("round trips until every credential is dead", worst("dead_rounds"), "", 6, f"after AssumeRole; worst of {runs}"),
-    ]  # fmt: skip
+        Figure(
+            "everything denied to a user",
+            median("denied"),
+            "s",
+            0.35,
+            f"AssumeRole included, clients of sts and dynamodb warm; median of {runs}; {note}",
+        ),
+        Figure(
+            "round trips until everything is denied",
+            worst("denied_rounds"),
+            "",
+            2,
+            f"after AssumeRole; worst of {runs}",
+        ),
+        Figure(
+            "every credential of a user dead",
+            median("dead"),
+            "s",
+            1.0,
+            f"as above; median of {runs}",
+        ),
+        Figure(
+            "round trips until every credential is dead",
+            worst("dead_rounds"),
+            "",
+            6,
+            f"after AssumeRole; worst of {runs}",
+        ),
+    ]

@@ -1,4 +1,6 @@
-"""What one incident costs and leaves behind, on the sandbox: transitions, time, artefacts of the same finding ten times."""
+"""What one incident costs and leaves behind, on the sandbox: transitions, time, artefacts of the
+same finding ten times.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,9 @@ from .measure import FINDING, ROOT, Figure
 def _artefacts(aws: Aws, victim: seed.Victim) -> dict[str, int]:
     """Everything the response may have made for this instance, counted by an independent client."""
     ec2, iam = aws.client("ec2"), aws.client("iam")
-    groups = ec2.describe_security_groups(Filters=[{"Name": "vpc-id", "Values": [victim.vpc]}])["SecurityGroups"]
+    groups = ec2.describe_security_groups(Filters=[{"Name": "vpc-id", "Values": [victim.vpc]}])[
+        "SecurityGroups"
+    ]
     snapshots = ec2.describe_snapshots(OwnerIds=["self"])["Snapshots"]
     return {
         "groups": len(groups),
@@ -44,7 +48,9 @@ def incident() -> list[Figure]:
 
 def _measure(known: State) -> list[Figure]:
     aws, incidents = Aws(known.endpoint), lifecycle.incidents_of(known)
-    victim = seed.instance(aws, interfaces=2, in_asg=True, target_group=True, profile_attached=True, ipv6=True)
+    victim = seed.instance(
+        aws, interfaces=2, in_asg=True, target_group=True, profile_attached=True, ipv6=True
+    )
     data = findings.read(FINDING)
     event = findings.prepare(aws, data, FINDING.name, bindings={"instance": victim.instance})
     sent = findings.send(aws, event)
@@ -76,14 +82,30 @@ def _measure(known: State) -> list[Figure]:
             18,
             "GetExecutionHistory: states entered and retries; sandbox",
         ),
-        Figure("finding sent to verdict", verdict, "s", None, "sandbox: emulators and cold functions included"),
-        Figure("extra artefacts of the same finding ×10", extra, "", 0, "security groups, snapshots, role policies; sandbox"),
+        Figure(
+            "finding sent to verdict",
+            verdict,
+            "s",
+            None,
+            "sandbox: emulators and cold functions included",
+        ),
+        Figure(
+            "extra artefacts of the same finding ×10",
+            extra,
+            "",
+            0,
+            "security groups, snapshots, role policies; sandbox",
+        ),
     ]
 
 
 def _transitions(aws: Aws) -> int:
     """Of the only execution that has run so far."""
     states = aws.client("stepfunctions", settings.SECURITY_ACCOUNT)
-    arns = [one["stateMachineArn"] for one in states.list_state_machines()["stateMachines"] if one["name"].endswith("-incident")]
+    arns = [
+        one["stateMachineArn"]
+        for one in states.list_state_machines()["stateMachines"]
+        if one["name"].endswith("-incident")
+    ]
     executions = states.list_executions(stateMachineArn=arns[0])["executions"]
     return max(Execution(aws, one["executionArn"]).transitions() for one in executions)

@@ -34,7 +34,13 @@ class Figure:
 
 
 def table(figures: list[Figure]) -> str:
-    return "\n".join(["| figure | measured | limit | | how |", "|---|---|---|---|---|", *[one.row() for one in figures]])
+    return "\n".join(
+        [
+            "| figure | measured | limit | | how |",
+            "|---|---|---|---|---|",
+            *[one.row() for one in figures],
+        ]
+    )
 
 
 def as_json(figures: list[Figure]) -> str:
@@ -44,7 +50,12 @@ def as_json(figures: list[Figure]) -> str:
 def environment() -> dict[str, str]:
     """Credentials that sign, a Region, no endpoint: nothing here calls AWS."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
-    return {**kept, "AWS_DEFAULT_REGION": "us-east-1", "AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "x"}
+    return {
+        **kept,
+        "AWS_DEFAULT_REGION": "us-east-1",
+        "AWS_ACCESS_KEY_ID": "x",
+        "AWS_SECRET_ACCESS_KEY": "x",
+    }
 
 
 def fresh(script: str, *paths: Path) -> dict[str, float]:
@@ -56,15 +67,28 @@ def fresh(script: str, *paths: Path) -> dict[str, float]:
         "used = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024\n"
         "print(time.perf_counter() - start, used)"
     )
-    done = subprocess.run([sys.executable, "-B", "-c", code], env=environment(), check=True, capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-B", "-c", code],
+        env=environment(),
+        check=True,
+        capture_output=True,
+        text=True,
+    )
     seconds, megabytes = done.stdout.split()
     return {"seconds": float(seconds), "megabytes": float(megabytes)}
 
 
-def paired(first: str, second: str, *, runs: int, first_paths: list[Path], second_paths: list[Path]) -> dict[str, float]:
-    """Ratios first/second of the best runs, run in turns: what else the machine does only ever adds."""
+def paired(
+    first: str, second: str, *, runs: int, first_paths: list[Path], second_paths: list[Path]
+) -> dict[str, float]:
+    """Ratios first/second of the best runs, run in turns: what else the machine does only ever
+    adds.
+    """
     left, right = [], []
     for _ in range(runs):
         left.append(fresh(first, *first_paths))
         right.append(fresh(second, *second_paths))
-    return {name: min(one[name] for one in left) / min(one[name] for one in right) for name in ("seconds", "megabytes")}
+    return {
+        name: min(one[name] for one in left) / min(one[name] for one in right)
+        for name in ("seconds", "megabytes")
+    }

@@ -1,8 +1,10 @@
-"""What the switches cost at plan time: one finding type against all, one account with exceptions against two hundred.
+"""What the switches cost at plan time: one finding type against all, one account with exceptions
+against two hundred.
 
-``python -m benchmarks.planning`` measures this alone. Plans of the module in one account, nothing refreshed, against a server
-that only knows who is calling. Measured is the processor time of Terraform and its provider, which other work on the machine
-changes little; each pair in turns, the best of each.
+``python -m benchmarks.planning`` measures this alone. Plans of the module in one account, nothing
+refreshed, against a server that only knows who is calling. Measured is the processor time of
+Terraform and its provider, which other work on the machine changes little; each pair in turns, the
+best of each.
 """
 
 from __future__ import annotations
@@ -55,11 +57,15 @@ output "effective_policy" {
 def types(playbook: str | None = None) -> list[str]:
     """The catalogue's finding types; of one playbook, where named."""
     catalogue: Json = json.loads((ROOT / "catalogue" / "finding_types.json").read_text())
-    return sorted(name for name, entry in catalogue.items() if playbook in (None, entry["playbook"]))
+    return sorted(
+        name for name, entry in catalogue.items() if playbook in (None, entry["playbook"])
+    )
 
 
 def exceptions(accounts: int) -> dict[str, dict[str, str]]:
-    """So many accounts, each with keys of its own: a glob, a milder type inside it, and one that is off."""
+    """So many accounts, each with keys of its own: a glob, a milder type inside it, and one that
+    is off.
+    """
     return {
         str(100000000001 + number): {
             "CryptoCurrency:EC2/*": "approve",
@@ -77,7 +83,10 @@ CASES: dict[str, Json] = {
     "one type of each playbook": {"remediations": {ONE: "auto", ANOTHER: "auto"}},
     "all types": {"remediations": dict.fromkeys(types(), "auto")},
     "one account": {"remediations": {"*:EC2/*": "auto"}, "account_remediations": exceptions(1)},
-    "200 accounts": {"remediations": {"*:EC2/*": "auto"}, "account_remediations": exceptions(ACCOUNTS)},
+    "200 accounts": {
+        "remediations": {"*:EC2/*": "auto"},
+        "account_remediations": exceptions(ACCOUNTS),
+    },
 }
 
 
@@ -109,14 +118,21 @@ class Plans:
         (self.root / "case.tfvars.json").write_text(json.dumps(CASES[case]))
         start = _processor()
         self._run(
-            "plan", "-input=false", "-no-color", "-refresh=false", "-var-file=case.tfvars.json", "-out=case.tfplan",
-        )  # fmt: skip
+            "plan",
+            "-input=false",
+            "-no-color",
+            "-refresh=false",
+            "-var-file=case.tfvars.json",
+            "-out=case.tfplan",
+        )
         return _processor() - start
 
     def resources(self, case: str) -> int:
         self.seconds(case)
         shown = json.loads(self._run("show", "-json", "case.tfplan"))
-        return len([one for one in shown["resource_changes"] if one["change"]["actions"] == ["create"]])
+        return len(
+            [one for one in shown["resource_changes"] if one["change"]["actions"] == ["create"]]
+        )
 
     def slower(self, case: str, than: str, runs: int) -> tuple[float, float, float]:
         """Best run of ``case`` / best run of ``than``, and both in seconds; run in turns."""
@@ -133,7 +149,9 @@ def planning(runs: int = 5, resources_only: bool = False) -> list[Figure]:
     identity: Callable[[], Any] = importlib.import_module("terraform_tools").identity
     with tempfile.TemporaryDirectory(prefix="bench-") as directory, identity() as endpoint:
         plans = Plans(Path(directory), endpoint)
-        counted = {case: plans.resources(case) for case in ("one type", "all types of its playbook")}
+        counted = {
+            case: plans.resources(case) for case in ("one type", "all types of its playbook")
+        }
         more = counted["all types of its playbook"] - counted["one type"]
         figures = [
             Figure(
@@ -153,7 +171,13 @@ def planning(runs: int = 5, resources_only: bool = False) -> list[Figure]:
         ):
             ratio, slow, fast = plans.slower(case, than, runs)
             figures.append(
-                Figure(f"plan: {case} / {than}", ratio, "×", limit, f"{slow:.2f} s / {fast:.2f} s, best of {runs} in turns")
+                Figure(
+                    f"plan: {case} / {than}",
+                    ratio,
+                    "×",
+                    limit,
+                    f"{slow:.2f} s / {fast:.2f} s, best of {runs} in turns",
+                )
             )
     return figures
 

@@ -1,8 +1,10 @@
-"""Checks a real deployment: ``python docs/live_smoke.py --help``. Needs credentials of the security account.
+"""Checks a real deployment: ``python docs/live_smoke.py --help``. Needs credentials of the security
+account.
 
-Without ``--contain`` it asks GuardDuty for a sample finding and waits for the incident to end as DRY_RUN: nothing is changed.
-With ``--contain INSTANCE`` it starts the incident machine for an instance YOU ARE READY TO LOSE and waits for the verdict;
-its finding type must be set to ``auto`` for the instance's account.
+Without ``--contain`` it asks GuardDuty for a sample finding and waits for the incident to end as
+DRY_RUN: nothing is changed. With ``--contain INSTANCE`` it starts the incident machine for an
+instance YOU ARE READY TO LOSE and waits for the verdict; its finding type must be set to ``auto``
+for the instance's account.
 """
 
 from __future__ import annotations
@@ -22,13 +24,34 @@ TYPE = "CryptoCurrency:EC2/BitcoinTool.B!DNS"
 
 def _event(account: str, region: str, instance: str) -> dict[str, Any]:
     detail = {
-        "schemaVersion": "2.0", "accountId": account, "region": region, "partition": "aws", "id": uuid.uuid4().hex, "type": TYPE,
-        "severity": 8, "title": "Live smoke test", "description": "Started by docs/live_smoke.py",
+        "schemaVersion": "2.0",
+        "accountId": account,
+        "region": region,
+        "partition": "aws",
+        "id": uuid.uuid4().hex,
+        "type": TYPE,
+        "severity": 8,
+        "title": "Live smoke test",
+        "description": "Started by docs/live_smoke.py",
         "resource": {"resourceType": "Instance", "instanceDetails": {"instanceId": instance}},
-        "service": {"serviceName": "guardduty", "archived": False, "count": 1, "resourceRole": "TARGET",
-                    "action": {"actionType": "DNS_REQUEST", "dnsRequestAction": {"domain": "pool.example.com"}}},
-    }  # fmt: skip
-    return {"source": "aws.guardduty", "detail-type": "GuardDuty Finding", "account": account, "region": region, "detail": detail}
+        "service": {
+            "serviceName": "guardduty",
+            "archived": False,
+            "count": 1,
+            "resourceRole": "TARGET",
+            "action": {
+                "actionType": "DNS_REQUEST",
+                "dnsRequestAction": {"domain": "pool.example.com"},
+            },
+        },
+    }
+    return {
+        "source": "aws.guardduty",
+        "detail-type": "GuardDuty Finding",
+        "account": account,
+        "region": region,
+        "detail": detail,
+    }
 
 
 def _incident_id(account: str, region: str, finding: str) -> str:
@@ -46,36 +69,66 @@ def _wait(table: str, incident_id: str, good: set[str], seconds: int) -> bool:
             seen = status
         if status in good:
             return True
-        if status in {"FAILED", "PARTIAL", "SKIPPED", "BREACHED", "TIMED_OUT", "GONE", "NOTIFIED", "DRY_RUN"}:
+        if status in {
+            "FAILED",
+            "PARTIAL",
+            "SKIPPED",
+            "BREACHED",
+            "TIMED_OUT",
+            "GONE",
+            "NOTIFIED",
+            "DRY_RUN",
+        }:
             print(f"ended {status}: {item.get('reasons')}", file=sys.stderr)
             return False
         time.sleep(2)
-    print(f"no verdict after {seconds} s: look at the execution history and the dead-letter queue", file=sys.stderr)
+    print(
+        f"no verdict after {seconds} s: look at the execution history and the dead-letter queue",
+        file=sys.stderr,
+    )
     return False
 
 
 def _sample(arguments: argparse.Namespace) -> bool:
     guardduty = boto3.client("guardduty")
     guardduty.create_sample_findings(DetectorId=arguments.detector_id, FindingTypes=[TYPE])
-    criteria = {"Criterion": {"type": {"Equals": [TYPE]}, "service.additionalInfo.sample": {"Equals": ["true"]}}}
+    criteria = {
+        "Criterion": {
+            "type": {"Equals": [TYPE]},
+            "service.additionalInfo.sample": {"Equals": ["true"]},
+        }
+    }
     ids: list[str] = []
     while not ids:
         time.sleep(5)
-        ids = guardduty.list_findings(DetectorId=arguments.detector_id, FindingCriteria=criteria)["FindingIds"]
-    [found] = guardduty.get_findings(DetectorId=arguments.detector_id, FindingIds=ids[:1])["Findings"]
+        ids = guardduty.list_findings(DetectorId=arguments.detector_id, FindingCriteria=criteria)[
+            "FindingIds"
+        ]
+    [found] = guardduty.get_findings(DetectorId=arguments.detector_id, FindingIds=ids[:1])[
+        "Findings"
+    ]
     print("a sample finding reaches EventBridge within about five minutes")
-    return _wait(arguments.table, _incident_id(found["AccountId"], found["Region"], found["Id"]), {"DRY_RUN"}, 900)
+    return _wait(
+        arguments.table,
+        _incident_id(found["AccountId"], found["Region"], found["Id"]),
+        {"DRY_RUN"},
+        900,
+    )
 
 
 def _contain(arguments: argparse.Namespace) -> bool:
     event = _event(arguments.account, arguments.region, arguments.contain)
-    boto3.client("stepfunctions").start_execution(stateMachineArn=arguments.machine_arn, input=json.dumps(event))
+    boto3.client("stepfunctions").start_execution(
+        stateMachineArn=arguments.machine_arn, input=json.dumps(event)
+    )
     incident_id = _incident_id(arguments.account, arguments.region, event["detail"]["id"])
     return _wait(arguments.table, incident_id, {"CONTAINED"}, 300)
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--table", required=True, help="output table_name")
     parser.add_argument("--detector-id", help="output detector_id (sample finding)")
     parser.add_argument("--contain", metavar="INSTANCE", help="an instance you are ready to lose")
@@ -86,7 +139,9 @@ def main() -> int:
     if arguments.contain and not (arguments.machine_arn and arguments.account and arguments.region):
         parser.error("--contain needs --machine-arn, --account and --region")
     if not arguments.contain and not arguments.detector_id:
-        parser.error("give --detector-id for a sample finding, or --contain for a sacrificial instance")
+        parser.error(
+            "give --detector-id for a sample finding, or --contain for a sacrificial instance"
+        )
     held = _contain(arguments) if arguments.contain else _sample(arguments)
     print("as expected" if held else "NOT as expected")
     return 0 if held else 1

@@ -1,9 +1,11 @@
-"""Builds the functions' zips: ``python lambda_src/build.py`` writes, ``--check`` compares with what is committed.
+"""Builds the functions' zips: ``python lambda_src/build.py`` writes, ``--check`` compares with what
+is committed.
 
-Reproducible: sorted names, 1980 dates, mode 0644, no timestamps. Deflate's output may differ between zlib builds, so the
-check compares every entry (name, date, mode, content), and an archive whose entries are right is not rewritten: the same
-sources never change a committed byte. Each function has a zip of its own, so that a playbook function carries no other
-playbook's code and none that restores, and the functions that tell people carry none that acts.
+Reproducible: sorted names, 1980 dates, mode 0644, no timestamps. Deflate's output may differ
+between zlib builds, so the check compares every entry (name, date, mode, content), and an archive
+whose entries are right is not rewritten: the same sources never change a committed byte. Each
+function has a zip of its own, so that a playbook function carries no other playbook's code and none
+that restores, and the functions that tell people carry none that acts.
 """
 
 from __future__ import annotations
@@ -17,7 +19,8 @@ from pathlib import Path
 SOURCE = Path(__file__).resolve().parent / "guardduty_response"
 DIST = SOURCE.parent / "dist"
 LIMIT = 104_000  # bytes a zip: small enough to be read, and to start fast
-TELLING = {"incident": "handlers/incident.py", "watchdog": "handlers/watchdog.py"}  # zip -> its handler
+# zip -> its handler
+TELLING = {"incident": "handlers/incident.py", "watchdog": "handlers/watchdog.py"}
 # job -> its handler, and the module of a playbook that it loads by name
 JOBS = {
     "playbook": ("handlers/playbook.py", "playbook.py"),
@@ -26,13 +29,18 @@ JOBS = {
     "restore": ("handlers/restore.py", "restore.py"),
     "terminate": ("handlers/terminate.py", "terminate.py"),
 }
-# Parsing a large model is most of a cold start, and no incident waits for the others: there a model's size is not worth it.
+# Parsing a large model is most of a cold start, and no incident waits for the others: there a
+# model's size is not worth it.
 MODELS = {
-    "playbook_ec2_instance": ("dynamodb", "ec2", "iam", "s3"), "collect_ec2_instance": (), "collect_iam_principal": (),
-    "playbook_iam_principal": ("dynamodb", "iam", "s3"), "remediate_iam_principal": ("dynamodb",),
+    "playbook_ec2_instance": ("dynamodb", "ec2", "iam", "s3"),
+    "collect_ec2_instance": (),
+    "collect_iam_principal": (),
+    "playbook_iam_principal": ("dynamodb", "iam", "s3"),
+    "remediate_iam_principal": ("dynamodb",),
     "restore_iam_principal": ("dynamodb",),
-}  # fmt: skip
-SMALL = ("dynamodb", "s3")  # for everybody else; those above call more of S3 than the trimmed model has
+}
+# for everybody else; those above call more of S3 than the trimmed model has
+SMALL = ("dynamodb", "s3")
 
 Entries = dict[str, tuple[tuple[int, ...], int, bytes]]  # name -> (date, mode, content)
 
@@ -49,7 +57,11 @@ def _imports(path: Path) -> set[str]:
     for name in names:
         if name == SOURCE.name or name.startswith(f"{SOURCE.name}."):
             stem = name.removeprefix(SOURCE.name).strip(".").replace(".", "/")
-            files |= {file for file in (f"{stem}.py", f"{stem}/__init__.py".lstrip("/")) if (SOURCE / file).is_file()}
+            files |= {
+                file
+                for file in (f"{stem}.py", f"{stem}/__init__.py".lstrip("/"))
+                if (SOURCE / file).is_file()
+            }
     return files
 
 
@@ -61,13 +73,20 @@ def closure(*entries: str) -> set[str]:
         name = left.pop()
         found.add(name)
         parents = {(parent / "__init__.py").as_posix() for parent in Path(name).parents}
-        left |= ({parent for parent in parents if (SOURCE / parent).is_file()} | _imports(SOURCE / name)) - found
+        left |= (
+            {parent for parent in parents if (SOURCE / parent).is_file()} | _imports(SOURCE / name)
+        ) - found
     return found
 
 
 def contents() -> dict[str, list[str]]:
-    """Zip name -> source files (relative to the package), sorted: what the function can run, and nothing else."""
-    models = {path.parent.parent.name: path.relative_to(SOURCE).as_posix() for path in SOURCE.glob("models/*/*/*.gz")}
+    """Zip name -> source files (relative to the package), sorted: what the function can run, and
+    nothing else.
+    """
+    models = {
+        path.parent.parent.name: path.relative_to(SOURCE).as_posix()
+        for path in SOURCE.glob("models/*/*/*.gz")
+    }
     small = {models[service] for service in SMALL}
     result = {f"{name}.zip": sorted(closure(handler) | small) for name, handler in TELLING.items()}
     for playbook in sorted(path.parent.name for path in SOURCE.glob("playbooks/*/playbook.py")):
@@ -80,7 +99,10 @@ def contents() -> dict[str, list[str]]:
 
 
 def expected(names: list[str]) -> Entries:
-    return {f"{SOURCE.name}/{name}": ((1980, 1, 1, 0, 0, 0), 0o644, (SOURCE / name).read_bytes()) for name in names}
+    return {
+        f"{SOURCE.name}/{name}": ((1980, 1, 1, 0, 0, 0), 0o644, (SOURCE / name).read_bytes())
+        for name in names
+    }
 
 
 def found(path: Path) -> Entries:
@@ -88,7 +110,10 @@ def found(path: Path) -> Entries:
     if not path.is_file():
         return {}
     with zipfile.ZipFile(path) as archive:
-        return {i.filename: (i.date_time, i.external_attr >> 16 & 0o777, archive.read(i)) for i in archive.infolist()}
+        return {
+            i.filename: (i.date_time, i.external_attr >> 16 & 0o777, archive.read(i))
+            for i in archive.infolist()
+        }
 
 
 def write(path: Path, entries: Entries) -> None:
@@ -102,7 +127,9 @@ def write(path: Path, entries: Entries) -> None:
 
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--check", action="store_true", help="fail if a committed zip differs from the sources")
+    parser.add_argument(
+        "--check", action="store_true", help="fail if a committed zip differs from the sources"
+    )
     check = parser.parse_args(arguments).check
     DIST.mkdir(exist_ok=True)
     problems = []
@@ -110,7 +137,9 @@ def main(arguments: list[str] | None = None) -> int:
         entries, target = expected(files), DIST / name
         if list(found(target).items()) != list(entries.items()):
             if check:
-                problems.append(f"{name} is not what the sources give: run 'make zips' and commit it")
+                problems.append(
+                    f"{name} is not what the sources give: run 'make zips' and commit it"
+                )
                 continue
             write(target, entries)
         size = target.stat().st_size

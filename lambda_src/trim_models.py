@@ -1,8 +1,10 @@
-"""Trims botocore's largest models to the operations the functions call: ``python lambda_src/trim_models.py``.
+"""Trims botocore's largest models to the operations the functions call: ``python
+lambda_src/trim_models.py``.
 
-Parsing the full models (EC2: 3.6 MB, 700 operations) is the largest part of a cold start. ``--check`` compares the committed
-file with what the installed botocore gives. Model data only: request signing, endpoints and parsing stay botocore's own,
-and when the runtime's botocore knows a newer API version it simply ignores this file.
+Parsing the full models (EC2: 3.6 MB, 700 operations) is the largest part of a cold start.
+``--check`` compares the committed file with what the installed botocore gives. Model data only:
+request signing, endpoints and parsing stay botocore's own, and when the runtime's botocore knows a
+newer API version it simply ignores this file.
 """
 
 from __future__ import annotations
@@ -72,16 +74,26 @@ OPERATIONS: dict[str, list[str]] = {
 
 MEMBERS = {  # large answers: what is read of them
     "Instance": (
-        "BlockDeviceMappings", "InstanceId", "InstanceLifecycle", "InstanceType", "NetworkInterfaces", "RootDeviceType", "State",
+        "BlockDeviceMappings",
+        "InstanceId",
+        "InstanceLifecycle",
+        "InstanceType",
+        "NetworkInterfaces",
+        "RootDeviceType",
+        "State",
         "Tags",
     ),
     "InstanceTypeInfo": ("InstanceType", "InstanceStorageSupported"),
-}  # fmt: skip
+}
 
 
 def _without_documentation(node: Any) -> Any:
     if isinstance(node, dict):
-        return {k: _without_documentation(v) for k, v in node.items() if not (k == "documentation" and isinstance(v, str))}
+        return {
+            k: _without_documentation(v)
+            for k, v in node.items()
+            if not (k == "documentation" and isinstance(v, str))
+        }
     return [_without_documentation(item) for item in node] if isinstance(node, list) else node
 
 
@@ -90,8 +102,14 @@ def target(api: str) -> Path:
 
 
 def trimmed(api: str) -> dict[str, Any]:
-    """The installed botocore's model of ``api`` (service/version) with its OPERATIONS and the shapes they reach."""
-    full = json.loads(gzip.decompress((Path(botocore.__file__).parent / "data" / api / "service-2.json.gz").read_bytes()))
+    """The installed botocore's model of ``api`` (service/version) with its OPERATIONS and the
+    shapes they reach.
+    """
+    full = json.loads(
+        gzip.decompress(
+            (Path(botocore.__file__).parent / "data" / api / "service-2.json.gz").read_bytes()
+        )
+    )
     for name, kept in MEMBERS.items():
         if shape := full["shapes"].get(name):
             shape["members"] = {member: shape["members"][member] for member in kept}
@@ -111,7 +129,11 @@ def trimmed(api: str) -> dict[str, Any]:
 
     operations = {name: full["operations"][name] for name in OPERATIONS[api]}
     walk(operations)
-    model = {**full, "operations": operations, "shapes": {name: full["shapes"][name] for name in sorted(shapes)}}
+    model = {
+        **full,
+        "operations": operations,
+        "shapes": {name: full["shapes"][name] for name in sorted(shapes)},
+    }
     result: dict[str, Any] = _without_documentation(model)
     for parameter in result.get("clientContextParams", {}).values():
         parameter["documentation"] = ""  # botocore insists on this one
@@ -125,12 +147,19 @@ def main() -> int:
         if "--check" in sys.argv:
             same = path.is_file() and json.loads(gzip.decompress(path.read_bytes())) == model
             wrong = wrong or not same
-            print(f"{api}: {'as the installed botocore gives' if same else 'differs: run make zips'}")
+            print(
+                f"{api}: {'as the installed botocore gives' if same else 'differs: run make zips'}"
+            )
             continue
         path.parent.mkdir(parents=True, exist_ok=True)
-        packed = gzip.compress(json.dumps(model, sort_keys=True, separators=(",", ":")).encode(), mtime=0)
+        packed = gzip.compress(
+            json.dumps(model, sort_keys=True, separators=(",", ":")).encode(), mtime=0
+        )
         path.write_bytes(packed)
-        print(f"{api}: {len(packed)} bytes, {len(operations)} operations, {len(model['shapes'])} shapes")
+        print(
+            f"{api}: {len(packed)} bytes, {len(operations)} operations, {len(model['shapes'])}"
+            " shapes"
+        )
     return 1 if wrong else 0
 
 

@@ -1,4 +1,6 @@
-"""The demonstration's acts after containment: evidence, a breach that is answered, and a restore."""
+"""The demonstration's acts after containment: evidence, a breach that is answered, and a
+restore.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +25,10 @@ def evidence(incident: Json) -> list[str]:
         for name, part in sorted((target.get("evidence") or {}).items()):
             if "outcome" in part:
                 count = len(part["objects"])
-                lines.append(f"{part['outcome']:13} {name:13} {f'{count} objects' if count else '':11} {part['detail'][:150]}")
+                lines.append(
+                    f"{part['outcome']:13} {name:13} {f'{count} objects' if count else '':11}"
+                    f" {part['detail'][:150]}"
+                )
     return lines
 
 
@@ -35,7 +40,9 @@ def _news(incident: Json, told: set[str], say: Progress) -> None:
 
 
 def undone(known: State, incident: Json, say: Progress) -> Json:
-    """An identity of the member account undoes containment; the incident once that is answered. SandboxError when it is not."""
+    """An identity of the member account undoes containment; the incident once that is answered.
+    SandboxError when it is not.
+    """
     incidents, name = lifecycle.incidents_of(known), str(incident["incident_id"])
     told = {event["at"] + event["event"] for event in incident["timeline"]}
     done = breach.undo(known, incident)
@@ -53,10 +60,15 @@ def undone(known: State, incident: Json, say: Progress) -> Json:
         ):
             return found
         time.sleep(0.3)
-    raise SandboxError(f"{name} was undone and is {incidents.get(name)['status']} after {SECONDS} s, not contained again.")
+    raise SandboxError(
+        f"{name} was undone and is {incidents.get(name)['status']} after {SECONDS} s, not contained"
+        " again."
+    )
 
 
-def restored(known: State, victim: Victim, incident: Json, before: snapshot.Rows, say: Progress) -> Json:
+def restored(
+    known: State, victim: Victim, incident: Json, before: snapshot.Rows, say: Progress
+) -> Json:
     """A person restores it; prints how it is now beside how it was. Returns the incident."""
     answer = people.ask(known, incident)
     for text in answer["restored"]:

@@ -1,4 +1,6 @@
-"""The demonstration's second act: a stolen key does mischief, its user is contained, what it did is undone and named."""
+"""The demonstration's second act: a stolen key does mischief, its user is contained, what it did
+is undone and named.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +12,13 @@ from .incidents import Json
 from .report import Progress, title
 from .state import State
 
-FINDING = settings.ROOT / "tests" / "fixtures" / "findings" / "unauthorizedaccess_iamuser_unusualasncaller.json"
+FINDING = (
+    settings.ROOT
+    / "tests"
+    / "fixtures"
+    / "findings"
+    / "unauthorizedaccess_iamuser_unusualasncaller.json"
+)
 # What stays after a restore: it cannot come back, and the incident names it.
 RESTORED = {"RESTORED", "RESTORE_PARTIAL"}
 
@@ -28,7 +36,9 @@ def _rows(aws: Aws, user: seed_iam.User, done: seed_iam.Mischief) -> snapshot.Ro
 
 
 def actions(incident: Json) -> list[str]:
-    """What the principal did and what became of it, a line an action; what is left for people, with its command."""
+    """What the principal did and what became of it, a line an action; what is left for people,
+    with its command.
+    """
     lines = []
     for target in incident["targets"]:
         reverts = [action for action in target["actions"] if action["name"].startswith("revert/")]
@@ -39,25 +49,40 @@ def actions(incident: Json) -> list[str]:
 
 
 def wrong(before: snapshot.Rows, after: snapshot.Rows, done: seed_iam.Mischief) -> list[str]:
-    """Credentials that still work, and traces of the thief that are as it left them (but for the one that only people undo)."""
+    """Credentials that still work, and traces of the thief that are as it left them (but for the
+    one that only people undo).
+    """
     alive = [label for label, text in after.items() if text.endswith("works")]
     stays = f"KMS key {done.kms_key[:8]}"
-    same = [label for label in snapshot_iam.traces(done) if before[label] == after[label] and not label.startswith(stays)]
+    same = [
+        label
+        for label in snapshot_iam.traces(done)
+        if before[label] == after[label] and not label.startswith(stays)
+    ]
     return [f"{label}: {after[label]}" for label in dict.fromkeys([*alive, *same])]
 
 
 def play(known: State, say: Progress) -> Ended:
-    """Seed a user, let a thief act with its key, send the finding, and restore the user afterwards."""
+    """Seed a user, let a thief act with its key, send the finding, and restore the user
+    afterwards.
+    """
     aws = Aws(known.endpoint)
     title("A key is stolen")
-    user = seed_iam.user(aws, keys=2, console=True, mfa_after=True, ssh_key=True, temporary=True, sessions=1)
+    user = seed_iam.user(
+        aws, keys=2, console=True, mfa_after=True, ssh_key=True, temporary=True, sessions=1
+    )
     done = seed_iam.mischief(aws, user.keys[0])
-    say(f"With {user.keys[0].id} of {user.name}, somebody at {seed_iam.THIEF} made a user, a key, an instance and an open door,")
+    say(
+        f"With {user.keys[0].id} of {user.name}, somebody at {seed_iam.THIEF} made a user, a key,"
+        " an instance and an open door,"
+    )
     say("stopped a trail, and ordered the end of a KMS key.")
     before = _rows(aws, user, done)
     print(snapshot.table(before))
     title("The finding arrives")
-    event = findings.prepare(aws, findings.read(FINDING), str(FINDING), bindings={"user": user.name})
+    event = findings.prepare(
+        aws, findings.read(FINDING), str(FINDING), bindings={"user": user.name}
+    )
     print(f"{event.detail['type']}, severity {event.detail['severity']}: {event.detail['title']}")
     began = say.elapsed()
     sent = findings.send(aws, event)
@@ -68,7 +93,11 @@ def play(known: State, say: Progress) -> Ended:
     print(snapshot.table(before, after))
     title("What it did, and what became of it")
     print("\n".join(actions(incident)))
-    problems = [] if incident["status"] == "CONTAINED" else [f"{user.name} is {incident['status']}, not CONTAINED"]
+    problems = (
+        []
+        if incident["status"] == "CONTAINED"
+        else [f"{user.name} is {incident['status']}, not CONTAINED"]
+    )
     problems += wrong(before, after, done)
     if incident["status"] != "CONTAINED":
         return Ended(incident, problems)

@@ -51,17 +51,34 @@ def _send(arguments: argparse.Namespace) -> int:
     aws = Aws(known.endpoint)
     bindings = dict(_binding(text) for text in arguments.bind or [])
     event = findings.prepare(
-        aws, data, str(arguments.file), bindings=bindings, account=arguments.account, region=arguments.region,
+        aws,
+        data,
+        str(arguments.file),
+        bindings=bindings,
+        account=arguments.account,
+        region=arguments.region,
         keep_id=arguments.keep_id,
-    )  # fmt: skip
+    )
     if event.region != settings.REGION and not known.outputs.get("second_region"):
-        raise SandboxError(f"Nothing takes events of {event.region} home yet. Apply that with: .venv/bin/python -m sandbox up")
+        raise SandboxError(
+            f"Nothing takes events of {event.region} home yet. Apply that with: .venv/bin/python -m"
+            " sandbox up"
+        )
     sent = findings.send(aws, event)
-    kind, where = event.detail.get("type") or event.detail_type, f"account {settings.SECURITY_ACCOUNT}, {event.region}"
+    kind, where = (
+        event.detail.get("type") or event.detail_type,
+        f"account {settings.SECURITY_ACCOUNT}, {event.region}",
+    )
     say(f"Sent {kind} to {where} (event {sent.event_id}).")
     if not arguments.wait:
         if arguments.json:
-            _print({"event_id": sent.event_id, "incident_id": sent.incident_id, "finding_id": event.detail.get("id")})
+            _print(
+                {
+                    "event_id": sent.event_id,
+                    "incident_id": sent.incident_id,
+                    "finding_id": event.detail.get("id"),
+                }
+            )
         elif sent.incident_id:
             say(f"Its incident is {sent.incident_id}.")
         return 0
@@ -73,7 +90,9 @@ def _send(arguments: argparse.Namespace) -> int:
 def _binding(text: str) -> tuple[str, str]:
     name, separator, value = text.partition("=")
     if not separator or not value:
-        raise SandboxError(f"--bind takes instance=ID, user=NAME or role=NAME/SESSION, not {text!r}.")
+        raise SandboxError(
+            f"--bind takes instance=ID, user=NAME or role=NAME/SESSION, not {text!r}."
+        )
     return name, value
 
 
@@ -124,7 +143,11 @@ def _plan(_arguments: argparse.Namespace) -> int:
 
 
 def _demo(arguments: argparse.Namespace) -> int:
-    return demo.run(arguments.finding, keep=arguments.keep, var_files=[Path(name) for name in arguments.var_file or []])
+    return demo.run(
+        arguments.finding,
+        keep=arguments.keep,
+        var_files=[Path(name) for name in arguments.var_file or []],
+    )
 
 
 def _down(arguments: argparse.Namespace) -> int:
@@ -133,17 +156,30 @@ def _down(arguments: argparse.Namespace) -> int:
 
 def parser() -> argparse.ArgumentParser:
     """The argument parser."""
-    root = argparse.ArgumentParser(prog="python -m sandbox", description="The GuardDuty response module on a local AWS.")
+    root = argparse.ArgumentParser(
+        prog="python -m sandbox", description="The GuardDuty response module on a local AWS."
+    )
     commands = root.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
-    def add(name: str, run: Callable[[argparse.Namespace], int], text: str) -> argparse.ArgumentParser:
+    def add(
+        name: str, run: Callable[[argparse.Namespace], int], text: str
+    ) -> argparse.ArgumentParser:
         command = commands.add_parser(name, help=text, description=text)
         command.set_defaults(run=run)
         return command
 
     up = add("up", _up, "Start the emulators, seed a workload, apply the module.")
-    up.add_argument("--var-file", action="append", metavar="FILE", help="Terraform variables (default: the sandbox's)")
-    add("emulators", _emulators, "Start the emulators and seed, without Terraform; prints the environment.")
+    up.add_argument(
+        "--var-file",
+        action="append",
+        metavar="FILE",
+        help="Terraform variables (default: the sandbox's)",
+    )
+    add(
+        "emulators",
+        _emulators,
+        "Start the emulators and seed, without Terraform; prints the environment.",
+    )
     show_env = add("env", _env, "Where everything is.")
     show_env.add_argument("--json", action="store_true", help="as JSON, for boto3 clients")
     send = add("send", _send, "Put a finding on the event bus, as GuardDuty would.")
@@ -152,14 +188,31 @@ def parser() -> argparse.ArgumentParser:
         "--bind",
         action="append",
         metavar="KIND=NAME",
-        help="make it a finding about instance=ID, user=NAME[/KEY] or role=NAME[/SESSION]; may be given twice",
+        help=(
+            "make it a finding about instance=ID, user=NAME[/KEY] or role=NAME[/SESSION]; may be"
+            " given twice"
+        ),
     )
     send.add_argument("--account", metavar="ID", help="make it a finding of this account")
-    send.add_argument("--region", metavar="NAME", help="make it a finding of this Region, put on the bus there")
-    send.add_argument("--keep-id", action="store_true", help="keep the finding's id (default: a new one each time)")
+    send.add_argument(
+        "--region", metavar="NAME", help="make it a finding of this Region, put on the bus there"
+    )
+    send.add_argument(
+        "--keep-id",
+        action="store_true",
+        help="keep the finding's id (default: a new one each time)",
+    )
     send.add_argument("--wait", action="store_true", help="follow the incident until it is settled")
-    send.add_argument("--timeout", type=float, default=120, metavar="S", help="give up waiting after so many seconds")
-    send.add_argument("--json", action="store_true", help="print the incident as JSON (progress goes to stderr)")
+    send.add_argument(
+        "--timeout",
+        type=float,
+        default=120,
+        metavar="S",
+        help="give up waiting after so many seconds",
+    )
+    send.add_argument(
+        "--json", action="store_true", help="print the incident as JSON (progress goes to stderr)"
+    )
     listing = add("incidents", _incidents, "List the incidents.")
     listing.add_argument("--json", action="store_true")
     shown = add("show", _show, "One incident: targets, actions, timeline.")
@@ -173,13 +226,20 @@ def parser() -> argparse.ArgumentParser:
         asked.add_argument("id", metavar="ID")
         asked.add_argument("--json", action="store_true")
     undone = add(
-        "breach", _breach, "Undo an incident's containment behind its back, as an attacker or a hasty administrator does."
+        "breach",
+        _breach,
+        "Undo an incident's containment behind its back, as an attacker or a hasty administrator"
+        " does.",
     )
     undone.add_argument("id", metavar="ID")
     add("plan", _plan, "What a second plan would change, as JSON (an empty list is a clean plan).")
-    demonstration = add("demo", _demo, "Watch a mining instance being contained, from nothing to the report.")
+    demonstration = add(
+        "demo", _demo, "Watch a mining instance being contained, from nothing to the report."
+    )
     demonstration.add_argument("--finding", type=Path, default=demo.FINDING, metavar="FILE")
-    demonstration.add_argument("--keep", action="store_true", help="leave the sandbox up afterwards")
+    demonstration.add_argument(
+        "--keep", action="store_true", help="leave the sandbox up afterwards"
+    )
     demonstration.add_argument("--var-file", action="append", metavar="FILE")
     down = add("down", _down, "Destroy what Terraform made, stop the emulators, forget the state.")
     down.add_argument("--fast", action="store_true", help="without terraform destroy")
@@ -187,7 +247,9 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; the exit code is 0, 1 for a failure that is explained, 130 when interrupted."""
+    """Run one command; the exit code is 0, 1 for a failure that is explained, 130 when
+    interrupted.
+    """
     parsed = parser().parse_args(arguments)
     try:
         code: int = parsed.run(parsed)

@@ -20,9 +20,16 @@ class Aws:
     region: str = settings.REGION
 
     def client(
-        self, service: str, account: str = settings.MEMBER_ACCOUNT, *, region: str | None = None, **credentials: str
+        self,
+        service: str,
+        account: str = settings.MEMBER_ACCOUNT,
+        *,
+        region: str | None = None,
+        **credentials: str,
     ) -> Any:
-        """A client of an account's root user, or of the credentials given (boto3's ``aws_*`` names)."""
+        """A client of an account's root user, or of the credentials given (boto3's ``aws_*``
+        names).
+        """
         if not credentials:
             return _root_client(self.endpoint, region or self.region, service, account)
         return _client(self.endpoint, region or self.region, service, credentials)
@@ -49,4 +56,6 @@ def _client(endpoint: str, region: str, service: str, keys: dict[str, str]) -> A
         inject_host_prefix=False,
     )
     new_session: Any = boto3.session.Session
-    return new_session(region_name=region, **keys).client(service, endpoint_url=endpoint, config=config)
+    return new_session(region_name=region, **keys).client(
+        service, endpoint_url=endpoint, config=config
+    )

@@ -18,4 +18,6 @@ def ask(endpoint: str, method: str, name: str, data: Any = None) -> Any:
         with urllib.request.urlopen(request, timeout=30) as answer:
             return json.load(answer)
     except urllib.error.HTTPError as error:
-        raise SandboxError(f"The emulator refused {method} {name}: {error.read().decode('utf-8', 'replace')}") from None
+        raise SandboxError(
+            f"The emulator refused {method} {name}: {error.read().decode('utf-8', 'replace')}"
+        ) from None

@@ -1,10 +1,24 @@
-"""The demonstration: a contained instance, a breach that is answered, a restore; then a stolen key; and the reports."""
+"""The demonstration: a contained instance, a breach that is answered, a restore; then a stolen
+key; and the reports.
+"""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from . import acts, acts_iam, findings, inbox, lifecycle, seed, settings, show, snapshot, stack, state
+from . import (
+    acts,
+    acts_iam,
+    findings,
+    inbox,
+    lifecycle,
+    seed,
+    settings,
+    show,
+    snapshot,
+    stack,
+    state,
+)
 from .clients import Aws
 from .executions import Execution
 from .incidents import Json
@@ -12,7 +26,9 @@ from .report import Progress, paint, title
 from .settings import SandboxError
 from .state import State
 
-FINDING = settings.ROOT / "tests" / "fixtures" / "findings" / "cryptocurrency_ec2_bitcointool_b_dns.json"
+FINDING = (
+    settings.ROOT / "tests" / "fixtures" / "findings" / "cryptocurrency_ec2_bitcointool_b_dns.json"
+)
 
 
 def _victim(known: State, aws: Aws, fresh: bool) -> seed.Victim:
@@ -26,7 +42,11 @@ def _save_report(aws: Aws, bucket: str, incident: Json) -> Path | None:
     key = incident.get("report_key")
     if not key:
         return None
-    body = aws.client("s3", settings.SECURITY_ACCOUNT).get_object(Bucket=bucket, Key=key)["Body"].read()
+    body = (
+        aws.client("s3", settings.SECURITY_ACCOUNT)
+        .get_object(Bucket=bucket, Key=key)["Body"]
+        .read()
+    )
     path = settings.STATE_DIRECTORY / f"report-{incident['incident_id']}.html"
     path.write_bytes(body)
     return path
@@ -34,14 +54,22 @@ def _save_report(aws: Aws, bucket: str, incident: Json) -> Path | None:
 
 def _tell_messages(aws: Aws, known: State, incident: Json) -> None:
     """The verdict in full, the other messages by their subject."""
-    messages = [item for item in inbox.read(aws, known.inbox) if incident["incident_id"] in item["message"]]
+    messages = [
+        item for item in inbox.read(aws, known.inbox) if incident["incident_id"] in item["message"]
+    ]
     if not messages:
         return
-    verdict = next((item for item in messages if f"[{incident['status']}]" in str(item["subject"])), messages[-1])
+    verdict = next(
+        (item for item in messages if f"[{incident['status']}]" in str(item["subject"])),
+        messages[-1],
+    )
     title(f"What a person is told ({len(messages)} messages)")
     for message in messages:
         mark = ", in full below" if message is verdict else ""
-        print(f"  {message['topic']}: {message['subject']} ({message['message'].splitlines()[0]}){mark}")
+        print(
+            f"  {message['topic']}: {message['subject']}"
+            f" ({message['message'].splitlines()[0]}){mark}"
+        )
     print()
     print("\n".join(f"  | {line}" for line in verdict["message"].splitlines()))
 
@@ -54,7 +82,9 @@ def _instance(known: State, finding: Path, fresh: bool, say: Progress) -> tuple[
     title("The instance before")
     print(snapshot.table(before))
     title("The finding arrives")
-    event = findings.prepare(aws, findings.read(finding), str(finding), bindings={"instance": victim.instance})
+    event = findings.prepare(
+        aws, findings.read(finding), str(finding), bindings={"instance": victim.instance}
+    )
     print(f"{event.detail['type']}, severity {event.detail['severity']}: {event.detail['title']}")
     began = say.elapsed()
     sent = findings.send(aws, event)
@@ -67,7 +97,11 @@ def _instance(known: State, finding: Path, fresh: bool, say: Progress) -> tuple[
     print("\n".join(acts.evidence(incident)))
     _tell_messages(aws, known, incident)
     wanted = "CONTAINED"
-    if incident["status"] == wanted and incident["mode"] == "auto" and "ec2_instance" in _restorable(known):
+    if (
+        incident["status"] == wanted
+        and incident["mode"] == "auto"
+        and "ec2_instance" in _restorable(known)
+    ):
         title("Somebody undoes it")
         incident = acts.undone(known, incident, say)
         title("A person restores it")
@@ -78,7 +112,11 @@ def _instance(known: State, finding: Path, fresh: bool, say: Progress) -> tuple[
 
 def _play(known: State, finding: Path, fresh: bool, say: Progress) -> int:
     instance, wanted = _instance(known, finding, fresh, say)
-    wrong = [] if instance["status"] == wanted else [f"The instance is {instance['status']}, not {wanted}"]
+    wrong = (
+        []
+        if instance["status"] == wanted
+        else [f"The instance is {instance['status']}, not {wanted}"]
+    )
     incidents = [instance]
     if "iam_principal" in _restorable(known):
         ended = acts_iam.play(known, say)
@@ -100,7 +138,9 @@ def _restorable(known: State) -> Json:
 
 
 def run(finding: Path, *, keep: bool, var_files: list[Path]) -> int:
-    """Run the demonstration; 0 when all that was attacked was contained and, where that is switched on, restored."""
+    """Run the demonstration; 0 when all that was attacked was contained and, where that is
+    switched on, restored.
+    """
     say = Progress()
     findings.read(finding)
     running = state.load()
@@ -120,6 +160,9 @@ def run(finding: Path, *, keep: bool, var_files: list[Path]) -> int:
             print()
             lifecycle.down(say, fast=True)
     if keep or not fresh:
-        print("The sandbox stays up. Look around: .venv/bin/python -m sandbox env --json; end it: ... sandbox down")
+        print(
+            "The sandbox stays up. Look around: .venv/bin/python -m sandbox env --json; end it: ..."
+            " sandbox down"
+        )
     say(f"Done in {say.elapsed():.0f} s.")
     return code

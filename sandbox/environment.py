@@ -19,20 +19,30 @@ def names(prefix: str) -> dict[str, Any]:
     return {
         "table": f"{prefix}-incidents",
         "bucket": f"{prefix}-evidence-{account}-{region}",
-        "topics": {kind: _arn("sns", f"{prefix}-{kind}") for kind in ("notifications", "escalations")},
+        "topics": {
+            kind: _arn("sns", f"{prefix}-{kind}") for kind in ("notifications", "escalations")
+        },
         "queues": queues,
-        "machines": {kind: _arn("states", f"stateMachine:{prefix}-{kind}") for kind in ("incident", "notice")},
+        "machines": {
+            kind: _arn("states", f"stateMachine:{prefix}-{kind}") for kind in ("incident", "notice")
+        },
         "functions": {
-            kind: f"{prefix}-{kind}" for kind in ("incident", "watchdog", "playbook-ec2-instance", "restore-ec2-instance")
+            kind: f"{prefix}-{kind}"
+            for kind in ("incident", "watchdog", "playbook-ec2-instance", "restore-ec2-instance")
         },
         "rules": [f"{prefix}-{kind}" for kind in ("act", "notice", "execution-status", "sweeper")],
-        "quarantine": {"profile": f"{prefix}-quarantine", "security_group_name": f"{prefix}-quarantine"},
+        "quarantine": {
+            "profile": f"{prefix}-quarantine",
+            "security_group_name": f"{prefix}-quarantine",
+        },
     }
 
 
 def _existing(named: dict[str, Any], applied: dict[str, Any]) -> dict[str, Any]:
     """The names, with what was brought along in place of what the module would have made."""
-    topics = {kind: applied.get(f"{kind}_topic_arn") or arn for kind, arn in named["topics"].items()}
+    topics = {
+        kind: applied.get(f"{kind}_topic_arn") or arn for kind, arn in named["topics"].items()
+    }
     bucket = applied.get("evidence_bucket") or named["bucket"]
     table = applied.get("table_name") or named["table"]
     return {**named, "topics": topics, "bucket": bucket, "table": table}
@@ -55,12 +65,22 @@ def describe(known: State) -> dict[str, Any]:
         "regions": list(settings.REGIONS),
         "accounts": accounts,
         "organization_id": settings.ORGANIZATION_ID,
-        "credentials": {number: {"access_key_id": number, "secret_access_key": settings.SECRET} for number in accounts.values()},
-        "seeded": {**known.seed, "user": (known.people.get("user") or {}).get("name"), "people": known.people},
+        "credentials": {
+            number: {"access_key_id": number, "secret_access_key": settings.SECRET}
+            for number in accounts.values()
+        },
+        "seeded": {
+            **known.seed,
+            "user": (known.people.get("user") or {}).get("name"),
+            "people": known.people,
+        },
         "applied": bool(known.outputs),
         "name_prefix": prefix,
         **_existing(names(prefix), applied),
-        "queue_urls": {kind: f"{known.endpoint}/{settings.SECURITY_ACCOUNT}/{name}" for kind, name in queues.items()},
+        "queue_urls": {
+            kind: f"{known.endpoint}/{settings.SECURITY_ACCOUNT}/{name}"
+            for kind, name in queues.items()
+        },
         "inbox_queue_url": known.inbox,
         "outputs": known.outputs,
         "control": {

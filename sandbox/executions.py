@@ -1,4 +1,6 @@
-"""Executions of the module's state machines: found by the event they answer, followed state by state."""
+"""Executions of the module's state machines: found by the event they answer, followed state by
+state.
+"""
 
 from __future__ import annotations
 
@@ -37,7 +39,9 @@ class Execution:
 
     def events(self) -> list[Json]:
         """The whole history."""
-        pages = self._states.get_paginator("get_execution_history").paginate(executionArn=self.arn, maxResults=1000)
+        pages = self._states.get_paginator("get_execution_history").paginate(
+            executionArn=self.arn, maxResults=1000
+        )
         return [event for page in pages for event in page["events"]]
 
     def news(self) -> list[tuple[str, datetime]]:
@@ -73,7 +77,9 @@ class Answers:
     def look(self) -> list[Execution]:
         """Every execution found so far."""
         for machine in self._machines:
-            for item in self._states.list_executions(stateMachineArn=machine, maxResults=50)["executions"]:
+            for item in self._states.list_executions(stateMachineArn=machine, maxResults=50)[
+                "executions"
+            ]:
                 arn = item["executionArn"]
                 if arn in self.found or arn in self._others or item["startDate"] < self._since:
                     continue
@@ -85,7 +91,9 @@ class Answers:
         return list(self.found.values())
 
     def add(self, arn: str | None) -> None:
-        """Follow this execution too: the one the record names, when the watchdog started it for an event nothing took."""
+        """Follow this execution too: the one the record names, when the watchdog started it for
+        an event nothing took.
+        """
         if arn and arn.count(":") == 7 and arn not in self.found:
             execution = Execution(self._aws, arn)
             if execution.describe()["startDate"] >= self._since:

@@ -1,4 +1,6 @@
-"""Findings from files: recognised in every shape they come in, bound to the sandbox's instance, put on the bus."""
+"""Findings from files: recognised in every shape they come in, bound to the sandbox's instance,
+put on the bus.
+"""
 
 from __future__ import annotations
 
@@ -48,9 +50,14 @@ def read(path: Path) -> Json:
     except UnicodeDecodeError:
         raise SandboxError(f"{path} is not a text file in UTF-8.") from None
     except json.JSONDecodeError as error:
-        raise SandboxError(f"{path} is not JSON: {error.msg} in line {error.lineno}, column {error.colno}.") from None
+        raise SandboxError(
+            f"{path} is not JSON: {error.msg} in line {error.lineno}, column {error.colno}."
+        ) from None
     if not isinstance(data, dict):
-        raise SandboxError(f"{path} holds a JSON {type(data).__name__}, not an object. Give one finding or one event.")
+        raise SandboxError(
+            f"{path} holds a JSON {type(data).__name__}, not an object. Give one finding or one"
+            " event."
+        )
     return data
 
 
@@ -64,18 +71,25 @@ def _camel(value: Any) -> Any:
 
 
 def _is_api_shape(finding: Json) -> bool:
-    return "Type" in finding and "type" not in finding and ("AccountId" in finding or "Resource" in finding)
+    return (
+        "Type" in finding
+        and "type" not in finding
+        and ("AccountId" in finding or "Resource" in finding)
+    )
 
 
 def recognise(data: Json, name: str) -> Event:
     """The event a file stands for: an event as it is, a finding in any shape wrapped into one.
 
-    An object that is neither is sent as a finding all the same: malformed findings have an outcome too.
+    An object that is neither is sent as a finding all the same: malformed findings have an outcome
+    too.
     """
     if "detail" in data and ("detail-type" in data or "source" in data):
         detail = data["detail"]
         if not isinstance(detail, dict):
-            raise SandboxError(f"{name} is an event whose detail is not an object; EventBridge takes objects only.")
+            raise SandboxError(
+                f"{name} is an event whose detail is not an object; EventBridge takes objects only."
+            )
         source, kind = str(data.get("source", SOURCE)), str(data.get("detail-type", DETAIL_TYPE))
         return Event(source, kind, _camel(detail) if _is_api_shape(detail) else detail)
     for key in ("Findings", "findings"):
@@ -84,7 +98,9 @@ def recognise(data: Json, name: str) -> Event:
                 raise SandboxError(f"{name} holds {len(data[key])} findings. Give a file with one.")
             data = data[key][0]
     if "ProductArn" in data or str(data.get("SchemaVersion", "")).startswith("2018"):
-        raise SandboxError(f"{name} is in Security Hub's format (ASFF), not a GuardDuty finding or event.")
+        raise SandboxError(
+            f"{name} is in Security Hub's format (ASFF), not a GuardDuty finding or event."
+        )
     return Event(SOURCE, DETAIL_TYPE, _camel(data) if _is_api_shape(data) else data)
 
 
@@ -98,7 +114,8 @@ def _interfaces(shown: Json) -> list[Json]:
             "privateIpAddresses": [{"privateIpAddress": item.get("PrivateIpAddress")}],
             "ipv6Addresses": [entry["Ipv6Address"] for entry in item.get("Ipv6Addresses", [])],
             "securityGroups": [
-                {"groupId": group["GroupId"], "groupName": group.get("GroupName", "")} for group in item["Groups"]
+                {"groupId": group["GroupId"], "groupName": group.get("GroupName", "")}
+                for group in item["Groups"]
             ],
         }
         for item in shown["NetworkInterfaces"]
@@ -106,9 +123,11 @@ def _interfaces(shown: Json) -> list[Json]:
 
 
 def bind_instance(aws: Aws, detail: Json, instance: str, account: str) -> None:
-    """Make a finding about someone's instance one about ``instance`` of the sandbox, in ``account``.
+    """Make a finding about someone's instance one about ``instance`` of the sandbox, in
+    ``account``.
 
-    Its id replaces the old one wherever that stands; interfaces and profile are the instance's own when it exists.
+    Its id replaces the old one wherever that stands; interfaces and profile are the instance's own
+    when it exists.
     """
     if not isinstance(detail.get("resource"), dict):
         detail["resource"] = {}
@@ -130,7 +149,9 @@ def bind_instance(aws: Aws, detail: Json, instance: str, account: str) -> None:
         details["networkInterfaces"] = _interfaces(shown)
     if "iamInstanceProfile" in details:
         profile = shown.get("IamInstanceProfile")
-        details["iamInstanceProfile"] = {"arn": profile["Arn"], "id": profile["Id"]} if profile else None
+        details["iamInstanceProfile"] = (
+            {"arn": profile["Arn"], "id": profile["Id"]} if profile else None
+        )
 
 
 def bind_account(event: Event, account: str | None, region: str | None = None) -> None:
@@ -156,7 +177,9 @@ def renew(event: Event) -> None:
 
 
 def incident_id(detail: Json) -> str | None:
-    """The incident a finding belongs to (contract: account/region/finding id), None without an id."""
+    """The incident a finding belongs to (contract: account/region/finding id), None without an
+    id.
+    """
     parts = [detail.get(name) for name in ("accountId", "region", "id")]
     if not all(isinstance(part, str) and part for part in parts):
         return None
@@ -164,44 +187,72 @@ def incident_id(detail: Json) -> str | None:
 
 
 def send(aws: Aws, event: Event) -> Sent:
-    """Put the event on the security account's default bus in its Region, as GuardDuty does for the delegated administrator.
+    """Put the event on the security account's default bus in its Region, as GuardDuty does for the
+    delegated administrator.
 
-    What is put elsewhere than at home is taken there by the forwarder of that Region, if there is one.
+    What is put elsewhere than at home is taken there by the forwarder of that Region, if there is
+    one.
     """
     at = datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
     answer = aws.client("events", settings.SECURITY_ACCOUNT, region=event.region).put_events(
-        Entries=[{"Source": event.source, "DetailType": event.detail_type, "Detail": json.dumps(event.detail)}]
+        Entries=[
+            {
+                "Source": event.source,
+                "DetailType": event.detail_type,
+                "Detail": json.dumps(event.detail),
+            }
+        ]
     )
     entry = answer["Entries"][0]
     if answer["FailedEntryCount"]:
-        raise SandboxError(f"EventBridge refused the event: {entry.get('ErrorCode')}: {entry.get('ErrorMessage')}")
+        raise SandboxError(
+            f"EventBridge refused the event: {entry.get('ErrorCode')}: {entry.get('ErrorMessage')}"
+        )
     return Sent(event, entry["EventId"], incident_id(event.detail), at)
 
 
 def prepare(
-    aws: Aws, data: Json, name: str, *, bindings: dict[str, str] | None = None, account: str | None = None,
-    region: str | None = None, keep_id: bool = False,
-) -> Event:  # fmt: skip
+    aws: Aws,
+    data: Json,
+    name: str,
+    *,
+    bindings: dict[str, str] | None = None,
+    account: str | None = None,
+    region: str | None = None,
+    keep_id: bool = False,
+) -> Event:
     """The event to send for a file's content, bound and renewed as asked.
 
-    ``region``: the finding's, and the Region on whose bus it is put; bound and without one, it is of the home Region.
+    ``region``: the finding's, and the Region on whose bus it is put; bound and without one, it is
+    of the home Region.
     """
     event = recognise(copy.deepcopy(data), name)
     bindings = bindings or {}
-    binders = {"instance": bind_instance, "user": principals.bind_user, "role": principals.bind_role}
+    binders = {
+        "instance": bind_instance,
+        "user": principals.bind_user,
+        "role": principals.bind_role,
+    }
     if unknown := set(bindings) - set(binders):
         raise SandboxError(
-            f"An instance, a user or a role can be bound (--bind instance=ID, user=NAME, role=NAME/SESSION), "
-            f"not {', '.join(sorted(unknown))}."
+            "An instance, a user or a role can be bound (--bind instance=ID, user=NAME,"
+            f" role=NAME/SESSION), not {', '.join(sorted(unknown))}."
         )
     if len({"user", "role"} & set(bindings)) == 2:
         raise SandboxError("A finding is about one principal: bind a user or a role, not both.")
     if region and region not in settings.REGIONS:
-        raise SandboxError(f"The sandbox has no Region {region}, only {' and '.join(settings.REGIONS)}.")
+        raise SandboxError(
+            f"The sandbox has no Region {region}, only {' and '.join(settings.REGIONS)}."
+        )
     if bindings:
         account, region = account or settings.MEMBER_ACCOUNT, region or settings.REGION
     for kind, value in bindings.items():
-        binders[kind](aws.at(region or settings.REGION), event.detail, value, account or settings.MEMBER_ACCOUNT)
+        binders[kind](
+            aws.at(region or settings.REGION),
+            event.detail,
+            value,
+            account or settings.MEMBER_ACCOUNT,
+        )
     if account or region:
         bind_account(event, account, region)
     if not keep_id:

@@ -54,11 +54,12 @@ class Follow:
         ends = [f"{item.machine} {item.status()}" for item in self._answers.look()]
         if ends:
             return SandboxError(
-                f"Nothing was recorded for {what}: the policy leaves it alone (a type that is off). "
-                f"Executions: {', '.join(ends)}."
+                f"Nothing was recorded for {what}: the policy leaves it alone (a type that is off)."
+                f" Executions: {', '.join(ends)}."
             )
         return SandboxError(
-            f"Nothing was recorded for {what}: no rule matched it. Archived findings and other services' events are left alone."
+            f"Nothing was recorded for {what}: no rule matched it. Archived findings and other"
+            " services' events are left alone."
         )
 
     def until_recorded(self) -> Json:
@@ -76,7 +77,8 @@ class Follow:
         raise self._nothing()
 
     def until_settled(self, seconds: float) -> Json:
-        """The incident when its status is settled and every execution for the event has ended, or when it waits for a person.
+        """The incident when its status is settled and every execution for the event has ended, or
+        when it waits for a person.
 
         SandboxError when that takes longer than ``seconds``.
         """
@@ -94,5 +96,8 @@ class Follow:
                 return incident
             if time.monotonic() > deadline:
                 ends = ", ".join(f"{item.status()} {item.arn}" for item in self._answers.look())
-                raise SandboxError(f"{incident['incident_id']} is still {status} after {seconds:.0f} s; executions: {ends}.")
+                raise SandboxError(
+                    f"{incident['incident_id']} is still {status} after {seconds:.0f} s;"
+                    f" executions: {ends}."
+                )
             time.sleep(0.2)

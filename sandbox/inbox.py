@@ -1,4 +1,6 @@
-"""What people are told: a queue subscribed to the module's topics, as an e-mail address would be."""
+"""What people are told: a queue subscribed to the module's topics, as an e-mail address would
+be.
+"""
 
 from __future__ import annotations
 
@@ -40,5 +42,7 @@ def read(aws: Aws, url: str) -> list[dict[str, Any]]:
         for message in messages:
             body = json.loads(message["Body"])
             topic = body["TopicArn"].rsplit(":", 1)[-1]
-            found.append({"topic": topic, "subject": body.get("Subject"), "message": body["Message"]})
+            found.append(
+                {"topic": topic, "subject": body.get("Subject"), "message": body["Message"]}
+            )
             sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])

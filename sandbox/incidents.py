@@ -12,8 +12,28 @@ from .clients import Aws
 from .settings import SandboxError
 
 Json = dict[str, Any]
-_MAIN = ("incident_id", "finding_id", "finding_type", "account_id", "region", "mode", "decision", "status")
-_MORE = ("severity", "title", "reasons", "playbook", "sample", "emissions", "opened_at", "updated_at", "execution", "report_key")
+_MAIN = (
+    "incident_id",
+    "finding_id",
+    "finding_type",
+    "account_id",
+    "region",
+    "mode",
+    "decision",
+    "status",
+)
+_MORE = (
+    "severity",
+    "title",
+    "reasons",
+    "playbook",
+    "sample",
+    "emissions",
+    "opened_at",
+    "updated_at",
+    "execution",
+    "report_key",
+)
 _decode = TypeDeserializer().deserialize
 
 
@@ -35,8 +55,23 @@ def _item(raw: Json) -> Json:
 def _target(item: Json) -> Json:
     actions = [{"name": name, **value} for name, value in (item.get("actions") or {}).items()]
     actions.sort(key=lambda action: str(action.get("at", "")))
-    shape: Json = {"kind": item.get("kind"), "id": item.get("id"), "status": item.get("status"), "actions": actions}
-    for name in ("arn", "account_id", "region", "verdict", "checks", "before", "evidence", "restored", "breach"):
+    shape: Json = {
+        "kind": item.get("kind"),
+        "id": item.get("id"),
+        "status": item.get("status"),
+        "actions": actions,
+    }
+    for name in (
+        "arn",
+        "account_id",
+        "region",
+        "verdict",
+        "checks",
+        "before",
+        "evidence",
+        "restored",
+        "breach",
+    ):
         if item.get(name) is not None:
             shape[name] = item[name]
     return shape
@@ -51,9 +86,16 @@ def shape(items: list[Json]) -> Json:
     for target in meta.get("targets") or []:
         if (target.get("kind"), target.get("id")) not in known:
             incident["targets"].append({"status": None, "actions": [], **target})
-    events = sorted((item for item in items if item["sk"].startswith("EVENT#")), key=lambda item: str(item["sk"]))
+    events = sorted(
+        (item for item in items if item["sk"].startswith("EVENT#")),
+        key=lambda item: str(item["sk"]),
+    )
     incident["timeline"] = [
-        {name: item[name] for name in ("at", "event", "detail", "actor", "target") if item.get(name) is not None}
+        {
+            name: item[name]
+            for name in ("at", "event", "detail", "actor", "target")
+            if item.get(name) is not None
+        }
         for item in events
     ]
     incident.update({name: meta.get(name) for name in _MORE if name in meta})
@@ -71,9 +113,11 @@ class Incidents:
         """One incident, or None."""
         items: list[Json] = []
         pages = self._dynamodb.get_paginator("query").paginate(
-            TableName=self._table, ConsistentRead=True, KeyConditionExpression="pk = :pk",
+            TableName=self._table,
+            ConsistentRead=True,
+            KeyConditionExpression="pk = :pk",
             ExpressionAttributeValues={":pk": {"S": f"INCIDENT#{name}"}},
-        )  # fmt: skip
+        )
         for page in pages:
             items += [_item(raw) for raw in page["Items"]]
         return shape(items) if any(item["sk"] == "META" for item in items) else None
@@ -82,19 +126,26 @@ class Incidents:
         """One incident; SandboxError when there is none."""
         found = self.find(name)
         if found is None:
-            raise SandboxError(f"There is no incident {name}. List them with: .venv/bin/python -m sandbox incidents")
+            raise SandboxError(
+                f"There is no incident {name}. List them with: .venv/bin/python -m sandbox"
+                " incidents"
+            )
         return found
 
     def all(self) -> list[Json]:
         """Every incident's own item (without targets' details and timeline), oldest first."""
         items: list[Json] = []
         pages = self._dynamodb.get_paginator("scan").paginate(
-            TableName=self._table, ConsistentRead=True, FilterExpression="sk = :meta AND begins_with(pk, :incident)",
+            TableName=self._table,
+            ConsistentRead=True,
+            FilterExpression="sk = :meta AND begins_with(pk, :incident)",
             ExpressionAttributeValues={":meta": {"S": "META"}, ":incident": {"S": "INCIDENT#"}},
-        )  # fmt: skip
+        )
         for page in pages:
             items += [_item(raw) for raw in page["Items"]]
-        return sorted((shape([item]) for item in items), key=lambda incident: str(incident.get("opened_at")))
+        return sorted(
+            (shape([item]) for item in items), key=lambda incident: str(incident.get("opened_at"))
+        )
 
     def opened_since(self, at: str) -> Json | None:
         """The first incident opened at or after a moment: for findings without an id."""

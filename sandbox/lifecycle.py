@@ -18,15 +18,20 @@ from .terraform import Terraform
 
 
 def running(*, applied: bool = False) -> State:
-    """The running sandbox; SandboxError when it is down or died, or when the module is asked for and not applied."""
+    """The running sandbox; SandboxError when it is down or died, or when the module is asked for
+    and not applied.
+    """
     known = state.require()
     if not stack.alive(known):
         raise SandboxError(
-            "The sandbox stopped without being asked to. Clear it away with: .venv/bin/python -m sandbox down --fast; "
-            f"its logs are in {settings.STATE_DIRECTORY / 'logs'}."
+            "The sandbox stopped without being asked to. Clear it away with: .venv/bin/python -m"
+            f" sandbox down --fast; its logs are in {settings.STATE_DIRECTORY / 'logs'}."
         )
     if applied and not known.outputs:
-        raise SandboxError("The emulators run, but the module is not applied. Apply it with: .venv/bin/python -m sandbox up")
+        raise SandboxError(
+            "The emulators run, but the module is not applied. Apply it with: .venv/bin/python -m"
+            " sandbox up"
+        )
     return known
 
 
@@ -49,8 +54,8 @@ def _seed(known: State, say: Say) -> None:
     known.seed, known.people = victim.as_dict(), people
     known.save()
     say(
-        f"Seeded in account {victim.account}: {victim.instance} with {len(victim.interfaces)} interfaces, user "
-        f"{people['user']['name']}, role {people['role']['name']}."
+        f"Seeded in account {victim.account}: {victim.instance} with {len(victim.interfaces)}"
+        f" interfaces, user {people['user']['name']}, role {people['role']['name']}."
     )
 
 
@@ -90,7 +95,10 @@ def up(say: Say, var_files: list[Path], *, elsewhere: bool = True) -> State:
         thread.join()
     if failures:
         raise SandboxError(f"The workload could not be seeded: {failures[0]}")
-    topics = [known.outputs["security"].get(f"{kind}_topic_arn") for kind in ("notifications", "escalations")]
+    topics = [
+        known.outputs["security"].get(f"{kind}_topic_arn")
+        for kind in ("notifications", "escalations")
+    ]
     if any(topics):
         known.inbox = inbox.create(Aws(known.endpoint), [topic for topic in topics if topic])
     known.save()
@@ -121,7 +129,9 @@ def plan() -> list[dict[str, object]]:
 
 
 def down(say: Say, *, fast: bool = False) -> int:
-    """Destroy (unless ``fast``), stop and forget; 0 also when there is nothing to stop, 1 when destroy failed."""
+    """Destroy (unless ``fast``), stop and forget; 0 also when there is nothing to stop, 1 when
+    destroy failed.
+    """
     known = state.load()
     if known is None:
         say("The sandbox is not running.")

@@ -1,4 +1,6 @@
-"""What a person does to an incident: undo its containment, or close it. Asked of the restore function, as on AWS."""
+"""What a person does to an incident: undo its containment, or close it. Asked of the restore
+function, as on AWS.
+"""
 
 from __future__ import annotations
 
@@ -17,14 +19,21 @@ def ask(known: State, incident: Json, *, close: bool = False) -> Json:
     """Invoke the function; its answer. SandboxError with its sentence when it refuses or fails."""
     functions: dict[str, str] = known.outputs["security"].get("restore_function_arns") or {}
     # Any of them closes; only the playbook's own restores.
-    arn = functions.get(str(incident.get("playbook"))) or (next(iter(functions.values()), None) if close else None)
+    arn = functions.get(str(incident.get("playbook"))) or (
+        next(iter(functions.values()), None) if close else None
+    )
     if not arn:
         raise SandboxError(
-            f"No function restores incidents of playbook '{incident.get('playbook')}'. "
-            "Switch it on in the variable file: playbooks = { ec2_instance = { restore = true } }, then run up again."
+            f"No function restores incidents of playbook '{incident.get('playbook')}'. Switch it on"
+            " in the variable file: playbooks = { ec2_instance = { restore = true } }, then"
+            " run up again."
         )
     event = {"incident_id": incident["incident_id"], "requested_by": ASKER, "close": close}
-    got = Aws(known.endpoint).client("lambda", settings.SECURITY_ACCOUNT).invoke(FunctionName=arn, Payload=json.dumps(event))
+    got = (
+        Aws(known.endpoint)
+        .client("lambda", settings.SECURITY_ACCOUNT)
+        .invoke(FunctionName=arn, Payload=json.dumps(event))
+    )
     answer: Json = json.loads(got["Payload"].read())
     if got.get("FunctionError"):
         raise SandboxError(f"The restore function failed: {answer.get('errorMessage') or answer}")

@@ -1,4 +1,6 @@
-"""Child processes of the sandbox: started on free loopback ports, recognised again, and stopped one by one."""
+"""Child processes of the sandbox: started on free loopback ports, recognised again, and stopped
+one by one.
+"""
 
 from __future__ import annotations
 
@@ -27,9 +29,14 @@ def start(command: list[str], environment: dict[str, str], log: Path, directory:
     """Start a process in a group of its own, output to ``log``; returns its pid."""
     with log.open("ab") as output:
         process = subprocess.Popen(
-            command, env=environment, cwd=directory, stdout=output, stderr=output, stdin=subprocess.DEVNULL,
+            command,
+            env=environment,
+            cwd=directory,
+            stdout=output,
+            stderr=output,
+            stdin=subprocess.DEVNULL,
             start_new_session=True,
-        )  # fmt: skip
+        )
     return process.pid
 
 
@@ -37,12 +44,19 @@ def is_ours(pid: int, token: str) -> bool:
     """Whether ``pid`` is still the process started with ``token`` (pids are used again)."""
     with contextlib.suppress(OSError):
         os.waitpid(pid, os.WNOHANG)  # a child that ended is a zombie until someone asks
-    shown = subprocess.run(["ps", "-ww", "-o", "stat=,command=", "-p", str(pid)], capture_output=True, text=True, check=False)
+    shown = subprocess.run(
+        ["ps", "-ww", "-o", "stat=,command=", "-p", str(pid)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     return token in shown.stdout and not shown.stdout.lstrip().startswith("Z")
 
 
 def stop(pid: int, token: str, patience: float = 8) -> None:
-    """End a process of ours and its children: politely, then by force; a foreign pid is left alone."""
+    """End a process of ours and its children: politely, then by force; a foreign pid is left
+    alone.
+    """
     if not is_ours(pid, token):
         return
     os.killpg(pid, signal.SIGTERM)
@@ -55,7 +69,9 @@ def stop(pid: int, token: str, patience: float = 8) -> None:
 
 
 def wait_for(url: str, pid: int, token: str, log: Path, patience: float = 60) -> None:
-    """Wait until ``url`` answers; SandboxError with the end of the log when the process dies or stays silent."""
+    """Wait until ``url`` answers; SandboxError with the end of the log when the process dies or
+    stays silent.
+    """
     deadline = time.monotonic() + patience
     while time.monotonic() < deadline:
         try:

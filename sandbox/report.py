@@ -22,7 +22,9 @@ def title(text: str) -> None:
 
 
 class Progress:
-    """Lines with the seconds since the start; ``quiet`` prints to stderr, so that stdout stays machine-readable."""
+    """Lines with the seconds since the start; ``quiet`` prints to stderr, so that stdout stays
+    machine-readable.
+    """
 
     def __init__(self, *, to_stderr: bool = False) -> None:
         self._began = time.monotonic()

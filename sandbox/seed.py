@@ -1,4 +1,6 @@
-"""Resources of a workload for the responder to act on: networks, and instances with chosen traits."""
+"""Resources of a workload for the responder to act on: networks, and instances with chosen
+traits.
+"""
 
 from __future__ import annotations
 
@@ -15,11 +17,19 @@ from .clients import Aws
 IMAGE = "ami-12c6146b"
 _TRUST = {
     "Version": "2012-10-17",
-    "Statement": [{"Effect": "Allow", "Principal": {"Service": "ec2.amazonaws.com"}, "Action": "sts:AssumeRole"}],
+    "Statement": [
+        {
+            "Effect": "Allow",
+            "Principal": {"Service": "ec2.amazonaws.com"},
+            "Action": "sts:AssumeRole",
+        }
+    ],
 }
 _WORKLOAD_POLICY = {
     "Version": "2012-10-17",
-    "Statement": [{"Effect": "Allow", "Action": ["s3:GetObject", "s3:ListBucket"], "Resource": "*"}],
+    "Statement": [
+        {"Effect": "Allow", "Action": ["s3:GetObject", "s3:ListBucket"], "Resource": "*"}
+    ],
 }
 
 
@@ -35,7 +45,9 @@ class Network:
 
 @dataclass
 class Victim:
-    """An instance and everything around it, by id; ``groups`` are each interface's original groups."""
+    """An instance and everything around it, by id; ``groups`` are each interface's original
+    groups.
+    """
 
     account: str
     region: str
@@ -67,33 +79,56 @@ def _tags(kind: str, name: str) -> list[dict[str, Any]]:
     return [{"ResourceType": kind, "Tags": [{"Key": "Name", "Value": name}]}]
 
 
-def network(aws: Aws, account: str = settings.MEMBER_ACCOUNT, *, ipv6: bool = True, name: str = "workload") -> Network:
-    """A VPC (IPv6 too, unless asked not to), a subnet in two zones, and a group with open egress, v4 and v6."""
+def network(
+    aws: Aws, account: str = settings.MEMBER_ACCOUNT, *, ipv6: bool = True, name: str = "workload"
+) -> Network:
+    """A VPC (IPv6 too, unless asked not to), a subnet in two zones, and a group with open
+    egress, v4 and v6.
+    """
     ec2 = aws.client("ec2", account)
-    vpc = ec2.create_vpc(CidrBlock="10.20.0.0/16", AmazonProvidedIpv6CidrBlock=ipv6, TagSpecifications=_tags("vpc", name))["Vpc"]
+    vpc = ec2.create_vpc(
+        CidrBlock="10.20.0.0/16",
+        AmazonProvidedIpv6CidrBlock=ipv6,
+        TagSpecifications=_tags("vpc", name),
+    )["Vpc"]
     blocks = [item["Ipv6CidrBlock"] for item in vpc.get("Ipv6CidrBlockAssociationSet", [])]
     subnets = []
     for index, zone in enumerate(("a", "b")):
         extra = {}
         if ipv6 and blocks:
-            extra["Ipv6CidrBlock"] = str(list(ipaddress.ip_network(blocks[0]).subnets(new_prefix=64))[index])
+            extra["Ipv6CidrBlock"] = str(
+                list(ipaddress.ip_network(blocks[0]).subnets(new_prefix=64))[index]
+            )
         subnet = ec2.create_subnet(
-            VpcId=vpc["VpcId"], CidrBlock=f"10.20.{index}.0/24", AvailabilityZone=f"{aws.region}{zone}", **extra
+            VpcId=vpc["VpcId"],
+            CidrBlock=f"10.20.{index}.0/24",
+            AvailabilityZone=f"{aws.region}{zone}",
+            **extra,
         )
         subnets.append(subnet["Subnet"]["SubnetId"])
-    group = ec2.create_security_group(GroupName=f"{name}-web", Description="workload", VpcId=vpc["VpcId"])["GroupId"]
-    world = {"IpRanges": [{"CidrIp": "0.0.0.0/0"}], "Ipv6Ranges": [{"CidrIpv6": "::/0"}] if ipv6 else []}
+    group = ec2.create_security_group(
+        GroupName=f"{name}-web", Description="workload", VpcId=vpc["VpcId"]
+    )["GroupId"]
+    world = {
+        "IpRanges": [{"CidrIp": "0.0.0.0/0"}],
+        "Ipv6Ranges": [{"CidrIpv6": "::/0"}] if ipv6 else [],
+    }
     ec2.authorize_security_group_ingress(
-        GroupId=group, IpPermissions=[{"IpProtocol": "tcp", "FromPort": 443, "ToPort": 443, **world}]
+        GroupId=group,
+        IpPermissions=[{"IpProtocol": "tcp", "FromPort": 443, "ToPort": 443, **world}],
     )
     return Network(vpc["VpcId"], subnets, group, ipv6)
 
 
 def profile(aws: Aws, account: str, name: str) -> tuple[str, str]:
-    """A role that EC2 may assume and an instance profile of the same name: (profile ARN, role id)."""
+    """A role that EC2 may assume and an instance profile of the same name: (profile ARN, role
+    id).
+    """
     iam = aws.client("iam", account)
     role = iam.create_role(RoleName=name, AssumeRolePolicyDocument=json.dumps(_TRUST))["Role"]
-    iam.put_role_policy(RoleName=name, PolicyName="workload", PolicyDocument=json.dumps(_WORKLOAD_POLICY))
+    iam.put_role_policy(
+        RoleName=name, PolicyName="workload", PolicyDocument=json.dumps(_WORKLOAD_POLICY)
+    )
     arn = iam.create_instance_profile(InstanceProfileName=name)["InstanceProfile"]["Arn"]
     iam.add_role_to_instance_profile(InstanceProfileName=name, RoleName=name)
     return arn, role["RoleId"]
@@ -101,16 +136,18 @@ def profile(aws: Aws, account: str, name: str) -> tuple[str, str]:
 
 def _behind_target_group(aws: Aws, victim: Victim, name: str) -> str:
     balancing = aws.client("elbv2", victim.account)
-    group = balancing.create_target_group(Name=name[:32], Protocol="HTTP", Port=80, VpcId=victim.vpc, TargetType="instance")[
-        "TargetGroups"
-    ][0]["TargetGroupArn"]
-    balancer = balancing.create_load_balancer(Name=name[:32], Subnets=victim.subnets, SecurityGroups=[victim.security_group])[
-        "LoadBalancers"
-    ][0]["LoadBalancerArn"]
+    group = balancing.create_target_group(
+        Name=name[:32], Protocol="HTTP", Port=80, VpcId=victim.vpc, TargetType="instance"
+    )["TargetGroups"][0]["TargetGroupArn"]
+    balancer = balancing.create_load_balancer(
+        Name=name[:32], Subnets=victim.subnets, SecurityGroups=[victim.security_group]
+    )["LoadBalancers"][0]["LoadBalancerArn"]
     balancing.create_listener(
-        LoadBalancerArn=balancer, Protocol="HTTP", Port=80,
+        LoadBalancerArn=balancer,
+        Protocol="HTTP",
+        Port=80,
         DefaultActions=[{"Type": "forward", "TargetGroupArn": group}],
-    )  # fmt: skip
+    )
     victim.target_group, victim.load_balancer = group, balancer
     return str(group)
 
@@ -121,32 +158,47 @@ def _in_auto_scaling_group(aws: Aws, victim: Victim, name: str) -> str:
         "ImageId": IMAGE,
         "InstanceType": "t3.micro",
         "SecurityGroupIds": [victim.security_group],
-        "BlockDeviceMappings": [{"DeviceName": "/dev/sdf", "Ebs": {"VolumeSize": 20, "DeleteOnTermination": True}}],
+        "BlockDeviceMappings": [
+            {"DeviceName": "/dev/sdf", "Ebs": {"VolumeSize": 20, "DeleteOnTermination": True}}
+        ],
     }
     if victim.instance_profile:
         data["IamInstanceProfile"] = {"Name": victim.instance_profile}
-    template = aws.client("ec2", victim.account).create_launch_template(LaunchTemplateName=name, LaunchTemplateData=data)
+    template = aws.client("ec2", victim.account).create_launch_template(
+        LaunchTemplateName=name, LaunchTemplateData=data
+    )
     victim.launch_template = template["LaunchTemplate"]["LaunchTemplateId"]
     scaling = aws.client("autoscaling", victim.account)
     scaling.create_auto_scaling_group(
         AutoScalingGroupName=name,
         LaunchTemplate={"LaunchTemplateId": victim.launch_template, "Version": "$Latest"},
-        MinSize=1, MaxSize=3, DesiredCapacity=1,
+        MinSize=1,
+        MaxSize=3,
+        DesiredCapacity=1,
         VPCZoneIdentifier=victim.subnet,
         TargetGroupARNs=[victim.target_group] if victim.target_group else [],
-    )  # fmt: skip
+    )
     victim.auto_scaling_group = name
-    group = scaling.describe_auto_scaling_groups(AutoScalingGroupNames=[name])["AutoScalingGroups"][0]
+    group = scaling.describe_auto_scaling_groups(AutoScalingGroupNames=[name])["AutoScalingGroups"][
+        0
+    ]
     return str(group["Instances"][0]["InstanceId"])
 
 
 def _alone(aws: Aws, victim: Victim) -> str:
-    extra = {"IamInstanceProfile": {"Name": victim.instance_profile}} if victim.instance_profile else {}
+    extra = (
+        {"IamInstanceProfile": {"Name": victim.instance_profile}} if victim.instance_profile else {}
+    )
     ec2 = aws.client("ec2", victim.account)
     instance = ec2.run_instances(
-        ImageId=IMAGE, InstanceType="t3.micro", MinCount=1, MaxCount=1, SubnetId=victim.subnet,
-        SecurityGroupIds=[victim.security_group], **extra,
-    )["Instances"][0]["InstanceId"]  # fmt: skip
+        ImageId=IMAGE,
+        InstanceType="t3.micro",
+        MinCount=1,
+        MaxCount=1,
+        SubnetId=victim.subnet,
+        SecurityGroupIds=[victim.security_group],
+        **extra,
+    )["Instances"][0]["InstanceId"]
     zone = f"{aws.region}a"
     volume = ec2.create_volume(Size=20, AvailabilityZone=zone)["VolumeId"]
     ec2.attach_volume(VolumeId=volume, InstanceId=instance, Device="/dev/sdf")
@@ -163,7 +215,9 @@ def _more_interfaces(aws: Aws, victim: Victim, count: int, requester_managed: bo
         interface = ec2.create_network_interface(
             SubnetId=victim.subnet, Groups=[victim.security_group], Description=f"interface {index}"
         )["NetworkInterface"]["NetworkInterfaceId"]
-        ec2.attach_network_interface(NetworkInterfaceId=interface, InstanceId=victim.instance, DeviceIndex=index)
+        ec2.attach_network_interface(
+            NetworkInterfaceId=interface, InstanceId=victim.instance, DeviceIndex=index
+        )
         if requester_managed and index == count - 1:
             tags = [{"Key": "sandbox:requester-managed", "Value": "true"}]
             ec2.create_tags(Resources=[interface], Tags=tags)
@@ -172,9 +226,9 @@ def _more_interfaces(aws: Aws, victim: Victim, count: int, requester_managed: bo
 def _give_address(aws: Aws, victim: Victim) -> None:
     ec2 = aws.client("ec2", victim.account)
     address = ec2.allocate_address(Domain="vpc")
-    association = ec2.associate_address(AllocationId=address["AllocationId"], NetworkInterfaceId=victim.interfaces[0])[
-        "AssociationId"
-    ]
+    association = ec2.associate_address(
+        AllocationId=address["AllocationId"], NetworkInterfaceId=victim.interfaces[0]
+    )["AssociationId"]
     victim.elastic_ip = {
         "allocation_id": address["AllocationId"],
         "association_id": association,
@@ -183,21 +237,30 @@ def _give_address(aws: Aws, victim: Victim) -> None:
 
 
 def flow_log(aws: Aws, victim: Victim, minutes: int = 30) -> str:
-    """A flow log of the victim's VPC to CloudWatch Logs, with a record a minute of a talk to a mining pool. Returns its id."""
+    """A flow log of the victim's VPC to CloudWatch Logs, with a record a minute of a talk to a
+    mining pool. Returns its id.
+    """
     ec2, logs = aws.client("ec2", victim.account), aws.client("logs", victim.account)
     group = f"/vpc/{victim.vpc}"
     logs.create_log_group(logGroupName=group)
     made = ec2.create_flow_logs(
-        ResourceIds=[victim.vpc], ResourceType="VPC", TrafficType="ALL", LogGroupName=group, MaxAggregationInterval=60,
+        ResourceIds=[victim.vpc],
+        ResourceType="VPC",
+        TrafficType="ALL",
+        LogGroupName=group,
+        MaxAggregationInterval=60,
         DeliverLogsPermissionArn=f"arn:aws:iam::{victim.account}:role/flow-logs",
-    )["FlowLogIds"][0]  # fmt: skip
+    )["FlowLogIds"][0]
     now = int(time.time())
     for interface in victim.interfaces:
         stream = f"{interface}-all"
         logs.create_log_stream(logGroupName=group, logStreamName=stream)
         events = []
         for at in range(now - 60 * minutes, now, 60):
-            line = f"2 {victim.account} {interface} 10.20.0.10 203.0.113.9 49152 3333 6 12 1016 {at} {at + 59} ACCEPT OK"
+            line = (
+                f"2 {victim.account} {interface} 10.20.0.10 203.0.113.9 49152 3333 6 12 1016 {at}"
+                f" {at + 59} ACCEPT OK"
+            )
             events.append({"timestamp": at * 1000, "message": line})
         logs.put_log_events(logGroupName=group, logStreamName=stream, logEvents=events)
     victim.flow_log = str(made)
@@ -231,14 +294,17 @@ def instance(
 ) -> Victim:
     """An instance with the chosen traits, in an account and Region (home unless told otherwise).
 
-    ``interfaces``: how many network interfaces. ``requester_managed``: the last of them belongs to an AWS service and
-    cannot be changed. ``flow_logs``: its VPC has a flow log with records (``flow_log``). ``within``: an existing network,
-    else a new one. ``stopped``: stopped before it is returned.
+    ``interfaces``: how many network interfaces. ``requester_managed``: the last of them belongs to
+    an AWS service and cannot be changed. ``flow_logs``: its VPC has a flow log with records
+    (``flow_log``). ``within``: an existing network, else a new one. ``stopped``: stopped before it
+    is returned.
     """
     aws = aws.at(region or aws.region)
     name = name or f"workload-{secrets.token_hex(4)}"
     place = within or network(aws, account, ipv6=ipv6, name=name)
-    victim = Victim(account, aws.region, "", place.vpc, place.subnets[0], place.subnets, place.security_group)
+    victim = Victim(
+        account, aws.region, "", place.vpc, place.subnets[0], place.subnets, place.security_group
+    )
     if profile_attached:
         victim.instance_profile = victim.role = name
         victim.instance_profile_arn, victim.role_id = profile(aws, account, name)
@@ -248,11 +314,19 @@ def instance(
     _more_interfaces(aws, victim, interfaces, requester_managed)
     ec2 = aws.client("ec2", account)
     if tags:
-        ec2.create_tags(Resources=[victim.instance], Tags=[{"Key": key, "Value": value} for key, value in tags.items()])
+        ec2.create_tags(
+            Resources=[victim.instance],
+            Tags=[{"Key": key, "Value": value} for key, value in tags.items()],
+        )
     shown = describe(aws, account, victim.instance)
-    attached = sorted(shown["NetworkInterfaces"], key=lambda item: item["Attachment"]["DeviceIndex"])
+    attached = sorted(
+        shown["NetworkInterfaces"], key=lambda item: item["Attachment"]["DeviceIndex"]
+    )
     victim.interfaces = [item["NetworkInterfaceId"] for item in attached]
-    victim.groups = {item["NetworkInterfaceId"]: [group["GroupId"] for group in item["Groups"]] for item in attached}
+    victim.groups = {
+        item["NetworkInterfaceId"]: [group["GroupId"] for group in item["Groups"]]
+        for item in attached
+    }
     victim.volumes = [item["Ebs"]["VolumeId"] for item in shown["BlockDeviceMappings"]]
     if elastic_ip:
         _give_address(aws, victim)

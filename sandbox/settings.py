@@ -10,11 +10,17 @@ MEMBER_ACCOUNT, SECOND_MEMBER_ACCOUNT = "222222222222", "333333333333"
 MANAGEMENT_ACCOUNT = "999999999999"  # the organization and its delegated administrator, no workload
 NEW_ACCOUNT = "444444444444"  # in the organization, without the responder's roles
 ORGANIZATION_ID = "o-sandbox001"
-ORGANIZATION = (SECURITY_ACCOUNT, MEMBER_ACCOUNT, SECOND_MEMBER_ACCOUNT, NEW_ACCOUNT, MANAGEMENT_ACCOUNT)
+ORGANIZATION = (
+    SECURITY_ACCOUNT,
+    MEMBER_ACCOUNT,
+    SECOND_MEMBER_ACCOUNT,
+    NEW_ACCOUNT,
+    MANAGEMENT_ACCOUNT,
+)
 REGION, SECOND_REGION = "us-east-1", "eu-west-1"
 REGIONS = (REGION, SECOND_REGION)
 # The emulator takes a 12-digit access key as that account's root user.
-SECRET = "test"  # noqa: S105 (of the emulator, not of anybody)
+SECRET = "test"  # noqa: S105  (of the emulator, not of anybody)
 ROOT = Path(__file__).resolve().parent.parent
 # SANDBOX_STATE_DIRECTORY keeps a second sandbox apart from the first.
 STATE_DIRECTORY = Path(os.environ.get("SANDBOX_STATE_DIRECTORY") or ROOT / ".sandbox")

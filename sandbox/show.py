@@ -19,8 +19,8 @@ def line(incident: Json) -> str:
     """One line of the list."""
     targets = ", ".join(str(target["id"]) for target in incident["targets"]) or "-"
     return (
-        f"{incident['incident_id']}  {status(incident['status'])}  {incident['mode']}  {incident['finding_type']}  "
-        f"{incident['account_id']}  {targets}"
+        f"{incident['incident_id']}  {status(incident['status'])}  {incident['mode']} "
+        f" {incident['finding_type']}  {incident['account_id']}  {targets}"
     )
 
 
@@ -28,7 +28,10 @@ def text(incident: Json) -> str:
     """The whole incident."""
     lines = [
         f"{paint(str(incident['incident_id']), 'bold')}  {status(incident['status'])}",
-        f"finding   {incident['finding_type']} (severity {incident.get('severity')}) {incident['finding_id']}",
+        (
+            f"finding   {incident['finding_type']} (severity {incident.get('severity')})"
+            f" {incident['finding_id']}"
+        ),
         f"where     account {incident['account_id']}, {incident['region']}",
         f"mode      {incident['mode']}, decision {incident['decision']}",
     ]
@@ -38,7 +41,9 @@ def text(incident: Json) -> str:
         if target.get("verdict"):
             lines.append(f"          {target['verdict']}")
         for one in (target.get("breach") or {}).get("by") or []:
-            lines.append(f"  {'UNDONE':8} by {one['who']}: {one['what']} at {one['when']} from {one['from']}")
+            lines.append(
+                f"  {'UNDONE':8} by {one['who']}: {one['what']} at {one['when']} from {one['from']}"
+            )
         for action in target["actions"]:
             detail = f": {action['detail']}" if action.get("detail") else ""
             lines.append(f"  {action.get('status', ''):8} {action['name']}{detail}")

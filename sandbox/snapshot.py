@@ -13,15 +13,25 @@ Rows = dict[str, str]
 
 def _rules(aws: Aws, account: str, groups: list[str]) -> str:
     """What a set of groups lets through."""
-    found = aws.client("ec2", account).describe_security_groups(GroupIds=groups)["SecurityGroups"] if groups else []
+    found = (
+        aws.client("ec2", account).describe_security_groups(GroupIds=groups)["SecurityGroups"]
+        if groups
+        else []
+    )
     incoming = sum(len(group["IpPermissions"]) for group in found)
     outgoing = sum(len(group["IpPermissionsEgress"]) for group in found)
-    return "no rules in, none out" if not incoming and not outgoing else f"{incoming} rules in, {outgoing} out"
+    return (
+        "no rules in, none out"
+        if not incoming and not outgoing
+        else f"{incoming} rules in, {outgoing} out"
+    )
 
 
 def _interface_rows(aws: Aws, victim: seed.Victim, shown: dict[str, Any]) -> Rows:
     rows: Rows = {}
-    for item in sorted(shown["NetworkInterfaces"], key=lambda entry: entry["Attachment"]["DeviceIndex"]):
+    for item in sorted(
+        shown["NetworkInterfaces"], key=lambda entry: entry["Attachment"]["DeviceIndex"]
+    ):
         names = ", ".join(f"{group['GroupName']}" for group in item["Groups"])
         groups = [group["GroupId"] for group in item["Groups"]]
         rows[item["NetworkInterfaceId"]] = f"{names}: {_rules(aws, victim.account, groups)}"
@@ -29,20 +39,30 @@ def _interface_rows(aws: Aws, victim: seed.Victim, shown: dict[str, Any]) -> Row
 
 
 def _attribute(aws: Aws, victim: seed.Victim, name: str) -> str:
-    answer = aws.client("ec2", victim.account).describe_instance_attribute(InstanceId=victim.instance, Attribute=name)
+    answer = aws.client("ec2", victim.account).describe_instance_attribute(
+        InstanceId=victim.instance, Attribute=name
+    )
     return str(answer[name[0].upper() + name[1:]]["Value"])
 
 
 def _scaling(aws: Aws, victim: seed.Victim) -> str:
-    found = aws.client("autoscaling", victim.account).describe_auto_scaling_instances(InstanceIds=[victim.instance])
+    found = aws.client("autoscaling", victim.account).describe_auto_scaling_instances(
+        InstanceIds=[victim.instance]
+    )
     members = found["AutoScalingInstances"]
-    return f"{members[0]['AutoScalingGroupName']} ({members[0]['LifecycleState']})" if members else "none"
+    return (
+        f"{members[0]['AutoScalingGroupName']} ({members[0]['LifecycleState']})"
+        if members
+        else "none"
+    )
 
 
 def _targets(aws: Aws, victim: seed.Victim) -> str:
     if not victim.target_group:
         return "none"
-    health = aws.client("elbv2", victim.account).describe_target_health(TargetGroupArn=victim.target_group)
+    health = aws.client("elbv2", victim.account).describe_target_health(
+        TargetGroupArn=victim.target_group
+    )
     registered = [item["Target"]["Id"] for item in health["TargetHealthDescriptions"]]
     others = len([name for name in registered if name != victim.instance])
     here = "registered" if victim.instance in registered else "not registered"
@@ -53,7 +73,11 @@ def _revoked(aws: Aws, victim: seed.Victim) -> str:
     if not victim.role:
         return "no role"
     iam = aws.client("iam", victim.account)
-    names = [name for name in iam.list_role_policies(RoleName=victim.role)["PolicyNames"] if name != "workload"]
+    names = [
+        name
+        for name in iam.list_role_policies(RoleName=victim.role)["PolicyNames"]
+        if name != "workload"
+    ]
     return ", ".join(names) or "not denied"
 
 
@@ -70,7 +94,10 @@ def take(aws: Aws, victim: seed.Victim) -> Rows:
     aws = aws.at(victim.region)
     shown = seed.describe(aws, victim.account, victim.instance)
     profile = shown.get("IamInstanceProfile", {}).get("Arn", "none").rsplit("/", 1)[-1]
-    kept = {item["DeviceName"]: item["Ebs"]["DeleteOnTermination"] for item in shown["BlockDeviceMappings"]}
+    kept = {
+        item["DeviceName"]: item["Ebs"]["DeleteOnTermination"]
+        for item in shown["BlockDeviceMappings"]
+    }
     return {
         "instance": f"{victim.instance} ({shown['State']['Name']})",
         **_interface_rows(aws, victim, shown),
@@ -80,7 +107,9 @@ def take(aws: Aws, victim: seed.Victim) -> Rows:
         "target group": _targets(aws, victim),
         "termination protection": _attribute(aws, victim, "disableApiTermination"),
         "on shutdown": _attribute(aws, victim, "instanceInitiatedShutdownBehavior"),
-        "volumes deleted with it": ", ".join(f"{name} {value}" for name, value in sorted(kept.items())),
+        "volumes deleted with it": ", ".join(
+            f"{name} {value}" for name, value in sorted(kept.items())
+        ),
         "snapshots": _snapshots(aws, victim),
     }
 
@@ -96,5 +125,7 @@ def table(before: Rows, after: Rows | None = None) -> str:
     for label in labels:
         old, new = before.get(label, "-"), after.get(label, "-")
         mark = "*" if old != new else " "
-        lines.append(f"{mark} {label:{wide}}  {old:{middle}}  {paint(new, 'green') if old != new else new}")
+        lines.append(
+            f"{mark} {label:{wide}}  {old:{middle}}  {paint(new, 'green') if old != new else new}"
+        )
     return "\n".join(lines)

@@ -17,7 +17,9 @@ _GONE = {"NoSuchEntity", "NoSuchEntityException"}
 
 
 def works(aws: Aws, credential: Credential) -> bool:
-    """Whether a call with the credential is let through; any other error than a refusal is raised."""
+    """Whether a call with the credential is let through; any other error than a refusal is
+    raised.
+    """
     try:
         credential.client(aws, "ec2").describe_vpcs()
     except ClientError as error:
@@ -50,7 +52,10 @@ def user(aws: Aws, found: seed_iam.User) -> Rows:
     """Label -> what is read back of a user now; its credentials are tried out."""
     iam, who = aws.client("iam", found.account), {"UserName": found.name}
     shown = iam.get_user(**who)["User"]
-    status = {item["AccessKeyId"]: item["Status"] for item in iam.list_access_keys(**who)["AccessKeyMetadata"]}
+    status = {
+        item["AccessKeyId"]: item["Status"]
+        for item in iam.list_access_keys(**who)["AccessKeyMetadata"]
+    }
     rows = {"user": found.name}
     for number, key in enumerate(found.keys, 1):
         rows[f"access key {number}"] = f"{key.id} {_word(aws, key, status.get(key.id, 'gone'))}"
@@ -58,7 +63,9 @@ def user(aws: Aws, found: seed_iam.User) -> Rows:
         rows["temporary credentials"] = _word(aws, found.temporary)
     for arn, session in found.sessions.items():
         rows[f"its session in {arn.split('/')[1]}"] = _word(aws, session)
-    attached = [item["PolicyName"] for item in iam.list_attached_user_policies(**who)["AttachedPolicies"]]
+    attached = [
+        item["PolicyName"] for item in iam.list_attached_user_policies(**who)["AttachedPolicies"]
+    ]
     boundary = (shown.get("PermissionsBoundary") or {}).get("PermissionsBoundaryArn", "none")
     passwords = iam.get_login_profile
     return {
@@ -66,29 +73,52 @@ def user(aws: Aws, found: seed_iam.User) -> Rows:
         "managed policies": ", ".join(attached) or "none",
         "inline policies": ", ".join(iam.list_user_policies(**who)["PolicyNames"]) or "none",
         "permissions boundary": boundary.rsplit("/", 1)[-1],
-        "console password": _or("none", lambda: f"since {passwords(**who)['LoginProfile']['CreateDate']:%Y-%m-%d %H:%M}"),
-        "MFA devices": ", ".join(d["SerialNumber"].rsplit("/", 1)[-1] for d in iam.list_mfa_devices(**who)["MFADevices"])
-        or "none",
+        "console password": _or(
+            "none", lambda: f"since {passwords(**who)['LoginProfile']['CreateDate']:%Y-%m-%d %H:%M}"
+        ),
+        "MFA devices": (
+            ", ".join(
+                d["SerialNumber"].rsplit("/", 1)[-1]
+                for d in iam.list_mfa_devices(**who)["MFADevices"]
+            )
+            or "none"
+        ),
         "SSH keys": _statuses(iam.list_ssh_public_keys(**who)["SSHPublicKeys"], "SSHPublicKeyId"),
         "service credentials": _statuses(
-            iam.list_service_specific_credentials(**who)["ServiceSpecificCredentials"], "ServiceSpecificCredentialId"
+            iam.list_service_specific_credentials(**who)["ServiceSpecificCredentials"],
+            "ServiceSpecificCredentialId",
         ),
-        "certificates": _statuses(iam.list_signing_certificates(**who)["Certificates"], "CertificateId"),
-        "groups": ", ".join(item["GroupName"] for item in iam.list_groups_for_user(**who)["Groups"]) or "none",
-        "tags": ", ".join(f"{tag['Key']}={tag['Value']}" for tag in shown.get("Tags") or []) or "none",
+        "certificates": _statuses(
+            iam.list_signing_certificates(**who)["Certificates"], "CertificateId"
+        ),
+        "groups": (
+            ", ".join(item["GroupName"] for item in iam.list_groups_for_user(**who)["Groups"])
+            or "none"
+        ),
+        "tags": (
+            ", ".join(f"{tag['Key']}={tag['Value']}" for tag in shown.get("Tags") or []) or "none"
+        ),
     }
 
 
 def role(aws: Aws, found: seed_iam.Role) -> Rows:
     """Label -> what is read back of a role now; its sessions' credentials are tried out."""
     iam, who = aws.client("iam", found.account), {"RoleName": found.name}
-    attached = [item["PolicyName"] for item in iam.list_attached_role_policies(**who)["AttachedPolicies"]]
+    attached = [
+        item["PolicyName"] for item in iam.list_attached_role_policies(**who)["AttachedPolicies"]
+    ]
     return {
         "role": found.name,
-        **{f"session {name}": f"{key.id} {_word(aws, key)}" for name, key in found.sessions.items()},
+        **{
+            f"session {name}": f"{key.id} {_word(aws, key)}" for name, key in found.sessions.items()
+        },
         "managed policies": ", ".join(attached) or "none",
         "inline policies": ", ".join(iam.list_role_policies(**who)["PolicyNames"]) or "none",
-        "permissions boundary": iam.get_role(**who)["Role"].get("PermissionsBoundary", {}).get("PermissionsBoundaryArn", "none"),
+        "permissions boundary": (
+            iam.get_role(**who)["Role"]
+            .get("PermissionsBoundary", {})
+            .get("PermissionsBoundaryArn", "none")
+        ),
     }
 
 
@@ -97,7 +127,10 @@ def mischief(aws: Aws, done: seed_iam.Mischief, account: str) -> Rows:
     iam, ec2, who = aws.client("iam", account), aws.client("ec2", account), {"UserName": done.user}
 
     def new_user() -> str:
-        attached = [item["PolicyName"] for item in iam.list_attached_user_policies(**who)["AttachedPolicies"]]
+        attached = [
+            item["PolicyName"]
+            for item in iam.list_attached_user_policies(**who)["AttachedPolicies"]
+        ]
         return f"there, {', '.join(attached) or 'no policies'}"
 
     def new_key() -> str:
@@ -105,21 +138,33 @@ def mischief(aws: Aws, done: seed_iam.Mischief, account: str) -> Rows:
         return _word(aws, done.access_key, item["Status"])
 
     [launched] = ec2.describe_instances(InstanceIds=[done.instance])["Reservations"][0]["Instances"]
-    rules = ec2.describe_security_group_rules(Filters=[{"Name": "group-id", "Values": [done.group]}])["SecurityGroupRules"]
+    rules = ec2.describe_security_group_rules(
+        Filters=[{"Name": "group-id", "Values": [done.group]}]
+    )["SecurityGroupRules"]
     # By what it lets in: a rule that is allowed again has another id.
-    open_ = any((rule["FromPort"], rule.get("CidrIpv4")) == (22, "0.0.0.0/0") and not rule["IsEgress"] for rule in rules)
+    open_ = any(
+        (rule["FromPort"], rule.get("CidrIpv4")) == (22, "0.0.0.0/0") and not rule["IsEgress"]
+        for rule in rules
+    )
     logs = aws.client("cloudtrail", account).get_trail_status(Name=done.trail)["IsLogging"]
     found = [
-        _or("gone", new_user), _or("gone", new_key), launched["State"]["Name"], "open" if open_ else "closed",
+        _or("gone", new_user),
+        _or("gone", new_key),
+        launched["State"]["Name"],
+        "open" if open_ else "closed",
         "logs" if logs else "stopped",
         aws.client("kms", account).describe_key(KeyId=done.kms_key)["KeyMetadata"]["KeyState"],
-    ]  # fmt: skip
+    ]
     return dict(zip(traces(done), found, strict=True))
 
 
 def traces(done: seed_iam.Mischief) -> list[str]:
     """The labels of what a thief did."""
     return [
-        f"new user {done.user}", "  its access key", f"new instance {done.instance}", f"SSH from anywhere to {done.group}",
-        f"trail {done.trail}", f"KMS key {done.kms_key[:8]}…",
-    ]  # fmt: skip
+        f"new user {done.user}",
+        "  its access key",
+        f"new instance {done.instance}",
+        f"SSH from anywhere to {done.group}",
+        f"trail {done.trail}",
+        f"KMS key {done.kms_key[:8]}…",
+    ]

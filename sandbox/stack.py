@@ -14,7 +14,12 @@ from .state import State
 Say = Callable[[str], None]
 # Of this shell's environment only these reach the emulators, and with them the functions they run.
 _KEPT = ("PATH", "HOME", "LANG", "LC_ALL", "SYSTEMROOT", "LD_LIBRARY_PATH")
-_SCALES = ("SANDBOX_WAIT_SCALE", "SANDBOX_TIMEOUT_SCALE", "SANDBOX_RATE_SCALE", "SANDBOX_SNAPSHOT_SECONDS")
+_SCALES = (
+    "SANDBOX_WAIT_SCALE",
+    "SANDBOX_TIMEOUT_SCALE",
+    "SANDBOX_RATE_SCALE",
+    "SANDBOX_SNAPSHOT_SECONDS",
+)
 _PASSED = (*_SCALES, "SANDBOX_DISABLED_PATCHES", "LAMBDA_ASYNC_RETRY_BASE_SECONDS")
 
 
@@ -33,7 +38,8 @@ def _environment(gateway_port: int, moto_port: int) -> dict[str, str]:
         "SANDBOX_ACCOUNTS": " ".join(settings.ORGANIZATION),
         "SANDBOX_MANAGEMENT_ACCOUNT": settings.MANAGEMENT_ACCOUNT,
         "SANDBOX_REGIONS": " ".join(settings.REGIONS),
-        # MiniStack: loopback only, IAM enforced, requests without credentials belong to the security account.
+        # MiniStack: loopback only, IAM enforced, requests without credentials belong to the
+        # security account.
         "GATEWAY_PORT": str(gateway_port),
         "BIND_HOST": "127.0.0.1",
         "AUTH": "true",
@@ -51,11 +57,15 @@ def _environment(gateway_port: int, moto_port: int) -> dict[str, str]:
 
 def alive(known: State) -> bool:
     """Whether every process of the sandbox runs."""
-    return bool(known.processes) and all(processes.is_ours(pid, known.token) for pid in known.processes.values())
+    return bool(known.processes) and all(
+        processes.is_ours(pid, known.token) for pid in known.processes.values()
+    )
 
 
 def start() -> State:
-    """Start the emulators and save the state; SandboxError with the log's end when one does not come up."""
+    """Start the emulators and save the state; SandboxError with the log's end when one does not
+    come up.
+    """
     gateway_port, moto_port = processes.free_port(), processes.free_port()
     token = f"sandbox-{secrets.token_hex(6)}"
     known = State(token=token, endpoint=f"http://127.0.0.1:{gateway_port}")
@@ -67,7 +77,9 @@ def start() -> State:
         "gateway": [sys.executable, "-m", "sandbox.emulator.launcher", token],
     }
     for name, command in commands.items():
-        known.processes[name] = processes.start(command, environment, logs / f"{name}.log", settings.ROOT)
+        known.processes[name] = processes.start(
+            command, environment, logs / f"{name}.log", settings.ROOT
+        )
         known.save()
     urls = {
         "moto": f"http://127.0.0.1:{moto_port}/_sandbox/health",

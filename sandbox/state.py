@@ -15,8 +15,9 @@ VERSION = 1
 
 @dataclass
 class State:
-    """``processes``: name -> pid. ``token`` marks their command lines. ``seed``: the seeded instance, ``people``: user and role.
-    ``outputs``: Terraform's."""
+    """``processes``: name -> pid. ``token`` marks their command lines. ``seed``: the seeded
+    instance, ``people``: user and role. ``outputs``: Terraform's.
+    """
 
     token: str
     endpoint: str
@@ -55,5 +56,7 @@ def require() -> State:
     """The state; SandboxError when the sandbox is down."""
     found = load()
     if found is None:
-        raise SandboxError("The sandbox is not running. Start it with: .venv/bin/python -m sandbox up")
+        raise SandboxError(
+            "The sandbox is not running. Start it with: .venv/bin/python -m sandbox up"
+        )
     return found

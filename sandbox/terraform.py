@@ -1,4 +1,6 @@
-"""Run Terraform against the sandbox, in a directory of its own, with the provider from disk when there is one."""
+"""Run Terraform against the sandbox, in a directory of its own, with the provider from disk when
+there is one.
+"""
 
 from __future__ import annotations
 
@@ -16,9 +18,14 @@ from .settings import SandboxError
 from .stack import Say
 
 _PROVIDER = Path("registry.terraform.io") / "hashicorp" / "aws"
-# Where provider mirrors usually lie, before the whole of the upper directory levels is looked through.
-_LIKELY = ("~/.terraform.d/plugins", "~/.local/share/terraform/plugins", "/usr/local/share/terraform/plugins",
-           "/usr/share/terraform/plugins")  # fmt: skip
+# Where provider mirrors usually lie, before the whole of the upper directory levels is looked
+# through.
+_LIKELY = (
+    "~/.terraform.d/plugins",
+    "~/.local/share/terraform/plugins",
+    "/usr/local/share/terraform/plugins",
+    "/usr/share/terraform/plugins",
+)
 _SKIPPED = {"proc", "sys", "dev", "run", "tmp", "snap", "node_modules", "site-packages"}
 _DEPTH = 3
 _ELSEWHERE = "elsewhere.tf"
@@ -43,14 +50,18 @@ def _walk(root: Path, depth: int) -> Iterator[Path]:
 def find_mirror() -> Path | None:
     """An unpacked provider mirror on this machine that holds hashicorp/aws, or None.
 
-    ``TF_PLUGIN_MIRROR`` names one; else the usual places and then the upper directory levels are looked through.
+    ``TF_PLUGIN_MIRROR`` names one; else the usual places and then the upper directory levels are
+    looked through.
     """
     named = os.environ.get("TF_PLUGIN_MIRROR")
     candidates = ([Path(named)] if named else []) + [Path(name).expanduser() for name in _LIKELY]
     for directory in candidates:
         if (directory / _PROVIDER).is_dir():
             return directory
-    return next((directory for directory in _walk(Path("/"), _DEPTH) if (directory / _PROVIDER).is_dir()), None)
+    return next(
+        (directory for directory in _walk(Path("/"), _DEPTH) if (directory / _PROVIDER).is_dir()),
+        None,
+    )
 
 
 class Terraform:
@@ -82,7 +93,12 @@ class Terraform:
         mirror = find_mirror()
         lines = ["provider_installation {"]
         if mirror:
-            lines += ["  filesystem_mirror {", f'    path    = "{mirror}"', '    include = ["hashicorp/aws"]', "  }"]
+            lines += [
+                "  filesystem_mirror {",
+                f'    path    = "{mirror}"',
+                '    include = ["hashicorp/aws"]',
+                "  }",
+            ]
             lines += ["  direct {", '    exclude = ["hashicorp/aws"]', "  }"]
         else:
             lines += ["  direct {}"]
@@ -106,8 +122,12 @@ class Terraform:
         }
         (self.directory / "sandbox.auto.tfvars.json").write_text(json.dumps(variables, indent=1))
 
-    def _run(self, log: str, *arguments: str, say: Say | None = None, codes: tuple[int, ...] = (0,)) -> int:
-        """Run one command; its output goes to a log, milestones to ``say``. SandboxError quotes Terraform's error."""
+    def _run(
+        self, log: str, *arguments: str, say: Say | None = None, codes: tuple[int, ...] = (0,)
+    ) -> int:
+        """Run one command; its output goes to a log, milestones to ``say``. SandboxError quotes
+        Terraform's error.
+        """
         if self._binary is None:
             raise SandboxError("Terraform is not on the PATH. Install Terraform 1.9 or newer.")
         path = settings.STATE_DIRECTORY / "logs" / f"terraform-{log}.log"
@@ -116,9 +136,13 @@ class Terraform:
         done = 0
         with path.open("w") as target:
             process = subprocess.Popen(
-                [self._binary, *arguments], cwd=self.directory, env=self._environment(), text=True,
-                stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-            )  # fmt: skip
+                [self._binary, *arguments],
+                cwd=self.directory,
+                env=self._environment(),
+                text=True,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+            )
             try:
                 for line in process.stdout or []:
                     target.write(line)
@@ -133,11 +157,15 @@ class Terraform:
                 process.wait()
                 raise
         if code not in codes:
-            raise SandboxError(f"terraform {arguments[0]} failed (log: {path}).\n{_error_of(lines)}")
+            raise SandboxError(
+                f"terraform {arguments[0]} failed (log: {path}).\n{_error_of(lines)}"
+            )
         return code
 
     def init(self, *, elsewhere: bool = True) -> None:
-        """Copy the root and initialize it (about a second with a mirror). ``elsewhere``: with member B and the second Region."""
+        """Copy the root and initialize it (about a second with a mirror). ``elsewhere``: with
+        member B and the second Region.
+        """
         self._write_configuration()
         self._copy_root(elsewhere)
         self._run("init", "init", "-input=false", "-no-color")
@@ -151,46 +179,79 @@ class Terraform:
     def apply(self, files: list[Path], say: Say) -> dict[str, Any]:
         """Apply; returns the outputs."""
         self._run(
-            "apply", "apply", "-auto-approve", "-input=false", "-no-color", "-parallelism=30",
-            *self._var_files(files), say=say,
-        )  # fmt: skip
+            "apply",
+            "apply",
+            "-auto-approve",
+            "-input=false",
+            "-no-color",
+            "-parallelism=30",
+            *self._var_files(files),
+            say=say,
+        )
         return self.outputs()
 
     def outputs(self) -> dict[str, Any]:
         """The outputs of the last apply."""
         shown = subprocess.run(
-            [str(self._binary), "output", "-json", "-no-color"], cwd=self.directory, env=self._environment(),
-            capture_output=True, text=True, check=True,
-        )  # fmt: skip
+            [str(self._binary), "output", "-json", "-no-color"],
+            cwd=self.directory,
+            env=self._environment(),
+            capture_output=True,
+            text=True,
+            check=True,
+        )
         return {name: item["value"] for name, item in json.loads(shown.stdout).items()}
 
     def drift(self, files: list[Path]) -> list[dict[str, Any]]:
-        """What a second plan would change: ``[{"address", "actions", "changed": [attribute, ...]}]``."""
+        """What a second plan would change: ``[{"address", "actions", "changed": [attribute,
+        ...]}]``.
+        """
         plan = "second.tfplan"
         self._run(
-            "plan", "plan", "-input=false", "-no-color", "-parallelism=30", "-detailed-exitcode", f"-out={plan}",
-            *self._var_files(files), codes=(0, 2),
-        )  # fmt: skip
+            "plan",
+            "plan",
+            "-input=false",
+            "-no-color",
+            "-parallelism=30",
+            "-detailed-exitcode",
+            f"-out={plan}",
+            *self._var_files(files),
+            codes=(0, 2),
+        )
         shown = subprocess.run(
-            [str(self._binary), "show", "-json", plan], cwd=self.directory, env=self._environment(),
-            capture_output=True, text=True, check=True,
-        )  # fmt: skip
+            [str(self._binary), "show", "-json", plan],
+            cwd=self.directory,
+            env=self._environment(),
+            capture_output=True,
+            text=True,
+            check=True,
+        )
         changes = []
         for resource in json.loads(shown.stdout).get("resource_changes", []):
             change = resource["change"]
             if change["actions"] in (["no-op"], ["read"]):
                 continue
             before, after = change.get("before") or {}, change.get("after") or {}
-            changed = sorted(name for name in {*before, *after} if before.get(name) != after.get(name))
-            changes.append({"address": resource["address"], "actions": change["actions"], "changed": changed})
+            changed = sorted(
+                name for name in {*before, *after} if before.get(name) != after.get(name)
+            )
+            changes.append(
+                {"address": resource["address"], "actions": change["actions"], "changed": changed}
+            )
         return changes
 
     def destroy(self, files: list[Path], say: Say) -> None:
         """Destroy everything."""
         self._run(
-            "destroy", "destroy", "-auto-approve", "-input=false", "-no-color", "-parallelism=30",
-            *self._var_files(files), say=say,
-        )  # fmt: skip
+            "destroy",
+            "destroy",
+            "-auto-approve",
+            "-input=false",
+            "-no-color",
+            "-parallelism=30",
+            *self._var_files(files),
+            say=say,
+        )
 
     def forget(self) -> None:
         """Remove the copied root, the state and the provider link."""

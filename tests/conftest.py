@@ -15,9 +15,11 @@ if TYPE_CHECKING:
     from terraform_tools import Planner
 
 
-# Terraform and its provider spend a third of their time collecting garbage that a short run need not collect.
+# Terraform and its provider spend a third of their time collecting garbage that a short run need
+# not collect.
 os.environ.setdefault("GOGC", "400")
-# Tests that share something costly run in one worker: an applied module, the emulators, plans. The rest goes where there is time.
+# Tests that share something costly run in one worker: an applied module, the emulators, plans. The
+# rest goes where there is time.
 GROUPS = {
     "e2e": "e2e",
     "sandbox": "emulators",
@@ -49,7 +51,9 @@ def finding_event() -> Callable[..., dict[str, Any]]:
 
 @pytest.fixture(scope="session")
 def plan(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Planner]:
-    """(**variables) -> terraform_tools.Plan of the module and the responder role, against no account at all."""
+    """(**variables) -> terraform_tools.Plan of the module and the responder role, against no
+    account at all.
+    """
     from terraform_tools import Planner, identity
 
     with identity() as endpoint:
@@ -67,8 +71,17 @@ def forwarding(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Forwarding]
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
-    """Groups that are silently not formed (pytest-xdist 3.8 under pytest 9.2) would start a sandbox in every worker."""
+    """Groups that are silently not formed (pytest-xdist 3.8 under pytest 9.2) would start a
+    sandbox in every worker.
+    """
     if session.config.getoption("loadgroup", False):
-        lost = [item.nodeid for item in session.items if item.get_closest_marker("xdist_group") and "@" not in item.nodeid]
+        lost = [
+            item.nodeid
+            for item in session.items
+            if item.get_closest_marker("xdist_group") and "@" not in item.nodeid
+        ]
         if lost:
-            raise pytest.UsageError(f"pytest-xdist did not group {len(lost)} tests ({lost[0]}): check the pinned versions")
+            raise pytest.UsageError(
+                f"pytest-xdist did not group {len(lost)} tests ({lost[0]}): check the pinned"
+                " versions"
+            )

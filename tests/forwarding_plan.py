@@ -1,6 +1,8 @@
-"""A plan of what is between the Regions and accounts, with ARNs that are known: a first plan of the module knows none.
+"""A plan of what is between the Regions and accounts, with ARNs that are known: a first plan of the
+module knows none.
 
-Forwarders of the security account and of a member, and the root's own regions.tf with its values given.
+Forwarders of the security account and of a member, and the root's own regions.tf with its values
+given.
 """
 
 from __future__ import annotations
@@ -13,7 +15,12 @@ from typing import Any
 from terraform_tools import copy_module, initialized, terraform
 
 Json = dict[str, Any]
-SECURITY, ORGANIZATION, PREFIX, PATH = "111111111111", "o-sandbox001", "guardduty-response", "/security/"
+SECURITY, ORGANIZATION, PREFIX, PATH = (
+    "111111111111",
+    "o-sandbox001",
+    "guardduty-response",
+    "/security/",
+)
 HOME_BUS = f"arn:aws:events:us-east-1:{SECURITY}:event-bus/default"
 _ROOT = f"""
 locals {{
@@ -60,14 +67,24 @@ class Forwarding:
         for name in ("regions.tf", "variables-regions.tf"):
             shutil.copy(module / name, root)
         (root / "main.tf").write_text(_ROOT)
-        (root / "terraform.tfvars.json").write_text(json.dumps({"event_forwarding": {"from_organization": True}}))
+        (root / "terraform.tfvars.json").write_text(
+            json.dumps({"event_forwarding": {"from_organization": True}})
+        )
         initialized(root, scratch)
-        for arguments in (("plan", "-input=false", "-no-color", "-refresh=false", "-out=plan"), ("show", "-json", "plan")):
+        for arguments in (
+            ("plan", "-input=false", "-no-color", "-refresh=false", "-out=plan"),
+            ("show", "-json", "plan"),
+        ):
             done = terraform(root, scratch, *arguments, endpoint=endpoint)
             assert done.returncode == 0, done.stdout[-3000:]
         shown = json.loads(done.stdout[done.stdout.index("{") :])
-        modules = [shown["planned_values"]["root_module"], *shown["planned_values"]["root_module"]["child_modules"]]
-        self.resources: dict[str, Json] = {one["address"]: one["values"] for module in modules for one in module["resources"]}
+        modules = [
+            shown["planned_values"]["root_module"],
+            *shown["planned_values"]["root_module"]["child_modules"],
+        ]
+        self.resources: dict[str, Json] = {
+            one["address"]: one["values"] for module in modules for one in module["resources"]
+        }
 
     def patterns(self, module: str) -> dict[str, str]:
         """findings, changes -> event pattern of a forwarder."""

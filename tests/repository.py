@@ -20,8 +20,12 @@ def skip_or_fail(reason: str) -> NoReturn:
     pytest.skip(reason)
 
 
-def load_finding(name: str = "cryptocurrency_ec2_bitcointool_b_dns", **changes: Any) -> dict[str, Any]:
-    """An EventBridge event from tests/fixtures/findings, ``changes`` made to its detail's top level."""
+def load_finding(
+    name: str = "cryptocurrency_ec2_bitcointool_b_dns", **changes: Any
+) -> dict[str, Any]:
+    """An EventBridge event from tests/fixtures/findings, ``changes`` made to its detail's top
+    level.
+    """
     event: dict[str, Any] = json.loads((FINDINGS / f"{name}.json").read_text())
     event["detail"] |= changes
     return event

@@ -1,4 +1,6 @@
-"""The module from Python: CDK for Terraform (cdktf) or its successor CDK Terrain (cdktn), one source for both."""
+"""The module from Python: CDK for Terraform (cdktf) or its successor CDK Terrain (cdktn), one
+source for both.
+"""
 
 from __future__ import annotations
 
@@ -13,8 +15,9 @@ try:
 except ImportError:
     from cdktf import App, TerraformHclModule, TerraformOutput, TerraformStack
 
-# A path that starts with ./ would need the CLI's settings; an absolute one works everywhere. In your own project:
-# "github.com/…/terraform-aws-guardduty-response?ref=v1.0.0", and with //modules/responder-role before the question mark.
+# A path that starts with ./ would need the CLI's settings; an absolute one works everywhere. In
+# your own project: "github.com/…/terraform-aws-guardduty-response?ref=v1.0.0", and with
+# //modules/responder-role before the question mark.
 MODULE = os.environ.get("GUARDDUTY_RESPONSE_SOURCE", str(Path(__file__).resolve().parents[2]))
 
 SECURITY_ACCOUNT = os.environ.get("SECURITY_ACCOUNT_ID", "111122223333")
@@ -47,7 +50,8 @@ class GuardDutyResponse(TerraformStack):
             source=f"{MODULE}//modules/responder-role",
             variables={"security_account_id": SECURITY_ACCOUNT, "playbooks": ["ec2_instance"]},
         )
-        # Provider aliases of modules are no typed property without a provider package: said as Terraform says them.
+        # Provider aliases of modules are no typed property without a provider package: said as
+        # Terraform says them.
         member.add_override("providers", {"aws": "aws.member"})
 
         TerraformOutput(self, "effective_policy", value=response.get("effective_policy"))
@@ -61,7 +65,9 @@ class GuardDutyResponse(TerraformStack):
             {"alias": "member", "region": REGION, "assume_role": [{"role_arn": role}]},
         ]
         self.add_override("terraform.required_version", ">= 1.9")
-        self.add_override("terraform.required_providers.aws", {"source": "hashicorp/aws", "version": ">= 5.80"})
+        self.add_override(
+            "terraform.required_providers.aws", {"source": "hashicorp/aws", "version": ">= 5.80"}
+        )
         self.add_override("provider.aws", providers)
 
 

@@ -1,6 +1,7 @@
 """The configuration document that Terraform wrote: one DynamoDB item, pinned by its SHA-256.
 
-The hash travels in the function's environment, so whoever can write the table still cannot change the policy.
+The hash travels in the function's environment, so whoever can write the table still cannot change
+the policy.
 """
 
 from __future__ import annotations
@@ -20,7 +21,9 @@ Json = dict[str, Any]
 
 @dataclass(frozen=True)
 class Config:
-    """The document's parts (shape: config.tf of the root module). Durations in minutes, severities 0-10."""
+    """The document's parts (shape: config.tf of the root module). Durations in minutes,
+    severities 0-10.
+    """
 
     sha256: str
     name_prefix: str
@@ -44,8 +47,9 @@ def parse(document: str, expected_sha256: str) -> Config:
     found = hashlib.sha256(document.encode()).hexdigest()
     if found != expected_sha256:
         raise ConfigError(
-            f"the configuration document in the incident table has SHA-256 {found}, but Terraform wrote "
-            f"{expected_sha256}: somebody changed it outside Terraform. Run terraform apply; nothing acts until then."
+            f"the configuration document in the incident table has SHA-256 {found}, but Terraform"
+            f" wrote {expected_sha256}: somebody changed it outside Terraform. Run terraform apply;"
+            " nothing acts until then."
         )
     try:
         raw: Json = json.loads(document)
@@ -67,7 +71,9 @@ def parse(document: str, expected_sha256: str) -> Config:
             evidence=raw["evidence"],
         )
     except (ValueError, KeyError, TypeError) as error:
-        raise ConfigError(f"the configuration document cannot be read ({error!r}): run terraform apply again") from error
+        raise ConfigError(
+            f"the configuration document cannot be read ({error!r}): run terraform apply again"
+        ) from error
 
 
 @lru_cache(maxsize=1)
@@ -75,9 +81,14 @@ def load() -> Config:
     """The document of this deployment; one read per container. Raises ConfigError."""
     item = (
         aws.client("dynamodb")
-        .get_item(TableName=os.environ["GDR_TABLE"], Key={"pk": {"S": "CONFIG"}, "sk": {"S": "CURRENT"}})
+        .get_item(
+            TableName=os.environ["GDR_TABLE"], Key={"pk": {"S": "CONFIG"}, "sk": {"S": "CURRENT"}}
+        )
         .get("Item")
     )
     if not item:
-        raise ConfigError("the incident table holds no configuration document (CONFIG/CURRENT): run terraform apply")
+        raise ConfigError(
+            "the incident table holds no configuration document (CONFIG/CURRENT): run terraform"
+            " apply"
+        )
     return parse(item["document"]["S"], os.environ["GDR_CONFIG_SHA256"])

@@ -36,4 +36,6 @@ class RoleUnavailable(ResponseError):
 
 
 class TransientError(ResponseError):
-    """Throttling or an outage: the state machine repeats the verb with jittered backoff (its Retry names this class)."""
+    """Throttling or an outage: the state machine repeats the verb with jittered backoff (its
+    Retry names this class).
+    """

@@ -1,4 +1,6 @@
-"""Evidence in S3: ``incidents/<incident id>/<name>``, hashed before it leaves, never read back into a message."""
+"""Evidence in S3: ``incidents/<incident id>/<name>``, hashed before it leaves, never read back
+into a message.
+"""
 
 from __future__ import annotations
 
@@ -14,19 +16,30 @@ from guardduty_response.finding import canonical
 Json = dict[str, Any]
 
 
-TYPES = {"html": "text/html; charset=utf-8", "gz": "application/gzip", "jpg": "image/jpeg", "txt": "text/plain; charset=utf-8"}
+TYPES = {
+    "html": "text/html; charset=utf-8",
+    "gz": "application/gzip",
+    "jpg": "image/jpeg",
+    "txt": "text/plain; charset=utf-8",
+}
 
 
 def put(incident_id: str, name: str, content: bytes) -> Json:
-    """Stores ``content``; returns {key, sha256 (hex), bytes, version}. S3 checks the same hash on arrival.
+    """Stores ``content``; returns {key, sha256 (hex), bytes, version}. S3 checks the same hash on
+    arrival.
 
-    ``version``: what to ask for when a later containment of the same incident has written the key again.
+    ``version``: what to ask for when a later containment of the same incident has written the key
+    again.
     """
     digest = hashlib.sha256(content)
     key = f"incidents/{incident_id}/{name}"
     kind = TYPES.get(name.rsplit(".", 1)[-1], "application/json")
     got = aws.client("s3").put_object(
-        Bucket=os.environ["GDR_BUCKET"], Key=key, Body=content, ContentType=kind, ChecksumAlgorithm="SHA256"
+        Bucket=os.environ["GDR_BUCKET"],
+        Key=key,
+        Body=content,
+        ContentType=kind,
+        ChecksumAlgorithm="SHA256",
     )
     stored: Json = {"key": key, "sha256": digest.hexdigest(), "bytes": len(content)}
     return {**stored, "version": got["VersionId"]} if got.get("VersionId") else stored
@@ -39,7 +52,9 @@ def put_event(incident_id: str, event: Any) -> Json:
 
 
 def get_event(key: str) -> Any:
-    """The event stored under ``key``. Raises MalformedFinding when the key lies outside ``incidents/`` or holds no JSON."""
+    """The event stored under ``key``. Raises MalformedFinding when the key lies outside
+    ``incidents/`` or holds no JSON.
+    """
     if not key.startswith("incidents/"):
         raise MalformedFinding(f"'{key}' is not a key of this deployment's evidence (incidents/…)")
     body = aws.client("s3").get_object(Bucket=os.environ["GDR_BUCKET"], Key=key)["Body"].read()

@@ -1,7 +1,7 @@
 """Reads a GuardDuty finding as EventBridge delivers it, and refuses what is none.
 
-Traps: archived may be the string "false", the sample flag may hide in a JSON string, accountId may be missing, severity may
-be a string.
+Traps: archived may be the string "false", the sample flag may hide in a JSON string, accountId may
+be missing, severity may be a string.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ from guardduty_response.errors import MalformedFinding, NotAFinding
 
 Json = dict[str, Any]
 
-_REGION = re.compile(r"[a-z]{2,4}(-[a-z]+){1,3}-[0-9]{1,2}")  # us-east-1, us-gov-west-1, eusc-de-east-1: part of host names
+# us-east-1, us-gov-west-1, eusc-de-east-1: part of host names
+_REGION = re.compile(r"[a-z]{2,4}(-[a-z]+){1,3}-[0-9]{1,2}")
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,9 @@ def incident_id(key: str) -> str:
 
 
 def canonical(event: Any) -> str:
-    """The event as stable JSON: what is stored as evidence and what an id is made of when the finding has none."""
+    """The event as stable JSON: what is stored as evidence and what an id is made of when the
+    finding has none.
+    """
     return json.dumps(event, sort_keys=True, separators=(",", ":"), default=str)
 
 
@@ -69,8 +72,14 @@ def get(node: Any, *path: str | int) -> Any:
 
 
 def text(value: Any, limit: int = 1000) -> str:
-    """One printable line of at most ``limit`` characters; "" for anything but a string (a sender chooses what stands here)."""
-    return "".join(c if c.isprintable() else " " for c in value[:limit]).strip() if isinstance(value, str) else ""
+    """One printable line of at most ``limit`` characters; "" for anything but a string (a sender
+    chooses what stands here).
+    """
+    return (
+        "".join(c if c.isprintable() else " " for c in value[:limit]).strip()
+        if isinstance(value, str)
+        else ""
+    )
 
 
 def _arn_field(arn: str, index: int) -> str:
@@ -79,7 +88,9 @@ def _arn_field(arn: str, index: int) -> str:
 
 
 def is_sample(detail: Json) -> bool:
-    """True for CreateSampleFindings output: ``additionalInfo.sample`` or the same inside ``additionalInfo.value``."""
+    """True for CreateSampleFindings output: ``additionalInfo.sample`` or the same inside
+    ``additionalInfo.value``.
+    """
     info = get(detail, "service", "additionalInfo")
     if get(info, "sample") in (True, "true"):
         return True
@@ -90,18 +101,25 @@ def is_sample(detail: Json) -> bool:
 
 
 def parse(event: Any) -> Finding:
-    """Reads an EventBridge event. Raises NotAFinding (another service's event) or MalformedFinding (what is missing)."""
+    """Reads an EventBridge event. Raises NotAFinding (another service's event) or
+    MalformedFinding (what is missing).
+    """
     if not isinstance(event, dict):
-        raise NotAFinding(f"expected an EventBridge event (a JSON object), got {type(event).__name__}")
+        raise NotAFinding(
+            f"expected an EventBridge event (a JSON object), got {type(event).__name__}"
+        )
     source, kind = event.get("source"), event.get("detail-type")
     if source != "aws.guardduty" or kind != "GuardDuty Finding":
-        raise NotAFinding(f"source {source!r:.200} with detail-type {kind!r:.200} is not a GuardDuty finding; nothing was done")
+        raise NotAFinding(
+            f"source {source!r:.200} with detail-type {kind!r:.200} is not a GuardDuty finding;"
+            " nothing was done"
+        )
     detail = event.get("detail")
     if not isinstance(detail, dict):
         raise MalformedFinding("the event has no detail: the finding itself is missing")
     arn = text(detail.get("arn"))
-    # Never the envelope's: that is where the event came through, the administrator's account for a member's finding, and a
-    # resource looked for there would be called gone.
+    # Never the envelope's: that is where the event came through, the administrator's account for a
+    # member's finding, and a resource looked for there would be called gone.
     account = text(detail.get("accountId")) or _arn_field(arn, 4)
     region = text(detail.get("region")) or _arn_field(arn, 3)
     required = {
@@ -113,8 +131,9 @@ def parse(event: Any) -> Finding:
     missing = [name for name, value in required.items() if not value]
     if missing:
         raise MalformedFinding(
-            f"the finding lacks a usable {', '.join(missing)} (type {detail.get('type')!r:.200}, id {detail.get('id')!r:.200}, "
-            f"accountId {account!r:.200}, region {region!r:.200}): nothing can be decided; look at it in the GuardDuty console"
+            f"the finding lacks a usable {', '.join(missing)} (type {detail.get('type')!r:.200}, id"
+            f" {detail.get('id')!r:.200}, accountId {account!r:.200}, region {region!r:.200}):"
+            " nothing can be decided; look at it in the GuardDuty console"
         )
     try:
         severity = float(detail.get("severity"))  # type: ignore[arg-type]
@@ -122,8 +141,8 @@ def parse(event: Any) -> Finding:
         severity = -1.0
     if not 0 <= severity <= 10:  # also NaN
         raise MalformedFinding(
-            f"finding {required['id']} has severity {detail.get('severity')!r:.200}, not a number from 0 to 10: "
-            "no mode can be chosen; look at it in the GuardDuty console"
+            f"finding {required['id']} has severity {detail.get('severity')!r:.200}, not a number"
+            " from 0 to 10: no mode can be chosen; look at it in the GuardDuty console"
         )
     count = get(detail, "service", "count")
     return Finding(
@@ -143,10 +162,12 @@ def parse(event: Any) -> Finding:
 
 
 def playbook_for(finding: Finding) -> tuple[str | None, str]:
-    """(playbook, why): from the resource and its role in the activity, never from the finding type's prefix.
+    """(playbook, why): from the resource and its role in the activity, never from the finding
+    type's prefix.
 
-    GuardDuty says TARGET for most findings, so the role alone decides nothing: only inbound network activity
-    (a port probe, a brute-force attempt) makes the instance a victim, and isolating a victim serves the attacker.
+    GuardDuty says TARGET for most findings, so the role alone decides nothing: only inbound network
+    activity (a port probe, a brute-force attempt) makes the instance a victim, and isolating a
+    victim serves the attacker.
     """
     if finding.resource_type == "AccessKey":
         return _of_credential(finding)
@@ -155,18 +176,24 @@ def playbook_for(finding: Finding) -> tuple[str | None, str]:
     service = finding.detail.get("service")
     action = get(service, "action", "actionType")
     inbound = action == "PORT_PROBE" or (
-        action == "NETWORK_CONNECTION" and get(service, "action", "networkConnectionAction", "connectionDirection") == "INBOUND"
+        action == "NETWORK_CONNECTION"
+        and get(service, "action", "networkConnectionAction", "connectionDirection") == "INBOUND"
     )
     if inbound and get(service, "resourceRole") == "TARGET":
         return (
             None,
-            "the instance is the target of this inbound activity, not its actor; isolating it would serve the attacker",
+            (
+                "the instance is the target of this inbound activity, not its actor; isolating it"
+                " would serve the attacker"
+            ),
         )
     return "ec2_instance", "an EC2 instance is the actor or the infected host"
 
 
 def _of_credential(finding: Finding) -> tuple[str | None, str]:
-    """A bucket's findings name a credential too (Policy:S3/*, Stealth:S3/*): what is wrong there is the bucket."""
+    """A bucket's findings name a credential too (Policy:S3/*, Stealth:S3/*): what is wrong there
+    is the bucket.
+    """
     buckets = get(finding.detail, "resource", "s3BucketDetails")
     if isinstance(buckets, list) and buckets:
         return None, "the finding is about a bucket's configuration; no playbook answers that yet"

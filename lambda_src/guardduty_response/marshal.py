@@ -1,6 +1,7 @@
 """Python values to DynamoDB attribute values and back (AWS DynamoDB API, AttributeValue).
 
-boto3.dynamodb.types does the same, but importing it costs a fifth of the cold start; a test holds both against each other.
+boto3.dynamodb.types does the same, but importing it costs a fifth of the cold start; a test holds
+both against each other.
 """
 
 from __future__ import annotations

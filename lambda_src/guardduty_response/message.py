@@ -1,4 +1,6 @@
-"""The messages people get: what happened, to which resource, what was seen on reading back, what is left to do."""
+"""The messages people get: what happened, to which resource, what was seen on reading back, what
+is left to do.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +32,10 @@ _HEADLINES = {
     Status.RESTORE_PARTIAL: "Containment was undone in part; what is left is listed",
     Status.CLOSED: "A person has closed the incident",
 }
-_NOT_YET = "not to be seen in CloudTrail yet (it lags up to 15 minutes); looked for again at the next check"
+_NOT_YET = (
+    "not to be seen in CloudTrail yet (it lags up to 15 minutes); looked for again at the next"
+    " check"
+)
 _UNDONE = frozenset({Status.RESTORED, Status.RESTORE_PARTIAL})
 
 
@@ -60,23 +65,41 @@ def _subject(tag: str, meta: Json, targets: list[Json]) -> str:
 
 
 def open_tasks(meta: Json, targets: list[Json]) -> list[str]:
-    """What people have left to do: every failed action and every check that did not hold, as sentences.
+    """What people have left to do: every failed action and every check that did not hold, as
+    sentences.
 
     After a restore: what was not restored, with the command where there is one.
     """
     tasks = []
     for target in targets:
         if target["status"] in _UNDONE:
-            tasks += [f"{target['id']}: {text}" for text in target.get("restored", {}).get("not_restored", [])]
+            tasks += [
+                f"{target['id']}: {text}"
+                for text in target.get("restored", {}).get("not_restored", [])
+            ]
             continue
-        left = {name: part["task"] for name, part in sorted((target.get("evidence") or {}).items()) if part.get("task")}
-        said = {*left, *(["snapshot"] if "snapshots" in left else [])}  # a piece of evidence says itself what is left to do
+        left = {
+            name: part["task"]
+            for name, part in sorted((target.get("evidence") or {}).items())
+            if part.get("task")
+        }
+        # a piece of evidence says itself what is left to do
+        said = {*left, *(["snapshot"] if "snapshots" in left else [])}
         for name, action in sorted(target.get("actions", {}).items()):
-            if action["status"] == "FAILED" and name not in said and not name.startswith("revert/"):  # remediation lists those
+            # remediation lists those
+            if action["status"] == "FAILED" and name not in said and not name.startswith("revert/"):
                 tasks.append(f"{target['id']}: {name} failed: {action['detail']}")
         tasks += [f"{target['id']}: {text}" for text in left.values()]
-        tasks += [f"{target['id']}: {text}" for part in (target.get("evidence") or {}).values() for text in _left(part)]
-        tasks += [f"{target['id']}: {c['name']}: {c['detail']}" for c in target.get("checks", []) if not c["ok"]]
+        tasks += [
+            f"{target['id']}: {text}"
+            for part in (target.get("evidence") or {}).values()
+            for text in _left(part)
+        ]
+        tasks += [
+            f"{target['id']}: {c['name']}: {c['detail']}"
+            for c in target.get("checks", [])
+            if not c["ok"]
+        ]
     if not tasks and Status(meta["status"]) in ESCALATE:
         tasks = list(meta.get("reasons") or [])[-1:] or ["look at the incident record"]
     return tasks
@@ -88,17 +111,25 @@ def _left(part: Json) -> list[str]:
 
 
 def noted(targets: list[Json]) -> list[str]:
-    """What evidence has found that changed nothing, and that people want to know (sign-ins, secrets read)."""
+    """What evidence has found that changed nothing, and that people want to know (sign-ins,
+    secrets read).
+    """
     parts = [(one["id"], part) for one in targets for part in (one.get("evidence") or {}).values()]
-    return [f"{id}: {text}" for id, part in parts for text in (part.get("state") or {}).get("noted") or []]
+    return [
+        f"{id}: {text}"
+        for id, part in parts
+        for text in (part.get("state") or {}).get("noted") or []
+    ]
 
 
 def undone(breach: Json) -> list[str]:
     """What a target's ``breach`` tells people: since when, what, and who did it."""
     lines = [f"Found undone at {breach['at']}: {', '.join(breach['checks'])}"]
     for one in breach["by"]:
-        lines.append(f"Undone by {one['who'] or 'unknown'}: {one['what']} at {one['when']} from {one['from']} "
-                     f"({one['agent']}; CloudTrail event {one['event_id']})")  # fmt: skip
+        lines.append(
+            f"Undone by {one['who'] or 'unknown'}: {one['what']} at {one['when']} from"
+            f" {one['from']} ({one['agent']}; CloudTrail event {one['event_id']})"
+        )
     if not breach["by"]:
         lines.append(f"Undone by: {breach.get('unknown') or _NOT_YET}")
     if breach.get("ended"):
@@ -107,10 +138,12 @@ def undone(breach: Json) -> list[str]:
 
 
 def ask_restore(prefix: str, playbook: str, asked: Json, more: str = "") -> str:
-    """The command by which a person invokes the restore function with ``asked``; ``more``: further options."""
+    """The command by which a person invokes the restore function with ``asked``; ``more``:
+    further options.
+    """
     return (
-        f"aws lambda invoke --function-name {prefix}-restore-{playbook.replace('_', '-')} --cli-binary-format raw-in-base64-out "
-        f"--payload '{json.dumps(asked)}'{more} answer.json"
+        f"aws lambda invoke --function-name {prefix}-restore-{playbook.replace('_', '-')}"
+        f" --cli-binary-format raw-in-base64-out --payload '{json.dumps(asked)}'{more} answer.json"
     )
 
 
@@ -148,11 +181,17 @@ def compose(what: str, meta: Json, targets: list[Json], note: str = "") -> tuple
         if target.get("breach"):
             lines += [f"  {text}" for text in undone(target["breach"])]
         if target.get("attach"):
-            lines.append(f"          incident {target['attach']} works on this resource; this one only read it back")
+            lines.append(
+                f"          incident {target['attach']} works on this resource; this one only read"
+                " it back"
+            )
         for name, action in sorted(target.get("actions", {}).items()):
             lines.append(f"  {action['status']:<8} {name}: {action['detail']}")
         restored = target.get("restored") or {}
-        for head, texts in (("Restored", restored.get("restored")), ("Not restored", restored.get("not_restored"))):
+        for head, texts in (
+            ("Restored", restored.get("restored")),
+            ("Not restored", restored.get("not_restored")),
+        ):
             lines += [f"  {head}", *[f"    - {text}" for text in texts]] if texts else []
         for check in target.get("checks", []):
             lines.append(f"  {seen(check, target):<8} {check['name']}: {check['detail']}")
@@ -161,7 +200,13 @@ def compose(what: str, meta: Json, targets: list[Json], note: str = "") -> tuple
         lines += ["", "Left for people to do", *[f"  - {task}" for task in tasks]]
     seen_too = noted(targets) if what == "closing" else []
     lines += ["", "Seen too", *[f"  - {text}" for text in seen_too]] if seen_too else []
-    lines += ["", f"Record    DynamoDB table {os.environ.get('GDR_TABLE')}, key INCIDENT#{meta['incident_id']}"]
+    lines += [
+        "",
+        (
+            f"Record    DynamoDB table {os.environ.get('GDR_TABLE')}, key"
+            f" INCIDENT#{meta['incident_id']}"
+        ),
+    ]
     if meta.get("report_key"):
         lines.append(f"Report    s3://{os.environ.get('GDR_BUCKET')}/{meta['report_key']}")
     if url := _setting("runbook_url"):
@@ -170,8 +215,12 @@ def compose(what: str, meta: Json, targets: list[Json], note: str = "") -> tuple
     return _subject(tag, meta, targets), "\n".join(lines)
 
 
-def publish(what: str, meta: Json, targets: list[Json], note: str = "", escalate: bool = False) -> None:
-    """Tells the notification topic and, when ``escalate``, the escalation topic. Attributes serve filter policies."""
+def publish(
+    what: str, meta: Json, targets: list[Json], note: str = "", escalate: bool = False
+) -> None:
+    """Tells the notification topic and, when ``escalate``, the escalation topic. Attributes
+    serve filter policies.
+    """
     subject, body = compose(what, meta, targets, note)
     attributes = {
         "event": what,
@@ -182,9 +231,13 @@ def publish(what: str, meta: Json, targets: list[Json], note: str = "", escalate
     }
     request: Json = {
         "Subject": subject,
-        "Message": body.encode()[:200_000].decode(errors="ignore"),  # SNS refuses more than 256 KiB with attributes
+        # SNS refuses more than 256 KiB with attributes
+        "Message": body.encode()[:200_000].decode(errors="ignore"),
         "MessageAttributes": {
-            **{name: {"DataType": "String", "StringValue": str(value)} for name, value in attributes.items()},
+            **{
+                name: {"DataType": "String", "StringValue": str(value)}
+                for name, value in attributes.items()
+            },
             "severity": {"DataType": "Number", "StringValue": f"{meta.get('severity', 0):g}"},
         },
     }
@@ -204,10 +257,15 @@ def publish(what: str, meta: Json, targets: list[Json], note: str = "", escalate
 
 
 def unverified(record: Any, meta: Json, targets: list[Json], why: str) -> None:
-    """Whether containment still holds could not be read: told and escalated once, until it can be read again."""
+    """Whether containment still holds could not be read: told and escalated once, until it can
+    be read again.
+    """
     if meta.get("unverified"):
         return
-    note = f"Whether the containment still holds could not be read: {why}. It is tried again at every check; this is told once."
+    note = (
+        f"Whether the containment still holds could not be read: {why}. It is tried again at every"
+        " check; this is told once."
+    )
     record.event(meta["incident_id"], "not verified", why, actor="watch")
     publish("problem", meta, targets, note=note, escalate=True)
     record.note(meta["incident_id"], unverified=why[:1000])

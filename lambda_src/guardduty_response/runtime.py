@@ -1,4 +1,6 @@
-"""What every handler does around its work: one structured log line, and errors sorted into 'repeat' and 'tell a person'."""
+"""What every handler does around its work: one structured log line, and errors sorted into
+'repeat' and 'tell a person'.
+"""
 
 from __future__ import annotations
 
@@ -14,20 +16,34 @@ Json = dict[str, Any]
 
 
 def log(message: str, **fields: Any) -> None:
-    """One JSON line; never a finding's content (log groups are read by more people than evidence is)."""
+    """One JSON line; never a finding's content (log groups are read by more people than evidence
+    is).
+    """
     print(json.dumps({"message": message, **fields}, default=str))
 
 
 def entry(work: Callable[[Json], Json]) -> Callable[[Json, Any], Json]:
-    """A Lambda handler from ``work``. Raises TransientError where the state machine shall repeat."""
+    """A Lambda handler from ``work``. Raises TransientError where the state machine shall
+    repeat.
+    """
 
     def handler(event: Json, _context: Any = None) -> Json:
         started = time.monotonic()
-        fields = {"verb": event.get("verb"), "incident_id": event.get("incident_id"), "attempt": event.get("attempt")}
+        fields = {
+            "verb": event.get("verb"),
+            "incident_id": event.get("incident_id"),
+            "attempt": event.get("attempt"),
+        }
         try:
             result = work(event)
         except Exception as error:
-            log("failed", **fields, error=type(error).__name__, detail=str(error)[:500], ms=_ms(started))
+            log(
+                "failed",
+                **fields,
+                error=type(error).__name__,
+                detail=str(error)[:500],
+                ms=_ms(started),
+            )
             if aws.transient(error):
                 raise TransientError(str(error)) from error
             raise

@@ -62,7 +62,8 @@ class OnFinding(StrEnum):
 S, E = Status, Event
 
 IN_PROGRESS = frozenset({S.OPEN, S.AWAITING_APPROVAL, S.CONTAINING})
-WATCHED = frozenset({S.CONTAINED, S.PARTIAL, S.BREACHED})  # containment stands: re-verified until a person closes
+# containment stands: re-verified until a person closes
+WATCHED = frozenset({S.CONTAINED, S.PARTIAL, S.BREACHED})
 ESCALATE = frozenset({S.FAILED, S.PARTIAL, S.BREACHED, S.TIMED_OUT, S.RESTORE_PARTIAL})
 
 _VERDICTS = {E.CONTAINED: S.CONTAINED, E.PARTIAL: S.PARTIAL, E.FAILED: S.FAILED, E.GONE: S.GONE}
@@ -123,8 +124,8 @@ ON_FINDING: dict[Status, OnFinding] = {
     S.CLOSED: OnFinding.START,
 }
 
-# Reopened from one of these and ended without acting (skipped, dry run, rejected …), an incident takes this event: what was
-# changed before still stands, and restore must still find it.
+# Reopened from one of these and ended without acting (skipped, dry run, rejected …), an incident
+# takes this event: what was changed before still stands, and restore must still find it.
 HELD: dict[Status, Event] = {
     S.PARTIAL: E.PARTIAL,
     S.FAILED: E.FAILED,
@@ -134,15 +135,20 @@ HELD: dict[Status, Event] = {
 
 
 def next_status(status: Status, event: Event) -> Status:
-    """The status after ``event``. Raises IllegalTransition with both names when the table has no such step."""
+    """The status after ``event``. Raises IllegalTransition with both names when the table has no
+    such step.
+    """
     try:
         return TRANSITIONS[status][event]
     except KeyError:
-        raise IllegalTransition(f"an incident that is {status} cannot take the event '{event}'") from None
+        raise IllegalTransition(
+            f"an incident that is {status} cannot take the event '{event}'"
+        ) from None
 
 
 def combine(statuses: list[Status]) -> Status:
-    """The status of an incident from those of its targets: the worst truth wins, a mix of good and bad is PARTIAL.
+    """The status of an incident from those of its targets: the worst truth wins, a mix of good and
+    bad is PARTIAL.
 
     A target that is GONE weighs nothing beside others; no target at all is FAILED.
     """

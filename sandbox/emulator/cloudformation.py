@@ -10,24 +10,36 @@ from .patching import patch
 
 
 @patch(
-    provisioners, "_iam_role_create", restores="a role of a template has its boundary, and never takes the place of another role"
+    provisioners,
+    "_iam_role_create",
+    restores="a role of a template has its boundary, and never takes the place of another role",
 )
 def role_create(original: Any, logical_id: str, props: dict[str, Any], stack_name: str) -> Any:
     name, boundary = props.get("RoleName"), props.get("PermissionsBoundary")
     if name and name in iam._roles:
         raise ValueError(
-            f'Resource handler returned message: "Role with name {name} already exists." (HandlerErrorCode: AlreadyExists)'
+            f'Resource handler returned message: "Role with name {name} already exists."'
+            " (HandlerErrorCode: AlreadyExists)"
         )
     if boundary and (refused := iam._boundary_policy_error(boundary)):
-        raise ValueError(f"Resource handler returned message: {refused[2]!r} (HandlerErrorCode: InvalidRequest)")
+        raise ValueError(
+            f"Resource handler returned message: {refused[2]!r} (HandlerErrorCode: InvalidRequest)"
+        )
     made = original(logical_id, props, stack_name)
     iam._roles[made[0]]["PermissionsBoundary"] = boundary
     return made
 
 
-@patch(provisioners, "_iam_role_update", restores="a changed boundary in a template reaches the role")
+@patch(
+    provisioners, "_iam_role_update", restores="a changed boundary in a template reaches the role"
+)
 def role_update(
-    original: Any, physical_id: str, old: dict[str, Any], new: dict[str, Any], stack: str, logical_id: Any = None
+    original: Any,
+    physical_id: str,
+    old: dict[str, Any],
+    new: dict[str, Any],
+    stack: str,
+    logical_id: Any = None,
 ) -> Any:
     made = original(physical_id, old, new, stack, logical_id)
     iam._roles[made[0]]["PermissionsBoundary"] = new.get("PermissionsBoundary")

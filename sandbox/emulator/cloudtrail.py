@@ -1,4 +1,6 @@
-"""CloudTrail for MiniStack: every management event with its real caller, in its Region; LookupEvents; events on EventBridge."""
+"""CloudTrail for MiniStack: every management event with its real caller, in its Region;
+LookupEvents; events on EventBridge.
+"""
 
 from __future__ import annotations
 
@@ -20,18 +22,40 @@ from .trail_records import Call
 
 Json = dict[str, Any]
 # Services whose changes go to EventBridge here; on AWS nearly all do.
-_TOLD = frozenset({"ec2", "iam", "autoscaling", "elasticloadbalancing", "cloudtrail", "guardduty", "s3", "lambda", "kms"})
+_TOLD = frozenset(
+    {
+        "ec2",
+        "iam",
+        "autoscaling",
+        "elasticloadbalancing",
+        "cloudtrail",
+        "guardduty",
+        "s3",
+        "lambda",
+        "kms",
+    }
+)
 _GLOBAL = frozenset({"iam", "organizations"})
-_IDS = re.compile(r"\b(?:i|eni|sg|sgr|vol|snap|ami|vpc|subnet|acl)-[0-9a-f]{8,17}\b|\bA(?:KIA|SIA)[A-Z0-9]{16}\b")
+_IDS = re.compile(
+    r"\b(?:i|eni|sg|sgr|vol|snap|ami|vpc|subnet|acl)-[0-9a-f]{8,17}\b|\bA(?:KIA|SIA)[A-Z0-9]{16}\b"
+)
 _NAMES = {
-    "userName": "AWS::IAM::User", "roleName": "AWS::IAM::Role", "groupName": "AWS::IAM::Group", "policyArn": "AWS::IAM::Policy",
-    "bucketName": "AWS::S3::Bucket", "functionName": "AWS::Lambda::Function", "trailName": "AWS::CloudTrail::Trail",
-    "instanceProfileName": "AWS::IAM::InstanceProfile", "keyId": "AWS::KMS::Key", "roleArn": "AWS::IAM::Role",
-    "detectorId": "AWS::GuardDuty::Detector", "queueUrl": "AWS::SQS::Queue",
-}  # fmt: skip
+    "userName": "AWS::IAM::User",
+    "roleName": "AWS::IAM::Role",
+    "groupName": "AWS::IAM::Group",
+    "policyArn": "AWS::IAM::Policy",
+    "bucketName": "AWS::S3::Bucket",
+    "functionName": "AWS::Lambda::Function",
+    "trailName": "AWS::CloudTrail::Trail",
+    "instanceProfileName": "AWS::IAM::InstanceProfile",
+    "keyId": "AWS::KMS::Key",
+    "roleArn": "AWS::IAM::Role",
+    "detectorId": "AWS::GuardDuty::Detector",
+    "queueUrl": "AWS::SQS::Queue",
+}
 
 
-# -- who --------------------------------------------------------------------------------------------------------------
+# -- who -------------------------------------------------------------------------------------------
 
 
 def _role(account: str, name: str) -> Json:
@@ -40,30 +64,54 @@ def _role(account: str, name: str) -> Json:
 
 
 def _issuer(kind: str, arn: str, unique_id: str, account: str, name: str) -> Json:
-    return {"type": kind, "principalId": unique_id, "arn": arn, "accountId": account, "userName": name}
+    return {
+        "type": kind,
+        "principalId": unique_id,
+        "arn": arn,
+        "accountId": account,
+        "userName": name,
+    }
 
 
 def identity(key: str) -> tuple[Json, str]:
     """userIdentity and Username for the access key a call was signed with."""
     caller = evaluator.resolve_caller_identity(key) or {}
     arn, account = str(caller.get("userArn", "")), str(caller.get("accountId", ""))
-    shown: Json = {"type": "Root", "principalId": caller.get("userId", ""), "arn": arn, "accountId": account, "accessKeyId": key}
+    shown: Json = {
+        "type": "Root",
+        "principalId": caller.get("userId", ""),
+        "arn": arn,
+        "accountId": account,
+        "accessKeyId": key,
+    }
     session, context = caller.get("session"), {}
     if session:
-        issued = datetime.fromtimestamp(session.get("IssuedAt", time.time()), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        issued = datetime.fromtimestamp(session.get("IssuedAt", time.time()), UTC).strftime(
+            "%Y-%m-%dT%H:%M:%SZ"
+        )
         context["attributes"] = {"creationDate": issued, "mfaAuthenticated": "false"}
     username = "root"
     if ":assumed-role/" in arn:
         _, role, username = arn.split(":", 5)[5].split("/", 2)
         found = _role(account, role)
-        issuer = _issuer("Role", found["Arn"], shown["principalId"].split(":")[0] or found["RoleId"], account, role)
+        issuer = _issuer(
+            "Role",
+            found["Arn"],
+            shown["principalId"].split(":")[0] or found["RoleId"],
+            account,
+            role,
+        )
         shown["type"], context["sessionIssuer"] = "AssumedRole", issuer
     elif ":federated-user/" in arn:
         username = arn.rsplit("/", 1)[1]
         user = iam._users.get_scoped(account, None, (session or {}).get("PrincipalName", "")) or {}
         shown["type"] = "FederatedUser"
         context["sessionIssuer"] = _issuer(
-            "IAMUser", user.get("Arn", ""), user.get("UserId", ""), account, user.get("UserName", "")
+            "IAMUser",
+            user.get("Arn", ""),
+            user.get("UserId", ""),
+            account,
+            user.get("UserName", ""),
         )
     elif ":user/" in arn:
         username = arn.rsplit("/", 1)[1]
@@ -73,7 +121,7 @@ def identity(key: str) -> tuple[Json, str]:
     return shown, username
 
 
-# -- what -------------------------------------------------------------------------------------------------------------
+# -- what ------------------------------------------------------------------------------------------
 
 
 def _resources(record: Json) -> list[Json]:
@@ -81,7 +129,10 @@ def _resources(record: Json) -> list[Json]:
     found: dict[str, Json] = {}
     text = json.dumps([record["requestParameters"], record["responseElements"]])
     for name in _IDS.findall(text):
-        found[name] = {"ResourceName": name, **({"ResourceType": "AWS::IAM::AccessKey"} if name.startswith("A") else {})}
+        found[name] = {
+            "ResourceName": name,
+            **({"ResourceType": "AWS::IAM::AccessKey"} if name.startswith("A") else {}),
+        }
 
     def walk(node: Any) -> None:
         for key, value in node.items() if isinstance(node, dict) else ():
@@ -94,7 +145,9 @@ def _resources(record: Json) -> list[Json]:
 
     for part in (record["requestParameters"], record["responseElements"]):
         walk(part)
-    if record["eventSource"].startswith("cloudtrail.") and (trail := (record["requestParameters"] or {}).get("name")):
+    if record["eventSource"].startswith("cloudtrail.") and (
+        trail := (record["requestParameters"] or {}).get("name")
+    ):
         found[trail] = {"ResourceType": "AWS::CloudTrail::Trail", "ResourceName": trail}
     return list(found.values())
 
@@ -103,14 +156,24 @@ def _record(call: Call, event: str, key: str, error: tuple[str, str] | None) -> 
     who, username = identity(key)
     account, at = responses.get_account_id(), time.time()
     record: Json = {
-        "eventVersion": "1.11", "userIdentity": who, "eventTime": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(at)),
-        "eventSource": f"{call.source}.amazonaws.com", "eventName": event,
+        "eventVersion": "1.11",
+        "userIdentity": who,
+        "eventTime": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(at)),
+        "eventSource": f"{call.source}.amazonaws.com",
+        "eventName": event,
         "awsRegion": settings.REGIONS[0] if call.service in _GLOBAL else call.region,
-        "sourceIPAddress": call.headers.get(SOURCE_HEADER) or "127.0.0.1", "userAgent": call.headers.get("user-agent", ""),
-        "requestParameters": trail_records.request(call, event), "responseElements": trail_records.response(call, event),
-        "requestID": call.request_id, "eventID": responses.new_uuid(), "readOnly": trail_records.read_only(call, event),
-        "eventType": "AwsApiCall", "managementEvent": True, "recipientAccountId": account, "eventCategory": "Management",
-    }  # fmt: skip
+        "sourceIPAddress": call.headers.get(SOURCE_HEADER) or "127.0.0.1",
+        "userAgent": call.headers.get("user-agent", ""),
+        "requestParameters": trail_records.request(call, event),
+        "responseElements": trail_records.response(call, event),
+        "requestID": call.request_id,
+        "eventID": responses.new_uuid(),
+        "readOnly": trail_records.read_only(call, event),
+        "eventType": "AwsApiCall",
+        "managementEvent": True,
+        "recipientAccountId": account,
+        "eventCategory": "Management",
+    }
     if error:
         record |= {"errorCode": error[0], "errorMessage": error[1], "responseElements": None}
     return record, username
@@ -122,17 +185,29 @@ def _keep(record: Json, username: str, account: str) -> None:
     if kept is None:
         kept = collections.deque(maxlen=cloudtrail._MAX_EVENTS)
         cloudtrail._events.set_scoped(account, region, "events", kept)
-    kept.append({
-        "EventId": record["eventID"], "EventName": record["eventName"], "EventSource": record["eventSource"],
-        "EventTime": time.time(), "Username": username, "AccessKeyId": record["userIdentity"].get("accessKeyId", ""),
-        "ReadOnly": str(record["readOnly"]).lower(), "Resources": _resources(record), "CloudTrailEvent": json.dumps(record),
-    })  # fmt: skip
+    kept.append(
+        {
+            "EventId": record["eventID"],
+            "EventName": record["eventName"],
+            "EventSource": record["eventSource"],
+            "EventTime": time.time(),
+            "Username": username,
+            "AccessKeyId": record["userIdentity"].get("accessKeyId", ""),
+            "ReadOnly": str(record["readOnly"]).lower(),
+            "Resources": _resources(record),
+            "CloudTrailEvent": json.dumps(record),
+        }
+    )
 
 
 def _role_account(record: Json) -> str:
     """The account of a role that somebody of another account assumed, else ""."""
     arn = str((record["requestParameters"] or {}).get("roleArn", "")).split(":")
-    assumed = record["eventName"] == "AssumeRole" and len(arn) > 5 and arn[4] != record["recipientAccountId"]
+    assumed = (
+        record["eventName"] == "AssumeRole"
+        and len(arn) > 5
+        and arn[4] != record["recipientAccountId"]
+    )
     return arn[4] if assumed else ""
 
 
@@ -146,23 +221,48 @@ def record(call: Call) -> None:
         made, username = _record(call, event, key, error)
         _keep(made, username, made["recipientAccountId"])
         if other := _role_account(made):
-            who = {"type": "AWSAccount", **{name: made["userIdentity"][name] for name in ("principalId", "accountId")}}
-            _keep({**made, "userIdentity": who, "recipientAccountId": other, "eventID": responses.new_uuid()}, username, other)
+            who = {
+                "type": "AWSAccount",
+                **{name: made["userIdentity"][name] for name in ("principalId", "accountId")},
+            }
+            _keep(
+                {
+                    **made,
+                    "userIdentity": who,
+                    "recipientAccountId": other,
+                    "eventID": responses.new_uuid(),
+                },
+                username,
+                other,
+            )
         if call.service in _TOLD and not made["readOnly"] and not error and settings.CLOCK.trail:
             _outbox.put((made["recipientAccountId"], made["awsRegion"], made))
     except Exception:
         cloudtrail.logger.exception("CloudTrail: a call of %s was not recorded", call.service)
 
 
-@patch(app, "_maybe_record_cloudtrail", restores="calls are recorded with their answer, caller and Region (upstream: neither)")
+@patch(
+    app,
+    "_maybe_record_cloudtrail",
+    restores="calls are recorded with their answer, caller and Region (upstream: neither)",
+)
 def maybe_record(_original: Any, *_: Any) -> None:
     """The gateway records instead: it has the answer."""
 
 
-# -- LookupEvents -----------------------------------------------------------------------------------------------------
+# -- LookupEvents ----------------------------------------------------------------------------------
 
 _asked: dict[tuple[str, str], collections.deque[float]] = collections.defaultdict(collections.deque)
-_ATTRIBUTES = ("EventId", "EventName", "ReadOnly", "Username", "ResourceType", "ResourceName", "EventSource", "AccessKeyId")
+_ATTRIBUTES = (
+    "EventId",
+    "EventName",
+    "ReadOnly",
+    "Username",
+    "ResourceType",
+    "ResourceName",
+    "EventSource",
+    "AccessKeyId",
+)
 
 
 def _throttled() -> bool:
@@ -186,25 +286,38 @@ def _matches(event: Json, name: str, value: str) -> bool:
 @patch(
     cloudtrail,
     "_lookup_events",
-    restores="LookupEvents has pages, one attribute, its errors and its rate; events show after a while",
+    restores=(
+        "LookupEvents has pages, one attribute, its errors and its rate; events show after a while"
+    ),
 )
 def lookup_events(_original: Any, asked: Json) -> Any:
     if _throttled():
         return cloudtrail._err("ThrottlingException", "Rate exceeded")
     attributes = asked.get("LookupAttributes") or []
     if len(attributes) > 1 or any(item["AttributeKey"] not in _ATTRIBUTES for item in attributes):
-        return cloudtrail._err("InvalidLookupAttributesException", "Specify one lookup attribute that CloudTrail has.")
+        return cloudtrail._err(
+            "InvalidLookupAttributesException", "Specify one lookup attribute that CloudTrail has."
+        )
     start, end = float(asked.get("StartTime") or 0), float(asked.get("EndTime") or "inf")
     if start > end:
-        return cloudtrail._err("InvalidTimeRangeException", "The start time must be before the end time.")
+        return cloudtrail._err(
+            "InvalidTimeRangeException", "The start time must be before the end time."
+        )
     size = int(asked.get("MaxResults") or 50)
     if not 1 <= size <= 50:
         return cloudtrail._err("InvalidMaxResultsException", "MaxResults must be between 1 and 50.")
-    kept = cloudtrail._events.get_scoped(responses.get_account_id(), responses.get_region(), "events") or ()
+    kept = (
+        cloudtrail._events.get_scoped(responses.get_account_id(), responses.get_region(), "events")
+        or ()
+    )
     until = min(end + 1, time.time() - settings.CLOCK.lag)  # times are whole seconds on AWS
     found = [event for event in reversed(list(kept)) if int(start) <= event["EventTime"] <= until]
     for item in attributes:
-        found = [event for event in found if _matches(event, item["AttributeKey"], item["AttributeValue"])]
+        found = [
+            event
+            for event in found
+            if _matches(event, item["AttributeKey"], item["AttributeValue"])
+        ]
     if token := asked.get("NextToken"):
         ids = [event["EventId"] for event in found]
         if token not in ids:
@@ -216,7 +329,7 @@ def lookup_events(_original: Any, asked: Json) -> Any:
     return cloudtrail._ok(page)
 
 
-# -- to EventBridge ---------------------------------------------------------------------------------------------------
+# -- to EventBridge --------------------------------------------------------------------------------
 
 _outbox: queue.SimpleQueue[tuple[str, str, Json]] = queue.SimpleQueue()
 
@@ -224,21 +337,33 @@ _outbox: queue.SimpleQueue[tuple[str, str, Json]] = queue.SimpleQueue()
 def _dispatch(account: str, region: str, made: Json) -> None:
     eventbridge._ensure_default_bus()
     source = made["eventSource"].partition(".")[0]
-    eventbridge._dispatch_event({
-        "EventId": responses.new_uuid(), "Source": f"aws.{source}", "DetailType": "AWS API Call via CloudTrail",
-        "Detail": json.dumps(made), "EventBusName": "default", "Time": int(eventbridge._now_ts()), "Resources": [],
-        "Account": account, "Region": region,
-    })  # fmt: skip
+    eventbridge._dispatch_event(
+        {
+            "EventId": responses.new_uuid(),
+            "Source": f"aws.{source}",
+            "DetailType": "AWS API Call via CloudTrail",
+            "Detail": json.dumps(made),
+            "EventBusName": "default",
+            "Time": int(eventbridge._now_ts()),
+            "Resources": [],
+            "Account": account,
+            "Region": region,
+        }
+    )
 
 
 def _deliver() -> None:
-    """Beside the calls, as on AWS: to the default bus of the caller's account in the Region of the call. Rules take it on."""
+    """Beside the calls, as on AWS: to the default bus of the caller's account in the Region of
+    the call. Rules take it on.
+    """
     while True:
         account, region, made = _outbox.get()
         try:
             in_place(account, region, _dispatch, account, region, made)
         except Exception:
-            eventbridge.logger.exception("CloudTrail: an event was not delivered to the bus of %s in %s", account, region)
+            eventbridge.logger.exception(
+                "CloudTrail: an event was not delivered to the bus of %s in %s", account, region
+            )
 
 
 threading.Thread(target=_deliver, daemon=True, name="cloudtrail-events").start()

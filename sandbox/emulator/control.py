@@ -1,12 +1,17 @@
-"""The sandbox's own paths on the endpoint (loopback only): faults, the clock, and lookups for moto's process.
+"""The sandbox's own paths on the endpoint (loopback only): faults, the clock, and lookups for
+moto's process.
 
 - ``POST|GET|DELETE /_sandbox/faults``: see faults.py
 - ``POST|GET /_sandbox/clock``: see settings.Clock
-- ``GET /_sandbox/profiles?account=&name=``: an instance profile of MiniStack's IAM (404 when there is none)
-- ``POST /_sandbox/roles {"account", "name", "path", "trust", "policy"}``: a role as AWS itself makes it, also where only AWS may
-- ``POST /_sandbox/sessions {"account", "role", "session"}``: credentials of a role's session as an AWS service gets them;
-  ``GET`` with the same in the query: the access key ids of its sessions, the newest first
-- ``POST /_sandbox/mfa {"account", "serial", "enabled"}``: since when an MFA device is enabled (ISO time)
+- ``GET /_sandbox/profiles?account=&name=``: an instance profile of MiniStack's IAM (404 when there
+is none)
+- ``POST /_sandbox/roles {"account", "name", "path", "trust", "policy"}``: a role as AWS itself
+makes it, also where only AWS may
+- ``POST /_sandbox/sessions {"account", "role", "session"}``: credentials of a role's session as an
+AWS service gets them; ``GET`` with the same in the query: the access key ids of its sessions, the
+newest first
+- ``POST /_sandbox/mfa {"account", "serial", "enabled"}``: since when an MFA device is enabled (ISO
+time)
 - ``PUT /_sandbox/findings/<detector>?account=&region=``: store a finding in the fake GuardDuty
 - ``GET /_sandbox/health``: ready; lists the patches in force
 """
@@ -68,13 +73,22 @@ def _profiles(method: str, params: dict[str, Any]) -> Response:
 
 
 def _roles(data: Any) -> Response:
-    made = in_account(data["account"], make_role, data["name"], data["path"], data["trust"], data.get("policy"))
+    made = in_account(
+        data["account"], make_role, data["name"], data["path"], data["trust"], data.get("policy")
+    )
     return json_response(200, {"arn": made["Arn"], "id": made["RoleId"]})
 
 
 def _sessions(method: str, params: dict[str, Any], data: Any) -> Response:
     if method == "GET":
-        return json_response(200, {"keys": sessions(_one(params, "account"), _one(params, "role"), _one(params, "session"))})
+        return json_response(
+            200,
+            {
+                "keys": sessions(
+                    _one(params, "account"), _one(params, "role"), _one(params, "session")
+                )
+            },
+        )
     return json_response(200, make_session(data["account"], data["role"], data["session"]))
 
 
@@ -87,7 +101,9 @@ def _mfa(data: Any) -> Response:
 
 
 def _health() -> Response:
-    return json_response(200, {"patches": sorted(key for key, item in PATCHES.items() if item.enabled)})
+    return json_response(
+        200, {"patches": sorted(key for key, item in PATCHES.items() if item.enabled)}
+    )
 
 
 def handle(method: str, path: str, params: dict[str, Any], body: bytes) -> Response:
@@ -107,7 +123,9 @@ def handle(method: str, path: str, params: dict[str, Any], body: bytes) -> Respo
         if name in answers:
             return answers[name]()
         if name.startswith("findings/") and method == "PUT":
-            guardduty.store(_one(params, "account"), _one(params, "region"), name.split("/", 1)[1], data)
+            guardduty.store(
+                _one(params, "account"), _one(params, "region"), name.split("/", 1)[1], data
+            )
             return json_response(200, {})
     except (ValueError, TypeError, KeyError) as error:
         return json_response(400, {"message": str(error)})

@@ -1,9 +1,11 @@
-"""What IAM checks for a call to a forwarded service: action, resource ARN and condition keys, one check each.
+"""What IAM checks for a call to a forwarded service: action, resource ARN and condition keys, one
+check each.
 
-Source: the Service Authorization Reference of EC2, Auto Scaling, Elastic Load Balancing, Systems Manager. Describe calls
-have no resource. A call that creates something is checked on the ARN of the new thing with ``*`` as id, tags given at
-creation are a ``ec2:CreateTags`` of their own with ``ec2:CreateAction``, and handing an instance profile to an
-instance is an ``iam:PassRole`` on the profile's role.
+Source: the Service Authorization Reference of EC2, Auto Scaling, Elastic Load Balancing, Systems
+Manager. Describe calls have no resource. A call that creates something is checked on the ARN of the
+new thing with ``*`` as id, tags given at creation are a ``ec2:CreateTags`` of their own with
+``ec2:CreateAction``, and handing an instance profile to an instance is an ``iam:PassRole`` on the
+profile's role.
 """
 
 from __future__ import annotations
@@ -16,25 +18,50 @@ from typing import Any
 from . import moto_client
 
 KINDS = {
-    "i": "instance", "eni": "network-interface", "sg": "security-group", "sgr": "security-group-rule",
-    "vol": "volume", "snap": "snapshot", "ami": "image", "vpc": "vpc", "subnet": "subnet", "acl": "network-acl",
-    "rtb": "route-table", "igw": "internet-gateway", "eipalloc": "elastic-ip", "vpce": "vpc-endpoint",
+    "i": "instance",
+    "eni": "network-interface",
+    "sg": "security-group",
+    "sgr": "security-group-rule",
+    "vol": "volume",
+    "snap": "snapshot",
+    "ami": "image",
+    "vpc": "vpc",
+    "subnet": "subnet",
+    "acl": "network-acl",
+    "rtb": "route-table",
+    "igw": "internet-gateway",
+    "eipalloc": "elastic-ip",
+    "vpce": "vpc-endpoint",
     "lt": "launch-template",
-}  # fmt: skip
+}
 # Owned by nobody in particular: their ARNs carry no account.
 _NO_ACCOUNT = {"snapshot", "image"}
 _CREATES = {
-    "CreateSecurityGroup": "security-group", "CreateSnapshot": "snapshot", "CreateSnapshots": "snapshot",
-    "CopySnapshot": "snapshot", "CreateImage": "image", "CreateNetworkAcl": "network-acl", "CreateVolume": "volume",
-    "CreateNetworkInterface": "network-interface", "RunInstances": "instance", "CreateFlowLogs": "vpc-flow-log",
-}  # fmt: skip
+    "CreateSecurityGroup": "security-group",
+    "CreateSnapshot": "snapshot",
+    "CreateSnapshots": "snapshot",
+    "CopySnapshot": "snapshot",
+    "CreateImage": "image",
+    "CreateNetworkAcl": "network-acl",
+    "CreateVolume": "volume",
+    "CreateNetworkInterface": "network-interface",
+    "RunInstances": "instance",
+    "CreateFlowLogs": "vpc-flow-log",
+}
 _READS = ("Describe", "Get", "Search", "List")
-_READS_OF_ONE = {"GetConsoleOutput", "GetConsoleScreenshot", "GetPasswordData"}  # have the instance as resource
+# have the instance as resource
+_READS_OF_ONE = {"GetConsoleOutput", "GetConsoleScreenshot", "GetPasswordData"}
 _ID = re.compile(r"([a-z]+)-[0-9a-f]{8,17}")
 _LINKED = re.compile(r"(iip-assoc|eipassoc|eni-attach)-[0-9a-f]{8,17}")
 # Parameters that name other resources without acting on them.
-_IGNORED = re.compile(r"(Filter|TagSpecification|IpPermissions|Tag|Description|ClientToken|DryRun)\b")
-_PROFILE_CALLS = {"AssociateIamInstanceProfile", "ReplaceIamInstanceProfileAssociation", "RunInstances"}
+_IGNORED = re.compile(
+    r"(Filter|TagSpecification|IpPermissions|Tag|Description|ClientToken|DryRun)\b"
+)
+_PROFILE_CALLS = {
+    "AssociateIamInstanceProfile",
+    "ReplaceIamInstanceProfileAssociation",
+    "RunInstances",
+}
 
 
 @dataclass(frozen=True)
@@ -47,7 +74,11 @@ class Check:
 
 
 def _flat(params: dict[str, Any]) -> dict[str, str]:
-    return {key: str(value[0] if isinstance(value, list) else value) for key, value in params.items() if value}
+    return {
+        key: str(value[0] if isinstance(value, list) else value)
+        for key, value in params.items()
+        if value
+    }
 
 
 def _arn(kind: str, name: str, region: str, account: str) -> str:
@@ -57,7 +88,9 @@ def _arn(kind: str, name: str, region: str, account: str) -> str:
 def _tag_context(tags: dict[str, str], service: str) -> dict[str, Any]:
     context: dict[str, Any] = {}
     for key, value in tags.items():
-        context[f"aws:ResourceTag/{key}".lower()] = context[f"{service}:ResourceTag/{key}".lower()] = value
+        context[f"aws:ResourceTag/{key}".lower()] = context[
+            f"{service}:ResourceTag/{key}".lower()
+        ] = value
     return context
 
 
@@ -73,7 +106,9 @@ def _request_tags(params: dict[str, str], prefix: str) -> dict[str, Any]:
     return context
 
 
-def _profile_checks(action: str, params: dict[str, str], account: str, instance: str | None) -> list[Check]:
+def _profile_checks(
+    action: str, params: dict[str, str], account: str, instance: str | None
+) -> list[Check]:
     """iam:PassRole on every role of the instance profile the call hands over."""
     from .control import profile
 
@@ -101,8 +136,12 @@ def _named(params: dict[str, str]) -> tuple[list[str], list[str]]:
     return list(dict.fromkeys(ids)), linked
 
 
-def _resources(name: str, params: dict[str, str], region: str, account: str) -> dict[str, dict[str, Any]]:
-    """The EC2 resources a call acts on, with what is known of each: named ones, associated ones, volumes to snapshot."""
+def _resources(
+    name: str, params: dict[str, str], region: str, account: str
+) -> dict[str, dict[str, Any]]:
+    """The EC2 resources a call acts on, with what is known of each: named ones, associated ones,
+    volumes to snapshot.
+    """
     ids, linked = _named(params)
     known = moto_client.facts(account, region, ids + linked)
     for link in linked:
@@ -110,7 +149,11 @@ def _resources(name: str, params: dict[str, str], region: str, account: str) -> 
     if name == "CreateSnapshots":
         instance = params.get("InstanceSpecification.InstanceId", "")
         excluded = {value for key, value in params.items() if ".ExcludeDataVolumeId" in key}
-        ids += [volume for volume in known.get(instance, {}).get("volumes", []) if volume not in excluded]
+        ids += [
+            volume
+            for volume in known.get(instance, {}).get("volumes", [])
+            if volume not in excluded
+        ]
     known.update(moto_client.facts(account, region, [value for value in ids if value not in known]))
     return {value: known.get(value, {}) for value in ids}
 
@@ -120,13 +163,20 @@ def _shared_context(params: dict[str, str], region: str, account: str) -> dict[s
     context: dict[str, Any] = {"ec2:Region": region, **_request_tags(params, "Tag")}
     if "Attribute" in params:
         context["ec2:Attribute"] = params["Attribute"]
-    for kind, pattern in (("userId", r"(\.Add\.\d+\.UserId|^UserId\.\d+)$"), ("group", r"(\.Add\.\d+\.Group|^UserGroup\.\d+)$")):
+    for kind, pattern in (
+        ("userId", r"(\.Add\.\d+\.UserId|^UserId\.\d+)$"),
+        ("group", r"(\.Add\.\d+\.Group|^UserGroup\.\d+)$"),
+    ):
         added = [value for key, value in params.items() if re.search(pattern, key)]
         if added:  # a string in the Service Authorization Reference: one value is no list
             context[f"ec2:Add/{kind}"] = added[0] if len(added) == 1 else added
     profile = params.get("IamInstanceProfile.Arn") or params.get("IamInstanceProfile.Name")
     if profile:
-        arn = profile if profile.startswith("arn:") else f"arn:aws:iam::{account}:instance-profile/{profile}"
+        arn = (
+            profile
+            if profile.startswith("arn:")
+            else f"arn:aws:iam::{account}:instance-profile/{profile}"
+        )
         context["ec2:NewInstanceProfile"] = arn
     return context
 
@@ -174,35 +224,58 @@ def _auto_scaling(action: str, raw: dict[str, Any], region: str, account: str) -
     if action.split(":", 1)[1].startswith(_READS) or not name:
         return [Check(action, "*", {})]
     fact = moto_client.facts(account, region, [f"asg:{name}"]).get(f"asg:{name}", {})
-    missing = f"arn:aws:autoscaling:{region}:{account}:autoScalingGroup:unknown:autoScalingGroupName/{name}"
-    return [Check(action, fact.get("arn", missing), _tag_context(fact.get("tags", {}), "autoscaling"))]
+    missing = (
+        f"arn:aws:autoscaling:{region}:{account}:autoScalingGroup:unknown:"
+        f"autoScalingGroupName/{name}"
+    )
+    return [
+        Check(action, fact.get("arn", missing), _tag_context(fact.get("tags", {}), "autoscaling"))
+    ]
 
 
 def _load_balancing(action: str, raw: dict[str, Any], region: str, account: str) -> list[Check]:
     if action.split(":", 1)[1].startswith(_READS):
         return [Check(action, "*", {})]
-    arns = [value for value in _flat(raw).values() if value.startswith("arn:aws:elasticloadbalancing:")]
+    arns = [
+        value for value in _flat(raw).values() if value.startswith("arn:aws:elasticloadbalancing:")
+    ]
     known = moto_client.facts(account, region, [f"tg:{arn}" for arn in arns])
     return [
-        Check(action, arn, _tag_context(known.get(f"tg:{arn}", {}).get("tags", {}), "elasticloadbalancing")) for arn in arns
+        Check(
+            action,
+            arn,
+            _tag_context(known.get(f"tg:{arn}", {}).get("tags", {}), "elasticloadbalancing"),
+        )
+        for arn in arns
     ] or [Check(action, "*", {})]
 
 
 def _ssm(action: str, body: bytes, region: str, account: str) -> list[Check]:
-    """SendCommand is checked on the document and on every instance; the ARN of a shared document is its owner's."""
+    """SendCommand is checked on the document and on every instance; the ARN of a shared document
+    is its owner's.
+    """
     if action != "ssm:SendCommand":
         return [Check(action, "*", {})]
     params = json.loads(body or b"{}")
-    name, ids = str(params.get("DocumentName", "")), [str(one) for one in params.get("InstanceIds") or []]
+    name, ids = (
+        str(params.get("DocumentName", "")),
+        [str(one) for one in params.get("InstanceIds") or []],
+    )
     owner = "" if name.startswith("AWS-") else account
     document = name if name.startswith("arn:") else f"arn:aws:ssm:{region}:{owner}:document/{name}"
     known = moto_client.facts(account, region, ids)
     tags = {one: _tag_context(known.get(one, {}).get("tags", {}), "ssm") for one in ids}
-    return [Check(action, document, {})] + [Check(action, _arn("instance", one, region, account), tags[one]) for one in ids]
+    return [Check(action, document, {})] + [
+        Check(action, _arn("instance", one, region, account), tags[one]) for one in ids
+    ]
 
 
-def checks(service: str, action: str, params: dict[str, Any], region: str, account: str, body: bytes = b"") -> list[Check]:
-    """The checks AWS makes for one call to a forwarded service, in order; the first refusal is the answer."""
+def checks(
+    service: str, action: str, params: dict[str, Any], region: str, account: str, body: bytes = b""
+) -> list[Check]:
+    """The checks AWS makes for one call to a forwarded service, in order; the first refusal is
+    the answer.
+    """
     if service == "ec2":
         return _ec2(action, params, region, account)
     if service == "autoscaling":

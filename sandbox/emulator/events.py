@@ -1,4 +1,6 @@
-"""Patches of MiniStack's EventBridge: who may publish, refusals and dead-letter queues (event_buses.py: other buses)."""
+"""Patches of MiniStack's EventBridge: who may publish, refusals and dead-letter queues
+(event_buses.py: other buses).
+"""
 
 from __future__ import annotations
 
@@ -10,12 +12,23 @@ from collections.abc import Callable
 from typing import Any
 
 from . import service_roles, settings
-from .ministack import evaluator, eventbridge, lambdas, responses, scheduler, sns, sqs, stepfunctions
+from .ministack import (
+    evaluator,
+    eventbridge,
+    lambdas,
+    responses,
+    scheduler,
+    sns,
+    sqs,
+    stepfunctions,
+)
 from .patching import patch
 
 SERVICE = "events.amazonaws.com"
 # The target and rule of the delivery under way, and why it failed.
-_delivery: contextvars.ContextVar[dict[str, Any] | None] = contextvars.ContextVar("delivery", default=None)
+_delivery: contextvars.ContextVar[dict[str, Any] | None] = contextvars.ContextVar(
+    "delivery", default=None
+)
 
 
 class Undelivered(Exception):
@@ -29,7 +42,10 @@ class Undelivered(Exception):
 @patch(
     eventbridge,
     "_put_events",
-    restores="events of aws.guardduty exist: the account's root may publish aws.* sources here, nobody else (as on AWS)",
+    restores=(
+        "events of aws.guardduty exist: the account's root may publish aws.* sources here, nobody"
+        " else (as on AWS)"
+    ),
 )
 def put_events(original: Any, data: Any, allow_aws_source: bool = False) -> Any:
     root = str(evaluator.caller_arn()).endswith(":root")
@@ -44,7 +60,9 @@ def in_account(account: str, function: Callable[..., Any], *args: Any) -> Any:
 
 
 def in_place(account: str, region: str, function: Callable[..., Any], *args: Any) -> Any:
-    """Run a function as another account in another Region, without touching this request's scope."""
+    """Run a function as another account in another Region, without touching this request's
+    scope.
+    """
     context = contextvars.copy_context()
     context.run(responses._request_account_id.set, account)
     context.run(responses._request_region.set, region)
@@ -71,31 +89,46 @@ def scope() -> tuple[dict[str, Any], str, str]:
     """The target of the delivery under way, its rule's ARN, and the rule's account."""
     delivery = _delivery.get() or {}
     rule = str(delivery.get("rule", {}).get("Arn", ""))
-    return delivery.get("target", {}), rule, rule.split(":")[4] if rule else responses.get_account_id()
+    return (
+        delivery.get("target", {}),
+        rule,
+        rule.split(":")[4] if rule else responses.get_account_id(),
+    )
 
 
 @patch(
     eventbridge,
     "_dispatch_to_stepfunctions",
-    restores="the target's role must allow states:StartExecution; a refused start is a failed delivery",
+    restores=(
+        "the target's role must allow states:StartExecution; a refused start is a failed delivery"
+    ),
 )
 @delivers
 def to_step_functions(_original: Any, arn: str, payload: str) -> None:
     target, rule, _ = scope()
     if stepfunctions._resolve_state_machine_arn(arn) is None:
         raise Undelivered("RESOURCE_NOT_FOUND", f"There is no state machine {arn}.")
-    refusal = service_roles.role_refusal(target.get("RoleArn", ""), SERVICE, "states:StartExecution", arn, rule)
+    refusal = service_roles.role_refusal(
+        target.get("RoleArn", ""), SERVICE, "states:StartExecution", arn, rule
+    )
     if refusal:
         raise Undelivered("NO_PERMISSIONS", refusal)
-    status, _headers, body = stepfunctions._start_execution({"stateMachineArn": arn, "input": payload})
+    status, _headers, body = stepfunctions._start_execution(
+        {"stateMachineArn": arn, "input": payload}
+    )
     if status >= 400:
-        raise Undelivered("SDK_CLIENT_ERROR", body.decode() if isinstance(body, bytes) else str(body))
+        raise Undelivered(
+            "SDK_CLIENT_ERROR", body.decode() if isinstance(body, bytes) else str(body)
+        )
 
 
 @patch(
     eventbridge,
     "_dispatch_to_lambda",
-    restores="the function's policy must let the rule in; two retries, then the function's own dead-letter queue",
+    restores=(
+        "the function's policy must let the rule in; two retries, then the function's own"
+        " dead-letter queue"
+    ),
 )
 @delivers
 def to_lambda(_original: Any, arn: str, payload: str) -> None:
@@ -103,7 +136,9 @@ def to_lambda(_original: Any, arn: str, payload: str) -> None:
     function, config, _ = lambdas._get_func_record_for_ref(arn)
     if not function or not config:
         raise Undelivered("RESOURCE_NOT_FOUND", f"There is no function {arn}.")
-    refusal = service_roles.policy_refusal(function.get("policy"), SERVICE, "lambda:InvokeFunction", arn, rule, account)
+    refusal = service_roles.policy_refusal(
+        function.get("policy"), SERVICE, "lambda:InvokeFunction", arn, rule, account
+    )
     if refusal:
         raise Undelivered("NO_PERMISSIONS", refusal)
     try:
@@ -121,7 +156,9 @@ def to_sqs(original: Any, spec: Any, payload: str, parameters: Any = None) -> An
     if not queue:
         raise Undelivered("RESOURCE_NOT_FOUND", f"There is no queue {spec}.")
     policy = queue.get("attributes", {}).get("Policy")
-    refusal = service_roles.policy_refusal(policy, SERVICE, "sqs:SendMessage", str(spec), rule, account)
+    refusal = service_roles.policy_refusal(
+        policy, SERVICE, "sqs:SendMessage", str(spec), rule, account
+    )
     if refusal:
         raise Undelivered("NO_PERMISSIONS", refusal)
     return original(spec, payload, parameters)
@@ -141,19 +178,29 @@ def to_sns(original: Any, arn: str, payload: str) -> Any:
     return original(arn, payload)
 
 
-def _dead_letter(target: dict[str, Any], rule: dict[str, Any], body: str, error: Undelivered) -> None:
+def _dead_letter(
+    target: dict[str, Any], rule: dict[str, Any], body: str, error: Undelivered
+) -> None:
     arn = str((target.get("DeadLetterConfig") or {}).get("Arn") or "")
     queue = sqs._queue_by_arn(arn) if arn else None
     if not queue:
         return
     if arn.split(":")[3] != rule.get("Arn", "").split(":")[3]:
-        eventbridge.logger.error("EventBridge: the dead-letter queue %s is not in the Region of its rule, the event is lost", arn)
+        eventbridge.logger.error(
+            "EventBridge: the dead-letter queue %s is not in the Region of its rule, the event is"
+            " lost",
+            arn,
+        )
         return
     policy = queue.get("attributes", {}).get("Policy")
     account = responses.get_account_id()
-    refusal = service_roles.policy_refusal(policy, SERVICE, "sqs:SendMessage", arn, rule.get("Arn", ""), account)
+    refusal = service_roles.policy_refusal(
+        policy, SERVICE, "sqs:SendMessage", arn, rule.get("Arn", ""), account
+    )
     if refusal:
-        eventbridge.logger.error("EventBridge: the dead-letter queue refused the event, it is lost: %s", refusal)
+        eventbridge.logger.error(
+            "EventBridge: the dead-letter queue refused the event, it is lost: %s", refusal
+        )
         return
     attributes = {
         "RULE_ARN": rule.get("Arn", ""),
@@ -173,7 +220,11 @@ def _dead_letter(target: dict[str, Any], rule: dict[str, Any], body: str, error:
         "visible_at": now,
         "receive_count": 0,
         "attributes": {},
-        "message_attributes": {key: {"DataType": "String", "StringValue": value} for key, value in attributes.items() if value},
+        "message_attributes": {
+            key: {"DataType": "String", "StringValue": value}
+            for key, value in attributes.items()
+            if value
+        },
         "sys": {"SenderId": "AROAEXAMPLE", "SentTimestamp": str(int(now * 1000))},
     }
     queue["messages"].append(message)
@@ -184,7 +235,10 @@ def _dead_letter(target: dict[str, Any], rule: dict[str, Any], body: str, error:
 @patch(
     eventbridge,
     "_invoke_target",
-    restores="an event a target does not take goes to the target's dead-letter queue, with the reason as message attributes",
+    restores=(
+        "an event a target does not take goes to the target's dead-letter queue, with the reason as"
+        " message attributes"
+    ),
 )
 def invoke_target(original: Any, target: Any, event: Any, rule: Any, view: Any = None) -> None:
     view = view or eventbridge._pattern_event_view(event)
@@ -198,10 +252,18 @@ def invoke_target(original: Any, target: Any, event: Any, rule: Any, view: Any =
         _dead_letter(target, rule, json.dumps(view.event_with_detail()), delivery["error"])
 
 
-@patch(eventbridge, "_parse_rate_seconds", restores="(no AWS behaviour) rate() schedules shortened by the sandbox clock")
+@patch(
+    eventbridge,
+    "_parse_rate_seconds",
+    restores="(no AWS behaviour) rate() schedules shortened by the sandbox clock",
+)
 def parse_rate_seconds(original: Any, expression: str) -> float | None:
     seconds = original(expression)
-    return None if seconds is None else seconds * (settings.CLOCK.rates if seconds <= 600 else settings.CLOCK.long_rates)
+    return (
+        None
+        if seconds is None
+        else seconds * (settings.CLOCK.rates if seconds <= 600 else settings.CLOCK.long_rates)
+    )
 
 
 # Shortened schedules need a closer look at the clock than every 10 s.

@@ -1,7 +1,8 @@
 """Faults that tests ask for: throttling, refusals and latency, per service and action.
 
-``POST /_sandbox/faults {"service": "ec2", "action": "CreateSnapshots", "error": "RequestLimitExceeded", "count": 3}``
-adds one, ``GET`` lists them with their hits, ``DELETE`` clears them.
+``POST /_sandbox/faults {"service": "ec2", "action": "CreateSnapshots", "error":
+"RequestLimitExceeded", "count": 3}`` adds one, ``GET`` lists them with their hits, ``DELETE``
+clears them.
 """
 
 from __future__ import annotations
@@ -26,7 +27,9 @@ _STATUS = {
 
 @dataclass
 class Fault:
-    """``service`` and ``action`` are globs, ``resource`` a text the request must contain; ``count`` None is for ever."""
+    """``service`` and ``action`` are globs, ``resource`` a text the request must contain;
+    ``count`` None is for ever.
+    """
 
     service: str = "*"
     action: str = "*"
@@ -56,7 +59,8 @@ class Faults:
         unknown = set(data) - set(Fault.__dataclass_fields__)
         if unknown:
             raise ValueError(
-                f"A fault has no field {', '.join(sorted(unknown))}; it has {', '.join(Fault.__dataclass_fields__)}."
+                f"A fault has no field {', '.join(sorted(unknown))}; it has"
+                f" {', '.join(Fault.__dataclass_fields__)}."
             )
         fault = Fault(**{key: value for key, value in data.items() if key != "hits"})
         if not fault.error and not fault.latency_ms:
@@ -76,7 +80,9 @@ class Faults:
             return [asdict(fault) for fault in self._faults]
 
     def match(self, service: str, action: str, account: str, request: str) -> list[Fault]:
-        """The faults this call meets; each counts as hit. Delays add up, the first error is the answer."""
+        """The faults this call meets; each counts as hit. Delays add up, the first error is the
+        answer.
+        """
         if not self._faults:
             return []
         hit: list[Fault] = []
@@ -84,7 +90,9 @@ class Faults:
             for fault in self._faults:
                 if fault.count is not None and fault.hits >= fault.count:
                     continue
-                if not fnmatch.fnmatchcase(service, fault.service) or not fnmatch.fnmatchcase(action, fault.action):
+                if not fnmatch.fnmatchcase(service, fault.service) or not fnmatch.fnmatchcase(
+                    action, fault.action
+                ):
                     continue
                 if not fnmatch.fnmatchcase(account, fault.account) or fault.resource not in request:
                     continue

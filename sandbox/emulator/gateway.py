@@ -1,7 +1,8 @@
-"""The one endpoint: faults first, then forwarded services with their own authorization, then MiniStack.
+"""The one endpoint: faults first, then forwarded services with their own authorization, then
+MiniStack.
 
-Forwarded services are authorized here because MiniStack resolves one ARN per EC2 call, knows neither its tags nor
-the services it lacks, and would let a call through that AWS refuses.
+Forwarded services are authorized here because MiniStack resolves one ARN per EC2 call, knows
+neither its tags nor the services it lacks, and would let a call through that AWS refuses.
 """
 
 from __future__ import annotations
@@ -26,8 +27,14 @@ actions.SERVICE_TO_IAM_NAMESPACE.setdefault("securityhub", "securityhub")
 actions._BOTOCORE_SERVICE_MAP.setdefault("securityhub", ["securityhub"])
 
 
-@patch(app, "_handle_post_body_shortcuts", restores="(no AWS behaviour) the sandbox's own control paths, /_sandbox/")
-async def shortcuts(original: Any, method: str, path: str, headers: Any, body: bytes, params: Any, request_id: str) -> Any:
+@patch(
+    app,
+    "_handle_post_body_shortcuts",
+    restores="(no AWS behaviour) the sandbox's own control paths, /_sandbox/",
+)
+async def shortcuts(
+    original: Any, method: str, path: str, headers: Any, body: bytes, params: Any, request_id: str
+) -> Any:
     if path.startswith("/_sandbox/"):
         from .control import handle
 
@@ -36,14 +43,24 @@ async def shortcuts(original: Any, method: str, path: str, headers: Any, body: b
 
 
 def error_response(
-    service: str, action: str, code: str, message: str, status: int, request_id: str, headers: dict[str, str]
+    service: str,
+    action: str,
+    code: str,
+    message: str,
+    status: int,
+    request_id: str,
+    headers: dict[str, str],
 ) -> Response:
     """An error in the service's own protocol."""
-    answer = actions.access_denied_response(service, action, "", request_id, error_code=code, message=message, headers=headers)
+    answer = actions.access_denied_response(
+        service, action, "", request_id, error_code=code, message=message, headers=headers
+    )
     return status, answer[1], answer[2]
 
 
-async def _meet_faults(service: str, action: str, request: str, headers: dict[str, str], rid: str) -> Response | None:
+async def _meet_faults(
+    service: str, action: str, request: str, headers: dict[str, str], rid: str
+) -> Response | None:
     hits = FAULTS.match(service, action, responses.get_account_id(), request)
     delay = sum(hit.latency_ms for hit in hits) / 1000
     if delay:
@@ -52,11 +69,20 @@ async def _meet_faults(service: str, action: str, request: str, headers: dict[st
     if failed is None:
         return None
     message = failed.message or f"The sandbox was asked to fail {service}:{action}."
-    return error_response(service, action, failed.error, message, failed.http_status(), rid, headers)
+    return error_response(
+        service, action, failed.error, message, failed.http_status(), rid, headers
+    )
 
 
 def _authorize(
-    service: str, action: str, headers: dict[str, str], query: Any, params: Any, region: str, request_id: str, body: bytes
+    service: str,
+    action: str,
+    headers: dict[str, str],
+    query: Any,
+    params: Any,
+    region: str,
+    request_id: str,
+    body: bytes,
 ) -> Response | None:
     """None when allowed, else the refusal as the service words it."""
     evaluator.pin_request_caller(headers, query)
@@ -67,13 +93,24 @@ def _authorize(
     else:
         checks = ec2_authorization.checks(service, action, params, region, account, body)
     for check in checks:
-        denied = evaluator.enforce(key, check.action, service, region, resource_arn=check.resource, service_context=check.context)
+        denied = evaluator.enforce(
+            key,
+            check.action,
+            service,
+            region,
+            resource_arn=check.resource,
+            service_context=check.context,
+        )
         if not denied:
             continue
         if isinstance(denied, evaluator.AuthError):
-            failure: Response = app._credential_failure(service, action, request_id, denied, headers)
+            failure: Response = app._credential_failure(
+                service, action, request_id, denied, headers
+            )
             return failure
-        message = actions.identity_denial_message(check.action, denied.principal_arn, check.resource, denied.decision == "Deny")
+        message = actions.identity_denial_message(
+            check.action, denied.principal_arn, check.resource, denied.decision == "Deny"
+        )
         if service == "ec2":
             message = f"You are not authorized to perform this operation. {message}"
         refusal: Response = actions.access_denied_response(
@@ -83,12 +120,18 @@ def _authorize(
     return None
 
 
-async def _serve(service: str, method: str, path: str, headers: dict[str, str], body: bytes, query: Any) -> Response:
+async def _serve(
+    service: str, method: str, path: str, headers: dict[str, str], body: bytes, query: Any
+) -> Response:
     account = responses.get_account_id()
     if service == "guardduty":
         return guardduty.handle(method, path, body, query, account, responses.get_region())
     answer = await asyncio.to_thread(forward, method, path, headers, body, query, account)
-    if headers.get("x-amz-target", "").rpartition(".")[2] in ("CreateAccount", "MoveAccount", "RemoveAccountFromOrganization"):
+    if headers.get("x-amz-target", "").rpartition(".")[2] in (
+        "CreateAccount",
+        "MoveAccount",
+        "RemoveAccountFromOrganization",
+    ):
         stacksets.organization_changed()
     return answer
 
@@ -98,9 +141,17 @@ _ANSWERED: OrderedDict[str, asyncio.Future[Any]] = OrderedDict()
 _REMEMBERED = 2000
 
 
-@patch(app, "_dispatch_service_request", restores="EC2 and the other forwarded services authorize every resource a call names")
-async def dispatch(original: Any, method: str, path: str, headers: Any, body: bytes, query: Any, request_id: str) -> Any:
-    """A call that an SDK repeats because its answer was lost on a busy machine is answered as before, not done twice."""
+@patch(
+    app,
+    "_dispatch_service_request",
+    restores="EC2 and the other forwarded services authorize every resource a call names",
+)
+async def dispatch(
+    original: Any, method: str, path: str, headers: Any, body: bytes, query: Any, request_id: str
+) -> Any:
+    """A call that an SDK repeats because its answer was lost on a busy machine is answered as
+    before, not done twice.
+    """
     name = str(headers.get("amz-sdk-invocation-id") or "")
     before = _ANSWERED.get(name) if name else None
     if before is not None:
@@ -122,10 +173,15 @@ async def dispatch(original: Any, method: str, path: str, headers: Any, body: by
             mine.set_result(done if done is not None and done[0] < 400 else None)
 
 
-async def _dispatch(original: Any, method: str, path: str, headers: Any, body: bytes, query: Any, request_id: str) -> Any:
+async def _dispatch(
+    original: Any, method: str, path: str, headers: Any, body: bytes, query: Any, request_id: str
+) -> Any:
     params = app._routing_params(method, path, headers, body, query)
     service = app.detect_service(method, path, headers, params)
-    action = actions.extract_iam_action(service, method, path, headers, body, params) or f"{service}:{method}"
+    action = (
+        actions.extract_iam_action(service, method, path, headers, body, params)
+        or f"{service}:{method}"
+    )
     short = action.split(":", 1)[1]
     request = body.decode("utf-8", "replace") + path
     failed = await _meet_faults(service, short, request, headers, request_id)
@@ -133,14 +189,18 @@ async def _dispatch(original: Any, method: str, path: str, headers: Any, body: b
 
     def told(status: int, answer: Any) -> None:
         raw = answer if isinstance(answer, bytes) else str(answer).encode()
-        cloudtrail.record(Call(service, method, path, headers, body, query, region, request_id, status, raw))
+        cloudtrail.record(
+            Call(service, method, path, headers, body, query, region, request_id, status, raw)
+        )
 
     if failed is None and service not in FORWARDED:
         done = await original(method, path, headers, body, query, request_id)
         told(done[0], done[2])
         return done
     if failed is None and app.AUTH:
-        failed = await asyncio.to_thread(_authorize, service, action, headers, query, params, region, request_id, body)
+        failed = await asyncio.to_thread(
+            _authorize, service, action, headers, query, params, region, request_id, body
+        )
     status, sent, answer = failed or await _serve(service, method, path, headers, body, query)
     told(status, answer)
     sent = {**sent, "x-amzn-requestid": request_id}

@@ -1,8 +1,9 @@
-"""A small GuardDuty control plane: what Terraform's resources and a responder call, with state per account and Region.
+"""A small GuardDuty control plane: what Terraform's resources and a responder call, with state per
+account and Region.
 
-Real behaviour kept: one detector per account and Region, features merged by name (moto replaces the list), an
-unknown detector is a BadRequestException, a detector with members cannot be deleted. The organization's side is in
-guardduty_organization, what hangs under a detector in guardduty_children.
+Real behaviour kept: one detector per account and Region, features merged by name (moto replaces the
+list), an unknown detector is a BadRequestException, a detector with members cannot be deleted. The
+organization's side is in guardduty_organization, what hangs under a detector in guardduty_children.
 """
 
 from __future__ import annotations
@@ -22,10 +23,14 @@ from .moto_client import Response
 
 Json = dict[str, Any]
 _HAS_MEMBERS = (
-    "The request is rejected because the current account cannot delete detector while it has invited or associated members."
+    "The request is rejected because the current account cannot delete detector while it has"
+    " invited or associated members."
 )
 # AWS says that a member cannot; the sentence is the sandbox's.
-_MANAGED = "The request is rejected because the protection plans of a member account are set by its administrator account."
+_MANAGED = (
+    "The request is rejected because the protection plans of a member account are set by its"
+    " administrator account."
+)
 
 
 class ApiError(Exception):
@@ -59,7 +64,10 @@ class Plane:
     def detector(self, name: str) -> Detector:
         """The detector, or the refusal AWS gives for a foreign one."""
         if name not in self.detectors:
-            raise ApiError("The request is rejected because the input detectorId is not owned by the current account.")
+            raise ApiError(
+                "The request is rejected because the input detectorId is not owned by the current"
+                " account."
+            )
         return self.detectors[name]
 
 
@@ -105,13 +113,17 @@ def create_detector(plane: Plane, body: Json) -> str:
         "updatedAt": now(),
         "status": "ENABLED" if body.get("enable") else "DISABLED",
         "findingPublishingFrequency": body.get("findingPublishingFrequency", "SIX_HOURS"),
-        "serviceRole": f"arn:aws:iam::{plane.account}:role/aws-service-role/guardduty.amazonaws.com/"
-        "AWSServiceRoleForAmazonGuardDuty",
+        "serviceRole": (
+            f"arn:aws:iam::{plane.account}:role/aws-service-role/guardduty.amazonaws.com/"
+            "AWSServiceRoleForAmazonGuardDuty"
+        ),
         "tags": body.get("tags") or {},
         "features": features.merge(features.new_detector(), body.get("features") or []),
     }
     plane.detectors[name] = Detector(document)
-    plane.tags[f"arn:aws:guardduty:{plane.region}:{plane.account}:detector/{name}"] = document["tags"]
+    plane.tags[f"arn:aws:guardduty:{plane.region}:{plane.account}:detector/{name}"] = document[
+        "tags"
+    ]
     return name
 
 
@@ -120,7 +132,9 @@ def detectors(plane: Plane, call: Call) -> Json:
     if call.method == "GET":
         return {"detectorIds": list(plane.detectors)}
     if plane.detectors:
-        raise ApiError("The request is rejected because a detector already exists for the current account.")
+        raise ApiError(
+            "The request is rejected because a detector already exists for the current account."
+        )
     return {"detectorId": create_detector(plane, call.body)}
 
 
@@ -189,9 +203,12 @@ def _answer(status: int, data: Any, error: str = "") -> Response:
     return status, headers, json.dumps(data).encode()
 
 
-def handle(method: str, path: str, body: bytes, query: dict[str, Any], account: str, region: str) -> Response:
+def handle(
+    method: str, path: str, body: bytes, query: dict[str, Any], account: str, region: str
+) -> Response:
     """Answer one GuardDuty request of an account in a Region."""
-    from . import guardduty_children, guardduty_organization  # noqa: F401  (they register their routes)
+    # They register their routes.
+    from . import guardduty_children, guardduty_organization  # noqa: F401
 
     for methods, pattern, handler in _ROUTES:
         found = pattern.match(path)
@@ -202,10 +219,14 @@ def handle(method: str, path: str, body: bytes, query: dict[str, Any], account: 
                 call = Call(method, json.loads(body or b"{}"), query, found.groupdict())
                 return _answer(200, handler(plane_of(account, region), call))
         except features.Refused as error:
-            return _answer(400, {"message": str(error), "__type": "BadRequestException"}, "BadRequestException")
+            return _answer(
+                400, {"message": str(error), "__type": "BadRequestException"}, "BadRequestException"
+            )
         except ApiError as error:
             return _answer(error.status, {"message": str(error), "__type": error.code}, error.code)
         except (KeyError, ValueError) as error:
-            message = f"The request is rejected because a parameter is missing or malformed: {error}."
+            message = (
+                f"The request is rejected because a parameter is missing or malformed: {error}."
+            )
             return _answer(400, {"message": message}, "BadRequestException")
     return _answer(404, {"message": f"no route {method} {path}"}, "NotFoundException")

@@ -1,4 +1,6 @@
-"""GuardDuty below the detector: filters, findings, lists, publishing destinations, malware protection plans, tags."""
+"""GuardDuty below the detector: filters, findings, lists, publishing destinations, malware
+protection plans, tags.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,9 @@ _SETS = {
 
 def _place(kept: dict[str, Json], name: str, rank: int) -> None:
     """Put a filter at its rank, from 1 without gaps: the others make room."""
-    others = sorted((one for key, one in kept.items() if key != name), key=lambda one: int(one["rank"]))
+    others = sorted(
+        (one for key, one in kept.items() if key != name), key=lambda one: int(one["rank"])
+    )
     if not 1 <= rank <= len(others) + 1:
         raise ApiError("The request is rejected because the parameter rank is out-of-bounds.")
     others.insert(rank - 1, kept[name])
@@ -58,7 +62,9 @@ def one_filter(plane: Plane, call: Call) -> Json:
             one["rank"] = position
         return {}
     _place(kept, name, call.body.get("rank") or kept[name]["rank"])
-    kept[name].update({key: value for key, value in call.body.items() if value is not None and key != "rank"})
+    kept[name].update(
+        {key: value for key, value in call.body.items() if value is not None and key != "rank"}
+    )
     return {"name": name}
 
 
@@ -110,12 +116,18 @@ def sets(plane: Plane, call: Call) -> Json:
     if call.method == "GET" and kind == "publishingDestination":
         return {
             "destinations": [
-                {"destinationId": name, "destinationType": item["destinationType"], "status": "PUBLISHING"}
+                {
+                    "destinationId": name,
+                    "destinationType": item["destinationType"],
+                    "status": "PUBLISHING",
+                }
                 for name, item in kept.items()
             ]
         }
     if call.method == "GET":
-        return {_SETS[kind] + "s": [name for name, item in kept.items() if item["status"] != "DELETED"]}
+        return {
+            _SETS[kind] + "s": [name for name, item in kept.items() if item["status"] != "DELETED"]
+        }
     name = new_id()
     active = "ACTIVE" if call.body.get("activate") else "INACTIVE"
     kept[name] = {key: value for key, value in call.body.items() if key != "clientToken"}
@@ -133,7 +145,8 @@ def one_set(plane: Plane, call: Call) -> Json:
         del kept[name]
         return {}
     if call.method == "DELETE":
-        kept[name]["status"] = "DELETED"  # AWS still answers for a deleted list, and callers wait to read this
+        # AWS still answers for a deleted list, and callers wait to read this
+        kept[name]["status"] = "DELETED"
         return {}
     if call.method == "POST":
         kept[name].update(call.body)
@@ -149,7 +162,9 @@ def one_set(plane: Plane, call: Call) -> Json:
 @route("POST|GET", "/malware-protection-plan")
 def plans(plane: Plane, call: Call) -> Json:
     if call.method == "GET":
-        return {"malwareProtectionPlans": [{"malwareProtectionPlanId": name} for name in plane.plans]}
+        return {
+            "malwareProtectionPlans": [{"malwareProtectionPlanId": name} for name in plane.plans]
+        }
     name = new_id()[:20]
     plane.plans[name] = {
         "arn": f"arn:aws:guardduty:{plane.region}:{plane.account}:malware-protection-plan/{name}",
@@ -168,13 +183,16 @@ def plans(plane: Plane, call: Call) -> Json:
 def one_plan(plane: Plane, call: Call) -> Json:
     name = call.path["name"]
     if name not in plane.plans:
-        raise ApiError("The malware protection plan does not exist.", "ResourceNotFoundException", 404)
+        raise ApiError(
+            "The malware protection plan does not exist.", "ResourceNotFoundException", 404
+        )
     if call.method == "DELETE":
         del plane.plans[name]
         return {}
     if call.method == "PATCH":
         kept = plane.plans[name]
-        asked = call.body.pop("protectedResource", {}).get("s3Bucket", {})  # its prefixes alone: the bucket stays
+        # its prefixes alone: the bucket stays
+        asked = call.body.pop("protectedResource", {}).get("s3Bucket", {})
         kept.update(call.body)
         kept["protectedResource"]["s3Bucket"].update(asked)
         return {}

@@ -1,8 +1,9 @@
 """GuardDuty's protection plans: their names, the order the API answers in, and what it refuses.
 
-Real behaviour kept: a new detector has every plan on but Runtime Monitoring; the foundational sources cannot be set;
-Runtime Monitoring and EKS Runtime Monitoring exclude each other; configurations come back in an order of the API's own,
-which differs between detectors and the organization, whatever order they were sent in.
+Real behaviour kept: a new detector has every plan on but Runtime Monitoring; the foundational
+sources cannot be set; Runtime Monitoring and EKS Runtime Monitoring exclude each other;
+configurations come back in an order of the API's own, which differs between detectors and the
+organization, whatever order they were sent in.
 """
 
 from __future__ import annotations
@@ -24,7 +25,10 @@ CONFIGURATIONS: dict[str, tuple[str, ...]] = {
     "RUNTIME_MONITORING": _AGENTS,
 }
 _RUNTIMES = {"RUNTIME_MONITORING", "EKS_RUNTIME_MONITORING"}
-INVALID = "The request is rejected because an invalid or out-of-range value is specified as an input parameter."
+INVALID = (
+    "The request is rejected because an invalid or out-of-range value is specified as an input"
+    " parameter."
+)
 
 
 class Refused(Exception):
@@ -36,7 +40,11 @@ def new_detector() -> list[Json]:
     now = time.time()
     found = [{"name": name, "status": "ENABLED", "updatedAt": now} for name in FOUNDATIONAL]
     for name, configurations in CONFIGURATIONS.items():
-        feature: Json = {"name": name, "status": "DISABLED" if name in _RUNTIMES else "ENABLED", "updatedAt": now}
+        feature: Json = {
+            "name": name,
+            "status": "DISABLED" if name in _RUNTIMES else "ENABLED",
+            "updatedAt": now,
+        }
         if configurations:
             off = [{"name": one, "status": "DISABLED", "updatedAt": now} for one in configurations]
             feature["additionalConfiguration"] = off
@@ -50,24 +58,38 @@ def _check_names(features: list[Json], field: str, values: tuple[str, ...]) -> N
         items = feature.get("additionalConfiguration") or []
         if name not in CONFIGURATIONS or feature.get(field) not in values:
             raise Refused(INVALID)
-        if any(item.get("name") not in CONFIGURATIONS[name] or item.get(field) not in values for item in items):
+        if any(
+            item.get("name") not in CONFIGURATIONS[name] or item.get(field) not in values
+            for item in items
+        ):
             raise Refused(INVALID)
     # AWS says that the pair causes an error; the sentence is the sandbox's.
     if {feature["name"] for feature in features} >= _RUNTIMES:
-        raise Refused("The request is rejected because RUNTIME_MONITORING and EKS_RUNTIME_MONITORING exclude each other.")
+        raise Refused(
+            "The request is rejected because RUNTIME_MONITORING and EKS_RUNTIME_MONITORING exclude"
+            " each other."
+        )
 
 
 def _check_state(by_name: dict[str, Json], field: str, off: str) -> None:
     if all(by_name[name].get(field, off) != off for name in _RUNTIMES):
-        raise Refused("The request is rejected because RUNTIME_MONITORING and EKS_RUNTIME_MONITORING exclude each other.")
+        raise Refused(
+            "The request is rejected because RUNTIME_MONITORING and EKS_RUNTIME_MONITORING exclude"
+            " each other."
+        )
     for feature in by_name.values():
         on = [item for item in feature.get("additionalConfiguration", []) if item[field] != off]
         if on and feature[field] == off:
-            raise Refused(f"The request is rejected because {on[0]['name']} needs {feature['name']} to be enabled.")
+            raise Refused(
+                f"The request is rejected because {on[0]['name']} needs {feature['name']} to be"
+                " enabled."
+            )
 
 
 def merge(current: list[Json], new: list[Json]) -> list[Json]:
-    """A detector's features with some of them set, by name; Refused leaves ``current`` as it was."""
+    """A detector's features with some of them set, by name; Refused leaves ``current`` as it
+    was.
+    """
     _check_names(new, "status", ("ENABLED", "DISABLED"))
     by_name = {feature["name"]: dict(feature) for feature in current}
     for feature in new:
@@ -77,7 +99,11 @@ def merge(current: list[Json], new: list[Json]) -> list[Json]:
         if feature["status"] == "DISABLED":
             extra = {name: {**item, "status": "DISABLED"} for name, item in extra.items()}
         for item in feature.get("additionalConfiguration") or []:
-            extra[item["name"]] = {"name": item["name"], "status": item["status"], "updatedAt": time.time()}
+            extra[item["name"]] = {
+                "name": item["name"],
+                "status": item["status"],
+                "updatedAt": time.time(),
+            }
         order = CONFIGURATIONS[feature["name"]]
         if order:
             kept["additionalConfiguration"] = [extra[name] for name in order if name in extra]
@@ -94,7 +120,9 @@ def new_organization() -> list[Json]:
         {
             "name": name,
             "autoEnable": "NONE",
-            "additionalConfiguration": [{"name": one, "autoEnable": "NONE"} for one in reversed(configurations)],
+            "additionalConfiguration": [
+                {"name": one, "autoEnable": "NONE"} for one in reversed(configurations)
+            ],
         }
         for name, configurations in CONFIGURATIONS.items()
     ]
@@ -107,22 +135,34 @@ def merge_organization(current: list[Json], new: list[Json]) -> list[Json]:
     for feature in new:
         kept = by_name[feature["name"]]
         kept["autoEnable"] = feature["autoEnable"]
-        said = {item["name"]: item["autoEnable"] for item in feature.get("additionalConfiguration") or []}
+        said = {
+            item["name"]: item["autoEnable"]
+            for item in feature.get("additionalConfiguration") or []
+        }
         kept["additionalConfiguration"] = [
-            {**item, "autoEnable": said.get(item["name"], item["autoEnable"])} for item in kept["additionalConfiguration"]
+            {**item, "autoEnable": said.get(item["name"], item["autoEnable"])}
+            for item in kept["additionalConfiguration"]
         ]
     _check_state(by_name, "autoEnable", "NONE")
     return list(by_name.values())
 
 
 def enabled_by(organization: list[Json], *values: str) -> list[Json]:
-    """What an organization's setting enables in a member, as a request: the features with one of these values."""
+    """What an organization's setting enables in a member, as a request: the features with one of
+    these values.
+    """
     found = []
     for feature in organization:
         if feature["autoEnable"] in values:
-            items = [item["name"] for item in feature["additionalConfiguration"] if item["autoEnable"] in values]
+            items = [
+                item["name"]
+                for item in feature["additionalConfiguration"]
+                if item["autoEnable"] in values
+            ]
             on = [{"name": name, "status": "ENABLED"} for name in items]
-            found.append({"name": feature["name"], "status": "ENABLED", "additionalConfiguration": on})
+            found.append(
+                {"name": feature["name"], "status": "ENABLED", "additionalConfiguration": on}
+            )
     return found
 
 
@@ -136,7 +176,9 @@ def data_sources(organization: list[Json]) -> Json:
     return {
         "s3Logs": auto("S3_DATA_EVENTS"),
         "kubernetes": {"auditLogs": auto("EKS_AUDIT_LOGS")},
-        "malwareProtection": {"scanEc2InstanceWithFindings": {"ebsVolumes": auto("EBS_MALWARE_PROTECTION")}},
+        "malwareProtection": {
+            "scanEc2InstanceWithFindings": {"ebsVolumes": auto("EBS_MALWARE_PROTECTION")}
+        },
     }
 
 
@@ -148,7 +190,11 @@ def of_data_sources(sent: Json) -> list[Json]:
         "EKS_AUDIT_LOGS": (sent.get("kubernetes") or {}).get("auditLogs"),
         "EBS_MALWARE_PROTECTION": findings.get("ebsVolumes"),
     }
-    return [{"name": name, "autoEnable": "NEW" if one["autoEnable"] else "NONE"} for name, one in said.items() if one]
+    return [
+        {"name": name, "autoEnable": "NEW" if one["autoEnable"] else "NONE"}
+        for name, one in said.items()
+        if one
+    ]
 
 
 def for_all(organization: list[Json]) -> set[str]:

@@ -1,12 +1,14 @@
 """GuardDuty of an organization: delegated administrator, auto-enable, members and their features.
 
-Real behaviour kept: only the management account delegates, to one account of the organization, per Region; before that
-nobody configures the organization; ALL makes every account a member (on AWS within a day, here at once); a feature that
-is ALL cannot be set for one member; a member is deleted only once it is disassociated, and disassociated only while neither
-auto-enable nor a protection plan is ALL; such an answer is a success that names the account as not processed; one call takes
-50 accounts; the deprecated dataSources are the plans of before, for new accounts or for none; a member does not set its own
-plans; the management account is a member only once it has a detector of its own. Where an AWS message is quoted in public, it
-is that; the sentences of the other refusals are the sandbox's.
+Real behaviour kept: only the management account delegates, to one account of the organization, per
+Region; before that nobody configures the organization; ALL makes every account a member (on AWS
+within a day, here at once); a feature that is ALL cannot be set for one member; a member is deleted
+only once it is disassociated, and disassociated only while neither auto-enable nor a protection
+plan is ALL; such an answer is a success that names the account as not processed; one call takes 50
+accounts; the deprecated dataSources are the plans of before, for new accounts or for none; a member
+does not set its own plans; the management account is a member only once it has a detector of its
+own. Where an AWS message is quoted in public, it is that; the sentences of the other refusals are
+the sandbox's.
 """
 
 from __future__ import annotations
@@ -15,27 +17,52 @@ from typing import Any
 
 from . import guardduty_features as features
 from . import settings
-from .guardduty import ApiError, Call, Detector, Json, Plane, create_detector, new_id, now, plane_of, route
-
-_NOT_MANAGEMENT = "The request failed because you are not the master account for your AWS Organization."
-_NOT_IN_ORGANIZATION = "The request failed because admin account passed is not member of AWS Organizations."
-_ANOTHER = (
-    "The request failed because another account is already enabled as GuardDuty delegated administrator for the organization."
+from .guardduty import (
+    ApiError,
+    Call,
+    Detector,
+    Json,
+    Plane,
+    create_detector,
+    new_id,
+    now,
+    plane_of,
+    route,
 )
-_ALREADY = "The request is rejected because the given account ID is already a member or associated member of the current account."
+
+_NOT_MANAGEMENT = (
+    "The request failed because you are not the master account for your AWS Organization."
+)
+_NOT_IN_ORGANIZATION = (
+    "The request failed because admin account passed is not member of AWS Organizations."
+)
+_ANOTHER = (
+    "The request failed because another account is already enabled as GuardDuty delegated"
+    " administrator for the organization."
+)
+_ALREADY = (
+    "The request is rejected because the given account ID is already a member or associated member"
+    " of the current account."
+)
 _NOT_ASSOCIATED = (
-    "The request is rejected because the given account ID is not an associated member of account the current account."
+    "The request is rejected because the given account ID is not an associated member of account"
+    " the current account."
 )
 _INVITED = (
-    "The request is rejected because the current account has already invited or is already the GuardDuty master of the given "
-    "member account ID."
+    "The request is rejected because the current account has already invited or is already the"
+    " GuardDuty master of the given member account ID."
 )
-_MANAGEMENT_FIRST = "Operation failed because your organization master must first enable GuardDuty to be added as a member"
+_MANAGEMENT_FIRST = (
+    "Operation failed because your organization master must first enable GuardDuty to be added as a"
+    " member"
+)
 _STILL_ALL = "The request is rejected because the organization's auto-enable setting is ALL."
-_PLAN_STILL_ALL = "The request is rejected because the organization's auto-enable setting of {} is ALL."
+_PLAN_STILL_ALL = (
+    "The request is rejected because the organization's auto-enable setting of {} is ALL."
+)
 _STILL_ASSOCIATED = (
-    "The request is rejected because the current account cannot delete the specified member account ID because it is still "
-    "associated to it."
+    "The request is rejected because the current account cannot delete the specified member account"
+    " ID because it is still associated to it."
 )
 _AT_ONCE = 50
 _ASSOCIATED = ("Enabled", "Disabled", "Invited")
@@ -97,7 +124,10 @@ def administrators(plane: Plane, _call: Call) -> Json:
 
 def _organization(detector: Detector) -> Json:
     if not detector.organization:
-        detector.organization = {"autoEnableOrganizationMembers": "NONE", "features": features.new_organization()}
+        detector.organization = {
+            "autoEnableOrganizationMembers": "NONE",
+            "features": features.new_organization(),
+        }
     return detector.organization
 
 
@@ -121,9 +151,17 @@ def organization(plane: Plane, call: Call) -> Json:
 def _configure(plane: Plane, detector: Detector, body: Json) -> None:
     found = _organization(detector)
     members = body.get("autoEnableOrganizationMembers")
-    if (members is None) == (body.get("autoEnable") is None) or members not in (None, "ALL", "NEW", "NONE"):
+    if (members is None) == (body.get("autoEnable") is None) or members not in (
+        None,
+        "ALL",
+        "NEW",
+        "NONE",
+    ):
         raise ApiError(features.INVALID)
-    wanted = [*features.of_data_sources(body.get("dataSources") or {}), *(body.get("features") or [])]
+    wanted = [
+        *features.of_data_sources(body.get("dataSources") or {}),
+        *(body.get("features") or []),
+    ]
     found["features"] = features.merge_organization(found["features"], wanted)
     found["autoEnableOrganizationMembers"] = members or ("NEW" if body["autoEnable"] else "NONE")
     if found["autoEnableOrganizationMembers"] == "ALL":
@@ -134,7 +172,11 @@ def _configure(plane: Plane, detector: Detector, body: Json) -> None:
 
 
 def _associated(detector: Detector) -> set[str]:
-    return {name for name, one in detector.children["member"].items() if one["relationshipStatus"] in _ASSOCIATED}
+    return {
+        name
+        for name, one in detector.children["member"].items()
+        if one["relationshipStatus"] in _ASSOCIATED
+    }
 
 
 def is_a_member(plane: Plane) -> bool:
@@ -157,7 +199,9 @@ def _enable(plane: Plane, account: str, wanted: list[Json]) -> None:
 
 
 def _add(plane: Plane, detector: Detector, detail: Json) -> str | None:
-    """Make an account of the organization a member, with what the organization's settings say; why not, or None."""
+    """Make an account of the organization a member, with what the organization's settings say;
+    why not, or None.
+    """
     account = detail["accountId"]
     if account == plane.account or account in _associated(detector):
         return _ALREADY
@@ -166,8 +210,15 @@ def _add(plane: Plane, detector: Detector, detail: Json) -> str | None:
         return _MANAGEMENT_FIRST
     if not own.detectors:
         identifier = create_detector(own, {"enable": True})
-        wanted = {feature["name"] for feature in features.enabled_by(_organization(detector)["features"], "ALL", "NEW")}
-        off = [{"name": name, "status": "DISABLED"} for name in features.CONFIGURATIONS if name not in wanted]
+        wanted = {
+            feature["name"]
+            for feature in features.enabled_by(_organization(detector)["features"], "ALL", "NEW")
+        }
+        off = [
+            {"name": name, "status": "DISABLED"}
+            for name in features.CONFIGURATIONS
+            if name not in wanted
+        ]
         document = own.detectors[identifier].document
         for one in off:
             document["features"] = features.merge(document["features"], [one])
@@ -206,7 +257,11 @@ def members(plane: Plane, call: Call) -> Json:
     kept = detector.children["member"]
     if call.method == "GET":
         only = call.query.get("onlyAssociated", ["true"])[0] != "false"
-        return {"members": [one for name, one in kept.items() if not only or name in _associated(detector)]}
+        return {
+            "members": [
+                one for name, one in kept.items() if not only or name in _associated(detector)
+            ]
+        }
     refused = []
     for detail in _some(call.body["accountDetails"]):
         if _is_administrator(plane) and detail["accountId"] in accounts():
@@ -253,7 +308,10 @@ def member_operation(plane: Plane, call: Call) -> Json:
     names = _some(call.body["accountIds"])
     if call.path["operation"] == "get":
         missing = [_unprocessed(name, _NOT_ASSOCIATED) for name in names if name not in kept]
-        return {"members": [kept[name] for name in names if name in kept], "unprocessedAccounts": missing}
+        return {
+            "members": [kept[name] for name in names if name in kept],
+            "unprocessedAccounts": missing,
+        }
     done = {name: _change(plane, detector, name, call.path["operation"]) for name in names}
     return {"unprocessedAccounts": [_unprocessed(name, why) for name, why in done.items() if why]}
 
@@ -262,10 +320,16 @@ def member_operation(plane: Plane, call: Call) -> Json:
 def member_detectors(plane: Plane, call: Call) -> Json:
     detector = plane.detector(call.path["detector"])
     names, wanted = _some(call.body["accountIds"]), call.body.get("features") or []
-    refused = [_unprocessed(name, _NOT_ASSOCIATED) for name in names if name not in _associated(detector)]
+    refused = [
+        _unprocessed(name, _NOT_ASSOCIATED) for name in names if name not in _associated(detector)
+    ]
     known = [name for name in names if name in _associated(detector)]
     if call.path["operation"] == "update":
-        everybody = features.overruled(_organization(detector)["features"], wanted) if _is_administrator(plane) else None
+        everybody = (
+            features.overruled(_organization(detector)["features"], wanted)
+            if _is_administrator(plane)
+            else None
+        )
         if everybody:
             raise ApiError(_PLAN_STILL_ALL.format(everybody))
         for name in known:
@@ -274,6 +338,8 @@ def member_detectors(plane: Plane, call: Call) -> Json:
     found = []
     for name in known:
         for own in plane_of(name, plane.region).detectors.values():
-            plans = [one for one in own.document["features"] if one["name"] not in features.FOUNDATIONAL]
+            plans = [
+                one for one in own.document["features"] if one["name"] not in features.FOUNDATIONAL
+            ]
             found.append({"accountId": name, "features": plans})
     return {"members": found, "unprocessedAccounts": refused}

@@ -1,7 +1,9 @@
-"""What runs "on the instance" when a command arrives: the document's real Linux script, as a child of this machine.
+"""What runs "on the instance" when a command arrives: the document's real Linux script, as a child
+of this machine.
 
-It gets ``env -i`` with a plain PATH, a directory of its own and a time limit, and is ended with all it started. It sees this
-machine's processes, connections and users, as the user the sandbox runs as; the script itself only reads.
+It gets ``env -i`` with a plain PATH, a directory of its own and a time limit, and is ended with all
+it started. It sees this machine's processes, connections and users, as the user the sandbox runs
+as; the script itself only reads.
 """
 
 from __future__ import annotations
@@ -26,8 +28,12 @@ _RUNNING: set[subprocess.Popen[bytes]] = set()
 Told = Callable[[str, int, str, str], None]  # status, exit code, stdout, stderr
 
 
-def linux_script(content: dict[str, Any], parameters: dict[str, list[str]]) -> tuple[str, float] | None:
-    """(script, its time limit in seconds) of the document's step for Linux, with parameters put in; None without one."""
+def linux_script(
+    content: dict[str, Any], parameters: dict[str, list[str]]
+) -> tuple[str, float] | None:
+    """(script, its time limit in seconds) of the document's step for Linux, with parameters put
+    in; None without one.
+    """
     for step in content.get("mainSteps", []):
         platform = (step.get("precondition") or {}).get("StringEquals") or ["platformType", "Linux"]
         if step["action"] == "aws:runShellScript" and "Linux" in platform:
@@ -40,9 +46,13 @@ def linux_script(content: dict[str, Any], parameters: dict[str, list[str]]) -> t
 
 
 class Guest:
-    """One run. ``reachable``: asked all the time; once it is False the machine is cut off and what runs is ended unseen."""
+    """One run. ``reachable``: asked all the time; once it is False the machine is cut off and
+    what runs is ended unseen.
+    """
 
-    def __init__(self, script: str, limit: float, told: Told, reachable: Callable[[], bool]) -> None:
+    def __init__(
+        self, script: str, limit: float, told: Told, reachable: Callable[[], bool]
+    ) -> None:
         self._script, self._limit, self._told, self._reachable = script, limit, told, reachable
         self._cancelled = threading.Event()
         threading.Thread(target=self._run, daemon=True, name="guest").start()
@@ -69,9 +79,14 @@ class Guest:
         with (home / "out").open("wb") as out, (home / "err").open("wb") as err:
             # As the agent does: a file, so that no process list shows its text.
             running = subprocess.Popen(
-                ["/bin/sh", "-c", str(script)], env={"PATH": _PATH, "TMPDIR": str(work)}, cwd=work,
-                stdin=subprocess.DEVNULL, stdout=out, stderr=err, start_new_session=True,
-            )  # fmt: skip
+                ["/bin/sh", "-c", str(script)],
+                env={"PATH": _PATH, "TMPDIR": str(work)},
+                cwd=work,
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=err,
+                start_new_session=True,
+            )
         _RUNNING.add(running)
         self._told("InProgress", -1, "", "")
         status = self._watch(running)

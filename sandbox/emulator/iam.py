@@ -12,7 +12,10 @@ from .patching import patch
 @patch(
     evaluator,
     "_resolve_condition_key",
-    restores="aws:PrincipalArn of a role session is the role's ARN, not the session's; aws:ResourceOrgID exists",
+    restores=(
+        "aws:PrincipalArn of a role session is the role's ARN, not the session's; aws:ResourceOrgID"
+        " exists"
+    ),
 )
 def resolve_condition_key(original: Any, key: str, context: Any) -> Any:
     arn = context.principal_arn or ""
@@ -21,20 +24,28 @@ def resolve_condition_key(original: Any, key: str, context: Any) -> Any:
         role = iam._roles.get_scoped(account, None, name)
         return role["Arn"] if role else f"arn:aws:iam::{account}:role/{name}"
     if key.lower() == "aws:resourceorgid":
-        return principal_org_id(evaluator._account_from_arn(context.resource_arn) or context.principal_account)
+        return principal_org_id(
+            evaluator._account_from_arn(context.resource_arn) or context.principal_account
+        )
     return original(key, context)
 
 
 @patch(
     evaluator,
     "_principal_org_id",
-    restores="aws:PrincipalOrgID is the organization of every member account (moto's, not MiniStack's)",
+    restores=(
+        "aws:PrincipalOrgID is the organization of every member account (moto's, not MiniStack's)"
+    ),
 )
 def principal_org_id(original: Any, account: str) -> str | None:
     return settings.ORGANIZATION_ID if account in settings.ORGANIZATION_ACCOUNTS else None
 
 
-@patch(sts, "register_session", restores="aws:userid of a function's session starts with its role's unique id (AROA...)")
+@patch(
+    sts,
+    "register_session",
+    restores="aws:userid of a function's session starts with its role's unique id (AROA...)",
+)
 def register_session(original: Any, access_key: str, session: dict[str, Any]) -> Any:
     role, _, name = session.get("UserId", "").partition(":")
     if role and not role.startswith(("AROA", "AIDA", "ASIA")):
@@ -48,7 +59,10 @@ def register_session(original: Any, access_key: str, session: dict[str, Any]) ->
 @patch(
     app,
     "pin_request_origin",
-    restores="aws:SecureTransport is true: SDKs reach AWS over TLS, only this loopback endpoint is plain HTTP",
+    restores=(
+        "aws:SecureTransport is true: SDKs reach AWS over TLS, only this loopback endpoint is plain"
+        " HTTP"
+    ),
 )
 def pin_request_origin(original: Any, source_ip: str, secure: bool) -> Any:
     return original(source_ip, True)

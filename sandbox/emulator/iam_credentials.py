@@ -1,4 +1,6 @@
-"""What MiniStack's IAM lacks of a user's credentials: SSH keys, service-specific credentials, signing certificates."""
+"""What MiniStack's IAM lacks of a user's credentials: SSH keys, service-specific credentials,
+signing certificates.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,9 @@ _RESTORES = "IAM users have SSH public keys, service-specific credentials and si
 
 @dataclass(frozen=True)
 class Kind:
-    """One kind of credential: ``singular``/``plural`` name its calls and shapes, ``id`` the field its id is in."""
+    """One kind of credential: ``singular``/``plural`` name its calls and shapes, ``id`` the
+    field its id is in.
+    """
 
     singular: str
     plural: str
@@ -35,11 +39,19 @@ class Kind:
 
 SSH = Kind("SSHPublicKey", "SSHPublicKeys", "Upload", "SSHPublicKeyId", "APKA", 5)
 SERVICE = Kind(
-    "ServiceSpecificCredential", "ServiceSpecificCredentials", "Create", "ServiceSpecificCredentialId", "ACCA", 2,
-    ("ServicePassword",), ("Active", "Inactive", "Expired"),
-)  # fmt: skip
+    "ServiceSpecificCredential",
+    "ServiceSpecificCredentials",
+    "Create",
+    "ServiceSpecificCredentialId",
+    "ACCA",
+    2,
+    ("ServicePassword",),
+    ("Active", "Inactive", "Expired"),
+)
 CERTIFICATE = Kind("SigningCertificate", "SigningCertificates", "Upload", "CertificateId", "", 2)
-_stores: dict[Kind, Any] = {kind: responses.AccountScopedDict() for kind in (SSH, SERVICE, CERTIFICATE)}
+_stores: dict[Kind, Any] = {
+    kind: responses.AccountScopedDict() for kind in (SSH, SERVICE, CERTIFICATE)
+}
 
 
 def xml(name: str, value: Any) -> str:
@@ -60,12 +72,18 @@ def error(status: int, code: str, message: str) -> Answer:
 
 
 def _answer(call: str, result: Json | None = None) -> Answer:
-    answer: Answer = iam._xml(200, f"{call}Response", "" if result is None else xml(f"{call}Result", result))
+    answer: Answer = iam._xml(
+        200, f"{call}Response", "" if result is None else xml(f"{call}Result", result)
+    )
     return answer
 
 
 def _no_user(name: str) -> Answer | None:
-    return None if name in iam._users else error(404, "NoSuchEntity", f"The user with name {name} cannot be found.")
+    return (
+        None
+        if name in iam._users
+        else error(404, "NoSuchEntity", f"The user with name {name} cannot be found.")
+    )
 
 
 def _of(kind: Kind, user: str) -> list[Json]:
@@ -75,18 +93,28 @@ def _of(kind: Kind, user: str) -> list[Json]:
 def _new(kind: Kind, user: str, params: Json) -> Json:
     made: Json = {
         "UserName": user,
-        kind.id: kind.prefix + "".join(secrets.choice(_ALPHABET) for _ in range(17 if kind.prefix else 32)),
+        kind.id: (
+            kind.prefix
+            + "".join(secrets.choice(_ALPHABET) for _ in range(17 if kind.prefix else 32))
+        ),
         "Status": "Active",
     }
     if kind is SERVICE:
         service = iam._p(params, "ServiceName")
-        made |= {"CreateDate": iam._now(), "ServiceName": service, "ServiceUserName": f"{user}-at-{responses.get_account_id()}"}
+        made |= {
+            "CreateDate": iam._now(),
+            "ServiceName": service,
+            "ServiceUserName": f"{user}-at-{responses.get_account_id()}",
+        }
         return made | {"ServicePassword": secrets.token_urlsafe(30)}
     body = iam._p(params, "SSHPublicKeyBody" if kind is SSH else "CertificateBody")
     if kind is SSH:
         digest = hashlib.md5(body.encode(), usedforsecurity=False).hexdigest()
         made["Fingerprint"] = ":".join(digest[at : at + 2] for at in range(0, 32, 2))
-    return made | {"SSHPublicKeyBody" if kind is SSH else "CertificateBody": body, "UploadDate": iam._now()}
+    return made | {
+        "SSHPublicKeyBody" if kind is SSH else "CertificateBody": body,
+        "UploadDate": iam._now(),
+    }
 
 
 def _shape(kind: Kind) -> str:
@@ -101,14 +129,20 @@ def _create(kind: Kind) -> Callable[[Json], Answer]:
         user = iam._p(params, "UserName")
         if missing := _no_user(user):
             return missing
-        if kind is SSH and not iam._p(params, "SSHPublicKeyBody").startswith(("ssh-rsa ", "-----BEGIN")):
+        if kind is SSH and not iam._p(params, "SSHPublicKeyBody").startswith(
+            ("ssh-rsa ", "-----BEGIN")
+        ):
             return error(400, "InvalidPublicKey", "The public key is not valid.")
         service = iam._p(params, "ServiceName")
         held = [item for item in _of(kind, user) if item.get("ServiceName", "") == service]
         if len(held) >= kind.quota:
-            return error(409, "LimitExceeded", f"Cannot exceed quota for {kind.plural}PerUser: {kind.quota}")
+            return error(
+                409, "LimitExceeded", f"Cannot exceed quota for {kind.plural}PerUser: {kind.quota}"
+            )
         made = _new(kind, user, params)
-        _stores[kind][made[kind.id]] = {name: value for name, value in made.items() if name not in kind.secret}
+        _stores[kind][made[kind.id]] = {
+            name: value for name, value in made.items() if name not in kind.secret
+        }
         return _answer(call, {_shape(kind): made})
 
     return run
@@ -123,8 +157,12 @@ def _list(kind: Kind) -> Callable[[Json], Answer]:
         if missing := _no_user(user):
             return missing
         service = iam._p(params, "ServiceName")
-        held = [item for item in _of(kind, user) if not service or item.get("ServiceName") == service]
-        shown = [{key: value for key, value in item.items() if key not in left_out} for item in held]
+        held = [
+            item for item in _of(kind, user) if not service or item.get("ServiceName") == service
+        ]
+        shown = [
+            {key: value for key, value in item.items() if key not in left_out} for item in held
+        ]
         return _answer(f"List{kind.plural}", {name: shown, "IsTruncated": False})
 
     return run
@@ -144,7 +182,11 @@ def _update(kind: Kind) -> Callable[[Json], Answer]:
         if not isinstance(found, dict):
             return found
         if status not in kind.statuses[:2]:
-            return error(400, "ValidationError", f"Value '{status}' at 'status' failed to satisfy constraint: Active, Inactive")
+            return error(
+                400,
+                "ValidationError",
+                f"Value '{status}' at 'status' failed to satisfy constraint: Active, Inactive",
+            )
         found["Status"] = status
         return _answer(f"Update{kind.singular}")
 
@@ -163,7 +205,9 @@ def _delete(kind: Kind) -> Callable[[Json], Answer]:
 
 
 for _kind in _stores:
-    extend(iam, "_IAM_HANDLERS", f"{_kind.create}{_kind.singular}", _create(_kind), restores=_RESTORES)
+    extend(
+        iam, "_IAM_HANDLERS", f"{_kind.create}{_kind.singular}", _create(_kind), restores=_RESTORES
+    )
     extend(iam, "_IAM_HANDLERS", f"List{_kind.plural}", _list(_kind), restores=_RESTORES)
     extend(iam, "_IAM_HANDLERS", f"Update{_kind.singular}", _update(_kind), restores=_RESTORES)
     extend(iam, "_IAM_HANDLERS", f"Delete{_kind.singular}", _delete(_kind), restores=_RESTORES)

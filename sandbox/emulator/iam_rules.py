@@ -1,4 +1,6 @@
-"""Patches of MiniStack's IAM: quotas, roles that only AWS changes, the calling user's own name, condition keys, AWSDenyAll."""
+"""Patches of MiniStack's IAM: quotas, roles that only AWS changes, the calling user's own name,
+condition keys, AWSDenyAll.
+"""
 
 from __future__ import annotations
 
@@ -19,14 +21,20 @@ POLICIES, KEYS = 10, 2
 INLINE_SIZE = {"user": 2048, "role": 10240, "group": 5120}
 _PROTECTED = ("/aws-service-role/", "/aws-reserved/")
 DENY_ALL = "arn:aws:iam::aws:policy/AWSDenyAll"
-_DENY = {"Version": "2012-10-17", "Statement": [{"Sid": "DenyAll", "Effect": "Deny", "Action": ["*"], "Resource": "*"}]}
+_DENY = {
+    "Version": "2012-10-17",
+    "Statement": [{"Sid": "DenyAll", "Effect": "Deny", "Action": ["*"], "Resource": "*"}],
+}
 
 extend(
-    iam, "_aws_managed_policies", DENY_ALL, iam._make_aws_managed_record("AWSDenyAll", json.dumps(_DENY), "Denies all access."),
+    iam,
+    "_aws_managed_policies",
+    DENY_ALL,
+    iam._make_aws_managed_record("AWSDenyAll", json.dumps(_DENY), "Denies all access."),
     restores="the managed policy AWSDenyAll exists and denies",
-)  # fmt: skip
+)
 
-# -- quotas -----------------------------------------------------------------------------------------------------------
+# -- quotas ----------------------------------------------------------------------------------------
 
 
 def _full(entity: Json | None, kind: str, params: Json) -> Answer | None:
@@ -40,12 +48,18 @@ def _full(entity: Json | None, kind: str, params: Json) -> Answer | None:
     return None
 
 
-@patch(iam, "_attach_user_policy", restores="a user holds ten managed policies, and only such as exist")
+@patch(
+    iam, "_attach_user_policy", restores="a user holds ten managed policies, and only such as exist"
+)
 def attach_user_policy(original: Any, params: Json) -> Any:
     return _full(iam._users.get(iam._p(params, "UserName")), "User", params) or original(params)
 
 
-@patch(iam, "_attach_role_policy", restores="a role holds ten managed policies, only such as exist; AWS's own roles are its own")
+@patch(
+    iam,
+    "_attach_role_policy",
+    restores="a role holds ten managed policies, only such as exist; AWS's own roles are its own",
+)
 def attach_role_policy(original: Any, params: Json) -> Any:
     role = iam._roles.get(iam._p(params, "RoleName"))
     return _protected(role) or _full(role, "Role", params) or original(params)
@@ -56,23 +70,43 @@ def _too_long(kind: str, name: str, inline: Json, params: Json) -> Answer | None
     size = sum(len("".join(str(document).split())) for document in documents.values())
     if size <= INLINE_SIZE[kind]:
         return None
-    return error(409, "LimitExceeded", f"Maximum policy size of {INLINE_SIZE[kind]} bytes exceeded for {kind} {name}")
+    return error(
+        409,
+        "LimitExceeded",
+        f"Maximum policy size of {INLINE_SIZE[kind]} bytes exceeded for {kind} {name}",
+    )
 
 
-@patch(iam, "_put_user_policy", restores="a user's inline policies have 2,048 characters together (white space is not counted)")
+@patch(
+    iam,
+    "_put_user_policy",
+    restores="a user's inline policies have 2,048 characters together (white space is not counted)",
+)
 def put_user_policy(original: Any, params: Json) -> Any:
     name = iam._p(params, "UserName")
     if name not in iam._users:
         return original(params)
-    return _too_long("user", name, iam._user_inline_policies.get(name) or {}, params) or original(params)
+    return _too_long("user", name, iam._user_inline_policies.get(name) or {}, params) or original(
+        params
+    )
 
 
-@patch(iam, "_put_role_policy", restores="a role's inline policies have 10,240 characters together; AWS's own roles are its own")
+@patch(
+    iam,
+    "_put_role_policy",
+    restores=(
+        "a role's inline policies have 10,240 characters together; AWS's own roles are its own"
+    ),
+)
 def put_role_policy(original: Any, params: Json) -> Any:
     role = iam._roles.get(iam._p(params, "RoleName"))
     if role is None:
         return original(params)
-    return _protected(role) or _too_long("role", role["RoleName"], role["InlinePolicies"], params) or original(params)
+    return (
+        _protected(role)
+        or _too_long("role", role["RoleName"], role["InlinePolicies"], params)
+        or original(params)
+    )
 
 
 @patch(iam, "_create_access_key", restores="a user has two access keys")
@@ -83,32 +117,47 @@ def create_access_key(original: Any, params: Json) -> Any:
     return original(params)
 
 
-# -- roles that only AWS changes --------------------------------------------------------------------------------------
+# -- roles that only AWS changes -------------------------------------------------------------------
 
 
 def _protected(role: Json | None) -> Answer | None:
     if role is None or not str(role.get("Path", "/")).startswith(_PROTECTED):
         return None
     return error(
-        400, "UnmodifiableEntity",
-        f"Cannot perform the operation on the protected role '{role['RoleName']}' - this role is only modifiable by AWS",
-    )  # fmt: skip
+        400,
+        "UnmodifiableEntity",
+        f"Cannot perform the operation on the protected role '{role['RoleName']}' - this role is"
+        " only modifiable by AWS",
+    )
 
 
 def _guard(attribute: str) -> None:
-    @patch(iam, attribute, restores="service-linked roles and those of Identity Center are changed by AWS alone")
+    @patch(
+        iam,
+        attribute,
+        restores="service-linked roles and those of Identity Center are changed by AWS alone",
+    )
     def guarded(original: Any, params: Json) -> Any:
         return _protected(iam._roles.get(iam._p(params, "RoleName"))) or original(params)
 
 
-for _name in ("detach_role_policy", "delete_role_policy", "update_assume_role_policy", "put_role_permissions_boundary",
-              "delete_role_permissions_boundary", "update_role", "delete_role"):  # fmt: skip
+for _name in (
+    "detach_role_policy",
+    "delete_role_policy",
+    "update_assume_role_policy",
+    "put_role_permissions_boundary",
+    "delete_role_permissions_boundary",
+    "update_role",
+    "delete_role",
+):
     _guard(f"_{_name}")
 
 
 def make_role(name: str, path: str, trust: Json, policy: Json | None) -> Json:
     """A role as AWS itself makes it, also where only AWS may; what IAM stores."""
-    iam._create_role({"RoleName": name, "Path": path, "AssumeRolePolicyDocument": json.dumps(trust)})
+    iam._create_role(
+        {"RoleName": name, "Path": path, "AssumeRolePolicyDocument": json.dumps(trust)}
+    )
     role: Json = iam._roles[name]
     if policy:
         role["InlinePolicies"]["work"] = json.dumps(policy)
@@ -116,12 +165,19 @@ def make_role(name: str, path: str, trust: Json, policy: Json | None) -> Json:
 
 
 def make_session(account: str, name: str, session: str) -> Json:
-    """Credentials of a role's session as an AWS service gets them (EC2 for an instance, Lambda, Identity Center ...)."""
+    """Credentials of a role's session as an AWS service gets them (EC2 for an instance, Lambda,
+    Identity Center ...).
+    """
     role = iam._roles.get_scoped(account, None, name)
     key, until = iam._gen_session_access_key(), time.time() + 3600
     made = {"SecretAccessKey": iam._gen_secret(), "SessionToken": iam._gen_session_token()}
     arn = f"arn:aws:sts::{account}:assumed-role/{name}/{session}"
-    who = {"Arn": arn, "UserId": f"{role['RoleId']}:{session}", "AccountId": account, "PrincipalType": "AssumedRole"}
+    who = {
+        "Arn": arn,
+        "UserId": f"{role['RoleId']}:{session}",
+        "AccountId": account,
+        "PrincipalType": "AssumedRole",
+    }
     sts.register_session(key, {**made, **who, "Expiration": until})
     return {"AccessKeyId": key, **made}
 
@@ -129,22 +185,34 @@ def make_session(account: str, name: str, session: str) -> Json:
 def sessions(account: str, name: str, session: str) -> list[str]:
     """Access key ids of a role's sessions of that name, the newest first."""
     arn = f"arn:aws:sts::{account}:assumed-role/{name}/{session}"
-    found = [key for key, item in sts._sessions.items() if item.get("Arn") == arn and not sts._session_expired(item)]
+    found = [
+        key
+        for key, item in sts._sessions.items()
+        if item.get("Arn") == arn and not sts._session_expired(item)
+    ]
     return sorted(found, key=lambda key: -float(sts._sessions[key].get("IssuedAt", 0)))
 
 
-# -- who calls --------------------------------------------------------------------------------------------------------
+# -- who calls -------------------------------------------------------------------------------------
 
 # Without a UserName these are about the user who signed the call.
 _IMPLIED = {
-    "GetUser", "ListAccessKeys", "CreateAccessKey", "ListSSHPublicKeys", "ListServiceSpecificCredentials",
-    "ListSigningCertificates", "ListMFADevices", "GetLoginProfile",
-}  # fmt: skip
+    "GetUser",
+    "ListAccessKeys",
+    "CreateAccessKey",
+    "ListSSHPublicKeys",
+    "ListServiceSpecificCredentials",
+    "ListSigningCertificates",
+    "ListMFADevices",
+    "GetLoginProfile",
+}
 
 
 def _caller(headers: Any, query: Json) -> str:
     """The name of the user who calls, "" for root and roles."""
-    identity = evaluator.resolve_caller_identity(app.extract_access_key_id(headers, query) or "") or {}
+    identity = (
+        evaluator.resolve_caller_identity(app.extract_access_key_id(headers, query) or "") or {}
+    )
     arn = str(identity.get("userArn", ""))
     return arn.rsplit("/", 1)[-1] if ":user/" in arn else ""
 
@@ -152,7 +220,8 @@ def _caller(headers: Any, query: Json) -> str:
 def resource(headers: Any, params: Json, account: str) -> str | None:
     """The ARN an IAM call is checked on, with its path; None where that is not special."""
     call, *names = [
-        actions._query_param(params, name) for name in ("Action", "InstanceProfileName", "RoleName", "UserName", "GroupName")
+        actions._query_param(params, name)
+        for name in ("Action", "InstanceProfileName", "RoleName", "UserName", "GroupName")
     ]
     profile, role, user, group = names
     key = actions._query_param(params, "AccessKeyId")
@@ -162,8 +231,12 @@ def resource(headers: Any, params: Json, account: str) -> str | None:
         user = _caller(headers, params)
     if call in ("AddUserToGroup", "RemoveUserFromGroup"):
         user = ""
-    for kind, store, name in (("instance-profile", iam._instance_profiles, profile), ("role", iam._roles, role),
-                              ("user", iam._users, user), ("group", iam._groups, group)):  # fmt: skip
+    for kind, store, name in (
+        ("instance-profile", iam._instance_profiles, profile),
+        ("role", iam._roles, role),
+        ("user", iam._users, user),
+        ("group", iam._groups, group),
+    ):
         if name:
             found = store.get_scoped(account, None, name)
             path = actions._query_param(params, "Path") or "/"
@@ -174,19 +247,36 @@ def resource(headers: Any, params: Json, account: str) -> str | None:
 @patch(
     actions,
     "extract_resource_arn",
-    restores="IAM calls are checked on the ARN with its path; profile calls on the instance profile, key calls on their user",
+    restores=(
+        "IAM calls are checked on the ARN with its path; profile calls on the instance profile, key"
+        " calls on their user"
+    ),
 )
 def extract_resource_arn(
-    original: Any, service: str, method: str, path: str, headers: Any, body: bytes, params: Any, region: str, account: str
+    original: Any,
+    service: str,
+    method: str,
+    path: str,
+    headers: Any,
+    body: bytes,
+    params: Any,
+    region: str,
+    account: str,
 ) -> str:
     special = resource(headers, params, account) if service == "iam" else None
     return special or str(original(service, method, path, headers, body, params, region, account))
 
 
 @patch(iam, "handle_request", restores="IAM calls without a user name are about the calling user")
-async def handle_request(original: Any, method: str, path: str, headers: Any, body: bytes, query: Json) -> Any:
+async def handle_request(
+    original: Any, method: str, path: str, headers: Any, body: bytes, query: Json
+) -> Any:
     form = dict(urllib.parse.parse_qsl(body.decode("utf-8", "replace")))
-    if form.get("Action") in _IMPLIED and not form.get("UserName") and (name := _caller(headers, query)):
+    if (
+        form.get("Action") in _IMPLIED
+        and not form.get("UserName")
+        and (name := _caller(headers, query))
+    ):
         body += b"&UserName=" + urllib.parse.quote(name).encode()
     return await original(method, path, headers, body, query)
 
@@ -204,15 +294,23 @@ for _name in ("list_access_keys", "list_mfa_devices"):
     _known(lambda params: iam._p(params, "UserName") in iam._users, f"_{_name}")
 
 
-@patch(evaluator, "enforce", restores="credentials of GetSessionToken (without MFA) and GetFederationToken cannot call IAM")
-def enforce(original: Any, access_key: str, action: str, service: str, *args: Any, **kwargs: Any) -> Any:
+@patch(
+    evaluator,
+    "enforce",
+    restores="credentials of GetSessionToken (without MFA) and GetFederationToken cannot call IAM",
+)
+def enforce(
+    original: Any, access_key: str, action: str, service: str, *args: Any, **kwargs: Any
+) -> Any:
     session = sts._sessions.get(access_key) if service == "iam" else None
     if session and session.get("PrincipalType") in ("User", "FederatedUser"):
-        return evaluator.AuthError("InvalidClientTokenId", "The security token included in the request is invalid")
+        return evaluator.AuthError(
+            "InvalidClientTokenId", "The security token included in the request is invalid"
+        )
     return original(access_key, action, service, *args, **kwargs)
 
 
-# -- condition keys ---------------------------------------------------------------------------------------------------
+# -- condition keys --------------------------------------------------------------------------------
 
 
 def _entity(params: Json) -> Json:
@@ -225,7 +323,10 @@ def _entity(params: Json) -> Json:
 @patch(
     actions,
     "request_tag_context",
-    restores="IAM calls have iam:PolicyARN, iam:PermissionsBoundary, and the tags of the user or role they are about",
+    restores=(
+        "IAM calls have iam:PolicyARN, iam:PermissionsBoundary, and the tags of the user or role"
+        " they are about"
+    ),
 )
 def request_tag_context(original: Any, service: str, action: str, body: bytes, params: Json) -> Any:
     context = dict(original(service, action, body, params))
@@ -234,7 +335,9 @@ def request_tag_context(original: Any, service: str, action: str, body: bytes, p
     entity, call = _entity(params), action.partition(":")[2]
     if policy := actions._query_param(params, "PolicyArn"):
         context["iam:PolicyARN"] = policy
-    if boundary := actions._query_param(params, "PermissionsBoundary") or entity.get("PermissionsBoundary"):
+    if boundary := actions._query_param(params, "PermissionsBoundary") or entity.get(
+        "PermissionsBoundary"
+    ):
         context["iam:PermissionsBoundary"] = boundary
     if call == "PassRole":
         return context

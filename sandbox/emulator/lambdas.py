@@ -1,4 +1,6 @@
-"""Patches of MiniStack's Lambda: error types, environments that survive an error, permissions of the function's role."""
+"""Patches of MiniStack's Lambda: error types, environments that survive an error, permissions of
+the function's role.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,10 @@ from .patching import patch, replace
 
 _SERVICE = "lambda.amazonaws.com"
 _ERROR_KEY = "_sandbox_error"
-_REPORT = '_real_stdout.write(json.dumps({"status": "error", "error": str(e), "trace": traceback.format_exc()}) + "\\n")'
+_REPORT = (
+    '_real_stdout.write(json.dumps({"status": "error", "error": str(e), "trace":'
+    ' traceback.format_exc()}) + "\\n")'
+)
 _last = threading.local()
 
 
@@ -22,9 +27,11 @@ def _worker_script() -> str:
     if _REPORT not in script:
         raise RuntimeError("MiniStack's Python worker script is not the one of the pinned release.")
     report = (
-        '_real_stdout.write(json.dumps({"status": "ok", "' + _ERROR_KEY + '": {"errorMessage": str(e), '
-        '"errorType": type(e).__name__, "requestId": _ms_ctx.get("request_id", ""), '
-        '"stackTrace": traceback.format_tb(e.__traceback__)[1:]}, "trace": traceback.format_exc()}) + "\\n")'
+        '_real_stdout.write(json.dumps({"status": "ok", "'
+        + _ERROR_KEY
+        + '": {"errorMessage": str(e), "errorType": type(e).__name__, "requestId":'
+        ' _ms_ctx.get("request_id", ""), "stackTrace": traceback.format_tb(e.__traceback__)[1:]},'
+        ' "trace": traceback.format_exc()}) + "\\n")'
     )
     return script.replace(_REPORT, report)
 
@@ -33,11 +40,18 @@ replace(
     lambda_runtime,
     "_PYTHON_WORKER_SCRIPT",
     _worker_script(),
-    restores="errorType is the exception's class name, stackTrace its frames (upstream: always Runtime.HandlerError)",
+    restores=(
+        "errorType is the exception's class name, stackTrace its frames (upstream: always"
+        " Runtime.HandlerError)"
+    ),
 )
 
 
-@patch(lambda_runtime.Worker, "invoke", restores="an environment whose handler raised is used again (upstream starts a new one)")
+@patch(
+    lambda_runtime.Worker,
+    "invoke",
+    restores="an environment whose handler raised is used again (upstream starts a new one)",
+)
 def invoke(original: Any, worker: Any, *args: Any, **kwargs: Any) -> Any:
     _last.error = None
     result = original(worker, *args, **kwargs)
@@ -62,24 +76,34 @@ def execute_function_warm(original: Any, function: Any, event: Any, request_id: 
     return result
 
 
-@patch(lambdas, "_create_esm", restores="an event source mapping needs a role that may read the queue")
+@patch(
+    lambdas, "_create_esm", restores="an event source mapping needs a role that may read the queue"
+)
 def create_event_source_mapping(original: Any, data: dict[str, Any]) -> Any:
     source = data.get("EventSourceArn", "")
     _, config, _ = lambdas._get_func_record_for_ref(data.get("FunctionName", ""))
     if ":sqs:" in source and config:
         for name in ("ReceiveMessage", "DeleteMessage", "GetQueueAttributes"):
             if service_roles.role_refusal(config.get("Role", ""), _SERVICE, f"sqs:{name}", source):
-                message = f"The provided execution role does not have permissions to call {name} on SQS"
+                message = (
+                    f"The provided execution role does not have permissions to call {name} on SQS"
+                )
                 return responses.error_response_json("InvalidParameterValueException", message, 400)
     return original(data)
 
 
-@patch(lambdas, "_route_async_failure", restores="the function's role must allow delivery to its dead-letter queue")
+@patch(
+    lambdas,
+    "_route_async_failure",
+    restores="the function's role must allow delivery to its dead-letter queue",
+)
 def route_async_failure(original: Any, target: str, name: str, event: Any, result: Any) -> Any:
     config = lambdas._functions.get(name, {}).get("config", {})
     action = "sqs:SendMessage" if ":sqs:" in target else "sns:Publish"
     refusal = service_roles.role_refusal(config.get("Role", ""), _SERVICE, action, target)
     if refusal:
-        lambdas.logger.error("Lambda %s: dead letter lost: %s; event %s", name, refusal, json.dumps(event)[:500])
+        lambdas.logger.error(
+            "Lambda %s: dead letter lost: %s; event %s", name, refusal, json.dumps(event)[:500]
+        )
         return None
     return original(target, name, event, result)

@@ -8,7 +8,11 @@ from .ministack import cloudwatch_logs
 from .patching import patch
 
 
-@patch(cloudwatch_logs, "_filter_log_events", restores="FilterLogEvents looks only into streams of logStreamNamePrefix")
+@patch(
+    cloudwatch_logs,
+    "_filter_log_events",
+    restores="FilterLogEvents looks only into streams of logStreamNamePrefix",
+)
 def filter_log_events(original: Any, data: dict[str, Any]) -> Any:
     prefix = data.get("logStreamNamePrefix")
     group = cloudwatch_logs._log_groups.get(cloudwatch_logs._resolve_log_group_name(data))

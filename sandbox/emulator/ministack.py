@@ -1,4 +1,6 @@
-"""MiniStack's modules as ``Any``: the package carries no types, and every private name is used through here."""
+"""MiniStack's modules as ``Any``: the package carries no types, and every private name is used
+through here.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,9 @@ lambda_runtime: Any = importlib.import_module("ministack.core.lambda_runtime")
 arns: Any = importlib.import_module("ministack.core.arn")
 cloudformation: Any = importlib.import_module("ministack.services.cloudformation")
 cloudformation_handlers: Any = importlib.import_module("ministack.services.cloudformation.handlers")
-cloudformation_provisioners: Any = importlib.import_module("ministack.services.cloudformation.provisioners")
+cloudformation_provisioners: Any = importlib.import_module(
+    "ministack.services.cloudformation.provisioners"
+)
 cloudtrail: Any = importlib.import_module("ministack.services.cloudtrail")
 cloudwatch_logs: Any = importlib.import_module("ministack.services.cloudwatch_logs")
 eventbridge: Any = importlib.import_module("ministack.services.eventbridge")

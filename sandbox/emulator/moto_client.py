@@ -1,4 +1,6 @@
-"""Calls from MiniStack's process to moto's: forwarded AWS requests, and facts about EC2 resources for IAM."""
+"""Calls from MiniStack's process to moto's: forwarded AWS requests, and facts about EC2
+resources for IAM.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,9 @@ _KEPT = {"content-type", "x-amzn-requestid", "x-amzn-errortype", "smithy-protoco
 
 def _request(method: str, target: str, headers: dict[str, str], body: bytes | None) -> Response:
     address = urllib.parse.urlsplit(settings.MOTO_URL)
-    connection = http.client.HTTPConnection(address.hostname or "127.0.0.1", address.port, timeout=60)
+    connection = http.client.HTTPConnection(
+        address.hostname or "127.0.0.1", address.port, timeout=60
+    )
     try:
         connection.request(method, target, body=body or None, headers=headers)
         answer = connection.getresponse()
@@ -26,9 +30,18 @@ def _request(method: str, target: str, headers: dict[str, str], body: bytes | No
         connection.close()
 
 
-def forward(method: str, path: str, headers: dict[str, str], body: bytes, params: dict[str, Any], account: str) -> Response:
+def forward(
+    method: str,
+    path: str,
+    headers: dict[str, str],
+    body: bytes,
+    params: dict[str, Any],
+    account: str,
+) -> Response:
     """Send one AWS request to moto as the caller's account."""
-    query = urllib.parse.urlencode(params, doseq=True) if params and method in ("GET", "DELETE") else ""
+    query = (
+        urllib.parse.urlencode(params, doseq=True) if params and method in ("GET", "DELETE") else ""
+    )
     sent = {key: value for key, value in headers.items() if key.lower() not in _HOP}
     sent["x-moto-account-id"] = account
     target = urllib.parse.quote(path, safe="/%:@+~,=") + ("?" + query if query else "")
@@ -36,7 +49,8 @@ def forward(method: str, path: str, headers: dict[str, str], body: bytes, params
 
 
 def facts(account: str, region: str, names: list[str]) -> dict[str, dict[str, Any]]:
-    """What moto knows about resources, by id: ``{"tags": {...}, "vpc": id, "instance": id, "volumes": [...]}``.
+    """What moto knows about resources, by id: ``{"tags": {...}, "vpc": id, "instance": id,
+    "volumes": [...]}``.
 
     Unknown ids are absent. ``names`` may hold EC2 ids, ``asg:<name>`` and ``tg:<arn>``.
     """

@@ -1,4 +1,6 @@
-"""Patches of moto: instance profiles (they live in MiniStack's IAM), snapshots, Auto Scaling, load balancing."""
+"""Patches of moto: instance profiles (they live in MiniStack's IAM), snapshots, Auto Scaling,
+load balancing.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from . import settings
-from .moto_modules import autoscaling, block_storage, ec2_utils, instance_responses, load_balancing, organizations, profiles
+from .moto_modules import (
+    autoscaling,
+    block_storage,
+    ec2_utils,
+    instance_responses,
+    load_balancing,
+    organizations,
+    profiles,
+)
 from .moto_network import error
 from .patching import extend, patch, replace
 
@@ -28,14 +38,19 @@ class Profile:
 
 
 def find_profile(
-    account_id: str, partition: str, iam_instance_profile_arn: str | None, iam_instance_profile_name: str | None
+    account_id: str,
+    partition: str,
+    iam_instance_profile_arn: str | None,
+    iam_instance_profile_name: str | None,
 ) -> Profile:
     """The profile by ARN or name; EC2's refusal when IAM has none."""
     arn = iam_instance_profile_arn or ""
     name = iam_instance_profile_name or arn.rsplit("/", 1)[-1]
     query = urllib.parse.urlencode({"account": account_id, "name": name})
     try:
-        with urllib.request.urlopen(f"{settings.GATEWAY_URL}/_sandbox/profiles?{query}", timeout=30) as answer:
+        with urllib.request.urlopen(
+            f"{settings.GATEWAY_URL}/_sandbox/profiles?{query}", timeout=30
+        ) as answer:
             found = json.load(answer)
     except urllib.error.HTTPError:
         found = {}
@@ -81,7 +96,10 @@ def _show(instance: Any, profile: Profile | None) -> None:
 def associate(original: Any, backend: Any, instance_id: str, *args: Any, **kwargs: Any) -> Any:
     instance = backend.get_instance(instance_id)
     if instance.state not in ("running", "stopped", "pending"):
-        raise error("IncorrectInstanceState", f"The instance '{instance_id}' is not in the 'running' or 'stopped' state.")
+        raise error(
+            "IncorrectInstanceState",
+            f"The instance '{instance_id}' is not in the 'running' or 'stopped' state.",
+        )
     association = original(backend, instance_id, *args, **kwargs)
     _show(instance, association.iam_instance_profile)
     return association
@@ -90,15 +108,27 @@ def associate(original: Any, backend: Any, instance_id: str, *args: Any, **kwarg
 @patch(
     _Backend,
     "replace_iam_instance_profile_association",
-    restores="a replaced profile shows in DescribeInstances, under a new association; the instance must run",
+    restores=(
+        "a replaced profile shows in DescribeInstances, under a new association; the instance"
+        " must run"
+    ),
 )
-def replace_association(original: Any, backend: Any, association_id: str, *args: Any, **kwargs: Any) -> Any:
+def replace_association(
+    original: Any, backend: Any, association_id: str, *args: Any, **kwargs: Any
+) -> Any:
     current = next(
-        (item for item in backend.iam_instance_profile_associations.values() if item.association_id == association_id),
+        (
+            item
+            for item in backend.iam_instance_profile_associations.values()
+            if item.association_id == association_id
+        ),
         None,
     )
     if current is not None and current.instance.state != "running":
-        raise error("IncorrectInstanceState", f"The instance '{current.instance_id}' is not in the 'running' state.")
+        raise error(
+            "IncorrectInstanceState",
+            f"The instance '{current.instance_id}' is not in the 'running' state.",
+        )
     association = original(backend, association_id, *args, **kwargs)
     association.association_id = profiles.random_iam_instance_profile_association_id()
     _show(association.instance, association.iam_instance_profile)
@@ -109,7 +139,10 @@ def _age(snapshot: Any) -> float:
     return float((block_storage.utcnow() - snapshot.start_time).total_seconds())
 
 
-_STATUS = property(lambda item: "completed" if _age(item) >= _SNAPSHOT_SECONDS else "pending", lambda item, value: None)
+_STATUS = property(
+    lambda item: "completed" if _age(item) >= _SNAPSHOT_SECONDS else "pending",
+    lambda item, value: None,
+)
 block_storage.Snapshot.status = block_storage.Snapshot.state = None
 replace(
     block_storage.Snapshot,
@@ -117,7 +150,12 @@ replace(
     _STATUS,
     restores="a snapshot is pending first (SANDBOX_SNAPSHOT_SECONDS, default 0.5)",
 )
-replace(block_storage.Snapshot, "state", _STATUS, restores="CreateSnapshots answers with each snapshot's State")
+replace(
+    block_storage.Snapshot,
+    "state",
+    _STATUS,
+    restores="CreateSnapshots answers with each snapshot's State",
+)
 replace(
     block_storage.Snapshot,
     "progress",
@@ -129,7 +167,8 @@ replace(
 def _group(backend: Any, name: str) -> Any:
     if name not in backend.autoscaling_groups:
         raise autoscaling.AutoscalingClientError(
-            "ValidationError", f"AutoScalingGroup name not found - AutoScalingGroup '{name}' not found"
+            "ValidationError",
+            f"AutoScalingGroup name not found - AutoScalingGroup '{name}' not found",
         )
     return backend.autoscaling_groups[name]
 
@@ -140,13 +179,15 @@ def _leave(backend: Any, name: str, instance_ids: list[str], decrement: bool) ->
     for instance_id in instance_ids:
         if instance_id not in members:
             raise autoscaling.AutoscalingClientError(
-                "ValidationError", f"The instance {instance_id} is not part of Auto Scaling group {name}."
+                "ValidationError",
+                f"The instance {instance_id} is not part of Auto Scaling group {name}.",
             )
     if decrement and group.desired_capacity - len(instance_ids) < group.min_size:
         raise autoscaling.AutoscalingClientError(
             "ValidationError",
-            f"AutoScalingGroup {name} has min-size={group.min_size}, max-size={group.max_size}, and "
-            f"desired-size={group.desired_capacity}. To leave {len(instance_ids)} instances, reduce the min-size.",
+            f"AutoScalingGroup {name} has min-size={group.min_size}, max-size={group.max_size}, and"
+            f" desired-size={group.desired_capacity}. To leave {len(instance_ids)} instances,"
+            " reduce the min-size.",
         )
     return group
 
@@ -161,9 +202,14 @@ def _deregister(backend: Any, group: Any, instance_ids: list[str]) -> None:
 @patch(
     autoscaling.AutoScalingBackend,
     "detach_instances",
-    restores="detaching takes the instance out of the group's target groups, respects the minimum size and refuses strangers",
+    restores=(
+        "detaching takes the instance out of the group's target groups, respects the minimum size"
+        " and refuses strangers"
+    ),
 )
-def detach_instances(original: Any, backend: Any, group_name: str, instance_ids: list[str], should_decrement: bool) -> Any:
+def detach_instances(
+    original: Any, backend: Any, group_name: str, instance_ids: list[str], should_decrement: bool
+) -> Any:
     group = _leave(backend, group_name, instance_ids, should_decrement)
     activities = original(backend, group_name, instance_ids, should_decrement)
     _deregister(backend, group, instance_ids)
@@ -173,9 +219,14 @@ def detach_instances(original: Any, backend: Any, group_name: str, instance_ids:
 @patch(
     autoscaling.AutoScalingBackend,
     "enter_standby_instances",
-    restores="standby takes the instance out of the group's target groups, respects the minimum size and refuses strangers",
+    restores=(
+        "standby takes the instance out of the group's target groups, respects the minimum size and"
+        " refuses strangers"
+    ),
 )
-def enter_standby(original: Any, backend: Any, group_name: str, instance_ids: list[str], should_decrement: bool) -> Any:
+def enter_standby(
+    original: Any, backend: Any, group_name: str, instance_ids: list[str], should_decrement: bool
+) -> Any:
     group = _leave(backend, group_name, instance_ids, should_decrement)
     activities = original(backend, group_name, instance_ids, should_decrement)
     _deregister(backend, group, instance_ids)
@@ -199,7 +250,9 @@ def update_target_groups(original: Any, backend: Any, group_name: str) -> None:
         if new:
             targets = [{"Id": name, "Port": target_group.port} for name in new]
             backend.elbv2_backend.register_targets(arn, targets)
-    group._registered = {(arn, name) for arn in group.target_group_arns or [] for name in in_service}
+    group._registered = {
+        (arn, name) for arn in group.target_group_arns or [] for name in in_service
+    }
 
 
 @patch(
@@ -211,7 +264,11 @@ def launch_instances(original: Any, group: Any, count: int, tags: dict[str, str]
     before = {state.instance.id for state in group.instance_states}
     original(group, count, tags)
     template = getattr(group, "ec2_launch_template", None)
-    wanted: Any = template.get_version(group.launch_template_version).data.get("IamInstanceProfile") if template else None
+    wanted: Any = (
+        template.get_version(group.launch_template_version).data.get("IamInstanceProfile")
+        if template
+        else None
+    )
     if not wanted:
         return
     for state in group.instance_states:
@@ -221,6 +278,10 @@ def launch_instances(original: Any, group: Any, count: int, tags: dict[str, str]
             )
 
 
-@patch(load_balancing.FakeTargetGroup, "deregister", restores="deregistering a target that is not registered succeeds")
+@patch(
+    load_balancing.FakeTargetGroup,
+    "deregister",
+    restores="deregistering a target that is not registered succeeds",
+)
 def deregister(original: Any, target_group: Any, targets: list[dict[str, Any]]) -> None:
     original(target_group, [target for target in targets if target["Id"] in target_group.targets])

@@ -5,7 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from . import settings
-from .moto_modules import core_responses, ec2_errors, instance_responses, instances, interfaces, regions
+from .moto_modules import (
+    core_responses,
+    ec2_errors,
+    instance_responses,
+    instances,
+    interfaces,
+    regions,
+)
 from .patching import patch, replace
 
 # An interface with this tag belongs to an AWS service: it can be seen and not changed.
@@ -22,7 +29,11 @@ def _groups_of(instance: Any) -> Any:
     primary = getattr(instance, "nics", {}).get(0)
     if primary is not None:
         return list(primary._group_set)
-    return [] if getattr(instance, "nics", None) == {} and instance.state == "terminated" else instance._groups
+    return (
+        []
+        if getattr(instance, "nics", None) == {} and instance.state == "terminated"
+        else instance._groups
+    )
 
 
 def _set_groups(instance: Any, groups: Any) -> None:
@@ -32,13 +43,17 @@ def _set_groups(instance: Any, groups: Any) -> None:
         primary._group_set = list(groups)
 
 
-# moto keeps the groups of an instance beside those of its interfaces; on AWS the instance shows its first interface's.
+# moto keeps the groups of an instance beside those of its interfaces; on AWS the instance shows its
+# first interface's.
 instances.Instance.security_groups = None
 replace(
     instances.Instance,
     "security_groups",
     property(_groups_of, _set_groups),
-    restores="DescribeInstances shows the groups of the primary interface, also after ModifyNetworkInterfaceAttribute",
+    restores=(
+        "DescribeInstances shows the groups of the primary interface, also after"
+        " ModifyNetworkInterfaceAttribute"
+    ),
 )
 replace(
     interfaces.NetworkInterface,
@@ -51,10 +66,14 @@ replace(
     interfaces.NetworkInterface,
     "requester_managed",
     property(
-        lambda interface: interface.ec2_backend.tags.get(interface.id, {}).get(REQUESTER_MANAGED_TAG) == "true",
+        lambda interface: (
+            interface.ec2_backend.tags.get(interface.id, {}).get(REQUESTER_MANAGED_TAG) == "true"
+        ),
         lambda interface, value: None,
     ),
-    restores="requester-managed interfaces exist (here: those tagged sandbox:requester-managed=true)",
+    restores=(
+        "requester-managed interfaces exist (here: those tagged sandbox:requester-managed=true)"
+    ),
 )
 
 
@@ -67,7 +86,8 @@ def _checked_groups(backend: Any, interface: Any, group_ids: list[str]) -> list[
         if group.vpc_id != interface.vpc_id:
             raise error(
                 "InvalidParameter",
-                f"Security group {group_id} and interface {interface.id} belong to different networks.",
+                f"Security group {group_id} and interface {interface.id} belong to different"
+                " networks.",
             )
         groups.append(group)
     return groups
@@ -76,10 +96,17 @@ def _checked_groups(backend: Any, interface: Any, group_ids: list[str]) -> list[
 @patch(
     interfaces.NetworkInterfaceBackend,
     "modify_network_interface_attribute",
-    restores="an unknown group, a group of another VPC and a requester-managed interface are refused",
+    restores=(
+        "an unknown group, a group of another VPC and a requester-managed interface are refused"
+    ),
 )
 def modify_interface(
-    original: Any, backend: Any, eni_id: str, group_ids: list[str], source_dest_check: Any = None, description: Any = None
+    original: Any,
+    backend: Any,
+    eni_id: str,
+    group_ids: list[str],
+    source_dest_check: Any = None,
+    description: Any = None,
 ) -> Any:
     interface = backend.get_network_interface(eni_id)
     if interface.requester_managed:
@@ -104,7 +131,9 @@ _ONLY_STOPPED = {"InstanceType", "Kernel", "Ramdisk", "UserData", "EbsOptimized"
 
 def _set_attribute(instance: Any, name: str, value: Any) -> None:
     if name in _ONLY_STOPPED and instance.state != "stopped":
-        raise error("IncorrectInstanceState", f"The instance '{instance.id}' is not in the 'stopped' state.")
+        raise error(
+            "IncorrectInstanceState", f"The instance '{instance.id}' is not in the 'stopped' state."
+        )
     if name == "UserData":
         value = instance_responses.parse_user_data(value) if value else value
     setattr(instance, _ATTRIBUTES[name], value)
@@ -114,7 +143,9 @@ def _set_block_devices(instance: Any, mappings: list[dict[str, Any]]) -> None:
     for mapping in mappings:
         device = mapping.get("DeviceName", "")
         if device not in instance.block_device_mapping:
-            raise error("InvalidInstanceAttributeValue", f"No device is currently mapped at {device}")
+            raise error(
+                "InvalidInstanceAttributeValue", f"No device is currently mapped at {device}"
+            )
         keep = mapping.get("Ebs", {}).get("DeleteOnTermination")
         if keep is not None:
             instance.block_device_mapping[device].delete_on_termination = keep
@@ -123,12 +154,17 @@ def _set_block_devices(instance: Any, mappings: list[dict[str, Any]]) -> None:
 @patch(
     instance_responses.InstanceResponse,
     "modify_instance_attribute",
-    restores="one attribute per call, the shutdown behaviour among them (moto empties the groups); wrong groups are refused",
+    restores=(
+        "one attribute per call, the shutdown behaviour among them (moto empties the groups); wrong"
+        " groups are refused"
+    ),
 )
 def modify_instance_attribute(_original: Any, response: Any) -> Any:
     instance = response.ec2_backend.get_instance(response._get_param("InstanceId"))
     if instance.state == "terminated":
-        raise error("IncorrectInstanceState", f"The instance '{instance.id}' is not in a valid state.")
+        raise error(
+            "IncorrectInstanceState", f"The instance '{instance.id}' is not in a valid state."
+        )
     wanted: dict[str, Any] = {}
     for name in _ATTRIBUTES:
         value = response._get_param(f"{name}.Value")
@@ -144,7 +180,9 @@ def modify_instance_attribute(_original: Any, response: Any) -> Any:
     response.error_on_dryrun()
     for name, value in wanted.items():
         if name not in _ATTRIBUTES:
-            raise error("InvalidParameterValue", f"Value ({attribute}) for parameter attribute is invalid.")
+            raise error(
+                "InvalidParameterValue", f"Value ({attribute}) for parameter attribute is invalid."
+            )
         _set_attribute(instance, name, value)
     if mappings:
         _set_block_devices(instance, mappings)
@@ -159,10 +197,16 @@ def modify_instance_attribute(_original: Any, response: Any) -> Any:
     return core_responses.EmptyResult()
 
 
-@patch(instances.Instance, "prep_nics", restores="the primary interface is deleted with its instance unless asked otherwise")
+@patch(
+    instances.Instance,
+    "prep_nics",
+    restores="the primary interface is deleted with its instance unless asked otherwise",
+)
 def prep_nics(original: Any, instance: Any, nic_spec: Any, *args: Any, **kwargs: Any) -> None:
     original(instance, nic_spec, *args, **kwargs)
-    asked = {int(nic.get("DeviceIndex", 0)): nic.get("DeleteOnTermination") for nic in nic_spec or []}
+    asked = {
+        int(nic.get("DeviceIndex", 0)): nic.get("DeleteOnTermination") for nic in nic_spec or []
+    }
     for index, interface in instance.nics.items():
         if asked.get(index) is None:
             interface.delete_on_termination = True
@@ -190,7 +234,11 @@ for _name, _attribute in {
     )
 
 
-@patch(instances.Instance, "terminate", restores="a terminated instance has no interfaces and no groups")
+@patch(
+    instances.Instance,
+    "terminate",
+    restores="a terminated instance has no interfaces and no groups",
+)
 def terminate(original: Any, instance: Any) -> Any:
     previous = original(instance)
     for interface in list(instance.nics.values()):
@@ -199,6 +247,10 @@ def terminate(original: Any, instance: Any) -> Any:
     return previous
 
 
-@patch(regions.RegionsAndZonesBackend, "describe_regions", restores="an account sees the Regions that are enabled in it, not all")
+@patch(
+    regions.RegionsAndZonesBackend,
+    "describe_regions",
+    restores="an account sees the Regions that are enabled in it, not all",
+)
 def describe_regions(original: Any, self: Any, names: list[str] | None = None) -> Any:
     return [region for region in original(self, names) if region.name in settings.REGIONS]

@@ -1,4 +1,6 @@
-"""The sandbox's organization in moto: its management account, its accounts, GuardDuty's trusted access."""
+"""The sandbox's organization in moto: its management account, its accounts, GuardDuty's trusted
+access.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,11 @@ replace(
 )
 
 
-@patch(organization_models.FakeAccount, "describe", restores="an account's Status was retired on 9 September 2026: State alone")
+@patch(
+    organization_models.FakeAccount,
+    "describe",
+    restores="an account's Status was retired on 9 September 2026: State alone",
+)
 def _describe(original: Any, account: Any) -> dict[str, Any]:
     return {name: value for name, value in original(account).items() if name != "Status"}
 
@@ -29,7 +35,9 @@ def found() -> None:
     backend = backends[settings.MANAGEMENT_ACCOUNT]["aws"]
     backend.create_organization("us-east-1", FeatureSet="ALL")
     for number in sorted(settings.ORGANIZATION_ACCOUNTS - {settings.MANAGEMENT_ACCOUNT}):
-        account = organization_models.FakeAccount(backend.org, AccountName=f"account-{number}", Email=f"{number}@example.com")
+        account = organization_models.FakeAccount(
+            backend.org, AccountName=f"account-{number}", Email=f"{number}@example.com"
+        )
         account.id = number
         backend.accounts.append(account)
         backends.master_accounts[number] = (settings.MANAGEMENT_ACCOUNT, "aws")

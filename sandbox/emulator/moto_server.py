@@ -1,7 +1,9 @@
-"""moto with the sandbox's patches, in a process of its own: ``python -m sandbox.emulator.moto_server PORT``.
+"""moto with the sandbox's patches, in a process of its own: ``python -m
+sandbox.emulator.moto_server PORT``.
 
-One request at a time: moto keeps no locks, and a call on AWS either happens before another or after it.
-``GET /_sandbox/facts`` tells MiniStack's process what IAM has to know about resources (moto_client.facts).
+One request at a time: moto keeps no locks, and a call on AWS either happens before another or after
+it. ``GET /_sandbox/facts`` tells MiniStack's process what IAM has to know about resources
+(moto_client.facts).
 """
 
 from __future__ import annotations
@@ -32,7 +34,12 @@ _LOCK = threading.RLock()
 def _instance(item: Any) -> dict[str, Any]:
     profile = item.iam_instance_profile or {}
     volumes = [device.volume_id for _, device in item.get_block_device_mapping]
-    return {"vpc": item.vpc_id, "subnet": item.subnet_id, "profile": profile.get("Arn"), "volumes": volumes}
+    return {
+        "vpc": item.vpc_id,
+        "subnet": item.subnet_id,
+        "profile": profile.get("Arn"),
+        "volumes": volumes,
+    }
 
 
 def _interface(item: Any) -> dict[str, Any]:
@@ -44,7 +51,9 @@ def _owner(items: Iterable[Any], attribute: str, name: str) -> Any:
 
 
 def _linked(backend: Any, kind: str, name: str) -> list[Any]:
-    """The ids of the resources an association stands for; empty when there is no such association."""
+    """The ids of the resources an association stands for; empty when there is no such
+    association.
+    """
     if kind == "iip-assoc":
         item = _owner(backend.iam_instance_profile_associations.values(), "association_id", name)
         return [item.instance_id] if item else []
@@ -52,7 +61,11 @@ def _linked(backend: Any, kind: str, name: str) -> list[Any]:
         item = _owner(backend.enis.values(), "attachment_id", name)
         return [item.id, item.instance and item.instance.id] if item else []
     item = _owner(backend.describe_addresses(), "association_id", name)
-    return [item.allocation_id, item.eni and item.eni.id, item.instance and item.instance.id] if item else []
+    return (
+        [item.allocation_id, item.eni and item.eni.id, item.instance and item.instance.id]
+        if item
+        else []
+    )
 
 
 def _ec2_fact(backend: Any, name: str) -> dict[str, Any] | None:
@@ -75,12 +88,20 @@ def _ec2_fact(backend: Any, name: str) -> dict[str, Any] | None:
 def _fact(account: str, region: str, name: str) -> dict[str, Any] | None:
     if name.startswith("asg:"):
         group = autoscaling.autoscaling_backends[account][region].autoscaling_groups.get(name[4:])
-        return {"arn": group.arn, "tags": {tag["Key"]: tag["Value"] for tag in group.tags}} if group else None
+        return (
+            {"arn": group.arn, "tags": {tag["Key"]: tag["Value"] for tag in group.tags}}
+            if group
+            else None
+        )
     if name.startswith("tg:"):
         backend = load_balancing.elbv2_backends[account][region]
         if name[3:] not in backend.target_groups:
             return None
-        tags = backend.tagging_service.list_tags_for_resource(name[3:]) if hasattr(backend, "tagging_service") else {}
+        tags = (
+            backend.tagging_service.list_tags_for_resource(name[3:])
+            if hasattr(backend, "tagging_service")
+            else {}
+        )
         return {"tags": {tag["Key"]: tag["Value"] for tag in tags.get("Tags", [])}}
     backend = ec2.ec2_backends[account][region]
     fact = _ec2_fact(backend, name)
@@ -90,7 +111,10 @@ def _fact(account: str, region: str, name: str) -> dict[str, Any] | None:
 def facts(query: str) -> dict[str, Any]:
     """The facts asked for in a query string: account, region, id (repeated)."""
     params = urllib.parse.parse_qs(query)
-    found = {name: _fact(params["account"][0], params["region"][0], name) for name in params.get("id", [])}
+    found = {
+        name: _fact(params["account"][0], params["region"][0], name)
+        for name in params.get("id", [])
+    }
     return {name: fact for name, fact in found.items() if fact is not None}
 
 
@@ -104,7 +128,10 @@ class Application:
         with _LOCK:
             if environ.get("PATH_INFO") == "/_sandbox/facts":
                 body = json.dumps(facts(environ.get("QUERY_STRING", ""))).encode()
-                start_response("200 OK", [("Content-Type", "application/json"), ("Content-Length", str(len(body)))])
+                start_response(
+                    "200 OK",
+                    [("Content-Type", "application/json"), ("Content-Length", str(len(body)))],
+                )
                 return [body]
             if environ.get("PATH_INFO") == "/_sandbox/health":
                 start_response("200 OK", [("Content-Type", "text/plain")])
@@ -115,13 +142,19 @@ class Application:
 def main(port: int) -> None:
     """Serve until SIGTERM."""
     check_pins()
-    from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
+    from moto.moto_server.werkzeug_app import (
+        DomainDispatcherApplication,
+        MotoRequestHandler,
+        create_backend_app,
+    )
     from werkzeug.serving import run_simple
 
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     moto_organization.found()
     moto: Any = DomainDispatcherApplication(create_backend_app)
-    run_simple("127.0.0.1", port, Application(moto), threaded=True, request_handler=MotoRequestHandler)
+    run_simple(
+        "127.0.0.1", port, Application(moto), threaded=True, request_handler=MotoRequestHandler
+    )
 
 
 if __name__ == "__main__":

@@ -1,6 +1,8 @@
-"""moto answers the same, sooner: half of its time went into working out, again and again, what a shape's member may be called.
+"""moto answers the same, sooner: half of its time went into working out, again and again, what a
+shape's member may be called.
 
-Not in ``patching``: nothing of AWS is restored here. tests/sandbox/test_emulator_speed.py compares the answers.
+Not in ``patching``: nothing of AWS is restored here. tests/sandbox/test_emulator_speed.py compares
+the answers.
 """
 
 from __future__ import annotations
@@ -18,7 +20,9 @@ _private_key = _sns.Subscription.private_key
 
 
 def _value(self: Any, value: Any, key: str, shape: Any) -> Any:
-    """The names to try depend on the shape, its parent and the value's class: they are kept with the shape, and live as long."""
+    """The names to try depend on the shape, its parent and the value's class: they are kept with
+    the shape, and live as long.
+    """
     picker = self._value_picker
     if (
         type(picker) is not _serialize.XFormedAttributePicker
@@ -49,7 +53,9 @@ def _value(self: Any, value: Any, key: str, shape: Any) -> Any:
 
 @cache
 def _one_key() -> Any:
-    """SNS signs with one key here, not with a new one of each subscription: 0.2 s of a core each."""
+    """SNS signs with one key here, not with a new one of each subscription: 0.2 s of a core
+    each.
+    """
     return _private_key.__wrapped__(None)
 
 

@@ -1,8 +1,10 @@
-"""Patches of moto's Systems Manager: instances are managed, and commands run (guest.py) instead of succeeding at once.
+"""Patches of moto's Systems Manager: instances are managed, and commands run (guest.py) instead of
+succeeding at once.
 
-Faults, by a tag ``sandbox:ssm`` on the instance: ``none`` (not managed), ``offline`` (the agent has not been heard of), ``hang``
-(a command is InProgress for ever), ``fail`` (it fails and does nothing). An instance is offline too when it is stopped or when
-none of its security groups lets anything out; a command then under way is cut off and never heard of again.
+Faults, by a tag ``sandbox:ssm`` on the instance: ``none`` (not managed), ``offline`` (the agent has
+not been heard of), ``hang`` (a command is InProgress for ever), ``fail`` (it fails and does
+nothing). An instance is offline too when it is stopped or when none of its security groups lets
+anything out; a command then under way is cut off and never heard of again.
 """
 
 from __future__ import annotations
@@ -30,7 +32,9 @@ def _error(code: str, message: str = "") -> Exception:
 
 def _instances(account: str, region: str) -> dict[str, Any]:
     found = ec2.ec2_backends[account][region]
-    return {item.id: item for reservation in found.all_reservations() for item in reservation.instances}
+    return {
+        item.id: item for reservation in found.all_reservations() for item in reservation.instances
+    }
 
 
 def _trait(account: str, region: str, id: str) -> str:
@@ -46,29 +50,46 @@ def _reachable(account: str, region: str, id: str) -> bool:
 
 
 def describe_instance_information(response: Any) -> Any:
-    """DescribeInstanceInformation: every instance that is not terminated, with its agent's state."""
+    """DescribeInstanceInformation: every instance that is not terminated, with its agent's
+    state.
+    """
     account, region = response.current_account, response.region
     filters = {item["Key"]: item["Values"] for item in response._get_param("Filters") or []}
     wanted = filters.get("InstanceIds")
     shown = []
     for id, item in _instances(account, region).items():
-        if item.state == "terminated" or (wanted and id not in wanted) or _trait(account, region, id) == "none":
+        if (
+            item.state == "terminated"
+            or (wanted and id not in wanted)
+            or _trait(account, region, id) == "none"
+        ):
             continue
         online = _reachable(account, region, id)
-        shown.append({
-            "InstanceId": id, "PingStatus": "Online" if online else "ConnectionLost", "LastPingDateTime": datetime.now(UTC),
-            "AgentVersion": "3.3.2299.0", "PlatformType": "Linux", "PlatformName": "Amazon Linux", "ResourceType": "EC2Instance",
-        })  # fmt: skip
+        shown.append(
+            {
+                "InstanceId": id,
+                "PingStatus": "Online" if online else "ConnectionLost",
+                "LastPingDateTime": datetime.now(UTC),
+                "AgentVersion": "3.3.2299.0",
+                "PlatformType": "Linux",
+                "PlatformName": "Amazon Linux",
+                "ResourceType": "EC2Instance",
+            }
+        )
     return ssm_responses.ActionResult({"InstanceInformationList": shown})
 
 
 def _document(account: str, region: str, name: str) -> Any:
-    """The document's default version: the account's own, or by ARN one that is shared with the account in this Region."""
+    """The document's default version: the account's own, or by ARN one that is shared with the
+    account in this Region.
+    """
     owner, place = account, region
     if name.startswith("arn:"):
         place, owner, name = name.split(":")[3], name.split(":")[4], name.rsplit("/", 1)[-1]
     documents = ssm.ssm_backends[owner][place]._documents.get(name)
-    shared = documents is not None and (owner == account or {account, "all"} & {key.lower() for key in documents.permissions})
+    shared = documents is not None and (
+        owner == account or {account, "all"} & {key.lower() for key in documents.permissions}
+    )
     if place != region or not shared:
         raise _error("InvalidDocument", f"Document with name {name} does not exist.")
     return documents.get_default_version()
@@ -78,25 +99,44 @@ def _check(content: dict[str, Any], parameters: dict[str, list[str]]) -> None:
     known = content.get("parameters", {})
     for name, values in parameters.items():
         pattern = known.get(name, {}).get("allowedPattern")
-        if name not in known or (pattern and not all(re.fullmatch(pattern, value) for value in values)):
-            raise _error("InvalidParameters", f"Parameter {name} with value {values} is not allowed by the document.")
-    missing = [name for name, one in known.items() if "default" not in one and name not in parameters]
+        if name not in known or (
+            pattern and not all(re.fullmatch(pattern, value) for value in values)
+        ):
+            raise _error(
+                "InvalidParameters",
+                f"Parameter {name} with value {values} is not allowed by the document.",
+            )
+    missing = [
+        name for name, one in known.items() if "default" not in one and name not in parameters
+    ]
     if missing:
         raise _error("InvalidParameters", f"Missing parameters: {', '.join(missing)}")
 
 
 def _tell(command: Any, id: str, status: str, code: int, out: str, err: str) -> None:
     shown = command.get_invocation(id, None)
-    shown |= {"Status": status, "StatusDetails": status, "ResponseCode": code, "StandardOutputContent": out,
-              "StandardErrorContent": err}  # fmt: skip
+    shown |= {
+        "Status": status,
+        "StatusDetails": status,
+        "ResponseCode": code,
+        "StandardOutputContent": out,
+        "StandardErrorContent": err,
+    }
     command.status = command.status_details = status
 
 
-@patch(ssm.SimpleSystemManagerBackend, "send_command", restores="a command runs the document on its instances")
+@patch(
+    ssm.SimpleSystemManagerBackend,
+    "send_command",
+    restores="a command runs the document on its instances",
+)
 def send_command(original: Any, backend: Any, **given: Any) -> Any:
     account, region = backend.account_id, backend.region_name
     known, ids = _instances(account, region), list(given["instance_ids"])
-    if any(id not in known or known[id].state != "running" or _trait(account, region, id) == "none" for id in ids):
+    if any(
+        id not in known or known[id].state != "running" or _trait(account, region, id) == "none"
+        for id in ids
+    ):
         raise _error("InvalidInstanceId", "Instances not in a valid state for account")
     name = given["document_name"] or ""
     if name.startswith("AWS-"):
@@ -110,11 +150,15 @@ def send_command(original: Any, backend: Any, **given: Any) -> Any:
     script = linux_script(content, given["parameters"])
     for id in ids:
         _tell(command, id, "Pending", -1, "", "")
-        threading.Thread(target=_deliver, args=(command, id, account, region, script), daemon=True).start()
+        threading.Thread(
+            target=_deliver, args=(command, id, account, region, script), daemon=True
+        ).start()
     return command
 
 
-def _deliver(command: Any, id: str, account: str, region: str, script: tuple[str, float] | None) -> None:
+def _deliver(
+    command: Any, id: str, account: str, region: str, script: tuple[str, float] | None
+) -> None:
     """Pending until the agent takes it, or for as long as it is told to wait."""
     ends = time.monotonic() + command.timeout_seconds
     time.sleep(_DELIVERY)
@@ -127,7 +171,14 @@ def _deliver(command: Any, id: str, account: str, region: str, script: tuple[str
     if command.status == "Cancelled":
         return
     if trait == "fail":
-        _tell(command, id, "Failed", 1, "", "the sandbox was asked to fail this command (tag sandbox:ssm)")
+        _tell(
+            command,
+            id,
+            "Failed",
+            1,
+            "",
+            "the sandbox was asked to fail this command (tag sandbox:ssm)",
+        )
     elif trait == "hang":
         _tell(command, id, "InProgress", -1, "", "")
     elif script is None:
@@ -153,7 +204,17 @@ def list_command_invocations(response: Any) -> Any:
     """ListCommandInvocations, by command or by instance."""
     id, command_id = response._get_param("InstanceId"), response._get_param("CommandId")
     shown = [
-        {key: one[key] for key in ("CommandId", "InstanceId", "Comment", "DocumentName", "Status", "StatusDetails")}
+        {
+            key: one[key]
+            for key in (
+                "CommandId",
+                "InstanceId",
+                "Comment",
+                "DocumentName",
+                "Status",
+                "StatusDetails",
+            )
+        }
         for command in response.ssm_backend.list_commands(command_id, id)
         for one in command.invocations
     ]
@@ -161,4 +222,9 @@ def list_command_invocations(response: Any) -> Any:
 
 
 for _function in (describe_instance_information, cancel_command, list_command_invocations):
-    add(ssm_responses.SimpleSystemManagerResponse, _function.__name__, _function, restores="a call that moto lacks")
+    add(
+        ssm_responses.SimpleSystemManagerResponse,
+        _function.__name__,
+        _function,
+        restores="a call that moto lacks",
+    )

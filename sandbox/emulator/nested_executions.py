@@ -1,4 +1,6 @@
-"""Patch of MiniStack's Step Functions: an execution that starts another one does so with its machine's role."""
+"""Patch of MiniStack's Step Functions: an execution that starts another one does so with its
+machine's role.
+"""
 
 from __future__ import annotations
 
@@ -18,22 +20,30 @@ def _refusal(target: str) -> str | None:
         return None
     machine = stepfunctions._state_machines.get(execution["stateMachineArn"]) or {}
     role, source = machine.get("roleArn", ""), execution["stateMachineArn"]
-    return service_roles.role_refusal(role, "states.amazonaws.com", "states:StartExecution", target, source)
+    return service_roles.role_refusal(
+        role, "states.amazonaws.com", "states:StartExecution", target, source
+    )
 
 
 @patch(
     stepfunctions,
     "_invoke_nested_start_execution",
-    restores="states:startExecution needs the machine's role to allow it, and its errors are named StepFunctions.<name>Exception",
+    restores=(
+        "states:startExecution needs the machine's role to allow it, and its errors are named"
+        " StepFunctions.<name>Exception"
+    ),
 )
 def invoke_nested_start_execution(original: Any, resource: str, data: dict[str, Any]) -> Any:
     target = str(data.get("StateMachineArn", ""))
     if refusal := _refusal(target):
         raise stepfunctions._ExecutionError("StepFunctions.AWSStepFunctionsException", refusal)
-    for fault in FAULTS.match("states", "StartExecution", responses.get_account_id(), json.dumps(data)):
+    for fault in FAULTS.match(
+        "states", "StartExecution", responses.get_account_id(), json.dumps(data)
+    ):
         if fault.error:
             raise stepfunctions._ExecutionError(
-                f"StepFunctions.{fault.error}", fault.message or "The sandbox was asked to fail states:StartExecution."
+                f"StepFunctions.{fault.error}",
+                fault.message or "The sandbox was asked to fail states:StartExecution.",
             )
     try:
         return original(resource, data)

@@ -1,7 +1,8 @@
 """Replace functions of the pinned emulators, and remember why.
 
-A patch that no longer finds its function stops the emulator at start instead of silently testing less.
-``SANDBOX_DISABLED_PATCHES`` (comma-separated names) leaves patches out: a test of a patch has to fail then.
+A patch that no longer finds its function stops the emulator at start instead of silently testing
+less. ``SANDBOX_DISABLED_PATCHES`` (comma-separated names) leaves patches out: a test of a patch has
+to fail then.
 """
 
 from __future__ import annotations
@@ -19,7 +20,9 @@ _MISSING = object()
 
 @dataclass(frozen=True)
 class Patch:
-    """One replaced function: ``name`` is ``module.function``, ``restores`` the AWS behaviour it brings back."""
+    """One replaced function: ``name`` is ``module.function``, ``restores`` the AWS behaviour it
+    brings back.
+    """
 
     name: str
     package: str
@@ -48,8 +51,9 @@ def check_pins() -> None:
             found = "not installed"
         if found != wanted:
             raise PatchError(
-                f"The sandbox patches private functions of {package} {wanted}, but here {package} is {found}. "
-                "Install requirements/dev.txt into the virtual environment (make setup)."
+                f"The sandbox patches private functions of {package} {wanted}, but here {package}"
+                f" is {found}. Install requirements/dev.txt into the virtual environment (make"
+                " setup)."
             )
 
 
@@ -60,10 +64,15 @@ def _name_of(target: Any, attribute: str) -> tuple[str, str]:
 
 
 def replace(target: Any, attribute: str, value: Any, *, restores: str) -> None:
-    """Set ``target.attribute`` (a module's or a class's) to ``value`` and record what that restores."""
+    """Set ``target.attribute`` (a module's or a class's) to ``value`` and record what that
+    restores.
+    """
     if getattr(target, attribute, _MISSING) is _MISSING:
         name, package = _name_of(target, attribute)
-        raise PatchError(f"{package} has no {name}, which the sandbox patches ({restores}). Expected {package} {PINS[package]}.")
+        raise PatchError(
+            f"{package} has no {name}, which the sandbox patches ({restores}). Expected {package}"
+            f" {PINS[package]}."
+        )
     name, package = _name_of(target, attribute)
     enabled = name not in disabled()
     PATCHES[name] = Patch(name, package, restores, enabled)
@@ -83,7 +92,10 @@ def add(target: Any, attribute: str, value: Any, *, restores: str) -> None:
     """Set an attribute that the emulator lacks; PatchError once it has one of its own."""
     name, package = _name_of(target, attribute)
     if hasattr(target, attribute):
-        raise PatchError(f"{package} has {name} now, which the sandbox adds ({restores}). Expected {package} {PINS[package]}.")
+        raise PatchError(
+            f"{package} has {name} now, which the sandbox adds ({restores}). Expected {package}"
+            f" {PINS[package]}."
+        )
     enabled = name not in disabled()
     PATCHES[name] = Patch(name, package, restores, enabled)
     if enabled:
@@ -91,22 +103,30 @@ def add(target: Any, attribute: str, value: Any, *, restores: str) -> None:
 
 
 def extend(target: Any, table: str, key: str, value: Any, *, restores: str) -> None:
-    """Add an entry to a table of the emulator's (a dispatch table, its seeds); PatchError once it has one of its own.
+    """Add an entry to a table of the emulator's (a dispatch table, its seeds); PatchError once it
+    has one of its own.
 
     The patch is named ``module.last part of the key``.
     """
     name, package = _name_of(target, key.rsplit("/", 1)[-1])
     entries = getattr(target, table)
     if key in entries:
-        raise PatchError(f"{package} has {name} now, which the sandbox adds ({restores}). Expected {package} {PINS[package]}.")
+        raise PatchError(
+            f"{package} has {name} now, which the sandbox adds ({restores}). Expected {package}"
+            f" {PINS[package]}."
+        )
     enabled = name not in disabled()
     PATCHES[name] = Patch(name, package, restores, enabled)
     if enabled:
         entries[key] = value
 
 
-def patch(target: Any, attribute: str, *, restores: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Decorate a function that receives the original function first, then the call's own arguments."""
+def patch(
+    target: Any, attribute: str, *, restores: str
+) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Decorate a function that receives the original function first, then the call's own
+    arguments.
+    """
 
     def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
         original = getattr(target, attribute, None)

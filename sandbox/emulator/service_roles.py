@@ -1,6 +1,8 @@
-"""What AWS services may do on a caller's behalf: their roles, and the policies of the resources they deliver to.
+"""What AWS services may do on a caller's behalf: their roles, and the policies of the resources
+they deliver to.
 
-MiniStack enforces neither, so a missing ``states:StartExecution`` or queue policy would go unnoticed until AWS.
+MiniStack enforces neither, so a missing ``states:StartExecution`` or queue policy would go
+unnoticed until AWS.
 """
 
 from __future__ import annotations
@@ -47,7 +49,9 @@ def _trusts(role: dict[str, Any], service: str, keys: dict[str, Any]) -> bool:
 def _with_role(
     role_arn: str, service: str, action: str, resource: str, source_arn: str, keys: dict[str, Any]
 ) -> tuple[str | None, Any, Any]:
-    """What the service's session of a role may do by the role's policies: why it has none, its context, the result."""
+    """What the service's session of a role may do by the role's policies: why it has none, its
+    context, the result.
+    """
     account, name = role_arn.split(":")[4], role_arn.rsplit("/", 1)[-1]
     role = iam._roles.get_scoped(account, None, name)
     if role is None:
@@ -57,47 +61,73 @@ def _with_role(
     session = f"arn:aws:sts::{account}:assumed-role/{name}/{service.split('.', maxsplit=1)[0]}"
     context = _context(session, account, action, resource, keys)
     limits = evaluator._permissions_boundary(iam._roles, name, account)
-    return None, context, evaluator.evaluate(context, evaluator._gather_role_policies(name, account), *limits)
+    return (
+        None,
+        context,
+        evaluator.evaluate(context, evaluator._gather_role_policies(name, account), *limits),
+    )
 
 
 def _said(context: Any, decision: str) -> str | None:
     if decision == "Allow":
         return None
-    return f"User: {context.principal_arn} is not authorized to perform: {context.action} on resource: {context.resource_arn}"
+    return (
+        f"User: {context.principal_arn} is not authorized to perform: {context.action} on resource:"
+        f" {context.resource_arn}"
+    )
 
 
-def role_refusal(role_arn: str, service: str, action: str, resource: str, source_arn: str = "") -> str | None:
-    """Why the service may not do ``action`` with its role, or None when it may (or enforcement is off)."""
+def role_refusal(
+    role_arn: str, service: str, action: str, resource: str, source_arn: str = ""
+) -> str | None:
+    """Why the service may not do ``action`` with its role, or None when it may (or enforcement
+    is off).
+    """
     if not app.AUTH:
         return None
     refusal, context, result = _with_role(role_arn, service, action, resource, source_arn, {})
     return refusal or _said(context, result.decision)
 
 
-def bus_refusal(role_arn: str, service: str, bus: str, policy: Any, source_arn: str, keys: dict[str, Any]) -> str | None:
+def bus_refusal(
+    role_arn: str, service: str, bus: str, policy: Any, source_arn: str, keys: dict[str, Any]
+) -> str | None:
     """Why a rule's event may not go to an event bus, or None when it may (or enforcement is off).
 
-    In the bus' own account the role is enough; from another account the bus policy must let it in as well. What that denies,
-    is denied everywhere.
+    In the bus' own account the role is enough; from another account the bus policy must let it in
+    as well. What that denies, is denied everywhere.
     """
     if not app.AUTH:
         return None
-    refusal, context, result = _with_role(role_arn, service, "events:PutEvents", bus, source_arn, keys)
+    refusal, context, result = _with_role(
+        role_arn, service, "events:PutEvents", bus, source_arn, keys
+    )
     if refusal:
         return refusal
     combined = evaluator.combine_resource_policy(result, context, policy, bus.split(":")[4])
     if result.decision == "Allow" and combined.decision != "Allow":
-        return f"The policy of {bus} does not allow events:PutEvents to {context.principal_arn} for {source_arn}."
+        return (
+            f"The policy of {bus} does not allow events:PutEvents to {context.principal_arn} for"
+            f" {source_arn}."
+        )
     return _said(context, combined.decision)
 
 
-def policy_refusal(policy: Any, service: str, action: str, resource: str, source_arn: str, source_account: str) -> str | None:
-    """Why the resource's own policy keeps the service out, or None when it lets it in (or enforcement is off)."""
+def policy_refusal(
+    policy: Any, service: str, action: str, resource: str, source_arn: str, source_account: str
+) -> str | None:
+    """Why the resource's own policy keeps the service out, or None when it lets it in (or
+    enforcement is off).
+    """
     if not app.AUTH:
         return None
     keys = {"aws:SourceArn": source_arn, "aws:SourceAccount": source_account}
-    context = _context(f"arn:aws:iam::{source_account}:service/{service}", source_account, action, resource, keys)
+    context = _context(
+        f"arn:aws:iam::{source_account}:service/{service}", source_account, action, resource, keys
+    )
     result = evaluator.evaluate_resource_policy(policy, context, service=service)
     if result.decision == "Allow":
         return None
-    return f"The policy of {resource} does not allow {service} to perform {action} for {source_arn}."
+    return (
+        f"The policy of {resource} does not allow {service} to perform {action} for {source_arn}."
+    )

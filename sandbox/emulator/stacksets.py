@@ -1,9 +1,12 @@
-"""StackSets with service-managed permissions: MiniStack has none, moto's know no organizational units and make nothing.
+"""StackSets with service-managed permissions: MiniStack has none, moto's know no organizational
+units and make nothing.
 
-Instances are real stacks of MiniStack's CloudFormation, in the accounts that moto's Organizations has in the OUs. Kept of AWS:
-trusted access and delegation are asked for, the management account never gets a stack, child OUs count, a filter names accounts
-inside the OUs, automatic deployment follows accounts that join and leave and knows no filter, operations run one after another,
-an account that fails does not stop the others within the tolerance, a set with instances is not deleted.
+Instances are real stacks of MiniStack's CloudFormation, in the accounts that moto's Organizations
+has in the OUs. Kept of AWS: trusted access and delegation are asked for, the management account
+never gets a stack, child OUs count, a filter names accounts inside the OUs, automatic deployment
+follows accounts that join and leave and knows no filter, operations run one after another, an
+account that fails does not stop the others within the tolerance, a set with instances is not
+deleted.
 """
 
 from __future__ import annotations
@@ -57,9 +60,10 @@ def _ask(account: str, action: str, **request: Any) -> Json:
     """One call of Organizations, as that account's root user."""
     scope = f"Credential={account}/20250101/us-east-1/organizations/aws4_request"
     headers = {
-        "X-Amz-Target": f"AWSOrganizationsV20161128.{action}", "Content-Type": "application/x-amz-json-1.1",
+        "X-Amz-Target": f"AWSOrganizationsV20161128.{action}",
+        "Content-Type": "application/x-amz-json-1.1",
         "Authorization": f"AWS4-HMAC-SHA256 {scope}, SignedHeaders=host, Signature=0",
-    }  # fmt: skip
+    }
     status, _, body = forward("POST", "/", headers, json.dumps(request).encode(), {}, account)
     answer: Json = json.loads(body or b"{}")
     if status != 200:
@@ -74,22 +78,28 @@ def organization_of(account: str, call_as: str) -> str:
     except Refusal:
         management = ""
     if call_as == "DELEGATED_ADMIN" and management:
-        known = _ask(management, "ListDelegatedAdministrators", ServicePrincipal=DELEGATION)["DelegatedAdministrators"]
+        known = _ask(management, "ListDelegatedAdministrators", ServicePrincipal=DELEGATION)[
+            "DelegatedAdministrators"
+        ]
         if account not in {one["Id"] for one in known}:
             raise Refusal("Account used is not a delegated administrator")
         return management
     if management != account:
         raise Refusal(
-            "You must be the management account or delegated admin account of an organization before operating a"
-            " SERVICE_MANAGED stack set"
+            "You must be the management account or delegated admin account of an organization"
+            " before operating a SERVICE_MANAGED stack set"
         )
     return management
 
 
 def accounts_of(management: str, parent: str) -> set[str]:
     """Accounts of an OU or the root and of everything below it, the management account left out."""
-    found = {one["Id"] for one in _ask(management, "ListAccountsForParent", ParentId=parent)["Accounts"]}
-    for unit in _ask(management, "ListOrganizationalUnitsForParent", ParentId=parent)["OrganizationalUnits"]:
+    found = {
+        one["Id"] for one in _ask(management, "ListAccountsForParent", ParentId=parent)["Accounts"]
+    }
+    for unit in _ask(management, "ListOrganizationalUnitsForParent", ParentId=parent)[
+        "OrganizationalUnits"
+    ]:
         found |= accounts_of(management, unit["Id"])
     return found - {management}
 
@@ -98,13 +108,23 @@ def chosen(found: set[str], targets: Json) -> set[str]:
     """The accounts of an OU that a request's filter leaves."""
     named = set(targets.get("Accounts", []))
     kind = targets.get("AccountFilterType", "NONE")
-    return found & named if kind == "INTERSECTION" else found - named if kind == "DIFFERENCE" else found
+    return (
+        found & named
+        if kind == "INTERSECTION"
+        else found - named
+        if kind == "DIFFERENCE"
+        else found
+    )
 
 
 def _call(place: Place, action: str, **parameters: Any) -> str:
-    """A call of MiniStack's CloudFormation in another account; its answer, or Refusal with its message."""
+    """A call of MiniStack's CloudFormation in another account; its answer, or Refusal with its
+    message.
+    """
     with responses.request_scope(*place):
-        status, _, body = cloudformation_handlers._ACTION_HANDLERS[action]({key: [value] for key, value in parameters.items()})
+        status, _, body = cloudformation_handlers._ACTION_HANDLERS[action](
+            {key: [value] for key, value in parameters.items()}
+        )
     text = body.decode() if isinstance(body, bytes) else str(body)
     if status != 200:
         raise Refusal(text.partition("<Message>")[2].partition("</Message>")[0] or text)
@@ -127,8 +147,12 @@ def _why(place: Place, stack: Json) -> str:
 
 
 async def _settled(place: Place, name: str, wanted: str = "") -> Json:
-    """The stack once nothing is under way; ``wanted``: and its status starts so (a deletion starts a moment after its call)."""
-    while (stack := _stack(place, name))["StackStatus"].endswith("_IN_PROGRESS") or not stack["StackStatus"].startswith(wanted):
+    """The stack once nothing is under way; ``wanted``: and its status starts so (a deletion
+    starts a moment after its call).
+    """
+    while (stack := _stack(place, name))["StackStatus"].endswith("_IN_PROGRESS") or not stack[
+        "StackStatus"
+    ].startswith(wanted):
         await asyncio.sleep(0.02)
     return stack
 
@@ -138,7 +162,10 @@ def _parameters(stack_set: StackSet) -> Json:
     for number, one in enumerate(stack_set.document.get("Capabilities", []), 1):
         named[f"Capabilities.member.{number}"] = one
     for number, tag in enumerate(stack_set.document.get("Tags", []), 1):
-        named |= {f"Tags.member.{number}.Key": tag["Key"], f"Tags.member.{number}.Value": tag["Value"]}
+        named |= {
+            f"Tags.member.{number}.Key": tag["Key"],
+            f"Tags.member.{number}.Value": tag["Value"],
+        }
     return named
 
 
@@ -157,7 +184,11 @@ async def deploy(stack_set: StackSet, place: Place, unit: str, operation: str) -
             reason = _why(place, stack)
     except Refusal as error:
         reason = "" if "No updates are to be performed" in str(error) else str(error)
-    instance |= {"Status": "OUTDATED" if reason else "CURRENT", "StatusReason": reason, "LastOperationId": operation}
+    instance |= {
+        "Status": "OUTDATED" if reason else "CURRENT",
+        "StatusReason": reason,
+        "LastOperationId": operation,
+    }
     return _result(place, unit, reason)
 
 
@@ -179,23 +210,44 @@ async def remove(stack_set: StackSet, place: Place, retain: bool) -> Json:
 
 def _result(place: Place, unit: str, reason: str) -> Json:
     return {
-        "Account": place[0], "Region": place[1], "OrganizationalUnitId": unit,
-        "Status": "FAILED" if reason else "SUCCEEDED", "StatusReason": reason,
-    }  # fmt: skip
+        "Account": place[0],
+        "Region": place[1],
+        "OrganizationalUnitId": unit,
+        "Status": "FAILED" if reason else "SUCCEEDED",
+        "StatusReason": reason,
+    }
 
 
 Work = Callable[[str], Awaitable[list[Json]]]
 
 
-def start(stack_set: StackSet, action: str, work: Work, identifier: str = "", preferences: Json | None = None) -> str:
+def start(
+    stack_set: StackSet,
+    action: str,
+    work: Work,
+    identifier: str = "",
+    preferences: Json | None = None,
+) -> str:
     """Run an operation after those before it; its id at once."""
-    if stack_set.lock.locked() and stack_set.document.get("ManagedExecution", {}).get("Active") != "true":
-        raise Refusal(f"Another Operation on StackSet {stack_set.identifier} is in progress", "OperationInProgressException", 409)
+    if (
+        stack_set.lock.locked()
+        and stack_set.document.get("ManagedExecution", {}).get("Active") != "true"
+    ):
+        raise Refusal(
+            f"Another Operation on StackSet {stack_set.identifier} is in progress",
+            "OperationInProgressException",
+            409,
+        )
     name = identifier or str(uuid.uuid4())
     told: Json = {
-        "OperationId": name, "StackSetId": stack_set.identifier, "Action": action, "Status": "QUEUED", "results": [],
-        "CreationTimestamp": _now(), "OperationPreferences": preferences or {},
-    }  # fmt: skip
+        "OperationId": name,
+        "StackSetId": stack_set.identifier,
+        "Action": action,
+        "Status": "QUEUED",
+        "results": [],
+        "CreationTimestamp": _now(),
+        "OperationPreferences": preferences or {},
+    }
     stack_set.operations[name] = told
 
     async def run() -> None:
@@ -204,7 +256,11 @@ def start(stack_set: StackSet, action: str, work: Work, identifier: str = "", pr
             try:
                 told["results"] = await work(name)
                 failed = sum(1 for one in told["results"] if one["Status"] == "FAILED")
-                tolerated = len(told["results"]) * int((preferences or {}).get("FailureTolerancePercentage", 0)) // 100
+                tolerated = (
+                    len(told["results"])
+                    * int((preferences or {}).get("FailureTolerancePercentage", 0))
+                    // 100
+                )
                 told["Status"] = "SUCCEEDED" if failed <= tolerated else "FAILED"
             except Exception as error:  # a caller waits for the end of it, whatever went wrong
                 told.update(Status="FAILED", StatusReason=str(error))
@@ -230,15 +286,28 @@ async def _follow(stack_set: StackSet, operation: str) -> list[Json]:
     retain = stack_set.document["AutoDeployment"].get("RetainStacksOnAccountRemoval") == "true"
     for unit, regions in list(stack_set.targets.items()):
         now = await asyncio.to_thread(accounts_of, stack_set.management, unit)
-        known = {place for place, one in stack_set.instances.items() if one["OrganizationalUnitId"] == unit}
-        results += await in_each({one for one in known if one[0] not in now}, lambda place: remove(stack_set, place, retain))
+        known = {
+            place
+            for place, one in stack_set.instances.items()
+            if one["OrganizationalUnitId"] == unit
+        }
+        results += await in_each(
+            {one for one in known if one[0] not in now},
+            lambda place: remove(stack_set, place, retain),
+        )
         new = {(account, region) for account in now for region in regions} - known
-        results += await in_each(new, lambda place, unit=unit: deploy(stack_set, place, unit, operation))  # type: ignore[misc]
+        results += await in_each(
+            new,
+            lambda place, unit=unit: deploy(stack_set, place, unit, operation),  # type: ignore[misc]
+        )
     return results
 
 
 def organization_changed() -> None:
     """An account was made, moved or taken out: sets with automatic deployment follow."""
     for stack_set in STACK_SETS.values():
-        if stack_set.document.get("AutoDeployment", {}).get("Enabled") == "true" and stack_set.targets:
+        if (
+            stack_set.document.get("AutoDeployment", {}).get("Enabled") == "true"
+            and stack_set.targets
+        ):
             start(stack_set, "UPDATE", lambda operation, one=stack_set: _follow(one, operation))  # type: ignore[misc]

@@ -53,7 +53,9 @@ def _nested(flat: dict[str, list[str]]) -> Json:
 
 def _xml(value: Any) -> str:
     if isinstance(value, dict):
-        return "".join(f"<{key}>{_xml(item)}</{key}>" for key, item in value.items() if item is not None)
+        return "".join(
+            f"<{key}>{_xml(item)}</{key}>" for key, item in value.items() if item is not None
+        )
     if isinstance(value, list):
         return "".join(f"<member>{_xml(item)}</member>" for item in value)
     return escape(str(value).lower() if isinstance(value, bool) else str(value))
@@ -65,15 +67,34 @@ def _action(name: str) -> Callable[[Handler], Handler]:
             try:
                 inner = _xml(handler(_nested(params)))
             except Refusal as error:
-                kind = f"<Error><Type>Sender</Type><Code>{error.code}</Code><Message>{escape(str(error))}</Message></Error>"
-                body = f'<ErrorResponse xmlns="{_NAMESPACE}">{kind}<RequestId>{uuid.uuid4()}</RequestId></ErrorResponse>'
+                kind = (
+                    f"<Error><Type>Sender</Type><Code>{error.code}</"
+                    f"Code><Message>{escape(str(error))}</Message></Error>"
+                )
+                body = (
+                    "<ErrorResponse"
+                    f' xmlns="{_NAMESPACE}">{kind}<RequestId>{uuid.uuid4()}</RequestId></'
+                    "ErrorResponse>"
+                )
                 return error.status, {"Content-Type": "text/xml"}, body.encode()
             result = (
-                f"<{name}Result>{inner}</{name}Result><ResponseMetadata><RequestId>{uuid.uuid4()}</RequestId></ResponseMetadata>"
+                f"<{name}Result>{inner}</{name}"
+                f"Result><ResponseMetadata><RequestId>{uuid.uuid4()}</RequestId></"
+                "ResponseMetadata>"
             )
-            return 200, {"Content-Type": "text/xml"}, f'<{name}Response xmlns="{_NAMESPACE}">{result}</{name}Response>'.encode()
+            return (
+                200,
+                {"Content-Type": "text/xml"},
+                f'<{name}Response xmlns="{_NAMESPACE}">{result}</{name}Response>'.encode(),
+            )
 
-        extend(cloudformation_handlers, "_ACTION_HANDLERS", name, answer, restores="StackSets with service-managed permissions")
+        extend(
+            cloudformation_handlers,
+            "_ACTION_HANDLERS",
+            name,
+            answer,
+            restores="StackSets with service-managed permissions",
+        )
         return handler
 
     return register
@@ -110,10 +131,15 @@ def create_stack_set(request: Json) -> Json:
     if management not in TRUSTED:
         raise Refusal("You must enable organizations access to operate a service managed stack set")
     if len(request.get("TemplateBody", "")) > 51200:
-        raise Refusal("Value at 'templateBody' failed to satisfy constraint: Member must have length less than or equal to 51200")
+        raise Refusal(
+            "Value at 'templateBody' failed to satisfy constraint: Member must have length less"
+            " than or equal to 51200"
+        )
     automatic = request.get("AutoDeployment", {})
     if automatic.get("Enabled") != "true" and automatic.get("RetainStacksOnAccountRemoval"):
-        raise Refusal("RetainStacksOnAccountRemoval cannot be specified when AutoDeployment is disabled")
+        raise Refusal(
+            "RetainStacksOnAccountRemoval cannot be specified when AutoDeployment is disabled"
+        )
     if (management, region, name) in STACK_SETS:
         raise Refusal(f"The name '{name}' is already in use", "NameAlreadyExistsException", 409)
     made = StackSet(name, management, region, request, f"{name}:{uuid.uuid4()}")
@@ -124,15 +150,37 @@ def create_stack_set(request: Json) -> Json:
 @_action("DescribeStackSet")
 def describe_stack_set(request: Json) -> Json:
     known = _known(request)
-    kept = ("Description", "TemplateBody", "Capabilities", "Tags", "AutoDeployment", "PermissionModel", "ManagedExecution")
-    service = "aws-service-role/stacksets.cloudformation.amazonaws.com/AWSServiceRoleForCloudFormationStackSetsOrgAdmin"
-    return {"StackSet": {
-        "StackSetName": known.name, "StackSetId": known.identifier, "Status": "ACTIVE", "Parameters": [],
-        "StackSetARN": f"arn:aws:cloudformation:{known.region}:{known.management}:stackset/{known.identifier}",
-        "AdministrationRoleARN": f"arn:aws:iam::{known.management}:role/{service}",
-        "ExecutionRoleName": f"stacksets-exec-{known.identifier.partition(':')[2].replace('-', '')}",
-        "OrganizationalUnitIds": sorted(known.targets), **{name: known.document.get(name) for name in kept},
-    }}  # fmt: skip
+    kept = (
+        "Description",
+        "TemplateBody",
+        "Capabilities",
+        "Tags",
+        "AutoDeployment",
+        "PermissionModel",
+        "ManagedExecution",
+    )
+    service = (
+        "aws-service-role/stacksets.cloudformation.amazonaws.com/"
+        "AWSServiceRoleForCloudFormationStackSetsOrgAdmin"
+    )
+    return {
+        "StackSet": {
+            "StackSetName": known.name,
+            "StackSetId": known.identifier,
+            "Status": "ACTIVE",
+            "Parameters": [],
+            "StackSetARN": (
+                f"arn:aws:cloudformation:{known.region}:{known.management}:stackset/"
+                f"{known.identifier}"
+            ),
+            "AdministrationRoleARN": f"arn:aws:iam::{known.management}:role/{service}",
+            "ExecutionRoleName": (
+                f"stacksets-exec-{known.identifier.partition(':')[2].replace('-', '')}"
+            ),
+            "OrganizationalUnitIds": sorted(known.targets),
+            **{name: known.document.get(name) for name in kept},
+        }
+    }
 
 
 @_action("UpdateStackSet")
@@ -146,7 +194,15 @@ def update_stack_set(request: Json) -> Json:
         units = {place: one["OrganizationalUnitId"] for place, one in known.instances.items()}
         return await in_each(units, lambda place: deploy(known, place, units[place], operation))
 
-    return {"OperationId": start(known, "UPDATE", work, request.get("OperationId", ""), request.get("OperationPreferences"))}
+    return {
+        "OperationId": start(
+            known,
+            "UPDATE",
+            work,
+            request.get("OperationId", ""),
+            request.get("OperationPreferences"),
+        )
+    }
 
 
 @_action("DeleteStackSet")
@@ -160,7 +216,11 @@ def delete_stack_set(request: Json) -> Json:
     if known.instances:
         raise Refusal("StackSet is not empty", "StackSetNotEmptyException", 409)
     if known.lock.locked():
-        raise Refusal(f"Another Operation on StackSet {known.identifier} is in progress", "OperationInProgressException", 409)
+        raise Refusal(
+            f"Another Operation on StackSet {known.identifier} is in progress",
+            "OperationInProgressException",
+            409,
+        )
     del STACK_SETS[known.management, known.region, known.name]
     return {}
 
@@ -168,10 +228,16 @@ def delete_stack_set(request: Json) -> Json:
 def _targets(request: Json, creates: bool) -> Json:
     targets: Json = request.get("DeploymentTargets") or {}
     if not targets.get("OrganizationalUnitIds"):
-        raise Refusal("StackSets with SERVICE_MANAGED permission model can only have OrganizationalUnit as target")
+        raise Refusal(
+            "StackSets with SERVICE_MANAGED permission model can only have OrganizationalUnit as"
+            " target"
+        )
     kind = targets.get("AccountFilterType")
     if creates and targets.get("Accounts") and not kind:
-        raise Refusal("AccountFilterType must be specified when both OrganizationalUnitIds and Accounts are specified")
+        raise Refusal(
+            "AccountFilterType must be specified when both OrganizationalUnitIds and Accounts are"
+            " specified"
+        )
     if creates and kind == "UNION":
         raise Refusal("AccountFilterType UNION is not supported for create operations")
     return targets
@@ -186,11 +252,22 @@ def create_stack_instances(request: Json) -> Json:
         for unit in targets["OrganizationalUnitIds"]:
             found = chosen(await asyncio.to_thread(accounts_of, known.management, unit), targets)
             places = {(account, region) for account in found for region in regions}
-            results += await in_each(places, lambda place, unit=unit: deploy(known, place, unit, operation))  # type: ignore[misc]
+            results += await in_each(
+                places,
+                lambda place, unit=unit: deploy(known, place, unit, operation),  # type: ignore[misc]
+            )
             known.targets.setdefault(unit, set()).update(regions)
         return results
 
-    return {"OperationId": start(known, "CREATE", work, request.get("OperationId", ""), request.get("OperationPreferences"))}
+    return {
+        "OperationId": start(
+            known,
+            "CREATE",
+            work,
+            request.get("OperationId", ""),
+            request.get("OperationPreferences"),
+        )
+    }
 
 
 @_action("DeleteStackInstances")
@@ -202,53 +279,97 @@ def delete_stack_instances(request: Json) -> Json:
         results = []
         for unit in targets["OrganizationalUnitIds"]:
             there = {
-                place for place, one in known.instances.items() if one["OrganizationalUnitId"] == unit and place[1] in regions
+                place
+                for place, one in known.instances.items()
+                if one["OrganizationalUnitId"] == unit and place[1] in regions
             }
-            places = {place for place in there if place[0] in chosen({account for account, _ in there}, targets)}
+            places = {
+                place
+                for place in there
+                if place[0] in chosen({account for account, _ in there}, targets)
+            }
             results += await in_each(places, lambda place: remove(known, place, retain))
             if unit not in {one["OrganizationalUnitId"] for one in known.instances.values()}:
                 known.targets.pop(unit, None)
         return results
 
-    return {"OperationId": start(known, "DELETE", work, request.get("OperationId", ""), request.get("OperationPreferences"))}
+    return {
+        "OperationId": start(
+            known,
+            "DELETE",
+            work,
+            request.get("OperationId", ""),
+            request.get("OperationPreferences"),
+        )
+    }
 
 
 def _summary(known: StackSet, place: Place) -> Json:
     instance = known.instances[place]
-    detailed = "SUCCEEDED" if instance.get("Status") == "CURRENT" else "FAILED" if instance.get("StatusReason") else "PENDING"
+    detailed = (
+        "SUCCEEDED"
+        if instance.get("Status") == "CURRENT"
+        else "FAILED"
+        if instance.get("StatusReason")
+        else "PENDING"
+    )
     return {
-        "StackSetId": known.identifier, "Account": place[0], "Region": place[1], "Status": instance.get("Status", "OUTDATED"),
-        "StackInstanceStatus": {"DetailedStatus": detailed}, "DriftStatus": "NOT_CHECKED",
-        **{name: instance.get(name) for name in ("StackId", "StatusReason", "OrganizationalUnitId", "LastOperationId")},
-    }  # fmt: skip
+        "StackSetId": known.identifier,
+        "Account": place[0],
+        "Region": place[1],
+        "Status": instance.get("Status", "OUTDATED"),
+        "StackInstanceStatus": {"DetailedStatus": detailed},
+        "DriftStatus": "NOT_CHECKED",
+        **{
+            name: instance.get(name)
+            for name in ("StackId", "StatusReason", "OrganizationalUnitId", "LastOperationId")
+        },
+    }
 
 
 @_action("ListStackInstances")
 def list_stack_instances(request: Json) -> Json:
     known = _known(request)
     account, region = request.get("StackInstanceAccount"), request.get("StackInstanceRegion")
-    places = [place for place in sorted(known.instances) if account in (None, place[0]) and region in (None, place[1])]
+    places = [
+        place
+        for place in sorted(known.instances)
+        if account in (None, place[0]) and region in (None, place[1])
+    ]
     return {"Summaries": [_summary(known, place) for place in places]}
 
 
 @_action("DescribeStackInstance")
 def describe_stack_instance(request: Json) -> Json:
-    known, place = _known(request), (request["StackInstanceAccount"], request["StackInstanceRegion"])
+    known, place = (
+        _known(request),
+        (request["StackInstanceAccount"], request["StackInstanceRegion"]),
+    )
     if place not in known.instances:
-        raise Refusal(f"Stack instance not found: {place[0]} in {place[1]}", "StackInstanceNotFoundException", 404)
+        raise Refusal(
+            f"Stack instance not found: {place[0]} in {place[1]}",
+            "StackInstanceNotFoundException",
+            404,
+        )
     return {"StackInstance": _summary(known, place)}
 
 
 def _operation(request: Json) -> Json:
     found: Json | None = _known(request).operations.get(request["OperationId"])
     if found is None:
-        raise Refusal(f"Operation {request['OperationId']} not found", "OperationNotFoundException", 404)
+        raise Refusal(
+            f"Operation {request['OperationId']} not found", "OperationNotFoundException", 404
+        )
     return found
 
 
 @_action("DescribeStackSetOperation")
 def describe_operation(request: Json) -> Json:
-    return {"StackSetOperation": {key: value for key, value in _operation(request).items() if key != "results"}}
+    return {
+        "StackSetOperation": {
+            key: value for key, value in _operation(request).items() if key != "results"
+        }
+    }
 
 
 @_action("ListStackSetOperationResults")
@@ -260,6 +381,7 @@ def operation_results(request: Json) -> Json:
 def list_operations(request: Json) -> Json:
     return {
         "Summaries": [
-            {key: one[key] for key in ("OperationId", "Action", "Status")} for one in _known(request).operations.values()
+            {key: one[key] for key in ("OperationId", "Action", "Status")}
+            for one in _known(request).operations.values()
         ]
     }

@@ -1,4 +1,6 @@
-"""Patches of MiniStack's Step Functions: JSONata states, history, limits, and executions that really end."""
+"""Patches of MiniStack's Step Functions: JSONata states, history, limits, and executions that
+really end.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,9 @@ from .ministack import lambdas, responses, stepfunctions
 from .patching import patch
 
 PAYLOAD_LIMIT = 262_144
-_running: contextvars.ContextVar[dict[str, Any] | None] = contextvars.ContextVar("execution", default=None)
+_running: contextvars.ContextVar[dict[str, Any] | None] = contextvars.ContextVar(
+    "execution", default=None
+)
 
 
 def running() -> dict[str, Any] | None:
@@ -23,7 +27,9 @@ def running() -> dict[str, Any] | None:
 
 
 class Ended(SystemExit):
-    """The execution was stopped or timed out: passes every Catch, and ends the thread in silence."""
+    """The execution was stopped or timed out: passes every Catch, and ends the thread in
+    silence.
+    """
 
 
 def _jsonata(state: dict[str, Any], context: Any) -> bool:
@@ -39,11 +45,16 @@ def _ensure_size(value: Any) -> None:
     if len(json.dumps(value).encode()) > PAYLOAD_LIMIT:
         raise stepfunctions._ExecutionError(
             "States.DataLimitExceeded",
-            "The state/task returned a result with a size exceeding the maximum number of bytes service limit.",
+            "The state/task returned a result with a size exceeding the maximum number of bytes"
+            " service limit.",
         )
 
 
-@patch(stepfunctions, "_apply_output_path", restores="a JSONata Succeed state honours Output (upstream returns the input)")
+@patch(
+    stepfunctions,
+    "_apply_output_path",
+    restores="a JSONata Succeed state honours Output (upstream returns the input)",
+)
 def apply_output_path(original: Any, state: dict[str, Any], data: Any, context: Any = None) -> Any:
     if state.get("Type") == "Succeed" and _jsonata(state, context):
         return stepfunctions._apply_jsonata_output(state, data, context, default=data)
@@ -51,9 +62,13 @@ def apply_output_path(original: Any, state: dict[str, Any], data: Any, context: 
 
 
 @patch(
-    stepfunctions, "_run_sub_machine", restores="states inside Map and Parallel are in the history, and end with the execution"
+    stepfunctions,
+    "_run_sub_machine",
+    restores="states inside Map and Parallel are in the history, and end with the execution",
 )
-def run_sub_machine(_original: Any, states: dict[str, Any], start: str, data: Any, execution: Any, context: Any) -> Any:
+def run_sub_machine(
+    _original: Any, states: dict[str, Any], start: str, data: Any, execution: Any, context: Any
+) -> Any:
     name: str | None = start
     current = copy.deepcopy(data)
     while name:
@@ -64,9 +79,13 @@ def run_sub_machine(_original: Any, states: dict[str, Any], start: str, data: An
         kind = state.get("Type")
         context["State"] = {"Name": name, "EnteredTime": responses.now_iso(), "RetryCount": 0}
         entered = {"name": name, "input": json.dumps(current)}
-        stepfunctions._add_event(execution, f"{kind}StateEntered", {"stateEnteredEventDetails": entered})
+        stepfunctions._add_event(
+            execution, f"{kind}StateEntered", {"stateEnteredEventDetails": entered}
+        )
         if kind == "Fail":
-            raise stepfunctions._ExecutionError(*stepfunctions._fail_state_error(state, current, context))
+            raise stepfunctions._ExecutionError(
+                *stepfunctions._fail_state_error(state, current, context)
+            )
         if kind == "Succeed":
             current = stepfunctions._apply_input_path(state, current, context)
             current, following = stepfunctions._apply_output_path(state, current, context), None
@@ -74,12 +93,16 @@ def run_sub_machine(_original: Any, states: dict[str, Any], start: str, data: An
             handler = getattr(stepfunctions, f"_execute_{kind.lower()}")
             current, following = handler(state, current, execution, context)
         elif kind in ("Pass", "Choice", "Wait"):
-            current, following = getattr(stepfunctions, f"_execute_{kind.lower()}")(state, current, context)
+            current, following = getattr(stepfunctions, f"_execute_{kind.lower()}")(
+                state, current, context
+            )
         else:
             raise stepfunctions._ExecutionError("States.Runtime", f"Unknown state type: {kind}")
         _ensure_running(execution)
         exited = {"name": name, "output": json.dumps(current)}
-        stepfunctions._add_event(execution, f"{kind}StateExited", {"stateExitedEventDetails": exited})
+        stepfunctions._add_event(
+            execution, f"{kind}StateExited", {"stateExitedEventDetails": exited}
+        )
         name = following
     return current
 
@@ -87,16 +110,23 @@ def run_sub_machine(_original: Any, states: dict[str, Any], start: str, data: An
 @patch(
     stepfunctions,
     "_run_parallel_branches",
-    restores="a JSONata Parallel honours Arguments, Output, Assign; branches have own variables; the first error fails it",
+    restores=(
+        "a JSONata Parallel honours Arguments, Output, Assign; branches have own variables; the"
+        " first error fails it"
+    ),
 )
-def run_parallel_branches(original: Any, state: dict[str, Any], raw: Any, execution: Any, context: Any) -> Any:
+def run_parallel_branches(
+    original: Any, state: dict[str, Any], raw: Any, execution: Any, context: Any
+) -> Any:
     jsonata = _jsonata(state, context)
     if jsonata:
         effective = raw
         if "Arguments" in state:
             effective = stepfunctions._apply_jsonata_template(state["Arguments"], raw, context)
     else:
-        effective = stepfunctions._apply_parameters(state, stepfunctions._apply_input_path(state, raw, context), context)
+        effective = stepfunctions._apply_parameters(
+            state, stepfunctions._apply_input_path(state, raw, context), context
+        )
     branches = state.get("Branches", [])
     results: list[Any] = [None] * len(branches)
     errors: list[BaseException] = []
@@ -126,15 +156,25 @@ def run_parallel_branches(original: Any, state: dict[str, Any], raw: Any, execut
     stepfunctions._add_event(execution, "ParallelStateSucceeded")
     following = stepfunctions._next_or_end(state)
     if jsonata:
-        output = stepfunctions._apply_jsonata_output(state, raw, context, result=results, default=results)
+        output = stepfunctions._apply_jsonata_output(
+            state, raw, context, result=results, default=results
+        )
         stepfunctions._apply_state_assign(state, raw, context, result=results)
         return output, following
-    output = stepfunctions._apply_result_path(state, raw, stepfunctions._apply_result_selector(state, results))
+    output = stepfunctions._apply_result_path(
+        state, raw, stepfunctions._apply_result_selector(state, results)
+    )
     return stepfunctions._apply_output_path(state, output, context), following
 
 
-@patch(stepfunctions, "_run_map_items", restores="MapStateStarted and MapStateSucceeded are in the history; a stopped Map ends")
-def run_map_items(original: Any, state: dict[str, Any], raw: Any, execution: Any, context: Any) -> Any:
+@patch(
+    stepfunctions,
+    "_run_map_items",
+    restores="MapStateStarted and MapStateSucceeded are in the history; a stopped Map ends",
+)
+def run_map_items(
+    original: Any, state: dict[str, Any], raw: Any, execution: Any, context: Any
+) -> Any:
     stepfunctions._add_event(execution, "MapStateStarted")
     result = original(state, raw, execution, context)
     _ensure_running(execution)
@@ -142,7 +182,11 @@ def run_map_items(original: Any, state: dict[str, Any], raw: Any, execution: Any
     return result
 
 
-@patch(stepfunctions, "_add_event", restores="a scheduled task has also started; a Parallel or Map that failed has no exit")
+@patch(
+    stepfunctions,
+    "_add_event",
+    restores="a scheduled task has also started; a Parallel or Map that failed has no exit",
+)
 def add_event(original: Any, execution: Any, event_type: str, details: Any = None) -> Any:
     if execution is None:
         return None
@@ -156,18 +200,25 @@ def add_event(original: Any, execution: Any, event_type: str, details: Any = Non
 @patch(
     stepfunctions,
     "_run_execution",
-    restores="TimeoutSeconds of the definition ends the execution as TIMED_OUT, and says so on the event bus",
+    restores=(
+        "TimeoutSeconds of the definition ends the execution as TIMED_OUT, and says so on the"
+        " event bus"
+    ),
 )
 def run_execution(original: Any, arn: str) -> None:
     execution = stepfunctions._executions.get(arn)
-    machine = stepfunctions._state_machines.get(execution["stateMachineArn"]) or {} if execution else {}
+    machine = (
+        stepfunctions._state_machines.get(execution["stateMachineArn"]) or {} if execution else {}
+    )
     limit = json.loads(machine.get("definition") or "{}").get("TimeoutSeconds")
 
     def time_out() -> None:
         if execution["status"] != "RUNNING":
             return
         execution.update(status="TIMED_OUT", stopDate=responses.now_iso())
-        stepfunctions._add_event(execution, "ExecutionTimedOut", {"executionTimedOutEventDetails": {}})
+        stepfunctions._add_event(
+            execution, "ExecutionTimedOut", {"executionTimedOutEventDetails": {}}
+        )
         stepfunctions._emit_execution_status_event(execution)
 
     if execution and limit:
@@ -182,7 +233,9 @@ def run_execution(original: Any, arn: str) -> None:
         _running.reset(token)
 
 
-@patch(stepfunctions, "_fail_execution", restores="an execution that was stopped or timed out stays so")
+@patch(
+    stepfunctions, "_fail_execution", restores="an execution that was stopped or timed out stays so"
+)
 def fail_execution(original: Any, execution: Any, error: str, cause: str) -> Any:
     if execution["status"] == "RUNNING":
         return original(execution, error, cause)
@@ -192,26 +245,42 @@ def fail_execution(original: Any, execution: Any, error: str, cause: str) -> Any
 @patch(
     stepfunctions,
     "_execute_task",
-    restores="a stopped execution starts no task; JSONata TimeoutSeconds; a result beyond 256 KiB is States.DataLimitExceeded",
+    restores=(
+        "a stopped execution starts no task; JSONata TimeoutSeconds; a result beyond 256 KiB is"
+        " States.DataLimitExceeded"
+    ),
 )
-def execute_task(original: Any, state: dict[str, Any], raw: Any, execution: Any, context: Any) -> Any:
+def execute_task(
+    original: Any, state: dict[str, Any], raw: Any, execution: Any, context: Any
+) -> Any:
     _ensure_running(execution)
     for field in ("TimeoutSeconds", "HeartbeatSeconds"):
         if isinstance(state.get(field), str):
-            state = {**state, field: stepfunctions._apply_jsonata_template(state[field], raw, context)}
+            state = {
+                **state,
+                field: stepfunctions._apply_jsonata_template(state[field], raw, context),
+            }
     if ".waitForTaskToken" in state.get("Resource", "") and "TimeoutSeconds" in state:
         state = {**state, "TimeoutSeconds": state["TimeoutSeconds"] * settings.CLOCK.timeouts}
     return original(state, raw, execution, context)
 
 
-@patch(stepfunctions, "_invoke_resource", restores="a task result beyond 256 KiB is States.DataLimitExceeded")
+@patch(
+    stepfunctions,
+    "_invoke_resource",
+    restores="a task result beyond 256 KiB is States.DataLimitExceeded",
+)
 def invoke_resource(original: Any, resource: str, data: Any) -> Any:
     result = original(resource, data)
     _ensure_size(result)
     return result
 
 
-@patch(stepfunctions, "_error_matches", restores="States.ALL does not catch States.DataLimitExceeded or States.Runtime")
+@patch(
+    stepfunctions,
+    "_error_matches",
+    restores="States.ALL does not catch States.DataLimitExceeded or States.Runtime",
+)
 def error_matches(original: Any, names: Any, error: str) -> bool:
     uncatchable = error in ("States.DataLimitExceeded", "States.Runtime")
     return error in names if uncatchable else bool(original(names, error))
@@ -220,7 +289,10 @@ def error_matches(original: Any, names: Any, error: str) -> bool:
 @patch(
     stepfunctions,
     "_scaled_sleep",
-    restores="(no AWS behaviour) waits and retries shortened by the sandbox clock; a stopped execution stops waiting",
+    restores=(
+        "(no AWS behaviour) waits and retries shortened by the sandbox clock; a stopped execution"
+        " stops waiting"
+    ),
 )
 def scaled_sleep(_original: Any, seconds: float) -> None:
     import time
@@ -234,22 +306,36 @@ def scaled_sleep(_original: Any, seconds: float) -> None:
 @patch(
     stepfunctions,
     "_start_execution",
-    restores="an input beyond 256 KiB is refused; the same name and input while running answers with the same execution",
+    restores=(
+        "an input beyond 256 KiB is refused; the same name and input while running answers with the"
+        " same execution"
+    ),
 )
 def start_execution(original: Any, data: dict[str, Any]) -> Any:
     if len((data.get("input") or "").encode()) > PAYLOAD_LIMIT:
-        message = "Value at 'input' failed to satisfy constraint: Member must have length less than or equal to 262144"
+        message = (
+            "Value at 'input' failed to satisfy constraint: Member must have length less than or"
+            " equal to 262144"
+        )
         return responses.error_response_json("ValidationException", message, 400)
     machine = stepfunctions._resolve_state_machine_arn(data.get("stateMachineArn", ""))
     if machine and data.get("name"):
         arn = machine.replace(":stateMachine:", ":execution:") + ":" + data["name"]
         running = stepfunctions._executions.get(arn)
-        if running and running["status"] == "RUNNING" and running["input"] == data.get("input", "{}"):
+        if (
+            running
+            and running["status"] == "RUNNING"
+            and running["input"] == data.get("input", "{}")
+        ):
             return responses.json_response({"executionArn": arn, "startDate": running["startDate"]})
     return original(data)
 
 
-@patch(stepfunctions, "_call_lambda", restores="the state machine's role must allow lambda:InvokeFunction on the function")
+@patch(
+    stepfunctions,
+    "_call_lambda",
+    restores="the state machine's role must allow lambda:InvokeFunction on the function",
+)
 def call_lambda(original: Any, reference: str, event: Any) -> Any:
     execution = _running.get()
     _, config, name = lambdas._get_func_record_for_ref(reference)
@@ -263,14 +349,24 @@ def call_lambda(original: Any, reference: str, event: Any) -> Any:
             execution["stateMachineArn"],
         )
         if refusal:
-            raise stepfunctions._ExecutionError("Lambda.AWSLambdaException", f"{refusal} (Service: Lambda, Status Code: 403)")
-    for fault in FAULTS.match("lambda", "Invoke", responses.get_account_id(), f"{name} {json.dumps(event)}"):
+            raise stepfunctions._ExecutionError(
+                "Lambda.AWSLambdaException", f"{refusal} (Service: Lambda, Status Code: 403)"
+            )
+    for fault in FAULTS.match(
+        "lambda", "Invoke", responses.get_account_id(), f"{name} {json.dumps(event)}"
+    ):
         if fault.error:
-            raise stepfunctions._ExecutionError(fault.error, fault.message or "The sandbox was asked to fail.")
+            raise stepfunctions._ExecutionError(
+                fault.error, fault.message or "The sandbox was asked to fail."
+            )
     return original(reference, event)
 
 
-@patch(stepfunctions, "_invoke_sns_publish", restores="sns:publish sends MessageAttributes, and an object as JSON text")
+@patch(
+    stepfunctions,
+    "_invoke_sns_publish",
+    restores="sns:publish sends MessageAttributes, and an object as JSON text",
+)
 def sns_publish(original: Any, resource: str, data: dict[str, Any]) -> Any:
     sent = dict(data)
     attributes = sent.pop("MessageAttributes", None) or {}
@@ -286,14 +382,19 @@ def sns_publish(original: Any, resource: str, data: dict[str, Any]) -> Any:
 
 def _keep_tracing(data: dict[str, Any], arn: str | None) -> None:
     machine = stepfunctions._state_machines.get(arn) if arn else None
-    if machine is not None and ("tracingConfiguration" in data or "tracingConfiguration" not in machine):
+    if machine is not None and (
+        "tracingConfiguration" in data or "tracingConfiguration" not in machine
+    ):
         machine["tracingConfiguration"] = data.get("tracingConfiguration") or {"enabled": False}
 
 
 @patch(
     stepfunctions,
     "_create_state_machine",
-    restores="DescribeStateMachine shows the tracing configuration (upstream forgets it: Terraform drift)",
+    restores=(
+        "DescribeStateMachine shows the tracing configuration (upstream forgets it: Terraform"
+        " drift)"
+    ),
 )
 def create_state_machine(original: Any, data: dict[str, Any]) -> Any:
     status, headers, body = original(data)
@@ -302,7 +403,11 @@ def create_state_machine(original: Any, data: dict[str, Any]) -> Any:
     return status, headers, body
 
 
-@patch(stepfunctions, "_update_state_machine", restores="UpdateStateMachine changes the tracing configuration")
+@patch(
+    stepfunctions,
+    "_update_state_machine",
+    restores="UpdateStateMachine changes the tracing configuration",
+)
 def update_state_machine(original: Any, data: dict[str, Any]) -> Any:
     answer = original(data)
     if answer[0] < 400:
@@ -313,7 +418,10 @@ def update_state_machine(original: Any, data: dict[str, Any]) -> Any:
 @patch(
     stepfunctions,
     "_delete_state_machine",
-    restores="deleting a state machine that is gone succeeds, and executions that start meanwhile do not break it",
+    restores=(
+        "deleting a state machine that is gone succeeds, and executions that start meanwhile do not"
+        " break it"
+    ),
 )
 def delete_state_machine(original: Any, data: dict[str, Any]) -> Any:
     if data.get("stateMachineArn") not in stepfunctions._state_machines:

@@ -7,15 +7,20 @@ from typing import Any
 
 Json = dict[str, Any]
 _NUMBERS = re.compile(
-    r"(from|to)Port|code|(min|max)Count|volumeSize|iops|port|max(Results|Items|SessionDuration)|durationSeconds"
+    r"(from|to)Port|code|(min|max)Count|volumeSize|iops|port|max(Results|Items|"
+    r"SessionDuration)|durationSeconds"
     r"|(min|max)Size|desiredCapacity|credentialAgeDays",
     re.IGNORECASE,
 )
 _INSTANCES = {"InstanceId": ("InstancesSet", "InstanceId")}
-# Lists that AWS records under another name than the request has: parameter -> (set, name of the one value in it).
+# Lists that AWS records under another name than the request has: parameter -> (set, name of the one
+# value in it).
 _LISTS: dict[str, dict[str, tuple[str, str]]] = {
     "": {"SecurityGroupId": ("GroupSet", "GroupId")},
-    **{f"{verb}Instances": _INSTANCES for verb in ("Start", "Stop", "Reboot", "Terminate", "Monitor")},
+    **{
+        f"{verb}Instances": _INSTANCES
+        for verb in ("Start", "Stop", "Reboot", "Terminate", "Monitor")
+    },
     "CreateTags": {"ResourceId": ("ResourcesSet", "ResourceId"), "Tag": ("TagSet", "")},
     "DeleteTags": {"ResourceId": ("ResourcesSet", "ResourceId"), "Tag": ("TagSet", "")},
     "RunInstances": {"TagSpecification": ("TagSpecificationSet", "")},
@@ -48,9 +53,11 @@ def _renamed(action: str, name: str) -> str:
 
 
 def parameters(flat: Json, *, items: bool) -> Json:
-    """A query-protocol request as CloudTrail records it: nested, names in lower camel case, lists as {items: [...]} for EC2.
+    """A query-protocol request as CloudTrail records it: nested, names in lower camel case, lists
+    as {items: [...]} for EC2.
 
-    AWS names many lists of EC2 otherwise than the request does; those that matter here are named so.
+    AWS names many lists of EC2 otherwise than the request does; those that matter here are named
+    so.
     """
     tree: Json = {}
     action = str(flat.get("Action", ""))
@@ -82,18 +89,29 @@ def _shape(node: Any, items: bool, name: str = "") -> Any:
 def _as_ec2_writes(action: str, shaped: Json) -> Json:
     """What EC2's records have besides the request's own fields."""
     if action == "RunInstances" and "imageId" in shaped:
-        instance = {key: shaped.pop(key) for key in ("imageId", "minCount", "maxCount", "keyName") if key in shaped}
+        instance = {
+            key: shaped.pop(key)
+            for key in ("imageId", "minCount", "maxCount", "keyName")
+            if key in shaped
+        }
         shaped["instancesSet"] = {"items": [instance]}
         for tagged in (shaped.get("tagSpecificationSet") or {}).get("items", []):
             tagged["tags"] = (tagged.pop("tag", None) or {}).get("items", [])
     if action in ("ModifySnapshotAttribute", "ModifyImageAttribute"):
-        permission = "createVolumePermission" if action == "ModifySnapshotAttribute" else "launchPermission"
-        added = (shaped.pop("userId", None) or {}).get("items", []), (shaped.pop("userGroup", None) or {}).get("items", [])
+        permission = (
+            "createVolumePermission" if action == "ModifySnapshotAttribute" else "launchPermission"
+        )
+        added = (
+            (shaped.pop("userId", None) or {}).get("items", []),
+            (shaped.pop("userGroup", None) or {}).get("items", []),
+        )
         accounts = [{"userId": item} for item in added[0]] + [{"group": item} for item in added[1]]
         if accounts:
             shaped[permission] = {shaped.pop("operationType", "add"): {"items": accounts}}
         if shaped.pop("attribute", permission) == permission:
-            shaped["attributeType"] = "CREATE_VOLUME_PERMISSION" if action == "ModifySnapshotAttribute" else permission
+            shaped["attributeType"] = (
+                "CREATE_VOLUME_PERMISSION" if action == "ModifySnapshotAttribute" else permission
+            )
     if action.startswith(("AuthorizeSecurityGroup", "RevokeSecurityGroup")):
         for rule in (shaped.get("ipPermissions") or {}).get("items", []):
             for ranges in _RANGES:

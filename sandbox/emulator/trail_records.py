@@ -1,6 +1,7 @@
 """What CloudTrail writes of one call: its name, parameters, answer and errors, as AWS names them.
 
-Source of the shapes: the CloudTrail user guide (record contents, examples per service) and records published by AWS.
+Source of the shapes: the CloudTrail user guide (record contents, examples per service) and records
+published by AWS.
 """
 
 from __future__ import annotations
@@ -29,26 +30,47 @@ _SECOND = {
     "UntagResource",
 }
 _BUCKET_PARTS = {
-    "policy": "BucketPolicy", "publicAccessBlock": "BucketPublicAccessBlock", "acl": "BucketAcl", "tagging": "BucketTagging",
-    "versioning": "BucketVersioning", "encryption": "BucketEncryption", "lifecycle": "BucketLifecycle",
-    "logging": "BucketLogging", "website": "BucketWebsite", "cors": "BucketCors", "notification": "BucketNotification",
-    "replication": "BucketReplication", "ownershipControls": "BucketOwnershipControls",
-    "object-lock": "ObjectLockConfiguration", "location": "BucketLocation",
-}  # fmt: skip
+    "policy": "BucketPolicy",
+    "publicAccessBlock": "BucketPublicAccessBlock",
+    "acl": "BucketAcl",
+    "tagging": "BucketTagging",
+    "versioning": "BucketVersioning",
+    "encryption": "BucketEncryption",
+    "lifecycle": "BucketLifecycle",
+    "logging": "BucketLogging",
+    "website": "BucketWebsite",
+    "cors": "BucketCors",
+    "notification": "BucketNotification",
+    "replication": "BucketReplication",
+    "ownershipControls": "BucketOwnershipControls",
+    "object-lock": "ObjectLockConfiguration",
+    "location": "BucketLocation",
+}
 # Data events: a trail may be told to log them, LookupEvents never shows them.
 _DATA = {
-    "dynamodb": r"(Put|Get|Update|Delete|BatchGet|BatchWrite|TransactGet|TransactWrite)Items?|Query|Scan",
-    "lambda": r"Invoke.*", "sqs": r"(Send|Receive|Delete)Message(Batch)?|ChangeMessageVisibility.*", "sns": r"Publish(Batch)?",
-    "logs": r"PutLogEvents", "events": r"PutEvents", "monitoring": r"PutMetricData|GetMetricData",
-}  # fmt: skip
-_READS = re.compile(r"(Get|List|Describe|Head|Lookup|Search|Select|Assume|Decrypt|Encrypt|GenerateDataKey|Simulate|Filter|Poll)")
+    "dynamodb": (
+        r"(Put|Get|Update|Delete|BatchGet|BatchWrite|TransactGet|TransactWrite)Items?|Query|Scan"
+    ),
+    "lambda": r"Invoke.*",
+    "sqs": r"(Send|Receive|Delete)Message(Batch)?|ChangeMessageVisibility.*",
+    "sns": r"Publish(Batch)?",
+    "logs": r"PutLogEvents",
+    "events": r"PutEvents",
+    "monitoring": r"PutMetricData|GetMetricData",
+}
+_READS = re.compile(
+    r"(Get|List|Describe|Head|Lookup|Search|Select|Assume|Decrypt|Encrypt|GenerateDataKey|"
+    r"Simulate|Filter|Poll)"
+)
 _SECRET = re.compile(
-    r"secretaccesskey|(new|old|service|master|masteruser)?password|secretstring|secretbinary|clientsecret|keymaterial|privatekey",
+    r"secretaccesskey|(new|old|service|master|masteruser)?password|secretstring|secretbinary|"
+    r"clientsecret|keymaterial|privatekey",
     re.IGNORECASE,
 )
 _HIDDEN = {"userData": "<sensitiveDataRemoved>"}
 _NOT_AUTHENTICATED = re.compile(
-    r"InvalidClientTokenId|AuthFailure|UnrecognizedClient|InvalidAccessKeyId|Signature|ExpiredToken|InvalidToken|MissingAuth"
+    r"InvalidClientTokenId|AuthFailure|UnrecognizedClient|InvalidAccessKeyId|Signature|"
+    r"ExpiredToken|InvalidToken|MissingAuth"
 )
 
 
@@ -72,7 +94,9 @@ class Call:
         """The fields of a query-protocol request, {} for others."""
         if "x-www-form-urlencoded" not in self.headers.get("content-type", ""):
             return {}
-        return dict(urllib.parse.parse_qsl(self.body.decode("utf-8", "replace"), keep_blank_values=True))
+        return dict(
+            urllib.parse.parse_qsl(self.body.decode("utf-8", "replace"), keep_blank_values=True)
+        )
 
     @property
     def source(self) -> str:
@@ -93,8 +117,15 @@ def _uris(service: str) -> dict[str, str]:
 def _named_in_path(call: Call, operation: str) -> Json:
     """The parameters that stand in the path of a REST call."""
     uri = _uris(call.service).get(operation, "").rstrip("/")
-    matched = re.fullmatch(re.sub(r"\{(\w+)\+?\}", r"(?P<\1>.+?)", uri) + "/?", call.path) if "{" in uri else None
-    return {key: urllib.parse.unquote(value) for key, value in (matched.groupdict() if matched else {}).items()}
+    matched = (
+        re.fullmatch(re.sub(r"\{(\w+)\+?\}", r"(?P<\1>.+?)", uri) + "/?", call.path)
+        if "{" in uri
+        else None
+    )
+    return {
+        key: urllib.parse.unquote(value)
+        for key, value in (matched.groupdict() if matched else {}).items()
+    }
 
 
 def _bucket(call: Call) -> tuple[str, str]:
@@ -117,17 +148,27 @@ def name(call: Call) -> str:
         return (
             f"{verb}{part}"
             if part
-            else {"PUT": "CreateBucket", "DELETE": "DeleteBucket", "HEAD": "HeadBucket"}.get(call.method, "")
+            else {"PUT": "CreateBucket", "DELETE": "DeleteBucket", "HEAD": "HeadBucket"}.get(
+                call.method, ""
+            )
         )
     elif not found:
-        operation = actions._match_rest_action(call.service, call.method, call.path, call.query) or ""
-        found = _dated(call.path, operation) if call.service == "lambda" and operation else operation
+        operation = (
+            actions._match_rest_action(call.service, call.method, call.path, call.query) or ""
+        )
+        found = (
+            _dated(call.path, operation) if call.service == "lambda" and operation else operation
+        )
     return "" if re.fullmatch(_DATA.get(call.source, "-"), found) else str(found)
 
 
 def _dated(path: str, operation: str) -> str:
     date = re.match(r"/(\d{4})-(\d\d)-(\d\d)/", path)
-    return operation + ("".join(date.groups()) if date else "") + ("v2" if operation in _SECOND else "")
+    return (
+        operation
+        + ("".join(date.groups()) if date else "")
+        + ("v2" if operation in _SECOND else "")
+    )
 
 
 def read_only(call: Call, event: str) -> bool:
@@ -167,7 +208,11 @@ def _unrevealing(call: Call, shaped: Json) -> Json:
     """Without what Lambda never records: code and environment."""
     if call.service != "lambda":
         return shaped
-    return {key: {} if key in ("code", "environment") else value for key, value in shaped.items() if key != "zipFile"}
+    return {
+        key: {} if key in ("code", "environment") else value
+        for key, value in shaped.items()
+        if key != "zipFile"
+    }
 
 
 def _s3(call: Call, event: str) -> Json:
@@ -175,12 +220,14 @@ def _s3(call: Call, event: str) -> Json:
     shaped: Json = {"bucketName": bucket, "Host": f"{bucket}.s3.amazonaws.com"}
     shaped |= {part: "" for part in call.query if part in _BUCKET_PARTS}
     shaped |= {
-        key: [value] for key, value in call.headers.items() if key.startswith("x-amz-") and ("acl" in key or "grant" in key)
+        key: [value]
+        for key, value in call.headers.items()
+        if key.startswith("x-amz-") and ("acl" in key or "grant" in key)
     }
     if event == "PutBucketPolicy":
         shaped["bucketPolicy"] = _json(call.body)
     elif call.body.lstrip().startswith(b"<"):
-        root = ET.fromstring(call.body)  # noqa: S314 (a caller on this machine)
+        root = ET.fromstring(call.body)  # noqa: S314  (a caller on this machine)
         shaped[_plain(root.tag)] = _tree(root, lower=False)
     return shaped
 
@@ -194,7 +241,11 @@ def _tree(node: ET.Element, *, lower: bool = True, items: bool = False) -> Any:
     children = list(node)
     if not children:
         text = node.text or ""
-        return ({} if items and _plain(node.tag).endswith("Set") else "") if not text else typed(_plain(node.tag), text)
+        return (
+            ({} if items and _plain(node.tag).endswith("Set") else "")
+            if not text
+            else typed(_plain(node.tag), text)
+        )
     tags = {_plain(child.tag) for child in children}
     if tags in ({"item"}, {"member"}):
         values = [_tree(child, lower=lower, items=items) for child in children]
@@ -209,12 +260,16 @@ def _tree(node: ET.Element, *, lower: bool = True, items: bool = False) -> Any:
 
 def response(call: Call, event: str) -> Json | None:
     """responseElements of a successful change (and of STS's calls); None for what has none."""
-    if call.status >= 400 or (read_only(call, event) and call.service != "sts") or call.service == "s3":
+    if (
+        call.status >= 400
+        or (read_only(call, event) and call.service != "sts")
+        or call.service == "s3"
+    ):
         return None
     if not call.answer.lstrip().startswith(b"<"):
         found = _json(call.answer)
         return scrub(_unrevealing(call, camel(found))) or None if isinstance(found, dict) else None
-    root = ET.fromstring(call.answer)  # noqa: S314 (an emulator's own)
+    root = ET.fromstring(call.answer)  # noqa: S314  (an emulator's own)
     if call.service == "ec2":
         return scrub(_tree(root, items=True)) or None
     result = next((child for child in root if _plain(child.tag).endswith("Result")), None)
@@ -226,13 +281,20 @@ def refusal(call: Call) -> tuple[str, str] | None:
     if call.status < 400:
         return None
     text = call.answer.decode("utf-8", "replace")
-    code, message = re.search(r"<Code>(.*?)</Code>", text), re.search(r"<Message>(.*?)</Message>", text, re.DOTALL)
+    code, message = (
+        re.search(r"<Code>(.*?)</Code>", text),
+        re.search(r"<Message>(.*?)</Message>", text, re.DOTALL),
+    )
     if code:
-        return ("Client." if call.service == "ec2" else "") + code.group(1), message.group(1) if message else ""
+        return ("Client." if call.service == "ec2" else "") + code.group(1), (
+            message.group(1) if message else ""
+        )
     found = _json(call.answer)
     found = found if isinstance(found, dict) else {}
     kind = found.get("__type") or found.get("code") or call.headers.get("x-amzn-errortype", "")
-    return str(kind).rsplit("#", 1)[-1].split(":")[0] or str(call.status), str(found.get("message") or found.get("Message") or "")
+    return str(kind).rsplit("#", 1)[-1].split(":")[0] or str(call.status), str(
+        found.get("message") or found.get("Message") or ""
+    )
 
 
 def authenticated(error: tuple[str, str] | None) -> bool:

@@ -1,4 +1,6 @@
-"""The documents hold what they promise: links lead somewhere, commands exist, nothing speaks of somebody's machine."""
+"""The documents hold what they promise: links lead somewhere, commands exist, nothing speaks of
+somebody's machine.
+"""
 
 from __future__ import annotations
 
@@ -13,18 +15,33 @@ from repository import ROOT, skip_or_fail
 from sandbox import cli
 
 LINES = 400
-# Paths and hosts of somebody's machine. Each word is split here, so that this file does not contain it.
-FOREIGN = re.compile("|".join([
-    r"(?<![\w.])/wo" + r"rk/", r"/op" + r"t/(?:tf|pypi|node)", r"/ho" + r"me/\w", r"/ro" + r"ot/", r"/Use" + r"rs/\w",
-    r"files\.pytho" + r"nhosted", r"pypi\.o" + r"rg", r"registry\.npm" + r"js",
-]))  # fmt: skip
+# Paths and hosts of somebody's machine. Each word is split here, so that this file does not contain
+# it.
+FOREIGN = re.compile(
+    "|".join(
+        [
+            r"(?<![\w.])/wo" + r"rk/",
+            r"/op" + r"t/(?:tf|pypi|node)",
+            r"/ho" + r"me/\w",
+            r"/ro" + r"ot/",
+            r"/Use" + r"rs/\w",
+            r"files\.pytho" + r"nhosted",
+            r"pypi\.o" + r"rg",
+            r"registry\.npm" + r"js",
+        ]
+    )
+)
 
 
 @cache
 def _files() -> list[Path]:
     """Every file of the project: tracked, or new and not ignored."""
     listed = subprocess.run(
-        ["git", "ls-files", "--cached", "--others", "--exclude-standard"], cwd=ROOT, capture_output=True, text=True, check=False
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     if listed.returncode:
         skip_or_fail("This is not a Git checkout; the project's files cannot be told from others.")
@@ -45,7 +62,9 @@ def _slug(heading: str) -> str:
 
 
 def _anchors(path: Path) -> set[str]:
-    return {_slug(line.lstrip("#")) for line in path.read_text().splitlines() if line.startswith("#")}
+    return {
+        _slug(line.lstrip("#")) for line in path.read_text().splitlines() if line.startswith("#")
+    }
 
 
 @pytest.mark.parametrize("document", _documents(), ids=_id)
@@ -57,15 +76,21 @@ def test_links_lead_somewhere(document: Path) -> None:
         name, _, anchor = link.partition("#")
         target = (document.parent / name).resolve() if name else document
         assert target.exists(), f"{_id(document)} links to {link}"
-        assert not anchor or anchor in _anchors(target), f"{_id(document)} links to {link}: no such heading"
+        assert not anchor or anchor in _anchors(target), (
+            f"{_id(document)} links to {link}: no such heading"
+        )
 
 
 @pytest.mark.parametrize("document", _documents(), ids=_id)
 def test_commands_exist(document: Path) -> None:
     """Every ``make X`` is a target, every ``python -m sandbox X`` a command."""
     text = document.read_text()
-    code = "\n".join([*re.findall(r"```.*?```", text, flags=re.DOTALL), *re.findall(r"`[^`\n]+`", text)])
-    targets = set(re.findall(r"^([a-z0-9-]+):", (ROOT / "Makefile").read_text(), flags=re.MULTILINE))
+    code = "\n".join(
+        [*re.findall(r"```.*?```", text, flags=re.DOTALL), *re.findall(r"`[^`\n]+`", text)]
+    )
+    targets = set(
+        re.findall(r"^([a-z0-9-]+):", (ROOT / "Makefile").read_text(), flags=re.MULTILINE)
+    )
     for target in re.findall(r"\bmake ([a-z0-9-]+)\b", code):
         assert target in targets, f"{_id(document)} says make {target}"
     [commands] = [action.choices for action in cli.parser()._actions if action.dest == "command"]
@@ -77,15 +102,25 @@ def test_paths_named_in_the_readme_exist() -> None:
     text = (ROOT / "README.md").read_text()
     for name in re.findall(r"`([\w.<>/-]+/)`", text):
         parts = name.split("<")[0]
-        assert (ROOT / parts).exists() or not re.match(r"[a-z_]+/", name) or name.startswith("incidents/"), name
+        assert (
+            (ROOT / parts).exists()
+            or not re.match(r"[a-z_]+/", name)
+            or name.startswith("incidents/")
+        ), name
 
 
 def test_switches_named_in_the_readme_exist() -> None:
     """What the README calls a switch is one."""
     variables = "".join(path.read_text() for path in ROOT.glob("variables*.tf"))
-    text = (ROOT / "README.md").read_text().split("## The switches")[1].split("## Rolling it out")[0]
+    text = (
+        (ROOT / "README.md").read_text().split("## The switches")[1].split("## Rolling it out")[0]
+    )
     for name in re.findall(r"`([a-z]+(?:_[a-z]+)+)`", text):
-        known = name in variables or (ROOT / "playbooks" / name).is_dir() or f'"{name}"' in (ROOT / "outputs.tf").read_text()
+        known = (
+            name in variables
+            or (ROOT / "playbooks" / name).is_dir()
+            or f'"{name}"' in (ROOT / "outputs.tf").read_text()
+        )
         assert known, name
 
 
@@ -95,7 +130,11 @@ def test_changelog_has_a_place_for_what_comes() -> None:
 
 
 def test_no_file_is_long() -> None:
-    counted = {_id(path): len(path.read_text().splitlines()) for path in _files() if path.suffix in (".py", ".tf", ".hcl")}
+    counted = {
+        _id(path): len(path.read_text().splitlines())
+        for path in _files()
+        if path.suffix in (".py", ".tf", ".hcl")
+    }
     assert {name: lines for name, lines in counted.items() if lines > LINES} == {}
 
 
@@ -123,5 +162,7 @@ def test_every_playbook_has_its_three_places() -> None:
     for policy in ROOT.glob("playbooks/*/responder-policy.json"):
         name = policy.parent.name
         assert (policy.parent / "runbook.md").is_file(), f"playbooks/{name}/runbook.md is missing"
-        assert (ROOT / "lambda_src" / "guardduty_response" / "playbooks" / name / "__init__.py").is_file()
+        assert (
+            ROOT / "lambda_src" / "guardduty_response" / "playbooks" / name / "__init__.py"
+        ).is_file()
         assert (ROOT / "lambda_src" / "dist" / f"playbook_{name}.zip").is_file()

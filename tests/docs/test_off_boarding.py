@@ -1,4 +1,6 @@
-"""Commands of the document, run as they stand there with an aws and a terraform that write down what they are asked."""
+"""Commands of the document, run as they stand there with an aws and a terraform that write down
+what they are asked.
+"""
 
 from __future__ import annotations
 
@@ -37,7 +39,11 @@ GOES = ['module.units["red"].aws_guardduty_detector.this[0]', "module.here.aws_k
 
 
 def _commands(told_by: str) -> str:
-    blocks = re.findall(r"^ *```console\n(.*?)```", (ROOT / "docs/off-boarding.md").read_text(), flags=re.DOTALL | re.MULTILINE)
+    blocks = re.findall(
+        r"^ *```console\n(.*?)```",
+        (ROOT / "docs/off-boarding.md").read_text(),
+        flags=re.DOTALL | re.MULTILINE,
+    )
     [found] = [block for block in blocks if told_by in block]
     return str(found)
 
@@ -49,10 +55,21 @@ def test_every_member_is_let_go_within_what_a_call_takes(tmp_path: Path, count: 
     aws.write_text(AWS)
     aws.chmod(0o755)
     # Text output: a page of the answer is a line, its items are between tabs.
-    (tmp_path / "members").write_text("\n".join("\t".join(accounts[at : at + 40]) for at in range(0, count, 40)) + "\n")
+    (tmp_path / "members").write_text(
+        "\n".join("\t".join(accounts[at : at + 40]) for at in range(0, count, 40)) + "\n"
+    )
     path = f"{tmp_path}{os.pathsep}{os.environ['PATH']}"
-    environment = {"PATH": path, "MEMBERS": str(tmp_path / "members"), "CALLS": str(tmp_path / "calls")}
-    subprocess.run(["bash", "-eu", "-c", _commands("disassociate-members")], env=environment, check=True, timeout=60)
+    environment = {
+        "PATH": path,
+        "MEMBERS": str(tmp_path / "members"),
+        "CALLS": str(tmp_path / "calls"),
+    }
+    subprocess.run(
+        ["bash", "-eu", "-c", _commands("disassociate-members")],
+        env=environment,
+        check=True,
+        timeout=60,
+    )
 
     asked: dict[str, list[str]] = {}
     for call in (tmp_path / "calls").read_text().splitlines():
@@ -61,7 +78,10 @@ def test_every_member_is_let_go_within_what_a_call_takes(tmp_path: Path, count: 
         assert service == "guardduty" and 1 <= len(names) <= AT_ONCE, call[:200]
         assert rest[rest.index("--detector-id") + 1] == "12abc34d567e8fa901bc2d34e56789f0"
         asked.setdefault(operation, []).extend(names)
-    assert list(asked) == ["disassociate-members", "delete-members"], "a member is deleted once it is disassociated"
+    assert list(asked) == [
+        "disassociate-members",
+        "delete-members",
+    ], "a member is deleted once it is disassociated"
     assert asked["disassociate-members"] == asked["delete-members"] == accounts
 
 
@@ -73,5 +93,10 @@ def test_what_is_kept_is_named_to_terraform_as_it_names_it(tmp_path: Path) -> No
     (tmp_path / "state").write_text("\n".join(KEPT + GOES) + "\n")
     path = f"{tmp_path}{os.pathsep}{os.environ['PATH']}"
     environment = {"PATH": path, "STATE": str(tmp_path / "state"), "CALLS": str(tmp_path / "calls")}
-    subprocess.run(["bash", "-eu", "-c", _commands("terraform state rm")], env=environment, check=True, timeout=60)
+    subprocess.run(
+        ["bash", "-eu", "-c", _commands("terraform state rm")],
+        env=environment,
+        check=True,
+        timeout=60,
+    )
     assert (tmp_path / "calls").read_text().splitlines() == KEPT

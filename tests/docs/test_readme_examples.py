@@ -1,4 +1,6 @@
-"""The README's Terraform is planned as it stands, with this checkout in place of the published address."""
+"""The README's Terraform is planned as it stands, with this checkout in place of the published
+address.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,10 @@ from repository import ROOT
 from terraform_tools import ACCOUNT, copy_module, identity, initialized, terraform
 
 pytestmark = pytest.mark.terraform
-PUBLISHED = re.compile(r'source\s*=\s*"github\.com/[\w-]+/terraform-aws-guardduty-response(?:/(/[\w/-]+))?(?:\?ref=[\w.]+)?"')
+PUBLISHED = re.compile(
+    r'source\s*=\s*"github\.com/[\w-]+/terraform-aws-guardduty-response(?:/(/[\w/'
+    r'-]+))?(?:\?ref=[\w.]+)?"'
+)
 PROVIDER = """
 provider "aws" {
   region                      = "us-east-1"
@@ -30,7 +35,7 @@ BLOCKS = [
     for pattern in ("*.md", "docs/*.md", "modules/*/*.md", "playbooks/*/*.md", "examples/**/*.md")
     for document in sorted(ROOT.glob(pattern))
     for number, block in enumerate(_blocks(document), 1)
-]  # fmt: skip
+]
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +60,9 @@ def test_example_plans(place: Path, block: str) -> None:
     (root / "main.tf").write_text(PROVIDER + text)
     initialized(root, place)
     with identity() as endpoint:
-        done = terraform(root, place, "plan", "-input=false", "-no-color", "-refresh=false", endpoint=endpoint)
+        done = terraform(
+            root, place, "plan", "-input=false", "-no-color", "-refresh=false", endpoint=endpoint
+        )
     assert done.returncode == 0, done.stdout[-4000:]
     assert re.search(r"Plan: \d+ to add, 0 to change, 0 to destroy", done.stdout)
     assert ACCOUNT in done.stdout

@@ -1,4 +1,6 @@
-"""One sandbox for all end-to-end tests: started, applied and taken down once. They run in one process (no pytest-xdist)."""
+"""One sandbox for all end-to-end tests: started, applied and taken down once. They run in one
+process (no pytest-xdist).
+"""
 
 from __future__ import annotations
 
@@ -53,7 +55,8 @@ def _sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     patch.setenv("LAMBDA_ASYNC_RETRY_BASE_SECONDS", "0.5")
     say = Progress(to_stderr=True)
     found = state.load()
-    kept = found is not None and stack.alive(found)  # somebody's sandbox, named by the environment: it stays up
+    # somebody's sandbox, named by the environment: it stays up
+    kept = found is not None and stack.alive(found)
     known = lifecycle.emulators_only(say)
     try:
         world = World(lifecycle.up(say, [_exempt(directory, seed.Victim(**known.seed))]))
@@ -82,12 +85,19 @@ def exempt_victim(_sandbox: World) -> seed.Victim:
 
 @pytest.fixture(scope="session")
 def together(_sandbox: World) -> Callable[..., dict[str, tuple[seed.Victim, Sent]]]:
-    """name -> (traits of a victim, changes to its finding): sends all findings at once; name -> (victim, sent)."""
+    """name -> (traits of a victim, changes to its finding): sends all findings at once; name ->
+    (victim, sent).
+    """
 
-    def send(wanted: dict[str, tuple[dict[str, Any], dict[str, Any]]]) -> dict[str, tuple[seed.Victim, Sent]]:
+    def send(
+        wanted: dict[str, tuple[dict[str, Any], dict[str, Any]]],
+    ) -> dict[str, tuple[seed.Victim, Sent]]:
         _sandbox.mend()
         victims = {name: _sandbox.victim(**traits) for name, (traits, _) in wanted.items()}
-        ready = {name: _sandbox.finding(victims[name], **changes) for name, (_, changes) in wanted.items()}
+        ready = {
+            name: _sandbox.finding(victims[name], **changes)
+            for name, (_, changes) in wanted.items()
+        }
         return {name: (victims[name], _sandbox.send(event)) for name, event in ready.items()}
 
     return send

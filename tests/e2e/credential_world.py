@@ -1,4 +1,6 @@
-"""Users, roles and sessions with real keys in the sandbox's member account, and everything IAM says of them."""
+"""Users, roles and sessions with real keys in the sandbox's member account, and everything IAM
+says of them.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,8 @@ from sandbox import findings, seed_iam, snapshot_iam
 from sandbox.seed_iam import Credential, Role, User
 
 CONSOLE = "unauthorizedaccess_iamuser_consoleloginsuccess_b"
-STOLEN = "UnauthorizedAccess:IAMUser/UnusualASNCaller"  # of the talk; AWS has retired it, its successors are the same to us
+# of the talk; AWS has retired it, its successors are the same to us
+STOLEN = "UnauthorizedAccess:IAMUser/UnusualASNCaller"
 
 
 class People:
@@ -33,27 +36,35 @@ class People:
         """Whether a call with these credentials is let through."""
         return snapshot_iam.works(self.world.aws, credential)
 
-    # -- findings -----------------------------------------------------------------------------------------------------
+    # -- findings ----------------------------------------------------------------------------------
 
     def finding(self, kind: str = STOLEN, **details: Any) -> findings.Event:
         """A new finding about a credential, of now; ``details``: resource.accessKeyDetails."""
         event = load_finding(CONSOLE)
         event["detail"] |= {"type": kind, "severity": 8.0, "region": "us-east-1"}
-        event["detail"]["service"] |= dict.fromkeys(("eventFirstSeen", "eventLastSeen"), self.world.aws_now())
+        event["detail"]["service"] |= dict.fromkeys(
+            ("eventFirstSeen", "eventLastSeen"), self.world.aws_now()
+        )
         blank = {"accessKeyId": "", "principalId": "", "userType": "", "userName": ""}
         event["detail"]["resource"]["accessKeyDetails"] = {**blank, **details}
         return findings.prepare(self.world.aws, event, kind, account=MEMBER)
 
-    def about(self, user: User, credential: Credential | None = None, kind: str = STOLEN) -> findings.Event:
+    def about(
+        self, user: User, credential: Credential | None = None, kind: str = STOLEN
+    ) -> findings.Event:
         used = credential or (user.keys[0] if user.keys else None)
         key = used.id if used else ""
-        return self.finding(kind, accessKeyId=key, principalId=user.id, userType="IAMUser", userName=user.name)
+        return self.finding(
+            kind, accessKeyId=key, principalId=user.id, userType="IAMUser", userName=user.name
+        )
 
     def about_session(self, role: Role, name: str, kind: str = STOLEN) -> findings.Event:
         key, whose = role.sessions[name].id, f"{role.id}:{name}"
-        return self.finding(kind, accessKeyId=key, principalId=whose, userType="AssumedRole", userName=role.name)
+        return self.finding(
+            kind, accessKeyId=key, principalId=whose, userType="AssumedRole", userName=role.name
+        )
 
-    # -- seen ---------------------------------------------------------------------------------------------------------
+    # -- seen --------------------------------------------------------------------------------------
 
     def seen(self, name: str) -> Json:
         """All that IAM says of a user."""
@@ -67,19 +78,37 @@ class People:
         certificates = iam.list_signing_certificates(**user)["Certificates"]
         own = iam.list_service_specific_credentials(**user)["ServiceSpecificCredentials"]
         return {
-            "attached": sorted(one["PolicyName"] for one in iam.list_attached_user_policies(**user)["AttachedPolicies"]),
-            "inline": {one: iam.get_user_policy(**user, PolicyName=one)["PolicyDocument"] for one in inline},
+            "attached": sorted(
+                one["PolicyName"]
+                for one in iam.list_attached_user_policies(**user)["AttachedPolicies"]
+            ),
+            "inline": {
+                one: iam.get_user_policy(**user, PolicyName=one)["PolicyDocument"] for one in inline
+            },
             "boundary": (found.get("PermissionsBoundary") or {}).get("PermissionsBoundaryArn"),
-            "keys": {one["AccessKeyId"]: one["Status"] for one in iam.list_access_keys(**user)["AccessKeyMetadata"]},
-            "ssh": {one["SSHPublicKeyId"]: one["Status"] for one in iam.list_ssh_public_keys(**user)["SSHPublicKeys"]},
+            "keys": {
+                one["AccessKeyId"]: one["Status"]
+                for one in iam.list_access_keys(**user)["AccessKeyMetadata"]
+            },
+            "ssh": {
+                one["SSHPublicKeyId"]: one["Status"]
+                for one in iam.list_ssh_public_keys(**user)["SSHPublicKeys"]
+            },
             "own": {one["ServiceSpecificCredentialId"]: one["Status"] for one in own},
             "certificates": {one["CertificateId"]: one["Status"] for one in certificates},
             "console": console,
-            "mfa": sorted(one["SerialNumber"] for one in iam.list_mfa_devices(**user)["MFADevices"]),
-            "groups": sorted(one["GroupName"] for one in iam.list_groups_for_user(**user)["Groups"]),
+            "mfa": sorted(
+                one["SerialNumber"] for one in iam.list_mfa_devices(**user)["MFADevices"]
+            ),
+            "groups": sorted(
+                one["GroupName"] for one in iam.list_groups_for_user(**user)["Groups"]
+            ),
             "tags": {one["Key"]: one["Value"] for one in found.get("Tags") or []},
         }
 
     def role_policies(self, name: str) -> dict[str, Json]:
         names = self.iam.list_role_policies(RoleName=name)["PolicyNames"]
-        return {one: self.iam.get_role_policy(RoleName=name, PolicyName=one)["PolicyDocument"] for one in names}
+        return {
+            one: self.iam.get_role_policy(RoleName=name, PolicyName=one)["PolicyDocument"]
+            for one in names
+        }

@@ -1,4 +1,6 @@
-"""What contained means, read from the resources themselves, and what a person and the record say about it."""
+"""What contained means, read from the resources themselves, and what a person and the record say
+about it.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +11,9 @@ from sandbox.seed import Victim
 
 
 def assert_network_closed(world: World, victim: Victim) -> Seen:
-    """Every interface carries the VPC's one quarantine group alone, and that group has no rule, IPv4 or IPv6."""
+    """Every interface carries the VPC's one quarantine group alone, and that group has no rule,
+    IPv4 or IPv6.
+    """
     seen = world.look(victim)
     [group] = world.quarantine_groups(victim)
     assert seen.interfaces, "the instance has interfaces"
@@ -30,24 +34,42 @@ def deny(victim: Victim) -> Json:
     """The policy that ends this instance's sessions of its role, and nobody else's."""
     return {
         "Version": "2012-10-17",
-        "Statement": [{"Effect": "Deny", "Action": "*", "Resource": "*",
-                       "Condition": {"StringLike": {"aws:userid": f"*:{victim.instance}"}}}],
-    }  # fmt: skip
+        "Statement": [
+            {
+                "Effect": "Deny",
+                "Action": "*",
+                "Resource": "*",
+                "Condition": {"StringLike": {"aws:userid": f"*:{victim.instance}"}},
+            }
+        ],
+    }
 
 
 def assert_contained(world: World, victim: Victim, incident: Json) -> Seen:
-    """The whole default containment of an instance of whatever traits, and the incident that says so."""
+    """The whole default containment of an instance of whatever traits, and the incident that
+    says so.
+    """
     assert incident["status"] == "CONTAINED", incident  # first: its reasons and ledger tell why not
     seen = assert_network_closed(world, victim)
     policies = {f"{PREFIX}-deny-{victim.instance}": deny(victim)} if victim.role else {}
-    assert {name: document for name, document in seen.role_policies.items() if name != "workload"} == policies
-    assert bool(victim.role) == ("workload" in seen.role_policies), "what the role may do is left as it was"
+    assert {
+        name: document for name, document in seen.role_policies.items() if name != "workload"
+    } == policies
+    assert bool(victim.role) == ("workload" in seen.role_policies), (
+        "what the role may do is left as it was"
+    )
     assert seen.profile == (f"{PREFIX}-quarantine" if victim.role else None)
     assert seen.scaling_group is None
     assert seen.targets.get(victim.instance) in (None, "draining")
-    assert seen.attributes == {"disableApiTermination": True, "instanceInitiatedShutdownBehavior": "stop"}
+    assert seen.attributes == {
+        "disableApiTermination": True,
+        "instanceInitiatedShutdownBehavior": "stop",
+    }
     assert set(seen.keeps_volumes.values()) == {True}
-    assert (seen.tags[PREFIX], seen.tags[f"{PREFIX}-incident"]) == ("quarantined", incident["incident_id"])
+    assert (seen.tags[PREFIX], seen.tags[f"{PREFIX}-incident"]) == (
+        "quarantined",
+        incident["incident_id"],
+    )
     assert_snapshots(victim, incident, seen)
     _assert_incident(victim, incident)
     return seen
@@ -55,21 +77,39 @@ def assert_contained(world: World, victim: Victim, incident: Json) -> Seen:
 
 def assert_snapshots(victim: Victim, incident: Json, seen: Seen) -> None:
     """One completed, tagged snapshot of every volume, for each containment."""
-    tagged = [({tag["Key"]: tag["Value"] for tag in one["Tags"]}, one["VolumeId"]) for one in seen.snapshots]
+    tagged = [
+        ({tag["Key"]: tag["Value"] for tag in one["Tags"]}, one["VolumeId"])
+        for one in seen.snapshots
+    ]
     for containment in {tags[f"{PREFIX}-containment"] for tags, _ in tagged}:
-        assert sorted(id for tags, id in tagged if tags[f"{PREFIX}-containment"] == containment) == sorted(victim.volumes)
+        assert sorted(
+            id for tags, id in tagged if tags[f"{PREFIX}-containment"] == containment
+        ) == sorted(victim.volumes)
     assert {one["State"] for one in seen.snapshots} == {"completed"}
     for one in seen.snapshots:
         tags = {tag["Key"]: tag["Value"] for tag in one["Tags"]}
-        assert (tags[f"{PREFIX}-incident"], tags[f"{PREFIX}-instance"]) == (incident["incident_id"], victim.instance)
+        assert (tags[f"{PREFIX}-incident"], tags[f"{PREFIX}-instance"]) == (
+            incident["incident_id"],
+            victim.instance,
+        )
 
 
 def _assert_incident(victim: Victim, incident: Json) -> None:
-    assert (incident["status"], incident["mode"], incident["decision"]) == ("CONTAINED", "auto", "act")
+    assert (incident["status"], incident["mode"], incident["decision"]) == (
+        "CONTAINED",
+        "auto",
+        "act",
+    )
     assert (incident["account_id"], incident["region"]) == (victim.account, victim.region)
     [target] = incident["targets"]
-    assert target["arn"] == f"arn:aws:ec2:{victim.region}:{victim.account}:instance/{victim.instance}"
-    assert (target["kind"], target["id"], target["status"]) == ("ec2_instance", victim.instance, "CONTAINED")
+    assert (
+        target["arn"] == f"arn:aws:ec2:{victim.region}:{victim.account}:instance/{victim.instance}"
+    )
+    assert (target["kind"], target["id"], target["status"]) == (
+        "ec2_instance",
+        victim.instance,
+        "CONTAINED",
+    )
     assert all(check["ok"] for check in target["checks"]), target["checks"]
     assert "FAILED" not in actions(incident).values(), target["actions"]
     assert "PLANNED" not in actions(incident).values(), target["actions"]
@@ -84,8 +124,14 @@ def assert_told_contained(world: World, sent: Sent | str) -> None:
 
 def kept(world: World, incident: Json) -> dict[str, Json]:
     """Part -> how it ended, as the record has it."""
-    [found] = [one for one in world.items(f"INCIDENT#{incident['incident_id']}") if one["sk"]["S"].startswith("TARGET#")]
-    return {name: part["M"] for name, part in found["evidence"]["M"].items() if "outcome" in part["M"]}
+    [found] = [
+        one
+        for one in world.items(f"INCIDENT#{incident['incident_id']}")
+        if one["sk"]["S"].startswith("TARGET#")
+    ]
+    return {
+        name: part["M"] for name, part in found["evidence"]["M"].items() if "outcome" in part["M"]
+    }
 
 
 def outcome(part: Json) -> str:
@@ -93,4 +139,7 @@ def outcome(part: Json) -> str:
 
 
 def objects(part: Json) -> list[dict[str, str]]:
-    return [{name: next(iter(value.values())) for name, value in one["M"].items()} for one in part["objects"]["L"]]
+    return [
+        {name: next(iter(value.values())) for name, value in one["M"].items()}
+        for one in part["objects"]["L"]
+    ]

@@ -1,4 +1,6 @@
-"""What is no proper finding has a recorded, announced, clear outcome, or none when it is not the response's business."""
+"""What is no proper finding has a recorded, announced, clear outcome, or none when it is not the
+response's business.
+"""
 
 from __future__ import annotations
 
@@ -17,22 +19,38 @@ from sandbox.findings import Event
 
 def _newest(world: World, since: float) -> Json:
     """The incident recorded since (seconds of the epoch)."""
-    at = datetime.fromtimestamp(since, UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+    at = (
+        datetime.fromtimestamp(since, UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+    )
     found: Json = world.until(lambda: world.incidents.opened_since(at), "an incident is recorded")
     return found
 
 
 MALFORMED: dict[str, tuple[dict[str, Any], str]] = {
     "empty detail": ({}, "lacks a usable id, type, accountId, region ("),
-    "no id": ({"type": MINING, "accountId": MEMBER, "region": "us-east-1", "severity": 8}, "lacks a usable id"),
-    "no type": ({"id": "x", "accountId": MEMBER, "region": "us-east-1", "severity": 8}, "lacks a usable type"),
+    "no id": (
+        {"type": MINING, "accountId": MEMBER, "region": "us-east-1", "severity": 8},
+        "lacks a usable id",
+    ),
+    "no type": (
+        {"id": "x", "accountId": MEMBER, "region": "us-east-1", "severity": 8},
+        "lacks a usable type",
+    ),
     "severity is a word": (
-        {"id": "word", "type": MINING, "accountId": MEMBER, "region": "us-east-1", "severity": "High"},
+        {
+            "id": "word",
+            "type": MINING,
+            "accountId": MEMBER,
+            "region": "us-east-1",
+            "severity": "High",
+        },
         "not a number from 0 to 10",
     ),
-    "lists where objects belong": ({"id": ["x"], "type": {"a": 1}, "accountId": [], "resource": [], "service": "no"},
-                                   "lacks a usable id, type"),
-}  # fmt: skip
+    "lists where objects belong": (
+        {"id": ["x"], "type": {"a": 1}, "accountId": [], "resource": [], "service": "no"},
+        "lacks a usable id, type",
+    ),
+}
 
 
 @pytest.mark.parametrize("name", MALFORMED)
@@ -74,9 +92,13 @@ def test_an_instance_that_never_was(world: World) -> None:
 OTHERS = {
     "another service": Event("aws.s3", "Object Created", {"bucket": {"name": "b"}, "type": MINING}),
     "another GuardDuty event": Event(
-        "aws.guardduty", "GuardDuty Malware Protection Object Scan Result", {"s3ObjectDetails": {"bucketName": "b"}}
+        "aws.guardduty",
+        "GuardDuty Malware Protection Object Scan Result",
+        {"s3ObjectDetails": {"bucketName": "b"}},
     ),
-    "somebody pretending": Event("my.guardduty", "GuardDuty Finding", {"type": MINING, "accountId": MEMBER, "id": "x"}),
+    "somebody pretending": Event(
+        "my.guardduty", "GuardDuty Finding", {"type": MINING, "accountId": MEMBER, "id": "x"}
+    ),
 }
 
 
@@ -90,14 +112,23 @@ def test_other_events_are_left_alone(world: World, name: str) -> None:
 
 @pytest.mark.parametrize("machine", ["incident", "notice"])
 def test_another_services_event_started_by_hand(world: World, machine: str) -> None:
-    """Whoever starts a machine with something else learns what is wrong with it, and so do people."""
+    """Whoever starts a machine with something else learns what is wrong with it, and so do
+    people.
+    """
     began = time.time()
     states = world.client("stepfunctions", SECURITY)
-    event = {"source": "aws.s3", "detail-type": "Object Created", "detail": {"bucket": secrets.token_hex(8)}}
+    event = {
+        "source": "aws.s3",
+        "detail-type": "Object Created",
+        "detail": {"bucket": secrets.token_hex(8)},
+    }
     arn = states.start_execution(
         stateMachineArn=world.outputs[f"{machine}_state_machine_arn"], input=json.dumps(event)
-    )["executionArn"]  # fmt: skip
-    world.until(lambda: states.describe_execution(executionArn=arn)["status"] == "SUCCEEDED", "the execution ends")
+    )["executionArn"]
+    world.until(
+        lambda: states.describe_execution(executionArn=arn)["status"] == "SUCCEEDED",
+        "the execution ends",
+    )
     incident = _newest(world, began)
     assert incident["status"] == "SKIPPED"
     assert "is not a GuardDuty finding; nothing was done" in incident["reasons"][0]
@@ -112,7 +143,10 @@ def test_a_pointer_out_of_the_evidence_leads_nowhere(world: World) -> None:
         stateMachineArn=world.outputs["incident_state_machine_arn"],
         input=json.dumps({"finding_key": f"../{secrets.token_hex(8)}"}),
     )["executionArn"]
-    world.until(lambda: states.describe_execution(executionArn=arn)["status"] != "RUNNING", "the execution ends")
+    world.until(
+        lambda: states.describe_execution(executionArn=arn)["status"] != "RUNNING",
+        "the execution ends",
+    )
     incident = _newest(world, began)
     assert (incident["status"], incident["targets"]) == ("SKIPPED", [])
 

@@ -16,15 +16,31 @@ from repository import FINDINGS, ROOT
 from sandbox import settings
 
 FILE = str(FINDINGS / "cryptocurrency_ec2_bitcointool_b_dns.json")
-KEYS = ("incident_id", "finding_id", "finding_type", "account_id", "region", "mode", "decision", "status", "targets", "timeline")
+KEYS = (
+    "incident_id",
+    "finding_id",
+    "finding_type",
+    "account_id",
+    "region",
+    "mode",
+    "decision",
+    "status",
+    "targets",
+    "timeline",
+)
 
 
 def _sandbox(*arguments: str) -> subprocess.CompletedProcess[str]:
     environment = {**os.environ, "SANDBOX_STATE_DIRECTORY": str(settings.STATE_DIRECTORY)}
     return subprocess.run(
-        [sys.executable, "-m", "sandbox", *arguments], cwd=ROOT, env=environment, check=False,
-        capture_output=True, text=True, timeout=120,
-    )  # fmt: skip
+        [sys.executable, "-m", "sandbox", *arguments],
+        cwd=ROOT,
+        env=environment,
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
 
 
 def test_send_and_look(world: World) -> None:
@@ -46,15 +62,25 @@ def test_env_lets_any_client_look(world: World) -> None:
     found = json.loads(_sandbox("env", "--json").stdout)
     keys = found["credentials"][found["accounts"]["member"]]
     ec2 = boto3.client(
-        "ec2", endpoint_url=found["endpoint"], region_name=found["region"], aws_access_key_id=keys["access_key_id"],
+        "ec2",
+        endpoint_url=found["endpoint"],
+        region_name=found["region"],
+        aws_access_key_id=keys["access_key_id"],
         aws_secret_access_key=keys["secret_access_key"],
-    )  # fmt: skip
+    )
     instance = found["seeded"]["instance"]
-    assert ec2.describe_instances(InstanceIds=[instance])["Reservations"][0]["Instances"][0]["InstanceId"] == instance
+    assert (
+        ec2.describe_instances(InstanceIds=[instance])["Reservations"][0]["Instances"][0][
+            "InstanceId"
+        ]
+        == instance
+    )
 
 
 def test_mistakes_are_explained(world: World, tmp_path: Path) -> None:
-    """A file that is no finding, a binding that does not exist, an unknown incident: a sentence and exit code 1."""
+    """A file that is no finding, a binding that does not exist, an unknown incident: a sentence
+    and exit code 1.
+    """
     word = tmp_path / "word.json"
     word.write_text("not JSON")
     for arguments, sentence in (

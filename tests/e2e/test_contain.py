@@ -13,7 +13,9 @@ from e2e_world import EVIDENCE, MEMBER, MINING, PREFIX, SECURITY, World, actions
 from sandbox.findings import Sent
 from sandbox.seed import Network, Victim
 
-Together = Callable[[dict[str, tuple[dict[str, Any], dict[str, Any]]]], dict[str, tuple[Victim, Sent]]]
+Together = Callable[
+    [dict[str, tuple[dict[str, Any], dict[str, Any]]]], dict[str, tuple[Victim, Sent]]
+]
 
 TRAITS: dict[str, dict[str, Any]] = {
     "1 interface": {"interfaces": 1},
@@ -23,7 +25,13 @@ TRAITS: dict[str, dict[str, Any]] = {
     "behind nothing": {"target_group": False, "elastic_ip": False},
     "IPv4 VPC": {"ipv6": False},
     "stopped": {"stopped": True, "in_asg": False},
-    "alone": {"profile_attached": False, "in_asg": False, "target_group": False, "elastic_ip": False, "interfaces": 1},
+    "alone": {
+        "profile_attached": False,
+        "in_asg": False,
+        "target_group": False,
+        "elastic_ip": False,
+        "interfaces": 1,
+    },
 }
 
 
@@ -34,7 +42,9 @@ def crowd(together: Together) -> dict[str, tuple[Victim, Sent]]:
 
 
 @pytest.mark.parametrize("name", TRAITS)
-def test_contained_whatever_its_traits(world: World, crowd: dict[str, tuple[Victim, Sent]], name: str) -> None:
+def test_contained_whatever_its_traits(
+    world: World, crowd: dict[str, tuple[Victim, Sent]], name: str
+) -> None:
     victim, sent = crowd[name]
     seen = assert_contained(world, victim, world.settled(sent))
     assert seen.state == ("stopped" if name == "stopped" else "running")
@@ -42,7 +52,9 @@ def test_contained_whatever_its_traits(world: World, crowd: dict[str, tuple[Vict
 
 
 def test_everything_at_once_and_nothing_beside_it(world: World) -> None:
-    """Two interfaces, IPv6, a profile, an Auto Scaling group behind a target group; the replacement stays in service."""
+    """Two interfaces, IPv6, a profile, an Auto Scaling group behind a target group; the
+    replacement stays in service.
+    """
     victim = world.victim()
     before = world.look(victim)
     assert before.rules[victim.security_group], "it was open before"
@@ -52,35 +64,55 @@ def test_everything_at_once_and_nothing_beside_it(world: World) -> None:
     seen = assert_contained(world, victim, incident)
     assert seen.addresses == before.addresses, "the Elastic IP stays, unless switched on"
     done = {name for name, status in actions(incident).items() if status == "DONE"} - EVIDENCE
-    assert done == {"quarantine_network", "strip_group_rules", "protect_instance", "replace_instance_profile", "revoke_sessions",
-                    "detach_auto_scaling", "deregister_targets", "tag_instance", "snapshot"}  # fmt: skip
+    assert done == {
+        "quarantine_network",
+        "strip_group_rules",
+        "protect_instance",
+        "replace_instance_profile",
+        "revoke_sessions",
+        "detach_auto_scaling",
+        "deregister_targets",
+        "tag_instance",
+        "snapshot",
+    }
 
-    [group] = world.client("autoscaling").describe_auto_scaling_groups(AutoScalingGroupNames=[victim.auto_scaling_group])[
-        "AutoScalingGroups"
-    ]
+    [group] = world.client("autoscaling").describe_auto_scaling_groups(
+        AutoScalingGroupNames=[victim.auto_scaling_group]
+    )["AutoScalingGroups"]
     [replacement] = group["Instances"]
     assert replacement["InstanceId"] != victim.instance
     assert group["DesiredCapacity"] == 1, "the capacity is not lowered"
-    [shown] = world.client("ec2").describe_instances(InstanceIds=[replacement["InstanceId"]])["Reservations"][0]["Instances"]
+    [shown] = world.client("ec2").describe_instances(InstanceIds=[replacement["InstanceId"]])[
+        "Reservations"
+    ][0]["Instances"]
     assert [one["GroupId"] for one in shown["SecurityGroups"]] == [victim.security_group]
     assert shown["IamInstanceProfile"]["Arn"] == victim.instance_profile_arn
     assert list(seen.targets) == [replacement["InstanceId"]]
 
     polls = len([state for state, _ in ended["incident"].news() if state == "WaitToFinish"])
-    assert ended["incident"].transitions() - 3 * polls <= 18, "and three for every further look at pending snapshots"
+    assert ended["incident"].transitions() - 3 * polls <= 18, (
+        "and three for every further look at pending snapshots"
+    )
     assert ended["notice"].transitions() == 1, "the notice machine leaves it to the other"
 
 
 def test_the_record_says_how_it_was(world: World) -> None:
-    """What restore needs is written before anything changes, and what a person needs is in the bucket and the message."""
+    """What restore needs is written before anything changes, and what a person needs is in the
+    bucket and the message.
+    """
     victim = world.victim()
     before = world.look(victim)
     sent = world.send(world.finding(victim))
     incident = world.settled(sent)
     name = incident["incident_id"]
-    [target] = [one for one in world.items(f"INCIDENT#{name}") if one["sk"]["S"].startswith("TARGET#")]
+    [target] = [
+        one for one in world.items(f"INCIDENT#{name}") if one["sk"]["S"].startswith("TARGET#")
+    ]
     was = target["before"]["M"]
-    kept = {id: [group["S"] for group in one["M"]["groups"]["L"]] for id, one in was["network"]["M"]["interfaces"]["M"].items()}
+    kept = {
+        id: [group["S"] for group in one["M"]["groups"]["L"]]
+        for id, one in was["network"]["M"]["interfaces"]["M"].items()
+    }
     assert kept == before.interfaces
     assert was["profile"]["M"]["name"]["S"] == victim.instance_profile
     assert was["auto_scaling"]["M"]["group"]["S"] == victim.auto_scaling_group
@@ -89,11 +121,18 @@ def test_the_record_says_how_it_was(world: World) -> None:
 
     s3 = world.client("s3", SECURITY)
     keys = [
-        one["Key"] for one in s3.list_objects_v2(Bucket=world.outputs["evidence_bucket"], Prefix=f"incidents/{name}/")["Contents"]
+        one["Key"]
+        for one in s3.list_objects_v2(
+            Bucket=world.outputs["evidence_bucket"], Prefix=f"incidents/{name}/"
+        )["Contents"]
     ]
     assert incident["report_key"] in keys
     assert len([key for key in keys if "/finding-" in key]) == 1
-    report = s3.get_object(Bucket=world.outputs["evidence_bucket"], Key=incident["report_key"])["Body"].read().decode()
+    report = (
+        s3.get_object(Bucket=world.outputs["evidence_bucket"], Key=incident["report_key"])["Body"]
+        .read()
+        .decode()
+    )
     assert victim.instance in report and "<script src" not in report
     verdict = next(one for one in world.messages(sent) if one["event"] == "CONTAINED")
     for part in (victim.instance, MEMBER, MINING, name, "every interface closed for IPv4 and IPv6"):
@@ -103,7 +142,9 @@ def test_the_record_says_how_it_was(world: World) -> None:
 
 
 def test_already_quarantined(world: World) -> None:
-    """A second, different finding about a contained instance finds everything as it should be, and changes nothing."""
+    """A second, different finding about a contained instance finds everything as it should be,
+    and changes nothing.
+    """
     victim = world.victim()
     first = world.respond(victim)
     before = world.look(victim)
@@ -114,7 +155,11 @@ def test_already_quarantined(world: World) -> None:
     assert done <= {"tag_instance", "snapshot"}, "only what carries the incident's own name is new"
     assert "FAILED" not in actions(second).values()
     after = assert_network_closed(world, victim)
-    assert (after.interfaces, after.profile, after.attributes) == (before.interfaces, before.profile, before.attributes)
+    assert (after.interfaces, after.profile, after.attributes) == (
+        before.interfaces,
+        before.profile,
+        before.attributes,
+    )
     assert set(after.role_policies) == {"workload", f"{PREFIX}-deny-{victim.instance}"}
 
 
@@ -125,9 +170,14 @@ def test_a_group_with_rules_is_emptied(world: World) -> None:
     [group] = world.quarantine_groups(victim)
     ec2 = world.client("ec2")
     open_to_all = [
-        {"IpProtocol": "tcp", "FromPort": 22, "ToPort": 22, "IpRanges": [{"CidrIp": "0.0.0.0/0"}],
-         "Ipv6Ranges": [{"CidrIpv6": "::/0"}]},
-    ]  # fmt: skip
+        {
+            "IpProtocol": "tcp",
+            "FromPort": 22,
+            "ToPort": 22,
+            "IpRanges": [{"CidrIp": "0.0.0.0/0"}],
+            "Ipv6Ranges": [{"CidrIpv6": "::/0"}],
+        },
+    ]
     ec2.authorize_security_group_ingress(GroupId=group, IpPermissions=open_to_all)
     ec2.authorize_security_group_egress(GroupId=group, IpPermissions=open_to_all)
     another = world.plain(within=Network(victim.vpc, victim.subnets, victim.security_group, True))
@@ -138,7 +188,9 @@ def test_a_group_with_rules_is_emptied(world: World) -> None:
 
 
 def test_requester_managed_interface_makes_it_partial(world: World) -> None:
-    """An interface that only an AWS service may change stays open: never more is claimed than was seen."""
+    """An interface that only an AWS service may change stays open: never more is claimed than
+    was seen.
+    """
     victim = world.victim(interfaces=2, requester_managed=True, in_asg=False, target_group=False)
     sent = world.send(world.finding(victim))
     incident = world.settled(sent)
@@ -160,10 +212,13 @@ def test_systems_manager_is_not_needed(world: World, error: str) -> None:
     assert_contained(world, victim, world.respond(victim))
 
 
-# What real findings lack (docs name the paths): only the instance id is taken from a finding, everything else is looked up.
+# What real findings lack (docs name the paths): only the instance id is taken from a finding,
+# everything else is looked up.
 FIELDS: dict[str, dict[str, Any]] = {
     "no network interfaces": {"resource__instanceDetails__networkInterfaces": ...},
-    "interfaces without ids": {"resource__instanceDetails__networkInterfaces": [{"privateIpAddress": "10.20.0.31"}]},
+    "interfaces without ids": {
+        "resource__instanceDetails__networkInterfaces": [{"privateIpAddress": "10.20.0.31"}]
+    },
     "null profile": {"resource__instanceDetails__iamInstanceProfile": None},
     "no account, but an ARN": {"accountId": ...},
     "no Region, no partition": {"region": ..., "partition": ...},
@@ -171,7 +226,13 @@ FIELDS: dict[str, dict[str, Any]] = {
     "no action": {"service__action": {}},
     "a service of two fields": {"service": {"serviceName": "guardduty", "detectorId": "0"}},
 }
-PLAIN = {"profile_attached": False, "in_asg": False, "target_group": False, "elastic_ip": False, "interfaces": 1}
+PLAIN = {
+    "profile_attached": False,
+    "in_asg": False,
+    "target_group": False,
+    "elastic_ip": False,
+    "interfaces": 1,
+}
 
 
 @pytest.fixture(scope="module")
@@ -191,4 +252,6 @@ def test_timeline_tells_the_story(world: World) -> None:
     told = events(incident)
     assert (told[0], told[-1]) == ("opened", "ended")
     assert told.count("announced") == told.count("verdict CONTAINED") == 1
-    assert [one["at"] for one in incident["timeline"]] == sorted(one["at"] for one in incident["timeline"])
+    assert [one["at"] for one in incident["timeline"]] == sorted(
+        one["at"] for one in incident["timeline"]
+    )

@@ -1,4 +1,6 @@
-"""A stolen credential is contained: proven by calling with it, and read back by clients that share nothing with the response."""
+"""A stolen credential is contained: proven by calling with it, and read back by clients that
+share nothing with the response.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +30,16 @@ def _deny_of(policies: dict[str, Json]) -> Json:
 
 
 def test_a_user_with_everything(world: World, iam: People) -> None:
-    traits = ("console", "mfa_before", "mfa_after", "ssh_key", "service_credential", "certificate", "temporary", "group")
+    traits = (
+        "console",
+        "mfa_before",
+        "mfa_after",
+        "ssh_key",
+        "service_credential",
+        "certificate",
+        "temporary",
+        "group",
+    )
     user = iam.user(keys=2, sessions=1, **dict.fromkeys(traits, True))
     [(arn, held)] = user.sessions.items()
     role = arn.split("/")[1]
@@ -50,10 +61,16 @@ def test_a_user_with_everything(world: World, iam: People) -> None:
     assert after["tags"] == {PREFIX: "quarantined", f"{PREFIX}-incident": incident["incident_id"]}
     assert not any(iam.works(one) for one in (*user.keys, user.temporary)), "no key of it works"
     assert not iam.works(held), "nor the session it held of a role"
-    assert _deny_of(iam.role_policies(role))["StringEquals"]["aws:userid"][0].endswith(f":{arn.rsplit('/', 1)[1]}")
-    assert world.told(sent)[:2] == ["started", "CONTAINED"] and world.told(sent, "escalations") == []
+    assert _deny_of(iam.role_policies(role))["StringEquals"]["aws:userid"][0].endswith(
+        f":{arn.rsplit('/', 1)[1]}"
+    )
+    assert (
+        world.told(sent)[:2] == ["started", "CONTAINED"] and world.told(sent, "escalations") == []
+    )
     assert "s after the last change" in target["verdict"]
-    assert int(target["verdict"].split(" s after")[0].rsplit(" ", 1)[1]) >= 10, "read once more when it has spread"
+    assert int(target["verdict"].split(" s after")[0].rsplit(" ", 1)[1]) >= 10, (
+        "read once more when it has spread"
+    )
 
     people.ask(world.known, incident)
     restored = world.incident(sent)
@@ -98,7 +115,10 @@ def test_one_session_of_a_role_alone(world: World, iam: People) -> None:
     before = iam.role_policies(role.name)
     incident = world.settled(world.send(iam.about_session(role, "stolen")))
     assert incident["status"] == "CONTAINED", (incident["targets"], incident["reasons"])
-    assert (incident["targets"][0]["kind"], incident["targets"][0]["id"]) == ("role_session", f"{role.name}/stolen")
+    assert (incident["targets"][0]["kind"], incident["targets"][0]["id"]) == (
+        "role_session",
+        f"{role.name}/stolen",
+    )
     assert not iam.works(role.sessions["stolen"]) and iam.works(role.sessions["other"])
     condition = _deny_of(iam.role_policies(role.name))
     assert condition["StringEquals"] == {"aws:userid": [f"{role.id}:stolen"]}
@@ -108,10 +128,17 @@ def test_one_session_of_a_role_alone(world: World, iam: People) -> None:
     assert iam.works(role.sessions["stolen"]) and iam.role_policies(role.name) == before
 
 
-def test_stolen_instance_credentials_end_and_the_instance_is_handed_over(world: World, iam: People) -> None:
+def test_stolen_instance_credentials_end_and_the_instance_is_handed_over(
+    world: World, iam: People
+) -> None:
     victim = world.victim(in_asg=False, target_group=False, elastic_ip=False)
-    found = iam.finding(EXFILTRATED, accessKeyId="ASIASTOLEN0000000000", userType="AssumedRole", userName=victim.role,
-                        principalId=f"{victim.role_id}:{victim.instance}")  # fmt: skip
+    found = iam.finding(
+        EXFILTRATED,
+        accessKeyId="ASIASTOLEN0000000000",
+        userType="AssumedRole",
+        userName=victim.role,
+        principalId=f"{victim.role_id}:{victim.instance}",
+    )
     incident = world.settled(world.send(found))
     assert incident["status"] == "CONTAINED", (incident["targets"], incident["reasons"])
     assert actions(incident)["hand_over_to_ec2_instance"] == "DONE"
@@ -119,7 +146,11 @@ def test_stolen_instance_credentials_end_and_the_instance_is_handed_over(world: 
     assert older["Condition"]["DateLessThan"]["aws:TokenIssueTime"]
 
     def answered() -> Json | None:
-        ours = [one for one in world.incidents.all() if any(t["id"] == victim.instance for t in one["targets"])]
+        ours = [
+            one
+            for one in world.incidents.all()
+            if any(t["id"] == victim.instance for t in one["targets"])
+        ]
         return ours[0] if ours and ours[0]["status"] == "CONTAINED" else None
 
     other = world.until(answered, "the instance is contained by an incident of its own", 60)
@@ -129,21 +160,42 @@ def test_stolen_instance_credentials_end_and_the_instance_is_handed_over(world: 
 
 
 OUT_OF_REACH: dict[str, tuple[Json, str]] = {
-    "root": ({"userType": "Root", "userName": "Root", "accessKeyId": "ASIAROOT000000000000"}, "create-policy"),
-    "identity_center": ({}, "put-inline-policy-to-permission-set"),  # a role of Identity Center's, made below
-    "service_linked_role": ({}, "delete-service-linked-role"),  # of AWS too: by its path, which nobody else can give
-    "federated_user": ({"userType": "FederatedUser", "principalId": f"{MEMBER}:bob", "userName": "bob",
-                        "accessKeyId": "ASIAFEDERATED0000000"}, "attach-user-policy"),
+    "root": (
+        {"userType": "Root", "userName": "Root", "accessKeyId": "ASIAROOT000000000000"},
+        "create-policy",
+    ),
+    # a role of Identity Center's, made below
+    "identity_center": ({}, "put-inline-policy-to-permission-set"),
+    # of AWS too: by its path, which nobody else can give
+    "service_linked_role": ({}, "delete-service-linked-role"),
+    "federated_user": (
+        {
+            "userType": "FederatedUser",
+            "principalId": f"{MEMBER}:bob",
+            "userName": "bob",
+            "accessKeyId": "ASIAFEDERATED0000000",
+        },
+        "attach-user-policy",
+    ),
     "foreign_principal": ({"userType": "AWSAccount", "userName": "333333333333"}, "333333333333"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("kind", OUT_OF_REACH)
-def test_what_iam_cannot_contain_is_never_called_contained(world: World, iam: People, kind: str) -> None:
+def test_what_iam_cannot_contain_is_never_called_contained(
+    world: World, iam: People, kind: str
+) -> None:
     details, command = OUT_OF_REACH[kind]
     if not details:
-        made = iam.role(trust={"identity_center": "sso", "service_linked_role": "slr"}[kind], sessions=["alice@example.com"])
-        details = {"userType": "AssumedRole", "userName": made.name, "principalId": f"{made.id}:alice@example.com"}
+        made = iam.role(
+            trust={"identity_center": "sso", "service_linked_role": "slr"}[kind],
+            sessions=["alice@example.com"],
+        )
+        details = {
+            "userType": "AssumedRole",
+            "userName": made.name,
+            "principalId": f"{made.id}:alice@example.com",
+        }
     sent = world.send(iam.finding(**details))
     incident = world.settled(sent)
     assert incident["status"] == "FAILED", incident
@@ -152,17 +204,25 @@ def test_what_iam_cannot_contain_is_never_called_contained(world: World, iam: Pe
     by_hand = [one for one in target["actions"] if one["name"].startswith("by_hand_")]
     assert by_hand and any(command in one["detail"] for one in by_hand), by_hand
     [message] = [one for one in world.messages(sent, "escalations") if one["event"] == "FAILED"]
-    assert all(one["detail"][:60] in message["text"] for one in by_hand), "the commands are in the message"
+    assert all(one["detail"][:60] in message["text"] for one in by_hand), (
+        "the commands are in the message"
+    )
 
 
-def test_exempt_principals_are_left_alone_and_the_response_itself_is_an_alarm(world: World, iam: People) -> None:
+def test_exempt_principals_are_left_alone_and_the_response_itself_is_an_alarm(
+    world: World, iam: People
+) -> None:
     glass = iam.role(name="break-glass-e2e", sessions=["on-call"])
     before = iam.role_policies(glass.name)
     incident = world.settled(world.send(iam.about_session(glass, "on-call")))
     assert incident["status"] == "SKIPPED" and "exempt" in incident["reasons"][-1]
     assert iam.works(glass.sessions["on-call"]) and iam.role_policies(glass.name) == before
     own = iam.iam.get_role(RoleName=f"{PREFIX}-responder-iam-principal")["Role"]
-    found = iam.finding(userType="AssumedRole", userName=own["RoleName"], principalId=f"{own['RoleId']}:inc-1-contain")
+    found = iam.finding(
+        userType="AssumedRole",
+        userName=own["RoleName"],
+        principalId=f"{own['RoleId']}:inc-1-contain",
+    )
     sent = world.send(found)
     incident = world.settled(sent)
     assert incident["status"] == "FAILED" and "the response itself" in incident["reasons"][-1]
@@ -175,25 +235,41 @@ def test_somebody_lifts_the_denial_and_is_answered(world: World, iam: People) ->
     assert world.settled(sent)["status"] == "CONTAINED"
     world.clock(trail=1)
     hasty = iam.user(name=f"hasty-{user.name}")
-    hasty.keys[0].client(world.aws, "iam").detach_user_policy(UserName=user.name, PolicyArn=DENY_ALL)
+    hasty.keys[0].client(world.aws, "iam").detach_user_policy(
+        UserName=user.name, PolicyArn=DENY_ALL
+    )
 
     def again() -> Json | None:
         found = world.incident(sent)
         told = events(found)
-        return found if "contained again" in told and told[-1] == "ended" and found["status"] == "CONTAINED" else None
+        return (
+            found
+            if "contained again" in told and told[-1] == "ended" and found["status"] == "CONTAINED"
+            else None
+        )
 
     incident = world.until(again, "the breach is answered", 90)
     assert "AWSDenyAll" in iam.seen(user.name)["attached"]
     breach = incident["targets"][0]["breach"]
-    assert any(hasty.name in one["who"] and one["what"] == "DetachUserPolicy" for one in breach["by"]), breach
+    assert any(
+        hasty.name in one["who"] and one["what"] == "DetachUserPolicy" for one in breach["by"]
+    ), breach
 
 
 def test_nobody_and_somebody_new(world: World, iam: People) -> None:
     """A user that is gone, and a new one of the same name: not the finding's."""
-    gone = world.settled(world.send(iam.finding(userType="IAMUser", userName="never-was", principalId="AIDANEVERWAS00000000")))
+    gone = world.settled(
+        world.send(
+            iam.finding(
+                userType="IAMUser", userName="never-was", principalId="AIDANEVERWAS00000000"
+            )
+        )
+    )
     assert gone["status"] == "GONE"
     user = iam.user()
-    found = iam.finding(STOLEN, userType="IAMUser", userName=user.name, principalId="AIDASOMEBODYELSE0000")
+    found = iam.finding(
+        STOLEN, userType="IAMUser", userName=user.name, principalId="AIDASOMEBODYELSE0000"
+    )
     incident = world.settled(world.send(found))
     assert incident["status"] == "GONE" and "left alone" in incident["reasons"][-1]
     assert iam.works(user.keys[0])

@@ -1,4 +1,6 @@
-"""What was applied is what was built and planned: the committed zips, the pinned document, where every failure goes."""
+"""What was applied is what was built and planned: the committed zips, the pinned document, where
+every failure goes.
+"""
 
 from __future__ import annotations
 
@@ -10,25 +12,51 @@ import pytest
 from e2e_world import PREFIX, SECURITY, World
 from repository import ROOT
 
-COMMON = {"AWS_STS_REGIONAL_ENDPOINTS", "GDR_TABLE", "GDR_BUCKET", "GDR_CONFIG_SHA256", "GDR_NAME_PREFIX"}
+COMMON = {
+    "AWS_STS_REGIONAL_ENDPOINTS",
+    "GDR_TABLE",
+    "GDR_BUCKET",
+    "GDR_CONFIG_SHA256",
+    "GDR_NAME_PREFIX",
+}
 TOPICS = {"GDR_TOPIC_ARN", "GDR_ESCALATION_TOPIC_ARN"}
 FUNCTIONS = {
     "incident": ("incident", COMMON | TOPICS),
-    "watchdog": ("watchdog", COMMON | TOPICS | {"GDR_INCIDENT_MACHINE_ARN", "GDR_NOTICE_MACHINE_ARN", "GDR_DEAD_LETTERS_URL"}),
-    "playbook-ec2-instance": ("playbook_ec2_instance", COMMON | {"GDR_PLAYBOOK", "GDR_RESPONDER_ROLE", "GDR_ORGANIZATION_ID"}),
+    "watchdog": (
+        "watchdog",
+        COMMON
+        | TOPICS
+        | {"GDR_INCIDENT_MACHINE_ARN", "GDR_NOTICE_MACHINE_ARN", "GDR_DEAD_LETTERS_URL"},
+    ),
+    "playbook-ec2-instance": (
+        "playbook_ec2_instance",
+        COMMON | {"GDR_PLAYBOOK", "GDR_RESPONDER_ROLE", "GDR_ORGANIZATION_ID"},
+    ),
     "restore-ec2-instance": (
-        "restore_ec2_instance", COMMON | TOPICS | {"GDR_PLAYBOOK", "GDR_RESPONDER_ROLE", "GDR_ORGANIZATION_ID"}),
+        "restore_ec2_instance",
+        COMMON | TOPICS | {"GDR_PLAYBOOK", "GDR_RESPONDER_ROLE", "GDR_ORGANIZATION_ID"},
+    ),
     "remediate-iam-principal": (
-        "remediate_iam_principal", COMMON | {"GDR_PLAYBOOK", "GDR_RESPONDER_ROLE", "GDR_ORGANIZATION_ID"}),
-}  # fmt: skip
+        "remediate_iam_principal",
+        COMMON | {"GDR_PLAYBOOK", "GDR_RESPONDER_ROLE", "GDR_ORGANIZATION_ID"},
+    ),
+}
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)
-def test_functions_run_the_committed_zips_with_terraforms_environment(world: World, name: str) -> None:
+def test_functions_run_the_committed_zips_with_terraforms_environment(
+    world: World, name: str
+) -> None:
     zip_name, wanted = FUNCTIONS[name]
-    shown = world.client("lambda", SECURITY).get_function_configuration(FunctionName=f"{PREFIX}-{name}")
-    digest = hashlib.sha256((ROOT / "lambda_src" / "dist" / f"{zip_name}.zip").read_bytes()).digest()
-    assert shown["CodeSha256"] == base64.b64encode(digest).decode(), "rebuilt since it was applied? Apply again."
+    shown = world.client("lambda", SECURITY).get_function_configuration(
+        FunctionName=f"{PREFIX}-{name}"
+    )
+    digest = hashlib.sha256(
+        (ROOT / "lambda_src" / "dist" / f"{zip_name}.zip").read_bytes()
+    ).digest()
+    assert shown["CodeSha256"] == base64.b64encode(digest).decode(), (
+        "rebuilt since it was applied? Apply again."
+    )
     variables = shown["Environment"]["Variables"]
     assert set(variables) - {"GDR_ORGANIZATION_ID"} == wanted - {"GDR_ORGANIZATION_ID"}
     assert variables["GDR_CONFIG_SHA256"] == world.outputs["config_sha256"]
@@ -45,23 +73,35 @@ def test_the_document_is_the_one_that_is_pinned(world: World) -> None:
 
 def test_every_failure_has_a_place_to_go(world: World) -> None:
     """Rules' targets, the undelivered queue, the watchdog's own asynchronous calls."""
-    undelivered, dead = world.outputs["undelivered_queue_arn"], world.outputs["dead_letters_queue_arn"]
+    undelivered, dead = (
+        world.outputs["undelivered_queue_arn"],
+        world.outputs["dead_letters_queue_arn"],
+    )
     events = world.client("events", SECURITY)
     places = {
         rule: target["DeadLetterConfig"]["Arn"]
-        for rule in (f"{PREFIX}-act", f"{PREFIX}-notice", f"{PREFIX}-execution-status", f"{PREFIX}-sweeper")
+        for rule in (
+            f"{PREFIX}-act",
+            f"{PREFIX}-notice",
+            f"{PREFIX}-execution-status",
+            f"{PREFIX}-sweeper",
+        )
         for target in events.list_targets_by_rule(Rule=rule)["Targets"]
     }
     assert places.pop(f"{PREFIX}-sweeper") == dead
     assert set(places.values()) == {undelivered}
     assert len(places) == 3
     sqs = world.client("sqs", SECURITY)
-    found = sqs.get_queue_attributes(QueueUrl=world.outputs["undelivered_queue_url"], AttributeNames=["RedrivePolicy"])
+    found = sqs.get_queue_attributes(
+        QueueUrl=world.outputs["undelivered_queue_url"], AttributeNames=["RedrivePolicy"]
+    )
     assert json.loads(found["Attributes"]["RedrivePolicy"])["deadLetterTargetArn"] == dead
-    watchdog = world.client("lambda", SECURITY).get_function_configuration(FunctionName=f"{PREFIX}-watchdog")
+    watchdog = world.client("lambda", SECURITY).get_function_configuration(
+        FunctionName=f"{PREFIX}-watchdog"
+    )
     assert watchdog["DeadLetterConfig"]["TargetArn"] == dead
-    [mapping] = world.client("lambda", SECURITY).list_event_source_mappings(FunctionName=f"{PREFIX}-watchdog")[
-        "EventSourceMappings"
-    ]
+    [mapping] = world.client("lambda", SECURITY).list_event_source_mappings(
+        FunctionName=f"{PREFIX}-watchdog"
+    )["EventSourceMappings"]
     assert mapping["EventSourceArn"] == undelivered
     assert mapping["FunctionResponseTypes"] == ["ReportBatchItemFailures"]

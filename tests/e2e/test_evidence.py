@@ -1,4 +1,6 @@
-"""Forensics and evidence: what is collected beside, before and after containment, and what is said where it cannot be."""
+"""Forensics and evidence: what is collected beside, before and after containment, and what is
+said where it cannot be.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,11 @@ BRIEFLY = "Backdoor:EC2/DenialOfService.Udp"  # 6 s
 
 
 def read(world: World, key: str) -> bytes:
-    return bytes(world.client("s3", SECURITY).get_object(Bucket=world.outputs["evidence_bucket"], Key=key)["Body"].read())
+    return bytes(
+        world.client("s3", SECURITY)
+        .get_object(Bucket=world.outputs["evidence_bucket"], Key=key)["Body"]
+        .read()
+    )
 
 
 def at(incident: Json, event: str) -> datetime:
@@ -31,18 +37,28 @@ def test_everything_is_kept_with_its_hash(world: World) -> None:
     assert_contained(world, victim, incident)
     parts = kept(world, incident)
     assert {name: outcome(part) for name, part in parts.items()} == {
-        "snapshots": "COMPLETE", "instance": "COMPLETE", "network_logs": "COMPLETE", "api_calls": "COMPLETE",
-        "replacement": "COMPLETE", "copies": "SKIPPED", "forensics": "SKIPPED", "manifest": "COMPLETE",
-    }, {name: part["detail"]["S"] for name, part in parts.items()}  # fmt: skip
+        "snapshots": "COMPLETE",
+        "instance": "COMPLETE",
+        "network_logs": "COMPLETE",
+        "api_calls": "COMPLETE",
+        "replacement": "COMPLETE",
+        "copies": "SKIPPED",
+        "forensics": "SKIPPED",
+        "manifest": "COMPLETE",
+    }, {name: part["detail"]["S"] for name, part in parts.items()}
     everything = [one for part in parts.values() for one in objects(part)]
     assert len(everything) >= 6
     for one in everything:
         assert hashlib.sha256(read(world, one["key"])).hexdigest() == one["sha256"], one["key"]
     [own] = objects(parts["manifest"])
     manifest = json.loads(read(world, own["key"]))
-    listed = {one["key"]: one["sha256"] for part in manifest["parts"].values() for one in part["objects"]}
+    listed = {
+        one["key"]: one["sha256"] for part in manifest["parts"].values() for one in part["objects"]
+    }
     assert listed == {one["key"]: one["sha256"] for one in everything if one["key"] != own["key"]}
-    assert sorted(manifest["parts"]["snapshots"]["state"]["ids"]) == sorted(one["SnapshotId"] for one in world.snapshots(victim))
+    assert sorted(manifest["parts"]["snapshots"]["state"]["ids"]) == sorted(
+        one["SnapshotId"] for one in world.snapshots(victim)
+    )
     report = read(world, incident["report_key"]).decode()
     for text in (own["sha256"], own["key"], "guardduty-response-restore-ec2-instance"):
         assert text in report
@@ -60,34 +76,54 @@ def test_without_flow_logs_that_is_said_and_what_to_do(world: World) -> None:
 
 def test_a_replacement_that_cannot_be_seen_is_an_open_task(world: World) -> None:
     victim = world.victim(flow_logs=True)
-    world.fault("autoscaling", "DescribeAutoScalingGroups", str(victim.auto_scaling_group), error="AccessDenied")
+    world.fault(
+        "autoscaling",
+        "DescribeAutoScalingGroups",
+        str(victim.auto_scaling_group),
+        error="AccessDenied",
+    )
     sent = world.send(world.finding(victim))
     incident = world.settled(sent)
     assert incident["targets"][0]["status"] == "CONTAINED"
     assert actions(incident)["replacement"] == "FAILED"
 
 
-# -- forensics before containment -------------------------------------------------------------------------------------
+# -- forensics before containment ------------------------------------------------------------------
 
 
 def test_forensics_comes_before_containment_within_its_deadline(world: World) -> None:
-    """The sandbox's guest runs the document's script on this machine, under the collector's enforced rights."""
+    """The sandbox's guest runs the document's script on this machine, under the collector's
+    enforced rights.
+    """
     victim = world.plain()
     incident = world.respond(victim, WAITED_FOR)
     assert_network_closed(world, victim)
     part = kept(world, incident)["forensics"]
     assert outcome(part) == "COMPLETE", part["detail"]["S"]
     found = {one["key"].rsplit("/", 1)[-1]: one for one in objects(part)}
-    assert {"processes.txt", "network.txt", "users.txt", "modules.txt", "jobs.txt", "commands.txt"} <= set(found)
+    assert {
+        "processes.txt",
+        "network.txt",
+        "users.txt",
+        "modules.txt",
+        "jobs.txt",
+        "commands.txt",
+    } <= set(found)
     assert b"our own: " in read(world, found["commands.txt"]["key"])
     for one in found.values():
         assert hashlib.sha256(read(world, one["key"])).hexdigest() == one["sha256"]
     assert datetime.fromisoformat(part["since"]["S"]) < at(incident, "changes made")
-    assert "X-Amz-" not in json.dumps(world.items(f"INCIDENT#{incident['incident_id']}")), "presigned URLs are secrets"
+    assert "X-Amz-" not in json.dumps(world.items(f"INCIDENT#{incident['incident_id']}")), (
+        "presigned URLs are secrets"
+    )
 
 
-@pytest.mark.parametrize(("trait", "ended"), [("offline", "NOT_POSSIBLE"), ("none", "NOT_POSSIBLE"), ("fail", "FAILED")])
-def test_forensics_that_cannot_be_is_said_and_delays_nothing(world: World, trait: str, ended: str) -> None:
+@pytest.mark.parametrize(
+    ("trait", "ended"), [("offline", "NOT_POSSIBLE"), ("none", "NOT_POSSIBLE"), ("fail", "FAILED")]
+)
+def test_forensics_that_cannot_be_is_said_and_delays_nothing(
+    world: World, trait: str, ended: str
+) -> None:
     victim = world.plain(tags={"sandbox:ssm": trait})
     incident = world.respond(victim, WAITED_FOR)
     assert_network_closed(world, victim)
@@ -97,7 +133,9 @@ def test_forensics_that_cannot_be_is_said_and_delays_nothing(world: World, trait
 
 
 def test_a_hanging_agent_holds_containment_up_to_the_deadline_and_no_longer(world: World) -> None:
-    """The command never ends. The verdict is out soon after the deadline, while the command is still under way."""
+    """The command never ends. The verdict is out soon after the deadline, while the command is
+    still under way.
+    """
     victim = world.plain(tags={"sandbox:ssm": "hang"})
     sent = world.send(world.finding(victim, BRIEFLY))
     incident = world.status(sent, "CONTAINED", seconds=40)
@@ -116,7 +154,7 @@ def test_systems_manager_that_does_not_answer_holds_nothing_up(world: World) -> 
     assert (at(incident, "changes made") - at(incident, "opened")).total_seconds() < 16
 
 
-# -- again ------------------------------------------------------------------------------------------------------------
+# -- again -----------------------------------------------------------------------------------------
 
 
 def test_contained_again_after_a_restore_a_new_set_is_made(world: World) -> None:

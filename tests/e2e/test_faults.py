@@ -1,4 +1,6 @@
-"""AWS answers slowly, refuses or throttles: containment goes on, and the incident says what did not work."""
+"""AWS answers slowly, refuses or throttles: containment goes on, and the incident says what did
+not work.
+"""
 
 from __future__ import annotations
 
@@ -11,10 +13,18 @@ def test_throttling_is_waited_out(world: World) -> None:
     victim = world.victim(interfaces=2)
     world.fault("ec2", "DescribeInstances", victim.instance, error="RequestLimitExceeded", count=4)
     for interface in victim.interfaces:
-        world.fault("ec2", "ModifyNetworkInterfaceAttribute", interface, error="RequestLimitExceeded", count=1)
+        world.fault(
+            "ec2",
+            "ModifyNetworkInterfaceAttribute",
+            interface,
+            error="RequestLimitExceeded",
+            count=1,
+        )
     world.fault("iam", "PutRolePolicy", victim.instance, error="Throttling", count=1)
     incident = world.respond(victim)
-    assert world.hits("DescribeInstances", victim.instance) == 4, "all that the SDK tries: the verb failed once"
+    assert world.hits("DescribeInstances", victim.instance) == 4, (
+        "all that the SDK tries: the verb failed once"
+    )
     assert world.hits("PutRolePolicy", victim.instance) == 1
     assert_contained(world, victim, incident)
 
@@ -25,7 +35,13 @@ def test_lambda_fails_and_is_called_again(world: World) -> None:
     event = world.finding(victim)
     sent_id = world.incident_id(event)
     for verb in ("plan", "contain", "verify", "verdict", "evidence", "finish", "close", "announce"):
-        world.fault("lambda", "Invoke", f'"verb": "{verb}", "incident_id": "{sent_id}"', error="Lambda.ServiceException", count=1)
+        world.fault(
+            "lambda",
+            "Invoke",
+            f'"verb": "{verb}", "incident_id": "{sent_id}"',
+            error="Lambda.ServiceException",
+            count=1,
+        )
     sent = world.send(event)
     incident = world.settled(sent)
     assert_contained(world, victim, incident)
@@ -33,7 +49,9 @@ def test_lambda_fails_and_is_called_again(world: World) -> None:
 
 
 def test_snapshots_fail_and_delay_nothing(world: World) -> None:
-    """The verdict is out before the snapshots even answer; their failure is told in the second message."""
+    """The verdict is out before the snapshots even answer; their failure is told in the second
+    message.
+    """
     victim = world.plain()
     world.fault("ec2", "CreateSnapshots", victim.instance, latency_ms=3000, count=1)
     world.fault("ec2", "CreateSnapshots", victim.instance, error="UnauthorizedOperation")
@@ -48,7 +66,9 @@ def test_snapshots_fail_and_delay_nothing(world: World) -> None:
     [verdict] = [one for one in incident["timeline"] if one["event"] == "verdict CONTAINED"]
     assert verdict["at"] < evidence["at"]
     messages = {one["event"]: one for one in world.messages(sent)}
-    assert messages["CONTAINED"]["at"][:23] < evidence["at"][:23], "told before the snapshots had an answer"
+    assert messages["CONTAINED"]["at"][:23] < evidence["at"][:23], (
+        "told before the snapshots had an answer"
+    )
     last = world.messages(sent)[-1]
     assert "snapshot" in last["text"].split("Left for people to do")[1]
 
@@ -57,7 +77,12 @@ def test_the_evidence_branch_dies_and_the_end_makes_up_for_it(world: World) -> N
     """Containment does not notice; the snapshots are taken before the incident is closed."""
     victim = world.plain()
     event = world.finding(victim)
-    world.fault("lambda", "Invoke", f'"verb": "evidence", "incident_id": "{world.incident_id(event)}"', error="Boom")
+    world.fault(
+        "lambda",
+        "Invoke",
+        f'"verb": "evidence", "incident_id": "{world.incident_id(event)}"',
+        error="Boom",
+    )
     incident = world.settled(world.send(event))
     assert_contained(world, victim, incident)
     told = events(incident)
@@ -66,7 +91,9 @@ def test_the_evidence_branch_dies_and_the_end_makes_up_for_it(world: World) -> N
 
 
 def test_what_lies_beside_the_network_fails_alone(world: World) -> None:
-    """The role refuses its policy, the group its member: PARTIAL, with what to do by hand; everything else is done."""
+    """The role refuses its policy, the group its member: PARTIAL, with what to do by hand;
+    everything else is done.
+    """
     victim = world.victim(interfaces=1, target_group=False, elastic_ip=False)
     world.fault("iam", "PutRolePolicy", victim.instance, error="UnmodifiableEntity")
     world.fault("autoscaling", "DetachInstances", victim.instance, error="ValidationError")
@@ -77,10 +104,17 @@ def test_what_lies_beside_the_network_fails_alone(world: World) -> None:
     assert incident["status"] == "PARTIAL"
     statuses = actions(incident)
     assert (statuses["revoke_sessions"], statuses["detach_auto_scaling"]) == ("FAILED", "FAILED")
-    assert (statuses["quarantine_network"], statuses["replace_instance_profile"]) == ("DONE", "DONE")
+    assert (statuses["quarantine_network"], statuses["replace_instance_profile"]) == (
+        "DONE",
+        "DONE",
+    )
     [woken] = [one for one in world.messages(sent, "escalations") if one["event"] == "PARTIAL"]
     left = woken["text"].split("Left for people to do")[1]
-    assert "revoke_sessions" in left and "detach_auto_scaling" in left and "aws autoscaling detach-instances" in left
+    assert (
+        "revoke_sessions" in left
+        and "detach_auto_scaling" in left
+        and "aws autoscaling detach-instances" in left
+    )
 
 
 def test_terminated_before(world: World) -> None:

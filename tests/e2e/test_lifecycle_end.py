@@ -13,16 +13,20 @@ from sandbox import lifecycle, settings
 from sandbox.report import Progress
 from sandbox.terraform import Terraform
 
-# What the emulators, not the module, make differ between two plans: {address: attributes}. Empty: nothing does.
+# What the emulators, not the module, make differ between two plans: {address: attributes}. Empty:
+# nothing does.
 EMULATOR_DRIFT: dict[str, set[str]] = {}
 
 
 def test_a_second_plan_is_empty(world: World) -> None:
-    """Also after every incident of this session: the response changes nothing that Terraform manages."""
+    """Also after every incident of this session: the response changes nothing that Terraform
+    manages.
+    """
     unexpected = [
-        change for change in lifecycle.plan()
+        change
+        for change in lifecycle.plan()
         if not set(change["changed"]) <= EMULATOR_DRIFT.get(str(change["address"]), set())  # type: ignore[call-overload]
-    ]  # fmt: skip
+    ]
     assert unexpected == []
 
 
@@ -33,26 +37,48 @@ def _roles(world: World, account: str) -> dict[str, Json]:
         if one["RoleName"].startswith(PREFIX):
             who = {"RoleName": one["RoleName"]}
             names = iam.list_role_policies(**who)["PolicyNames"]
-            policies = {name: iam.get_role_policy(**who, PolicyName=name)["PolicyDocument"] for name in names}
-            found[one["RoleName"]] = {"id": one["RoleId"], "trust": one["AssumeRolePolicyDocument"], "policies": policies}
+            policies = {
+                name: iam.get_role_policy(**who, PolicyName=name)["PolicyDocument"]
+                for name in names
+            }
+            found[one["RoleName"]] = {
+                "id": one["RoleId"],
+                "trust": one["AssumeRolePolicyDocument"],
+                "policies": policies,
+            }
     return found
 
 
-@pytest.mark.skipif(os.environ.get("PROOF") != "1", reason="two more applies: runs where PROOF=1 is set (make proof)")
-def test_a_playbook_switched_off_and_on_again_breaks_no_member(world: World, tmp_path: Path) -> None:
-    """Its function's role comes back with another unique id: the members trust the account and its name, and need no apply.
+@pytest.mark.skipif(
+    os.environ.get("PROOF") != "1",
+    reason="two more applies: runs where PROOF=1 is set (make proof)",
+)
+def test_a_playbook_switched_off_and_on_again_breaks_no_member(
+    world: World, tmp_path: Path
+) -> None:
+    """Its function's role comes back with another unique id: the members trust the account and its
+    name, and need no apply.
 
-    AWS keeps the unique id of a role that a trust names as principal, the emulator its ARN: so none may be named.
+    AWS keeps the unique id of a role that a trust names as principal, the emulator its ARN: so none
+    may be named.
     """
     function, [file] = f"{PREFIX}-playbook-ec2-instance", world.known.var_files
-    before, own = {account: _roles(world, account) for account in (MEMBER, MEMBER_B)}, _roles(world, SECURITY)[function]
+    before, own = (
+        {account: _roles(world, account) for account in (MEMBER, MEMBER_B)},
+        _roles(world, SECURITY)[function],
+    )
     for account in before:
         for statement in before[account][f"{PREFIX}-responder-ec2-instance"]["trust"]["Statement"]:
             assert statement["Principal"] == {"AWS": f"arn:aws:iam::{SECURITY}:root"}
     off = tmp_path / "off.tfvars"
-    # UnauthorizedAccess:IAMUser has a type that names an instance as well, whose playbook it brings along.
+    # UnauthorizedAccess:IAMUser has a type that names an instance as well, whose playbook it brings
+    # along.
     acting = (":EC2/", '"UnauthorizedAccess:')
-    lines = [line for line in Path(file).read_text().splitlines() if not any(part in line for part in acting)]
+    lines = [
+        line
+        for line in Path(file).read_text().splitlines()
+        if not any(part in line for part in acting)
+    ]
     off.write_text("\n".join(lines))
     say = Progress(to_stderr=True)
     Terraform(world.known.endpoint).apply([off], say)
@@ -71,18 +97,26 @@ def test_destroy_leaves_nothing(world: World) -> None:
     assert not world.client("dynamodb", SECURITY).list_tables()["TableNames"]
     assert not world.client("stepfunctions", SECURITY).list_state_machines()["stateMachines"]
     assert not [
-        one for one in world.client("s3", SECURITY).list_buckets()["Buckets"] if one["Name"].startswith(PREFIX)
-    ]  # fmt: skip
+        one
+        for one in world.client("s3", SECURITY).list_buckets()["Buckets"]
+        if one["Name"].startswith(PREFIX)
+    ]
     for region in settings.REGIONS:
         for account in (SECURITY, MEMBER, MEMBER_B):
             rules = world.client("events", account, region).list_rules()["Rules"]
             assert not [one for one in rules if one["Name"].startswith(PREFIX)]
-            assert not world.client("sqs", account, region).list_queues(QueueNamePrefix=PREFIX).get("QueueUrls")
+            assert (
+                not world.client("sqs", account, region)
+                .list_queues(QueueNamePrefix=PREFIX)
+                .get("QueueUrls")
+            )
         assert not world.client("guardduty", SECURITY, region).list_detectors()["DetectorIds"]
     assert "Policy" not in world.client("events", SECURITY).describe_event_bus()
     for account in (SECURITY, MEMBER, MEMBER_B):
         roles = [one["RoleName"] for one in world.client("iam", account).list_roles()["Roles"]]
         assert not [name for name in roles if name.startswith(PREFIX)]
     # What contains an instance is the record of an incident, not of the module: it outlives it.
-    kept = world.client("ec2").describe_security_groups(Filters=[{"Name": "group-name", "Values": [f"{PREFIX}-quarantine"]}])
+    kept = world.client("ec2").describe_security_groups(
+        Filters=[{"Name": "group-name", "Values": [f"{PREFIX}-quarantine"]}]
+    )
     assert kept["SecurityGroups"]

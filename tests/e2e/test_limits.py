@@ -1,4 +1,6 @@
-"""IAM really limits: what each part of the response cannot do, tried with its own credentials against an enforcing AWS."""
+"""IAM really limits: what each part of the response cannot do, tried with its own credentials
+against an enforcing AWS.
+"""
 
 from __future__ import annotations
 
@@ -20,12 +22,17 @@ from guardduty_response.playbooks.ec2_instance.core import Work
 from sandbox.seed import Victim
 
 Keys = dict[str, str]
-NOTHING = {"Version": "2012-10-17", "Statement": [{"Effect": "Deny", "Action": "*", "Resource": "*"}]}
+NOTHING = {
+    "Version": "2012-10-17",
+    "Statement": [{"Effect": "Deny", "Action": "*", "Resource": "*"}],
+}
 RESPONDER = f"arn:aws:iam::{MEMBER}:role/{PREFIX}-responder-ec2-instance"
-# A function gets its role's credentials from the Lambda service: so does this one, which hands them out.
+# A function gets its role's credentials from the Lambda service: so does this one, which hands them
+# out.
 SOURCE = """import os
 def handler(event, context):
-    return [os.environ["AWS_" + name] for name in ("ACCESS_KEY_ID", "SECRET_ACCESS_KEY", "SESSION_TOKEN")]
+    names = ("ACCESS_KEY_ID", "SECRET_ACCESS_KEY", "SESSION_TOKEN")
+    return [os.environ["AWS_" + name] for name in names]
 """
 
 
@@ -37,7 +44,11 @@ def _archive(source: str) -> bytes:
 
 
 def _keys(access: str, secret: str, token: str) -> Keys:
-    return {"aws_access_key_id": access, "aws_secret_access_key": secret, "aws_session_token": token}
+    return {
+        "aws_access_key_id": access,
+        "aws_secret_access_key": secret,
+        "aws_session_token": token,
+    }
 
 
 @pytest.fixture(scope="module")
@@ -51,9 +62,12 @@ def as_function(_sandbox: World) -> Iterator[Callable[[str], Keys]]:
         if role not in known:
             name = f"credentials-{secrets.token_hex(4)}"
             functions.create_function(
-                FunctionName=name, Runtime="python3.13", Handler="app.handler", Code={"ZipFile": _archive(SOURCE)},
+                FunctionName=name,
+                Runtime="python3.13",
+                Handler="app.handler",
+                Code={"ZipFile": _archive(SOURCE)},
                 Role=f"arn:aws:iam::{SECURITY}:role/{role}",
-            )  # fmt: skip
+            )
             made.append(name)
             known[role] = _keys(*json.loads(functions.invoke(FunctionName=name)["Payload"].read()))
         return known[role]
@@ -68,13 +82,20 @@ def _refused(call: Callable[..., Any], **parameters: Any) -> str:
     with pytest.raises(ClientError) as caught:
         call(**parameters)
     code = caught.value.response["Error"]["Code"]
-    assert code in ("AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "AuthorizationError"), caught.value
+    assert code in (
+        "AccessDenied",
+        "AccessDeniedException",
+        "UnauthorizedOperation",
+        "AuthorizationError",
+    ), caught.value
     return str(caught.value)
 
 
 def _assume(world: World, keys: Keys, role: str = RESPONDER, policy: Json | None = None) -> Keys:
     extra = {"Policy": json.dumps(policy)} if policy else {}
-    got = world.aws.client("sts", **keys).assume_role(RoleArn=role, RoleSessionName="limits", **extra)["Credentials"]
+    got = world.aws.client("sts", **keys).assume_role(
+        RoleArn=role, RoleSessionName="limits", **extra
+    )["Credentials"]
     return _keys(got["AccessKeyId"], got["SecretAccessKey"], got["SessionToken"])
 
 
@@ -83,7 +104,8 @@ class _Context:
 
     def __init__(self, world: World) -> None:
         raw = world.client("dynamodb", SECURITY).get_item(
-            TableName=world.outputs["table_name"], Key={"pk": {"S": "CONFIG"}, "sk": {"S": "CURRENT"}}
+            TableName=world.outputs["table_name"],
+            Key={"pk": {"S": "CONFIG"}, "sk": {"S": "CURRENT"}},
         )["Item"]["document"]["S"]
         document = json.loads(raw)
         self.config = SimpleNamespace(**document)
@@ -96,10 +118,15 @@ class _Context:
 
 
 def _session_policies(world: World, victim: Victim, which: str) -> list[Json]:
-    """The session policies that ``contain`` narrows its sessions to for this victim: of its network, or of everything else."""
+    """The session policies that ``contain`` narrows its sessions to for this victim: of its
+    network, or of everything else.
+    """
     arn = f"arn:aws:ec2:us-east-1:{MEMBER}:instance/{victim.instance}"
-    scope = {"role": f"arn:aws:iam::{MEMBER}:role/{victim.role}", "auto_scaling_group": victim.auto_scaling_group,
-             "target_groups": [{"arn": victim.target_group}]}  # fmt: skip
+    scope = {
+        "role": f"arn:aws:iam::{MEMBER}:role/{victim.role}",
+        "auto_scaling_group": victim.auto_scaling_group,
+        "target_groups": [{"arn": victim.target_group}],
+    }
     context = _Context(world)
     work = Work(context, Target("ec2_instance", victim.instance, arn, MEMBER, "us-east-1", scope))  # type: ignore[arg-type]
     if which == "network":
@@ -109,7 +136,9 @@ def _session_policies(world: World, victim: Victim, which: str) -> list[Json]:
     return context.policies
 
 
-PLAYBOOK, INCIDENT, WATCHDOG = (f"{PREFIX}-{name}" for name in ("playbook-ec2-instance", "incident", "watchdog"))
+PLAYBOOK, INCIDENT, WATCHDOG = (
+    f"{PREFIX}-{name}" for name in ("playbook-ec2-instance", "incident", "watchdog")
+)
 
 
 def test_the_playbook_function_assumes_its_own_responder_role_and_no_other(
@@ -117,54 +146,100 @@ def test_the_playbook_function_assumes_its_own_responder_role_and_no_other(
 ) -> None:
     keys = as_function(PLAYBOOK)
     who = world.aws.client("sts", **_assume(world, keys)).get_caller_identity()
-    assert who["Arn"].startswith(f"arn:aws:sts::{MEMBER}:assumed-role/{PREFIX}-responder-ec2-instance/")
+    assert who["Arn"].startswith(
+        f"arn:aws:sts::{MEMBER}:assumed-role/{PREFIX}-responder-ec2-instance/"
+    )
     sts = world.aws.client("sts", **keys)
-    trusting = {"Version": "2012-10-17", "Statement": [{
-        "Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"AWS": f"arn:aws:iam::{SECURITY}:root"}}]}  # fmt: skip
+    trusting = {
+        "Version": "2012-10-17",
+        "Statement": [
+            {
+                "Effect": "Allow",
+                "Action": "sts:AssumeRole",
+                "Principal": {"AWS": f"arn:aws:iam::{SECURITY}:root"},
+            }
+        ],
+    }
     name = f"trusting-{secrets.token_hex(4)}"
-    other = world.client("iam").create_role(RoleName=name, AssumeRolePolicyDocument=json.dumps(trusting))["Role"]["Arn"]
+    other = world.client("iam").create_role(
+        RoleName=name, AssumeRolePolicyDocument=json.dumps(trusting)
+    )["Role"]["Arn"]
     elsewhere = RESPONDER.replace("ec2-instance", "iam-principal")
     for role in (other, elsewhere, f"arn:aws:iam::{MEMBER}:role/{PREFIX}-quarantine"):
         _refused(sts.assume_role, RoleArn=role, RoleSessionName="limits")
 
 
 @pytest.mark.parametrize("role", [INCIDENT, WATCHDOG])
-def test_who_tells_people_can_act_on_nothing(world: World, as_function: Callable[[str], Keys], role: str) -> None:
+def test_who_tells_people_can_act_on_nothing(
+    world: World, as_function: Callable[[str], Keys], role: str
+) -> None:
     """Neither the role's own policy nor the responder role's trust lets it: each would suffice."""
     keys = as_function(role)
-    _refused(world.aws.client("sts", **keys).assume_role, RoleArn=RESPONDER, RoleSessionName="limits")
+    _refused(
+        world.aws.client("sts", **keys).assume_role, RoleArn=RESPONDER, RoleSessionName="limits"
+    )
     iam = world.client("iam", SECURITY)
-    allow = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "sts:AssumeRole", "Resource": "*"}]}
+    allow = {
+        "Version": "2012-10-17",
+        "Statement": [{"Effect": "Allow", "Action": "sts:AssumeRole", "Resource": "*"}],
+    }
     iam.put_role_policy(RoleName=role, PolicyName="too-much", PolicyDocument=json.dumps(allow))
     try:
-        _refused(world.aws.client("sts", **keys).assume_role, RoleArn=RESPONDER, RoleSessionName="limits")
+        _refused(
+            world.aws.client("sts", **keys).assume_role, RoleArn=RESPONDER, RoleSessionName="limits"
+        )
     finally:
         iam.delete_role_policy(RoleName=role, PolicyName="too-much")
     machine = world.outputs["incident_state_machine_arn"]
     function = world.aws.client("lambda", **keys)
     _refused(function.invoke, FunctionName=PLAYBOOK, Payload=b"{}")
     if role == INCIDENT:
-        _refused(world.aws.client("stepfunctions", **keys).start_execution, stateMachineArn=machine, input="{}")
+        _refused(
+            world.aws.client("stepfunctions", **keys).start_execution,
+            stateMachineArn=machine,
+            input="{}",
+        )
 
 
 def test_who_acts_can_tell_nobody(world: World, as_function: Callable[[str], Keys]) -> None:
     keys = as_function(PLAYBOOK)
-    _refused(world.aws.client("sns", **keys).publish, TopicArn=world.outputs["notifications_topic_arn"], Message="x")
-    _refused(world.aws.client("stepfunctions", **keys).start_execution,
-             stateMachineArn=world.outputs["incident_state_machine_arn"], input="{}")  # fmt: skip
-    _refused(world.aws.client("dynamodb", **keys).delete_item, TableName=world.outputs["table_name"],
-             Key={"pk": {"S": "CONFIG"}, "sk": {"S": "CURRENT"}})  # fmt: skip
-    _refused(world.aws.client("s3", **keys).put_object, Bucket=world.outputs["evidence_bucket"], Key="elsewhere", Body=b"")
+    _refused(
+        world.aws.client("sns", **keys).publish,
+        TopicArn=world.outputs["notifications_topic_arn"],
+        Message="x",
+    )
+    _refused(
+        world.aws.client("stepfunctions", **keys).start_execution,
+        stateMachineArn=world.outputs["incident_state_machine_arn"],
+        input="{}",
+    )
+    _refused(
+        world.aws.client("dynamodb", **keys).delete_item,
+        TableName=world.outputs["table_name"],
+        Key={"pk": {"S": "CONFIG"}, "sk": {"S": "CURRENT"}},
+    )
+    _refused(
+        world.aws.client("s3", **keys).put_object,
+        Bucket=world.outputs["evidence_bucket"],
+        Key="elsewhere",
+        Body=b"",
+    )
 
 
 def test_the_members_root_and_other_roles_cannot_use_the_responder(world: World) -> None:
     """The trust names one function role of one account, not the account."""
     for account in (SECURITY, MEMBER, "333333333333"):
-        _refused(world.client("sts", account).assume_role, RoleArn=RESPONDER, RoleSessionName="limits")
+        _refused(
+            world.client("sts", account).assume_role, RoleArn=RESPONDER, RoleSessionName="limits"
+        )
 
 
-def test_a_session_reaches_the_discovered_resources_only(world: World, as_function: Callable[[str], Keys]) -> None:
-    """Two instances, one session policy: the other's interface, instance, role and groups are out of reach."""
+def test_a_session_reaches_the_discovered_resources_only(
+    world: World, as_function: Callable[[str], Keys]
+) -> None:
+    """Two instances, one session policy: the other's interface, instance, role and groups are
+    out of reach.
+    """
     victim, other = world.victim(), world.victim()
     keys = as_function(PLAYBOOK)
     ec2 = world.client("ec2")
@@ -180,38 +255,84 @@ def test_a_session_reaches_the_discovered_resources_only(world: World, as_functi
     move = narrowed.modify_network_interface_attribute
     move(NetworkInterfaceId=victim.interfaces[0], Groups=[groups[victim.vpc]])
     _refused(move, NetworkInterfaceId=other.interfaces[0], Groups=[groups[other.vpc]])
-    # Nor may it put the interface into any group but a quarantine group: it cannot open what it closed.
+    # Nor may it put the interface into any group but a quarantine group: it cannot open what it
+    # closed.
     _refused(move, NetworkInterfaceId=victim.interfaces[0], Groups=[victim.security_group])
-    _refused(narrowed.revoke_security_group_ingress, GroupId=victim.security_group, IpPermissions=[
-        {"IpProtocol": "tcp", "FromPort": 443, "ToPort": 443, "IpRanges": [{"CidrIp": "0.0.0.0/0"}]}])  # fmt: skip
-    _refused(narrowed.authorize_security_group_ingress, GroupId=groups[victim.vpc], IpPermissions=[{"IpProtocol": "-1"}])
-    _refused(narrowed.create_security_group, GroupName="x", Description="x", VpcId=other.vpc, TagSpecifications=tags)
-    # The role alone, without a session policy, could reach the other: it is the session that is narrowed.
+    _refused(
+        narrowed.revoke_security_group_ingress,
+        GroupId=victim.security_group,
+        IpPermissions=[
+            {
+                "IpProtocol": "tcp",
+                "FromPort": 443,
+                "ToPort": 443,
+                "IpRanges": [{"CidrIp": "0.0.0.0/0"}],
+            }
+        ],
+    )
+    _refused(
+        narrowed.authorize_security_group_ingress,
+        GroupId=groups[victim.vpc],
+        IpPermissions=[{"IpProtocol": "-1"}],
+    )
+    _refused(
+        narrowed.create_security_group,
+        GroupName="x",
+        Description="x",
+        VpcId=other.vpc,
+        TagSpecifications=tags,
+    )
+    # The role alone, without a session policy, could reach the other: it is the session that is
+    # narrowed.
     wide = world.aws.client("ec2", **_assume(world, keys))
-    wide.modify_network_interface_attribute(NetworkInterfaceId=other.interfaces[0], Groups=[groups[other.vpc]])
+    wide.modify_network_interface_attribute(
+        NetworkInterfaceId=other.interfaces[0], Groups=[groups[other.vpc]]
+    )
 
 
-def test_what_is_done_beside_the_network_is_narrowed_too(world: World, as_function: Callable[[str], Keys]) -> None:
+def test_what_is_done_beside_the_network_is_narrowed_too(
+    world: World, as_function: Callable[[str], Keys]
+) -> None:
     victim, other = world.victim(), world.victim()
     [policy] = _session_policies(world, victim, "beside")
     keys = _assume(world, as_function(PLAYBOOK), policy=policy)
     ec2, iam = world.aws.client("ec2", **keys), world.aws.client("iam", **keys)
     ec2.modify_instance_attribute(InstanceId=victim.instance, DisableApiTermination={"Value": True})
-    _refused(ec2.modify_instance_attribute, InstanceId=other.instance, DisableApiTermination={"Value": True})
+    _refused(
+        ec2.modify_instance_attribute,
+        InstanceId=other.instance,
+        DisableApiTermination={"Value": True},
+    )
     _refused(ec2.create_tags, Resources=[other.instance], Tags=[{"Key": "a", "Value": "b"}])
     document = json.dumps(NOTHING)
     iam.put_role_policy(RoleName=victim.role, PolicyName="x", PolicyDocument=document)
     _refused(iam.put_role_policy, RoleName=other.role, PolicyName="x", PolicyDocument=document)
     _refused(ec2.terminate_instances, InstanceIds=[victim.instance])
-    _refused(ec2.associate_iam_instance_profile, InstanceId=victim.instance, IamInstanceProfile={"Name": other.instance_profile})
+    _refused(
+        ec2.associate_iam_instance_profile,
+        InstanceId=victim.instance,
+        IamInstanceProfile={"Name": other.instance_profile},
+    )
     scaling, balancing = world.aws.client("autoscaling", **keys), world.aws.client("elbv2", **keys)
-    _refused(scaling.detach_instances, InstanceIds=[other.instance], AutoScalingGroupName=other.auto_scaling_group,
-             ShouldDecrementDesiredCapacity=False)  # fmt: skip
-    _refused(balancing.deregister_targets, TargetGroupArn=other.target_group, Targets=[{"Id": other.instance}])
+    _refused(
+        scaling.detach_instances,
+        InstanceIds=[other.instance],
+        AutoScalingGroupName=other.auto_scaling_group,
+        ShouldDecrementDesiredCapacity=False,
+    )
+    _refused(
+        balancing.deregister_targets,
+        TargetGroupArn=other.target_group,
+        Targets=[{"Id": other.instance}],
+    )
 
 
-def test_the_responder_cannot_touch_the_response(world: World, as_function: Callable[[str], Keys]) -> None:
-    """Not even without a session policy: its own role and the quarantine role stay as Terraform made them."""
+def test_the_responder_cannot_touch_the_response(
+    world: World, as_function: Callable[[str], Keys]
+) -> None:
+    """Not even without a session policy: its own role and the quarantine role stay as Terraform
+    made them.
+    """
     iam = world.aws.client("iam", **_assume(world, as_function(PLAYBOOK)))
     document = json.dumps(NOTHING)
     for role in (f"{PREFIX}-responder-ec2-instance", f"{PREFIX}-quarantine"):
@@ -220,30 +341,55 @@ def test_the_responder_cannot_touch_the_response(world: World, as_function: Call
 
 
 def test_a_quarantined_role_may_do_nothing(world: World) -> None:
-    """What an instance is left with: its sessions are refused even what needs no permission elsewhere."""
+    """What an instance is left with: its sessions are refused even what needs no permission
+    elsewhere.
+    """
     iam = world.client("iam")
     shown = iam.get_instance_profile(InstanceProfileName=f"{PREFIX}-quarantine")["InstanceProfile"]
     assert [role["RoleName"] for role in shown["Roles"]] == [f"{PREFIX}-quarantine"]
     names = iam.list_role_policies(RoleName=f"{PREFIX}-quarantine")["PolicyNames"]
-    [document] = [iam.get_role_policy(RoleName=f"{PREFIX}-quarantine", PolicyName=name)["PolicyDocument"] for name in names]
-    assert document["Statement"] == [{"Sid": "Nothing", "Effect": "Deny", "Action": "*", "Resource": "*"}]
+    [document] = [
+        iam.get_role_policy(RoleName=f"{PREFIX}-quarantine", PolicyName=name)["PolicyDocument"]
+        for name in names
+    ]
+    assert document["Statement"] == [
+        {"Sid": "Nothing", "Effect": "Deny", "Action": "*", "Resource": "*"}
+    ]
 
 
 def test_the_instances_sessions_are_denied_and_others_of_the_role_go_on(world: World) -> None:
-    """EC2 names an instance's sessions by its id; another instance of the same role keeps working."""
+    """EC2 names an instance's sessions by its id; another instance of the same role keeps
+    working.
+    """
     victim = world.victim(interfaces=1, in_asg=False, target_group=False, elastic_ip=False)
     iam = world.client("iam")
-    trust = {"Version": "2012-10-17", "Statement": [
-        {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"AWS": f"arn:aws:iam::{MEMBER}:root"}},
-        {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"Service": "ec2.amazonaws.com"}}]}  # fmt: skip
+    trust = {
+        "Version": "2012-10-17",
+        "Statement": [
+            {
+                "Effect": "Allow",
+                "Action": "sts:AssumeRole",
+                "Principal": {"AWS": f"arn:aws:iam::{MEMBER}:root"},
+            },
+            {
+                "Effect": "Allow",
+                "Action": "sts:AssumeRole",
+                "Principal": {"Service": "ec2.amazonaws.com"},
+            },
+        ],
+    }
     iam.update_assume_role_policy(RoleName=victim.role, PolicyDocument=json.dumps(trust))
     bucket = f"data-{secrets.token_hex(6)}"
     world.client("s3").create_bucket(Bucket=bucket)
     clients = {}
     for session in (victim.instance, "i-0a0a0a0a0a0a0a0a0"):
-        got = world.client("sts").assume_role(RoleArn=f"arn:aws:iam::{MEMBER}:role/{victim.role}", RoleSessionName=session)
+        got = world.client("sts").assume_role(
+            RoleArn=f"arn:aws:iam::{MEMBER}:role/{victim.role}", RoleSessionName=session
+        )
         keys = got["Credentials"]
-        clients[session] = world.aws.client("s3", **_keys(keys["AccessKeyId"], keys["SecretAccessKey"], keys["SessionToken"]))
+        clients[session] = world.aws.client(
+            "s3", **_keys(keys["AccessKeyId"], keys["SecretAccessKey"], keys["SessionToken"])
+        )
         clients[session].list_objects_v2(Bucket=bucket)
     assert world.respond(victim)["status"] == "CONTAINED"
     _refused(clients[victim.instance].list_objects_v2, Bucket=bucket)

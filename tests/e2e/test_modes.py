@@ -29,11 +29,23 @@ def test_dry_run_says_what_it_would_do_and_does_nothing(world: World) -> None:
     sent = world.send(world.finding(victim, DRY_RUN))
     incident = world.settled(sent)
     assert_untouched(world, victim, before)
-    assert (incident["status"], incident["decision"], incident["mode"]) == ("DRY_RUN", "dry_run", "dry_run")
+    assert (incident["status"], incident["decision"], incident["mode"]) == (
+        "DRY_RUN",
+        "dry_run",
+        "dry_run",
+    )
     planned = {one["name"]: one["detail"] for one in incident["targets"][0]["actions"]}
     assert set(actions(incident).values()) == {"PLANNED"}
-    assert set(planned) >= {"quarantine_network", "protect_instance", "replace_instance_profile", "revoke_sessions",
-                            "detach_auto_scaling", "deregister_targets", "tag_instance", "snapshot"}  # fmt: skip
+    assert set(planned) >= {
+        "quarantine_network",
+        "protect_instance",
+        "replace_instance_profile",
+        "revoke_sessions",
+        "detach_auto_scaling",
+        "deregister_targets",
+        "tag_instance",
+        "snapshot",
+    }
     for interface in victim.interfaces:
         assert interface in planned["quarantine_network"]
     assert str(victim.role) in planned["revoke_sessions"]
@@ -92,7 +104,11 @@ def test_unknown_type_is_told(world: World) -> None:
 @pytest.mark.parametrize(
     ("kind", "machines"),
     [
-        pytest.param("CryptoCurrency:EC2/BitcoinTool.B", {"incident", "notice"}, id="inside a wider auto glob"),
+        pytest.param(
+            "CryptoCurrency:EC2/BitcoinTool.B",
+            {"incident", "notice"},
+            id="inside a wider auto glob",
+        ),
         pytest.param("UnauthorizedAccess:EC2/RDPBruteForce", {"notice"}, id="by itself"),
     ],
 )
@@ -119,7 +135,9 @@ def test_account_exceptions(world: World) -> None:
     assert mild["reasons"] == ["account remediation 'Backdoor:EC2/Spambot' = notify"]
     sharp = world.respond(world.plain(), "UnauthorizedAccess:EC2/MetadataDNSRebind")
     assert (sharp["status"], sharp["mode"]) == ("DRY_RUN", "dry_run")
-    elsewhere = world.respond("i-0a1b2c3d4e5f60718", "UnauthorizedAccess:EC2/MetadataDNSRebind", account="333333333333")
+    elsewhere = world.respond(
+        "i-0a1b2c3d4e5f60718", "UnauthorizedAccess:EC2/MetadataDNSRebind", account="333333333333"
+    )
     assert (elsewhere["status"], elsewhere["mode"]) == ("NOTIFIED", "notify")
 
 
@@ -150,10 +168,18 @@ def test_the_victim_of_an_attack_is_never_isolated(world: World) -> None:
     """A probed port: acting would serve the attacker, whatever the switch says."""
     victim = world.plain()
     before = world.look(victim)
-    sent = world.send(world.finding(
-        victim, "Recon:EC2/PortProbeUnprotectedPort", severity=8, service__resourceRole="TARGET",
-        service__action={"actionType": "PORT_PROBE", "portProbeAction": {"blocked": False, "portProbeDetails": []}},
-    ))  # fmt: skip
+    sent = world.send(
+        world.finding(
+            victim,
+            "Recon:EC2/PortProbeUnprotectedPort",
+            severity=8,
+            service__resourceRole="TARGET",
+            service__action={
+                "actionType": "PORT_PROBE",
+                "portProbeAction": {"blocked": False, "portProbeDetails": []},
+            },
+        )
+    )
     incident = world.settled(sent)
     assert incident["status"] == "NOTIFIED"
     assert "isolating it would serve the attacker" in incident["reasons"][-1]
@@ -162,7 +188,9 @@ def test_the_victim_of_an_attack_is_never_isolated(world: World) -> None:
 
 def test_exempt_resource_and_principal(world: World, exempt_victim: Victim) -> None:
     """Exemptions come from Terraform: never acted on, and people are told so."""
-    break_glass = world.victim(name="break-glass-" + exempt_victim.instance[-6:], in_asg=False, target_group=False)
+    break_glass = world.victim(
+        name="break-glass-" + exempt_victim.instance[-6:], in_asg=False, target_group=False
+    )
     for victim, word in ((exempt_victim, "exempt_resources"), (break_glass, "exempt_principals")):
         before = world.look(victim)
         sent = world.send(world.finding(victim))
@@ -178,7 +206,10 @@ def test_a_tag_can_only_ask(world: World) -> None:
     before = world.look(victim)
     sent = world.send(world.finding(victim))
     waiting = world.status(sent, "AWAITING_APPROVAL")
-    assert "auto became approve" in waiting["reasons"][-1] and "CloudTrail CreateTags" in waiting["reasons"][-1]
+    assert (
+        "auto became approve" in waiting["reasons"][-1]
+        and "CloudTrail CreateTags" in waiting["reasons"][-1]
+    )
     assert world.settled(sent)["status"] == "TIMED_OUT"
     assert_untouched(world, victim, before)
 
@@ -197,14 +228,20 @@ MODES: dict[str, tuple[str, str | None]] = {
 
 @pytest.mark.parametrize("name", MODES)
 def test_exactly_one_machine_answers(world: World, name: str) -> None:
-    """Whatever rules match, one machine does the work and any other says whose it is (plan tests: every known type)."""
+    """Whatever rules match, one machine does the work and any other says whose it is (plan
+    tests: every known type).
+    """
     kind, answering = MODES[name]
     sent = world.send(world.finding("i-00000000000000001", kind))
-    outputs: dict[str, Any] = {machine: json.loads(one.describe()["output"]) for machine, one in world.ended(sent).items()}
+    outputs: dict[str, Any] = {
+        machine: json.loads(one.describe()["output"]) for machine, one in world.ended(sent).items()
+    }
     worked = [machine for machine, output in outputs.items() if output.get("incident_id")]
     assert worked == [machine for machine in [answering] if machine]
     if answering:
         assert world.incident(sent)["execution"].split(":")[6] == f"{PREFIX}-{answering}"
-        [item] = [one for one in world.items(f"INCIDENT#{sent.incident_id}") if one["sk"]["S"] == "META"]
+        [item] = [
+            one for one in world.items(f"INCIDENT#{sent.incident_id}") if one["sk"]["S"] == "META"
+        ]
         assert item["finding_key"]["S"].startswith(f"incidents/{sent.incident_id}/")
     assert SECURITY in world.outputs["incident_state_machine_arn"]

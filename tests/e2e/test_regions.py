@@ -32,25 +32,33 @@ def _undelivered(world: World, account: str, region: str) -> list[Json]:
 
 def _envelope(world: World, incident: Json) -> Json:
     """The event as the machine got it: what is kept of it in the bucket."""
-    [meta] = [one for one in world.items(f"INCIDENT#{incident['incident_id']}") if one["sk"]["S"] == "META"]
+    [meta] = [
+        one
+        for one in world.items(f"INCIDENT#{incident['incident_id']}")
+        if one["sk"]["S"] == "META"
+    ]
     key, bucket = meta["finding_key"]["S"], world.outputs["evidence_bucket"]
-    found: Json = json.loads(world.client("s3", SECURITY).get_object(Bucket=bucket, Key=key)["Body"].read())
+    found: Json = json.loads(
+        world.client("s3", SECURITY).get_object(Bucket=bucket, Key=key)["Body"].read()
+    )
     return found
 
 
 def _assumed(world: World, account: str) -> set[str]:
     """Names of the response's roles that somebody assumed in an account, by its CloudTrail."""
     world.clock(lookups=0)
-    pages = world.client("cloudtrail", account).get_paginator("lookup_events").paginate(
-        LookupAttributes=[{"AttributeKey": "EventName", "AttributeValue": "AssumeRole"}]
-    )  # fmt: skip
+    pages = (
+        world.client("cloudtrail", account)
+        .get_paginator("lookup_events")
+        .paginate(LookupAttributes=[{"AttributeKey": "EventName", "AttributeValue": "AssumeRole"}])
+    )
     calls = [json.loads(one["CloudTrailEvent"]) for page in pages for one in page["Events"]]
     world.clock(lookups=2)
     arns = [str(one["requestParameters"]["roleArn"]) for one in calls]
     return {arn.rsplit("/", 1)[-1] for arn in arns if f":{account}:" in arn and PREFIX in arn}
 
 
-# -- the right one, and no other --------------------------------------------------------------------------------------
+# -- the right one, and no other -------------------------------------------------------------------
 
 
 def test_contained_in_the_second_region_and_nothing_elsewhere_is_touched(world: World) -> None:
@@ -72,20 +80,28 @@ def test_contained_in_the_second_region_and_nothing_elsewhere_is_touched(world: 
     assert _assumed(world, MEMBER_B) == roles, "not even looked at"
     assert f"{PREFIX}-responder-ec2-instance" in _assumed(world, MEMBER)
 
-    # What containment makes is where the instance is: the group, the snapshots. IAM is one for the account.
+    # What containment makes is where the instance is: the group, the snapshots. IAM is one for the
+    # account.
     [group] = world.quarantine_groups(victim)
     at_home = world.client("ec2").describe_security_groups()["SecurityGroups"]
     assert group not in [one["GroupId"] for one in at_home]
     assert {one["SnapshotId"] for one in seen.snapshots}.isdisjoint(
-        one["SnapshotId"] for one in world.client("ec2").describe_snapshots(OwnerIds=[MEMBER])["Snapshots"]
+        one["SnapshotId"]
+        for one in world.client("ec2").describe_snapshots(OwnerIds=[MEMBER])["Snapshots"]
     )
     assert victim.instance in json.dumps(seen.role_policies)
 
     parts = kept(world, incident)
     assert {name: outcome(part) for name, part in parts.items()} == {
-        "snapshots": "COMPLETE", "instance": "COMPLETE", "network_logs": "COMPLETE", "api_calls": "COMPLETE",
-        "replacement": "COMPLETE", "copies": "SKIPPED", "forensics": "COMPLETE", "manifest": "COMPLETE",
-    }, {name: part["detail"]["S"] for name, part in parts.items()}  # fmt: skip
+        "snapshots": "COMPLETE",
+        "instance": "COMPLETE",
+        "network_logs": "COMPLETE",
+        "api_calls": "COMPLETE",
+        "replacement": "COMPLETE",
+        "copies": "SKIPPED",
+        "forensics": "COMPLETE",
+        "manifest": "COMPLETE",
+    }, {name: part["detail"]["S"] for name, part in parts.items()}
     envelope = _envelope(world, incident)
     assert (envelope["account"], envelope["region"]) == (SECURITY, AWAY)
     verdict = next(one for one in world.messages(sent) if one["event"] == "CONTAINED")
@@ -93,7 +109,9 @@ def test_contained_in_the_second_region_and_nothing_elsewhere_is_touched(world: 
 
 
 def test_the_envelope_says_another_region_than_the_finding(world: World) -> None:
-    """The security account and the home Region in the envelope: where the finding is, says the finding alone."""
+    """The security account and the home Region in the envelope: where the finding is, says the
+    finding alone.
+    """
     victim = world.plain(region=AWAY)
     event = world.finding(victim)
     event.region = HOME
@@ -124,12 +142,18 @@ def test_restored_in_the_second_region(world: World) -> None:
 
 @pytest.mark.parametrize("region", settings.REGIONS)
 def test_an_account_without_the_roles_is_named_with_what_to_do(world: World, region: str) -> None:
-    """In the organization, with a finding like any other; modules/responder-role was never deployed there."""
+    """In the organization, with a finding like any other; modules/responder-role was never
+    deployed there.
+    """
     victim = world.plain(account=settings.NEW_ACCOUNT, region=region)
     before = world.look(victim)
     sent = world.send(world.finding(victim))
     incident = world.settled(sent)
-    assert (incident["status"], incident["account_id"], incident["region"]) == ("FAILED", settings.NEW_ACCOUNT, region)
+    assert (incident["status"], incident["account_id"], incident["region"]) == (
+        "FAILED",
+        settings.NEW_ACCOUNT,
+        region,
+    )
     named = (settings.NEW_ACCOUNT, f"{PREFIX}-responder-ec2-instance", "modules/responder-role")
     for part in named:
         assert part in incident["reasons"][-1]
@@ -140,10 +164,32 @@ def test_an_account_without_the_roles_is_named_with_what_to_do(world: World, reg
     assert world.look(victim) == before
 
 
-def test_the_command_line_sends_to_a_region(world: World, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_command_line_sends_to_a_region(
+    world: World, capsys: pytest.CaptureFixture[str]
+) -> None:
     victim = world.plain(region=AWAY)
-    file = str(settings.ROOT / "tests" / "fixtures" / "findings" / "cryptocurrency_ec2_bitcointool_b_dns.json")
-    assert cli.main(["send", file, "--bind", f"instance={victim.instance}", "--region", AWAY, "--wait", "--json"]) == 0
+    file = str(
+        settings.ROOT
+        / "tests"
+        / "fixtures"
+        / "findings"
+        / "cryptocurrency_ec2_bitcointool_b_dns.json"
+    )
+    assert (
+        cli.main(
+            [
+                "send",
+                file,
+                "--bind",
+                f"instance={victim.instance}",
+                "--region",
+                AWAY,
+                "--wait",
+                "--json",
+            ]
+        )
+        == 0
+    )
     incident = json.loads(capsys.readouterr().out)
     assert (incident["status"], incident["region"]) == ("CONTAINED", AWAY)
     assert_network_closed(world, victim)
@@ -151,12 +197,16 @@ def test_the_command_line_sends_to_a_region(world: World, capsys: pytest.Capture
     assert "no Region mars-north-1" in capsys.readouterr().err
 
 
-# -- undone there -----------------------------------------------------------------------------------------------------
+# -- undone there ----------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(("account", "region"), [(MEMBER, AWAY), (MEMBER_B, HOME)])
-def test_undone_there_it_is_contained_again_by_the_forwarded_event(world: World, account: str, region: str) -> None:
-    """CloudTrail -> the member's bus in that Region -> its rule -> the security account's bus at home. No schedule runs."""
+def test_undone_there_it_is_contained_again_by_the_forwarded_event(
+    world: World, account: str, region: str
+) -> None:
+    """CloudTrail -> the member's bus in that Region -> its rule -> the security account's bus at
+    home. No schedule runs.
+    """
     victim: Victim = world.plain(account=account, region=region)
     name = str(world.respond(victim)["incident_id"])
     world.clock(trail=1)
@@ -179,7 +229,7 @@ def test_undone_there_it_is_contained_again_by_the_forwarded_event(world: World,
     people.ask(world.known, world.incident(name), close=True)
 
 
-# -- when the way home is cut -----------------------------------------------------------------------------------------
+# -- when the way home is cut ----------------------------------------------------------------------
 
 
 @contextmanager
@@ -214,11 +264,17 @@ def test_a_finding_that_is_not_sent_home_lies_in_its_regions_queue(world: World)
         world.send(event)
     [found] = _undelivered(world, SECURITY, AWAY)
     rule = f"arn:aws:events:{AWAY}:{SECURITY}:rule/{PREFIX}-forward-findings"
-    assert (found["ERROR_CODE"], found["RULE_ARN"], found["TARGET_ARN"]) == ("NO_PERMISSIONS", rule, BUS)
+    assert (found["ERROR_CODE"], found["RULE_ARN"], found["TARGET_ARN"]) == (
+        "NO_PERMISSIONS",
+        rule,
+        BUS,
+    )
     assert found["body"]["detail"]["id"] == event.detail["id"]
     assert world.incidents.find(world.incident_id(event)) is None
     assert world.look(victim) == before
-    alarms = world.client("cloudwatch", SECURITY, AWAY).describe_alarms(AlarmNamePrefix=PREFIX)["MetricAlarms"]
+    alarms = world.client("cloudwatch", SECURITY, AWAY).describe_alarms(AlarmNamePrefix=PREFIX)[
+        "MetricAlarms"
+    ]
     [watching] = [one for one in alarms if one["Namespace"] == "AWS/SQS"]
     assert watching["Dimensions"] == [{"Name": "QueueName", "Value": f"{PREFIX}-undelivered"}]
     assert_contained(world, victim, world.settled(world.send(event)))  # once the way is open again

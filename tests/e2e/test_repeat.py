@@ -14,7 +14,9 @@ def _open_again(world: World, victim: Victim) -> None:
     """Somebody puts the old group back on one interface."""
     world.client(
         "ec2",
-    ).modify_network_interface_attribute(NetworkInterfaceId=victim.interfaces[-1], Groups=[victim.security_group])
+    ).modify_network_interface_attribute(
+        NetworkInterfaceId=victim.interfaces[-1], Groups=[victim.security_group]
+    )
 
 
 def _artefacts(world: World, victim: Victim) -> Json:
@@ -29,7 +31,9 @@ def _artefacts(world: World, victim: Victim) -> Json:
 
 
 def test_the_same_finding_ten_times_at_once(world: World) -> None:
-    """One incident, one group, one snapshot set, one denial, one start, one verdict: nothing twice."""
+    """One incident, one group, one snapshot set, one denial, one start, one verdict: nothing
+    twice.
+    """
     victim = world.victim()
     event = world.finding(victim)
     with ThreadPoolExecutor(10) as pool:
@@ -38,13 +42,19 @@ def test_the_same_finding_ten_times_at_once(world: World) -> None:
     ended = [world.ended(one) for one in sent]
     shown = [one.describe() for each in ended for one in each.values()]
     # The cause says which state failed, and on what: an execution is rare to see again.
-    assert [(one["name"], one.get("error"), one.get("cause")) for one in shown if one["status"] != "SUCCEEDED"] == []
+    assert [
+        (one["name"], one.get("error"), one.get("cause"))
+        for one in shown
+        if one["status"] != "SUCCEEDED"
+    ] == []
     incident = world.incident(sent[0])
     assert_contained(world, victim, incident)
     assert_told_contained(world, sent[0])
     assert incident["emissions"] == 10
     assert events(incident).count("opened") == events(incident).count("announced") == 1
-    assert len([one for one in world.incidents.all() if one["finding_id"] == event.detail["id"]]) == 1
+    assert (
+        len([one for one in world.incidents.all() if one["finding_id"] == event.detail["id"]]) == 1
+    )
     assert len(world.quarantine_groups(victim)) == 1
     worked = [each["incident"].transitions() for each in ended]
     assert sorted(worked)[:9] == [3] * 9, "nine of them open, find the incident, and end"
@@ -55,7 +65,10 @@ def test_two_findings_on_one_instance_at_once(world: World) -> None:
     victim = world.victim()
     # Both must have seen the instance before either has finished with it.
     world.fault("ec2", "ModifyNetworkInterfaceAttribute", victim.interfaces[0], latency_ms=1500)
-    pair = [world.finding(victim, kind) for kind in ("CryptoCurrency:EC2/BitcoinTool.B!DNS", "Backdoor:EC2/C&CActivity.B!DNS")]
+    pair = [
+        world.finding(victim, kind)
+        for kind in ("CryptoCurrency:EC2/BitcoinTool.B!DNS", "Backdoor:EC2/C&CActivity.B!DNS")
+    ]
     with ThreadPoolExecutor(2) as pool:
         sent = list(pool.map(world.send, pair))
     both = [world.settled(one) for one in sent]
@@ -70,12 +83,16 @@ def test_two_findings_on_one_instance_at_once(world: World) -> None:
     for one in sent:
         assert "CONTAINED" in world.told(one)
         assert world.told(one, "escalations") == []
-    [text] = [one["text"] for one in world.messages(loser["incident_id"]) if one["event"] == "CONTAINED"]
+    [text] = [
+        one["text"] for one in world.messages(loser["incident_id"]) if one["event"] == "CONTAINED"
+    ]
     assert winner["incident_id"] in text, "it says whose work it is"
 
 
 def test_emitted_again_while_contained(world: World) -> None:
-    """GuardDuty counts a finding up: containment is read back, nobody is told, nothing is made twice."""
+    """GuardDuty counts a finding up: containment is read back, nobody is told, nothing is made
+    twice.
+    """
     victim = world.victim()
     event = world.finding(victim)
     first = world.send(event)
@@ -93,7 +110,9 @@ def test_emitted_again_while_contained(world: World) -> None:
 
 
 def test_undone_containment_is_breached_and_answered(world: World) -> None:
-    """Somebody opened it again: BREACHED at the next emission, people are woken, and in auto it is contained anew at once."""
+    """Somebody opened it again: BREACHED at the next emission, people are woken, and in auto it
+    is contained anew at once.
+    """
     victim = world.victim(in_asg=False, target_group=False, elastic_ip=False)
     event = world.finding(victim)
     sent = world.send(event)
@@ -112,7 +131,9 @@ def test_after_failing_it_is_tried_again(world: World) -> None:
     victim = world.plain()
     event = world.finding(victim)
     for interface in victim.interfaces:
-        world.fault("ec2", "ModifyNetworkInterfaceAttribute", interface, error="UnauthorizedOperation")
+        world.fault(
+            "ec2", "ModifyNetworkInterfaceAttribute", interface, error="UnauthorizedOperation"
+        )
     sent = world.send(event)
     failed = world.settled(sent)
     assert (failed["status"], failed["targets"][0]["status"]) == ("FAILED", "FAILED")
@@ -128,19 +149,26 @@ def test_after_failing_it_is_tried_again(world: World) -> None:
 def test_an_interface_attached_between_act_and_verify(world: World) -> None:
     """Verify reads every interface anew and sends contain out again."""
     victim = world.plain()
-    # The tag comes beside the network: contain is held here once every interface known to it is closed.
+    # The tag comes beside the network: contain is held here once every interface known to it is
+    # closed.
     world.fault("ec2", "CreateTags", victim.instance, latency_ms=2500)
     sent = world.send(world.finding(victim))
     [interface] = victim.interfaces
 
     def closed() -> bool:
-        shown = world.client("ec2").describe_network_interfaces(NetworkInterfaceIds=[interface])["NetworkInterfaces"][0]
+        shown = world.client("ec2").describe_network_interfaces(NetworkInterfaceIds=[interface])[
+            "NetworkInterfaces"
+        ][0]
         return [group["GroupName"] for group in shown["Groups"]] == [f"{PREFIX}-quarantine"]
 
     world.until(closed, "the first interface is closed")
     ec2 = world.client("ec2")
-    late = ec2.create_network_interface(SubnetId=victim.subnet, Groups=[victim.security_group])["NetworkInterface"]
-    ec2.attach_network_interface(NetworkInterfaceId=late["NetworkInterfaceId"], InstanceId=victim.instance, DeviceIndex=1)
+    late = ec2.create_network_interface(SubnetId=victim.subnet, Groups=[victim.security_group])[
+        "NetworkInterface"
+    ]
+    ec2.attach_network_interface(
+        NetworkInterfaceId=late["NetworkInterfaceId"], InstanceId=victim.instance, DeviceIndex=1
+    )
     world.mend()
     incident = world.settled(sent)
     assert incident["status"] == "CONTAINED"

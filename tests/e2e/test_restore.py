@@ -1,4 +1,6 @@
-"""A person undoes a containment: the instance is what it was, but for what is listed; and closes incidents."""
+"""A person undoes a containment: the instance is what it was, but for what is listed; and closes
+incidents.
+"""
 
 from __future__ import annotations
 
@@ -19,13 +21,24 @@ FUNCTION = f"{PREFIX}-restore-ec2-instance"
 
 
 def _alike(seen: Seen) -> Seen:
-    """Without what AWS numbers anew at each association, tags of AWS's own, and the snapshots, which stay as evidence."""
+    """Without what AWS numbers anew at each association, tags of AWS's own, and the snapshots,
+    which stay as evidence.
+    """
     passing = ("IamInstanceProfile", "StateTransitionReason", "UsageOperationUpdateTime", "Tags")
     instance = {name: value for name, value in seen.instance.items() if name not in passing}
     profile = seen.instance.get("IamInstanceProfile", {}).get("Arn")
-    addresses = [{name: value for name, value in one.items() if name != "AssociationId"} for one in seen.addresses]
+    addresses = [
+        {name: value for name, value in one.items() if name != "AssociationId"}
+        for one in seen.addresses
+    ]
     tags = {key: text for key, text in seen.tags.items() if not key.startswith("aws:")}
-    return replace(seen, instance={**instance, "profile": profile}, addresses=addresses, tags=tags, snapshots=[])
+    return replace(
+        seen,
+        instance={**instance, "profile": profile},
+        addresses=addresses,
+        tags=tags,
+        snapshots=[],
+    )
 
 
 def _lone(world: World) -> Victim:
@@ -40,7 +53,9 @@ def _contained(world: World, victim: Victim, sent: Sent) -> str:
     return str(incident["incident_id"])
 
 
-def test_restored_contained_again_and_restored_again(world: World, capsys: pytest.CaptureFixture[str]) -> None:
+def test_restored_contained_again_and_restored_again(
+    world: World, capsys: pytest.CaptureFixture[str]
+) -> None:
     victim = _lone(world)
     before = _alike(world.look(victim))
     event = world.finding(victim)
@@ -53,14 +68,26 @@ def test_restored_contained_again_and_restored_again(world: World, capsys: pytes
     [target] = incident["targets"]
     assert (target["restored"]["not_restored"], target["restored"]["by"]) == ([], people.ASKER)
     assert all(check["ok"] for check in target["checks"])
-    done = {action for action, status in actions(incident).items() if action.startswith("restore_") and status == "DONE"}
-    assert done == {"restore_network", "restore_profile", "restore_sessions", "restore_protection", "restore_target_groups",
-                    "restore_tags"}  # fmt: skip
+    done = {
+        action
+        for action, status in actions(incident).items()
+        if action.startswith("restore_") and status == "DONE"
+    }
+    assert done == {
+        "restore_network",
+        "restore_profile",
+        "restore_sessions",
+        "restore_protection",
+        "restore_target_groups",
+        "restore_tags",
+    }
     assert events(incident)[-2:] == ["restore asked", "restored"]
     [message] = [one for one in world.messages(sent) if one["event"] == "RESTORED"]
     assert victim.interfaces[0] in message["text"] and people.ASKER in message["text"]
     assert "RESTORED" not in world.told(sent, "escalations")
-    report = world.client("s3", SECURITY).get_object(Bucket=world.outputs["evidence_bucket"], Key=incident["report_key"])
+    report = world.client("s3", SECURITY).get_object(
+        Bucket=world.outputs["evidence_bucket"], Key=incident["report_key"]
+    )
     assert "<h3>Restored</h3>" in report["Body"].read().decode()
     assert world.items(f"RESOURCE#{target['arn']}") == [], "the lease is given back"
 
@@ -74,7 +101,9 @@ def test_restored_contained_again_and_restored_again(world: World, capsys: pytes
 
 
 def test_auto_scaling_is_the_listed_exception(world: World) -> None:
-    """Two interfaces, IPv6, a profile, behind a load balancer, in a group that has replaced it by now."""
+    """Two interfaces, IPv6, a profile, behind a load balancer, in a group that has replaced it
+    by now.
+    """
     victim = world.victim()
     before = _alike(world.look(victim))
     sent = world.send(world.finding(victim))
@@ -88,7 +117,9 @@ def test_auto_scaling_is_the_listed_exception(world: World) -> None:
     assert answer["status"] == "RESTORE_PARTIAL"
     [text] = answer["not_restored"]
     assert f"aws autoscaling attach-instances --instance-ids {victim.instance}" in text
-    [escalated] = [one for one in world.messages(sent, "escalations") if one["event"] == "RESTORE_PARTIAL"]
+    [escalated] = [
+        one for one in world.messages(sent, "escalations") if one["event"] == "RESTORE_PARTIAL"
+    ]
     assert text in escalated["text"].split("Left for people to do")[1]
 
 
@@ -96,7 +127,9 @@ def test_after_its_group_was_deleted(world: World) -> None:
     """An interface without its groups stays closed; the rest comes back."""
     victim = world.plain(interfaces=2)
     ec2, last = world.client("ec2"), victim.interfaces[1]
-    extra = ec2.create_security_group(GroupName="extra", Description="extra", VpcId=victim.vpc)["GroupId"]
+    extra = ec2.create_security_group(GroupName="extra", Description="extra", VpcId=victim.vpc)[
+        "GroupId"
+    ]
     ec2.modify_network_interface_attribute(NetworkInterfaceId=last, Groups=[extra])
     sent = world.send(world.finding(victim))
     world.settled(sent)
@@ -107,11 +140,16 @@ def test_after_its_group_was_deleted(world: World) -> None:
     assert answer["status"] == "RESTORE_PARTIAL"
     assert f"{last} stays in quarantine: its security group {extra} no longer exists" in text
     [group] = world.quarantine_groups(victim)
-    assert world.look(victim).interfaces == {victim.interfaces[0]: [victim.security_group], last: [group]}
+    assert world.look(victim).interfaces == {
+        victim.interfaces[0]: [victim.security_group],
+        last: [group],
+    }
 
 
 def test_half_contained(world: World) -> None:
-    """The profile could not be taken, a volume not be kept: what was changed comes back, what was not is left."""
+    """The profile could not be taken, a volume not be kept: what was changed comes back, what
+    was not is left.
+    """
     victim = world.victim(in_asg=False, target_group=False)
     before = _alike(world.look(victim))
     world.fault("ec2", "ReplaceIamInstanceProfileAssociation", "", error="UnauthorizedOperation")
@@ -143,6 +181,8 @@ def test_close_and_what_is_refused(world: World, capsys: pytest.CaptureFixture[s
     assert world.told(sent)[-1] == "CLOSED"
     with pytest.raises(SandboxError, match="is CLOSED: there is nothing in it to restore"):
         people.ask(world.known, world.incident(closed))
-    got = world.client("lambda", SECURITY).invoke(FunctionName=FUNCTION, Payload=json.dumps({"incident_id": "i-1"}))
+    got = world.client("lambda", SECURITY).invoke(
+        FunctionName=FUNCTION, Payload=json.dumps({"incident_id": "i-1"})
+    )
     assert "an incident is named like" in json.loads(got["Payload"].read())["errorMessage"]
     world.settled(waiting)

@@ -1,4 +1,6 @@
-"""Nothing ends in silence: machines that die, records that stand still, events that cannot be delivered."""
+"""Nothing ends in silence: machines that die, records that stand still, events that cannot be
+delivered.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +27,9 @@ def test_a_machine_killed_midway_is_announced(world: World) -> None:
     sent = world.send(event)
     world.status(sent, "CONTAINING")
     [execution] = [one for one in world.answers(sent) if one.machine == f"{PREFIX}-incident"]
-    world.client("stepfunctions", SECURITY).stop_execution(executionArn=execution.arn, error="Killed", cause="by a test")
+    world.client("stepfunctions", SECURITY).stop_execution(
+        executionArn=execution.arn, error="Killed", cause="by a test"
+    )
     world.mend()
     incident = world.status(sent, "FAILED")
     assert execution.status() == "ABORTED"
@@ -44,26 +48,52 @@ def test_a_machine_killed_midway_is_announced(world: World) -> None:
 def test_a_record_nobody_works_on_is_swept(world: World) -> None:
     """An incident in progress whose execution is gone: found by the schedule, failed, told."""
     name = f"inc-{secrets.token_hex(8)}"
-    execution = f"arn:aws:states:us-east-1:{SECURITY}:execution:{PREFIX}-incident:{secrets.token_hex(8)}"
+    execution = (
+        f"arn:aws:states:us-east-1:{SECURITY}:execution:{PREFIX}-incident:{secrets.token_hex(8)}"
+    )
     text = {
-        "pk": f"INCIDENT#{name}", "sk": "META", "incident_id": name, "finding_id": "stale", "finding_type": MINING,
-        "account_id": MEMBER, "region": "us-east-1", "title": "stale", "resource_type": "Instance", "mode": "auto",
-        "status": "CONTAINING", "playbook": "ec2_instance", "execution": execution, "open": "1", "config_sha256": "",
-        "opened_at": "2026-01-01T00:00:00.000000Z", "updated_at": "2026-01-01T00:00:00.000000Z",
-    }  # fmt: skip
+        "pk": f"INCIDENT#{name}",
+        "sk": "META",
+        "incident_id": name,
+        "finding_id": "stale",
+        "finding_type": MINING,
+        "account_id": MEMBER,
+        "region": "us-east-1",
+        "title": "stale",
+        "resource_type": "Instance",
+        "mode": "auto",
+        "status": "CONTAINING",
+        "playbook": "ec2_instance",
+        "execution": execution,
+        "open": "1",
+        "config_sha256": "",
+        "opened_at": "2026-01-01T00:00:00.000000Z",
+        "updated_at": "2026-01-01T00:00:00.000000Z",
+    }
     item = {key: {"S": value} for key, value in text.items()}
-    item |= {"severity": {"N": "8"}, "emissions": {"N": "1"}, "reasons": {"L": []}, "targets": {"L": []},
-             "sample": {"BOOL": False}}  # fmt: skip
+    item |= {
+        "severity": {"N": "8"},
+        "emissions": {"N": "1"},
+        "reasons": {"L": []},
+        "targets": {"L": []},
+        "sample": {"BOOL": False},
+    }
     world.client("dynamodb", SECURITY).put_item(TableName=world.outputs["table_name"], Item=item)
     with world.sweeping():
-        world.until(lambda: world.incident(name)["status"] == "FAILED", "the stale record is failed", 40)
+        world.until(
+            lambda: world.incident(name)["status"] == "FAILED", "the stale record is failed", 40
+        )
     world.until(lambda: "FAILED" in world.told(name, "escalations"), "people are woken")
     _told_dead(world, name, "CONTAINING")
-    assert "open" not in world.items(f"INCIDENT#{name}")[-1], "it has left the index the sweeper reads"
+    assert "open" not in world.items(f"INCIDENT#{name}")[-1], (
+        "it has left the index the sweeper reads"
+    )
 
 
 def test_a_finding_beyond_the_payload_limit_is_contained(world: World) -> None:
-    """EventBridge takes it, Step Functions does not: it comes by the queue of undelivered events, as a pointer."""
+    """EventBridge takes it, Step Functions does not: it comes by the queue of undelivered
+    events, as a pointer.
+    """
     victim = world.plain()
     event = world.finding(victim, service__additionalInfo={"padding": "x" * 300_000})
     sent = world.send(event)
@@ -71,7 +101,9 @@ def test_a_finding_beyond_the_payload_limit_is_contained(world: World) -> None:
     incident = world.status(sent, "CONTAINED", seconds=40)
     assert_network_closed(world, victim)
     world.until(lambda: "closing" in world.told(sent), "it is closed")
-    described = world.client("stepfunctions", SECURITY).describe_execution(executionArn=incident["execution"])
+    described = world.client("stepfunctions", SECURITY).describe_execution(
+        executionArn=incident["execution"]
+    )
     assert list(json.loads(described["input"])) == ["finding_key"], "the machine got a pointer"
     assert world.told(sent).count("started") == 1
 
@@ -80,12 +112,16 @@ def _dead_letter(world: World, finding_id: str) -> Json:
     """The dead letter about a finding: its body, its REASON; taken out of the queue."""
     sqs = world.client("sqs", SECURITY)
     queue = world.outputs["dead_letters_queue_url"]
-    while found := sqs.receive_message(QueueUrl=queue, MaxNumberOfMessages=10, MessageAttributeNames=["All"]).get("Messages"):
+    while found := sqs.receive_message(
+        QueueUrl=queue, MaxNumberOfMessages=10, MessageAttributeNames=["All"]
+    ).get("Messages"):
         for one in found:
             sqs.delete_message(QueueUrl=queue, ReceiptHandle=one["ReceiptHandle"])
             body = json.loads(one["Body"])
             if key := body.get("finding_key"):
-                stored = world.client("s3", SECURITY).get_object(Bucket=world.outputs["evidence_bucket"], Key=key)
+                stored = world.client("s3", SECURITY).get_object(
+                    Bucket=world.outputs["evidence_bucket"], Key=key
+                )
                 body = json.loads(stored["Body"].read())
             if body.get("detail", {}).get("id") == finding_id:
                 return {"event": body, "reason": one["MessageAttributes"]["REASON"]["StringValue"]}
@@ -94,14 +130,20 @@ def _dead_letter(world: World, finding_id: str) -> Json:
 
 @pytest.mark.parametrize("size", [10, 300_000], ids=["small", "beyond 256 KiB"])
 def test_what_cannot_be_delivered_is_kept_and_told(world: World, size: int) -> None:
-    """The queue's consumer cannot start a machine either: a dead letter, with its reason, and people know."""
+    """The queue's consumer cannot start a machine either: a dead letter, with its reason, and
+    people know.
+    """
     event = world.finding(world.plain(), service__additionalInfo={"padding": "x" * size})
     name = world.incident_id(event)
     world.fault("states", "StartExecution", name, error="StateMachineDoesNotExist")
     if size > 262_144:
         world.send(event)
     else:  # what EventBridge gives up after a day
-        body = {"source": "aws.guardduty", "detail-type": "GuardDuty Finding", "detail": event.detail}
+        body = {
+            "source": "aws.guardduty",
+            "detail-type": "GuardDuty Finding",
+            "detail": event.detail,
+        }
         queue = world.outputs["undelivered_queue_url"]
         world.client("sqs", SECURITY).send_message(QueueUrl=queue, MessageBody=json.dumps(body))
     incident = world.until(lambda: world.incidents.find(name), "the loss is recorded", 30)
@@ -116,7 +158,9 @@ def test_what_cannot_be_delivered_is_kept_and_told(world: World, size: int) -> N
 
 
 def test_the_topic_is_broken_and_containment_goes_on(world: World) -> None:
-    """Every message fails: the instance is contained all the same, the machine's end is noticed, and told once it can be."""
+    """Every message fails: the instance is contained all the same, the machine's end is noticed,
+    and told once it can be.
+    """
     victim = world.plain()
     event = world.finding(victim)
     name = world.incident_id(event)
@@ -128,5 +172,7 @@ def test_the_topic_is_broken_and_containment_goes_on(world: World) -> None:
     assert world.incident(sent)["status"] == "CONTAINED"
     assert world.messages(sent) == []
     world.control("DELETE", "faults")
-    world.until(lambda: "problem" in world.told(sent, "escalations"), "the watchdog tells people", 40)
+    world.until(
+        lambda: "problem" in world.told(sent, "escalations"), "the watchdog tells people", 40
+    )
     assert world.incident(sent)["status"] == "CONTAINED", "what was verified stands"

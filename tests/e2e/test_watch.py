@@ -1,4 +1,6 @@
-"""Containment that stands is watched until a person closes the incident: undone, it is contained again or escalated."""
+"""Containment that stands is watched until a person closes the incident: undone, it is contained
+again or escalated.
+"""
 
 from __future__ import annotations
 
@@ -20,17 +22,24 @@ APPROVE = "UnauthorizedAccess:EC2/TorClient"  # e2e.tfvars
 
 @pytest.fixture(autouse=True)
 def _heard(world: World) -> None:
-    """CloudTrail tells, and the forwarder sends it on; what other tests have left is watched no longer."""
+    """CloudTrail tells, and the forwarder sends it on; what other tests have left is watched no
+    longer.
+    """
     dynamodb, table = world.client("dynamodb", SECURITY), world.outputs["table_name"]
     request = {":held": {"S": "held"}}
     for one in dynamodb.query(
-        TableName=table, IndexName="open", KeyConditionExpression="#o = :held", ExpressionAttributeNames={"#o": "open"},
+        TableName=table,
+        IndexName="open",
+        KeyConditionExpression="#o = :held",
+        ExpressionAttributeNames={"#o": "open"},
         ExpressionAttributeValues=request,
-    )["Items"]:  # fmt: skip
+    )["Items"]:
         dynamodb.update_item(
-            TableName=table, Key={name: one[name] for name in ("pk", "sk")}, UpdateExpression="REMOVE #o",
+            TableName=table,
+            Key={name: one[name] for name in ("pk", "sk")},
+            UpdateExpression="REMOVE #o",
             ExpressionAttributeNames={"#o": "open"},
-        )  # fmt: skip
+        )
     world.clock(trail=1)
 
 
@@ -55,7 +64,9 @@ def _contained(world: World, victim: Victim, kind: str | None = None) -> str:
 
 def _approve(world: World, name: str) -> None:
     [meta] = [one for one in world.items(f"INCIDENT#{name}") if one["sk"]["S"] == "META"]
-    world.client("stepfunctions", SECURITY).send_task_success(taskToken=meta["task_token"]["S"], output='{"approved": true}')
+    world.client("stepfunctions", SECURITY).send_task_success(
+        taskToken=meta["task_token"]["S"], output='{"approved": true}'
+    )
 
 
 def _meta(world: World, name: str) -> Json:
@@ -89,12 +100,21 @@ def test_undone_in_auto_it_is_contained_again_at_once_and_who_did_it_is_told(wor
     assert world.told(name).count("BREACHED") == 1
     assert world.told(name)[-1] == "CONTAINED"
     [escalated] = [one for one in world.messages(name, "escalations") if one["event"] == "BREACHED"]
-    for part in (done.who, "ModifyNetworkInterfaceAttribute", "127.0.0.1", by["event_id"], done.interface):
+    for part in (
+        done.who,
+        "ModifyNetworkInterfaceAttribute",
+        "127.0.0.1",
+        by["event_id"],
+        done.interface,
+    ):
         assert part in escalated["text"], escalated["text"]
     assert {"verdict BREACHED", "contained again", "verdict CONTAINED"} <= set(events(incident))
-    report = world.client("s3", SECURITY).get_object(Bucket=world.outputs["evidence_bucket"], Key=incident["report_key"])
+    report = world.client("s3", SECURITY).get_object(
+        Bucket=world.outputs["evidence_bucket"], Key=incident["report_key"]
+    )
     assert done.who in report["Body"].read().decode()
-    # What was before the first containment, not what was before the second, is what a restore brings back.
+    # What was before the first containment, not what was before the second, is what a restore
+    # brings back.
     assert people.ask(world.known, world.incident(name))["status"] == "RESTORED"
     assert world.look(victim).interfaces == before
 
@@ -110,7 +130,9 @@ def test_the_schedule_finds_what_no_event_told_and_looks_up_who(world: World) ->
         incident = _again(world, name)
     assert_network_closed(world, victim)
     assert [one["who"] for one in incident["targets"][0]["breach"]["by"]] == [done.who]
-    assert done.who in next(one["text"] for one in world.messages(name, "escalations") if one["event"] == "BREACHED")
+    assert done.who in next(
+        one["text"] for one in world.messages(name, "escalations") if one["event"] == "BREACHED"
+    )
 
 
 def test_in_approve_it_is_escalated_once_and_left_to_a_person(world: World) -> None:
@@ -125,7 +147,13 @@ def test_in_approve_it_is_escalated_once_and_left_to_a_person(world: World) -> N
     incident = world.incident(name)
     assert (incident["status"], incident["targets"][0]["status"]) == ("BREACHED", "BREACHED")
     [escalated] = [one for one in world.messages(name, "escalations") if one["event"] == "BREACHED"]
-    for part in (done.who, "a person decides", "start-execution", '"close": true', "the mode is approve"):
+    for part in (
+        done.who,
+        "a person decides",
+        "start-execution",
+        '"close": true',
+        "the mode is approve",
+    ):
         assert part in escalated["text"], escalated["text"]
     assert people.ask(world.known, incident, close=True)["status"] == "CLOSED"
 
@@ -138,13 +166,17 @@ def test_what_still_holds_is_checked_without_a_trace(world: World) -> None:
         world.until(lambda: "checked_at" in _meta(world, name), "it is checked", 60)
     world.quiet(name)
     assert (world.told(name), events(world.incident(name))) == (told, timeline)
-    assert world.items(f"RESOURCE#{world.incident(name)['targets'][0]['arn']}") == [], "the lease is given back"
+    assert world.items(f"RESOURCE#{world.incident(name)['targets'][0]['arn']}") == [], (
+        "the lease is given back"
+    )
     transitions = Execution(world.aws, world.checks(name)[-1]["executionArn"]).transitions()
     assert transitions <= 17, "docs/watch.md tells what a check costs"
     print(f"state transitions of a check: {transitions}")
 
 
-def test_a_closed_incident_is_watched_no_longer(world: World, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_closed_incident_is_watched_no_longer(
+    world: World, capsys: pytest.CaptureFixture[str]
+) -> None:
     victim, other = world.plain(), world.plain()
     name, watched = _contained(world, victim), _contained(world, other)
     assert cli.main(["close", name]) == 0
@@ -158,7 +190,9 @@ def test_a_closed_incident_is_watched_no_longer(world: World, capsys: pytest.Cap
 
 
 def test_a_restore_at_the_same_time_is_not_disturbed(world: World) -> None:
-    """Checks begin all the time while a slow restore is at work: none calls it a breach, and none contains again."""
+    """Checks begin all the time while a slow restore is at work: none calls it a breach, and
+    none contains again.
+    """
     victim = world.plain(interfaces=2)
     name = _contained(world, victim)
     world.fault("ec2", "ModifyNetworkInterfaceAttribute", victim.interfaces[0], latency_ms=8000)

@@ -1,4 +1,6 @@
-"""An example as its user runs it, with the sandbox's credentials in its providers: planned, applied twice, destroyed."""
+"""An example as its user runs it, with the sandbox's credentials in its providers: planned,
+applied twice, destroyed.
+"""
 
 from __future__ import annotations
 
@@ -23,18 +25,28 @@ _STARTING = threading.Lock()
 _BLOCK = re.compile(r'^provider "aws" \{', flags=re.MULTILINE)
 
 
-# --- a copy that speaks to the local AWS --------------------------------------------------------------------------------
+# -- a copy that speaks to the local AWS -----------------------------------------------------------
 def copied(example: Example, scratch: Path, variables: Json) -> Path:
-    """The example in a copy of the module: its provider blocks with 12-digit access keys, its state on disk."""
-    root = copy_module(scratch / "module") / "examples" / example.directory.relative_to(ROOT / "examples")
+    """The example in a copy of the module: its provider blocks with 12-digit access keys, its
+    state on disk.
+    """
+    root = (
+        copy_module(scratch / "module")
+        / "examples"
+        / example.directory.relative_to(ROOT / "examples")
+    )
     blocks = []
     for path in root.glob("*.tf"):
         kept, found = _without_providers(path.read_text())
         path.write_text(kept)
         blocks += found
-    (root / "local_providers.tf").write_text("\n".join(_local(block, example) for block in blocks or [""]))
+    (root / "local_providers.tf").write_text(
+        "\n".join(_local(block, example) for block in blocks or [""])
+    )
     (root / "local_override.tf").write_text('terraform {\n  backend "local" {}\n}\n')
-    (root / "local.auto.tfvars.json").write_text(json.dumps({**example.needs.variables, **variables}))
+    (root / "local.auto.tfvars.json").write_text(
+        json.dumps({**example.needs.variables, **variables})
+    )
     return root
 
 
@@ -42,7 +54,8 @@ def _without_providers(text: str) -> tuple[str, list[str]]:
     """The text without its provider blocks, and what stood in each."""
     found = []
     while match := _BLOCK.search(text):
-        end = text.index("\n}", match.end() - 1)  # terraform fmt: the closing brace of a top-level block stands alone
+        # terraform fmt: the closing brace of a top-level block stands alone
+        end = text.index("\n}", match.end() - 1)
         found.append(text[match.end() : end])
         text = text[: match.start()] + text[end + 2 :]
     return text, found
@@ -52,14 +65,23 @@ def _local(body: str, example: Example) -> str:
     """A provider block with a root user's key instead of a profile or a role to assume."""
     alias = next(iter(re.findall(r'^\s*alias\s*=\s*"([^"]+)"', body, flags=re.MULTILINE)), "")
     if "assume_role" in body and alias not in example.needs.accounts:
-        raise LookupError(f'{example.name}: whose account is provider "{alias}"? Name it in accounts, in example_table.py.')
+        raise LookupError(
+            f'{example.name}: whose account is provider "{alias}"? Name it in accounts, in'
+            " example_table.py."
+        )
     account = example.needs.accounts.get(alias, SECURITY)
     body = re.sub(r"^\s*profile\s*=.*$", "", body, flags=re.MULTILINE)
-    body = re.sub(r"^\s*assume_role(_with_web_identity)? \{.*?^\s*\}$", "", body, flags=re.MULTILINE | re.DOTALL)
+    body = re.sub(
+        r"^\s*assume_role(_with_web_identity)? \{.*?^\s*\}$",
+        "",
+        body,
+        flags=re.MULTILINE | re.DOTALL,
+    )
     key = f'"{account}"' if account.isdigit() else account
     return (
-        f'provider "aws" {{{body}\n  access_key = {key}\n  secret_key = "test"\n  skip_credentials_validation = true\n'
-        "  skip_metadata_api_check = true\n  s3_use_path_style = true\n}\n"
+        f'provider "aws" {{{body}\n  access_key = {key}\n  secret_key = "test"\n '
+        " skip_credentials_validation = true\n  skip_metadata_api_check = true\n "
+        " s3_use_path_style = true\n}\n"
     )
 
 
@@ -74,16 +96,29 @@ class Root:
     def run(self, *arguments: str, codes: tuple[int, ...] = (0,)) -> str:
         """One command's output; AssertionError with its end when it fails."""
         done = terraform(self.directory, self.scratch, *arguments, endpoint=self.endpoint)
-        assert done.returncode in codes, f"terraform {arguments[0]} of {self.example.id}:\n{done.stdout[-5000:]}"
+        assert done.returncode in codes, (
+            f"terraform {arguments[0]} of {self.example.id}:\n{done.stdout[-5000:]}"
+        )
         return str(done.stdout)
 
     def _files(self) -> list[str]:
         file = self.example.var_file
-        return [f"-var-file={self.directory / file.relative_to(self.example.directory)}"] if file else []
+        return (
+            [f"-var-file={self.directory / file.relative_to(self.example.directory)}"]
+            if file
+            else []
+        )
 
     def plan(self) -> Json:
         """The plan, as terraform show -json prints it."""
-        self.run("plan", "-input=false", "-no-color", "-parallelism=15", "-out=made.tfplan", *self._files())
+        self.run(
+            "plan",
+            "-input=false",
+            "-no-color",
+            "-parallelism=15",
+            "-out=made.tfplan",
+            *self._files(),
+        )
         found: Json = json.loads(self.run("show", "-json", "made.tfplan"))
         return found
 
@@ -96,10 +131,22 @@ class Root:
     def _change(self, command: str, more: Json | None) -> None:
         file = self.scratch / "more.tfvars.json"
         file.write_text(json.dumps(more or {}))
-        self.run(command, "-auto-approve", "-input=false", "-no-color", "-parallelism=15", *self._files(), f"-var-file={file}")
+        self.run(
+            command,
+            "-auto-approve",
+            "-input=false",
+            "-no-color",
+            "-parallelism=15",
+            *self._files(),
+            f"-var-file={file}",
+        )
 
     def resources(self) -> list[str]:
-        return [line for line in self.run("state", "list").splitlines() if not re.search(r"(^|\.)data\.", line)]
+        return [
+            line
+            for line in self.run("state", "list").splitlines()
+            if not re.search(r"(^|\.)data\.", line)
+        ]
 
 
 def changes(shown: Json) -> list[Json]:
@@ -111,18 +158,28 @@ def changes(shown: Json) -> list[Json]:
             continue
         before, after = change.get("before") or {}, change.get("after") or {}
         differ = {name for name in {*before, *after} if before.get(name) != after.get(name)}
-        if change["actions"] != ["update"] or not differ <= EMULATOR_DRIFT.get(resource["address"], set()):
-            found.append({"address": resource["address"], "actions": change["actions"], "changed": sorted(differ)})
+        if change["actions"] != ["update"] or not differ <= EMULATOR_DRIFT.get(
+            resource["address"], set()
+        ):
+            found.append(
+                {
+                    "address": resource["address"],
+                    "actions": change["actions"],
+                    "changed": sorted(differ),
+                }
+            )
     for name, change in shown.get("output_changes", {}).items():
         if change["actions"] != ["no-op"]:
             found.append({"address": f"output.{name}", "actions": change["actions"], "changed": []})
     return found
 
 
-# --- a local AWS of its own ---------------------------------------------------------------------------------------------
+# -- a local AWS of its own ------------------------------------------------------------------------
 @contextmanager
 def emulators(scratch: Path) -> Iterator[Aws]:
-    """A local AWS for this alone. Several may run at the same time: only starting and stopping is one by one."""
+    """A local AWS for this alone. Several may run at the same time: only starting and stopping
+    is one by one.
+    """
 
     def within(work: Any) -> Any:
         with _STARTING:
@@ -153,7 +210,7 @@ LISTED = {
     "sqs": ("list_queues", "QueueUrls", ""),
     "ssm": ("list_documents", "DocumentIdentifiers", "Name"),
     "stepfunctions": ("list_state_machines", "stateMachines", "name"),
-}  # fmt: skip
+}
 
 
 FILTERS: dict[str, Json] = {
@@ -168,9 +225,15 @@ def inventory(aws: Aws, accounts: set[str], regions: set[str]) -> set[str]:
         for region in regions:
             for service, (operation, where, name) in LISTED.items():
                 more = FILTERS.get(service, {})
-                listed = getattr(Aws(aws.endpoint, region).client(service, account), operation)(**more).get(where, [])
-                found |= {f"{account} {region} {service} {one[name] if name else one}" for one in listed}
-    return {one for one in found if " kms alias/aws/" not in one and "/aws-service-role/" not in one}
+                listed = getattr(Aws(aws.endpoint, region).client(service, account), operation)(
+                    **more
+                ).get(where, [])
+                found |= {
+                    f"{account} {region} {service} {one[name] if name else one}" for one in listed
+                }
+    return {
+        one for one in found if " kms alias/aws/" not in one and "/aws-service-role/" not in one
+    }
 
 
 def lived(example: Example, scratch: Path) -> Json:
@@ -203,7 +266,9 @@ def lived(example: Example, scratch: Path) -> Json:
 
 
 def _world(root: Root) -> tuple[set[str], set[str]]:
-    """The accounts and Regions that a plan's providers name; what cannot be told from it is where the sandbox lives."""
+    """The accounts and Regions that a plan's providers name; what cannot be told from it is
+    where the sandbox lives.
+    """
     configured = root.plan()
     providers = configured["configuration"]["provider_config"].values()
     values = {name: one.get("value") for name, one in configured.get("variables", {}).items()}
@@ -213,6 +278,14 @@ def _world(root: Root) -> tuple[set[str], set[str]]:
         found = [expression.get("constant_value"), *(values.get(name) for name in names)]
         return [one for one in found if isinstance(one, str)]
 
-    accounts = {one for provider in providers for one in told(provider.get("expressions", {}).get("access_key", {}))}
-    regions = {one for provider in providers for one in told(provider.get("expressions", {}).get("region", {}))}
+    accounts = {
+        one
+        for provider in providers
+        for one in told(provider.get("expressions", {}).get("access_key", {}))
+    }
+    regions = {
+        one
+        for provider in providers
+        for one in told(provider.get("expressions", {}).get("region", {}))
+    }
     return accounts or {SECURITY}, regions or {settings.REGION}

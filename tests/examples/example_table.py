@@ -1,4 +1,6 @@
-"""What each example needs to be planned and applied here. An example that is not named has the defaults: see Needs."""
+"""What each example needs to be planned and applied here. An example that is not named has the
+defaults: see Needs.
+"""
 
 from __future__ import annotations
 
@@ -17,12 +19,15 @@ EXAMPLES = ROOT / "examples"
 
 @dataclass(frozen=True)
 class Needs:
-    """``accounts``: provider alias ("" the default provider) => account id, or an expression such as var.account_id; one that is
-    not named is the security account. ``variables``: what the example has no default for. ``plan``: "identity", a server that
-    only knows who is calling, or "sandbox", where data sources ask for more. ``apply``: "always", or "proof" (make proof).
-    ``hello``: makes what the example expects to be there, and gives the variables that name it; for applies alone. ``last``:
-    variables of a last apply before destroying, ``goodbye``: what a person does after it (docs/off-boarding.md). ``left``: what
-    destroy leaves on purpose, the beginning of example_lab.inventory's words => why."""
+    """``accounts``: provider alias ("" the default provider) => account id, or an expression such
+    as var.account_id; one that is not named is the security account. ``variables``: what the
+    example has no default for. ``plan``: "identity", a server that only knows who is calling, or
+    "sandbox", where data sources ask for more. ``apply``: "always", or "proof" (make proof).
+    ``hello``: makes what the example expects to be there, and gives the variables that name it; for
+    applies alone. ``last``: variables of a last apply before destroying, ``goodbye``: what a person
+    does after it (docs/off-boarding.md). ``left``: what destroy leaves on purpose, the beginning of
+    example_lab.inventory's words => why.
+    """
 
     accounts: dict[str, str] = field(default_factory=dict)
     variables: dict[str, Any] = field(default_factory=dict)
@@ -44,20 +49,39 @@ def a_unit(aws: Aws) -> dict[str, Any]:
     """An organizational unit with one account, in an organization that StackSets may reach."""
     organizations = aws.client("organizations", MANAGEMENT)
     [root] = organizations.list_roots()["Roots"]
-    unit = organizations.create_organizational_unit(ParentId=root["Id"], Name="workloads")["OrganizationalUnit"]["Id"]
-    account = organizations.create_account(AccountName="one", Email="one@example.com")["CreateAccountStatus"]["AccountId"]
-    organizations.move_account(AccountId=account, SourceParentId=root["Id"], DestinationParentId=unit)
+    unit = organizations.create_organizational_unit(ParentId=root["Id"], Name="workloads")[
+        "OrganizationalUnit"
+    ]["Id"]
+    account = organizations.create_account(AccountName="one", Email="one@example.com")[
+        "CreateAccountStatus"
+    ]["AccountId"]
+    organizations.move_account(
+        AccountId=account, SourceParentId=root["Id"], DestinationParentId=unit
+    )
     aws.client("cloudformation", MANAGEMENT, region="eu-central-1").activate_organizations_access()
     return {"organizational_units": {"workloads": unit}}
 
 
 def let_members_go(aws: Aws) -> None:
-    """The commands of docs/off-boarding.md: members that auto-enable brought in are not Terraform's to remove."""
+    """The commands of docs/off-boarding.md: members that auto-enable brought in are not
+    Terraform's to remove.
+    """
     guardduty = aws.client("guardduty", SECURITY)
     [detector] = guardduty.list_detectors()["DetectorIds"]
-    members = [one["AccountId"] for one in guardduty.list_members(DetectorId=detector, OnlyAssociated="false")["Members"]]
-    assert guardduty.disassociate_members(DetectorId=detector, AccountIds=members)["UnprocessedAccounts"] == []
-    assert guardduty.delete_members(DetectorId=detector, AccountIds=members)["UnprocessedAccounts"] == []
+    members = [
+        one["AccountId"]
+        for one in guardduty.list_members(DetectorId=detector, OnlyAssociated="false")["Members"]
+    ]
+    assert (
+        guardduty.disassociate_members(DetectorId=detector, AccountIds=members)[
+            "UnprocessedAccounts"
+        ]
+        == []
+    )
+    assert (
+        guardduty.delete_members(DetectorId=detector, AccountIds=members)["UnprocessedAccounts"]
+        == []
+    )
 
 
 NEEDS = {
@@ -76,10 +100,18 @@ NEEDS = {
         apply="always",
         last={"auto_enable_members": "NONE"},
         goodbye=let_members_go,
-        left={f"{MEMBER} us-east-1 guardduty": "a member that was let go is a standalone account: GuardDuty stays on there"},
+        left={
+            f"{MEMBER} us-east-1 guardduty": (
+                "a member that was let go is a standalone account: GuardDuty stays on there"
+            )
+        },
     ),
     "multi-region": Needs(
-        accounts={"forensics": MEMBER, "forensics_eu_west_1": MEMBER, "forensics_us_east_1": MEMBER},
+        accounts={
+            "forensics": MEMBER,
+            "forensics_eu_west_1": MEMBER,
+            "forensics_us_east_1": MEMBER,
+        },
     ),
     "adopt-detector": Needs(
         hello=a_detector,
@@ -96,7 +128,8 @@ NEEDS = {
     ),
 }
 
-# What the emulators, not the module, make differ between two plans: {address: {attribute, …}}. Empty: nothing does.
+# What the emulators, not the module, make differ between two plans: {address: {attribute, …}}.
+# Empty: nothing does.
 EMULATOR_DRIFT: dict[str, set[str]] = {}
 
 
@@ -121,9 +154,13 @@ class Example:
 
 
 def _examples() -> list[Example]:
-    """Every directory with .tf files, and with variable files in or below it, one for each of them."""
+    """Every directory with .tf files, and with variable files in or below it, one for each of
+    them.
+    """
     found = []
-    for directory in sorted({path.parent for path in EXAMPLES.rglob("*.tf") if ".terraform" not in path.parts}):
+    for directory in sorted(
+        {path.parent for path in EXAMPLES.rglob("*.tf") if ".terraform" not in path.parts}
+    ):
         files = sorted(directory.rglob("*.tfvars"))
         found += [Example(directory, file) for file in files] or [Example(directory)]
     return found

@@ -1,4 +1,6 @@
-"""Every example plans as it stands; standalone and organization (with make proof: all) are applied twice and destroyed."""
+"""Every example plans as it stands; standalone and organization (with make proof: all) are
+applied twice and destroyed.
+"""
 
 from __future__ import annotations
 
@@ -25,14 +27,23 @@ def _applied(example: Example) -> Any:
 
 
 @pytest.fixture(scope="module", autouse=True)
-def lives(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Future[Json]]]:
-    """Example => how it lived. All that will be asked for begin at once: an apply is mostly waiting."""
+def lives(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[dict[str, Future[Json]]]:
+    """Example => how it lived. All that will be asked for begin at once: an apply is mostly
+    waiting.
+    """
     wanted = [
-        item.callspec.params["lived_by"] for item in request.session.items
-        if item.path == Path(__file__) and "lived_by" in getattr(getattr(item, "callspec", None), "params", {})
-    ]  # fmt: skip
+        item.callspec.params["lived_by"]
+        for item in request.session.items
+        if item.path == Path(__file__)
+        and "lived_by" in getattr(getattr(item, "callspec", None), "params", {})
+    ]
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        yield {one.id: pool.submit(lived, one, tmp_path_factory.mktemp(one.directory.name)) for one in wanted}
+        yield {
+            one.id: pool.submit(lived, one, tmp_path_factory.mktemp(one.directory.name))
+            for one in wanted
+        }
         pool.shutdown(cancel_futures=True)
 
 
@@ -56,12 +67,18 @@ def test_planned(example: Example, tmp_path: Path, request: pytest.FixtureReques
     else:
         with identity() as endpoint:
             shown = Root(example, tmp_path, endpoint).plan()
-    actions = [tuple(one["change"]["actions"]) for one in shown["resource_changes"] if one["mode"] == "managed"]
+    actions = [
+        tuple(one["change"]["actions"])
+        for one in shown["resource_changes"]
+        if one["mode"] == "managed"
+    ]
     assert len(actions) >= 2
     assert set(actions) == {("create",)}
     assert shown["planned_values"]["outputs"], "its outputs say what to look at"
     assert unanswered(shown) == set(), "a function may assume roles that this example does not make"
-    assert not shown.get("checks") or all(one["status"] != "fail" for one in shown["checks"] if one["address"]["kind"] != "check")
+    assert not shown.get("checks") or all(
+        one["status"] != "fail" for one in shown["checks"] if one["address"]["kind"] != "check"
+    )
 
 
 def roles(shown: Json) -> list[Json]:
@@ -75,10 +92,17 @@ def roles(shown: Json) -> list[Json]:
 
 
 def unanswered(shown: Json) -> set[str]:
-    """Functions that act and that no planned role of an account trusts: what they are switched on for would fail."""
+    """Functions that act and that no planned role of an account trusts: what they are switched
+    on for would fail.
+    """
     planned = roles(shown)
-    functions = {f"{one['values']['path']}{one['values']['name']}" for one in planned if ".module.function[" in one["address"]}
-    trusting = " ".join(one["values"].get("assume_role_policy", "") for one in planned)  # others may be unknown yet
+    functions = {
+        f"{one['values']['path']}{one['values']['name']}"
+        for one in planned
+        if ".module.function[" in one["address"]
+    }
+    # others may be unknown yet
+    trusting = " ".join(one["values"].get("assume_role_policy", "") for one in planned)
     return {name for name in functions if f':role{name}"' not in trusting}
 
 
@@ -88,19 +112,34 @@ SWITCHES = {
         "restore": True,
         "rotate_key": {"reader_arns": [f"arn:aws:iam::{SECURITY}:role/owner"]},
         "identity_center": {
-            "account_id": SECURITY, "region": "us-east-1", "identity_store_id": "d-1234567890",
+            "account_id": SECURITY,
+            "region": "us-east-1",
+            "identity_store_id": "d-1234567890",
             "instance_arn": "arn:aws:sso:::instance/ssoins-1234567890abcdef",
         },
     },
-}  # fmt: skip
+}
 
 
 def test_the_roles_of_an_account_follow_its_switches(tmp_path: Path) -> None:
-    """Also those that no file of variables here switches on, each without the others that go with it."""
-    [example] = [one for one in ALL if one.name == "per-account-tfvars" and one.var_file and one.var_file.stem == "production"]
+    """Also those that no file of variables here switches on, each without the others that go
+    with it.
+    """
+    [example] = [
+        one
+        for one in ALL
+        if one.name == "per-account-tfvars" and one.var_file and one.var_file.stem == "production"
+    ]
     with identity() as endpoint:
-        root = Root(Example(example.directory), tmp_path, endpoint, account_id=SECURITY, region="us-east-1",
-                    remediations={"*:EC2/*": "auto", "*:IAMUser/*": "auto"}, playbooks=SWITCHES)  # fmt: skip
+        root = Root(
+            Example(example.directory),
+            tmp_path,
+            endpoint,
+            account_id=SECURITY,
+            region="us-east-1",
+            remediations={"*:EC2/*": "auto", "*:IAMUser/*": "auto"},
+            playbooks=SWITCHES,
+        )
         shown = root.plan()
     assert unanswered(shown) == set()
     names = {one["values"]["name"].removeprefix("guardduty-response-") for one in roles(shown)}
@@ -110,12 +149,16 @@ def test_the_roles_of_an_account_follow_its_switches(tmp_path: Path) -> None:
         "identity-center-responder",
         "identity-center-restorer",
     }
-    policies = json.dumps([one["change"]["after"].get("policy") for one in shown["resource_changes"]])
+    policies = json.dumps(
+        [one["change"]["after"].get("policy") for one in shown["resource_changes"]]
+    )
     assert "secretsmanager:CreateSecret" in policies, "rotate_key lets the remediator make a key"
     assert "OpenUntrackGroup" in policies, "untracking is let where it is switched on"
 
 
-@pytest.mark.parametrize("example", [pytest.param(one, id=one.id) for one in {one.name: one for one in ALL}.values()])
+@pytest.mark.parametrize(
+    "example", [pytest.param(one, id=one.id) for one in {one.name: one for one in ALL}.values()]
+)
 def test_has_all_its_files(example: Example) -> None:
     for name in FILES:
         assert (example.directory / name).is_file(), f"examples/{example.name}/{name} is missing"
@@ -129,11 +172,14 @@ def test_applied_twice_and_destroyed(lives: dict[str, Future[Json]], lived_by: E
     """The second plan is empty; after destroying, nothing is left of it."""
     seen = lives[lived_by.id].result()
     assert len(seen["made"]) >= 2
-    if (
-        len(seen["made"]) >= 5
-    ):  # a StackSet's two are not in the inventory; tests/sandbox/test_member_stacks.py looks at its roles
-        assert {one.split()[0] for one in seen["up"]} & set(seen["accounts"]), "another client sees it where the providers say"
+    # a StackSet's two are not in the inventory; tests/sandbox/test_member_stacks.py looks at its
+    # roles
+    if len(seen["made"]) >= 5:
+        assert {one.split()[0] for one in seen["up"]} & set(seen["accounts"]), (
+            "another client sees it where the providers say"
+        )
     assert seen["second"] == []
-    # An invocation under way while its function goes makes the log group anew here; on AWS its role may make none.
+    # An invocation under way while its function goes makes the log group anew here; on AWS its role
+    # may make none.
     left = [one for one in seen["left"] if " logs /aws/lambda/" not in one]
     assert [one for one in left if not one.startswith(tuple(lived_by.needs.left))] == []

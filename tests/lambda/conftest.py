@@ -14,7 +14,8 @@ from moto import mock_aws
 
 from sandbox.emulator import moto_speed  # noqa: F401  (half of moto's time)
 
-# Every test has AWS sessions of its own, and each parses its service models: a third of a second for EC2's, read once here.
+# Every test has AWS sessions of its own, and each parses its service models: a third of a second
+# for EC2's, read once here.
 _read = lru_cache(maxsize=None)(JSONFileLoader().load_file)
 JSONFileLoader.load_file = lambda self, file_path: _read(file_path)  # type: ignore[method-assign]
 

@@ -1,5 +1,6 @@
-"""The roles of one member account twice: as responder-role plans them, and as CloudFormation would read responder-stackset's
-template there. One root of pairs, planned once."""
+"""The roles of one member account twice: as responder-role plans them, and as CloudFormation would
+read responder-stackset's template there. One root of pairs, planned once.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +17,11 @@ MEMBER, SECURITY = "222222222222", "111111111111"
 AWKWARD = {
     "Version": "2012-10-17",
     "Statement": [
-        {"Effect": "Allow", "Action": "s3:GetObject", "Resource": "arn:${partition}:s3:::b/$${aws:username}/${account_id}/*"},
+        {
+            "Effect": "Allow",
+            "Action": "s3:GetObject",
+            "Resource": "arn:${partition}:s3:::b/$${aws:username}/${account_id}/*",
+        },
         {"Effect": "Deny", "Action": "s3:*", "Resource": "arn:aws:s3:::$${aws:PrincipalAccount}/*"},
         {
             "Effect": "Deny",
@@ -28,32 +33,59 @@ AWKWARD = {
 }
 # Of a role; another one would not be compared.
 PROPERTIES = {
-    "RoleName", "Description", "Path", "MaxSessionDuration", "AssumeRolePolicyDocument", "Policies", "PermissionsBoundary",
+    "RoleName",
+    "Description",
+    "Path",
+    "MaxSessionDuration",
+    "AssumeRolePolicyDocument",
+    "Policies",
+    "PermissionsBoundary",
     "Tags",
-}  # fmt: skip
+}
 COMMON = {"security_account_id": SECURITY}
 COMBINATIONS: dict[str, Json] = {
     "defaults": {},
     "everything": {
-        "organization_id": "o-sandbox001", "restore": ["ec2_instance", "iam_principal"], "remediate": ["iam_principal"],
-        "rotate_keys": True, "terminate": ["ec2_instance"], "forensics": True, "untrack_connections": True,
-        "identity_center": True, "name_prefix": "gdr", "tags": {"team": "security", "cost:centre": "é"},
-        "iam": {"path": "/security/response/", "permissions_boundary": f"arn:aws:iam::{MEMBER}:policy/boundary"},
+        "organization_id": "o-sandbox001",
+        "restore": ["ec2_instance", "iam_principal"],
+        "remediate": ["iam_principal"],
+        "rotate_keys": True,
+        "terminate": ["ec2_instance"],
+        "forensics": True,
+        "untrack_connections": True,
+        "identity_center": True,
+        "name_prefix": "gdr",
+        "tags": {"team": "security", "cost:centre": "é"},
+        "iam": {
+            "path": "/security/response/",
+            "permissions_boundary": f"arn:aws:iam::{MEMBER}:policy/boundary",
+        },
     },
     "one playbook, boundary of AWS": {
-        "playbooks": ["iam_principal"], "restore": ["iam_principal"],
+        "playbooks": ["iam_principal"],
+        "restore": ["iam_principal"],
         "iam": {"permissions_boundary": "arn:aws:iam::aws:policy/PowerUserAccess"},
     },
     "Identity Center alone": {"playbooks": [], "identity_center": True, "tags": {"a": "b"}},
-    "remediation without rotation": {"remediate": ["iam_principal"], "restore": ["iam_principal"], "forensics": True},
-    "GovCloud": {"organization_id": "o-sandbox001", "restore": ["ec2_instance"], "terminate": ["ec2_instance"]},
+    "remediation without rotation": {
+        "remediate": ["iam_principal"],
+        "restore": ["iam_principal"],
+        "forensics": True,
+    },
+    "GovCloud": {
+        "organization_id": "o-sandbox001",
+        "restore": ["ec2_instance"],
+        "terminate": ["ec2_instance"],
+    },
     "awkward": {"playbooks": ["awk_ward"]},
-}  # fmt: skip
+}
 
 
 @dataclass(frozen=True)
 class Twins:
-    """Role and profile by name, from Terraform's plan and from the template; and the template's own text."""
+    """Role and profile by name, from Terraform's plan and from the template; and the template's
+    own text.
+    """
 
     terraform: dict[str, Json]
     template: dict[str, Json]
@@ -72,23 +104,42 @@ def root_of(module: Path, combinations: dict[str, Json]) -> Path:
     """A root that calls both modules for each combination."""
     root = module / "tests" / "twins"
     root.mkdir(parents=True)
-    # The provider takes its partition from the caller's ARN, which the server of plans says is in aws; else from the Region.
+    # The provider takes its partition from the caller's ARN, which the server of plans says is in
+    # aws; else from the Region.
     gov = {"alias": "gov", "region": "us-gov-west-1", "skip_requesting_account_id": True}
-    provider = {"access_key": MEMBER, "secret_key": "test", "skip_metadata_api_check": True, "skip_credentials_validation": True}
+    provider = {
+        "access_key": MEMBER,
+        "secret_key": "test",
+        "skip_metadata_api_check": True,
+        "skip_credentials_validation": True,
+    }
     calls: Json = {}
     outputs: Json = {}
     for number, (name, switches) in enumerate(combinations.items()):
         where = {"aws": "aws.gov" if name == "GovCloud" else "aws"}
         one = {"filter": "INTERSECTION", "ids": [MEMBER]}
-        targets = {"organizational_units": {"all": "r-ab12"}, "accounts": one, "auto_deployment": {"enabled": False}}
+        targets = {
+            "organizational_units": {"all": "r-ab12"},
+            "accounts": one,
+            "auto_deployment": {"enabled": False},
+        }
         shared = {**COMMON, **switches, "providers": where}
         calls[f"role_{number}"] = {"source": "../../modules/responder-role", **shared}
-        calls[f"stackset_{number}"] = {"source": "../../modules/responder-stackset", **targets, **shared}
+        calls[f"stackset_{number}"] = {
+            "source": "../../modules/responder-stackset",
+            **targets,
+            **shared,
+        }
         outputs[f"template_{number}"] = {"value": f"${{module.stackset_{number}.template_body}}"}
-    (root / "main.tf.json").write_text(json.dumps({
-        "provider": {"aws": [{"region": "us-east-1", **provider}, {**gov, **provider}]},
-        "module": calls, "output": outputs,
-    }))  # fmt: skip
+    (root / "main.tf.json").write_text(
+        json.dumps(
+            {
+                "provider": {"aws": [{"region": "us-east-1", **provider}, {**gov, **provider}]},
+                "module": calls,
+                "output": outputs,
+            }
+        )
+    )
     return root
 
 
@@ -121,22 +172,28 @@ def of_template(text: str, account: str, partition: str) -> dict[str, Json]:
         if resource["Type"] == "AWS::IAM::InstanceProfile":
             [role] = made["Roles"]
             found[f"profile {made['InstanceProfileName']}"] = {
-                "path": made["Path"], "role": resources[role["Ref"]]["Properties"]["RoleName"],
-            }  # fmt: skip
+                "path": made["Path"],
+                "role": resources[role["Ref"]]["Properties"]["RoleName"],
+            }
             continue
         assert resource["Type"] == "AWS::IAM::Role"
         assert set(made) <= PROPERTIES
         found[f"role {made['RoleName']}"] = {
-            "description": made["Description"], "path": made["Path"], "boundary": made.get("PermissionsBoundary"),
-            "session": made["MaxSessionDuration"], "trust": made["AssumeRolePolicyDocument"],
+            "description": made["Description"],
+            "path": made["Path"],
+            "boundary": made.get("PermissionsBoundary"),
+            "session": made["MaxSessionDuration"],
+            "trust": made["AssumeRolePolicyDocument"],
             "policies": {one["PolicyName"]: one["PolicyDocument"] for one in made["Policies"]},
             "tags": {one["Key"]: one["Value"] for one in made.get("Tags", [])},
-        }  # fmt: skip
+        }
     return found
 
 
 def of_plan(resources: list[Json]) -> dict[str, Json]:
-    """The same of what Terraform plans, its policies beside their roles by the resource's own name and key."""
+    """The same of what Terraform plans, its policies beside their roles by the resource's own
+    name and key.
+    """
     found: dict[str, Json] = {}
     policies: dict[str, Json] = {}
     names: dict[str, str] = {}
@@ -149,10 +206,13 @@ def of_plan(resources: list[Json]) -> dict[str, Json]:
         elif one["type"] == "aws_iam_role":
             names[key] = values["name"]
             found[f"role {values['name']}"] = {
-                "description": values["description"], "path": values["path"], "boundary": values["permissions_boundary"],
-                "session": values["max_session_duration"], "trust": json.loads(values["assume_role_policy"]),
+                "description": values["description"],
+                "path": values["path"],
+                "boundary": values["permissions_boundary"],
+                "session": values["max_session_duration"],
+                "trust": json.loads(values["assume_role_policy"]),
                 "tags": values["tags"] or {},
-            }  # fmt: skip
+            }
         else:
             raise AssertionError(one["type"])
     assert policies.keys() == names.keys()
@@ -166,10 +226,23 @@ def plan_twins(scratch: Path, endpoint: str) -> dict[str, Twins]:
     module = copy_module(scratch / "module")
     add_playbook(module, "awk_ward", AWKWARD)
     root = initialized(root_of(module, COMBINATIONS), scratch)
-    done = terraform(root, scratch, "plan", "-input=false", "-no-color", "-refresh=false", "-out=plan", endpoint=endpoint)
+    done = terraform(
+        root,
+        scratch,
+        "plan",
+        "-input=false",
+        "-no-color",
+        "-refresh=false",
+        "-out=plan",
+        endpoint=endpoint,
+    )
     assert done.returncode == 0, done.stdout[-4000:]
-    shown = json.loads(terraform(root, scratch, "show", "-json", "plan", endpoint=endpoint).stdout)["planned_values"]
-    modules = {one["address"]: one.get("resources", []) for one in shown["root_module"]["child_modules"]}
+    shown = json.loads(terraform(root, scratch, "show", "-json", "plan", endpoint=endpoint).stdout)[
+        "planned_values"
+    ]
+    modules = {
+        one["address"]: one.get("resources", []) for one in shown["root_module"]["child_modules"]
+    }
     found: dict[str, Twins] = {}
     for number, name in enumerate(COMBINATIONS):
         text = shown["outputs"][f"template_{number}"]["value"]

@@ -1,4 +1,6 @@
-"""Real findings as events, and EventBridge's matcher (MiniStack's, which agrees with AWS's documentation in every form)."""
+"""Real findings as events, and EventBridge's matcher (MiniStack's, which agrees with AWS's
+documentation in every form).
+"""
 
 from __future__ import annotations
 
@@ -22,20 +24,37 @@ def matches(pattern: str, event: Json) -> bool:
     from ministack.services import eventbridge
 
     assert eventbridge._event_pattern_error(pattern) is None, pattern
-    return bool(eventbridge._matches_pattern(pattern, {
-        "EventId": "1", "EventBusName": "default", "Time": 1, "Resources": [], "Account": "111111111111",
-        "Region": "us-east-1", "Source": event["source"], "DetailType": event["detail-type"],
-        "Detail": json.dumps(event["detail"]),
-    }))  # fmt: skip
+    return bool(
+        eventbridge._matches_pattern(
+            pattern,
+            {
+                "EventId": "1",
+                "EventBusName": "default",
+                "Time": 1,
+                "Resources": [],
+                "Account": "111111111111",
+                "Region": "us-east-1",
+                "Source": event["source"],
+                "DetailType": event["detail-type"],
+                "Detail": json.dumps(event["detail"]),
+            },
+        )
+    )
 
 
 @cache
 def real_findings() -> dict[str, Json]:
-    """File -> event, of every file that holds one finding in a shape that GuardDuty delivers or shows."""
+    """File -> event, of every file that holds one finding in a shape that GuardDuty delivers or
+    shows.
+    """
     found: dict[str, Json] = {}
     for path in sorted(REAL.rglob("*.json")):
         event = _event(path)
-        if event and event["source"] == "aws.guardduty" and event["detail-type"] == "GuardDuty Finding":
+        if (
+            event
+            and event["source"] == "aws.guardduty"
+            and event["detail-type"] == "GuardDuty Finding"
+        ):
             found[str(path.relative_to(REAL))] = event
     return found
 
@@ -43,7 +62,9 @@ def real_findings() -> dict[str, Json]:
 @cache
 def other_events() -> dict[str, Json]:
     """GuardDuty's events that are no findings."""
-    found = {path.name: _event(path) for path in sorted((REAL / "non-finding-event").glob("*.json"))}
+    found = {
+        path.name: _event(path) for path in sorted((REAL / "non-finding-event").glob("*.json"))
+    }
     return {name: event for name, event in found.items() if event}
 
 
@@ -59,5 +80,11 @@ def _event(path: Path) -> Json | None:
 
 def made_up(kind: str, archived: Any = False, **detail: Any) -> Json:
     """An event about a finding of a type."""
-    service: Json = {"serviceName": "guardduty"} | ({} if archived is ... else {"archived": archived})
-    return {"source": "aws.guardduty", "detail-type": "GuardDuty Finding", "detail": {"type": kind, "service": service, **detail}}
+    service: Json = {"serviceName": "guardduty"} | (
+        {} if archived is ... else {"archived": archived}
+    )
+    return {
+        "source": "aws.guardduty",
+        "detail-type": "GuardDuty Finding",
+        "detail": {"type": kind, "service": service, **detail},
+    }

@@ -1,4 +1,6 @@
-"""Keys and topics brought along that are made in the same apply: their ARNs are unknown, and nothing goes round in circles."""
+"""Keys and topics brought along that are made in the same apply: their ARNs are unknown, and
+nothing goes round in circles.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,10 @@ resource "aws_kms_key" "ours" {}
 
 resource "aws_kms_key_policy" "ours" {
   key_id = aws_kms_key.ours.key_id
-  policy = jsonencode({ Version = "2012-10-17", Statement = jsondecode(module.brought.kms_key_policy_statements) })
+  policy = jsonencode({
+    Version   = "2012-10-17"
+    Statement = jsondecode(module.brought.kms_key_policy_statements)
+  })
 }
 
 resource "aws_kms_key" "soc" {}
@@ -33,7 +38,11 @@ module "brought" {
   source        = "../"
   name_prefix   = "gdr-a"
   kms           = { create = false, key_arn = aws_kms_key.ours.arn }
-  notifications = { create_topic = false, topic_arn = aws_sns_topic.soc.arn, topic_kms_key_arn = aws_kms_key.soc.arn }
+  notifications = {
+    create_topic      = false
+    topic_arn         = aws_sns_topic.soc.arn
+    topic_kms_key_arn = aws_kms_key.soc.arn
+  }
   spend_watch   = { monthly_limit_usd = 250, trial_ends_on = "2099-12-31" }
 }
 
@@ -46,7 +55,11 @@ resource "aws_sns_topic" "shared" {
 module "made" {
   source        = "../"
   name_prefix   = "gdr-b"
-  notifications = { create_topic = false, topic_arn = aws_sns_topic.shared.arn, topic_kms_key_arn = module.made.kms_key_arn }
+  notifications = {
+    create_topic      = false
+    topic_arn         = aws_sns_topic.shared.arn
+    topic_kms_key_arn = module.made.kms_key_arn
+  }
   spend_watch   = { monthly_limit_usd = 250, trial_ends_on = "2099-12-31" }
 }
 """
@@ -61,19 +74,29 @@ def planned(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any
     (root / "main.tf").write_text(ROOT)
     initialized(root, scratch)
     with identity() as endpoint:
-        plan = tftest.TerraformTest(str(root), env=environment(scratch, endpoint)).plan(output=True, refresh=False)
+        plan = tftest.TerraformTest(str(root), env=environment(scratch, endpoint)).plan(
+            output=True, refresh=False
+        )
     return {change["address"]: change["change"] for change in plan["resource_changes"]}
 
 
 @pytest.mark.parametrize("module", ["brought", "made"])
-def test_unknown_keys_decide_nothing_that_must_be_known(planned: dict[str, dict[str, Any]], module: str) -> None:
+def test_unknown_keys_decide_nothing_that_must_be_known(
+    planned: dict[str, dict[str, Any]], module: str
+) -> None:
     for one in ("incident", "watchdog"):
-        change = planned[f'module.{module}.module.incident[0].aws_iam_role_policy.function["{one}"]']
+        change = planned[
+            f'module.{module}.module.incident[0].aws_iam_role_policy.function["{one}"]'
+        ]
         assert (change["actions"], change["after_unknown"]["policy"]) == (["create"], True)
-    assert planned[f"module.{module}.module.spend_watch[0].aws_iam_role_policy.notice[0]"]["actions"] == ["create"]
+    assert planned[f"module.{module}.module.spend_watch[0].aws_iam_role_policy.notice[0]"][
+        "actions"
+    ] == ["create"]
 
 
-def test_a_key_takes_its_statements_from_the_module_it_is_brought_to(planned: dict[str, dict[str, Any]]) -> None:
+def test_a_key_takes_its_statements_from_the_module_it_is_brought_to(
+    planned: dict[str, dict[str, Any]],
+) -> None:
     assert planned["aws_kms_key_policy.ours"]["actions"] == ["create"]
     assert "module.brought.aws_kms_key.this[0]" not in planned
     assert "module.made.aws_kms_key.this[0]" in planned

@@ -1,4 +1,6 @@
-"""What a forwarder sends on is what the home Region's rules answer: asked of EventBridge's matcher, with real findings."""
+"""What a forwarder sends on is what the home Region's rules answer: asked of EventBridge's
+matcher, with real findings.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +25,9 @@ def _home(plan: Planner, which: str) -> Plan:
 
 
 @pytest.mark.parametrize(("module", "which"), [("one_playbook", "ec2_instance"), ("away", "both")])
-def test_home_and_forwarder_have_the_same_patterns(forwarding: Forwarding, plan: Planner, module: str, which: str) -> None:
+def test_home_and_forwarder_have_the_same_patterns(
+    forwarding: Forwarding, plan: Planner, module: str, which: str
+) -> None:
     home = _home(plan, which).patterns
     assert forwarding.patterns(module) == {"findings": home["notice"], "changes": home["changes"]}
 
@@ -36,9 +40,13 @@ def test_a_member_sends_no_finding_at_all(forwarding: Forwarding) -> None:
     assert not matches(changes, {**made_up(KIND), "detail-type": "AWS API Call via CloudTrail"})
 
 
-def test_real_findings_are_sent_on_exactly_when_home_answers_them(forwarding: Forwarding, plan: Planner) -> None:
+def test_real_findings_are_sent_on_exactly_when_home_answers_them(
+    forwarding: Forwarding, plan: Planner
+) -> None:
     if not REAL.is_dir():
-        skip_or_fail("The collection of real findings is not beside this checkout (../shared/findings).")
+        skip_or_fail(
+            "The collection of real findings is not beside this checkout (../shared/findings)."
+        )
     away, home = forwarding.patterns("away"), _home(plan, "both").patterns
     found, archived = real_findings(), 0
     assert len(found) >= 80
@@ -69,19 +77,29 @@ def test_findings_of_our_own(forwarding: Forwarding) -> None:
 
 def _change(source: str, name: str, **detail: Any) -> Any:
     service = source.removeprefix("aws.")
-    record = {"eventName": name, "eventSource": f"{service}.amazonaws.com", "userIdentity": {"type": "IAMUser"}, **detail}
+    record = {
+        "eventName": name,
+        "eventSource": f"{service}.amazonaws.com",
+        "userIdentity": {"type": "IAMUser"},
+        **detail,
+    }
     return {"source": source, "detail-type": "AWS API Call via CloudTrail", "detail": record}
 
 
 def test_every_call_that_can_undo_a_containment_is_sent_on(forwarding: Forwarding) -> None:
-    both, one = forwarding.patterns("away")["changes"], forwarding.patterns("one_playbook")["changes"]
+    both, one = (
+        forwarding.patterns("away")["changes"],
+        forwarding.patterns("one_playbook")["changes"],
+    )
     for playbook in ("ec2_instance", "iam_principal"):
         listed = json.loads((ROOT / "playbooks" / playbook / "undoing-calls.json").read_text())
         for source, calls in listed.items():
             for name in calls:
                 assert matches(both, _change(source, name)), name
                 assert matches(one, _change(source, name)) or playbook == "iam_principal", name
-    assert not matches(one, _change("aws.iam", "CreateAccessKey")), "a playbook not in use is not watched"
+    assert not matches(one, _change("aws.iam", "CreateAccessKey")), (
+        "a playbook not in use is not watched"
+    )
     for event in (
         _change("aws.ec2", "DescribeInstances"),
         _change("aws.s3", "ModifyInstanceAttribute"),

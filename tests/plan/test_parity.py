@@ -1,4 +1,6 @@
-"""Terraform's effective_policy and the functions' policy.decide say the same of every known finding type; rules cover it."""
+"""Terraform's effective_policy and the functions' policy.decide say the same of every known
+finding type; rules cover it.
+"""
 
 from __future__ import annotations
 
@@ -21,18 +23,31 @@ MAPS: dict[str, dict[str, Any]] = {
     "one type": {"remediations": {"CryptoCurrency:EC2/BitcoinTool.B!DNS": "auto"}},
     "everything acts": {"remediations": {"*": "auto"}},
     "off inside a glob": {
-        "remediations": {"*:EC2/*": "auto", "CryptoCurrency:EC2/BitcoinTool.B": "off", "Trojan:EC2/*": "dry_run",
-                         "*:IAMUser/*": "approve", "*!DNS": "approve"},
+        "remediations": {
+            "*:EC2/*": "auto",
+            "CryptoCurrency:EC2/BitcoinTool.B": "off",
+            "Trojan:EC2/*": "dry_run",
+            "*:IAMUser/*": "approve",
+            "*!DNS": "approve",
+        },
     },
     "accounts": {
-        "remediations": {"CryptoCurrency:*": "auto", "Backdoor:EC2/*": "notify", "Recon:EC2/Port*Port": "off"},
+        "remediations": {
+            "CryptoCurrency:*": "auto",
+            "Backdoor:EC2/*": "notify",
+            "Recon:EC2/Port*Port": "off",
+        },
         "account_remediations": {
-            ACCOUNT: {"CryptoCurrency:EC2/*": "off", "CryptoCurrency:EC2/BitcoinTool.B!DNS": "approve",
-                      "Backdoor:EC2/C&CActivity.B": "auto", "*:S3/*": "auto"},
+            ACCOUNT: {
+                "CryptoCurrency:EC2/*": "off",
+                "CryptoCurrency:EC2/BitcoinTool.B!DNS": "approve",
+                "Backdoor:EC2/C&CActivity.B": "auto",
+                "*:S3/*": "auto",
+            },
             OTHER: {"*": "dry_run"},
         },
     },
-}  # fmt: skip
+}
 
 
 def _settings(planned: Plan) -> config.Config:
@@ -48,11 +63,19 @@ def test_both_decide_alike(planned: Plan) -> None:
     settings, decided = _settings(planned), 0
     for kind, entry in planned.policy.items():
         found = policy.decide(settings, kind, "999999999999", 10, entry["playbook"], "")
-        assert (found.mode, found.key, found.scope) == (entry["mode"], entry["key"], entry["scope"]), kind
+        assert (found.mode, found.key, found.scope) == (
+            entry["mode"],
+            entry["key"],
+            entry["scope"],
+        ), kind
         for account in settings.account_remediations:
             own = policy.decide(settings, kind, account, 10, entry["playbook"], "")
             exception = entry["accounts"].get(account)
-            wanted = (exception["mode"], exception["key"]) if exception else (entry["mode"], entry["key"])
+            wanted = (
+                (exception["mode"], exception["key"])
+                if exception
+                else (entry["mode"], entry["key"])
+            )
             assert (own.mode, own.key) == wanted, (kind, account)
             assert (own.scope == "account") == bool(exception)
         decided += 1
@@ -60,14 +83,18 @@ def test_both_decide_alike(planned: Plan) -> None:
 
 
 def test_every_type_is_answered_by_exactly_one_machine(planned: Plan) -> None:
-    """incident: rule 1 matches and the mode acts. notice: rule 2 matches and the mode is notify. off: neither."""
+    """incident: rule 1 matches and the mode acts. notice: rule 2 matches and the mode is notify.
+    off: neither.
+    """
     settings = _settings(planned)
     for kind, entry in planned.policy.items():
         event = made_up(kind)
         for account in ("999999999999", *settings.account_remediations):
             mode = policy.decide(settings, kind, account, 10, entry["playbook"], "").mode
             acting, told = mode in policy.ACTING, mode == "notify"
-            incident = "act" in planned.patterns and matches(planned.patterns["act"], event) and acting
+            incident = (
+                "act" in planned.patterns and matches(planned.patterns["act"], event) and acting
+            )
             notice = matches(planned.patterns["notice"], event) and told
             assert incident == acting, f"rule 1 must let {kind} ({mode} in {account}) through"
             assert notice == told
@@ -79,21 +106,30 @@ def test_rules_take_unarchived_findings_only(planned: Plan) -> None:
     for pattern in planned.patterns.values():
         for archived in (True, "true"):
             assert not matches(pattern, made_up(kind, archived))
-        for source, detail_type in (("aws.guardduty", "AWS API Call via CloudTrail"), ("my.app", "GuardDuty Finding")):
-            assert not matches(pattern, {**made_up(kind), "source": source, "detail-type": detail_type})
+        for source, detail_type in (
+            ("aws.guardduty", "AWS API Call via CloudTrail"),
+            ("my.app", "GuardDuty Finding"),
+        ):
+            assert not matches(
+                pattern, {**made_up(kind), "source": source, "detail-type": detail_type}
+            )
     for archived in (False, "false", ...):
         assert matches(planned.patterns["notice"], made_up(kind, archived))
 
 
 def _expected(settings: config.Config, event: dict[str, Any]) -> str:
-    """The mode of a real finding, as Open decides it; "unreadable" for what lacks a field that is needed."""
+    """The mode of a real finding, as Open decides it; "unreadable" for what lacks a field that
+    is needed.
+    """
     if finding.get(event, "detail", "service", "archived") in (True, "true"):
         return "archived"
     try:
         seen = finding.parse(event)
     except ResponseError:
         return "unreadable"
-    return policy.decide(settings, seen.type, seen.account_id, seen.severity, *finding.playbook_for(seen)).mode
+    return policy.decide(
+        settings, seen.type, seen.account_id, seen.severity, *finding.playbook_for(seen)
+    ).mode
 
 
 def _agree(planned: Plan, name: str, event: dict[str, Any]) -> str:
@@ -110,21 +146,30 @@ def _agree(planned: Plan, name: str, event: dict[str, Any]) -> str:
 
 
 def test_findings_of_our_own(planned: Plan) -> None:
-    for name in ("cryptocurrency_ec2_bitcointool_b_dns", "recon_ec2_portprobeunprotectedport",
-                 "unauthorizedaccess_iamuser_consoleloginsuccess_b"):  # fmt: skip
+    for name in (
+        "cryptocurrency_ec2_bitcointool_b_dns",
+        "recon_ec2_portprobeunprotectedport",
+        "unauthorizedaccess_iamuser_consoleloginsuccess_b",
+    ):
         _agree(planned, name, load_finding(name))
     scan = load_finding("malware_object_scan_result")
     assert not any(matches(pattern, scan) for pattern in planned.patterns.values())
 
 
 def test_real_findings(planned: Plan) -> None:
-    """Every finding the policy lets act reaches rule 1, every unarchived one rule 2, and nothing else reaches either."""
+    """Every finding the policy lets act reaches rule 1, every unarchived one rule 2, and nothing
+    else reaches either.
+    """
     if not REAL.is_dir():
-        skip_or_fail("The collection of real findings is not beside this checkout (../shared/findings).")
+        skip_or_fail(
+            "The collection of real findings is not beside this checkout (../shared/findings)."
+        )
     found = real_findings()
     modes = [_agree(planned, name, event) for name, event in found.items()]
     assert len(found) >= 80
-    assert len([mode for mode in modes if mode == "unreadable"]) <= 15, "all but truncated ones can be read"
+    assert len([mode for mode in modes if mode == "unreadable"]) <= 15, (
+        "all but truncated ones can be read"
+    )
     others = other_events()
     assert others
     for name, event in others.items():

@@ -1,4 +1,6 @@
-"""More finding types make no more resources: a playbook is deployed once, however many types it answers."""
+"""More finding types make no more resources: a playbook is deployed once, however many types it
+answers.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Which API calls wake the watch: the rule's pattern against CloudTrail's events, by EventBridge's matcher."""
+"""Which API calls wake the watch: the rule's pattern against CloudTrail's events, by
+EventBridge's matcher.
+"""
 
 from __future__ import annotations
 
@@ -19,18 +21,38 @@ LISTED = json.loads((ROOT / "playbooks" / "ec2_instance" / "undoing-calls.json")
 
 @pytest.fixture(scope="module")
 def planned(plan: Planner) -> Plan:
-    return plan(remediations={"CryptoCurrency:EC2/BitcoinTool.B!DNS": "auto"}, organization_id="o-sandbox001")
+    return plan(
+        remediations={"CryptoCurrency:EC2/BitcoinTool.B!DNS": "auto"},
+        organization_id="o-sandbox001",
+    )
 
 
-def _event(name: str = "ModifyNetworkInterfaceAttribute", source: str = "aws.ec2", issuer: str = "admin", **more: Any) -> Any:
+def _event(
+    name: str = "ModifyNetworkInterfaceAttribute",
+    source: str = "aws.ec2",
+    issuer: str = "admin",
+    **more: Any,
+) -> Any:
     """AWS CloudTrail, "AWS API Call via CloudTrail", of a role's session."""
-    identity = {"type": "AssumedRole", "sessionContext": {"sessionIssuer": {"type": "Role", "userName": issuer}}}
-    detail = {"eventName": name, "eventSource": source.replace("aws.", "") + ".amazonaws.com", "userIdentity": identity, **more}
+    identity = {
+        "type": "AssumedRole",
+        "sessionContext": {"sessionIssuer": {"type": "Role", "userName": issuer}},
+    }
+    detail = {
+        "eventName": name,
+        "eventSource": source.replace("aws.", "") + ".amazonaws.com",
+        "userIdentity": identity,
+        **more,
+    }
     return {"source": source, "detail-type": "AWS API Call via CloudTrail", "detail": detail}
 
 
-@pytest.mark.parametrize(("source", "name"), [(source, name) for source, calls in LISTED.items() for name in calls])
-def test_every_call_that_can_undo_containment_wakes_it(planned: Plan, source: str, name: str) -> None:
+@pytest.mark.parametrize(
+    ("source", "name"), [(source, name) for source, calls in LISTED.items() for name in calls]
+)
+def test_every_call_that_can_undo_containment_wakes_it(
+    planned: Plan, source: str, name: str
+) -> None:
     assert matches(planned.patterns["changes"], _event(name, source))
 
 
@@ -40,19 +62,27 @@ def test_every_call_that_can_undo_containment_wakes_it(planned: Plan, source: st
         {"type": "IAMUser", "userName": "bob", "arn": "arn:aws:iam::222222222222:user/bob"},
         {"type": "Root", "arn": "arn:aws:iam::222222222222:root"},
         {"type": "AWSService", "invokedBy": "autoscaling.amazonaws.com"},
-        {"type": "IAMUser", "userName": "bob", "sessionContext": {"attributes": {"mfaAuthenticated": "true"}}},
+        {
+            "type": "IAMUser",
+            "userName": "bob",
+            "sessionContext": {"attributes": {"mfaAuthenticated": "true"}},
+        },
     ],
     ids=["user", "root", "service", "user with MFA"],
 )
 def test_whoever_calls_counts(planned: Plan, identity: Any) -> None:
-    """An identity without a session issuer too: anything-but alone would not match an absent field."""
+    """An identity without a session issuer too: anything-but alone would not match an absent
+    field.
+    """
     assert matches(planned.patterns["changes"], _event(userIdentity=identity))
 
 
 @pytest.mark.parametrize("kind", ["restorer", "remediator", "terminator"])
 def test_a_name_that_may_be_free_is_no_way_past_it(planned: Plan, kind: str) -> None:
     """Roles that are off by default: the watchdog knows by ARN which of them there are."""
-    assert matches(planned.patterns["changes"], _event(issuer=f"guardduty-response-{kind}-ec2-instance"))
+    assert matches(
+        planned.patterns["changes"], _event(issuer=f"guardduty-response-{kind}-ec2-instance")
+    )
 
 
 @pytest.mark.parametrize("kind", ["responder", "collector"])
@@ -80,19 +110,28 @@ def test_nothing_else_wakes_it(planned: Plan, event: Any) -> None:
 
 def test_the_pattern_fits_also_with_a_long_prefix(plan: Planner) -> None:
     long = plan(
-        remediations={"CryptoCurrency:EC2/BitcoinTool.B!DNS": "auto"}, organization_id="o-sandbox001", name_prefix="g" * 20
+        remediations={"CryptoCurrency:EC2/BitcoinTool.B!DNS": "auto"},
+        organization_id="o-sandbox001",
+        name_prefix="g" * 20,
     )
     assert len(long.patterns["changes"]) < 2048
 
 
 def test_the_schedule(planned: Plan) -> None:
     assert planned.values(f"{RULE}.watch[0]")["schedule_expression"] == "rate(15 minutes)"
-    target = planned.values('module.security.module.incident[0].aws_cloudwatch_event_target.this["watch"]')
+    target = planned.values(
+        'module.security.module.incident[0].aws_cloudwatch_event_target.this["watch"]'
+    )
     [transformer] = target["input_transformer"]
     assert transformer["input_paths"] == {"id": "$.id"}
-    assert json.loads(transformer["input_template"].replace("<id>", '"e1"')) == {"source": "guardduty-response.watch", "id": "e1"}
+    assert json.loads(transformer["input_template"].replace("<id>", '"e1"')) == {
+        "source": "guardduty-response.watch",
+        "id": "e1",
+    }
 
 
 def test_without_a_playbook_in_use_nothing_is_watched(plan: Planner) -> None:
     idle = plan(remediations={"*": "notify"}, organization_id="o-sandbox001")
-    assert not [address for address in idle.resources if "watch[0]" in address or "changes[0]" in address]
+    assert not [
+        address for address in idle.resources if "watch[0]" in address or "changes[0]" in address
+    ]

@@ -18,8 +18,12 @@ def checkov(directory: Path, out: Path, *options: str | Path) -> dict[str, Any]:
         skip_or_fail("checkov is not installed (make checkov installs it into .venv-checkov).")
     done = subprocess.run(
         [CHECKOV, *options, "--output", "json", "--output-file-path", out],
-        cwd=directory, capture_output=True, text=True, check=False, timeout=500,
-    )  # fmt: skip
+        cwd=directory,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=500,
+    )
     files = list(out.glob("*.json"))
     assert files, f"checkov wrote no report: {done.stdout[-1000:]} {done.stderr[-2000:]}"
     found = json.loads(files[0].read_text())

@@ -1,4 +1,6 @@
-"""checkov over the Terraform sources: nothing failed that is not excused in place, and every file could be read."""
+"""checkov over the Terraform sources: nothing failed that is not excused in place, and every
+file could be read.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +12,8 @@ import pytest
 from checkov_run import checkov
 from repository import ROOT
 
-# What only calls the module. Scanned where the module is not, or checkov would go through all of it again for every example.
+# What only calls the module. Scanned where the module is not, or checkov would go through all of it
+# again for every example.
 CALLERS = ("examples", "sandbox/terraform", "tests/unit")
 Report = dict[str, dict[str, object]]
 
@@ -46,11 +49,20 @@ def test_nothing_failed(report: Report) -> None:
 def test_every_skip_says_why(report: Report) -> None:
     skipped = report["results"].get("skipped_checks", [])
     for one in skipped:  # type: ignore[attr-defined]
-        assert len(one["check_result"].get("suppress_comment", "")) > 20, (one["check_id"], one["resource"])
+        assert len(one["check_result"].get("suppress_comment", "")) > 20, (
+            one["check_id"],
+            one["resource"],
+        )
 
 
 def test_every_directory_with_terraform_is_scanned() -> None:
     """The module with what it is made of, and the callers, are all there is."""
-    tracked = subprocess.run(["git", "ls-files", "*.tf"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split()
-    rest = {name for name in tracked if "/" in name and not name.startswith(tuple(f"{one}/" for one in CALLERS))}
+    tracked = subprocess.run(
+        ["git", "ls-files", "*.tf"], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout.split()
+    rest = {
+        name
+        for name in tracked
+        if "/" in name and not name.startswith(tuple(f"{one}/" for one in CALLERS))
+    }
     assert {name.split("/")[0] for name in rest} == {"modules"}

@@ -1,4 +1,6 @@
-"""What the collector role may read and copy, and that it contains, opens and destroys nothing: asked of an IAM evaluator."""
+"""What the collector role may read and copy, and that it contains, opens and destroys nothing:
+asked of an IAM evaluator.
+"""
 
 from __future__ import annotations
 
@@ -12,15 +14,31 @@ from repository import ROOT
 
 MEMBER, P = "222222222222", "guardduty-response"
 EC2 = f"arn:aws:ec2:us-east-1:{MEMBER}"
-INSTANCE, VOLUME, ENI = f"{EC2}:instance/i-0a", f"{EC2}:volume/vol-0a", f"{EC2}:network-interface/eni-0a"
+INSTANCE, VOLUME, ENI = (
+    f"{EC2}:instance/i-0a",
+    f"{EC2}:volume/vol-0a",
+    f"{EC2}:network-interface/eni-0a",
+)
 SNAPSHOT, SOURCE = "arn:aws:ec2:us-east-1::snapshot/snap-0a", f"{EC2}:snapshot/snap-0a"
-KEY, FOREIGN_KEY = f"arn:aws:kms:us-east-1:{MEMBER}:key/k", "arn:aws:kms:us-east-1:333333333333:key/k"
+KEY, FOREIGN_KEY = (
+    f"arn:aws:kms:us-east-1:{MEMBER}:key/k",
+    "arn:aws:kms:us-east-1:333333333333:key/k",
+)
 GROUP, BUCKET = f"arn:aws:logs:us-east-1:{MEMBER}:log-group:flow:*", "arn:aws:s3:::central"
-NEW, OURS = {f"aws__RequestTag___{P}-incident": "inc-1"}, {f"aws__ResourceTag___{P}-incident": "inc-1"}
-VIA_EC2, VIA_S3 = {"kms__ViaService": "ec2.us-east-1.amazonaws.com"}, {"kms__ViaService": "s3.us-east-1.amazonaws.com"}
+NEW, OURS = (
+    {f"aws__RequestTag___{P}-incident": "inc-1"},
+    {f"aws__ResourceTag___{P}-incident": "inc-1"},
+)
+VIA_EC2, VIA_S3 = (
+    {"kms__ViaService": "ec2.us-east-1.amazonaws.com"},
+    {"kms__ViaService": "s3.us-east-1.amazonaws.com"},
+)
 SHARE = {"ec2__Add___userId": "333333333333"}
 FLOWS = f"AWSLogs/{MEMBER}/vpcflowlogs/us-east-1/2026/01/02/x.log.gz"
-HIVE = f"net/AWSLogs/aws-account-id={MEMBER}/aws-service=vpcflowlogs/aws-region=us-east-1/year=2026/x.log.gz"
+HIVE = (
+    f"net/AWSLogs/aws-account-id={MEMBER}/aws-service=vpcflowlogs/aws-region=us-east-1/"
+    "year=2026/x.log.gz"
+)
 TRAIL = f"AWSLogs/o-a1b2c3d4e5/{MEMBER}/CloudTrail/us-east-1/2026/01/02/x.json.gz"
 
 MAY: list[tuple[str, str, dict[str, Any]]] = [

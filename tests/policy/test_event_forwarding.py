@@ -1,7 +1,7 @@
 """Who may put what onto the home Region's bus: asked of an IAM evaluator.
 
-Across accounts both must say yes: the forwarder's role, and the policy of the bus (AWS IAM User Guide, "Cross-account policy
-evaluation logic"). The sandbox's bus asks both as well.
+Across accounts both must say yes: the forwarder's role, and the policy of the bus (AWS IAM User
+Guide, "Cross-account policy evaluation logic"). The sandbox's bus asks both as well.
 """
 
 from __future__ import annotations
@@ -21,14 +21,20 @@ MEMBER = "222222222222"
 CHANGE, FINDING = "AWS API Call via CloudTrail", "GuardDuty Finding"
 
 
-def _role(name: str = f"{PREFIX}-forwarder-eu-west-1", account: str = MEMBER, path: str = PATH) -> str:
+def _role(
+    name: str = f"{PREFIX}-forwarder-eu-west-1", account: str = MEMBER, path: str = PATH
+) -> str:
     return f"arn:aws:iam::{account}:role{path}{name}"
 
 
 def _bus(
-    policy: str, role: str, detail_type: str = CHANGE, organization: str | None = ORGANIZATION,
-    action: str = "events:PutEvents", resource: str = HOME_BUS,
-) -> str:  # fmt: skip
+    policy: str,
+    role: str,
+    detail_type: str = CHANGE,
+    organization: str | None = ORGANIZATION,
+    action: str = "events:PutEvents",
+    resource: str = HOME_BUS,
+) -> str:
     context: dict[str, Any] = {"events__detail-type": detail_type}
     if organization:
         context["aws__PrincipalOrgID"] = organization
@@ -87,14 +93,25 @@ def test_a_forwarder_may_put_onto_that_bus_alone(forwarding: Forwarding, module:
         ("events:PutTargets", f"arn:aws:events:us-east-1:{SECURITY}:rule/{PREFIX}-act"),
         ("sts:AssumeRole", f"arn:aws:iam::{SECURITY}:role/{PREFIX}-playbook-ec2-instance"),
         ("sqs:SendMessage", f"arn:aws:sqs:eu-west-1:{SECURITY}:{PREFIX}-undelivered"),
-        ("lambda:InvokeFunction", f"arn:aws:lambda:us-east-1:{SECURITY}:function:{PREFIX}-watchdog"),
+        (
+            "lambda:InvokeFunction",
+            f"arn:aws:lambda:us-east-1:{SECURITY}:function:{PREFIX}-watchdog",
+        ),
     ]:
-        assert decide([policy], action, resource, principal=_role()) == "ImplicitDeny", (action, resource)
+        assert decide([policy], action, resource, principal=_role()) == "ImplicitDeny", (
+            action,
+            resource,
+        )
 
 
 def test_both_sides_name_the_same_role(forwarding: Forwarding) -> None:
-    """The bus lets in what modules/region-forwarder makes: a name of one length in every Region, within IAM's 64."""
+    """The bus lets in what modules/region-forwarder makes: a name of one length in every Region,
+    within IAM's 64.
+    """
     for prefix in (PREFIX, "a" * 26):
         assert len(f"{prefix}-forwarder-ap-southeast-1") <= 64
     statement = json.loads(forwarding.bus_policy)["Statement"][0]
-    assert statement["Condition"]["ArnLike"]["aws:PrincipalArn"] == f"arn:aws:iam::*:role{PATH}{PREFIX}-forwarder-*"
+    assert (
+        statement["Condition"]["ArnLike"]["aws:PrincipalArn"]
+        == f"arn:aws:iam::*:role{PATH}{PREFIX}-forwarder-*"
+    )

@@ -1,6 +1,8 @@
-"""Who may use what the modules around the findings make: their policies as planned, asked of an IAM evaluator.
+"""Who may use what the modules around the findings make: their policies as planned, asked of an IAM
+evaluator.
 
-GuardDuty, Budgets and Scheduler are service principals: what tells this account's from another's are the source keys.
+GuardDuty, Budgets and Scheduler are service principals: what tells this account's from another's
+are the source keys.
 """
 
 from __future__ import annotations
@@ -60,7 +62,9 @@ module "malware" {{
   source      = "../modules/malware-protection-s3"
   name_prefix = "gdr"
   arn_base    = local.arn_base
-  buckets     = {{ uploads = {{ prefixes = ["in/"], encrypted_with_key = true, kms_key_arn = "{KEY}" }} }}
+  buckets = {{
+    uploads = {{ prefixes = ["in/"], encrypted_with_key = true, kms_key_arn = "{KEY}" }}
+  }}
 }}
 
 module "notifications" {{
@@ -94,7 +98,9 @@ def planned(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     (root / "main.tf").write_text(ROOT)
     initialized(root, scratch)
     with identity() as endpoint:
-        plan = tftest.TerraformTest(str(root), env=environment(scratch, endpoint)).plan(output=True, refresh=False)
+        plan = tftest.TerraformTest(str(root), env=environment(scratch, endpoint)).plan(
+            output=True, refresh=False
+        )
     found: dict[str, str] = {}
     for change in plan["resource_changes"]:
         after = change["change"]["after"]
@@ -103,15 +109,26 @@ def planned(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     return found
 
 
-def as_service(policy: str, service: str, action: str, resource: str, *, secure: bool = True, **context: Any) -> str:
+def as_service(
+    policy: str, service: str, action: str, resource: str, *, secure: bool = True, **context: Any
+) -> str:
     """What a resource's policy says to an AWS service: allow, deny or neither."""
     from ministack.core.iam_evaluator import EvalContext, evaluate_resource_policy
 
-    keys = {name.replace("___", "/").replace("__", ":").replace("_", "-"): value for name, value in context.items()}
+    keys = {
+        name.replace("___", "/").replace("__", ":").replace("_", "-"): value
+        for name, value in context.items()
+    }
     asked = EvalContext(
-        principal_arn=service, principal_type="Service", principal_account="", action=action, resource_arn=resource,
-        region=REGION, secure_transport=secure, service_context={**keys, **{name.lower(): value for name, value in keys.items()}},
-    )  # fmt: skip
+        principal_arn=service,
+        principal_type="Service",
+        principal_account="",
+        action=action,
+        resource_arn=resource,
+        region=REGION,
+        secure_transport=secure,
+        service_context={**keys, **{name.lower(): value for name, value in keys.items()}},
+    )
     return str(evaluate_resource_policy(policy, asked, service=service).decision)
 
 
@@ -120,7 +137,10 @@ def sourced(arn: str, account: str) -> dict[str, str]:
 
 
 OURS = sourced(DETECTOR, ACCOUNT)
-ENCRYPTED = {"s3__x_amz_server_side_encryption": "aws:kms", "s3__x_amz_server_side_encryption_aws_kms_key_id": KEY}
+ENCRYPTED = {
+    "s3__x_amz_server_side_encryption": "aws:kms",
+    "s3__x_amz_server_side_encryption_aws_kms_key_id": KEY,
+}
 THEIR_DETECTOR = sourced(DETECTOR.replace(ACCOUNT, OTHER), OTHER)
 
 
@@ -134,56 +154,102 @@ THEIR_DETECTOR = sourced(DETECTOR.replace(ACCOUNT, OTHER), OTHER)
         ({**sourced(DETECTOR, OTHER), **ENCRYPTED}, True, "ImplicitDeny"),
         (ENCRYPTED, True, "ImplicitDeny"),
         ({**OURS, **ENCRYPTED, "s3__x_amz_server_side_encryption": "AES256"}, True, "Deny"),
-        ({**OURS, **ENCRYPTED, "s3__x_amz_server_side_encryption_aws_kms_key_id": OTHER_KEY}, True, "Deny"),
+        (
+            {**OURS, **ENCRYPTED, "s3__x_amz_server_side_encryption_aws_kms_key_id": OTHER_KEY},
+            True,
+            "Deny",
+        ),
         (OURS, True, "Deny"),
     ],
     ids=[
-        "ours", "plain HTTP", "another account's", "another detector", "confused account", "no source", "SSE-S3", "another key",
+        "ours",
+        "plain HTTP",
+        "another account's",
+        "another detector",
+        "confused account",
+        "no source",
+        "SSE-S3",
+        "another key",
         "no header",
     ],
-)  # fmt: skip
+)
 def test_guardduty_writes_findings_of_this_detector_only(
     planned: dict[str, str], context: dict[str, str], secure: bool, answer: str
 ) -> None:
     policy = planned["module.bucket.aws_s3_bucket_policy.this[0]"]
-    assert as_service(policy, "guardduty.amazonaws.com", "s3:PutObject", FINDING, secure=secure, **context) == answer
+    assert (
+        as_service(
+            policy, "guardduty.amazonaws.com", "s3:PutObject", FINDING, secure=secure, **context
+        )
+        == answer
+    )
 
 
 def test_the_rest_of_the_bucket_is_closed(planned: dict[str, str]) -> None:
     policy = planned["module.bucket.aws_s3_bucket_policy.this[0]"]
     service = "guardduty.amazonaws.com"
     assert as_service(policy, service, "s3:GetBucketLocation", EXPORT, **OURS) == "Allow"
-    assert as_service(policy, service, "s3:GetBucketLocation", EXPORT, **THEIR_DETECTOR) == "ImplicitDeny"
-    assert as_service(policy, service, "s3:PutObject", f"{EXPORT}/elsewhere", **OURS, **ENCRYPTED) == "ImplicitDeny"
+    assert (
+        as_service(policy, service, "s3:GetBucketLocation", EXPORT, **THEIR_DETECTOR)
+        == "ImplicitDeny"
+    )
+    assert (
+        as_service(policy, service, "s3:PutObject", f"{EXPORT}/elsewhere", **OURS, **ENCRYPTED)
+        == "ImplicitDeny"
+    )
     for action in ("s3:GetObject", "s3:DeleteObject"):
         assert as_service(policy, service, action, FINDING, **OURS, **ENCRYPTED) == "ImplicitDeny"
-    assert as_service(policy, "logging.s3.amazonaws.com", "s3:PutObject", FINDING, **OURS, **ENCRYPTED) == "ImplicitDeny"
+    assert (
+        as_service(policy, "logging.s3.amazonaws.com", "s3:PutObject", FINDING, **OURS, **ENCRYPTED)
+        == "ImplicitDeny"
+    )
 
 
 def test_the_key_encrypts_for_this_detector_only(planned: dict[str, str]) -> None:
     policy = planned["module.key.aws_kms_key.this[0]"]
     service = "guardduty.amazonaws.com"
     assert as_service(policy, service, "kms:GenerateDataKey", KEY, **OURS) == "Allow"
-    assert as_service(policy, service, "kms:GenerateDataKey", KEY, **THEIR_DETECTOR) == "ImplicitDeny"
-    assert as_service(policy, service, "kms:Decrypt", KEY, **OURS) == "ImplicitDeny", "GuardDuty writes and never reads"
+    assert (
+        as_service(policy, service, "kms:GenerateDataKey", KEY, **THEIR_DETECTOR) == "ImplicitDeny"
+    )
+    assert as_service(policy, service, "kms:Decrypt", KEY, **OURS) == "ImplicitDeny", (
+        "GuardDuty writes and never reads"
+    )
 
 
 def test_lists_are_reached_over_tls_only(planned: dict[str, str]) -> None:
-    policy, bucket = planned["module.lists.aws_s3_bucket_policy.lists[0]"], f"arn:aws:s3:::gdr-lists-{ACCOUNT}-{REGION}"
-    service = "guardduty.amazonaws.com"
-    assert as_service(policy, service, "s3:GetObject", f"{bucket}/threat/seen.txt", secure=False) == "Deny"
-    assert as_service(policy, service, "s3:GetObject", f"{bucket}/threat/seen.txt") == "ImplicitDeny", (
-        "its role is allowed, not it"
+    policy, bucket = (
+        planned["module.lists.aws_s3_bucket_policy.lists[0]"],
+        f"arn:aws:s3:::gdr-lists-{ACCOUNT}-{REGION}",
     )
+    service = "guardduty.amazonaws.com"
+    assert (
+        as_service(policy, service, "s3:GetObject", f"{bucket}/threat/seen.txt", secure=False)
+        == "Deny"
+    )
+    assert (
+        as_service(policy, service, "s3:GetObject", f"{bucket}/threat/seen.txt") == "ImplicitDeny"
+    ), "its role is allowed, not it"
 
 
 def test_budgets_of_this_account_reach_the_topic(planned: dict[str, str]) -> None:
     policy = planned['module.notifications.aws_sns_topic.this["notifications"]']
     service, budget = "budgets.amazonaws.com", f"arn:aws:budgets::{ACCOUNT}:budget/gdr-guardduty"
     assert as_service(policy, service, "sns:Publish", TOPIC, **sourced(budget, ACCOUNT)) == "Allow"
-    assert as_service(policy, service, "sns:Publish", TOPIC, secure=False, **sourced(budget, ACCOUNT)) == "Deny"
-    assert as_service(policy, service, "sns:Publish", TOPIC, **sourced(budget.replace(ACCOUNT, OTHER), OTHER)) == "ImplicitDeny"
-    assert as_service(policy, service, "sns:Subscribe", TOPIC, **sourced(budget, ACCOUNT)) == "ImplicitDeny"
+    assert (
+        as_service(policy, service, "sns:Publish", TOPIC, secure=False, **sourced(budget, ACCOUNT))
+        == "Deny"
+    )
+    assert (
+        as_service(
+            policy, service, "sns:Publish", TOPIC, **sourced(budget.replace(ACCOUNT, OTHER), OTHER)
+        )
+        == "ImplicitDeny"
+    )
+    assert (
+        as_service(policy, service, "sns:Subscribe", TOPIC, **sourced(budget, ACCOUNT))
+        == "ImplicitDeny"
+    )
 
 
 VIA = {"kms__ViaService": f"s3.{REGION}.amazonaws.com"}
@@ -214,12 +280,23 @@ SCANS: list[tuple[str, str, dict[str, Any], str]] = [
 def test_malware_protection_reads_its_bucket_only(
     planned: dict[str, str], action: str, resource: str, context: dict[str, Any], answer: str
 ) -> None:
-    assert decide([planned['module.malware.aws_iam_role_policy.this["uploads"]']], action, resource, **context) == answer
+    assert (
+        decide(
+            [planned['module.malware.aws_iam_role_policy.this["uploads"]']],
+            action,
+            resource,
+            **context,
+        )
+        == answer
+    )
 
 
 def test_malware_protection_reads_no_bucket_of_another_account(planned: dict[str, str]) -> None:
     """A bucket's ARN has no account: the evaluator takes it to be the caller's."""
-    policy, theirs = planned['module.malware.aws_iam_role_policy.this["uploads"]'], f"arn:aws:sts::{OTHER}:assumed-role/r/s"
+    policy, theirs = (
+        planned['module.malware.aws_iam_role_policy.this["uploads"]'],
+        f"arn:aws:sts::{OTHER}:assumed-role/r/s",
+    )
     assert decide([policy], "s3:GetObject", f"{UPLOADS}/in/x", principal=theirs) == "ImplicitDeny"
 
 
@@ -228,7 +305,10 @@ def test_the_notice_publishes_to_one_topic(planned: dict[str, str]) -> None:
     for_topic = {"kms__EncryptionContext__aws__sns__topicArn": TOPIC}
     assert decide([policy], "sns:Publish", TOPIC) == "Allow"
     assert decide([policy], "kms:GenerateDataKey", KEY, **for_topic) == "Allow"
-    assert decide([policy], "sns:Publish", TOPIC.replace("notifications", "escalations")) == "ImplicitDeny"
+    assert (
+        decide([policy], "sns:Publish", TOPIC.replace("notifications", "escalations"))
+        == "ImplicitDeny"
+    )
     assert decide([policy], "kms:GenerateDataKey", KEY) == "ImplicitDeny"
     [trust] = json.loads(planned["module.spend.aws_iam_role.notice[0]"])["Statement"]
     assert trust["Condition"]["StringEquals"]["aws:SourceAccount"] == ACCOUNT

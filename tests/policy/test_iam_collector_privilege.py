@@ -1,4 +1,6 @@
-"""What the collector role of iam_principal may read, and that it changes nothing: asked of an IAM evaluator."""
+"""What the collector role of iam_principal may read, and that it changes nothing: asked of an
+IAM evaluator.
+"""
 
 from __future__ import annotations
 
@@ -12,28 +14,54 @@ from repository import ROOT
 
 MEMBER, P = "222222222222", "guardduty-response"
 IAM = f"arn:aws:iam::{MEMBER}"
-USER, GROUP, ROLE, POLICY = f"{IAM}:user/team/alice", f"{IAM}:group/admins", f"{IAM}:role/app", f"{IAM}:policy/own"
+USER, GROUP, ROLE, POLICY = (
+    f"{IAM}:user/team/alice",
+    f"{IAM}:group/admins",
+    f"{IAM}:role/app",
+    f"{IAM}:policy/own",
+)
 READING = ("Get", "List", "Describe", "Lookup")
 
 MAY = [
-    ("cloudtrail:LookupEvents", "*"), ("account:ListRegions", "*"), ("iam:GetAccessKeyLastUsed", USER),
-    ("iam:GetUser", USER), ("iam:GetLoginProfile", USER), ("iam:ListAccessKeys", USER), ("iam:ListGroupsForUser", USER),
-    ("iam:ListMFADevices", USER), ("iam:ListAttachedUserPolicies", USER), ("iam:GetUserPolicy", USER),
-    ("iam:ListAttachedGroupPolicies", GROUP), ("iam:GetGroupPolicy", GROUP), ("iam:GetRole", ROLE),
-    ("iam:ListRolePolicies", ROLE), ("iam:GetRolePolicy", ROLE), ("iam:GetPolicyVersion", POLICY),
-]  # fmt: skip
+    ("cloudtrail:LookupEvents", "*"),
+    ("account:ListRegions", "*"),
+    ("iam:GetAccessKeyLastUsed", USER),
+    ("iam:GetUser", USER),
+    ("iam:GetLoginProfile", USER),
+    ("iam:ListAccessKeys", USER),
+    ("iam:ListGroupsForUser", USER),
+    ("iam:ListMFADevices", USER),
+    ("iam:ListAttachedUserPolicies", USER),
+    ("iam:GetUserPolicy", USER),
+    ("iam:ListAttachedGroupPolicies", GROUP),
+    ("iam:GetGroupPolicy", GROUP),
+    ("iam:GetRole", ROLE),
+    ("iam:ListRolePolicies", ROLE),
+    ("iam:GetRolePolicy", ROLE),
+    ("iam:GetPolicyVersion", POLICY),
+]
 
 MAY_NOT = [
     # containing, undoing and rotating belong to others
-    ("iam:UpdateAccessKey", USER), ("iam:AttachUserPolicy", USER), ("iam:DeleteLoginProfile", USER),
-    ("iam:CreateAccessKey", USER), ("iam:PutRolePolicy", ROLE), ("iam:UpdateAssumeRolePolicy", ROLE),
-    ("iam:CreatePolicyVersion", POLICY), ("iam:PassRole", ROLE),
-    ("sts:AssumeRole", ROLE), ("cloudtrail:StopLogging", "*"), ("cloudtrail:StartLogging", "*"), ("ec2:StopInstances", "*"),
+    ("iam:UpdateAccessKey", USER),
+    ("iam:AttachUserPolicy", USER),
+    ("iam:DeleteLoginProfile", USER),
+    ("iam:CreateAccessKey", USER),
+    ("iam:PutRolePolicy", ROLE),
+    ("iam:UpdateAssumeRolePolicy", ROLE),
+    ("iam:CreatePolicyVersion", POLICY),
+    ("iam:PassRole", ROLE),
+    ("sts:AssumeRole", ROLE),
+    ("cloudtrail:StopLogging", "*"),
+    ("cloudtrail:StartLogging", "*"),
+    ("ec2:StopInstances", "*"),
     # nothing that is secret, and no other account's
-    ("secretsmanager:GetSecretValue", "*"), ("s3:GetObject", "arn:aws:s3:::trails/AWSLogs/x"),
-    ("iam:GenerateCredentialReport", "*"), ("iam:GetUser", USER.replace(MEMBER, "999999999999")),
+    ("secretsmanager:GetSecretValue", "*"),
+    ("s3:GetObject", "arn:aws:s3:::trails/AWSLogs/x"),
+    ("iam:GenerateCredentialReport", "*"),
+    ("iam:GetUser", USER.replace(MEMBER, "999999999999")),
     ("iam:GetAccountAuthorizationDetails", "*"),
-]  # fmt: skip
+]
 
 
 @pytest.fixture(scope="module")
@@ -57,16 +85,22 @@ def test_may_not(collector: str, action: str, resource: str) -> None:
 
 def test_it_only_reads(collector: str) -> None:
     for statement in json.loads(collector)["Statement"]:
-        for action in statement["Action"] if isinstance(statement["Action"], list) else [statement["Action"]]:
+        for action in (
+            statement["Action"] if isinstance(statement["Action"], list) else [statement["Action"]]
+        ):
             assert "*" not in action and action.split(":")[1].startswith(READING), action
 
 
 def test_every_session_of_the_collector_is_within_it(collector: str) -> None:
-    """What the code asks for by its session policies is what the role has: a missing action would show on AWS alone."""
+    """What the code asks for by its session policies is what the role has: a missing action
+    would show on AWS alone.
+    """
     from guardduty_response.playbooks.iam_principal.collect import principal
 
     resources = {"_USER": USER, "_GROUP": GROUP, "_ROLE": ROLE, "_POLICY": POLICY}
-    asked: list[tuple[str, Any]] = [(action, arn) for name, arn in resources.items() for action in getattr(principal, name)]
+    asked: list[tuple[str, Any]] = [
+        (action, arn) for name, arn in resources.items() for action in getattr(principal, name)
+    ]
     assert len(asked) == 17
     for action, arn in asked:
         assert decide([collector], action, arn) == "Allow", action

@@ -1,4 +1,6 @@
-"""What the responder role may do to what, and what nobody in the response may do: asked of an IAM evaluator."""
+"""What the responder role may do to what, and what nobody in the response may do: asked of an
+IAM evaluator.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,11 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.terraform
 MEMBER, OTHER, P = "222222222222", "333333333333", "guardduty-response"
 EC2, IAM = f"arn:aws:ec2:us-east-1:{MEMBER}", f"arn:aws:iam::{MEMBER}"
-INSTANCE, ENI, GROUP = f"{EC2}:instance/i-0a", f"{EC2}:network-interface/eni-0a", f"{EC2}:security-group/sg-0a"
+INSTANCE, ENI, GROUP = (
+    f"{EC2}:instance/i-0a",
+    f"{EC2}:network-interface/eni-0a",
+    f"{EC2}:security-group/sg-0a",
+)
 SNAPSHOT, VOLUME = "arn:aws:ec2:us-east-1::snapshot/snap-0a", f"{EC2}:volume/vol-0a"
 SCALING = f"arn:aws:autoscaling:us-east-1:{MEMBER}:autoScalingGroup:uuid:autoScalingGroupName/web"
 TARGETS = f"arn:aws:elasticloadbalancing:us-east-1:{MEMBER}:targetgroup/web/0a"
@@ -24,7 +30,10 @@ NEW = {f"aws__RequestTag___{P}": "quarantine"}
 
 @pytest.fixture(scope="module")
 def planned(plan: Planner) -> Plan:
-    return plan(remediations={"CryptoCurrency:EC2/BitcoinTool.B!DNS": "auto"}, organization_id="o-sandbox001")
+    return plan(
+        remediations={"CryptoCurrency:EC2/BitcoinTool.B!DNS": "auto"},
+        organization_id="o-sandbox001",
+    )
 
 
 @pytest.fixture(scope="module")
@@ -82,7 +91,11 @@ MAY_NOT: list[tuple[str, str, dict[str, Any]]] = [
     ("ec2:CreateTags", GROUP, {"aws__TagKeys": [P]}),  # an existing group cannot be made its own
     ("ec2:CreateTags", INSTANCE, {"aws__TagKeys": ["Name"]}),
     # credentials: it can take away, not give, and not to itself
-    ("iam:PassRole", f"{IAM}:role/{P}-quarantine", {"iam__PassedToService": "lambda.amazonaws.com"}),
+    (
+        "iam:PassRole",
+        f"{IAM}:role/{P}-quarantine",
+        {"iam__PassedToService": "lambda.amazonaws.com"},
+    ),
     ("iam:PassRole", f"{IAM}:role/admin", {"iam__PassedToService": "ec2.amazonaws.com"}),
     ("iam:AttachRolePolicy", f"{IAM}:role/web", {}),
     ("iam:DeleteRolePolicy", f"{IAM}:role/web", {}),
@@ -92,7 +105,11 @@ MAY_NOT: list[tuple[str, str, dict[str, Any]]] = [
     ("iam:PutRolePolicy", f"{IAM}:role/{P}-quarantine", {}),
     ("iam:PutRolePolicy", f"{IAM}:role/{P}-responder-ec2-instance", {}),
     ("iam:PutRolePolicy", f"{IAM}:role/{P}-collector-iam-principal", {}),
-    ("iam:PutRolePolicy", f"{IAM}:role/aws-service-role/autoscaling.amazonaws.com/AWSServiceRoleForAutoScaling", {}),
+    (
+        "iam:PutRolePolicy",
+        f"{IAM}:role/aws-service-role/autoscaling.amazonaws.com/AWSServiceRoleForAutoScaling",
+        {},
+    ),
     ("iam:PutRolePolicy", f"{IAM}:role/aws-reserved/sso.amazonaws.com/AWSReservedSSO_Admin_0a", {}),
     ("sts:AssumeRole", f"{IAM}:role/web", {}),
     # no other account, no other service
@@ -135,22 +152,29 @@ def _list(value: Any) -> list[str]:
 
 
 def test_everything_but_looking_names_its_resources(responder: str) -> None:
-    """``*`` as a resource is for Describe alone, and for LookupEvents, which takes no other; no action is a wildcard."""
+    """``*`` as a resource is for Describe alone, and for LookupEvents, which takes no other; no
+    action is a wildcard.
+    """
     for statement in _statements(responder):
         assert "NotAction" not in statement and "NotResource" not in statement
         for action in _list(statement["Action"]):
             assert "*" not in action, statement["Sid"]
             if "*" in _list(statement["Resource"]):
-                assert action.split(":")[1].startswith("Describe") or action == "cloudtrail:LookupEvents", statement["Sid"]
+                assert (
+                    action.split(":")[1].startswith("Describe")
+                    or action == "cloudtrail:LookupEvents"
+                ), statement["Sid"]
         for resource in _list(statement["Resource"]):
             account = resource.split(":")[4] if resource != "*" else MEMBER
-            assert account == MEMBER or statement["Sid"] == "NeverTheResponseItself", resource  # the security account's roles too
+            # the security account's roles too
+            assert account == MEMBER or statement["Sid"] == "NeverTheResponseItself", resource
 
 
 def test_opening_a_group_needs_the_switch(plan: Planner) -> None:
     """Only where live flows are to be untracked, and only for the group that is made for that."""
     wide = plan(
-        remediations={"CryptoCurrency:EC2/BitcoinTool.B!DNS": "auto"}, playbooks={"ec2_instance": {"untrack_connections": True}}
+        remediations={"CryptoCurrency:EC2/BitcoinTool.B!DNS": "auto"},
+        playbooks={"ec2_instance": {"untrack_connections": True}},
     )
     policy = wide.outputs["policies"]["responder"]["ec2_instance"]
     allowed = {f"aws__ResourceTag___{P}": "untrack"}
@@ -161,6 +185,11 @@ def test_opening_a_group_needs_the_switch(plan: Planner) -> None:
 
 def test_the_quarantine_role_may_do_nothing(planned: Plan) -> None:
     policy = planned.values("module.member.aws_iam_role_policy.quarantine")["policy"]
-    everything = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}
+    everything = {
+        "Version": "2012-10-17",
+        "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}],
+    }
     for action in ("s3:GetObject", "sts:GetCallerIdentity", "ssm:UpdateInstanceInformation"):
-        assert decide([policy, everything], action, "*") == "Deny", "whatever else is attached to it"
+        assert decide([policy, everything], action, "*") == "Deny", (
+            "whatever else is attached to it"
+        )

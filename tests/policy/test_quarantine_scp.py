@@ -1,7 +1,7 @@
 """Who may lift a quarantine under the service control policy: asked of an IAM evaluator.
 
-No emulator enforces service control policies: one is a policy beside the principal's own, and its denials win (AWS
-Organizations User Guide, "SCP evaluation").
+No emulator enforces service control policies: one is a policy beside the principal's own, and its
+denials win (AWS Organizations User Guide, "SCP evaluation").
 """
 
 from __future__ import annotations
@@ -17,7 +17,10 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.terraform
 P, MEMBER = "guardduty-response", "222222222222"
 USER, ROLE = f"arn:aws:iam::{MEMBER}:user/alice", f"arn:aws:iam::{MEMBER}:role/app"
-EVERYTHING = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}
+EVERYTHING = {
+    "Version": "2012-10-17",
+    "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}],
+}
 QUARANTINED = {f"aws__ResourceTag___{P}": "quarantined"}
 DENY_ALL = {"iam__PolicyARN": "arn:aws:iam::aws:policy/AWSDenyAll"}
 LIFTING: list[tuple[str, str, dict[str, Any]]] = [
@@ -51,20 +54,37 @@ def _who(role: str) -> dict[str, Any]:
     return {"principal": f"arn:aws:iam::{MEMBER}:role/{role}"}
 
 
-@pytest.mark.parametrize(("action", "resource", "context"), LIFTING, ids=[one[0] for one in LIFTING])
-def test_nobody_else_lifts_a_quarantine(scp: str, action: str, resource: str, context: dict[str, Any]) -> None:
-    for role in ("admin", f"{P}-collector-iam-principal", f"x-{P}-responder-iam-principal", f"{P}-responder-ec2-instance"):
+@pytest.mark.parametrize(
+    ("action", "resource", "context"), LIFTING, ids=[one[0] for one in LIFTING]
+)
+def test_nobody_else_lifts_a_quarantine(
+    scp: str, action: str, resource: str, context: dict[str, Any]
+) -> None:
+    for role in (
+        "admin",
+        f"{P}-collector-iam-principal",
+        f"x-{P}-responder-iam-principal",
+        f"{P}-responder-ec2-instance",
+    ):
         assert decide([EVERYTHING, scp], action, resource, **_who(role), **context) == "Deny", role
 
 
-@pytest.mark.parametrize("role", [f"{P}-responder-iam-principal", f"{P}-restorer-iam-principal", "break-glass"])
-@pytest.mark.parametrize(("action", "resource", "context"), LIFTING, ids=[one[0] for one in LIFTING])
-def test_the_response_and_break_glass_may(scp: str, role: str, action: str, resource: str, context: dict[str, Any]) -> None:
+@pytest.mark.parametrize(
+    "role", [f"{P}-responder-iam-principal", f"{P}-restorer-iam-principal", "break-glass"]
+)
+@pytest.mark.parametrize(
+    ("action", "resource", "context"), LIFTING, ids=[one[0] for one in LIFTING]
+)
+def test_the_response_and_break_glass_may(
+    scp: str, role: str, action: str, resource: str, context: dict[str, Any]
+) -> None:
     assert decide([EVERYTHING, scp], action, resource, **_who(role), **context) == "Allow"
 
 
 @pytest.mark.parametrize(("action", "resource", "context"), USUAL)
-def test_everything_else_stays_as_it_was(scp: str, action: str, resource: str, context: dict[str, Any]) -> None:
+def test_everything_else_stays_as_it_was(
+    scp: str, action: str, resource: str, context: dict[str, Any]
+) -> None:
     assert decide([EVERYTHING, scp], action, resource, **_who("admin"), **context) == "Allow"
 
 

@@ -1,4 +1,6 @@
-"""What the restorer role may do to what, asked of an IAM evaluator; and that neither role can do the other's work."""
+"""What the restorer role may do to what, asked of an IAM evaluator; and that neither role can do
+the other's work.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,11 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.terraform
 MEMBER, OTHER, P = "222222222222", "333333333333", "guardduty-response"
 EC2, IAM = f"arn:aws:ec2:us-east-1:{MEMBER}", f"arn:aws:iam::{MEMBER}"
-INSTANCE, ENI, GROUP = f"{EC2}:instance/i-0a", f"{EC2}:network-interface/eni-0a", f"{EC2}:security-group/sg-0a"
+INSTANCE, ENI, GROUP = (
+    f"{EC2}:instance/i-0a",
+    f"{EC2}:network-interface/eni-0a",
+    f"{EC2}:security-group/sg-0a",
+)
 SCALING = f"arn:aws:autoscaling:us-east-1:{MEMBER}:autoScalingGroup:uuid:autoScalingGroupName/web"
 TARGETS = f"arn:aws:elasticloadbalancing:us-east-1:{MEMBER}:targetgroup/web/0a"
 TO_EC2 = {"iam__PassedToService": "ec2.amazonaws.com"}
@@ -23,9 +29,10 @@ Case = tuple[str, str, dict[str, Any]]
 @pytest.fixture(scope="module")
 def planned(plan: Planner) -> Plan:
     return plan(
-        remediations={"CryptoCurrency:EC2/BitcoinTool.B!DNS": "auto"}, organization_id="o-sandbox001",
+        remediations={"CryptoCurrency:EC2/BitcoinTool.B!DNS": "auto"},
+        organization_id="o-sandbox001",
         playbooks={"ec2_instance": {"restore": True}},
-    )  # fmt: skip
+    )
 
 
 MAY: list[Case] = [
@@ -71,25 +78,50 @@ def _name(case: Case) -> str:
 @pytest.mark.parametrize("case", MAY, ids=_name)
 def test_the_restorer_may(planned: Plan, case: Case) -> None:
     action, resource, context = case
-    assert decide([planned.outputs["policies"]["restorer"]["ec2_instance"]], action, resource, **context) == "Allow"
+    assert (
+        decide(
+            [planned.outputs["policies"]["restorer"]["ec2_instance"]], action, resource, **context
+        )
+        == "Allow"
+    )
 
 
 @pytest.mark.parametrize("case", MAY_NOT, ids=_name)
 def test_the_restorer_may_not(planned: Plan, case: Case) -> None:
     action, resource, context = case
-    assert decide([planned.outputs["policies"]["restorer"]["ec2_instance"]], action, resource, **context) != "Allow"
+    assert (
+        decide(
+            [planned.outputs["policies"]["restorer"]["ec2_instance"]], action, resource, **context
+        )
+        != "Allow"
+    )
 
 
 @pytest.mark.parametrize("case", MAY, ids=_name)
 def test_what_undoes_is_not_the_responders(planned: Plan, case: Case) -> None:
     """But for the calls that both need, of which the session policy names the resources."""
-    both = ("ec2:Describe", "ec2:ModifyNetworkInterfaceAttribute", "ec2:ReplaceIamInstanceProfileAssociation",
-            "ec2:ModifyInstanceAttribute")  # fmt: skip
+    both = (
+        "ec2:Describe",
+        "ec2:ModifyNetworkInterfaceAttribute",
+        "ec2:ReplaceIamInstanceProfileAssociation",
+        "ec2:ModifyInstanceAttribute",
+    )
     action, resource, context = case
     if not action.startswith(both):
-        assert decide([planned.outputs["policies"]["responder"]["ec2_instance"]], action, resource, **context) != "Allow"
+        assert (
+            decide(
+                [planned.outputs["policies"]["responder"]["ec2_instance"]],
+                action,
+                resource,
+                **context,
+            )
+            != "Allow"
+        )
 
 
 def test_off_there_is_none(plan: Planner) -> None:
-    off = plan(remediations={"CryptoCurrency:EC2/BitcoinTool.B!DNS": "auto"}, organization_id="o-sandbox001")
+    off = plan(
+        remediations={"CryptoCurrency:EC2/BitcoinTool.B!DNS": "auto"},
+        organization_id="o-sandbox001",
+    )
     assert [address for address in off.resources if "restor" in address] == []

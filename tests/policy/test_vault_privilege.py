@@ -1,4 +1,6 @@
-"""What the vault role of the forensics account may do, in every Region: copy under its own key, and nothing that destroys."""
+"""What the vault role of the forensics account may do, in every Region: copy under its own key,
+and nothing that destroys.
+"""
 
 from __future__ import annotations
 
@@ -18,14 +20,19 @@ def ec2(region: str) -> dict[str, str]:
 
 @pytest.fixture(scope="module")
 def policy() -> str:
-    """As modules/forensics-account fills it in for a multi-Region key (tests/unit/forensics_account.tftest.hcl)."""
+    """As modules/forensics-account fills it in for a multi-Region key
+    (tests/unit/forensics_account.tftest.hcl).
+    """
     text = (ROOT / "modules" / "forensics-account" / "copy-policy.json").read_text()
     return text.replace("${partition}", "aws").replace("${key_arn}", f"arn:aws:kms:*:{VAULT}:{ID}")
 
 
 @pytest.mark.parametrize("region", REGIONS)
 def test_may_copy_what_is_shared(policy: str, region: str) -> None:
-    shared, new = f"arn:aws:ec2:{region}:{MEMBER}:snapshot/snap-0a", f"arn:aws:ec2:{region}::snapshot/snap-0b"
+    shared, new = (
+        f"arn:aws:ec2:{region}:{MEMBER}:snapshot/snap-0a",
+        f"arn:aws:ec2:{region}::snapshot/snap-0b",
+    )
     key = f"arn:aws:kms:{region}:{VAULT}:{ID}"
     asked: list[tuple[str, str, dict[str, Any]]] = [
         ("ec2:DescribeSnapshots", "*", {}),
@@ -35,12 +42,19 @@ def test_may_copy_what_is_shared(policy: str, region: str) -> None:
         ("kms:ReEncryptTo", key, ec2(region)),
         ("kms:CreateGrant", key, {**ec2(region), "kms__GrantIsForAWSResource": "true"}),
     ]
-    assert [action for action, resource, context in asked if decide([policy], action, resource, **context) != "Allow"] == []
+    assert [
+        action
+        for action, resource, context in asked
+        if decide([policy], action, resource, **context) != "Allow"
+    ] == []
 
 
 @pytest.mark.parametrize("region", REGIONS)
 def test_may_destroy_share_and_open_nothing(policy: str, region: str) -> None:
-    own, key = f"arn:aws:ec2:{region}:{VAULT}:snapshot/snap-0b", f"arn:aws:kms:{region}:{VAULT}:{ID}"
+    own, key = (
+        f"arn:aws:ec2:{region}:{VAULT}:snapshot/snap-0b",
+        f"arn:aws:kms:{region}:{VAULT}:{ID}",
+    )
     asked: list[tuple[str, str, dict[str, Any]]] = [
         ("ec2:DeleteSnapshot", own, {}),
         ("ec2:ModifySnapshotAttribute", own, {}),
@@ -53,4 +67,8 @@ def test_may_destroy_share_and_open_nothing(policy: str, region: str) -> None:
         ("kms:Decrypt", key.replace("mrk-0", "mrk-1"), ec2(region)),
         ("kms:Decrypt", key.replace(VAULT, MEMBER), ec2(region)),
     ]
-    assert [action for action, resource, context in asked if decide([policy], action, resource, **context) == "Allow"] == []
+    assert [
+        action
+        for action, resource, context in asked
+        if decide([policy], action, resource, **context) == "Allow"
+    ] == []

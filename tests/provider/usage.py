@@ -1,4 +1,6 @@
-"""What the project's Terraform files use of the AWS provider: types, arguments, blocks, and attributes they refer to."""
+"""What the project's Terraform files use of the AWS provider: types, arguments, blocks, and
+attributes they refer to.
+"""
 
 from __future__ import annotations
 
@@ -10,11 +12,23 @@ from typing import Any
 
 Json = dict[str, Any]
 # Terraform's own, in every resource; a provider block's own.
-META = {"count", "for_each", "provider", "lifecycle", "depends_on", "provisioner", "connection", "alias", "version"}
+META = {
+    "count",
+    "for_each",
+    "provider",
+    "lifecycle",
+    "depends_on",
+    "provisioner",
+    "connection",
+    "alias",
+    "version",
+}
 KINDS = ("resource", "data", "provider")
 _REFERENCE = re.compile(r"(?<![\w.\"-])(data\.)?(aws_[a-z0-9_]+)\.([A-Za-z_][\w-]*)")
 _ATTRIBUTE = re.compile(r"\.([a-z_][a-z0-9_]*)")
-_EACH = re.compile(r"\bfor\s+(?:\w+\s*,\s*)?(\w+)\s+in\s+(data\.)?(aws_[a-z0-9_]+)\.\w+(?:\[\*\])?\s*:")
+_EACH = re.compile(
+    r"\bfor\s+(?:\w+\s*,\s*)?(\w+)\s+in\s+(data\.)?(aws_[a-z0-9_]+)\.\w+(?:\[\*\])?\s*:"
+)
 
 
 @dataclass(frozen=True)
@@ -54,7 +68,11 @@ def _inside(body: Json) -> Iterator[tuple[str, Any]]:
 
 def _written(value: Any) -> list[Json]:
     """The bodies, where a value is a block."""
-    return [one for one in value if isinstance(one, dict) and one.get("__is_block__")] if isinstance(value, list) else []
+    return (
+        [one for one in value if isinstance(one, dict) and one.get("__is_block__")]
+        if isinstance(value, list)
+        else []
+    )
 
 
 def _arguments(body: Json, within: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
@@ -90,12 +108,17 @@ def blocks(document: Json, where: str) -> list[Block]:
                 if name == "aws" and kind == "provider":
                     found.append(Block("provider aws", where, named))
                 elif name.startswith("aws_"):
-                    found += [Block(f"{kind} {name}", f"{where}: {name}.{unquoted(own)}", body) for own, body in named.items()]
+                    found += [
+                        Block(f"{kind} {name}", f"{where}: {name}.{unquoted(own)}", body)
+                        for own, body in named.items()
+                    ]
     return found
 
 
 def references(document: Any) -> set[tuple[str, str]]:
-    """("data aws_region", "name"): attributes that expressions take of resources and data sources."""
+    """("data aws_region", "name"): attributes that expressions take of resources and data
+    sources.
+    """
     return {found for text in _texts(document) for found in _references(text)}
 
 
@@ -117,7 +140,9 @@ def _references(text: str) -> Iterator[tuple[str, str]]:
         if attribute:
             yield f"{'data' if match.group(1) else 'resource'} {match.group(2)}", attribute.group(1)
     for match in _EACH.finditer(text):
-        for attribute in re.findall(rf"\b{match.group(1)}\.([a-z_][a-z0-9_]*)", text[match.end() :]):
+        for attribute in re.findall(
+            rf"\b{match.group(1)}\.([a-z_][a-z0-9_]*)", text[match.end() :]
+        ):
             yield f"{'data' if match.group(2) else 'resource'} {match.group(3)}", attribute
 
 

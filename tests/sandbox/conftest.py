@@ -37,7 +37,13 @@ def victim(aws: Aws, network: seed.Network) -> Callable[..., seed.Victim]:
     """A new instance per call; a plain one unless traits are given."""
 
     def make(**traits: Any) -> seed.Victim:
-        plain = {"profile_attached": False, "in_asg": False, "target_group": False, "elastic_ip": False, "interfaces": 1}
+        plain = {
+            "profile_attached": False,
+            "in_asg": False,
+            "target_group": False,
+            "elastic_ip": False,
+            "interfaces": 1,
+        }
         return seed.instance(aws, within=network, **{**plain, **traits})
 
     return make
@@ -48,7 +54,19 @@ def control(aws: Aws) -> Iterator[Control]:
     use = Control(aws.endpoint)
     yield use
     use("DELETE", "faults")
-    use("POST", "clock", {"waits": 1, "timeouts": 1, "rates": 1, "long_rates": 1, "trail": 1, "lag": 0, "lookups": 2})
+    use(
+        "POST",
+        "clock",
+        {
+            "waits": 1,
+            "timeouts": 1,
+            "rates": 1,
+            "long_rates": 1,
+            "trail": 1,
+            "lag": 0,
+            "lookups": 2,
+        },
+    )
 
 
 @pytest.fixture(scope="session")
@@ -63,9 +81,14 @@ def function(aws: Aws, identity: Identity) -> Callable[..., str]:
     def make(source: str, *, account: str = SECURITY, policy: Any = ALLOW_ALL, **extra: Any) -> str:
         role = identity.role(policy, account=account, service="lambda.amazonaws.com")
         created = aws.client("lambda", account).create_function(
-            FunctionName=f"f-{secrets.token_hex(4)}", Runtime="python3.13", Handler="app.handler", Role=role,
-            Code={"ZipFile": archive(source)}, Timeout=30, **extra,
-        )  # fmt: skip
+            FunctionName=f"f-{secrets.token_hex(4)}",
+            Runtime="python3.13",
+            Handler="app.handler",
+            Role=role,
+            Code={"ZipFile": archive(source)},
+            Timeout=30,
+            **extra,
+        )
         return str(created["FunctionArn"])
 
     return make

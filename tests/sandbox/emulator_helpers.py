@@ -15,7 +15,10 @@ from sandbox import settings
 from sandbox.clients import Aws
 
 SECURITY, MEMBER = settings.SECURITY_ACCOUNT, settings.MEMBER_ACCOUNT
-ALLOW_ALL = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}
+ALLOW_ALL = {
+    "Version": "2012-10-17",
+    "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}],
+}
 
 
 class Control:
@@ -26,7 +29,9 @@ class Control:
 
     def __call__(self, method: str, name: str, data: Any = None) -> Any:
         body = None if data is None else json.dumps(data).encode()
-        request = urllib.request.Request(f"{self._endpoint}/_sandbox/{name}", data=body, method=method)
+        request = urllib.request.Request(
+            f"{self._endpoint}/_sandbox/{name}", data=body, method=method
+        )
         with urllib.request.urlopen(request, timeout=10) as answer:
             return json.load(answer)
 
@@ -37,7 +42,15 @@ class Identity:
     def __init__(self, aws: Aws) -> None:
         self.aws = aws
 
-    def role(self, policy: Any, *, account: str = MEMBER, trust: Any = None, service: str | None = None, path: str = "/") -> str:
+    def role(
+        self,
+        policy: Any,
+        *,
+        account: str = MEMBER,
+        trust: Any = None,
+        service: str | None = None,
+        path: str = "/",
+    ) -> str:
         """A new role's ARN; trusted by its account, or by a service, or as given."""
         principal = {"Service": service} if service else {"AWS": f"arn:aws:iam::{account}:root"}
         document = trust or {
@@ -46,12 +59,16 @@ class Identity:
         }
         iam = self.aws.client("iam", account)
         name = f"role-{secrets.token_hex(4)}"
-        arn = iam.create_role(RoleName=name, Path=path, AssumeRolePolicyDocument=json.dumps(document))["Role"]["Arn"]
+        arn = iam.create_role(
+            RoleName=name, Path=path, AssumeRolePolicyDocument=json.dumps(document)
+        )["Role"]["Arn"]
         if policy:
             iam.put_role_policy(RoleName=name, PolicyName="p", PolicyDocument=json.dumps(policy))
         return str(arn)
 
-    def session(self, role: str, *, policy: Any = None, name: str = "test", by: dict[str, str] | None = None) -> dict[str, str]:
+    def session(
+        self, role: str, *, policy: Any = None, name: str = "test", by: dict[str, str] | None = None
+    ) -> dict[str, str]:
         """Credentials of a session of the role, as ``Aws.client`` takes them."""
         sts = self.aws.client("sts", role.split(":")[4], **(by or {}))
         extra = {"Policy": json.dumps(policy)} if policy else {}
@@ -62,12 +79,18 @@ class Identity:
             "aws_session_token": found["SessionToken"],
         }
 
-    def client(self, service: str, policy: Any, *, session_policy: Any = None, name: str = "test") -> Any:
+    def client(
+        self, service: str, policy: Any, *, session_policy: Any = None, name: str = "test"
+    ) -> Any:
         """A client that may do what the policy says (and the session policy too)."""
-        return self.aws.client(service, **self.session(self.role(policy), policy=session_policy, name=name))
+        return self.aws.client(
+            service, **self.session(self.role(policy), policy=session_policy, name=name)
+        )
 
 
-def allow(action: str | list[str], resource: str | list[str] = "*", **condition: Any) -> dict[str, Any]:
+def allow(
+    action: str | list[str], resource: str | list[str] = "*", **condition: Any
+) -> dict[str, Any]:
     """A policy with one Allow statement."""
     statement: dict[str, Any] = {"Effect": "Allow", "Action": action, "Resource": resource}
     if condition:

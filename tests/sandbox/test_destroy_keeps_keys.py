@@ -1,7 +1,9 @@
-"""What is in a bucket can be read as long as the bucket stands: a destroy that a bucket stops leaves its key alone.
+"""What is in a bucket can be read as long as the bucket stands: a destroy that a bucket stops
+leaves its key alone.
 
-Both buckets that the module makes, in the root module as people call it. Only they, their keys and what guards them are applied:
-Terraform goes by the dependencies that it keeps with them, and those are of the whole configuration.
+Both buckets that the module makes, in the root module as people call it. Only they, their keys and
+what guards them are applied: Terraform goes by the dependencies that it keeps with them, and those
+are of the whole configuration.
 """
 
 from __future__ import annotations
@@ -20,13 +22,19 @@ pytestmark = pytest.mark.terraform
 ACCOUNT, REGION, P = "111111111111", "us-east-1", "gdr-keys"
 EVIDENCE, FINDINGS = f"{P}-evidence-{ACCOUNT}-{REGION}", f"{P}-findings-{ACCOUNT}-{REGION}"
 MODULE = "module.guardduty_response"
-KEY, KEY_OF_FINDINGS = f"{MODULE}.aws_kms_key.this[0]", f"{MODULE}.module.findings_export[0].aws_kms_key.this[0]"
+KEY, KEY_OF_FINDINGS = (
+    f"{MODULE}.aws_kms_key.this[0]",
+    f"{MODULE}.module.findings_export[0].aws_kms_key.this[0]",
+)
 INCIDENT, EXPORT = f"{MODULE}.module.incident[0]", f"{MODULE}.module.findings_export[0]"
 APPLIED = [
-    KEY, KEY_OF_FINDINGS, f"{INCIDENT}.aws_s3_bucket_policy.evidence[0]", f"{EXPORT}.aws_s3_bucket_policy.this[0]",
+    KEY,
+    KEY_OF_FINDINGS,
+    f"{INCIDENT}.aws_s3_bucket_policy.evidence[0]",
+    f"{EXPORT}.aws_s3_bucket_policy.this[0]",
     f"{INCIDENT}.aws_s3_bucket_server_side_encryption_configuration.evidence[0]",
     f"{EXPORT}.aws_s3_bucket_server_side_encryption_configuration.this[0]",
-]  # fmt: skip
+]
 CONFIGURATION = f"""
 provider "aws" {{
   region                      = "{REGION}"
@@ -55,7 +63,9 @@ class Applied:
         self.s3, self.kms = aws.client("s3", ACCOUNT), aws.client("kms", ACCOUNT)
 
     def run(self, *arguments: str) -> tuple[int, str]:
-        done = terraform(self.root, self.scratch, *arguments, "-no-color", endpoint=self.aws.endpoint)
+        done = terraform(
+            self.root, self.scratch, *arguments, "-no-color", endpoint=self.aws.endpoint
+        )
         return int(done.returncode), " ".join(str(done.stdout).split())
 
     def apply(self) -> None:
@@ -74,11 +84,15 @@ class Applied:
         for one in self.kms.list_keys()["Keys"]:
             about = self.kms.describe_key(KeyId=one["KeyId"])["KeyMetadata"]
             if f"({P})" in about["Description"]:
-                found["findings" if "exported" in about["Description"] else "evidence"] = about["KeyState"]
+                found["findings" if "exported" in about["Description"] else "evidence"] = about[
+                    "KeyState"
+                ]
         return found
 
     def buckets(self) -> set[str]:
-        return {one["Name"] for one in self.s3.list_buckets()["Buckets"] if one["Name"].startswith(P)}
+        return {
+            one["Name"] for one in self.s3.list_buckets()["Buckets"] if one["Name"].startswith(P)
+        }
 
     def empty(self) -> None:
         for bucket in self.buckets():
@@ -114,18 +128,28 @@ def test_a_bucket_that_cannot_go_keeps_its_key(applied: Applied) -> None:
     applied.empty()
     code, said = applied.destroy()
     assert code == 0, said[-4000:]
-    assert applied.keys() == {"evidence": "PendingDeletion", "findings": "PendingDeletion"}, "the empty bucket's key goes with it"
+    assert applied.keys() == {
+        "evidence": "PendingDeletion",
+        "findings": "PendingDeletion",
+    }, "the empty bucket's key goes with it"
     assert applied.buckets() == set()
 
 
 def test_what_is_taken_out_of_the_state_stays_as_it_was(applied: Applied) -> None:
     """docs/off-boarding.md: bucket and key kept on purpose, with the settings that guard them."""
-    [pattern] = set(re.findall(r"state list \| grep -E '([^']+)'", (ROOT / "docs" / "off-boarding.md").read_text()))
+    [pattern] = set(
+        re.findall(
+            r"state list \| grep -E '([^']+)'", (ROOT / "docs" / "off-boarding.md").read_text()
+        )
+    )
     kept = [name for name in applied.run("state", "list")[1].split() if re.search(pattern, name)]
     assert {name.rsplit(".", 2)[1] for name in kept} == {
-        "aws_kms_key", "aws_s3_bucket", "aws_s3_bucket_policy", "aws_s3_bucket_public_access_block",
+        "aws_kms_key",
+        "aws_s3_bucket",
+        "aws_s3_bucket_policy",
+        "aws_s3_bucket_public_access_block",
         "aws_s3_bucket_server_side_encryption_configuration",
-    }  # fmt: skip
+    }
     assert len(kept) == 10, kept
     code, said = applied.run("state", "rm", *kept)
     assert code == 0, said
@@ -134,5 +158,7 @@ def test_what_is_taken_out_of_the_state_stays_as_it_was(applied: Applied) -> Non
     assert applied.keys() == {"evidence": "Enabled", "findings": "Enabled"}
     for bucket in (EVIDENCE, FINDINGS):
         assert applied.s3.get_bucket_policy(Bucket=bucket)["Policy"]
-        assert applied.s3.get_bucket_encryption(Bucket=bucket)["ServerSideEncryptionConfiguration"]["Rules"]
+        assert applied.s3.get_bucket_encryption(Bucket=bucket)["ServerSideEncryptionConfiguration"][
+            "Rules"
+        ]
         assert applied.s3.get_object(Bucket=bucket, Key="incidents/1.json")["Body"].read() == b"{}"

@@ -1,4 +1,6 @@
-"""Event buses of other accounts and Regions: what reaches them, what they refuse, and where a failed delivery ends."""
+"""Event buses of other accounts and Regions: what reaches them, what they refuse, and where a
+failed delivery ends.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +24,9 @@ ORGANIZATION: Json = {"aws:PrincipalOrgID": settings.ORGANIZATION_ID}
 
 
 class Way:
-    """Rules that send events of one detail type to other buses, and queues where they and the lost ones arrive."""
+    """Rules that send events of one detail type to other buses, and queues where they and the
+    lost ones arrive.
+    """
 
     def __init__(self, aws: Aws, identity: Identity) -> None:
         self.aws, self.identity = aws, identity
@@ -35,25 +39,36 @@ class Way:
         arn = f"arn:aws:sqs:{region}:{account}:{name}"
         policy = allow("sqs:SendMessage", arn)
         policy["Statement"][0]["Principal"] = {"Service": "events.amazonaws.com"}
-        url = sqs.create_queue(QueueName=name, Attributes={"Policy": json.dumps(policy)})["QueueUrl"]
+        url = sqs.create_queue(QueueName=name, Attributes={"Policy": json.dumps(policy)})[
+            "QueueUrl"
+        ]
 
         def read(seconds: float = 5) -> list[Json]:
             look = {"QueueUrl": url, "MessageAttributeNames": ["All"], "VisibilityTimeout": 0}
-            return list(eventually(lambda: sqs.receive_message(**look).get("Messages"), seconds) or [])
+            return list(
+                eventually(lambda: sqs.receive_message(**look).get("Messages"), seconds) or []
+            )
 
         return read, arn
 
     def rule(self, account: str, region: str, target: str, kind: str = "", **more: Any) -> str:
         """A rule for the events, or for those of another detail type; its ARN."""
-        events, name = self.aws.client("events", account, region=region), f"{self.kind}-{secrets.token_hex(2)}"
-        arn = events.put_rule(Name=name, EventPattern=json.dumps({"detail-type": [kind or self.kind]}))["RuleArn"]
+        events, name = (
+            self.aws.client("events", account, region=region),
+            f"{self.kind}-{secrets.token_hex(2)}",
+        )
+        arn = events.put_rule(
+            Name=name, EventPattern=json.dumps({"detail-type": [kind or self.kind]})
+        )["RuleArn"]
         self._made.append((events, name))
         events.put_targets(Rule=name, Targets=[{"Id": "t", "Arn": target, **more}])
         return str(arn)
 
     def role(self, account: str, bus: str = BUS) -> str:
         """A role that EventBridge takes to put events on a bus."""
-        return self.identity.role(allow("events:PutEvents", bus), account=account, service="events.amazonaws.com")
+        return self.identity.role(
+            allow("events:PutEvents", bus), account=account, service="events.amazonaws.com"
+        )
 
     def arrivals(self) -> Callable[..., list[Json]]:
         """What arrives on the home bus."""
@@ -86,8 +101,17 @@ def let_in(aws: Aws) -> Iterator[Callable[..., None]]:
     events = aws.client("events", SECURITY)
 
     def put(effect: str = "Allow", **condition: Any) -> None:
-        statement = {"Sid": "x", "Effect": effect, "Principal": "*", "Action": "events:PutEvents", "Resource": BUS}
-        document = {"Version": "2012-10-17", "Statement": [{**statement, "Condition": condition} if condition else statement]}
+        statement = {
+            "Sid": "x",
+            "Effect": effect,
+            "Principal": "*",
+            "Action": "events:PutEvents",
+            "Resource": BUS,
+        }
+        document = {
+            "Version": "2012-10-17",
+            "Statement": [{**statement, "Condition": condition} if condition else statement],
+        }
         events.put_permission(Policy=json.dumps(document))
         assert json.loads(events.describe_event_bus()["Policy"]) == document
 
@@ -111,19 +135,31 @@ def test_without_the_right_it_goes_to_the_queue_in_the_rules_region(way: Way) ->
     way.put(SECURITY, AWAY)
     [message] = dead()
     said = {name: value["StringValue"] for name, value in message["MessageAttributes"].items()}
-    assert (said["ERROR_CODE"], said["RULE_ARN"], said["TARGET_ARN"]) == ("NO_PERMISSIONS", rule, BUS)
+    assert (said["ERROR_CODE"], said["RULE_ARN"], said["TARGET_ARN"]) == (
+        "NO_PERMISSIONS",
+        rule,
+        BUS,
+    )
     assert json.loads(message["Body"])["detail-type"] == way.kind
     assert arrived(0.3) == []
 
 
 def test_a_queue_of_another_region_takes_no_dead_letters(way: Way) -> None:
     dead, dead_arn = way.queue(SECURITY, HOME, "dead")
-    way.rule(SECURITY, AWAY, BUS.replace("default", "nowhere"), RoleArn=way.role(SECURITY), DeadLetterConfig={"Arn": dead_arn})
+    way.rule(
+        SECURITY,
+        AWAY,
+        BUS.replace("default", "nowhere"),
+        RoleArn=way.role(SECURITY),
+        DeadLetterConfig={"Arn": dead_arn},
+    )
     way.put(SECURITY, AWAY)
     assert dead(0.5) == []
 
 
-def test_another_account_needs_the_bus_policy_as_well(way: Way, let_in: Callable[..., None]) -> None:
+def test_another_account_needs_the_bus_policy_as_well(
+    way: Way, let_in: Callable[..., None]
+) -> None:
     arrived, (dead, dead_arn) = way.arrivals(), way.queue(MEMBER, AWAY, "dead")
     way.rule(MEMBER, AWAY, BUS, RoleArn=way.role(MEMBER), DeadLetterConfig={"Arn": dead_arn})
     way.put(MEMBER, AWAY)
@@ -137,8 +173,12 @@ def test_another_account_needs_the_bus_policy_as_well(way: Way, let_in: Callable
     assert (found["id"], found["account"], found["region"]) == (event, MEMBER, AWAY)
 
 
-@pytest.mark.parametrize(("account", "there"), [(MEMBER_B, True), (settings.NEW_ACCOUNT, True), (OUTSIDE, False)])
-def test_the_organization_is_let_in_and_nobody_else(way: Way, let_in: Callable[..., None], account: str, there: bool) -> None:
+@pytest.mark.parametrize(
+    ("account", "there"), [(MEMBER_B, True), (settings.NEW_ACCOUNT, True), (OUTSIDE, False)]
+)
+def test_the_organization_is_let_in_and_nobody_else(
+    way: Way, let_in: Callable[..., None], account: str, there: bool
+) -> None:
     arrived = way.arrivals()
     way.rule(account, HOME, BUS, RoleArn=way.role(account))
     let_in(StringEquals=ORGANIZATION)
@@ -161,7 +201,9 @@ def test_the_organization_is_let_in_and_nobody_else(way: Way, let_in: Callable[.
         ({"ArnLike": {"aws:PrincipalArn": f"arn:aws:iam::{MEMBER}:role/forwarder-*"}}, False),
     ],
 )
-def test_the_conditions_of_the_bus_policy_count(way: Way, let_in: Callable[..., None], condition: Json, there: bool) -> None:
+def test_the_conditions_of_the_bus_policy_count(
+    way: Way, let_in: Callable[..., None], condition: Json, there: bool
+) -> None:
     arrived = way.arrivals()
     way.rule(MEMBER, HOME, BUS, RoleArn=way.role(MEMBER))
     let_in(**json.loads(json.dumps(condition).replace("KIND", way.kind)))
@@ -169,7 +211,9 @@ def test_the_conditions_of_the_bus_policy_count(way: Way, let_in: Callable[..., 
     assert bool(arrived(5 if there else 0.5)) == there
 
 
-def test_what_the_bus_policy_denies_is_denied_to_its_own_account(way: Way, let_in: Callable[..., None]) -> None:
+def test_what_the_bus_policy_denies_is_denied_to_its_own_account(
+    way: Way, let_in: Callable[..., None]
+) -> None:
     arrived = way.arrivals()
     way.rule(SECURITY, AWAY, BUS, RoleArn=way.role(SECURITY))
     let_in("Deny", StringEquals={"events:source": "aws.guardduty"})
@@ -179,7 +223,9 @@ def test_what_the_bus_policy_denies_is_denied_to_its_own_account(way: Way, let_i
 
 def test_a_role_that_eventbridge_may_not_assume_sends_nothing(way: Way, identity: Identity) -> None:
     arrived = way.arrivals()
-    wrong = identity.role(allow("events:PutEvents", BUS), account=SECURITY, service="lambda.amazonaws.com")
+    wrong = identity.role(
+        allow("events:PutEvents", BUS), account=SECURITY, service="lambda.amazonaws.com"
+    )
     way.rule(SECURITY, AWAY, BUS, RoleArn=wrong)
     way.put(SECURITY, AWAY)
     assert arrived(0.5) == []
@@ -205,15 +251,21 @@ def test_a_target_on_another_bus_needs_a_role(way: Way) -> None:
 def test_a_statement_of_the_older_form_counts(way: Way, aws: Aws) -> None:
     events, arrived = aws.client("events", SECURITY), way.arrivals()
     way.rule(MEMBER, HOME, BUS, RoleArn=way.role(MEMBER))
-    condition = {"Type": "StringEquals", "Key": "aws:PrincipalOrgID", "Value": settings.ORGANIZATION_ID}
-    events.put_permission(StatementId="org", Principal="*", Action="events:PutEvents", Condition=condition)
+    condition = {
+        "Type": "StringEquals",
+        "Key": "aws:PrincipalOrgID",
+        "Value": settings.ORGANIZATION_ID,
+    }
+    events.put_permission(
+        StatementId="org", Principal="*", Action="events:PutEvents", Condition=condition
+    )
     way.put(MEMBER, HOME)
     assert arrived()
     events.remove_permission(StatementId="org")
     assert "Policy" not in events.describe_event_bus()
 
 
-# -- the rest of a Region ---------------------------------------------------------------------------------------------
+# -- the rest of a Region --------------------------------------------------------------------------
 
 
 def test_changes_are_told_in_the_region_of_the_call(way: Way, aws: Aws) -> None:
@@ -222,15 +274,26 @@ def test_changes_are_told_in_the_region_of_the_call(way: Way, aws: Aws) -> None:
         queues[region], arn = way.queue(MEMBER_B, region, "trail")
         way.rule(MEMBER_B, region, arn, "AWS API Call via CloudTrail")
     aws.client("ec2", MEMBER_B, region=AWAY).create_vpc(CidrBlock="10.9.0.0/16")
-    aws.client("iam", MEMBER_B, region=AWAY).create_user(UserName="away")  # IAM tells in us-east-1 alone
+    # IAM tells in us-east-1 alone
+    aws.client("iam", MEMBER_B, region=AWAY).create_user(UserName="away")
     for region, name in ((AWAY, "CreateVpc"), (HOME, "CreateUser")):
         [event] = [json.loads(one["Body"]) for one in queues[region]()]
-        assert (event["detail"]["eventName"], event["account"], event["region"]) == (name, MEMBER_B, region)
+        assert (event["detail"]["eventName"], event["account"], event["region"]) == (
+            name,
+            MEMBER_B,
+            region,
+        )
 
 
 def test_instances_are_of_an_account_and_region(aws: Aws) -> None:
     """The gateway hands the Region of the request on to moto; IAM is checked with it."""
-    plain = {"interfaces": 1, "profile_attached": False, "in_asg": False, "target_group": False, "elastic_ip": False}
+    plain = {
+        "interfaces": 1,
+        "profile_attached": False,
+        "in_asg": False,
+        "target_group": False,
+        "elastic_ip": False,
+    }
     places = [(account, region) for account in (MEMBER, MEMBER_B) for region in settings.REGIONS]
     made = {place: seed.instance(aws, place[0], region=place[1], **plain) for place in places}
     assert len({one.instance for one in made.values()}) == 4
@@ -248,7 +311,9 @@ def test_rights_in_one_region_are_none_in_another(aws: Aws, identity: Identity) 
     policy = allow("ec2:CreateSecurityGroup", f"arn:aws:ec2:{AWAY}:{MEMBER}:*")
     session = identity.session(identity.role(policy))
     for region in settings.REGIONS:
-        vpc = aws.client("ec2", MEMBER, region=region).create_vpc(CidrBlock="10.8.0.0/16")["Vpc"]["VpcId"]
+        vpc = aws.client("ec2", MEMBER, region=region).create_vpc(CidrBlock="10.8.0.0/16")["Vpc"][
+            "VpcId"
+        ]
         ec2 = aws.client("ec2", MEMBER, region=region, **session)
         if region == AWAY:
             assert ec2.create_security_group(GroupName="g", Description="d", VpcId=vpc)["GroupId"]

@@ -21,13 +21,26 @@ Make = Callable[..., seed.Victim]
 
 def test_faults_fail_so_many_times(aws: Aws, control: Control, victim: Make) -> None:
     found, ec2 = victim(), aws.client("ec2")
-    control("POST", "faults", {"service": "ec2", "action": "CreateSnapshots", "error": "UnauthorizedOperation", "count": 1})
+    control(
+        "POST",
+        "faults",
+        {
+            "service": "ec2",
+            "action": "CreateSnapshots",
+            "error": "UnauthorizedOperation",
+            "count": 1,
+        },
+    )
     make = {"InstanceSpecification": {"InstanceId": found.instance}}
     with pytest.raises(ClientError, match="UnauthorizedOperation"):
         ec2.create_snapshots(**make)
     assert ec2.create_snapshots(**make)["Snapshots"]
     assert [fault["hits"] for fault in control("GET", "faults")["faults"]] == [1]
-    control("POST", "faults", {"service": "ec2", "error": "RequestLimitExceeded", "resource": found.interfaces[0]})
+    control(
+        "POST",
+        "faults",
+        {"service": "ec2", "error": "RequestLimitExceeded", "resource": found.interfaces[0]},
+    )
     with pytest.raises(ClientError, match="RequestLimitExceeded"):
         ec2.describe_network_interfaces(NetworkInterfaceIds=found.interfaces)
     assert ec2.describe_instances(InstanceIds=[found.instance])
@@ -52,7 +65,9 @@ def test_a_malformed_fault_is_explained(control: Control) -> None:
 def test_cloudtrail_knows_who_did_what(aws: Aws, identity: Identity, victim: Make) -> None:
     found = victim()
     role = identity.role(allow("ec2:StopInstances"))
-    aws.client("ec2", **identity.session(role, name="responder")).stop_instances(InstanceIds=[found.instance])
+    aws.client("ec2", **identity.session(role, name="responder")).stop_instances(
+        InstanceIds=[found.instance]
+    )
     lookup = aws.client("cloudtrail").lookup_events
     attribute = {"AttributeKey": "ResourceName", "AttributeValue": found.instance}
     events = eventually(lambda: lookup(LookupAttributes=[attribute])["Events"])
@@ -64,14 +79,33 @@ def test_cloudtrail_knows_who_did_what(aws: Aws, identity: Identity, victim: Mak
 
 def test_guardduty_resources(aws: Aws, control: Control) -> None:
     guardduty = aws.client("guardduty", SECURITY)
-    detector = guardduty.create_detector(Enable=True, Features=[{"Name": "S3_DATA_EVENTS", "Status": "ENABLED"}])["DetectorId"]
-    guardduty.update_detector(DetectorId=detector, Features=[{"Name": "RDS_LOGIN_EVENTS", "Status": "ENABLED"}])
-    features = {item["Name"]: item["Status"] for item in guardduty.get_detector(DetectorId=detector)["Features"]}
-    assert features["S3_DATA_EVENTS"] == features["RDS_LOGIN_EVENTS"] == features["DNS_LOGS"] == "ENABLED"
+    detector = guardduty.create_detector(
+        Enable=True, Features=[{"Name": "S3_DATA_EVENTS", "Status": "ENABLED"}]
+    )["DetectorId"]
+    guardduty.update_detector(
+        DetectorId=detector, Features=[{"Name": "RDS_LOGIN_EVENTS", "Status": "ENABLED"}]
+    )
+    features = {
+        item["Name"]: item["Status"]
+        for item in guardduty.get_detector(DetectorId=detector)["Features"]
+    }
+    assert (
+        features["S3_DATA_EVENTS"]
+        == features["RDS_LOGIN_EVENTS"]
+        == features["DNS_LOGS"]
+        == "ENABLED"
+    )
     finding = {"id": "f1", "accountId": SECURITY, "severity": 8, "service": {"archived": False}}
     control("PUT", f"findings/{detector}?account={SECURITY}&region=us-east-1", finding)
-    high = {"Criterion": {"severity": {"GreaterThanOrEqual": 7}, "service.archived": {"Equals": ["false"]}}}
-    assert guardduty.list_findings(DetectorId=detector, FindingCriteria=high)["FindingIds"] == ["f1"]
+    high = {
+        "Criterion": {
+            "severity": {"GreaterThanOrEqual": 7},
+            "service.archived": {"Equals": ["false"]},
+        }
+    }
+    assert guardduty.list_findings(DetectorId=detector, FindingCriteria=high)["FindingIds"] == [
+        "f1"
+    ]
     guardduty.archive_findings(DetectorId=detector, FindingIds=["f1"])
     assert not guardduty.list_findings(DetectorId=detector, FindingCriteria=high)["FindingIds"]
     with pytest.raises(ClientError, match="already exists"):
@@ -84,12 +118,19 @@ def test_guardduty_resources(aws: Aws, control: Control) -> None:
 def test_an_object_of_parts_is_locked(aws: Aws) -> None:
     s3, bucket = aws.client("s3", SECURITY), f"evidence-{time.monotonic_ns()}"
     s3.create_bucket(Bucket=bucket, ObjectLockEnabledForBucket=True)
-    rule = {"ObjectLockEnabled": "Enabled", "Rule": {"DefaultRetention": {"Mode": "GOVERNANCE", "Days": 1}}}
+    rule = {
+        "ObjectLockEnabled": "Enabled",
+        "Rule": {"DefaultRetention": {"Mode": "GOVERNANCE", "Days": 1}},
+    }
     s3.put_object_lock_configuration(Bucket=bucket, ObjectLockConfiguration=rule)
     upload = s3.create_multipart_upload(Bucket=bucket, Key="memory")["UploadId"]
-    part = s3.upload_part(Bucket=bucket, Key="memory", UploadId=upload, PartNumber=1, Body=b"x")["ETag"]
+    part = s3.upload_part(Bucket=bucket, Key="memory", UploadId=upload, PartNumber=1, Body=b"x")[
+        "ETag"
+    ]
     parts = {"Parts": [{"ETag": part, "PartNumber": 1}]}
-    s3.complete_multipart_upload(Bucket=bucket, Key="memory", UploadId=upload, MultipartUpload=parts)
+    s3.complete_multipart_upload(
+        Bucket=bucket, Key="memory", UploadId=upload, MultipartUpload=parts
+    )
     assert s3.head_object(Bucket=bucket, Key="memory")["ObjectLockMode"] == "GOVERNANCE"
 
 
@@ -97,7 +138,10 @@ def test_the_pins_are_the_projects() -> None:
     from sandbox.settings import ROOT
 
     required = (ROOT / "requirements" / "dev.txt").read_text()
-    assert f"ministack=={PINS['ministack']}" in required and f"moto[server]=={PINS['moto']}" in required
+    assert (
+        f"ministack=={PINS['ministack']}" in required
+        and f"moto[server]=={PINS['moto']}" in required
+    )
 
 
 def test_idle_connections_stay_open() -> None:
@@ -123,7 +167,10 @@ def test_a_call_repeated_because_its_answer_was_lost_is_not_done_twice(aws: Aws)
     ids = iter(["one", "one", "two"])
     iam.meta.events.register("before-send.iam.*", lambda request, **_: _say(request, next(ids)))
     trust = json.dumps({"Version": "2012-10-17", "Statement": []})
-    roles = [iam.create_role(RoleName="lost", AssumeRolePolicyDocument=trust)["Role"]["RoleId"] for _ in range(2)]
+    roles = [
+        iam.create_role(RoleName="lost", AssumeRolePolicyDocument=trust)["Role"]["RoleId"]
+        for _ in range(2)
+    ]
     assert roles[0] == roles[1]
     with pytest.raises(ClientError, match="EntityAlreadyExists"):
         iam.create_role(RoleName="lost", AssumeRolePolicyDocument=trust)

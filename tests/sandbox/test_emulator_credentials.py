@@ -1,4 +1,6 @@
-"""IAM users and their credentials as on AWS: what they hold, what dies when, how much fits, and which roles only AWS changes."""
+"""IAM users and their credentials as on AWS: what they hold, what dies when, how much fits, and
+which roles only AWS changes.
+"""
 
 from __future__ import annotations
 
@@ -36,17 +38,25 @@ class User:
         self.key = self.iam.create_access_key(UserName=self.name)["AccessKey"]
 
     def put(self, name: str, policy: Any) -> None:
-        self.iam.put_user_policy(UserName=self.name, PolicyName=name, PolicyDocument=json.dumps(policy))
+        self.iam.put_user_policy(
+            UserName=self.name, PolicyName=name, PolicyDocument=json.dumps(policy)
+        )
 
     def client(self, service: str, key: Any = None) -> Any:
         key = key or self.key
         token = {"aws_session_token": key["SessionToken"]} if "SessionToken" in key else {}
-        keys = {"aws_access_key_id": key["AccessKeyId"], "aws_secret_access_key": key["SecretAccessKey"]}
+        keys = {
+            "aws_access_key_id": key["AccessKeyId"],
+            "aws_secret_access_key": key["SecretAccessKey"],
+        }
         return self.aws.client(service, **keys, **token)
 
     def works(self, key: Any = None) -> bool:
         """Whether a key may do what the user may: asked of MiniStack and of moto."""
-        answers = {code(self.client("s3", key).list_buckets), code(self.client("ec2", key).describe_vpcs)}
+        answers = {
+            code(self.client("s3", key).list_buckets),
+            code(self.client("ec2", key).describe_vpcs),
+        }
         assert len(answers) == 1 or "" not in answers, answers
         return answers == {""}
 
@@ -57,13 +67,25 @@ def user(aws: Aws) -> User:
 
 
 def test_ssh_keys(user: User) -> None:
-    made = user.iam.upload_ssh_public_key(UserName=user.name, SSHPublicKeyBody="ssh-rsa AAAAB3NzaC1yc2E= a@b")["SSHPublicKey"]
-    assert made["SSHPublicKeyId"].startswith("APKA") and made["Status"] == "Active" and made["Fingerprint"]
-    user.iam.update_ssh_public_key(UserName=user.name, SSHPublicKeyId=made["SSHPublicKeyId"], Status="Inactive")
+    made = user.iam.upload_ssh_public_key(
+        UserName=user.name, SSHPublicKeyBody="ssh-rsa AAAAB3NzaC1yc2E= a@b"
+    )["SSHPublicKey"]
+    assert (
+        made["SSHPublicKeyId"].startswith("APKA")
+        and made["Status"] == "Active"
+        and made["Fingerprint"]
+    )
+    user.iam.update_ssh_public_key(
+        UserName=user.name, SSHPublicKeyId=made["SSHPublicKeyId"], Status="Inactive"
+    )
     [shown] = user.iam.list_ssh_public_keys(UserName=user.name)["SSHPublicKeys"]
     assert (shown["SSHPublicKeyId"], shown["Status"]) == (made["SSHPublicKeyId"], "Inactive")
     assert "SSHPublicKeyBody" not in shown and shown["UploadDate"]
-    missing = {"UserName": user.name, "SSHPublicKeyId": "APKANOTHING0000000000", "Status": "Inactive"}
+    missing = {
+        "UserName": user.name,
+        "SSHPublicKeyId": "APKANOTHING0000000000",
+        "Status": "Inactive",
+    }
     assert code(lambda: user.iam.update_ssh_public_key(**missing)) == "NoSuchEntity"
     assert code(lambda: user.iam.list_ssh_public_keys(UserName="nobody-here")) == "NoSuchEntity"
     user.iam.delete_ssh_public_key(UserName=user.name, SSHPublicKeyId=made["SSHPublicKeyId"])
@@ -72,28 +94,45 @@ def test_ssh_keys(user: User) -> None:
 
 def test_service_specific_credentials(user: User) -> None:
     create = user.iam.create_service_specific_credential
-    made = create(UserName=user.name, ServiceName="codecommit.amazonaws.com")["ServiceSpecificCredential"]
+    made = create(UserName=user.name, ServiceName="codecommit.amazonaws.com")[
+        "ServiceSpecificCredential"
+    ]
     assert made["ServicePassword"] and made["Status"] == "Active"
     name = made["ServiceSpecificCredentialId"]
-    user.iam.update_service_specific_credential(UserName=user.name, ServiceSpecificCredentialId=name, Status="Inactive")
-    [shown] = user.iam.list_service_specific_credentials(UserName=user.name)["ServiceSpecificCredentials"]
+    user.iam.update_service_specific_credential(
+        UserName=user.name, ServiceSpecificCredentialId=name, Status="Inactive"
+    )
+    [shown] = user.iam.list_service_specific_credentials(UserName=user.name)[
+        "ServiceSpecificCredentials"
+    ]
     assert (shown["ServiceSpecificCredentialId"], shown["Status"]) == (name, "Inactive")
     assert (shown["ServiceName"], "ServicePassword" in shown) == ("codecommit.amazonaws.com", False)
     create(UserName=user.name, ServiceName="codecommit.amazonaws.com")
-    assert code(lambda: create(UserName=user.name, ServiceName="codecommit.amazonaws.com")) == "LimitExceeded"
+    assert (
+        code(lambda: create(UserName=user.name, ServiceName="codecommit.amazonaws.com"))
+        == "LimitExceeded"
+    )
 
 
 def test_signing_certificates(user: User) -> None:
-    made = user.iam.upload_signing_certificate(UserName=user.name, CertificateBody="-----BEGIN CERTIFICATE-----")["Certificate"]
+    made = user.iam.upload_signing_certificate(
+        UserName=user.name, CertificateBody="-----BEGIN CERTIFICATE-----"
+    )["Certificate"]
     name = made["CertificateId"]
     user.iam.update_signing_certificate(UserName=user.name, CertificateId=name, Status="Inactive")
     [shown] = user.iam.list_signing_certificates(UserName=user.name)["Certificates"]
-    assert (shown["CertificateId"], shown["Status"], shown["CertificateBody"]) == (name, "Inactive", made["CertificateBody"])
+    assert (shown["CertificateId"], shown["Status"], shown["CertificateBody"]) == (
+        name,
+        "Inactive",
+        made["CertificateBody"],
+    )
 
 
 def test_deny_all_denies_keys_and_sessions(user: User) -> None:
     session = user.client("sts").get_session_token()["Credentials"]
-    federated = user.client("sts").get_federation_token(Name="bob", Policy=json.dumps(ALLOW_ALL))["Credentials"]
+    federated = user.client("sts").get_federation_token(Name="bob", Policy=json.dumps(ALLOW_ALL))[
+        "Credentials"
+    ]
     assert user.works() and user.works(session) and user.works(federated)
     user.iam.attach_user_policy(UserName=user.name, PolicyArn=DENY_ALL)
     assert not user.works() and not user.works(session) and not user.works(federated)
@@ -104,7 +143,9 @@ def test_deny_all_denies_keys_and_sessions(user: User) -> None:
 
 def test_inactive_keys_are_refused_and_their_sessions_live_on(user: User) -> None:
     session = user.client("sts").get_session_token()["Credentials"]
-    user.iam.update_access_key(UserName=user.name, AccessKeyId=user.key["AccessKeyId"], Status="Inactive")
+    user.iam.update_access_key(
+        UserName=user.name, AccessKeyId=user.key["AccessKeyId"], Status="Inactive"
+    )
     assert code(user.client("iam").list_users) == "InvalidClientTokenId"
     assert code(user.client("sts").get_caller_identity) == "InvalidClientTokenId"
     assert not user.works() and user.works(session)
@@ -112,14 +153,31 @@ def test_inactive_keys_are_refused_and_their_sessions_live_on(user: User) -> Non
 
 def test_sessions_issued_before_a_time_are_denied(user: User, aws: Aws, identity: Identity) -> None:
     role = identity.role(ALLOW_ALL)
-    old, before = user.client("sts").get_session_token()["Credentials"], identity.session(role, name="eve")
+    old, before = (
+        user.client("sts").get_session_token()["Credentials"],
+        identity.session(role, name="eve"),
+    )
     cut = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + 1))
-    deny = {**allow("*"), "Statement": [{"Effect": "Deny", "Action": "*", "Resource": "*",
-                                         "Condition": {"DateLessThan": {"aws:TokenIssueTime": cut}}}]}  # fmt: skip
+    deny = {
+        **allow("*"),
+        "Statement": [
+            {
+                "Effect": "Deny",
+                "Action": "*",
+                "Resource": "*",
+                "Condition": {"DateLessThan": {"aws:TokenIssueTime": cut}},
+            }
+        ],
+    }
     user.put("cut", deny)
     name = role.rsplit("/", 1)[-1]
-    aws.client("iam").put_role_policy(RoleName=name, PolicyName="cut", PolicyDocument=json.dumps(deny))
-    assert not user.works(old) and code(aws.client("ec2", **before).describe_vpcs) == "UnauthorizedOperation"
+    aws.client("iam").put_role_policy(
+        RoleName=name, PolicyName="cut", PolicyDocument=json.dumps(deny)
+    )
+    assert (
+        not user.works(old)
+        and code(aws.client("ec2", **before).describe_vpcs) == "UnauthorizedOperation"
+    )
     assert user.works(), "a long-term key has no issue time"
     time.sleep(1.1)
     assert user.works(user.client("sts").get_session_token()["Credentials"])
@@ -128,22 +186,33 @@ def test_sessions_issued_before_a_time_are_denied(user: User, aws: Aws, identity
 
 def test_sessions_without_mfa_cannot_call_iam(user: User) -> None:
     sts = user.client("sts")
-    assert code(user.client("iam", sts.get_session_token()["Credentials"]).list_users) == "InvalidClientTokenId"
+    assert (
+        code(user.client("iam", sts.get_session_token()["Credentials"]).list_users)
+        == "InvalidClientTokenId"
+    )
     federated = sts.get_federation_token(Name="bob", Policy=json.dumps(ALLOW_ALL))["Credentials"]
     assert code(user.client("iam", federated).list_users) == "InvalidClientTokenId"
 
 
 def test_a_user_holds_ten_policies_that_exist(user: User) -> None:
     made = [
-        user.iam.create_policy(PolicyName=f"{user.name}-{n}", PolicyDocument=json.dumps(ALLOW_ALL))["Policy"] for n in range(11)
+        user.iam.create_policy(PolicyName=f"{user.name}-{n}", PolicyDocument=json.dumps(ALLOW_ALL))[
+            "Policy"
+        ]
+        for n in range(11)
     ]
     attach = user.iam.attach_user_policy
     for policy in made[:10]:
         attach(UserName=user.name, PolicyArn=policy["Arn"])
     assert code(lambda: attach(UserName=user.name, PolicyArn=made[10]["Arn"])) == "LimitExceeded"
-    assert code(lambda: attach(UserName=user.name, PolicyArn=made[0]["Arn"])) == "", "it is attached already"
+    assert code(lambda: attach(UserName=user.name, PolicyArn=made[0]["Arn"])) == "", (
+        "it is attached already"
+    )
     assert len(user.iam.list_attached_user_policies(UserName=user.name)["AttachedPolicies"]) == 10
-    assert code(lambda: attach(UserName=user.name, PolicyArn="arn:aws:iam::aws:policy/NoSuch")) == "NoSuchEntity"
+    assert (
+        code(lambda: attach(UserName=user.name, PolicyArn="arn:aws:iam::aws:policy/NoSuch"))
+        == "NoSuchEntity"
+    )
 
 
 def test_inline_policies_have_a_size(user: User, identity: Identity) -> None:
@@ -154,9 +223,15 @@ def test_inline_policies_have_a_size(user: User, identity: Identity) -> None:
     assert code(lambda: user.put("two", big)) == "LimitExceeded", "together they are too long"
     assert code(lambda: user.put("one", big)) == "", "it takes its own place"
     role = identity.role(None).rsplit("/", 1)[-1]
-    put = lambda name: user.iam.put_role_policy(RoleName=role, PolicyName=name, PolicyDocument=json.dumps(big))  # noqa: E731
+
+    def put(name: str) -> object:
+        document = json.dumps(big)
+        return user.iam.put_role_policy(RoleName=role, PolicyName=name, PolicyDocument=document)
+
     fits = 10240 // size
-    assert [code(lambda n=n: put(str(n))) for n in range(fits + 1)] == [""] * fits + ["LimitExceeded"]
+    assert [code(lambda n=n: put(str(n))) for n in range(fits + 1)] == [""] * fits + [
+        "LimitExceeded"
+    ]
 
 
 def test_a_user_has_two_keys(user: User) -> None:
@@ -164,15 +239,27 @@ def test_a_user_has_two_keys(user: User) -> None:
     assert code(lambda: user.iam.create_access_key(UserName=user.name)) == "LimitExceeded"
 
 
-@pytest.mark.parametrize("path", ["/aws-service-role/autoscaling.amazonaws.com/", "/aws-reserved/sso.amazonaws.com/"])
+@pytest.mark.parametrize(
+    "path", ["/aws-service-role/autoscaling.amazonaws.com/", "/aws-reserved/sso.amazonaws.com/"]
+)
 def test_roles_of_aws_are_changed_by_aws_alone(aws: Aws, control: Control, path: str) -> None:
     name, iam = f"AWSReservedSSO_x_{secrets.token_hex(8)}", aws.client("iam")
     trust = {
         "Version": "2012-10-17",
-        "Statement": [{"Effect": "Allow", "Principal": {"AWS": MEMBER}, "Action": "sts:AssumeRole"}],
+        "Statement": [
+            {"Effect": "Allow", "Principal": {"AWS": MEMBER}, "Action": "sts:AssumeRole"}
+        ],
     }
-    made = control("POST", "roles", {"account": MEMBER, "name": name, "path": path, "trust": trust, "policy": ALLOW_ALL})
-    assert iam.get_role(RoleName=name)["Role"]["Arn"] == made["arn"] == f"arn:aws:iam::{MEMBER}:role{path}{name}"
+    made = control(
+        "POST",
+        "roles",
+        {"account": MEMBER, "name": name, "path": path, "trust": trust, "policy": ALLOW_ALL},
+    )
+    assert (
+        iam.get_role(RoleName=name)["Role"]["Arn"]
+        == made["arn"]
+        == f"arn:aws:iam::{MEMBER}:role{path}{name}"
+    )
     document = json.dumps(ALLOW_ALL)
     for call in (
         lambda: iam.put_role_policy(RoleName=name, PolicyName="x", PolicyDocument=document),
@@ -192,7 +279,9 @@ def test_roles_of_aws_are_changed_by_aws_alone(aws: Aws, control: Control, path:
 def test_calls_without_a_name_are_about_the_caller(user: User) -> None:
     own = user.client("iam")
     assert own.get_user()["User"]["Arn"] == user.arn
-    assert [key["AccessKeyId"] for key in own.list_access_keys()["AccessKeyMetadata"]] == [user.key["AccessKeyId"]]
+    assert [key["AccessKeyId"] for key in own.list_access_keys()["AccessKeyMetadata"]] == [
+        user.key["AccessKeyId"]
+    ]
     user.put("all", allow(["iam:ListAccessKeys", "iam:GetAccessKeyLastUsed"], user.arn))
     assert code(own.list_access_keys) == "", "and checked on the caller"
     used = own.get_access_key_last_used(AccessKeyId=user.key["AccessKeyId"])
@@ -206,24 +295,42 @@ def test_holdings_of_nobody(user: User) -> None:
 
 
 def test_which_policy_and_boundary_are_condition_keys(user: User, identity: Identity) -> None:
-    iam = identity.client("iam", allow("iam:AttachUserPolicy", "*", ArnEquals={"iam:PolicyARN": DENY_ALL}))
+    iam = identity.client(
+        "iam", allow("iam:AttachUserPolicy", "*", ArnEquals={"iam:PolicyARN": DENY_ALL})
+    )
     other = "arn:aws:iam::aws:policy/AdministratorAccess"
     assert code(lambda: iam.attach_user_policy(UserName=user.name, PolicyArn=DENY_ALL)) == ""
-    assert code(lambda: iam.attach_user_policy(UserName=user.name, PolicyArn=other)) == "AccessDenied"
-    iam = identity.client("iam", allow("iam:PutUserPermissionsBoundary", "*", StringEquals={"iam:PermissionsBoundary": DENY_ALL}))
+    assert (
+        code(lambda: iam.attach_user_policy(UserName=user.name, PolicyArn=other)) == "AccessDenied"
+    )
+    iam = identity.client(
+        "iam",
+        allow(
+            "iam:PutUserPermissionsBoundary",
+            "*",
+            StringEquals={"iam:PermissionsBoundary": DENY_ALL},
+        ),
+    )
     put = iam.put_user_permissions_boundary
     assert code(lambda: put(UserName=user.name, PermissionsBoundary=other)) == "AccessDenied"
     assert code(lambda: put(UserName=user.name, PermissionsBoundary=DENY_ALL)) == ""
     user.iam.tag_user(UserName=user.name, Tags=[{"Key": "team", "Value": "red"}])
     for value, refused in (("red", ""), ("blue", "AccessDenied")):
-        iam = identity.client("iam", allow("iam:ListUserTags", "*", StringEquals={"iam:ResourceTag/team": value}))
+        iam = identity.client(
+            "iam", allow("iam:ListUserTags", "*", StringEquals={"iam:ResourceTag/team": value})
+        )
         assert code(lambda iam=iam: iam.list_user_tags(UserName=user.name)) == refused
 
 
 def test_mfa_devices_say_since_when(user: User, control: Control) -> None:
-    serial = user.iam.create_virtual_mfa_device(VirtualMFADeviceName=user.name)["VirtualMFADevice"]["SerialNumber"]
+    serial = user.iam.create_virtual_mfa_device(VirtualMFADeviceName=user.name)["VirtualMFADevice"][
+        "SerialNumber"
+    ]
     user.iam.enable_mfa_device(
-        UserName=user.name, SerialNumber=serial, AuthenticationCode1="123456", AuthenticationCode2="654321"
+        UserName=user.name,
+        SerialNumber=serial,
+        AuthenticationCode1="123456",
+        AuthenticationCode2="654321",
     )
     control("POST", "mfa", {"account": MEMBER, "serial": serial, "enabled": "2020-01-02T03:04:05Z"})
     [device] = user.iam.list_mfa_devices(UserName=user.name)["MFADevices"]
@@ -236,9 +343,14 @@ def test_console_passwords(user: User) -> None:
     iam, name = user.iam, user.name
     assert code(lambda: iam.get_login_profile(UserName=name)) == "NoSuchEntity"
     assert code(lambda: iam.delete_login_profile(UserName=name)) == "NoSuchEntity"
-    assert code(lambda: iam.update_login_profile(UserName=name, PasswordResetRequired=True)) == "NoSuchEntity"
+    assert (
+        code(lambda: iam.update_login_profile(UserName=name, PasswordResetRequired=True))
+        == "NoSuchEntity"
+    )
     iam.create_login_profile(UserName=name, Password=secrets.token_urlsafe(20))
-    iam.update_login_profile(UserName=name, Password=secrets.token_urlsafe(20), PasswordResetRequired=True)
+    iam.update_login_profile(
+        UserName=name, Password=secrets.token_urlsafe(20), PasswordResetRequired=True
+    )
     assert iam.get_login_profile(UserName=name)["LoginProfile"]["PasswordResetRequired"] is True
 
 

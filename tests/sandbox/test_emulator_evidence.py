@@ -1,4 +1,6 @@
-"""The evidence parts against the emulated AWS, under the collector's own policy and their session policies, enforced."""
+"""The evidence parts against the emulated AWS, under the collector's own policy and their
+session policies, enforced.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +26,13 @@ from guardduty_response.finding import Finding
 from guardduty_response.playbooks import Context, Target
 from guardduty_response.playbooks.common import lookup
 from guardduty_response.playbooks.common.part import Part
-from guardduty_response.playbooks.ec2_instance.collect import api_calls, copies, instance, network_logs, snapshots
+from guardduty_response.playbooks.ec2_instance.collect import (
+    api_calls,
+    copies,
+    instance,
+    network_logs,
+    snapshots,
+)
 from guardduty_response.playbooks.ec2_instance.core import Work
 
 from sandbox import seed, settings
@@ -39,7 +47,12 @@ KEY = f"arn:aws:kms:{REGION}:{SECURITY}:key/11111111-2222-3333-4444-555555555555
 def policy(path: str, **values: str) -> Json:
     """A policy template as Terraform fills it in."""
     text = Path(settings.ROOT / path).read_text()
-    for name, value in {"partition": "aws", "region": REGION, "name_prefix": PREFIX, **values}.items():
+    for name, value in {
+        "partition": "aws",
+        "region": REGION,
+        "name_prefix": PREFIX,
+        **values,
+    }.items():
         text = text.replace(f"${{{name}}}", value)
     found: Json = json.loads(text)
     return found
@@ -58,21 +71,47 @@ class Collector:
     def work(self) -> Work:
         detail = {
             "resource": {"instanceDetails": {"instanceId": self.victim.instance}},
-            "service": {"eventFirstSeen": datetime.fromtimestamp(time.time() - 300, UTC).isoformat()},
+            "service": {
+                "eventFirstSeen": datetime.fromtimestamp(time.time() - 300, UTC).isoformat()
+            },
         }
         finding = Finding(
-            "f", "CryptoCurrency:EC2/BitcoinTool.B!DNS", MEMBER, REGION, "aws", 8.0, "t", "Instance", False, False, 1, detail
+            "f",
+            "CryptoCurrency:EC2/BitcoinTool.B!DNS",
+            MEMBER,
+            REGION,
+            "aws",
+            8.0,
+            "t",
+            "Instance",
+            False,
+            False,
+            1,
+            detail,
         )
         account = {"account_id": SECURITY, "kms_key_arn": KEY, "copy_role_name": self.vault}
         values: Json = {one.name: {} for one in fields(Config)} | {
-            "name_prefix": PREFIX, "partition": "aws", "evidence": {"forensics_account": account},
-            "responder": {"role_path": "/", "quarantine_profile": f"{PREFIX}-quarantine"}, "forensics": {"when": "off"},
-        }  # fmt: skip
-        options: Json = {"quarantine_security_group_ids": {}, "auto_scaling": "none", "revoke_sessions": "instance"}
+            "name_prefix": PREFIX,
+            "partition": "aws",
+            "evidence": {"forensics_account": account},
+            "responder": {"role_path": "/", "quarantine_profile": f"{PREFIX}-quarantine"},
+            "forensics": {"when": "off"},
+        }
+        options: Json = {
+            "quarantine_security_group_ids": {},
+            "auto_scaling": "none",
+            "revoke_sessions": "instance",
+        }
         context = Context(
-            Config(**values), options, finding, "inc-0123456789abcdef", "arn:aws:states:x:1:execution:m:run-1", None,  # type: ignore[arg-type]
-            self.assume, self.put,
-        )  # fmt: skip
+            Config(**values),
+            options,
+            finding,
+            "inc-0123456789abcdef",
+            "arn:aws:states:x:1:execution:m:run-1",
+            None,  # type: ignore[arg-type]
+            self.assume,
+            self.put,
+        )
         arn = f"arn:aws:ec2:{REGION}:{MEMBER}:instance/{self.victim.instance}"
         work = Work(context, Target("ec2_instance", self.victim.instance, arn, MEMBER, REGION))
         work.kept = {"evidence": self.evidence}
@@ -98,31 +137,57 @@ class Collector:
 
     def lines(self, ending: str) -> list[Json]:
         (name,) = [name for name in self.stored if name.endswith(ending)]
-        return [json.loads(line) for line in gzip.decompress(self.stored[name]).decode().splitlines()]
+        return [
+            json.loads(line) for line in gzip.decompress(self.stored[name]).decode().splitlines()
+        ]
 
 
 @pytest.fixture
-def collector(aws: Aws, identity: Identity, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[seed.Victim], Collector]]:
-    """(victim) -> its collector: a function of the security account with the collector's role in the member account."""
+def collector(
+    aws: Aws, identity: Identity, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Callable[[seed.Victim], Collector]]:
+    """(victim) -> its collector: a function of the security account with the collector's role in
+    the member account.
+    """
     for name in [name for name in os.environ if name.startswith("AWS_")]:
         monkeypatch.delenv(name)
     own = identity.session(
         identity.role(
-            {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "sts:AssumeRole", "Resource": "*"}]},
+            {
+                "Version": "2012-10-17",
+                "Statement": [{"Effect": "Allow", "Action": "sts:AssumeRole", "Resource": "*"}],
+            },
             account=SECURITY,
         )
     )
     environment = {"AWS_ENDPOINT_URL": aws.endpoint, "AWS_DEFAULT_REGION": REGION}
-    for name, value in {**environment, **{name.upper(): value for name, value in own.items()}}.items():
+    for name, value in {
+        **environment,
+        **{name.upper(): value for name, value in own.items()},
+    }.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setattr(function_aws, "_loader", botocore.loaders.create_loader)
     monkeypatch.setattr(lookup, "PAUSE_SECONDS", 0)
     function_aws.client.cache_clear()
     function_aws._own.cache_clear()
-    trust = {"Version": "2012-10-17", "Statement": [
-        {"Effect": "Allow", "Principal": {"AWS": f"arn:aws:iam::{SECURITY}:root"}, "Action": "sts:AssumeRole"}]}  # fmt: skip
-    role = identity.role(policy("playbooks/ec2_instance/collector-policy.json", account_id=MEMBER), trust=trust)
-    vault = identity.role(policy("modules/forensics-account/copy-policy.json", key_arn=KEY), account=SECURITY, trust=trust)
+    trust = {
+        "Version": "2012-10-17",
+        "Statement": [
+            {
+                "Effect": "Allow",
+                "Principal": {"AWS": f"arn:aws:iam::{SECURITY}:root"},
+                "Action": "sts:AssumeRole",
+            }
+        ],
+    }
+    role = identity.role(
+        policy("playbooks/ec2_instance/collector-policy.json", account_id=MEMBER), trust=trust
+    )
+    vault = identity.role(
+        policy("modules/forensics-account/copy-policy.json", key_arn=KEY),
+        account=SECURITY,
+        trust=trust,
+    )
     yield lambda victim: Collector(victim, role, vault.rsplit("/", 1)[-1])
     function_aws.client.cache_clear()
     function_aws._own.cache_clear()
@@ -131,7 +196,9 @@ def collector(aws: Aws, identity: Identity, monkeypatch: pytest.MonkeyPatch) -> 
 Start = Callable[[seed.Victim], Collector]
 
 
-def test_snapshots_then_copies_into_the_forensics_account(aws: Aws, victim: Make, collector: Start) -> None:
+def test_snapshots_then_copies_into_the_forensics_account(
+    aws: Aws, victim: Make, collector: Start
+) -> None:
     use = collector(victim())
     part = use.collect(snapshots)
     assert part.outcome == "COMPLETE", part.detail
@@ -139,15 +206,24 @@ def test_snapshots_then_copies_into_the_forensics_account(aws: Aws, victim: Make
     assert part.outcome == "COMPLETE", part.detail
     made = use.evidence["copies"]["state"]["set"]
     assert len(made) == 2
-    kept = aws.client("ec2", SECURITY).describe_snapshots(SnapshotIds=[one["vault"] for one in made])["Snapshots"]
-    assert {(one["KmsKeyId"], one["State"], one["OwnerId"]) for one in kept} == {(KEY, "completed", SECURITY)}
+    kept = aws.client("ec2", SECURITY).describe_snapshots(
+        SnapshotIds=[one["vault"] for one in made]
+    )["Snapshots"]
+    assert {(one["KmsKeyId"], one["State"], one["OwnerId"]) for one in kept} == {
+        (KEY, "completed", SECURITY)
+    }
 
 
-def test_the_collector_shares_only_what_is_tagged_as_its_own(aws: Aws, victim: Make, collector: Start) -> None:
+def test_the_collector_shares_only_what_is_tagged_as_its_own(
+    aws: Aws, victim: Make, collector: Start
+) -> None:
     use = collector(victim())
     ec2 = aws.client("ec2")
     other = ec2.create_snapshot(VolumeId=use.victim.volumes[0])["SnapshotId"]
-    everything = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}
+    everything = {
+        "Version": "2012-10-17",
+        "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}],
+    }
     client = use.assume(MEMBER, REGION, everything).client("ec2")
     time.sleep(0.7)
     share = {"Attribute": "createVolumePermission", "OperationType": "add"}
@@ -161,7 +237,9 @@ def test_the_collector_shares_only_what_is_tagged_as_its_own(aws: Aws, victim: M
     use.collect(snapshots)
     own = use.evidence["snapshots"]["state"]["ids"][0]
     with pytest.raises(ClientError, match="UnauthorizedOperation"):
-        client.modify_snapshot_attribute(SnapshotId=own, GroupNames=["all"], UserIds=[SECURITY], **share)
+        client.modify_snapshot_attribute(
+            SnapshotId=own, GroupNames=["all"], UserIds=[SECURITY], **share
+        )
     client.modify_snapshot_attribute(SnapshotId=own, UserIds=[SECURITY], **share)
 
 
@@ -172,7 +250,10 @@ def test_the_aws_managed_key_cannot_be_shared(aws: Aws, victim: Make) -> None:
     made = ec2.create_snapshot(VolumeId=volume)["SnapshotId"]
     with pytest.raises(ClientError, match="OperationNotPermitted"):
         ec2.modify_snapshot_attribute(
-            SnapshotId=made, Attribute="createVolumePermission", OperationType="add", UserIds=[SECURITY]
+            SnapshotId=made,
+            Attribute="createVolumePermission",
+            OperationType="add",
+            UserIds=[SECURITY],
         )
 
 
@@ -187,11 +268,17 @@ def test_metadata_console_and_screen(victim: Make, collector: Start) -> None:
     use = collector(victim(profile_attached=True))
     part = use.collect(instance)
     assert part.outcome == "COMPLETE", part.detail
-    assert {name.rsplit("/", 1)[-1] for name in use.stored} == {"metadata.json", "console.txt", "screenshot.jpg"}
+    assert {name.rsplit("/", 1)[-1] for name in use.stored} == {
+        "metadata.json",
+        "console.txt",
+        "screenshot.jpg",
+    }
 
 
 def test_flow_logs_of_a_seeded_log_group(victim: Make, aws: Aws, collector: Start) -> None:
-    found = seed.instance(aws, interfaces=2, in_asg=False, target_group=False, elastic_ip=False, flow_logs=True)
+    found = seed.instance(
+        aws, interfaces=2, in_asg=False, target_group=False, elastic_ip=False, flow_logs=True
+    )
     use = collector(found)
     part = use.collect(network_logs)
     assert part.outcome == "COMPLETE", part.detail
@@ -204,19 +291,33 @@ def test_flow_logs_of_a_bucket(victim: Make, aws: Aws, collector: Start) -> None
     found = seed.instance(aws, interfaces=1, in_asg=False, target_group=False, elastic_ip=False)
     use, bucket = collector(found), f"flows-{time.monotonic_ns()}"
     aws.client("s3").create_bucket(Bucket=bucket)
-    options = {"FileFormat": "plain-text", "HiveCompatiblePartitions": True, "PerHourPartition": True}
+    options = {
+        "FileFormat": "plain-text",
+        "HiveCompatiblePartitions": True,
+        "PerHourPartition": True,
+    }
     made = aws.client("ec2").create_flow_logs(
-        ResourceIds=[found.vpc], ResourceType="VPC", TrafficType="ALL", MaxAggregationInterval=60, LogDestinationType="s3",
-        LogDestination=f"arn:aws:s3:::{bucket}/net", DestinationOptions=options,
-    )["FlowLogIds"][0]  # fmt: skip
+        ResourceIds=[found.vpc],
+        ResourceType="VPC",
+        TrafficType="ALL",
+        MaxAggregationInterval=60,
+        LogDestinationType="s3",
+        LogDestination=f"arn:aws:s3:::{bucket}/net",
+        DestinationOptions=options,
+    )["FlowLogIds"][0]
     at = datetime.fromtimestamp(time.time() - 60, UTC)
     path = (
-        f"net/AWSLogs/aws-account-id={MEMBER}/aws-service=vpcflowlogs/aws-region={REGION}/{at:year=%Y/month=%m/day=%d/hour=%H}/"
+        f"net/AWSLogs/aws-account-id={MEMBER}/aws-service=vpcflowlogs/aws-region={REGION}/"
+        f"{at:year=%Y/month=%m/day=%d/hour=%H}/"
     )
     line = f"2 {MEMBER} {found.interfaces[0]} 10.20.0.10 203.0.113.9 1 2 6 1 1 1 2 ACCEPT OK"
-    body = gzip.compress(f"version account-id interface-id srcaddr\n{line}\n2 {MEMBER} eni-0a 1.1.1.1\n".encode())
+    body = gzip.compress(
+        f"version account-id interface-id srcaddr\n{line}\n2 {MEMBER} eni-0a 1.1.1.1\n".encode()
+    )
     aws.client("s3").put_object(
-        Bucket=bucket, Key=f"{path}{MEMBER}_vpcflowlogs_{REGION}_{made}_{at:%Y%m%dT%H%M}Z_1.log.gz", Body=body
+        Bucket=bucket,
+        Key=f"{path}{MEMBER}_vpcflowlogs_{REGION}_{made}_{at:%Y%m%dT%H%M}Z_1.log.gz",
+        Body=body,
     )
     part = use.collect(network_logs)
     assert part.outcome == "COMPLETE", part.detail
@@ -227,9 +328,16 @@ def test_the_collector_reads_logs_alone(aws: Aws, victim: Make, collector: Start
     use, bucket = collector(victim()), f"data-{time.monotonic_ns()}"
     s3 = aws.client("s3")
     s3.create_bucket(Bucket=bucket)
-    for key in ("secrets.txt", "AWSLogs/999999999999/CloudTrail/x", f"AWSLogs/{MEMBER}/CloudTrail/x"):
+    for key in (
+        "secrets.txt",
+        "AWSLogs/999999999999/CloudTrail/x",
+        f"AWSLogs/{MEMBER}/CloudTrail/x",
+    ):
         s3.put_object(Bucket=bucket, Key=key, Body=b"x")
-    everything = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}
+    everything = {
+        "Version": "2012-10-17",
+        "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}],
+    }
     client = use.assume(MEMBER, REGION, everything).client("s3")
     client.get_object(Bucket=bucket, Key=f"AWSLogs/{MEMBER}/CloudTrail/x")
     for key in ("secrets.txt", "AWSLogs/999999999999/CloudTrail/x"):
@@ -239,18 +347,30 @@ def test_the_collector_reads_logs_alone(aws: Aws, victim: Make, collector: Start
 
 def test_calls_on_the_instance_with_the_trail(aws: Aws, victim: Make, collector: Start) -> None:
     use, name = collector(victim()), f"trail-{time.monotonic_ns()}"
-    aws.client("ec2").modify_instance_attribute(InstanceId=use.victim.instance, DisableApiTermination={"Value": True})
+    aws.client("ec2").modify_instance_attribute(
+        InstanceId=use.victim.instance, DisableApiTermination={"Value": True}
+    )
     aws.client("s3").create_bucket(Bucket=name)
     aws.client("cloudtrail").create_trail(Name=name, S3BucketName=name)
     try:
-        record = {"eventName": "GetObject", "userIdentity": {"principalId": f"AROA:{use.victim.instance}"}}
+        record = {
+            "eventName": "GetObject",
+            "userIdentity": {"principalId": f"AROA:{use.victim.instance}"},
+        }
         at = datetime.fromtimestamp(time.time() - 60, UTC)
-        path = f"AWSLogs/{MEMBER}/CloudTrail/{REGION}/{at:%Y/%m/%d}/{MEMBER}_CloudTrail_{REGION}_{at:%Y%m%dT%H%M}Z_1.json.gz"
-        aws.client("s3").put_object(Bucket=name, Key=path, Body=gzip.compress(json.dumps({"Records": [record]}).encode()))
+        path = (
+            f"AWSLogs/{MEMBER}/CloudTrail/{REGION}/{at:%Y/%m/%d}/"
+            f"{MEMBER}_CloudTrail_{REGION}_{at:%Y%m%dT%H%M}Z_1.json.gz"
+        )
+        aws.client("s3").put_object(
+            Bucket=name, Key=path, Body=gzip.compress(json.dumps({"Records": [record]}).encode())
+        )
         time.sleep(1.1)  # the window ends with the last whole second
         part = use.collect(api_calls)
     finally:
         aws.client("cloudtrail").delete_trail(Name=name)
     assert part.outcome == "COMPLETE", part.detail
-    assert "ModifyInstanceAttribute" in {line["eventName"] for line in use.lines("lookup-001.jsonl.gz")}
+    assert "ModifyInstanceAttribute" in {
+        line["eventName"] for line in use.lines("lookup-001.jsonl.gz")
+    }
     assert use.lines(f"trail-{name}-001.jsonl.gz") == [record]

@@ -1,4 +1,6 @@
-"""GuardDuty's control plane: what it refuses, and what it does to members. A Region of its own for each test."""
+"""GuardDuty's control plane: what it refuses, and what it does to members. A Region of its own
+for each test.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +35,12 @@ def statuses(features: list[dict[str, Any]], field: str = "Status") -> dict[str,
     found = {}
     for feature in features:
         found[feature["Name"]] = feature[field]
-        found.update({f"{feature['Name']}/{one['Name']}": one[field] for one in feature.get("AdditionalConfiguration", [])})
+        found.update(
+            {
+                f"{feature['Name']}/{one['Name']}": one[field]
+                for one in feature.get("AdditionalConfiguration", [])
+            }
+        )
     return found
 
 
@@ -51,10 +58,16 @@ class Region:
         return str(found)
 
     def features(self, account: str) -> dict[str, str]:
-        return statuses(self.of(account).get_detector(DetectorId=self.detector(account))["Features"])
+        return statuses(
+            self.of(account).get_detector(DetectorId=self.detector(account))["Features"]
+        )
 
     def frequency(self, account: str) -> str:
-        return str(self.of(account).get_detector(DetectorId=self.detector(account))["FindingPublishingFrequency"])
+        return str(
+            self.of(account).get_detector(DetectorId=self.detector(account))[
+                "FindingPublishingFrequency"
+            ]
+        )
 
     def delegate(self) -> str:
         """Register the security account; its detector."""
@@ -67,7 +80,10 @@ class Region:
         )
 
     def members(self, detector: str) -> set[str]:
-        return {one["AccountId"] for one in self.of(SECURITY).list_members(DetectorId=detector)["Members"]}
+        return {
+            one["AccountId"]
+            for one in self.of(SECURITY).list_members(DetectorId=detector)["Members"]
+        }
 
 
 @pytest.fixture
@@ -81,22 +97,35 @@ def auto(name: str, status: str, **configurations: str) -> dict[str, Any]:
 
 
 def test_only_the_management_account_delegates(region: Region) -> None:
-    refused(lambda: region.of(SECURITY).enable_organization_admin_account(AdminAccountId=SECURITY), "not the master account")
+    refused(
+        lambda: region.of(SECURITY).enable_organization_admin_account(AdminAccountId=SECURITY),
+        "not the master account",
+    )
     refused(region.of(SECURITY).list_organization_admin_accounts, "not the master account")
     management = region.of(MANAGEMENT)
     refused(
-        lambda: management.enable_organization_admin_account(AdminAccountId="555555555555"), "not member of AWS Organizations"
+        lambda: management.enable_organization_admin_account(AdminAccountId="555555555555"),
+        "not member of AWS Organizations",
     )
     region.delegate()
-    refused(lambda: management.enable_organization_admin_account(AdminAccountId=MEMBER), "another account is already enabled")
-    assert [one["AdminAccountId"] for one in management.list_organization_admin_accounts()["AdminAccounts"]] == [SECURITY]
+    refused(
+        lambda: management.enable_organization_admin_account(AdminAccountId=MEMBER),
+        "another account is already enabled",
+    )
+    assert [
+        one["AdminAccountId"]
+        for one in management.list_organization_admin_accounts()["AdminAccounts"]
+    ] == [SECURITY]
     refused(lambda: region.of(SECURITY).create_detector(Enable=True), "a detector already exists")
 
 
 def test_the_organization_is_configured_after_delegation_only(region: Region) -> None:
     detector = region.of(SECURITY).create_detector(Enable=True)["DetectorId"]
     refused(lambda: region.configure(detector), "invalid or out-of-range")
-    refused(lambda: region.of(SECURITY).describe_organization_configuration(DetectorId=detector), "invalid or out-of-range")
+    refused(
+        lambda: region.of(SECURITY).describe_organization_configuration(DetectorId=detector),
+        "invalid or out-of-range",
+    )
     assert region.delegate() == detector
     region.configure(detector, "NEW")
     found = region.of(SECURITY).describe_organization_configuration(DetectorId=detector)
@@ -107,10 +136,19 @@ def test_all_makes_everybody_a_member(region: Region) -> None:
     detector = region.delegate()
     plan = auto("RUNTIME_MONITORING", "ALL", EKS_ADDON_MANAGEMENT="ALL")
     region.configure(detector, "ALL", plan, auto("S3_DATA_EVENTS", "NEW"))
-    assert MEMBER in region.members(detector) and not {MANAGEMENT, SECURITY} & region.members(detector)
+    assert MEMBER in region.members(detector) and not {MANAGEMENT, SECURITY} & region.members(
+        detector
+    )
     found = region.features(MEMBER)
-    assert found["RUNTIME_MONITORING"] == found["RUNTIME_MONITORING/EKS_ADDON_MANAGEMENT"] == found["S3_DATA_EVENTS"] == "ENABLED"
-    assert found["RUNTIME_MONITORING/EC2_AGENT_MANAGEMENT"] == found["RDS_LOGIN_EVENTS"] == "DISABLED"
+    assert (
+        found["RUNTIME_MONITORING"]
+        == found["RUNTIME_MONITORING/EKS_ADDON_MANAGEMENT"]
+        == found["S3_DATA_EVENTS"]
+        == "ENABLED"
+    )
+    assert (
+        found["RUNTIME_MONITORING/EC2_AGENT_MANAGEMENT"] == found["RDS_LOGIN_EVENTS"] == "DISABLED"
+    )
     region.configure(detector, "ALL", auto("RDS_LOGIN_EVENTS", "ALL"))
     assert region.features(MEMBER)["RDS_LOGIN_EVENTS"] == "ENABLED"
 
@@ -118,30 +156,46 @@ def test_all_makes_everybody_a_member(region: Region) -> None:
 def test_the_management_account_needs_its_own_detector(region: Region) -> None:
     detector = region.delegate()
     account = [{"AccountId": MANAGEMENT, "Email": "management@example.com"}]
-    [answer] = region.of(SECURITY).create_members(DetectorId=detector, AccountDetails=account)["UnprocessedAccounts"]
-    assert "must first enable GuardDuty" in answer["Result"] and MANAGEMENT not in region.members(detector)
+    [answer] = region.of(SECURITY).create_members(DetectorId=detector, AccountDetails=account)[
+        "UnprocessedAccounts"
+    ]
+    assert "must first enable GuardDuty" in answer["Result"] and MANAGEMENT not in region.members(
+        detector
+    )
     region.of(MANAGEMENT).create_detector(Enable=True)
-    assert not region.of(SECURITY).create_members(DetectorId=detector, AccountDetails=account)["UnprocessedAccounts"]
+    assert not region.of(SECURITY).create_members(DetectorId=detector, AccountDetails=account)[
+        "UnprocessedAccounts"
+    ]
     assert region.members(detector) == {MANAGEMENT}
 
 
 def test_configurations_come_back_in_the_apis_order(region: Region) -> None:
     detector = region.delegate()
-    agents = {"EC2_AGENT_MANAGEMENT": "NEW", "ECS_FARGATE_AGENT_MANAGEMENT": "NONE", "EKS_ADDON_MANAGEMENT": "NEW"}
+    agents = {
+        "EC2_AGENT_MANAGEMENT": "NEW",
+        "ECS_FARGATE_AGENT_MANAGEMENT": "NONE",
+        "EKS_ADDON_MANAGEMENT": "NEW",
+    }
     region.configure(detector, "NEW", auto("RUNTIME_MONITORING", "NEW", **agents))
     known = region.of(SECURITY).describe_organization_configuration(DetectorId=detector)["Features"]
     runtime = next(one for one in known if one["Name"] == "RUNTIME_MONITORING")
     assert [(one["Name"], one["AutoEnable"]) for one in runtime["AdditionalConfiguration"]] == [
-        ("ECS_FARGATE_AGENT_MANAGEMENT", "NONE"), ("EC2_AGENT_MANAGEMENT", "NEW"), ("EKS_ADDON_MANAGEMENT", "NEW")
-    ]  # fmt: skip
-    sent = [{"Name": "ECS_FARGATE_AGENT_MANAGEMENT", "Status": "ENABLED"}, {"Name": "EKS_ADDON_MANAGEMENT", "Status": "ENABLED"}]
+        ("ECS_FARGATE_AGENT_MANAGEMENT", "NONE"),
+        ("EC2_AGENT_MANAGEMENT", "NEW"),
+        ("EKS_ADDON_MANAGEMENT", "NEW"),
+    ]
+    sent = [
+        {"Name": "ECS_FARGATE_AGENT_MANAGEMENT", "Status": "ENABLED"},
+        {"Name": "EKS_ADDON_MANAGEMENT", "Status": "ENABLED"},
+    ]
     plan = {"Name": "RUNTIME_MONITORING", "Status": "ENABLED", "AdditionalConfiguration": sent}
     region.of(SECURITY).update_detector(DetectorId=detector, Features=[plan])
     found = list(region.features(SECURITY).items())
     assert [one for one in found if one[0].startswith("RUNTIME_MONITORING/")] == [
-        ("RUNTIME_MONITORING/EKS_ADDON_MANAGEMENT", "ENABLED"), ("RUNTIME_MONITORING/EC2_AGENT_MANAGEMENT", "DISABLED"),
+        ("RUNTIME_MONITORING/EKS_ADDON_MANAGEMENT", "ENABLED"),
+        ("RUNTIME_MONITORING/EC2_AGENT_MANAGEMENT", "DISABLED"),
         ("RUNTIME_MONITORING/ECS_FARGATE_AGENT_MANAGEMENT", "ENABLED"),
-    ]  # fmt: skip
+    ]
 
 
 def test_no_exception_from_what_is_for_all(region: Region) -> None:
@@ -151,12 +205,16 @@ def test_no_exception_from_what_is_for_all(region: Region) -> None:
 
     def update(account: str) -> Any:
         off = [{"Name": "S3_DATA_EVENTS", "Status": "DISABLED"}]
-        return security.update_member_detectors(DetectorId=detector, AccountIds=[account], Features=off)["UnprocessedAccounts"]
+        return security.update_member_detectors(
+            DetectorId=detector, AccountIds=[account], Features=off
+        )["UnprocessedAccounts"]
 
     refused(lambda: update(MEMBER), "S3_DATA_EVENTS is ALL")
     region.configure(detector, "ALL", auto("S3_DATA_EVENTS", "NEW"))
     assert update(MEMBER) == [] and region.features(MEMBER)["S3_DATA_EVENTS"] == "DISABLED"
-    [shown] = security.get_member_detectors(DetectorId=detector, AccountIds=[MEMBER])["MemberDataSourceConfigurations"]
+    [shown] = security.get_member_detectors(DetectorId=detector, AccountIds=[MEMBER])[
+        "MemberDataSourceConfigurations"
+    ]
     assert statuses(shown["Features"])["S3_DATA_EVENTS"] == "DISABLED"
     assert "not an associated member" in update(MANAGEMENT)[0]["Result"]
 
@@ -171,13 +229,20 @@ def test_a_detector_goes_after_its_members(region: Region) -> None:
         found: list[Any] = answer["UnprocessedAccounts"]
         return found
 
-    refused(lambda: security.delete_detector(DetectorId=detector), "while it has invited or associated members")
+    refused(
+        lambda: security.delete_detector(DetectorId=detector),
+        "while it has invited or associated members",
+    )
     assert "ALL" in ask("disassociate_members")[0]["Result"]
     region.configure(detector, "NONE", auto("EKS_AUDIT_LOGS", "ALL"))
-    assert "EKS_AUDIT_LOGS is ALL" in ask("disassociate_members")[0]["Result"], "A protection plan holds members too."
+    assert "EKS_AUDIT_LOGS is ALL" in ask("disassociate_members")[0]["Result"], (
+        "A protection plan holds members too."
+    )
     region.configure(detector, "NONE", auto("EKS_AUDIT_LOGS", "NONE"))
     assert "still associated" in ask("delete_members")[0]["Result"]
-    assert ask("disassociate_members") == ask("delete_members") == [] and MEMBER not in region.members(detector)
+    assert ask("disassociate_members") == ask(
+        "delete_members"
+    ) == [] and MEMBER not in region.members(detector)
     region.configure(detector, "ALL")
     region.of(MANAGEMENT).disable_organization_admin_account(AdminAccountId=SECURITY)
     security.delete_detector(DetectorId=detector)
@@ -195,20 +260,34 @@ def test_members_are_named_fifty_at_a_time(region: Region) -> None:
 
 
 def test_data_sources_know_nothing_of_all(region: Region) -> None:
-    """What Terraform's provider sends of its state when auto-enable changes: plans that were ALL are for new accounts then."""
+    """What Terraform's provider sends of its state when auto-enable changes: plans that were ALL
+    are for new accounts then.
+    """
     detector = region.delegate()
-    region.configure(detector, "NEW", auto("S3_DATA_EVENTS", "ALL"), auto("RDS_LOGIN_EVENTS", "ALL"))
+    region.configure(
+        detector, "NEW", auto("S3_DATA_EVENTS", "ALL"), auto("RDS_LOGIN_EVENTS", "ALL")
+    )
     known = region.of(SECURITY).describe_organization_configuration(DetectorId=detector)
     sources = known["DataSources"]
-    assert (sources["S3Logs"]["AutoEnable"], sources["Kubernetes"]["AuditLogs"]["AutoEnable"]) == (True, False)
+    assert (sources["S3Logs"]["AutoEnable"], sources["Kubernetes"]["AuditLogs"]["AutoEnable"]) == (
+        True,
+        False,
+    )
     region.of(SECURITY).update_organization_configuration(
         DetectorId=detector,
         AutoEnableOrganizationMembers="ALL",
-        DataSources={"S3Logs": {"AutoEnable": True}, "Kubernetes": {"AuditLogs": {"AutoEnable": False}}},
+        DataSources={
+            "S3Logs": {"AutoEnable": True},
+            "Kubernetes": {"AuditLogs": {"AutoEnable": False}},
+        },
     )
     known = region.of(SECURITY).describe_organization_configuration(DetectorId=detector)
     found = statuses(known["Features"], "AutoEnable")
-    assert (found["S3_DATA_EVENTS"], found["EKS_AUDIT_LOGS"], found["RDS_LOGIN_EVENTS"]) == ("NEW", "NONE", "ALL")
+    assert (found["S3_DATA_EVENTS"], found["EKS_AUDIT_LOGS"], found["RDS_LOGIN_EVENTS"]) == (
+        "NEW",
+        "NONE",
+        "ALL",
+    )
 
 
 def test_a_member_does_not_set_its_own_plans(region: Region) -> None:
@@ -217,14 +296,20 @@ def test_a_member_does_not_set_its_own_plans(region: Region) -> None:
     region.of(MEMBER).update_detector(DetectorId=own, Features=off)
     assert region.features(MEMBER)["S3_DATA_EVENTS"] == "DISABLED"
     region.configure(region.delegate(), "ALL")
-    refused(lambda: region.of(MEMBER).update_detector(DetectorId=own, Features=off), "set by its administrator")
+    refused(
+        lambda: region.of(MEMBER).update_detector(DetectorId=own, Features=off),
+        "set by its administrator",
+    )
     region.of(MEMBER).update_detector(DetectorId=own, FindingPublishingFrequency="ONE_HOUR")
 
 
 def test_plans_that_exclude_or_need_each_other(region: Region) -> None:
     detector = region.of(SECURITY).create_detector(Enable=True)["DetectorId"]
     found = region.features(SECURITY)
-    assert found["S3_DATA_EVENTS"] == found["LAMBDA_NETWORK_LOGS"] == "ENABLED" and found["RUNTIME_MONITORING"] == "DISABLED"
+    assert (
+        found["S3_DATA_EVENTS"] == found["LAMBDA_NETWORK_LOGS"] == "ENABLED"
+        and found["RUNTIME_MONITORING"] == "DISABLED"
+    )
 
     def put(name: str, status: str, **agents: str) -> None:
         items = [{"Name": one, "Status": value} for one, value in agents.items()]
@@ -232,8 +317,14 @@ def test_plans_that_exclude_or_need_each_other(region: Region) -> None:
         region.of(SECURITY).update_detector(DetectorId=detector, Features=[plan])
 
     refused(lambda: put("DNS_LOGS", "DISABLED"), "invalid or out-of-range")
-    refused(lambda: put("S3_DATA_EVENTS", "ENABLED", EKS_ADDON_MANAGEMENT="ENABLED"), "invalid or out-of-range")
-    refused(lambda: put("RUNTIME_MONITORING", "DISABLED", EC2_AGENT_MANAGEMENT="ENABLED"), "needs RUNTIME_MONITORING")
+    refused(
+        lambda: put("S3_DATA_EVENTS", "ENABLED", EKS_ADDON_MANAGEMENT="ENABLED"),
+        "invalid or out-of-range",
+    )
+    refused(
+        lambda: put("RUNTIME_MONITORING", "DISABLED", EC2_AGENT_MANAGEMENT="ENABLED"),
+        "needs RUNTIME_MONITORING",
+    )
     put("RUNTIME_MONITORING", "ENABLED")
     refused(lambda: put("EKS_RUNTIME_MONITORING", "ENABLED"), "exclude each other")
     assert region.features(SECURITY)["EKS_RUNTIME_MONITORING"] == "DISABLED"
@@ -245,18 +336,26 @@ def test_ranks_have_no_gaps(region: Region) -> None:
 
     def make(name: str, rank: int) -> None:
         criteria = {"Criterion": {"severity": {"GreaterThanOrEqual": 7}}}
-        guardduty.create_filter(DetectorId=detector, Name=name, Rank=rank, Action="ARCHIVE", FindingCriteria=criteria)
+        guardduty.create_filter(
+            DetectorId=detector, Name=name, Rank=rank, Action="ARCHIVE", FindingCriteria=criteria
+        )
 
     def ranks() -> dict[str, int]:
         names = guardduty.list_filters(DetectorId=detector)["FilterNames"]
-        return {name: guardduty.get_filter(DetectorId=detector, FilterName=name)["Rank"] for name in names}
+        return {
+            name: guardduty.get_filter(DetectorId=detector, FilterName=name)["Rank"]
+            for name in names
+        }
 
     refused(lambda: make("late", 2), "rank is out-of-bounds")
     make("first", 1)
     make("second", 2)
     make("in-between", 2)
     assert ranks() == {"first": 1, "in-between": 2, "second": 3}
-    refused(lambda: guardduty.update_filter(DetectorId=detector, FilterName="first", Rank=4), "rank is out-of-bounds")
+    refused(
+        lambda: guardduty.update_filter(DetectorId=detector, FilterName="first", Rank=4),
+        "rank is out-of-bounds",
+    )
     guardduty.delete_filter(DetectorId=detector, FilterName="first")
     assert ranks() == {"in-between": 1, "second": 2}
 
@@ -265,6 +364,11 @@ def test_trusted_access_and_accounts_are_the_organizations(aws: Aws) -> None:
     organizations = aws.client("organizations", MANAGEMENT)
     accounts = {one["Id"]: one for one in organizations.list_accounts()["Accounts"]}
     assert {MANAGEMENT, SECURITY, MEMBER} <= set(accounts)
-    assert accounts[SECURITY]["State"] == "ACTIVE" and "Status" not in accounts[SECURITY], "AWS retired Status."
+    assert accounts[SECURITY]["State"] == "ACTIVE" and "Status" not in accounts[SECURITY], (
+        "AWS retired Status."
+    )
     known = organizations.list_aws_service_access_for_organization()["EnabledServicePrincipals"]
-    assert {one["ServicePrincipal"] for one in known} >= {"guardduty.amazonaws.com", "malware-protection.guardduty.amazonaws.com"}
+    assert {one["ServicePrincipal"] for one in known} >= {
+        "guardduty.amazonaws.com",
+        "malware-protection.guardduty.amazonaws.com",
+    }

@@ -1,9 +1,12 @@
-"""IAM is enforced on forwarded services as on AWS: every resource a call names, with its condition keys."""
+"""IAM is enforced on forwarded services as on AWS: every resource a call names, with its
+condition keys.
+"""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -21,7 +24,11 @@ def refused(call: Callable[[], object]) -> bool:
     try:
         call()
     except ClientError as error:
-        if error.response["Error"]["Code"] in ("UnauthorizedOperation", "AccessDenied", "AccessDeniedException"):
+        if error.response["Error"]["Code"] in (
+            "UnauthorizedOperation",
+            "AccessDenied",
+            "AccessDeniedException",
+        ):
             return True
         raise
     return False
@@ -37,18 +44,28 @@ def found(victim: Make) -> seed.Victim:
     return victim(interfaces=2)
 
 
-def test_every_resource_of_a_call_is_checked(aws: Aws, identity: Identity, found: seed.Victim, victim: Make) -> None:
+def test_every_resource_of_a_call_is_checked(
+    aws: Aws, identity: Identity, found: seed.Victim, victim: Make
+) -> None:
     group, first, second = found.security_group, *found.interfaces
     ec2 = identity.client(
         "ec2",
         ALLOW_ALL,
         session_policy=allow(
             ["ec2:ModifyNetworkInterfaceAttribute", "ec2:StopInstances"],
-            [arn("network-interface", first), arn("security-group", group), arn("instance", found.instance)],
+            [
+                arn("network-interface", first),
+                arn("security-group", group),
+                arn("instance", found.instance),
+            ],
         ),
     )
-    assert not refused(lambda: ec2.modify_network_interface_attribute(NetworkInterfaceId=first, Groups=[group]))
-    assert refused(lambda: ec2.modify_network_interface_attribute(NetworkInterfaceId=second, Groups=[group]))
+    assert not refused(
+        lambda: ec2.modify_network_interface_attribute(NetworkInterfaceId=first, Groups=[group])
+    )
+    assert refused(
+        lambda: ec2.modify_network_interface_attribute(NetworkInterfaceId=second, Groups=[group])
+    )
     assert refused(lambda: ec2.stop_instances(InstanceIds=[found.instance, victim().instance]))
     assert not refused(lambda: ec2.stop_instances(InstanceIds=[found.instance]))
 
@@ -68,7 +85,9 @@ def test_refusals_name_action_and_resource(identity: Identity, found: seed.Victi
     assert "ec2:StopInstances" in message and arn("instance", found.instance) in message
 
 
-def test_tags_of_the_resource_are_condition_keys(aws: Aws, identity: Identity, victim: Make) -> None:
+def test_tags_of_the_resource_are_condition_keys(
+    aws: Aws, identity: Identity, victim: Make
+) -> None:
     tagged, plain = victim(tags={"stage": "test"}), victim()
     for key in ("aws:ResourceTag/stage", "ec2:ResourceTag/stage"):
         ec2 = identity.client("ec2", allow("ec2:StopInstances", "*", StringEquals={key: "test"}))
@@ -76,20 +95,37 @@ def test_tags_of_the_resource_are_condition_keys(aws: Aws, identity: Identity, v
         assert refused(lambda ec2=ec2: ec2.stop_instances(InstanceIds=[plain.instance]))
     vpc = identity.client("ec2", allow("ec2:*", "*", ArnEquals={"ec2:Vpc": arn("vpc", plain.vpc)}))
     modify = vpc.modify_network_interface_attribute
-    assert not refused(lambda: modify(NetworkInterfaceId=plain.interfaces[0], Groups=[plain.security_group]))
+    assert not refused(
+        lambda: modify(NetworkInterfaceId=plain.interfaces[0], Groups=[plain.security_group])
+    )
 
 
 def test_creating_a_group_with_tags(aws: Aws, identity: Identity, found: seed.Victim) -> None:
     create = {
         "Description": "q",
         "VpcId": found.vpc,
-        "TagSpecifications": [{"ResourceType": "security-group", "Tags": [{"Key": "P", "Value": "quarantine"}]}],
+        "TagSpecifications": [
+            {"ResourceType": "security-group", "Tags": [{"Key": "P", "Value": "quarantine"}]}
+        ],
     }
-    group = {"Effect": "Allow", "Action": "ec2:CreateSecurityGroup", "Resource": [arn("security-group", "*"), arn("vpc", "*")]}
-    tag: dict[str, Any] = {"Effect": "Allow", "Action": "ec2:CreateTags", "Resource": arn("security-group", "*")}
+    group = {
+        "Effect": "Allow",
+        "Action": "ec2:CreateSecurityGroup",
+        "Resource": [arn("security-group", "*"), arn("vpc", "*")],
+    }
+    tag: dict[str, Any] = {
+        "Effect": "Allow",
+        "Action": "ec2:CreateTags",
+        "Resource": arn("security-group", "*"),
+    }
     only_here = {
         **tag,
-        "Condition": {"StringEquals": {"ec2:CreateAction": "CreateSecurityGroup", "aws:RequestTag/P": "quarantine"}},
+        "Condition": {
+            "StringEquals": {
+                "ec2:CreateAction": "CreateSecurityGroup",
+                "aws:RequestTag/P": "quarantine",
+            }
+        },
     }
     wrong = {**tag, "Condition": {"StringEquals": {"ec2:CreateAction": "RunInstances"}}}
 
@@ -97,15 +133,27 @@ def test_creating_a_group_with_tags(aws: Aws, identity: Identity, found: seed.Vi
         return {"Version": "2012-10-17", "Statement": list(statements)}
 
     for number, (statements, verdict) in enumerate(
-        [((group, only_here), False), ((group,), True), ((group, wrong), True), ((only_here,), True)]
+        [
+            ((group, only_here), False),
+            ((group,), True),
+            ((group, wrong), True),
+            ((only_here,), True),
+        ]
     ):
         ec2 = identity.client("ec2", policy(*statements))
         name = f"q-{number}-{found.instance}"
-        assert refused(lambda ec2=ec2, name=name: ec2.create_security_group(GroupName=name, **create)) is verdict, statements
+        assert (
+            refused(lambda ec2=ec2, name=name: ec2.create_security_group(GroupName=name, **create))
+            is verdict
+        ), statements
 
 
 def test_creating_snapshots(identity: Identity, found: seed.Victim) -> None:
-    named = [arn("instance", found.instance), arn("snapshot", "*"), *(arn("volume", name) for name in found.volumes)]
+    named = [
+        arn("instance", found.instance),
+        arn("snapshot", "*"),
+        *(arn("volume", name) for name in found.volumes),
+    ]
     make = {"InstanceSpecification": {"InstanceId": found.instance}}
     all_of_them = identity.client("ec2", allow("ec2:CreateSnapshots", named))
     assert not refused(lambda: all_of_them.create_snapshots(**make))
@@ -115,15 +163,21 @@ def test_creating_snapshots(identity: Identity, found: seed.Victim) -> None:
     assert refused(lambda: all_of_them.create_snapshots(**make, TagSpecifications=tags))
 
 
-def test_handing_over_a_profile_is_passing_its_role(aws: Aws, identity: Identity, victim: Make) -> None:
+def test_handing_over_a_profile_is_passing_its_role(
+    aws: Aws, identity: Identity, victim: Make
+) -> None:
     found = victim(profile_attached=True)
     name = f"{found.instance_profile}-quiet"
     seed.profile(aws, MEMBER, name)
     ec2 = aws.client("ec2")
-    association = ec2.describe_iam_instance_profile_associations(Filters=[{"Name": "instance-id", "Values": [found.instance]}])[
-        "IamInstanceProfileAssociations"
-    ][0]["AssociationId"]
-    swap = {"Effect": "Allow", "Action": "ec2:ReplaceIamInstanceProfileAssociation", "Resource": arn("instance", found.instance)}
+    association = ec2.describe_iam_instance_profile_associations(
+        Filters=[{"Name": "instance-id", "Values": [found.instance]}]
+    )["IamInstanceProfileAssociations"][0]["AssociationId"]
+    swap = {
+        "Effect": "Allow",
+        "Action": "ec2:ReplaceIamInstanceProfileAssociation",
+        "Resource": arn("instance", found.instance),
+    }
     give: dict[str, Any] = {
         "Effect": "Allow",
         "Action": "iam:PassRole",
@@ -137,27 +191,50 @@ def test_handing_over_a_profile_is_passing_its_role(aws: Aws, identity: Identity
     assert not refused(lambda: both.replace_iam_instance_profile_association(**change))
 
 
-def test_groups_and_target_groups_have_their_arns(aws: Aws, identity: Identity, victim: Make) -> None:
+def test_groups_and_target_groups_have_their_arns(
+    aws: Aws, identity: Identity, victim: Make
+) -> None:
     found = victim(in_asg=True, target_group=True)
     name = found.auto_scaling_group
-    groups = aws.client("autoscaling").describe_auto_scaling_groups(AutoScalingGroupNames=[name])["AutoScalingGroups"]
-    for resource, verdict in ((groups[0]["AutoScalingGroupARN"], False), (groups[0]["AutoScalingGroupARN"] + "x", True)):
+    groups = aws.client("autoscaling").describe_auto_scaling_groups(AutoScalingGroupNames=[name])[
+        "AutoScalingGroups"
+    ]
+    for resource, verdict in (
+        (groups[0]["AutoScalingGroupARN"], False),
+        (groups[0]["AutoScalingGroupARN"] + "x", True),
+    ):
         scaling = identity.client("autoscaling", allow("autoscaling:SuspendProcesses", resource))
         assert refused(lambda s=scaling: s.suspend_processes(AutoScalingGroupName=name)) is verdict
     for resource, verdict in ((found.target_group, False), (f"{found.target_group}x", True)):
-        balancing = identity.client("elbv2", allow("elasticloadbalancing:DeregisterTargets", str(resource)))
+        balancing = identity.client(
+            "elbv2", allow("elasticloadbalancing:DeregisterTargets", str(resource))
+        )
         out = {"TargetGroupArn": found.target_group, "Targets": [{"Id": found.instance}]}
         assert refused(lambda b=balancing, o=out: b.deregister_targets(**o)) is verdict
     reader = identity.client("elbv2", allow("elasticloadbalancing:DescribeTargetHealth"))
     assert not refused(lambda: reader.describe_target_health(TargetGroupArn=found.target_group))
 
 
-def test_a_rule_is_closed_by_who_may_change_its_group(aws: Aws, identity: Identity, network: seed.Network) -> None:
-    rule = {"IpProtocol": "tcp", "FromPort": 8443, "ToPort": 8443, "IpRanges": [{"CidrIp": "203.0.113.7/32"}]}
-    made = aws.client("ec2").authorize_security_group_ingress(GroupId=network.security_group, IpPermissions=[rule])
-    close = {"GroupId": network.security_group, "SecurityGroupRuleIds": [made["SecurityGroupRules"][0]["SecurityGroupRuleId"]]}
+def test_a_rule_is_closed_by_who_may_change_its_group(
+    aws: Aws, identity: Identity, network: seed.Network
+) -> None:
+    rule = {
+        "IpProtocol": "tcp",
+        "FromPort": 8443,
+        "ToPort": 8443,
+        "IpRanges": [{"CidrIp": "203.0.113.7/32"}],
+    }
+    made = aws.client("ec2").authorize_security_group_ingress(
+        GroupId=network.security_group, IpPermissions=[rule]
+    )
+    close = {
+        "GroupId": network.security_group,
+        "SecurityGroupRuleIds": [made["SecurityGroupRules"][0]["SecurityGroupRuleId"]],
+    }
     for group, verdict in (("sg-0123456789abcdef0", True), (network.security_group, False)):
-        ec2 = identity.client("ec2", allow("ec2:RevokeSecurityGroupIngress", arn("security-group", group)))
+        ec2 = identity.client(
+            "ec2", allow("ec2:RevokeSecurityGroupIngress", arn("security-group", group))
+        )
         assert refused(lambda ec2=ec2: ec2.revoke_security_group_ingress(**close)) is verdict
 
 
@@ -173,7 +250,9 @@ def test_trust_names_the_role_and_the_organization(aws: Aws, identity: Identity)
         ("o-sandbox001", other, True),
         ("o-somebody00", function, True),
     ):
-        target = identity.role(ALLOW_ALL, trust=trust(StringEquals={"aws:PrincipalOrgID": organization}))
+        target = identity.role(
+            ALLOW_ALL, trust=trust(StringEquals={"aws:PrincipalOrgID": organization})
+        )
         credentials = identity.session(caller)
         assert refused(lambda c=credentials, t=target: identity.session(t, by=c)) is verdict
 
@@ -197,7 +276,12 @@ def trusting(account: str, **condition: Any) -> dict[str, Any]:
 def test_sessions_of_one_instance_can_be_denied(aws: Aws, identity: Identity) -> None:
     policy = allow("ec2:DescribeInstances")
     policy["Statement"].append(
-        {"Effect": "Deny", "Action": "*", "Resource": "*", "Condition": {"StringLike": {"aws:userid": "*:i-0bad*"}}}
+        {
+            "Effect": "Deny",
+            "Action": "*",
+            "Resource": "*",
+            "Condition": {"StringLike": {"aws:userid": "*:i-0bad*"}},
+        }
     )
     role = identity.role(policy)
     for name, verdict in (("i-0bad00000000000000", True), ("i-0good0000000000000", False)):
@@ -211,7 +295,7 @@ def test_iam_calls_are_checked_on_the_path(aws: Aws, identity: Identity) -> None
     document = json.dumps(ALLOW_ALL)
     for resource, verdict in ((target, False), (f"arn:aws:iam::{MEMBER}:role/{name}", True)):
         iam = identity.client("iam", allow("iam:PutRolePolicy", resource))
-        put = lambda i=iam: i.put_role_policy(RoleName=name, PolicyName="x", PolicyDocument=document)  # noqa: E731
+        put = partial(iam.put_role_policy, RoleName=name, PolicyName="x", PolicyDocument=document)
         assert refused(put) is verdict
     profile_arn, _ = seed.profile(aws, MEMBER, f"{name}-profile")
     iam = identity.client("iam", allow("iam:GetInstanceProfile", profile_arn))
@@ -220,7 +304,12 @@ def test_iam_calls_are_checked_on_the_path(aws: Aws, identity: Identity) -> None
 
 def test_requests_count_as_tls(identity: Identity) -> None:
     policy = allow("ec2:DescribeVpcs")
-    deny = {"Effect": "Deny", "Action": "*", "Resource": "*", "Condition": {"Bool": {"aws:SecureTransport": "false"}}}
+    deny = {
+        "Effect": "Deny",
+        "Action": "*",
+        "Resource": "*",
+        "Condition": {"Bool": {"aws:SecureTransport": "false"}},
+    }
     policy["Statement"].append(deny)
     assert not refused(identity.client("ec2", policy).describe_vpcs)
 

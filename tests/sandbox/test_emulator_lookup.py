@@ -1,4 +1,6 @@
-"""CloudTrail's LookupEvents: who did what in which Region, as CloudTrail writes it; pages, attributes, rate, what is late."""
+"""CloudTrail's LookupEvents: who did what in which Region, as CloudTrail writes it; pages,
+attributes, rate, what is late.
+"""
 
 from __future__ import annotations
 
@@ -46,13 +48,18 @@ class Person:
         self.aws, self.name = aws, f"person-{secrets.token_hex(4)}"
         iam = aws.client("iam")
         self.user = iam.create_user(UserName=self.name)["User"]
-        iam.put_user_policy(UserName=self.name, PolicyName="all", PolicyDocument=json.dumps(ALLOW_ALL))
+        iam.put_user_policy(
+            UserName=self.name, PolicyName="all", PolicyDocument=json.dumps(ALLOW_ALL)
+        )
         self.key = iam.create_access_key(UserName=self.name)["AccessKey"]
 
     def client(self, service: str, region: str = settings.REGION, key: Json | None = None) -> Any:
         key = key or self.key
         token = {"aws_session_token": key["SessionToken"]} if "SessionToken" in key else {}
-        keys = {"aws_access_key_id": key["AccessKeyId"], "aws_secret_access_key": key["SecretAccessKey"]}
+        keys = {
+            "aws_access_key_id": key["AccessKeyId"],
+            "aws_secret_access_key": key["SecretAccessKey"],
+        }
         return Aws(self.aws.endpoint, region).client(service, **keys, **token)
 
 
@@ -70,14 +77,20 @@ def test_a_user_is_named_as_on_aws(person: Person, events: Events) -> None:
     person.client("ec2").describe_vpcs()
     record = _one(events(AccessKeyId=person.key["AccessKeyId"]), "DescribeVpcs")
     assert record["userIdentity"] == {
-        "type": "IAMUser", "principalId": person.user["UserId"], "arn": person.user["Arn"], "accountId": MEMBER,
-        "accessKeyId": person.key["AccessKeyId"], "userName": person.name,
-    }  # fmt: skip
+        "type": "IAMUser",
+        "principalId": person.user["UserId"],
+        "arn": person.user["Arn"],
+        "accountId": MEMBER,
+        "accessKeyId": person.key["AccessKeyId"],
+        "userName": person.name,
+    }
     assert record["readOnly"] is True and record["responseElements"] is None
     assert _one(events(Username=person.name), "DescribeVpcs")["eventID"] == record["eventID"]
 
 
-def test_sessions_name_their_issuer_and_can_be_followed(person: Person, identity: Identity, events: Events) -> None:
+def test_sessions_name_their_issuer_and_can_be_followed(
+    person: Person, identity: Identity, events: Events
+) -> None:
     role = identity.role(ALLOW_ALL, path="/people/")
     assumed = person.client("sts").assume_role(RoleArn=role, RoleSessionName="eve")
     key = assumed["Credentials"]
@@ -88,33 +101,62 @@ def test_sessions_name_their_issuer_and_can_be_followed(person: Person, identity
     assert "secretAccessKey" not in json.dumps(followed)
     who = _one(events(AccessKeyId=key["AccessKeyId"]), "DescribeVpcs")["userIdentity"]
     issuer = who["sessionContext"]["sessionIssuer"]
-    assert (who["type"], who["principalId"]) == ("AssumedRole", assumed["AssumedRoleUser"]["AssumedRoleId"])
+    assert (who["type"], who["principalId"]) == (
+        "AssumedRole",
+        assumed["AssumedRoleUser"]["AssumedRoleId"],
+    )
     assert (issuer["arn"], issuer["principalId"]) == (role, who["principalId"].split(":")[0])
     assert who["sessionContext"]["attributes"]["creationDate"]
     assert "DescribeVpcs" in [record["eventName"] for record in events(Username="eve")]
-    federated = person.client("sts").get_federation_token(Name="guest", Policy=json.dumps(ALLOW_ALL))["Credentials"]
+    federated = person.client("sts").get_federation_token(
+        Name="guest", Policy=json.dumps(ALLOW_ALL)
+    )["Credentials"]
     person.client("ec2", key=federated).describe_subnets()
     who = _one(events(AccessKeyId=federated["AccessKeyId"]), "DescribeSubnets")["userIdentity"]
-    assert (who["type"], who["sessionContext"]["sessionIssuer"]["userName"]) == ("FederatedUser", person.name)
+    assert (who["type"], who["sessionContext"]["sessionIssuer"]["userName"]) == (
+        "FederatedUser",
+        person.name,
+    )
 
 
 def test_a_role_of_another_account_is_known_to_both(identity: Identity, events: Events) -> None:
-    role = identity.role(ALLOW_ALL, trust={"Version": "2012-10-17", "Statement": [
-        {"Effect": "Allow", "Principal": {"AWS": f"arn:aws:iam::{SECURITY}:root"}, "Action": "sts:AssumeRole"}]})  # fmt: skip
+    role = identity.role(
+        ALLOW_ALL,
+        trust={
+            "Version": "2012-10-17",
+            "Statement": [
+                {
+                    "Effect": "Allow",
+                    "Principal": {"AWS": f"arn:aws:iam::{SECURITY}:root"},
+                    "Action": "sts:AssumeRole",
+                }
+            ],
+        },
+    )
     caller = identity.session(identity.role(allow("sts:AssumeRole"), account=SECURITY))
     identity.session(role, by=caller)
-    assert _one(events(account=SECURITY, ResourceName=role), "AssumeRole")["userIdentity"]["type"] == "AssumedRole"
+    assert (
+        _one(events(account=SECURITY, ResourceName=role), "AssumeRole")["userIdentity"]["type"]
+        == "AssumedRole"
+    )
     here = _one(events(ResourceName=role), "AssumeRole")
-    assert here["userIdentity"]["type"] == "AWSAccount" and here["userIdentity"]["accountId"] == SECURITY
+    assert (
+        here["userIdentity"]["type"] == "AWSAccount"
+        and here["userIdentity"]["accountId"] == SECURITY
+    )
 
 
-def test_changes_of_iam_have_parameters_and_answers_without_secrets(person: Person, events: Events) -> None:
+def test_changes_of_iam_have_parameters_and_answers_without_secrets(
+    person: Person, events: Events
+) -> None:
     iam, name = person.client("iam"), f"{person.name}-new"
     iam.create_user(UserName=name)
     made = iam.create_access_key(UserName=name)["AccessKey"]
     password = secrets.token_urlsafe(20)
     iam.create_login_profile(UserName=name, Password=password)
-    credential = iam.create_service_specific_credential(UserName=name, ServiceName="codecommit.amazonaws.com")
+    credential = iam.create_service_specific_credential(
+        UserName=name, ServiceName="codecommit.amazonaws.com"
+    )
     records = events(AccessKeyId=person.key["AccessKeyId"])
     key = _one(records, "CreateAccessKey")
     assert key["requestParameters"] == {"userName": name}
@@ -122,33 +164,75 @@ def test_changes_of_iam_have_parameters_and_answers_without_secrets(person: Pers
     assert _one(records, "CreateUser")["responseElements"]["user"]["userName"] == name
     assert _one(records, "CreateLoginProfile")["requestParameters"] == {"userName": name}
     text = json.dumps(records)
-    hidden = [made["SecretAccessKey"], password, credential["ServiceSpecificCredential"]["ServicePassword"]]
+    hidden = [
+        made["SecretAccessKey"],
+        password,
+        credential["ServiceSpecificCredential"]["ServicePassword"],
+    ]
     assert [secret in text for secret in hidden] == [False] * 3
-    assert {"CreateAccessKey", "CreateUser"} <= {record["eventName"] for record in events(ResourceName=name)}
-    assert [record["eventName"] for record in events(ResourceName=made["AccessKeyId"])] == ["CreateAccessKey"]
+    assert {"CreateAccessKey", "CreateUser"} <= {
+        record["eventName"] for record in events(ResourceName=name)
+    }
+    assert [record["eventName"] for record in events(ResourceName=made["AccessKeyId"])] == [
+        "CreateAccessKey"
+    ]
 
 
 def test_changes_of_ec2(person: Person, events: Events, network: seed.Network) -> None:
     ec2 = person.client("ec2")
-    launch = {"ImageId": seed.IMAGE, "InstanceType": "t3.micro", "MinCount": 1, "MaxCount": 1, "SubnetId": network.subnets[0]}
+    launch = {
+        "ImageId": seed.IMAGE,
+        "InstanceType": "t3.micro",
+        "MinCount": 1,
+        "MaxCount": 1,
+        "SubnetId": network.subnets[0],
+    }
     tags = [{"ResourceType": "instance", "Tags": [{"Key": "a", "Value": "b"}]}]
-    instance = ec2.run_instances(**launch, UserData="very secret", TagSpecifications=tags)["Instances"][0]["InstanceId"]
-    rule = {"IpProtocol": "tcp", "FromPort": 22, "ToPort": 22, "IpRanges": [{"CidrIp": "203.0.113.0/24"}]}
-    opened = ec2.authorize_security_group_ingress(GroupId=network.security_group, IpPermissions=[rule])
+    instance = ec2.run_instances(**launch, UserData="very secret", TagSpecifications=tags)[
+        "Instances"
+    ][0]["InstanceId"]
+    rule = {
+        "IpProtocol": "tcp",
+        "FromPort": 22,
+        "ToPort": 22,
+        "IpRanges": [{"CidrIp": "203.0.113.0/24"}],
+    }
+    opened = ec2.authorize_security_group_ingress(
+        GroupId=network.security_group, IpPermissions=[rule]
+    )
     records = events(AccessKeyId=person.key["AccessKeyId"])
     ran = _one(records, "RunInstances")
-    assert [item["instanceId"] for item in ran["responseElements"]["instancesSet"]["items"]] == [instance]
-    assert ran["requestParameters"]["tagSpecificationSet"]["items"][0]["tags"] == [{"key": "a", "value": "b"}]
+    assert [item["instanceId"] for item in ran["responseElements"]["instancesSet"]["items"]] == [
+        instance
+    ]
+    assert ran["requestParameters"]["tagSpecificationSet"]["items"][0]["tags"] == [
+        {"key": "a", "value": "b"}
+    ]
     assert "very secret" not in json.dumps(ran) and ran["readOnly"] is False
     change = _one(records, "AuthorizeSecurityGroupIngress")
     [item] = change["responseElements"]["securityGroupRuleSet"]["items"]
     assert item["securityGroupRuleId"] == opened["SecurityGroupRules"][0]["SecurityGroupRuleId"]
-    assert change["requestParameters"] == {"groupId": network.security_group, "ipPermissions": {"items": [{
-        "ipProtocol": "tcp", "fromPort": 22, "toPort": 22, "ipRanges": {"items": [{"cidrIp": "203.0.113.0/24"}]},
-        "groups": {}, "ipv6Ranges": {}, "prefixListIds": {}}]}}  # fmt: skip
+    assert change["requestParameters"] == {
+        "groupId": network.security_group,
+        "ipPermissions": {
+            "items": [
+                {
+                    "ipProtocol": "tcp",
+                    "fromPort": 22,
+                    "toPort": 22,
+                    "ipRanges": {"items": [{"cidrIp": "203.0.113.0/24"}]},
+                    "groups": {},
+                    "ipv6Ranges": {},
+                    "prefixListIds": {},
+                }
+            ]
+        },
+    }
 
 
-def test_changes_of_trails_buckets_functions_and_detectors(person: Person, identity: Identity, events: Events) -> None:
+def test_changes_of_trails_buckets_functions_and_detectors(
+    person: Person, identity: Identity, events: Events
+) -> None:
     name = person.name
     trail = person.client("cloudtrail")
     trail.create_trail(Name=name, S3BucketName="logs")
@@ -156,36 +240,57 @@ def test_changes_of_trails_buckets_functions_and_detectors(person: Person, ident
     assert trail.get_trail_status(Name=name)["IsLogging"] is True
     trail.stop_logging(Name=name)
     assert trail.get_trail_status(Name=name)["IsLogging"] is False
-    s3, names = person.client("s3"), ("BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy", "RestrictPublicBuckets")
+    s3, names = (
+        person.client("s3"),
+        ("BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy", "RestrictPublicBuckets"),
+    )
     s3.create_bucket(Bucket=name)
-    s3.put_public_access_block(Bucket=name, PublicAccessBlockConfiguration=dict.fromkeys(names, False))
+    s3.put_public_access_block(
+        Bucket=name, PublicAccessBlockConfiguration=dict.fromkeys(names, False)
+    )
     policy = allow("s3:GetObject", f"arn:aws:s3:::{name}/*")
     policy["Statement"][0]["Principal"] = "*"
     s3.put_bucket_policy(Bucket=name, Policy=json.dumps(policy))
     s3.put_object(Bucket=name, Key="k", Body=b"x")
     role = identity.role(ALLOW_ALL, service="lambda.amazonaws.com")
     person.client("lambda").create_function(
-        FunctionName=name, Runtime="python3.13", Handler="app.handler", Role=role,
-        Code={"ZipFile": archive("def handler(e, c): pass")}, Environment={"Variables": {"PIN": "8731"}},
-    )  # fmt: skip
+        FunctionName=name,
+        Runtime="python3.13",
+        Handler="app.handler",
+        Role=role,
+        Code={"ZipFile": archive("def handler(e, c): pass")},
+        Environment={"Variables": {"PIN": "8731"}},
+    )
     guardduty = person.client("guardduty")
-    detectors = guardduty.list_detectors()["DetectorIds"] or [guardduty.create_detector(Enable=True)["DetectorId"]]
+    detectors = guardduty.list_detectors()["DetectorIds"] or [
+        guardduty.create_detector(Enable=True)["DetectorId"]
+    ]
     guardduty.update_detector(DetectorId=detectors[0], Enable=False)
     records = events(AccessKeyId=person.key["AccessKeyId"])
     assert _one(records, "StopLogging")["requestParameters"] == {"name": name}
     assert _one(records, "StopLogging")["eventSource"] == "cloudtrail.amazonaws.com"
     blocked = _one(records, "PutBucketPublicAccessBlock")["requestParameters"]
-    assert (blocked["bucketName"], blocked["PublicAccessBlockConfiguration"]) == (name, dict.fromkeys(names, False))
+    assert (blocked["bucketName"], blocked["PublicAccessBlockConfiguration"]) == (
+        name,
+        dict.fromkeys(names, False),
+    )
     assert _one(records, "PutBucketPolicy")["requestParameters"]["bucketPolicy"] == policy
     made = _one(records, "CreateFunction20150331")
     assert made["requestParameters"]["functionName"] == name and "8731" not in json.dumps(made)
-    assert _one(records, "UpdateDetector")["requestParameters"] == {"detectorId": detectors[0], "enable": False}
+    assert _one(records, "UpdateDetector")["requestParameters"] == {
+        "detectorId": detectors[0],
+        "enable": False,
+    }
     assert "PutObject" not in [record["eventName"] for record in records], "a data event"
-    assert {"CreateBucket", "PutBucketPolicy"} <= {record["eventName"] for record in events(ResourceName=name)}
+    assert {"CreateBucket", "PutBucketPolicy"} <= {
+        record["eventName"] for record in events(ResourceName=name)
+    }
     guardduty.update_detector(DetectorId=detectors[0], Enable=True)
 
 
-def test_refused_calls_say_why(aws: Aws, identity: Identity, events: Events, person: Person) -> None:
+def test_refused_calls_say_why(
+    aws: Aws, identity: Identity, events: Events, person: Person
+) -> None:
     keys = identity.session(identity.role(allow("ec2:DescribeVpcs")))
     for service, call in (("iam", "list_users"), ("ec2", "describe_subnets")):
         with pytest.raises(ClientError):
@@ -194,7 +299,9 @@ def test_refused_calls_say_why(aws: Aws, identity: Identity, events: Events, per
     assert _one(records, "ListUsers")["errorCode"] == "AccessDenied"
     assert "iam:ListUsers" in _one(records, "ListUsers")["errorMessage"]
     assert _one(records, "DescribeSubnets")["errorCode"] == "Client.UnauthorizedOperation"
-    aws.client("iam").update_access_key(UserName=person.name, AccessKeyId=person.key["AccessKeyId"], Status="Inactive")
+    aws.client("iam").update_access_key(
+        UserName=person.name, AccessKeyId=person.key["AccessKeyId"], Status="Inactive"
+    )
     with pytest.raises(ClientError):
         person.client("iam").list_users()
     assert events(AccessKeyId=person.key["AccessKeyId"]) == [], "a dead key is nobody"
@@ -204,8 +311,12 @@ def test_regions_keep_their_own(person: Person, events: Events) -> None:
     person.client("ec2", "eu-west-1").create_security_group(GroupName=person.name, Description="x")
     person.client("iam", "eu-west-1").create_user(UserName=f"{person.name}-eu")
     key = person.key["AccessKeyId"]
-    assert [record["eventName"] for record in events("eu-west-1", AccessKeyId=key)] == ["CreateSecurityGroup"]
-    assert [record["eventName"] for record in events("us-east-1", AccessKeyId=key)] == ["CreateUser"], "IAM is global"
+    assert [record["eventName"] for record in events("eu-west-1", AccessKeyId=key)] == [
+        "CreateSecurityGroup"
+    ]
+    assert [record["eventName"] for record in events("us-east-1", AccessKeyId=key)] == [
+        "CreateUser"
+    ], "IAM is global"
 
 
 def test_pages_attributes_and_times(aws: Aws, person: Person) -> None:
@@ -238,7 +349,9 @@ def test_two_calls_a_second(aws: Aws, control: Control) -> None:
     session: Any = boto3.session.Session(
         aws_access_key_id=MEMBER, aws_secret_access_key=settings.SECRET, region_name=settings.REGION
     )
-    trail = session.client("cloudtrail", endpoint_url=aws.endpoint, config=Config(retries={"total_max_attempts": 1}))
+    trail = session.client(
+        "cloudtrail", endpoint_url=aws.endpoint, config=Config(retries={"total_max_attempts": 1})
+    )
     time.sleep(1.1)
     trail.lookup_events()
     trail.lookup_events()

@@ -34,9 +34,13 @@ def test_the_seeded_workload_is_complete(aws: Aws) -> None:
     assert shown["IamInstanceProfile"]["Arn"] == found.instance_profile_arn
     assert len(shown["BlockDeviceMappings"]) == 2
     assert shown["State"]["Name"] == "running"
-    group = aws.client("ec2").describe_security_groups(GroupIds=[found.security_group])["SecurityGroups"][0]
+    group = aws.client("ec2").describe_security_groups(GroupIds=[found.security_group])[
+        "SecurityGroups"
+    ][0]
     assert group["IpPermissionsEgress"][0]["IpRanges"] == [{"CidrIp": "0.0.0.0/0"}]
-    assert [r["CidrIpv6"] for p in group["IpPermissionsEgress"] for r in p["Ipv6Ranges"]] == ["::/0"]
+    assert [r["CidrIpv6"] for p in group["IpPermissionsEgress"] for r in p["Ipv6Ranges"]] == [
+        "::/0"
+    ]
     health = aws.client("elbv2").describe_target_health(TargetGroupArn=found.target_group)
     assert [item["Target"]["Id"] for item in health["TargetHealthDescriptions"]] == [found.instance]
 
@@ -50,11 +54,20 @@ def test_groups_of_interfaces_are_read_back(aws: Aws, victim: Make) -> None:
     assert [item["GroupId"] for item in shown["SecurityGroups"]] == [group]
     for item in shown["NetworkInterfaces"]:
         assert [entry["GroupId"] for entry in item["Groups"]] == [group]
-    ec2.modify_network_interface_attribute(NetworkInterfaceId=found.interfaces[1], Groups=[found.security_group])
-    listed = ec2.describe_network_interfaces(NetworkInterfaceIds=found.interfaces)["NetworkInterfaces"]
-    groups = {item["NetworkInterfaceId"]: [entry["GroupId"] for entry in item["Groups"]] for item in listed}
+    ec2.modify_network_interface_attribute(
+        NetworkInterfaceId=found.interfaces[1], Groups=[found.security_group]
+    )
+    listed = ec2.describe_network_interfaces(NetworkInterfaceIds=found.interfaces)[
+        "NetworkInterfaces"
+    ]
+    groups = {
+        item["NetworkInterfaceId"]: [entry["GroupId"] for entry in item["Groups"]]
+        for item in listed
+    }
     assert groups == {found.interfaces[0]: [group], found.interfaces[1]: [found.security_group]}
-    assert ec2.describe_instance_attribute(InstanceId=found.instance, Attribute="groupSet")["Groups"] == [{"GroupId": group}]
+    assert ec2.describe_instance_attribute(InstanceId=found.instance, Attribute="groupSet")[
+        "Groups"
+    ] == [{"GroupId": group}]
 
 
 def test_wrong_groups_are_refused(aws: Aws, victim: Make) -> None:
@@ -62,19 +75,29 @@ def test_wrong_groups_are_refused(aws: Aws, victim: Make) -> None:
     interface = found.interfaces[0]
     elsewhere = quarantine(aws, seed.network(aws, ipv6=False).vpc)
     modify = ec2.modify_network_interface_attribute
-    assert code(lambda: modify(NetworkInterfaceId=interface, Groups=["sg-00000000000000000"])) == "InvalidGroup.NotFound"
-    assert code(lambda: modify(NetworkInterfaceId=interface, Groups=[elsewhere])) == "InvalidParameter"
+    assert (
+        code(lambda: modify(NetworkInterfaceId=interface, Groups=["sg-00000000000000000"]))
+        == "InvalidGroup.NotFound"
+    )
+    assert (
+        code(lambda: modify(NetworkInterfaceId=interface, Groups=[elsewhere])) == "InvalidParameter"
+    )
 
 
 def test_a_requester_managed_interface_cannot_be_changed(aws: Aws, victim: Make) -> None:
     found, ec2 = victim(interfaces=2, requester_managed=True), aws.client("ec2")
-    shown = ec2.describe_network_interfaces(NetworkInterfaceIds=found.interfaces)["NetworkInterfaces"]
+    shown = ec2.describe_network_interfaces(NetworkInterfaceIds=found.interfaces)[
+        "NetworkInterfaces"
+    ]
     assert {item["NetworkInterfaceId"]: item["RequesterManaged"] for item in shown} == {
         found.interfaces[0]: False,
         found.interfaces[1]: True,
     }
     modify = ec2.modify_network_interface_attribute
-    assert code(lambda: modify(NetworkInterfaceId=found.interfaces[1], Groups=[found.security_group])) == "AuthFailure"
+    assert (
+        code(lambda: modify(NetworkInterfaceId=found.interfaces[1], Groups=[found.security_group]))
+        == "AuthFailure"
+    )
 
 
 def test_instance_attributes(aws: Aws, victim: Make) -> None:
@@ -86,7 +109,10 @@ def test_instance_attributes(aws: Aws, victim: Make) -> None:
     modify(BlockDeviceMappings=[{"DeviceName": "/dev/sdf", "Ebs": {"DeleteOnTermination": False}}])
     shown = seed.describe(aws, found.account, found.instance)
     assert [item["GroupId"] for item in shown["SecurityGroups"]] == [found.security_group]
-    kept = {item["DeviceName"]: item["Ebs"]["DeleteOnTermination"] for item in shown["BlockDeviceMappings"]}
+    kept = {
+        item["DeviceName"]: item["Ebs"]["DeleteOnTermination"]
+        for item in shown["BlockDeviceMappings"]
+    }
     assert kept["/dev/sdf"] is False
     for attribute, key, value in (
         ("disableApiTermination", "DisableApiTermination", True),
@@ -94,21 +120,32 @@ def test_instance_attributes(aws: Aws, victim: Make) -> None:
     ):
         answer = ec2.describe_instance_attribute(InstanceId=found.instance, Attribute=attribute)
         assert answer[key] == {"Value": value}
-    both = {"DisableApiTermination": {"Value": True}, "InstanceInitiatedShutdownBehavior": {"Value": "stop"}}
+    both = {
+        "DisableApiTermination": {"Value": True},
+        "InstanceInitiatedShutdownBehavior": {"Value": "stop"},
+    }
     assert code(lambda: modify(**both)) == "InvalidParameterCombination"
     assert code(lambda: modify(Groups=[found.security_group])) == "InvalidInstanceID"
-    assert code(lambda: ec2.terminate_instances(InstanceIds=[found.instance])) == "OperationNotPermitted"
+    assert (
+        code(lambda: ec2.terminate_instances(InstanceIds=[found.instance]))
+        == "OperationNotPermitted"
+    )
 
 
 def test_a_replaced_profile_shows(aws: Aws, victim: Make) -> None:
     found, ec2 = victim(profile_attached=True), aws.client("ec2")
     arn, _ = seed.profile(aws, found.account, f"{found.instance_profile}-next")
     find = {"Filters": [{"Name": "instance-id", "Values": [found.instance]}]}
-    before = ec2.describe_iam_instance_profile_associations(**find)["IamInstanceProfileAssociations"][0]
+    before = ec2.describe_iam_instance_profile_associations(**find)[
+        "IamInstanceProfileAssociations"
+    ][0]
     ec2.replace_iam_instance_profile_association(
-        AssociationId=before["AssociationId"], IamInstanceProfile={"Name": f"{found.instance_profile}-next"}
+        AssociationId=before["AssociationId"],
+        IamInstanceProfile={"Name": f"{found.instance_profile}-next"},
     )
-    after = ec2.describe_iam_instance_profile_associations(**find)["IamInstanceProfileAssociations"][0]
+    after = ec2.describe_iam_instance_profile_associations(**find)[
+        "IamInstanceProfileAssociations"
+    ][0]
     assert after["IamInstanceProfile"]["Arn"] == arn
     assert after["AssociationId"] != before["AssociationId"]
     shown = seed.describe(aws, found.account, found.instance)["IamInstanceProfile"]
@@ -116,7 +153,10 @@ def test_a_replaced_profile_shows(aws: Aws, victim: Make) -> None:
     ec2.stop_instances(InstanceIds=[found.instance])
     replace = ec2.replace_iam_instance_profile_association
     wanted = {"IamInstanceProfile": {"Arn": found.instance_profile_arn}}
-    assert code(lambda: replace(AssociationId=after["AssociationId"], **wanted)) == "IncorrectInstanceState"
+    assert (
+        code(lambda: replace(AssociationId=after["AssociationId"], **wanted))
+        == "IncorrectInstanceState"
+    )
     ec2.disassociate_iam_instance_profile(AssociationId=after["AssociationId"])
     assert "IamInstanceProfile" not in seed.describe(aws, found.account, found.instance)
     ec2.associate_iam_instance_profile(InstanceId=found.instance, **wanted)
@@ -135,7 +175,10 @@ def test_a_terminated_instance_is_bare(aws: Aws, victim: Make) -> None:
     assert "PrivateIpAddress" not in shown and not shown.get("PrivateDnsName")
     gone = lambda: ec2.describe_network_interfaces(NetworkInterfaceIds=found.interfaces)  # noqa: E731
     assert code(gone) == "InvalidNetworkInterfaceID.NotFound"
-    wanted = {"IamInstanceProfile": {"Arn": found.instance_profile_arn}, "InstanceId": found.instance}
+    wanted = {
+        "IamInstanceProfile": {"Arn": found.instance_profile_arn},
+        "InstanceId": found.instance,
+    }
     assert code(lambda: ec2.associate_iam_instance_profile(**wanted)) == "IncorrectInstanceState"
 
 
@@ -147,7 +190,10 @@ def test_snapshots_take_a_moment(aws: Aws, victim: Make) -> None:
     names = [item["SnapshotId"] for item in made]
     done = [{"Name": "snapshot-id", "Values": names}, {"Name": "status", "Values": ["completed"]}]
     assert not ec2.describe_snapshots(Filters=done)["Snapshots"]
-    states = lambda: {item["State"] for item in ec2.describe_snapshots(SnapshotIds=names)["Snapshots"]}  # noqa: E731
+
+    def states() -> set[str]:
+        return {item["State"] for item in ec2.describe_snapshots(SnapshotIds=names)["Snapshots"]}
+
     assert eventually(lambda: states() == {"completed"}, 4)
 
 
@@ -155,22 +201,40 @@ def test_detaching_and_standby(aws: Aws, victim: Make) -> None:
     found, scaling = victim(in_asg=True, target_group=True), aws.client("autoscaling")
     name, group = found.auto_scaling_group, found.target_group
     leave = {"AutoScalingGroupName": name, "InstanceIds": [found.instance]}
-    assert code(lambda: scaling.detach_instances(**leave, ShouldDecrementDesiredCapacity=True)) == "ValidationError"
-    assert code(lambda: scaling.enter_standby(**leave, ShouldDecrementDesiredCapacity=True)) == "ValidationError"
+    assert (
+        code(lambda: scaling.detach_instances(**leave, ShouldDecrementDesiredCapacity=True))
+        == "ValidationError"
+    )
+    assert (
+        code(lambda: scaling.enter_standby(**leave, ShouldDecrementDesiredCapacity=True))
+        == "ValidationError"
+    )
     scaling.detach_instances(**leave, ShouldDecrementDesiredCapacity=False)
-    members = scaling.describe_auto_scaling_groups(AutoScalingGroupNames=[name])["AutoScalingGroups"][0]["Instances"]
+    members = scaling.describe_auto_scaling_groups(AutoScalingGroupNames=[name])[
+        "AutoScalingGroups"
+    ][0]["Instances"]
     assert [item["InstanceId"] for item in members] != [found.instance] and len(members) == 1
     registered = targets(aws, group)
     assert registered == [members[0]["InstanceId"]]
-    assert code(lambda: scaling.detach_instances(**leave, ShouldDecrementDesiredCapacity=False)) == "ValidationError"
-    assert code(lambda: scaling.enter_standby(**leave, ShouldDecrementDesiredCapacity=False)) == "ValidationError"
+    assert (
+        code(lambda: scaling.detach_instances(**leave, ShouldDecrementDesiredCapacity=False))
+        == "ValidationError"
+    )
+    assert (
+        code(lambda: scaling.enter_standby(**leave, ShouldDecrementDesiredCapacity=False))
+        == "ValidationError"
+    )
     first = members[0]["InstanceId"]
-    scaling.enter_standby(AutoScalingGroupName=name, InstanceIds=[first], ShouldDecrementDesiredCapacity=False)
+    scaling.enter_standby(
+        AutoScalingGroupName=name, InstanceIds=[first], ShouldDecrementDesiredCapacity=False
+    )
     assert first not in targets(aws, group)
 
 
 def targets(aws: Aws, group: str | None) -> list[str]:
-    health = aws.client("elbv2").describe_target_health(TargetGroupArn=group)["TargetHealthDescriptions"]
+    health = aws.client("elbv2").describe_target_health(TargetGroupArn=group)[
+        "TargetHealthDescriptions"
+    ]
     return [item["Target"]["Id"] for item in health]
 
 
@@ -194,11 +258,17 @@ def test_instances_of_a_group_have_the_templates_profile(aws: Aws, victim: Make)
 def test_the_organization_is_the_one_of_the_condition_key(aws: Aws) -> None:
     known = aws.client("organizations").describe_organization()["Organization"]
     assert (known["Id"], known["MasterAccountId"]) == ("o-sandbox001", "999999999999")
-    assert known == aws.client("organizations", "999999999999").describe_organization()["Organization"]
+    assert (
+        known == aws.client("organizations", "999999999999").describe_organization()["Organization"]
+    )
 
 
 def test_the_instances_of_a_profile_are_found(aws: Aws, victim: Make) -> None:
     found, other = victim(profile_attached=True), victim(profile_attached=True)
     wanted = [{"Name": "iam-instance-profile.arn", "Values": [found.instance_profile_arn]}]
     groups = aws.client("ec2").describe_instances(Filters=wanted)["Reservations"]
-    assert [one["InstanceId"] for group in groups for one in group["Instances"]] == [found.instance] != [other.instance]
+    assert (
+        [one["InstanceId"] for group in groups for one in group["Instances"]]
+        == [found.instance]
+        != [other.instance]
+    )

@@ -1,4 +1,6 @@
-"""A state machine starts another execution: with its role's power only, and what fails has AWS's name and can be caught."""
+"""A state machine starts another execution: with its role's power only, and what fails has AWS's
+name and can be caught.
+"""
 
 from __future__ import annotations
 
@@ -34,16 +36,32 @@ def start(aws: Aws, machine: Machine, identity: Identity) -> Callable[..., dict[
     """Run a machine that starts one execution; its task's result, or the error it caught."""
 
     def run(data: Any, policy: Any = ALLOW_ALL, **arguments: Any) -> dict[str, Any]:
-        catch = {"ErrorEquals": ["States.ALL"], "Output": "{% $states.errorOutput %}", "Next": "Caught"}
-        task = {"Type": "Task", "Resource": RESOURCE, "Arguments": arguments, "Catch": [catch], "End": True}
+        catch = {
+            "ErrorEquals": ["States.ALL"],
+            "Output": "{% $states.errorOutput %}",
+            "Next": "Caught",
+        }
+        task = {
+            "Type": "Task",
+            "Resource": RESOURCE,
+            "Arguments": arguments,
+            "Catch": [catch],
+            "End": True,
+        }
         role = identity.role(policy, account=SECURITY, service="states.amazonaws.com")
-        return _run(aws, machine({"Start": task, "Caught": {"Type": "Succeed"}}, "Start", role=role), data)
+        return _run(
+            aws, machine({"Start": task, "Caught": {"Type": "Succeed"}}, "Start", role=role), data
+        )
 
     return run
 
 
-def test_the_other_execution_gets_the_object(aws: Aws, child: str, start: Callable[..., dict[str, Any]]) -> None:
-    started = start({"n": 7}, StateMachineArn=child, Input={"n": "{% $states.input.n %}", "list": [1]})
+def test_the_other_execution_gets_the_object(
+    aws: Aws, child: str, start: Callable[..., dict[str, Any]]
+) -> None:
+    started = start(
+        {"n": 7}, StateMachineArn=child, Input={"n": "{% $states.input.n %}", "list": [1]}
+    )
     states = aws.client("stepfunctions", SECURITY)
     shown = eventually(lambda: _ended(states, started["ExecutionArn"]))
     assert json.loads(shown["output"]) == {"n": 7, "list": [1]}
@@ -55,16 +73,35 @@ def _ended(states: Any, execution: str) -> Any:
 
 
 def test_the_role_must_allow_it(child: str, start: Callable[..., dict[str, Any]]) -> None:
-    refused = start({}, allow("states:StartExecution", f"{child}x"), StateMachineArn=child, Input={})
+    refused = start(
+        {}, allow("states:StartExecution", f"{child}x"), StateMachineArn=child, Input={}
+    )
     assert refused["Error"] == "StepFunctions.AWSStepFunctionsException"
     assert "states:StartExecution" in refused["Cause"] and child in refused["Cause"]
-    assert "ExecutionArn" in start({}, allow("states:StartExecution", child), StateMachineArn=child, Input={})
-
-
-def test_errors_have_the_sdks_names(child: str, start: Callable[..., dict[str, Any]], control: Control) -> None:
-    assert start({}, StateMachineArn=f"{child}x", Input={})["Error"] == "StepFunctions.StateMachineDoesNotExistException"
-    control(
-        "POST", "faults", {"service": "states", "action": "StartExecution", "error": "ThrottlingException", "resource": FAULTY}
+    assert "ExecutionArn" in start(
+        {}, allow("states:StartExecution", child), StateMachineArn=child, Input={}
     )
-    assert start({}, StateMachineArn=child, Input={"n": 7})["Error"] == "StepFunctions.ThrottlingException"
+
+
+def test_errors_have_the_sdks_names(
+    child: str, start: Callable[..., dict[str, Any]], control: Control
+) -> None:
+    assert (
+        start({}, StateMachineArn=f"{child}x", Input={})["Error"]
+        == "StepFunctions.StateMachineDoesNotExistException"
+    )
+    control(
+        "POST",
+        "faults",
+        {
+            "service": "states",
+            "action": "StartExecution",
+            "error": "ThrottlingException",
+            "resource": FAULTY,
+        },
+    )
+    assert (
+        start({}, StateMachineArn=child, Input={"n": 7})["Error"]
+        == "StepFunctions.ThrottlingException"
+    )
     assert "ExecutionArn" in start({}, StateMachineArn=child, Input={"n": 6})

@@ -36,13 +36,25 @@ def _asked(client: Any) -> list[Json]:
     """Reads alone: what they tell is the same, however often asked."""
     ec2, iam = client("ec2"), client("iam")
     found = [
-        ec2.describe_instances(), ec2.describe_network_interfaces(), ec2.describe_security_groups(), ec2.describe_volumes(),
-        ec2.describe_iam_instance_profile_associations(), iam.get_role(RoleName="r"), iam.list_users(),
-        iam.list_attached_user_policies(UserName="u"), client("dynamodb").scan(TableName="t"),
-        client("dynamodb").describe_table(TableName="t"), client("sns").list_topics(), client("sqs").list_queues(),
-        client("s3").list_buckets(), client("kms").list_keys(), client("autoscaling").describe_auto_scaling_groups(),
-        client("elbv2").describe_target_groups(), client("lambda").list_functions(), client("guardduty").list_detectors(),
-    ]  # fmt: skip
+        ec2.describe_instances(),
+        ec2.describe_network_interfaces(),
+        ec2.describe_security_groups(),
+        ec2.describe_volumes(),
+        ec2.describe_iam_instance_profile_associations(),
+        iam.get_role(RoleName="r"),
+        iam.list_users(),
+        iam.list_attached_user_policies(UserName="u"),
+        client("dynamodb").scan(TableName="t"),
+        client("dynamodb").describe_table(TableName="t"),
+        client("sns").list_topics(),
+        client("sqs").list_queues(),
+        client("s3").list_buckets(),
+        client("kms").list_keys(),
+        client("autoscaling").describe_auto_scaling_groups(),
+        client("elbv2").describe_target_groups(),
+        client("lambda").list_functions(),
+        client("guardduty").list_detectors(),
+    ]
     return [_said(one) for one in found]
 
 
@@ -52,10 +64,15 @@ def test_every_answer_is_the_same(client: Any) -> None:
     iam.create_role(RoleName="r", AssumeRolePolicyDocument=TRUST, Tags=[{"Key": "a", "Value": "b"}])
     iam.create_user(UserName="u")
     dynamodb.create_table(
-        TableName="t", KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}], BillingMode="PAY_PER_REQUEST",
+        TableName="t",
+        KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}],
+        BillingMode="PAY_PER_REQUEST",
         AttributeDefinitions=[{"AttributeName": "pk", "AttributeType": "S"}],
-    )  # fmt: skip
-    dynamodb.put_item(TableName="t", Item={"pk": {"S": "1"}, "deep": {"M": {"n": {"N": "1"}, "l": {"L": [{"BOOL": False}]}}}})
+    )
+    dynamodb.put_item(
+        TableName="t",
+        Item={"pk": {"S": "1"}, "deep": {"M": {"n": {"N": "1"}, "l": {"L": [{"BOOL": False}]}}}},
+    )
     client("sns").create_topic(Name="t")
     client("sqs").create_queue(QueueName="q")
     client("s3").create_bucket(Bucket="b-of-ours")
@@ -66,8 +83,12 @@ def test_every_answer_is_the_same(client: Any) -> None:
     moto_speed.hasten()
     assert _asked(client) == slow
     assert _asked(client) == slow, "nor when every name is known already"
-    assert slow[0]["Reservations"][0]["Instances"][0]["NetworkInterfaces"], "and there was something to tell"
+    assert slow[0]["Reservations"][0]["Instances"][0]["NetworkInterfaces"], (
+        "and there was something to tell"
+    )
 
 
 def test_messages_are_signed_with_one_key() -> None:
-    assert moto_speed._sns.Subscription.private_key(None) is moto_speed._sns.Subscription.private_key(None)
+    assert moto_speed._sns.Subscription.private_key(
+        None
+    ) is moto_speed._sns.Subscription.private_key(None)

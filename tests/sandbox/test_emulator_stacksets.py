@@ -1,4 +1,6 @@
-"""StackSets with service-managed permissions answer as AWS does, and make real stacks in the organization's accounts."""
+"""StackSets with service-managed permissions answer as AWS does, and make real stacks in the
+organization's accounts.
+"""
 
 from __future__ import annotations
 
@@ -16,12 +18,21 @@ from sandbox.clients import Aws
 MANAGEMENT, OUTSIDE = "900000000001", "900000000009"  # an organization of these tests' own
 DELEGATION = "member.org.stacksets.cloudformation.amazonaws.com"
 ROOT = {"AWS": {"Fn::Sub": "arn:aws:iam::${AWS::AccountId}:root"}}
-TRUST = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Principal": ROOT, "Action": "sts:AssumeRole"}]}
-OWN = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Principal": {"AWS": "*"}, "Action": "sts:AssumeRole"}]}
+TRUST = {
+    "Version": "2012-10-17",
+    "Statement": [{"Effect": "Allow", "Principal": ROOT, "Action": "sts:AssumeRole"}],
+}
+OWN = {
+    "Version": "2012-10-17",
+    "Statement": [{"Effect": "Allow", "Principal": {"AWS": "*"}, "Action": "sts:AssumeRole"}],
+}
 
 
 def template(role: str, **more: Any) -> str:
-    made = {"Type": "AWS::IAM::Role", "Properties": {"RoleName": role, "AssumeRolePolicyDocument": TRUST, **more}}
+    made = {
+        "Type": "AWS::IAM::Role",
+        "Properties": {"RoleName": role, "AssumeRolePolicyDocument": TRUST, **more},
+    }
     return json.dumps({"Resources": {"Role": made}})
 
 
@@ -34,15 +45,23 @@ class Organization:
         self.root = self.api.list_roots()["Roots"][0]["Id"]
         self.outer, self.inner = self.unit(self.root), ""
         self.inner = self.unit(self.outer)
-        self.in_root, self.in_outer, self.in_inner = self.account(), self.account(self.outer), self.account(self.inner)
+        self.in_root, self.in_outer, self.in_inner = (
+            self.account(),
+            self.account(self.outer),
+            self.account(self.inner),
+        )
 
     def unit(self, parent: str) -> str:
-        made = self.api.create_organizational_unit(ParentId=parent, Name=f"u-{secrets.token_hex(4)}")
+        made = self.api.create_organizational_unit(
+            ParentId=parent, Name=f"u-{secrets.token_hex(4)}"
+        )
         return str(made["OrganizationalUnit"]["Id"])
 
     def account(self, unit: str = "") -> str:
         name = f"a-{secrets.token_hex(4)}"
-        made = self.api.create_account(Email=f"{name}@example.com", AccountName=name)["CreateAccountStatus"]["AccountId"]
+        made = self.api.create_account(Email=f"{name}@example.com", AccountName=name)[
+            "CreateAccountStatus"
+        ]["AccountId"]
         if unit:
             self.move(made, self.root, unit)
         return str(made)
@@ -59,8 +78,11 @@ def organization(aws: Aws) -> Organization:
 @pytest.fixture(scope="module")
 def stacksets(aws: Aws, organization: Organization) -> Any:
     client = aws.client("cloudformation", MANAGEMENT)
-    with pytest.raises(ClientError, match="You must enable organizations access"):  # before any test activates it
-        client.create_stack_set(StackSetName="early", PermissionModel="SERVICE_MANAGED", TemplateBody=template("r"))
+    # before any test activates it
+    with pytest.raises(ClientError, match="You must enable organizations access"):
+        client.create_stack_set(
+            StackSetName="early", PermissionModel="SERVICE_MANAGED", TemplateBody=template("r")
+        )
     assert client.describe_organizations_access()["Status"] == "DISABLED"
     client.activate_organizations_access()
     assert client.describe_organizations_access()["Status"] == "ENABLED"
@@ -73,22 +95,34 @@ class Set:
     def __init__(self, client: Any, name: str, **options: Any) -> None:
         self.client, self.name, self.role = client, name, f"role-{name}"
         self.capabilities = {"Capabilities": ["CAPABILITY_NAMED_IAM"]}
-        options = {"AutoDeployment": {"Enabled": False}, "ManagedExecution": {"Active": True}, **options}
+        options = {
+            "AutoDeployment": {"Enabled": False},
+            "ManagedExecution": {"Active": True},
+            **options,
+        }
         client.create_stack_set(
-            StackSetName=name, PermissionModel="SERVICE_MANAGED", TemplateBody=template(self.role), **self.capabilities, **options
+            StackSetName=name,
+            PermissionModel="SERVICE_MANAGED",
+            TemplateBody=template(self.role),
+            **self.capabilities,
+            **options,
         )
 
     def run(self, call: str, **request: Any) -> str:
         made = getattr(self.client, call)(StackSetName=self.name, **request)["OperationId"]
 
         def done() -> str:
-            told = self.client.describe_stack_set_operation(StackSetName=self.name, OperationId=made)["StackSetOperation"]
+            told = self.client.describe_stack_set_operation(
+                StackSetName=self.name, OperationId=made
+            )["StackSetOperation"]
             return "" if told["Status"] in ("QUEUED", "RUNNING") else str(told["Status"])
 
         return str(eventually(done))
 
     def create(self, unit: str, **targets: Any) -> str:
-        more = {"OperationPreferences": targets.pop("preferences")} if "preferences" in targets else {}
+        more = (
+            {"OperationPreferences": targets.pop("preferences")} if "preferences" in targets else {}
+        )
         return self.run(
             "create_stack_instances",
             DeploymentTargets={"OrganizationalUnitIds": [unit], **targets},
@@ -98,7 +132,12 @@ class Set:
 
     def delete(self, unit: str, retain: bool = False) -> str:
         where = {"OrganizationalUnitIds": [unit]}
-        return self.run("delete_stack_instances", DeploymentTargets=where, Regions=["us-east-1"], RetainStacks=retain)
+        return self.run(
+            "delete_stack_instances",
+            DeploymentTargets=where,
+            Regions=["us-east-1"],
+            RetainStacks=retain,
+        )
 
     def instances(self) -> dict[str, str]:
         found = self.client.list_stack_instances(StackSetName=self.name)["Summaries"]
@@ -115,7 +154,9 @@ def make(stacksets: Any) -> Iterator[Callable[..., Set]]:
 
     yield one
     for each in made:
-        for unit in stacksets.describe_stack_set(StackSetName=each.name)["StackSet"]["OrganizationalUnitIds"]:
+        for unit in stacksets.describe_stack_set(StackSetName=each.name)["StackSet"][
+            "OrganizationalUnitIds"
+        ]:
             each.delete(unit)
         stacksets.delete_stack_set(StackSetName=each.name)
 
@@ -142,16 +183,29 @@ def refusal(call: Callable[..., Any], **request: Any) -> str:
 
 def test_who_may(aws: Aws, organization: Organization, stacksets: Any) -> None:
     """The management account, a delegated administrator that says so, and nobody else."""
-    request = {"StackSetName": "mine", "PermissionModel": "SERVICE_MANAGED", "TemplateBody": template("r")}
+    request = {
+        "StackSetName": "mine",
+        "PermissionModel": "SERVICE_MANAGED",
+        "TemplateBody": template("r"),
+    }
     for account in (OUTSIDE, organization.in_root):
         foreign = aws.client("cloudformation", account)
-        assert "must be the management account or delegated admin" in refusal(foreign.create_stack_set, **request)
+        assert "must be the management account or delegated admin" in refusal(
+            foreign.create_stack_set, **request
+        )
     member = aws.client("cloudformation", organization.in_root)
-    assert "not a delegated administrator" in refusal(member.create_stack_set, CallAs="DELEGATED_ADMIN", **request)
+    assert "not a delegated administrator" in refusal(
+        member.create_stack_set, CallAs="DELEGATED_ADMIN", **request
+    )
     organization.api.enable_aws_service_access(ServicePrincipal=DELEGATION)
-    organization.api.register_delegated_administrator(AccountId=organization.in_root, ServicePrincipal=DELEGATION)
+    organization.api.register_delegated_administrator(
+        AccountId=organization.in_root, ServicePrincipal=DELEGATION
+    )
     member.create_stack_set(CallAs="DELEGATED_ADMIN", **request)
-    assert stacksets.describe_stack_set(StackSetName="mine")["StackSet"]["StackSetARN"].split(":")[4] == MANAGEMENT
+    assert (
+        stacksets.describe_stack_set(StackSetName="mine")["StackSet"]["StackSetARN"].split(":")[4]
+        == MANAGEMENT
+    )
     member.delete_stack_set(StackSetName="mine", CallAs="DELEGATED_ADMIN")
     assert "StackSetNotFoundException" in refusal(stacksets.describe_stack_set, StackSetName="mine")
 
@@ -161,11 +215,19 @@ def test_child_units_count_and_the_management_account_does_not(
 ) -> None:
     one = make()
     assert one.create(organization.root) == "SUCCEEDED"
-    assert {organization.in_root, organization.in_outer, organization.in_inner} <= one.instances().keys()
+    assert {
+        organization.in_root,
+        organization.in_outer,
+        organization.in_inner,
+    } <= one.instances().keys()
     assert MANAGEMENT not in one.instances() and role(MANAGEMENT, one.role) is None
     made = role(organization.in_inner, one.role)
-    assert made["AssumeRolePolicyDocument"]["Statement"][0]["Principal"] == {"AWS": f"arn:aws:iam::{organization.in_inner}:root"}
-    assert "StackSetNotEmptyException" in refusal(one.client.delete_stack_set, StackSetName=one.name)
+    assert made["AssumeRolePolicyDocument"]["Statement"][0]["Principal"] == {
+        "AWS": f"arn:aws:iam::{organization.in_inner}:root"
+    }
+    assert "StackSetNotEmptyException" in refusal(
+        one.client.delete_stack_set, StackSetName=one.name
+    )
     assert one.delete(organization.root) == "SUCCEEDED"
     assert one.instances() == {} and role(organization.in_inner, one.role) is None
 
@@ -178,15 +240,25 @@ def test_filters(organization: Organization, make: Callable[..., Set]) -> None:
     without.create(organization.outer, Accounts=accounts, AccountFilterType="DIFFERENCE")
     assert set(without.instances()) == {organization.in_outer}
     targets = {"OrganizationalUnitIds": [organization.outer], "Accounts": accounts}
-    call, common = only.client.create_stack_instances, {"StackSetName": only.name, "Regions": ["us-east-1"]}
-    assert "AccountFilterType must be specified" in refusal(call, DeploymentTargets=targets, **common)
-    assert "UNION is not supported" in refusal(call, DeploymentTargets={**targets, "AccountFilterType": "UNION"}, **common)
+    call, common = (
+        only.client.create_stack_instances,
+        {"StackSetName": only.name, "Regions": ["us-east-1"]},
+    )
+    assert "AccountFilterType must be specified" in refusal(
+        call, DeploymentTargets=targets, **common
+    )
+    assert "UNION is not supported" in refusal(
+        call, DeploymentTargets={**targets, "AccountFilterType": "UNION"}, **common
+    )
     assert "can only have OrganizationalUnit" in refusal(call, Accounts=accounts, **common)
 
 
 @pytest.mark.parametrize("retain", [False, True])
 def test_automatic_deployment_follows_accounts_and_knows_no_filter(
-    organization: Organization, make: Callable[..., Set], role: Callable[[str, str], Any], retain: bool
+    organization: Organization,
+    make: Callable[..., Set],
+    role: Callable[[str, str], Any],
+    retain: bool,
 ) -> None:
     one = make(AutoDeployment={"Enabled": True, "RetainStacksOnAccountRemoval": retain})
     unit = organization.unit(organization.root)
@@ -211,16 +283,24 @@ def test_no_automatic_deployment(organization: Organization, make: Callable[...,
     )
 
 
-def test_an_account_that_fails_and_the_tolerance(aws: Aws, organization: Organization, make: Callable[..., Set]) -> None:
-    """A role of that name exists already: that account is OUTDATED and says why, its role untouched; the other has its own."""
+def test_an_account_that_fails_and_the_tolerance(
+    aws: Aws, organization: Organization, make: Callable[..., Set]
+) -> None:
+    """A role of that name exists already: that account is OUTDATED and says why, its role
+    untouched; the other has its own.
+    """
     strict, lax, unit = make(), make(), organization.unit(organization.root)
     taken, free = organization.account(unit), organization.account(unit)
     for one in (strict, lax):
-        aws.client("iam", taken).create_role(RoleName=one.role, Description="mine", AssumeRolePolicyDocument=json.dumps(OWN))
+        aws.client("iam", taken).create_role(
+            RoleName=one.role, Description="mine", AssumeRolePolicyDocument=json.dumps(OWN)
+        )
     assert strict.create(unit) == "FAILED"
     assert lax.create(unit, preferences={"FailureTolerancePercentage": 50}) == "SUCCEEDED"
     assert lax.instances() == {taken: "OUTDATED", free: "CURRENT"}
-    told = lax.client.describe_stack_instance(StackSetName=lax.name, StackInstanceAccount=taken, StackInstanceRegion="us-east-1")
+    told = lax.client.describe_stack_instance(
+        StackSetName=lax.name, StackInstanceAccount=taken, StackInstanceRegion="us-east-1"
+    )
     assert "already exists" in told["StackInstance"]["StatusReason"]
     assert aws.client("iam", taken).get_role(RoleName=lax.role)["Role"]["Description"] == "mine"
 
@@ -231,25 +311,39 @@ def test_an_update_reaches_every_account(
     one = make()
     one.create(organization.outer)
     for account in one.instances():
-        aws.client("iam", account).create_policy(PolicyName="boundary", PolicyDocument=json.dumps(ALLOW_ALL))
+        aws.client("iam", account).create_policy(
+            PolicyName="boundary", PolicyDocument=json.dumps(ALLOW_ALL)
+        )
     changed = template(
-        one.role, Description="new", PermissionsBoundary={"Fn::Sub": "arn:aws:iam::${AWS::AccountId}:policy/boundary"}
+        one.role,
+        Description="new",
+        PermissionsBoundary={"Fn::Sub": "arn:aws:iam::${AWS::AccountId}:policy/boundary"},
     )
     assert one.run("update_stack_set", TemplateBody=changed, **one.capabilities) == "SUCCEEDED"
     for account in (organization.in_outer, organization.in_inner):
         made = role(account, one.role)
         assert made["Description"] == "new"
-        assert made["PermissionsBoundary"]["PermissionsBoundaryArn"] == f"arn:aws:iam::{account}:policy/boundary"
+        assert (
+            made["PermissionsBoundary"]["PermissionsBoundaryArn"]
+            == f"arn:aws:iam::{account}:policy/boundary"
+        )
     assert one.delete(organization.outer, retain=True) == "SUCCEEDED"
     assert role(organization.in_inner, one.role) and one.instances() == {}
 
 
-def test_without_managed_execution_a_second_operation_is_refused(organization: Organization, make: Callable[..., Set]) -> None:
+def test_without_managed_execution_a_second_operation_is_refused(
+    organization: Organization, make: Callable[..., Set]
+) -> None:
     one = make(ManagedExecution={"Active": False})
     one.client.create_stack_instances(
-        StackSetName=one.name, DeploymentTargets={"OrganizationalUnitIds": [organization.outer]}, Regions=["us-east-1"]
+        StackSetName=one.name,
+        DeploymentTargets={"OrganizationalUnitIds": [organization.outer]},
+        Regions=["us-east-1"],
     )
     assert "OperationInProgressException" in refusal(
-        one.client.update_stack_set, StackSetName=one.name, TemplateBody=template(one.role), **one.capabilities
+        one.client.update_stack_set,
+        StackSetName=one.name,
+        TemplateBody=template(one.role),
+        **one.capabilities,
     )
     assert eventually(lambda: set(one.instances().values()) == {"CURRENT"})

@@ -22,7 +22,9 @@ class Runner:
         self.states = aws.client("stepfunctions", SECURITY)
 
     def start(self, machine: str, data: Any = None, **extra: str) -> str:
-        started = self.states.start_execution(stateMachineArn=machine, input=json.dumps(data or {}), **extra)
+        started = self.states.start_execution(
+            stateMachineArn=machine, input=json.dumps(data or {}), **extra
+        )
         return str(started["executionArn"])
 
     def finish(self, execution: str, seconds: float = 15) -> dict[str, Any]:
@@ -56,7 +58,13 @@ def echo(function: Function) -> str:
 
 def task(arn: str, payload: Any, **extra: Any) -> dict[str, Any]:
     arguments = {"FunctionName": arn, "Payload": payload}
-    return {"Type": "Task", "Resource": "arn:aws:states:::lambda:invoke", "Arguments": arguments, "End": True, **extra}
+    return {
+        "Type": "Task",
+        "Resource": "arn:aws:states:::lambda:invoke",
+        "Arguments": arguments,
+        "End": True,
+        **extra,
+    }
 
 
 def one(state: dict[str, Any]) -> dict[str, Any]:
@@ -64,7 +72,9 @@ def one(state: dict[str, Any]) -> dict[str, Any]:
 
 
 def test_succeed_honours_output(runner: Runner, machine: Machine) -> None:
-    assert runner.run(machine({"S": {"Type": "Succeed", "Output": {"a": "{% $states.input.b %}"}}}, "S"), {"b": 1}) == {"a": 1}
+    assert runner.run(
+        machine({"S": {"Type": "Succeed", "Output": {"a": "{% $states.input.b %}"}}}, "S"), {"b": 1}
+    ) == {"a": 1}
 
 
 def test_parallel_under_jsonata(runner: Runner, machine: Machine) -> None:
@@ -81,14 +91,25 @@ def test_parallel_under_jsonata(runner: Runner, machine: Machine) -> None:
         "Assign": {"total": "{% $sum($states.result) %}"},
         "Next": "Show",
     }
-    show = {"Type": "Pass", "Output": {"got": "{% $states.input.sums %}", "total": "{% $total %}"}, "End": True}
-    assert runner.run(machine({"P": parallel, "Show": show}, "P"), {"n": 5}) == {"got": [51, 52], "total": 103}
+    show = {
+        "Type": "Pass",
+        "Output": {"got": "{% $states.input.sums %}", "total": "{% $total %}"},
+        "End": True,
+    }
+    assert runner.run(machine({"P": parallel, "Show": show}, "P"), {"n": 5}) == {
+        "got": [51, 52],
+        "total": 103,
+    }
 
 
 def test_the_first_failing_branch_fails_the_parallel(runner: Runner, machine: Machine) -> None:
     fail = one({"Type": "Fail", "Error": "Broken", "Cause": "at once"})
     slow = one({"Type": "Wait", "Seconds": 20, "End": True})
-    caught = {"ErrorEquals": ["States.ALL"], "Output": "{% $states.errorOutput.Error %}", "Next": "Done"}
+    caught = {
+        "ErrorEquals": ["States.ALL"],
+        "Output": "{% $states.errorOutput.Error %}",
+        "Next": "Done",
+    }
     states = {
         "P": {"Type": "Parallel", "Branches": [slow, fail], "Catch": [caught], "End": True},
         "Done": {"Type": "Succeed"},
@@ -99,22 +120,45 @@ def test_the_first_failing_branch_fails_the_parallel(runner: Runner, machine: Ma
 
 
 def test_history_of_map_and_parallel(runner: Runner, machine: Machine, echo: str) -> None:
-    inner = {"Type": "Parallel", "Branches": [one(task(echo, {"x": 1})), one({"Type": "Pass", "End": True})], "End": True}
-    states = {"M": {"Type": "Map", "Items": [1, 2], "ItemProcessor": {"StartAt": "P", "States": {"P": inner}}, "End": True}}
+    inner = {
+        "Type": "Parallel",
+        "Branches": [one(task(echo, {"x": 1})), one({"Type": "Pass", "End": True})],
+        "End": True,
+    }
+    states = {
+        "M": {
+            "Type": "Map",
+            "Items": [1, 2],
+            "ItemProcessor": {"StartAt": "P", "States": {"P": inner}},
+            "End": True,
+        }
+    }
     execution = runner.start(machine(states, "M"))
     runner.finish(execution)
     events = runner.events(execution)
-    entered = [event["stateEnteredEventDetails"]["name"] for event in events if event["type"].endswith("StateEntered")]
+    entered = [
+        event["stateEnteredEventDetails"]["name"]
+        for event in events
+        if event["type"].endswith("StateEntered")
+    ]
     assert sorted(entered) == ["M", "One", "One", "One", "One", "P", "P"]
     exited = [event for event in events if event["type"].endswith("StateExited")]
     assert len(exited) == len(entered)
     types = {event["type"] for event in events}
-    assert types >= {"MapStateStarted", "MapStateSucceeded", "ParallelStateStarted", "ParallelStateSucceeded", "TaskStarted"}
+    assert types >= {
+        "MapStateStarted",
+        "MapStateSucceeded",
+        "ParallelStateStarted",
+        "ParallelStateSucceeded",
+        "TaskStarted",
+    }
 
 
 def test_a_machine_times_out_and_says_so(aws: Aws, runner: Runner, machine: Machine) -> None:
     queue = watch(aws)
-    execution = runner.start(machine({"W": {"Type": "Wait", "Seconds": 30, "End": True}}, "W", TimeoutSeconds=1))
+    execution = runner.start(
+        machine({"W": {"Type": "Wait", "Seconds": 30, "End": True}}, "W", TimeoutSeconds=1)
+    )
     assert runner.finish(execution, 5)["status"] == "TIMED_OUT"
     assert "ExecutionTimedOut" in {event["type"] for event in runner.events(execution)}
     assert eventually(lambda: "TIMED_OUT" in statuses(aws, queue, execution))
@@ -126,7 +170,9 @@ def watch(aws: Aws) -> str:
     """A queue that gets execution status changes; returns its URL."""
     events, sqs = aws.client("events", SECURITY), aws.client("sqs", SECURITY)
     name = f"status-{time.monotonic_ns()}"
-    rule = events.put_rule(Name=name, EventPattern=json.dumps({"source": ["aws.states"]}))["RuleArn"]
+    rule = events.put_rule(Name=name, EventPattern=json.dumps({"source": ["aws.states"]}))[
+        "RuleArn"
+    ]
     arn = f"arn:aws:sqs:us-east-1:{SECURITY}:{name}"
     policy = allow("sqs:SendMessage", arn, ArnEquals={"aws:SourceArn": rule})
     policy["Statement"][0]["Principal"] = {"Service": "events.amazonaws.com"}
@@ -136,7 +182,9 @@ def watch(aws: Aws) -> str:
 
 
 def statuses(aws: Aws, queue: str, execution: str) -> list[str]:
-    got = aws.client("sqs", SECURITY).receive_message(QueueUrl=queue, MaxNumberOfMessages=10, VisibilityTimeout=0)
+    got = aws.client("sqs", SECURITY).receive_message(
+        QueueUrl=queue, MaxNumberOfMessages=10, VisibilityTimeout=0
+    )
     details = [json.loads(message["Body"])["detail"] for message in got.get("Messages", [])]
     return [detail["status"] for detail in details if detail["executionArn"] == execution]
 
@@ -145,20 +193,25 @@ def test_stopping_stops(aws: Aws, runner: Runner, machine: Machine, function: Fu
     table = f"calls-{time.monotonic_ns()}"
     dynamodb = aws.client("dynamodb", SECURITY)
     dynamodb.create_table(
-        TableName=table, BillingMode="PAY_PER_REQUEST",
+        TableName=table,
+        BillingMode="PAY_PER_REQUEST",
         AttributeDefinitions=[{"AttributeName": "pk", "AttributeType": "S"}],
         KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}],
-    )  # fmt: skip
+    )
     count = function(
-        "import boto3\nt = boto3.client('dynamodb')\n"
-        "def handler(event, context):\n"
-        f"    t.update_item(TableName='{table}', Key={{'pk': {{'S': 'n'}}}}, UpdateExpression='ADD n :one', "
-        "ExpressionAttributeValues={':one': {'N': '1'}})\n"
+        "import boto3\nt = boto3.client('dynamodb')\ndef handler(event, context):\n   "
+        f" t.update_item(TableName='{table}', Key={{'pk': {{'S': 'n'}}}}, UpdateExpression='ADD n"
+        " :one', ExpressionAttributeValues={':one': {'N': '1'}})\n"
     )
     call = {**task(count, {}), "Next": "Again"}
     del call["End"]
-    loop = {"StartAt": "Call", "States": {"Call": call, "Again": {"Type": "Wait", "Seconds": 1, "Next": "Call"}}}
-    execution = runner.start(machine({"M": {"Type": "Map", "Items": [1], "ItemProcessor": loop, "End": True}}, "M"))
+    loop = {
+        "StartAt": "Call",
+        "States": {"Call": call, "Again": {"Type": "Wait", "Seconds": 1, "Next": "Call"}},
+    }
+    execution = runner.start(
+        machine({"M": {"Type": "Map", "Items": [1], "ItemProcessor": loop, "End": True}}, "M")
+    )
 
     def calls() -> int:
         item = dynamodb.get_item(TableName=table, Key={"pk": {"S": "n"}}).get("Item")
@@ -173,7 +226,9 @@ def test_stopping_stops(aws: Aws, runner: Runner, machine: Machine, function: Fu
     assert runner.finish(execution)["status"] == "ABORTED"
 
 
-def test_input_and_results_are_limited(runner: Runner, machine: Machine, function: Function) -> None:
+def test_input_and_results_are_limited(
+    runner: Runner, machine: Machine, function: Function
+) -> None:
     arn = machine({"P": {"Type": "Pass", "End": True}}, "P")
     with pytest.raises(ClientError, match="262144"):
         runner.start(arn, {"x": "a" * 262144})
@@ -193,36 +248,57 @@ def test_the_same_name_and_input_is_the_same_execution(runner: Runner, machine: 
     runner.states.stop_execution(executionArn=first)
 
 
-def test_a_task_timeout_may_be_an_expression(runner: Runner, machine: Machine, function: Function) -> None:
+def test_a_task_timeout_may_be_an_expression(
+    runner: Runner, machine: Machine, function: Function
+) -> None:
     slow = function("import time\ndef handler(event, context):\n    time.sleep(10)\n")
     catch = [{"ErrorEquals": ["States.Timeout"], "Output": "late", "Next": "Late"}]
-    states = {"T": task(slow, {}, TimeoutSeconds="{% $states.input.n %}", Catch=catch), "Late": {"Type": "Succeed"}}
+    states = {
+        "T": task(slow, {}, TimeoutSeconds="{% $states.input.n %}", Catch=catch),
+        "Late": {"Type": "Succeed"},
+    }
     assert runner.run(machine(states, "T"), {"n": 1}) == "late"
 
 
-def test_the_clock_shortens_waits_and_timeouts(control: Control, runner: Runner, machine: Machine, echo: str) -> None:
+def test_the_clock_shortens_waits_and_timeouts(
+    control: Control, runner: Runner, machine: Machine, echo: str
+) -> None:
     control("POST", "clock", {"waits": 0.01, "timeouts": 0.01})
     token = {
         "Type": "Task",
         "Resource": "arn:aws:states:::lambda:invoke.waitForTaskToken",
-        "Arguments": {"FunctionName": echo, "Payload": {"token": "{% $states.context.Task.Token %}"}},
+        "Arguments": {
+            "FunctionName": echo,
+            "Payload": {"token": "{% $states.context.Task.Token %}"},
+        },
         "TimeoutSeconds": 100,
         "Catch": [{"ErrorEquals": ["States.Timeout"], "Output": "nobody", "Next": "End"}],
         "End": True,
     }
-    states = {"W": {"Type": "Wait", "Seconds": 100, "Next": "T"}, "T": token, "End": {"Type": "Succeed"}}
+    states = {
+        "W": {"Type": "Wait", "Seconds": 100, "Next": "T"},
+        "T": token,
+        "End": {"Type": "Succeed"},
+    }
     began = time.monotonic()
     assert runner.run(machine(states, "W")) == "nobody"
     assert time.monotonic() - began < 6
 
 
-def test_the_role_of_the_machine_is_enforced(runner: Runner, machine: Machine, identity: Identity, echo: str) -> None:
+def test_the_role_of_the_machine_is_enforced(
+    runner: Runner, machine: Machine, identity: Identity, echo: str
+) -> None:
     def role(policy: Any, service: str = "states.amazonaws.com") -> str:
         return identity.role(policy, account=SECURITY, service=service)
 
     states = {"T": task(echo, {"a": 1}, Output="{% $states.result.Payload %}")}
-    assert runner.run(machine(states, "T", role=role(allow("lambda:InvokeFunction", echo)))) == {"a": 1}
-    for wrong in (role(allow("lambda:InvokeFunction", f"{echo}x")), role(ALLOW_ALL, "lambda.amazonaws.com")):
+    assert runner.run(machine(states, "T", role=role(allow("lambda:InvokeFunction", echo)))) == {
+        "a": 1
+    }
+    for wrong in (
+        role(allow("lambda:InvokeFunction", f"{echo}x")),
+        role(ALLOW_ALL, "lambda.amazonaws.com"),
+    ):
         shown = runner.finish(runner.start(machine(states, "T", role=wrong)))
         assert shown["error"] == "Lambda.AWSLambdaException", shown
 
@@ -234,9 +310,11 @@ def test_publishing_with_attributes(aws: Aws, runner: Runner, machine: Machine) 
     attributes = {"Policy": json.dumps(policy)}
     url = sqs.create_queue(QueueName=topic.rsplit(":", 1)[1], Attributes=attributes)["QueueUrl"]
     sns.subscribe(
-        TopicArn=topic, Protocol="sqs", Endpoint=topic.replace(":sns:", ":sqs:"),
+        TopicArn=topic,
+        Protocol="sqs",
+        Endpoint=topic.replace(":sns:", ":sqs:"),
         Attributes={"FilterPolicy": json.dumps({"kind": ["verdict"]})},
-    )  # fmt: skip
+    )
     publish = {
         "Type": "Task",
         "Resource": "arn:aws:states:::sns:publish",
@@ -252,10 +330,17 @@ def test_publishing_with_attributes(aws: Aws, runner: Runner, machine: Machine) 
     assert json.loads(json.loads(got[0]["Body"])["Message"]) == {"a": 1}
 
 
-def test_a_stopped_execution_does_not_fail_afterwards(runner: Runner, machine: Machine, function: Function) -> None:
-    slow = function("import time\ndef handler(event, context):\n    time.sleep(1.5)\n    raise KeyError('late')\n")
+def test_a_stopped_execution_does_not_fail_afterwards(
+    runner: Runner, machine: Machine, function: Function
+) -> None:
+    slow = function(
+        "import time\ndef handler(event, context):\n    time.sleep(1.5)\n    raise"
+        " KeyError('late')\n"
+    )
     execution = runner.start(machine({"T": task(slow, {})}, "T"))
-    assert eventually(lambda: any(event["type"] == "TaskStarted" for event in runner.events(execution)))
+    assert eventually(
+        lambda: any(event["type"] == "TaskStarted" for event in runner.events(execution))
+    )
     runner.states.stop_execution(executionArn=execution)
     time.sleep(2.5)
     assert runner.finish(execution)["status"] == "ABORTED"
@@ -263,6 +348,10 @@ def test_a_stopped_execution_does_not_fail_afterwards(runner: Runner, machine: M
 
 def test_tracing_is_described(runner: Runner, machine: Machine) -> None:
     arn = machine({"P": {"Type": "Pass", "End": True}}, "P")
-    assert runner.states.describe_state_machine(stateMachineArn=arn)["tracingConfiguration"] == {"enabled": False}
+    assert runner.states.describe_state_machine(stateMachineArn=arn)["tracingConfiguration"] == {
+        "enabled": False
+    }
     runner.states.update_state_machine(stateMachineArn=arn, tracingConfiguration={"enabled": True})
-    assert runner.states.describe_state_machine(stateMachineArn=arn)["tracingConfiguration"] == {"enabled": True}
+    assert runner.states.describe_state_machine(stateMachineArn=arn)["tracingConfiguration"] == {
+        "enabled": True
+    }

@@ -1,5 +1,7 @@
-"""GuardDuty on for an organization, with real Terraform: the management account delegates, the security account configures,
-in one configuration, whose order is that of its references. Only modules/delegated-admin and modules/detector."""
+"""GuardDuty on for an organization, with real Terraform: the management account delegates, the
+security account configures, in one configuration, whose order is that of its references. Only
+modules/delegated-admin and modules/detector.
+"""
 
 from __future__ import annotations
 
@@ -56,7 +58,9 @@ module "detector" {{
   create       = var.adopt == null
   id           = var.adopt
   features     = var.features
-  organization = merge(var.organization, {{ administrator_account_id = one(module.delegated_admin[*].admin_account_id) }})
+  organization = merge(var.organization, {{
+    administrator_account_id = one(module.delegated_admin[*].admin_account_id)
+  }})
   tags         = {{ team = "security" }}
 }}
 
@@ -78,9 +82,15 @@ class Stack:
         file = self.scratch / "stack.tfvars.json"
         file.write_text(json.dumps(variables))
         done = terraform(
-            self.directory, self.scratch, command, "-no-color", "-input=false", f"-var-file={file}", *arguments,
+            self.directory,
+            self.scratch,
+            command,
+            "-no-color",
+            "-input=false",
+            f"-var-file={file}",
+            *arguments,
             endpoint=self.endpoint,
-        )  # fmt: skip
+        )
         return done.returncode, done.stdout
 
     def apply(self, **variables: Any) -> str:
@@ -132,7 +142,9 @@ def test_on_for_the_organization_and_off_again(stack: Stack) -> None:
     detector = "module.detector.aws_guardduty_detector.this[0]"
     registered = "module.delegated_admin[0].aws_guardduty_organization_admin_account.this"
     configured = "module.detector.aws_guardduty_organization_configuration.this[0]"
-    exception = f'module.detector.aws_guardduty_member_detector_feature.this["{MEMBER}/S3_DATA_EVENTS"]'
+    exception = (
+        f'module.detector.aws_guardduty_member_detector_feature.this["{MEMBER}/S3_DATA_EVENTS"]'
+    )
     order = [created.index(one) for one in (detector, registered, configured, exception)]
     assert order == sorted(order), created
 
@@ -140,19 +152,33 @@ def test_on_for_the_organization_and_off_again(stack: Stack) -> None:
     own = region.features(SECURITY)
     assert own["RUNTIME_MONITORING/EKS_ADDON_MANAGEMENT"] == own["LAMBDA_NETWORK_LOGS"] == "ENABLED"
     assert own["RUNTIME_MONITORING/EC2_AGENT_MANAGEMENT"] == own["RDS_LOGIN_EVENTS"] == "DISABLED"
-    known = region.of(SECURITY).describe_organization_configuration(DetectorId=region.detector(SECURITY))
+    known = region.of(SECURITY).describe_organization_configuration(
+        DetectorId=region.detector(SECURITY)
+    )
     everybody = statuses(known["Features"], "AutoEnable")
     assert (known["AutoEnableOrganizationMembers"], everybody["EKS_AUDIT_LOGS"]) == ("NEW", "ALL")
-    assert (everybody["RDS_LOGIN_EVENTS"], everybody["RUNTIME_MONITORING/EKS_ADDON_MANAGEMENT"]) == ("NONE", "NEW")
+    assert (
+        everybody["RDS_LOGIN_EVENTS"],
+        everybody["RUNTIME_MONITORING/EKS_ADDON_MANAGEMENT"],
+    ) == ("NONE", "NEW")
     member = region.features(MEMBER)
     assert (member["S3_DATA_EVENTS"], member["EKS_AUDIT_LOGS"]) == ("DISABLED", "ENABLED")
-    assert member["RUNTIME_MONITORING/EC2_AGENT_MANAGEMENT"] == member["RUNTIME_MONITORING/EKS_ADDON_MANAGEMENT"] == "ENABLED"
+    assert (
+        member["RUNTIME_MONITORING/EC2_AGENT_MANAGEMENT"]
+        == member["RUNTIME_MONITORING/EKS_ADDON_MANAGEMENT"]
+        == "ENABLED"
+    )
     assert {MEMBER, MANAGEMENT} <= region.members(region.detector(SECURITY))
 
     management = region.features(MANAGEMENT)
-    assert (management["RDS_LOGIN_EVENTS"], management["EKS_AUDIT_LOGS"]) == ("DISABLED", "ENABLED"), "NONE turns nothing off."
+    assert (management["RDS_LOGIN_EVENTS"], management["EKS_AUDIT_LOGS"]) == (
+        "DISABLED",
+        "ENABLED",
+    ), "NONE turns nothing off."
 
-    code, said = stack.plan(features=FEATURES, organization=ORGANIZATION, management_features=off_there)
+    code, said = stack.plan(
+        features=FEATURES, organization=ORGANIZATION, management_features=off_there
+    )
     assert code == 0, said[-4000:]
 
     # Off by a status, not by leaving it out.
@@ -166,27 +192,46 @@ def test_on_for_the_organization_and_off_again(stack: Stack) -> None:
     assert order == sorted(order), gone
     assert region.of(SECURITY).list_detectors()["DetectorIds"] == []
     assert region.of(MANAGEMENT).list_organization_admin_accounts()["AdminAccounts"] == []
-    assert region.features(MEMBER)["S3_DATA_EVENTS"] == "DISABLED", "Members keep GuardDuty, as it was set."
+    assert region.features(MEMBER)["S3_DATA_EVENTS"] == "DISABLED", (
+        "Members keep GuardDuty, as it was set."
+    )
 
 
 @pytest.mark.parametrize("stack", ["ca-west-1"], indirect=True)
 def test_auto_enable_changes_and_an_account_is_let_go(stack: Stack) -> None:
-    """A plan that is ALL stays ALL. Terraform lets no member go, whatever it says: docs/off-boarding.md does."""
-    region, members = stack.region, {MEMBER: f"{MEMBER}@example.com", MANAGEMENT: "management@example.com"}
-    organization: dict[str, Any] = {"manage": True, "auto_enable_members": "NEW", "members": members}
+    """A plan that is ALL stays ALL. Terraform lets no member go, whatever it says:
+    docs/off-boarding.md does.
+    """
+    region, members = (
+        stack.region,
+        {MEMBER: f"{MEMBER}@example.com", MANAGEMENT: "management@example.com"},
+    )
+    organization: dict[str, Any] = {
+        "manage": True,
+        "auto_enable_members": "NEW",
+        "members": members,
+    }
     stack.apply(organization=organization)
     detector = region.detector(SECURITY)
 
     organization["auto_enable_members"] = "ALL"
     said = " ".join(stack.apply(organization=organization).replace("│", " ").split())
-    assert f"organization.members names {MEMBER}, {MANAGEMENT}, but auto_enable_members is ALL" in said
+    assert (
+        f"organization.members names {MEMBER}, {MANAGEMENT}, but auto_enable_members is ALL" in said
+    )
     known = region.of(SECURITY).describe_organization_configuration(DetectorId=detector)
-    plans = {one["Name"]: one["AutoEnable"] for one in known["Features"] if one["Name"] != "EKS_RUNTIME_MONITORING"}
+    plans = {
+        one["Name"]: one["AutoEnable"]
+        for one in known["Features"]
+        if one["Name"] != "EKS_RUNTIME_MONITORING"
+    }
     assert known["AutoEnableOrganizationMembers"] == "ALL" and set(plans.values()) == {"ALL"}, plans
 
     organization["members"] = {MANAGEMENT: members[MANAGEMENT]}
     stack.apply(organization=organization)
-    assert MEMBER in region.members(detector), "AWS answered that it did not, and the provider heard nothing."
+    assert MEMBER in region.members(detector), (
+        "AWS answered that it did not, and the provider heard nothing."
+    )
     assert stack.plan(organization=organization)[0] == 0
 
     plans_off = dict.fromkeys(plans, "NONE")
@@ -194,10 +239,14 @@ def test_auto_enable_changes_and_an_account_is_let_go(stack: Stack) -> None:
     for operation in (region.of(SECURITY).disassociate_members, region.of(SECURITY).delete_members):
         assert operation(DetectorId=detector, AccountIds=[MEMBER])["UnprocessedAccounts"] == []
     assert MEMBER not in region.members(detector) and MANAGEMENT in region.members(detector)
-    assert region.features(MEMBER)["EKS_AUDIT_LOGS"] == "ENABLED", "A standalone account now, with what it had."
+    assert region.features(MEMBER)["EKS_AUDIT_LOGS"] == "ENABLED", (
+        "A standalone account now, with what it had."
+    )
 
     stack.apply(organization={"manage": False})
-    assert MANAGEMENT in region.members(detector), "No longer managed here; in GuardDuty nothing changes."
+    assert MANAGEMENT in region.members(detector), (
+        "No longer managed here; in GuardDuty nothing changes."
+    )
 
 
 @pytest.mark.parametrize("stack", ["eu-west-3"], indirect=True)
@@ -208,27 +257,46 @@ def test_a_detector_that_exists_is_adopted(stack: Stack) -> None:
         "delegate": False,
         "features": {"S3_DATA_EVENTS": "UNMANAGED", "LAMBDA_NETWORK_LOGS": "DISABLED"},
     }
-    stack.region.of(SECURITY).update_detector(DetectorId=created, Features=[{"Name": "S3_DATA_EVENTS", "Status": "DISABLED"}])
+    stack.region.of(SECURITY).update_detector(
+        DetectorId=created, Features=[{"Name": "S3_DATA_EVENTS", "Status": "DISABLED"}]
+    )
     stack.apply(**variables)
     found = stack.region.features(SECURITY)
-    assert found["RUNTIME_MONITORING"] == "ENABLED" and found["S3_DATA_EVENTS"] == found["LAMBDA_NETWORK_LOGS"] == "DISABLED"
+    assert (
+        found["RUNTIME_MONITORING"] == "ENABLED"
+        and found["S3_DATA_EVENTS"] == found["LAMBDA_NETWORK_LOGS"] == "DISABLED"
+    )
     assert stack.plan(**variables)[0] == 0
     stack.destroy(**variables)
-    assert stack.region.detector(SECURITY) == created, "What was not created here is not deleted here."
-    assert stack.region.features(SECURITY) == found, "Removing a feature from Terraform does not turn it off."
-    assert stack.region.frequency(SECURITY) == "SIX_HOURS", "AWS's own choice: nothing here may promise another."
+    assert stack.region.detector(SECURITY) == created, (
+        "What was not created here is not deleted here."
+    )
+    assert stack.region.features(SECURITY) == found, (
+        "Removing a feature from Terraform does not turn it off."
+    )
+    assert stack.region.frequency(SECURITY) == "SIX_HOURS", (
+        "AWS's own choice: nothing here may promise another."
+    )
 
     to = "module.detector.aws_guardduty_detector.this[0]"
     (stack.directory / "import.tf").write_text(f'import {{\n  to = {to}\n  id = "{created}"\n}}\n')
     stack.apply(**{**variables, "adopt": None})
-    assert stack.region.detector(SECURITY) == created and stack.region.frequency(SECURITY) == "FIFTEEN_MINUTES"
+    assert (
+        stack.region.detector(SECURITY) == created
+        and stack.region.frequency(SECURITY) == "FIFTEEN_MINUTES"
+    )
 
 
 @pytest.mark.parametrize("stack", ["us-west-1"], indirect=True)
 def test_mistakes_are_told_before_anything_is_done(stack: Stack, aws: Aws) -> None:
     code, said = stack.plan(managing=SECURITY, organization={"manage": True})
     text = " ".join(said.split())
-    assert code == 1 and f"must run in the management account of organization o-sandbox001, which is {MANAGEMENT}" in text
+    assert (
+        code == 1
+        and "must run in the management account of organization o-sandbox001, which is "
+        f"{MANAGEMENT}"
+        in text
+    )
     assert f"these credentials are of account {SECURITY}" in text and "Trusted access" not in text
 
     organizations = aws.client("organizations", MANAGEMENT)
@@ -238,8 +306,15 @@ def test_mistakes_are_told_before_anything_is_done(stack: Stack, aws: Aws) -> No
     finally:
         organizations.enable_aws_service_access(ServicePrincipal="guardduty.amazonaws.com")
     text = " ".join(said.split())
-    assert code == 1 and "Trusted access for guardduty.amazonaws.com is not enabled in organization o-sandbox001" in text
-    assert "aws organizations enable-aws-service-access --service-principal guardduty.amazonaws.com" in text
+    assert (
+        code == 1
+        and "Trusted access for guardduty.amazonaws.com is not enabled in organization o-sandbox001"
+        in text
+    )
+    assert (
+        "aws organizations enable-aws-service-access --service-principal guardduty.amazonaws.com"
+        in text
+    )
     assert stack.region.of(SECURITY).list_detectors()["DetectorIds"] == []
 
 
@@ -248,6 +323,12 @@ def test_another_administrator_is_not_replaced(stack: Stack) -> None:
     stack.region.of(MANAGEMENT).enable_organization_admin_account(AdminAccountId=MEMBER)
     code, said = stack.run("apply", "-auto-approve", organization={"manage": True})
     text = " ".join(said.replace("│", " ").split())
-    assert code == 1 and "another account is already enabled as GuardDuty delegated administrator" in text
-    with pytest.raises(ClientError):  # the organization's configuration waited, and nothing of it was done
-        stack.region.of(SECURITY).describe_organization_configuration(DetectorId=stack.region.detector(SECURITY))
+    assert (
+        code == 1
+        and "another account is already enabled as GuardDuty delegated administrator" in text
+    )
+    # the organization's configuration waited, and nothing of it was done
+    with pytest.raises(ClientError):
+        stack.region.of(SECURITY).describe_organization_configuration(
+            DetectorId=stack.region.detector(SECURITY)
+        )

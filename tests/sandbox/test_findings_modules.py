@@ -1,8 +1,9 @@
-"""The modules around the findings, applied: filters one after another, lists, export, malware plan, spend watch; then changed
-and destroyed.
+"""The modules around the findings, applied: filters one after another, lists, export, malware plan,
+spend watch; then changed and destroyed.
 
-The emulator knows GuardDuty's calls, MiniStack those of AWS Budgets and EventBridge Scheduler. It tries no policy when a
-destination or a plan is made (AWS does): tests/policy asks an evaluator. A budget never alerts there.
+The emulator knows GuardDuty's calls, MiniStack those of AWS Budgets and EventBridge Scheduler. It
+tries no policy when a destination or a plan is made (AWS does): tests/policy asks an evaluator. A
+budget never alerts there.
 """
 
 from __future__ import annotations
@@ -81,7 +82,10 @@ module "lists" {{
   arn_base         = local.arn_base
   detector_id      = aws_guardduty_detector.this.id
   trusted_ip_lists = {{ office = {{ addresses = var.addresses }} }}
-  threat_lists     = {{ feed = {{ location = "s3://feeds/list.txt", format = "TXT" }}, seen = {{ addresses = ["192.0.2.66"] }} }}
+  threat_lists = {{
+    feed = {{ location = "s3://feeds/list.txt", format = "TXT" }}
+    seen = {{ addresses = ["192.0.2.66"] }}
+  }}
 }}
 
 module "export" {{
@@ -123,7 +127,11 @@ def suppress(*names: str) -> list[dict[str, Any]]:
     """Filters of these names, each with criteria of its own."""
     common = {"type": {"equals": ["Recon:EC2/Portscan"]}, "severity": {"less_than": ["4"]}}
     return [
-        {"name": name, "description": f"Known: {name}", "criteria": {**common, "service.serviceName": {"not_equals": [name]}}}
+        {
+            "name": name,
+            "description": f"Known: {name}",
+            "criteria": {**common, "service.serviceName": {"not_equals": [name]}},
+        }
         for name in names
     ]
 
@@ -146,7 +154,9 @@ class Applied:
 
     def run(self, *arguments: str, codes: tuple[int, ...] = (0,)) -> str:
         (self.root / "values.auto.tfvars.json").write_text(json.dumps(self.values))
-        done = terraform(self.root, self.scratch, *arguments, "-no-color", endpoint=self.aws.endpoint)
+        done = terraform(
+            self.root, self.scratch, *arguments, "-no-color", endpoint=self.aws.endpoint
+        )
         assert done.returncode in codes, done.stdout[-4000:]
         return str(done.stdout)
 
@@ -169,7 +179,10 @@ class Applied:
     def ranks(self) -> dict[str, int]:
         guardduty, detector = self.client("guardduty"), self.detector
         names = guardduty.list_filters(DetectorId=detector)["FilterNames"]
-        return {name: guardduty.get_filter(DetectorId=detector, FilterName=name)["Rank"] for name in names}
+        return {
+            name: guardduty.get_filter(DetectorId=detector, FilterName=name)["Rank"]
+            for name in names
+        }
 
 
 @pytest.fixture(scope="module")
@@ -182,18 +195,25 @@ def applied(aws: Aws, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tupl
 
 
 def steps(text: str) -> list[tuple[int, str]]:
-    """(rank, Creating | Creation complete | Destroying | Destruction complete) of filters, in Terraform's order."""
+    """(rank, Creating | Creation complete | Destroying | Destruction complete) of filters, in
+    Terraform's order.
+    """
     found = re.findall(
-        r"module\.rank_(\d\d)\.aws_guardduty_filter\.this\[0\]: (Creating|Creation complete|Destroying|Destruction complete)",
+        r"module\.rank_(\d\d)\.aws_guardduty_filter\.this\[0\]: (Creating|Creation"
+        r" complete|Destroying|Destruction complete)",
         text,
     )
-    return [(int(rank), what) for rank, what in found]  # fmt: skip
+    return [(int(rank), what) for rank, what in found]
 
 
 def test_filters_are_made_one_after_another(applied: tuple[Applied, str]) -> None:
-    """GuardDuty takes rank n only once n-1 is there: each creation begins when the one before is complete."""
+    """GuardDuty takes rank n only once n-1 is there: each creation begins when the one before is
+    complete.
+    """
     modules, said = applied
-    assert steps(said) == [(rank, what) for rank in range(1, 6) for what in ("Creating", "Creation complete")]
+    assert steps(said) == [
+        (rank, what) for rank in range(1, 6) for what in ("Creating", "Creation complete")
+    ]
     assert modules.ranks() == {"first": 1, "second": 2, "third": 3, "fourth": 4, "fifth": 5}
     kept = modules.client("guardduty").get_filter(DetectorId=modules.detector, FilterName="second")
     assert (kept["Action"], kept["Description"]) == ("ARCHIVE", "Known: second")
@@ -227,31 +247,51 @@ def test_findings_are_exported(applied: tuple[Applied, str]) -> None:
     modules, _ = applied
     guardduty, detector, s3 = modules.client("guardduty"), modules.detector, modules.client("s3")
     [destination] = guardduty.list_publishing_destinations(DetectorId=detector)["Destinations"]
-    kept = guardduty.describe_publishing_destination(DetectorId=detector, DestinationId=destination["DestinationId"])
+    kept = guardduty.describe_publishing_destination(
+        DetectorId=detector, DestinationId=destination["DestinationId"]
+    )
     bucket = f"{P}-findings-{ACCOUNT}-{REGION}"
     properties = kept["DestinationProperties"]
     assert properties["DestinationArn"] == f"arn:aws:s3:::{bucket}/security/guardduty"
-    policy = {one["Sid"]: one for one in json.loads(s3.get_bucket_policy(Bucket=bucket)["Policy"])["Statement"]}
+    policy = {
+        one["Sid"]: one
+        for one in json.loads(s3.get_bucket_policy(Bucket=bucket)["Policy"])["Statement"]
+    }
     arn = f"arn:aws:guardduty:{REGION}:{ACCOUNT}:detector/{detector}"
     assert policy["GuardDutyWritesFindings"]["Condition"] == {
         "StringEquals": {"aws:SourceAccount": ACCOUNT, "aws:SourceArn": arn}
     }
-    key = policy["UnderThisKeyOnly"]["Condition"]["StringNotEquals"]["s3:x-amz-server-side-encryption-aws-kms-key-id"]
+    key = policy["UnderThisKeyOnly"]["Condition"]["StringNotEquals"][
+        "s3:x-amz-server-side-encryption-aws-kms-key-id"
+    ]
     assert key == properties["KmsKeyArn"]
-    statements = json.loads(modules.client("kms").get_key_policy(KeyId=key, PolicyName="default")["Policy"])["Statement"]
-    assert statements[1]["Condition"] == {"StringEquals": {"aws:SourceAccount": ACCOUNT, "aws:SourceArn": arn}}
+    statements = json.loads(
+        modules.client("kms").get_key_policy(KeyId=key, PolicyName="default")["Policy"]
+    )["Statement"]
+    assert statements[1]["Condition"] == {
+        "StringEquals": {"aws:SourceAccount": ACCOUNT, "aws:SourceArn": arn}
+    }
     lock = s3.get_object_lock_configuration(Bucket=bucket)["ObjectLockConfiguration"]
     assert lock["Rule"]["DefaultRetention"] == {"Mode": "GOVERNANCE", "Days": 30}
-    assert [one["Key"] for one in s3.list_objects_v2(Bucket=bucket)["Contents"]] == ["security/guardduty/"]
-    assert "ObjectLockMode" not in s3.head_object(Bucket=bucket, Key="security/guardduty/"), "the placeholder can be deleted"
+    assert [one["Key"] for one in s3.list_objects_v2(Bucket=bucket)["Contents"]] == [
+        "security/guardduty/"
+    ]
+    assert "ObjectLockMode" not in s3.head_object(Bucket=bucket, Key="security/guardduty/"), (
+        "the placeholder can be deleted"
+    )
 
 
 def test_uploads_are_scanned(applied: tuple[Applied, str]) -> None:
     modules, _ = applied
     guardduty = modules.client("guardduty")
     [plan] = guardduty.list_malware_protection_plans()["MalwareProtectionPlans"]
-    kept = guardduty.get_malware_protection_plan(MalwareProtectionPlanId=plan["MalwareProtectionPlanId"])
-    assert kept["ProtectedResource"]["S3Bucket"] == {"BucketName": f"{P}-uploads", "ObjectPrefixes": ["in/"]}
+    kept = guardduty.get_malware_protection_plan(
+        MalwareProtectionPlanId=plan["MalwareProtectionPlanId"]
+    )
+    assert kept["ProtectedResource"]["S3Bucket"] == {
+        "BucketName": f"{P}-uploads",
+        "ObjectPrefixes": ["in/"],
+    }
     assert kept["Actions"] == {"Tagging": {"Status": "ENABLED"}}
     role = modules.client("iam").get_role(RoleName=kept["Role"].rsplit("/", 1)[1])["Role"]
     [trust] = role["AssumeRolePolicyDocument"]["Statement"]
@@ -264,14 +304,19 @@ def test_spending_is_watched(applied: tuple[Applied, str]) -> None:
     budget = budgets.describe_budget(AccountId=ACCOUNT, BudgetName=f"{P}-guardduty")["Budget"]
     assert float(budget["BudgetLimit"]["Amount"]) == 250
     assert budget["CostFilters"] == {"Service": ["Amazon GuardDuty"]}
-    alerts = budgets.describe_notifications_for_budget(AccountId=ACCOUNT, BudgetName=budget["BudgetName"])["Notifications"]
+    alerts = budgets.describe_notifications_for_budget(
+        AccountId=ACCOUNT, BudgetName=budget["BudgetName"]
+    )["Notifications"]
     assert {(one["NotificationType"], one["Threshold"]) for one in alerts} == {
         ("ACTUAL", 80),
         ("ACTUAL", 100),
         ("FORECASTED", 100),
     }
     for one in alerts:
-        asked = {name: one[name] for name in ("NotificationType", "ComparisonOperator", "Threshold", "ThresholdType")}
+        asked = {
+            name: one[name]
+            for name in ("NotificationType", "ComparisonOperator", "Threshold", "ThresholdType")
+        }
         told = budgets.describe_subscribers_for_notification(
             AccountId=ACCOUNT, BudgetName=budget["BudgetName"], Notification=asked
         )
@@ -287,25 +332,45 @@ def test_a_second_plan_is_empty(applied: tuple[Applied, str]) -> None:
 
 
 def test_changes(applied: tuple[Applied, str]) -> None:
-    """A filter at the end disturbs no other; one out of the middle moves those behind it; a changed list is read anew."""
+    """A filter at the end disturbs no other; one out of the middle moves those behind it; a
+    changed list is read anew.
+    """
     modules, _ = applied
     before = _trusted(modules)
-    added = modules.apply(filters=suppress("first", "second", "third", "fourth", "fifth", "sixth"), addresses=["198.51.100.8"])
+    added = modules.apply(
+        filters=suppress("first", "second", "third", "fourth", "fifth", "sixth"),
+        addresses=["198.51.100.8"],
+    )
     assert steps(added) == [(6, "Creating"), (6, "Creation complete")]
-    assert modules.ranks() == {"first": 1, "second": 2, "third": 3, "fourth": 4, "fifth": 5, "sixth": 6}
+    assert modules.ranks() == {
+        "first": 1,
+        "second": 2,
+        "third": 3,
+        "fourth": 4,
+        "fifth": 5,
+        "sixth": 6,
+    }
     after = _trusted(modules)
     assert after != before
     assert _read(modules, after) == "198.51.100.8\n"
     listed = modules.client("s3").list_objects_v2(Bucket=after.split("/")[2])["Contents"]
     assert before.split("/", 3)[3] not in [one["Key"] for one in listed], "the list before is gone"
 
-    removed = modules.apply(filters=suppress("first", "third", "fourth", "fifth", "sixth"), trial_ends_on="2020-01-31")
+    removed = modules.apply(
+        filters=suppress("first", "third", "fourth", "fifth", "sixth"), trial_ends_on="2020-01-31"
+    )
     assert modules.ranks() == {"first": 1, "third": 2, "fourth": 3, "fifth": 4, "sixth": 5}
     assert steps(removed) == [
-        *((rank, what) for rank in (6, 5, 4, 3, 2) for what in ("Destroying", "Destruction complete")),
+        *(
+            (rank, what)
+            for rank in (6, 5, 4, 3, 2)
+            for what in ("Destroying", "Destruction complete")
+        ),
         *((rank, what) for rank in (2, 3, 4, 5) for what in ("Creating", "Creation complete")),
     ]
-    assert modules.client("scheduler").list_schedules()["Schedules"] == [], "the day is past: nothing to tell"
+    assert modules.client("scheduler").list_schedules()["Schedules"] == [], (
+        "the day is past: nothing to tell"
+    )
     assert modules.second_plan() == ""
 
 
@@ -313,12 +378,19 @@ def _scanned(modules: Applied) -> tuple[str, list[str]]:
     """(id of the only plan, its prefixes)."""
     guardduty = modules.client("guardduty")
     [plan] = guardduty.list_malware_protection_plans()["MalwareProtectionPlans"]
-    kept = guardduty.get_malware_protection_plan(MalwareProtectionPlanId=plan["MalwareProtectionPlanId"])
-    return plan["MalwareProtectionPlanId"], kept["ProtectedResource"]["S3Bucket"].get("ObjectPrefixes") or []
+    kept = guardduty.get_malware_protection_plan(
+        MalwareProtectionPlanId=plan["MalwareProtectionPlanId"]
+    )
+    return (
+        plan["MalwareProtectionPlanId"],
+        kept["ProtectedResource"]["S3Bucket"].get("ObjectPrefixes") or [],
+    )
 
 
 def test_prefixes_taken_away_let_the_whole_bucket_be_scanned(applied: tuple[Applied, str]) -> None:
-    """Other prefixes change the plan; none at all make it anew, as the provider sees no difference there."""
+    """Other prefixes change the plan; none at all make it anew, as the provider sees no
+    difference there.
+    """
     modules, _ = applied
     first, _ = _scanned(modules)
     modules.apply(prefixes=["in/", "mail/"])
@@ -326,7 +398,10 @@ def test_prefixes_taken_away_let_the_whole_bucket_be_scanned(applied: tuple[Appl
     assert sorted(_scanned(modules)[1]) == ["in/", "mail/"]
     modules.apply(prefixes=[])
     whole, prefixes = _scanned(modules)
-    assert (whole != first, prefixes) == (True, []), "what is uploaded elsewhere must be scanned from now on"
+    assert (whole != first, prefixes) == (
+        True,
+        [],
+    ), "what is uploaded elsewhere must be scanned from now on"
     assert modules.second_plan() == ""
     modules.apply(prefixes=["in/"])
     assert _scanned(modules)[1] == ["in/"]
@@ -341,9 +416,21 @@ def _trusted(modules: Applied) -> str:
 def test_destroyed_from_the_last_rank_to_the_first(applied: tuple[Applied, str]) -> None:
     modules, _ = applied
     said = modules.run("destroy", "-auto-approve", "-input=false", "-parallelism=30")
-    assert steps(said) == [(rank, what) for rank in (5, 4, 3, 2, 1) for what in ("Destroying", "Destruction complete")]
+    assert steps(said) == [
+        (rank, what) for rank in (5, 4, 3, 2, 1) for what in ("Destroying", "Destruction complete")
+    ]
     assert modules.client("guardduty").list_detectors()["DetectorIds"] == []
-    assert modules.client("guardduty").list_malware_protection_plans()["MalwareProtectionPlans"] == []
+    assert (
+        modules.client("guardduty").list_malware_protection_plans()["MalwareProtectionPlans"] == []
+    )
     assert modules.client("budgets").describe_budgets(AccountId=ACCOUNT).get("Budgets", []) == []
-    assert [one["Name"] for one in modules.client("s3").list_buckets()["Buckets"] if one["Name"].startswith(P)] == []
-    assert [one["RoleName"] for one in modules.client("iam").list_roles()["Roles"] if one["RoleName"].startswith(P)] == []
+    assert [
+        one["Name"]
+        for one in modules.client("s3").list_buckets()["Buckets"]
+        if one["Name"].startswith(P)
+    ] == []
+    assert [
+        one["RoleName"]
+        for one in modules.client("iam").list_roles()["Roles"]
+        if one["RoleName"].startswith(P)
+    ] == []

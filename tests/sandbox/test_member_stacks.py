@@ -1,4 +1,6 @@
-"""modules/responder-stackset applied: accounts of an OU, and those that join, get what modules/responder-role makes elsewhere."""
+"""modules/responder-stackset applied: accounts of an OU, and those that join, get what
+modules/responder-role makes elsewhere.
+"""
 
 from __future__ import annotations
 
@@ -19,11 +21,21 @@ pytestmark = pytest.mark.terraform
 MANAGEMENT, BY_TERRAFORM = "900000000002", "900000000012"  # the second is in no OU
 Json = dict[str, Any]
 SWITCHES = {
-    "security_account_id": SECURITY, "organization_id": settings.ORGANIZATION_ID, "name_prefix": "msr",
-    "tags": {"team": "security"}, "restore": ["ec2_instance", "iam_principal"], "remediate": ["iam_principal"],
-    "rotate_keys": True, "forensics": True, "terminate": ["ec2_instance"], "untrack_connections": True,
-    "iam": {"path": "/response/", "permissions_boundary": f"arn:aws:iam::{BY_TERRAFORM}:policy/boundary"},
-}  # fmt: skip
+    "security_account_id": SECURITY,
+    "organization_id": settings.ORGANIZATION_ID,
+    "name_prefix": "msr",
+    "tags": {"team": "security"},
+    "restore": ["ec2_instance", "iam_principal"],
+    "remediate": ["iam_principal"],
+    "rotate_keys": True,
+    "forensics": True,
+    "terminate": ["ec2_instance"],
+    "untrack_connections": True,
+    "iam": {
+        "path": "/response/",
+        "permissions_boundary": f"arn:aws:iam::{BY_TERRAFORM}:policy/boundary",
+    },
+}
 
 
 def roles_in(aws: Aws, account: str) -> dict[str, Json]:
@@ -36,12 +48,22 @@ def roles_in(aws: Aws, account: str) -> dict[str, Json]:
         named = iam.list_role_policies(RoleName=name)["PolicyNames"]
         tags = {tag["Key"]: tag["Value"] for tag in iam.list_role_tags(RoleName=name)["Tags"]}
         found[f"role {name}"] = {
-            "description": role["Description"], "path": role["Path"], "session": role["MaxSessionDuration"],
-            "boundary": role["PermissionsBoundary"]["PermissionsBoundaryArn"], "trust": role["AssumeRolePolicyDocument"],
-            "policies": {one: iam.get_role_policy(RoleName=name, PolicyName=one)["PolicyDocument"] for one in named},
+            "description": role["Description"],
+            "path": role["Path"],
+            "session": role["MaxSessionDuration"],
+            "boundary": role["PermissionsBoundary"]["PermissionsBoundaryArn"],
+            "trust": role["AssumeRolePolicyDocument"],
+            "policies": {
+                one: iam.get_role_policy(RoleName=name, PolicyName=one)["PolicyDocument"]
+                for one in named
+            },
             "attached": iam.list_attached_role_policies(RoleName=name)["AttachedPolicies"],
-            "tags": {key: value for key, value in tags.items() if not key.startswith("aws:cloudformation:")},
-        }  # fmt: skip
+            "tags": {
+                key: value
+                for key, value in tags.items()
+                if not key.startswith("aws:cloudformation:")
+            },
+        }
     for profile in iam.list_instance_profiles(PathPrefix="/response/")["InstanceProfiles"]:
         found[f"profile {profile['InstanceProfileName']}"] = {
             "roles": [one["RoleName"] for one in profile["Roles"]],
@@ -63,7 +85,9 @@ class World:
         self.members = [self.organization.in_outer, self.organization.in_inner]
         self.newcomer = self.organization.in_root
         for account in (BY_TERRAFORM, self.newcomer, *self.members):
-            aws.client("iam", account).create_policy(PolicyName="boundary", PolicyDocument=json.dumps(ALLOW_ALL))
+            aws.client("iam", account).create_policy(
+                PolicyName="boundary", PolicyDocument=json.dumps(ALLOW_ALL)
+            )
         root = copy_module(scratch / "module") / "tests" / "members"
         root.mkdir(parents=True)
         options = {
@@ -72,23 +96,40 @@ class World:
             "skip_metadata_api_check": True,
             "skip_credentials_validation": True,
         }
-        providers = [{"access_key": MANAGEMENT, **options}, {"alias": "member", "access_key": BY_TERRAFORM, **options}]
+        providers = [
+            {"access_key": MANAGEMENT, **options},
+            {"alias": "member", "access_key": BY_TERRAFORM, **options},
+        ]
         targets = {"organizational_units": {"workloads": self.unit}}
-        (root / "main.tf.json").write_text(json.dumps({
-            "provider": {"aws": providers},
-            "module": {
-                "stackset": {"source": "../../modules/responder-stackset", **targets, **SWITCHES},
-                "role": {"source": "../../modules/responder-role", "providers": {"aws": "aws.member"}, **SWITCHES},
-            },
-            "output": {
-                "accounts": {"value": "${module.stackset.account_ids}"},
-                "template": {"value": "${module.stackset.template_body}"},
-            },
-        }))  # fmt: skip
+        (root / "main.tf.json").write_text(
+            json.dumps(
+                {
+                    "provider": {"aws": providers},
+                    "module": {
+                        "stackset": {
+                            "source": "../../modules/responder-stackset",
+                            **targets,
+                            **SWITCHES,
+                        },
+                        "role": {
+                            "source": "../../modules/responder-role",
+                            "providers": {"aws": "aws.member"},
+                            **SWITCHES,
+                        },
+                    },
+                    "output": {
+                        "accounts": {"value": "${module.stackset.account_ids}"},
+                        "template": {"value": "${module.stackset.template_body}"},
+                    },
+                }
+            )
+        )
         self.root = initialized(root, scratch)
 
     def terraform(self, *arguments: str, code: int = 0) -> str:
-        done = terraform(self.root, self.scratch, *arguments, "-no-color", endpoint=self.aws.endpoint)
+        done = terraform(
+            self.root, self.scratch, *arguments, "-no-color", endpoint=self.aws.endpoint
+        )
         assert done.returncode == code, done.stdout[-4000:]
         return str(done.stdout)
 
@@ -110,7 +151,10 @@ def test_the_second_plan_is_empty(world: World) -> None:
 
 def test_the_same_roles_by_stackset_and_by_terraform(world: World) -> None:
     wanted = roles_in(world.aws, BY_TERRAFORM)
-    assert len([name for name in wanted if name.startswith("role")]) == 10 and "profile msr-quarantine-ssm" in wanted
+    assert (
+        len([name for name in wanted if name.startswith("role")]) == 10
+        and "profile msr-quarantine-ssm" in wanted
+    )
     for account in world.members:
         assert roles_in(world.aws, account) == wanted
     assert json.loads(world.terraform("output", "-json", "accounts")) == sorted(world.members)
@@ -120,10 +164,14 @@ def test_the_same_roles_by_stackset_and_by_terraform(world: World) -> None:
 def test_a_stack_of_the_template_by_hand(world: World) -> None:
     """For a roll-out with other tools: the template stands alone."""
     account = "900000000022"
-    world.aws.client("iam", account).create_policy(PolicyName="boundary", PolicyDocument=json.dumps(ALLOW_ALL))
+    world.aws.client("iam", account).create_policy(
+        PolicyName="boundary", PolicyDocument=json.dumps(ALLOW_ALL)
+    )
     template = json.loads(world.terraform("output", "-json", "template"))
     stacks = world.aws.client("cloudformation", account)
-    stacks.create_stack(StackName="roles", TemplateBody=template, Capabilities=["CAPABILITY_NAMED_IAM"])
+    stacks.create_stack(
+        StackName="roles", TemplateBody=template, Capabilities=["CAPABILITY_NAMED_IAM"]
+    )
     status = lambda: stacks.describe_stacks(StackName="roles")["Stacks"][0]["StackStatus"]  # noqa: E731
     assert eventually(lambda: status() == "CREATE_COMPLETE"), status()
     assert roles_in(world.aws, account) == roles_in(world.aws, BY_TERRAFORM)
@@ -135,29 +183,49 @@ def test_an_account_that_joins_has_them_by_itself(world: World) -> None:
     wanted = roles_in(world.aws, BY_TERRAFORM)
     assert eventually(lambda: roles_in(world.aws, world.newcomer) == wanted)
     told = world.terraform("plan", "-input=false", "-detailed-exitcode", code=2)
-    assert "without changing any real infrastructure" in told  # the output lists one account more; nothing is to be done
+    # the output lists one account more; nothing is to be done
+    assert "without changing any real infrastructure" in told
 
 
-def test_a_function_that_is_switched_off_and_on_is_trusted_again(world: World, identity: Identity) -> None:
-    """Its role is made again, with another id; the roles of the members stay as they are. (That they name no id: tests/plan.)"""
+def test_a_function_that_is_switched_off_and_on_is_trusted_again(
+    world: World, identity: Identity
+) -> None:
+    """Its role is made again, with another id; the roles of the members stay as they are. (That
+    they name no id: tests/plan.)
+    """
     name, path = "msr-playbook-ec2-instance", "/response/"
     iam = world.aws.client("iam", SECURITY)
     trust = {
         "Version": "2012-10-17",
-        "Statement": [{"Effect": "Allow", "Principal": {"AWS": f"arn:aws:iam::{SECURITY}:root"}, "Action": "sts:AssumeRole"}],
+        "Statement": [
+            {
+                "Effect": "Allow",
+                "Principal": {"AWS": f"arn:aws:iam::{SECURITY}:root"},
+                "Action": "sts:AssumeRole",
+            }
+        ],
     }
     before = roles_in(world.aws, world.members[0])
     ids = []
     for _ in range(2):
-        made = iam.create_role(RoleName=name, Path=path, AssumeRolePolicyDocument=json.dumps(trust))["Role"]
+        made = iam.create_role(
+            RoleName=name, Path=path, AssumeRolePolicyDocument=json.dumps(trust)
+        )["Role"]
         iam.put_role_policy(RoleName=name, PolicyName="p", PolicyDocument=json.dumps(ALLOW_ALL))
         ids.append(made["RoleId"])
         function = identity.session(made["Arn"])
         for account in world.members:
-            theirs = identity.session(f"arn:aws:iam::{account}:role/response/msr-responder-ec2-instance", by=function)
-            assert world.aws.client("ec2", account, **theirs).describe_instances()["Reservations"] == []
+            theirs = identity.session(
+                f"arn:aws:iam::{account}:role/response/msr-responder-ec2-instance", by=function
+            )
+            assert (
+                world.aws.client("ec2", account, **theirs).describe_instances()["Reservations"]
+                == []
+            )
             with pytest.raises(Exception, match="AccessDenied"):
-                identity.session(f"arn:aws:iam::{account}:role/response/msr-responder-iam-principal", by=function)
+                identity.session(
+                    f"arn:aws:iam::{account}:role/response/msr-responder-iam-principal", by=function
+                )
         iam.delete_role_policy(RoleName=name, PolicyName="p")
         iam.delete_role(RoleName=name)
     assert ids[0] != ids[1] and roles_in(world.aws, world.members[0]) == before

@@ -1,4 +1,6 @@
-"""The sandbox's own parts, without emulators: files of findings, the record's shape, Terraform's output."""
+"""The sandbox's own parts, without emulators: files of findings, the record's shape, Terraform's
+output.
+"""
 
 from __future__ import annotations
 
@@ -11,11 +13,23 @@ from typing import Any
 
 import pytest
 
-from sandbox import cli, environment, findings, incidents, processes, settings, show, state, terraform
+from sandbox import (
+    cli,
+    environment,
+    findings,
+    incidents,
+    processes,
+    settings,
+    show,
+    state,
+    terraform,
+)
 from sandbox.clients import Aws
 from sandbox.settings import SandboxError
 
-FIXTURE = settings.ROOT / "tests" / "fixtures" / "findings" / "cryptocurrency_ec2_bitcointool_b_dns.json"
+FIXTURE = (
+    settings.ROOT / "tests" / "fixtures" / "findings" / "cryptocurrency_ec2_bitcointool_b_dns.json"
+)
 
 
 def write(directory: Path, content: str | bytes) -> Path:
@@ -32,7 +46,9 @@ def write(directory: Path, content: str | bytes) -> Path:
         (b"\xff\xfe{}", "not a text file in UTF-8"),
     ],
 )
-def test_bad_files_are_explained(tmp_path: Path, content: str | bytes, says: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_bad_files_are_explained(
+    tmp_path: Path, content: str | bytes, says: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     path = write(tmp_path, content)
     with pytest.raises(SandboxError, match=says):
         findings.read(path)
@@ -47,15 +63,26 @@ def test_shapes_are_recognised() -> None:
     detail = event["detail"]
     for data in (event, detail, {"Findings": [detail]}, {**event, "source": "aws.guardduty"}):
         found = findings.recognise(data, "f")
-        assert (found.source, found.detail_type, found.detail) == ("aws.guardduty", "GuardDuty Finding", detail)
-    api = {"Id": "x", "Type": "t", "AccountId": "1", "Resource": {"InstanceDetails": {"Tags": [{"Key": "a", "Value": "b"}]}}}
+        assert (found.source, found.detail_type, found.detail) == (
+            "aws.guardduty",
+            "GuardDuty Finding",
+            detail,
+        )
+    api = {
+        "Id": "x",
+        "Type": "t",
+        "AccountId": "1",
+        "Resource": {"InstanceDetails": {"Tags": [{"Key": "a", "Value": "b"}]}},
+    }
     assert findings.recognise(api, "f").detail == {
         "id": "x",
         "type": "t",
         "accountId": "1",
         "resource": {"instanceDetails": {"tags": [{"key": "a", "value": "b"}]}},
     }
-    other = findings.recognise({"source": "aws.ec2", "detail-type": "State", "detail": {"a": 1}}, "f")
+    other = findings.recognise(
+        {"source": "aws.ec2", "detail-type": "State", "detail": {"a": 1}}, "f"
+    )
     assert (other.source, other.detail_type, other.detail) == ("aws.ec2", "State", {"a": 1})
     assert findings.recognise({"what": "ever"}, "f").detail == {"what": "ever"}
 
@@ -82,27 +109,44 @@ def test_accounts_and_ids() -> None:
     assert event.detail["arn"].split(":")[4] == "333333333333"
     assert event.detail["arn"].endswith(event.detail["id"])
     # sha256("111122223333/us-east-1/f"), first 16 digits
-    assert findings.incident_id({"accountId": "111122223333", "region": "us-east-1", "id": "f"}) == "inc-538b8cdbde477607"
+    assert (
+        findings.incident_id({"accountId": "111122223333", "region": "us-east-1", "id": "f"})
+        == "inc-538b8cdbde477607"
+    )
     assert findings.incident_id({"accountId": "111122223333", "region": "us-east-1"}) is None
 
 
 def test_a_finding_is_moved_to_another_region() -> None:
-    """Its detail and its ARN say so, and it is put on the bus there; without a Region it stays as it is, and at home."""
+    """Its detail and its ARN say so, and it is put on the bus there; without a Region it stays
+    as it is, and at home.
+    """
     data, aws = findings.read(FIXTURE), Aws("http://127.0.0.1:1")
-    moved = findings.prepare(aws, data, "f", account="333333333333", region="eu-west-1", keep_id=True)
-    assert (moved.detail["accountId"], moved.detail["region"], moved.region) == ("333333333333", "eu-west-1", "eu-west-1")
+    moved = findings.prepare(
+        aws, data, "f", account="333333333333", region="eu-west-1", keep_id=True
+    )
+    assert (moved.detail["accountId"], moved.detail["region"], moved.region) == (
+        "333333333333",
+        "eu-west-1",
+        "eu-west-1",
+    )
     assert moved.detail["arn"].split(":")[3:5] == ["eu-west-1", "333333333333"]
     alone = findings.prepare(aws, data, "f", region="eu-west-1", keep_id=True)
     assert alone.detail["accountId"] == data["detail"]["accountId"]
     assert alone.detail["arn"].split(":")[3:5] == ["eu-west-1", data["detail"]["accountId"]]
-    left = findings.prepare(aws, {**data, "detail": {**data["detail"], "region": "ap-south-1"}}, "f")
+    left = findings.prepare(
+        aws, {**data, "detail": {**data["detail"], "region": "ap-south-1"}}, "f"
+    )
     assert (left.detail["region"], left.region) == ("ap-south-1", settings.REGION)
     with pytest.raises(SandboxError, match="no Region mars-north-1, only us-east-1 and eu-west-1"):
         findings.prepare(aws, data, "f", region="mars-north-1")
 
 
-def test_the_second_region_is_a_file_that_can_be_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """And one that is there already stays: what was made with it could not be destroyed without its providers."""
+def test_the_second_region_is_a_file_that_can_be_left_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And one that is there already stays: what was made with it could not be destroyed without
+    its providers.
+    """
     monkeypatch.setattr(settings, "STATE_DIRECTORY", tmp_path)
     made = terraform.Terraform("http://127.0.0.1:1")
     made._copy_root(elsewhere=False)
@@ -121,9 +165,18 @@ def test_an_incident_has_the_agreed_shape() -> None:
             "kind": "ec2_instance",
             "id": "i-1",
             "status": "CONTAINED",
-            "actions": {"b": {"status": "DONE", "detail": "", "at": "2"}, "a": {"status": "ALREADY", "detail": "", "at": "1"}},
+            "actions": {
+                "b": {"status": "DONE", "detail": "", "at": "2"},
+                "a": {"status": "ALREADY", "detail": "", "at": "1"},
+            },
         },
-        {"sk": "META", "incident_id": "inc-1", "status": "CONTAINED", "mode": "auto", "targets": [{"kind": "x", "id": "y"}]},
+        {
+            "sk": "META",
+            "incident_id": "inc-1",
+            "status": "CONTAINED",
+            "mode": "auto",
+            "targets": [{"kind": "x", "id": "y"}],
+        },
     ]
     shaped = incidents.shape(items)
     wanted = [
@@ -146,7 +199,14 @@ def test_an_incident_has_the_agreed_shape() -> None:
 
 
 def test_terraforms_errors_are_quoted() -> None:
-    lines = ["module.x: Creating...", "╷", "│ Error: Invalid value for variable", "│ ", "│ The mode must be …", "╵"]
+    lines = [
+        "module.x: Creating...",
+        "╷",
+        "│ Error: Invalid value for variable",
+        "│ ",
+        "│ The mode must be …",
+        "╵",
+    ]
     assert terraform._error_of(lines).startswith("Error: Invalid value for variable")
 
 
@@ -156,7 +216,9 @@ def test_a_provider_mirror_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert terraform.find_mirror() == tmp_path / "m"
 
 
-def test_state_survives_and_strangers_are_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_state_survives_and_strangers_are_left_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     import os
 
     monkeypatch.setattr(settings, "STATE_DIRECTORY", tmp_path / "s")
@@ -172,12 +234,20 @@ def test_state_survives_and_strangers_are_left_alone(tmp_path: Path, monkeypatch
 
 
 def test_the_environment_names_everything() -> None:
-    known = state.State(token="t", endpoint="http://127.0.0.1:1", seed={"instance": "i-1"}, inbox="q")
+    known = state.State(
+        token="t", endpoint="http://127.0.0.1:1", seed={"instance": "i-1"}, inbox="q"
+    )
     described = environment.describe(known)
-    assert described["credentials"]["222222222222"] == {"access_key_id": "222222222222", "secret_access_key": "test"}
+    assert described["credentials"]["222222222222"] == {
+        "access_key_id": "222222222222",
+        "secret_access_key": "test",
+    }
     assert described["bucket"] == "guardduty-response-evidence-111111111111-us-east-1"
     assert described["machines"]["incident"].endswith("stateMachine:guardduty-response-incident")
-    known.outputs = {"name_prefix": "x", "security": {"table_name": "mine", "notifications_topic_arn": "arn:t"}}
+    known.outputs = {
+        "name_prefix": "x",
+        "security": {"table_name": "mine", "notifications_topic_arn": "arn:t"},
+    }
     described = environment.describe(known)
     assert (described["table"], described["topics"]["notifications"]) == ("mine", "arn:t")
     assert described["queues"]["undelivered"] == "x-undelivered"
@@ -187,21 +257,27 @@ def test_commands_without_a_sandbox_say_so(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(settings, "STATE_DIRECTORY", tmp_path / "none")
-    for command in (["env", "--json"], ["incidents"], ["show", "inc-1"], ["send", str(FIXTURE)], ["plan"]):
+    for command in (
+        ["env", "--json"],
+        ["incidents"],
+        ["show", "inc-1"],
+        ["send", str(FIXTURE)],
+        ["plan"],
+    ):
         assert cli.main(command) == 1
         assert "not running. Start it with" in capsys.readouterr().err
     assert cli.main(["down"]) == 0
 
 
 def test_nothing_outlives_the_sandbox(tmp_path: Path) -> None:
-    """A process with a script under way is told to stop, as ``down`` does; the script has a session of its own."""
+    """A process with a script under way is told to stop, as ``down`` does; the script has a
+    session of its own.
+    """
     beat = tmp_path / "beat"
     program = (
-        "import signal, sys, time\n"
-        "from sandbox.emulator.guest import Guest\n"
-        "signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))\n"
-        f"Guest('while :; do date +%s%N >>{beat}; sleep 0.1; done', 60, lambda *_: None, lambda: True)\n"
-        "time.sleep(60)\n"
+        "import signal, sys, time\nfrom sandbox.emulator.guest import"
+        " Guest\nsignal.signal(signal.SIGTERM, lambda *_: sys.exit(0))\nGuest('while :; do date"
+        f" +%s%N >>{beat}; sleep 0.1; done', 60, lambda *_: None, lambda: True)\ntime.sleep(60)\n"
     )
     holder = subprocess.Popen([sys.executable, "-c", program], cwd=settings.ROOT)
     try:

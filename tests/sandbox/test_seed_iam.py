@@ -1,4 +1,6 @@
-"""Seeded principals are what they are said to be, a finding can be bound to them, and a thief's traces are in CloudTrail."""
+"""Seeded principals are what they are said to be, a finding can be bound to them, and a thief's
+traces are in CloudTrail.
+"""
 
 from __future__ import annotations
 
@@ -25,13 +27,31 @@ def _bound(aws: Aws, name: str, **bindings: str) -> dict[str, Any]:
 
 
 def test_a_user_with_every_trait(aws: Aws) -> None:
-    made = seed_iam.user(aws, keys=2, console=True, mfa_before=True, mfa_after=True, ssh_key=True, service_credential=True,
-                         certificate=True, quota_full=True, boundary=True, temporary=True, sessions=2, group=True)  # fmt: skip
+    made = seed_iam.user(
+        aws,
+        keys=2,
+        console=True,
+        mfa_before=True,
+        mfa_after=True,
+        ssh_key=True,
+        service_credential=True,
+        certificate=True,
+        quota_full=True,
+        boundary=True,
+        temporary=True,
+        sessions=2,
+        group=True,
+    )
     iam, who = aws.client("iam"), {"UserName": made.name}
     assert iam.get_user(**who)["User"]["UserId"] == made.id
-    assert [item["AccessKeyId"] for item in iam.list_access_keys(**who)["AccessKeyMetadata"]] == [key.id for key in made.keys]
+    assert [item["AccessKeyId"] for item in iam.list_access_keys(**who)["AccessKeyMetadata"]] == [
+        key.id for key in made.keys
+    ]
     assert len(iam.list_attached_user_policies(**who)["AttachedPolicies"]) == 10
-    since = {item["SerialNumber"]: item["EnableDate"] for item in iam.list_mfa_devices(**who)["MFADevices"]}
+    since = {
+        item["SerialNumber"]: item["EnableDate"]
+        for item in iam.list_mfa_devices(**who)["MFADevices"]
+    }
     assert (since[made.mfa["after"]] - since[made.mfa["before"]]).days == 30
     assert iam.get_login_profile(**who)["LoginProfile"]["UserName"] == made.name
     assert made.temporary
@@ -39,12 +59,20 @@ def test_a_user_with_every_trait(aws: Aws) -> None:
         assert snapshot_iam.works(aws, credential)
     assert len(made.sessions) == 2
     rows = snapshot_iam.user(aws, made)
-    assert rows["SSH keys"] == f"{made.ssh_key} Active" and rows["certificates"] == f"{made.certificate} Active"
-    assert rows["access key 1"] == f"{made.keys[0].id} Active, works" and rows["groups"] == made.group
+    assert (
+        rows["SSH keys"] == f"{made.ssh_key} Active"
+        and rows["certificates"] == f"{made.certificate} Active"
+    )
+    assert (
+        rows["access key 1"] == f"{made.keys[0].id} Active, works" and rows["groups"] == made.group
+    )
     iam.update_access_key(**who, AccessKeyId=made.keys[0].id, Status="Inactive")
     iam.delete_login_profile(**who)
     after = snapshot_iam.user(aws, made)
-    assert {label for label in rows if rows[label] != after[label]} == {"access key 1", "console password"}
+    assert {label for label in rows if rows[label] != after[label]} == {
+        "access key 1",
+        "console password",
+    }
     assert after["access key 1"] == f"{made.keys[0].id} Inactive, is refused"
 
 
@@ -56,18 +84,37 @@ def test_roles_of_every_kind(aws: Aws, trust: str) -> None:
     assert identity["Arn"] == f"arn:aws:sts::{MEMBER}:assumed-role/{made.name}/one"
     assert identity["UserId"] == f"{made.id}:one"
     rows = snapshot_iam.role(aws, made)
-    assert rows["session two"] == f"{made.sessions['two'].id} works" and rows["inline policies"] == "work"
+    assert (
+        rows["session two"] == f"{made.sessions['two'].id} works"
+        and rows["inline policies"] == "work"
+    )
     details = _bound(aws, SESSION, role=f"{made.name}/two")["resource"]["accessKeyDetails"]
-    assert details == {"accessKeyId": made.sessions["two"].id, "principalId": f"{made.id}:two", "userName": made.name,
-                       "userType": "AssumedRole"}  # fmt: skip
+    assert details == {
+        "accessKeyId": made.sessions["two"].id,
+        "principalId": f"{made.id}:two",
+        "userName": made.name,
+        "userType": "AssumedRole",
+    }
 
 
 def test_mischief_is_done_and_recorded(aws: Aws, control: Control) -> None:
     thief = seed_iam.user(aws)
     done = seed_iam.mischief(aws, thief.keys[0])
     rows = snapshot_iam.mischief(aws, done, MEMBER)
-    assert list(rows.values()) == ["there, AdministratorAccess", "Active, works", "running", "open", "stopped", "PendingDeletion"]
-    again = {"IpProtocol": "tcp", "FromPort": 22, "ToPort": 22, "IpRanges": [{"CidrIp": "0.0.0.0/0"}]}
+    assert list(rows.values()) == [
+        "there, AdministratorAccess",
+        "Active, works",
+        "running",
+        "open",
+        "stopped",
+        "PendingDeletion",
+    ]
+    again = {
+        "IpProtocol": "tcp",
+        "FromPort": 22,
+        "ToPort": 22,
+        "IpRanges": [{"CidrIp": "0.0.0.0/0"}],
+    }
     ec2, door = aws.client("ec2"), f"SSH from anywhere to {done.group}"
     ec2.revoke_security_group_ingress(GroupId=done.group, SecurityGroupRuleIds=[done.rule])
     assert snapshot_iam.mischief(aws, done, MEMBER)[door] == "closed"
@@ -76,22 +123,48 @@ def test_mischief_is_done_and_recorded(aws: Aws, control: Control) -> None:
     control("POST", "clock", {"lookups": 0})
     mine = [{"AttributeKey": "AccessKeyId", "AttributeValue": thief.keys[0].id}]
     records = [
-        json.loads(item["CloudTrailEvent"]) for item in aws.client("cloudtrail").lookup_events(LookupAttributes=mine)["Events"]
+        json.loads(item["CloudTrailEvent"])
+        for item in aws.client("cloudtrail").lookup_events(LookupAttributes=mine)["Events"]
     ]
     assert [record["eventName"] for record in reversed(records)] == [
-        "CreateUser", "AttachUserPolicy", "CreateAccessKey", "RunInstances", "AuthorizeSecurityGroupIngress", "StopLogging",
+        "CreateUser",
+        "AttachUserPolicy",
+        "CreateAccessKey",
+        "RunInstances",
+        "AuthorizeSecurityGroupIngress",
+        "StopLogging",
         "ScheduleKeyDeletion",
-    ]  # fmt: skip
+    ]
     assert {record["sourceIPAddress"] for record in records} == {seed_iam.THIEF}
 
 
 def test_what_a_thief_left_is_noticed() -> None:
-    done = seed_iam.Mischief("backup-1", seed_iam.Credential("AKIA1", "s"), "i-1", "sg-1", "sgr-1", "audit-1", "0123456789")
+    done = seed_iam.Mischief(
+        "backup-1",
+        seed_iam.Credential("AKIA1", "s"),
+        "i-1",
+        "sg-1",
+        "sgr-1",
+        "audit-1",
+        "0123456789",
+    )
     labels = snapshot_iam.traces(done)
-    before = dict(zip(labels, ["there", "Active, works", "running", "open", "stopped", "PendingDeletion"], strict=True))
+    before = dict(
+        zip(
+            labels,
+            ["there", "Active, works", "running", "open", "stopped", "PendingDeletion"],
+            strict=True,
+        )
+    )
     undone = {
         **before,
-        **dict(zip(labels, ["there, AWSDenyAll", "Inactive, is refused", "stopped", "closed", "logs"], strict=False)),
+        **dict(
+            zip(
+                labels,
+                ["there, AWSDenyAll", "Inactive, is refused", "stopped", "closed", "logs"],
+                strict=False,
+            )
+        ),
     }
     assert acts_iam.wrong(before, undone, done) == [], "a KMS key's end is for people to take back"
     assert acts_iam.wrong(before, {**undone, labels[3]: "open"}, done) == [f"{labels[3]}: open"]
@@ -99,21 +172,45 @@ def test_what_a_thief_left_is_noticed() -> None:
 
 
 def test_actions_are_told_with_what_is_left() -> None:
-    left = {"evidence": {"remediation": {"state": {"left": ["DeleteKey by eve. By hand: aws kms cancel-key-deletion"]}}}}
-    ledger = [{"name": "revert/CreateUser/1", "status": "DONE", "detail": "denied"}, {"name": "deny_all", "status": "DONE"}]
+    left = {
+        "evidence": {
+            "remediation": {
+                "state": {"left": ["DeleteKey by eve. By hand: aws kms cancel-key-deletion"]}
+            }
+        }
+    }
+    ledger = [
+        {"name": "revert/CreateUser/1", "status": "DONE", "detail": "denied"},
+        {"name": "deny_all", "status": "DONE"},
+    ]
     assert acts_iam.actions({"targets": [{"actions": ledger, **left}]}) == [
-        "DONE     denied", "LEFT     DeleteKey by eve. By hand: aws kms cancel-key-deletion"]  # fmt: skip
+        "DONE     denied",
+        "LEFT     DeleteKey by eve. By hand: aws kms cancel-key-deletion",
+    ]
 
 
 def test_a_finding_is_bound_to_a_user(aws: Aws) -> None:
     made = seed_iam.user(aws, keys=2, temporary=True)
     detail = _bound(aws, USER, user=made.name)
     assert detail["resource"]["accessKeyDetails"] == {
-        "accessKeyId": made.keys[0].id, "principalId": made.id, "userType": "IAMUser", "userName": made.name}  # fmt: skip
+        "accessKeyId": made.keys[0].id,
+        "principalId": made.id,
+        "userType": "IAMUser",
+        "userName": made.name,
+    }
     assert (detail["accountId"], detail["region"]) == (MEMBER, settings.REGION)
-    assert detail["service"]["eventFirstSeen"] < detail["service"]["eventLastSeen"] < detail["updatedAt"]
-    aws.client("iam").update_access_key(UserName=made.name, AccessKeyId=made.keys[0].id, Status="Inactive")
-    assert _bound(aws, USER, user=made.name)["resource"]["accessKeyDetails"]["accessKeyId"] == made.keys[1].id
+    assert (
+        detail["service"]["eventFirstSeen"]
+        < detail["service"]["eventLastSeen"]
+        < detail["updatedAt"]
+    )
+    aws.client("iam").update_access_key(
+        UserName=made.name, AccessKeyId=made.keys[0].id, Status="Inactive"
+    )
+    assert (
+        _bound(aws, USER, user=made.name)["resource"]["accessKeyDetails"]["accessKeyId"]
+        == made.keys[1].id
+    )
     assert made.temporary
     temporary = _bound(aws, USER, user=f"{made.name}/{made.temporary.id}")
     assert temporary["resource"]["accessKeyDetails"]["accessKeyId"] == made.temporary.id
@@ -125,9 +222,14 @@ def test_stolen_instance_credentials(aws: Aws) -> None:
     victim = seed.instance(aws, in_asg=False, target_group=False, elastic_ip=False, interfaces=1)
     assert victim.role and victim.role_id
     stolen = seed_iam.role_session(aws, MEMBER, victim.role, victim.instance)
-    detail = _bound(aws, EXFILTRATED, role=f"{victim.role}/{victim.instance}", instance=victim.instance)
+    detail = _bound(
+        aws, EXFILTRATED, role=f"{victim.role}/{victim.instance}", instance=victim.instance
+    )
     details = detail["resource"]["accessKeyDetails"]
-    assert (details["principalId"], details["accessKeyId"]) == (f"{victim.role_id}:{victim.instance}", stolen.id)
+    assert (details["principalId"], details["accessKeyId"]) == (
+        f"{victim.role_id}:{victim.instance}",
+        stolen.id,
+    )
     assert detail["resource"]["instanceDetails"]["instanceId"] == victim.instance
 
 
@@ -147,7 +249,9 @@ def test_what_cannot_be_bound_is_said(aws: Aws, bindings: dict[str, str], said: 
 
 def test_a_key_of_somebody_else(aws: Aws) -> None:
     made = seed_iam.user(aws)
-    with pytest.raises(SandboxError, match=f"no access key AKIANOTHERS0000; it has: {made.keys[0].id}"):
+    with pytest.raises(
+        SandboxError, match=f"no access key AKIANOTHERS0000; it has: {made.keys[0].id}"
+    ):
         _bound(aws, USER, user=f"{made.name}/AKIANOTHERS0000")
 
 

@@ -1,4 +1,6 @@
-"""schema/remediations.schema.json and Terraform say the same of a remediation_config_file, accepted or refused."""
+"""schema/remediations.schema.json and Terraform say the same of a remediation_config_file,
+accepted or refused.
+"""
 
 from __future__ import annotations
 
@@ -20,8 +22,8 @@ MINING = '"CryptoCurrency:EC2/*"'
 
 GOOD = {
     "every mode": (
-        f"remediations:\n  {MINING}: auto\n  Backdoor:EC2/*: approve\n  Trojan:EC2/*: dry_run\n  '*:S3/*': notify\n"
-        "  Recon:EC2/*: off\n"
+        f"remediations:\n  {MINING}: auto\n  Backdoor:EC2/*: approve\n  Trojan:EC2/*: dry_run\n "
+        " '*:S3/*': notify\n  Recon:EC2/*: off\n"
     ),
     "off in quotes": f'remediations:\n  {MINING}: "off"\n',
     "exact type": 'remediations:\n  "CryptoCurrency:EC2/BitcoinTool.B!DNS": auto\n',
@@ -50,7 +52,8 @@ BAD = {
     "not a map": "- remediations\n",
     "empty": "",
 }
-# Only the plan knows these: a schema that refused them would refuse extra_finding_types and valid globs with them.
+# Only the plan knows these: a schema that refused them would refuse extra_finding_types and valid
+# globs with them.
 PLAN_ALONE = {
     "misspelt type": 'remediations:\n  "CryptoCurency:EC2/BitcoinTool.B": auto\n',
     "glob that matches nothing": 'remediations:\n  "CryptoCurency:EC2/*": auto\n',
@@ -66,14 +69,20 @@ def accepted(text: str) -> bool:
 
 @pytest.fixture(scope="module")
 def planned(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Any]:
-    """The plan of the module's own policy files alone, with a given file: no provider, no account."""
+    """The plan of the module's own policy files alone, with a given file: no provider, no
+    account.
+    """
     root = tmp_path_factory.mktemp("policy")
     for name in ("policy.tf", "variables-policy.tf"):
         shutil.copy(ROOT / name, root)
-    checks, found, _ = (ROOT / "policy-checks.tf").read_text().partition("# Whoever applies this module")
+    checks, found, _ = (
+        (ROOT / "policy-checks.tf").read_text().partition("# Whoever applies this module")
+    )
     assert found, "the part that asks who is calling is left out here"
     (root / "policy-checks.tf").write_text(checks)
-    output = re.search(r'output "effective_policy" \{.*?\n\}\n', (ROOT / "outputs.tf").read_text(), flags=re.DOTALL)
+    output = re.search(
+        r'output "effective_policy" \{.*?\n\}\n', (ROOT / "outputs.tf").read_text(), flags=re.DOTALL
+    )
     assert output
     (root / "outputs.tf").write_text(output.group())
     for part in ("catalogue", "playbooks"):
@@ -82,7 +91,15 @@ def planned(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Any]:
 
     def plan(text: str) -> Any:
         (root / "switches.yaml").write_text(text)
-        return terraform(root, root, "plan", "-input=false", "-no-color", "-var", "remediation_config_file=switches.yaml")
+        return terraform(
+            root,
+            root,
+            "plan",
+            "-input=false",
+            "-no-color",
+            "-var",
+            "remediation_config_file=switches.yaml",
+        )
 
     return plan
 
@@ -92,7 +109,9 @@ def test_it_is_a_schema() -> None:
 
 
 def test_known_types_are_the_catalogues() -> None:
-    assert SCHEMA["$defs"]["known"]["enum"] == sorted(json.loads((ROOT / "catalogue" / "finding_types.json").read_text()))
+    assert SCHEMA["$defs"]["known"]["enum"] == sorted(
+        json.loads((ROOT / "catalogue" / "finding_types.json").read_text())
+    )
 
 
 @pytest.mark.parametrize("name", GOOD)
@@ -116,19 +135,27 @@ def test_what_the_plan_alone_refuses(planned: Callable[[str], Any], name: str) -
 
 def test_files_of_the_examples(planned: Callable[[str], Any]) -> None:
     """Each names the schema, by a path that is right, and both accept it."""
-    files = [path for path in (ROOT / "examples").rglob("*.y*ml") if "remediations:" in path.read_text()]
+    files = [
+        path for path in (ROOT / "examples").rglob("*.y*ml") if "remediations:" in path.read_text()
+    ]
     assert files
     for path in files:
         text = path.read_text()
         named = re.match(r"# yaml-language-server: \$schema=(\S+)\n", text)
-        assert named and (path.parent / named.group(1)).resolve() == ROOT / "schema" / "remediations.schema.json", path
+        assert (
+            named
+            and (path.parent / named.group(1)).resolve()
+            == ROOT / "schema" / "remediations.schema.json"
+        ), path
         assert accepted(text)
         assert planned(text).returncode == 0
 
 
 def test_catalogue_keys_pass_the_shapes_alone() -> None:
     """Also a type that the catalogue does not have yet, and every glob over one."""
-    shapes = [re.compile(one["pattern"]) for one in SCHEMA["$defs"]["key"]["anyOf"] if "pattern" in one]
+    shapes = [
+        re.compile(one["pattern"]) for one in SCHEMA["$defs"]["key"]["anyOf"] if "pattern" in one
+    ]
     for name in SCHEMA["$defs"]["known"]["enum"]:
         assert shapes[0].search(name), name
         assert shapes[1].search(f"{name[:-2]}*"), name

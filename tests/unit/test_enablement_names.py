@@ -1,5 +1,7 @@
-"""Protection plans newer than the module. The installed provider refuses their names, so what the module makes of them is asked
-of ``terraform console``, which evaluates the module's locals without any provider."""
+"""Protection plans newer than the module. The installed provider refuses their names, so what the
+module makes of them is asked of ``terraform console``, which evaluates the module's locals without
+any provider.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +25,9 @@ FEATURES = {
 ORGANIZATION = {
     "manage": True,
     "features": {"RUNTIME_MONITORING": "NEW"},
-    "member_features": {"222222222222": {"RUNTIME_MONITORING": "ENABLED", "RUNTIME_MONITORING/MM_AGENT": "ENABLED"}},
+    "member_features": {
+        "222222222222": {"RUNTIME_MONITORING": "ENABLED", "RUNTIME_MONITORING/MM_AGENT": "ENABLED"}
+    },
 }
 
 
@@ -38,11 +42,19 @@ def blocks(module: tuple[Path, Path]) -> Any:
     directory, scratch = module
     variables = scratch / "names.tfvars.json"
     variables.write_text(json.dumps({"features": FEATURES, "organization": ORGANIZATION}))
-    asked = "jsonencode([local.features, local.detector_blocks, local.organization_blocks, local.member_blocks])\n"
+    asked = (
+        "jsonencode([local.features, local.detector_blocks, local.organization_blocks,"
+        " local.member_blocks])\n"
+    )
     done = subprocess.run(
-        ["terraform", "console", f"-var-file={variables}"], cwd=directory, env=environment(scratch), input=asked,
-        capture_output=True, text=True, check=True,
-    )  # fmt: skip
+        ["terraform", "console", f"-var-file={variables}"],
+        cwd=directory,
+        env=environment(scratch),
+        input=asked,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     return json.loads(json.loads(done.stdout))
 
 
@@ -55,17 +67,27 @@ def test_newer_names_are_taken_and_come_after_the_known_ones(module: tuple[Path,
     assert features["QUANTUM_PROTECTION"] == "ENABLED"
     assert names(detector["QUANTUM_PROTECTION"]) == ["AGENT DISABLED"]
     assert names(detector["RUNTIME_MONITORING"]) == [
-        "EKS_ADDON_MANAGEMENT DISABLED", "EC2_AGENT_MANAGEMENT DISABLED", "ECS_FARGATE_AGENT_MANAGEMENT DISABLED",
-        "AA_AGENT DISABLED", "ZZ_AGENT ENABLED",
-    ]  # fmt: skip
+        "EKS_ADDON_MANAGEMENT DISABLED",
+        "EC2_AGENT_MANAGEMENT DISABLED",
+        "ECS_FARGATE_AGENT_MANAGEMENT DISABLED",
+        "AA_AGENT DISABLED",
+        "ZZ_AGENT ENABLED",
+    ]
     assert [(one["name"], one["auto_enable"]) for one in organization["RUNTIME_MONITORING"]] == [
-        ("ECS_FARGATE_AGENT_MANAGEMENT", "NONE"), ("EC2_AGENT_MANAGEMENT", "NONE"), ("EKS_ADDON_MANAGEMENT", "NONE"),
-        ("AA_AGENT", "NONE"), ("ZZ_AGENT", "NEW"),
-    ]  # fmt: skip
+        ("ECS_FARGATE_AGENT_MANAGEMENT", "NONE"),
+        ("EC2_AGENT_MANAGEMENT", "NONE"),
+        ("EKS_ADDON_MANAGEMENT", "NONE"),
+        ("AA_AGENT", "NONE"),
+        ("ZZ_AGENT", "NEW"),
+    ]
     assert names(member["222222222222/RUNTIME_MONITORING"]) == [
-        "EKS_ADDON_MANAGEMENT DISABLED", "EC2_AGENT_MANAGEMENT DISABLED", "ECS_FARGATE_AGENT_MANAGEMENT DISABLED",
-        "AA_AGENT DISABLED", "MM_AGENT ENABLED", "ZZ_AGENT ENABLED",
-    ]  # fmt: skip
+        "EKS_ADDON_MANAGEMENT DISABLED",
+        "EC2_AGENT_MANAGEMENT DISABLED",
+        "ECS_FARGATE_AGENT_MANAGEMENT DISABLED",
+        "AA_AGENT DISABLED",
+        "MM_AGENT ENABLED",
+        "ZZ_AGENT ENABLED",
+    ]
 
 
 def test_what_members_are_not_offered_is_not_set_for_them(module: tuple[Path, Path]) -> None:

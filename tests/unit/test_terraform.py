@@ -11,7 +11,9 @@ pytestmark = pytest.mark.terraform
 
 
 def test_terraform_test(tmp_path: Path) -> None:
-    """Every run of every file passes. On failure the output says which assertion, with its sentence."""
+    """Every run of every file passes. On failure the output says which assertion, with its
+    sentence.
+    """
     module = copy_module(tmp_path / "module")
     initialized(module, tmp_path, "-test-directory=tests/unit")
     done = terraform(module, tmp_path, "test", "-test-directory=tests/unit", "-no-color")

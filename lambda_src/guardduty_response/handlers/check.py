@@ -1,4 +1,6 @@
-"""The incident function's part in checking that containment still stands: opening a check, what is new in it, its end."""
+"""The incident function's part in checking that containment still stands: opening a check, what
+is new in it, its end.
+"""
 
 from __future__ import annotations
 
@@ -13,13 +15,21 @@ Json = dict[str, Any]
 
 
 def opened(record: Record, watch: Any, execution: str) -> Json | None:
-    """Containment that stands is to be read back: {incident_id, why, seen}, from the watchdog or a person. None: none stands.
+    """Containment that stands is to be read back: {incident_id, why, seen}, from the watchdog or a
+    person. None: none stands.
 
-    The incident's own execution stays what it is: one that dies while it only reads has left nothing half done.
+    The incident's own execution stays what it is: one that dies while it only reads has left
+    nothing half done.
     """
-    incident_id, why = finding.text(finding.get(watch, "incident_id"), 40), finding.text(finding.get(watch, "why"), 40)
+    incident_id, why = (
+        finding.text(finding.get(watch, "incident_id"), 40),
+        finding.text(finding.get(watch, "why"), 40),
+    )
     if not incident_id.startswith("inc-"):
-        raise ResponseError(f'a check is started with {{"watch": {{"incident_id": "inc-0123456789abcdef"}}}}, not {watch!r:.200}')
+        raise ResponseError(
+            'a check is started with {"watch": {"incident_id": "inc-0123456789abcdef"}}, not'
+            f" {watch!r:.200}"
+        )
     meta = record.meta(incident_id)
     status = Status(meta["status"])
     if status not in WATCHED or not meta.get("playbook"):
@@ -27,7 +37,12 @@ def opened(record: Record, watch: Any, execution: str) -> Json | None:
     seen = breach.accept(finding.get(watch, "seen"))
     latest = {"execution": execution, "why": why, "at": now(), "status": status}
     record.note(incident_id, watch=latest, **({"undone_by": seen} if seen else {}))
-    return {"incident_id": incident_id, "playbook": meta["playbook"], "next": "triage", "verify_only": True}
+    return {
+        "incident_id": incident_id,
+        "playbook": meta["playbook"],
+        "next": "triage",
+        "verify_only": True,
+    }
 
 
 def is_latest(meta: Json, execution: str) -> bool:
@@ -40,7 +55,9 @@ def news(meta: Json, target: Json) -> list[str]:
     found = target.get("breach") or {}
     if target["status"] != Status.BREACHED or not found:
         return []
-    now_known = {f"{target['id']} {name}" for name in found["checks"]} | {one["event_id"] for one in found["by"]}
+    now_known = {f"{target['id']} {name}" for name in found["checks"]} | {
+        one["event_id"] for one in found["by"]
+    }
     return sorted(now_known - set(meta.get("breach_told") or []))
 
 
@@ -50,18 +67,30 @@ def answer(meta: Json, shown: Status) -> str:
         return ""
     settings = config.load()
     decided = policy.decide(
-        settings, meta["finding_type"], meta["account_id"], float(meta["severity"]), meta["playbook"], "no playbook"
+        settings,
+        meta["finding_type"],
+        meta["account_id"],
+        float(meta["severity"]),
+        meta["playbook"],
+        "no playbook",
     )
     if decided.mode == "auto" and not settings.paused:
-        return "Mode auto: it is contained again at once, unless a guardrail forbids that; either is told next."
+        return (
+            "Mode auto: it is contained again at once, unless a guardrail forbids that; either is"
+            " told next."
+        )
     why = "the response is paused" if settings.paused else f"the mode is {decided.mode}"
-    return "\n".join([f"Nothing contains it again by itself ({why}): a person decides.", *_commands(meta)])
+    return "\n".join(
+        [f"Nothing contains it again by itself ({why}): a person decides.", *_commands(meta)]
+    )
 
 
 def closed(record: Record, meta: Json, execution: str, decision: str, error: str) -> Json | None:
-    """Ends a check that has nothing to tell; None: there is something, and the incident is closed as usual.
+    """Ends a check that has nothing to tell; None: there is something, and the incident is closed
+    as usual.
 
-    96 checks a day must leave the timeline readable and write no reports. ``none``: somebody else was at work on it.
+    96 checks a day must leave the timeline readable and write no reports. ``none``: somebody else
+    was at work on it.
     """
     incident_id, status = meta["incident_id"], Status(meta["status"])
     checked = is_latest(meta, execution) and meta.get("contained_again") != execution
@@ -69,7 +98,10 @@ def closed(record: Record, meta: Json, execution: str, decision: str, error: str
         _left(record, meta)
     if checked and decision == "failed":
         message.unverified(record, meta, record.read(incident_id)[1], error)
-    elif not (decision == "none" or (checked and decision == "act" and not error and meta.get("told_by") != execution)):
+    elif not (
+        decision == "none"
+        or (checked and decision == "act" and not error and meta.get("told_by") != execution)
+    ):
         return None
     elif decision == "act":
         record.note(incident_id, checked_at=now())
@@ -84,17 +116,26 @@ def _left(record: Record, meta: Json) -> None:
     if left and left != meta.get("left_told"):
         note = "\n".join([left, *_commands(meta)])
         record.event(meta["incident_id"], "not contained again", left)
-        message.publish("problem", meta, record.read(meta["incident_id"])[1], note=note, escalate=True)
+        message.publish(
+            "problem", meta, record.read(meta["incident_id"])[1], note=note, escalate=True
+        )
         record.note(meta["incident_id"], left_told=left)
 
 
 def _commands(meta: Json) -> list[str]:
     """What a person can do about a breach that nothing answers by itself, as commands."""
-    _, partition, _, region, account, _, machine, _ = [*str(meta.get("execution")).split(":"), *[""] * 8][:8]
+    _, partition, _, region, account, _, machine, _ = [
+        *str(meta.get("execution")).split(":"),
+        *[""] * 8,
+    ][:8]
     arn = f"arn:{partition}:states:{region}:{account}:stateMachine:{machine}"
-    command = message.ask_close(machine.removesuffix("-incident"), str(meta.get("playbook")), meta["incident_id"], region)
+    command = message.ask_close(
+        machine.removesuffix("-incident"), str(meta.get("playbook")), meta["incident_id"], region
+    )
     return [
-        "Contain it again (asks for approval where the mode says so): aws stepfunctions start-execution "
-        f'--state-machine-arn {arn} --input \'{{"finding_key": "{meta.get("finding_key")}"}}\' --region {region}',
+        "Contain it again (asks for approval where the mode says so): aws stepfunctions"
+        " start-execution "
+        f'--state-machine-arn {arn} --input \'{{"finding_key": "{meta.get("finding_key")}"}}\''
+        f" --region {region}",
         f"Or accept it and end the watch: {command}",
     ]

@@ -1,4 +1,6 @@
-"""The collector function: forensics and evidence of one playbook. It can assume only its own collector role."""
+"""The collector function: forensics and evidence of one playbook. It can assume only its own
+collector role.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,9 @@ from guardduty_response.playbooks import Context, Json, Step, Target, load_colle
 
 
 def _for_one(event: Json, work: Callable[[Context, Target], Step]) -> Json:
-    """One target's step, unless another incident contained the resource or containment is only read back."""
+    """One target's step, unless another incident contained the resource or containment is only
+    read back.
+    """
     context, target = verbs.context(event), Target(**event["target"])
     if target.attach or target.verify_only:
         return Step(detail="evidence belongs to the incident that contained the resource").payload()
@@ -22,7 +26,9 @@ def _for_one(event: Json, work: Callable[[Context, Target], Step]) -> Json:
 
 
 def _first(event: Json) -> Json:
-    """Before containment, under the machine's deadline: containment goes on when it passes, whatever is answered here."""
+    """Before containment, under the machine's deadline: containment goes on when it passes,
+    whatever is answered here.
+    """
     collector = load_collector(os.environ["GDR_PLAYBOOK"])
     return _for_one(event, partial(collector.first, seconds_left=int(event["seconds_left"])))
 
@@ -33,7 +39,9 @@ def _evidence(event: Json) -> Json:
 
 
 def _collect(event: Json) -> Json:
-    """After the verdict: everything to its end. What comes then is the playbook's option ``finish``."""
+    """After the verdict: everything to its end. What comes then is the playbook's option
+    ``finish``.
+    """
     finish = config.load().playbooks[os.environ["GDR_PLAYBOOK"]].get("finish", "")
     return verbs.phase(
         event,
@@ -48,7 +56,10 @@ VERBS = {"first": _first, "evidence": _evidence, "collect": _collect}
 def _work(event: Json) -> Json:
     verb = VERBS.get(event.get("verb", ""))
     if verb is None:
-        raise ResponseError(f"the collector function knows no verb {event.get('verb')!r}; it knows {', '.join(VERBS)}")
+        raise ResponseError(
+            f"the collector function knows no verb {event.get('verb')!r}; it knows"
+            f" {', '.join(VERBS)}"
+        )
     return verb(event)
 
 

@@ -1,4 +1,6 @@
-"""The remediate function: undoes what a contained principal did, where that can be undone again; only where switched on."""
+"""The remediate function: undoes what a contained principal did, where that can be undone again;
+only where switched on.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,9 @@ from guardduty_response.playbooks import Json, load_remediator
 
 def _work(event: Json) -> Json:
     if event.get("verb") != "remediate":
-        raise ResponseError(f"the remediate function knows no verb {event.get('verb')!r}; it knows remediate")
+        raise ResponseError(
+            f"the remediate function knows no verb {event.get('verb')!r}; it knows remediate"
+        )
     return verbs.phase(event, load_remediator(os.environ["GDR_PLAYBOOK"]).remediate, "finish")
 
 

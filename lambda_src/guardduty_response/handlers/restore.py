@@ -1,7 +1,9 @@
-"""The restore function: a person undoes a containment, or closes an incident. Nothing else starts it.
+"""The restore function: a person undoes a containment, or closes an incident. Nothing else starts
+it.
 
-Event: ``{"incident_id": "inc-…", "requested_by": "who asks", "close": false}``. Answer: ``{"incident_id", "status",
-"restored", "not_restored", "refused"}``, lists of sentences; ``refused`` says why nothing was done.
+Event: ``{"incident_id": "inc-…", "requested_by": "who asks", "close": false}``. Answer:
+``{"incident_id", "status", "restored", "not_restored", "refused"}``, lists of sentences;
+``refused`` says why nothing was done.
 """
 
 from __future__ import annotations
@@ -29,17 +31,20 @@ def _who(event: Json) -> str:
     return finding.text(event.get("requested_by"), 200) or "somebody who did not say who they are"
 
 
-# -- one at a time ----------------------------------------------------------------------------------------------------
+# -- one at a time ---------------------------------------------------------------------------------
 
 
 def _take(record: Record, incident_id: str, targets: list[Json], owner: str) -> None:
-    """The right to work on every target. Raises Refused when somebody else has it; ``_give_back`` takes what was taken."""
+    """The right to work on every target. Raises Refused when somebody else has it;
+    ``_give_back`` takes what was taken.
+    """
     for one in targets:
         held = record.claim(one["arn"], owner, incident_id, LEASE_SECONDS)
         if held:
             raise Refused(
-                f"{one['id']} is being worked on by {held['owner']} (incident {held['incident_id']}): nothing was changed. "
-                "Wait until it has ended, then ask again."
+                f"{one['id']} is being worked on by {held['owner']} (incident"
+                f" {held['incident_id']}): nothing was changed. Wait until it has ended, then ask"
+                " again."
             )
 
 
@@ -48,7 +53,7 @@ def _give_back(record: Record, targets: list[Json], owner: str) -> None:
         record.release(one["arn"], owner)
 
 
-# -- restore ----------------------------------------------------------------------------------------------------------
+# -- restore ---------------------------------------------------------------------------------------
 
 
 def _context(settings: config.Config, record: Record, incident_id: str, owner: str) -> Context:
@@ -66,17 +71,30 @@ def _context(settings: config.Config, record: Record, incident_id: str, owner: s
 
 def _restorable(meta: Json, targets: list[Json]) -> list[Json]:
     """The targets this incident changed. Raises Refused."""
-    incident_id, status, playbook = meta["incident_id"], Status(meta["status"]), os.environ["GDR_PLAYBOOK"]
+    incident_id, status, playbook = (
+        meta["incident_id"],
+        Status(meta["status"]),
+        os.environ["GDR_PLAYBOOK"],
+    )
     if meta.get("playbook") != playbook:
-        raise Refused(f"incident {incident_id} is not one of playbook {playbook}, which this function restores")
+        raise Refused(
+            f"incident {incident_id} is not one of playbook {playbook}, which this function"
+            " restores"
+        )
     if status in IN_PROGRESS:
-        raise Refused(f"incident {incident_id} is {status}: it is still at work. Wait until it has ended, then ask again.")
+        raise Refused(
+            f"incident {incident_id} is {status}: it is still at work. Wait until it has ended,"
+            " then ask again."
+        )
     if Event.RESTORED not in TRANSITIONS[status]:
         raise Refused(f"incident {incident_id} is {status}: there is nothing in it to restore")
     linked = sorted({one["attach"] for one in targets if one.get("attach")})
     own = [one for one in targets if not one.get("attach")]
     if linked and not own:
-        raise Refused(f"incident {incident_id} only read the resource back: restore {', '.join(linked)}, which contained it")
+        raise Refused(
+            f"incident {incident_id} only read the resource back: restore {', '.join(linked)},"
+            " which contained it"
+        )
     return own
 
 
@@ -85,16 +103,40 @@ def _one(context: Context, found: Json, who: str) -> Json:
     record, incident_id = context.record, context.incident_id
     target = Target(**{name: found[name] for name in ("kind", "id", "arn", "account_id", "region")})
     got = load_restorer(os.environ["GDR_PLAYBOOK"]).restore(context, target)
-    text = f"{len(got.restored)} parts are as they were, {len(got.not_restored)} are not; asked by {who}"
-    record.set_target(
-        incident_id, target.kind, target.id, status=got.status, verdict=text, still_contained=got.still_contained,
-        checks=[dict(check.__dict__) for check in got.checks],
-        restored={"at": now(), "by": who, "done": got.done, "restored": got.restored, "not_restored": got.not_restored},
-    )  # fmt: skip
-    event = (
-        "restored" if got.status is Status.RESTORED else "restored in part" if got.status is Status.RESTORE_PARTIAL else "gone"
+    text = (
+        f"{len(got.restored)} parts are as they were, {len(got.not_restored)} are not; asked by"
+        f" {who}"
     )
-    record.event(incident_id, event, "; ".join([*got.restored, *(f"NOT: {one}" for one in got.not_restored)]), target.id, who)
+    record.set_target(
+        incident_id,
+        target.kind,
+        target.id,
+        status=got.status,
+        verdict=text,
+        still_contained=got.still_contained,
+        checks=[dict(check.__dict__) for check in got.checks],
+        restored={
+            "at": now(),
+            "by": who,
+            "done": got.done,
+            "restored": got.restored,
+            "not_restored": got.not_restored,
+        },
+    )
+    event = (
+        "restored"
+        if got.status is Status.RESTORED
+        else "restored in part"
+        if got.status is Status.RESTORE_PARTIAL
+        else "gone"
+    )
+    record.event(
+        incident_id,
+        event,
+        "; ".join([*got.restored, *(f"NOT: {one}" for one in got.not_restored)]),
+        target.id,
+        who,
+    )
     return record.target(incident_id, target.kind, target.id)
 
 
@@ -102,7 +144,9 @@ def _settle(record: Record, meta: Json, targets: list[Json]) -> Status:
     """All restored, all gone, or in part."""
     incident_id, found = meta["incident_id"], {Status(one["status"]) for one in targets}
     whole = found <= {Status.RESTORED, Status.GONE}
-    event = Event.GONE if found == {Status.GONE} else Event.RESTORED if whole else Event.RESTORE_PARTIAL
+    event = (
+        Event.GONE if found == {Status.GONE} else Event.RESTORED if whole else Event.RESTORE_PARTIAL
+    )
     try:
         return record.transition(incident_id, event)
     except IllegalTransition as error:  # in part, once more: its status stands
@@ -116,18 +160,25 @@ def _answer(meta: Json, targets: list[Json], refused: str = "") -> Json:
         name: [text for one in targets for text in (one.get("restored") or {}).get(name, [])]
         for name in ("restored", "not_restored")
     }
-    return {"incident_id": meta["incident_id"], "status": meta["status"], **lists, "refused": refused}
+    return {
+        "incident_id": meta["incident_id"],
+        "status": meta["status"],
+        **lists,
+        "refused": refused,
+    }
 
 
 def _restore(record: Record, incident_id: str, who: str) -> Json:
     settings = config.load()
     meta, targets, _ = record.read(incident_id)
     if meta["status"] == Status.RESTORED:
-        return _answer(meta, targets)  # a second time: what has happened to the resource since is not this incident's
+        # a second time: what has happened to the resource since is not this incident's
+        return _answer(meta, targets)
     own, owner = _restorable(meta, targets), f"restore-{incident_id}-{secrets.token_hex(4)}"
     try:
         _take(record, incident_id, own, owner)
-        _restorable(record.meta(incident_id), own)  # the finding may have come again before the lease was ours
+        # the finding may have come again before the lease was ours
+        _restorable(record.meta(incident_id), own)
         record.event(incident_id, "restore asked", f"by {who}", actor=who)
         context = _context(settings, record, incident_id, owner)
         done = [_one(context, one, who) for one in own]
@@ -146,12 +197,20 @@ def _tell(record: Record, meta: Json, targets: list[Json], note: str) -> None:
     except Exception as error:
         record.event(incident_id, "report failed", f"{type(error).__name__}: {error}")
     message.publish(status, meta, targets, note=f"Asked by {note}.", escalate=status in ESCALATE)
-    record.note(incident_id, told=status, **{name: meta[name] for name in ("report_key",) if name in meta})
+    record.note(
+        incident_id, told=status, **{name: meta[name] for name in ("report_key",) if name in meta}
+    )
 
 
-# -- close ------------------------------------------------------------------------------------------------------------
+# -- close -----------------------------------------------------------------------------------------
 
-_HOLDING = (Status.CONTAINED, Status.PARTIAL, Status.BREACHED, Status.FAILED, Status.RESTORE_PARTIAL)
+_HOLDING = (
+    Status.CONTAINED,
+    Status.PARTIAL,
+    Status.BREACHED,
+    Status.FAILED,
+    Status.RESTORE_PARTIAL,
+)
 
 
 def _close(record: Record, incident_id: str, who: str) -> Json:
@@ -160,8 +219,14 @@ def _close(record: Record, incident_id: str, who: str) -> Json:
     if status is Status.CLOSED:
         return _answer(meta, [])
     if status in IN_PROGRESS:
-        raise Refused(f"incident {incident_id} is {status}: it cannot be closed while it is at work. Wait until it has ended.")
-    own, owner = [one for one in targets if not one.get("attach")], f"close-{incident_id}-{secrets.token_hex(4)}"
+        raise Refused(
+            f"incident {incident_id} is {status}: it cannot be closed while it is at work. Wait"
+            " until it has ended."
+        )
+    own, owner = (
+        [one for one in targets if not one.get("attach")],
+        f"close-{incident_id}-{secrets.token_hex(4)}",
+    )
     try:
         _take(record, incident_id, own, owner)
         meta["status"] = record.transition(incident_id, Event.CLOSED)
@@ -169,7 +234,10 @@ def _close(record: Record, incident_id: str, who: str) -> Json:
         _give_back(record, own, owner)
     note = f"{who}. It was {status}"
     if status in _HOLDING and own:
-        note += "; what containment changed stays as it is, is watched no longer, and this incident cannot be restored any more"
+        note += (
+            "; what containment changed stays as it is, is watched no longer, and this incident"
+            " cannot be restored any more"
+        )
     record.event(incident_id, "closed", f"by {note}", actor=who)
     _tell(record, meta, targets, note)
     return _answer(meta, [])
@@ -178,10 +246,15 @@ def _close(record: Record, incident_id: str, who: str) -> Json:
 def _work(event: Json) -> Json:
     incident_id = event.get("incident_id")
     if not isinstance(incident_id, str) or not incident_id.startswith("inc-"):
-        raise ResponseError(f'an incident is named like {{"incident_id": "inc-0123456789abcdef"}}, not {incident_id!r}')
+        raise ResponseError(
+            'an incident is named like {"incident_id": "inc-0123456789abcdef"}, not'
+            f" {incident_id!r}"
+        )
     record = Record(os.environ["GDR_TABLE"])
     try:
-        return (_close if event.get("close") is True else _restore)(record, incident_id, _who(event))
+        return (_close if event.get("close") is True else _restore)(
+            record, incident_id, _who(event)
+        )
     except Refused as refused:
         runtime.log("refused", incident_id=incident_id, detail=str(refused))
         return _answer(record.meta(incident_id), [], str(refused))

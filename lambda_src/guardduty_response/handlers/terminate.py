@@ -1,4 +1,6 @@
-"""The terminate function: the one thing that cannot be undone, in a function and a role of its own, only where switched on."""
+"""The terminate function: the one thing that cannot be undone, in a function and a role of its
+own, only where switched on.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,9 @@ from guardduty_response.playbooks import Json, load_terminator
 
 def _work(event: Json) -> Json:
     if event.get("verb") != "terminate":
-        raise ResponseError(f"the terminate function knows no verb {event.get('verb')!r}; it knows terminate")
+        raise ResponseError(
+            f"the terminate function knows no verb {event.get('verb')!r}; it knows terminate"
+        )
     return verbs.phase(event, load_terminator(os.environ["GDR_PLAYBOOK"]).terminate)
 
 

@@ -1,4 +1,6 @@
-"""What the functions that act share: a verb's context, and one verb over all targets of an incident."""
+"""What the functions that act share: a verb's context, and one verb over all targets of an
+incident.
+"""
 
 from __future__ import annotations
 
@@ -59,24 +61,37 @@ def renew(ctx: Context, target: Target) -> None:
 
 
 def phase(event: Json, work: Callable[[Context, Target], Step], following: str = "close") -> Json:
-    """One phase after the verdict over every target that this incident owns: {done, wait_seconds, next}.
+    """One phase after the verdict over every target that this incident owns: {done, wait_seconds,
+    next}.
 
     The shortest wait of all targets counts. A failure is that target's alone.
     """
     ctx = context(event)
     meta = ctx.record.meta(ctx.incident_id)
-    owned = [] if event.get("verify_only") else [Target(**one) for one in meta["targets"] if not one.get("attach")]
+    owned = (
+        []
+        if event.get("verify_only")
+        else [Target(**one) for one in meta["targets"] if not one.get("attach")]
+    )
     steps = [_one(ctx, event["verb"], target, partial(work, ctx, target)) for target in owned]
     waiting = [step.wait_seconds for step in steps if not step.done]
     settled = bool(owned) and Status(meta["status"]) not in statuses.IN_PROGRESS
     following = next((step.following for step in steps if step.following), following)
-    return {"done": not waiting, "wait_seconds": min(waiting, default=0), "next": following if settled else "close"}
+    return {
+        "done": not waiting,
+        "wait_seconds": min(waiting, default=0),
+        "next": following if settled else "close",
+    }
 
 
 def _one(ctx: Context, verb: str, target: Target, work: Callable[[], Step]) -> Step:
     held = ctx.record.lease(target.arn, ctx.execution, ctx.incident_id, LEASE_SECONDS)
     if held:
-        return Step(done=False, wait_seconds=BUSY_SECONDS, detail=f"{held['owner']} works on {target.id}: asked again")
+        return Step(
+            done=False,
+            wait_seconds=BUSY_SECONDS,
+            detail=f"{held['owner']} works on {target.id}: asked again",
+        )
     try:
         step = _still(ctx, verb, target) or work()
         if step.done:

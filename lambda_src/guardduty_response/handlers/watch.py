@@ -1,6 +1,8 @@
-"""Keeps containment true: starts a check of every incident whose containment stands, by the clock and on changes.
+"""Keeps containment true: starts a check of every incident whose containment stands, by the clock
+and on changes.
 
-The check itself is an execution of the incident machine with {"watch": {...}} as its input; this starts it, and acts on nothing.
+The check itself is an execution of the incident machine with {"watch": {...}} as its input; this
+starts it, and acts on nothing.
 """
 
 from __future__ import annotations
@@ -24,31 +26,49 @@ Json = dict[str, Any]
 
 
 def scheduled(record: Record, event: Json) -> Json:
-    """Starts a check of every held incident. ``event``: id of the schedule's event, so that a second delivery starts nothing."""
+    """Starts a check of every held incident. ``event``: id of the schedule's event, so that a
+    second delivery starts nothing.
+    """
     slot = finding.text(event.get("id"), 100) or str(int(time.time()) // 60)
     held = [meta for meta in record.held() if _own(meta) and not _forsaken(meta)]
-    return _start_all({meta["incident_id"]: partial(_start, meta["incident_id"], "schedule", slot) for meta in held})
+    return _start_all(
+        {
+            meta["incident_id"]: partial(_start, meta["incident_id"], "schedule", slot)
+            for meta in held
+        }
+    )
 
 
 def changed(record: Record, event: Json) -> Json:
-    """Starts a check of every held incident whose containment an API call may have undone (CloudTrail by EventBridge)."""
+    """Starts a check of every held incident whose containment an API call may have undone
+    (CloudTrail by EventBridge).
+    """
     trail = event.get("detail")
     if not isinstance(trail, dict):
         return {"started": []}
     settings = config.load()
     if not breach.undoes(trail, breach.own_roles(settings)):
         return {"started": []}
-    names, account = breach.named(trail), finding.text(trail.get("recipientAccountId") or event.get("account"))
+    names, account = (
+        breach.named(trail),
+        finding.text(trail.get("recipientAccountId") or event.get("account")),
+    )
     seen = breach.change(trail)
     slot = seen["event_id"] or finding.text(event.get("id"), 100)
 
     def check(meta: Json) -> bool:
         incident_id = meta["incident_id"]
         targets = [record.target(incident_id, one["kind"], one["id"]) for one in meta["targets"]]
-        watched = {id for target in targets for id in (*(target.get("watched") or []), target["id"])}
+        watched = {
+            id for target in targets for id in (*(target.get("watched") or []), target["id"])
+        }
         return bool(watched & names) and _start(incident_id, "change", slot, seen)
 
-    held = [meta for meta in record.held() if meta.get("account_id") == account and _own(meta) and not _forsaken(meta)]
+    held = [
+        meta
+        for meta in record.held()
+        if meta.get("account_id") == account and _own(meta) and not _forsaken(meta)
+    ]
     return _start_all({meta["incident_id"]: partial(check, meta) for meta in held})
 
 
@@ -58,7 +78,9 @@ def _own(meta: Json) -> bool:
 
 
 def _forsaken(meta: Json) -> bool:
-    """Whether no switch lets the incident's playbook act any more: then it has no function that could read anything back."""
+    """Whether no switch lets the incident's playbook act any more: then it has no function that
+    could read anything back.
+    """
     try:
         return meta.get("playbook") not in config.load().active_playbooks
     except ConfigError:
@@ -66,7 +88,9 @@ def _forsaken(meta: Json) -> bool:
 
 
 def unwatched(record: Record) -> list[str]:
-    """Containment that nothing reads back any more because its playbook is switched off: told once, until it is on again."""
+    """Containment that nothing reads back any more because its playbook is switched off: told
+    once, until it is on again.
+    """
     found = []
     for meta in filter(_own, record.held()):
         incident_id, settings, forsaken = meta["incident_id"], config.load(), _forsaken(meta)
@@ -74,23 +98,29 @@ def unwatched(record: Record) -> list[str]:
             continue
         if forsaken:
             text = (
-                f"No longer watched: no switch lets playbook {meta.get('playbook')} act any more, so nothing reads this "
-                "containment back, and nobody hears of it being undone. Close or restore it, or switch the playbook on again "
-                "(remediations: dry_run is enough). This is told once."
+                f"No longer watched: no switch lets playbook {meta.get('playbook')} act any more,"
+                " so nothing reads this containment back, and nobody hears of it being undone."
+                " Close or restore it, or switch the playbook on again (remediations: dry_run is"
+                " enough). This is told once."
             )
             if (settings.playbooks.get(meta.get("playbook") or "") or {}).get("restore"):
                 region = os.environ["GDR_INCIDENT_MACHINE_ARN"].split(":")[3]
-                text += f"\n{message.ask_close(settings.name_prefix, meta['playbook'], incident_id, region)}"
+                prefix, playbook = settings.name_prefix, meta["playbook"]
+                text += f"\n{message.ask_close(prefix, playbook, incident_id, region)}"
             message.publish("problem", meta, record.read(incident_id)[1], note=text, escalate=True)
             found.append(incident_id)
-        record.event(incident_id, "no longer watched" if forsaken else "watched again", actor="watchdog")
+        record.event(
+            incident_id, "no longer watched" if forsaken else "watched again", actor="watchdog"
+        )
         record.note(incident_id, unwatched="yes" if forsaken else "")
     return found
 
 
 def _start_all(starts: dict[str, Callable[[], bool]]) -> Json:
-    """Side by side. One incident that cannot be started keeps no other waiting; the first problem is raised at the end, so
-    that EventBridge's delivery is repeated: what was started already is not started twice."""
+    """Side by side. One incident that cannot be started keeps no other waiting; the first problem
+    is raised at the end, so that EventBridge's delivery is repeated: what was started already is
+    not started twice.
+    """
     futures = {incident_id: aws.POOL.submit(start) for incident_id, start in starts.items()}
     started, problems = [], []
     for incident_id, future in futures.items():
@@ -98,7 +128,11 @@ def _start_all(starts: dict[str, Callable[[], bool]]) -> Json:
             if future.result():
                 started.append(incident_id)
         except Exception as error:
-            runtime.log("check not started", incident_id=incident_id, detail=f"{type(error).__name__}: {error}"[:500])
+            runtime.log(
+                "check not started",
+                incident_id=incident_id,
+                detail=f"{type(error).__name__}: {error}"[:500],
+            )
             problems.append(error)
     if problems:
         raise problems[0]
@@ -110,9 +144,10 @@ def _start(incident_id: str, why: str, slot: str, seen: Json | None = None) -> b
     name = f"watch-{incident_id}-{hashlib.sha256(slot.encode()).hexdigest()[:12]}"
     try:
         aws.client("stepfunctions").start_execution(
-            stateMachineArn=os.environ["GDR_INCIDENT_MACHINE_ARN"], name=name,
+            stateMachineArn=os.environ["GDR_INCIDENT_MACHINE_ARN"],
+            name=name,
             input=json.dumps({"watch": {"incident_id": incident_id, "why": why, "seen": seen}}),
-        )  # fmt: skip
+        )
         return True
     except ClientError as error:
         if aws.code(error) != "ExecutionAlreadyExists":
@@ -121,7 +156,9 @@ def _start(incident_id: str, why: str, slot: str, seen: Json | None = None) -> b
 
 
 def died(record: Record, incident_id: str, why: str) -> None:
-    """An execution that only verified has died: its incident's status stands, and nobody knows whether it is still true."""
+    """An execution that only verified has died: its incident's status stands, and nobody knows
+    whether it is still true.
+    """
     meta, targets, _ = record.read(incident_id)
     if Status(meta["status"]) in WATCHED:
         message.unverified(record, meta, targets, why)

@@ -1,6 +1,7 @@
-"""The watchdog: nothing ends in silence. It hears of machines that died, sweeps records nobody works on any more, and
-takes up events that EventBridge could not deliver. Each is recorded, announced and escalated; it can act on no resource.
-It also starts the checks of containment that stands (watch.py).
+"""The watchdog: nothing ends in silence. It hears of machines that died, sweeps records nobody
+works on any more, and takes up events that EventBridge could not deliver. Each is recorded,
+announced and escalated; it can act on no resource. It also starts the checks of containment that
+stands (watch.py).
 """
 
 from __future__ import annotations
@@ -45,19 +46,30 @@ def _bare_meta(event: Any, execution: str, why: str) -> Json:
     except (NotAFinding, MalformedFinding):
         incident_id, severity = finding.incident_id(finding.canonical(event)), 0.0
     return {
-        "incident_id": incident_id, "finding_id": finding.text(finding.get(detail, "id")),
-        "finding_type": finding.text(finding.get(detail, "type")) or "unreadable", "severity": severity,
-        "account_id": finding.text(finding.get(detail, "accountId") or finding.get(event, "account")),
+        "incident_id": incident_id,
+        "finding_id": finding.text(finding.get(detail, "id")),
+        "finding_type": finding.text(finding.get(detail, "type")) or "unreadable",
+        "severity": severity,
+        "account_id": finding.text(
+            finding.get(detail, "accountId") or finding.get(event, "account")
+        ),
         "region": finding.text(finding.get(detail, "region") or finding.get(event, "region")),
-        "title": finding.text(finding.get(detail, "title"), 500) or why[:500], "resource_type": "", "sample": False,
+        "title": finding.text(finding.get(detail, "title"), 500) or why[:500],
+        "resource_type": "",
+        "sample": False,
         "mode": "notify",
-        "reasons": [why], "playbook": "", "execution": execution, "config_sha256": "",
-    }  # fmt: skip
+        "reasons": [why],
+        "playbook": "",
+        "execution": execution,
+        "config_sha256": "",
+    }
 
 
 def _fail(record: Record, incident_id: str, why: str) -> None:
-    """The incident's execution is dead: FAILED if it was in progress, else the status stands; told and escalated either way,
-    once per execution. Told before the status moves: what fails on the way is found again by the next sweep."""
+    """The incident's execution is dead: FAILED if it was in progress, else the status stands; told
+    and escalated either way, once per execution. Told before the status moves: what fails on the
+    way is found again by the next sweep.
+    """
     meta, targets, _ = record.read(incident_id)
     if meta.get("death_told") == meta["execution"]:
         return
@@ -65,29 +77,36 @@ def _fail(record: Record, incident_id: str, why: str) -> None:
     for target in targets:
         if Status(target["status"]) in IN_PROGRESS:
             target |= {"status": Status.FAILED, "verdict": why}
-            record.set_target(incident_id, target["kind"], target["id"], status=Status.FAILED, verdict=why)
+            record.set_target(
+                incident_id, target["kind"], target["id"], status=Status.FAILED, verdict=why
+            )
     record.event(incident_id, "machine died" if died else "machine ended", why, actor="watchdog")
     shown = Status.FAILED if died else Status(meta["status"])
-    message.publish(shown if died else "problem", {**meta, "status": shown}, targets, note=why, escalate=True)
+    message.publish(
+        shown if died else "problem", {**meta, "status": shown}, targets, note=why, escalate=True
+    )
     if died:
         record.transition(incident_id, Event.DIED, reasons=[*(meta.get("reasons") or []), why])
     record.note(incident_id, death_told=meta["execution"])
 
 
 def _lost(event: Any, execution: str, why: str) -> None:
-    """An event that no execution works on: opens its incident, if it has none, keeps the event, tells people."""
+    """An event that no execution works on: opens its incident, if it has none, keeps the event,
+    tells people.
+    """
     meta = _bare_meta(event, execution, why)
     record, incident_id = _record(), meta["incident_id"]
     meta["finding_key"] = evidence_store.put_event(incident_id, event)["key"]
     if record.open(meta, only_new=True).outcome is OnFinding.START:
         _fail(record, incident_id, why)
         return
-    record.event(incident_id, "emission lost", why, actor="watchdog")  # whatever the incident is at, it goes on
+    # whatever the incident is at, it goes on
+    record.event(incident_id, "emission lost", why, actor="watchdog")
     known, targets, _ = record.read(incident_id)
     message.publish("problem", known, targets, note=why, escalate=True)
 
 
-# -- a machine ended without a verdict --------------------------------------------------------------------------------
+# -- a machine ended without a verdict -------------------------------------------------------------
 
 
 def _ended(detail: Json) -> Json:
@@ -109,7 +128,10 @@ def _ended(detail: Json) -> Json:
                 raise
             runtime.log("cannot read the finding", execution=arn, detail=str(error)[:300])
     name = arn.split(":")[-2]
-    why = f"state machine {name} ended {status}: {str(cause or 'no cause given')[:800]}. Execution {arn}"
+    why = (
+        f"state machine {name} ended {status}: {str(cause or 'no cause given')[:800]}. Execution"
+        f" {arn}"
+    )
     record = _record()
     checked = finding.text(finding.get(event, "watch", "incident_id"))
     incident_id = checked or _bare_meta(event, arn, why)["incident_id"]
@@ -125,34 +147,52 @@ def _ended(detail: Json) -> Json:
     elif _answers(event, name):
         _lost(event, arn, why)
     else:
-        runtime.log("died without work: the other machine answers this finding", execution=arn, detail=why[:300])
+        runtime.log(
+            "died without work: the other machine answers this finding",
+            execution=arn,
+            detail=why[:300],
+        )
     return {"incident_id": incident_id}
 
 
 def _answers(event: Any, machine: str) -> bool:
-    """True unless the policy leaves the finding to the other machine: a death there loses nothing."""
+    """True unless the policy leaves the finding to the other machine: a death there loses
+    nothing.
+    """
     try:
         return _machine(event).rsplit(":", 1)[-1] == machine
     except ResponseError:
         return True
 
 
-# -- records nobody works on ------------------------------------------------------------------------------------------
+# -- records nobody works on -----------------------------------------------------------------------
 
 
 def _sweep(now: datetime | None = None) -> Json:
-    """Fails every in-progress incident whose execution no longer runs, and tells of containment that nothing watches any more.
-    Returns {"failed": [incident ids], "unwatched": [incident ids]}."""
+    """Fails every in-progress incident whose execution no longer runs, and tells of containment
+    that nothing watches any more. Returns {"failed": [incident ids], "unwatched": [incident ids]}.
+    """
     record, failed, problems, unwatched = _record(), [], [], []
-    before = (now or datetime.now(UTC)) - timedelta(minutes=float(os.environ.get("GDR_STALE_MINUTES", STALE_MINUTES)))
+    before = (now or datetime.now(UTC)) - timedelta(
+        minutes=float(os.environ.get("GDR_STALE_MINUTES", STALE_MINUTES))
+    )
     for meta in record.stale(before.isoformat(timespec="microseconds").replace("+00:00", "Z")):
         try:
             status = _execution_status(meta["execution"])
             if status != "RUNNING":
-                _fail(record, meta["incident_id"], f"the incident stayed {meta['status']} though its execution is {status}")
+                _fail(
+                    record,
+                    meta["incident_id"],
+                    f"the incident stayed {meta['status']} though its execution is {status}",
+                )
                 failed.append(meta["incident_id"])
-        except Exception as error:  # one broken record must not keep the others waiting; the next sweep finds it again
-            runtime.log("sweep failed", incident_id=meta["incident_id"], detail=f"{type(error).__name__}: {error}"[:500])
+        except Exception as error:
+            # one broken record must not keep the others waiting; the next sweep finds it again
+            runtime.log(
+                "sweep failed",
+                incident_id=meta["incident_id"],
+                detail=f"{type(error).__name__}: {error}"[:500],
+            )
             problems.append(error)
     try:
         unwatched = watch.unwatched(record)
@@ -175,7 +215,7 @@ def _execution_status(arn: str) -> str:
         return "GONE"
 
 
-# -- what could not be delivered --------------------------------------------------------------------------------------
+# -- what could not be delivered -------------------------------------------------------------------
 
 
 def _machine(event: Any) -> str:
@@ -185,17 +225,23 @@ def _machine(event: Any) -> str:
         return os.environ["GDR_NOTICE_MACHINE_ARN"]
     playbook, why = finding.playbook_for(seen)
     mode = policy.decide(settings, seen.type, seen.account_id, seen.severity, playbook, why).mode
-    return os.environ["GDR_INCIDENT_MACHINE_ARN" if mode in policy.ACTING else "GDR_NOTICE_MACHINE_ARN"]
+    return os.environ[
+        "GDR_INCIDENT_MACHINE_ARN" if mode in policy.ACTING else "GDR_NOTICE_MACHINE_ARN"
+    ]
 
 
 def _redeliver(event: Any, why: str) -> None:
-    """Stores the event and starts the right machine with a pointer to it (also when it is larger than an input may be)."""
+    """Stores the event and starts the right machine with a pointer to it (also when it is larger
+    than an input may be).
+    """
     incident_id = _bare_meta(event, "", why)["incident_id"]
     key = evidence_store.put_event(incident_id, event)["key"]
     name = f"{incident_id}-{hashlib.sha256(key.encode()).hexdigest()[:12]}"
     machine = _machine(event)
     try:
-        aws.client("stepfunctions").start_execution(stateMachineArn=machine, name=name, input=json.dumps({"finding_key": key}))
+        aws.client("stepfunctions").start_execution(
+            stateMachineArn=machine, name=name, input=json.dumps({"finding_key": key})
+        )
     except ClientError as error:
         if aws.code(error) == "ExecutionAlreadyExists":
             return  # a second delivery of the same message
@@ -203,10 +249,17 @@ def _redeliver(event: Any, why: str) -> None:
 
 
 def _undelivered(message_: Json) -> None:
-    """One message of the ``undelivered`` queue. What cannot be redelivered is told, escalated and kept in ``dead-letters``."""
+    """One message of the ``undelivered`` queue. What cannot be redelivered is told, escalated
+    and kept in ``dead-letters``.
+    """
     body = _loads(message_.get("body"))
-    attributes = {k: v.get("stringValue") for k, v in (message_.get("messageAttributes") or {}).items()}
-    why = f"EventBridge could not deliver it: {attributes.get('ERROR_CODE')} {attributes.get('ERROR_MESSAGE') or ''}".strip()
+    attributes = {
+        k: v.get("stringValue") for k, v in (message_.get("messageAttributes") or {}).items()
+    }
+    why = (
+        f"EventBridge could not deliver it: {attributes.get('ERROR_CODE')}"
+        f" {attributes.get('ERROR_MESSAGE') or ''}".strip()
+    )
     if finding.get(body, "source") == "aws.states":
         _ended(body["detail"])
         return
@@ -223,13 +276,16 @@ def _undelivered(message_: Json) -> None:
 
 
 def _bury(text: str, event: Any, reason: str) -> None:
-    """Into ``dead-letters``; an event too large for a message of it goes as a pointer to where it is stored."""
+    """Into ``dead-letters``; an event too large for a message of it goes as a pointer to where
+    it is stored.
+    """
 
     def send(content: str) -> None:
         aws.client("sqs").send_message(
-            QueueUrl=os.environ["GDR_DEAD_LETTERS_URL"], MessageBody=content,
+            QueueUrl=os.environ["GDR_DEAD_LETTERS_URL"],
+            MessageBody=content,
             MessageAttributes={"REASON": {"DataType": "String", "StringValue": reason[:900]}},
-        )  # fmt: skip
+        )
 
     try:
         send(text)
@@ -245,7 +301,8 @@ def _batch(records: list[Json]) -> Json:
     for one in records:
         try:
             _undelivered(one)
-        except Exception as error:  # the message returns to the queue and, after three tries, goes to dead-letters
+        except Exception as error:
+            # the message returns to the queue and, after three tries, goes to dead-letters
             runtime.log("undelivered message kept", detail=f"{type(error).__name__}: {error}"[:500])
             failures.append({"itemIdentifier": one["messageId"]})
     return {"batchItemFailures": failures}

@@ -1,6 +1,8 @@
-"""Walks a state machine definition in process: enough of Amazon States Language (JSONata) for ours, and loud beyond it.
+"""Walks a state machine definition in process: enough of Amazon States Language (JSONata) for ours,
+and loud beyond it.
 
-Time does not pass: Wait only counts. Retry is not played: a task that raises goes to its Catch, as after the last attempt.
+Time does not pass: Wait only counts. Retry is not played: a task that raises goes to its Catch, as
+after the last attempt.
 """
 
 from __future__ import annotations
@@ -16,7 +18,13 @@ import jsonata
 Json = dict[str, Any]
 MACHINES = Path(__file__).resolve().parents[3] / "modules" / "incident"
 FUNCTION = "arn:aws:lambda:eu-central-1:123456789012:function:"
-PHASES = {"act": "playbook", "collect": "collector", "finish": "playbook", "remediate": "remediator", "terminate": "terminator"}
+PHASES = {
+    "act": "playbook",
+    "collect": "collector",
+    "finish": "playbook",
+    "remediate": "remediator",
+    "terminate": "terminator",
+}
 OWN_ARN = "arn:aws:states:eu-central-1:123456789012:stateMachine:incident"
 
 
@@ -24,9 +32,13 @@ def definition(name: str) -> Json:
     """The definition as Terraform's templatefile gives it."""
     text = (MACHINES / f"{name}.asl.json").read_text()
     values = {
-        "partition": "aws", "incident_function_arn": f"{FUNCTION}incident", "timeout_seconds": "21600",
-        "playbook_functions": json.dumps({"ec2_instance": {phase: f"{FUNCTION}{name}" for phase, name in PHASES.items()}}),
-    }  # fmt: skip
+        "partition": "aws",
+        "incident_function_arn": f"{FUNCTION}incident",
+        "timeout_seconds": "21600",
+        "playbook_functions": json.dumps(
+            {"ec2_instance": {phase: f"{FUNCTION}{name}" for phase, name in PHASES.items()}}
+        ),
+    }
     for variable, value in values.items():
         text = text.replace("${" + variable + "}", value)
     found: Json = json.loads(text)
@@ -38,7 +50,10 @@ def states(machine: Json, path: str = "") -> list[tuple[str, Json]]:
     found = []
     for name, state in machine["States"].items():
         found.append((name, state))
-        for inner in [*state.get("Branches", []), *([state["ItemProcessor"]] if "ItemProcessor" in state else [])]:
+        for inner in [
+            *state.get("Branches", []),
+            *([state["ItemProcessor"]] if "ItemProcessor" in state else []),
+        ]:
             found += states(inner)
     return found
 
@@ -52,7 +67,9 @@ class Failed(Exception):
 
 
 def evaluate(value: Any, bindings: Json) -> Any:
-    """``value`` with every {% expression %} in it replaced. Undefined is an error, as it is on AWS."""
+    """``value`` with every {% expression %} in it replaced. Undefined is an error, as it is on
+    AWS.
+    """
     if isinstance(value, dict):
         return {key: evaluate(one, bindings) for key, one in value.items()}
     if isinstance(value, list):
@@ -73,20 +90,37 @@ def payload_verb(state: Json) -> str:
 
 
 class Walk:
-    """One execution. ``invoke(function, payload)`` answers tasks; ``entered`` lists the states in order."""
+    """One execution. ``invoke(function, payload)`` answers tasks; ``entered`` lists the states
+    in order.
+    """
 
     def __init__(
-        self, name: str, invoke: Callable[[str, Json], Any], execution: str = "arn:execution", token: Any = None
+        self,
+        name: str,
+        invoke: Callable[[str, Json], Any],
+        execution: str = "arn:execution",
+        token: Any = None,
     ) -> None:
-        self.machine, self.invoke, self.execution, self.token = definition(name), invoke, execution, token
+        self.machine, self.invoke, self.execution, self.token = (
+            definition(name),
+            invoke,
+            execution,
+            token,
+        )
         self.entered: list[str] = []
         self.waited: list[int] = []
         self.timeouts: list[tuple[str, int]] = []  # of each task: verb, seconds
-        self.entered_time = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        self.entered_time = (
+            datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        )
         self.variables: Json = {}
 
     def run(self, event: Any) -> Any:
-        return self._run(self.machine, event, {"Execution": {"Id": self.execution}, "StateMachine": {"Id": OWN_ARN}})
+        return self._run(
+            self.machine,
+            event,
+            {"Execution": {"Id": self.execution}, "StateMachine": {"Id": OWN_ARN}},
+        )
 
     def _run(self, machine: Json, value: Any, context: Json) -> Any:
         name: str | None = machine["StartAt"]
@@ -100,8 +134,15 @@ class Walk:
             except Failed as error:
                 for catch in state.get("Catch", []):
                     if error.error in catch["ErrorEquals"] or "States.ALL" in catch["ErrorEquals"]:
-                        caught = {"errorOutput": {"Error": error.error, "Cause": error.cause}, "input": value, "context": context}
-                        name, value = catch["Next"], evaluate(catch["Output"], {**self.variables, "states": caught})
+                        caught = {
+                            "errorOutput": {"Error": error.error, "Cause": error.cause},
+                            "input": value,
+                            "context": context,
+                        }
+                        name, value = (
+                            catch["Next"],
+                            evaluate(catch["Output"], {**self.variables, "states": caught}),
+                        )
                         break
                 else:
                     raise
@@ -123,35 +164,60 @@ class Walk:
         result = self._result(kind, state, value, context, bound)
         bound["states"] = {"input": value, "context": context, "result": result}
         self.variables |= evaluate(state.get("Assign", {}), bound)
-        output = evaluate(state["Output"], bound) if "Output" in state else value if kind in ("Pass", "Wait") else result
+        output = (
+            evaluate(state["Output"], bound)
+            if "Output" in state
+            else value
+            if kind in ("Pass", "Wait")
+            else result
+        )
         return (None if state.get("End") else state["Next"]), output
 
     def _result(self, kind: str, state: Json, value: Any, context: Json, bound: Json) -> Any:
         if kind == "Task":
-            waiting, starting = state["Resource"].endswith(".waitForTaskToken"), "startExecution" in state["Resource"]
+            waiting, starting = (
+                state["Resource"].endswith(".waitForTaskToken"),
+                "startExecution" in state["Resource"],
+            )
             if "TimeoutSeconds" in state and not waiting and not starting:
-                self.timeouts.append((payload_verb(state), evaluate(state["TimeoutSeconds"], bound)))
+                self.timeouts.append(
+                    (payload_verb(state), evaluate(state["TimeoutSeconds"], bound))
+                )
             if waiting:
                 bound["states"]["context"] = {**context, "Task": {"Token": "token"}}
                 evaluate(state["TimeoutSeconds"], bound)
             arguments = evaluate(state["Arguments"], bound)
-            payload = {"verb": "start", **arguments} if starting else json.loads(json.dumps(arguments["Payload"]))
+            payload = (
+                {"verb": "start", **arguments}
+                if starting
+                else json.loads(json.dumps(arguments["Payload"]))
+            )
             try:
-                answer = self.invoke("states" if starting else arguments["FunctionName"].rsplit(":", 1)[-1], payload)
+                answer = self.invoke(
+                    "states" if starting else arguments["FunctionName"].rsplit(":", 1)[-1], payload
+                )
                 return self.token() if waiting else {"Payload": json.loads(json.dumps(answer))}
             except Failed:
                 raise
             except Exception as error:
-                raise Failed(type(error).__name__, json.dumps({"errorMessage": str(error)})) from error
+                raise Failed(
+                    type(error).__name__, json.dumps({"errorMessage": str(error)})
+                ) from error
         if kind == "Parallel":
             start = evaluate(state["Arguments"], bound) if "Arguments" in state else value
             return [self._run(branch, start, context) for branch in state["Branches"]]
         if kind == "Map":
             items, done = evaluate(state["Items"], bound), []
             for item in items if isinstance(items, list) else [items]:
-                inner = {**context, "Map": {"Item": {"Value": item}}, "State": {"EnteredTime": self.entered_time}}
+                inner = {
+                    **context,
+                    "Map": {"Item": {"Value": item}},
+                    "State": {"EnteredTime": self.entered_time},
+                }
                 within = {**bound, "states": {"input": value, "context": inner}}
-                selected = evaluate(state["ItemSelector"], within) if "ItemSelector" in state else item
+                selected = (
+                    evaluate(state["ItemSelector"], within) if "ItemSelector" in state else item
+                )
                 done.append(self._run(state["ItemProcessor"], selected, inner))
             return done
         if kind not in ("Pass", "Wait"):

@@ -1,4 +1,6 @@
-"""Fixtures of the core's tests: an incident's beginnings and API calls that are atomic, as AWS's are."""
+"""Fixtures of the core's tests: an incident's beginnings and API calls that are atomic, as AWS's
+are.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +28,9 @@ def record(world: World) -> Record:
 
 @pytest.fixture
 def atomic(monkeypatch: pytest.MonkeyPatch) -> None:
-    """One API call at a time: moto checks a condition and writes in two steps, DynamoDB does not."""
+    """One API call at a time: moto checks a condition and writes in two steps, DynamoDB does
+    not.
+    """
     lock, call = threading.Lock(), BaseClient._make_api_call  # type: ignore[attr-defined]
 
     def one(self: Any, operation: str, arguments: Any) -> Any:
@@ -40,12 +44,17 @@ def atomic(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def incident(world: World) -> Callable[..., str]:
-    """Opens an incident, executed by core_helpers.EXECUTION, that has come to containing its targets; returns its id."""
+    """Opens an incident, executed by core_helpers.EXECUTION, that has come to containing its
+    targets; returns its id.
+    """
 
     def begin(*names: str, status: str = "CONTAINING", **fields: Any) -> str:
         incident_id = str(call("open", event=load_finding())["incident_id"])
         record = Record(TABLE)
-        targets = [{k: v for k, v in target(name).items() if k not in ("scope", "verify_only")} for name in names or ["i-1"]]
+        targets = [
+            {k: v for k, v in target(name).items() if k not in ("scope", "verify_only")}
+            for name in names or ["i-1"]
+        ]
         record.note(incident_id, decision="act", targets=targets, **fields)
         for one in targets:
             record.put_target(incident_id, one)
@@ -61,9 +70,23 @@ def verified(record: Record) -> Callable[..., None]:
     """What the playbook function's verify verb writes."""
 
     def write(incident_id: str, status: str, name: str = "i-1", execution: str = EXECUTION) -> None:
-        checks = [{"name": "interface eni-1", "ok": status == "CONTAINED", "detail": "groups as read back", "fatal": False}]
-        record.set_target(incident_id, "ec2_instance", name, status=status, verdict=f"{name} is {status}", checks=checks,
-                          verified=execution)  # fmt: skip
+        checks = [
+            {
+                "name": "interface eni-1",
+                "ok": status == "CONTAINED",
+                "detail": "groups as read back",
+                "fatal": False,
+            }
+        ]
+        record.set_target(
+            incident_id,
+            "ec2_instance",
+            name,
+            status=status,
+            verdict=f"{name} is {status}",
+            checks=checks,
+            verified=execution,
+        )
 
     return write
 

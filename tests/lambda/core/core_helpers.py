@@ -25,9 +25,16 @@ def watch(event: Json) -> Json:
 def target(name: str = "i-1", **more: Any) -> Json:
     """As triage hands it on."""
     return {
-        "kind": "ec2_instance", "id": name, "arn": f"arn:aws:ec2:us-east-1:222222222222:instance/{name}",
-        "account_id": "222222222222", "region": "us-east-1", "scope": {}, "attach": "", "verify_only": False, **more,
-    }  # fmt: skip
+        "kind": "ec2_instance",
+        "id": name,
+        "arn": f"arn:aws:ec2:us-east-1:222222222222:instance/{name}",
+        "account_id": "222222222222",
+        "region": "us-east-1",
+        "scope": {},
+        "attach": "",
+        "verify_only": False,
+        **more,
+    }
 
 
 def kinds(messages: list[Json]) -> list[str]:
@@ -43,5 +50,15 @@ def told(world: World) -> tuple[list[str], list[str]]:
 def emission(record: Record, incident_id: str, execution: str) -> str:
     """The same finding again, seen by ``execution``; returns the outcome."""
     old = record.meta(incident_id)
-    meta = {name: old[name] for name in ("incident_id", "mode", "severity", "config_sha256", "finding_type", "account_id")}
+    meta = {
+        name: old[name]
+        for name in (
+            "incident_id",
+            "mode",
+            "severity",
+            "config_sha256",
+            "finding_type",
+            "account_id",
+        )
+    }
     return str(record.open({**meta, "execution": execution}).outcome)

@@ -33,10 +33,23 @@ class Fake(ModuleType):
         if self.error:
             raise self.error
         return [
-            Planned(Target("ec2_instance", id, ARN.replace("i-1", id), "222222222222", "us-east-1", {"volumes": ["vol-1"]}),
-                    self.tags, self.principals, {"quarantine_network": "2 interfaces"}, self.consequences, self.hand_over)
+            Planned(
+                Target(
+                    "ec2_instance",
+                    id,
+                    ARN.replace("i-1", id),
+                    "222222222222",
+                    "us-east-1",
+                    {"volumes": ["vol-1"]},
+                ),
+                self.tags,
+                self.principals,
+                {"quarantine_network": "2 interfaces"},
+                self.consequences,
+                self.hand_over,
+            )
             for id in self.ids
-        ]  # fmt: skip
+        ]
 
     def _verb(self, name: str, context: Context, target: Target) -> Step:
         self.calls.append((name, target))
@@ -55,7 +68,7 @@ class Fake(ModuleType):
     def finish(self, context: Context, target: Target) -> Step:
         return self._verb("finish", context, target)
 
-    # -- its collector and its terminator ------------------------------------------------------------------------------
+    # -- its collector and its terminator ----------------------------------------------------------
 
     def first(self, context: Context, target: Target, seconds_left: int) -> Step:
         self.left = seconds_left

@@ -1,4 +1,6 @@
-"""Writes docs/statuses.md from the status table: ``python tests/lambda/core/statuses_document.py``."""
+"""Writes docs/statuses.md from the status table: ``python
+tests/lambda/core/statuses_document.py``.
+"""
 
 from __future__ import annotations
 
@@ -55,10 +57,15 @@ def render() -> str:
     lines = [
         "# Statuses of an incident",
         "",
-        "Written from `lambda_src/guardduty_response/statuses.py` by `python tests/lambda/core/statuses_document.py`; a test",
+        (
+            "Written from `lambda_src/guardduty_response/statuses.py` by `python"
+            " tests/lambda/core/statuses_document.py`; a test"
+        ),
         "holds it against the code.",
         "",
-        _row(["status", "meaning", "in progress", "watched", "escalated", "the same finding again"]),
+        _row(
+            ["status", "meaning", "in progress", "watched", "escalated", "the same finding again"]
+        ),
         _row(["---"] * 6),
     ]
     for status in Status:
@@ -66,8 +73,14 @@ def render() -> str:
         lines.append(_row([f"`{status}`", MEANINGS[status], *yes, EMISSIONS[ON_FINDING[status]]]))
     lines += [
         "",
-        "A repeated finding that would only get the answer it had (`NOTIFIED`, `DRY_RUN` or `SKIPPED` under the same",
-        "configuration, mode and severity) is counted, not told again. Where something was done to a resource and the policy",
+        (
+            "A repeated finding that would only get the answer it had (`NOTIFIED`, `DRY_RUN` or"
+            " `SKIPPED` under the same"
+        ),
+        (
+            "configuration, mode and severity) is counted, not told again. Where something was done"
+            " to a resource and the policy"
+        ),
         "has since become `notify`, it is counted too. An incident reopened from "
         + ", ".join(f"`{status}`" for status in HELD)
         + " that ends",
@@ -75,7 +88,10 @@ def render() -> str:
         + ", ".join(f"`{event}`" for event in dict.fromkeys(HELD.values()))
         + " again: what was done before still stands.",
         "",
-        "Watched: read back every 15 minutes and on calls that can undo it, until a person closes the incident",
+        (
+            "Watched: read back every 15 minutes and on calls that can undo it, until a person"
+            " closes the incident"
+        ),
         "([watch.md](watch.md)).",
         "",
         "## What each event does",
@@ -86,8 +102,19 @@ def render() -> str:
         _row(["---"] * 2),
     ]
     for status in Status:
-        steps = [f"`{event}` → `{TRANSITIONS[status][event]}`" for event in Event if event in TRANSITIONS[status]]
-        lines.append(_row([f"`{status}`", "<br>".join(steps) or "none: it stays closed until the finding comes again"]))
+        steps = [
+            f"`{event}` → `{TRANSITIONS[status][event]}`"
+            for event in Event
+            if event in TRANSITIONS[status]
+        ]
+        lines.append(
+            _row(
+                [
+                    f"`{status}`",
+                    "<br>".join(steps) or "none: it stays closed until the finding comes again",
+                ]
+            )
+        )
     return "\n".join(lines) + "\n"
 
 

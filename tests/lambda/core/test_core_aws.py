@@ -8,7 +8,12 @@ from typing import Any
 
 import boto3
 import pytest
-from botocore.exceptions import ClientError, EndpointConnectionError, NoCredentialsError, ReadTimeoutError
+from botocore.exceptions import (
+    ClientError,
+    EndpointConnectionError,
+    NoCredentialsError,
+    ReadTimeoutError,
+)
 from guardduty_response import aws, runtime
 from guardduty_response.errors import ResponseError, RoleUnavailable, TransientError
 from lambda_world import MEMBER, REGION, World
@@ -18,18 +23,28 @@ POLICY = {"Version": "2012-10-17", "Statement": []}
 
 
 def _error(code: str, status: int = 400) -> ClientError:
-    return ClientError({"Error": {"Code": code, "Message": "m"}, "ResponseMetadata": {"HTTPStatusCode": status}}, "Op")
+    return ClientError(
+        {"Error": {"Code": code, "Message": "m"}, "ResponseMetadata": {"HTTPStatusCode": status}},
+        "Op",
+    )
 
 
 @pytest.mark.parametrize(
     ("error", "again"),
     [
-        (_error("Throttling"), True), (_error("RequestLimitExceeded"), True), (_error("SlowDown", 503), True),
-        (_error("InternalError", 500), True), (_error("AccessDenied", 403), False), (_error("ValidationError"), False),
-        (EndpointConnectionError(endpoint_url="x"), True), (ReadTimeoutError(endpoint_url="x"), True),
-        (NoCredentialsError(), False), (ValueError("x"), False), (ResponseError("x"), False),
+        (_error("Throttling"), True),
+        (_error("RequestLimitExceeded"), True),
+        (_error("SlowDown", 503), True),
+        (_error("InternalError", 500), True),
+        (_error("AccessDenied", 403), False),
+        (_error("ValidationError"), False),
+        (EndpointConnectionError(endpoint_url="x"), True),
+        (ReadTimeoutError(endpoint_url="x"), True),
+        (NoCredentialsError(), False),
+        (ValueError("x"), False),
+        (ResponseError("x"), False),
     ],
-)  # fmt: skip
+)
 def test_what_is_worth_repeating(error: Exception, again: bool) -> None:
     assert aws.transient(error) is again
 
@@ -45,10 +60,16 @@ def test_a_failure_is_one_line_without_the_finding(capsys: pytest.CaptureFixture
         raise ResponseError("x" * 5000)
 
     with pytest.raises(ResponseError):
-        runtime.entry(work)({"verb": "open", "event": {"secret": "s3cret"}, "incident_id": "inc-1"}, None)
+        runtime.entry(work)(
+            {"verb": "open", "event": {"secret": "s3cret"}, "incident_id": "inc-1"}, None
+        )
     [line] = capsys.readouterr().out.splitlines()
     logged = json.loads(line)
-    assert (logged["message"], logged["error"], logged["incident_id"]) == ("failed", "ResponseError", "inc-1")
+    assert (logged["message"], logged["error"], logged["incident_id"]) == (
+        "failed",
+        "ResponseError",
+        "inc-1",
+    )
     assert len(line) < 1000
     assert "s3cret" not in line
 
@@ -65,7 +86,13 @@ class Sts:
         self.asked.append(request)
         if self.answer:
             raise self.answer
-        return {"Credentials": {"AccessKeyId": f"ASIA-{self.meta.region_name}", "SecretAccessKey": "s", "SessionToken": "t"}}
+        return {
+            "Credentials": {
+                "AccessKeyId": f"ASIA-{self.meta.region_name}",
+                "SecretAccessKey": "s",
+                "SessionToken": "t",
+            }
+        }
 
 
 @pytest.fixture
@@ -110,7 +137,10 @@ def test_the_session_is_narrowed_and_named(world: World, sts: Any) -> None:
 
 def test_a_role_that_is_not_there_is_said_with_what_to_do(world: World, sts: Any) -> None:
     sts.answer = _error("AccessDenied", 403)
-    with pytest.raises(RoleUnavailable, match=f"cannot assume {ROLE} in account {MEMBER}.*Deploy modules/responder-role"):
+    with pytest.raises(
+        RoleUnavailable,
+        match=f"cannot assume {ROLE} in account {MEMBER}.*Deploy modules/responder-role",
+    ):
         aws.Session(ROLE, "s", "eu-west-1", POLICY).client("ec2").describe_instances()
 
 
@@ -122,17 +152,26 @@ def test_throttled_sts_does_not_pass_for_a_missing_role(world: World, sts: Any) 
 
 def test_one_endpoint_is_asked_where_it_answers(world: World, endpoints: dict[str, Sts]) -> None:
     assert _use() == f"ASIA-{REGION}"
-    assert {region: len(one.asked) for region, one in endpoints.items()} == {REGION: 1, "eu-west-1": 0}
+    assert {region: len(one.asked) for region, one in endpoints.items()} == {
+        REGION: 1,
+        "eu-west-1": 0,
+    }
 
 
 @pytest.mark.parametrize("said", ["RegionDisabledException", "InvalidClientTokenId"])
-def test_a_home_region_that_the_member_does_not_use_is_gone_round(world: World, endpoints: dict[str, Sts], said: str) -> None:
+def test_a_home_region_that_the_member_does_not_use_is_gone_round(
+    world: World, endpoints: dict[str, Sts], said: str
+) -> None:
     endpoints[REGION].answer = _error(said, 403)
     assert _use() == "ASIA-eu-west-1"
-    assert endpoints["eu-west-1"].asked == endpoints[REGION].asked, "the same session, narrowed as before"
+    assert endpoints["eu-west-1"].asked == endpoints[REGION].asked, (
+        "the same session, narrowed as before"
+    )
 
 
-def test_where_no_region_is_in_use_that_is_what_is_said(world: World, endpoints: dict[str, Sts]) -> None:
+def test_where_no_region_is_in_use_that_is_what_is_said(
+    world: World, endpoints: dict[str, Sts]
+) -> None:
     endpoints[REGION].answer, endpoints["eu-west-1"].answer = (
         _error("RegionDisabledException", 403),
         _error("InvalidClientTokenId"),
@@ -145,7 +184,9 @@ def test_where_no_region_is_in_use_that_is_what_is_said(world: World, endpoints:
     assert "modules/responder-role" not in text
 
 
-def test_a_home_region_that_is_the_resource_s_own_is_asked_once(world: World, endpoints: dict[str, Sts]) -> None:
+def test_a_home_region_that_is_the_resource_s_own_is_asked_once(
+    world: World, endpoints: dict[str, Sts]
+) -> None:
     endpoints[REGION].answer = _error("RegionDisabledException", 403)
     with pytest.raises(RoleUnavailable, match=f"does not use AWS STS in {REGION} "):
         _use(REGION)
@@ -154,12 +195,18 @@ def test_a_home_region_that_is_the_resource_s_own_is_asked_once(world: World, en
 
 @pytest.mark.parametrize(
     ("said", "kind", "words"),
-    [("AccessDenied", RoleUnavailable, "Deploy modules/responder-role"), ("Throttling", ClientError, "Throttling")],
+    [
+        ("AccessDenied", RoleUnavailable, "Deploy modules/responder-role"),
+        ("Throttling", ClientError, "Throttling"),
+    ],
 )
 def test_what_the_second_region_says_counts(
     world: World, endpoints: dict[str, Sts], said: str, kind: type[Exception], words: str
 ) -> None:
-    endpoints[REGION].answer, endpoints["eu-west-1"].answer = _error("RegionDisabledException", 403), _error(said)
+    endpoints[REGION].answer, endpoints["eu-west-1"].answer = (
+        _error("RegionDisabledException", 403),
+        _error(said),
+    )
     with pytest.raises(kind, match=words):
         _use()
 
@@ -167,5 +214,7 @@ def test_what_the_second_region_says_counts(
 def test_the_trimmed_model_is_what_playbooks_use(world: World) -> None:
     """Unless the installed botocore knows a newer API version, which then wins."""
     ours = set(aws.client("ec2").meta.service_model.operation_names)
-    assert ours < set(boto3.client("ec2", region_name="eu-west-1").meta.service_model.operation_names)
+    assert ours < set(
+        boto3.client("ec2", region_name="eu-west-1").meta.service_model.operation_names
+    )
     assert "TerminateInstances" not in ours

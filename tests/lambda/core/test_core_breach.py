@@ -1,4 +1,6 @@
-"""Whole executions of a check, functions and machine together, with a playbook of the tests' own: what is seen, told and done."""
+"""Whole executions of a check, functions and machine together, with a playbook of the tests'
+own: what is seen, told and done.
+"""
 
 from __future__ import annotations
 
@@ -17,8 +19,14 @@ from guardduty_response.statuses import Status
 from lambda_world import EXECUTIONS, World
 from repository import load_finding
 
-BOB = {"who": "arn:aws:iam::222222222222:user/bob", "what": "ModifyNetworkInterfaceAttribute", "when": "2026-11-24T08:00:00Z",
-       "from": "198.51.100.7", "agent": "aws-cli", "event_id": "ev-1"}  # fmt: skip
+BOB = {
+    "who": "arn:aws:iam::222222222222:user/bob",
+    "what": "ModifyNetworkInterfaceAttribute",
+    "when": "2026-11-24T08:00:00Z",
+    "from": "198.51.100.7",
+    "agent": "aws-cli",
+    "event_id": "ev-1",
+}
 GOOD, OPEN = Check("eni-1", True, "closed"), Check("eni-1", False, "eni-1 is OPEN", fatal=True)
 TAGGED, UNTAGGED = Check("profile", True, "replaced"), Check("profile", False, "not replaced")
 UNREAD = Check("profile", False, "profile could not be read", read=False)
@@ -35,9 +43,17 @@ class Case:
         """What verify reads from now on; contain closes everything again."""
         self.fake.checks = list(checks)
         bad = [one for one in checks if not one.ok]
-        status = Status.FAILED if any(one.fatal for one in bad) else Status.PARTIAL if bad else Status.CONTAINED
+        status = (
+            Status.FAILED
+            if any(one.fatal for one in bad)
+            else Status.PARTIAL
+            if bad
+            else Status.CONTAINED
+        )
         self.fake.steps["verify"] = Step(
-            status=status, detail="; ".join(one.detail for one in bad) or "closed", watched=["eni-1"]
+            status=status,
+            detail="; ".join(one.detail for one in bad) or "closed",
+            watched=["eni-1"],
         )
 
     def run(self, event: Any, token: Any = None) -> Walk:
@@ -47,7 +63,9 @@ class Case:
         def invoke(function: str, payload: Any) -> Any:
             if payload["verb"] == "contain" and not payload["target"]["verify_only"]:
                 self.see(GOOD, TAGGED)
-            return {"playbook": playbook, "collector": collector}.get(function, incident).handler(payload, None)
+            return {"playbook": playbook, "collector": collector}.get(function, incident).handler(
+                payload, None
+            )
 
         walk = Walk("incident", invoke, execution, token)
         walk.run(event)
@@ -59,7 +77,9 @@ class Case:
         told(self.world)
 
     def check(self, seen: Any = None) -> Walk:
-        return self.run({"watch": {"incident_id": self.incident_id, "why": "schedule", "seen": seen}})
+        return self.run(
+            {"watch": {"incident_id": self.incident_id, "why": "schedule", "seen": seen}}
+        )
 
     @property
     def meta(self) -> Any:
@@ -72,7 +92,9 @@ class Case:
 
     def contained(self) -> int:
         """How often changes were made."""
-        return len([one for verb, one in self.fake.calls if verb == "contain" and not one.verify_only])
+        return len(
+            [one for verb, one in self.fake.calls if verb == "contain" and not one.verify_only]
+        )
 
 
 @pytest.fixture
@@ -109,22 +131,35 @@ def test_in_auto_it_is_contained_again_once_and_told(case: Case) -> None:
     walk = case.check(BOB)
     assert walk.waited[0] == 2, "read twice before it is called undone"
     assert (walk.entered.count("Begin"), walk.entered.count("Close")) == (2, 1)
-    assert (case.meta["status"], case.target["status"], case.contained()) == ("CONTAINED", "CONTAINED", 2)
-    assert case.target["before"] == {"network": {"groups": ["sg-web"]}}, "how it was before the first containment"
+    assert (case.meta["status"], case.target["status"], case.contained()) == (
+        "CONTAINED",
+        "CONTAINED",
+        2,
+    )
+    assert case.target["before"] == {"network": {"groups": ["sg-web"]}}, (
+        "how it was before the first containment"
+    )
     messages, escalations = case.world.messages(), case.world.messages("escalations")
-    assert [one["MessageAttributes"]["event"]["Value"] for one in messages] == ["BREACHED", "CONTAINED"]
+    assert [one["MessageAttributes"]["event"]["Value"] for one in messages] == [
+        "BREACHED",
+        "CONTAINED",
+    ]
     [escalation] = escalations
     assert escalation["Message"] == messages[0]["Message"]
     assert "Mode auto: it is contained again at once" in escalation["Message"]
     timeline = case.world.timeline(case.incident_id)
-    assert [timeline.count(one) for one in ("contained again", "verdict BREACHED", "verdict CONTAINED")] == [1, 1, 2]
+    assert [
+        timeline.count(one) for one in ("contained again", "verdict BREACHED", "verdict CONTAINED")
+    ] == [1, 1, 2]
     assert case.target["breach"]["ended"]
     case.check()
     assert told(case.world) == ([], [])
 
 
 def test_it_is_contained_again_also_after_an_earlier_restore(case: Case) -> None:
-    """META remembers that it was reopened after a restore: that must not make it forget how the resource was."""
+    """META remembers that it was reopened after a restore: that must not make it forget how the
+    resource was.
+    """
     record = Record("guardduty-response-incidents")
     record.note(case.incident_id, previous="RESTORED")
     record.before(case.incident_id, "ec2_instance", "i-1", "network", {"groups": ["sg-web"]})
@@ -137,7 +172,9 @@ def test_it_is_contained_again_also_after_an_earlier_restore(case: Case) -> None
 def test_who_is_looked_up_when_no_event_told(case: Case) -> None:
     asked: list[Any] = []
 
-    def culprits(context: Any, target: Any, undone: list[Check], since: str, seen: Any, watched: list[str]) -> list[Any]:
+    def culprits(
+        context: Any, target: Any, undone: list[Check], since: str, seen: Any, watched: list[str]
+    ) -> list[Any]:
         asked.append(([one.name for one in undone], bool(since), seen, watched))
         return [BOB]
 
@@ -156,10 +193,21 @@ def test_in_approve_it_is_escalated_once_and_who_is_told_when_it_is_known(case: 
     _mode(case, "approve")
     case.see(OPEN, TAGGED)
     case.check()
-    assert (case.meta["status"], case.target["status"], case.contained()) == ("BREACHED", "BREACHED", 1)
+    assert (case.meta["status"], case.target["status"], case.contained()) == (
+        "BREACHED",
+        "BREACHED",
+        1,
+    )
     [escalation] = case.world.messages("escalations")
-    for part in ("not to be seen in CloudTrail yet", "a person decides", "the mode is approve", "start-execution",
-                 f'"incident_id": "{case.incident_id}"', '"close": true', case.meta["finding_key"]):  # fmt: skip
+    for part in (
+        "not to be seen in CloudTrail yet",
+        "a person decides",
+        "the mode is approve",
+        "start-execution",
+        f'"incident_id": "{case.incident_id}"',
+        '"close": true',
+        case.meta["finding_key"],
+    ):
         assert part in escalation["Message"], escalation["Message"]
     case.world.messages()
     case.check()
@@ -192,12 +240,24 @@ def test_what_comes_undone_besides_is_told_too(case: Case) -> None:
     ("changes", "reason"),
     [
         ({"guardrails.exempt_accounts": ["222222222222"]}, "exempt_accounts"),
-        ({"guardrails.freeze_windows": [{"name": "close", "start": "2020-01-01T00:00:00Z", "end": "2100-01-01T00:00:00Z"}]},
-         "the freeze window 'close'"),
+        (
+            {
+                "guardrails.freeze_windows": [
+                    {
+                        "name": "close",
+                        "start": "2020-01-01T00:00:00Z",
+                        "end": "2100-01-01T00:00:00Z",
+                    }
+                ]
+            },
+            "the freeze window 'close'",
+        ),
         ({"guardrails.circuit_breaker": {"targets": 0, "minutes": 60}}, "circuit breaker"),
     ],
-)  # fmt: skip
-def test_a_guardrail_leaves_it_to_a_person_who_is_told_why_once(case: Case, changes: Any, reason: str) -> None:
+)
+def test_a_guardrail_leaves_it_to_a_person_who_is_told_why_once(
+    case: Case, changes: Any, reason: str
+) -> None:
     configure(case.world, **changes)
     case.see(OPEN, TAGGED)
     for _ in range(2):
@@ -251,7 +311,9 @@ def test_partial_is_a_breach_only_where_it_is_worse_than_it_was(case: Case, reco
     assert case.meta["status"] == "PARTIAL", "as it was at the verdict"
 
 
-def test_what_was_weak_and_then_mended_is_a_breach_when_it_fails_again(case: Case, record: Record) -> None:
+def test_what_was_weak_and_then_mended_is_a_breach_when_it_fails_again(
+    case: Case, record: Record
+) -> None:
     _mode(case, "approve")
     record.set_target(case.incident_id, "ec2_instance", "i-1", status="PARTIAL", weak=["profile"])
     record.move(case.incident_id, Status.CONTAINED, Status.PARTIAL, told="PARTIAL")
@@ -281,9 +343,16 @@ def test_what_cannot_be_read_is_no_breach_and_told_once(case: Case) -> None:
     case.see(GOOD, UNREAD)
     for _ in range(3):
         case.check()
-    assert (case.meta["status"], case.target["status"], case.contained()) == ("CONTAINED", "CONTAINED", 1)
+    assert (case.meta["status"], case.target["status"], case.contained()) == (
+        "CONTAINED",
+        "CONTAINED",
+        1,
+    )
     [message] = case.world.messages("escalations")
-    assert "could not be read: the read-back failed" in message["Message"] and "profile could not be read" in message["Message"]
+    assert (
+        "could not be read: the read-back failed" in message["Message"]
+        and "profile could not be read" in message["Message"]
+    )
     case.world.messages()
     case.see(GOOD, TAGGED)
     case.check()
@@ -320,11 +389,13 @@ def test_who_cannot_be_found_keeps_nobody_from_hearing_of_it(case: Case) -> None
     assert case.meta["status"] == "CONTAINED"
 
 
-# -- others at work ---------------------------------------------------------------------------------------------------
+# -- others at work --------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("owner", ["restore-inc-1-ab", f"{EXECUTIONS}incident:other"])
-def test_while_somebody_else_is_at_work_nothing_is_read(case: Case, record: Record, owner: str, monkeypatch: Any) -> None:
+def test_while_somebody_else_is_at_work_nothing_is_read(
+    case: Case, record: Record, owner: str, monkeypatch: Any
+) -> None:
     monkeypatch.setattr("guardduty_response.aws.execution_ended", lambda _: False)
     other = "inc-other" if ":execution:" in owner else case.incident_id
     assert record.lease(ARN, owner, other, 900) is None
@@ -335,7 +406,9 @@ def test_while_somebody_else_is_at_work_nothing_is_read(case: Case, record: Reco
     assert [one["owner"] for one in case.world.items(f"RESOURCE#{ARN}")] == [owner]
 
 
-def test_while_its_own_execution_waits_for_evidence_it_is_watched(case: Case, record: Record, monkeypatch: Any) -> None:
+def test_while_its_own_execution_waits_for_evidence_it_is_watched(
+    case: Case, record: Record, monkeypatch: Any
+) -> None:
     """Snapshots take an hour; an attacker does not wait that long."""
     monkeypatch.setattr("guardduty_response.aws.execution_ended", lambda _: False)
     first = case.meta["execution"]
@@ -347,12 +420,18 @@ def test_while_its_own_execution_waits_for_evidence_it_is_watched(case: Case, re
 
 
 @pytest.mark.parametrize("status", [Status.BREACHED, Status.CONTAINING])
-def test_of_two_checks_that_see_it_undone_one_contains(case: Case, record: Record, monkeypatch: Any, status: Status) -> None:
+def test_of_two_checks_that_see_it_undone_one_contains(
+    case: Case, record: Record, monkeypatch: Any, status: Status
+) -> None:
     monkeypatch.setattr("guardduty_response.aws.execution_ended", lambda _: False)
     assert record.lease(ARN, f"{EXECUTIONS}incident:first", case.incident_id, 900) is None
     record.move(case.incident_id, Status.CONTAINED, status)
     before = case.meta["targets"]
-    event = {"verb": "plan", "incident_id": case.incident_id, "execution": f"{EXECUTIONS}incident:second"}
+    event = {
+        "verb": "plan",
+        "incident_id": case.incident_id,
+        "execution": f"{EXECUTIONS}incident:second",
+    }
     assert playbook.handler(event, None)["decision"] == "none"
     assert (case.meta["status"], case.meta["targets"]) == (status, before)
 
@@ -360,7 +439,12 @@ def test_of_two_checks_that_see_it_undone_one_contains(case: Case, record: Recor
 def test_a_restore_that_ended_just_before_is_respected(case: Case, record: Record) -> None:
     call("open", event={"watch": {"incident_id": case.incident_id}}, execution=EXECUTION)
     record.transition(case.incident_id, "restored")  # type: ignore[arg-type]
-    event = {"verb": "plan", "incident_id": case.incident_id, "execution": EXECUTION, "verify_only": True}
+    event = {
+        "verb": "plan",
+        "incident_id": case.incident_id,
+        "execution": EXECUTION,
+        "verify_only": True,
+    }
     assert playbook.handler(event, None)["decision"] == "none"
     call("close", incident_id=case.incident_id, decision="none", execution=EXECUTION)
     assert case.world.items(f"RESOURCE#{ARN}") == []
@@ -374,14 +458,18 @@ def test_what_ends_the_watch(case: Case, record: Record, event: str) -> None:
     assert record.held() == []
 
 
-def test_a_further_emission_that_finds_it_undone_contains_it_again_too(case: Case, record: Record) -> None:
+def test_a_further_emission_that_finds_it_undone_contains_it_again_too(
+    case: Case, record: Record
+) -> None:
     case.see(OPEN, TAGGED)
     case.run(load_finding())
     assert (case.meta["status"], case.contained()) == ("CONTAINED", 2)
     assert told(case.world)[1] == ["BREACHED"]
 
 
-def test_the_command_of_the_message_asks_a_person_and_contains_again(case: Case, record: Record) -> None:
+def test_the_command_of_the_message_asks_a_person_and_contains_again(
+    case: Case, record: Record
+) -> None:
     record.before(case.incident_id, "ec2_instance", "i-1", "network", {"groups": ["sg-web"]})
     _mode(case, "approve")
     case.see(OPEN, TAGGED)

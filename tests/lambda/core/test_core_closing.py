@@ -19,7 +19,9 @@ ARN = target()["arn"]
 
 
 def _close(incident_id: str, decision: str, error: str = "", **more: Any) -> str:
-    return str(call("close", incident_id=incident_id, decision=decision, error=error, **more)["status"])
+    return str(
+        call("close", incident_id=incident_id, decision=decision, error=error, **more)["status"]
+    )
 
 
 @pytest.mark.parametrize(
@@ -37,7 +39,14 @@ def _close(incident_id: str, decision: str, error: str = "", **more: Any) -> str
     ],
 )
 def test_every_ending(
-    world: World, incident: Begin, decision: str, before: str, error: str, status: str, targets: str, escalated: bool
+    world: World,
+    incident: Begin,
+    decision: str,
+    before: str,
+    error: str,
+    status: str,
+    targets: str,
+    escalated: bool,
 ) -> None:
     incident_id = incident(status=before)
     assert _close(incident_id, decision, error) == status
@@ -48,10 +57,18 @@ def test_every_ending(
     assert told(world) == ([status], [status] if escalated else [])
     assert world.timeline(incident_id)[-1] == "ended"
     if error:
-        assert any(error in reason for reason in [*meta["reasons"], *(one["verdict"] for one in world.targets(incident_id))])
+        assert any(
+            error in reason
+            for reason in [
+                *meta["reasons"],
+                *(one["verdict"] for one in world.targets(incident_id)),
+            ]
+        )
 
 
-def test_after_the_verdict_a_second_message_tells_the_rest(world: World, incident: Begin, verified: Verified) -> None:
+def test_after_the_verdict_a_second_message_tells_the_rest(
+    world: World, incident: Begin, verified: Verified
+) -> None:
     incident_id = incident()
     verified(incident_id, "CONTAINED")
     call("verdict", incident_id=incident_id, target=target(), error="")
@@ -60,7 +77,9 @@ def test_after_the_verdict_a_second_message_tells_the_rest(world: World, inciden
     assert (kinds, escalated) == (["CONTAINED", "closing"], [])
 
 
-def test_the_second_message_names_the_report(world: World, incident: Begin, verified: Verified) -> None:
+def test_the_second_message_names_the_report(
+    world: World, incident: Begin, verified: Verified
+) -> None:
     incident_id = incident()
     verified(incident_id, "CONTAINED")
     _close(incident_id, "act")
@@ -84,7 +103,9 @@ def test_a_problem_after_containment_is_told_and_does_not_undo_the_verdict(
     assert "finish failed: Lambda.Unknown: x" in message["Message"]
 
 
-def test_a_map_that_broke_after_the_verdicts_keeps_them(world: World, incident: Begin, verified: Verified) -> None:
+def test_a_map_that_broke_after_the_verdicts_keeps_them(
+    world: World, incident: Begin, verified: Verified
+) -> None:
     incident_id = incident()
     verified(incident_id, "CONTAINED")
     call("verdict", incident_id=incident_id, target=target(), error="")
@@ -93,7 +114,9 @@ def test_a_map_that_broke_after_the_verdicts_keeps_them(world: World, incident: 
     assert told(world) == (["problem"], ["problem"])
 
 
-def test_a_verification_that_could_not_start_keeps_the_status(world: World, incident: Begin, record: Record) -> None:
+def test_a_verification_that_could_not_start_keeps_the_status(
+    world: World, incident: Begin, record: Record
+) -> None:
     incident_id = incident(status="CONTAINED", told="CONTAINED", closed_once=True)
     assert emission(record, incident_id, "two") == "verify"
     error = "cannot assume arn:aws:iam::222222222222:role/x"
@@ -102,14 +125,18 @@ def test_a_verification_that_could_not_start_keeps_the_status(world: World, inci
     assert error in message["Message"]
 
 
-def test_a_verdict_that_nobody_heard_is_told_at_the_end(world: World, incident: Begin, verified: Verified) -> None:
+def test_a_verdict_that_nobody_heard_is_told_at_the_end(
+    world: World, incident: Begin, verified: Verified
+) -> None:
     incident_id = incident()
     verified(incident_id, "PARTIAL")
     assert _close(incident_id, "act") == "PARTIAL"
     assert told(world) == (["PARTIAL"], ["PARTIAL"])
 
 
-@pytest.mark.parametrize(("first", "kept"), [("PARTIAL", "PARTIAL"), ("FAILED", "FAILED"), ("BREACHED", "BREACHED")])
+@pytest.mark.parametrize(
+    ("first", "kept"), [("PARTIAL", "PARTIAL"), ("FAILED", "FAILED"), ("BREACHED", "BREACHED")]
+)
 @pytest.mark.parametrize("decision", ["skip", "dry_run", "rejected", "approval_timed_out"])
 def test_what_was_done_before_outlives_an_ending_without_action(
     world: World, incident: Begin, record: Record, decision: str, first: str, kept: str
@@ -138,7 +165,9 @@ def test_the_report_cannot_hide_the_verdict(
     assert told(world) == (["PARTIAL"], ["PARTIAL"])
 
 
-def test_the_lease_is_given_back_but_not_anothers(world: World, incident: Begin, record: Record) -> None:
+def test_the_lease_is_given_back_but_not_anothers(
+    world: World, incident: Begin, record: Record
+) -> None:
     incident_id = incident("i-1", "i-2")
     record.lease(ARN, EXECUTION, incident_id, 600)
     record.lease(target("i-2")["arn"], "other", "inc-other", 600)
@@ -161,14 +190,24 @@ def test_closing_twice_changes_nothing(world: World, incident: Begin) -> None:
 
 def test_asking_a_person(world: World, incident: Begin, record: Record) -> None:
     incident_id = incident(status="OPEN")
-    record.action(incident_id, "ec2_instance", "i-1", "quarantine_network", "PLANNED", "2 interfaces")
+    record.action(
+        incident_id, "ec2_instance", "i-1", "quarantine_network", "PLANNED", "2 interfaces"
+    )
     for token in ("first", "second"):  # a repeated task has a token of its own
         call("ask", incident_id=incident_id, task_token=token)
     meta = world.meta(incident_id)
-    assert (meta["status"], meta["task_token"], meta["open"]) == ("AWAITING_APPROVAL", "second", "1")
+    assert (meta["status"], meta["task_token"], meta["open"]) == (
+        "AWAITING_APPROVAL",
+        "second",
+        "1",
+    )
     [message, _] = world.messages("escalations")
     assert message["Subject"].startswith("[APPROVAL]")
-    for part in ("nothing has been changed yet", "PLANNED  quarantine_network: 2 interfaces", "in 60 minutes"):
+    for part in (
+        "nothing has been changed yet",
+        "PLANNED  quarantine_network: 2 interfaces",
+        "in 60 minutes",
+    ):
         assert part in message["Message"]
     assert "second" not in message["Message"]
     _close(incident_id, "approval_timed_out")

@@ -35,7 +35,10 @@ def test_it_is_read_once_a_container(world: World) -> None:
 
 def test_who_can_write_the_table_cannot_change_the_policy(world: World) -> None:
     changed = document({"remediations": {"*": "auto"}})
-    world.dynamodb.put_item(TableName=TABLE, Item={"pk": {"S": "CONFIG"}, "sk": {"S": "CURRENT"}, "document": {"S": changed}})
+    world.dynamodb.put_item(
+        TableName=TABLE,
+        Item={"pk": {"S": "CONFIG"}, "sk": {"S": "CURRENT"}, "document": {"S": changed}},
+    )
     with pytest.raises(ConfigError, match=f"SHA-256 {_hash(changed)}.*outside Terraform"):
         config.load()
 
@@ -46,19 +49,33 @@ def test_no_document(world: World) -> None:
         config.load()
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", "null", "{}", json.dumps({**CONFIG, "guardrails": None})[:-40]])
+@pytest.mark.parametrize(
+    "text", ["", "{", "[]", "null", "{}", json.dumps({**CONFIG, "guardrails": None})[:-40]]
+)
 def test_a_broken_document(text: str) -> None:
     with pytest.raises(ConfigError, match="cannot be read"):
         config.parse(text, _hash(text))
 
 
-# -- values in the table ----------------------------------------------------------------------------------------------
+# -- values in the table ---------------------------------------------------------------------------
 
 
 def _value(chance: random.Random, depth: int = 3) -> Any:
     kinds: list[Any] = [
-        None, True, False, "", "text ü \n", 0, -7, 10**20, 0.5, -1e-7, 8.0, 1e25, Status.OPEN,
-    ]  # fmt: skip
+        None,
+        True,
+        False,
+        "",
+        "text ü \n",
+        0,
+        -7,
+        10**20,
+        0.5,
+        -1e-7,
+        8.0,
+        1e25,
+        Status.OPEN,
+    ]
     if depth and chance.random() < 0.5:
         if chance.random() < 0.5:
             return [_value(chance, depth - 1) for _ in range(chance.randint(0, 3))]

@@ -16,27 +16,44 @@ ARN = f"arn:aws:ec2:eu-central-1:{MEMBER}:instance/i-1"
 WINDOW = {"name": "month end", "start": "2026-11-30T00:00:00Z", "end": "2026-12-02T00:00:00Z"}
 
 
-def _judge(world: World, record: Record, mode: str = "auto", changes: Any = None, at: Any = None, **target: Any) -> Ruling:
+def _judge(
+    world: World,
+    record: Record,
+    mode: str = "auto",
+    changes: Any = None,
+    at: Any = None,
+    **target: Any,
+) -> Ruling:
     world.configure(changes or {})
     targets = [{"id": "i-1", "arn": ARN, "tags": {}, "principals": [], **target}]
     return judge(config.load(), record, mode, "ec2_instance", MEMBER, targets, at)
 
 
-@pytest.mark.parametrize(("account", "path", "name", "alarm"), [
-    (MEMBER, "/", "responder-ec2-instance", True),
-    (MEMBER, "/other/", "responder-ec2-instance", False),
-    (MEMBER, "/", "playbook-ec2-instance", False),  # of the security account alone
-    (SECURITY, "/", "playbook-ec2-instance", True),
-    (SECURITY, "/", "anything", True),
-    (SECURITY, "/other/", "playbook-ec2-instance", False),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("account", "path", "name", "alarm"),
+    [
+        (MEMBER, "/", "responder-ec2-instance", True),
+        (MEMBER, "/other/", "responder-ec2-instance", False),
+        (MEMBER, "/", "playbook-ec2-instance", False),  # of the security account alone
+        (SECURITY, "/", "playbook-ec2-instance", True),
+        (SECURITY, "/", "anything", True),
+        (SECURITY, "/other/", "playbook-ec2-instance", False),
+    ],
+)
 @pytest.mark.parametrize("mode", ["auto", "approve", "dry_run"])
 def test_the_response_itself_is_an_alarm(
     world: World, record: Record, account: str, path: str, name: str, alarm: bool, mode: str
 ) -> None:
     world.configure({})
     role = f"arn:aws:iam::{account}:role{path}{PREFIX}-{name}"
-    ruling = judge(config.load(), record, mode, "ec2_instance", account, [{"id": "i-1", "arn": ARN, "principals": [role]}])
+    ruling = judge(
+        config.load(),
+        record,
+        mode,
+        "ec2_instance",
+        account,
+        [{"id": "i-1", "arn": ARN, "principals": [role]}],
+    )
     assert ruling.skip is None and bool(ruling.alarm) is alarm
     assert not alarm or str(ruling.alarm).startswith(f"{role} is a role of the response itself")
 
@@ -52,13 +69,20 @@ def test_nothing_in_the_way(world: World, record: Record) -> None:
         ({"paused": True}, "paused"),
         ({"guardrails.exempt_accounts": [MEMBER]}, f"account {MEMBER} is exempt"),
         ({"guardrails.exempt_resources": ["i-1"]}, "i-1 is exempt"),
-        ({"guardrails.exempt_resources": ["arn:aws:ec2:*:instance/i-1"]}, "exempt_resources: arn:aws:ec2:"),
+        (
+            {"guardrails.exempt_resources": ["arn:aws:ec2:*:instance/i-1"]},
+            "exempt_resources: arn:aws:ec2:",
+        ),
         ({"guardrails.exempt_principals": ["*BreakGlass*"]}, "BreakGlass.*exempt_principals"),
         ({"guardrails.management_account_id": MEMBER}, "management account"),
     ],
 )
-def test_what_lets_nothing_act(world: World, record: Record, mode: str, changes: Any, said: str) -> None:
-    ruling = _judge(world, record, mode, changes, principals=["arn:aws:iam::222222222222:role/BreakGlass"])
+def test_what_lets_nothing_act(
+    world: World, record: Record, mode: str, changes: Any, said: str
+) -> None:
+    ruling = _judge(
+        world, record, mode, changes, principals=["arn:aws:iam::222222222222:role/BreakGlass"]
+    )
     assert ruling.skip is not None
     assert re.search(said, ruling.skip)
     assert world.items("BREAKER#ec2_instance") == []
@@ -74,10 +98,13 @@ def test_what_lets_nothing_act(world: World, record: Record, mode: str, changes:
     ],
 )
 def test_exemptions_of_others(world: World, record: Record, changes: Any) -> None:
-    assert _judge(world, record, changes=changes, principals=["arn:aws:iam::222222222222:role/x"]).skip is None
+    assert (
+        _judge(world, record, changes=changes, principals=["arn:aws:iam::222222222222:role/x"]).skip
+        is None
+    )
 
 
-# -- the tag ----------------------------------------------------------------------------------------------------------
+# -- the tag ---------------------------------------------------------------------------------------
 
 TAG = {"guardduty-response": "ask"}
 
@@ -95,17 +122,25 @@ def test_a_tag_changes_nothing_else(world: World, record: Record, mode: str) -> 
 
 
 @pytest.mark.parametrize(
-    "tags", [{"guardduty-response": "off"}, {"guardduty-response": "ASK"}, {"exempt": "true"}, {"Guardduty-Response": "ask"}]
+    "tags",
+    [
+        {"guardduty-response": "off"},
+        {"guardduty-response": "ASK"},
+        {"exempt": "true"},
+        {"Guardduty-Response": "ask"},
+    ],
 )
 def test_no_other_tag_stops_a_response(world: World, record: Record, tags: dict[str, str]) -> None:
     assert _judge(world, record, tags=tags) == Ruling("auto")
 
 
 def test_the_tag_can_be_switched_off(world: World, record: Record) -> None:
-    assert _judge(world, record, changes={"guardrails.approval_tag": None}, tags=TAG) == Ruling("auto")
+    assert _judge(world, record, changes={"guardrails.approval_tag": None}, tags=TAG) == Ruling(
+        "auto"
+    )
 
 
-# -- freeze windows ---------------------------------------------------------------------------------------------------
+# -- freeze windows --------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -117,7 +152,9 @@ def test_the_tag_can_be_switched_off(world: World, record: Record) -> None:
         (datetime(2026, 12, 2, tzinfo=UTC), False),
     ],
 )
-def test_a_freeze_begins_with_its_start_and_is_over_at_its_end(world: World, record: Record, at: datetime, frozen: bool) -> None:
+def test_a_freeze_begins_with_its_start_and_is_over_at_its_end(
+    world: World, record: Record, at: datetime, frozen: bool
+) -> None:
     assert in_freeze([WINDOW], at) == ("month end" if frozen else None)
     ruling = _judge(world, record, changes={"guardrails.freeze_windows": [WINDOW]}, at=at)
     assert ruling.mode == ("approve" if frozen else "auto")
@@ -136,7 +173,7 @@ def test_a_freeze_is_judged_by_the_present(world: World, record: Record) -> None
     assert _judge(world, record, changes={"guardrails.freeze_windows": windows}).mode == "approve"
 
 
-# -- the circuit breaker ----------------------------------------------------------------------------------------------
+# -- the circuit breaker ---------------------------------------------------------------------------
 
 
 def test_more_resources_than_allowed_ask_a_person(world: World, record: Record) -> None:
@@ -163,7 +200,10 @@ def test_the_breaker_can_be_switched_off(world: World, record: Record) -> None:
 
 
 def test_every_reason_to_ask_is_said(world: World, record: Record) -> None:
-    changes = {"guardrails.freeze_windows": [WINDOW], "guardrails.circuit_breaker": {"targets": 0, "minutes": 5}}
+    changes = {
+        "guardrails.freeze_windows": [WINDOW],
+        "guardrails.circuit_breaker": {"targets": 0, "minutes": 5},
+    }
     ruling = _judge(world, record, changes=changes, at=datetime(2026, 12, 1, tzinfo=UTC), tags=TAG)
     assert len(ruling.reasons) == 3
     assert all(reason.startswith("auto became approve: ") for reason in ruling.reasons)

@@ -1,4 +1,6 @@
-"""The state machines: what every state must have, and the ways through them with the functions answering."""
+"""The state machines: what every state must have, and the ways through them with the functions
+answering.
+"""
 
 from __future__ import annotations
 
@@ -16,17 +18,26 @@ from repository import ROOT, skip_or_fail
 
 MACHINES = ("incident", "notice")
 ASL = ROOT / "tests" / "asl"
-THROTTLED = {"Lambda.TooManyRequestsException", "Lambda.ServiceException", "Lambda.SdkClientException", "Lambda.Unknown"}
+THROTTLED = {
+    "Lambda.TooManyRequestsException",
+    "Lambda.ServiceException",
+    "Lambda.SdkClientException",
+    "Lambda.Unknown",
+}
 
 
 def _all() -> list[Any]:
     return [
-        pytest.param(name, state, id=f"{machine}-{name}") for machine in MACHINES for name, state in states(definition(machine))
+        pytest.param(name, state, id=f"{machine}-{name}")
+        for machine in MACHINES
+        for name, state in states(definition(machine))
     ]
 
 
 def _tasks() -> list[Any]:
-    return [one for one in _all() if one.values[1]["Type"] == "Task" and one.values[0] != "StartOther"]
+    return [
+        one for one in _all() if one.values[1]["Type"] == "Task" and one.values[0] != "StartOther"
+    ]
 
 
 def _strings(value: Any) -> list[str]:
@@ -37,12 +48,15 @@ def _strings(value: Any) -> list[str]:
     return [value] if isinstance(value, str) else []
 
 
-# -- static -----------------------------------------------------------------------------------------------------------
+# -- static ----------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(("name", "state"), _tasks())
 def test_every_task_invokes_a_function_with_a_time_limit(name: str, state: Json) -> None:
-    assert state["Resource"] in ("arn:aws:states:::lambda:invoke", "arn:aws:states:::lambda:invoke.waitForTaskToken")
+    assert state["Resource"] in (
+        "arn:aws:states:::lambda:invoke",
+        "arn:aws:states:::lambda:invoke.waitForTaskToken",
+    )
     assert (state["Resource"].endswith("Token")) == (name == "Approve")
     assert state["TimeoutSeconds"]
 
@@ -62,7 +76,9 @@ def test_every_task_repeats_throttling_with_jitter(name: str, state: Json) -> No
 
 
 @pytest.mark.parametrize(("name", "state"), _tasks())
-def test_every_task_catches_everything_unless_its_failure_must_end_the_machine(name: str, state: Json) -> None:
+def test_every_task_catches_everything_unless_its_failure_must_end_the_machine(
+    name: str, state: Json
+) -> None:
     """Open, Notice and Close fail the execution: the watchdog hears of it and tells people."""
     if name in ("Open", "Notice", "Close"):
         assert "Catch" not in state
@@ -75,10 +91,15 @@ def test_no_state_passes_the_finding_on() -> None:
         for name, state in states(definition(machine)):
             texts = _strings({key: value for key, value in state.items() if key != "Comment"})
             if name in ("Open", "Notice"):
-                assert state["Output"] in ("{% {'next': $states.result.Payload.next} %}", "{% $states.result.Payload %}")
+                assert state["Output"] in (
+                    "{% {'next': $states.result.Payload.next} %}",
+                    "{% $states.result.Payload %}",
+                )
                 continue
             said = [text.lower().replace("finding_key", "") for text in texts]
-            assert not [text for text in said if "context.execution.input" in text or "finding" in text]
+            assert not [
+                text for text in said if "context.execution.input" in text or "finding" in text
+            ]
 
 
 @pytest.mark.parametrize(("name", "state"), _all())
@@ -104,7 +125,10 @@ def test_every_state_can_be_reached_and_every_next_exists(machine: str) -> None:
             state = part["States"][name]
             todo += [one["Next"] for one in [*state.get("Choices", []), *state.get("Catch", [])]]
             todo += [state[key] for key in ("Next", "Default") if key in state]
-            for inner in [*state.get("Branches", []), *([state["ItemProcessor"]] if "ItemProcessor" in state else [])]:
+            for inner in [
+                *state.get("Branches", []),
+                *([state["ItemProcessor"]] if "ItemProcessor" in state else []),
+            ]:
                 check(inner)
         assert seen == names
 
@@ -121,31 +145,61 @@ def test_the_validator_of_the_states_language_agrees(machine: str, tmp_path: Pat
     if not (shutil.which("node") and shutil.which("npm")):
         skip_or_fail("asl-validator needs Node.js (node, npm), which is not installed")
     if not (ASL / "node_modules").is_dir():
-        got = subprocess.run(["npm", "ci", "--no-audit", "--no-fund"], cwd=ASL, capture_output=True, text=True, check=False)
+        got = subprocess.run(
+            ["npm", "ci", "--no-audit", "--no-fund"],
+            cwd=ASL,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
         if got.returncode:
             skip_or_fail(f"asl-validator could not be installed: {got.stderr[-500:]}")
     (path := tmp_path / "machine.json").write_text(json.dumps(definition(machine)))
-    command = ["node", "node_modules/asl-validator/dist/bin/asl-validator.js", "--json-path", str(path)]
+    command = [
+        "node",
+        "node_modules/asl-validator/dist/bin/asl-validator.js",
+        "--json-path",
+        str(path),
+    ]
     got = subprocess.run(command, cwd=ASL, capture_output=True, text=True, check=False)
     assert got.returncode == 0, got.stdout + got.stderr
 
 
-# -- ways through -----------------------------------------------------------------------------------------------------
+# -- ways through ----------------------------------------------------------------------------------
 
 
 class Functions:
-    """Answers by verb: a value, a list of values one by one, or an error to raise. Unnamed verbs answer {}."""
+    """Answers by verb: a value, a list of values one by one, or an error to raise. Unnamed verbs
+    answer {}.
+    """
 
     def __init__(self, **answers: Any) -> None:
         target = {"kind": "ec2_instance", "id": "i-1", "arn": "arn:i-1", "attach": ""}
         step = {"done": True, "wait_seconds": 0, "again": "", "status": None, "detail": ""}
         self.answers: Json = {
-            "open": {"incident_id": "inc-1", "playbook": "ec2_instance", "next": "triage", "verify_only": False},
-            "plan": {"decision": "act", "error": "", "targets": [target], "collect_first_seconds": 0},
-            "contain": step, "verify": {**step, "status": "CONTAINED"}, "evidence": step, "first": step,
-            "collect": _phase(), "finish": _phase(), "terminate": _phase(), "remediate": _phase(),
-            "close": {"status": "CONTAINED"}, **answers,
-        }  # fmt: skip
+            "open": {
+                "incident_id": "inc-1",
+                "playbook": "ec2_instance",
+                "next": "triage",
+                "verify_only": False,
+            },
+            "plan": {
+                "decision": "act",
+                "error": "",
+                "targets": [target],
+                "collect_first_seconds": 0,
+            },
+            "contain": step,
+            "verify": {**step, "status": "CONTAINED"},
+            "evidence": step,
+            "first": step,
+            "collect": _phase(),
+            "finish": _phase(),
+            "terminate": _phase(),
+            "remediate": _phase(),
+            "close": {"status": "CONTAINED"},
+            **answers,
+        }
         self.calls: list[tuple[str, Json]] = []
 
     def __call__(self, function: str, payload: Json) -> Any:
@@ -164,9 +218,12 @@ class Functions:
 
 
 FUNCTIONS = {
-    **dict.fromkeys(("plan", "contain", "verify", "finish"), "playbook"), "terminate": "terminator", "start": "states",
-    **dict.fromkeys(("first", "evidence", "collect"), "collector"), "remediate": "remediator",
-}  # fmt: skip
+    **dict.fromkeys(("plan", "contain", "verify", "finish"), "playbook"),
+    "terminate": "terminator",
+    "start": "states",
+    **dict.fromkeys(("first", "evidence", "collect"), "collector"),
+    "remediate": "remediator",
+}
 
 
 def _phase(**more: Any) -> Json:
@@ -191,9 +248,20 @@ def test_the_happy_path_is_short() -> None:
     walk, functions = _go()
     assert len(walk.entered) <= 18, walk.entered
     assert [verb for verb, _ in functions.calls] == [
-        "open", "announce", "plan", "contain", "verify", "verdict", "evidence", "collect", "close"
-    ]  # fmt: skip
-    assert functions.asked("close")[0] | {"decision": "act", "error": ""} == functions.asked("close")[0]
+        "open",
+        "announce",
+        "plan",
+        "contain",
+        "verify",
+        "verdict",
+        "evidence",
+        "collect",
+        "close",
+    ]
+    assert (
+        functions.asked("close")[0] | {"decision": "act", "error": ""}
+        == functions.asked("close")[0]
+    )
     assert walk.waited == [0]
 
 
@@ -205,7 +273,15 @@ def test_only_open_sees_the_finding() -> None:
 
 
 def test_what_is_left_to_the_notice_machine_ends_at_once() -> None:
-    walk, _ = _go(open={"incident_id": "", "playbook": "", "verify_only": False, "next": "done", "why": "mode notify"})
+    walk, _ = _go(
+        open={
+            "incident_id": "",
+            "playbook": "",
+            "verify_only": False,
+            "next": "done",
+            "why": "mode notify",
+        }
+    )
     assert walk.entered == ["Open", "Route", "NothingToDo"]
 
 
@@ -213,7 +289,10 @@ def test_what_is_left_to_the_notice_machine_ends_at_once() -> None:
 def test_a_decision_not_to_act_goes_to_close(decision: str) -> None:
     walk, functions = _go(plan={"decision": decision, "error": "why", "targets": []})
     assert walk.entered[-2:] == ["Decide", "Close"]
-    assert functions.asked("close")[0] | {"decision": decision, "error": "why"} == functions.asked("close")[0]
+    assert (
+        functions.asked("close")[0] | {"decision": decision, "error": "why"}
+        == functions.asked("close")[0]
+    )
 
 
 def test_a_lost_announcement_holds_nothing_up() -> None:
@@ -243,7 +322,11 @@ def test_a_failed_reading_is_a_verdict_of_its_own() -> None:
 
 
 def test_verify_may_wait_and_may_ask_for_containment_again() -> None:
-    verify = [_step(done=False, wait_seconds=7), _step(done=False, again="contain"), _step(status="CONTAINED")]
+    verify = [
+        _step(done=False, wait_seconds=7),
+        _step(done=False, again="contain"),
+        _step(status="CONTAINED"),
+    ]
     walk, functions = _go(verify=verify)
     assert walk.waited == [7, 0]
     assert [payload["attempt"] for payload in functions.asked("verify")] == [1, 2, 3]
@@ -260,16 +343,24 @@ def test_evidence_is_started_beside_containment_and_polled_for_after_it() -> Non
 
 
 @pytest.mark.parametrize("phase", ["finish", "terminate"])
-def test_what_finishes_comes_after_all_evidence_each_phase_polled_from_its_own_start(phase: str) -> None:
+def test_what_finishes_comes_after_all_evidence_each_phase_polled_from_its_own_start(
+    phase: str,
+) -> None:
     collect = [_phase(done=False, wait_seconds=5, next=phase), _phase(next=phase)]
-    walk, functions = _go(collect=collect, **{phase: [_phase(done=False, wait_seconds=15), _phase()]})
-    after = [(verb, payload["attempt"]) for verb, payload in functions.calls if verb in ("collect", "finish", "terminate")]
+    walk, functions = _go(
+        collect=collect, **{phase: [_phase(done=False, wait_seconds=15), _phase()]}
+    )
+    after = [
+        (verb, payload["attempt"])
+        for verb, payload in functions.calls
+        if verb in ("collect", "finish", "terminate")
+    ]
     assert after == [("collect", 1), ("collect", 2), (phase, 1), (phase, 2)]
     assert walk.waited == [0, 5, 15]
     assert walk.entered[-1] == "Close"
 
 
-# -- forensics before containment -------------------------------------------------------------------------------------
+# -- forensics before containment ------------------------------------------------------------------
 
 
 def _first(seconds: int = 60, **answers: Any) -> tuple[Walk, Functions]:
@@ -283,9 +374,13 @@ def _verbs(functions: Functions) -> list[str]:
 
 
 def test_what_is_collected_first_is_polled_and_then_contained() -> None:
-    walk, functions = _first(first=[_step(done=False, wait_seconds=2), _step(done=False, wait_seconds=2), _step()])
+    walk, functions = _first(
+        first=[_step(done=False, wait_seconds=2), _step(done=False, wait_seconds=2), _step()]
+    )
     assert [payload["attempt"] for payload in functions.asked("first")] == [1, 2, 3]
-    assert _verbs(functions).index("contain") > max(n for n, verb in enumerate(_verbs(functions)) if verb == "first")
+    assert _verbs(functions).index("contain") > max(
+        n for n, verb in enumerate(_verbs(functions)) if verb == "first"
+    )
     assert walk.waited[:2] == [2, 2]
     assert all(1 <= seconds <= 60 for verb, seconds in walk.timeouts if verb == "first")
 
@@ -303,7 +398,9 @@ def test_no_wait_is_longer_than_what_is_left_of_the_deadline() -> None:
 
 
 def test_failing_forensics_lets_containment_go_on() -> None:
-    """Failures are asked again while there is time; the function is not retried past the deadline."""
+    """Failures are asked again while there is time; the function is not retried past the
+    deadline.
+    """
     _, functions = _first(first=[RuntimeError("no SSM"), RuntimeError("no SSM"), _step()])
     assert len(functions.asked("first")) == 3
     assert functions.asked("contain")
@@ -311,15 +408,25 @@ def test_failing_forensics_lets_containment_go_on() -> None:
 
 def test_an_approved_containment_collects_first_too() -> None:
     target = {"kind": "ec2_instance", "id": "i-1", "arn": "arn:i-1", "attach": ""}
-    plan = {"decision": "approve", "error": "", "targets": [target], "collect_first_seconds": 30,
-            "approval_timeout_seconds": 60}  # fmt: skip
+    plan = {
+        "decision": "approve",
+        "error": "",
+        "targets": [target],
+        "collect_first_seconds": 30,
+        "approval_timeout_seconds": 60,
+    }
     _, functions = _go(token=lambda: {"approved": True}, plan=plan)
     assert functions.asked("first")[0]["seconds_left"] in (29, 30)
     assert functions.asked("contain")
 
 
 def test_a_further_emission_is_a_verification_in_every_verb_that_could_act() -> None:
-    opened = {"incident_id": "inc-1", "playbook": "ec2_instance", "next": "triage", "verify_only": True}
+    opened = {
+        "incident_id": "inc-1",
+        "playbook": "ec2_instance",
+        "next": "triage",
+        "verify_only": True,
+    }
     _, functions = _go(open=opened)
     for verb in ("announce", "plan", "finish"):
         assert functions.asked(verb)[0]["verify_only"] is True
@@ -348,9 +455,15 @@ def test_an_untold_verdict_is_left_to_close() -> None:
 
 def test_several_targets_each_go_their_way() -> None:
     targets = [{"kind": "ec2_instance", "id": f"i-{n}"} for n in range(3)]
-    _, functions = _go(plan={"decision": "act", "error": "", "targets": targets, "collect_first_seconds": 0})
+    _, functions = _go(
+        plan={"decision": "act", "error": "", "targets": targets, "collect_first_seconds": 0}
+    )
     for verb in ("contain", "verify", "verdict", "evidence"):
-        assert [payload["target"]["id"] for payload in functions.asked(verb)] == ["i-0", "i-1", "i-2"]
+        assert [payload["target"]["id"] for payload in functions.asked(verb)] == [
+            "i-0",
+            "i-1",
+            "i-2",
+        ]
     assert len(functions.asked("collect")) == 1
 
 
@@ -365,7 +478,7 @@ def test_where_nobody_is_left_to_tell_the_execution_fails(failing: str) -> None:
         _go(**{failing: RuntimeError("down")})
 
 
-# -- approval ---------------------------------------------------------------------------------------------------------
+# -- approval --------------------------------------------------------------------------------------
 
 ASKED: Json = {
     "decision": "approve",

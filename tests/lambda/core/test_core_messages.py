@@ -16,26 +16,69 @@ from guardduty_response.statuses import ESCALATE, Status
 from lambda_world import TABLE, World
 
 META: dict[str, Any] = {
-    "incident_id": "inc-1", "finding_id": "f1", "finding_type": "CryptoCurrency:EC2/BitcoinTool.B!DNS", "severity": 8.0,
-    "account_id": "222222222222", "region": "us-east-1", "title": "i-1 queries a mining pool", "status": "CONTAINED",
-    "mode": "auto", "reasons": ["global remediation 'CryptoCurrency:EC2/*' = auto"], "targets": [{"id": "i-1"}],
-    "execution": "one", "config_sha256": "c0",
-}  # fmt: skip
+    "incident_id": "inc-1",
+    "finding_id": "f1",
+    "finding_type": "CryptoCurrency:EC2/BitcoinTool.B!DNS",
+    "severity": 8.0,
+    "account_id": "222222222222",
+    "region": "us-east-1",
+    "title": "i-1 queries a mining pool",
+    "status": "CONTAINED",
+    "mode": "auto",
+    "reasons": ["global remediation 'CryptoCurrency:EC2/*' = auto"],
+    "targets": [{"id": "i-1"}],
+    "execution": "one",
+    "config_sha256": "c0",
+}
 TARGET: dict[str, Any] = {
-    "kind": "ec2_instance", "id": "i-1", "arn": "arn:i-1", "status": "PARTIAL", "attach": "",
+    "kind": "ec2_instance",
+    "id": "i-1",
+    "arn": "arn:i-1",
+    "status": "PARTIAL",
+    "attach": "",
     "verdict": "1 of 2 interfaces closed",
-    "actions": {"detach": {"status": "FAILED", "detail": "denied; detach it by hand", "at": "2026-03-02T08:00:01Z",
-                           "request_id": "r1"},
-                "network": {"status": "DONE", "detail": "closed", "at": "2026-03-02T08:00:00Z", "request_id": ""}},
-    "checks": [{"name": "eni-1", "ok": True, "detail": "closed", "fatal": True},
-               {"name": "eni-2", "ok": False, "detail": "still in sg-web", "fatal": True}],
-    "before": {"interfaces": {"eni-1": ["sg-web"]}}, "evidence": {
-        "snapshots": {"outcome": "COMPLETE", "detail": "one set: snap-1", "at": "2026-03-02T08:00:02Z", "objects": []},
-        "network_logs": {"outcome": "PARTIAL", "detail": "cut off", "at": "2026-03-02T08:00:03Z", "task": "read the rest by hand",
-                         "objects": [{"key": "incidents/inc-1/i-1/flow.gz", "sha256": "ab" * 32, "bytes": 7,
-                                      "what": "flow log"}]},
+    "actions": {
+        "detach": {
+            "status": "FAILED",
+            "detail": "denied; detach it by hand",
+            "at": "2026-03-02T08:00:01Z",
+            "request_id": "r1",
+        },
+        "network": {
+            "status": "DONE",
+            "detail": "closed",
+            "at": "2026-03-02T08:00:00Z",
+            "request_id": "",
+        },
     },
-}  # fmt: skip
+    "checks": [
+        {"name": "eni-1", "ok": True, "detail": "closed", "fatal": True},
+        {"name": "eni-2", "ok": False, "detail": "still in sg-web", "fatal": True},
+    ],
+    "before": {"interfaces": {"eni-1": ["sg-web"]}},
+    "evidence": {
+        "snapshots": {
+            "outcome": "COMPLETE",
+            "detail": "one set: snap-1",
+            "at": "2026-03-02T08:00:02Z",
+            "objects": [],
+        },
+        "network_logs": {
+            "outcome": "PARTIAL",
+            "detail": "cut off",
+            "at": "2026-03-02T08:00:03Z",
+            "task": "read the rest by hand",
+            "objects": [
+                {
+                    "key": "incidents/inc-1/i-1/flow.gz",
+                    "sha256": "ab" * 32,
+                    "bytes": 7,
+                    "what": "flow log",
+                }
+            ],
+        },
+    },
+}
 HOSTILE = "<script>alert(1)</script>\"'><img src=x onerror=alert(1)>"
 
 
@@ -48,8 +91,14 @@ def _compose(what: str, about: list[Any] | None = None, **meta: Any) -> tuple[st
     [
         ({}, "[CONTAINED] CryptoCurrency:EC2/BitcoinTool.B!DNS i-1 in 222222222222"),
         ({"targets": []}, "[CONTAINED] CryptoCurrency:EC2/BitcoinTool.B!DNS in 222222222222"),
-        ({"targets": [{"id": "a"}, {"id": "b"}]}, "[CONTAINED] CryptoCurrency:EC2/BitcoinTool.B!DNS 2 resources in 222222222222"),
-        ({"finding_type": "A\nBcc: x@example.com\r\n"}, "[CONTAINED] A Bcc: x@example.com i-1 in 222222222222"),
+        (
+            {"targets": [{"id": "a"}, {"id": "b"}]},
+            "[CONTAINED] CryptoCurrency:EC2/BitcoinTool.B!DNS 2 resources in 222222222222",
+        ),
+        (
+            {"finding_type": "A\nBcc: x@example.com\r\n"},
+            "[CONTAINED] A Bcc: x@example.com i-1 in 222222222222",
+        ),
         ({"finding_type": "Köln"}, "[CONTAINED] K?ln i-1 in 222222222222"),
     ],
 )
@@ -94,7 +143,9 @@ def test_a_verdict_says_what_was_seen_and_what_is_left() -> None:
 @pytest.mark.parametrize("status", sorted(ESCALATE))
 def test_what_is_escalated_always_names_a_task(status: Status) -> None:
     assert message.open_tasks({**META, "status": status}, [])
-    assert message.open_tasks({**META, "status": status, "reasons": []}, []) == ["look at the incident record"]
+    assert message.open_tasks({**META, "status": status, "reasons": []}, []) == [
+        "look at the incident record"
+    ]
 
 
 def test_what_is_well_has_no_tasks() -> None:
@@ -108,27 +159,42 @@ def test_before_acting_nothing_is_called_left(what: str) -> None:
 
 
 def test_every_status_that_is_told_has_a_headline() -> None:
-    for status in set(Status) - {Status.OPEN, Status.AWAITING_APPROVAL, Status.CONTAINING, Status.NOTIFIED, Status.CLOSED}:
-        if status not in (Status.RESTORED, Status.RESTORE_PARTIAL):  # told by restore, which does not exist yet
+    for status in set(Status) - {
+        Status.OPEN,
+        Status.AWAITING_APPROVAL,
+        Status.CONTAINING,
+        Status.NOTIFIED,
+        Status.CLOSED,
+    }:
+        # told by restore, which does not exist yet
+        if status not in (Status.RESTORED, Status.RESTORE_PARTIAL):
             assert _compose(status)[1].splitlines()[0] != status
 
 
-# -- publishing -------------------------------------------------------------------------------------------------------
+# -- publishing ------------------------------------------------------------------------------------
 
 
 def test_attributes_serve_filter_policies(world: World) -> None:
     message.publish("CONTAINED", META, [TARGET])
     [got] = world.messages()
     assert {name: one["Value"] for name, one in got["MessageAttributes"].items()} == {
-        "event": "CONTAINED", "status": "CONTAINED", "finding_type": META["finding_type"], "account_id": "222222222222",
-        "incident_id": "inc-1", "severity": "8",
-    }  # fmt: skip
+        "event": "CONTAINED",
+        "status": "CONTAINED",
+        "finding_type": META["finding_type"],
+        "account_id": "222222222222",
+        "incident_id": "inc-1",
+        "severity": "8",
+    }
     assert got["MessageAttributes"]["severity"]["Type"] == "Number"
     assert told(world) == ([], [])
 
 
 def test_a_message_without_a_finding_has_its_attributes_too(world: World) -> None:
-    message.publish("SKIPPED", {"incident_id": "inc-1", "status": "SKIPPED", "finding_type": "", "account_id": ""}, [])
+    message.publish(
+        "SKIPPED",
+        {"incident_id": "inc-1", "status": "SKIPPED", "finding_type": "", "account_id": ""},
+        [],
+    )
     assert world.messages()[0]["MessageAttributes"]["finding_type"]["Value"] == "unknown"
 
 
@@ -139,7 +205,9 @@ def test_a_huge_message_is_cut_below_the_limit(world: World) -> None:
 
 
 @pytest.mark.parametrize("broken", ["GDR_TOPIC_ARN", "GDR_ESCALATION_TOPIC_ARN"])
-def test_one_broken_topic_does_not_silence_the_other(world: World, monkeypatch: pytest.MonkeyPatch, broken: str) -> None:
+def test_one_broken_topic_does_not_silence_the_other(
+    world: World, monkeypatch: pytest.MonkeyPatch, broken: str
+) -> None:
     monkeypatch.setenv(broken, "arn:aws:sns:eu-central-1:111111111111:deleted")
     with pytest.raises(Exception, match=r"(?i)not.?found|does not exist|invalid"):
         message.publish("FAILED", META, [], escalate=True)
@@ -152,7 +220,7 @@ def test_one_topic_for_both_is_told_once(world: World, monkeypatch: pytest.Monke
     assert told(world) == (["FAILED"], [])
 
 
-# -- the report -------------------------------------------------------------------------------------------------------
+# -- the report ------------------------------------------------------------------------------------
 
 
 class _Page(HTMLParser):
@@ -176,7 +244,8 @@ def _page(html: str) -> _Page:
 
 def test_the_report_shows_the_record() -> None:
     events = [
-        {"at": f"2026-03-02T08:00:0{n}.500000Z", "event": name, "detail": "d"} for n, name in enumerate(("opened", "ended"))
+        {"at": f"2026-03-02T08:00:0{n}.500000Z", "event": name, "detail": "d"}
+        for n, name in enumerate(("opened", "ended"))
     ]
     page = _page(report.render({**META, "status": "PARTIAL"}, [TARGET], events))
     for part in (
@@ -196,14 +265,29 @@ def test_the_report_shows_the_record() -> None:
 
 def test_the_report_lists_evidence_with_its_hashes_and_what_is_left() -> None:
     text = _page(report.render({**META, "status": "PARTIAL"}, [TARGET], [])).text
-    for part in ("incidents/inc-1/i-1/flow.gz", "ab" * 32, "flow log", "COMPLETE", "i-1: read the rest by hand"):
+    for part in (
+        "incidents/inc-1/i-1/flow.gz",
+        "ab" * 32,
+        "flow log",
+        "COMPLETE",
+        "i-1: read the rest by hand",
+    ):
         assert part in text
 
 
 def test_evidence_says_itself_what_is_left_to_do() -> None:
     """Once, not also as a failed action."""
-    actions = {"network_logs": {"status": "FAILED", "detail": "cut off", "at": "2026-03-02T08:00:03Z", "request_id": ""}}
-    tasks = message.open_tasks({**META, "status": "PARTIAL"}, [{**TARGET, "actions": actions, "checks": []}])
+    actions = {
+        "network_logs": {
+            "status": "FAILED",
+            "detail": "cut off",
+            "at": "2026-03-02T08:00:03Z",
+            "request_id": "",
+        }
+    }
+    tasks = message.open_tasks(
+        {**META, "status": "PARTIAL"}, [{**TARGET, "actions": actions, "checks": []}]
+    )
     assert tasks == ["i-1: read the rest by hand"]
 
 
@@ -216,7 +300,9 @@ def test_evidence_says_itself_what_is_left_to_do() -> None:
         (True, "DRY_RUN", "There is nothing to undo."),
     ],
 )
-def test_the_report_says_how_to_undo(monkeypatch: pytest.MonkeyPatch, restore: bool, status: str, said: str) -> None:
+def test_the_report_says_how_to_undo(
+    monkeypatch: pytest.MonkeyPatch, restore: bool, status: str, said: str
+) -> None:
     monkeypatch.setenv("GDR_NAME_PREFIX", "guardduty-response")
     meta = {**META, "status": status, "playbook": "ec2_instance"}
     assert said in _page(report.render(meta, [TARGET], [], restore)).text
@@ -231,14 +317,33 @@ def test_the_report_needs_nothing_from_elsewhere() -> None:
 def test_nothing_a_sender_writes_becomes_markup() -> None:
     def poison(value: Any) -> Any:
         if isinstance(value, dict):
-            return {(HOSTILE if key in ("eni-1", "detach", "snapshots") else key): poison(one) for key, one in value.items()}
+            return {
+                (HOSTILE if key in ("eni-1", "detach", "snapshots") else key): poison(one)
+                for key, one in value.items()
+            }
         if isinstance(value, list):
             return [poison(one) for one in value]
-        return HOSTILE if isinstance(value, str) and not re.match(r"\d{4}-", value) and value not in list(Status) else value
+        return (
+            HOSTILE
+            if isinstance(value, str)
+            and not re.match(r"\d{4}-", value)
+            and value not in list(Status)
+            else value
+        )
 
-    events = [{"at": f"2026-03-02T08:00:0{n}.000000Z", "event": HOSTILE, "detail": HOSTILE, "target": HOSTILE} for n in (1, 2)]
+    events = [
+        {
+            "at": f"2026-03-02T08:00:0{n}.000000Z",
+            "event": HOSTILE,
+            "detail": HOSTILE,
+            "target": HOSTILE,
+        }
+        for n in (1, 2)
+    ]
     html = report.render(poison(META), [poison(TARGET)], events)
-    clean = report.render(META, [TARGET], [{**one, "event": "e", "detail": "d", "target": "t"} for one in events])
+    clean = report.render(
+        META, [TARGET], [{**one, "event": "e", "detail": "d", "target": "t"} for one in events]
+    )
     page = _page(html)
     assert not {"script", "img"} & {tag for tag, _ in page.tags}
     assert {tag for tag, _ in page.tags} == {tag for tag, _ in _page(clean).tags}
@@ -249,25 +354,41 @@ def test_nothing_a_sender_writes_becomes_markup() -> None:
 def test_the_report_is_evidence(world: World, record: Record) -> None:
     record.open({**META, "title": HOSTILE})
     assert report.write(Record(TABLE), "inc-1") == "incidents/inc-1/report.html"
-    got = world.s3.get_object(Bucket=world.s3.list_buckets()["Buckets"][0]["Name"], Key="incidents/inc-1/report.html")
+    got = world.s3.get_object(
+        Bucket=world.s3.list_buckets()["Buckets"][0]["Name"], Key="incidents/inc-1/report.html"
+    )
     assert got["ContentType"] == "text/html; charset=utf-8"
     assert b"<script" not in got["Body"].read()
 
 
 def test_evidence_is_hashed_before_it_leaves(world: World) -> None:
     stored = evidence_store.put("inc-1", "a.bin", b"content")
-    assert stored == {"key": "incidents/inc-1/a.bin", "sha256": hashlib.sha256(b"content").hexdigest(), "bytes": 7}
+    assert stored == {
+        "key": "incidents/inc-1/a.bin",
+        "sha256": hashlib.sha256(b"content").hexdigest(),
+        "bytes": 7,
+    }
     assert world.evidence("inc-1") == {"a.bin": b"content"}
 
 
-def test_the_runbook_is_linked_and_a_broken_configuration_silences_nothing(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_runbook_is_linked_and_a_broken_configuration_silences_nothing(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
     world.configure({"notifications": {"runbook_url": "https://wiki.example.com/ir"}})
     assert "Runbook   https://wiki.example.com/ir" in _compose("CONTAINED", [TARGET])[1]
-    world.configure({"notifications": {"siem_search_url": "https://siem.example.com/?q={user}%20{account}"}})
-    whose = {"playbook": "iam_principal", "opened_at": "2026-03-02T08:00:00Z", "updated_at": "2026-03-02T08:01:00Z"}
+    world.configure(
+        {"notifications": {"siem_search_url": "https://siem.example.com/?q={user}%20{account}"}}
+    )
+    whose = {
+        "playbook": "iam_principal",
+        "opened_at": "2026-03-02T08:00:00Z",
+        "updated_at": "2026-03-02T08:01:00Z",
+    }
     found = _compose("CONTAINED", [{**TARGET, "kind": "iam_user", "id": "al ice"}], **whose)[1]
     assert "Search    https://siem.example.com/?q=alice%20222222222222" in found
-    assert "Search" not in _compose("CONTAINED", [TARGET])[1], "an instance is searched for otherwise"
+    assert "Search" not in _compose("CONTAINED", [TARGET])[1], (
+        "an instance is searched for otherwise"
+    )
     monkeypatch.setenv("GDR_CONFIG_SHA256", "0" * 64)
     message.config.load.cache_clear()
     subject, body = _compose("CONTAINED", [TARGET])
@@ -276,7 +397,13 @@ def test_the_runbook_is_linked_and_a_broken_configuration_silences_nothing(world
 
 def test_what_evidence_has_found_is_left_for_people() -> None:
     left = ["DeleteQueue of orders by alice at 08:00: aws sqs create-queue --queue-name orders"]
-    part = {"outcome": "PARTIAL", "detail": "5 reverted, 1 left", "at": "", "objects": [], "state": {"left": left}}
+    part = {
+        "outcome": "PARTIAL",
+        "detail": "5 reverted, 1 left",
+        "at": "",
+        "objects": [],
+        "state": {"left": left},
+    }
     target = {**TARGET, "evidence": {"remediation": part}}
     assert f"i-1: {left[0]}" in message.open_tasks(META, [target])
     assert f"  - i-1: {left[0]}" in _compose("closing", [target])[1]

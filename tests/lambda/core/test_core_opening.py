@@ -24,15 +24,23 @@ def _both(event: Any) -> tuple[dict[str, Any], dict[str, Any]]:
     return call("open", event=event), call("notice", event=event, execution=NOTICE)
 
 
-# -- exactly one machine answers --------------------------------------------------------------------------------------
+# -- exactly one machine answers -------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("notice_first", [False, True])
 @pytest.mark.parametrize(
     ("mode", "answer"),
-    [("auto", "incident"), ("approve", "incident"), ("dry_run", "incident"), ("notify", "notice"), ("off", "")],
+    [
+        ("auto", "incident"),
+        ("approve", "incident"),
+        ("dry_run", "incident"),
+        ("notify", "notice"),
+        ("off", ""),
+    ],
 )
-def test_every_mode_lands_in_one_machine(world: World, finding_event: Make, mode: str, answer: str, notice_first: bool) -> None:
+def test_every_mode_lands_in_one_machine(
+    world: World, finding_event: Make, mode: str, answer: str, notice_first: bool
+) -> None:
     world.configure({"remediations": {"CryptoCurrency:EC2/*": mode}})
     event = finding_event()
     if notice_first:
@@ -58,12 +66,17 @@ def test_below_its_severity_a_finding_is_told_only(world: World, finding_event: 
 @pytest.mark.parametrize(
     ("name", "said"),
     [
-        ("unauthorizedaccess_iamuser_consoleloginsuccess_b", "playbook iam_principal is not switched on anywhere"),
+        (
+            "unauthorizedaccess_iamuser_consoleloginsuccess_b",
+            "playbook iam_principal is not switched on anywhere",
+        ),
         ("unauthorizedaccess_ec2_sshbruteforce_target", "isolating it would serve the attacker"),
         ("recon_ec2_portprobeunprotectedport", "isolating it would serve the attacker"),
     ],
 )
-def test_what_has_no_playbook_is_told_whatever_the_policy(world: World, finding_event: Make, name: str, said: str) -> None:
+def test_what_has_no_playbook_is_told_whatever_the_policy(
+    world: World, finding_event: Make, name: str, said: str
+) -> None:
     world.configure({"remediations": {"*": "auto"}})
     opened, _ = _both(finding_event(name))
     assert opened["next"] == "done"
@@ -83,21 +96,40 @@ def test_archived_findings_get_no_answer(world: World, finding_event: Make) -> N
     assert (world.incidents(), told(world)) == ([], ([], []))
 
 
-# -- what is kept -----------------------------------------------------------------------------------------------------
+# -- what is kept ----------------------------------------------------------------------------------
 
 
 def test_the_record_and_the_evidence(world: World, finding_event: Make) -> None:
     sha, event = world.configure(), finding_event()
     answer = call("open", event=event)
     incident_id = _id(event)
-    assert answer == {"incident_id": incident_id, "playbook": "ec2_instance", "next": "triage", "verify_only": False}
+    assert answer == {
+        "incident_id": incident_id,
+        "playbook": "ec2_instance",
+        "next": "triage",
+        "verify_only": False,
+    }
     meta = world.meta(incident_id)
     detail = event["detail"]
-    assert meta | {
-        "status": "OPEN", "open": "1", "finding_id": detail["id"], "finding_type": detail["type"], "mode": "auto",
-        "account_id": detail["accountId"], "region": detail["region"], "resource_type": "Instance", "sample": False,
-        "playbook": "ec2_instance", "config_sha256": sha, "severity": detail["severity"], "title": detail["title"],
-    } == meta  # fmt: skip
+    assert (
+        meta
+        | {
+            "status": "OPEN",
+            "open": "1",
+            "finding_id": detail["id"],
+            "finding_type": detail["type"],
+            "mode": "auto",
+            "account_id": detail["accountId"],
+            "region": detail["region"],
+            "resource_type": "Instance",
+            "sample": False,
+            "playbook": "ec2_instance",
+            "config_sha256": sha,
+            "severity": detail["severity"],
+            "title": detail["title"],
+        }
+        == meta
+    )
     assert world.timeline(incident_id) == ["opened"]
     [(name, content)] = world.evidence(incident_id).items()
     assert meta["finding_key"] == f"incidents/{incident_id}/{name}"
@@ -105,7 +137,9 @@ def test_the_record_and_the_evidence(world: World, finding_event: Make) -> None:
     assert content == finding.canonical(event).encode()
 
 
-def test_ten_emissions_make_one_incident_and_keep_each_distinct_one(world: World, finding_event: Make) -> None:
+def test_ten_emissions_make_one_incident_and_keep_each_distinct_one(
+    world: World, finding_event: Make
+) -> None:
     answers = []
     for number in range(10):
         event = finding_event()
@@ -118,14 +152,18 @@ def test_ten_emissions_make_one_incident_and_keep_each_distinct_one(world: World
     assert world.timeline(meta["incident_id"]).count("emitted again") == 9
 
 
-def test_a_finding_larger_than_a_payload_comes_by_pointer(world: World, finding_event: Make) -> None:
+def test_a_finding_larger_than_a_payload_comes_by_pointer(
+    world: World, finding_event: Make
+) -> None:
     event = finding_event(padding="x" * 600_000)
     key = evidence_store.put_event(_id(event), event)["key"]
     assert call("open", event={"finding_key": key})["next"] == "triage"
     assert world.meta(_id(event))["finding_key"] == key
 
 
-@pytest.mark.parametrize("key", ["secrets/x.json", "../incidents/x", "/incidents/x", "INCIDENTS/x", ""])
+@pytest.mark.parametrize(
+    "key", ["secrets/x.json", "../incidents/x", "/incidents/x", "INCIDENTS/x", ""]
+)
 def test_a_pointer_outside_the_evidence_is_refused_and_told(world: World, key: str) -> None:
     with pytest.raises(MalformedFinding, match="not a key of this deployment's evidence"):
         evidence_store.get_event(key)
@@ -141,13 +179,25 @@ def test_stored_content_that_is_no_json(world: World) -> None:
         evidence_store.get_event("incidents/inc-1/x.json")
 
 
-# -- bad input --------------------------------------------------------------------------------------------------------
+# -- bad input -------------------------------------------------------------------------------------
 
 BAD: list[Any] = [
-    None, [], "text", {}, {"source": "aws.ec2", "detail-type": "EC2 Instance State-change Notification", "detail": {}},
-    {"source": "aws.guardduty", "detail-type": "GuardDuty Finding", "detail": {"type": "A:EC2/B", "id": "\ud800"}},
-    {"source": "aws.guardduty", "detail-type": "GuardDuty Finding", "detail": {"id": "x" * 500_000, "type": ["y"]}},
-]  # fmt: skip
+    None,
+    [],
+    "text",
+    {},
+    {"source": "aws.ec2", "detail-type": "EC2 Instance State-change Notification", "detail": {}},
+    {
+        "source": "aws.guardduty",
+        "detail-type": "GuardDuty Finding",
+        "detail": {"type": "A:EC2/B", "id": "\ud800"},
+    },
+    {
+        "source": "aws.guardduty",
+        "detail-type": "GuardDuty Finding",
+        "detail": {"id": "x" * 500_000, "type": ["y"]},
+    },
+]
 
 
 @pytest.mark.parametrize("event", BAD, ids=range(len(BAD)))
@@ -173,9 +223,11 @@ def test_a_sample_runs_the_path(world: World, finding_event: Make) -> None:
 
 def test_a_changed_configuration_stops_everything_aloud(world: World, finding_event: Make) -> None:
     world.dynamodb.update_item(
-        TableName=TABLE, Key={"pk": {"S": "CONFIG"}, "sk": {"S": "CURRENT"}},
-        UpdateExpression="SET document = :d", ExpressionAttributeValues={":d": {"S": '{"remediations": {"*": "auto"}}'}},
-    )  # fmt: skip
+        TableName=TABLE,
+        Key={"pk": {"S": "CONFIG"}, "sk": {"S": "CURRENT"}},
+        UpdateExpression="SET document = :d",
+        ExpressionAttributeValues={":d": {"S": '{"remediations": {"*": "auto"}}'}},
+    )
     with pytest.raises(ConfigError, match="outside Terraform"):
         call("open", event=finding_event())
     assert world.incidents() == []
@@ -186,7 +238,7 @@ def test_a_verb_nobody_knows(world: World) -> None:
         call("reboot")
 
 
-# -- lost answers and throttling --------------------------------------------------------------------------------------
+# -- lost answers and throttling -------------------------------------------------------------------
 
 
 class _Failing:
@@ -226,7 +278,9 @@ def test_a_notice_that_could_not_be_sent_is_sent_by_the_retry(
     assert world.meta(_id(finding_event()))["status"] == "NOTIFIED"
 
 
-def test_an_unreadable_event_is_told_by_the_retry(world: World, throttled: Callable[[str, str], _Failing]) -> None:
+def test_an_unreadable_event_is_told_by_the_retry(
+    world: World, throttled: Callable[[str, str], _Failing]
+) -> None:
     throttled("sns", "publish")
     with pytest.raises(TransientError):
         call("open", event={"source": "aws.ec2"})
@@ -240,17 +294,20 @@ def test_open_resumes_when_its_answer_was_lost(world: World, finding_event: Make
     assert call("open", event=finding_event(), execution=f"{EXECUTION}2")["next"] == "done"
 
 
-# -- emissions after an answer ----------------------------------------------------------------------------------------
+# -- emissions after an answer ---------------------------------------------------------------------
 
 
 def _set(world: World, incident_id: str, status: str, **fields: Any) -> None:
     values = {"status": status, **fields}
     world.dynamodb.update_item(
-        TableName=TABLE, Key={"pk": {"S": f"INCIDENT#{incident_id}"}, "sk": {"S": "META"}},
+        TableName=TABLE,
+        Key={"pk": {"S": f"INCIDENT#{incident_id}"}, "sk": {"S": "META"}},
         UpdateExpression="SET " + ", ".join(f"#{n} = :{n}" for n in values) + " REMOVE #open",
         ExpressionAttributeNames={"#open": "open", **{f"#{n}": n for n in values}},
-        ExpressionAttributeValues={f":{n}": {"S": v} if isinstance(v, str) else v for n, v in values.items()},
-    )  # fmt: skip
+        ExpressionAttributeValues={
+            f":{n}": {"S": v} if isinstance(v, str) else v for n, v in values.items()
+        },
+    )
 
 
 def test_after_containment_it_is_only_verified(world: World, finding_event: Make) -> None:
@@ -262,7 +319,9 @@ def test_after_containment_it_is_only_verified(world: World, finding_event: Make
     assert told(world) == ([], [])
 
 
-def test_a_notice_is_not_repeated_until_something_changes(world: World, finding_event: Make) -> None:
+def test_a_notice_is_not_repeated_until_something_changes(
+    world: World, finding_event: Make
+) -> None:
     world.configure({"remediations": {}})
     for number in range(5):
         call("notice", event=finding_event(updatedAt=f"{number}"), execution=f"{NOTICE}{number}")

@@ -1,4 +1,6 @@
-"""The zips: built from the sources and nothing else, the same bytes wherever they are built, small."""
+"""The zips: built from the sources and nothing else, the same bytes wherever they are built,
+small.
+"""
 
 from __future__ import annotations
 
@@ -44,7 +46,9 @@ def test_what_is_committed_is_what_the_sources_give(capsys: pytest.CaptureFixtur
     assert build.main(["--check"]) == 0, capsys.readouterr().err
 
 
-def test_the_same_sources_give_the_same_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_same_sources_give_the_same_bytes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     first = _built(tmp_path / "a", monkeypatch)
     monkeypatch.setenv("TZ", "Pacific/Auckland")
     time.tzset()
@@ -82,14 +86,20 @@ def test_a_zip_that_grew_too_large_is_refused(
 
 
 @pytest.mark.parametrize("name", sorted(build.contents()))
-def test_a_zip_holds_plain_readable_entries(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_zip_holds_plain_readable_entries(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path = tmp_path / "dist" / name
     assert len(_built(tmp_path / "dist", monkeypatch)[name]) <= build.LIMIT
     with zipfile.ZipFile(path) as archive:
         infos = archive.infolist()
     assert [one.filename for one in infos] == sorted(one.filename for one in infos)
     for one in infos:
-        assert (one.date_time, one.external_attr >> 16 & 0o777, one.create_system) == ((1980, 1, 1, 0, 0, 0), 0o644, 3)
+        assert (one.date_time, one.external_attr >> 16 & 0o777, one.create_system) == (
+            (1980, 1, 1, 0, 0, 0),
+            0o644,
+            3,
+        )
         assert one.filename.startswith("guardduty_response/")
         assert "__pycache__" not in one.filename
 
@@ -106,26 +116,41 @@ FUNCTIONS = {
 
 
 def test_no_zip_holds_what_its_function_must_not_do() -> None:
-    """Only its own handler; the code that contains, collects, undoes or destroys is each in the zip of that job alone."""
+    """Only its own handler; the code that contains, collects, undoes or destroys is each in the
+    zip of that job alone.
+    """
     for name, files in build.contents().items():
         job, _, own = name.removesuffix(".zip").partition("_")
-        assert {Path(one).stem for one in files if one.startswith("handlers/")} - {"__init__"} == FUNCTIONS[job]
-        assert {one.split("/")[1] for one in files if one.startswith("playbooks/") and one.count("/") > 1} - {"common"} == (
-            {own} - {""}
-        )
+        assert {Path(one).stem for one in files if one.startswith("handlers/")} - {
+            "__init__"
+        } == FUNCTIONS[job]
+        assert {
+            one.split("/")[1]
+            for one in files
+            if one.startswith("playbooks/") and one.count("/") > 1
+        } - {"common"} == ({own} - {""})
         assert ("guardrails.py" in files) == (job == "playbook")
         assert ("message.py" in files) == (job in ("incident", "watchdog", "restore"))
         home = f"playbooks/{own}/"
-        for part, its in (("playbook", "playbook"), ("restore", "restore"), ("collect/", "collect"), ("remediate/", "remediate"),
-                          ("terminate", "terminate")):  # fmt: skip
+        for part, its in (
+            ("playbook", "playbook"),
+            ("restore", "restore"),
+            ("collect/", "collect"),
+            ("remediate/", "remediate"),
+            ("terminate", "terminate"),
+        ):
             carried = [one for one in files if own and one.startswith(home + part)]
             exists = any((PACKAGE / home).glob(f"{part.rstrip('/')}*")) if own else False
             assert bool(carried) == (job == its and exists), f"{name} holds {carried}"
 
 
 @pytest.mark.parametrize("name", sorted(build.contents()))
-def test_a_function_starts_from_its_zip_alone(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each module in it is importable with nothing but botocore and the standard library beside it."""
+def test_a_function_starts_from_its_zip_alone(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each module in it is importable with nothing but botocore and the standard library beside
+    it.
+    """
     _built(tmp_path / "dist", monkeypatch)
     with zipfile.ZipFile(tmp_path / "dist" / name) as archive:
         archive.extractall(tmp_path / "function")
@@ -135,13 +160,26 @@ def test_a_function_starts_from_its_zip_alone(name: str, tmp_path: Path, monkeyp
         if one.endswith(".py")
     ]
     program = "import importlib, sys\n" + "\n".join(
-        f"importlib.import_module('guardduty_response.{one}')" if one != "__init__" else "import guardduty_response"
+        (
+            f"importlib.import_module('guardduty_response.{one}')"
+            if one != "__init__"
+            else "import guardduty_response"
+        )
         for one in modules
     )
     program += "\nassert 'boto3' not in sys.modules, 'boto3 costs a fifth of the cold start'"
-    environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(tmp_path / "function"), "AWS_DEFAULT_REGION": "eu-central-1"}
+    environment = {
+        "PATH": os.environ["PATH"],
+        "PYTHONPATH": str(tmp_path / "function"),
+        "AWS_DEFAULT_REGION": "eu-central-1",
+    }
     got = subprocess.run(
-        [sys.executable, "-c", program], env=environment, cwd=tmp_path, capture_output=True, text=True, check=False
+        [sys.executable, "-c", program],
+        env=environment,
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert got.returncode == 0, got.stderr
 
@@ -151,31 +189,61 @@ def test_only_the_standard_library_and_botocore_run_with_response_privileges() -
     for path in PACKAGE.rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text())):
             names = [one.name for one in node.names] if isinstance(node, ast.Import) else []
-            names += [node.module or ""] if isinstance(node, ast.ImportFrom) and node.level == 0 else []
+            names += (
+                [node.module or ""] if isinstance(node, ast.ImportFrom) and node.level == 0 else []
+            )
             for name in names:
                 assert name.split(".")[0] in allowed, f"{path.name} imports {name}"
 
 
-# -- the trimmed models -----------------------------------------------------------------------------------------------
+# -- the trimmed models ----------------------------------------------------------------------------
 
-SERVICES = ("autoscaling", "elbv2", "iam", "ec2", "dynamodb", "s3", "secretsmanager", "sns", "sqs", "stepfunctions", "sts")
+SERVICES = (
+    "autoscaling",
+    "elbv2",
+    "iam",
+    "ec2",
+    "dynamodb",
+    "s3",
+    "secretsmanager",
+    "sns",
+    "sqs",
+    "stepfunctions",
+    "sts",
+)
 
 
 def _used(api: str) -> set[str]:
-    """Operations that the zips with this trimmed model call (methods no other service in use has by that name)."""
+    """Operations that the zips with this trimmed model call (methods no other service in use has
+    by that name).
+    """
     session, service = Session(), api.split("/", maxsplit=1)[0]
-    carrying = {one for files in build.contents().values() if any(f"models/{api}/" in name for name in files) for one in files}
+    carrying = {
+        one
+        for files in build.contents().values()
+        if any(f"models/{api}/" in name for name in files)
+        for one in files
+    }
     others = {
         xform_name(operation)
         for other in SERVICES
         if other != service
         for operation in session.get_service_model(other).operation_names
     }
-    known = {xform_name(operation): operation for operation in session.get_service_model(service).operation_names}
+    known = {
+        xform_name(operation): operation
+        for operation in session.get_service_model(service).operation_names
+    }
     found = set()
     for path in [PACKAGE / one for one in sorted(carrying) if one.endswith(".py")]:
         for node in ast.walk(ast.parse(path.read_text())):
-            name = node.attr if isinstance(node, ast.Attribute) else node.value if isinstance(node, ast.Constant) else ""
+            name = (
+                node.attr
+                if isinstance(node, ast.Attribute)
+                else node.value
+                if isinstance(node, ast.Constant)
+                else ""
+            )
             if isinstance(name, str) and name in known and name not in others:
                 found.add(known[name])
     return found
@@ -189,7 +257,9 @@ def test_a_model_holds_every_operation_in_use_and_no_other(api: str) -> None:
     assert kept - used == set(), "no source calls these any more: remove them from OPERATIONS"
 
 
-def test_the_models_are_the_installed_botocores(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_models_are_the_installed_botocores(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.setattr(sys, "argv", ["trim_models.py", "--check"])
     assert trim_models.main() == 0, capsys.readouterr().out
     for api, operations in trim_models.OPERATIONS.items():

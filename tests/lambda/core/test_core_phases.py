@@ -1,4 +1,6 @@
-"""Forensics first, evidence, finish and terminate: what the functions after and beside containment do with a playbook."""
+"""Forensics first, evidence, finish and terminate: what the functions after and beside
+containment do with a playbook.
+"""
 
 from __future__ import annotations
 
@@ -26,8 +28,16 @@ HANDLERS: dict[str, Any] = {
 
 
 def _run(verb: str, incident_id: str, target: Any = None, **event: Any) -> dict[str, Any]:
-    whole = {"verb": verb, "incident_id": incident_id, "execution": EXECUTION, "seconds_left": 9, **event}
-    return dict(HANDLERS[verb].handler(whole if target is None else {**whole, "target": target}, None))
+    whole = {
+        "verb": verb,
+        "incident_id": incident_id,
+        "execution": EXECUTION,
+        "seconds_left": 9,
+        **event,
+    }
+    return dict(
+        HANDLERS[verb].handler(whole if target is None else {**whole, "target": target}, None)
+    )
 
 
 def _contained(fake: Fake, *names: str) -> str:
@@ -58,13 +68,19 @@ def test_a_phase_waits_for_the_quickest_of_its_targets(world: World, fake: Fake,
     assert world.timeline(incident_id).count(f"{verb} ended") == 2
 
 
-@pytest.mark.parametrize(("finish", "following"), [("none", "close"), ("stop", "finish"), ("terminate", "terminate")])
-def test_what_comes_after_the_evidence(world: World, fake: Fake, finish: str, following: str) -> None:
+@pytest.mark.parametrize(
+    ("finish", "following"), [("none", "close"), ("stop", "finish"), ("terminate", "terminate")]
+)
+def test_what_comes_after_the_evidence(
+    world: World, fake: Fake, finish: str, following: str
+) -> None:
     configure(world, **{"playbooks.fake": {"finish": finish}})
     assert _run("collect", _contained(fake))["next"] == following
 
 
-def test_without_a_verdict_evidence_is_completed_and_nothing_is_finished(world: World, fake: Fake) -> None:
+def test_without_a_verdict_evidence_is_completed_and_nothing_is_finished(
+    world: World, fake: Fake
+) -> None:
     configure(world, **{"playbooks.fake": {"finish": "terminate"}})
     incident_id = str(call("open", event=load_finding(), execution=EXECUTION)["incident_id"])
     _run("plan", incident_id)
@@ -84,15 +100,26 @@ def test_a_reading_of_old_containment_ends_at_once(world: World, fake: Fake, ver
 
 @pytest.mark.parametrize("verb", ["first", "evidence"])
 @pytest.mark.parametrize("link", [{"attach": "inc-2"}, {"verify_only": True}])
-def test_evidence_belongs_to_the_incident_that_contained(world: World, fake: Fake, verb: str, link: dict[str, Any]) -> None:
+def test_evidence_belongs_to_the_incident_that_contained(
+    world: World, fake: Fake, verb: str, link: dict[str, Any]
+) -> None:
     incident_id = _contained(fake)
-    target = {"kind": "ec2_instance", "id": "i-1", "arn": ARN, "account_id": "222222222222", "region": "us-east-1", **link}
+    target = {
+        "kind": "ec2_instance",
+        "id": "i-1",
+        "arn": ARN,
+        "account_id": "222222222222",
+        "region": "us-east-1",
+        **link,
+    }
     assert _run(verb, incident_id, target)["done"]
     assert fake.calls == []
 
 
 @pytest.mark.parametrize("verb", ["collect", "finish", "terminate"])
-def test_what_fails_at_the_end_fails_for_its_target_alone(world: World, fake: Fake, verb: str) -> None:
+def test_what_fails_at_the_end_fails_for_its_target_alone(
+    world: World, fake: Fake, verb: str
+) -> None:
     incident_id = _contained(fake, "i-1", "i-2")
 
     def broken(context: Context, target: Target) -> Step:
@@ -112,7 +139,9 @@ def test_throttling_is_the_machines_to_repeat(world: World, fake: Fake) -> None:
     incident_id = _contained(fake)
 
     def throttled(context: Context, target: Target) -> Step:
-        raise verbs.aws.ClientError({"Error": {"Code": "Throttling", "Message": "slow down"}}, "Describe")
+        raise verbs.aws.ClientError(
+            {"Error": {"Code": "Throttling", "Message": "slow down"}}, "Describe"
+        )
 
     fake.collect = throttled  # type: ignore[method-assign]
     with pytest.raises(TransientError):
@@ -124,7 +153,13 @@ def test_throttling_is_the_machines_to_repeat(world: World, fake: Fake) -> None:
 def test_work_renews_its_lease(world: World, fake: Fake, record: Record, verb: str) -> None:
     incident_id = _contained(fake)
     record.lease(ARN, EXECUTION, incident_id, 1)
-    target = {"kind": "ec2_instance", "id": "i-1", "arn": ARN, "account_id": "222222222222", "region": "us-east-1"}
+    target = {
+        "kind": "ec2_instance",
+        "id": "i-1",
+        "arn": ARN,
+        "account_id": "222222222222",
+        "region": "us-east-1",
+    }
     _run(verb, incident_id, target if verb in ("first", "evidence") else None)
     for _ in range(50):
         [lease] = world.items(f"RESOURCE#{ARN}")
@@ -136,7 +171,13 @@ def test_work_renews_its_lease(world: World, fake: Fake, record: Record, verb: s
 
 def test_forensics_first_knows_how_long_it_has(world: World, fake: Fake) -> None:
     incident_id = _contained(fake)
-    target = {"kind": "ec2_instance", "id": "i-1", "arn": ARN, "account_id": "222222222222", "region": "us-east-1"}
+    target = {
+        "kind": "ec2_instance",
+        "id": "i-1",
+        "arn": ARN,
+        "account_id": "222222222222",
+        "region": "us-east-1",
+    }
     fake.steps["first"] = Step(done=False, wait_seconds=2)
     assert _run("first", incident_id, target, seconds_left=7)["wait_seconds"] == 2
     assert fake.left == 7
@@ -152,7 +193,11 @@ def test_forensics_first_knows_how_long_it_has(world: World, fake: Fake) -> None
     ],
 )
 def test_the_deadline_is_the_finding_types(world: World, finding_type: str, seconds: int) -> None:
-    deadlines = {"*:EC2/*": 120, "CryptoCurrency:EC2/*": 30, "CryptoCurrency:EC2/BitcoinTool.B!DNS": 10}
+    deadlines = {
+        "*:EC2/*": 120,
+        "CryptoCurrency:EC2/*": 30,
+        "CryptoCurrency:EC2/BitcoinTool.B!DNS": 10,
+    }
     world.configure({"forensics.when": "before", "forensics.deadlines": deadlines})
     assert policy.collect_first_seconds(load(), finding_type) == seconds
     world.configure({"forensics.when": "after", "forensics.deadlines": deadlines})
@@ -160,7 +205,9 @@ def test_the_deadline_is_the_finding_types(world: World, finding_type: str, seco
 
 
 def test_equally_literal_deadlines_mean_the_shorter(world: World) -> None:
-    world.configure({"forensics.when": "before", "forensics.deadlines": {"A*:EC2/B": 9, "A:EC2/B*": 8}})
+    world.configure(
+        {"forensics.when": "before", "forensics.deadlines": {"A*:EC2/B": 9, "A:EC2/B*": 8}}
+    )
     assert policy.collect_first_seconds(load(), "A:EC2/B") == 8
 
 
@@ -180,11 +227,17 @@ def test_consequences_are_told_before_anything_is_done(world: World, fake: Fake)
     assert "reclaim" in target["actions"]["consequences"]["detail"]
 
 
-def test_unknown_verbs_and_missing_code(world: World, fake: Fake, monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(ResponseError, match="knows no verb 'contain'; it knows first, evidence, collect"):
+def test_unknown_verbs_and_missing_code(
+    world: World, fake: Fake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(
+        ResponseError, match="knows no verb 'contain'; it knows first, evidence, collect"
+    ):
         collector.handler({"verb": "contain"}, None)
     with pytest.raises(ResponseError, match="knows no verb 'collect'; it knows terminate"):
         terminate.handler({"verb": "collect"}, None)
     monkeypatch.setenv("GDR_PLAYBOOK", "unheard_of")
     with pytest.raises(ConfigError, match=r"holds no unheard_of\.terminate"):
-        terminate.handler({"verb": "terminate", "incident_id": "inc-1", "execution": EXECUTION}, None)
+        terminate.handler(
+            {"verb": "terminate", "incident_id": "inc-1", "execution": EXECUTION}, None
+        )

@@ -11,7 +11,14 @@ from botocore.exceptions import ClientError
 from core_helpers import EXECUTION, call, emission, told
 from fake_playbook import ARN, Fake, configure
 from guardduty_response import aws, config, finding
-from guardduty_response.errors import ConfigError, NoTarget, ResponseError, RoleUnavailable, TargetGone, TransientError
+from guardduty_response.errors import (
+    ConfigError,
+    NoTarget,
+    ResponseError,
+    RoleUnavailable,
+    TargetGone,
+    TransientError,
+)
 from guardduty_response.handlers import playbook, verbs
 from guardduty_response.playbooks import Step
 from guardduty_response.record import Record
@@ -26,7 +33,9 @@ def _open(execution: str = EXECUTION, **event: Any) -> str:
     return str(call("open", event={**load_finding(), **event}, execution=execution)["incident_id"])
 
 
-def _run(verb: str, incident_id: str, target: Any = None, execution: str = EXECUTION, **event: Any) -> dict[str, Any]:
+def _run(
+    verb: str, incident_id: str, target: Any = None, execution: str = EXECUTION, **event: Any
+) -> dict[str, Any]:
     whole = {"verb": verb, "incident_id": incident_id, "execution": execution, **event}
     return playbook.handler(whole if target is None else {**whole, "target": target}, None)
 
@@ -35,7 +44,7 @@ def _lease(world: World, arn: str = ARN) -> list[str]:
     return [one["owner"] for one in world.items(f"RESOURCE#{arn}")]
 
 
-# -- plan: what is decided --------------------------------------------------------------------------------------------
+# -- plan: what is decided -------------------------------------------------------------------------
 
 
 def test_to_act(world: World, fake: Fake) -> None:
@@ -45,13 +54,23 @@ def test_to_act(world: World, fake: Fake) -> None:
     assert (answer["decision"], answer["error"]) == ("act", "")
     assert (target["id"], target["scope"], target["attach"]) == ("i-1", {"volumes": ["vol-1"]}, "")
     meta = world.meta(incident_id)
-    assert (meta["status"], meta["decision"], [one["arn"] for one in meta["targets"]]) == ("CONTAINING", "act", [ARN])
-    assert [(one["id"], one["status"], one["actions"]) for one in world.targets(incident_id)] == [("i-1", "OPEN", {})]
+    assert (meta["status"], meta["decision"], [one["arn"] for one in meta["targets"]]) == (
+        "CONTAINING",
+        "act",
+        [ARN],
+    )
+    assert [(one["id"], one["status"], one["actions"]) for one in world.targets(incident_id)] == [
+        ("i-1", "OPEN", {})
+    ]
     assert _lease(world) == [EXECUTION]
 
 
-@pytest.mark.parametrize(("mode", "decision", "status"), [("approve", "approve", "OPEN"), ("dry_run", "dry_run", "OPEN")])
-def test_to_ask_or_to_rehearse(world: World, fake: Fake, mode: str, decision: str, status: str) -> None:
+@pytest.mark.parametrize(
+    ("mode", "decision", "status"), [("approve", "approve", "OPEN"), ("dry_run", "dry_run", "OPEN")]
+)
+def test_to_ask_or_to_rehearse(
+    world: World, fake: Fake, mode: str, decision: str, status: str
+) -> None:
     configure(world, remediations={"*": mode})
     incident_id = _open()
     answer = _run("plan", incident_id)
@@ -72,7 +91,10 @@ def test_to_ask_or_to_rehearse(world: World, fake: Fake, mode: str, decision: st
         ({"guardrails.exempt_resources": ["i-1"]}, "i-1 is exempt"),
         ({"guardrails.exempt_principals": ["role/admin"]}, "role/admin on i-1 is exempt"),
         ({"remediations": {}}, "the policy inside the machine says notify"),
-        ({"account_remediations": {"222222222222": {"*": "off"}}}, "the policy inside the machine says off"),
+        (
+            {"account_remediations": {"222222222222": {"*": "off"}}},
+            "the policy inside the machine says off",
+        ),
     ],
 )
 def test_nothing_may_act(world: World, fake: Fake, changes: Any, said: str) -> None:
@@ -140,24 +162,30 @@ def test_an_empty_plan_is_a_failure(world: World, fake: Fake) -> None:
 
 def test_throttling_is_for_the_machine_to_repeat(world: World, fake: Fake) -> None:
     incident_id = _open()
-    fake.error = ClientError({"Error": {"Code": "RequestLimitExceeded", "Message": "slow"}}, "DescribeInstances")
+    fake.error = ClientError(
+        {"Error": {"Code": "RequestLimitExceeded", "Message": "slow"}}, "DescribeInstances"
+    )
     with pytest.raises(TransientError):
         _run("plan", incident_id)
     assert world.meta(incident_id)["status"] == "OPEN"
 
 
 def test_planning_twice_changes_nothing(world: World, fake: Fake) -> None:
-    """Its answer was lost and the machine asks again: one count of the breaker, the same lease, the same ledger."""
+    """Its answer was lost and the machine asks again: one count of the breaker, the same lease,
+    the same ledger.
+    """
     configure(world, **{"guardrails.circuit_breaker": {"targets": 1, "minutes": 60}})
     incident_id = _open()
     first = _run("plan", incident_id)
-    Record("guardduty-response-incidents").before(incident_id, "ec2_instance", "i-1", "interfaces", {"eni-1": ["sg-web"]})
+    Record("guardduty-response-incidents").before(
+        incident_id, "ec2_instance", "i-1", "interfaces", {"eni-1": ["sg-web"]}
+    )
     assert _run("plan", incident_id) == first
     assert world.targets(incident_id)[0]["before"] == {"interfaces": {"eni-1": ["sg-web"]}}
     assert _lease(world) == [EXECUTION]
 
 
-# -- plan: verification only ------------------------------------------------------------------------------------------
+# -- plan: verification only -----------------------------------------------------------------------
 
 
 def _contained(world: World, fake: Fake) -> str:
@@ -187,13 +215,21 @@ def test_a_contained_resource_is_only_read_again(world: World, fake: Fake, recor
 
 
 @pytest.mark.parametrize("error", [RoleUnavailable("cannot assume arn:x"), NoTarget("no instance")])
-def test_what_cannot_be_read_again_leaves_the_record_alone(world: World, fake: Fake, record: Record, error: Exception) -> None:
+def test_what_cannot_be_read_again_leaves_the_record_alone(
+    world: World, fake: Fake, record: Record, error: Exception
+) -> None:
     incident_id = _contained(world, fake)
     emission(record, incident_id, SECOND)
     before, fake.error = world.meta(incident_id), error
     answer = _run("plan", incident_id, execution=SECOND, verify_only=True)
     assert world.meta(incident_id) == before
-    call("close", incident_id=incident_id, execution=SECOND, decision=answer["decision"], error=answer["error"])
+    call(
+        "close",
+        incident_id=incident_id,
+        execution=SECOND,
+        decision=answer["decision"],
+        error=answer["error"],
+    )
     assert world.meta(incident_id)["status"] == "CONTAINED"
     assert str(error) in world.messages("escalations")[0]["Message"]
 
@@ -203,7 +239,13 @@ def test_a_contained_resource_that_is_gone(world: World, fake: Fake, record: Rec
     emission(record, incident_id, SECOND)
     fake.error = TargetGone("i-1 is terminated")
     answer = _run("plan", incident_id, execution=SECOND, verify_only=True)
-    call("close", incident_id=incident_id, execution=SECOND, decision=answer["decision"], error=answer["error"])
+    call(
+        "close",
+        incident_id=incident_id,
+        execution=SECOND,
+        decision=answer["decision"],
+        error=answer["error"],
+    )
     assert world.meta(incident_id)["status"] == "GONE"
     assert [one["status"] for one in world.targets(incident_id)] == ["GONE"]
     assert told(world) == (["GONE"], [])
@@ -215,7 +257,9 @@ def test_a_half_contained_resource_keeps_its_ledger_when_nothing_may_act_any_mor
 ) -> None:
     incident_id = _open()
     [target] = _run("plan", incident_id)["targets"]
-    record.action(incident_id, "ec2_instance", "i-1", "quarantine_network", "DONE", "1 interface", "req-1")
+    record.action(
+        incident_id, "ec2_instance", "i-1", "quarantine_network", "DONE", "1 interface", "req-1"
+    )
     fake.steps["verify"] = Step(status=Status.PARTIAL, detail="1 of 2")
     _run("verify", incident_id, target)
     call("verdict", incident_id=incident_id, target=target, error="")
@@ -225,11 +269,17 @@ def test_a_half_contained_resource_keeps_its_ledger_when_nothing_may_act_any_mor
     decision = _run("plan", incident_id, execution=SECOND)["decision"]
     call("close", incident_id=incident_id, execution=SECOND, decision=decision)
     [stored] = world.targets(incident_id)
-    assert (world.meta(incident_id)["status"], stored["status"], stored["verdict"]) == ("PARTIAL", "PARTIAL", "1 of 2")
+    assert (world.meta(incident_id)["status"], stored["status"], stored["verdict"]) == (
+        "PARTIAL",
+        "PARTIAL",
+        "1 of 2",
+    )
     assert stored["actions"]["quarantine_network"]["request_id"] == "req-1"
 
 
-def test_after_a_restore_the_state_before_is_recorded_anew(world: World, fake: Fake, record: Record) -> None:
+def test_after_a_restore_the_state_before_is_recorded_anew(
+    world: World, fake: Fake, record: Record
+) -> None:
     incident_id = _contained(world, fake)
     record.before(incident_id, "ec2_instance", "i-1", "interfaces", {"eni-1": ["old"]})
     record.transition(incident_id, "restored")  # type: ignore[arg-type]
@@ -238,7 +288,7 @@ def test_after_a_restore_the_state_before_is_recorded_anew(world: World, fake: F
     assert world.targets(incident_id)[0]["before"] == {}
 
 
-# -- two incidents, one resource --------------------------------------------------------------------------------------
+# -- two incidents, one resource -------------------------------------------------------------------
 
 
 def test_the_loser_links_and_touches_nothing(world: World, fake: Fake) -> None:
@@ -277,7 +327,7 @@ def test_an_owner_of_whom_nothing_is_known_is_left_in_peace(world: World, fake: 
     assert _run("plan", second)["targets"][0]["attach"] != ""
 
 
-# -- the other verbs --------------------------------------------------------------------------------------------------
+# -- the other verbs -------------------------------------------------------------------------------
 
 
 def test_verify_writes_what_was_seen(world: World, fake: Fake) -> None:
@@ -289,7 +339,9 @@ def test_verify_writes_what_was_seen(world: World, fake: Fake) -> None:
     [stored] = world.targets(incident_id)
     assert (stored["status"], stored["verified"]) == ("PARTIAL", EXECUTION)
     assert stored["verdict"] == "1 of 2 closed (containing failed: Contain: timed out)"
-    assert stored["checks"] == [{"name": "eni-1", "ok": True, "detail": "closed", "fatal": False, "read": True}]
+    assert stored["checks"] == [
+        {"name": "eni-1", "ok": True, "detail": "closed", "fatal": False, "read": True}
+    ]
     assert fake.seen[-1].attempt == 2
 
 
@@ -331,13 +383,19 @@ def test_the_finding_is_there_when_it_is_asked_for(world: World, fake: Fake) -> 
     _run("contain", incident_id, target)
     context = fake.seen[-1]
     assert context.finding == finding.parse(load_finding())
-    assert (context.options, context.incident_id, context.config) == ({"finish": "none"}, incident_id, config.load())
+    assert (context.options, context.incident_id, context.config) == (
+        {"finish": "none"},
+        incident_id,
+        config.load(),
+    )
 
 
 def test_a_finding_that_cannot_be_fetched_stops_only_who_asks(world: World, fake: Fake) -> None:
     incident_id = _open()
     [target] = _run("plan", incident_id)["targets"]
-    Record("guardduty-response-incidents").note(incident_id, finding_key="incidents/inc-0/missing.json")
+    Record("guardduty-response-incidents").note(
+        incident_id, finding_key="incidents/inc-0/missing.json"
+    )
     assert _run("contain", incident_id, target)["done"]
     with pytest.raises(ClientError, match="NoSuchKey"):
         _ = fake.seen[-1].finding

@@ -22,7 +22,14 @@ def _together(work: Callable[[int], Any], times: int = 10) -> list[Any]:
 
 
 def _open(record: Record, number: int, **changes: Any) -> OnFinding:
-    meta = {"incident_id": ID, "execution": f"e{number}", "mode": "auto", "severity": 8.0, "config_sha256": "c", **changes}
+    meta = {
+        "incident_id": ID,
+        "execution": f"e{number}",
+        "mode": "auto",
+        "severity": 8.0,
+        "config_sha256": "c",
+        **changes,
+    }
     return record.open(meta).outcome
 
 
@@ -32,7 +39,9 @@ def test_ten_emissions_at_once_start_one_response(world: World, record: Record) 
     assert world.meta(ID)["emissions"] == 10
 
 
-@pytest.mark.parametrize("status", [Status.FAILED, Status.BREACHED, Status.RESTORED, Status.CLOSED], ids=str)
+@pytest.mark.parametrize(
+    "status", [Status.FAILED, Status.BREACHED, Status.RESTORED, Status.CLOSED], ids=str
+)
 def test_ten_emissions_at_once_reopen_once(world: World, record: Record, status: Status) -> None:
     _open(record, 99)
     record.move(ID, Status.OPEN, status)

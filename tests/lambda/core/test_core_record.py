@@ -13,11 +13,25 @@ from guardduty_response.statuses import IN_PROGRESS, ON_FINDING, WATCHED, Event,
 from lambda_world import TABLE, World
 
 ID, ARN = "inc-0123456789abcdef", "arn:aws:ec2:eu-central-1:222222222222:instance/i-1"
-TARGET = {"kind": "ec2_instance", "id": "i-1", "arn": ARN, "account_id": "222222222222", "region": "eu-central-1", "attach": ""}
+TARGET = {
+    "kind": "ec2_instance",
+    "id": "i-1",
+    "arn": ARN,
+    "account_id": "222222222222",
+    "region": "eu-central-1",
+    "attach": "",
+}
 
 
 def _meta(**changes: Any) -> dict[str, Any]:
-    return {"incident_id": ID, "execution": "one", "mode": "auto", "severity": 8.0, "config_sha256": "c0", **changes}
+    return {
+        "incident_id": ID,
+        "execution": "one",
+        "mode": "auto",
+        "severity": 8.0,
+        "config_sha256": "c0",
+        **changes,
+    }
 
 
 def _at(record: Record, status: Status, **fields: Any) -> None:
@@ -26,20 +40,25 @@ def _at(record: Record, status: Status, **fields: Any) -> None:
     assert record.move(ID, Status.OPEN, status, **fields)
 
 
-# -- opening ----------------------------------------------------------------------------------------------------------
+# -- opening ---------------------------------------------------------------------------------------
 
 
 def test_a_new_incident(world: World, record: Record) -> None:
     opened = record.open(_meta(title="Köln"))
     assert (opened.outcome, opened.previous) == (OnFinding.START, None)
     stored = world.meta(ID)
-    assert stored | {"status": "OPEN", "emissions": 1, "open": "1", "targets": [], "title": "Köln"} == stored
+    assert (
+        stored | {"status": "OPEN", "emissions": 1, "open": "1", "targets": [], "title": "Köln"}
+        == stored
+    )
     assert stored["opened_at"] == stored["updated_at"]
     assert datetime.fromisoformat(stored["opened_at"]).tzinfo is not None
 
 
 @pytest.mark.parametrize("status", list(Status), ids=str)
-def test_a_further_emission_does_what_the_table_says(world: World, record: Record, status: Status) -> None:
+def test_a_further_emission_does_what_the_table_says(
+    world: World, record: Record, status: Status
+) -> None:
     _at(record, status, targets=[TARGET])
     opened = record.open(_meta(execution="two", config_sha256="c1"))
     assert opened.outcome is ON_FINDING[status]
@@ -51,7 +70,11 @@ def test_a_further_emission_does_what_the_table_says(world: World, record: Recor
     now = Status(stored["status"])
     assert stored.get("open") == ("1" if now in IN_PROGRESS else "held" if now in WATCHED else None)
     if opened.outcome is OnFinding.START:
-        assert (stored["config_sha256"], stored["previous"], stored["targets"]) == ("c1", status, [])
+        assert (stored["config_sha256"], stored["previous"], stored["targets"]) == (
+            "c1",
+            status,
+            [],
+        )
         assert (stored["told"], stored["closed_once"]) == ("", False)
 
 
@@ -99,10 +122,17 @@ def test_the_same_execution_resumes_a_reopening(record: Record) -> None:
     assert (again.outcome, again.previous) == (OnFinding.START, "RESTORED")
 
 
-@pytest.mark.parametrize("status", [Status.CONTAINED, Status.PARTIAL, Status.FAILED, Status.BREACHED], ids=str)
-def test_a_notice_leaves_alone_what_was_done_to_a_resource(world: World, record: Record, status: Status) -> None:
+@pytest.mark.parametrize(
+    "status", [Status.CONTAINED, Status.PARTIAL, Status.FAILED, Status.BREACHED], ids=str
+)
+def test_a_notice_leaves_alone_what_was_done_to_a_resource(
+    world: World, record: Record, status: Status
+) -> None:
     _at(record, status, targets=[TARGET])
-    assert record.open(_meta(execution="notice", mode="notify", config_sha256="c1")).outcome is OnFinding.ATTACH
+    assert (
+        record.open(_meta(execution="notice", mode="notify", config_sha256="c1")).outcome
+        is OnFinding.ATTACH
+    )
     stored = world.meta(ID)
     assert (stored["status"], stored["execution"], stored["emissions"]) == (status, "one", 2)
 
@@ -119,7 +149,7 @@ def test_only_new_leaves_an_existing_incident_as_it_is(world: World, record: Rec
     assert world.meta(ID) == before
 
 
-# -- statuses ---------------------------------------------------------------------------------------------------------
+# -- statuses --------------------------------------------------------------------------------------
 
 
 def test_transitions_keep_the_open_index_in_step(world: World, record: Record) -> None:
@@ -191,7 +221,10 @@ def test_reading_an_incident_whole(record: Record) -> None:
     for number in range(10):  # more than a page of a query (1 MB)
         record.put_target(ID, {**TARGET, "id": f"i-{number}", "padding": "z" * 300_000})
     meta, targets, timeline = record.read(ID)
-    assert (meta["incident_id"], [one["id"] for one in targets]) == (ID, [f"i-{number}" for number in range(10)])
+    assert (meta["incident_id"], [one["id"] for one in targets]) == (
+        ID,
+        [f"i-{number}" for number in range(10)],
+    )
     assert [one["event"] for one in timeline[:2]] == ["first", "second"]
     assert len(timeline[0]["detail"]) == 2000
     assert len(timeline) == 2
@@ -206,7 +239,7 @@ def test_stale_work(world: World, record: Record) -> None:
     assert record.stale(past.isoformat(timespec="microseconds").replace("+00:00", "Z")) == []
 
 
-# -- the ledger -------------------------------------------------------------------------------------------------------
+# -- the ledger ------------------------------------------------------------------------------------
 
 
 def test_before_is_written_once(world: World, record: Record) -> None:
@@ -225,22 +258,32 @@ def test_actions_and_evidence_take_the_latest_word(world: World, record: Record)
     record.evidence(ID, "ec2_instance", "i-1", "snapshots", {"ids": ["snap-1"]})
     [stored] = world.targets(ID)
     action = stored["actions"]["detach"]
-    assert (action["status"], action["detail"], action["request_id"]) == ("DONE", "detached", "req-1")
+    assert (action["status"], action["detail"], action["request_id"]) == (
+        "DONE",
+        "detached",
+        "req-1",
+    )
     assert stored["evidence"] == {"snapshots": {"ids": ["snap-1"]}}
 
 
-def test_a_target_keeps_its_ledger_when_planned_again_unless_reset(world: World, record: Record) -> None:
+def test_a_target_keeps_its_ledger_when_planned_again_unless_reset(
+    world: World, record: Record
+) -> None:
     record.put_target(ID, TARGET)
     record.before(ID, "ec2_instance", "i-1", "interfaces", {"eni-1": ["sg-web"]})
     record.set_target(ID, "ec2_instance", "i-1", status=Status.FAILED)
     record.put_target(ID, {**TARGET, "attach": "inc-other"})
     [stored] = world.targets(ID)
-    assert (stored["status"], stored["attach"], stored["before"]) == ("OPEN", "inc-other", {"interfaces": {"eni-1": ["sg-web"]}})
+    assert (stored["status"], stored["attach"], stored["before"]) == (
+        "OPEN",
+        "inc-other",
+        {"interfaces": {"eni-1": ["sg-web"]}},
+    )
     record.put_target(ID, TARGET, reset=True)
     assert world.targets(ID)[0]["before"] == {}
 
 
-# -- leases -----------------------------------------------------------------------------------------------------------
+# -- leases ----------------------------------------------------------------------------------------
 
 
 def _holder(world: World) -> dict[str, Any]:
@@ -276,7 +319,7 @@ def test_a_dead_owner_is_replaced_but_not_a_successor(world: World, record: Reco
     assert held["owner"] == "two"
 
 
-# -- the circuit breaker ----------------------------------------------------------------------------------------------
+# -- the circuit breaker ---------------------------------------------------------------------------
 
 
 def test_the_breaker_counts_each_target_once(world: World, record: Record) -> None:
@@ -288,7 +331,9 @@ def test_the_breaker_counts_each_target_once(world: World, record: Record) -> No
     assert int(window["expires_at"]) > datetime.now(UTC).timestamp()
 
 
-def test_the_breaker_starts_anew_with_its_window(record: Record, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_breaker_starts_anew_with_its_window(
+    record: Record, monkeypatch: pytest.MonkeyPatch
+) -> None:
     clock = [6000.0 * 60]
     monkeypatch.setattr("guardduty_response.record.time.time", lambda: clock[0])
     assert record.count_targets("p", ["a"], 10) == 1

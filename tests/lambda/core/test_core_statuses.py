@@ -24,7 +24,9 @@ S, E, F = Status, Event, OnFinding
 
 
 @pytest.mark.parametrize(("status", "event"), list(itertools.product(Status, Event)), ids=str)
-def test_every_status_and_event_is_either_defined_or_refused_by_name(status: Status, event: Event) -> None:
+def test_every_status_and_event_is_either_defined_or_refused_by_name(
+    status: Status, event: Event
+) -> None:
     if event in TRANSITIONS[status]:
         assert next_status(status, event) in Status
     else:
@@ -74,10 +76,23 @@ def test_only_work_in_progress_can_die() -> None:
     [
         (F.ATTACH, {S.OPEN, S.AWAITING_APPROVAL, S.CONTAINING, S.GONE, S.REJECTED}),
         (F.VERIFY, {S.CONTAINED}),
-        (F.START, {S.PARTIAL, S.FAILED, S.BREACHED, S.NOTIFIED, S.DRY_RUN, S.SKIPPED, S.TIMED_OUT, S.RESTORED,
-                   S.RESTORE_PARTIAL, S.CLOSED}),
+        (
+            F.START,
+            {
+                S.PARTIAL,
+                S.FAILED,
+                S.BREACHED,
+                S.NOTIFIED,
+                S.DRY_RUN,
+                S.SKIPPED,
+                S.TIMED_OUT,
+                S.RESTORED,
+                S.RESTORE_PARTIAL,
+                S.CLOSED,
+            },
+        ),
     ],
-)  # fmt: skip
+)
 def test_what_a_further_emission_does(outcome: OnFinding, group: set[Status]) -> None:
     assert {status for status in Status if ON_FINDING[status] is outcome} == group
 

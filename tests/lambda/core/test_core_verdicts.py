@@ -19,7 +19,9 @@ SECOND = f"{EXECUTION}2"
 
 def _verdict(incident_id: str, name: str = "i-1", error: str = "", **more: Any) -> dict[str, Any]:
     fields = {k: more.pop(k) for k in ("verify_only", "attach") if k in more}
-    return call("verdict", incident_id=incident_id, target=target(name, **fields), error=error, **more)
+    return call(
+        "verdict", incident_id=incident_id, target=target(name, **fields), error=error, **more
+    )
 
 
 def _again(record: Record, incident_id: str) -> None:
@@ -27,7 +29,10 @@ def _again(record: Record, incident_id: str) -> None:
     assert emission(record, incident_id, SECOND) == "verify"
 
 
-@pytest.mark.parametrize(("status", "escalated"), [("CONTAINED", False), ("PARTIAL", True), ("FAILED", True), ("GONE", False)])
+@pytest.mark.parametrize(
+    ("status", "escalated"),
+    [("CONTAINED", False), ("PARTIAL", True), ("FAILED", True), ("GONE", False)],
+)
 def test_a_verdict_is_recorded_and_told_at_once(
     world: World, incident: Begin, verified: Verified, status: str, escalated: bool
 ) -> None:
@@ -44,12 +49,17 @@ def test_without_a_result_it_is_not_contained(world: World, incident: Begin, err
     incident_id = incident()
     _verdict(incident_id, error=error)
     [stored] = world.targets(incident_id)
-    assert (stored["status"], stored["verdict"]) == ("FAILED", error or "verification ended without a result")
+    assert (stored["status"], stored["verdict"]) == (
+        "FAILED",
+        error or "verification ended without a result",
+    )
     assert world.meta(incident_id)["status"] == "FAILED"
     assert (error or "without a result") in world.messages("escalations")[0]["Message"]
 
 
-def test_several_targets_are_told_one_by_one_and_judged_together(world: World, incident: Begin, verified: Verified) -> None:
+def test_several_targets_are_told_one_by_one_and_judged_together(
+    world: World, incident: Begin, verified: Verified
+) -> None:
     incident_id = incident("i-1", "i-2", "i-3")
     for name, status in (("i-1", "CONTAINED"), ("i-2", "GONE"), ("i-3", "FAILED")):
         assert world.meta(incident_id)["status"] == "CONTAINING"
@@ -62,7 +72,9 @@ def test_several_targets_are_told_one_by_one_and_judged_together(world: World, i
     assert world.meta(incident_id)["status"] == "PARTIAL"
 
 
-def test_verdicts_of_targets_at_once_agree(world: World, incident: Begin, verified: Verified) -> None:
+def test_verdicts_of_targets_at_once_agree(
+    world: World, incident: Begin, verified: Verified
+) -> None:
     """Both targets are read before either verdict is settled."""
     incident_id = incident("i-1", "i-2")
     for name in ("i-1", "i-2"):
@@ -73,7 +85,9 @@ def test_verdicts_of_targets_at_once_agree(world: World, incident: Begin, verifi
     assert told(world) == (["CONTAINED", "CONTAINED"], [])
 
 
-def test_a_resource_of_another_incident_is_linked(world: World, incident: Begin, verified: Verified, record: Record) -> None:
+def test_a_resource_of_another_incident_is_linked(
+    world: World, incident: Begin, verified: Verified, record: Record
+) -> None:
     incident_id = incident()
     record.set_target(incident_id, "ec2_instance", "i-1", attach="inc-other")
     verified(incident_id, "CONTAINED")
@@ -81,7 +95,7 @@ def test_a_resource_of_another_incident_is_linked(world: World, incident: Begin,
     assert "incident inc-other works on this resource" in world.messages()[0]["Message"]
 
 
-# -- verified again ---------------------------------------------------------------------------------------------------
+# -- verified again --------------------------------------------------------------------------------
 
 
 def _contained(world: World, incident_id: str, verified: Verified) -> str:
@@ -92,7 +106,9 @@ def _contained(world: World, incident_id: str, verified: Verified) -> str:
     return incident_id
 
 
-def test_what_still_holds_wakes_nobody(world: World, incident: Begin, verified: Verified, record: Record) -> None:
+def test_what_still_holds_wakes_nobody(
+    world: World, incident: Begin, verified: Verified, record: Record
+) -> None:
     incident_id = _contained(world, incident(), verified)
     _again(record, incident_id)
     verified(incident_id, "CONTAINED", execution=SECOND)
@@ -119,7 +135,11 @@ def test_what_was_undone_is_a_breach_told_once(
 
 
 def test_a_breach_whose_message_failed_is_told_by_the_retry(
-    world: World, incident: Begin, verified: Verified, record: Record, monkeypatch: pytest.MonkeyPatch
+    world: World,
+    incident: Begin,
+    verified: Verified,
+    record: Record,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     incident_id = _contained(world, incident(), verified)
     _again(record, incident_id)
@@ -133,7 +153,11 @@ def test_a_breach_whose_message_failed_is_told_by_the_retry(
 
 
 def test_a_breach_that_verdict_could_not_tell_is_told_by_close(
-    world: World, incident: Begin, verified: Verified, record: Record, monkeypatch: pytest.MonkeyPatch
+    world: World,
+    incident: Begin,
+    verified: Verified,
+    record: Record,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     incident_id = _contained(world, incident(), verified)
     _again(record, incident_id)
@@ -167,7 +191,9 @@ def test_what_could_not_be_read_again_is_not_called_contained(
     assert "what was last seen" in message_["Message"]
 
 
-def test_a_restored_resource_found_open_is_no_breach(world: World, incident: Begin, verified: Verified, record: Record) -> None:
+def test_a_restored_resource_found_open_is_no_breach(
+    world: World, incident: Begin, verified: Verified, record: Record
+) -> None:
     """A person restored it while a verification ran: the status stays the person's."""
     incident_id = _contained(world, incident(), verified)
     _again(record, incident_id)
@@ -178,10 +204,19 @@ def test_a_restored_resource_found_open_is_no_breach(world: World, incident: Beg
     assert "status kept" in world.timeline(incident_id)
 
 
-def test_lost_evidence_is_a_task_not_a_verdict(world: World, incident: Begin, verified: Verified) -> None:
+def test_lost_evidence_is_a_task_not_a_verdict(
+    world: World, incident: Begin, verified: Verified
+) -> None:
     incident_id = incident()
-    call("evidence_failed", incident_id=incident_id, target=target(), error="SnapshotLimitExceeded: too many")
+    call(
+        "evidence_failed",
+        incident_id=incident_id,
+        target=target(),
+        error="SnapshotLimitExceeded: too many",
+    )
     verified(incident_id, "CONTAINED")
     _verdict(incident_id)
     assert world.meta(incident_id)["status"] == "CONTAINED"
-    assert "SnapshotLimitExceeded" in world.messages()[0]["Message"].split("Left for people to do")[1]
+    assert (
+        "SnapshotLimitExceeded" in world.messages()[0]["Message"].split("Left for people to do")[1]
+    )

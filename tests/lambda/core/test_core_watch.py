@@ -24,7 +24,9 @@ ENI, GROUP = "eni-0123456789abcdef0", "sg-0123456789abcdef0"
 def held(incident: Begin, record: Record) -> Callable[..., str]:
     def make(status: str = "CONTAINED", *names: str, **fields: Any) -> str:
         incident_id = incident(*names, status=status, **fields)
-        record.set_target(incident_id, "ec2_instance", names[0] if names else "i-1", watched=[ENI, GROUP, "app"])
+        record.set_target(
+            incident_id, "ec2_instance", names[0] if names else "i-1", watched=[ENI, GROUP, "app"]
+        )
         return incident_id
 
     return make
@@ -37,64 +39,101 @@ def _schedule(id: str = "e1") -> dict[str, Any]:
 def _change(issuer: str = "admin", parameters: Any = None, **detail: Any) -> dict[str, Any]:
     """As EventBridge delivers it (AWS CloudTrail, "AWS API Call via CloudTrail")."""
     return {
-        "source": "aws.ec2", "detail-type": "AWS API Call via CloudTrail", "account": "222222222222", "id": "b1",
+        "source": "aws.ec2",
+        "detail-type": "AWS API Call via CloudTrail",
+        "account": "222222222222",
+        "id": "b1",
         "detail": {
-            "eventName": "ModifyNetworkInterfaceAttribute", "eventTime": "2026-11-24T08:00:00Z", "eventID": "ev-1",
-            "sourceIPAddress": "198.51.100.7", "userAgent": "aws-cli/2", "recipientAccountId": "222222222222",
+            "eventName": "ModifyNetworkInterfaceAttribute",
+            "eventTime": "2026-11-24T08:00:00Z",
+            "eventID": "ev-1",
+            "sourceIPAddress": "198.51.100.7",
+            "userAgent": "aws-cli/2",
+            "recipientAccountId": "222222222222",
             "requestParameters": {"networkInterfaceId": ENI} if parameters is None else parameters,
-            "userIdentity": {"type": "AssumedRole", "arn": f"arn:aws:sts::222222222222:assumed-role/{issuer}/bob",
-                             "sessionContext": {"sessionIssuer": {
-                                 "userName": issuer.rsplit("/", 1)[-1], "arn": f"arn:aws:iam::222222222222:role/{issuer}"}}},
-            **detail},
-    }  # fmt: skip
+            "userIdentity": {
+                "type": "AssumedRole",
+                "arn": f"arn:aws:sts::222222222222:assumed-role/{issuer}/bob",
+                "sessionContext": {
+                    "sessionIssuer": {
+                        "userName": issuer.rsplit("/", 1)[-1],
+                        "arn": f"arn:aws:iam::222222222222:role/{issuer}",
+                    }
+                },
+            },
+            **detail,
+        },
+    }
 
 
 def _started(world: World) -> dict[str, Any]:
     """Execution name -> its input."""
     found = world.sfn.list_executions(stateMachineArn=f"{MACHINES}incident")["executions"]
     arns = {one["name"]: one["executionArn"] for one in found}
-    return {name: json.loads(world.sfn.describe_execution(executionArn=arn)["input"]) for name, arn in arns.items()}
+    return {
+        name: json.loads(world.sfn.describe_execution(executionArn=arn)["input"])
+        for name, arn in arns.items()
+    }
 
 
-# -- the schedule -----------------------------------------------------------------------------------------------------
+# -- the schedule ----------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("status", list(Status), ids=str)
 def test_the_schedule_checks_what_stands(world: World, held: Begin, status: Status) -> None:
     incident_id = held(status)
     assert _schedule() == {"started": [incident_id] if status in WATCHED else []}
-    wanted = [{"watch": {"incident_id": incident_id, "why": "schedule", "seen": None}}] if status in WATCHED else []
+    wanted = (
+        [{"watch": {"incident_id": incident_id, "why": "schedule", "seen": None}}]
+        if status in WATCHED
+        else []
+    )
     assert list(_started(world).values()) == wanted
 
 
 def test_a_second_delivery_starts_nothing_and_the_next_turn_does(world: World, held: Begin) -> None:
     held()
     _schedule()
-    _schedule()  # same name and input: AWS answers with the execution there is, or ExecutionAlreadyExists once that has ended
+    # same name and input: AWS answers with the execution there is, or ExecutionAlreadyExists once
+    # that has ended
+    _schedule()
     assert len(_started(world)) == 1
     _schedule("e2")
     assert len(_started(world)) == 2
 
 
-# -- a playbook that is switched off ----------------------------------------------------------------------------------
+# -- a playbook that is switched off ---------------------------------------------------------------
 
 
 def _sweep() -> list[str]:
     return list(watch({"source": "guardduty-response.sweeper"})["unwatched"])
 
 
-def test_containment_of_a_playbook_that_is_switched_off_is_told_once(world: World, held: Begin, record: Record) -> None:
+def test_containment_of_a_playbook_that_is_switched_off_is_told_once(
+    world: World, held: Begin, record: Record
+) -> None:
     incident_id = held()
     world.configure({"active_playbooks": ["ec2_instance", "iam_principal"]})
     assert _sweep() == [] and world.messages("escalations") == []
     world.configure({"active_playbooks": ["iam_principal"], "playbooks.ec2_instance.restore": True})
     assert _sweep() == [incident_id] and _sweep() == []
     [message] = world.messages("escalations")
-    assert "No longer watched: no switch lets playbook ec2_instance act any more" in message["Message"]
+    assert (
+        "No longer watched: no switch lets playbook ec2_instance act any more" in message["Message"]
+    )
     assert "Close or restore it, or switch the playbook on again" in message["Message"]
-    assert f"--function-name {PREFIX}-restore-ec2-instance" in message["Message"] and '"close": true' in message["Message"]
-    assert record.meta(incident_id)["status"] == "CONTAINED" and "no longer watched" in world.timeline(incident_id)
-    assert (_schedule(), watch(_change()), _started(world)) == ({"started": []}, {"started": []}, {})
+    assert (
+        f"--function-name {PREFIX}-restore-ec2-instance" in message["Message"]
+        and '"close": true' in message["Message"]
+    )
+    assert record.meta(incident_id)[
+        "status"
+    ] == "CONTAINED" and "no longer watched" in world.timeline(incident_id)
+    assert (_schedule(), watch(_change()), _started(world)) == (
+        {"started": []},
+        {"started": []},
+        {},
+    )
     world.configure({"active_playbooks": ["ec2_instance"]})
     assert _sweep() == [] and "watched again" in world.timeline(incident_id)
     assert _schedule() == {"started": [incident_id]}
@@ -117,9 +156,13 @@ def test_without_a_restore_function_no_command_names_it(world: World, held: Begi
     assert "aws lambda invoke" not in message["Message"]
 
 
-def test_what_is_only_linked_is_watched_with_the_incident_that_contained_it(world: World, held: Begin, record: Record) -> None:
+def test_what_is_only_linked_is_watched_with_the_incident_that_contained_it(
+    world: World, held: Begin, record: Record
+) -> None:
     incident_id = held()
-    record.note(incident_id, targets=[{**record.meta(incident_id)["targets"][0], "attach": "inc-other"}])
+    record.note(
+        incident_id, targets=[{**record.meta(incident_id)["targets"][0], "attach": "inc-other"}]
+    )
     assert _schedule() == {"started": []}
 
 
@@ -129,7 +172,9 @@ def test_one_that_cannot_be_started_keeps_no_other_waiting(
     incident_id = held()
     for n in range(3):
         copied = {**record.meta(incident_id), "pk": f"INCIDENT#inc-{n}", "incident_id": f"inc-{n}"}
-        record.open({name: value for name, value in copied.items() if name not in ("pk", "sk", "open")})
+        record.open(
+            {name: value for name, value in copied.items() if name not in ("pk", "sk", "open")}
+        )
         record.move(f"inc-{n}", Status.OPEN, Status.CONTAINED)
     client, start = aws.client("stepfunctions"), aws.client("stepfunctions").start_execution
 
@@ -141,10 +186,14 @@ def test_one_that_cannot_be_started_keeps_no_other_waiting(
     monkeypatch.setattr(client, "start_execution", broken)
     with pytest.raises(ClientError, match="InvalidArn"):
         _schedule()
-    assert {one["watch"]["incident_id"] for one in _started(world).values()} == {incident_id, "inc-0", "inc-2"}
+    assert {one["watch"]["incident_id"] for one in _started(world).values()} == {
+        incident_id,
+        "inc-0",
+        "inc-2",
+    }
 
 
-# -- a change ---------------------------------------------------------------------------------------------------------
+# -- a change --------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -158,13 +207,24 @@ def test_one_that_cannot_be_started_keeps_no_other_waiting(
     ],
     ids=["interface", "group", "instance", "target", "role"],
 )
-def test_a_change_of_what_contains_is_checked_at_once(world: World, held: Begin, parameters: Any) -> None:
+def test_a_change_of_what_contains_is_checked_at_once(
+    world: World, held: Begin, parameters: Any
+) -> None:
     incident_id = held()
     assert watch(_change(parameters=parameters)) == {"started": [incident_id]}
     [given] = _started(world).values()
-    assert given["watch"] == {"incident_id": incident_id, "why": "change", "seen": {
-        "who": "arn:aws:sts::222222222222:assumed-role/admin/bob", "what": "ModifyNetworkInterfaceAttribute",
-        "when": "2026-11-24T08:00:00Z", "from": "198.51.100.7", "agent": "aws-cli/2", "event_id": "ev-1"}}  # fmt: skip
+    assert given["watch"] == {
+        "incident_id": incident_id,
+        "why": "change",
+        "seen": {
+            "who": "arn:aws:sts::222222222222:assumed-role/admin/bob",
+            "what": "ModifyNetworkInterfaceAttribute",
+            "when": "2026-11-24T08:00:00Z",
+            "from": "198.51.100.7",
+            "agent": "aws-cli/2",
+            "event_id": "ev-1",
+        },
+    }
     watch(_change(parameters=parameters))
     assert len(_started(world)) == 1, "a second delivery"
 
@@ -182,17 +242,26 @@ def test_a_change_of_what_contains_is_checked_at_once(world: World, held: Begin,
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
-def test_what_is_no_change_of_it_starts_nothing(world: World, held: Begin, event: dict[str, Any], why: str) -> None:
+def test_what_is_no_change_of_it_starts_nothing(
+    world: World, held: Begin, event: dict[str, Any], why: str
+) -> None:
     held()
     assert watch(event) == {"started": []}
     assert _started(world) == {}
 
 
-@pytest.mark.parametrize("issuer", [
-    f"{PREFIX}-responder-ec2-instance-2", f"mine/{PREFIX}-responder-ec2-instance", f"{PREFIX}-terminator-iam-principal",
-    f"{PREFIX}-identity-center-responder",
-])  # fmt: skip
-def test_a_role_that_only_looks_like_the_responses_counts(world: World, held: Begin, issuer: str) -> None:
+@pytest.mark.parametrize(
+    "issuer",
+    [
+        f"{PREFIX}-responder-ec2-instance-2",
+        f"mine/{PREFIX}-responder-ec2-instance",
+        f"{PREFIX}-terminator-iam-principal",
+        f"{PREFIX}-identity-center-responder",
+    ],
+)
+def test_a_role_that_only_looks_like_the_responses_counts(
+    world: World, held: Begin, issuer: str
+) -> None:
     incident_id = held()
     assert watch(_change(issuer)) == {"started": [incident_id]}
 
@@ -212,11 +281,15 @@ def test_what_a_caller_chose_is_one_printable_line(world: World, held: Begin) ->
     assert agent.isprintable() and len(agent) <= 300
 
 
-# -- opening a check --------------------------------------------------------------------------------------------------
+# -- opening a check -------------------------------------------------------------------------------
 
 
 def _open(incident_id: Any, **more: Any) -> dict[str, Any]:
-    return call("open", event={"watch": {"incident_id": incident_id, "why": "schedule", "seen": None, **more}}, execution=CHECK)
+    return call(
+        "open",
+        event={"watch": {"incident_id": incident_id, "why": "schedule", "seen": None, **more}},
+        execution=CHECK,
+    )
 
 
 @pytest.mark.parametrize("status", list(Status), ids=str)
@@ -224,20 +297,47 @@ def test_only_what_stands_is_opened(world: World, held: Begin, status: Status) -
     incident_id = held(status)
     answer = _open(incident_id)
     if status in WATCHED:
-        assert answer == {"incident_id": incident_id, "playbook": "ec2_instance", "next": "triage", "verify_only": True}
+        assert answer == {
+            "incident_id": incident_id,
+            "playbook": "ec2_instance",
+            "next": "triage",
+            "verify_only": True,
+        }
     else:
         assert answer["next"] == "done"
     meta = world.meta(incident_id)
-    assert (meta["status"], meta["execution"]) == (status, EXECUTION), "who must finish it stays who it was"
+    assert (meta["status"], meta["execution"]) == (
+        status,
+        EXECUTION,
+    ), "who must finish it stays who it was"
     assert ("watch" in meta) == (status in WATCHED)
 
 
-def test_the_change_is_kept_and_a_later_schedule_does_not_forget_it(world: World, held: Begin) -> None:
+def test_the_change_is_kept_and_a_later_schedule_does_not_forget_it(
+    world: World, held: Begin
+) -> None:
     incident_id = held()
-    _open(incident_id, seen={"who": "bob", "what": "X", "when": "t", "from": "f", "agent": "a\nb", "event_id": "e", "more": 1})
+    _open(
+        incident_id,
+        seen={
+            "who": "bob",
+            "what": "X",
+            "when": "t",
+            "from": "f",
+            "agent": "a\nb",
+            "event_id": "e",
+            "more": 1,
+        },
+    )
     _open(incident_id)
     assert world.meta(incident_id)["undone_by"] == {
-        "who": "bob", "what": "X", "when": "t", "from": "f", "agent": "a b", "event_id": "e"}  # fmt: skip
+        "who": "bob",
+        "what": "X",
+        "when": "t",
+        "from": "f",
+        "agent": "a b",
+        "event_id": "e",
+    }
 
 
 @pytest.mark.parametrize("bad", [None, 7, "i-1", "", {"x": 1}])
@@ -251,12 +351,22 @@ def test_an_incident_that_does_not_exist_is_refused(world: World) -> None:
         _open("inc-0")
 
 
-# -- a check that dies ------------------------------------------------------------------------------------------------
+# -- a check that dies -----------------------------------------------------------------------------
 
 
 def _dead(incident_id: str) -> None:
     text = json.dumps({"watch": {"incident_id": incident_id, "why": "schedule", "seen": None}})
-    watch({"source": "aws.states", "detail": {"executionArn": CHECK, "status": "FAILED", "input": text, "cause": "gone wrong"}})
+    watch(
+        {
+            "source": "aws.states",
+            "detail": {
+                "executionArn": CHECK,
+                "status": "FAILED",
+                "input": text,
+                "cause": "gone wrong",
+            },
+        }
+    )
 
 
 def test_a_check_that_dies_is_told_once_and_changes_no_status(world: World, held: Begin) -> None:
@@ -265,10 +375,15 @@ def test_a_check_that_dies_is_told_once_and_changes_no_status(world: World, held
         _dead(incident_id)
     assert world.meta(incident_id)["status"] == "CONTAINED"
     [message] = world.messages("escalations")
-    assert "could not be read: state machine" in message["Message"] and "gone wrong" in message["Message"]
+    assert (
+        "could not be read: state machine" in message["Message"]
+        and "gone wrong" in message["Message"]
+    )
 
 
-def test_a_check_that_died_containing_again_has_failed(world: World, held: Begin, record: Record) -> None:
+def test_a_check_that_died_containing_again_has_failed(
+    world: World, held: Begin, record: Record
+) -> None:
     incident_id = held("CONTAINING")
     record.note(incident_id, execution=CHECK)
     _dead(incident_id)

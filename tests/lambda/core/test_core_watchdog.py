@@ -1,4 +1,6 @@
-"""Nothing ends in silence: machines that die, records that stand still, events that were not delivered."""
+"""Nothing ends in silence: machines that die, records that stand still, events that were not
+delivered.
+"""
 
 from __future__ import annotations
 
@@ -22,16 +24,22 @@ Begin = Callable[..., str]
 
 def _ended(arn: str, status: str = "FAILED", **detail: Any) -> dict[str, Any]:
     """As EventBridge tells it (AWS Step Functions, "Step Functions Execution Status Change")."""
-    return {"source": "aws.states", "detail-type": "Step Functions Execution Status Change",
-            "detail": {"executionArn": arn, "status": status, **detail}}  # fmt: skip
+    return {
+        "source": "aws.states",
+        "detail-type": "Step Functions Execution Status Change",
+        "detail": {"executionArn": arn, "status": status, **detail},
+    }
 
 
 def _failing(*_: Any, **__: Any) -> None:
-    answer: Any = {"Error": {"Code": "InternalError", "Message": "down"}, "ResponseMetadata": {"HTTPStatusCode": 500}}
+    answer: Any = {
+        "Error": {"Code": "InternalError", "Message": "down"},
+        "ResponseMetadata": {"HTTPStatusCode": 500},
+    }
     raise ClientError(answer, "Publish")
 
 
-# -- a machine ended --------------------------------------------------------------------------------------------------
+# -- a machine ended -------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("status", ["FAILED", "TIMED_OUT", "ABORTED"])
@@ -39,7 +47,11 @@ def test_a_machine_that_dies_midway_is_told_and_its_work_fails(
     world: World, finding_event: Make, incident: Begin, status: str
 ) -> None:
     incident_id = incident()
-    watch(_ended(EXECUTION, status, input=json.dumps(finding_event()), cause="States.DataLimitExceeded"))
+    watch(
+        _ended(
+            EXECUTION, status, input=json.dumps(finding_event()), cause="States.DataLimitExceeded"
+        )
+    )
     meta = world.meta(incident_id)
     assert meta["status"] == "FAILED"
     assert "open" not in meta
@@ -51,7 +63,9 @@ def test_a_machine_that_dies_midway_is_told_and_its_work_fails(
         assert part in notice["Message"]
 
 
-def test_input_and_cause_are_read_where_the_event_leaves_them_out(world: World, finding_event: Make, record: Record) -> None:
+def test_input_and_cause_are_read_where_the_event_leaves_them_out(
+    world: World, finding_event: Make, record: Record
+) -> None:
     arn = world.start("killed", event=finding_event())
     incident_id = call("open", event=finding_event(), execution=arn)["incident_id"]
     world.kill(arn)
@@ -59,7 +73,9 @@ def test_input_and_cause_are_read_where_the_event_leaves_them_out(world: World, 
     assert world.meta(incident_id)["status"] == "FAILED"
 
 
-def test_it_is_told_once_however_often_it_is_heard(world: World, finding_event: Make, incident: Begin) -> None:
+def test_it_is_told_once_however_often_it_is_heard(
+    world: World, finding_event: Make, incident: Begin
+) -> None:
     """The status rule, its redelivery and the sweeper all see the same death."""
     incident_id = incident()
     for _ in range(3):
@@ -83,7 +99,9 @@ def test_it_is_told_by_the_retry_when_the_first_message_failed(
 
 
 @pytest.mark.parametrize("status", ["CONTAINED", "PARTIAL", "FAILED", "SKIPPED"])
-def test_a_death_after_the_verdict_keeps_it_and_is_told(world: World, finding_event: Make, incident: Begin, status: str) -> None:
+def test_a_death_after_the_verdict_keeps_it_and_is_told(
+    world: World, finding_event: Make, incident: Begin, status: str
+) -> None:
     """Close fails when no message can be sent: somebody must hear of the verdict all the same."""
     incident_id = incident(status=status)
     watch(_ended(EXECUTION, input=json.dumps(finding_event()), cause="SNS was down"))
@@ -94,7 +112,13 @@ def test_a_death_after_the_verdict_keeps_it_and_is_told(world: World, finding_ev
 
 
 def test_a_machine_that_died_before_its_record_existed(world: World, finding_event: Make) -> None:
-    watch(_ended(EXECUTION, input=json.dumps(finding_event()), cause="ConfigError: changed outside Terraform"))
+    watch(
+        _ended(
+            EXECUTION,
+            input=json.dumps(finding_event()),
+            cause="ConfigError: changed outside Terraform",
+        )
+    )
     [meta] = world.incidents()
     assert meta["incident_id"] == finding.parse(finding_event()).incident_id
     assert (meta["status"], meta["finding_type"]) == ("FAILED", finding_event()["detail"]["type"])
@@ -110,7 +134,14 @@ def test_a_dead_pointer_execution(world: World, finding_event: Make, incident: B
 
 
 @pytest.mark.parametrize(
-    "text", ["{", "null", "[]", '{"finding_key": "elsewhere/x"}', '{"finding_key": "incidents/inc-0/no.json"}']
+    "text",
+    [
+        "{",
+        "null",
+        "[]",
+        '{"finding_key": "elsewhere/x"}',
+        '{"finding_key": "incidents/inc-0/no.json"}',
+    ],
 )
 def test_a_machine_that_died_of_unreadable_input(world: World, text: str) -> None:
     watch(_ended(NOTICE, input=text, cause="x"))
@@ -119,7 +150,9 @@ def test_a_machine_that_died_of_unreadable_input(world: World, text: str) -> Non
     assert told(world) == (["FAILED"], ["FAILED"])
 
 
-def test_the_other_machines_death_loses_nothing(world: World, finding_event: Make, incident: Begin) -> None:
+def test_the_other_machines_death_loses_nothing(
+    world: World, finding_event: Make, incident: Begin
+) -> None:
     """Both rules match every acting finding; only one machine has work to do."""
     incident_id = incident()
     watch(_ended(NOTICE, input=json.dumps(finding_event()), cause="x"))
@@ -127,7 +160,9 @@ def test_the_other_machines_death_loses_nothing(world: World, finding_event: Mak
     assert told(world) == ([], [])
 
 
-def test_an_emission_that_died_before_it_was_counted_is_told(world: World, finding_event: Make, incident: Begin) -> None:
+def test_an_emission_that_died_before_it_was_counted_is_told(
+    world: World, finding_event: Make, incident: Begin
+) -> None:
     incident_id = incident(status="RESTORED")
     watch(_ended(f"{EXECUTION}2", input=json.dumps(finding_event()), cause="x"))
     meta = world.meta(incident_id)
@@ -136,7 +171,7 @@ def test_an_emission_that_died_before_it_was_counted_is_told(world: World, findi
     assert world.timeline(incident_id)[-1] == "emission lost"
 
 
-# -- the sweeper ------------------------------------------------------------------------------------------------------
+# -- the sweeper -----------------------------------------------------------------------------------
 
 LATER = timedelta(minutes=11)
 SWEEP = {"source": "guardduty-response.sweeper"}
@@ -151,7 +186,15 @@ def test_the_sweeper_leaves_what_runs_and_fails_what_is_dead(world: World, recor
     world.kill(arns["killed"])
     arns |= {"expired": f"{EXECUTIONS}incident:expired", "none": ""}
     for name, arn in arns.items():
-        record.open({"incident_id": f"inc-{name}", "execution": arn, "mode": "auto", "severity": 8.0, "config_sha256": "c"})
+        record.open(
+            {
+                "incident_id": f"inc-{name}",
+                "execution": arn,
+                "mode": "auto",
+                "severity": 8.0,
+                "config_sha256": "c",
+            }
+        )
         record.put_target(f"inc-{name}", target())
     assert sorted(_sweep()) == ["inc-expired", "inc-killed", "inc-none"]
     assert world.meta("inc-runs")["status"] == "OPEN"
@@ -163,7 +206,15 @@ def test_the_sweeper_leaves_what_runs_and_fails_what_is_dead(world: World, recor
 
 
 def test_the_sweeper_has_patience(world: World, record: Record) -> None:
-    record.open({"incident_id": "inc-1", "execution": "", "mode": "auto", "severity": 8.0, "config_sha256": "c"})
+    record.open(
+        {
+            "incident_id": "inc-1",
+            "execution": "",
+            "mode": "auto",
+            "severity": 8.0,
+            "config_sha256": "c",
+        }
+    )
     assert watch(SWEEP) == {"failed": [], "unwatched": []}
     assert world.meta("inc-1")["status"] == "OPEN"
 
@@ -172,7 +223,15 @@ def test_one_broken_record_does_not_keep_the_others_waiting(
     world: World, record: Record, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("inc-a", "inc-b"):
-        record.open({"incident_id": name, "execution": "", "mode": "auto", "severity": 8.0, "config_sha256": "c"})
+        record.open(
+            {
+                "incident_id": name,
+                "execution": "",
+                "mode": "auto",
+                "severity": 8.0,
+                "config_sha256": "c",
+            }
+        )
     publish = message.publish
 
     def only_b(what: str, meta: dict[str, Any], *rest: Any, **more: Any) -> None:
@@ -189,21 +248,33 @@ def test_one_broken_record_does_not_keep_the_others_waiting(
     assert told(world) == (["FAILED", "FAILED"], ["FAILED", "FAILED"])
 
 
-# -- what could not be delivered --------------------------------------------------------------------------------------
+# -- what could not be delivered -------------------------------------------------------------------
 
 
 def _undelivered(*bodies: str) -> dict[str, Any]:
-    attributes = {"ERROR_CODE": {"stringValue": "NO_PERMISSIONS"}, "ERROR_MESSAGE": {"stringValue": "not authorized"}}
-    return {"Records": [{"messageId": f"m{n}", "body": body, "messageAttributes": attributes} for n, body in enumerate(bodies)]}
+    attributes = {
+        "ERROR_CODE": {"stringValue": "NO_PERMISSIONS"},
+        "ERROR_MESSAGE": {"stringValue": "not authorized"},
+    }
+    return {
+        "Records": [
+            {"messageId": f"m{n}", "body": body, "messageAttributes": attributes}
+            for n, body in enumerate(bodies)
+        ]
+    }
 
 
 def _running(world: World, machine: str) -> list[dict[str, Any]]:
     found = world.sfn.list_executions(stateMachineArn=MACHINES + machine)["executions"]
-    return [json.loads(world.sfn.describe_execution(executionArn=one["executionArn"])["input"]) for one in found]
+    return [
+        json.loads(world.sfn.describe_execution(executionArn=one["executionArn"])["input"])
+        for one in found
+    ]
 
 
 @pytest.mark.parametrize(
-    ("mode", "machine"), [("auto", "incident"), ("dry_run", "incident"), ("notify", "notice"), ("off", "notice")]
+    ("mode", "machine"),
+    [("auto", "incident"), ("dry_run", "incident"), ("notify", "notice"), ("off", "notice")],
 )
 def test_a_finding_is_delivered_again_by_pointer_to_its_machine(
     world: World, finding_event: Make, mode: str, machine: str
@@ -227,7 +298,9 @@ def test_a_delivery_repeated_after_its_execution_ended(world: World, finding_eve
     assert (world.messages("dead-letters"), told(world)) == ([], ([], []))
 
 
-def test_what_cannot_be_started_is_kept_told_and_escalated(world: World, finding_event: Make) -> None:
+def test_what_cannot_be_started_is_kept_told_and_escalated(
+    world: World, finding_event: Make
+) -> None:
     for name in ("incident", "notice"):
         world.sfn.delete_state_machine(stateMachineArn=MACHINES + name)
     body = json.dumps(finding_event())
@@ -236,15 +309,23 @@ def test_what_cannot_be_started_is_kept_told_and_escalated(world: World, finding
     [meta] = world.incidents()
     assert meta["status"] == "FAILED"
     [got] = world.messages("escalations")
-    for part in ("NO_PERMISSIONS not authorized", "starting the response again failed too", "StateMachineDoesNotExist"):
+    for part in (
+        "NO_PERMISSIONS not authorized",
+        "starting the response again failed too",
+        "StateMachineDoesNotExist",
+    ):
         assert part in got["Message"]
 
 
-def test_what_is_too_large_for_the_dead_letters_goes_as_a_pointer(world: World, finding_event: Make) -> None:
+def test_what_is_too_large_for_the_dead_letters_goes_as_a_pointer(
+    world: World, finding_event: Make
+) -> None:
     for name in ("incident", "notice"):
         world.sfn.delete_state_machine(stateMachineArn=MACHINES + name)
     event = finding_event(padding="x" * 300_000)
-    world.sqs.set_queue_attributes(QueueUrl=world.queues["dead-letters"], Attributes={"MaximumMessageSize": "262144"})
+    world.sqs.set_queue_attributes(
+        QueueUrl=world.queues["dead-letters"], Attributes={"MaximumMessageSize": "262144"}
+    )
     assert watch(_undelivered(json.dumps(event))) == {"batchItemFailures": []}
     [pointer] = world.messages("dead-letters")
     assert evidence_store.get_event(pointer["finding_key"]) == event
@@ -252,7 +333,9 @@ def test_what_is_too_large_for_the_dead_letters_goes_as_a_pointer(world: World, 
 
 
 @pytest.mark.parametrize("status", ["CONTAINING", "CONTAINED", "RESTORED"])
-def test_a_lost_emission_never_touches_an_incident(world: World, finding_event: Make, incident: Begin, status: str) -> None:
+def test_a_lost_emission_never_touches_an_incident(
+    world: World, finding_event: Make, incident: Begin, status: str
+) -> None:
     incident_id = incident(status=status)
     for name in ("incident", "notice"):
         world.sfn.delete_state_machine(stateMachineArn=MACHINES + name)
@@ -276,7 +359,9 @@ def test_a_lost_death_is_heard(world: World, finding_event: Make, incident: Begi
     assert world.meta(incident_id)["status"] == "FAILED"
 
 
-def test_poison_returns_to_the_queue_alone(world: World, finding_event: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_poison_returns_to_the_queue_alone(
+    world: World, finding_event: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("GDR_DEAD_LETTERS_URL", world.queues["dead-letters"] + "-deleted")
     world.sfn.delete_state_machine(stateMachineArn=MACHINES + "notice")
     good = json.dumps(finding_event())

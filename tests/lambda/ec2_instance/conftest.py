@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TypeVar
 
-os.environ.setdefault("MOTO_AMIS_PATH", str(Path(__file__).with_name("amis.json")))  # read when moto is imported
+# read when moto is imported
+os.environ.setdefault("MOTO_AMIS_PATH", str(Path(__file__).with_name("amis.json")))
 
 import botocore.loaders
 import pytest
@@ -24,7 +25,8 @@ AnyLab = TypeVar("AnyLab", bound=Lab)
 
 @pytest.fixture
 def lab(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Lab]:
-    if request.path.name.startswith(("test_restore", "test_finish", "test_watch")):  # their zips have no trimmed EC2 model
+    # their zips have no trimmed EC2 model
+    if request.path.name.startswith(("test_restore", "test_finish", "test_watch")):
         monkeypatch.setattr(aws, "_loader", lambda: _FULL)
     yield from _account(monkeypatch, Lab)
 
@@ -52,6 +54,8 @@ def _account(monkeypatch: pytest.MonkeyPatch, kind: type[AnyLab]) -> Iterator[An
         assert made.refused == [], "every session policy must allow what its session asks for"
         for line in made.told:  # shown when the test failed
             print(line)
-        assert not [call for call in made.calls if call.service == "ssm"], "containment must not depend on SSM"
+        assert not [call for call in made.calls if call.service == "ssm"], (
+            "containment must not depend on SSM"
+        )
     aws.client.cache_clear()
     aws._own.cache_clear()

@@ -1,7 +1,8 @@
-"""A member account with an instance in it, a record table, and the playbook's five verbs, all on moto in this process.
+"""A member account with an instance in it, a record table, and the playbook's five verbs, all on
+moto in this process.
 
-Resource state is asserted through ``Lab.see``: boto3 clients of their own, in the member account. Where moto differs from
-AWS the test that meets it says so.
+Resource state is asserted through ``Lab.see``: boto3 clients of their own, in the member account.
+Where moto differs from AWS the test that meets it says so.
 """
 
 from __future__ import annotations
@@ -27,13 +28,25 @@ from lambda_world import CONFIG, onlooker
 from moto.core.botocore_stubber import BotocoreStubber
 
 Json = dict[str, Any]
-MEMBER, REGION, PREFIX, INCIDENT = "222222222222", "us-east-1", "guardduty-response", "inc-0123456789abcdef"
+MEMBER, REGION, PREFIX, INCIDENT = (
+    "222222222222",
+    "us-east-1",
+    "guardduty-response",
+    "inc-0123456789abcdef",
+)
 AMI = "ami-12c6146b"  # one that moto knows
 OPTIONS: Json = {
-    "quarantine_security_group_ids": {}, "untrack_connections": False, "disassociate_elastic_ip": False,
-    "auto_scaling": "detach", "deregister_targets": True, "protect_instance": True, "replace_instance_profile": True,
-    "revoke_sessions": "instance", "snapshot": True, "finish": "none",
-}  # fmt: skip
+    "quarantine_security_group_ids": {},
+    "untrack_connections": False,
+    "disassociate_elastic_ip": False,
+    "auto_scaling": "detach",
+    "deregister_targets": True,
+    "protect_instance": True,
+    "replace_instance_profile": True,
+    "revoke_sessions": "instance",
+    "snapshot": True,
+    "finish": "none",
+}
 
 
 _HOOKING = threading.Lock()
@@ -52,7 +65,9 @@ def one_at_a_time() -> Callable[..., Any]:
 
 @dataclass
 class Call:
-    """One AWS call: seconds since the lab's clock started, and the session policy it was made under (None: own role)."""
+    """One AWS call: seconds since the lab's clock started, and the session policy it was made
+    under (None: own role).
+    """
 
     service: str
     operation: str
@@ -78,7 +93,8 @@ class Lab:
     latency: float = 0.0
     calls: list[Call] = field(default_factory=list)
     faults: list[Fault] = field(default_factory=list)
-    hooks: list[tuple[str, Callable[[], None]]] = field(default_factory=list)  # run once before an operation
+    # run once before an operation
+    hooks: list[tuple[str, Callable[[], None]]] = field(default_factory=list)
     options: Json = field(default_factory=lambda: dict(OPTIONS))
     forensics: Json = field(default_factory=lambda: {"when": "off"})
     forensics_account: Json | None = None
@@ -88,9 +104,10 @@ class Lab:
     instance_type: str = "t3.small"
     policies: list[Json] = field(default_factory=list)
     told: list[str] = field(default_factory=list)
-    refused: list[str] = field(default_factory=list)  # what a session asked for beyond its policy: no test may see any
+    # what a session asked for beyond its policy: no test may see any
+    refused: list[str] = field(default_factory=list)
 
-    # -- looking with other eyes --------------------------------------------------------------------------------------
+    # -- looking with other eyes -------------------------------------------------------------------
 
     def see(self, service: str, region: str = "") -> Any:
         return onlooker(service, region or self.region)
@@ -100,10 +117,16 @@ class Lab:
         found = self.see("ec2").describe_network_interfaces(
             Filters=[{"Name": "attachment.instance-id", "Values": [self.ids["instance"]]}]
         )["NetworkInterfaces"]
-        return {one["NetworkInterfaceId"]: [group["GroupName"] for group in one["Groups"]] for one in found}
+        return {
+            one["NetworkInterfaceId"]: [group["GroupName"] for group in one["Groups"]]
+            for one in found
+        }
 
     def group(self, name: str = f"{PREFIX}-quarantine") -> Json:
-        filters = [{"Name": "group-name", "Values": [name]}, {"Name": "vpc-id", "Values": [self.ids["vpc"]]}]
+        filters = [
+            {"Name": "group-name", "Values": [name]},
+            {"Name": "vpc-id", "Values": [self.ids["vpc"]]},
+        ]
         (found,) = self.see("ec2").describe_security_groups(Filters=filters)["SecurityGroups"]
         return dict(found)
 
@@ -122,26 +145,49 @@ class Lab:
     def role_policies(self) -> dict[str, Json]:
         iam = self.see("iam")
         names = iam.list_role_policies(RoleName="app")["PolicyNames"]
-        return {name: iam.get_role_policy(RoleName="app", PolicyName=name)["PolicyDocument"] for name in names}
+        return {
+            name: iam.get_role_policy(RoleName="app", PolicyName=name)["PolicyDocument"]
+            for name in names
+        }
 
     def snapshots(self) -> list[Json]:
-        return list(self.see("ec2").describe_snapshots(
-            OwnerIds=["self"], Filters=[{"Name": f"tag:{PREFIX}-incident", "Values": [INCIDENT]}])["Snapshots"])  # fmt: skip
+        return list(
+            self.see("ec2").describe_snapshots(
+                OwnerIds=["self"],
+                Filters=[{"Name": f"tag:{PREFIX}-incident", "Values": [INCIDENT]}],
+            )["Snapshots"]
+        )
 
     def operations(self) -> list[str]:
         return [call.operation for call in self.calls]
 
-    # -- building -----------------------------------------------------------------------------------------------------
+    # -- building ----------------------------------------------------------------------------------
 
-    def build(self, interfaces: int = 1, ipv6: bool = False, profile: bool = True, asg: bool = False,
-              targets: bool = False, eip: bool = False, stopped: bool = False) -> Lab:  # fmt: skip
+    def build(
+        self,
+        interfaces: int = 1,
+        ipv6: bool = False,
+        profile: bool = True,
+        asg: bool = False,
+        targets: bool = False,
+        eip: bool = False,
+        stopped: bool = False,
+    ) -> Lab:
         boto3.client("dynamodb", region_name=REGION).create_table(
-            TableName="incidents", BillingMode="PAY_PER_REQUEST",
-            KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}],
-            AttributeDefinitions=[{"AttributeName": name, "AttributeType": "S"} for name in ("pk", "sk")],
-        )  # fmt: skip
+            TableName="incidents",
+            BillingMode="PAY_PER_REQUEST",
+            KeySchema=[
+                {"AttributeName": "pk", "KeyType": "HASH"},
+                {"AttributeName": "sk", "KeyType": "RANGE"},
+            ],
+            AttributeDefinitions=[
+                {"AttributeName": name, "AttributeType": "S"} for name in ("pk", "sk")
+            ],
+        )
         ec2, iam = self.see("ec2"), self.see("iam")
-        vpc = ec2.create_vpc(CidrBlock="10.0.0.0/16", AmazonProvidedIpv6CidrBlock=ipv6)["Vpc"]["VpcId"]
+        vpc = ec2.create_vpc(CidrBlock="10.0.0.0/16", AmazonProvidedIpv6CidrBlock=ipv6)["Vpc"][
+            "VpcId"
+        ]
         subnet = ec2.create_subnet(VpcId=vpc, CidrBlock="10.0.1.0/24")["Subnet"]["SubnetId"]
         group = ec2.create_security_group(GroupName="web", Description="web", VpcId=vpc)["GroupId"]
         for name in ("app", f"{PREFIX}-quarantine", f"{PREFIX}-quarantine-ssm"):
@@ -150,11 +196,18 @@ class Lab:
             iam.add_role_to_instance_profile(InstanceProfileName=name, RoleName=name)
         extra: Json = {"IamInstanceProfile": {"Name": "app"}} if profile else {}
         made = ec2.run_instances(
-            ImageId=AMI, MinCount=1, MaxCount=1, InstanceType=self.instance_type, InstanceInitiatedShutdownBehavior="terminate",
+            ImageId=AMI,
+            MinCount=1,
+            MaxCount=1,
+            InstanceType=self.instance_type,
+            InstanceInitiatedShutdownBehavior="terminate",
             NetworkInterfaces=[{"DeviceIndex": 0, "SubnetId": subnet, "Groups": [group]}],
-            BlockDeviceMappings=[{"DeviceName": name, "Ebs": {"VolumeSize": 8, "DeleteOnTermination": True}}
-                                 for name in ("/dev/sda1", "/dev/sdb")], **extra,
-        )["Instances"][0]  # fmt: skip
+            BlockDeviceMappings=[
+                {"DeviceName": name, "Ebs": {"VolumeSize": 8, "DeleteOnTermination": True}}
+                for name in ("/dev/sda1", "/dev/sdb")
+            ],
+            **extra,
+        )["Instances"][0]
         self.ids = {"vpc": vpc, "subnet": subnet, "group": group, "instance": made["InstanceId"]}
         for index in range(1, interfaces):
             self.attach(index)
@@ -171,31 +224,48 @@ class Lab:
 
     def attach(self, index: int) -> str:
         ec2 = self.see("ec2")
-        made = ec2.create_network_interface(SubnetId=self.ids["subnet"], Groups=[self.ids["group"]])["NetworkInterface"]
+        made = ec2.create_network_interface(
+            SubnetId=self.ids["subnet"], Groups=[self.ids["group"]]
+        )["NetworkInterface"]
         id = str(made["NetworkInterfaceId"])
-        ec2.attach_network_interface(InstanceId=self.ids["instance"], NetworkInterfaceId=id, DeviceIndex=index)
+        ec2.attach_network_interface(
+            InstanceId=self.ids["instance"], NetworkInterfaceId=id, DeviceIndex=index
+        )
         return id
 
     def _asg(self) -> None:
-        client, zone = self.see("autoscaling"), self.see("ec2").describe_subnets(SubnetIds=[self.ids["subnet"]])
-        client.create_launch_configuration(LaunchConfigurationName="lc", ImageId=AMI, InstanceType="t3.small")
+        client, zone = (
+            self.see("autoscaling"),
+            self.see("ec2").describe_subnets(SubnetIds=[self.ids["subnet"]]),
+        )
+        client.create_launch_configuration(
+            LaunchConfigurationName="lc", ImageId=AMI, InstanceType="t3.small"
+        )
         client.create_auto_scaling_group(
-            AutoScalingGroupName="web", LaunchConfigurationName="lc", MinSize=0, MaxSize=3, DesiredCapacity=0,
+            AutoScalingGroupName="web",
+            LaunchConfigurationName="lc",
+            MinSize=0,
+            MaxSize=3,
+            DesiredCapacity=0,
             AvailabilityZones=[zone["Subnets"][0]["AvailabilityZone"]],
-        )  # fmt: skip
+        )
         client.attach_instances(AutoScalingGroupName="web", InstanceIds=[self.ids["instance"]])
 
     def _targets(self) -> None:
         client = self.see("elbv2")
         for name, port in (("web", 80), ("api", 8080)):
-            arn = client.create_target_group(Name=name, Protocol="HTTP", Port=port, VpcId=self.ids["vpc"], TargetType="instance")[
-                "TargetGroups"
-            ][0]["TargetGroupArn"]
-            client.register_targets(TargetGroupArn=arn, Targets=[{"Id": self.ids["instance"], "Port": port}])
+            arn = client.create_target_group(
+                Name=name, Protocol="HTTP", Port=port, VpcId=self.ids["vpc"], TargetType="instance"
+            )["TargetGroups"][0]["TargetGroupArn"]
+            client.register_targets(
+                TargetGroupArn=arn, Targets=[{"Id": self.ids["instance"], "Port": port}]
+            )
             self.ids.setdefault("target_groups", []).append(arn)
-        client.create_target_group(Name="other", Protocol="HTTP", Port=1, VpcId=self.ids["vpc"], TargetType="instance")
+        client.create_target_group(
+            Name="other", Protocol="HTTP", Port=1, VpcId=self.ids["vpc"], TargetType="instance"
+        )
 
-    # -- running ------------------------------------------------------------------------------------------------------
+    # -- running -----------------------------------------------------------------------------------
 
     @property
     def record(self) -> Record:
@@ -212,16 +282,39 @@ class Lab:
         self.own("sts")
         detail = {"resource": {"instanceDetails": {"instanceId": self.ids.get("instance")}}}
         seen = finding.Finding(
-            id="f1", type=self.finding_type, account_id=MEMBER, region=self.region, partition="aws", severity=8.0, title="t",
-            resource_type="Instance", sample=self.sample, archived=False, count=1, detail=self.ids.get("detail") or detail,
-        )  # fmt: skip
+            id="f1",
+            type=self.finding_type,
+            account_id=MEMBER,
+            region=self.region,
+            partition="aws",
+            severity=8.0,
+            title="t",
+            resource_type="Instance",
+            sample=self.sample,
+            archived=False,
+            count=1,
+            detail=self.ids.get("detail") or detail,
+        )
         document = dict.fromkeys((one.name for one in dataclasses.fields(Config)), None) | {
-            "name_prefix": PREFIX, "partition": "aws", "playbooks": {"ec2_instance": self.options},
+            "name_prefix": PREFIX,
+            "partition": "aws",
+            "playbooks": {"ec2_instance": self.options},
             "responder": CONFIG["responder"],
-            "forensics": self.forensics, "evidence": {"log_window_minutes": 60, "forensics_account": self.forensics_account},
-        }  # fmt: skip
+            "forensics": self.forensics,
+            "evidence": {"log_window_minutes": 60, "forensics_account": self.forensics_account},
+        }
         config = Config(**document)  # type: ignore[arg-type]
-        return Context(config, self.options, seen, incident, "exec", self.record, self.assume, lambda *_: {}, attempt)
+        return Context(
+            config,
+            self.options,
+            seen,
+            incident,
+            "exec",
+            self.record,
+            self.assume,
+            lambda *_: {},
+            attempt,
+        )
 
     def assume(self, account: str, region: str, policy: Json) -> aws.Session:
         assert (account, region) == (MEMBER, self.region)
@@ -237,14 +330,25 @@ class Lab:
                         client._hooked = True
                 return client
 
-        return Watched(f"arn:aws:iam::{account}:role/{PREFIX}-responder-ec2-instance", "lab", region, policy)
+        return Watched(
+            f"arn:aws:iam::{account}:role/{PREFIX}-responder-ec2-instance", "lab", region, policy
+        )
 
     def hook(self, client: Any, policy: Json | None, session: int) -> None:
-        """Records calls, injects faults and latency, and refuses what the session policy does not allow."""
+        """Records calls, injects faults and latency, and refuses what the session policy does
+        not allow.
+        """
         local = threading.local()
 
         def before(params: Json, model: Any, **_: Any) -> None:
-            call = Call(client.meta.service_model.service_name, model.name, params, policy, session, client.meta.region_name)
+            call = Call(
+                client.meta.service_model.service_name,
+                model.name,
+                params,
+                policy,
+                session,
+                client.meta.region_name,
+            )
             for hook in [one for one in self.hooks if one[0] == model.name]:
                 self.hooks.remove(hook)
                 hook[1]()
@@ -296,7 +400,10 @@ class Lab:
         for attempt in range(1, 30):
             step, checks = ec2_instance.verify(self.context(attempt), target)
             self.ids["checks"] = {one.name: one for one in checks}
-            self.told += [f"{name} {one['status']}: {one['detail']}" for name, one in self.ledger()["actions"].items()]
+            self.told += [
+                f"{name} {one['status']}: {one['detail']}"
+                for name, one in self.ledger()["actions"].items()
+            ]
             if step.done and step.again != "contain":
                 assert step.status is not None
                 self.record.set_target(INCIDENT, target.kind, target.id, status=step.status)
@@ -311,13 +418,21 @@ class Lab:
         target = Target("ec2_instance", found["id"], found["arn"], MEMBER, self.region)
         got = load_restorer("ec2_instance").restore(self.context(incident=incident), target)
         self.record.set_target(
-            incident, target.kind, target.id, status=got.status, still_contained=got.still_contained,
+            incident,
+            target.kind,
+            target.id,
+            status=got.status,
+            still_contained=got.still_contained,
             restored={"done": got.done, "restored": got.restored, "not_restored": got.not_restored},
-        )  # fmt: skip
-        self.told += [f"restored: {text}" for text in got.restored] + [f"NOT: {text}" for text in got.not_restored]
+        )
+        self.told += [f"restored: {text}" for text in got.restored] + [
+            f"NOT: {text}" for text in got.not_restored
+        ]
         return got
 
-    def wait(self, verb: Callable[[Context, Target], Step], target: Target, most: int = 50) -> list[Step]:
+    def wait(
+        self, verb: Callable[[Context, Target], Step], target: Target, most: int = 50
+    ) -> list[Step]:
         steps: list[Step] = []
         for attempt in range(1, most):
             steps.append(verb(self.context(attempt), target))
@@ -325,40 +440,64 @@ class Lab:
                 break
         return steps
 
-    def fail(self, operation: str, error: str, when: Callable[[Json], bool] = lambda _: True, times: int = 10**6) -> None:
+    def fail(
+        self,
+        operation: str,
+        error: str,
+        when: Callable[[Json], bool] = lambda _: True,
+        times: int = 10**6,
+    ) -> None:
         self.faults.append(Fault(operation, error, when, times))
 
 
 _SERVICES = {"elbv2": "elasticloadbalancing"}  # where IAM's name of a service is not botocore's
-_KINDS = {"i": "instance", "eni": "network-interface", "sg": "security-group", "vol": "volume", "vpc": "vpc"}
+_KINDS = {
+    "i": "instance",
+    "eni": "network-interface",
+    "sg": "security-group",
+    "vol": "volume",
+    "vpc": "vpc",
+}
 _ID = re.compile(r"\b(?:i|eni|sg|vol|vpc)-[0-9a-f]{8,17}\b")
 _S3 = {"ListObjectsV2": "ListBucket"}
-_SPEAKING = ("IpPermissions", "Filters", "TagSpecifications")  # parameters that act on nothing they name
+# parameters that act on nothing they name
+_SPEAKING = ("IpPermissions", "Filters", "TagSpecifications")
 
 
 def refuse(call: Call, instance: str, region: str = REGION) -> None:
-    """Raises UnauthorizedOperation unless the session policy allows the call on each resource it names.
+    """Raises UnauthorizedOperation unless the session policy allows the call on each resource it
+    names.
 
     Conditions are not evaluated (the sandbox's enforcing evaluator does that).
     """
-    action = f"{_SERVICES.get(call.service, call.service)}:{_S3.get(call.operation, call.operation)}"
+    action = (
+        f"{_SERVICES.get(call.service, call.service)}:{_S3.get(call.operation, call.operation)}"
+    )
     params = {key: value for key, value in call.params.items() if key not in _SPEAKING}
     named = [
-        f"arn:aws:ec2:{region}:{MEMBER}:{_KINDS[id.split('-')[0]]}/{id}" for id in _ID.findall(json.dumps(params, default=str))
+        f"arn:aws:ec2:{region}:{MEMBER}:{_KINDS[id.split('-')[0]]}/{id}"
+        for id in _ID.findall(json.dumps(params, default=str))
     ]
     if call.service == "ebs":
         named = [f"arn:aws:ec2:{region}::snapshot/{params['SnapshotId']}"]
     elif call.service == "s3":
-        named = [f"arn:aws:s3:::{params['Bucket']}" + (f"/{params['Key']}" if "Key" in params else "")]
+        named = [
+            f"arn:aws:s3:::{params['Bucket']}" + (f"/{params['Key']}" if "Key" in params else "")
+        ]
     elif call.operation == "FilterLogEvents":
         named = [f"arn:aws:logs:{region}:{MEMBER}:log-group:{params['logGroupName']}"]
     elif call.operation in ("CopySnapshot", "ModifySnapshotAttribute"):
         id = params.get("SourceSnapshotId") or params["SnapshotId"]
         named = [f"arn:aws:ec2:{region}:{MEMBER}:snapshot/{id}"]
-    elif call.operation.startswith("Describe") or (call.operation.startswith("Get") and "Console" not in call.operation):
+    elif call.operation.startswith("Describe") or (
+        call.operation.startswith("Get") and "Console" not in call.operation
+    ):
         named = []
     elif "AssociationId" in params:
-        named = [f"arn:aws:ec2:{region}:{MEMBER}:{'elastic-ip/eipalloc-' if 'Address' in action else f'instance/{instance}'}"]
+        named = [
+            f"arn:aws:ec2:{region}:{MEMBER}:"
+            f"{'elastic-ip/eipalloc-' if 'Address' in action else f'instance/{instance}'}"
+        ]
     elif call.operation in ("DeregisterTargets", "RegisterTargets"):
         named = [params["TargetGroupArn"]]
     elif call.operation == "AssociateAddress":
@@ -367,7 +506,8 @@ def refuse(call: Call, instance: str, region: str = REGION) -> None:
         named = [f"arn:aws:iam::{MEMBER}:role/{params['RoleName']}"]
     elif "AutoScalingGroupName" in params:
         named = [
-            f"arn:aws:autoscaling:{region}:{MEMBER}:autoScalingGroup:x:autoScalingGroupName/{params['AutoScalingGroupName']}"
+            f"arn:aws:autoscaling:{region}:{MEMBER}:autoScalingGroup:x:autoScalingGroupName/"
+            f"{params['AutoScalingGroupName']}"
         ]
     allowed = [
         pattern
@@ -376,6 +516,11 @@ def refuse(call: Call, instance: str, region: str = REGION) -> None:
         for pattern in ([one["Resource"]] if isinstance(one["Resource"], str) else one["Resource"])
     ]
     for arn in named or ["*"]:
-        if not any(fnmatch.fnmatchcase(arn, pattern) or (arn.endswith("-") and pattern.startswith(arn)) for pattern in allowed):
+        if not any(
+            fnmatch.fnmatchcase(arn, pattern) or (arn.endswith("-") and pattern.startswith(arn))
+            for pattern in allowed
+        ):
             message = f"session policy: {action} on {arn}"
-            raise ClientError({"Error": {"Code": "UnauthorizedOperation", "Message": message}}, call.operation)
+            raise ClientError(
+                {"Error": {"Code": "UnauthorizedOperation", "Message": message}}, call.operation
+            )

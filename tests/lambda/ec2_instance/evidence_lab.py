@@ -1,4 +1,6 @@
-"""The lab with a bucket for evidence and a collector that asks one part after the other, as the project's own does."""
+"""The lab with a bucket for evidence and a collector that asks one part after the other, as the
+project's own does.
+"""
 
 from __future__ import annotations
 
@@ -31,19 +33,29 @@ assert moto_evidence.SCREEN
 
 @dataclass
 class EvidenceLab(Lab):
-    """``stored``: name below the incident's prefix -> content. ``evidence``: the configuration's part of that name."""
+    """``stored``: name below the incident's prefix -> content. ``evidence``: the configuration's
+    part of that name.
+    """
 
     stored: dict[str, bytes] = field(default_factory=dict)
-    evidence: Json = field(default_factory=lambda: {"log_window_minutes": 60, "forensics_account": None})
+    evidence: Json = field(
+        default_factory=lambda: {"log_window_minutes": 60, "forensics_account": None}
+    )
     role_path: str = "/"
     trail: list[Json] = field(default_factory=list)  # what CloudTrail has: records
     page: int = 50
-    execution: str = "arn:aws:states:us-east-1:123456789012:execution:guardduty-response-incident:run-1"
+    execution: str = (
+        "arn:aws:states:us-east-1:123456789012:execution:guardduty-response-incident:run-1"
+    )
 
     def context(self, attempt: int = 1, incident: str = INCIDENT) -> Context:
         made = super().context(attempt, incident)
         responder = {**made.config.responder, "role_path": self.role_path}
-        settings: Json = {"evidence": self.evidence, "forensics": {"when": "off"}, "responder": responder}
+        settings: Json = {
+            "evidence": self.evidence,
+            "forensics": {"when": "off"},
+            "responder": responder,
+        }
         made.config = dataclasses.replace(made.config, **settings)
         made.put_evidence, made.execution = self.put, self.execution
         return made
@@ -51,19 +63,27 @@ class EvidenceLab(Lab):
     def put(self, name: str, content: bytes) -> Json:
         assert isinstance(content, bytes)
         self.stored[name] = content
-        return {"key": f"incidents/{INCIDENT}/{name}", "sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)}
+        return {
+            "key": f"incidents/{INCIDENT}/{name}",
+            "sha256": hashlib.sha256(content).hexdigest(),
+            "bytes": len(content),
+        }
 
     def hook(self, client: Any, policy: Json | None, session: int) -> None:
         super().hook(client, policy, session)
         if client.meta.service_model.service_name == "cloudtrail":
             client.meta.events.register("before-call.cloudtrail.LookupEvents", self._look_up)
-            client.meta.events.register_first("before-parameter-build.cloudtrail.LookupEvents", self._asked)
+            client.meta.events.register_first(
+                "before-parameter-build.cloudtrail.LookupEvents", self._asked
+            )
 
     def _asked(self, params: Json, **_: Any) -> None:
         self.ids["asked"] = dict(params)
 
     def _look_up(self, **_: Any) -> Any:
-        """moto has no LookupEvents. Answered where botocore's Stubber answers: after botocore validated the parameters."""
+        """moto has no LookupEvents. Answered where botocore's Stubber answers: after botocore
+        validated the parameters.
+        """
         asked = self.ids["asked"]
         (attribute,) = asked["LookupAttributes"]
         key, value = attribute["AttributeKey"], attribute["AttributeValue"]
@@ -73,19 +93,40 @@ class EvidenceLab(Lab):
         found.sort(key=lambda one: -one["at"])
         start = int(asked.get("NextToken") or 0)
         events = [
-            {"EventId": one["id"], "EventName": one["record"]["eventName"], "Username": one["match"].get("Username", ""),
-             "EventTime": datetime.fromtimestamp(one["at"], UTC), "CloudTrailEvent": json.dumps(one["record"])}
+            {
+                "EventId": one["id"],
+                "EventName": one["record"]["eventName"],
+                "Username": one["match"].get("Username", ""),
+                "EventTime": datetime.fromtimestamp(one["at"], UTC),
+                "CloudTrailEvent": json.dumps(one["record"]),
+            }
             for one in found[start : start + self.page]
-        ]  # fmt: skip
+        ]
         more = {"NextToken": str(start + self.page)} if len(found) > start + self.page else {}
-        return AWSResponse("", 200, {}, None), {"Events": events, **more, "ResponseMetadata": {"RequestId": "r"}}
+        return AWSResponse("", 200, {}, None), {
+            "Events": events,
+            **more,
+            "ResponseMetadata": {"RequestId": "r"},
+        }
 
-    def happened(self, name: str, ago: float = 60, error: str = "", source: str = "198.51.100.7", **match: str) -> Json:
+    def happened(
+        self,
+        name: str,
+        ago: float = 60,
+        error: str = "",
+        source: str = "198.51.100.7",
+        **match: str,
+    ) -> Json:
         """An event of ``ago`` seconds ago that LookupEvents finds by ``match``."""
         at = time.time() - ago
         who = f"arn:aws:sts::222222222222:assumed-role/app/{match.get('Username', 'admin')}"
-        record = {"eventName": name, "eventSource": "ec2.amazonaws.com", "sourceIPAddress": source, "userIdentity": {"arn": who},
-                  "eventTime": datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")}  # fmt: skip
+        record = {
+            "eventName": name,
+            "eventSource": "ec2.amazonaws.com",
+            "sourceIPAddress": source,
+            "userIdentity": {"arn": who},
+            "eventTime": datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        }
         if error:
             record["errorCode"] = error
         self.trail.append({"id": str(uuid.uuid4()), "at": at, "record": record, "match": match})

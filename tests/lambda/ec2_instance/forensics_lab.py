@@ -1,5 +1,6 @@
-"""The lab with an evidence bucket and a Systems Manager of its own: moto has no DescribeInstanceInformation, and its
-SendCommand answers Success at once. Calls go through botocore's own parameter validation, then to ``Agent``.
+"""The lab with an evidence bucket and a Systems Manager of its own: moto has no
+DescribeInstanceInformation, and its SendCommand answers Success at once. Calls go through
+botocore's own parameter validation, then to ``Agent``.
 """
 
 from __future__ import annotations
@@ -37,7 +38,9 @@ SECTIONS = ("processes.txt", "network.txt", "users.txt", "modules.txt", "jobs.tx
 
 @dataclass
 class Agent:
-    """Systems Manager as the instance's account sees it. ``answers``: statuses of successive GetCommandInvocation calls."""
+    """Systems Manager as the instance's account sees it. ``answers``: statuses of successive
+    GetCommandInvocation calls.
+    """
 
     ping: str | None = "Online"
     platform: str = "Linux"
@@ -55,13 +58,22 @@ class Agent:
             # As AWS does, the message quotes what it complains of.
             message = f"refused {json.dumps(params)}"
             raise ClientError(
-                {"Error": {"Code": self.errors[operation], "Message": message},
-                 "ResponseMetadata": {"HTTPStatusCode": 400}}, operation)  # type: ignore[typeddict-item]  # fmt: skip
+                {
+                    "Error": {"Code": self.errors[operation], "Message": message},
+                    "ResponseMetadata": {"HTTPStatusCode": 400},
+                },
+                operation,
+            )  # type: ignore[typeddict-item]
         return dict(getattr(self, operation)(params))
 
     def DescribeInstanceInformation(self, params: Json) -> Json:
         [wanted] = [one["Values"] for one in params["Filters"] if one["Key"] == "InstanceIds"]
-        shown = {"InstanceId": wanted[0], "PingStatus": self.ping, "PlatformType": self.platform, "LastPingDateTime": 1.0}
+        shown = {
+            "InstanceId": wanted[0],
+            "PingStatus": self.ping,
+            "PlatformType": self.platform,
+            "LastPingDateTime": 1.0,
+        }
         return {"InstanceInformationList": [shown] if self.ping else []}
 
     def SendCommand(self, params: Json) -> Json:
@@ -85,10 +97,17 @@ class Agent:
 @dataclass
 class ForensicsLab(Lab):
     agent: Agent = field(default_factory=Agent)
-    settings: Json = field(default_factory=lambda: {
-        "when": "before", "deadline_seconds": 60, "deadlines": {}, "timeout_minutes": 30, "packet_capture_seconds": 0,
-        "memory": {"linux": None, "windows": None}, "commands": {"linux": 0, "windows": 0},
-    })  # fmt: skip
+    settings: Json = field(
+        default_factory=lambda: {
+            "when": "before",
+            "deadline_seconds": 60,
+            "deadlines": {},
+            "timeout_minutes": 30,
+            "packet_capture_seconds": 0,
+            "memory": {"linux": None, "windows": None},
+            "commands": {"linux": 0, "windows": 0},
+        }
+    )
     clock: float = field(default_factory=time.time)
     before: Json = field(default_factory=dict)
 
@@ -117,10 +136,14 @@ class ForensicsLab(Lab):
         return context
 
     def step(self) -> Part:
-        """One call as the orchestrator makes it: with what the ledger holds of the last one, and what it is kept as."""
+        """One call as the orchestrator makes it: with what the ledger holds of the last one, and
+        what it is kept as.
+        """
         before = self.ledger()["evidence"].get(forensics.NAME) or {}
         part = forensics.run(self.work, before)
-        self.record.evidence(INCIDENT, "ec2_instance", self.ids["instance"], forensics.NAME, asdict(part))
+        self.record.evidence(
+            INCIDENT, "ec2_instance", self.ids["instance"], forensics.NAME, asdict(part)
+        )
         return part
 
     def finish(self, most: int = 60) -> Part:
@@ -154,7 +177,7 @@ class ForensicsLab(Lab):
         session.client = client  # type: ignore[method-assign]
         return session
 
-    # -- the bucket ---------------------------------------------------------------------------------------------------
+    # -- the bucket --------------------------------------------------------------------------------
 
     @property
     def s3(self) -> Any:
@@ -168,11 +191,17 @@ class ForensicsLab(Lab):
         text = self.s3.get_object(Bucket=BUCKET, Key=key)["Body"].read().decode()
         return [line.split("\t") for line in text.splitlines()]
 
-    def upload(self, names: tuple[str, ...] = SECTIONS, index: bool = True, **states: str) -> Callable[[Json], None]:
+    def upload(
+        self, names: tuple[str, ...] = SECTIONS, index: bool = True, **states: str
+    ) -> Callable[[Json], None]:
         """What the instance does when the command comes: writes to the keys of the plan's URLs."""
 
         def deliver(_: Json) -> None:
-            keys = {line[0]: key_of(line[2]) for line in self.plan_lines() if not line[0].startswith("@")}
+            keys = {
+                line[0]: key_of(line[2])
+                for line in self.plan_lines()
+                if not line[0].startswith("@")
+            }
             lines = []
             for name in names:
                 body, state = f"content of {name}".encode(), states.get(name.split(".")[0], "ok")
@@ -182,7 +211,9 @@ class ForensicsLab(Lab):
                 sha = hashlib.sha256(body).hexdigest() if there else "-"
                 lines.append(f"{name}\t{len(body) if there else 0}\t{sha}\t{int(there)}\t{state}")
             if index:
-                self.s3.put_object(Bucket=BUCKET, Key=keys["index.tsv"], Body="\n".join(lines).encode())
+                self.s3.put_object(
+                    Bucket=BUCKET, Key=keys["index.tsv"], Body="\n".join(lines).encode()
+                )
 
         return deliver
 
@@ -194,30 +225,40 @@ def key_of(url: str) -> str:
 
 
 def allowed(operation: str, params: Json, policy: Json) -> None:
-    """Raises AccessDenied unless the session policy allows the call; SendCommand needs the instance and the document."""
+    """Raises AccessDenied unless the session policy allows the call; SendCommand needs the
+    instance and the document.
+    """
     action = f"ssm:{operation}"
     named = ["*"]
     if operation == "SendCommand":
         region = params["DocumentName"].split(":")[3]
-        named = [params["DocumentName"], *(f"arn:aws:ec2:{region}:{MEMBER}:instance/{id}" for id in params["InstanceIds"])]
+        named = [
+            params["DocumentName"],
+            *(f"arn:aws:ec2:{region}:{MEMBER}:instance/{id}" for id in params["InstanceIds"]),
+        ]
     patterns = [
-        pattern for one in policy["Statement"] if action in one["Action"]
+        pattern
+        for one in policy["Statement"]
+        if action in one["Action"]
         for pattern in ([one["Resource"]] if isinstance(one["Resource"], str) else one["Resource"])
-    ]  # fmt: skip
+    ]
     for arn in named:
         if not any(fnmatch.fnmatchcase(arn, pattern) for pattern in patterns):
             raise AssertionError(f"the session policy does not allow {action} on {arn}")
 
 
 @pytest.fixture(name="lab")
-def made_lab(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, own_aws: None) -> Iterator[ForensicsLab]:
+def made_lab(
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, own_aws: None
+) -> Iterator[ForensicsLab]:
     made = ForensicsLab(region=getattr(request, "param", REGION))
     clock = SimpleNamespace(time=lambda: made.clock, strftime=time.strftime, gmtime=time.gmtime)
     monkeypatch.setattr(forensics, "time", clock)
     made.build()
     yield made
     assert made.refused == []
-    # What people can read: the record, and what was asked of Systems Manager but the parameter itself.
+    # What people can read: the record, and what was asked of Systems Manager but the parameter
+    # itself.
     assert "X-Amz-" not in json.dumps(made.ledger(), default=str)
 
 
@@ -225,7 +266,11 @@ def made_lab(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, ow
 def made_aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     for name in ("AWS_ENDPOINT_URL", "AWS_CA_BUNDLE", "AWS_PROFILE"):
         monkeypatch.delenv(name, raising=False)
-    for name, text in {"AWS_DEFAULT_REGION": REGION, "AWS_ACCESS_KEY_ID": "t", "AWS_SECRET_ACCESS_KEY": "t"}.items():
+    for name, text in {
+        "AWS_DEFAULT_REGION": REGION,
+        "AWS_ACCESS_KEY_ID": "t",
+        "AWS_SECRET_ACCESS_KEY": "t",
+    }.items():
         monkeypatch.setenv(name, text)
     monkeypatch.setenv("GDR_BUCKET", BUCKET)
     # The collector's zip has no trimmed EC2 model: it uses the runtime's.

@@ -1,4 +1,6 @@
-"""A second Region: a twin of the instance at home, what is to be seen there, and where calls went."""
+"""A second Region: a twin of the instance at home, what is to be seen there, and where calls
+went.
+"""
 
 from __future__ import annotations
 
@@ -17,9 +19,12 @@ def twin_at_home(lab: Lab) -> str:
     subnet = ec2.create_subnet(VpcId=vpc, CidrBlock="10.0.1.0/24")["Subnet"]["SubnetId"]
     group = ec2.create_security_group(GroupName="web", Description="web", VpcId=vpc)["GroupId"]
     made = ec2.run_instances(
-        ImageId=AMI, MinCount=1, MaxCount=1, IamInstanceProfile={"Name": "app"},
+        ImageId=AMI,
+        MinCount=1,
+        MaxCount=1,
+        IamInstanceProfile={"Name": "app"},
         NetworkInterfaces=[{"DeviceIndex": 0, "SubnetId": subnet, "Groups": [group]}],
-    )  # fmt: skip
+    )
     return str(made["Instances"][0]["InstanceId"])
 
 
@@ -30,7 +35,9 @@ def home(lab: Lab) -> Json:
         "instances": ec2.describe_instances()["Reservations"],
         "interfaces": ec2.describe_network_interfaces()["NetworkInterfaces"],
         "groups": ec2.describe_security_groups()["SecurityGroups"],
-        "profiles": ec2.describe_iam_instance_profile_associations()["IamInstanceProfileAssociations"],
+        "profiles": ec2.describe_iam_instance_profile_associations()[
+            "IamInstanceProfileAssociations"
+        ],
         "snapshots": ec2.describe_snapshots(OwnerIds=["self"])["Snapshots"],
         "tags": ec2.describe_tags()["Tags"],
     }

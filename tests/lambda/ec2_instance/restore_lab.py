@@ -9,10 +9,20 @@ from guardduty_response.playbooks import Target
 from guardduty_response.statuses import Status
 
 CHANGES = (
-    "ModifyNetworkInterfaceAttribute", "ModifyInstanceAttribute", "ReplaceIamInstanceProfileAssociation", "AssociateAddress",
-    "AssociateIamInstanceProfile", "DisassociateIamInstanceProfile", "DeleteRolePolicy", "PutRolePolicy", "RegisterTargets",
-    "AttachInstances", "ExitStandby", "CreateTags", "DeleteTags",
-)  # fmt: skip
+    "ModifyNetworkInterfaceAttribute",
+    "ModifyInstanceAttribute",
+    "ReplaceIamInstanceProfileAssociation",
+    "AssociateAddress",
+    "AssociateIamInstanceProfile",
+    "DisassociateIamInstanceProfile",
+    "DeleteRolePolicy",
+    "PutRolePolicy",
+    "RegisterTargets",
+    "AttachInstances",
+    "ExitStandby",
+    "CreateTags",
+    "DeleteTags",
+)
 
 
 def picture(lab: Lab) -> dict[str, Any]:
@@ -20,22 +30,39 @@ def picture(lab: Lab) -> dict[str, Any]:
     ec2, id = lab.see("ec2"), lab.ids["instance"]
     shown = ec2.describe_instances(InstanceIds=[id])["Reservations"][0]["Instances"][0]
     attributes = {
-        name: ec2.describe_instance_attribute(InstanceId=id, Attribute=name)[name[0].upper() + name[1:]]["Value"]
+        name: ec2.describe_instance_attribute(InstanceId=id, Attribute=name)[
+            name[0].upper() + name[1:]
+        ]["Value"]
         for name in ("disableApiTermination", "instanceInitiatedShutdownBehavior")
     }
     health = {
-        arn: [one["Target"] for one in lab.see("elbv2").describe_target_health(TargetGroupArn=arn)["TargetHealthDescriptions"]]
+        arn: [
+            one["Target"]
+            for one in lab.see("elbv2").describe_target_health(TargetGroupArn=arn)[
+                "TargetHealthDescriptions"
+            ]
+        ]
         for arn in lab.ids.get("target_groups", [])
     }
-    scaling = lab.see("autoscaling").describe_auto_scaling_instances(InstanceIds=[id])["AutoScalingInstances"]
+    scaling = lab.see("autoscaling").describe_auto_scaling_instances(InstanceIds=[id])[
+        "AutoScalingInstances"
+    ]
     # moto: an address associated with an interface does not show the instance it is attached to.
     addresses = ec2.describe_addresses()["Addresses"]
     return {
-        "groups": lab.groups(), "profile": lab.profiles(), "policies": lab.role_policies(), "attributes": attributes,
-        "disks": {one["DeviceName"]: one["Ebs"]["DeleteOnTermination"] for one in shown["BlockDeviceMappings"]},
-        "tags": shown.get("Tags", []), "targets": health, "addresses": [one.get("NetworkInterfaceId") for one in addresses],
+        "groups": lab.groups(),
+        "profile": lab.profiles(),
+        "policies": lab.role_policies(),
+        "attributes": attributes,
+        "disks": {
+            one["DeviceName"]: one["Ebs"]["DeleteOnTermination"]
+            for one in shown["BlockDeviceMappings"]
+        },
+        "tags": shown.get("Tags", []),
+        "targets": health,
+        "addresses": [one.get("NetworkInterfaceId") for one in addresses],
         "scaling": [(one["AutoScalingGroupName"], one["LifecycleState"]) for one in scaling],
-    }  # fmt: skip
+    }
 
 
 def changes(lab: Lab) -> list[str]:

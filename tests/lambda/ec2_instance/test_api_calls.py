@@ -1,6 +1,8 @@
-"""Calls on the instance and by it: all pages, within CloudTrail's rate, with a summary of who did what.
+"""Calls on the instance and by it: all pages, within CloudTrail's rate, with a summary of who did
+what.
 
-moto has no LookupEvents: the lab answers it where botocore's Stubber does, after botocore validated the parameters.
+moto has no LookupEvents: the lab answers it where botocore's Stubber does, after botocore validated
+the parameters.
 """
 
 from __future__ import annotations
@@ -33,14 +35,26 @@ def _no_pause(monkeypatch: pytest.MonkeyPatch) -> None:
 def built(lab: EvidenceLab, key: str = "") -> Target:
     lab.build()
     lab.ids["detail"] = {
-        "resource": {"instanceDetails": {"instanceId": lab.ids["instance"]}, "accessKeyDetails": {"accessKeyId": key}},
-        "service": {"eventFirstSeen": datetime.fromtimestamp(time.time() - 600, UTC).strftime("%Y-%m-%dT%H:%M:%S.000Z")},
+        "resource": {
+            "instanceDetails": {"instanceId": lab.ids["instance"]},
+            "accessKeyDetails": {"accessKeyId": key},
+        },
+        "service": {
+            "eventFirstSeen": (
+                datetime.fromtimestamp(time.time() - 600, UTC).strftime("%Y-%m-%dT%H:%M:%S.000Z")
+            )
+        },
     }
     return lab.plan()
 
 
 def events(lab: EvidenceLab, kind: str = "lookup") -> list[Json]:
-    return [json.loads(line) for name in sorted(lab.stored) if f"/{kind}-" in name for line in lab.lines(name)]
+    return [
+        json.loads(line)
+        for name in sorted(lab.stored)
+        if f"/{kind}-" in name
+        for line in lab.lines(name)
+    ]
 
 
 def summary(lab: EvidenceLab) -> Json:
@@ -64,7 +78,10 @@ def test_on_the_instance_and_by_it(evidence: EvidenceLab) -> None:
     assert calls["ec2:ListBuckets"]["from"] == "198.51.100.7"
     assert calls["ec2:ListBuckets"]["who"].endswith(f"assumed-role/app/{id}")
     assert calls["ec2:StopInstances"]["first"] == on["eventTime"]
-    assert {one["key"].rsplit("/", 1)[-1] for one in part.objects} == {"lookup-001.jsonl.gz", "summary.json"}
+    assert {one["key"].rsplit("/", 1)[-1] for one in part.objects} == {
+        "lookup-001.jsonl.gz",
+        "summary.json",
+    }
     assert "delivers up to 15 minutes late" in part.detail
     assert short(evidence.policies)
 
@@ -78,7 +95,9 @@ def test_the_findings_access_key_is_asked_for_and_nothing_twice(evidence: Eviden
     assert "1 events of AccessKeyId ASIAEXAMPLE" in part.detail
 
 
-def test_all_pages_over_several_calls(evidence: EvidenceLab, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_all_pages_over_several_calls(
+    evidence: EvidenceLab, monkeypatch: pytest.MonkeyPatch
+) -> None:
     target = built(evidence)
     evidence.page = 5
     for index in range(43):
@@ -92,7 +111,9 @@ def test_all_pages_over_several_calls(evidence: EvidenceLab, monkeypatch: pytest
     assert len(parts[-1].objects) == len(evidence.stored) == 4
 
 
-def test_what_the_bounds_cut_off_is_said(evidence: EvidenceLab, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_the_bounds_cut_off_is_said(
+    evidence: EvidenceLab, monkeypatch: pytest.MonkeyPatch
+) -> None:
     target = built(evidence)
     evidence.page = 5
     for index in range(43):
@@ -106,7 +127,9 @@ def test_what_the_bounds_cut_off_is_said(evidence: EvidenceLab, monkeypatch: pyt
     assert len(events(evidence)) == 10
 
 
-def test_two_calls_a_second_are_not_exceeded(evidence: EvidenceLab, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_two_calls_a_second_are_not_exceeded(
+    evidence: EvidenceLab, monkeypatch: pytest.MonkeyPatch
+) -> None:
     assert PAUSE > 0.5
     monkeypatch.setattr(lookup, "PAUSE_SECONDS", PAUSE)
     target = built(evidence, "ASIAEXAMPLE")
@@ -124,7 +147,12 @@ def test_throttling_keeps_what_there_is(evidence: EvidenceLab) -> None:
     evidence.page = 5
     for index in range(12):
         evidence.happened("DescribeInstances", 60 + index, Username=evidence.ids["instance"])
-    evidence.fail("LookupEvents", "ThrottlingException", lambda params: params.get("NextToken") == "5", times=1)
+    evidence.fail(
+        "LookupEvents",
+        "ThrottlingException",
+        lambda params: params.get("NextToken") == "5",
+        times=1,
+    )
     first = evidence.once(api_calls, target)
     assert first.outcome == "RUNNING"
     assert evidence.collect(api_calls, target)[-1].outcome == "COMPLETE"
@@ -146,7 +174,9 @@ def test_a_token_that_did_not_last(evidence: EvidenceLab, monkeypatch: pytest.Mo
         evidence.happened("DescribeInstances", 60 + 10 * index, Username=evidence.ids["instance"])
     monkeypatch.setattr(lookup, "PAGES_A_CALL", 1)
     evidence.once(api_calls, target)
-    evidence.fail("LookupEvents", "InvalidNextTokenException", lambda params: "NextToken" in params, times=1)
+    evidence.fail(
+        "LookupEvents", "InvalidNextTokenException", lambda params: "NextToken" in params, times=1
+    )
     assert evidence.collect(api_calls, target)[-1].outcome == "COMPLETE"
     assert len({one["eventTime"] for one in events(evidence)}) == 12
 
@@ -164,14 +194,22 @@ def test_the_summary_is_bounded(evidence: EvidenceLab) -> None:
     rows: Json = {}
     for index in range(500):
         who = {"arn": f"arn:aws:iam::1:user/u{index}"}
-        lookup.summarize(rows, {"userIdentity": who, "eventName": "X", "errorCode": f"E{index}", "eventTime": f"t{index:03}"})
+        lookup.summarize(
+            rows,
+            {
+                "userIdentity": who,
+                "eventName": "X",
+                "errorCode": f"E{index}",
+                "eventTime": f"t{index:03}",
+            },
+        )
     assert len(rows) == lookup.MOST_ROWS + 1
     assert rows["others"][0] == 500 - lookup.MOST_ROWS
     assert len(rows["others"][3]) == 8
     assert len(json.dumps(rows)) < 12_000
 
 
-# -- trails -----------------------------------------------------------------------------------------------------------
+# -- trails ----------------------------------------------------------------------------------------
 
 
 def trail(lab: EvidenceLab, name: str = "main", group: bool = False, **more: Any) -> None:
@@ -186,8 +224,12 @@ def trail(lab: EvidenceLab, name: str = "main", group: bool = False, **more: Any
 def deliver(lab: EvidenceLab, ago: float, *records: Json, between: str = "") -> str:
     when = datetime.fromtimestamp(time.time() - ago, UTC)
     path = f"AWSLogs/{between}{MEMBER}/CloudTrail/{REGION}/{when:%Y/%m/%d}/"
-    key = f"{path}{MEMBER}_CloudTrail_{REGION}_{when:%Y%m%dT%H%M}Z_{len(lab.trail)}{int(ago)}.json.gz"
-    lab.see("s3").put_object(Bucket=BUCKET, Key=key, Body=gzip.compress(json.dumps({"Records": list(records)}).encode()))
+    key = (
+        f"{path}{MEMBER}_CloudTrail_{REGION}_{when:%Y%m%dT%H%M}Z_{len(lab.trail)}{int(ago)}.json.gz"
+    )
+    lab.see("s3").put_object(
+        Bucket=BUCKET, Key=key, Body=gzip.compress(json.dumps({"Records": list(records)}).encode())
+    )
     return key
 
 
@@ -196,8 +238,16 @@ def test_data_events_from_the_trails_log_group(evidence: EvidenceLab) -> None:
     trail(evidence, group=True)
     client, now = evidence.see("logs"), int(time.time() * 1000)
     client.create_log_stream(logGroupName=GROUP, logStreamName="s")
-    mine = json.dumps({"eventName": "GetObject", "userIdentity": {"principalId": f"AROA:{evidence.ids['instance']}"}})
-    written = [{"timestamp": now - 60_000, "message": mine}, {"timestamp": now - 50_000, "message": '{"eventName": "Other"}'}]
+    mine = json.dumps(
+        {
+            "eventName": "GetObject",
+            "userIdentity": {"principalId": f"AROA:{evidence.ids['instance']}"},
+        }
+    )
+    written = [
+        {"timestamp": now - 60_000, "message": mine},
+        {"timestamp": now - 50_000, "message": '{"eventName": "Other"}'},
+    ]
     client.put_log_events(logGroupName=GROUP, logStreamName="s", logEvents=written)
     part = evidence.collect(api_calls, target)[-1]
     assert part.outcome == "COMPLETE"
@@ -211,7 +261,10 @@ def test_data_events_from_the_trails_bucket(evidence: EvidenceLab, organization:
     target = built(evidence)
     trail(evidence, IsOrganizationTrail=organization)
     between = "o-a1b2c3d4e5/" if organization else ""
-    mine = {"eventName": "GetObject", "userIdentity": {"principalId": f"AROA:{evidence.ids['instance']}"}}
+    mine = {
+        "eventName": "GetObject",
+        "userIdentity": {"principalId": f"AROA:{evidence.ids['instance']}"},
+    }
     deliver(evidence, 60, mine, {"eventName": "Other"}, between=between)
     deliver(evidence, 9 * 3600, {**mine, "eventName": "TooOld"}, between=between)
     part = evidence.collect(api_calls, target)[-1]
@@ -228,11 +281,16 @@ def test_an_unreadable_bucket_is_named(evidence: EvidenceLab, operation: str) ->
     evidence.fail(operation, "AccessDenied")
     part = evidence.collect(api_calls, target)[-1]
     assert part.outcome == "PARTIAL"
-    assert f"data events lie in bucket {BUCKET}, which cannot be read from here (AccessDenied" in part.detail
+    assert (
+        f"data events lie in bucket {BUCKET}, which cannot be read from here (AccessDenied"
+        in part.detail
+    )
     assert f"aws s3 cp --recursive s3://{BUCKET}/AWSLogs/" in part.task
 
 
-def test_a_trails_objects_are_bounded(evidence: EvidenceLab, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_trails_objects_are_bounded(
+    evidence: EvidenceLab, monkeypatch: pytest.MonkeyPatch
+) -> None:
     target = built(evidence)
     trail(evidence)
     for minute in range(1, 5):
@@ -244,7 +302,9 @@ def test_a_trails_objects_are_bounded(evidence: EvidenceLab, monkeypatch: pytest
     assert len(events(evidence, "trail")) == 2
 
 
-def test_an_object_that_is_too_large_or_broken_is_told(evidence: EvidenceLab, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_object_that_is_too_large_or_broken_is_told(
+    evidence: EvidenceLab, monkeypatch: pytest.MonkeyPatch
+) -> None:
     target = built(evidence)
     trail(evidence)
     key = deliver(evidence, 60, {"eventName": evidence.ids["instance"] * 100})
@@ -275,7 +335,9 @@ def test_trails_that_cannot_be_listed(evidence: EvidenceLab) -> None:
     assert "trail (all): not listed" in part.detail
 
 
-def test_late_events_are_asked_for_once_while_others_collect(evidence: EvidenceLab, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_late_events_are_asked_for_once_while_others_collect(
+    evidence: EvidenceLab, monkeypatch: pytest.MonkeyPatch
+) -> None:
     target, now = built(evidence), time.time()
     first = evidence.happened("StopInstances", 120, ResourceName=evidence.ids["instance"])
     Work(evidence.context(), target).keep("forensics", {"outcome": "RUNNING", "state": {}})
@@ -290,7 +352,9 @@ def test_late_events_are_asked_for_once_while_others_collect(evidence: EvidenceL
 
 def test_nobody_waits_for_late_events_alone(evidence: EvidenceLab) -> None:
     target = built(evidence)
-    Work(evidence.context(), target).keep("network_logs", {"outcome": "RUNNING", "state": {"late": True}})
+    Work(evidence.context(), target).keep(
+        "network_logs", {"outcome": "RUNNING", "state": {"late": True}}
+    )
     assert evidence.collect(api_calls, target)[-1].outcome == "COMPLETE"
 
 

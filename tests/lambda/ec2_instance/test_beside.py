@@ -26,17 +26,20 @@ def attribute(lab: Lab, name: str, key: str) -> Any:
 
 
 def disks(lab: Lab) -> list[bool]:
-    got = lab.see("ec2").describe_instances(InstanceIds=[lab.ids["instance"]])["Reservations"][0]["Instances"][0]
+    got = lab.see("ec2").describe_instances(InstanceIds=[lab.ids["instance"]])["Reservations"][0][
+        "Instances"
+    ][0]
     return [one["Ebs"]["DeleteOnTermination"] for one in got["BlockDeviceMappings"]]
 
 
-# -- credentials ------------------------------------------------------------------------------------------------------
+# -- credentials -----------------------------------------------------------------------------------
 
 
 def test_profile_replaced_and_its_sessions_denied(lab: Lab) -> None:
     lab.build()
     assert lab.respond().status is Status.CONTAINED
-    # moto: DescribeInstances keeps the old profile after a replacement; the association is what AWS acts on.
+    # moto: DescribeInstances keeps the old profile after a replacement; the association is what AWS
+    # acts on.
     assert lab.profiles() == [QUARANTINE]
     assert lab.role_policies() == {deny(lab): deny_document(lab.ids["instance"])}
     statement = lab.role_policies()[deny(lab)]["Statement"][0]
@@ -44,7 +47,11 @@ def test_profile_replaced_and_its_sessions_denied(lab: Lab) -> None:
     before = lab.ledger()["before"]
     assert before["profile"]["name"] == "app"
     assert before["sessions"]["policies"] == {deny(lab): None}
-    order = [name for name in lab.operations() if name in ("ReplaceIamInstanceProfileAssociation", "PutRolePolicy")]
+    order = [
+        name
+        for name in lab.operations()
+        if name in ("ReplaceIamInstanceProfileAssociation", "PutRolePolicy")
+    ]
     assert order == ["ReplaceIamInstanceProfileAssociation", "PutRolePolicy"]
 
 
@@ -57,7 +64,9 @@ def test_no_profile_is_contained_and_gets_none(lab: Lab) -> None:
 
 
 def test_stopped_instance_is_disassociated_and_associated(lab: Lab) -> None:
-    """AWS replaces the profile of running instances only; moto would replace a stopped one's too."""
+    """AWS replaces the profile of running instances only; moto would replace a stopped one's
+    too.
+    """
     lab.build(interfaces=2, stopped=True)
     assert lab.respond().status is Status.CONTAINED
     assert set(map(tuple, lab.groups().values())) == {(QUARANTINE,)}
@@ -81,7 +90,9 @@ def test_retry_after_a_crash_between_disassociate_and_associate(lab: Lab) -> Non
     assert lab.actions()["replace_instance_profile"] == "FAILED"
     assert lab.respond(target).status is Status.CONTAINED
     assert lab.profiles() == [QUARANTINE]
-    assert deny(lab) in lab.role_policies(), "the role comes from the record, for the profile is gone"
+    assert deny(lab) in lab.role_policies(), (
+        "the role comes from the record, for the profile is gone"
+    )
 
 
 def test_retry_after_a_crash_revokes_on_the_original_role(lab: Lab) -> None:
@@ -98,8 +109,14 @@ def test_retry_after_a_crash_revokes_on_the_original_role(lab: Lab) -> None:
     assert lab.ledger()["before"]["profile"] == first["profile"]
     assert lab.ledger()["before"]["network"] == first["network"]
     assert lab.actions()["detach_auto_scaling"] == "DONE"
-    assert len(lab.see("ec2").describe_security_groups(
-        Filters=[{"Name": "group-name", "Values": [QUARANTINE]}])["SecurityGroups"]) == 1  # fmt: skip
+    assert (
+        len(
+            lab.see("ec2").describe_security_groups(
+                Filters=[{"Name": "group-name", "Values": [QUARANTINE]}]
+            )["SecurityGroups"]
+        )
+        == 1
+    )
 
 
 def test_role_quota_is_failed_with_the_command(lab: Lab) -> None:
@@ -115,14 +132,18 @@ def test_role_quota_is_failed_with_the_command(lab: Lab) -> None:
     assert json.dumps(deny_document(lab.ids["instance"]), separators=(",", ":")) in line["detail"]
 
 
-@pytest.mark.parametrize("path", ["/aws-service-role/x.amazonaws.com/", "/aws-reserved/sso.amazonaws.com/"])
+@pytest.mark.parametrize(
+    "path", ["/aws-service-role/x.amazonaws.com/", "/aws-reserved/sso.amazonaws.com/"]
+)
 def test_a_role_of_aws_is_not_touched_and_said(lab: Lab, path: str) -> None:
     lab.build(profile=False)
     iam, ec2 = lab.see("iam"), lab.see("ec2")
     iam.create_role(RoleName="owned", Path=path, AssumeRolePolicyDocument="{}")
     iam.create_instance_profile(InstanceProfileName="owned")
     iam.add_role_to_instance_profile(InstanceProfileName="owned", RoleName="owned")
-    ec2.associate_iam_instance_profile(InstanceId=lab.ids["instance"], IamInstanceProfile={"Name": "owned"})
+    ec2.associate_iam_instance_profile(
+        InstanceId=lab.ids["instance"], IamInstanceProfile={"Name": "owned"}
+    )
     assert lab.respond().status is Status.PARTIAL
     assert lab.profiles() == [QUARANTINE]
     assert "UnmodifiableEntity" in lab.ledger()["actions"]["revoke_sessions"]["detail"]
@@ -150,7 +171,9 @@ def test_role_wide_revocation_merges_with_an_existing_one(lab: Lab) -> None:
     lab.options["revoke_sessions"] = "role"
     other = {"Effect": "Deny", "Action": "s3:*", "Resource": "*"}
     old = revoke_document({"Statement": other}, "2020-01-01T00:00:00Z")
-    lab.see("iam").put_role_policy(RoleName="app", PolicyName="AWSRevokeOlderSessions", PolicyDocument=json.dumps(old))
+    lab.see("iam").put_role_policy(
+        RoleName="app", PolicyName="AWSRevokeOlderSessions", PolicyDocument=json.dumps(old)
+    )
     assert lab.respond().status is Status.CONTAINED
     merged = lab.role_policies()["AWSRevokeOlderSessions"]
     assert other in merged["Statement"]
@@ -184,15 +207,22 @@ def test_deny_policy_removed_again_is_seen(lab: Lab) -> None:
     assert deny(lab) in step.detail
 
 
-# -- Auto Scaling and load balancers ----------------------------------------------------------------------------------
+# -- Auto Scaling and load balancers ---------------------------------------------------------------
 
 
 def test_detached_with_a_replacement(lab: Lab) -> None:
     lab.build(asg=True)
     assert lab.respond().status is Status.CONTAINED
     client = lab.see("autoscaling")
-    assert client.describe_auto_scaling_instances(InstanceIds=[lab.ids["instance"]])["AutoScalingInstances"] == []
-    group = client.describe_auto_scaling_groups(AutoScalingGroupNames=["web"])["AutoScalingGroups"][0]
+    assert (
+        client.describe_auto_scaling_instances(InstanceIds=[lab.ids["instance"]])[
+            "AutoScalingInstances"
+        ]
+        == []
+    )
+    group = client.describe_auto_scaling_groups(AutoScalingGroupNames=["web"])["AutoScalingGroups"][
+        0
+    ]
     assert group["DesiredCapacity"] == 1
     assert [one["InstanceId"] for one in group["Instances"]] != [lab.ids["instance"]]
     assert len(group["Instances"]) == 1
@@ -203,7 +233,9 @@ def test_standby(lab: Lab) -> None:
     lab.build(asg=True)
     lab.options["auto_scaling"] = "standby"
     assert lab.respond().status is Status.CONTAINED
-    (one,) = lab.see("autoscaling").describe_auto_scaling_instances(InstanceIds=[lab.ids["instance"]])["AutoScalingInstances"]
+    (one,) = lab.see("autoscaling").describe_auto_scaling_instances(
+        InstanceIds=[lab.ids["instance"]]
+    )["AutoScalingInstances"]
     assert one["LifecycleState"] == "Standby"
     assert lab.actions()["standby_auto_scaling"] == "DONE"
     assert "detach_auto_scaling" not in lab.actions()
@@ -233,17 +265,28 @@ def test_deregistered_with_its_ports(lab: Lab) -> None:
 def test_registered_by_address(lab: Lab) -> None:
     lab.build()
     client = lab.see("elbv2")
-    address = lab.see("ec2").describe_instances(InstanceIds=[lab.ids["instance"]])["Reservations"][0]["Instances"][0]
-    arn = client.create_target_group(Name="ip", Protocol="HTTP", Port=9000, VpcId=lab.ids["vpc"], TargetType="ip")[
-        "TargetGroups"
-    ][0]["TargetGroupArn"]
-    client.register_targets(TargetGroupArn=arn, Targets=[{"Id": address["PrivateIpAddress"], "Port": 9000}])
+    address = lab.see("ec2").describe_instances(InstanceIds=[lab.ids["instance"]])["Reservations"][
+        0
+    ]["Instances"][0]
+    arn = client.create_target_group(
+        Name="ip", Protocol="HTTP", Port=9000, VpcId=lab.ids["vpc"], TargetType="ip"
+    )["TargetGroups"][0]["TargetGroupArn"]
+    client.register_targets(
+        TargetGroupArn=arn, Targets=[{"Id": address["PrivateIpAddress"], "Port": 9000}]
+    )
     assert lab.respond().status is Status.CONTAINED
     assert client.describe_target_health(TargetGroupArn=arn)["TargetHealthDescriptions"] == []
 
 
-@pytest.mark.parametrize("operation", ["DescribeTargetGroups", "DescribeAutoScalingInstances",
-                                       "DescribeIamInstanceProfileAssociations", "GetInstanceProfile"])  # fmt: skip
+@pytest.mark.parametrize(
+    "operation",
+    [
+        "DescribeTargetGroups",
+        "DescribeAutoScalingInstances",
+        "DescribeIamInstanceProfileAssociations",
+        "GetInstanceProfile",
+    ],
+)
 def test_what_the_plan_could_not_read_contain_looks_for_again(lab: Lab, operation: str) -> None:
     lab.build(asg=True, targets=True)
     lab.fail(operation, "Throttling", times=1)
@@ -252,11 +295,24 @@ def test_what_the_plan_could_not_read_contain_looks_for_again(lab: Lab, operatio
     assert lab.respond(target).status is Status.CONTAINED
     assert lab.profiles() == [QUARANTINE]
     assert set(lab.role_policies()) == {deny(lab)}
-    assert lab.see("autoscaling").describe_auto_scaling_instances(InstanceIds=[lab.ids["instance"]])["AutoScalingInstances"] == []
+    assert (
+        lab.see("autoscaling").describe_auto_scaling_instances(InstanceIds=[lab.ids["instance"]])[
+            "AutoScalingInstances"
+        ]
+        == []
+    )
 
 
-@pytest.mark.parametrize("operation", ["DescribeTargetHealth", "DescribeAutoScalingInstances", "GetInstanceProfile",
-                                       "DescribeIamInstanceProfileAssociations", "DescribeInstanceAttribute"])  # fmt: skip
+@pytest.mark.parametrize(
+    "operation",
+    [
+        "DescribeTargetHealth",
+        "DescribeAutoScalingInstances",
+        "GetInstanceProfile",
+        "DescribeIamInstanceProfileAssociations",
+        "DescribeInstanceAttribute",
+    ],
+)
 def test_what_cannot_be_read_is_not_called_contained(lab: Lab, operation: str) -> None:
     lab.build(asg=True, targets=True, interfaces=2)
     lab.fail(operation, "AccessDenied")
@@ -266,19 +322,23 @@ def test_what_cannot_be_read_is_not_called_contained(lab: Lab, operation: str) -
     assert set(map(tuple, lab.groups().values())) == {(QUARANTINE,)}
 
 
-# -- protection, addresses, tags --------------------------------------------------------------------------------------
+# -- protection, addresses, tags -------------------------------------------------------------------
 
 
 def test_protected_with_the_state_before(lab: Lab) -> None:
     lab.build()
     assert lab.respond().status is Status.CONTAINED
     assert attribute(lab, "disableApiTermination", "DisableApiTermination") is True
-    assert attribute(lab, "instanceInitiatedShutdownBehavior", "InstanceInitiatedShutdownBehavior") == "stop"
+    assert (
+        attribute(lab, "instanceInitiatedShutdownBehavior", "InstanceInitiatedShutdownBehavior")
+        == "stop"
+    )
     assert disks(lab) == [False, False]
     assert lab.ledger()["before"]["protection"] == {
-        "DisableApiTermination": False, "InstanceInitiatedShutdownBehavior": "terminate",
+        "DisableApiTermination": False,
+        "InstanceInitiatedShutdownBehavior": "terminate",
         "DeleteOnTermination": {"/dev/sda1": True, "/dev/sdb": True},
-    }  # fmt: skip
+    }
 
 
 def test_a_spot_instance_keeps_its_volumes_and_says_it_cannot_be_protected(lab: Lab) -> None:
@@ -287,7 +347,9 @@ def test_a_spot_instance_keeps_its_volumes_and_says_it_cannot_be_protected(lab: 
     assert lab.respond().status is Status.CONTAINED
     assert disks(lab) == [False, False]
     assert attribute(lab, "disableApiTermination", "DisableApiTermination") is False
-    assert "Spot: no termination protection" in lab.ledger()["actions"]["protect_instance"]["detail"]
+    assert (
+        "Spot: no termination protection" in lab.ledger()["actions"]["protect_instance"]["detail"]
+    )
 
 
 def test_elastic_ip_by_option(lab: Lab) -> None:
@@ -305,24 +367,50 @@ def test_elastic_ip_by_option(lab: Lab) -> None:
 def test_tags(lab: Lab) -> None:
     lab.build()
     lab.respond()
-    tags = lab.see("ec2").describe_instances(InstanceIds=[lab.ids["instance"]])["Reservations"][0]["Instances"][0]["Tags"]
-    assert {tag["Key"]: tag["Value"] for tag in tags} == {PREFIX: "quarantined", f"{PREFIX}-incident": INCIDENT}
+    tags = lab.see("ec2").describe_instances(InstanceIds=[lab.ids["instance"]])["Reservations"][0][
+        "Instances"
+    ][0]["Tags"]
+    assert {tag["Key"]: tag["Value"] for tag in tags} == {
+        PREFIX: "quarantined",
+        f"{PREFIX}-incident": INCIDENT,
+    }
 
 
 def test_everything_off_only_closes_the_network(lab: Lab) -> None:
     lab.build(interfaces=2, asg=True, targets=True, eip=True)
-    lab.options |= {"auto_scaling": "none", "deregister_targets": False, "protect_instance": False,
-                    "replace_instance_profile": False, "revoke_sessions": "none", "snapshot": False}  # fmt: skip
+    lab.options |= {
+        "auto_scaling": "none",
+        "deregister_targets": False,
+        "protect_instance": False,
+        "replace_instance_profile": False,
+        "revoke_sessions": "none",
+        "snapshot": False,
+    }
     assert lab.respond().status is Status.CONTAINED
     assert set(map(tuple, lab.groups().values())) == {(QUARANTINE,)}
     assert lab.profiles() == ["app"]
     assert disks(lab) == [True, True]
-    assert lab.see("autoscaling").describe_auto_scaling_instances(InstanceIds=[lab.ids["instance"]])["AutoScalingInstances"]
-    assert all("switched off" in check.detail for name, check in lab.ids["checks"].items() if name in lab.options)
+    assert lab.see("autoscaling").describe_auto_scaling_instances(
+        InstanceIds=[lab.ids["instance"]]
+    )["AutoScalingInstances"]
+    assert all(
+        "switched off" in check.detail
+        for name, check in lab.ids["checks"].items()
+        if name in lab.options
+    )
 
 
-@pytest.mark.parametrize("operation", ["ModifyInstanceAttribute", "CreateTags", "DetachInstances", "DeregisterTargets",
-                                       "ReplaceIamInstanceProfileAssociation", "PutRolePolicy"])  # fmt: skip
+@pytest.mark.parametrize(
+    "operation",
+    [
+        "ModifyInstanceAttribute",
+        "CreateTags",
+        "DetachInstances",
+        "DeregisterTargets",
+        "ReplaceIamInstanceProfileAssociation",
+        "PutRolePolicy",
+    ],
+)
 def test_each_part_fails_alone(lab: Lab, operation: str) -> None:
     lab.build(interfaces=2, ipv6=True, asg=True, targets=True)
     lab.fail(operation, "AccessDenied")

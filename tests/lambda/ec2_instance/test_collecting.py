@@ -1,4 +1,6 @@
-"""Evidence as a whole: parts side by side, each to its own end, whatever becomes of the others; and the manifest of all."""
+"""Evidence as a whole: parts side by side, each to its own end, whatever becomes of the others;
+and the manifest of all.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,16 @@ from guardduty_response.playbooks.ec2_instance.collect import forensics, replace
 from guardduty_response.statuses import Status
 
 Json = dict[str, Any]
-PARTS = {"snapshots", "instance", "copies", "network_logs", "api_calls", "forensics", "replacement", "manifest"}
+PARTS = {
+    "snapshots",
+    "instance",
+    "copies",
+    "network_logs",
+    "api_calls",
+    "forensics",
+    "replacement",
+    "manifest",
+}
 
 
 @pytest.fixture(autouse=True)
@@ -32,7 +43,9 @@ def contained(lab: EvidenceLab) -> Target:
 
 
 def collected(lab: EvidenceLab, target: Target, most: int = 12) -> list[Step]:
-    """Beside containment once, then polled to the end; the target comes without its scope, as from the machine."""
+    """Beside containment once, then polled to the end; the target comes without its scope, as
+    from the machine.
+    """
     steps = [collect.evidence(lab.context(), target)]
     bare = Target(**{**target.payload(), "scope": {}})
     for attempt in range(1, most):
@@ -60,12 +73,21 @@ def test_the_manifest_lists_every_object_with_its_hash(evidence: EvidenceLab) ->
     evidence.build()
     collected(evidence, contained(evidence))
     manifest = json.loads(evidence.stored[f"{evidence.ids['instance']}/manifest.json"])
-    listed = {one["key"].split("/", 2)[-1]: one["sha256"] for part in manifest["parts"].values() for one in part["objects"]}
-    others = {name: body for name, body in evidence.stored.items() if not name.endswith("manifest.json")}
+    listed = {
+        one["key"].split("/", 2)[-1]: one["sha256"]
+        for part in manifest["parts"].values()
+        for one in part["objects"]
+    }
+    others = {
+        name: body for name, body in evidence.stored.items() if not name.endswith("manifest.json")
+    }
     assert listed == {name: hashlib.sha256(body).hexdigest() for name, body in others.items()}
     assert listed
     [own] = evidence.kept("manifest")["objects"]
-    assert own["sha256"] == hashlib.sha256(evidence.stored[f"{evidence.ids['instance']}/manifest.json"]).hexdigest()
+    assert (
+        own["sha256"]
+        == hashlib.sha256(evidence.stored[f"{evidence.ids['instance']}/manifest.json"]).hexdigest()
+    )
 
 
 def test_one_part_that_fails_is_said_and_stops_no_other(evidence: EvidenceLab) -> None:
@@ -74,13 +96,23 @@ def test_one_part_that_fails_is_said_and_stops_no_other(evidence: EvidenceLab) -
     evidence.fail("DescribeFlowLogs", "UnauthorizedOperation")
     collected(evidence, contained(evidence))
     found = outcomes(evidence)
-    assert (found["snapshots"], found["instance"], found["manifest"]) == ("FAILED", "COMPLETE", "COMPLETE")
+    assert (found["snapshots"], found["instance"], found["manifest"]) == (
+        "FAILED",
+        "COMPLETE",
+        "COMPLETE",
+    )
     assert found["network_logs"] == "FAILED"
     actions = evidence.actions()
-    assert (actions["snapshot"], actions["network_logs"], actions["instance"]) == ("FAILED", "FAILED", "DONE")
+    assert (actions["snapshot"], actions["network_logs"], actions["instance"]) == (
+        "FAILED",
+        "FAILED",
+        "DONE",
+    )
 
 
-def test_an_error_nobody_thought_of_is_that_parts_alone(evidence: EvidenceLab, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_error_nobody_thought_of_is_that_parts_alone(
+    evidence: EvidenceLab, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def broken(work: Any, before: Json) -> Part:
         raise KeyError("VpcId")
 
@@ -88,7 +120,10 @@ def test_an_error_nobody_thought_of_is_that_parts_alone(evidence: EvidenceLab, m
     evidence.build()
     collected(evidence, contained(evidence))
     part = evidence.kept("network_logs")
-    assert (part["outcome"], part["detail"]) == ("FAILED", f"network_logs of {evidence.ids['instance']} failed ('VpcId')")
+    assert (part["outcome"], part["detail"]) == (
+        "FAILED",
+        f"network_logs of {evidence.ids['instance']} failed ('VpcId')",
+    )
     assert "by hand" in part["task"]
 
 
@@ -96,7 +131,9 @@ def test_throttling_is_asked_again_and_given_up_after_five_times(evidence: Evide
     evidence.build()
     evidence.fail("DescribeFlowLogs", "RequestLimitExceeded", times=2)
     collected(evidence, contained(evidence))
-    assert outcomes(evidence)["network_logs"] == "NOT_POSSIBLE", "there are no flow logs, as was seen at the third time"
+    assert outcomes(evidence)["network_logs"] == "NOT_POSSIBLE", (
+        "there are no flow logs, as was seen at the third time"
+    )
 
 
 def test_throttling_for_ever_ends_as_failed(evidence: EvidenceLab) -> None:
@@ -116,7 +153,9 @@ def test_what_has_ended_is_not_asked_again(evidence: EvidenceLab) -> None:
     assert {call.service for call in evidence.calls} <= {"dynamodb", "sts", "s3"}
 
 
-def test_forensics_first_goes_on_when_it_no_longer_waits(evidence: EvidenceLab, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_forensics_first_goes_on_when_it_no_longer_waits(
+    evidence: EvidenceLab, monkeypatch: pytest.MonkeyPatch
+) -> None:
     evidence.build()
     target = evidence.plan()
     answers = [
@@ -130,7 +169,7 @@ def test_forensics_first_goes_on_when_it_no_longer_waits(evidence: EvidenceLab, 
     assert outcomes(evidence) == {"forensics": "RUNNING"}, "harvested after containment"
 
 
-# -- the replacement --------------------------------------------------------------------------------------------------
+# -- the replacement -------------------------------------------------------------------------------
 
 
 def test_in_no_group_nothing_replaces_it(evidence: EvidenceLab) -> None:
@@ -142,27 +181,46 @@ def test_in_no_group_nothing_replaces_it(evidence: EvidenceLab) -> None:
 def test_a_healthy_replacement_is_seen(evidence: EvidenceLab) -> None:
     evidence.build(asg=True)
     target = contained(evidence)
-    [group] = evidence.see("autoscaling").describe_auto_scaling_groups(AutoScalingGroupNames=["web"])["AutoScalingGroups"]
+    [group] = evidence.see("autoscaling").describe_auto_scaling_groups(
+        AutoScalingGroupNames=["web"]
+    )["AutoScalingGroups"]
     [new] = [one["InstanceId"] for one in group["Instances"]]
     assert new != evidence.ids["instance"]
     [part] = evidence.collect(replacement, target)
     assert (part.outcome, new in part.detail) == (Outcome.COMPLETE, True)
 
 
-def test_without_capacity_it_is_waited_for_and_then_a_task(evidence: EvidenceLab, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The replacement is not there: taken from the group as if EC2 had had no capacity. moto keeps no failed activities, so
-    Auto Scaling's answer is given where botocore's Stubber gives it, after botocore's own parameter validation."""
+def test_without_capacity_it_is_waited_for_and_then_a_task(
+    evidence: EvidenceLab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The replacement is not there: taken from the group as if EC2 had had no capacity. moto keeps
+    no failed activities, so Auto Scaling's answer is given where botocore's Stubber gives it, after
+    botocore's own parameter validation.
+    """
     evidence.build(asg=True)
     target = contained(evidence)
     client = evidence.see("autoscaling")
-    [group] = client.describe_auto_scaling_groups(AutoScalingGroupNames=["web"])["AutoScalingGroups"]
-    client.set_instance_health(InstanceId=group["Instances"][0]["InstanceId"], HealthStatus="Unhealthy")
+    [group] = client.describe_auto_scaling_groups(AutoScalingGroupNames=["web"])[
+        "AutoScalingGroups"
+    ]
+    client.set_instance_health(
+        InstanceId=group["Instances"][0]["InstanceId"], HealthStatus="Unhealthy"
+    )
     waiting = evidence.once(replacement, target)
     assert (waiting.outcome, waiting.wait_seconds) == (Outcome.RUNNING, 15)
     assert "0 of 1 instances are in service and healthy" in waiting.detail
-    monkeypatch.setattr(replacement, "_last_activity", lambda session, name: "; Auto Scaling says: no t3.small capacity")
-    evidence.record.evidence(INCIDENT, "ec2_instance", evidence.ids["instance"], "replacement",
-                             {**evidence.kept("replacement"), "state": {"until": 0}})  # fmt: skip
+    monkeypatch.setattr(
+        replacement,
+        "_last_activity",
+        lambda session, name: "; Auto Scaling says: no t3.small capacity",
+    )
+    evidence.record.evidence(
+        INCIDENT,
+        "ec2_instance",
+        evidence.ids["instance"],
+        "replacement",
+        {**evidence.kept("replacement"), "state": {"until": 0}},
+    )
     part = evidence.once(replacement, target)
     assert part.outcome is Outcome.PARTIAL
     assert "no healthy replacement after 10 minutes: 0 of 1" in part.detail
@@ -176,36 +234,69 @@ def test_what_auto_scaling_says_is_passed_on(evidence: EvidenceLab) -> None:
     target = contained(evidence)
     activities = [
         {"StatusCode": "Successful", "StatusMessage": "launched"},
-        {"StatusCode": "Failed", "StatusMessage": "We currently do not have sufficient t3.small capacity"},
+        {
+            "StatusCode": "Failed",
+            "StatusMessage": "We currently do not have sufficient t3.small capacity",
+        },
     ]
-    session = evidence.context().assume(target.account_id, target.region, {"Version": "2012-10-17", "Statement": [
-        {"Effect": "Allow", "Action": ["autoscaling:DescribeScalingActivities"], "Resource": "*"}]})  # fmt: skip
+    session = evidence.context().assume(
+        target.account_id,
+        target.region,
+        {
+            "Version": "2012-10-17",
+            "Statement": [
+                {
+                    "Effect": "Allow",
+                    "Action": ["autoscaling:DescribeScalingActivities"],
+                    "Resource": "*",
+                }
+            ],
+        },
+    )
     from botocore.stub import ANY, Stubber
 
     with Stubber(session.client("autoscaling")) as stub:
-        whole = [{"ActivityId": "a", "AutoScalingGroupName": "web", "Cause": "c", "StartTime": 0, **one} for one in activities]
-        stub.add_response("describe_scaling_activities", {"Activities": whole},
-                          {"AutoScalingGroupName": ANY, "MaxRecords": ANY})  # fmt: skip
+        whole = [
+            {"ActivityId": "a", "AutoScalingGroupName": "web", "Cause": "c", "StartTime": 0, **one}
+            for one in activities
+        ]
+        stub.add_response(
+            "describe_scaling_activities",
+            {"Activities": whole},
+            {"AutoScalingGroupName": ANY, "MaxRecords": ANY},
+        )
         assert "sufficient t3.small capacity" in replacement._last_activity(session, "web")
 
 
-# -- endpoints: a contained instance that forensics may still reach -----------------------------------------------------
+# -- endpoints: a contained instance that forensics may still reach --------------------------------
 
 
 def endpoints(lab: EvidenceLab, cidr: str = "") -> str:
-    """A group brought along that lets out to an endpoint's group alone (or, wrongly, to addresses)."""
+    """A group brought along that lets out to an endpoint's group alone (or, wrongly, to
+    addresses).
+    """
     ec2 = lab.see("ec2")
-    group = str(ec2.create_security_group(GroupName="endpoints-only", Description="q", VpcId=lab.ids["vpc"])["GroupId"])
+    group = str(
+        ec2.create_security_group(
+            GroupName="endpoints-only", Description="q", VpcId=lab.ids["vpc"]
+        )["GroupId"]
+    )
     shown = ec2.describe_security_groups(GroupIds=[group])["SecurityGroups"][0]
     ec2.revoke_security_group_egress(GroupId=group, IpPermissions=shown["IpPermissionsEgress"])
-    to = {"IpRanges": [{"CidrIp": cidr}]} if cidr else {"UserIdGroupPairs": [{"GroupId": lab.ids["group"]}]}
+    to = (
+        {"IpRanges": [{"CidrIp": cidr}]}
+        if cidr
+        else {"UserIdGroupPairs": [{"GroupId": lab.ids["group"]}]}
+    )
     rule = {"IpProtocol": "tcp", "FromPort": 443, "ToPort": 443, **to}
     ec2.authorize_security_group_egress(GroupId=group, IpPermissions=[rule])
     lab.options["quarantine_security_group_ids"] = {lab.ids["vpc"]: group}
     return group
 
 
-def test_with_forensics_after_it_is_left_with_endpoints_and_the_agents_role(evidence: EvidenceLab) -> None:
+def test_with_forensics_after_it_is_left_with_endpoints_and_the_agents_role(
+    evidence: EvidenceLab,
+) -> None:
     evidence.build()
     group = endpoints(evidence)
     evidence.forensics = {"when": "after"}
@@ -214,7 +305,10 @@ def test_with_forensics_after_it_is_left_with_endpoints_and_the_agents_role(evid
     assert evidence.respond().status is Status.CONTAINED
     assert list(evidence.groups().values()) == [["endpoints-only"]]
     assert evidence.profiles() == ["guardduty-response-quarantine-ssm"]
-    assert "no rules but to endpoints (egress tcp 443-443" in evidence.ids["checks"][f"group {group}"].detail
+    assert (
+        "no rules but to endpoints (egress tcp 443-443"
+        in evidence.ids["checks"][f"group {group}"].detail
+    )
 
 
 def _after(context: Any) -> Any:
@@ -223,7 +317,9 @@ def _after(context: Any) -> Any:
 
 
 @pytest.mark.parametrize(("when", "cidr"), [("off", ""), ("after", "0.0.0.0/0")])
-def test_rules_that_are_more_than_that_are_never_contained(evidence: EvidenceLab, when: str, cidr: str) -> None:
+def test_rules_that_are_more_than_that_are_never_contained(
+    evidence: EvidenceLab, when: str, cidr: str
+) -> None:
     """Without the switch any rule is one too many; with it, any that names addresses."""
     evidence.build()
     endpoints(evidence, cidr)

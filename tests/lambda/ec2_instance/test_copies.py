@@ -1,7 +1,7 @@
 """The set reaches the forensics account under its own key, and every way it does not is said.
 
-moto asks no KMS for permission: what a missing key policy does on AWS (a copy that fails later, with StateMessage) is set
-by hand.
+moto asks no KMS for permission: what a missing key policy does on AWS (a copy that fails later,
+with StateMessage) is set by hand.
 """
 
 from __future__ import annotations
@@ -22,7 +22,11 @@ Json = dict[str, Any]
 
 
 def ready(lab: EvidenceLab, role: str | None = None, key: str = KEY) -> Target:
-    lab.evidence["forensics_account"] = {"account_id": VAULT, "kms_key_arn": key, "copy_role_name": role}
+    lab.evidence["forensics_account"] = {
+        "account_id": VAULT,
+        "kms_key_arn": key,
+        "copy_role_name": role,
+    }
     lab.build()
     target = lab.plan()
     assert lab.collect(snapshots, target)[-1].outcome == "COMPLETE"
@@ -32,13 +36,18 @@ def ready(lab: EvidenceLab, role: str | None = None, key: str = KEY) -> Target:
 def own(lab: EvidenceLab, account: str) -> dict[str, Json]:
     """Source snapshot -> its copy in an account."""
     found = lab.in_account("ec2", account).describe_snapshots(OwnerIds=["self"])["Snapshots"]
-    tags = {one["SnapshotId"]: {tag["Key"]: tag["Value"] for tag in one.get("Tags", [])} for one in found}
+    tags = {
+        one["SnapshotId"]: {tag["Key"]: tag["Value"] for tag in one.get("Tags", [])}
+        for one in found
+    }
     key = "guardduty-response-copy-of"
     return {tags[one["SnapshotId"]][key]: one for one in found if key in tags[one["SnapshotId"]]}
 
 
 def shared_with(lab: EvidenceLab, snapshot: str) -> list[str]:
-    got = lab.see("ec2").describe_snapshot_attribute(SnapshotId=snapshot, Attribute="createVolumePermission")
+    got = lab.see("ec2").describe_snapshot_attribute(
+        SnapshotId=snapshot, Attribute="createVolumePermission"
+    )
     return [one["UserId"] for one in got["CreateVolumePermissions"]]
 
 
@@ -64,7 +73,11 @@ def test_ten_times_makes_one_copy_of_each(evidence: EvidenceLab) -> None:
 
 
 def test_waits_for_the_set(evidence: EvidenceLab) -> None:
-    evidence.evidence["forensics_account"] = {"account_id": VAULT, "kms_key_arn": KEY, "copy_role_name": None}
+    evidence.evidence["forensics_account"] = {
+        "account_id": VAULT,
+        "kms_key_arn": KEY,
+        "copy_role_name": None,
+    }
     evidence.build()
     target = evidence.plan()
     assert evidence.once(copies, target).outcome == "RUNNING"
@@ -77,16 +90,25 @@ def test_waits_for_the_set(evidence: EvidenceLab) -> None:
 def test_a_snapshot_under_the_aws_managed_key_is_shared_by_its_copy(evidence: EvidenceLab) -> None:
     evidence.build()
     ec2 = evidence.see("ec2")
-    zone = ec2.describe_subnets(SubnetIds=[evidence.ids["subnet"]])["Subnets"][0]["AvailabilityZone"]
+    zone = ec2.describe_subnets(SubnetIds=[evidence.ids["subnet"]])["Subnets"][0][
+        "AvailabilityZone"
+    ]
     volume = ec2.create_volume(AvailabilityZone=zone, Size=1, Encrypted=True)["VolumeId"]
     ec2.attach_volume(VolumeId=volume, InstanceId=evidence.ids["instance"], Device="/dev/sdc")
-    evidence.evidence["forensics_account"] = {"account_id": VAULT, "kms_key_arn": KEY, "copy_role_name": None}
+    evidence.evidence["forensics_account"] = {
+        "account_id": VAULT,
+        "kms_key_arn": KEY,
+        "copy_role_name": None,
+    }
     target = evidence.plan()
     set_ = evidence.collect(snapshots, target)[-1].state["snapshots"]
     (managed,) = [one["id"] for one in set_ if one["encrypted"]]
     with pytest.raises(Exception, match="OperationNotPermitted"):  # what AWS says to those who try
         ec2.modify_snapshot_attribute(
-            SnapshotId=managed, Attribute="createVolumePermission", OperationType="add", UserIds=[VAULT]
+            SnapshotId=managed,
+            Attribute="createVolumePermission",
+            OperationType="add",
+            UserIds=[VAULT],
         )
     assert evidence.collect(copies, target)[-1].outcome == "COMPLETE"
     assert shared_with(evidence, own(evidence, MEMBER)[managed]["SnapshotId"]) == [VAULT]
@@ -104,12 +126,16 @@ def test_copied_into_the_forensics_account(evidence: EvidenceLab) -> None:
 
 
 @pytest.mark.parametrize("path", ["/", "/security/"])
-def test_the_vault_role_is_assumed_at_the_path_of_the_roles(evidence: EvidenceLab, path: str) -> None:
+def test_the_vault_role_is_assumed_at_the_path_of_the_roles(
+    evidence: EvidenceLab, path: str
+) -> None:
     evidence.role_path = path
     target = ready(evidence, "guardduty-response-vault")
     assert evidence.collect(copies, target)[-1].outcome == "COMPLETE"
     asked = {call.params["RoleArn"] for call in evidence.calls if call.operation == "AssumeRole"}
-    assert {arn for arn in asked if VAULT in arn} == {f"arn:aws:iam::{VAULT}:role{path}guardduty-response-vault"}
+    assert {arn for arn in asked if VAULT in arn} == {
+        f"arn:aws:iam::{VAULT}:role{path}guardduty-response-vault"
+    }
 
 
 def test_a_role_that_cannot_be_assumed_leaves_the_set_shared(evidence: EvidenceLab) -> None:
@@ -119,7 +145,10 @@ def test_a_role_that_cannot_be_assumed_leaves_the_set_shared(evidence: EvidenceL
     assert part.outcome == "PARTIAL"
     assert "modules/forensics-account" in part.detail
     assert f"in {VAULT}: aws ec2 copy-snapshot" in part.task
-    assert all(shared_with(evidence, one["SnapshotId"]) == [VAULT] for one in own(evidence, MEMBER).values())
+    assert all(
+        shared_with(evidence, one["SnapshotId"]) == [VAULT]
+        for one in own(evidence, MEMBER).values()
+    )
 
 
 @pytest.mark.parametrize("error", ["ResourceLimitExceeded", "RequestLimitExceeded"])
@@ -136,13 +165,20 @@ def test_the_limit_of_copies_is_waited_out(evidence: EvidenceLab, error: str) ->
 def test_a_limit_after_the_first_copy_repeats_only_the_second(evidence: EvidenceLab) -> None:
     target = ready(evidence)
     second = evidence.kept("snapshots")["state"]["ids"][1]
-    evidence.fail("CopySnapshot", "ResourceLimitExceeded", lambda params: params["SourceSnapshotId"] == second, times=1)
+    evidence.fail(
+        "CopySnapshot",
+        "ResourceLimitExceeded",
+        lambda params: params["SourceSnapshotId"] == second,
+        times=1,
+    )
     assert evidence.collect(copies, target)[-1].outcome == "COMPLETE"
     assert evidence.operations().count("CopySnapshot") == 3
     assert len([one for one in evidence.snapshots() if one["Encrypted"]]) == 2
 
 
-def test_a_call_that_died_after_copying_copies_nothing_twice(evidence: EvidenceLab, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_call_that_died_after_copying_copies_nothing_twice(
+    evidence: EvidenceLab, monkeypatch: pytest.MonkeyPatch
+) -> None:
     target = ready(evidence)
     first, second = evidence.kept("snapshots")["state"]["ids"]
 
@@ -155,7 +191,8 @@ def test_a_call_that_died_after_copying_copies_nothing_twice(evidence: EvidenceL
     with pytest.raises(KeyboardInterrupt):
         evidence.once(copies, target)
     evidence.faults.clear()
-    part = evidence.once(copies, target)  # the first is listed; whether the second was made is not known yet
+    # the first is listed; whether the second was made is not known yet
+    part = evidence.once(copies, target)
     assert (part.outcome, evidence.operations().count("CopySnapshot")) == ("RUNNING", 1)
     now = time.time()
     monkeypatch.setattr(copies.time, "time", lambda: now + 60)
@@ -164,7 +201,9 @@ def test_a_call_that_died_after_copying_copies_nothing_twice(evidence: EvidenceL
     assert evidence.operations().count("CopySnapshot") == 2
 
 
-def test_a_copy_that_failed_on_the_way_is_looked_for_first(evidence: EvidenceLab, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_copy_that_failed_on_the_way_is_looked_for_first(
+    evidence: EvidenceLab, monkeypatch: pytest.MonkeyPatch
+) -> None:
     target = ready(evidence)
     evidence.fail("CopySnapshot", "InternalError", times=1)
     assert evidence.once(copies, target).outcome == "RUNNING"
@@ -226,14 +265,19 @@ def test_complete_snapshots_of_a_broken_set_are_copied(evidence: EvidenceLab) ->
 
 def test_nothing_to_copy(evidence: EvidenceLab) -> None:
     target = ready(evidence)
-    Work(evidence.context(), target).keep("snapshots", {"outcome": "FAILED", "detail": "refused", "state": {}})
+    Work(evidence.context(), target).keep(
+        "snapshots", {"outcome": "FAILED", "detail": "refused", "state": {}}
+    )
     assert evidence.collect(copies, target)[-1].outcome == "NOT_POSSIBLE"
 
 
 @pytest.mark.parametrize(
     ("key", "outcome"),
     [
-        ("arn:aws:kms:eu-west-1:333333333333:key/11111111-2222-3333-4444-555555555555", "NOT_POSSIBLE"),
+        (
+            "arn:aws:kms:eu-west-1:333333333333:key/11111111-2222-3333-4444-555555555555",
+            "NOT_POSSIBLE",
+        ),
         ("arn:aws:kms:eu-west-1:333333333333:key/mrk-1234567890abcdef", "COMPLETE"),
         ("alias/forensics", "NOT_POSSIBLE"),
     ],
@@ -246,7 +290,9 @@ def test_the_key_must_be_of_the_region(evidence: EvidenceLab, key: str, outcome:
     assert bool(part.task) == (outcome != "COMPLETE")
 
 
-def test_copies_that_never_complete_end(evidence: EvidenceLab, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_copies_that_never_complete_end(
+    evidence: EvidenceLab, monkeypatch: pytest.MonkeyPatch
+) -> None:
     target = ready(evidence)
     evidence.once(copies, target)
     for one in own(evidence, MEMBER).values():
@@ -267,7 +313,10 @@ def test_no_forensics_account(evidence: EvidenceLab) -> None:
 
 def test_session_policies_fit_and_pin_the_account(evidence: EvidenceLab) -> None:
     target = ready(evidence, "guardduty-response-vault")
-    work, many = Work(evidence.context(), target), [{"source": f"snap-0123456789abcde{i:02}"} for i in range(40)]
+    work, many = (
+        Work(evidence.context(), target),
+        [{"source": f"snap-0123456789abcde{i:02}"} for i in range(40)],
+    )
     to = copies.forensics(work)
     assert to is not None
     member = {"Version": "2012-10-17", "Statement": copies.member_policy(work, to, many)}
@@ -276,6 +325,8 @@ def test_session_policies_fit_and_pin_the_account(evidence: EvidenceLab) -> None
     assert short([member, few, vault])
     assert "snapshot/snap-0123456789abcde02" in json.dumps(few)
     assert "snap-0123" not in json.dumps(member)
-    (share,) = [one for one in member["Statement"] if "ec2:ModifySnapshotAttribute" in one["Action"]]
+    (share,) = [
+        one for one in member["Statement"] if "ec2:ModifySnapshotAttribute" in one["Action"]
+    ]
     assert share["Condition"]["StringEquals"]["ec2:Add/userId"] == VAULT
     assert "Delete" not in json.dumps([member, vault])

@@ -1,4 +1,6 @@
-"""What finishes: stopping only where it loses nothing, and terminating only what is contained, kept and readable."""
+"""What finishes: stopping only where it loses nothing, and terminating only what is contained,
+kept and readable.
+"""
 
 from __future__ import annotations
 
@@ -18,17 +20,23 @@ def state_of(lab: Lab) -> str:
     return str(got["Reservations"][0]["Instances"][0]["State"]["Name"])
 
 
-# -- finish -----------------------------------------------------------------------------------------------------------
+# -- finish ----------------------------------------------------------------------------------------
 
 
 def kept(lab: Lab, **parts: object) -> None:
-    """The snapshot set as the collector's part leaves it in the ledger: made by EC2 itself, complete."""
-    made = lab.see("ec2").create_snapshots(InstanceSpecification={"InstanceId": lab.ids["instance"]})["Snapshots"]
+    """The snapshot set as the collector's part leaves it in the ledger: made by EC2 itself,
+    complete.
+    """
+    made = lab.see("ec2").create_snapshots(
+        InstanceSpecification={"InstanceId": lab.ids["instance"]}
+    )["Snapshots"]
     ids = [one["SnapshotId"] for one in made]
     state = {"outcome": "COMPLETE", "detail": "one snapshot set", "state": {"ids": ids}}
     for name, part in {"snapshots": state, **parts}.items():
         lab.record.evidence(INCIDENT, "ec2_instance", lab.ids["instance"], name, part)  # type: ignore[arg-type]
-    lab.record.action(INCIDENT, "ec2_instance", lab.ids["instance"], "snapshot", "DONE", "one snapshot set")
+    lab.record.action(
+        INCIDENT, "ec2_instance", lab.ids["instance"], "snapshot", "DONE", "one snapshot set"
+    )
 
 
 def contained(lab: Lab, evidence: bool = True, **parts: object) -> Target:
@@ -70,7 +78,15 @@ def test_not_stopped_before_the_snapshots(lab: Lab) -> None:
 
 
 def _events(lab: Lab) -> tuple[dict[str, object], list[dict[str, object]], list[dict[str, object]]]:
-    lab.record.open({"incident_id": INCIDENT, "execution": "e", "mode": "auto", "severity": 8.0, "config_sha256": ""})
+    lab.record.open(
+        {
+            "incident_id": INCIDENT,
+            "execution": "e",
+            "mode": "auto",
+            "severity": 8.0,
+            "config_sha256": "",
+        }
+    )
     return lab.record.read(INCIDENT)
 
 
@@ -98,7 +114,10 @@ def test_not_stopped_while_its_group_would_terminate_it(lab: Lab) -> None:
     lab.options |= {"finish": "stop", "auto_scaling": "none"}
     lab.wait(ec2_instance.finish, contained(lab))
     assert state_of(lab) == "running"
-    assert "Auto Scaling group web would terminate it" in lab.ledger()["actions"]["stop_instance"]["detail"]
+    assert (
+        "Auto Scaling group web would terminate it"
+        in lab.ledger()["actions"]["stop_instance"]["detail"]
+    )
 
 
 def test_a_refused_stop_is_failed_with_the_command(lab: Lab) -> None:
@@ -112,7 +131,7 @@ def test_a_refused_stop_is_failed_with_the_command(lab: Lab) -> None:
     assert "aws ec2 stop-instances" in line["detail"]
 
 
-# -- what finishing would lose, told before ---------------------------------------------------------------------------
+# -- what finishing would lose, told before --------------------------------------------------------
 
 
 def told(lab: Lab) -> str:
@@ -131,11 +150,16 @@ def test_instance_storage_is_told_before(lab: Lab) -> None:
     lab.instance_type = "m5d.large"
     lab.build()
     lab.options["finish"] = "stop"
-    assert "m5d.large has instance-store volumes, which no snapshot keeps: stop is left to a person" in told(lab)
+    assert (
+        "m5d.large has instance-store volumes, which no snapshot keeps: stop is left to a person"
+        in told(lab)
+    )
 
 
 def test_spot_is_told_before(lab: Lab) -> None:
-    """moto launches a Spot instance as an ordinary one: its lifecycle is set as EC2 would say it."""
+    """moto launches a Spot instance as an ordinary one: its lifecycle is set as EC2 would say
+    it.
+    """
     lab.build()
     lab.options["finish"] = "stop"
     spot(lab)
@@ -157,18 +181,22 @@ def test_terminating_is_told_before(lab: Lab) -> None:
     assert "terminate_instance" in lab.ids["planned"].actions
 
 
-# -- terminate --------------------------------------------------------------------------------------------------------
+# -- terminate -------------------------------------------------------------------------------------
 
 
 def protected(lab: Lab) -> bool:
-    got = lab.see("ec2").describe_instance_attribute(InstanceId=lab.ids["instance"], Attribute="disableApiTermination")
+    got = lab.see("ec2").describe_instance_attribute(
+        InstanceId=lab.ids["instance"], Attribute="disableApiTermination"
+    )
     return bool(got["DisableApiTermination"]["Value"])
 
 
 @pytest.fixture
 def readable(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """EBS direct APIs: moto knows only blocks that were put through it, so botocore's Stubber answers them; it validates
-    every parameter against botocore's own model. Names the snapshots read; ``refuse`` in it refuses the next."""
+    """EBS direct APIs: moto knows only blocks that were put through it, so botocore's Stubber
+    answers them; it validates every parameter against botocore's own model. Names the snapshots
+    read; ``refuse`` in it refuses the next.
+    """
     read: list[str] = []
     original = aws.Session.client
 
@@ -181,14 +209,26 @@ def readable(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         stub = Stubber(made)
         for _ in range(4):
             if "refuse" in read:
-                stub.add_client_error("list_snapshot_blocks", "AccessDeniedException", "kms:Decrypt")
+                stub.add_client_error(
+                    "list_snapshot_blocks", "AccessDeniedException", "kms:Decrypt"
+                )
                 break
-            stub.add_response("list_snapshot_blocks", {"Blocks": [{"BlockIndex": 7, "BlockToken": "t"}]})
             stub.add_response(
-                "get_snapshot_block", {"DataLength": 1, "BlockData": b"x", "Checksum": "c", "ChecksumAlgorithm": "SHA256"}
+                "list_snapshot_blocks", {"Blocks": [{"BlockIndex": 7, "BlockToken": "t"}]}
+            )
+            stub.add_response(
+                "get_snapshot_block",
+                {
+                    "DataLength": 1,
+                    "BlockData": b"x",
+                    "Checksum": "c",
+                    "ChecksumAlgorithm": "SHA256",
+                },
             )
         stub.activate()
-        made.meta.events.register_first("before-parameter-build.ebs.*", lambda params, **_: read.append(params["SnapshotId"]))
+        made.meta.events.register_first(
+            "before-parameter-build.ebs.*", lambda params, **_: read.append(params["SnapshotId"])
+        )
         return made
 
     monkeypatch.setattr(aws.Session, "client", client)
@@ -258,22 +298,43 @@ def test_not_terminated_when_a_snapshot_is_gone(lab: Lab, readable: list[str]) -
     assert f"{id} is missing" in _left(lab, target)
 
 
-@pytest.mark.parametrize("outcome", ["FAILED", "PARTIAL", "RUNNING", "NOT_POSSIBLE", "SKIPPED", "missing"])
-def test_not_terminated_unless_the_forensics_account_has_its_copies(lab: Lab, readable: list[str], outcome: str) -> None:
-    """A key of another Region, for one: without copies all that would be left can be deleted by the compromised account."""
-    lab.forensics_account = {"account_id": "333333333333", "kms_key_arn": "arn:aws:kms:eu-west-1:333333333333:key/k"}
+@pytest.mark.parametrize(
+    "outcome", ["FAILED", "PARTIAL", "RUNNING", "NOT_POSSIBLE", "SKIPPED", "missing"]
+)
+def test_not_terminated_unless_the_forensics_account_has_its_copies(
+    lab: Lab, readable: list[str], outcome: str
+) -> None:
+    """A key of another Region, for one: without copies all that would be left can be deleted by
+    the compromised account.
+    """
+    lab.forensics_account = {
+        "account_id": "333333333333",
+        "kms_key_arn": "arn:aws:kms:eu-west-1:333333333333:key/k",
+    }
     lab.build()
     lab.options["finish"] = "terminate"
-    copies = {} if outcome == "missing" else {"copies": {"outcome": outcome, "detail": "the key is refused", "state": {}}}
-    said = f"for the forensics account are {outcome} ({'never asked for' if outcome == 'missing' else 'the key is refused'})"
+    copies = (
+        {}
+        if outcome == "missing"
+        else {"copies": {"outcome": outcome, "detail": "the key is refused", "state": {}}}
+    )
+    said = (
+        f"for the forensics account are {outcome}"
+        f" ({'never asked for' if outcome == 'missing' else 'the key is refused'})"
+    )
     assert said in _left(lab, contained(lab, **copies))
     assert "TerminateInstances" not in lab.operations()
 
 
 @pytest.mark.parametrize("outcome", ["COMPLETE", "SKIPPED"])
-def test_terminated_when_its_copies_are_complete_or_none_are_wanted(lab: Lab, readable: list[str], outcome: str) -> None:
+def test_terminated_when_its_copies_are_complete_or_none_are_wanted(
+    lab: Lab, readable: list[str], outcome: str
+) -> None:
     if outcome == "COMPLETE":
-        lab.forensics_account = {"account_id": "333333333333", "kms_key_arn": "arn:aws:kms:us-east-1:333333333333:key/k"}
+        lab.forensics_account = {
+            "account_id": "333333333333",
+            "kms_key_arn": "arn:aws:kms:us-east-1:333333333333:key/k",
+        }
     lab.build()
     lab.options["finish"] = "terminate"
     finished(lab, contained(lab, copies={"outcome": outcome, "detail": "", "state": {}}))
@@ -291,8 +352,12 @@ def test_not_terminated_when_not_contained(lab: Lab, readable: list[str]) -> Non
 def test_not_terminated_when_its_owner_protected_it_before(lab: Lab, readable: list[str]) -> None:
     lab.build()
     lab.options["finish"] = "terminate"
-    lab.see("ec2").modify_instance_attribute(InstanceId=lab.ids["instance"], DisableApiTermination={"Value": True})
-    assert "its owner had protected it against termination before the incident" in _left(lab, contained(lab))
+    lab.see("ec2").modify_instance_attribute(
+        InstanceId=lab.ids["instance"], DisableApiTermination={"Value": True}
+    )
+    assert "its owner had protected it against termination before the incident" in _left(
+        lab, contained(lab)
+    )
     assert protected(lab)
 
 
@@ -304,14 +369,18 @@ def test_not_terminated_where_instance_storage_would_be_lost(lab: Lab, readable:
 
 
 @pytest.mark.parametrize(("keeps", "flags"), [(True, [False, False]), (False, [True, True])])
-def test_volumes_stay_unless_that_is_switched_off(lab: Lab, readable: list[str], keeps: bool, flags: list[bool]) -> None:
+def test_volumes_stay_unless_that_is_switched_off(
+    lab: Lab, readable: list[str], keeps: bool, flags: list[bool]
+) -> None:
     lab.build()
     lab.options |= {"finish": "terminate", "terminate_keeps_volumes": keeps}
     target = contained(lab)
     seen: list[list[bool]] = []
 
     def look() -> None:
-        got = lab.see("ec2").describe_instances(InstanceIds=[lab.ids["instance"]])["Reservations"][0]["Instances"][0]
+        got = lab.see("ec2").describe_instances(InstanceIds=[lab.ids["instance"]])["Reservations"][
+            0
+        ]["Instances"][0]
         seen.append([one["Ebs"]["DeleteOnTermination"] for one in got["BlockDeviceMappings"]])
 
     lab.hooks.append(("TerminateInstances", look))
@@ -336,7 +405,9 @@ def test_gone_before_it_was_asked_for_is_not_ours(lab: Lab, readable: list[str])
     lab.options["finish"] = "terminate"
     target = contained(lab)
     ec2 = lab.see("ec2")
-    ec2.modify_instance_attribute(InstanceId=lab.ids["instance"], DisableApiTermination={"Value": False})
+    ec2.modify_instance_attribute(
+        InstanceId=lab.ids["instance"], DisableApiTermination={"Value": False}
+    )
     ec2.terminate_instances(InstanceIds=[lab.ids["instance"]])
     finished(lab, target)
     assert lab.actions()["terminate_instance"] == "ALREADY"

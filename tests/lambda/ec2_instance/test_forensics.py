@@ -1,6 +1,7 @@
 """Live forensics before containment, under its deadline, and what each session may do.
 
-Systems Manager is played by ``forensics_lab.Agent`` behind botocore's parameter validation; EC2, S3 and DynamoDB are moto's.
+Systems Manager is played by ``forensics_lab.Agent`` behind botocore's parameter validation; EC2, S3
+and DynamoDB are moto's.
 """
 
 from __future__ import annotations
@@ -12,14 +13,22 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 from ec2_lab import INCIDENT, REGION
-from forensics_lab import BUCKET, DOCUMENT, SECTIONS, ForensicsLab, key_of, made_aws, made_lab  # noqa: F401
+from forensics_lab import (  # noqa: F401
+    BUCKET,
+    DOCUMENT,
+    SECTIONS,
+    ForensicsLab,
+    key_of,
+    made_aws,
+    made_lab,
+)
 from guardduty_response.playbooks.ec2_instance.collect import forensics, uploads
 from regions_lab import AWAY
 
 Json = dict[str, Any]
 
 
-# -- before -----------------------------------------------------------------------------------------------------------
+# -- before ----------------------------------------------------------------------------------------
 
 
 def test_a_whole_collection(lab: ForensicsLab) -> None:
@@ -33,7 +42,10 @@ def test_a_whole_collection(lab: ForensicsLab) -> None:
     assert set(shown) == {*SECTIONS, "index.tsv"}
     for one in part.objects:
         body = lab.s3.get_object(Bucket=BUCKET, Key=one["key"])["Body"].read()
-        assert (one["sha256"], one["bytes"]) == (uploads.hashlib.sha256(body).hexdigest(), len(body))
+        assert (one["sha256"], one["bytes"]) == (
+            uploads.hashlib.sha256(body).hexdigest(),
+            len(body),
+        )
         assert one["key"].startswith(f"incidents/{INCIDENT}/{lab.ids['instance']}/forensics/")
         assert one["what"]
     assert part.request_ids == ["r-1"]
@@ -55,7 +67,9 @@ def test_what_is_sent(lab: ForensicsLab) -> None:
 
 @pytest.mark.parametrize("lab", [AWAY], indirect=True)
 def test_in_another_region_its_own_document_and_the_bucket_at_home(lab: ForensicsLab) -> None:
-    """Documents are Regional, and Systems Manager is asked where the instance is; the evidence bucket is the response's."""
+    """Documents are Regional, and Systems Manager is asked where the instance is; the evidence
+    bucket is the response's.
+    """
     lab.agent.on_send = lab.upload()
     assert lab.finish().outcome == "COMPLETE"
     [command] = lab.agent.commands
@@ -142,7 +156,9 @@ def test_it_hangs_and_ends_at_the_deadline(lab: ForensicsLab) -> None:
         ledger = lab.ledger()["evidence"]["forensics"]
         states.append((lab.clock - began, forensics.waits(ledger)))
         lab.clock += part.wait_seconds
-    assert all(waits == (at < 60) for at, waits in states), "containment waits for the deadline and no longer"
+    assert all(waits == (at < 60) for at, waits in states), (
+        "containment waits for the deadline and no longer"
+    )
     assert any(not waits for _, waits in states)
     assert lab.clock - began <= 60 + 45 + 30
     assert part.outcome == "FAILED"
@@ -171,11 +187,15 @@ def test_it_fails_with_something_there(lab: ForensicsLab) -> None:
     assert "ended as Failed" in part.detail and "index did not arrive" in part.detail
     assert "users.txt: did not arrive" in part.detail
     assert {one["key"].rsplit("/", 1)[-1] for one in part.objects} == set(SECTIONS[:2])
-    assert all(len(one["sha256"]) == 64 for one in part.objects), "hashed here, the instance having said nothing"
+    assert all(len(one["sha256"]) == 64 for one in part.objects), (
+        "hashed here, the instance having said nothing"
+    )
 
 
 def test_what_is_not_there_may_look_forbidden(lab: ForensicsLab) -> None:
-    """Without s3:ListBucket, AWS answers AccessDenied for a key that does not exist; moto and the sandbox answer NoSuchKey."""
+    """Without s3:ListBucket, AWS answers AccessDenied for a key that does not exist; moto and
+    the sandbox answer NoSuchKey.
+    """
     lab.agent.on_send = lab.upload(SECTIONS[:4])
 
     def forbid(params: Json, **_: Any) -> None:
@@ -223,7 +243,9 @@ def test_the_index_is_data(lab: ForensicsLab) -> None:
     def forge(command: Json) -> None:
         deliver(command)
         [key] = [key for key in lab.stored() if key.endswith("index.tsv")]
-        evil = "../../x\t1\t-\t1\tok\nprocesses.txt\t1\t-\t1\t<script>\n" + "A" * 70000 + "\n\xff\x00"
+        evil = (
+            "../../x\t1\t-\t1\tok\nprocesses.txt\t1\t-\t1\t<script>\n" + "A" * 70000 + "\n\xff\x00"
+        )
         lab.s3.put_object(Bucket=BUCKET, Key=key, Body=evil.encode("latin-1"))
 
     lab.agent.on_send = forge
@@ -233,16 +255,21 @@ def test_the_index_is_data(lab: ForensicsLab) -> None:
     assert len(part.objects) == 6
 
 
-def test_a_large_file_is_not_read_back_and_that_is_said(lab: ForensicsLab, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_large_file_is_not_read_back_and_that_is_said(
+    lab: ForensicsLab, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(uploads, "HASHED", 22)  # the length of "content of network.txt"
     lab.agent.on_send = lab.upload()
     part = lab.finish()
-    assert "processes.txt: 24 bytes, not read back; the hash is the instance's own, unverified" in part.detail
+    assert (
+        "processes.txt: 24 bytes, not read back; the hash is the instance's own, unverified"
+        in part.detail
+    )
     assert "network.txt" not in part.detail
     assert part.outcome == "COMPLETE"
 
 
-# -- a call that dies -------------------------------------------------------------------------------------------------
+# -- a call that dies ------------------------------------------------------------------------------
 
 
 def test_a_call_that_died_after_sending_sends_no_second(lab: ForensicsLab) -> None:
@@ -279,7 +306,7 @@ def test_a_command_that_is_not_listed_yet_is_waited_for(lab: ForensicsLab) -> No
     assert len(lab.agent.commands) == 1
 
 
-# -- deadlines and power ----------------------------------------------------------------------------------------------
+# -- deadlines and power ---------------------------------------------------------------------------
 
 
 def test_a_finding_type_that_containment_does_not_wait_for(lab: ForensicsLab) -> None:
@@ -305,6 +332,9 @@ def test_sessions_may_do_one_thing_each(lab: ForensicsLab) -> None:
     for one in statements:
         for action in one["Action"]:
             if action == "ssm:SendCommand":
-                assert one["Resource"] == [f"arn:aws:ec2:{REGION}:222222222222:instance/{lab.ids['instance']}", DOCUMENT]
+                assert one["Resource"] == [
+                    f"arn:aws:ec2:{REGION}:222222222222:instance/{lab.ids['instance']}",
+                    DOCUMENT,
+                ]
             else:
                 assert action.split(":")[1].startswith(("Describe", "Get", "List"))

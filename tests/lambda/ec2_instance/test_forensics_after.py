@@ -12,14 +12,16 @@ from guardduty_response.playbooks.ec2_instance.collect import forensics, uploads
 Json = dict[str, Any]
 
 
-# -- memory -----------------------------------------------------------------------------------------------------------
+# -- memory ----------------------------------------------------------------------------------------
 
 
 def with_memory(lab: ForensicsLab, location: str = "https://example.org/avml") -> None:
     lab.settings["memory"]["linux"] = {"location": location, "sha256": "0" * 64}
 
 
-def send_parts(lab: ForensicsLab, numbers: tuple[int, ...], state: str = "ok", size: int = 5 * 1024 * 1024) -> None:
+def send_parts(
+    lab: ForensicsLab, numbers: tuple[int, ...], state: str = "ok", size: int = 5 * 1024 * 1024
+) -> None:
     """What the instance would do with the plan's UploadPart URLs, by the same upload id."""
 
     def deliver(command: Json) -> None:
@@ -27,7 +29,13 @@ def send_parts(lab: ForensicsLab, numbers: tuple[int, ...], state: str = "ok", s
         [kept] = [lab.ledger()["evidence"]["forensics"]["state"]["uploads"]]
         key = f"incidents/{INCIDENT}/{kept['folder']}/memory.lime"
         for number in numbers:
-            lab.s3.upload_part(Bucket=BUCKET, Key=key, UploadId=kept["upload_id"], PartNumber=number, Body=b"m" * size)
+            lab.s3.upload_part(
+                Bucket=BUCKET,
+                Key=key,
+                UploadId=kept["upload_id"],
+                PartNumber=number,
+                Body=b"m" * size,
+            )
         [index] = [one for one in lab.stored() if one.endswith("index.tsv")]
         text = lab.s3.get_object(Bucket=BUCKET, Key=index)["Body"].read().decode()
         line = f"memory.lime\t{size * len(numbers)}\t{'a' * 64}\t{len(numbers)}\t{state}"
@@ -105,19 +113,26 @@ def test_windows_has_its_own_names(lab: ForensicsLab) -> None:
     lab.agent.platform = "Windows"
     lab.settings["packet_capture_seconds"] = 10
     lab.settings["commands"]["windows"] = ["Get-Date"]
-    lab.settings["memory"]["windows"] = {"location": "https://example.org/winpmem.exe", "sha256": "0" * 64}
+    lab.settings["memory"]["windows"] = {
+        "location": "https://example.org/winpmem.exe",
+        "sha256": "0" * 64,
+    }
     lab.step()
     names = {line[0] for line in lab.plan_lines()}
     assert {"capture.etl", "commands.txt", "memory.raw"} <= names
 
 
-# -- after ------------------------------------------------------------------------------------------------------------
+# -- after -----------------------------------------------------------------------------------------
 
 
-def contained(lab: ForensicsLab, egress: Json | None = None, profile: str = f"{PREFIX}-quarantine-ssm") -> str:
+def contained(
+    lab: ForensicsLab, egress: Json | None = None, profile: str = f"{PREFIX}-quarantine-ssm"
+) -> str:
     """The instance as containment leaves it: the group brought along, the SSM-only profile."""
     ec2 = lab.see("ec2")
-    group = ec2.create_security_group(GroupName="endpoints", Description="q", VpcId=lab.ids["vpc"])["GroupId"]
+    group = ec2.create_security_group(GroupName="endpoints", Description="q", VpcId=lab.ids["vpc"])[
+        "GroupId"
+    ]
     shown = ec2.describe_security_groups(GroupIds=[group])["SecurityGroups"][0]
     ec2.revoke_security_group_egress(GroupId=group, IpPermissions=shown["IpPermissionsEgress"])
     rule = {"IpProtocol": "tcp", "FromPort": 443, "ToPort": 443}
@@ -127,7 +142,9 @@ def contained(lab: ForensicsLab, egress: Json | None = None, profile: str = f"{P
         ec2.modify_network_interface_attribute(NetworkInterfaceId=interface, Groups=[group])
     if profile != "app":
         [had] = ec2.describe_iam_instance_profile_associations()["IamInstanceProfileAssociations"]
-        ec2.replace_iam_instance_profile_association(AssociationId=had["AssociationId"], IamInstanceProfile={"Name": profile})
+        ec2.replace_iam_instance_profile_association(
+            AssociationId=had["AssociationId"], IamInstanceProfile={"Name": profile}
+        )
     lab.options["quarantine_security_group_ids"] = {lab.ids["vpc"]: group}
     lab.settings["when"] = "after"
     return str(group)
@@ -154,11 +171,17 @@ def test_after_without_an_endpoint_only_group(lab: ForensicsLab) -> None:
     assert lab.agent.calls == []
 
 
-@pytest.mark.parametrize(("egress", "why"), [
-    ({"IpRanges": [{"CidrIp": "0.0.0.0/0"}]}, "more than tcp/443"),
-    ({"IpRanges": [{"CidrIp": "10.0.0.0/8"}]}, "more than tcp/443"),
-    ({"FromPort": 0, "ToPort": 65535, "UserIdGroupPairs": [{"GroupId": "x"}]}, "more than tcp/443"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("egress", "why"),
+    [
+        ({"IpRanges": [{"CidrIp": "0.0.0.0/0"}]}, "more than tcp/443"),
+        ({"IpRanges": [{"CidrIp": "10.0.0.0/8"}]}, "more than tcp/443"),
+        (
+            {"FromPort": 0, "ToPort": 65535, "UserIdGroupPairs": [{"GroupId": "x"}]},
+            "more than tcp/443",
+        ),
+    ],
+)
 def test_after_with_a_group_that_lets_more_out(lab: ForensicsLab, egress: Json, why: str) -> None:
     if "UserIdGroupPairs" in egress:
         egress = {**egress, "UserIdGroupPairs": [{"GroupId": lab.ids["group"]}]}
@@ -175,12 +198,23 @@ def test_a_terminated_instance(lab: ForensicsLab) -> None:
 
 
 def test_a_prefix_list_is_an_endpoint() -> None:
-    rule = {"IpProtocol": "tcp", "FromPort": 443, "ToPort": 443, "PrefixListIds": [{"PrefixListId": "pl-1"}]}
+    rule = {
+        "IpProtocol": "tcp",
+        "FromPort": 443,
+        "ToPort": 443,
+        "PrefixListIds": [{"PrefixListId": "pl-1"}],
+    }
     assert forensics.endpoint_only({"GroupId": "sg-1", "IpPermissionsEgress": [rule]}) == ""
-    assert "lets nothing out" in forensics.endpoint_only({"GroupId": "sg-1", "IpPermissionsEgress": []})
-    assert "lets something in" in forensics.endpoint_only({"GroupId": "sg-1", "IpPermissions": [rule]})
+    assert "lets nothing out" in forensics.endpoint_only(
+        {"GroupId": "sg-1", "IpPermissionsEgress": []}
+    )
+    assert "lets something in" in forensics.endpoint_only(
+        {"GroupId": "sg-1", "IpPermissions": [rule]}
+    )
     wide = {**rule, "Ipv6Ranges": [{"CidrIpv6": "::/0"}]}
-    assert "more than" in forensics.endpoint_only({"GroupId": "sg-1", "IpPermissionsEgress": [rule, wide]})
+    assert "more than" in forensics.endpoint_only(
+        {"GroupId": "sg-1", "IpPermissionsEgress": [rule, wide]}
+    )
 
 
 def test_after_waits_for_the_profile_and_then_says_so(lab: ForensicsLab) -> None:

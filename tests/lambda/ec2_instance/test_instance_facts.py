@@ -39,7 +39,12 @@ def test_everything_there_is(evidence: EvidenceLab) -> None:
     assert seen["security_groups"][0]["IpPermissionsEgress"]
     assert seen["profile"][0]["IamInstanceProfile"]["Arn"].endswith("/app")
     assert seen["image"][0]["ImageId"] == seen["instance"]["ImageId"]
-    assert seen["attributes"]["instanceInitiatedShutdownBehavior"]["InstanceInitiatedShutdownBehavior"]["Value"] == "terminate"
+    assert (
+        seen["attributes"]["instanceInitiatedShutdownBehavior"][
+            "InstanceInitiatedShutdownBehavior"
+        ]["Value"]
+        == "terminate"
+    )
     assert seen["missing"] == []
     assert evidence.stored[f"{evidence.ids['instance']}/screenshot.jpg"] == SCREEN
     assert b"Linux version" in evidence.stored[f"{evidence.ids['instance']}/console.txt"]
@@ -59,7 +64,10 @@ def test_user_data_is_kept_apart_and_flagged(evidence: EvidenceLab) -> None:
     secret = base64.b64encode(b"#!/bin/sh\nPASSWORD=hunter2").decode()
     ec2_backends[MEMBER][REGION].get_instance(evidence.ids["instance"]).user_data = secret
     (part,) = evidence.collect(instance, evidence.plan())
-    assert evidence.stored[f"{evidence.ids['instance']}/user-data.txt"] == b"#!/bin/sh\nPASSWORD=hunter2"
+    assert (
+        evidence.stored[f"{evidence.ids['instance']}/user-data.txt"]
+        == b"#!/bin/sh\nPASSWORD=hunter2"
+    )
     (flagged,) = [one["what"] for one in part.objects if one["key"].endswith("user-data.txt")]
     assert "treat as a secret" in flagged
     told = f"{part.detail} {evidence.kept('instance')} {metadata(evidence)}"
@@ -72,14 +80,19 @@ def test_no_screen_on_bare_metal(evidence: EvidenceLab) -> None:
     ec2_backends[MEMBER][REGION].get_instance(evidence.ids["instance"]).instance_type = "m5.metal"
     (part,) = evidence.collect(instance, evidence.plan())
     assert part.outcome == "COMPLETE", "nothing is missing that there could be"
-    assert "no screenshot: AWS does not offer it for this instance (UnsupportedOperation" in part.detail
+    assert (
+        "no screenshot: AWS does not offer it for this instance (UnsupportedOperation"
+        in part.detail
+    )
     assert names(evidence) == ["console.txt", "metadata.json"]
     assert metadata(evidence)["missing"] == []
 
 
 def test_console_without_the_latest_output(evidence: EvidenceLab) -> None:
     evidence.build()
-    evidence.fail("GetConsoleOutput", "UnsupportedOperation", lambda params: params.get("Latest", False))
+    evidence.fail(
+        "GetConsoleOutput", "UnsupportedOperation", lambda params: params.get("Latest", False)
+    )
     (part,) = evidence.collect(instance, evidence.plan())
     assert part.outcome == "COMPLETE"
     assert "console.txt" in names(evidence)
@@ -88,11 +101,15 @@ def test_console_without_the_latest_output(evidence: EvidenceLab) -> None:
 @pytest.mark.parametrize(
     ("operation", "missing"),
     [
-        ("GetConsoleScreenshot", "screenshot"), ("GetConsoleOutput", "console output"), ("DescribeVolumes", "volumes"),
-        ("DescribeSecurityGroups", "security_groups"), ("DescribeImages", "image"),
-        ("DescribeIamInstanceProfileAssociations", "profile"), ("DescribeNetworkInterfaces", "interfaces"),
+        ("GetConsoleScreenshot", "screenshot"),
+        ("GetConsoleOutput", "console output"),
+        ("DescribeVolumes", "volumes"),
+        ("DescribeSecurityGroups", "security_groups"),
+        ("DescribeImages", "image"),
+        ("DescribeIamInstanceProfileAssociations", "profile"),
+        ("DescribeNetworkInterfaces", "interfaces"),
     ],
-)  # fmt: skip
+)
 def test_each_fails_alone(evidence: EvidenceLab, operation: str, missing: str) -> None:
     evidence.build()
     target = evidence.plan()
@@ -106,9 +123,15 @@ def test_each_fails_alone(evidence: EvidenceLab, operation: str, missing: str) -
 
 def test_an_attribute_that_cannot_be_read(evidence: EvidenceLab) -> None:
     evidence.build()
-    evidence.fail("DescribeInstanceAttribute", "UnauthorizedOperation", lambda params: params["Attribute"] == "disableApiStop")
+    evidence.fail(
+        "DescribeInstanceAttribute",
+        "UnauthorizedOperation",
+        lambda params: params["Attribute"] == "disableApiStop",
+    )
     evidence.collect(instance, evidence.plan())
-    assert metadata(evidence)["attributes"]["disableApiStop"] == {"unread": "UnauthorizedOperation: injected"}
+    assert metadata(evidence)["attributes"]["disableApiStop"] == {
+        "unread": "UnauthorizedOperation: injected"
+    }
 
 
 def test_console_switched_off(evidence: EvidenceLab) -> None:

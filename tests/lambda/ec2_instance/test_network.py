@@ -32,18 +32,27 @@ def test_every_interface_is_closed_for_both_families(lab: Lab, interfaces: int, 
     assert closed(lab)
     assert no_rules(lab)
     before = lab.ledger()["before"]["network"]["interfaces"]
-    assert {id: one["groups"] for id, one in before.items()} == {id: [lab.ids["group"]] for id in lab.groups()}
+    assert {id: one["groups"] for id, one in before.items()} == {
+        id: [lab.ids["group"]] for id in lab.groups()
+    }
 
 
 def test_an_existing_group_is_stripped_while_interfaces_are_attached(lab: Lab) -> None:
     lab.build(interfaces=2)
     ec2 = lab.see("ec2")
-    group = ec2.create_security_group(GroupName=QUARANTINE[0], Description="q", VpcId=lab.ids["vpc"])["GroupId"]
+    group = ec2.create_security_group(
+        GroupName=QUARANTINE[0], Description="q", VpcId=lab.ids["vpc"]
+    )["GroupId"]
     rules: list[Any] = [
-        {"IpProtocol": "tcp", "FromPort": 22, "ToPort": 22, "IpRanges": [{"CidrIp": "198.51.100.7/32", "Description": "me"}],
-         "Ipv6Ranges": [{"CidrIpv6": "2001:db8::/32"}]},
+        {
+            "IpProtocol": "tcp",
+            "FromPort": 22,
+            "ToPort": 22,
+            "IpRanges": [{"CidrIp": "198.51.100.7/32", "Description": "me"}],
+            "Ipv6Ranges": [{"CidrIpv6": "2001:db8::/32"}],
+        },
         {"IpProtocol": "-1", "UserIdGroupPairs": [{"GroupId": lab.ids["group"]}]},
-    ]  # fmt: skip
+    ]
     ec2.authorize_security_group_ingress(GroupId=group, IpPermissions=rules)
     assert lab.respond().status is Status.CONTAINED
     assert closed(lab)
@@ -65,7 +74,9 @@ def test_stripping_denied_is_partial_and_names_the_rules(lab: Lab) -> None:
 def test_a_group_brought_along_is_used_and_never_edited(lab: Lab) -> None:
     lab.build(interfaces=2)
     ec2 = lab.see("ec2")
-    mine = ec2.create_security_group(GroupName="mine", Description="m", VpcId=lab.ids["vpc"])["GroupId"]
+    mine = ec2.create_security_group(GroupName="mine", Description="m", VpcId=lab.ids["vpc"])[
+        "GroupId"
+    ]
     lab.options["quarantine_security_group_ids"] = {lab.ids["vpc"]: mine}
     step = lab.respond()
     assert set(map(tuple, lab.groups().values())) == {("mine",)}
@@ -79,8 +90,12 @@ def test_a_group_brought_along_is_used_and_never_edited(lab: Lab) -> None:
 def test_a_group_brought_along_without_rules_is_contained(lab: Lab) -> None:
     lab.build()
     ec2 = lab.see("ec2")
-    mine = ec2.create_security_group(GroupName="mine", Description="m", VpcId=lab.ids["vpc"])["GroupId"]
-    ec2.revoke_security_group_egress(GroupId=mine, IpPermissions=lab.group("mine")["IpPermissionsEgress"])
+    mine = ec2.create_security_group(GroupName="mine", Description="m", VpcId=lab.ids["vpc"])[
+        "GroupId"
+    ]
+    ec2.revoke_security_group_egress(
+        GroupId=mine, IpPermissions=lab.group("mine")["IpPermissionsEgress"]
+    )
     lab.options["quarantine_security_group_ids"] = {lab.ids["vpc"]: mine}
     assert lab.respond().status is Status.CONTAINED
     assert set(map(tuple, lab.groups().values())) == {("mine",)}
@@ -91,9 +106,13 @@ def test_a_group_created_by_another_incident_meanwhile_is_found_again(lab: Lab) 
 
     def other_incident() -> None:
         lab.see("ec2").create_security_group(
-            GroupName=QUARANTINE[0], Description="q", VpcId=lab.ids["vpc"],
-            TagSpecifications=[{"ResourceType": "security-group", "Tags": [{"Key": PREFIX, "Value": "quarantine"}]}],
-        )  # fmt: skip
+            GroupName=QUARANTINE[0],
+            Description="q",
+            VpcId=lab.ids["vpc"],
+            TagSpecifications=[
+                {"ResourceType": "security-group", "Tags": [{"Key": PREFIX, "Value": "quarantine"}]}
+            ],
+        )
 
     target = lab.plan()
     lab.hooks.append(("CreateSecurityGroup", other_incident))
@@ -112,18 +131,27 @@ def test_already_quarantined_changes_nothing(lab: Lab) -> None:
     assert lab.respond(target).status is Status.CONTAINED
     changing = [name for name in lab.operations() if not name.startswith(("Describe", "Get"))]
     assert set(changing) <= {"AssumeRole", "UpdateItem"}
-    assert lab.ledger()["before"] == done["before"], "the quarantined state must not pass for the one before"
+    assert lab.ledger()["before"] == done["before"], (
+        "the quarantined state must not pass for the one before"
+    )
     kept = lab.ledger()["actions"]
     first = {name: one for name, one in done["actions"].items() if one["status"] == "DONE"}
     assert first
-    assert first == {name: kept[name] for name in first}, "what was done keeps its time and request ids"
+    assert first == {name: kept[name] for name in first}, (
+        "what was done keeps its time and request ids"
+    )
 
 
 def test_quarantined_by_an_earlier_incident_is_already(lab: Lab) -> None:
     lab.build(interfaces=2)
     lab.respond()
-    lab.own("dynamodb").delete_item(TableName="incidents", Key={
-        "pk": {"S": f"INCIDENT#{INCIDENT}"}, "sk": {"S": f"TARGET#ec2_instance#{lab.ids['instance']}"}})  # fmt: skip
+    lab.own("dynamodb").delete_item(
+        TableName="incidents",
+        Key={
+            "pk": {"S": f"INCIDENT#{INCIDENT}"},
+            "sk": {"S": f"TARGET#ec2_instance#{lab.ids['instance']}"},
+        },
+    )
     assert lab.respond().status is Status.CONTAINED
     assert lab.actions()["quarantine_network"] == "ALREADY"
     assert lab.actions()["replace_instance_profile"] == "ALREADY"
@@ -153,14 +181,23 @@ def test_attached_between_plan_and_act_is_closed_by_a_further_session(lab: Lab) 
 def test_an_interface_that_opens_for_ever_is_failed(lab: Lab) -> None:
     lab.build(interfaces=2)
     one = next(iter(lab.groups()))
-    lab.fail("ModifyNetworkInterfaceAttribute", "UnauthorizedOperation", lambda params: params["NetworkInterfaceId"] == one)
+    lab.fail(
+        "ModifyNetworkInterfaceAttribute",
+        "UnauthorizedOperation",
+        lambda params: params["NetworkInterfaceId"] == one,
+    )
     step = lab.respond()
     assert step.status is Status.FAILED
     assert one in step.detail
     assert lab.groups()[one] == ["web"]
     assert [groups for id, groups in lab.groups().items() if id != one] == [QUARANTINE]
     assert lab.actions()["quarantine_network"] == "FAILED"
-    tried = [c for c in lab.calls if c.operation == "ModifyNetworkInterfaceAttribute" and c.params["NetworkInterfaceId"] == one]
+    tried = [
+        c
+        for c in lab.calls
+        if c.operation == "ModifyNetworkInterfaceAttribute"
+        and c.params["NetworkInterfaceId"] == one
+    ]
     assert len(tried) == 3, "verify asks for contain twice more"
 
 
@@ -173,7 +210,11 @@ def test_a_requester_managed_interface_is_named_and_partial(lab: Lab) -> None:
     assert one in step.detail
     assert lab.groups()[one] == ["web"]
     assert lab.actions()["quarantine_network"] == "FAILED"
-    assert not [c for c in lab.calls if c.operation == "ModifyNetworkInterfaceAttribute" and one in str(c.params)]
+    assert not [
+        c
+        for c in lab.calls
+        if c.operation == "ModifyNetworkInterfaceAttribute" and one in str(c.params)
+    ]
 
 
 def test_terminated_before_the_plan(lab: Lab) -> None:
@@ -198,16 +239,35 @@ def test_unknown_instance_is_gone_and_a_sample_is_rehearsed(lab: Lab) -> None:
     with pytest.raises(TargetGone):
         ec2_instance.plan(lab.context())
     lab.sample = True
-    lab.ids["detail"] = {"resource": {"instanceDetails": {"instanceId": "i-99999999", "networkInterfaces": [
-        {"networkInterfaceId": "eni-bfcffe88", "vpcId": "vpc-a", "securityGroups": [{"groupId": "sg-old"}]}]}}}  # fmt: skip
+    lab.ids["detail"] = {
+        "resource": {
+            "instanceDetails": {
+                "instanceId": "i-99999999",
+                "networkInterfaces": [
+                    {
+                        "networkInterfaceId": "eni-bfcffe88",
+                        "vpcId": "vpc-a",
+                        "securityGroups": [{"groupId": "sg-old"}],
+                    }
+                ],
+            }
+        }
+    }
     (planned,) = ec2_instance.plan(lab.context())
-    assert planned.actions["quarantine_network"].startswith("sample finding: the instance does not exist")
+    assert planned.actions["quarantine_network"].startswith(
+        "sample finding: the instance does not exist"
+    )
     assert "eni-bfcffe88 (sg-old ->" in planned.actions["quarantine_network"]
     assert planned.target.scope == {}
 
 
 @pytest.mark.parametrize(
-    "detail", [{}, {"resource": {"instanceDetails": None}}, {"resource": {"instanceDetails": {"instanceId": 7}}}]
+    "detail",
+    [
+        {},
+        {"resource": {"instanceDetails": None}},
+        {"resource": {"instanceDetails": {"instanceId": 7}}},
+    ],
 )
 def test_no_instance_id_is_a_clear_sentence(lab: Lab, detail: dict[str, Any]) -> None:
     lab.ids["detail"] = detail or {"resource": {}}
@@ -227,7 +287,9 @@ def test_untracking_goes_through_an_all_open_group(lab: Lab) -> None:
         assert "::/0" in text
     for id in lab.groups():
         swaps = [
-            c.params["Groups"] for c in lab.calls if c.operation == "ModifyNetworkInterfaceAttribute" and id in str(c.params)
+            c.params["Groups"]
+            for c in lab.calls
+            if c.operation == "ModifyNetworkInterfaceAttribute" and id in str(c.params)
         ]
         assert swaps == [[opened["GroupId"]], [lab.group()["GroupId"]]]
     assert "best effort" in lab.ledger()["actions"]["quarantine_network"]["detail"]
@@ -239,11 +301,16 @@ def test_untracking_that_fails_does_not_keep_an_interface_open(lab: Lab) -> None
     lab.fail("AuthorizeSecurityGroupIngress", "UnauthorizedOperation")
     assert lab.respond().status is Status.CONTAINED
     assert closed(lab)
-    assert "not untracked (UnauthorizedOperation" in lab.ledger()["actions"]["quarantine_network"]["detail"]
+    assert (
+        "not untracked (UnauthorizedOperation"
+        in lab.ledger()["actions"]["quarantine_network"]["detail"]
+    )
 
 
 @pytest.mark.parametrize("operation", ["DescribeNetworkInterfaces", "DescribeSecurityGroups"])
-def test_a_look_that_is_denied_still_closes_and_is_not_called_contained(lab: Lab, operation: str) -> None:
+def test_a_look_that_is_denied_still_closes_and_is_not_called_contained(
+    lab: Lab, operation: str
+) -> None:
     lab.build(interfaces=2)
     target = lab.plan()
     lab.fail(operation, "UnauthorizedOperation")
@@ -285,7 +352,13 @@ def test_another_incident_at_work_is_waited_for_then_linked(lab: Lab) -> None:
     lab.build()
     target = lab.plan()
     linked = type(target)(**{**target.payload(), "attach": INCIDENT})
-    meta = {"incident_id": INCIDENT, "execution": "e", "mode": "auto", "severity": 8.0, "config_sha256": ""}
+    meta = {
+        "incident_id": INCIDENT,
+        "execution": "e",
+        "mode": "auto",
+        "severity": 8.0,
+        "config_sha256": "",
+    }
     lab.record.open(meta)
     other = lab.context(incident="inc-other")
     lab.calls.clear()

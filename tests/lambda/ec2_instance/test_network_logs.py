@@ -1,6 +1,8 @@
-"""Flow log records of the instance's interfaces, from every destination there is, and what cannot be read is said.
+"""Flow log records of the instance's interfaces, from every destination there is, and what cannot
+be read is said.
 
-moto creates flow logs without a prefix, without DestinationOptions and to CloudWatch Logs and S3 alone: those are set by hand.
+moto creates flow logs without a prefix, without DestinationOptions and to CloudWatch Logs and S3
+alone: those are set by hand.
 """
 
 from __future__ import annotations
@@ -24,7 +26,10 @@ from moto.logs.models import logs_backends
 
 Json = dict[str, Any]
 GROUP, BUCKET = "flow-logs", "central-flow-logs"
-HEADER = "version account-id interface-id srcaddr dstaddr srcport dstport protocol packets bytes start end action log-status"
+HEADER = (
+    "version account-id interface-id srcaddr dstaddr srcport dstport protocol packets bytes start"
+    " end action log-status"
+)
 
 
 def record(eni: str, at: float, to: str = "203.0.113.9") -> str:
@@ -37,15 +42,21 @@ def interface(lab: EvidenceLab) -> str:
 
 def flow(lab: EvidenceLab, kind: str = "cloud-watch-logs", resource: str = "", **more: Any) -> str:
     """A flow log of the VPC; ``more``: attributes of moto's own object."""
-    where: Json = {"LogGroupName": GROUP, "DeliverLogsPermissionArn": f"arn:aws:iam::{MEMBER}:role/flow"}
+    where: Json = {
+        "LogGroupName": GROUP,
+        "DeliverLogsPermissionArn": f"arn:aws:iam::{MEMBER}:role/flow",
+    }
     if kind != "cloud-watch-logs":
         where = {"LogDestinationType": "s3", "LogDestination": f"arn:aws:s3:::{BUCKET}"}
     types = {"vpc": "VPC", "subnet": "Subnet", "eni": "NetworkInterface"}
     resource = resource or lab.ids["vpc"]
     made = lab.see("ec2").create_flow_logs(
-        ResourceIds=[resource], ResourceType=types[resource.split("-", 1)[0]], TrafficType="ALL", MaxAggregationInterval=60,
+        ResourceIds=[resource],
+        ResourceType=types[resource.split("-", 1)[0]],
+        TrafficType="ALL",
+        MaxAggregationInterval=60,
         **where,
-    )  # fmt: skip
+    )
     assert not made.get("Unsuccessful"), made
     id = str(made["FlowLogIds"][0])
     for name, value in more.items():
@@ -60,15 +71,31 @@ def write(lab: EvidenceLab, stream: str, *lines: tuple[float, str]) -> None:
     client.put_log_events(logGroupName=GROUP, logStreamName=stream, logEvents=events)
 
 
-def deliver(lab: EvidenceLab, id: str, at: float, *lines: str, prefix: str = "", hive: bool = False, hourly: bool = False) -> str:
+def deliver(
+    lab: EvidenceLab,
+    id: str,
+    at: float,
+    *lines: str,
+    prefix: str = "",
+    hive: bool = False,
+    hourly: bool = False,
+) -> str:
     """One object as Amazon VPC writes it."""
     when = datetime.fromtimestamp(at, UTC)
     if hive:
-        path = f"AWSLogs/aws-account-id={MEMBER}/aws-service=vpcflowlogs/aws-region={REGION}/{when:year=%Y/month=%m/day=%d}/"
+        path = (
+            f"AWSLogs/aws-account-id={MEMBER}/aws-service=vpcflowlogs/aws-region={REGION}/"
+            f"{when:year=%Y/month=%m/day=%d}/"
+        )
         path += f"{when:hour=%H}/" if hourly else ""
     else:
-        path = f"AWSLogs/{MEMBER}/vpcflowlogs/{REGION}/{when:%Y/%m/%d}/" + (f"{when:%H}/" if hourly else "")
-    key = f"{prefix}{path}{MEMBER}_vpcflowlogs_{REGION}_{id}_{when:%Y%m%dT%H%M}Z_{abs(hash(lines)) % 10**8:08x}.log.gz"
+        path = f"AWSLogs/{MEMBER}/vpcflowlogs/{REGION}/{when:%Y/%m/%d}/" + (
+            f"{when:%H}/" if hourly else ""
+        )
+    key = (
+        f"{prefix}{path}{MEMBER}_vpcflowlogs_{REGION}_{id}_{when:%Y%m%dT%H%M}"
+        f"Z_{abs(hash(lines)) % 10**8:08x}.log.gz"
+    )
     body = gzip.compress("\n".join([HEADER, *lines, ""]).encode())
     lab.see("s3").put_object(Bucket=BUCKET, Key=key, Body=body)
     return key
@@ -80,7 +107,11 @@ def built(lab: EvidenceLab) -> Target:
     lab.see("logs").create_log_group(logGroupName=GROUP)
     lab.ids["detail"] = {
         "resource": {"instanceDetails": {"instanceId": lab.ids["instance"]}},
-        "service": {"eventFirstSeen": datetime.fromtimestamp(time.time() - 600, UTC).strftime("%Y-%m-%dT%H:%M:%S.000Z")},
+        "service": {
+            "eventFirstSeen": (
+                datetime.fromtimestamp(time.time() - 600, UTC).strftime("%Y-%m-%dT%H:%M:%S.000Z")
+            )
+        },
     }
     return lab.plan()
 
@@ -89,7 +120,10 @@ def test_absent_flow_logs_are_said_with_what_switches_them_on(evidence: Evidence
     (part,) = evidence.collect(network_logs, built(evidence))
     assert part.outcome == "NOT_POSSIBLE"
     assert evidence.ids["vpc"] in part.detail
-    assert f"aws ec2 create-flow-logs --resource-type VPC --resource-ids {evidence.ids['vpc']}" in part.task
+    assert (
+        f"aws ec2 create-flow-logs --resource-type VPC --resource-ids {evidence.ids['vpc']}"
+        in part.task
+    )
     assert evidence.stored == {}
 
 
@@ -97,8 +131,16 @@ def test_the_window_and_the_interfaces_of_a_log_group(evidence: EvidenceLab) -> 
     target, eni, now = built(evidence), interface(evidence), time.time()
     id = flow(evidence)
     inside = [record(eni, now - 3600), record(eni, now - 5)]
-    write(evidence, f"{eni}-all", (now - 5 * 3600, record(eni, now - 5 * 3600)), (now - 3600, inside[0]), (now - 5, inside[1]))
-    write(evidence, "eni-0aaaaaaaaaaaaaaaa-all", (now - 60, record("eni-0aaaaaaaaaaaaaaaa", now - 60)))
+    write(
+        evidence,
+        f"{eni}-all",
+        (now - 5 * 3600, record(eni, now - 5 * 3600)),
+        (now - 3600, inside[0]),
+        (now - 5, inside[1]),
+    )
+    write(
+        evidence, "eni-0aaaaaaaaaaaaaaaa-all", (now - 60, record("eni-0aaaaaaaaaaaaaaaa", now - 60))
+    )
     part = evidence.collect(network_logs, target)[-1]
     assert part.outcome == "COMPLETE"
     assert "2 records" in part.detail
@@ -117,11 +159,18 @@ def test_the_window_is_configured(evidence: EvidenceLab) -> None:
     evidence.evidence["log_window_minutes"] = 5
     target, eni, now = built(evidence), interface(evidence), time.time()
     flow(evidence)
-    write(evidence, f"{eni}-all", (now - 1200, record(eni, now - 1200)), (now - 700, record(eni, now - 700)))
+    write(
+        evidence,
+        f"{eni}-all",
+        (now - 1200, record(eni, now - 1200)),
+        (now - 700, record(eni, now - 700)),
+    )
     assert "1 records" in evidence.collect(network_logs, target)[-1].detail
 
 
-def test_pages_go_on_in_the_next_call(evidence: EvidenceLab, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_pages_go_on_in_the_next_call(
+    evidence: EvidenceLab, monkeypatch: pytest.MonkeyPatch
+) -> None:
     target, eni, now = built(evidence), interface(evidence), time.time()
     flow(evidence)
     write(evidence, f"{eni}-all", *[(now - 900 + i, record(eni, now - 900 + i)) for i in range(25)])
@@ -139,11 +188,15 @@ def small(lab: EvidenceLab, monkeypatch: pytest.MonkeyPatch, limit: int) -> None
     """Pages of ``limit`` events."""
     original = logs.filter_events
     monkeypatch.setattr(
-        logs, "filter_events", lambda client, request, *rest: original(client, {**request, "limit": limit}, *rest)
+        logs,
+        "filter_events",
+        lambda client, request, *rest: original(client, {**request, "limit": limit}, *rest),
     )
 
 
-def test_what_the_bounds_cut_off_is_said(evidence: EvidenceLab, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_the_bounds_cut_off_is_said(
+    evidence: EvidenceLab, monkeypatch: pytest.MonkeyPatch
+) -> None:
     target, eni, now = built(evidence), interface(evidence), time.time()
     flow(evidence)
     write(evidence, f"{eni}-all", *[(now - 900 + i, record(eni, now - 900 + i)) for i in range(25)])
@@ -158,17 +211,25 @@ def test_what_the_bounds_cut_off_is_said(evidence: EvidenceLab, monkeypatch: pyt
 @pytest.mark.parametrize("hive", [False, True])
 @pytest.mark.parametrize("hourly", [False, True])
 @pytest.mark.parametrize("prefix", ["", "network/eu/"])
-def test_every_layout_of_a_bucket(evidence: EvidenceLab, hive: bool, hourly: bool, prefix: str) -> None:
+def test_every_layout_of_a_bucket(
+    evidence: EvidenceLab, hive: bool, hourly: bool, prefix: str
+) -> None:
     target, eni, now = built(evidence), interface(evidence), time.time()
-    options = {"FileFormat": "plain-text", "HiveCompatiblePartitions": hive, "PerHourPartition": hourly}
+    options = {
+        "FileFormat": "plain-text",
+        "HiveCompatiblePartitions": hive,
+        "PerHourPartition": hourly,
+    }
     where = f"arn:aws:s3:::{BUCKET}/{prefix}".rstrip("/")
     id = flow(evidence, "s3", destination_options=options, log_destination=where)
     mine = [record(eni, now - 3000), record(eni, now - 60)]
     layout: Json = {"prefix": prefix, "hive": hive, "hourly": hourly}
     deliver(evidence, id, now - 2900, mine[0], record("eni-0aaaaaaaaaaaaaaaa", now), **layout)
     deliver(evidence, id, now - 30, mine[1], **layout)
-    deliver(evidence, id, now - 8 * 3600, record(eni, now - 8 * 3600), **layout)  # before the window
-    deliver(evidence, "fl-0bbbbbbbbbbbbbbbb", now - 30, record(eni, now - 10), **layout)  # another flow log's
+    # before the window
+    deliver(evidence, id, now - 8 * 3600, record(eni, now - 8 * 3600), **layout)
+    # another flow log's
+    deliver(evidence, "fl-0bbbbbbbbbbbbbbbb", now - 30, record(eni, now - 10), **layout)
     part = evidence.collect(network_logs, target)[-1]
     assert part.outcome == "COMPLETE", part.detail
     (name,) = evidence.stored
@@ -178,7 +239,12 @@ def test_every_layout_of_a_bucket(evidence: EvidenceLab, hive: bool, hourly: boo
 
 
 def test_a_format_without_interfaces_is_kept_by_address() -> None:
-    lines = ["srcaddr dstaddr action", "10.0.1.5 203.0.113.9 ACCEPT", "203.0.113.9 10.0.1.5 ACCEPT", "10.0.1.50 1.1.1.1 ACCEPT"]
+    lines = [
+        "srcaddr dstaddr action",
+        "10.0.1.5 203.0.113.9 ACCEPT",
+        "203.0.113.9 10.0.1.5 ACCEPT",
+        "10.0.1.50 1.1.1.1 ACCEPT",
+    ]
     who = {"ids": ["eni-0a"], "addresses": ["10.0.1.5"]}
     assert list(network_logs.keep(lines, who, header=True)) == lines[:3]
     assert list(network_logs.keep(["action bytes", "ACCEPT 1"], who, header=False)) == ["ACCEPT 1"]
@@ -193,20 +259,29 @@ def test_parquet_is_copied_whole(evidence: EvidenceLab) -> None:
     assert part.outcome == "COMPLETE"
     (name,) = evidence.stored
     assert name.endswith(".parquet")
-    assert evidence.stored[name] == evidence.see("s3").get_object(Bucket=BUCKET, Key=key)["Body"].read()
+    assert (
+        evidence.stored[name]
+        == evidence.see("s3").get_object(Bucket=BUCKET, Key=key)["Body"].read()
+    )
     assert key in part.objects[0]["what"]
 
 
 def test_objects_are_bounded(evidence: EvidenceLab, monkeypatch: pytest.MonkeyPatch) -> None:
     target, eni, now = built(evidence), interface(evidence), time.time()
     id = flow(evidence, "s3")
-    keys = sorted(deliver(evidence, id, now - 60 * minute, record(eni, now - 60 * minute)) for minute in range(1, 6))
+    keys = sorted(
+        deliver(evidence, id, now - 60 * minute, record(eni, now - 60 * minute))
+        for minute in range(1, 6)
+    )
     monkeypatch.setattr(network_logs, "MOST_OBJECTS", 2)
     part = evidence.collect(network_logs, target)[-1]
     assert part.outcome == "PARTIAL"
     assert "cut off after 2 objects of" in part.detail
     assert keys[2] in part.detail
-    assert f"aws s3 cp --recursive s3://{BUCKET}/AWSLogs/ . --exclude '*' --include '*{id}*'" in part.task
+    assert (
+        f"aws s3 cp --recursive s3://{BUCKET}/AWSLogs/ . --exclude '*' --include '*{id}*'"
+        in part.task
+    )
     assert "2 records" in part.detail
 
 
@@ -249,7 +324,11 @@ def test_firehose_and_other_accounts_are_not_read(evidence: EvidenceLab) -> None
     target = built(evidence)
     stream = f"arn:aws:firehose:{REGION}:{MEMBER}:deliverystream/flows"
     flow(evidence, log_destination_type="kinesis-data-firehose", log_destination=stream)
-    flow(evidence, resource=interface(evidence), log_destination=f"arn:aws:logs:{REGION}:999999999999:log-group:flow-logs:*")
+    flow(
+        evidence,
+        resource=interface(evidence),
+        log_destination=f"arn:aws:logs:{REGION}:999999999999:log-group:flow-logs:*",
+    )
     part = evidence.collect(network_logs, target)[-1]
     assert part.outcome == "NOT_POSSIBLE"
     assert stream in part.detail
@@ -259,7 +338,12 @@ def test_firehose_and_other_accounts_are_not_read(evidence: EvidenceLab) -> None
 
 def test_a_failing_delivery_and_one_sided_traffic_are_told(evidence: EvidenceLab) -> None:
     target = built(evidence)
-    flow(evidence, traffic_type="REJECT", deliver_logs_status="FAILED", deliver_logs_error_message="Access error")
+    flow(
+        evidence,
+        traffic_type="REJECT",
+        deliver_logs_status="FAILED",
+        deliver_logs_error_message="Access error",
+    )
     part = evidence.collect(network_logs, target)[-1]
     assert "REJECT traffic only" in part.detail
     assert "Access error" in part.detail
@@ -270,14 +354,21 @@ def test_a_long_window_is_read_from_its_end(evidence: EvidenceLab) -> None:
     first = datetime.fromtimestamp(now - 10 * 86400, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     evidence.ids["detail"]["service"]["eventFirstSeen"] = first
     flow(evidence)
-    write(evidence, f"{eni}-all", (now - 30 * 3600, record(eni, now - 30 * 3600)), (now - 3600, record(eni, now - 3600)))
+    write(
+        evidence,
+        f"{eni}-all",
+        (now - 30 * 3600, record(eni, now - 30 * 3600)),
+        (now - 3600, record(eni, now - 3600)),
+    )
     part = evidence.collect(network_logs, target)[-1]
     assert part.outcome == "PARTIAL"
     assert "1 records" in part.detail
     assert "older records were left" in part.detail
 
 
-def test_late_records_are_asked_for_once_while_others_collect(evidence: EvidenceLab, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_late_records_are_asked_for_once_while_others_collect(
+    evidence: EvidenceLab, monkeypatch: pytest.MonkeyPatch
+) -> None:
     target, eni, now = built(evidence), interface(evidence), time.time()
     id = flow(evidence)
     write(evidence, f"{eni}-all", (now - 60, record(eni, now - 60)))
@@ -288,7 +379,9 @@ def test_late_records_are_asked_for_once_while_others_collect(evidence: Evidence
     assert 15 <= first.wait_seconds <= 60
     late = record(eni, now - 10)
     evidence.see("logs").put_log_events(
-        logGroupName=GROUP, logStreamName=f"{eni}-all", logEvents=[{"timestamp": int((now - 10) * 1000), "message": late}]
+        logGroupName=GROUP,
+        logStreamName=f"{eni}-all",
+        logEvents=[{"timestamp": int((now - 10) * 1000), "message": late}],
     )
     early, new = logs_backends[MEMBER][REGION].groups[GROUP].streams[f"{eni}-all"].events
     early.ingestion_time, new.ingestion_time = int(now - 30) * 1000, int(now + 300) * 1000
@@ -305,7 +398,9 @@ def test_late_records_are_asked_for_once_while_others_collect(evidence: Evidence
 def test_nobody_waits_for_late_records_alone(evidence: EvidenceLab) -> None:
     target = built(evidence)
     flow(evidence)
-    Work(evidence.context(), target).keep("api_calls", {"outcome": "RUNNING", "state": {"late": True}})
+    Work(evidence.context(), target).keep(
+        "api_calls", {"outcome": "RUNNING", "state": {"late": True}}
+    )
     assert evidence.collect(network_logs, target)[-1].outcome == "COMPLETE"
 
 

@@ -1,4 +1,5 @@
-"""A finding of another Region than the response's: everything happens where the instance is, and nothing at home.
+"""A finding of another Region than the response's: everything happens where the instance is, and
+nothing at home.
 
 A twin with the same security group, profile and role name shape runs in the home Region.
 """
@@ -27,7 +28,9 @@ def test_the_instance_there_is_contained_and_nothing_at_home_changes(lab: Lab) -
     assert lab.respond(target).status is Status.CONTAINED
     assert len(lab.groups()) == 2
     assert all(groups == [f"{PREFIX}-quarantine"] for groups in lab.groups().values())
-    assert lab.group()["VpcId"] == lab.ids["vpc"], "the quarantine group was made where the instance is"
+    assert lab.group()["VpcId"] == lab.ids["vpc"], (
+        "the quarantine group was made where the instance is"
+    )
     assert lab.profiles() == [f"{PREFIX}-quarantine"]
     scaled = lab.see("autoscaling").describe_auto_scaling_instances()["AutoScalingInstances"]
     assert lab.ids["instance"] not in [one["InstanceId"] for one in scaled]
@@ -38,7 +41,11 @@ def test_the_instance_there_is_contained_and_nothing_at_home_changes(lab: Lab) -
 def test_every_command_for_people_names_that_region(lab: Lab) -> None:
     lab.region = AWAY
     lab.build()
-    for operation in ("ModifyNetworkInterfaceAttribute", "ModifyInstanceAttribute", "ReplaceIamInstanceProfileAssociation"):
+    for operation in (
+        "ModifyNetworkInterfaceAttribute",
+        "ModifyInstanceAttribute",
+        "ReplaceIamInstanceProfileAssociation",
+    ):
         lab.fail(operation, "UnauthorizedOperation")
     assert lab.respond().status is not Status.CONTAINED
     said = " ".join(str(one["detail"]) for one in lab.ledger()["actions"].values())
@@ -65,7 +72,10 @@ def test_snapshots_and_copies_stay_there(evidence: EvidenceLab) -> None:
     evidence.region = AWAY
     evidence.build()
     twin_at_home(evidence)
-    before, key = home(evidence), KEY.replace(":key/", ":key/mrk-").replace("-2222-3333-4444-", "2222333344445")
+    before, key = (
+        home(evidence),
+        KEY.replace(":key/", ":key/mrk-").replace("-2222-3333-4444-", "2222333344445"),
+    )
     evidence.evidence = {
         "log_window_minutes": 60,
         "forensics_account": {"account_id": VAULT, "kms_key_arn": key, "copy_role_name": None},
@@ -74,15 +84,20 @@ def test_snapshots_and_copies_stay_there(evidence: EvidenceLab) -> None:
     assert evidence.collect(snapshots, target)[-1].outcome == "COMPLETE"
     evidence.collect(copies, target)
     made = evidence.snapshots()
-    originals = [one for one in made if not one.get("KmsKeyId", "").startswith("arn:aws:kms") or VAULT not in one["KmsKeyId"]]
-    assert sorted(one["VolumeId"] for one in originals if one["VolumeId"] in target.scope["volumes"]) == sorted(
-        target.scope["volumes"]
-    )
+    originals = [
+        one
+        for one in made
+        if not one.get("KmsKeyId", "").startswith("arn:aws:kms") or VAULT not in one["KmsKeyId"]
+    ]
+    assert sorted(
+        one["VolumeId"] for one in originals if one["VolumeId"] in target.scope["volumes"]
+    ) == sorted(target.scope["volumes"])
     asked = [call for call in evidence.calls if call.operation == "CopySnapshot"]
     assert asked
-    assert {(call.region, call.params["SourceRegion"], call.params["KmsKeyId"].split(":")[3]) for call in asked} == {
-        (AWAY, AWAY, AWAY)
-    }
+    assert {
+        (call.region, call.params["SourceRegion"], call.params["KmsKeyId"].split(":")[3])
+        for call in asked
+    } == {(AWAY, AWAY, AWAY)}
     assert home(evidence) == before
     assert called(evidence) == {AWAY}
 
@@ -92,14 +107,22 @@ def test_copies_in_the_forensics_account_stay_there_too(evidence: EvidenceLab) -
     evidence.region = AWAY
     evidence.build()
     key = f"arn:aws:kms:{REGION}:{VAULT}:key/mrk-0123456789abcdef0123456789abcdef"
-    evidence.evidence["forensics_account"] = {"account_id": VAULT, "kms_key_arn": key, "copy_role_name": f"{PREFIX}-vault"}
+    evidence.evidence["forensics_account"] = {
+        "account_id": VAULT,
+        "kms_key_arn": key,
+        "copy_role_name": f"{PREFIX}-vault",
+    }
     target = evidence.plan()
     assert evidence.collect(snapshots, target)[-1].outcome == "COMPLETE"
     assert evidence.collect(copies, target)[-1].outcome == "COMPLETE"
     there, at_home = (
-        evidence.in_account("ec2", VAULT, region).describe_snapshots(OwnerIds=["self"])["Snapshots"] for region in (AWAY, REGION)
+        evidence.in_account("ec2", VAULT, region).describe_snapshots(OwnerIds=["self"])["Snapshots"]
+        for region in (AWAY, REGION)
     )
-    assert sorted(one["KmsKeyId"] for one in there if one.get("Tags")) == [key.replace(REGION, AWAY)] * 2
+    assert (
+        sorted(one["KmsKeyId"] for one in there if one.get("Tags"))
+        == [key.replace(REGION, AWAY)] * 2
+    )
     assert not [one for one in at_home if one.get("Tags")]
 
 

@@ -1,4 +1,6 @@
-"""Restore: what comes back, that it is safe to repeat, its limits, and containment again afterwards."""
+"""Restore: what comes back, that it is safe to repeat, its limits, and containment again
+afterwards.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,7 @@ from restore_lab import CHANGES, changes, contained, picture
 QUARANTINE, DENY = f"{PREFIX}-quarantine", f"{PREFIX}-deny-"
 
 
-# -- what comes back --------------------------------------------------------------------------------------------------
+# -- what comes back -------------------------------------------------------------------------------
 
 
 def test_everything_is_as_it_was(lab: Lab) -> None:
@@ -24,7 +26,9 @@ def test_everything_is_as_it_was(lab: Lab) -> None:
     lab.options["disassociate_elastic_ip"] = True
     before = picture(lab)
     contained(lab)
-    assert {name for name, value in picture(lab).items() if value != before[name]} == set(before) - {"scaling"}
+    assert {name for name, value in picture(lab).items() if value != before[name]} == set(
+        before
+    ) - {"scaling"}
     lab.calls.clear()
     got = lab.restore()
     assert picture(lab) == before
@@ -32,9 +36,21 @@ def test_everything_is_as_it_was(lab: Lab) -> None:
     assert all(check.ok for check in got.checks)
     lines = {name: status for name, status in lab.actions().items() if name.startswith("restore_")}
     assert lines == dict.fromkeys(
-        ["restore_network", "restore_addresses", "restore_profile", "restore_sessions", "restore_protection",
-         "restore_target_groups", "restore_tags"], "DONE")  # fmt: skip
-    assert lab.ledger()["actions"]["restore_network"]["detail"].count("out of quarantine, back in") == 3
+        [
+            "restore_network",
+            "restore_addresses",
+            "restore_profile",
+            "restore_sessions",
+            "restore_protection",
+            "restore_target_groups",
+            "restore_tags",
+        ],
+        "DONE",
+    )
+    assert (
+        lab.ledger()["actions"]["restore_network"]["detail"].count("out of quarantine, back in")
+        == 3
+    )
     assert lab.actions()["quarantine_network"] == "DONE", "what was done stays in the ledger"
     last_change = max(n for n, name in enumerate(lab.operations()) if name in CHANGES)
     assert "DescribeNetworkInterfaces" in lab.operations()[last_change:], "read back afterwards"
@@ -53,7 +69,9 @@ def test_a_second_restore_changes_nothing(lab: Lab) -> None:
 
 
 def test_a_registration_that_auto_scaling_took_first_is_restored(lab: Lab) -> None:
-    """Detaching deregisters too, side by side: what the plan saw is recorded, whoever was faster."""
+    """Detaching deregisters too, side by side: what the plan saw is recorded, whoever was
+    faster.
+    """
     lab.build(targets=True)
     before = picture(lab)
     target = lab.plan()
@@ -79,8 +97,15 @@ def test_only_what_was_changed_is_restored(lab: Lab) -> None:
     got = lab.restore()
     assert (got.status, picture(lab)) == (Status.RESTORED, before)
     assert "protection" not in str(got.done)
-    assert not {"ReplaceIamInstanceProfileAssociation", "RegisterTargets", "ModifyInstanceAttribute"} & set(changes(lab))
-    assert (lab.actions()["restore_profile"], lab.actions()["restore_target_groups"]) == ("ALREADY", "ALREADY")
+    assert not {
+        "ReplaceIamInstanceProfileAssociation",
+        "RegisterTargets",
+        "ModifyInstanceAttribute",
+    } & set(changes(lab))
+    assert (lab.actions()["restore_profile"], lab.actions()["restore_target_groups"]) == (
+        "ALREADY",
+        "ALREADY",
+    )
 
 
 def test_nothing_recorded_nothing_done(lab: Lab) -> None:
@@ -108,7 +133,11 @@ def test_a_profile_taken_and_not_given_is_given_the_next_time(lab: Lab) -> None:
     contained(lab)
     lab.fail("AssociateIamInstanceProfile", "InternalFailure")
     got = lab.restore()
-    assert (got.status, lab.profiles(), lab.actions()["restore_profile"]) == (Status.RESTORE_PARTIAL, [], "FAILED")
+    assert (got.status, lab.profiles(), lab.actions()["restore_profile"]) == (
+        Status.RESTORE_PARTIAL,
+        [],
+        "FAILED",
+    )
     assert "aws ec2" in lab.ledger()["actions"]["restore_profile"]["detail"]
     lab.faults.clear()
     assert (lab.restore().status, lab.profiles()) == (Status.RESTORED, ["app"])
@@ -117,7 +146,10 @@ def test_a_profile_taken_and_not_given_is_given_the_next_time(lab: Lab) -> None:
 def test_a_policy_that_was_there_before_is_put_back(lab: Lab) -> None:
     lab.build()
     name = DENY + lab.ids["instance"]
-    own = {"Version": "2012-10-17", "Statement": [{"Effect": "Deny", "Action": "s3:*", "Resource": "*"}]}
+    own = {
+        "Version": "2012-10-17",
+        "Statement": [{"Effect": "Deny", "Action": "s3:*", "Resource": "*"}],
+    }
     lab.see("iam").put_role_policy(RoleName="app", PolicyName=name, PolicyDocument=json.dumps(own))
     contained(lab)
     assert lab.role_policies() == {name: deny_document(lab.ids["instance"])}
@@ -127,13 +159,15 @@ def test_a_policy_that_was_there_before_is_put_back(lab: Lab) -> None:
 
 def test_tags_that_were_there_before_are_put_back(lab: Lab) -> None:
     lab.build()
-    lab.see("ec2").create_tags(Resources=[lab.ids["instance"]], Tags=[{"Key": PREFIX, "Value": "ask"}])
+    lab.see("ec2").create_tags(
+        Resources=[lab.ids["instance"]], Tags=[{"Key": PREFIX, "Value": "ask"}]
+    )
     contained(lab)
     assert lab.restore().status is Status.RESTORED
     assert picture(lab)["tags"] == [{"Key": PREFIX, "Value": "ask"}]
 
 
-# -- Auto Scaling -----------------------------------------------------------------------------------------------------
+# -- Auto Scaling ----------------------------------------------------------------------------------
 
 
 def test_auto_scaling_is_left_to_a_person(lab: Lab) -> None:
@@ -143,7 +177,10 @@ def test_auto_scaling_is_left_to_a_person(lab: Lab) -> None:
     assert (got.status, got.still_contained) == (Status.RESTORE_PARTIAL, ["auto_scaling"])
     [text] = got.not_restored
     assert "reattach_auto_scaling is off" in text
-    assert f"aws autoscaling attach-instances --instance-ids {lab.ids['instance']} --auto-scaling-group-name web" in text
+    assert (
+        f"aws autoscaling attach-instances --instance-ids {lab.ids['instance']}"
+        " --auto-scaling-group-name web" in text
+    )
     assert lab.actions()["restore_auto_scaling"] == "SKIPPED"
     lab.options["reattach_auto_scaling"] = True
     got = lab.restore()
@@ -170,7 +207,7 @@ def test_no_room_in_the_auto_scaling_group(lab: Lab) -> None:
     assert (got.status, lab.actions()["restore_auto_scaling"]) == (Status.RESTORE_PARTIAL, "FAILED")
 
 
-# -- limits on power --------------------------------------------------------------------------------------------------
+# -- limits on power -------------------------------------------------------------------------------
 
 
 def test_each_session_names_what_it_restores_and_nothing_else(lab: Lab) -> None:
@@ -187,23 +224,33 @@ def test_each_session_names_what_it_restores_and_nothing_else(lab: Lab) -> None:
                 assert "*" not in action
                 if not action.split(":")[1].startswith(("Describe", "Get")):
                     resources = statement["Resource"]
-                    wide = [one for one in ([resources] if isinstance(resources, str) else resources) if one.endswith("/*")]
+                    wide = [
+                        one
+                        for one in ([resources] if isinstance(resources, str) else resources)
+                        if one.endswith("/*")
+                    ]
                     assert statement["Resource"] != "*"
-                    assert not wide or action == "ec2:ModifyInstanceAttribute", "the volume of the instance named beside it"
+                    assert not wide or action == "ec2:ModifyInstanceAttribute", (
+                        "the volume of the instance named beside it"
+                    )
                 if action.startswith("iam:") and not action.startswith("iam:Get"):
                     passed.append((action, statement["Resource"]))
     role = f"arn:aws:iam::{MEMBER}:role/app"
     assert sorted(passed) == [("iam:DeleteRolePolicy", role), ("iam:PassRole", role)]
 
 
-# -- and again --------------------------------------------------------------------------------------------------------
+# -- and again -------------------------------------------------------------------------------------
 
 
 def again(lab: Lab, reset: bool = True) -> Target:
-    """The finding comes again after a restore: the ledger begins anew, as the playbook function does it."""
+    """The finding comes again after a restore: the ledger begins anew, as the playbook function
+    does it.
+    """
     (planned,) = ec2_instance.plan(lab.context())
     target = planned.target
-    lab.record.put_target(INCIDENT, {"kind": target.kind, "id": target.id, "arn": target.arn}, reset=reset)
+    lab.record.put_target(
+        INCIDENT, {"kind": target.kind, "id": target.id, "arn": target.arn}, reset=reset
+    )
     return target
 
 
@@ -212,7 +259,9 @@ def test_contained_again_after_a_restore(lab: Lab) -> None:
     contained(lab)
     lab.restore()
     ec2, first = lab.see("ec2"), sorted(lab.groups())[0]
-    new = ec2.create_security_group(GroupName="new", Description="x", VpcId=lab.ids["vpc"])["GroupId"]
+    new = ec2.create_security_group(GroupName="new", Description="x", VpcId=lab.ids["vpc"])[
+        "GroupId"
+    ]
     ec2.modify_network_interface_attribute(NetworkInterfaceId=first, Groups=[new])
     between = picture(lab)
     assert lab.respond(again(lab)).status is Status.CONTAINED
@@ -227,13 +276,21 @@ def test_contained_again_after_a_restore_in_part(lab: Lab) -> None:
     before = picture(lab)
     contained(lab)
     first, last = sorted(lab.groups())
-    lab.fail("ModifyNetworkInterfaceAttribute", "InternalFailure", lambda params: params["NetworkInterfaceId"] == last)
+    lab.fail(
+        "ModifyNetworkInterfaceAttribute",
+        "InternalFailure",
+        lambda params: params["NetworkInterfaceId"] == last,
+    )
     assert lab.restore().still_contained == [f"network/{last}"]
     lab.faults.clear()
-    new = lab.see("ec2").create_security_group(GroupName="new", Description="x", VpcId=lab.ids["vpc"])["GroupId"]
+    new = lab.see("ec2").create_security_group(
+        GroupName="new", Description="x", VpcId=lab.ids["vpc"]
+    )["GroupId"]
     lab.see("ec2").modify_network_interface_attribute(NetworkInterfaceId=first, Groups=[new])
     again(lab)
-    assert lab.respond(again(lab)).status is Status.CONTAINED, "planned twice, its answer was lost once"
+    assert lab.respond(again(lab)).status is Status.CONTAINED, (
+        "planned twice, its answer was lost once"
+    )
     got = lab.restore()
     assert (got.status, got.not_restored) == (Status.RESTORED, [])
     assert lab.groups() == {first: ["new"], last: ["web"]}

@@ -1,4 +1,6 @@
-"""Limits on power (what each session may do) and time (how long until the interfaces are closed)."""
+"""Limits on power (what each session may do) and time (how long until the interfaces are
+closed).
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,10 @@ from guardduty_response.statuses import Status
 
 Json = dict[str, Any]
 # Changes that AWS can only limit by a tag or by the call that creates: the resource has no id yet.
-BY_CONDITION = {f"arn:aws:ec2:{REGION}:{MEMBER}:security-group/*", f"arn:aws:ec2:{REGION}::snapshot/*"}
+BY_CONDITION = {
+    f"arn:aws:ec2:{REGION}:{MEMBER}:security-group/*",
+    f"arn:aws:ec2:{REGION}::snapshot/*",
+}
 
 
 def hexes(prefix: str, count: int) -> list[str]:
@@ -25,16 +30,25 @@ def hexes(prefix: str, count: int) -> list[str]:
 
 def big(lab: Lab) -> Work:
     lab.ids = {"instance": "i-0123456789abcdef0", "vpc": "vpc-0123456789abcdef0"}
-    group = f"arn:aws:elasticloadbalancing:{REGION}:{MEMBER}:targetgroup/{'n' * 32}/0123456789abcdef"
+    group = (
+        f"arn:aws:elasticloadbalancing:{REGION}:{MEMBER}:targetgroup/{'n' * 32}/0123456789abcdef"
+    )
     scope = {
-        "interfaces": hexes("eni", 15), "vpcs": hexes("vpc", 2), "groups": {}, "volumes": hexes("vol", 15) + hexes("vol", 12),
-        "role": f"arn:aws:iam::{MEMBER}:role/team/with/a/path/{'r' * 64}", "profile_association": "iip-assoc-0123456789abcdef0",
-        "auto_scaling_group": "g" * 200, "target_groups": [{"arn": f"{group[:-1]}{n:x}"} for n in range(16)],
+        "interfaces": hexes("eni", 15),
+        "vpcs": hexes("vpc", 2),
+        "groups": {},
+        "volumes": hexes("vol", 15) + hexes("vol", 12),
+        "role": f"arn:aws:iam::{MEMBER}:role/team/with/a/path/{'r' * 64}",
+        "profile_association": "iip-assoc-0123456789abcdef0",
+        "auto_scaling_group": "g" * 200,
+        "target_groups": [{"arn": f"{group[:-1]}{n:x}"} for n in range(16)],
         "addresses": hexes("eipalloc", 15),
-    }  # fmt: skip
+    }
     lab.options |= {"untrack_connections": True, "disassociate_elastic_ip": True}
     arn = f"arn:aws:ec2:{REGION}:{MEMBER}:instance/i-0123456789abcdef0"
-    return Work(lab.context(), Target("ec2_instance", "i-0123456789abcdef0", arn, MEMBER, REGION, scope))
+    return Work(
+        lab.context(), Target("ec2_instance", "i-0123456789abcdef0", arn, MEMBER, REGION, scope)
+    )
 
 
 def statements(policies: list[Json]) -> list[Json]:
@@ -60,7 +74,10 @@ def test_every_session_policy_fits_and_names_what_it_changes(lab: Lab) -> None:
             verb = action.split(":")[1]
             if not verb.startswith(("Describe", "Get")):
                 assert statement["Resource"] != "*", action
-                if set(listed(statement["Resource"])) & BY_CONDITION and verb != "CreateSecurityGroup":
+                if (
+                    set(listed(statement["Resource"])) & BY_CONDITION
+                    and verb != "CreateSecurityGroup"
+                ):
                     assert "Condition" in statement, action
     text = json.dumps(lab.policies)
     for kind in ("interfaces", "addresses"):
@@ -70,11 +87,18 @@ def test_every_session_policy_fits_and_names_what_it_changes(lab: Lab) -> None:
 
 def test_what_is_switched_off_is_not_allowed(lab: Lab) -> None:
     work = big(lab)
-    lab.options |= {"untrack_connections": False, "disassociate_elastic_ip": False, "revoke_sessions": "none"}
+    lab.options |= {
+        "untrack_connections": False,
+        "disassociate_elastic_ip": False,
+        "revoke_sessions": "none",
+    }
     network.sessions(work, ["eni-1"], ["vpc-1"], {"vpc-1": "sg-1"})
     table.changing(work)
     actions = {action for statement in statements(lab.policies) for action in statement["Action"]}
-    assert not {"ec2:AuthorizeSecurityGroupIngress", "ec2:DisassociateAddress", "iam:PutRolePolicy"} & actions
+    assert (
+        not {"ec2:AuthorizeSecurityGroupIngress", "ec2:DisassociateAddress", "iam:PutRolePolicy"}
+        & actions
+    )
 
 
 def test_a_group_brought_along_may_only_be_attached(lab: Lab) -> None:
@@ -84,7 +108,9 @@ def test_a_group_brought_along_may_only_be_attached(lab: Lab) -> None:
     network.sessions(work, ["eni-1"], ["vpc-1"], {"vpc-1": "sg-1"})
     (policy,) = lab.policies
     actions = {action for statement in policy["Statement"] for action in statement["Action"]}
-    assert {action for action in actions if "Describe" not in action} == {"ec2:ModifyNetworkInterfaceAttribute"}
+    assert {action for action in actions if "Describe" not in action} == {
+        "ec2:ModifyNetworkInterfaceAttribute"
+    }
 
 
 def test_reading_verbs_hold_no_power(lab: Lab) -> None:
@@ -93,7 +119,10 @@ def test_reading_verbs_hold_no_power(lab: Lab) -> None:
     ec2_instance.verify(lab.context(), target)
     for policy in lab.policies:
         for statement in policy["Statement"]:
-            assert all(action.split(":")[1].startswith(("Describe", "Get")) for action in statement["Action"])
+            assert all(
+                action.split(":")[1].startswith(("Describe", "Get"))
+                for action in statement["Action"]
+            )
 
 
 def test_sixteen_interfaces_are_closed_through_several_sessions(lab: Lab) -> None:
@@ -106,14 +135,20 @@ def test_sixteen_interfaces_are_closed_through_several_sessions(lab: Lab) -> Non
     assert len(closing) == 2
 
 
-# -- time -------------------------------------------------------------------------------------------------------------
+# -- time ------------------------------------------------------------------------------------------
 
 
 def rounds(calls: list[Call], until: Call) -> int:
-    """The longest chain of calls, each begun after the one before had ended, that leads to ``until``."""
+    """The longest chain of calls, each begun after the one before had ended, that leads to
+    ``until``.
+    """
     depth: dict[int, int] = {}
     for call in sorted(calls, key=lambda one: one.start):
-        earlier = [depth[id(one)] for one in calls if one.end and one.end <= call.start and id(one) in depth]
+        earlier = [
+            depth[id(one)]
+            for one in calls
+            if one.end and one.end <= call.start and id(one) in depth
+        ]
         depth[id(call)] = 1 + max(earlier, default=0)
     return depth[id(until)]
 
@@ -122,7 +157,9 @@ def rounds(calls: list[Call], until: Call) -> int:
 def test_closed_within_three_round_trips_after_assume_role(lab: Lab, known_group: bool) -> None:
     lab.build(interfaces=2, ipv6=True, asg=True, targets=True, eip=True)
     if known_group:
-        lab.see("ec2").create_security_group(GroupName=f"{PREFIX}-quarantine", Description="q", VpcId=lab.ids["vpc"])
+        lab.see("ec2").create_security_group(
+            GroupName=f"{PREFIX}-quarantine", Description="q", VpcId=lab.ids["vpc"]
+        )
     target = lab.plan()
     lab.own("sts")
     lab.latency = 0.3  # far above what a busy machine adds to a call: rounds are told by the clock
@@ -140,7 +177,10 @@ def test_closed_within_three_round_trips_after_assume_role(lab: Lab, known_group
     strips = [call for call in calls if call.operation == "RevokeSecurityGroupEgress"]
     assert max(rounds(calls, strip) for strip in strips) <= 4
     closed = max(call.end for call in swaps + strips) - began
-    print(f"closed after {closed:.3f} s, everything after {max(call.end for call in calls) - began:.3f} s")
+    print(
+        f"closed after {closed:.3f} s, everything after"
+        f" {max(call.end for call in calls) - began:.3f} s"
+    )
     assert closed < 2.5  # four calls at 300 ms; benchmarks/ measures it on a quiet machine
 
 

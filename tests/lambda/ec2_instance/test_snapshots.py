@@ -1,4 +1,6 @@
-"""The snapshot set waits for nothing, is made once per containment, and says what it could not hold."""
+"""The snapshot set waits for nothing, is made once per containment, and says what it could not
+hold.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,9 @@ from guardduty_response.playbooks.ec2_instance.collect import snapshots
 from moto.ec2.models import ec2_backends
 
 
-def test_one_tagged_set_of_all_volumes_without_waiting_for_containment(evidence: EvidenceLab) -> None:
+def test_one_tagged_set_of_all_volumes_without_waiting_for_containment(
+    evidence: EvidenceLab,
+) -> None:
     evidence.build()
     target = evidence.plan()
     parts = evidence.collect(snapshots, target)
@@ -21,11 +25,17 @@ def test_one_tagged_set_of_all_volumes_without_waiting_for_containment(evidence:
     made = evidence.snapshots()
     assert sorted(one["VolumeId"] for one in made) == sorted(target.scope["volumes"])
     tags = [{tag["Key"]: tag["Value"] for tag in one["Tags"]} for one in made]
-    expected = {f"{PREFIX}-incident": INCIDENT, f"{PREFIX}-instance": evidence.ids["instance"], f"{PREFIX}-containment": "run-1"}
+    expected = {
+        f"{PREFIX}-incident": INCIDENT,
+        f"{PREFIX}-instance": evidence.ids["instance"],
+        f"{PREFIX}-containment": "run-1",
+    }
     assert tags == [expected] * 2
     assert all(one["SnapshotId"] in parts[-1].detail for one in made)
     assert "not encrypted" in parts[-1].detail
-    assert sorted(one["volume"] for one in parts[-1].state["snapshots"]) == sorted(target.scope["volumes"])
+    assert sorted(one["volume"] for one in parts[-1].state["snapshots"]) == sorted(
+        target.scope["volumes"]
+    )
     assert len(evidence.kept("snapshots")["request_ids"]) == 1
     assert list(evidence.groups().values()) == [["web"]]
     assert short(evidence.policies)
@@ -64,7 +74,9 @@ def test_a_call_that_died_after_creating_makes_no_second_set(evidence: EvidenceL
     evidence.build()
     target = evidence.plan()
     evidence.hooks.append(("CreateSnapshots", lambda: None))
-    evidence.fail("UpdateItem", "InternalServerError", lambda params: "snap-" in str(params), times=1)
+    evidence.fail(
+        "UpdateItem", "InternalServerError", lambda params: "snap-" in str(params), times=1
+    )
     with pytest.raises(Exception, match="InternalServerError"):
         evidence.once(snapshots, target)
     assert len(evidence.snapshots()) == 2
@@ -73,14 +85,20 @@ def test_a_call_that_died_after_creating_makes_no_second_set(evidence: EvidenceL
     assert len(evidence.snapshots()) == 2
 
 
-def test_a_set_that_is_not_listed_yet_is_looked_for_before_another_is_made(evidence: EvidenceLab) -> None:
+def test_a_set_that_is_not_listed_yet_is_looked_for_before_another_is_made(
+    evidence: EvidenceLab,
+) -> None:
     evidence.build()
     target = evidence.plan()
 
     def asked(ago: int) -> None:
         state = {"asked": int(time.time()) - ago, "containment": "run-1"}
         evidence.record.evidence(
-            INCIDENT, "ec2_instance", evidence.ids["instance"], "snapshots", {"outcome": "RUNNING", "state": state}
+            INCIDENT,
+            "ec2_instance",
+            evidence.ids["instance"],
+            "snapshots",
+            {"outcome": "RUNNING", "state": state},
         )
 
     asked(0)
@@ -92,7 +110,9 @@ def test_a_set_that_is_not_listed_yet_is_looked_for_before_another_is_made(evide
     assert len(evidence.snapshots()) == 2
 
 
-@pytest.mark.parametrize("error", ["ConcurrentSnapshotLimitExceeded", "SnapshotLimitExceeded", "RequestLimitExceeded"])
+@pytest.mark.parametrize(
+    "error", ["ConcurrentSnapshotLimitExceeded", "SnapshotLimitExceeded", "RequestLimitExceeded"]
+)
 def test_limits_are_waited_out(evidence: EvidenceLab, error: str) -> None:
     evidence.build()
     target = evidence.plan()
@@ -103,7 +123,9 @@ def test_limits_are_waited_out(evidence: EvidenceLab, error: str) -> None:
     assert len(evidence.snapshots()) == 2
 
 
-def test_a_call_that_failed_on_the_way_is_looked_for_first(evidence: EvidenceLab, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_call_that_failed_on_the_way_is_looked_for_first(
+    evidence: EvidenceLab, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """An answer of 500 leaves open whether AWS made the set."""
     evidence.build()
     target = evidence.plan()
@@ -117,7 +139,9 @@ def test_a_call_that_failed_on_the_way_is_looked_for_first(evidence: EvidenceLab
     assert len(evidence.snapshots()) == 2
 
 
-def test_limits_are_waited_out_for_ten_minutes_only(evidence: EvidenceLab, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_limits_are_waited_out_for_ten_minutes_only(
+    evidence: EvidenceLab, monkeypatch: pytest.MonkeyPatch
+) -> None:
     evidence.build()
     target = evidence.plan()
     evidence.fail("CreateSnapshots", "ConcurrentSnapshotLimitExceeded")
@@ -134,7 +158,10 @@ def test_refused_is_failed_with_the_command(evidence: EvidenceLab) -> None:
     evidence.fail("CreateSnapshots", "UnauthorizedOperation")
     (part,) = evidence.collect(snapshots, evidence.plan())
     assert part.outcome == "FAILED"
-    hand = f"aws ec2 create-snapshots --instance-specification InstanceId={evidence.ids['instance']} --region {REGION}"
+    hand = (
+        f"aws ec2 create-snapshots --instance-specification InstanceId={evidence.ids['instance']}"
+        f" --region {REGION}"
+    )
     assert hand in part.detail
     assert hand in part.task
     assert "UnauthorizedOperation" in part.detail
@@ -156,7 +183,9 @@ def test_a_broken_snapshot_is_failed_and_named(evidence: EvidenceLab) -> None:
     assert [each["state"] for each in part.state["snapshots"]] == ["error", "completed"]
 
 
-def test_a_set_that_never_completes_ends(evidence: EvidenceLab, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_set_that_never_completes_ends(
+    evidence: EvidenceLab, monkeypatch: pytest.MonkeyPatch
+) -> None:
     evidence.build()
     target = evidence.plan()
     evidence.once(snapshots, target)
@@ -191,12 +220,21 @@ def test_a_target_without_its_scope_has_its_volumes_too(evidence: EvidenceLab) -
 def test_the_key_of_an_encrypted_volume_is_told(evidence: EvidenceLab) -> None:
     evidence.build()
     ec2 = evidence.see("ec2")
-    zone = ec2.describe_subnets(SubnetIds=[evidence.ids["subnet"]])["Subnets"][0]["AvailabilityZone"]
-    volume = ec2.create_volume(AvailabilityZone=zone, Size=1, Encrypted=True)  # under the AWS-managed key
-    ec2.attach_volume(VolumeId=volume["VolumeId"], InstanceId=evidence.ids["instance"], Device="/dev/sdc")
+    zone = ec2.describe_subnets(SubnetIds=[evidence.ids["subnet"]])["Subnets"][0][
+        "AvailabilityZone"
+    ]
+    # under the AWS-managed key
+    volume = ec2.create_volume(AvailabilityZone=zone, Size=1, Encrypted=True)
+    ec2.attach_volume(
+        VolumeId=volume["VolumeId"], InstanceId=evidence.ids["instance"], Device="/dev/sdc"
+    )
     part = evidence.collect(snapshots, evidence.plan())[-1]
     assert f"encrypted with {volume['KmsKeyId']}" in part.detail
-    assert sorted(one["kms_key_id"] for one in part.state["snapshots"]) == ["", "", volume["KmsKeyId"]]
+    assert sorted(one["kms_key_id"] for one in part.state["snapshots"]) == [
+        "",
+        "",
+        volume["KmsKeyId"],
+    ]
 
 
 def test_instance_store_volumes_are_told(evidence: EvidenceLab) -> None:

@@ -1,4 +1,6 @@
-"""What verify says of containment that was undone, and what a second containment keeps of the first."""
+"""What verify says of containment that was undone, and what a second containment keeps of the
+first.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +26,15 @@ def held(lab: Lab) -> Callable[..., Target]:
     def build(**traits: Any) -> Target:
         lab.build(**traits)
         lab.ids["before"] = picture(lab)
-        lab.record.open({"incident_id": INCIDENT, "execution": "exec", "mode": "auto", "severity": 8, "config_sha256": ""})
+        lab.record.open(
+            {
+                "incident_id": INCIDENT,
+                "execution": "exec",
+                "mode": "auto",
+                "severity": 8,
+                "config_sha256": "",
+            }
+        )
         target = contained(lab)
         step, checks = ec2_instance.verify(lab.context(), target)
         more = still.contained(lab.context(), target, step, checks)
@@ -54,12 +64,16 @@ def _check(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> tuple[Step, Any]:
 
 def _old_groups(lab: Lab) -> None:
     interface = next(iter(lab.groups()))
-    lab.see("ec2").modify_network_interface_attribute(NetworkInterfaceId=interface, Groups=[lab.ids["group"]])
+    lab.see("ec2").modify_network_interface_attribute(
+        NetworkInterfaceId=interface, Groups=[lab.ids["group"]]
+    )
 
 
 def _rule(lab: Lab) -> None:
     world = [{"IpProtocol": "-1", "IpRanges": [{"CidrIp": "0.0.0.0/0"}]}]
-    lab.see("ec2").authorize_security_group_ingress(GroupId=lab.group()["GroupId"], IpPermissions=world)
+    lab.see("ec2").authorize_security_group_ingress(
+        GroupId=lab.group()["GroupId"], IpPermissions=world
+    )
 
 
 def _new_interface(lab: Lab) -> None:
@@ -83,38 +97,59 @@ def _no_profile(lab: Lab) -> None:
 
 
 def _policy_gone(lab: Lab) -> None:
-    lab.see("iam").delete_role_policy(RoleName="app", PolicyName=f"{PREFIX}-deny-{lab.ids['instance']}")
+    lab.see("iam").delete_role_policy(
+        RoleName="app", PolicyName=f"{PREFIX}-deny-{lab.ids['instance']}"
+    )
 
 
 def _policy_weaker(lab: Lab) -> None:
     name = f"{PREFIX}-deny-{lab.ids['instance']}"
     weaker = credentials.deny_document("i-00000000000000000")
-    lab.see("iam").put_role_policy(RoleName="app", PolicyName=name, PolicyDocument=json.dumps(weaker))
+    lab.see("iam").put_role_policy(
+        RoleName="app", PolicyName=name, PolicyDocument=json.dumps(weaker)
+    )
 
 
 def _unprotected(lab: Lab) -> None:
-    lab.see("ec2").modify_instance_attribute(InstanceId=lab.ids["instance"], DisableApiTermination={"Value": False})
+    lab.see("ec2").modify_instance_attribute(
+        InstanceId=lab.ids["instance"], DisableApiTermination={"Value": False}
+    )
 
 
 def _target(lab: Lab) -> None:
     arn = lab.ids["target_groups"][0]
-    lab.see("elbv2").register_targets(TargetGroupArn=arn, Targets=[{"Id": lab.ids["instance"], "Port": 80}])
+    lab.see("elbv2").register_targets(
+        TargetGroupArn=arn, Targets=[{"Id": lab.ids["instance"], "Port": 80}]
+    )
 
 
 def _scaling(lab: Lab) -> None:
-    lab.see("autoscaling").attach_instances(AutoScalingGroupName="web", InstanceIds=[lab.ids["instance"]])
+    lab.see("autoscaling").attach_instances(
+        AutoScalingGroupName="web", InstanceIds=[lab.ids["instance"]]
+    )
 
 
 @pytest.mark.parametrize(
     ("undo", "check"),
     [
-        (_old_groups, "interface"), (_rule, "group"), (_new_interface, "interface"), (_profile, "replace_instance_profile"),
-        (_no_profile, "replace_instance_profile"), (_policy_gone, "revoke_sessions"), (_policy_weaker, "revoke_sessions"),
-        (_unprotected, "protect_instance"), (_target, "deregister_targets"), (_scaling, "detach_auto_scaling"),
+        (_old_groups, "interface"),
+        (_rule, "group"),
+        (_new_interface, "interface"),
+        (_profile, "replace_instance_profile"),
+        (_no_profile, "replace_instance_profile"),
+        (_policy_gone, "revoke_sessions"),
+        (_policy_weaker, "revoke_sessions"),
+        (_unprotected, "protect_instance"),
+        (_target, "deregister_targets"),
+        (_scaling, "detach_auto_scaling"),
     ],
-)  # fmt: skip
+)
 def test_whatever_is_undone_is_a_breach(
-    lab: Lab, held: Callable[..., Target], monkeypatch: pytest.MonkeyPatch, undo: Callable[[Lab], None], check: str
+    lab: Lab,
+    held: Callable[..., Target],
+    monkeypatch: pytest.MonkeyPatch,
+    undo: Callable[[Lab], None],
+    check: str,
 ) -> None:
     held(asg=True, targets=True)
     undo(lab)
@@ -123,22 +158,41 @@ def test_whatever_is_undone_is_a_breach(
     assert {one.split(" ")[0] for one in more["breach"]["checks"]} == {check}
 
 
-def test_what_stands_is_contained(lab: Lab, held: Callable[..., Target], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_stands_is_contained(
+    lab: Lab, held: Callable[..., Target], monkeypatch: pytest.MonkeyPatch
+) -> None:
     held(interfaces=2, asg=True, targets=True, eip=True)
     step, more = _check(lab, monkeypatch)
     assert step.status is Status.CONTAINED
     assert (more["weak"], sorted(more)) == ([], ["held_at", "watched", "weak"])
 
 
-def test_every_name_that_a_call_undoing_it_would_give_is_kept(lab: Lab, held: Callable[..., Target]) -> None:
+def test_every_name_that_a_call_undoing_it_would_give_is_kept(
+    lab: Lab, held: Callable[..., Target]
+) -> None:
     target = held(interfaces=2)
-    [association] = lab.see("ec2").describe_iam_instance_profile_associations()["IamInstanceProfileAssociations"]
-    addresses = [one["PrivateIpAddress"] for one in lab.see("ec2").describe_network_interfaces()["NetworkInterfaces"]]
-    wanted = {target.id, *lab.groups(), lab.group()["GroupId"], association["AssociationId"], "app", *addresses}
+    [association] = lab.see("ec2").describe_iam_instance_profile_associations()[
+        "IamInstanceProfileAssociations"
+    ]
+    addresses = [
+        one["PrivateIpAddress"]
+        for one in lab.see("ec2").describe_network_interfaces()["NetworkInterfaces"]
+    ]
+    wanted = {
+        target.id,
+        *lab.groups(),
+        lab.group()["GroupId"],
+        association["AssociationId"],
+        "app",
+        *addresses,
+    }
     assert set(lab.ledger()["watched"]) == wanted
 
 
-@pytest.mark.parametrize("operation", ["DescribeInstances", "DescribeIamInstanceProfileAssociations", "DescribeSecurityGroups"])
+@pytest.mark.parametrize(
+    "operation",
+    ["DescribeInstances", "DescribeIamInstanceProfileAssociations", "DescribeSecurityGroups"],
+)
 def test_what_cannot_be_read_is_no_breach(
     lab: Lab, held: Callable[..., Target], monkeypatch: pytest.MonkeyPatch, operation: str
 ) -> None:
@@ -151,14 +205,18 @@ def test_what_cannot_be_read_is_no_breach(
 
 def test_a_terminated_instance_is_gone(lab: Lab, held: Callable[..., Target]) -> None:
     target = dataclasses.replace(held(), verify_only=True)
-    lab.see("ec2").modify_instance_attribute(InstanceId=target.id, DisableApiTermination={"Value": False})
+    lab.see("ec2").modify_instance_attribute(
+        InstanceId=target.id, DisableApiTermination={"Value": False}
+    )
     lab.see("ec2").terminate_instances(InstanceIds=[target.id])
     step, checks = ec2_instance.verify(lab.context(), target)
     assert still.judge(lab.context(), target, step, checks) == (step, {})
     assert step.status is Status.GONE
 
 
-def test_contained_again_and_restored_it_is_as_before_the_first_time(lab: Lab, held: Callable[..., Target]) -> None:
+def test_contained_again_and_restored_it_is_as_before_the_first_time(
+    lab: Lab, held: Callable[..., Target]
+) -> None:
     held(interfaces=2, targets=True)
     before = lab.ids["before"]
     _old_groups(lab)
@@ -167,7 +225,9 @@ def test_contained_again_and_restored_it_is_as_before_the_first_time(lab: Lab, h
     added = lab.attach(5)
     lab.respond(ec2_instance.plan(lab.context())[0].target)
     assert set(map(tuple, lab.groups().values())) == {(f"{PREFIX}-quarantine",)}
-    assert lab.ledger()["before"][f"network/{added}"]["groups"] == [lab.ids["group"]], "what was found anew is added"
+    assert lab.ledger()["before"][f"network/{added}"]["groups"] == [lab.ids["group"]], (
+        "what was found anew is added"
+    )
     assert lab.restore().not_restored == []
     after = picture(lab)
     assert after["groups"].pop(added) == ["web"]

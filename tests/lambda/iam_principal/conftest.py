@@ -32,7 +32,11 @@ def iam(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iter
         monkeypatch.setattr(aws, "_loader", lambda: _FULL)
     for name in ("AWS_ENDPOINT_URL", "AWS_CA_BUNDLE", "AWS_PROFILE"):
         monkeypatch.delenv(name, raising=False)
-    for name, value in {"AWS_DEFAULT_REGION": REGION, "AWS_ACCESS_KEY_ID": "t", "AWS_SECRET_ACCESS_KEY": "t"}.items():
+    for name, value in {
+        "AWS_DEFAULT_REGION": REGION,
+        "AWS_ACCESS_KEY_ID": "t",
+        "AWS_SECRET_ACCESS_KEY": "t",
+    }.items():
         monkeypatch.setenv(name, value)
     for module in (lookup, restoring, culprits):
         monkeypatch.setattr(module, "PAUSE_SECONDS", 0)
@@ -68,9 +72,13 @@ def _clock(lab: IamLab, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def center(iam: IamLab, monkeypatch: pytest.MonkeyPatch) -> CenterLab:
-    """Carol signed in with PowerUser, which dave has too; she also has Console, and Audit by a group, in another account."""
+    """Carol signed in with PowerUser, which dave has too; she also has Console, and Audit by a
+    group, in another account.
+    """
     lab = extend_center(CenterLab(iam), monkeypatch)
-    lab.permission_set("PowerUser").permission_set("Audit", policy="").permission_set("Console").permission_set("Billing")
+    lab.permission_set("PowerUser").permission_set("Audit", policy="").permission_set(
+        "Console"
+    ).permission_set("Billing")
     lab.person("carol", "auditors").person("dave", "billers").person("erin", "auditors")
     lab.assign("PowerUser", "carol").assign("PowerUser", "dave").assign("Console", "carol")
     lab.assign("Audit", "auditors", OTHER).assign("Billing", "billers")

@@ -1,4 +1,6 @@
-"""What CloudTrail has, in every Region and page of it, within its window; and what it refuses or cuts off is said."""
+"""What CloudTrail has, in every Region and page of it, within its window; and what it refuses or
+cuts off is said.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +30,7 @@ def lab(monkeypatch: pytest.MonkeyPatch) -> Iterator[CollectLab]:
     yield from collect_lab.account(monkeypatch)
 
 
-# -- Regions, pages, refusals -----------------------------------------------------------------------------------------
+# -- Regions, pages, refusals ----------------------------------------------------------------------
 
 
 def test_every_enabled_region_by_default(lab: CollectLab) -> None:
@@ -46,7 +48,10 @@ def test_enabled_regions_that_cannot_be_listed(lab: CollectLab) -> None:
     [part] = lab.collect(actions)
     assert {one["region"] for one in lab.asked} == {REGION, HOME}
     assert part.outcome == "PARTIAL"
-    assert f"could not be listed (AccessDeniedException: injected): only {REGION} and {HOME} were asked" in part.detail
+    assert (
+        f"could not be listed (AccessDeniedException: injected): only {REGION} and {HOME} were"
+        " asked" in part.detail
+    )
     assert "lookup_regions" in part.task
 
 
@@ -66,7 +71,10 @@ def test_throttling_in_one_region_keeps_what_there_is(lab: CollectLab) -> None:
         lab.happened("CreateUser", 60 + index, OTHER)
     lab.happened("CreateRole")
     lab.fail(
-        "LookupEvents", "ThrottlingException", lambda asked: asked["region"] == OTHER and asked.get("NextToken") == "5", times=2
+        "LookupEvents",
+        "ThrottlingException",
+        lambda asked: asked["region"] == OTHER and asked.get("NextToken") == "5",
+        times=2,
     )
     parts = lab.collect(actions)
     assert [part.outcome for part in parts] == ["RUNNING", "RUNNING", "COMPLETE"]
@@ -90,7 +98,12 @@ def test_a_token_that_did_not_last(lab: CollectLab) -> None:
     lab.build().page = 5
     for index in range(12):
         lab.happened("CreateUser", 60 + 10 * index)
-    lab.fail("LookupEvents", "InvalidNextTokenException", lambda asked: asked.get("NextToken") == "5", times=2)
+    lab.fail(
+        "LookupEvents",
+        "InvalidNextTokenException",
+        lambda asked: asked.get("NextToken") == "5",
+        times=2,
+    )
     [part] = lab.collect(actions)
     assert part.outcome == "COMPLETE"
     assert len({one["id"] for one in lab.changes()[0]}) == len(lab.changes()[0]) == 12
@@ -102,7 +115,10 @@ def test_a_region_that_refuses_is_named_with_the_command(lab: CollectLab) -> Non
     [part] = lab.collect(actions)
     assert part.outcome == "PARTIAL"
     assert f"not asked: {OTHER} (cannot be looked up (AccessDeniedException" in part.detail
-    assert "AttributeKey=Username,AttributeValue=alice" in part.task and f"--region {OTHER}" in part.task
+    assert (
+        "AttributeKey=Username,AttributeValue=alice" in part.task
+        and f"--region {OTHER}" in part.task
+    )
     assert part.state["cut_off"] in part.task and part.state["cut_off"] in part.detail
     left = lab.summary()["left"]
     assert {(one["region"], one["cut"]) for one in left} == {(OTHER, False)}
@@ -117,13 +133,18 @@ def test_refused_everywhere_has_failed_and_waits_for_nothing(lab: CollectLab) ->
 
 def test_a_role_that_cannot_be_assumed(lab: CollectLab) -> None:
     def refuse(**_: Any) -> None:
-        raise ClientError({"Error": {"Code": "AccessDenied", "Message": "no such role"}}, "AssumeRole")
+        raise ClientError(
+            {"Error": {"Code": "AccessDenied", "Message": "no such role"}}, "AssumeRole"
+        )
 
     lab.build()
     aws.client("sts").meta.events.register("before-parameter-build.sts.AssumeRole", refuse)
     [part] = lab.collect(actions)
     assert part.outcome == "FAILED"
-    assert "cannot assume arn:aws:iam::222222222222:role/guardduty-response-collector-iam-principal" in part.detail
+    assert (
+        "cannot assume arn:aws:iam::222222222222:role/guardduty-response-collector-iam-principal"
+        in part.detail
+    )
 
 
 def test_names_are_quoted_in_commands(lab: CollectLab) -> None:
@@ -148,7 +169,9 @@ def test_what_the_bound_of_pages_cuts_off_is_said_also_after_the_second_list(
     assert len(lab.changes()[0]) == 10
 
 
-def test_what_the_bound_of_events_cuts_off_is_said(lab: CollectLab, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_the_bound_of_events_cuts_off_is_said(
+    lab: CollectLab, monkeypatch: pytest.MonkeyPatch
+) -> None:
     lab.build().page = 5
     for index in range(23):
         lab.happened("CreateUser", 60 + index)
@@ -161,7 +184,9 @@ def test_what_the_bound_of_events_cuts_off_is_said(lab: CollectLab, monkeypatch:
 
 
 def test_each_region_is_paced_by_itself(lab: CollectLab, monkeypatch: pytest.MonkeyPatch) -> None:
-    """On a clock that stands still, so that only what was waited for counts; the first calls of all Regions meet."""
+    """On a clock that stands still, so that only what was waited for counts; the first calls of
+    all Regions meet.
+    """
     assert PAUSE > 0.5
     slept: dict[int, list[float]] = defaultdict(list)
     meeting = threading.Barrier(3, timeout=20)
@@ -178,10 +203,14 @@ def test_each_region_is_paced_by_itself(lab: CollectLab, monkeypatch: pytest.Mon
         for index in range(2):
             lab.happened("CreateUser", 60 + index, region)
     lab.collect(actions)
-    assert [[round(one, 6) for one in times] for times in slept.values()] == [[0, PAUSE, PAUSE, PAUSE]] * 3
+    assert [[round(one, 6) for one in times] for times in slept.values()] == [
+        [0, PAUSE, PAUSE, PAUSE]
+    ] * 3
 
 
-def test_more_regions_than_threads_all_get_their_turn(lab: CollectLab, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_more_regions_than_threads_all_get_their_turn(
+    lab: CollectLab, monkeypatch: pytest.MonkeyPatch
+) -> None:
     lab.build()
     monkeypatch.setattr(regions, "_POOL", ThreadPoolExecutor(max_workers=1))
     lab.happened("CreateUser", region=OTHER)
@@ -189,7 +218,7 @@ def test_more_regions_than_threads_all_get_their_turn(lab: CollectLab, monkeypat
     assert names(lab.changes()[0]) == ["CreateUser"]
 
 
-# -- the window -------------------------------------------------------------------------------------------------------
+# -- the window ------------------------------------------------------------------------------------
 
 
 def test_the_window_begins_before_the_findings_first_event(lab: CollectLab) -> None:

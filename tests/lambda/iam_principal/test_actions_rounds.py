@@ -1,4 +1,6 @@
-"""Listed twice, because events come late: the cut-off, the wait, and what one call leaves to the next."""
+"""Listed twice, because events come late: the cut-off, the wait, and what one call leaves to the
+next.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,7 @@ def lab(monkeypatch: pytest.MonkeyPatch) -> Iterator[CollectLab]:
     yield from collect_lab.account(monkeypatch)
 
 
-# -- two rounds -------------------------------------------------------------------------------------------------------
+# -- two rounds ------------------------------------------------------------------------------------
 
 
 def test_listed_once_more_for_what_came_late(lab: CollectLab) -> None:
@@ -79,11 +81,15 @@ def test_the_ledger_is_small_whatever_was_found(lab: CollectLab) -> None:
 
 
 def test_a_call_that_died_loses_and_repeats_nothing(lab: CollectLab) -> None:
-    """What it had stored is written again by the next one, which knows only what the ledger says."""
+    """What it had stored is written again by the next one, which knows only what the ledger
+    says.
+    """
     lab.build().page = 5
     for index in range(12):
         lab.happened("CreateUser", 60 + index)
-    lab.fail("LookupEvents", "ThrottlingException", lambda asked: asked.get("NextToken") == "5", times=1)
+    lab.fail(
+        "LookupEvents", "ThrottlingException", lambda asked: asked.get("NextToken") == "5", times=1
+    )
     assert lab.once(actions).outcome == "RUNNING"
     assert lab.once(actions, keep=False).outcome == "COMPLETE"
     assert lab.once(actions).outcome == "COMPLETE"

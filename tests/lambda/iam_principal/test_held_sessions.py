@@ -1,4 +1,6 @@
-"""Sessions that a principal holds in other roles: found in CloudTrail wherever they were got, and denied on the roles."""
+"""Sessions that a principal holds in other roles: found in CloudTrail wherever they were got,
+and denied on the roles.
+"""
 
 from __future__ import annotations
 
@@ -37,10 +39,14 @@ def world(iam: IamLab) -> IamLab:
 def denied(iam: IamLab) -> dict[str, list[str]]:
     """Role -> sessions denied on it."""
     return {
-        role: sorted(one for document in iam.role_policies(role).values()
-                     for one in document["Statement"][0]["Condition"]["StringEquals"]["aws:userid"])
-        for role in iam.ids["roles"] if iam.role_policies(role)
-    }  # fmt: skip
+        role: sorted(
+            one
+            for document in iam.role_policies(role).values()
+            for one in document["Statement"][0]["Condition"]["StringEquals"]["aws:userid"]
+        )
+        for role in iam.ids["roles"]
+        if iam.role_policies(role)
+    }
 
 
 def test_found_in_two_regions_and_denied(world: IamLab) -> None:
@@ -55,39 +61,67 @@ def test_found_in_two_regions_and_denied(world: IamLab) -> None:
 
 def test_a_session_that_a_session_got_is_followed_through_the_regions(world: IamLab) -> None:
     world.assumed(alice(world), "admin", "alice-1", "ASIA1", region=HOME, ago=600)
-    world.assumed(of(world, "admin", "alice-1", "ASIA1"), "batch", "chained", "ASIA2", region=THIRD, ago=500)
-    world.assumed(of(world, "batch", "chained", "ASIA2"), "deploy", "further", "ASIA3", region=REGION, ago=400)
-    world.assumed(of(world, "admin", "somebody-else", "ASIA9"), "deploy", "not-hers", "ASIA8", region=REGION, ago=400)
+    world.assumed(
+        of(world, "admin", "alice-1", "ASIA1"), "batch", "chained", "ASIA2", region=THIRD, ago=500
+    )
+    world.assumed(
+        of(world, "batch", "chained", "ASIA2"), "deploy", "further", "ASIA3", region=REGION, ago=400
+    )
+    world.assumed(
+        of(world, "admin", "somebody-else", "ASIA9"),
+        "deploy",
+        "not-hers",
+        "ASIA8",
+        region=REGION,
+        ago=400,
+    )
     world.respond()
     roles = world.ids["roles"]
     assert denied(world) == {
-        "admin": [f"{roles['admin']}:alice-1"], "batch": [f"{roles['batch']}:chained"], "deploy": [f"{roles['deploy']}:further"],
-    }  # fmt: skip
+        "admin": [f"{roles['admin']}:alice-1"],
+        "batch": [f"{roles['batch']}:chained"],
+        "deploy": [f"{roles['deploy']}:further"],
+    }
 
 
 def test_every_key_of_a_session_of_one_name_is_followed(world: IamLab) -> None:
     world.assumed(alice(world), "admin", "alice-1", "ASIA1", ago=600)
     world.assumed(alice(world), "admin", "alice-1", "ASIA2", ago=500)
-    last = world.assumed(of(world, "admin", "alice-1", "ASIA1"), "batch", "chained", "ASIA3", ago=400)
+    last = world.assumed(
+        of(world, "admin", "alice-1", "ASIA1"), "batch", "chained", "ASIA3", ago=400
+    )
     world.respond()
     assert denied(world)["batch"] == [last]
 
 
 def test_a_session_that_is_over_is_left_and_what_it_got_is_not(world: IamLab) -> None:
-    world.assumed(alice(world), "admin", "alice-1", "ASIA1", ago=2 * 3600)  # an hour, where nobody says how long
-    last = world.assumed(of(world, "admin", "alice-1", "ASIA1"), "batch", "chained", "ASIA2", ago=3700, seconds=2 * 3600)
+    # an hour, where nobody says how long
+    world.assumed(alice(world), "admin", "alice-1", "ASIA1", ago=2 * 3600)
+    last = world.assumed(
+        of(world, "admin", "alice-1", "ASIA1"),
+        "batch",
+        "chained",
+        "ASIA2",
+        ago=3700,
+        seconds=2 * 3600,
+    )
     long = world.assumed(alice(world), "deploy", "long", "ASIA3", ago=11 * 3600, seconds=12 * 3600)
     world.respond()
     assert denied(world) == {"batch": [last], "deploy": [long]}
 
 
-@pytest.mark.parametrize("other", ["another account's alice", "a session named alice", "a former alice", "refused"])
+@pytest.mark.parametrize(
+    "other", ["another account's alice", "a session named alice", "a former alice", "refused"]
+)
 def test_who_only_bears_the_name_is_left(world: IamLab, other: str) -> None:
     who = {
-        "another account's alice": alice(world, accountId=OTHER, principalId="AIDAELSEWHERE00000001"),
+        "another account's alice": alice(
+            world, accountId=OTHER, principalId="AIDAELSEWHERE00000001"
+        ),
         "a session named alice": of(world, "admin", "alice", "ASIA7"),
-        "a former alice": alice(world, principalId="AIDAFORMER00000000001"), "refused": alice(world),
-    }[other]  # fmt: skip
+        "a former alice": alice(world, principalId="AIDAFORMER00000000001"),
+        "refused": alice(world),
+    }[other]
     more = {"errorCode": "AccessDenied"} if other == "refused" else {}
     world.assumed(who, "batch", "x", "ASIA1", **more)
     world.respond()
@@ -105,10 +139,13 @@ def test_a_role_of_another_account_is_told_with_the_command(world: IamLab) -> No
     assert kept["outcome"] == "PARTIAL" and "aws iam put-role-policy" in kept["task"]
 
 
-@pytest.mark.parametrize(("role", "why"), [
-    (f"{PREFIX}-responder-ec2-instance", "a role of the response itself"),
-    ("terraform", "exempt (guardrails.exempt_principals: arn:aws:iam::*:role/terraform)"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("role", "why"),
+    [
+        (f"{PREFIX}-responder-ec2-instance", "a role of the response itself"),
+        ("terraform", "exempt (guardrails.exempt_principals: arn:aws:iam::*:role/terraform)"),
+    ],
+)
 def test_the_responses_own_and_exempt_roles_are_spared(world: IamLab, role: str, why: str) -> None:
     world.rails = {"exempt_principals": ["arn:aws:iam::*:role/terraform"]}
     world.role(role, session=None)
@@ -122,10 +159,15 @@ def test_the_responses_own_and_exempt_roles_are_spared(world: IamLab, role: str,
 def test_a_role_that_takes_no_policy_is_told(world: IamLab) -> None:
     world.assumed(alice(world), "admin", "alice-1", "ASIA1")
     last = world.assumed(alice(world), "batch", "alice-2", "ASIA2")
-    world.fail("PutRolePolicy", "UnmodifiableEntity", when=lambda params: params["RoleName"] == "admin")
+    world.fail(
+        "PutRolePolicy", "UnmodifiableEntity", when=lambda params: params["RoleName"] == "admin"
+    )
     world.respond()
     assert denied(world) == {"batch": [last]}
-    assert "sessions in arn:aws:iam::222222222222:role/admin not denied (UnmodifiableEntity" in world.said("held_sessions")
+    assert (
+        "sessions in arn:aws:iam::222222222222:role/admin not denied (UnmodifiableEntity"
+        in world.said("held_sessions")
+    )
 
 
 def test_cloudtrail_refused_is_said_with_the_command(world: IamLab) -> None:
@@ -134,15 +176,22 @@ def test_cloudtrail_refused_is_said_with_the_command(world: IamLab) -> None:
     assert world.actions()["held_sessions"] == "FAILED"
     said = world.said("held_sessions")
     assert "CloudTrail could not be asked (" in said and "AccessDeniedException" in said
-    assert "aws cloudtrail lookup-events --lookup-attributes AttributeKey=Username,AttributeValue=alice" in said
+    assert (
+        "aws cloudtrail lookup-events --lookup-attributes"
+        " AttributeKey=Username,AttributeValue=alice" in said
+    )
 
 
 def test_one_region_refused_is_said_and_the_others_count(world: IamLab) -> None:
     userid = world.assumed(alice(world), "admin", "alice-1", "ASIA1", region=HOME)
-    world.fail("LookupEvents", "AccessDeniedException", when=lambda params: params["region"] == THIRD)
+    world.fail(
+        "LookupEvents", "AccessDeniedException", when=lambda params: params["region"] == THIRD
+    )
     world.respond()
     assert denied(world) == {"admin": [userid]}
-    assert world.actions()["held_sessions"] == "FAILED" and f"{THIRD} not looked at" in world.said("held_sessions")
+    assert world.actions()["held_sessions"] == "FAILED" and f"{THIRD} not looked at" in world.said(
+        "held_sessions"
+    )
     assert f"--region {THIRD}" in world.said("held_sessions")
 
 
@@ -167,17 +216,24 @@ def test_the_late_look_finds_what_cloudtrail_showed_late(world: IamLab) -> None:
     kept = world.ledger()["before"]
     assert kept["held_sessions/admin"]["document"] is None, "as it was before the first change"
     _, checks = playbook.verify(world.context(2), target)
-    assert {one.name for one in checks if one.name.startswith("held")} == {"held_sessions admin", "held_sessions batch"}
+    assert {one.name for one in checks if one.name.startswith("held")} == {
+        "held_sessions admin",
+        "held_sessions batch",
+    }
 
 
 def test_a_role_sessions_own_sessions_are_found_by_its_name(iam: IamLab) -> None:
-    """Its key changes with every AssumeRole; the one of the finding is the last that GuardDuty saw."""
+    """Its key changes with every AssumeRole; the one of the finding is the last that GuardDuty
+    saw.
+    """
     iam.role("app", session="carol").role("batch", session=None)
     found = iam.assumed(of(iam, "app", "carol", "ASIAEARLIER"), "batch", "chained", "ASIA1")
     iam.assumed(of(iam, "app", "dave", "ASIAEARLIER2"), "batch", "not-hers", "ASIA2")
     assert iam.respond().status is Status.CONTAINED
     documents = list(iam.role_policies("batch").values())
-    assert [one["Statement"][0]["Condition"]["StringEquals"]["aws:userid"] for one in documents] == [[found]]
+    assert [
+        one["Statement"][0]["Condition"]["StringEquals"]["aws:userid"] for one in documents
+    ] == [[found]]
 
 
 def test_many_roles_are_read_back(world: IamLab) -> None:
@@ -206,7 +262,9 @@ def test_the_policy_names_no_other_principal(world: IamLab) -> None:
     world.assumed(alice(world), "admin", "alice-1", "ASIA1")
     world.respond()
     changing = [p for p in world.policies if "iam:PutRolePolicy" in json.dumps(p)]
-    assert changing and all("role/admin" in json.dumps(p) and "role/batch" not in json.dumps(p) for p in changing)
+    assert changing and all(
+        "role/admin" in json.dumps(p) and "role/batch" not in json.dumps(p) for p in changing
+    )
 
 
 def test_nothing_is_looked_for_when_only_reading_back(world: IamLab) -> None:

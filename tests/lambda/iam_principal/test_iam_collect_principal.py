@@ -13,7 +13,12 @@ from guardduty_response.playbooks.iam_principal.collect import principal
 from moto.core.config import default_user_config
 
 Json = dict[str, Any]
-DOCUMENT = json.dumps({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "s3:Get*", "Resource": "*"}]})
+DOCUMENT = json.dumps(
+    {
+        "Version": "2012-10-17",
+        "Statement": [{"Effect": "Allow", "Action": "s3:Get*", "Resource": "*"}],
+    }
+)
 
 
 @pytest.fixture
@@ -41,7 +46,9 @@ def test_a_user(lab: CollectLab, monkeypatch: pytest.MonkeyPatch) -> None:
     iam.attach_user_policy(UserName="alice", PolicyArn="arn:aws:iam::aws:policy/ReadOnlyAccess")
     iam.put_user_policy(UserName="alice", PolicyName="inline", PolicyDocument=DOCUMENT)
     iam.create_group(GroupName="admins")
-    iam.attach_group_policy(GroupName="admins", PolicyArn="arn:aws:iam::aws:policy/AdministratorAccess")
+    iam.attach_group_policy(
+        GroupName="admins", PolicyArn="arn:aws:iam::aws:policy/AdministratorAccess"
+    )
     iam.put_group_policy(GroupName="admins", PolicyName="more", PolicyDocument=DOCUMENT)
     iam.add_user_to_group(GroupName="admins", UserName="alice")
     iam.create_login_profile(UserName="alice", Password="Correct-horse-1")
@@ -52,7 +59,9 @@ def test_a_user(lab: CollectLab, monkeypatch: pytest.MonkeyPatch) -> None:
     assert {one["PolicyName"] for one in found["policies"]["attached"]} == {"own", "ReadOnlyAccess"}
     assert found["policies"]["inline"] == {"inline": json.loads(DOCUMENT)}
     assert found["policy own"] == {"arn": own, "document": json.loads(DOCUMENT)}
-    assert [one["PolicyName"] for one in found["group admins"]["attached"]] == ["AdministratorAccess"]
+    assert [one["PolicyName"] for one in found["group admins"]["attached"]] == [
+        "AdministratorAccess"
+    ]
     assert found["group admins"]["inline"] == {"more": json.loads(DOCUMENT)}
     assert "policy ReadOnlyAccess" not in found
     assert found["login_profile"]["UserName"] == "alice"
@@ -65,7 +74,11 @@ def test_a_user_without_console_or_groups(lab: CollectLab) -> None:
     lab.build()
     alice(lab)
     [part] = lab.collect(principal)
-    assert (part.outcome, facts(lab)["login_profile"], facts(lab)["groups"]) == ("COMPLETE", None, [])
+    assert (part.outcome, facts(lab)["login_profile"], facts(lab)["groups"]) == (
+        "COMPLETE",
+        None,
+        [],
+    )
     assert "key last used never" in part.detail or "key last used 20" in part.detail
 
 

@@ -1,4 +1,6 @@
-"""Evidence of a principal in its order: beside containment, after the verdict, and in turns with remediation."""
+"""Evidence of a principal in its order: beside containment, after the verdict, and in turns with
+remediation.
+"""
 
 from __future__ import annotations
 
@@ -36,7 +38,11 @@ def asked(lab: CollectLab) -> Step:
 
 def remediated(lab: CollectLab, handled: int) -> None:
     lab.record.evidence(
-        INCIDENT, lab.kind, lab.id, "remediation", {"outcome": "RUNNING", "detail": "", "state": {"handled": handled}}
+        INCIDENT,
+        lab.kind,
+        lab.id,
+        "remediation",
+        {"outcome": "RUNNING", "detail": "", "state": {"handled": handled}},
     )
 
 
@@ -93,7 +99,9 @@ def test_without_remediation_it_waits_and_closes(started: CollectLab) -> None:
 
 
 def test_the_wait_is_long_at_any_attempt(started: CollectLab) -> None:
-    """Polls cost state transitions: the pace of polling must not shorten the wait, nor stretch it."""
+    """Polls cost state transitions: the pace of polling must not shorten the wait, nor stretch
+    it.
+    """
     started.options["remediate"] = []
     for attempt in (1, 4, 9):
         started.attempt = attempt
@@ -103,7 +111,9 @@ def test_the_wait_is_long_at_any_attempt(started: CollectLab) -> None:
 def test_a_list_that_takes_long_is_handed_over_when_complete(started: CollectLab) -> None:
     started.page = 1
     started.happened("CreateRole", 30)
-    started.fail("LookupEvents", "ThrottlingException", lambda asked: asked.get("NextToken") == "1", times=1)
+    started.fail(
+        "LookupEvents", "ThrottlingException", lambda asked: asked.get("NextToken") == "1", times=1
+    )
     first = asked(started)
     assert (first.done, first.following) == (False, "")
     assert asked(started).following == "remediate"
@@ -129,7 +139,9 @@ def test_refused_everywhere_remediation_still_has_its_turn(started: CollectLab) 
     assert started.kept("actions")["outcome"] == "FAILED"
 
 
-def test_an_error_nobody_thought_of_keeps_what_was_found(started: CollectLab, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_error_nobody_thought_of_keeps_what_was_found(
+    started: CollectLab, monkeypatch: pytest.MonkeyPatch
+) -> None:
     asked(started)
     before = started.kept("actions")["state"]
     started.ahead = 1201
@@ -148,10 +160,23 @@ def test_the_manifest_lists_what_is_evidence_with_its_hash(started: CollectLab) 
     asked(started)
     stored = started.stored()
     manifest = json.loads(stored.pop("manifest.json"))
-    listed = {one["key"].split("/", 3)[-1]: one["sha256"] for part in manifest["parts"].values() for one in part["objects"]}
+    listed = {
+        one["key"].split("/", 3)[-1]: one["sha256"]
+        for part in manifest["parts"].values()
+        for one in part["objects"]
+    }
     working = {name for name in stored if name.startswith("actions/progress-")}
-    assert listed == {name: hashlib.sha256(content).hexdigest() for name, content in stored.items() if name not in working}
-    assert {"principal.json", "actions/summary.json", "actions/changes-1.json", "actions/changes-2.json"} <= listed.keys()
+    assert listed == {
+        name: hashlib.sha256(content).hexdigest()
+        for name, content in stored.items()
+        if name not in working
+    }
+    assert {
+        "principal.json",
+        "actions/summary.json",
+        "actions/changes-1.json",
+        "actions/changes-2.json",
+    } <= listed.keys()
     assert len(working) == 2
 
 

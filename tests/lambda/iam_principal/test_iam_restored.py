@@ -1,4 +1,6 @@
-"""What containment changed is as it was again, or the reason is said; judged by how it is, not by what the ledger believes."""
+"""What containment changed is as it was again, or the reason is said; judged by how it is, not
+by what the ledger believes.
+"""
 
 from __future__ import annotations
 
@@ -35,23 +37,36 @@ def test_everything_is_as_it_was_but_what_cannot_be(iam: IamLab) -> None:
     got = iam.restore()
     assert got.status is Status.RESTORE_PARTIAL
     assert differences(before, iam.dump()) == {
-        "password": (before["password"], None), "mfa": (before["mfa"], [iam.ids["mfa_old"]]),
-    }  # fmt: skip
+        "password": (before["password"], None),
+        "mfa": (before["mfa"], [iam.ids["mfa_old"]]),
+    }
     assert len(got.not_restored) == 2
     [password] = [one for one in got.not_restored if "console password" in one]
-    assert "a person sets a new one" in password and "aws iam create-login-profile --user-name alice" in password
+    assert (
+        "a person sets a new one" in password
+        and "aws iam create-login-profile --user-name alice" in password
+    )
     [device] = [one for one in got.not_restored if "MFA" in one]
     assert iam.ids["mfa_new"] in device and "aws iam enable-mfa-device --user-name alice" in device
     assert sorted(got.still_contained) == ["login_profile", "mfa"]
 
 
-@pytest.mark.parametrize("traits", [
-    {"keys": 0}, {"keys": 1}, {"keys": 2, "ssh": True, "service": True, "certificate": True},
-    {"keys": 2, "policies": 10}, {"policies": 10, "boundary": "PowerUserAccess"}, {"policies": 3, "path": "/people/"},
-    {"keys": 1, "mfa": ("old",)},
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "traits",
+    [
+        {"keys": 0},
+        {"keys": 1},
+        {"keys": 2, "ssh": True, "service": True, "certificate": True},
+        {"keys": 2, "policies": 10},
+        {"policies": 10, "boundary": "PowerUserAccess"},
+        {"policies": 3, "path": "/people/"},
+        {"keys": 1, "mfa": ("old",)},
+    ],
+)
 def test_restored_means_iam_is_what_it_was(iam: IamLab, traits: Json) -> None:
-    iam.user(**{**traits, **({"boundary": managed(traits["boundary"])} if "boundary" in traits else {})})
+    iam.user(
+        **{**traits, **({"boundary": managed(traits["boundary"])} if "boundary" in traits else {})}
+    )
     before = iam.dump()
     iam.respond()
     assert iam.dump() != before
@@ -86,14 +101,19 @@ def test_what_was_inactive_and_somebody_activated_is_left(iam: IamLab) -> None:
     iam.calls.clear()
     [said] = iam.restore().not_restored
     assert f"access key {second} is Active" in said and "somebody changed it since" in said
-    assert [one.params["AccessKeyId"] for one in iam.calls if one.operation == "UpdateAccessKey"] == [first]
+    assert [
+        one.params["AccessKeyId"] for one in iam.calls if one.operation == "UpdateAccessKey"
+    ] == [first]
 
 
 def test_a_reset_password_is_a_persons_to_set(iam: IamLab) -> None:
     iam.options["console_password"] = "reset"
     iam.user(console=True).respond()
     got = iam.restore()
-    assert got.status is Status.RESTORE_PARTIAL and "a random one that nobody knows" in got.not_restored[0]
+    assert (
+        got.status is Status.RESTORE_PARTIAL
+        and "a random one that nobody knows" in got.not_restored[0]
+    )
     assert "aws iam update-login-profile --user-name alice" in got.not_restored[0]
 
 
@@ -103,9 +123,13 @@ def test_a_password_that_a_person_has_set_since_is_fine(iam: IamLab, mode: str) 
     iam.user(console=True).respond()
     client = iam.see()
     if mode == "remove":
-        client.create_login_profile(UserName="alice", Password="a new day at work", PasswordResetRequired=True)
+        client.create_login_profile(
+            UserName="alice", Password="a new day at work", PasswordResetRequired=True
+        )
     else:
-        client.update_login_profile(UserName="alice", Password="a new day at work", PasswordResetRequired=False)
+        client.update_login_profile(
+            UserName="alice", Password="a new day at work", PasswordResetRequired=False
+        )
     got = iam.restore()
     assert got.status is Status.RESTORED and iam.password() is not None
 
@@ -117,7 +141,9 @@ def test_a_second_time_there_is_nothing_to_do(iam: IamLab) -> None:
     iam.calls.clear()
     got = iam.restore()
     assert got.status is Status.RESTORED and changes(iam) == []
-    assert iam.key_states()[iam.ids["keys"][0]] == "Inactive", "what happens after a restore is not this incident's"
+    assert iam.key_states()[iam.ids["keys"][0]] == "Inactive", (
+        "what happens after a restore is not this incident's"
+    )
 
 
 def test_half_contained_is_restored_as_far_as_it_was_changed(iam: IamLab) -> None:
@@ -127,12 +153,16 @@ def test_half_contained_is_restored_as_far_as_it_was_changed(iam: IamLab) -> Non
         iam.fail(operation, "AccessDenied")
     playbook.contain(iam.context(), target)
     iam.faults.clear()
-    assert DENY_ALL not in iam.attached() and iam.dump()["keys"] != before["keys"] and iam.dump()["ssh"] == before["ssh"]
+    assert (
+        DENY_ALL not in iam.attached()
+        and iam.dump()["keys"] != before["keys"]
+        and iam.dump()["ssh"] == before["ssh"]
+    )
     iam.restore()
     assert set(differences(before, iam.dump())) <= {"password", "mfa"}
 
 
-# -- changed since ----------------------------------------------------------------------------------------------------
+# -- changed since ---------------------------------------------------------------------------------
 
 
 def test_what_somebody_changed_since_is_left_and_said(iam: IamLab) -> None:
@@ -141,7 +171,9 @@ def test_what_somebody_changed_since_is_left_and_said(iam: IamLab) -> None:
     client, [first, second] = iam.see(), iam.ids["keys"]
     client.delete_access_key(UserName="alice", AccessKeyId=first)
     client.detach_user_policy(UserName="alice", PolicyArn=DENY_ALL)
-    client.put_user_permissions_boundary(UserName="alice", PermissionsBoundary=managed("PowerUserAccess"))
+    client.put_user_permissions_boundary(
+        UserName="alice", PermissionsBoundary=managed("PowerUserAccess")
+    )
     client.tag_user(UserName="alice", Tags=[{"Key": PREFIX, "Value": "ours"}])
     got = iam.restore()
     assert got.status is Status.RESTORE_PARTIAL
@@ -178,7 +210,9 @@ def test_a_key_that_cannot_be_brought_back_is_said_with_its_command(iam: IamLab)
     iam.fail("UpdateAccessKey", "AccessDenied")
     [said] = iam.restore().not_restored
     key = iam.ids["keys"][0]
-    assert f"aws iam update-access-key --user-name alice --access-key-id {key} --status Active" in said
+    assert (
+        f"aws iam update-access-key --user-name alice --access-key-id {key} --status Active" in said
+    )
 
 
 def test_somebody_changing_it_at_the_same_time_is_waited_for(iam: IamLab) -> None:
@@ -205,12 +239,14 @@ def test_the_power_to_restore_is_the_users_alone(iam: IamLab) -> None:
         assert [one["Resource"] for one in policy["Statement"]] == [iam.ids["arn"]]
 
 
-# -- roles ------------------------------------------------------------------------------------------------------------
+# -- roles -----------------------------------------------------------------------------------------
 
 
 def test_a_role_is_as_it_was(iam: IamLab) -> None:
     iam.role()
-    iam.see().put_role_policy(RoleName="app", PolicyName="work", PolicyDocument=json.dumps(ANYTHING))
+    iam.see().put_role_policy(
+        RoleName="app", PolicyName="work", PolicyDocument=json.dumps(ANYTHING)
+    )
     before = iam.role_dump()
     iam.respond()
     assert not may(iam, "carol", -60)
@@ -225,7 +261,10 @@ def test_older_sessions_stay_dead_by_design(iam: IamLab) -> None:
     got = iam.restore()
     assert got.status is Status.RESTORE_PARTIAL and set(iam.role_policies()) == {OLDER}
     [said] = got.not_restored
-    assert "stay dead by design" in said and f"aws iam delete-role-policy --role-name app --policy-name {OLDER}" in said
+    assert (
+        "stay dead by design" in said
+        and f"aws iam delete-role-policy --role-name app --policy-name {OLDER}" in said
+    )
     assert got.still_contained == ["sessions"]
 
 
@@ -262,7 +301,7 @@ def test_held_sessions_are_let_go(iam: IamLab) -> None:
     assert iam.ledger()["actions"]["restore_held_sessions"]["status"] == "DONE"
 
 
-# -- contained again --------------------------------------------------------------------------------------------------
+# -- contained again -------------------------------------------------------------------------------
 
 
 def test_contained_again_and_restored_it_is_as_before_the_first_time(iam: IamLab) -> None:
@@ -285,5 +324,9 @@ def test_a_key_that_came_before_it_was_contained_again_is_not_forgotten(iam: Iam
     got = iam.restore()
     assert iam.key_states() == {iam.ids["keys"][0]: "Active", late: "Inactive"}
     [said] = got.not_restored
-    assert late in said and f"aws iam update-access-key --user-name alice --access-key-id {late} --status Active" in said
+    assert (
+        late in said
+        and f"aws iam update-access-key --user-name alice --access-key-id {late} --status Active"
+        in said
+    )
     assert got.status is Status.RESTORE_PARTIAL

@@ -29,8 +29,13 @@ def test_it_counts_only_when_seen_again_ten_seconds_later(iam: IamLab) -> None:
 def test_nothing_changed_is_waited_for_by_nobody(iam: IamLab) -> None:
     iam.user(keys=0)
     iam.see().attach_user_policy(UserName="alice", PolicyArn=DENY_ALL)
-    tags = [{"Key": key, "Value": value} for key, value in (("guardduty-response", "quarantined"),
-                                                             ("guardduty-response-incident", INCIDENT))]  # fmt: skip
+    tags = [
+        {"Key": key, "Value": value}
+        for key, value in (
+            ("guardduty-response", "quarantined"),
+            ("guardduty-response-incident", INCIDENT),
+        )
+    ]
     iam.see().tag_user(UserName="alice", Tags=tags)
     target = iam.plan()
     playbook.contain(iam.context(), target)
@@ -94,20 +99,30 @@ def test_what_somebody_takes_away_again_and_again_is_failed_in_the_end(iam: IamL
     assert attempt == verify.ATTEMPTS and step.status is Status.FAILED
 
 
-# -- verdicts ---------------------------------------------------------------------------------------------------------
+# -- verdicts --------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("operation", "check"), [
-    ("ListAccessKeys", "deactivate_access_keys"), ("ListMFADevices", "deactivate_mfa"), ("GetLoginProfile", "console_password"),
-    ("ListServiceSpecificCredentials", "deactivate_service_credentials"),
-])  # fmt: skip
-def test_what_cannot_be_read_back_is_not_taken_for_done(iam: IamLab, operation: str, check: str) -> None:
+@pytest.mark.parametrize(
+    ("operation", "check"),
+    [
+        ("ListAccessKeys", "deactivate_access_keys"),
+        ("ListMFADevices", "deactivate_mfa"),
+        ("GetLoginProfile", "console_password"),
+        ("ListServiceSpecificCredentials", "deactivate_service_credentials"),
+    ],
+)
+def test_what_cannot_be_read_back_is_not_taken_for_done(
+    iam: IamLab, operation: str, check: str
+) -> None:
     target = iam.user(**EVERYTHING).plan()
     playbook.contain(iam.context(), target)
     iam.fail(operation, "AccessDenied")
     step = iam.verify(target)
     assert step.status is Status.PARTIAL
-    assert (iam.checks[check].ok, iam.checks[check].read) == (False, False) and "could not be read" in iam.checks[check].detail
+    assert (iam.checks[check].ok, iam.checks[check].read) == (
+        False,
+        False,
+    ) and "could not be read" in iam.checks[check].detail
 
 
 def test_a_denial_that_cannot_be_read_back_is_failed(iam: IamLab) -> None:
@@ -177,7 +192,7 @@ def test_throttling_while_reading_back_calls_nobody_gone(iam: IamLab) -> None:
         playbook.verify(iam.context(), target)
 
 
-# -- read back only ---------------------------------------------------------------------------------------------------
+# -- read back only --------------------------------------------------------------------------------
 
 
 def only(target: Target, **more: Any) -> Target:
@@ -194,7 +209,15 @@ def test_reading_back_only_changes_nothing(iam: IamLab) -> None:
 
 def test_linked_to_an_incident_at_work_it_waits_for_it(iam: IamLab) -> None:
     other = "inc-1111111111111111"
-    iam.record.open({"incident_id": other, "execution": "other", "mode": "auto", "severity": 8, "config_sha256": ""})
+    iam.record.open(
+        {
+            "incident_id": other,
+            "execution": "other",
+            "mode": "auto",
+            "severity": 8,
+            "config_sha256": "",
+        }
+    )
     target = only(iam.user().plan(), attach=other)
     iam.record.put_target(other, {"kind": target.kind, "id": target.id, "arn": target.arn})
     step, _ = playbook.verify(iam.context(), target)
@@ -233,7 +256,9 @@ def held(iam: IamLab) -> IamLab:
     target = iam.user(**EVERYTHING).plan()
     assert iam.respond(target).status is Status.CONTAINED
     step, checks = playbook.verify(iam.context(), target)
-    iam.record.set_target(INCIDENT, target.kind, target.id, **still.contained(iam.context(), target, step, checks))
+    iam.record.set_target(
+        INCIDENT, target.kind, target.id, **still.contained(iam.context(), target, step, checks)
+    )
     return iam
 
 
@@ -245,31 +270,53 @@ def test_what_stands_is_contained(held: IamLab, monkeypatch: pytest.MonkeyPatch)
 UNDONE: dict[str, Any] = {
     "deny_all": lambda iam: iam.see().detach_user_policy(UserName="alice", PolicyArn=DENY_ALL),
     "deactivate_access_keys": lambda iam: iam.see().create_access_key(UserName="bob"),
-    "console_password": lambda iam: iam.see().update_login_profile(
-        UserName="alice", Password="known to the intruder", PasswordResetRequired=False),
-    "deactivate_mfa": lambda iam: iam.see().enable_mfa_device(
-        UserName="alice", SerialNumber=iam.ids["mfa_new"], AuthenticationCode1="123456", AuthenticationCode2="654321"),
-    "deactivate_ssh_keys": lambda iam: iam.see().update_ssh_public_key(
-        UserName="alice", SSHPublicKeyId=iam.ids["ssh"], Status="Active"),
-    "deactivate_service_credentials": lambda iam: iam.see().update_service_specific_credential(
-        UserName="alice", ServiceSpecificCredentialId=iam.ids["service"], Status="Active"),
-    "deactivate_certificates": lambda iam: iam.see().update_signing_certificate(
-        UserName="alice", CertificateId=iam.ids["certificate"], Status="Active"),
-}  # fmt: skip
+    "console_password": (
+        lambda iam: iam.see().update_login_profile(
+            UserName="alice", Password="known to the intruder", PasswordResetRequired=False
+        )
+    ),
+    "deactivate_mfa": (
+        lambda iam: iam.see().enable_mfa_device(
+            UserName="alice",
+            SerialNumber=iam.ids["mfa_new"],
+            AuthenticationCode1="123456",
+            AuthenticationCode2="654321",
+        )
+    ),
+    "deactivate_ssh_keys": (
+        lambda iam: iam.see().update_ssh_public_key(
+            UserName="alice", SSHPublicKeyId=iam.ids["ssh"], Status="Active"
+        )
+    ),
+    "deactivate_service_credentials": (
+        lambda iam: iam.see().update_service_specific_credential(
+            UserName="alice", ServiceSpecificCredentialId=iam.ids["service"], Status="Active"
+        )
+    ),
+    "deactivate_certificates": (
+        lambda iam: iam.see().update_signing_certificate(
+            UserName="alice", CertificateId=iam.ids["certificate"], Status="Active"
+        )
+    ),
+}
 UNDONE["deactivate_access_keys"] = lambda iam: iam.see().update_access_key(
     UserName="alice", AccessKeyId=iam.ids["keys"][0], Status="Active"
 )
 
 
 @pytest.mark.parametrize("name", list(UNDONE))
-def test_whatever_is_undone_is_a_breach(held: IamLab, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+def test_whatever_is_undone_is_a_breach(
+    held: IamLab, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
     UNDONE[name](held)
     step, more = check(held, monkeypatch)
     assert step.status is Status.BREACHED
     assert more["breach"]["checks"] == [name]
 
 
-def test_another_policy_beside_undoes_nothing(held: IamLab, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_another_policy_beside_undoes_nothing(
+    held: IamLab, monkeypatch: pytest.MonkeyPatch
+) -> None:
     held.see().attach_user_policy(UserName="alice", PolicyArn=managed("PowerUserAccess"))
     assert check(held, monkeypatch)[0].status is Status.CONTAINED
 

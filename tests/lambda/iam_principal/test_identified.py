@@ -1,4 +1,6 @@
-"""Whose credential a finding is about: by what it says, by IAM, and by CloudTrail where it says too little."""
+"""Whose credential a finding is about: by what it says, by IAM, and by CloudTrail where it says
+too little.
+"""
 
 from __future__ import annotations
 
@@ -21,50 +23,122 @@ OTHER, KEY = "999999999999", "AKIAFINDING000000001"
 
 
 def details(**changes: Any) -> Json:
-    return {"accessKeyId": KEY, "principalId": "AIDAALICE00000000001", "userType": "IAMUser", "userName": "alice", **changes}
+    return {
+        "accessKeyId": KEY,
+        "principalId": "AIDAALICE00000000001",
+        "userType": "IAMUser",
+        "userName": "alice",
+        **changes,
+    }
 
 
 USER = Principal("iam_user", user="alice", key=KEY, unique_id="AIDAALICE00000000001")
-APP = Principal("role_session", role="app", session="carol", key=KEY, unique_id="AROAAPP0000000000001")
+APP = Principal(
+    "role_session", role="app", session="carol", key=KEY, unique_id="AROAAPP0000000000001"
+)
 
 
-@pytest.mark.parametrize(("said", "expected"), [
-    (details(), USER),
-    (details(userName="123456789012"), dataclasses.replace(USER, user="123456789012")),
-    (details(principalId="GeneratedFindingPrincipalId", userName="GeneratedFindingUserName"),
-     Principal("iam_user", user="GeneratedFindingUserName", key=KEY)),
-    (details(principalId="AROAAPP0000000000001:carol", userType="AssumedRole", userName="app"), APP),
-    (details(principalId="AROAAPP0000000000001:carol", userType="IAMUser", userName="app"), APP),  # AWS's own samples do
-    (details(principalId="AROAAPP0000000000001:carol", userType="Role", userName="app"), APP),
-    (details(principalId="AROAAPP0000000000001:carol", userType="AssumedRole", userName=""),
-     dataclasses.replace(APP, kind="unknown_principal", role="")),
-    (details(principalId="AROAAPP0000000000001", userType="AssumedRole", userName="app"), dataclasses.replace(APP, session="")),
-    (details(principalId="AROASSO0000000000001:carol@example.com", userType="AssumedRole", userName="AWSReservedSSO_Admin_0f1e"),
-     Principal("role_session", role="AWSReservedSSO_Admin_0f1e", session="carol@example.com", key=KEY,
-               unique_id="AROASSO0000000000001")),
-    (details(principalId="AROASLR0000000000001:x", userType="AssumedRole", userName="AWSServiceRoleForSupport"),
-     Principal("role_session", role="AWSServiceRoleForSupport", session="x", key=KEY, unique_id="AROASLR0000000000001")),
-    (details(principalId=MEMBER, userType="Root", userName="Root"), Principal("root", key=KEY)),
-    (details(principalId=MEMBER, userType="", userName=""), Principal("root", key=KEY)),
-    (details(principalId=f"{MEMBER}:carol", userType="FederatedUser", userName="carol"),
-     Principal("federated_user", user="carol", key=KEY)),
-    (details(principalId="AIDAFOREIGN000000001", userType="AWSAccount", userName=OTHER),
-     Principal("foreign_principal", user=OTHER, key=KEY)),
-    (details(principalId="", userType="AWSAccount", userName=OTHER), Principal("foreign_principal", user=OTHER, key=KEY)),
-    (details(principalId="", userType="Unknown", userName="x"), Principal("unknown_principal", user="x", key=KEY)),
-    ({}, Principal("unknown_principal")),
-    ({"userName": 5, "principalId": None, "userType": ["IAMUser"]}, Principal("unknown_principal")),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [
+        (details(), USER),
+        (details(userName="123456789012"), dataclasses.replace(USER, user="123456789012")),
+        (
+            details(principalId="GeneratedFindingPrincipalId", userName="GeneratedFindingUserName"),
+            Principal("iam_user", user="GeneratedFindingUserName", key=KEY),
+        ),
+        (
+            details(
+                principalId="AROAAPP0000000000001:carol", userType="AssumedRole", userName="app"
+            ),
+            APP,
+        ),
+        # AWS's own samples do
+        (
+            details(principalId="AROAAPP0000000000001:carol", userType="IAMUser", userName="app"),
+            APP,
+        ),
+        (details(principalId="AROAAPP0000000000001:carol", userType="Role", userName="app"), APP),
+        (
+            details(principalId="AROAAPP0000000000001:carol", userType="AssumedRole", userName=""),
+            dataclasses.replace(APP, kind="unknown_principal", role=""),
+        ),
+        (
+            details(principalId="AROAAPP0000000000001", userType="AssumedRole", userName="app"),
+            dataclasses.replace(APP, session=""),
+        ),
+        (
+            details(
+                principalId="AROASSO0000000000001:carol@example.com",
+                userType="AssumedRole",
+                userName="AWSReservedSSO_Admin_0f1e",
+            ),
+            Principal(
+                "role_session",
+                role="AWSReservedSSO_Admin_0f1e",
+                session="carol@example.com",
+                key=KEY,
+                unique_id="AROASSO0000000000001",
+            ),
+        ),
+        (
+            details(
+                principalId="AROASLR0000000000001:x",
+                userType="AssumedRole",
+                userName="AWSServiceRoleForSupport",
+            ),
+            Principal(
+                "role_session",
+                role="AWSServiceRoleForSupport",
+                session="x",
+                key=KEY,
+                unique_id="AROASLR0000000000001",
+            ),
+        ),
+        (details(principalId=MEMBER, userType="Root", userName="Root"), Principal("root", key=KEY)),
+        (details(principalId=MEMBER, userType="", userName=""), Principal("root", key=KEY)),
+        (
+            details(principalId=f"{MEMBER}:carol", userType="FederatedUser", userName="carol"),
+            Principal("federated_user", user="carol", key=KEY),
+        ),
+        (
+            details(principalId="AIDAFOREIGN000000001", userType="AWSAccount", userName=OTHER),
+            Principal("foreign_principal", user=OTHER, key=KEY),
+        ),
+        (
+            details(principalId="", userType="AWSAccount", userName=OTHER),
+            Principal("foreign_principal", user=OTHER, key=KEY),
+        ),
+        (
+            details(principalId="", userType="Unknown", userName="x"),
+            Principal("unknown_principal", user="x", key=KEY),
+        ),
+        ({}, Principal("unknown_principal")),
+        (
+            {"userName": 5, "principalId": None, "userType": ["IAMUser"]},
+            Principal("unknown_principal"),
+        ),
+    ],
+)
 def test_who_it_is(iam: IamLab, said: Json, expected: Principal) -> None:
     iam.details = said
     assert identify.principal(iam.finding()) == expected
 
 
-@pytest.mark.parametrize(("session", "instance"), [
-    ("i-0123456789abcdef0", True), ("i-01234567", True), ("i-0123456789abcdef", False), ("carol", False), ("xi-01234567", False),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("session", "instance"),
+    [
+        ("i-0123456789abcdef0", True),
+        ("i-01234567", True),
+        ("i-0123456789abcdef", False),
+        ("carol", False),
+        ("xi-01234567", False),
+    ],
+)
 def test_an_instances_sessions_bear_its_id(session: str, instance: bool) -> None:
-    assert Principal("role_session", role="app", session=session).instance == (session if instance else "")
+    assert Principal("role_session", role="app", session=session).instance == (
+        session if instance else ""
+    )
 
 
 def test_later_phases_know_it_from_the_target_and_the_finding(iam: IamLab) -> None:
@@ -73,10 +147,14 @@ def test_later_phases_know_it_from_the_target_and_the_finding(iam: IamLab) -> No
         make()  # type: ignore[operator]
         target = dataclasses.replace(iam.planned().target, scope={})
         who = identify.principal_of(Work(iam.context(), target))
-        assert (who.kind, who.id, who.unique_id) == (kind, target.id, iam.details["principalId"].partition(":")[0])
+        assert (who.kind, who.id, who.unique_id) == (
+            kind,
+            target.id,
+            iam.details["principalId"].partition(":")[0],
+        )
 
 
-# -- by IAM -----------------------------------------------------------------------------------------------------------
+# -- by IAM ----------------------------------------------------------------------------------------
 
 
 def test_an_empty_name_is_found_by_the_key(iam: IamLab) -> None:
@@ -88,7 +166,12 @@ def test_an_empty_name_is_found_by_the_key(iam: IamLab) -> None:
 def test_an_empty_name_is_found_by_cloudtrail(iam: IamLab) -> None:
     iam.user()
     iam.details |= {"userName": "", "principalId": "", "accessKeyId": "ASIATEMPORARY0000001"}
-    who = {"type": "IAMUser", "userName": "alice", "accountId": MEMBER, "accessKeyId": "ASIATEMPORARY0000001"}
+    who = {
+        "type": "IAMUser",
+        "userName": "alice",
+        "accountId": MEMBER,
+        "accessKeyId": "ASIATEMPORARY0000001",
+    }
     iam.happened("ListBuckets", who, region=HOME)
     assert iam.respond().status is Status.CONTAINED and iam.attached() == {DENY_ALL}
 
@@ -163,11 +246,16 @@ def test_a_key_of_another_account_is_told_to_its_owner(
     elsewhere = {
         "user": details(principalId="AIDAELSEWHERE00000001"),
         "role": details(
-            principalId="AROAELSEWHERE00000001:carol", userType="AssumedRole", userName="app", accessKeyId=f"ASIA{KEY[4:]}"
+            principalId="AROAELSEWHERE00000001:carol",
+            userType="AssumedRole",
+            userName="app",
+            accessKeyId=f"ASIA{KEY[4:]}",
         ),
     }
     iam.details = elsewhere[kind]
-    monkeypatch.setattr(TokenResponse, "get_access_key_info", lambda _: ActionResult({"Account": OTHER}))
+    monkeypatch.setattr(
+        TokenResponse, "get_access_key_info", lambda _: ActionResult({"Account": OTHER})
+    )
     target = iam.plan()
     assert (target.kind, target.id) == ("foreign_principal", OTHER)
     assert iam.respond(target).status is Status.FAILED
@@ -185,21 +273,36 @@ def test_throttling_is_no_answer(iam: IamLab) -> None:
         playbook.plan(iam.context())
 
 
-# -- federated --------------------------------------------------------------------------------------------------------
+# -- federated -------------------------------------------------------------------------------------
 
 
 def federated(iam: IamLab) -> None:
-    iam.details = {"accessKeyId": "ASIAFEDERATED0000001", "principalId": f"{MEMBER}:carol", "userType": "FederatedUser",
-                   "userName": "carol"}  # fmt: skip
+    iam.details = {
+        "accessKeyId": "ASIAFEDERATED0000001",
+        "principalId": f"{MEMBER}:carol",
+        "userType": "FederatedUser",
+        "userName": "carol",
+    }
 
 
 @pytest.mark.parametrize("region", [HOME, REGION])
 def test_a_federated_session_is_contained_with_the_user_behind_it(iam: IamLab, region: str) -> None:
     iam.user()
-    issuer = {"type": "IAMUser", "principalId": iam.ids["user"], "arn": iam.ids["arn"], "accountId": MEMBER, "userName": "alice"}
+    issuer = {
+        "type": "IAMUser",
+        "principalId": iam.ids["user"],
+        "arn": iam.ids["arn"],
+        "accountId": MEMBER,
+        "userName": "alice",
+    }
     federated(iam)
-    who = {"type": "FederatedUser", "principalId": f"{MEMBER}:carol", "accountId": MEMBER,
-           "accessKeyId": "ASIAFEDERATED0000001", "sessionContext": {"sessionIssuer": issuer}}  # fmt: skip
+    who = {
+        "type": "FederatedUser",
+        "principalId": f"{MEMBER}:carol",
+        "accountId": MEMBER,
+        "accessKeyId": "ASIAFEDERATED0000001",
+        "sessionContext": {"sessionIssuer": issuer},
+    }
     iam.happened("ListBuckets", who, region=region)
     target = iam.plan()
     assert (target.kind, target.id) == ("iam_user", "alice")
@@ -214,48 +317,69 @@ def test_a_federated_session_of_nobody_known_is_not_contained(iam: IamLab) -> No
     step = iam.respond(target)
     assert step.status is Status.FAILED and iam.attached() == set()
     assert "sessionContext.sessionIssuer names the user" in iam.said("by_hand_1")
-    assert iam.said("by_hand_2") == f"aws iam attach-user-policy --user-name THAT_USER --policy-arn {DENY_ALL}"
+    assert (
+        iam.said("by_hand_2")
+        == f"aws iam attach-user-policy --user-name THAT_USER --policy-arn {DENY_ALL}"
+    )
 
 
-# -- samples ----------------------------------------------------------------------------------------------------------
+# -- samples ---------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("kind", ["IAMUser", "GeneratedFindingUserType"])
 def test_a_sample_of_nobody_is_rehearsed(iam: IamLab, kind: str) -> None:
     """Both are what AWS's own samples say."""
     iam.sample = True
-    iam.details = {"accessKeyId": "GeneratedFindingAccessKeyId", "principalId": "GeneratedFindingPrincipalId",
-                   "userType": kind, "userName": "GeneratedFindingUserName"}  # fmt: skip
+    iam.details = {
+        "accessKeyId": "GeneratedFindingAccessKeyId",
+        "principalId": "GeneratedFindingPrincipalId",
+        "userType": kind,
+        "userName": "GeneratedFindingUserName",
+    }
     planned = iam.planned()
     assert planned.target.id == "GeneratedFindingUserName"
-    assert planned.actions["deny_all"].startswith("sample finding: user GeneratedFindingUserName does not exist")
+    assert planned.actions["deny_all"].startswith(
+        "sample finding: user GeneratedFindingUserName does not exist"
+    )
 
 
 def test_a_sample_of_no_role_is_rehearsed(iam: IamLab) -> None:
     iam.sample = True
-    iam.details = {"accessKeyId": "GeneratedFindingAccessKeyId", "principalId": "GeneratedFindingPrincipalId",
-                   "userType": "Role", "userName": "GeneratedFindingUserName"}  # fmt: skip
+    iam.details = {
+        "accessKeyId": "GeneratedFindingAccessKeyId",
+        "principalId": "GeneratedFindingPrincipalId",
+        "userType": "Role",
+        "userName": "GeneratedFindingUserName",
+    }
     assert "its sessions would be denied" in iam.planned().actions["revoke_sessions"]
 
 
 def test_a_person_of_a_role_that_is_gone(iam: IamLab) -> None:
     iam.ids["event"] = load_finding("unauthorizedaccess_iamuser_toripcaller_identity_center")
-    with pytest.raises(TargetGone, match=r"its sessions can do nothing; if it was IAM Identity Center's \(its name says so"):
+    with pytest.raises(
+        TargetGone,
+        match=r"its sessions can do nothing; if it was IAM Identity Center's \(its name says so",
+    ):
         iam.plan()
 
 
-@pytest.mark.parametrize(("name", "kind", "id"), [
-    ("policy_iamuser_rootcredentialusage", "root", "root"),
-    ("unauthorizedaccess_iamuser_toripcaller_identity_center", "identity_center", None),
-    ("discovery_s3_toripcaller_foreign_account", "foreign_principal", None),
-    ("unauthorizedaccess_iamuser_maliciousipcaller_federated_user", "federated_user", None),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("name", "kind", "id"),
+    [
+        ("policy_iamuser_rootcredentialusage", "root", "root"),
+        ("unauthorizedaccess_iamuser_toripcaller_identity_center", "identity_center", None),
+        ("discovery_s3_toripcaller_foreign_account", "foreign_principal", None),
+        ("unauthorizedaccess_iamuser_maliciousipcaller_federated_user", "federated_user", None),
+    ],
+)
 def test_findings_as_they_come(iam: IamLab, name: str, kind: str, id: str | None) -> None:
     event = load_finding(name)
     if kind == "identity_center":
         details = event["detail"]["resource"]["accessKeyDetails"]
         iam.role(details["userName"], session=None, path="/aws-reserved/sso.amazonaws.com/")
-        details["principalId"] = f"{iam.ids['roles'][details['userName']]}:{details['principalId'].partition(':')[2]}"
+        details["principalId"] = (
+            f"{iam.ids['roles'][details['userName']]}:{details['principalId'].partition(':')[2]}"
+        )
     iam.ids["event"] = event
     planned = iam.planned()
     assert planned.target.kind == kind and (id is None or planned.target.id == id)

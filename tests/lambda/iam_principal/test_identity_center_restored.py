@@ -1,4 +1,6 @@
-"""A person is let again: the statement is out of every permission set and out of the accounts, and nothing else changed."""
+"""A person is let again: the statement is out of every permission set and out of the accounts,
+and nothing else changed.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +34,11 @@ def test_every_policy_is_what_it_was_in_the_accounts_too(held: CenterLab) -> Non
 
 def test_every_call_is_narrowed_to_its_permission_set(held: CenterLab) -> None:
     held.iam.restore()
-    written = [one for one in held.iam.calls if one.operation.startswith(("Put", "Delete", "Provision")) and one.policy]
+    written = [
+        one
+        for one in held.iam.calls
+        if one.operation.startswith(("Put", "Delete", "Provision")) and one.policy
+    ]
     assert {one.params["PermissionSetArn"] for one in written} == {held.sets[name] for name in SETS}
     for one in written:
         others = {held.sets[name] for name in SETS} - {one.params["PermissionSetArn"]}
@@ -43,7 +49,11 @@ def test_a_second_time_there_is_nothing_to_do(held: CenterLab) -> None:
     held.iam.restore()
     held.iam.calls.clear()
     assert held.iam.restore().status is Status.RESTORED
-    assert not [one for one in held.iam.calls if one.service == "sso-admin" and one.operation.startswith(("Put", "Del", "Prov"))]
+    assert not [
+        one
+        for one in held.iam.calls
+        if one.service == "sso-admin" and one.operation.startswith(("Put", "Del", "Prov"))
+    ]
 
 
 def test_what_somebody_else_changed_stays(held: CenterLab) -> None:
@@ -57,7 +67,10 @@ def test_what_somebody_else_changed_stays(held: CenterLab) -> None:
 def test_a_statement_that_is_not_as_containment_left_it_is_left(held: CenterLab) -> None:
     document = json.loads(held.policy("PowerUser"))
     mine = document["Statement"][-1]
-    mine["Condition"]["StringEquals"]["identitystore:userId"] = [held.people["carol"], held.people["dave"]]
+    mine["Condition"]["StringEquals"]["identitystore:userId"] = [
+        held.people["carol"],
+        held.people["dave"],
+    ]
     held.put("PowerUser", json.dumps(document))
     got = held.iam.restore()
     assert got.status is Status.RESTORE_PARTIAL and held.statements("PowerUser")[-1] == mine
@@ -84,7 +97,10 @@ def test_provisioning_that_is_not_through_is_said(held: CenterLab) -> None:
     held.polls = 1
     got = held.iam.restore()
     assert got.status is Status.RESTORE_PARTIAL
-    assert all("not to be seen on reading back" in one for one in got.not_restored) and len(got.not_restored) == 3
+    assert (
+        all("not to be seen on reading back" in one for one in got.not_restored)
+        and len(got.not_restored) == 3
+    )
     assert not may(held, "carol"), "the accounts deny still, and nobody said otherwise"
     held.polls = 0
     assert held.iam.restore().status is Status.RESTORED and may(held, "carol")
@@ -92,10 +108,13 @@ def test_provisioning_that_is_not_through_is_said(held: CenterLab) -> None:
 
 def test_a_permission_set_that_is_gone_is_said(held: CenterLab) -> None:
     held.see("sso-admin").delete_permission_set(
-        InstanceArn="arn:aws:sso:::instance/ssoins-0123456789abcdef", PermissionSetArn=held.sets["Console"]
+        InstanceArn="arn:aws:sso:::instance/ssoins-0123456789abcdef",
+        PermissionSetArn=held.sets["Console"],
     )
     got = held.iam.restore()
-    assert got.status is Status.RESTORE_PARTIAL and got.not_restored == ["permission set Console no longer exists"]
+    assert got.status is Status.RESTORE_PARTIAL and got.not_restored == [
+        "permission set Console no longer exists"
+    ]
     assert may(held, "carol")
 
 
@@ -103,4 +122,6 @@ def test_switched_off_since_a_person_must(held: CenterLab) -> None:
     held.iam.options["identity_center"] = None
     got = held.iam.restore()
     assert got.status is Status.RESTORE_PARTIAL and len(got.still_contained) == 3
-    assert all("aws sso-admin provision-permission-set" in one for one in got.not_restored) and not may(held, "carol")
+    assert all(
+        "aws sso-admin provision-permission-set" in one for one in got.not_restored
+    ) and not may(held, "carol")

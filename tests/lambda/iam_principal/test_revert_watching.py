@@ -1,4 +1,6 @@
-"""Public buckets, stopped trails, detectors that are off: reverted, left alone, and brought back where they should be."""
+"""Public buckets, stopped trails, detectors that are off: reverted, left alone, and brought back
+where they should be.
+"""
 
 from __future__ import annotations
 
@@ -20,16 +22,32 @@ def lab(world: World, monkeypatch: pytest.MonkeyPatch) -> Lab:
     return Lab(world, monkeypatch)
 
 
-# -- buckets ----------------------------------------------------------------------------------------------------------
+# -- buckets ---------------------------------------------------------------------------------------
 
-OPEN: Json = {"Version": "2012-10-17", "Statement": [
-    {"Effect": "Allow", "Principal": "*", "Action": "s3:GetObject", "Resource": "arn:aws:s3:::data/*"}]}  # fmt: skip
-SOME = {"BlockPublicAcls": True, "IgnorePublicAcls": False, "BlockPublicPolicy": False, "RestrictPublicBuckets": False}
+OPEN: Json = {
+    "Version": "2012-10-17",
+    "Statement": [
+        {
+            "Effect": "Allow",
+            "Principal": "*",
+            "Action": "s3:GetObject",
+            "Resource": "arn:aws:s3:::data/*",
+        }
+    ],
+}
+SOME = {
+    "BlockPublicAcls": True,
+    "IgnorePublicAcls": False,
+    "BlockPublicPolicy": False,
+    "RestrictPublicBuckets": False,
+}
 
 
 @pytest.fixture
 def bucket(lab: Lab) -> str:
-    lab.see("s3").create_bucket(Bucket="data", CreateBucketConfiguration={"LocationConstraint": REGION})
+    lab.see("s3").create_bucket(
+        Bucket="data", CreateBucketConfiguration={"LocationConstraint": REGION}
+    )
     return "data"
 
 
@@ -48,7 +66,9 @@ def test_a_bucket_made_public(lab: Lab, bucket: str, name: str) -> None:
     elif name == "delete":
         lab.does("s3", "delete_public_access_block", Bucket=bucket)
     else:
-        lab.does("s3", "put_public_access_block", Bucket=bucket, PublicAccessBlockConfiguration=SOME)
+        lab.does(
+            "s3", "put_public_access_block", Bucket=bucket, PublicAccessBlockConfiguration=SOME
+        )
     before = block(lab)
     lab.remediate()
     assert (block(lab), set(lab.lines().values()), lab.left) == (present.BLOCKED, {"DONE"}, [])
@@ -56,11 +76,21 @@ def test_a_bucket_made_public(lab: Lab, bucket: str, name: str) -> None:
     assert block(lab) == before
 
 
-@pytest.mark.parametrize(("call", "more", "hand"), [
-    ("put_bucket_policy", {"Policy": json.dumps({**OPEN, "Statement": [{**OPEN["Statement"][0], "Principal": {"AWS": OTHER}}]})},
-     "aws s3api get-bucket-policy --bucket data"),
-    ("put_bucket_acl", {"ACL": "private"}, "aws s3api get-bucket-acl --bucket data"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("call", "more", "hand"),
+    [
+        (
+            "put_bucket_policy",
+            {
+                "Policy": json.dumps(
+                    {**OPEN, "Statement": [{**OPEN["Statement"][0], "Principal": {"AWS": OTHER}}]}
+                )
+            },
+            "aws s3api get-bucket-policy --bucket data",
+        ),
+        ("put_bucket_acl", {"ACL": "private"}, "aws s3api get-bucket-acl --bucket data"),
+    ],
+)
 def test_a_change_that_does_not_make_it_public_is_for_people(
     lab: Lab, bucket: str, call: str, more: Json, hand: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -73,14 +103,21 @@ def test_a_change_that_does_not_make_it_public_is_for_people(
 
 
 def test_a_tighter_block_is_not_taken_away(lab: Lab, bucket: str) -> None:
-    lab.does("s3", "put_public_access_block", Bucket=bucket, PublicAccessBlockConfiguration=present.BLOCKED)
+    lab.does(
+        "s3",
+        "put_public_access_block",
+        Bucket=bucket,
+        PublicAccessBlockConfiguration=present.BLOCKED,
+    )
     lab.remediate()
     assert (block(lab), lab.lines(), len(lab.left)) == (present.BLOCKED, {}, 1)
 
 
 def test_blocked_already(lab: Lab, bucket: str) -> None:
     lab.does("s3", "put_bucket_policy", Bucket=bucket, Policy=json.dumps(OPEN))
-    lab.see("s3").put_public_access_block(Bucket=bucket, PublicAccessBlockConfiguration=present.BLOCKED)
+    lab.see("s3").put_public_access_block(
+        Bucket=bucket, PublicAccessBlockConfiguration=present.BLOCKED
+    )
     lab.remediate()
     assert (lab.lines(), lab.changed()) == ({"PutBucketPolicy": "ALREADY"}, [])
 
@@ -92,18 +129,27 @@ def test_a_block_changed_since_is_not_restored(lab: Lab, bucket: str) -> None:
     assert lab.restore().status is Status.RESTORE_PARTIAL and block(lab) == SOME
 
 
-@pytest.mark.parametrize(("name", "hand"), [
-    ("DeleteBucketPolicy", "aws s3api put-bucket-policy --policy file://policy.json --bucket data"),
-    ("DeleteAccountPublicAccessBlock", f"aws s3control put-public-access-block --account-id {MEMBER} "),
-    ("CreateBucket", "aws s3api delete-bucket --bucket data"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("name", "hand"),
+    [
+        (
+            "DeleteBucketPolicy",
+            "aws s3api put-bucket-policy --policy file://policy.json --bucket data",
+        ),
+        (
+            "DeleteAccountPublicAccessBlock",
+            f"aws s3control put-public-access-block --account-id {MEMBER} ",
+        ),
+        ("CreateBucket", "aws s3api delete-bucket --bucket data"),
+    ],
+)
 def test_buckets_for_people(lab: Lab, name: str, hand: str) -> None:
     lab.happened("s3", name, {"bucketName": "data"})
     lab.remediate()
     assert hand in lab.left[0]
 
 
-# -- trails and detectors ---------------------------------------------------------------------------------------------
+# -- trails and detectors --------------------------------------------------------------------------
 
 
 def test_a_trail_named_by_arn(lab: Lab, bucket: str) -> None:
@@ -113,14 +159,23 @@ def test_a_trail_named_by_arn(lab: Lab, bucket: str) -> None:
     lab.remediate()
     assert client.get_trail_status(Name=arn)["IsLogging"] is True
     got = lab.restore()
-    assert (client.get_trail_status(Name=arn)["IsLogging"], got.status) == (True, Status.RESTORE_PARTIAL)
+    assert (client.get_trail_status(Name=arn)["IsLogging"], got.status) == (
+        True,
+        Status.RESTORE_PARTIAL,
+    )
 
 
-@pytest.mark.parametrize("name", ["gone", f"arn:aws:cloudtrail:{REGION}:{OTHER}:trail/organization"])
+@pytest.mark.parametrize(
+    "name", ["gone", f"arn:aws:cloudtrail:{REGION}:{OTHER}:trail/organization"]
+)
 def test_a_trail_that_is_gone_or_another_accounts(lab: Lab, name: str) -> None:
     lab.happened("cloudtrail", "StopLogging", {"name": name})
     lab.remediate()
-    assert lab.lines() == {"StopLogging": "SKIPPED"} and lab.changed() == [] and "aws cloudtrail" in lab.left[0]
+    assert (
+        lab.lines() == {"StopLogging": "SKIPPED"}
+        and lab.changed() == []
+        and "aws cloudtrail" in lab.left[0]
+    )
 
 
 def test_a_detector_switched_off(lab: Lab) -> None:
@@ -130,19 +185,49 @@ def test_a_detector_switched_off(lab: Lab) -> None:
     lab.remediate()
     assert client.get_detector(DetectorId=id)["Status"] == "ENABLED"
     got = lab.restore()
-    assert (client.get_detector(DetectorId=id)["Status"], got.status) == ("ENABLED", Status.RESTORE_PARTIAL)
+    assert (client.get_detector(DetectorId=id)["Status"], got.status) == (
+        "ENABLED",
+        Status.RESTORE_PARTIAL,
+    )
     assert f"aws guardduty update-detector --no-enable --detector-id {id}" in got.not_restored[0]
 
 
-@pytest.mark.parametrize(("source", "name", "parameters", "hand"), [
-    ("guardduty", "UpdateDetector", {"detectorId": "0" * 32, "findingPublishingFrequency": "SIX_HOURS"},
-     f"aws guardduty get-detector --detector-id {'0' * 32}"),
-    ("guardduty", "UpdateDetector", {"detectorId": "0" * 32, "enable": False}, "aws guardduty create-detector --enable"),
-    ("guardduty", "DeleteDetector", {"detectorId": "0" * 32}, "aws guardduty create-detector --enable"),
-    ("cloudtrail", "DeleteTrail", {"name": "everything"}, "aws cloudtrail create-trail "),
-    ("cloudtrail", "UpdateTrail", {"name": "everything"}, "aws cloudtrail get-trail --name everything"),
-    ("cloudtrail", "PutEventSelectors", {"trailName": "all"}, "aws cloudtrail get-event-selectors --trail-name all"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("source", "name", "parameters", "hand"),
+    [
+        (
+            "guardduty",
+            "UpdateDetector",
+            {"detectorId": "0" * 32, "findingPublishingFrequency": "SIX_HOURS"},
+            f"aws guardduty get-detector --detector-id {'0' * 32}",
+        ),
+        (
+            "guardduty",
+            "UpdateDetector",
+            {"detectorId": "0" * 32, "enable": False},
+            "aws guardduty create-detector --enable",
+        ),
+        (
+            "guardduty",
+            "DeleteDetector",
+            {"detectorId": "0" * 32},
+            "aws guardduty create-detector --enable",
+        ),
+        ("cloudtrail", "DeleteTrail", {"name": "everything"}, "aws cloudtrail create-trail "),
+        (
+            "cloudtrail",
+            "UpdateTrail",
+            {"name": "everything"},
+            "aws cloudtrail get-trail --name everything",
+        ),
+        (
+            "cloudtrail",
+            "PutEventSelectors",
+            {"trailName": "all"},
+            "aws cloudtrail get-event-selectors --trail-name all",
+        ),
+    ],
+)
 def test_watching_for_people(lab: Lab, source: str, name: str, parameters: Json, hand: str) -> None:
     lab.happened(source, name, parameters)
     lab.remediate()

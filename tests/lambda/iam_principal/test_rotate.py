@@ -1,4 +1,6 @@
-"""A new key for a contained user: where it goes, who may read it, what happens when it cannot be, and that it is said nowhere."""
+"""A new key for a contained user: where it goes, who may read it, what happens when it cannot
+be, and that it is said nowhere.
+"""
 
 from __future__ import annotations
 
@@ -30,18 +32,25 @@ def lab(world: World, monkeypatch: pytest.MonkeyPatch) -> Lab:
 
 
 def keys(lab: Lab) -> dict[str, str]:
-    return {one["AccessKeyId"]: one["Status"] for one in lab.see("iam").list_access_keys(UserName=USER)["AccessKeyMetadata"]}
+    return {
+        one["AccessKeyId"]: one["Status"]
+        for one in lab.see("iam").list_access_keys(UserName=USER)["AccessKeyMetadata"]
+    }
 
 
 def secret(lab: Lab) -> Json:
-    return dict(json.loads(lab.see("secretsmanager").get_secret_value(SecretId=NAME)["SecretString"]))
+    return dict(
+        json.loads(lab.see("secretsmanager").get_secret_value(SecretId=NAME)["SecretString"])
+    )
 
 
 def kept(lab: Lab) -> Json:
     return lab.kept("rotation")
 
 
-def test_the_new_key_lies_in_the_secret_and_nowhere_else(lab: Lab, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_new_key_lies_in_the_secret_and_nowhere_else(
+    lab: Lab, capsys: pytest.CaptureFixture[str]
+) -> None:
     old = keys(lab)
     step = lab.once()
     found = secret(lab)
@@ -49,42 +58,82 @@ def test_the_new_key_lies_in_the_secret_and_nowhere_else(lab: Lab, capsys: pytes
     assert keys(lab) == {**old, found["access_key_id"]: "Active"}
     entry = kept(lab)
     assert (step.done, entry["outcome"], entry["task"]) == (True, "COMPLETE", "")
-    assert entry["state"] == {"keys": list(old), "secret": NAME, "region": REGION, "key": found["access_key_id"]}
-    assert found["access_key_id"] in entry["detail"] and "can do nothing while the user is denied everything" in entry["detail"]
+    assert entry["state"] == {
+        "keys": list(old),
+        "secret": NAME,
+        "region": REGION,
+        "key": found["access_key_id"],
+    }
+    assert (
+        found["access_key_id"] in entry["detail"]
+        and "can do nothing while the user is denied everything" in entry["detail"]
+    )
     assert lab.ledger()["actions"]["rotate_access_key"]["status"] == "DONE"
     assert found["secret_access_key"] not in lab.said() + str(step) + "".join(capsys.readouterr())
-    tags = {one["Key"]: one["Value"] for one in lab.see("secretsmanager").describe_secret(SecretId=NAME)["Tags"]}
+    tags = {
+        one["Key"]: one["Value"]
+        for one in lab.see("secretsmanager").describe_secret(SecretId=NAME)["Tags"]
+    }
     assert tags == {PREFIX: "access-key", f"{PREFIX}-incident": INCIDENT}
 
 
 def test_who_may_read_it(lab: Lab) -> None:
     lab.once()
-    policy = json.loads(lab.see("secretsmanager").get_resource_policy(SecretId=NAME)["ResourcePolicy"])
+    policy = json.loads(
+        lab.see("secretsmanager").get_resource_policy(SecretId=NAME)["ResourcePolicy"]
+    )
     assert policy == rotate.readers_policy([OWNER])
     [asked] = [params for name, params in lab.calls if name == "PutResourcePolicy"]
     assert asked["BlockPublicPolicy"] is True
     order = [name for name, _ in lab.calls]
-    assert order.index("PutResourcePolicy") < order.index("CreateAccessKey") < order.index("PutSecretValue")
+    assert (
+        order.index("PutResourcePolicy")
+        < order.index("CreateAccessKey")
+        < order.index("PutSecretValue")
+    )
 
 
-@pytest.mark.parametrize(("who", "answer"), [
-    (OWNER, "Allow"), (f"arn:aws:iam::{MEMBER}:role/admin", "Deny"), (f"arn:aws:iam::{MEMBER}:user/{USER}", "Deny"),
-    (f"arn:aws:iam::{MEMBER}:role/{PREFIX}-remediator-iam-principal", "Deny"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("who", "answer"),
+    [
+        (OWNER, "Allow"),
+        (f"arn:aws:iam::{MEMBER}:role/admin", "Deny"),
+        (f"arn:aws:iam::{MEMBER}:user/{USER}", "Deny"),
+        (f"arn:aws:iam::{MEMBER}:role/{PREFIX}-remediator-iam-principal", "Deny"),
+    ],
+)
 def test_what_the_policy_answers(who: str, answer: str) -> None:
-    """By an IAM evaluator, beside an identity policy that allows everything; anybody may still delete or rewrite it then."""
+    """By an IAM evaluator, beside an identity policy that allows everything; anybody may still
+    delete or rewrite it then.
+    """
     from ministack.core.iam_evaluator import EvalContext, evaluate, parse_policy_document
 
-    everything = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}
-    own = [{k: v for k, v in one.items() if k != "Principal"} for one in rotate.readers_policy([OWNER])["Statement"]]
-    documents = [parse_policy_document(json.dumps(one)) for one in (everything, {"Version": "2012-10-17", "Statement": own})]
+    everything = {
+        "Version": "2012-10-17",
+        "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}],
+    }
+    own = [
+        {k: v for k, v in one.items() if k != "Principal"}
+        for one in rotate.readers_policy([OWNER])["Statement"]
+    ]
+    documents = [
+        parse_policy_document(json.dumps(one))
+        for one in (everything, {"Version": "2012-10-17", "Statement": own})
+    ]
 
     def decided(action: str) -> str:
         context = EvalContext(
-            principal_arn=who, principal_type="AssumedRole", principal_account=MEMBER, action=action, resource_arn="*",
-            region=REGION, secure_transport=True, request_tags={}, tag_keys=[],
+            principal_arn=who,
+            principal_type="AssumedRole",
+            principal_account=MEMBER,
+            action=action,
+            resource_arn="*",
+            region=REGION,
+            secure_transport=True,
+            request_tags={},
+            tag_keys=[],
             service_context={"aws:PrincipalArn": who, "aws:principalarn": who},
-        )  # fmt: skip
+        )
         return str(evaluate(context, documents).decision)
 
     assert decided("secretsmanager:GetSecretValue") == answer
@@ -105,9 +154,13 @@ SHARED = f"arn:aws:kms:us-west-2:{OTHER}:key/k"
 ELSEWHERE = f"arn:aws:iam::{OTHER}:role/owner"
 
 
-@pytest.mark.parametrize(("key", "region"), [(None, REGION), ("alias/ours", REGION), (SHARED, "us-west-2")])
+@pytest.mark.parametrize(
+    ("key", "region"), [(None, REGION), ("alias/ours", REGION), (SHARED, "us-west-2")]
+)
 @pytest.mark.parametrize("finding", [REGION, "ap-southeast-2"])
-def test_the_secret_is_where_its_key_is_else_at_home(lab: Lab, key: str | None, region: str, finding: str) -> None:
+def test_the_secret_is_where_its_key_is_else_at_home(
+    lab: Lab, key: str | None, region: str, finding: str
+) -> None:
     lab.region = finding
     lab.options["rotate_key"]["kms_key_id"] = key
     lab.once()
@@ -115,27 +168,46 @@ def test_the_secret_is_where_its_key_is_else_at_home(lab: Lab, key: str | None, 
     assert kept(lab)["outcome"] == "COMPLETE" and f"({region})" in kept(lab)["detail"]
     lab.options["rotate_key"]["kms_key_id"] = None
     assert lab.once().done and kept(lab)["state"]["region"] == region
-    asked = {str(one["Resource"]) for policy in lab.policies for one in policy["Statement"] if "secretsmanager" in str(one)}
+    asked = {
+        str(one["Resource"])
+        for policy in lab.policies
+        for one in policy["Statement"]
+        if "secretsmanager" in str(one)
+    }
     assert any(f":secretsmanager:{region}:" in one for one in asked), asked
 
 
-@pytest.mark.parametrize(("key", "readers", "barred"), [
-    (None, [OWNER, ELSEWHERE], [ELSEWHERE]), ("alias/aws/secretsmanager", [ELSEWHERE], [ELSEWHERE]),
-    (SHARED, [ELSEWHERE[:-1] + "*"], [ELSEWHERE[:-1] + "*"]), (SHARED, [OWNER, ELSEWHERE], []), ("alias/ours", [ELSEWHERE], []),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("key", "readers", "barred"),
+    [
+        (None, [OWNER, ELSEWHERE], [ELSEWHERE]),
+        ("alias/aws/secretsmanager", [ELSEWHERE], [ELSEWHERE]),
+        (SHARED, [ELSEWHERE[:-1] + "*"], [ELSEWHERE[:-1] + "*"]),
+        (SHARED, [OWNER, ELSEWHERE], []),
+        ("alias/ours", [ELSEWHERE], []),
+    ],
+)
 def test_no_key_is_made_that_its_reader_could_never_read(
     lab: Lab, key: str | None, readers: list[str], barred: list[str]
 ) -> None:
-    """aws/secretsmanager is used by its own account alone, and a policy's principal is no pattern."""
+    """aws/secretsmanager is used by its own account alone, and a policy's principal is no
+    pattern.
+    """
     old = keys(lab)
     lab.options["rotate_key"] = {"reader_arns": readers, "kms_key_id": key}
     lab.once()
     if not barred:
         assert kept(lab)["outcome"] == "COMPLETE"
         return
-    assert keys(lab) == old and [name for name, _ in lab.calls if name in ("CreateSecret", "CreateAccessKey")] == []
+    assert (
+        keys(lab) == old
+        and [name for name, _ in lab.calls if name in ("CreateSecret", "CreateAccessKey")] == []
+    )
     entry = kept(lab)
-    assert entry["outcome"] == "FAILED" and f"{', '.join(barred)} could never read it" in entry["detail"]
+    assert (
+        entry["outcome"] == "FAILED"
+        and f"{', '.join(barred)} could never read it" in entry["detail"]
+    )
     assert "kms_key_id must be a customer managed key" in entry["detail"]
     assert entry["task"] == "make it anew by hand: aws iam create-access-key --user-name alice"
 
@@ -144,7 +216,12 @@ def test_with_a_key_of_the_teams_own(lab: Lab) -> None:
     lab.options["rotate_key"]["kms_key_id"] = f"arn:aws:kms:{REGION}:{MEMBER}:key/k"
     lab.once()
     assert lab.see("secretsmanager").describe_secret(SecretId=NAME)["KmsKeyId"].endswith("key/k")
-    granted = [one for policy in lab.policies for one in policy["Statement"] if "kms:Decrypt" in one["Action"]]
+    granted = [
+        one
+        for policy in lab.policies
+        for one in policy["Statement"]
+        if "kms:Decrypt" in one["Action"]
+    ]
     assert {str(one["Condition"]) for one in granted} == {
         str({"StringEquals": {"kms:ViaService": f"secretsmanager.{REGION}.amazonaws.com"}})
     }
@@ -158,18 +235,29 @@ def test_once_and_no_more(lab: Lab) -> None:
     assert (keys(lab), lab.changed()) == (after, [])
 
 
-# -- not done ---------------------------------------------------------------------------------------------------------
+# -- not done --------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("error", ["AccessDeniedException", "ThrottlingException", "InternalServiceError"])
-def test_a_key_that_cannot_be_stored_is_deleted_at_once(lab: Lab, error: str, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize(
+    "error", ["AccessDeniedException", "ThrottlingException", "InternalServiceError"]
+)
+def test_a_key_that_cannot_be_stored_is_deleted_at_once(
+    lab: Lab, error: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     old = keys(lab)
     lab.fail("PutSecretValue", error)
     assert lab.once().done
     assert keys(lab) == old
     assert kept(lab)["outcome"] == "FAILED" and "could not be stored" in kept(lab)["detail"]
-    assert "it was deleted" in kept(lab)["detail"] and "aws iam create-access-key --user-name alice" in kept(lab)["task"]
-    made = [one for one in lab.made if one["SecretAccessKey"] in lab.said() + "".join(capsys.readouterr())]
+    assert (
+        "it was deleted" in kept(lab)["detail"]
+        and "aws iam create-access-key --user-name alice" in kept(lab)["task"]
+    )
+    made = [
+        one
+        for one in lab.made
+        if one["SecretAccessKey"] in lab.said() + "".join(capsys.readouterr())
+    ]
     assert len(lab.made) == 1 and made == []
 
 
@@ -187,7 +275,10 @@ def test_what_fails_before_leaves_no_key(lab: Lab, operation: str) -> None:
     lab.fail(operation, "AccessDenied")
     lab.once()
     assert keys(lab) == old and kept(lab)["outcome"] == "FAILED"
-    assert "AccessDenied" in kept(lab)["detail"] and lab.ledger()["actions"]["rotate_access_key"]["status"] == "FAILED"
+    assert (
+        "AccessDenied" in kept(lab)["detail"]
+        and lab.ledger()["actions"]["rotate_access_key"]["status"] == "FAILED"
+    )
 
 
 def test_throttled_before_it_is_asked_again(lab: Lab) -> None:
@@ -207,15 +298,22 @@ def test_two_keys_leave_no_room(lab: Lab) -> None:
     lab.see("iam").create_access_key(UserName=USER)
     old = keys(lab)
     lab.once()
-    assert keys(lab) == old and kept(lab)["outcome"] == "FAILED" and "CreateSecret" not in lab.changed()
+    assert (
+        keys(lab) == old
+        and kept(lab)["outcome"] == "FAILED"
+        and "CreateSecret" not in lab.changed()
+    )
     first = min(old)
     assert (
-        f"aws iam delete-access-key --user-name alice --access-key-id {first} && aws iam create-access-key" in kept(lab)["task"]
+        f"aws iam delete-access-key --user-name alice --access-key-id {first} && aws iam"
+        " create-access-key" in kept(lab)["task"]
     )
 
 
 def test_a_user_that_had_no_active_key(lab: Lab) -> None:
-    lab.record.set_target(INCIDENT, lab.kind, USER, before={"access_keys": dict.fromkeys(keys(lab), "Inactive")})
+    lab.record.set_target(
+        INCIDENT, lab.kind, USER, before={"access_keys": dict.fromkeys(keys(lab), "Inactive")}
+    )
     lab.once()
     assert (kept(lab)["outcome"], lab.changed()) == ("SKIPPED", [])
 
@@ -235,14 +333,16 @@ def test_off(lab: Lab) -> None:
     assert (kept(lab), lab.changed()) == ({}, [])
 
 
-# -- ended in between -------------------------------------------------------------------------------------------------
+# -- ended in between ------------------------------------------------------------------------------
 
 
 def test_ended_between_making_and_storing(lab: Lab) -> None:
     """Nobody has the secret part of that key: it is made inactive, and people are told."""
     old = keys(lab)
     state = {"keys": list(old), "secret": NAME}
-    lab.record.evidence(INCIDENT, lab.kind, USER, "rotation", {"outcome": "RUNNING", "detail": "", "state": state})
+    lab.record.evidence(
+        INCIDENT, lab.kind, USER, "rotation", {"outcome": "RUNNING", "detail": "", "state": state}
+    )
     lost = lab.see("iam").create_access_key(UserName=USER)["AccessKey"]["AccessKeyId"]
     lab.once()
     assert keys(lab) == {**old, lost: "Inactive"}
@@ -253,10 +353,16 @@ def test_ended_between_storing_and_writing(lab: Lab) -> None:
     lab.once()
     entry, made = kept(lab), secret(lab)["access_key_id"]
     state = {name: value for name, value in entry["state"].items() if name != "key"}
-    lab.record.evidence(INCIDENT, lab.kind, USER, "rotation", {**entry, "outcome": "RUNNING", "state": state})
+    lab.record.evidence(
+        INCIDENT, lab.kind, USER, "rotation", {**entry, "outcome": "RUNNING", "state": state}
+    )
     lab.calls.clear()
     lab.once()
-    assert (lab.changed(), kept(lab)["outcome"], kept(lab)["state"]["key"]) == ([], "COMPLETE", made)
+    assert (lab.changed(), kept(lab)["outcome"], kept(lab)["state"]["key"]) == (
+        [],
+        "COMPLETE",
+        made,
+    )
     assert keys(lab)[made] == "Active"
 
 
@@ -266,14 +372,22 @@ def test_restore_leaves_the_new_key_and_names_it(lab: Lab) -> None:
     got = lab.restore()
     assert (keys(lab), got.status) == (after, Status.RESTORE_PARTIAL)
     [text] = got.not_restored
-    assert made in text and NAME in text and f"aws iam delete-access-key --user-name alice --access-key-id {made}" in text
+    assert (
+        made in text
+        and NAME in text
+        and f"aws iam delete-access-key --user-name alice --access-key-id {made}" in text
+    )
     assert secret(lab)["secret_access_key"] not in lab.said() + text
 
 
-def test_a_name_that_secrets_manager_does_not_take(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_name_that_secrets_manager_does_not_take(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
     lab = Lab(world, monkeypatch, name="a,b+c@d")
     lab.options |= {"rotate_key": {"reader_arns": [OWNER], "kms_key_id": None}}
     lab.see("iam").create_user(UserName="a,b+c@d")
     lab.record.before(INCIDENT, lab.kind, lab.name, "access_keys", {"AKIA": "Active"})
     lab.once()
-    assert lab.see("secretsmanager").get_secret_value(SecretId=f"{PREFIX}/a_b+c@d/{INCIDENT}")["SecretString"]
+    assert lab.see("secretsmanager").get_secret_value(SecretId=f"{PREFIX}/a_b+c@d/{INCIDENT}")[
+        "SecretString"
+    ]

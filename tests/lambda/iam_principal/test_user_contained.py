@@ -1,4 +1,6 @@
-"""A user is denied everything first, then each of its credentials ends; read back with other eyes."""
+"""A user is denied everything first, then each of its credentials ends; read back with other
+eyes.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +9,14 @@ from guardduty_response.playbooks.iam_principal import playbook
 from guardduty_response.statuses import Status
 from iam_lab import DENY_ALL, MEMBER, PREFIX, IamLab, managed
 
-EVERYTHING = {"keys": 2, "console": True, "mfa": ("old", "new"), "ssh": True, "service": True, "certificate": True}
+EVERYTHING = {
+    "keys": 2,
+    "console": True,
+    "mfa": ("old", "new"),
+    "ssh": True,
+    "service": True,
+    "certificate": True,
+}
 
 
 @pytest.mark.parametrize("keys", [0, 1, 2])
@@ -27,16 +36,26 @@ def test_everything_a_user_has_ends(iam: IamLab) -> None:
     assert set(found["keys"].values()) == set(found["ssh"].values()) == {"Inactive"}
     assert set(found["service"].values()) == set(found["certificates"].values()) == {"Inactive"}
     assert found["password"] is None
-    assert found["mfa"] == [iam.ids["mfa_old"]], "only what was added since the finding's window began"
-    assert found["tags"][PREFIX] == "quarantined" and found["tags"][f"{PREFIX}-incident"].startswith("inc-")
+    assert found["mfa"] == [iam.ids["mfa_old"]], (
+        "only what was added since the finding's window began"
+    )
+    assert found["tags"][PREFIX] == "quarantined" and found["tags"][
+        f"{PREFIX}-incident"
+    ].startswith("inc-")
     assert found["tags"]["team"] == "web"
-    assert set(iam.actions().values()) == {"DONE", "SKIPPED"} and iam.actions()["held_sessions"] == "SKIPPED"
+    assert (
+        set(iam.actions().values()) == {"DONE", "SKIPPED"}
+        and iam.actions()["held_sessions"] == "SKIPPED"
+    )
 
 
 def test_a_user_without_a_console_password_is_said_so(iam: IamLab) -> None:
     iam.user().respond()
     assert iam.password() is None
-    assert (iam.actions()["console_password"], iam.said("console_password")) == ("SKIPPED", "the user has no console password")
+    assert (iam.actions()["console_password"], iam.said("console_password")) == (
+        "SKIPPED",
+        "the user has no console password",
+    )
 
 
 def test_a_path_belongs_to_the_arn(iam: IamLab) -> None:
@@ -89,7 +108,7 @@ def test_the_plan_promises_what_is_done_and_changes_nothing(iam: IamLab) -> None
     assert iam.ids["planned"].tags == {"team": "web"}
 
 
-# -- order, and what is lost when a function dies -----------------------------------------------------------------------
+# -- order, and what is lost when a function dies --------------------------------------------------
 
 
 def test_the_denial_comes_before_anything_else(iam: IamLab) -> None:
@@ -112,23 +131,46 @@ def test_the_denial_takes_no_reading_once_planned(iam: IamLab) -> None:
     [attach] = [call for call in iam.calls if call.operation == "AttachUserPolicy"]
     recorded = next(call for call in iam.calls if call.operation == "UpdateItem")
     assert recorded.params["ExpressionAttributeNames"]["#n"] == "deny_all"
-    assert recorded.start < assumed.end and recorded.end <= attach.start, "beside AssumeRole, before the denial"
+    assert recorded.start < assumed.end and recorded.end <= attach.start, (
+        "beside AssumeRole, before the denial"
+    )
     between = [call for call in iam.calls if assumed.end <= call.start < attach.start]
     assert [call.operation for call in between if call.service != "dynamodb"] == []
     assert attach.end - assumed.end < 2 * iam.latency
 
 
-@pytest.mark.parametrize(("operation", "part", "left"), [
-    ("AttachUserPolicy", "deny_all", lambda iam: iam.attached() == set()),
-    ("UpdateAccessKey", "access_keys", lambda iam: set(iam.key_states().values()) == {"Active"}),
-    ("DeleteLoginProfile", "login_profile", lambda iam: iam.password() is not None),
-    ("DeactivateMFADevice", "mfa", lambda iam: len(iam.dump()["mfa"]) == 2),
-    ("UpdateSSHPublicKey", "ssh_keys", lambda iam: set(iam.dump()["ssh"].values()) == {"Active"}),
-    ("UpdateServiceSpecificCredential", "service_credentials", lambda iam: set(iam.dump()["service"].values()) == {"Active"}),
-    ("UpdateSigningCertificate", "certificates", lambda iam: set(iam.dump()["certificates"].values()) == {"Active"}),
-    ("TagUser", "tags", lambda iam: PREFIX not in iam.dump()["tags"]),
-])  # fmt: skip
-def test_how_it_was_is_in_the_record_before_it_is_changed(iam: IamLab, operation: str, part: str, left: object) -> None:
+@pytest.mark.parametrize(
+    ("operation", "part", "left"),
+    [
+        ("AttachUserPolicy", "deny_all", lambda iam: iam.attached() == set()),
+        (
+            "UpdateAccessKey",
+            "access_keys",
+            lambda iam: set(iam.key_states().values()) == {"Active"},
+        ),
+        ("DeleteLoginProfile", "login_profile", lambda iam: iam.password() is not None),
+        ("DeactivateMFADevice", "mfa", lambda iam: len(iam.dump()["mfa"]) == 2),
+        (
+            "UpdateSSHPublicKey",
+            "ssh_keys",
+            lambda iam: set(iam.dump()["ssh"].values()) == {"Active"},
+        ),
+        (
+            "UpdateServiceSpecificCredential",
+            "service_credentials",
+            lambda iam: set(iam.dump()["service"].values()) == {"Active"},
+        ),
+        (
+            "UpdateSigningCertificate",
+            "certificates",
+            lambda iam: set(iam.dump()["certificates"].values()) == {"Active"},
+        ),
+        ("TagUser", "tags", lambda iam: PREFIX not in iam.dump()["tags"]),
+    ],
+)
+def test_how_it_was_is_in_the_record_before_it_is_changed(
+    iam: IamLab, operation: str, part: str, left: object
+) -> None:
     target = iam.user(**EVERYTHING).plan()
     seen: list[object] = []
 
@@ -159,25 +201,38 @@ def test_a_function_that_died_is_gone_on_from_where_it_was(iam: IamLab) -> None:
     assert kept["deny_all"]["attached"] is False and kept["certificates"] == before["certificates"]
 
 
-# -- what goes wrong --------------------------------------------------------------------------------------------------
+# -- what goes wrong -------------------------------------------------------------------------------
 
 
 def test_somebody_changing_it_at_the_same_time_is_waited_for(iam: IamLab) -> None:
     iam.user(**EVERYTHING)
-    for operation in ("AttachUserPolicy", "DeleteLoginProfile", "UpdateServiceSpecificCredential", "TagUser"):
+    for operation in (
+        "AttachUserPolicy",
+        "DeleteLoginProfile",
+        "UpdateServiceSpecificCredential",
+        "TagUser",
+    ):
         iam.fail(operation, "ConcurrentModification", times=2)
     iam.fail("UpdateAccessKey", "EntityTemporarilyUnmodifiable", times=2)
     assert iam.respond().status is Status.CONTAINED
-    assert iam.attached() == {DENY_ALL} and set(iam.key_states().values()) == {"Inactive"} and iam.password() is None
+    assert (
+        iam.attached() == {DENY_ALL}
+        and set(iam.key_states().values()) == {"Inactive"}
+        and iam.password() is None
+    )
 
 
 def test_without_the_denial_it_is_not_contained(iam: IamLab) -> None:
     iam.user(**EVERYTHING).fail("AttachUserPolicy", "AccessDenied")
     step = iam.respond()
     assert step.status is Status.FAILED and "NOT contained" in step.detail
-    assert iam.attached() == set() and set(iam.key_states().values()) == {"Inactive"}, "the rest was done all the same"
+    assert iam.attached() == set() and set(iam.key_states().values()) == {"Inactive"}, (
+        "the rest was done all the same"
+    )
     assert iam.password() is None
-    assert f"aws iam attach-user-policy --user-name alice --policy-arn {DENY_ALL}" in iam.said("deny_all")
+    assert f"aws iam attach-user-policy --user-name alice --policy-arn {DENY_ALL}" in iam.said(
+        "deny_all"
+    )
 
 
 def test_one_key_that_cannot_be_changed_makes_it_partial(iam: IamLab) -> None:

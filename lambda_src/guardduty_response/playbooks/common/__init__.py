@@ -1,1 +1,3 @@
-"""What playbooks share: a target's ledger and sessions, actions, evidence in pieces, and undoing by the record."""
+"""What playbooks share: a target's ledger and sessions, actions, evidence in pieces, and undoing
+by the record.
+"""

@@ -1,14 +1,25 @@
 """One thing that containment does: how it is, what is to be done about it, and doing it.
 
-``plan`` shows what ``todo`` says, ``contain`` does it and ``verify`` reads again and finds nothing left to do: so what was
-promised is what is done. Sentences are participles: a promise while PLANNED, the ledger line once DONE.
+``plan`` shows what ``todo`` says, ``contain`` does it and ``verify`` reads again and finds nothing
+left to do: so what was promised is what is done. Sentences are participles: a promise while
+PLANNED, the ledger line once DONE.
 """
 
 from __future__ import annotations
 
 from typing import Any, Generic, Protocol, TypeVar
 
-from guardduty_response.playbooks.common.work import ALREADY, DONE, FAILED, PLANNED, SKIPPED, Json, Sessions, Work, why
+from guardduty_response.playbooks.common.work import (
+    ALREADY,
+    DONE,
+    FAILED,
+    PLANNED,
+    SKIPPED,
+    Json,
+    Sessions,
+    Work,
+    why,
+)
 
 
 class Parts(Protocol):
@@ -23,9 +34,11 @@ F = TypeVar("F", bound=Parts)
 
 
 class Action(Generic[W, F]):
-    """``option`` switches it on; ``part`` names it in the before-state; ``hand``: the command a person runs instead.
+    """``option`` switches it on; ``part`` names it in the before-state; ``hand``: the command a
+    person runs instead.
 
-    ``good`` and ``none``: what is true when nothing is left to do, because it is as wanted or because there is no such thing.
+    ``good`` and ``none``: what is true when nothing is left to do, because it is as wanted or
+    because there is no such thing.
     """
 
     name = option = part = hand = good = none = ""
@@ -77,7 +90,9 @@ class Action(Generic[W, F]):
         return (ALREADY, self.good) if self.now or had else (SKIPPED, self.none)
 
     def run(self) -> None:
-        """Reads, records, changes and writes the ledger line. Whatever goes wrong touches no other branch."""
+        """Reads, records, changes and writes the ledger line. Whatever goes wrong touches no
+        other branch.
+        """
         self.look()
         status, text = self.intent()
         answers: list[Json] = []

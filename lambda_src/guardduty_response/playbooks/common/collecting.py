@@ -1,6 +1,7 @@
 """Evidence in pieces that are collected side by side, each to its own end, and a manifest of all.
 
-Nothing here is waited for by containment, and no piece waits for another's success: what fails is said, with what to do.
+Nothing here is waited for by containment, and no piece waits for another's success: what fails is
+said, with what to do.
 """
 
 from __future__ import annotations
@@ -14,26 +15,46 @@ from guardduty_response import aws
 from guardduty_response.errors import TargetGone
 from guardduty_response.playbooks import Context, Step, Target
 from guardduty_response.playbooks.common.part import Json, Outcome, Part
-from guardduty_response.playbooks.common.work import BRANCHES, DONE, FAILED, SKIPPED, Work, gather, value, why
+from guardduty_response.playbooks.common.work import (
+    BRANCHES,
+    DONE,
+    FAILED,
+    SKIPPED,
+    Work,
+    gather,
+    value,
+    why,
+)
 from guardduty_response.record import now
 
 TRIES = 5  # how often a piece may meet throttling or an outage before it is given up
-PACE = (5, 10, 15, 30)  # seconds between polls, 60 from then on: each poll costs three state transitions
-LEDGER = {Outcome.COMPLETE: DONE, Outcome.PARTIAL: FAILED, Outcome.FAILED: FAILED, Outcome.SKIPPED: SKIPPED}
+# seconds between polls, 60 from then on: each poll costs three state transitions
+PACE = (5, 10, 15, 30)
+LEDGER = {
+    Outcome.COMPLETE: DONE,
+    Outcome.PARTIAL: FAILED,
+    Outcome.FAILED: FAILED,
+    Outcome.SKIPPED: SKIPPED,
+}
 W = TypeVar("W", bound=Work)
 
 
 class Collection(Generic[W]):
-    """The pieces of one playbook: modules with ``NAME`` and ``run(work, before) -> Part`` (part.Collect).
+    """The pieces of one playbook: modules with ``NAME`` and ``run(work, before) -> Part``
+    (part.Collect).
 
-    ``beside``: those that are started beside containment. ``stages``: all of them; each stage sees how those before it
-    stand. ``manifest``: the piece that lists what the others have kept, once all have ended.
+    ``beside``: those that are started beside containment. ``stages``: all of them; each stage sees
+    how those before it stand. ``manifest``: the piece that lists what the others have kept, once
+    all have ended.
     """
 
     def __init__(
-        self, kind: Callable[[Context, Target], W], beside: tuple[ModuleType, ...], stages: tuple[tuple[ModuleType, ...], ...],
+        self,
+        kind: Callable[[Context, Target], W],
+        beside: tuple[ModuleType, ...],
+        stages: tuple[tuple[ModuleType, ...], ...],
         manifest: ModuleType,
-    ) -> None:  # fmt: skip
+    ) -> None:
         self.kind, self.beside, self.stages, self.manifest = kind, beside, stages, manifest
 
     def work(self, ctx: Context, target: Target) -> W:
@@ -54,12 +75,15 @@ class Collection(Generic[W]):
         if any(part.outcome is Outcome.RUNNING for part in parts.values()):
             return _step(ctx, parts, done=False)
         self.one(work, self.manifest)
-        if work.acted("evidence").get("status") == FAILED:  # the incident function's line, when ``evidence`` could not run
+        # the incident function's line, when ``evidence`` could not run
+        if work.acted("evidence").get("status") == FAILED:
             work.did("evidence", DONE, "not begun beside containment, but collected afterwards")
         return _step(ctx, parts, done=True)
 
     def _side_by_side(self, work: W, modules: tuple[ModuleType, ...]) -> dict[str, Part]:
-        calls: dict[str, Callable[[], Part]] = {module.NAME: partial(self.one, work, module) for module in modules}
+        calls: dict[str, Callable[[], Part]] = {
+            module.NAME: partial(self.one, work, module) for module in modules
+        }
         return {name: value(part) for name, part in gather(calls, BRANCHES).items()}
 
     def one(self, work: W, module: ModuleType) -> Part:
@@ -76,11 +100,15 @@ class Collection(Generic[W]):
         except Exception as error:
             if aws.transient(error) and tries < TRIES:
                 again = f"asked again: {why(error)}"
-                part, tries = Part(Outcome.RUNNING, again, 15, state=before.get("state", {})), tries + 1
+                part, tries = (
+                    Part(Outcome.RUNNING, again, 15, state=before.get("state", {})),
+                    tries + 1,
+                )
             else:
                 text = f"{name} of {work.id} failed ({why(error)})"
                 task = f"collect {name} of {work.id} by hand: {why(error)}"
-                part = Part(Outcome.FAILED, text, task=task, state=before.get("state", {}))  # what was found so far stands
+                # what was found so far stands
+                part = Part(Outcome.FAILED, text, task=task, state=before.get("state", {}))
         _keep(work, module, part, before, tries)
         return part
 
@@ -90,9 +118,17 @@ def _keep(work: Work, module: ModuleType, part: Part, before: Json, tries: int) 
     name = str(module.NAME)
     objects = part.objects or before.get("objects", [])
     requests = [*before.get("request_ids", []), *part.request_ids]
-    entry: Json = {"outcome": part.outcome, "detail": part.detail[:1000], "objects": objects, "task": part.task[:1000],
-                   "state": part.state, "request_ids": requests, "tries": tries, "since": before.get("since") or now(),
-                   "at": now()}  # fmt: skip
+    entry: Json = {
+        "outcome": part.outcome,
+        "detail": part.detail[:1000],
+        "objects": objects,
+        "task": part.task[:1000],
+        "state": part.state,
+        "request_ids": requests,
+        "tries": tries,
+        "since": before.get("since") or now(),
+        "at": now(),
+    }
     work.keep(name, entry)
     work.kept["evidence"][name] = entry
     if part.outcome is not Outcome.RUNNING:

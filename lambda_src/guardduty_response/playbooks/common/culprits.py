@@ -1,4 +1,6 @@
-"""Who undid a containment: the newest successful CloudTrail events that could have, the response's own left out."""
+"""Who undid a containment: the newest successful CloudTrail events that could have, the
+response's own left out.
+"""
 
 from __future__ import annotations
 
@@ -11,27 +13,41 @@ from guardduty_response import aws, breach
 from guardduty_response.playbooks import Check
 from guardduty_response.playbooks.common.work import Json, Work, allow, policy
 
-IAM_REGION = {"aws": "us-east-1", "aws-us-gov": "us-gov-west-1", "aws-cn": "cn-north-1"}  # where IAM's events are recorded
+# where IAM's events are recorded
+IAM_REGION = {"aws": "us-east-1", "aws-us-gov": "us-gov-west-1", "aws-cn": "cn-north-1"}
 # AWS CloudTrail answers LookupEvents twice a second for each account and Region.
 LOOKUPS, PAUSE_SECONDS, MOST = 6, 0.5, 5
-Calls = dict[str, tuple[str, ...]]  # kind of check (its name up to the first space) -> what can undo it
+# kind of check (its name up to the first space) -> what can undo it
+Calls = dict[str, tuple[str, ...]]
 
 
 def who(
-    work: Work, calls: Calls, questions: list[tuple[str, str, str]], undone: list[Check], since: str, seen: Json | None,
-    ids: set[str], session: Callable[[str], aws.Session] | None = None,
-) -> list[Json]:  # fmt: skip
-    """Changes (breach.change), newest first, at most MOST; empty when CloudTrail does not show any yet.
+    work: Work,
+    calls: Calls,
+    questions: list[tuple[str, str, str]],
+    undone: list[Check],
+    since: str,
+    seen: Json | None,
+    ids: set[str],
+    session: Callable[[str], aws.Session] | None = None,
+) -> list[Json]:
+    """Changes (breach.change), newest first, at most MOST; empty when CloudTrail does not show any
+    yet.
 
-    ``questions``: (Region, attribute, value) of LookupEvents, the likeliest first. ``since``: when it was last seen to hold
-    (ISO 8601, or empty: 24 hours back). ``seen``: the change that was heard of. ``ids``: what an undoing call would name.
-    ``session``: asks CloudTrail of a Region; without it the target's account is asked.
-    Raises botocore errors when CloudTrail cannot be asked.
+    ``questions``: (Region, attribute, value) of LookupEvents, the likeliest first. ``since``: when
+    it was last seen to hold (ISO 8601, or empty: 24 hours back). ``seen``: the change that was
+    heard of. ``ids``: what an undoing call would name. ``session``: asks CloudTrail of a Region;
+    without it the target's account is asked. Raises botocore errors when CloudTrail cannot be
+    asked.
     """
     kinds = {one.name.split(" ")[0] for one in undone} & calls.keys()
     names = {call for kind in kinds for call in calls[kind]}
     # To the second, as event times are: what came before it was seen to hold has undone nothing.
-    start = datetime.fromisoformat(since.replace("Z", "+00:00")) if since else datetime.now(UTC) - timedelta(days=1)
+    start = (
+        datetime.fromisoformat(since.replace("Z", "+00:00"))
+        if since
+        else datetime.now(UTC) - timedelta(days=1)
+    )
     start = start.replace(microsecond=0)
     if seen and seen["what"] in names and _time(seen["when"]) >= start:
         return [seen]
@@ -47,7 +63,11 @@ def who(
         )
         for event in answer["Events"]:
             trail = json.loads(event["CloudTrailEvent"])
-            if trail.get("eventName") in names and breach.undoes(trail, own) and breach.named(trail) & ids:
+            if (
+                trail.get("eventName") in names
+                and breach.undoes(trail, own)
+                and breach.named(trail) & ids
+            ):
                 found[str(trail.get("eventID"))] = breach.change(trail)
         seen_calls = {one["what"] for one in found.values()}
         if all(seen_calls & set(calls[kind]) for kind in kinds):
@@ -56,7 +76,9 @@ def who(
 
 
 def _session(work: Work, region: str) -> aws.Session:
-    return work.ctx.assume(work.target.account_id, region, policy(allow(("cloudtrail:LookupEvents",))))
+    return work.ctx.assume(
+        work.target.account_id, region, policy(allow(("cloudtrail:LookupEvents",)))
+    )
 
 
 def iam_region(work: Work) -> str:

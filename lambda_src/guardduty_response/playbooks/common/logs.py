@@ -1,6 +1,7 @@
 """Reading logs of a window of time within bounds: CloudWatch Logs groups and deliveries in S3.
 
-What is read here was written by the account under suspicion: sizes are bounded before anything is unpacked.
+What is read here was written by the account under suspicion: sizes are bounded before anything is
+unpacked.
 """
 
 from __future__ import annotations
@@ -20,11 +21,14 @@ from guardduty_response.playbooks.common.work import Work, allow
 
 OBJECT_BYTES = 32 << 20  # of one delivered object held in memory
 STREAM_BYTES = 1 << 30  # of one delivered object read line by line
-_STAMP = re.compile(r"_(\d{8}T\d{4})Z_")  # in the names of flow log and CloudTrail objects: when it was written
+# in the names of flow log and CloudTrail objects: when it was written
+_STAMP = re.compile(r"_(\d{8}T\d{4})Z_")
 
 
 def others_collect(work: Work, name: str) -> bool:
-    """Whether another part is still at work (and not merely waiting for late records itself): then waiting costs nothing."""
+    """Whether another part is still at work (and not merely waiting for late records itself):
+    then waiting costs nothing.
+    """
     parts: Json = work.kept.get("evidence") or {}
     return any(
         one.get("outcome") == Outcome.RUNNING and not (one.get("state") or {}).get("late")
@@ -34,8 +38,10 @@ def others_collect(work: Work, name: str) -> bool:
 
 
 def late(work: Work, name: str, state: Json, due: float) -> int | None:
-    """Seconds until what was not delivered yet is asked for, once, and only as long as other evidence is being collected;
-    0: now, and ``state["round"]`` has begun. None: there is no further round."""
+    """Seconds until what was not delivered yet is asked for, once, and only as long as other
+    evidence is being collected; 0: now, and ``state["round"]`` has begun. None: there is no further
+    round.
+    """
     state["late"] = True
     if state.get("round") or not others_collect(work, name):
         return None
@@ -77,20 +83,30 @@ def filter_events(logs: Any, request: Json, budget: Budget, take: Callable[[Json
 
 
 def bucket_session(work: Work, bucket: str, prefixes: list[str]) -> Any:
-    """A client that may list and read these prefixes of one bucket, and have S3 decrypt what lies there."""
+    """A client that may list and read these prefixes of one bucket, and have S3 decrypt what
+    lies there.
+    """
     partition = work.ctx.config.partition
     listing = allow(("s3:ListBucket",), f"arn:{partition}:s3:::{bucket}")
     listing["Condition"] = {"StringLike": {"s3:prefix": [f"{one}*" for one in prefixes]}}
     via = {"StringLike": {"kms:ViaService": "s3.*"}}
-    key: Json = {"Effect": "Allow", "Action": ["kms:Decrypt"], "Resource": f"arn:{partition}:kms:*:*:key/*", "Condition": via}
-    reading = allow(("s3:GetObject",), [f"arn:{partition}:s3:::{bucket}/{one}*" for one in prefixes])
+    key: Json = {
+        "Effect": "Allow",
+        "Action": ["kms:Decrypt"],
+        "Resource": f"arn:{partition}:kms:*:*:key/*",
+        "Condition": via,
+    }
+    reading = allow(
+        ("s3:GetObject",), [f"arn:{partition}:s3:::{bucket}/{one}*" for one in prefixes]
+    )
     return work.open(listing, reading, key).client("s3")
 
 
 def listed(s3: Any, bucket: str, prefix: str, after: str, window: Window) -> Iterator[Json]:
     """Objects under ``prefix``, after the key ``after``, that may hold records of the window.
 
-    An object is written up to 15 minutes after its records (Amazon VPC User Guide, "Flow log files"; CloudTrail alike).
+    An object is written up to 15 minutes after its records (Amazon VPC User Guide, "Flow log
+    files"; CloudTrail alike).
     """
     request: Json = {"Bucket": bucket, "Prefix": prefix}
     if after:
@@ -99,7 +115,11 @@ def listed(s3: Any, bucket: str, prefix: str, after: str, window: Window) -> Ite
         got = s3.list_objects_v2(**request)
         for one in got.get("Contents", []):
             found = _STAMP.search(one["Key"])
-            written = datetime.strptime(found[1], "%Y%m%dT%H%M").replace(tzinfo=UTC).timestamp() if found else 0
+            written = (
+                datetime.strptime(found[1], "%Y%m%dT%H%M").replace(tzinfo=UTC).timestamp()
+                if found
+                else 0
+            )
             if not found or window.start - 300 <= written <= window.end + 900:
                 yield one
         if not got.get("IsTruncated"):

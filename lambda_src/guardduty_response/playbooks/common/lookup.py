@@ -1,7 +1,8 @@
-"""CloudTrail's LookupEvents: paced, page by page, over as many function calls as it takes, and counted into a summary.
+"""CloudTrail's LookupEvents: paced, page by page, over as many function calls as it takes, and
+counted into a summary.
 
-LookupEvents takes two calls a second per account and Region and answers management events of 90 days, newest first (AWS
-CloudTrail API Reference).
+LookupEvents takes two calls a second per account and Region and answers management events of 90
+days, newest first (AWS CloudTrail API Reference).
 """
 
 from __future__ import annotations
@@ -37,9 +38,11 @@ def answered(questions: list[Json]) -> bool:
 
 
 def ask(client: Any, questions: list[Json], window: Window, until: float, take: Take) -> None:
-    """One function call's share of the questions, which keep how far they are. ``until``: of ``time.monotonic``.
+    """One function call's share of the questions, which keep how far they are. ``until``: of
+    ``time.monotonic``.
 
-    A question that is refused says so (``note``), one with too many pages too (``cut``). Raises what is transient.
+    A question that is refused says so (``note``), one with too many pages too (``cut``). Raises
+    what is transient.
     """
     paced = _Paced(client)
     for one in [one for one in questions if not one.get("done")]:
@@ -72,8 +75,10 @@ class _Paced:
 def _pages(client: _Paced, one: Json, window: Window, budget: Budget, take: Take) -> None:
     request: Json = {
         "LookupAttributes": [{"AttributeKey": one["key"], "AttributeValue": one["value"]}],
-        "StartTime": one.get("since", window.start), "EndTime": min(window.end, one.get("until", window.end)), "MaxResults": 50,
-    }  # fmt: skip
+        "StartTime": one.get("since", window.start),
+        "EndTime": min(window.end, one.get("until", window.end)),
+        "MaxResults": 50,
+    }
     while budget.more():
         if one["token"]:
             request["NextToken"] = one["token"]
@@ -82,7 +87,8 @@ def _pages(client: _Paced, one: Json, window: Window, budget: Budget, take: Take
         except ClientError as error:
             if aws.code(error) != "InvalidNextTokenException" or "oldest" not in one:
                 raise
-            # The token did not outlive the wait: newest come first, so the rest is what is older than the oldest seen.
+            # The token did not outlive the wait: newest come first, so the rest is what is older
+            # than the oldest seen.
             one |= {"token": "", "until": one["oldest"]}
             request.pop("NextToken", None)
             request["EndTime"] = one["oldest"]
@@ -98,31 +104,57 @@ def _pages(client: _Paced, one: Json, window: Window, budget: Budget, take: Take
 
 
 def summarize(rows: Json, record: Json) -> None:
-    """Counts one event: ``rows`` is {"who | from | what": [count, first, last, {error: count}]}, at most MOST_ROWS."""
-    who = get(record, "userIdentity", "arn") or get(record, "userIdentity", "invokedBy") or get(record, "userIdentity", "type")
+    """Counts one event: ``rows`` is {"who | from | what": [count, first, last, {error: count}]},
+    at most MOST_ROWS.
+    """
+    who = (
+        get(record, "userIdentity", "arn")
+        or get(record, "userIdentity", "invokedBy")
+        or get(record, "userIdentity", "type")
+    )
     service = str(record.get("eventSource", "")).removesuffix(".amazonaws.com")
-    key = f"{str(who)[:200]} | {str(record.get('sourceIPAddress'))[:64]} | {service}:{record.get('eventName')}"
+    key = (
+        f"{str(who)[:200]} | {str(record.get('sourceIPAddress'))[:64]} |"
+        f" {service}:{record.get('eventName')}"
+    )
     if key not in rows and len(rows) >= MOST_ROWS:
         key = "others"
     at = str(record.get("eventTime", ""))
     count, first, last, errors = rows.get(key) or [0, at, at, {}]
     if record.get("errorCode"):
         code = str(record["errorCode"])[:60]
-        errors = {**errors, code: errors.get(code, 0) + 1} if code in errors or len(errors) < 8 else errors
+        errors = (
+            {**errors, code: errors.get(code, 0) + 1}
+            if code in errors or len(errors) < 8
+            else errors
+        )
     rows[key] = [count + 1, min(first, at), max(last, at), errors]
 
 
 def calls(rows: Json) -> list[Json]:
     """The rows for people, most frequent first."""
     return [
-        {"who": who, "from": source, "what": what, "count": row[0], "first": row[1], "last": row[2], "errors": row[3]}
+        {
+            "who": who,
+            "from": source,
+            "what": what,
+            "count": row[0],
+            "first": row[1],
+            "last": row[2],
+            "errors": row[3],
+        }
         for key, row in sorted(rows.items(), key=lambda item: -item[1][0])
         for who, source, what in [[*key.split(" | "), "", ""][:3]]
     ]
 
 
 def command(question: Json, window: Window, region: str) -> str:
-    """What reads by hand what a question has left. Whoever made the calls chose some of the names: quoted for the shell."""
+    """What reads by hand what a question has left. Whoever made the calls chose some of the
+    names: quoted for the shell.
+    """
     asked = shlex.quote(f"AttributeKey={question['key']},AttributeValue={question['value']}")
     start, end = iso(question.get("since", window.start)), iso(question.get("oldest") or window.end)
-    return f"aws cloudtrail lookup-events --lookup-attributes {asked} --start-time {start} --end-time {end} --region {region}"
+    return (
+        f"aws cloudtrail lookup-events --lookup-attributes {asked} --start-time {start} --end-time"
+        f" {end} --region {region}"
+    )

@@ -13,7 +13,9 @@ Json = dict[str, Any]
 
 
 class Outcome(StrEnum):
-    """``NOT_POSSIBLE``: the resource or the account does not allow it; ``SKIPPED``: switched off."""
+    """``NOT_POSSIBLE``: the resource or the account does not allow it; ``SKIPPED``: switched
+    off.
+    """
 
     RUNNING = "RUNNING"
     COMPLETE = "COMPLETE"
@@ -25,11 +27,13 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True)
 class Part:
-    """How far a piece of evidence is. The collector writes it into the target's ledger (``evidence``, under its name).
+    """How far a piece of evidence is. The collector writes it into the target's ledger
+    (``evidence``, under its name).
 
-    ``wait_seconds``: when to ask again while RUNNING. ``objects``: what lies in the evidence bucket, as ``put_evidence``
-    returns it ({key, sha256, bytes}), each with ``what`` it is. ``task``: what is left for a person to do, or empty.
-    ``state``: what the next call needs to know; small, and no secrets (the record is read by people).
+    ``wait_seconds``: when to ask again while RUNNING. ``objects``: what lies in the evidence
+    bucket, as ``put_evidence`` returns it ({key, sha256, bytes}), each with ``what`` it is.
+    ``task``: what is left for a person to do, or empty. ``state``: what the next call needs to
+    know; small, and no secrets (the record is read by people).
     """
 
     outcome: Outcome
@@ -41,6 +45,7 @@ class Part:
     request_ids: list[str] = field(default_factory=list)
 
 
-# A part's function: called again and again until its outcome is no longer RUNNING. ``before``: the Json of its last Part
-# ({} on the first call). It raises AWS errors freely: the collector repeats what is transient and records the rest as FAILED.
+# A part's function: called again and again until its outcome is no longer RUNNING. ``before``: the
+# Json of its last Part ({} on the first call). It raises AWS errors freely: the collector repeats
+# what is transient and records the rest as FAILED.
 Collect = Callable[[Work, Json], Part]

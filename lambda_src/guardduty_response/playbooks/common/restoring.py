@@ -1,7 +1,8 @@
 """What restore says of each recorded part: as before, to be brought back, or not, and why.
 
-The present state decides, not what the ledger believes was done: so a half-contained instance is restored as far as it was
-changed, a second restore finds nothing to do, and what somebody else changed since is left alone.
+The present state decides, not what the ledger believes was done: so a half-contained instance is
+restored as far as it was changed, a second restore finds nothing to do, and what somebody else
+changed since is left alone.
 """
 
 from __future__ import annotations
@@ -13,7 +14,18 @@ from enum import StrEnum
 
 from guardduty_response import aws
 from guardduty_response.playbooks import Check, Restored
-from guardduty_response.playbooks.common.work import ALREADY, AWS_ERRORS, BRANCHES, DONE, FAILED, SKIPPED, Json, Work, gather, why
+from guardduty_response.playbooks.common.work import (
+    ALREADY,
+    AWS_ERRORS,
+    BRANCHES,
+    DONE,
+    FAILED,
+    SKIPPED,
+    Json,
+    Work,
+    gather,
+    why,
+)
 from guardduty_response.statuses import Status
 
 READ_BACKS, PAUSE_SECONDS = 10, 2  # what was changed is seen late: AWS is eventually consistent
@@ -29,7 +41,9 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True)
 class Part:
-    """``name``: its key in the before-state, ``network/<interface>`` for interfaces. ``call`` brings it back."""
+    """``name``: its key in the before-state, ``network/<interface>`` for interfaces. ``call``
+    brings it back.
+    """
 
     kind: Kind
     name: str
@@ -52,15 +66,23 @@ def by_hand(work: Work, command: str) -> str:
 
 
 def foreign(name: str, item: str, what: str) -> Part:
-    return Part(Kind.FOREIGN, name, item, f"{what}, which is not what containment left: somebody changed it since, left as it is")
+    return Part(
+        Kind.FOREIGN,
+        name,
+        item,
+        f"{what}, which is not what containment left: somebody changed it since, left as it is",
+    )
 
 
-# Reads everything with a fresh session: (whether the resource exists, every recorded part as it is now).
+# Reads everything with a fresh session: (whether the resource exists, every recorded part as it is
+# now).
 Look = Callable[[], tuple[bool, list[Part]]]
 
 
 def restore(work: Work, look: Look) -> Restored:
-    """Brings back what ``look`` finds to be brought back, and reads it back. ``work.kept`` is the target's ledger."""
+    """Brings back what ``look`` finds to be brought back, and reads it back. ``work.kept`` is
+    the target's ledger.
+    """
     exists, parts = look()
     done = set((work.kept.get("restored") or {}).get("done") or [])
     parts = [_earlier(one) if one.name in done else one for one in parts]
@@ -68,18 +90,28 @@ def restore(work: Work, look: Look) -> Restored:
     if got:
         parts = _read_back(look, parts, got)
     _write(work, parts, done, got)
-    good, bad = [one for one in parts if one.kind is Kind.AS_BEFORE], [one for one in parts if one.kind is not Kind.AS_BEFORE]
+    good, bad = (
+        [one for one in parts if one.kind is Kind.AS_BEFORE],
+        [one for one in parts if one.kind is not Kind.AS_BEFORE],
+    )
     return Restored(
         Status.GONE if not exists else Status.RESTORE_PARTIAL if bad else Status.RESTORED,
         sorted({one.name for one in good} - {one.name for one in bad}),
         sorted({one.name for one in bad if one.kind in (Kind.STUCK, Kind.KEPT)}),
-        [one.text for one in good], list(dict.fromkeys(one.told for one in bad)),
+        [one.text for one in good],
+        list(dict.fromkeys(one.told for one in bad)),
         [Check(one.item or one.name, one.kind is Kind.AS_BEFORE, one.text) for one in parts],
-    )  # fmt: skip
+    )
 
 
 def _earlier(part: Part) -> Part:
-    return replace(part, kind=Kind.AS_BEFORE, call=None, hand="", text=f"{part.item or part.name} was restored earlier")
+    return replace(
+        part,
+        kind=Kind.AS_BEFORE,
+        call=None,
+        hand="",
+        text=f"{part.item or part.name} was restored earlier",
+    )
 
 
 def _read_back(look: Look, parts: list[Part], got: dict[tuple[str, str], object]) -> list[Part]:
@@ -101,26 +133,47 @@ def _read_back(look: Look, parts: list[Part], got: dict[tuple[str, str], object]
             if seen and seen.kind is Kind.AS_BEFORE:
                 out.append(replace(one, kind=Kind.AS_BEFORE, hand="", call=None))
             else:
-                text = f"changed, and not to be seen on reading back ({seen.text if seen else 'not readable'}): {one.text}"
+                text = (
+                    "changed, and not to be seen on reading back"
+                    f" ({seen.text if seen else 'not readable'}): {one.text}"
+                )
                 out.append(replace(one, kind=Kind.STUCK, call=None, text=text))
         elif isinstance(error := got.get(one.key), Exception):
-            out.append(replace(one, kind=Kind.STUCK, call=None, text=f"failed ({why(error)}): {one.text}"))
+            out.append(
+                replace(one, kind=Kind.STUCK, call=None, text=f"failed ({why(error)}): {one.text}")
+            )
         else:
             out.append(one)
     return out
 
 
-def _write(work: Work, parts: list[Part], done: set[str], got: dict[tuple[str, str], object]) -> None:
+def _write(
+    work: Work, parts: list[Part], done: set[str], got: dict[tuple[str, str], object]
+) -> None:
     """One ledger line a kind of part. What an earlier restore wrote stands when nothing is new."""
     names = dict.fromkeys(one.name.split("/")[0] for one in parts if one.name not in done)
     for name in names:
         mine = [one for one in parts if one.name.split("/")[0] == name]
         bad = [one for one in mine if one.kind is not Kind.AS_BEFORE]
-        answers = [answer for one in mine if isinstance(made := got.get(one.key), list) for answer in made]
-        status = FAILED if any(one.kind is Kind.STUCK for one in bad) else DONE if answers else SKIPPED if bad else ALREADY
+        answers = [
+            answer for one in mine if isinstance(made := got.get(one.key), list) for answer in made
+        ]
+        status = (
+            FAILED
+            if any(one.kind is Kind.STUCK for one in bad)
+            else DONE
+            if answers
+            else SKIPPED
+            if bad
+            else ALREADY
+        )
         lines = [one.text for one in mine if one.kind is Kind.AS_BEFORE] + [
             f"NOT restored: {told}" for told in dict.fromkeys(one.told for one in bad)
         ]
         work.ctx.action(
-            work.target, f"restore_{name}", status, "; ".join(lines), ",".join(filter(None, map(aws.request_id, answers)))
+            work.target,
+            f"restore_{name}",
+            status,
+            "; ".join(lines),
+            ",".join(filter(None, map(aws.request_id, answers))),
         )

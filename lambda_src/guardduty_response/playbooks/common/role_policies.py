@@ -1,4 +1,6 @@
-"""Inline policies of a role that deny: one name's sessions, or all that were issued before a moment."""
+"""Inline policies of a role that deny: one name's sessions, or all that were issued before a
+moment.
+"""
 
 from __future__ import annotations
 
@@ -45,7 +47,9 @@ def revoked_before(document: Json | None) -> str:
 
 
 def revoke_document(old: Json | None, before: str) -> Json:
-    """Denies everything to sessions issued before ``before`` (ISO 8601, UTC), or a later date ``old`` has."""
+    """Denies everything to sessions issued before ``before`` (ISO 8601, UTC), or a later date
+    ``old`` has.
+    """
     others = [one for one in statements(old) if not _date(one)]
     newer = deny("DateLessThan", "aws:TokenIssueTime", max(before, revoked_before(old)))
     return {"Version": "2012-10-17", "Statement": [*others, newer]}

@@ -23,11 +23,16 @@ class Window:
 
     @staticmethod
     def of(work: Work, state: Json, minutes: float | None = None) -> Window:
-        """``minutes`` (``log_window_minutes``) before the finding's first event until the first call of this part; kept in
-        ``state``."""
+        """``minutes`` (``log_window_minutes``) before the finding's first event until the first
+        call of this part; kept in ``state``.
+        """
         if "window" not in state:
             end = int(time.time())
-            minutes = float(work.ctx.config.evidence.get("log_window_minutes") or 60) if minutes is None else minutes
+            minutes = (
+                float(work.ctx.config.evidence.get("log_window_minutes") or 60)
+                if minutes is None
+                else minutes
+            )
             first = _seconds(get(work.ctx.finding.detail, "service", "eventFirstSeen"))
             first = first or _seconds(get(work.ctx.finding.detail, "createdAt")) or end
             state["window"] = [int(min(first, end) - minutes * 60), end]
@@ -60,7 +65,9 @@ def _seconds(text: Any) -> float:
 
 @dataclass
 class Budget:
-    """What one call may still do: until when, and how many pages or objects in all, counted over calls."""
+    """What one call may still do: until when, and how many pages or objects in all, counted over
+    calls.
+    """
 
     until: float
     most: int

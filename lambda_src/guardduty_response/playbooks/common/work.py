@@ -1,4 +1,6 @@
-"""What every verb shares: one target's names and ledger, calls side by side, and sessions that may do no more than needed."""
+"""What every verb shares: one target's names and ledger, calls side by side, and sessions that
+may do no more than needed.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +25,9 @@ BRANCHES = ThreadPoolExecutor(max_workers=16, thread_name_prefix="branch")
 
 
 class Work:
-    """One target within one incident. ``kept``: its ledger as earlier attempts left it (empty until read)."""
+    """One target within one incident. ``kept``: its ledger as earlier attempts left it (empty
+    until read).
+    """
 
     def __init__(self, ctx: Context, target: Target) -> None:
         self.ctx, self.target, self.id, self.options = ctx, target, target.id, ctx.options
@@ -38,10 +42,15 @@ class Work:
 
     def arn(self, resource: str, service: str = "ec2") -> str:
         region = "" if service == "iam" else self.target.region
-        return f"arn:{self.ctx.config.partition}:{service}:{region}:{self.target.account_id}:{resource}"
+        return (
+            f"arn:{self.ctx.config.partition}:{service}:{region}:{self.target.account_id}:"
+            f"{resource}"
+        )
 
     def ledger(self, incident_id: str = "") -> Json:
-        return self.ctx.record.target(incident_id or self.ctx.incident_id, self.target.kind, self.id)
+        return self.ctx.record.target(
+            incident_id or self.ctx.incident_id, self.target.kind, self.id
+        )
 
     def had(self, part: str) -> Any:
         """How ``part`` was before an earlier attempt changed it."""
@@ -57,9 +66,17 @@ class Work:
         self.ctx.record.evidence(self.ctx.incident_id, self.target.kind, self.id, part, state)
 
     def did(self, name: str, status: str, detail: str, answers: Iterable[Json] = ()) -> None:
-        """A ledger line. What an earlier attempt did keeps its own line, with its time and request ids."""
+        """A ledger line. What an earlier attempt did keeps its own line, with its time and
+        request ids.
+        """
         if status not in (ALREADY, SKIPPED) or self.acted(name).get("status") != DONE:
-            self.ctx.action(self.target, name, status, detail, ",".join(filter(None, map(aws.request_id, answers))))
+            self.ctx.action(
+                self.target,
+                name,
+                status,
+                detail,
+                ",".join(filter(None, map(aws.request_id, answers))),
+            )
 
 
 def allow(actions: Iterable[str], resource: list[str] | str = "*", **equals: Any) -> Json:
@@ -77,9 +94,11 @@ def fits(*statements: Json) -> bool:
 
 
 class Sessions:
-    """As many role sessions as it takes to allow ``grants`` (ARN -> actions on it), each with the statements ``base``.
+    """As many role sessions as it takes to allow ``grants`` (ARN -> actions on it), each with the
+    statements ``base``.
 
-    AssumeRole is under way when this returns. ``client`` opens a further session for an ARN that none covers.
+    AssumeRole is under way when this returns. ``client`` opens a further session for an ARN that
+    none covers.
     """
 
     def __init__(self, work: Work, base: list[Json], grants: dict[str, tuple[str, ...]]) -> None:
@@ -91,14 +110,19 @@ class Sessions:
         left = sorted(grants, key=lambda arn: grants[arn])
         while left or not self.opened:
             take = len(left)
-            while take > 1 and not fits(*self._statements({arn: grants[arn] for arn in left[:take]})):
+            while take > 1 and not fits(
+                *self._statements({arn: grants[arn] for arn in left[:take]})
+            ):
                 take -= 1
             some, left = left[:take], left[take:]
-            self.opened.append((self.work.open(*self._statements({arn: grants[arn] for arn in some})), set(some)))
+            self.opened.append(
+                (self.work.open(*self._statements({arn: grants[arn] for arn in some})), set(some))
+            )
 
     def _statements(self, grants: dict[str, tuple[str, ...]]) -> list[Json]:
         return self.base + [
-            allow(actions, [arn for arn, its in grants.items() if its == actions]) for actions in dict.fromkeys(grants.values())
+            allow(actions, [arn for arn, its in grants.items() if its == actions])
+            for actions in dict.fromkeys(grants.values())
         ]
 
     def client(self, service: str, arn: str = "", actions: tuple[str, ...] = ()) -> Any:
@@ -110,9 +134,13 @@ class Sessions:
 
 
 def gather(
-    calls: Mapping[K, Callable[[], Any]], pool: ThreadPoolExecutor = aws.POOL, then: Callable[[], object] | None = None
+    calls: Mapping[K, Callable[[], Any]],
+    pool: ThreadPoolExecutor = aws.POOL,
+    then: Callable[[], object] | None = None,
 ) -> dict[K, Any]:
-    """Runs ``calls`` at once; a call that failed yields its error. ``then`` runs when all are under way."""
+    """Runs ``calls`` at once; a call that failed yields its error. ``then`` runs when all are
+    under way.
+    """
     futures = {key: pool.submit(call) for key, call in calls.items()}
     if then:
         then()

@@ -1,1 +1,3 @@
-"""A compromised EC2 instance: playbook.py contains it; collect, restore and terminate are other functions' work."""
+"""A compromised EC2 instance: playbook.py contains it; collect, restore and terminate are other
+functions' work.
+"""

@@ -1,4 +1,6 @@
-"""One instance within one incident: its names, and the options of this playbook that several verbs ask for."""
+"""One instance within one incident: its names, and the options of this playbook that several
+verbs ask for.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +12,8 @@ class Work(work.Work):
     def __init__(self, ctx: Context, target: Target) -> None:
         super().__init__(ctx, target)
         self.group_name, self.untrack_name = f"{self.prefix}-quarantine", f"{self.prefix}-untrack"
-        # What an instance is left with: nothing at all, or what the SSM agent needs, where its network lets it to SSM alone.
+        # What an instance is left with: nothing at all, or what the SSM agent needs, where its
+        # network lets it to SSM alone.
         self.profile_name = str(ctx.config.responder["quarantine_profile"])
         self.quarantine_profiles = (self.profile_name, f"{self.profile_name}-ssm")
         self.endpoints = ctx.config.forensics["when"] == "after"
@@ -19,5 +22,10 @@ class Work(work.Work):
 
     @property
     def role_wide(self) -> bool:
-        """Whether all older sessions of the role are revoked too: by option, or because credentials were stolen."""
-        return self.options["revoke_sessions"] == "role" or "CredentialExfiltration" in self.ctx.finding.type
+        """Whether all older sessions of the role are revoked too: by option, or because
+        credentials were stolen.
+        """
+        return (
+            self.options["revoke_sessions"] == "role"
+            or "CredentialExfiltration" in self.ctx.finding.type
+        )

@@ -1,4 +1,6 @@
-"""Who undid the containment of an instance: which calls can have, and what to ask CloudTrail for them."""
+"""Who undid the containment of an instance: which calls can have, and what to ask CloudTrail for
+them.
+"""
 
 from __future__ import annotations
 
@@ -7,30 +9,46 @@ from guardduty_response.playbooks.common import culprits
 from guardduty_response.playbooks.common.work import Json, name_of
 from guardduty_response.playbooks.ec2_instance.core import Work
 
-# What can undo each check, by the check's name up to its first space. playbooks/ec2_instance/undoing-calls.json, from which
-# the event rule is made, lists the same calls (a test compares).
+# What can undo each check, by the check's name up to its first space.
+# playbooks/ec2_instance/undoing-calls.json, from which the event rule is made, lists the same calls
+# (a test compares).
 CALLS: dict[str, tuple[str, ...]] = {
-    "interface": ("ModifyNetworkInterfaceAttribute", "ModifyInstanceAttribute", "AttachNetworkInterface"),
-    "group": ("AuthorizeSecurityGroupIngress", "AuthorizeSecurityGroupEgress", "ModifySecurityGroupRules"),
-    "replace_instance_profile": ("ReplaceIamInstanceProfileAssociation", "AssociateIamInstanceProfile",
-                                 "DisassociateIamInstanceProfile"),
+    "interface": (
+        "ModifyNetworkInterfaceAttribute",
+        "ModifyInstanceAttribute",
+        "AttachNetworkInterface",
+    ),
+    "group": (
+        "AuthorizeSecurityGroupIngress",
+        "AuthorizeSecurityGroupEgress",
+        "ModifySecurityGroupRules",
+    ),
+    "replace_instance_profile": (
+        "ReplaceIamInstanceProfileAssociation",
+        "AssociateIamInstanceProfile",
+        "DisassociateIamInstanceProfile",
+    ),
     "revoke_sessions": ("DeleteRolePolicy", "PutRolePolicy"),
     "protect_instance": ("ModifyInstanceAttribute",),
     "detach_auto_scaling": ("AttachInstances",),
     "standby_auto_scaling": ("ExitStandby", "AttachInstances"),
     "deregister_targets": ("RegisterTargets",),
     "disassociate_elastic_ip": ("AssociateAddress",),
-}  # fmt: skip
+}
 
 
-def who(work: Work, undone: list[Check], since: str, seen: Json | None, watched: list[str]) -> list[Json]:
+def who(
+    work: Work, undone: list[Check], since: str, seen: Json | None, watched: list[str]
+) -> list[Json]:
     """As common/culprits.who; ``watched`` as the record keeps it."""
     ids = {work.id, *watched, *(one.name.split(" ")[1] for one in undone if " " in one.name)}
     return culprits.who(work, CALLS, _questions(work, undone), undone, since, seen, ids)
 
 
 def _questions(work: Work, undone: list[Check]) -> list[tuple[str, str, str]]:
-    """(Region, attribute, value): by the resources' names first, then by the calls' names where AWS may record no resource."""
+    """(Region, attribute, value): by the resources' names first, then by the calls' names where
+    AWS may record no resource.
+    """
     home, iam = work.target.region, culprits.iam_region(work)
     names: list[tuple[str, str, str]] = []
     for one in undone:
@@ -44,5 +62,8 @@ def _questions(work: Work, undone: list[Check]) -> list[tuple[str, str, str]]:
             names.append((home, "ResourceName", work.id))
     for one in undone:
         kind = one.name.split(" ")[0]
-        names += [(iam if kind == "revoke_sessions" else home, "EventName", call) for call in CALLS.get(kind, ())]
+        names += [
+            (iam if kind == "revoke_sessions" else home, "EventName", call)
+            for call in CALLS.get(kind, ())
+        ]
     return names

@@ -1,4 +1,6 @@
-"""After everything is kept: the stop, where that is switched on and loses nothing; and what stopping would lose, told before."""
+"""After everything is kept: the stop, where that is switched on and loses nothing; and what
+stopping would lose, told before.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +9,16 @@ from typing import Any
 from guardduty_response import aws
 from guardduty_response.errors import TargetGone
 from guardduty_response.playbooks import Context, Step, Target
-from guardduty_response.playbooks.common.work import ALREADY, AWS_ERRORS, DONE, FAILED, SKIPPED, Json, allow, why
+from guardduty_response.playbooks.common.work import (
+    ALREADY,
+    AWS_ERRORS,
+    DONE,
+    FAILED,
+    SKIPPED,
+    Json,
+    allow,
+    why,
+)
 from guardduty_response.playbooks.ec2_instance.actions import scaling
 from guardduty_response.playbooks.ec2_instance.core import Work
 from guardduty_response.playbooks.ec2_instance.state import Facts, describe
@@ -26,23 +37,44 @@ def stop(ctx: Context, target: Target) -> Step:
     if work.options["finish"] != "stop":
         return end(work, "stop_instance", SKIPPED, "switched off (finish)")
     work.kept = work.ledger()
-    reads = ("ec2:DescribeInstances", "ec2:DescribeInstanceTypes", "autoscaling:DescribeAutoScalingInstances")
+    reads = (
+        "ec2:DescribeInstances",
+        "ec2:DescribeInstanceTypes",
+        "autoscaling:DescribeAutoScalingInstances",
+    )
     session = work.open(allow(reads), allow(("ec2:StopInstances",), target.arn))
-    ec2, hand = session.client("ec2"), f"aws ec2 stop-instances --instance-ids {work.id} --region {target.region}"
+    ec2, hand = (
+        session.client("ec2"),
+        f"aws ec2 stop-instances --instance-ids {work.id} --region {target.region}",
+    )
     try:
         instance = describe(work, ec2)
         now = instance["State"]["Name"]
         if now == "stopped":
-            return end(work, "stop_instance", DONE if work.kept["evidence"].get("stop") else ALREADY, "stopped")
+            return end(
+                work,
+                "stop_instance",
+                DONE if work.kept["evidence"].get("stop") else ALREADY,
+                "stopped",
+            )
         if now != "stopping":
             if reason := not_yet(work) or loses(session, work.id, instance, "stop"):
                 ctx.record.event(ctx.incident_id, "task", f"stop {work.id}: {reason}", work.id)
-                return end(work, "stop_instance", SKIPPED, f"not stopped: {reason}. When that is settled: {hand}")
-            work.keep("stop", {"request_id": aws.request_id(ec2.stop_instances(InstanceIds=[work.id]))})
+                return end(
+                    work,
+                    "stop_instance",
+                    SKIPPED,
+                    f"not stopped: {reason}. When that is settled: {hand}",
+                )
+            work.keep(
+                "stop", {"request_id": aws.request_id(ec2.stop_instances(InstanceIds=[work.id]))}
+            )
     except AWS_ERRORS as error:
         if not aws.transient(error):
             status = SKIPPED if isinstance(error, TargetGone) else FAILED
-            return end(work, "stop_instance", status, f"not stopped ({why(error)}). By hand: {hand}")
+            return end(
+                work, "stop_instance", status, f"not stopped ({why(error)}). By hand: {hand}"
+            )
     if ctx.attempt < ATTEMPTS:
         return Step(done=False, wait_seconds=15, detail="stopping")
     return end(work, "stop_instance", FAILED, f"it does not stop. By hand: {hand} --force")
@@ -61,7 +93,9 @@ def loses(session: aws.Session, id: str, instance: Json, how: str) -> str:
     """Why ``how`` (stop, terminate) would destroy something, or empty."""
     kind, group = instance["InstanceType"], scaling(session.client("autoscaling"), id)
     types = session.client("ec2").describe_instance_types(InstanceTypes=[kind])["InstanceTypes"]
-    if instance.get("RootDeviceType") == "instance-store" or types[0].get("InstanceStorageSupported"):
+    if instance.get("RootDeviceType") == "instance-store" or types[0].get(
+        "InstanceStorageSupported"
+    ):
         return f"{kind} has instance-store volumes, whose data a {how} destroys; copy it first"
     if group and group["state"] not in ("Standby", "Detaching", "Detached"):
         return f"Auto Scaling group {group['group']} would terminate it; detach it first"
@@ -69,21 +103,40 @@ def loses(session: aws.Session, id: str, instance: Json, how: str) -> str:
 
 
 def consequences(facts: Facts, ec2: Any, finish: str) -> str:
-    """What finishing would lose, said before anything is done; empty when nothing. A failure to read is said too."""
+    """What finishing would lose, said before anything is done; empty when nothing. A failure to
+    read is said too.
+    """
     said = []
     if facts.spot:
-        said.append("Spot instance: EC2 may reclaim it at any moment; its volumes are kept then, its memory is lost")
+        said.append(
+            "Spot instance: EC2 may reclaim it at any moment; its volumes are kept then, its memory"
+            " is lost"
+        )
         if finish == "stop":
-            said.append("EC2 refuses to stop the instance of a one-time Spot request: it then stays running, contained")
+            said.append(
+                "EC2 refuses to stop the instance of a one-time Spot request: it then stays"
+                " running, contained"
+            )
     if facts.instance.get("RootDeviceType") == "instance-store":
-        said.append("its root is an instance-store volume: no snapshot can keep it, and it cannot be stopped")
+        said.append(
+            "its root is an instance-store volume: no snapshot can keep it, and it cannot be"
+            " stopped"
+        )
     elif finish != "none" and (kind := facts.instance.get("InstanceType")):
         try:
             [known] = ec2.describe_instance_types(InstanceTypes=[kind])["InstanceTypes"]
             if known.get("InstanceStorageSupported"):
-                said.append(f"{kind} has instance-store volumes, which no snapshot keeps: {finish} is left to a person")
+                said.append(
+                    f"{kind} has instance-store volumes, which no snapshot keeps: {finish} is left"
+                    " to a person"
+                )
         except (*AWS_ERRORS, ValueError) as error:
-            said.append(f"whether {kind} has instance-store volumes could not be read ({why(error)})")
+            said.append(
+                f"whether {kind} has instance-store volumes could not be read ({why(error)})"
+            )
     if finish == "terminate":
-        said.append("terminating cannot be undone; it is done only once the snapshots are complete and readable")
+        said.append(
+            "terminating cannot be undone; it is done only once the snapshots are complete and"
+            " readable"
+        )
     return "; ".join(said)

@@ -1,4 +1,6 @@
-"""Closes every interface. Nothing else may delay this: three round trips after AssumeRole, then all changes at once."""
+"""Closes every interface. Nothing else may delay this: three round trips after AssumeRole, then
+all changes at once.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +26,14 @@ from guardduty_response.playbooks.common.work import (
     why,
 )
 from guardduty_response.playbooks.ec2_instance.core import Work
-from guardduty_response.playbooks.ec2_instance.state import LOOK, Facts, Interface, closed, filters, open_rules
+from guardduty_response.playbooks.ec2_instance.state import (
+    LOOK,
+    Facts,
+    Interface,
+    closed,
+    filters,
+    open_rules,
+)
 
 MODIFY = ("ec2:ModifyNetworkInterfaceAttribute",)
 STRIP = ("ec2:RevokeSecurityGroupIngress", "ec2:RevokeSecurityGroupEgress")
@@ -34,13 +43,25 @@ EVERYTHING: list[Json] = [
     {"IpProtocol": "-1", "Ipv6Ranges": [{"CidrIpv6": "::/0"}]},
 ]
 GONE = "InvalidNetworkInterfaceID.NotFound"
-IDENTIFY = {"IpRanges": ("CidrIp",), "Ipv6Ranges": ("CidrIpv6",), "PrefixListIds": ("PrefixListId",),
-            "UserIdGroupPairs": ("GroupId", "UserId")}  # fmt: skip
+IDENTIFY = {
+    "IpRanges": ("CidrIp",),
+    "Ipv6Ranges": ("CidrIpv6",),
+    "PrefixListIds": ("PrefixListId",),
+    "UserIdGroupPairs": ("GroupId", "UserId"),
+}
 
 
-def sessions(work: Work, interfaces: list[str], vpcs: list[str], groups: dict[str, str]) -> Sessions:
-    """May close ``interfaces``. A group that does not exist yet can only be named by the tag it is created with."""
-    tag, any_group, untrack = f"aws:ResourceTag/{work.prefix}", work.arn("security-group/*"), work.options["untrack_connections"]
+def sessions(
+    work: Work, interfaces: list[str], vpcs: list[str], groups: dict[str, str]
+) -> Sessions:
+    """May close ``interfaces``. A group that does not exist yet can only be named by the tag it
+    is created with.
+    """
+    tag, any_group, untrack = (
+        f"aws:ResourceTag/{work.prefix}",
+        work.arn("security-group/*"),
+        work.options["untrack_connections"],
+    )
     known = {vpc: work.arn(f"security-group/{id}") for vpc, id in groups.items()}
     base = [
         allow(LOOK),
@@ -51,7 +72,9 @@ def sessions(work: Work, interfaces: list[str], vpcs: list[str], groups: dict[st
         kinds = ["quarantine", *["untrack"] * untrack]
         base += [
             allow(MODIFY + STRIP, any_group, **{tag: kinds}),
-            allow(("ec2:CreateSecurityGroup",), [any_group, *(work.arn(f"vpc/{vpc}") for vpc in vpcs)]),
+            allow(
+                ("ec2:CreateSecurityGroup",), [any_group, *(work.arn(f"vpc/{vpc}") for vpc in vpcs)]
+            ),
             allow(("ec2:CreateTags",), any_group, **{"ec2:CreateAction": "CreateSecurityGroup"}),
             *[allow(OPEN, any_group, **{tag: "untrack"})] * untrack,
         ]
@@ -65,65 +88,114 @@ def intents(work: Work, facts: Facts) -> dict[str, tuple[str, str]]:
         if closed(work, facts, one):
             continue
         if one.managed:
-            managed += f"; {one.id} is {one.managed}: only that service can close it, and it stays open"
+            managed += (
+                f"; {one.id} is {one.managed}: only that service can close it, and it stays open"
+            )
         else:
             group = facts.groups.get(one.vpc, {}).get("GroupId", f"a new {work.group_name}")
             todo.append(f"{one.id} ({', '.join(one.groups)} -> {group})")
-    by_way = f", by way of the all-open {work.untrack_name} so that tracked connections end (best effort)"
-    text = f"security groups replaced by the quarantine group, which lets nothing in or out: {', '.join(todo)}"
-    text = text + by_way * work.options["untrack_connections"] if todo else f"in {work.group_name} already" * (not managed)
+    by_way = (
+        f", by way of the all-open {work.untrack_name} so that tracked connections end (best"
+        " effort)"
+    )
+    text = (
+        "security groups replaced by the quarantine group, which lets nothing in or out:"
+        f" {', '.join(todo)}"
+    )
+    text = (
+        text + by_way * work.options["untrack_connections"]
+        if todo
+        else f"in {work.group_name} already" * (not managed)
+    )
     for vpc in facts.vpcs:
         group = facts.groups.get(vpc, {}).get("GroupId")
-        found = ", ".join(open_rules(work, facts.groups[vpc])) if group else "default egress to 0.0.0.0/0 and ::/0"
+        found = (
+            ", ".join(open_rules(work, facts.groups[vpc]))
+            if group
+            else "default egress to 0.0.0.0/0 and ::/0"
+        )
         if found and work.brought.get(vpc) == group and group:
-            lines.append(f"{group} has rules ({found}) but was brought along and is never edited: remove them yourself")
+            lines.append(
+                f"{group} has rules ({found}) but was brought along and is never edited: remove"
+                " them yourself"
+            )
             status = FAILED
         elif found:
             lines.append(f"rules removed from {group or 'the new group of ' + vpc}: {found}")
             status = PLANNED if status == SKIPPED else status
     return {
-        "quarantine_network": (PLANNED if todo else FAILED if managed else ALREADY, (text + managed).lstrip("; ")),
+        "quarantine_network": (
+            PLANNED if todo else FAILED if managed else ALREADY,
+            (text + managed).lstrip("; "),
+        ),
         "strip_group_rules": (status, "; ".join(lines) or "the quarantine group has no rules"),
     }
 
 
 def close(work: Work, allowed: Sessions, facts: Facts, started: Callable[[], object]) -> None:
-    """Records, then closes and strips side by side. ``started`` is called when the changes are under way."""
+    """Records, then closes and strips side by side. ``started`` is called when the changes are
+    under way.
+    """
     known: dict[str, str] = work.scope("groups") or {}
-    if "groups" in facts.unread:  # the plan's ids still close interfaces; verify says that rules could not be read
-        facts.groups |= {vpc: {"GroupId": id} for vpc, id in known.items() if vpc not in facts.groups}
-    if set(facts.vpcs) - set(work.scope("vpcs") or []):  # an interface from a VPC the plan did not see
-        allowed = sessions(work, [], facts.vpcs, {vpc: one["GroupId"] for vpc, one in facts.groups.items()})
+    # the plan's ids still close interfaces; verify says that rules could not be read
+    if "groups" in facts.unread:
+        facts.groups |= {
+            vpc: {"GroupId": id} for vpc, id in known.items() if vpc not in facts.groups
+        }
+    # an interface from a VPC the plan did not see
+    if set(facts.vpcs) - set(work.scope("vpcs") or []):
+        allowed = sessions(
+            work, [], facts.vpcs, {vpc: one["GroupId"] for vpc, one in facts.groups.items()}
+        )
     said, ec2 = intents(work, facts), allowed.client("ec2")
     todo = [one for one in facts.interfaces if not one.managed and not closed(work, facts, one)]
     vpcs = {one.vpc for one in todo}
     first: dict[Any, Callable[[], Any]] = {"before": partial(_before, work, facts)}
-    first |= {("quarantine", vpc): partial(_create, work, ec2, vpc) for vpc in vpcs - facts.groups.keys()}
+    first |= {
+        ("quarantine", vpc): partial(_create, work, ec2, vpc) for vpc in vpcs - facts.groups.keys()
+    }
     if work.options["untrack_connections"]:
         first |= {("untrack", vpc): partial(_untrack, work, ec2, vpc, facts) for vpc in vpcs}
     ready = gather(first)
     value(ready["before"])
-    new = [f"; {key[1]} has {got['GroupId']}" for key, got in ready.items() if key[0] == "quarantine" and isinstance(got, dict)]
+    new = [
+        f"; {key[1]} has {got['GroupId']}"
+        for key, got in ready.items()
+        if key[0] == "quarantine" and isinstance(got, dict)
+    ]
     status, text = said["quarantine_network"]
     said["quarantine_network"] = status, text + "".join(new)
-    groups: Json = {vpc: ready.get(("quarantine", vpc)) or facts.groups.get(vpc) for vpc in facts.vpcs}
+    groups: Json = {
+        vpc: ready.get(("quarantine", vpc)) or facts.groups.get(vpc) for vpc in facts.vpcs
+    }
     calls: dict[Any, Callable[[], Any]] = {}
     for one in todo:
         client = allowed.client("ec2", work.arn(f"network-interface/{one.id}"), MODIFY)
-        calls[one] = partial(_swap, client, one.id, groups[one.vpc], ready.get(("untrack", one.vpc)))
+        calls[one] = partial(
+            _swap, client, one.id, groups[one.vpc], ready.get(("untrack", one.vpc))
+        )
     for vpc, group in groups.items():
         if isinstance(group, dict) and work.brought.get(vpc) != group["GroupId"]:
             calls |= _strips(ec2, group)
     got = gather(calls, then=started)
-    _tell(work, said, {one: got[one] for one in todo}, {key: got[key] for key in got if isinstance(key, tuple)})
+    _tell(
+        work,
+        said,
+        {one: got[one] for one in todo},
+        {key: got[key] for key in got if isinstance(key, tuple)},
+    )
 
 
 def _before(work: Work, facts: Facts) -> None:
-    state = {one.id: {"vpc": one.vpc, "groups": list(one.groups), "managed": one.managed} for one in facts.interfaces}
+    state = {
+        one.id: {"vpc": one.vpc, "groups": list(one.groups), "managed": one.managed}
+        for one in facts.interfaces
+    }
     had = work.had("network")
     if not had:
         work.before("network", {"state": facts.instance["State"]["Name"], "interfaces": state})
-    for id in state.keys() - had["interfaces"].keys() if had else ():  # attached since the first attempt
+    # attached since the first attempt
+    for id in state.keys() - had["interfaces"].keys() if had else ():
         work.before(f"network/{id}", state[id])
 
 
@@ -132,9 +204,11 @@ def _create(work: Work, ec2: Any, vpc: str, kind: str = "quarantine") -> Json:
     tags = [{"Key": work.prefix, "Value": kind}, {"Key": "Name", "Value": name}]
     try:
         got = ec2.create_security_group(
-            GroupName=name, VpcId=vpc, Description=f"{work.prefix} {kind}",
+            GroupName=name,
+            VpcId=vpc,
+            Description=f"{work.prefix} {kind}",
             TagSpecifications=[{"ResourceType": "security-group", "Tags": tags}],
-        )  # fmt: skip
+        )
         return {"GroupId": got["GroupId"], "IpPermissionsEgress": EVERYTHING}
     except ClientError as error:
         if aws.code(error) != "InvalidGroup.Duplicate":
@@ -168,14 +242,21 @@ def _strips(ec2: Any, group: Json) -> dict[Any, Callable[[], Any]]:
     """Calls that remove every rule, one each: the ::/0 default exists in IPv6 VPCs alone."""
     calls: dict[Any, Callable[[], Any]] = {}
     for call, key in (
-        (ec2.revoke_security_group_ingress, "IpPermissions"), (ec2.revoke_security_group_egress, "IpPermissionsEgress"),
-    ):  # fmt: skip
+        (ec2.revoke_security_group_ingress, "IpPermissions"),
+        (ec2.revoke_security_group_egress, "IpPermissionsEgress"),
+    ):
         for permission in group.get(key) or []:
             for kind, names in IDENTIFY.items():
                 for n, peer in enumerate(permission.get(kind) or []):
-                    rule = {name: permission[name] for name in ("IpProtocol", "FromPort", "ToPort") if name in permission}
+                    rule = {
+                        name: permission[name]
+                        for name in ("IpProtocol", "FromPort", "ToPort")
+                        if name in permission
+                    }
                     rule[kind] = [{name: peer[name] for name in names if name in peer}]
-                    calls[group["GroupId"], key, str(rule), n] = partial(_edit, call, group["GroupId"], rule)
+                    calls[group["GroupId"], key, str(rule), n] = partial(
+                        _edit, call, group["GroupId"], rule
+                    )
     return calls
 
 
@@ -189,16 +270,32 @@ def _edit(call: Callable[..., Any], group: str, permission: Json) -> Json:
         return {}
 
 
-def _tell(work: Work, said: dict[str, tuple[str, str]], swapped: dict[Interface, Any], stripped: dict[Any, Any]) -> None:
+def _tell(
+    work: Work,
+    said: dict[str, tuple[str, str]],
+    swapped: dict[Interface, Any],
+    stripped: dict[Any, Any],
+) -> None:
     lines = {}
     for (name, (status, text)), got in zip(said.items(), (swapped, stripped), strict=True):
-        errors = {getattr(key, "id", "") or key[0]: one for key, one in got.items() if isinstance(one, Exception)}
+        errors = {
+            getattr(key, "id", "") or key[0]: one
+            for key, one in got.items()
+            if isinstance(one, Exception)
+        }
         # An interface that was detached meanwhile is no longer the instance's.
-        bad = [f"{id} stays as it was ({why(one)})" for id, one in errors.items() if aws.code(one) != GONE]
+        bad = [
+            f"{id} stays as it was ({why(one)})"
+            for id, one in errors.items()
+            if aws.code(one) != GONE
+        ]
         good = [one for one in got.values() if isinstance(one, dict)]
         told = text + "".join(one.get("note", "") for one in good)
         if bad:
-            told = f"{len(good)} of {len(got)} changes made; {'; '.join(bad)}. By hand: runbook, 'Network'. Wanted: {told}"
+            told = (
+                f"{len(good)} of {len(got)} changes made; {'; '.join(bad)}. By hand: runbook,"
+                f" 'Network'. Wanted: {told}"
+            )
         done = FAILED if bad or "stays open" in text else DONE if status == PLANNED else status
         lines[name] = partial(work.did, name, done, told, good)
     for one in gather(lines).values():

@@ -1,4 +1,6 @@
-"""Contains a compromised EC2 instance (playbooks/ec2_instance/runbook.md says how, and how to undo each part)."""
+"""Contains a compromised EC2 instance (playbooks/ec2_instance/runbook.md says how, and how to
+undo each part).
+"""
 
 from __future__ import annotations
 
@@ -23,13 +25,16 @@ COLLECTS_FIRST = True
 
 
 def plan(ctx: Context) -> list[Planned]:
-    """The finding's instance. Raises NoTarget, TargetGone, RoleUnavailable; what cannot be read beside it is left out."""
+    """The finding's instance. Raises NoTarget, TargetGone, RoleUnavailable; what cannot be read
+    beside it is left out.
+    """
     finding = ctx.finding
     id = get(finding.detail, "resource", "instanceDetails", "instanceId")
     if not isinstance(id, str) or not id.startswith("i-"):
         raise NoTarget(
-            f"finding {finding.id} ({finding.type}) names no instance (resource.instanceDetails.instanceId is {id!r}): "
-            "nothing can be contained; look at the finding in the GuardDuty console"
+            f"finding {finding.id} ({finding.type}) names no instance"
+            f" (resource.instanceDetails.instanceId is {id!r}): nothing can be contained; look at"
+            " the finding in the GuardDuty console"
         )
     arn = f"arn:{ctx.config.partition}:ec2:{finding.region}:{finding.account_id}:instance/{id}"
     target = Target("ec2_instance", id, arn, finding.account_id, finding.region)
@@ -41,7 +46,15 @@ def plan(ctx: Context) -> list[Planned]:
         if not finding.sample:
             raise
         said = _promises(work, _sample(finding.detail), sessions, exists=False)
-        return [Planned(target, actions={name: f"sample finding: the instance does not exist; {text}" for name, text in said})]
+        return [
+            Planned(
+                target,
+                actions={
+                    name: f"sample finding: the instance does not exist; {text}"
+                    for name, text in said
+                },
+            )
+        ]
     said = _promises(work, facts, sessions)
     target.scope.update(_scope(facts))
     role = facts.parts.get("profile", {}).get("role")
@@ -49,17 +62,29 @@ def plan(ctx: Context) -> list[Planned]:
     return [Planned(target, facts.tags, [role] if role else [], dict(said), told)]
 
 
-def _promises(work: Work, facts: Facts, sessions: Sessions, exists: bool = True) -> list[tuple[str, str]]:
+def _promises(
+    work: Work, facts: Facts, sessions: Sessions, exists: bool = True
+) -> list[tuple[str, str]]:
     """What is to be done, is so already or is known to fail, in words."""
     said = network.intents(work, facts)
     said |= {action.name: action.intent() for action in table.look(work, sessions, facts, exists)}
     out = [(name, text) for name, (status, text) in said.items() if status != SKIPPED]
     volumes = ", ".join(one["VolumeId"] for one in facts.disks.values()) or "all volumes"
     if seconds := policy.collect_first_seconds(work.ctx.config, work.ctx.finding.type):
-        out.append(("forensics", f"collected over Systems Manager first; containment waits {seconds} s for it at most"))
+        out.append(
+            (
+                "forensics",
+                (
+                    f"collected over Systems Manager first; containment waits {seconds} s for it at"
+                    " most"
+                ),
+            )
+        )
     if work.options["snapshot"]:
         out.append(("snapshot", f"one crash-consistent snapshot set of {volumes}"))
-    done = {"stop": "stopped", "terminate": "terminated, which cannot be undone,"}.get(work.options["finish"])
+    done = {"stop": "stopped", "terminate": "terminated, which cannot be undone,"}.get(
+        work.options["finish"]
+    )
     if done:
         text = f"{done} once contained, and once its snapshots are complete"
         out.append((f"{work.options['finish']}_instance", text))
@@ -67,7 +92,9 @@ def _promises(work: Work, facts: Facts, sessions: Sessions, exists: bool = True)
 
 
 def _scope(facts: Facts) -> Json:
-    """What later verbs' sessions are narrowed to. An absent part could not be read: contain looks again."""
+    """What later verbs' sessions are narrowed to. An absent part could not be read: contain
+    looks again.
+    """
     profile, group = facts.parts.get("profile") or {}, facts.parts.get("auto_scaling") or {}
     scope = {
         "interfaces": [one.id for one in facts.interfaces if not one.managed],
@@ -79,27 +106,43 @@ def _scope(facts: Facts) -> Json:
         "auto_scaling_group": group.get("group", ""),
         "addresses": [one["allocation"] for one in facts.parts.get("addresses") or []],
     }
-    return {**scope, **{part: facts.parts[part] for part in ("target_groups",) if part in facts.parts}}
+    return {
+        **scope,
+        **{part: facts.parts[part] for part in ("target_groups",) if part in facts.parts},
+    }
 
 
 def _sample(detail: Json) -> Facts:
     """What the finding itself tells of an instance that exists nowhere."""
     said = get(detail, "resource", "instanceDetails", "networkInterfaces")
-    return Facts({"State": {"Name": "running"}}, [
-        Interface(str(get(one, "networkInterfaceId")), str(get(one, "vpcId")),
-                  tuple(str(get(group, "groupId")) for group in get(one, "securityGroups") or []))
-        for one in (said if isinstance(said, list) else [])
-    ])  # fmt: skip
+    return Facts(
+        {"State": {"Name": "running"}},
+        [
+            Interface(
+                str(get(one, "networkInterfaceId")),
+                str(get(one, "vpcId")),
+                tuple(str(get(group, "groupId")) for group in get(one, "securityGroups") or []),
+            )
+            for one in (said if isinstance(said, list) else [])
+        ],
+    )
 
 
 def contain(ctx: Context, target: Target) -> Step:
-    """Closes the network, and side by side with it everything else; every part records, acts and fails on its own."""
+    """Closes the network, and side by side with it everything else; every part records, acts and
+    fails on its own.
+    """
     if target.attach or target.verify_only:
-        return Step(detail=f"linked to incident {target.attach or ctx.incident_id}; nothing was changed")
+        return Step(
+            detail=f"linked to incident {target.attach or ctx.incident_id}; nothing was changed"
+        )
     work = Work(ctx, target)
     scope = target.scope
-    allowed = network.sessions(work, scope.get("interfaces", []), scope.get("vpcs", []), scope.get("groups", {}))
-    ec2, changing = allowed.client("ec2"), table.changing(work)  # the network's first: everything waits for it
+    allowed = network.sessions(
+        work, scope.get("interfaces", []), scope.get("vpcs", []), scope.get("groups", {})
+    )
+    # the network's first: everything waits for it
+    ec2, changing = allowed.client("ec2"), table.changing(work)
     try:
         facts = look(work, ec2, ctx.incident_id)
     except TargetGone as gone:
@@ -107,13 +150,17 @@ def contain(ctx: Context, target: Target) -> Step:
     except ClientError as error:
         if aws.transient(error):
             raise
-        text = f"{target.id} could not be described ({why(error)}): nothing was changed. By hand: runbook, 'Network'"
+        text = (
+            f"{target.id} could not be described ({why(error)}): nothing was changed. By hand:"
+            " runbook, 'Network'"
+        )
         ctx.action(target, "quarantine_network", FAILED, text)
         return Step(detail=text)
     started = Event()
 
     def branch(kinds: tuple[type[Action], ...]) -> None:
-        started.wait()  # the rest costs CPU that the network needs until its changes are on their way
+        # the rest costs CPU that the network needs until its changes are on their way
+        started.wait()
         for kind in kinds:
             kind(work, changing, facts).run()
 
@@ -125,7 +172,9 @@ def contain(ctx: Context, target: Target) -> Step:
         problems = [problem for future in futures if (problem := future.exception())]
     if problems:  # each action keeps its own failures; this is the record itself failing
         raise problems[0]
-    return Step(detail=f"{len(facts.interfaces)} interface(s) worked on; the ledger says what was done")
+    return Step(
+        detail=f"{len(facts.interfaces)} interface(s) worked on; the ledger says what was done"
+    )
 
 
 def verify(ctx: Context, target: Target) -> tuple[Step, list[Check]]:
@@ -133,11 +182,22 @@ def verify(ctx: Context, target: Target) -> tuple[Step, list[Check]]:
     return _verify.verify(ctx, target)
 
 
-def culprits(ctx: Context, target: Target, undone: list[Check], since: str, seen: Json | None, watched: list[str]) -> list[Json]:
+def culprits(
+    ctx: Context,
+    target: Target,
+    undone: list[Check],
+    since: str,
+    seen: Json | None,
+    watched: list[str],
+) -> list[Json]:
     """Who undid the containment, by CloudTrail."""
     return culprit.who(Work(ctx, target), undone, since, seen, watched)
 
 
 def finish(ctx: Context, target: Target) -> Step:
     """Stops the instance where that is switched on and loses nothing."""
-    return _finish.stop(ctx, target) if not target.attach and not target.verify_only else Step(detail="linked")
+    return (
+        _finish.stop(ctx, target)
+        if not target.attach and not target.verify_only
+        else Step(detail="linked")
+    )

@@ -1,4 +1,6 @@
-"""Undoes containment from the record: every part that is still as containment left it, read back afterwards."""
+"""Undoes containment from the record: every part that is still as containment left it, read back
+afterwards.
+"""
 
 from __future__ import annotations
 
@@ -17,15 +19,21 @@ from guardduty_response.playbooks.ec2_instance.core import Work
 from guardduty_response.playbooks.ec2_instance.state import Facts, look
 
 JUDGES: dict[str, Callable[[Work, Sessions, Any], list[Part]]] = {
-    "network": restore_network.network, "addresses": restore_network.addresses, "profile": restore_access.profile,
-    "sessions": restore_access.denials, "protection": restore_access.protection, "tags": restore_access.tags,
-    "target_groups": restore_network.target_groups, "auto_scaling": restore_network.auto_scaling,
-}  # fmt: skip
+    "network": restore_network.network,
+    "addresses": restore_network.addresses,
+    "profile": restore_access.profile,
+    "sessions": restore_access.denials,
+    "protection": restore_access.protection,
+    "tags": restore_access.tags,
+    "target_groups": restore_network.target_groups,
+    "auto_scaling": restore_network.auto_scaling,
+}
 
 
 def restore(ctx: Context, target: Target) -> Restored:
-    """Brings back what the ledger's before-state says, and reads it back. Raises RoleUnavailable, or the error of
-    DescribeInstances: then nothing was changed."""
+    """Brings back what the ledger's before-state says, and reads it back. Raises RoleUnavailable,
+    or the error of DescribeInstances: then nothing was changed.
+    """
     work = Work(ctx, target)
     work.kept = work.ledger()
     return restoring.restore(work, partial(_look, work))
@@ -40,12 +48,17 @@ def _look(work: Work) -> tuple[bool, list[Part]]:
         return False, _judge(work, reading, None)
     parts = _judge(work, reading, facts)
     if other := _contained_by_another(work, facts):
-        parts = [replace(one, kind=Kind.KEPT, call=None, hand="", text=other) if one.call else one for one in parts]
+        parts = [
+            replace(one, kind=Kind.KEPT, call=None, hand="", text=other) if one.call else one
+            for one in parts
+        ]
     return True, parts
 
 
 def _judge(work: Work, reading: Sessions, facts: Facts | None) -> list[Part]:
-    """Every recorded part. What cannot be read is not touched; the others go on. ``facts``: None when the instance is gone."""
+    """Every recorded part. What cannot be read is not touched; the others go on. ``facts``: None
+    when the instance is gone.
+    """
     names = {name.split("/")[0] for name in work.kept.get("before", {})}
     calls = {
         name: partial(one, work, reading, facts)
@@ -58,7 +71,14 @@ def _judge(work: Work, reading: Sessions, facts: Facts | None) -> list[Part]:
     ]
     for name, got in gather(calls, BRANCHES).items():
         if isinstance(got, Exception):
-            parts.append(Part(Kind.STUCK, name, "", f"{name} could not be read ({why(got)}): run restore again"))
+            parts.append(
+                Part(
+                    Kind.STUCK,
+                    name,
+                    "",
+                    f"{name} could not be read ({why(got)}): run restore again",
+                )
+            )
         else:
             parts += got
     return parts + (_stopped(work, facts) if facts else [])
@@ -66,16 +86,32 @@ def _judge(work: Work, reading: Sessions, facts: Facts | None) -> list[Part]:
 
 def _stopped(work: Work, facts: Facts) -> list[Part]:
     """Starting what was compromised is a decision of its own."""
-    if work.acted("stop_instance").get("status") != DONE or facts.instance["State"]["Name"] not in ("stopping", "stopped"):
+    if work.acted("stop_instance").get("status") != DONE or facts.instance["State"]["Name"] not in (
+        "stopping",
+        "stopped",
+    ):
         return []
     hand = by_hand(work, f"ec2 start-instances --instance-ids {work.id}")
-    return [Part(Kind.KEPT, "stop", work.id, f"{work.id} was stopped when contained, and is not started by itself", hand)]
+    return [
+        Part(
+            Kind.KEPT,
+            "stop",
+            work.id,
+            f"{work.id} was stopped when contained, and is not started by itself",
+            hand,
+        )
+    ]
 
 
 def _contained_by_another(work: Work, facts: Facts) -> str:
-    """A later incident found the instance as we left it, and holds it so: undoing ours would undo that one's."""
+    """A later incident found the instance as we left it, and holds it so: undoing ours would
+    undo that one's.
+    """
     key = f"{work.prefix}-incident"
     tag = facts.tags.get(key, "")
     if tag in ("", work.ctx.incident_id, (work.had("tags") or {}).get(key)):
         return ""
-    return f"incident {tag} contains {work.id} too, by its tag {key}: restore that one first (no such incident: remove the tag)"
+    return (
+        f"incident {tag} contains {work.id} too, by its tag {key}: restore that one first (no such"
+        " incident: remove the tag)"
+    )

@@ -1,4 +1,6 @@
-"""Restores what the instance may do and what may be done to it: profile, role policies, attributes, tags."""
+"""Restores what the instance may do and what may be done to it: profile, role policies,
+attributes, tags.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,7 @@ from guardduty_response.playbooks.ec2_instance.actions import Protect, Tag
 from guardduty_response.playbooks.ec2_instance.core import Work
 from guardduty_response.playbooks.ec2_instance.state import Facts
 
-# -- credentials ------------------------------------------------------------------------------------------------------
+# -- credentials -----------------------------------------------------------------------------------
 
 
 def profile(work: Work, reading: Sessions, facts: Facts) -> list[Part]:
@@ -31,12 +33,31 @@ def profile(work: Work, reading: Sessions, facts: Facts) -> list[Part]:
         return [Part(Kind.AS_BEFORE, "profile", name, f"its instance profile is {name}")]
     # A stopped instance's profile is taken and given in two calls: between them it has none.
     halfway = (
-        work.acted("replace_instance_profile").get("status") != DONE or work.acted("restore_profile").get("status") == FAILED
+        work.acted("replace_instance_profile").get("status") != DONE
+        or work.acted("restore_profile").get("status") == FAILED
     )
     if now.get("name", "") not in work.quarantine_profiles and (now or not halfway):
-        return [foreign("profile", name, f"its instance profile is {now['name']}" if now else "it has no instance profile now")]
+        return [
+            foreign(
+                "profile",
+                name,
+                (
+                    f"its instance profile is {now['name']}"
+                    if now
+                    else "it has no instance profile now"
+                ),
+            )
+        ]
     if reason := _not_given(work, reading, was):
-        return [Part(Kind.STUCK, "profile", name, f"instance profile {name} not given back: {reason}", hand)]
+        return [
+            Part(
+                Kind.STUCK,
+                "profile",
+                name,
+                f"instance profile {name} not given back: {reason}",
+                hand,
+            )
+        ]
     call = partial(_profile_back, work, facts, was, now)
     return [Part(Kind.TODO, "profile", name, f"instance profile {name} given back", hand, call)]
 
@@ -44,26 +65,40 @@ def profile(work: Work, reading: Sessions, facts: Facts) -> list[Part]:
 def _not_given(work: Work, reading: Sessions, was: Json) -> str:
     """Why handing out the recorded profile would not be what it was, or empty."""
     if not was.get("role"):
-        return "its role was not readable when the instance was contained, so nothing says what it would hand out"
+        return (
+            "its role was not readable when the instance was contained, so nothing says what it"
+            " would hand out"
+        )
     try:
-        got = reading.client("iam").get_instance_profile(InstanceProfileName=was["name"])["InstanceProfile"]["Roles"]
+        got = reading.client("iam").get_instance_profile(InstanceProfileName=was["name"])[
+            "InstanceProfile"
+        ]["Roles"]
     except ClientError as error:
         if aws.code(error) != "NoSuchEntity":
             raise
         return "it no longer exists"
     roles = [str(one["Arn"]) for one in got]
-    return "" if roles == [was["role"]] else f"it holds {', '.join(roles) or 'no role'} now, and held {was['role']}"
+    return (
+        ""
+        if roles == [was["role"]]
+        else f"it holds {', '.join(roles) or 'no role'} now, and held {was['role']}"
+    )
 
 
 def _profile_back(work: Work, facts: Facts, was: Json, now: Json) -> list[Json]:
-    session = work.open(allow(credentials.PROFILE_CALLS, work.target.arn), allow(("iam:PassRole",), was["role"]))
-    return credentials.give_profile(session.client("ec2"), work.id, facts, now.get("association"), was["name"])
+    session = work.open(
+        allow(credentials.PROFILE_CALLS, work.target.arn), allow(("iam:PassRole",), was["role"])
+    )
+    return credentials.give_profile(
+        session.client("ec2"), work.id, facts, now.get("association"), was["name"]
+    )
 
 
 def denials(work: Work, reading: Sessions, _facts: Facts | None) -> list[Part]:
     was, iam = work.had("sessions"), reading.client("iam")
     return [
-        _policy(work, was, name, old, role_policies.role_policy(iam, was["role"], name)) for name, old in was["policies"].items()
+        _policy(work, was, name, old, role_policies.role_policy(iam, was["role"], name))
+        for name, old in was["policies"].items()
     ]
 
 
@@ -76,45 +111,85 @@ def _policy(work: Work, was: Json, name: str, old: Json | None, now: Json | None
         else f"aws iam put-role-policy {about} --policy-document '{json.dumps(old)}'"
     )
     if now == old:
-        text = f"policy {name} of role {role} is as it was" if old else f"role {role} has no policy {name}, as before"
+        text = (
+            f"policy {name} of role {role} is as it was"
+            if old
+            else f"role {role} has no policy {name}, as before"
+        )
         return Part(Kind.AS_BEFORE, "sessions", name, text)
     if dead and now is not None:
         before = role_policies.revoked_before(now) or was["revoked_before"]
-        text = f"{name} stays on role {role}: sessions issued before {before} stay dead by design, newer ones work"
+        text = (
+            f"{name} stays on role {role}: sessions issued before {before} stay dead by design,"
+            " newer ones work"
+        )
         return Part(Kind.KEPT, "sessions", name, text, hand)
     if now != credentials.deny_document(work.id):
-        return foreign("sessions", name, f"role {role} has {'another' if now else 'no'} policy {name}")
-    text = f"policy {name} {'put back as it was on' if old else 'removed from'} role {role}: new sessions of {work.id} work again"
-    return Part(Kind.TODO, "sessions", name, text, hand, partial(_policy_back, work, was["role"], name, old))
+        return foreign(
+            "sessions", name, f"role {role} has {'another' if now else 'no'} policy {name}"
+        )
+    text = (
+        f"policy {name} {'put back as it was on' if old else 'removed from'} role {role}: new"
+        f" sessions of {work.id} work again"
+    )
+    return Part(
+        Kind.TODO, "sessions", name, text, hand, partial(_policy_back, work, was["role"], name, old)
+    )
 
 
 def _policy_back(work: Work, role: str, name: str, old: Json | None) -> list[Json]:
-    iam = work.open(allow(("iam:DeleteRolePolicy" if old is None else "iam:PutRolePolicy",), role)).client("iam")
+    iam = work.open(
+        allow(("iam:DeleteRolePolicy" if old is None else "iam:PutRolePolicy",), role)
+    ).client("iam")
     if old is None:
         return [iam.delete_role_policy(RoleName=name_of(role), PolicyName=name)]
-    return [iam.put_role_policy(RoleName=name_of(role), PolicyName=name, PolicyDocument=json.dumps(old))]
+    return [
+        iam.put_role_policy(RoleName=name_of(role), PolicyName=name, PolicyDocument=json.dumps(old))
+    ]
 
 
-# -- attributes and tags ----------------------------------------------------------------------------------------------
+# -- attributes and tags ---------------------------------------------------------------------------
 
 
 def protection(work: Work, reading: Sessions, facts: Facts) -> list[Part]:
     was, now = work.had("protection"), Protect(work, reading, facts).read()
-    rows = [(name, was[name], now[name], left) for name, left in Protect.ATTRIBUTES if name in was and name in now]
-    rows += [(f"DeleteOnTermination of {device}", on, now["DeleteOnTermination"].get(device), False)
-             for device, on in was["DeleteOnTermination"].items()]  # fmt: skip
+    rows = [
+        (name, was[name], now[name], left)
+        for name, left in Protect.ATTRIBUTES
+        if name in was and name in now
+    ]
+    rows += [
+        (f"DeleteOnTermination of {device}", on, now["DeleteOnTermination"].get(device), False)
+        for device, on in was["DeleteOnTermination"].items()
+    ]
     parts = []
     for name, old, seen, left in rows:
         if seen == old:
             parts.append(Part(Kind.AS_BEFORE, "protection", name, f"{name}={old}"))
         elif seen is None:
-            parts.append(Part(Kind.FOREIGN, "protection", name, f"{name}: no volume is attached there any more"))
+            parts.append(
+                Part(
+                    Kind.FOREIGN,
+                    "protection",
+                    name,
+                    f"{name}: no volume is attached there any more",
+                )
+            )
         elif seen != left:
             parts.append(foreign("protection", name, f"{name} is {seen}"))
         else:
-            hand = by_hand(work, f"ec2 modify-instance-attribute --instance-id {work.id} {_option(name, old)}")
+            hand = by_hand(
+                work, f"ec2 modify-instance-attribute --instance-id {work.id} {_option(name, old)}"
+            )
             parts.append(
-                Part(Kind.TODO, "protection", name, f"{name}={old} again", hand, partial(_attribute_back, work, name, old))
+                Part(
+                    Kind.TODO,
+                    "protection",
+                    name,
+                    f"{name}={old} again",
+                    hand,
+                    partial(_attribute_back, work, name, old),
+                )
             )
     return parts
 
@@ -131,11 +206,19 @@ def _option(name: str, old: Any) -> str:
 def _attribute_back(work: Work, name: str, old: Any) -> list[Json]:
     modify = ("ec2:ModifyInstanceAttribute",)
     # The call may also be checked on the volume it touches: the instance pins which.
-    ec2 = work.open(allow(modify, work.target.arn), allow(modify, work.arn("volume/*"))).client("ec2")
+    ec2 = work.open(allow(modify, work.target.arn), allow(modify, work.arn("volume/*"))).client(
+        "ec2"
+    )
     if name == "DisableApiTermination":
-        return [ec2.modify_instance_attribute(InstanceId=work.id, DisableApiTermination={"Value": old})]
+        return [
+            ec2.modify_instance_attribute(InstanceId=work.id, DisableApiTermination={"Value": old})
+        ]
     if name == "InstanceInitiatedShutdownBehavior":
-        return [ec2.modify_instance_attribute(InstanceId=work.id, Attribute="instanceInitiatedShutdownBehavior", Value=old)]
+        return [
+            ec2.modify_instance_attribute(
+                InstanceId=work.id, Attribute="instanceInitiatedShutdownBehavior", Value=old
+            )
+        ]
     mapping = {"DeviceName": name.rsplit(" ", 1)[-1], "Ebs": {"DeleteOnTermination": old}}
     return [ec2.modify_instance_attribute(InstanceId=work.id, BlockDeviceMappings=[mapping])]
 
@@ -148,17 +231,30 @@ def tags(work: Work, reading: Sessions, facts: Facts) -> list[Part]:
         if old is not None:
             hand = f"ec2 create-tags --resources {work.id} --tags Key={key},Value={old}"
         if now == old:
-            parts.append(Part(Kind.AS_BEFORE, "tags", key, f"tag {key} is {'gone' if old is None else old}"))
+            parts.append(
+                Part(Kind.AS_BEFORE, "tags", key, f"tag {key} is {'gone' if old is None else old}")
+            )
         elif now != wanted.get(key):
             parts.append(foreign("tags", key, f"tag {key} is {now}"))
         else:
             text = f"tag {key} removed" if old is None else f"tag {key}={old} again"
-            parts.append(Part(Kind.TODO, "tags", key, text, by_hand(work, hand), partial(_tag_back, work, key, old)))
+            parts.append(
+                Part(
+                    Kind.TODO,
+                    "tags",
+                    key,
+                    text,
+                    by_hand(work, hand),
+                    partial(_tag_back, work, key, old),
+                )
+            )
     return parts
 
 
 def _tag_back(work: Work, key: str, old: str | None) -> list[Json]:
-    ec2 = work.open(allow(("ec2:DeleteTags" if old is None else "ec2:CreateTags",), work.target.arn)).client("ec2")
+    ec2 = work.open(
+        allow(("ec2:DeleteTags" if old is None else "ec2:CreateTags",), work.target.arn)
+    ).client("ec2")
     if old is None:
         return [ec2.delete_tags(Resources=[work.id], Tags=[{"Key": key}])]
     return [ec2.create_tags(Resources=[work.id], Tags=[{"Key": key, "Value": old}])]

@@ -1,4 +1,6 @@
-"""Restores how the instance is reached: groups of its interfaces, Elastic IPs, target groups, Auto Scaling."""
+"""Restores how the instance is reached: groups of its interfaces, Elastic IPs, target groups,
+Auto Scaling.
+"""
 
 from __future__ import annotations
 
@@ -17,46 +19,90 @@ LEFT_GROUP = ("EnteringStandby", "Standby", "Detaching", "Detached")
 
 
 def interfaces(before: Json) -> Json:
-    """Interface -> how it was: those of the first attempt, and those attached or contained again since."""
+    """Interface -> how it was: those of the first attempt, and those attached or contained again
+    since.
+    """
     first = (before.get("network") or {}).get("interfaces") or {}
-    return {**first, **{name.split("/")[1]: was for name, was in before.items() if name.startswith("network/")}}
+    return {
+        **first,
+        **{name.split("/")[1]: was for name, was in before.items() if name.startswith("network/")},
+    }
 
 
 def network(work: Work, reading: Sessions, facts: Facts) -> list[Part]:
-    recorded = {id: was for id, was in interfaces(work.kept["before"]).items() if not was.get("managed")}
+    recorded = {
+        id: was for id, was in interfaces(work.kept["before"]).items() if not was.get("managed")
+    }
     present = {one.id: one for one in facts.interfaces}
     wanted = sorted({group for was in recorded.values() for group in was["groups"]})
-    call = partial(reading.client("ec2").describe_security_groups, Filters=[{"Name": "group-id", "Values": wanted}])
+    call = partial(
+        reading.client("ec2").describe_security_groups,
+        Filters=[{"Name": "group-id", "Values": wanted}],
+    )
     exist = {one["GroupId"] for one in call()["SecurityGroups"]} if wanted else set()
     parts = []
     for id, was in sorted(recorded.items()):
         name, groups, one = f"network/{id}", was["groups"], present.get(id)
         hand = "ec2 modify-network-interface-attribute --network-interface-id {} --groups {}"
-        back, missing = by_hand(work, hand.format(id, " ".join(groups))), [group for group in groups if group not in exist]
+        back, missing = (
+            by_hand(work, hand.format(id, " ".join(groups))),
+            [group for group in groups if group not in exist],
+        )
         if one is None:
-            text = f"{id} is no longer attached to {work.id}; if it exists, it may still be in quarantine"
+            text = (
+                f"{id} is no longer attached to {work.id}; if it exists, it may still be in"
+                " quarantine"
+            )
             parts.append(Part(Kind.FOREIGN, name, id, text, back))
         elif set(one.groups) == set(groups):
             other = "; that is quarantine, for another incident" * closed(work, facts, one)
-            parts.append(Part(Kind.AS_BEFORE, name, id, f"{id} is in the groups it had ({', '.join(groups)}){other}"))
+            parts.append(
+                Part(
+                    Kind.AS_BEFORE,
+                    name,
+                    id,
+                    f"{id} is in the groups it had ({', '.join(groups)}){other}",
+                )
+            )
         elif not closed(work, facts, one):
             parts.append(foreign(name, id, f"{id} is in {', '.join(one.groups)}"))
         elif missing:
-            text = f"{id} stays in quarantine: its security group {', '.join(missing)} no longer exists; choose groups"
+            text = (
+                f"{id} stays in quarantine: its security group {', '.join(missing)} no longer"
+                " exists; choose groups"
+            )
             left = " ".join(group for group in groups if group in exist)
-            parts.append(Part(Kind.STUCK, name, id, text, by_hand(work, hand.format(id, f"{left} GROUP".strip()))))
+            parts.append(
+                Part(
+                    Kind.STUCK,
+                    name,
+                    id,
+                    text,
+                    by_hand(work, hand.format(id, f"{left} GROUP".strip())),
+                )
+            )
         else:
             text = f"{id} out of quarantine, back in {', '.join(groups)}"
-            parts.append(Part(Kind.TODO, name, id, text, back, partial(_groups_back, work, id, groups)))
+            parts.append(
+                Part(Kind.TODO, name, id, text, back, partial(_groups_back, work, id, groups))
+            )
     for id in sorted(present.keys() - interfaces(work.kept["before"]).keys()):
         if closed(work, facts, present[id]):
-            text = f"{id} is in quarantine, and the record does not say in which groups it was; choose groups"
-            parts.append(Part(Kind.STUCK, f"network/{id}", id, text, by_hand(work, hand.format(id, "GROUP"))))
+            text = (
+                f"{id} is in quarantine, and the record does not say in which groups it was; choose"
+                " groups"
+            )
+            parts.append(
+                Part(Kind.STUCK, f"network/{id}", id, text, by_hand(work, hand.format(id, "GROUP")))
+            )
     return parts
 
 
 def _groups_back(work: Work, id: str, groups: list[str]) -> list[Json]:
-    named = [work.arn(f"network-interface/{id}"), *(work.arn(f"security-group/{group}") for group in groups)]
+    named = [
+        work.arn(f"network-interface/{id}"),
+        *(work.arn(f"security-group/{group}") for group in groups),
+    ]
     ec2 = work.open(allow(MODIFY, named)).client("ec2")
     return [ec2.modify_network_interface_attribute(NetworkInterfaceId=id, Groups=groups)]
 
@@ -64,23 +110,49 @@ def _groups_back(work: Work, id: str, groups: list[str]) -> list[Json]:
 def addresses(work: Work, reading: Sessions, facts: Facts) -> list[Part]:
     recorded = work.had("addresses")
     ids = [one["allocation"] for one in recorded]
-    got = reading.client("ec2").describe_addresses(Filters=[{"Name": "allocation-id", "Values": ids}])["Addresses"]
+    got = reading.client("ec2").describe_addresses(
+        Filters=[{"Name": "allocation-id", "Values": ids}]
+    )["Addresses"]
     now, own = {one["AllocationId"]: one for one in got}, {one.id for one in facts.interfaces}
     parts = []
     for was in recorded:
         id, ip, interface = was["allocation"], was["ip"], was["interface"]
-        hand = by_hand(work, f"ec2 associate-address --allocation-id {id} --network-interface-id {interface}")
+        hand = by_hand(
+            work, f"ec2 associate-address --allocation-id {id} --network-interface-id {interface}"
+        )
         if id not in now:
             parts.append(
-                Part(Kind.FOREIGN, "addresses", id, f"Elastic IP {ip} ({id}) was released: it is no longer yours to give back")
+                Part(
+                    Kind.FOREIGN,
+                    "addresses",
+                    id,
+                    f"Elastic IP {ip} ({id}) was released: it is no longer yours to give back",
+                )
             )
         elif now[id].get("NetworkInterfaceId") == interface:
-            parts.append(Part(Kind.AS_BEFORE, "addresses", id, f"Elastic IP {ip} is on {interface}"))
+            parts.append(
+                Part(Kind.AS_BEFORE, "addresses", id, f"Elastic IP {ip} is on {interface}")
+            )
         elif now[id].get("AssociationId"):
             where = now[id].get("InstanceId") or now[id].get("NetworkInterfaceId")
-            parts.append(Part(Kind.FOREIGN, "addresses", id, f"Elastic IP {ip} is not free: it is on {where} now", hand))
+            parts.append(
+                Part(
+                    Kind.FOREIGN,
+                    "addresses",
+                    id,
+                    f"Elastic IP {ip} is not free: it is on {where} now",
+                    hand,
+                )
+            )
         elif interface not in own:
-            parts.append(Part(Kind.FOREIGN, "addresses", id, f"Elastic IP {ip}: {interface} is no longer attached to {work.id}"))
+            parts.append(
+                Part(
+                    Kind.FOREIGN,
+                    "addresses",
+                    id,
+                    f"Elastic IP {ip}: {interface} is no longer attached to {work.id}",
+                )
+            )
         else:
             text, call = f"Elastic IP {ip} back on {interface}", partial(_address_back, work, was)
             parts.append(Part(Kind.TODO, "addresses", id, text, hand, call))
@@ -88,20 +160,38 @@ def addresses(work: Work, reading: Sessions, facts: Facts) -> list[Part]:
 
 
 def _address_back(work: Work, was: Json) -> list[Json]:
-    named = [work.arn(f"elastic-ip/{was['allocation']}"), work.arn(f"network-interface/{was['interface']}"), work.target.arn]
-    ec2, private = work.open(allow(("ec2:AssociateAddress",), named)).client("ec2"), was.get("private")
+    named = [
+        work.arn(f"elastic-ip/{was['allocation']}"),
+        work.arn(f"network-interface/{was['interface']}"),
+        work.target.arn,
+    ]
+    ec2, private = (
+        work.open(allow(("ec2:AssociateAddress",), named)).client("ec2"),
+        was.get("private"),
+    )
     where = {"PrivateIpAddress": private} if private else {}
-    return [ec2.associate_address(AllocationId=was["allocation"], NetworkInterfaceId=was["interface"],
-                                  AllowReassociation=False, **where)]  # fmt: skip
+    return [
+        ec2.associate_address(
+            AllocationId=was["allocation"],
+            NetworkInterfaceId=was["interface"],
+            AllowReassociation=False,
+            **where,
+        )
+    ]
 
 
-# -- who sends it traffic, and who owns it ----------------------------------------------------------------------------
+# -- who sends it traffic, and who owns it ---------------------------------------------------------
 
 
 def target_groups(work: Work, reading: Sessions, facts: Facts) -> list[Part]:
     recorded, elb = work.had("target_groups"), reading.client("elbv2")
     own = {work.id, *(address for one in facts.interfaces for address in one.addresses)}
-    health = gather({arn: partial(elb.describe_target_health, TargetGroupArn=arn) for arn in {one["arn"] for one in recorded}})
+    health = gather(
+        {
+            arn: partial(elb.describe_target_health, TargetGroupArn=arn)
+            for arn in {one["arn"] for one in recorded}
+        }
+    )
     parts = []
     for was in recorded:
         arn, at = was["arn"], f"{was['id']}:{was['port']}"
@@ -112,9 +202,18 @@ def target_groups(work: Work, reading: Sessions, facts: Facts) -> list[Part]:
         if isinstance(answer, Exception):
             if not aws.code(answer).startswith("TargetGroupNotFound"):
                 raise answer
-            parts.append(Part(Kind.FOREIGN, "target_groups", item, f"target group {name} no longer exists"))
+            parts.append(
+                Part(Kind.FOREIGN, "target_groups", item, f"target group {name} no longer exists")
+            )
         elif at in _registered(answer):
-            parts.append(Part(Kind.AS_BEFORE, "target_groups", item, f"registered in target group {name} ({at})"))
+            parts.append(
+                Part(
+                    Kind.AS_BEFORE,
+                    "target_groups",
+                    item,
+                    f"registered in target group {name} ({at})",
+                )
+            )
         elif was["id"] not in own:
             parts.append(
                 Part(
@@ -125,7 +224,10 @@ def target_groups(work: Work, reading: Sessions, facts: Facts) -> list[Part]:
                 )
             )
         else:
-            text, call = f"registered in target group {name} again ({at})", partial(_target_back, work, was)
+            text, call = (
+                f"registered in target group {name} again ({at})",
+                partial(_target_back, work, was),
+            )
             parts.append(Part(Kind.TODO, "target_groups", item, text, hand, call))
     return parts
 
@@ -134,8 +236,11 @@ _ADDRESS = (("Id", "id"), ("Port", "port"), ("AvailabilityZone", "zone"))
 
 
 def _registered(answer: Json) -> Iterable[str]:
-    return [f"{one['Target']['Id']}:{one['Target'].get('Port')}" for one in answer["TargetHealthDescriptions"]
-            if one["TargetHealth"]["State"] != "draining"]  # fmt: skip
+    return [
+        f"{one['Target']['Id']}:{one['Target'].get('Port')}"
+        for one in answer["TargetHealthDescriptions"]
+        if one["TargetHealth"]["State"] != "draining"
+    ]
 
 
 def _target_back(work: Work, was: Json) -> list[Json]:
@@ -149,16 +254,34 @@ def auto_scaling(work: Work, reading: Sessions, _facts: Facts) -> list[Part]:
     group = was["group"]
     standby = now.get("group") == group and now["state"] in ("EnteringStandby", "Standby")
     command = "exit-standby" if standby else "attach-instances"
-    hand = by_hand(work, f"autoscaling {command} --instance-ids {work.id} --auto-scaling-group-name {group}")
+    hand = by_hand(
+        work, f"autoscaling {command} --instance-ids {work.id} --auto-scaling-group-name {group}"
+    )
     if now.get("group") == group and now["state"] not in LEFT_GROUP:
-        return [Part(Kind.AS_BEFORE, "auto_scaling", group, f"it is in Auto Scaling group {group} ({now['state']})")]
+        return [
+            Part(
+                Kind.AS_BEFORE,
+                "auto_scaling",
+                group,
+                f"it is in Auto Scaling group {group} ({now['state']})",
+            )
+        ]
     if now and now["group"] != group:
         return [foreign("auto_scaling", group, f"it is in Auto Scaling group {now['group']}")]
     if not work.options.get("reattach_auto_scaling"):
-        text = f"not put back into Auto Scaling group {group}, which has a replacement (reattach_auto_scaling is off)"
+        text = (
+            f"not put back into Auto Scaling group {group}, which has a replacement"
+            " (reattach_auto_scaling is off)"
+        )
         return [Part(Kind.KEPT, "auto_scaling", group, text, hand)]
-    text = f"back in Auto Scaling group {group}: its capacity grows by one, which MaxSize must allow"
-    return [Part(Kind.TODO, "auto_scaling", group, text, hand, partial(_group_back, work, group, standby))]
+    text = (
+        f"back in Auto Scaling group {group}: its capacity grows by one, which MaxSize must allow"
+    )
+    return [
+        Part(
+            Kind.TODO, "auto_scaling", group, text, hand, partial(_group_back, work, group, standby)
+        )
+    ]
 
 
 def _group_back(work: Work, group: str, standby: bool) -> list[Json]:

@@ -34,16 +34,20 @@ class Interface:
         by = operator.get("Principal") or node.get("RequesterId") or "an AWS service"
         private = [*(node.get("PrivateIpAddresses") or []), *(node.get("Ipv6Addresses") or [])]
         return Interface(
-            node["NetworkInterfaceId"], node.get("VpcId", ""),
-            tuple(one["GroupId"] for one in groups), tuple(one.get("GroupName", "") for one in groups),
+            node["NetworkInterfaceId"],
+            node.get("VpcId", ""),
+            tuple(one["GroupId"] for one in groups),
+            tuple(one.get("GroupName", "") for one in groups),
             f"managed by {by}" if node.get("RequesterManaged") or operator.get("Managed") else "",
             tuple(str(one.get("PrivateIpAddress") or one.get("Ipv6Address")) for one in private),
-        )  # fmt: skip
+        )
 
 
 @dataclass
 class Facts:
-    """What was seen. ``groups``: the quarantine group of each VPC; ``parts``: by action; ``unread``: what failed, and why."""
+    """What was seen. ``groups``: the quarantine group of each VPC; ``parts``: by action;
+    ``unread``: what failed, and why.
+    """
 
     instance: Json
     interfaces: list[Interface] = field(default_factory=list)
@@ -55,7 +59,11 @@ class Facts:
     @property
     def disks(self) -> dict[str, Json]:
         """Device name -> EBS mapping."""
-        return {one["DeviceName"]: one["Ebs"] for one in self.instance.get("BlockDeviceMappings") or [] if one.get("Ebs")}
+        return {
+            one["DeviceName"]: one["Ebs"]
+            for one in self.instance.get("BlockDeviceMappings") or []
+            if one.get("Ebs")
+        }
 
     @property
     def vpcs(self) -> list[str]:
@@ -75,19 +83,28 @@ def tags(node: Json) -> dict[str, str]:
 
 
 def look(work: Work, ec2: Any, ledger_of: str | None = None) -> Facts:
-    """One round trip. Raises TargetGone, or the error of DescribeInstances; other failures go into ``unread``.
+    """One round trip. Raises TargetGone, or the error of DescribeInstances; other failures go into
+    ``unread``.
 
     ``ledger_of``: also reads what this incident's ledger says into ``work.kept``.
     """
-    names = [work.group_name, work.untrack_name] if work.options["untrack_connections"] else [work.group_name]
+    names = (
+        [work.group_name, work.untrack_name]
+        if work.options["untrack_connections"]
+        else [work.group_name]
+    )
     find = ec2.describe_security_groups
     calls = {
         "instance": partial(ec2.describe_instances, InstanceIds=[work.id]),
-        "interfaces": partial(ec2.describe_network_interfaces, Filters=filters(**{"attachment.instance-id": work.id})),
+        "interfaces": partial(
+            ec2.describe_network_interfaces, Filters=filters(**{"attachment.instance-id": work.id})
+        ),
         "groups": partial(find, Filters=[{"Name": "group-name", "Values": names}]),
     }
     if work.brought:
-        calls["brought"] = partial(find, Filters=[{"Name": "group-id", "Values": sorted(set(work.brought.values()))}])
+        calls["brought"] = partial(
+            find, Filters=[{"Name": "group-id", "Values": sorted(set(work.brought.values()))}]
+        )
     if ledger_of is not None:
         calls["ledger"] = partial(work.ledger, ledger_of)
     got = gather(calls)
@@ -98,10 +115,16 @@ def look(work: Work, ec2: Any, ledger_of: str | None = None) -> Facts:
         if isinstance(got.get(part), Exception):
             facts.unread["groups" if part == "brought" else part] = why(got[part])
             got[part] = {}
-    listed = {one["NetworkInterfaceId"]: one for one in facts.instance.get("NetworkInterfaces") or []}
-    listed |= {one["NetworkInterfaceId"]: one for one in got["interfaces"].get("NetworkInterfaces", [])}
+    listed = {
+        one["NetworkInterfaceId"]: one for one in facts.instance.get("NetworkInterfaces") or []
+    }
+    listed |= {
+        one["NetworkInterfaceId"]: one for one in got["interfaces"].get("NetworkInterfaces", [])
+    }
     facts.interfaces = [Interface.read(one) for one in listed.values()]
-    for group in [one for part in ("groups", "brought") for one in got.get(part, {}).get("SecurityGroups", [])]:
+    for group in [
+        one for part in ("groups", "brought") for one in got.get(part, {}).get("SecurityGroups", [])
+    ]:
         vpc = group["VpcId"]
         if work.brought.get(vpc) == group["GroupId"]:
             facts.groups[vpc] = group
@@ -113,20 +136,26 @@ def look(work: Work, ec2: Any, ledger_of: str | None = None) -> Facts:
 
 
 def only_instance(work: Work, got: Any) -> Json:
-    """The instance of a DescribeInstances answer. Raises TargetGone when it is not there any more."""
+    """The instance of a DescribeInstances answer. Raises TargetGone when it is not there any
+    more.
+    """
     if isinstance(got, ClientError) and aws.code(got).startswith("InvalidInstanceID"):
         got = {"Reservations": []}
     found = [one for reservation in value(got)["Reservations"] for one in reservation["Instances"]]
     state = found[0]["State"]["Name"] if found else "unknown there"
     if state in ("terminated", "shutting-down", "unknown there"):
         where = f"account {work.target.account_id}, {work.target.region}"
-        raise TargetGone(f"instance {work.id} is {state} ({where}): there is nothing left to contain")
+        raise TargetGone(
+            f"instance {work.id} is {state} ({where}): there is nothing left to contain"
+        )
     return dict(found[0])
 
 
 def describe(work: Work, ec2: Any) -> Json:
     """The instance now. Raises TargetGone, ClientError."""
-    return only_instance(work, gather({0: partial(ec2.describe_instances, InstanceIds=[work.id])})[0])
+    return only_instance(
+        work, gather({0: partial(ec2.describe_instances, InstanceIds=[work.id])})[0]
+    )
 
 
 def filters(**equals: str) -> list[Json]:
@@ -137,38 +166,64 @@ def closed(work: Work, facts: Facts, one: Interface) -> bool:
     """Nothing but the quarantine group of its VPC is on the interface."""
     if one.vpc in facts.groups:
         return one.groups == (facts.groups[one.vpc]["GroupId"],)
-    # Not readable: then the group's name, which no other group of the VPC can have, or the id brought along.
-    return "groups" in facts.unread and (one.names == (work.group_name,) or one.groups == (work.brought.get(one.vpc),))
+    # Not readable: then the group's name, which no other group of the VPC can have, or the id
+    # brought along.
+    return "groups" in facts.unread and (
+        one.names == (work.group_name,) or one.groups == (work.brought.get(one.vpc),)
+    )
 
 
 def to_endpoints(direction: str, rule: Json) -> bool:
     """HTTPS out to security groups or prefix lists, never to addresses."""
     https = rule["IpProtocol"] == "tcp" and rule.get("FromPort") == rule.get("ToPort") == 443
-    return direction == "egress" and https and not rule.get("IpRanges") and not rule.get("Ipv6Ranges")
+    return (
+        direction == "egress" and https and not rule.get("IpRanges") and not rule.get("Ipv6Ranges")
+    )
 
 
 def reaches_endpoints(work: Work, facts: Facts) -> bool:
-    """Whether every quarantine group of the instance is one that was brought along and lets it to endpoints alone."""
+    """Whether every quarantine group of the instance is one that was brought along and lets it
+    to endpoints alone.
+    """
     groups = [facts.groups.get(vpc) or {} for vpc in facts.vpcs]
-    brought = all(one.get("GroupId") and work.brought.get(one.get("VpcId", "")) == one["GroupId"] for one in groups)
-    return work.endpoints and bool(groups) and brought and all(rules(one) and not open_rules(work, one) for one in groups)
+    brought = all(
+        one.get("GroupId") and work.brought.get(one.get("VpcId", "")) == one["GroupId"]
+        for one in groups
+    )
+    return (
+        work.endpoints
+        and bool(groups)
+        and brought
+        and all(rules(one) and not open_rules(work, one) for one in groups)
+    )
 
 
 def open_rules(work: Work, group: Json) -> list[str]:
-    """The rules that containment does not allow: all, but for endpoint rules of a group brought along for forensics."""
+    """The rules that containment does not allow: all, but for endpoint rules of a group brought
+    along for forensics.
+    """
     spared = work.endpoints and work.brought.get(group.get("VpcId", "")) == group.get("GroupId")
     return rules(group, to_endpoints if spared else None)
 
 
 def rules(group: Json, but: Callable[[str, Json], bool] | None = None) -> list[str]:
-    """Every rule of a security group in words, IPv4 and IPv6, both directions; those left out that ``but`` is true of."""
+    """Every rule of a security group in words, IPv4 and IPv6, both directions; those left out
+    that ``but`` is true of.
+    """
     out = []
     for direction, key in (("ingress", "IpPermissions"), ("egress", "IpPermissionsEgress")):
         for rule in group.get(key) or []:
             if but and but(direction, rule):
                 continue
-            what = f"{direction} {rule['IpProtocol'].replace('-1', 'all')} {rule.get('FromPort', '')}-{rule.get('ToPort', '')}"
-            for kind, id in (("IpRanges", "CidrIp"), ("Ipv6Ranges", "CidrIpv6"), ("PrefixListIds", "PrefixListId"),
-                             ("UserIdGroupPairs", "GroupId")):  # fmt: skip
+            what = (
+                f"{direction} {rule['IpProtocol'].replace('-1', 'all')}"
+                f" {rule.get('FromPort', '')}-{rule.get('ToPort', '')}"
+            )
+            for kind, id in (
+                ("IpRanges", "CidrIp"),
+                ("Ipv6Ranges", "CidrIpv6"),
+                ("PrefixListIds", "PrefixListId"),
+                ("UserIdGroupPairs", "GroupId"),
+            ):
                 out += [f"{what} {one.get(id)}" for one in rule.get(kind) or []]
     return out

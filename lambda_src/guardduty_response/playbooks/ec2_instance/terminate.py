@@ -1,4 +1,6 @@
-"""Terminates a contained instance, by a function and a role of its own: last of all, and only when nothing is lost by it."""
+"""Terminates a contained instance, by a function and a role of its own: last of all, and only
+when nothing is lost by it.
+"""
 
 from __future__ import annotations
 
@@ -7,15 +9,30 @@ from typing import Any
 from guardduty_response import aws
 from guardduty_response.errors import TargetGone
 from guardduty_response.playbooks import Context, Step, Target
-from guardduty_response.playbooks.common.work import ALREADY, AWS_ERRORS, DONE, FAILED, SKIPPED, Json, allow, why
+from guardduty_response.playbooks.common.work import (
+    ALREADY,
+    AWS_ERRORS,
+    DONE,
+    FAILED,
+    SKIPPED,
+    Json,
+    allow,
+    why,
+)
 from guardduty_response.playbooks.ec2_instance.core import Work
 from guardduty_response.playbooks.ec2_instance.finish import ATTEMPTS, end, loses, not_yet
 from guardduty_response.playbooks.ec2_instance.state import describe
 from guardduty_response.statuses import Status
 
 NAME = "terminate_instance"
-READ = ("ec2:DescribeInstances", "ec2:DescribeInstanceTypes", "ec2:DescribeInstanceAttribute", "ec2:DescribeSnapshots",
-        "autoscaling:DescribeAutoScalingInstances", "kms:Decrypt")  # fmt: skip
+READ = (
+    "ec2:DescribeInstances",
+    "ec2:DescribeInstanceTypes",
+    "ec2:DescribeInstanceAttribute",
+    "ec2:DescribeSnapshots",
+    "autoscaling:DescribeAutoScalingInstances",
+    "kms:Decrypt",
+)
 SNAPSHOT = ("ebs:ListSnapshotBlocks", "ebs:GetSnapshotBlock")
 
 
@@ -24,7 +41,9 @@ class _Left(Exception):
 
 
 def terminate(ctx: Context, target: Target) -> Step:
-    """Undoes the protection that containment set, terminates, and reads back that it is terminated."""
+    """Undoes the protection that containment set, terminates, and reads back that it is
+    terminated.
+    """
     work = Work(ctx, target)
     if work.options["finish"] != "terminate":
         return end(work, NAME, SKIPPED, "switched off (finish)")
@@ -34,7 +53,10 @@ def terminate(ctx: Context, target: Target) -> Step:
     snapshots = _snapshots(work)
     session = work.open(
         allow(READ),
-        allow(SNAPSHOT, [f"arn:{ctx.config.partition}:ec2:{target.region}::snapshot/{id}" for id in snapshots]),
+        allow(
+            SNAPSHOT,
+            [f"arn:{ctx.config.partition}:ec2:{target.region}::snapshot/{id}" for id in snapshots],
+        ),
         allow(("ec2:TerminateInstances", "ec2:ModifyInstanceAttribute"), target.arn),
     )
     try:
@@ -67,12 +89,13 @@ def _check(work: Work, session: aws.Session, instance: Json, snapshots: list[str
     if not snapshots:
         raise _Left("there is no snapshot of it: what it holds would be lost")
     if work.ctx.config.evidence.get("forensics_account"):
-        # Nothing else will do: what is left otherwise are snapshots that the compromised account can delete.
+        # Nothing else will do: what is left otherwise are snapshots that the compromised account
+        # can delete.
         copies = work.kept["evidence"].get("copies") or {}
         if copies.get("outcome") != "COMPLETE":
             raise _Left(
-                f"the copies of its snapshots for the forensics account are {copies.get('outcome', 'missing')} "
-                f"({copies.get('detail') or 'never asked for'})"
+                "the copies of its snapshots for the forensics account are"
+                f" {copies.get('outcome', 'missing')} ({copies.get('detail') or 'never asked for'})"
             )
     _readable(session, snapshots)
     was = work.had("protection") or {}
@@ -81,9 +104,15 @@ def _check(work: Work, session: aws.Session, instance: Json, snapshots: list[str
 
 
 def _readable(session: aws.Session, ids: list[str]) -> None:
-    """Complete, and a block of each can be read, decrypted: a snapshot nobody can read is none. Raises _Left."""
-    found = session.client("ec2").describe_snapshots(OwnerIds=["self"], Filters=[{"Name": "snapshot-id", "Values": ids}])
-    states = dict.fromkeys(ids, "missing") | {one["SnapshotId"]: str(one["State"]) for one in found["Snapshots"]}
+    """Complete, and a block of each can be read, decrypted: a snapshot nobody can read is none.
+    Raises _Left.
+    """
+    found = session.client("ec2").describe_snapshots(
+        OwnerIds=["self"], Filters=[{"Name": "snapshot-id", "Values": ids}]
+    )
+    states = dict.fromkeys(ids, "missing") | {
+        one["SnapshotId"]: str(one["State"]) for one in found["Snapshots"]
+    }
     if wrong := [f"{id} is {state}" for id, state in states.items() if state != "completed"]:
         raise _Left(f"its snapshots are not complete: {', '.join(wrong)}")
     ebs = session.client("ebs")
@@ -91,7 +120,11 @@ def _readable(session: aws.Session, ids: list[str]) -> None:
         try:
             blocks = ebs.list_snapshot_blocks(SnapshotId=id, MaxResults=100)["Blocks"]
             if blocks:  # an empty volume has none
-                ebs.get_snapshot_block(SnapshotId=id, BlockIndex=blocks[0]["BlockIndex"], BlockToken=blocks[0]["BlockToken"])
+                ebs.get_snapshot_block(
+                    SnapshotId=id,
+                    BlockIndex=blocks[0]["BlockIndex"],
+                    BlockToken=blocks[0]["BlockToken"],
+                )
         except AWS_ERRORS as error:
             if aws.transient(error):
                 raise
@@ -99,17 +132,25 @@ def _readable(session: aws.Session, ids: list[str]) -> None:
 
 
 def _ask(work: Work, ec2: Any) -> Json:
-    """Takes back the termination protection that containment set; volumes stay, unless that is switched off."""
+    """Takes back the termination protection that containment set; volumes stay, unless that is
+    switched off.
+    """
     modify, was = ec2.modify_instance_attribute, work.had("protection") or {}
     # Not a breach, should a check look while it is being terminated.
     work.ctx.record.set_target(
-        work.ctx.incident_id, work.target.kind, work.id, weak=sorted({*(work.kept.get("weak") or []), "protect_instance"})
+        work.ctx.incident_id,
+        work.target.kind,
+        work.id,
+        weak=sorted({*(work.kept.get("weak") or []), "protect_instance"}),
     )
     if was.get("DisableApiTermination") is False:
         modify(InstanceId=work.id, DisableApiTermination={"Value": False})
     if not work.options.get("terminate_keeps_volumes", True):
-        back = [{"DeviceName": name, "Ebs": {"DeleteOnTermination": True}}
-                for name, on in (was.get("DeleteOnTermination") or {}).items() if on]  # fmt: skip
+        back = [
+            {"DeviceName": name, "Ebs": {"DeleteOnTermination": True}}
+            for name, on in (was.get("DeleteOnTermination") or {}).items()
+            if on
+        ]
         if back:
             modify(InstanceId=work.id, BlockDeviceMappings=back)
     asked = {"request_id": aws.request_id(ec2.terminate_instances(InstanceIds=[work.id]))}
@@ -121,7 +162,15 @@ def _gone(work: Work, asked: Json, text: str) -> Step:
     """Read back as gone; by whom, the record says."""
     if not asked:
         return end(work, NAME, ALREADY, text)
-    kept = "its volumes and snapshots are kept" if work.options.get("terminate_keeps_volumes", True) else "its snapshots are kept"
+    kept = (
+        "its volumes and snapshots are kept"
+        if work.options.get("terminate_keeps_volumes", True)
+        else "its snapshots are kept"
+    )
     text = f"{work.id} is terminated by this response, read back; {kept}"
-    work.ctx.record.set_target(work.ctx.incident_id, work.target.kind, work.id, status=Status.GONE, verdict=text)
-    return end(work, NAME, DONE, text, ({"ResponseMetadata": {"RequestId": asked.get("request_id", "")}},))
+    work.ctx.record.set_target(
+        work.ctx.incident_id, work.target.kind, work.id, status=Status.GONE, verdict=text
+    )
+    return end(
+        work, NAME, DONE, text, ({"ResponseMetadata": {"RequestId": asked.get("request_id", "")}},)
+    )

@@ -31,8 +31,9 @@ class Work(work.Work):
 
     @property
     def role_wide(self) -> bool:
-        """Whether all older sessions of the role are denied: by option, because credentials were stolen from where they were
-        handed out, or because the finding names no session."""
+        """Whether all older sessions of the role are denied: by option, because credentials were
+        stolen from where they were handed out, or because the finding names no session.
+        """
         stolen = "CredentialExfiltration" in self.ctx.finding.type
         return self.options["revoke_sessions"] == "role" or stolen or not self.who.session
 
@@ -46,7 +47,9 @@ class Work(work.Work):
         except ValueError:
             at = datetime.now(UTC)
         at = at if at.tzinfo else at.replace(tzinfo=UTC)
-        return at - timedelta(minutes=float(self.ctx.config.evidence.get("log_window_minutes") or 60))
+        return at - timedelta(
+            minutes=float(self.ctx.config.evidence.get("log_window_minutes") or 60)
+        )
 
 
 @dataclass
@@ -58,7 +61,9 @@ class Facts:
 
 
 def patient(call: Callable[[], Any]) -> Any:
-    """The call's answer, asked again while somebody else changes the same entity: IAM refuses changes side by side."""
+    """The call's answer, asked again while somebody else changes the same entity: IAM refuses
+    changes side by side.
+    """
     for attempt in range(BUSY_TRIES):
         try:
             return call()

@@ -1,8 +1,10 @@
-"""Whose credential a finding is about, by what the finding says (AWS CloudTrail User Guide, "userIdentity element").
+"""Whose credential a finding is about, by what the finding says (AWS CloudTrail User Guide,
+"userIdentity element").
 
-``userType`` alone deceives: AWS's own samples call stolen role credentials IAMUser, and ``userName`` is the role's name for a
-role session. The unique id says what a principal is, so its prefix is asked first (AIDA: user, AROA: role, followed by
-``:session``). What IAM then says of the name is checked by ``playbook.plan``.
+``userType`` alone deceives: AWS's own samples call stolen role credentials IAMUser, and
+``userName`` is the role's name for a role session. The unique id says what a principal is, so its
+prefix is asked first (AIDA: user, AROA: role, followed by ``:session``). What IAM then says of the
+name is checked by ``playbook.plan``.
 """
 
 from __future__ import annotations
@@ -14,8 +16,8 @@ from guardduty_response.finding import Finding, get, text
 from guardduty_response.playbooks.common.work import Work
 
 USER, SESSION = "iam_user", "role_session"  # what IAM can contain
-# What it cannot, in this account or at all. ``out_of_reach`` says what a person does instead; package ``identity_center``
-# contains in the Identity Center account, where that is configured.
+# What it cannot, in this account or at all. ``out_of_reach`` says what a person does instead;
+# package ``identity_center`` contains in the Identity Center account, where that is configured.
 ROOT, IDENTITY_CENTER, SERVICE_LINKED = "root", "identity_center", "service_linked_role"
 FEDERATED, FOREIGN, UNKNOWN = "federated_user", "foreign_principal", "unknown_principal"
 INSTANCE = re.compile(r"i-(?:[0-9a-f]{8}|[0-9a-f]{17})")
@@ -23,8 +25,9 @@ INSTANCE = re.compile(r"i-(?:[0-9a-f]{8}|[0-9a-f]{17})")
 
 @dataclass(frozen=True)
 class Principal:
-    """``kind``: one of the names above. Empty: ``user``, ``role``, ``session`` where there is none, ``key`` and ``unique_id``
-    (AIDA…, AROA…, without a session) where the finding names none."""
+    """``kind``: one of the names above. Empty: ``user``, ``role``, ``session`` where there is none,
+    ``key`` and ``unique_id`` (AIDA…, AROA…, without a session) where the finding names none.
+    """
 
     kind: str
     user: str = ""
@@ -42,18 +45,29 @@ class Principal:
 
     @property
     def instance(self) -> str:
-        """The EC2 instance whose credentials these are, or empty: EC2 names the sessions of a role by instance."""
+        """The EC2 instance whose credentials these are, or empty: EC2 names the sessions of a
+        role by instance.
+        """
         return self.session if INSTANCE.fullmatch(self.session) else ""
 
 
 def principal(finding: Finding) -> Principal:
-    """The principal of ``resource.accessKeyDetails``; kind UNKNOWN when it names none that can be told."""
+    """The principal of ``resource.accessKeyDetails``; kind UNKNOWN when it names none that can
+    be told.
+    """
     details = get(finding.detail, "resource", "accessKeyDetails")
-    kind, name, key = (text(get(details, field), 200) for field in ("userType", "userName", "accessKeyId"))
+    kind, name, key = (
+        text(get(details, field), 200) for field in ("userType", "userName", "accessKeyId")
+    )
     unique_id, _, session = text(get(details, "principalId"), 200).partition(":")
-    if unique_id.startswith("AROA") or (kind in ("AssumedRole", "Role") and not unique_id.startswith("AIDA")):
-        # Anybody may name a role AWSReservedSSO_… or AWSServiceRoleFor…: IAM tells whose it is, by its path (playbook.plan).
-        return Principal(SESSION if name else UNKNOWN, role=name, session=session, key=key, unique_id=unique_id)
+    if unique_id.startswith("AROA") or (
+        kind in ("AssumedRole", "Role") and not unique_id.startswith("AIDA")
+    ):
+        # Anybody may name a role AWSReservedSSO_… or AWSServiceRoleFor…: IAM tells whose it is, by
+        # its path (playbook.plan).
+        return Principal(
+            SESSION if name else UNKNOWN, role=name, session=session, key=key, unique_id=unique_id
+        )
     if kind == "Root" or (unique_id == finding.account_id and not session):
         return Principal(ROOT, key=key)
     if kind == "FederatedUser":
@@ -71,11 +85,22 @@ def principal_of(work: Work) -> Principal:
 
     A restore has the record alone, no finding.
     """
-    found, target = principal(work.ctx.finding) if work.ctx.finding else Principal(UNKNOWN), work.target
+    found, target = (
+        principal(work.ctx.finding) if work.ctx.finding else Principal(UNKNOWN),
+        work.target,
+    )
     if target.kind == USER:
         unique_id = found.unique_id if found.kind == USER else ""
         return Principal(USER, user=target.id, key=found.key, unique_id=unique_id)
     if target.kind in (SESSION, IDENTITY_CENTER):
         role, _, session = target.id.partition("/")
-        return Principal(target.kind, role=role, session=session.replace("*", ""), key=found.key, unique_id=found.unique_id)
-    return replace(found, kind=target.kind, user=target.id if target.kind == FOREIGN else found.user)
+        return Principal(
+            target.kind,
+            role=role,
+            session=session.replace("*", ""),
+            key=found.key,
+            unique_id=found.unique_id,
+        )
+    return replace(
+        found, kind=target.kind, user=target.id if target.kind == FOREIGN else found.user
+    )

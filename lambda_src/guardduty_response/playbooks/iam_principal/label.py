@@ -1,4 +1,6 @@
-"""The tags that say what is contained and by which incident: a label, and what the organization's quarantine policy goes by."""
+"""The tags that say what is contained and by which incident: a label, and what the
+organization's quarantine policy goes by.
+"""
 
 from __future__ import annotations
 
@@ -19,13 +21,19 @@ class Tag(action.Action[Work, Facts]):
     @property
     def hand(self) -> str:  # type: ignore[override]
         kind = self.WHAT.lower()
-        return f"iam tag-{kind} --{kind}-name {self._named()} --tags Key={self.work.prefix},Value=quarantined"
+        return (
+            f"iam tag-{kind} --{kind}-name {self._named()} --tags"
+            f" Key={self.work.prefix},Value=quarantined"
+        )
 
     def _named(self) -> str:
         return self.work.who.user or self.work.who.role
 
     def wanted(self) -> dict[str, str]:
-        return {self.work.prefix: "quarantined", f"{self.work.prefix}-incident": self.work.ctx.incident_id}
+        return {
+            self.work.prefix: "quarantined",
+            f"{self.work.prefix}-incident": self.work.ctx.incident_id,
+        }
 
     def read(self) -> Any:
         """{key: value or None}."""
@@ -36,7 +44,11 @@ class Tag(action.Action[Work, Facts]):
 
     def todo(self) -> str:
         wanted = self.wanted()
-        return "" if self.now == wanted else "tagged " + ", ".join(f"{key}={text}" for key, text in wanted.items())
+        return (
+            ""
+            if self.now == wanted
+            else "tagged " + ", ".join(f"{key}={text}" for key, text in wanted.items())
+        )
 
     def change(self) -> list[Json]:
         pairs = [{"Key": key, "Value": text} for key, text in self.wanted().items()]

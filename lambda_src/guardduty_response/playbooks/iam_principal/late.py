@@ -1,7 +1,8 @@
-"""What CloudTrail shows late: looked at once more when its events of the time of containment are there.
+"""What CloudTrail shows late: looked at once more when its events of the time of containment are
+there.
 
-CloudTrail delivers an event "on average within about 5 minutes" and later at times (AWS CloudTrail User Guide); the deadline
-here is option ``repeat_minutes`` after the denial.
+CloudTrail delivers an event "on average within about 5 minutes" and later at times (AWS CloudTrail
+User Guide); the deadline here is option ``repeat_minutes`` after the denial.
 """
 
 from __future__ import annotations
@@ -21,7 +22,11 @@ from guardduty_response.playbooks.iam_principal.core import Work
 def finish(ctx: Context, target: Target) -> Step:
     work = Work(ctx, target)
     work.kept = work.ledger()
-    if target.kind not in (identify.USER, identify.SESSION) and not work.scope("sets") and not _denied(work):
+    if (
+        target.kind not in (identify.USER, identify.SESSION)
+        and not work.scope("sets")
+        and not _denied(work)
+    ):
         return Step(detail="nothing was contained")
     minutes = float(work.options["repeat_minutes"])
     if minutes and (left := int(_began(work) + minutes * 60 - time.time())) > 0:
@@ -34,7 +39,11 @@ def finish(ctx: Context, target: Target) -> Step:
 
 def _began(work: Work) -> float:
     actions = work.kept.get("actions", {})
-    at = [actions[name]["at"] for name in ("revoke_sessions", "deny_all", *_denied(work)) if name in actions]
+    at = [
+        actions[name]["at"]
+        for name in ("revoke_sessions", "deny_all", *_denied(work))
+        if name in actions
+    ]
     try:
         return datetime.fromisoformat(str(at[0]).replace("Z", "+00:00")).timestamp()
     except (IndexError, ValueError):
@@ -47,7 +56,9 @@ def _denied(work: Work) -> list[str]:
 
 
 def _signed_in_again(work: Work) -> None:
-    """A session of the same name with a token newer than the denial: whoever may assume the role got another one."""
+    """A session of the same name with a token newer than the denial: whoever may assume the role
+    got another one.
+    """
     before = str((work.had("sessions") or {}).get("revoked_before") or "")
     if not before:
         return
@@ -55,25 +66,38 @@ def _signed_in_again(work: Work) -> None:
     start = datetime.fromisoformat(before.replace("Z", "+00:00")).astimezone(UTC)
     try:
         names, _ = regions.enabled(work, session)
-        got = gather({name: partial(_newer, work, session.client("cloudtrail", name), start) for name in names})
+        got = gather(
+            {
+                name: partial(_newer, work, session.client("cloudtrail", name), start)
+                for name in names
+            }
+        )
     except AWS_ERRORS as error:
         work.did("signed_in_again", FAILED, f"could not be looked up ({why(error)})")
         return
     read = {name: one for name, one in got.items() if not isinstance(one, Exception)}
-    seen = sorted((one for some, _ in read.values() for one in some), key=lambda one: str(one["at"]))
+    seen = sorted(
+        (one for some, _ in read.values() for one in some), key=lambda one: str(one["at"])
+    )
     unread = [name for name in got if name not in read or read[name][1]]
     if seen:
         first = seen[0]
         detail = (
-            f"{work.who.session} got a new session of role {work.who.role} at {first['issued']} and called {first['name']} from "
-            f"{first['from']}: the denial ends with what was issued before {before}. If that was not its owner: keep it from "
-            f"assuming the role (trust policy of {work.who.role}), and deny all sessions (playbook option revoke_sessions = role)"
+            f"{work.who.session} got a new session of role {work.who.role} at {first['issued']} and"
+            f" called {first['name']} from {first['from']}: the denial ends with what was issued"
+            f" before {before}. If that was not its owner: keep it from assuming the role (trust"
+            f" policy of {work.who.role}), and deny all sessions (playbook option revoke_sessions ="
+            " role)"
         )
         work.did("signed_in_again", FAILED, detail)
         work.ctx.record.event(work.ctx.incident_id, "signed in again", detail, work.id)
         return
     said = f"; could not be looked up in {', '.join(unread)}" if unread else ""
-    work.did("signed_in_again", FAILED if unread else SKIPPED, f"no newer session of that name is seen{said}")
+    work.did(
+        "signed_in_again",
+        FAILED if unread else SKIPPED,
+        f"no newer session of that name is seen{said}",
+    )
 
 
 def _newer(work: Work, client: Any, start: datetime) -> tuple[list[Json], str]:
@@ -84,7 +108,18 @@ def _newer(work: Work, client: Any, start: datetime) -> tuple[list[Json], str]:
         issued = text(get(identity, "sessionContext", "attributes", "creationDate"), 40)
         mine = text(get(identity, "principalId"), 300).endswith(f":{work.who.session}")
         role = get(identity, "sessionContext", "sessionIssuer", "userName") == work.who.role
-        if mine and role and issued and datetime.fromisoformat(issued.replace("Z", "+00:00")) >= start:
-            out.append({"issued": issued, "at": trail.get("eventTime"), "name": text(trail.get("eventName"), 100),
-                        "from": text(trail.get("sourceIPAddress"), 100)})  # fmt: skip
+        if (
+            mine
+            and role
+            and issued
+            and datetime.fromisoformat(issued.replace("Z", "+00:00")) >= start
+        ):
+            out.append(
+                {
+                    "issued": issued,
+                    "at": trail.get("eventTime"),
+                    "name": text(trail.get("eventName"), 100),
+                    "from": text(trail.get("sourceIPAddress"), 100),
+                }
+            )
     return out, trouble

@@ -15,14 +15,29 @@ from guardduty_response import aws
 from guardduty_response.errors import NoTarget, TargetGone
 from guardduty_response.playbooks import Context, Planned, Target
 from guardduty_response.playbooks.common.culprits import IAM_REGION
-from guardduty_response.playbooks.common.work import AWS_ERRORS, BRANCHES, SKIPPED, Json, allow, gather, policy, why
+from guardduty_response.playbooks.common.work import (
+    AWS_ERRORS,
+    BRANCHES,
+    SKIPPED,
+    Json,
+    allow,
+    gather,
+    policy,
+    why,
+)
 from guardduty_response.playbooks.iam_principal import identify, out_of_reach, regions, role, user
 from guardduty_response.playbooks.iam_principal.core import Facts, Work
 from guardduty_response.playbooks.iam_principal.identify import Principal
 from guardduty_response.playbooks.iam_principal.identity_center import plan as people
 from guardduty_response.record import now
 
-IDENTIFY = ("iam:GetAccessKeyLastUsed", "iam:GetUser", "iam:GetRole", "sts:GetAccessKeyInfo", "cloudtrail:LookupEvents")
+IDENTIFY = (
+    "iam:GetAccessKeyLastUsed",
+    "iam:GetUser",
+    "iam:GetRole",
+    "sts:GetAccessKeyInfo",
+    "cloudtrail:LookupEvents",
+)
 
 
 def plan(ctx: Context) -> Planned:
@@ -31,7 +46,8 @@ def plan(ctx: Context) -> Planned:
     if who.kind == identify.FEDERATED:
         who = _behind(ctx, who) or who
     if who.kind == identify.UNKNOWN and ctx.finding.sample:
-        who = Principal(identify.USER, who.user or "unnamed", key=who.key)  # some samples say GeneratedFindingUserType
+        # some samples say GeneratedFindingUserType
+        who = Principal(identify.USER, who.user or "unnamed", key=who.key)
     if who.kind == identify.USER:
         return _user(ctx, who)
     if who.kind == identify.SESSION:
@@ -41,7 +57,13 @@ def plan(ctx: Context) -> Planned:
 
 def _target(ctx: Context, who: Principal, arn: str, **scope: Any) -> Target:
     account, region = ctx.finding.account_id, ctx.finding.region
-    fields = {"user": who.user, "role": who.role, "session": who.session, "key": who.key, "unique_id": who.unique_id}
+    fields = {
+        "user": who.user,
+        "role": who.role,
+        "session": who.session,
+        "key": who.key,
+        "unique_id": who.unique_id,
+    }
     return Target(who.kind, who.id, arn, account, region, {**fields, **scope})
 
 
@@ -53,7 +75,7 @@ def _look(ctx: Context) -> aws.Session:
     return ctx.assume(ctx.finding.account_id, ctx.finding.region, policy(allow(IDENTIFY)))
 
 
-# -- users ------------------------------------------------------------------------------------------------------------
+# -- users -----------------------------------------------------------------------------------------
 
 
 def _user(ctx: Context, who: Principal) -> Planned:
@@ -62,14 +84,17 @@ def _user(ctx: Context, who: Principal) -> Planned:
     named = who.user or _owner(ctx, session, who)
     if not named:
         raise NoTarget(
-            f"finding {ctx.finding.id} ({ctx.finding.type}) names no user, and access key '{who.key}' leads to none of account "
-            f"{ctx.finding.account_id}: nothing can be contained; look at the finding in the GuardDuty console"
+            f"finding {ctx.finding.id} ({ctx.finding.type}) names no user, and access key"
+            f" '{who.key}' leads to none of account {ctx.finding.account_id}: nothing can be"
+            " contained; look at the finding in the GuardDuty console"
         )
     found = _found(iam, named)
     if not _is(found, who) and who.user and (owner := _owner(ctx, session, who)) not in ("", named):
         named, found = owner, _found(iam, owner)  # renamed since
     if not found or not _is(found, who):
-        return _no_user(ctx, Principal(who.kind, named, key=who.key, unique_id=who.unique_id), found)
+        return _no_user(
+            ctx, Principal(who.kind, named, key=who.key, unique_id=who.unique_id), found
+        )
     who = Principal(who.kind, found["UserName"], key=who.key, unique_id=found["UserId"])
     target = _target(ctx, who, found["Arn"], user_arn=found["Arn"])
     work = Work(ctx, target)
@@ -78,14 +103,19 @@ def _user(ctx: Context, who: Principal) -> Planned:
     gather({one.name: one.look for one in actions}, BRANCHES)
     if "deny_all" in facts.parts:
         target.scope["deny_all"] = facts.parts["deny_all"]
-    said = {one.name: text for one in actions for status, text in [one.intent()] if status != SKIPPED}
+    said = {
+        one.name: text for one in actions for status, text in [one.intent()] if status != SKIPPED
+    }
     tags = {one["Key"]: one["Value"] for one in found.get("Tags") or []}
     return Planned(target, tags, [found["Arn"]], {**said, **_promises(work)}, _about_key(who))
 
 
 def _about_key(who: Principal) -> str:
     if who.key.startswith("ASIA"):
-        return f"{who.key} is a temporary credential: it cannot be switched off, and dies by the denial of everything to its user"
+        return (
+            f"{who.key} is a temporary credential: it cannot be switched off, and dies by the"
+            " denial of everything to its user"
+        )
     return ""
 
 
@@ -93,14 +123,26 @@ def _promises(work: Work) -> dict[str, str]:
     """What follows containment."""
     out = {}
     if work.options["user_role_sessions"]:
-        out["held_sessions"] = "sessions it got of roles (AssumeRole) looked for in CloudTrail, and denied on those roles"
+        out["held_sessions"] = (
+            "sessions it got of roles (AssumeRole) looked for in CloudTrail, and denied on those"
+            " roles"
+        )
     if work.options["list_actions"]:
-        late = f", and again after {work.options['repeat_minutes']} minutes" if work.options["repeat_minutes"] else ""
+        late = (
+            f", and again after {work.options['repeat_minutes']} minutes"
+            if work.options["repeat_minutes"]
+            else ""
+        )
         out["actions"] = f"its API calls listed from CloudTrail{late}"
     if work.options["remediate"]:
-        out["remediation"] = f"what it did undone where that can be undone again ({', '.join(sorted(work.options['remediate']))})"
+        out["remediation"] = (
+            "what it did undone where that can be undone again"
+            f" ({', '.join(sorted(work.options['remediate']))})"
+        )
     if work.options["rotate_key"] and work.target.kind == identify.USER:
-        out["rotate_key"] = "a replacement access key made and put into Secrets Manager for its owner"
+        out["rotate_key"] = (
+            "a replacement access key made and put into Secrets Manager for its owner"
+        )
     return out
 
 
@@ -119,22 +161,37 @@ def _is(found: Json | None, who: Principal) -> bool:
 
 
 def _owner(ctx: Context, session: aws.Session, who: Principal) -> str:
-    """The user of the access key by IAM (long-term keys), or by CloudTrail; empty when neither knows one."""
+    """The user of the access key by IAM (long-term keys), or by CloudTrail; empty when neither
+    knows one.
+    """
     name = ""
     if who.key.startswith("AKIA"):
         try:
-            name = str(session.client("iam").get_access_key_last_used(AccessKeyId=who.key).get("UserName") or "")
+            name = str(
+                session.client("iam").get_access_key_last_used(AccessKeyId=who.key).get("UserName")
+                or ""
+            )
         except AWS_ERRORS as error:
-            if aws.code(error) not in ("NoSuchEntity", "AccessDenied", "ValidationError", "ParamValidationError"):
+            if aws.code(error) not in (
+                "NoSuchEntity",
+                "AccessDenied",
+                "ValidationError",
+                "ParamValidationError",
+            ):
                 raise
     for identity in [] if name else _identities(ctx, session, who.key):
-        if identity.get("type") == "IAMUser" and identity.get("accountId") == ctx.finding.account_id:
+        if (
+            identity.get("type") == "IAMUser"
+            and identity.get("accountId") == ctx.finding.account_id
+        ):
             return str(identity.get("userName") or "")
     return name
 
 
 def _foreign(ctx: Context, who: Principal) -> Planned | None:
-    """A key of another account: GuardDuty tells of it in the account whose resources it was used on."""
+    """A key of another account: GuardDuty tells of it in the account whose resources it was used
+    on.
+    """
     if not who.key.startswith(("AKIA", "ASIA")):
         return None
     try:
@@ -144,7 +201,9 @@ def _foreign(ctx: Context, who: Principal) -> Planned | None:
             raise
         return None
     return (
-        _unreachable(ctx, Principal(identify.FOREIGN, user=account, key=who.key)) if account != ctx.finding.account_id else None
+        _unreachable(ctx, Principal(identify.FOREIGN, user=account, key=who.key))
+        if account != ctx.finding.account_id
+        else None
     )
 
 
@@ -152,46 +211,71 @@ def _no_user(ctx: Context, who: Principal, found: Json | None) -> Planned:
     """No such user: a sample, another account's key, or deleted meanwhile. Raises TargetGone."""
     if ctx.finding.sample:
         target = _target(ctx, who, _iam_arn(ctx, f"user/{who.user}"))
-        text = f"sample finding: user {who.user} does not exist; it would be denied everything, then each credential ended"
+        text = (
+            f"sample finding: user {who.user} does not exist; it would be denied everything, then"
+            " each credential ended"
+        )
         return Planned(target, actions={user.DenyAll.name: text, **_promises(Work(ctx, target))})
     if foreign := _foreign(ctx, who):
         return foreign
     if found:
         raise TargetGone(
-            f"IAM user {who.user} ({who.unique_id}) of account {ctx.finding.account_id} no longer exists; a new user of the "
-            f"same name ({found['UserId']}) does, and is left alone"
+            f"IAM user {who.user} ({who.unique_id}) of account {ctx.finding.account_id} no longer"
+            f" exists; a new user of the same name ({found['UserId']}) does, and is left alone"
         )
     raise TargetGone(
-        f"IAM user {who.user} no longer exists in account {ctx.finding.account_id}: its keys, password and sessions are dead"
+        f"IAM user {who.user} no longer exists in account {ctx.finding.account_id}: its keys,"
+        " password and sessions are dead"
     )
 
 
 def _behind(ctx: Context, who: Principal) -> Principal | None:
-    """The IAM user that made a federated session, by CloudTrail; None when no event shows it (yet)."""
+    """The IAM user that made a federated session, by CloudTrail; None when no event shows it
+    (yet).
+    """
     for identity in _identities(ctx, _look(ctx), who.key):
         issuer = (identity.get("sessionContext") or {}).get("sessionIssuer") or {}
         if issuer.get("type") == "IAMUser" and issuer.get("userName"):
-            return Principal(identify.USER, str(issuer["userName"]), key=who.key, unique_id=str(issuer.get("principalId") or ""))
+            return Principal(
+                identify.USER,
+                str(issuer["userName"]),
+                key=who.key,
+                unique_id=str(issuer.get("principalId") or ""),
+            )
     return None
 
 
 def _identities(ctx: Context, session: aws.Session, key: str) -> list[Json]:
-    """Who used the access key, by CloudTrail in the finding's Region and in the one of global services."""
+    """Who used the access key, by CloudTrail in the finding's Region and in the one of global
+    services.
+    """
     if not key:
         return []
-    regions = dict.fromkeys([ctx.finding.region, IAM_REGION.get(ctx.config.partition, ctx.finding.region)])
+    regions = dict.fromkeys(
+        [ctx.finding.region, IAM_REGION.get(ctx.config.partition, ctx.finding.region)]
+    )
     attribute = [{"AttributeKey": "AccessKeyId", "AttributeValue": key}]
-    got = gather({
-        region: partial(session.client("cloudtrail", region).lookup_events, LookupAttributes=attribute, MaxResults=10)
-        for region in regions
-    })  # fmt: skip
+    got = gather(
+        {
+            region: partial(
+                session.client("cloudtrail", region).lookup_events,
+                LookupAttributes=attribute,
+                MaxResults=10,
+            )
+            for region in regions
+        }
+    )
     answers = [one for one in got.values() if not isinstance(one, Exception)]
     if not answers and (again := next((one for one in got.values() if aws.transient(one)), None)):
         raise again
-    return [json.loads(event["CloudTrailEvent"]).get("userIdentity") or {} for one in answers for event in one["Events"]]
+    return [
+        json.loads(event["CloudTrailEvent"]).get("userIdentity") or {}
+        for one in answers
+        for event in one["Events"]
+    ]
 
 
-# -- role sessions ----------------------------------------------------------------------------------------------------
+# -- role sessions ---------------------------------------------------------------------------------
 
 
 def _session(ctx: Context, who: Principal) -> Planned:
@@ -206,8 +290,9 @@ def _session(ctx: Context, who: Principal) -> Planned:
         if foreign := _foreign(ctx, who):
             return foreign
         raise TargetGone(
-            f"role {who.role} ({who.unique_id}) of account {ctx.finding.account_id} no longer exists, and its sessions can do "
-            f"nothing; a new role of the same name ({found['RoleId']}) does, and is left alone"
+            f"role {who.role} ({who.unique_id}) of account {ctx.finding.account_id} no longer"
+            " exists, and its sessions can do nothing; a new role of the same name"
+            f" ({found['RoleId']}) does, and is left alone"
         )
     who = replace(who, unique_id=found["RoleId"])
     # Paths that IAM keeps for AWS; a name alone may be anybody's.
@@ -221,13 +306,22 @@ def _session(ctx: Context, who: Principal) -> Planned:
     actions = [kind(work, sessions, facts) for kind in role.TABLE]
     calls: Json = {one.name: one.look for one in actions}
     got = gather({**calls, "others": partial(role.users_of, work, sessions, found)}, BRANCHES)
-    said = {one.name: text for one in actions for status, text in [one.intent()] if status != SKIPPED}
+    said = {
+        one.name: text for one in actions for status, text in [one.intent()] if status != SKIPPED
+    }
     others = got["others"] if isinstance(got["others"], str) else ""
     effect = "all of them need new credentials" if work.role_wide else "other sessions go on"
     told = [_kind_of(who, found), f"{others}; {effect}" if others else ""]
     tags = {one["Key"]: one["Value"] for one in found.get("Tags") or []}
     other = {"ec2_instance": partial(_of_instance, work, who)} if who.instance else {}
-    return Planned(target, tags, [found["Arn"], arn], {**said, **_promises(work)}, "; ".join(filter(None, told)), other)
+    return Planned(
+        target,
+        tags,
+        [found["Arn"], arn],
+        {**said, **_promises(work)},
+        "; ".join(filter(None, told)),
+        other,
+    )
 
 
 def _no_role(ctx: Context, who: Principal, arn: str) -> Planned:
@@ -237,10 +331,14 @@ def _no_role(ctx: Context, who: Principal, arn: str) -> Planned:
         return Planned(target, actions={"revoke_sessions": text, **_promises(Work(ctx, target))})
     if foreign := _foreign(ctx, who):
         return foreign
-    text = f"role {who.role} no longer exists in account {ctx.finding.account_id}: its sessions can do nothing"
+    text = (
+        f"role {who.role} no longer exists in account {ctx.finding.account_id}: its sessions can do"
+        " nothing"
+    )
     if who.role.startswith("AWSReservedSSO_"):
         text += (
-            f"; if it was IAM Identity Center's (its name says so, and anybody may say so), look what else {who.session} holds"
+            "; if it was IAM Identity Center's (its name says so, and anybody may say so), look"
+            f" what else {who.session} holds"
         )
     raise TargetGone(text)
 
@@ -249,42 +347,70 @@ def _kind_of(who: Principal, found: Json) -> str:
     """Whose session it is, by its name and by whom the role trusts."""
     trusted = role.trusted(found)
     if who.instance:
-        return f"credentials of instance {who.instance}: the instance is handed to playbook ec2_instance too"
+        return (
+            f"credentials of instance {who.instance}: the instance is handed to playbook"
+            " ec2_instance too"
+        )
     if "lambda.amazonaws.com" in trusted:
         return (
-            f"credentials of a Lambda function (session {who.session}): a running environment keeps failing until it is replaced"
+            f"credentials of a Lambda function (session {who.session}): a running environment keeps"
+            " failing until it is replaced"
         )
     if "ecs-tasks.amazonaws.com" in trusted:
-        return f"credentials of an ECS task (session {who.session}): stop the task, a new one gets new credentials"
+        return (
+            f"credentials of an ECS task (session {who.session}): stop the task, a new one gets new"
+            " credentials"
+        )
     if "pods.eks.amazonaws.com" in trusted or any("oidc.eks." in one for one in trusted):
-        return f"credentials of a Kubernetes pod (session {who.session}): delete the pod, a new one gets new credentials"
+        return (
+            f"credentials of a Kubernetes pod (session {who.session}): delete the pod, a new one"
+            " gets new credentials"
+        )
     if "ec2.amazonaws.com" in trusted and not who.session:
         return "credentials of an instance that the finding does not name"
     return f"session {who.session or 'unknown'}: whoever may assume the role can sign in again"
 
 
 def _of_instance(work: Work, who: Principal) -> Json:
-    """The finding as one about the instance whose credentials were used, for playbook ec2_instance: in the instance's Region,
-    which need not be the one where they were used. Raises ResponseError when nobody can say where it is.
+    """The finding as one about the instance whose credentials were used, for playbook ec2_instance:
+    in the instance's Region, which need not be the one where they were used. Raises ResponseError
+    when nobody can say where it is.
 
     An id of its own, so that it is an incident of its own; everything else as GuardDuty said it.
     """
     ctx, detail = work.ctx, copy.deepcopy(work.ctx.finding.detail)
     known = (detail.get("resource") or {}).get("instanceDetails") or {}
     same = known if known.get("instanceId") == who.instance else {}
-    zone = re.match(r"[a-z]{2,4}(?:-[a-z]+)+?-[0-9]{1,2}", str(same.get("availabilityZone")))  # us-west-2a, us-west-2-lax-1a
+    # us-west-2a, us-west-2-lax-1a
+    zone = re.match(r"[a-z]{2,4}(?:-[a-z]+)+?-[0-9]{1,2}", str(same.get("availabilityZone")))
     region = zone[0] if zone else regions.of_instance(work, who.instance)
-    detail["resource"] = {"resourceType": "Instance", "instanceDetails": {**same, "instanceId": who.instance}}
-    detail |= {"id": f"{ctx.finding.id}-{who.instance}", "accountId": ctx.finding.account_id, "region": region}
-    detail["title"] = f"Credentials of instance {who.instance} were used ({ctx.finding.title})"[:500]
-    return {"source": "aws.guardduty", "detail-type": "GuardDuty Finding", "handedOverBy": ctx.incident_id, "detail": detail}
+    detail["resource"] = {
+        "resourceType": "Instance",
+        "instanceDetails": {**same, "instanceId": who.instance},
+    }
+    detail |= {
+        "id": f"{ctx.finding.id}-{who.instance}",
+        "accountId": ctx.finding.account_id,
+        "region": region,
+    }
+    detail["title"] = f"Credentials of instance {who.instance} were used ({ctx.finding.title})"[
+        :500
+    ]
+    return {
+        "source": "aws.guardduty",
+        "detail-type": "GuardDuty Finding",
+        "handedOverBy": ctx.incident_id,
+        "detail": detail,
+    }
 
 
-# -- IAM Identity Center ----------------------------------------------------------------------------------------------
+# -- IAM Identity Center ---------------------------------------------------------------------------
 
 
 def _center(ctx: Context, who: Principal, arn: str, role_arn: str) -> Planned:
-    """A person who signed in: denied in the Identity Center account, where that is configured and answers."""
+    """A person who signed in: denied in the Identity Center account, where that is configured
+    and answers.
+    """
     if not ctx.options.get("identity_center"):
         return _unreachable(ctx, who, role_arn)
     target = _target(ctx, who, arn, role_arn=role_arn)
@@ -294,23 +420,32 @@ def _center(ctx: Context, who: Principal, arn: str, role_arn: str) -> Planned:
     except AWS_ERRORS as error:
         if aws.transient(error):
             raise
-        return _unreachable(ctx, who, role_arn, trouble=why(error), no_user=isinstance(error, people.NoUser))
+        return _unreachable(
+            ctx, who, role_arn, trouble=why(error), no_user=isinstance(error, people.NoUser)
+        )
     sets = ", ".join(one["name"] for one in target.scope["sets"])
-    told = [f"provisioning again also applies what somebody changed in {sets} and did not provision", target.scope["unlisted"]]
+    told = [
+        f"provisioning again also applies what somebody changed in {sets} and did not provision",
+        target.scope["unlisted"],
+    ]
     person = f"arn:{ctx.config.partition}:identitystore:::user/{target.scope['user_id']}"
     said = {**people.promises(work), **_promises(work)}
     return Planned(target, {}, [role_arn, arn, person], said, "; ".join(filter(None, told)))
 
 
-# -- out of reach -----------------------------------------------------------------------------------------------------
+# -- out of reach ----------------------------------------------------------------------------------
 
 
 def _unreachable(ctx: Context, who: Principal, role_arn: str = "", **scope: Any) -> Planned:
     """``scope``: ``trouble``, why what could have contained it cannot, ``no_user``."""
     arns = {
         identify.ROOT: _iam_arn(ctx, "root"),
-        identify.IDENTITY_CENTER: _iam_arn(ctx, f"assumed-role/{who.role}/{who.session or '*'}", "sts"),
-        identify.SERVICE_LINKED: _iam_arn(ctx, f"assumed-role/{who.role}/{who.session or '*'}", "sts"),
+        identify.IDENTITY_CENTER: _iam_arn(
+            ctx, f"assumed-role/{who.role}/{who.session or '*'}", "sts"
+        ),
+        identify.SERVICE_LINKED: _iam_arn(
+            ctx, f"assumed-role/{who.role}/{who.session or '*'}", "sts"
+        ),
         identify.FEDERATED: _iam_arn(ctx, f"federated-user/{who.id}", "sts"),
     }
     target = _target(ctx, who, arns.get(who.kind, _iam_arn(ctx, f"{who.kind}/{who.id}")), **scope)

@@ -1,4 +1,6 @@
-"""Contains a stolen credential (playbooks/iam_principal/runbook.md says how, and how to undo each part)."""
+"""Contains a stolen credential (playbooks/iam_principal/runbook.md says how, and how to undo
+each part).
+"""
 
 from __future__ import annotations
 
@@ -6,8 +8,24 @@ from concurrent.futures import wait
 from functools import partial
 
 from guardduty_response.playbooks import Check, Context, Planned, Step, Target
-from guardduty_response.playbooks.common.work import AWS_ERRORS, BRANCHES, FAILED, Json, gather, value, why
-from guardduty_response.playbooks.iam_principal import culprit, held, identify, out_of_reach, planning, role, user
+from guardduty_response.playbooks.common.work import (
+    AWS_ERRORS,
+    BRANCHES,
+    FAILED,
+    Json,
+    gather,
+    value,
+    why,
+)
+from guardduty_response.playbooks.iam_principal import (
+    culprit,
+    held,
+    identify,
+    out_of_reach,
+    planning,
+    role,
+    user,
+)
 from guardduty_response.playbooks.iam_principal import verify as _verify
 from guardduty_response.playbooks.iam_principal.core import Facts, Work
 from guardduty_response.playbooks.iam_principal.identity_center import contain as permission_sets
@@ -21,9 +39,13 @@ def plan(ctx: Context) -> list[Planned]:
 
 
 def contain(ctx: Context, target: Target) -> Step:
-    """A user: everything denied first, then every credential ended side by side. A role session: denied on its role."""
+    """A user: everything denied first, then every credential ended side by side. A role session:
+    denied on its role.
+    """
     if target.attach or target.verify_only:
-        return Step(detail=f"linked to incident {target.attach or ctx.incident_id}; nothing was changed")
+        return Step(
+            detail=f"linked to incident {target.attach or ctx.incident_id}; nothing was changed"
+        )
     work = Work(ctx, target)
     if target.kind == identify.USER:
         return _user(work)
@@ -42,7 +64,8 @@ def _user(work: Work) -> Step:
     deny = user.DenyAll(work, sessions, facts)
     first = BRANCHES.submit(deny.first)
     ledger = BRANCHES.submit(_ledger, work)
-    sessions.client("iam")  # AssumeRole and the record's calls are under way: the client is built meanwhile
+    # AssumeRole and the record's calls are under way: the client is built meanwhile
+    sessions.client("iam")
 
     def tell() -> None:
         outcome = first.result()
@@ -50,24 +73,36 @@ def _user(work: Work) -> Step:
         deny.tell(*outcome)
 
     def rest(kind: type[user.Step]) -> None:
-        wait((first,))  # the denial is there before anything else is touched; should it fail, the rest is done anyway
+        # the denial is there before anything else is touched; should it fail, the rest is done
+        # anyway
+        wait((first,))
         ledger.result()
         kind(work, sessions, facts).run()
 
-    got = gather({deny.name: tell, **{kind.name: partial(rest, kind) for kind in user.TABLE}}, BRANCHES)
+    got = gather(
+        {deny.name: tell, **{kind.name: partial(rest, kind) for kind in user.TABLE}}, BRANCHES
+    )
     for one in got.values():
         value(one)  # each action keeps its own failures; this is the record itself failing
     held.deny(work)  # when its own credentials are dead: this asks CloudTrail in every Region
-    return Step(detail=f"everything denied to {work.who.user}, its credentials worked on; the ledger says what was done")
+    return Step(
+        detail=(
+            f"everything denied to {work.who.user}, its credentials worked on; the ledger says what"
+            " was done"
+        )
+    )
 
 
 def _role(work: Work) -> Step:
     sessions, facts = role.changing(work, work.scope("role_arn")), Facts()
-    sessions.client("iam")  # AssumeRole is under way, the client is built: the ledger is read meanwhile
+    # AssumeRole is under way, the client is built: the ledger is read meanwhile
+    sessions.client("iam")
     _ledger(work)
     for kind in role.TABLE:
         kind(work, sessions, facts).run()
-    got = gather({held.NAME: partial(held.deny, work), "users": partial(_other_workloads, work)}, BRANCHES)
+    got = gather(
+        {held.NAME: partial(held.deny, work), "users": partial(_other_workloads, work)}, BRANCHES
+    )
     for one in got.values():
         value(one)
     return Step(detail=f"sessions of role {work.who.role} denied; the ledger says which")
@@ -83,7 +118,11 @@ def _other_workloads(work: Work) -> None:
     try:
         found = reading.client("iam").get_role(RoleName=work.who.role)["Role"]
     except AWS_ERRORS as error:  # nothing of containment depends on it
-        work.did("other_workloads", FAILED, f"who else uses role {work.who.role} could not be read ({why(error)})")
+        work.did(
+            "other_workloads",
+            FAILED,
+            f"who else uses role {work.who.role} could not be read ({why(error)})",
+        )
         return
     effect = "need new credentials" if work.role_wide else "go on"
     if text := role.users_of(work, reading, found):
@@ -91,16 +130,31 @@ def _other_workloads(work: Work) -> None:
 
 
 def verify(ctx: Context, target: Target) -> tuple[Step, list[Check]]:
-    """Reads everything back, and once more when it has had time to spread: CONTAINED, PARTIAL, FAILED or GONE."""
+    """Reads everything back, and once more when it has had time to spread: CONTAINED, PARTIAL,
+    FAILED or GONE.
+    """
     found = people.verify(ctx, target) if target.kind == identify.IDENTITY_CENTER else None
     return found or _verify.verify(ctx, target)
 
 
-def culprits(ctx: Context, target: Target, undone: list[Check], since: str, seen: Json | None, watched: list[str]) -> list[Json]:
+def culprits(
+    ctx: Context,
+    target: Target,
+    undone: list[Check],
+    since: str,
+    seen: Json | None,
+    watched: list[str],
+) -> list[Json]:
     """Who undid the containment, by CloudTrail."""
     return culprit.who(Work(ctx, target), undone, since, seen, watched)
 
 
 def finish(ctx: Context, target: Target) -> Step:
-    """Looks once more for what CloudTrail showed late: sessions the principal holds, and that it signed in again."""
-    return _finish(ctx, target) if not target.attach and not target.verify_only else Step(detail="linked")
+    """Looks once more for what CloudTrail showed late: sessions the principal holds, and that it
+    signed in again.
+    """
+    return (
+        _finish(ctx, target)
+        if not target.attach and not target.verify_only
+        else Step(detail="linked")
+    )

@@ -1,4 +1,6 @@
-"""Where a principal may have called: the account's enabled Regions. And in which of them an instance is."""
+"""Where a principal may have called: the account's enabled Regions. And in which of them an
+instance is.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +11,8 @@ from guardduty_response.errors import ResponseError
 from guardduty_response.playbooks.common.culprits import iam_region
 from guardduty_response.playbooks.common.work import AWS_ERRORS, BRANCHES, Work, allow, why
 
-ACTION = "account:ListRegions"  # ec2:DescribeRegions says the same, for a model a hundred times as large to parse
+# ec2:DescribeRegions says the same, for a model a hundred times as large to parse
+ACTION = "account:ListRegions"
 
 SECONDS = 10  # for finding an instance: containment waits for it
 
@@ -20,18 +23,25 @@ def looking(work: Work) -> aws.Session:
 
 
 def enabled(work: Work, session: aws.Session) -> tuple[list[str], str]:
-    """(Regions, the finding's and that of global services first; a remark where the others could not be listed).
+    """(Regions, the finding's and that of global services first; a remark where the others could
+    not be listed).
 
-    ``session`` may call ACTION. Option ``lookup_regions`` names them instead. Raises what is transient.
+    ``session`` may call ACTION. Option ``lookup_regions`` names them instead. Raises what is
+    transient.
     """
-    known, asked = [work.target.region, iam_region(work)], [str(one) for one in work.options.get("lookup_regions") or []]
+    known, asked = (
+        [work.target.region, iam_region(work)],
+        [str(one) for one in work.options.get("lookup_regions") or []],
+    )
     if asked:
         return list(dict.fromkeys([*known, *asked])), ""
     found: list[str] = []
     request = {"RegionOptStatusContains": ["ENABLED", "ENABLED_BY_DEFAULT"], "MaxResults": 50}
     try:
         while True:
-            got = session.client("account", "us-east-1" if work.ctx.config.partition == "aws" else "").list_regions(**request)
+            got = session.client(
+                "account", "us-east-1" if work.ctx.config.partition == "aws" else ""
+            ).list_regions(**request)
             found += [one["RegionName"] for one in got["Regions"]]
             if not got.get("NextToken"):
                 break
@@ -40,14 +50,25 @@ def enabled(work: Work, session: aws.Session) -> tuple[list[str], str]:
         if aws.transient(error):
             raise
         known = list(dict.fromkeys(known))
-        return known, f"the enabled Regions could not be listed ({why(error)}): only {' and '.join(known)} were asked"
+        return (
+            known,
+            (
+                f"the enabled Regions could not be listed ({why(error)}): only"
+                f" {' and '.join(known)} were asked"
+            ),
+        )
     return list(dict.fromkeys([*known, *sorted(found)])), ""
 
 
 def of_instance(work: Work, instance: str) -> str:
-    """The Region that the instance is in: the finding's, or whichever of the enabled ones knows it. Raises ResponseError, which
-    says what could not be asked; "nowhere" is not "gone"."""
-    session, first, asked = work.open(allow(("ec2:DescribeInstances", ACTION))), work.target.region, [work.target.region]
+    """The Region that the instance is in: the finding's, or whichever of the enabled ones knows it.
+    Raises ResponseError, which says what could not be asked; "nowhere" is not "gone".
+    """
+    session, first, asked = (
+        work.open(allow(("ec2:DescribeInstances", ACTION))),
+        work.target.region,
+        [work.target.region],
+    )
     bad: dict[str, str] = {}
     try:
         if _knows(session, first, instance):
@@ -58,7 +79,9 @@ def of_instance(work: Work, instance: str) -> str:
         asked, remark = enabled(work, session)
     except AWS_ERRORS as error:
         remark = f"the enabled Regions could not be listed ({why(error)})"
-    under_way = {BRANCHES.submit(_knows, session, name, instance): name for name in asked if name != first}
+    under_way = {
+        BRANCHES.submit(_knows, session, name, instance): name for name in asked if name != first
+    }
     bad |= dict.fromkeys(under_way.values(), f"no answer in {SECONDS} s")
     try:
         for one in as_completed(under_way, SECONDS):
@@ -73,7 +96,9 @@ def of_instance(work: Work, instance: str) -> str:
     finally:
         for one in under_way:
             one.cancel()
-    trouble = [f"not asked: {name} ({text})" for name, text in bad.items()] + [remark] * bool(remark)
+    trouble = [f"not asked: {name} ({text})" for name, text in bad.items()] + [remark] * bool(
+        remark
+    )
     raise ResponseError(
         f"instance {instance} is in none of the {len(asked) - len(bad)} Regions that answered"
         f" ({'; '.join(trouble) or 'terminated over an hour ago, or not of this account'})"
@@ -81,5 +106,6 @@ def of_instance(work: Work, instance: str) -> str:
 
 
 def _knows(session: aws.Session, region: str, instance: str) -> bool:
-    asked = [{"Name": "instance-id", "Values": [instance]}]  # by its id alone it would be an error where it is not
+    # by its id alone it would be an error where it is not
+    asked = [{"Name": "instance-id", "Values": [instance]}]
     return bool(session.client("ec2", region).describe_instances(Filters=asked)["Reservations"])

@@ -11,7 +11,7 @@ from guardduty_response.playbooks.iam_principal.core import patient
 from guardduty_response.playbooks.iam_principal.present import Json
 from guardduty_response.playbooks.iam_principal.reverted import Reverted
 
-# -- credentials and identities ---------------------------------------------------------------------------------------
+# -- credentials and identities --------------------------------------------------------------------
 
 
 def access_key(one: Reverted) -> list[Part]:
@@ -21,7 +21,9 @@ def access_key(one: Reverted) -> list[Part]:
 
 def _key_back(one: Reverted, user: str, key: str) -> Json:
     iam = one.change("iam:UpdateAccessKey", one.was["arn"])
-    return dict(patient(partial(iam.update_access_key, UserName=user, AccessKeyId=key, Status="Active")))
+    return dict(
+        patient(partial(iam.update_access_key, UserName=user, AccessKeyId=key, Status="Active"))
+    )
 
 
 def user(one: Reverted) -> list[Part]:
@@ -34,9 +36,13 @@ def user(one: Reverted) -> list[Part]:
     item = f"AWSDenyAll on user {user}"
     if attached and not one.was["attached"]:
         hand = one.command("iam detach-user-policy", "--user-name", user, "--policy-arn", deny_all)
-        out += one.todo(item, f"AWSDenyAll detached from user {user}", hand, lambda: [_let(one, user, deny_all)])
+        out += one.todo(
+            item, f"AWSDenyAll detached from user {user}", hand, lambda: [_let(one, user, deny_all)]
+        )
     else:
-        out += one.before(item, f"AWSDenyAll is {'' if attached else 'not '}attached to user {user}, as before")
+        out += one.before(
+            item, f"AWSDenyAll is {'' if attached else 'not '}attached to user {user}, as before"
+        )
     out += _boundary(one, "user", user, found["boundary"], deny_all)
     keys = present.keys(iam, user) or {}
     for key in (key for key, status in one.was["keys"].items() if status == "Active"):
@@ -55,7 +61,9 @@ def _switched(one: Reverted, user: str, key: str, now: str | None) -> list[Part]
         return one.gone(item)
     if now == "Active":
         return one.before(item, f"{item} is active, as before")
-    hand = one.command("iam update-access-key --status Active", "--user-name", user, "--access-key-id", key)
+    hand = one.command(
+        "iam update-access-key --status Active", "--user-name", user, "--access-key-id", key
+    )
     return one.todo(item, f"{item} active again", hand, lambda: [_key_back(one, user, key)])
 
 
@@ -67,17 +75,30 @@ def _boundary(one: Reverted, of: str, name: str, now: str | None, deny_all: str)
     if now != deny_all:
         return one.foreign(item, f"the {item} is {now or 'none'}")
     if old:
-        hand = one.command(f"iam put-{of}-permissions-boundary --{of}-name", name, "--permissions-boundary", old)
+        hand = one.command(
+            f"iam put-{of}-permissions-boundary --{of}-name", name, "--permissions-boundary", old
+        )
     else:
         hand = one.command(f"iam delete-{of}-permissions-boundary --{of}-name", name)
-    return one.todo(item, f"{item} {f'{old} again' if old else 'taken away'}", hand, lambda: [_bound(one, of, name, old)])
+    return one.todo(
+        item,
+        f"{item} {f'{old} again' if old else 'taken away'}",
+        hand,
+        lambda: [_bound(one, of, name, old)],
+    )
 
 
 def _bound(one: Reverted, of: str, name: str, old: str | None) -> Json:
     title, verb = of.title(), "put" if old else "delete"
     iam = one.change(f"iam:{verb.title()}{title}PermissionsBoundary", one.was["arn"])
     more = {"PermissionsBoundary": old} if old else {}
-    return dict(patient(partial(getattr(iam, f"{verb}_{of}_permissions_boundary"), **{f"{title}Name": name}, **more)))
+    return dict(
+        patient(
+            partial(
+                getattr(iam, f"{verb}_{of}_permissions_boundary"), **{f"{title}Name": name}, **more
+            )
+        )
+    )
 
 
 def role(one: Reverted) -> list[Part]:
@@ -85,8 +106,18 @@ def role(one: Reverted) -> list[Part]:
     found = present.identity(iam, "role", role)
     if found is None:
         return one.gone(f"role {role}")
-    now, old, item = present.inline(iam, "role", role, name), one.was["policy"], f"policy {name} of role {role}"
-    out = _boundary(one, "role", role, found["boundary"], f"arn:{one.work.ctx.config.partition}:iam::aws:policy/AWSDenyAll")
+    now, old, item = (
+        present.inline(iam, "role", role, name),
+        one.was["policy"],
+        f"policy {name} of role {role}",
+    )
+    out = _boundary(
+        one,
+        "role",
+        role,
+        found["boundary"],
+        f"arn:{one.work.ctx.config.partition}:iam::aws:policy/AWSDenyAll",
+    )
     if now == old:
         return [*out, *one.before(item, f"{item} is as before")]
     if not _denies_all(now):
@@ -101,22 +132,33 @@ def _denies_all(document: Json | None) -> bool:
     return statements == [{"Effect": "Deny", "Action": "*", "Resource": "*"}]
 
 
-def _inline_back(one: Reverted, of: str, name: str, policy_name: str, document: Json | None) -> Json:
+def _inline_back(
+    one: Reverted, of: str, name: str, policy_name: str, document: Json | None
+) -> Json:
     title, verb = of.title(), "delete" if document is None else "put"
     iam = one.change(f"iam:{verb.title()}{title}Policy", one.was["arn"])
     more = {} if document is None else {"PolicyDocument": json.dumps(document)}
-    call = partial(getattr(iam, f"{verb}_{of}_policy"), **{f"{title}Name": name, "PolicyName": policy_name}, **more)
+    call = partial(
+        getattr(iam, f"{verb}_{of}_policy"),
+        **{f"{title}Name": name, "PolicyName": policy_name},
+        **more,
+    )
     return dict(patient(call))
 
 
 def login_profile(one: Reverted) -> list[Part]:
     user = one.was["user"]
-    text = f"the console password of user {user} was replaced by a random one kept nowhere: a person sets a new one"
-    hand = one.command("iam update-login-profile --password NEW --password-reset-required --user-name", user)
+    text = (
+        f"the console password of user {user} was replaced by a random one kept nowhere: a person"
+        " sets a new one"
+    )
+    hand = one.command(
+        "iam update-login-profile --password NEW --password-reset-required --user-name", user
+    )
     return one.stays(Kind.STUCK, f"console password of {user}", text, hand)
 
 
-# -- grants -----------------------------------------------------------------------------------------------------------
+# -- grants ----------------------------------------------------------------------------------------
 
 
 def attached(one: Reverted) -> list[Part]:
@@ -132,22 +174,38 @@ def attached(one: Reverted) -> list[Part]:
 
 def _attach(one: Reverted, of: str, name: str, arn: str) -> Json:
     iam = one.change(f"iam:Attach{of.title()}Policy", one.was["arn"])
-    return dict(patient(partial(getattr(iam, f"attach_{of}_policy"), **{f"{of.title()}Name": name, "PolicyArn": arn})))
+    return dict(
+        patient(
+            partial(
+                getattr(iam, f"attach_{of}_policy"), **{f"{of.title()}Name": name, "PolicyArn": arn}
+            )
+        )
+    )
 
 
 def inline(one: Reverted) -> list[Part]:
     of, name, policy_name, old = (one.was[field] for field in ("of", "name", "policy", "document"))
     if present.identity(one.read(), of, name) is None:
         return one.gone(f"{of} {name}")
-    now, item = present.inline(one.read(), of, name, policy_name), f"inline policy {policy_name} of {of} {name}"
+    now, item = (
+        present.inline(one.read(), of, name, policy_name),
+        f"inline policy {policy_name} of {of} {name}",
+    )
     if now == old:
         return one.before(item, f"{item} is as it was")
     if now is not None:
         return one.foreign(item, f"{item} is another one")
     hand = one.command(
-        f"iam put-{of}-policy --{of}-name", name, "--policy-name", policy_name, "--policy-document", json.dumps(old)
+        f"iam put-{of}-policy --{of}-name",
+        name,
+        "--policy-name",
+        policy_name,
+        "--policy-document",
+        json.dumps(old),
     )
-    return one.todo(item, f"{item} put back", hand, lambda: [_inline_back(one, of, name, policy_name, old)])
+    return one.todo(
+        item, f"{item} put back", hand, lambda: [_inline_back(one, of, name, policy_name, old)]
+    )
 
 
 def member(one: Reverted) -> list[Part]:
@@ -175,12 +233,21 @@ def trust(one: Reverted) -> list[Part]:
         return one.before(item, f"the {item} is as it was")
     if not present.is_denied(found["trust"], old, present.outside_sid(one.work.prefix)):
         return one.foreign(item, f"the {item} is another one")
-    hand = one.command("iam update-assume-role-policy --role-name", role, "--policy-document", json.dumps(old))
+    hand = one.command(
+        "iam update-assume-role-policy --role-name", role, "--policy-document", json.dumps(old)
+    )
     return one.todo(
-        item, f"the {item} is as it was: other accounts may assume it again", hand, lambda: [_trust_back(one, role, old)]
+        item,
+        f"the {item} is as it was: other accounts may assume it again",
+        hand,
+        lambda: [_trust_back(one, role, old)],
     )
 
 
 def _trust_back(one: Reverted, role: str, old: Json) -> Json:
     iam = one.change("iam:UpdateAssumeRolePolicy", one.was["arn"])
-    return dict(patient(partial(iam.update_assume_role_policy, RoleName=role, PolicyDocument=json.dumps(old))))
+    return dict(
+        patient(
+            partial(iam.update_assume_role_policy, RoleName=role, PolicyDocument=json.dumps(old))
+        )
+    )

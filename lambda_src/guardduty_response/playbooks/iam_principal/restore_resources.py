@@ -1,4 +1,6 @@
-"""Brings back what was reverted outside IAM: instances, rules, buckets, functions, sharing. Trails and detectors stay on."""
+"""Brings back what was reverted outside IAM: instances, rules, buckets, functions, sharing.
+Trails and detectors stay on.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +24,9 @@ def instances(one: Reverted) -> list[Part]:
             out += one.before(id, f"{id} runs")
         elif state == "stopping":
             text = f"{id} is still stopping: run restore again when it has stopped"
-            out += one.stays(Kind.STUCK, id, text, one.command("ec2 start-instances --instance-ids", id))
+            out += one.stays(
+                Kind.STUCK, id, text, one.command("ec2 start-instances --instance-ids", id)
+            )
         else:
             hand = one.command("ec2 start-instances --instance-ids", id)
             out += one.todo(id, f"{id} started again", hand, partial(_start, one, id))
@@ -30,7 +34,10 @@ def instances(one: Reverted) -> list[Part]:
 
 
 def _start(one: Reverted, id: str) -> list[Json]:
-    arn = f"arn:{one.work.ctx.config.partition}:ec2:{one.region}:{one.work.target.account_id}:instance/{id}"
+    arn = (
+        f"arn:{one.work.ctx.config.partition}:ec2:{one.region}:{one.work.target.account_id}:"
+        f"instance/{id}"
+    )
     return [one.change("ec2:StartInstances", arn, "ec2").start_instances(InstanceIds=[id])]
 
 
@@ -39,20 +46,32 @@ def rules(one: Reverted) -> list[Part]:
     ec2 = one.read("ec2")
     if present.group_name(ec2, group) is None:
         return one.gone(f"security group {group}")
-    there = {present.rule_key(rule) for rule in present.rules(ec2, group, one.was["egress"]).values()}
+    there = {
+        present.rule_key(rule) for rule in present.rules(ec2, group, one.was["egress"]).values()
+    }
     out = []
     for rule in one.was["rules"]:
         item = f"{way} {present.told(rule)} in {group}"
         if present.rule_key(rule) in there:
             out += one.before(item, f"{item} is allowed, as before")
         else:
-            hand = one.command(f"ec2 authorize-security-group-{way} --group-id", group, "--ip-permissions", json.dumps([rule]))
-            out += one.todo(item, f"{item} allowed again", hand, partial(_authorize, one, group, way, rule))
+            hand = one.command(
+                f"ec2 authorize-security-group-{way} --group-id",
+                group,
+                "--ip-permissions",
+                json.dumps([rule]),
+            )
+            out += one.todo(
+                item, f"{item} allowed again", hand, partial(_authorize, one, group, way, rule)
+            )
     return out
 
 
 def _authorize(one: Reverted, group: str, way: str, rule: Json) -> list[Json]:
-    arn = f"arn:{one.work.ctx.config.partition}:ec2:{one.region}:{one.work.target.account_id}:security-group/{group}"
+    arn = (
+        f"arn:{one.work.ctx.config.partition}:ec2:{one.region}:{one.work.target.account_id}:"
+        f"security-group/{group}"
+    )
     ec2 = one.change(f"ec2:AuthorizeSecurityGroup{way.title()}", arn, "ec2")
     return [getattr(ec2, f"authorize_security_group_{way}")(GroupId=group, IpPermissions=[rule])]
 
@@ -67,14 +86,22 @@ def bucket(one: Reverted) -> list[Part]:
     if not present.blocked(now):
         return one.foreign(item, f"the {item} is another one")
     on = ",".join(f"{name}={str(value).lower()}" for name, value in old.items())
-    hand = one.command("s3api put-public-access-block --bucket", bucket, "--public-access-block-configuration", on)
+    hand = one.command(
+        "s3api put-public-access-block --bucket", bucket, "--public-access-block-configuration", on
+    )
     if not old:
         hand = one.command("s3api delete-public-access-block --bucket", bucket)
-    return one.todo(item, f"the {item} is as it was{'' if old else ': none'}", hand, lambda: [_block_back(one, bucket, old)])
+    return one.todo(
+        item,
+        f"the {item} is as it was{'' if old else ': none'}",
+        hand,
+        lambda: [_block_back(one, bucket, old)],
+    )
 
 
 def _block_back(one: Reverted, bucket: str, old: Json) -> Json:
-    s3 = one.change("s3:PutBucketPublicAccessBlock", one.was["arn"], "s3")  # IAM has one action for both calls
+    # IAM has one action for both calls
+    s3 = one.change("s3:PutBucketPublicAccessBlock", one.was["arn"], "s3")
     if not old:
         return dict(s3.delete_public_access_block(Bucket=bucket))
     return dict(s3.put_public_access_block(Bucket=bucket, PublicAccessBlockConfiguration=old))
@@ -85,7 +112,9 @@ def trail(one: Reverted) -> list[Part]:
     if not present.logging(one.read("cloudtrail"), trail):
         return one.before(trail, f"trail {trail} is not logging, as before")
     hand = one.command("cloudtrail stop-logging --name", trail)
-    return one.stays(Kind.KEPT, trail, f"trail {trail} was stopped and logs again; it stays on", hand)
+    return one.stays(
+        Kind.KEPT, trail, f"trail {trail} was stopped and logs again; it stays on", hand
+    )
 
 
 def detector(one: Reverted) -> list[Part]:
@@ -93,12 +122,20 @@ def detector(one: Reverted) -> list[Part]:
     if present.detector(one.read("guardduty"), id) != "ENABLED":
         return one.before(id, f"GuardDuty detector {id} is off, as before")
     hand = one.command("guardduty update-detector --no-enable --detector-id", id)
-    return one.stays(Kind.KEPT, id, f"GuardDuty detector {id} was switched off and is on again; it stays on", hand)
+    return one.stays(
+        Kind.KEPT,
+        id,
+        f"GuardDuty detector {id} was switched off and is on again; it stays on",
+        hand,
+    )
 
 
 def function(one: Reverted) -> list[Part]:
     function, old = one.was["function"], one.was["reserved"]
-    now, item = present.concurrency(one.read("lambda"), function), f"reserved concurrency of function {function}"
+    now, item = (
+        present.concurrency(one.read("lambda"), function),
+        f"reserved concurrency of function {function}",
+    )
     if now is None:
         return one.gone(f"function {function}")
     if now["reserved"] == old:
@@ -108,10 +145,16 @@ def function(one: Reverted) -> list[Part]:
     hand = one.command("lambda delete-function-concurrency --function-name", function)
     if old is not None:
         hand = one.command(
-            "lambda put-function-concurrency --function-name", function, "--reserved-concurrent-executions", str(old)
+            "lambda put-function-concurrency --function-name",
+            function,
+            "--reserved-concurrent-executions",
+            str(old),
         )
     return one.todo(
-        item, f"the {item} is {'none' if old is None else old} again", hand, lambda: [_concurrency(one, function, old)]
+        item,
+        f"the {item} is {'none' if old is None else old} again",
+        hand,
+        lambda: [_concurrency(one, function, old)],
     )
 
 
@@ -120,12 +163,19 @@ def _concurrency(one: Reverted, function: str, old: int | None) -> Json:
     client = one.change(action, one.was["arn"], "lambda")
     if old is None:
         return dict(client.delete_function_concurrency(FunctionName=function))
-    return dict(client.put_function_concurrency(FunctionName=function, ReservedConcurrentExecutions=int(old)))
+    return dict(
+        client.put_function_concurrency(
+            FunctionName=function, ReservedConcurrentExecutions=int(old)
+        )
+    )
 
 
 def sharing(one: Reverted) -> list[Part]:
     of, id, entries = one.was["of"], one.was["id"], one.was["entries"]
-    now, who = present.shares(one.read("ec2"), of, id), ", ".join(value for entry in entries for value in entry.values())
+    now, who = (
+        present.shares(one.read("ec2"), of, id),
+        ", ".join(value for entry in entries for value in entry.values()),
+    )
     item = f"{of} {id} shared with {who}"
     if now is None:
         return one.gone(f"{of} {id}")
@@ -133,9 +183,17 @@ def sharing(one: Reverted) -> list[Part]:
     if not missing:
         return one.before(item, f"{item}, as before")
     option = "create-volume-permission" if of == "snapshot" else "launch-permission"
-    hand = one.command(f"ec2 modify-{of}-attribute --{of}-id", id, f"--{option}", json.dumps({"Add": missing}))
+    hand = one.command(
+        f"ec2 modify-{of}-attribute --{of}-id", id, f"--{option}", json.dumps({"Add": missing})
+    )
     return one.todo(item, f"{item} again", hand, lambda: [_share(one, of, id, missing)])
 
 
 def _share(one: Reverted, of: str, id: str, entries: list[Json]) -> Json:
-    return present.share(one.change(f"ec2:Modify{of.title()}Attribute", one.was["arn"], "ec2"), of, id, "Add", entries)
+    return present.share(
+        one.change(f"ec2:Modify{of.title()}Attribute", one.was["arn"], "ec2"),
+        of,
+        id,
+        "Add",
+        entries,
+    )

@@ -1,4 +1,6 @@
-"""One revert of a principal's action as the record has it: what judges it reads, changes and says."""
+"""One revert of a principal's action as the record has it: what judges it reads, changes and
+says.
+"""
 
 from __future__ import annotations
 
@@ -15,13 +17,20 @@ class Reverted:
     """One recorded revert. ``was``: its before-state; ``name``: the part's."""
 
     def __init__(self, work: Work, readers: dict[str, aws.Session], name: str, was: Json) -> None:
-        self.work, self.name, self.was, self.region = work, name, was, str(was.get("region") or work.target.region)
+        self.work, self.name, self.was, self.region = (
+            work,
+            name,
+            was,
+            str(was.get("region") or work.target.region),
+        )
         self.readers = readers
 
     def read(self, service: str = "iam") -> Any:
         return self.readers[self.region].client(service)
 
-    def change(self, action: str | tuple[str, ...], resource: list[str] | str, service: str = "iam") -> Any:
+    def change(
+        self, action: str | tuple[str, ...], resource: list[str] | str, service: str = "iam"
+    ) -> Any:
         actions = (action,) if isinstance(action, str) else action
         return assume(self.work, self.region, allow(actions, resource)).client(service)
 
@@ -33,7 +42,9 @@ class Reverted:
         return [Part(Kind.AS_BEFORE, self.name, item, text)]
 
     def gone(self, item: str) -> list[Part]:
-        return [Part(Kind.FOREIGN, self.name, item, f"{item} no longer exists: nothing is brought back")]
+        return [
+            Part(Kind.FOREIGN, self.name, item, f"{item} no longer exists: nothing is brought back")
+        ]
 
     def foreign(self, item: str, text: str) -> list[Part]:
         return [foreign(self.name, item, text)]

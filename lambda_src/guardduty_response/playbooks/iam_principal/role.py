@@ -1,7 +1,8 @@
 """Ends sessions of a role: the one that a finding names, or all that were issued until now.
 
-A session is denied by its ``aws:userid`` (``AROA…:session name``) as long as its token is older than the denial: whoever may
-assume the role can sign in again under the same name, which is reported (``sessions.py``), not prevented.
+A session is denied by its ``aws:userid`` (``AROA…:session name``) as long as its token is older
+than the denial: whoever may assume the role can sign in again under the same name, which is
+reported (``sessions.py``), not prevented.
 """
 
 from __future__ import annotations
@@ -14,7 +15,13 @@ from typing import Any
 
 from guardduty_response.errors import ResponseError
 from guardduty_response.playbooks.common import action
-from guardduty_response.playbooks.common.role_policies import OLDER, revoke_document, revoked_before, role_policy, statements
+from guardduty_response.playbooks.common.role_policies import (
+    OLDER,
+    revoke_document,
+    revoked_before,
+    role_policy,
+    statements,
+)
 from guardduty_response.playbooks.common.work import Json, Sessions, allow, gather, name_of, value
 from guardduty_response.playbooks.iam_principal.core import Facts, Work, patient, soon
 from guardduty_response.playbooks.iam_principal.label import TagRole
@@ -33,15 +40,19 @@ class Action(action.Action[Work, Facts]):
         return self.work.who.role
 
     def by_hand(self) -> str:
-        return f"By hand: aws {self.hand.format(role=self.role, prefix=self.work.prefix, **self._names())}"  # IAM has no Region
+        # IAM has no Region
+        return (
+            "By hand: aws"
+            f" {self.hand.format(role=self.role, prefix=self.work.prefix, **self._names())}"
+        )
 
 
 class DenySession(Action):
     name, part = "revoke_sessions", "sessions"
     good = "its sessions are denied"
     hand = (
-        "iam put-role-policy --role-name {role} --policy-name {policy} --policy-document '{document}' "
-        "(role full: another managed policy, or a service control policy)"
+        "iam put-role-policy --role-name {role} --policy-name {policy} --policy-document"
+        " '{document}' (role full: another managed policy, or a service control policy)"
     )
 
     @property
@@ -56,7 +67,10 @@ class DenySession(Action):
     def _documents(self, before: str, old: Json | None = None) -> dict[str, Json]:
         """Policy -> document that denies what is to be denied before ``before``."""
         out: dict[str, Json] = {}
-        unique_id, session = self.work.scope("unique_id") or self.work.who.unique_id, self.work.who.session
+        unique_id, session = (
+            self.work.scope("unique_id") or self.work.who.unique_id,
+            self.work.who.session,
+        )
         if session and unique_id:
             out[self.policy] = deny_sessions([f"{unique_id}:{session}"], before)
         if self.work.role_wide or not out:
@@ -64,20 +78,32 @@ class DenySession(Action):
         return out
 
     def read(self) -> Any:
-        """{role, id: AROA…, policies: {name: document or None}, revoked_before}. ``revoked_before``: what is issued until then is
-        denied, or is to be."""
+        """{role, id: AROA…, policies: {name: document or None}, revoked_before}.
+        ``revoked_before``: what is issued until then is denied, or is to be.
+        """
         iam = self.iam
-        got = gather({
-            "": partial(iam.get_role, RoleName=self.role),
-            **{name: partial(role_policy, iam, self.role, name) for name in self._documents("")},
-        })  # fmt: skip
+        got = gather(
+            {
+                "": partial(iam.get_role, RoleName=self.role),
+                **{
+                    name: partial(role_policy, iam, self.role, name) for name in self._documents("")
+                },
+            }
+        )
         found = value(got.pop(""))["Role"]
         policies = {name: value(one) for name, one in got.items()}
-        return {"role": found["Arn"], "id": found["RoleId"], "policies": policies, "revoked_before": self._date(policies)}
+        return {
+            "role": found["Arn"],
+            "id": found["RoleId"],
+            "policies": policies,
+            "revoked_before": self._date(policies),
+        }
 
     def _date(self, policies: Json) -> str:
-        """The date that is there, if it is late enough: the first containment's, and not older than this execution's plan (who
-        is contained again may have signed in again meanwhile). A check only asks for the first one's."""
+        """The date that is there, if it is late enough: the first containment's, and not older than
+        this execution's plan (who is contained again may have signed in again meanwhile). A check
+        only asks for the first one's.
+        """
         least = str((self.work.had(self.part) or {}).get("revoked_before") or "")
         if not (self.work.target.attach or self.work.target.verify_only):
             least = max(least, str(self.work.scope("planned") or ""))
@@ -90,7 +116,9 @@ class DenySession(Action):
         new = self._documents(now["revoked_before"], now["policies"].get(OLDER))
         if OLDER in new and revoked_before(now["policies"][OLDER]) >= now["revoked_before"]:
             del new[OLDER]
-        return {name: document for name, document in new.items() if document != now["policies"][name]}
+        return {
+            name: document for name, document in new.items() if document != now["policies"][name]
+        }
 
     def todo(self) -> str:
         wanted = self._wanted()
@@ -98,10 +126,15 @@ class DenySession(Action):
             return ""
         said = []
         if self.policy in self.now["policies"]:
-            said.append(f"session {self.work.who.session} of role {self.role}, issued until now, denied by policy {self.policy}")
+            said.append(
+                f"session {self.work.who.session} of role {self.role}, issued until now, denied by"
+                f" policy {self.policy}"
+            )
         if OLDER in self.now["policies"]:
-            said.append(f"all sessions of role {self.role} issued until now denied by {OLDER}: every workload of the role needs "
-                        "new credentials")  # fmt: skip
+            said.append(
+                f"all sessions of role {self.role} issued until now denied by {OLDER}: every"
+                " workload of the role needs new credentials"
+            )
         else:
             said.append("other sessions of the role go on")
         return "; ".join(said)
@@ -109,7 +142,14 @@ class DenySession(Action):
     def change(self) -> list[Json]:
         # One after the other: IAM refuses concurrent changes of a role.
         return [
-            patient(partial(self.iam.put_role_policy, RoleName=self.role, PolicyName=name, PolicyDocument=json.dumps(document)))
+            patient(
+                partial(
+                    self.iam.put_role_policy,
+                    RoleName=self.role,
+                    PolicyName=name,
+                    PolicyDocument=json.dumps(document),
+                )
+            )
             for name, document in self._wanted().items()
         ]
 
@@ -123,7 +163,11 @@ def denied_before(document: Json | None) -> str:
     if date := revoked_before(document):
         return date
     statements = (document or {}).get("Statement") or []
-    condition = statements[0].get("Condition") or {} if isinstance(statements, list) and len(statements) == 1 else {}
+    condition = (
+        statements[0].get("Condition") or {}
+        if isinstance(statements, list) and len(statements) == 1
+        else {}
+    )
     return str((condition.get("DateLessThan") or {}).get("aws:TokenIssueTime") or "")
 
 
@@ -133,10 +177,17 @@ def policy_name(prefix: str, principal: str) -> str:
 
 
 def deny_sessions(userids: list[str], before: str) -> Json:
-    """Denies everything to these sessions (``AROA…:name``) as far as they were issued before ``before`` (ISO 8601, UTC)."""
-    condition = {"StringEquals": {"aws:userid": sorted(userids)}, "DateLessThan": {"aws:TokenIssueTime": before}}
-    return {"Version": "2012-10-17",
-            "Statement": [{"Effect": "Deny", "Action": "*", "Resource": "*", "Condition": condition}]}  # fmt: skip
+    """Denies everything to these sessions (``AROA…:name``) as far as they were issued before
+    ``before`` (ISO 8601, UTC).
+    """
+    condition = {
+        "StringEquals": {"aws:userid": sorted(userids)},
+        "DateLessThan": {"aws:TokenIssueTime": before},
+    }
+    return {
+        "Version": "2012-10-17",
+        "Statement": [{"Effect": "Deny", "Action": "*", "Resource": "*", "Condition": condition}],
+    }
 
 
 def reading(work: Work, arn: str) -> Sessions:
@@ -151,22 +202,32 @@ def changing(work: Work, arn: str) -> Sessions:
 
 
 def users_of(work: Work, sessions: Sessions, role: Json) -> str:
-    """What else uses the role, in words: whom it trusts, instances, functions. What cannot be read is said."""
+    """What else uses the role, in words: whom it trusts, instances, functions. What cannot be
+    read is said.
+    """
     iam, ec2, functions = sessions.client("iam"), sessions.client("ec2"), sessions.client("lambda")
 
     def instances() -> list[str]:
-        profiles = iam.list_instance_profiles_for_role(RoleName=name_of(role["Arn"]))["InstanceProfiles"]
+        profiles = iam.list_instance_profiles_for_role(RoleName=name_of(role["Arn"]))[
+            "InstanceProfiles"
+        ]
         arns = [one["Arn"] for one in profiles]
         if not arns:
             return []
-        got = ec2.describe_instances(Filters=[{"Name": "iam-instance-profile.arn", "Values": arns}])["Reservations"]
+        got = ec2.describe_instances(
+            Filters=[{"Name": "iam-instance-profile.arn", "Values": arns}]
+        )["Reservations"]
         return [one["InstanceId"] for reservation in got for one in reservation["Instances"]]
 
     def lambdas() -> list[str]:
         found, page = [], {"NextMarker": ""}
         while "NextMarker" in page:
-            page = functions.list_functions(**({"Marker": page["NextMarker"]} if page["NextMarker"] else {}))
-            found += [one["FunctionName"] for one in page["Functions"] if one.get("Role") == role["Arn"]]
+            page = functions.list_functions(
+                **({"Marker": page["NextMarker"]} if page["NextMarker"] else {})
+            )
+            found += [
+                one["FunctionName"] for one in page["Functions"] if one.get("Role") == role["Arn"]
+            ]
         return found
 
     got = gather({"instance": partial(_told, instances), "function": partial(_told, lambdas)})
@@ -175,13 +236,17 @@ def users_of(work: Work, sessions: Sessions, role: Json) -> str:
         if isinstance(names, Exception):
             said.append(f"{kind}s with it could not be listed")
         elif names:
-            shown = ", ".join(names[:10]) + (f" and {len(names) - 10} more" if len(names) > 10 else "")
+            shown = ", ".join(names[:10]) + (
+                f" and {len(names) - 10} more" if len(names) > 10 else ""
+            )
             said.append(f"{kind} {shown} in {work.target.region}")
     return f"role {name_of(role['Arn'])}: {'; '.join(said)}" if said else ""
 
 
 def _told(call: Callable[[], list[str]]) -> list[str]:
-    """Names, for people to know: whatever goes wrong is said and stops nothing. Raises ResponseError."""
+    """Names, for people to know: whatever goes wrong is said and stops nothing. Raises
+    ResponseError.
+    """
     try:
         return call()
     except Exception as error:
@@ -195,6 +260,8 @@ def trusted(role: Json) -> list[str]:
     out: list[str] = []
     for one in statements(document):
         allowed = one.get("Principal") if one.get("Effect") == "Allow" else None
-        for names in allowed.values() if isinstance(allowed, dict) else [allowed] if allowed else []:
+        for names in (
+            allowed.values() if isinstance(allowed, dict) else [allowed] if allowed else []
+        ):
             out += [names] if isinstance(names, str) else list(names)
     return sorted(set(out))

@@ -1,7 +1,9 @@
-"""What is done to an IAM user, one class per action (common/action.py): everything is denied first, then every credential ends.
+"""What is done to an IAM user, one class per action (common/action.py): everything is denied first,
+then every credential ends.
 
-The denial also ends what no key or password can: sessions from GetSessionToken and GetFederationToken live on after their key is
-deactivated, with the user's permissions of the moment (AWS IAM User Guide, "Disabling permissions for temporary credentials").
+The denial also ends what no key or password can: sessions from GetSessionToken and
+GetFederationToken live on after their key is deactivated, with the user's permissions of the moment
+(AWS IAM User Guide, "Disabling permissions for temporary credentials").
 """
 
 from __future__ import annotations
@@ -15,20 +17,43 @@ from botocore.exceptions import ClientError
 from guardduty_response import aws
 from guardduty_response.errors import ResponseError
 from guardduty_response.playbooks.common import action
-from guardduty_response.playbooks.common.work import ALREADY, DONE, FAILED, Json, Sessions, allow, gather, value, why
+from guardduty_response.playbooks.common.work import (
+    ALREADY,
+    DONE,
+    FAILED,
+    Json,
+    Sessions,
+    allow,
+    gather,
+    value,
+    why,
+)
 from guardduty_response.playbooks.iam_principal import passwords
 from guardduty_response.playbooks.iam_principal.core import Facts, Work, each, pages, patient
 from guardduty_response.playbooks.iam_principal.label import TagUser
 
 READ = (
-    "iam:GetUser", "iam:ListAttachedUserPolicies", "iam:ListAccessKeys", "iam:GetLoginProfile", "iam:ListMFADevices",
-    "iam:ListSSHPublicKeys", "iam:ListServiceSpecificCredentials", "iam:ListSigningCertificates",
-)  # fmt: skip
+    "iam:GetUser",
+    "iam:ListAttachedUserPolicies",
+    "iam:ListAccessKeys",
+    "iam:GetLoginProfile",
+    "iam:ListMFADevices",
+    "iam:ListSSHPublicKeys",
+    "iam:ListServiceSpecificCredentials",
+    "iam:ListSigningCertificates",
+)
 CHANGE = (
-    "iam:AttachUserPolicy", "iam:PutUserPermissionsBoundary", "iam:UpdateAccessKey", "iam:DeleteLoginProfile",
-    "iam:UpdateLoginProfile", "iam:DeactivateMFADevice", "iam:UpdateSSHPublicKey", "iam:UpdateServiceSpecificCredential",
-    "iam:UpdateSigningCertificate", "iam:TagUser",
-)  # fmt: skip
+    "iam:AttachUserPolicy",
+    "iam:PutUserPermissionsBoundary",
+    "iam:UpdateAccessKey",
+    "iam:DeleteLoginProfile",
+    "iam:UpdateLoginProfile",
+    "iam:DeactivateMFADevice",
+    "iam:UpdateSSHPublicKey",
+    "iam:UpdateServiceSpecificCredential",
+    "iam:UpdateSigningCertificate",
+    "iam:TagUser",
+)
 
 
 class Action(action.Action[Work, Facts]):
@@ -41,7 +66,11 @@ class Action(action.Action[Work, Facts]):
         return self.work.who.user
 
     def by_hand(self) -> str:
-        return f"By hand: aws {self.hand.format(user=self.user, prefix=self.work.prefix, **self._names())}"  # IAM has no Region
+        # IAM has no Region
+        return (
+            "By hand: aws"
+            f" {self.hand.format(user=self.user, prefix=self.work.prefix, **self._names())}"
+        )
 
 
 class DenyAll(Action):
@@ -55,13 +84,21 @@ class DenyAll(Action):
     def read(self) -> Any:
         """{attached, boundary: ARN or None, id: AIDA…}."""
         iam = self.iam
-        got = gather({
-            "policies": partial(pages, iam.list_attached_user_policies, "AttachedPolicies", UserName=self.user),
-            "user": partial(iam.get_user, UserName=self.user),
-        })  # fmt: skip
+        got = gather(
+            {
+                "policies": partial(
+                    pages, iam.list_attached_user_policies, "AttachedPolicies", UserName=self.user
+                ),
+                "user": partial(iam.get_user, UserName=self.user),
+            }
+        )
         user = value(got["user"])["User"]
         attached = [one["PolicyArn"] for one in value(got["policies"])]
-        return {"attached": self.work.deny_all in attached, "boundary": boundary(user), "id": user["UserId"]}
+        return {
+            "attached": self.work.deny_all in attached,
+            "boundary": boundary(user),
+            "id": user["UserId"],
+        }
 
     def todo(self) -> str:
         if self.now["attached"] or self.now["boundary"] == self.work.deny_all:
@@ -69,7 +106,8 @@ class DenyAll(Action):
         return f"everything denied to {self.user} by AWSDenyAll, its temporary credentials included"
 
     def first(self) -> tuple[Json, Json | Exception]:
-        """Before anything is read: the plan has read how it was, which is recorded while AssumeRole is still under way.
+        """Before anything is read: the plan has read how it was, which is recorded while AssumeRole
+        is still under way.
 
         Returns how it was and IAM's answer, for ``tell``. Raises the record's error alone.
         """
@@ -95,28 +133,46 @@ class DenyAll(Action):
             self.work.did(self.name, ALREADY, self.good, [answer])
         else:
             how = answer.pop("how", "attached")
-            self.work.did(self.name, DONE, f"everything denied to {self.user} by AWSDenyAll ({how})", [answer])
+            self.work.did(
+                self.name, DONE, f"everything denied to {self.user} by AWSDenyAll ({how})", [answer]
+            )
 
     def _attach(self, known: Json) -> Json:
         iam = self.iam
         try:
-            return dict(patient(partial(iam.attach_user_policy, UserName=self.user, PolicyArn=self.work.deny_all)))
+            return dict(
+                patient(
+                    partial(
+                        iam.attach_user_policy, UserName=self.user, PolicyArn=self.work.deny_all
+                    )
+                )
+            )
         except ClientError as error:
             if aws.code(error) != "LimitExceeded":
                 raise
             if known.get("unread"):
                 raise ResponseError(
-                    f"its quota of policies is full, and its permissions boundary could not be read ({known['unread']}): "
-                    "replaced, nobody could put it back"
+                    "its quota of policies is full, and its permissions boundary could not be read"
+                    f" ({known['unread']}): replaced, nobody could put it back"
                 ) from error
-        # The quota of attached policies is full (10, or what the account was given): then as its permissions boundary.
-        # The plan may be an hour old (approval), and a boundary that came since is to come back.
+        # The quota of attached policies is full (10, or what the account was given): then as its
+        # permissions boundary. The plan may be an hour old (approval), and a boundary that came
+        # since is to come back.
         old = boundary(iam.get_user(UserName=self.user)["User"])
         self.work.before("boundary", {"boundary": old})
-        done = patient(partial(iam.put_user_permissions_boundary, UserName=self.user, PermissionsBoundary=self.work.deny_all))
+        done = patient(
+            partial(
+                iam.put_user_permissions_boundary,
+                UserName=self.user,
+                PermissionsBoundary=self.work.deny_all,
+            )
+        )
         return {
             **done,
-            "how": f"as permissions boundary, its policy quota is full; {f'instead of {old}' if old else 'none before'}",
+            "how": (
+                "as permissions boundary, its policy quota is full;"
+                f" {f'instead of {old}' if old else 'none before'}"
+            ),
         }
 
 
@@ -143,21 +199,36 @@ class Switched(Action):
         return (active and f"{self.what} {', '.join(active)} made inactive") or ""
 
     def change(self) -> list[Json]:
-        return each(partial(self.switch, id, "Inactive") for id, status in sorted(self.now.items()) if status == "Active")
+        return each(
+            partial(self.switch, id, "Inactive")
+            for id, status in sorted(self.now.items())
+            if status == "Active"
+        )
 
     def switch(self, id: str, status: str) -> Json:
         call = getattr(self.iam, self.UPDATE)
-        return dict(patient(partial(call, UserName=self.user, Status=status, **{self.PARAMETER or self.ID: id})))
+        return dict(
+            patient(
+                partial(call, UserName=self.user, Status=status, **{self.PARAMETER or self.ID: id})
+            )
+        )
 
 
 class AccessKeys(Switched):
     name, part, what = "deactivate_access_keys", "access_keys", "access key"
     none, good = "the user has no access key", "its access keys are inactive"
     hand = "iam update-access-key --user-name {user} --access-key-id KEY --status Inactive"
-    LIST, KEY, ID, UPDATE = "list_access_keys", "AccessKeyMetadata", "AccessKeyId", "update_access_key"
+    LIST, KEY, ID, UPDATE = (
+        "list_access_keys",
+        "AccessKeyMetadata",
+        "AccessKeyId",
+        "update_access_key",
+    )
 
     def read(self) -> Any:
-        """But for the key that ``rotate_key`` has made: it is its owner's, for when the denial is taken away."""
+        """But for the key that ``rotate_key`` has made: it is its owner's, for when the denial
+        is taken away.
+        """
         rotated = ((self.work.kept.get("evidence") or {}).get("rotation") or {}).get("state") or {}
         return {id: status for id, status in super().read().items() if id != rotated.get("key")}
 
@@ -166,23 +237,44 @@ class SshKeys(Switched):
     name, part, option, what = "deactivate_ssh_keys", "ssh_keys", "other_credentials", "SSH key"
     none, good = "the user has no SSH key", "its SSH keys are inactive"
     hand = "iam update-ssh-public-key --user-name {user} --ssh-public-key-id KEY --status Inactive"
-    LIST, KEY, ID, UPDATE = "list_ssh_public_keys", "SSHPublicKeys", "SSHPublicKeyId", "update_ssh_public_key"
+    LIST, KEY, ID, UPDATE = (
+        "list_ssh_public_keys",
+        "SSHPublicKeys",
+        "SSHPublicKeyId",
+        "update_ssh_public_key",
+    )
 
 
 class ServiceCredentials(Switched):
     name, part = "deactivate_service_credentials", "service_credentials"
     option, what = "other_credentials", "service-specific credential"
-    none, good = "the user has no service-specific credential", "its service-specific credentials are inactive"
-    hand = "iam update-service-specific-credential --user-name {user} --service-specific-credential-id ID --status Inactive"
+    none, good = (
+        "the user has no service-specific credential",
+        "its service-specific credentials are inactive",
+    )
+    hand = (
+        "iam update-service-specific-credential --user-name {user} --service-specific-credential-id"
+        " ID --status Inactive"
+    )
     LIST, KEY = "list_service_specific_credentials", "ServiceSpecificCredentials"
     ID, UPDATE = "ServiceSpecificCredentialId", "update_service_specific_credential"
 
 
 class Certificates(Switched):
-    name, part, option, what = "deactivate_certificates", "certificates", "other_credentials", "signing certificate"
+    name, part, option, what = (
+        "deactivate_certificates",
+        "certificates",
+        "other_credentials",
+        "signing certificate",
+    )
     none, good = "the user has no signing certificate", "its signing certificates are inactive"
     hand = "iam update-signing-certificate --user-name {user} --certificate-id ID --status Inactive"
-    LIST, KEY, ID, UPDATE = "list_signing_certificates", "Certificates", "CertificateId", "update_signing_certificate"
+    LIST, KEY, ID, UPDATE = (
+        "list_signing_certificates",
+        "Certificates",
+        "CertificateId",
+        "update_signing_certificate",
+    )
 
 
 class Password(Action):
@@ -195,12 +287,15 @@ class Password(Action):
 
     @property
     def good(self) -> str:  # type: ignore[override]
-        return "its console password is " + ("removed" if self.removes else "a random one, to be reset")
+        return "its console password is " + (
+            "removed" if self.removes else "a random one, to be reset"
+        )
 
     @property
     def hand(self) -> str:  # type: ignore[override]
-        return f"iam {'delete' if self.removes else 'update'}-login-profile --user-name {{user}}" + (
-            "" if self.removes else " --password NEW --password-reset-required"
+        return (
+            f"iam {'delete' if self.removes else 'update'}-login-profile --user-name {{user}}"
+            + ("" if self.removes else " --password NEW --password-reset-required")
         )
 
     @property
@@ -208,14 +303,19 @@ class Password(Action):
         return bool(self.work.options[self.option] == "remove")
 
     def read(self) -> Any:
-        """{reset_required, created: ISO time}, or {} without a console password. The password itself is never readable."""
+        """{reset_required, created: ISO time}, or {} without a console password. The password
+        itself is never readable.
+        """
         try:
             found = self.iam.get_login_profile(UserName=self.user)["LoginProfile"]
         except ClientError as error:
             if aws.code(error) != "NoSuchEntity":
                 raise
             return {}
-        return {"reset_required": bool(found.get("PasswordResetRequired")), "created": found["CreateDate"].isoformat()}
+        return {
+            "reset_required": bool(found.get("PasswordResetRequired")),
+            "created": found["CreateDate"].isoformat(),
+        }
 
     def todo(self) -> str:
         if not self.now:
@@ -224,20 +324,33 @@ class Password(Action):
             return "console password removed: it cannot come back, a person sets a new one"
         if self.now["reset_required"] and self.work.acted(self.name).get("status") == DONE:
             return ""
-        return "console password replaced by a random one that nobody knows, to be reset at the next sign-in"
+        return (
+            "console password replaced by a random one that nobody knows, to be reset at the next"
+            " sign-in"
+        )
 
     def change(self) -> list[Json]:
         iam = self.iam
         if self.removes:
             return [patient(partial(iam.delete_login_profile, UserName=self.user))]
         return [
-            patient(partial(iam.update_login_profile, UserName=self.user, Password=passwords.drawn(), PasswordResetRequired=True))
+            patient(
+                partial(
+                    iam.update_login_profile,
+                    UserName=self.user,
+                    Password=passwords.drawn(),
+                    PasswordResetRequired=True,
+                )
+            )
         ]
 
 
 class Mfa(Action):
     name, part, option = "deactivate_mfa", "mfa", "deactivate_mfa"
-    none, good = "the user has no MFA device", "no MFA device of it was added since the finding's window began"
+    none, good = (
+        "the user has no MFA device",
+        "no MFA device of it was added since the finding's window began",
+    )
     hand = "iam deactivate-mfa-device --user-name {user} --serial-number SERIAL"
 
     def read(self) -> Any:
@@ -246,23 +359,39 @@ class Mfa(Action):
         return {one["SerialNumber"]: one["EnableDate"].isoformat() for one in listed}
 
     def _new(self) -> list[str]:
-        return sorted(serial for serial, at in (self.now or {}).items() if datetime.fromisoformat(at) >= self.work.since)
+        return sorted(
+            serial
+            for serial, at in (self.now or {}).items()
+            if datetime.fromisoformat(at) >= self.work.since
+        )
 
     def todo(self) -> str:
         new = ", ".join(self._new())
         return (
             new
-            and f"MFA device {new} deactivated: it was added since the finding's window began, and cannot be switched on again"
+            and f"MFA device {new} deactivated: it was added since the finding's window "
+            "began, and cannot be switched on again"
         )
 
     def change(self) -> list[Json]:
-        calls = (partial(self.iam.deactivate_mfa_device, UserName=self.user, SerialNumber=one) for one in self._new())
+        calls = (
+            partial(self.iam.deactivate_mfa_device, UserName=self.user, SerialNumber=one)
+            for one in self._new()
+        )
         return each(partial(patient, one) for one in calls)
 
 
 Step = action.Action[Work, Facts]
 # Each a branch of its own, side by side; DenyAll goes first.
-TABLE: tuple[type[Step], ...] = (AccessKeys, Password, Mfa, SshKeys, ServiceCredentials, Certificates, TagUser)
+TABLE: tuple[type[Step], ...] = (
+    AccessKeys,
+    Password,
+    Mfa,
+    SshKeys,
+    ServiceCredentials,
+    Certificates,
+    TagUser,
+)
 
 
 def reading(work: Work, arn: str) -> Sessions:

@@ -1,7 +1,9 @@
-"""Reads everything back with a fresh session, and once more when IAM's changes have had time to spread.
+"""Reads everything back with a fresh session, and once more when IAM's changes have had time to
+spread.
 
-IAM is eventually consistent (AWS IAM User Guide, "Changes that I make are not always immediately visible"): what is seen at
-once may be an early view, and somebody may take a denial away at once. So it counts only when seen again SETTLE_SECONDS later.
+IAM is eventually consistent (AWS IAM User Guide, "Changes that I make are not always immediately
+visible"): what is seen at once may be an early view, and somebody may take a denial away at once.
+So it counts only when seen again SETTLE_SECONDS later.
 """
 
 from __future__ import annotations
@@ -11,7 +13,15 @@ from datetime import datetime
 
 from guardduty_response import aws
 from guardduty_response.playbooks import Check, Context, Step, Target
-from guardduty_response.playbooks.common.work import AWS_ERRORS, BRANCHES, DONE, FAILED, allow, gather, value
+from guardduty_response.playbooks.common.work import (
+    AWS_ERRORS,
+    BRANCHES,
+    DONE,
+    FAILED,
+    allow,
+    gather,
+    value,
+)
 from guardduty_response.playbooks.iam_principal import held, identify, out_of_reach, role, user
 from guardduty_response.playbooks.iam_principal.core import Facts, Work
 from guardduty_response.record import now
@@ -28,7 +38,9 @@ def verify(ctx: Context, target: Target) -> tuple[Step, list[Check]]:
     work.kept = work.ledger(target.attach)
     if target.kind not in (identify.USER, identify.SESSION):
         path = out_of_reach.path(work, work.who)
-        return Step(status=Status.FAILED, detail=f"NOT contained: {path.why}"), [Check(target.kind, False, path.why, fatal=True)]
+        return Step(status=Status.FAILED, detail=f"NOT contained: {path.why}"), [
+            Check(target.kind, False, path.why, fatal=True)
+        ]
     try:
         checks = _checks(work)
     except Gone as gone:
@@ -49,7 +61,9 @@ def _checks(work: Work) -> list[Check]:
     else:
         reading = role.reading(work, arn)
         actions = [kind(work, reading, facts) for kind in role.TABLE]
-    got = gather({**{one.name: one.look for one in actions}, "held": lambda: held.checks(work)}, BRANCHES)
+    got = gather(
+        {**{one.name: one.look for one in actions}, "held": lambda: held.checks(work)}, BRANCHES
+    )
     _still_there(work, facts)
     if work.target.kind == identify.USER and "NoSuchEntity" in facts.unread.get("deny_all", ""):
         return _no_user(work)
@@ -66,23 +80,34 @@ def _checks(work: Work) -> list[Check]:
 
 
 def _not_handed_over(work: Work) -> list[Check]:
-    """Of stolen instance credentials: the machine that they are of, which playbook ec2_instance was to answer, goes on."""
+    """Of stolen instance credentials: the machine that they are of, which playbook ec2_instance
+    was to answer, goes on.
+    """
     line = work.acted("hand_over_to_ec2_instance")
     own = not (work.target.attach or work.target.verify_only)
-    if not own or line.get("status") != FAILED or "ec2_instance" not in work.ctx.config.active_playbooks:
+    if (
+        not own
+        or line.get("status") != FAILED
+        or "ec2_instance" not in work.ctx.config.active_playbooks
+    ):
         return []
     return [Check("hand_over_to_ec2_instance", False, str(line["detail"]))]
 
 
 def _still_there(work: Work, facts: Facts) -> None:
     """Raises Gone when the role is deleted, or the name is another principal's by now."""
-    part, what = ("deny_all", "IAM user") if work.target.kind == identify.USER else ("sessions", "role")
+    part, what = (
+        ("deny_all", "IAM user") if work.target.kind == identify.USER else ("sessions", "role")
+    )
     name = work.who.user or work.who.role
     if what == "role" and "NoSuchEntity" in facts.unread.get(part, ""):
         raise Gone(f"role {name} no longer exists: its sessions can do nothing")
     id, wanted = (facts.parts.get(part) or {}).get("id"), work.scope("unique_id")
     if id and wanted and id != wanted:
-        raise Gone(f"{what} {name} ({wanted}) no longer exists; {id} has its name by now, and is another one")
+        raise Gone(
+            f"{what} {name} ({wanted}) no longer exists; {id} has its name by now, and is"
+            " another one"
+        )
 
 
 def _no_user(work: Work) -> list[Check]:
@@ -96,13 +121,21 @@ def _no_user(work: Work) -> list[Check]:
                 raise
             continue  # AccessDenied: there is no such key, or it is another account's
         if name and name != work.who.user:
-            text = f"IAM user {work.who.user} was renamed to {name}: what was done to it can be read no longer under its old name"
+            text = (
+                f"IAM user {work.who.user} was renamed to {name}: what was done to it can be read"
+                " no longer under its old name"
+            )
             return [Check("deny_all", False, text, fatal=True)]
-    raise Gone(f"IAM user {work.who.user} no longer exists: its keys, its password and its sessions are dead")
+    raise Gone(
+        f"IAM user {work.who.user} no longer exists: its keys, its password and its sessions are"
+        " dead"
+    )
 
 
 def _watched(work: Work) -> list[str]:
-    """What a call that undoes this would name: the user or role, its keys, the policies that deny."""
+    """What a call that undoes this would name: the user or role, its keys, the policies that
+    deny.
+    """
     before = work.kept.get("before") or {}
     names = {work.who.user, work.who.role, *(before.get("access_keys") or {})}
     state = ((work.kept.get("evidence") or {}).get(held.NAME) or {}).get("state") or {}
@@ -129,24 +162,44 @@ def _not_yet(work: Work, wrong: list[Check], text: str) -> Step | None:
     if target.attach or target.verify_only:
         owner = ctx.record.meta(target.attach)["status"] if wrong and target.attach else ""
         waits = owner in IN_PROGRESS and ctx.attempt < OWNER_ATTEMPTS
-        return Step(done=False, wait_seconds=5, detail=f"incident {target.attach} is still at work: {text}") if waits else None
+        return (
+            Step(
+                done=False,
+                wait_seconds=5,
+                detail=f"incident {target.attach} is still at work: {text}",
+            )
+            if waits
+            else None
+        )
     if ctx.attempt >= ATTEMPTS:
         return None
     done = [one for one in wrong if one.read and work.acted(one.name).get("status") == DONE]
     if done:
-        # It was done, and is not there: seen too early, or taken away meanwhile. Either way it is done again.
+        # It was done, and is not there: seen too early, or taken away meanwhile. Either way it is
+        # done again.
         said = ", ".join(one.name for one in done)
-        ctx.record.event(ctx.incident_id, "not seen after containing", f"{said}: contained once more", target.id)
+        ctx.record.event(
+            ctx.incident_id, "not seen after containing", f"{said}: contained once more", target.id
+        )
     fatal = any(one.fatal for one in wrong)
     if done or (fatal and ctx.attempt < 3):
         return Step(done=False, again="contain", detail=text)
     left = 0 if fatal else to_settle(work)
-    return Step(done=False, wait_seconds=left, detail=f"read once more in {left} s, when it has spread") if left else None
+    return (
+        Step(
+            done=False, wait_seconds=left, detail=f"read once more in {left} s, when it has spread"
+        )
+        if left
+        else None
+    )
 
 
 def _changed_at(work: Work) -> str:
     """When this incident last changed something, ISO 8601, or empty."""
-    return max((str(one["at"]) for one in work.kept.get("actions", {}).values() if one["status"] == DONE), default="")
+    return max(
+        (str(one["at"]) for one in work.kept.get("actions", {}).values() if one["status"] == DONE),
+        default="",
+    )
 
 
 def to_settle(work: Work) -> int:
@@ -160,7 +213,11 @@ def to_settle(work: Work) -> int:
 
 def when(work: Work) -> str:
     at = _changed_at(work)
-    return f"{int((_time(now()) - _time(at)).total_seconds())} s after the last change" if at else "nothing had to be changed"
+    return (
+        f"{int((_time(now()) - _time(at)).total_seconds())} s after the last change"
+        if at
+        else "nothing had to be changed"
+    )
 
 
 def _time(text: str) -> datetime:

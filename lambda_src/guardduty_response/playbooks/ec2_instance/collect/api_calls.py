@@ -1,6 +1,8 @@
-"""What CloudTrail has of the window: calls on the instance, and calls made with the instance's own credentials.
+"""What CloudTrail has of the window: calls on the instance, and calls made with the instance's own
+credentials.
 
-An instance's role session is named after the instance, so its own calls are those of user name ``i-…``.
+An instance's role session is named after the instance, so its own calls are those of user name
+``i-…``.
 """
 
 from __future__ import annotations
@@ -27,7 +29,9 @@ MOST_RECENT = 300  # events whose ids are remembered
 
 
 def run(work: Work, before: Json) -> Part:
-    """State: {window, questions: [{key, value, token, pages, found, done}], trails, rows, files, round, late}."""
+    """State: {window, questions: [{key, value, token, pages, found, done}], trails, rows, files,
+    round, late}.
+    """
     if not work.options.get("copy_logs", True):
         return Part(Outcome.SKIPPED, "switched off (copy_logs)")
     state: Json = deepcopy(before.get("state") or {})
@@ -42,7 +46,9 @@ def run(work: Work, before: Json) -> Part:
         state["trails"] = trails(work)
     for trail in [one for one in state.get("trails", []) if not one.get("done")]:
         if time.monotonic() < until:
-            objects += read_trail(work, trail, _narrow(window, state), [one["value"] for one in state["questions"]])
+            objects += read_trail(
+                work, trail, _narrow(window, state), [one["value"] for one in state["questions"]]
+            )
     if not lookup.answered(state["questions"]) or not lookup.answered(state["trails"]):
         return Part(Outcome.RUNNING, _text(state, window), 1, objects, state=state)
     return _late(work, state, window, objects) or _end(work, state, window, objects)
@@ -53,12 +59,18 @@ def _narrow(window: Window, state: Json) -> Window:
 
 
 def _questions(work: Work) -> list[Json]:
-    keys = {str(get(work.ctx.finding.detail, "resource", "accessKeyDetails", "accessKeyId") or "")} - {""}
-    asked = [("ResourceName", work.id), ("Username", work.id), *(("AccessKeyId", key) for key in sorted(keys))]
+    keys = {
+        str(get(work.ctx.finding.detail, "resource", "accessKeyDetails", "accessKeyId") or "")
+    } - {""}
+    asked = [
+        ("ResourceName", work.id),
+        ("Username", work.id),
+        *(("AccessKeyId", key) for key in sorted(keys)),
+    ]
     return [lookup.question(key, value) for key, value in asked]
 
 
-# -- LookupEvents -----------------------------------------------------------------------------------------------------
+# -- LookupEvents ----------------------------------------------------------------------------------
 
 
 def _look_up(work: Work, state: Json, window: Window, until: float) -> list[Json]:
@@ -82,7 +94,9 @@ def _look_up(work: Work, state: Json, window: Window, until: float) -> list[Json
 
 
 def _take(seen: set[str], lines: list[str], state: Json, recent: int, event: Json) -> int:
-    """1 for an event not met before. Those newer than ``recent`` are remembered over calls, for the second round."""
+    """1 for an event not met before. Those newer than ``recent`` are remembered over calls, for
+    the second round.
+    """
     id = str(event["EventId"])[:13]
     if id in seen:
         return 0
@@ -95,21 +109,31 @@ def _take(seen: set[str], lines: list[str], state: Json, recent: int, event: Jso
     return 1
 
 
-# -- the end ----------------------------------------------------------------------------------------------------------
+# -- the end ---------------------------------------------------------------------------------------
 
 
 def _late(work: Work, state: Json, window: Window, objects: list[Json]) -> Part | None:
-    """One more round for events CloudTrail had not delivered yet, only as long as other evidence is being collected."""
+    """One more round for events CloudTrail had not delivered yet, only as long as other evidence
+    is being collected.
+    """
     wait = logs.late(work, NAME, state, window.end + LAG_SECONDS)
     if wait is None:
         return None
     if wait:
-        return Part(Outcome.RUNNING, f"{_text(state, window)}; asked once more for late events", wait, objects, state=state)
+        return Part(
+            Outcome.RUNNING,
+            f"{_text(state, window)}; asked once more for late events",
+            wait,
+            objects,
+            state=state,
+        )
     for one in state["questions"]:
         if not one.get("note"):
             one |= {"done": False, "token": "", "pages": 0, "until": state["round"]}
             one.pop("oldest", None)
-    return Part(Outcome.RUNNING, f"{_text(state, window)}; asking for late events", 1, objects, state=state)
+    return Part(
+        Outcome.RUNNING, f"{_text(state, window)}; asking for late events", 1, objects, state=state
+    )
 
 
 def _text(state: Json, window: Window) -> str:
@@ -123,20 +147,38 @@ def _text(state: Json, window: Window) -> str:
             if one.get("cut")
             else found
         )
-    said += [f"trail {one['name']}: {one['note']}" for one in state.get("trails", []) if one.get("note")]
+    said += [
+        f"trail {one['name']}: {one['note']}" for one in state.get("trails", []) if one.get("note")
+    ]
     until = iso(state.get("round") or window.end)
-    return f"{'; '.join(said)}. From {iso(window.start)} to {until}; CloudTrail delivers up to 15 minutes late"
+    return (
+        f"{'; '.join(said)}. From {iso(window.start)} to {until}; CloudTrail delivers up to 15"
+        " minutes late"
+    )
 
 
 def _end(work: Work, state: Json, window: Window, objects: list[Json]) -> Part:
-    document = {"instance_id": work.id, "window": str(window), "read_until": iso(state.get("round") or window.end),
-                "questions": state["questions"], "trails": state["trails"], "calls": lookup.calls(state["rows"])}  # fmt: skip
-    stored = work.ctx.put_evidence(f"{work.id}/api-calls/summary.json", json.dumps(document, indent=1, default=str).encode())
-    objects = [*objects, {**stored, "what": "who called what from where, first and last, with errors"}]
+    document = {
+        "instance_id": work.id,
+        "window": str(window),
+        "read_until": iso(state.get("round") or window.end),
+        "questions": state["questions"],
+        "trails": state["trails"],
+        "calls": lookup.calls(state["rows"]),
+    }
+    stored = work.ctx.put_evidence(
+        f"{work.id}/api-calls/summary.json", json.dumps(document, indent=1, default=str).encode()
+    )
+    objects = [
+        *objects,
+        {**stored, "what": "who called what from where, first and last, with errors"},
+    ]
     state["rows"], state["recent"] = {}, []  # written out: the record keeps the short version
     text, region = _text(state, window), work.target.region
     left = [one for one in state["questions"] if one.get("note") or one.get("cut")]
-    tasks = [lookup.command(one, window, region) for one in left] + [one["task"] for one in state["trails"] if one.get("task")]
+    tasks = [lookup.command(one, window, region) for one in left] + [
+        one["task"] for one in state["trails"] if one.get("task")
+    ]
     outcome = Outcome.COMPLETE if not tasks else Outcome.PARTIAL
     if all(one.get("note") for one in state["questions"]):
         outcome = Outcome.FAILED

@@ -1,8 +1,10 @@
-"""The snapshot set under the forensics account's key, shared with that account and, where a role is given, copied into it.
+"""The snapshot set under the forensics account's key, shared with that account and, where a role is
+given, copied into it.
 
-Re-encryption comes first because AWS refuses to share a snapshot under an AWS-managed key, and because the forensics
-account must not depend on a key that the compromised account can delete. The original set stays as it is.
-Source: Amazon EBS User Guide, "Share an Amazon EBS snapshot" and "Copy an Amazon EBS snapshot".
+Re-encryption comes first because AWS refuses to share a snapshot under an AWS-managed key, and
+because the forensics account must not depend on a key that the compromised account can delete. The
+original set stays as it is. Source: Amazon EBS User Guide, "Share an Amazon EBS snapshot" and "Copy
+an Amazon EBS snapshot".
 """
 
 from __future__ import annotations
@@ -24,10 +26,15 @@ NAME = "copies"
 LIMIT_SECONDS = 24 * 3600  # of all copying; what takes longer is left to a person
 LOOK_SECONDS = 30  # until a copy of an interrupted call is surely listed
 KEY_USE = (
-    "kms:Decrypt", "kms:DescribeKey", "kms:GenerateDataKey", "kms:GenerateDataKeyWithoutPlaintext",
-    "kms:ReEncryptFrom", "kms:ReEncryptTo",
-)  # fmt: skip
-# The two places of a copy: in the member account (``copy``) and in the forensics account (``vault``).
+    "kms:Decrypt",
+    "kms:DescribeKey",
+    "kms:GenerateDataKey",
+    "kms:GenerateDataKeyWithoutPlaintext",
+    "kms:ReEncryptFrom",
+    "kms:ReEncryptTo",
+)
+# The two places of a copy: in the member account (``copy``) and in the forensics account
+# (``vault``).
 PLACES = ("copy", "vault")
 
 
@@ -41,31 +48,44 @@ class Forensics:
 
 
 def forensics(work: Work) -> Forensics | None:
-    """Where the copies go; the key in the instance's Region. None: nowhere. Raises ValueError with the reason: not possible."""
+    """Where the copies go; the key in the instance's Region. None: nowhere. Raises ValueError
+    with the reason: not possible.
+    """
     given = work.ctx.config.evidence.get("forensics_account")
     if not given:
         return None
     key, region = str(given["kms_key_arn"]), work.target.region
     parts = key.split(":", 5)
     if len(parts) != 6 or not parts[5].startswith("key/"):
-        raise ValueError(f"evidence.forensics_account.kms_key_arn is not the ARN of a KMS key: {key}")
+        raise ValueError(
+            f"evidence.forensics_account.kms_key_arn is not the ARN of a KMS key: {key}"
+        )
     if parts[3] != region:
         if not parts[5].startswith("key/mrk-"):
             raise ValueError(
-                f"the forensics key {key} is of another Region than the instance ({region}): a multi-Region key is needed"
+                f"the forensics key {key} is of another Region than the instance ({region}): a"
+                " multi-Region key is needed"
             )
         key = ":".join([*parts[:3], region, *parts[4:]])
     return Forensics(str(given["account_id"]), key, str(given.get("copy_role_name") or ""))
 
 
 def run(work: Work, before: Json) -> Part:
-    """State: {since, polls, asked, set: [{source, volume, copy, copy_state, shared, vault, vault_state, error}]}."""
+    """State: {since, polls, asked, set: [{source, volume, copy, copy_state, shared, vault,
+    vault_state, error}]}.
+    """
     try:
         to = forensics(work)
     except ValueError as error:
-        return Part(Outcome.NOT_POSSIBLE, str(error), task=f"copy the snapshots of {work.id} by hand: {error}")
+        return Part(
+            Outcome.NOT_POSSIBLE,
+            str(error),
+            task=f"copy the snapshots of {work.id} by hand: {error}",
+        )
     if to is None:
-        return Part(Outcome.SKIPPED, "no forensics account is configured (evidence.forensics_account)")
+        return Part(
+            Outcome.SKIPPED, "no forensics account is configured (evidence.forensics_account)"
+        )
     if not work.options.get("snapshot", True):
         return Part(Outcome.SKIPPED, "switched off (snapshot)")
     state: Json = deepcopy(before.get("state") or {})
@@ -73,15 +93,26 @@ def run(work: Work, before: Json) -> Part:
         made: Json = work.kept.get("evidence", {}).get("snapshots") or {}
         if not made or made.get("outcome") == Outcome.RUNNING:
             return Part(Outcome.RUNNING, "waits for the snapshot set", 30, state=state)
-        done = [one for one in made.get("state", {}).get("snapshots", []) if one.get("state") == "completed"]
+        done = [
+            one
+            for one in made.get("state", {}).get("snapshots", [])
+            if one.get("state") == "completed"
+        ]
         if not done:
-            return Part(Outcome.NOT_POSSIBLE, f"no complete snapshot to copy ({made.get('detail', '')})")
-        state = {"since": int(time.time()), "set": [{"source": one["id"], "volume": one["volume"]} for one in done]}
+            return Part(
+                Outcome.NOT_POSSIBLE, f"no complete snapshot to copy ({made.get('detail', '')})"
+            )
+        state = {
+            "since": int(time.time()),
+            "set": [{"source": one["id"], "volume": one["volume"]} for one in done],
+        }
     return Copying(work, to, state).step()
 
 
 class Copying:
-    """One call's work on the set: what is missing is asked for, what is under way is read, and no more than that."""
+    """One call's work on the set: what is missing is asked for, what is under way is read, and
+    no more than that.
+    """
 
     def __init__(self, work: Work, to: Forensics, state: Json) -> None:
         self.work, self.to, self.state = work, to, state
@@ -94,7 +125,8 @@ class Copying:
         own = self.work.open(*member_policy(self.work, self.to, self.set)).client("ec2")
         self.place(own, "copy", self.set)
         if at_home:
-            for one in self.set:  # the instance is the forensics account's own: there is nobody to share with
+            # the instance is the forensics account's own: there is nobody to share with
+            for one in self.set:
                 one["shared"] = one.get("copy_state") == "completed"
         else:
             self.share(own)
@@ -103,18 +135,20 @@ class Copying:
                 self.vault(ready)
         return self.part(vault=bool(self.to.role) and not at_home)
 
-    # -- copies -------------------------------------------------------------------------------------------------------
+    # -- copies ------------------------------------------------------------------------------------
 
     def place(self, ec2: Any, where: str, entries: list[Json]) -> None:
-        """Looks for the copies of ``entries`` in one place, asks for those that are missing, reads the state of the rest."""
+        """Looks for the copies of ``entries`` in one place, asks for those that are missing,
+        reads the state of the rest.
+        """
         source = "source" if where == "copy" else "copy"
         tag = f"{self.work.prefix}-copy-of"
         wanted = {one[source]: one for one in entries if not one.get("error")}
         if not wanted or all(one.get(f"{where}_state") == "completed" for one in wanted.values()):
             return
-        listed = ec2.describe_snapshots(OwnerIds=["self"], Filters=[{"Name": f"tag:{tag}", "Values": sorted(wanted)}])[
-            "Snapshots"
-        ]
+        listed = ec2.describe_snapshots(
+            OwnerIds=["self"], Filters=[{"Name": f"tag:{tag}", "Values": sorted(wanted)}]
+        )["Snapshots"]
         for found in listed:
             one = wanted[next(pair["Value"] for pair in found["Tags"] if pair["Key"] == tag)]
             if one.get(where) in (None, found["SnapshotId"]):
@@ -135,14 +169,27 @@ class Copying:
 
     def copy(self, ec2: Any, where: str, one: Json, source: str) -> bool:
         """Asks for one copy. False: AWS has no room for another yet."""
-        pairs = {f"{self.work.prefix}-incident": self.work.ctx.incident_id, f"{self.work.prefix}-instance": self.work.id,
-                 f"{self.work.prefix}-copy-of": source}  # fmt: skip
+        pairs = {
+            f"{self.work.prefix}-incident": self.work.ctx.incident_id,
+            f"{self.work.prefix}-instance": self.work.id,
+            f"{self.work.prefix}-copy-of": source,
+        }
         try:
             got = ec2.copy_snapshot(
-                SourceRegion=self.work.target.region, SourceSnapshotId=source, Encrypted=True, KmsKeyId=self.to.key,
-                Description=f"{self.work.prefix} {self.work.ctx.incident_id} {self.work.id} {one['volume']}",
-                TagSpecifications=[{"ResourceType": "snapshot", "Tags": [{"Key": k, "Value": v} for k, v in pairs.items()]}],
-            )  # fmt: skip
+                SourceRegion=self.work.target.region,
+                SourceSnapshotId=source,
+                Encrypted=True,
+                KmsKeyId=self.to.key,
+                Description=(
+                    f"{self.work.prefix} {self.work.ctx.incident_id} {self.work.id} {one['volume']}"
+                ),
+                TagSpecifications=[
+                    {
+                        "ResourceType": "snapshot",
+                        "Tags": [{"Key": k, "Value": v} for k, v in pairs.items()],
+                    }
+                ],
+            )
         except (ClientError, BotoCoreError) as error:
             if unsure(error):
                 self.state["asked"] = {**self.state.get("asked", {}), where: int(time.time())}
@@ -160,20 +207,28 @@ class Copying:
             said = str(found.get("StateMessage") or "AWS gives no reason")
             one["error"] = f"copy {one[where]} of {one['source']} failed: {self.blame(said)}"
         elif one[f"{where}_state"] == "completed" and found.get("KmsKeyId") != self.to.key:
-            one["error"] = f"copy {one[where]} is under {found.get('KmsKeyId') or 'no key'}, not under the forensics key"
+            one["error"] = (
+                f"copy {one[where]} is under {found.get('KmsKeyId') or 'no key'}, not under the"
+                " forensics key"
+            )
 
     def blame(self, said: str) -> str:
         """The error, and which statement the key's policy lacks where it is the key's."""
         lowered = said.lower()
-        if not any(word in lowered for word in ("kms", "key id", "key is not", "grant", "customer master key")):
+        if not any(
+            word in lowered
+            for word in ("kms", "key id", "key is not", "grant", "customer master key")
+        ):
             return said
         return (
-            f"{said}. The policy of {self.to.key} must allow the role {self.work.prefix}-collector-ec2-instance of account "
-            f"{self.work.target.account_id} {', '.join(KEY_USE)}, and kms:CreateGrant with kms:GrantIsForAWSResource, by "
-            f"kms:ViaService ec2.{self.work.target.region}.amazonaws.com (modules/forensics-account writes both)"
+            f"{said}. The policy of {self.to.key} must allow the role"
+            f" {self.work.prefix}-collector-ec2-instance of account {self.work.target.account_id}"
+            f" {', '.join(KEY_USE)}, and kms:CreateGrant with kms:GrantIsForAWSResource, by"
+            f" kms:ViaService ec2.{self.work.target.region}.amazonaws.com"
+            " (modules/forensics-account writes both)"
         )
 
-    # -- sharing ------------------------------------------------------------------------------------------------------
+    # -- sharing -----------------------------------------------------------------------------------
 
     def share(self, ec2: Any) -> None:
         for one in self.set:
@@ -181,14 +236,22 @@ class Copying:
                 continue
             try:
                 got = ec2.modify_snapshot_attribute(
-                    SnapshotId=one["copy"], Attribute="createVolumePermission", OperationType="add", UserIds=[self.to.account]
+                    SnapshotId=one["copy"],
+                    Attribute="createVolumePermission",
+                    OperationType="add",
+                    UserIds=[self.to.account],
                 )
-                seen = ec2.describe_snapshot_attribute(SnapshotId=one["copy"], Attribute="createVolumePermission")
+                seen = ec2.describe_snapshot_attribute(
+                    SnapshotId=one["copy"], Attribute="createVolumePermission"
+                )
             except ClientError as error:
                 if aws.transient(error):
                     self.waits = f"sharing waits ({why(error)})"
                     return
-                one["error"] = f"{one['copy']} could not be shared with {self.to.account}: {self.blame(why(error))}"
+                one["error"] = (
+                    f"{one['copy']} could not be shared with {self.to.account}:"
+                    f" {self.blame(why(error))}"
+                )
                 continue
             self.requests.append(aws.request_id(got))
             users = [given.get("UserId") for given in seen["CreateVolumePermissions"]]
@@ -196,7 +259,8 @@ class Copying:
                 one["shared"] = True
             else:
                 one["error"] = (
-                    f"{one['copy']} was shared with {self.to.account}, but reads back as shared with {users or 'nobody'}"
+                    f"{one['copy']} was shared with {self.to.account}, but reads back as shared"
+                    f" with {users or 'nobody'}"
                 )
 
     def vault(self, ready: list[Json]) -> None:
@@ -208,14 +272,17 @@ class Copying:
                 return
             for one in ready:
                 one["error"] = (
-                    f"{one['copy']} is shared but not copied into {self.to.account}: role {self.to.role} there cannot be used "
-                    f"({why(error)}). Deploy modules/forensics-account there with this name_prefix and security account"
+                    f"{one['copy']} is shared but not copied into {self.to.account}: role"
+                    f" {self.to.role} there cannot be used ({why(error)}). Deploy"
+                    " modules/forensics-account there with this name_prefix and security account"
                 )
 
-    # -- verdict ------------------------------------------------------------------------------------------------------
+    # -- verdict -----------------------------------------------------------------------------------
 
     def remember(self, state: Json) -> None:
-        self.work.keep(NAME, {"outcome": Outcome.RUNNING, "detail": "asking for copies", "state": state})
+        self.work.keep(
+            NAME, {"outcome": Outcome.RUNNING, "detail": "asking for copies", "state": state}
+        )
 
     def part(self, vault: bool) -> Part:
         good = [one for one in self.set if not one.get("error") and one.get("shared")]
@@ -236,17 +303,30 @@ class Copying:
         if len(good) == len(self.set):
             return Part(Outcome.COMPLETE, text, state=self.state, request_ids=self.requests)
         outcome = Outcome.PARTIAL if any(one.get("shared") for one in self.set) else Outcome.FAILED
-        task = f"give the forensics account {self.to.account} the snapshots that failed: {self.by_hand(vault)}"
+        task = (
+            f"give the forensics account {self.to.account} the snapshots that failed:"
+            f" {self.by_hand(vault)}"
+        )
         return Part(outcome, text, task=task, state=self.state, request_ids=self.requests)
 
     def text(self, good: list[Json], bad: list[Json], left: int) -> str:
         said = [
-            f"{one['source']} -> {one['copy']}" + (f" -> {one['vault']} in {self.to.account}" if one.get("vault") else "")
+            f"{one['source']} -> {one['copy']}"
+            + (f" -> {one['vault']} in {self.to.account}" if one.get("vault") else "")
             for one in good
         ]
-        out = [f"{len(good)} of {len(self.set)} under the forensics key and shared with {self.to.account}: {', '.join(said)}"]
+        out = [
+            f"{len(good)} of {len(self.set)} under the forensics key and shared with"
+            f" {self.to.account}: {', '.join(said)}"
+        ]
         if not said:
-            out = [f"none of {len(self.set)} complete yet" if left else f"none of {len(self.set)} reached {self.to.account}"]
+            out = [
+                (
+                    f"none of {len(self.set)} complete yet"
+                    if left
+                    else f"none of {len(self.set)} reached {self.to.account}"
+                )
+            ]
         return "; ".join(out + [one["error"] for one in bad])
 
     def by_hand(self, vault: bool) -> str:
@@ -254,18 +334,20 @@ class Copying:
         for one in self.set:
             if one.get("copy_state") != "completed":
                 out.append(
-                    f"aws ec2 copy-snapshot --source-region {region} --source-snapshot-id {one['source']} --encrypted "
-                    f"--kms-key-id {self.to.key} --region {region}"
+                    f"aws ec2 copy-snapshot --source-region {region} --source-snapshot-id"
+                    f" {one['source']} --encrypted --kms-key-id {self.to.key} --region {region}"
                 )
             elif not one.get("shared"):
                 out.append(
-                    f"aws ec2 modify-snapshot-attribute --snapshot-id {one['copy']} --attribute createVolumePermission "
-                    f"--operation-type add --user-ids {self.to.account} --region {region}"
+                    f"aws ec2 modify-snapshot-attribute --snapshot-id {one['copy']} --attribute"
+                    f" createVolumePermission --operation-type add --user-ids {self.to.account}"
+                    f" --region {region}"
                 )
             elif vault and one.get("vault_state") != "completed":
                 out.append(
-                    f"in {self.to.account}: aws ec2 copy-snapshot --source-region {region} --source-snapshot-id {one['copy']} "
-                    f"--encrypted --kms-key-id {self.to.key} --region {region}"
+                    f"in {self.to.account}: aws ec2 copy-snapshot --source-region {region}"
+                    f" --source-snapshot-id {one['copy']} --encrypted --kms-key-id {self.to.key}"
+                    f" --region {region}"
                 )
         return "; ".join(out)
 
@@ -279,7 +361,9 @@ def _keys(work: Work, keys: list[str]) -> list[Json]:
 
 
 def _copying(work: Work, sources: list[str]) -> list[Json]:
-    """CopySnapshot is checked on its source and on the new snapshot; the tags pin the new one to this incident."""
+    """CopySnapshot is checked on its source and on the new snapshot; the tags pin the new one to
+    this incident.
+    """
     arn = f"arn:{work.ctx.config.partition}:ec2:{work.target.region}"
     incident = {f"aws:RequestTag/{work.prefix}-incident": work.ctx.incident_id}
     return [
@@ -291,13 +375,26 @@ def _copying(work: Work, sources: list[str]) -> list[Json]:
 
 
 def member_policy(work: Work, to: Forensics, entries: list[Json]) -> list[Json]:
-    """The session in the member account: copy these, share what is tagged with this incident, with one account."""
-    arn, account = f"arn:{work.ctx.config.partition}:ec2:{work.target.region}", work.target.account_id
+    """The session in the member account: copy these, share what is tagged with this incident,
+    with one account.
+    """
+    arn, account = (
+        f"arn:{work.ctx.config.partition}:ec2:{work.target.region}",
+        work.target.account_id,
+    )
     mine = {f"aws:ResourceTag/{work.prefix}-incident": work.ctx.incident_id}
     rest = [
         allow(("ec2:DescribeSnapshotAttribute",)),
-        allow(("ec2:ModifySnapshotAttribute",), f"{arn}:*:snapshot/*", **mine, **{"ec2:Add/userId": to.account}),
-        *_keys(work, [to.key, f"arn:{work.ctx.config.partition}:kms:{work.target.region}:{account}:key/*"]),
+        allow(
+            ("ec2:ModifySnapshotAttribute",),
+            f"{arn}:*:snapshot/*",
+            **mine,
+            **{"ec2:Add/userId": to.account},
+        ),
+        *_keys(
+            work,
+            [to.key, f"arn:{work.ctx.config.partition}:kms:{work.target.region}:{account}:key/*"],
+        ),
     ]
     exact = [*_copying(work, [one["source"] for one in entries]), *rest]
     # An instance may have more volumes than a session policy holds ARNs of.
@@ -305,12 +402,19 @@ def member_policy(work: Work, to: Forensics, entries: list[Json]) -> list[Json]:
 
 
 def vault_policy(work: Work, to: Forensics) -> list[Json]:
-    """The session in the forensics account: copies of what it was given, and nothing that deletes."""
+    """The session in the forensics account: copies of what it was given, and nothing that
+    deletes.
+    """
     return [*_copying(work, ["*"]), *_keys(work, [to.key])]
 
 
 def open_vault(work: Work, to: Forensics) -> aws.Session:
-    """A session of the forensics account's copying role, which trusts the collector function's own role."""
-    arn = f"arn:{work.ctx.config.partition}:iam::{to.account}:role{work.ctx.config.responder['role_path']}{to.role}"
+    """A session of the forensics account's copying role, which trusts the collector function's
+    own role.
+    """
+    arn = (
+        f"arn:{work.ctx.config.partition}:iam::{to.account}:"
+        f"role{work.ctx.config.responder['role_path']}{to.role}"
+    )
     document = {"Version": "2012-10-17", "Statement": vault_policy(work, to)}
     return aws.Session(arn, f"{work.ctx.incident_id}-vault", work.target.region, document)

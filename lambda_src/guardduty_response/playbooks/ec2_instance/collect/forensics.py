@@ -1,7 +1,9 @@
-"""Live forensics through Systems Manager: a document of this deployment runs on the instance and uploads what it finds.
+"""Live forensics through Systems Manager: a document of this deployment runs on the instance and
+uploads what it finds.
 
-Nothing of a finding reaches the instance: the document's only parameter is the address of an upload plan made here. Before
-containment it runs under a hard deadline; after containment only where an endpoint-only group and an SSM-only profile let it.
+Nothing of a finding reaches the instance: the document's only parameter is the address of an upload
+plan made here. Before containment it runs under a hard deadline; after containment only where an
+endpoint-only group and an SSM-only profile let it.
 """
 
 from __future__ import annotations
@@ -21,7 +23,14 @@ from guardduty_response.playbooks.common.work import AWS_ERRORS, Json, allow, na
 from guardduty_response.playbooks.ec2_instance.collect import uploads
 from guardduty_response.playbooks.ec2_instance.collect.uploads import Uploads
 from guardduty_response.playbooks.ec2_instance.core import Work
-from guardduty_response.playbooks.ec2_instance.state import LOOK, closed, describe, filters, look, to_endpoints
+from guardduty_response.playbooks.ec2_instance.state import (
+    LOOK,
+    closed,
+    describe,
+    filters,
+    look,
+    to_endpoints,
+)
 from guardduty_response.statuses import IN_PROGRESS
 
 NAME = "forensics"
@@ -30,17 +39,26 @@ LISTED = 10  # seconds until ListCommands surely shows a command that an interru
 READY = 300  # seconds after containment in which the agent may come back with its new profile
 ENDED = {"Success", "Failed", "TimedOut", "Cancelled"}
 NOT_THERE = {
-    "InvalidDocument": "Region {region} has no document {document} shared with account {account}: "
-    "apply modules/region in that Region, with the account in the list that the document is shared with",
+    "InvalidDocument": (
+        "Region {region} has no document {document} shared with account {account}: apply"
+        " modules/region in that Region, with the account in the list that the document is shared"
+        " with"
+    ),
     "InvalidInstanceId": "Systems Manager does not know it as a running, managed instance",
     "UnsupportedPlatformType": "the document does not run on its platform",
 }
 
 
 def waits(part: Json) -> bool:
-    """Whether containment still waits for this part (its Json in the ledger): no longer once the deadline has passed."""
+    """Whether containment still waits for this part (its Json in the ledger): no longer once the
+    deadline has passed.
+    """
     state = part.get("state") or {}
-    return part.get("outcome") == Outcome.RUNNING and state.get("when") == "before" and time.time() < state.get("deadline", 0)
+    return (
+        part.get("outcome") == Outcome.RUNNING
+        and state.get("when") == "before"
+        and time.time() < state.get("deadline", 0)
+    )
 
 
 def run(work: Work, before: Json) -> Part:
@@ -51,13 +69,24 @@ def run(work: Work, before: Json) -> Part:
     if not state.get("id"):
         state = _opened(work, settings)
         if settings["when"] == "before" and not state["seconds"]:
-            return Part(Outcome.SKIPPED, "containment waits for no forensics of this finding type (a deadline of 0)")
+            return Part(
+                Outcome.SKIPPED,
+                "containment waits for no forensics of this finding type (a deadline of 0)",
+            )
         if settings["when"] == "before" and work.kept.get("status") not in IN_PROGRESS:
-            return _impossible(work, state, "it was not begun before containment, and a contained instance cannot be reached")
+            return _impossible(
+                work,
+                state,
+                "it was not begun before containment, and a contained instance cannot be reached",
+            )
     if state.get("command"):
         return _poll(work, settings, state)
     try:
-        return _found_again(work, settings, state) if state.get("asked") else _start(work, settings, state)
+        return (
+            _found_again(work, settings, state)
+            if state.get("asked")
+            else _start(work, settings, state)
+        )
     except TargetGone as gone:
         return Part(Outcome.NOT_POSSIBLE, f"no live forensics: {gone}", state=state)
 
@@ -67,13 +96,24 @@ def _opened(work: Work, settings: Json) -> Json:
     before = settings["when"] == "before"
     first = policy.collect_first_seconds(work.ctx.config, work.ctx.finding.type)
     most = first if before else int(settings["timeout_minutes"]) * 60
-    return {"id": secrets.token_hex(4), "when": settings["when"], "since": now, "deadline": now + most, "seconds": most}
+    return {
+        "id": secrets.token_hex(4),
+        "when": settings["when"],
+        "since": now,
+        "deadline": now + most,
+        "seconds": most,
+    }
 
 
 def _document(work: Work) -> str:
-    """The security account's document of the instance's Region: documents are Regional, and shared with the members."""
+    """The security account's document of the instance's Region: documents are Regional, and
+    shared with the members.
+    """
     settings, target = work.ctx.config, work.target
-    return f"arn:{settings.partition}:ssm:{target.region}:{settings.security_account}:document/{work.prefix}-forensics"
+    return (
+        f"arn:{settings.partition}:ssm:{target.region}:{settings.security_account}:"
+        f"document/{work.prefix}-forensics"
+    )
 
 
 def _running(state: Json, detail: str, wait: int) -> Part:
@@ -85,11 +125,15 @@ def _hand(work: Work) -> str:
 
 
 def _impossible(work: Work, state: Json, reason: str) -> Part:
-    return Part(Outcome.NOT_POSSIBLE, f"no live forensics of {work.id}: {reason}", state=state,
-                task=f"live forensics of {work.id} by hand, where it can be reached: {_hand(work)}")  # fmt: skip
+    return Part(
+        Outcome.NOT_POSSIBLE,
+        f"no live forensics of {work.id}: {reason}",
+        state=state,
+        task=f"live forensics of {work.id} by hand, where it can be reached: {_hand(work)}",
+    )
 
 
-# -- before it starts --------------------------------------------------------------------------------------------------
+# -- before it starts ------------------------------------------------------------------------------
 
 
 def endpoint_only(group: Json) -> str:
@@ -98,32 +142,60 @@ def endpoint_only(group: Json) -> str:
         return f"security group {group['GroupId']} lets something in"
     rules = group.get("IpPermissionsEgress") or []
     if not all(to_endpoints("egress", rule) for rule in rules):
-        return f"security group {group['GroupId']} lets out more than tcp/443 to security groups and prefix lists"
-    return "" if rules else f"security group {group['GroupId']} lets nothing out, so the agent cannot reach Systems Manager"
+        return (
+            f"security group {group['GroupId']} lets out more than tcp/443 to security groups and"
+            " prefix lists"
+        )
+    return (
+        ""
+        if rules
+        else (
+            f"security group {group['GroupId']} lets nothing out, so the agent cannot reach Systems"
+            " Manager"
+        )
+    )
 
 
 def possible_after(work: Work) -> str:
-    """Why live forensics of the contained instance is not possible, or ''. Raises TargetGone and the errors of EC2."""
+    """Why live forensics of the contained instance is not possible, or ''. Raises TargetGone and
+    the errors of EC2.
+    """
     return _missing(work)[0]
 
 
 def _missing(work: Work) -> tuple[str, bool]:
-    """(what live forensics after containment lacks, or ''; whether it may still come: containment takes a moment)."""
+    """(what live forensics after containment lacks, or ''; whether it may still come:
+    containment takes a moment).
+    """
     wanted = f"{work.prefix}-quarantine-ssm"
     ec2 = work.open(allow((*LOOK, "ec2:DescribeIamInstanceProfileAssociations"))).client("ec2")
     facts = look(work, ec2)
     if facts.unread:
-        return "; ".join(f"{part} could not be read ({reason})" for part, reason in facts.unread.items()), True
+        return (
+            "; ".join(
+                f"{part} could not be read ({reason})" for part, reason in facts.unread.items()
+            ),
+            True,
+        )
     bare = [vpc for vpc in facts.vpcs if vpc not in work.brought]
     if bare:
-        return f"quarantine_security_group_ids names no endpoint-only group for {', '.join(bare)}", False
+        return (
+            f"quarantine_security_group_ids names no endpoint-only group for {', '.join(bare)}",
+            False,
+        )
     if wide := next(filter(None, map(endpoint_only, facts.groups.values())), ""):
         return wide, False
     left = [one.id for one in facts.interfaces if not closed(work, facts, one)]
     if left:
         return f"{', '.join(left)} does not carry the endpoint-only group", True
-    got = ec2.describe_iam_instance_profile_associations(Filters=filters(**{"instance-id": work.id}))
-    live = [one for one in got["IamInstanceProfileAssociations"] if one["State"] in ("associating", "associated")]
+    got = ec2.describe_iam_instance_profile_associations(
+        Filters=filters(**{"instance-id": work.id})
+    )
+    live = [
+        one
+        for one in got["IamInstanceProfileAssociations"]
+        if one["State"] in ("associating", "associated")
+    ]
     has = name_of(live[0]["IamInstanceProfile"]["Arn"]) if live else "none"
     return ("", True) if has == wanted else (f"its instance profile is {has}, not {wanted}", True)
 
@@ -131,17 +203,32 @@ def _missing(work: Work) -> tuple[str, bool]:
 def _agent(work: Work, ssm: Any) -> tuple[str, str]:
     """(platform, '') of an instance whose agent answers, else ('', why not)."""
     try:
-        got = ssm.describe_instance_information(Filters=[{"Key": "InstanceIds", "Values": [work.id]}])["InstanceInformationList"]
+        got = ssm.describe_instance_information(
+            Filters=[{"Key": "InstanceIds", "Values": [work.id]}]
+        )["InstanceInformationList"]
     except ClientError as error:
         if aws.code(error) != "InvalidInstanceId":
             raise
         got = []
     if not got:
-        return "", "Systems Manager does not manage it (no agent, or no role that lets the agent in)"
+        return (
+            "",
+            "Systems Manager does not manage it (no agent, or no role that lets the agent in)",
+        )
     if got[0].get("PingStatus") != "Online":
-        return "", f"its Systems Manager agent is {got[0].get('PingStatus')}, last seen {got[0].get('LastPingDateTime', 'never')}"
+        return (
+            "",
+            (
+                f"its Systems Manager agent is {got[0].get('PingStatus')}, last seen"
+                f" {got[0].get('LastPingDateTime', 'never')}"
+            ),
+        )
     platform = str(got[0].get("PlatformType"))
-    return (platform, "") if platform in ("Linux", "Windows") else ("", f"there are no scripts for platform {platform}")
+    return (
+        (platform, "")
+        if platform in ("Linux", "Windows")
+        else ("", f"there are no scripts for platform {platform}")
+    )
 
 
 def _start(work: Work, settings: Json, state: Json) -> Part:
@@ -151,8 +238,16 @@ def _start(work: Work, settings: Json, state: Json) -> Part:
     if after:
         reason, may_come = _missing(work)
         if reason:
-            return _running(state, reason, 15) if patience and may_come else _impossible(work, state, reason)
-    looks = ("ssm:DescribeInstanceInformation", "ec2:DescribeInstances", "ec2:DescribeInstanceTypes")
+            return (
+                _running(state, reason, 15)
+                if patience and may_come
+                else _impossible(work, state, reason)
+            )
+    looks = (
+        "ssm:DescribeInstanceInformation",
+        "ec2:DescribeInstances",
+        "ec2:DescribeInstanceTypes",
+    )
     session = work.open(allow(looks), allow(("ssm:SendCommand",), [work.target.arn, document]))
     ssm = session.client("ssm")
     platform, reason = _agent(work, ssm)
@@ -162,9 +257,13 @@ def _start(work: Work, settings: Json, state: Json) -> Part:
         return _impossible(work, state, "the deadline passed before it could start")
     wanted = uploads.names(platform, settings)[1]
     memory = _memory(work, session.client("ec2")) if wanted else 0
-    folder = f"{work.id}/forensics/{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime(state['since']))}-{state['id']}"
+    folder = (
+        f"{work.id}/forensics/"
+        f"{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime(state['since']))}-{state['id']}"
+    )
     made = uploads.begin(work, folder, platform, settings, memory)
-    # Recorded before the command is sent: a call that dies in between must not lead to a second collection.
+    # Recorded before the command is sent: a call that dies in between must not lead to a second
+    # collection.
     state |= {"asked": int(time.time()), "platform": platform, "uploads": made.state()}
     work.keep(NAME, asdict(_running(state, "the command is being sent", 2)))
     return _send(work, settings, state, ssm)
@@ -173,36 +272,56 @@ def _start(work: Work, settings: Json, state: Json) -> Part:
 def _memory(work: Work, ec2: Any) -> int:
     """MiB of memory of the instance's type."""
     kind = describe(work, ec2)["InstanceType"]
-    return int(ec2.describe_instance_types(InstanceTypes=[kind])["InstanceTypes"][0]["MemoryInfo"]["SizeInMiB"])
+    return int(
+        ec2.describe_instance_types(InstanceTypes=[kind])["InstanceTypes"][0]["MemoryInfo"][
+            "SizeInMiB"
+        ]
+    )
 
 
 def _comment(work: Work, state: Json) -> str:
-    return f"{work.ctx.incident_id} forensics {state['id']}"[:100]  # AWS SSM SendCommand: 100 characters
+    # AWS SSM SendCommand: 100 characters
+    return f"{work.ctx.incident_id} forensics {state['id']}"[:100]
 
 
 def _send(work: Work, settings: Json, state: Json, ssm: Any) -> Part:
     left = max(0, state["deadline"] - int(time.time()))
-    # Delivery takes seconds, and the machine's deadline is hard: the script has to be done a little sooner.
+    # Delivery takes seconds, and the machine's deadline is hard: the script has to be done a little
+    # sooner.
     limit = max(5, left - 5 if state["when"] == "before" else left - 60)
     made = Uploads(**state["uploads"])
     url = uploads.plan(work, made, settings, state["platform"], limit, left + GRACE + 60)
     try:
         got = ssm.send_command(
-            DocumentName=_document(work), InstanceIds=[work.id], Parameters={"PlanUrl": [url]},
-            TimeoutSeconds=max(30, left), Comment=_comment(work, state),
-        )  # fmt: skip
+            DocumentName=_document(work),
+            InstanceIds=[work.id],
+            Parameters={"PlanUrl": [url]},
+            TimeoutSeconds=max(30, left),
+            Comment=_comment(work, state),
+        )
     except (ClientError, BotoCoreError) as error:
         if aws.transient(error):
             raise
         uploads.harvest(work, made)  # ends the multipart upload; nothing can have arrived
         known = NOT_THERE.get(aws.code(error))
         if known:
-            names = {"region": work.target.region, "document": _document(work), "account": work.target.account_id}
+            names = {
+                "region": work.target.region,
+                "document": _document(work),
+                "account": work.target.account_id,
+            }
             return _impossible(work, state, known.format(**names))
-        return Part(Outcome.FAILED, f"the forensics command was refused: {_clean(why(error))}", state=state, task=_hand(work))
+        return Part(
+            Outcome.FAILED,
+            f"the forensics command was refused: {_clean(why(error))}",
+            state=state,
+            task=_hand(work),
+        )
     state["command"] = got["Command"]["CommandId"]
     state["request_id"] = aws.request_id(got)
-    return _running(state, f"collecting: command {state['command']}", 2 if state["when"] == "before" else 15)
+    return _running(
+        state, f"collecting: command {state['command']}", 2 if state["when"] == "before" else 15
+    )
 
 
 def _clean(text: str) -> str:
@@ -212,9 +331,16 @@ def _clean(text: str) -> str:
 
 def _found_again(work: Work, settings: Json, state: Json) -> Part:
     """After a call that died: the command it may have sent, by its comment, or else one now."""
-    session = work.open(allow(("ssm:ListCommands",)), allow(("ssm:SendCommand",), [work.target.arn, _document(work)]))
+    session = work.open(
+        allow(("ssm:ListCommands",)),
+        allow(("ssm:SendCommand",), [work.target.arn, _document(work)]),
+    )
     ssm, comment = session.client("ssm"), _comment(work, state)
-    found = [one for one in ssm.list_commands(InstanceId=work.id, MaxResults=50)["Commands"] if one.get("Comment") == comment]
+    found = [
+        one
+        for one in ssm.list_commands(InstanceId=work.id, MaxResults=50)["Commands"]
+        if one.get("Comment") == comment
+    ]
     if found:
         state["command"] = found[0]["CommandId"]
         return _running(state, f"collecting: command {state['command']}", 2)
@@ -223,7 +349,7 @@ def _found_again(work: Work, settings: Json, state: Json) -> Part:
     return _send(work, settings, state, ssm)
 
 
-# -- until it has ended ------------------------------------------------------------------------------------------------
+# -- until it has ended ----------------------------------------------------------------------------
 
 
 def _poll(work: Work, settings: Json, state: Json) -> Part:
@@ -243,9 +369,17 @@ def _poll(work: Work, settings: Json, state: Json) -> Part:
     if before and now < state["deadline"] + GRACE:
         # It goes on: what it still uploads is counted, and containment does not wait for it.
         state["late"] = True
-        text = f"the deadline of {state['seconds']} s passed and containment goes ahead; command {command} is {status}"
+        text = (
+            f"the deadline of {state['seconds']} s passed and containment goes ahead; command"
+            f" {command} is {status}"
+        )
         return _running(state, text, 15)
-    return _judged(work, state, f"command {command} was {status} after {state['seconds']} s and {_cancelled(work, state)}", False)
+    return _judged(
+        work,
+        state,
+        f"command {command} was {status} after {state['seconds']} s and {_cancelled(work, state)}",
+        False,
+    )
 
 
 def _cancelled(work: Work, state: Json) -> str:
@@ -264,7 +398,26 @@ def _judged(work: Work, state: Json, ending: str, success: bool) -> Part:
     files = [one for one in got.objects if not one["key"].endswith("/" + uploads.INDEX)]
     whole = success and not got.problems
     outcome = (Outcome.COMPLETE if whole else Outcome.PARTIAL) if files else Outcome.FAILED
-    late = f" (containment did not wait longer than {state['seconds']} s)" if state.get("late") else ""
-    told = "; ".join([f"{len(files)} of {expected} files in {made.folder}: {ending}{late}", *got.problems, *got.remarks])
-    task = "" if outcome is Outcome.COMPLETE else f"live forensics of {work.id} is {outcome}: where more is needed, {_hand(work)}"
-    return Part(outcome, told, objects=got.objects, task=task, state=state, request_ids=[state.get("request_id", "")])
+    late = (
+        f" (containment did not wait longer than {state['seconds']} s)" if state.get("late") else ""
+    )
+    told = "; ".join(
+        [
+            f"{len(files)} of {expected} files in {made.folder}: {ending}{late}",
+            *got.problems,
+            *got.remarks,
+        ]
+    )
+    task = (
+        ""
+        if outcome is Outcome.COMPLETE
+        else f"live forensics of {work.id} is {outcome}: where more is needed, {_hand(work)}"
+    )
+    return Part(
+        outcome,
+        told,
+        objects=got.objects,
+        task=task,
+        state=state,
+        request_ids=[state.get("request_id", "")],
+    )

@@ -19,21 +19,32 @@ from guardduty_response.playbooks.ec2_instance.collect import (
 )
 from guardduty_response.playbooks.ec2_instance.core import Work
 
-BESIDE: tuple[ModuleType, ...] = (snapshots, instance)  # need nothing of containment, and lose by waiting for it
-# Each stage sees how those before it stand: copies need complete snapshots, and logs wait for late records only while
-# something else is still under way.
+# need nothing of containment, and lose by waiting for it
+BESIDE: tuple[ModuleType, ...] = (snapshots, instance)
+# Each stage sees how those before it stand: copies need complete snapshots, and logs wait for late
+# records only while something else is still under way.
 STAGES: tuple[tuple[ModuleType, ...], ...] = (
-    (snapshots, instance, forensics, replacement), (copies,), (network_logs, api_calls),
-)  # fmt: skip
+    (snapshots, instance, forensics, replacement),
+    (copies,),
+    (network_logs, api_calls),
+)
 COLLECTION = Collection(Work, BESIDE, STAGES, manifest)
 
 
 def first(ctx: Context, target: Target, seconds_left: int) -> Step:
-    """Forensics before containment: polled every two seconds, until done or until the machine goes on."""
+    """Forensics before containment: polled every two seconds, until done or until the machine
+    goes on.
+    """
     part = COLLECTION.one(COLLECTION.work(ctx, target), forensics)
-    if part.outcome is not Outcome.RUNNING or not forensics.waits({"outcome": part.outcome, "state": part.state}):
+    if part.outcome is not Outcome.RUNNING or not forensics.waits(
+        {"outcome": part.outcome, "state": part.state}
+    ):
         return Step(detail=part.detail)
-    return Step(done=False, wait_seconds=min(part.wait_seconds or 2, max(1, seconds_left)), detail=part.detail)
+    return Step(
+        done=False,
+        wait_seconds=min(part.wait_seconds or 2, max(1, seconds_left)),
+        detail=part.detail,
+    )
 
 
 evidence = COLLECTION.evidence  # the snapshot set, and what the instance is and shows

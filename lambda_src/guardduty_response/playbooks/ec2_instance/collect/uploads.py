@@ -1,7 +1,9 @@
-"""Where the instance uploads to, without credentials: presigned URLs for one key each, and what has arrived there.
+"""Where the instance uploads to, without credentials: presigned URLs for one key each, and what has
+arrived there.
 
-The URLs are secrets: whoever has one may write that key until it expires. They exist in this process, in the plan (an object of
-the evidence bucket) and on the instance; never in the record, a log line, a message or an exception's text.
+The URLs are secrets: whoever has one may write that key until it expires. They exist in this
+process, in the plan (an object of the evidence bucket) and on the instance; never in the record, a
+log line, a message or an exception's text.
 """
 
 from __future__ import annotations
@@ -25,34 +27,54 @@ from guardduty_response.playbooks.ec2_instance.core import Work
 INDEX, MEMORY = "index.tsv", "memory.lime"
 SECTIONS = ("processes.txt", "network.txt", "users.txt", "modules.txt", "jobs.txt")
 MIB = 1024 * 1024
-SMALLEST_PART, LARGEST_PART, PARTS = 64 * MIB, 5120 * MIB, 500  # AWS S3: 5 MiB to 5 GiB a part, 10,000 parts
-HASHED = 64 * MIB  # larger objects are not read back: the instance's own hash stands, and that is said
+# AWS S3: 5 MiB to 5 GiB a part, 10,000 parts
+SMALLEST_PART, LARGEST_PART, PARTS = 64 * MIB, 5120 * MIB, 500
+# larger objects are not read back: the instance's own hash stands, and that is said
+HASHED = 64 * MIB
 STATES = ("ok", "cut", "failed", "absent", "skipped", "lost")  # what the script says of a section
-ABSENT = {"NoSuchKey", "404", "AccessDenied", "403"}  # without s3:ListBucket, S3 answers 403 for a key that is not there
-_LINE = re.compile(rf"([a-z.]{{1,40}})\t(\d{{1,15}})\t([0-9a-f]{{64}}|-)\t(\d{{1,5}})\t({'|'.join(STATES)})")
+# without s3:ListBucket, S3 answers 403 for a key that is not there
+ABSENT = {"NoSuchKey", "404", "AccessDenied", "403"}
+_LINE = re.compile(
+    rf"([a-z.]{{1,40}})\t(\d{{1,15}})\t([0-9a-f]{{64}}|-)\t(\d{{1,5}})\t({'|'.join(STATES)})"
+)
 _WHAT = {
-    "processes.txt": "processes, open files, deleted executables", "network.txt": "connections, routes, neighbours, name servers",
-    "users.txt": "users, administrators, sessions, SSH keys", "modules.txt": "kernel modules and drivers",
-    "jobs.txt": "scheduled jobs and services", "capture.pcap": "packets", "capture.etl": "packets",
-    "commands.txt": "output of the configured commands", MEMORY: "memory", "memory.raw": "memory",
+    "processes.txt": "processes, open files, deleted executables",
+    "network.txt": "connections, routes, neighbours, name servers",
+    "users.txt": "users, administrators, sessions, SSH keys",
+    "modules.txt": "kernel modules and drivers",
+    "jobs.txt": "scheduled jobs and services",
+    "capture.pcap": "packets",
+    "capture.etl": "packets",
+    "commands.txt": "output of the configured commands",
+    MEMORY: "memory",
+    "memory.raw": "memory",
     INDEX: "what the instance says it uploaded",
-}  # fmt: skip
+}
 
 
 @lru_cache(maxsize=1)
 def _s3() -> Any:
-    """Signature version 4 (botocore presigns with 2 in us-east-1, which buckets with KMS refuse), a Regional endpoint (what
-    a VPC endpoint serves), no checksum that curl could not send. The whole S3 model: the trimmed one has no multipart."""
+    """Signature version 4 (botocore presigns with 2 in us-east-1, which buckets with KMS refuse), a
+    Regional endpoint (what a VPC endpoint serves), no checksum that curl could not send. The whole
+    S3 model: the trimmed one has no multipart.
+    """
     config = ClientConfig(
-        signature_version="s3v4", s3={"us_east_1_regional_endpoint": "regional"}, request_checksum_calculation="when_required",
-        retries={"mode": "standard", "total_max_attempts": 4}, connect_timeout=3, read_timeout=30, max_pool_connections=16,
-    )  # fmt: skip
+        signature_version="s3v4",
+        s3={"us_east_1_regional_endpoint": "regional"},
+        request_checksum_calculation="when_required",
+        retries={"mode": "standard", "total_max_attempts": 4},
+        connect_timeout=3,
+        read_timeout=30,
+        max_pool_connections=16,
+    )
     return botocore.session.Session().create_client("s3", config=config)
 
 
 @dataclass(frozen=True)
 class Uploads:
-    """What one collection uploads. ``folder``: below the incident's prefix. ``memory``: the file that comes in parts, or ''."""
+    """What one collection uploads. ``folder``: below the incident's prefix. ``memory``: the file
+    that comes in parts, or ''.
+    """
 
     folder: str
     names: list[str]
@@ -71,7 +93,9 @@ class Uploads:
 
 @dataclass
 class Arrived:
-    """``objects``: as a Part has them; ``problems``: what is missing or doubtful, a sentence each."""
+    """``objects``: as a Part has them; ``problems``: what is missing or doubtful, a sentence
+    each.
+    """
 
     objects: list[Json] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
@@ -89,7 +113,9 @@ class _Said:
 
 
 def names(platform: str, settings: Json) -> tuple[list[str], str]:
-    """(single files, memory file or '') for ``platform`` (Linux, Windows), in the order the scripts upload them."""
+    """(single files, memory file or '') for ``platform`` (Linux, Windows), in the order the
+    scripts upload them.
+    """
     windows, of = platform == "Windows", platform.lower()
     out = list(SECTIONS)
     if int(settings.get("packet_capture_seconds") or 0):
@@ -101,7 +127,9 @@ def names(platform: str, settings: Json) -> tuple[list[str], str]:
 
 
 def begin(work: Work, folder: str, platform: str, settings: Json, memory_mib: int) -> Uploads:
-    """Starts the multipart upload where memory is asked for. ``memory_mib``: of the instance type."""
+    """Starts the multipart upload where memory is asked for. ``memory_mib``: of the instance
+    type.
+    """
     single, memory = names(platform, settings)
     if not memory:
         return Uploads(folder, single)
@@ -113,16 +141,21 @@ def begin(work: Work, folder: str, platform: str, settings: Json, memory_mib: in
     return Uploads(folder, single, memory, part, parts, str(got["UploadId"]))
 
 
-def plan(work: Work, uploads: Uploads, settings: Json, platform: str, deadline: int, lifetime: int) -> str:
+def plan(
+    work: Work, uploads: Uploads, settings: Json, platform: str, deadline: int, lifetime: int
+) -> str:
     """Stores the plan and returns the URL to read it by, a secret like all in it.
 
-    ``deadline``: seconds the script may take. ``lifetime``: seconds the URLs are good for (less where this function's
-    credentials end sooner). Single files are written once: the signed ``If-None-Match`` refuses a second writer.
+    ``deadline``: seconds the script may take. ``lifetime``: seconds the URLs are good for (less
+    where this function's credentials end sooner). Single files are written once: the signed
+    ``If-None-Match`` refuses a second writer.
     """
     sign = partial(_signed, int(lifetime))
     lines = [f"@deadline\t0\t{deadline}"]
     for name in (*uploads.names, INDEX):
-        lines.append(f"{name}\t0\t{sign('put_object', Key=uploads.key(work, name), IfNoneMatch='*')}")
+        lines.append(
+            f"{name}\t0\t{sign('put_object', Key=uploads.key(work, name), IfNoneMatch='*')}"
+        )
     if uploads.memory:
         lines.append(f"@part_bytes\t0\t{uploads.part_bytes}")
         location = str(settings["memory"][platform.lower()]["location"])
@@ -141,11 +174,13 @@ def _signed(lifetime: int, operation: str, **params: Any) -> str:
     return str(_s3().generate_presigned_url(operation, Params=params, ExpiresIn=lifetime))
 
 
-# -- afterwards --------------------------------------------------------------------------------------------------------
+# -- afterwards ------------------------------------------------------------------------------------
 
 
 def harvest(work: Work, uploads: Uploads) -> Arrived:
-    """Reads back what arrived and compares it with the instance's index; ends the multipart upload one way or the other."""
+    """Reads back what arrived and compares it with the instance's index; ends the multipart
+    upload one way or the other.
+    """
     reads = {name: partial(_read, uploads.key(work, name)) for name in (*uploads.names, INDEX)}
     found = {name: value(one) for name, one in gather(reads).items()}
     out, index = Arrived(), found.pop(INDEX)
@@ -162,7 +197,9 @@ def harvest(work: Work, uploads: Uploads) -> Arrived:
 
 
 def _read(key: str) -> tuple[int, bytes, str] | None:
-    """(bytes, the first of them, SHA-256 or '' when too large to be read back); None when nothing is there."""
+    """(bytes, the first of them, SHA-256 or '' when too large to be read back); None when
+    nothing is there.
+    """
     try:
         got = _s3().get_object(Bucket=os.environ["GDR_BUCKET"], Key=key)
     except ClientError as error:
@@ -181,7 +218,9 @@ def _read(key: str) -> tuple[int, bytes, str] | None:
 
 
 def _index(content: bytes, uploads: Uploads) -> dict[str, _Said]:
-    """The lines that name a file of the plan. The index is written by a suspect machine: nothing else of it is taken."""
+    """The lines that name a file of the plan. The index is written by a suspect machine: nothing
+    else of it is taken.
+    """
     said = {}
     for line in content.decode("ascii", "replace").splitlines()[:100]:
         if (hit := _LINE.fullmatch(line)) and hit[1] in (*uploads.names, uploads.memory):
@@ -193,20 +232,42 @@ def _object(key: str, name: str, size: int, sha256: str) -> Json:
     return {"key": key, "sha256": sha256, "bytes": size, "what": _WHAT.get(name, name)}
 
 
-def _judge(work: Work, uploads: Uploads, name: str, got: tuple[int, bytes, str] | None, said: _Said | None, out: Arrived) -> None:
-    states = {"absent": "no tool for it on the instance", "skipped": "no time left for it", "failed": "failed on the instance",
-              "lost": "could not be uploaded"}  # fmt: skip
+def _judge(
+    work: Work,
+    uploads: Uploads,
+    name: str,
+    got: tuple[int, bytes, str] | None,
+    said: _Said | None,
+    out: Arrived,
+) -> None:
+    states = {
+        "absent": "no tool for it on the instance",
+        "skipped": "no time left for it",
+        "failed": "failed on the instance",
+        "lost": "could not be uploaded",
+    }
     if got is None:
-        out.problems.append(f"{name}: {states.get(said.state, 'did not arrive') if said else 'did not arrive'}")
+        out.problems.append(
+            f"{name}: {states.get(said.state, 'did not arrive') if said else 'did not arrive'}"
+        )
         return
     size, _, sha256 = got
-    out.objects.append(_object(uploads.key(work, name), name, size, sha256 or (said.sha256 if said else "")))
+    out.objects.append(
+        _object(uploads.key(work, name), name, size, sha256 or (said.sha256 if said else ""))
+    )
     if said and sha256 and said.sha256 and (said.sha256, said.bytes) != (sha256, size):
-        out.problems.append(f"{name}: its SHA-256 is not the one the instance gave: it was changed on its way, or there")
+        out.problems.append(
+            f"{name}: its SHA-256 is not the one the instance gave: it was changed on its way, or"
+            " there"
+        )
     elif not sha256:
-        out.remarks.append(f"{name}: {size} bytes, not read back; the hash is the instance's own, unverified")
+        out.remarks.append(
+            f"{name}: {size} bytes, not read back; the hash is the instance's own, unverified"
+        )
     if said and said.state in ("cut", "failed"):
-        out.problems.append(f"{name}: {'ended by its time limit' if said.state == 'cut' else 'incomplete'}")
+        out.problems.append(
+            f"{name}: {'ended by its time limit' if said.state == 'cut' else 'incomplete'}"
+        )
 
 
 def _memory(work: Work, uploads: Uploads, said: _Said | None, out: Arrived) -> None:
@@ -217,7 +278,9 @@ def _memory(work: Work, uploads: Uploads, said: _Said | None, out: Arrived) -> N
         parts = _parts(s3, where, uploads.upload_id)
         if parts:
             listed = [{"PartNumber": one["PartNumber"], "ETag": one["ETag"]} for one in parts]
-            s3.complete_multipart_upload(**where, UploadId=uploads.upload_id, MultipartUpload={"Parts": listed})
+            s3.complete_multipart_upload(
+                **where, UploadId=uploads.upload_id, MultipartUpload={"Parts": listed}
+            )
         else:
             s3.abort_multipart_upload(**where, UploadId=uploads.upload_id)
         size = sum(int(one["Size"]) for one in parts)
@@ -229,10 +292,17 @@ def _memory(work: Work, uploads: Uploads, said: _Said | None, out: Arrived) -> N
     if size:
         key, sha256 = where["Key"], said.sha256 if said and whole else ""
         out.objects.append(_object(key, name, size, sha256))
-        out.remarks.append(f"{name}: {size} bytes, not read back; the hash is the instance's own, unverified" if whole else "")
+        out.remarks.append(
+            f"{name}: {size} bytes, not read back; the hash is the instance's own, unverified"
+            if whole
+            else ""
+        )
     if not whole:
         seen = f"only its first {size} bytes arrived" if size else "did not arrive"
-        out.problems.append(f"{name}: {seen}" + (f" ({said.state} on the instance)" if said and said.state != "ok" else ""))
+        out.problems.append(
+            f"{name}: {seen}"
+            + (f" ({said.state} on the instance)" if said and said.state != "ok" else "")
+        )
     out.remarks = [one for one in out.remarks if one]
 
 

@@ -1,9 +1,12 @@
-"""What the principal did: every event CloudTrail has of it, listed twice because events lag, and the changes among them.
+"""What the principal did: every event CloudTrail has of it, listed twice because events lag, and
+the changes among them.
 
-Round 1 ends when everything was answered up to its first call (the cut-off). Round 2, ``repeat_minutes`` later, asks for what
-is newer than a quarter of an hour before that. Each round's changes are one object (``changes-N.json``), oldest first, which
-remediation reads. State, for remediation, message and report: {round, listed, changes: keys, cut_off, due, window, events,
-mutating, issued, key, said, source, progress, files, parity}; the rest lies in the bucket (found.py).
+Round 1 ends when everything was answered up to its first call (the cut-off). Round 2,
+``repeat_minutes`` later, asks for what is newer than a quarter of an hour before that. Each round's
+changes are one object (``changes-N.json``), oldest first, which remediation reads. State, for
+remediation, message and report: {round, listed, changes: keys, cut_off, due, window, events,
+mutating, issued, key, said, source, progress, files, parity}; the rest lies in the bucket
+(found.py).
 """
 
 from __future__ import annotations
@@ -20,7 +23,11 @@ from guardduty_response.playbooks.common.part import Json, Outcome, Part
 from guardduty_response.playbooks.common.window import CALL_SECONDS, Window, iso
 from guardduty_response.playbooks.common.work import Work, allow
 from guardduty_response.playbooks.iam_principal.collect import queries, regions
-from guardduty_response.playbooks.iam_principal.collect.found import MOST_CHANGES, MOST_FOLLOWED, Found
+from guardduty_response.playbooks.iam_principal.collect.found import (
+    MOST_CHANGES,
+    MOST_FOLLOWED,
+    Found,
+)
 from guardduty_response.playbooks.iam_principal.collect.whose import Whose
 from guardduty_response.playbooks.iam_principal.regions import ACTION as LIST_REGIONS
 from guardduty_response.playbooks.iam_principal.regions import enabled
@@ -43,18 +50,39 @@ def run(work: Work, before: Json) -> Part:
     if state.get("listed") == 1 and state["round"] == 1:
         wait = state["due"] - time.time()
         if wait > 0:
-            return Part(Outcome.RUNNING, _waiting(state), math.ceil(wait), objects, str(before.get("task") or ""), state)
+            return Part(
+                Outcome.RUNNING,
+                _waiting(state),
+                math.ceil(wait),
+                objects,
+                str(before.get("task") or ""),
+                state,
+            )
     return Listing(work, whose, state, objects).step()
 
 
 def _nothing_to_ask(work: Work, whose: Whose) -> Part:
-    text = f"the finding names no access key and no name by which CloudTrail could be asked for {whose}"
-    task = f"look for what it did in CloudTrail by hand: aws cloudtrail lookup-events --region {work.target.region}"
-    return Part(Outcome.NOT_POSSIBLE, text, task=task, state={"round": 1, "listed": 0, "changes": [], "cut_off": "", "due": 0})
+    text = (
+        "the finding names no access key and no name by which CloudTrail could be asked for"
+        f" {whose}"
+    )
+    task = (
+        "look for what it did in CloudTrail by hand: aws cloudtrail lookup-events --region"
+        f" {work.target.region}"
+    )
+    return Part(
+        Outcome.NOT_POSSIBLE,
+        text,
+        task=task,
+        state={"round": 1, "listed": 0, "changes": [], "cut_off": "", "due": 0},
+    )
 
 
 def _waiting(state: Json) -> str:
-    return f"listed once more at {iso(state['due'])}, for events that come late; until then: {state['said']}"
+    return (
+        f"listed once more at {iso(state['due'])}, for events that come late; until then:"
+        f" {state['said']}"
+    )
 
 
 class Listing:
@@ -62,10 +90,19 @@ class Listing:
 
     def __init__(self, work: Work, whose: Whose, state: Json, objects: list[Json]) -> None:
         self.work, self.whose, self.state, self.objects = work, whose, state, objects
-        for name, value in (("round", 1), ("listed", 0), ("changes", []), ("cut_off", ""), ("due", 0), ("files", 0),
-                            ("key", whose.principal.key)):  # fmt: skip
+        for name, value in (
+            ("round", 1),
+            ("listed", 0),
+            ("changes", []),
+            ("cut_off", ""),
+            ("due", 0),
+            ("files", 0),
+            ("key", whose.principal.key),
+        ):
             state.setdefault(name, value)
-        self.progress: Json = evidence_store.get_event(state["progress"]) if state.get("progress") else {}
+        self.progress: Json = (
+            evidence_store.get_event(state["progress"]) if state.get("progress") else {}
+        )
         if state["listed"] == state["round"]:
             self._second()
         start, end = state["window"]
@@ -78,8 +115,16 @@ class Listing:
         end = int(self.state["window"][1])
         since = max(end - lookup.LAG_SECONDS, int(self.state["window"][0]))
         self.state |= {"round": 2, "since": since, "until": int(time.time())}
-        earlier = [one for one in self._read(Window(*map(int, self.state["window"]))) if one.get("cut")]
-        self.progress |= {"changes": [], "bytes": 0, "full": False, "query": None, "earlier": earlier}
+        earlier = [
+            one for one in self._read(Window(*map(int, self.state["window"]))) if one.get("cut")
+        ]
+        self.progress |= {
+            "changes": [],
+            "bytes": 0,
+            "full": False,
+            "query": None,
+            "earlier": earlier,
+        }
         regions.again(self.progress.get("regions") or {}, since)
 
     def step(self) -> Part:
@@ -91,11 +136,15 @@ class Listing:
             return Part(Outcome.RUNNING, text, wait, self.objects, state=self.state)
         return self._listed()
 
-    # -- asking -------------------------------------------------------------------------------------------------------
+    # -- asking ------------------------------------------------------------------------------------
 
     def _ask(self, until: float) -> int:
         """Seconds after which to go on; 0: this round is listed."""
-        source = None if self.state.get("fell_back") else queries.source(self.work.options.get("trail_query"))
+        source = (
+            None
+            if self.state.get("fell_back")
+            else queries.source(self.work.options.get("trail_query"))
+        )
         self.state["source"] = source.name if source else "LookupEvents"
         if source:
             try:
@@ -121,7 +170,7 @@ class Listing:
             self.progress["query"] = query
         return queries.ask(self.work, source, query, self.found, until)
 
-    # -- keeping ------------------------------------------------------------------------------------------------------
+    # -- keeping -----------------------------------------------------------------------------------
 
     def _put(self, name: str, content: bytes, what: str = "") -> Json:
         stored = self.work.ctx.put_evidence(f"{self.work.id}/actions/{name}", content)
@@ -130,50 +179,78 @@ class Listing:
         return stored
 
     def _store(self) -> None:
-        """The events of this call, and where to go on. The ledger names the last whole one of two: a call may die here."""
+        """The events of this call, and where to go on. The ledger names the last whole one of
+        two: a call may die here.
+        """
         round = self.state["round"]
         for place, lines in sorted(self.found.lines.items()):
             self.state["files"] += 1
             what = f"CloudTrail records of {self.whose}, {place}, {self.whole}"
-            self._put(f"round-{round}/{place}-{self.state['files']:03}.jsonl.gz", logs.packed(lines), what)
+            self._put(
+                f"round-{round}/{place}-{self.state['files']:03}.jsonl.gz", logs.packed(lines), what
+            )
         self.state["parity"] = 1 - int(self.state.get("parity", 1))
         content = json.dumps(self.found.saved(), separators=(",", ":"), default=str).encode()
-        self.state["progress"] = self._put(f"progress-{'ab'[self.state['parity']]}.json", content)["key"]
+        self.state["progress"] = self._put(f"progress-{'ab'[self.state['parity']]}.json", content)[
+            "key"
+        ]
 
     def _listed(self) -> Part:
         state, round, changes = self.state, self.state["round"], self.progress["changes"]
         changes.sort(key=lambda one: (one["at"], one["id"]))
         if changes:
-            content, what = json.dumps(changes, separators=(",", ":"), default=str), f"changes by {self.whose}, round {round}"
-            state["changes"].append(self._put(f"changes-{round}.json", content.encode(), what)["key"])
+            content, what = (
+                json.dumps(changes, separators=(",", ":"), default=str),
+                f"changes by {self.whose}, round {round}",
+            )
+            state["changes"].append(
+                self._put(f"changes-{round}.json", content.encode(), what)["key"]
+            )
         places = self.progress.get("regions") or {}
         refused = bool(places) and all(regions.refused(one) for one in places.values())
-        minutes = float(self.work.options.get("repeat_minutes", 20)) if round == 1 and not refused else 0
+        minutes = (
+            float(self.work.options.get("repeat_minutes", 20)) if round == 1 and not refused else 0
+        )
         state |= {
-            "listed": round, "cut_off": iso(self.whole.end), "events": len(self.found.seen), "issued": self._issued(),
+            "listed": round,
+            "cut_off": iso(self.whole.end),
+            "events": len(self.found.seen),
+            "issued": self._issued(),
             "mutating": state.get("mutating", 0) + len(changes),
             "due": int(self.whole.end + 60 * minutes) if minutes else 0,
-        }  # fmt: skip
+        }
         left = self._left()
         self._summary(left)
         state["said"] = self._text(left)
         if state["due"]:
             wait = max(1, math.ceil(state["due"] - time.time()))
-            return Part(Outcome.RUNNING, _waiting(state), wait, self.objects, self._task(left), state)
+            return Part(
+                Outcome.RUNNING, _waiting(state), wait, self.objects, self._task(left), state
+            )
         outcome = Outcome.FAILED if refused else Outcome.PARTIAL if left else Outcome.COMPLETE
         return Part(outcome, state["said"], 0, self.objects, self._task(left), state)
 
-    # -- telling ------------------------------------------------------------------------------------------------------
+    # -- telling -----------------------------------------------------------------------------------
 
     def _issued(self) -> list[Json]:
         return list(self.progress["issued"][:MOST_FOLLOWED])
 
     def _read(self, window: Window) -> list[Json]:
         """What this round was to read and did not: {region, why, command, cut}."""
-        left, query = regions.left(self.progress.get("regions") or {}, window), self.progress.get("query") or {}
+        left, query = (
+            regions.left(self.progress.get("regions") or {}, window),
+            self.progress.get("query") or {},
+        )
         if query.get("cut"):
             command = f"query {self.state['source']} by hand"
-            left.append({"region": self.state["source"], "why": query["cut"], "command": command, "cut": True})
+            left.append(
+                {
+                    "region": self.state["source"],
+                    "why": query["cut"],
+                    "command": command,
+                    "cut": True,
+                }
+            )
         return left
 
     def _left(self) -> list[Json]:
@@ -187,17 +264,39 @@ class Listing:
             text = f"trail_query failed ({self.state['fell_back']}); LookupEvents was asked instead"
             missing("trail_query", text, "repair playbooks.iam_principal.trail_query")
         if self.state.get("remark"):
-            missing("other Regions", self.state["remark"], "name them in playbooks.iam_principal.lookup_regions")
+            missing(
+                "other Regions",
+                self.state["remark"],
+                "name them in playbooks.iam_principal.lookup_regions",
+            )
         if self.progress["left_out"]:
-            text = f"{self.progress['left_out']} more than {MOST_CHANGES} a round were left out of changes-N.json"
-            missing("changes", text, f"read {self.work.id}/actions/round-N/*.jsonl.gz in the evidence bucket")
+            text = (
+                f"{self.progress['left_out']} more than {MOST_CHANGES} a round were left out of"
+                " changes-N.json"
+            )
+            missing(
+                "changes",
+                text,
+                f"read {self.work.id}/actions/round-N/*.jsonl.gz in the evidence bucket",
+            )
         followed = set(self.found.followed)
         for one in [one for one in self.progress["issued"] if one["key"] not in followed]:
             # of another account, beyond the bound, or of a session that is contained alone
-            where = f"account {one['account']}" if one["account"] != self.whose.account else "this account"
+            where = (
+                f"account {one['account']}"
+                if one["account"] != self.whose.account
+                else "this account"
+            )
             question = {"key": "AccessKeyId", "value": one["key"]}
-            text = f"it was handed a session of {one['role']} ({one['session']}) at {one['at']}, whose calls are not listed"
-            missing(where, text, f"in {where}: {lookup.command(question, self.whole, self.work.target.region)}")
+            text = (
+                f"it was handed a session of {one['role']} ({one['session']}) at {one['at']}, whose"
+                " calls are not listed"
+            )
+            missing(
+                where,
+                text,
+                f"in {where}: {lookup.command(question, self.whole, self.work.target.region)}",
+            )
         return left
 
     def _count(self) -> str:
@@ -205,17 +304,28 @@ class Listing:
 
     def _text(self, left: list[Json]) -> str:
         state, places = self.state, self.progress.get("regions") or {}
-        refused = {name: regions.refused(one) for name, one in places.items() if regions.refused(one)}
-        where = f"LookupEvents in {len(places) - len(refused)} Regions" if places else state["source"]
+        refused = {
+            name: regions.refused(one) for name, one in places.items() if regions.refused(one)
+        }
+        where = (
+            f"LookupEvents in {len(places) - len(refused)} Regions" if places else state["source"]
+        )
         said = [
-            f"{self._count()}, {state['mutating']} of them changes that succeeded, by {where} from {iso(self.whole.start)}",
-            f"cut-off {state['cut_off']}: later events are not listed; {LOOKUP_LAG if places else TRAIL_LAG}",
+            (
+                f"{self._count()}, {state['mutating']} of them changes that succeeded, by {where}"
+                f" from {iso(self.whole.start)}"
+            ),
+            (
+                f"cut-off {state['cut_off']}: later events are not listed;"
+                f" {LOOKUP_LAG if places else TRAIL_LAG}"
+            ),
         ]
         if self.found.followed:
             said.append(f"with the calls of {len(self.found.followed)} sessions that it assumed")
         if refused:
-            said.append(f"not asked: {', '.join(f'{name} ({text[:120]})' for name, text in list(refused.items())[:3])}"
-                        + (f" and {len(refused) - 3} more" if len(refused) > 3 else ""))  # fmt: skip
+            some = [f"{name} ({text[:120]})" for name, text in list(refused.items())[:3]]
+            more = f" and {len(refused) - 3} more" if len(refused) > 3 else ""
+            said.append(f"not asked: {', '.join(some)}{more}")
         others = [one for one in left if one["region"] not in refused]
         return "; ".join([*said, *(f"{one['region']}: {one['why']}" for one in others[:3])])
 
@@ -223,24 +333,44 @@ class Listing:
         if not left:
             return ""
         commands = list(dict.fromkeys(one["command"] for one in left))
-        more = f"; {len(commands) - MOST_COMMANDS} more in summary.json" if len(commands) > MOST_COMMANDS else ""
+        more = (
+            f"; {len(commands) - MOST_COMMANDS} more in summary.json"
+            if len(commands) > MOST_COMMANDS
+            else ""
+        )
         return (
-            f"read what is missing from the list of {self.whose}'s calls (cut-off {self.state['cut_off']}): "
-            f"{'; '.join(commands[:MOST_COMMANDS])}{more}"
+            f"read what is missing from the list of {self.whose}'s calls (cut-off"
+            f" {self.state['cut_off']}): {'; '.join(commands[:MOST_COMMANDS])}{more}"
         )
 
     def _summary(self, left: list[Json]) -> None:
         state, places = self.state, self.progress.get("regions") or {}
         document = {
-            "principal": dict(self.whose.principal.__dict__), "account_id": self.whose.account, "window": str(self.whole),
-            "cut_off": state["cut_off"], "round": state["round"], "read_by": state["source"], "events": state["events"],
-            "changes": state["mutating"], "questions": self.whose.questions(), "followed": self._followed(),
-            "regions": {name: regions.refused(one) or regions.found(one) for name, one in places.items()},
-            "left": left, "calls": lookup.calls(self.progress["rows"]),
-        }  # fmt: skip
-        self.objects[:] = [one for one in self.objects if not one["key"].endswith("/actions/summary.json")]
+            "principal": dict(self.whose.principal.__dict__),
+            "account_id": self.whose.account,
+            "window": str(self.whole),
+            "cut_off": state["cut_off"],
+            "round": state["round"],
+            "read_by": state["source"],
+            "events": state["events"],
+            "changes": state["mutating"],
+            "questions": self.whose.questions(),
+            "followed": self._followed(),
+            "regions": {
+                name: regions.refused(one) or regions.found(one) for name, one in places.items()
+            },
+            "left": left,
+            "calls": lookup.calls(self.progress["rows"]),
+        }
+        self.objects[:] = [
+            one for one in self.objects if not one["key"].endswith("/actions/summary.json")
+        ]
         content = json.dumps(document, indent=1, default=str).encode()
-        self._put("summary.json", content, "who called what from where, first and last, with errors; what is missing")
+        self._put(
+            "summary.json",
+            content,
+            "who called what from where, first and last, with errors; what is missing",
+        )
 
     def _followed(self) -> list[Json]:
         followed = set(self.found.followed)

@@ -1,7 +1,9 @@
-"""The events of a principal as they come in, from any Region at once: kept, counted, followed, and the changes picked out.
+"""The events of a principal as they come in, from any Region at once: kept, counted, followed, and
+the changes picked out.
 
-What must outlive a function call lies in ``progress``, an object in the evidence bucket: {seen: ids, rows: of the summary,
-changes: of this round, bytes: of these, left_out: changes beyond the bound, issued: credentials it was handed, regions, query}.
+What must outlive a function call lies in ``progress``, an object in the evidence bucket: {seen:
+ids, rows: of the summary, changes: of this round, bytes: of these, left_out: changes beyond the
+bound, issued: credentials it was handed, regions, query}.
 """
 
 from __future__ import annotations
@@ -26,7 +28,14 @@ class Found:
     def __init__(self, work: Work, whose: Whose, progress: Json, round: int) -> None:
         self.whose, self.progress, self.most = whose, progress, MOST_EVENTS * round
         self.seen = set(progress.setdefault("seen", []))
-        for name, empty in (("rows", {}), ("changes", []), ("issued", []), ("bytes", 0), ("left_out", 0), ("full", False)):
+        for name, empty in (
+            ("rows", {}),
+            ("changes", []),
+            ("issued", []),
+            ("bytes", 0),
+            ("left_out", 0),
+            ("full", False),
+        ):
             progress.setdefault(name, empty)
         self.lines: dict[str, list[str]] = defaultdict(list)  # by Region, of this call
         self.own = breach.own_roles(work.ctx.config)
@@ -35,11 +44,15 @@ class Found:
     @property
     def followed(self) -> list[str]:
         """Keys of the sessions whose calls are listed too, in the order they were met."""
-        here = [one["key"] for one in self.progress["issued"] if one["account"] == self.whose.account]
+        here = [
+            one["key"] for one in self.progress["issued"] if one["account"] == self.whose.account
+        ]
         return here[:MOST_FOLLOWED] if self.whose.follows else []
 
     def take(self, record: Json, place: str = "") -> int:
-        """1 when the record is a new one of the principal's. ``place``: which file it goes into; its Region by default."""
+        """1 when the record is a new one of the principal's. ``place``: which file it goes into;
+        its Region by default.
+        """
         id = str(record.get("eventID") or "")[:13]
         with self.lock:
             if not id or id in self.seen or not self.whose.made(record, set(self.followed)):
@@ -50,7 +63,9 @@ class Found:
             self.seen.add(id)
             self._follow(record)
             record = distil.without_secrets(record)
-            self.lines[place or str(record.get("awsRegion") or "unknown")].append(logs.jsonl(record))
+            self.lines[place or str(record.get("awsRegion") or "unknown")].append(
+                logs.jsonl(record)
+            )
             lookup.summarize(self.progress["rows"], record)
             if distil.mutating(record) and breach.undoes(record, self.own):
                 self._change(record)
@@ -65,7 +80,11 @@ class Found:
 
     def _follow(self, record: Json) -> None:
         known, handed = self.progress["issued"], issued(record)
-        if handed and len(known) < 4 * MOST_FOLLOWED and all(one["key"] != handed["key"] for one in known):
+        if (
+            handed
+            and len(known) < 4 * MOST_FOLLOWED
+            and all(one["key"] != handed["key"] for one in known)
+        ):
             known.append(handed)
 
     def _change(self, record: Json) -> None:

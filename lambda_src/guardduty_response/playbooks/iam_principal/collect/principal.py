@@ -1,6 +1,8 @@
-"""What the principal was allowed to do, and where its key was used last: read from IAM as containment begins.
+"""What the principal was allowed to do, and where its key was used last: read from IAM as
+containment begins.
 
-Read beside containment, so a deny that containment attaches may be among the policies already; when it was read is said.
+Read beside containment, so a deny that containment attaches may be among the policies already; when
+it was read is said.
 """
 
 from __future__ import annotations
@@ -20,8 +22,16 @@ from guardduty_response.record import now
 
 NAME = "principal"
 MOST_GROUPS, MOST_POLICIES = 20, 60  # whose documents are read
-_USER = ("iam:GetLoginProfile", "iam:GetUser", "iam:GetUserPolicy", "iam:ListAccessKeys", "iam:ListAttachedUserPolicies",
-         "iam:ListGroupsForUser", "iam:ListMFADevices", "iam:ListUserPolicies")  # fmt: skip
+_USER = (
+    "iam:GetLoginProfile",
+    "iam:GetUser",
+    "iam:GetUserPolicy",
+    "iam:ListAccessKeys",
+    "iam:ListAttachedUserPolicies",
+    "iam:ListGroupsForUser",
+    "iam:ListMFADevices",
+    "iam:ListUserPolicies",
+)
 _GROUP = ("iam:GetGroupPolicy", "iam:ListAttachedGroupPolicies", "iam:ListGroupPolicies")
 _ROLE = ("iam:GetRole", "iam:GetRolePolicy", "iam:ListAttachedRolePolicies", "iam:ListRolePolicies")
 _POLICY = ("iam:GetPolicy", "iam:GetPolicyVersion")
@@ -33,12 +43,16 @@ def run(work: Work, _before: Json) -> Part:
     whom = identify.principal_of(work)
     user = whom.user if whom.kind in (identify.USER, identify.FEDERATED, identify.UNKNOWN) else ""
     if not (user or whom.role or whom.key):
-        return Part(Outcome.NOT_POSSIBLE, f"IAM knows nothing of {whom.kind} {whom.id} that could be read")
+        return Part(
+            Outcome.NOT_POSSIBLE, f"IAM knows nothing of {whom.kind} {whom.id} that could be read"
+        )
     iam = work.open(
-        allow(("iam:GetAccessKeyLastUsed",)), allow(_USER, work.arn("user/*", "iam")),
+        allow(("iam:GetAccessKeyLastUsed",)),
+        allow(_USER, work.arn("user/*", "iam")),
         allow(_GROUP, work.arn("group/*", "iam")),
-        allow(_ROLE, work.arn("role/*", "iam")), allow(_POLICY, work.arn("policy/*", "iam")),
-    ).client("iam")  # fmt: skip
+        allow(_ROLE, work.arn("role/*", "iam")),
+        allow(_POLICY, work.arn("policy/*", "iam")),
+    ).client("iam")
     reads: dict[str, Callable[[], Any]] = {}
     if whom.key:
         reads["key"] = lambda: _without(iam.get_access_key_last_used(AccessKeyId=whom.key))
@@ -50,23 +64,43 @@ def run(work: Work, _before: Json) -> Part:
             "policies": partial(_policies, iam, "Role", whom.role),
         }
     got = {name: _absent(result) for name, result in gather(reads).items()}
-    groups = [one["GroupName"] for one in got.get("groups") or [] if isinstance(got.get("groups"), list)]
-    for name, result in gather({name: partial(_policies, iam, "Group", name) for name in groups[:MOST_GROUPS]}).items():
+    groups = [
+        one["GroupName"] for one in got.get("groups") or [] if isinstance(got.get("groups"), list)
+    ]
+    for name, result in gather(
+        {name: partial(_policies, iam, "Group", name) for name in groups[:MOST_GROUPS]}
+    ).items():
         got[f"group {name}"] = result
     _documents(iam, got)
-    missing = [f"{name} ({why(result)})" for name, result in got.items() if isinstance(result, Exception)]
+    missing = [
+        f"{name} ({why(result)})" for name, result in got.items() if isinstance(result, Exception)
+    ]
     if len(groups) > MOST_GROUPS:
         missing.append(f"policies of {len(groups) - MOST_GROUPS} more groups")
     document = {
-        "principal": dict(whom.__dict__), "account_id": work.target.account_id, "read_at": now(), "missing": missing,
+        "principal": dict(whom.__dict__),
+        "account_id": work.target.account_id,
+        "read_at": now(),
+        "missing": missing,
         **{name: result for name, result in got.items() if not isinstance(result, Exception)},
-    }  # fmt: skip
-    stored = work.ctx.put_evidence(f"{work.id}/principal.json", json.dumps(document, indent=1, default=str).encode())
+    }
+    stored = work.ctx.put_evidence(
+        f"{work.id}/principal.json", json.dumps(document, indent=1, default=str).encode()
+    )
     text = _text(got)
-    objects = [{**stored, "what": "what the principal could do: policies, groups, keys; where its key was used last"}]
+    objects = [
+        {
+            **stored,
+            "what": (
+                "what the principal could do: policies, groups, keys; where its key was used last"
+            ),
+        }
+    ]
     if not missing:
         return Part(Outcome.COMPLETE, text, objects=objects)
-    return Part(Outcome.PARTIAL, f"{text}; could not be read: {'; '.join(missing)}", objects=objects)
+    return Part(
+        Outcome.PARTIAL, f"{text}; could not be read: {'; '.join(missing)}", objects=objects
+    )
 
 
 def _of_user(iam: Any, user: str) -> dict[str, Callable[[], Any]]:
@@ -91,13 +125,20 @@ def _policies(iam: Any, kind: str, name: str) -> Json:
     get = getattr(iam, f"get_{word}_policy")
     return {
         "attached": _pages(iam, f"list_attached_{word}_policies", "AttachedPolicies", **whose),
-        "inline": {one: get(PolicyName=one, **whose)["PolicyDocument"] for one in names[:MOST_POLICIES]},
+        "inline": {
+            one: get(PolicyName=one, **whose)["PolicyDocument"] for one in names[:MOST_POLICIES]
+        },
     }
 
 
 def _documents(iam: Any, got: Json) -> None:
     """The documents of the account's own policies into ``got``; AWS publishes its managed ones."""
-    attached = [one["PolicyArn"] for part in got.values() if isinstance(part, dict) for one in part.get("attached") or []]
+    attached = [
+        one["PolicyArn"]
+        for part in got.values()
+        if isinstance(part, dict)
+        for one in part.get("attached") or []
+    ]
     own = sorted({arn for arn in attached if ":iam::aws:" not in arn})[:MOST_POLICIES]
     for arn, result in gather({arn: partial(_document, iam, arn) for arn in own}).items():
         got[f"policy {name_of(arn)}"] = result
@@ -105,12 +146,19 @@ def _documents(iam: Any, got: Json) -> None:
 
 def _document(iam: Any, arn: str) -> Json:
     version = iam.get_policy(PolicyArn=arn)["Policy"]["DefaultVersionId"]
-    return {"arn": arn, "document": iam.get_policy_version(PolicyArn=arn, VersionId=version)["PolicyVersion"]["Document"]}
+    return {
+        "arn": arn,
+        "document": iam.get_policy_version(PolicyArn=arn, VersionId=version)["PolicyVersion"][
+            "Document"
+        ],
+    }
 
 
 def _absent(result: Any) -> Any:
     """None for what does not exist: a user without a console password, a role that is gone."""
-    return None if isinstance(result, ClientError) and aws.code(result) == "NoSuchEntity" else result
+    return (
+        None if isinstance(result, ClientError) and aws.code(result) == "NoSuchEntity" else result
+    )
 
 
 def _without(answer: Json) -> Json:

@@ -1,4 +1,6 @@
-"""The principal's calls by LookupEvents: the same questions in every Region, Regions side by side, over many function calls."""
+"""The principal's calls by LookupEvents: the same questions in every Region, Regions side by
+side, over many function calls.
+"""
 
 from __future__ import annotations
 
@@ -22,16 +24,30 @@ _POOL = ThreadPoolExecutor(max_workers=AT_ONCE, thread_name_prefix="region")
 
 
 def begin(regions: list[str], asked: list[tuple[str, str]], since: int) -> Json:
-    """{Region: {questions, tries, answered?, note?}}; ``note``: why nothing at all could be asked there."""
-    return {name: {"questions": [{**lookup.question(*one), "since": since} for one in asked], "tries": 0} for name in regions}
+    """{Region: {questions, tries, answered?, note?}}; ``note``: why nothing at all could be
+    asked there.
+    """
+    return {
+        name: {
+            "questions": [{**lookup.question(*one), "since": since} for one in asked],
+            "tries": 0,
+        }
+        for name in regions
+    }
 
 
 def again(regions: Json, since: int) -> None:
-    """The same questions once more, for what is newer than ``since``. Where nothing could be asked it stays so."""
+    """The same questions once more, for what is newer than ``since``. Where nothing could be
+    asked it stays so.
+    """
     for one in [one for one in regions.values() if not one.get("note")]:
         one["tries"] = 0
         one["questions"] = [
-            {**lookup.question(old["key"], old["value"]), "since": since} if not old.get("note") else old
+            (
+                {**lookup.question(old["key"], old["value"]), "since": since}
+                if not old.get("note")
+                else old
+            )
             for old in one["questions"]
         ]
 
@@ -41,7 +57,11 @@ def add(regions: Json, keys: list[str], since: int) -> None:
     for one in regions.values():
         known = {question["value"] for question in one["questions"]}
         if not one.get("note"):
-            one["questions"] += [{**lookup.question("AccessKeyId", key), "since": since} for key in keys if key not in known]
+            one["questions"] += [
+                {**lookup.question("AccessKeyId", key), "since": since}
+                for key in keys
+                if key not in known
+            ]
 
 
 def done(regions: Json) -> bool:
@@ -49,17 +69,23 @@ def done(regions: Json) -> bool:
 
 
 def ask(work: Work, regions: Json, window: Window, found: Found, until: float) -> bool:
-    """One function call's share of all Regions; False when one answered that it is asked too often, or not at all.
+    """One function call's share of all Regions; False when one answered that it is asked too often,
+    or not at all.
 
     Each is paced by itself: CloudTrail limits an account in each Region.
     """
     oldest = int(time.time()) - RETENTION
     for question in [question for one in regions.values() for question in one["questions"]]:
         question["since"] = max(question["since"], oldest)
-    open_ones = [name for name, one in regions.items() if not one.get("note") and not lookup.answered(one["questions"])]
+    open_ones = [
+        name
+        for name, one in regions.items()
+        if not one.get("note") and not lookup.answered(one["questions"])
+    ]
     session = work.open(allow(("cloudtrail:LookupEvents",)))
     calls: dict[str, Callable[[], Any]] = {
-        name: partial(_ask, session, name, regions[name]["questions"], window, found, until) for name in open_ones
+        name: partial(_ask, session, name, regions[name]["questions"], window, found, until)
+        for name in open_ones
     }
     pages = {name: _pages(regions[name]) for name in open_ones}
     results = gather(calls, _POOL)
@@ -74,12 +100,27 @@ def ask(work: Work, regions: Json, window: Window, found: Found, until: float) -
             one["tries"] = 0
             _give_up(one, why(result))
     if found.progress["full"]:
-        for question in [question for one in regions.values() for question in one["questions"] if not question.get("done")]:
-            question |= {"done": True, "cut": f"cut off after {MOST_EVENTS} events of the principal, older ones were left"}
+        for question in [
+            question
+            for one in regions.values()
+            for question in one["questions"]
+            if not question.get("done")
+        ]:
+            question |= {
+                "done": True,
+                "cut": f"cut off after {MOST_EVENTS} events of the principal, older ones were left",
+            }
     return not any(isinstance(result, Exception) for result in results.values())
 
 
-def _ask(session: aws.Session, region: str, questions: list[Json], window: Window, found: Found, until: float) -> None:
+def _ask(
+    session: aws.Session,
+    region: str,
+    questions: list[Json],
+    window: Window,
+    found: Found,
+    until: float,
+) -> None:
     if time.monotonic() < until:  # a Region that had to wait for its turn begins with the next call
         lookup.ask(session.client("cloudtrail", region), questions, window, until, found.take_event)
 
@@ -100,7 +141,9 @@ def _give_up(one: Json, text: str) -> None:
 def refused(one: Json) -> str:
     """Why nothing could ever be asked in a Region, or empty."""
     notes = [str(question.get("note") or "") for question in one["questions"]]
-    return str(one.get("note") or "") or (notes[0] if notes and all(notes) and not one.get("answered") else "")
+    return str(one.get("note") or "") or (
+        notes[0] if notes and all(notes) and not one.get("answered") else ""
+    )
 
 
 def found(one: Json) -> Json:
@@ -116,5 +159,12 @@ def left(regions: Json, window: Window) -> list[Json]:
             text = one.get("note") or question.get("note") or question.get("cut")
             if text:
                 command = lookup.command(question, window, name)
-                out.append({"region": name, "why": text, "command": command, "cut": bool(question.get("cut"))})
+                out.append(
+                    {
+                        "region": name,
+                        "why": text,
+                        "command": command,
+                        "cut": bool(question.get("cut")),
+                    }
+                )
     return out

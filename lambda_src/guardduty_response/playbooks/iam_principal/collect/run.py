@@ -1,4 +1,6 @@
-"""Evidence of a principal: what it could do, beside containment; what it did, after the verdict and once more later."""
+"""Evidence of a principal: what it could do, beside containment; what it did, after the verdict
+and once more later.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +27,9 @@ evidence = COLLECTION.evidence
 
 
 def collect(ctx: Context, target: Target) -> Step:
-    """Lists, and hands over to ``remediate`` once after each list; the second is waited for in one piece."""
+    """Lists, and hands over to ``remediate`` once after each list; the second is waited for in
+    one piece.
+    """
     step = COLLECTION.collect(ctx, target)
     if not (ctx.options.get("remediate") or ctx.options.get("rotate_key")):
         return step
@@ -36,5 +40,6 @@ def collect(ctx: Context, target: Target) -> Step:
         text = f"list {listed} of the principal's calls is complete; {step.detail}"
         return Step(done=True, detail=text, following="remediate")
     if step.done and not listed and not remediation and ctx.options.get("rotate_key"):
-        return Step(done=True, detail=step.detail, following="remediate")  # nothing to undo, but a key to replace
+        # nothing to undo, but a key to replace
+        return Step(done=True, detail=step.detail, following="remediate")
     return step

@@ -1,7 +1,8 @@
 """Which CloudTrail events are a principal's: what is asked for, and whether an answer is its own.
 
-LookupEvents' user name is a user's name for a user and the session's name for a role session, so a question by name also
-finds the events of others (AWS CloudTrail User Guide, "userIdentity element"): every record is judged by itself.
+LookupEvents' user name is a user's name for a user and the session's name for a role session, so a
+question by name also finds the events of others (AWS CloudTrail User Guide, "userIdentity
+element"): every record is judged by itself.
 """
 
 from __future__ import annotations
@@ -14,7 +15,8 @@ from guardduty_response.playbooks.common.work import Work
 from guardduty_response.playbooks.iam_principal import identify
 from guardduty_response.playbooks.iam_principal.identify import Principal
 
-_ISSUING = ("AssumeRole", "AssumeRoot", "GetFederationToken")  # calls that hand out further credentials
+# calls that hand out further credentials
+_ISSUING = ("AssumeRole", "AssumeRoot", "GetFederationToken")
 
 
 @dataclass(frozen=True)
@@ -32,7 +34,9 @@ class Whose:
 
     @property
     def follows(self) -> bool:
-        """Whether sessions that it assumed count as its own: a user is contained with them, a session alone."""
+        """Whether sessions that it assumed count as its own: a user is contained with them, a
+        session alone.
+        """
         return self.principal.kind == identify.USER
 
     @property
@@ -41,10 +45,16 @@ class Whose:
         one = self.principal
         if one.kind == identify.ROOT:
             return "root"
-        return one.user if one.kind in (identify.USER, identify.FEDERATED, identify.UNKNOWN) else one.session
+        return (
+            one.user
+            if one.kind in (identify.USER, identify.FEDERATED, identify.UNKNOWN)
+            else one.session
+        )
 
     def questions(self) -> list[tuple[str, str]]:
-        """(attribute, value) for LookupEvents; none where the finding names neither a key nor a name."""
+        """(attribute, value) for LookupEvents; none where the finding names neither a key nor a
+        name.
+        """
         asked = (("AccessKeyId", self.principal.key), ("Username", self.name))
         return [(attribute, value) for attribute, value in asked if value]
 
@@ -74,32 +84,56 @@ class Whose:
 
     def _is(self, who: object) -> bool:
         one, kind, name = self.principal, get(who, "type"), get(who, "userName")
-        issuer, (unique_id, _, session) = get(who, "sessionContext", "sessionIssuer"), str(get(who, "principalId")).partition(":")
+        issuer, (unique_id, _, session) = (
+            get(who, "sessionContext", "sessionIssuer"),
+            str(get(who, "principalId")).partition(":"),
+        )
         if one.kind == identify.USER:
             federated = get(issuer, "type") == "IAMUser" and get(issuer, "userName") == one.user
             own = (kind == "IAMUser" and name == one.user) or federated
             return own and get(who, "accountId") in (None, "", self.account)
         if one.kind in (identify.ROOT, identify.UNKNOWN):
-            return bool(kind == "Root" if one.kind == identify.ROOT else one.user and name == one.user)
+            return bool(
+                kind == "Root" if one.kind == identify.ROOT else one.user and name == one.user
+            )
         if not session or session != self.name:
             return False
         if one.kind == identify.FEDERATED:
             return bool(kind == "FederatedUser")
-        return bool(unique_id == one.unique_id if one.unique_id else get(issuer, "userName") == one.role)
+        return bool(
+            unique_id == one.unique_id if one.unique_id else get(issuer, "userName") == one.role
+        )
 
 
 def issued(record: Json) -> Json | None:
-    """{key, role, session, account, at} of credentials that a successful call handed out, or None."""
+    """{key, role, session, account, at} of credentials that a successful call handed out, or
+    None.
+    """
     key = get(record, "responseElements", "credentials", "accessKeyId")
     if record.get("eventName") not in _ISSUING or not isinstance(key, str):
         return None
     asked = record.get("requestParameters")
-    role = get(asked, "roleArn") or get(asked, "targetPrincipal") or get(record, "responseElements", "federatedUser", "arn")
+    role = (
+        get(asked, "roleArn")
+        or get(asked, "targetPrincipal")
+        or get(record, "responseElements", "federatedUser", "arn")
+    )
     parts = text(role, 300).split(":")
-    account = parts[4] if len(parts) > 5 else parts[0] if parts[0].isdigit() else str(record.get("recipientAccountId") or "")
+    account = (
+        parts[4]
+        if len(parts) > 5
+        else parts[0]
+        if parts[0].isdigit()
+        else str(record.get("recipientAccountId") or "")
+    )
     session = get(asked, "roleSessionName") or get(asked, "name")
-    return {"key": text(key, 128), "role": ":".join(parts), "session": text(session, 128), "account": account,
-            "at": text(record.get("eventTime"), 40)}  # fmt: skip
+    return {
+        "key": text(key, 128),
+        "role": ":".join(parts),
+        "session": text(session, 128),
+        "account": account,
+        "at": text(record.get("eventTime"), 40),
+    }
 
 
 def session_of(record: Json) -> str:

@@ -1,1 +1,3 @@
-"""Contains a person who signed in through IAM Identity Center, in the account that administers it."""
+"""Contains a person who signed in through IAM Identity Center, in the account that administers
+it.
+"""

@@ -1,8 +1,10 @@
-"""The Identity Center account, and the statement that denies one person everything in a permission set.
+"""The Identity Center account, and the statement that denies one person everything in a permission
+set.
 
-IAM Identity Center User Guide, "Deny user access": a statement in the permission set's inline policy that denies everything where
-``identitystore:userId`` is the person's id. It names no time, so that it meets the sessions there are and every sign-in to
-come, and nobody else of the permission set. It reaches the accounts when the permission set is provisioned.
+IAM Identity Center User Guide, "Deny user access": a statement in the permission set's inline
+policy that denies everything where ``identitystore:userId`` is the person's id. It names no time,
+so that it meets the sessions there are and every sign-in to come, and nobody else of the permission
+set. It reaches the accounts when the permission set is provisioned.
 """
 
 from __future__ import annotations
@@ -20,12 +22,16 @@ from guardduty_response.playbooks.common.role_policies import statements
 from guardduty_response.playbooks.common.work import Json, allow, policy
 from guardduty_response.playbooks.iam_principal.core import Work
 
-PART = "identity_center"  # of the before-state, PART/<permission set>, and of what is kept of the provisioning
+# of the before-state, PART/<permission set>, and of what is kept of the provisioning
+PART = "identity_center"
 DENY = "deny_user"  # action and check, "DENY <permission set>"
 ROLE = "GDR_IDENTITY_CENTER_ROLE"
-INLINE = "AwsSSOInlinePolicy"  # the name that Identity Center gives a permission set's inline policy in an account's role
-LIMIT = 10_240  # bytes of an inline policy, white space not counted (IAM Identity Center User Guide, "Quotas")
-# A permission set's name has at most 32 characters (CreatePermissionSet), so the role's 64 hold all of it.
+# the name that Identity Center gives a permission set's inline policy in an account's role
+INLINE = "AwsSSOInlinePolicy"
+# bytes of an inline policy, white space not counted (IAM Identity Center User Guide, "Quotas")
+LIMIT = 10_240
+# A permission set's name has at most 32 characters (CreatePermissionSet), so the role's 64 hold all
+# of it.
 ROLE_NAME = re.compile(r"AWSReservedSSO_(.+)_[0-9a-f]{16}")
 
 
@@ -36,7 +42,10 @@ class Center:
         option: Json = work.options.get("identity_center") or {}
         self.work, self.on = work, bool(option)
         self.account, self.region = str(option.get("account_id", "")), str(option.get("region", ""))
-        self.instance, self.store = str(option.get("instance_arn", "")), str(option.get("identity_store_id", ""))
+        self.instance, self.store = (
+            str(option.get("instance_arn", "")),
+            str(option.get("identity_store_id", "")),
+        )
         self.sso = f"arn:{work.ctx.config.partition}:sso:::"
 
     def __bool__(self) -> bool:
@@ -52,7 +61,9 @@ class Center:
     def admin(self, permission_set: str, *actions: str) -> Any:
         """A client that may do this to one permission set, in whichever accounts it is."""
         names = tuple(f"sso:{action}" for action in actions)
-        return self.open(allow(names, [self.instance, permission_set, f"{self.sso}account/*"])).client("sso-admin")
+        return self.open(
+            allow(names, [self.instance, permission_set, f"{self.sso}account/*"])
+        ).client("sso-admin")
 
     def named(self, permission_set: str) -> Json:
         """The parameters that name a permission set."""
@@ -70,7 +81,10 @@ def statement(work: Work, user_id: str) -> Json:
 
 def inline(sso: Any, center: Center, permission_set: str) -> str:
     """The inline policy as it is written, or empty."""
-    return str(sso.get_inline_policy_for_permission_set(**center.named(permission_set)).get("InlinePolicy") or "")
+    return str(
+        sso.get_inline_policy_for_permission_set(**center.named(permission_set)).get("InlinePolicy")
+        or ""
+    )
 
 
 def document(text: str) -> Json:
@@ -103,7 +117,11 @@ def others(text: str, mine: Json) -> list[Json]:
 
 
 def _written(old: Json, left: list[Json]) -> str:
-    return json.dumps({"Version": "2012-10-17", **old, "Statement": left}, separators=(",", ":"), ensure_ascii=False)
+    return json.dumps(
+        {"Version": "2012-10-17", **old, "Statement": left},
+        separators=(",", ":"),
+        ensure_ascii=False,
+    )
 
 
 def size(text: str) -> int:

@@ -1,4 +1,6 @@
-"""Denies a person everything in each permission set held, the finding's first, and has it provisioned to the accounts."""
+"""Denies a person everything in each permission set held, the finding's first, and has it
+provisioned to the accounts.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +28,11 @@ from guardduty_response.playbooks.iam_principal.identity_center.center import (
 from guardduty_response.playbooks.iam_principal.identity_center.plan import sentence
 from guardduty_response.record import now
 
-CHANGE = ("GetInlinePolicyForPermissionSet", "PutInlinePolicyToPermissionSet", "ProvisionPermissionSet")
+CHANGE = (
+    "GetInlinePolicyForPermissionSet",
+    "PutInlinePolicyToPermissionSet",
+    "ProvisionPermissionSet",
+)
 SECONDS = 60  # of one call; the next attempt goes on
 EVERYWHERE = "ALL_PROVISIONED_ACCOUNTS"
 UNDER_WAY = ("IN_PROGRESS", "SUCCEEDED")
@@ -54,31 +60,65 @@ def _deny(work: Work, center: Center, one: Json) -> None:
         if not has(text, mine):
             answers += _write(work, center, sso, one, text, mine)
         elif state.get("status") in UNDER_WAY:
-            work.did(name, ALREADY, f"{work.who.session} is denied everything in permission set {one['name']}")
+            work.did(
+                name,
+                ALREADY,
+                f"{work.who.session} is denied everything in permission set {one['name']}",
+            )
             return
-        answers.append(patient(partial(sso.provision_permission_set, **center.named(one["arn"]), TargetType=EVERYWHERE)))
+        answers.append(
+            patient(
+                partial(
+                    sso.provision_permission_set, **center.named(one["arn"]), TargetType=EVERYWHERE
+                )
+            )
+        )
         got = answers[-1]["PermissionSetProvisioningStatus"]
         status, detail = DONE, sentence(work, one["name"])
-        state |= {"request": got["RequestId"], "status": got["Status"], "reason": got.get("FailureReason", "")}
+        state |= {
+            "request": got["RequestId"],
+            "status": got["Status"],
+            "reason": got.get("FailureReason", ""),
+        }
     except Exception as error:
         status = FAILED
         detail = f"failed ({why(error)}): {sentence(work, one['name'])}. By hand: {by_hand(work)}"
         state |= {"status": "FAILED", "reason": why(error)}
-    keep(work, one["name"], {**state, "tries": tries(work, state) + 1, "execution": work.ctx.execution, "at": now()})
+    keep(
+        work,
+        one["name"],
+        {**state, "tries": tries(work, state) + 1, "execution": work.ctx.execution, "at": now()},
+    )
     work.did(name, status, detail, answers)
 
 
 def _write(work: Work, center: Center, sso: Any, one: Json, text: str, mine: Json) -> list[Json]:
     new = merged(text, mine)
     if size(new) > LIMIT:
-        raise ResponseError(f"the inline policy of permission set {one['name']} would have {size(new)} bytes of at most {LIMIT}")
+        raise ResponseError(
+            f"the inline policy of permission set {one['name']} would have {size(new)} bytes of at"
+            f" most {LIMIT}"
+        )
     role = work.scope("role_arn") if one == work.scope("sets")[0] else ""
-    work.before(f"{PART}/{one['name']}", {"arn": one["arn"], "policy": text, "statement": mine, "role": role})
-    return [patient(partial(sso.put_inline_policy_to_permission_set, **center.named(one["arn"]), InlinePolicy=new))]
+    work.before(
+        f"{PART}/{one['name']}",
+        {"arn": one["arn"], "policy": text, "statement": mine, "role": role},
+    )
+    return [
+        patient(
+            partial(
+                sso.put_inline_policy_to_permission_set,
+                **center.named(one["arn"]),
+                InlinePolicy=new,
+            )
+        )
+    ]
 
 
 def known(work: Work) -> Json:
-    """Permission set -> {request, status, reason, tries, execution, at} of its provisioning, as the ledger has it."""
+    """Permission set -> {request, status, reason, tries, execution, at} of its provisioning, as
+    the ledger has it.
+    """
     kept: Json = (work.kept.get("evidence") or {}).get(PART) or {}
     return dict(kept.get("state") or {})
 
@@ -91,8 +131,14 @@ def tries(work: Work, state: Json) -> int:
 def keep(work: Work, name: str, state: Json) -> None:
     states = {**known(work), name: state}
     bad = [one for one in states.values() if one["status"] == "FAILED"]
-    entry: Json = {"outcome": "PARTIAL" if bad else "COMPLETE", "detail": f"{len(states)} permission sets provisioned again",
-             "objects": [], "task": "", "state": states, "at": now()}  # fmt: skip
+    entry: Json = {
+        "outcome": "PARTIAL" if bad else "COMPLETE",
+        "detail": f"{len(states)} permission sets provisioned again",
+        "objects": [],
+        "task": "",
+        "state": states,
+        "at": now(),
+    }
     work.keep(PART, entry)
     work.kept.setdefault("evidence", {})[PART] = entry
 
@@ -102,7 +148,8 @@ def by_hand(work: Work) -> str:
     mine = {**statement(work, work.scope("user_id")), "Sid": "DenyUser"}
     content = json.dumps({"Version": "2012-10-17", "Statement": [mine]}, separators=(",", ":"))
     return (
-        "(management account) aws organizations create-policy --type SERVICE_CONTROL_POLICY --name deny-user "
-        f"--description incident --content '{content}' ; aws organizations attach-policy --policy-id THE_NEW_ID "
-        f"--target-id {work.target.account_id} (and every other account of the user)"
+        "(management account) aws organizations create-policy --type SERVICE_CONTROL_POLICY --name"
+        f" deny-user --description incident --content '{content}' ; aws organizations attach-policy"
+        f" --policy-id THE_NEW_ID --target-id {work.target.account_id} (and every other account of"
+        " the user)"
     )

@@ -22,8 +22,13 @@ from guardduty_response.playbooks.iam_principal.identity_center.center import (
     statement,
 )
 
-READ = ("sso:DescribePermissionSet", "sso:GetInlinePolicyForPermissionSet", "sso:ListAccountAssignments",
-        "sso:ListAccountAssignmentsForPrincipal", "sso:ListPermissionSetsProvisionedToAccount")  # fmt: skip
+READ = (
+    "sso:DescribePermissionSet",
+    "sso:GetInlinePolicyForPermissionSet",
+    "sso:ListAccountAssignments",
+    "sso:ListAccountAssignmentsForPrincipal",
+    "sso:ListPermissionSetsProvisionedToAccount",
+)
 WHO = ("identitystore:GetUserId", "identitystore:ListGroupMembershipsForMember")
 
 
@@ -32,7 +37,8 @@ class NoUser(ResponseError):
 
 
 def find(work: Work) -> Json:
-    """The scope of the target: {user_id, sets: [{arn, name}, …] with the finding's first, unlisted: why others may be missing}.
+    """The scope of the target: {user_id, sets: [{arn, name}, …] with the finding's first, unlisted:
+    why others may be missing}.
 
     Raises ResponseError, or botocore's error: nothing can be contained then.
     """
@@ -46,16 +52,29 @@ def find(work: Work) -> Json:
     try:
         user_id = _user(clients, center, session)
     except RoleUnavailable as error:
-        raise ResponseError(f"{error} It is the Identity Center account: identity_center = true there") from error
+        raise ResponseError(
+            f"{error} It is the Identity Center account: identity_center = true there"
+        ) from error
     arns, unlisted = _held(clients, center, user_id)
     sets = _named(clients, center, arns)
     mine = [one for one in sets if one["name"] == matched[1]]
     if not mine:  # it is no longer assigned to the user, whose session goes on
         known = _provisioned(clients, center)
-        mine = [one for one in _named(clients, center, [one for one in known if one not in arns]) if one["name"] == matched[1]]
+        mine = [
+            one
+            for one in _named(clients, center, [one for one in known if one not in arns])
+            if one["name"] == matched[1]
+        ]
     if not mine:
-        raise ResponseError(f"account {work.target.account_id} has no permission set {matched[1]} of instance {center.instance}")
-    return {"user_id": user_id, "sets": mine + [one for one in sets if one not in mine], "unlisted": unlisted}
+        raise ResponseError(
+            f"account {work.target.account_id} has no permission set {matched[1]} of instance"
+            f" {center.instance}"
+        )
+    return {
+        "user_id": user_id,
+        "sets": mine + [one for one in sets if one not in mine],
+        "unlisted": unlisted,
+    }
 
 
 def promises(work: Work) -> dict[str, str]:
@@ -76,14 +95,17 @@ def _promise(work: Work, name: str, text: Any, mine: Json) -> str:
     except ResponseError as error:
         return f"permission set {name} cannot be changed: {error}"
     if full > LIMIT:
-        return f"permission set {name} cannot be changed: its inline policy would have {full} bytes of at most {LIMIT}"
+        return (
+            f"permission set {name} cannot be changed: its inline policy would have {full} bytes of"
+            f" at most {LIMIT}"
+        )
     return sentence(work, name)
 
 
 def sentence(work: Work, name: str) -> str:
     return (
-        f"everything denied to {work.who.session} ({work.scope('user_id')}) in permission set {name}, which is provisioned again "
-        "in all its accounts; others who hold it go on"
+        f"everything denied to {work.who.session} ({work.scope('user_id')}) in permission set"
+        f" {name}, which is provisioned again in all its accounts; others who hold it go on"
     )
 
 
@@ -93,7 +115,11 @@ def _reading(center: Center) -> tuple[Any, Any]:
     session = center.open(
         allow(READ, [center.instance, center.every_set, account]),
         allow(
-            WHO, [f"{store}*:identitystore/{center.store}", *(f"{store}:{kind}/*" for kind in ("user", "group", "membership"))]
+            WHO,
+            [
+                f"{store}*:identitystore/{center.store}",
+                *(f"{store}:{kind}/*" for kind in ("user", "group", "membership")),
+            ],
         ),
     )
     return session.client("sso-admin"), session.client("identitystore")
@@ -103,22 +129,32 @@ def _user(clients: tuple[Any, Any], center: Center, name: str) -> str:
     """A session is named by the user's name, of which an identity store has one."""
     asked = {"UniqueAttribute": {"AttributePath": "userName", "AttributeValue": name}}
     try:
-        return str(clients[1].get_user_id(IdentityStoreId=center.store, AlternateIdentifier=asked)["UserId"])
+        return str(
+            clients[1].get_user_id(IdentityStoreId=center.store, AlternateIdentifier=asked)[
+                "UserId"
+            ]
+        )
     except Exception as error:
         if not gone(error):
             raise
         raise NoUser(
-            f"identity store {center.store} has no user named {name} (renamed or deleted since, or another store's)"
+            f"identity store {center.store} has no user named {name} (renamed or deleted since, or"
+            " another store's)"
         ) from error
 
 
 def _held(clients: tuple[Any, Any], center: Center, user_id: str) -> tuple[list[str], str]:
-    """(ARNs of the permission sets assigned to the user or a group of it, why some may be missing)."""
+    """(ARNs of the permission sets assigned to the user or a group of it, why some may be
+    missing).
+    """
     sso, store = clients
     pages = store.get_paginator("list_group_memberships_for_member").paginate(
         IdentityStoreId=center.store, MemberId={"UserId": user_id}
     )
-    principals = [("USER", user_id), *(("GROUP", one["GroupId"]) for page in pages for one in page["GroupMemberships"])]
+    principals = [
+        ("USER", user_id),
+        *(("GROUP", one["GroupId"]) for page in pages for one in page["GroupMemberships"]),
+    ]
 
     def assigned(kind: str, id: str) -> list[Json]:
         found = sso.get_paginator("list_account_assignments_for_principal").paginate(
@@ -129,13 +165,21 @@ def _held(clients: tuple[Any, Any], center: Center, user_id: str) -> tuple[list[
     got = gather({id: partial(assigned, kind, id) for kind, id in principals}, BRANCHES)
     bad = next((one for one in got.values() if isinstance(one, Exception)), None)
     if bad is None:
-        return list(dict.fromkeys(one["PermissionSetArn"] for some in got.values() for one in some)), ""
+        return (
+            list(dict.fromkeys(one["PermissionSetArn"] for some in got.values() for one in some)),
+            "",
+        )
     if aws.code(bad) != "AccessDeniedException":
         raise bad
-    # Answered in the management account alone: from a delegated administrator, this account's assignments are asked for.
-    return _here(sso, center, {id for _, id in principals}), (
-        f"permission sets held in other accounts than {center.work.target.account_id} could not be listed ({why(bad)}): "
-        "ListAccountAssignmentsForPrincipal is answered in the management account alone"
+    # Answered in the management account alone: from a delegated administrator, this account's
+    # assignments are asked for.
+    return (
+        _here(sso, center, {id for _, id in principals}),
+        (
+            f"permission sets held in other accounts than {center.work.target.account_id} could not"
+            f" be listed ({why(bad)}): ListAccountAssignmentsForPrincipal is answered in the"
+            " management account alone"
+        ),
     )
 
 
@@ -144,9 +188,13 @@ def _here(sso: Any, center: Center, ids: set[str]) -> list[str]:
         pages = sso.get_paginator("list_account_assignments").paginate(
             **center.named(arn), AccountId=center.work.target.account_id
         )
-        return any(one["PrincipalId"] in ids for page in pages for one in page["AccountAssignments"])
+        return any(
+            one["PrincipalId"] in ids for page in pages for one in page["AccountAssignments"]
+        )
 
-    got = gather({arn: partial(assigned, arn) for arn in _provisioned((sso, None), center)}, BRANCHES)
+    got = gather(
+        {arn: partial(assigned, arn) for arn in _provisioned((sso, None), center)}, BRANCHES
+    )
     return [arn for arn, one in got.items() if value(one)]
 
 
@@ -161,4 +209,7 @@ def _provisioned(clients: tuple[Any, Any], center: Center) -> list[str]:
 
 def _named(clients: tuple[Any, Any], center: Center, arns: list[str]) -> list[Json]:
     calls = {arn: partial(clients[0].describe_permission_set, **center.named(arn)) for arn in arns}
-    return [{"arn": arn, "name": str(value(got)["PermissionSet"]["Name"])} for arn, got in gather(calls, BRANCHES).items()]
+    return [
+        {"arn": arn, "name": str(value(got)["PermissionSet"]["Name"])}
+        for arn, got in gather(calls, BRANCHES).items()
+    ]

@@ -23,13 +23,18 @@ from guardduty_response.playbooks.iam_principal.identity_center.center import (
 )
 
 READ = ("GetInlinePolicyForPermissionSet", "ListAccountsForProvisionedPermissionSet")
-CHANGE = ("GetInlinePolicyForPermissionSet", "PutInlinePolicyToPermissionSet", "DeleteInlinePolicyFromPermissionSet",
-          "ProvisionPermissionSet")  # fmt: skip
+CHANGE = (
+    "GetInlinePolicyForPermissionSet",
+    "PutInlinePolicyToPermissionSet",
+    "DeleteInlinePolicyFromPermissionSet",
+    "ProvisionPermissionSet",
+)
 
 
 def part(work: Work, name: str) -> list[Part]:
-    """One permission set as it is now, by its key in the before-state. The statement alone is containment's: what else somebody
-    changed in the policy stays."""
+    """One permission set as it is now, by its key in the before-state. The statement alone is
+    containment's: what else somebody changed in the policy stays.
+    """
     was, center, told = work.had(name), Center(work), name.partition("/")[2]
     if not center:
         text = f"permission set {told}: playbooks.iam_principal.identity_center is not set any more"
@@ -45,17 +50,30 @@ def part(work: Work, name: str) -> list[Part]:
     there = [one for one in statements(document(text)) if one.get("Sid") == mine["Sid"]]
     hand = _by_hand(was["arn"])
     if there and there != [mine]:
-        return [foreign(name, told, f"statement {mine['Sid']} of permission set {told} is another one")]
+        return [
+            foreign(name, told, f"statement {mine['Sid']} of permission set {told} is another one")
+        ]
     if there:
-        said = f"the denial of one user taken out of permission set {told}, which is provisioned again"
+        said = (
+            f"the denial of one user taken out of permission set {told}, which is provisioned again"
+        )
         return [Part(Kind.TODO, name, told, said, hand, partial(_take_out, work, was))]
     behind = lagging(sso, center, was["arn"])
     if not behind and was["role"] and mine in statements(_role(work, was["role"])):
         behind = [work.target.account_id]
     if behind:
-        said = f"permission set {told} without the denial provisioned to account {', '.join(behind)}"
+        said = (
+            f"permission set {told} without the denial provisioned to account {', '.join(behind)}"
+        )
         return [Part(Kind.TODO, name, told, said, hand, partial(_provision, work, was))]
-    return [Part(Kind.AS_BEFORE, name, told, f"permission set {told} denies nothing to that user, in all its accounts")]
+    return [
+        Part(
+            Kind.AS_BEFORE,
+            name,
+            told,
+            f"permission set {told} denies nothing to that user, in all its accounts",
+        )
+    ]
 
 
 def _role(work: Work, arn: str) -> Json | None:
@@ -64,24 +82,43 @@ def _role(work: Work, arn: str) -> Json | None:
 
 def _by_hand(arn: str) -> str:
     return (
-        f"aws sso-admin get-inline-policy-for-permission-set --instance-arn INSTANCE --permission-set-arn {arn} ; "
-        f"put it back without the statement (put-inline-policy-to-permission-set), then aws sso-admin provision-permission-set "
-        f"--instance-arn INSTANCE --permission-set-arn {arn} --target-type ALL_PROVISIONED_ACCOUNTS"
+        "aws sso-admin get-inline-policy-for-permission-set --instance-arn INSTANCE"
+        f" --permission-set-arn {arn} ; put it back without the statement"
+        " (put-inline-policy-to-permission-set), then aws sso-admin provision-permission-set"
+        f" --instance-arn INSTANCE --permission-set-arn {arn} --target-type"
+        " ALL_PROVISIONED_ACCOUNTS"
     )
 
 
 def _take_out(work: Work, was: Json) -> list[Json]:
-    """The policy as it was where nothing else changed; else what is there now, without the statement."""
+    """The policy as it was where nothing else changed; else what is there now, without the
+    statement.
+    """
     center = Center(work)
     sso, arn, mine = center.admin(was["arn"], *CHANGE), was["arn"], was["statement"]
     text = inline(sso, center, arn)
-    new = was["policy"] if others(text, mine) == statements(document(was["policy"])) else without(text, mine)
+    new = (
+        was["policy"]
+        if others(text, mine) == statements(document(was["policy"]))
+        else without(text, mine)
+    )
     named = center.named(arn)
     change: Any = partial(sso.put_inline_policy_to_permission_set, **named, InlinePolicy=new)
-    return [patient(change if new else partial(sso.delete_inline_policy_from_permission_set, **named)), *_provision(work, was)]
+    return [
+        patient(change if new else partial(sso.delete_inline_policy_from_permission_set, **named)),
+        *_provision(work, was),
+    ]
 
 
 def _provision(work: Work, was: Json) -> list[Json]:
     center = Center(work)
     sso = center.admin(was["arn"], "ProvisionPermissionSet")
-    return [patient(partial(sso.provision_permission_set, **center.named(was["arn"]), TargetType="ALL_PROVISIONED_ACCOUNTS"))]
+    return [
+        patient(
+            partial(
+                sso.provision_permission_set,
+                **center.named(was["arn"]),
+                TargetType="ALL_PROVISIONED_ACCOUNTS",
+            )
+        )
+    ]

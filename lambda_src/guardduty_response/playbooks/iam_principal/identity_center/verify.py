@@ -1,4 +1,6 @@
-"""Reads back that a person is denied: in each permission set, in its provisioning, and in the role the finding is about."""
+"""Reads back that a person is denied: in each permission set, in its provisioning, and in the
+role the finding is about.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,15 @@ from guardduty_response import aws
 from guardduty_response.errors import ResponseError
 from guardduty_response.playbooks import Check, Context, Step, Target
 from guardduty_response.playbooks.common.role_policies import role_policy, statements
-from guardduty_response.playbooks.common.work import AWS_ERRORS, BRANCHES, Json, allow, gather, name_of, why
+from guardduty_response.playbooks.common.work import (
+    AWS_ERRORS,
+    BRANCHES,
+    Json,
+    allow,
+    gather,
+    name_of,
+    why,
+)
 from guardduty_response.playbooks.iam_principal import held
 from guardduty_response.playbooks.iam_principal import verify as settling
 from guardduty_response.playbooks.iam_principal.core import Work
@@ -28,11 +38,20 @@ from guardduty_response.playbooks.iam_principal.identity_center.center import (
     lagging,
     statement,
 )
-from guardduty_response.playbooks.iam_principal.identity_center.contain import UNDER_WAY, keep, known, tries
+from guardduty_response.playbooks.iam_principal.identity_center.contain import (
+    UNDER_WAY,
+    keep,
+    known,
+    tries,
+)
 from guardduty_response.record import now
 from guardduty_response.statuses import IN_PROGRESS, Status
 
-READ = ("GetInlinePolicyForPermissionSet", "ListAccountsForProvisionedPermissionSet", "DescribePermissionSetProvisioningStatus")
+READ = (
+    "GetInlinePolicyForPermissionSet",
+    "ListAccountsForProvisionedPermissionSet",
+    "DescribePermissionSetProvisioningStatus",
+)
 PROVISIONED, ROLE = "provisioned", "role_denies"  # checks beside DENY
 TRIES = 3  # of one permission set, contained once more included
 PATIENCE = 600  # seconds that a provisioning is waited for
@@ -40,11 +59,17 @@ OWNER_ATTEMPTS = 120  # at 5 s: how long another incident's containment is waite
 
 
 def mine(work: Work) -> list[Json]:
-    """The permission sets that this incident holds or is to hold: {arn, name, role}, by plan and by the record."""
+    """The permission sets that this incident holds or is to hold: {arn, name, role}, by plan and
+    by the record.
+    """
     scope = [{**one, "role": ""} for one in work.scope("sets") or []]
     if scope:
         scope[0]["role"] = work.scope("role_arn")
-    was = {name.partition("/")[2]: one for name, one in (work.kept.get("before") or {}).items() if name.startswith(f"{PART}/")}
+    was = {
+        name.partition("/")[2]: one
+        for name, one in (work.kept.get("before") or {}).items()
+        if name.startswith(f"{PART}/")
+    }
     there = {one["name"] for one in scope}
     return scope + [
         {"arn": one["arn"], "name": name, "role": one["role"]}
@@ -62,19 +87,31 @@ def verify(ctx: Context, target: Target) -> tuple[Step, list[Check]] | None:
         return None
     center = Center(work)
     if not center:
-        text = "playbooks.iam_principal.identity_center is not set any more: what it denied cannot be read"
-        return Step(status=Status.FAILED, detail=f"NOT contained: {text}"), [Check(DENY, False, text, fatal=True, read=False)]
+        text = (
+            "playbooks.iam_principal.identity_center is not set any more: what it denied cannot be"
+            " read"
+        )
+        return Step(status=Status.FAILED, detail=f"NOT contained: {text}"), [
+            Check(DENY, False, text, fatal=True, read=False)
+        ]
     own = not (target.attach or target.verify_only)
     if own:
         _poll(work, center, sets)
     checks = _checks(work, center, sets, own)
     step = _conclude(work, sets, checks, own)
-    watched = {work.who.role, *(one["arn"] for one in sets), *(arn.rsplit("/", 1)[-1] for arn in _held_roles(work))}
+    watched = {
+        work.who.role,
+        *(one["arn"] for one in sets),
+        *(arn.rsplit("/", 1)[-1] for arn in _held_roles(work)),
+    }
     return replace(step, watched=sorted(watched - {""})), checks
 
 
 def _held_roles(work: Work) -> list[str]:
-    return list((((work.kept.get("evidence") or {}).get(held.NAME) or {}).get("state") or {}).get("roles") or {})
+    return list(
+        (((work.kept.get("evidence") or {}).get(held.NAME) or {}).get("state") or {}).get("roles")
+        or {}
+    )
 
 
 def _poll(work: Work, center: Center, sets: list[Json]) -> None:
@@ -92,10 +129,19 @@ def _poll(work: Work, center: Center, sets: list[Json]) -> None:
                 raise
             answer = {"Status": "UNKNOWN", "FailureReason": why(error)}
         if answer["Status"] != "IN_PROGRESS":
-            keep(work, one["name"], {**state, "status": answer["Status"], "reason": answer.get("FailureReason", ""), "at": now()})
+            keep(
+                work,
+                one["name"],
+                {
+                    **state,
+                    "status": answer["Status"],
+                    "reason": answer.get("FailureReason", ""),
+                    "at": now(),
+                },
+            )
 
 
-# -- checks -----------------------------------------------------------------------------------------------------------
+# -- checks ----------------------------------------------------------------------------------------
 
 
 def _checks(work: Work, center: Center, sets: list[Json], own: bool) -> list[Check]:
@@ -109,7 +155,11 @@ def _checks(work: Work, center: Center, sets: list[Json], own: bool) -> list[Che
             what = f"permission set {name}" if name != "/role" else f"role {work.who.role}"
             check = f"{DENY} {name}" if name != "/role" else f"{ROLE} {work.who.role}"
             fatal = name in ("/role", sets[0]["name"])
-            out.append(Check(check, False, f"{what} could not be read ({why(got)})", fatal=fatal, read=False))
+            out.append(
+                Check(
+                    check, False, f"{what} could not be read ({why(got)})", fatal=fatal, read=False
+                )
+            )
         else:
             out += got
     if unlisted := work.scope("unlisted") or work.scope("trouble"):
@@ -128,7 +178,14 @@ def _of_set(work: Work, center: Center, one: Json, own: bool) -> list[Check]:
     except ClientError as error:
         if not gone(error):
             raise
-        return [Check(f"{DENY} {name}", True, f"permission set {name} no longer exists: nobody can use it", fatal=True)]
+        return [
+            Check(
+                f"{DENY} {name}",
+                True,
+                f"permission set {name} no longer exists: nobody can use it",
+                fatal=True,
+            )
+        ]
     first = one == mine(work)[0]
     text = f"everything {'' if ok else 'NOT '}denied to {who} in permission set {name}"
     if not ok and (reason := str((known(work).get(name) or {}).get("reason") or "")):
@@ -160,7 +217,9 @@ def _of_role(work: Work, one: Json) -> list[Check]:
     role = name_of(one["role"])
     iam = work.open(allow(("iam:GetRole", "iam:GetRolePolicy"), one["role"])).client("iam")
     ok = _statement(work, one["name"]) in statements(role_policy(iam, role, INLINE))
-    text = f"policy {INLINE} of role {role} {'denies' if ok else 'does NOT deny'} {work.who.session}"
+    text = (
+        f"policy {INLINE} of role {role} {'denies' if ok else 'does NOT deny'} {work.who.session}"
+    )
     if not ok and _no_role(iam, role):
         ok, text = True, f"role {role} no longer exists: its sessions can do nothing"
     return [Check(f"{ROLE} {role}", ok, text, fatal=True)]
@@ -176,7 +235,7 @@ def _no_role(iam: Any, role: str) -> bool:
     return False
 
 
-# -- verdict ----------------------------------------------------------------------------------------------------------
+# -- verdict ---------------------------------------------------------------------------------------
 
 
 def _conclude(work: Work, sets: list[Json], checks: list[Check], own: bool) -> Step:
@@ -189,7 +248,9 @@ def _conclude(work: Work, sets: list[Json], checks: list[Check], own: bool) -> S
         return Step(status=Status.FAILED, detail=f"NOT contained: {text}")
     if wrong:
         return Step(status=Status.PARTIAL, detail=f"contained as far as it can be, but: {text}")
-    return Step(status=Status.CONTAINED, detail=f"{len(checks)} checks read back, {settling.when(work)}")
+    return Step(
+        status=Status.CONTAINED, detail=f"{len(checks)} checks read back, {settling.when(work)}"
+    )
 
 
 def _others(work: Work, wrong: list[Check], text: str) -> Step | None:
@@ -197,23 +258,39 @@ def _others(work: Work, wrong: list[Check], text: str) -> Step | None:
     target = work.target
     owner = work.ctx.record.meta(target.attach)["status"] if wrong and target.attach else ""
     if owner in IN_PROGRESS and work.ctx.attempt < OWNER_ATTEMPTS:
-        return Step(done=False, wait_seconds=5, detail=f"incident {target.attach} is still at work: {text}")
+        return Step(
+            done=False, wait_seconds=5, detail=f"incident {target.attach} is still at work: {text}"
+        )
     return None
 
 
 def _not_yet(work: Work, sets: list[Json], wrong: list[Check], text: str) -> Step | None:
-    """Why it is too early for a verdict: it is being provisioned, has to spread, or is tried once more."""
+    """Why it is too early for a verdict: it is being provisioned, has to spread, or is tried
+    once more.
+    """
     states = known(work)
-    under_way = [name for name, one in states.items() if one["status"] == "IN_PROGRESS" and _age(one["at"]) < PATIENCE]
+    under_way = [
+        name
+        for name, one in states.items()
+        if one["status"] == "IN_PROGRESS" and _age(one["at"]) < PATIENCE
+    ]
     if under_way:
         seconds = 5 if work.ctx.attempt < 12 else 15
-        return Step(done=False, wait_seconds=seconds, detail=f"being provisioned: {', '.join(under_way)}")
+        return Step(
+            done=False, wait_seconds=seconds, detail=f"being provisioned: {', '.join(under_way)}"
+        )
     if left := settling.to_settle(work):
-        return Step(done=False, wait_seconds=left, detail=f"read once more in {left} s, when it has spread")
+        return Step(
+            done=False, wait_seconds=left, detail=f"read once more in {left} s, when it has spread"
+        )
     again = []
     for one in sets:
         state = states.get(one["name"]) or {}
-        names = {f"{DENY} {one['name']}", f"{PROVISIONED} {one['name']}", f"{ROLE} {work.who.role}" if one["role"] else ""}
+        names = {
+            f"{DENY} {one['name']}",
+            f"{PROVISIONED} {one['name']}",
+            f"{ROLE} {work.who.role}" if one["role"] else "",
+        }
         if (
             state.get("status") != "IN_PROGRESS"
             and tries(work, state) < TRIES
@@ -223,19 +300,27 @@ def _not_yet(work: Work, sets: list[Json], wrong: list[Check], text: str) -> Ste
             if state.get("status") in UNDER_WAY:
                 keep(work, one["name"], {**state, "status": "AGAIN"})
     if again:
-        work.ctx.record.event(work.ctx.incident_id, "not seen after containing", f"{', '.join(again)}: once more", work.id)
+        work.ctx.record.event(
+            work.ctx.incident_id,
+            "not seen after containing",
+            f"{', '.join(again)}: once more",
+            work.id,
+        )
         return Step(done=False, again="contain", detail=text)
     return None
 
 
 def _age(at: str) -> float:
     return (
-        datetime.fromisoformat(now().replace("Z", "+00:00")) - datetime.fromisoformat(at.replace("Z", "+00:00"))
+        datetime.fromisoformat(now().replace("Z", "+00:00"))
+        - datetime.fromisoformat(at.replace("Z", "+00:00"))
     ).total_seconds()
 
 
 def culprit_session(work: Work) -> Any:
-    """Who changed a permission set is recorded in the Identity Center account. Raises ResponseError without one."""
+    """Who changed a permission set is recorded in the Identity Center account. Raises
+    ResponseError without one.
+    """
     center = Center(work)
     if not center:
         raise ResponseError("playbooks.iam_principal.identity_center is not set any more")

@@ -1,6 +1,8 @@
-"""What a principal did, as the collector distilled it from CloudTrail, and how people are told of it.
+"""What a principal did, as the collector distilled it from CloudTrail, and how people are told of
+it.
 
-Everything in a change was chosen by whoever made it: it is shown as one printable line, and quoted in commands.
+Everything in a change was chosen by whoever made it: it is shown as one printable line, and quoted
+in commands.
 """
 
 from __future__ import annotations
@@ -18,7 +20,9 @@ COMMAND = 260  # characters of a command; a longer one gives way to the one that
 
 @dataclass(frozen=True)
 class Change:
-    """One successful call. ``parameters``, ``response``: requestParameters and responseElements, bounded in size."""
+    """One successful call. ``parameters``, ``response``: requestParameters and responseElements,
+    bounded in size.
+    """
 
     id: str
     at: str
@@ -47,25 +51,44 @@ class Change:
     @property
     def told(self) -> str:
         """``2026-01-01T12:00:00Z CreateUser by user/alice from 198.51.100.7``."""
-        return f"{self.at[:20]} {self.name} by {self.who.split(':')[-1][:100] or 'unknown'} from {self.origin[:45] or 'unknown'}"
+        return (
+            f"{self.at[:20]} {self.name} by {self.who.split(':')[-1][:100] or 'unknown'} from"
+            f" {self.origin[:45] or 'unknown'}"
+        )
 
     @property
     def lookup(self) -> str:
         """The command that shows the whole event."""
-        return command("cloudtrail lookup-events --lookup-attributes", f"AttributeKey=EventId,AttributeValue={self.id}",
-                       region=self.region)  # fmt: skip
+        return command(
+            "cloudtrail lookup-events --lookup-attributes",
+            f"AttributeKey=EventId,AttributeValue={self.id}",
+            region=self.region,
+        )
 
 
 def parse(raw: Any) -> Change | None:
     """A distilled event; None for anything that is none."""
-    if not isinstance(raw, dict) or not all(isinstance(raw.get(name), str) and raw[name] for name in ("id", "name", "source")):
+    if not isinstance(raw, dict) or not all(
+        isinstance(raw.get(name), str) and raw[name] for name in ("id", "name", "source")
+    ):
         return None
     words: Json = {
         name: finding.text(raw.get(field), 300)
-        for name, field in (("id", "id"), ("at", "at"), ("name", "name"), ("source", "source"), ("region", "region"),
-                            ("account", "account"), ("who", "who"), ("origin", "from"))
-    }  # fmt: skip
-    parts = {name: raw[name] if isinstance(raw.get(name), dict) else {} for name in ("parameters", "response")}
+        for name, field in (
+            ("id", "id"),
+            ("at", "at"),
+            ("name", "name"),
+            ("source", "source"),
+            ("region", "region"),
+            ("account", "account"),
+            ("who", "who"),
+            ("origin", "from"),
+        )
+    }
+    parts = {
+        name: raw[name] if isinstance(raw.get(name), dict) else {}
+        for name in ("parameters", "response")
+    }
     return Change(**words, **parts)
 
 
@@ -83,7 +106,9 @@ def command(call: str, *values: str, region: str = "") -> str:
 
 
 def sentence(change: Change, why: str, by_hand: str) -> str:
-    """Who did what when, why it stands, and the command a person runs: the text gives way, never the command."""
+    """Who did what when, why it stands, and the command a person runs: the text gives way, never
+    the command.
+    """
     by_hand = by_hand if len(by_hand) <= COMMAND else change.lookup
     end = f". By hand: {by_hand}" if by_hand else ""
     text = f"{change.told}: {why}"

@@ -49,13 +49,22 @@ class Attached(Granted):
 
     def read(self) -> Any:
         if self.policy == self.job.deny_all:
-            raise Settled(LEFT, f"AWSDenyAll was attached to {self.of} {self.name}: taking it away would open, not close",
-                          self.command(f"iam list-attached-{self.of}-policies --{self.of}-name", self.name))  # fmt: skip
+            raise Settled(
+                LEFT,
+                f"AWSDenyAll was attached to {self.of} {self.name}: taking it away would open, not"
+                " close",
+                self.command(f"iam list-attached-{self.of}-policies --{self.of}-name", self.name),
+            )
         found = self._found()
-        return {**found, "attached": self.policy in (present.attached(self.client(), self.of, self.name) or [])}
+        return {
+            **found,
+            "attached": self.policy in (present.attached(self.client(), self.of, self.name) or []),
+        }
 
     def todo(self, now: Any) -> str:
-        return f"policy {self.policy} detached from {self.of} {self.name}" if now["attached"] else ""
+        return (
+            f"policy {self.policy} detached from {self.of} {self.name}" if now["attached"] else ""
+        )
 
     def before(self, now: Any) -> Json:
         return {"of": self.of, "name": self.name, "arn": now["arn"], "policy": self.policy}
@@ -66,7 +75,13 @@ class Attached(Granted):
         return [call(**{f"{self.title}Name": self.name, "PolicyArn": self.policy})]
 
     def by_hand(self) -> str:
-        return self.command(f"iam detach-{self.of}-policy", f"--{self.of}-name", self.name, "--policy-arn", self.policy)
+        return self.command(
+            f"iam detach-{self.of}-policy",
+            f"--{self.of}-name",
+            self.name,
+            "--policy-arn",
+            self.policy,
+        )
 
 
 class Inline(Granted):
@@ -79,25 +94,45 @@ class Inline(Granted):
 
     def read(self) -> Any:
         if self.policy == OLDER or self.policy.startswith(f"{self.work.prefix}-"):
-            look = self.command(f"iam get-{self.of}-policy", f"--{self.of}-name", self.name, "--policy-name", self.policy)
-            raise Settled(LEFT, f"policy {self.policy} of {self.of} {self.name} is what denies its sessions", look)
+            look = self.command(
+                f"iam get-{self.of}-policy",
+                f"--{self.of}-name",
+                self.name,
+                "--policy-name",
+                self.policy,
+            )
+            raise Settled(
+                LEFT,
+                f"policy {self.policy} of {self.of} {self.name} is what denies its sessions",
+                look,
+            )
         found = self._found()
         document = present.inline(self.client(), self.of, self.name, self.policy)
         put = _document(get(self.change.parameters, "policyDocument"))
         if document is not None and put is not None and document != put:
             raise Settled(
-                LEFT, f"policy {self.policy} of {self.of} {self.name} is not what was put: changed since, left as it is"
+                LEFT,
+                f"policy {self.policy} of {self.of} {self.name} is not what was put: changed since,"
+                " left as it is",
             )
         return {**found, "document": document}
 
     def todo(self, now: Any) -> str:
         if now["document"] is None:
             return ""
-        return (f"inline policy {self.policy} of {self.of} {self.name} recorded, then deleted; whether it took an older one's "
-                "place is not known")  # fmt: skip
+        return (
+            f"inline policy {self.policy} of {self.of} {self.name} recorded, then deleted; whether"
+            " it took an older one's place is not known"
+        )
 
     def before(self, now: Any) -> Json:
-        return {"of": self.of, "name": self.name, "arn": now["arn"], "policy": self.policy, "document": now["document"]}
+        return {
+            "of": self.of,
+            "name": self.name,
+            "arn": now["arn"],
+            "policy": self.policy,
+            "document": now["document"],
+        }
 
     def undo(self, now: Any) -> list[Json]:
         iam = self.changing((f"iam:Delete{self.title}Policy",), now["arn"])
@@ -105,11 +140,19 @@ class Inline(Granted):
         return [call(**{f"{self.title}Name": self.name, "PolicyName": self.policy})]
 
     def by_hand(self) -> str:
-        return self.command(f"iam delete-{self.of}-policy", f"--{self.of}-name", self.name, "--policy-name", self.policy)
+        return self.command(
+            f"iam delete-{self.of}-policy",
+            f"--{self.of}-name",
+            self.name,
+            "--policy-name",
+            self.policy,
+        )
 
 
 def _document(text: Any) -> Json | None:
-    """A policy as CloudTrail shows it: JSON, in older events URL-encoded; None where it was cut or is none."""
+    """A policy as CloudTrail shows it: JSON, in older events URL-encoded; None where it was cut
+    or is none.
+    """
     for one in (text, unquote(text)) if isinstance(text, str) else ():
         try:
             found = json.loads(one)
@@ -134,7 +177,11 @@ class Member(Revert):
         user = present.identity(iam, "user", self.user) if self.user else None
         if not group or not user:
             raise Settled(ALREADY, f"user {self.user} or group {self.group} is gone")
-        return {"arn": group["arn"], "user": user["arn"], "member": self.group in (present.groups(iam, self.user) or [])}
+        return {
+            "arn": group["arn"],
+            "user": user["arn"],
+            "member": self.group in (present.groups(iam, self.user) or []),
+        }
 
     def names(self, now: Any) -> list[str]:
         return [now["arn"], now["user"], self.group, self.user]
@@ -150,14 +197,18 @@ class Member(Revert):
         return [iam.remove_user_from_group(UserName=self.user, GroupName=self.group)]
 
     def by_hand(self) -> str:
-        return self.command("iam remove-user-from-group", "--user-name", self.user, "--group-name", self.group)
+        return self.command(
+            "iam remove-user-from-group", "--user-name", self.user, "--group-name", self.group
+        )
 
 
 class Trust(Revert):
-    """The trust policy gets a denial of principals of other accounts; the rest of it stays as it is.
+    """The trust policy gets a denial of principals of other accounts; the rest of it stays as it
+    is.
 
-    Only sts:AssumeRole is denied: it is the one call that IAM principals make, while web identities and SAML make their own
-    (whose caller is anonymous, and would be of another account too). Services are left out by aws:PrincipalIsAWSService.
+    Only sts:AssumeRole is denied: it is the one call that IAM principals make, while web identities
+    and SAML make their own (whose caller is anonymous, and would be of another account too).
+    Services are left out by aws:PrincipalIsAWSService.
     """
 
     kind, what = "trust", "trust"
@@ -174,8 +225,12 @@ class Trust(Revert):
             raise Settled(ALREADY, f"role {self.role} is gone")
         document, account = found["trust"] or {}, self.work.target.account_id
         if not present.outsiders(document, account) and not present.has_denial(document, self.sid):
-            raise Settled(LEFT, f"the trust policy of role {self.role} was changed; as it is now it names this account alone",
-                          self.command("iam get-role --role-name", self.role))  # fmt: skip
+            raise Settled(
+                LEFT,
+                f"the trust policy of role {self.role} was changed; as it is now it names this"
+                " account alone",
+                self.command("iam get-role --role-name", self.role),
+            )
         return found
 
     def names(self, now: Any) -> list[str]:
@@ -185,8 +240,10 @@ class Trust(Revert):
         if present.has_denial(now["trust"], self.sid):
             return ""
         who = ", ".join(sorted(present.outsiders(now["trust"], self.work.target.account_id)))[:120]
-        return (f"role {self.role} can no longer be assumed from other accounts ({who}): {self.sid} added to its trust policy; "
-                "sessions it has issued live on")  # fmt: skip
+        return (
+            f"role {self.role} can no longer be assumed from other accounts ({who}): {self.sid}"
+            " added to its trust policy; sessions it has issued live on"
+        )
 
     def before(self, now: Any) -> Json:
         return {"role": self.role, "arn": now["arn"], "document": now["trust"]}
@@ -194,7 +251,13 @@ class Trust(Revert):
     def undo(self, now: Any) -> list[Json]:
         iam = self.changing(("iam:UpdateAssumeRolePolicy",), now["arn"])
         document = present.with_denial(now["trust"], self.sid, self.work.target.account_id)
-        return [iam.update_assume_role_policy(RoleName=self.role, PolicyDocument=json.dumps(document))]
+        return [
+            iam.update_assume_role_policy(RoleName=self.role, PolicyDocument=json.dumps(document))
+        ]
 
     def by_hand(self) -> str:
-        return self.command("iam update-assume-role-policy --policy-document file://trust.json", "--role-name", self.role)
+        return self.command(
+            "iam update-assume-role-policy --policy-document file://trust.json",
+            "--role-name",
+            self.role,
+        )

@@ -13,7 +13,10 @@ from guardduty_response.playbooks.iam_principal import passwords, present
 from guardduty_response.playbooks.iam_principal.remediate.changes import Change
 from guardduty_response.playbooks.iam_principal.remediate.revert import LEFT, Job, Revert, Settled
 
-DENY_DOCUMENT: Json = {"Version": "2012-10-17", "Statement": [{"Effect": "Deny", "Action": "*", "Resource": "*"}]}
+DENY_DOCUMENT: Json = {
+    "Version": "2012-10-17",
+    "Statement": [{"Effect": "Deny", "Action": "*", "Resource": "*"}],
+}
 
 
 def own_user(change: Change) -> str:
@@ -26,7 +29,9 @@ class Key(Revert):
 
     def __init__(self, job: Job, change: Change) -> None:
         super().__init__(job, change)
-        self.user = change.made("accessKey", "userName") or change.asked("userName") or own_user(change)
+        self.user = (
+            change.made("accessKey", "userName") or change.asked("userName") or own_user(change)
+        )
         self.key = change.made("accessKey", "accessKeyId") or change.asked("accessKeyId")
         self.good = f"access key {self.key} of user {self.user} is inactive"
 
@@ -47,7 +52,11 @@ class Key(Revert):
         return [now["arn"], self.user]
 
     def todo(self, now: Any) -> str:
-        return f"access key {self.key} of user {self.user} made inactive" if now["status"] == "Active" else ""
+        return (
+            f"access key {self.key} of user {self.user} made inactive"
+            if now["status"] == "Active"
+            else ""
+        )
 
     def before(self, now: Any) -> Json:
         return {"user": self.user, "arn": now["arn"], "key": self.key}
@@ -57,7 +66,13 @@ class Key(Revert):
         return [iam.update_access_key(UserName=self.user, AccessKeyId=self.key, Status="Inactive")]
 
     def by_hand(self) -> str:
-        return self.command("iam update-access-key --status Inactive", "--user-name", self.user, "--access-key-id", self.key)
+        return self.command(
+            "iam update-access-key --status Inactive",
+            "--user-name",
+            self.user,
+            "--access-key-id",
+            self.key,
+        )
 
 
 class Created(Revert):
@@ -75,16 +90,23 @@ class Created(Revert):
             raise Settled(ALREADY, f"{self.of} {self.name} is gone")
         made = self.change.made(self.of, f"{self.of}Id")
         if made and made != found["id"]:
-            raise Settled(LEFT, f"{self.of} {self.name} is not the one that was created: it was created anew since")
+            raise Settled(
+                LEFT,
+                f"{self.of} {self.name} is not the one that was created: it was created anew since",
+            )
         return found
 
     def names(self, now: Any) -> list[str]:
         return [now["arn"], self.name]
 
     def _bound(self, iam: Any) -> Json:
-        """Where policies are at their quota, which an intruder can see to: a permissions boundary has no quota."""
+        """Where policies are at their quota, which an intruder can see to: a permissions
+        boundary has no quota.
+        """
         call = getattr(iam, f"put_{self.of}_permissions_boundary")
-        return dict(call(**{f"{self.of.title()}Name": self.name, "PermissionsBoundary": self.job.deny_all}))
+        return dict(
+            call(**{f"{self.of.title()}Name": self.name, "PermissionsBoundary": self.job.deny_all})
+        )
 
 
 class User(Created):
@@ -97,7 +119,11 @@ class User(Created):
     def read(self) -> Any:
         found, iam = self._found(), self.client()
         policies = present.attached(iam, "user", self.name) or []
-        return {**found, "attached": self.job.deny_all in policies, "keys": present.keys(iam, self.name) or {}}
+        return {
+            **found,
+            "attached": self.job.deny_all in policies,
+            "keys": present.keys(iam, self.name) or {},
+        }
 
     def _denied(self, now: Json) -> bool:
         return bool(now["attached"] or now["boundary"] == self.job.deny_all)
@@ -110,25 +136,36 @@ class User(Created):
         return ", ".join([*done, *(f"its key {key} made inactive" for key in self._active(now))])
 
     def before(self, now: Any) -> Json:
-        return {"user": self.name, **{name: now[name] for name in ("arn", "attached", "boundary", "keys")}}
+        return {
+            "user": self.name,
+            **{name: now[name] for name in ("arn", "attached", "boundary", "keys")},
+        }
 
     def undo(self, now: Any) -> list[Json]:
         answers: list[Json] = []
         if not self._denied(now):
-            iam = self.changing(("iam:AttachUserPolicy", "iam:PutUserPermissionsBoundary"), now["arn"])
+            iam = self.changing(
+                ("iam:AttachUserPolicy", "iam:PutUserPermissionsBoundary"), now["arn"]
+            )
             try:
-                answers.append(iam.attach_user_policy(UserName=self.name, PolicyArn=self.job.deny_all))
+                answers.append(
+                    iam.attach_user_policy(UserName=self.name, PolicyArn=self.job.deny_all)
+                )
             except ClientError as error:
                 if aws.code(error) != "LimitExceeded":
                     raise
                 answers.append(self._bound(iam))
         for key in self._active(now):
             iam = self.changing(("iam:UpdateAccessKey",), now["arn"])
-            answers.append(iam.update_access_key(UserName=self.name, AccessKeyId=key, Status="Inactive"))
+            answers.append(
+                iam.update_access_key(UserName=self.name, AccessKeyId=key, Status="Inactive")
+            )
         return answers
 
     def by_hand(self) -> str:
-        return self.command("iam attach-user-policy --policy-arn", self.job.deny_all, "--user-name", self.name)
+        return self.command(
+            "iam attach-user-policy --policy-arn", self.job.deny_all, "--user-name", self.name
+        )
 
 
 class Role(Created):
@@ -149,15 +186,28 @@ class Role(Created):
     def todo(self, now: Any) -> str:
         if now["policy"] == DENY_DOCUMENT or now["boundary"] == self.job.deny_all:
             return ""
-        return f"everything denied to role {self.name} by its policy {self.policy}: sessions it has issued are dead with it"
+        return (
+            f"everything denied to role {self.name} by its policy {self.policy}: sessions it has"
+            " issued are dead with it"
+        )
 
     def before(self, now: Any) -> Json:
-        return {"role": self.name, "name": self.policy, **{name: now[name] for name in ("arn", "policy", "boundary")}}
+        return {
+            "role": self.name,
+            "name": self.policy,
+            **{name: now[name] for name in ("arn", "policy", "boundary")},
+        }
 
     def undo(self, now: Any) -> list[Json]:
         iam = self.changing(("iam:PutRolePolicy", "iam:PutRolePermissionsBoundary"), now["arn"])
         try:
-            return [iam.put_role_policy(RoleName=self.name, PolicyName=self.policy, PolicyDocument=json.dumps(DENY_DOCUMENT))]
+            return [
+                iam.put_role_policy(
+                    RoleName=self.name,
+                    PolicyName=self.policy,
+                    PolicyDocument=json.dumps(DENY_DOCUMENT),
+                )
+            ]
         except ClientError as error:
             if aws.code(error) != "LimitExceeded":
                 raise
@@ -165,25 +215,38 @@ class Role(Created):
 
     def by_hand(self) -> str:
         document = json.dumps(DENY_DOCUMENT, separators=(",", ":"))
-        return self.command("iam put-role-policy", "--role-name", self.name, "--policy-name", self.policy,
-                            "--policy-document", document)  # fmt: skip
+        return self.command(
+            "iam put-role-policy",
+            "--role-name",
+            self.name,
+            "--policy-name",
+            self.policy,
+            "--policy-document",
+            document,
+        )
 
 
 class LoginProfile(Revert):
-    """The password that was set is known to whoever set it: it gives way to a random one that is kept nowhere."""
+    """The password that was set is known to whoever set it: it gives way to a random one that is
+    kept nowhere.
+    """
 
     kind, what = "login_profiles", "login_profile"
 
     def __init__(self, job: Job, change: Change) -> None:
         super().__init__(job, change)
-        self.user = change.made("loginProfile", "userName") or change.asked("userName") or own_user(change)
+        self.user = (
+            change.made("loginProfile", "userName") or change.asked("userName") or own_user(change)
+        )
         self.good = f"the console password of user {self.user} is a random one, to be reset"
 
     def read(self) -> Any:
         if not self.user:
             raise Settled(LEFT, "the event does not say whose password it was")
         if self.user == self.work.id and self.work.target.kind == "iam_user":
-            raise Settled(ALREADY, "its own console password: containment deals with it (console_password)")
+            raise Settled(
+                ALREADY, "its own console password: containment deals with it (console_password)"
+            )
         found = present.identity(self.client(), "user", self.user)
         profile = found and present.login(self.client(), self.user)
         if not found or not profile:
@@ -197,15 +260,21 @@ class LoginProfile(Revert):
         # No password can be read: whether it is the random one is told by the record alone.
         if now["reset"] and (self.part in self.job.recorded):
             return ""
-        return (f"console password of user {self.user} replaced by a random one that is kept nowhere, to be reset; a person "
-                "gives a new one, and sign-ins already made last up to 12 hours")  # fmt: skip
+        return (
+            f"console password of user {self.user} replaced by a random one that is kept nowhere,"
+            " to be reset; a person gives a new one, and sign-ins already made last up to 12 hours"
+        )
 
     def before(self, now: Any) -> Json:
         return {"user": self.user, "arn": now["arn"]}
 
     def undo(self, now: Any) -> list[Json]:
         iam = self.changing(("iam:UpdateLoginProfile",), now["arn"])
-        return [iam.update_login_profile(UserName=self.user, Password=passwords.drawn(), PasswordResetRequired=True)]
+        return [
+            iam.update_login_profile(
+                UserName=self.user, Password=passwords.drawn(), PasswordResetRequired=True
+            )
+        ]
 
     def by_hand(self) -> str:
         return self.command("iam delete-login-profile", "--user-name", self.user)

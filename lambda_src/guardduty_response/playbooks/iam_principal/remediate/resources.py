@@ -1,4 +1,6 @@
-"""Reverts of what runs and what is open: instances, security-group rules, functions, shared snapshots and images."""
+"""Reverts of what runs and what is open: instances, security-group rules, functions, shared
+snapshots and images.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,9 @@ AT_ONCE = 20  # instances of a session: their ARNs must fit its policy
 
 
 class Instances(Revert):
-    """Those that still run are stopped. One that cannot be stopped is left to people: its disks would be lost."""
+    """Those that still run are stopped. One that cannot be stopped is left to people: its disks
+    would be lost.
+    """
 
     kind, what = "instances", "instances"
 
@@ -35,7 +39,11 @@ class Instances(Revert):
         if not self.ids and not self.reservation:
             raise Settled(LEFT, "the event does not say which instances were started")
         found = present.instances(self.client("ec2"), self.ids, self.reservation)
-        alive = {id: one for id, one in found.items() if one["state"] not in ("terminated", "shutting-down")}
+        alive = {
+            id: one
+            for id, one in found.items()
+            if one["state"] not in ("terminated", "shutting-down")
+        }
         if not alive:
             raise Settled(ALREADY, f"{', '.join(self.ids) or self.reservation}: terminated")
         return alive
@@ -44,14 +52,25 @@ class Instances(Revert):
         return [self._arn(id) for id in now]
 
     def _arn(self, id: str) -> str:
-        return f"arn:{self.job.config.partition}:ec2:{self.change.region}:{self.work.target.account_id}:instance/{id}"
+        return (
+            f"arn:{self.job.config.partition}:ec2:{self.change.region}:"
+            f"{self.work.target.account_id}:instance/{id}"
+        )
 
     def _running(self, now: Json) -> list[str]:
         """Those to stop. What cannot be stopped is told once."""
-        unable = [id for id, one in now.items() if one["state"] in ("running", "pending") and one["store"]]
+        unable = [
+            id for id, one in now.items() if one["state"] in ("running", "pending") and one["store"]
+        ]
         told = {id for _, hand in self.rest for id in now if id in hand}
-        self.rest += [(f"{id} runs on: its root is an instance store, which stopping would lose", self._terminate(id))
-                      for id in unable if id not in told]  # fmt: skip
+        self.rest += [
+            (
+                f"{id} runs on: its root is an instance store, which stopping would lose",
+                self._terminate(id),
+            )
+            for id in unable
+            if id not in told
+        ]
         return [
             id
             for id, one in sorted(now.items())
@@ -79,7 +98,12 @@ class Instances(Revert):
             except ClientError as error:
                 if aws.code(error) != "UnsupportedOperation":
                     raise
-                self.rest.append((f"{id} runs on: a Spot instance of a one-time request cannot be stopped", self._terminate(id)))
+                self.rest.append(
+                    (
+                        f"{id} runs on: a Spot instance of a one-time request cannot be stopped",
+                        self._terminate(id),
+                    )
+                )
         if not answers:
             raise Settled(LEFT, "; ".join(why for why, _ in self.rest))
         return answers
@@ -90,20 +114,30 @@ class Instances(Revert):
 
     def by_hand(self) -> str:
         if self.reservation:
-            return self.command("ec2 describe-instances --filters", f"Name=reservation-id,Values={self.reservation}")
+            return self.command(
+                "ec2 describe-instances --filters", f"Name=reservation-id,Values={self.reservation}"
+            )
         return self.command("ec2 stop-instances --instance-ids", *self.ids)
 
 
 class Rules(Revert):
-    """Exactly the rules that the call made: by their ids, or by protocol, ports and source where the answer has not all ids."""
+    """Exactly the rules that the call made: by their ids, or by protocol, ports and source where
+    the answer has not all ids.
+    """
 
     kind, what = "security_groups", "rules"
 
     def __init__(self, job: Job, change: Change) -> None:
         super().__init__(job, change)
         made = items(change.response, "securityGroupRuleSet")
-        self.made = {text(one.get("securityGroupRuleId"), 40): one for one in made if one.get("securityGroupRuleId")}
-        self.group = change.asked("groupId") or next((text(one.get("groupId"), 40) for one in made), "")
+        self.made = {
+            text(one.get("securityGroupRuleId"), 40): one
+            for one in made
+            if one.get("securityGroupRuleId")
+        }
+        self.group = change.asked("groupId") or next(
+            (text(one.get("groupId"), 40) for one in made), ""
+        )
         self.egress = change.name.endswith("Egress")
         self.way = "egress" if self.egress else "ingress"
         self.good = f"security group {self.group} has none of the rules that were added"
@@ -116,14 +150,25 @@ class Rules(Revert):
         if name is None:
             raise Settled(ALREADY, f"security group {self.group} is gone")
         found = present.rules(ec2, self.group, self.egress)
-        changed = [id for id, rule in found.items() if id in self.made and not _same(self.made[id], rule)]
+        changed = [
+            id for id, rule in found.items() if id in self.made and not _same(self.made[id], rule)
+        ]
         if changed:
-            raise Settled(LEFT, f"rule {', '.join(changed)} of {self.group} is not what was added: changed since, left as it is")
+            raise Settled(
+                LEFT,
+                f"rule {', '.join(changed)} of {self.group} is not what was added: changed since,"
+                " left as it is",
+            )
         asked = {present.rule_key(one) for one in asked_rules(self.change.parameters)}
         if not asked and not self.made:
             raise Settled(LEFT, "the event does not say which rules were added")
-        wanted = asked if len(self.made) < len(asked) else set()  # the answer was cut, or named none
-        mine = {id: rule for id, rule in found.items() if id in self.made or present.rule_key(rule) in wanted}
+        # the answer was cut, or named none
+        wanted = asked if len(self.made) < len(asked) else set()
+        mine = {
+            id: rule
+            for id, rule in found.items()
+            if id in self.made or present.rule_key(rule) in wanted
+        }
         return {"name": name, "rules": mine}
 
     def names(self, now: Any) -> list[str]:
@@ -132,12 +177,15 @@ class Rules(Revert):
     @property
     def _arn(self) -> str:
         return (
-            f"arn:{self.job.config.partition}:ec2:{self.change.region}:{self.work.target.account_id}:security-group/{self.group}"
+            f"arn:{self.job.config.partition}:ec2:{self.change.region}:"
+            f"{self.work.target.account_id}:security-group/{self.group}"
         )
 
     def todo(self, now: Any) -> str:
         closed = ", ".join(map(present.told, now["rules"].values()))
-        return f"closed in security group {self.group} ({self.way}): {closed[:250]}" if closed else ""
+        return (
+            f"closed in security group {self.group} ({self.way}): {closed[:250]}" if closed else ""
+        )
 
     def before(self, now: Any) -> Json:
         return {"group": self.group, "egress": self.egress, "rules": list(now["rules"].values())}
@@ -152,26 +200,39 @@ class Rules(Revert):
         call = f"ec2 revoke-security-group-{self.way} --group-id"
         if self.made:
             return self.command(call, self.group, "--security-group-rule-ids", *sorted(self.made))
-        return self.command(call, self.group, "--ip-permissions", json.dumps(asked_rules(self.change.parameters)))
+        return self.command(
+            call, self.group, "--ip-permissions", json.dumps(asked_rules(self.change.parameters))
+        )
 
 
 def _same(made: Json, rule: Json) -> bool:
     """Whether the rule is what the answer said of it, as far as it said anything."""
-    said = {"IpProtocol": made.get("ipProtocol"), "FromPort": made.get("fromPort"), "ToPort": made.get("toPort")}
+    said = {
+        "IpProtocol": made.get("ipProtocol"),
+        "FromPort": made.get("fromPort"),
+        "ToPort": made.get("toPort"),
+    }
     if said["IpProtocol"] is None:
         return True
-    source = next((made[name] for name in ("cidrIpv4", "cidrIpv6", "prefixListId") if made.get(name)), None)
+    source = next(
+        (made[name] for name in ("cidrIpv4", "cidrIpv6", "prefixListId") if made.get(name)), None
+    )
     protocol, low, high, now = present.rule_key(rule)
     shown = present.rule_key({name: value for name, value in said.items() if value is not None})
     return (protocol, low, high) == shown[:3] and source in (None, now)
 
 
 def asked_rules(parameters: Json) -> list[Json]:
-    """The rules of an Authorize request as CloudTrail shows it, each an IpPermission with a single source."""
+    """The rules of an Authorize request as CloudTrail shows it, each an IpPermission with a
+    single source.
+    """
     out: list[Json] = []
-    sources = (("ipRanges", "cidrIp", "IpRanges", "CidrIp"), ("ipv6Ranges", "cidrIpv6", "Ipv6Ranges", "CidrIpv6"),
-               ("prefixListIds", "prefixListId", "PrefixListIds", "PrefixListId"),
-               ("groups", "groupId", "UserIdGroupPairs", "GroupId"))  # fmt: skip
+    sources = (
+        ("ipRanges", "cidrIp", "IpRanges", "CidrIp"),
+        ("ipv6Ranges", "cidrIpv6", "Ipv6Ranges", "CidrIpv6"),
+        ("prefixListIds", "prefixListId", "PrefixListIds", "PrefixListId"),
+        ("groups", "groupId", "UserIdGroupPairs", "GroupId"),
+    )
     for one in items(parameters, "ipPermissions") or [_old_style(parameters)]:
         if not one.get("ipProtocol"):
             continue
@@ -182,12 +243,18 @@ def asked_rules(parameters: Json) -> list[Json]:
             if isinstance(one.get(field), int)
         }
         for field, member, name, parameter in sources:
-            out += [{**base, name: [{parameter: source[member]}]} for source in items(one, field) if source.get(member)]
+            out += [
+                {**base, name: [{parameter: source[member]}]}
+                for source in items(one, field)
+                if source.get(member)
+            ]
     return out
 
 
 def _old_style(parameters: Json) -> Json:
-    """Before there were lists of permissions, and still: ``cidrIp``, ``ipProtocol`` and ports at the top."""
+    """Before there were lists of permissions, and still: ``cidrIp``, ``ipProtocol`` and ports at
+    the top.
+    """
     return {**parameters, "ipRanges": {"items": [{"cidrIp": get(parameters, "cidrIp")}]}}
 
 
@@ -203,7 +270,10 @@ class Function(Revert):
 
     @property
     def _arn(self) -> str:
-        return f"arn:{self.job.config.partition}:lambda:{self.change.region}:{self.work.target.account_id}:function:{self.name}"
+        return (
+            f"arn:{self.job.config.partition}:lambda:{self.change.region}:"
+            f"{self.work.target.account_id}:function:{self.name}"
+        )
 
     def read(self) -> Any:
         found = present.concurrency(self.client("lambda"), self.name) if self.name else None
@@ -216,7 +286,11 @@ class Function(Revert):
 
     def todo(self, now: Any) -> str:
         return (
-            "" if now["reserved"] == 0 else f"function {self.name} stopped: its reserved concurrency is 0, nobody can invoke it"
+            ""
+            if now["reserved"] == 0
+            else (
+                f"function {self.name} stopped: its reserved concurrency is 0, nobody can invoke it"
+            )
         )
 
     def before(self, now: Any) -> Json:
@@ -224,14 +298,23 @@ class Function(Revert):
 
     def undo(self, now: Any) -> list[Json]:
         client = self.changing(("lambda:PutFunctionConcurrency",), self._arn, "lambda")
-        return [client.put_function_concurrency(FunctionName=self.name, ReservedConcurrentExecutions=0)]
+        return [
+            client.put_function_concurrency(FunctionName=self.name, ReservedConcurrentExecutions=0)
+        ]
 
     def by_hand(self) -> str:
-        return self.command("lambda put-function-concurrency --reserved-concurrent-executions 0 --function-name", self.name)
+        return self.command(
+            "lambda put-function-concurrency --reserved-concurrent-executions 0 --function-name",
+            self.name,
+        )
 
 
-_SHARED_WITH = {"userId": "UserId", "group": "Group", "organizationArn": "OrganizationArn",
-                "organizationalUnitArn": "OrganizationalUnitArn"}  # fmt: skip
+_SHARED_WITH = {
+    "userId": "UserId",
+    "group": "Group",
+    "organizationArn": "OrganizationArn",
+    "organizationalUnitArn": "OrganizationalUnitArn",
+}
 
 
 class Sharing(Revert):
@@ -266,7 +349,12 @@ class Sharing(Revert):
 
     def todo(self, now: Any) -> str:
         who = ", ".join(value for one in now for value in one.values())
-        return f"{self.of} {self.id} no longer shared with {who[:200]}; copies made meanwhile stay where they are" if who else ""
+        return (
+            f"{self.of} {self.id} no longer shared with {who[:200]}; copies made meanwhile stay"
+            " where they are"
+            if who
+            else ""
+        )
 
     def before(self, now: Any) -> Json:
         return {"of": self.of, "id": self.id, "arn": self._arn, "entries": now}
@@ -278,11 +366,21 @@ class Sharing(Revert):
     def by_hand(self) -> str:
         attribute = present.SHARED[self.of][0]
         option = "create-volume-permission" if self.of == "snapshot" else "launch-permission"
-        return self.command(f"ec2 modify-{self.of}-attribute --attribute {attribute}", f"--{self.of}-id", self.id, f"--{option}",
-                            json.dumps({"Remove": self.added}, separators=(",", ":")))  # fmt: skip
+        return self.command(
+            f"ec2 modify-{self.of}-attribute --attribute {attribute}",
+            f"--{self.of}-id",
+            self.id,
+            f"--{option}",
+            json.dumps({"Remove": self.added}, separators=(",", ":")),
+        )
 
 
 def _added(change: Change) -> list[Json]:
     attribute = "launchPermission" if "Image" in change.name else "createVolumePermission"
     found = items(change.parameters, attribute, "add")
-    return [{name: text(one[field], 200)} for one in found for field, name in _SHARED_WITH.items() if text(one.get(field), 200)]
+    return [
+        {name: text(one[field], 200)}
+        for one in found
+        for field, name in _SHARED_WITH.items()
+        if text(one.get(field), 200)
+    ]

@@ -1,6 +1,8 @@
-"""One change of a principal, and how it is undone: read -> what is to do -> record -> change -> read back -> ledger line.
+"""One change of a principal, and how it is undone: read -> what is to do -> record -> change ->
+read back -> ledger line.
 
-The present state decides, not what the event says: what is gone, already undone, or changed by somebody since stays as it is.
+The present state decides, not what the event says: what is gone, already undone, or changed by
+somebody since stays as it is.
 """
 
 from __future__ import annotations
@@ -14,22 +16,44 @@ from botocore.exceptions import ClientError
 
 from guardduty_response import aws, breach
 from guardduty_response.errors import RoleUnavailable
-from guardduty_response.playbooks.common.work import ALREADY, DONE, FAILED, SKIPPED, Json, Work, allow, name_of, policy, why
+from guardduty_response.playbooks.common.work import (
+    ALREADY,
+    DONE,
+    FAILED,
+    SKIPPED,
+    Json,
+    Work,
+    allow,
+    name_of,
+    policy,
+    why,
+)
 from guardduty_response.playbooks.iam_principal import present
 from guardduty_response.playbooks.iam_principal.remediate.changes import Change, command, sentence
 from guardduty_response.policy import matches
 
-# The record's item takes 400 KB (Amazon DynamoDB): what reverts may add to it, in entries and in characters of before-state.
+# The record's item takes 400 KB (Amazon DynamoDB): what reverts may add to it, in entries and in
+# characters of before-state.
 MOST_REVERTS, MOST_LINES, MOST_CHARACTERS = 120, 200, 150_000
-LEFT, NOTED = "LEFT", "NOTED"  # beside the ledger's: for people to undo; worth knowing, nothing to undo
+# beside the ledger's: for people to undo; worth knowing, nothing to undo
+LEFT, NOTED = "LEFT", "NOTED"
 READ_BACKS, PAUSE_SECONDS = 3, 1
 # Soon again: somebody changes the same entity (AWS IAM), or an instance is still starting (EC2).
-SOON = frozenset({"ConcurrentModification", "ConcurrentModificationException", "EntityTemporarilyUnmodifiable",
-                  "EntityTemporarilyUnmodifiableException", "IncorrectInstanceState"})  # fmt: skip
+SOON = frozenset(
+    {
+        "ConcurrentModification",
+        "ConcurrentModificationException",
+        "EntityTemporarilyUnmodifiable",
+        "EntityTemporarilyUnmodifiableException",
+        "IncorrectInstanceState",
+    }
+)
 
 
 class Settled(Exception):
-    """Nothing is to be done about a change (ALREADY), or not by this (LEFT), and why. ``by_hand``: not the usual command."""
+    """Nothing is to be done about a change (ALREADY), or not by this (LEFT), and why.
+    ``by_hand``: not the usual command.
+    """
 
     def __init__(self, status: str, text: str, by_hand: str = "") -> None:
         super().__init__(text)
@@ -37,7 +61,9 @@ class Settled(Exception):
 
 
 class NotYet(Exception):
-    """To be asked again in a later call: throttled, an entity that is being changed, or not to be seen on reading back."""
+    """To be asked again in a later call: throttled, an entity that is being changed, or not to
+    be seen on reading back.
+    """
 
     def __init__(self, text: str, cause: Exception | None = None) -> None:
         super().__init__(text)
@@ -46,7 +72,9 @@ class NotYet(Exception):
 
 @dataclass(frozen=True)
 class Result:
-    """How a change was dealt with. ``rest``: (why, command) of what is left to people of a change that was reverted."""
+    """How a change was dealt with. ``rest``: (why, command) of what is left to people of a
+    change that was reverted.
+    """
 
     status: str
     text: str
@@ -56,14 +84,23 @@ class Result:
 
 
 class Job:
-    """What every revert of one call shares: sessions, what may be touched, how much the record still takes."""
+    """What every revert of one call shares: sessions, what may be touched, how much the record
+    still takes.
+    """
 
     def __init__(self, work: Work) -> None:
         self.work, self.config = work, work.ctx.config
         self.readers: dict[str, aws.Session] = {}
         # A role's name is one role's in an account, and often all that is known here.
-        here = [one for one in breach.own_roles(self.config) if one.startswith(("*:", f"{work.target.account_id}:"))]
-        self.own = {name_of(one) for one in here} | {f"{self.work.prefix}-quarantine", f"{self.work.prefix}-quarantine-ssm"}
+        here = [
+            one
+            for one in breach.own_roles(self.config)
+            if one.startswith(("*:", f"{work.target.account_id}:"))
+        ]
+        self.own = {name_of(one) for one in here} | {
+            f"{self.work.prefix}-quarantine",
+            f"{self.work.prefix}-quarantine-ssm",
+        }
         self.recorded = {name: len(str(was)) for name, was in _reverts(work, "before")}
         self.lines = {name for name, _ in _reverts(work, "actions")}
         self.unavailable = ""
@@ -85,7 +122,9 @@ class Job:
         return self.work.ctx.assume(self.work.target.account_id, region, policy(*statements))
 
     def full(self, characters: int) -> str:
-        """Why the record takes no further before-state of this size, or empty: what is not recorded is not changed."""
+        """Why the record takes no further before-state of this size, or empty: what is not
+        recorded is not changed.
+        """
         if len(self.recorded) >= MOST_REVERTS:
             return f"{MOST_REVERTS} changes were reverted, and the incident's record takes no more"
         if sum(self.recorded.values()) + characters > MOST_CHARACTERS:
@@ -101,7 +140,9 @@ class Job:
             return f"account {account} is exempt (guardrails.exempt_accounts)"
         for name in names:
             short = name_of(name)
-            if short in self.own or (account == self.config.security_account and short.startswith(f"{self.work.prefix}-")):
+            if short in self.own or (
+                account == self.config.security_account and short.startswith(f"{self.work.prefix}-")
+            ):
                 return f"{short} belongs to the response itself"
             if ":role/aws-service-role/" in name or ":role/aws-reserved/" in name:
                 return f"{short} is a role that only its AWS service can change"
@@ -113,11 +154,17 @@ class Job:
 
 
 def _reverts(work: Work, what: str) -> list[tuple[str, Json]]:
-    return [(name, one) for name, one in (work.kept.get(what) or {}).items() if name.startswith("revert/")]
+    return [
+        (name, one)
+        for name, one in (work.kept.get(what) or {}).items()
+        if name.startswith("revert/")
+    ]
 
 
 class Revert:
-    """``kind``: the option that switches it on; ``what``: the form its before-state has, for restoring it (restore_reverts)."""
+    """``kind``: the option that switches it on; ``what``: the form its before-state has, for
+    restoring it (restore_reverts).
+    """
 
     kind = what = ""
 
@@ -125,7 +172,7 @@ class Revert:
         self.job, self.change, self.work = job, change, job.work
         self.rest: list[tuple[str, str]] = []
 
-    # -- what a kind of change says of itself ---------------------------------------------------------------------
+    # -- what a kind of change says of itself ------------------------------------------------------
 
     @classmethod
     def applies(cls, _change: Change) -> bool:
@@ -155,13 +202,21 @@ class Revert:
     def by_hand(self) -> str:
         raise NotImplementedError
 
-    # -- shared by all --------------------------------------------------------------------------------------------
+    # -- shared by all -----------------------------------------------------------------------------
 
     def client(self, service: str = "iam") -> Any:
         return self.job.reading(self.change.region).client(service)
 
-    def changing(self, actions: tuple[str, ...], resource: list[str] | str, service: str = "iam", **equals: Any) -> Any:
-        return self.job.changing(self.change.region, allow(actions, resource, **equals)).client(service)
+    def changing(
+        self,
+        actions: tuple[str, ...],
+        resource: list[str] | str,
+        service: str = "iam",
+        **equals: Any,
+    ) -> Any:
+        return self.job.changing(self.change.region, allow(actions, resource, **equals)).client(
+            service
+        )
 
     def command(self, call: str, *values: str) -> str:
         return command(call, *values, region=self.change.region)
@@ -204,10 +259,16 @@ class Revert:
         text = self.todo(now)
         mine = self.part in self.job.recorded
         if not text:
-            # Recorded, and no line of it: an earlier attempt changed it and did not see it, or did not come to its line.
+            # Recorded, and no line of it: an earlier attempt changed it and did not see it, or did
+            # not come to its line.
             status = DONE if mine and self.work.acted(self.line).get("status") != DONE else ALREADY
             return Result(status, self.good, rest=self.rest, reverted=mine), []
-        was = {"what": self.what, "event": self.change.name, "region": self.change.region, **self.before(now)}
+        was = {
+            "what": self.what,
+            "event": self.change.name,
+            "region": self.change.region,
+            **self.before(now),
+        }
         if not mine:
             if reason := self.job.full(len(str(was))):
                 raise Settled(LEFT, reason)
@@ -218,7 +279,9 @@ class Revert:
         return Result(DONE, text, rest=self.rest, reverted=True), answers
 
     def _seen(self) -> None:
-        """Reads back. Raises NotYet when the change is not to be seen: judged anew in a later call."""
+        """Reads back. Raises NotYet when the change is not to be seen: judged anew in a later
+        call.
+        """
         left = ""
         for attempt in range(READ_BACKS):
             time.sleep(PAUSE_SECONDS * bool(attempt))
@@ -231,8 +294,13 @@ class Revert:
         raise NotYet(f"changed, and not to be seen on reading back: {left}")
 
     def _settled(self, settled: Settled) -> Result:
-        return Result(settled.status, settled.text, "" if settled.status == ALREADY else settled.by_hand or self.by_hand(),
-                      self.rest, settled.status == ALREADY and self.part in self.job.recorded)  # fmt: skip
+        return Result(
+            settled.status,
+            settled.text,
+            "" if settled.status == ALREADY else settled.by_hand or self.by_hand(),
+            self.rest,
+            settled.status == ALREADY and self.part in self.job.recorded,
+        )
 
     def given_up(self, text: str) -> Result:
         """Asked often enough."""
@@ -245,4 +313,6 @@ class Revert:
         if status != DONE and self.line not in self.job.lines and len(self.job.lines) >= MOST_LINES:
             return  # the evidence object has it
         self.job.lines.add(self.line)
-        self.work.did(self.line, status, sentence(self.change, result.text, result.by_hand), answers)
+        self.work.did(
+            self.line, status, sentence(self.change, result.text, result.by_hand), answers
+        )

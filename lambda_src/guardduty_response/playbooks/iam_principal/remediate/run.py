@@ -1,8 +1,10 @@
-"""The order of things: one round after the other as the collector lists them, newest change first, in pieces that fit a call.
+"""The order of things: one round after the other as the collector lists them, newest change first,
+in pieces that fit a call.
 
-State (``evidence.remediation.state`` of the ledger): ``handled`` rounds and ``keys`` of evidence behind them, ``at``: how many of
-the present round's changes are dealt with, ``again``: [[position, tries]] of those to be asked again, ``left``: sentences for
-people, ``noted``: what is worth knowing and cannot be undone, ``counts``.
+State (``evidence.remediation.state`` of the ledger): ``handled`` rounds and ``keys`` of evidence
+behind them, ``at``: how many of the present round's changes are dealt with, ``again``: [[position,
+tries]] of those to be asked again, ``left``: sentences for people, ``noted``: what is worth knowing
+and cannot be undone, ``counts``.
 """
 
 from __future__ import annotations
@@ -18,23 +20,36 @@ from guardduty_response.playbooks.common.part import Outcome
 from guardduty_response.playbooks.common.work import ALREADY, DONE, FAILED, Json, Work
 from guardduty_response.playbooks.iam_principal.remediate import commands, rotate, table
 from guardduty_response.playbooks.iam_principal.remediate.changes import Change, parse, sentence
-from guardduty_response.playbooks.iam_principal.remediate.revert import LEFT, NOTED, Job, NotYet, Result
+from guardduty_response.playbooks.iam_principal.remediate.revert import (
+    LEFT,
+    NOTED,
+    Job,
+    NotYet,
+    Result,
+)
 from guardduty_response.record import now
 
 NAME = "remediation"
-PIECE, PIECES, MOST_SECONDS = 50, 4, 90  # changes until the state is written; pieces and seconds of one call
+# changes until the state is written; pieces and seconds of one call
+PIECE, PIECES, MOST_SECONDS = 50, 4, 90
 TRIES, WAIT_SECONDS = 5, 15  # of a change that is asked again
 MOST_LEFT, MOST_NOTED = 60, 20  # sentences in the record; the evidence objects hold all
 
 
 def remediate(ctx: Context, target: Target) -> Step:
-    """One call's share. Raises botocore's error when nothing at all could go on (throttled, an outage)."""
+    """One call's share. Raises botocore's error when nothing at all could go on (throttled, an
+    outage).
+    """
     work = Work(ctx, target)
     work.kept = work.ledger()
     said, waits = rotate.run(work)
     listed = _listed(work)
     if listed is None:
-        return Step(not waits, WAIT_SECONDS if waits else 0, detail=said or "nothing was listed, so nothing is undone")
+        return Step(
+            not waits,
+            WAIT_SECONDS if waits else 0,
+            detail=said or "nothing was listed, so nothing is undone",
+        )
     round_ = Round(work, listed)
     until = time.monotonic() + MOST_SECONDS
     for _ in range(PIECES):
@@ -42,7 +57,11 @@ def remediate(ctx: Context, target: Target) -> Step:
             break
         round_.piece(until)
     if round_.left or waits:
-        return Step(done=False, wait_seconds=WAIT_SECONDS if waits or round_.waits else 1, detail=round_.detail)
+        return Step(
+            done=False,
+            wait_seconds=WAIT_SECONDS if waits or round_.waits else 1,
+            detail=round_.detail,
+        )
     following = "collect" if round_.end() else ""
     return Step(detail="; ".join(filter(None, (said, round_.detail))), following=following)
 
@@ -59,8 +78,17 @@ class Round:
     def __init__(self, work: Work, listed: Json) -> None:
         self.work, self.job = work, Job(work)
         self.kept = dict(work.kept["evidence"].get(NAME) or {})
-        self.state: Json = {"handled": 0, "keys": 0, "at": 0, "again": [], "left": [], "noted": [], "counts": {},
-                            "files": 0, **(self.kept.get("state") or {})}  # fmt: skip
+        self.state: Json = {
+            "handled": 0,
+            "keys": 0,
+            "at": 0,
+            "again": [],
+            "left": [],
+            "noted": [],
+            "counts": {},
+            "files": 0,
+            **(self.kept.get("state") or {}),
+        }
         self.listing, self.list_state = listed, dict(listed.get("state") or {})
         self.all_keys = [str(key) for key in self.list_state.get("changes") or []]
         self.keys = self.all_keys[self.state["keys"] :]
@@ -68,9 +96,15 @@ class Round:
         self.deferred = False
 
     def _read(self) -> list[Change]:
-        """Newest first, as what is undone last was done first; credentials and grants before everything else."""
+        """Newest first, as what is undone last was done first; credentials and grants before
+        everything else.
+        """
         found = [parse(one) for key in self.keys for one in evidence_store.get_event(key)]
-        changes = sorted({one.id: one for one in found if one}.values(), key=lambda one: (one.at, one.id), reverse=True)
+        changes = sorted(
+            {one.id: one for one in found if one}.values(),
+            key=lambda one: (one.at, one.id),
+            reverse=True,
+        )
         return sorted(changes, key=lambda one: not _first(one))
 
     @property
@@ -82,13 +116,20 @@ class Round:
         """Nothing is left but what was asked in this call, and answered "not yet"."""
         return self.deferred and self.state["at"] >= len(self.changes)
 
-    # -- one piece ------------------------------------------------------------------------------------------------
+    # -- one piece ---------------------------------------------------------------------------------
 
     def piece(self, until: float) -> None:
-        """Some changes further, then the evidence object of them, then the state. Raises what stood against all of them."""
-        start, tries = int(self.state["at"]), {int(at): int(count) for at, count in self.state["again"]}
+        """Some changes further, then the evidence object of them, then the state. Raises what
+        stood against all of them.
+        """
+        start, tries = (
+            int(self.state["at"]),
+            {int(at): int(count) for at, count in self.state["again"]},
+        )
         again = start >= len(self.changes)
-        positions = sorted(tries) if again else list(range(start, min(start + PIECE, len(self.changes))))
+        positions = (
+            sorted(tries) if again else list(range(start, min(start + PIECE, len(self.changes))))
+        )
         done: list[tuple[Change, Result]] = []
         error: Exception | None = None
         for position in positions:
@@ -127,7 +168,11 @@ class Round:
 
     def _give_up(self, change: Change, text: str) -> Result:
         kind = table.revert_for(change)
-        return kind(self.job, change).given_up(text) if kind else Result(FAILED, text, commands.by_hand(change))
+        return (
+            kind(self.job, change).given_up(text)
+            if kind
+            else Result(FAILED, text, commands.by_hand(change))
+        )
 
     def _write(self, done: list[tuple[Change, Result]]) -> None:
         """The piece's evidence object, and what people are told of it."""
@@ -141,14 +186,31 @@ class Round:
             self.state["left"] += [] if result.status == NOTED else told
             counts["for_people"] += 0 if result.status == NOTED else len(told)
             self.state["noted"] += told if result.status == NOTED else []
-            rows.append({"id": change.id, "at": change.at, "name": change.name, "region": change.region, "who": change.who,
-                         "status": result.status, "text": result.text, "by_hand": result.by_hand, "left": told})  # fmt: skip
+            rows.append(
+                {
+                    "id": change.id,
+                    "at": change.at,
+                    "name": change.name,
+                    "region": change.region,
+                    "who": change.who,
+                    "status": result.status,
+                    "text": result.text,
+                    "by_hand": result.by_hand,
+                    "left": told,
+                }
+            )
         self.state["files"] += 1
         name = f"{self.work.id}/remediation/{self.state['files']:03}.json"
         stored = self.work.ctx.put_evidence(name, json.dumps(rows, indent=1).encode())
-        self.kept["objects"] = [*(self.kept.get("objects") or []), {**stored, "what": f"what became of {len(rows)} actions"}]
+        self.kept["objects"] = [
+            *(self.kept.get("objects") or []),
+            {**stored, "what": f"what became of {len(rows)} actions"},
+        ]
         self.state["counts"] = dict(counts)
-        self.state["left"], self.state["noted"] = self.state["left"][:MOST_LEFT], self.state["noted"][:MOST_NOTED]
+        self.state["left"], self.state["noted"] = (
+            self.state["left"][:MOST_LEFT],
+            self.state["noted"][:MOST_NOTED],
+        )
 
     def _told(self, change: Change, result: Result) -> list[str]:
         if result.status == NOTED:
@@ -156,12 +218,16 @@ class Round:
         own = [(result.text, result.by_hand)] if result.status in (LEFT, FAILED) else []
         return [sentence(change, why, hand) for why, hand in [*own, *result.rest]]
 
-    # -- the end of a round ---------------------------------------------------------------------------------------
+    # -- the end of a round ------------------------------------------------------------------------
 
     def end(self) -> bool:
         """Writes how the round ended; whether another one is still to come."""
         more = self.listing.get("outcome") == Outcome.RUNNING
-        self.state |= {"keys": len(self.all_keys), "at": 0, "handled": int(self.list_state.get("listed") or 0)}
+        self.state |= {
+            "keys": len(self.all_keys),
+            "at": 0,
+            "handled": int(self.list_state.get("listed") or 0),
+        }
         self.changes = []
         unlisted = not self.list_state.get("listed") and not more
         bad = self.state["counts"].get("failed") or unlisted
@@ -174,7 +240,9 @@ class Round:
     @property
     def detail(self) -> str:
         counts: dict[str, int] = self.state["counts"]
-        text = f"{counts.get('reverted', 0)} reverted, {counts.get('for_people', 0)} left for people"
+        text = (
+            f"{counts.get('reverted', 0)} reverted, {counts.get('for_people', 0)} left for people"
+        )
         if counts.get(ALREADY.lower()):
             text += f", {counts[ALREADY.lower()]} were undone already"
         if counts.get(NOTED.lower()):
@@ -182,13 +250,28 @@ class Round:
         return text
 
     def _keep(self, outcome: Outcome, said: str = "") -> None:
-        people, objects = int(self.state["counts"].get("for_people", 0)), self.kept.get("objects") or []
+        people, objects = (
+            int(self.state["counts"].get("for_people", 0)),
+            self.kept.get("objects") or [],
+        )
         task = ""
         if people and outcome is not Outcome.RUNNING:
-            task = f"{people} of the principal's actions are not undone: each with its command in {objects[0]['key']}"
+            task = (
+                f"{people} of the principal's actions are not undone: each with its command in"
+                f" {objects[0]['key']}"
+            )
             task += f" and {len(objects) - 1} more objects beside it" * (len(objects) > 1)
-        entry: Json = {"outcome": outcome, "detail": said + self.detail, "objects": objects, "task": task, "state": self.state,
-                       "request_ids": [], "tries": 0, "since": self.kept.get("since") or now(), "at": now()}  # fmt: skip
+        entry: Json = {
+            "outcome": outcome,
+            "detail": said + self.detail,
+            "objects": objects,
+            "task": task,
+            "state": self.state,
+            "request_ids": [],
+            "tries": 0,
+            "since": self.kept.get("since") or now(),
+            "at": now(),
+        }
         self.kept = entry
         self.work.keep(NAME, entry)
         self.work.kept["evidence"][NAME] = entry

@@ -16,7 +16,9 @@ EVERYBODY = ("/global/AllUsers", "/global/AuthenticatedUsers")
 
 
 class Bucket(Revert):
-    """The bucket's public access block, all four of it: the policy and the ACL stay, and let no stranger in."""
+    """The bucket's public access block, all four of it: the policy and the ACL stay, and let no
+    stranger in.
+    """
 
     kind, what = "buckets", "bucket"
 
@@ -28,7 +30,11 @@ class Bucket(Revert):
     @classmethod
     def applies(cls, change: Change) -> bool:
         asked = get(change.parameters, "PublicAccessBlockConfiguration")
-        return change.name != "PutBucketPublicAccessBlock" or not isinstance(asked, dict) or not present.blocked(asked)
+        return (
+            change.name != "PutBucketPublicAccessBlock"
+            or not isinstance(asked, dict)
+            or not present.blocked(asked)
+        )
 
     @property
     def _arn(self) -> str:
@@ -40,8 +46,12 @@ class Bucket(Revert):
         if found is None:
             raise Settled(ALREADY, f"bucket {self.bucket} is gone")
         if not present.blocked(found) and not self._public(s3):
-            raise Settled(LEFT, f"the {'ACL' if self.change.name == 'PutBucketAcl' else 'policy'} of bucket {self.bucket} was "
-                                "changed; it does not make it public, it may let other accounts in")  # fmt: skip
+            raise Settled(
+                LEFT,
+                f"the {'ACL' if self.change.name == 'PutBucketAcl' else 'policy'} of bucket"
+                f" {self.bucket} was changed; it does not make it public, it may let other"
+                " accounts in",
+            )
         return found
 
     def _public(self, s3: Any) -> bool:
@@ -62,7 +72,12 @@ class Bucket(Revert):
 
     def todo(self, now: Any) -> str:
         return (
-            "" if present.blocked(now) else f"public access to bucket {self.bucket} blocked; its policy and ACL stay as they are"
+            ""
+            if present.blocked(now)
+            else (
+                f"public access to bucket {self.bucket} blocked; its policy and ACL stay as"
+                " they are"
+            )
         )
 
     def before(self, now: Any) -> Json:
@@ -70,13 +85,24 @@ class Bucket(Revert):
 
     def undo(self, now: Any) -> list[Json]:
         s3 = self.changing(("s3:PutBucketPublicAccessBlock",), self._arn, "s3")
-        return [s3.put_public_access_block(Bucket=self.bucket, PublicAccessBlockConfiguration=present.BLOCKED)]
+        return [
+            s3.put_public_access_block(
+                Bucket=self.bucket, PublicAccessBlockConfiguration=present.BLOCKED
+            )
+        ]
 
     def by_hand(self) -> str:
         on = ",".join(f"{name}=true" for name in present.BLOCKED)
         if self.change.name in ("PutBucketPolicy", "PutBucketAcl"):
-            return self.command(f"s3api get-bucket-{self.change.name[9:].lower()} --bucket", self.bucket)
-        return self.command("s3api put-public-access-block --public-access-block-configuration", on, "--bucket", self.bucket)
+            return self.command(
+                f"s3api get-bucket-{self.change.name[9:].lower()} --bucket", self.bucket
+            )
+        return self.command(
+            "s3api put-public-access-block --public-access-block-configuration",
+            on,
+            "--bucket",
+            self.bucket,
+        )
 
 
 class Trail(Revert):
@@ -91,14 +117,20 @@ class Trail(Revert):
     def _arn(self) -> str:
         if self.trail.startswith("arn:"):
             return self.trail
-        return f"arn:{self.job.config.partition}:cloudtrail:{self.change.region}:{self.work.target.account_id}:trail/{self.trail}"
+        return (
+            f"arn:{self.job.config.partition}:cloudtrail:{self.change.region}:"
+            f"{self.work.target.account_id}:trail/{self.trail}"
+        )
 
     def read(self) -> Any:
         if self._arn.split(":")[4] != self.work.target.account_id:
             raise Settled(LEFT, f"trail {self.trail} belongs to another account")
         found = present.logging(self.client("cloudtrail"), self.trail) if self.trail else None
         if found is None:
-            again = self.command("cloudtrail create-trail --is-multi-region-trail --s3-bucket-name BUCKET --name", self.trail)
+            again = self.command(
+                "cloudtrail create-trail --is-multi-region-trail --s3-bucket-name BUCKET --name",
+                self.trail,
+            )
             raise Settled(LEFT, f"trail {self.trail} no longer exists: create it again", again)
         return found
 
@@ -106,7 +138,14 @@ class Trail(Revert):
         return [self._arn]
 
     def todo(self, now: Any) -> str:
-        return "" if now else f"trail {self.trail} logging again; what happened since {self.change.at[:20]} is in no log of it"
+        return (
+            ""
+            if now
+            else (
+                f"trail {self.trail} logging again; what happened since {self.change.at[:20]} is in"
+                " no log of it"
+            )
+        )
 
     def before(self, now: Any) -> Json:
         return {"trail": self.trail, "arn": self._arn, "logging": now}
@@ -133,13 +172,19 @@ class Detector(Revert):
 
     @property
     def _arn(self) -> str:
-        return f"arn:{self.job.config.partition}:guardduty:{self.change.region}:{self.work.target.account_id}:detector/{self.id}"
+        return (
+            f"arn:{self.job.config.partition}:guardduty:{self.change.region}:"
+            f"{self.work.target.account_id}:detector/{self.id}"
+        )
 
     def read(self) -> Any:
         found = present.detector(self.client("guardduty"), self.id) if self.id else None
         if found is None:
-            raise Settled(LEFT, f"detector {self.id} no longer exists: create it again",
-                          self.command("guardduty create-detector --enable"))  # fmt: skip
+            raise Settled(
+                LEFT,
+                f"detector {self.id} no longer exists: create it again",
+                self.command("guardduty create-detector --enable"),
+            )
         return found
 
     def names(self, now: Any) -> list[str]:
