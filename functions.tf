@@ -5,7 +5,7 @@ locals {
   # name: in the function's name, its role's and its zip's. Never the member role's word: both roles may be in one account.
   jobs = {
     playbook = {
-      handler          = "playbook"
+      handler          = "respond"
       member_role      = "responder"
       on               = [for name in local.playbooks_in_use : name]
       name             = "playbook"
@@ -15,7 +15,7 @@ locals {
       tells            = false
     }
     collector = {
-      handler          = "collector"
+      handler          = "collect"
       member_role      = "collector"
       on               = [for name in local.playbooks_in_use : name]
       name             = "collect"
@@ -25,7 +25,7 @@ locals {
       tells            = false
     }
     remediate = {
-      handler          = "remediate"
+      handler          = "eradicate"
       member_role      = "remediator"
       on               = [for name in local.playbooks_in_use : name if length(try(var.playbooks[name].remediate, [])) > 0 || try(var.playbooks[name].rotate_key, null) != null]
       name             = "remediate"

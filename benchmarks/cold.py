@@ -12,12 +12,12 @@ from .measure import ROOT, Figure, paired
 
 ZIP = ROOT / "lambda_src" / "dist" / "playbook_ec2_instance.zip"
 OURS = """
-import guardduty_response.handlers.playbook
-from guardduty_response import aws
-from guardduty_response.playbooks import load
+import guardduty_response.functions.respond
+from guardduty_response.aws import clients
+from guardduty_response.containment.contract import load
 load("ec2_instance")
 for name in ("sts", "dynamodb", "ec2"):
-    aws.client(name)
+    clients.client(name)
 """
 BARE = """
 import boto3
@@ -46,6 +46,5 @@ def cold(runs: int) -> list[Figure]:
 def zips() -> list[Figure]:
     found = sorted(ZIP.parent.glob("*.zip"))
     return [
-        Figure(f"{path.name}", path.stat().st_size / 1000, "KB", 96, "committed zip")
-        for path in found
+        Figure(path.name, path.stat().st_size / 1000, "KB", note="committed zip") for path in found
     ]

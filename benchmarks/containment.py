@@ -17,26 +17,28 @@ LATENCY = 0.08  # seconds a call
 
 
 def _lab() -> None:
-    sys.path[:0] = [str(ROOT / "lambda_src"), str(ROOT / "tests" / "lambda" / "ec2_instance")]
+    sys.path[:0] = [str(ROOT / "lambda_src")]
     for name in [name for name in os.environ if name.startswith("AWS_")]:
         del os.environ[name]
     os.environ.update(environment())
-    os.environ["MOTO_AMIS_PATH"] = str(ROOT / "tests" / "lambda" / "ec2_instance" / "amis.json")
+    labs = ROOT / "tests" / "unit" / "playbooks" / "ec2_instance"
+    os.environ["MOTO_AMIS_PATH"] = str(labs / "amis.json")
 
 
 def _once() -> tuple[float, int, float]:
     """(seconds from the call of contain until both interfaces are closed, round trips, how many
     interfaces).
     """
-    from ec2_lab import Lab, one_at_a_time
-    from guardduty_response import aws
+    from guardduty_response.aws import clients
     from guardduty_response.playbooks.ec2_instance import playbook as ec2_instance
     from moto import mock_aws
     from moto.core.botocore_stubber import BotocoreStubber
 
+    from tests.unit.playbooks.ec2_instance.ec2_lab import Lab, one_at_a_time
+
     with patch.object(BotocoreStubber, "process_request", one_at_a_time()), mock_aws():
-        aws.client.cache_clear()
-        aws._own.cache_clear()
+        clients.client.cache_clear()
+        clients._own.cache_clear()
         lab = Lab().build(interfaces=2, ipv6=True, asg=True, targets=True)
         warm = lab.plan()
         lab.latency, lab.calls = LATENCY, []

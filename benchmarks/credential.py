@@ -26,11 +26,7 @@ ENDED = (
 
 
 def _lab() -> None:
-    sys.path[:0] = [
-        str(ROOT / "lambda_src"),
-        str(ROOT / "tests" / "lambda"),
-        str(ROOT / "tests" / "lambda" / "iam_principal"),
-    ]
+    sys.path[:0] = [str(ROOT / "lambda_src")]
     for name in [name for name in os.environ if name.startswith("AWS_")]:
         del os.environ[name]
     os.environ.update(environment())
@@ -41,23 +37,24 @@ def _once() -> dict[str, float]:
     dead, and round trips after AssumeRole until then.
     """
     import pytest
-    from guardduty_response import aws
-    from guardduty_response.playbooks.common import lookup
+    from guardduty_response.aws import clients
+    from guardduty_response.cloudtrail import query
     from guardduty_response.playbooks.iam_principal import playbook
-    from iam_lab import DENY_ALL, REGION, IamLab
-    from iam_moto import extend
     from moto import mock_aws
     from moto.core.botocore_stubber import BotocoreStubber
-    from remediate_lab import one_at_a_time
+
+    from tests.unit.playbooks.iam_principal.iam_lab import DENY_ALL, REGION, IamLab
+    from tests.unit.playbooks.iam_principal.iam_moto import extend
+    from tests.unit.playbooks.iam_principal.remediate_lab import one_at_a_time
 
     with pytest.MonkeyPatch.context() as monkeypatch, mock_aws():
         monkeypatch.setenv("AWS_DEFAULT_REGION", REGION)
         extend(monkeypatch)
         monkeypatch.setattr(BotocoreStubber, "process_request", one_at_a_time())
-        monkeypatch.setattr(lookup, "PAUSE_SECONDS", 0)
+        monkeypatch.setattr(query, "PAUSE_SECONDS", 0)
         monkeypatch.setattr(random, "uniform", lambda *_: 0.0)
-        aws.client.cache_clear()
-        aws._own.cache_clear()
+        clients.client.cache_clear()
+        clients._own.cache_clear()
         lab = IamLab().build().user(**USER)
         target = lab.plan()
         lab.latency, lab.calls = LATENCY, []

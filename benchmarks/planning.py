@@ -9,12 +9,10 @@ best of each.
 
 from __future__ import annotations
 
-import importlib
 import json
 import resource
 import sys
 import tempfile
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -100,8 +98,9 @@ class Plans:
     """Plans of the module with given switches: seconds, and the resources it would make."""
 
     def __init__(self, scratch: Path, endpoint: str) -> None:
-        sys.path.insert(0, str(ROOT / "tests"))
-        self._tools = importlib.import_module("terraform_tools")
+        from tests.support import terraform_tools
+
+        self._tools = terraform_tools
         self.scratch, self.endpoint = scratch, endpoint
         self.root = scratch / "root"
         self._tools.copy_module(self.root / "module")
@@ -145,8 +144,8 @@ class Plans:
 
 
 def planning(runs: int = 5, resources_only: bool = False) -> list[Figure]:
-    sys.path.insert(0, str(ROOT / "tests"))
-    identity: Callable[[], Any] = importlib.import_module("terraform_tools").identity
+    from tests.support.terraform_tools import identity
+
     with tempfile.TemporaryDirectory(prefix="bench-") as directory, identity() as endpoint:
         plans = Plans(Path(directory), endpoint)
         counted = {

@@ -17,7 +17,7 @@ from typing import Any
 
 import botocore
 
-MODELS = Path(__file__).resolve().parent / "guardduty_response" / "models"
+MODELS = Path(__file__).resolve().parent / "guardduty_response" / "aws" / "models"
 OPERATIONS: dict[str, list[str]] = {
     "dynamodb/2012-08-10": ["DeleteItem", "GetItem", "PutItem", "Query", "UpdateItem"],
     "ec2/2016-11-15": [

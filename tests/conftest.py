@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from repository import load_finding
+
+from tests.support.repository import load_finding
 
 if TYPE_CHECKING:
-    from forwarding_plan import Forwarding
-    from terraform_tools import Planner
+    from tests.support.forwarding_plan import Forwarding
+    from tests.support.terraform_tools import Planner
 
 
 # Terraform and its provider spend a third of their time collecting garbage that a short run need
@@ -23,10 +24,10 @@ os.environ.setdefault("GOGC", "400")
 GROUPS = {
     "e2e": "e2e",
     "sandbox": "emulators",
-    "plan": "terraform",
-    "policy": "terraform",
-    "unit": "unit",
-    "provider": "provider",
+    "terraform/plan": "terraform",
+    "terraform/policy": "terraform",
+    "terraform/provider": "provider",
+    "terraform": "terraform-test",
     "examples": "examples",
 }
 
@@ -38,9 +39,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         items[:] = [item for item in items if item not in left]
         config.hook.pytest_deselected(items=left)
     for item in items:
-        place = item.path.relative_to(Path(__file__).parent).parts[0]
-        if place in GROUPS:
-            item.add_marker(pytest.mark.xdist_group(GROUPS[place]))
+        place = item.path.parent.relative_to(Path(__file__).parent).as_posix()
+        for folder, group in GROUPS.items():
+            if f"{place}/".startswith(f"{folder}/"):
+                item.add_marker(pytest.mark.xdist_group(group))
+                break
 
 
 @pytest.fixture
@@ -54,7 +57,7 @@ def plan(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Planner]:
     """(**variables) -> terraform_tools.Plan of the module and the responder role, against no
     account at all.
     """
-    from terraform_tools import Planner, identity
+    from tests.support.terraform_tools import Planner, identity
 
     with identity() as endpoint:
         yield Planner(tmp_path_factory.mktemp("plan"), endpoint)
@@ -63,8 +66,8 @@ def plan(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Planner]:
 @pytest.fixture(scope="session")
 def forwarding(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Forwarding]:
     """A plan of forwarders and of the home bus's policy."""
-    from forwarding_plan import Forwarding
-    from terraform_tools import identity
+    from tests.support.forwarding_plan import Forwarding
+    from tests.support.terraform_tools import identity
 
     with identity() as endpoint:
         yield Forwarding(tmp_path_factory.mktemp("forwarding"), endpoint)

@@ -140,7 +140,7 @@ resource "aws_lambda_function" "this" {
   function_name    = local.name
   description      = "GuardDuty response: ${var.description}"
   role             = aws_iam_role.this.arn
-  handler          = "guardduty_response.handlers.${var.handler}.handler"
+  handler          = "guardduty_response.functions.${var.handler}.handler"
   runtime          = "python3.13"
   architectures    = [var.functions.architecture]
   memory_size      = var.functions.memory_size

@@ -11,7 +11,7 @@ variable "job" {
 }
 
 variable "handler" {
-  description = "Module of guardduty_response.handlers that holds the handler."
+  description = "Module of guardduty_response.functions that holds the handler."
   type        = string
   nullable    = false
 }

@@ -9,6 +9,11 @@ locals {
     incident = "${var.name_prefix}-incident"
     watchdog = "${var.name_prefix}-watchdog"
   }
+  # function => its module in guardduty_response.functions
+  function_modules = {
+    incident = "incident"
+    watchdog = "reconcile"
+  }
   function_descriptions = {
     incident = "GuardDuty response: incident record, decisions and messages."
     watchdog = "GuardDuty response: nothing ends in silence."
@@ -169,7 +174,7 @@ resource "aws_lambda_function" "this" {
   function_name    = each.value
   description      = local.function_descriptions[each.key]
   role             = aws_iam_role.function[each.key].arn
-  handler          = "guardduty_response.handlers.${each.key}.handler"
+  handler          = "guardduty_response.functions.${local.function_modules[each.key]}.handler"
   runtime          = "python3.13"
   architectures    = [var.functions.architecture]
   memory_size      = var.functions.memory_size

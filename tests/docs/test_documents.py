@@ -10,9 +10,9 @@ from functools import cache
 from pathlib import Path
 
 import pytest
-from repository import ROOT, skip_or_fail
 
 from sandbox import cli
+from tests.support.repository import ROOT, skip_or_fail
 
 LINES = 400
 # Paths and hosts of somebody's machine. Each word is split here, so that this file does not contain

@@ -10,7 +10,8 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from repository import ROOT
+
+from tests.support.repository import ROOT
 
 AT_ONCE = 50  # what one call of GuardDuty's takes
 AWS = """#!/bin/sh

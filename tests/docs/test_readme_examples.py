@@ -9,8 +9,9 @@ import shutil
 from pathlib import Path
 
 import pytest
-from repository import ROOT
-from terraform_tools import ACCOUNT, copy_module, identity, initialized, terraform
+
+from tests.support.repository import ROOT
+from tests.support.terraform_tools import ACCOUNT, copy_module, identity, initialized, terraform
 
 pytestmark = pytest.mark.terraform
 PUBLISHED = re.compile(

@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from e2e_world import MEMBER, TIMEOUTS, WAITS, World
-from repository import skip_or_fail
 
 from sandbox import lifecycle, seed, settings, stack, state
 from sandbox.findings import Sent
 from sandbox.report import Progress
+from tests.e2e.e2e_world import MEMBER, TIMEOUTS, WAITS, World
+from tests.support.repository import skip_or_fail
 
 HERE = Path(__file__).parent
 LAST = "test_lifecycle_end.py"

@@ -7,11 +7,11 @@ from __future__ import annotations
 from typing import Any
 
 from botocore.exceptions import ClientError
-from e2e_world import MEMBER, Json, World
-from repository import load_finding
 
 from sandbox import findings, seed_iam, snapshot_iam
 from sandbox.seed_iam import Credential, Role, User
+from tests.e2e.e2e_world import MEMBER, Json, World
+from tests.support.repository import load_finding
 
 CONSOLE = "unauthorizedaccess_iamuser_consoleloginsuccess_b"
 # of the talk; AWS has retired it, its successors are the same to us

@@ -4,10 +4,9 @@ about it.
 
 from __future__ import annotations
 
-from e2e_world import PREFIX, Json, Seen, World, actions
-
 from sandbox.findings import Sent
 from sandbox.seed import Victim
+from tests.e2e.e2e_world import PREFIX, Json, Seen, World, actions
 
 
 def assert_network_closed(world: World, victim: Victim) -> Seen:

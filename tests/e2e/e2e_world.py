@@ -16,12 +16,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from repository import load_finding
-
 from sandbox import findings, lifecycle, seed, settings
 from sandbox.clients import Aws
 from sandbox.executions import Answers, Execution
 from sandbox.state import State
+from tests.support.repository import load_finding
 
 Json = dict[str, Any]
 T = TypeVar("T")

@@ -11,10 +11,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from e2e_checks import assert_untouched
-from e2e_world import MEMBER, MINING, PREFIX, SECURITY, Json, World
 
 from sandbox.findings import Event
+from tests.e2e.e2e_checks import assert_untouched
+from tests.e2e.e2e_world import MEMBER, MINING, PREFIX, SECURITY, Json, World
 
 
 def _newest(world: World, since: float) -> Json:

@@ -9,11 +9,11 @@ import sys
 from pathlib import Path
 
 import boto3
-from e2e_checks import assert_contained
-from e2e_world import MEMBER, MINING, World
-from repository import FINDINGS, ROOT
 
 from sandbox import settings
+from tests.e2e.e2e_checks import assert_contained
+from tests.e2e.e2e_world import MEMBER, MINING, World
+from tests.support.repository import FINDINGS, ROOT
 
 FILE = str(FINDINGS / "cryptocurrency_ec2_bitcointool_b_dns.json")
 KEYS = (

@@ -7,11 +7,11 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from e2e_checks import assert_contained, assert_network_closed, assert_told_contained
-from e2e_world import EVIDENCE, MEMBER, MINING, PREFIX, SECURITY, World, actions, events
 
 from sandbox.findings import Sent
 from sandbox.seed import Network, Victim
+from tests.e2e.e2e_checks import assert_contained, assert_network_closed, assert_told_contained
+from tests.e2e.e2e_world import EVIDENCE, MEMBER, MINING, PREFIX, SECURITY, World, actions, events
 
 Together = Callable[
     [dict[str, tuple[dict[str, Any], dict[str, Any]]]], dict[str, tuple[Victim, Sent]]

@@ -7,10 +7,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from credential_world import STOLEN, People
-from e2e_world import MEMBER, PREFIX, WAITS, Json, World, actions, events
 
 from sandbox import people
+from tests.e2e.credential_world import STOLEN, People
+from tests.e2e.e2e_world import MEMBER, PREFIX, WAITS, Json, World, actions, events
 
 EXFILTRATED = "UnauthorizedAccess:IAMUser/InstanceCredentialExfiltration.OutsideAWS"
 DENY_ALL = "arn:aws:iam::aws:policy/AWSDenyAll"

@@ -9,8 +9,9 @@ import hashlib
 import json
 
 import pytest
-from e2e_world import PREFIX, SECURITY, World
-from repository import ROOT
+
+from tests.e2e.e2e_world import PREFIX, SECURITY, World
+from tests.support.repository import ROOT
 
 COMMON = {
     "AWS_STS_REGIONAL_ENDPOINTS",

@@ -9,10 +9,10 @@ import json
 from datetime import datetime
 
 import pytest
-from e2e_checks import assert_contained, assert_network_closed, kept, objects, outcome
-from e2e_world import SECURITY, Json, World, actions
 
 from sandbox import people
+from tests.e2e.e2e_checks import assert_contained, assert_network_closed, kept, objects, outcome
+from tests.e2e.e2e_world import SECURITY, Json, World, actions
 
 WAITED_FOR = "Backdoor:EC2/C&CActivity.B"  # e2e.tfvars: 30 s
 BRIEFLY = "Backdoor:EC2/DenialOfService.Udp"  # 6 s

@@ -4,8 +4,8 @@ not work.
 
 from __future__ import annotations
 
-from e2e_checks import assert_contained, assert_network_closed
-from e2e_world import MINING, PREFIX, World, actions, events
+from tests.e2e.e2e_checks import assert_contained, assert_network_closed
+from tests.e2e.e2e_world import MINING, PREFIX, World, actions, events
 
 
 def test_throttling_is_waited_out(world: World) -> None:

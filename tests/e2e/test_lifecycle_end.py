@@ -6,12 +6,12 @@ import os
 from pathlib import Path
 
 import pytest
-from e2e_checks import assert_contained
-from e2e_world import AWAY, MEMBER, MEMBER_B, PREFIX, SECURITY, Json, World
 
 from sandbox import lifecycle, settings
 from sandbox.report import Progress
 from sandbox.terraform import Terraform
+from tests.e2e.e2e_checks import assert_contained
+from tests.e2e.e2e_world import AWAY, MEMBER, MEMBER_B, PREFIX, SECURITY, Json, World
 
 # What the emulators, not the module, make differ between two plans: {address: attributes}. Empty:
 # nothing does.

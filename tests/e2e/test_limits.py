@@ -14,12 +14,12 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
-from e2e_world import MEMBER, PREFIX, SECURITY, Json, World
-from guardduty_response.playbooks import Target
-from guardduty_response.playbooks.ec2_instance import network, table
-from guardduty_response.playbooks.ec2_instance.core import Work
+from guardduty_response.containment.contract import Target
+from guardduty_response.playbooks.ec2_instance import action_order, network
+from guardduty_response.playbooks.ec2_instance.instance_context import Work
 
 from sandbox.seed import Victim
+from tests.e2e.e2e_world import MEMBER, PREFIX, SECURITY, Json, World
 
 Keys = dict[str, str]
 NOTHING = {
@@ -132,7 +132,7 @@ def _session_policies(world: World, victim: Victim, which: str) -> list[Json]:
     if which == "network":
         network.sessions(work, victim.interfaces, [victim.vpc], {})
     else:
-        table.changing(work)
+        action_order.changing(work)
     return context.policies
 
 

@@ -8,11 +8,11 @@ import json
 from collections.abc import Iterator
 
 import pytest
-from credential_world import People
-from e2e_world import MEMBER, SECURITY, Json, World, actions
 
 from sandbox import people, seed_iam
 from sandbox.seed_iam import Mischief
+from tests.e2e.credential_world import People
+from tests.e2e.e2e_world import MEMBER, SECURITY, Json, World, actions
 
 
 @pytest.fixture

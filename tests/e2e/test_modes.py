@@ -6,11 +6,11 @@ import json
 from typing import Any
 
 import pytest
-from e2e_checks import assert_contained, assert_untouched
-from e2e_world import EVIDENCE, PREFIX, SECURITY, World, actions
 
 from sandbox.findings import Sent
 from sandbox.seed import Victim
+from tests.e2e.e2e_checks import assert_contained, assert_untouched
+from tests.e2e.e2e_world import EVIDENCE, PREFIX, SECURITY, World, actions
 
 DRY_RUN, APPROVE = "Trojan:EC2/DNSDataExfiltration", "UnauthorizedAccess:EC2/TorClient"
 

@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
-from e2e_checks import assert_contained, assert_network_closed, kept, outcome
-from e2e_world import AWAY, HOME, MEMBER, MEMBER_B, PREFIX, SECURITY, Json, World, events
 
 from sandbox import breach, cli, people, settings
 from sandbox.seed import Victim
+from tests.e2e.e2e_checks import assert_contained, assert_network_closed, kept, outcome
+from tests.e2e.e2e_world import AWAY, HOME, MEMBER, MEMBER_B, PREFIX, SECURITY, Json, World, events
 
 WITH_FORENSICS = "Backdoor:EC2/C&CActivity.B"  # e2e.tfvars
 BUS = f"arn:aws:events:{HOME}:{SECURITY}:event-bus/default"

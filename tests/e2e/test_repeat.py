@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 
-from e2e_checks import assert_contained, assert_network_closed, assert_told_contained
-from e2e_world import PREFIX, Json, World, actions, events
-
 from sandbox.seed import Victim
+from tests.e2e.e2e_checks import assert_contained, assert_network_closed, assert_told_contained
+from tests.e2e.e2e_world import PREFIX, Json, World, actions, events
 
 
 def _open_again(world: World, victim: Victim) -> None:

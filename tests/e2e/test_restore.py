@@ -8,13 +8,13 @@ import json
 from dataclasses import replace
 
 import pytest
-from e2e_checks import assert_contained, assert_network_closed
-from e2e_world import MEMBER, PREFIX, SECURITY, Seen, World, actions, events
 
 from sandbox import cli, people
 from sandbox.findings import Sent
 from sandbox.seed import Victim
 from sandbox.settings import SandboxError
+from tests.e2e.e2e_checks import assert_contained, assert_network_closed
+from tests.e2e.e2e_world import MEMBER, PREFIX, SECURITY, Seen, World, actions, events
 
 APPROVE = "UnauthorizedAccess:EC2/TorClient"  # e2e.tfvars
 FUNCTION = f"{PREFIX}-restore-ec2-instance"

@@ -8,8 +8,9 @@ import json
 import secrets
 
 import pytest
-from e2e_checks import assert_network_closed
-from e2e_world import MEMBER, MINING, PREFIX, SECURITY, Json, World, events
+
+from tests.e2e.e2e_checks import assert_network_closed
+from tests.e2e.e2e_world import MEMBER, MINING, PREFIX, SECURITY, Json, World, events
 
 
 def _told_dead(world: World, name: str, what: str) -> None:

@@ -9,13 +9,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
-from e2e_checks import assert_network_closed
-from e2e_world import SECURITY, Json, World, events
 
 from sandbox import breach, cli, people
 from sandbox.executions import Execution
 from sandbox.seed import Victim
 from sandbox.settings import SandboxError
+from tests.e2e.e2e_checks import assert_network_closed
+from tests.e2e.e2e_world import SECURITY, Json, World, events
 
 APPROVE = "UnauthorizedAccess:EC2/TorClient"  # e2e.tfvars
 

@@ -13,12 +13,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from example_table import EMULATOR_DRIFT, SECURITY, Example
-from repository import ROOT
-from terraform_tools import copy_module, terraform
-
 from sandbox import settings, stack
 from sandbox.clients import Aws
+from tests.examples.example_table import EMULATOR_DRIFT, SECURITY, Example
+from tests.support.repository import ROOT
+from tests.support.terraform_tools import copy_module, terraform
 
 Json = dict[str, Any]
 _STARTING = threading.Lock()

@@ -9,9 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from repository import ROOT
-
 from sandbox.clients import Aws
+from tests.support.repository import ROOT
 
 SECURITY, MEMBER, MANAGEMENT = "111111111111", "222222222222", "999999999999"
 EXAMPLES = ROOT / "examples"

@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from example_lab import Root, emulators, lived
-from example_table import ALL, NEEDS, SECURITY, Example
-from terraform_tools import identity
+
+from tests.examples.example_lab import Root, emulators, lived
+from tests.examples.example_table import ALL, NEEDS, SECURITY, Example
+from tests.support.terraform_tools import identity
 
 pytestmark = pytest.mark.terraform
 Json = dict[str, Any]

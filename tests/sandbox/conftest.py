@@ -8,10 +8,10 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from emulator_helpers import ALLOW_ALL, SECURITY, Control, Identity, archive
 
 from sandbox import seed, settings, stack
 from sandbox.clients import Aws
+from tests.sandbox.emulator_helpers import ALLOW_ALL, SECURITY, Control, Identity, archive
 
 
 @pytest.fixture(scope="session")

@@ -13,10 +13,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from repository import ROOT
-from terraform_tools import copy_module, initialized, terraform
 
 from sandbox.clients import Aws
+from tests.support.repository import ROOT
+from tests.support.terraform_tools import copy_module, initialized, terraform
 
 pytestmark = pytest.mark.terraform
 ACCOUNT, REGION, P = "111111111111", "us-east-1", "gdr-keys"

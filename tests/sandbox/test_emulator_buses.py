@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
-from emulator_helpers import MEMBER, SECURITY, Identity, allow, eventually
 
 from sandbox import seed, settings
 from sandbox.clients import Aws
+from tests.sandbox.emulator_helpers import MEMBER, SECURITY, Identity, allow, eventually
 
 Json = dict[str, Any]
 HOME, AWAY = settings.REGIONS

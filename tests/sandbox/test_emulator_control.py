@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
-from emulator_helpers import SECURITY, Control, Identity, allow, eventually
 
 from sandbox import seed
 from sandbox.clients import Aws
 from sandbox.emulator.patching import PINS
+from tests.sandbox.emulator_helpers import SECURITY, Control, Identity, allow, eventually
 
 Make = Callable[..., seed.Victim]
 

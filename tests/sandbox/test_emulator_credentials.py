@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
-from emulator_helpers import ALLOW_ALL, MEMBER, Control, Identity, allow
 
 from sandbox.clients import Aws
+from tests.sandbox.emulator_helpers import ALLOW_ALL, MEMBER, Control, Identity, allow
 
 DENY_ALL = "arn:aws:iam::aws:policy/AWSDenyAll"
 

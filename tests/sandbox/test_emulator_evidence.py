@@ -19,24 +19,24 @@ from typing import Any
 import botocore.loaders
 import pytest
 from botocore.exceptions import ClientError
-from emulator_helpers import MEMBER, SECURITY, Identity
-from guardduty_response import aws as function_aws
-from guardduty_response.config import Config
-from guardduty_response.finding import Finding
-from guardduty_response.playbooks import Context, Target
-from guardduty_response.playbooks.common import lookup
-from guardduty_response.playbooks.common.part import Part
-from guardduty_response.playbooks.ec2_instance.collect import (
+from guardduty_response.aws import clients as function_aws
+from guardduty_response.cloudtrail import query
+from guardduty_response.containment.contract import Context, Target
+from guardduty_response.decision.configuration import Config
+from guardduty_response.decision.finding import Finding
+from guardduty_response.evidence.items import Part
+from guardduty_response.playbooks.ec2_instance.evidence import (
     api_calls,
     copies,
-    instance,
+    instance_description,
     network_logs,
     snapshots,
 )
-from guardduty_response.playbooks.ec2_instance.core import Work
+from guardduty_response.playbooks.ec2_instance.instance_context import Work
 
 from sandbox import seed, settings
 from sandbox.clients import Aws
+from tests.sandbox.emulator_helpers import MEMBER, SECURITY, Identity
 
 Json = dict[str, Any]
 Make = Callable[..., seed.Victim]
@@ -167,7 +167,7 @@ def collector(
     }.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setattr(function_aws, "_loader", botocore.loaders.create_loader)
-    monkeypatch.setattr(lookup, "PAUSE_SECONDS", 0)
+    monkeypatch.setattr(query, "PAUSE_SECONDS", 0)
     function_aws.client.cache_clear()
     function_aws._own.cache_clear()
     trust = {
@@ -266,7 +266,7 @@ def test_a_snapshot_that_is_not_shared_cannot_be_copied(aws: Aws, victim: Make) 
 
 def test_metadata_console_and_screen(victim: Make, collector: Start) -> None:
     use = collector(victim(profile_attached=True))
-    part = use.collect(instance)
+    part = use.collect(instance_description)
     assert part.outcome == "COMPLETE", part.detail
     assert {name.rsplit("/", 1)[-1] for name in use.stored} == {
         "metadata.json",

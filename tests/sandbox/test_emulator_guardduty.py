@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
-from emulator_helpers import MEMBER, SECURITY
 
 from sandbox.clients import Aws
+from tests.sandbox.emulator_helpers import MEMBER, SECURITY
 
 MANAGEMENT = "999999999999"
 _NAMES = (

@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
-from emulator_helpers import ALLOW_ALL, MEMBER, SECURITY, Identity, allow
 
 from sandbox import seed
 from sandbox.clients import Aws
+from tests.sandbox.emulator_helpers import ALLOW_ALL, MEMBER, SECURITY, Identity, allow
 
 Make = Callable[..., seed.Victim]
 

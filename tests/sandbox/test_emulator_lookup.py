@@ -14,10 +14,18 @@ import boto3
 import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
-from emulator_helpers import ALLOW_ALL, MEMBER, SECURITY, Control, Identity, allow, archive
 
 from sandbox import seed, settings
 from sandbox.clients import Aws
+from tests.sandbox.emulator_helpers import (
+    ALLOW_ALL,
+    MEMBER,
+    SECURITY,
+    Control,
+    Identity,
+    allow,
+    archive,
+)
 
 Json = dict[str, Any]
 Events = Callable[..., list[Json]]

@@ -7,10 +7,10 @@ from collections.abc import Callable
 
 import pytest
 from botocore.exceptions import ClientError
-from emulator_helpers import eventually
 
 from sandbox import seed
 from sandbox.clients import Aws
+from tests.sandbox.emulator_helpers import eventually
 
 Make = Callable[..., seed.Victim]
 

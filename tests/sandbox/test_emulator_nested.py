@@ -9,9 +9,9 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from emulator_helpers import ALLOW_ALL, SECURITY, Control, Identity, allow, eventually
 
 from sandbox.clients import Aws
+from tests.sandbox.emulator_helpers import ALLOW_ALL, SECURITY, Control, Identity, allow, eventually
 
 Machine = Callable[..., str]
 RESOURCE = "arn:aws:states:::states:startExecution"

@@ -18,18 +18,18 @@ from typing import Any
 import botocore.loaders
 import pytest
 from botocore.exceptions import ClientError
-from emulator_helpers import ALLOW_ALL, MEMBER, SECURITY, Identity, allow, eventually
-from guardduty_response import aws as own_aws
-from guardduty_response import evidence_store
-from guardduty_response.config import Config
-from guardduty_response.playbooks import Context, Target
-from guardduty_response.playbooks.common.part import Part
-from guardduty_response.playbooks.ec2_instance.collect import forensics, uploads
-from guardduty_response.playbooks.ec2_instance.core import Work
-from guardduty_response.record import Record
+from guardduty_response.aws import clients as own_aws
+from guardduty_response.containment.contract import Context, Target
+from guardduty_response.decision.configuration import Config
+from guardduty_response.evidence import store as evidence_store
+from guardduty_response.evidence.items import Part
+from guardduty_response.incident.repository import Record
+from guardduty_response.playbooks.ec2_instance.evidence import forensics, uploads
+from guardduty_response.playbooks.ec2_instance.instance_context import Work
 
 from sandbox import seed, settings
 from sandbox.clients import Aws
+from tests.sandbox.emulator_helpers import ALLOW_ALL, MEMBER, SECURITY, Identity, allow, eventually
 
 Json = dict[str, Any]
 Make = Callable[..., seed.Victim]

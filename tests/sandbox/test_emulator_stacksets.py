@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
-from emulator_helpers import ALLOW_ALL, eventually
 
 from sandbox.clients import Aws
+from tests.sandbox.emulator_helpers import ALLOW_ALL, eventually
 
 MANAGEMENT, OUTSIDE = "900000000001", "900000000009"  # an organization of these tests' own
 DELEGATION = "member.org.stacksets.cloudformation.amazonaws.com"

@@ -9,9 +9,17 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
-from emulator_helpers import ALLOW_ALL, SECURITY, Control, Identity, allow, eventually, mail_policy
 
 from sandbox.clients import Aws
+from tests.sandbox.emulator_helpers import (
+    ALLOW_ALL,
+    SECURITY,
+    Control,
+    Identity,
+    allow,
+    eventually,
+    mail_policy,
+)
 
 Machine = Callable[..., str]
 Function = Callable[..., str]

@@ -9,11 +9,11 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from emulator_helpers import MEMBER, SECURITY, Control, Identity, allow, eventually
 
 from sandbox import seed
 from sandbox.clients import Aws
 from sandbox.emulator.trail_parameters import parameters
+from tests.sandbox.emulator_helpers import MEMBER, SECURITY, Control, Identity, allow, eventually
 
 Make = Callable[..., seed.Victim]
 Inbox = Callable[[str, str], list[dict[str, Any]]]

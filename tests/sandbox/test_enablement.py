@@ -13,12 +13,12 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
-from emulator_helpers import MEMBER, SECURITY
-from repository import ROOT
-from terraform_tools import initialized, terraform
-from test_emulator_guardduty import MANAGEMENT, Region, statuses
 
 from sandbox.clients import Aws
+from tests.sandbox.emulator_helpers import MEMBER, SECURITY
+from tests.sandbox.test_emulator_guardduty import MANAGEMENT, Region, statuses
+from tests.support.repository import ROOT
+from tests.support.terraform_tools import initialized, terraform
 
 REGION = "us-west-2"
 CONFIGURATION = """

@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from terraform_tools import copy_module, initialized, terraform
 
 from sandbox.clients import Aws
+from tests.support.terraform_tools import copy_module, initialized, terraform
 
 pytestmark = pytest.mark.terraform
 ACCOUNT, REGION = "111111111111", "us-east-1"

@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from emulator_helpers import ALLOW_ALL, SECURITY, Identity, eventually
-from terraform_tools import copy_module, initialized, terraform
-from test_emulator_stacksets import Organization
 
 from sandbox import settings
 from sandbox.clients import Aws
+from tests.sandbox.emulator_helpers import ALLOW_ALL, SECURITY, Identity, eventually
+from tests.sandbox.test_emulator_stacksets import Organization
+from tests.support.terraform_tools import copy_module, initialized, terraform
 
 pytestmark = pytest.mark.terraform
 MANAGEMENT, BY_TERRAFORM = "900000000002", "900000000012"  # the second is in no OU

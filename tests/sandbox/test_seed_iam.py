@@ -9,11 +9,11 @@ from dataclasses import asdict
 from typing import Any
 
 import pytest
-from emulator_helpers import MEMBER, Control
 
 from sandbox import acts_iam, findings, seed, seed_iam, settings, snapshot_iam
 from sandbox.clients import Aws
 from sandbox.settings import SandboxError
+from tests.sandbox.emulator_helpers import MEMBER, Control
 
 FINDINGS = settings.ROOT / "tests" / "fixtures" / "findings"
 USER = "unauthorizedaccess_iamuser_unusualasncaller"

@@ -5,9 +5,9 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
-from guardduty_response.playbooks.common import action
-from guardduty_response.playbooks.common.work import Json, Sessions, gather, value
-from guardduty_response.playbooks.ec2_instance.core import Work
+from guardduty_response.containment import action
+from guardduty_response.containment.target_context import Json, Sessions, gather, value
+from guardduty_response.playbooks.ec2_instance.instance_context import Work
 from guardduty_response.playbooks.ec2_instance.state import Facts, filters
 
 READ = (

@@ -11,17 +11,24 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from guardduty_response import aws
-from guardduty_response.playbooks.common.role_policies import (
+from guardduty_response.aws.errors import error_code
+from guardduty_response.containment.role_policies import (
     OLDER,
     deny,
     revoke_document,
     revoked_before,
     role_policy,
 )
-from guardduty_response.playbooks.common.work import Json, Sessions, gather, name_of, value, why
+from guardduty_response.containment.target_context import (
+    Json,
+    Sessions,
+    gather,
+    name_of,
+    value,
+    why,
+)
 from guardduty_response.playbooks.ec2_instance.actions import Action
-from guardduty_response.playbooks.ec2_instance.core import Work
+from guardduty_response.playbooks.ec2_instance.instance_context import Work
 from guardduty_response.playbooks.ec2_instance.state import Facts, filters, reaches_endpoints
 
 PROFILE_CALLS = (
@@ -200,7 +207,7 @@ def give_profile(ec2: Any, id: str, facts: Facts, association: str | None, name:
                 )
             ]
         except ClientError as error:
-            if aws.code(error) not in (
+            if error_code(error) not in (
                 "IncorrectState",
                 "IncorrectInstanceState",
                 "UnsupportedOperation",

@@ -6,10 +6,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from guardduty_response import aws
-from guardduty_response.errors import TargetGone
-from guardduty_response.playbooks import Context, Step, Target
-from guardduty_response.playbooks.common.work import (
+from guardduty_response.aws import clients
+from guardduty_response.aws.errors import is_transient
+from guardduty_response.containment.contract import Context, Step, Target
+from guardduty_response.containment.target_context import (
     ALREADY,
     AWS_ERRORS,
     DONE,
@@ -19,10 +19,11 @@ from guardduty_response.playbooks.common.work import (
     allow,
     why,
 )
+from guardduty_response.errors import TargetGone
+from guardduty_response.incident.statuses import Status
 from guardduty_response.playbooks.ec2_instance.actions import scaling
-from guardduty_response.playbooks.ec2_instance.core import Work
+from guardduty_response.playbooks.ec2_instance.instance_context import Work
 from guardduty_response.playbooks.ec2_instance.state import Facts, describe
-from guardduty_response.statuses import Status
 
 ATTEMPTS = 40  # at 15 s: ten minutes for an instance to stop or to terminate
 
@@ -67,10 +68,11 @@ def stop(ctx: Context, target: Target) -> Step:
                     f"not stopped: {reason}. When that is settled: {hand}",
                 )
             work.keep(
-                "stop", {"request_id": aws.request_id(ec2.stop_instances(InstanceIds=[work.id]))}
+                "stop",
+                {"request_id": clients.request_id(ec2.stop_instances(InstanceIds=[work.id]))},
             )
     except AWS_ERRORS as error:
-        if not aws.transient(error):
+        if not is_transient(error):
             status = SKIPPED if isinstance(error, TargetGone) else FAILED
             return end(
                 work, "stop_instance", status, f"not stopped ({why(error)}). By hand: {hand}"
@@ -89,7 +91,7 @@ def not_yet(work: Work) -> str:
     return ""
 
 
-def loses(session: aws.Session, id: str, instance: Json, how: str) -> str:
+def loses(session: clients.Session, id: str, instance: Json, how: str) -> str:
     """Why ``how`` (stop, terminate) would destroy something, or empty."""
     kind, group = instance["InstanceType"], scaling(session.client("autoscaling"), id)
     types = session.client("ec2").describe_instance_types(InstanceTypes=[kind])["InstanceTypes"]

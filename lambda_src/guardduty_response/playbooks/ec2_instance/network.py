@@ -10,8 +10,8 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from guardduty_response import aws
-from guardduty_response.playbooks.common.work import (
+from guardduty_response.aws.errors import error_code
+from guardduty_response.containment.target_context import (
     ALREADY,
     AWS_ERRORS,
     DONE,
@@ -25,7 +25,7 @@ from guardduty_response.playbooks.common.work import (
     value,
     why,
 )
-from guardduty_response.playbooks.ec2_instance.core import Work
+from guardduty_response.playbooks.ec2_instance.instance_context import Work
 from guardduty_response.playbooks.ec2_instance.state import (
     LOOK,
     Facts,
@@ -211,7 +211,7 @@ def _create(work: Work, ec2: Any, vpc: str, kind: str = "quarantine") -> Json:
         )
         return {"GroupId": got["GroupId"], "IpPermissionsEgress": EVERYTHING}
     except ClientError as error:
-        if aws.code(error) != "InvalidGroup.Duplicate":
+        if error_code(error) != "InvalidGroup.Duplicate":
             raise
     found = ec2.describe_security_groups(Filters=filters(**{"group-name": name, "vpc-id": vpc}))
     return dict(found["SecurityGroups"][0])
@@ -265,7 +265,7 @@ def _edit(call: Callable[..., Any], group: str, permission: Json) -> Json:
     try:
         return dict(call(GroupId=group, IpPermissions=[permission]))
     except ClientError as error:
-        if aws.code(error) not in ("InvalidPermission.NotFound", "InvalidPermission.Duplicate"):
+        if error_code(error) not in ("InvalidPermission.NotFound", "InvalidPermission.Duplicate"):
             raise
         return {}
 
@@ -287,7 +287,7 @@ def _tell(
         bad = [
             f"{id} stays as it was ({why(one)})"
             for id, one in errors.items()
-            if aws.code(one) != GONE
+            if error_code(one) != GONE
         ]
         good = [one for one in got.values() if isinstance(one, dict)]
         told = text + "".join(one.get("note", "") for one in good)

@@ -8,18 +8,26 @@ from threading import Event
 
 from botocore.exceptions import ClientError
 
-from guardduty_response import aws, policy
+from guardduty_response.aws.errors import is_transient
+from guardduty_response.containment.contract import Check, Context, Planned, Step, Target
+from guardduty_response.containment.target_context import (
+    BRANCHES,
+    FAILED,
+    SKIPPED,
+    Json,
+    Sessions,
+    why,
+)
+from guardduty_response.decision import policy
+from guardduty_response.decision.finding import get
 from guardduty_response.errors import NoTarget, TargetGone
-from guardduty_response.finding import get
-from guardduty_response.playbooks import Check, Context, Planned, Step, Target
-from guardduty_response.playbooks.common.work import BRANCHES, FAILED, SKIPPED, Json, Sessions, why
-from guardduty_response.playbooks.ec2_instance import culprit, network, table
+from guardduty_response.incident.statuses import Status
+from guardduty_response.playbooks.ec2_instance import action_order, actors, network
 from guardduty_response.playbooks.ec2_instance import finish as _finish
 from guardduty_response.playbooks.ec2_instance import verify as _verify
 from guardduty_response.playbooks.ec2_instance.actions import Action
-from guardduty_response.playbooks.ec2_instance.core import Work
+from guardduty_response.playbooks.ec2_instance.instance_context import Work
 from guardduty_response.playbooks.ec2_instance.state import Facts, Interface, look
-from guardduty_response.statuses import Status
 
 COLLECTS_FIRST = True
 
@@ -39,7 +47,7 @@ def plan(ctx: Context) -> list[Planned]:
     arn = f"arn:{ctx.config.partition}:ec2:{finding.region}:{finding.account_id}:instance/{id}"
     target = Target("ec2_instance", id, arn, finding.account_id, finding.region)
     work = Work(ctx, target)
-    sessions = table.reading(work)
+    sessions = action_order.reading(work)
     try:
         facts = look(work, sessions.client("ec2"))
     except TargetGone:
@@ -67,7 +75,9 @@ def _promises(
 ) -> list[tuple[str, str]]:
     """What is to be done, is so already or is known to fail, in words."""
     said = network.intents(work, facts)
-    said |= {action.name: action.intent() for action in table.look(work, sessions, facts, exists)}
+    said |= {
+        action.name: action.intent() for action in action_order.look(work, sessions, facts, exists)
+    }
     out = [(name, text) for name, (status, text) in said.items() if status != SKIPPED]
     volumes = ", ".join(one["VolumeId"] for one in facts.disks.values()) or "all volumes"
     if seconds := policy.collect_first_seconds(work.ctx.config, work.ctx.finding.type):
@@ -142,13 +152,13 @@ def contain(ctx: Context, target: Target) -> Step:
         work, scope.get("interfaces", []), scope.get("vpcs", []), scope.get("groups", {})
     )
     # the network's first: everything waits for it
-    ec2, changing = allowed.client("ec2"), table.changing(work)
+    ec2, changing = allowed.client("ec2"), action_order.changing(work)
     try:
         facts = look(work, ec2, ctx.incident_id)
     except TargetGone as gone:
         return Step(status=Status.GONE, detail=str(gone))
     except ClientError as error:
-        if aws.transient(error):
+        if is_transient(error):
             raise
         text = (
             f"{target.id} could not be described ({why(error)}): nothing was changed. By hand:"
@@ -164,7 +174,7 @@ def contain(ctx: Context, target: Target) -> Step:
         for kind in kinds:
             kind(work, changing, facts).run()
 
-    futures = [BRANCHES.submit(branch, kinds) for kinds in table.TABLE]
+    futures = [BRANCHES.submit(branch, kinds) for kinds in action_order.TABLE]
     try:
         network.close(work, allowed, facts, started.set)
     finally:
@@ -191,7 +201,7 @@ def culprits(
     watched: list[str],
 ) -> list[Json]:
     """Who undid the containment, by CloudTrail."""
-    return culprit.who(Work(ctx, target), undone, since, seen, watched)
+    return actors.who(Work(ctx, target), undone, since, seen, watched)
 
 
 def finish(ctx: Context, target: Target) -> Step:

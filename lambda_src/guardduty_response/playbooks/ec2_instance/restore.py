@@ -9,13 +9,13 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
+from guardduty_response.containment import restoration
+from guardduty_response.containment.contract import Context, Restored, Target
+from guardduty_response.containment.restoration import Kind, Part, by_hand
+from guardduty_response.containment.target_context import BRANCHES, DONE, Sessions, gather, why
 from guardduty_response.errors import TargetGone
-from guardduty_response.playbooks import Context, Restored, Target
-from guardduty_response.playbooks.common import restoring
-from guardduty_response.playbooks.common.restoring import Kind, Part, by_hand
-from guardduty_response.playbooks.common.work import BRANCHES, DONE, Sessions, gather, why
-from guardduty_response.playbooks.ec2_instance import restore_access, restore_network, table
-from guardduty_response.playbooks.ec2_instance.core import Work
+from guardduty_response.playbooks.ec2_instance import action_order, restore_access, restore_network
+from guardduty_response.playbooks.ec2_instance.instance_context import Work
 from guardduty_response.playbooks.ec2_instance.state import Facts, look
 
 JUDGES: dict[str, Callable[[Work, Sessions, Any], list[Part]]] = {
@@ -36,12 +36,12 @@ def restore(ctx: Context, target: Target) -> Restored:
     """
     work = Work(ctx, target)
     work.kept = work.ledger()
-    return restoring.restore(work, partial(_look, work))
+    return restoration.restore(work, partial(_look, work))
 
 
 def _look(work: Work) -> tuple[bool, list[Part]]:
     """A fresh session each time: it reads everything and changes nothing."""
-    reading = table.reading(work)
+    reading = action_order.reading(work)
     try:
         facts = look(work, reading.client("ec2"))
     except TargetGone:

@@ -10,13 +10,20 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from guardduty_response import aws
-from guardduty_response.playbooks.common import role_policies
-from guardduty_response.playbooks.common.restoring import Kind, Part, by_hand, foreign
-from guardduty_response.playbooks.common.work import DONE, FAILED, Json, Sessions, allow, name_of
+from guardduty_response.aws.errors import error_code
+from guardduty_response.containment import role_policies
+from guardduty_response.containment.restoration import Kind, Part, by_hand, foreign
+from guardduty_response.containment.target_context import (
+    DONE,
+    FAILED,
+    Json,
+    Sessions,
+    allow,
+    name_of,
+)
 from guardduty_response.playbooks.ec2_instance import credentials
 from guardduty_response.playbooks.ec2_instance.actions import Protect, Tag
-from guardduty_response.playbooks.ec2_instance.core import Work
+from guardduty_response.playbooks.ec2_instance.instance_context import Work
 from guardduty_response.playbooks.ec2_instance.state import Facts
 
 # -- credentials -----------------------------------------------------------------------------------
@@ -74,7 +81,7 @@ def _not_given(work: Work, reading: Sessions, was: Json) -> str:
             "InstanceProfile"
         ]["Roles"]
     except ClientError as error:
-        if aws.code(error) != "NoSuchEntity":
+        if error_code(error) != "NoSuchEntity":
             raise
         return "it no longer exists"
     roles = [str(one["Arn"]) for one in got]

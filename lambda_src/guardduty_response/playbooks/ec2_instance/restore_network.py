@@ -7,11 +7,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from functools import partial
 
-from guardduty_response import aws
-from guardduty_response.playbooks.common.restoring import Kind, Part, by_hand, foreign
-from guardduty_response.playbooks.common.work import Json, Sessions, allow, gather
+from guardduty_response.aws.errors import error_code
+from guardduty_response.containment.restoration import Kind, Part, by_hand, foreign
+from guardduty_response.containment.target_context import Json, Sessions, allow, gather
 from guardduty_response.playbooks.ec2_instance.actions import scaling, scaling_arn
-from guardduty_response.playbooks.ec2_instance.core import Work
+from guardduty_response.playbooks.ec2_instance.instance_context import Work
 from guardduty_response.playbooks.ec2_instance.network import MODIFY
 from guardduty_response.playbooks.ec2_instance.state import Facts, closed
 
@@ -200,7 +200,7 @@ def target_groups(work: Work, reading: Sessions, facts: Facts) -> list[Part]:
         hand = by_hand(work, f"elbv2 register-targets --target-group-arn {arn} --targets {where}")
         answer = health[arn]
         if isinstance(answer, Exception):
-            if not aws.code(answer).startswith("TargetGroupNotFound"):
+            if not error_code(answer).startswith("TargetGroupNotFound"):
                 raise answer
             parts.append(
                 Part(Kind.FOREIGN, "target_groups", item, f"target group {name} no longer exists")

@@ -9,10 +9,10 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from guardduty_response import aws
+from guardduty_response.aws.errors import error_code
+from guardduty_response.containment.target_context import Json, gather, value, why
 from guardduty_response.errors import TargetGone
-from guardduty_response.playbooks.common.work import Json, gather, value, why
-from guardduty_response.playbooks.ec2_instance.core import Work
+from guardduty_response.playbooks.ec2_instance.instance_context import Work
 
 LOOK = ("ec2:DescribeInstances", "ec2:DescribeNetworkInterfaces", "ec2:DescribeSecurityGroups")
 
@@ -139,7 +139,7 @@ def only_instance(work: Work, got: Any) -> Json:
     """The instance of a DescribeInstances answer. Raises TargetGone when it is not there any
     more.
     """
-    if isinstance(got, ClientError) and aws.code(got).startswith("InvalidInstanceID"):
+    if isinstance(got, ClientError) and error_code(got).startswith("InvalidInstanceID"):
         got = {"Reservations": []}
     found = [one for reservation in value(got)["Reservations"] for one in reservation["Instances"]]
     state = found[0]["State"]["Name"] if found else "unknown there"

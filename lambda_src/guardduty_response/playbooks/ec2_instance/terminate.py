@@ -6,10 +6,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from guardduty_response import aws
-from guardduty_response.errors import TargetGone
-from guardduty_response.playbooks import Context, Step, Target
-from guardduty_response.playbooks.common.work import (
+from guardduty_response.aws import clients
+from guardduty_response.aws.errors import is_transient
+from guardduty_response.containment.contract import Context, Step, Target
+from guardduty_response.containment.target_context import (
     ALREADY,
     AWS_ERRORS,
     DONE,
@@ -19,10 +19,11 @@ from guardduty_response.playbooks.common.work import (
     allow,
     why,
 )
-from guardduty_response.playbooks.ec2_instance.core import Work
+from guardduty_response.errors import TargetGone
+from guardduty_response.incident.statuses import Status
 from guardduty_response.playbooks.ec2_instance.finish import ATTEMPTS, end, loses, not_yet
+from guardduty_response.playbooks.ec2_instance.instance_context import Work
 from guardduty_response.playbooks.ec2_instance.state import describe
-from guardduty_response.statuses import Status
 
 NAME = "terminate_instance"
 READ = (
@@ -70,7 +71,7 @@ def terminate(ctx: Context, target: Target) -> Step:
         ctx.record.event(ctx.incident_id, "task", f"terminate {work.id}: {reason}", work.id)
         return end(work, NAME, SKIPPED, f"not terminated: {reason}. When that is settled. {hand}")
     except AWS_ERRORS as error:
-        if not aws.transient(error) or ctx.attempt >= ATTEMPTS:
+        if not is_transient(error) or ctx.attempt >= ATTEMPTS:
             return end(work, NAME, FAILED, f"not terminated ({why(error)}). {hand}")
     if ctx.attempt < ATTEMPTS:
         return Step(done=False, wait_seconds=15, detail="terminating")
@@ -82,7 +83,7 @@ def _snapshots(work: Work) -> list[str]:
     return [str(id) for id in state.get("ids") or []]
 
 
-def _check(work: Work, session: aws.Session, instance: Json, snapshots: list[str]) -> None:
+def _check(work: Work, session: clients.Session, instance: Json, snapshots: list[str]) -> None:
     """Raises _Left where a person must decide."""
     if reason := not_yet(work) or loses(session, work.id, instance, "terminate"):
         raise _Left(reason)
@@ -103,7 +104,7 @@ def _check(work: Work, session: aws.Session, instance: Json, snapshots: list[str
         raise _Left("its owner had protected it against termination before the incident")
 
 
-def _readable(session: aws.Session, ids: list[str]) -> None:
+def _readable(session: clients.Session, ids: list[str]) -> None:
     """Complete, and a block of each can be read, decrypted: a snapshot nobody can read is none.
     Raises _Left.
     """
@@ -126,7 +127,7 @@ def _readable(session: aws.Session, ids: list[str]) -> None:
                     BlockToken=blocks[0]["BlockToken"],
                 )
         except AWS_ERRORS as error:
-            if aws.transient(error):
+            if is_transient(error):
                 raise
             raise _Left(f"snapshot {id} cannot be read ({why(error)})") from error
 
@@ -153,7 +154,7 @@ def _ask(work: Work, ec2: Any) -> Json:
         ]
         if back:
             modify(InstanceId=work.id, BlockDeviceMappings=back)
-    asked = {"request_id": aws.request_id(ec2.terminate_instances(InstanceIds=[work.id]))}
+    asked = {"request_id": clients.request_id(ec2.terminate_instances(InstanceIds=[work.id]))}
     work.keep("terminate", asked)
     return asked
 

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from guardduty_response.containment.contract import Check, Context, Step, Target
+from guardduty_response.containment.target_context import DONE, FAILED, name_of, why
 from guardduty_response.errors import TargetGone
-from guardduty_response.playbooks import Check, Context, Step, Target
-from guardduty_response.playbooks.common.work import DONE, FAILED, name_of, why
-from guardduty_response.playbooks.ec2_instance import table
-from guardduty_response.playbooks.ec2_instance.core import Work
+from guardduty_response.incident.statuses import IN_PROGRESS, Status
+from guardduty_response.playbooks.ec2_instance import action_order
+from guardduty_response.playbooks.ec2_instance.instance_context import Work
 from guardduty_response.playbooks.ec2_instance.state import Facts, closed, look, open_rules, rules
-from guardduty_response.statuses import IN_PROGRESS, Status
 
 OWNER_ATTEMPTS = 24  # at 5 s: how long another incident's containment is waited for
 
 
 def verify(ctx: Context, target: Target) -> tuple[Step, list[Check]]:
     work = Work(ctx, target)
-    sessions = table.reading(work)
+    sessions = action_order.reading(work)
     try:
         facts = look(work, sessions.client("ec2"), target.attach or ctx.incident_id)
     except TargetGone as gone:
@@ -28,7 +28,7 @@ def verify(ctx: Context, target: Target) -> tuple[Step, list[Check]]:
             Check("interfaces", False, text, fatal=True, read=False)
         ]
     checks = _network(work, facts)
-    for action in table.look(work, sessions, facts):
+    for action in action_order.look(work, sessions, facts):
         if action.name == "tag_instance":
             continue  # a label, not containment
         status, text = action.intent()

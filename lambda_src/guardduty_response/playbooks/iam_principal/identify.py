@@ -12,8 +12,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, replace
 
-from guardduty_response.finding import Finding, get, text
-from guardduty_response.playbooks.common.work import Work
+from guardduty_response.containment.target_context import Work
+from guardduty_response.decision.finding import Finding, get, text
 
 USER, SESSION = "iam_user", "role_session"  # what IAM can contain
 # What it cannot, in this account or at all. ``out_of_reach`` says what a person does instead;

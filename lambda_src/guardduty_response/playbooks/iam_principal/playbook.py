@@ -7,8 +7,8 @@ from __future__ import annotations
 from concurrent.futures import wait
 from functools import partial
 
-from guardduty_response.playbooks import Check, Context, Planned, Step, Target
-from guardduty_response.playbooks.common.work import (
+from guardduty_response.containment.contract import Check, Context, Planned, Step, Target
+from guardduty_response.containment.target_context import (
     AWS_ERRORS,
     BRANCHES,
     FAILED,
@@ -18,19 +18,19 @@ from guardduty_response.playbooks.common.work import (
     why,
 )
 from guardduty_response.playbooks.iam_principal import (
-    culprit,
-    held,
+    actors,
+    chained_sessions,
     identify,
-    out_of_reach,
-    planning,
+    not_containable,
     role,
     user,
 )
+from guardduty_response.playbooks.iam_principal import plan as planning
 from guardduty_response.playbooks.iam_principal import verify as _verify
-from guardduty_response.playbooks.iam_principal.core import Facts, Work
 from guardduty_response.playbooks.iam_principal.identity_center import contain as permission_sets
 from guardduty_response.playbooks.iam_principal.identity_center import verify as people
-from guardduty_response.playbooks.iam_principal.late import finish as _finish
+from guardduty_response.playbooks.iam_principal.late_events import finish as _finish
+from guardduty_response.playbooks.iam_principal.principal_context import Facts, Work
 
 
 def plan(ctx: Context) -> list[Planned]:
@@ -53,7 +53,7 @@ def contain(ctx: Context, target: Target) -> Step:
         return _role(work)
     if work.scope("sets"):
         return permission_sets.contain(work)
-    path = out_of_reach.path(work, work.who)
+    path = not_containable.path(work, work.who)
     for number, command in enumerate(path.commands, 1):
         work.did(f"by_hand_{number}", FAILED, command)
     return Step(detail=f"nothing was changed: {path.why}")
@@ -84,7 +84,9 @@ def _user(work: Work) -> Step:
     )
     for one in got.values():
         value(one)  # each action keeps its own failures; this is the record itself failing
-    held.deny(work)  # when its own credentials are dead: this asks CloudTrail in every Region
+    chained_sessions.deny(
+        work
+    )  # when its own credentials are dead: this asks CloudTrail in every Region
     return Step(
         detail=(
             f"everything denied to {work.who.user}, its credentials worked on; the ledger says what"
@@ -101,7 +103,11 @@ def _role(work: Work) -> Step:
     for kind in role.TABLE:
         kind(work, sessions, facts).run()
     got = gather(
-        {held.NAME: partial(held.deny, work), "users": partial(_other_workloads, work)}, BRANCHES
+        {
+            chained_sessions.NAME: partial(chained_sessions.deny, work),
+            "users": partial(_other_workloads, work),
+        },
+        BRANCHES,
     )
     for one in got.values():
         value(one)
@@ -146,7 +152,7 @@ def culprits(
     watched: list[str],
 ) -> list[Json]:
     """Who undid the containment, by CloudTrail."""
-    return culprit.who(Work(ctx, target), undone, since, seen, watched)
+    return actors.who(Work(ctx, target), undone, since, seen, watched)
 
 
 def finish(ctx: Context, target: Target) -> Step:

@@ -6,10 +6,11 @@ from __future__ import annotations
 
 from concurrent.futures import as_completed
 
-from guardduty_response import aws
+from guardduty_response.aws import clients
+from guardduty_response.aws.errors import is_transient
+from guardduty_response.cloudtrail.actors import iam_region
+from guardduty_response.containment.target_context import AWS_ERRORS, BRANCHES, Work, allow, why
 from guardduty_response.errors import ResponseError
-from guardduty_response.playbooks.common.culprits import iam_region
-from guardduty_response.playbooks.common.work import AWS_ERRORS, BRANCHES, Work, allow, why
 
 # ec2:DescribeRegions says the same, for a model a hundred times as large to parse
 ACTION = "account:ListRegions"
@@ -17,12 +18,12 @@ ACTION = "account:ListRegions"
 SECONDS = 10  # for finding an instance: containment waits for it
 
 
-def looking(work: Work) -> aws.Session:
+def looking(work: Work) -> clients.Session:
     """May look up events, and which Regions there are."""
     return work.open(allow(("cloudtrail:LookupEvents", ACTION)))
 
 
-def enabled(work: Work, session: aws.Session) -> tuple[list[str], str]:
+def enabled(work: Work, session: clients.Session) -> tuple[list[str], str]:
     """(Regions, the finding's and that of global services first; a remark where the others could
     not be listed).
 
@@ -47,7 +48,7 @@ def enabled(work: Work, session: aws.Session) -> tuple[list[str], str]:
                 break
             request["NextToken"] = got["NextToken"]
     except AWS_ERRORS as error:
-        if aws.transient(error):
+        if is_transient(error):
             raise
         known = list(dict.fromkeys(known))
         return (
@@ -105,7 +106,7 @@ def of_instance(work: Work, instance: str) -> str:
     )
 
 
-def _knows(session: aws.Session, region: str, instance: str) -> bool:
+def _knows(session: clients.Session, region: str, instance: str) -> bool:
     # by its id alone it would be an error where it is not
     asked = [{"Name": "instance-id", "Values": [instance]}]
     return bool(session.client("ec2", region).describe_instances(Filters=asked)["Reservations"])

@@ -12,12 +12,12 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from guardduty_response import aws
-from guardduty_response.playbooks import Context, Restored, Target
-from guardduty_response.playbooks.common import restoring
-from guardduty_response.playbooks.common.restoring import Kind, Part, foreign
-from guardduty_response.playbooks.common.role_policies import OLDER, revoked_before, role_policy
-from guardduty_response.playbooks.common.work import (
+from guardduty_response.aws.errors import error_code
+from guardduty_response.containment import restoration
+from guardduty_response.containment.contract import Context, Restored, Target
+from guardduty_response.containment.restoration import Kind, Part, foreign
+from guardduty_response.containment.role_policies import OLDER, revoked_before, role_policy
+from guardduty_response.containment.target_context import (
     BRANCHES,
     DONE,
     Json,
@@ -27,11 +27,16 @@ from guardduty_response.playbooks.common.work import (
     name_of,
     why,
 )
-from guardduty_response.playbooks.iam_principal import held, identify, restore_reverts, user
-from guardduty_response.playbooks.iam_principal.core import Facts, Work, patient
+from guardduty_response.playbooks.iam_principal import (
+    chained_sessions,
+    identify,
+    restore_reversals,
+    user,
+)
 from guardduty_response.playbooks.iam_principal.identity_center import restore as permission_sets
 from guardduty_response.playbooks.iam_principal.identity_center.center import PART
-from guardduty_response.playbooks.iam_principal.label import Tag, TagRole, TagUser
+from guardduty_response.playbooks.iam_principal.principal_context import Facts, Work, patient
+from guardduty_response.playbooks.iam_principal.tags import Tag, TagRole, TagUser
 
 SWITCHED: dict[str, type[user.Switched]] = {
     kind.part: kind
@@ -45,7 +50,7 @@ def restore(ctx: Context, target: Target) -> Restored:
     """
     work = Work(ctx, target)
     work.kept = work.ledger()
-    return restoring.restore(work, partial(_look, work))
+    return restoration.restore(work, partial(_look, work))
 
 
 def _arn(work: Work, kind: str) -> str:
@@ -58,25 +63,29 @@ def _arn(work: Work, kind: str) -> str:
 def _look(work: Work) -> tuple[bool, list[Part]]:
     """A fresh session each time: it reads everything and changes nothing."""
     had = work.kept.get("before") or {}
-    others = {name: partial(_held, work, name) for name in had if name.startswith(f"{held.NAME}/")}
+    others = {
+        name: partial(_held, work, name)
+        for name in had
+        if name.startswith(f"{chained_sessions.NAME}/")
+    }
     if work.target.kind == identify.IDENTITY_CENTER:
         sets = {
             name: partial(permission_sets.part, work, name)
             for name in had
             if name.startswith(f"{PART}/")
         }
-        return True, _judged({**sets, **others}) + restore_reverts.parts(work)
+        return True, _judged({**sets, **others}) + restore_reversals.parts(work)
     if work.target.kind == identify.USER:
         reading = user.reading(work, work.target.arn)
         if not _exists(reading.client("iam").get_user, UserName=work.who.user):
             gone = Part(Kind.FOREIGN, "user", "", f"IAM user {work.who.user} no longer exists")
-            return False, [gone, *restore_reverts.parts(work)]
+            return False, [gone, *restore_reversals.parts(work)]
     else:
         reads = allow(("iam:GetRole", "iam:GetRolePolicy"), _arn(work, "role"))
         reading = Sessions(work, [reads], {})
         if not _exists(reading.client("iam").get_role, RoleName=work.who.role):
             gone = Part(Kind.FOREIGN, "role", "", f"role {work.who.role} no longer exists")
-            return False, [gone, *restore_reverts.parts(work)]
+            return False, [gone, *restore_reversals.parts(work)]
     judges: dict[str, Callable[[Work, Sessions], list[Part]]] = {
         "deny_all": _deny_all,
         "login_profile": _password,
@@ -86,7 +95,7 @@ def _look(work: Work) -> tuple[bool, list[Part]]:
         **{part: partial(_switched, kind) for part, kind in SWITCHED.items()},
     }
     calls = {name: partial(judge, work, reading) for name, judge in judges.items() if name in had}
-    parts = _judged({**calls, **others}) + restore_reverts.parts(work)
+    parts = _judged({**calls, **others}) + restore_reversals.parts(work)
     if other := _contained_by_another(work, reading):
         parts = [
             replace(one, kind=Kind.KEPT, call=None, hand="", text=other) if one.call else one
@@ -134,7 +143,7 @@ def _exists(call: Callable[..., Any], **name: str) -> bool:
     try:
         call(**name)
     except ClientError as error:
-        if aws.code(error) != "NoSuchEntity":
+        if error_code(error) != "NoSuchEntity":
             raise
         return False
     return True

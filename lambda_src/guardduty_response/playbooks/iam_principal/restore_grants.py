@@ -5,18 +5,18 @@ from __future__ import annotations
 import json
 from functools import partial
 
-from guardduty_response.playbooks.common.restoring import Kind, Part
-from guardduty_response.playbooks.iam_principal import present
-from guardduty_response.playbooks.iam_principal.core import patient
-from guardduty_response.playbooks.iam_principal.present import Json
-from guardduty_response.playbooks.iam_principal.reverted import Reverted
+from guardduty_response.containment.restoration import Kind, Part
+from guardduty_response.playbooks.iam_principal import resource_state
+from guardduty_response.playbooks.iam_principal.principal_context import patient
+from guardduty_response.playbooks.iam_principal.recorded_reversal import Reverted
+from guardduty_response.playbooks.iam_principal.resource_state import Json
 
 # -- credentials and identities --------------------------------------------------------------------
 
 
 def access_key(one: Reverted) -> list[Part]:
     user, key = one.was["user"], one.was["key"]
-    return _switched(one, user, key, (present.keys(one.read(), user) or {}).get(key))
+    return _switched(one, user, key, (resource_state.keys(one.read(), user) or {}).get(key))
 
 
 def _key_back(one: Reverted, user: str, key: str) -> Json:
@@ -28,11 +28,11 @@ def _key_back(one: Reverted, user: str, key: str) -> Json:
 
 def user(one: Reverted) -> list[Part]:
     user, iam = one.was["user"], one.read()
-    found = present.identity(iam, "user", user)
+    found = resource_state.identity(iam, "user", user)
     if found is None:
         return one.gone(f"user {user}")
     deny_all = f"arn:{one.work.ctx.config.partition}:iam::aws:policy/AWSDenyAll"
-    attached, out = deny_all in (present.attached(iam, "user", user) or []), []
+    attached, out = deny_all in (resource_state.attached(iam, "user", user) or []), []
     item = f"AWSDenyAll on user {user}"
     if attached and not one.was["attached"]:
         hand = one.command("iam detach-user-policy", "--user-name", user, "--policy-arn", deny_all)
@@ -44,7 +44,7 @@ def user(one: Reverted) -> list[Part]:
             item, f"AWSDenyAll is {'' if attached else 'not '}attached to user {user}, as before"
         )
     out += _boundary(one, "user", user, found["boundary"], deny_all)
-    keys = present.keys(iam, user) or {}
+    keys = resource_state.keys(iam, user) or {}
     for key in (key for key, status in one.was["keys"].items() if status == "Active"):
         out += _switched(one, user, key, keys.get(key))
     return out
@@ -103,11 +103,11 @@ def _bound(one: Reverted, of: str, name: str, old: str | None) -> Json:
 
 def role(one: Reverted) -> list[Part]:
     role, name, iam = one.was["role"], one.was["name"], one.read()
-    found = present.identity(iam, "role", role)
+    found = resource_state.identity(iam, "role", role)
     if found is None:
         return one.gone(f"role {role}")
     now, old, item = (
-        present.inline(iam, "role", role, name),
+        resource_state.inline(iam, "role", role, name),
         one.was["policy"],
         f"policy {name} of role {role}",
     )
@@ -163,7 +163,7 @@ def login_profile(one: Reverted) -> list[Part]:
 
 def attached(one: Reverted) -> list[Part]:
     of, name, arn = one.was["of"], one.was["name"], one.was["policy"]
-    now, item = present.attached(one.read(), of, name), f"policy {arn} of {of} {name}"
+    now, item = resource_state.attached(one.read(), of, name), f"policy {arn} of {of} {name}"
     if now is None:
         return one.gone(f"{of} {name}")
     if arn in now:
@@ -185,10 +185,10 @@ def _attach(one: Reverted, of: str, name: str, arn: str) -> Json:
 
 def inline(one: Reverted) -> list[Part]:
     of, name, policy_name, old = (one.was[field] for field in ("of", "name", "policy", "document"))
-    if present.identity(one.read(), of, name) is None:
+    if resource_state.identity(one.read(), of, name) is None:
         return one.gone(f"{of} {name}")
     now, item = (
-        present.inline(one.read(), of, name, policy_name),
+        resource_state.inline(one.read(), of, name, policy_name),
         f"inline policy {policy_name} of {of} {name}",
     )
     if now == old:
@@ -210,8 +210,8 @@ def inline(one: Reverted) -> list[Part]:
 
 def member(one: Reverted) -> list[Part]:
     user, group = one.was["user"], one.was["group"]
-    now, item = present.groups(one.read(), user), f"user {user} in group {group}"
-    if now is None or present.identity(one.read(), "group", group) is None:
+    now, item = resource_state.groups(one.read(), user), f"user {user} in group {group}"
+    if now is None or resource_state.identity(one.read(), "group", group) is None:
         return one.gone(item)
     if group in now:
         return one.before(item, f"{item}, as before")
@@ -226,12 +226,14 @@ def _add(one: Reverted, user: str, group: str) -> Json:
 
 def trust(one: Reverted) -> list[Part]:
     role, old = one.was["role"], one.was["document"]
-    found, item = present.identity(one.read(), "role", role), f"trust policy of role {role}"
+    found, item = resource_state.identity(one.read(), "role", role), f"trust policy of role {role}"
     if found is None:
         return one.gone(f"role {role}")
     if found["trust"] == old:
         return one.before(item, f"the {item} is as it was")
-    if not present.is_denied(found["trust"], old, present.outside_sid(one.work.prefix)):
+    if not resource_state.is_denied(
+        found["trust"], old, resource_state.outside_sid(one.work.prefix)
+    ):
         return one.foreign(item, f"the {item} is another one")
     hand = one.command(
         "iam update-assume-role-policy --role-name", role, "--policy-document", json.dumps(old)

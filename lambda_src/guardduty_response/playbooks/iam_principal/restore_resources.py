@@ -7,15 +7,15 @@ from __future__ import annotations
 import json
 from functools import partial
 
-from guardduty_response.playbooks.common.restoring import Kind, Part
-from guardduty_response.playbooks.iam_principal import present
-from guardduty_response.playbooks.iam_principal.present import Json
-from guardduty_response.playbooks.iam_principal.reverted import Reverted
+from guardduty_response.containment.restoration import Kind, Part
+from guardduty_response.playbooks.iam_principal import resource_state
+from guardduty_response.playbooks.iam_principal.recorded_reversal import Reverted
+from guardduty_response.playbooks.iam_principal.resource_state import Json
 
 
 def instances(one: Reverted) -> list[Part]:
     ids, out = one.was["instances"], []
-    now = present.instances(one.read("ec2"), ids)
+    now = resource_state.instances(one.read("ec2"), ids)
     for id in ids:
         state = (now.get(id) or {}).get("state", "terminated")
         if state in ("terminated", "shutting-down"):
@@ -44,15 +44,16 @@ def _start(one: Reverted, id: str) -> list[Json]:
 def rules(one: Reverted) -> list[Part]:
     group, way = one.was["group"], "egress" if one.was["egress"] else "ingress"
     ec2 = one.read("ec2")
-    if present.group_name(ec2, group) is None:
+    if resource_state.group_name(ec2, group) is None:
         return one.gone(f"security group {group}")
     there = {
-        present.rule_key(rule) for rule in present.rules(ec2, group, one.was["egress"]).values()
+        resource_state.rule_key(rule)
+        for rule in resource_state.rules(ec2, group, one.was["egress"]).values()
     }
     out = []
     for rule in one.was["rules"]:
-        item = f"{way} {present.told(rule)} in {group}"
-        if present.rule_key(rule) in there:
+        item = f"{way} {resource_state.told(rule)} in {group}"
+        if resource_state.rule_key(rule) in there:
             out += one.before(item, f"{item} is allowed, as before")
         else:
             hand = one.command(
@@ -78,12 +79,15 @@ def _authorize(one: Reverted, group: str, way: str, rule: Json) -> list[Json]:
 
 def bucket(one: Reverted) -> list[Part]:
     bucket, old = one.was["bucket"], one.was["block"]
-    now, item = present.block(one.read("s3"), bucket), f"public access block of bucket {bucket}"
+    now, item = (
+        resource_state.block(one.read("s3"), bucket),
+        f"public access block of bucket {bucket}",
+    )
     if now is None:
         return one.gone(f"bucket {bucket}")
     if now == old:
         return one.before(item, f"the {item} is as it was")
-    if not present.blocked(now):
+    if not resource_state.blocked(now):
         return one.foreign(item, f"the {item} is another one")
     on = ",".join(f"{name}={str(value).lower()}" for name, value in old.items())
     hand = one.command(
@@ -109,7 +113,7 @@ def _block_back(one: Reverted, bucket: str, old: Json) -> Json:
 
 def trail(one: Reverted) -> list[Part]:
     trail = one.was["trail"]
-    if not present.logging(one.read("cloudtrail"), trail):
+    if not resource_state.logging(one.read("cloudtrail"), trail):
         return one.before(trail, f"trail {trail} is not logging, as before")
     hand = one.command("cloudtrail stop-logging --name", trail)
     return one.stays(
@@ -119,7 +123,7 @@ def trail(one: Reverted) -> list[Part]:
 
 def detector(one: Reverted) -> list[Part]:
     id = one.was["detector"]
-    if present.detector(one.read("guardduty"), id) != "ENABLED":
+    if resource_state.detector(one.read("guardduty"), id) != "ENABLED":
         return one.before(id, f"GuardDuty detector {id} is off, as before")
     hand = one.command("guardduty update-detector --no-enable --detector-id", id)
     return one.stays(
@@ -133,7 +137,7 @@ def detector(one: Reverted) -> list[Part]:
 def function(one: Reverted) -> list[Part]:
     function, old = one.was["function"], one.was["reserved"]
     now, item = (
-        present.concurrency(one.read("lambda"), function),
+        resource_state.concurrency(one.read("lambda"), function),
         f"reserved concurrency of function {function}",
     )
     if now is None:
@@ -173,7 +177,7 @@ def _concurrency(one: Reverted, function: str, old: int | None) -> Json:
 def sharing(one: Reverted) -> list[Part]:
     of, id, entries = one.was["of"], one.was["id"], one.was["entries"]
     now, who = (
-        present.shares(one.read("ec2"), of, id),
+        resource_state.shares(one.read("ec2"), of, id),
         ", ".join(value for entry in entries for value in entry.values()),
     )
     item = f"{of} {id} shared with {who}"
@@ -190,7 +194,7 @@ def sharing(one: Reverted) -> list[Part]:
 
 
 def _share(one: Reverted, of: str, id: str, entries: list[Json]) -> Json:
-    return present.share(
+    return resource_state.share(
         one.change(f"ec2:Modify{of.title()}Attribute", one.was["arn"], "ec2"),
         of,
         id,

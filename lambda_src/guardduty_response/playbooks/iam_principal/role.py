@@ -13,18 +13,25 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from guardduty_response.errors import ResponseError
-from guardduty_response.playbooks.common import action
-from guardduty_response.playbooks.common.role_policies import (
+from guardduty_response.containment import action
+from guardduty_response.containment.role_policies import (
     OLDER,
     revoke_document,
     revoked_before,
     role_policy,
     statements,
 )
-from guardduty_response.playbooks.common.work import Json, Sessions, allow, gather, name_of, value
-from guardduty_response.playbooks.iam_principal.core import Facts, Work, patient, soon
-from guardduty_response.playbooks.iam_principal.label import TagRole
+from guardduty_response.containment.target_context import (
+    Json,
+    Sessions,
+    allow,
+    gather,
+    name_of,
+    value,
+)
+from guardduty_response.errors import ResponseError
+from guardduty_response.playbooks.iam_principal.principal_context import Facts, Work, patient, soon
+from guardduty_response.playbooks.iam_principal.tags import TagRole
 
 READ = ("iam:GetRole", "iam:GetRolePolicy", "iam:ListInstanceProfilesForRole")
 CHANGE = ("iam:PutRolePolicy", "iam:TagRole")

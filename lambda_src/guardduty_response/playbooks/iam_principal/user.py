@@ -14,10 +14,9 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from guardduty_response import aws
-from guardduty_response.errors import ResponseError
-from guardduty_response.playbooks.common import action
-from guardduty_response.playbooks.common.work import (
+from guardduty_response.aws.errors import error_code
+from guardduty_response.containment import action
+from guardduty_response.containment.target_context import (
     ALREADY,
     DONE,
     FAILED,
@@ -28,9 +27,16 @@ from guardduty_response.playbooks.common.work import (
     value,
     why,
 )
+from guardduty_response.errors import ResponseError
 from guardduty_response.playbooks.iam_principal import passwords
-from guardduty_response.playbooks.iam_principal.core import Facts, Work, each, pages, patient
-from guardduty_response.playbooks.iam_principal.label import TagUser
+from guardduty_response.playbooks.iam_principal.principal_context import (
+    Facts,
+    Work,
+    each,
+    pages,
+    patient,
+)
+from guardduty_response.playbooks.iam_principal.tags import TagUser
 
 READ = (
     "iam:GetUser",
@@ -148,7 +154,7 @@ class DenyAll(Action):
                 )
             )
         except ClientError as error:
-            if aws.code(error) != "LimitExceeded":
+            if error_code(error) != "LimitExceeded":
                 raise
             if known.get("unread"):
                 raise ResponseError(
@@ -309,7 +315,7 @@ class Password(Action):
         try:
             found = self.iam.get_login_profile(UserName=self.user)["LoginProfile"]
         except ClientError as error:
-            if aws.code(error) != "NoSuchEntity":
+            if error_code(error) != "NoSuchEntity":
                 raise
             return {}
         return {

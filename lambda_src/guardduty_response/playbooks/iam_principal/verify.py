@@ -11,9 +11,9 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime
 
-from guardduty_response import aws
-from guardduty_response.playbooks import Check, Context, Step, Target
-from guardduty_response.playbooks.common.work import (
+from guardduty_response.aws.errors import is_transient
+from guardduty_response.containment.contract import Check, Context, Step, Target
+from guardduty_response.containment.target_context import (
     AWS_ERRORS,
     BRANCHES,
     DONE,
@@ -22,10 +22,16 @@ from guardduty_response.playbooks.common.work import (
     gather,
     value,
 )
-from guardduty_response.playbooks.iam_principal import held, identify, out_of_reach, role, user
-from guardduty_response.playbooks.iam_principal.core import Facts, Work
-from guardduty_response.record import now
-from guardduty_response.statuses import IN_PROGRESS, Status
+from guardduty_response.incident.repository import now
+from guardduty_response.incident.statuses import IN_PROGRESS, Status
+from guardduty_response.playbooks.iam_principal import (
+    chained_sessions,
+    identify,
+    not_containable,
+    role,
+    user,
+)
+from guardduty_response.playbooks.iam_principal.principal_context import Facts, Work
 
 SETTLE_SECONDS = 10
 ATTEMPTS = 8  # of reading back, containing once more included
@@ -37,7 +43,7 @@ def verify(ctx: Context, target: Target) -> tuple[Step, list[Check]]:
     work = Work(ctx, target)
     work.kept = work.ledger(target.attach)
     if target.kind not in (identify.USER, identify.SESSION):
-        path = out_of_reach.path(work, work.who)
+        path = not_containable.path(work, work.who)
         return Step(status=Status.FAILED, detail=f"NOT contained: {path.why}"), [
             Check(target.kind, False, path.why, fatal=True)
         ]
@@ -62,7 +68,8 @@ def _checks(work: Work) -> list[Check]:
         reading = role.reading(work, arn)
         actions = [kind(work, reading, facts) for kind in role.TABLE]
     got = gather(
-        {**{one.name: one.look for one in actions}, "held": lambda: held.checks(work)}, BRANCHES
+        {**{one.name: one.look for one in actions}, "held": lambda: chained_sessions.checks(work)},
+        BRANCHES,
     )
     _still_there(work, facts)
     if work.target.kind == identify.USER and "NoSuchEntity" in facts.unread.get("deny_all", ""):
@@ -117,7 +124,7 @@ def _no_user(work: Work) -> list[Check]:
         try:
             name = str(iam.get_access_key_last_used(AccessKeyId=key).get("UserName") or "")
         except AWS_ERRORS as error:
-            if aws.transient(error):
+            if is_transient(error):
                 raise
             continue  # AccessDenied: there is no such key, or it is another account's
         if name and name != work.who.user:
@@ -138,7 +145,7 @@ def _watched(work: Work) -> list[str]:
     """
     before = work.kept.get("before") or {}
     names = {work.who.user, work.who.role, *(before.get("access_keys") or {})}
-    state = ((work.kept.get("evidence") or {}).get(held.NAME) or {}).get("state") or {}
+    state = ((work.kept.get("evidence") or {}).get(chained_sessions.NAME) or {}).get("state") or {}
     names |= {arn.rsplit("/", 1)[-1] for arn in state.get("roles") or {}}
     return sorted(names - {""})
 

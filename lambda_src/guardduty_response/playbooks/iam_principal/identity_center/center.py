@@ -16,11 +16,12 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from guardduty_response import aws
+from guardduty_response.aws import clients
+from guardduty_response.aws.errors import error_code
+from guardduty_response.containment.role_policies import statements
+from guardduty_response.containment.target_context import Json, allow, policy
 from guardduty_response.errors import ResponseError
-from guardduty_response.playbooks.common.role_policies import statements
-from guardduty_response.playbooks.common.work import Json, allow, policy
-from guardduty_response.playbooks.iam_principal.core import Work
+from guardduty_response.playbooks.iam_principal.principal_context import Work
 
 # of the before-state, PART/<permission set>, and of what is kept of the provisioning
 PART = "identity_center"
@@ -51,7 +52,7 @@ class Center:
     def __bool__(self) -> bool:
         return self.on
 
-    def open(self, *granted: Json) -> aws.Session:
+    def open(self, *granted: Json) -> clients.Session:
         return self.work.ctx.assume(self.account, self.region, policy(*granted), role=ROLE)
 
     @property
@@ -137,4 +138,4 @@ def lagging(sso: Any, center: Center, permission_set: str) -> list[str]:
 
 
 def gone(error: Exception) -> bool:
-    return isinstance(error, ClientError) and aws.code(error) == "ResourceNotFoundException"
+    return isinstance(error, ClientError) and error_code(error) == "ResourceNotFoundException"

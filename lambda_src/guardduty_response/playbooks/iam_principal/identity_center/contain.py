@@ -9,11 +9,11 @@ import time
 from functools import partial
 from typing import Any
 
+from guardduty_response.containment.contract import Step
+from guardduty_response.containment.target_context import ALREADY, DONE, FAILED, Json, why
 from guardduty_response.errors import ResponseError
-from guardduty_response.playbooks import Step
-from guardduty_response.playbooks.common.work import ALREADY, DONE, FAILED, Json, why
-from guardduty_response.playbooks.iam_principal import held
-from guardduty_response.playbooks.iam_principal.core import Work, patient
+from guardduty_response.incident.repository import now
+from guardduty_response.playbooks.iam_principal import chained_sessions
 from guardduty_response.playbooks.iam_principal.identity_center.center import (
     DENY,
     LIMIT,
@@ -26,7 +26,7 @@ from guardduty_response.playbooks.iam_principal.identity_center.center import (
     statement,
 )
 from guardduty_response.playbooks.iam_principal.identity_center.plan import sentence
-from guardduty_response.record import now
+from guardduty_response.playbooks.iam_principal.principal_context import Work, patient
 
 CHANGE = (
     "GetInlinePolicyForPermissionSet",
@@ -45,7 +45,7 @@ def contain(work: Work) -> Step:
         if number and time.monotonic() > until:
             break
         _deny(work, center, one)
-    held.deny(work)
+    chained_sessions.deny(work)
     return Step(detail=f"permission sets of {work.who.session} worked on; the ledger says which")
 
 

@@ -5,10 +5,9 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
-from guardduty_response import aws
+from guardduty_response.aws.errors import error_code
+from guardduty_response.containment.target_context import BRANCHES, Json, allow, gather, value, why
 from guardduty_response.errors import ResponseError, RoleUnavailable
-from guardduty_response.playbooks.common.work import BRANCHES, Json, allow, gather, value, why
-from guardduty_response.playbooks.iam_principal.core import Work
 from guardduty_response.playbooks.iam_principal.identity_center.center import (
     DENY,
     LIMIT,
@@ -21,6 +20,7 @@ from guardduty_response.playbooks.iam_principal.identity_center.center import (
     size,
     statement,
 )
+from guardduty_response.playbooks.iam_principal.principal_context import Work
 
 READ = (
     "sso:DescribePermissionSet",
@@ -169,7 +169,7 @@ def _held(clients: tuple[Any, Any], center: Center, user_id: str) -> tuple[list[
             list(dict.fromkeys(one["PermissionSetArn"] for some in got.values() for one in some)),
             "",
         )
-    if aws.code(bad) != "AccessDeniedException":
+    if error_code(bad) != "AccessDeniedException":
         raise bad
     # Answered in the management account alone: from a delegated administrator, this account's
     # assignments are asked for.

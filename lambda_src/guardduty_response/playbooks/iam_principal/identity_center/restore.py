@@ -7,10 +7,9 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from guardduty_response.playbooks.common.restoring import Kind, Part, foreign
-from guardduty_response.playbooks.common.role_policies import role_policy, statements
-from guardduty_response.playbooks.common.work import Json, allow
-from guardduty_response.playbooks.iam_principal.core import Work, patient
+from guardduty_response.containment.restoration import Kind, Part, foreign
+from guardduty_response.containment.role_policies import role_policy, statements
+from guardduty_response.containment.target_context import Json, allow
 from guardduty_response.playbooks.iam_principal.identity_center.center import (
     INLINE,
     Center,
@@ -21,6 +20,7 @@ from guardduty_response.playbooks.iam_principal.identity_center.center import (
     others,
     without,
 )
+from guardduty_response.playbooks.iam_principal.principal_context import Work, patient
 
 READ = ("GetInlinePolicyForPermissionSet", "ListAccountsForProvisionedPermissionSet")
 CHANGE = (

@@ -11,11 +11,10 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from guardduty_response import aws
-from guardduty_response.errors import ResponseError
-from guardduty_response.playbooks import Check, Context, Step, Target
-from guardduty_response.playbooks.common.role_policies import role_policy, statements
-from guardduty_response.playbooks.common.work import (
+from guardduty_response.aws.errors import error_code, is_transient
+from guardduty_response.containment.contract import Check, Context, Step, Target
+from guardduty_response.containment.role_policies import role_policy, statements
+from guardduty_response.containment.target_context import (
     AWS_ERRORS,
     BRANCHES,
     Json,
@@ -24,9 +23,11 @@ from guardduty_response.playbooks.common.work import (
     name_of,
     why,
 )
-from guardduty_response.playbooks.iam_principal import held
+from guardduty_response.errors import ResponseError
+from guardduty_response.incident.repository import now
+from guardduty_response.incident.statuses import IN_PROGRESS, Status
+from guardduty_response.playbooks.iam_principal import chained_sessions
 from guardduty_response.playbooks.iam_principal import verify as settling
-from guardduty_response.playbooks.iam_principal.core import Work
 from guardduty_response.playbooks.iam_principal.identity_center.center import (
     DENY,
     INLINE,
@@ -44,8 +45,7 @@ from guardduty_response.playbooks.iam_principal.identity_center.contain import (
     known,
     tries,
 )
-from guardduty_response.record import now
-from guardduty_response.statuses import IN_PROGRESS, Status
+from guardduty_response.playbooks.iam_principal.principal_context import Work
 
 READ = (
     "GetInlinePolicyForPermissionSet",
@@ -109,7 +109,9 @@ def verify(ctx: Context, target: Target) -> tuple[Step, list[Check]] | None:
 
 def _held_roles(work: Work) -> list[str]:
     return list(
-        (((work.kept.get("evidence") or {}).get(held.NAME) or {}).get("state") or {}).get("roles")
+        (
+            ((work.kept.get("evidence") or {}).get(chained_sessions.NAME) or {}).get("state") or {}
+        ).get("roles")
         or {}
     )
 
@@ -125,7 +127,7 @@ def _poll(work: Work, center: Center, sets: list[Json]) -> None:
                 InstanceArn=center.instance, ProvisionPermissionSetRequestId=state["request"]
             )["PermissionSetProvisioningStatus"]
         except AWS_ERRORS as error:
-            if aws.transient(error):
+            if is_transient(error):
                 raise
             answer = {"Status": "UNKNOWN", "FailureReason": why(error)}
         if answer["Status"] != "IN_PROGRESS":
@@ -146,7 +148,7 @@ def _poll(work: Work, center: Center, sets: list[Json]) -> None:
 
 def _checks(work: Work, center: Center, sets: list[Json], own: bool) -> list[Check]:
     calls: dict[str, Any] = {one["name"]: partial(_of_set, work, center, one, own) for one in sets}
-    calls["/held"] = partial(held.checks, work)
+    calls["/held"] = partial(chained_sessions.checks, work)
     if sets[0]["role"]:
         calls["/role"] = partial(_of_role, work, sets[0])
     out: list[Check] = []
@@ -229,7 +231,7 @@ def _no_role(iam: Any, role: str) -> bool:
     try:
         iam.get_role(RoleName=role)
     except ClientError as error:
-        if aws.code(error) != "NoSuchEntity":
+        if error_code(error) != "NoSuchEntity":
             raise
         return True
     return False

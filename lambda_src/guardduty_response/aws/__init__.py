@@ -1,0 +1,1 @@
+"""What every call to AWS uses: clients, role sessions, error codes, DynamoDB values."""

@@ -1,0 +1,176 @@
+"""botocore clients: lazily made, cached, and, for a member account, signed with a narrowed session.
+
+botocore instead of boto3 and a trimmed EC2 model (``models/``) halve the cold start
+(benchmarks/README.md).
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import botocore.loaders
+import botocore.session
+from botocore.config import Config as ClientConfig
+from botocore.credentials import Credentials, ReadOnlyCredentials
+from botocore.exceptions import BotoCoreError, ClientError
+
+from guardduty_response import __version__
+from guardduty_response.aws.errors import error_code, is_transient
+from guardduty_response.errors import RoleUnavailable
+
+if TYPE_CHECKING:
+    from botocore.session import Session as BotocoreSession
+
+# Short time-outs with standard retries: a hanging endpoint must not eat the function's own
+# deadline.
+_CONFIG = ClientConfig(
+    retries={"mode": "standard", "total_max_attempts": 4},
+    connect_timeout=3,
+    read_timeout=15,
+    max_pool_connections=32,
+    user_agent_extra=f"guardduty-response/{__version__}",
+)
+_LOCK = threading.RLock()  # botocore sessions are not safe to build clients from in parallel
+POOL = ThreadPoolExecutor(max_workers=32, thread_name_prefix="aws")
+
+# Answers of an STS endpoint whose Region the role's account has not enabled or whose endpoint it
+# deactivated, and of one whose Region the asking account has not enabled (AWS STS API reference,
+# AssumeRole; IAM User Guide, "Manage AWS STS in a Region").
+_REGION_OFF = frozenset({"RegionDisabledException", "InvalidClientTokenId"})
+
+
+@lru_cache(maxsize=1)
+def _loader() -> Any:
+    """One for all sessions: service models are parsed once a container, not once a role session
+    (0.1 s each).
+    """
+    loader = botocore.loaders.create_loader(
+        botocore.session.Session().get_config_variable("data_path")
+    )
+    models = Path(__file__).with_name("models")
+    if models.is_dir():
+        loader.search_paths.insert(0, str(models))
+    return loader
+
+
+def _new_session() -> BotocoreSession:
+    session = botocore.session.Session()
+    session.register_component("data_loader", _loader())
+    return session
+
+
+@lru_cache(maxsize=1)
+def _own() -> BotocoreSession:
+    return _new_session()
+
+
+@lru_cache(maxsize=32)
+def client(service: str, region: str | None = None) -> Any:
+    """A client with the function's own credentials, in the function's own Region unless another
+    is named.
+    """
+    with _LOCK:
+        return _own().create_client(service, region_name=region, config=_CONFIG)
+
+
+class _Pending(Credentials):
+    """Credentials whose AssumeRole call is still under way: clients can be built meanwhile,
+    signing waits.
+    """
+
+    def __init__(self, future: Future[ReadOnlyCredentials]) -> None:
+        super().__init__("pending", "pending")
+        self._future = future
+
+    def get_frozen_credentials(self) -> ReadOnlyCredentials:
+        return self._future.result()
+
+
+class Session:
+    """A role session in another account, limited by a session policy.
+
+    ``policy``: an IAM policy document, at most 2,048 characters as JSON (AWS STS AssumeRole). The
+    call starts at once in the background; the first use of a client raises RoleUnavailable if the
+    role cannot be assumed, or the botocore error itself when asking again may help.
+    """
+
+    def __init__(self, role_arn: str, name: str, region: str, policy: dict[str, Any]) -> None:
+        self.role_arn, self.region = role_arn, region
+        document = json.dumps(policy, separators=(",", ":"))
+        self._future: Future[ReadOnlyCredentials] = POOL.submit(
+            _assume, role_arn, name, document, region
+        )
+        self._session: BotocoreSession | None = None
+        self._clients: dict[tuple[str, str], Any] = {}
+
+    def client(self, service: str, region: str = "") -> Any:
+        """A client in the session's Region, or in another one."""
+        key = service, region or self.region
+        with _LOCK:
+            if key not in self._clients:
+                if self._session is None:
+                    self._session = _new_session()
+                    self._session._credentials = _Pending(self._future)  # type: ignore[attr-defined]
+                self._clients[key] = self._session.create_client(
+                    service, region_name=key[1], config=_CONFIG
+                )
+            return self._clients[key]
+
+
+def _assume(role_arn: str, name: str, policy: str, region: str) -> ReadOnlyCredentials:
+    """Asks STS of the function's own Region, and of ``region`` where the first is not in use in one
+    of the two accounts.
+
+    ``region`` is where the resource is, so both accounts use it; sessions of any Regional endpoint
+    work in every Region.
+    """
+    account, own = role_arn.split(":")[4], client("sts")
+    refused: list[str] = []
+    for place in dict.fromkeys((own.meta.region_name, region)):
+        sts = client("sts", place) if refused else own
+        try:
+            got = sts.assume_role(
+                RoleArn=role_arn, RoleSessionName=name[:64], Policy=policy, DurationSeconds=900
+            )
+        except (ClientError, BotoCoreError) as error:
+            if is_transient(error):
+                raise
+            if error_code(error) not in _REGION_OFF:
+                raise RoleUnavailable(
+                    f"cannot assume {role_arn} in account {account} ({error}). Deploy"
+                    " modules/responder-role there with the same name_prefix and playbook, and"
+                    " check that its trust names this deployment's function role."
+                ) from error
+            refused.append(f"{place} ({error_code(error)})")
+        else:
+            keys = got["Credentials"]
+            return ReadOnlyCredentials(
+                keys["AccessKeyId"], keys["SecretAccessKey"], keys["SessionToken"]
+            )
+    raise RoleUnavailable(
+        f"cannot assume {role_arn}: account {account} or this one does not use AWS STS in"
+        f" {' nor in '.join(refused)}. Whether the role is there was not looked at. In account"
+        f" {account}, enable one of these Regions, or activate its STS endpoint (IAM console,"
+        " Account settings)."
+    )
+
+
+def request_id(response: dict[str, Any]) -> str:
+    return str(response.get("ResponseMetadata", {}).get("RequestId", ""))
+
+
+def execution_ended(arn: str) -> bool:
+    """Whether a state machine's execution no longer runs; False when that cannot be read (its
+    lease then runs out).
+    """
+    try:
+        return (
+            str(client("stepfunctions").describe_execution(executionArn=arn)["status"]) != "RUNNING"
+        )
+    except ClientError:
+        return False

@@ -1,0 +1,180 @@
+"""Reading logs of a window of time within bounds: CloudWatch Logs groups and deliveries in S3.
+
+What is read here was written by the account under suspicion: sizes are bounded before anything is
+unpacked.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+import re
+import time
+import zlib
+from collections.abc import Callable, Iterable, Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+from guardduty_response.cloudtrail.time_range import Budget, Window
+from guardduty_response.containment.target_context import Work, allow
+from guardduty_response.evidence.items import Json, Outcome
+
+OBJECT_BYTES = 32 << 20  # of one delivered object held in memory
+STREAM_BYTES = 1 << 30  # of one delivered object read line by line
+# in the names of flow log and CloudTrail objects: when it was written
+_STAMP = re.compile(r"_(\d{8}T\d{4})Z_")
+
+
+def others_collect(work: Work, name: str) -> bool:
+    """Whether another part is still at work (and not merely waiting for late records itself):
+    then waiting costs nothing.
+    """
+    parts: Json = work.kept.get("evidence") or {}
+    return any(
+        one.get("outcome") == Outcome.RUNNING and not (one.get("state") or {}).get("late")
+        for key, one in parts.items()
+        if key != name
+    )
+
+
+def late(work: Work, name: str, state: Json, due: float) -> int | None:
+    """Seconds until what was not delivered yet is asked for, once, and only as long as other
+    evidence is being collected; 0: now, and ``state["round"]`` has begun. None: there is no further
+    round.
+    """
+    state["late"] = True
+    if state.get("round") or not others_collect(work, name):
+        return None
+    at = time.time()
+    if at < due:
+        return int(max(15, min(60, due - at)))
+    state["round"] = int(at)
+    return 0
+
+
+def packed(lines: Iterable[str]) -> bytes:
+    # No time stamp inside: the same lines always have the same hash.
+    return gzip.compress("".join(f"{line}\n" for line in lines).encode("utf-8", "replace"), mtime=0)
+
+
+def group_arns(arn: str) -> list[str]:
+    """A log group's ARN as policies need it, with and without its streams."""
+    bare = arn.removesuffix(":*")
+    return [bare, f"{bare}:*"]
+
+
+def read_group(work: Work, arn: str) -> Any:
+    """A client that may filter the events of this one log group."""
+    return work.open(allow(("logs:FilterLogEvents",), group_arns(arn))).client("logs")
+
+
+def filter_events(logs: Any, request: Json, budget: Budget, take: Callable[[Json], None]) -> str:
+    """Pages of FilterLogEvents into ``take``. Returns the token to go on with, or empty."""
+    while budget.more():
+        got = logs.filter_log_events(**request)
+        budget.pages += 1
+        for one in got.get("events", []):
+            take(one)
+        token = str(got.get("nextToken") or "")
+        if not token or token == request.get("nextToken"):
+            return ""
+        request = {**request, "nextToken": token}
+    return str(request.get("nextToken") or "")
+
+
+def bucket_session(work: Work, bucket: str, prefixes: list[str]) -> Any:
+    """A client that may list and read these prefixes of one bucket, and have S3 decrypt what
+    lies there.
+    """
+    partition = work.ctx.config.partition
+    listing = allow(("s3:ListBucket",), f"arn:{partition}:s3:::{bucket}")
+    listing["Condition"] = {"StringLike": {"s3:prefix": [f"{one}*" for one in prefixes]}}
+    via = {"StringLike": {"kms:ViaService": "s3.*"}}
+    key: Json = {
+        "Effect": "Allow",
+        "Action": ["kms:Decrypt"],
+        "Resource": f"arn:{partition}:kms:*:*:key/*",
+        "Condition": via,
+    }
+    reading = allow(
+        ("s3:GetObject",), [f"arn:{partition}:s3:::{bucket}/{one}*" for one in prefixes]
+    )
+    return work.open(listing, reading, key).client("s3")
+
+
+def listed(s3: Any, bucket: str, prefix: str, after: str, window: Window) -> Iterator[Json]:
+    """Objects under ``prefix``, after the key ``after``, that may hold records of the window.
+
+    An object is written up to 15 minutes after its records (Amazon VPC User Guide, "Flow log
+    files"; CloudTrail alike).
+    """
+    request: Json = {"Bucket": bucket, "Prefix": prefix}
+    if after:
+        request["StartAfter"] = after
+    while True:
+        got = s3.list_objects_v2(**request)
+        for one in got.get("Contents", []):
+            found = _STAMP.search(one["Key"])
+            written = (
+                datetime.strptime(found[1], "%Y%m%dT%H%M").replace(tzinfo=UTC).timestamp()
+                if found
+                else 0
+            )
+            if not found or window.start - 300 <= written <= window.end + 900:
+                yield one
+        if not got.get("IsTruncated"):
+            return
+        request["ContinuationToken"] = got["NextContinuationToken"]
+
+
+def unpack(s3: Any, bucket: str, key: str) -> Iterator[bytes]:
+    """A gzip object in pieces of at most 1 MiB. Raises zlib.error when it is none."""
+    body = s3.get_object(Bucket=bucket, Key=key)["Body"]
+    engine = zlib.decompressobj(zlib.MAX_WBITS | 16)
+    while chunk := body.read(1 << 20):
+        while chunk:
+            yield engine.decompress(chunk, 1 << 20)
+            chunk = engine.unconsumed_tail
+            if engine.eof:  # several gzip members in one object
+                chunk, engine = engine.unused_data, zlib.decompressobj(zlib.MAX_WBITS | 16)
+
+
+def unpacked(s3: Any, bucket: str, key: str) -> bytes:
+    """The whole object, or nothing when it is larger than OBJECT_BYTES or no gzip."""
+    out, size = [], 0
+    try:
+        for piece in unpack(s3, bucket, key):
+            size += len(piece)
+            if size > OBJECT_BYTES:
+                return b""
+            out.append(piece)
+    except zlib.error:
+        return b""
+    return b"".join(out)
+
+
+def lines_of(s3: Any, bucket: str, key: str) -> Iterator[str]:
+    """The object's lines, up to STREAM_BYTES; a broken end is left out."""
+    rest, size = b"", 0
+    try:
+        for piece in unpack(s3, bucket, key):
+            *whole, rest = (rest + piece).split(b"\n")
+            yield from (line.decode("utf-8", "replace") for line in whole)
+            size += len(piece)
+            if size > STREAM_BYTES or len(rest) > OBJECT_BYTES:
+                return
+    except zlib.error:
+        return
+    if rest:
+        yield rest.decode("utf-8", "replace")
+
+
+def bucket_of(arn: str) -> tuple[str, str]:
+    """(bucket, prefix with its slash or empty) of ``arn:…:s3:::bucket[/prefix]``."""
+    bucket, _, prefix = arn.split(":::", 1)[-1].partition("/")
+    prefix = prefix.strip("/")
+    return bucket, f"{prefix}/" if prefix else ""
+
+
+def jsonl(one: Json) -> str:
+    return json.dumps(one, separators=(",", ":"), default=str)

@@ -1,0 +1,85 @@
+"""A window of time to read logs of, and what one function call may still read of it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from guardduty_response.containment.target_context import Json, Work
+from guardduty_response.decision.finding import get
+
+CALL_SECONDS = 40.0  # of one call of a part; what is left goes on in the next
+
+
+@dataclass
+class Window:
+    """From ``start`` to ``end``, in seconds since 1970."""
+
+    start: int
+    end: int
+
+    @staticmethod
+    def of(work: Work, state: Json, minutes: float | None = None) -> Window:
+        """``minutes`` (``log_window_minutes``) before the finding's first event until the first
+        call of this part; kept in ``state``.
+        """
+        if "window" not in state:
+            end = int(time.time())
+            minutes = (
+                float(work.ctx.config.evidence.get("log_window_minutes") or 60)
+                if minutes is None
+                else minutes
+            )
+            first = _seconds(get(work.ctx.finding.detail, "service", "eventFirstSeen"))
+            first = first or _seconds(get(work.ctx.finding.detail, "createdAt")) or end
+            state["window"] = [int(min(first, end) - minutes * 60), end]
+        start, end = state["window"]
+        return Window(int(start), int(end))
+
+    def __str__(self) -> str:
+        return f"{iso(self.start)} to {iso(self.end)}"
+
+    def days(self, hours: bool = False) -> Iterator[datetime]:
+        """Every UTC day (or hour) the window touches."""
+        step = timedelta(hours=1) if hours else timedelta(days=1)
+        at = datetime.fromtimestamp(self.start, UTC).replace(minute=0, second=0, microsecond=0)
+        at = at if hours else at.replace(hour=0)
+        while at.timestamp() <= self.end:
+            yield at
+            at += step
+
+
+def iso(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _seconds(text: Any) -> float:
+    try:
+        return datetime.fromisoformat(str(text)).timestamp()
+    except ValueError:
+        return 0.0
+
+
+@dataclass
+class Budget:
+    """What one call may still do: until when, and how many pages or objects in all, counted over
+    calls.
+    """
+
+    until: float
+    most: int
+    pages: int = 0
+
+    @staticmethod
+    def start(most: int, pages: int = 0, seconds: float = CALL_SECONDS) -> Budget:
+        return Budget(time.monotonic() + seconds, most, pages)
+
+    def more(self) -> bool:
+        return self.pages < self.most and time.monotonic() < self.until
+
+    @property
+    def spent(self) -> bool:
+        return self.pages >= self.most

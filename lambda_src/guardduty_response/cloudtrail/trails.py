@@ -1,0 +1,206 @@
+"""What a trail of the account adds to LookupEvents: data events, from its log group or from its
+bucket.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from guardduty_response.aws.errors import is_transient
+from guardduty_response.cloudtrail import log_reader
+from guardduty_response.cloudtrail.time_range import CALL_SECONDS, Budget, Window, iso
+from guardduty_response.containment.target_context import AWS_ERRORS, Work, allow, why
+from guardduty_response.evidence.items import Json
+
+MOST_PAGES, PAGES_A_CALL = 40, 15  # of FilterLogEvents, per trail
+MOST_OBJECTS, MOST_BYTES = 300, 128 << 20  # of a trail's deliveries to S3, as delivered
+MOST_SECONDS = 24 * 3600  # of a trail's window: the newest part
+
+
+def trails(work: Work) -> list[Json]:
+    """The trails that record this account and Region, each with where it is read; one entry that
+    says so when unreadable.
+    """
+    try:
+        session = work.open(allow(("cloudtrail:DescribeTrails",)))
+        found = session.client("cloudtrail").describe_trails(includeShadowTrails=True)["trailList"]
+    except AWS_ERRORS as error:
+        if is_transient(error):
+            raise
+        return [{"name": "(all)", "done": True, "note": f"not listed ({why(error)})", "task": ""}]
+    out, buckets = [], set()
+    for one in found:
+        trail: Json = {"name": one["Name"], "pages": 0, "found": 0, "task": ""}
+        group, bucket = (
+            str(one.get("CloudWatchLogsLogGroupArn") or ""),
+            str(one.get("S3BucketName") or ""),
+        )
+        if group.split(":")[3:5] == [work.target.region, work.target.account_id]:
+            out.append({**trail, "kind": "group", "arn": group.removesuffix(":*"), "token": ""})
+        elif bucket and bucket not in buckets:
+            buckets.add(bucket)
+            prefix = f"{one['S3KeyPrefix'].strip('/')}/" if one.get("S3KeyPrefix") else ""
+            out.append(
+                {
+                    **trail,
+                    "kind": "bucket",
+                    "bucket": bucket,
+                    "prefix": prefix,
+                    "period": 0,
+                    "after": "",
+                    "objects": 0,
+                    "bytes": 0,
+                    "organization": one.get("IsOrganizationTrail", False),
+                }
+            )
+    return out
+
+
+def read_trail(work: Work, trail: Json, window: Window, terms: list[str]) -> list[Json]:
+    """One call's share of one trail: its events that name one of ``terms``; returns what was
+    stored.
+    """
+    if window.end - window.start > MOST_SECONDS:
+        window = Window(window.end - MOST_SECONDS, window.end)
+        trail.setdefault("cut", f"what is older than {iso(window.start)} was left")
+    terms = list(dict.fromkeys(terms))
+    try:
+        lines = (
+            _group(work, trail, window, terms)
+            if trail["kind"] == "group"
+            else _bucket(work, trail, window, terms)
+        )
+    except ClientError as error:
+        if is_transient(error):
+            raise
+        where = (
+            f"bucket {trail['bucket']}"
+            if trail["kind"] == "bucket"
+            else f"log group {trail['arn']}"
+        )
+        hand = _by_hand(work, trail, window)
+        trail |= {
+            "done": True,
+            "task": hand,
+            "note": f"data events lie in {where}, which cannot be read from here ({why(error)})",
+        }
+        return []
+    trail["found"] += len(lines)
+    if trail.get("done"):
+        trail["note"] = f"{trail['found']} events" + (
+            f", {trail['cut']}" if trail.get("cut") else ""
+        )
+        trail["task"] = _by_hand(work, trail, window) if trail.get("cut") else ""
+    if not lines:
+        return []
+    trail["files"] = trail.get("files", 0) + 1
+    name = f"{work.id}/api-calls/trail-{trail['name']}-{trail['files']:03}.jsonl.gz"
+    return [
+        {
+            **work.ctx.put_evidence(name, log_reader.packed(lines)),
+            "what": f"events of trail {trail['name']} that name {work.id}, {window}",
+        }
+    ]
+
+
+def _group(work: Work, trail: Json, window: Window, terms: list[str]) -> list[str]:
+    client, lines = log_reader.read_group(work, trail["arn"]), []
+    budget = Budget.start(min(MOST_PAGES, trail["pages"] + PAGES_A_CALL), trail["pages"])
+    pattern = " ".join(f'?"{term}"' for term in terms) if len(terms) > 1 else f'"{terms[0]}"'
+    request: Json = {
+        "logGroupName": trail["arn"].split(":log-group:")[1],
+        "filterPattern": pattern,
+        "startTime": window.start * 1000,
+        "endTime": window.end * 1000,
+    }
+    if trail["token"]:
+        request["nextToken"] = trail["token"]
+    trail["token"] = log_reader.filter_events(
+        client, request, budget, lambda one: lines.append(str(one.get("message", "")))
+    )
+    trail["pages"], trail["done"] = budget.pages, not trail["token"]
+    if trail["token"] and budget.pages >= MOST_PAGES:
+        trail |= {"done": True, "cut": f"cut off after {MOST_PAGES} pages"}
+    return lines
+
+
+def _bucket(work: Work, trail: Json, window: Window, terms: list[str]) -> list[str]:
+    account, region = work.target.account_id, work.target.region
+    if "roots" not in trail:
+        trail["roots"] = _roots(work, trail)
+    s3 = log_reader.bucket_session(work, trail["bucket"], trail["roots"])
+    prefixes = [
+        f"{root}{region}/{at:%Y/%m/%d}/{account}_CloudTrail_{region}_"
+        for root in trail["roots"]
+        for at in window.days()
+    ]
+    lines: list[str] = []
+    until = time.monotonic() + CALL_SECONDS
+    while trail["period"] < len(prefixes) and time.monotonic() < until:
+        for one in log_reader.listed(
+            s3, trail["bucket"], prefixes[trail["period"]], trail["after"], window
+        ):
+            if trail["objects"] >= MOST_OBJECTS or trail["bytes"] + one["Size"] > MOST_BYTES:
+                trail |= {
+                    "done": True,
+                    "cut": f"cut off after {trail['objects']} objects, at {one['Key']}",
+                }
+                return lines
+            content = log_reader.unpacked(s3, trail["bucket"], one["Key"])
+            if not content:
+                trail["cut"] = (
+                    f"{one['Key']} was left: no gzip, or larger than "
+                    f"{log_reader.OBJECT_BYTES >> 20} MiB"
+                )
+            lines += _records(content, terms)
+            trail |= {
+                "objects": trail["objects"] + 1,
+                "bytes": trail["bytes"] + one["Size"],
+                "after": one["Key"],
+            }
+            if time.monotonic() >= until:
+                return lines
+        trail |= {"period": trail["period"] + 1, "after": ""}
+    trail["done"] = trail["period"] >= len(prefixes)
+    return lines
+
+
+def _roots(work: Work, trail: Json) -> list[str]:
+    """Above the Region: an organization's trail has the organization's id between ``AWSLogs``
+    and the account.
+    """
+    base, mine = f"{trail['prefix']}AWSLogs/", f"{work.target.account_id}/CloudTrail/"
+    if not trail["organization"]:
+        return [base + mine]
+    s3: Any = log_reader.bucket_session(work, trail["bucket"], [base])
+    found = s3.list_objects_v2(Bucket=trail["bucket"], Prefix=base, Delimiter="/").get(
+        "CommonPrefixes", []
+    )
+    return [
+        one["Prefix"] + mine for one in found if one["Prefix"].removeprefix(base).startswith("o-")
+    ] or [base + mine]
+
+
+def _records(content: bytes, terms: list[str]) -> list[str]:
+    try:
+        records = json.loads(content).get("Records", [])
+    except (ValueError, AttributeError):
+        return []
+    lines = [log_reader.jsonl(one) for one in records]
+    return [line for line in lines if any(term in line for term in terms)]
+
+
+def _by_hand(work: Work, trail: Json, window: Window) -> str:
+    if trail["kind"] == "bucket":
+        path = f"s3://{trail['bucket']}/{trail['prefix']}AWSLogs/"
+        name = f"{work.target.account_id}_CloudTrail_{work.target.region}_"
+        return f"aws s3 cp --recursive {path} . --exclude '*' --include '*{name}*'"
+    return (
+        f"aws logs filter-log-events --log-group-name {trail['arn'].split(':log-group:')[-1]}"
+        f" --filter-pattern '\"{work.id}\"' --start-time {window.start * 1000} --end-time"
+        f" {window.end * 1000} --region {work.target.region}"
+    )

@@ -1,0 +1,1 @@
+"""What playbooks share to contain a resource and to undo it: contract, actions, restoration."""

@@ -1,0 +1,173 @@
+"""What every verb shares: one target's names and ledger, calls side by side, and sessions that
+may do no more than needed.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any, TypeVar
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from guardduty_response.aws import clients
+from guardduty_response.aws.errors import error_code
+from guardduty_response.containment.contract import Context, Target
+from guardduty_response.errors import ResponseError
+
+Json = dict[str, Any]
+K = TypeVar("K")
+DONE, ALREADY, PLANNED, SKIPPED, FAILED = "DONE", "ALREADY", "PLANNED", "SKIPPED", "FAILED"
+AWS_ERRORS = (ClientError, BotoCoreError, ResponseError)
+POLICY_LIMIT = 2048  # characters of a session policy (AWS STS AssumeRole)
+# Branches wait for calls on aws.POOL, so they need threads of their own.
+BRANCHES = ThreadPoolExecutor(max_workers=16, thread_name_prefix="branch")
+
+
+class Work:
+    """One target within one incident. ``kept``: its ledger as earlier attempts left it (empty
+    until read).
+    """
+
+    def __init__(self, ctx: Context, target: Target) -> None:
+        self.ctx, self.target, self.id, self.options = ctx, target, target.id, ctx.options
+        self.prefix = ctx.config.name_prefix
+        self.kept: Json = {}
+
+    def scope(self, kind: str) -> Any:
+        return self.target.scope.get(kind)
+
+    def open(self, *statements: Json) -> clients.Session:
+        return self.ctx.assume(self.target.account_id, self.target.region, policy(*statements))
+
+    def arn(self, resource: str, service: str = "ec2") -> str:
+        region = "" if service == "iam" else self.target.region
+        return (
+            f"arn:{self.ctx.config.partition}:{service}:{region}:{self.target.account_id}:"
+            f"{resource}"
+        )
+
+    def ledger(self, incident_id: str = "") -> Json:
+        return self.ctx.record.target(
+            incident_id or self.ctx.incident_id, self.target.kind, self.id
+        )
+
+    def had(self, part: str) -> Any:
+        """How ``part`` was before an earlier attempt changed it."""
+        return self.kept.get("before", {}).get(part)
+
+    def acted(self, name: str) -> Json:
+        return dict(self.kept.get("actions", {}).get(name, {}))
+
+    def before(self, part: str, state: Any) -> None:
+        self.ctx.record.before(self.ctx.incident_id, self.target.kind, self.id, part, state)
+
+    def keep(self, part: str, state: Json) -> None:
+        self.ctx.record.evidence(self.ctx.incident_id, self.target.kind, self.id, part, state)
+
+    def did(self, name: str, status: str, detail: str, answers: Iterable[Json] = ()) -> None:
+        """A ledger line. What an earlier attempt did keeps its own line, with its time and
+        request ids.
+        """
+        if status not in (ALREADY, SKIPPED) or self.acted(name).get("status") != DONE:
+            self.ctx.action(
+                self.target,
+                name,
+                status,
+                detail,
+                ",".join(filter(None, map(clients.request_id, answers))),
+            )
+
+
+def allow(actions: Iterable[str], resource: list[str] | str = "*", **equals: Any) -> Json:
+    """``equals``: condition keys and the values the call must have."""
+    statement: Json = {"Effect": "Allow", "Action": list(actions), "Resource": resource}
+    return {**statement, "Condition": {"StringEquals": equals}} if equals else statement
+
+
+def policy(*statements: Json) -> Json:
+    return {"Version": "2012-10-17", "Statement": [one for one in statements if one["Resource"]]}
+
+
+def fits(*statements: Json) -> bool:
+    return len(json.dumps(policy(*statements), separators=(",", ":"))) <= POLICY_LIMIT
+
+
+class Sessions:
+    """As many role sessions as it takes to allow ``grants`` (ARN -> actions on it), each with the
+    statements ``base``.
+
+    AssumeRole is under way when this returns. ``client`` opens a further session for an ARN that
+    none covers.
+    """
+
+    def __init__(self, work: Work, base: list[Json], grants: dict[str, tuple[str, ...]]) -> None:
+        self.work, self.base = work, base
+        self.opened: list[tuple[clients.Session, set[str]]] = []
+        self.extend(grants)
+
+    def extend(self, grants: dict[str, tuple[str, ...]]) -> None:
+        left = sorted(grants, key=lambda arn: grants[arn])
+        while left or not self.opened:
+            take = len(left)
+            while take > 1 and not fits(
+                *self._statements({arn: grants[arn] for arn in left[:take]})
+            ):
+                take -= 1
+            some, left = left[:take], left[take:]
+            self.opened.append(
+                (self.work.open(*self._statements({arn: grants[arn] for arn in some})), set(some))
+            )
+
+    def _statements(self, grants: dict[str, tuple[str, ...]]) -> list[Json]:
+        return self.base + [
+            allow(actions, [arn for arn, its in grants.items() if its == actions])
+            for actions in dict.fromkeys(grants.values())
+        ]
+
+    def client(self, service: str, arn: str = "", actions: tuple[str, ...] = ()) -> Any:
+        while True:
+            for session, arns in self.opened:
+                if not arn or arn in arns:
+                    return session.client(service)
+            self.extend({arn: actions})
+
+
+def gather(
+    calls: Mapping[K, Callable[[], Any]],
+    pool: ThreadPoolExecutor = clients.POOL,
+    then: Callable[[], object] | None = None,
+) -> dict[K, Any]:
+    """Runs ``calls`` at once; a call that failed yields its error. ``then`` runs when all are
+    under way.
+    """
+    futures = {key: pool.submit(call) for key, call in calls.items()}
+    if then:
+        then()
+    return {key: _settle(future) for key, future in futures.items()}
+
+
+def _settle(future: Future[Any]) -> Any:
+    try:
+        return future.result()
+    except AWS_ERRORS as error:
+        return error
+
+
+def value(result: Any) -> Any:
+    """A gathered result, or raises the error it is."""
+    if isinstance(result, Exception):
+        raise result
+    return result
+
+
+def why(error: Exception) -> str:
+    """``code: message`` of an AWS error, short enough for a ledger line."""
+    if isinstance(error, ClientError):
+        return f"{error_code(error)}: {error.response['Error'].get('Message', '')[:300]}"
+    return str(error)[:400] or type(error).__name__
+
+
+def name_of(arn: str) -> str:
+    return arn.rsplit("/", 1)[-1]

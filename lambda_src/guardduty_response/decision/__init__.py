@@ -1,0 +1,1 @@
+"""Whether and how a finding is answered: finding, configuration, policy, guardrails."""

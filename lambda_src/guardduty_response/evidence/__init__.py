@@ -1,0 +1,1 @@
+"""What playbooks share to keep evidence: the store, items collected side by side, the manifest."""

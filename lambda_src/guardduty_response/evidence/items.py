@@ -1,0 +1,51 @@
+"""One piece of evidence: what it is called, how far it is, and what a person is told of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from guardduty_response.containment.target_context import Work
+
+Json = dict[str, Any]
+
+
+class Outcome(StrEnum):
+    """``NOT_POSSIBLE``: the resource or the account does not allow it; ``SKIPPED``: switched
+    off.
+    """
+
+    RUNNING = "RUNNING"
+    COMPLETE = "COMPLETE"
+    PARTIAL = "PARTIAL"
+    FAILED = "FAILED"
+    NOT_POSSIBLE = "NOT_POSSIBLE"
+    SKIPPED = "SKIPPED"
+
+
+@dataclass(frozen=True)
+class Part:
+    """How far a piece of evidence is. The collector writes it into the target's ledger
+    (``evidence``, under its name).
+
+    ``wait_seconds``: when to ask again while RUNNING. ``objects``: what lies in the evidence
+    bucket, as ``put_evidence`` returns it ({key, sha256, bytes}), each with ``what`` it is.
+    ``task``: what is left for a person to do, or empty. ``state``: what the next call needs to
+    know; small, and no secrets (the record is read by people).
+    """
+
+    outcome: Outcome
+    detail: str
+    wait_seconds: int = 0
+    objects: list[Json] = field(default_factory=list)
+    task: str = ""
+    state: Json = field(default_factory=dict)
+    request_ids: list[str] = field(default_factory=list)
+
+
+# A part's function: called again and again until its outcome is no longer RUNNING. ``before``: the
+# Json of its last Part ({} on the first call). It raises AWS errors freely: the collector repeats
+# what is transient and records the rest as FAILED.
+Collect = Callable[[Work, Json], Part]

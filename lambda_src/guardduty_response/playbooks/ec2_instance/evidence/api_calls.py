@@ -1,0 +1,186 @@
+"""What CloudTrail has of the window: calls on the instance, and calls made with the instance's own
+credentials.
+
+An instance's role session is named after the instance, so its own calls are those of user name
+``i-…``.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from copy import deepcopy
+from functools import partial
+
+from botocore.exceptions import ClientError
+
+from guardduty_response.aws.errors import is_transient
+from guardduty_response.cloudtrail import log_reader, query
+from guardduty_response.cloudtrail.query import LAG_SECONDS
+from guardduty_response.cloudtrail.time_range import CALL_SECONDS, Window, iso
+from guardduty_response.cloudtrail.trails import read_trail, trails
+from guardduty_response.containment.target_context import allow
+from guardduty_response.decision.finding import get
+from guardduty_response.evidence.items import Json, Outcome, Part
+from guardduty_response.playbooks.ec2_instance.instance_context import Work
+
+NAME = "api_calls"
+MOST_RECENT = 300  # events whose ids are remembered
+
+
+def run(work: Work, before: Json) -> Part:
+    """State: {window, questions: [{key, value, token, pages, found, done}], trails, rows, files,
+    round, late}.
+    """
+    if not work.options.get("copy_logs", True):
+        return Part(Outcome.SKIPPED, "switched off (copy_logs)")
+    state: Json = deepcopy(before.get("state") or {})
+    window = Window.of(work, state)
+    state.setdefault("questions", _questions(work))
+    state.setdefault("rows", {})
+    objects: list[Json] = list(before.get("objects") or [])
+    until = time.monotonic() + CALL_SECONDS
+    if not query.answered(state["questions"]):
+        objects += _look_up(work, state, window, until)
+    if query.answered(state["questions"]) and "trails" not in state:
+        state["trails"] = trails(work)
+    for trail in [one for one in state.get("trails", []) if not one.get("done")]:
+        if time.monotonic() < until:
+            objects += read_trail(
+                work, trail, _narrow(window, state), [one["value"] for one in state["questions"]]
+            )
+    if not query.answered(state["questions"]) or not query.answered(state["trails"]):
+        return Part(Outcome.RUNNING, _text(state, window), 1, objects, state=state)
+    return _late(work, state, window, objects) or _end(work, state, window, objects)
+
+
+def _narrow(window: Window, state: Json) -> Window:
+    return Window(window.end - LAG_SECONDS, int(state["round"])) if state.get("round") else window
+
+
+def _questions(work: Work) -> list[Json]:
+    keys = {
+        str(get(work.ctx.finding.detail, "resource", "accessKeyDetails", "accessKeyId") or "")
+    } - {""}
+    asked = [
+        ("ResourceName", work.id),
+        ("Username", work.id),
+        *(("AccessKeyId", key) for key in sorted(keys)),
+    ]
+    return [query.question(key, value) for key, value in asked]
+
+
+# -- LookupEvents ----------------------------------------------------------------------------------
+
+
+def _look_up(work: Work, state: Json, window: Window, until: float) -> list[Json]:
+    """One call's share of the questions; returns what was stored."""
+    client = work.open(allow(("cloudtrail:LookupEvents",))).client("cloudtrail")
+    seen = set(state.setdefault("recent", []))
+    lines: list[str] = []
+    take = partial(_take, seen, lines, state, window.end - LAG_SECONDS)
+    try:
+        query.ask(client, state["questions"], _narrow(window, state), until, take)
+    except ClientError as error:
+        if not (is_transient(error) and lines):
+            raise
+        # what there is is kept; the next call goes on from its token
+    if not lines:
+        return []
+    state["files"] = state.get("files", 0) + 1
+    name = f"{work.id}/api-calls/lookup-{state['files']:03}.jsonl.gz"
+    stored = work.ctx.put_evidence(name, log_reader.packed(lines))
+    return [{**stored, "what": f"CloudTrail events on or by {work.id}, {_narrow(window, state)}"}]
+
+
+def _take(seen: set[str], lines: list[str], state: Json, recent: int, event: Json) -> int:
+    """1 for an event not met before. Those newer than ``recent`` are remembered over calls, for
+    the second round.
+    """
+    id = str(event["EventId"])[:13]
+    if id in seen:
+        return 0
+    seen.add(id)
+    if event["EventTime"].timestamp() >= recent and len(state["recent"]) < MOST_RECENT:
+        state["recent"].append(id)
+    record = json.loads(event["CloudTrailEvent"])
+    lines.append(log_reader.jsonl(record))
+    query.summarize(state["rows"], record)
+    return 1
+
+
+# -- the end ---------------------------------------------------------------------------------------
+
+
+def _late(work: Work, state: Json, window: Window, objects: list[Json]) -> Part | None:
+    """One more round for events CloudTrail had not delivered yet, only as long as other evidence
+    is being collected.
+    """
+    wait = log_reader.late(work, NAME, state, window.end + LAG_SECONDS)
+    if wait is None:
+        return None
+    if wait:
+        return Part(
+            Outcome.RUNNING,
+            f"{_text(state, window)}; asked once more for late events",
+            wait,
+            objects,
+            state=state,
+        )
+    for one in state["questions"]:
+        if not one.get("note"):
+            one |= {"done": False, "token": "", "pages": 0, "until": state["round"]}
+            one.pop("oldest", None)
+    return Part(
+        Outcome.RUNNING, f"{_text(state, window)}; asking for late events", 1, objects, state=state
+    )
+
+
+def _text(state: Json, window: Window) -> str:
+    said = []
+    for one in state["questions"]:
+        found = f"{one['found']} events of {one['key']} {one['value']}"
+        said.append(
+            f"{one['key']} {one['value']} {one['note']}"
+            if one.get("note")
+            else f"{found} ({one['cut']})"
+            if one.get("cut")
+            else found
+        )
+    said += [
+        f"trail {one['name']}: {one['note']}" for one in state.get("trails", []) if one.get("note")
+    ]
+    until = iso(state.get("round") or window.end)
+    return (
+        f"{'; '.join(said)}. From {iso(window.start)} to {until}; CloudTrail delivers up to 15"
+        " minutes late"
+    )
+
+
+def _end(work: Work, state: Json, window: Window, objects: list[Json]) -> Part:
+    document = {
+        "instance_id": work.id,
+        "window": str(window),
+        "read_until": iso(state.get("round") or window.end),
+        "questions": state["questions"],
+        "trails": state["trails"],
+        "calls": query.calls(state["rows"]),
+    }
+    stored = work.ctx.put_evidence(
+        f"{work.id}/api-calls/summary.json", json.dumps(document, indent=1, default=str).encode()
+    )
+    objects = [
+        *objects,
+        {**stored, "what": "who called what from where, first and last, with errors"},
+    ]
+    state["rows"], state["recent"] = {}, []  # written out: the record keeps the short version
+    text, region = _text(state, window), work.target.region
+    left = [one for one in state["questions"] if one.get("note") or one.get("cut")]
+    tasks = [query.command(one, window, region) for one in left] + [
+        one["task"] for one in state["trails"] if one.get("task")
+    ]
+    outcome = Outcome.COMPLETE if not tasks else Outcome.PARTIAL
+    if all(one.get("note") for one in state["questions"]):
+        outcome = Outcome.FAILED
+    task = f"read the rest of the API calls of {work.id}: {'; '.join(tasks)}" if tasks else ""
+    return Part(outcome, text, 0, objects, task, state)

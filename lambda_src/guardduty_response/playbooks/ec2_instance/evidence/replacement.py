@@ -1,0 +1,98 @@
+"""Whether the Auto Scaling group that lost the instance is whole again: its replacement in
+service, healthy, and targets.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from guardduty_response.containment.target_context import AWS_ERRORS, allow, why
+from guardduty_response.evidence.items import Json, Outcome, Part
+from guardduty_response.playbooks.ec2_instance.instance_context import Work
+
+NAME = "replacement"
+READ = (
+    "autoscaling:DescribeAutoScalingGroups",
+    "autoscaling:DescribeScalingActivities",
+    "elasticloadbalancing:DescribeTargetHealth",
+)
+
+
+def run(work: Work, before: Json) -> Part:
+    """Waits, at most ``replacement_wait_minutes``, for as many healthy instances as the group wants
+    without the contained one, and for them to be healthy in the target groups it has left.
+    """
+    was = work.had("auto_scaling")
+    if not was:
+        return Part(Outcome.SKIPPED, "in no Auto Scaling group: nothing replaces it")
+    group, limit = str(was["group"]), int(work.options.get("replacement_wait_minutes", 10))
+    state: Json = before.get("state") or {"until": int(time.time()) + limit * 60}
+    session = work.open(allow(READ))
+    wanted, ids = _healthy(session, work, group)
+    lacks = _lacks(session, work, wanted, ids)
+    if not lacks:
+        healthy = (
+            f"{len(ids)} of {wanted} wanted instances in service and healthy ({', '.join(ids)})"
+        )
+        whole = healthy if wanted else "it wants none"
+        return Part(Outcome.COMPLETE, f"Auto Scaling group {group} is whole: {whole}", state=state)
+    if time.time() < state["until"]:
+        return Part(Outcome.RUNNING, f"Auto Scaling group {group}: {lacks}", 15, state=state)
+    reason = _last_activity(session, group)
+    text = (
+        f"Auto Scaling group {group} has no healthy replacement after {limit} minutes:"
+        f" {lacks}{reason}"
+    )
+    look = (
+        f"aws autoscaling describe-scaling-activities --auto-scaling-group-name {group} --region"
+        f" {work.target.region}"
+    )
+    return Part(Outcome.PARTIAL, text, task=f"{text}. Look: {look}", state=state)
+
+
+def _healthy(session: Any, work: Work, group: str) -> tuple[int, list[str]]:
+    """(how many the group wants, ids of its healthy instances other than the contained one)."""
+    found = session.client("autoscaling").describe_auto_scaling_groups(
+        AutoScalingGroupNames=[group]
+    )["AutoScalingGroups"]
+    if not found:
+        return 0, []
+    ids = [
+        one["InstanceId"]
+        for one in found[0]["Instances"]
+        if (one["LifecycleState"], one["HealthStatus"].lower()) == ("InService", "healthy")
+        and one["InstanceId"] != work.id
+    ]
+    return int(found[0]["DesiredCapacity"]), ids
+
+
+def _lacks(session: Any, work: Work, wanted: int, ids: list[str]) -> str:
+    """What is missing, in words; empty when the group is whole."""
+    if len(ids) < wanted:
+        return f"{len(ids)} of {wanted} instances are in service and healthy"
+    elb = session.client("elbv2")
+    for arn in sorted(
+        {one["arn"] for one in work.had("target_groups") or [] if one["id"] == work.id}
+    ):
+        health = elb.describe_target_health(TargetGroupArn=arn)["TargetHealthDescriptions"]
+        good = {one["Target"]["Id"] for one in health if one["TargetHealth"]["State"] == "healthy"}
+        if missing := [id for id in ids if id not in good]:
+            return f"{', '.join(missing)} not healthy in target group {arn.split('/')[1]}"
+    return ""
+
+
+def _last_activity(session: Any, group: str) -> str:
+    """Why Auto Scaling did not launch one, in its own words: above all a lack of capacity."""
+    try:
+        got = session.client("autoscaling").describe_scaling_activities(
+            AutoScalingGroupName=group, MaxRecords=5
+        )["Activities"]
+    except AWS_ERRORS as error:
+        return f"; why could not be read ({why(error)})"
+    failed = [one for one in got if one["StatusCode"] in ("Failed", "Cancelled")]
+    return (
+        f"; Auto Scaling says: {failed[0].get('StatusMessage', failed[0]['StatusCode'])[:300]}"
+        if failed
+        else ""
+    )

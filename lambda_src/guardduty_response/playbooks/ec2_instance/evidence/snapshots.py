@@ -1,0 +1,257 @@
+"""One crash-consistent, tagged snapshot set of all EBS volumes, made once per containment and
+polled to its end.
+"""
+
+from __future__ import annotations
+
+import time
+from copy import deepcopy
+from typing import Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from guardduty_response.aws import clients
+from guardduty_response.aws.errors import THROTTLING_CODES, error_code, is_transient
+from guardduty_response.containment.target_context import AWS_ERRORS, allow, fits, why
+from guardduty_response.errors import TargetGone
+from guardduty_response.evidence.items import Json, Outcome, Part
+from guardduty_response.playbooks.ec2_instance.instance_context import Work
+from guardduty_response.playbooks.ec2_instance.state import Facts, describe, filters
+
+NAME = "snapshots"
+LINE = "snapshot"  # its line in the ledger, under which it is planned
+LIMIT_SECONDS = 600  # for the account's snapshot limits to clear
+POLL_SECONDS = 6 * 3600  # what takes longer is left to a person
+BUSY = frozenset(
+    {
+        "ConcurrentSnapshotLimitExceeded",
+        "SnapshotCreationPerVolumeRateExceeded",
+        "PendingSnapshotLimitExceeded",
+        "SnapshotLimitExceeded",
+        "ResourceLimitExceeded",
+    }
+)
+_PACE = (5, 10, 15, 30)
+
+
+def pace(polls: int) -> int:
+    """Seconds until poll number ``polls`` (from 0): soon at first, a minute apart later, as each
+    costs state transitions.
+    """
+    return _PACE[polls] if polls < len(_PACE) else 60
+
+
+def unsure(error: Exception) -> bool:
+    """Whether a call that failed so may have been carried out all the same: a fault of AWS's or
+    of the connection.
+    """
+    return is_transient(error) and error_code(error) not in THROTTLING_CODES
+
+
+def containment(work: Work, state: Json) -> str:
+    """What tells this containment's snapshots from those of an earlier one under the same incident.
+
+    The execution that asked first: its retries and the executions after it find its name in the
+    ledger, which a restore empties before the instance is contained again.
+    """
+    return str(state.get("containment") or work.ctx.execution.rsplit(":", 1)[-1])[:256]
+
+
+def tags(work: Work, containment: str) -> dict[str, str]:
+    return {
+        f"{work.prefix}-incident": work.ctx.incident_id,
+        f"{work.prefix}-instance": work.id,
+        f"{work.prefix}-containment": containment,
+    }
+
+
+def run(work: Work, before: Json) -> Part:
+    """State: {containment, asked, since, ids, snapshots: [{id, volume, state, encrypted,
+    kms_key_id}], polls, type}.
+    """
+    if not work.options.get("snapshot", True):
+        return Part(Outcome.SKIPPED, "switched off (snapshot)")
+    state: Json = deepcopy(before.get("state") or {})
+    state.setdefault("since", int(time.time()))
+    ec2 = session(work, work.scope("volumes") or []).client("ec2")
+    try:
+        return _poll(work, ec2, state) if state.get("ids") else _start(work, ec2, state)
+    except TargetGone as gone:
+        task = (
+            f"snapshot the volumes that {work.id} left behind: aws ec2 describe-volumes --region"
+            f" {work.target.region}"
+        )
+        return Part(
+            Outcome.FAILED,
+            f"no snapshots: {gone}; volumes kept on termination can still be copied",
+            task=task,
+            state=state,
+        )
+    except (ClientError, BotoCoreError) as error:
+        busy = error_code(error) in BUSY or is_transient(error)
+        if busy and time.time() - state["since"] < LIMIT_SECONDS:
+            return Part(Outcome.RUNNING, f"snapshots wait: {why(error)}", 15, state=state)
+        return _failed(work, state, f"no complete snapshot set ({why(error)})")
+
+
+def session(work: Work, volumes: list[str]) -> clients.Session:
+    any_snapshot = f"arn:{work.ctx.config.partition}:ec2:{work.target.region}::snapshot/*"
+    fixed = [
+        allow(("ec2:DescribeInstances", "ec2:DescribeInstanceTypes", "ec2:DescribeSnapshots")),
+        allow(("ec2:CreateTags",), any_snapshot, **{"ec2:CreateAction": "CreateSnapshots"}),
+        allow(("ec2:CreateSnapshots",), [work.target.arn, any_snapshot]),
+    ]
+    exact = allow(("ec2:CreateSnapshots",), [work.arn(f"volume/{id}") for id in volumes])
+    # A set is one call, so the policy cannot be split; the call takes an instance only, which pins
+    # the volumes.
+    return work.open(
+        *fixed,
+        exact if fits(*fixed, exact) else allow(("ec2:CreateSnapshots",), work.arn("volume/*")),
+    )
+
+
+def _failed(work: Work, state: Json, text: str) -> Part:
+    hand = (
+        f"aws ec2 create-snapshots --instance-specification InstanceId={work.id} --region"
+        f" {work.target.region}"
+    )
+    return Part(
+        Outcome.FAILED,
+        f"{text}. By hand: {hand}",
+        task=f"snapshot the volumes of {work.id}: {hand}",
+        state=state,
+    )
+
+
+def _start(work: Work, ec2: Any, state: Json) -> Part:
+    state["containment"] = containment(work, state)
+    mine = tags(work, state["containment"])
+    got = ec2.describe_snapshots(
+        OwnerIds=["self"], Filters=filters(**{f"tag:{key}": text for key, text in mine.items()})
+    )
+    requests: list[str] = []
+    if not got["Snapshots"]:  # else: made by a call that died before it could record them
+        if time.time() - state.get("asked", 0) < 30:
+            # An earlier call asked and died: what it made may not be listed yet, and a second set
+            # would be noise.
+            return Part(
+                Outcome.RUNNING, "looking for snapshots of an interrupted call", 10, state=state
+            )
+        instance = describe(work, ec2)
+        state["type"] = instance["InstanceType"]
+        volumes = [disk["VolumeId"] for disk in Facts(instance).disks.values()]
+        if not volumes:
+            return _no_volumes(work, instance, state)
+        if set(volumes) - set(work.scope("volumes") or []):
+            ec2 = session(work, volumes).client("ec2")
+        got = _create(work, ec2, mine, state)
+        requests = [clients.request_id(got)]
+    state["ids"] = [one["SnapshotId"] for one in got["Snapshots"]]
+    state["snapshots"] = [_facts(one) for one in got["Snapshots"]]
+    text = f"snapshots under way: {', '.join(state['ids'])}"
+    return Part(Outcome.RUNNING, text, pace(0), state=state, request_ids=requests)
+
+
+def _no_volumes(work: Work, instance: Json, state: Json) -> Part:
+    if instance.get("RootDeviceType") != "instance-store":
+        return Part(Outcome.NOT_POSSIBLE, "it has no EBS volumes", state=state)
+    text = (
+        "it has no EBS volumes; its root is an instance-store volume, which no snapshot can hold"
+        " and a stop destroys"
+    )
+    return Part(
+        Outcome.NOT_POSSIBLE,
+        text,
+        task=f"copy what is needed off {work.id} before it is stopped: {text}",
+        state=state,
+    )
+
+
+def _create(work: Work, ec2: Any, mine: dict[str, str], state: Json) -> Json:
+    # Before the call: if this one dies, the next has to look for its snapshots first.
+    state["asked"] = int(time.time())
+    work.keep(NAME, {"outcome": Outcome.RUNNING, "detail": "asking for snapshots", "state": state})
+    pairs = [{"Key": key, "Value": text} for key, text in mine.items()]
+    try:
+        got: Json = ec2.create_snapshots(
+            InstanceSpecification={"InstanceId": work.id},
+            Description=f"{work.prefix} {work.ctx.incident_id} {work.id}",
+            TagSpecifications=[{"ResourceType": "snapshot", "Tags": pairs}],
+        )
+    except ClientError as error:
+        if not unsure(error):
+            del state["asked"]  # refused: nothing was made, so the next call need not look for it
+        raise
+    return got
+
+
+def _facts(one: Json) -> Json:
+    return {
+        "id": one["SnapshotId"],
+        "volume": one.get("VolumeId", ""),
+        "state": str(one.get("State", "pending")),
+        "encrypted": bool(one.get("Encrypted")),
+        "kms_key_id": one.get("KmsKeyId") or "",
+        "gib": one.get("VolumeSize", 0),
+    }
+
+
+def _poll(work: Work, ec2: Any, state: Json) -> Part:
+    ids, polls = state["ids"], state.get("polls", 0)
+    got = ec2.describe_snapshots(
+        OwnerIds=["self"], Filters=[{"Name": "snapshot-id", "Values": ids}]
+    )["Snapshots"]
+    seen = {one["SnapshotId"]: _facts(one) for one in got}
+    known = {one["id"]: one for one in state.get("snapshots", [])}
+    state["snapshots"] = [
+        seen.get(id) or {**known.get(id, {"id": id}), "state": "missing"} for id in ids
+    ]
+    state["polls"] = polls + 1
+    states = {one["id"]: str(one["state"]) for one in state["snapshots"]}
+    text = ", ".join(f"{id} {now}" for id, now in states.items())
+    if set(states.values()) == {"completed"}:
+        lost = _instance_storage(ec2, state)
+        detail = f"one snapshot set: {text}; {_encryption(state['snapshots'])}{lost}"
+        return Part(
+            Outcome.COMPLETE, detail, task=f"{work.id}:{lost[1:]}" if lost else "", state=state
+        )
+    wait = "pending" in states.values() and time.time() - state["since"] < POLL_SECONDS
+    if "error" not in states.values() and (wait or polls < 4):  # new ones may not be listed at once
+        progress = ", ".join(
+            f"{one['SnapshotId']} {one.get('Progress', '')}".strip() for one in got
+        )
+        return Part(
+            Outcome.RUNNING,
+            f"{text} ({progress})" if progress else text,
+            pace(polls + 1),
+            state=state,
+        )
+    return _failed(work, state, f"incomplete snapshot set: {text}; the volumes are kept")
+
+
+def _encryption(snapshots: list[Json]) -> str:
+    keys = sorted(
+        {
+            one.get("kms_key_id") or ("a key AWS does not show" if one.get("encrypted") else "")
+            for one in snapshots
+        }
+    )
+    return "; ".join(f"encrypted with {key}" if key else "not encrypted" for key in keys)
+
+
+def _instance_storage(ec2: Any, state: Json) -> str:
+    """That the instance has volumes no snapshot can hold, or empty; said, never in the way."""
+    try:
+        types = (
+            ec2.describe_instance_types(InstanceTypes=[state["type"]])["InstanceTypes"]
+            if state.get("type")
+            else []
+        )
+    except AWS_ERRORS:
+        return ""
+    if not any(one.get("InstanceStorageSupported") for one in types):
+        return ""
+    return (
+        f"; instance-store volumes of {state['type']} are not in it: no snapshot can hold them, and"
+        " a stop destroys them"
+    )

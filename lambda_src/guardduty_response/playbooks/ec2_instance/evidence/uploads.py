@@ -1,0 +1,331 @@
+"""Where the instance uploads to, without credentials: presigned URLs for one key each, and what has
+arrived there.
+
+The URLs are secrets: whoever has one may write that key until it expires. They exist in this
+process, in the plan (an object of the evidence bucket) and on the instance; never in the record, a
+log line, a message or an exception's text.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import os
+import re
+from dataclasses import asdict, dataclass, field
+from functools import lru_cache, partial
+from typing import Any
+
+import botocore.session
+from botocore.config import Config as ClientConfig
+from botocore.exceptions import ClientError
+
+from guardduty_response.aws.errors import error_code
+from guardduty_response.containment.target_context import Json, gather, value
+from guardduty_response.playbooks.ec2_instance.instance_context import Work
+
+INDEX, MEMORY = "index.tsv", "memory.lime"
+SECTIONS = ("processes.txt", "network.txt", "users.txt", "modules.txt", "jobs.txt")
+MIB = 1024 * 1024
+# AWS S3: 5 MiB to 5 GiB a part, 10,000 parts
+SMALLEST_PART, LARGEST_PART, PARTS = 64 * MIB, 5120 * MIB, 500
+# larger objects are not read back: the instance's own hash stands, and that is said
+HASHED = 64 * MIB
+STATES = ("ok", "cut", "failed", "absent", "skipped", "lost")  # what the script says of a section
+# without s3:ListBucket, S3 answers 403 for a key that is not there
+ABSENT = {"NoSuchKey", "404", "AccessDenied", "403"}
+_LINE = re.compile(
+    rf"([a-z.]{{1,40}})\t(\d{{1,15}})\t([0-9a-f]{{64}}|-)\t(\d{{1,5}})\t({'|'.join(STATES)})"
+)
+_WHAT = {
+    "processes.txt": "processes, open files, deleted executables",
+    "network.txt": "connections, routes, neighbours, name servers",
+    "users.txt": "users, administrators, sessions, SSH keys",
+    "modules.txt": "kernel modules and drivers",
+    "jobs.txt": "scheduled jobs and services",
+    "capture.pcap": "packets",
+    "capture.etl": "packets",
+    "commands.txt": "output of the configured commands",
+    MEMORY: "memory",
+    "memory.raw": "memory",
+    INDEX: "what the instance says it uploaded",
+}
+
+
+@lru_cache(maxsize=1)
+def _s3() -> Any:
+    """Signature version 4 (botocore presigns with 2 in us-east-1, which buckets with KMS refuse), a
+    Regional endpoint (what a VPC endpoint serves), no checksum that curl could not send. The whole
+    S3 model: the trimmed one has no multipart.
+    """
+    config = ClientConfig(
+        signature_version="s3v4",
+        s3={"us_east_1_regional_endpoint": "regional"},
+        request_checksum_calculation="when_required",
+        retries={"mode": "standard", "total_max_attempts": 4},
+        connect_timeout=3,
+        read_timeout=30,
+        max_pool_connections=16,
+    )
+    return botocore.session.Session().create_client("s3", config=config)
+
+
+@dataclass(frozen=True)
+class Uploads:
+    """What one collection uploads. ``folder``: below the incident's prefix. ``memory``: the file
+    that comes in parts, or ''.
+    """
+
+    folder: str
+    names: list[str]
+    memory: str = ""
+    part_bytes: int = 0
+    parts: int = 0
+    upload_id: str = ""
+
+    def key(self, work: Work, name: str) -> str:
+        return f"incidents/{work.ctx.incident_id}/{self.folder}/{name}"
+
+    def state(self) -> Json:
+        """For the ledger: keys and ids, no URL."""
+        return asdict(self)
+
+
+@dataclass
+class Arrived:
+    """``objects``: as a Part has them; ``problems``: what is missing or doubtful, a sentence
+    each.
+    """
+
+    objects: list[Json] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+    remarks: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class _Said:
+    """A line of the instance's index."""
+
+    bytes: int
+    sha256: str
+    parts: int
+    state: str
+
+
+def names(platform: str, settings: Json) -> tuple[list[str], str]:
+    """(single files, memory file or '') for ``platform`` (Linux, Windows), in the order the
+    scripts upload them.
+    """
+    windows, of = platform == "Windows", platform.lower()
+    out = list(SECTIONS)
+    if int(settings.get("packet_capture_seconds") or 0):
+        out.append("capture.etl" if windows else "capture.pcap")
+    if (settings.get("commands") or {}).get(of):
+        out.append("commands.txt")
+    tool = (settings.get("memory") or {}).get(of)
+    return out, ("memory.raw" if windows else MEMORY) if tool else ""
+
+
+def begin(work: Work, folder: str, platform: str, settings: Json, memory_mib: int) -> Uploads:
+    """Starts the multipart upload where memory is asked for. ``memory_mib``: of the instance
+    type.
+    """
+    single, memory = names(platform, settings)
+    if not memory:
+        return Uploads(folder, single)
+    # A dump holds a little more than the memory: device ranges and headers.
+    part = min(max(SMALLEST_PART, math.ceil(memory_mib * 1.1 / (PARTS - 2)) * MIB), LARGEST_PART)
+    parts = min(math.ceil(memory_mib * MIB * 1.1 / part) + 1, PARTS)
+    made = Uploads(folder, single, memory, part, parts)
+    got = _s3().create_multipart_upload(Bucket=os.environ["GDR_BUCKET"], Key=made.key(work, memory))
+    return Uploads(folder, single, memory, part, parts, str(got["UploadId"]))
+
+
+def plan(
+    work: Work, uploads: Uploads, settings: Json, platform: str, deadline: int, lifetime: int
+) -> str:
+    """Stores the plan and returns the URL to read it by, a secret like all in it.
+
+    ``deadline``: seconds the script may take. ``lifetime``: seconds the URLs are good for (less
+    where this function's credentials end sooner). Single files are written once: the signed
+    ``If-None-Match`` refuses a second writer.
+    """
+    sign = partial(_signed, int(lifetime))
+    lines = [f"@deadline\t0\t{deadline}"]
+    for name in (*uploads.names, INDEX):
+        lines.append(
+            f"{name}\t0\t{sign('put_object', Key=uploads.key(work, name), IfNoneMatch='*')}"
+        )
+    if uploads.memory:
+        lines.append(f"@part_bytes\t0\t{uploads.part_bytes}")
+        location = str(settings["memory"][platform.lower()]["location"])
+        if location.startswith("s3://"):
+            lines.append(f"@tool\t0\t{sign('get_object', Key=location.split('/', 3)[3])}")
+        key = uploads.key(work, uploads.memory)
+        for number in range(1, uploads.parts + 1):
+            url = sign("upload_part", Key=key, UploadId=uploads.upload_id, PartNumber=number)
+            lines.append(f"{uploads.memory}\t{number}\t{url}")
+    stored = work.ctx.put_evidence(f"{uploads.folder}/plan.txt", ("\n".join(lines) + "\n").encode())
+    return sign("get_object", Key=stored["key"])
+
+
+def _signed(lifetime: int, operation: str, **params: Any) -> str:
+    params["Bucket"] = os.environ["GDR_BUCKET"]
+    return str(_s3().generate_presigned_url(operation, Params=params, ExpiresIn=lifetime))
+
+
+# -- afterwards ------------------------------------------------------------------------------------
+
+
+def harvest(work: Work, uploads: Uploads) -> Arrived:
+    """Reads back what arrived and compares it with the instance's index; ends the multipart
+    upload one way or the other.
+    """
+    reads = {name: partial(_read, uploads.key(work, name)) for name in (*uploads.names, INDEX)}
+    found = {name: value(one) for name, one in gather(reads).items()}
+    out, index = Arrived(), found.pop(INDEX)
+    said = _index(index[1] if index else b"", uploads)
+    if index is None:
+        out.problems.append("the instance's index did not arrive, so its own hashes are missing")
+    else:
+        out.objects.append(_object(uploads.key(work, INDEX), INDEX, index[0], index[2]))
+    for name, got in found.items():
+        _judge(work, uploads, name, got, said.get(name), out)
+    if uploads.memory:
+        _memory(work, uploads, said.get(uploads.memory), out)
+    return out
+
+
+def _read(key: str) -> tuple[int, bytes, str] | None:
+    """(bytes, the first of them, SHA-256 or '' when too large to be read back); None when
+    nothing is there.
+    """
+    try:
+        got = _s3().get_object(Bucket=os.environ["GDR_BUCKET"], Key=key)
+    except ClientError as error:
+        if error_code(error) in ABSENT:
+            return None
+        raise
+    size, body = int(got["ContentLength"]), got["Body"]
+    if size > HASHED:
+        body.close()
+        return size, b"", ""
+    digest, head = hashlib.sha256(), b""
+    for chunk in body.iter_chunks(MIB):
+        digest.update(chunk)
+        head = head or chunk
+    return size, head, digest.hexdigest()
+
+
+def _index(content: bytes, uploads: Uploads) -> dict[str, _Said]:
+    """The lines that name a file of the plan. The index is written by a suspect machine: nothing
+    else of it is taken.
+    """
+    said = {}
+    for line in content.decode("ascii", "replace").splitlines()[:100]:
+        if (hit := _LINE.fullmatch(line)) and hit[1] in (*uploads.names, uploads.memory):
+            said[hit[1]] = _Said(int(hit[2]), hit[3].replace("-", ""), int(hit[4]), hit[5])
+    return said
+
+
+def _object(key: str, name: str, size: int, sha256: str) -> Json:
+    return {"key": key, "sha256": sha256, "bytes": size, "what": _WHAT.get(name, name)}
+
+
+def _judge(
+    work: Work,
+    uploads: Uploads,
+    name: str,
+    got: tuple[int, bytes, str] | None,
+    said: _Said | None,
+    out: Arrived,
+) -> None:
+    states = {
+        "absent": "no tool for it on the instance",
+        "skipped": "no time left for it",
+        "failed": "failed on the instance",
+        "lost": "could not be uploaded",
+    }
+    if got is None:
+        out.problems.append(
+            f"{name}: {states.get(said.state, 'did not arrive') if said else 'did not arrive'}"
+        )
+        return
+    size, _, sha256 = got
+    out.objects.append(
+        _object(uploads.key(work, name), name, size, sha256 or (said.sha256 if said else ""))
+    )
+    if said and sha256 and said.sha256 and (said.sha256, said.bytes) != (sha256, size):
+        out.problems.append(
+            f"{name}: its SHA-256 is not the one the instance gave: it was changed on its way, or"
+            " there"
+        )
+    elif not sha256:
+        out.remarks.append(
+            f"{name}: {size} bytes, not read back; the hash is the instance's own, unverified"
+        )
+    if said and said.state in ("cut", "failed"):
+        out.problems.append(
+            f"{name}: {'ended by its time limit' if said.state == 'cut' else 'incomplete'}"
+        )
+
+
+def _memory(work: Work, uploads: Uploads, said: _Said | None, out: Arrived) -> None:
+    """Completes the dump from the parts that are there without a gap, or aborts the upload."""
+    s3, name = _s3(), uploads.memory
+    where = {"Bucket": os.environ["GDR_BUCKET"], "Key": uploads.key(work, name)}
+    try:
+        parts = _parts(s3, where, uploads.upload_id)
+        if parts:
+            listed = [{"PartNumber": one["PartNumber"], "ETag": one["ETag"]} for one in parts]
+            s3.complete_multipart_upload(
+                **where, UploadId=uploads.upload_id, MultipartUpload={"Parts": listed}
+            )
+        else:
+            s3.abort_multipart_upload(**where, UploadId=uploads.upload_id)
+        size = sum(int(one["Size"]) for one in parts)
+    except ClientError as error:
+        if error_code(error) != "NoSuchUpload":
+            raise
+        size = _size(s3, where)  # an earlier call that died completed or aborted it
+    whole = bool(said and said.state == "ok" and said.bytes == size)
+    if size:
+        key, sha256 = where["Key"], said.sha256 if said and whole else ""
+        out.objects.append(_object(key, name, size, sha256))
+        out.remarks.append(
+            f"{name}: {size} bytes, not read back; the hash is the instance's own, unverified"
+            if whole
+            else ""
+        )
+    if not whole:
+        seen = f"only its first {size} bytes arrived" if size else "did not arrive"
+        out.problems.append(
+            f"{name}: {seen}"
+            + (f" ({said.state} on the instance)" if said and said.state != "ok" else "")
+        )
+    out.remarks = [one for one in out.remarks if one]
+
+
+def _parts(s3: Any, where: Json, upload_id: str) -> list[Json]:
+    """The parts that arrived, from the first up to the first gap."""
+    listed: dict[int, Json] = {}
+    marker = 0
+    while True:
+        page = s3.list_parts(**where, UploadId=upload_id, PartNumberMarker=marker)
+        listed |= {int(one["PartNumber"]): one for one in page.get("Parts", [])}
+        if not page.get("IsTruncated"):
+            break
+        marker = int(page["NextPartNumberMarker"])
+    out: list[Json] = []
+    while len(out) + 1 in listed:
+        out.append(listed[len(out) + 1])
+    return out
+
+
+def _size(s3: Any, where: Json) -> int:
+    try:
+        return int(s3.head_object(**where)["ContentLength"])
+    except ClientError as error:
+        if error_code(error) in ABSENT:
+            return 0
+        raise

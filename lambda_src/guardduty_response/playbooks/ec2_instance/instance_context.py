@@ -1,0 +1,31 @@
+"""One instance within one incident: its names, and the options of this playbook that several
+verbs ask for.
+"""
+
+from __future__ import annotations
+
+from guardduty_response.containment import target_context
+from guardduty_response.containment.contract import Context, Target
+
+
+class Work(target_context.Work):
+    def __init__(self, ctx: Context, target: Target) -> None:
+        super().__init__(ctx, target)
+        self.group_name, self.untrack_name = f"{self.prefix}-quarantine", f"{self.prefix}-untrack"
+        # What an instance is left with: nothing at all, or what the SSM agent needs, where its
+        # network lets it to SSM alone.
+        self.profile_name = str(ctx.config.responder["quarantine_profile"])
+        self.quarantine_profiles = (self.profile_name, f"{self.profile_name}-ssm")
+        self.endpoints = ctx.config.forensics["when"] == "after"
+        self.brought: dict[str, str] = ctx.options["quarantine_security_group_ids"]
+        self.standby = ctx.options["auto_scaling"] == "standby"
+
+    @property
+    def role_wide(self) -> bool:
+        """Whether all older sessions of the role are revoked too: by option, or because
+        credentials were stolen.
+        """
+        return (
+            self.options["revoke_sessions"] == "role"
+            or "CredentialExfiltration" in self.ctx.finding.type
+        )

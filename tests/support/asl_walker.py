@@ -1,0 +1,225 @@
+"""Walks a state machine definition in process: enough of Amazon States Language (JSONata) for ours,
+and loud beyond it.
+
+Time does not pass: Wait only counts. Retry is not played: a task that raises goes to its Catch, as
+after the last attempt.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import jsonata
+
+Json = dict[str, Any]
+MACHINES = Path(__file__).resolve().parents[2] / "modules" / "incident"
+FUNCTION = "arn:aws:lambda:eu-central-1:123456789012:function:"
+PHASES = {
+    "act": "playbook",
+    "collect": "collector",
+    "finish": "playbook",
+    "remediate": "remediator",
+    "terminate": "terminator",
+}
+OWN_ARN = "arn:aws:states:eu-central-1:123456789012:stateMachine:incident"
+
+
+def definition(name: str) -> Json:
+    """The definition as Terraform's templatefile gives it."""
+    text = (MACHINES / f"{name}.asl.json").read_text()
+    values = {
+        "partition": "aws",
+        "incident_function_arn": f"{FUNCTION}incident",
+        "timeout_seconds": "21600",
+        "playbook_functions": json.dumps(
+            {"ec2_instance": {phase: f"{FUNCTION}{name}" for phase, name in PHASES.items()}}
+        ),
+    }
+    for variable, value in values.items():
+        text = text.replace("${" + variable + "}", value)
+    found: Json = json.loads(text)
+    return found
+
+
+def states(machine: Json, path: str = "") -> list[tuple[str, Json]]:
+    """(name, state) of every state, nested ones too."""
+    found = []
+    for name, state in machine["States"].items():
+        found.append((name, state))
+        for inner in [
+            *state.get("Branches", []),
+            *([state["ItemProcessor"]] if "ItemProcessor" in state else []),
+        ]:
+            found += states(inner)
+    return found
+
+
+class Failed(Exception):
+    """A state ended with a States error name."""
+
+    def __init__(self, error: str, cause: str) -> None:
+        super().__init__(f"{error}: {cause}")
+        self.error, self.cause = error, cause
+
+
+def evaluate(value: Any, bindings: Json) -> Any:
+    """``value`` with every {% expression %} in it replaced. Undefined is an error, as it is on
+    AWS.
+    """
+    if isinstance(value, dict):
+        return {key: evaluate(one, bindings) for key, one in value.items()}
+    if isinstance(value, list):
+        return [evaluate(one, bindings) for one in value]
+    if not (isinstance(value, str) and value.startswith("{%")):
+        return value
+    expression = jsonata.Jsonata(value[2:-2].strip())
+    for name, bound in bindings.items():
+        expression.assign(name, bound)
+    result = expression.evaluate(None)
+    if result is None:
+        raise Failed("States.QueryEvaluationError", f"{value} is undefined")
+    return result
+
+
+def payload_verb(state: Json) -> str:
+    return str(state["Arguments"]["Payload"]["verb"])
+
+
+class Walk:
+    """One execution. ``invoke(function, payload)`` answers tasks; ``entered`` lists the states
+    in order.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        invoke: Callable[[str, Json], Any],
+        execution: str = "arn:execution",
+        token: Any = None,
+    ) -> None:
+        self.machine, self.invoke, self.execution, self.token = (
+            definition(name),
+            invoke,
+            execution,
+            token,
+        )
+        self.entered: list[str] = []
+        self.waited: list[int] = []
+        self.timeouts: list[tuple[str, int]] = []  # of each task: verb, seconds
+        self.entered_time = (
+            datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        )
+        self.variables: Json = {}
+
+    def run(self, event: Any) -> Any:
+        return self._run(
+            self.machine,
+            event,
+            {"Execution": {"Id": self.execution}, "StateMachine": {"Id": OWN_ARN}},
+        )
+
+    def _run(self, machine: Json, value: Any, context: Json) -> Any:
+        name: str | None = machine["StartAt"]
+        while name:
+            state = machine["States"][name]
+            self.entered.append(name)
+            if len(self.entered) > 300:
+                raise AssertionError(f"the machine goes round in circles: {self.entered[-12:]}")
+            try:
+                name, value = self._state(state, value, context)
+            except Failed as error:
+                for catch in state.get("Catch", []):
+                    if error.error in catch["ErrorEquals"] or "States.ALL" in catch["ErrorEquals"]:
+                        caught = {
+                            "errorOutput": {"Error": error.error, "Cause": error.cause},
+                            "input": value,
+                            "context": context,
+                        }
+                        name, value = (
+                            catch["Next"],
+                            evaluate(catch["Output"], {**self.variables, "states": caught}),
+                        )
+                        break
+                else:
+                    raise
+        return value
+
+    def _state(self, state: Json, value: Any, context: Json) -> tuple[str | None, Any]:
+        bound = {**self.variables, "states": {"input": value, "context": context}}
+        kind = state["Type"]
+        if kind == "Choice":
+            for choice in state["Choices"]:
+                if evaluate(choice["Condition"], bound) is True:
+                    self.variables |= evaluate(choice.get("Assign", {}), bound)
+                    return choice["Next"], value
+            return state["Default"], value
+        if kind == "Succeed":
+            return None, value
+        if kind == "Wait":
+            self.waited.append(evaluate(state["Seconds"], bound))
+        result = self._result(kind, state, value, context, bound)
+        bound["states"] = {"input": value, "context": context, "result": result}
+        self.variables |= evaluate(state.get("Assign", {}), bound)
+        output = (
+            evaluate(state["Output"], bound)
+            if "Output" in state
+            else value
+            if kind in ("Pass", "Wait")
+            else result
+        )
+        return (None if state.get("End") else state["Next"]), output
+
+    def _result(self, kind: str, state: Json, value: Any, context: Json, bound: Json) -> Any:
+        if kind == "Task":
+            waiting, starting = (
+                state["Resource"].endswith(".waitForTaskToken"),
+                "startExecution" in state["Resource"],
+            )
+            if "TimeoutSeconds" in state and not waiting and not starting:
+                self.timeouts.append(
+                    (payload_verb(state), evaluate(state["TimeoutSeconds"], bound))
+                )
+            if waiting:
+                bound["states"]["context"] = {**context, "Task": {"Token": "token"}}
+                evaluate(state["TimeoutSeconds"], bound)
+            arguments = evaluate(state["Arguments"], bound)
+            payload = (
+                {"verb": "start", **arguments}
+                if starting
+                else json.loads(json.dumps(arguments["Payload"]))
+            )
+            try:
+                answer = self.invoke(
+                    "states" if starting else arguments["FunctionName"].rsplit(":", 1)[-1], payload
+                )
+                return self.token() if waiting else {"Payload": json.loads(json.dumps(answer))}
+            except Failed:
+                raise
+            except Exception as error:
+                raise Failed(
+                    type(error).__name__, json.dumps({"errorMessage": str(error)})
+                ) from error
+        if kind == "Parallel":
+            start = evaluate(state["Arguments"], bound) if "Arguments" in state else value
+            return [self._run(branch, start, context) for branch in state["Branches"]]
+        if kind == "Map":
+            items, done = evaluate(state["Items"], bound), []
+            for item in items if isinstance(items, list) else [items]:
+                inner = {
+                    **context,
+                    "Map": {"Item": {"Value": item}},
+                    "State": {"EnteredTime": self.entered_time},
+                }
+                within = {**bound, "states": {"input": value, "context": inner}}
+                selected = (
+                    evaluate(state["ItemSelector"], within) if "ItemSelector" in state else item
+                )
+                done.append(self._run(state["ItemProcessor"], selected, inner))
+            return done
+        if kind not in ("Pass", "Wait"):
+            raise AssertionError(f"the walker does not know states of type {kind}")
+        return value

@@ -1,0 +1,102 @@
+"""A plan of what is between the Regions and accounts, with ARNs that are known: a first plan of the
+module knows none.
+
+Forwarders of the security account and of a member, and the root's own regions.tf with its values
+given.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+from tests.support.terraform_tools import copy_module, initialized, terraform
+
+Json = dict[str, Any]
+SECURITY, ORGANIZATION, PREFIX, PATH = (
+    "111111111111",
+    "o-sandbox001",
+    "guardduty-response",
+    "/security/",
+)
+HOME_BUS = f"arn:aws:events:us-east-1:{SECURITY}:event-bus/default"
+_ROOT = f"""
+locals {{
+  partition        = "aws"
+  region           = "us-east-1"
+  account_id       = "{SECURITY}"
+  playbooks_in_use = toset(["ec2_instance", "iam_principal"])
+}}
+variable "create" {{ default = true }}
+variable "name_prefix" {{ default = "{PREFIX}" }}
+variable "organization_id" {{ default = "{ORGANIZATION}" }}
+variable "iam" {{ default = {{ path = "{PATH}" }} }}
+
+provider "aws" {{
+  region                      = "eu-west-1"
+  skip_credentials_validation = true
+  skip_metadata_api_check     = true
+}}
+module "away" {{
+  source        = "./module/modules/region-forwarder"
+  event_bus_arn = "{HOME_BUS}"
+  playbooks     = local.playbooks_in_use
+}}
+module "one_playbook" {{
+  source        = "./module/modules/region-forwarder"
+  event_bus_arn = "{HOME_BUS}"
+  playbooks     = ["ec2_instance"]
+}}
+module "in_member" {{
+  source        = "./module/modules/region-forwarder"
+  event_bus_arn = "{HOME_BUS.replace(SECURITY, "999999999999")}"
+  events        = ["changes"]
+  playbooks     = local.playbooks_in_use
+}}
+"""
+
+
+class Forwarding:
+    """Planned attributes by address."""
+
+    def __init__(self, scratch: Path, endpoint: str) -> None:
+        root = scratch / "forwarding"
+        module = copy_module(root / "module")
+        for name in ("regions.tf", "variables-regions.tf"):
+            shutil.copy(module / name, root)
+        (root / "main.tf").write_text(_ROOT)
+        (root / "terraform.tfvars.json").write_text(
+            json.dumps({"event_forwarding": {"from_organization": True}})
+        )
+        initialized(root, scratch)
+        for arguments in (
+            ("plan", "-input=false", "-no-color", "-refresh=false", "-out=plan"),
+            ("show", "-json", "plan"),
+        ):
+            done = terraform(root, scratch, *arguments, endpoint=endpoint)
+            assert done.returncode == 0, done.stdout[-3000:]
+        shown = json.loads(done.stdout[done.stdout.index("{") :])
+        modules = [
+            shown["planned_values"]["root_module"],
+            *shown["planned_values"]["root_module"]["child_modules"],
+        ]
+        self.resources: dict[str, Json] = {
+            one["address"]: one["values"] for module in modules for one in module["resources"]
+        }
+
+    def patterns(self, module: str) -> dict[str, str]:
+        """findings, changes -> event pattern of a forwarder."""
+        found = {
+            name: self.resources.get(f'module.{module}.aws_cloudwatch_event_rule.this["{name}"]')
+            for name in ("findings", "changes")
+        }
+        return {name: str(one["event_pattern"]) for name, one in found.items() if one}
+
+    def role_policy(self, module: str) -> str:
+        return str(self.resources[f"module.{module}.aws_iam_role_policy.this"]["policy"])
+
+    @property
+    def bus_policy(self) -> str:
+        return str(self.resources["aws_cloudwatch_event_bus_policy.default[0]"]["policy"])

@@ -1,0 +1,121 @@
+"""Writes docs/statuses.md from the status table: ``python -m tests.support.statuses_document``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from guardduty_response.incident.statuses import (
+    ESCALATE,
+    HELD,
+    IN_PROGRESS,
+    ON_FINDING,
+    TRANSITIONS,
+    WATCHED,
+    Event,
+    OnFinding,
+    Status,
+)
+
+ROOT = Path(__file__).resolve().parents[2]
+DOCUMENT = ROOT / "docs" / "statuses.md"
+
+
+MEANINGS = {
+    Status.OPEN: "The finding has arrived and is being judged.",
+    Status.AWAITING_APPROVAL: "A person is asked; nothing has been changed.",
+    Status.CONTAINING: "Containment is under way.",
+    Status.CONTAINED: "Contained, and seen to be so on reading the resource back.",
+    Status.PARTIAL: "Contained in part; the record says what is open.",
+    Status.FAILED: "Not contained, or not known to be.",
+    Status.BREACHED: "Was contained; a later reading found it undone.",
+    Status.NOTIFIED: "The policy lets nothing act: people were told.",
+    Status.DRY_RUN: "Nothing was changed; the record says what would have been done.",
+    Status.SKIPPED: "Nothing was done; the record says why (paused, exempt, not a finding …).",
+    Status.GONE: "The resource no longer exists.",
+    Status.REJECTED: "A person refused the containment.",
+    Status.TIMED_OUT: "Nobody answered the approval in time.",
+    Status.RESTORED: "Containment was undone on purpose.",
+    Status.RESTORE_PARTIAL: "Undone in part; the record says what is left.",
+    Status.CLOSED: "A person has closed the incident.",
+}
+EMISSIONS = {
+    OnFinding.START: "evaluated anew",
+    OnFinding.VERIFY: "containment is read back",
+    OnFinding.ATTACH: "counted only",
+}
+
+
+def _row(cells: list[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def render() -> str:
+    """The document. Lines end in a newline."""
+    lines = [
+        "# Statuses of an incident",
+        "",
+        (
+            "Written from `lambda_src/guardduty_response/incident/statuses.py` by `python -m"
+            " tests.support.statuses_document`; a test"
+        ),
+        "holds it against the code.",
+        "",
+        _row(
+            ["status", "meaning", "in progress", "watched", "escalated", "the same finding again"]
+        ),
+        _row(["---"] * 6),
+    ]
+    for status in Status:
+        yes = ["yes" if status in group else "" for group in (IN_PROGRESS, WATCHED, ESCALATE)]
+        lines.append(_row([f"`{status}`", MEANINGS[status], *yes, EMISSIONS[ON_FINDING[status]]]))
+    lines += [
+        "",
+        (
+            "A repeated finding that would only get the answer it had (`NOTIFIED`, `DRY_RUN` or"
+            " `SKIPPED` under the same"
+        ),
+        (
+            "configuration, mode and severity) is counted, not told again. Where something was done"
+            " to a resource and the policy"
+        ),
+        "has since become `notify`, it is counted too. An incident reopened from "
+        + ", ".join(f"`{status}`" for status in HELD)
+        + " that ends",
+        "without acting takes "
+        + ", ".join(f"`{event}`" for event in dict.fromkeys(HELD.values()))
+        + " again: what was done before still stands.",
+        "",
+        (
+            "Watched: read back every 15 minutes and on calls that can undo it, until a person"
+            " closes the incident"
+        ),
+        "([watch.md](watch.md)).",
+        "",
+        "## What each event does",
+        "",
+        "An event that a row does not name is refused there.",
+        "",
+        _row(["status", "event → new status"]),
+        _row(["---"] * 2),
+    ]
+    for status in Status:
+        steps = [
+            f"`{event}` → `{TRANSITIONS[status][event]}`"
+            for event in Event
+            if event in TRANSITIONS[status]
+        ]
+        lines.append(
+            _row(
+                [
+                    f"`{status}`",
+                    "<br>".join(steps) or "none: it stays closed until the finding comes again",
+                ]
+            )
+        )
+    return "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    DOCUMENT.parent.mkdir(exist_ok=True)
+    DOCUMENT.write_text(render())
+    print(DOCUMENT.relative_to(ROOT))

@@ -1,0 +1,256 @@
+"""Run Terraform in tests: the provider from disk when it is there, no account, nothing written into
+the checkout.
+
+Plans need one AWS call, sts:GetCallerIdentity. A server of this process answers it; a plan that
+made another would fail.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import tftest
+
+from sandbox.terraform import find_mirror
+from tests.support.repository import ROOT, skip_or_fail
+
+Json = dict[str, Any]
+ACCOUNT = "111111111111"
+# What the root of sandbox/terraform has no default for.
+FIXED = {
+    "security_account_id": ACCOUNT,
+    "member_account_id": "222222222222",
+    "second_member_account_id": "333333333333",
+    "region": "us-east-1",
+    "second_region": "eu-west-1",
+}
+PARTS = (
+    "catalogue",
+    "examples",
+    "modules",
+    "playbooks",
+    "lambda_src/dist",
+    "sandbox/terraform",
+    "tests/terraform",
+)
+_IDENTITY = """<GetCallerIdentityResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/">
+<GetCallerIdentityResult><Arn>arn:aws:iam::{0}:root</Arn><UserId>{0}</UserId><Account>{0}</Account></GetCallerIdentityResult>
+<ResponseMetadata><RequestId>1</RequestId></ResponseMetadata></GetCallerIdentityResponse>"""
+
+
+class _Sts(BaseHTTPRequestHandler):
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        known = b"GetCallerIdentity" in body
+        account = (
+            self.headers.get("Authorization", "").partition("Credential=")[2].partition("/")[0]
+        )
+        self.send_response(200 if known else 501)
+        self.end_headers()
+        self.wfile.write(_IDENTITY.format(account).encode() if known else b"")
+
+    def log_message(self, *_: Any) -> None:
+        """Silent."""
+
+
+@contextmanager
+def identity() -> Iterator[str]:
+    """The URL of a server that knows who is calling (an account's id is its access key), and
+    nothing else.
+    """
+    server = ThreadingHTTPServer(("127.0.0.1", 0), _Sts)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+def environment(scratch: Path, endpoint: str = "http://127.0.0.1:9") -> dict[str, str]:
+    """The environment of a terraform process: nothing of this shell's AWS or Terraform settings,
+    every call to ``endpoint``.
+    """
+    mirror = find_mirror()
+    disk = (
+        f'filesystem_mirror {{\n path = "{mirror}"\n include = ["hashicorp/aws"]\n }}\n'
+        if mirror
+        else ""
+    )
+    rest = 'direct {\n exclude = ["hashicorp/aws"]\n }' if mirror else "direct {}"
+    rc = scratch / "terraform.rc"
+    rc.write_text(f"provider_installation {{\n {disk} {rest}\n}}\n")
+    kept = {
+        name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "TF_"))
+    }
+    return {
+        **kept,
+        "TF_CLI_CONFIG_FILE": str(rc),
+        "TF_IN_AUTOMATION": "1",
+        "CHECKPOINT_DISABLE": "1",
+        "AWS_ENDPOINT_URL": endpoint,
+        "AWS_MAX_ATTEMPTS": "1",
+        "AWS_EC2_METADATA_DISABLED": "true",
+        "AWS_ACCESS_KEY_ID": ACCOUNT,
+        "AWS_SECRET_ACCESS_KEY": "test",
+        "AWS_REGION": "us-east-1",
+    }
+
+
+def copy_module(target: Path) -> Path:
+    """The module's files in a directory of their own, so that no .terraform lands in the
+    checkout.
+    """
+    target.mkdir(parents=True, exist_ok=True)
+    for file in ROOT.glob("*.tf"):
+        shutil.copy(file, target)
+    for part in PARTS:
+        ignored = shutil.ignore_patterns(
+            ".terraform", ".terraform.lock.hcl", "*.tfstate*", "__pycache__"
+        )
+        shutil.copytree(ROOT / part, target / part, dirs_exist_ok=True, ignore=ignored)
+    return target
+
+
+def terraform(
+    directory: Path, scratch: Path, *arguments: str, endpoint: str = "http://127.0.0.1:9"
+) -> Any:
+    """Run one command there; the completed process, its output as text."""
+    if shutil.which("terraform") is None:
+        skip_or_fail("Terraform is not on the PATH. Install Terraform 1.9 or newer.")
+    return subprocess.run(
+        ["terraform", *arguments],
+        cwd=directory,
+        env=environment(scratch, endpoint),
+        check=False,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def initialized(directory: Path, scratch: Path, *more: str) -> Path:
+    """``terraform init`` there. Where the provider cannot be had, the test is skipped (fails in
+    CI).
+    """
+    done = terraform(
+        directory, scratch, "init", "-input=false", "-no-color", "-backend=false", *more
+    )
+    if done.returncode:
+        skip_or_fail(
+            "terraform init failed (the AWS provider could not be"
+            f" installed?):\n{done.stdout[-2000:]}"
+        )
+    return directory
+
+
+class Plan:
+    """One plan of the module and of modules/responder-role (root: sandbox/terraform)."""
+
+    def __init__(self, shown: Any) -> None:
+        self.shown = shown
+        self.resources: dict[str, Json] = {
+            one["address"]: one
+            for one in _resources(shown["planned_values"]["root_module"])
+            if one["mode"] == "managed"
+        }
+        self.outputs: Json = {
+            name: one.get("value") for name, one in shown["planned_values"]["outputs"].items()
+        }
+
+    def values(self, address: str) -> Json:
+        """A resource's planned attributes (those known before apply)."""
+        found: Json = self.resources[address]["values"]
+        return found
+
+    def of_type(self, kind: str) -> dict[str, Json]:
+        """Address -> planned attributes, of every resource of a type."""
+        return {
+            address: one["values"] for address, one in self.resources.items() if one["type"] == kind
+        }
+
+    @property
+    def policy(self) -> dict[str, Json]:
+        """effective_policy."""
+        found: dict[str, Json] = self.outputs["effective_policy"]
+        return found
+
+    @property
+    def document(self) -> str:
+        """The config document, as the table will hold it."""
+        item = json.loads(
+            self.values("module.security.module.incident[0].aws_dynamodb_table_item.config")["item"]
+        )
+        return str(item["document"]["S"])
+
+    @property
+    def patterns(self) -> dict[str, str]:
+        """act, changes and notice -> event pattern; act and changes are missing when nothing
+        acts.
+        """
+        prefix = "module.security.module.incident[0].aws_cloudwatch_event_rule"
+        found = {
+            name: self.resources.get(f"{prefix}.{name}")
+            for name in ("act[0]", "changes[0]", "notice")
+        }
+        return {
+            name.removesuffix("[0]"): one["values"]["event_pattern"]
+            for name, one in found.items()
+            if one
+        }
+
+
+def _resources(module: Json) -> list[Json]:
+    found = list(module.get("resources", []))
+    for child in module.get("child_modules", []):
+        found += _resources(child)
+    return found
+
+
+class Planner:
+    """Plans with given variables; the same ones only once."""
+
+    def __init__(self, scratch: Path, endpoint: str) -> None:
+        self.scratch = scratch
+        self.root = copy_module(scratch / "module") / "sandbox" / "terraform"
+        # member B and the second Region: more providers to start, nothing these tests look at
+        (self.root / "elsewhere.tf").unlink()
+        # Single outputs: Terraform shows a whole module's as unknown while any of them is.
+        shown = {"security": ("effective_policy",), "member": ("policies", "trust_policies")}
+        (self.root / "shown.tf").write_text(
+            "".join(
+                f'output "{name}" {{\n  value = module.{module}.{name}\n}}\n'
+                for module, names in shown.items()
+                for name in names
+            )
+        )
+        # Of the management account, planned beside the others: the policy that keeps a quarantine.
+        (self.root / "scp.tf").write_text(
+            'module "scp" {\n  source = "../../modules/quarantine-scp"\n  target_ids ='
+            ' ["ou-ab12-cdef3456"]\n  exempt_principal_arns ='
+            ' ["arn:aws:iam::*:role/break-glass"]\n}\noutput "scp" {\n  value ='
+            " module.scp.content\n}\n"
+        )
+        initialized(self.root, scratch)
+        self._tf = tftest.TerraformTest(str(self.root), env=environment(scratch, endpoint))
+        self._known: dict[str, Plan] = {}
+
+    def __call__(self, **variables: Any) -> Plan:
+        fixed = FIXED
+        text = json.dumps({**fixed, **variables}, sort_keys=True)
+        if text not in self._known:
+            file = self.scratch / f"{len(self._known)}.tfvars.json"
+            file.write_text(text)
+            self._known[text] = Plan(
+                self._tf.plan(output=True, tf_var_file=str(file), refresh=False)
+            )
+        return self._known[text]

@@ -1,0 +1,226 @@
+# What each module makes: names, trust, paths and boundaries, least privilege.
+
+mock_provider "aws" {
+  source          = "./tests/terraform/mocks"
+  override_during = plan
+}
+
+variables {
+  name_prefix = "gdr"
+  iam         = { path = "/security/", permissions_boundary = "arn:aws:iam::111111111111:policy/boundary" }
+  kms_key_arn = "arn:aws:kms:eu-central-1:111111111111:key/00000000-0000-0000-0000-000000000000"
+  functions   = { architecture = "x86_64", memory_size = 1024, vpc = { subnet_ids = [], security_group_ids = [] } }
+  tags        = { team = "security" }
+}
+
+run "incident" {
+  command = plan
+
+  module {
+    source = "./modules/incident"
+  }
+
+  variables {
+    account_id         = "111111111111"
+    partition          = "aws"
+    config_json        = jsonencode({ version = 1 })
+    act_pattern        = jsonencode({ source = ["aws.guardduty"] })
+    playbook_functions = { ec2_instance = { act = "arn:aws:lambda:eu-central-1:111111111111:function:gdr-playbook-ec2-instance", collect = "arn:aws:lambda:eu-central-1:111111111111:function:gdr-collector-ec2-instance" } }
+    zips               = { incident = "lambda_src/dist/incident.zip", watchdog = "lambda_src/dist/watchdog.zip" }
+    timeout_seconds    = 3600
+    topic_arns = {
+      notifications = "arn:aws:sns:eu-central-1:111111111111:gdr-notifications"
+      escalations   = "arn:aws:sns:eu-central-1:111111111111:gdr-escalations"
+    }
+    evidence = { create_bucket = true, force_destroy = false, log_retention_days = 30, object_lock = { mode = "GOVERNANCE", days = 30 } }
+  }
+
+  assert {
+    condition = alltrue([
+      for role in concat(values(aws_iam_role.function), values(aws_iam_role.machine), [aws_iam_role.events]) :
+      role.path == "/security/" && role.permissions_boundary == "arn:aws:iam::111111111111:policy/boundary"
+    ])
+    error_message = "Every role must carry the path and the permissions boundary."
+  }
+  assert {
+    condition = alltrue([
+      for target in values(aws_cloudwatch_event_target.this) :
+      length(target.dead_letter_config) == 1 && target.retry_policy[0].maximum_event_age_in_seconds == 86400 && target.retry_policy[0].maximum_retry_attempts == 185
+    ]) && toset(keys(aws_cloudwatch_event_target.this)) == toset(["act", "notice", "execution-status", "sweeper", "watch", "changes"])
+    error_message = "Every target must have a dead-letter queue and a day of retries."
+  }
+  assert {
+    condition = alltrue([
+      jsondecode(aws_cloudwatch_event_rule.notice.event_pattern) == {
+        source      = ["aws.guardduty"]
+        detail-type = ["GuardDuty Finding"]
+        detail      = { service = { archived = [false, "false", { exists = false }] } }
+      },
+      jsondecode(aws_cloudwatch_event_rule.execution_status.event_pattern).source == ["aws.states"],
+      jsondecode(aws_cloudwatch_event_rule.execution_status.event_pattern).detail.status == ["FAILED", "TIMED_OUT", "ABORTED"],
+      length(jsondecode(aws_cloudwatch_event_rule.execution_status.event_pattern).detail.stateMachineArn) == 2,
+      aws_cloudwatch_event_rule.sweeper.schedule_expression == "rate(5 minutes)",
+      aws_cloudwatch_event_rule.watch[0].schedule_expression == "rate(15 minutes)",
+      toset(keys(aws_lambda_permission.watchdog)) == toset(["execution-status", "sweeper", "watch", "changes"]),
+      aws_cloudwatch_event_target.this["sweeper"].input == jsonencode({ source = "guardduty-response.sweeper" }),
+      aws_lambda_event_source_mapping.undelivered.function_response_types == toset(["ReportBatchItemFailures"]),
+      jsondecode(aws_sqs_queue_redrive_policy.undelivered.redrive_policy).maxReceiveCount == 3,
+    ])
+    error_message = "Rules and queues must be those of the design: every finding noticed, every death of an execution seen, nothing undelivered lost."
+  }
+  assert {
+    condition = alltrue([
+      for name, policy in output.policies : !strcontains(policy, "sts:") && !can(regex("\"Action\":\"[a-z0-9]*:?\\*\"", policy))
+      ]) && alltrue([
+      for name in ["incident", "watchdog"] : !strcontains(output.policies[name], "lambda:")
+      ]) && !strcontains(output.policies["notice_machine"], "playbook") && !strcontains(output.policies["incident"], "states:StartExecution"
+    )
+    error_message = "Nothing here may assume a role, the functions may invoke nothing, and the notice machine may reach no playbook."
+  }
+  assert {
+    condition = alltrue([
+      for name, definition in output.machine_definitions : jsondecode(definition).QueryLanguage == "JSONata"
+    ]) && strcontains(output.machine_definitions["incident"], "gdr-playbook-ec2-instance") && !strcontains(output.machine_definitions["notice"], "playbook-")
+    error_message = "Both definitions must be JSON in JSONata; only incident knows playbook functions."
+  }
+  assert {
+    condition = alltrue([
+      for machine in values(aws_sfn_state_machine.this) :
+      machine.type == "STANDARD" && machine.logging_configuration[0].level == "ALL" && !machine.logging_configuration[0].include_execution_data && machine.tracing_configuration[0].enabled
+      ]) && alltrue([
+      for function in values(aws_lambda_function.this) :
+      function.tracing_config[0].mode == "Active" && function.runtime == "python3.13" && function.environment[0].variables["GDR_CONFIG_SHA256"] == sha256(var.config_json)
+      ]) && alltrue([
+      for group in concat(values(aws_cloudwatch_log_group.function), values(aws_cloudwatch_log_group.machine)) :
+      group.retention_in_days == 30 && group.kms_key_id == var.kms_key_arn
+    ])
+    error_message = "Machines and functions must be traced, logged without findings, encrypted, and pinned to the config document."
+  }
+  assert {
+    condition = alltrue([
+      aws_dynamodb_table.incidents.name == "gdr-incidents",
+      one(aws_dynamodb_table.incidents.global_secondary_index).name == "open",
+      aws_dynamodb_table.incidents.ttl[0].attribute_name == "expires_at",
+      aws_dynamodb_table.incidents.point_in_time_recovery[0].enabled,
+      aws_dynamodb_table.incidents.server_side_encryption[0].kms_key_arn == var.kms_key_arn,
+      jsondecode(aws_dynamodb_table_item.config.item) == { pk = { S = "CONFIG" }, sk = { S = "CURRENT" }, document = { S = var.config_json } },
+      aws_s3_bucket.evidence[0].bucket == "gdr-evidence-111111111111-eu-central-1",
+      aws_s3_bucket.evidence[0].object_lock_enabled,
+      length(aws_s3_bucket_object_lock_configuration.evidence) == 1,
+      length(aws_s3_bucket_lifecycle_configuration.evidence) == 0,
+      aws_s3_bucket_public_access_block.evidence[0].restrict_public_buckets,
+      strcontains(aws_s3_bucket_policy.evidence[0].policy, "aws:SecureTransport"),
+    ])
+    error_message = "The record and the evidence must be kept as agreed: encrypted, versioned, private, TLS only."
+  }
+}
+
+run "incident_with_nothing_acting" {
+  command = plan
+
+  module {
+    source = "./modules/incident"
+  }
+
+  variables {
+    account_id         = "111111111111"
+    partition          = "aws"
+    config_json        = jsonencode({ version = 1 })
+    act_pattern        = null
+    playbook_functions = {}
+    zips               = { incident = "lambda_src/dist/incident.zip", watchdog = "lambda_src/dist/watchdog.zip" }
+    timeout_seconds    = 3600
+    topic_arns = {
+      notifications = "arn:aws:sns:eu-central-1:111111111111:gdr-notifications"
+      escalations   = "arn:aws:sns:eu-central-1:111111111111:gdr-notifications"
+    }
+    evidence = { create_bucket = false, bucket_arn = "arn:aws:s3:::ours", force_destroy = false, log_retention_days = 30 }
+  }
+
+  assert {
+    condition     = length(aws_cloudwatch_event_rule.act) == 0 && toset(keys(aws_cloudwatch_event_target.this)) == toset(["notice", "execution-status", "sweeper"])
+    error_message = "With nothing acting there must be no rule 1, nothing to watch, and no target of either."
+  }
+  assert {
+    condition     = length(aws_s3_bucket.evidence) == 0 && output.bucket_name == "ours" && strcontains(output.policies["incident"], "arn:aws:s3:::ours/incidents/*")
+    error_message = "A bucket brought along must be used instead of a new one."
+  }
+}
+
+run "document_too_large" {
+  command = plan
+
+  module {
+    source = "./modules/incident"
+  }
+
+  variables {
+    account_id         = "111111111111"
+    partition          = "aws"
+    config_json        = join("", [for i in range(36) : format("%010240d", i)])
+    act_pattern        = format("%02048d", 0)
+    playbook_functions = {}
+    zips               = { incident = "lambda_src/dist/incident.zip", watchdog = "lambda_src/dist/watchdog.zip" }
+    timeout_seconds    = 3600
+    topic_arns = {
+      notifications = "arn:aws:sns:eu-central-1:111111111111:gdr-notifications"
+      escalations   = "arn:aws:sns:eu-central-1:111111111111:gdr-notifications"
+    }
+    evidence = { create_bucket = false, bucket_arn = "arn:aws:s3:::ours", force_destroy = false, log_retention_days = 30 }
+  }
+
+  expect_failures = [aws_dynamodb_table_item.config, aws_cloudwatch_event_rule.act]
+}
+
+run "key_of_another_region" {
+  command = plan
+
+  module {
+    source = "./modules/incident"
+  }
+
+  variables {
+    account_id         = "111111111111"
+    partition          = "aws"
+    config_json        = "{}"
+    playbook_functions = {}
+    zips               = { incident = "lambda_src/dist/incident.zip", watchdog = "lambda_src/dist/watchdog.zip" }
+    timeout_seconds    = 3600
+    topic_arns = {
+      notifications = "arn:aws:sns:eu-central-1:111111111111:gdr-notifications"
+      escalations   = "arn:aws:sns:eu-central-1:111111111111:gdr-notifications"
+    }
+    evidence    = { create_bucket = true, force_destroy = false, log_retention_days = 30 }
+    kms_key_arn = "arn:aws:kms:us-east-1:111111111111:key/00000000-0000-0000-0000-000000000000"
+  }
+
+  expect_failures = [aws_s3_bucket.evidence]
+}
+
+run "notifications" {
+  command = plan
+
+  module {
+    source = "./modules/notifications"
+  }
+
+  variables {
+    arn_base = { partition = "aws", region = "eu-central-1", account_id = "111111111111" }
+    topics = {
+      notifications = { create = true, email_addresses = ["a@example.com", "b@example.com"] }
+      escalations   = { create = false, arn = "arn:aws:sns:eu-central-1:111111111111:on-call" }
+    }
+  }
+
+  assert {
+    condition = alltrue([
+      toset(keys(aws_sns_topic.this)) == toset(["notifications"]),
+      aws_sns_topic.this["notifications"].name == "gdr-notifications",
+      aws_sns_topic.this["notifications"].kms_master_key_id == var.kms_key_arn,
+      strcontains(aws_sns_topic.this["notifications"].policy, "cloudwatch.amazonaws.com"),
+      length(aws_sns_topic_subscription.email) == 2,
+      output.topic_arns["escalations"] == "arn:aws:sns:eu-central-1:111111111111:on-call",
+    ])
+    error_message = "A topic brought along must be used as it is; one created must be encrypted, take alarms and have its subscribers."
+  }
+}

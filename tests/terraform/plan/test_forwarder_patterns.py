@@ -1,0 +1,110 @@
+"""What a forwarder sends on is what the home Region's rules answer: asked of EventBridge's
+matcher, with real findings.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.support.repository import ROOT, load_finding, skip_or_fail
+from tests.terraform.plan.plan_events import REAL, made_up, matches, other_events, real_findings
+
+if TYPE_CHECKING:
+    from tests.support.forwarding_plan import Forwarding
+    from tests.support.terraform_tools import Plan, Planner
+
+pytestmark = pytest.mark.terraform
+KIND = "CryptoCurrency:EC2/BitcoinTool.B!DNS"
+PLAYBOOKS = {"ec2_instance": {KIND: "auto"}, "both": {KIND: "auto", "*:IAMUser/*": "auto"}}
+
+
+def _home(plan: Planner, which: str) -> Plan:
+    return plan(remediations=PLAYBOOKS[which], organization_id="o-sandbox001")
+
+
+@pytest.mark.parametrize(("module", "which"), [("one_playbook", "ec2_instance"), ("away", "both")])
+def test_home_and_forwarder_have_the_same_patterns(
+    forwarding: Forwarding, plan: Planner, module: str, which: str
+) -> None:
+    home = _home(plan, which).patterns
+    assert forwarding.patterns(module) == {"findings": home["notice"], "changes": home["changes"]}
+
+
+def test_a_member_sends_no_finding_at_all(forwarding: Forwarding) -> None:
+    assert set(forwarding.patterns("in_member")) == {"changes"}
+    assert forwarding.patterns("in_member")["changes"] == forwarding.patterns("away")["changes"]
+    changes = forwarding.patterns("in_member")["changes"]
+    assert not matches(changes, made_up(KIND))
+    assert not matches(changes, {**made_up(KIND), "detail-type": "AWS API Call via CloudTrail"})
+
+
+def test_real_findings_are_sent_on_exactly_when_home_answers_them(
+    forwarding: Forwarding, plan: Planner
+) -> None:
+    if not REAL.is_dir():
+        skip_or_fail(
+            "The collection of real findings is not beside this checkout (../shared/findings)."
+        )
+    away, home = forwarding.patterns("away"), _home(plan, "both").patterns
+    found, archived = real_findings(), 0
+    assert len(found) >= 80
+    for name, event in found.items():
+        sent = matches(away["findings"], event)
+        assert sent == matches(home["notice"], event), name
+        assert sent or not matches(home["act"], event), f"what home acts on must be sent on: {name}"
+        hidden = event["detail"].get("service", {}).get("archived") in (True, "true")
+        archived += hidden
+        assert sent != hidden, name
+        assert not matches(away["changes"], event), name
+    assert archived >= 1
+    for name, event in other_events().items():
+        assert not any(matches(pattern, event) for pattern in away.values()), name
+
+
+def test_findings_of_our_own(forwarding: Forwarding) -> None:
+    pattern = forwarding.patterns("away")["findings"]
+    assert matches(pattern, load_finding())
+    for archived in (False, "false", ...):
+        assert matches(pattern, made_up(KIND, archived))
+    for archived in (True, "true"):
+        assert not matches(pattern, made_up(KIND, archived))
+    assert not matches(pattern, load_finding("malware_object_scan_result"))
+    assert not matches(pattern, {**made_up(KIND), "source": "my.app"})
+    assert not matches(pattern, {**made_up(KIND), "detail-type": "AWS API Call via CloudTrail"})
+
+
+def _change(source: str, name: str, **detail: Any) -> Any:
+    service = source.removeprefix("aws.")
+    record = {
+        "eventName": name,
+        "eventSource": f"{service}.amazonaws.com",
+        "userIdentity": {"type": "IAMUser"},
+        **detail,
+    }
+    return {"source": source, "detail-type": "AWS API Call via CloudTrail", "detail": record}
+
+
+def test_every_call_that_can_undo_a_containment_is_sent_on(forwarding: Forwarding) -> None:
+    both, one = (
+        forwarding.patterns("away")["changes"],
+        forwarding.patterns("one_playbook")["changes"],
+    )
+    for playbook in ("ec2_instance", "iam_principal"):
+        listed = json.loads((ROOT / "playbooks" / playbook / "undoing-calls.json").read_text())
+        for source, calls in listed.items():
+            for name in calls:
+                assert matches(both, _change(source, name)), name
+                assert matches(one, _change(source, name)) or playbook == "iam_principal", name
+    assert not matches(one, _change("aws.iam", "CreateAccessKey")), (
+        "a playbook not in use is not watched"
+    )
+    for event in (
+        _change("aws.ec2", "DescribeInstances"),
+        _change("aws.s3", "ModifyInstanceAttribute"),
+        _change("aws.ec2", "ModifyInstanceAttribute", errorCode="Client.UnauthorizedOperation"),
+        {**_change("aws.ec2", "ModifyInstanceAttribute"), "detail-type": "GuardDuty Finding"},
+    ):
+        assert not matches(both, event)

@@ -1,0 +1,179 @@
+"""Terraform's effective_policy and the functions' policy.decide say the same of every known
+finding type; rules cover it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from guardduty_response.decision import configuration, finding, policy
+from guardduty_response.errors import ResponseError
+
+from tests.support.repository import load_finding, skip_or_fail
+from tests.terraform.plan.plan_events import REAL, made_up, matches, other_events, real_findings
+
+if TYPE_CHECKING:
+    from tests.support.terraform_tools import Plan, Planner
+
+pytestmark = pytest.mark.terraform
+ACCOUNT, OTHER = "222222222222", "333333333333"
+MAPS: dict[str, dict[str, Any]] = {
+    "nothing": {},
+    "one type": {"remediations": {"CryptoCurrency:EC2/BitcoinTool.B!DNS": "auto"}},
+    "everything acts": {"remediations": {"*": "auto"}},
+    "off inside a glob": {
+        "remediations": {
+            "*:EC2/*": "auto",
+            "CryptoCurrency:EC2/BitcoinTool.B": "off",
+            "Trojan:EC2/*": "dry_run",
+            "*:IAMUser/*": "approve",
+            "*!DNS": "approve",
+        },
+    },
+    "accounts": {
+        "remediations": {
+            "CryptoCurrency:*": "auto",
+            "Backdoor:EC2/*": "notify",
+            "Recon:EC2/Port*Port": "off",
+        },
+        "account_remediations": {
+            ACCOUNT: {
+                "CryptoCurrency:EC2/*": "off",
+                "CryptoCurrency:EC2/BitcoinTool.B!DNS": "approve",
+                "Backdoor:EC2/C&CActivity.B": "auto",
+                "*:S3/*": "auto",
+            },
+            OTHER: {"*": "dry_run"},
+        },
+    },
+}
+
+
+def _settings(planned: Plan) -> configuration.Config:
+    return configuration.parse(
+        planned.document, hashlib.sha256(planned.document.encode()).hexdigest()
+    )
+
+
+@pytest.fixture(params=MAPS, scope="module")
+def planned(request: pytest.FixtureRequest, plan: Planner) -> Plan:
+    return plan(**MAPS[request.param])
+
+
+def test_both_decide_alike(planned: Plan) -> None:
+    settings, decided = _settings(planned), 0
+    for kind, entry in planned.policy.items():
+        found = policy.decide(settings, kind, "999999999999", 10, entry["playbook"], "")
+        assert (found.mode, found.key, found.scope) == (
+            entry["mode"],
+            entry["key"],
+            entry["scope"],
+        ), kind
+        for account in settings.account_remediations:
+            own = policy.decide(settings, kind, account, 10, entry["playbook"], "")
+            exception = entry["accounts"].get(account)
+            wanted = (
+                (exception["mode"], exception["key"])
+                if exception
+                else (entry["mode"], entry["key"])
+            )
+            assert (own.mode, own.key) == wanted, (kind, account)
+            assert (own.scope == "account") == bool(exception)
+        decided += 1
+    assert decided > 250
+
+
+def test_every_type_is_answered_by_exactly_one_machine(planned: Plan) -> None:
+    """incident: rule 1 matches and the mode acts. notice: rule 2 matches and the mode is notify.
+    off: neither.
+    """
+    settings = _settings(planned)
+    for kind, entry in planned.policy.items():
+        event = made_up(kind)
+        for account in ("999999999999", *settings.account_remediations):
+            mode = policy.decide(settings, kind, account, 10, entry["playbook"], "").mode
+            acting, told = mode in policy.ACTING, mode == "notify"
+            incident = (
+                "act" in planned.patterns and matches(planned.patterns["act"], event) and acting
+            )
+            notice = matches(planned.patterns["notice"], event) and told
+            assert incident == acting, f"rule 1 must let {kind} ({mode} in {account}) through"
+            assert notice == told
+            assert incident + notice == (mode != "off")
+
+
+def test_rules_take_unarchived_findings_only(planned: Plan) -> None:
+    kind = "CryptoCurrency:EC2/BitcoinTool.B!DNS"
+    for pattern in planned.patterns.values():
+        for archived in (True, "true"):
+            assert not matches(pattern, made_up(kind, archived))
+        for source, detail_type in (
+            ("aws.guardduty", "AWS API Call via CloudTrail"),
+            ("my.app", "GuardDuty Finding"),
+        ):
+            assert not matches(
+                pattern, {**made_up(kind), "source": source, "detail-type": detail_type}
+            )
+    for archived in (False, "false", ...):
+        assert matches(planned.patterns["notice"], made_up(kind, archived))
+
+
+def _expected(settings: configuration.Config, event: dict[str, Any]) -> str:
+    """The mode of a real finding, as Open decides it; "unreadable" for what lacks a field that
+    is needed.
+    """
+    if finding.get(event, "detail", "service", "archived") in (True, "true"):
+        return "archived"
+    try:
+        seen = finding.parse(event)
+    except ResponseError:
+        return "unreadable"
+    return policy.decide(
+        settings, seen.type, seen.account_id, seen.severity, *finding.playbook_for(seen)
+    ).mode
+
+
+def _agree(planned: Plan, name: str, event: dict[str, Any]) -> str:
+    settings = _settings(planned)
+    mode = _expected(settings, event)
+    noticed = matches(planned.patterns["notice"], event)
+    acted = "act" in planned.patterns and matches(planned.patterns["act"], event)
+    if mode == "archived":
+        assert not noticed and not acted, name
+    else:
+        assert noticed, f"rule 2 must take {name}"
+        assert acted or mode not in policy.ACTING, f"rule 1 must take {name} ({mode})"
+    return mode
+
+
+def test_findings_of_our_own(planned: Plan) -> None:
+    for name in (
+        "cryptocurrency_ec2_bitcointool_b_dns",
+        "recon_ec2_portprobeunprotectedport",
+        "unauthorizedaccess_iamuser_consoleloginsuccess_b",
+    ):
+        _agree(planned, name, load_finding(name))
+    scan = load_finding("malware_object_scan_result")
+    assert not any(matches(pattern, scan) for pattern in planned.patterns.values())
+
+
+def test_real_findings(planned: Plan) -> None:
+    """Every finding the policy lets act reaches rule 1, every unarchived one rule 2, and nothing
+    else reaches either.
+    """
+    if not REAL.is_dir():
+        skip_or_fail(
+            "The collection of real findings is not beside this checkout (../shared/findings)."
+        )
+    found = real_findings()
+    modes = [_agree(planned, name, event) for name, event in found.items()]
+    assert len(found) >= 80
+    assert len([mode for mode in modes if mode == "unreadable"]) <= 15, (
+        "all but truncated ones can be read"
+    )
+    others = other_events()
+    assert others
+    for name, event in others.items():
+        assert not any(matches(pattern, event) for pattern in planned.patterns.values()), name

@@ -1,0 +1,216 @@
+"""What the module plans: the values that matter, and how much of it there is."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from guardduty_response.decision import configuration
+
+if TYPE_CHECKING:
+    from tests.support.terraform_tools import Plan, Planner
+
+pytestmark = pytest.mark.terraform
+SECURITY, MEMBER = "111111111111", "222222222222"
+ONE = {"CryptoCurrency:EC2/BitcoinTool.B!DNS": "auto"}
+INCIDENT = "module.security.module.incident[0]"
+
+
+@pytest.fixture(scope="module")
+def default(plan: Planner) -> Plan:
+    return plan(remediations=ONE, organization_id="o-sandbox001")
+
+
+def test_more_finding_types_cost_next_to_nothing(plan: Planner, default: Plan) -> None:
+    """Within one playbook: one type, a glob, and every type that it answers."""
+    answered = {
+        kind: "auto"
+        for kind, entry in default.policy.items()
+        if entry["playbook"] == "ec2_instance"
+    }
+    assert len(answered) > 50
+    few, many = (
+        len(default.resources),
+        len(plan(remediations=answered, organization_id="o-sandbox001").resources),
+    )
+    assert 0 <= many - few <= 4
+
+
+def test_a_playbook_costs_little(plan: Planner, default: Plan) -> None:
+    """And nothing at all while no switch uses it."""
+    idle = plan(remediations={"*": "notify"}, organization_id="o-sandbox001")
+    more = {
+        one
+        for one in default.resources
+        if one not in idle.resources and not one.startswith("module.member_changes")
+    }
+    logs = {address for address in more if "aws_cloudwatch_log_group" in address}
+    # each a rule and a target; the watchdog lets two of them in
+    rules = ("act", "watch", "changes")
+    rule = {
+        address
+        for address in more
+        if any(f"_rule.{name}[" in address or f'["{name}"]' in address for name in rules)
+    }
+    assert len(logs) == 2  # one function contains, another collects
+    assert len(rule) == 8
+    assert len(more - logs - rule) <= 12
+    assert "act" not in idle.patterns
+    assert not [address for address in idle.resources if "module.function" in address]
+
+
+def test_off_and_create_false_leave_nothing(plan: Planner) -> None:
+    off = plan(remediations={"*": "off"})
+    assert "act" not in off.patterns
+    assert {entry["mode"] for entry in off.policy.values()} == {"off"}
+    nothing = plan(create=False, remediations=ONE)
+    assert [address for address in nothing.resources if address.startswith("module.security")] == []
+
+
+def test_functions_know_one_document(default: Plan) -> None:
+    """The document that Terraform writes is one that the functions read."""
+    parsed = configuration.parse(
+        default.document, configuration.hashlib.sha256(default.document.encode()).hexdigest()
+    )
+    assert parsed.remediations == ONE
+    assert (parsed.security_account, parsed.partition, parsed.paused) == (SECURITY, "aws", False)
+    assert parsed.active_playbooks == ["ec2_instance"]
+    assert parsed.guardrails["approval_timeout_minutes"] == 60
+
+
+def test_functions(default: Plan) -> None:
+    functions = default.of_type("aws_lambda_function")
+    assert {one["function_name"]: one["handler"] for one in functions.values()} == {
+        "guardduty-response-incident": "guardduty_response.functions.incident.handler",
+        "guardduty-response-watchdog": "guardduty_response.functions.reconcile.handler",
+        "guardduty-response-playbook-ec2-instance": "guardduty_response.functions.respond.handler",
+        "guardduty-response-collect-ec2-instance": "guardduty_response.functions.collect.handler",
+    }
+    for one in functions.values():
+        assert one["runtime"] == "python3.13"
+        assert one["timeout"] < 150, "shorter than the state that calls it waits"
+
+
+def test_every_target_retries_for_a_day_and_keeps_what_it_cannot_deliver(default: Plan) -> None:
+    targets = default.of_type("aws_cloudwatch_event_target")
+    assert len(targets) == 7  # one of them the member's, of the changes there
+    for one in targets.values():
+        assert one["retry_policy"] == [
+            {"maximum_event_age_in_seconds": 86400, "maximum_retry_attempts": 185}
+        ]
+        assert len(one["dead_letter_config"]) == 1
+
+
+def test_who_trusts_whom(default: Plan) -> None:
+    """Roles of services trust the service; the responder role trusts the playbook function's
+    role, by condition.
+    """
+    trust = json.loads(default.outputs["trust_policies"]["responder"]["ec2_instance"])["Statement"]
+    function = default.values(
+        'module.security.module.function["ec2_instance/playbook"].aws_iam_role.this'
+    )
+    assert trust == [
+        {
+            "Sid": "PlaybookFunction",
+            "Effect": "Allow",
+            "Action": "sts:AssumeRole",
+            "Principal": {"AWS": f"arn:aws:iam::{SECURITY}:root"},
+            "Condition": {
+                "ArnEquals": {
+                    "aws:PrincipalArn": f"arn:aws:iam::{SECURITY}:role/{function['name']}"
+                },
+                "StringEquals": {"aws:PrincipalOrgID": "o-sandbox001"},
+            },
+        }
+    ]
+    service = {"events": "events", "incident_machine": "states", "notice_machine": "states"}
+    for address, role in default.of_type("aws_iam_role").items():
+        if not address.startswith("module.security"):
+            continue
+        [statement] = json.loads(role["assume_role_policy"])["Statement"]
+        word = role["name"].removeprefix("guardduty-response-").replace("-", "_")
+        assert statement["Principal"] == {
+            "Service": f"{service.get(word, 'lambda')}.amazonaws.com"
+        }, address
+        assert role["permissions_boundary"] is None
+
+
+def test_security_account_and_member_may_be_one(plan: Planner) -> None:
+    """No role of the one has the name of a role of the other, whatever is switched on."""
+    iam = {
+        "restore": True,
+        "remediate": ["users"],
+        "rotate_key": {"reader_arns": [f"arn:aws:iam::{SECURITY}:role/owner"]},
+    }
+    planned = plan(
+        remediations={"*": "auto"},
+        forensics={"when": "before"},
+        playbooks={"ec2_instance": {"restore": True, "finish": "terminate"}, "iam_principal": iam},
+    )
+    names = [
+        (address.split(".")[1], one["name"])
+        for address, one in planned.of_type("aws_iam_role").items()
+    ]
+    ours, theirs = ({name for side, name in names if side == of} for of in ("security", "member"))
+    assert len(ours) >= 13 and len(theirs) >= 9
+    assert ours & theirs == set()
+
+
+def test_boundary_and_path_reach_every_role(plan: Planner) -> None:
+    boundary = f"arn:aws:iam::{SECURITY}:policy/boundary"
+    planned = plan(remediations=ONE, iam={"path": "/security/", "permissions_boundary": boundary})
+    roles = planned.of_type("aws_iam_role")
+    assert len(roles) == 12
+    assert {(one["path"], one["permissions_boundary"]) for one in roles.values()} == {
+        ("/security/", boundary)
+    }
+    [trust] = json.loads(planned.outputs["trust_policies"]["responder"]["ec2_instance"])[
+        "Statement"
+    ]
+    assert (
+        trust["Condition"]["ArnEquals"]["aws:PrincipalArn"]
+        .split(":role")[1]
+        .startswith("/security/guardduty-response-playbook")
+    )
+
+
+def test_nothing_is_kept_in_the_clear(default: Plan) -> None:
+    table = default.values(f"{INCIDENT}.aws_dynamodb_table.incidents")
+    assert table["server_side_encryption"][0]["enabled"] is True
+    assert table["point_in_time_recovery"][0]["enabled"] is True
+    access = default.values(f"{INCIDENT}.aws_s3_bucket_public_access_block.evidence[0]")
+    names = (
+        "block_public_acls",
+        "block_public_policy",
+        "ignore_public_acls",
+        "restrict_public_buckets",
+    )
+    assert [access[name] for name in names] == [True] * 4
+    machines = default.of_type("aws_sfn_state_machine")
+    assert [
+        one["logging_configuration"][0]["include_execution_data"] for one in machines.values()
+    ] == [False, False]
+
+
+@pytest.mark.parametrize(
+    ("variables", "sentence"),
+    [
+        ({"remediations": {"CryptoCurency:EC2/*": "auto"}}, "CryptoCurrency:EC2/*"),
+        (
+            {"remediations": {"CryptoCurrency:EC2/*": "automatic"}},
+            "allowed are off, notify, dry_run, approve, auto",
+        ),
+        ({"remediations": ONE, "account_remediations": {"12": {}}}, "12 digits"),
+    ],
+    ids=["misspelt key", "unknown mode", "account id"],
+)
+def test_bad_switches_fail_the_plan_with_a_sentence(
+    plan: Planner, variables: dict[str, Any], sentence: str
+) -> None:
+    import tftest
+
+    with pytest.raises(tftest.TerraformTestError) as caught:
+        plan(**variables)
+    text = " ".join(str(caught.value.cmd_error or caught.value).replace("│", " ").split())
+    assert sentence in text, text

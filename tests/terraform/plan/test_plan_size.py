@@ -1,0 +1,34 @@
+"""More finding types make no more resources: a playbook is deployed once, however many types it
+answers.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from benchmarks.planning import CASES, MORE_RESOURCES
+
+if TYPE_CHECKING:
+    from tests.support.terraform_tools import Plan, Planner
+
+pytestmark = pytest.mark.terraform
+
+
+def _ours(planned: Plan) -> set[str]:
+    return {address for address in planned.resources if address.startswith("module.security.")}
+
+
+def test_one_type_or_all_of_a_playbook(plan: Planner) -> None:
+    one, every = (_ours(plan(**CASES[case])) for case in ("one type", "all types of its playbook"))
+    assert len(CASES["all types of its playbook"]["remediations"]) > 40
+    assert len(one) > 40
+    assert one <= every
+    assert len(every - one) <= MORE_RESOURCES, sorted(every - one)
+
+
+def test_two_hundred_accounts_with_exceptions(plan: Planner) -> None:
+    one, many = (plan(**CASES[case]) for case in ("one account", "200 accounts"))
+    assert _ours(one) == _ours(many)
+    assert len(many.policy["CryptoCurrency:EC2/BitcoinTool.B"]["accounts"]) == 200

@@ -1,0 +1,69 @@
+"""checkov over the Terraform sources: nothing failed that is not excused in place, and every
+file could be read.
+"""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.support.repository import ROOT
+from tests.terraform.policy.checkov_run import checkov
+
+# What only calls the module. Scanned where the module is not, or checkov would go through all of it
+# again for every example.
+CALLERS = ("examples", "sandbox/terraform", "tests/terraform")
+Report = dict[str, dict[str, object]]
+
+
+def _scan(directory: Path, out: Path, *skipped: str) -> Report:
+    options = [part for one in skipped for part in ("--skip-path", one)]
+    return checkov(directory, out, "--config-file", ROOT / ".checkov.yaml", *options)
+
+
+@pytest.fixture(scope="module", params=["the module", "its callers"])
+def report(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Report:
+    scratch = tmp_path_factory.mktemp("checkov")
+    if request.param == "the module":
+        return _scan(ROOT, scratch / "out", *CALLERS)
+    for part in CALLERS:
+        ignored = shutil.ignore_patterns(".terraform", "*.tfstate*", "cdktf.out")
+        shutil.copytree(ROOT / part, scratch / "source" / part, ignore=ignored)
+    return _scan(scratch / "source", scratch / "out")
+
+
+def test_no_parsing_errors(report: Report) -> None:
+    """A file that checkov cannot read is a file that nothing checked."""
+    assert report["summary"]["parsing_errors"] == 0
+
+
+def test_nothing_failed(report: Report) -> None:
+    failed = report["results"].get("failed_checks", [])
+    assert [f"{one['check_id']} {one['resource']}: {one['check_name']}" for one in failed] == []  # type: ignore[attr-defined]
+    assert report["summary"]["failed"] == 0
+    assert int(str(report["summary"]["passed"])) > 20, "it was looked at"
+
+
+def test_every_skip_says_why(report: Report) -> None:
+    skipped = report["results"].get("skipped_checks", [])
+    for one in skipped:  # type: ignore[attr-defined]
+        assert len(one["check_result"].get("suppress_comment", "")) > 20, (
+            one["check_id"],
+            one["resource"],
+        )
+
+
+def test_every_directory_with_terraform_is_scanned() -> None:
+    """The module with what it is made of, and the callers, are all there is."""
+    tracked = subprocess.run(
+        ["git", "ls-files", "*.tf"], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout.split()
+    rest = {
+        name
+        for name in tracked
+        if "/" in name and not name.startswith(tuple(f"{one}/" for one in CALLERS))
+    }
+    assert {name.split("/")[0] for name in rest} == {"modules"}

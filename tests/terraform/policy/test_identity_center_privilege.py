@@ -1,0 +1,173 @@
+"""What the two roles of the Identity Center account may do, and that they give nobody anything:
+asked of an IAM evaluator.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from guardduty_response.containment.target_context import POLICY_LIMIT, allow, policy
+from guardduty_response.playbooks.iam_principal.identity_center import (
+    contain,
+    plan,
+    restore,
+    verify,
+)
+
+from tests.support.policy_oracle import decide
+from tests.support.repository import ROOT
+
+CENTER, MEMBER, P = "999999999999", "222222222222", "guardduty-response"
+SSO = "arn:aws:sso:::"
+INSTANCE, SET, ACCOUNT = (
+    f"{SSO}instance/ssoins-0123456789abcdef",
+    f"{SSO}permissionSet/ssoins-0123456789abcdef/ps-0123456789abcdef",
+    f"{SSO}account/{MEMBER}",
+)
+STORE, USER = (
+    f"arn:aws:identitystore::{CENTER}:identitystore/d-0123456789",
+    "arn:aws:identitystore:::user/0-1",
+)
+GROUP, MEMBERSHIP = "arn:aws:identitystore:::group/0-1", "arn:aws:identitystore:::membership/0-1"
+RESERVED = (
+    f"arn:aws:iam::{MEMBER}:role/aws-reserved/sso.amazonaws.com/eu-west-1/"
+    "AWSReservedSSO_Admin_0123456789abcdef"
+)
+JOBS = ("responder", "restorer")
+
+
+def filled(name: str) -> str:
+    """The policy as the member roles' module fills it in."""
+    text = Path(ROOT / "playbooks" / "iam_principal" / f"{name}-policy.json").read_text()
+    text = re.sub(r"%\{ if remediates ~\}\n(.*?)%\{ endif ~\}\n", "", text, flags=re.DOTALL)
+    own = json.dumps(f"arn:aws:iam::{MEMBER}:role/{P}-responder-iam-principal")
+    for variable, value in {
+        "partition": "aws",
+        "account_id": MEMBER,
+        "name_prefix": P,
+        "own_role_arns": own,
+    }.items():
+        text = text.replace(f"${{{variable}}}", value)
+    return json.dumps(json.loads(text))  # what is no JSON would allow nothing, and deny nothing
+
+
+def center(job: str) -> str:
+    return filled(f"identity-center-{job}")
+
+
+def names(actions: tuple[str, ...]) -> list[str]:
+    return [one if ":" in one else f"sso:{one}" for one in actions]
+
+
+# What the Service Authorization Reference says that each of these calls needs, all of it.
+NEEDS = {
+    "identitystore:GetUserId": (STORE, USER),
+    "identitystore:ListGroupMembershipsForMember": (STORE, USER, MEMBERSHIP),
+    "cloudtrail:LookupEvents": ("*",),
+    "sso:ProvisionPermissionSet": (INSTANCE, SET, ACCOUNT),
+    "sso:ListPermissionSetsProvisionedToAccount": (INSTANCE, ACCOUNT),
+    "sso:ListAccountAssignmentsForPrincipal": (INSTANCE,),
+    "sso:ListAccountAssignments": (INSTANCE, SET, ACCOUNT),
+    "sso:DescribePermissionSetProvisioningStatus": (INSTANCE,),
+}
+ASKED = {
+    "responder": {
+        *plan.READ,
+        *plan.WHO,
+        *names(contain.CHANGE),
+        *names(verify.READ),
+        "cloudtrail:LookupEvents",
+    },
+    "restorer": {*names(restore.READ), *names(restore.CHANGE)},
+}
+
+
+@pytest.mark.parametrize(
+    ("job", "action"), [(job, action) for job in JOBS for action in sorted(ASKED[job])]
+)
+def test_what_the_code_asks_for_is_allowed(job: str, action: str) -> None:
+    for resource in NEEDS.get(action, (INSTANCE, SET)):
+        assert decide([center(job)], action, resource) == "Allow", resource
+
+
+@pytest.mark.parametrize("job", JOBS)
+def test_it_has_no_action_that_the_code_does_not_ask_for(job: str) -> None:
+    statements: list[dict[str, Any]] = json.loads(center(job))["Statement"]
+    granted = {
+        one
+        for part in statements
+        for one in ([part["Action"]] if isinstance(part["Action"], str) else part["Action"])
+    }
+    assert granted == ASKED[job]
+    for part in statements:
+        assert part["Resource"] != "*" or part["Action"] == "cloudtrail:LookupEvents", part["Sid"]
+
+
+NEVER = [
+    # nothing that gives anybody access
+    ("sso:CreateAccountAssignment", SET),
+    ("sso:CreatePermissionSet", INSTANCE),
+    ("sso:UpdatePermissionSet", SET),
+    ("sso:AttachManagedPolicyToPermissionSet", SET),
+    ("sso:AttachCustomerManagedPolicyReferenceToPermissionSet", SET),
+    ("sso:DeletePermissionsBoundaryFromPermissionSet", SET),
+    ("sso:DetachManagedPolicyFromPermissionSet", SET),
+    ("identitystore:CreateUser", STORE),
+    ("identitystore:UpdateUser", USER),
+    ("identitystore:CreateGroupMembership", GROUP),
+    ("sso:CreateInstanceAccessControlAttributeConfiguration", INSTANCE),
+    ("sso:StartSSO", "*"),
+    # nothing that destroys, and nothing of the rest of the account
+    ("sso:DeletePermissionSet", SET),
+    ("sso:DeleteAccountAssignment", SET),
+    ("identitystore:DeleteUser", USER),
+    ("identitystore:ListUsers", USER),
+    ("identitystore:DescribeUser", USER),
+    ("organizations:AttachPolicy", "*"),
+    ("iam:PutRolePolicy", f"arn:aws:iam::{CENTER}:role/app"),
+    ("iam:PassRole", f"arn:aws:iam::{CENTER}:role/app"),
+    ("sts:AssumeRole", f"arn:aws:iam::{MEMBER}:role/app"),
+    ("cloudtrail:StopLogging", "*"),
+]
+
+
+@pytest.mark.parametrize("job", JOBS)
+@pytest.mark.parametrize(("action", "resource"), NEVER)
+def test_may_not(job: str, action: str, resource: str) -> None:
+    assert decide([center(job)], action, resource) != "Allow"
+
+
+def test_neither_can_do_the_others_work() -> None:
+    assert decide([center("responder")], "sso:DeleteInlinePolicyFromPermissionSet", SET) != "Allow"
+    assert decide([center("restorer")], "identitystore:GetUserId", USER) != "Allow"
+    assert decide([center("restorer")], "cloudtrail:LookupEvents", "*") != "Allow"
+
+
+@pytest.mark.parametrize("job", ["responder", "restorer"])
+def test_in_the_findings_account_the_role_is_read_and_never_written(job: str) -> None:
+    for action in ("iam:GetRole", "iam:GetRolePolicy"):
+        assert decide([filled(job)], action, RESERVED) == "Allow"
+    for action in ("iam:PutRolePolicy", "iam:DeleteRolePolicy", "iam:TagRole"):
+        assert decide([filled(job)], action, RESERVED) != "Allow"
+
+
+def test_the_largest_session_policies_fit() -> None:
+    """AWS STS AssumeRole: 2,048 characters."""
+    every, stores = (
+        f"{SSO}permissionSet/ssoins-0123456789abcdef/*",
+        [STORE, "arn:aws:identitystore:::membership/*", USER, GROUP],
+    )
+    for document in (
+        policy(allow(plan.READ, [INSTANCE, every, ACCOUNT]), allow(plan.WHO, stores)),
+        policy(allow(names(restore.CHANGE), [INSTANCE, SET, f"{SSO}account/*"])),
+    ):
+        assert len(json.dumps(document, separators=(",", ":"))) <= POLICY_LIMIT / 1.5
+
+
+@pytest.mark.parametrize("job", JOBS)
+def test_it_fits_a_role(job: str) -> None:
+    assert len(json.dumps(json.loads(center(job)), separators=(",", ":"))) < 6144

@@ -1,0 +1,244 @@
+# Every rule of the root variables (those of detector and organization are modules/detector's: enablement_*.tftest.hcl), grouped: a run may expect several failures, and each rule is broken alone in one of them.
+
+mock_provider "aws" {
+  source          = "./tests/terraform/mocks"
+  override_during = plan
+}
+
+run "first_rule_of_each" {
+  command = plan
+
+  variables {
+    name_prefix      = "GuardDuty"
+    organization_id  = "organization"
+    iam              = { path = "security" }
+    kms              = { create = false }
+    notifications    = { create_topic = false }
+    evidence         = { create_bucket = false }
+    functions        = { architecture = "mips" }
+    minimum_severity = { off = 1 }
+    playbooks        = { ec2_instance = { auto_scaling = "suspend" } }
+    guardrails       = { exempt_accounts = ["1234"] }
+
+    remediation_config_file = "does-not-exist.yaml"
+    extra_finding_types     = ["Backdoor:EC2/*"]
+  }
+
+  expect_failures = [
+    var.name_prefix, var.organization_id, var.iam, var.kms, var.notifications, var.evidence, var.functions,
+    var.minimum_severity, var.playbooks, var.guardrails, var.remediation_config_file, var.extra_finding_types,
+  ]
+}
+
+run "second_rule_of_each" {
+  command = plan
+
+  variables {
+    name_prefix      = "guardduty-response-of-security" # too long for the bucket's name
+    iam              = { permissions_boundary = "boundary" }
+    kms              = { key_arn = "arn:aws:kms:eu-central-1:111111111111:key/1" }
+    notifications    = { escalation = { topic_arn = "arn:aws:sns:eu-central-1:111111111111:on-call" } }
+    evidence         = { create_bucket = false, bucket_arn = "arn:aws:s3:::evidence", force_destroy = true }
+    functions        = { memory_size = 128 }
+    minimum_severity = { auto = 11 }
+    playbooks        = { ec2_instance = { revoke_sessions = "all" } }
+    guardrails       = { management_account_id = "1234" }
+
+    remediation_config_file = "tests/terraform/fixtures/not-a-map.yaml"
+  }
+
+  expect_failures = [
+    var.name_prefix, var.iam, var.kms, var.notifications, var.evidence, var.functions, var.minimum_severity,
+    var.playbooks, var.guardrails, var.remediation_config_file,
+  ]
+}
+
+run "third_rule_of_each" {
+  command = plan
+
+  variables {
+    notifications = { email_addresses = ["on-call"] }
+    evidence      = { object_lock = { mode = "LEGAL", days = 30 } }
+    functions     = { vpc = { subnet_ids = ["subnet-1"] } }
+    playbooks     = { ec2_instance = { finish = "hibernate" } }
+    guardrails    = { exempt_resources = ["*"] }
+  }
+
+  expect_failures = [var.notifications, var.evidence, var.functions, var.playbooks, var.guardrails]
+}
+
+run "fourth_rule_of_each" {
+  command = plan
+
+  variables {
+    notifications = { create_topic = false, topic_arn = "arn:aws:sns:eu-central-1:111111111111:t", email_addresses = ["a@example.com"] }
+    evidence      = { object_lock = { days = 0 } }
+    playbooks     = { ec2_instance = { quarantine_security_group_ids = { "vpc-0123456789abcdef0" = "quarantine" } } }
+    guardrails    = { exempt_principals = ["break-glass"] }
+  }
+
+  expect_failures = [var.notifications, var.evidence, var.playbooks, var.guardrails]
+}
+
+run "fifth_rule_of_each" {
+  command = plan
+
+  variables {
+    notifications = { runbook_url = "http://wiki" }
+    evidence      = { object_lock = { days = 30 }, expire_after_days = 7 }
+    guardrails    = { approval_tag = { key = "" } }
+  }
+
+  expect_failures = [var.notifications, var.evidence, var.guardrails]
+}
+
+run "freeze_windows_and_log_retention" {
+  command = plan
+
+  variables {
+    evidence   = { log_retention_days = 42 }
+    guardrails = { freeze_windows = [{ name = "month end", start = "2026-12-02T00:00:00Z", end = "2026-11-30T00:00:00Z" }] }
+  }
+
+  expect_failures = [var.evidence, var.guardrails]
+}
+
+run "circuit_breaker" {
+  command = plan
+
+  variables {
+    guardrails = { circuit_breaker = { minutes = 0 } }
+  }
+
+  expect_failures = [var.guardrails]
+}
+
+run "approval_timeout" {
+  command = plan
+
+  variables {
+    guardrails = { approval_timeout_minutes = 20000 }
+  }
+
+  expect_failures = [var.guardrails]
+}
+
+run "forensics_when" {
+  command = plan
+
+  variables {
+    forensics = { when = "during" }
+  }
+
+  expect_failures = [var.forensics]
+}
+
+run "forensics_deadline" {
+  command = plan
+
+  variables {
+    forensics = { deadlines = { "CryptoCurrency:EC2/*" = 1 } }
+  }
+
+  expect_failures = [var.forensics]
+}
+
+run "forensics_timeout" {
+  command = plan
+
+  variables {
+    forensics = { timeout_minutes = 0 }
+  }
+
+  expect_failures = [var.forensics]
+}
+
+run "forensics_capture" {
+  command = plan
+
+  variables {
+    forensics = { packet_capture_seconds = 900 }
+  }
+
+  expect_failures = [var.forensics]
+}
+
+run "forensics_memory" {
+  command = plan
+
+  variables {
+    forensics = { memory = { linux = { location = "http://tools/avml", sha256 = "abc" } } }
+  }
+
+  expect_failures = [var.forensics]
+}
+
+run "forensics_accounts" {
+  command = plan
+
+  variables {
+    forensics = { account_ids = ["1234"] }
+  }
+
+  expect_failures = [var.forensics]
+}
+
+run "forensics_after_without_groups" {
+  command = plan
+
+  variables {
+    forensics = { when = "after" }
+  }
+
+  expect_failures = [var.forensics]
+}
+
+run "terminate_without_snapshot" {
+  command = plan
+
+  variables {
+    playbooks = { ec2_instance = { finish = "terminate", snapshot = false } }
+  }
+
+  expect_failures = [var.playbooks]
+}
+
+run "replacement_wait" {
+  command = plan
+
+  variables {
+    playbooks = { ec2_instance = { replacement_wait_minutes = 999 } }
+  }
+
+  expect_failures = [var.playbooks]
+}
+
+run "log_window" {
+  command = plan
+
+  variables {
+    evidence = { log_window_minutes = -1 }
+  }
+
+  expect_failures = [var.evidence]
+}
+
+run "forensics_account" {
+  command = plan
+
+  variables {
+    evidence = { forensics_account = { account_id = "1", kms_key_arn = "alias/key" } }
+  }
+
+  expect_failures = [var.evidence]
+}
+
+run "watch_minutes" {
+  command = plan
+
+  variables {
+    watch = { minutes = 0 }
+  }
+
+  expect_failures = [var.watch]
+}

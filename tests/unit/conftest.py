@@ -1,0 +1,130 @@
+"""Fixtures of the unit tests: a deployment in moto, an incident that has begun, a playbook of
+the tests' own.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from functools import lru_cache
+from typing import Any
+
+import pytest
+from botocore.client import BaseClient
+from botocore.loaders import JSONFileLoader
+from guardduty_response.aws import clients
+from guardduty_response.decision import configuration
+from guardduty_response.incident.repository import Record
+from guardduty_response.incident.statuses import Status
+from moto import mock_aws
+
+from sandbox.emulator import moto_speed  # noqa: F401  (half of moto's time)
+from tests.support.repository import load_finding
+from tests.unit.core_helpers import EXECUTION, call, target
+from tests.unit.fake_playbook import Fake, configure
+from tests.unit.lambda_world import REGION, TABLE, World
+
+# Every test has AWS sessions of its own, and each parses its service models: a third of a second
+# for EC2's, read once here.
+_read = lru_cache(maxsize=None)(JSONFileLoader().load_file)
+JSONFileLoader.load_file = lambda self, file_path: _read(file_path)  # type: ignore[method-assign]
+
+
+@pytest.fixture
+def world() -> Iterator[World]:
+    kept = dict(os.environ)
+    for name in [name for name in os.environ if name.startswith(("AWS_", "GDR_"))]:
+        del os.environ[name]
+    os.environ["AWS_DEFAULT_REGION"] = REGION
+    configuration.load.cache_clear()
+    try:
+        with mock_aws():
+            yield World()
+    finally:
+        configuration.load.cache_clear()
+        os.environ.clear()
+        os.environ.update(kept)
+
+
+@pytest.fixture
+def record(world: World) -> Record:
+    return Record(TABLE)
+
+
+@pytest.fixture
+def atomic(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One API call at a time: moto checks a condition and writes in two steps, DynamoDB does
+    not.
+    """
+    lock, call = threading.Lock(), BaseClient._make_api_call  # type: ignore[attr-defined]
+
+    def one(self: Any, operation: str, arguments: Any) -> Any:
+        with lock:
+            answer = call(self, operation, arguments)
+        time.sleep(0.003)  # so that the others come between any two calls
+        return answer
+
+    monkeypatch.setattr(BaseClient, "_make_api_call", one)
+
+
+@pytest.fixture
+def incident(world: World) -> Callable[..., str]:
+    """Opens an incident, executed by core_helpers.EXECUTION, that has come to containing its
+    targets; returns its id.
+    """
+
+    def begin(*names: str, status: str = "CONTAINING", **fields: Any) -> str:
+        incident_id = str(call("open", event=load_finding())["incident_id"])
+        record = Record(TABLE)
+        targets = [
+            {k: v for k, v in target(name).items() if k not in ("scope", "verify_only")}
+            for name in names or ["i-1"]
+        ]
+        record.note(incident_id, decision="act", targets=targets, **fields)
+        for one in targets:
+            record.put_target(incident_id, one)
+        if status != "OPEN":
+            record.move(incident_id, Status.OPEN, Status(status))
+        return incident_id
+
+    return begin
+
+
+@pytest.fixture
+def verified(record: Record) -> Callable[..., None]:
+    """What the playbook function's verify verb writes."""
+
+    def write(incident_id: str, status: str, name: str = "i-1", execution: str = EXECUTION) -> None:
+        checks = [
+            {
+                "name": "interface eni-1",
+                "ok": status == "CONTAINED",
+                "detail": "groups as read back",
+                "fatal": False,
+            }
+        ]
+        record.set_target(
+            incident_id,
+            "ec2_instance",
+            name,
+            status=status,
+            verdict=f"{name} is {status}",
+            checks=checks,
+            verified=execution,
+        )
+
+    return write
+
+
+@pytest.fixture
+def fake(world: World, monkeypatch: pytest.MonkeyPatch) -> Iterator[Fake]:
+    module = Fake()
+    for name in ("", ".playbook", ".evidence", ".terminate"):
+        monkeypatch.setitem(sys.modules, module.__name__ + name, module)
+    monkeypatch.setenv("GDR_PLAYBOOK", "fake")
+    configure(world)
+    yield module
+    clients.POOL.submit(lambda: None).result()

@@ -1,0 +1,65 @@
+"""The functions as the machines call them, and the contents of messages."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from guardduty_response.functions import incident, reconcile
+from guardduty_response.incident.repository import Record
+
+from tests.unit.lambda_world import EXECUTIONS, World
+
+Json = dict[str, Any]
+EXECUTION = f"{EXECUTIONS}incident:one"
+NOTICE = f"{EXECUTIONS}notice:one"
+
+
+def call(verb: str, **event: Any) -> Json:
+    """The incident function."""
+    return incident.handler({"verb": verb, "execution": EXECUTION, **event}, None)
+
+
+def watch(event: Json) -> Json:
+    return reconcile.handler(event, None)
+
+
+def target(name: str = "i-1", **more: Any) -> Json:
+    """As triage hands it on."""
+    return {
+        "kind": "ec2_instance",
+        "id": name,
+        "arn": f"arn:aws:ec2:us-east-1:222222222222:instance/{name}",
+        "account_id": "222222222222",
+        "region": "us-east-1",
+        "scope": {},
+        "attach": "",
+        "verify_only": False,
+        **more,
+    }
+
+
+def kinds(messages: list[Json]) -> list[str]:
+    """Which messages arrived: their 'event' attribute."""
+    return [one["MessageAttributes"]["event"]["Value"] for one in messages]
+
+
+def told(world: World) -> tuple[list[str], list[str]]:
+    """What the notification and the escalation topic were told since the last call."""
+    return kinds(world.messages()), kinds(world.messages("escalations"))
+
+
+def emission(record: Record, incident_id: str, execution: str) -> str:
+    """The same finding again, seen by ``execution``; returns the outcome."""
+    old = record.meta(incident_id)
+    meta = {
+        name: old[name]
+        for name in (
+            "incident_id",
+            "mode",
+            "severity",
+            "config_sha256",
+            "finding_type",
+            "account_id",
+        )
+    }
+    return str(record.open({**meta, "execution": execution}).outcome)

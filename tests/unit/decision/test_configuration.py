@@ -1,0 +1,116 @@
+"""The configuration document, its hash, and values in the table."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import random
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
+from guardduty_response.aws import dynamodb_types
+from guardduty_response.decision import configuration
+from guardduty_response.errors import ConfigError
+from guardduty_response.incident.statuses import Status
+
+from tests.unit.lambda_world import CONFIG, TABLE, World, document
+
+
+def _hash(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def test_the_document_is_read(world: World) -> None:
+    sha = world.configure({"paused": True, "minimum_severity": {"auto": 7}})
+    found = configuration.load()
+    assert (found.sha256, found.paused, found.minimum_severity) == (sha, True, {"auto": 7})
+    assert found.playbooks == CONFIG["playbooks"]
+
+
+def test_it_is_read_once_a_container(world: World) -> None:
+    first = configuration.load()
+    world.dynamodb.delete_item(TableName=TABLE, Key={"pk": {"S": "CONFIG"}, "sk": {"S": "CURRENT"}})
+    assert configuration.load() is first
+
+
+def test_who_can_write_the_table_cannot_change_the_policy(world: World) -> None:
+    changed = document({"remediations": {"*": "auto"}})
+    world.dynamodb.put_item(
+        TableName=TABLE,
+        Item={"pk": {"S": "CONFIG"}, "sk": {"S": "CURRENT"}, "document": {"S": changed}},
+    )
+    with pytest.raises(ConfigError, match=f"SHA-256 {_hash(changed)}.*outside Terraform"):
+        configuration.load()
+
+
+def test_no_document(world: World) -> None:
+    world.dynamodb.delete_item(TableName=TABLE, Key={"pk": {"S": "CONFIG"}, "sk": {"S": "CURRENT"}})
+    with pytest.raises(ConfigError, match="holds no configuration document"):
+        configuration.load()
+
+
+@pytest.mark.parametrize(
+    "text", ["", "{", "[]", "null", "{}", json.dumps({**CONFIG, "guardrails": None})[:-40]]
+)
+def test_a_broken_document(text: str) -> None:
+    with pytest.raises(ConfigError, match="cannot be read"):
+        configuration.parse(text, _hash(text))
+
+
+# -- values in the table ---------------------------------------------------------------------------
+
+
+def _value(chance: random.Random, depth: int = 3) -> Any:
+    kinds: list[Any] = [
+        None,
+        True,
+        False,
+        "",
+        "text ü \n",
+        0,
+        -7,
+        10**20,
+        0.5,
+        -1e-7,
+        8.0,
+        1e25,
+        Status.OPEN,
+    ]
+    if depth and chance.random() < 0.5:
+        if chance.random() < 0.5:
+            return [_value(chance, depth - 1) for _ in range(chance.randint(0, 3))]
+        return {f"k{n}": _value(chance, depth - 1) for n in range(chance.randint(0, 3))}
+    return chance.choice(kinds)
+
+
+def _numbers(value: Any) -> Any:
+    """boto3 speaks Decimal where we speak int and float."""
+    if isinstance(value, float) or (isinstance(value, int) and not isinstance(value, bool)):
+        return Decimal(repr(value))
+    if isinstance(value, list):
+        return [_numbers(one) for one in value]
+    return {key: _numbers(one) for key, one in value.items()} if isinstance(value, dict) else value
+
+
+def test_values_are_stored_and_read_as_boto3_does() -> None:
+    chance = random.Random(20260304)  # noqa: S311
+    for _ in range(1000):
+        value = _value(chance)
+        stored = dynamodb_types.marshal(value)
+        assert TypeDeserializer().deserialize(stored) == _numbers(value)
+        assert dynamodb_types.unmarshal(stored) == value
+        assert dynamodb_types.unmarshal(TypeSerializer().serialize(_numbers(value))) == value
+
+
+def test_numbers_survive_what_dynamodb_makes_of_them() -> None:
+    assert dynamodb_types.unmarshal({"N": "8"}) == 8.0
+    assert isinstance(dynamodb_types.unmarshal({"N": "8"}), int)
+    assert dynamodb_types.unmarshal({"N": "1E+2"}) == 100.0
+
+
+@pytest.mark.parametrize("value", [b"bytes", {1, 2}, object(), {"a": {b""}}])
+def test_what_cannot_be_stored_is_refused(value: Any) -> None:
+    with pytest.raises(TypeError, match="cannot be stored in the incident table"):
+        dynamodb_types.marshal(value)

@@ -1,0 +1,210 @@
+"""What stands between a decision and its execution."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from guardduty_response.decision import configuration
+from guardduty_response.decision.guardrails import Ruling, in_freeze, judge
+from guardduty_response.incident.repository import Record
+
+from tests.unit.lambda_world import MEMBER, PREFIX, SECURITY, World
+
+ARN = f"arn:aws:ec2:eu-central-1:{MEMBER}:instance/i-1"
+WINDOW = {"name": "month end", "start": "2026-11-30T00:00:00Z", "end": "2026-12-02T00:00:00Z"}
+
+
+def _judge(
+    world: World,
+    record: Record,
+    mode: str = "auto",
+    changes: Any = None,
+    at: Any = None,
+    **target: Any,
+) -> Ruling:
+    world.configure(changes or {})
+    targets = [{"id": "i-1", "arn": ARN, "tags": {}, "principals": [], **target}]
+    return judge(configuration.load(), record, mode, "ec2_instance", MEMBER, targets, at)
+
+
+@pytest.mark.parametrize(
+    ("account", "path", "name", "alarm"),
+    [
+        (MEMBER, "/", "responder-ec2-instance", True),
+        (MEMBER, "/other/", "responder-ec2-instance", False),
+        (MEMBER, "/", "playbook-ec2-instance", False),  # of the security account alone
+        (SECURITY, "/", "playbook-ec2-instance", True),
+        (SECURITY, "/", "anything", True),
+        (SECURITY, "/other/", "playbook-ec2-instance", False),
+    ],
+)
+@pytest.mark.parametrize("mode", ["auto", "approve", "dry_run"])
+def test_the_response_itself_is_an_alarm(
+    world: World, record: Record, account: str, path: str, name: str, alarm: bool, mode: str
+) -> None:
+    world.configure({})
+    role = f"arn:aws:iam::{account}:role{path}{PREFIX}-{name}"
+    ruling = judge(
+        configuration.load(),
+        record,
+        mode,
+        "ec2_instance",
+        account,
+        [{"id": "i-1", "arn": ARN, "principals": [role]}],
+    )
+    assert ruling.skip is None and bool(ruling.alarm) is alarm
+    assert not alarm or str(ruling.alarm).startswith(f"{role} is a role of the response itself")
+
+
+def test_nothing_in_the_way(world: World, record: Record) -> None:
+    assert _judge(world, record) == Ruling("auto")
+
+
+@pytest.mark.parametrize("mode", ["auto", "approve", "dry_run"])
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"paused": True}, "paused"),
+        ({"guardrails.exempt_accounts": [MEMBER]}, f"account {MEMBER} is exempt"),
+        ({"guardrails.exempt_resources": ["i-1"]}, "i-1 is exempt"),
+        (
+            {"guardrails.exempt_resources": ["arn:aws:ec2:*:instance/i-1"]},
+            "exempt_resources: arn:aws:ec2:",
+        ),
+        ({"guardrails.exempt_principals": ["*BreakGlass*"]}, "BreakGlass.*exempt_principals"),
+        ({"guardrails.management_account_id": MEMBER}, "management account"),
+    ],
+)
+def test_what_lets_nothing_act(
+    world: World, record: Record, mode: str, changes: Any, said: str
+) -> None:
+    ruling = _judge(
+        world, record, mode, changes, principals=["arn:aws:iam::222222222222:role/BreakGlass"]
+    )
+    assert ruling.skip is not None
+    assert re.search(said, ruling.skip)
+    assert world.items("BREAKER#ec2_instance") == []
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"guardrails.exempt_accounts": ["333333333333"]},
+        {"guardrails.exempt_resources": ["i-2", "i-"]},
+        {"guardrails.exempt_principals": ["BreakGlass"]},
+        {"guardrails.management_account_id": "333333333333"},
+    ],
+)
+def test_exemptions_of_others(world: World, record: Record, changes: Any) -> None:
+    assert (
+        _judge(world, record, changes=changes, principals=["arn:aws:iam::222222222222:role/x"]).skip
+        is None
+    )
+
+
+# -- the tag ---------------------------------------------------------------------------------------
+
+TAG = {"guardduty-response": "ask"}
+
+
+def test_a_tag_turns_auto_into_approve_and_says_where_to_look(world: World, record: Record) -> None:
+    ruling = _judge(world, record, tags=TAG)
+    assert (ruling.mode, ruling.skip) == ("approve", None)
+    assert "i-1 carries the tag guardduty-response=ask" in ruling.reasons[0]
+    assert "CreateTags" in ruling.reasons[0]
+
+
+@pytest.mark.parametrize("mode", ["approve", "dry_run"])
+def test_a_tag_changes_nothing_else(world: World, record: Record, mode: str) -> None:
+    assert _judge(world, record, mode, tags=TAG) == Ruling(mode)
+
+
+@pytest.mark.parametrize(
+    "tags",
+    [
+        {"guardduty-response": "off"},
+        {"guardduty-response": "ASK"},
+        {"exempt": "true"},
+        {"Guardduty-Response": "ask"},
+    ],
+)
+def test_no_other_tag_stops_a_response(world: World, record: Record, tags: dict[str, str]) -> None:
+    assert _judge(world, record, tags=tags) == Ruling("auto")
+
+
+def test_the_tag_can_be_switched_off(world: World, record: Record) -> None:
+    assert _judge(world, record, changes={"guardrails.approval_tag": None}, tags=TAG) == Ruling(
+        "auto"
+    )
+
+
+# -- freeze windows --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("at", "frozen"),
+    [
+        (datetime(2026, 11, 29, 23, 59, 59, 999999, UTC), False),
+        (datetime(2026, 11, 30, tzinfo=UTC), True),
+        (datetime(2026, 12, 1, 23, 59, 59, 999999, UTC), True),
+        (datetime(2026, 12, 2, tzinfo=UTC), False),
+    ],
+)
+def test_a_freeze_begins_with_its_start_and_is_over_at_its_end(
+    world: World, record: Record, at: datetime, frozen: bool
+) -> None:
+    assert in_freeze([WINDOW], at) == ("month end" if frozen else None)
+    ruling = _judge(world, record, changes={"guardrails.freeze_windows": [WINDOW]}, at=at)
+    assert ruling.mode == ("approve" if frozen else "auto")
+    assert ("month end" in " ".join(ruling.reasons)) == frozen
+
+
+def test_a_freeze_may_stand_in_another_time_zone() -> None:
+    window = {"name": "w", "start": "2026-11-30T00:00:00+02:00", "end": "2026-11-30T01:00:00+02:00"}
+    assert in_freeze([window], datetime(2026, 11, 29, 22, 30, tzinfo=UTC)) == "w"
+
+
+def test_a_freeze_is_judged_by_the_present(world: World, record: Record) -> None:
+    moment = datetime.now(UTC)
+    edges = [(moment + timedelta(hours=n)).isoformat().replace("+00:00", "Z") for n in (-1, 1)]
+    windows = [{"name": "now", "start": edges[0], "end": edges[1]}]
+    assert _judge(world, record, changes={"guardrails.freeze_windows": windows}).mode == "approve"
+
+
+# -- the circuit breaker ---------------------------------------------------------------------------
+
+
+def test_more_resources_than_allowed_ask_a_person(world: World, record: Record) -> None:
+    changes = {"guardrails.circuit_breaker": {"targets": 2, "minutes": 60}}
+    modes = [_judge(world, record, changes=changes, arn=f"{ARN}{n}").mode for n in range(4)]
+    assert modes == ["auto", "auto", "approve", "approve"]
+    ruling = _judge(world, record, changes=changes, arn=f"{ARN}9")
+    assert "5 resources in 60 minutes exceed the circuit breaker's 2" in ruling.reasons[0]
+
+
+def test_a_repeated_target_is_counted_once(world: World, record: Record) -> None:
+    changes = {"guardrails.circuit_breaker": {"targets": 1, "minutes": 60}}
+    assert [_judge(world, record, changes=changes).mode for _ in range(5)] == ["auto"] * 5
+
+
+@pytest.mark.parametrize("mode", ["approve", "dry_run"])
+def test_only_what_acts_by_itself_is_counted(world: World, record: Record, mode: str) -> None:
+    _judge(world, record, mode)
+    assert world.items("BREAKER#ec2_instance") == []
+
+
+def test_the_breaker_can_be_switched_off(world: World, record: Record) -> None:
+    assert _judge(world, record, changes={"guardrails.circuit_breaker": None}) == Ruling("auto")
+
+
+def test_every_reason_to_ask_is_said(world: World, record: Record) -> None:
+    changes = {
+        "guardrails.freeze_windows": [WINDOW],
+        "guardrails.circuit_breaker": {"targets": 0, "minutes": 5},
+    }
+    ruling = _judge(world, record, changes=changes, at=datetime(2026, 12, 1, tzinfo=UTC), tags=TAG)
+    assert len(ruling.reasons) == 3
+    assert all(reason.startswith("auto became approve: ") for reason in ruling.reasons)

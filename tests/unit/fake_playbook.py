@@ -1,0 +1,86 @@
+"""A playbook of the tests' own: answers what a test wants and remembers what it was asked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from types import ModuleType
+from typing import Any
+
+from guardduty_response.containment.contract import Check, Context, Planned, Step, Target
+
+from tests.unit.lambda_world import World
+
+ARN = "arn:aws:ec2:us-east-1:222222222222:instance/i-1"
+
+
+class Fake(ModuleType):
+    COLLECTS_FIRST = True
+
+    def __init__(self) -> None:
+        super().__init__("guardduty_response.playbooks.fake")
+        self.error: Exception | None = None
+        self.tags: dict[str, str] = {}
+        self.principals: list[str] = []
+        self.ids = ["i-1"]
+        self.consequences = ""
+        self.hand_over: dict[str, Callable[[], dict[str, Any]]] = {}
+        self.left = 0
+        self.steps: dict[str, Step] = {}
+        self.checks = [Check("eni-1", True, "closed")]
+        self.calls: list[tuple[str, Target]] = []
+        self.seen: list[Context] = []
+
+    def plan(self, context: Context) -> list[Planned]:
+        if self.error:
+            raise self.error
+        return [
+            Planned(
+                Target(
+                    "ec2_instance",
+                    id,
+                    ARN.replace("i-1", id),
+                    "222222222222",
+                    "us-east-1",
+                    {"volumes": ["vol-1"]},
+                ),
+                self.tags,
+                self.principals,
+                {"quarantine_network": "2 interfaces"},
+                self.consequences,
+                self.hand_over,
+            )
+            for id in self.ids
+        ]
+
+    def _verb(self, name: str, context: Context, target: Target) -> Step:
+        self.calls.append((name, target))
+        self.seen.append(context)
+        return self.steps.get(name, Step())
+
+    def contain(self, context: Context, target: Target) -> Step:
+        return self._verb("contain", context, target)
+
+    def verify(self, context: Context, target: Target) -> tuple[Step, list[Check]]:
+        return self._verb("verify", context, target), list(self.checks)
+
+    def evidence(self, context: Context, target: Target) -> Step:
+        return self._verb("evidence", context, target)
+
+    def finish(self, context: Context, target: Target) -> Step:
+        return self._verb("finish", context, target)
+
+    # -- its collector and its terminator ----------------------------------------------------------
+
+    def first(self, context: Context, target: Target, seconds_left: int) -> Step:
+        self.left = seconds_left
+        return self._verb("first", context, target)
+
+    def collect(self, context: Context, target: Target) -> Step:
+        return self._verb("collect", context, target)
+
+    def terminate(self, context: Context, target: Target) -> Step:
+        return self._verb("terminate", context, target)
+
+
+def configure(world: World, **changes: Any) -> None:
+    world.configure({"playbooks.fake": {"finish": "none"}, **changes})

@@ -1,0 +1,243 @@
+"""Forensics first, evidence, finish and terminate: what the functions after and beside
+containment do with a playbook.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+from guardduty_response.containment.contract import Context, Step, Target
+from guardduty_response.decision import policy
+from guardduty_response.decision.configuration import load
+from guardduty_response.errors import ConfigError, ResponseError, TransientError
+from guardduty_response.functions import collect, respond, terminate
+from guardduty_response.incident.repository import Record
+from guardduty_response.incident.statuses import Status
+
+from tests.support.repository import load_finding
+from tests.unit.core_helpers import EXECUTION, call
+from tests.unit.fake_playbook import ARN, Fake, configure
+from tests.unit.lambda_world import World
+
+HANDLERS: dict[str, Any] = {
+    **dict.fromkeys(("plan", "contain", "verify", "finish"), respond),
+    **dict.fromkeys(("first", "evidence", "collect"), collect),
+    "terminate": terminate,
+}
+
+
+def _run(verb: str, incident_id: str, target: Any = None, **event: Any) -> dict[str, Any]:
+    whole = {
+        "verb": verb,
+        "incident_id": incident_id,
+        "execution": EXECUTION,
+        "seconds_left": 9,
+        **event,
+    }
+    return dict(
+        HANDLERS[verb].handler(whole if target is None else {**whole, "target": target}, None)
+    )
+
+
+def _contained(fake: Fake, *names: str) -> str:
+    """An incident whose targets are contained, and told so."""
+    fake.ids = list(names or ("i-1",))
+    incident_id = str(call("open", event=load_finding(), execution=EXECUTION)["incident_id"])
+    fake.steps["verify"] = Step(status=Status.CONTAINED)
+    targets = _run("plan", incident_id)["targets"]
+    for target in targets:
+        _run("verify", incident_id, target)
+    call("verdict", incident_id=incident_id, target=targets[0], error="")
+    fake.calls.clear()
+    return incident_id
+
+
+@pytest.mark.parametrize("verb", ["collect", "finish", "terminate"])
+def test_a_phase_waits_for_the_quickest_of_its_targets(world: World, fake: Fake, verb: str) -> None:
+    incident_id = _contained(fake, "i-1", "i-2")
+    waits = {"i-1": 60, "i-2": 15}
+
+    def step(context: Context, target: Target) -> Step:
+        return Step(done=False, wait_seconds=waits[target.id])
+
+    setattr(fake, verb, step)
+    assert _run(verb, incident_id) == {"done": False, "wait_seconds": 15, "next": "close"}
+    setattr(fake, verb, lambda context, target: Step(detail="all of it"))
+    assert _run(verb, incident_id)["done"]
+    assert world.timeline(incident_id).count(f"{verb} ended") == 2
+
+
+@pytest.mark.parametrize(
+    ("finish", "following"), [("none", "close"), ("stop", "finish"), ("terminate", "terminate")]
+)
+def test_what_comes_after_the_evidence(
+    world: World, fake: Fake, finish: str, following: str
+) -> None:
+    configure(world, **{"playbooks.fake": {"finish": finish}})
+    assert _run("collect", _contained(fake))["next"] == following
+
+
+def test_without_a_verdict_evidence_is_completed_and_nothing_is_finished(
+    world: World, fake: Fake
+) -> None:
+    configure(world, **{"playbooks.fake": {"finish": "terminate"}})
+    incident_id = str(call("open", event=load_finding(), execution=EXECUTION)["incident_id"])
+    _run("plan", incident_id)
+    assert _run("collect", incident_id) == {"done": True, "wait_seconds": 0, "next": "close"}
+    assert [name for name, _ in fake.calls] == ["collect"]
+
+
+@pytest.mark.parametrize("verb", ["collect", "finish", "terminate"])
+def test_a_reading_of_old_containment_ends_at_once(world: World, fake: Fake, verb: str) -> None:
+    configure(world, **{"playbooks.fake": {"finish": "terminate"}})
+    incident_id = _contained(fake)
+    answer = _run(verb, incident_id, verify_only=True)
+    assert answer | {"done": True, "next": "close"} == answer
+    assert not answer.get("again")
+    assert fake.calls == []
+
+
+@pytest.mark.parametrize("verb", ["first", "evidence"])
+@pytest.mark.parametrize("link", [{"attach": "inc-2"}, {"verify_only": True}])
+def test_evidence_belongs_to_the_incident_that_contained(
+    world: World, fake: Fake, verb: str, link: dict[str, Any]
+) -> None:
+    incident_id = _contained(fake)
+    target = {
+        "kind": "ec2_instance",
+        "id": "i-1",
+        "arn": ARN,
+        "account_id": "222222222222",
+        "region": "us-east-1",
+        **link,
+    }
+    assert _run(verb, incident_id, target)["done"]
+    assert fake.calls == []
+
+
+@pytest.mark.parametrize("verb", ["collect", "finish", "terminate"])
+def test_what_fails_at_the_end_fails_for_its_target_alone(
+    world: World, fake: Fake, verb: str
+) -> None:
+    incident_id = _contained(fake, "i-1", "i-2")
+
+    def broken(context: Context, target: Target) -> Step:
+        if target.id == "i-1":
+            raise ValueError("cannot")
+        return Step()
+
+    setattr(fake, verb, broken)
+    assert _run(verb, incident_id)["done"]
+    first, second = world.targets(incident_id)
+    assert first["actions"][verb]["status"] == "FAILED"
+    assert "i-1 failed (ValueError: cannot)" in first["actions"][verb]["detail"]
+    assert second["actions"] == {}
+
+
+def test_throttling_is_the_machines_to_repeat(world: World, fake: Fake) -> None:
+    incident_id = _contained(fake)
+
+    def throttled(context: Context, target: Target) -> Step:
+        raise ClientError({"Error": {"Code": "Throttling", "Message": "slow down"}}, "Describe")
+
+    fake.collect = throttled  # type: ignore[method-assign]
+    with pytest.raises(TransientError):
+        _run("collect", incident_id)
+    assert world.targets(incident_id)[0]["actions"] == {}
+
+
+@pytest.mark.parametrize("verb", ["first", "evidence", "collect", "finish", "terminate"])
+def test_work_renews_its_lease(world: World, fake: Fake, record: Record, verb: str) -> None:
+    incident_id = _contained(fake)
+    record.lease(ARN, EXECUTION, incident_id, 1)
+    target = {
+        "kind": "ec2_instance",
+        "id": "i-1",
+        "arn": ARN,
+        "account_id": "222222222222",
+        "region": "us-east-1",
+    }
+    _run(verb, incident_id, target if verb in ("first", "evidence") else None)
+    for _ in range(50):
+        [lease] = world.items(f"RESOURCE#{ARN}")
+        if int(lease["expires"]) > time.time() + 800:
+            break
+        time.sleep(0.02)
+    assert int(lease["expires"]) > time.time() + 800
+
+
+def test_forensics_first_knows_how_long_it_has(world: World, fake: Fake) -> None:
+    incident_id = _contained(fake)
+    target = {
+        "kind": "ec2_instance",
+        "id": "i-1",
+        "arn": ARN,
+        "account_id": "222222222222",
+        "region": "us-east-1",
+    }
+    fake.steps["first"] = Step(done=False, wait_seconds=2)
+    assert _run("first", incident_id, target, seconds_left=7)["wait_seconds"] == 2
+    assert fake.left == 7
+
+
+@pytest.mark.parametrize(
+    ("finding_type", "seconds"),
+    [
+        ("CryptoCurrency:EC2/BitcoinTool.B!DNS", 10),  # exact before any glob
+        ("CryptoCurrency:EC2/Other", 30),  # the most literal glob
+        ("Backdoor:EC2/Spambot", 120),
+        ("Impact:S3/x", 60),  # none: the default
+    ],
+)
+def test_the_deadline_is_the_finding_types(world: World, finding_type: str, seconds: int) -> None:
+    deadlines = {
+        "*:EC2/*": 120,
+        "CryptoCurrency:EC2/*": 30,
+        "CryptoCurrency:EC2/BitcoinTool.B!DNS": 10,
+    }
+    world.configure({"forensics.when": "before", "forensics.deadlines": deadlines})
+    assert policy.collect_first_seconds(load(), finding_type) == seconds
+    world.configure({"forensics.when": "after", "forensics.deadlines": deadlines})
+    assert policy.collect_first_seconds(load(), finding_type) == 0
+
+
+def test_equally_literal_deadlines_mean_the_shorter(world: World) -> None:
+    world.configure(
+        {"forensics.when": "before", "forensics.deadlines": {"A*:EC2/B": 9, "A:EC2/B*": 8}}
+    )
+    assert policy.collect_first_seconds(load(), "A:EC2/B") == 8
+
+
+def test_the_plan_says_how_long_containment_may_wait(world: World, fake: Fake) -> None:
+    configure(world, **{"forensics.when": "before", "forensics.deadline_seconds": 45})
+    incident_id = str(call("open", event=load_finding(), execution=EXECUTION)["incident_id"])
+    assert _run("plan", incident_id)["collect_first_seconds"] == 45
+    assert _run("plan", incident_id, verify_only=True)["collect_first_seconds"] == 0
+
+
+def test_consequences_are_told_before_anything_is_done(world: World, fake: Fake) -> None:
+    fake.consequences = "Spot instance: EC2 may reclaim it"
+    incident_id = str(call("open", event=load_finding(), execution=EXECUTION)["incident_id"])
+    _run("plan", incident_id)
+    [target] = world.targets(incident_id)
+    assert target["actions"]["consequences"]["status"] == "NOTED"
+    assert "reclaim" in target["actions"]["consequences"]["detail"]
+
+
+def test_unknown_verbs_and_missing_code(
+    world: World, fake: Fake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(
+        ResponseError, match="knows no verb 'contain'; it knows first, evidence, collect"
+    ):
+        collect.handler({"verb": "contain"}, None)
+    with pytest.raises(ResponseError, match="knows no verb 'collect'; it knows terminate"):
+        terminate.handler({"verb": "collect"}, None)
+    monkeypatch.setenv("GDR_PLAYBOOK", "unheard_of")
+    with pytest.raises(ConfigError, match=r"holds no unheard_of\.terminate"):
+        terminate.handler(
+            {"verb": "terminate", "incident_id": "inc-1", "execution": EXECUTION}, None
+        )

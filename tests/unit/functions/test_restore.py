@@ -1,0 +1,374 @@
+"""The restore function: who may ask when, what is written and told, and closing."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from types import ModuleType
+from typing import Any
+
+import pytest
+from guardduty_response.containment.contract import Check, Context, Restored, Step, Target
+from guardduty_response.errors import ConfigError, ResponseError, RoleUnavailable
+from guardduty_response.functions import respond, restore
+from guardduty_response.incident.repository import Record
+from guardduty_response.incident.statuses import Status
+
+from tests.unit.core_helpers import EXECUTION, call, emission, told
+from tests.unit.fake_playbook import ARN, Fake
+from tests.unit.lambda_world import EXECUTIONS, World
+
+WHO = "ada@example.com"
+WHOLE = Restored(
+    Status.RESTORED,
+    ["network/eni-1"],
+    [],
+    ["eni-1 is back"],
+    [],
+    [Check("eni-1", True, "eni-1 is back")],
+)
+PART = Restored(
+    Status.RESTORE_PARTIAL,
+    ["tags"],
+    ["profile"],
+    ["tag removed"],
+    ["profile x: gone. By hand: aws ec2 y"],
+    [Check("x", False, "gone")],
+)
+
+
+class Restorer(ModuleType):
+    def __init__(self) -> None:
+        super().__init__("guardduty_response.playbooks.fake.restore")
+        self.answer: Restored | Exception = WHOLE
+        self.calls: list[tuple[Context, Target]] = []
+        self.during: Callable[[], object] = lambda: None
+
+    def restore(self, context: Context, target: Target) -> Restored:
+        self.calls.append((context, target))
+        self.during()
+        if isinstance(self.answer, Exception):
+            raise self.answer
+        return self.answer
+
+
+@pytest.fixture
+def restorer(fake: Fake, monkeypatch: pytest.MonkeyPatch) -> Iterator[Restorer]:
+    module = Restorer()
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    return module
+
+
+@pytest.fixture
+def stored(world: World, restorer: Restorer, incident: Callable[..., str]) -> Callable[..., str]:
+    """An incident of the fake playbook in a status; nothing works on it any more."""
+
+    def make(status: str = "CONTAINED", *names: str, **fields: Any) -> str:
+        incident_id = incident(*names, status=status, **{"playbook": "fake", **fields})
+        record = Record("guardduty-response-incidents")
+        for one in world.targets(incident_id):
+            record.set_target(
+                incident_id,
+                one["kind"],
+                one["id"],
+                status=status,
+                before={"profile": {"name": "x"}},
+            )
+        told(world)
+        return incident_id
+
+    return make
+
+
+def ask(incident_id: str, **event: Any) -> dict[str, Any]:
+    return restore.handler({"incident_id": incident_id, "requested_by": WHO, **event}, None)
+
+
+# -- restore ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "status", ["CONTAINED", "PARTIAL", "BREACHED", "FAILED", "RESTORE_PARTIAL"]
+)
+def test_restored_written_and_told(
+    world: World, restorer: Restorer, stored: Callable[..., str], status: str
+) -> None:
+    incident_id = stored(status)
+    answer = ask(incident_id)
+    assert answer == {
+        "incident_id": incident_id,
+        "status": "RESTORED",
+        "restored": ["eni-1 is back"],
+        "not_restored": [],
+        "refused": "",
+    }
+    [(context, target)] = restorer.calls
+    assert (target.arn, target.scope, target.attach, context.options) == (
+        ARN,
+        {},
+        "",
+        {"finish": "none"},
+    )
+    meta, [stored_target] = world.meta(incident_id), world.targets(incident_id)
+    assert (meta["status"], meta["told"], "open" in meta, stored_target["status"]) == (
+        "RESTORED",
+        "RESTORED",
+        False,
+        "RESTORED",
+    )
+    assert stored_target["restored"]["by"] == WHO
+    assert WHO in stored_target["verdict"]
+    assert world.timeline(incident_id)[-2:] == ["restore asked", "restored"]
+    assert {
+        one["actor"]
+        for one in world.items(f"INCIDENT#{incident_id}")
+        if one.get("event") in ("restore asked", "restored")
+    } == {WHO}
+    [message] = world.messages()
+    assert message["MessageAttributes"]["event"]["Value"] == "RESTORED"
+    assert "[RESTORED]" in message["Subject"] and f"Asked by {WHO}." in message["Message"]
+    assert "  Restored\n    - eni-1 is back" in message["Message"]
+    assert "Left for people" not in message["Message"]
+    assert world.messages("escalations") == []
+    report = world.evidence(incident_id)["report.html"].decode()
+    assert "<h3>Restored</h3><ul><li>eni-1 is back</li></ul>" in report
+    assert world.items(f"RESOURCE#{ARN}") == [], "the lease is given back"
+
+
+def test_in_part_is_escalated_and_can_be_asked_again(
+    world: World, restorer: Restorer, stored: Callable[..., str]
+) -> None:
+    incident_id, restorer.answer = stored(), PART
+    answer = ask(incident_id)
+    assert (answer["status"], answer["not_restored"]) == ("RESTORE_PARTIAL", PART.not_restored)
+    [message] = world.messages("escalations")
+    assert "  Not restored\n    - profile x: gone. By hand: aws ec2 y" in message["Message"]
+    assert (
+        "Left for people to do\n  - i-1: profile x: gone. By hand: aws ec2 y" in message["Message"]
+    )
+    assert "not so   x: gone" in message["Message"]
+    assert ask(incident_id)["status"] == "RESTORE_PARTIAL"
+    restorer.answer = WHOLE
+    assert ask(incident_id)["status"] == "RESTORED"
+
+
+def test_a_second_restore_is_a_no_op(
+    world: World, restorer: Restorer, stored: Callable[..., str]
+) -> None:
+    incident_id = stored()
+    first = ask(incident_id)
+    told(world)
+    items = world.items(f"INCIDENT#{incident_id}")
+    assert ask(incident_id) == first
+    assert (len(restorer.calls), world.items(f"INCIDENT#{incident_id}"), told(world)) == (
+        1,
+        items,
+        ([], []),
+    )
+
+
+@pytest.mark.parametrize(
+    ("status", "said"),
+    [
+        ("OPEN", "still at work"),
+        ("AWAITING_APPROVAL", "still at work"),
+        ("CONTAINING", "still at work"),
+        ("NOTIFIED", "nothing in it to restore"),
+        ("DRY_RUN", "nothing in it to restore"),
+        ("SKIPPED", "nothing in it"),
+        ("GONE", "nothing in it"),
+        ("REJECTED", "nothing in it"),
+        ("TIMED_OUT", "nothing in it"),
+        ("CLOSED", "nothing in it"),
+    ],
+)
+def test_refused_by_status(
+    world: World, restorer: Restorer, stored: Callable[..., str], status: str, said: str
+) -> None:
+    incident_id = stored(status)
+    answer = ask(incident_id)
+    assert answer["status"] == status
+    assert f"incident {incident_id} is {status}" in answer["refused"] and said in answer["refused"]
+    assert (restorer.calls, told(world)) == ([], ([], []))
+
+
+def test_refused_while_an_execution_works_on_it(
+    world: World, restorer: Restorer, stored: Callable[..., str]
+) -> None:
+    incident_id, execution = stored(), world.start("finishing")
+    record = Record("guardduty-response-incidents")
+    record.lease(ARN, execution, incident_id, 900)
+    for event in ({}, {"close": True}):
+        answer = ask(incident_id, **event)
+        assert f"i-1 is being worked on by {execution}" in answer["refused"]
+    assert world.meta(incident_id)["status"] == "CONTAINED"
+    assert [one["owner"] for one in world.items(f"RESOURCE#{ARN}")] == [execution]
+    world.kill(execution)
+    assert ask(incident_id)["status"] == "RESTORED", "a dead holder holds nothing"
+
+
+def test_only_one_restore_at_a_time(
+    world: World, restorer: Restorer, stored: Callable[..., str]
+) -> None:
+    incident_id = stored()
+    seen: list[str] = []
+    restorer.during = lambda: seen.append(restore._work({"incident_id": incident_id})["refused"])
+    assert ask(incident_id)["status"] == "RESTORED"
+    assert "is being worked on by restore-inc-" in seen[0]
+    assert len(restorer.calls) == 1
+
+
+def test_the_one_that_only_read_it_back_names_the_other(
+    world: World, restorer: Restorer, stored: Callable[..., str]
+) -> None:
+    incident_id = stored()
+    Record("guardduty-response-incidents").set_target(
+        incident_id, "ec2_instance", "i-1", attach="inc-other"
+    )
+    assert "restore inc-other, which contained it" in ask(incident_id)["refused"]
+
+
+def test_another_playbooks_incident(
+    world: World, restorer: Restorer, stored: Callable[..., str]
+) -> None:
+    assert "not one of playbook fake" in ask(stored(playbook="s3_bucket"))["refused"]
+
+
+def test_a_role_that_cannot_be_assumed_changes_no_status(
+    world: World, restorer: Restorer, stored: Callable[..., str]
+) -> None:
+    incident_id, restorer.answer = stored(), RoleUnavailable("cannot assume arn:x")
+    with pytest.raises(RoleUnavailable):
+        ask(incident_id)
+    assert world.meta(incident_id)["status"] == "CONTAINED"
+    assert world.items(f"RESOURCE#{ARN}") == []
+
+
+@pytest.mark.parametrize(
+    ("answers", "status"),
+    [
+        ((Status.GONE, Status.GONE), "GONE"),
+        ((Status.RESTORED, Status.GONE), "RESTORED"),
+        ((Status.RESTORED, Status.RESTORE_PARTIAL), "RESTORE_PARTIAL"),
+    ],
+)
+def test_several_targets(
+    world: World, restorer: Restorer, stored: Callable[..., str], answers: Any, status: str
+) -> None:
+    left = list(answers)
+
+    def next_answer() -> None:
+        restorer.answer = Restored(left.pop(0), [], [], [], [], [])
+
+    restorer.during = next_answer
+    assert ask(stored("CONTAINED", "i-1", "i-2"))["status"] == status
+
+
+def test_a_report_that_cannot_be_written_hides_nothing(
+    world: World, restorer: Restorer, stored: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    incident_id = stored()
+    monkeypatch.setenv("GDR_BUCKET", "absent")
+    assert ask(incident_id)["status"] == "RESTORED"
+    assert "report failed" in world.timeline(incident_id)
+    assert told(world) == (["RESTORED"], [])
+
+
+@pytest.mark.parametrize("name", [None, "", "i-1", 7, ["inc-1"]])
+def test_no_name(world: World, restorer: Restorer, name: Any) -> None:
+    with pytest.raises(ResponseError, match="an incident is named like"):
+        restore.handler({"incident_id": name}, None)
+
+
+def test_unknown_names(
+    world: World, restorer: Restorer, stored: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(ResponseError, match="there is no incident inc-0"):
+        ask("inc-0")
+    monkeypatch.delitem(sys.modules, restorer.__name__)
+    with pytest.raises(ConfigError, match="holds no"):
+        ask(stored())
+
+
+def test_who_asks_is_one_line_of_text(
+    world: World, restorer: Restorer, stored: Callable[..., str]
+) -> None:
+    incident_id = stored()
+    ask(incident_id, requested_by="a\nFinding: forged")
+    [message] = world.messages()
+    assert "Asked by a Finding: forged." in message["Message"]
+    other = stored()
+    ask(other, requested_by={"x": 1})
+    assert world.targets(other)[0]["restored"]["by"] == "somebody who did not say who they are"
+
+
+# -- the finding comes again -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("answer", "kept"), [(WHOLE, {}), (PART, {"profile": {"name": "x"}})])
+def test_contained_again(
+    world: World, fake: Fake, restorer: Restorer, stored: Callable[..., str], answer: Any, kept: Any
+) -> None:
+    """Its before-state is recorded anew, but for what the restore left contained."""
+    incident_id, restorer.answer = stored(), answer
+    ask(incident_id)
+    second, record = f"{EXECUTIONS}incident:two", Record("guardduty-response-incidents")
+    assert emission(record, incident_id, second) == "start"
+    for _ in range(2):  # its answer was lost once
+        got = respond.handler(
+            {"verb": "plan", "incident_id": incident_id, "execution": second}, None
+        )
+        assert got["decision"] == "act"
+        [target] = world.targets(incident_id)
+        assert (target["before"], target["actions"], target.get("restored")) == (kept, {}, None)
+    fake.steps["verify"] = Step(status=Status.CONTAINED, detail="closed")
+    respond.handler(
+        {
+            "verb": "verify",
+            "incident_id": incident_id,
+            "execution": second,
+            "target": got["targets"][0],
+        },
+        None,
+    )
+    call("verdict", incident_id=incident_id, target=got["targets"][0], error="", execution=second)
+    assert world.meta(incident_id)["status"] == "CONTAINED"
+
+
+# -- close -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "status",
+    ["CONTAINED", "FAILED", "RESTORED", "NOTIFIED", "DRY_RUN", "GONE", "REJECTED", "TIMED_OUT"],
+)
+def test_closed_and_told(
+    world: World, restorer: Restorer, stored: Callable[..., str], status: str
+) -> None:
+    incident_id = stored(status)
+    answer = ask(incident_id, close=True)
+    assert (answer["status"], answer["refused"], world.meta(incident_id)["status"]) == (
+        "CLOSED",
+        "",
+        "CLOSED",
+    )
+    assert (world.timeline(incident_id)[-1], restorer.calls) == ("closed", [])
+    [message] = world.messages()
+    assert message["MessageAttributes"]["event"]["Value"] == "CLOSED"
+    assert f"Asked by {WHO}. It was {status}" in message["Message"]
+    assert ("cannot be restored any more" in message["Message"]) == (
+        status in ("CONTAINED", "FAILED")
+    )
+    assert "CLOSED" in world.evidence(incident_id)["report.html"].decode()
+    assert world.items(f"RESOURCE#{ARN}") == []
+    assert ask(incident_id, close=True)["status"] == "CLOSED"
+    assert told(world) == ([], []), "once"
+
+
+@pytest.mark.parametrize("status", ["OPEN", "AWAITING_APPROVAL", "CONTAINING"])
+def test_an_incident_at_work_is_not_closed(
+    world: World, restorer: Restorer, stored: Callable[..., str], status: str
+) -> None:
+    incident_id = stored(status, execution=EXECUTION)
+    assert "cannot be closed while it is at work" in ask(incident_id, close=True)["refused"]
+    assert world.meta(incident_id)["status"] == status

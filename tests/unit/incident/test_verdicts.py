@@ -1,0 +1,223 @@
+"""What is said about a resource, and when an incident is what."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from guardduty_response.errors import TransientError
+from guardduty_response.incident import notifications
+from guardduty_response.incident.repository import Record
+
+from tests.unit.core_helpers import EXECUTION, call, emission, target, told
+from tests.unit.lambda_world import World
+
+Begin = Callable[..., str]
+Verified = Callable[..., None]
+SECOND = f"{EXECUTION}2"
+
+
+def _verdict(incident_id: str, name: str = "i-1", error: str = "", **more: Any) -> dict[str, Any]:
+    fields = {k: more.pop(k) for k in ("verify_only", "attach") if k in more}
+    return call(
+        "verdict", incident_id=incident_id, target=target(name, **fields), error=error, **more
+    )
+
+
+def _again(record: Record, incident_id: str) -> None:
+    """The finding comes again and its containment is to be verified."""
+    assert emission(record, incident_id, SECOND) == "verify"
+
+
+@pytest.mark.parametrize(
+    ("status", "escalated"),
+    [("CONTAINED", False), ("PARTIAL", True), ("FAILED", True), ("GONE", False)],
+)
+def test_a_verdict_is_recorded_and_told_at_once(
+    world: World, incident: Begin, verified: Verified, status: str, escalated: bool
+) -> None:
+    incident_id = incident()
+    verified(incident_id, status)
+    assert _verdict(incident_id) == {"status": status}
+    assert world.meta(incident_id)["status"] == status
+    assert told(world) == ([status], [status] if escalated else [])
+    assert f"verdict {status}" in world.timeline(incident_id)
+
+
+@pytest.mark.parametrize("error", ["the read-back failed: Lambda.Unknown: killed", ""])
+def test_without_a_result_it_is_not_contained(world: World, incident: Begin, error: str) -> None:
+    incident_id = incident()
+    _verdict(incident_id, error=error)
+    [stored] = world.targets(incident_id)
+    assert (stored["status"], stored["verdict"]) == (
+        "FAILED",
+        error or "verification ended without a result",
+    )
+    assert world.meta(incident_id)["status"] == "FAILED"
+    assert (error or "without a result") in world.messages("escalations")[0]["Message"]
+
+
+def test_several_targets_are_told_one_by_one_and_judged_together(
+    world: World, incident: Begin, verified: Verified
+) -> None:
+    incident_id = incident("i-1", "i-2", "i-3")
+    for name, status in (("i-1", "CONTAINED"), ("i-2", "GONE"), ("i-3", "FAILED")):
+        assert world.meta(incident_id)["status"] == "CONTAINING"
+        verified(incident_id, status, name)
+        _verdict(incident_id, name)
+        [message_] = world.messages()
+        assert message_["MessageAttributes"]["event"]["Value"] == status
+        assert f" {name} in " in message_["Subject"]
+        assert f"{name} is {status}" in message_["Message"]
+    assert world.meta(incident_id)["status"] == "PARTIAL"
+
+
+def test_verdicts_of_targets_at_once_agree(
+    world: World, incident: Begin, verified: Verified
+) -> None:
+    """Both targets are read before either verdict is settled."""
+    incident_id = incident("i-1", "i-2")
+    for name in ("i-1", "i-2"):
+        verified(incident_id, "CONTAINED", name)
+    for name in ("i-1", "i-2"):
+        _verdict(incident_id, name)
+    assert world.meta(incident_id)["status"] == "CONTAINED"
+    assert told(world) == (["CONTAINED", "CONTAINED"], [])
+
+
+def test_a_resource_of_another_incident_is_linked(
+    world: World, incident: Begin, verified: Verified, record: Record
+) -> None:
+    incident_id = incident()
+    record.set_target(incident_id, "ec2_instance", "i-1", attach="inc-other")
+    verified(incident_id, "CONTAINED")
+    _verdict(incident_id, attach="inc-other")
+    assert "incident inc-other works on this resource" in world.messages()[0]["Message"]
+
+
+# -- verified again --------------------------------------------------------------------------------
+
+
+def _contained(world: World, incident_id: str, verified: Verified) -> str:
+    verified(incident_id, "CONTAINED")
+    _verdict(incident_id)
+    call("close", incident_id=incident_id, decision="act")
+    told(world)
+    return incident_id
+
+
+def test_what_still_holds_wakes_nobody(
+    world: World, incident: Begin, verified: Verified, record: Record
+) -> None:
+    incident_id = _contained(world, incident(), verified)
+    _again(record, incident_id)
+    verified(incident_id, "CONTAINED", execution=SECOND)
+    _verdict(incident_id, verify_only=True, execution=SECOND)
+    call("close", incident_id=incident_id, decision="act", execution=SECOND)
+    assert told(world) == ([], [])
+    assert world.meta(incident_id)["status"] == "CONTAINED"
+    assert world.timeline(incident_id).count("verdict CONTAINED") == 2
+
+
+@pytest.mark.parametrize("seen", ["FAILED", "BREACHED"])
+def test_what_was_undone_is_a_breach_told_once(
+    world: World, incident: Begin, verified: Verified, record: Record, seen: str
+) -> None:
+    incident_id = _contained(world, incident(), verified)
+    _again(record, incident_id)
+    verified(incident_id, seen, execution=SECOND)
+    _verdict(incident_id, verify_only=True, execution=SECOND)
+    assert world.meta(incident_id)["status"] == "BREACHED"
+    assert told(world) == (["BREACHED"], ["BREACHED"])
+    call("close", incident_id=incident_id, decision="act", execution=SECOND)
+    assert told(world) == ([], [])
+    assert emission(record, incident_id, "three") == "start"
+
+
+def test_a_breach_whose_message_failed_is_told_by_the_retry(
+    world: World,
+    incident: Begin,
+    verified: Verified,
+    record: Record,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    incident_id = _contained(world, incident(), verified)
+    _again(record, incident_id)
+    verified(incident_id, "FAILED", execution=SECOND)
+    with monkeypatch.context() as patch:
+        patch.setattr(notifications, "publish", _throttle)
+        with pytest.raises(TransientError):
+            _verdict(incident_id, verify_only=True, execution=SECOND)
+    _verdict(incident_id, verify_only=True, execution=SECOND)
+    assert told(world) == (["BREACHED"], ["BREACHED"])
+
+
+def test_a_breach_that_verdict_could_not_tell_is_told_by_close(
+    world: World,
+    incident: Begin,
+    verified: Verified,
+    record: Record,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    incident_id = _contained(world, incident(), verified)
+    _again(record, incident_id)
+    verified(incident_id, "FAILED", execution=SECOND)
+    with monkeypatch.context() as patch:
+        patch.setattr(notifications, "publish", _throttle)
+        with pytest.raises(TransientError):
+            _verdict(incident_id, verify_only=True, execution=SECOND)
+    call("close", incident_id=incident_id, decision="act", execution=SECOND)
+    assert told(world) == (["BREACHED"], ["BREACHED"])
+
+
+def _throttle(*_: Any, **__: Any) -> None:
+    from botocore.exceptions import ClientError
+
+    raise ClientError({"Error": {"Code": "Throttling", "Message": "slow down"}}, "Publish")
+
+
+def test_what_could_not_be_read_again_is_not_called_contained(
+    world: World, incident: Begin, verified: Verified, record: Record
+) -> None:
+    incident_id = _contained(world, incident(), verified)
+    _again(record, incident_id)
+    why = "the read-back failed: RoleUnavailable: cannot assume"
+    _verdict(incident_id, error=why, verify_only=True, execution=SECOND)
+    assert world.meta(incident_id)["status"] == "CONTAINED"  # as last seen
+    assert world.timeline(incident_id)[-1] == "not verified"
+    [message_] = world.messages("escalations")
+    assert message_["Subject"].startswith("[PROBLEM]")
+    assert why in message_["Message"]
+    assert "what was last seen" in message_["Message"]
+
+
+def test_a_restored_resource_found_open_is_no_breach(
+    world: World, incident: Begin, verified: Verified, record: Record
+) -> None:
+    """A person restored it while a verification ran: the status stays the person's."""
+    incident_id = _contained(world, incident(), verified)
+    _again(record, incident_id)
+    record.transition(incident_id, "restored")  # type: ignore[arg-type]
+    verified(incident_id, "FAILED", execution=SECOND)
+    _verdict(incident_id, verify_only=True, execution=SECOND)
+    assert world.meta(incident_id)["status"] == "RESTORED"
+    assert "status kept" in world.timeline(incident_id)
+
+
+def test_lost_evidence_is_a_task_not_a_verdict(
+    world: World, incident: Begin, verified: Verified
+) -> None:
+    incident_id = incident()
+    call(
+        "evidence_failed",
+        incident_id=incident_id,
+        target=target(),
+        error="SnapshotLimitExceeded: too many",
+    )
+    verified(incident_id, "CONTAINED")
+    _verdict(incident_id)
+    assert world.meta(incident_id)["status"] == "CONTAINED"
+    assert (
+        "SnapshotLimitExceeded" in world.messages()[0]["Message"].split("Left for people to do")[1]
+    )

@@ -1,0 +1,314 @@
+"""A deployment in moto: table, bucket, topics with listening queues, machines; read by clients
+of the tests' own.
+"""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import json
+import os
+from functools import lru_cache
+from typing import Any
+
+import boto3
+from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
+from guardduty_response.decision import configuration
+
+Json = dict[str, Any]
+
+REGION, SECURITY, MEMBER, PREFIX = (
+    "eu-central-1",
+    "123456789012",
+    "222222222222",
+    "guardduty-response",
+)
+TABLE, BUCKET = f"{PREFIX}-incidents", f"{PREFIX}-evidence-{SECURITY}-{REGION}"
+MACHINES = f"arn:aws:states:{REGION}:{SECURITY}:stateMachine:{PREFIX}-"
+EXECUTIONS = f"arn:aws:states:{REGION}:{SECURITY}:execution:{PREFIX}-"
+
+# Roles of the response in member accounts, everything switched on that it can have, and in the
+# Identity Center account.
+OWN_ROLES = [
+    *(
+        f"{PREFIX}-{kind}-{name}"
+        for name in ("ec2-instance", "iam-principal")
+        for kind in ("responder", "collector", "restorer")
+    ),
+    f"{PREFIX}-terminator-ec2-instance",
+    f"{PREFIX}-remediator-iam-principal",
+]
+CENTER_ROLES = [f"{PREFIX}-identity-center-{kind}" for kind in ("responder", "restorer")]
+OWN = [
+    *(f"*:role/{name}" for name in OWN_ROLES),
+    *(f"999999999999:role/{name}" for name in CENTER_ROLES),
+]
+
+
+def onlooker(service: str, region: str = REGION, account: str = MEMBER) -> Any:
+    """A client of another account that shares nothing with the response: for looking, and for
+    what others do there.
+    """
+    keys = boto3.client("sts", region_name=REGION).assume_role(
+        RoleArn=f"arn:aws:iam::{account}:role/onlooker", RoleSessionName="onlooker"
+    )["Credentials"]
+    return boto3.client(
+        service,
+        region_name=region,
+        aws_access_key_id=keys["AccessKeyId"],
+        aws_secret_access_key=keys["SecretAccessKey"],
+        aws_session_token=keys["SessionToken"],
+    )
+
+
+CONFIG: Json = {
+    "version": 1,
+    "name_prefix": PREFIX,
+    "partition": "aws",
+    "security_account": SECURITY,
+    "paused": False,
+    "remediations": {"CryptoCurrency:EC2/*": "auto"},
+    "account_remediations": {},
+    "minimum_severity": {},
+    "active_playbooks": ["ec2_instance"],
+    "playbooks": {
+        "ec2_instance": {
+            "quarantine_security_group_ids": {},
+            "untrack_connections": False,
+            "disassociate_elastic_ip": False,
+            "auto_scaling": "detach",
+            "deregister_targets": True,
+            "protect_instance": True,
+            "replace_instance_profile": True,
+            "revoke_sessions": "instance",
+            "snapshot": True,
+            "finish": "none",
+            "capture_console": True,
+            "copy_logs": True,
+            "replacement_wait_minutes": 10,
+            "terminate_keeps_volumes": True,
+        },
+        "iam_principal": {
+            "console_password": "remove",
+            "deactivate_mfa": True,
+            "other_credentials": True,
+            "revoke_sessions": "session",
+            "user_role_sessions": True,
+            "list_actions": True,
+            "lookup_hours": 24,
+            "lookup_regions": [],
+            "repeat_minutes": 20,
+            "remediate": [],
+            "rotate_key": None,
+            "restore": True,
+            "trail_query": None,
+            "identity_center": None,
+        },
+    },
+    "guardrails": {
+        "exempt_accounts": [],
+        "exempt_resources": [],
+        "exempt_principals": [],
+        "approval_tag": {"key": PREFIX, "value": "ask"},
+        "freeze_windows": [],
+        "circuit_breaker": {"targets": 10, "minutes": 60},
+        "management_account_id": None,
+        "approval_timeout_minutes": 60,
+    },
+    "notifications": {"runbook_url": None},
+    "evidence": {"log_window_minutes": 60, "forensics_account": None},
+    "forensics": {
+        "when": "off",
+        "deadline_seconds": 60,
+        "deadlines": {},
+        "timeout_minutes": 30,
+        "packet_capture_seconds": 20,
+        "memory": {"linux": None, "windows": None},
+        "commands": {"linux": 0, "windows": 0},
+    },
+    "responder": {"role_path": "/", "quarantine_profile": f"{PREFIX}-quarantine", "own_roles": OWN},
+}
+
+
+def document(changes: Json) -> str:
+    """The configuration as Terraform writes it; ``changes`` are merged into its objects ("a.b"
+    names a nested one).
+    """
+    found = copy.deepcopy(CONFIG)
+    for path, value in changes.items():
+        *parents, last = path.split(".")
+        node = found
+        for name in parents:
+            node = node[name]
+        node[last] = value
+    return json.dumps(found)
+
+
+def plain(item: Json) -> Json:
+    return {name: TypeDeserializer().deserialize(value) for name, value in item.items()}
+
+
+@lru_cache
+def _client(service: str) -> Any:
+    """Made once: reading botocore's models is most of a test's time."""
+    return boto3.client(
+        service, region_name=REGION, aws_access_key_id="test", aws_secret_access_key="test"
+    )
+
+
+class World:
+    """Everything a function meets, and what people and auditors see of it."""
+
+    def __init__(self) -> None:
+        names = ("dynamodb", "s3", "sns", "sqs", "stepfunctions", "iam")
+        self.dynamodb, self.s3, self.sns, self.sqs, self.sfn, self.iam = (
+            _client(name) for name in names
+        )
+        self._table()
+        self.s3.create_bucket(
+            Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION}
+        )
+        self.queues = {
+            name: self._queue(name) for name in ("notifications", "escalations", "dead-letters")
+        }
+        topics = {name: self._topic(name) for name in ("notifications", "escalations")}
+        role = self.iam.create_role(RoleName="machine", AssumeRolePolicyDocument="{}")["Role"][
+            "Arn"
+        ]
+        for name in ("incident", "notice"):
+            self.sfn.create_state_machine(
+                name=f"{PREFIX}-{name}",
+                roleArn=role,
+                definition=json.dumps({"StartAt": "End", "States": {"End": {"Type": "Succeed"}}}),
+            )
+        os.environ |= {
+            "GDR_TABLE": TABLE,
+            "GDR_BUCKET": BUCKET,
+            "GDR_NAME_PREFIX": PREFIX,
+            "GDR_TOPIC_ARN": topics["notifications"],
+            "GDR_ESCALATION_TOPIC_ARN": topics["escalations"],
+            "GDR_INCIDENT_MACHINE_ARN": f"{MACHINES}incident",
+            "GDR_NOTICE_MACHINE_ARN": f"{MACHINES}notice",
+            "GDR_DEAD_LETTERS_URL": self.queues["dead-letters"],
+            "GDR_PLAYBOOK": "ec2_instance",
+            "GDR_RESPONDER_ROLE": f"{PREFIX}-responder-ec2-instance",
+        }
+        self.configure()
+
+    def _table(self) -> None:
+        self.dynamodb.create_table(
+            TableName=TABLE,
+            BillingMode="PAY_PER_REQUEST",
+            AttributeDefinitions=[
+                {"AttributeName": n, "AttributeType": "S"}
+                for n in ("pk", "sk", "open", "updated_at")
+            ],
+            KeySchema=[
+                {"AttributeName": "pk", "KeyType": "HASH"},
+                {"AttributeName": "sk", "KeyType": "RANGE"},
+            ],
+            GlobalSecondaryIndexes=[
+                {
+                    "IndexName": "open",
+                    "Projection": {"ProjectionType": "ALL"},
+                    "KeySchema": [
+                        {"AttributeName": "open", "KeyType": "HASH"},
+                        {"AttributeName": "updated_at", "KeyType": "RANGE"},
+                    ],
+                }
+            ],
+        )
+
+    def _queue(self, name: str) -> str:
+        return str(self.sqs.create_queue(QueueName=f"{PREFIX}-{name}")["QueueUrl"])
+
+    def _topic(self, name: str) -> str:
+        arn = str(self.sns.create_topic(Name=f"{PREFIX}-{name}")["TopicArn"])
+        queue = f"arn:aws:sqs:{REGION}:{self.queues[name].split('/')[-2]}:{PREFIX}-{name}"
+        self.sns.subscribe(TopicArn=arn, Protocol="sqs", Endpoint=queue)
+        return arn
+
+    def configure(self, changes: Json | None = None) -> str:
+        """Terraform apply: a new document and its hash. Returns the hash."""
+        text = document(changes or {})
+        values = {"pk": "CONFIG", "sk": "CURRENT", "document": text}
+        self.dynamodb.put_item(
+            TableName=TABLE, Item={k: TypeSerializer().serialize(v) for k, v in values.items()}
+        )
+        os.environ["GDR_CONFIG_SHA256"] = hashlib.sha256(text.encode()).hexdigest()
+        configuration.load.cache_clear()
+        return os.environ["GDR_CONFIG_SHA256"]
+
+    # -- what happens ------------------------------------------------------------------------------
+
+    def start(self, name: str, machine: str = "incident", event: Any = None) -> str:
+        """A running execution; returns its ARN."""
+        return str(
+            self.sfn.start_execution(
+                stateMachineArn=MACHINES + machine, name=name, input=json.dumps(event)
+            )["executionArn"]
+        )
+
+    def kill(self, arn: str) -> None:
+        self.sfn.stop_execution(executionArn=arn, error="Killed", cause="by the test")
+
+    # -- what is seen ------------------------------------------------------------------------------
+
+    def messages(self, queue: str = "notifications") -> list[Json]:
+        """What arrived since the last call: {Subject, Message, MessageAttributes} each (or the
+        raw body).
+        """
+        found: list[Json] = []
+        while got := self.sqs.receive_message(
+            QueueUrl=self.queues[queue], MaxNumberOfMessages=10
+        ).get("Messages"):
+            for one in got:
+                self.sqs.delete_message(
+                    QueueUrl=self.queues[queue], ReceiptHandle=one["ReceiptHandle"]
+                )
+                found.append(json.loads(one["Body"]))
+        return found
+
+    def items(self, pk: str) -> list[Json]:
+        got = self.dynamodb.query(
+            TableName=TABLE,
+            KeyConditionExpression="pk = :pk",
+            ExpressionAttributeValues={":pk": {"S": pk}},
+            ConsistentRead=True,
+        )
+        return [plain(one) for one in got["Items"]]
+
+    def meta(self, incident_id: str) -> Json:
+        [found] = [one for one in self.items(f"INCIDENT#{incident_id}") if one["sk"] == "META"]
+        return found
+
+    def targets(self, incident_id: str) -> list[Json]:
+        return [
+            one for one in self.items(f"INCIDENT#{incident_id}") if one["sk"].startswith("TARGET#")
+        ]
+
+    def timeline(self, incident_id: str) -> list[str]:
+        return [
+            one["event"]
+            for one in self.items(f"INCIDENT#{incident_id}")
+            if one["sk"].startswith("EVENT#")
+        ]
+
+    def incidents(self) -> list[Json]:
+        return [
+            plain(one)
+            for one in self.dynamodb.scan(TableName=TABLE)["Items"]
+            if one["sk"] == {"S": "META"}
+        ]
+
+    def evidence(self, incident_id: str) -> dict[str, bytes]:
+        """Name -> content of everything under the incident's prefix."""
+        prefix = f"incidents/{incident_id}/"
+        keys = [
+            one["Key"]
+            for one in self.s3.list_objects_v2(Bucket=BUCKET, Prefix=prefix).get("Contents", [])
+        ]
+        return {
+            key.removeprefix(prefix): self.s3.get_object(Bucket=BUCKET, Key=key)["Body"].read()
+            for key in keys
+        }

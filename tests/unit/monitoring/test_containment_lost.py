@@ -1,0 +1,485 @@
+"""Whole executions of a check, functions and machine together, with a playbook of the tests'
+own: what is seen, told and done.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+import pytest
+from guardduty_response.containment.contract import Check, Step
+from guardduty_response.functions import collect, incident, respond
+from guardduty_response.incident.repository import Record
+from guardduty_response.incident.statuses import Status
+
+from tests.support.asl_walker import Walk
+from tests.support.repository import load_finding
+from tests.unit.core_helpers import EXECUTION, call, told
+from tests.unit.fake_playbook import ARN, Fake, configure
+from tests.unit.lambda_world import EXECUTIONS, World
+
+BOB = {
+    "who": "arn:aws:iam::222222222222:user/bob",
+    "what": "ModifyNetworkInterfaceAttribute",
+    "when": "2026-11-24T08:00:00Z",
+    "from": "198.51.100.7",
+    "agent": "aws-cli",
+    "event_id": "ev-1",
+}
+GOOD, OPEN = Check("eni-1", True, "closed"), Check("eni-1", False, "eni-1 is OPEN", fatal=True)
+TAGGED, UNTAGGED = Check("profile", True, "replaced"), Check("profile", False, "not replaced")
+UNREAD = Check("profile", False, "profile could not be read", read=False)
+
+
+class Case:
+    """An incident of one instance, and executions of the incident machine on it."""
+
+    def __init__(self, world: World, fake: Fake) -> None:
+        self.world, self.fake, self.count = world, fake, 0
+        self.incident_id = ""
+
+    def see(self, *checks: Check) -> None:
+        """What verify reads from now on; contain closes everything again."""
+        self.fake.checks = list(checks)
+        bad = [one for one in checks if not one.ok]
+        status = (
+            Status.FAILED
+            if any(one.fatal for one in bad)
+            else Status.PARTIAL
+            if bad
+            else Status.CONTAINED
+        )
+        self.fake.steps["verify"] = Step(
+            status=status,
+            detail="; ".join(one.detail for one in bad) or "closed",
+            watched=["eni-1"],
+        )
+
+    def run(self, event: Any, token: Any = None) -> Walk:
+        self.count += 1
+        execution = f"{EXECUTIONS}incident:run{self.count}"
+
+        def invoke(function: str, payload: Any) -> Any:
+            if payload["verb"] == "contain" and not payload["target"]["verify_only"]:
+                self.see(GOOD, TAGGED)
+            return {"playbook": respond, "collector": collect}.get(function, incident).handler(
+                payload, None
+            )
+
+        walk = Walk("incident", invoke, execution, token)
+        walk.run(event)
+        return walk
+
+    def contain(self) -> None:
+        self.run(load_finding())
+        [self.incident_id] = [one["incident_id"] for one in self.world.incidents()]
+        told(self.world)
+
+    def check(self, seen: Any = None) -> Walk:
+        return self.run(
+            {"watch": {"incident_id": self.incident_id, "why": "schedule", "seen": seen}}
+        )
+
+    @property
+    def meta(self) -> Any:
+        return self.world.meta(self.incident_id)
+
+    @property
+    def target(self) -> Any:
+        [found] = self.world.targets(self.incident_id)
+        return found
+
+    def contained(self) -> int:
+        """How often changes were made."""
+        return len(
+            [one for verb, one in self.fake.calls if verb == "contain" and not one.verify_only]
+        )
+
+
+@pytest.fixture
+def case(world: World, fake: Fake) -> Case:
+    made = Case(world, fake)
+    made.see(GOOD, TAGGED)
+    made.contain()
+    assert made.meta["status"] == "CONTAINED"
+    return made
+
+
+def _mode(case: Case, mode: str, **more: Any) -> None:
+    configure(case.world, remediations={"CryptoCurrency:EC2/*": mode}, **more)
+
+
+def test_what_holds_leaves_no_trace_but_its_time(case: Case) -> None:
+    timeline, report = case.world.timeline(case.incident_id), case.world.evidence(case.incident_id)
+    before = case.meta
+    for _ in range(3):
+        walk = case.check()
+        assert len(walk.entered) <= 18
+    assert case.world.timeline(case.incident_id) == timeline
+    assert case.world.evidence(case.incident_id) == report
+    assert told(case.world) == ([], [])
+    assert (case.meta["status"], case.meta["execution"]) == ("CONTAINED", before["execution"])
+    assert case.meta["checked_at"] > before["updated_at"]
+    assert case.world.items(f"RESOURCE#{ARN}") == [], "the lease is given back"
+
+
+def test_in_auto_it_is_contained_again_once_and_told(case: Case) -> None:
+    record = Record("guardduty-response-incidents")
+    record.before(case.incident_id, "ec2_instance", "i-1", "network", {"groups": ["sg-web"]})
+    case.see(OPEN, TAGGED)
+    walk = case.check(BOB)
+    assert walk.waited[0] == 2, "read twice before it is called undone"
+    assert (walk.entered.count("Begin"), walk.entered.count("Close")) == (2, 1)
+    assert (case.meta["status"], case.target["status"], case.contained()) == (
+        "CONTAINED",
+        "CONTAINED",
+        2,
+    )
+    assert case.target["before"] == {"network": {"groups": ["sg-web"]}}, (
+        "how it was before the first containment"
+    )
+    messages, escalations = case.world.messages(), case.world.messages("escalations")
+    assert [one["MessageAttributes"]["event"]["Value"] for one in messages] == [
+        "BREACHED",
+        "CONTAINED",
+    ]
+    [escalation] = escalations
+    assert escalation["Message"] == messages[0]["Message"]
+    assert "Mode auto: it is contained again at once" in escalation["Message"]
+    timeline = case.world.timeline(case.incident_id)
+    assert [
+        timeline.count(one) for one in ("contained again", "verdict BREACHED", "verdict CONTAINED")
+    ] == [1, 1, 2]
+    assert case.target["breach"]["ended"]
+    case.check()
+    assert told(case.world) == ([], [])
+
+
+def test_it_is_contained_again_also_after_an_earlier_restore(case: Case) -> None:
+    """META remembers that it was reopened after a restore: that must not make it forget how the
+    resource was.
+    """
+    record = Record("guardduty-response-incidents")
+    record.note(case.incident_id, previous="RESTORED")
+    record.before(case.incident_id, "ec2_instance", "i-1", "network", {"groups": ["sg-web"]})
+    case.see(OPEN, TAGGED)
+    case.check(BOB)
+    assert case.meta["status"] == "CONTAINED"
+    assert case.target["before"] == {"network": {"groups": ["sg-web"]}}
+
+
+def test_who_is_looked_up_when_no_event_told(case: Case) -> None:
+    asked: list[Any] = []
+
+    def culprits(
+        context: Any, target: Any, undone: list[Check], since: str, seen: Any, watched: list[str]
+    ) -> list[Any]:
+        asked.append(([one.name for one in undone], bool(since), seen, watched))
+        return [BOB]
+
+    case.fake.culprits = culprits  # type: ignore[attr-defined]
+    case.see(OPEN, TAGGED)
+    case.check()
+    assert asked == [(["eni-1"], True, None, ["eni-1"])]
+    [escalation] = case.world.messages("escalations")
+    for part in BOB.values():
+        assert part in escalation["Message"]
+
+
+def test_in_approve_it_is_escalated_once_and_who_is_told_when_it_is_known(case: Case) -> None:
+    found: list[Any] = []
+    case.fake.culprits = lambda *_: list(found)  # type: ignore[attr-defined]
+    _mode(case, "approve")
+    case.see(OPEN, TAGGED)
+    case.check()
+    assert (case.meta["status"], case.target["status"], case.contained()) == (
+        "BREACHED",
+        "BREACHED",
+        1,
+    )
+    [escalation] = case.world.messages("escalations")
+    for part in (
+        "not to be seen in CloudTrail yet",
+        "a person decides",
+        "the mode is approve",
+        "start-execution",
+        f'"incident_id": "{case.incident_id}"',
+        '"close": true',
+        case.meta["finding_key"],
+    ):
+        assert part in escalation["Message"], escalation["Message"]
+    case.world.messages()
+    case.check()
+    assert told(case.world) == ([], [])
+    found.append(BOB)
+    case.check()
+    [escalation] = case.world.messages("escalations")
+    assert BOB["who"] in escalation["Message"]
+    case.world.messages()
+    found.clear()
+    case.check()
+    assert case.target["breach"]["by"] == [BOB], "what is known stays known"
+    assert told(case.world) == ([], [])
+    assert case.world.timeline(case.incident_id).count("verdict BREACHED") == 2
+
+
+def test_what_comes_undone_besides_is_told_too(case: Case) -> None:
+    _mode(case, "approve")
+    case.see(OPEN, TAGGED)
+    case.check()
+    case.see(OPEN, UNTAGGED)
+    case.check()
+    assert told(case.world) == (["BREACHED", "BREACHED"], ["BREACHED", "BREACHED"])
+    case.see(GOOD, UNTAGGED)
+    case.check()
+    assert told(case.world) == ([], [])
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"guardrails.exempt_accounts": ["222222222222"]}, "exempt_accounts"),
+        (
+            {
+                "guardrails.freeze_windows": [
+                    {
+                        "name": "close",
+                        "start": "2020-01-01T00:00:00Z",
+                        "end": "2100-01-01T00:00:00Z",
+                    }
+                ]
+            },
+            "the freeze window 'close'",
+        ),
+        ({"guardrails.circuit_breaker": {"targets": 0, "minutes": 60}}, "circuit breaker"),
+    ],
+)
+def test_a_guardrail_leaves_it_to_a_person_who_is_told_why_once(
+    case: Case, changes: Any, reason: str
+) -> None:
+    configure(case.world, **changes)
+    case.see(OPEN, TAGGED)
+    for _ in range(2):
+        case.check(BOB)
+    assert (case.meta["status"], case.contained()) == ("BREACHED", 1)
+    breached, problem = case.world.messages("escalations")
+    assert "BREACHED" in breached["Subject"] and "PROBLEM" in problem["Subject"]
+    assert reason in problem["Message"] and "start-execution" in problem["Message"]
+    assert case.world.timeline(case.incident_id).count("not contained again") == 1
+
+
+def test_paused_it_is_still_watched_and_nothing_acts(case: Case) -> None:
+    configure(case.world, paused=True)
+    case.see(OPEN, TAGGED)
+    case.check()
+    assert (case.meta["status"], case.contained()) == ("BREACHED", 1)
+    assert "the response is paused" in case.world.messages("escalations")[0]["Message"]
+
+
+def test_what_a_person_mended_is_told_as_contained(case: Case) -> None:
+    _mode(case, "approve")
+    case.see(OPEN, TAGGED)
+    case.check()
+    case.see(GOOD, TAGGED)
+    case.check()
+    assert case.meta["status"] == "CONTAINED"
+    assert told(case.world) == (["BREACHED", "CONTAINED"], ["BREACHED"])
+    assert case.target["breach"]["ended"]
+
+
+def test_a_new_interface_that_is_open_is_a_breach(case: Case) -> None:
+    _mode(case, "approve")
+    case.see(GOOD, TAGGED, Check("eni-2", False, "eni-2 is OPEN", fatal=True))
+    case.check()
+    assert case.target["breach"]["checks"] == ["eni-2"]
+
+
+def test_partial_is_a_breach_only_where_it_is_worse_than_it_was(case: Case, record: Record) -> None:
+    _mode(case, "approve")
+    record.set_target(case.incident_id, "ec2_instance", "i-1", status="PARTIAL", weak=["profile"])
+    record.move(case.incident_id, Status.CONTAINED, Status.PARTIAL, told="PARTIAL")
+    case.see(GOOD, UNTAGGED)
+    case.check()
+    assert (case.meta["status"], told(case.world)) == ("PARTIAL", ([], []))
+    case.see(OPEN, UNTAGGED)
+    case.check()
+    assert case.meta["status"] == "BREACHED"
+    assert case.target["breach"]["checks"] == ["eni-1"]
+    case.see(GOOD, UNTAGGED)
+    case.check()
+    assert case.meta["status"] == "PARTIAL", "as it was at the verdict"
+
+
+def test_what_was_weak_and_then_mended_is_a_breach_when_it_fails_again(
+    case: Case, record: Record
+) -> None:
+    _mode(case, "approve")
+    record.set_target(case.incident_id, "ec2_instance", "i-1", status="PARTIAL", weak=["profile"])
+    record.move(case.incident_id, Status.CONTAINED, Status.PARTIAL, told="PARTIAL")
+    case.check()
+    assert case.meta["status"] == "CONTAINED"
+    case.see(GOOD, UNTAGGED)
+    case.check()
+    assert case.meta["status"] == "BREACHED"
+
+
+def test_seen_undone_for_a_moment_only_is_no_breach(case: Case) -> None:
+    """AWS is eventually consistent: the second reading counts."""
+    case.see(OPEN, TAGGED)
+    read = case.fake.verify
+
+    def once(context: Any, target: Any) -> Any:
+        got = read(context, target)
+        case.see(GOOD, TAGGED)
+        return got
+
+    case.fake.verify = once  # type: ignore[method-assign]
+    case.check()
+    assert (case.meta["status"], told(case.world)) == ("CONTAINED", ([], []))
+
+
+def test_what_cannot_be_read_is_no_breach_and_told_once(case: Case) -> None:
+    case.see(GOOD, UNREAD)
+    for _ in range(3):
+        case.check()
+    assert (case.meta["status"], case.target["status"], case.contained()) == (
+        "CONTAINED",
+        "CONTAINED",
+        1,
+    )
+    [message] = case.world.messages("escalations")
+    assert (
+        "could not be read: the read-back failed" in message["Message"]
+        and "profile could not be read" in message["Message"]
+    )
+    case.world.messages()
+    case.see(GOOD, TAGGED)
+    case.check()
+    assert case.world.timeline(case.incident_id)[-1] == "verified again"
+    case.see(GOOD, UNREAD)
+    case.check()
+    assert told(case.world) == (["problem"], ["problem"])
+
+
+def test_unread_beside_undone_is_a_breach(case: Case) -> None:
+    _mode(case, "approve")
+    case.see(OPEN, UNREAD)
+    case.check()
+    assert case.target["breach"]["checks"] == ["eni-1"]
+
+
+def test_a_role_that_cannot_be_assumed_is_told_once(case: Case) -> None:
+    case.fake.error = RuntimeError("cannot assume arn:x")
+    for _ in range(3):
+        case.check()
+    assert case.meta["status"] == "CONTAINED"
+    [message] = case.world.messages("escalations")
+    assert "cannot assume arn:x" in message["Message"]
+
+
+def test_who_cannot_be_found_keeps_nobody_from_hearing_of_it(case: Case) -> None:
+    def culprits(*_: Any) -> list[Any]:
+        raise RuntimeError("AccessDenied: cloudtrail:LookupEvents")
+
+    case.fake.culprits = culprits  # type: ignore[attr-defined]
+    case.see(OPEN, TAGGED)
+    case.check()
+    assert "CloudTrail could not be asked" in case.world.messages("escalations")[0]["Message"]
+    assert case.meta["status"] == "CONTAINED"
+
+
+# -- others at work --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("owner", ["restore-inc-1-ab", f"{EXECUTIONS}incident:other"])
+def test_while_somebody_else_is_at_work_nothing_is_read(
+    case: Case, record: Record, owner: str, monkeypatch: Any
+) -> None:
+    monkeypatch.setattr("guardduty_response.aws.clients.execution_ended", lambda _: False)
+    other = "inc-other" if ":execution:" in owner else case.incident_id
+    assert record.lease(ARN, owner, other, 900) is None
+    case.see(OPEN, TAGGED)
+    walk = case.check()
+    assert "Verify" not in walk.entered
+    assert (case.meta["status"], told(case.world)) == ("CONTAINED", ([], []))
+    assert [one["owner"] for one in case.world.items(f"RESOURCE#{ARN}")] == [owner]
+
+
+def test_while_its_own_execution_waits_for_evidence_it_is_watched(
+    case: Case, record: Record, monkeypatch: Any
+) -> None:
+    """Snapshots take an hour; an attacker does not wait that long."""
+    monkeypatch.setattr("guardduty_response.aws.clients.execution_ended", lambda _: False)
+    first = case.meta["execution"]
+    assert record.lease(ARN, first, case.incident_id, 900) is None
+    case.see(OPEN, TAGGED)
+    case.check(BOB)
+    assert (case.meta["status"], case.contained()) == ("CONTAINED", 2)
+    assert case.meta["execution"] != first
+
+
+@pytest.mark.parametrize("status", [Status.BREACHED, Status.CONTAINING])
+def test_of_two_checks_that_see_it_undone_one_contains(
+    case: Case, record: Record, monkeypatch: Any, status: Status
+) -> None:
+    monkeypatch.setattr("guardduty_response.aws.clients.execution_ended", lambda _: False)
+    assert record.lease(ARN, f"{EXECUTIONS}incident:first", case.incident_id, 900) is None
+    record.move(case.incident_id, Status.CONTAINED, status)
+    before = case.meta["targets"]
+    event = {
+        "verb": "plan",
+        "incident_id": case.incident_id,
+        "execution": f"{EXECUTIONS}incident:second",
+    }
+    assert respond.handler(event, None)["decision"] == "none"
+    assert (case.meta["status"], case.meta["targets"]) == (status, before)
+
+
+def test_a_restore_that_ended_just_before_is_respected(case: Case, record: Record) -> None:
+    call("open", event={"watch": {"incident_id": case.incident_id}}, execution=EXECUTION)
+    record.transition(case.incident_id, "restored")  # type: ignore[arg-type]
+    event = {
+        "verb": "plan",
+        "incident_id": case.incident_id,
+        "execution": EXECUTION,
+        "verify_only": True,
+    }
+    assert respond.handler(event, None)["decision"] == "none"
+    call("close", incident_id=case.incident_id, decision="none", execution=EXECUTION)
+    assert case.world.items(f"RESOURCE#{ARN}") == []
+    assert case.meta["status"] == "RESTORED"
+
+
+@pytest.mark.parametrize("event", ["restored", "closed", "gone"])
+def test_what_ends_the_watch(case: Case, record: Record, event: str) -> None:
+    assert [one["incident_id"] for one in record.held()] == [case.incident_id]
+    record.transition(case.incident_id, event)  # type: ignore[arg-type]
+    assert record.held() == []
+
+
+def test_a_further_emission_that_finds_it_undone_contains_it_again_too(
+    case: Case, record: Record
+) -> None:
+    case.see(OPEN, TAGGED)
+    case.run(load_finding())
+    assert (case.meta["status"], case.contained()) == ("CONTAINED", 2)
+    assert told(case.world)[1] == ["BREACHED"]
+
+
+def test_the_command_of_the_message_asks_a_person_and_contains_again(
+    case: Case, record: Record
+) -> None:
+    record.before(case.incident_id, "ec2_instance", "i-1", "network", {"groups": ["sg-web"]})
+    _mode(case, "approve")
+    case.see(OPEN, TAGGED)
+    case.check()
+    [escalation] = case.world.messages("escalations")
+    given = re.search(r"start-execution .*--input '({.*?})'", escalation["Message"])
+    assert given
+    walk = case.run(json.loads(given[1]), token=lambda: {"approved": True})
+    assert "Approve" in walk.entered
+    assert (case.meta["status"], case.contained()) == ("CONTAINED", 2)
+    assert case.target["before"] == {"network": {"groups": ["sg-web"]}}
+    assert case.target["breach"]["ended"]

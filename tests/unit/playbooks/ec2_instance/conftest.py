@@ -1,0 +1,62 @@
+"""Every test gets an empty AWS of its own."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TypeVar
+
+# read when moto is imported
+os.environ.setdefault("MOTO_AMIS_PATH", str(Path(__file__).with_name("amis.json")))
+
+import botocore.loaders
+import pytest
+from guardduty_response.aws import clients
+from guardduty_response.containment import restoration
+from moto import mock_aws
+from moto.core.botocore_stubber import BotocoreStubber
+
+from tests.unit.playbooks.ec2_instance.ec2_lab import REGION, Lab, one_at_a_time
+from tests.unit.playbooks.ec2_instance.evidence_lab import EvidenceLab
+
+_FULL = botocore.loaders.create_loader()
+AnyLab = TypeVar("AnyLab", bound=Lab)
+
+
+@pytest.fixture
+def lab(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Lab]:
+    # their zips have no trimmed EC2 model
+    if request.path.name.startswith(("test_restore", "test_finish", "test_watch")):
+        monkeypatch.setattr(clients, "_loader", lambda: _FULL)
+    yield from _account(monkeypatch, Lab)
+
+
+@pytest.fixture
+def evidence(monkeypatch: pytest.MonkeyPatch) -> Iterator[EvidenceLab]:
+    # The collector's zip has no trimmed models: it uses those of the runtime.
+    monkeypatch.setattr(clients, "_loader", lambda: _FULL)
+    yield from _account(monkeypatch, EvidenceLab)
+
+
+def _account(monkeypatch: pytest.MonkeyPatch, kind: type[AnyLab]) -> Iterator[AnyLab]:
+    for name in ("AWS_ENDPOINT_URL", "AWS_CA_BUNDLE", "AWS_PROFILE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_DEFAULT_REGION", REGION)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
+    monkeypatch.setattr(restoration, "PAUSE_SECONDS", 0)
+    monkeypatch.setattr(BotocoreStubber, "process_request", one_at_a_time())
+    with mock_aws():
+        clients.client.cache_clear()
+        clients._own.cache_clear()
+        made = kind()
+        yield made
+        assert made.refused == [], "every session policy must allow what its session asks for"
+        for line in made.told:  # shown when the test failed
+            print(line)
+        assert not [call for call in made.calls if call.service == "ssm"], (
+            "containment must not depend on SSM"
+        )
+    clients.client.cache_clear()
+    clients._own.cache_clear()

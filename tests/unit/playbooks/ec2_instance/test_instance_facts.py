@@ -1,0 +1,151 @@
+"""What the instance is and shows is read once, each piece failing alone."""
+
+from __future__ import annotations
+
+import base64
+import json
+from typing import Any
+
+import pytest
+from guardduty_response.playbooks.ec2_instance.evidence import instance_description
+from moto.ec2.models import ec2_backends
+
+from sandbox.emulator.moto_evidence import SCREEN
+from tests.unit.playbooks.ec2_instance.ec2_lab import MEMBER, REGION
+from tests.unit.playbooks.ec2_instance.evidence_lab import EvidenceLab, short
+
+
+def names(lab: EvidenceLab) -> list[str]:
+    return sorted(name.removeprefix(f"{lab.ids['instance']}/") for name in lab.stored)
+
+
+def metadata(lab: EvidenceLab) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(lab.stored[f"{lab.ids['instance']}/metadata.json"])
+    return found
+
+
+def test_everything_there_is(evidence: EvidenceLab) -> None:
+    evidence.build(interfaces=2)
+    (part,) = evidence.collect(instance_description, evidence.plan())
+    assert part.outcome == "COMPLETE"
+    assert names(evidence) == ["console.txt", "metadata.json", "screenshot.jpg"]
+    assert {one["key"].rsplit("/", 1)[-1] for one in part.objects} == set(names(evidence))
+    assert all(len(one["sha256"]) == 64 and one["what"] for one in part.objects)
+    seen = metadata(evidence)
+    assert seen["instance"]["InstanceId"] == evidence.ids["instance"]
+    assert len(seen["interfaces"]) == 2
+    assert len(seen["volumes"]) == 2
+    assert [group["GroupName"] for group in seen["security_groups"]] == ["web"]
+    assert seen["security_groups"][0]["IpPermissionsEgress"]
+    assert seen["profile"][0]["IamInstanceProfile"]["Arn"].endswith("/app")
+    assert seen["image"][0]["ImageId"] == seen["instance"]["ImageId"]
+    assert (
+        seen["attributes"]["instanceInitiatedShutdownBehavior"][
+            "InstanceInitiatedShutdownBehavior"
+        ]["Value"]
+        == "terminate"
+    )
+    assert seen["missing"] == []
+    assert evidence.stored[f"{evidence.ids['instance']}/screenshot.jpg"] == SCREEN
+    assert b"Linux version" in evidence.stored[f"{evidence.ids['instance']}/console.txt"]
+    assert "no user data" in part.detail
+    assert short(evidence.policies)
+
+
+def test_the_screen_is_not_woken(evidence: EvidenceLab) -> None:
+    evidence.build()
+    evidence.collect(instance_description, evidence.plan())
+    (asked,) = [call.params for call in evidence.calls if call.operation == "GetConsoleScreenshot"]
+    assert asked == {"InstanceId": evidence.ids["instance"]}
+
+
+def test_user_data_is_kept_apart_and_flagged(evidence: EvidenceLab) -> None:
+    evidence.build()
+    secret = base64.b64encode(b"#!/bin/sh\nPASSWORD=hunter2").decode()
+    ec2_backends[MEMBER][REGION].get_instance(evidence.ids["instance"]).user_data = secret
+    (part,) = evidence.collect(instance_description, evidence.plan())
+    assert (
+        evidence.stored[f"{evidence.ids['instance']}/user-data.txt"]
+        == b"#!/bin/sh\nPASSWORD=hunter2"
+    )
+    (flagged,) = [one["what"] for one in part.objects if one["key"].endswith("user-data.txt")]
+    assert "treat as a secret" in flagged
+    told = f"{part.detail} {evidence.kept('instance')} {metadata(evidence)}"
+    assert "hunter2" not in told
+    assert secret not in told
+
+
+def test_no_screen_on_bare_metal(evidence: EvidenceLab) -> None:
+    evidence.build()
+    ec2_backends[MEMBER][REGION].get_instance(evidence.ids["instance"]).instance_type = "m5.metal"
+    (part,) = evidence.collect(instance_description, evidence.plan())
+    assert part.outcome == "COMPLETE", "nothing is missing that there could be"
+    assert (
+        "no screenshot: AWS does not offer it for this instance (UnsupportedOperation"
+        in part.detail
+    )
+    assert names(evidence) == ["console.txt", "metadata.json"]
+    assert metadata(evidence)["missing"] == []
+
+
+def test_console_without_the_latest_output(evidence: EvidenceLab) -> None:
+    evidence.build()
+    evidence.fail(
+        "GetConsoleOutput", "UnsupportedOperation", lambda params: params.get("Latest", False)
+    )
+    (part,) = evidence.collect(instance_description, evidence.plan())
+    assert part.outcome == "COMPLETE"
+    assert "console.txt" in names(evidence)
+
+
+@pytest.mark.parametrize(
+    ("operation", "missing"),
+    [
+        ("GetConsoleScreenshot", "screenshot"),
+        ("GetConsoleOutput", "console output"),
+        ("DescribeVolumes", "volumes"),
+        ("DescribeSecurityGroups", "security_groups"),
+        ("DescribeImages", "image"),
+        ("DescribeIamInstanceProfileAssociations", "profile"),
+        ("DescribeNetworkInterfaces", "interfaces"),
+    ],
+)
+def test_each_fails_alone(evidence: EvidenceLab, operation: str, missing: str) -> None:
+    evidence.build()
+    target = evidence.plan()
+    evidence.fail(operation, "UnauthorizedOperation")
+    (part,) = evidence.collect(instance_description, target)
+    assert part.outcome == "PARTIAL"
+    assert f"{missing} (UnauthorizedOperation" in part.detail
+    assert metadata(evidence)["missing"] == [f"{missing} (UnauthorizedOperation: injected)"]
+    assert metadata(evidence)["instance"]["InstanceId"] == evidence.ids["instance"]
+
+
+def test_an_attribute_that_cannot_be_read(evidence: EvidenceLab) -> None:
+    evidence.build()
+    evidence.fail(
+        "DescribeInstanceAttribute",
+        "UnauthorizedOperation",
+        lambda params: params["Attribute"] == "disableApiStop",
+    )
+    evidence.collect(instance_description, evidence.plan())
+    assert metadata(evidence)["attributes"]["disableApiStop"] == {
+        "unread": "UnauthorizedOperation: injected"
+    }
+
+
+def test_console_switched_off(evidence: EvidenceLab) -> None:
+    evidence.build()
+    evidence.options["capture_console"] = False
+    (part,) = evidence.collect(instance_description, evidence.plan())
+    assert part.outcome == "COMPLETE"
+    assert names(evidence) == ["metadata.json"]
+    assert not [one for one in evidence.operations() if "Console" in one]
+
+
+def test_gone(evidence: EvidenceLab) -> None:
+    evidence.build()
+    target = evidence.plan()
+    evidence.see("ec2").terminate_instances(InstanceIds=[evidence.ids["instance"]])
+    assert evidence.collect(instance_description, target)[-1].outcome == "NOT_POSSIBLE"
+    assert evidence.stored == {}

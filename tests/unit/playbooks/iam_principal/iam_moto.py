@@ -1,0 +1,222 @@
+"""What moto lacks of IAM, and how IAM judges a call by a session's policy.
+
+moto lacks: permissions boundaries of users, service-specific credentials, the quota of attached
+policies, and AWSDenyAll (unless it loads all of AWS's policies, a second a test). ``extend`` adds
+them to moto itself, so that every client meets them: requests reach it after botocore has validated
+and serialized them, and its answers are parsed by botocore's model.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import json
+import uuid
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+from moto.core.responses import ActionResult, EmptyResult
+from moto.iam.exceptions import LimitExceededException, NotFoundException
+from moto.iam.models import AWSManagedPolicy, IAMBackend, User, iam_backends
+from moto.iam.responses import IamResponse
+
+from tests.unit.playbooks.iam_principal.collect_lab import _answers
+
+Json = dict[str, Any]
+MEMBER, HOME = "222222222222", "us-east-1"
+STORE_ACCOUNT = "999999999999"  # an identity store is the management account's
+QUOTA = 10  # policies attached to a user
+DEAD: Json = {
+    "Version": "2012-10-17",
+    "Statement": [{"Effect": "Deny", "Action": "*", "Resource": "*"}],
+}
+
+
+def extend(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Adds to moto what this module's text says it lacks, until the test has ended."""
+
+    def user(self: Any) -> Any:
+        return self.backend.get_user(self._get_param("UserName"))
+
+    def put_boundary(self: Any) -> Any:
+        arn = self._get_param("PermissionsBoundary")
+        user(self).permissions_boundary = {
+            "PermissionsBoundaryType": "Policy",
+            "PermissionsBoundaryArn": arn,
+        }
+        return EmptyResult()
+
+    def delete_boundary(self: Any) -> Any:
+        if not getattr(user(self), "permissions_boundary", None):
+            raise NotFoundException("no permissions boundary")
+        user(self).permissions_boundary = None
+        return EmptyResult()
+
+    def create(self: Any) -> Any:
+        owner, service = user(self), self._get_param("ServiceName")
+        made = {
+            "UserName": owner.name,
+            "Status": "Active",
+            "ServiceUserName": f"{owner.name}-at-{MEMBER}",
+            "ServiceName": service,
+            "CreateDate": datetime.now(UTC),
+            "ServiceSpecificCredentialId": f"ACCA{uuid.uuid4().hex[:17].upper()}",
+        }
+        owner.__dict__.setdefault("service_credentials", {})[
+            made["ServiceSpecificCredentialId"]
+        ] = made
+        return ActionResult(
+            {"ServiceSpecificCredential": {**made, "ServicePassword": "shown-once"}}
+        )
+
+    def listed(self: Any) -> Any:
+        return ActionResult(
+            {
+                "ServiceSpecificCredentials": list(
+                    user(self).__dict__.get("service_credentials", {}).values()
+                )
+            }
+        )
+
+    def update(self: Any) -> Any:
+        id = self._get_param("ServiceSpecificCredentialId")
+        try:
+            user(self).__dict__.get("service_credentials", {})[id]["Status"] = self._get_param(
+                "Status"
+            )
+        except KeyError:
+            raise NotFoundException(f"no service-specific credential {id}") from None
+        return EmptyResult()
+
+    attach = IAMBackend.attach_user_policy
+
+    def limited(self: IAMBackend, policy_arn: str, user_name: str) -> None:
+        attached = self.get_user(user_name).managed_policies
+        if policy_arn not in attached and len(attached) >= QUOTA:
+            raise LimitExceededException(f"Cannot exceed quota for PoliciesPerUser: {QUOTA}")
+        attach(self, policy_arn, user_name)
+
+    added = {
+        "put_user_permissions_boundary": put_boundary,
+        "delete_user_permissions_boundary": delete_boundary,
+        "create_service_specific_credential": create,
+        "list_service_specific_credentials": listed,
+        "update_service_specific_credential": update,
+    }
+    for name, method in added.items():
+        assert not hasattr(IamResponse, name), f"moto has {name} by now: let it answer"
+        monkeypatch.setattr(IamResponse, name, method, raising=False)
+    monkeypatch.setattr(User, "permissions_boundary", None, raising=False)
+    monkeypatch.setattr(IAMBackend, "attach_user_policy", limited)
+
+
+def managed(name: str = "AWSDenyAll") -> str:
+    """A policy of AWS's own, as moto would load it. Returns its ARN."""
+    made = AWSManagedPolicy(
+        name, account_id=MEMBER, region=HOME, path="/", document=json.dumps(DEAD)
+    )
+    arn = f"arn:aws:iam::aws:policy/{name}"
+    iam_backends[MEMBER]["aws"].managed_policies[arn] = made
+    return arn
+
+
+@dataclass
+class Call:
+    """One AWS call: when, and the session policy it was made under (None: own role)."""
+
+    service: str
+    operation: str
+    params: Json
+    policy: Json | None
+    session: int
+    region: str = ""
+    start: float = 0.0
+    end: float = 0.0
+
+
+def told_by(record: Json, key: str, wanted: str) -> bool:
+    if key == "EventName":
+        return bool(record["eventName"] == wanted)
+    if key == "ResourceName":
+        return wanted in json.dumps(record.get("requestParameters") or {})
+    return _answers(record["userIdentity"], key, wanted)
+
+
+def error(code: str, operation: str, message: str = "injected") -> ClientError:
+    status = 500 if code.startswith(("Internal", "ServiceFailure")) else 400
+    answer: Any = {
+        "Error": {"Code": code, "Message": message},
+        "ResponseMetadata": {"HTTPStatusCode": status},
+    }
+    return ClientError(answer, operation)
+
+
+def resource(call: Call) -> str:
+    """The ARN that IAM judges the call by; ``*`` for what no policy can narrow."""
+    backend = iam_backends[MEMBER]["aws"]
+    for parameter, kind, named in (
+        ("UserName", "user", backend.users),
+        ("RoleName", "role", backend.roles),
+    ):
+        if call.service == "iam" and parameter in call.params:
+            name = call.params[parameter]
+            found = [one for one in named.values() if one.name == name]
+            return f"arn:aws:iam::{MEMBER}:{kind}{found[0].path if found else '/'}{name}"
+    return "*"
+
+
+def resources(call: Call) -> list[str]:
+    """All that the caller must be allowed to use, by the Service Authorization Reference."""
+    given = call.params
+    if call.service == "sso-admin":
+        account = given.get("AccountId") or (
+            "*" if call.operation == "ProvisionPermissionSet" else ""
+        )
+        named = [
+            given["InstanceArn"],
+            given.get("PermissionSetArn"),
+            account and f"arn:aws:sso:::account/{account}",
+        ]
+        return [one for one in named if one]
+    if call.service == "identitystore":
+        store = f"arn:aws:identitystore::{STORE_ACCOUNT}:identitystore/{given['IdentityStoreId']}"
+        kinds = ("user", "membership") if "MemberId" in given else ("user",)
+        return [store, *(f"arn:aws:identitystore:::{kind}/x" for kind in kinds)]
+    return [resource(call)]
+
+
+def allowed(call: Call) -> bool:
+    action = f"{call.service.removesuffix('-admin')}:{call.operation}"
+    granted = [
+        pattern
+        for one in (call.policy or {})["Statement"]
+        if action in one["Action"]
+        for pattern in ([one["Resource"]] if isinstance(one["Resource"], str) else one["Resource"])
+    ]
+    return all(
+        any(fnmatch.fnmatchcase(arn, pattern) for pattern in granted) for arn in resources(call)
+    )
+
+
+def certificate_pem() -> str:
+    from cryptography import x509
+    from cryptography.hazmat.primitives import hashes, serialization
+    from cryptography.hazmat.primitives.asymmetric import ec
+    from cryptography.x509.oid import NameOID
+
+    key, name = (
+        ec.generate_private_key(ec.SECP256R1()),
+        x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "alice")]),
+    )
+    at = datetime.now(UTC)
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(1)
+    )
+    made = made.not_valid_before(at).not_valid_after(at + timedelta(days=1))
+    return made.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM).decode()

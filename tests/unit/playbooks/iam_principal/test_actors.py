@@ -1,0 +1,140 @@
+"""Who undid a containment: the questions CloudTrail is asked, and the calls that count."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from guardduty_response.containment.contract import Check, Target
+from guardduty_response.playbooks.iam_principal import actors, playbook, user, verify
+
+from tests.support.repository import ROOT
+from tests.unit.playbooks.iam_principal.collect_lab import session as identity
+from tests.unit.playbooks.iam_principal.collect_lab import user as user_identity
+from tests.unit.playbooks.iam_principal.iam_lab import REGION, IamLab
+from tests.unit.playbooks.iam_principal.iam_moto import HOME, MEMBER
+
+Json = dict[str, Any]
+DENIAL = Check("deny_all", False, "not everything denied", fatal=True)
+
+
+@pytest.fixture
+def held(iam: IamLab) -> IamLab:
+    target = iam.user(keys=1).plan()
+    iam.respond(target)
+    iam.ids["since"] = iam.record.target("inc-0123456789abcdef", target.kind, target.id)["actions"][
+        "deny_all"
+    ]["at"]
+    iam.ahead += 600
+    return iam
+
+
+def bob() -> Json:
+    return {**user_identity("bob", "AKIABOB0000000000001"), "principalId": "AIDABOB0000000000001"}
+
+
+def who(iam: IamLab, *undone: Check, seen: Json | None = None, watched: Any = ()) -> list[Json]:
+    target: Target = iam.ids["target"]
+    return playbook.culprits(
+        iam.context(), target, list(undone), iam.ids["since"], seen, list(watched)
+    )
+
+
+def happened(
+    iam: IamLab,
+    name: str,
+    who: Json | None = None,
+    ago: float = 60,
+    region: str = HOME,
+    **more: Any,
+) -> Json:
+    return iam.happened(name, who or bob(), ago=ago, region=region, **more)
+
+
+def test_who_detached_the_denial(held: IamLab) -> None:
+    trail = happened(
+        held, "DetachUserPolicy", requestParameters={"userName": "alice", "policyArn": "x"}
+    )
+    [found] = who(held, DENIAL)
+    assert found == {
+        "who": f"arn:aws:iam::{MEMBER}:user/bob",
+        "what": "DetachUserPolicy",
+        "when": trail["eventTime"],
+        "from": "198.51.100.7",
+        "agent": "aws-cli/2",
+        "event_id": trail["eventID"],
+    }
+
+
+def test_iams_events_are_asked_where_they_are(held: IamLab) -> None:
+    happened(held, "DetachUserPolicy", region=REGION, requestParameters={"userName": "alice"})
+    assert who(held, DENIAL) == []
+    assert {
+        call.region for call in held.calls if call.operation == "LookupEvents" and call.policy
+    } >= {HOME}
+
+
+@pytest.mark.parametrize(
+    "other", ["earlier", "refused", "another user's", "another call", "the response itself"]
+)
+def test_what_has_not_undone_it_is_left_out(held: IamLab, other: str) -> None:
+    more: Json = {"requestParameters": {"userName": "alice"}}
+    name = "DetachUserPolicy"
+    if other == "earlier":
+        more["ago"] = 3600
+    elif other == "refused":
+        more["errorCode"] = "AccessDenied"
+    elif other == "another user's":
+        more["requestParameters"] = {"userName": "carol"}
+    elif other == "another call":
+        name = "AttachUserPolicy"
+    else:
+        more["who"] = identity(
+            "inc", "guardduty-response-responder-iam-principal", "AROARESPONDER00000001"
+        )
+    happened(held, name, **more)
+    assert who(held, DENIAL) == []
+
+
+@pytest.mark.parametrize(
+    ("check", "call", "parameters"),
+    [
+        ("deactivate_access_keys", "UpdateAccessKey", {"accessKeyId": "KEY", "status": "Active"}),
+        ("deactivate_access_keys", "CreateAccessKey", {"userName": "alice"}),
+        ("console_password", "CreateLoginProfile", {"userName": "alice"}),
+        ("deactivate_mfa", "EnableMFADevice", {"userName": "alice", "serialNumber": "x"}),
+        ("deny_all", "PutUserPermissionsBoundary", {"userName": "alice"}),
+        ("held_sessions admin", "DeleteRolePolicy", {"roleName": "admin", "policyName": "x"}),
+    ],
+)
+def test_each_check_has_the_calls_that_undo_it(
+    held: IamLab, check: str, call: str, parameters: Json
+) -> None:
+    [key] = held.ids["keys"]
+    parameters = {name: key if text == "KEY" else text for name, text in parameters.items()}
+    happened(held, call, requestParameters=parameters)
+    assert [one["what"] for one in who(held, Check(check, False, "x"), watched=[key])] == [call]
+
+
+def test_who_deleted_a_roles_denial(iam: IamLab) -> None:
+    target = iam.role().plan()
+    iam.respond(target)
+    iam.ids["since"] = iam.ledger()["actions"]["revoke_sessions"]["at"]
+    iam.ahead += 600
+    [name] = iam.role_policies()
+    happened(iam, "DeleteRolePolicy", requestParameters={"roleName": "app", "policyName": name})
+    assert [one["what"] for one in who(iam, Check("revoke_sessions", False, "x", fatal=True))] == [
+        "DeleteRolePolicy"
+    ]
+
+
+def test_the_calls_are_those_that_the_event_rule_hears(iam: IamLab) -> None:
+    heard = json.loads((ROOT / "playbooks" / "iam_principal" / "undoing-calls.json").read_text())
+    assert {name for names in actors.CALLS.values() for name in names} == set(heard["aws.iam"])
+
+
+def test_every_check_has_its_calls(iam: IamLab) -> None:
+    names = {one.name for one in (user.DenyAll, *user.TABLE) if not one.name.startswith("tag_")}
+    assert names | {"revoke_sessions", "held_sessions"} == set(actors.CALLS)
+    assert set(verify.FATAL) <= set(actors.CALLS)

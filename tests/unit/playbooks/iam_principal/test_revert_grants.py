@@ -1,0 +1,387 @@
+"""Policies, groups and trust: reverted, left alone where somebody changed them since, and
+brought back.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from guardduty_response.incident.statuses import Status
+from guardduty_response.playbooks.iam_principal import resource_state
+
+from tests.unit.lambda_world import World
+from tests.unit.playbooks.iam_principal.remediate_lab import (
+    DENY_ALL,
+    MEMBER,
+    NOTHING,
+    PREFIX,
+    USER,
+    Lab,
+)
+
+Json = dict[str, Any]
+ADMIN: Json = {
+    "Version": "2012-10-17",
+    "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}],
+}
+OTHER = "999999999999"
+SID = "GuarddutyResponseDenyOutside"
+
+
+@pytest.fixture
+def lab(world: World, monkeypatch: pytest.MonkeyPatch) -> Lab:
+    made = Lab(world, monkeypatch)
+    iam = made.see("iam")
+    iam.create_user(UserName="bob")
+    iam.create_group(GroupName="admins")
+    iam.create_role(
+        RoleName="app", AssumeRolePolicyDocument=json.dumps(trust({"Service": "ec2.amazonaws.com"}))
+    )
+    iam.create_policy(PolicyName="all", PolicyDocument=json.dumps(ADMIN))
+    return made
+
+
+def trust(*principals: Any, effect: str = "Allow") -> Json:
+    return {
+        "Version": "2012-10-17",
+        "Statement": [
+            {"Effect": effect, "Principal": one, "Action": "sts:AssumeRole"} for one in principals
+        ],
+    }
+
+
+OF = {"user": "bob", "role": "app", "group": "admins"}
+POLICY = f"arn:aws:iam::{MEMBER}:policy/all"
+
+
+def attached(lab: Lab, of: str) -> list[str]:
+    got = getattr(lab.see("iam"), f"list_attached_{of}_policies")(**{f"{of.title()}Name": OF[of]})
+    return [one["PolicyArn"] for one in got["AttachedPolicies"]]
+
+
+def inline(lab: Lab, of: str) -> dict[str, Json]:
+    iam, name = lab.see("iam"), {f"{of.title()}Name": OF[of]}
+    names = getattr(iam, f"list_{of}_policies")(**name)["PolicyNames"]
+    return {
+        one: getattr(iam, f"get_{of}_policy")(**name, PolicyName=one)["PolicyDocument"]
+        for one in names
+    }
+
+
+@pytest.mark.parametrize("of", OF)
+def test_attached(lab: Lab, of: str) -> None:
+    lab.does("iam", f"attach_{of}_policy", **{f"{of.title()}Name": OF[of]}, PolicyArn=POLICY)
+    lab.remediate()
+    assert (attached(lab, of), set(lab.lines().values()), lab.left) == ([], {"DONE"}, [])
+    assert lab.restore().status is Status.RESTORED
+    assert attached(lab, of) == [POLICY]
+
+
+def test_a_denial_that_was_attached_is_not_taken_away(lab: Lab) -> None:
+    lab.does("iam", "attach_user_policy", UserName="bob", PolicyArn=DENY_ALL)
+    lab.remediate()
+    assert (attached(lab, "user"), lab.lines()) == ([DENY_ALL], {"AttachUserPolicy": "SKIPPED"})
+    assert "would open, not close" in lab.left[0]
+
+
+def test_detached_since(lab: Lab) -> None:
+    lab.does("iam", "attach_user_policy", UserName="bob", PolicyArn=POLICY)
+    lab.see("iam").detach_user_policy(UserName="bob", PolicyArn=POLICY)
+    lab.remediate()
+    assert (lab.lines(), lab.changed(), lab.left) == ({"AttachUserPolicy": "ALREADY"}, [], [])
+
+
+@pytest.mark.parametrize("of", OF)
+def test_inline(lab: Lab, of: str) -> None:
+    lab.does(
+        "iam",
+        f"put_{of}_policy",
+        **{f"{of.title()}Name": OF[of]},
+        PolicyName="p",
+        PolicyDocument=json.dumps(ADMIN),
+    )
+    lab.remediate()
+    assert (inline(lab, of), set(lab.lines().values())) == ({}, {"DONE"})
+    assert "whether it took an older one's place is not known" in str(lab.ledger()["actions"])
+    got = lab.restore()
+    assert (inline(lab, of), got.status) == ({"p": ADMIN}, Status.RESTORED)
+
+
+def test_an_inline_policy_put_twice_is_deleted_once(lab: Lab) -> None:
+    for document in (NOTHING, ADMIN):
+        lab.does(
+            "iam",
+            "put_user_policy",
+            UserName="bob",
+            PolicyName="p",
+            PolicyDocument=json.dumps(document),
+        )
+    lab.remediate()
+    assert (inline(lab, "user"), lab.left) == ({}, [])
+    assert sorted(
+        one["status"] for name, one in lab.ledger()["actions"].items() if name.startswith("revert/")
+    ) == [
+        "ALREADY",
+        "DONE",
+    ]
+    assert lab.restore().status is Status.RESTORED
+    assert inline(lab, "user") == {"p": ADMIN}
+
+
+def test_an_inline_policy_changed_since(lab: Lab) -> None:
+    lab.does(
+        "iam", "put_user_policy", UserName="bob", PolicyName="p", PolicyDocument=json.dumps(ADMIN)
+    )
+    lab.see("iam").put_user_policy(
+        UserName="bob", PolicyName="p", PolicyDocument=json.dumps(NOTHING)
+    )
+    lab.remediate()
+    assert (inline(lab, "user"), lab.lines()) == ({"p": NOTHING}, {"PutUserPolicy": "SKIPPED"})
+    assert (
+        "changed since, left as it is" in lab.left[0]
+        and "aws iam delete-user-policy" in lab.left[0]
+    )
+
+
+def test_an_inline_policy_whose_text_was_cut(lab: Lab) -> None:
+    """What was put is not known then: what is there is recorded, so it can come back."""
+    lab.does(
+        "iam",
+        "put_user_policy",
+        UserName="bob",
+        PolicyName="p",
+        PolicyDocument=json.dumps(ADMIN),
+        also={
+            "parameters": {
+                "userName": "bob",
+                "policyName": "p",
+                "policyDocument": '{"Version": "20…',
+            }
+        },
+    )
+    lab.remediate()
+    assert inline(lab, "user") == {}
+
+
+@pytest.mark.parametrize("name", ["AWSRevokeOlderSessions", f"{PREFIX}-deny-session"])
+def test_what_denies_sessions_is_never_deleted(lab: Lab, name: str) -> None:
+    """The principal may have put a policy of that name; containment has put its own in its place
+    since.
+    """
+    lab.does(
+        "iam", "put_role_policy", RoleName="app", PolicyName=name, PolicyDocument=json.dumps(ADMIN)
+    )
+    lab.remediate()
+    assert (set(inline(lab, "role")), lab.lines()) == ({name}, {"PutRolePolicy": "SKIPPED"})
+
+
+def test_put_back_by_somebody_else_is_not_overwritten(lab: Lab) -> None:
+    lab.does(
+        "iam", "put_user_policy", UserName="bob", PolicyName="p", PolicyDocument=json.dumps(ADMIN)
+    )
+    lab.remediate()
+    lab.see("iam").put_user_policy(
+        UserName="bob", PolicyName="p", PolicyDocument=json.dumps(NOTHING)
+    )
+    got = lab.restore()
+    assert (inline(lab, "user"), got.status) == ({"p": NOTHING}, Status.RESTORE_PARTIAL)
+
+
+def members(lab: Lab) -> list[str]:
+    return [one["UserName"] for one in lab.see("iam").get_group(GroupName="admins")["Users"]]
+
+
+def test_added_to_a_group(lab: Lab) -> None:
+    lab.does("iam", "add_user_to_group", UserName="bob", GroupName="admins")
+    lab.remediate()
+    assert (members(lab), lab.lines()) == ([], {"AddUserToGroup": "DONE"})
+    assert lab.restore().status is Status.RESTORED
+    assert members(lab) == ["bob"]
+
+
+def test_the_contained_user_itself_loses_what_it_gave_itself(lab: Lab) -> None:
+    lab.does("iam", "attach_user_policy", UserName=USER, PolicyArn=POLICY)
+    lab.see("iam").attach_user_policy(UserName=USER, PolicyArn=DENY_ALL)
+    lab.remediate()
+    got = lab.see("iam").list_attached_user_policies(UserName=USER)["AttachedPolicies"]
+    assert [one["PolicyArn"] for one in got] == [DENY_ALL]
+
+
+@pytest.mark.parametrize(
+    ("name", "parameters", "hand"),
+    [
+        (
+            "PutUserPermissionsBoundary",
+            {"userName": "bob"},
+            "aws iam delete-user-permissions-boundary --user-name bob",
+        ),
+        (
+            "DeleteRolePermissionsBoundary",
+            {"roleName": "app"},
+            "aws iam put-role-permissions-boundary --permissions-boundary ARN --role-name app",
+        ),
+        (
+            "CreatePolicyVersion",
+            {"policyArn": POLICY},
+            f"aws iam list-policy-versions --policy-arn {POLICY}",
+        ),
+        (
+            "SetDefaultPolicyVersion",
+            {"policyArn": POLICY},
+            f"aws iam list-policy-versions --policy-arn {POLICY}",
+        ),
+        (
+            "DetachUserPolicy",
+            {"userName": "bob", "policyArn": POLICY},
+            f"aws iam attach-user-policy --user-name bob --policy-arn {POLICY}",
+        ),
+        (
+            "CreateInstanceProfile",
+            {"instanceProfileName": "p"},
+            "aws iam delete-instance-profile --instance-profile-name p",
+        ),
+        (
+            "CreateInstanceProfile",
+            {"instanceProfileName": "$(rm -rf .)"},
+            "--instance-profile-name '$(rm -rf .)'",
+        ),
+        (
+            "CreateInstanceProfile",
+            {},
+            "aws cloudtrail lookup-events --lookup-attributes AttributeKey=EventId",
+        ),
+        (
+            "SomethingNew",
+            {},
+            "aws cloudtrail lookup-events --lookup-attributes AttributeKey=EventId",
+        ),
+    ],
+)
+def test_for_people(lab: Lab, name: str, parameters: Json, hand: str) -> None:
+    lab.happened("iam", name, parameters)
+    lab.remediate()
+    assert hand in lab.left[0] and lab.changed() == []
+
+
+# -- trust -----------------------------------------------------------------------------------------
+
+
+def role_trust(lab: Lab) -> Json:
+    return dict(lab.see("iam").get_role(RoleName="app")["Role"]["AssumeRolePolicyDocument"])
+
+
+@pytest.mark.parametrize(
+    "outside",
+    [
+        {"AWS": f"arn:aws:iam::{OTHER}:root"},
+        {"AWS": [f"arn:aws:iam::{MEMBER}:root", f"arn:aws:iam::{OTHER}:role/x"]},
+        {"AWS": OTHER},
+        {"AWS": "*"},
+        "*",
+    ],
+)
+def test_a_door_for_another_account(lab: Lab, outside: Any) -> None:
+    document = trust({"Service": "ec2.amazonaws.com"}, outside)
+    lab.does(
+        "iam", "update_assume_role_policy", RoleName="app", PolicyDocument=json.dumps(document)
+    )
+    lab.remediate()
+    *kept, denial = role_trust(lab)["Statement"]
+    assert kept == document["Statement"], "what was there stays"
+    assert (denial["Sid"], denial["Effect"], denial["Action"]) == (SID, "Deny", "sts:AssumeRole")
+    assert denial["Condition"]["StringNotEquals"] == {"aws:PrincipalAccount": MEMBER}
+    assert lab.lines() == {"UpdateAssumeRolePolicy": "DONE"}
+    assert lab.restore().status is Status.RESTORED
+    assert role_trust(lab) == document
+
+
+@pytest.mark.parametrize(
+    "inside",
+    [
+        {"Service": "ec2.amazonaws.com"},
+        {"AWS": f"arn:aws:iam::{MEMBER}:root"},
+        {"AWS": MEMBER},
+        {"Federated": f"arn:aws:iam::{MEMBER}:saml-provider/idp"},
+        {"AWS": "AROAEXAMPLEEXAMPLE12"},
+    ],
+)
+def test_trust_that_names_this_account_alone_is_for_people(lab: Lab, inside: Any) -> None:
+    document = trust(inside)
+    lab.does(
+        "iam", "update_assume_role_policy", RoleName="app", PolicyDocument=json.dumps(document)
+    )
+    lab.remediate()
+    assert (role_trust(lab), lab.lines()) == (document, {"UpdateAssumeRolePolicy": "SKIPPED"})
+    assert "aws iam get-role --role-name app" in lab.left[0]
+
+
+def test_two_changes_of_one_trust_get_one_denial(lab: Lab) -> None:
+    for outside in (OTHER, "888888888888"):
+        lab.does(
+            "iam",
+            "update_assume_role_policy",
+            RoleName="app",
+            PolicyDocument=json.dumps(trust({"AWS": outside})),
+        )
+    lab.remediate()
+    assert [one.get("Sid") for one in role_trust(lab)["Statement"]].count(
+        SID
+    ) == 1 and lab.left == []
+
+
+def test_trust_changed_since_is_not_overwritten_by_restore(lab: Lab) -> None:
+    lab.does(
+        "iam",
+        "update_assume_role_policy",
+        RoleName="app",
+        PolicyDocument=json.dumps(trust({"AWS": OTHER})),
+    )
+    lab.remediate()
+    now = trust({"AWS": MEMBER})
+    lab.see("iam").update_assume_role_policy(RoleName="app", PolicyDocument=json.dumps(now))
+    got = lab.restore()
+    assert (role_trust(lab), got.status) == (now, Status.RESTORE_PARTIAL)
+
+
+def test_what_the_denial_denies() -> None:
+    """By an IAM evaluator: strangers, and neither the own account nor a service nor a web
+    identity.
+    """
+    from ministack.core.iam_evaluator import EvalContext, parse_policy_document
+    from ministack.core.iam_evaluator import evaluate as answer
+
+    document = resource_state.with_denial(trust({"AWS": "*"}), SID, MEMBER)
+    identity = {
+        "Version": "2012-10-17",
+        "Statement": [
+            {**{k: v for k, v in one.items() if k != "Principal"}, "Resource": "*"}
+            for one in document["Statement"]
+        ],
+    }
+    identity["Statement"].append(
+        {"Effect": "Allow", "Action": "sts:AssumeRoleWithWebIdentity", "Resource": "*"}
+    )
+
+    def asked(action: str, account: str, **keys: str) -> str:
+        context = EvalContext(
+            principal_arn=f"arn:aws:iam::{account}:root",
+            principal_type="AssumedRole",
+            principal_account=account,
+            action=action,
+            resource_arn="*",
+            region="us-east-1",
+            secure_transport=True,
+            request_tags={},
+            tag_keys=[],
+            service_context={
+                k: v for name, v in keys.items() for k in (f"aws:{name}", f"aws:{name}".lower())
+            },
+        )
+        return str(answer(context, [parse_policy_document(json.dumps(identity))]).decision)
+
+    assert asked("sts:AssumeRole", OTHER) == "Deny"
+    assert asked("sts:AssumeRole", MEMBER) == "Allow"
+    assert asked("sts:AssumeRole", OTHER, PrincipalIsAWSService="true") == "Allow"
+    assert asked("sts:AssumeRoleWithWebIdentity", "anonymous") == "Allow"

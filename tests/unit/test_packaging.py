@@ -1,0 +1,263 @@
+"""The zips: built from the sources and nothing else, the same bytes wherever they are built,
+small.
+"""
+
+from __future__ import annotations
+
+import ast
+import importlib.util
+import os
+import subprocess
+import sys
+import time
+import zipfile
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+from botocore import xform_name
+from botocore.session import Session
+
+from tests.support.repository import ROOT
+
+LAMBDA = ROOT / "lambda_src"
+PACKAGE = LAMBDA / "guardduty_response"
+
+
+def _script(name: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(name, LAMBDA / f"{name}.py")
+    assert spec
+    assert spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+build, trim_models = _script("build"), _script("trim_models")
+
+
+def _built(directory: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, bytes]:
+    directory.mkdir()
+    monkeypatch.setattr(build, "DIST", directory)
+    assert build.main([]) == 0
+    return {path.name: path.read_bytes() for path in sorted(directory.glob("*.zip"))}
+
+
+def test_what_is_committed_is_what_the_sources_give(capsys: pytest.CaptureFixture[str]) -> None:
+    assert build.main(["--check"]) == 0, capsys.readouterr().err
+
+
+def test_the_same_sources_give_the_same_bytes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = _built(tmp_path / "a", monkeypatch)
+    monkeypatch.setenv("TZ", "Pacific/Auckland")
+    time.tzset()
+    try:
+        previous = os.umask(0o077)
+        try:
+            assert _built(tmp_path / "b", monkeypatch) == first
+        finally:
+            os.umask(previous)
+    finally:
+        monkeypatch.delenv("TZ")
+        time.tzset()
+
+
+def test_a_changed_or_stray_zip_is_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    names = sorted(_built(tmp_path / "dist", monkeypatch))
+    with zipfile.ZipFile(tmp_path / "dist" / names[0], "a") as archive:
+        archive.writestr("guardduty_response/extra.py", "")
+    (tmp_path / "dist" / "old.zip").write_bytes(b"")
+    assert build.main(["--check"]) == 1
+    said = capsys.readouterr().err
+    assert f"{names[0]} is not what the sources give" in said
+    assert "old.zip is built from nothing" in said
+
+
+@pytest.mark.parametrize("name", sorted(build.contents()))
+def test_a_zip_holds_plain_readable_entries(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "dist" / name
+    _built(tmp_path / "dist", monkeypatch)
+    with zipfile.ZipFile(path) as archive:
+        infos = archive.infolist()
+    assert [one.filename for one in infos] == sorted(one.filename for one in infos)
+    for one in infos:
+        assert (one.date_time, one.external_attr >> 16 & 0o777, one.create_system) == (
+            (1980, 1, 1, 0, 0, 0),
+            0o644,
+            3,
+        )
+        assert one.filename.startswith("guardduty_response/")
+        assert "__pycache__" not in one.filename
+
+
+FUNCTIONS = {
+    "incident": {"functions/incident.py", "monitoring/recheck.py"},
+    "watchdog": {"functions/reconcile.py", "monitoring/schedule.py"},
+    "playbook": {"functions/respond.py", "monitoring/drift.py", "functions/steps.py"},
+    "collect": {"functions/collect.py", "functions/steps.py"},
+    "remediate": {"functions/eradicate.py", "functions/steps.py"},
+    "restore": {"functions/restore.py"},
+    "terminate": {"functions/terminate.py", "functions/steps.py"},
+}
+
+
+def test_no_zip_holds_what_its_function_must_not_do() -> None:
+    """Only its own handler; the code that contains, collects, undoes or destroys is each in the
+    zip of that job alone.
+    """
+    for name, files in build.contents().items():
+        job, _, own = name.removesuffix(".zip").partition("_")
+        assert {
+            one
+            for one in files
+            if one.startswith(("functions/", "monitoring/"))
+            and Path(one).stem not in ("__init__", "runtime")
+        } == FUNCTIONS[job]
+        assert {
+            one.split("/")[1]
+            for one in files
+            if one.startswith("playbooks/") and one.count("/") > 1
+        } == ({own} - {""})
+        assert ("decision/guardrails.py" in files) == (job == "playbook")
+        assert ("incident/notifications.py" in files) == (
+            job in ("incident", "watchdog", "restore")
+        )
+        home = f"playbooks/{own}/"
+        for part, its in (
+            ("playbook", "playbook"),
+            ("restore", "restore"),
+            ("evidence/", "collect"),
+            ("eradicate/", "remediate"),
+            ("terminate", "terminate"),
+        ):
+            carried = [one for one in files if own and one.startswith(home + part)]
+            exists = any((PACKAGE / home).glob(f"{part.rstrip('/')}*")) if own else False
+            assert bool(carried) == (job == its and exists), f"{name} holds {carried}"
+
+
+@pytest.mark.parametrize("name", sorted(build.contents()))
+def test_a_function_starts_from_its_zip_alone(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each module in it is importable with nothing but botocore and the standard library beside
+    it.
+    """
+    _built(tmp_path / "dist", monkeypatch)
+    with zipfile.ZipFile(tmp_path / "dist" / name) as archive:
+        archive.extractall(tmp_path / "function")
+    modules = [
+        one.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
+        for one in build.contents()[name]
+        if one.endswith(".py")
+    ]
+    program = "import importlib, sys\n" + "\n".join(
+        (
+            f"importlib.import_module('guardduty_response.{one}')"
+            if one != "__init__"
+            else "import guardduty_response"
+        )
+        for one in modules
+    )
+    program += "\nassert 'boto3' not in sys.modules, 'boto3 costs a fifth of the cold start'"
+    environment = {
+        "PATH": os.environ["PATH"],
+        "PYTHONPATH": str(tmp_path / "function"),
+        "AWS_DEFAULT_REGION": "eu-central-1",
+    }
+    got = subprocess.run(
+        [sys.executable, "-c", program],
+        env=environment,
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert got.returncode == 0, got.stderr
+
+
+def test_only_the_standard_library_and_botocore_run_with_response_privileges() -> None:
+    allowed = set(sys.stdlib_module_names) | {"botocore", "guardduty_response"}
+    for path in PACKAGE.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            names = [one.name for one in node.names] if isinstance(node, ast.Import) else []
+            names += (
+                [node.module or ""] if isinstance(node, ast.ImportFrom) and node.level == 0 else []
+            )
+            for name in names:
+                assert name.split(".")[0] in allowed, f"{path.name} imports {name}"
+
+
+# -- the trimmed models ----------------------------------------------------------------------------
+
+SERVICES = (
+    "autoscaling",
+    "elbv2",
+    "iam",
+    "ec2",
+    "dynamodb",
+    "s3",
+    "secretsmanager",
+    "sns",
+    "sqs",
+    "stepfunctions",
+    "sts",
+)
+
+
+def _used(api: str) -> set[str]:
+    """Operations that the zips with this trimmed model call (methods no other service in use has
+    by that name).
+    """
+    session, service = Session(), api.split("/", maxsplit=1)[0]
+    carrying = {
+        one
+        for files in build.contents().values()
+        if any(f"models/{api}/" in name for name in files)
+        for one in files
+    }
+    others = {
+        xform_name(operation)
+        for other in SERVICES
+        if other != service
+        for operation in session.get_service_model(other).operation_names
+    }
+    known = {
+        xform_name(operation): operation
+        for operation in session.get_service_model(service).operation_names
+    }
+    found = set()
+    for path in [PACKAGE / one for one in sorted(carrying) if one.endswith(".py")]:
+        for node in ast.walk(ast.parse(path.read_text())):
+            name = (
+                node.attr
+                if isinstance(node, ast.Attribute)
+                else node.value
+                if isinstance(node, ast.Constant)
+                else ""
+            )
+            if isinstance(name, str) and name in known and name not in others:
+                found.add(known[name])
+    return found
+
+
+@pytest.mark.parametrize("api", sorted(trim_models.OPERATIONS))
+def test_a_model_holds_every_operation_in_use_and_no_other(api: str) -> None:
+    used, kept = _used(api), set(trim_models.OPERATIONS[api])
+    assert used
+    assert used - kept == set(), "add to trim_models.OPERATIONS and run 'make zips'"
+    assert kept - used == set(), "no source calls these any more: remove them from OPERATIONS"
+
+
+def test_the_models_are_the_installed_botocores(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["trim_models.py", "--check"])
+    assert trim_models.main() == 0, capsys.readouterr().out
+    for api, operations in trim_models.OPERATIONS.items():
+        assert set(trim_models.trimmed(api)["operations"]) == set(operations)
