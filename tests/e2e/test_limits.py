@@ -16,7 +16,7 @@ import pytest
 from botocore.exceptions import ClientError
 from guardduty_response.containment.contract import Target
 from guardduty_response.playbooks.ec2_instance import action_order, network
-from guardduty_response.playbooks.ec2_instance.instance_context import Work
+from guardduty_response.playbooks.ec2_instance.instance_context import InstanceContext
 
 from sandbox.seed import Victim
 from tests.e2e.e2e_world import MEMBER, PREFIX, SECURITY, Json, World
@@ -128,7 +128,9 @@ def _session_policies(world: World, victim: Victim, which: str) -> list[Json]:
         "target_groups": [{"arn": victim.target_group}],
     }
     context = _Context(world)
-    work = Work(context, Target("ec2_instance", victim.instance, arn, MEMBER, "us-east-1", scope))  # type: ignore[arg-type]
+    work = InstanceContext(
+        context, Target("ec2_instance", victim.instance, arn, MEMBER, "us-east-1", scope)
+    )  # type: ignore[arg-type]
     if which == "network":
         network.sessions(work, victim.interfaces, [victim.vpc], {})
     else:

@@ -24,7 +24,7 @@ from guardduty_response.cloudtrail import query
 from guardduty_response.containment.contract import Context, Target
 from guardduty_response.decision.configuration import Config
 from guardduty_response.decision.finding import Finding
-from guardduty_response.evidence.items import Part
+from guardduty_response.evidence.items import EvidenceItem
 from guardduty_response.playbooks.ec2_instance.evidence import (
     api_calls,
     copies,
@@ -32,7 +32,7 @@ from guardduty_response.playbooks.ec2_instance.evidence import (
     network_logs,
     snapshots,
 )
-from guardduty_response.playbooks.ec2_instance.instance_context import Work
+from guardduty_response.playbooks.ec2_instance.instance_context import InstanceContext
 
 from sandbox import seed, settings
 from sandbox.clients import Aws
@@ -68,7 +68,7 @@ class Collector:
     evidence: Json = field(default_factory=dict)
     stored: dict[str, bytes] = field(default_factory=dict)
 
-    def work(self) -> Work:
+    def target_context(self) -> InstanceContext:
         detail = {
             "resource": {"instanceDetails": {"instanceId": self.victim.instance}},
             "service": {
@@ -113,9 +113,11 @@ class Collector:
             self.put,
         )
         arn = f"arn:aws:ec2:{REGION}:{MEMBER}:instance/{self.victim.instance}"
-        work = Work(context, Target("ec2_instance", self.victim.instance, arn, MEMBER, REGION))
-        work.kept = {"evidence": self.evidence}
-        work.keep = self.evidence.__setitem__  # type: ignore[method-assign]
+        work = InstanceContext(
+            context, Target("ec2_instance", self.victim.instance, arn, MEMBER, REGION)
+        )
+        work.stored = {"evidence": self.evidence}
+        work.record_evidence = self.evidence.__setitem__  # type: ignore[method-assign]
         return work
 
     def assume(self, account: str, region: str, document: Json) -> function_aws.Session:
@@ -126,9 +128,11 @@ class Collector:
         self.stored[name] = content
         return {"key": name, "sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)}
 
-    def collect(self, module: ModuleType) -> Part:
+    def collect(self, module: ModuleType) -> EvidenceItem:
         for _ in range(60):
-            part: Part = module.run(self.work(), dict(self.evidence.get(module.NAME) or {}))
+            part: EvidenceItem = module.run(
+                self.target_context(), dict(self.evidence.get(module.NAME) or {})
+            )
             self.evidence[module.NAME] = json.loads(json.dumps(part.__dict__))
             if part.outcome != "RUNNING":
                 return part

@@ -22,10 +22,10 @@ from guardduty_response.aws import clients as own_aws
 from guardduty_response.containment.contract import Context, Target
 from guardduty_response.decision.configuration import Config
 from guardduty_response.evidence import store as evidence_store
-from guardduty_response.evidence.items import Part
-from guardduty_response.incident.repository import Record
+from guardduty_response.evidence.items import EvidenceItem
+from guardduty_response.incident.repository import IncidentRepository
 from guardduty_response.playbooks.ec2_instance.evidence import forensics, uploads
-from guardduty_response.playbooks.ec2_instance.instance_context import Work
+from guardduty_response.playbooks.ec2_instance.instance_context import InstanceContext
 
 from sandbox import seed, settings
 from sandbox.clients import Aws
@@ -298,8 +298,8 @@ class Collection:
     config: Json
     role: str = ""
 
-    def run(self, id: str) -> Part:
-        record = Record("forensics-lab", own_aws.client("dynamodb"))
+    def run(self, id: str) -> EvidenceItem:
+        record = IncidentRepository("forensics-lab", own_aws.client("dynamodb"))
         arn = f"arn:aws:ec2:{self.aws.region}:{MEMBER}:instance/{id}"
         record.put_target(INCIDENT, {"kind": "ec2_instance", "id": id, "arn": arn})
         values = dict.fromkeys((one.name for one in dataclasses.fields(Config)), None)
@@ -327,10 +327,12 @@ class Collection:
             self.assume,
             lambda name, body: evidence_store.put(INCIDENT, name, body),
         )
-        part = Part(forensics.Outcome.RUNNING, "")
+        part = EvidenceItem(forensics.Outcome.RUNNING, "")
         for _ in range(60):
-            work = Work(context, Target("ec2_instance", id, arn, MEMBER, self.aws.region))
-            work.kept = {"status": "OPEN"}  # not contained yet
+            work = InstanceContext(
+                context, Target("ec2_instance", id, arn, MEMBER, self.aws.region)
+            )
+            work.stored = {"status": "OPEN"}  # not contained yet
             part = forensics.run(work, dataclasses.asdict(part))
             if part.outcome != "RUNNING":
                 return part

@@ -27,7 +27,7 @@ MEANINGS = {
     Status.CONTAINED: "Contained, and seen to be so on reading the resource back.",
     Status.PARTIAL: "Contained in part; the record says what is open.",
     Status.FAILED: "Not contained, or not known to be.",
-    Status.BREACHED: "Was contained; a later reading found it undone.",
+    Status.CONTAINMENT_LOST: "Was contained; a later reading found it undone.",
     Status.NOTIFIED: "The policy lets nothing act: people were told.",
     Status.DRY_RUN: "Nothing was changed; the record says what would have been done.",
     Status.SKIPPED: "Nothing was done; the record says why (paused, exempt, not a finding …).",

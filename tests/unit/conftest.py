@@ -17,7 +17,7 @@ from botocore.client import BaseClient
 from botocore.loaders import JSONFileLoader
 from guardduty_response.aws import clients
 from guardduty_response.decision import configuration
-from guardduty_response.incident.repository import Record
+from guardduty_response.incident.repository import IncidentRepository
 from guardduty_response.incident.statuses import Status
 from moto import mock_aws
 
@@ -50,8 +50,8 @@ def world() -> Iterator[World]:
 
 
 @pytest.fixture
-def record(world: World) -> Record:
-    return Record(TABLE)
+def record(world: World) -> IncidentRepository:
+    return IncidentRepository(TABLE)
 
 
 @pytest.fixture
@@ -78,7 +78,7 @@ def incident(world: World) -> Callable[..., str]:
 
     def begin(*names: str, status: str = "CONTAINING", **fields: Any) -> str:
         incident_id = str(call("open", event=load_finding())["incident_id"])
-        record = Record(TABLE)
+        record = IncidentRepository(TABLE)
         targets = [
             {k: v for k, v in target(name).items() if k not in ("scope", "verify_only")}
             for name in names or ["i-1"]
@@ -94,7 +94,7 @@ def incident(world: World) -> Callable[..., str]:
 
 
 @pytest.fixture
-def verified(record: Record) -> Callable[..., None]:
+def verified(record: IncidentRepository) -> Callable[..., None]:
     """What the playbook function's verify verb writes."""
 
     def write(incident_id: str, status: str, name: str = "i-1", execution: str = EXECUTION) -> None:

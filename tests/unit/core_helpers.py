@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from guardduty_response.functions import incident, reconcile
-from guardduty_response.incident.repository import Record
+from guardduty_response.incident.repository import IncidentRepository
 
 from tests.unit.lambda_world import EXECUTIONS, World
 
@@ -48,7 +48,7 @@ def told(world: World) -> tuple[list[str], list[str]]:
     return kinds(world.messages()), kinds(world.messages("escalations"))
 
 
-def emission(record: Record, incident_id: str, execution: str) -> str:
+def emission(record: IncidentRepository, incident_id: str, execution: str) -> str:
     """The same finding again, seen by ``execution``; returns the outcome."""
     old = record.meta(incident_id)
     meta = {

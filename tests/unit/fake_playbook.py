@@ -6,7 +6,7 @@ from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
-from guardduty_response.containment.contract import Check, Context, Planned, Step, Target
+from guardduty_response.containment.contract import Check, Context, Planned, StepResult, Target
 
 from tests.unit.lambda_world import World
 
@@ -25,7 +25,7 @@ class Fake(ModuleType):
         self.consequences = ""
         self.hand_over: dict[str, Callable[[], dict[str, Any]]] = {}
         self.left = 0
-        self.steps: dict[str, Step] = {}
+        self.steps: dict[str, StepResult] = {}
         self.checks = [Check("eni-1", True, "closed")]
         self.calls: list[tuple[str, Target]] = []
         self.seen: list[Context] = []
@@ -52,33 +52,33 @@ class Fake(ModuleType):
             for id in self.ids
         ]
 
-    def _verb(self, name: str, context: Context, target: Target) -> Step:
+    def _verb(self, name: str, context: Context, target: Target) -> StepResult:
         self.calls.append((name, target))
         self.seen.append(context)
-        return self.steps.get(name, Step())
+        return self.steps.get(name, StepResult())
 
-    def contain(self, context: Context, target: Target) -> Step:
+    def contain(self, context: Context, target: Target) -> StepResult:
         return self._verb("contain", context, target)
 
-    def verify(self, context: Context, target: Target) -> tuple[Step, list[Check]]:
+    def verify(self, context: Context, target: Target) -> tuple[StepResult, list[Check]]:
         return self._verb("verify", context, target), list(self.checks)
 
-    def evidence(self, context: Context, target: Target) -> Step:
+    def evidence(self, context: Context, target: Target) -> StepResult:
         return self._verb("evidence", context, target)
 
-    def finish(self, context: Context, target: Target) -> Step:
+    def finish(self, context: Context, target: Target) -> StepResult:
         return self._verb("finish", context, target)
 
     # -- its collector and its terminator ----------------------------------------------------------
 
-    def first(self, context: Context, target: Target, seconds_left: int) -> Step:
+    def first(self, context: Context, target: Target, seconds_left: int) -> StepResult:
         self.left = seconds_left
         return self._verb("first", context, target)
 
-    def collect(self, context: Context, target: Target) -> Step:
+    def collect(self, context: Context, target: Target) -> StepResult:
         return self._verb("collect", context, target)
 
-    def terminate(self, context: Context, target: Target) -> Step:
+    def terminate(self, context: Context, target: Target) -> StepResult:
         return self._verb("terminate", context, target)
 
 

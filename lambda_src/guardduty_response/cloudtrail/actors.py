@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from guardduty_response.aws import clients
 from guardduty_response.cloudtrail import event as cloudtrail_event
 from guardduty_response.containment.contract import Check
-from guardduty_response.containment.target_context import Json, Work, allow, policy
+from guardduty_response.containment.target_context import Json, TargetContext, allow, policy
 
 # where IAM's events are recorded
 IAM_REGION = {"aws": "us-east-1", "aws-us-gov": "us-gov-west-1", "aws-cn": "cn-north-1"}
@@ -23,7 +23,7 @@ Calls = dict[str, tuple[str, ...]]
 
 
 def who(
-    work: Work,
+    target_context: TargetContext,
     calls: Calls,
     questions: list[tuple[str, str, str]],
     undone: list[Check],
@@ -52,13 +52,13 @@ def who(
     start = start.replace(microsecond=0)
     if seen and seen["what"] in names and _time(seen["when"]) >= start:
         return [seen]
-    own = cloudtrail_event.own_roles(work.ctx.config)
+    own = cloudtrail_event.own_roles(target_context.context.config)
     found: dict[str, Json] = {}
     for asked, (region, key, value) in enumerate(list(dict.fromkeys(questions))[:LOOKUPS]):
         time.sleep(PAUSE_SECONDS * bool(asked))
         attribute = {"AttributeKey": key, "AttributeValue": value}
         answer = (
-            (session(region) if session else _session(work, region))
+            (session(region) if session else _session(target_context, region))
             .client("cloudtrail")
             .lookup_events(LookupAttributes=[attribute], StartTime=start, MaxResults=50)
         )
@@ -76,14 +76,16 @@ def who(
     return sorted(found.values(), key=lambda one: str(one["when"]), reverse=True)[:MOST]
 
 
-def _session(work: Work, region: str) -> clients.Session:
-    return work.ctx.assume(
-        work.target.account_id, region, policy(allow(("cloudtrail:LookupEvents",)))
+def _session(target_context: TargetContext, region: str) -> clients.Session:
+    return target_context.context.assume(
+        target_context.target.account_id, region, policy(allow(("cloudtrail:LookupEvents",)))
     )
 
 
-def iam_region(work: Work) -> str:
-    return IAM_REGION.get(str(work.ctx.config.partition), work.target.region)
+def iam_region(target_context: TargetContext) -> str:
+    return IAM_REGION.get(
+        str(target_context.context.config.partition), target_context.target.region
+    )
 
 
 def _time(text: str) -> datetime:

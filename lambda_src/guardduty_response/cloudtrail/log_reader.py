@@ -15,8 +15,8 @@ from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
 from typing import Any
 
-from guardduty_response.cloudtrail.time_range import Budget, Window
-from guardduty_response.containment.target_context import Work, allow
+from guardduty_response.cloudtrail.time_range import Budget, TimeRange
+from guardduty_response.containment.target_context import TargetContext, allow
 from guardduty_response.evidence.items import Json, Outcome
 
 OBJECT_BYTES = 32 << 20  # of one delivered object held in memory
@@ -25,11 +25,11 @@ STREAM_BYTES = 1 << 30  # of one delivered object read line by line
 _STAMP = re.compile(r"_(\d{8}T\d{4})Z_")
 
 
-def others_collect(work: Work, name: str) -> bool:
+def others_collect(target_context: TargetContext, name: str) -> bool:
     """Whether another part is still at work (and not merely waiting for late records itself):
     then waiting costs nothing.
     """
-    parts: Json = work.kept.get("evidence") or {}
+    parts: Json = target_context.stored.get("evidence") or {}
     return any(
         one.get("outcome") == Outcome.RUNNING and not (one.get("state") or {}).get("late")
         for key, one in parts.items()
@@ -37,13 +37,13 @@ def others_collect(work: Work, name: str) -> bool:
     )
 
 
-def late(work: Work, name: str, state: Json, due: float) -> int | None:
+def late(target_context: TargetContext, name: str, state: Json, due: float) -> int | None:
     """Seconds until what was not delivered yet is asked for, once, and only as long as other
     evidence is being collected; 0: now, and ``state["round"]`` has begun. None: there is no further
     round.
     """
     state["late"] = True
-    if state.get("round") or not others_collect(work, name):
+    if state.get("round") or not others_collect(target_context, name):
         return None
     at = time.time()
     if at < due:
@@ -63,9 +63,9 @@ def group_arns(arn: str) -> list[str]:
     return [bare, f"{bare}:*"]
 
 
-def read_group(work: Work, arn: str) -> Any:
+def read_group(target_context: TargetContext, arn: str) -> Any:
     """A client that may filter the events of this one log group."""
-    return work.open(allow(("logs:FilterLogEvents",), group_arns(arn))).client("logs")
+    return target_context.open(allow(("logs:FilterLogEvents",), group_arns(arn))).client("logs")
 
 
 def filter_events(logs: Any, request: Json, budget: Budget, take: Callable[[Json], None]) -> str:
@@ -82,11 +82,11 @@ def filter_events(logs: Any, request: Json, budget: Budget, take: Callable[[Json
     return str(request.get("nextToken") or "")
 
 
-def bucket_session(work: Work, bucket: str, prefixes: list[str]) -> Any:
+def bucket_session(target_context: TargetContext, bucket: str, prefixes: list[str]) -> Any:
     """A client that may list and read these prefixes of one bucket, and have S3 decrypt what
     lies there.
     """
-    partition = work.ctx.config.partition
+    partition = target_context.context.config.partition
     listing = allow(("s3:ListBucket",), f"arn:{partition}:s3:::{bucket}")
     listing["Condition"] = {"StringLike": {"s3:prefix": [f"{one}*" for one in prefixes]}}
     via = {"StringLike": {"kms:ViaService": "s3.*"}}
@@ -99,10 +99,10 @@ def bucket_session(work: Work, bucket: str, prefixes: list[str]) -> Any:
     reading = allow(
         ("s3:GetObject",), [f"arn:{partition}:s3:::{bucket}/{one}*" for one in prefixes]
     )
-    return work.open(listing, reading, key).client("s3")
+    return target_context.open(listing, reading, key).client("s3")
 
 
-def listed(s3: Any, bucket: str, prefix: str, after: str, window: Window) -> Iterator[Json]:
+def listed(s3: Any, bucket: str, prefix: str, after: str, window: TimeRange) -> Iterator[Json]:
     """Objects under ``prefix``, after the key ``after``, that may hold records of the window.
 
     An object is written up to 15 minutes after its records (Amazon VPC User Guide, "Flow log

@@ -15,7 +15,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from guardduty_response.aws.errors import error_code, is_transient
-from guardduty_response.cloudtrail.time_range import Budget, Window, iso
+from guardduty_response.cloudtrail.time_range import Budget, TimeRange, iso
 from guardduty_response.containment.target_context import why
 from guardduty_response.decision.finding import get
 from guardduty_response.evidence.items import Json
@@ -37,7 +37,7 @@ def answered(questions: list[Json]) -> bool:
     return all(one.get("done") for one in questions)
 
 
-def ask(client: Any, questions: list[Json], window: Window, until: float, take: Take) -> None:
+def ask(client: Any, questions: list[Json], window: TimeRange, until: float, take: Take) -> None:
     """One function call's share of the questions, which keep how far they are. ``until``: of
     ``time.monotonic``.
 
@@ -72,7 +72,7 @@ class _Paced:
         return got
 
 
-def _pages(client: _Paced, one: Json, window: Window, budget: Budget, take: Take) -> None:
+def _pages(client: _Paced, one: Json, window: TimeRange, budget: Budget, take: Take) -> None:
     request: Json = {
         "LookupAttributes": [{"AttributeKey": one["key"], "AttributeValue": one["value"]}],
         "StartTime": one.get("since", window.start),
@@ -148,7 +148,7 @@ def calls(rows: Json) -> list[Json]:
     ]
 
 
-def command(question: Json, window: Window, region: str) -> str:
+def command(question: Json, window: TimeRange, region: str) -> str:
     """What reads by hand what a question has left. Whoever made the calls chose some of the
     names: quoted for the shell.
     """

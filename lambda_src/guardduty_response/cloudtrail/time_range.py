@@ -8,36 +8,40 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from guardduty_response.containment.target_context import Json, Work
+from guardduty_response.containment.target_context import Json, TargetContext
 from guardduty_response.decision.finding import get
 
 CALL_SECONDS = 40.0  # of one call of a part; what is left goes on in the next
 
 
 @dataclass
-class Window:
+class TimeRange:
     """From ``start`` to ``end``, in seconds since 1970."""
 
     start: int
     end: int
 
     @staticmethod
-    def of(work: Work, state: Json, minutes: float | None = None) -> Window:
+    def of(target_context: TargetContext, state: Json, minutes: float | None = None) -> TimeRange:
         """``minutes`` (``log_window_minutes``) before the finding's first event until the first
         call of this part; kept in ``state``.
         """
         if "window" not in state:
             end = int(time.time())
             minutes = (
-                float(work.ctx.config.evidence.get("log_window_minutes") or 60)
+                float(target_context.context.config.evidence.get("log_window_minutes") or 60)
                 if minutes is None
                 else minutes
             )
-            first = _seconds(get(work.ctx.finding.detail, "service", "eventFirstSeen"))
-            first = first or _seconds(get(work.ctx.finding.detail, "createdAt")) or end
+            first = _seconds(
+                get(target_context.context.finding.detail, "service", "eventFirstSeen")
+            )
+            first = (
+                first or _seconds(get(target_context.context.finding.detail, "createdAt")) or end
+            )
             state["window"] = [int(min(first, end) - minutes * 60), end]
         start, end = state["window"]
-        return Window(int(start), int(end))
+        return TimeRange(int(start), int(end))
 
     def __str__(self) -> str:
         return f"{iso(self.start)} to {iso(self.end)}"

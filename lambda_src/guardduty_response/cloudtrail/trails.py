@@ -12,8 +12,8 @@ from botocore.exceptions import ClientError
 
 from guardduty_response.aws.errors import is_transient
 from guardduty_response.cloudtrail import log_reader
-from guardduty_response.cloudtrail.time_range import CALL_SECONDS, Budget, Window, iso
-from guardduty_response.containment.target_context import AWS_ERRORS, Work, allow, why
+from guardduty_response.cloudtrail.time_range import CALL_SECONDS, Budget, TimeRange, iso
+from guardduty_response.containment.target_context import AWS_ERRORS, TargetContext, allow, why
 from guardduty_response.evidence.items import Json
 
 MOST_PAGES, PAGES_A_CALL = 40, 15  # of FilterLogEvents, per trail
@@ -21,12 +21,12 @@ MOST_OBJECTS, MOST_BYTES = 300, 128 << 20  # of a trail's deliveries to S3, as d
 MOST_SECONDS = 24 * 3600  # of a trail's window: the newest part
 
 
-def trails(work: Work) -> list[Json]:
+def trails(target_context: TargetContext) -> list[Json]:
     """The trails that record this account and Region, each with where it is read; one entry that
     says so when unreadable.
     """
     try:
-        session = work.open(allow(("cloudtrail:DescribeTrails",)))
+        session = target_context.open(allow(("cloudtrail:DescribeTrails",)))
         found = session.client("cloudtrail").describe_trails(includeShadowTrails=True)["trailList"]
     except AWS_ERRORS as error:
         if is_transient(error):
@@ -39,7 +39,10 @@ def trails(work: Work) -> list[Json]:
             str(one.get("CloudWatchLogsLogGroupArn") or ""),
             str(one.get("S3BucketName") or ""),
         )
-        if group.split(":")[3:5] == [work.target.region, work.target.account_id]:
+        if group.split(":")[3:5] == [
+            target_context.target.region,
+            target_context.target.account_id,
+        ]:
             out.append({**trail, "kind": "group", "arn": group.removesuffix(":*"), "token": ""})
         elif bucket and bucket not in buckets:
             buckets.add(bucket)
@@ -60,19 +63,21 @@ def trails(work: Work) -> list[Json]:
     return out
 
 
-def read_trail(work: Work, trail: Json, window: Window, terms: list[str]) -> list[Json]:
+def read_trail(
+    target_context: TargetContext, trail: Json, window: TimeRange, terms: list[str]
+) -> list[Json]:
     """One call's share of one trail: its events that name one of ``terms``; returns what was
     stored.
     """
     if window.end - window.start > MOST_SECONDS:
-        window = Window(window.end - MOST_SECONDS, window.end)
+        window = TimeRange(window.end - MOST_SECONDS, window.end)
         trail.setdefault("cut", f"what is older than {iso(window.start)} was left")
     terms = list(dict.fromkeys(terms))
     try:
         lines = (
-            _group(work, trail, window, terms)
+            _group(target_context, trail, window, terms)
             if trail["kind"] == "group"
-            else _bucket(work, trail, window, terms)
+            else _bucket(target_context, trail, window, terms)
         )
     except ClientError as error:
         if is_transient(error):
@@ -82,7 +87,7 @@ def read_trail(work: Work, trail: Json, window: Window, terms: list[str]) -> lis
             if trail["kind"] == "bucket"
             else f"log group {trail['arn']}"
         )
-        hand = _by_hand(work, trail, window)
+        hand = _by_hand(target_context, trail, window)
         trail |= {
             "done": True,
             "task": hand,
@@ -94,21 +99,23 @@ def read_trail(work: Work, trail: Json, window: Window, terms: list[str]) -> lis
         trail["note"] = f"{trail['found']} events" + (
             f", {trail['cut']}" if trail.get("cut") else ""
         )
-        trail["task"] = _by_hand(work, trail, window) if trail.get("cut") else ""
+        trail["task"] = _by_hand(target_context, trail, window) if trail.get("cut") else ""
     if not lines:
         return []
     trail["files"] = trail.get("files", 0) + 1
-    name = f"{work.id}/api-calls/trail-{trail['name']}-{trail['files']:03}.jsonl.gz"
+    name = f"{target_context.id}/api-calls/trail-{trail['name']}-{trail['files']:03}.jsonl.gz"
     return [
         {
-            **work.ctx.put_evidence(name, log_reader.packed(lines)),
-            "what": f"events of trail {trail['name']} that name {work.id}, {window}",
+            **target_context.context.put_evidence(name, log_reader.packed(lines)),
+            "what": f"events of trail {trail['name']} that name {target_context.id}, {window}",
         }
     ]
 
 
-def _group(work: Work, trail: Json, window: Window, terms: list[str]) -> list[str]:
-    client, lines = log_reader.read_group(work, trail["arn"]), []
+def _group(
+    target_context: TargetContext, trail: Json, window: TimeRange, terms: list[str]
+) -> list[str]:
+    client, lines = log_reader.read_group(target_context, trail["arn"]), []
     budget = Budget.start(min(MOST_PAGES, trail["pages"] + PAGES_A_CALL), trail["pages"])
     pattern = " ".join(f'?"{term}"' for term in terms) if len(terms) > 1 else f'"{terms[0]}"'
     request: Json = {
@@ -128,11 +135,13 @@ def _group(work: Work, trail: Json, window: Window, terms: list[str]) -> list[st
     return lines
 
 
-def _bucket(work: Work, trail: Json, window: Window, terms: list[str]) -> list[str]:
-    account, region = work.target.account_id, work.target.region
+def _bucket(
+    target_context: TargetContext, trail: Json, window: TimeRange, terms: list[str]
+) -> list[str]:
+    account, region = target_context.target.account_id, target_context.target.region
     if "roots" not in trail:
-        trail["roots"] = _roots(work, trail)
-    s3 = log_reader.bucket_session(work, trail["bucket"], trail["roots"])
+        trail["roots"] = _roots(target_context, trail)
+    s3 = log_reader.bucket_session(target_context, trail["bucket"], trail["roots"])
     prefixes = [
         f"{root}{region}/{at:%Y/%m/%d}/{account}_CloudTrail_{region}_"
         for root in trail["roots"]
@@ -169,14 +178,14 @@ def _bucket(work: Work, trail: Json, window: Window, terms: list[str]) -> list[s
     return lines
 
 
-def _roots(work: Work, trail: Json) -> list[str]:
+def _roots(target_context: TargetContext, trail: Json) -> list[str]:
     """Above the Region: an organization's trail has the organization's id between ``AWSLogs``
     and the account.
     """
-    base, mine = f"{trail['prefix']}AWSLogs/", f"{work.target.account_id}/CloudTrail/"
+    base, mine = f"{trail['prefix']}AWSLogs/", f"{target_context.target.account_id}/CloudTrail/"
     if not trail["organization"]:
         return [base + mine]
-    s3: Any = log_reader.bucket_session(work, trail["bucket"], [base])
+    s3: Any = log_reader.bucket_session(target_context, trail["bucket"], [base])
     found = s3.list_objects_v2(Bucket=trail["bucket"], Prefix=base, Delimiter="/").get(
         "CommonPrefixes", []
     )
@@ -194,13 +203,13 @@ def _records(content: bytes, terms: list[str]) -> list[str]:
     return [line for line in lines if any(term in line for term in terms)]
 
 
-def _by_hand(work: Work, trail: Json, window: Window) -> str:
+def _by_hand(target_context: TargetContext, trail: Json, window: TimeRange) -> str:
     if trail["kind"] == "bucket":
         path = f"s3://{trail['bucket']}/{trail['prefix']}AWSLogs/"
-        name = f"{work.target.account_id}_CloudTrail_{work.target.region}_"
+        name = f"{target_context.target.account_id}_CloudTrail_{target_context.target.region}_"
         return f"aws s3 cp --recursive {path} . --exclude '*' --include '*{name}*'"
     return (
         f"aws logs filter-log-events --log-group-name {trail['arn'].split(':log-group:')[-1]}"
-        f" --filter-pattern '\"{work.id}\"' --start-time {window.start * 1000} --end-time"
-        f" {window.end * 1000} --region {work.target.region}"
+        f" --filter-pattern '\"{target_context.id}\"' --start-time {window.start * 1000} --end-time"
+        f" {window.end * 1000} --region {target_context.target.region}"
     )

@@ -17,20 +17,20 @@ from guardduty_response.containment.target_context import (
     SKIPPED,
     Json,
     Sessions,
-    Work,
+    TargetContext,
     why,
 )
 
 
-class Parts(Protocol):
+class ResourceState(Protocol):
     """What was read of a target, by part, and why a part could not be read."""
 
-    parts: Json
-    unread: dict[str, str]
+    settings: Json
+    read_errors: dict[str, str]
 
 
-W = TypeVar("W", bound=Work)
-F = TypeVar("F", bound=Parts)
+W = TypeVar("W", bound=TargetContext)
+F = TypeVar("F", bound=ResourceState)
 
 
 class Action(Generic[W, F]):
@@ -41,65 +41,75 @@ class Action(Generic[W, F]):
     because there is no such thing.
     """
 
-    name = option = part = hand = good = none = ""
+    name = option = item = manual_command = done_text = absent_text = ""
 
-    def __init__(self, work: W, sessions: Sessions, facts: F) -> None:
-        self.work, self.sessions, self.facts = work, sessions, facts
-
-    @property
-    def on(self) -> bool:
-        return not self.option or self.work.options[self.option] not in (False, "none")
+    def __init__(self, target_context: W, sessions: Sessions, state: F) -> None:
+        self.target_context, self.sessions, self.state = target_context, sessions, state
 
     @property
-    def now(self) -> Any:
-        return self.facts.parts.get(self.part)
+    def enabled(self) -> bool:
+        return not self.option or self.target_context.options[self.option] not in (False, "none")
+
+    @property
+    def current(self) -> Any:
+        return self.state.settings.get(self.item)
 
     def read(self) -> Any:
         raise NotImplementedError
 
-    def todo(self) -> str:
+    def pending_change(self) -> str:
         raise NotImplementedError
 
     def change(self) -> list[Json]:
         raise NotImplementedError
 
-    def look(self) -> None:
+    def read_current(self) -> None:
         """Reads into the facts; a failure is kept there too."""
-        if self.on:
+        if self.enabled:
             try:
-                self.facts.parts[self.part] = self.read()
+                self.state.settings[self.item] = self.read()
             except Exception as error:
-                self.facts.unread[self.part] = why(error)
+                self.state.read_errors[self.item] = why(error)
 
     def by_hand(self) -> str:
-        names = {"id": self.work.id, "prefix": self.work.prefix, **self._names()}
-        return f"By hand: aws {self.hand.format(**names)} --region {self.work.target.region}"
+        names = {
+            "id": self.target_context.id,
+            "prefix": self.target_context.prefix,
+            **self._names(),
+        }
+        return (
+            f"By hand: aws {self.manual_command.format(**names)} --region "
+            f"{self.target_context.target.region}"
+        )
 
     def _names(self) -> Json:
         return {}
 
     def intent(self) -> tuple[str, str]:
         """(status, sentence): PLANNED, or why nothing is to be done."""
-        if not self.on:
+        if not self.enabled:
             return SKIPPED, f"switched off ({self.option})"
-        if self.part in self.facts.unread:
-            return FAILED, f"could not be read ({self.facts.unread[self.part]}). {self.by_hand()}"
-        if text := self.todo():
+        if self.item in self.state.read_errors:
+            return (
+                FAILED,
+                f"could not be read ({self.state.read_errors[self.item]}). {self.by_hand()}",
+            )
+        if text := self.pending_change():
             return PLANNED, text
-        had = self.work.had(self.part)
-        return (ALREADY, self.good) if self.now or had else (SKIPPED, self.none)
+        had = self.target_context.before_state(self.item)
+        return (ALREADY, self.done_text) if self.current or had else (SKIPPED, self.absent_text)
 
     def run(self) -> None:
         """Reads, records, changes and writes the ledger line. Whatever goes wrong touches no
         other branch.
         """
-        self.look()
+        self.read_current()
         status, text = self.intent()
         answers: list[Json] = []
         if status == PLANNED:
             try:
-                self.work.before(self.part, self.now)
+                self.target_context.record_before_state(self.item, self.current)
                 answers, status = self.change(), DONE
             except Exception as error:
                 status, text = FAILED, f"failed ({why(error)}): {text}. {self.by_hand()}"
-        self.work.did(self.name, status, text, answers)
+        self.target_context.log_action(self.name, status, text, answers)

@@ -18,7 +18,7 @@ from guardduty_response.aws import clients
 from guardduty_response.decision.configuration import Config
 from guardduty_response.decision.finding import Finding
 from guardduty_response.errors import ConfigError
-from guardduty_response.incident.repository import Record
+from guardduty_response.incident.repository import IncidentRepository
 from guardduty_response.incident.statuses import Status
 
 Json = dict[str, Any]
@@ -82,7 +82,7 @@ class Check:
 
 
 @dataclass(frozen=True)
-class Step:
+class StepResult:
     """A verb's answer. Not ``done``: call again in ``wait_seconds``. ``again``: verify asks for
     ``contain`` once more.
 
@@ -97,7 +97,7 @@ class Step:
     status: Status | None = None
     detail: str = ""
     watched: list[str] = field(default_factory=list)
-    following: str = ""
+    next_step: str = ""
 
     def payload(self) -> Json:
         return {
@@ -110,7 +110,7 @@ class Step:
 
 
 @dataclass(frozen=True)
-class Restored:
+class RestoreResult:
     """What restore saw in the end. ``done``, ``still_contained``: parts of the before-state; the
     texts are for people.
     """
@@ -134,12 +134,12 @@ class Context:
     finding: Finding
     incident_id: str
     execution: str
-    record: Record
+    record: IncidentRepository
     assume: Callable[..., clients.Session]
     put_evidence: Callable[[str, bytes], Json]  # (name, content) -> {key, sha256, bytes}
     attempt: int = 1
 
-    def action(
+    def log_action(
         self, target: Target, name: str, status: str, detail: str, request_id: str = ""
     ) -> None:
         self.record.action(
@@ -177,11 +177,11 @@ class Playbook(Protocol):
     def plan(self, context: Context) -> list[Planned]:
         """Discovers the targets, read-only. Raises NoTarget, TargetGone, RoleUnavailable."""
 
-    def contain(self, context: Context, target: Target) -> Step: ...
+    def contain(self, context: Context, target: Target) -> StepResult: ...
 
-    def verify(self, context: Context, target: Target) -> tuple[Step, list[Check]]: ...
+    def verify(self, context: Context, target: Target) -> tuple[StepResult, list[Check]]: ...
 
-    def finish(self, context: Context, target: Target) -> Step: ...
+    def finish(self, context: Context, target: Target) -> StepResult: ...
 
 
 class Collector(Protocol):
@@ -189,36 +189,36 @@ class Collector(Protocol):
     polled while not done.
     """
 
-    def first(self, context: Context, target: Target, seconds_left: int) -> Step:
+    def first(self, context: Context, target: Target, seconds_left: int) -> StepResult:
         """Before containment, where switched on. The machine goes on when the deadline passes,
         whatever this answers.
         """
 
-    def evidence(self, context: Context, target: Target) -> Step:
+    def evidence(self, context: Context, target: Target) -> StepResult:
         """Beside containment, once: starts what takes long and needs nothing of it."""
 
-    def collect(self, context: Context, target: Target) -> Step:
+    def collect(self, context: Context, target: Target) -> StepResult:
         """After the verdict: all evidence to its end, and the manifest."""
 
 
 class Terminator(Protocol):
     """A playbook's module ``terminate``, in the zip of its terminate function alone."""
 
-    def terminate(self, context: Context, target: Target) -> Step:
+    def terminate(self, context: Context, target: Target) -> StepResult:
         """Destroys the resource once nothing is lost by it; reads back that it is gone."""
 
 
 class Remediator(Protocol):
     """A playbook's package ``remediate``, in the zip of its remediate function alone."""
 
-    def remediate(self, context: Context, target: Target) -> Step:
+    def remediate(self, context: Context, target: Target) -> StepResult:
         """Undoes what the principal did, in reversible forms; says what is left. Safe to repeat."""
 
 
 class Restorer(Protocol):
     """A playbook's module ``restore``, in the zip of its restore function alone."""
 
-    def restore(self, context: Context, target: Target) -> Restored:
+    def restore(self, context: Context, target: Target) -> RestoreResult:
         """Undoes containment from the ledger's before-state and reads back. Safe to repeat.
         Raises RoleUnavailable.
         """

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from guardduty_response.aws import clients
-from guardduty_response.containment.contract import Check, Restored
+from guardduty_response.containment.contract import Check, RestoreResult
 from guardduty_response.containment.target_context import (
     ALREADY,
     AWS_ERRORS,
@@ -22,7 +22,7 @@ from guardduty_response.containment.target_context import (
     FAILED,
     SKIPPED,
     Json,
-    Work,
+    TargetContext,
     gather,
     why,
 )
@@ -31,21 +31,21 @@ from guardduty_response.incident.statuses import Status
 READ_BACKS, PAUSE_SECONDS = 10, 2  # what was changed is seen late: AWS is eventually consistent
 
 
-class Kind(StrEnum):
-    AS_BEFORE = "as before"
+class RestoreStatus(StrEnum):
+    UNCHANGED = "as before"
     TODO = "to be brought back"
-    STUCK = "cannot be brought back"  # containment's state stays, and a person is needed
-    KEPT = "stays by choice"  # containment's state stays, by a switch or by design
-    FOREIGN = "not containment's any more"  # somebody changed it since, or it is gone
+    MANUAL = "cannot be brought back"  # containment's state stays, and a person is needed
+    RETAINED = "stays by choice"  # containment's state stays, by a switch or by design
+    CHANGED_SINCE = "not containment's any more"  # somebody changed it since, or it is gone
 
 
 @dataclass(frozen=True)
-class Part:
+class RestoreItem:
     """``name``: its key in the before-state, ``network/<interface>`` for interfaces. ``call``
     brings it back.
     """
 
-    kind: Kind
+    kind: RestoreStatus
     name: str
     item: str
     text: str
@@ -61,13 +61,13 @@ class Part:
         return f"{self.text}. By hand: {self.hand}" if self.hand else self.text
 
 
-def by_hand(work: Work, command: str) -> str:
-    return f"aws {command} --region {work.target.region}"
+def by_hand(target_context: TargetContext, command: str) -> str:
+    return f"aws {command} --region {target_context.target.region}"
 
 
-def foreign(name: str, item: str, what: str) -> Part:
-    return Part(
-        Kind.FOREIGN,
+def changed_since(name: str, item: str, what: str) -> RestoreItem:
+    return RestoreItem(
+        RestoreStatus.CHANGED_SINCE,
         name,
         item,
         f"{what}, which is not what containment left: somebody changed it since, left as it is",
@@ -76,71 +76,83 @@ def foreign(name: str, item: str, what: str) -> Part:
 
 # Reads everything with a fresh session: (whether the resource exists, every recorded part as it is
 # now).
-Look = Callable[[], tuple[bool, list[Part]]]
+Look = Callable[[], tuple[bool, list[RestoreItem]]]
 
 
-def restore(work: Work, look: Look) -> Restored:
+def restore(target_context: TargetContext, look: Look) -> RestoreResult:
     """Brings back what ``look`` finds to be brought back, and reads it back. ``work.kept`` is
     the target's ledger.
     """
     exists, parts = look()
-    done = set((work.kept.get("restored") or {}).get("done") or [])
+    done = set((target_context.stored.get("restored") or {}).get("done") or [])
     parts = [_earlier(one) if one.name in done else one for one in parts]
     got = gather({one.key: one.call for one in parts if one.call}, BRANCHES)
     if got:
         parts = _read_back(look, parts, got)
-    _write(work, parts, done, got)
+    _write(target_context, parts, done, got)
     good, bad = (
-        [one for one in parts if one.kind is Kind.AS_BEFORE],
-        [one for one in parts if one.kind is not Kind.AS_BEFORE],
+        [one for one in parts if one.kind is RestoreStatus.UNCHANGED],
+        [one for one in parts if one.kind is not RestoreStatus.UNCHANGED],
     )
-    return Restored(
+    return RestoreResult(
         Status.GONE if not exists else Status.RESTORE_PARTIAL if bad else Status.RESTORED,
         sorted({one.name for one in good} - {one.name for one in bad}),
-        sorted({one.name for one in bad if one.kind in (Kind.STUCK, Kind.KEPT)}),
+        sorted(
+            {one.name for one in bad if one.kind in (RestoreStatus.MANUAL, RestoreStatus.RETAINED)}
+        ),
         [one.text for one in good],
         list(dict.fromkeys(one.told for one in bad)),
-        [Check(one.item or one.name, one.kind is Kind.AS_BEFORE, one.text) for one in parts],
+        [
+            Check(one.item or one.name, one.kind is RestoreStatus.UNCHANGED, one.text)
+            for one in parts
+        ],
     )
 
 
-def _earlier(part: Part) -> Part:
+def _earlier(part: RestoreItem) -> RestoreItem:
     return replace(
         part,
-        kind=Kind.AS_BEFORE,
+        kind=RestoreStatus.UNCHANGED,
         call=None,
         hand="",
         text=f"{part.item or part.name} was restored earlier",
     )
 
 
-def _read_back(look: Look, parts: list[Part], got: dict[tuple[str, str], object]) -> list[Part]:
+def _read_back(
+    look: Look, parts: list[RestoreItem], got: dict[tuple[str, str], object]
+) -> list[RestoreItem]:
     """What was changed counts only once it is seen."""
     changed = {key for key, one in got.items() if not isinstance(one, Exception)}
-    now: dict[tuple[str, str], Part] = {}
+    now: dict[tuple[str, str], RestoreItem] = {}
     for attempt in range(READ_BACKS):
         time.sleep(PAUSE_SECONDS * bool(attempt))
         try:
             now = {one.key: one for one in look()[1]}
         except AWS_ERRORS:
             continue  # what was changed is to be recorded all the same
-        if all(key in now and now[key].kind is Kind.AS_BEFORE for key in changed):
+        if all(key in now and now[key].kind is RestoreStatus.UNCHANGED for key in changed):
             break
     out = []
     for one in parts:
         if one.key in changed:
             seen = now.get(one.key)
-            if seen and seen.kind is Kind.AS_BEFORE:
-                out.append(replace(one, kind=Kind.AS_BEFORE, hand="", call=None))
+            if seen and seen.kind is RestoreStatus.UNCHANGED:
+                out.append(replace(one, kind=RestoreStatus.UNCHANGED, hand="", call=None))
             else:
                 text = (
                     "changed, and not to be seen on reading back"
                     f" ({seen.text if seen else 'not readable'}): {one.text}"
                 )
-                out.append(replace(one, kind=Kind.STUCK, call=None, text=text))
+                out.append(replace(one, kind=RestoreStatus.MANUAL, call=None, text=text))
         elif isinstance(error := got.get(one.key), Exception):
             out.append(
-                replace(one, kind=Kind.STUCK, call=None, text=f"failed ({why(error)}): {one.text}")
+                replace(
+                    one,
+                    kind=RestoreStatus.MANUAL,
+                    call=None,
+                    text=f"failed ({why(error)}): {one.text}",
+                )
             )
         else:
             out.append(one)
@@ -148,30 +160,33 @@ def _read_back(look: Look, parts: list[Part], got: dict[tuple[str, str], object]
 
 
 def _write(
-    work: Work, parts: list[Part], done: set[str], got: dict[tuple[str, str], object]
+    target_context: TargetContext,
+    parts: list[RestoreItem],
+    done: set[str],
+    got: dict[tuple[str, str], object],
 ) -> None:
     """One ledger line a kind of part. What an earlier restore wrote stands when nothing is new."""
     names = dict.fromkeys(one.name.split("/")[0] for one in parts if one.name not in done)
     for name in names:
         mine = [one for one in parts if one.name.split("/")[0] == name]
-        bad = [one for one in mine if one.kind is not Kind.AS_BEFORE]
+        bad = [one for one in mine if one.kind is not RestoreStatus.UNCHANGED]
         answers = [
             answer for one in mine if isinstance(made := got.get(one.key), list) for answer in made
         ]
         status = (
             FAILED
-            if any(one.kind is Kind.STUCK for one in bad)
+            if any(one.kind is RestoreStatus.MANUAL for one in bad)
             else DONE
             if answers
             else SKIPPED
             if bad
             else ALREADY
         )
-        lines = [one.text for one in mine if one.kind is Kind.AS_BEFORE] + [
+        lines = [one.text for one in mine if one.kind is RestoreStatus.UNCHANGED] + [
             f"NOT restored: {told}" for told in dict.fromkeys(one.told for one in bad)
         ]
-        work.ctx.action(
-            work.target,
+        target_context.context.log_action(
+            target_context.target,
             f"restore_{name}",
             status,
             "; ".join(lines),

@@ -25,53 +25,60 @@ POLICY_LIMIT = 2048  # characters of a session policy (AWS STS AssumeRole)
 BRANCHES = ThreadPoolExecutor(max_workers=16, thread_name_prefix="branch")
 
 
-class Work:
+class TargetContext:
     """One target within one incident. ``kept``: its ledger as earlier attempts left it (empty
     until read).
     """
 
-    def __init__(self, ctx: Context, target: Target) -> None:
-        self.ctx, self.target, self.id, self.options = ctx, target, target.id, ctx.options
-        self.prefix = ctx.config.name_prefix
-        self.kept: Json = {}
+    def __init__(self, context: Context, target: Target) -> None:
+        self.context, self.target, self.id, self.options = (
+            context,
+            target,
+            target.id,
+            context.options,
+        )
+        self.prefix = context.config.name_prefix
+        self.stored: Json = {}
 
     def scope(self, kind: str) -> Any:
         return self.target.scope.get(kind)
 
     def open(self, *statements: Json) -> clients.Session:
-        return self.ctx.assume(self.target.account_id, self.target.region, policy(*statements))
+        return self.context.assume(self.target.account_id, self.target.region, policy(*statements))
 
     def arn(self, resource: str, service: str = "ec2") -> str:
         region = "" if service == "iam" else self.target.region
         return (
-            f"arn:{self.ctx.config.partition}:{service}:{region}:{self.target.account_id}:"
+            f"arn:{self.context.config.partition}:{service}:{region}:{self.target.account_id}:"
             f"{resource}"
         )
 
-    def ledger(self, incident_id: str = "") -> Json:
-        return self.ctx.record.target(
-            incident_id or self.ctx.incident_id, self.target.kind, self.id
+    def read_stored(self, incident_id: str = "") -> Json:
+        return self.context.record.target(
+            incident_id or self.context.incident_id, self.target.kind, self.id
         )
 
-    def had(self, part: str) -> Any:
+    def before_state(self, part: str) -> Any:
         """How ``part`` was before an earlier attempt changed it."""
-        return self.kept.get("before", {}).get(part)
+        return self.stored.get("before", {}).get(part)
 
-    def acted(self, name: str) -> Json:
-        return dict(self.kept.get("actions", {}).get(name, {}))
+    def logged_action(self, name: str) -> Json:
+        return dict(self.stored.get("actions", {}).get(name, {}))
 
-    def before(self, part: str, state: Any) -> None:
-        self.ctx.record.before(self.ctx.incident_id, self.target.kind, self.id, part, state)
+    def record_before_state(self, part: str, state: Any) -> None:
+        self.context.record.before(self.context.incident_id, self.target.kind, self.id, part, state)
 
-    def keep(self, part: str, state: Json) -> None:
-        self.ctx.record.evidence(self.ctx.incident_id, self.target.kind, self.id, part, state)
+    def record_evidence(self, part: str, state: Json) -> None:
+        self.context.record.evidence(
+            self.context.incident_id, self.target.kind, self.id, part, state
+        )
 
-    def did(self, name: str, status: str, detail: str, answers: Iterable[Json] = ()) -> None:
+    def log_action(self, name: str, status: str, detail: str, answers: Iterable[Json] = ()) -> None:
         """A ledger line. What an earlier attempt did keeps its own line, with its time and
         request ids.
         """
-        if status not in (ALREADY, SKIPPED) or self.acted(name).get("status") != DONE:
-            self.ctx.action(
+        if status not in (ALREADY, SKIPPED) or self.logged_action(name).get("status") != DONE:
+            self.context.log_action(
                 self.target,
                 name,
                 status,
@@ -102,8 +109,10 @@ class Sessions:
     none covers.
     """
 
-    def __init__(self, work: Work, base: list[Json], grants: dict[str, tuple[str, ...]]) -> None:
-        self.work, self.base = work, base
+    def __init__(
+        self, target_context: TargetContext, base: list[Json], grants: dict[str, tuple[str, ...]]
+    ) -> None:
+        self.target_context, self.base = target_context, base
         self.opened: list[tuple[clients.Session, set[str]]] = []
         self.extend(grants)
 
@@ -117,7 +126,10 @@ class Sessions:
                 take -= 1
             some, left = left[:take], left[take:]
             self.opened.append(
-                (self.work.open(*self._statements({arn: grants[arn] for arn in some})), set(some))
+                (
+                    self.target_context.open(*self._statements({arn: grants[arn] for arn in some})),
+                    set(some),
+                )
             )
 
     def _statements(self, grants: dict[str, tuple[str, ...]]) -> list[Json]:

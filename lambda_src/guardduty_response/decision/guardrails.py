@@ -14,7 +14,7 @@ from typing import Any
 from guardduty_response.cloudtrail import event as cloudtrail_event
 from guardduty_response.decision.configuration import Config
 from guardduty_response.decision.policy import matches
-from guardduty_response.incident.repository import Record
+from guardduty_response.incident.repository import IncidentRepository
 
 Json = dict[str, Any]
 
@@ -87,7 +87,7 @@ def _abused(config: Config, account_id: str, targets: list[Json]) -> str | None:
 
 def judge(
     config: Config,
-    record: Record,
+    record: IncidentRepository,
     mode: str,
     playbook: str,
     account_id: str,

@@ -12,19 +12,19 @@ from types import ModuleType
 from typing import Generic, TypeVar
 
 from guardduty_response.aws.errors import is_transient
-from guardduty_response.containment.contract import Context, Step, Target
+from guardduty_response.containment.contract import Context, StepResult, Target
 from guardduty_response.containment.target_context import (
     BRANCHES,
     DONE,
     FAILED,
     SKIPPED,
-    Work,
+    TargetContext,
     gather,
     value,
     why,
 )
 from guardduty_response.errors import TargetGone
-from guardduty_response.evidence.items import Json, Outcome, Part
+from guardduty_response.evidence.items import EvidenceItem, Json, Outcome
 from guardduty_response.incident.repository import now
 
 TRIES = 5  # how often a piece may meet throttling or an outage before it is given up
@@ -36,7 +36,7 @@ LEDGER = {
     Outcome.FAILED: FAILED,
     Outcome.SKIPPED: SKIPPED,
 }
-W = TypeVar("W", bound=Work)
+W = TypeVar("W", bound=TargetContext)
 
 
 class Collection(Generic[W]):
@@ -57,63 +57,76 @@ class Collection(Generic[W]):
     ) -> None:
         self.kind, self.beside, self.stages, self.manifest = kind, beside, stages, manifest
 
-    def work(self, ctx: Context, target: Target) -> W:
-        work = self.kind(ctx, target)
-        work.kept = work.ledger()
-        return work
+    def load_target(self, context: Context, target: Target) -> W:
+        target_context = self.kind(context, target)
+        target_context.stored = target_context.read_stored()
+        return target_context
 
-    def evidence(self, ctx: Context, target: Target) -> Step:
+    def evidence(self, context: Context, target: Target) -> StepResult:
         """Starts, beside containment, what needs nothing of it."""
-        return _step(ctx, self._side_by_side(self.work(ctx, target), self.beside), done=False)
+        return _step(
+            context,
+            self._side_by_side(self.load_target(context, target), self.beside),
+            done=False,
+        )
 
-    def collect(self, ctx: Context, target: Target) -> Step:
+    def collect(self, context: Context, target: Target) -> StepResult:
         """Asks every unfinished piece once; when all have ended, the manifest is written."""
-        work = self.work(ctx, target)
-        parts: dict[str, Part] = {}
+        target_context = self.load_target(context, target)
+        parts: dict[str, EvidenceItem] = {}
         for stage in self.stages:
-            parts |= self._side_by_side(work, stage)
+            parts |= self._side_by_side(target_context, stage)
         if any(part.outcome is Outcome.RUNNING for part in parts.values()):
-            return _step(ctx, parts, done=False)
-        self.one(work, self.manifest)
+            return _step(context, parts, done=False)
+        self.one(target_context, self.manifest)
         # the incident function's line, when ``evidence`` could not run
-        if work.acted("evidence").get("status") == FAILED:
-            work.did("evidence", DONE, "not begun beside containment, but collected afterwards")
-        return _step(ctx, parts, done=True)
+        if target_context.logged_action("evidence").get("status") == FAILED:
+            target_context.log_action(
+                "evidence", DONE, "not begun beside containment, but collected afterwards"
+            )
+        return _step(context, parts, done=True)
 
-    def _side_by_side(self, work: W, modules: tuple[ModuleType, ...]) -> dict[str, Part]:
-        calls: dict[str, Callable[[], Part]] = {
-            module.NAME: partial(self.one, work, module) for module in modules
+    def _side_by_side(
+        self, target_context: W, modules: tuple[ModuleType, ...]
+    ) -> dict[str, EvidenceItem]:
+        calls: dict[str, Callable[[], EvidenceItem]] = {
+            module.NAME: partial(self.one, target_context, module) for module in modules
         }
         return {name: value(part) for name, part in gather(calls, BRANCHES).items()}
 
-    def one(self, work: W, module: ModuleType) -> Part:
+    def one(self, target_context: W, module: ModuleType) -> EvidenceItem:
         """One piece, one step further. An ended one stays as it ended."""
-        name, before = str(module.NAME), dict(work.kept["evidence"].get(module.NAME) or {})
+        name, before = (
+            str(module.NAME),
+            dict(target_context.stored["evidence"].get(module.NAME) or {}),
+        )
         if before and before["outcome"] != Outcome.RUNNING:
-            return Part(Outcome(before["outcome"]), before["detail"])
+            return EvidenceItem(Outcome(before["outcome"]), before["detail"])
         tries = int(before.get("tries", 0))
         try:
-            part: Part = module.run(work, before)
+            part: EvidenceItem = module.run(target_context, before)
             tries = 0
         except TargetGone as gone:
-            part = Part(Outcome.FAILED, f"{name}: {gone}")
+            part = EvidenceItem(Outcome.FAILED, f"{name}: {gone}")
         except Exception as error:
             if is_transient(error) and tries < TRIES:
                 again = f"asked again: {why(error)}"
                 part, tries = (
-                    Part(Outcome.RUNNING, again, 15, state=before.get("state", {})),
+                    EvidenceItem(Outcome.RUNNING, again, 15, state=before.get("state", {})),
                     tries + 1,
                 )
             else:
-                text = f"{name} of {work.id} failed ({why(error)})"
-                task = f"collect {name} of {work.id} by hand: {why(error)}"
+                text = f"{name} of {target_context.id} failed ({why(error)})"
+                task = f"collect {name} of {target_context.id} by hand: {why(error)}"
                 # what was found so far stands
-                part = Part(Outcome.FAILED, text, task=task, state=before.get("state", {}))
-        _keep(work, module, part, before, tries)
+                part = EvidenceItem(Outcome.FAILED, text, task=task, state=before.get("state", {}))
+        _keep(target_context, module, part, before, tries)
         return part
 
 
-def _keep(work: Work, module: ModuleType, part: Part, before: Json, tries: int) -> None:
+def _keep(
+    target_context: TargetContext, module: ModuleType, part: EvidenceItem, before: Json, tries: int
+) -> None:
     """Into the ledger: the piece itself, its line, and what is left for a person."""
     name = str(module.NAME)
     objects = part.objects or before.get("objects", [])
@@ -129,16 +142,18 @@ def _keep(work: Work, module: ModuleType, part: Part, before: Json, tries: int) 
         "since": before.get("since") or now(),
         "at": now(),
     }
-    work.keep(name, entry)
-    work.kept["evidence"][name] = entry
+    target_context.record_evidence(name, entry)
+    target_context.stored["evidence"][name] = entry
     if part.outcome is not Outcome.RUNNING:
         answers = [{"ResponseMetadata": {"RequestId": id}} for id in requests]
         line = str(getattr(module, "LINE", name))
-        work.did(line, LEDGER.get(part.outcome, part.outcome), part.detail, answers)
+        target_context.log_action(
+            line, LEDGER.get(part.outcome, part.outcome), part.detail, answers
+        )
 
 
-def _step(ctx: Context, parts: dict[str, Part], done: bool) -> Step:
+def _step(context: Context, parts: dict[str, EvidenceItem], done: bool) -> StepResult:
     text = "; ".join(f"{name} {part.outcome}" for name, part in parts.items())
     waits = [part.wait_seconds for part in parts.values() if part.outcome is Outcome.RUNNING]
-    pace = PACE[ctx.attempt - 1] if ctx.attempt <= len(PACE) else 60
-    return Step(done, max(min(waits, default=pace), pace) if not done else 0, detail=text)
+    pace = PACE[context.attempt - 1] if context.attempt <= len(PACE) else 60
+    return StepResult(done, max(min(waits, default=pace), pace) if not done else 0, detail=text)

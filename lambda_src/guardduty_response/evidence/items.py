@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from guardduty_response.containment.target_context import Work
+from guardduty_response.containment.target_context import TargetContext
 
 Json = dict[str, Any]
 
@@ -26,7 +26,7 @@ class Outcome(StrEnum):
 
 
 @dataclass(frozen=True)
-class Part:
+class EvidenceItem:
     """How far a piece of evidence is. The collector writes it into the target's ledger
     (``evidence``, under its name).
 
@@ -48,4 +48,4 @@ class Part:
 # A part's function: called again and again until its outcome is no longer RUNNING. ``before``: the
 # Json of its last Part ({} on the first call). It raises AWS errors freely: the collector repeats
 # what is transient and records the rest as FAILED.
-Collect = Callable[[Work, Json], Part]
+Collect = Callable[[TargetContext, Json], EvidenceItem]

@@ -8,19 +8,27 @@ import os
 from collections.abc import Callable
 from functools import partial
 
-from guardduty_response.containment.contract import Context, Json, Step, Target, load_collector
+from guardduty_response.containment.contract import (
+    Context,
+    Json,
+    StepResult,
+    Target,
+    load_collector,
+)
 from guardduty_response.decision import configuration
 from guardduty_response.errors import ResponseError
 from guardduty_response.functions import runtime, steps
 
 
-def _for_one(event: Json, work: Callable[[Context, Target], Step]) -> Json:
+def _for_one(event: Json, work: Callable[[Context, Target], StepResult]) -> Json:
     """One target's step, unless another incident contained the resource or containment is only
     read back.
     """
-    context, target = steps.context(event), Target(**event["target"])
+    context, target = steps.make_context(event), Target(**event["target"])
     if target.attach or target.verify_only:
-        return Step(detail="evidence belongs to the incident that contained the resource").payload()
+        return StepResult(
+            detail="evidence belongs to the incident that contained the resource"
+        ).payload()
     steps.renew(context, target)
     return work(context, target).payload()
 

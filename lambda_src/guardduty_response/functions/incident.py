@@ -17,7 +17,7 @@ from guardduty_response.errors import (
 from guardduty_response.evidence import store as evidence_store
 from guardduty_response.functions import runtime
 from guardduty_response.incident import notifications, report
-from guardduty_response.incident.repository import Opened, Record
+from guardduty_response.incident.repository import IncidentRepository, Opened
 from guardduty_response.incident.statuses import (
     ESCALATE,
     HELD,
@@ -32,8 +32,8 @@ from guardduty_response.monitoring import recheck
 Json = dict[str, Any]
 
 
-def _record() -> Record:
-    return Record(os.environ["GDR_TABLE"])
+def _record() -> IncidentRepository:
+    return IncidentRepository(os.environ["GDR_TABLE"])
 
 
 # -- a finding arrives -----------------------------------------------------------------------------
@@ -130,7 +130,9 @@ def _unreadable(event: Any, execution: str, why: str) -> Json:
     return _nothing(incident_id, why)
 
 
-def _open_record(event: Any, seen: finding.Finding, meta: Json) -> tuple[Record, Opened]:
+def _open_record(
+    event: Any, seen: finding.Finding, meta: Json
+) -> tuple[IncidentRepository, Opened]:
     record = _record()
     meta["finding_key"] = evidence_store.put_event(seen.incident_id, event)["key"]
     opened = record.open(meta)
@@ -239,18 +241,21 @@ def _ask(event: Json) -> Json:
 
 
 def _incident_event(status: Status, before: Status) -> Event:
-    undone = {Status.CONTAINED: (Status.FAILED, Status.PARTIAL), Status.BREACHED: (Status.FAILED,)}
+    undone = {
+        Status.CONTAINED: (Status.FAILED, Status.PARTIAL),
+        Status.CONTAINMENT_LOST: (Status.FAILED,),
+    }
     if status in undone.get(before, ()):
-        return Event.BREACHED
+        return Event.CONTAINMENT_LOST
     return {
         Status.CONTAINED: Event.CONTAINED,
         Status.PARTIAL: Event.PARTIAL,
         Status.GONE: Event.GONE,
-        Status.BREACHED: Event.BREACHED,
+        Status.CONTAINMENT_LOST: Event.CONTAINMENT_LOST,
     }.get(status, Event.FAILED)
 
 
-def _settle(record: Record, incident_id: str) -> tuple[Json, list[Json]]:
+def _settle(record: IncidentRepository, incident_id: str) -> tuple[Json, list[Json]]:
     """Sets the incident's status from its targets' once all have a verdict; returns (meta,
     targets).
     """
@@ -304,7 +309,7 @@ def _verdict(event: Json) -> Json:
         record.event(incident_id, f"verdict {status}", said, target=where["id"])
     if same:
         return {"status": status}  # it still holds: nobody is woken
-    shown = Status(meta["status"]) if Status(meta["status"]) is Status.BREACHED else status
+    shown = Status(meta["status"]) if Status(meta["status"]) is Status.CONTAINMENT_LOST else status
     notifications.publish(
         shown,
         {**meta, "status": shown},
@@ -312,7 +317,11 @@ def _verdict(event: Json) -> Json:
         note=recheck.answer(meta, shown),
         escalate=shown in ESCALATE,
     )
-    told = sorted({*(meta.get("breach_told") or []), *news}) if shown is Status.BREACHED else []
+    told = (
+        sorted({*(meta.get("breach_told") or []), *news})
+        if shown is Status.CONTAINMENT_LOST
+        else []
+    )
     record.note(incident_id, told=shown, told_by=event["execution"], breach_told=told, left_told="")
     return {"status": status}
 
@@ -353,7 +362,7 @@ _ENDINGS = {
 }
 
 
-def _end(record: Record, meta: Json, decision: str, why: str) -> None:
+def _end(record: IncidentRepository, meta: Json, decision: str, why: str) -> None:
     """An ending other than verdicts. What this or an earlier run has done to a resource is not
     talked away by it.
     """
@@ -376,7 +385,7 @@ def _end(record: Record, meta: Json, decision: str, why: str) -> None:
 
 
 def _finish_targets(
-    record: Record, incident_id: str, status: Status, why: str, everyone: bool = False
+    record: IncidentRepository, incident_id: str, status: Status, why: str, everyone: bool = False
 ) -> None:
     """Nothing works on the targets any more: those still in progress (or ``everyone``) take
     ``status``.
@@ -433,7 +442,7 @@ def _close(event: Json) -> Json:
     return {"status": status}
 
 
-def _report(record: Record, meta: Json) -> Json:
+def _report(record: IncidentRepository, meta: Json) -> Json:
     """Writes the report; its failure is told in the timeline and never hides the verdict."""
     try:
         key = report.write(record, meta["incident_id"])

@@ -21,7 +21,7 @@ from guardduty_response.errors import MalformedFinding, NotAFinding, ResponseErr
 from guardduty_response.evidence import store as evidence_store
 from guardduty_response.functions import runtime
 from guardduty_response.incident import notifications
-from guardduty_response.incident.repository import Record
+from guardduty_response.incident.repository import IncidentRepository
 from guardduty_response.incident.statuses import IN_PROGRESS, Event, OnFinding, Status
 from guardduty_response.monitoring import schedule
 
@@ -31,8 +31,8 @@ STALE_MINUTES = 10
 _CHANGE = "AWS API Call via CloudTrail"
 
 
-def _record() -> Record:
-    return Record(os.environ["GDR_TABLE"])
+def _record() -> IncidentRepository:
+    return IncidentRepository(os.environ["GDR_TABLE"])
 
 
 def _loads(text: str | None) -> Any:
@@ -70,7 +70,7 @@ def _bare_meta(event: Any, execution: str, why: str) -> Json:
     }
 
 
-def _fail(record: Record, incident_id: str, why: str) -> None:
+def _fail(record: IncidentRepository, incident_id: str, why: str) -> None:
     """The incident's execution is dead: FAILED if it was in progress, else the status stands; told
     and escalated either way, once per execution. Told before the status moves: what fails on the
     way is found again by the next sweep.

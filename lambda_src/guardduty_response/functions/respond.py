@@ -8,7 +8,7 @@ import os
 from functools import partial
 from typing import Any
 
-from guardduty_response.containment.contract import Context, Json, Planned, Step, Target, load
+from guardduty_response.containment.contract import Context, Json, Planned, StepResult, Target, load
 from guardduty_response.decision import finding, guardrails, policy
 from guardduty_response.errors import NoTarget, ResponseError, RoleUnavailable, TargetGone
 from guardduty_response.functions import runtime, steps
@@ -45,7 +45,7 @@ def _answer(decision: str, targets: list[Target] | None = None, **more: Any) -> 
 
 
 def _plan(event: Json) -> Json:
-    context, name = steps.context(event), os.environ["GDR_PLAYBOOK"]
+    context, name = steps.make_context(event), os.environ["GDR_PLAYBOOK"]
     record, incident = context.record, context.incident_id
     seen = context.finding
     try:
@@ -81,11 +81,11 @@ def _ruling(
     if seen.sample and mode in policy.ACTING:
         mode = "dry_run"
         reasons.append("a sample finding is only rehearsed")
-    facts = [
+    state = [
         {"id": p.target.id, "arn": p.target.arn, "tags": p.tags, "principals": p.principals}
         for p in planned
     ]
-    ruling = guardrails.judge(settings, record, mode, name, seen.account_id, facts)
+    ruling = guardrails.judge(settings, record, mode, name, seen.account_id, state)
     mode, reasons = ruling.mode, reasons + ruling.reasons
     if ruling.alarm:
         return "failed", [*reasons, ruling.alarm]
@@ -103,7 +103,7 @@ def _decide(context: Context, planned: list[Planned], meta: Json, seen: finding.
     decision, reasons = _ruling(context, planned, seen)
     targets = [one.target for one in planned]
     # by a check: a finding that comes again has made it OPEN
-    again = meta["status"] == Status.BREACHED
+    again = meta["status"] == Status.CONTAINMENT_LOST
     if again and decision != "act":
         return _answer("none")  # decided otherwise meanwhile: it stays BREACHED, as told
     if decision == "act":
@@ -131,10 +131,10 @@ def _decide(context: Context, planned: list[Planned], meta: Json, seen: finding.
         restored = meta.get("previous") in ("RESTORED", "RESTORE_PARTIAL", "CLOSED") and not again
         record.put_target(incident, _small(target), reset=restored)
         if one.consequences:
-            context.action(target, "consequences", "NOTED", one.consequences)
+            context.log_action(target, "consequences", "NOTED", one.consequences)
         if decision in ("dry_run", "approve") and not held:
             for action, sentence in one.actions.items():
-                context.action(target, action, "PLANNED", sentence)
+                context.log_action(target, action, "PLANNED", sentence)
     if decision == "act":
         record.transition(incident, Event.ACT)
     elif decision in ("skip", "dry_run", "failed"):
@@ -162,7 +162,7 @@ def _hand_over(context: Context, planned: list[Planned]) -> list[Json]:
     out = []
     for one in planned:
         for playbook, make in one.hand_over.items():
-            said = partial(context.action, one.target, f"hand_over_to_{playbook}")
+            said = partial(context.log_action, one.target, f"hand_over_to_{playbook}")
             if playbook not in context.config.active_playbooks:
                 said(
                     "FAILED",
@@ -199,7 +199,7 @@ def _small(target: Target) -> Json:
 
 
 def _contain(event: Json) -> Json:
-    context, target = steps.context(event), Target(**event["target"])
+    context, target = steps.make_context(event), Target(**event["target"])
     steps.renew(context, target)
     step = load(os.environ["GDR_PLAYBOOK"]).contain(context, target)
     if not target.verify_only:
@@ -208,7 +208,7 @@ def _contain(event: Json) -> Json:
 
 
 def _verify(event: Json) -> Json:
-    context, target = steps.context(event), Target(**event["target"])
+    context, target = steps.make_context(event), Target(**event["target"])
     step, checks = load(os.environ["GDR_PLAYBOOK"]).verify(context, target)
     more: Json = {}
     if step.done:
@@ -238,34 +238,36 @@ def _finish(event: Json) -> Json:
     contain once more.
     """
     if event.get("verify_only"):
-        context = steps.context(event)
+        context = steps.make_context(event)
         step = _again(context, context.record.meta(context.incident_id))
         return {"done": True, "wait_seconds": 0, "next": "close", "again": step.again}
     return steps.phase(event, load(os.environ["GDR_PLAYBOOK"]).finish)
 
 
-def _again(context: Context, meta: Json) -> Step:
+def _again(context: Context, meta: Json) -> StepResult:
     """After a breach: asks the machine to contain once more, if policy and guardrails let it by
     itself now.
     """
-    if meta["status"] != Status.BREACHED or all(one.get("attach") for one in meta["targets"]):
-        return Step()
+    if meta["status"] != Status.CONTAINMENT_LOST or all(
+        one.get("attach") for one in meta["targets"]
+    ):
+        return StepResult()
     seen, settings = context.finding, context.config
     decided = policy.decide(
         settings, seen.type, seen.account_id, seen.severity, *finding.playbook_for(seen)
     )
     if decided.mode != "auto" or settings.paused:
-        return Step()  # a person decides, as the verdict has told
+        return StepResult()  # a person decides, as the verdict has told
     decision, reasons = _ruling(context, load(os.environ["GDR_PLAYBOOK"]).plan(context), seen)
     if decision == "act":
         context.record.note(
             context.incident_id, contained_again=context.execution, left_breached=""
         )
-        return Step(again="contain", detail="contained again")
+        return StepResult(again="contain", detail="contained again")
     context.record.note(
         context.incident_id, left_breached=f"Not contained again by itself: {'; '.join(reasons)}"
     )
-    return Step()
+    return StepResult()
 
 
 VERBS = {"plan": _plan, "contain": _contain, "verify": _verify, "finish": _finish}

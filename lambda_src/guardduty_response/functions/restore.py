@@ -19,7 +19,7 @@ from guardduty_response.errors import IllegalTransition, ResponseError
 from guardduty_response.evidence import store as evidence_store
 from guardduty_response.functions import runtime
 from guardduty_response.incident import notifications, report
-from guardduty_response.incident.repository import Record, now
+from guardduty_response.incident.repository import IncidentRepository, now
 from guardduty_response.incident.statuses import ESCALATE, IN_PROGRESS, TRANSITIONS, Event, Status
 
 Json = dict[str, Any]
@@ -37,7 +37,7 @@ def _who(event: Json) -> str:
 # -- one at a time ---------------------------------------------------------------------------------
 
 
-def _take(record: Record, incident_id: str, targets: list[Json], owner: str) -> None:
+def _take(record: IncidentRepository, incident_id: str, targets: list[Json], owner: str) -> None:
     """The right to work on every target. Raises Refused when somebody else has it;
     ``_give_back`` takes what was taken.
     """
@@ -51,7 +51,7 @@ def _take(record: Record, incident_id: str, targets: list[Json], owner: str) -> 
             )
 
 
-def _give_back(record: Record, targets: list[Json], owner: str) -> None:
+def _give_back(record: IncidentRepository, targets: list[Json], owner: str) -> None:
     for one in targets:
         record.release(one["arn"], owner)
 
@@ -60,7 +60,7 @@ def _give_back(record: Record, targets: list[Json], owner: str) -> None:
 
 
 def _context(
-    settings: configuration.Config, record: Record, incident_id: str, owner: str
+    settings: configuration.Config, record: IncidentRepository, incident_id: str, owner: str
 ) -> Context:
     return Context(
         config=settings,
@@ -145,7 +145,7 @@ def _one(context: Context, found: Json, who: str) -> Json:
     return record.target(incident_id, target.kind, target.id)
 
 
-def _settle(record: Record, meta: Json, targets: list[Json]) -> Status:
+def _settle(record: IncidentRepository, meta: Json, targets: list[Json]) -> Status:
     """All restored, all gone, or in part."""
     incident_id, found = meta["incident_id"], {Status(one["status"]) for one in targets}
     whole = found <= {Status.RESTORED, Status.GONE}
@@ -173,7 +173,7 @@ def _answer(meta: Json, targets: list[Json], refused: str = "") -> Json:
     }
 
 
-def _restore(record: Record, incident_id: str, who: str) -> Json:
+def _restore(record: IncidentRepository, incident_id: str, who: str) -> Json:
     settings = configuration.load()
     meta, targets, _ = record.read(incident_id)
     if meta["status"] == Status.RESTORED:
@@ -194,7 +194,7 @@ def _restore(record: Record, incident_id: str, who: str) -> Json:
     return _answer(meta, done)
 
 
-def _tell(record: Record, meta: Json, targets: list[Json], note: str) -> None:
+def _tell(record: IncidentRepository, meta: Json, targets: list[Json], note: str) -> None:
     """The report anew, then the message; a report that cannot be written hides nothing."""
     incident_id, status = meta["incident_id"], Status(meta["status"])
     try:
@@ -214,13 +214,13 @@ def _tell(record: Record, meta: Json, targets: list[Json], note: str) -> None:
 _HOLDING = (
     Status.CONTAINED,
     Status.PARTIAL,
-    Status.BREACHED,
+    Status.CONTAINMENT_LOST,
     Status.FAILED,
     Status.RESTORE_PARTIAL,
 )
 
 
-def _close(record: Record, incident_id: str, who: str) -> Json:
+def _close(record: IncidentRepository, incident_id: str, who: str) -> Json:
     meta, targets, _ = record.read(incident_id)
     status = Status(meta["status"])
     if status is Status.CLOSED:
@@ -257,7 +257,7 @@ def _work(event: Json) -> Json:
             'an incident is named like {"incident_id": "inc-0123456789abcdef"}, not'
             f" {incident_id!r}"
         )
-    record = Record(os.environ["GDR_TABLE"])
+    record = IncidentRepository(os.environ["GDR_TABLE"])
     try:
         return (_close if event.get("close") is True else _restore)(
             record, incident_id, _who(event)

@@ -12,11 +12,17 @@ from typing import Any
 
 from guardduty_response.aws import clients
 from guardduty_response.aws.errors import is_transient
-from guardduty_response.containment.contract import Context, Json, Step, Target, member_session
+from guardduty_response.containment.contract import (
+    Context,
+    Json,
+    StepResult,
+    Target,
+    member_session,
+)
 from guardduty_response.decision import configuration, finding
 from guardduty_response.evidence import store as evidence_store
 from guardduty_response.incident import statuses
-from guardduty_response.incident.repository import Record
+from guardduty_response.incident.repository import IncidentRepository
 from guardduty_response.incident.statuses import Status
 
 LEASE_SECONDS = 900
@@ -37,13 +43,13 @@ class _Lazy(Context):
         self._finding: Future[finding.Finding] = value
 
 
-def _load_finding(record: Record, incident_id: str) -> finding.Finding:
+def _load_finding(record: IncidentRepository, incident_id: str) -> finding.Finding:
     return finding.parse(evidence_store.get_event(record.meta(incident_id)["finding_key"]))
 
 
-def context(event: Json) -> Context:
+def make_context(event: Json) -> Context:
     """What the verb may use. Raises ConfigError."""
-    settings, record = configuration.load(), Record(os.environ["GDR_TABLE"])
+    settings, record = configuration.load(), IncidentRepository(os.environ["GDR_TABLE"])
     name, incident_id = os.environ["GDR_PLAYBOOK"], event["incident_id"]
     return _Lazy(
         config=settings,
@@ -58,67 +64,71 @@ def context(event: Json) -> Context:
     )
 
 
-def renew(ctx: Context, target: Target) -> None:
+def renew(context: Context, target: Target) -> None:
     """Keeps the right to work on the resource; in the background."""
     if not target.attach and not target.verify_only:
         clients.POOL.submit(
-            ctx.record.lease, target.arn, ctx.execution, ctx.incident_id, LEASE_SECONDS
+            context.record.lease, target.arn, context.execution, context.incident_id, LEASE_SECONDS
         )
 
 
-def phase(event: Json, work: Callable[[Context, Target], Step], following: str = "close") -> Json:
+def phase(
+    event: Json, work: Callable[[Context, Target], StepResult], next_step: str = "close"
+) -> Json:
     """One phase after the verdict over every target that this incident owns: {done, wait_seconds,
     next}.
 
     The shortest wait of all targets counts. A failure is that target's alone.
     """
-    ctx = context(event)
-    meta = ctx.record.meta(ctx.incident_id)
+    context = make_context(event)
+    meta = context.record.meta(context.incident_id)
     owned = (
         []
         if event.get("verify_only")
         else [Target(**one) for one in meta["targets"] if not one.get("attach")]
     )
-    steps = [_one(ctx, event["verb"], target, partial(work, ctx, target)) for target in owned]
+    steps = [
+        _one(context, event["verb"], target, partial(work, context, target)) for target in owned
+    ]
     waiting = [step.wait_seconds for step in steps if not step.done]
     settled = bool(owned) and Status(meta["status"]) not in statuses.IN_PROGRESS
-    following = next((step.following for step in steps if step.following), following)
+    next_step = next((step.next_step for step in steps if step.next_step), next_step)
     return {
         "done": not waiting,
         "wait_seconds": min(waiting, default=0),
-        "next": following if settled else "close",
+        "next": next_step if settled else "close",
     }
 
 
-def _one(ctx: Context, verb: str, target: Target, work: Callable[[], Step]) -> Step:
-    held = ctx.record.lease(target.arn, ctx.execution, ctx.incident_id, LEASE_SECONDS)
+def _one(context: Context, verb: str, target: Target, work: Callable[[], StepResult]) -> StepResult:
+    held = context.record.lease(target.arn, context.execution, context.incident_id, LEASE_SECONDS)
     if held:
-        return Step(
+        return StepResult(
             done=False,
             wait_seconds=BUSY_SECONDS,
             detail=f"{held['owner']} works on {target.id}: asked again",
         )
     try:
-        step = _still(ctx, verb, target) or work()
+        step = _still(context, verb, target) or work()
         if step.done:
-            ctx.record.event(ctx.incident_id, f"{verb} ended", step.detail, target.id)
+            context.record.event(context.incident_id, f"{verb} ended", step.detail, target.id)
         elif step.wait_seconds >= LONG_SECONDS:
-            ctx.record.release(target.arn, ctx.execution)  # a person may restore meanwhile
+            context.record.release(target.arn, context.execution)  # a person may restore meanwhile
         return step
     except Exception as error:
         if is_transient(error):
             raise
         text = f"{verb} of {target.id} failed ({type(error).__name__}: {error})"
-        ctx.action(target, verb, "FAILED", text)
-        ctx.record.event(ctx.incident_id, f"{verb} failed", text, target.id)
-        return Step(detail=text)
+        context.log_action(target, verb, "FAILED", text)
+        context.record.event(context.incident_id, f"{verb} failed", text, target.id)
+        return StepResult(detail=text)
 
 
-def _still(ctx: Context, verb: str, target: Target) -> Step | None:
+def _still(context: Context, verb: str, target: Target) -> StepResult | None:
     """What acts after the verdict acts on what the incident still holds; None: it does."""
     if verb not in ACTING:
         return None
-    status = Status(ctx.record.target(ctx.incident_id, target.kind, target.id)["status"])
+    status = Status(context.record.target(context.incident_id, target.kind, target.id)["status"])
     if status in statuses.IN_PROGRESS or status in statuses.WATCHED or status is Status.FAILED:
         return None
-    return Step(detail=f"{target.id} is {status} meanwhile: nothing more is done")
+    return StepResult(detail=f"{target.id} is {status} meanwhile: nothing more is done")

@@ -25,7 +25,7 @@ _HEADLINES = {
     Status.CONTAINED: "Contained, and verified by reading the resource back",
     Status.PARTIAL: "Contained only in part: people must finish it",
     Status.FAILED: "NOT contained: people must act now",
-    Status.BREACHED: "Containment was undone: people must act now",
+    Status.CONTAINMENT_LOST: "Containment was undone: people must act now",
     Status.GONE: "The resource no longer exists",
     Status.DRY_RUN: "Dry run: nothing was changed; this is what would have been done",
     Status.SKIPPED: "Nothing was done",

@@ -19,7 +19,7 @@ from guardduty_response.incident.notifications import (
     seen,
     undone,
 )
-from guardduty_response.incident.repository import Record, now
+from guardduty_response.incident.repository import IncidentRepository, now
 from guardduty_response.incident.statuses import TRANSITIONS, Event, Status
 
 Json = dict[str, Any]
@@ -198,7 +198,7 @@ def render(meta: Json, targets: list[Json], timeline: list[Json], restore: bool 
 
     Every value from the record is escaped: finding text is attacker-influenced.
     """
-    facts = [
+    state = [
         [escape(name), escape(str(value))]
         for name, value in (
             (
@@ -242,7 +242,7 @@ def render(meta: Json, targets: list[Json], timeline: list[Json], restore: bool 
         f" {escape(meta['status'])}</title><style>{_STYLE}</style>"
         f"<h1>{escape(meta['incident_id'])} "
         f'<span class="badge {escape(meta["status"])}">{escape(meta["status"])}</span></h1>'
-        f"{_table(['', ''], facts)}"
+        f"{_table(['', ''], state)}"
         f"<h2>Left for people to do</h2>{f'<ul>{tasks}</ul>' if tasks else '<p>Nothing.</p>'}"
         f"{search}{also}"
         f"<h2>Undo</h2>{_undo(meta, restore)}"
@@ -254,7 +254,7 @@ def render(meta: Json, targets: list[Json], timeline: list[Json], restore: bool 
     )
 
 
-def write(record: Record, incident_id: str) -> str:
+def write(record: IncidentRepository, incident_id: str) -> str:
     """Stores report.html and record.json as evidence; returns the report's key."""
     meta, targets, timeline = record.read(incident_id)
     meta.pop("task_token", None)  # whoever holds it can approve

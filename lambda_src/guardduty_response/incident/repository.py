@@ -53,7 +53,7 @@ def target_key(kind: str, id: str) -> str:
     return f"TARGET#{kind}#{id}"
 
 
-class Record:
+class IncidentRepository:
     """One deployment's incident table. Methods raise botocore ClientError for service errors."""
 
     def __init__(self, table: str, client: Any = None) -> None:

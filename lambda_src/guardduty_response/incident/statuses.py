@@ -17,7 +17,7 @@ class Status(StrEnum):
     CONTAINED = "CONTAINED"
     PARTIAL = "PARTIAL"
     FAILED = "FAILED"
-    BREACHED = "BREACHED"
+    CONTAINMENT_LOST = "BREACHED"
     NOTIFIED = "NOTIFIED"
     DRY_RUN = "DRY_RUN"
     SKIPPED = "SKIPPED"
@@ -44,7 +44,7 @@ class Event(StrEnum):
     CONTAINED = "verified_contained"
     PARTIAL = "verified_partial"
     FAILED = "failed"
-    BREACHED = "verified_open"  # a containment that held before was found undone
+    CONTAINMENT_LOST = "verified_open"  # a containment that held before was found undone
     DIED = "machine_died"  # the state machine ended without a verdict
     RESTORED = "restored"
     RESTORE_PARTIAL = "restored_partly"
@@ -63,11 +63,11 @@ S, E = Status, Event
 
 IN_PROGRESS = frozenset({S.OPEN, S.AWAITING_APPROVAL, S.CONTAINING})
 # containment stands: re-verified until a person closes
-WATCHED = frozenset({S.CONTAINED, S.PARTIAL, S.BREACHED})
-ESCALATE = frozenset({S.FAILED, S.PARTIAL, S.BREACHED, S.TIMED_OUT, S.RESTORE_PARTIAL})
+WATCHED = frozenset({S.CONTAINED, S.PARTIAL, S.CONTAINMENT_LOST})
+ESCALATE = frozenset({S.FAILED, S.PARTIAL, S.CONTAINMENT_LOST, S.TIMED_OUT, S.RESTORE_PARTIAL})
 
 _VERDICTS = {E.CONTAINED: S.CONTAINED, E.PARTIAL: S.PARTIAL, E.FAILED: S.FAILED, E.GONE: S.GONE}
-_READ_AGAIN = {**_VERDICTS, E.BREACHED: S.BREACHED}
+_READ_AGAIN = {**_VERDICTS, E.CONTAINMENT_LOST: S.CONTAINMENT_LOST}
 _RESTORE = {E.RESTORED: S.RESTORED, E.RESTORE_PARTIAL: S.RESTORE_PARTIAL, E.CLOSED: S.CLOSED}
 
 TRANSITIONS: dict[Status, dict[Event, Status]] = {
@@ -92,7 +92,7 @@ TRANSITIONS: dict[Status, dict[Event, Status]] = {
     S.CONTAINING: {**_VERDICTS, E.ACT: S.CONTAINING, E.DIED: S.FAILED},
     S.CONTAINED: {**_READ_AGAIN, **_RESTORE},
     S.PARTIAL: {**_READ_AGAIN, **_RESTORE},
-    S.BREACHED: {**_READ_AGAIN, **_RESTORE, E.ACT: S.CONTAINING},
+    S.CONTAINMENT_LOST: {**_READ_AGAIN, **_RESTORE, E.ACT: S.CONTAINING},
     S.FAILED: {**_READ_AGAIN, **_RESTORE},
     S.NOTIFIED: {E.CLOSED: S.CLOSED},
     S.DRY_RUN: {E.CLOSED: S.CLOSED},
@@ -112,7 +112,7 @@ ON_FINDING: dict[Status, OnFinding] = {
     S.CONTAINED: OnFinding.VERIFY,
     S.PARTIAL: OnFinding.START,
     S.FAILED: OnFinding.START,
-    S.BREACHED: OnFinding.START,
+    S.CONTAINMENT_LOST: OnFinding.START,
     S.NOTIFIED: OnFinding.START,
     S.DRY_RUN: OnFinding.START,
     S.SKIPPED: OnFinding.START,
@@ -129,7 +129,7 @@ ON_FINDING: dict[Status, OnFinding] = {
 HELD: dict[Status, Event] = {
     S.PARTIAL: E.PARTIAL,
     S.FAILED: E.FAILED,
-    S.BREACHED: E.BREACHED,
+    S.CONTAINMENT_LOST: E.CONTAINMENT_LOST,
     S.RESTORE_PARTIAL: E.PARTIAL,
 }
 
@@ -159,4 +159,4 @@ def combine(statuses: list[Status]) -> Status:
         return found.pop()
     if not found:
         return S.FAILED
-    return S.BREACHED if S.BREACHED in found else S.PARTIAL
+    return S.CONTAINMENT_LOST if S.CONTAINMENT_LOST in found else S.PARTIAL

@@ -7,7 +7,7 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from guardduty_response.containment.contract import Check, Context, Json, Step, Target, load
+from guardduty_response.containment.contract import Check, Context, Json, StepResult, Target, load
 from guardduty_response.errors import ResponseError
 from guardduty_response.incident.repository import now
 from guardduty_response.incident.statuses import Status
@@ -32,7 +32,7 @@ def free(context: Context, target: Target, seconds: int) -> bool:
     )
 
 
-def contained(context: Context, target: Target, step: Step, checks: list[Check]) -> Json:
+def contained(context: Context, target: Target, step: StepResult, checks: list[Check]) -> Json:
     """What is kept with the verdict of a containment, for the checks to come."""
     kept = context.record.target(context.incident_id, target.kind, target.id)
     more: Json = {
@@ -45,7 +45,9 @@ def contained(context: Context, target: Target, step: Step, checks: list[Check])
     return more
 
 
-def judge(context: Context, target: Target, step: Step, checks: list[Check]) -> tuple[Step, Json]:
+def judge(
+    context: Context, target: Target, step: StepResult, checks: list[Check]
+) -> tuple[StepResult, Json]:
     """(what is true now, what else is kept of it). ``weak``: checks that failed at the verdict;
     they are no breach.
 
@@ -64,7 +66,7 @@ def judge(context: Context, target: Target, step: Step, checks: list[Check]) -> 
     text = "; ".join(one.detail for one in undone or unread)
     if wrong and context.attempt < READS:
         return (
-            Step(
+            StepResult(
                 done=False,
                 wait_seconds=2,
                 detail=f"read once more before it is called undone: {text}",
@@ -73,9 +75,9 @@ def judge(context: Context, target: Target, step: Step, checks: list[Check]) -> 
         )
     if undone:
         found = _breach(context, target, kept, undone)
-        return Step(status=Status.BREACHED, detail=f"containment was undone: {text}"), {
-            "breach": found
-        }
+        return StepResult(
+            status=Status.CONTAINMENT_LOST, detail=f"containment was undone: {text}"
+        ), {"breach": found}
     if unread:
         raise NotRead(text)
     more: Json = {
@@ -98,15 +100,15 @@ def _breach(context: Context, target: Target, kept: Json, undone: list[Check]) -
     found: Json = {"at": old.get("at") or now(), "checks": names, "by": []}
     if old.get("by") and set(names) <= set(old["checks"]):
         return {**found, "by": old["by"]}
-    culprits: Any = getattr(load(os.environ["GDR_PLAYBOOK"]), "culprits", None)
-    if culprits is None:
+    find_actors: Any = getattr(load(os.environ["GDR_PLAYBOOK"]), "find_actors", None)
+    if find_actors is None:
         return {
             **found,
             "unknown": "this playbook cannot look it up: search CloudTrail for the resource",
         }
     seen = context.record.meta(context.incident_id).get("undone_by")
     try:
-        found["by"] = culprits(
+        found["by"] = find_actors(
             context,
             target,
             undone,

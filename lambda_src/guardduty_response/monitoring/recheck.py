@@ -10,13 +10,13 @@ from guardduty_response.cloudtrail import event as cloudtrail_event
 from guardduty_response.decision import configuration, finding, policy
 from guardduty_response.errors import ResponseError
 from guardduty_response.incident import notifications
-from guardduty_response.incident.repository import Record, now
+from guardduty_response.incident.repository import IncidentRepository, now
 from guardduty_response.incident.statuses import WATCHED, Status
 
 Json = dict[str, Any]
 
 
-def opened(record: Record, watch: Any, execution: str) -> Json | None:
+def opened(record: IncidentRepository, watch: Any, execution: str) -> Json | None:
     """Containment that stands is to be read back: {incident_id, why, seen}, from the watchdog or a
     person. None: none stands.
 
@@ -55,7 +55,7 @@ def is_latest(meta: Json, execution: str) -> bool:
 def news(meta: Json, target: Json) -> list[str]:
     """What is undone, and by which CloudTrail events, that people have not been told of."""
     found = target.get("breach") or {}
-    if target["status"] != Status.BREACHED or not found:
+    if target["status"] != Status.CONTAINMENT_LOST or not found:
         return []
     now_known = {f"{target['id']} {name}" for name in found["checks"]} | {
         one["event_id"] for one in found["by"]
@@ -65,7 +65,7 @@ def news(meta: Json, target: Json) -> list[str]:
 
 def answer(meta: Json, shown: Status) -> str:
     """What happens about a breach, or what a person can do about it."""
-    if shown is not Status.BREACHED:
+    if shown is not Status.CONTAINMENT_LOST:
         return ""
     settings = configuration.load()
     decided = policy.decide(
@@ -87,7 +87,9 @@ def answer(meta: Json, shown: Status) -> str:
     )
 
 
-def closed(record: Record, meta: Json, execution: str, decision: str, error: str) -> Json | None:
+def closed(
+    record: IncidentRepository, meta: Json, execution: str, decision: str, error: str
+) -> Json | None:
     """Ends a check that has nothing to tell; None: there is something, and the incident is closed
     as usual.
 
@@ -96,7 +98,7 @@ def closed(record: Record, meta: Json, execution: str, decision: str, error: str
     """
     incident_id, status = meta["incident_id"], Status(meta["status"])
     checked = is_latest(meta, execution) and meta.get("contained_again") != execution
-    if checked and status is Status.BREACHED:
+    if checked and status is Status.CONTAINMENT_LOST:
         _left(record, meta)
     if checked and decision == "failed":
         notifications.unverified(record, meta, record.read(incident_id)[1], error)
@@ -112,7 +114,7 @@ def closed(record: Record, meta: Json, execution: str, decision: str, error: str
     return {"status": status}
 
 
-def _left(record: Record, meta: Json) -> None:
+def _left(record: IncidentRepository, meta: Json) -> None:
     """A breach that a guardrail left to people: told once, with the reason."""
     left = meta.get("left_breached") or ""
     if left and left != meta.get("left_told"):

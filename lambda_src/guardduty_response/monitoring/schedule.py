@@ -24,13 +24,13 @@ from guardduty_response.decision import configuration, finding
 from guardduty_response.errors import ConfigError
 from guardduty_response.functions import runtime
 from guardduty_response.incident import notifications
-from guardduty_response.incident.repository import Record
+from guardduty_response.incident.repository import IncidentRepository
 from guardduty_response.incident.statuses import WATCHED, Status
 
 Json = dict[str, Any]
 
 
-def scheduled(record: Record, event: Json) -> Json:
+def scheduled(record: IncidentRepository, event: Json) -> Json:
     """Starts a check of every held incident. ``event``: id of the schedule's event, so that a
     second delivery starts nothing.
     """
@@ -44,7 +44,7 @@ def scheduled(record: Record, event: Json) -> Json:
     )
 
 
-def changed(record: Record, event: Json) -> Json:
+def changed(record: IncidentRepository, event: Json) -> Json:
     """Starts a check of every held incident whose containment an API call may have undone
     (CloudTrail by EventBridge).
     """
@@ -92,7 +92,7 @@ def _forsaken(meta: Json) -> bool:
         return False  # the check itself tells
 
 
-def unwatched(record: Record) -> list[str]:
+def unwatched(record: IncidentRepository) -> list[str]:
     """Containment that nothing reads back any more because its playbook is switched off: told
     once, until it is on again.
     """
@@ -162,7 +162,7 @@ def _start(incident_id: str, why: str, slot: str, seen: Json | None = None) -> b
         return False
 
 
-def died(record: Record, incident_id: str, why: str) -> None:
+def died(record: IncidentRepository, incident_id: str, why: str) -> None:
     """An execution that only verified has died: its incident's status stands, and nobody knows
     whether it is still true.
     """

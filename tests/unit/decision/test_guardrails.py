@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from guardduty_response.decision import configuration
 from guardduty_response.decision.guardrails import Ruling, in_freeze, judge
-from guardduty_response.incident.repository import Record
+from guardduty_response.incident.repository import IncidentRepository
 
 from tests.unit.lambda_world import MEMBER, PREFIX, SECURITY, World
 
@@ -19,7 +19,7 @@ WINDOW = {"name": "month end", "start": "2026-11-30T00:00:00Z", "end": "2026-12-
 
 def _judge(
     world: World,
-    record: Record,
+    record: IncidentRepository,
     mode: str = "auto",
     changes: Any = None,
     at: Any = None,
@@ -43,7 +43,13 @@ def _judge(
 )
 @pytest.mark.parametrize("mode", ["auto", "approve", "dry_run"])
 def test_the_response_itself_is_an_alarm(
-    world: World, record: Record, account: str, path: str, name: str, alarm: bool, mode: str
+    world: World,
+    record: IncidentRepository,
+    account: str,
+    path: str,
+    name: str,
+    alarm: bool,
+    mode: str,
 ) -> None:
     world.configure({})
     role = f"arn:aws:iam::{account}:role{path}{PREFIX}-{name}"
@@ -59,7 +65,7 @@ def test_the_response_itself_is_an_alarm(
     assert not alarm or str(ruling.alarm).startswith(f"{role} is a role of the response itself")
 
 
-def test_nothing_in_the_way(world: World, record: Record) -> None:
+def test_nothing_in_the_way(world: World, record: IncidentRepository) -> None:
     assert _judge(world, record) == Ruling("auto")
 
 
@@ -79,7 +85,7 @@ def test_nothing_in_the_way(world: World, record: Record) -> None:
     ],
 )
 def test_what_lets_nothing_act(
-    world: World, record: Record, mode: str, changes: Any, said: str
+    world: World, record: IncidentRepository, mode: str, changes: Any, said: str
 ) -> None:
     ruling = _judge(
         world, record, mode, changes, principals=["arn:aws:iam::222222222222:role/BreakGlass"]
@@ -98,7 +104,7 @@ def test_what_lets_nothing_act(
         {"guardrails.management_account_id": "333333333333"},
     ],
 )
-def test_exemptions_of_others(world: World, record: Record, changes: Any) -> None:
+def test_exemptions_of_others(world: World, record: IncidentRepository, changes: Any) -> None:
     assert (
         _judge(world, record, changes=changes, principals=["arn:aws:iam::222222222222:role/x"]).skip
         is None
@@ -110,7 +116,9 @@ def test_exemptions_of_others(world: World, record: Record, changes: Any) -> Non
 TAG = {"guardduty-response": "ask"}
 
 
-def test_a_tag_turns_auto_into_approve_and_says_where_to_look(world: World, record: Record) -> None:
+def test_a_tag_turns_auto_into_approve_and_says_where_to_look(
+    world: World, record: IncidentRepository
+) -> None:
     ruling = _judge(world, record, tags=TAG)
     assert (ruling.mode, ruling.skip) == ("approve", None)
     assert "i-1 carries the tag guardduty-response=ask" in ruling.reasons[0]
@@ -118,7 +126,7 @@ def test_a_tag_turns_auto_into_approve_and_says_where_to_look(world: World, reco
 
 
 @pytest.mark.parametrize("mode", ["approve", "dry_run"])
-def test_a_tag_changes_nothing_else(world: World, record: Record, mode: str) -> None:
+def test_a_tag_changes_nothing_else(world: World, record: IncidentRepository, mode: str) -> None:
     assert _judge(world, record, mode, tags=TAG) == Ruling(mode)
 
 
@@ -131,11 +139,13 @@ def test_a_tag_changes_nothing_else(world: World, record: Record, mode: str) -> 
         {"Guardduty-Response": "ask"},
     ],
 )
-def test_no_other_tag_stops_a_response(world: World, record: Record, tags: dict[str, str]) -> None:
+def test_no_other_tag_stops_a_response(
+    world: World, record: IncidentRepository, tags: dict[str, str]
+) -> None:
     assert _judge(world, record, tags=tags) == Ruling("auto")
 
 
-def test_the_tag_can_be_switched_off(world: World, record: Record) -> None:
+def test_the_tag_can_be_switched_off(world: World, record: IncidentRepository) -> None:
     assert _judge(world, record, changes={"guardrails.approval_tag": None}, tags=TAG) == Ruling(
         "auto"
     )
@@ -154,7 +164,7 @@ def test_the_tag_can_be_switched_off(world: World, record: Record) -> None:
     ],
 )
 def test_a_freeze_begins_with_its_start_and_is_over_at_its_end(
-    world: World, record: Record, at: datetime, frozen: bool
+    world: World, record: IncidentRepository, at: datetime, frozen: bool
 ) -> None:
     assert in_freeze([WINDOW], at) == ("month end" if frozen else None)
     ruling = _judge(world, record, changes={"guardrails.freeze_windows": [WINDOW]}, at=at)
@@ -167,7 +177,7 @@ def test_a_freeze_may_stand_in_another_time_zone() -> None:
     assert in_freeze([window], datetime(2026, 11, 29, 22, 30, tzinfo=UTC)) == "w"
 
 
-def test_a_freeze_is_judged_by_the_present(world: World, record: Record) -> None:
+def test_a_freeze_is_judged_by_the_present(world: World, record: IncidentRepository) -> None:
     moment = datetime.now(UTC)
     edges = [(moment + timedelta(hours=n)).isoformat().replace("+00:00", "Z") for n in (-1, 1)]
     windows = [{"name": "now", "start": edges[0], "end": edges[1]}]
@@ -177,7 +187,7 @@ def test_a_freeze_is_judged_by_the_present(world: World, record: Record) -> None
 # -- the circuit breaker ---------------------------------------------------------------------------
 
 
-def test_more_resources_than_allowed_ask_a_person(world: World, record: Record) -> None:
+def test_more_resources_than_allowed_ask_a_person(world: World, record: IncidentRepository) -> None:
     changes = {"guardrails.circuit_breaker": {"targets": 2, "minutes": 60}}
     modes = [_judge(world, record, changes=changes, arn=f"{ARN}{n}").mode for n in range(4)]
     assert modes == ["auto", "auto", "approve", "approve"]
@@ -185,22 +195,24 @@ def test_more_resources_than_allowed_ask_a_person(world: World, record: Record) 
     assert "5 resources in 60 minutes exceed the circuit breaker's 2" in ruling.reasons[0]
 
 
-def test_a_repeated_target_is_counted_once(world: World, record: Record) -> None:
+def test_a_repeated_target_is_counted_once(world: World, record: IncidentRepository) -> None:
     changes = {"guardrails.circuit_breaker": {"targets": 1, "minutes": 60}}
     assert [_judge(world, record, changes=changes).mode for _ in range(5)] == ["auto"] * 5
 
 
 @pytest.mark.parametrize("mode", ["approve", "dry_run"])
-def test_only_what_acts_by_itself_is_counted(world: World, record: Record, mode: str) -> None:
+def test_only_what_acts_by_itself_is_counted(
+    world: World, record: IncidentRepository, mode: str
+) -> None:
     _judge(world, record, mode)
     assert world.items("BREAKER#ec2_instance") == []
 
 
-def test_the_breaker_can_be_switched_off(world: World, record: Record) -> None:
+def test_the_breaker_can_be_switched_off(world: World, record: IncidentRepository) -> None:
     assert _judge(world, record, changes={"guardrails.circuit_breaker": None}) == Ruling("auto")
 
 
-def test_every_reason_to_ask_is_said(world: World, record: Record) -> None:
+def test_every_reason_to_ask_is_said(world: World, record: IncidentRepository) -> None:
     changes = {
         "guardrails.freeze_windows": [WINDOW],
         "guardrails.circuit_breaker": {"targets": 0, "minutes": 5},

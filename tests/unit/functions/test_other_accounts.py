@@ -13,7 +13,7 @@ import pytest
 from guardduty_response.aws import clients
 from guardduty_response.errors import RoleUnavailable
 from guardduty_response.functions import respond
-from guardduty_response.incident.repository import Record
+from guardduty_response.incident.repository import IncidentRepository
 
 from tests.unit.core_helpers import EXECUTION, NOTICE, call, told, watch
 from tests.unit.lambda_world import REGION, SECURITY, World
@@ -132,7 +132,7 @@ def _change(envelope: dict[str, Any], **detail: Any) -> dict[str, Any]:
 
 
 @pytest.fixture
-def held(incident: Begin, record: Record) -> str:
+def held(incident: Begin, record: IncidentRepository) -> str:
     incident_id = incident(status="CONTAINED")
     record.set_target(incident_id, "ec2_instance", "i-1", watched=[ENI, "app"])
     return incident_id

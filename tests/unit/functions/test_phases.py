@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
-from guardduty_response.containment.contract import Context, Step, Target
+from guardduty_response.containment.contract import Context, StepResult, Target
 from guardduty_response.decision import policy
 from guardduty_response.decision.configuration import load
 from guardduty_response.errors import ConfigError, ResponseError, TransientError
 from guardduty_response.functions import collect, respond, terminate
-from guardduty_response.incident.repository import Record
+from guardduty_response.incident.repository import IncidentRepository
 from guardduty_response.incident.statuses import Status
 
 from tests.support.repository import load_finding
@@ -46,7 +46,7 @@ def _contained(fake: Fake, *names: str) -> str:
     """An incident whose targets are contained, and told so."""
     fake.ids = list(names or ("i-1",))
     incident_id = str(call("open", event=load_finding(), execution=EXECUTION)["incident_id"])
-    fake.steps["verify"] = Step(status=Status.CONTAINED)
+    fake.steps["verify"] = StepResult(status=Status.CONTAINED)
     targets = _run("plan", incident_id)["targets"]
     for target in targets:
         _run("verify", incident_id, target)
@@ -60,12 +60,12 @@ def test_a_phase_waits_for_the_quickest_of_its_targets(world: World, fake: Fake,
     incident_id = _contained(fake, "i-1", "i-2")
     waits = {"i-1": 60, "i-2": 15}
 
-    def step(context: Context, target: Target) -> Step:
-        return Step(done=False, wait_seconds=waits[target.id])
+    def step(context: Context, target: Target) -> StepResult:
+        return StepResult(done=False, wait_seconds=waits[target.id])
 
     setattr(fake, verb, step)
     assert _run(verb, incident_id) == {"done": False, "wait_seconds": 15, "next": "close"}
-    setattr(fake, verb, lambda context, target: Step(detail="all of it"))
+    setattr(fake, verb, lambda context, target: StepResult(detail="all of it"))
     assert _run(verb, incident_id)["done"]
     assert world.timeline(incident_id).count(f"{verb} ended") == 2
 
@@ -124,10 +124,10 @@ def test_what_fails_at_the_end_fails_for_its_target_alone(
 ) -> None:
     incident_id = _contained(fake, "i-1", "i-2")
 
-    def broken(context: Context, target: Target) -> Step:
+    def broken(context: Context, target: Target) -> StepResult:
         if target.id == "i-1":
             raise ValueError("cannot")
-        return Step()
+        return StepResult()
 
     setattr(fake, verb, broken)
     assert _run(verb, incident_id)["done"]
@@ -140,7 +140,7 @@ def test_what_fails_at_the_end_fails_for_its_target_alone(
 def test_throttling_is_the_machines_to_repeat(world: World, fake: Fake) -> None:
     incident_id = _contained(fake)
 
-    def throttled(context: Context, target: Target) -> Step:
+    def throttled(context: Context, target: Target) -> StepResult:
         raise ClientError({"Error": {"Code": "Throttling", "Message": "slow down"}}, "Describe")
 
     fake.collect = throttled  # type: ignore[method-assign]
@@ -150,7 +150,9 @@ def test_throttling_is_the_machines_to_repeat(world: World, fake: Fake) -> None:
 
 
 @pytest.mark.parametrize("verb", ["first", "evidence", "collect", "finish", "terminate"])
-def test_work_renews_its_lease(world: World, fake: Fake, record: Record, verb: str) -> None:
+def test_work_renews_its_lease(
+    world: World, fake: Fake, record: IncidentRepository, verb: str
+) -> None:
     incident_id = _contained(fake)
     record.lease(ARN, EXECUTION, incident_id, 1)
     target = {
@@ -178,7 +180,7 @@ def test_forensics_first_knows_how_long_it_has(world: World, fake: Fake) -> None
         "account_id": "222222222222",
         "region": "us-east-1",
     }
-    fake.steps["first"] = Step(done=False, wait_seconds=2)
+    fake.steps["first"] = StepResult(done=False, wait_seconds=2)
     assert _run("first", incident_id, target, seconds_left=7)["wait_seconds"] == 2
     assert fake.left == 7
 

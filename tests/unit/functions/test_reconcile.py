@@ -16,7 +16,7 @@ from guardduty_response.errors import ResponseError
 from guardduty_response.evidence import store as evidence_store
 from guardduty_response.functions import reconcile
 from guardduty_response.incident import notifications
-from guardduty_response.incident.repository import Record
+from guardduty_response.incident.repository import IncidentRepository
 
 from tests.unit.core_helpers import EXECUTION, NOTICE, call, target, told, watch
 from tests.unit.lambda_world import EXECUTIONS, MACHINES, World
@@ -67,7 +67,7 @@ def test_a_machine_that_dies_midway_is_told_and_its_work_fails(
 
 
 def test_input_and_cause_are_read_where_the_event_leaves_them_out(
-    world: World, finding_event: Make, record: Record
+    world: World, finding_event: Make, record: IncidentRepository
 ) -> None:
     arn = world.start("killed", event=finding_event())
     incident_id = call("open", event=finding_event(), execution=arn)["incident_id"]
@@ -184,7 +184,9 @@ def _sweep() -> list[str]:
     return list(reconcile._sweep(datetime.now(UTC) + LATER)["failed"])
 
 
-def test_the_sweeper_leaves_what_runs_and_fails_what_is_dead(world: World, record: Record) -> None:
+def test_the_sweeper_leaves_what_runs_and_fails_what_is_dead(
+    world: World, record: IncidentRepository
+) -> None:
     arns = {name: world.start(name) for name in ("runs", "killed")}
     world.kill(arns["killed"])
     arns |= {"expired": f"{EXECUTIONS}incident:expired", "none": ""}
@@ -208,7 +210,7 @@ def test_the_sweeper_leaves_what_runs_and_fails_what_is_dead(world: World, recor
     assert _sweep() == []
 
 
-def test_the_sweeper_has_patience(world: World, record: Record) -> None:
+def test_the_sweeper_has_patience(world: World, record: IncidentRepository) -> None:
     record.open(
         {
             "incident_id": "inc-1",
@@ -223,7 +225,7 @@ def test_the_sweeper_has_patience(world: World, record: Record) -> None:
 
 
 def test_one_broken_record_does_not_keep_the_others_waiting(
-    world: World, record: Record, monkeypatch: pytest.MonkeyPatch
+    world: World, record: IncidentRepository, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("inc-a", "inc-b"):
         record.open(

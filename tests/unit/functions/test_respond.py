@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 from guardduty_response.aws import clients
-from guardduty_response.containment.contract import Step
+from guardduty_response.containment.contract import StepResult
 from guardduty_response.decision import configuration, finding
 from guardduty_response.errors import (
     ConfigError,
@@ -20,7 +20,7 @@ from guardduty_response.errors import (
     TransientError,
 )
 from guardduty_response.functions import respond, steps
-from guardduty_response.incident.repository import Record
+from guardduty_response.incident.repository import IncidentRepository
 from guardduty_response.incident.statuses import Status
 
 from tests.support.repository import load_finding
@@ -179,7 +179,7 @@ def test_planning_twice_changes_nothing(world: World, fake: Fake) -> None:
     configure(world, **{"guardrails.circuit_breaker": {"targets": 1, "minutes": 60}})
     incident_id = _open()
     first = _run("plan", incident_id)
-    Record("guardduty-response-incidents").before(
+    IncidentRepository("guardduty-response-incidents").before(
         incident_id, "ec2_instance", "i-1", "interfaces", {"eni-1": ["sg-web"]}
     )
     assert _run("plan", incident_id) == first
@@ -193,7 +193,7 @@ def test_planning_twice_changes_nothing(world: World, fake: Fake) -> None:
 def _contained(world: World, fake: Fake) -> str:
     incident_id = _open()
     [target] = _run("plan", incident_id)["targets"]
-    fake.steps["verify"] = Step(status=Status.CONTAINED, detail="closed")
+    fake.steps["verify"] = StepResult(status=Status.CONTAINED, detail="closed")
     _run("verify", incident_id, target)
     call("verdict", incident_id=incident_id, target=target, error="")
     call("close", incident_id=incident_id, decision="act")
@@ -201,7 +201,9 @@ def _contained(world: World, fake: Fake) -> str:
     return incident_id
 
 
-def test_a_contained_resource_is_only_read_again(world: World, fake: Fake, record: Record) -> None:
+def test_a_contained_resource_is_only_read_again(
+    world: World, fake: Fake, record: IncidentRepository
+) -> None:
     incident_id = _contained(world, fake)
     assert emission(record, incident_id, SECOND) == "verify"
     before = world.targets(incident_id)
@@ -218,7 +220,7 @@ def test_a_contained_resource_is_only_read_again(world: World, fake: Fake, recor
 
 @pytest.mark.parametrize("error", [RoleUnavailable("cannot assume arn:x"), NoTarget("no instance")])
 def test_what_cannot_be_read_again_leaves_the_record_alone(
-    world: World, fake: Fake, record: Record, error: Exception
+    world: World, fake: Fake, record: IncidentRepository, error: Exception
 ) -> None:
     incident_id = _contained(world, fake)
     emission(record, incident_id, SECOND)
@@ -236,7 +238,9 @@ def test_what_cannot_be_read_again_leaves_the_record_alone(
     assert str(error) in world.messages("escalations")[0]["Message"]
 
 
-def test_a_contained_resource_that_is_gone(world: World, fake: Fake, record: Record) -> None:
+def test_a_contained_resource_that_is_gone(
+    world: World, fake: Fake, record: IncidentRepository
+) -> None:
     incident_id = _contained(world, fake)
     emission(record, incident_id, SECOND)
     fake.error = TargetGone("i-1 is terminated")
@@ -255,14 +259,14 @@ def test_a_contained_resource_that_is_gone(world: World, fake: Fake, record: Rec
 
 @pytest.mark.parametrize("changes", [{"paused": True}, {"remediations": {"*": "dry_run"}}])
 def test_a_half_contained_resource_keeps_its_ledger_when_nothing_may_act_any_more(
-    world: World, fake: Fake, record: Record, changes: Any
+    world: World, fake: Fake, record: IncidentRepository, changes: Any
 ) -> None:
     incident_id = _open()
     [target] = _run("plan", incident_id)["targets"]
     record.action(
         incident_id, "ec2_instance", "i-1", "quarantine_network", "DONE", "1 interface", "req-1"
     )
-    fake.steps["verify"] = Step(status=Status.PARTIAL, detail="1 of 2")
+    fake.steps["verify"] = StepResult(status=Status.PARTIAL, detail="1 of 2")
     _run("verify", incident_id, target)
     call("verdict", incident_id=incident_id, target=target, error="")
     call("close", incident_id=incident_id, decision="act")
@@ -280,7 +284,7 @@ def test_a_half_contained_resource_keeps_its_ledger_when_nothing_may_act_any_mor
 
 
 def test_after_a_restore_the_state_before_is_recorded_anew(
-    world: World, fake: Fake, record: Record
+    world: World, fake: Fake, record: IncidentRepository
 ) -> None:
     incident_id = _contained(world, fake)
     record.before(incident_id, "ec2_instance", "i-1", "interfaces", {"eni-1": ["old"]})
@@ -306,7 +310,7 @@ def test_the_loser_links_and_touches_nothing(world: World, fake: Fake) -> None:
     clients.POOL.submit(lambda: None).result()
     assert [name for name, _ in fake.calls] == ["contain"]  # contain is told: attach
     assert _lease(world) == [winner]
-    fake.steps["verify"] = Step(status=Status.CONTAINED, detail="closed")
+    fake.steps["verify"] = StepResult(status=Status.CONTAINED, detail="closed")
     _run("verify", second, target)
     call("verdict", incident_id=second, target=target, error="")
     assert _run("finish", second)["done"]
@@ -335,7 +339,7 @@ def test_an_owner_of_whom_nothing_is_known_is_left_in_peace(world: World, fake: 
 def test_verify_writes_what_was_seen(world: World, fake: Fake) -> None:
     incident_id = _open()
     [target] = _run("plan", incident_id)["targets"]
-    fake.steps["verify"] = Step(status=Status.PARTIAL, detail="1 of 2 closed")
+    fake.steps["verify"] = StepResult(status=Status.PARTIAL, detail="1 of 2 closed")
     answer = _run("verify", incident_id, target, attempt=2, error="Contain: timed out")
     assert (answer["done"], answer["status"]) == (True, "PARTIAL")
     [stored] = world.targets(incident_id)
@@ -350,7 +354,7 @@ def test_verify_writes_what_was_seen(world: World, fake: Fake) -> None:
 def test_verify_writes_nothing_before_it_is_done(world: World, fake: Fake) -> None:
     incident_id = _open()
     [target] = _run("plan", incident_id)["targets"]
-    fake.steps["verify"] = Step(done=False, wait_seconds=3, again="contain")
+    fake.steps["verify"] = StepResult(done=False, wait_seconds=3, again="contain")
     answer = _run("verify", incident_id, target)
     assert (answer["done"], answer["wait_seconds"], answer["again"]) == (False, 3, "contain")
     [stored] = world.targets(incident_id)
@@ -366,7 +370,9 @@ def test_a_verdict_without_a_status_is_a_failure(world: World, fake: Fake) -> No
 
 
 @pytest.mark.parametrize("verb", ["contain", "finish"])
-def test_work_renews_its_lease(world: World, fake: Fake, record: Record, verb: str) -> None:
+def test_work_renews_its_lease(
+    world: World, fake: Fake, record: IncidentRepository, verb: str
+) -> None:
     incident_id = _open()
     [target] = _run("plan", incident_id)["targets"]
     record.lease(ARN, EXECUTION, incident_id, 1)
@@ -395,7 +401,7 @@ def test_the_finding_is_there_when_it_is_asked_for(world: World, fake: Fake) -> 
 def test_a_finding_that_cannot_be_fetched_stops_only_who_asks(world: World, fake: Fake) -> None:
     incident_id = _open()
     [target] = _run("plan", incident_id)["targets"]
-    Record("guardduty-response-incidents").note(
+    IncidentRepository("guardduty-response-incidents").note(
         incident_id, finding_key="incidents/inc-0/missing.json"
     )
     assert _run("contain", incident_id, target)["done"]

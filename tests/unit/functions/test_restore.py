@@ -8,10 +8,16 @@ from types import ModuleType
 from typing import Any
 
 import pytest
-from guardduty_response.containment.contract import Check, Context, Restored, Step, Target
+from guardduty_response.containment.contract import (
+    Check,
+    Context,
+    RestoreResult,
+    StepResult,
+    Target,
+)
 from guardduty_response.errors import ConfigError, ResponseError, RoleUnavailable
 from guardduty_response.functions import respond, restore
-from guardduty_response.incident.repository import Record
+from guardduty_response.incident.repository import IncidentRepository
 from guardduty_response.incident.statuses import Status
 
 from tests.unit.core_helpers import EXECUTION, call, emission, told
@@ -19,7 +25,7 @@ from tests.unit.fake_playbook import ARN, Fake
 from tests.unit.lambda_world import EXECUTIONS, World
 
 WHO = "ada@example.com"
-WHOLE = Restored(
+WHOLE = RestoreResult(
     Status.RESTORED,
     ["network/eni-1"],
     [],
@@ -27,7 +33,7 @@ WHOLE = Restored(
     [],
     [Check("eni-1", True, "eni-1 is back")],
 )
-PART = Restored(
+PART = RestoreResult(
     Status.RESTORE_PARTIAL,
     ["tags"],
     ["profile"],
@@ -40,11 +46,11 @@ PART = Restored(
 class Restorer(ModuleType):
     def __init__(self) -> None:
         super().__init__("guardduty_response.playbooks.fake.restore")
-        self.answer: Restored | Exception = WHOLE
+        self.answer: RestoreResult | Exception = WHOLE
         self.calls: list[tuple[Context, Target]] = []
         self.during: Callable[[], object] = lambda: None
 
-    def restore(self, context: Context, target: Target) -> Restored:
+    def restore(self, context: Context, target: Target) -> RestoreResult:
         self.calls.append((context, target))
         self.during()
         if isinstance(self.answer, Exception):
@@ -65,7 +71,7 @@ def stored(world: World, restorer: Restorer, incident: Callable[..., str]) -> Ca
 
     def make(status: str = "CONTAINED", *names: str, **fields: Any) -> str:
         incident_id = incident(*names, status=status, **{"playbook": "fake", **fields})
-        record = Record("guardduty-response-incidents")
+        record = IncidentRepository("guardduty-response-incidents")
         for one in world.targets(incident_id):
             record.set_target(
                 incident_id,
@@ -196,7 +202,7 @@ def test_refused_while_an_execution_works_on_it(
     world: World, restorer: Restorer, stored: Callable[..., str]
 ) -> None:
     incident_id, execution = stored(), world.start("finishing")
-    record = Record("guardduty-response-incidents")
+    record = IncidentRepository("guardduty-response-incidents")
     record.lease(ARN, execution, incident_id, 900)
     for event in ({}, {"close": True}):
         answer = ask(incident_id, **event)
@@ -222,7 +228,7 @@ def test_the_one_that_only_read_it_back_names_the_other(
     world: World, restorer: Restorer, stored: Callable[..., str]
 ) -> None:
     incident_id = stored()
-    Record("guardduty-response-incidents").set_target(
+    IncidentRepository("guardduty-response-incidents").set_target(
         incident_id, "ec2_instance", "i-1", attach="inc-other"
     )
     assert "restore inc-other, which contained it" in ask(incident_id)["refused"]
@@ -258,7 +264,7 @@ def test_several_targets(
     left = list(answers)
 
     def next_answer() -> None:
-        restorer.answer = Restored(left.pop(0), [], [], [], [], [])
+        restorer.answer = RestoreResult(left.pop(0), [], [], [], [], [])
 
     restorer.during = next_answer
     assert ask(stored("CONTAINED", "i-1", "i-2"))["status"] == status
@@ -312,7 +318,7 @@ def test_contained_again(
     """Its before-state is recorded anew, but for what the restore left contained."""
     incident_id, restorer.answer = stored(), answer
     ask(incident_id)
-    second, record = f"{EXECUTIONS}incident:two", Record("guardduty-response-incidents")
+    second, record = f"{EXECUTIONS}incident:two", IncidentRepository("guardduty-response-incidents")
     assert emission(record, incident_id, second) == "start"
     for _ in range(2):  # its answer was lost once
         got = respond.handler(
@@ -321,7 +327,7 @@ def test_contained_again(
         assert got["decision"] == "act"
         [target] = world.targets(incident_id)
         assert (target["before"], target["actions"], target.get("restored")) == (kept, {}, None)
-    fake.steps["verify"] = Step(status=Status.CONTAINED, detail="closed")
+    fake.steps["verify"] = StepResult(status=Status.CONTAINED, detail="closed")
     respond.handler(
         {
             "verb": "verify",

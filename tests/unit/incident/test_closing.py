@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from guardduty_response.incident import report
-from guardduty_response.incident.repository import Record
+from guardduty_response.incident.repository import IncidentRepository
 from guardduty_response.incident.statuses import TRANSITIONS, Event, Status
 
 from tests.unit.core_helpers import EXECUTION, call, emission, target, told
@@ -116,7 +116,7 @@ def test_a_map_that_broke_after_the_verdicts_keeps_them(
 
 
 def test_a_verification_that_could_not_start_keeps_the_status(
-    world: World, incident: Begin, record: Record
+    world: World, incident: Begin, record: IncidentRepository
 ) -> None:
     incident_id = incident(status="CONTAINED", told="CONTAINED", closed_once=True)
     assert emission(record, incident_id, "two") == "verify"
@@ -140,7 +140,7 @@ def test_a_verdict_that_nobody_heard_is_told_at_the_end(
 )
 @pytest.mark.parametrize("decision", ["skip", "dry_run", "rejected", "approval_timed_out"])
 def test_what_was_done_before_outlives_an_ending_without_action(
-    world: World, incident: Begin, record: Record, decision: str, first: str, kept: str
+    world: World, incident: Begin, record: IncidentRepository, decision: str, first: str, kept: str
 ) -> None:
     incident_id = incident()
     record.move(incident_id, Status.CONTAINING, Status(first))
@@ -167,7 +167,7 @@ def test_the_report_cannot_hide_the_verdict(
 
 
 def test_the_lease_is_given_back_but_not_anothers(
-    world: World, incident: Begin, record: Record
+    world: World, incident: Begin, record: IncidentRepository
 ) -> None:
     incident_id = incident("i-1", "i-2")
     record.lease(ARN, EXECUTION, incident_id, 600)
@@ -189,7 +189,7 @@ def test_closing_twice_changes_nothing(world: World, incident: Begin) -> None:
     assert told(world)[0][0] == "DRY_RUN"
 
 
-def test_asking_a_person(world: World, incident: Begin, record: Record) -> None:
+def test_asking_a_person(world: World, incident: Begin, record: IncidentRepository) -> None:
     incident_id = incident(status="OPEN")
     record.action(
         incident_id, "ec2_instance", "i-1", "quarantine_network", "PLANNED", "2 interfaces"

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from guardduty_response.evidence import store as evidence_store
 from guardduty_response.incident import notifications, report
-from guardduty_response.incident.repository import Record
+from guardduty_response.incident.repository import IncidentRepository
 from guardduty_response.incident.statuses import ESCALATE, Status
 
 from tests.unit.core_helpers import told
@@ -353,9 +353,9 @@ def test_nothing_a_sender_writes_becomes_markup() -> None:
     assert page.text.count("<script>alert(1)</script>") > 15
 
 
-def test_the_report_is_evidence(world: World, record: Record) -> None:
+def test_the_report_is_evidence(world: World, record: IncidentRepository) -> None:
     record.open({**META, "title": HOSTILE})
-    assert report.write(Record(TABLE), "inc-1") == "incidents/inc-1/report.html"
+    assert report.write(IncidentRepository(TABLE), "inc-1") == "incidents/inc-1/report.html"
     got = world.s3.get_object(
         Bucket=world.s3.list_buckets()["Buckets"][0]["Name"], Key="incidents/inc-1/report.html"
     )

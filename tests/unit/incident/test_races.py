@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
-from guardduty_response.incident.repository import Record
+from guardduty_response.incident.repository import IncidentRepository
 from guardduty_response.incident.statuses import Event, OnFinding, Status
 
 from tests.unit.lambda_world import World
@@ -22,7 +22,7 @@ def _together(work: Callable[[int], Any], times: int = 10) -> list[Any]:
         return list(pool.map(work, range(times)))
 
 
-def _open(record: Record, number: int, **changes: Any) -> OnFinding:
+def _open(record: IncidentRepository, number: int, **changes: Any) -> OnFinding:
     meta = {
         "incident_id": ID,
         "execution": f"e{number}",
@@ -34,16 +34,18 @@ def _open(record: Record, number: int, **changes: Any) -> OnFinding:
     return record.open(meta).outcome
 
 
-def test_ten_emissions_at_once_start_one_response(world: World, record: Record) -> None:
+def test_ten_emissions_at_once_start_one_response(world: World, record: IncidentRepository) -> None:
     outcomes = Counter(_together(lambda n: _open(record, n)))
     assert outcomes == {OnFinding.START: 1, OnFinding.ATTACH: 9}
     assert world.meta(ID)["emissions"] == 10
 
 
 @pytest.mark.parametrize(
-    "status", [Status.FAILED, Status.BREACHED, Status.RESTORED, Status.CLOSED], ids=str
+    "status", [Status.FAILED, Status.CONTAINMENT_LOST, Status.RESTORED, Status.CLOSED], ids=str
 )
-def test_ten_emissions_at_once_reopen_once(world: World, record: Record, status: Status) -> None:
+def test_ten_emissions_at_once_reopen_once(
+    world: World, record: IncidentRepository, status: Status
+) -> None:
     _open(record, 99)
     record.move(ID, Status.OPEN, status)
     outcomes = Counter(_together(lambda n: _open(record, n)))
@@ -54,7 +56,9 @@ def test_ten_emissions_at_once_reopen_once(world: World, record: Record, status:
     assert stored["execution"] != "e99"
 
 
-def test_one_of_ten_gets_the_lease_and_the_rest_learn_who(world: World, record: Record) -> None:
+def test_one_of_ten_gets_the_lease_and_the_rest_learn_who(
+    world: World, record: IncidentRepository
+) -> None:
     answers = _together(lambda n: record.lease(ARN, f"e{n}", f"inc-{n}", 60))
     assert answers.count(None) == 1
     winner = f"e{answers.index(None)}"
@@ -62,18 +66,18 @@ def test_one_of_ten_gets_the_lease_and_the_rest_learn_who(world: World, record: 
     assert world.items(f"RESOURCE#{ARN}")[0]["owner"] == winner
 
 
-def test_one_of_ten_replaces_a_dead_owner(record: Record) -> None:
+def test_one_of_ten_replaces_a_dead_owner(record: IncidentRepository) -> None:
     record.lease(ARN, "dead", ID, 600)
     answers = _together(lambda n: record.lease(ARN, f"e{n}", f"inc-{n}", 60, "dead"))
     assert answers.count(None) == 1
 
 
-def test_the_breaker_is_exact_when_all_come_at_once(record: Record) -> None:
+def test_the_breaker_is_exact_when_all_come_at_once(record: IncidentRepository) -> None:
     counts = _together(lambda n: record.count_targets("p", [f"arn-{n}"], 60))
     assert sorted(counts) == list(range(1, 11))
 
 
-def test_the_first_before_state_stands(world: World, record: Record) -> None:
+def test_the_first_before_state_stands(world: World, record: IncidentRepository) -> None:
     record.put_target(ID, {"kind": "ec2_instance", "id": "i-1"})
     _together(lambda n: record.before(ID, "ec2_instance", "i-1", "interfaces", {"writer": n}))
     first = world.targets(ID)[0]["before"]["interfaces"]
@@ -81,13 +85,15 @@ def test_the_first_before_state_stands(world: World, record: Record) -> None:
     assert world.targets(ID)[0]["before"]["interfaces"] == first
 
 
-def test_actions_side_by_side_do_not_overwrite_each_other(world: World, record: Record) -> None:
+def test_actions_side_by_side_do_not_overwrite_each_other(
+    world: World, record: IncidentRepository
+) -> None:
     record.put_target(ID, {"kind": "ec2_instance", "id": "i-1"})
     _together(lambda n: record.action(ID, "ec2_instance", "i-1", f"action{n}", "DONE", "done"))
     assert len(world.targets(ID)[0]["actions"]) == 10
 
 
-def test_verdicts_at_once_end_in_one_status(world: World, record: Record) -> None:
+def test_verdicts_at_once_end_in_one_status(world: World, record: IncidentRepository) -> None:
     _open(record, 0)
     record.move(ID, Status.OPEN, Status.CONTAINING)
     assert set(_together(lambda _: record.transition(ID, Event.CONTAINED), 5)) == {Status.CONTAINED}

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 from guardduty_response.errors import IllegalTransition, ResponseError
-from guardduty_response.incident.repository import Record, now
+from guardduty_response.incident.repository import IncidentRepository, now
 from guardduty_response.incident.statuses import (
     IN_PROGRESS,
     ON_FINDING,
@@ -42,7 +42,7 @@ def _meta(**changes: Any) -> dict[str, Any]:
     }
 
 
-def _at(record: Record, status: Status, **fields: Any) -> None:
+def _at(record: IncidentRepository, status: Status, **fields: Any) -> None:
     """An incident that has come to ``status``, executed by 'one'."""
     record.open(_meta())
     assert record.move(ID, Status.OPEN, status, **fields)
@@ -51,7 +51,7 @@ def _at(record: Record, status: Status, **fields: Any) -> None:
 # -- opening ---------------------------------------------------------------------------------------
 
 
-def test_a_new_incident(world: World, record: Record) -> None:
+def test_a_new_incident(world: World, record: IncidentRepository) -> None:
     opened = record.open(_meta(title="Köln"))
     assert (opened.outcome, opened.previous) == (OnFinding.START, None)
     stored = world.meta(ID)
@@ -65,7 +65,7 @@ def test_a_new_incident(world: World, record: Record) -> None:
 
 @pytest.mark.parametrize("status", list(Status), ids=str)
 def test_a_further_emission_does_what_the_table_says(
-    world: World, record: Record, status: Status
+    world: World, record: IncidentRepository, status: Status
 ) -> None:
     _at(record, status, targets=[TARGET])
     opened = record.open(_meta(execution="two", config_sha256="c1"))
@@ -86,7 +86,9 @@ def test_a_further_emission_does_what_the_table_says(
         assert (stored["told"], stored["closed_once"]) == ("", False)
 
 
-def test_an_emission_does_not_refresh_work_that_may_be_dead(world: World, record: Record) -> None:
+def test_an_emission_does_not_refresh_work_that_may_be_dead(
+    world: World, record: IncidentRepository
+) -> None:
     record.open(_meta())
     before = world.meta(ID)["updated_at"]
     record.open(_meta(execution="two"))
@@ -105,25 +107,27 @@ def test_an_emission_does_not_refresh_work_that_may_be_dead(world: World, record
     ],
 )
 def test_the_same_quiet_answer_is_not_given_twice(
-    record: Record, status: Status, changes: dict[str, Any], outcome: OnFinding
+    record: IncidentRepository, status: Status, changes: dict[str, Any], outcome: OnFinding
 ) -> None:
     _at(record, status)
     assert record.open(_meta(execution="two", **changes)).outcome is outcome
 
 
-def test_a_failed_answer_is_repeated_though_nothing_changed(record: Record) -> None:
+def test_a_failed_answer_is_repeated_though_nothing_changed(record: IncidentRepository) -> None:
     _at(record, Status.FAILED)
     assert record.open(_meta(execution="two")).outcome is OnFinding.START
 
 
-def test_the_same_execution_resumes_after_a_lost_answer(world: World, record: Record) -> None:
+def test_the_same_execution_resumes_after_a_lost_answer(
+    world: World, record: IncidentRepository
+) -> None:
     record.open(_meta())
     assert record.open(_meta()).outcome is OnFinding.START
     assert world.meta(ID)["emissions"] == 1
     assert record.open(_meta(execution="two")).outcome is OnFinding.ATTACH
 
 
-def test_the_same_execution_resumes_a_reopening(record: Record) -> None:
+def test_the_same_execution_resumes_a_reopening(record: IncidentRepository) -> None:
     _at(record, Status.RESTORED)
     assert record.open(_meta(execution="two")).outcome is OnFinding.START
     again = record.open(_meta(execution="two"))
@@ -131,10 +135,10 @@ def test_the_same_execution_resumes_a_reopening(record: Record) -> None:
 
 
 @pytest.mark.parametrize(
-    "status", [Status.CONTAINED, Status.PARTIAL, Status.FAILED, Status.BREACHED], ids=str
+    "status", [Status.CONTAINED, Status.PARTIAL, Status.FAILED, Status.CONTAINMENT_LOST], ids=str
 )
 def test_a_notice_leaves_alone_what_was_done_to_a_resource(
-    world: World, record: Record, status: Status
+    world: World, record: IncidentRepository, status: Status
 ) -> None:
     _at(record, status, targets=[TARGET])
     assert (
@@ -145,12 +149,14 @@ def test_a_notice_leaves_alone_what_was_done_to_a_resource(
     assert (stored["status"], stored["execution"], stored["emissions"]) == (status, "one", 2)
 
 
-def test_a_notice_takes_up_a_failure_that_touched_nothing(record: Record) -> None:
+def test_a_notice_takes_up_a_failure_that_touched_nothing(record: IncidentRepository) -> None:
     _at(record, Status.FAILED)
     assert record.open(_meta(execution="notice", mode="notify")).outcome is OnFinding.START
 
 
-def test_only_new_leaves_an_existing_incident_as_it_is(world: World, record: Record) -> None:
+def test_only_new_leaves_an_existing_incident_as_it_is(
+    world: World, record: IncidentRepository
+) -> None:
     _at(record, Status.FAILED)
     before = world.meta(ID)
     assert record.open(_meta(execution="two"), only_new=True).outcome is OnFinding.ATTACH
@@ -160,7 +166,7 @@ def test_only_new_leaves_an_existing_incident_as_it_is(world: World, record: Rec
 # -- statuses --------------------------------------------------------------------------------------
 
 
-def test_transitions_keep_the_open_index_in_step(world: World, record: Record) -> None:
+def test_transitions_keep_the_open_index_in_step(world: World, record: IncidentRepository) -> None:
     record.open(_meta())
     assert record.transition(ID, Event.ACT, decision="act") is Status.CONTAINING
     assert world.meta(ID)["open"] == "1"
@@ -172,12 +178,14 @@ def test_transitions_keep_the_open_index_in_step(world: World, record: Record) -
 
 
 @pytest.mark.parametrize("status", list(Status), ids=str)
-def test_what_stands_is_held_and_nothing_else(world: World, record: Record, status: Status) -> None:
+def test_what_stands_is_held_and_nothing_else(
+    world: World, record: IncidentRepository, status: Status
+) -> None:
     _at(record, status)
     assert [one["incident_id"] for one in record.held()] == ([ID] if status in WATCHED else [])
 
 
-def test_a_step_the_table_lacks_changes_nothing(world: World, record: Record) -> None:
+def test_a_step_the_table_lacks_changes_nothing(world: World, record: IncidentRepository) -> None:
     _at(record, Status.CLOSED)
     before = world.meta(ID)
     with pytest.raises(IllegalTransition, match="CLOSED"):
@@ -185,14 +193,14 @@ def test_a_step_the_table_lacks_changes_nothing(world: World, record: Record) ->
     assert world.meta(ID) == before
 
 
-def test_a_status_moves_only_from_what_was_read(world: World, record: Record) -> None:
+def test_a_status_moves_only_from_what_was_read(world: World, record: IncidentRepository) -> None:
     record.open(_meta())
     assert not record.move(ID, Status.CONTAINING, Status.CONTAINED)
     assert world.meta(ID)["status"] == "OPEN"
 
 
 def test_a_transition_is_decided_again_when_somebody_else_moved_first(
-    world: World, record: Record, monkeypatch: pytest.MonkeyPatch
+    world: World, record: IncidentRepository, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     record.open(_meta())
     read, calls = record.meta, []
@@ -209,7 +217,9 @@ def test_a_transition_is_decided_again_when_somebody_else_moved_first(
     assert calls == ["OPEN", "CONTAINING"]
 
 
-def test_what_does_not_exist_is_said_and_never_created(world: World, record: Record) -> None:
+def test_what_does_not_exist_is_said_and_never_created(
+    world: World, record: IncidentRepository
+) -> None:
     with pytest.raises(ResponseError, match=f"no incident {ID} in table {TABLE}"):
         record.read(ID)
     with pytest.raises(ResponseError, match=f"no incident {ID}"):
@@ -221,7 +231,7 @@ def test_what_does_not_exist_is_said_and_never_created(world: World, record: Rec
     assert world.items(f"INCIDENT#{ID}") == []
 
 
-def test_reading_an_incident_whole(record: Record) -> None:
+def test_reading_an_incident_whole(record: IncidentRepository) -> None:
     record.open(_meta())
     record.put_target(ID, TARGET)
     for name in ("first", "second"):
@@ -238,7 +248,7 @@ def test_reading_an_incident_whole(record: Record) -> None:
     assert len(timeline) == 2
 
 
-def test_stale_work(world: World, record: Record) -> None:
+def test_stale_work(world: World, record: IncidentRepository) -> None:
     for name, status in (("a", Status.CONTAINING), ("b", Status.CONTAINED), ("c", Status.OPEN)):
         record.open(_meta(incident_id=name))
         record.move(name, Status.OPEN, status)
@@ -250,7 +260,7 @@ def test_stale_work(world: World, record: Record) -> None:
 # -- the ledger ------------------------------------------------------------------------------------
 
 
-def test_before_is_written_once(world: World, record: Record) -> None:
+def test_before_is_written_once(world: World, record: IncidentRepository) -> None:
     record.put_target(ID, TARGET)
     record.before(ID, "ec2_instance", "i-1", "interfaces", {"eni-1": ["sg-web"]})
     record.before(ID, "ec2_instance", "i-1", "interfaces", {"eni-1": ["sg-quarantine"]})
@@ -259,7 +269,9 @@ def test_before_is_written_once(world: World, record: Record) -> None:
     assert stored["before"] == {"interfaces": {"eni-1": ["sg-web"]}, "tags.of it": {"a": "b"}}
 
 
-def test_actions_and_evidence_take_the_latest_word(world: World, record: Record) -> None:
+def test_actions_and_evidence_take_the_latest_word(
+    world: World, record: IncidentRepository
+) -> None:
     record.put_target(ID, TARGET)
     record.action(ID, "ec2_instance", "i-1", "detach", "FAILED", "z" * 2000)
     record.action(ID, "ec2_instance", "i-1", "detach", "DONE", "detached", "req-1")
@@ -275,7 +287,7 @@ def test_actions_and_evidence_take_the_latest_word(world: World, record: Record)
 
 
 def test_a_target_keeps_its_ledger_when_planned_again_unless_reset(
-    world: World, record: Record
+    world: World, record: IncidentRepository
 ) -> None:
     record.put_target(ID, TARGET)
     record.before(ID, "ec2_instance", "i-1", "interfaces", {"eni-1": ["sg-web"]})
@@ -299,7 +311,9 @@ def _holder(world: World) -> dict[str, Any]:
     return found
 
 
-def test_a_lease_is_taken_renewed_refused_and_given_back(world: World, record: Record) -> None:
+def test_a_lease_is_taken_renewed_refused_and_given_back(
+    world: World, record: IncidentRepository
+) -> None:
     assert record.lease(ARN, "one", ID, 60) is None
     first = int(_holder(world)["expires"])
     assert record.lease(ARN, "one", ID, 600) is None
@@ -313,13 +327,15 @@ def test_a_lease_is_taken_renewed_refused_and_given_back(world: World, record: R
     assert world.items(f"RESOURCE#{ARN}") == []
 
 
-def test_an_expired_lease_is_taken_over(world: World, record: Record) -> None:
+def test_an_expired_lease_is_taken_over(world: World, record: IncidentRepository) -> None:
     record.lease(ARN, "one", ID, -5)
     assert record.lease(ARN, "two", "inc-two", 60) is None
     assert _holder(world)["owner"] == "two"
 
 
-def test_a_dead_owner_is_replaced_but_not_a_successor(world: World, record: Record) -> None:
+def test_a_dead_owner_is_replaced_but_not_a_successor(
+    world: World, record: IncidentRepository
+) -> None:
     record.lease(ARN, "dead", ID, 600)
     assert record.lease(ARN, "two", "inc-two", 60, instead_of="dead") is None
     held = record.lease(ARN, "three", "inc-three", 60, instead_of="dead")
@@ -330,7 +346,7 @@ def test_a_dead_owner_is_replaced_but_not_a_successor(world: World, record: Reco
 # -- the circuit breaker ---------------------------------------------------------------------------
 
 
-def test_the_breaker_counts_each_target_once(world: World, record: Record) -> None:
+def test_the_breaker_counts_each_target_once(world: World, record: IncidentRepository) -> None:
     assert record.count_targets("ec2_instance", ["a", "b", "a"], 60) == 2
     assert record.count_targets("ec2_instance", ["b"], 60) == 2
     assert record.count_targets("ec2_instance", ["c"], 60) == 3
@@ -340,7 +356,7 @@ def test_the_breaker_counts_each_target_once(world: World, record: Record) -> No
 
 
 def test_the_breaker_starts_anew_with_its_window(
-    record: Record, monkeypatch: pytest.MonkeyPatch
+    record: IncidentRepository, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock = [6000.0 * 60]
     monkeypatch.setattr("guardduty_response.incident.repository.time.time", lambda: clock[0])

@@ -52,8 +52,8 @@ def test_tables_name_every_status() -> None:
         (S.AWAITING_APPROVAL, E.ASK, S.AWAITING_APPROVAL),
         (S.CONTAINING, E.CONTAINED, S.CONTAINED),
         (S.CONTAINING, E.ACT, S.CONTAINING),
-        (S.CONTAINED, E.BREACHED, S.BREACHED),
-        (S.BREACHED, E.CONTAINED, S.CONTAINED),
+        (S.CONTAINED, E.CONTAINMENT_LOST, S.CONTAINMENT_LOST),
+        (S.CONTAINMENT_LOST, E.CONTAINED, S.CONTAINED),
         (S.CONTAINED, E.RESTORED, S.RESTORED),
         (S.RESTORE_PARTIAL, E.RESTORED, S.RESTORED),
     ],
@@ -82,7 +82,7 @@ def test_only_work_in_progress_can_die() -> None:
             {
                 S.PARTIAL,
                 S.FAILED,
-                S.BREACHED,
+                S.CONTAINMENT_LOST,
                 S.NOTIFIED,
                 S.DRY_RUN,
                 S.SKIPPED,
@@ -117,7 +117,7 @@ def test_what_was_done_before_can_be_kept_from_every_state_that_ends_without_act
         ([S.CONTAINED, S.PARTIAL], S.PARTIAL),
         ([S.FAILED, S.PARTIAL], S.PARTIAL),
         ([S.FAILED, S.FAILED], S.FAILED),
-        ([S.CONTAINED, S.BREACHED, S.FAILED], S.BREACHED),
+        ([S.CONTAINED, S.CONTAINMENT_LOST, S.FAILED], S.CONTAINMENT_LOST),
     ],
 )
 def test_an_incident_is_as_bad_as_its_targets(statuses: list[Status], together: Status) -> None:
@@ -126,7 +126,9 @@ def test_an_incident_is_as_bad_as_its_targets(statuses: list[Status], together: 
 
 
 def test_nothing_is_called_contained_unless_every_target_is() -> None:
-    for pair in itertools.product([S.CONTAINED, S.PARTIAL, S.FAILED, S.BREACHED, S.GONE], repeat=2):
+    for pair in itertools.product(
+        [S.CONTAINED, S.PARTIAL, S.FAILED, S.CONTAINMENT_LOST, S.GONE], repeat=2
+    ):
         if combine(list(pair)) is S.CONTAINED:
             assert set(pair) <= {S.CONTAINED, S.GONE}
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from guardduty_response.errors import TransientError
 from guardduty_response.incident import notifications
-from guardduty_response.incident.repository import Record
+from guardduty_response.incident.repository import IncidentRepository
 
 from tests.unit.core_helpers import EXECUTION, call, emission, target, told
 from tests.unit.lambda_world import World
@@ -25,7 +25,7 @@ def _verdict(incident_id: str, name: str = "i-1", error: str = "", **more: Any) 
     )
 
 
-def _again(record: Record, incident_id: str) -> None:
+def _again(record: IncidentRepository, incident_id: str) -> None:
     """The finding comes again and its containment is to be verified."""
     assert emission(record, incident_id, SECOND) == "verify"
 
@@ -87,7 +87,7 @@ def test_verdicts_of_targets_at_once_agree(
 
 
 def test_a_resource_of_another_incident_is_linked(
-    world: World, incident: Begin, verified: Verified, record: Record
+    world: World, incident: Begin, verified: Verified, record: IncidentRepository
 ) -> None:
     incident_id = incident()
     record.set_target(incident_id, "ec2_instance", "i-1", attach="inc-other")
@@ -108,7 +108,7 @@ def _contained(world: World, incident_id: str, verified: Verified) -> str:
 
 
 def test_what_still_holds_wakes_nobody(
-    world: World, incident: Begin, verified: Verified, record: Record
+    world: World, incident: Begin, verified: Verified, record: IncidentRepository
 ) -> None:
     incident_id = _contained(world, incident(), verified)
     _again(record, incident_id)
@@ -122,7 +122,7 @@ def test_what_still_holds_wakes_nobody(
 
 @pytest.mark.parametrize("seen", ["FAILED", "BREACHED"])
 def test_what_was_undone_is_a_breach_told_once(
-    world: World, incident: Begin, verified: Verified, record: Record, seen: str
+    world: World, incident: Begin, verified: Verified, record: IncidentRepository, seen: str
 ) -> None:
     incident_id = _contained(world, incident(), verified)
     _again(record, incident_id)
@@ -139,7 +139,7 @@ def test_a_breach_whose_message_failed_is_told_by_the_retry(
     world: World,
     incident: Begin,
     verified: Verified,
-    record: Record,
+    record: IncidentRepository,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     incident_id = _contained(world, incident(), verified)
@@ -157,7 +157,7 @@ def test_a_breach_that_verdict_could_not_tell_is_told_by_close(
     world: World,
     incident: Begin,
     verified: Verified,
-    record: Record,
+    record: IncidentRepository,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     incident_id = _contained(world, incident(), verified)
@@ -178,7 +178,7 @@ def _throttle(*_: Any, **__: Any) -> None:
 
 
 def test_what_could_not_be_read_again_is_not_called_contained(
-    world: World, incident: Begin, verified: Verified, record: Record
+    world: World, incident: Begin, verified: Verified, record: IncidentRepository
 ) -> None:
     incident_id = _contained(world, incident(), verified)
     _again(record, incident_id)
@@ -193,7 +193,7 @@ def test_what_could_not_be_read_again_is_not_called_contained(
 
 
 def test_a_restored_resource_found_open_is_no_breach(
-    world: World, incident: Begin, verified: Verified, record: Record
+    world: World, incident: Begin, verified: Verified, record: IncidentRepository
 ) -> None:
     """A person restored it while a verification ran: the status stays the person's."""
     incident_id = _contained(world, incident(), verified)

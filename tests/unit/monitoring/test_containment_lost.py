@@ -9,9 +9,9 @@ import re
 from typing import Any
 
 import pytest
-from guardduty_response.containment.contract import Check, Step
+from guardduty_response.containment.contract import Check, StepResult
 from guardduty_response.functions import collect, incident, respond
-from guardduty_response.incident.repository import Record
+from guardduty_response.incident.repository import IncidentRepository
 from guardduty_response.incident.statuses import Status
 
 from tests.support.asl_walker import Walk
@@ -51,7 +51,7 @@ class Case:
             if bad
             else Status.CONTAINED
         )
-        self.fake.steps["verify"] = Step(
+        self.fake.steps["verify"] = StepResult(
             status=status,
             detail="; ".join(one.detail for one in bad) or "closed",
             watched=["eni-1"],
@@ -126,7 +126,7 @@ def test_what_holds_leaves_no_trace_but_its_time(case: Case) -> None:
 
 
 def test_in_auto_it_is_contained_again_once_and_told(case: Case) -> None:
-    record = Record("guardduty-response-incidents")
+    record = IncidentRepository("guardduty-response-incidents")
     record.before(case.incident_id, "ec2_instance", "i-1", "network", {"groups": ["sg-web"]})
     case.see(OPEN, TAGGED)
     walk = case.check(BOB)
@@ -161,7 +161,7 @@ def test_it_is_contained_again_also_after_an_earlier_restore(case: Case) -> None
     """META remembers that it was reopened after a restore: that must not make it forget how the
     resource was.
     """
-    record = Record("guardduty-response-incidents")
+    record = IncidentRepository("guardduty-response-incidents")
     record.note(case.incident_id, previous="RESTORED")
     record.before(case.incident_id, "ec2_instance", "i-1", "network", {"groups": ["sg-web"]})
     case.see(OPEN, TAGGED)
@@ -173,13 +173,13 @@ def test_it_is_contained_again_also_after_an_earlier_restore(case: Case) -> None
 def test_who_is_looked_up_when_no_event_told(case: Case) -> None:
     asked: list[Any] = []
 
-    def culprits(
+    def find_actors(
         context: Any, target: Any, undone: list[Check], since: str, seen: Any, watched: list[str]
     ) -> list[Any]:
         asked.append(([one.name for one in undone], bool(since), seen, watched))
         return [BOB]
 
-    case.fake.culprits = culprits  # type: ignore[attr-defined]
+    case.fake.find_actors = find_actors  # type: ignore[attr-defined]
     case.see(OPEN, TAGGED)
     case.check()
     assert asked == [(["eni-1"], True, None, ["eni-1"])]
@@ -190,7 +190,7 @@ def test_who_is_looked_up_when_no_event_told(case: Case) -> None:
 
 def test_in_approve_it_is_escalated_once_and_who_is_told_when_it_is_known(case: Case) -> None:
     found: list[Any] = []
-    case.fake.culprits = lambda *_: list(found)  # type: ignore[attr-defined]
+    case.fake.find_actors = lambda *_: list(found)  # type: ignore[attr-defined]
     _mode(case, "approve")
     case.see(OPEN, TAGGED)
     case.check()
@@ -296,7 +296,9 @@ def test_a_new_interface_that_is_open_is_a_breach(case: Case) -> None:
     assert case.target["breach"]["checks"] == ["eni-2"]
 
 
-def test_partial_is_a_breach_only_where_it_is_worse_than_it_was(case: Case, record: Record) -> None:
+def test_partial_is_a_breach_only_where_it_is_worse_than_it_was(
+    case: Case, record: IncidentRepository
+) -> None:
     _mode(case, "approve")
     record.set_target(case.incident_id, "ec2_instance", "i-1", status="PARTIAL", weak=["profile"])
     record.move(case.incident_id, Status.CONTAINED, Status.PARTIAL, told="PARTIAL")
@@ -313,7 +315,7 @@ def test_partial_is_a_breach_only_where_it_is_worse_than_it_was(case: Case, reco
 
 
 def test_what_was_weak_and_then_mended_is_a_breach_when_it_fails_again(
-    case: Case, record: Record
+    case: Case, record: IncidentRepository
 ) -> None:
     _mode(case, "approve")
     record.set_target(case.incident_id, "ec2_instance", "i-1", status="PARTIAL", weak=["profile"])
@@ -380,10 +382,10 @@ def test_a_role_that_cannot_be_assumed_is_told_once(case: Case) -> None:
 
 
 def test_who_cannot_be_found_keeps_nobody_from_hearing_of_it(case: Case) -> None:
-    def culprits(*_: Any) -> list[Any]:
+    def find_actors(*_: Any) -> list[Any]:
         raise RuntimeError("AccessDenied: cloudtrail:LookupEvents")
 
-    case.fake.culprits = culprits  # type: ignore[attr-defined]
+    case.fake.find_actors = find_actors  # type: ignore[attr-defined]
     case.see(OPEN, TAGGED)
     case.check()
     assert "CloudTrail could not be asked" in case.world.messages("escalations")[0]["Message"]
@@ -395,7 +397,7 @@ def test_who_cannot_be_found_keeps_nobody_from_hearing_of_it(case: Case) -> None
 
 @pytest.mark.parametrize("owner", ["restore-inc-1-ab", f"{EXECUTIONS}incident:other"])
 def test_while_somebody_else_is_at_work_nothing_is_read(
-    case: Case, record: Record, owner: str, monkeypatch: Any
+    case: Case, record: IncidentRepository, owner: str, monkeypatch: Any
 ) -> None:
     monkeypatch.setattr("guardduty_response.aws.clients.execution_ended", lambda _: False)
     other = "inc-other" if ":execution:" in owner else case.incident_id
@@ -408,7 +410,7 @@ def test_while_somebody_else_is_at_work_nothing_is_read(
 
 
 def test_while_its_own_execution_waits_for_evidence_it_is_watched(
-    case: Case, record: Record, monkeypatch: Any
+    case: Case, record: IncidentRepository, monkeypatch: Any
 ) -> None:
     """Snapshots take an hour; an attacker does not wait that long."""
     monkeypatch.setattr("guardduty_response.aws.clients.execution_ended", lambda _: False)
@@ -420,9 +422,9 @@ def test_while_its_own_execution_waits_for_evidence_it_is_watched(
     assert case.meta["execution"] != first
 
 
-@pytest.mark.parametrize("status", [Status.BREACHED, Status.CONTAINING])
+@pytest.mark.parametrize("status", [Status.CONTAINMENT_LOST, Status.CONTAINING])
 def test_of_two_checks_that_see_it_undone_one_contains(
-    case: Case, record: Record, monkeypatch: Any, status: Status
+    case: Case, record: IncidentRepository, monkeypatch: Any, status: Status
 ) -> None:
     monkeypatch.setattr("guardduty_response.aws.clients.execution_ended", lambda _: False)
     assert record.lease(ARN, f"{EXECUTIONS}incident:first", case.incident_id, 900) is None
@@ -437,7 +439,9 @@ def test_of_two_checks_that_see_it_undone_one_contains(
     assert (case.meta["status"], case.meta["targets"]) == (status, before)
 
 
-def test_a_restore_that_ended_just_before_is_respected(case: Case, record: Record) -> None:
+def test_a_restore_that_ended_just_before_is_respected(
+    case: Case, record: IncidentRepository
+) -> None:
     call("open", event={"watch": {"incident_id": case.incident_id}}, execution=EXECUTION)
     record.transition(case.incident_id, "restored")  # type: ignore[arg-type]
     event = {
@@ -453,14 +457,14 @@ def test_a_restore_that_ended_just_before_is_respected(case: Case, record: Recor
 
 
 @pytest.mark.parametrize("event", ["restored", "closed", "gone"])
-def test_what_ends_the_watch(case: Case, record: Record, event: str) -> None:
+def test_what_ends_the_watch(case: Case, record: IncidentRepository, event: str) -> None:
     assert [one["incident_id"] for one in record.held()] == [case.incident_id]
     record.transition(case.incident_id, event)  # type: ignore[arg-type]
     assert record.held() == []
 
 
 def test_a_further_emission_that_finds_it_undone_contains_it_again_too(
-    case: Case, record: Record
+    case: Case, record: IncidentRepository
 ) -> None:
     case.see(OPEN, TAGGED)
     case.run(load_finding())
@@ -469,7 +473,7 @@ def test_a_further_emission_that_finds_it_undone_contains_it_again_too(
 
 
 def test_the_command_of_the_message_asks_a_person_and_contains_again(
-    case: Case, record: Record
+    case: Case, record: IncidentRepository
 ) -> None:
     record.before(case.incident_id, "ec2_instance", "i-1", "network", {"groups": ["sg-web"]})
     _mode(case, "approve")

@@ -10,7 +10,7 @@ import pytest
 from botocore.exceptions import ClientError
 from guardduty_response.aws import clients
 from guardduty_response.errors import ResponseError
-from guardduty_response.incident.repository import Record
+from guardduty_response.incident.repository import IncidentRepository
 from guardduty_response.incident.statuses import WATCHED, Status
 
 from tests.unit.core_helpers import EXECUTION, call, told, watch
@@ -22,7 +22,7 @@ ENI, GROUP = "eni-0123456789abcdef0", "sg-0123456789abcdef0"
 
 
 @pytest.fixture
-def held(incident: Begin, record: Record) -> Callable[..., str]:
+def held(incident: Begin, record: IncidentRepository) -> Callable[..., str]:
     def make(status: str = "CONTAINED", *names: str, **fields: Any) -> str:
         incident_id = incident(*names, status=status, **fields)
         record.set_target(
@@ -111,7 +111,7 @@ def _sweep() -> list[str]:
 
 
 def test_containment_of_a_playbook_that_is_switched_off_is_told_once(
-    world: World, held: Begin, record: Record
+    world: World, held: Begin, record: IncidentRepository
 ) -> None:
     incident_id = held()
     world.configure({"active_playbooks": ["ec2_instance", "iam_principal"]})
@@ -158,7 +158,7 @@ def test_without_a_restore_function_no_command_names_it(world: World, held: Begi
 
 
 def test_what_is_only_linked_is_watched_with_the_incident_that_contained_it(
-    world: World, held: Begin, record: Record
+    world: World, held: Begin, record: IncidentRepository
 ) -> None:
     incident_id = held()
     record.note(
@@ -168,7 +168,7 @@ def test_what_is_only_linked_is_watched_with_the_incident_that_contained_it(
 
 
 def test_one_that_cannot_be_started_keeps_no_other_waiting(
-    world: World, held: Begin, record: Record, monkeypatch: pytest.MonkeyPatch
+    world: World, held: Begin, record: IncidentRepository, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     incident_id = held()
     for n in range(3):
@@ -383,7 +383,7 @@ def test_a_check_that_dies_is_told_once_and_changes_no_status(world: World, held
 
 
 def test_a_check_that_died_containing_again_has_failed(
-    world: World, held: Begin, record: Record
+    world: World, held: Begin, record: IncidentRepository
 ) -> None:
     incident_id = held("CONTAINING")
     record.note(incident_id, execution=CHECK)

@@ -17,8 +17,8 @@ from guardduty_response.playbooks.ec2_instance.actions import (
     scaling_arn,
 )
 from guardduty_response.playbooks.ec2_instance.credentials import ReplaceProfile, RevokeSessions
-from guardduty_response.playbooks.ec2_instance.instance_context import Work
-from guardduty_response.playbooks.ec2_instance.state import LOOK, Facts
+from guardduty_response.playbooks.ec2_instance.instance_context import InstanceContext
+from guardduty_response.playbooks.ec2_instance.state import LOOK, InstanceState
 
 # Actions of one branch run one after the other: first the profile, so that no new sessions come,
 # then the sessions.
@@ -32,26 +32,28 @@ TABLE: tuple[tuple[type[Action], ...], ...] = (
 )
 
 
-def look(work: Work, sessions: Sessions, facts: Facts, exists: bool = True) -> list[Action]:
+def look(
+    instance: InstanceContext, sessions: Sessions, current: InstanceState, exists: bool = True
+) -> list[Action]:
     """Every action with what it needs to know, read side by side."""
-    branches = [[kind(work, sessions, facts) for kind in branch] for branch in TABLE]
+    branches = [[kind(instance, sessions, current) for kind in branch] for branch in TABLE]
 
     def read(branch: list[Action]) -> None:
         for action in branch:
-            action.look()
+            action.read_current()
 
     gather({n: partial(read, branch) for n, branch in enumerate(branches) if exists}, BRANCHES)
     return [action for branch in branches for action in branch]
 
 
-def reading(work: Work) -> Sessions:
+def reading(instance: InstanceContext) -> Sessions:
     """Reads everything, changes nothing."""
-    return Sessions(work, [allow((*LOOK, *READ, "ec2:DescribeInstanceTypes"))], {})
+    return Sessions(instance, [allow((*LOOK, *READ, "ec2:DescribeInstanceTypes"))], {})
 
 
-def changing(work: Work) -> Sessions:
+def changing(instance: InstanceContext) -> Sessions:
     """The sessions that may change what the plan found, and nothing else."""
-    ours, role = work.target.arn, work.scope("role")
+    ours, role = instance.target.arn, instance.scope("role")
     grants: dict[str, tuple[str, ...]] = {
         ours: (
             "ec2:ModifyInstanceAttribute",
@@ -61,27 +63,27 @@ def changing(work: Work) -> Sessions:
             "ec2:DisassociateIamInstanceProfile",
         )
     }
-    if group := work.scope("auto_scaling_group"):
-        grants[scaling_arn(work, group)] = scaling_actions(work)
-    if role and work.options["revoke_sessions"] != "none":
+    if group := instance.scope("auto_scaling_group"):
+        grants[scaling_arn(instance, group)] = scaling_actions(instance)
+    if role and instance.options["revoke_sessions"] != "none":
         grants[role] = RevokeSessions.ACTIONS
-    if work.options["deregister_targets"]:
-        grants |= {one["arn"]: Deregister.ACTIONS for one in work.scope("target_groups") or []}
+    if instance.options["deregister_targets"]:
+        grants |= {one["arn"]: Deregister.ACTIONS for one in instance.scope("target_groups") or []}
     path, profiles = (
-        work.ctx.config.responder["role_path"],
-        work.quarantine_profiles[: 1 + work.endpoints],
+        instance.context.config.responder["role_path"],
+        instance.quarantine_profiles[: 1 + instance.endpoints],
     )
     base = [
         allow(READ),
-        allow(("iam:PassRole",), [work.arn(f"role{path}{name}", "iam") for name in profiles]),
+        allow(("iam:PassRole",), [instance.arn(f"role{path}{name}", "iam") for name in profiles]),
         # These calls may also be checked on the volume or interface they touch: the instance or
         # address above pins which.
-        allow(("ec2:ModifyInstanceAttribute",), work.arn("volume/*")),
+        allow(("ec2:ModifyInstanceAttribute",), instance.arn("volume/*")),
     ]
-    if work.options["disassociate_elastic_ip"]:
-        base.append(allow(ReleaseAddress.ACTIONS, work.arn("network-interface/*")))
+    if instance.options["disassociate_elastic_ip"]:
+        base.append(allow(ReleaseAddress.ACTIONS, instance.arn("network-interface/*")))
         grants |= {
-            work.arn(f"elastic-ip/{id}"): ReleaseAddress.ACTIONS
-            for id in work.scope("addresses") or []
+            instance.arn(f"elastic-ip/{id}"): ReleaseAddress.ACTIONS
+            for id in instance.scope("addresses") or []
         }
-    return Sessions(work, base, grants)
+    return Sessions(instance, base, grants)

@@ -7,8 +7,8 @@ from typing import Any
 
 from guardduty_response.containment import action
 from guardduty_response.containment.target_context import Json, Sessions, gather, value
-from guardduty_response.playbooks.ec2_instance.instance_context import Work
-from guardduty_response.playbooks.ec2_instance.state import Facts, filters
+from guardduty_response.playbooks.ec2_instance.instance_context import InstanceContext
+from guardduty_response.playbooks.ec2_instance.state import InstanceState, filters
 
 READ = (
     "ec2:DescribeInstanceAttribute",
@@ -22,15 +22,15 @@ READ = (
 )
 
 
-class Action(action.Action[Work, Facts]):
+class Action(action.Action[InstanceContext, InstanceState]):
     def _names(self) -> Json:
-        return {"profile": self.work.profile_name}
+        return {"profile": self.target_context.profile_name}
 
 
 class Protect(Action):
     name = option = "protect_instance"
-    good = "protected against termination as far as it can be, and its volumes are kept"
-    part, hand = (
+    done_text = "protected against termination as far as it can be, and its volumes are kept"
+    item, manual_command = (
         "protection",
         "ec2 modify-instance-attribute --instance-id {id} --disable-api-termination",
     )
@@ -41,24 +41,24 @@ class Protect(Action):
         calls = {
             name: partial(
                 ec2.describe_instance_attribute,
-                InstanceId=self.work.id,
+                InstanceId=self.target_context.id,
                 Attribute=name[0].lower() + name[1:],
             )
             for name, _ in self.ATTRIBUTES
-            if not self.facts.spot
+            if not self.state.spot
         }
         got: Json = {name: value(one)[name].get("Value") for name, one in gather(calls).items()}
         disks = {
-            name: bool(one.get("DeleteOnTermination")) for name, one in self.facts.disks.items()
+            name: bool(one.get("DeleteOnTermination")) for name, one in self.state.disks.items()
         }
         return {**got, "DeleteOnTermination": disks}
 
-    def todo(self) -> str:
+    def pending_change(self) -> str:
         """A Spot instance has no termination protection; its volumes can be kept all the same."""
-        now = self.now or {"DeleteOnTermination": dict.fromkeys(self.facts.disks, True)}
+        now = self.current or {"DeleteOnTermination": dict.fromkeys(self.state.disks, True)}
         wrong = (
             []
-            if self.facts.spot
+            if self.state.spot
             else [f"{name}={want}" for name, want in self.ATTRIBUTES if now.get(name) != want]
         )
         wrong += [
@@ -68,24 +68,24 @@ class Protect(Action):
         ]
         return (
             ", ".join(wrong)
-            and f"set {', '.join(wrong)}" + "; Spot: no termination protection" * self.facts.spot
+            and f"set {', '.join(wrong)}" + "; Spot: no termination protection" * self.state.spot
         )
 
     def change(self) -> list[Json]:
         call = partial(
-            self.sessions.client("ec2", self.work.target.arn).modify_instance_attribute,
-            InstanceId=self.work.id,
+            self.sessions.client("ec2", self.target_context.target.arn).modify_instance_attribute,
+            InstanceId=self.target_context.id,
         )
         calls: Json = {}
-        if self.now.get("DisableApiTermination") is False:
+        if self.current.get("DisableApiTermination") is False:
             calls["protect"] = partial(call, DisableApiTermination={"Value": True})
-        if self.now.get("InstanceInitiatedShutdownBehavior", "stop") != "stop":
+        if self.current.get("InstanceInitiatedShutdownBehavior", "stop") != "stop":
             calls["shutdown"] = partial(
                 call, Attribute="instanceInitiatedShutdownBehavior", Value="stop"
             )
         mappings = [
             {"DeviceName": name, "Ebs": {"DeleteOnTermination": False}}
-            for name, on in self.now["DeleteOnTermination"].items()
+            for name, on in self.current["DeleteOnTermination"].items()
             if on
         ]
         if mappings:
@@ -94,42 +94,52 @@ class Protect(Action):
 
 
 class Scaling(Action):
-    option, part, none = "auto_scaling", "auto_scaling", "in no Auto Scaling group"
-    good = "has left its Auto Scaling group"
-    hand = (
+    option, item, absent_text = "auto_scaling", "auto_scaling", "in no Auto Scaling group"
+    done_text = "has left its Auto Scaling group"
+    manual_command = (
         "autoscaling {verb} --instance-ids {id} --auto-scaling-group-name {group}"
         " --no-should-decrement-desired-capacity (the instance must be InService, and MaxSize must"
         " leave room)"
     )
 
-    def __init__(self, work: Work, sessions: Sessions, facts: Facts) -> None:
-        super().__init__(work, sessions, facts)
-        self.name = "standby_auto_scaling" if work.standby else "detach_auto_scaling"
-        self.left = ("EnteringStandby", "Standby") if work.standby else ("Detaching", "Detached")
+    def __init__(
+        self, instance: InstanceContext, sessions: Sessions, current: InstanceState
+    ) -> None:
+        super().__init__(instance, sessions, current)
+        self.name = "standby_auto_scaling" if instance.standby else "detach_auto_scaling"
+        self.left = (
+            ("EnteringStandby", "Standby") if instance.standby else ("Detaching", "Detached")
+        )
 
     def _names(self) -> Json:
-        verb = "enter-standby" if self.work.standby else "detach-instances"
-        return {**super()._names(), "verb": verb, "group": (self.now or {}).get("group", "GROUP")}
+        verb = "enter-standby" if self.target_context.standby else "detach-instances"
+        return {
+            **super()._names(),
+            "verb": verb,
+            "group": (self.current or {}).get("group", "GROUP"),
+        }
 
     def read(self) -> Any:
-        return scaling(self.sessions.client("autoscaling"), self.work.id)
+        return scaling(self.sessions.client("autoscaling"), self.target_context.id)
 
-    def todo(self) -> str:
-        if not self.now or self.now["state"] in self.left:
+    def pending_change(self) -> str:
+        if not self.current or self.current["state"] in self.left:
             return ""
-        how = "put on standby in" if self.work.standby else "detached from"
+        how = "put on standby in" if self.target_context.standby else "detached from"
         return (
-            f"{how} Auto Scaling group {self.now['group']}, capacity not lowered: a replacement"
+            f"{how} Auto Scaling group {self.current['group']}, capacity not lowered: a replacement"
             " launches"
         )
 
     def change(self) -> list[Json]:
-        group, actions = self.now["group"], scaling_actions(self.work)
-        client = self.sessions.client("autoscaling", scaling_arn(self.work, group), actions)
-        call = client.enter_standby if self.work.standby else client.detach_instances
+        group, actions = self.current["group"], scaling_actions(self.target_context)
+        client = self.sessions.client(
+            "autoscaling", scaling_arn(self.target_context, group), actions
+        )
+        call = client.enter_standby if self.target_context.standby else client.detach_instances
         return [
             call(
-                InstanceIds=[self.work.id],
+                InstanceIds=[self.target_context.id],
                 AutoScalingGroupName=group,
                 ShouldDecrementDesiredCapacity=False,
             )
@@ -138,29 +148,29 @@ class Scaling(Action):
 
 class Deregister(Action):
     name = option = "deregister_targets"
-    part, none, good = (
+    item, absent_text, done_text = (
         "target_groups",
         "registered in no target group",
         "has left its target groups",
     )
-    hand = "elbv2 deregister-targets --target-group-arn ARN --targets Id={id}"
+    manual_command = "elbv2 deregister-targets --target-group-arn ARN --targets Id={id}"
     ACTIONS = ("elasticloadbalancing:DeregisterTargets",)
 
     def run(self) -> None:
         # leaving an Auto Scaling group may take it out before this looks
-        if known := self.work.scope("target_groups"):
-            self.work.before(self.part, known)
+        if known := self.target_context.scope("target_groups"):
+            self.target_context.record_before_state(self.item, known)
         super().run()
 
     def read(self) -> Any:
         """Registrations of the instance or its addresses that are not draining: in what the plan
         found, else anywhere.
         """
-        elb, known = self.sessions.client("elbv2"), self.work.scope("target_groups")
+        elb, known = self.sessions.client("elbv2"), self.target_context.scope("target_groups")
         arns = self._all(elb) if known is None else sorted({one["arn"] for one in known})
         ids = {
-            self.work.id,
-            *(address for one in self.facts.interfaces for address in one.addresses),
+            self.target_context.id,
+            *(address for one in self.state.interfaces for address in one.addresses),
         }
         got = gather({arn: partial(elb.describe_target_health, TargetGroupArn=arn) for arn in arns})
         found = [
@@ -184,26 +194,26 @@ class Deregister(Action):
             out += [
                 one["TargetGroupArn"]
                 for one in page["TargetGroups"]
-                if one.get("VpcId") in self.facts.vpcs
+                if one.get("VpcId") in self.state.vpcs
             ]
         return out
 
-    def todo(self) -> str:
+    def pending_change(self) -> str:
         where = ", ".join(
-            f"{one['arn'].split('/')[1]} ({one['id']}:{one['port']})" for one in self.now or []
+            f"{one['arn'].split('/')[1]} ({one['id']}:{one['port']})" for one in self.current or []
         )
         return where and f"deregistered from target group {where}"
 
     def change(self) -> list[Json]:
         calls = {}
-        for arn in {one["arn"] for one in self.now}:
+        for arn in {one["arn"] for one in self.current}:
             leaving = [
                 {
                     key: one[name]
                     for key, name in (("Id", "id"), ("Port", "port"), ("AvailabilityZone", "zone"))
                     if one[name]
                 }
-                for one in self.now
+                for one in self.current
                 if one["arn"] == arn
             ]
             elb = self.sessions.client("elbv2", arn, self.ACTIONS)
@@ -213,13 +223,13 @@ class Deregister(Action):
 
 class ReleaseAddress(Action):
     name = option = "disassociate_elastic_ip"
-    part, none, good = "addresses", "it has no Elastic IP", "has lost its Elastic IP"
-    hand = "ec2 disassociate-address --association-id ID"
+    item, absent_text, done_text = "addresses", "it has no Elastic IP", "has lost its Elastic IP"
+    manual_command = "ec2 disassociate-address --association-id ID"
     ACTIONS = ("ec2:DisassociateAddress",)
 
     def read(self) -> Any:
         got = self.sessions.client("ec2").describe_addresses(
-            Filters=filters(**{"instance-id": self.work.id})
+            Filters=filters(**{"instance-id": self.target_context.id})
         )["Addresses"]
         return [
             {
@@ -233,15 +243,15 @@ class ReleaseAddress(Action):
             if one.get("AssociationId")
         ]
 
-    def todo(self) -> str:
-        ips = ", ".join(f"{one['ip']} ({one['allocation']})" for one in self.now or [])
+    def pending_change(self) -> str:
+        ips = ", ".join(f"{one['ip']} ({one['allocation']})" for one in self.current or [])
         return ips and f"Elastic IP disassociated: {ips}"
 
     def change(self) -> list[Json]:
         calls = {}
-        for one in self.now:
+        for one in self.current:
             ec2 = self.sessions.client(
-                "ec2", self.work.arn(f"elastic-ip/{one['allocation']}"), self.ACTIONS
+                "ec2", self.target_context.arn(f"elastic-ip/{one['allocation']}"), self.ACTIONS
             )
             calls[one["association"]] = partial(
                 ec2.disassociate_address, AssociationId=one["association"]
@@ -250,31 +260,31 @@ class ReleaseAddress(Action):
 
 
 class Tag(Action):
-    name, part, good = "tag_instance", "tags", "tagged"
-    hand = "ec2 create-tags --resources {id} --tags Key={prefix},Value=quarantined"
+    name, item, done_text = "tag_instance", "tags", "tagged"
+    manual_command = "ec2 create-tags --resources {id} --tags Key={prefix},Value=quarantined"
 
     def wanted(self) -> dict[str, str]:
         return {
-            self.work.prefix: "quarantined",
-            f"{self.work.prefix}-incident": self.work.ctx.incident_id,
+            self.target_context.prefix: "quarantined",
+            f"{self.target_context.prefix}-incident": self.target_context.context.incident_id,
         }
 
     def read(self) -> Any:
-        return {key: self.facts.tags.get(key) for key in self.wanted()}
+        return {key: self.state.tags.get(key) for key in self.wanted()}
 
-    def todo(self) -> str:
+    def pending_change(self) -> str:
         wanted = self.wanted()
         return (
             ""
-            if self.now == wanted
+            if self.current == wanted
             else "tagged " + ", ".join(f"{key}={text}" for key, text in wanted.items())
         )
 
     def change(self) -> list[Json]:
         pairs = [{"Key": key, "Value": text} for key, text in self.wanted().items()]
         return [
-            self.sessions.client("ec2", self.work.target.arn).create_tags(
-                Resources=[self.work.id], Tags=pairs
+            self.sessions.client("ec2", self.target_context.target.arn).create_tags(
+                Resources=[self.target_context.id], Tags=pairs
             )
         ]
 
@@ -286,9 +296,9 @@ def scaling(autoscaling: Any, id: str) -> Json:
     )
 
 
-def scaling_arn(work: Work, group: str) -> str:
-    return work.arn(f"autoScalingGroup:*:autoScalingGroupName/{group}", "autoscaling")
+def scaling_arn(instance: InstanceContext, group: str) -> str:
+    return instance.arn(f"autoScalingGroup:*:autoScalingGroupName/{group}", "autoscaling")
 
 
-def scaling_actions(work: Work) -> tuple[str, ...]:
-    return ("autoscaling:EnterStandby",) if work.standby else ("autoscaling:DetachInstances",)
+def scaling_actions(instance: InstanceContext) -> tuple[str, ...]:
+    return ("autoscaling:EnterStandby",) if instance.standby else ("autoscaling:DetachInstances",)

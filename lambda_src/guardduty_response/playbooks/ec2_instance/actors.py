@@ -7,7 +7,7 @@ from __future__ import annotations
 from guardduty_response.cloudtrail import actors
 from guardduty_response.containment.contract import Check
 from guardduty_response.containment.target_context import Json, name_of
-from guardduty_response.playbooks.ec2_instance.instance_context import Work
+from guardduty_response.playbooks.ec2_instance.instance_context import InstanceContext
 
 # What can undo each check, by the check's name up to its first space.
 # playbooks/ec2_instance/undoing-calls.json, from which the event rule is made, lists the same calls
@@ -38,28 +38,34 @@ CALLS: dict[str, tuple[str, ...]] = {
 
 
 def who(
-    work: Work, undone: list[Check], since: str, seen: Json | None, watched: list[str]
+    instance: InstanceContext,
+    undone: list[Check],
+    since: str,
+    seen: Json | None,
+    watched: list[str],
 ) -> list[Json]:
     """As common/culprits.who; ``watched`` as the record keeps it."""
-    ids = {work.id, *watched, *(one.name.split(" ")[1] for one in undone if " " in one.name)}
-    return actors.who(work, CALLS, _questions(work, undone), undone, since, seen, ids)
+    ids = {instance.id, *watched, *(one.name.split(" ")[1] for one in undone if " " in one.name)}
+    return actors.who(instance, CALLS, _questions(instance, undone), undone, since, seen, ids)
 
 
-def _questions(work: Work, undone: list[Check]) -> list[tuple[str, str, str]]:
+def _questions(instance: InstanceContext, undone: list[Check]) -> list[tuple[str, str, str]]:
     """(Region, attribute, value): by the resources' names first, then by the calls' names where
     AWS may record no resource.
     """
-    home, iam = work.target.region, actors.iam_region(work)
+    home, iam = instance.target.region, actors.iam_region(instance)
     names: list[tuple[str, str, str]] = []
     for one in undone:
         kind, _, id = one.name.partition(" ")
         if kind in ("interface", "group"):
             names.append((home, "ResourceName", id))
         elif kind == "revoke_sessions":
-            role = name_of(str((work.ledger()["before"].get("profile") or {}).get("role") or ""))
+            role = name_of(
+                str((instance.read_stored()["before"].get("profile") or {}).get("role") or "")
+            )
             names += [(iam, "ResourceName", role)] if role else []
         elif kind in CALLS:
-            names.append((home, "ResourceName", work.id))
+            names.append((home, "ResourceName", instance.id))
     for one in undone:
         kind = one.name.split(" ")[0]
         names += [

@@ -28,8 +28,12 @@ from guardduty_response.containment.target_context import (
     why,
 )
 from guardduty_response.playbooks.ec2_instance.actions import Action
-from guardduty_response.playbooks.ec2_instance.instance_context import Work
-from guardduty_response.playbooks.ec2_instance.state import Facts, filters, reaches_endpoints
+from guardduty_response.playbooks.ec2_instance.instance_context import InstanceContext
+from guardduty_response.playbooks.ec2_instance.state import (
+    InstanceState,
+    filters,
+    reaches_endpoints,
+)
 
 PROFILE_CALLS = (
     "ec2:ReplaceIamInstanceProfileAssociation",
@@ -40,46 +44,48 @@ PROFILE_CALLS = (
 
 class ReplaceProfile(Action):
     name = option = "replace_instance_profile"
-    part, none = "profile", "it has no instance profile, so nothing hands out credentials"
-    good = "its instance profile is the one whose role may do nothing, or gone"
-    hand = (
+    item, absent_text = "profile", "it has no instance profile, so nothing hands out credentials"
+    done_text = "its instance profile is the one whose role may do nothing, or gone"
+    manual_command = (
         "ec2 replace-iam-instance-profile-association --iam-instance-profile Name={profile}"
         " --association-id ID"
     )
 
     def read(self) -> Any:
-        return profile(self.sessions, self.work)
+        return profile(self.sessions, self.target_context)
 
-    def todo(self) -> str:
+    def pending_change(self) -> str:
         # of an attempt that died between taking the one and giving the other
-        had = self.work.had("profile")
-        name = self.now["name"] if self.now else had and had["name"]
-        if not name or name in self.work.quarantine_profiles:
+        had = self.target_context.before_state("profile")
+        name = self.current["name"] if self.current else had and had["name"]
+        if not name or name in self.target_context.quarantine_profiles:
             return ""
         wanted = self._wanted()
         may = (
             "nothing"
-            if wanted == self.work.profile_name
+            if wanted == self.target_context.profile_name
             else "nothing but what the SSM agent calls"
         )
         return f"instance profile {name} replaced by {wanted}, whose role may do {may}"
 
     def _wanted(self) -> str:
         """The profile for SSM only where the quarantine groups let the instance reach SSM."""
-        return self.work.quarantine_profiles[reaches_endpoints(self.work, self.facts)]
+        return self.target_context.quarantine_profiles[
+            reaches_endpoints(self.target_context, self.state)
+        ]
 
     def change(self) -> list[Json]:
         ec2, old = (
-            self.sessions.client("ec2", self.work.target.arn),
-            (self.now or {}).get("association"),
+            self.sessions.client("ec2", self.target_context.target.arn),
+            (self.current or {}).get("association"),
         )
-        return give_profile(ec2, self.work.id, self.facts, old, self._wanted())
+        return give_profile(ec2, self.target_context.id, self.state, old, self._wanted())
 
 
 class RevokeSessions(Action):
-    name, option, part = "revoke_sessions", "revoke_sessions", "sessions"
-    none, good = "it has no role, so no sessions", "its sessions are denied"
-    hand = (
+    name, option, item = "revoke_sessions", "revoke_sessions", "sessions"
+    absent_text, done_text = "it has no role, so no sessions", "its sessions are denied"
+    manual_command = (
         "iam put-role-policy --role-name {role} --policy-name {policy} --policy-document"
         " '{document}' (role full or not yours to change: a managed policy, or a service control"
         " policy)"
@@ -88,10 +94,10 @@ class RevokeSessions(Action):
 
     @property
     def deny_name(self) -> str:
-        return f"{self.work.prefix}-deny-{self.work.id}"
+        return f"{self.target_context.prefix}-deny-{self.target_context.id}"
 
     def _names(self) -> Json:
-        document = json.dumps(deny_document(self.work.id), separators=(",", ":"))
+        document = json.dumps(deny_document(self.target_context.id), separators=(",", ":"))
         return {
             **super()._names(),
             "role": name_of(self._role() or "ROLE"),
@@ -103,24 +109,28 @@ class RevokeSessions(Action):
         """The role the instance had when the incident began, also after its profile was
         replaced.
         """
-        now = self.work.had("profile") or self.facts.parts.get("profile") or {}
+        now = (
+            self.target_context.before_state("profile") or self.state.settings.get("profile") or {}
+        )
         return (
-            "" if now.get("name") in self.work.quarantine_profiles else str(now.get("role") or "")
+            ""
+            if now.get("name") in self.target_context.quarantine_profiles
+            else str(now.get("role") or "")
         )
 
     def read(self) -> Any:
         """{role, policies: {name: document or None}, revoked_before}; {} without a role."""
-        if "profile" not in self.facts.parts:
-            self.facts.parts["profile"] = profile(self.sessions, self.work)
-        role, had = self._role(), self.work.had(self.part) or {}
-        if not role and (error := (self.facts.parts["profile"] or {}).get("error")):
+        if "profile" not in self.state.settings:
+            self.state.settings["profile"] = profile(self.sessions, self.target_context)
+        role, had = self._role(), self.target_context.before_state(self.item) or {}
+        if not role and (error := (self.state.settings["profile"] or {}).get("error")):
             raise RuntimeError(error)
         if not role:
             return {}
         if ":role/aws-service-role/" in role or ":role/aws-reserved/" in role:
             raise RuntimeError(f"UnmodifiableEntity: {role} belongs to AWS and takes no policy")
         iam = self.sessions.client("iam")
-        names = [self.deny_name, *[OLDER] * self.work.role_wide]
+        names = [self.deny_name, *[OLDER] * self.target_context.role_wide]
         # Rounded up: a session issued within this second is older too.
         now = (datetime.now(UTC) + timedelta(seconds=1)).strftime("%Y-%m-%dT%H:%M:%SZ")
         got = gather({name: partial(role_policy, iam, role, name) for name in names})
@@ -133,22 +143,22 @@ class RevokeSessions(Action):
 
     def _wanted(self) -> dict[str, Json]:
         """Policies that are to be written."""
-        if not self.now:
+        if not self.current:
             return {}
-        old = self.now["policies"]
-        new = {self.deny_name: deny_document(self.work.id)}
-        if OLDER in old and revoked_before(old[OLDER]) < self.now["revoked_before"]:
-            new[OLDER] = revoke_document(old[OLDER], self.now["revoked_before"])
+        old = self.current["policies"]
+        new = {self.deny_name: deny_document(self.target_context.id)}
+        if OLDER in old and revoked_before(old[OLDER]) < self.current["revoked_before"]:
+            new[OLDER] = revoke_document(old[OLDER], self.current["revoked_before"])
         return {name: document for name, document in new.items() if document != old[name]}
 
-    def todo(self) -> str:
+    def pending_change(self) -> str:
         if not self._wanted():
             return ""
         text = (
-            f"sessions of {self.work.id} denied on role {name_of(self._role())} by policy"
+            f"sessions of {self.target_context.id} denied on role {name_of(self._role())} by policy"
             f" {self.deny_name}"
         )
-        if OLDER not in self.now["policies"]:
+        if OLDER not in self.current["policies"]:
             return f"{text}; other workloads of the role go on"
         return (
             f"{text}, all its older sessions by {OLDER}: every workload that shares the role needs"
@@ -157,8 +167,8 @@ class RevokeSessions(Action):
 
     def change(self) -> list[Json]:
         iam, role = (
-            self.sessions.client("iam", self.now["role"], self.ACTIONS),
-            name_of(self.now["role"]),
+            self.sessions.client("iam", self.current["role"], self.ACTIONS),
+            name_of(self.current["role"]),
         )
         # One after the other: IAM refuses concurrent changes of a role.
         return [
@@ -167,12 +177,12 @@ class RevokeSessions(Action):
         ]
 
 
-def profile(sessions: Sessions, work: Work) -> Json:
+def profile(sessions: Sessions, instance: InstanceContext) -> Json:
     """{association, name, role}, or {} without a live profile; ``error`` instead of a role that
     cannot be read.
     """
     got = sessions.client("ec2").describe_iam_instance_profile_associations(
-        Filters=filters(**{"instance-id": work.id})
+        Filters=filters(**{"instance-id": instance.id})
     )
     live = [
         one
@@ -185,8 +195,8 @@ def profile(sessions: Sessions, work: Work) -> Json:
         "association": live[0]["AssociationId"],
         "name": name_of(live[0]["IamInstanceProfile"]["Arn"]),
     }
-    if work.scope("role") and work.scope("profile_association") == found["association"]:
-        return {**found, "role": work.scope("role")}
+    if instance.scope("role") and instance.scope("profile_association") == found["association"]:
+        return {**found, "role": instance.scope("role")}
     try:
         got = sessions.client("iam").get_instance_profile(InstanceProfileName=found["name"])
         return {**found, "role": "".join(one["Arn"] for one in got["InstanceProfile"]["Roles"])}
@@ -194,12 +204,14 @@ def profile(sessions: Sessions, work: Work) -> Json:
         return {**found, "role": "", "error": why(error)}
 
 
-def give_profile(ec2: Any, id: str, facts: Facts, association: str | None, name: str) -> list[Json]:
+def give_profile(
+    ec2: Any, id: str, current: InstanceState, association: str | None, name: str
+) -> list[Json]:
     """Gives the instance the profile ``name`` instead of the one under ``association`` (None: it
     has none).
     """
     new, answers = {"Name": name}, []
-    if association and facts.instance["State"]["Name"] in ("pending", "running"):
+    if association and current.instance["State"]["Name"] in ("pending", "running"):
         try:
             return [
                 ec2.replace_iam_instance_profile_association(

@@ -8,7 +8,7 @@ from typing import Any
 
 from guardduty_response.aws import clients
 from guardduty_response.aws.errors import is_transient
-from guardduty_response.containment.contract import Context, Step, Target
+from guardduty_response.containment.contract import Context, StepResult, Target
 from guardduty_response.containment.target_context import (
     ALREADY,
     AWS_ERRORS,
@@ -22,80 +22,87 @@ from guardduty_response.containment.target_context import (
 from guardduty_response.errors import TargetGone
 from guardduty_response.incident.statuses import Status
 from guardduty_response.playbooks.ec2_instance.actions import scaling
-from guardduty_response.playbooks.ec2_instance.instance_context import Work
-from guardduty_response.playbooks.ec2_instance.state import Facts, describe
+from guardduty_response.playbooks.ec2_instance.instance_context import InstanceContext
+from guardduty_response.playbooks.ec2_instance.state import InstanceState, describe
 
 ATTEMPTS = 40  # at 15 s: ten minutes for an instance to stop or to terminate
 
 
-def end(work: Work, name: str, status: str, detail: str, answers: tuple[Json, ...] = ()) -> Step:
-    work.did(name, status, detail, answers)
-    return Step(detail=detail)
+def end(
+    instance: InstanceContext, name: str, status: str, detail: str, answers: tuple[Json, ...] = ()
+) -> StepResult:
+    instance.log_action(name, status, detail, answers)
+    return StepResult(detail=detail)
 
 
-def stop(ctx: Context, target: Target) -> Step:
-    work = Work(ctx, target)
-    if work.options["finish"] != "stop":
-        return end(work, "stop_instance", SKIPPED, "switched off (finish)")
-    work.kept = work.ledger()
+def stop(context: Context, target: Target) -> StepResult:
+    instance = InstanceContext(context, target)
+    if instance.options["finish"] != "stop":
+        return end(instance, "stop_instance", SKIPPED, "switched off (finish)")
+    instance.stored = instance.read_stored()
     reads = (
         "ec2:DescribeInstances",
         "ec2:DescribeInstanceTypes",
         "autoscaling:DescribeAutoScalingInstances",
     )
-    session = work.open(allow(reads), allow(("ec2:StopInstances",), target.arn))
+    session = instance.open(allow(reads), allow(("ec2:StopInstances",), target.arn))
     ec2, hand = (
         session.client("ec2"),
-        f"aws ec2 stop-instances --instance-ids {work.id} --region {target.region}",
+        f"aws ec2 stop-instances --instance-ids {instance.id} --region {target.region}",
     )
     try:
-        instance = describe(work, ec2)
-        now = instance["State"]["Name"]
+        described = describe(instance, ec2)
+        now = described["State"]["Name"]
         if now == "stopped":
             return end(
-                work,
+                instance,
                 "stop_instance",
-                DONE if work.kept["evidence"].get("stop") else ALREADY,
+                DONE if instance.stored["evidence"].get("stop") else ALREADY,
                 "stopped",
             )
         if now != "stopping":
-            if reason := not_yet(work) or loses(session, work.id, instance, "stop"):
-                ctx.record.event(ctx.incident_id, "task", f"stop {work.id}: {reason}", work.id)
+            if reason := not_yet(instance) or loses(session, instance.id, described, "stop"):
+                context.record.event(
+                    context.incident_id, "task", f"stop {instance.id}: {reason}", instance.id
+                )
                 return end(
-                    work,
+                    instance,
                     "stop_instance",
                     SKIPPED,
                     f"not stopped: {reason}. When that is settled: {hand}",
                 )
-            work.keep(
+            instance.record_evidence(
                 "stop",
-                {"request_id": clients.request_id(ec2.stop_instances(InstanceIds=[work.id]))},
+                {"request_id": clients.request_id(ec2.stop_instances(InstanceIds=[instance.id]))},
             )
     except AWS_ERRORS as error:
         if not is_transient(error):
             status = SKIPPED if isinstance(error, TargetGone) else FAILED
             return end(
-                work, "stop_instance", status, f"not stopped ({why(error)}). By hand: {hand}"
+                instance, "stop_instance", status, f"not stopped ({why(error)}). By hand: {hand}"
             )
-    if ctx.attempt < ATTEMPTS:
-        return Step(done=False, wait_seconds=15, detail="stopping")
-    return end(work, "stop_instance", FAILED, f"it does not stop. By hand: {hand} --force")
+    if context.attempt < ATTEMPTS:
+        return StepResult(done=False, wait_seconds=15, detail="stopping")
+    return end(instance, "stop_instance", FAILED, f"it does not stop. By hand: {hand} --force")
 
 
-def not_yet(work: Work) -> str:
-    if work.kept.get("status") not in (Status.CONTAINED, Status.PARTIAL):
-        return f"containment is {work.kept.get('status')}, and who can reach it can start it again"
-    made = work.acted("snapshot")
-    if work.options["snapshot"] and made.get("status") not in (DONE, ALREADY, SKIPPED):
+def not_yet(instance: InstanceContext) -> str:
+    if instance.stored.get("status") not in (Status.CONTAINED, Status.PARTIAL):
+        return (
+            f"containment is {instance.stored.get('status')}, and who can reach it can "
+            "start it again"
+        )
+    made = instance.logged_action("snapshot")
+    if instance.options["snapshot"] and made.get("status") not in (DONE, ALREADY, SKIPPED):
         return f"the snapshot set is not complete ({made.get('detail', 'none was made')})"
     return ""
 
 
-def loses(session: clients.Session, id: str, instance: Json, how: str) -> str:
+def loses(session: clients.Session, id: str, described: Json, how: str) -> str:
     """Why ``how`` (stop, terminate) would destroy something, or empty."""
-    kind, group = instance["InstanceType"], scaling(session.client("autoscaling"), id)
+    kind, group = described["InstanceType"], scaling(session.client("autoscaling"), id)
     types = session.client("ec2").describe_instance_types(InstanceTypes=[kind])["InstanceTypes"]
-    if instance.get("RootDeviceType") == "instance-store" or types[0].get(
+    if described.get("RootDeviceType") == "instance-store" or types[0].get(
         "InstanceStorageSupported"
     ):
         return f"{kind} has instance-store volumes, whose data a {how} destroys; copy it first"
@@ -104,12 +111,12 @@ def loses(session: clients.Session, id: str, instance: Json, how: str) -> str:
     return ""
 
 
-def consequences(facts: Facts, ec2: Any, finish: str) -> str:
+def consequences(current: InstanceState, ec2: Any, finish: str) -> str:
     """What finishing would lose, said before anything is done; empty when nothing. A failure to
     read is said too.
     """
     said = []
-    if facts.spot:
+    if current.spot:
         said.append(
             "Spot instance: EC2 may reclaim it at any moment; its volumes are kept then, its memory"
             " is lost"
@@ -119,12 +126,12 @@ def consequences(facts: Facts, ec2: Any, finish: str) -> str:
                 "EC2 refuses to stop the instance of a one-time Spot request: it then stays"
                 " running, contained"
             )
-    if facts.instance.get("RootDeviceType") == "instance-store":
+    if current.instance.get("RootDeviceType") == "instance-store":
         said.append(
             "its root is an instance-store volume: no snapshot can keep it, and it cannot be"
             " stopped"
         )
-    elif finish != "none" and (kind := facts.instance.get("InstanceType")):
+    elif finish != "none" and (kind := current.instance.get("InstanceType")):
         try:
             [known] = ec2.describe_instance_types(InstanceTypes=[kind])["InstanceTypes"]
             if known.get("InstanceStorageSupported"):

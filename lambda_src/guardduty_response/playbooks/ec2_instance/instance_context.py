@@ -8,17 +8,17 @@ from guardduty_response.containment import target_context
 from guardduty_response.containment.contract import Context, Target
 
 
-class Work(target_context.Work):
-    def __init__(self, ctx: Context, target: Target) -> None:
-        super().__init__(ctx, target)
+class InstanceContext(target_context.TargetContext):
+    def __init__(self, context: Context, target: Target) -> None:
+        super().__init__(context, target)
         self.group_name, self.untrack_name = f"{self.prefix}-quarantine", f"{self.prefix}-untrack"
         # What an instance is left with: nothing at all, or what the SSM agent needs, where its
         # network lets it to SSM alone.
-        self.profile_name = str(ctx.config.responder["quarantine_profile"])
+        self.profile_name = str(context.config.responder["quarantine_profile"])
         self.quarantine_profiles = (self.profile_name, f"{self.profile_name}-ssm")
-        self.endpoints = ctx.config.forensics["when"] == "after"
-        self.brought: dict[str, str] = ctx.options["quarantine_security_group_ids"]
-        self.standby = ctx.options["auto_scaling"] == "standby"
+        self.endpoints = context.config.forensics["when"] == "after"
+        self.brought: dict[str, str] = context.options["quarantine_security_group_ids"]
+        self.standby = context.options["auto_scaling"] == "standby"
 
     @property
     def role_wide(self) -> bool:
@@ -27,5 +27,5 @@ class Work(target_context.Work):
         """
         return (
             self.options["revoke_sessions"] == "role"
-            or "CredentialExfiltration" in self.ctx.finding.type
+            or "CredentialExfiltration" in self.context.finding.type
         )

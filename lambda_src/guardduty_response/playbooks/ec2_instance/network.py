@@ -25,10 +25,10 @@ from guardduty_response.containment.target_context import (
     value,
     why,
 )
-from guardduty_response.playbooks.ec2_instance.instance_context import Work
+from guardduty_response.playbooks.ec2_instance.instance_context import InstanceContext
 from guardduty_response.playbooks.ec2_instance.state import (
     LOOK,
-    Facts,
+    InstanceState,
     Interface,
     closed,
     filters,
@@ -52,50 +52,55 @@ IDENTIFY = {
 
 
 def sessions(
-    work: Work, interfaces: list[str], vpcs: list[str], groups: dict[str, str]
+    instance: InstanceContext, interfaces: list[str], vpcs: list[str], groups: dict[str, str]
 ) -> Sessions:
     """May close ``interfaces``. A group that does not exist yet can only be named by the tag it
     is created with.
     """
     tag, any_group, untrack = (
-        f"aws:ResourceTag/{work.prefix}",
-        work.arn("security-group/*"),
-        work.options["untrack_connections"],
+        f"aws:ResourceTag/{instance.prefix}",
+        instance.arn("security-group/*"),
+        instance.options["untrack_connections"],
     )
-    known = {vpc: work.arn(f"security-group/{id}") for vpc, id in groups.items()}
+    known = {vpc: instance.arn(f"security-group/{id}") for vpc, id in groups.items()}
     base = [
         allow(LOOK),
         allow(MODIFY, list(known.values())),
-        allow(STRIP, [arn for vpc, arn in known.items() if work.brought.get(vpc) != groups[vpc]]),
+        allow(
+            STRIP, [arn for vpc, arn in known.items() if instance.brought.get(vpc) != groups[vpc]]
+        ),
     ]
-    if untrack or any(vpc not in work.brought or vpc not in groups for vpc in vpcs):
+    if untrack or any(vpc not in instance.brought or vpc not in groups for vpc in vpcs):
         kinds = ["quarantine", *["untrack"] * untrack]
         base += [
             allow(MODIFY + STRIP, any_group, **{tag: kinds}),
             allow(
-                ("ec2:CreateSecurityGroup",), [any_group, *(work.arn(f"vpc/{vpc}") for vpc in vpcs)]
+                ("ec2:CreateSecurityGroup",),
+                [any_group, *(instance.arn(f"vpc/{vpc}") for vpc in vpcs)],
             ),
             allow(("ec2:CreateTags",), any_group, **{"ec2:CreateAction": "CreateSecurityGroup"}),
             *[allow(OPEN, any_group, **{tag: "untrack"})] * untrack,
         ]
-    return Sessions(work, base, {work.arn(f"network-interface/{id}"): MODIFY for id in interfaces})
+    return Sessions(
+        instance, base, {instance.arn(f"network-interface/{id}"): MODIFY for id in interfaces}
+    )
 
 
-def intents(work: Work, facts: Facts) -> dict[str, tuple[str, str]]:
+def intents(instance: InstanceContext, current: InstanceState) -> dict[str, tuple[str, str]]:
     """What is to be done to interfaces and groups: action -> (status, sentence)."""
     todo, managed, lines, status = [], "", [], SKIPPED
-    for one in facts.interfaces:
-        if closed(work, facts, one):
+    for one in current.interfaces:
+        if closed(instance, current, one):
             continue
         if one.managed:
             managed += (
                 f"; {one.id} is {one.managed}: only that service can close it, and it stays open"
             )
         else:
-            group = facts.groups.get(one.vpc, {}).get("GroupId", f"a new {work.group_name}")
+            group = current.groups.get(one.vpc, {}).get("GroupId", f"a new {instance.group_name}")
             todo.append(f"{one.id} ({', '.join(one.groups)} -> {group})")
     by_way = (
-        f", by way of the all-open {work.untrack_name} so that tracked connections end (best"
+        f", by way of the all-open {instance.untrack_name} so that tracked connections end (best"
         " effort)"
     )
     text = (
@@ -103,18 +108,18 @@ def intents(work: Work, facts: Facts) -> dict[str, tuple[str, str]]:
         f" {', '.join(todo)}"
     )
     text = (
-        text + by_way * work.options["untrack_connections"]
+        text + by_way * instance.options["untrack_connections"]
         if todo
-        else f"in {work.group_name} already" * (not managed)
+        else f"in {instance.group_name} already" * (not managed)
     )
-    for vpc in facts.vpcs:
-        group = facts.groups.get(vpc, {}).get("GroupId")
+    for vpc in current.vpcs:
+        group = current.groups.get(vpc, {}).get("GroupId")
         found = (
-            ", ".join(open_rules(work, facts.groups[vpc]))
+            ", ".join(open_rules(instance, current.groups[vpc]))
             if group
             else "default egress to 0.0.0.0/0 and ::/0"
         )
-        if found and work.brought.get(vpc) == group and group:
+        if found and instance.brought.get(vpc) == group and group:
             lines.append(
                 f"{group} has rules ({found}) but was brought along and is never edited: remove"
                 " them yourself"
@@ -132,30 +137,38 @@ def intents(work: Work, facts: Facts) -> dict[str, tuple[str, str]]:
     }
 
 
-def close(work: Work, allowed: Sessions, facts: Facts, started: Callable[[], object]) -> None:
+def close(
+    instance: InstanceContext,
+    allowed: Sessions,
+    current: InstanceState,
+    started: Callable[[], object],
+) -> None:
     """Records, then closes and strips side by side. ``started`` is called when the changes are
     under way.
     """
-    known: dict[str, str] = work.scope("groups") or {}
+    known: dict[str, str] = instance.scope("groups") or {}
     # the plan's ids still close interfaces; verify says that rules could not be read
-    if "groups" in facts.unread:
-        facts.groups |= {
-            vpc: {"GroupId": id} for vpc, id in known.items() if vpc not in facts.groups
+    if "groups" in current.read_errors:
+        current.groups |= {
+            vpc: {"GroupId": id} for vpc, id in known.items() if vpc not in current.groups
         }
     # an interface from a VPC the plan did not see
-    if set(facts.vpcs) - set(work.scope("vpcs") or []):
+    if set(current.vpcs) - set(instance.scope("vpcs") or []):
         allowed = sessions(
-            work, [], facts.vpcs, {vpc: one["GroupId"] for vpc, one in facts.groups.items()}
+            instance, [], current.vpcs, {vpc: one["GroupId"] for vpc, one in current.groups.items()}
         )
-    said, ec2 = intents(work, facts), allowed.client("ec2")
-    todo = [one for one in facts.interfaces if not one.managed and not closed(work, facts, one)]
+    said, ec2 = intents(instance, current), allowed.client("ec2")
+    todo = [
+        one for one in current.interfaces if not one.managed and not closed(instance, current, one)
+    ]
     vpcs = {one.vpc for one in todo}
-    first: dict[Any, Callable[[], Any]] = {"before": partial(_before, work, facts)}
+    first: dict[Any, Callable[[], Any]] = {"before": partial(_before, instance, current)}
     first |= {
-        ("quarantine", vpc): partial(_create, work, ec2, vpc) for vpc in vpcs - facts.groups.keys()
+        ("quarantine", vpc): partial(_create, instance, ec2, vpc)
+        for vpc in vpcs - current.groups.keys()
     }
-    if work.options["untrack_connections"]:
-        first |= {("untrack", vpc): partial(_untrack, work, ec2, vpc, facts) for vpc in vpcs}
+    if instance.options["untrack_connections"]:
+        first |= {("untrack", vpc): partial(_untrack, instance, ec2, vpc, current) for vpc in vpcs}
     ready = gather(first)
     value(ready["before"])
     new = [
@@ -166,47 +179,49 @@ def close(work: Work, allowed: Sessions, facts: Facts, started: Callable[[], obj
     status, text = said["quarantine_network"]
     said["quarantine_network"] = status, text + "".join(new)
     groups: Json = {
-        vpc: ready.get(("quarantine", vpc)) or facts.groups.get(vpc) for vpc in facts.vpcs
+        vpc: ready.get(("quarantine", vpc)) or current.groups.get(vpc) for vpc in current.vpcs
     }
     calls: dict[Any, Callable[[], Any]] = {}
     for one in todo:
-        client = allowed.client("ec2", work.arn(f"network-interface/{one.id}"), MODIFY)
+        client = allowed.client("ec2", instance.arn(f"network-interface/{one.id}"), MODIFY)
         calls[one] = partial(
             _swap, client, one.id, groups[one.vpc], ready.get(("untrack", one.vpc))
         )
     for vpc, group in groups.items():
-        if isinstance(group, dict) and work.brought.get(vpc) != group["GroupId"]:
+        if isinstance(group, dict) and instance.brought.get(vpc) != group["GroupId"]:
             calls |= _strips(ec2, group)
     got = gather(calls, then=started)
     _tell(
-        work,
+        instance,
         said,
         {one: got[one] for one in todo},
         {key: got[key] for key in got if isinstance(key, tuple)},
     )
 
 
-def _before(work: Work, facts: Facts) -> None:
+def _before(instance: InstanceContext, current: InstanceState) -> None:
     state = {
         one.id: {"vpc": one.vpc, "groups": list(one.groups), "managed": one.managed}
-        for one in facts.interfaces
+        for one in current.interfaces
     }
-    had = work.had("network")
+    had = instance.before_state("network")
     if not had:
-        work.before("network", {"state": facts.instance["State"]["Name"], "interfaces": state})
+        instance.record_before_state(
+            "network", {"state": current.instance["State"]["Name"], "interfaces": state}
+        )
     # attached since the first attempt
     for id in state.keys() - had["interfaces"].keys() if had else ():
-        work.before(f"network/{id}", state[id])
+        instance.record_before_state(f"network/{id}", state[id])
 
 
-def _create(work: Work, ec2: Any, vpc: str, kind: str = "quarantine") -> Json:
-    name = f"{work.prefix}-{kind}"
-    tags = [{"Key": work.prefix, "Value": kind}, {"Key": "Name", "Value": name}]
+def _create(instance: InstanceContext, ec2: Any, vpc: str, kind: str = "quarantine") -> Json:
+    name = f"{instance.prefix}-{kind}"
+    tags = [{"Key": instance.prefix, "Value": kind}, {"Key": "Name", "Value": name}]
     try:
         got = ec2.create_security_group(
             GroupName=name,
             VpcId=vpc,
-            Description=f"{work.prefix} {kind}",
+            Description=f"{instance.prefix} {kind}",
             TagSpecifications=[{"ResourceType": "security-group", "Tags": tags}],
         )
         return {"GroupId": got["GroupId"], "IpPermissionsEgress": EVERYTHING}
@@ -217,11 +232,11 @@ def _create(work: Work, ec2: Any, vpc: str, kind: str = "quarantine") -> Json:
     return dict(found["SecurityGroups"][0])
 
 
-def _untrack(work: Work, ec2: Any, vpc: str, facts: Facts) -> Json:
+def _untrack(instance: InstanceContext, ec2: Any, vpc: str, current: InstanceState) -> Json:
     """A group that lets everything through both ways: only then does a flow stop being tracked."""
-    if vpc in facts.untrack:
-        return facts.untrack[vpc]
-    group = _create(work, ec2, vpc, "untrack")
+    if vpc in current.untrack:
+        return current.untrack[vpc]
+    group = _create(instance, ec2, vpc, "untrack")
     for call in (ec2.authorize_security_group_ingress, ec2.authorize_security_group_egress):
         for permission in EVERYTHING:
             _edit(call, group["GroupId"], permission)
@@ -271,7 +286,7 @@ def _edit(call: Callable[..., Any], group: str, permission: Json) -> Json:
 
 
 def _tell(
-    work: Work,
+    instance: InstanceContext,
     said: dict[str, tuple[str, str]],
     swapped: dict[Interface, Any],
     stripped: dict[Any, Any],
@@ -297,6 +312,6 @@ def _tell(
                 f" 'Network'. Wanted: {told}"
             )
         done = FAILED if bad or "stays open" in text else DONE if status == PLANNED else status
-        lines[name] = partial(work.did, name, done, told, good)
+        lines[name] = partial(instance.log_action, name, done, told, good)
     for one in gather(lines).values():
         value(one)

@@ -9,7 +9,7 @@ from threading import Event
 from botocore.exceptions import ClientError
 
 from guardduty_response.aws.errors import is_transient
-from guardduty_response.containment.contract import Check, Context, Planned, Step, Target
+from guardduty_response.containment.contract import Check, Context, Planned, StepResult, Target
 from guardduty_response.containment.target_context import (
     BRANCHES,
     FAILED,
@@ -26,17 +26,17 @@ from guardduty_response.playbooks.ec2_instance import action_order, actors, netw
 from guardduty_response.playbooks.ec2_instance import finish as _finish
 from guardduty_response.playbooks.ec2_instance import verify as _verify
 from guardduty_response.playbooks.ec2_instance.actions import Action
-from guardduty_response.playbooks.ec2_instance.instance_context import Work
-from guardduty_response.playbooks.ec2_instance.state import Facts, Interface, look
+from guardduty_response.playbooks.ec2_instance.instance_context import InstanceContext
+from guardduty_response.playbooks.ec2_instance.state import InstanceState, Interface, look
 
 COLLECTS_FIRST = True
 
 
-def plan(ctx: Context) -> list[Planned]:
+def plan(context: Context) -> list[Planned]:
     """The finding's instance. Raises NoTarget, TargetGone, RoleUnavailable; what cannot be read
     beside it is left out.
     """
-    finding = ctx.finding
+    finding = context.finding
     id = get(finding.detail, "resource", "instanceDetails", "instanceId")
     if not isinstance(id, str) or not id.startswith("i-"):
         raise NoTarget(
@@ -44,16 +44,16 @@ def plan(ctx: Context) -> list[Planned]:
             f" (resource.instanceDetails.instanceId is {id!r}): nothing can be contained; look at"
             " the finding in the GuardDuty console"
         )
-    arn = f"arn:{ctx.config.partition}:ec2:{finding.region}:{finding.account_id}:instance/{id}"
+    arn = f"arn:{context.config.partition}:ec2:{finding.region}:{finding.account_id}:instance/{id}"
     target = Target("ec2_instance", id, arn, finding.account_id, finding.region)
-    work = Work(ctx, target)
-    sessions = action_order.reading(work)
+    instance = InstanceContext(context, target)
+    sessions = action_order.reading(instance)
     try:
-        facts = look(work, sessions.client("ec2"))
+        current = look(instance, sessions.client("ec2"))
     except TargetGone:
         if not finding.sample:
             raise
-        said = _promises(work, _sample(finding.detail), sessions, exists=False)
+        said = _promises(instance, _sample(finding.detail), sessions, exists=False)
         return [
             Planned(
                 target,
@@ -63,24 +63,27 @@ def plan(ctx: Context) -> list[Planned]:
                 },
             )
         ]
-    said = _promises(work, facts, sessions)
-    target.scope.update(_scope(facts))
-    role = facts.parts.get("profile", {}).get("role")
-    told = _finish.consequences(facts, sessions.client("ec2"), work.options["finish"])
-    return [Planned(target, facts.tags, [role] if role else [], dict(said), told)]
+    said = _promises(instance, current, sessions)
+    target.scope.update(_scope(current))
+    role = current.settings.get("profile", {}).get("role")
+    told = _finish.consequences(current, sessions.client("ec2"), instance.options["finish"])
+    return [Planned(target, current.tags, [role] if role else [], dict(said), told)]
 
 
 def _promises(
-    work: Work, facts: Facts, sessions: Sessions, exists: bool = True
+    instance: InstanceContext, current: InstanceState, sessions: Sessions, exists: bool = True
 ) -> list[tuple[str, str]]:
     """What is to be done, is so already or is known to fail, in words."""
-    said = network.intents(work, facts)
+    said = network.intents(instance, current)
     said |= {
-        action.name: action.intent() for action in action_order.look(work, sessions, facts, exists)
+        action.name: action.intent()
+        for action in action_order.look(instance, sessions, current, exists)
     }
     out = [(name, text) for name, (status, text) in said.items() if status != SKIPPED]
-    volumes = ", ".join(one["VolumeId"] for one in facts.disks.values()) or "all volumes"
-    if seconds := policy.collect_first_seconds(work.ctx.config, work.ctx.finding.type):
+    volumes = ", ".join(one["VolumeId"] for one in current.disks.values()) or "all volumes"
+    if seconds := policy.collect_first_seconds(
+        instance.context.config, instance.context.finding.type
+    ):
         out.append(
             (
                 "forensics",
@@ -90,42 +93,47 @@ def _promises(
                 ),
             )
         )
-    if work.options["snapshot"]:
+    if instance.options["snapshot"]:
         out.append(("snapshot", f"one crash-consistent snapshot set of {volumes}"))
     done = {"stop": "stopped", "terminate": "terminated, which cannot be undone,"}.get(
-        work.options["finish"]
+        instance.options["finish"]
     )
     if done:
         text = f"{done} once contained, and once its snapshots are complete"
-        out.append((f"{work.options['finish']}_instance", text))
+        out.append((f"{instance.options['finish']}_instance", text))
     return out
 
 
-def _scope(facts: Facts) -> Json:
+def _scope(current: InstanceState) -> Json:
     """What later verbs' sessions are narrowed to. An absent part could not be read: contain
     looks again.
     """
-    profile, group = facts.parts.get("profile") or {}, facts.parts.get("auto_scaling") or {}
+    profile, group = (
+        current.settings.get("profile") or {},
+        current.settings.get("auto_scaling") or {},
+    )
     scope = {
-        "interfaces": [one.id for one in facts.interfaces if not one.managed],
-        "vpcs": facts.vpcs,
-        "groups": {vpc: one["GroupId"] for vpc, one in facts.groups.items() if vpc in facts.vpcs},
-        "volumes": [one["VolumeId"] for one in facts.disks.values()],
+        "interfaces": [one.id for one in current.interfaces if not one.managed],
+        "vpcs": current.vpcs,
+        "groups": {
+            vpc: one["GroupId"] for vpc, one in current.groups.items() if vpc in current.vpcs
+        },
+        "volumes": [one["VolumeId"] for one in current.disks.values()],
         "role": profile.get("role", ""),
         "profile_association": profile.get("association", ""),
         "auto_scaling_group": group.get("group", ""),
-        "addresses": [one["allocation"] for one in facts.parts.get("addresses") or []],
+        "addresses": [one["allocation"] for one in current.settings.get("addresses") or []],
     }
     return {
         **scope,
-        **{part: facts.parts[part] for part in ("target_groups",) if part in facts.parts},
+        **{part: current.settings[part] for part in ("target_groups",) if part in current.settings},
     }
 
 
-def _sample(detail: Json) -> Facts:
+def _sample(detail: Json) -> InstanceState:
     """What the finding itself tells of an instance that exists nowhere."""
     said = get(detail, "resource", "instanceDetails", "networkInterfaces")
-    return Facts(
+    return InstanceState(
         {"State": {"Name": "running"}},
         [
             Interface(
@@ -138,25 +146,25 @@ def _sample(detail: Json) -> Facts:
     )
 
 
-def contain(ctx: Context, target: Target) -> Step:
+def contain(context: Context, target: Target) -> StepResult:
     """Closes the network, and side by side with it everything else; every part records, acts and
     fails on its own.
     """
     if target.attach or target.verify_only:
-        return Step(
-            detail=f"linked to incident {target.attach or ctx.incident_id}; nothing was changed"
+        return StepResult(
+            detail=f"linked to incident {target.attach or context.incident_id}; nothing was changed"
         )
-    work = Work(ctx, target)
+    instance = InstanceContext(context, target)
     scope = target.scope
     allowed = network.sessions(
-        work, scope.get("interfaces", []), scope.get("vpcs", []), scope.get("groups", {})
+        instance, scope.get("interfaces", []), scope.get("vpcs", []), scope.get("groups", {})
     )
     # the network's first: everything waits for it
-    ec2, changing = allowed.client("ec2"), action_order.changing(work)
+    ec2, changing = allowed.client("ec2"), action_order.changing(instance)
     try:
-        facts = look(work, ec2, ctx.incident_id)
+        current = look(instance, ec2, context.incident_id)
     except TargetGone as gone:
-        return Step(status=Status.GONE, detail=str(gone))
+        return StepResult(status=Status.GONE, detail=str(gone))
     except ClientError as error:
         if is_transient(error):
             raise
@@ -164,36 +172,36 @@ def contain(ctx: Context, target: Target) -> Step:
             f"{target.id} could not be described ({why(error)}): nothing was changed. By hand:"
             " runbook, 'Network'"
         )
-        ctx.action(target, "quarantine_network", FAILED, text)
-        return Step(detail=text)
+        context.log_action(target, "quarantine_network", FAILED, text)
+        return StepResult(detail=text)
     started = Event()
 
     def branch(kinds: tuple[type[Action], ...]) -> None:
         # the rest costs CPU that the network needs until its changes are on their way
         started.wait()
         for kind in kinds:
-            kind(work, changing, facts).run()
+            kind(instance, changing, current).run()
 
     futures = [BRANCHES.submit(branch, kinds) for kinds in action_order.TABLE]
     try:
-        network.close(work, allowed, facts, started.set)
+        network.close(instance, allowed, current, started.set)
     finally:
         started.set()
         problems = [problem for future in futures if (problem := future.exception())]
     if problems:  # each action keeps its own failures; this is the record itself failing
         raise problems[0]
-    return Step(
-        detail=f"{len(facts.interfaces)} interface(s) worked on; the ledger says what was done"
+    return StepResult(
+        detail=f"{len(current.interfaces)} interface(s) worked on; the ledger says what was done"
     )
 
 
-def verify(ctx: Context, target: Target) -> tuple[Step, list[Check]]:
+def verify(context: Context, target: Target) -> tuple[StepResult, list[Check]]:
     """Reads everything back: CONTAINED, PARTIAL, FAILED or GONE, or asks for contain once more."""
-    return _verify.verify(ctx, target)
+    return _verify.verify(context, target)
 
 
-def culprits(
-    ctx: Context,
+def find_actors(
+    context: Context,
     target: Target,
     undone: list[Check],
     since: str,
@@ -201,13 +209,13 @@ def culprits(
     watched: list[str],
 ) -> list[Json]:
     """Who undid the containment, by CloudTrail."""
-    return actors.who(Work(ctx, target), undone, since, seen, watched)
+    return actors.who(InstanceContext(context, target), undone, since, seen, watched)
 
 
-def finish(ctx: Context, target: Target) -> Step:
+def finish(context: Context, target: Target) -> StepResult:
     """Stops the instance where that is switched on and loses nothing."""
     return (
-        _finish.stop(ctx, target)
+        _finish.stop(context, target)
         if not target.attach and not target.verify_only
-        else Step(detail="linked")
+        else StepResult(detail="linked")
     )

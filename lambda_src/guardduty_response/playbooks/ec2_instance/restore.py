@@ -10,15 +10,15 @@ from functools import partial
 from typing import Any
 
 from guardduty_response.containment import restoration
-from guardduty_response.containment.contract import Context, Restored, Target
-from guardduty_response.containment.restoration import Kind, Part, by_hand
+from guardduty_response.containment.contract import Context, RestoreResult, Target
+from guardduty_response.containment.restoration import RestoreItem, RestoreStatus, by_hand
 from guardduty_response.containment.target_context import BRANCHES, DONE, Sessions, gather, why
 from guardduty_response.errors import TargetGone
 from guardduty_response.playbooks.ec2_instance import action_order, restore_access, restore_network
-from guardduty_response.playbooks.ec2_instance.instance_context import Work
-from guardduty_response.playbooks.ec2_instance.state import Facts, look
+from guardduty_response.playbooks.ec2_instance.instance_context import InstanceContext
+from guardduty_response.playbooks.ec2_instance.state import InstanceState, look
 
-JUDGES: dict[str, Callable[[Work, Sessions, Any], list[Part]]] = {
+JUDGES: dict[str, Callable[[InstanceContext, Sessions, Any], list[RestoreItem]]] = {
     "network": restore_network.network,
     "addresses": restore_network.addresses,
     "profile": restore_access.profile,
@@ -30,50 +30,59 @@ JUDGES: dict[str, Callable[[Work, Sessions, Any], list[Part]]] = {
 }
 
 
-def restore(ctx: Context, target: Target) -> Restored:
+def restore(context: Context, target: Target) -> RestoreResult:
     """Brings back what the ledger's before-state says, and reads it back. Raises RoleUnavailable,
     or the error of DescribeInstances: then nothing was changed.
     """
-    work = Work(ctx, target)
-    work.kept = work.ledger()
-    return restoration.restore(work, partial(_look, work))
+    instance = InstanceContext(context, target)
+    instance.stored = instance.read_stored()
+    return restoration.restore(instance, partial(_look, instance))
 
 
-def _look(work: Work) -> tuple[bool, list[Part]]:
+def _look(instance: InstanceContext) -> tuple[bool, list[RestoreItem]]:
     """A fresh session each time: it reads everything and changes nothing."""
-    reading = action_order.reading(work)
+    reading = action_order.reading(instance)
     try:
-        facts = look(work, reading.client("ec2"))
+        current = look(instance, reading.client("ec2"))
     except TargetGone:
-        return False, _judge(work, reading, None)
-    parts = _judge(work, reading, facts)
-    if other := _contained_by_another(work, facts):
+        return False, _judge(instance, reading, None)
+    parts = _judge(instance, reading, current)
+    if other := _contained_by_another(instance, current):
         parts = [
-            replace(one, kind=Kind.KEPT, call=None, hand="", text=other) if one.call else one
+            replace(one, kind=RestoreStatus.RETAINED, call=None, hand="", text=other)
+            if one.call
+            else one
             for one in parts
         ]
     return True, parts
 
 
-def _judge(work: Work, reading: Sessions, facts: Facts | None) -> list[Part]:
+def _judge(
+    instance: InstanceContext, reading: Sessions, current: InstanceState | None
+) -> list[RestoreItem]:
     """Every recorded part. What cannot be read is not touched; the others go on. ``facts``: None
     when the instance is gone.
     """
-    names = {name.split("/")[0] for name in work.kept.get("before", {})}
+    names = {name.split("/")[0] for name in instance.stored.get("before", {})}
     calls = {
-        name: partial(one, work, reading, facts)
+        name: partial(one, instance, reading, current)
         for name, one in JUDGES.items()
-        if name in names and (facts or name == "sessions")
+        if name in names and (current or name == "sessions")
     }
     parts = [
-        Part(Kind.FOREIGN, name, "", f"{name} of {work.id}: the instance no longer exists")
+        RestoreItem(
+            RestoreStatus.CHANGED_SINCE,
+            name,
+            "",
+            f"{name} of {instance.id}: the instance no longer exists",
+        )
         for name in sorted(names - calls.keys())
     ]
     for name, got in gather(calls, BRANCHES).items():
         if isinstance(got, Exception):
             parts.append(
-                Part(
-                    Kind.STUCK,
+                RestoreItem(
+                    RestoreStatus.MANUAL,
                     name,
                     "",
                     f"{name} could not be read ({why(got)}): run restore again",
@@ -81,37 +90,40 @@ def _judge(work: Work, reading: Sessions, facts: Facts | None) -> list[Part]:
             )
         else:
             parts += got
-    return parts + (_stopped(work, facts) if facts else [])
+    return parts + (_stopped(instance, current) if current else [])
 
 
-def _stopped(work: Work, facts: Facts) -> list[Part]:
+def _stopped(instance: InstanceContext, current: InstanceState) -> list[RestoreItem]:
     """Starting what was compromised is a decision of its own."""
-    if work.acted("stop_instance").get("status") != DONE or facts.instance["State"]["Name"] not in (
+    if instance.logged_action("stop_instance").get("status") != DONE or current.instance["State"][
+        "Name"
+    ] not in (
         "stopping",
         "stopped",
     ):
         return []
-    hand = by_hand(work, f"ec2 start-instances --instance-ids {work.id}")
+    hand = by_hand(instance, f"ec2 start-instances --instance-ids {instance.id}")
     return [
-        Part(
-            Kind.KEPT,
+        RestoreItem(
+            RestoreStatus.RETAINED,
             "stop",
-            work.id,
-            f"{work.id} was stopped when contained, and is not started by itself",
+            instance.id,
+            f"{instance.id} was stopped when contained, and is not started by itself",
             hand,
         )
     ]
 
 
-def _contained_by_another(work: Work, facts: Facts) -> str:
+def _contained_by_another(instance: InstanceContext, current: InstanceState) -> str:
     """A later incident found the instance as we left it, and holds it so: undoing ours would
     undo that one's.
     """
-    key = f"{work.prefix}-incident"
-    tag = facts.tags.get(key, "")
-    if tag in ("", work.ctx.incident_id, (work.had("tags") or {}).get(key)):
+    key = f"{instance.prefix}-incident"
+    tag = current.tags.get(key, "")
+    if tag in ("", instance.context.incident_id, (instance.before_state("tags") or {}).get(key)):
         return ""
     return (
-        f"incident {tag} contains {work.id} too, by its tag {key}: restore that one first (no such"
+        f"incident {tag} contains {instance.id} too, by its tag {key}: restore that one first "
+        "(no such"
         " incident: remove the tag)"
     )

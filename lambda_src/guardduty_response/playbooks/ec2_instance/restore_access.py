@@ -12,7 +12,12 @@ from botocore.exceptions import ClientError
 
 from guardduty_response.aws.errors import error_code
 from guardduty_response.containment import role_policies
-from guardduty_response.containment.restoration import Kind, Part, by_hand, foreign
+from guardduty_response.containment.restoration import (
+    RestoreItem,
+    RestoreStatus,
+    by_hand,
+    changed_since,
+)
 from guardduty_response.containment.target_context import (
     DONE,
     FAILED,
@@ -23,29 +28,33 @@ from guardduty_response.containment.target_context import (
 )
 from guardduty_response.playbooks.ec2_instance import credentials
 from guardduty_response.playbooks.ec2_instance.actions import Protect, Tag
-from guardduty_response.playbooks.ec2_instance.instance_context import Work
-from guardduty_response.playbooks.ec2_instance.state import Facts
+from guardduty_response.playbooks.ec2_instance.instance_context import InstanceContext
+from guardduty_response.playbooks.ec2_instance.state import InstanceState
 
 # -- credentials -----------------------------------------------------------------------------------
 
 
-def profile(work: Work, reading: Sessions, facts: Facts) -> list[Part]:
-    was, now = work.had("profile"), credentials.profile(reading, work)
+def profile(
+    instance: InstanceContext, reading: Sessions, current: InstanceState
+) -> list[RestoreItem]:
+    was, now = instance.before_state("profile"), credentials.profile(reading, instance)
     name = was["name"]
-    how = "associate-iam-instance-profile --instance-id " + work.id
+    how = "associate-iam-instance-profile --instance-id " + instance.id
     if now:
         how = "replace-iam-instance-profile-association --association-id " + now["association"]
-    hand = by_hand(work, f"ec2 {how} --iam-instance-profile Name={name}")
+    hand = by_hand(instance, f"ec2 {how} --iam-instance-profile Name={name}")
     if now.get("name") == name:
-        return [Part(Kind.AS_BEFORE, "profile", name, f"its instance profile is {name}")]
+        return [
+            RestoreItem(RestoreStatus.UNCHANGED, "profile", name, f"its instance profile is {name}")
+        ]
     # A stopped instance's profile is taken and given in two calls: between them it has none.
     halfway = (
-        work.acted("replace_instance_profile").get("status") != DONE
-        or work.acted("restore_profile").get("status") == FAILED
+        instance.logged_action("replace_instance_profile").get("status") != DONE
+        or instance.logged_action("restore_profile").get("status") == FAILED
     )
-    if now.get("name", "") not in work.quarantine_profiles and (now or not halfway):
+    if now.get("name", "") not in instance.quarantine_profiles and (now or not halfway):
         return [
-            foreign(
+            changed_since(
                 "profile",
                 name,
                 (
@@ -55,21 +64,25 @@ def profile(work: Work, reading: Sessions, facts: Facts) -> list[Part]:
                 ),
             )
         ]
-    if reason := _not_given(work, reading, was):
+    if reason := _not_given(instance, reading, was):
         return [
-            Part(
-                Kind.STUCK,
+            RestoreItem(
+                RestoreStatus.MANUAL,
                 "profile",
                 name,
                 f"instance profile {name} not given back: {reason}",
                 hand,
             )
         ]
-    call = partial(_profile_back, work, facts, was, now)
-    return [Part(Kind.TODO, "profile", name, f"instance profile {name} given back", hand, call)]
+    call = partial(_profile_back, instance, current, was, now)
+    return [
+        RestoreItem(
+            RestoreStatus.TODO, "profile", name, f"instance profile {name} given back", hand, call
+        )
+    ]
 
 
-def _not_given(work: Work, reading: Sessions, was: Json) -> str:
+def _not_given(instance: InstanceContext, reading: Sessions, was: Json) -> str:
     """Why handing out the recorded profile would not be what it was, or empty."""
     if not was.get("role"):
         return (
@@ -92,24 +105,30 @@ def _not_given(work: Work, reading: Sessions, was: Json) -> str:
     )
 
 
-def _profile_back(work: Work, facts: Facts, was: Json, now: Json) -> list[Json]:
-    session = work.open(
-        allow(credentials.PROFILE_CALLS, work.target.arn), allow(("iam:PassRole",), was["role"])
+def _profile_back(
+    instance: InstanceContext, current: InstanceState, was: Json, now: Json
+) -> list[Json]:
+    session = instance.open(
+        allow(credentials.PROFILE_CALLS, instance.target.arn), allow(("iam:PassRole",), was["role"])
     )
     return credentials.give_profile(
-        session.client("ec2"), work.id, facts, now.get("association"), was["name"]
+        session.client("ec2"), instance.id, current, now.get("association"), was["name"]
     )
 
 
-def denials(work: Work, reading: Sessions, _facts: Facts | None) -> list[Part]:
-    was, iam = work.had("sessions"), reading.client("iam")
+def denials(
+    instance: InstanceContext, reading: Sessions, _facts: InstanceState | None
+) -> list[RestoreItem]:
+    was, iam = instance.before_state("sessions"), reading.client("iam")
     return [
-        _policy(work, was, name, old, role_policies.role_policy(iam, was["role"], name))
+        _policy(instance, was, name, old, role_policies.role_policy(iam, was["role"], name))
         for name, old in was["policies"].items()
     ]
 
 
-def _policy(work: Work, was: Json, name: str, old: Json | None, now: Json | None) -> Part:
+def _policy(
+    instance: InstanceContext, was: Json, name: str, old: Json | None, now: Json | None
+) -> RestoreItem:
     role, dead = name_of(was["role"]), name == role_policies.OLDER
     about = f"--role-name {role} --policy-name {name}"
     hand = (
@@ -123,29 +142,34 @@ def _policy(work: Work, was: Json, name: str, old: Json | None, now: Json | None
             if old
             else f"role {role} has no policy {name}, as before"
         )
-        return Part(Kind.AS_BEFORE, "sessions", name, text)
+        return RestoreItem(RestoreStatus.UNCHANGED, "sessions", name, text)
     if dead and now is not None:
         before = role_policies.revoked_before(now) or was["revoked_before"]
         text = (
             f"{name} stays on role {role}: sessions issued before {before} stay dead by design,"
             " newer ones work"
         )
-        return Part(Kind.KEPT, "sessions", name, text, hand)
-    if now != credentials.deny_document(work.id):
-        return foreign(
+        return RestoreItem(RestoreStatus.RETAINED, "sessions", name, text, hand)
+    if now != credentials.deny_document(instance.id):
+        return changed_since(
             "sessions", name, f"role {role} has {'another' if now else 'no'} policy {name}"
         )
     text = (
         f"policy {name} {'put back as it was on' if old else 'removed from'} role {role}: new"
-        f" sessions of {work.id} work again"
+        f" sessions of {instance.id} work again"
     )
-    return Part(
-        Kind.TODO, "sessions", name, text, hand, partial(_policy_back, work, was["role"], name, old)
+    return RestoreItem(
+        RestoreStatus.TODO,
+        "sessions",
+        name,
+        text,
+        hand,
+        partial(_policy_back, instance, was["role"], name, old),
     )
 
 
-def _policy_back(work: Work, role: str, name: str, old: Json | None) -> list[Json]:
-    iam = work.open(
+def _policy_back(instance: InstanceContext, role: str, name: str, old: Json | None) -> list[Json]:
+    iam = instance.open(
         allow(("iam:DeleteRolePolicy" if old is None else "iam:PutRolePolicy",), role)
     ).client("iam")
     if old is None:
@@ -158,8 +182,10 @@ def _policy_back(work: Work, role: str, name: str, old: Json | None) -> list[Jso
 # -- attributes and tags ---------------------------------------------------------------------------
 
 
-def protection(work: Work, reading: Sessions, facts: Facts) -> list[Part]:
-    was, now = work.had("protection"), Protect(work, reading, facts).read()
+def protection(
+    instance: InstanceContext, reading: Sessions, current: InstanceState
+) -> list[RestoreItem]:
+    was, now = instance.before_state("protection"), Protect(instance, reading, current).read()
     rows = [
         (name, was[name], now[name], left)
         for name, left in Protect.ATTRIBUTES
@@ -172,30 +198,31 @@ def protection(work: Work, reading: Sessions, facts: Facts) -> list[Part]:
     parts = []
     for name, old, seen, left in rows:
         if seen == old:
-            parts.append(Part(Kind.AS_BEFORE, "protection", name, f"{name}={old}"))
+            parts.append(RestoreItem(RestoreStatus.UNCHANGED, "protection", name, f"{name}={old}"))
         elif seen is None:
             parts.append(
-                Part(
-                    Kind.FOREIGN,
+                RestoreItem(
+                    RestoreStatus.CHANGED_SINCE,
                     "protection",
                     name,
                     f"{name}: no volume is attached there any more",
                 )
             )
         elif seen != left:
-            parts.append(foreign("protection", name, f"{name} is {seen}"))
+            parts.append(changed_since("protection", name, f"{name} is {seen}"))
         else:
             hand = by_hand(
-                work, f"ec2 modify-instance-attribute --instance-id {work.id} {_option(name, old)}"
+                instance,
+                f"ec2 modify-instance-attribute --instance-id {instance.id} {_option(name, old)}",
             )
             parts.append(
-                Part(
-                    Kind.TODO,
+                RestoreItem(
+                    RestoreStatus.TODO,
                     "protection",
                     name,
                     f"{name}={old} again",
                     hand,
-                    partial(_attribute_back, work, name, old),
+                    partial(_attribute_back, instance, name, old),
                 )
             )
     return parts
@@ -210,58 +237,65 @@ def _option(name: str, old: Any) -> str:
     return f"--block-device-mappings '{json.dumps(mapping)}'"
 
 
-def _attribute_back(work: Work, name: str, old: Any) -> list[Json]:
+def _attribute_back(instance: InstanceContext, name: str, old: Any) -> list[Json]:
     modify = ("ec2:ModifyInstanceAttribute",)
     # The call may also be checked on the volume it touches: the instance pins which.
-    ec2 = work.open(allow(modify, work.target.arn), allow(modify, work.arn("volume/*"))).client(
-        "ec2"
-    )
+    ec2 = instance.open(
+        allow(modify, instance.target.arn), allow(modify, instance.arn("volume/*"))
+    ).client("ec2")
     if name == "DisableApiTermination":
         return [
-            ec2.modify_instance_attribute(InstanceId=work.id, DisableApiTermination={"Value": old})
+            ec2.modify_instance_attribute(
+                InstanceId=instance.id, DisableApiTermination={"Value": old}
+            )
         ]
     if name == "InstanceInitiatedShutdownBehavior":
         return [
             ec2.modify_instance_attribute(
-                InstanceId=work.id, Attribute="instanceInitiatedShutdownBehavior", Value=old
+                InstanceId=instance.id, Attribute="instanceInitiatedShutdownBehavior", Value=old
             )
         ]
     mapping = {"DeviceName": name.rsplit(" ", 1)[-1], "Ebs": {"DeleteOnTermination": old}}
-    return [ec2.modify_instance_attribute(InstanceId=work.id, BlockDeviceMappings=[mapping])]
+    return [ec2.modify_instance_attribute(InstanceId=instance.id, BlockDeviceMappings=[mapping])]
 
 
-def tags(work: Work, reading: Sessions, facts: Facts) -> list[Part]:
-    wanted, parts = Tag(work, reading, facts).wanted(), []
-    for key, old in work.had("tags").items():
-        now = facts.tags.get(key)
-        hand = f"ec2 delete-tags --resources {work.id} --tags Key={key}"
+def tags(instance: InstanceContext, reading: Sessions, current: InstanceState) -> list[RestoreItem]:
+    wanted, parts = Tag(instance, reading, current).wanted(), []
+    for key, old in instance.before_state("tags").items():
+        now = current.tags.get(key)
+        hand = f"ec2 delete-tags --resources {instance.id} --tags Key={key}"
         if old is not None:
-            hand = f"ec2 create-tags --resources {work.id} --tags Key={key},Value={old}"
+            hand = f"ec2 create-tags --resources {instance.id} --tags Key={key},Value={old}"
         if now == old:
             parts.append(
-                Part(Kind.AS_BEFORE, "tags", key, f"tag {key} is {'gone' if old is None else old}")
+                RestoreItem(
+                    RestoreStatus.UNCHANGED,
+                    "tags",
+                    key,
+                    f"tag {key} is {'gone' if old is None else old}",
+                )
             )
         elif now != wanted.get(key):
-            parts.append(foreign("tags", key, f"tag {key} is {now}"))
+            parts.append(changed_since("tags", key, f"tag {key} is {now}"))
         else:
             text = f"tag {key} removed" if old is None else f"tag {key}={old} again"
             parts.append(
-                Part(
-                    Kind.TODO,
+                RestoreItem(
+                    RestoreStatus.TODO,
                     "tags",
                     key,
                     text,
-                    by_hand(work, hand),
-                    partial(_tag_back, work, key, old),
+                    by_hand(instance, hand),
+                    partial(_tag_back, instance, key, old),
                 )
             )
     return parts
 
 
-def _tag_back(work: Work, key: str, old: str | None) -> list[Json]:
-    ec2 = work.open(
-        allow(("ec2:DeleteTags" if old is None else "ec2:CreateTags",), work.target.arn)
+def _tag_back(instance: InstanceContext, key: str, old: str | None) -> list[Json]:
+    ec2 = instance.open(
+        allow(("ec2:DeleteTags" if old is None else "ec2:CreateTags",), instance.target.arn)
     ).client("ec2")
     if old is None:
-        return [ec2.delete_tags(Resources=[work.id], Tags=[{"Key": key}])]
-    return [ec2.create_tags(Resources=[work.id], Tags=[{"Key": key, "Value": old}])]
+        return [ec2.delete_tags(Resources=[instance.id], Tags=[{"Key": key}])]
+    return [ec2.create_tags(Resources=[instance.id], Tags=[{"Key": key, "Value": old}])]

@@ -8,12 +8,17 @@ from collections.abc import Iterable
 from functools import partial
 
 from guardduty_response.aws.errors import error_code
-from guardduty_response.containment.restoration import Kind, Part, by_hand, foreign
+from guardduty_response.containment.restoration import (
+    RestoreItem,
+    RestoreStatus,
+    by_hand,
+    changed_since,
+)
 from guardduty_response.containment.target_context import Json, Sessions, allow, gather
 from guardduty_response.playbooks.ec2_instance.actions import scaling, scaling_arn
-from guardduty_response.playbooks.ec2_instance.instance_context import Work
+from guardduty_response.playbooks.ec2_instance.instance_context import InstanceContext
 from guardduty_response.playbooks.ec2_instance.network import MODIFY
-from guardduty_response.playbooks.ec2_instance.state import Facts, closed
+from guardduty_response.playbooks.ec2_instance.state import InstanceState, closed
 
 LEFT_GROUP = ("EnteringStandby", "Standby", "Detaching", "Detached")
 
@@ -29,11 +34,15 @@ def interfaces(before: Json) -> Json:
     }
 
 
-def network(work: Work, reading: Sessions, facts: Facts) -> list[Part]:
+def network(
+    instance: InstanceContext, reading: Sessions, current: InstanceState
+) -> list[RestoreItem]:
     recorded = {
-        id: was for id, was in interfaces(work.kept["before"]).items() if not was.get("managed")
+        id: was
+        for id, was in interfaces(instance.stored["before"]).items()
+        if not was.get("managed")
     }
-    present = {one.id: one for one in facts.interfaces}
+    present = {one.id: one for one in current.interfaces}
     wanted = sorted({group for was in recorded.values() for group in was["groups"]})
     call = partial(
         reading.client("ec2").describe_security_groups,
@@ -45,27 +54,27 @@ def network(work: Work, reading: Sessions, facts: Facts) -> list[Part]:
         name, groups, one = f"network/{id}", was["groups"], present.get(id)
         hand = "ec2 modify-network-interface-attribute --network-interface-id {} --groups {}"
         back, missing = (
-            by_hand(work, hand.format(id, " ".join(groups))),
+            by_hand(instance, hand.format(id, " ".join(groups))),
             [group for group in groups if group not in exist],
         )
         if one is None:
             text = (
-                f"{id} is no longer attached to {work.id}; if it exists, it may still be in"
+                f"{id} is no longer attached to {instance.id}; if it exists, it may still be in"
                 " quarantine"
             )
-            parts.append(Part(Kind.FOREIGN, name, id, text, back))
+            parts.append(RestoreItem(RestoreStatus.CHANGED_SINCE, name, id, text, back))
         elif set(one.groups) == set(groups):
-            other = "; that is quarantine, for another incident" * closed(work, facts, one)
+            other = "; that is quarantine, for another incident" * closed(instance, current, one)
             parts.append(
-                Part(
-                    Kind.AS_BEFORE,
+                RestoreItem(
+                    RestoreStatus.UNCHANGED,
                     name,
                     id,
                     f"{id} is in the groups it had ({', '.join(groups)}){other}",
                 )
             )
-        elif not closed(work, facts, one):
-            parts.append(foreign(name, id, f"{id} is in {', '.join(one.groups)}"))
+        elif not closed(instance, current, one):
+            parts.append(changed_since(name, id, f"{id} is in {', '.join(one.groups)}"))
         elif missing:
             text = (
                 f"{id} stays in quarantine: its security group {', '.join(missing)} no longer"
@@ -73,57 +82,73 @@ def network(work: Work, reading: Sessions, facts: Facts) -> list[Part]:
             )
             left = " ".join(group for group in groups if group in exist)
             parts.append(
-                Part(
-                    Kind.STUCK,
+                RestoreItem(
+                    RestoreStatus.MANUAL,
                     name,
                     id,
                     text,
-                    by_hand(work, hand.format(id, f"{left} GROUP".strip())),
+                    by_hand(instance, hand.format(id, f"{left} GROUP".strip())),
                 )
             )
         else:
             text = f"{id} out of quarantine, back in {', '.join(groups)}"
             parts.append(
-                Part(Kind.TODO, name, id, text, back, partial(_groups_back, work, id, groups))
+                RestoreItem(
+                    RestoreStatus.TODO,
+                    name,
+                    id,
+                    text,
+                    back,
+                    partial(_groups_back, instance, id, groups),
+                )
             )
-    for id in sorted(present.keys() - interfaces(work.kept["before"]).keys()):
-        if closed(work, facts, present[id]):
+    for id in sorted(present.keys() - interfaces(instance.stored["before"]).keys()):
+        if closed(instance, current, present[id]):
             text = (
                 f"{id} is in quarantine, and the record does not say in which groups it was; choose"
                 " groups"
             )
             parts.append(
-                Part(Kind.STUCK, f"network/{id}", id, text, by_hand(work, hand.format(id, "GROUP")))
+                RestoreItem(
+                    RestoreStatus.MANUAL,
+                    f"network/{id}",
+                    id,
+                    text,
+                    by_hand(instance, hand.format(id, "GROUP")),
+                )
             )
     return parts
 
 
-def _groups_back(work: Work, id: str, groups: list[str]) -> list[Json]:
+def _groups_back(instance: InstanceContext, id: str, groups: list[str]) -> list[Json]:
     named = [
-        work.arn(f"network-interface/{id}"),
-        *(work.arn(f"security-group/{group}") for group in groups),
+        instance.arn(f"network-interface/{id}"),
+        *(instance.arn(f"security-group/{group}") for group in groups),
     ]
-    ec2 = work.open(allow(MODIFY, named)).client("ec2")
+    ec2 = instance.open(allow(MODIFY, named)).client("ec2")
     return [ec2.modify_network_interface_attribute(NetworkInterfaceId=id, Groups=groups)]
 
 
-def addresses(work: Work, reading: Sessions, facts: Facts) -> list[Part]:
-    recorded = work.had("addresses")
+def addresses(
+    instance: InstanceContext, reading: Sessions, current: InstanceState
+) -> list[RestoreItem]:
+    recorded = instance.before_state("addresses")
     ids = [one["allocation"] for one in recorded]
     got = reading.client("ec2").describe_addresses(
         Filters=[{"Name": "allocation-id", "Values": ids}]
     )["Addresses"]
-    now, own = {one["AllocationId"]: one for one in got}, {one.id for one in facts.interfaces}
+    now, own = {one["AllocationId"]: one for one in got}, {one.id for one in current.interfaces}
     parts = []
     for was in recorded:
         id, ip, interface = was["allocation"], was["ip"], was["interface"]
         hand = by_hand(
-            work, f"ec2 associate-address --allocation-id {id} --network-interface-id {interface}"
+            instance,
+            f"ec2 associate-address --allocation-id {id} --network-interface-id {interface}",
         )
         if id not in now:
             parts.append(
-                Part(
-                    Kind.FOREIGN,
+                RestoreItem(
+                    RestoreStatus.CHANGED_SINCE,
                     "addresses",
                     id,
                     f"Elastic IP {ip} ({id}) was released: it is no longer yours to give back",
@@ -131,13 +156,15 @@ def addresses(work: Work, reading: Sessions, facts: Facts) -> list[Part]:
             )
         elif now[id].get("NetworkInterfaceId") == interface:
             parts.append(
-                Part(Kind.AS_BEFORE, "addresses", id, f"Elastic IP {ip} is on {interface}")
+                RestoreItem(
+                    RestoreStatus.UNCHANGED, "addresses", id, f"Elastic IP {ip} is on {interface}"
+                )
             )
         elif now[id].get("AssociationId"):
             where = now[id].get("InstanceId") or now[id].get("NetworkInterfaceId")
             parts.append(
-                Part(
-                    Kind.FOREIGN,
+                RestoreItem(
+                    RestoreStatus.CHANGED_SINCE,
                     "addresses",
                     id,
                     f"Elastic IP {ip} is not free: it is on {where} now",
@@ -146,27 +173,30 @@ def addresses(work: Work, reading: Sessions, facts: Facts) -> list[Part]:
             )
         elif interface not in own:
             parts.append(
-                Part(
-                    Kind.FOREIGN,
+                RestoreItem(
+                    RestoreStatus.CHANGED_SINCE,
                     "addresses",
                     id,
-                    f"Elastic IP {ip}: {interface} is no longer attached to {work.id}",
+                    f"Elastic IP {ip}: {interface} is no longer attached to {instance.id}",
                 )
             )
         else:
-            text, call = f"Elastic IP {ip} back on {interface}", partial(_address_back, work, was)
-            parts.append(Part(Kind.TODO, "addresses", id, text, hand, call))
+            text, call = (
+                f"Elastic IP {ip} back on {interface}",
+                partial(_address_back, instance, was),
+            )
+            parts.append(RestoreItem(RestoreStatus.TODO, "addresses", id, text, hand, call))
     return parts
 
 
-def _address_back(work: Work, was: Json) -> list[Json]:
+def _address_back(instance: InstanceContext, was: Json) -> list[Json]:
     named = [
-        work.arn(f"elastic-ip/{was['allocation']}"),
-        work.arn(f"network-interface/{was['interface']}"),
-        work.target.arn,
+        instance.arn(f"elastic-ip/{was['allocation']}"),
+        instance.arn(f"network-interface/{was['interface']}"),
+        instance.target.arn,
     ]
     ec2, private = (
-        work.open(allow(("ec2:AssociateAddress",), named)).client("ec2"),
+        instance.open(allow(("ec2:AssociateAddress",), named)).client("ec2"),
         was.get("private"),
     )
     where = {"PrivateIpAddress": private} if private else {}
@@ -183,9 +213,11 @@ def _address_back(work: Work, was: Json) -> list[Json]:
 # -- who sends it traffic, and who owns it ---------------------------------------------------------
 
 
-def target_groups(work: Work, reading: Sessions, facts: Facts) -> list[Part]:
-    recorded, elb = work.had("target_groups"), reading.client("elbv2")
-    own = {work.id, *(address for one in facts.interfaces for address in one.addresses)}
+def target_groups(
+    instance: InstanceContext, reading: Sessions, current: InstanceState
+) -> list[RestoreItem]:
+    recorded, elb = instance.before_state("target_groups"), reading.client("elbv2")
+    own = {instance.id, *(address for one in current.interfaces for address in one.addresses)}
     health = gather(
         {
             arn: partial(elb.describe_target_health, TargetGroupArn=arn)
@@ -197,18 +229,25 @@ def target_groups(work: Work, reading: Sessions, facts: Facts) -> list[Part]:
         arn, at = was["arn"], f"{was['id']}:{was['port']}"
         name, item = arn.split("/")[1], f"{arn} {at}"
         where = ",".join(f"{key}={was[part]}" for key, part in _ADDRESS if was.get(part))
-        hand = by_hand(work, f"elbv2 register-targets --target-group-arn {arn} --targets {where}")
+        hand = by_hand(
+            instance, f"elbv2 register-targets --target-group-arn {arn} --targets {where}"
+        )
         answer = health[arn]
         if isinstance(answer, Exception):
             if not error_code(answer).startswith("TargetGroupNotFound"):
                 raise answer
             parts.append(
-                Part(Kind.FOREIGN, "target_groups", item, f"target group {name} no longer exists")
+                RestoreItem(
+                    RestoreStatus.CHANGED_SINCE,
+                    "target_groups",
+                    item,
+                    f"target group {name} no longer exists",
+                )
             )
         elif at in _registered(answer):
             parts.append(
-                Part(
-                    Kind.AS_BEFORE,
+                RestoreItem(
+                    RestoreStatus.UNCHANGED,
                     "target_groups",
                     item,
                     f"registered in target group {name} ({at})",
@@ -216,19 +255,20 @@ def target_groups(work: Work, reading: Sessions, facts: Facts) -> list[Part]:
             )
         elif was["id"] not in own:
             parts.append(
-                Part(
-                    Kind.FOREIGN,
+                RestoreItem(
+                    RestoreStatus.CHANGED_SINCE,
                     "target_groups",
                     item,
-                    f"{was['id']} is no longer an address of {work.id}: not registered in {name}",
+                    f"{was['id']} is no longer an address of {instance.id}: not registered in "
+                    f"{name}",
                 )
             )
         else:
             text, call = (
                 f"registered in target group {name} again ({at})",
-                partial(_target_back, work, was),
+                partial(_target_back, instance, was),
             )
-            parts.append(Part(Kind.TODO, "target_groups", item, text, hand, call))
+            parts.append(RestoreItem(RestoreStatus.TODO, "target_groups", item, text, hand, call))
     return parts
 
 
@@ -243,49 +283,62 @@ def _registered(answer: Json) -> Iterable[str]:
     ]
 
 
-def _target_back(work: Work, was: Json) -> list[Json]:
-    elb = work.open(allow(("elasticloadbalancing:RegisterTargets",), was["arn"])).client("elbv2")
+def _target_back(instance: InstanceContext, was: Json) -> list[Json]:
+    elb = instance.open(allow(("elasticloadbalancing:RegisterTargets",), was["arn"])).client(
+        "elbv2"
+    )
     target = {key: was[part] for key, part in _ADDRESS if was.get(part)}
     return [elb.register_targets(TargetGroupArn=was["arn"], Targets=[target])]
 
 
-def auto_scaling(work: Work, reading: Sessions, _facts: Facts) -> list[Part]:
-    was, now = work.had("auto_scaling"), scaling(reading.client("autoscaling"), work.id)
+def auto_scaling(
+    instance: InstanceContext, reading: Sessions, _facts: InstanceState
+) -> list[RestoreItem]:
+    was, now = (
+        instance.before_state("auto_scaling"),
+        scaling(reading.client("autoscaling"), instance.id),
+    )
     group = was["group"]
     standby = now.get("group") == group and now["state"] in ("EnteringStandby", "Standby")
     command = "exit-standby" if standby else "attach-instances"
     hand = by_hand(
-        work, f"autoscaling {command} --instance-ids {work.id} --auto-scaling-group-name {group}"
+        instance,
+        f"autoscaling {command} --instance-ids {instance.id} --auto-scaling-group-name {group}",
     )
     if now.get("group") == group and now["state"] not in LEFT_GROUP:
         return [
-            Part(
-                Kind.AS_BEFORE,
+            RestoreItem(
+                RestoreStatus.UNCHANGED,
                 "auto_scaling",
                 group,
                 f"it is in Auto Scaling group {group} ({now['state']})",
             )
         ]
     if now and now["group"] != group:
-        return [foreign("auto_scaling", group, f"it is in Auto Scaling group {now['group']}")]
-    if not work.options.get("reattach_auto_scaling"):
+        return [changed_since("auto_scaling", group, f"it is in Auto Scaling group {now['group']}")]
+    if not instance.options.get("reattach_auto_scaling"):
         text = (
             f"not put back into Auto Scaling group {group}, which has a replacement"
             " (reattach_auto_scaling is off)"
         )
-        return [Part(Kind.KEPT, "auto_scaling", group, text, hand)]
+        return [RestoreItem(RestoreStatus.RETAINED, "auto_scaling", group, text, hand)]
     text = (
         f"back in Auto Scaling group {group}: its capacity grows by one, which MaxSize must allow"
     )
     return [
-        Part(
-            Kind.TODO, "auto_scaling", group, text, hand, partial(_group_back, work, group, standby)
+        RestoreItem(
+            RestoreStatus.TODO,
+            "auto_scaling",
+            group,
+            text,
+            hand,
+            partial(_group_back, instance, group, standby),
         )
     ]
 
 
-def _group_back(work: Work, group: str, standby: bool) -> list[Json]:
+def _group_back(instance: InstanceContext, group: str, standby: bool) -> list[Json]:
     action = "autoscaling:ExitStandby" if standby else "autoscaling:AttachInstances"
-    client = work.open(allow((action,), scaling_arn(work, group))).client("autoscaling")
+    client = instance.open(allow((action,), scaling_arn(instance, group))).client("autoscaling")
     call = client.exit_standby if standby else client.attach_instances
-    return [call(InstanceIds=[work.id], AutoScalingGroupName=group)]
+    return [call(InstanceIds=[instance.id], AutoScalingGroupName=group)]

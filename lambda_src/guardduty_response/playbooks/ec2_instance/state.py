@@ -12,7 +12,7 @@ from botocore.exceptions import ClientError
 from guardduty_response.aws.errors import error_code
 from guardduty_response.containment.target_context import Json, gather, value, why
 from guardduty_response.errors import TargetGone
-from guardduty_response.playbooks.ec2_instance.instance_context import Work
+from guardduty_response.playbooks.ec2_instance.instance_context import InstanceContext
 
 LOOK = ("ec2:DescribeInstances", "ec2:DescribeNetworkInterfaces", "ec2:DescribeSecurityGroups")
 
@@ -44,7 +44,7 @@ class Interface:
 
 
 @dataclass
-class Facts:
+class InstanceState:
     """What was seen. ``groups``: the quarantine group of each VPC; ``parts``: by action;
     ``unread``: what failed, and why.
     """
@@ -53,8 +53,8 @@ class Facts:
     interfaces: list[Interface] = field(default_factory=list)
     groups: dict[str, Json] = field(default_factory=dict)
     untrack: dict[str, Json] = field(default_factory=dict)
-    parts: dict[str, Any] = field(default_factory=dict)
-    unread: dict[str, str] = field(default_factory=dict)
+    settings: dict[str, Any] = field(default_factory=dict)
+    read_errors: dict[str, str] = field(default_factory=dict)
 
     @property
     def disks(self) -> dict[str, Json]:
@@ -82,60 +82,61 @@ def tags(node: Json) -> dict[str, str]:
     return {tag["Key"]: tag["Value"] for tag in node.get("Tags") or []}
 
 
-def look(work: Work, ec2: Any, ledger_of: str | None = None) -> Facts:
+def look(instance: InstanceContext, ec2: Any, ledger_of: str | None = None) -> InstanceState:
     """One round trip. Raises TargetGone, or the error of DescribeInstances; other failures go into
     ``unread``.
 
     ``ledger_of``: also reads what this incident's ledger says into ``work.kept``.
     """
     names = (
-        [work.group_name, work.untrack_name]
-        if work.options["untrack_connections"]
-        else [work.group_name]
+        [instance.group_name, instance.untrack_name]
+        if instance.options["untrack_connections"]
+        else [instance.group_name]
     )
     find = ec2.describe_security_groups
     calls = {
-        "instance": partial(ec2.describe_instances, InstanceIds=[work.id]),
+        "instance": partial(ec2.describe_instances, InstanceIds=[instance.id]),
         "interfaces": partial(
-            ec2.describe_network_interfaces, Filters=filters(**{"attachment.instance-id": work.id})
+            ec2.describe_network_interfaces,
+            Filters=filters(**{"attachment.instance-id": instance.id}),
         ),
         "groups": partial(find, Filters=[{"Name": "group-name", "Values": names}]),
     }
-    if work.brought:
+    if instance.brought:
         calls["brought"] = partial(
-            find, Filters=[{"Name": "group-id", "Values": sorted(set(work.brought.values()))}]
+            find, Filters=[{"Name": "group-id", "Values": sorted(set(instance.brought.values()))}]
         )
     if ledger_of is not None:
-        calls["ledger"] = partial(work.ledger, ledger_of)
+        calls["ledger"] = partial(instance.read_stored, ledger_of)
     got = gather(calls)
-    facts = Facts(only_instance(work, got["instance"]))
+    current = InstanceState(only_instance(instance, got["instance"]))
     if ledger_of is not None:
-        work.kept = value(got["ledger"])
+        instance.stored = value(got["ledger"])
     for part in ("interfaces", "groups", "brought"):
         if isinstance(got.get(part), Exception):
-            facts.unread["groups" if part == "brought" else part] = why(got[part])
+            current.read_errors["groups" if part == "brought" else part] = why(got[part])
             got[part] = {}
     listed = {
-        one["NetworkInterfaceId"]: one for one in facts.instance.get("NetworkInterfaces") or []
+        one["NetworkInterfaceId"]: one for one in current.instance.get("NetworkInterfaces") or []
     }
     listed |= {
         one["NetworkInterfaceId"]: one for one in got["interfaces"].get("NetworkInterfaces", [])
     }
-    facts.interfaces = [Interface.read(one) for one in listed.values()]
+    current.interfaces = [Interface.read(one) for one in listed.values()]
     for group in [
         one for part in ("groups", "brought") for one in got.get(part, {}).get("SecurityGroups", [])
     ]:
         vpc = group["VpcId"]
-        if work.brought.get(vpc) == group["GroupId"]:
-            facts.groups[vpc] = group
-        elif group["GroupName"] == work.untrack_name:
-            facts.untrack[vpc] = group
-        elif group["GroupName"] == work.group_name:
-            facts.groups.setdefault(vpc, group)
-    return facts
+        if instance.brought.get(vpc) == group["GroupId"]:
+            current.groups[vpc] = group
+        elif group["GroupName"] == instance.untrack_name:
+            current.untrack[vpc] = group
+        elif group["GroupName"] == instance.group_name:
+            current.groups.setdefault(vpc, group)
+    return current
 
 
-def only_instance(work: Work, got: Any) -> Json:
+def only_instance(instance: InstanceContext, got: Any) -> Json:
     """The instance of a DescribeInstances answer. Raises TargetGone when it is not there any
     more.
     """
@@ -144,17 +145,17 @@ def only_instance(work: Work, got: Any) -> Json:
     found = [one for reservation in value(got)["Reservations"] for one in reservation["Instances"]]
     state = found[0]["State"]["Name"] if found else "unknown there"
     if state in ("terminated", "shutting-down", "unknown there"):
-        where = f"account {work.target.account_id}, {work.target.region}"
+        where = f"account {instance.target.account_id}, {instance.target.region}"
         raise TargetGone(
-            f"instance {work.id} is {state} ({where}): there is nothing left to contain"
+            f"instance {instance.id} is {state} ({where}): there is nothing left to contain"
         )
     return dict(found[0])
 
 
-def describe(work: Work, ec2: Any) -> Json:
+def describe(instance: InstanceContext, ec2: Any) -> Json:
     """The instance now. Raises TargetGone, ClientError."""
     return only_instance(
-        work, gather({0: partial(ec2.describe_instances, InstanceIds=[work.id])})[0]
+        instance, gather({0: partial(ec2.describe_instances, InstanceIds=[instance.id])})[0]
     )
 
 
@@ -162,14 +163,14 @@ def filters(**equals: str) -> list[Json]:
     return [{"Name": name, "Values": [text]} for name, text in equals.items()]
 
 
-def closed(work: Work, facts: Facts, one: Interface) -> bool:
+def closed(instance: InstanceContext, current: InstanceState, one: Interface) -> bool:
     """Nothing but the quarantine group of its VPC is on the interface."""
-    if one.vpc in facts.groups:
-        return one.groups == (facts.groups[one.vpc]["GroupId"],)
+    if one.vpc in current.groups:
+        return one.groups == (current.groups[one.vpc]["GroupId"],)
     # Not readable: then the group's name, which no other group of the VPC can have, or the id
     # brought along.
-    return "groups" in facts.unread and (
-        one.names == (work.group_name,) or one.groups == (work.brought.get(one.vpc),)
+    return "groups" in current.read_errors and (
+        one.names == (instance.group_name,) or one.groups == (instance.brought.get(one.vpc),)
     )
 
 
@@ -181,28 +182,30 @@ def to_endpoints(direction: str, rule: Json) -> bool:
     )
 
 
-def reaches_endpoints(work: Work, facts: Facts) -> bool:
+def reaches_endpoints(instance: InstanceContext, current: InstanceState) -> bool:
     """Whether every quarantine group of the instance is one that was brought along and lets it
     to endpoints alone.
     """
-    groups = [facts.groups.get(vpc) or {} for vpc in facts.vpcs]
+    groups = [current.groups.get(vpc) or {} for vpc in current.vpcs]
     brought = all(
-        one.get("GroupId") and work.brought.get(one.get("VpcId", "")) == one["GroupId"]
+        one.get("GroupId") and instance.brought.get(one.get("VpcId", "")) == one["GroupId"]
         for one in groups
     )
     return (
-        work.endpoints
+        instance.endpoints
         and bool(groups)
         and brought
-        and all(rules(one) and not open_rules(work, one) for one in groups)
+        and all(rules(one) and not open_rules(instance, one) for one in groups)
     )
 
 
-def open_rules(work: Work, group: Json) -> list[str]:
+def open_rules(instance: InstanceContext, group: Json) -> list[str]:
     """The rules that containment does not allow: all, but for endpoint rules of a group brought
     along for forensics.
     """
-    spared = work.endpoints and work.brought.get(group.get("VpcId", "")) == group.get("GroupId")
+    spared = instance.endpoints and instance.brought.get(group.get("VpcId", "")) == group.get(
+        "GroupId"
+    )
     return rules(group, to_endpoints if spared else None)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from guardduty_response.aws import clients
 from guardduty_response.aws.errors import is_transient
-from guardduty_response.containment.contract import Context, Step, Target
+from guardduty_response.containment.contract import Context, StepResult, Target
 from guardduty_response.containment.target_context import (
     ALREADY,
     AWS_ERRORS,
@@ -22,7 +22,7 @@ from guardduty_response.containment.target_context import (
 from guardduty_response.errors import TargetGone
 from guardduty_response.incident.statuses import Status
 from guardduty_response.playbooks.ec2_instance.finish import ATTEMPTS, end, loses, not_yet
-from guardduty_response.playbooks.ec2_instance.instance_context import Work
+from guardduty_response.playbooks.ec2_instance.instance_context import InstanceContext
 from guardduty_response.playbooks.ec2_instance.state import describe
 
 NAME = "terminate_instance"
@@ -41,65 +41,77 @@ class _Left(Exception):
     """Why it is left to a person."""
 
 
-def terminate(ctx: Context, target: Target) -> Step:
+def terminate(context: Context, target: Target) -> StepResult:
     """Undoes the protection that containment set, terminates, and reads back that it is
     terminated.
     """
-    work = Work(ctx, target)
-    if work.options["finish"] != "terminate":
-        return end(work, NAME, SKIPPED, "switched off (finish)")
-    work.kept = work.ledger()
-    asked = work.kept["evidence"].get("terminate") or {}
-    hand = f"By hand: aws ec2 terminate-instances --instance-ids {work.id} --region {target.region}"
-    snapshots = _snapshots(work)
-    session = work.open(
+    instance = InstanceContext(context, target)
+    if instance.options["finish"] != "terminate":
+        return end(instance, NAME, SKIPPED, "switched off (finish)")
+    instance.stored = instance.read_stored()
+    asked = instance.stored["evidence"].get("terminate") or {}
+    hand = (
+        f"By hand: aws ec2 terminate-instances --instance-ids {instance.id} --region "
+        f"{target.region}"
+    )
+    snapshots = _snapshots(instance)
+    session = instance.open(
         allow(READ),
         allow(
             SNAPSHOT,
-            [f"arn:{ctx.config.partition}:ec2:{target.region}::snapshot/{id}" for id in snapshots],
+            [
+                f"arn:{context.config.partition}:ec2:{target.region}::snapshot/{id}"
+                for id in snapshots
+            ],
         ),
         allow(("ec2:TerminateInstances", "ec2:ModifyInstanceAttribute"), target.arn),
     )
     try:
-        instance = describe(work, session.client("ec2"))
+        described = describe(instance, session.client("ec2"))
         if not asked:
-            _check(work, session, instance, snapshots)
-            asked = _ask(work, session.client("ec2"))
+            _check(instance, session, described, snapshots)
+            asked = _ask(instance, session.client("ec2"))
     except TargetGone as gone:
-        return _gone(work, asked, str(gone))
+        return _gone(instance, asked, str(gone))
     except _Left as reason:
-        ctx.record.event(ctx.incident_id, "task", f"terminate {work.id}: {reason}", work.id)
-        return end(work, NAME, SKIPPED, f"not terminated: {reason}. When that is settled. {hand}")
+        context.record.event(
+            context.incident_id, "task", f"terminate {instance.id}: {reason}", instance.id
+        )
+        return end(
+            instance, NAME, SKIPPED, f"not terminated: {reason}. When that is settled. {hand}"
+        )
     except AWS_ERRORS as error:
-        if not is_transient(error) or ctx.attempt >= ATTEMPTS:
-            return end(work, NAME, FAILED, f"not terminated ({why(error)}). {hand}")
-    if ctx.attempt < ATTEMPTS:
-        return Step(done=False, wait_seconds=15, detail="terminating")
-    return end(work, NAME, FAILED, f"it does not terminate. {hand}")
+        if not is_transient(error) or context.attempt >= ATTEMPTS:
+            return end(instance, NAME, FAILED, f"not terminated ({why(error)}). {hand}")
+    if context.attempt < ATTEMPTS:
+        return StepResult(done=False, wait_seconds=15, detail="terminating")
+    return end(instance, NAME, FAILED, f"it does not terminate. {hand}")
 
 
-def _snapshots(work: Work) -> list[str]:
-    state = (work.kept["evidence"].get("snapshots") or {}).get("state") or {}
+def _snapshots(instance: InstanceContext) -> list[str]:
+    state = (instance.stored["evidence"].get("snapshots") or {}).get("state") or {}
     return [str(id) for id in state.get("ids") or []]
 
 
-def _check(work: Work, session: clients.Session, instance: Json, snapshots: list[str]) -> None:
+def _check(
+    instance: InstanceContext, session: clients.Session, described: Json, snapshots: list[str]
+) -> None:
     """Raises _Left where a person must decide."""
-    if reason := not_yet(work) or loses(session, work.id, instance, "terminate"):
+    if reason := not_yet(instance) or loses(session, instance.id, described, "terminate"):
         raise _Left(reason)
     if not snapshots:
         raise _Left("there is no snapshot of it: what it holds would be lost")
-    if work.ctx.config.evidence.get("forensics_account"):
+    if instance.context.config.evidence.get("forensics_account"):
         # Nothing else will do: what is left otherwise are snapshots that the compromised account
         # can delete.
-        copies = work.kept["evidence"].get("copies") or {}
+        copies = instance.stored["evidence"].get("copies") or {}
         if copies.get("outcome") != "COMPLETE":
             raise _Left(
                 "the copies of its snapshots for the forensics account are"
                 f" {copies.get('outcome', 'missing')} ({copies.get('detail') or 'never asked for'})"
             )
     _readable(session, snapshots)
-    was = work.had("protection") or {}
+    was = instance.before_state("protection") or {}
     if was.get("DisableApiTermination") is True:
         raise _Left("its owner had protected it against termination before the incident")
 
@@ -132,46 +144,54 @@ def _readable(session: clients.Session, ids: list[str]) -> None:
             raise _Left(f"snapshot {id} cannot be read ({why(error)})") from error
 
 
-def _ask(work: Work, ec2: Any) -> Json:
+def _ask(instance: InstanceContext, ec2: Any) -> Json:
     """Takes back the termination protection that containment set; volumes stay, unless that is
     switched off.
     """
-    modify, was = ec2.modify_instance_attribute, work.had("protection") or {}
+    modify, was = ec2.modify_instance_attribute, instance.before_state("protection") or {}
     # Not a breach, should a check look while it is being terminated.
-    work.ctx.record.set_target(
-        work.ctx.incident_id,
-        work.target.kind,
-        work.id,
-        weak=sorted({*(work.kept.get("weak") or []), "protect_instance"}),
+    instance.context.record.set_target(
+        instance.context.incident_id,
+        instance.target.kind,
+        instance.id,
+        weak=sorted({*(instance.stored.get("weak") or []), "protect_instance"}),
     )
     if was.get("DisableApiTermination") is False:
-        modify(InstanceId=work.id, DisableApiTermination={"Value": False})
-    if not work.options.get("terminate_keeps_volumes", True):
+        modify(InstanceId=instance.id, DisableApiTermination={"Value": False})
+    if not instance.options.get("terminate_keeps_volumes", True):
         back = [
             {"DeviceName": name, "Ebs": {"DeleteOnTermination": True}}
             for name, on in (was.get("DeleteOnTermination") or {}).items()
             if on
         ]
         if back:
-            modify(InstanceId=work.id, BlockDeviceMappings=back)
-    asked = {"request_id": clients.request_id(ec2.terminate_instances(InstanceIds=[work.id]))}
-    work.keep("terminate", asked)
+            modify(InstanceId=instance.id, BlockDeviceMappings=back)
+    asked = {"request_id": clients.request_id(ec2.terminate_instances(InstanceIds=[instance.id]))}
+    instance.record_evidence("terminate", asked)
     return asked
 
 
-def _gone(work: Work, asked: Json, text: str) -> Step:
+def _gone(instance: InstanceContext, asked: Json, text: str) -> StepResult:
     """Read back as gone; by whom, the record says."""
     if not asked:
-        return end(work, NAME, ALREADY, text)
+        return end(instance, NAME, ALREADY, text)
     kept = (
         "its volumes and snapshots are kept"
-        if work.options.get("terminate_keeps_volumes", True)
+        if instance.options.get("terminate_keeps_volumes", True)
         else "its snapshots are kept"
     )
-    text = f"{work.id} is terminated by this response, read back; {kept}"
-    work.ctx.record.set_target(
-        work.ctx.incident_id, work.target.kind, work.id, status=Status.GONE, verdict=text
+    text = f"{instance.id} is terminated by this response, read back; {kept}"
+    instance.context.record.set_target(
+        instance.context.incident_id,
+        instance.target.kind,
+        instance.id,
+        status=Status.GONE,
+        verdict=text,
     )
     return end(
-        work, NAME, DONE, text, ({"ResponseMetadata": {"RequestId": asked.get("request_id", "")}},)
+        instance,
+        NAME,
+        DONE,
+        text,
+        ({"ResponseMetadata": {"RequestId": asked.get("request_id", "")}},),
     )

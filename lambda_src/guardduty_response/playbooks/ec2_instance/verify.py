@@ -4,68 +4,76 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from guardduty_response.containment.contract import Check, Context, Step, Target
+from guardduty_response.containment.contract import Check, Context, StepResult, Target
 from guardduty_response.containment.target_context import DONE, FAILED, name_of, why
 from guardduty_response.errors import TargetGone
 from guardduty_response.incident.statuses import IN_PROGRESS, Status
 from guardduty_response.playbooks.ec2_instance import action_order
-from guardduty_response.playbooks.ec2_instance.instance_context import Work
-from guardduty_response.playbooks.ec2_instance.state import Facts, closed, look, open_rules, rules
+from guardduty_response.playbooks.ec2_instance.instance_context import InstanceContext
+from guardduty_response.playbooks.ec2_instance.state import (
+    InstanceState,
+    closed,
+    look,
+    open_rules,
+    rules,
+)
 
 OWNER_ATTEMPTS = 24  # at 5 s: how long another incident's containment is waited for
 
 
-def verify(ctx: Context, target: Target) -> tuple[Step, list[Check]]:
-    work = Work(ctx, target)
-    sessions = action_order.reading(work)
+def verify(context: Context, target: Target) -> tuple[StepResult, list[Check]]:
+    instance = InstanceContext(context, target)
+    sessions = action_order.reading(instance)
     try:
-        facts = look(work, sessions.client("ec2"), target.attach or ctx.incident_id)
+        current = look(instance, sessions.client("ec2"), target.attach or context.incident_id)
     except TargetGone as gone:
-        return Step(status=Status.GONE, detail=str(gone)), [Check("instance", True, str(gone))]
+        return StepResult(status=Status.GONE, detail=str(gone)), [
+            Check("instance", True, str(gone))
+        ]
     except Exception as error:
         text = f"{target.id} could not be read back ({why(error)}): treat it as not contained"
-        return Step(status=Status.FAILED, detail=text), [
+        return StepResult(status=Status.FAILED, detail=text), [
             Check("interfaces", False, text, fatal=True, read=False)
         ]
-    checks = _network(work, facts)
-    for action in action_order.look(work, sessions, facts):
+    checks = _network(instance, current)
+    for action in action_order.look(instance, sessions, current):
         if action.name == "tag_instance":
             continue  # a label, not containment
         status, text = action.intent()
-        read = not action.on or action.part not in facts.unread
-        ok = not action.on or (read and not action.todo())
+        read = not action.enabled or action.item not in current.read_errors
+        ok = not action.enabled or (read and not action.pending_change())
         text = text if ok else f"{action.name}: {'not ' * (status != FAILED)}{text}"
         checks.append(Check(action.name, ok, text, read=read))
-    return replace(_conclude(work, checks), watched=_watched(work, facts)), checks
+    return replace(_conclude(instance, checks), watched=_watched(instance, current)), checks
 
 
-def _watched(work: Work, facts: Facts) -> list[str]:
+def _watched(instance: InstanceContext, current: InstanceState) -> list[str]:
     """What a call that undoes this would name, as far as it is seen: ids, addresses, and the
     role whose sessions are denied.
     """
-    profile, had = facts.parts.get("profile") or {}, work.had("profile") or {}
-    ids = {work.id, profile.get("association", ""), name_of(str(had.get("role") or ""))}
-    ids |= {one.id for one in facts.interfaces} | {
-        address for one in facts.interfaces for address in one.addresses
+    profile, had = current.settings.get("profile") or {}, instance.before_state("profile") or {}
+    ids = {instance.id, profile.get("association", ""), name_of(str(had.get("role") or ""))}
+    ids |= {one.id for one in current.interfaces} | {
+        address for one in current.interfaces for address in one.addresses
     }
-    ids |= {one["GroupId"] for vpc, one in facts.groups.items() if vpc in facts.vpcs}
+    ids |= {one["GroupId"] for vpc, one in current.groups.items() if vpc in current.vpcs}
     return sorted(ids - {""})
 
 
-def _network(work: Work, facts: Facts) -> list[Check]:
-    if not facts.interfaces:
+def _network(instance: InstanceContext, current: InstanceState) -> list[Check]:
+    if not current.interfaces:
         return [
             Check(
                 "interfaces",
                 False,
-                f"no interface of {work.id} could be read back",
+                f"no interface of {instance.id} could be read back",
                 fatal=True,
                 read=False,
             )
         ]
     out = []
-    for one in facts.interfaces:
-        ok, groups = closed(work, facts, one), ", ".join(one.groups) or "no group"
+    for one in current.interfaces:
+        ok, groups = closed(instance, current, one), ", ".join(one.groups) or "no group"
         text = f"{one.id} {'is in the quarantine group alone' if ok else 'is OPEN'} ({groups})"
         out.append(
             Check(
@@ -75,12 +83,15 @@ def _network(work: Work, facts: Facts) -> list[Check]:
                 not one.managed,
             )
         )
-    for part, text in facts.unread.items():
+    for part, text in current.read_errors.items():
         out.append(Check(part, False, f"{part} could not be read ({text})", read=False))
-    for vpc in facts.vpcs:
-        if vpc in facts.groups and "groups" not in facts.unread:
-            id, found = facts.groups[vpc]["GroupId"], ", ".join(open_rules(work, facts.groups[vpc]))
-            spared = ", ".join(rules(facts.groups[vpc]))
+    for vpc in current.vpcs:
+        if vpc in current.groups and "groups" not in current.read_errors:
+            id, found = (
+                current.groups[vpc]["GroupId"],
+                ", ".join(open_rules(instance, current.groups[vpc])),
+            )
+            spared = ", ".join(rules(current.groups[vpc]))
             none = f"no rules but to endpoints ({spared})" if spared else "no rules, v4 or v6"
             out.append(
                 Check(f"group {id}", not found, f"{id} has {'rules: ' + found if found else none}")
@@ -88,38 +99,38 @@ def _network(work: Work, facts: Facts) -> list[Check]:
     return out
 
 
-def _conclude(work: Work, checks: list[Check]) -> Step:
-    ctx, target, acts = (
-        work.ctx,
-        work.target,
-        not work.target.attach and not work.target.verify_only,
+def _conclude(instance: InstanceContext, checks: list[Check]) -> StepResult:
+    context, target, acts = (
+        instance.context,
+        instance.target,
+        not instance.target.attach and not instance.target.verify_only,
     )
     wrong = [one for one in checks if not one.ok]
     opened = [one for one in wrong if one.fatal]
     text = "; ".join(one.detail for one in opened or wrong)
-    if wrong and target.attach and ctx.attempt < OWNER_ATTEMPTS:
-        owner = ctx.record.meta(target.attach)["status"]
+    if wrong and target.attach and context.attempt < OWNER_ATTEMPTS:
+        owner = context.record.meta(target.attach)["status"]
         if owner in IN_PROGRESS:
-            return Step(
+            return StepResult(
                 done=False,
                 wait_seconds=5,
                 detail=f"incident {target.attach} ({owner}) is still at work: {text}",
             )
-    if opened and acts and ctx.attempt < 3:
-        return Step(done=False, again="contain", detail=text)
+    if opened and acts and context.attempt < 3:
+        return StepResult(done=False, again="contain", detail=text)
     # The ledger says it was done, so this may only be early: IAM and Auto Scaling are eventually
     # consistent.
     if (
         acts
-        and ctx.attempt < 3
-        and any(work.acted(one.name).get("status") == DONE for one in wrong)
+        and context.attempt < 3
+        and any(instance.logged_action(one.name).get("status") == DONE for one in wrong)
     ):
-        return Step(done=False, wait_seconds=2, detail=f"not to be seen yet: {text}")
+        return StepResult(done=False, wait_seconds=2, detail=f"not to be seen yet: {text}")
     if opened:
-        return Step(status=Status.FAILED, detail=f"NOT contained: {text}")
+        return StepResult(status=Status.FAILED, detail=f"NOT contained: {text}")
     if wrong:
-        return Step(status=Status.PARTIAL, detail=f"closed as far as it can be, but: {text}")
-    return Step(
+        return StepResult(status=Status.PARTIAL, detail=f"closed as far as it can be, but: {text}")
+    return StepResult(
         status=Status.CONTAINED,
         detail=f"{len(checks)} checks read back, every interface closed for IPv4 and IPv6",
     )

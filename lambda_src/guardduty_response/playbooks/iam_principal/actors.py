@@ -9,7 +9,7 @@ from guardduty_response.containment.contract import Check
 from guardduty_response.containment.target_context import Json
 from guardduty_response.playbooks.iam_principal.identity_center.center import DENY
 from guardduty_response.playbooks.iam_principal.identity_center.verify import ROLE, culprit_session
-from guardduty_response.playbooks.iam_principal.principal_context import Work
+from guardduty_response.playbooks.iam_principal.principal_context import PrincipalContext
 
 # What can undo each check, by the check's name up to its first space.
 # playbooks/iam_principal/undoing-calls.json, from which the event rule is made, lists the same
@@ -41,27 +41,40 @@ CENTER: actors.Calls = dict.fromkeys(
 
 
 def who(
-    work: Work, undone: list[Check], since: str, seen: Json | None, watched: list[str]
+    principal: PrincipalContext,
+    undone: list[Check],
+    since: str,
+    seen: Json | None,
+    watched: list[str],
 ) -> list[Json]:
     """As common/culprits.who; ``watched`` as the record keeps it."""
     if center := [one for one in undone if one.name.split(" ")[0] in CENTER]:
-        region = str((work.options.get("identity_center") or {}).get("region") or "")
+        region = str((principal.options.get("identity_center") or {}).get("region") or "")
         asked = [(region, "EventName", call) for call in CENTER[DENY]]
         return actors.who(
-            work, CENTER, asked, center, since, seen, set(watched), lambda _: culprit_session(work)
+            principal,
+            CENTER,
+            asked,
+            center,
+            since,
+            seen,
+            set(watched),
+            lambda _: culprit_session(principal),
         )
     names = {
-        work.who.user,
-        work.who.role,
+        principal.who.user,
+        principal.who.role,
         *watched,
         *(one.name.split(" ")[1] for one in undone if " " in one.name),
     } - {""}
-    region = actors.iam_region(work)
-    asked = [(region, "ResourceName", name) for name in (work.who.user, work.who.role) if name]
+    region = actors.iam_region(principal)
+    asked = [
+        (region, "ResourceName", name) for name in (principal.who.user, principal.who.role) if name
+    ]
     asked += [(region, "ResourceName", one.name.split(" ")[1]) for one in undone if " " in one.name]
     asked += [
         (region, "EventName", call)
         for one in undone
         for call in CALLS.get(one.name.split(" ")[0], ())
     ]
-    return actors.who(work, CALLS, asked, undone, since, seen, names)
+    return actors.who(principal, CALLS, asked, undone, since, seen, names)

@@ -17,7 +17,7 @@ from typing import Any
 
 from guardduty_response.cloudtrail import event as cloudtrail_event
 from guardduty_response.cloudtrail import query
-from guardduty_response.cloudtrail.time_range import Window
+from guardduty_response.cloudtrail.time_range import TimeRange
 from guardduty_response.containment.contract import Check
 from guardduty_response.containment.role_policies import role_policy
 from guardduty_response.containment.target_context import (
@@ -35,7 +35,11 @@ from guardduty_response.decision.finding import get, text
 from guardduty_response.decision.policy import matches
 from guardduty_response.errors import ResponseError
 from guardduty_response.playbooks.iam_principal import regions
-from guardduty_response.playbooks.iam_principal.principal_context import Work, patient, soon
+from guardduty_response.playbooks.iam_principal.principal_context import (
+    PrincipalContext,
+    now_rounded_up,
+    retry_on_conflict,
+)
 from guardduty_response.playbooks.iam_principal.role import deny_sessions, policy_name
 
 NAME = "held_sessions"
@@ -66,15 +70,15 @@ class Held:
 # -- found -----------------------------------------------------------------------------------------
 
 
-def find(work: Work) -> tuple[list[Held], list[str]]:
+def find(principal: PrincipalContext) -> tuple[list[Held], list[str]]:
     """(every session alive that the principal, or a session it got, got by AssumeRole; what could
     not be looked at, with the command). A session may get another one in any Region: what one
     Region shows is asked in all of them. Raises when no Region could be asked.
     """
-    session = regions.looking(work)
-    names, remark = regions.enabled(work, session)
+    session = regions.looking(principal)
+    names, remark = regions.enabled(principal, session)
     start = datetime.now(UTC) - timedelta(hours=HOURS)
-    left = _own(work)
+    left = _own(principal)
     asked: set[tuple[str, str]] = set()
     told = {"": remark} if remark else {}
     found: dict[str, Held] = {}
@@ -102,7 +106,7 @@ def find(work: Work) -> tuple[list[Held], list[str]]:
         left = left[len(some) :]
         for trail in read:
             held = _held(trail)
-            if held and _by(trail, work, {value for _, value in asked}):
+            if held and _by(trail, principal, {value for _, value in asked}):
                 found[held.userid] = max(
                     held, found.get(held.userid, held), key=lambda one: one.ends
                 )
@@ -111,18 +115,21 @@ def find(work: Work) -> tuple[list[Held], list[str]]:
     if left:
         told["more"] = (
             f"not asked what {len(left)} more of its sessions did:"
-            f" {_lookup(*left[0], work.target.region)}"
+            f" {_lookup(*left[0], principal.target.region)}"
         )
     alive = [held for held in found.values() if held.ends > time.time()]
     return sorted(alive, key=lambda held: held.at), list(told.values())
 
 
-def _own(work: Work) -> list[tuple[str, str]]:
+def _own(principal: PrincipalContext) -> list[tuple[str, str]]:
     """What CloudTrail knows the principal's own calls by: a role session's name is its
     ``Username``.
     """
-    keys = [("AccessKeyId", work.who.key)] if work.who.key.startswith("ASIA") else []
-    return [*([("Username", name)] if (name := work.who.user or work.who.session) else []), *keys]
+    keys = [("AccessKeyId", principal.who.key)] if principal.who.key.startswith("ASIA") else []
+    return [
+        *([("Username", name)] if (name := principal.who.user or principal.who.session) else []),
+        *keys,
+    ]
 
 
 def events(
@@ -138,7 +145,7 @@ def events(
         return 1
 
     asked = [query.question(attribute, value) for attribute, value in questions]
-    window = Window(int(start.timestamp()), int(time.time()) + 60)
+    window = TimeRange(int(start.timestamp()), int(time.time()) + 60)
     query.ask(client, asked, window, time.monotonic() + SECONDS, take)
     late = f"not answered to its end within {SECONDS} s"
     trouble = [
@@ -155,16 +162,19 @@ def _lookup(attribute: str, value: str, region: str) -> str:
     )
 
 
-def _by(trail: Json, work: Work, known: set[str]) -> bool:
+def _by(trail: Json, principal: PrincipalContext, known: set[str]) -> bool:
     """Whether the principal made the call, or a session it got. A user of the same name in another
     account, and another role's session of the same name, answer to the same ``Username``.
     """
     identity = trail.get("userIdentity")
     if get(identity, "accessKeyId") in known:
         return True
-    unique_id, id = work.scope("unique_id") or work.who.unique_id, get(identity, "principalId")
-    if work.who.session:
-        return bool(unique_id) and id == f"{unique_id}:{work.who.session}"
+    unique_id, id = (
+        principal.scope("unique_id") or principal.who.unique_id,
+        get(identity, "principalId"),
+    )
+    if principal.who.session:
+        return bool(unique_id) and id == f"{unique_id}:{principal.who.session}"
     return get(identity, "type") == "IAMUser" and (not unique_id or id == unique_id)
 
 
@@ -197,33 +207,37 @@ def _held(trail: Json) -> Held | None:
 # -- denied ----------------------------------------------------------------------------------------
 
 
-def deny(work: Work) -> None:
+def deny(principal: PrincipalContext) -> None:
     """Finds and denies; the ledger says what was found, where it is denied, and what lies in
     other accounts.
     """
-    if not work.options["user_role_sessions"]:
-        work.did(NAME, SKIPPED, "switched off (user_role_sessions)")
+    if not principal.options["user_role_sessions"]:
+        principal.log_action(NAME, SKIPPED, "switched off (user_role_sessions)")
         return
-    kept: Json = work.kept.get("evidence", {}).get(NAME) or {}
+    kept: Json = principal.stored.get("evidence", {}).get(NAME) or {}
     try:
-        found, told = find(work)
+        found, told = find(principal)
     except Exception as error:
-        hand = " ; ".join(_lookup(*one, work.target.region) for one in _own(work))
-        work.did(NAME, FAILED, f"CloudTrail could not be asked ({why(error)}). By hand: {hand}")
+        hand = " ; ".join(_lookup(*one, principal.target.region) for one in _own(principal))
+        principal.log_action(
+            NAME, FAILED, f"CloudTrail could not be asked ({why(error)}). By hand: {hand}"
+        )
         return
     roles: Json = dict((kept.get("state") or {}).get("roles") or {})
     mine: dict[str, list[Held]] = {}
     for held in found:
         known = set((roles.get(held.role) or {}).get("userids") or [])
-        if held.account != work.target.account_id:
-            told.append(f"{held.userid} in {held.role} (another account): {_by_hand(work, held)}")
-        elif reason := _spared(work, held.role):
+        if held.account != principal.target.account_id:
+            told.append(
+                f"{held.userid} in {held.role} (another account): {_by_hand(principal, held)}"
+            )
+        elif reason := _spared(principal, held.role):
             told.append(f"{held.userid} in {held.role} left: {reason}")
         elif held.userid not in known:
             mine.setdefault(held.role, []).append(held)
     got = gather(
         {
-            role: partial(_deny, work, role, some, roles.get(role) or {})
+            role: partial(_deny, principal, role, some, roles.get(role) or {})
             for role, some in mine.items()
         },
         BRANCHES,
@@ -231,14 +245,16 @@ def deny(work: Work) -> None:
     for role, one in got.items():
         if isinstance(one, Exception):
             told.append(
-                f"sessions in {role} not denied ({why(one)}): {_by_hand(work, mine[role][0])}"
+                f"sessions in {role} not denied ({why(one)}): {_by_hand(principal, mine[role][0])}"
             )
         else:
             roles[role] = one
-    _write(work, found, roles, told, bool(got))
+    _write(principal, found, roles, told, bool(got))
 
 
-def _write(work: Work, found: list[Held], roles: Json, told: list[str], changed: bool) -> None:
+def _write(
+    principal: PrincipalContext, found: list[Held], roles: Json, told: list[str], changed: bool
+) -> None:
     denied = ", ".join(
         f"{name_of(role)} ({len(one['userids'])})" for role, one in sorted(roles.items())
     )
@@ -254,18 +270,18 @@ def _write(work: Work, found: list[Held], roles: Json, told: list[str], changed:
         "objects": [],
         "task": "; ".join(told)[:1000],
         "state": state,
-        "at": soon(),
+        "at": now_rounded_up(),
     }
-    work.keep(NAME, entry)
-    work.kept.setdefault("evidence", {})[NAME] = entry
-    work.did(
+    principal.record_evidence(NAME, entry)
+    principal.stored.setdefault("evidence", {})[NAME] = entry
+    principal.log_action(
         NAME, FAILED if told else DONE if changed else SKIPPED, "; ".join([detail, *told])[:1500]
     )
 
 
-def _spared(work: Work, role: str) -> str:
+def _spared(principal: PrincipalContext, role: str) -> str:
     """Why a role is not touched, or empty."""
-    settings = work.ctx.config
+    settings = principal.context.config
     if cloudtrail_event.is_own(role, cloudtrail_event.own_roles(settings)):
         return "a role of the response itself"
     for pattern in settings.guardrails["exempt_principals"]:
@@ -274,19 +290,19 @@ def _spared(work: Work, role: str) -> str:
     return ""
 
 
-def _deny(work: Work, role: str, some: list[Held], known: Json) -> Json:
+def _deny(principal: PrincipalContext, role: str, some: list[Held], known: Json) -> Json:
     """Denies the role's sessions, those known before too. Returns {policy, userids, before}."""
-    name = policy_name(work.prefix, f"{work.id} {role}")
+    name = policy_name(principal.prefix, f"{principal.id} {role}")
     grant = ("iam:GetRolePolicy", "iam:PutRolePolicy")
-    iam = Sessions(work, [], {role: grant}).client("iam", role, grant)
-    work.before(
+    iam = Sessions(principal, [], {role: grant}).client("iam", role, grant)
+    principal.record_before_state(
         f"{NAME}/{name_of(role)}",
         {"role": role, "policy": name, "document": role_policy(iam, role, name)},
     )
     userids = sorted({*(known.get("userids") or []), *(held.userid for held in some)})
-    before = soon()
+    before = now_rounded_up()
     document = json.dumps(deny_sessions(userids, before))
-    patient(
+    retry_on_conflict(
         partial(
             iam.put_role_policy, RoleName=name_of(role), PolicyName=name, PolicyDocument=document
         )
@@ -294,9 +310,9 @@ def _deny(work: Work, role: str, some: list[Held], known: Json) -> Json:
     return {"policy": name, "userids": userids, "before": before}
 
 
-def _by_hand(work: Work, held: Held) -> str:
-    document = json.dumps(deny_sessions([held.userid], soon()), separators=(",", ":"))
-    name = policy_name(work.prefix, f"{work.id} {held.role}")
+def _by_hand(principal: PrincipalContext, held: Held) -> str:
+    document = json.dumps(deny_sessions([held.userid], now_rounded_up()), separators=(",", ":"))
+    name = policy_name(principal.prefix, f"{principal.id} {held.role}")
     return (
         f"aws iam put-role-policy --role-name {name_of(held.role)} --policy-name {name}"
         f" --policy-document '{document}'"
@@ -306,14 +322,14 @@ def _by_hand(work: Work, held: Held) -> str:
 # -- read back -------------------------------------------------------------------------------------
 
 
-def checks(work: Work) -> list[Check]:
+def checks(principal: PrincipalContext) -> list[Check]:
     """One for each role whose sessions were denied."""
-    state = ((work.kept.get("evidence") or {}).get(NAME) or {}).get("state") or {}
+    state = ((principal.stored.get("evidence") or {}).get(NAME) or {}).get("state") or {}
     roles: Json = state.get("roles") or {}
     if not roles:
         return []
     grant = ("iam:GetRolePolicy",)
-    sessions = Sessions(work, [], dict.fromkeys(roles, grant))
+    sessions = Sessions(principal, [], dict.fromkeys(roles, grant))
     got = gather(
         {
             role: partial(role_policy, sessions.client("iam", role, grant), role, one["policy"])

@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, replace
 
-from guardduty_response.containment.target_context import Work
+from guardduty_response.containment.target_context import TargetContext
 from guardduty_response.decision.finding import Finding, get, text
 
 USER, SESSION = "iam_user", "role_session"  # what IAM can contain
@@ -51,7 +51,7 @@ class Principal:
         return self.session if INSTANCE.fullmatch(self.session) else ""
 
 
-def principal(finding: Finding) -> Principal:
+def principal_in(finding: Finding) -> Principal:
     """The principal of ``resource.accessKeyDetails``; kind UNKNOWN when it names none that can
     be told.
     """
@@ -80,14 +80,16 @@ def principal(finding: Finding) -> Principal:
     return Principal(UNKNOWN, user=name, key=key, unique_id=unique_id)
 
 
-def principal_of(work: Work) -> Principal:
+def principal_of(principal: TargetContext) -> Principal:
     """The principal that a target stands for: a federated user's target is the IAM user behind it.
 
     A restore has the record alone, no finding.
     """
     found, target = (
-        principal(work.ctx.finding) if work.ctx.finding else Principal(UNKNOWN),
-        work.target,
+        principal_in(principal.context.finding)
+        if principal.context.finding
+        else Principal(UNKNOWN),
+        principal.target,
     )
     if target.kind == USER:
         unique_id = found.unique_id if found.kind == USER else ""

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
-from guardduty_response.containment.contract import Context, Step, Target
+from guardduty_response.containment.contract import Context, StepResult, Target
 from guardduty_response.containment.target_context import (
     AWS_ERRORS,
     FAILED,
@@ -23,32 +23,34 @@ from guardduty_response.containment.target_context import (
 )
 from guardduty_response.decision.finding import get, text
 from guardduty_response.playbooks.iam_principal import chained_sessions, identify, regions
-from guardduty_response.playbooks.iam_principal.principal_context import Work
+from guardduty_response.playbooks.iam_principal.principal_context import PrincipalContext
 
 
-def finish(ctx: Context, target: Target) -> Step:
-    work = Work(ctx, target)
-    work.kept = work.ledger()
+def finish(context: Context, target: Target) -> StepResult:
+    principal = PrincipalContext(context, target)
+    principal.stored = principal.read_stored()
     if (
         target.kind not in (identify.USER, identify.SESSION)
-        and not work.scope("sets")
-        and not _denied(work)
+        and not principal.scope("sets")
+        and not _denied(principal)
     ):
-        return Step(detail="nothing was contained")
-    minutes = float(work.options["repeat_minutes"])
-    if minutes and (left := int(_began(work) + minutes * 60 - time.time())) > 0:
-        return Step(done=False, wait_seconds=left, detail="waiting for CloudTrail's late events")
-    chained_sessions.deny(work)
-    if work.who.session:
-        _signed_in_again(work)
-    return Step(detail="looked once more for sessions it holds")
+        return StepResult(detail="nothing was contained")
+    minutes = float(principal.options["repeat_minutes"])
+    if minutes and (left := int(_began(principal) + minutes * 60 - time.time())) > 0:
+        return StepResult(
+            done=False, wait_seconds=left, detail="waiting for CloudTrail's late events"
+        )
+    chained_sessions.deny(principal)
+    if principal.who.session:
+        _signed_in_again(principal)
+    return StepResult(detail="looked once more for sessions it holds")
 
 
-def _began(work: Work) -> float:
-    actions = work.kept.get("actions", {})
+def _began(principal: PrincipalContext) -> float:
+    actions = principal.stored.get("actions", {})
     at = [
         actions[name]["at"]
-        for name in ("revoke_sessions", "deny_all", *_denied(work))
+        for name in ("revoke_sessions", "deny_all", *_denied(principal))
         if name in actions
     ]
     try:
@@ -57,30 +59,30 @@ def _began(work: Work) -> float:
         return 0.0
 
 
-def _denied(work: Work) -> list[str]:
+def _denied(principal: PrincipalContext) -> list[str]:
     """What was done about permission sets."""
-    return [name for name in work.kept.get("actions", {}) if name.startswith("deny_user ")]
+    return [name for name in principal.stored.get("actions", {}) if name.startswith("deny_user ")]
 
 
-def _signed_in_again(work: Work) -> None:
+def _signed_in_again(principal: PrincipalContext) -> None:
     """A session of the same name with a token newer than the denial: whoever may assume the role
     got another one.
     """
-    before = str((work.had("sessions") or {}).get("revoked_before") or "")
+    before = str((principal.before_state("sessions") or {}).get("revoked_before") or "")
     if not before:
         return
-    session = regions.looking(work)
+    session = regions.looking(principal)
     start = datetime.fromisoformat(before.replace("Z", "+00:00")).astimezone(UTC)
     try:
-        names, _ = regions.enabled(work, session)
+        names, _ = regions.enabled(principal, session)
         got = gather(
             {
-                name: partial(_newer, work, session.client("cloudtrail", name), start)
+                name: partial(_newer, principal, session.client("cloudtrail", name), start)
                 for name in names
             }
         )
     except AWS_ERRORS as error:
-        work.did("signed_in_again", FAILED, f"could not be looked up ({why(error)})")
+        principal.log_action("signed_in_again", FAILED, f"could not be looked up ({why(error)})")
         return
     read = {name: one for name, one in got.items() if not isinstance(one, Exception)}
     seen = sorted(
@@ -90,31 +92,35 @@ def _signed_in_again(work: Work) -> None:
     if seen:
         first = seen[0]
         detail = (
-            f"{work.who.session} got a new session of role {work.who.role} at {first['issued']} and"
+            f"{principal.who.session} got a new session of role {principal.who.role} at "
+            f"{first['issued']} and"
             f" called {first['name']} from {first['from']}: the denial ends with what was issued"
             f" before {before}. If that was not its owner: keep it from assuming the role (trust"
-            f" policy of {work.who.role}), and deny all sessions (playbook option revoke_sessions ="
+            f" policy of {principal.who.role}), and deny all sessions (playbook option "
+            "revoke_sessions ="
             " role)"
         )
-        work.did("signed_in_again", FAILED, detail)
-        work.ctx.record.event(work.ctx.incident_id, "signed in again", detail, work.id)
+        principal.log_action("signed_in_again", FAILED, detail)
+        principal.context.record.event(
+            principal.context.incident_id, "signed in again", detail, principal.id
+        )
         return
     said = f"; could not be looked up in {', '.join(unread)}" if unread else ""
-    work.did(
+    principal.log_action(
         "signed_in_again",
         FAILED if unread else SKIPPED,
         f"no newer session of that name is seen{said}",
     )
 
 
-def _newer(work: Work, client: Any, start: datetime) -> tuple[list[Json], str]:
+def _newer(principal: PrincipalContext, client: Any, start: datetime) -> tuple[list[Json], str]:
     out = []
-    trails, trouble = chained_sessions.events(client, [("Username", work.who.session)], start)
+    trails, trouble = chained_sessions.events(client, [("Username", principal.who.session)], start)
     for trail in trails:
         identity = trail.get("userIdentity")
         issued = text(get(identity, "sessionContext", "attributes", "creationDate"), 40)
-        mine = text(get(identity, "principalId"), 300).endswith(f":{work.who.session}")
-        role = get(identity, "sessionContext", "sessionIssuer", "userName") == work.who.role
+        mine = text(get(identity, "principalId"), 300).endswith(f":{principal.who.session}")
+        role = get(identity, "sessionContext", "sessionIssuer", "userName") == principal.who.role
         if (
             mine
             and role

@@ -15,7 +15,10 @@ from dataclasses import dataclass, field
 
 from guardduty_response.playbooks.iam_principal import identify
 from guardduty_response.playbooks.iam_principal.identify import Principal
-from guardduty_response.playbooks.iam_principal.principal_context import Work, soon
+from guardduty_response.playbooks.iam_principal.principal_context import (
+    PrincipalContext,
+    now_rounded_up,
+)
 
 
 @dataclass(frozen=True)
@@ -48,10 +51,10 @@ def _scp(statement_condition: dict[str, dict[str, str]], account: str) -> list[s
     ]
 
 
-def path(work: Work, who: Principal) -> Path:
+def path(principal: PrincipalContext, who: Principal) -> Path:
     """What there is to say and do about ``who``."""
-    account = work.target.account_id
-    name, at = who.id, soon()
+    account = principal.target.account_id
+    name, at = who.id, now_rounded_up()
     if who.kind == identify.ROOT:
         scp = _scp({"StringLike": {"aws:PrincipalArn": f"arn:*:iam::{account}:root"}}, account)
         return Path(
@@ -66,13 +69,13 @@ def path(work: Work, who: Principal) -> Path:
         )
     if who.kind == identify.IDENTITY_CENTER:
         permission_set = who.role.removeprefix("AWSReservedSSO_").rpartition("_")[0]
-        session, option = who.session or "SESSION", work.options.get("identity_center") or {}
+        session, option = who.session or "SESSION", principal.options.get("identity_center") or {}
         instance, store = (
             option.get("instance_arn", "INSTANCE"),
             option.get("identity_store_id", "STORE"),
         )
         trouble = (
-            work.scope("trouble")
+            principal.scope("trouble")
             or "not set: with it the response denies that user in every permission set by itself"
         )
         deny = {
@@ -138,9 +141,10 @@ def path(work: Work, who: Principal) -> Path:
                 (
                     "aws cloudtrail lookup-events --lookup-attributes"
                     f" AttributeKey=AccessKeyId,AttributeValue={who.key or 'KEY'} --region"
-                    f" {work.target.region} (sessionContext.sessionIssuer names the user)"
+                    f" {principal.target.region} (sessionContext.sessionIssuer names the user)"
                 ),
-                f"aws iam attach-user-policy --user-name THAT_USER --policy-arn {work.deny_all}",
+                "aws iam attach-user-policy --user-name THAT_USER --policy-arn "
+                f"{principal.deny_all}",
             ],
         )
     if who.kind == identify.FOREIGN:
@@ -153,7 +157,7 @@ def path(work: Work, who: Principal) -> Path:
                 f"take {other} out of the policies that let it in: aws accessanalyzer list-findings"
                 " --analyzer-arn ANALYZER "
                 f'--filter \'{{"principal.AWS":{{"contains":["{name}"]}}}}\' --region'
-                f" {work.target.region}",
+                f" {principal.target.region}",
             ],
         )
     return Path(
@@ -164,7 +168,7 @@ def path(work: Work, who: Principal) -> Path:
             (
                 "aws cloudtrail lookup-events --lookup-attributes"
                 f" AttributeKey=AccessKeyId,AttributeValue={who.key or 'KEY'} --region"
-                f" {work.target.region}"
+                f" {principal.target.region}"
             ),
         ],
     )

@@ -36,7 +36,10 @@ from guardduty_response.playbooks.iam_principal import (
 )
 from guardduty_response.playbooks.iam_principal.identify import Principal
 from guardduty_response.playbooks.iam_principal.identity_center import plan as people
-from guardduty_response.playbooks.iam_principal.principal_context import Facts, Work
+from guardduty_response.playbooks.iam_principal.principal_context import (
+    PrincipalContext,
+    PrincipalState,
+)
 
 IDENTIFY = (
     "iam:GetAccessKeyLastUsed",
@@ -47,23 +50,23 @@ IDENTIFY = (
 )
 
 
-def plan(ctx: Context) -> Planned:
+def plan(context: Context) -> Planned:
     """The finding's principal. Raises NoTarget, TargetGone, RoleUnavailable."""
-    who = identify.principal(ctx.finding)
+    who = identify.principal_in(context.finding)
     if who.kind == identify.FEDERATED:
-        who = _behind(ctx, who) or who
-    if who.kind == identify.UNKNOWN and ctx.finding.sample:
+        who = _behind(context, who) or who
+    if who.kind == identify.UNKNOWN and context.finding.sample:
         # some samples say GeneratedFindingUserType
         who = Principal(identify.USER, who.user or "unnamed", key=who.key)
     if who.kind == identify.USER:
-        return _user(ctx, who)
+        return _user(context, who)
     if who.kind == identify.SESSION:
-        return _session(ctx, who)
-    return _unreachable(ctx, who)
+        return _session(context, who)
+    return _unreachable(context, who)
 
 
-def _target(ctx: Context, who: Principal, arn: str, **scope: Any) -> Target:
-    account, region = ctx.finding.account_id, ctx.finding.region
+def _target(context: Context, who: Principal, arn: str, **scope: Any) -> Target:
+    account, region = context.finding.account_id, context.finding.region
     fields = {
         "user": who.user,
         "role": who.role,
@@ -74,47 +77,53 @@ def _target(ctx: Context, who: Principal, arn: str, **scope: Any) -> Target:
     return Target(who.kind, who.id, arn, account, region, {**fields, **scope})
 
 
-def _iam_arn(ctx: Context, resource: str, service: str = "iam") -> str:
-    return f"arn:{ctx.config.partition}:{service}::{ctx.finding.account_id}:{resource}"
+def _iam_arn(context: Context, resource: str, service: str = "iam") -> str:
+    return f"arn:{context.config.partition}:{service}::{context.finding.account_id}:{resource}"
 
 
-def _look(ctx: Context) -> clients.Session:
-    return ctx.assume(ctx.finding.account_id, ctx.finding.region, policy(allow(IDENTIFY)))
+def _look(context: Context) -> clients.Session:
+    return context.assume(
+        context.finding.account_id, context.finding.region, policy(allow(IDENTIFY))
+    )
 
 
 # -- users -----------------------------------------------------------------------------------------
 
 
-def _user(ctx: Context, who: Principal) -> Planned:
-    session = _look(ctx)
+def _user(context: Context, who: Principal) -> Planned:
+    session = _look(context)
     iam = session.client("iam")
-    named = who.user or _owner(ctx, session, who)
+    named = who.user or _owner(context, session, who)
     if not named:
         raise NoTarget(
-            f"finding {ctx.finding.id} ({ctx.finding.type}) names no user, and access key"
-            f" '{who.key}' leads to none of account {ctx.finding.account_id}: nothing can be"
+            f"finding {context.finding.id} ({context.finding.type}) names no user, and access key"
+            f" '{who.key}' leads to none of account {context.finding.account_id}: nothing can be"
             " contained; look at the finding in the GuardDuty console"
         )
     found = _found(iam, named)
-    if not _is(found, who) and who.user and (owner := _owner(ctx, session, who)) not in ("", named):
+    if (
+        not _is(found, who)
+        and who.user
+        and (owner := _owner(context, session, who)) not in ("", named)
+    ):
         named, found = owner, _found(iam, owner)  # renamed since
     if not found or not _is(found, who):
         return _no_user(
-            ctx, Principal(who.kind, named, key=who.key, unique_id=who.unique_id), found
+            context, Principal(who.kind, named, key=who.key, unique_id=who.unique_id), found
         )
     who = Principal(who.kind, found["UserName"], key=who.key, unique_id=found["UserId"])
-    target = _target(ctx, who, found["Arn"], user_arn=found["Arn"])
-    work = Work(ctx, target)
-    facts, sessions = Facts(), user.reading(work, found["Arn"])
-    actions = user.actions(work, sessions, facts)
-    gather({one.name: one.look for one in actions}, BRANCHES)
-    if "deny_all" in facts.parts:
-        target.scope["deny_all"] = facts.parts["deny_all"]
+    target = _target(context, who, found["Arn"], user_arn=found["Arn"])
+    principal = PrincipalContext(context, target)
+    state, sessions = PrincipalState(), user.reading(principal, found["Arn"])
+    actions = user.actions(principal, sessions, state)
+    gather({one.name: one.read_current for one in actions}, BRANCHES)
+    if "deny_all" in state.settings:
+        target.scope["deny_all"] = state.settings["deny_all"]
     said = {
         one.name: text for one in actions for status, text in [one.intent()] if status != SKIPPED
     }
     tags = {one["Key"]: one["Value"] for one in found.get("Tags") or []}
-    return Planned(target, tags, [found["Arn"]], {**said, **_promises(work)}, _about_key(who))
+    return Planned(target, tags, [found["Arn"]], {**said, **_promises(principal)}, _about_key(who))
 
 
 def _about_key(who: Principal) -> str:
@@ -126,27 +135,27 @@ def _about_key(who: Principal) -> str:
     return ""
 
 
-def _promises(work: Work) -> dict[str, str]:
+def _promises(principal: PrincipalContext) -> dict[str, str]:
     """What follows containment."""
     out = {}
-    if work.options["user_role_sessions"]:
+    if principal.options["user_role_sessions"]:
         out["held_sessions"] = (
             "sessions it got of roles (AssumeRole) looked for in CloudTrail, and denied on those"
             " roles"
         )
-    if work.options["list_actions"]:
+    if principal.options["list_actions"]:
         late = (
-            f", and again after {work.options['repeat_minutes']} minutes"
-            if work.options["repeat_minutes"]
+            f", and again after {principal.options['repeat_minutes']} minutes"
+            if principal.options["repeat_minutes"]
             else ""
         )
         out["actions"] = f"its API calls listed from CloudTrail{late}"
-    if work.options["remediate"]:
+    if principal.options["remediate"]:
         out["remediation"] = (
             "what it did undone where that can be undone again"
-            f" ({', '.join(sorted(work.options['remediate']))})"
+            f" ({', '.join(sorted(principal.options['remediate']))})"
         )
-    if work.options["rotate_key"] and work.target.kind == identify.USER:
+    if principal.options["rotate_key"] and principal.target.kind == identify.USER:
         out["rotate_key"] = (
             "a replacement access key made and put into Secrets Manager for its owner"
         )
@@ -167,7 +176,7 @@ def _is(found: Json | None, who: Principal) -> bool:
     return bool(found) and (not who.unique_id or found["UserId"] == who.unique_id)  # type: ignore[index]
 
 
-def _owner(ctx: Context, session: clients.Session, who: Principal) -> str:
+def _owner(context: Context, session: clients.Session, who: Principal) -> str:
     """The user of the access key by IAM (long-term keys), or by CloudTrail; empty when neither
     knows one.
     """
@@ -186,61 +195,67 @@ def _owner(ctx: Context, session: clients.Session, who: Principal) -> str:
                 "ParamValidationError",
             ):
                 raise
-    for identity in [] if name else _identities(ctx, session, who.key):
+    for identity in [] if name else _identities(context, session, who.key):
         if (
             identity.get("type") == "IAMUser"
-            and identity.get("accountId") == ctx.finding.account_id
+            and identity.get("accountId") == context.finding.account_id
         ):
             return str(identity.get("userName") or "")
     return name
 
 
-def _foreign(ctx: Context, who: Principal) -> Planned | None:
+def _foreign(context: Context, who: Principal) -> Planned | None:
     """A key of another account: GuardDuty tells of it in the account whose resources it was used
     on.
     """
     if not who.key.startswith(("AKIA", "ASIA")):
         return None
     try:
-        account = str(_look(ctx).client("sts").get_access_key_info(AccessKeyId=who.key)["Account"])
+        account = str(
+            _look(context).client("sts").get_access_key_info(AccessKeyId=who.key)["Account"]
+        )
     except AWS_ERRORS as error:
         if is_transient(error):
             raise
         return None
     return (
-        _unreachable(ctx, Principal(identify.FOREIGN, user=account, key=who.key))
-        if account != ctx.finding.account_id
+        _unreachable(context, Principal(identify.FOREIGN, user=account, key=who.key))
+        if account != context.finding.account_id
         else None
     )
 
 
-def _no_user(ctx: Context, who: Principal, found: Json | None) -> Planned:
+def _no_user(context: Context, who: Principal, found: Json | None) -> Planned:
     """No such user: a sample, another account's key, or deleted meanwhile. Raises TargetGone."""
-    if ctx.finding.sample:
-        target = _target(ctx, who, _iam_arn(ctx, f"user/{who.user}"))
+    if context.finding.sample:
+        target = _target(context, who, _iam_arn(context, f"user/{who.user}"))
         text = (
             f"sample finding: user {who.user} does not exist; it would be denied everything, then"
             " each credential ended"
         )
-        return Planned(target, actions={user.DenyAll.name: text, **_promises(Work(ctx, target))})
-    if foreign := _foreign(ctx, who):
+        return Planned(
+            target,
+            actions={user.DenyAll.name: text, **_promises(PrincipalContext(context, target))},
+        )
+    if foreign := _foreign(context, who):
         return foreign
     if found:
         raise TargetGone(
-            f"IAM user {who.user} ({who.unique_id}) of account {ctx.finding.account_id} no longer"
+            f"IAM user {who.user} ({who.unique_id}) of account {context.finding.account_id} "
+            "no longer"
             f" exists; a new user of the same name ({found['UserId']}) does, and is left alone"
         )
     raise TargetGone(
-        f"IAM user {who.user} no longer exists in account {ctx.finding.account_id}: its keys,"
+        f"IAM user {who.user} no longer exists in account {context.finding.account_id}: its keys,"
         " password and sessions are dead"
     )
 
 
-def _behind(ctx: Context, who: Principal) -> Principal | None:
+def _behind(context: Context, who: Principal) -> Principal | None:
     """The IAM user that made a federated session, by CloudTrail; None when no event shows it
     (yet).
     """
-    for identity in _identities(ctx, _look(ctx), who.key):
+    for identity in _identities(context, _look(context), who.key):
         issuer = (identity.get("sessionContext") or {}).get("sessionIssuer") or {}
         if issuer.get("type") == "IAMUser" and issuer.get("userName"):
             return Principal(
@@ -252,14 +267,14 @@ def _behind(ctx: Context, who: Principal) -> Principal | None:
     return None
 
 
-def _identities(ctx: Context, session: clients.Session, key: str) -> list[Json]:
+def _identities(context: Context, session: clients.Session, key: str) -> list[Json]:
     """Who used the access key, by CloudTrail in the finding's Region and in the one of global
     services.
     """
     if not key:
         return []
     regions = dict.fromkeys(
-        [ctx.finding.region, IAM_REGION.get(ctx.config.partition, ctx.finding.region)]
+        [context.finding.region, IAM_REGION.get(context.config.partition, context.finding.region)]
     )
     attribute = [{"AttributeKey": "AccessKeyId", "AttributeValue": key}]
     got = gather(
@@ -285,61 +300,65 @@ def _identities(ctx: Context, session: clients.Session, key: str) -> list[Json]:
 # -- role sessions ---------------------------------------------------------------------------------
 
 
-def _session(ctx: Context, who: Principal) -> Planned:
-    arn = _iam_arn(ctx, f"assumed-role/{who.role}/{who.session or '*'}", "sts")
+def _session(context: Context, who: Principal) -> Planned:
+    arn = _iam_arn(context, f"assumed-role/{who.role}/{who.session or '*'}", "sts")
     try:
-        found = _look(ctx).client("iam").get_role(RoleName=who.role)["Role"]
+        found = _look(context).client("iam").get_role(RoleName=who.role)["Role"]
     except ClientError as error:
         if error_code(error) != "NoSuchEntity":
             raise
-        return _no_role(ctx, who, arn)
+        return _no_role(context, who, arn)
     if who.unique_id and found["RoleId"] != who.unique_id:
-        if foreign := _foreign(ctx, who):
+        if foreign := _foreign(context, who):
             return foreign
         raise TargetGone(
-            f"role {who.role} ({who.unique_id}) of account {ctx.finding.account_id} no longer"
+            f"role {who.role} ({who.unique_id}) of account {context.finding.account_id} no longer"
             " exists, and its sessions can do nothing; a new role of the same name"
             f" ({found['RoleId']}) does, and is left alone"
         )
     who = replace(who, unique_id=found["RoleId"])
     # Paths that IAM keeps for AWS; a name alone may be anybody's.
     if ":role/aws-service-role/" in found["Arn"]:
-        return _unreachable(ctx, replace(who, kind=identify.SERVICE_LINKED))
+        return _unreachable(context, replace(who, kind=identify.SERVICE_LINKED))
     if ":role/aws-reserved/sso.amazonaws.com/" in found["Arn"]:
-        return _center(ctx, replace(who, kind=identify.IDENTITY_CENTER), arn, found["Arn"])
-    target = _target(ctx, who, arn, role_arn=found["Arn"], planned=now())
-    work = Work(ctx, target)
-    facts, sessions = Facts(), role.reading(work, found["Arn"])
-    actions = [kind(work, sessions, facts) for kind in role.TABLE]
-    calls: Json = {one.name: one.look for one in actions}
-    got = gather({**calls, "others": partial(role.users_of, work, sessions, found)}, BRANCHES)
+        return _center(context, replace(who, kind=identify.IDENTITY_CENTER), arn, found["Arn"])
+    target = _target(context, who, arn, role_arn=found["Arn"], planned=now())
+    principal = PrincipalContext(context, target)
+    state, sessions = PrincipalState(), role.reading(principal, found["Arn"])
+    actions = [kind(principal, sessions, state) for kind in role.TABLE]
+    calls: Json = {one.name: one.read_current for one in actions}
+    got = gather({**calls, "others": partial(role.users_of, principal, sessions, found)}, BRANCHES)
     said = {
         one.name: text for one in actions for status, text in [one.intent()] if status != SKIPPED
     }
     others = got["others"] if isinstance(got["others"], str) else ""
-    effect = "all of them need new credentials" if work.role_wide else "other sessions go on"
+    effect = "all of them need new credentials" if principal.role_wide else "other sessions go on"
     told = [_kind_of(who, found), f"{others}; {effect}" if others else ""]
     tags = {one["Key"]: one["Value"] for one in found.get("Tags") or []}
-    other = {"ec2_instance": partial(_of_instance, work, who)} if who.instance else {}
+    other = {"ec2_instance": partial(_of_instance, principal, who)} if who.instance else {}
     return Planned(
         target,
         tags,
         [found["Arn"], arn],
-        {**said, **_promises(work)},
+        {**said, **_promises(principal)},
         "; ".join(filter(None, told)),
         other,
     )
 
 
-def _no_role(ctx: Context, who: Principal, arn: str) -> Planned:
-    if ctx.finding.sample:
+def _no_role(context: Context, who: Principal, arn: str) -> Planned:
+    if context.finding.sample:
         text = f"sample finding: role {who.role} does not exist; its sessions would be denied"
-        target = _target(ctx, who, arn)
-        return Planned(target, actions={"revoke_sessions": text, **_promises(Work(ctx, target))})
-    if foreign := _foreign(ctx, who):
+        target = _target(context, who, arn)
+        return Planned(
+            target,
+            actions={"revoke_sessions": text, **_promises(PrincipalContext(context, target))},
+        )
+    if foreign := _foreign(context, who):
         return foreign
     text = (
-        f"role {who.role} no longer exists in account {ctx.finding.account_id}: its sessions can do"
+        f"role {who.role} no longer exists in account {context.finding.account_id}: its "
+        "sessions can do"
         " nothing"
     )
     if who.role.startswith("AWSReservedSSO_"):
@@ -378,35 +397,35 @@ def _kind_of(who: Principal, found: Json) -> str:
     return f"session {who.session or 'unknown'}: whoever may assume the role can sign in again"
 
 
-def _of_instance(work: Work, who: Principal) -> Json:
+def _of_instance(principal: PrincipalContext, who: Principal) -> Json:
     """The finding as one about the instance whose credentials were used, for playbook ec2_instance:
     in the instance's Region, which need not be the one where they were used. Raises ResponseError
     when nobody can say where it is.
 
     An id of its own, so that it is an incident of its own; everything else as GuardDuty said it.
     """
-    ctx, detail = work.ctx, copy.deepcopy(work.ctx.finding.detail)
+    context, detail = principal.context, copy.deepcopy(principal.context.finding.detail)
     known = (detail.get("resource") or {}).get("instanceDetails") or {}
     same = known if known.get("instanceId") == who.instance else {}
     # us-west-2a, us-west-2-lax-1a
     zone = re.match(r"[a-z]{2,4}(?:-[a-z]+)+?-[0-9]{1,2}", str(same.get("availabilityZone")))
-    region = zone[0] if zone else regions.of_instance(work, who.instance)
+    region = zone[0] if zone else regions.of_instance(principal, who.instance)
     detail["resource"] = {
         "resourceType": "Instance",
         "instanceDetails": {**same, "instanceId": who.instance},
     }
     detail |= {
-        "id": f"{ctx.finding.id}-{who.instance}",
-        "accountId": ctx.finding.account_id,
+        "id": f"{context.finding.id}-{who.instance}",
+        "accountId": context.finding.account_id,
         "region": region,
     }
-    detail["title"] = f"Credentials of instance {who.instance} were used ({ctx.finding.title})"[
+    detail["title"] = f"Credentials of instance {who.instance} were used ({context.finding.title})"[
         :500
     ]
     return {
         "source": "aws.guardduty",
         "detail-type": "GuardDuty Finding",
-        "handedOverBy": ctx.incident_id,
+        "handedOverBy": context.incident_id,
         "detail": detail,
     }
 
@@ -414,49 +433,51 @@ def _of_instance(work: Work, who: Principal) -> Json:
 # -- IAM Identity Center ---------------------------------------------------------------------------
 
 
-def _center(ctx: Context, who: Principal, arn: str, role_arn: str) -> Planned:
+def _center(context: Context, who: Principal, arn: str, role_arn: str) -> Planned:
     """A person who signed in: denied in the Identity Center account, where that is configured
     and answers.
     """
-    if not ctx.options.get("identity_center"):
-        return _unreachable(ctx, who, role_arn)
-    target = _target(ctx, who, arn, role_arn=role_arn)
-    work = Work(ctx, target)
+    if not context.options.get("identity_center"):
+        return _unreachable(context, who, role_arn)
+    target = _target(context, who, arn, role_arn=role_arn)
+    principal = PrincipalContext(context, target)
     try:
-        target.scope.update(people.find(work))
+        target.scope.update(people.find(principal))
     except AWS_ERRORS as error:
         if is_transient(error):
             raise
         return _unreachable(
-            ctx, who, role_arn, trouble=why(error), no_user=isinstance(error, people.NoUser)
+            context, who, role_arn, trouble=why(error), no_user=isinstance(error, people.NoUser)
         )
     sets = ", ".join(one["name"] for one in target.scope["sets"])
     told = [
         f"provisioning again also applies what somebody changed in {sets} and did not provision",
         target.scope["unlisted"],
     ]
-    person = f"arn:{ctx.config.partition}:identitystore:::user/{target.scope['user_id']}"
-    said = {**people.promises(work), **_promises(work)}
+    person = f"arn:{context.config.partition}:identitystore:::user/{target.scope['user_id']}"
+    said = {**people.promises(principal), **_promises(principal)}
     return Planned(target, {}, [role_arn, arn, person], said, "; ".join(filter(None, told)))
 
 
 # -- out of reach ----------------------------------------------------------------------------------
 
 
-def _unreachable(ctx: Context, who: Principal, role_arn: str = "", **scope: Any) -> Planned:
+def _unreachable(context: Context, who: Principal, role_arn: str = "", **scope: Any) -> Planned:
     """``scope``: ``trouble``, why what could have contained it cannot, ``no_user``."""
     arns = {
-        identify.ROOT: _iam_arn(ctx, "root"),
+        identify.ROOT: _iam_arn(context, "root"),
         identify.IDENTITY_CENTER: _iam_arn(
-            ctx, f"assumed-role/{who.role}/{who.session or '*'}", "sts"
+            context, f"assumed-role/{who.role}/{who.session or '*'}", "sts"
         ),
         identify.SERVICE_LINKED: _iam_arn(
-            ctx, f"assumed-role/{who.role}/{who.session or '*'}", "sts"
+            context, f"assumed-role/{who.role}/{who.session or '*'}", "sts"
         ),
-        identify.FEDERATED: _iam_arn(ctx, f"federated-user/{who.id}", "sts"),
+        identify.FEDERATED: _iam_arn(context, f"federated-user/{who.id}", "sts"),
     }
-    target = _target(ctx, who, arns.get(who.kind, _iam_arn(ctx, f"{who.kind}/{who.id}")), **scope)
-    path = not_containable.path(Work(ctx, target), who)
+    target = _target(
+        context, who, arns.get(who.kind, _iam_arn(context, f"{who.kind}/{who.id}")), **scope
+    )
+    path = not_containable.path(PrincipalContext(context, target), who)
     said = {f"by_hand_{number}": command for number, command in enumerate(path.commands, 1)}
     return Planned(
         target,

@@ -7,7 +7,7 @@ from __future__ import annotations
 from concurrent.futures import wait
 from functools import partial
 
-from guardduty_response.containment.contract import Check, Context, Planned, Step, Target
+from guardduty_response.containment.contract import Check, Context, Planned, StepResult, Target
 from guardduty_response.containment.target_context import (
     AWS_ERRORS,
     BRANCHES,
@@ -30,40 +30,43 @@ from guardduty_response.playbooks.iam_principal import verify as _verify
 from guardduty_response.playbooks.iam_principal.identity_center import contain as permission_sets
 from guardduty_response.playbooks.iam_principal.identity_center import verify as people
 from guardduty_response.playbooks.iam_principal.late_events import finish as _finish
-from guardduty_response.playbooks.iam_principal.principal_context import Facts, Work
+from guardduty_response.playbooks.iam_principal.principal_context import (
+    PrincipalContext,
+    PrincipalState,
+)
 
 
-def plan(ctx: Context) -> list[Planned]:
+def plan(context: Context) -> list[Planned]:
     """The finding's principal. Raises NoTarget, TargetGone, RoleUnavailable."""
-    return [planning.plan(ctx)]
+    return [planning.plan(context)]
 
 
-def contain(ctx: Context, target: Target) -> Step:
+def contain(context: Context, target: Target) -> StepResult:
     """A user: everything denied first, then every credential ended side by side. A role session:
     denied on its role.
     """
     if target.attach or target.verify_only:
-        return Step(
-            detail=f"linked to incident {target.attach or ctx.incident_id}; nothing was changed"
+        return StepResult(
+            detail=f"linked to incident {target.attach or context.incident_id}; nothing was changed"
         )
-    work = Work(ctx, target)
+    principal = PrincipalContext(context, target)
     if target.kind == identify.USER:
-        return _user(work)
+        return _user(principal)
     if target.kind == identify.SESSION:
-        return _role(work)
-    if work.scope("sets"):
-        return permission_sets.contain(work)
-    path = not_containable.path(work, work.who)
+        return _role(principal)
+    if principal.scope("sets"):
+        return permission_sets.contain(principal)
+    path = not_containable.path(principal, principal.who)
     for number, command in enumerate(path.commands, 1):
-        work.did(f"by_hand_{number}", FAILED, command)
-    return Step(detail=f"nothing was changed: {path.why}")
+        principal.log_action(f"by_hand_{number}", FAILED, command)
+    return StepResult(detail=f"nothing was changed: {path.why}")
 
 
-def _user(work: Work) -> Step:
-    sessions, facts = user.changing(work, work.scope("user_arn")), Facts()
-    deny = user.DenyAll(work, sessions, facts)
+def _user(principal: PrincipalContext) -> StepResult:
+    sessions, state = user.changing(principal, principal.scope("user_arn")), PrincipalState()
+    deny = user.DenyAll(principal, sessions, state)
     first = BRANCHES.submit(deny.first)
-    ledger = BRANCHES.submit(_ledger, work)
+    ledger = BRANCHES.submit(_ledger, principal)
     # AssumeRole and the record's calls are under way: the client is built meanwhile
     sessions.client("iam")
 
@@ -72,12 +75,12 @@ def _user(work: Work) -> Step:
         ledger.result()
         deny.tell(*outcome)
 
-    def rest(kind: type[user.Step]) -> None:
+    def rest(kind: type[user.UserAction]) -> None:
         # the denial is there before anything else is touched; should it fail, the rest is done
         # anyway
         wait((first,))
         ledger.result()
-        kind(work, sessions, facts).run()
+        kind(principal, sessions, state).run()
 
     got = gather(
         {deny.name: tell, **{kind.name: partial(rest, kind) for kind in user.TABLE}}, BRANCHES
@@ -85,66 +88,67 @@ def _user(work: Work) -> Step:
     for one in got.values():
         value(one)  # each action keeps its own failures; this is the record itself failing
     chained_sessions.deny(
-        work
+        principal
     )  # when its own credentials are dead: this asks CloudTrail in every Region
-    return Step(
+    return StepResult(
         detail=(
-            f"everything denied to {work.who.user}, its credentials worked on; the ledger says what"
+            f"everything denied to {principal.who.user}, its credentials worked on; the "
+            "ledger says what"
             " was done"
         )
     )
 
 
-def _role(work: Work) -> Step:
-    sessions, facts = role.changing(work, work.scope("role_arn")), Facts()
+def _role(principal: PrincipalContext) -> StepResult:
+    sessions, state = role.changing(principal, principal.scope("role_arn")), PrincipalState()
     # AssumeRole is under way, the client is built: the ledger is read meanwhile
     sessions.client("iam")
-    _ledger(work)
+    _ledger(principal)
     for kind in role.TABLE:
-        kind(work, sessions, facts).run()
+        kind(principal, sessions, state).run()
     got = gather(
         {
-            chained_sessions.NAME: partial(chained_sessions.deny, work),
-            "users": partial(_other_workloads, work),
+            chained_sessions.NAME: partial(chained_sessions.deny, principal),
+            "users": partial(_other_workloads, principal),
         },
         BRANCHES,
     )
     for one in got.values():
         value(one)
-    return Step(detail=f"sessions of role {work.who.role} denied; the ledger says which")
+    return StepResult(detail=f"sessions of role {principal.who.role} denied; the ledger says which")
 
 
-def _ledger(work: Work) -> None:
-    work.kept = work.ledger()
+def _ledger(principal: PrincipalContext) -> None:
+    principal.stored = principal.read_stored()
 
 
-def _other_workloads(work: Work) -> None:
+def _other_workloads(principal: PrincipalContext) -> None:
     """Who else uses the role, as it is after the denial: people must know whom it may have met."""
-    reading = role.reading(work, work.scope("role_arn"))
+    reading = role.reading(principal, principal.scope("role_arn"))
     try:
-        found = reading.client("iam").get_role(RoleName=work.who.role)["Role"]
+        found = reading.client("iam").get_role(RoleName=principal.who.role)["Role"]
     except AWS_ERRORS as error:  # nothing of containment depends on it
-        work.did(
+        principal.log_action(
             "other_workloads",
             FAILED,
-            f"who else uses role {work.who.role} could not be read ({why(error)})",
+            f"who else uses role {principal.who.role} could not be read ({why(error)})",
         )
         return
-    effect = "need new credentials" if work.role_wide else "go on"
-    if text := role.users_of(work, reading, found):
-        work.did("other_workloads", "NOTED", f"{text}; they {effect}")
+    effect = "need new credentials" if principal.role_wide else "go on"
+    if text := role.users_of(principal, reading, found):
+        principal.log_action("other_workloads", "NOTED", f"{text}; they {effect}")
 
 
-def verify(ctx: Context, target: Target) -> tuple[Step, list[Check]]:
+def verify(context: Context, target: Target) -> tuple[StepResult, list[Check]]:
     """Reads everything back, and once more when it has had time to spread: CONTAINED, PARTIAL,
     FAILED or GONE.
     """
-    found = people.verify(ctx, target) if target.kind == identify.IDENTITY_CENTER else None
-    return found or _verify.verify(ctx, target)
+    found = people.verify(context, target) if target.kind == identify.IDENTITY_CENTER else None
+    return found or _verify.verify(context, target)
 
 
-def culprits(
-    ctx: Context,
+def find_actors(
+    context: Context,
     target: Target,
     undone: list[Check],
     since: str,
@@ -152,15 +156,15 @@ def culprits(
     watched: list[str],
 ) -> list[Json]:
     """Who undid the containment, by CloudTrail."""
-    return actors.who(Work(ctx, target), undone, since, seen, watched)
+    return actors.who(PrincipalContext(context, target), undone, since, seen, watched)
 
 
-def finish(ctx: Context, target: Target) -> Step:
+def finish(context: Context, target: Target) -> StepResult:
     """Looks once more for what CloudTrail showed late: sessions the principal holds, and that it
     signed in again.
     """
     return (
-        _finish(ctx, target)
+        _finish(context, target)
         if not target.attach and not target.verify_only
-        else Step(detail="linked")
+        else StepResult(detail="linked")
     )

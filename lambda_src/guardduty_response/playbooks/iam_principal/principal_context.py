@@ -23,44 +23,44 @@ BUSY = ("ConcurrentModification", "EntityTemporarilyUnmodifiable", "Conflict")
 BUSY_TRIES = 6
 
 
-class Work(target_context.Work):
-    def __init__(self, ctx: Context, target: Target) -> None:
-        super().__init__(ctx, target)
+class PrincipalContext(target_context.TargetContext):
+    def __init__(self, context: Context, target: Target) -> None:
+        super().__init__(context, target)
         self.who = principal_of(self)
-        self.deny_all = f"arn:{ctx.config.partition}:iam::aws:policy/AWSDenyAll"
+        self.deny_all = f"arn:{context.config.partition}:iam::aws:policy/AWSDenyAll"
 
     @property
     def role_wide(self) -> bool:
         """Whether all older sessions of the role are denied: by option, because credentials were
         stolen from where they were handed out, or because the finding names no session.
         """
-        stolen = "CredentialExfiltration" in self.ctx.finding.type
+        stolen = "CredentialExfiltration" in self.context.finding.type
         return self.options["revoke_sessions"] == "role" or stolen or not self.who.session
 
     @property
     def since(self) -> datetime:
         """The begin of the finding's window: log_window_minutes before its first event."""
-        service = self.ctx.finding.detail.get("service")
-        first = get(service, "eventFirstSeen") or self.ctx.finding.detail.get("createdAt")
+        service = self.context.finding.detail.get("service")
+        first = get(service, "eventFirstSeen") or self.context.finding.detail.get("createdAt")
         try:
             at = datetime.fromisoformat(str(first).replace("Z", "+00:00"))
         except ValueError:
             at = datetime.now(UTC)
         at = at if at.tzinfo else at.replace(tzinfo=UTC)
         return at - timedelta(
-            minutes=float(self.ctx.config.evidence.get("log_window_minutes") or 60)
+            minutes=float(self.context.config.evidence.get("log_window_minutes") or 60)
         )
 
 
 @dataclass
-class Facts:
+class PrincipalState:
     """What was read, by part, and what could not be read, and why."""
 
-    parts: dict[str, Any] = field(default_factory=dict)
-    unread: dict[str, str] = field(default_factory=dict)
+    settings: dict[str, Any] = field(default_factory=dict)
+    read_errors: dict[str, str] = field(default_factory=dict)
 
 
-def patient(call: Callable[[], Any]) -> Any:
+def retry_on_conflict(call: Callable[[], Any]) -> Any:
     """The call's answer, asked again while somebody else changes the same entity: IAM refuses
     changes side by side.
     """
@@ -99,6 +99,6 @@ def pages(call: Callable[..., Json], key: str, **request: Any) -> list[Any]:
         request["Marker"] = got["Marker"]
 
 
-def soon() -> str:
+def now_rounded_up() -> str:
     """Now in UTC, rounded up to the second: a session issued within this second is older too."""
     return (datetime.now(UTC) + timedelta(seconds=1)).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -9,7 +9,13 @@ from concurrent.futures import as_completed
 from guardduty_response.aws import clients
 from guardduty_response.aws.errors import is_transient
 from guardduty_response.cloudtrail.actors import iam_region
-from guardduty_response.containment.target_context import AWS_ERRORS, BRANCHES, Work, allow, why
+from guardduty_response.containment.target_context import (
+    AWS_ERRORS,
+    BRANCHES,
+    TargetContext,
+    allow,
+    why,
+)
 from guardduty_response.errors import ResponseError
 
 # ec2:DescribeRegions says the same, for a model a hundred times as large to parse
@@ -18,12 +24,12 @@ ACTION = "account:ListRegions"
 SECONDS = 10  # for finding an instance: containment waits for it
 
 
-def looking(work: Work) -> clients.Session:
+def looking(principal: TargetContext) -> clients.Session:
     """May look up events, and which Regions there are."""
-    return work.open(allow(("cloudtrail:LookupEvents", ACTION)))
+    return principal.open(allow(("cloudtrail:LookupEvents", ACTION)))
 
 
-def enabled(work: Work, session: clients.Session) -> tuple[list[str], str]:
+def enabled(principal: TargetContext, session: clients.Session) -> tuple[list[str], str]:
     """(Regions, the finding's and that of global services first; a remark where the others could
     not be listed).
 
@@ -31,8 +37,8 @@ def enabled(work: Work, session: clients.Session) -> tuple[list[str], str]:
     transient.
     """
     known, asked = (
-        [work.target.region, iam_region(work)],
-        [str(one) for one in work.options.get("lookup_regions") or []],
+        [principal.target.region, iam_region(principal)],
+        [str(one) for one in principal.options.get("lookup_regions") or []],
     )
     if asked:
         return list(dict.fromkeys([*known, *asked])), ""
@@ -41,7 +47,7 @@ def enabled(work: Work, session: clients.Session) -> tuple[list[str], str]:
     try:
         while True:
             got = session.client(
-                "account", "us-east-1" if work.ctx.config.partition == "aws" else ""
+                "account", "us-east-1" if principal.context.config.partition == "aws" else ""
             ).list_regions(**request)
             found += [one["RegionName"] for one in got["Regions"]]
             if not got.get("NextToken"):
@@ -61,14 +67,14 @@ def enabled(work: Work, session: clients.Session) -> tuple[list[str], str]:
     return list(dict.fromkeys([*known, *sorted(found)])), ""
 
 
-def of_instance(work: Work, instance: str) -> str:
+def of_instance(principal: TargetContext, instance: str) -> str:
     """The Region that the instance is in: the finding's, or whichever of the enabled ones knows it.
     Raises ResponseError, which says what could not be asked; "nowhere" is not "gone".
     """
     session, first, asked = (
-        work.open(allow(("ec2:DescribeInstances", ACTION))),
-        work.target.region,
-        [work.target.region],
+        principal.open(allow(("ec2:DescribeInstances", ACTION))),
+        principal.target.region,
+        [principal.target.region],
     )
     bad: dict[str, str] = {}
     try:
@@ -77,7 +83,7 @@ def of_instance(work: Work, instance: str) -> str:
     except AWS_ERRORS as error:
         bad[first] = why(error)
     try:
-        asked, remark = enabled(work, session)
+        asked, remark = enabled(principal, session)
     except AWS_ERRORS as error:
         remark = f"the enabled Regions could not be listed ({why(error)})"
     under_way = {

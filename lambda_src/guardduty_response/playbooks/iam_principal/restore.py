@@ -14,8 +14,8 @@ from botocore.exceptions import ClientError
 
 from guardduty_response.aws.errors import error_code
 from guardduty_response.containment import restoration
-from guardduty_response.containment.contract import Context, Restored, Target
-from guardduty_response.containment.restoration import Kind, Part, foreign
+from guardduty_response.containment.contract import Context, RestoreResult, Target
+from guardduty_response.containment.restoration import RestoreItem, RestoreStatus, changed_since
 from guardduty_response.containment.role_policies import OLDER, revoked_before, role_policy
 from guardduty_response.containment.target_context import (
     BRANCHES,
@@ -35,58 +35,75 @@ from guardduty_response.playbooks.iam_principal import (
 )
 from guardduty_response.playbooks.iam_principal.identity_center import restore as permission_sets
 from guardduty_response.playbooks.iam_principal.identity_center.center import PART
-from guardduty_response.playbooks.iam_principal.principal_context import Facts, Work, patient
+from guardduty_response.playbooks.iam_principal.principal_context import (
+    PrincipalContext,
+    PrincipalState,
+    retry_on_conflict,
+)
 from guardduty_response.playbooks.iam_principal.tags import Tag, TagRole, TagUser
 
 SWITCHED: dict[str, type[user.Switched]] = {
-    kind.part: kind
+    kind.item: kind
     for kind in (user.AccessKeys, user.SshKeys, user.ServiceCredentials, user.Certificates)
 }
 
 
-def restore(ctx: Context, target: Target) -> Restored:
+def restore(context: Context, target: Target) -> RestoreResult:
     """Brings back what the ledger's before-state says, and reads it back. Raises RoleUnavailable,
     or the error of reading the user or role: then nothing was changed.
     """
-    work = Work(ctx, target)
-    work.kept = work.ledger()
-    return restoration.restore(work, partial(_look, work))
+    principal = PrincipalContext(context, target)
+    principal.stored = principal.read_stored()
+    return restoration.restore(principal, partial(_look, principal))
 
 
-def _arn(work: Work, kind: str) -> str:
+def _arn(principal: PrincipalContext, kind: str) -> str:
     """The user's or the role's ARN; its path is not in the record's target of a role session."""
     if kind == "user":
-        return work.target.arn
-    return str((work.had("sessions") or {}).get("role") or work.arn(f"role/{work.who.role}", "iam"))
+        return principal.target.arn
+    return str(
+        (principal.before_state("sessions") or {}).get("role")
+        or principal.arn(f"role/{principal.who.role}", "iam")
+    )
 
 
-def _look(work: Work) -> tuple[bool, list[Part]]:
+def _look(principal: PrincipalContext) -> tuple[bool, list[RestoreItem]]:
     """A fresh session each time: it reads everything and changes nothing."""
-    had = work.kept.get("before") or {}
+    had = principal.stored.get("before") or {}
     others = {
-        name: partial(_held, work, name)
+        name: partial(_held, principal, name)
         for name in had
         if name.startswith(f"{chained_sessions.NAME}/")
     }
-    if work.target.kind == identify.IDENTITY_CENTER:
+    if principal.target.kind == identify.IDENTITY_CENTER:
         sets = {
-            name: partial(permission_sets.part, work, name)
+            name: partial(permission_sets.part, principal, name)
             for name in had
             if name.startswith(f"{PART}/")
         }
-        return True, _judged({**sets, **others}) + restore_reversals.parts(work)
-    if work.target.kind == identify.USER:
-        reading = user.reading(work, work.target.arn)
-        if not _exists(reading.client("iam").get_user, UserName=work.who.user):
-            gone = Part(Kind.FOREIGN, "user", "", f"IAM user {work.who.user} no longer exists")
-            return False, [gone, *restore_reversals.parts(work)]
+        return True, _judged({**sets, **others}) + restore_reversals.parts(principal)
+    if principal.target.kind == identify.USER:
+        reading = user.reading(principal, principal.target.arn)
+        if not _exists(reading.client("iam").get_user, UserName=principal.who.user):
+            gone = RestoreItem(
+                RestoreStatus.CHANGED_SINCE,
+                "user",
+                "",
+                f"IAM user {principal.who.user} no longer exists",
+            )
+            return False, [gone, *restore_reversals.parts(principal)]
     else:
-        reads = allow(("iam:GetRole", "iam:GetRolePolicy"), _arn(work, "role"))
-        reading = Sessions(work, [reads], {})
-        if not _exists(reading.client("iam").get_role, RoleName=work.who.role):
-            gone = Part(Kind.FOREIGN, "role", "", f"role {work.who.role} no longer exists")
-            return False, [gone, *restore_reversals.parts(work)]
-    judges: dict[str, Callable[[Work, Sessions], list[Part]]] = {
+        reads = allow(("iam:GetRole", "iam:GetRolePolicy"), _arn(principal, "role"))
+        reading = Sessions(principal, [reads], {})
+        if not _exists(reading.client("iam").get_role, RoleName=principal.who.role):
+            gone = RestoreItem(
+                RestoreStatus.CHANGED_SINCE,
+                "role",
+                "",
+                f"role {principal.who.role} no longer exists",
+            )
+            return False, [gone, *restore_reversals.parts(principal)]
+    judges: dict[str, Callable[[PrincipalContext, Sessions], list[RestoreItem]]] = {
         "deny_all": _deny_all,
         "login_profile": _password,
         "mfa": _mfa,
@@ -94,23 +111,27 @@ def _look(work: Work) -> tuple[bool, list[Part]]:
         "tags": _tags,
         **{part: partial(_switched, kind) for part, kind in SWITCHED.items()},
     }
-    calls = {name: partial(judge, work, reading) for name, judge in judges.items() if name in had}
-    parts = _judged({**calls, **others}) + restore_reversals.parts(work)
-    if other := _contained_by_another(work, reading):
+    calls = {
+        name: partial(judge, principal, reading) for name, judge in judges.items() if name in had
+    }
+    parts = _judged({**calls, **others}) + restore_reversals.parts(principal)
+    if other := _contained_by_another(principal, reading):
         parts = [
-            replace(one, kind=Kind.KEPT, call=None, hand="", text=other) if one.call else one
+            replace(one, kind=RestoreStatus.RETAINED, call=None, hand="", text=other)
+            if one.call
+            else one
             for one in parts
         ]
     return True, parts
 
 
-def _judged(calls: dict[str, Callable[[], list[Part]]]) -> list[Part]:
-    parts: list[Part] = []
+def _judged(calls: dict[str, Callable[[], list[RestoreItem]]]) -> list[RestoreItem]:
+    parts: list[RestoreItem] = []
     for name, got in gather(calls, BRANCHES).items():
         if isinstance(got, Exception):
             parts.append(
-                Part(
-                    Kind.STUCK,
+                RestoreItem(
+                    RestoreStatus.MANUAL,
                     name,
                     "",
                     f"{name} could not be read ({why(got)}): run restore again",
@@ -121,20 +142,27 @@ def _judged(calls: dict[str, Callable[[], list[Part]]]) -> list[Part]:
     return parts
 
 
-def _label(work: Work, reading: Sessions) -> Tag:
-    return (TagUser if work.target.kind == identify.USER else TagRole)(work, reading, Facts())
+def _label(principal: PrincipalContext, reading: Sessions) -> Tag:
+    return (TagUser if principal.target.kind == identify.USER else TagRole)(
+        principal, reading, PrincipalState()
+    )
 
 
-def _contained_by_another(work: Work, reading: Sessions) -> str:
+def _contained_by_another(principal: PrincipalContext, reading: Sessions) -> str:
     """A later incident found the principal as we left it, and holds it so: undoing ours would
     undo that one's.
     """
-    key = f"{work.prefix}-incident"
-    tag = _label(work, reading).read().get(key)
-    if tag in (None, work.ctx.incident_id, (work.had("tags") or {}).get(key)):
+    key = f"{principal.prefix}-incident"
+    tag = _label(principal, reading).read().get(key)
+    if tag in (
+        None,
+        principal.context.incident_id,
+        (principal.before_state("tags") or {}).get(key),
+    ):
         return ""
     return (
-        f"incident {tag} contains {work.id} too, by its tag {key}: restore that one first (no such"
+        f"incident {tag} contains {principal.id} too, by its tag {key}: restore that one "
+        "first (no such"
         " incident: remove the tag)"
     )
 
@@ -149,53 +177,62 @@ def _exists(call: Callable[..., Any], **name: str) -> bool:
     return True
 
 
-def _changing(work: Work, arn: str, *actions: str) -> Any:
-    return work.open(allow(actions, arn)).client("iam")
+def _changing(principal: PrincipalContext, arn: str, *actions: str) -> Any:
+    return principal.open(allow(actions, arn)).client("iam")
 
 
 # -- a user ----------------------------------------------------------------------------------------
 
 
-def _deny_all(work: Work, reading: Sessions) -> list[Part]:
-    was, name = work.had("deny_all"), work.who.user
-    now = user.DenyAll(work, reading, Facts()).read()
+def _deny_all(principal: PrincipalContext, reading: Sessions) -> list[RestoreItem]:
+    was, name = principal.before_state("deny_all"), principal.who.user
+    now = user.DenyAll(principal, reading, PrincipalState()).read()
     parts = []
     if now["attached"] == was["attached"]:
         text = (
             f"AWSDenyAll is {'attached to' if now['attached'] else 'not attached to'} {name}, as"
             " before"
         )
-        parts.append(Part(Kind.AS_BEFORE, "deny_all", "attached", text))
+        parts.append(RestoreItem(RestoreStatus.UNCHANGED, "deny_all", "attached", text))
     elif now["attached"]:
-        hand = f"aws iam detach-user-policy --user-name {name} --policy-arn {work.deny_all}"
+        hand = f"aws iam detach-user-policy --user-name {name} --policy-arn {principal.deny_all}"
         parts.append(
-            Part(
-                Kind.TODO,
+            RestoreItem(
+                RestoreStatus.TODO,
                 "deny_all",
                 "attached",
                 f"AWSDenyAll detached from {name}",
                 hand,
-                partial(_detach, work),
+                partial(_detach, principal),
             )
         )
     else:
-        parts.append(foreign("deny_all", "attached", f"AWSDenyAll is not attached to {name}"))
-    old = (work.had("boundary") or was)["boundary"]  # as it was when AWSDenyAll took its place
+        parts.append(changed_since("deny_all", "attached", f"AWSDenyAll is not attached to {name}"))
+    old = (principal.before_state("boundary") or was)[
+        "boundary"
+    ]  # as it was when AWSDenyAll took its place
     if now["boundary"] == old:
         text = f"the permissions boundary of {name} is {old or 'none'}, as before"
-        parts.append(Part(Kind.AS_BEFORE, "deny_all", "boundary", text))
-    elif now["boundary"] == work.deny_all:
+        parts.append(RestoreItem(RestoreStatus.UNCHANGED, "deny_all", "boundary", text))
+    elif now["boundary"] == principal.deny_all:
         hand = (
             f"aws iam {'put' if old else 'delete'}-user-permissions-boundary --user-name {name}"
             + (f" --permissions-boundary {old}" if old else "")
         )
         text = f"permissions boundary of {name} {f'{old} again' if old else 'taken away'}"
         parts.append(
-            Part(Kind.TODO, "deny_all", "boundary", text, hand, partial(_boundary_back, work, old))
+            RestoreItem(
+                RestoreStatus.TODO,
+                "deny_all",
+                "boundary",
+                text,
+                hand,
+                partial(_boundary_back, principal, old),
+            )
         )
     else:
         parts.append(
-            foreign(
+            changed_since(
                 "deny_all",
                 "boundary",
                 f"the permissions boundary of {name} is {now['boundary'] or 'none'}",
@@ -204,78 +241,99 @@ def _deny_all(work: Work, reading: Sessions) -> list[Part]:
     return parts
 
 
-def _detach(work: Work) -> list[Json]:
-    iam = _changing(work, work.target.arn, "iam:DetachUserPolicy")
+def _detach(principal: PrincipalContext) -> list[Json]:
+    iam = _changing(principal, principal.target.arn, "iam:DetachUserPolicy")
     return [
-        patient(partial(iam.detach_user_policy, UserName=work.who.user, PolicyArn=work.deny_all))
+        retry_on_conflict(
+            partial(
+                iam.detach_user_policy, UserName=principal.who.user, PolicyArn=principal.deny_all
+            )
+        )
     ]
 
 
-def _boundary_back(work: Work, old: str | None) -> list[Json]:
+def _boundary_back(principal: PrincipalContext, old: str | None) -> list[Json]:
     iam = _changing(
-        work, work.target.arn, "iam:DeleteUserPermissionsBoundary", "iam:PutUserPermissionsBoundary"
+        principal,
+        principal.target.arn,
+        "iam:DeleteUserPermissionsBoundary",
+        "iam:PutUserPermissionsBoundary",
     )
     if old:
         return [
-            patient(
+            retry_on_conflict(
                 partial(
                     iam.put_user_permissions_boundary,
-                    UserName=work.who.user,
+                    UserName=principal.who.user,
                     PermissionsBoundary=old,
                 )
             )
         ]
-    return [patient(partial(iam.delete_user_permissions_boundary, UserName=work.who.user))]
+    return [
+        retry_on_conflict(
+            partial(iam.delete_user_permissions_boundary, UserName=principal.who.user)
+        )
+    ]
 
 
-def _switched(kind: type[user.Switched], work: Work, reading: Sessions) -> list[Part]:
-    now, parts = kind(work, reading, Facts()).read(), []
-    for id, was in sorted(work.had(kind.part).items()):
+def _switched(
+    kind: type[user.Switched], principal: PrincipalContext, reading: Sessions
+) -> list[RestoreItem]:
+    now, parts = kind(principal, reading, PrincipalState()).read(), []
+    for id, was in sorted(principal.before_state(kind.item).items()):
         seen, what = now.get(id), f"{kind.what} {id}"
         if seen == was:
-            parts.append(Part(Kind.AS_BEFORE, kind.part, id, f"{what} is {was}"))
+            parts.append(RestoreItem(RestoreStatus.UNCHANGED, kind.item, id, f"{what} is {was}"))
         elif seen is None:
-            parts.append(Part(Kind.FOREIGN, kind.part, id, f"{what} no longer exists"))
-        elif was != "Active":
-            parts.append(foreign(kind.part, id, f"{what} is {seen}"))
-        else:
-            hand = _on_by_hand(kind, work, id)
             parts.append(
-                Part(
-                    Kind.TODO,
-                    kind.part,
+                RestoreItem(RestoreStatus.CHANGED_SINCE, kind.item, id, f"{what} no longer exists")
+            )
+        elif was != "Active":
+            parts.append(changed_since(kind.item, id, f"{what} is {seen}"))
+        else:
+            hand = _on_by_hand(kind, principal, id)
+            parts.append(
+                RestoreItem(
+                    RestoreStatus.TODO,
+                    kind.item,
                     id,
                     f"{what} Active again",
                     hand,
-                    partial(_switch_back, kind, work, id),
+                    partial(_switch_back, kind, principal, id),
                 )
             )
-    for id in sorted(now.keys() - work.had(kind.part).keys()):
+    for id in sorted(now.keys() - principal.before_state(kind.item).keys()):
         if now[id] == "Inactive":  # contained again, what came meanwhile was ended too
             text = (
                 f"{kind.what} {id} came after the first containment and is Inactive: left so, a"
                 " person decides"
             )
-            parts.append(Part(Kind.KEPT, kind.part, id, text, _on_by_hand(kind, work, id)))
+            parts.append(
+                RestoreItem(
+                    RestoreStatus.RETAINED, kind.item, id, text, _on_by_hand(kind, principal, id)
+                )
+            )
     return parts
 
 
-def _on_by_hand(kind: type[user.Switched], work: Work, id: str) -> str:
-    command = f"aws {kind.hand.format(user=work.who.user)}".replace("Inactive", "Active")
+def _on_by_hand(kind: type[user.Switched], principal: PrincipalContext, id: str) -> str:
+    command = f"aws {kind.manual_command.format(user=principal.who.user)}".replace(
+        "Inactive", "Active"
+    )
     return command.replace(" KEY ", f" {id} ").replace(" ID ", f" {id} ")
 
 
-def _switch_back(kind: type[user.Switched], work: Work, id: str) -> list[Json]:
+def _switch_back(kind: type[user.Switched], principal: PrincipalContext, id: str) -> list[Json]:
     action = f"iam:{''.join(word.capitalize() for word in kind.UPDATE.split('_'))}".replace(
         "Ssh", "SSH"
     )
-    sessions = Sessions(work, [allow((action,), work.target.arn)], {})
-    return [kind(work, sessions, Facts()).switch(id, "Active")]
+    sessions = Sessions(principal, [allow((action,), principal.target.arn)], {})
+    return [kind(principal, sessions, PrincipalState()).switch(id, "Active")]
 
 
-def _password(work: Work, reading: Sessions) -> list[Part]:
-    name = work.who.user
-    now = user.Password(work, reading, Facts()).read()
+def _password(principal: PrincipalContext, reading: Sessions) -> list[RestoreItem]:
+    name = principal.who.user
+    now = user.Password(principal, reading, PrincipalState()).read()
     if not now:
         hand = (
             f"aws iam create-login-profile --user-name {name} --password NEW"
@@ -285,20 +343,24 @@ def _password(work: Work, reading: Sessions) -> list[Part]:
             f"the console password of {name} was removed and cannot come back: a person sets a"
             " new one"
         )
-        return [Part(Kind.STUCK, "login_profile", "", text, hand)]
+        return [RestoreItem(RestoreStatus.MANUAL, "login_profile", "", text, hand)]
     hand = (
         f"aws iam update-login-profile --user-name {name} --password NEW --password-reset-required"
     )
-    done = work.acted(user.Password.name)
+    done = principal.logged_action(user.Password.name)
     if done.get("status") != DONE:
-        return [Part(Kind.AS_BEFORE, "login_profile", "", f"{name} has its console password")]
+        return [
+            RestoreItem(
+                RestoreStatus.UNCHANGED, "login_profile", "", f"{name} has its console password"
+            )
+        ]
     if (
-        now["created"] > str(work.had("login_profile").get("created") or "")
+        now["created"] > str(principal.before_state("login_profile").get("created") or "")
         or not now["reset_required"]
     ):
         return [
-            Part(
-                Kind.AS_BEFORE,
+            RestoreItem(
+                RestoreStatus.UNCHANGED,
                 "login_profile",
                 "",
                 f"{name} has a console password that was set since",
@@ -308,43 +370,53 @@ def _password(work: Work, reading: Sessions) -> list[Part]:
         f"the console password of {name} was replaced by a random one that nobody knows: a person"
         " sets a new one"
     )
-    return [Part(Kind.STUCK, "login_profile", "", text, hand)]
+    return [RestoreItem(RestoreStatus.MANUAL, "login_profile", "", text, hand)]
 
 
-def _mfa(work: Work, reading: Sessions) -> list[Part]:
-    now, parts = user.Mfa(work, reading, Facts()).read(), []
-    for serial in sorted(work.had("mfa")):
+def _mfa(principal: PrincipalContext, reading: Sessions) -> list[RestoreItem]:
+    now, parts = user.Mfa(principal, reading, PrincipalState()).read(), []
+    for serial in sorted(principal.before_state("mfa")):
         if serial in now:
-            parts.append(Part(Kind.AS_BEFORE, "mfa", serial, f"MFA device {serial} is active"))
+            parts.append(
+                RestoreItem(
+                    RestoreStatus.UNCHANGED, "mfa", serial, f"MFA device {serial} is active"
+                )
+            )
         else:
             hand = (
-                f"aws iam enable-mfa-device --user-name {work.who.user} --serial-number {serial}"
+                f"aws iam enable-mfa-device --user-name {principal.who.user} --serial-number "
+                f"{serial}"
                 " (two codes of it are needed)"
             )
             text = f"MFA device {serial} was deactivated: only who holds it can enable it again"
-            parts.append(Part(Kind.STUCK, "mfa", serial, text, hand))
+            parts.append(RestoreItem(RestoreStatus.MANUAL, "mfa", serial, text, hand))
     return parts
 
 
 # -- sessions --------------------------------------------------------------------------------------
 
 
-def _sessions(work: Work, reading: Sessions) -> list[Part]:
-    was, iam = work.had("sessions"), reading.client("iam")
+def _sessions(principal: PrincipalContext, reading: Sessions) -> list[RestoreItem]:
+    was, iam = principal.before_state("sessions"), reading.client("iam")
     return [
         _policy(
-            work, "sessions", _arn(work, "role"), name, old, role_policy(iam, work.who.role, name)
+            principal,
+            "sessions",
+            _arn(principal, "role"),
+            name,
+            old,
+            role_policy(iam, principal.who.role, name),
         )
         for name, old in was["policies"].items()
     ]
 
 
-def _held(work: Work, name: str) -> list[Part]:
-    was = work.had(name)
-    iam = _changing(work, was["role"], "iam:GetRolePolicy")
+def _held(principal: PrincipalContext, name: str) -> list[RestoreItem]:
+    was = principal.before_state(name)
+    iam = _changing(principal, was["role"], "iam:GetRolePolicy")
     return [
         _policy(
-            work,
+            principal,
             name,
             was["role"],
             was["policy"],
@@ -354,7 +426,9 @@ def _held(work: Work, name: str) -> list[Part]:
     ]
 
 
-def _policy(work: Work, part: str, arn: str, name: str, old: Json | None, now: Json | None) -> Part:
+def _policy(
+    principal: PrincipalContext, part: str, arn: str, name: str, old: Json | None, now: Json | None
+) -> RestoreItem:
     role = name_of(arn)
     about = f"--role-name {role} --policy-name {name}"
     hand = f"aws iam delete-role-policy {about}"
@@ -366,20 +440,24 @@ def _policy(work: Work, part: str, arn: str, name: str, old: Json | None, now: J
             if old
             else f"role {role} has no policy {name}, as before"
         )
-        return Part(Kind.AS_BEFORE, part, name, text)
+        return RestoreItem(RestoreStatus.UNCHANGED, part, name, text)
     if name == OLDER and now is not None:
         text = (
             f"{name} stays on role {role}: sessions issued before {revoked_before(now)} stay dead"
             " by design, newer ones work"
         )
-        return Part(Kind.KEPT, part, name, text, hand)
+        return RestoreItem(RestoreStatus.RETAINED, part, name, text, hand)
     if now is None or not _ours(now):
-        return foreign(part, name, f"role {role} has {'another' if now else 'no'} policy {name}")
+        return changed_since(
+            part, name, f"role {role} has {'another' if now else 'no'} policy {name}"
+        )
     text = (
         f"policy {name} {'put back as it was on' if old else 'removed from'} role {role}: its"
         " sessions work again"
     )
-    return Part(Kind.TODO, part, name, text, hand, partial(_policy_back, work, arn, name, old))
+    return RestoreItem(
+        RestoreStatus.TODO, part, name, text, hand, partial(_policy_back, principal, arn, name, old)
+    )
 
 
 def _ours(document: Json) -> bool:
@@ -392,12 +470,16 @@ def _ours(document: Json) -> bool:
     )
 
 
-def _policy_back(work: Work, arn: str, name: str, old: Json | None) -> list[Json]:
-    iam = _changing(work, arn, "iam:DeleteRolePolicy" if old is None else "iam:PutRolePolicy")
+def _policy_back(principal: PrincipalContext, arn: str, name: str, old: Json | None) -> list[Json]:
+    iam = _changing(principal, arn, "iam:DeleteRolePolicy" if old is None else "iam:PutRolePolicy")
     if old is None:
-        return [patient(partial(iam.delete_role_policy, RoleName=name_of(arn), PolicyName=name))]
+        return [
+            retry_on_conflict(
+                partial(iam.delete_role_policy, RoleName=name_of(arn), PolicyName=name)
+            )
+        ]
     return [
-        patient(
+        retry_on_conflict(
             partial(
                 iam.put_role_policy,
                 RoleName=name_of(arn),
@@ -411,33 +493,46 @@ def _policy_back(work: Work, arn: str, name: str, old: Json | None) -> list[Json
 # -- tags ------------------------------------------------------------------------------------------
 
 
-def _tags(work: Work, reading: Sessions) -> list[Part]:
-    tag = _label(work, reading)
+def _tags(principal: PrincipalContext, reading: Sessions) -> list[RestoreItem]:
+    tag = _label(principal, reading)
     now, wanted, parts = tag.read(), tag.wanted(), []
-    for key, old in work.had("tags").items():
+    for key, old in principal.before_state("tags").items():
         if now.get(key) == old:
             parts.append(
-                Part(Kind.AS_BEFORE, "tags", key, f"tag {key} is {'gone' if old is None else old}")
+                RestoreItem(
+                    RestoreStatus.UNCHANGED,
+                    "tags",
+                    key,
+                    f"tag {key} is {'gone' if old is None else old}",
+                )
             )
         elif now.get(key) != wanted.get(key):
-            parts.append(foreign("tags", key, f"tag {key} is {now.get(key)}"))
+            parts.append(changed_since("tags", key, f"tag {key} is {now.get(key)}"))
         else:
             kind = tag.WHAT.lower()
             verb = f"untag-{kind}" if old is None else f"tag-{kind}"
             tail = f"--tag-keys {key}" if old is None else f"--tags Key={key},Value={old}"
-            hand = f"aws iam {verb} --{kind}-name {work.who.user or work.who.role} {tail}"
+            hand = f"aws iam {verb} --{kind}-name {principal.who.user or principal.who.role} {tail}"
             text = f"tag {key} removed" if old is None else f"tag {key}={old} again"
             parts.append(
-                Part(
-                    Kind.TODO, "tags", key, text, hand, partial(_tag_back, work, tag.WHAT, key, old)
+                RestoreItem(
+                    RestoreStatus.TODO,
+                    "tags",
+                    key,
+                    text,
+                    hand,
+                    partial(_tag_back, principal, tag.WHAT, key, old),
                 )
             )
     return parts
 
 
-def _tag_back(work: Work, what: str, key: str, old: str | None) -> list[Json]:
-    arn, name = _arn(work, what.lower()), {f"{what}Name": work.who.user or work.who.role}
-    iam = _changing(work, arn, f"iam:{'Untag' if old is None else 'Tag'}{what}")
+def _tag_back(principal: PrincipalContext, what: str, key: str, old: str | None) -> list[Json]:
+    arn, name = (
+        _arn(principal, what.lower()),
+        {f"{what}Name": principal.who.user or principal.who.role},
+    )
+    iam = _changing(principal, arn, f"iam:{'Untag' if old is None else 'Tag'}{what}")
     call = getattr(iam, f"{'untag' if old is None else 'tag'}_{what.lower()}")
     more = {"TagKeys": [key]} if old is None else {"Tags": [{"Key": key, "Value": old}]}
-    return [patient(partial(call, **name, **more))]
+    return [retry_on_conflict(partial(call, **name, **more))]

@@ -5,16 +5,16 @@ from __future__ import annotations
 import json
 from functools import partial
 
-from guardduty_response.containment.restoration import Kind, Part
+from guardduty_response.containment.restoration import RestoreItem, RestoreStatus
 from guardduty_response.playbooks.iam_principal import resource_state
-from guardduty_response.playbooks.iam_principal.principal_context import patient
+from guardduty_response.playbooks.iam_principal.principal_context import retry_on_conflict
 from guardduty_response.playbooks.iam_principal.recorded_reversal import Reverted
 from guardduty_response.playbooks.iam_principal.resource_state import Json
 
 # -- credentials and identities --------------------------------------------------------------------
 
 
-def access_key(one: Reverted) -> list[Part]:
+def access_key(one: Reverted) -> list[RestoreItem]:
     user, key = one.was["user"], one.was["key"]
     return _switched(one, user, key, (resource_state.keys(one.read(), user) or {}).get(key))
 
@@ -22,16 +22,18 @@ def access_key(one: Reverted) -> list[Part]:
 def _key_back(one: Reverted, user: str, key: str) -> Json:
     iam = one.change("iam:UpdateAccessKey", one.was["arn"])
     return dict(
-        patient(partial(iam.update_access_key, UserName=user, AccessKeyId=key, Status="Active"))
+        retry_on_conflict(
+            partial(iam.update_access_key, UserName=user, AccessKeyId=key, Status="Active")
+        )
     )
 
 
-def user(one: Reverted) -> list[Part]:
+def user(one: Reverted) -> list[RestoreItem]:
     user, iam = one.was["user"], one.read()
     found = resource_state.identity(iam, "user", user)
     if found is None:
         return one.gone(f"user {user}")
-    deny_all = f"arn:{one.work.ctx.config.partition}:iam::aws:policy/AWSDenyAll"
+    deny_all = f"arn:{one.target_context.context.config.partition}:iam::aws:policy/AWSDenyAll"
     attached, out = deny_all in (resource_state.attached(iam, "user", user) or []), []
     item = f"AWSDenyAll on user {user}"
     if attached and not one.was["attached"]:
@@ -52,10 +54,12 @@ def user(one: Reverted) -> list[Part]:
 
 def _let(one: Reverted, user: str, deny_all: str) -> Json:
     iam = one.change("iam:DetachUserPolicy", one.was["arn"])
-    return dict(patient(partial(iam.detach_user_policy, UserName=user, PolicyArn=deny_all)))
+    return dict(
+        retry_on_conflict(partial(iam.detach_user_policy, UserName=user, PolicyArn=deny_all))
+    )
 
 
-def _switched(one: Reverted, user: str, key: str, now: str | None) -> list[Part]:
+def _switched(one: Reverted, user: str, key: str, now: str | None) -> list[RestoreItem]:
     item = f"access key {key} of user {user}"
     if now is None:
         return one.gone(item)
@@ -67,13 +71,15 @@ def _switched(one: Reverted, user: str, key: str, now: str | None) -> list[Part]
     return one.todo(item, f"{item} active again", hand, lambda: [_key_back(one, user, key)])
 
 
-def _boundary(one: Reverted, of: str, name: str, now: str | None, deny_all: str) -> list[Part]:
+def _boundary(
+    one: Reverted, of: str, name: str, now: str | None, deny_all: str
+) -> list[RestoreItem]:
     """Where policies were at their quota, everything was denied by a permissions boundary."""
     old, item = one.was["boundary"], f"permissions boundary of {of} {name}"
     if now == old:
         return one.before(item, f"the {item} is {now or 'none'}, as before")
     if now != deny_all:
-        return one.foreign(item, f"the {item} is {now or 'none'}")
+        return one.changed_since(item, f"the {item} is {now or 'none'}")
     if old:
         hand = one.command(
             f"iam put-{of}-permissions-boundary --{of}-name", name, "--permissions-boundary", old
@@ -93,7 +99,7 @@ def _bound(one: Reverted, of: str, name: str, old: str | None) -> Json:
     iam = one.change(f"iam:{verb.title()}{title}PermissionsBoundary", one.was["arn"])
     more = {"PermissionsBoundary": old} if old else {}
     return dict(
-        patient(
+        retry_on_conflict(
             partial(
                 getattr(iam, f"{verb}_{of}_permissions_boundary"), **{f"{title}Name": name}, **more
             )
@@ -101,7 +107,7 @@ def _bound(one: Reverted, of: str, name: str, old: str | None) -> Json:
     )
 
 
-def role(one: Reverted) -> list[Part]:
+def role(one: Reverted) -> list[RestoreItem]:
     role, name, iam = one.was["role"], one.was["name"], one.read()
     found = resource_state.identity(iam, "role", role)
     if found is None:
@@ -116,12 +122,12 @@ def role(one: Reverted) -> list[Part]:
         "role",
         role,
         found["boundary"],
-        f"arn:{one.work.ctx.config.partition}:iam::aws:policy/AWSDenyAll",
+        f"arn:{one.target_context.context.config.partition}:iam::aws:policy/AWSDenyAll",
     )
     if now == old:
         return [*out, *one.before(item, f"{item} is as before")]
     if not _denies_all(now):
-        return [*out, *one.foreign(item, f"{item} is {'another one' if now else 'gone'}")]
+        return [*out, *one.changed_since(item, f"{item} is {'another one' if now else 'gone'}")]
     hand = one.command("iam delete-role-policy", "--role-name", role, "--policy-name", name)
     text = f"{item} {'put back as it was' if old else 'deleted'}: its sessions work again"
     return [*out, *one.todo(item, text, hand, lambda: [_inline_back(one, "role", role, name, old)])]
@@ -143,10 +149,10 @@ def _inline_back(
         **{f"{title}Name": name, "PolicyName": policy_name},
         **more,
     )
-    return dict(patient(call))
+    return dict(retry_on_conflict(call))
 
 
-def login_profile(one: Reverted) -> list[Part]:
+def login_profile(one: Reverted) -> list[RestoreItem]:
     user = one.was["user"]
     text = (
         f"the console password of user {user} was replaced by a random one kept nowhere: a person"
@@ -155,13 +161,13 @@ def login_profile(one: Reverted) -> list[Part]:
     hand = one.command(
         "iam update-login-profile --password NEW --password-reset-required --user-name", user
     )
-    return one.stays(Kind.STUCK, f"console password of {user}", text, hand)
+    return one.stays(RestoreStatus.MANUAL, f"console password of {user}", text, hand)
 
 
 # -- grants ----------------------------------------------------------------------------------------
 
 
-def attached(one: Reverted) -> list[Part]:
+def attached(one: Reverted) -> list[RestoreItem]:
     of, name, arn = one.was["of"], one.was["name"], one.was["policy"]
     now, item = resource_state.attached(one.read(), of, name), f"policy {arn} of {of} {name}"
     if now is None:
@@ -175,7 +181,7 @@ def attached(one: Reverted) -> list[Part]:
 def _attach(one: Reverted, of: str, name: str, arn: str) -> Json:
     iam = one.change(f"iam:Attach{of.title()}Policy", one.was["arn"])
     return dict(
-        patient(
+        retry_on_conflict(
             partial(
                 getattr(iam, f"attach_{of}_policy"), **{f"{of.title()}Name": name, "PolicyArn": arn}
             )
@@ -183,7 +189,7 @@ def _attach(one: Reverted, of: str, name: str, arn: str) -> Json:
     )
 
 
-def inline(one: Reverted) -> list[Part]:
+def inline(one: Reverted) -> list[RestoreItem]:
     of, name, policy_name, old = (one.was[field] for field in ("of", "name", "policy", "document"))
     if resource_state.identity(one.read(), of, name) is None:
         return one.gone(f"{of} {name}")
@@ -194,7 +200,7 @@ def inline(one: Reverted) -> list[Part]:
     if now == old:
         return one.before(item, f"{item} is as it was")
     if now is not None:
-        return one.foreign(item, f"{item} is another one")
+        return one.changed_since(item, f"{item} is another one")
     hand = one.command(
         f"iam put-{of}-policy --{of}-name",
         name,
@@ -208,7 +214,7 @@ def inline(one: Reverted) -> list[Part]:
     )
 
 
-def member(one: Reverted) -> list[Part]:
+def member(one: Reverted) -> list[RestoreItem]:
     user, group = one.was["user"], one.was["group"]
     now, item = resource_state.groups(one.read(), user), f"user {user} in group {group}"
     if now is None or resource_state.identity(one.read(), "group", group) is None:
@@ -221,10 +227,10 @@ def member(one: Reverted) -> list[Part]:
 
 def _add(one: Reverted, user: str, group: str) -> Json:
     iam = one.change("iam:AddUserToGroup", one.was["arn"])
-    return dict(patient(partial(iam.add_user_to_group, UserName=user, GroupName=group)))
+    return dict(retry_on_conflict(partial(iam.add_user_to_group, UserName=user, GroupName=group)))
 
 
-def trust(one: Reverted) -> list[Part]:
+def trust(one: Reverted) -> list[RestoreItem]:
     role, old = one.was["role"], one.was["document"]
     found, item = resource_state.identity(one.read(), "role", role), f"trust policy of role {role}"
     if found is None:
@@ -232,9 +238,9 @@ def trust(one: Reverted) -> list[Part]:
     if found["trust"] == old:
         return one.before(item, f"the {item} is as it was")
     if not resource_state.is_denied(
-        found["trust"], old, resource_state.outside_sid(one.work.prefix)
+        found["trust"], old, resource_state.outside_sid(one.target_context.prefix)
     ):
-        return one.foreign(item, f"the {item} is another one")
+        return one.changed_since(item, f"the {item} is another one")
     hand = one.command(
         "iam update-assume-role-policy --role-name", role, "--policy-document", json.dumps(old)
     )
@@ -249,7 +255,7 @@ def trust(one: Reverted) -> list[Part]:
 def _trust_back(one: Reverted, role: str, old: Json) -> Json:
     iam = one.change("iam:UpdateAssumeRolePolicy", one.was["arn"])
     return dict(
-        patient(
+        retry_on_conflict(
             partial(iam.update_assume_role_policy, RoleName=role, PolicyDocument=json.dumps(old))
         )
     )

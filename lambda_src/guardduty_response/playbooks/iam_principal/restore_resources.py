@@ -7,13 +7,13 @@ from __future__ import annotations
 import json
 from functools import partial
 
-from guardduty_response.containment.restoration import Kind, Part
+from guardduty_response.containment.restoration import RestoreItem, RestoreStatus
 from guardduty_response.playbooks.iam_principal import resource_state
 from guardduty_response.playbooks.iam_principal.recorded_reversal import Reverted
 from guardduty_response.playbooks.iam_principal.resource_state import Json
 
 
-def instances(one: Reverted) -> list[Part]:
+def instances(one: Reverted) -> list[RestoreItem]:
     ids, out = one.was["instances"], []
     now = resource_state.instances(one.read("ec2"), ids)
     for id in ids:
@@ -25,7 +25,10 @@ def instances(one: Reverted) -> list[Part]:
         elif state == "stopping":
             text = f"{id} is still stopping: run restore again when it has stopped"
             out += one.stays(
-                Kind.STUCK, id, text, one.command("ec2 start-instances --instance-ids", id)
+                RestoreStatus.MANUAL,
+                id,
+                text,
+                one.command("ec2 start-instances --instance-ids", id),
             )
         else:
             hand = one.command("ec2 start-instances --instance-ids", id)
@@ -35,13 +38,14 @@ def instances(one: Reverted) -> list[Part]:
 
 def _start(one: Reverted, id: str) -> list[Json]:
     arn = (
-        f"arn:{one.work.ctx.config.partition}:ec2:{one.region}:{one.work.target.account_id}:"
+        f"arn:{one.target_context.context.config.partition}:ec2:{one.region}:"
+        f"{one.target_context.target.account_id}:"
         f"instance/{id}"
     )
     return [one.change("ec2:StartInstances", arn, "ec2").start_instances(InstanceIds=[id])]
 
 
-def rules(one: Reverted) -> list[Part]:
+def rules(one: Reverted) -> list[RestoreItem]:
     group, way = one.was["group"], "egress" if one.was["egress"] else "ingress"
     ec2 = one.read("ec2")
     if resource_state.group_name(ec2, group) is None:
@@ -70,14 +74,15 @@ def rules(one: Reverted) -> list[Part]:
 
 def _authorize(one: Reverted, group: str, way: str, rule: Json) -> list[Json]:
     arn = (
-        f"arn:{one.work.ctx.config.partition}:ec2:{one.region}:{one.work.target.account_id}:"
+        f"arn:{one.target_context.context.config.partition}:ec2:{one.region}:"
+        f"{one.target_context.target.account_id}:"
         f"security-group/{group}"
     )
     ec2 = one.change(f"ec2:AuthorizeSecurityGroup{way.title()}", arn, "ec2")
     return [getattr(ec2, f"authorize_security_group_{way}")(GroupId=group, IpPermissions=[rule])]
 
 
-def bucket(one: Reverted) -> list[Part]:
+def bucket(one: Reverted) -> list[RestoreItem]:
     bucket, old = one.was["bucket"], one.was["block"]
     now, item = (
         resource_state.block(one.read("s3"), bucket),
@@ -88,7 +93,7 @@ def bucket(one: Reverted) -> list[Part]:
     if now == old:
         return one.before(item, f"the {item} is as it was")
     if not resource_state.blocked(now):
-        return one.foreign(item, f"the {item} is another one")
+        return one.changed_since(item, f"the {item} is another one")
     on = ",".join(f"{name}={str(value).lower()}" for name, value in old.items())
     hand = one.command(
         "s3api put-public-access-block --bucket", bucket, "--public-access-block-configuration", on
@@ -111,30 +116,33 @@ def _block_back(one: Reverted, bucket: str, old: Json) -> Json:
     return dict(s3.put_public_access_block(Bucket=bucket, PublicAccessBlockConfiguration=old))
 
 
-def trail(one: Reverted) -> list[Part]:
+def trail(one: Reverted) -> list[RestoreItem]:
     trail = one.was["trail"]
     if not resource_state.logging(one.read("cloudtrail"), trail):
         return one.before(trail, f"trail {trail} is not logging, as before")
     hand = one.command("cloudtrail stop-logging --name", trail)
     return one.stays(
-        Kind.KEPT, trail, f"trail {trail} was stopped and logs again; it stays on", hand
+        RestoreStatus.RETAINED,
+        trail,
+        f"trail {trail} was stopped and logs again; it stays on",
+        hand,
     )
 
 
-def detector(one: Reverted) -> list[Part]:
+def detector(one: Reverted) -> list[RestoreItem]:
     id = one.was["detector"]
     if resource_state.detector(one.read("guardduty"), id) != "ENABLED":
         return one.before(id, f"GuardDuty detector {id} is off, as before")
     hand = one.command("guardduty update-detector --no-enable --detector-id", id)
     return one.stays(
-        Kind.KEPT,
+        RestoreStatus.RETAINED,
         id,
         f"GuardDuty detector {id} was switched off and is on again; it stays on",
         hand,
     )
 
 
-def function(one: Reverted) -> list[Part]:
+def function(one: Reverted) -> list[RestoreItem]:
     function, old = one.was["function"], one.was["reserved"]
     now, item = (
         resource_state.concurrency(one.read("lambda"), function),
@@ -145,7 +153,7 @@ def function(one: Reverted) -> list[Part]:
     if now["reserved"] == old:
         return one.before(item, f"the {item} is {'none' if old is None else old}, as before")
     if now["reserved"] != 0:
-        return one.foreign(item, f"the {item} is {now['reserved']}")
+        return one.changed_since(item, f"the {item} is {now['reserved']}")
     hand = one.command("lambda delete-function-concurrency --function-name", function)
     if old is not None:
         hand = one.command(
@@ -174,7 +182,7 @@ def _concurrency(one: Reverted, function: str, old: int | None) -> Json:
     )
 
 
-def sharing(one: Reverted) -> list[Part]:
+def sharing(one: Reverted) -> list[RestoreItem]:
     of, id, entries = one.was["of"], one.was["id"], one.was["entries"]
     now, who = (
         resource_state.shares(one.read("ec2"), of, id),

@@ -12,8 +12,14 @@ import shlex
 from collections.abc import Callable
 from functools import partial
 
-from guardduty_response.containment.restoration import Kind, Part
-from guardduty_response.containment.target_context import BRANCHES, Work, allow, gather, why
+from guardduty_response.containment.restoration import RestoreItem, RestoreStatus
+from guardduty_response.containment.target_context import (
+    BRANCHES,
+    TargetContext,
+    allow,
+    gather,
+    why,
+)
 from guardduty_response.playbooks.iam_principal import (
     resource_state,
     restore_grants,
@@ -22,7 +28,7 @@ from guardduty_response.playbooks.iam_principal import (
 from guardduty_response.playbooks.iam_principal.recorded_reversal import Reverted, assume
 
 ROTATION = "rotation"  # remediate/rotate.py
-JUDGES: dict[str, Callable[[Reverted], list[Part]]] = {
+JUDGES: dict[str, Callable[[Reverted], list[RestoreItem]]] = {
     "access_key": restore_grants.access_key,
     "user": restore_grants.user,
     "role": restore_grants.role,
@@ -41,45 +47,46 @@ JUDGES: dict[str, Callable[[Reverted], list[Part]]] = {
 }
 
 
-def parts(work: Work) -> list[Part]:
+def parts(principal: TargetContext) -> list[RestoreItem]:
     """Every recorded revert, and the key that was made anew. ``work.kept`` is the target's
     ledger.
     """
     recorded = {
         name: was
-        for name, was in (work.kept.get("before") or {}).items()
+        for name, was in (principal.stored.get("before") or {}).items()
         if name.startswith("revert/")
     }
-    regions = {str(was.get("region") or work.target.region) for was in recorded.values()}
-    readers = {region: assume(work, region, allow(resource_state.READS)) for region in regions}
+    regions = {str(was.get("region") or principal.target.region) for was in recorded.values()}
+    readers = {region: assume(principal, region, allow(resource_state.READS)) for region in regions}
     calls = {
-        name: partial(_judge, Reverted(work, readers, name, was)) for name, was in recorded.items()
+        name: partial(_judge, Reverted(principal, readers, name, was))
+        for name, was in recorded.items()
     }
-    out: list[Part] = []
+    out: list[RestoreItem] = []
     for name, got in gather(calls, BRANCHES).items():
         if isinstance(got, Exception):
             text = (
                 f"{recorded[name].get('event')} could not be read ({why(got)}): run restore again"
             )
-            out.append(Part(Kind.STUCK, name, "", text))
+            out.append(RestoreItem(RestoreStatus.MANUAL, name, "", text))
         else:
             out += got
-    return out + _rotated(work)
+    return out + _rotated(principal)
 
 
-def _judge(one: Reverted) -> list[Part]:
+def _judge(one: Reverted) -> list[RestoreItem]:
     judge = JUDGES.get(str(one.was.get("what")))
     return judge(one) if judge else []
 
 
-def _rotated(work: Work) -> list[Part]:
-    state = ((work.kept.get("evidence") or {}).get(ROTATION) or {}).get("state") or {}
+def _rotated(principal: TargetContext) -> list[RestoreItem]:
+    state = ((principal.stored.get("evidence") or {}).get(ROTATION) or {}).get("state") or {}
     if not state.get("key"):
         return []
-    where = f"secret {state['secret']} ({state.get('region') or work.target.region})"
+    where = f"secret {state['secret']} ({state.get('region') or principal.target.region})"
     text = f"access key {state['key']}, made anew, stays: its owner finds it in {where}"
     hand = (
-        f"aws iam delete-access-key --user-name {shlex.quote(work.id)} --access-key-id"
+        f"aws iam delete-access-key --user-name {shlex.quote(principal.id)} --access-key-id"
         f" {state['key']}"
     )
-    return [Part(Kind.KEPT, ROTATION, state["key"], text, hand)]
+    return [RestoreItem(RestoreStatus.RETAINED, ROTATION, state["key"], text, hand)]

@@ -30,44 +30,49 @@ from guardduty_response.containment.target_context import (
     value,
 )
 from guardduty_response.errors import ResponseError
-from guardduty_response.playbooks.iam_principal.principal_context import Facts, Work, patient, soon
+from guardduty_response.playbooks.iam_principal.principal_context import (
+    PrincipalContext,
+    PrincipalState,
+    now_rounded_up,
+    retry_on_conflict,
+)
 from guardduty_response.playbooks.iam_principal.tags import TagRole
 
 READ = ("iam:GetRole", "iam:GetRolePolicy", "iam:ListInstanceProfilesForRole")
 CHANGE = ("iam:PutRolePolicy", "iam:TagRole")
 
 
-class Action(action.Action[Work, Facts]):
+class Action(action.Action[PrincipalContext, PrincipalState]):
     @property
     def iam(self) -> Any:
         return self.sessions.client("iam")
 
     @property
     def role(self) -> str:
-        return self.work.who.role
+        return self.target_context.who.role
 
     def by_hand(self) -> str:
         # IAM has no Region
         return (
             "By hand: aws"
-            f" {self.hand.format(role=self.role, prefix=self.work.prefix, **self._names())}"
+            f" {self.manual_command.format(role=self.role, prefix=self.target_context.prefix, **self._names())}"
         )
 
 
 class DenySession(Action):
-    name, part = "revoke_sessions", "sessions"
-    good = "its sessions are denied"
-    hand = (
+    name, item = "revoke_sessions", "sessions"
+    done_text = "its sessions are denied"
+    manual_command = (
         "iam put-role-policy --role-name {role} --policy-name {policy} --policy-document"
         " '{document}' (role full: another managed policy, or a service control policy)"
     )
 
     @property
     def policy(self) -> str:
-        return policy_name(self.work.prefix, self.work.id)
+        return policy_name(self.target_context.prefix, self.target_context.id)
 
     def _names(self) -> Json:
-        wanted = {**self._documents((self.now or {}).get("revoked_before") or soon())}
+        wanted = {**self._documents((self.current or {}).get("revoked_before") or now_rounded_up())}
         name, document = next(iter(wanted.items()))
         return {"policy": name, "document": json.dumps(document, separators=(",", ":"))}
 
@@ -75,12 +80,12 @@ class DenySession(Action):
         """Policy -> document that denies what is to be denied before ``before``."""
         out: dict[str, Json] = {}
         unique_id, session = (
-            self.work.scope("unique_id") or self.work.who.unique_id,
-            self.work.who.session,
+            self.target_context.scope("unique_id") or self.target_context.who.unique_id,
+            self.target_context.who.session,
         )
         if session and unique_id:
             out[self.policy] = deny_sessions([f"{unique_id}:{session}"], before)
-        if self.work.role_wide or not out:
+        if self.target_context.role_wide or not out:
             out[OLDER] = revoke_document(old, before)
         return out
 
@@ -111,15 +116,15 @@ class DenySession(Action):
         this execution's plan (who is contained again may have signed in again meanwhile). A check
         only asks for the first one's.
         """
-        least = str((self.work.had(self.part) or {}).get("revoked_before") or "")
-        if not (self.work.target.attach or self.work.target.verify_only):
-            least = max(least, str(self.work.scope("planned") or ""))
+        least = str((self.target_context.before_state(self.item) or {}).get("revoked_before") or "")
+        if not (self.target_context.target.attach or self.target_context.target.verify_only):
+            least = max(least, str(self.target_context.scope("planned") or ""))
         there = min((denied_before(one) for one in policies.values()), default="")
-        return there if least and there >= least else soon()
+        return there if least and there >= least else now_rounded_up()
 
     def _wanted(self) -> dict[str, Json]:
         """Policies that are to be written. A later date than ours denies ours too."""
-        now = self.now
+        now = self.current
         new = self._documents(now["revoked_before"], now["policies"].get(OLDER))
         if OLDER in new and revoked_before(now["policies"][OLDER]) >= now["revoked_before"]:
             del new[OLDER]
@@ -127,17 +132,18 @@ class DenySession(Action):
             name: document for name, document in new.items() if document != now["policies"][name]
         }
 
-    def todo(self) -> str:
+    def pending_change(self) -> str:
         wanted = self._wanted()
         if not wanted:
             return ""
         said = []
-        if self.policy in self.now["policies"]:
+        if self.policy in self.current["policies"]:
             said.append(
-                f"session {self.work.who.session} of role {self.role}, issued until now, denied by"
+                f"session {self.target_context.who.session} of role {self.role}, issued until "
+                "now, denied by"
                 f" policy {self.policy}"
             )
-        if OLDER in self.now["policies"]:
+        if OLDER in self.current["policies"]:
             said.append(
                 f"all sessions of role {self.role} issued until now denied by {OLDER}: every"
                 " workload of the role needs new credentials"
@@ -149,7 +155,7 @@ class DenySession(Action):
     def change(self) -> list[Json]:
         # One after the other: IAM refuses concurrent changes of a role.
         return [
-            patient(
+            retry_on_conflict(
                 partial(
                     self.iam.put_role_policy,
                     RoleName=self.role,
@@ -162,7 +168,7 @@ class DenySession(Action):
 
 
 # One branch: both change the role.
-TABLE: tuple[type[action.Action[Work, Facts]], ...] = (DenySession, TagRole)
+TABLE: tuple[type[action.Action[PrincipalContext, PrincipalState]], ...] = (DenySession, TagRole)
 
 
 def denied_before(document: Json | None) -> str:
@@ -178,9 +184,9 @@ def denied_before(document: Json | None) -> str:
     return str((condition.get("DateLessThan") or {}).get("aws:TokenIssueTime") or "")
 
 
-def policy_name(prefix: str, principal: str) -> str:
+def policy_name(prefix: str, principal_id: str) -> str:
     """The same for the same principal: a second containment finds the first one's."""
-    return f"{prefix}-deny-{hashlib.sha256(principal.encode()).hexdigest()[:12]}"
+    return f"{prefix}-deny-{hashlib.sha256(principal_id.encode()).hexdigest()[:12]}"
 
 
 def deny_sessions(userids: list[str], before: str) -> Json:
@@ -197,18 +203,18 @@ def deny_sessions(userids: list[str], before: str) -> Json:
     }
 
 
-def reading(work: Work, arn: str) -> Sessions:
+def reading(principal: PrincipalContext, arn: str) -> Sessions:
     """Reads this role and who uses it, changes nothing."""
     others = ("ec2:DescribeInstances", "lambda:ListFunctions")
-    return Sessions(work, [allow(READ, arn), allow(others, "*")], {})
+    return Sessions(principal, [allow(READ, arn), allow(others, "*")], {})
 
 
-def changing(work: Work, arn: str) -> Sessions:
+def changing(principal: PrincipalContext, arn: str) -> Sessions:
     """May change this role, and nothing else."""
-    return Sessions(work, [allow((*READ, *CHANGE), arn)], {})
+    return Sessions(principal, [allow((*READ, *CHANGE), arn)], {})
 
 
-def users_of(work: Work, sessions: Sessions, role: Json) -> str:
+def users_of(principal: PrincipalContext, sessions: Sessions, role: Json) -> str:
     """What else uses the role, in words: whom it trusts, instances, functions. What cannot be
     read is said.
     """
@@ -246,7 +252,7 @@ def users_of(work: Work, sessions: Sessions, role: Json) -> str:
             shown = ", ".join(names[:10]) + (
                 f" and {len(names) - 10} more" if len(names) > 10 else ""
             )
-            said.append(f"{kind} {shown} in {work.target.region}")
+            said.append(f"{kind} {shown} in {principal.target.region}")
     return f"role {name_of(role['Arn'])}: {'; '.join(said)}" if said else ""
 
 

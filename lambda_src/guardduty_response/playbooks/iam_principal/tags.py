@@ -9,30 +9,34 @@ from typing import Any
 
 from guardduty_response.containment import action
 from guardduty_response.containment.target_context import Json
-from guardduty_response.playbooks.iam_principal.principal_context import Facts, Work, patient
+from guardduty_response.playbooks.iam_principal.principal_context import (
+    PrincipalContext,
+    PrincipalState,
+    retry_on_conflict,
+)
 
 
-class Tag(action.Action[Work, Facts]):
+class Tag(action.Action[PrincipalContext, PrincipalState]):
     """``WHAT``: User or Role, as IAM's answers name it; ``GET``, ``TAG``: its calls."""
 
-    part, good = "tags", "tagged"
+    item, done_text = "tags", "tagged"
     WHAT = GET = TAG = ""
 
     @property
-    def hand(self) -> str:  # type: ignore[override]
+    def manual_command(self) -> str:  # type: ignore[override]
         kind = self.WHAT.lower()
         return (
             f"iam tag-{kind} --{kind}-name {self._named()} --tags"
-            f" Key={self.work.prefix},Value=quarantined"
+            f" Key={self.target_context.prefix},Value=quarantined"
         )
 
     def _named(self) -> str:
-        return self.work.who.user or self.work.who.role
+        return self.target_context.who.user or self.target_context.who.role
 
     def wanted(self) -> dict[str, str]:
         return {
-            self.work.prefix: "quarantined",
-            f"{self.work.prefix}-incident": self.work.ctx.incident_id,
+            self.target_context.prefix: "quarantined",
+            f"{self.target_context.prefix}-incident": self.target_context.context.incident_id,
         }
 
     def read(self) -> Any:
@@ -42,18 +46,18 @@ class Tag(action.Action[Work, Facts]):
         tags = {one["Key"]: one["Value"] for one in found.get("Tags") or []}
         return {key: tags.get(key) for key in self.wanted()}
 
-    def todo(self) -> str:
+    def pending_change(self) -> str:
         wanted = self.wanted()
         return (
             ""
-            if self.now == wanted
+            if self.current == wanted
             else "tagged " + ", ".join(f"{key}={text}" for key, text in wanted.items())
         )
 
     def change(self) -> list[Json]:
         pairs = [{"Key": key, "Value": text} for key, text in self.wanted().items()]
         tag = getattr(self.sessions.client("iam"), self.TAG)
-        return [patient(partial(tag, **{f"{self.WHAT}Name": self._named()}, Tags=pairs))]
+        return [retry_on_conflict(partial(tag, **{f"{self.WHAT}Name": self._named()}, Tags=pairs))]
 
 
 class TagUser(Tag):

@@ -30,11 +30,11 @@ from guardduty_response.containment.target_context import (
 from guardduty_response.errors import ResponseError
 from guardduty_response.playbooks.iam_principal import passwords
 from guardduty_response.playbooks.iam_principal.principal_context import (
-    Facts,
-    Work,
+    PrincipalContext,
+    PrincipalState,
     each,
     pages,
-    patient,
+    retry_on_conflict,
 )
 from guardduty_response.playbooks.iam_principal.tags import TagUser
 
@@ -62,30 +62,33 @@ CHANGE = (
 )
 
 
-class Action(action.Action[Work, Facts]):
+class Action(action.Action[PrincipalContext, PrincipalState]):
     @property
     def iam(self) -> Any:
         return self.sessions.client("iam")
 
     @property
     def user(self) -> str:
-        return self.work.who.user
+        return self.target_context.who.user
 
     def by_hand(self) -> str:
         # IAM has no Region
         return (
             "By hand: aws"
-            f" {self.hand.format(user=self.user, prefix=self.work.prefix, **self._names())}"
+            f" {self.manual_command.format(user=self.user, prefix=self.target_context.prefix, **self._names())}"
         )
 
 
 class DenyAll(Action):
-    name = part = "deny_all"
-    good = "everything is denied to the user"
+    name = item = "deny_all"
+    done_text = "everything is denied to the user"
 
     @property
-    def hand(self) -> str:  # type: ignore[override]
-        return f"iam attach-user-policy --user-name {{user}} --policy-arn {self.work.deny_all}"
+    def manual_command(self) -> str:  # type: ignore[override]
+        return (
+            f"iam attach-user-policy --user-name {{user}} --policy-arn "
+            f"{self.target_context.deny_all}"
+        )
 
     def read(self) -> Any:
         """{attached, boundary: ARN or None, id: AIDA…}."""
@@ -101,13 +104,13 @@ class DenyAll(Action):
         user = value(got["user"])["User"]
         attached = [one["PolicyArn"] for one in value(got["policies"])]
         return {
-            "attached": self.work.deny_all in attached,
+            "attached": self.target_context.deny_all in attached,
             "boundary": boundary(user),
             "id": user["UserId"],
         }
 
-    def todo(self) -> str:
-        if self.now["attached"] or self.now["boundary"] == self.work.deny_all:
+    def pending_change(self) -> str:
+        if self.current["attached"] or self.current["boundary"] == self.target_context.deny_all:
             return ""
         return f"everything denied to {self.user} by AWSDenyAll, its temporary credentials included"
 
@@ -117,8 +120,8 @@ class DenyAll(Action):
 
         Returns how it was and IAM's answer, for ``tell``. Raises the record's error alone.
         """
-        known = self.work.scope("deny_all") or self._seen()
-        self.work.before(self.part, known)
+        known = self.target_context.scope("deny_all") or self._seen()
+        self.target_context.record_before_state(self.item, known)
         try:
             return known, self._attach(known)
         except Exception as error:
@@ -134,12 +137,14 @@ class DenyAll(Action):
     def tell(self, known: Json, answer: Json | Exception) -> None:
         """The ledger line, as ``run`` has it."""
         if isinstance(answer, Exception):
-            self.work.did(self.name, FAILED, f"failed ({why(answer)}). {self.by_hand()}")
-        elif known.get("attached") or known.get("boundary") == self.work.deny_all:
-            self.work.did(self.name, ALREADY, self.good, [answer])
+            self.target_context.log_action(
+                self.name, FAILED, f"failed ({why(answer)}). {self.by_hand()}"
+            )
+        elif known.get("attached") or known.get("boundary") == self.target_context.deny_all:
+            self.target_context.log_action(self.name, ALREADY, self.done_text, [answer])
         else:
             how = answer.pop("how", "attached")
-            self.work.did(
+            self.target_context.log_action(
                 self.name, DONE, f"everything denied to {self.user} by AWSDenyAll ({how})", [answer]
             )
 
@@ -147,9 +152,11 @@ class DenyAll(Action):
         iam = self.iam
         try:
             return dict(
-                patient(
+                retry_on_conflict(
                     partial(
-                        iam.attach_user_policy, UserName=self.user, PolicyArn=self.work.deny_all
+                        iam.attach_user_policy,
+                        UserName=self.user,
+                        PolicyArn=self.target_context.deny_all,
                     )
                 )
             )
@@ -165,12 +172,12 @@ class DenyAll(Action):
         # permissions boundary. The plan may be an hour old (approval), and a boundary that came
         # since is to come back.
         old = boundary(iam.get_user(UserName=self.user)["User"])
-        self.work.before("boundary", {"boundary": old})
-        done = patient(
+        self.target_context.record_before_state("boundary", {"boundary": old})
+        done = retry_on_conflict(
             partial(
                 iam.put_user_permissions_boundary,
                 UserName=self.user,
-                PermissionsBoundary=self.work.deny_all,
+                PermissionsBoundary=self.target_context.deny_all,
             )
         )
         return {
@@ -200,30 +207,32 @@ class Switched(Action):
     def _listed(self) -> list[Json]:
         return pages(getattr(self.iam, self.LIST), self.KEY, UserName=self.user)
 
-    def todo(self) -> str:
-        active = sorted(id for id, status in (self.now or {}).items() if status == "Active")
+    def pending_change(self) -> str:
+        active = sorted(id for id, status in (self.current or {}).items() if status == "Active")
         return (active and f"{self.what} {', '.join(active)} made inactive") or ""
 
     def change(self) -> list[Json]:
         return each(
             partial(self.switch, id, "Inactive")
-            for id, status in sorted(self.now.items())
+            for id, status in sorted(self.current.items())
             if status == "Active"
         )
 
     def switch(self, id: str, status: str) -> Json:
         call = getattr(self.iam, self.UPDATE)
         return dict(
-            patient(
+            retry_on_conflict(
                 partial(call, UserName=self.user, Status=status, **{self.PARAMETER or self.ID: id})
             )
         )
 
 
 class AccessKeys(Switched):
-    name, part, what = "deactivate_access_keys", "access_keys", "access key"
-    none, good = "the user has no access key", "its access keys are inactive"
-    hand = "iam update-access-key --user-name {user} --access-key-id KEY --status Inactive"
+    name, item, what = "deactivate_access_keys", "access_keys", "access key"
+    absent_text, done_text = "the user has no access key", "its access keys are inactive"
+    manual_command = (
+        "iam update-access-key --user-name {user} --access-key-id KEY --status Inactive"
+    )
     LIST, KEY, ID, UPDATE = (
         "list_access_keys",
         "AccessKeyMetadata",
@@ -235,14 +244,18 @@ class AccessKeys(Switched):
         """But for the key that ``rotate_key`` has made: it is its owner's, for when the denial
         is taken away.
         """
-        rotated = ((self.work.kept.get("evidence") or {}).get("rotation") or {}).get("state") or {}
+        rotated = ((self.target_context.stored.get("evidence") or {}).get("rotation") or {}).get(
+            "state"
+        ) or {}
         return {id: status for id, status in super().read().items() if id != rotated.get("key")}
 
 
 class SshKeys(Switched):
-    name, part, option, what = "deactivate_ssh_keys", "ssh_keys", "other_credentials", "SSH key"
-    none, good = "the user has no SSH key", "its SSH keys are inactive"
-    hand = "iam update-ssh-public-key --user-name {user} --ssh-public-key-id KEY --status Inactive"
+    name, item, option, what = "deactivate_ssh_keys", "ssh_keys", "other_credentials", "SSH key"
+    absent_text, done_text = "the user has no SSH key", "its SSH keys are inactive"
+    manual_command = (
+        "iam update-ssh-public-key --user-name {user} --ssh-public-key-id KEY --status Inactive"
+    )
     LIST, KEY, ID, UPDATE = (
         "list_ssh_public_keys",
         "SSHPublicKeys",
@@ -252,13 +265,13 @@ class SshKeys(Switched):
 
 
 class ServiceCredentials(Switched):
-    name, part = "deactivate_service_credentials", "service_credentials"
+    name, item = "deactivate_service_credentials", "service_credentials"
     option, what = "other_credentials", "service-specific credential"
-    none, good = (
+    absent_text, done_text = (
         "the user has no service-specific credential",
         "its service-specific credentials are inactive",
     )
-    hand = (
+    manual_command = (
         "iam update-service-specific-credential --user-name {user} --service-specific-credential-id"
         " ID --status Inactive"
     )
@@ -267,14 +280,19 @@ class ServiceCredentials(Switched):
 
 
 class Certificates(Switched):
-    name, part, option, what = (
+    name, item, option, what = (
         "deactivate_certificates",
         "certificates",
         "other_credentials",
         "signing certificate",
     )
-    none, good = "the user has no signing certificate", "its signing certificates are inactive"
-    hand = "iam update-signing-certificate --user-name {user} --certificate-id ID --status Inactive"
+    absent_text, done_text = (
+        "the user has no signing certificate",
+        "its signing certificates are inactive",
+    )
+    manual_command = (
+        "iam update-signing-certificate --user-name {user} --certificate-id ID --status Inactive"
+    )
     LIST, KEY, ID, UPDATE = (
         "list_signing_certificates",
         "Certificates",
@@ -284,21 +302,21 @@ class Certificates(Switched):
 
 
 class Password(Action):
-    name, part, option = "console_password", "login_profile", "console_password"
-    none = "the user has no console password"
+    name, item, option = "console_password", "login_profile", "console_password"
+    absent_text = "the user has no console password"
 
     @property
-    def on(self) -> bool:
-        return bool(self.work.options[self.option] != "keep")
+    def enabled(self) -> bool:
+        return bool(self.target_context.options[self.option] != "keep")
 
     @property
-    def good(self) -> str:  # type: ignore[override]
+    def done_text(self) -> str:  # type: ignore[override]
         return "its console password is " + (
             "removed" if self.removes else "a random one, to be reset"
         )
 
     @property
-    def hand(self) -> str:  # type: ignore[override]
+    def manual_command(self) -> str:  # type: ignore[override]
         return (
             f"iam {'delete' if self.removes else 'update'}-login-profile --user-name {{user}}"
             + ("" if self.removes else " --password NEW --password-reset-required")
@@ -306,7 +324,7 @@ class Password(Action):
 
     @property
     def removes(self) -> bool:
-        return bool(self.work.options[self.option] == "remove")
+        return bool(self.target_context.options[self.option] == "remove")
 
     def read(self) -> Any:
         """{reset_required, created: ISO time}, or {} without a console password. The password
@@ -323,12 +341,15 @@ class Password(Action):
             "created": found["CreateDate"].isoformat(),
         }
 
-    def todo(self) -> str:
-        if not self.now:
+    def pending_change(self) -> str:
+        if not self.current:
             return ""
         if self.removes:
             return "console password removed: it cannot come back, a person sets a new one"
-        if self.now["reset_required"] and self.work.acted(self.name).get("status") == DONE:
+        if (
+            self.current["reset_required"]
+            and self.target_context.logged_action(self.name).get("status") == DONE
+        ):
             return ""
         return (
             "console password replaced by a random one that nobody knows, to be reset at the next"
@@ -338,9 +359,9 @@ class Password(Action):
     def change(self) -> list[Json]:
         iam = self.iam
         if self.removes:
-            return [patient(partial(iam.delete_login_profile, UserName=self.user))]
+            return [retry_on_conflict(partial(iam.delete_login_profile, UserName=self.user))]
         return [
-            patient(
+            retry_on_conflict(
                 partial(
                     iam.update_login_profile,
                     UserName=self.user,
@@ -352,12 +373,12 @@ class Password(Action):
 
 
 class Mfa(Action):
-    name, part, option = "deactivate_mfa", "mfa", "deactivate_mfa"
-    none, good = (
+    name, item, option = "deactivate_mfa", "mfa", "deactivate_mfa"
+    absent_text, done_text = (
         "the user has no MFA device",
         "no MFA device of it was added since the finding's window began",
     )
-    hand = "iam deactivate-mfa-device --user-name {user} --serial-number SERIAL"
+    manual_command = "iam deactivate-mfa-device --user-name {user} --serial-number SERIAL"
 
     def read(self) -> Any:
         """{serial number: ISO time of when it was enabled}."""
@@ -367,11 +388,11 @@ class Mfa(Action):
     def _new(self) -> list[str]:
         return sorted(
             serial
-            for serial, at in (self.now or {}).items()
-            if datetime.fromisoformat(at) >= self.work.since
+            for serial, at in (self.current or {}).items()
+            if datetime.fromisoformat(at) >= self.target_context.since
         )
 
-    def todo(self) -> str:
+    def pending_change(self) -> str:
         new = ", ".join(self._new())
         return (
             new
@@ -384,12 +405,12 @@ class Mfa(Action):
             partial(self.iam.deactivate_mfa_device, UserName=self.user, SerialNumber=one)
             for one in self._new()
         )
-        return each(partial(patient, one) for one in calls)
+        return each(partial(retry_on_conflict, one) for one in calls)
 
 
-Step = action.Action[Work, Facts]
+UserAction = action.Action[PrincipalContext, PrincipalState]
 # Each a branch of its own, side by side; DenyAll goes first.
-TABLE: tuple[type[Step], ...] = (
+TABLE: tuple[type[UserAction], ...] = (
     AccessKeys,
     Password,
     Mfa,
@@ -400,16 +421,21 @@ TABLE: tuple[type[Step], ...] = (
 )
 
 
-def reading(work: Work, arn: str) -> Sessions:
+def reading(principal: PrincipalContext, arn: str) -> Sessions:
     """Reads everything of this user, changes nothing."""
-    return Sessions(work, [allow(READ, arn)], {})
+    return Sessions(principal, [allow(READ, arn)], {})
 
 
-def changing(work: Work, arn: str) -> Sessions:
+def changing(principal: PrincipalContext, arn: str) -> Sessions:
     """May change this user, and nothing else."""
-    return Sessions(work, [allow((*READ, *CHANGE), arn)], {})
+    return Sessions(principal, [allow((*READ, *CHANGE), arn)], {})
 
 
-def actions(work: Work, sessions: Sessions, facts: Facts) -> list[Step]:
+def actions(
+    principal: PrincipalContext, sessions: Sessions, state: PrincipalState
+) -> list[UserAction]:
     """Every action, the denial first."""
-    return [DenyAll(work, sessions, facts), *(kind(work, sessions, facts) for kind in TABLE)]
+    return [
+        DenyAll(principal, sessions, state),
+        *(kind(principal, sessions, state) for kind in TABLE),
+    ]

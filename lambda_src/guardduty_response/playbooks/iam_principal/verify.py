@@ -12,7 +12,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from guardduty_response.aws.errors import is_transient
-from guardduty_response.containment.contract import Check, Context, Step, Target
+from guardduty_response.containment.contract import Check, Context, StepResult, Target
 from guardduty_response.containment.target_context import (
     AWS_ERRORS,
     BRANCHES,
@@ -31,7 +31,10 @@ from guardduty_response.playbooks.iam_principal import (
     role,
     user,
 )
-from guardduty_response.playbooks.iam_principal.principal_context import Facts, Work
+from guardduty_response.playbooks.iam_principal.principal_context import (
+    PrincipalContext,
+    PrincipalState,
+)
 
 SETTLE_SECONDS = 10
 ATTEMPTS = 8  # of reading back, containing once more included
@@ -39,77 +42,84 @@ OWNER_ATTEMPTS = 24  # at 5 s: how long another incident's containment is waited
 FATAL = ("deny_all", "revoke_sessions")
 
 
-def verify(ctx: Context, target: Target) -> tuple[Step, list[Check]]:
-    work = Work(ctx, target)
-    work.kept = work.ledger(target.attach)
+def verify(context: Context, target: Target) -> tuple[StepResult, list[Check]]:
+    principal = PrincipalContext(context, target)
+    principal.stored = principal.read_stored(target.attach)
     if target.kind not in (identify.USER, identify.SESSION):
-        path = not_containable.path(work, work.who)
-        return Step(status=Status.FAILED, detail=f"NOT contained: {path.why}"), [
+        path = not_containable.path(principal, principal.who)
+        return StepResult(status=Status.FAILED, detail=f"NOT contained: {path.why}"), [
             Check(target.kind, False, path.why, fatal=True)
         ]
     try:
-        checks = _checks(work)
+        checks = _checks(principal)
     except Gone as gone:
-        return Step(status=Status.GONE, detail=str(gone)), [Check(target.kind, True, str(gone))]
-    step = _conclude(work, checks)
-    return replace(step, watched=_watched(work)), checks
+        return StepResult(status=Status.GONE, detail=str(gone)), [
+            Check(target.kind, True, str(gone))
+        ]
+    step = _conclude(principal, checks)
+    return replace(step, watched=_watched(principal)), checks
 
 
 class Gone(Exception):
     """The user or role no longer exists, and nothing of it can act."""
 
 
-def _checks(work: Work) -> list[Check]:
-    facts = Facts()
-    arn = str(work.scope("user_arn") or work.scope("role_arn"))
-    if work.target.kind == identify.USER:
-        actions = user.actions(work, user.reading(work, arn), facts)
+def _checks(principal: PrincipalContext) -> list[Check]:
+    current = PrincipalState()
+    arn = str(principal.scope("user_arn") or principal.scope("role_arn"))
+    if principal.target.kind == identify.USER:
+        actions = user.actions(principal, user.reading(principal, arn), current)
     else:
-        reading = role.reading(work, arn)
-        actions = [kind(work, reading, facts) for kind in role.TABLE]
+        reading = role.reading(principal, arn)
+        actions = [kind(principal, reading, current) for kind in role.TABLE]
     got = gather(
-        {**{one.name: one.look for one in actions}, "held": lambda: chained_sessions.checks(work)},
+        {
+            **{one.name: one.read_current for one in actions},
+            "held": lambda: chained_sessions.checks(principal),
+        },
         BRANCHES,
     )
-    _still_there(work, facts)
-    if work.target.kind == identify.USER and "NoSuchEntity" in facts.unread.get("deny_all", ""):
-        return _no_user(work)
+    _still_there(principal, current)
+    if principal.target.kind == identify.USER and "NoSuchEntity" in current.read_errors.get(
+        "deny_all", ""
+    ):
+        return _no_user(principal)
     out = []
     for one in actions:
         if one.name.startswith("tag_"):
             continue  # a label, not containment
         status, text = one.intent()
-        read = not one.on or one.part not in facts.unread
-        ok = not one.on or (read and not one.todo())
+        read = not one.enabled or one.item not in current.read_errors
+        ok = not one.enabled or (read and not one.pending_change())
         text = text if ok else f"{one.name}: {'not ' * (status != FAILED)}{text}"
         out.append(Check(one.name, ok, text, fatal=one.name in FATAL, read=read))
-    return out + list(value(got["held"])) + _not_handed_over(work)
+    return out + list(value(got["held"])) + _not_handed_over(principal)
 
 
-def _not_handed_over(work: Work) -> list[Check]:
+def _not_handed_over(principal: PrincipalContext) -> list[Check]:
     """Of stolen instance credentials: the machine that they are of, which playbook ec2_instance
     was to answer, goes on.
     """
-    line = work.acted("hand_over_to_ec2_instance")
-    own = not (work.target.attach or work.target.verify_only)
+    line = principal.logged_action("hand_over_to_ec2_instance")
+    own = not (principal.target.attach or principal.target.verify_only)
     if (
         not own
         or line.get("status") != FAILED
-        or "ec2_instance" not in work.ctx.config.active_playbooks
+        or "ec2_instance" not in principal.context.config.active_playbooks
     ):
         return []
     return [Check("hand_over_to_ec2_instance", False, str(line["detail"]))]
 
 
-def _still_there(work: Work, facts: Facts) -> None:
+def _still_there(principal: PrincipalContext, current: PrincipalState) -> None:
     """Raises Gone when the role is deleted, or the name is another principal's by now."""
     part, what = (
-        ("deny_all", "IAM user") if work.target.kind == identify.USER else ("sessions", "role")
+        ("deny_all", "IAM user") if principal.target.kind == identify.USER else ("sessions", "role")
     )
-    name = work.who.user or work.who.role
-    if what == "role" and "NoSuchEntity" in facts.unread.get(part, ""):
+    name = principal.who.user or principal.who.role
+    if what == "role" and "NoSuchEntity" in current.read_errors.get(part, ""):
         raise Gone(f"role {name} no longer exists: its sessions can do nothing")
-    id, wanted = (facts.parts.get(part) or {}).get("id"), work.scope("unique_id")
+    id, wanted = (current.settings.get(part) or {}).get("id"), principal.scope("unique_id")
     if id and wanted and id != wanted:
         raise Gone(
             f"{what} {name} ({wanted}) no longer exists; {id} has its name by now, and is"
@@ -117,60 +127,68 @@ def _still_there(work: Work, facts: Facts) -> None:
         )
 
 
-def _no_user(work: Work) -> list[Check]:
+def _no_user(principal: PrincipalContext) -> list[Check]:
     """Deleted, or renamed: a key that is still somebody's tells. Raises Gone."""
-    iam = work.open(allow(("iam:GetAccessKeyLastUsed",))).client("iam")
-    for key in sorted({*(work.had("access_keys") or {}), work.who.key} - {""}):
+    iam = principal.open(allow(("iam:GetAccessKeyLastUsed",))).client("iam")
+    for key in sorted({*(principal.before_state("access_keys") or {}), principal.who.key} - {""}):
         try:
             name = str(iam.get_access_key_last_used(AccessKeyId=key).get("UserName") or "")
         except AWS_ERRORS as error:
             if is_transient(error):
                 raise
             continue  # AccessDenied: there is no such key, or it is another account's
-        if name and name != work.who.user:
+        if name and name != principal.who.user:
             text = (
-                f"IAM user {work.who.user} was renamed to {name}: what was done to it can be read"
+                f"IAM user {principal.who.user} was renamed to {name}: what was done to it "
+                "can be read"
                 " no longer under its old name"
             )
             return [Check("deny_all", False, text, fatal=True)]
     raise Gone(
-        f"IAM user {work.who.user} no longer exists: its keys, its password and its sessions are"
+        f"IAM user {principal.who.user} no longer exists: its keys, its password and its "
+        "sessions are"
         " dead"
     )
 
 
-def _watched(work: Work) -> list[str]:
+def _watched(principal: PrincipalContext) -> list[str]:
     """What a call that undoes this would name: the user or role, its keys, the policies that
     deny.
     """
-    before = work.kept.get("before") or {}
-    names = {work.who.user, work.who.role, *(before.get("access_keys") or {})}
-    state = ((work.kept.get("evidence") or {}).get(chained_sessions.NAME) or {}).get("state") or {}
+    before = principal.stored.get("before") or {}
+    names = {principal.who.user, principal.who.role, *(before.get("access_keys") or {})}
+    state = ((principal.stored.get("evidence") or {}).get(chained_sessions.NAME) or {}).get(
+        "state"
+    ) or {}
     names |= {arn.rsplit("/", 1)[-1] for arn in state.get("roles") or {}}
     return sorted(names - {""})
 
 
-def _conclude(work: Work, checks: list[Check]) -> Step:
+def _conclude(principal: PrincipalContext, checks: list[Check]) -> StepResult:
     wrong = [one for one in checks if not one.ok]
     fatal = [one for one in wrong if one.fatal]
     text = "; ".join(one.detail for one in fatal or wrong)
-    if again := _not_yet(work, wrong, text):
+    if again := _not_yet(principal, wrong, text):
         return again
     if fatal:
-        return Step(status=Status.FAILED, detail=f"NOT contained: {text}")
+        return StepResult(status=Status.FAILED, detail=f"NOT contained: {text}")
     if wrong:
-        return Step(status=Status.PARTIAL, detail=f"contained as far as it can be, but: {text}")
-    return Step(status=Status.CONTAINED, detail=f"{len(checks)} checks read back, {when(work)}")
+        return StepResult(
+            status=Status.PARTIAL, detail=f"contained as far as it can be, but: {text}"
+        )
+    return StepResult(
+        status=Status.CONTAINED, detail=f"{len(checks)} checks read back, {when(principal)}"
+    )
 
 
-def _not_yet(work: Work, wrong: list[Check], text: str) -> Step | None:
+def _not_yet(principal: PrincipalContext, wrong: list[Check], text: str) -> StepResult | None:
     """Why it is too early for a verdict: contain once more, or read once more."""
-    ctx, target = work.ctx, work.target
+    context, target = principal.context, principal.target
     if target.attach or target.verify_only:
-        owner = ctx.record.meta(target.attach)["status"] if wrong and target.attach else ""
-        waits = owner in IN_PROGRESS and ctx.attempt < OWNER_ATTEMPTS
+        owner = context.record.meta(target.attach)["status"] if wrong and target.attach else ""
+        waits = owner in IN_PROGRESS and context.attempt < OWNER_ATTEMPTS
         return (
-            Step(
+            StepResult(
                 done=False,
                 wait_seconds=5,
                 detail=f"incident {target.attach} is still at work: {text}",
@@ -178,22 +196,27 @@ def _not_yet(work: Work, wrong: list[Check], text: str) -> Step | None:
             if waits
             else None
         )
-    if ctx.attempt >= ATTEMPTS:
+    if context.attempt >= ATTEMPTS:
         return None
-    done = [one for one in wrong if one.read and work.acted(one.name).get("status") == DONE]
+    done = [
+        one for one in wrong if one.read and principal.logged_action(one.name).get("status") == DONE
+    ]
     if done:
         # It was done, and is not there: seen too early, or taken away meanwhile. Either way it is
         # done again.
         said = ", ".join(one.name for one in done)
-        ctx.record.event(
-            ctx.incident_id, "not seen after containing", f"{said}: contained once more", target.id
+        context.record.event(
+            context.incident_id,
+            "not seen after containing",
+            f"{said}: contained once more",
+            target.id,
         )
     fatal = any(one.fatal for one in wrong)
-    if done or (fatal and ctx.attempt < 3):
-        return Step(done=False, again="contain", detail=text)
-    left = 0 if fatal else to_settle(work)
+    if done or (fatal and context.attempt < 3):
+        return StepResult(done=False, again="contain", detail=text)
+    left = 0 if fatal else to_settle(principal)
     return (
-        Step(
+        StepResult(
             done=False, wait_seconds=left, detail=f"read once more in {left} s, when it has spread"
         )
         if left
@@ -201,25 +224,29 @@ def _not_yet(work: Work, wrong: list[Check], text: str) -> Step | None:
     )
 
 
-def _changed_at(work: Work) -> str:
+def _changed_at(principal: PrincipalContext) -> str:
     """When this incident last changed something, ISO 8601, or empty."""
     return max(
-        (str(one["at"]) for one in work.kept.get("actions", {}).values() if one["status"] == DONE),
+        (
+            str(one["at"])
+            for one in principal.stored.get("actions", {}).values()
+            if one["status"] == DONE
+        ),
         default="",
     )
 
 
-def to_settle(work: Work) -> int:
+def to_settle(principal: PrincipalContext) -> int:
     """Seconds until what was changed has been there for SETTLE_SECONDS; 0: it has."""
-    at = _changed_at(work)
+    at = _changed_at(principal)
     if not at:
         return 0
     age = (_time(now()) - _time(at)).total_seconds()
     return max(0, int(SETTLE_SECONDS - age + 0.999))
 
 
-def when(work: Work) -> str:
-    at = _changed_at(work)
+def when(principal: PrincipalContext) -> str:
+    at = _changed_at(principal)
     return (
         f"{int((_time(now()) - _time(at)).total_seconds())} s after the last change"
         if at

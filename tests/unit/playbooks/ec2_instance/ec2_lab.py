@@ -20,10 +20,16 @@ from typing import Any
 import boto3
 from botocore.exceptions import ClientError
 from guardduty_response.aws import clients
-from guardduty_response.containment.contract import Context, Restored, Step, Target, load_restorer
+from guardduty_response.containment.contract import (
+    Context,
+    RestoreResult,
+    StepResult,
+    Target,
+    load_restorer,
+)
 from guardduty_response.decision import finding
 from guardduty_response.decision.configuration import Config
-from guardduty_response.incident.repository import Record
+from guardduty_response.incident.repository import IncidentRepository
 from guardduty_response.playbooks.ec2_instance import playbook as ec2_instance
 from moto.core.botocore_stubber import BotocoreStubber
 
@@ -270,8 +276,8 @@ class Lab:
     # -- running -----------------------------------------------------------------------------------
 
     @property
-    def record(self) -> Record:
-        return Record("incidents", self.own("dynamodb"))
+    def record(self) -> IncidentRepository:
+        return IncidentRepository("incidents", self.own("dynamodb"))
 
     def own(self, service: str) -> Any:
         client = clients.client(service)
@@ -392,13 +398,13 @@ class Lab:
         self.ids["planned"] = planned
         return target
 
-    def respond(self, target: Target | None = None) -> Step:
+    def respond(self, target: Target | None = None) -> StepResult:
         """plan, then contain and verify as the machine runs them."""
         target = target or self.plan()
         ec2_instance.contain(self.context(), target)
         return self.verify(target)
 
-    def verify(self, target: Target) -> Step:
+    def verify(self, target: Target) -> StepResult:
         for attempt in range(1, 30):
             step, checks = ec2_instance.verify(self.context(attempt), target)
             self.ids["checks"] = {one.name: one for one in checks}
@@ -414,7 +420,7 @@ class Lab:
                 ec2_instance.contain(self.context(attempt + 1), target)
         raise AssertionError("verify never ends")
 
-    def restore(self, incident: str = INCIDENT) -> Restored:
+    def restore(self, incident: str = INCIDENT) -> RestoreResult:
         """As the restore function: it knows the ledger alone, and writes what was seen into it."""
         found = self.record.target(incident, "ec2_instance", self.ids["instance"])
         target = Target("ec2_instance", found["id"], found["arn"], MEMBER, self.region)
@@ -433,9 +439,9 @@ class Lab:
         return got
 
     def wait(
-        self, verb: Callable[[Context, Target], Step], target: Target, most: int = 50
-    ) -> list[Step]:
-        steps: list[Step] = []
+        self, verb: Callable[[Context, Target], StepResult], target: Target, most: int = 50
+    ) -> list[StepResult]:
+        steps: list[StepResult] = []
         for attempt in range(1, most):
             steps.append(verb(self.context(attempt), target))
             if steps[-1].done:

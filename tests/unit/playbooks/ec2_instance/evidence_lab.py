@@ -17,8 +17,8 @@ from typing import Any
 
 from botocore.awsrequest import AWSResponse
 from guardduty_response.containment.contract import Context, Target
-from guardduty_response.evidence.items import Part
-from guardduty_response.playbooks.ec2_instance.instance_context import Work
+from guardduty_response.evidence.items import EvidenceItem
+from guardduty_response.playbooks.ec2_instance.instance_context import InstanceContext
 
 from sandbox.emulator import moto_evidence  # patches moto: what it lacks is restored there
 from tests.unit.lambda_world import onlooker
@@ -134,18 +134,20 @@ class EvidenceLab(Lab):
     def lines(self, name: str) -> list[str]:
         return gzip.decompress(self.stored[name]).decode().splitlines()
 
-    def once(self, module: ModuleType, target: Target) -> Part:
+    def once(self, module: ModuleType, target: Target) -> EvidenceItem:
         """One call of a part with the ledger as it is, and its answer into the ledger."""
-        work = Work(self.context(), target)
-        work.kept = work.ledger()
-        before = dict(work.kept["evidence"].get(module.NAME) or {})
-        part: Part = module.run(work, before)
+        instance = InstanceContext(self.context(), target)
+        instance.stored = instance.read_stored()
+        before = dict(instance.stored["evidence"].get(module.NAME) or {})
+        part: EvidenceItem = module.run(instance, before)
         requests = [*before.get("request_ids", []), *part.request_ids]
-        work.keep(module.NAME, json.loads(json.dumps({**part.__dict__, "request_ids": requests})))
+        instance.record_evidence(
+            module.NAME, json.loads(json.dumps({**part.__dict__, "request_ids": requests}))
+        )
         self.told.append(f"{module.NAME} {part.outcome}: {part.detail}")
         return part
 
-    def collect(self, module: ModuleType, target: Target, most: int = 60) -> list[Part]:
+    def collect(self, module: ModuleType, target: Target, most: int = 60) -> list[EvidenceItem]:
         """Every answer of a part, up to its end."""
         parts = [self.once(module, target)]
         while parts[-1].outcome == "RUNNING":

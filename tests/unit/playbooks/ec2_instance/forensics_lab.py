@@ -24,9 +24,9 @@ from botocore.exceptions import ClientError
 from guardduty_response.aws import clients
 from guardduty_response.containment.contract import Context, Target
 from guardduty_response.evidence import store as evidence_store
-from guardduty_response.evidence.items import Part
+from guardduty_response.evidence.items import EvidenceItem
 from guardduty_response.playbooks.ec2_instance.evidence import forensics, uploads
-from guardduty_response.playbooks.ec2_instance.instance_context import Work
+from guardduty_response.playbooks.ec2_instance.instance_context import InstanceContext
 from moto import mock_aws
 
 from tests.unit.playbooks.ec2_instance.ec2_lab import INCIDENT, MEMBER, PREFIX, REGION, Lab
@@ -123,32 +123,34 @@ class ForensicsLab(Lab):
         return self
 
     @property
-    def work(self) -> Work:
+    def target_context(self) -> InstanceContext:
         context = self.context()
         object.__setattr__(context.config, "forensics", self.settings)
         object.__setattr__(context.config, "security_account", DOCUMENT.split(":")[4])
         arn = f"arn:aws:ec2:{self.region}:{MEMBER}:instance/{self.ids['instance']}"
-        work = Work(context, Target("ec2_instance", self.ids["instance"], arn, MEMBER, self.region))
-        work.kept = self.ledger()  # as run.py does
-        return work
+        instance = InstanceContext(
+            context, Target("ec2_instance", self.ids["instance"], arn, MEMBER, self.region)
+        )
+        instance.stored = self.ledger()  # as run.py does
+        return instance
 
     def context(self, attempt: int = 1, incident: str = INCIDENT) -> Context:
         context = super().context(attempt, incident)
         context.put_evidence = lambda name, content: evidence_store.put(incident, name, content)
         return context
 
-    def step(self) -> Part:
+    def step(self) -> EvidenceItem:
         """One call as the orchestrator makes it: with what the ledger holds of the last one, and
         what it is kept as.
         """
         before = self.ledger()["evidence"].get(forensics.NAME) or {}
-        part = forensics.run(self.work, before)
+        part = forensics.run(self.target_context, before)
         self.record.evidence(
             INCIDENT, "ec2_instance", self.ids["instance"], forensics.NAME, asdict(part)
         )
         return part
 
-    def finish(self, most: int = 60) -> Part:
+    def finish(self, most: int = 60) -> EvidenceItem:
         """Step by step to the end; the clock goes on by what each step asks to wait."""
         for _ in range(most):
             part = self.step()

@@ -18,7 +18,7 @@ from guardduty_response.cloudtrail import event as cloudtrail_event
 from guardduty_response.containment.contract import Check
 from guardduty_response.containment.target_context import POLICY_LIMIT, allow, policy
 from guardduty_response.playbooks.ec2_instance import actors
-from guardduty_response.playbooks.ec2_instance.instance_context import Work
+from guardduty_response.playbooks.ec2_instance.instance_context import InstanceContext
 
 from tests.support.repository import ROOT
 from tests.unit.playbooks.ec2_instance.ec2_lab import INCIDENT, PREFIX, REGION, Lab
@@ -77,7 +77,7 @@ def trail(monkeypatch: pytest.MonkeyPatch) -> Iterator[Trail]:
 
 
 @pytest.fixture
-def work(lab: Lab, trail: Trail) -> Work:
+def instance(lab: Lab, trail: Trail) -> InstanceContext:
     lab.build()
     target = lab.plan()
     lab.record.before(
@@ -85,7 +85,7 @@ def work(lab: Lab, trail: Trail) -> Work:
     )
     context = lab.context()
     context.assume = trail.assume  # type: ignore[assignment]
-    return Work(context, target)
+    return InstanceContext(context, target)
 
 
 def _event(
@@ -106,14 +106,18 @@ def _event(
 
 
 def _who(
-    work: Work, *undone: Check, since: str = SINCE, seen: Any = None, watched: Any = ()
+    instance: InstanceContext,
+    *undone: Check,
+    since: str = SINCE,
+    seen: Any = None,
+    watched: Any = (),
 ) -> list[Any]:
-    return actors.who(work, list(undone), since, seen, list(watched))
+    return actors.who(instance, list(undone), since, seen, list(watched))
 
 
-def test_the_event_of_the_interface_is_found(work: Work, trail: Trail) -> None:
+def test_the_event_of_the_interface_is_found(instance: InstanceContext, trail: Trail) -> None:
     trail.answer("ResourceName", ENI, _event())
-    assert _who(work, OPENED) == [
+    assert _who(instance, OPENED) == [
         {
             "who": "arn:aws:iam::222222222222:user/bob",
             "what": "ModifyNetworkInterfaceAttribute",
@@ -127,14 +131,16 @@ def test_the_event_of_the_interface_is_found(work: Work, trail: Trail) -> None:
     assert len(json.dumps(trail.policies[0])) < POLICY_LIMIT
 
 
-def test_it_is_asked_from_when_it_was_last_seen_to_hold(work: Work, trail: Trail) -> None:
+def test_it_is_asked_from_when_it_was_last_seen_to_hold(
+    instance: InstanceContext, trail: Trail
+) -> None:
     stub, asked = trail.on(REGION), {}
     client = trail.clients[REGION][0]
     client.meta.events.register(
         "provide-client-params.cloudtrail.LookupEvents", lambda params, **_: asked.update(params)
     )
     stub.add_response("lookup_events", {"Events": [{"CloudTrailEvent": json.dumps(_event())}]})
-    _who(work, OPENED)
+    _who(instance, OPENED)
     assert asked["StartTime"] == datetime(2026, 11, 24, 8, 0, tzinfo=UTC)
 
 
@@ -159,45 +165,50 @@ def test_it_is_asked_from_when_it_was_last_seen_to_hold(work: Work, trail: Trail
     ],
     ids=["refused", "only read", "no undoing call", "another interface", "the response itself"],
 )
-def test_what_is_none_of_it_is_left_out(work: Work, trail: Trail, event: Any) -> None:
+def test_what_is_none_of_it_is_left_out(
+    instance: InstanceContext, trail: Trail, event: Any
+) -> None:
     trail.answer("ResourceName", ENI, event)
     for name in actors.CALLS["interface"]:
         trail.answer("EventName", name)
-    assert _who(work, OPENED) == []
+    assert _who(instance, OPENED) == []
 
 
-def test_the_newest_come_first_and_no_more_than_a_reader_can_use(work: Work, trail: Trail) -> None:
+def test_the_newest_come_first_and_no_more_than_a_reader_can_use(
+    instance: InstanceContext, trail: Trail
+) -> None:
     trail.answer("ResourceName", ENI, *[_event(at=f"2026-11-24T08:0{n}:00Z") for n in range(9)])
-    assert [one["when"][14:16] for one in _who(work, OPENED)] == ["08", "07", "06", "05", "04"]
+    assert [one["when"][14:16] for one in _who(instance, OPENED)] == ["08", "07", "06", "05", "04"]
 
 
 def test_a_call_under_which_no_resource_is_recorded_is_found_by_its_name(
-    work: Work, trail: Trail
+    instance: InstanceContext, trail: Trail
 ) -> None:
     undone = Check("replace_instance_profile", False, "not replaced")
     parameters = {"ReplaceIamInstanceProfileAssociationRequest": {"AssociationId": "iip-assoc-1"}}
-    trail.answer("ResourceName", work.id)
+    trail.answer("ResourceName", instance.id)
     trail.answer(
         "EventName",
         "ReplaceIamInstanceProfileAssociation",
         _event("ReplaceIamInstanceProfileAssociation", requestParameters=parameters),
     )
-    [found] = _who(work, undone, watched=["iip-assoc-1"])
+    [found] = _who(instance, undone, watched=["iip-assoc-1"])
     assert found["what"] == "ReplaceIamInstanceProfileAssociation"
 
 
-def test_iam_is_asked_where_it_records(work: Work, trail: Trail) -> None:
-    work.target.__dict__["region"] = "eu-central-1"
+def test_iam_is_asked_where_it_records(instance: InstanceContext, trail: Trail) -> None:
+    instance.target.__dict__["region"] = "eu-central-1"
     gone = _event("DeleteRolePolicy", requestParameters={"roleName": "app", "policyName": "x"})
     trail.answer("ResourceName", "app", gone, region="us-east-1")
     assert [
-        one["what"] for one in _who(work, Check("revoke_sessions", False, "gone"), watched=["app"])
+        one["what"]
+        for one in _who(instance, Check("revoke_sessions", False, "gone"), watched=["app"])
     ] == ["DeleteRolePolicy"]
 
 
-def test_what_was_heard_of_is_taken_when_it_fits(work: Work, trail: Trail) -> None:
+def test_what_was_heard_of_is_taken_when_it_fits(instance: InstanceContext, trail: Trail) -> None:
     seen = cloudtrail_event.change(_event())
-    assert _who(work, OPENED, seen=seen) == [seen]
+    assert _who(instance, OPENED, seen=seen) == [seen]
     assert trail.policies == [], "CloudTrail is not asked"
 
 
@@ -205,38 +216,42 @@ def test_what_was_heard_of_is_taken_when_it_fits(work: Work, trail: Trail) -> No
     "change", [{"what": "RegisterTargets"}, {"when": "2026-11-24T07:00:00Z"}, {"when": "yesterday"}]
 )
 def test_what_was_heard_of_is_not_blamed_for_something_else(
-    work: Work, trail: Trail, change: Any
+    instance: InstanceContext, trail: Trail, change: Any
 ) -> None:
     trail.answer("ResourceName", ENI, _event())
     [found] = _who(
-        work, OPENED, seen={**cloudtrail_event.change(_event()), "event_id": "other", **change}
+        instance, OPENED, seen={**cloudtrail_event.change(_event()), "event_id": "other", **change}
     )
     assert found["event_id"].startswith("ModifyNetworkInterfaceAttribute")
 
 
-def test_many_undone_parts_are_asked_about_within_bounds(work: Work, trail: Trail) -> None:
+def test_many_undone_parts_are_asked_about_within_bounds(
+    instance: InstanceContext, trail: Trail
+) -> None:
     undone = [Check(f"interface eni-0123456789abcdef{n}", False, "is OPEN") for n in range(9)]
     for n in range(cloudtrail_actors.LOOKUPS):
         trail.answer("ResourceName", f"eni-0123456789abcdef{n}")
-    assert _who(work, *undone) == []
+    assert _who(instance, *undone) == []
     assert len(trail.policies) == cloudtrail_actors.LOOKUPS
 
 
-def test_twice_a_second(work: Work, trail: Trail, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_twice_a_second(
+    instance: InstanceContext, trail: Trail, monkeypatch: pytest.MonkeyPatch
+) -> None:
     slept: list[float] = []
     monkeypatch.setattr(cloudtrail_actors, "PAUSE_SECONDS", 0.5)
     monkeypatch.setattr(cloudtrail_actors.time, "sleep", slept.append)
     trail.answer("ResourceName", ENI)
     for name in actors.CALLS["interface"]:
         trail.answer("EventName", name)
-    _who(work, OPENED)
+    _who(instance, OPENED)
     assert slept == [0, 0.5, 0.5, 0.5]
 
 
-def test_a_refusal_is_the_callers_to_tell(work: Work, trail: Trail) -> None:
+def test_a_refusal_is_the_callers_to_tell(instance: InstanceContext, trail: Trail) -> None:
     trail.on(REGION).add_client_error("lookup_events", "AccessDeniedException", "no")
     with pytest.raises(ClientError, match="AccessDenied"):
-        _who(work, OPENED)
+        _who(instance, OPENED)
 
 
 def test_the_rules_list_and_the_lookups_are_the_same() -> None:

@@ -18,7 +18,7 @@ from botocore.exceptions import ClientError
 from guardduty_response.cloudtrail import query, trails
 from guardduty_response.containment.contract import Target
 from guardduty_response.playbooks.ec2_instance.evidence import api_calls
-from guardduty_response.playbooks.ec2_instance.instance_context import Work
+from guardduty_response.playbooks.ec2_instance.instance_context import InstanceContext
 
 from tests.unit.playbooks.ec2_instance.ec2_lab import MEMBER, REGION
 from tests.unit.playbooks.ec2_instance.evidence_lab import EvidenceLab, short
@@ -341,7 +341,9 @@ def test_late_events_are_asked_for_once_while_others_collect(
 ) -> None:
     target, now = built(evidence), time.time()
     first = evidence.happened("StopInstances", 120, ResourceName=evidence.ids["instance"])
-    Work(evidence.context(), target).keep("forensics", {"outcome": "RUNNING", "state": {}})
+    InstanceContext(evidence.context(), target).record_evidence(
+        "forensics", {"outcome": "RUNNING", "state": {}}
+    )
     assert evidence.once(api_calls, target).outcome == "RUNNING"
     late = evidence.happened("StartInstances", 90, ResourceName=evidence.ids["instance"])
     monkeypatch.setattr(api_calls.time, "time", lambda: now + 16 * 60)
@@ -353,7 +355,7 @@ def test_late_events_are_asked_for_once_while_others_collect(
 
 def test_nobody_waits_for_late_events_alone(evidence: EvidenceLab) -> None:
     target = built(evidence)
-    Work(evidence.context(), target).keep(
+    InstanceContext(evidence.context(), target).record_evidence(
         "network_logs", {"outcome": "RUNNING", "state": {"late": True}}
     )
     assert evidence.collect(api_calls, target)[-1].outcome == "COMPLETE"

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 from guardduty_response.cloudtrail import query
-from guardduty_response.containment.contract import Step, Target
-from guardduty_response.evidence.items import Outcome, Part
+from guardduty_response.containment.contract import StepResult, Target
+from guardduty_response.evidence.items import EvidenceItem, Outcome
 from guardduty_response.incident.statuses import Status
 from guardduty_response.playbooks.ec2_instance import evidence as collector
 from guardduty_response.playbooks.ec2_instance.evidence import forensics, items, replacement
@@ -43,7 +43,7 @@ def contained(lab: EvidenceLab) -> Target:
     return target
 
 
-def collected(lab: EvidenceLab, target: Target, most: int = 12) -> list[Step]:
+def collected(lab: EvidenceLab, target: Target, most: int = 12) -> list[StepResult]:
     """Beside containment once, then polled to the end; the target comes without its scope, as
     from the machine.
     """
@@ -114,7 +114,7 @@ def test_one_part_that_fails_is_said_and_stops_no_other(evidence: EvidenceLab) -
 def test_an_error_nobody_thought_of_is_that_parts_alone(
     evidence: EvidenceLab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def broken(work: Any, before: Json) -> Part:
+    def broken(instance: Any, before: Json) -> EvidenceItem:
         raise KeyError("VpcId")
 
     monkeypatch.setattr(items.network_logs, "run", broken)
@@ -160,10 +160,12 @@ def test_forensics_first_goes_on_when_it_no_longer_waits(
     evidence.build()
     target = evidence.plan()
     answers = [
-        Part(Outcome.RUNNING, "collecting", 3, state={"when": "before", "deadline": 2**40}),
-        Part(Outcome.RUNNING, "the deadline passed", 15, state={"when": "before", "deadline": 0}),
+        EvidenceItem(Outcome.RUNNING, "collecting", 3, state={"when": "before", "deadline": 2**40}),
+        EvidenceItem(
+            Outcome.RUNNING, "the deadline passed", 15, state={"when": "before", "deadline": 0}
+        ),
     ]
-    monkeypatch.setattr(forensics, "run", lambda work, before: answers.pop(0))
+    monkeypatch.setattr(forensics, "run", lambda instance, before: answers.pop(0))
     step = collector.first(evidence.context(), target, 2)
     assert (step.done, step.wait_seconds) == (False, 2), "no longer than what is left"
     assert collector.first(evidence.context(), target, 1).done

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from guardduty_response.containment.contract import Target
 from guardduty_response.playbooks.ec2_instance.evidence import copies, snapshots
-from guardduty_response.playbooks.ec2_instance.instance_context import Work
+from guardduty_response.playbooks.ec2_instance.instance_context import InstanceContext
 from moto.ec2.models import ec2_backends
 
 from tests.unit.playbooks.ec2_instance.ec2_lab import MEMBER, REGION
@@ -257,7 +257,7 @@ def test_complete_snapshots_of_a_broken_set_are_copied(evidence: EvidenceLab) ->
     state = evidence.kept("snapshots")
     state["outcome"] = "FAILED"
     state["state"]["snapshots"][0]["state"] = "error"
-    Work(evidence.context(), target).keep("snapshots", state)
+    InstanceContext(evidence.context(), target).record_evidence("snapshots", state)
     part = evidence.collect(copies, target)[-1]
     assert list(own(evidence, MEMBER)) == [state["state"]["ids"][1]]
     assert part.outcome == "COMPLETE"
@@ -266,7 +266,7 @@ def test_complete_snapshots_of_a_broken_set_are_copied(evidence: EvidenceLab) ->
 
 def test_nothing_to_copy(evidence: EvidenceLab) -> None:
     target = ready(evidence)
-    Work(evidence.context(), target).keep(
+    InstanceContext(evidence.context(), target).record_evidence(
         "snapshots", {"outcome": "FAILED", "detail": "refused", "state": {}}
     )
     assert evidence.collect(copies, target)[-1].outcome == "NOT_POSSIBLE"
@@ -314,15 +314,15 @@ def test_no_forensics_account(evidence: EvidenceLab) -> None:
 
 def test_session_policies_fit_and_pin_the_account(evidence: EvidenceLab) -> None:
     target = ready(evidence, "guardduty-response-vault")
-    work, many = (
-        Work(evidence.context(), target),
+    instance, many = (
+        InstanceContext(evidence.context(), target),
         [{"source": f"snap-0123456789abcde{i:02}"} for i in range(40)],
     )
-    to = copies.forensics(work)
+    to = copies.forensics(instance)
     assert to is not None
-    member = {"Version": "2012-10-17", "Statement": copies.member_policy(work, to, many)}
-    few = {"Version": "2012-10-17", "Statement": copies.member_policy(work, to, many[:3])}
-    vault = {"Version": "2012-10-17", "Statement": copies.vault_policy(work, to)}
+    member = {"Version": "2012-10-17", "Statement": copies.member_policy(instance, to, many)}
+    few = {"Version": "2012-10-17", "Statement": copies.member_policy(instance, to, many[:3])}
+    vault = {"Version": "2012-10-17", "Statement": copies.vault_policy(instance, to)}
     assert short([member, few, vault])
     assert "snapshot/snap-0123456789abcde02" in json.dumps(few)
     assert "snap-0123" not in json.dumps(member)

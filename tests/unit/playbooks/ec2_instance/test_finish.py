@@ -8,7 +8,7 @@ import botocore.session
 import pytest
 from botocore.stub import Stubber
 from guardduty_response.aws import clients
-from guardduty_response.containment.contract import Context, Step, Target
+from guardduty_response.containment.contract import Context, StepResult, Target
 from guardduty_response.incident.statuses import Status
 from guardduty_response.playbooks.ec2_instance import playbook as ec2_instance
 from guardduty_response.playbooks.ec2_instance import terminate
@@ -236,8 +236,8 @@ def readable(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return read
 
 
-def finished(lab: Lab, target: Target) -> list[Step]:
-    def step(context: Context, found: Target) -> Step:
+def finished(lab: Lab, target: Target) -> list[StepResult]:
+    def step(context: Context, found: Target) -> StepResult:
         return terminate.terminate(context, found)
 
     return lab.wait(step, target)

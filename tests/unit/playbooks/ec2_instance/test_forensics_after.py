@@ -111,7 +111,7 @@ def test_parts_are_sized_from_the_instance(lab: ForensicsLab) -> None:
 @pytest.mark.parametrize("mib", [512, 2048, 65_536, 786_432, 25_165_824])
 def test_at_most_five_hundred_parts(lab: ForensicsLab, mib: int) -> None:
     with_memory(lab)
-    made = uploads.begin(lab.work, "f", "Linux", lab.settings, mib)
+    made = uploads.begin(lab.target_context, "f", "Linux", lab.settings, mib)
     assert made.parts <= 500 and 64 * uploads.MIB <= made.part_bytes <= 5 * 1024 * uploads.MIB
     if mib < 1_000_000:
         assert made.parts * made.part_bytes >= mib * uploads.MIB * 1.05
@@ -161,7 +161,7 @@ def contained(
 def test_after_containment(lab: ForensicsLab) -> None:
     contained(lab)
     lab.agent.on_send = lab.upload()
-    assert forensics.possible_after(lab.work) == ""
+    assert forensics.possible_after(lab.target_context) == ""
     first = lab.step()
     assert first.outcome == "RUNNING" and first.wait_seconds == 15
     assert not forensics.waits(lab.ledger()["evidence"]["forensics"]), "nothing waits for it"

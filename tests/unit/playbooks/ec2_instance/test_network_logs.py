@@ -18,7 +18,7 @@ from guardduty_response.cloudtrail import log_reader
 from guardduty_response.cloudtrail.time_range import iso
 from guardduty_response.containment.contract import Target
 from guardduty_response.playbooks.ec2_instance.evidence import network_logs
-from guardduty_response.playbooks.ec2_instance.instance_context import Work
+from guardduty_response.playbooks.ec2_instance.instance_context import InstanceContext
 from moto.ec2.models import ec2_backends
 from moto.logs.models import logs_backends
 
@@ -373,7 +373,9 @@ def test_late_records_are_asked_for_once_while_others_collect(
     target, eni, now = built(evidence), interface(evidence), time.time()
     id = flow(evidence)
     write(evidence, f"{eni}-all", (now - 60, record(eni, now - 60)))
-    Work(evidence.context(), target).keep("forensics", {"outcome": "RUNNING", "state": {}})
+    InstanceContext(evidence.context(), target).record_evidence(
+        "forensics", {"outcome": "RUNNING", "state": {}}
+    )
     first = evidence.once(network_logs, target)
     assert first.outcome == "RUNNING"
     assert len(first.objects) == 1
@@ -399,7 +401,7 @@ def test_late_records_are_asked_for_once_while_others_collect(
 def test_nobody_waits_for_late_records_alone(evidence: EvidenceLab) -> None:
     target = built(evidence)
     flow(evidence)
-    Work(evidence.context(), target).keep(
+    InstanceContext(evidence.context(), target).record_evidence(
         "api_calls", {"outcome": "RUNNING", "state": {"late": True}}
     )
     assert evidence.collect(network_logs, target)[-1].outcome == "COMPLETE"

@@ -13,7 +13,7 @@ from guardduty_response.containment.contract import Target
 from guardduty_response.incident.statuses import Status
 from guardduty_response.playbooks.ec2_instance import action_order, network
 from guardduty_response.playbooks.ec2_instance import playbook as ec2_instance
-from guardduty_response.playbooks.ec2_instance.instance_context import Work
+from guardduty_response.playbooks.ec2_instance.instance_context import InstanceContext
 
 from tests.unit.playbooks.ec2_instance.ec2_lab import MEMBER, PREFIX, REGION, Call, Lab
 
@@ -29,7 +29,7 @@ def hexes(prefix: str, count: int) -> list[str]:
     return [f"{prefix}-0123456789abcdef{n:x}" for n in range(count)]
 
 
-def big(lab: Lab) -> Work:
+def big(lab: Lab) -> InstanceContext:
     lab.ids = {"instance": "i-0123456789abcdef0", "vpc": "vpc-0123456789abcdef0"}
     group = (
         f"arn:aws:elasticloadbalancing:{REGION}:{MEMBER}:targetgroup/{'n' * 32}/0123456789abcdef"
@@ -47,7 +47,7 @@ def big(lab: Lab) -> Work:
     }
     lab.options |= {"untrack_connections": True, "disassociate_elastic_ip": True}
     arn = f"arn:aws:ec2:{REGION}:{MEMBER}:instance/i-0123456789abcdef0"
-    return Work(
+    return InstanceContext(
         lab.context(), Target("ec2_instance", "i-0123456789abcdef0", arn, MEMBER, REGION, scope)
     )
 
@@ -61,11 +61,11 @@ def listed(value: Any) -> list[str]:
 
 
 def test_every_session_policy_fits_and_names_what_it_changes(lab: Lab) -> None:
-    work = big(lab)
-    scope = work.target.scope
-    network.sessions(work, scope["interfaces"], scope["vpcs"], {})
-    action_order.changing(work)
-    action_order.reading(work)
+    instance = big(lab)
+    scope = instance.target.scope
+    network.sessions(instance, scope["interfaces"], scope["vpcs"], {})
+    action_order.changing(instance)
+    action_order.reading(instance)
     assert len(lab.policies) > 4
     for policy in lab.policies:
         assert len(json.dumps(policy, separators=(",", ":"))) <= 2048
@@ -87,14 +87,14 @@ def test_every_session_policy_fits_and_names_what_it_changes(lab: Lab) -> None:
 
 
 def test_what_is_switched_off_is_not_allowed(lab: Lab) -> None:
-    work = big(lab)
+    instance = big(lab)
     lab.options |= {
         "untrack_connections": False,
         "disassociate_elastic_ip": False,
         "revoke_sessions": "none",
     }
-    network.sessions(work, ["eni-1"], ["vpc-1"], {"vpc-1": "sg-1"})
-    action_order.changing(work)
+    network.sessions(instance, ["eni-1"], ["vpc-1"], {"vpc-1": "sg-1"})
+    action_order.changing(instance)
     actions = {action for statement in statements(lab.policies) for action in statement["Action"]}
     assert (
         not {"ec2:AuthorizeSecurityGroupIngress", "ec2:DisassociateAddress", "iam:PutRolePolicy"}
@@ -103,10 +103,10 @@ def test_what_is_switched_off_is_not_allowed(lab: Lab) -> None:
 
 
 def test_a_group_brought_along_may_only_be_attached(lab: Lab) -> None:
-    work = big(lab)
+    instance = big(lab)
     lab.options["untrack_connections"] = False
-    work.brought["vpc-1"] = "sg-1"
-    network.sessions(work, ["eni-1"], ["vpc-1"], {"vpc-1": "sg-1"})
+    instance.brought["vpc-1"] = "sg-1"
+    network.sessions(instance, ["eni-1"], ["vpc-1"], {"vpc-1": "sg-1"})
     (policy,) = lab.policies
     actions = {action for statement in policy["Statement"] for action in statement["Action"]}
     assert {action for action in actions if "Describe" not in action} == {

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from guardduty_response.containment.contract import Step, Target
+from guardduty_response.containment.contract import StepResult, Target
 from guardduty_response.incident.statuses import Status
 from guardduty_response.monitoring import drift
 from guardduty_response.playbooks.ec2_instance import credentials
@@ -45,14 +45,14 @@ def held(lab: Lab) -> Callable[..., Target]:
     return build
 
 
-def _check(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> tuple[Step, Any]:
+def _check(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> tuple[StepResult, Any]:
     """As a check does: planned anew, read twice where something is wrong."""
     monkeypatch.setenv("GDR_PLAYBOOK", "ec2_instance")
-    monkeypatch.setattr(ec2_instance, "culprits", lambda *_: [])
+    monkeypatch.setattr(ec2_instance, "find_actors", lambda *_: [])
     [planned] = ec2_instance.plan(lab.context())
     target = dataclasses.replace(planned.target, verify_only=True)
     assert ec2_instance.contain(lab.context(), target).detail.endswith("nothing was changed")
-    step, more = Step(), {}
+    step, more = StepResult(), {}
     for attempt in (1, 2):
         context = lab.context(attempt)
         step, checks = ec2_instance.verify(context, target)
@@ -155,7 +155,7 @@ def test_whatever_is_undone_is_a_breach(
     held(asg=True, targets=True)
     undo(lab)
     step, more = _check(lab, monkeypatch)
-    assert step.status is Status.BREACHED
+    assert step.status is Status.CONTAINMENT_LOST
     assert {one.split(" ")[0] for one in more["breach"]["checks"]} == {check}
 
 

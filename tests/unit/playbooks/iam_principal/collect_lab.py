@@ -29,12 +29,12 @@ from botocore.exceptions import ClientError
 from guardduty_response.aws import clients
 from guardduty_response.cloudtrail import query
 from guardduty_response.containment.contract import Context, Target
-from guardduty_response.containment.target_context import Work
+from guardduty_response.containment.target_context import TargetContext
 from guardduty_response.decision import finding
 from guardduty_response.decision.configuration import Config
 from guardduty_response.evidence import store as evidence_store
-from guardduty_response.evidence.items import Part
-from guardduty_response.incident.repository import Record
+from guardduty_response.evidence.items import EvidenceItem
+from guardduty_response.incident.repository import IncidentRepository
 from moto import mock_aws
 from moto.core.botocore_stubber import BotocoreStubber
 
@@ -204,7 +204,7 @@ class CollectLab:
             "credentials": {
                 "accessKeyId": key,
                 "sessionToken": "TOKEN-IN-CLEAR",
-                "expiration": "soon",
+                "expiration": "now_rounded_up",
             }
         }
         return self.happened(
@@ -223,8 +223,8 @@ class CollectLab:
         return Target(self.kind, self.id, f"arn:aws:iam::{MEMBER}:user/{self.id}", MEMBER, REGION)
 
     @property
-    def record(self) -> Record:
-        return Record("incidents")
+    def record(self) -> IncidentRepository:
+        return IncidentRepository("incidents")
 
     def context(self) -> Context:
         seen = datetime.fromtimestamp(time.time() - self.first_seen, UTC).strftime(
@@ -269,24 +269,24 @@ class CollectLab:
             self.attempt,
         )
 
-    def work(self) -> Work:
-        work = Work(self.context(), self.target)
-        work.kept = work.ledger()
-        return work
+    def target_context(self) -> TargetContext:
+        principal = TargetContext(self.context(), self.target)
+        principal.stored = principal.read_stored()
+        return principal
 
-    def once(self, module: ModuleType, keep: bool = True) -> Part:
+    def once(self, module: ModuleType, keep: bool = True) -> EvidenceItem:
         """One call of a part; ``keep``: whether its answer reaches the ledger, as it does unless
         the function dies.
         """
-        work = self.work()
-        before = dict(work.kept["evidence"].get(module.NAME) or {})
-        part: Part = module.run(work, before)
+        principal = self.target_context()
+        before = dict(principal.stored["evidence"].get(module.NAME) or {})
+        part: EvidenceItem = module.run(principal, before)
         if keep:
-            work.keep(module.NAME, json.loads(json.dumps(part.__dict__)))
+            principal.record_evidence(module.NAME, json.loads(json.dumps(part.__dict__)))
         self.told.append(f"{module.NAME} {part.outcome}: {part.detail} TASK {part.task}")
         return part
 
-    def collect(self, module: ModuleType, most: int = 20) -> list[Part]:
+    def collect(self, module: ModuleType, most: int = 20) -> list[EvidenceItem]:
         """Every answer of a part up to its end; what it waits for is let pass."""
         parts = [self.once(module)]
         while parts[-1].outcome == "RUNNING":

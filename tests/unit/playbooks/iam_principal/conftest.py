@@ -70,7 +70,7 @@ def _clock(lab: IamLab, monkeypatch: pytest.MonkeyPatch) -> None:
     for module in (repository, verify, drift, plan, center_verify, center_contain):
         monkeypatch.setattr(module, "now", at)
     for module in (role, chained_sessions):
-        monkeypatch.setattr(module, "soon", lambda: at(1))
+        monkeypatch.setattr(module, "now_rounded_up", lambda: at(1))
 
 
 @pytest.fixture

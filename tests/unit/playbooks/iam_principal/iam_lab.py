@@ -28,14 +28,14 @@ from guardduty_response.containment.contract import (
     Check,
     Context,
     Planned,
-    Restored,
-    Step,
+    RestoreResult,
+    StepResult,
     Target,
     load_restorer,
 )
 from guardduty_response.decision import finding
 from guardduty_response.decision.configuration import Config
-from guardduty_response.incident.repository import Record
+from guardduty_response.incident.repository import IncidentRepository
 from guardduty_response.playbooks.iam_principal import playbook
 from moto.iam.models import iam_backends
 
@@ -385,8 +385,8 @@ class IamLab:
     # -- running -----------------------------------------------------------------------------------
 
     @property
-    def record(self) -> Record:
-        return Record("incidents", self.own("dynamodb"))
+    def record(self) -> IncidentRepository:
+        return IncidentRepository("incidents", self.own("dynamodb"))
 
     def own(self, service: str) -> Any:
         client = clients.client(service)
@@ -559,13 +559,13 @@ class IamLab:
         self.ids |= {"planned": planned, "target": planned.target}
         return planned
 
-    def respond(self, target: Target | None = None) -> Step:
+    def respond(self, target: Target | None = None) -> StepResult:
         """plan, then contain and verify as the machine runs them."""
         target = target or self.plan()
         playbook.contain(self.context(), target)
         return self.verify(target)
 
-    def verify(self, target: Target) -> Step:
+    def verify(self, target: Target) -> StepResult:
         for attempt in range(1, 60):
             step, checks = playbook.verify(self.context(attempt), target)
             self.checks = {one.name: one for one in checks}
@@ -584,7 +584,7 @@ class IamLab:
             f"verify never ends: {step.detail} {step.wait_seconds} {step.again} {self.ahead}"
         )
 
-    def finish(self, target: Target) -> list[Step]:
+    def finish(self, target: Target) -> list[StepResult]:
         steps = [playbook.finish(self.context(), target)]
         while not steps[-1].done:
             assert len(steps) < 5
@@ -592,7 +592,7 @@ class IamLab:
             steps.append(playbook.finish(self.context(), target))
         return steps
 
-    def restore(self, incident: str = INCIDENT) -> Restored:
+    def restore(self, incident: str = INCIDENT) -> RestoreResult:
         """As the restore function: it knows the ledger alone, and writes what was seen into it."""
         known = self.ids["target"]
         found = self.record.target(incident, known.kind, known.id)

@@ -25,12 +25,18 @@ from botocore.awsrequest import AWSResponse
 from botocore.exceptions import ClientError
 from guardduty_response.aws import clients
 from guardduty_response.containment import restoration
-from guardduty_response.containment.contract import Context, Restored, Step, Target, load_remediator
-from guardduty_response.containment.target_context import Work
+from guardduty_response.containment.contract import (
+    Context,
+    RestoreResult,
+    StepResult,
+    Target,
+    load_remediator,
+)
+from guardduty_response.containment.target_context import TargetContext
 from guardduty_response.decision import configuration
 from guardduty_response.decision.finding import Finding
 from guardduty_response.evidence import store as evidence_store
-from guardduty_response.incident.repository import Record
+from guardduty_response.incident.repository import IncidentRepository
 from guardduty_response.playbooks.iam_principal import restore_reversals
 from guardduty_response.playbooks.iam_principal.eradicate import reversal, run
 from moto.core.botocore_stubber import BotocoreStubber
@@ -161,8 +167,8 @@ class Lab:
         client.meta.events.register("after-call.iam.GetUser", shown)
 
     @property
-    def record(self) -> Record:
-        return Record(TABLE, clients.client("dynamodb"))
+    def record(self) -> IncidentRepository:
+        return IncidentRepository(TABLE, clients.client("dynamodb"))
 
     @property
     def target(self) -> Target:
@@ -294,10 +300,10 @@ class Lab:
             put_evidence=partial(evidence_store.put, INCIDENT),
         )
 
-    def once(self) -> Step:
+    def once(self) -> StepResult:
         return load_remediator("iam_principal").remediate(self.context(), self.target)
 
-    def remediate(self, more: bool = False, most: int = 20) -> Step:
+    def remediate(self, more: bool = False, most: int = 20) -> StepResult:
         """Lists what happened, then as the machine does: again and again, until the phase is
         done.
         """
@@ -315,11 +321,11 @@ class Lab:
             assert step.wait_seconds > 0
         raise AssertionError("remediate never ends")
 
-    def restore(self) -> Restored:
+    def restore(self) -> RestoreResult:
         """The reverts' share of a restore, as restoration.py does it: from the ledger alone."""
-        work = Work(self.context("restore"), self.target)
-        work.kept = work.ledger()
-        got = restoration.restore(work, lambda: (True, restore_reversals.parts(work)))
+        principal = TargetContext(self.context("restore"), self.target)
+        principal.stored = principal.read_stored()
+        got = restoration.restore(principal, lambda: (True, restore_reversals.parts(principal)))
         assert self.refused == [], "every session policy must allow what its session asks for"
         self.record.set_target(
             INCIDENT,

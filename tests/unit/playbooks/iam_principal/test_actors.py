@@ -36,7 +36,7 @@ def bob() -> Json:
 
 def who(iam: IamLab, *undone: Check, seen: Json | None = None, watched: Any = ()) -> list[Json]:
     target: Target = iam.ids["target"]
-    return playbook.culprits(
+    return playbook.find_actors(
         iam.context(), target, list(undone), iam.ids["since"], seen, list(watched)
     )
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from guardduty_response.containment.contract import Step, load_collector
+from guardduty_response.containment.contract import StepResult, load_collector
 from guardduty_response.playbooks.iam_principal import evidence
 
 from tests.unit.playbooks.iam_principal import collect_lab
@@ -33,7 +33,7 @@ def started(lab: CollectLab) -> CollectLab:
     return lab
 
 
-def asked(lab: CollectLab) -> Step:
+def asked(lab: CollectLab) -> StepResult:
     return evidence.collect(lab.context(), lab.target)
 
 
@@ -66,37 +66,37 @@ def test_beside_containment_only_what_it_could_do(started: CollectLab) -> None:
 
 def test_in_turns_with_remediation(started: CollectLab) -> None:
     first = asked(started)
-    assert (first.done, first.following) == (True, "remediate")
+    assert (first.done, first.next_step) == (True, "remediate")
     assert started.kept("actions")["state"]["listed"] == 1
     remediated(started, 1)
     started.ahead = 300
     waiting = asked(started)
-    assert (waiting.done, waiting.following) == (False, "")
+    assert (waiting.done, waiting.next_step) == (False, "")
     assert 890 <= waiting.wait_seconds <= 900, "one long wait up to the second list"
     assert started.kept("manifest") == {}
     started.ahead = 1201
     second = asked(started)
-    assert (second.done, second.following) == (True, "remediate")
+    assert (second.done, second.next_step) == (True, "remediate")
     assert started.kept("actions")["outcome"] == "COMPLETE"
     remediated(started, 2)
-    assert asked(started).following == "", "nothing is left to hand over"
+    assert asked(started).next_step == "", "nothing is left to hand over"
 
 
 def test_when_there_is_no_second_list(started: CollectLab) -> None:
     started.options["repeat_minutes"] = 0
-    assert (asked(started).following, started.kept("actions")["state"]["due"]) == ("remediate", 0)
+    assert (asked(started).next_step, started.kept("actions")["state"]["due"]) == ("remediate", 0)
     remediated(started, 1)
-    assert (asked(started).done, asked(started).following) == (True, "")
+    assert (asked(started).done, asked(started).next_step) == (True, "")
 
 
 def test_without_remediation_it_waits_and_closes(started: CollectLab) -> None:
     started.options |= {"remediate": [], "rotate_key": None}
     first = asked(started)
-    assert (first.done, first.following) == (False, "")
+    assert (first.done, first.next_step) == (False, "")
     assert first.wait_seconds > 1100
     started.ahead = 1201
     last = asked(started)
-    assert (last.done, last.following) == (True, "")
+    assert (last.done, last.next_step) == (True, "")
 
 
 def test_the_wait_is_long_at_any_attempt(started: CollectLab) -> None:
@@ -116,27 +116,27 @@ def test_a_list_that_takes_long_is_handed_over_when_complete(started: CollectLab
         "LookupEvents", "ThrottlingException", lambda asked: asked.get("NextToken") == "1", times=1
     )
     first = asked(started)
-    assert (first.done, first.following) == (False, "")
-    assert asked(started).following == "remediate"
+    assert (first.done, first.next_step) == (False, "")
+    assert asked(started).next_step == "remediate"
 
 
 def test_switched_off_there_is_nothing_to_remediate(started: CollectLab) -> None:
     started.options["list_actions"] = False
     step = asked(started)
-    assert (step.done, step.following) == (True, "")
+    assert (step.done, step.next_step) == (True, "")
     assert started.kept("actions")["outcome"] == "SKIPPED"
 
 
 def test_a_key_is_replaced_also_without_a_list(started: CollectLab) -> None:
     started.options |= {"list_actions": False, "remediate": [], "rotate_key": {"reader_arns": []}}
-    assert asked(started).following == "remediate"
+    assert asked(started).next_step == "remediate"
     remediated(started, 0)
-    assert asked(started).following == ""
+    assert asked(started).next_step == ""
 
 
 def test_refused_everywhere_remediation_still_has_its_turn(started: CollectLab) -> None:
     started.fail("LookupEvents", "AccessDeniedException")
-    assert asked(started).following == "remediate"
+    assert asked(started).next_step == "remediate"
     assert started.kept("actions")["outcome"] == "FAILED"
 
 

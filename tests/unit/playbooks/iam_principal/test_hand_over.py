@@ -227,7 +227,7 @@ def test_an_instance_that_nobody_found_is_escalated(
     monkeypatch.setattr(iam, "context", lambda *a, **k: replaced(context(*a, **k), active))
     target = iam.role(session=INSTANCE).plan()
     text = "instance i-1 is in none of the Regions"
-    iam.context().action(target, "hand_over_to_ec2_instance", "FAILED", text)
+    iam.context().log_action(target, "hand_over_to_ec2_instance", "FAILED", text)
     step = iam.respond(target)
     assert step.status is status and (text in step.detail) is (status is Status.PARTIAL)
     assert not may(iam, INSTANCE, -60)

@@ -12,7 +12,7 @@ from guardduty_response.errors import NoTarget, TargetGone
 from guardduty_response.incident.statuses import Status
 from guardduty_response.playbooks.iam_principal import identify, playbook
 from guardduty_response.playbooks.iam_principal.identify import Principal
-from guardduty_response.playbooks.iam_principal.principal_context import Work
+from guardduty_response.playbooks.iam_principal.principal_context import PrincipalContext
 from moto.core.responses import ActionResult
 from moto.sts.responses import TokenResponse
 
@@ -123,7 +123,7 @@ APP = Principal(
 )
 def test_who_it_is(iam: IamLab, said: Json, expected: Principal) -> None:
     iam.details = said
-    assert identify.principal(iam.finding()) == expected
+    assert identify.principal_in(iam.finding()) == expected
 
 
 @pytest.mark.parametrize(
@@ -147,7 +147,7 @@ def test_later_phases_know_it_from_the_target_and_the_finding(iam: IamLab) -> No
     for kind, make in (("iam_user", iam.user), ("role_session", iam.role)):
         make()  # type: ignore[operator]
         target = dataclasses.replace(iam.planned().target, scope={})
-        who = identify.principal_of(Work(iam.context(), target))
+        who = identify.principal_of(PrincipalContext(iam.context(), target))
         assert (who.kind, who.id, who.unique_id) == (
             kind,
             target.id,

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from guardduty_response.aws import clients
 from guardduty_response.cloudtrail import event as cloudtrail_event
-from guardduty_response.containment.contract import Step, Target, member_session
+from guardduty_response.containment.contract import StepResult, Target, member_session
 from guardduty_response.incident.statuses import Status
 from guardduty_response.monitoring import drift
 from guardduty_response.playbooks.iam_principal import playbook
@@ -24,7 +24,7 @@ from tests.unit.playbooks.iam_principal.iam_moto import MEMBER
 Json = dict[str, Any]
 
 
-def check(center: CenterLab, monkeypatch: pytest.MonkeyPatch) -> tuple[Step, Json]:
+def check(center: CenterLab, monkeypatch: pytest.MonkeyPatch) -> tuple[StepResult, Json]:
     """As a check does: planned anew, read twice where something is wrong."""
     monkeypatch.setenv("GDR_PLAYBOOK", "iam_principal")
     [planned] = playbook.plan(center.iam.context())
@@ -77,7 +77,7 @@ def test_the_statement_taken_out_is_a_breach_and_who_did_it_is_told(
     )
     step, more = check(held, monkeypatch)
     assert (
-        step.status is Status.BREACHED
+        step.status is Status.CONTAINMENT_LOST
         and "NOT denied to carol in permission set Audit" in step.detail
     )
     assert more["breach"]["checks"] == ["deny_user Audit"]
@@ -100,7 +100,9 @@ def test_the_role_without_the_statement_is_a_breach(
     role = held.iam.details["userName"]
     held.see("iam", MEMBER).delete_role_policy(RoleName=role, PolicyName=INLINE)
     step, more = check(held, monkeypatch)
-    assert step.status is Status.BREACHED and more["breach"]["checks"] == [f"role_denies {role}"]
+    assert step.status is Status.CONTAINMENT_LOST and more["breach"]["checks"] == [
+        f"role_denies {role}"
+    ]
 
 
 def test_a_permission_set_got_since_is_a_breach(
@@ -108,7 +110,9 @@ def test_a_permission_set_got_since_is_a_breach(
 ) -> None:
     held.assign("Billing", "carol", "444444444444")
     step, more = check(held, monkeypatch)
-    assert step.status is Status.BREACHED and more["breach"]["checks"] == ["deny_user Billing"]
+    assert step.status is Status.CONTAINMENT_LOST and more["breach"]["checks"] == [
+        "deny_user Billing"
+    ]
 
 
 def test_a_policy_that_says_more_beside_is_no_breach(
@@ -151,7 +155,7 @@ def test_a_person_who_was_deleted_stays_denied(
     )
     assert check(held, monkeypatch)[0].status is Status.CONTAINED
     held.put("PowerUser", POLICY)
-    assert check(held, monkeypatch)[0].status is Status.BREACHED
+    assert check(held, monkeypatch)[0].status is Status.CONTAINMENT_LOST
 
 
 @pytest.mark.parametrize("operation", ["GetUserId", "GetInlinePolicyForPermissionSet"])

@@ -118,7 +118,7 @@ def test_it_is_said_and_failed_with_the_commands(
     )
     assert [one.fatal for one in iam.checks.values()] == [True]
     assert playbook.finish(iam.context(), target).done
-    assert not playbook.culprits(iam.context(), target, [], "", None, [])
+    assert not playbook.find_actors(iam.context(), target, [], "", None, [])
 
 
 def commands(iam: IamLab, details: Json) -> list[str]:

@@ -27,7 +27,7 @@ def lab(monkeypatch: pytest.MonkeyPatch) -> Iterator[CollectLab]:
     yield from collect_lab.account(monkeypatch)
 
 
-def facts(lab: CollectLab) -> Json:
+def state(lab: CollectLab) -> Json:
     return dict(json.loads(lab.stored()["principal.json"]))
 
 
@@ -54,7 +54,7 @@ def test_a_user(lab: CollectLab, monkeypatch: pytest.MonkeyPatch) -> None:
     iam.add_user_to_group(GroupName="admins", UserName="alice")
     iam.create_login_profile(UserName="alice", Password="Correct-horse-1")
     [part] = lab.collect(permissions)
-    found = facts(lab)
+    found = state(lab)
     assert part.outcome == "COMPLETE" and found["missing"] == []
     assert found["user"]["UserName"] == "alice"
     assert {one["PolicyName"] for one in found["policies"]["attached"]} == {"own", "ReadOnlyAccess"}
@@ -75,7 +75,7 @@ def test_a_user_without_console_or_groups(lab: CollectLab) -> None:
     lab.build()
     alice(lab)
     [part] = lab.collect(permissions)
-    assert (part.outcome, facts(lab)["login_profile"], facts(lab)["groups"]) == (
+    assert (part.outcome, state(lab)["login_profile"], state(lab)["groups"]) == (
         "COMPLETE",
         None,
         [],
@@ -90,8 +90,8 @@ def test_a_role(lab: CollectLab) -> None:
     iam.put_role_policy(RoleName="app", PolicyName="inline", PolicyDocument=DOCUMENT)
     lab.details["accessKeyId"] = ""
     [part] = lab.collect(permissions)
-    assert facts(lab)["role"]["AssumeRolePolicyDocument"] == json.loads(DOCUMENT)
-    assert facts(lab)["policies"]["inline"] == {"inline": json.loads(DOCUMENT)}
+    assert state(lab)["role"]["AssumeRolePolicyDocument"] == json.loads(DOCUMENT)
+    assert state(lab)["policies"]["inline"] == {"inline": json.loads(DOCUMENT)}
     assert (part.outcome, part.detail) == ("COMPLETE", "policies: inline")
 
 
@@ -110,7 +110,7 @@ def test_what_cannot_be_read_is_said_and_stops_nothing(lab: CollectLab) -> None:
     [part] = lab.collect(permissions)
     assert part.outcome == "PARTIAL"
     assert "mfa_devices (AccessDenied: injected)" in part.detail
-    assert facts(lab)["user"]["UserName"] == "alice"
+    assert state(lab)["user"]["UserName"] == "alice"
 
 
 def test_nobody_whom_iam_knows(lab: CollectLab) -> None:

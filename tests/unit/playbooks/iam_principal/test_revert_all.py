@@ -97,7 +97,7 @@ def test_a_spree_is_undone_and_what_is_left_is_told(lab: Lab) -> None:
     assert left.endswith(f"--region {REGION}")
     assert set(lab.lines().values()) == {"DONE"}
     kept = lab.kept()
-    assert (kept["outcome"], kept["detail"], step.following) == (
+    assert (kept["outcome"], kept["detail"], step.next_step) == (
         "COMPLETE",
         "5 reverted, 1 left for people",
         "",
@@ -167,11 +167,11 @@ def test_what_changed_since_is_not_restored(lab: Lab) -> None:
 def test_a_second_round_comes_after_the_first(lab: Lab) -> None:
     lab.does("iam", "create_user", UserName="mallory")
     step = lab.remediate(more=True)
-    assert (step.following, lab.kept()["state"]["handled"]) == ("collect", 1)
+    assert (step.next_step, lab.kept()["state"]["handled"]) == ("collect", 1)
     lab.does("iam", "create_user", UserName="trudy")
     lab.calls.clear()
     step = lab.remediate()
-    assert (step.following, lab.kept()["state"]["handled"], lab.kept()["detail"]) == (
+    assert (step.next_step, lab.kept()["state"]["handled"], lab.kept()["detail"]) == (
         "",
         2,
         "2 reverted, 0 left for people",

@@ -196,7 +196,7 @@ def test_a_check_of_what_stands_finds_nothing_undone(
     iam.see().delete_role_policy(RoleName="app", PolicyName=role.policy_name(PREFIX, "app/carol"))
     monkeypatch.setenv("GDR_PLAYBOOK", "iam_principal")
     step, checks = playbook.verify(iam.context(2), check)
-    assert drift.judge(iam.context(2), check, step, checks)[0].status is Status.BREACHED
+    assert drift.judge(iam.context(2), check, step, checks)[0].status is Status.CONTAINMENT_LOST
 
 
 # -- whose session it is ---------------------------------------------------------------------------

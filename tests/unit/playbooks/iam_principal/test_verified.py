@@ -6,7 +6,7 @@ import dataclasses
 from typing import Any
 
 import pytest
-from guardduty_response.containment.contract import Step, Target
+from guardduty_response.containment.contract import StepResult, Target
 from guardduty_response.incident.statuses import Status
 from guardduty_response.monitoring import drift
 from guardduty_response.playbooks.iam_principal import playbook, verify
@@ -235,13 +235,13 @@ def test_linked_to_an_incident_that_has_contained_it_is_contained(iam: IamLab) -
     assert step.status is Status.CONTAINED
 
 
-def check(iam: IamLab, monkeypatch: pytest.MonkeyPatch) -> tuple[Step, Any]:
+def check(iam: IamLab, monkeypatch: pytest.MonkeyPatch) -> tuple[StepResult, Any]:
     """As a check does: planned anew, read twice where something is wrong."""
     monkeypatch.setenv("GDR_PLAYBOOK", "iam_principal")
-    monkeypatch.setattr(playbook, "culprits", lambda *_: [])
+    monkeypatch.setattr(playbook, "find_actors", lambda *_: [])
     [planned] = playbook.plan(iam.context())
     target = only(planned.target, verify_only=True)
-    step, more = Step(), {}
+    step, more = StepResult(), {}
     for attempt in (1, 2):
         context = iam.context(attempt)
         step, checks = playbook.verify(context, target)
@@ -311,7 +311,7 @@ def test_whatever_is_undone_is_a_breach(
 ) -> None:
     UNDONE[name](held)
     step, more = check(held, monkeypatch)
-    assert step.status is Status.BREACHED
+    assert step.status is Status.CONTAINMENT_LOST
     assert more["breach"]["checks"] == [name]
 
 

@@ -17,54 +17,62 @@ from botocore.exceptions import ClientError
 from guardduty_response.aws.errors import is_transient
 from guardduty_response.cloudtrail import log_reader, query
 from guardduty_response.cloudtrail.query import LAG_SECONDS
-from guardduty_response.cloudtrail.time_range import CALL_SECONDS, Window, iso
+from guardduty_response.cloudtrail.time_range import CALL_SECONDS, TimeRange, iso
 from guardduty_response.cloudtrail.trails import read_trail, trails
 from guardduty_response.containment.target_context import allow
 from guardduty_response.decision.finding import get
-from guardduty_response.evidence.items import Json, Outcome, Part
-from guardduty_response.playbooks.ec2_instance.instance_context import Work
+from guardduty_response.evidence.items import EvidenceItem, Json, Outcome
+from guardduty_response.playbooks.ec2_instance.instance_context import InstanceContext
 
 NAME = "api_calls"
 MOST_RECENT = 300  # events whose ids are remembered
 
 
-def run(work: Work, before: Json) -> Part:
+def run(instance: InstanceContext, before: Json) -> EvidenceItem:
     """State: {window, questions: [{key, value, token, pages, found, done}], trails, rows, files,
     round, late}.
     """
-    if not work.options.get("copy_logs", True):
-        return Part(Outcome.SKIPPED, "switched off (copy_logs)")
+    if not instance.options.get("copy_logs", True):
+        return EvidenceItem(Outcome.SKIPPED, "switched off (copy_logs)")
     state: Json = deepcopy(before.get("state") or {})
-    window = Window.of(work, state)
-    state.setdefault("questions", _questions(work))
+    window = TimeRange.of(instance, state)
+    state.setdefault("questions", _questions(instance))
     state.setdefault("rows", {})
     objects: list[Json] = list(before.get("objects") or [])
     until = time.monotonic() + CALL_SECONDS
     if not query.answered(state["questions"]):
-        objects += _look_up(work, state, window, until)
+        objects += _look_up(instance, state, window, until)
     if query.answered(state["questions"]) and "trails" not in state:
-        state["trails"] = trails(work)
+        state["trails"] = trails(instance)
     for trail in [one for one in state.get("trails", []) if not one.get("done")]:
         if time.monotonic() < until:
             objects += read_trail(
-                work, trail, _narrow(window, state), [one["value"] for one in state["questions"]]
+                instance,
+                trail,
+                _narrow(window, state),
+                [one["value"] for one in state["questions"]],
             )
     if not query.answered(state["questions"]) or not query.answered(state["trails"]):
-        return Part(Outcome.RUNNING, _text(state, window), 1, objects, state=state)
-    return _late(work, state, window, objects) or _end(work, state, window, objects)
+        return EvidenceItem(Outcome.RUNNING, _text(state, window), 1, objects, state=state)
+    return _late(instance, state, window, objects) or _end(instance, state, window, objects)
 
 
-def _narrow(window: Window, state: Json) -> Window:
-    return Window(window.end - LAG_SECONDS, int(state["round"])) if state.get("round") else window
+def _narrow(window: TimeRange, state: Json) -> TimeRange:
+    return (
+        TimeRange(window.end - LAG_SECONDS, int(state["round"])) if state.get("round") else window
+    )
 
 
-def _questions(work: Work) -> list[Json]:
+def _questions(instance: InstanceContext) -> list[Json]:
     keys = {
-        str(get(work.ctx.finding.detail, "resource", "accessKeyDetails", "accessKeyId") or "")
+        str(
+            get(instance.context.finding.detail, "resource", "accessKeyDetails", "accessKeyId")
+            or ""
+        )
     } - {""}
     asked = [
-        ("ResourceName", work.id),
-        ("Username", work.id),
+        ("ResourceName", instance.id),
+        ("Username", instance.id),
         *(("AccessKeyId", key) for key in sorted(keys)),
     ]
     return [query.question(key, value) for key, value in asked]
@@ -73,9 +81,9 @@ def _questions(work: Work) -> list[Json]:
 # -- LookupEvents ----------------------------------------------------------------------------------
 
 
-def _look_up(work: Work, state: Json, window: Window, until: float) -> list[Json]:
+def _look_up(instance: InstanceContext, state: Json, window: TimeRange, until: float) -> list[Json]:
     """One call's share of the questions; returns what was stored."""
-    client = work.open(allow(("cloudtrail:LookupEvents",))).client("cloudtrail")
+    client = instance.open(allow(("cloudtrail:LookupEvents",))).client("cloudtrail")
     seen = set(state.setdefault("recent", []))
     lines: list[str] = []
     take = partial(_take, seen, lines, state, window.end - LAG_SECONDS)
@@ -88,9 +96,11 @@ def _look_up(work: Work, state: Json, window: Window, until: float) -> list[Json
     if not lines:
         return []
     state["files"] = state.get("files", 0) + 1
-    name = f"{work.id}/api-calls/lookup-{state['files']:03}.jsonl.gz"
-    stored = work.ctx.put_evidence(name, log_reader.packed(lines))
-    return [{**stored, "what": f"CloudTrail events on or by {work.id}, {_narrow(window, state)}"}]
+    name = f"{instance.id}/api-calls/lookup-{state['files']:03}.jsonl.gz"
+    stored = instance.context.put_evidence(name, log_reader.packed(lines))
+    return [
+        {**stored, "what": f"CloudTrail events on or by {instance.id}, {_narrow(window, state)}"}
+    ]
 
 
 def _take(seen: set[str], lines: list[str], state: Json, recent: int, event: Json) -> int:
@@ -112,15 +122,17 @@ def _take(seen: set[str], lines: list[str], state: Json, recent: int, event: Jso
 # -- the end ---------------------------------------------------------------------------------------
 
 
-def _late(work: Work, state: Json, window: Window, objects: list[Json]) -> Part | None:
+def _late(
+    instance: InstanceContext, state: Json, window: TimeRange, objects: list[Json]
+) -> EvidenceItem | None:
     """One more round for events CloudTrail had not delivered yet, only as long as other evidence
     is being collected.
     """
-    wait = log_reader.late(work, NAME, state, window.end + LAG_SECONDS)
+    wait = log_reader.late(instance, NAME, state, window.end + LAG_SECONDS)
     if wait is None:
         return None
     if wait:
-        return Part(
+        return EvidenceItem(
             Outcome.RUNNING,
             f"{_text(state, window)}; asked once more for late events",
             wait,
@@ -131,12 +143,12 @@ def _late(work: Work, state: Json, window: Window, objects: list[Json]) -> Part 
         if not one.get("note"):
             one |= {"done": False, "token": "", "pages": 0, "until": state["round"]}
             one.pop("oldest", None)
-    return Part(
+    return EvidenceItem(
         Outcome.RUNNING, f"{_text(state, window)}; asking for late events", 1, objects, state=state
     )
 
 
-def _text(state: Json, window: Window) -> str:
+def _text(state: Json, window: TimeRange) -> str:
     said = []
     for one in state["questions"]:
         found = f"{one['found']} events of {one['key']} {one['value']}"
@@ -157,24 +169,27 @@ def _text(state: Json, window: Window) -> str:
     )
 
 
-def _end(work: Work, state: Json, window: Window, objects: list[Json]) -> Part:
+def _end(
+    instance: InstanceContext, state: Json, window: TimeRange, objects: list[Json]
+) -> EvidenceItem:
     document = {
-        "instance_id": work.id,
+        "instance_id": instance.id,
         "window": str(window),
         "read_until": iso(state.get("round") or window.end),
         "questions": state["questions"],
         "trails": state["trails"],
         "calls": query.calls(state["rows"]),
     }
-    stored = work.ctx.put_evidence(
-        f"{work.id}/api-calls/summary.json", json.dumps(document, indent=1, default=str).encode()
+    stored = instance.context.put_evidence(
+        f"{instance.id}/api-calls/summary.json",
+        json.dumps(document, indent=1, default=str).encode(),
     )
     objects = [
         *objects,
         {**stored, "what": "who called what from where, first and last, with errors"},
     ]
     state["rows"], state["recent"] = {}, []  # written out: the record keeps the short version
-    text, region = _text(state, window), work.target.region
+    text, region = _text(state, window), instance.target.region
     left = [one for one in state["questions"] if one.get("note") or one.get("cut")]
     tasks = [query.command(one, window, region) for one in left] + [
         one["task"] for one in state["trails"] if one.get("task")
@@ -182,5 +197,5 @@ def _end(work: Work, state: Json, window: Window, objects: list[Json]) -> Part:
     outcome = Outcome.COMPLETE if not tasks else Outcome.PARTIAL
     if all(one.get("note") for one in state["questions"]):
         outcome = Outcome.FAILED
-    task = f"read the rest of the API calls of {work.id}: {'; '.join(tasks)}" if tasks else ""
-    return Part(outcome, text, 0, objects, task, state)
+    task = f"read the rest of the API calls of {instance.id}: {'; '.join(tasks)}" if tasks else ""
+    return EvidenceItem(outcome, text, 0, objects, task, state)

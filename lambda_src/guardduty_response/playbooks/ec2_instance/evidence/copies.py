@@ -19,9 +19,9 @@ from botocore.exceptions import BotoCoreError, ClientError
 from guardduty_response.aws import clients
 from guardduty_response.aws.errors import error_code, is_transient
 from guardduty_response.containment.target_context import AWS_ERRORS, allow, fits, why
-from guardduty_response.evidence.items import Json, Outcome, Part
+from guardduty_response.evidence.items import EvidenceItem, Json, Outcome
 from guardduty_response.playbooks.ec2_instance.evidence.snapshots import BUSY, pace, unsure
-from guardduty_response.playbooks.ec2_instance.instance_context import Work
+from guardduty_response.playbooks.ec2_instance.instance_context import InstanceContext
 
 NAME = "copies"
 LIMIT_SECONDS = 24 * 3600  # of all copying; what takes longer is left to a person
@@ -48,14 +48,14 @@ class Forensics:
     role: str
 
 
-def forensics(work: Work) -> Forensics | None:
+def forensics(instance: InstanceContext) -> Forensics | None:
     """Where the copies go; the key in the instance's Region. None: nowhere. Raises ValueError
     with the reason: not possible.
     """
-    given = work.ctx.config.evidence.get("forensics_account")
+    given = instance.context.config.evidence.get("forensics_account")
     if not given:
         return None
-    key, region = str(given["kms_key_arn"]), work.target.region
+    key, region = str(given["kms_key_arn"]), instance.target.region
     parts = key.split(":", 5)
     if len(parts) != 6 or not parts[5].startswith("key/"):
         raise ValueError(
@@ -71,43 +71,43 @@ def forensics(work: Work) -> Forensics | None:
     return Forensics(str(given["account_id"]), key, str(given.get("copy_role_name") or ""))
 
 
-def run(work: Work, before: Json) -> Part:
+def run(instance: InstanceContext, before: Json) -> EvidenceItem:
     """State: {since, polls, asked, set: [{source, volume, copy, copy_state, shared, vault,
     vault_state, error}]}.
     """
     try:
-        to = forensics(work)
+        to = forensics(instance)
     except ValueError as error:
-        return Part(
+        return EvidenceItem(
             Outcome.NOT_POSSIBLE,
             str(error),
-            task=f"copy the snapshots of {work.id} by hand: {error}",
+            task=f"copy the snapshots of {instance.id} by hand: {error}",
         )
     if to is None:
-        return Part(
+        return EvidenceItem(
             Outcome.SKIPPED, "no forensics account is configured (evidence.forensics_account)"
         )
-    if not work.options.get("snapshot", True):
-        return Part(Outcome.SKIPPED, "switched off (snapshot)")
+    if not instance.options.get("snapshot", True):
+        return EvidenceItem(Outcome.SKIPPED, "switched off (snapshot)")
     state: Json = deepcopy(before.get("state") or {})
     if not state.get("set"):
-        made: Json = work.kept.get("evidence", {}).get("snapshots") or {}
+        made: Json = instance.stored.get("evidence", {}).get("snapshots") or {}
         if not made or made.get("outcome") == Outcome.RUNNING:
-            return Part(Outcome.RUNNING, "waits for the snapshot set", 30, state=state)
+            return EvidenceItem(Outcome.RUNNING, "waits for the snapshot set", 30, state=state)
         done = [
             one
             for one in made.get("state", {}).get("snapshots", [])
             if one.get("state") == "completed"
         ]
         if not done:
-            return Part(
+            return EvidenceItem(
                 Outcome.NOT_POSSIBLE, f"no complete snapshot to copy ({made.get('detail', '')})"
             )
         state = {
             "since": int(time.time()),
             "set": [{"source": one["id"], "volume": one["volume"]} for one in done],
         }
-    return Copying(work, to, state).step()
+    return Copying(instance, to, state).step()
 
 
 class Copying:
@@ -115,15 +115,17 @@ class Copying:
     no more than that.
     """
 
-    def __init__(self, work: Work, to: Forensics, state: Json) -> None:
-        self.work, self.to, self.state = work, to, state
+    def __init__(self, instance: InstanceContext, to: Forensics, state: Json) -> None:
+        self.target_context, self.to, self.state = instance, to, state
         self.set: list[Json] = state["set"]
         self.requests: list[str] = []
         self.waits = ""  # why something could not be asked for yet
 
-    def step(self) -> Part:
-        at_home = self.work.target.account_id == self.to.account
-        own = self.work.open(*member_policy(self.work, self.to, self.set)).client("ec2")
+    def step(self) -> EvidenceItem:
+        at_home = self.target_context.target.account_id == self.to.account
+        own = self.target_context.open(
+            *member_policy(self.target_context, self.to, self.set)
+        ).client("ec2")
         self.place(own, "copy", self.set)
         if at_home:
             # the instance is the forensics account's own: there is nobody to share with
@@ -143,7 +145,7 @@ class Copying:
         reads the state of the rest.
         """
         source = "source" if where == "copy" else "copy"
-        tag = f"{self.work.prefix}-copy-of"
+        tag = f"{self.target_context.prefix}-copy-of"
         wanted = {one[source]: one for one in entries if not one.get("error")}
         if not wanted or all(one.get(f"{where}_state") == "completed" for one in wanted.values()):
             return
@@ -171,18 +173,19 @@ class Copying:
     def copy(self, ec2: Any, where: str, one: Json, source: str) -> bool:
         """Asks for one copy. False: AWS has no room for another yet."""
         pairs = {
-            f"{self.work.prefix}-incident": self.work.ctx.incident_id,
-            f"{self.work.prefix}-instance": self.work.id,
-            f"{self.work.prefix}-copy-of": source,
+            f"{self.target_context.prefix}-incident": self.target_context.context.incident_id,
+            f"{self.target_context.prefix}-instance": self.target_context.id,
+            f"{self.target_context.prefix}-copy-of": source,
         }
         try:
             got = ec2.copy_snapshot(
-                SourceRegion=self.work.target.region,
+                SourceRegion=self.target_context.target.region,
                 SourceSnapshotId=source,
                 Encrypted=True,
                 KmsKeyId=self.to.key,
                 Description=(
-                    f"{self.work.prefix} {self.work.ctx.incident_id} {self.work.id} {one['volume']}"
+                    f"{self.target_context.prefix} {self.target_context.context.incident_id} "
+                    f"{self.target_context.id} {one['volume']}"
                 ),
                 TagSpecifications=[
                     {
@@ -223,9 +226,10 @@ class Copying:
             return said
         return (
             f"{said}. The policy of {self.to.key} must allow the role"
-            f" {self.work.prefix}-collector-ec2-instance of account {self.work.target.account_id}"
+            f" {self.target_context.prefix}-collector-ec2-instance of account "
+            f"{self.target_context.target.account_id}"
             f" {', '.join(KEY_USE)}, and kms:CreateGrant with kms:GrantIsForAWSResource, by"
-            f" kms:ViaService ec2.{self.work.target.region}.amazonaws.com"
+            f" kms:ViaService ec2.{self.target_context.target.region}.amazonaws.com"
             " (modules/forensics-account writes both)"
         )
 
@@ -266,7 +270,7 @@ class Copying:
 
     def vault(self, ready: list[Json]) -> None:
         try:
-            self.place(open_vault(self.work, self.to).client("ec2"), "vault", ready)
+            self.place(open_vault(self.target_context, self.to).client("ec2"), "vault", ready)
         except AWS_ERRORS as error:
             if is_transient(error):
                 self.waits = f"copies wait ({why(error)})"
@@ -281,11 +285,11 @@ class Copying:
     # -- verdict -----------------------------------------------------------------------------------
 
     def remember(self, state: Json) -> None:
-        self.work.keep(
+        self.target_context.record_evidence(
             NAME, {"outcome": Outcome.RUNNING, "detail": "asking for copies", "state": state}
         )
 
-    def part(self, vault: bool) -> Part:
+    def part(self, vault: bool) -> EvidenceItem:
         good = [one for one in self.set if not one.get("error") and one.get("shared")]
         good = [one for one in good if not vault or one.get("vault_state") == "completed"]
         bad = [one for one in self.set if one.get("error")]
@@ -298,17 +302,19 @@ class Copying:
                 text = f"{self.waits}; {text}"
             # A copy not listed yet is looked for soon; a full queue is left alone for a minute.
             wait = 60 if self.waits.startswith("copies wait") else pace(polls)
-            return Part(Outcome.RUNNING, text, wait, state=self.state, request_ids=self.requests)
+            return EvidenceItem(
+                Outcome.RUNNING, text, wait, state=self.state, request_ids=self.requests
+            )
         if left:
             text += f"; {left} not complete after {LIMIT_SECONDS // 3600} hours"
         if len(good) == len(self.set):
-            return Part(Outcome.COMPLETE, text, state=self.state, request_ids=self.requests)
+            return EvidenceItem(Outcome.COMPLETE, text, state=self.state, request_ids=self.requests)
         outcome = Outcome.PARTIAL if any(one.get("shared") for one in self.set) else Outcome.FAILED
         task = (
             f"give the forensics account {self.to.account} the snapshots that failed:"
             f" {self.by_hand(vault)}"
         )
-        return Part(outcome, text, task=task, state=self.state, request_ids=self.requests)
+        return EvidenceItem(outcome, text, task=task, state=self.state, request_ids=self.requests)
 
     def text(self, good: list[Json], bad: list[Json], left: int) -> str:
         said = [
@@ -331,7 +337,7 @@ class Copying:
         return "; ".join(out + [one["error"] for one in bad])
 
     def by_hand(self, vault: bool) -> str:
-        out, region = [], self.work.target.region
+        out, region = [], self.target_context.target.region
         for one in self.set:
             if one.get("copy_state") != "completed":
                 out.append(
@@ -353,20 +359,20 @@ class Copying:
         return "; ".join(out)
 
 
-def _keys(work: Work, keys: list[str]) -> list[Json]:
+def _keys(instance: InstanceContext, keys: list[str]) -> list[Json]:
     """Use of keys, and grants of theirs to EBS, through EC2 alone."""
-    via = {"kms:ViaService": f"ec2.{work.target.region}.amazonaws.com"}
+    via = {"kms:ViaService": f"ec2.{instance.target.region}.amazonaws.com"}
     grant = allow(("kms:CreateGrant",), keys, **via)
     grant["Condition"]["Bool"] = {"kms:GrantIsForAWSResource": "true"}
     return [allow(KEY_USE, keys, **via), grant]
 
 
-def _copying(work: Work, sources: list[str]) -> list[Json]:
+def _copying(instance: InstanceContext, sources: list[str]) -> list[Json]:
     """CopySnapshot is checked on its source and on the new snapshot; the tags pin the new one to
     this incident.
     """
-    arn = f"arn:{work.ctx.config.partition}:ec2:{work.target.region}"
-    incident = {f"aws:RequestTag/{work.prefix}-incident": work.ctx.incident_id}
+    arn = f"arn:{instance.context.config.partition}:ec2:{instance.target.region}"
+    incident = {f"aws:RequestTag/{instance.prefix}-incident": instance.context.incident_id}
     return [
         allow(("ec2:DescribeSnapshots",)),
         allow(("ec2:CopySnapshot",), [f"{arn}:*:snapshot/{id}" for id in sources]),
@@ -375,15 +381,15 @@ def _copying(work: Work, sources: list[str]) -> list[Json]:
     ]
 
 
-def member_policy(work: Work, to: Forensics, entries: list[Json]) -> list[Json]:
+def member_policy(instance: InstanceContext, to: Forensics, entries: list[Json]) -> list[Json]:
     """The session in the member account: copy these, share what is tagged with this incident,
     with one account.
     """
     arn, account = (
-        f"arn:{work.ctx.config.partition}:ec2:{work.target.region}",
-        work.target.account_id,
+        f"arn:{instance.context.config.partition}:ec2:{instance.target.region}",
+        instance.target.account_id,
     )
-    mine = {f"aws:ResourceTag/{work.prefix}-incident": work.ctx.incident_id}
+    mine = {f"aws:ResourceTag/{instance.prefix}-incident": instance.context.incident_id}
     rest = [
         allow(("ec2:DescribeSnapshotAttribute",)),
         allow(
@@ -393,29 +399,35 @@ def member_policy(work: Work, to: Forensics, entries: list[Json]) -> list[Json]:
             **{"ec2:Add/userId": to.account},
         ),
         *_keys(
-            work,
-            [to.key, f"arn:{work.ctx.config.partition}:kms:{work.target.region}:{account}:key/*"],
+            instance,
+            [
+                to.key,
+                f"arn:{instance.context.config.partition}:kms:{instance.target.region}:"
+                f"{account}:key/*",
+            ],
         ),
     ]
-    exact = [*_copying(work, [one["source"] for one in entries]), *rest]
+    exact = [*_copying(instance, [one["source"] for one in entries]), *rest]
     # An instance may have more volumes than a session policy holds ARNs of.
-    return exact if fits(*exact) else [*_copying(work, ["*"]), *rest]
+    return exact if fits(*exact) else [*_copying(instance, ["*"]), *rest]
 
 
-def vault_policy(work: Work, to: Forensics) -> list[Json]:
+def vault_policy(instance: InstanceContext, to: Forensics) -> list[Json]:
     """The session in the forensics account: copies of what it was given, and nothing that
     deletes.
     """
-    return [*_copying(work, ["*"]), *_keys(work, [to.key])]
+    return [*_copying(instance, ["*"]), *_keys(instance, [to.key])]
 
 
-def open_vault(work: Work, to: Forensics) -> clients.Session:
+def open_vault(instance: InstanceContext, to: Forensics) -> clients.Session:
     """A session of the forensics account's copying role, which trusts the collector function's
     own role.
     """
     arn = (
-        f"arn:{work.ctx.config.partition}:iam::{to.account}:"
-        f"role{work.ctx.config.responder['role_path']}{to.role}"
+        f"arn:{instance.context.config.partition}:iam::{to.account}:"
+        f"role{instance.context.config.responder['role_path']}{to.role}"
     )
-    document = {"Version": "2012-10-17", "Statement": vault_policy(work, to)}
-    return clients.Session(arn, f"{work.ctx.incident_id}-vault", work.target.region, document)
+    document = {"Version": "2012-10-17", "Statement": vault_policy(instance, to)}
+    return clients.Session(
+        arn, f"{instance.context.incident_id}-vault", instance.target.region, document
+    )

@@ -21,11 +21,11 @@ from guardduty_response.aws.errors import error_code, is_transient
 from guardduty_response.containment.target_context import AWS_ERRORS, Json, allow, name_of, why
 from guardduty_response.decision import policy
 from guardduty_response.errors import TargetGone
-from guardduty_response.evidence.items import Outcome, Part
+from guardduty_response.evidence.items import EvidenceItem, Outcome
 from guardduty_response.incident.statuses import IN_PROGRESS
 from guardduty_response.playbooks.ec2_instance.evidence import uploads
 from guardduty_response.playbooks.ec2_instance.evidence.uploads import Uploads
-from guardduty_response.playbooks.ec2_instance.instance_context import Work
+from guardduty_response.playbooks.ec2_instance.instance_context import InstanceContext
 from guardduty_response.playbooks.ec2_instance.state import (
     LOOK,
     closed,
@@ -63,40 +63,40 @@ def waits(part: Json) -> bool:
     )
 
 
-def run(work: Work, before: Json) -> Part:
+def run(instance: InstanceContext, before: Json) -> EvidenceItem:
     """One step of the collection. Its state: ids and times, never a URL."""
-    settings, state = work.ctx.config.forensics, dict(before.get("state") or {})
+    settings, state = instance.context.config.forensics, dict(before.get("state") or {})
     if settings["when"] == "off":
-        return Part(Outcome.SKIPPED, "switched off (forensics.when)")
+        return EvidenceItem(Outcome.SKIPPED, "switched off (forensics.when)")
     if not state.get("id"):
-        state = _opened(work, settings)
+        state = _opened(instance, settings)
         if settings["when"] == "before" and not state["seconds"]:
-            return Part(
+            return EvidenceItem(
                 Outcome.SKIPPED,
                 "containment waits for no forensics of this finding type (a deadline of 0)",
             )
-        if settings["when"] == "before" and work.kept.get("status") not in IN_PROGRESS:
+        if settings["when"] == "before" and instance.stored.get("status") not in IN_PROGRESS:
             return _impossible(
-                work,
+                instance,
                 state,
                 "it was not begun before containment, and a contained instance cannot be reached",
             )
     if state.get("command"):
-        return _poll(work, settings, state)
+        return _poll(instance, settings, state)
     try:
         return (
-            _found_again(work, settings, state)
+            _found_again(instance, settings, state)
             if state.get("asked")
-            else _start(work, settings, state)
+            else _start(instance, settings, state)
         )
     except TargetGone as gone:
-        return Part(Outcome.NOT_POSSIBLE, f"no live forensics: {gone}", state=state)
+        return EvidenceItem(Outcome.NOT_POSSIBLE, f"no live forensics: {gone}", state=state)
 
 
-def _opened(work: Work, settings: Json) -> Json:
+def _opened(instance: InstanceContext, settings: Json) -> Json:
     now = int(time.time())
     before = settings["when"] == "before"
-    first = policy.collect_first_seconds(work.ctx.config, work.ctx.finding.type)
+    first = policy.collect_first_seconds(instance.context.config, instance.context.finding.type)
     most = first if before else int(settings["timeout_minutes"]) * 60
     return {
         "id": secrets.token_hex(4),
@@ -107,31 +107,31 @@ def _opened(work: Work, settings: Json) -> Json:
     }
 
 
-def _document(work: Work) -> str:
+def _document(instance: InstanceContext) -> str:
     """The security account's document of the instance's Region: documents are Regional, and
     shared with the members.
     """
-    settings, target = work.ctx.config, work.target
+    settings, target = instance.context.config, instance.target
     return (
         f"arn:{settings.partition}:ssm:{target.region}:{settings.security_account}:"
-        f"document/{work.prefix}-forensics"
+        f"document/{instance.prefix}-forensics"
     )
 
 
-def _running(state: Json, detail: str, wait: int) -> Part:
-    return Part(Outcome.RUNNING, detail, wait, state=state)
+def _running(state: Json, detail: str, wait: int) -> EvidenceItem:
+    return EvidenceItem(Outcome.RUNNING, detail, wait, state=state)
 
 
-def _hand(work: Work) -> str:
-    return f"aws ssm start-session --target {work.id} --region {work.target.region}"
+def _hand(instance: InstanceContext) -> str:
+    return f"aws ssm start-session --target {instance.id} --region {instance.target.region}"
 
 
-def _impossible(work: Work, state: Json, reason: str) -> Part:
-    return Part(
+def _impossible(instance: InstanceContext, state: Json, reason: str) -> EvidenceItem:
+    return EvidenceItem(
         Outcome.NOT_POSSIBLE,
-        f"no live forensics of {work.id}: {reason}",
+        f"no live forensics of {instance.id}: {reason}",
         state=state,
-        task=f"live forensics of {work.id} by hand, where it can be reached: {_hand(work)}",
+        task=f"live forensics of {instance.id} by hand, where it can be reached: {_hand(instance)}",
     )
 
 
@@ -158,40 +158,41 @@ def endpoint_only(group: Json) -> str:
     )
 
 
-def possible_after(work: Work) -> str:
+def possible_after(instance: InstanceContext) -> str:
     """Why live forensics of the contained instance is not possible, or ''. Raises TargetGone and
     the errors of EC2.
     """
-    return _missing(work)[0]
+    return _missing(instance)[0]
 
 
-def _missing(work: Work) -> tuple[str, bool]:
+def _missing(instance: InstanceContext) -> tuple[str, bool]:
     """(what live forensics after containment lacks, or ''; whether it may still come:
     containment takes a moment).
     """
-    wanted = f"{work.prefix}-quarantine-ssm"
-    ec2 = work.open(allow((*LOOK, "ec2:DescribeIamInstanceProfileAssociations"))).client("ec2")
-    facts = look(work, ec2)
-    if facts.unread:
+    wanted = f"{instance.prefix}-quarantine-ssm"
+    ec2 = instance.open(allow((*LOOK, "ec2:DescribeIamInstanceProfileAssociations"))).client("ec2")
+    current = look(instance, ec2)
+    if current.read_errors:
         return (
             "; ".join(
-                f"{part} could not be read ({reason})" for part, reason in facts.unread.items()
+                f"{part} could not be read ({reason})"
+                for part, reason in current.read_errors.items()
             ),
             True,
         )
-    bare = [vpc for vpc in facts.vpcs if vpc not in work.brought]
+    bare = [vpc for vpc in current.vpcs if vpc not in instance.brought]
     if bare:
         return (
             f"quarantine_security_group_ids names no endpoint-only group for {', '.join(bare)}",
             False,
         )
-    if wide := next(filter(None, map(endpoint_only, facts.groups.values())), ""):
+    if wide := next(filter(None, map(endpoint_only, current.groups.values())), ""):
         return wide, False
-    left = [one.id for one in facts.interfaces if not closed(work, facts, one)]
+    left = [one.id for one in current.interfaces if not closed(instance, current, one)]
     if left:
         return f"{', '.join(left)} does not carry the endpoint-only group", True
     got = ec2.describe_iam_instance_profile_associations(
-        Filters=filters(**{"instance-id": work.id})
+        Filters=filters(**{"instance-id": instance.id})
     )
     live = [
         one
@@ -202,11 +203,11 @@ def _missing(work: Work) -> tuple[str, bool]:
     return ("", True) if has == wanted else (f"its instance profile is {has}, not {wanted}", True)
 
 
-def _agent(work: Work, ssm: Any) -> tuple[str, str]:
+def _agent(instance: InstanceContext, ssm: Any) -> tuple[str, str]:
     """(platform, '') of an instance whose agent answers, else ('', why not)."""
     try:
         got = ssm.describe_instance_information(
-            Filters=[{"Key": "InstanceIds", "Values": [work.id]}]
+            Filters=[{"Key": "InstanceIds", "Values": [instance.id]}]
         )["InstanceInformationList"]
     except ClientError as error:
         if error_code(error) != "InvalidInstanceId":
@@ -233,47 +234,49 @@ def _agent(work: Work, ssm: Any) -> tuple[str, str]:
     )
 
 
-def _start(work: Work, settings: Json, state: Json) -> Part:
-    document, after = _document(work), state["when"] == "after"
+def _start(instance: InstanceContext, settings: Json, state: Json) -> EvidenceItem:
+    document, after = _document(instance), state["when"] == "after"
     # Containment may still be under way, and the agent needs a while to take up its new profile.
     patience = after and time.time() < state["since"] + READY
     if after:
-        reason, may_come = _missing(work)
+        reason, may_come = _missing(instance)
         if reason:
             return (
                 _running(state, reason, 15)
                 if patience and may_come
-                else _impossible(work, state, reason)
+                else _impossible(instance, state, reason)
             )
     looks = (
         "ssm:DescribeInstanceInformation",
         "ec2:DescribeInstances",
         "ec2:DescribeInstanceTypes",
     )
-    session = work.open(allow(looks), allow(("ssm:SendCommand",), [work.target.arn, document]))
+    session = instance.open(
+        allow(looks), allow(("ssm:SendCommand",), [instance.target.arn, document])
+    )
     ssm = session.client("ssm")
-    platform, reason = _agent(work, ssm)
+    platform, reason = _agent(instance, ssm)
     if reason:
-        return _running(state, reason, 15) if patience else _impossible(work, state, reason)
+        return _running(state, reason, 15) if patience else _impossible(instance, state, reason)
     if state["when"] == "before" and time.time() >= state["deadline"]:
-        return _impossible(work, state, "the deadline passed before it could start")
+        return _impossible(instance, state, "the deadline passed before it could start")
     wanted = uploads.names(platform, settings)[1]
-    memory = _memory(work, session.client("ec2")) if wanted else 0
+    memory = _memory(instance, session.client("ec2")) if wanted else 0
     folder = (
-        f"{work.id}/forensics/"
+        f"{instance.id}/forensics/"
         f"{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime(state['since']))}-{state['id']}"
     )
-    made = uploads.begin(work, folder, platform, settings, memory)
+    made = uploads.begin(instance, folder, platform, settings, memory)
     # Recorded before the command is sent: a call that dies in between must not lead to a second
     # collection.
     state |= {"asked": int(time.time()), "platform": platform, "uploads": made.state()}
-    work.keep(NAME, asdict(_running(state, "the command is being sent", 2)))
-    return _send(work, settings, state, ssm)
+    instance.record_evidence(NAME, asdict(_running(state, "the command is being sent", 2)))
+    return _send(instance, settings, state, ssm)
 
 
-def _memory(work: Work, ec2: Any) -> int:
+def _memory(instance: InstanceContext, ec2: Any) -> int:
     """MiB of memory of the instance's type."""
-    kind = describe(work, ec2)["InstanceType"]
+    kind = describe(instance, ec2)["InstanceType"]
     return int(
         ec2.describe_instance_types(InstanceTypes=[kind])["InstanceTypes"][0]["MemoryInfo"][
             "SizeInMiB"
@@ -281,43 +284,43 @@ def _memory(work: Work, ec2: Any) -> int:
     )
 
 
-def _comment(work: Work, state: Json) -> str:
+def _comment(instance: InstanceContext, state: Json) -> str:
     # AWS SSM SendCommand: 100 characters
-    return f"{work.ctx.incident_id} forensics {state['id']}"[:100]
+    return f"{instance.context.incident_id} forensics {state['id']}"[:100]
 
 
-def _send(work: Work, settings: Json, state: Json, ssm: Any) -> Part:
+def _send(instance: InstanceContext, settings: Json, state: Json, ssm: Any) -> EvidenceItem:
     left = max(0, state["deadline"] - int(time.time()))
     # Delivery takes seconds, and the machine's deadline is hard: the script has to be done a little
     # sooner.
     limit = max(5, left - 5 if state["when"] == "before" else left - 60)
     made = Uploads(**state["uploads"])
-    url = uploads.plan(work, made, settings, state["platform"], limit, left + GRACE + 60)
+    url = uploads.plan(instance, made, settings, state["platform"], limit, left + GRACE + 60)
     try:
         got = ssm.send_command(
-            DocumentName=_document(work),
-            InstanceIds=[work.id],
+            DocumentName=_document(instance),
+            InstanceIds=[instance.id],
             Parameters={"PlanUrl": [url]},
             TimeoutSeconds=max(30, left),
-            Comment=_comment(work, state),
+            Comment=_comment(instance, state),
         )
     except (ClientError, BotoCoreError) as error:
         if is_transient(error):
             raise
-        uploads.harvest(work, made)  # ends the multipart upload; nothing can have arrived
+        uploads.harvest(instance, made)  # ends the multipart upload; nothing can have arrived
         known = NOT_THERE.get(error_code(error))
         if known:
             names = {
-                "region": work.target.region,
-                "document": _document(work),
-                "account": work.target.account_id,
+                "region": instance.target.region,
+                "document": _document(instance),
+                "account": instance.target.account_id,
             }
-            return _impossible(work, state, known.format(**names))
-        return Part(
+            return _impossible(instance, state, known.format(**names))
+        return EvidenceItem(
             Outcome.FAILED,
             f"the forensics command was refused: {_clean(why(error))}",
             state=state,
-            task=_hand(work),
+            task=_hand(instance),
         )
     state["command"] = got["Command"]["CommandId"]
     state["request_id"] = clients.request_id(got)
@@ -331,16 +334,16 @@ def _clean(text: str) -> str:
     return re.sub(r"https?://[^\s'\"]+", "(address)", text)
 
 
-def _found_again(work: Work, settings: Json, state: Json) -> Part:
+def _found_again(instance: InstanceContext, settings: Json, state: Json) -> EvidenceItem:
     """After a call that died: the command it may have sent, by its comment, or else one now."""
-    session = work.open(
+    session = instance.open(
         allow(("ssm:ListCommands",)),
-        allow(("ssm:SendCommand",), [work.target.arn, _document(work)]),
+        allow(("ssm:SendCommand",), [instance.target.arn, _document(instance)]),
     )
-    ssm, comment = session.client("ssm"), _comment(work, state)
+    ssm, comment = session.client("ssm"), _comment(instance, state)
     found = [
         one
-        for one in ssm.list_commands(InstanceId=work.id, MaxResults=50)["Commands"]
+        for one in ssm.list_commands(InstanceId=instance.id, MaxResults=50)["Commands"]
         if one.get("Comment") == comment
     ]
     if found:
@@ -348,24 +351,26 @@ def _found_again(work: Work, settings: Json, state: Json) -> Part:
         return _running(state, f"collecting: command {state['command']}", 2)
     if time.time() < state["asked"] + LISTED:
         return _running(state, "looking for the command of an interrupted call", 3)
-    return _send(work, settings, state, ssm)
+    return _send(instance, settings, state, ssm)
 
 
 # -- until it has ended ----------------------------------------------------------------------------
 
 
-def _poll(work: Work, settings: Json, state: Json) -> Part:
-    ssm = work.open(allow(("ssm:GetCommandInvocation",))).client("ssm")
+def _poll(instance: InstanceContext, settings: Json, state: Json) -> EvidenceItem:
+    ssm = instance.open(allow(("ssm:GetCommandInvocation",))).client("ssm")
     command, before = state["command"], state["when"] == "before"
     try:
-        status = str(ssm.get_command_invocation(CommandId=command, InstanceId=work.id)["Status"])
+        status = str(
+            ssm.get_command_invocation(CommandId=command, InstanceId=instance.id)["Status"]
+        )
     except ClientError as error:
         if error_code(error) != "InvocationDoesNotExist":  # just after it was sent
             raise
         status = "Pending"
     now = time.time()
     if status in ENDED:
-        return _judged(work, state, f"command {command} ended as {status}", status == "Success")
+        return _judged(instance, state, f"command {command} ended as {status}", status == "Success")
     if now < state["deadline"]:
         return _running(state, f"collecting: command {command} is {status}", 3 if before else 15)
     if before and now < state["deadline"] + GRACE:
@@ -377,25 +382,26 @@ def _poll(work: Work, settings: Json, state: Json) -> Part:
         )
         return _running(state, text, 15)
     return _judged(
-        work,
+        instance,
         state,
-        f"command {command} was {status} after {state['seconds']} s and {_cancelled(work, state)}",
+        f"command {command} was {status} after {state['seconds']} s and "
+        f"{_cancelled(instance, state)}",
         False,
     )
 
 
-def _cancelled(work: Work, state: Json) -> str:
+def _cancelled(instance: InstanceContext, state: Json) -> str:
     try:
-        ssm = work.open(allow(("ssm:CancelCommand",))).client("ssm")
-        ssm.cancel_command(CommandId=state["command"], InstanceIds=[work.id])
+        ssm = instance.open(allow(("ssm:CancelCommand",))).client("ssm")
+        ssm.cancel_command(CommandId=state["command"], InstanceIds=[instance.id])
         return "was cancelled"
     except AWS_ERRORS as error:
         return f"could not be cancelled ({why(error)})"
 
 
-def _judged(work: Work, state: Json, ending: str, success: bool) -> Part:
+def _judged(instance: InstanceContext, state: Json, ending: str, success: bool) -> EvidenceItem:
     made = Uploads(**state["uploads"])
-    got = uploads.harvest(work, made)
+    got = uploads.harvest(instance, made)
     expected = len(made.names) + bool(made.memory)
     files = [one for one in got.objects if not one["key"].endswith("/" + uploads.INDEX)]
     whole = success and not got.problems
@@ -413,9 +419,10 @@ def _judged(work: Work, state: Json, ending: str, success: bool) -> Part:
     task = (
         ""
         if outcome is Outcome.COMPLETE
-        else f"live forensics of {work.id} is {outcome}: where more is needed, {_hand(work)}"
+        else f"live forensics of {instance.id} is {outcome}: where more is needed, "
+        f"{_hand(instance)}"
     )
-    return Part(
+    return EvidenceItem(
         outcome,
         told,
         objects=got.objects,

@@ -15,9 +15,9 @@ from guardduty_response.aws import clients
 from guardduty_response.aws.errors import error_code
 from guardduty_response.containment.target_context import AWS_ERRORS, allow, gather, why
 from guardduty_response.errors import TargetGone
-from guardduty_response.evidence.items import Json, Outcome, Part
+from guardduty_response.evidence.items import EvidenceItem, Json, Outcome
 from guardduty_response.incident.repository import now
-from guardduty_response.playbooks.ec2_instance.instance_context import Work
+from guardduty_response.playbooks.ec2_instance.instance_context import InstanceContext
 from guardduty_response.playbooks.ec2_instance.state import describe, filters
 
 NAME = "instance"
@@ -46,24 +46,24 @@ _UNSUPPORTED = (
 )
 
 
-def run(work: Work, _before: Json) -> Part:
+def run(instance: InstanceContext, _before: Json) -> EvidenceItem:
     """One call: ``metadata.json``, ``user-data.txt``, ``console.txt``, ``screenshot.jpg``;
     PARTIAL names what is missing.
     """
-    ec2 = session(work).client("ec2")
+    ec2 = session(instance).client("ec2")
     try:
-        found = describe(work, ec2)
+        found = describe(instance, ec2)
     except TargetGone as gone:
-        return Part(Outcome.NOT_POSSIBLE, f"nothing can be read of it: {gone}")
-    console = work.options.get("capture_console", True)
-    shows: dict[str, Any] = {"user data": partial(_user_data, work, ec2)}
+        return EvidenceItem(Outcome.NOT_POSSIBLE, f"nothing can be read of it: {gone}")
+    console = instance.options.get("capture_console", True)
+    shows: dict[str, Any] = {"user data": partial(_user_data, instance, ec2)}
     if console:  # first: the screen and the console change, the rest hardly does
         shows = {
-            "screenshot": partial(_screenshot, work, ec2),
-            "console output": partial(_console, work, ec2),
+            "screenshot": partial(_screenshot, instance, ec2),
+            "console output": partial(_console, instance, ec2),
             **shows,
         }
-    got = gather({**shows, **_reads(work, ec2, found)})
+    got = gather({**shows, **_reads(instance, ec2, found)})
     objects, said, missing = [], [], []
     for name in shows:
         result = got[name]
@@ -75,21 +75,21 @@ def run(work: Work, _before: Json) -> Part:
             said.append(result)
         else:
             objects.append(result)
-    parts = {name: got[name] for name in _reads(work, ec2, found)}
+    parts = {name: got[name] for name in _reads(instance, ec2, found)}
     missing += [
         f"{name} ({why(result)})" for name, result in parts.items() if isinstance(result, Exception)
     ]
     document = {
-        "instance_id": work.id,
-        "account_id": work.target.account_id,
-        "region": work.target.region,
+        "instance_id": instance.id,
+        "account_id": instance.target.account_id,
+        "region": instance.target.region,
         "read_at": now(),
         "instance": found,
         **{name: result for name, result in parts.items() if not isinstance(result, Exception)},
         "missing": missing,
     }
-    stored = work.ctx.put_evidence(
-        f"{work.id}/metadata.json", json.dumps(document, indent=1, default=str).encode()
+    stored = instance.context.put_evidence(
+        f"{instance.id}/metadata.json", json.dumps(document, indent=1, default=str).encode()
     )
     objects.insert(
         0,
@@ -105,17 +105,18 @@ def run(work: Work, _before: Json) -> Part:
         said.append("console and screenshot switched off (capture_console)")
     text = "; ".join([", ".join(one["key"].rsplit("/", 1)[-1] for one in objects), *said])
     if not missing:
-        return Part(Outcome.COMPLETE, text, objects=objects)
-    return Part(Outcome.PARTIAL, f"{text}; missing: {'; '.join(missing)}", objects=objects)
+        return EvidenceItem(Outcome.COMPLETE, text, objects=objects)
+    return EvidenceItem(Outcome.PARTIAL, f"{text}; missing: {'; '.join(missing)}", objects=objects)
 
 
-def session(work: Work) -> clients.Session:
-    return work.open(
-        allow(READS), allow(("ec2:GetConsoleOutput", "ec2:GetConsoleScreenshot"), work.target.arn)
+def session(instance: InstanceContext) -> clients.Session:
+    return instance.open(
+        allow(READS),
+        allow(("ec2:GetConsoleOutput", "ec2:GetConsoleScreenshot"), instance.target.arn),
     )
 
 
-def _reads(work: Work, ec2: Any, found: Json) -> Json:
+def _reads(instance: InstanceContext, ec2: Any, found: Json) -> Json:
     groups = sorted(
         {
             one["GroupId"]
@@ -123,7 +124,7 @@ def _reads(work: Work, ec2: Any, found: Json) -> Json:
             for one in eni.get("Groups") or []
         }
     )
-    attached = filters(**{"attachment.instance-id": work.id})
+    attached = filters(**{"attachment.instance-id": instance.id})
     return {
         "interfaces": lambda: ec2.describe_network_interfaces(Filters=attached)[
             "NetworkInterfaces"
@@ -134,15 +135,15 @@ def _reads(work: Work, ec2: Any, found: Json) -> Json:
         "volumes": lambda: ec2.describe_volumes(Filters=attached)["Volumes"],
         "image": lambda: ec2.describe_images(ImageIds=[found["ImageId"]])["Images"],
         "profile": lambda: ec2.describe_iam_instance_profile_associations(
-            Filters=filters(**{"instance-id": work.id})
+            Filters=filters(**{"instance-id": instance.id})
         )["IamInstanceProfileAssociations"],
-        "attributes": lambda: {name: _attribute(work, ec2, name) for name in ATTRIBUTES},
+        "attributes": lambda: {name: _attribute(instance, ec2, name) for name in ATTRIBUTES},
     }
 
 
-def _attribute(work: Work, ec2: Any, name: str) -> Any:
+def _attribute(instance: InstanceContext, ec2: Any, name: str) -> Any:
     try:
-        got = ec2.describe_instance_attribute(InstanceId=work.id, Attribute=name)
+        got = ec2.describe_instance_attribute(InstanceId=instance.id, Attribute=name)
     except AWS_ERRORS as error:
         return {"unread": why(error)}
     return {
@@ -150,9 +151,11 @@ def _attribute(work: Work, ec2: Any, name: str) -> Any:
     }
 
 
-def _user_data(work: Work, ec2: Any) -> Json | str:
+def _user_data(instance: InstanceContext, ec2: Any) -> Json | str:
     got = (
-        ec2.describe_instance_attribute(InstanceId=work.id, Attribute="userData").get("UserData")
+        ec2.describe_instance_attribute(InstanceId=instance.id, Attribute="userData").get(
+            "UserData"
+        )
         or {}
     )
     if not got.get("Value"):
@@ -161,30 +164,32 @@ def _user_data(work: Work, ec2: Any) -> Json | str:
         content = base64.b64decode(got["Value"], validate=True)
     except ValueError:
         content = str(got["Value"]).encode()
-    stored = work.ctx.put_evidence(f"{work.id}/user-data.txt", content)
+    stored = instance.context.put_evidence(f"{instance.id}/user-data.txt", content)
     return {
         **stored,
         "what": "user data of the instance: may hold passwords and keys, treat as a secret",
     }
 
 
-def _console(work: Work, ec2: Any) -> Json | str:
+def _console(instance: InstanceContext, ec2: Any) -> Json | str:
     try:
-        got = ec2.get_console_output(InstanceId=work.id, Latest=True)
+        got = ec2.get_console_output(InstanceId=instance.id, Latest=True)
     except ClientError as error:
         # only Nitro instances give the latest output; others what they printed when booting
         if error_code(error) not in _UNSUPPORTED:
             raise
-        got = ec2.get_console_output(InstanceId=work.id)
+        got = ec2.get_console_output(InstanceId=instance.id)
     if not got.get("Output"):
         return "the console has printed nothing"
     # botocore has decoded the base64
-    stored = work.ctx.put_evidence(f"{work.id}/console.txt", got["Output"].encode())
+    stored = instance.context.put_evidence(f"{instance.id}/console.txt", got["Output"].encode())
     return {**stored, "what": f"console output as of {got.get('Timestamp')}"}
 
 
-def _screenshot(work: Work, ec2: Any) -> Json:
+def _screenshot(instance: InstanceContext, ec2: Any) -> Json:
     # No WakeUp: that is a key press on the suspect machine.
-    got = ec2.get_console_screenshot(InstanceId=work.id)
-    stored = work.ctx.put_evidence(f"{work.id}/screenshot.jpg", base64.b64decode(got["ImageData"]))
+    got = ec2.get_console_screenshot(InstanceId=instance.id)
+    stored = instance.context.put_evidence(
+        f"{instance.id}/screenshot.jpg", base64.b64decode(got["ImageData"])
+    )
     return {**stored, "what": "screen of the instance"}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from types import ModuleType
 
-from guardduty_response.containment.contract import Context, Step, Target
+from guardduty_response.containment.contract import Context, StepResult, Target
 from guardduty_response.evidence import manifest
 from guardduty_response.evidence.collection import Collection
 from guardduty_response.evidence.items import Outcome
@@ -17,7 +17,7 @@ from guardduty_response.playbooks.ec2_instance.evidence import (
     replacement,
     snapshots,
 )
-from guardduty_response.playbooks.ec2_instance.instance_context import Work
+from guardduty_response.playbooks.ec2_instance.instance_context import InstanceContext
 
 # need nothing of containment, and lose by waiting for it
 BESIDE: tuple[ModuleType, ...] = (snapshots, instance_description)
@@ -28,19 +28,19 @@ STAGES: tuple[tuple[ModuleType, ...], ...] = (
     (copies,),
     (network_logs, api_calls),
 )
-COLLECTION = Collection(Work, BESIDE, STAGES, manifest)
+COLLECTION = Collection(InstanceContext, BESIDE, STAGES, manifest)
 
 
-def first(ctx: Context, target: Target, seconds_left: int) -> Step:
+def first(context: Context, target: Target, seconds_left: int) -> StepResult:
     """Forensics before containment: polled every two seconds, until done or until the machine
     goes on.
     """
-    part = COLLECTION.one(COLLECTION.work(ctx, target), forensics)
+    part = COLLECTION.one(COLLECTION.load_target(context, target), forensics)
     if part.outcome is not Outcome.RUNNING or not forensics.waits(
         {"outcome": part.outcome, "state": part.state}
     ):
-        return Step(detail=part.detail)
-    return Step(
+        return StepResult(detail=part.detail)
+    return StepResult(
         done=False,
         wait_seconds=min(part.wait_seconds or 2, max(1, seconds_left)),
         detail=part.detail,

@@ -15,12 +15,12 @@ from botocore.exceptions import ClientError
 
 from guardduty_response.aws.errors import is_transient
 from guardduty_response.cloudtrail import log_reader
-from guardduty_response.cloudtrail.time_range import CALL_SECONDS, Budget, Window, iso
+from guardduty_response.cloudtrail.time_range import CALL_SECONDS, Budget, TimeRange, iso
 from guardduty_response.containment.target_context import allow, why
 from guardduty_response.decision.finding import get
 from guardduty_response.errors import TargetGone
-from guardduty_response.evidence.items import Json, Outcome, Part
-from guardduty_response.playbooks.ec2_instance.instance_context import Work
+from guardduty_response.evidence.items import EvidenceItem, Json, Outcome
+from guardduty_response.playbooks.ec2_instance.instance_context import InstanceContext
 from guardduty_response.playbooks.ec2_instance.state import describe, filters
 
 NAME = "network_logs"
@@ -30,31 +30,31 @@ MOST_OBJECTS, MOST_BYTES = 300, 256 << 20  # of a delivery to S3, as delivered, 
 DELIVERY_SECONDS = 300  # beside the aggregation interval: until a record is delivered
 
 
-def run(work: Work, before: Json) -> Part:
+def run(instance: InstanceContext, before: Json) -> EvidenceItem:
     """State: {window, who: {ids, addresses}, sources: [{id, kind, …, done, note}], round, late}."""
-    if not work.options.get("copy_logs", True):
-        return Part(Outcome.SKIPPED, "switched off (copy_logs)")
+    if not instance.options.get("copy_logs", True):
+        return EvidenceItem(Outcome.SKIPPED, "switched off (copy_logs)")
     state: Json = deepcopy(before.get("state") or {})
-    window = Window.of(work, state)
+    window = TimeRange.of(instance, state)
     if "sources" not in state:
-        absent = _discover(work, state)
+        absent = _discover(instance, state)
         if absent:
             return absent
     objects: list[Json] = list(before.get("objects") or [])
     until = time.monotonic() + CALL_SECONDS
     for source in state["sources"]:
         if not source.get("done") and time.monotonic() < until:
-            objects += _read(work, state, source, _narrow(window, state))
+            objects += _read(instance, state, source, _narrow(window, state))
     if not all(source.get("done") for source in state["sources"]):
-        return Part(Outcome.RUNNING, _text(state, window), 1, objects, state=state)
-    return _late(work, state, window, objects) or _end(work, state, window, objects)
+        return EvidenceItem(Outcome.RUNNING, _text(state, window), 1, objects, state=state)
+    return _late(instance, state, window, objects) or _end(instance, state, window, objects)
 
 
-def _narrow(window: Window, state: Json) -> Window:
+def _narrow(window: TimeRange, state: Json) -> TimeRange:
     # the second round: what was not delivered yet, and what has happened since
     if state.get("round"):
-        return Window(window.end - _lag(state), int(state["round"]))
-    return Window(max(window.start, window.end - MOST_SECONDS), window.end)
+        return TimeRange(window.end - _lag(state), int(state["round"]))
+    return TimeRange(max(window.start, window.end - MOST_SECONDS), window.end)
 
 
 def _read_until(state: Json) -> int:
@@ -72,14 +72,14 @@ def _lag(state: Json) -> int:
 # -- which flow logs -------------------------------------------------------------------------------
 
 
-def _discover(work: Work, state: Json) -> Part | None:
+def _discover(instance: InstanceContext, state: Json) -> EvidenceItem | None:
     """The flow logs of the instance's interfaces, subnets and VPCs into ``state``; a Part when
     there are none.
     """
-    ec2 = work.open(
+    ec2 = instance.open(
         allow(("ec2:DescribeFlowLogs", "ec2:DescribeInstances", "ec2:DescribeNetworkInterfaces"))
     ).client("ec2")
-    interfaces = _interfaces(work, ec2)
+    interfaces = _interfaces(instance, ec2)
     ids, subnets, vpcs = (
         sorted({one[key] for one in interfaces if one[key]}) for key in ("id", "subnet", "vpc")
     )
@@ -95,25 +95,26 @@ def _discover(work: Work, state: Json) -> Part | None:
         if not got.get("NextToken"):
             break
         request["NextToken"] = got["NextToken"]
-    state["sources"] = [_source(work, one) for one in found]
+    state["sources"] = [_source(instance, one) for one in found]
     if found:
         return None
     if not ids:
-        return Part(
+        return EvidenceItem(
             Outcome.NOT_POSSIBLE,
-            f"the network interfaces of {work.id} are not known: no flow log can be looked for",
+            f"the network interfaces of {instance.id} are not known: no flow log can be looked for",
         )
     vpc = " ".join(vpcs) or "VPC"
     hand = (
         f"aws ec2 create-flow-logs --resource-type VPC --resource-ids {vpc} --traffic-type ALL"
-        f" --log-destination-type s3 --log-destination arn:{work.ctx.config.partition}:s3:::BUCKET"
-        f" --max-aggregation-interval 60 --region {work.target.region}"
+        " --log-destination-type s3 --log-destination "
+        f"arn:{instance.context.config.partition}:s3:::BUCKET"
+        f" --max-aggregation-interval 60 --region {instance.target.region}"
     )
     text = (
         f"no flow logs: neither {vpc} nor its subnets or interfaces had them on, so who it talked"
         " to is not recorded"
     )
-    return Part(
+    return EvidenceItem(
         Outcome.NOT_POSSIBLE,
         text,
         task=f"switch flow logs on for {vpc}, for the next time: {hand}",
@@ -121,14 +122,14 @@ def _discover(work: Work, state: Json) -> Part | None:
     )
 
 
-def _interfaces(work: Work, ec2: Any) -> list[Json]:
+def _interfaces(instance: InstanceContext, ec2: Any) -> list[Json]:
     """The interfaces as attached now; of an instance that is gone, as the finding has them."""
-    got = ec2.describe_network_interfaces(Filters=filters(**{"attachment.instance-id": work.id}))[
-        "NetworkInterfaces"
-    ]
+    got = ec2.describe_network_interfaces(
+        Filters=filters(**{"attachment.instance-id": instance.id})
+    )["NetworkInterfaces"]
     if not got:
         try:
-            got = describe(work, ec2).get("NetworkInterfaces") or []
+            got = describe(instance, ec2).get("NetworkInterfaces") or []
         except TargetGone:
             got = []
     out = [
@@ -146,7 +147,7 @@ def _interfaces(work: Work, ec2: Any) -> list[Json]:
         }
         for one in got
     ]
-    said = get(work.ctx.finding.detail, "resource", "instanceDetails", "networkInterfaces")
+    said = get(instance.context.finding.detail, "resource", "instanceDetails", "networkInterfaces")
     if not out and isinstance(said, list):
         out = [
             {
@@ -160,7 +161,7 @@ def _interfaces(work: Work, ec2: Any) -> list[Json]:
     return [one for one in out if one["id"]]
 
 
-def _source(work: Work, flow: Json) -> Json:
+def _source(instance: InstanceContext, flow: Json) -> Json:
     """What is to be read of one flow log; ``done`` with a ``note`` when it cannot be."""
     kind, where = (
         flow.get("LogDestinationType", "cloud-watch-logs"),
@@ -206,10 +207,10 @@ def _source(work: Work, flow: Json) -> Json:
         }
     arn = (
         where
-        or f"arn:{work.ctx.config.partition}:logs:{work.target.region}:"
-        f"{work.target.account_id}:log-group:{flow['LogGroupName']}"
+        or f"arn:{instance.context.config.partition}:logs:{instance.target.region}:"
+        f"{instance.target.account_id}:log-group:{flow['LogGroupName']}"
     )
-    if arn.split(":")[3:5] != [work.target.region, work.target.account_id]:
+    if arn.split(":")[3:5] != [instance.target.region, instance.target.account_id]:
         return {
             **out,
             "done": True,
@@ -230,13 +231,13 @@ def _source(work: Work, flow: Json) -> Json:
 # -- reading ---------------------------------------------------------------------------------------
 
 
-def _read(work: Work, state: Json, source: Json, window: Window) -> list[Json]:
+def _read(instance: InstanceContext, state: Json, source: Json, window: TimeRange) -> list[Json]:
     """One call's share of one flow log; returns what was stored."""
     try:
         return (
-            _group(work, state, source, window)
+            _group(instance, state, source, window)
             if source["kind"] == "group"
-            else _bucket(work, state, source, window)
+            else _bucket(instance, state, source, window)
         )
     except ClientError as error:
         if is_transient(error):
@@ -254,16 +255,16 @@ def _read(work: Work, state: Json, source: Json, window: Window) -> list[Json]:
 
 
 def _store(
-    work: Work, state: Json, source: Json, content: bytes, ending: str, what: str
+    instance: InstanceContext, state: Json, source: Json, content: bytes, ending: str, what: str
 ) -> list[Json]:
     source["files"] += 1
     late = "-late" if state.get("round") else ""
-    name = f"{work.id}/flow-logs/{source['id']}{late}-{source['files']:03}.{ending}"
-    return [{**work.ctx.put_evidence(name, content), "what": what}]
+    name = f"{instance.id}/flow-logs/{source['id']}{late}-{source['files']:03}.{ending}"
+    return [{**instance.context.put_evidence(name, content), "what": what}]
 
 
-def _group(work: Work, state: Json, source: Json, window: Window) -> list[Json]:
-    client, lines = log_reader.read_group(work, source["arn"]), list[str]()
+def _group(instance: InstanceContext, state: Json, source: Json, window: TimeRange) -> list[Json]:
+    client, lines = log_reader.read_group(instance, source["arn"]), list[str]()
     since = _read_until(state) * 1000 if state.get("round") else 0
     budget = Budget.start(min(MOST_PAGES, source["pages"] + PAGES_A_CALL), source["pages"])
     ids: list[str] = state["who"]["ids"]
@@ -296,14 +297,16 @@ def _group(work: Work, state: Json, source: Json, window: Window) -> list[Json]:
     if not source["done"] and budget.pages >= MOST_PAGES:
         source |= {"done": True, "cut": f"cut off after {MOST_PAGES} pages"}
     what = f"flow log records of {source['id']} from CloudWatch Logs, {window}"
-    return _store(work, state, source, log_reader.packed(lines), "jsonl.gz", what) if lines else []
+    return (
+        _store(instance, state, source, log_reader.packed(lines), "jsonl.gz", what) if lines else []
+    )
 
 
-def _prefixes(work: Work, source: Json, window: Window) -> list[str]:
+def _prefixes(instance: InstanceContext, source: Json, window: TimeRange) -> list[str]:
     """Where S3 holds the window's objects of one flow log, as far as the names of its objects
     go.
     """
-    account, region, out = work.target.account_id, work.target.region, []
+    account, region, out = instance.target.account_id, instance.target.region, []
     name = f"{account}_vpcflowlogs_{region}_{source['id']}_"
     for at in window.days(source["hourly"]):
         if source["hive"]:
@@ -320,15 +323,15 @@ def _prefixes(work: Work, source: Json, window: Window) -> list[str]:
     return out
 
 
-def _bucket(work: Work, state: Json, source: Json, window: Window) -> list[Json]:
-    account, lines, out = work.target.account_id, list[str](), list[Json]()
+def _bucket(instance: InstanceContext, state: Json, source: Json, window: TimeRange) -> list[Json]:
+    account, lines, out = instance.target.account_id, list[str](), list[Json]()
     roots = [
         f"{source['prefix']}AWSLogs/{part}"
         for part in (f"{account}/vpcflowlogs/", f"aws-account-id={account}/")
     ]
     s3, prefixes = (
-        log_reader.bucket_session(work, source["bucket"], roots),
-        _prefixes(work, source, window),
+        log_reader.bucket_session(instance, source["bucket"], roots),
+        _prefixes(instance, source, window),
     )
     until = time.monotonic() + CALL_SECONDS
 
@@ -347,7 +350,7 @@ def _bucket(work: Work, state: Json, source: Json, window: Window) -> list[Json]
                 content = s3.get_object(Bucket=source["bucket"], Key=one["Key"])["Body"].read()
                 out.extend(
                     _store(
-                        work,
+                        instance,
                         state,
                         source,
                         content,
@@ -381,7 +384,7 @@ def _bucket(work: Work, state: Json, source: Json, window: Window) -> list[Json]
     if len(lines) > 1:  # more than the header
         source["records"] += len(lines) - 1
         out += _store(
-            work,
+            instance,
             state,
             source,
             log_reader.packed(lines),
@@ -418,16 +421,18 @@ def keep(lines: Iterable[str], who: Json, header: bool) -> Iterator[str]:
 # -- the end ---------------------------------------------------------------------------------------
 
 
-def _late(work: Work, state: Json, window: Window, objects: list[Json]) -> Part | None:
+def _late(
+    instance: InstanceContext, state: Json, window: TimeRange, objects: list[Json]
+) -> EvidenceItem | None:
     """One more round for what was not delivered yet, only as long as other evidence is still
     being collected.
     """
     readable = [source for source in state["sources"] if not source.get("note")]
-    wait = log_reader.late(work, NAME, state, window.end + _lag(state)) if readable else None
+    wait = log_reader.late(instance, NAME, state, window.end + _lag(state)) if readable else None
     if wait is None:
         return None
     if wait:
-        return Part(
+        return EvidenceItem(
             Outcome.RUNNING,
             f"{_text(state, window)}; asked once more for late records",
             wait,
@@ -445,12 +450,12 @@ def _late(work: Work, state: Json, window: Window, objects: list[Json]) -> Part 
             "objects": 0,
             "bytes": 0,
         }
-    return Part(
+    return EvidenceItem(
         Outcome.RUNNING, f"{_text(state, window)}; asking for late records", 1, objects, state=state
     )
 
 
-def _text(state: Json, window: Window) -> str:
+def _text(state: Json, window: TimeRange) -> str:
     said = []
     for source in state["sources"]:
         read = "as delivered" if source.get("parquet") else f"{source['records']} records"
@@ -469,14 +474,16 @@ def _text(state: Json, window: Window) -> str:
     )
 
 
-def _end(work: Work, state: Json, window: Window, objects: list[Json]) -> Part:
+def _end(
+    instance: InstanceContext, state: Json, window: TimeRange, objects: list[Json]
+) -> EvidenceItem:
     sources, text = state["sources"], _text(state, window)
     left = [source for source in sources if source.get("note") or source.get("cut")]
     if window.end - window.start > MOST_SECONDS:
         text += f". The window began at {iso(window.start)}: older records were left where they are"
-    tasks = [_by_hand(work, source, window) for source in left]
+    tasks = [_by_hand(instance, source, window) for source in left]
     if window.end - window.start > MOST_SECONDS and not tasks:
-        tasks = [_by_hand(work, source, window) for source in sources]
+        tasks = [_by_hand(instance, source, window) for source in sources]
     outcome = Outcome.COMPLETE if not tasks else Outcome.PARTIAL
     if all(source.get("note") for source in sources):
         outcome = Outcome.NOT_POSSIBLE
@@ -485,10 +492,10 @@ def _end(work: Work, state: Json, window: Window, objects: list[Json]) -> Part:
         if tasks
         else ""
     )
-    return Part(outcome, text, 0, objects, task, state)
+    return EvidenceItem(outcome, text, 0, objects, task, state)
 
 
-def _by_hand(work: Work, source: Json, window: Window) -> str:
+def _by_hand(instance: InstanceContext, source: Json, window: TimeRange) -> str:
     if source.get("kind") == "bucket":
         path = f"s3://{source['bucket']}/{source['prefix']}AWSLogs/"
         return f"aws s3 cp --recursive {path} . --exclude '*' --include '*{source['id']}*'"
@@ -496,6 +503,6 @@ def _by_hand(work: Work, source: Json, window: Window) -> str:
         return (
             f"aws logs filter-log-events --log-group-name {source['arn'].split(':log-group:')[1]}"
             f" --log-stream-name-prefix ENI- --start-time {window.start * 1000} --end-time"
-            f" {window.end * 1000} --region {work.target.region}"
+            f" {window.end * 1000} --region {instance.target.region}"
         )
     return f"{source['id']} is {source['note']}"

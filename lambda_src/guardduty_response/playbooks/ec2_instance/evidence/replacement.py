@@ -8,8 +8,8 @@ import time
 from typing import Any
 
 from guardduty_response.containment.target_context import AWS_ERRORS, allow, why
-from guardduty_response.evidence.items import Json, Outcome, Part
-from guardduty_response.playbooks.ec2_instance.instance_context import Work
+from guardduty_response.evidence.items import EvidenceItem, Json, Outcome
+from guardduty_response.playbooks.ec2_instance.instance_context import InstanceContext
 
 NAME = "replacement"
 READ = (
@@ -19,26 +19,30 @@ READ = (
 )
 
 
-def run(work: Work, before: Json) -> Part:
+def run(instance: InstanceContext, before: Json) -> EvidenceItem:
     """Waits, at most ``replacement_wait_minutes``, for as many healthy instances as the group wants
     without the contained one, and for them to be healthy in the target groups it has left.
     """
-    was = work.had("auto_scaling")
+    was = instance.before_state("auto_scaling")
     if not was:
-        return Part(Outcome.SKIPPED, "in no Auto Scaling group: nothing replaces it")
-    group, limit = str(was["group"]), int(work.options.get("replacement_wait_minutes", 10))
+        return EvidenceItem(Outcome.SKIPPED, "in no Auto Scaling group: nothing replaces it")
+    group, limit = str(was["group"]), int(instance.options.get("replacement_wait_minutes", 10))
     state: Json = before.get("state") or {"until": int(time.time()) + limit * 60}
-    session = work.open(allow(READ))
-    wanted, ids = _healthy(session, work, group)
-    lacks = _lacks(session, work, wanted, ids)
+    session = instance.open(allow(READ))
+    wanted, ids = _healthy(session, instance, group)
+    lacks = _lacks(session, instance, wanted, ids)
     if not lacks:
         healthy = (
             f"{len(ids)} of {wanted} wanted instances in service and healthy ({', '.join(ids)})"
         )
         whole = healthy if wanted else "it wants none"
-        return Part(Outcome.COMPLETE, f"Auto Scaling group {group} is whole: {whole}", state=state)
+        return EvidenceItem(
+            Outcome.COMPLETE, f"Auto Scaling group {group} is whole: {whole}", state=state
+        )
     if time.time() < state["until"]:
-        return Part(Outcome.RUNNING, f"Auto Scaling group {group}: {lacks}", 15, state=state)
+        return EvidenceItem(
+            Outcome.RUNNING, f"Auto Scaling group {group}: {lacks}", 15, state=state
+        )
     reason = _last_activity(session, group)
     text = (
         f"Auto Scaling group {group} has no healthy replacement after {limit} minutes:"
@@ -46,12 +50,12 @@ def run(work: Work, before: Json) -> Part:
     )
     look = (
         f"aws autoscaling describe-scaling-activities --auto-scaling-group-name {group} --region"
-        f" {work.target.region}"
+        f" {instance.target.region}"
     )
-    return Part(Outcome.PARTIAL, text, task=f"{text}. Look: {look}", state=state)
+    return EvidenceItem(Outcome.PARTIAL, text, task=f"{text}. Look: {look}", state=state)
 
 
-def _healthy(session: Any, work: Work, group: str) -> tuple[int, list[str]]:
+def _healthy(session: Any, instance: InstanceContext, group: str) -> tuple[int, list[str]]:
     """(how many the group wants, ids of its healthy instances other than the contained one)."""
     found = session.client("autoscaling").describe_auto_scaling_groups(
         AutoScalingGroupNames=[group]
@@ -62,18 +66,22 @@ def _healthy(session: Any, work: Work, group: str) -> tuple[int, list[str]]:
         one["InstanceId"]
         for one in found[0]["Instances"]
         if (one["LifecycleState"], one["HealthStatus"].lower()) == ("InService", "healthy")
-        and one["InstanceId"] != work.id
+        and one["InstanceId"] != instance.id
     ]
     return int(found[0]["DesiredCapacity"]), ids
 
 
-def _lacks(session: Any, work: Work, wanted: int, ids: list[str]) -> str:
+def _lacks(session: Any, instance: InstanceContext, wanted: int, ids: list[str]) -> str:
     """What is missing, in words; empty when the group is whole."""
     if len(ids) < wanted:
         return f"{len(ids)} of {wanted} instances are in service and healthy"
     elb = session.client("elbv2")
     for arn in sorted(
-        {one["arn"] for one in work.had("target_groups") or [] if one["id"] == work.id}
+        {
+            one["arn"]
+            for one in instance.before_state("target_groups") or []
+            if one["id"] == instance.id
+        }
     ):
         health = elb.describe_target_health(TargetGroupArn=arn)["TargetHealthDescriptions"]
         good = {one["Target"]["Id"] for one in health if one["TargetHealth"]["State"] == "healthy"}

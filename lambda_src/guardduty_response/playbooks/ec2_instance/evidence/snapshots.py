@@ -14,9 +14,9 @@ from guardduty_response.aws import clients
 from guardduty_response.aws.errors import THROTTLING_CODES, error_code, is_transient
 from guardduty_response.containment.target_context import AWS_ERRORS, allow, fits, why
 from guardduty_response.errors import TargetGone
-from guardduty_response.evidence.items import Json, Outcome, Part
-from guardduty_response.playbooks.ec2_instance.instance_context import Work
-from guardduty_response.playbooks.ec2_instance.state import Facts, describe, filters
+from guardduty_response.evidence.items import EvidenceItem, Json, Outcome
+from guardduty_response.playbooks.ec2_instance.instance_context import InstanceContext
+from guardduty_response.playbooks.ec2_instance.state import InstanceState, describe, filters
 
 NAME = "snapshots"
 LINE = "snapshot"  # its line in the ledger, under which it is planned
@@ -48,40 +48,41 @@ def unsure(error: Exception) -> bool:
     return is_transient(error) and error_code(error) not in THROTTLING_CODES
 
 
-def containment(work: Work, state: Json) -> str:
+def containment(instance: InstanceContext, state: Json) -> str:
     """What tells this containment's snapshots from those of an earlier one under the same incident.
 
     The execution that asked first: its retries and the executions after it find its name in the
     ledger, which a restore empties before the instance is contained again.
     """
-    return str(state.get("containment") or work.ctx.execution.rsplit(":", 1)[-1])[:256]
+    return str(state.get("containment") or instance.context.execution.rsplit(":", 1)[-1])[:256]
 
 
-def tags(work: Work, containment: str) -> dict[str, str]:
+def tags(instance: InstanceContext, containment: str) -> dict[str, str]:
     return {
-        f"{work.prefix}-incident": work.ctx.incident_id,
-        f"{work.prefix}-instance": work.id,
-        f"{work.prefix}-containment": containment,
+        f"{instance.prefix}-incident": instance.context.incident_id,
+        f"{instance.prefix}-instance": instance.id,
+        f"{instance.prefix}-containment": containment,
     }
 
 
-def run(work: Work, before: Json) -> Part:
+def run(instance: InstanceContext, before: Json) -> EvidenceItem:
     """State: {containment, asked, since, ids, snapshots: [{id, volume, state, encrypted,
     kms_key_id}], polls, type}.
     """
-    if not work.options.get("snapshot", True):
-        return Part(Outcome.SKIPPED, "switched off (snapshot)")
+    if not instance.options.get("snapshot", True):
+        return EvidenceItem(Outcome.SKIPPED, "switched off (snapshot)")
     state: Json = deepcopy(before.get("state") or {})
     state.setdefault("since", int(time.time()))
-    ec2 = session(work, work.scope("volumes") or []).client("ec2")
+    ec2 = session(instance, instance.scope("volumes") or []).client("ec2")
     try:
-        return _poll(work, ec2, state) if state.get("ids") else _start(work, ec2, state)
+        return _poll(instance, ec2, state) if state.get("ids") else _start(instance, ec2, state)
     except TargetGone as gone:
         task = (
-            f"snapshot the volumes that {work.id} left behind: aws ec2 describe-volumes --region"
-            f" {work.target.region}"
+            f"snapshot the volumes that {instance.id} left behind: aws ec2 describe-volumes "
+            "--region"
+            f" {instance.target.region}"
         )
-        return Part(
+        return EvidenceItem(
             Outcome.FAILED,
             f"no snapshots: {gone}; volumes kept on termination can still be copied",
             task=task,
@@ -90,42 +91,44 @@ def run(work: Work, before: Json) -> Part:
     except (ClientError, BotoCoreError) as error:
         busy = error_code(error) in BUSY or is_transient(error)
         if busy and time.time() - state["since"] < LIMIT_SECONDS:
-            return Part(Outcome.RUNNING, f"snapshots wait: {why(error)}", 15, state=state)
-        return _failed(work, state, f"no complete snapshot set ({why(error)})")
+            return EvidenceItem(Outcome.RUNNING, f"snapshots wait: {why(error)}", 15, state=state)
+        return _failed(instance, state, f"no complete snapshot set ({why(error)})")
 
 
-def session(work: Work, volumes: list[str]) -> clients.Session:
-    any_snapshot = f"arn:{work.ctx.config.partition}:ec2:{work.target.region}::snapshot/*"
+def session(instance: InstanceContext, volumes: list[str]) -> clients.Session:
+    any_snapshot = (
+        f"arn:{instance.context.config.partition}:ec2:{instance.target.region}::snapshot/*"
+    )
     fixed = [
         allow(("ec2:DescribeInstances", "ec2:DescribeInstanceTypes", "ec2:DescribeSnapshots")),
         allow(("ec2:CreateTags",), any_snapshot, **{"ec2:CreateAction": "CreateSnapshots"}),
-        allow(("ec2:CreateSnapshots",), [work.target.arn, any_snapshot]),
+        allow(("ec2:CreateSnapshots",), [instance.target.arn, any_snapshot]),
     ]
-    exact = allow(("ec2:CreateSnapshots",), [work.arn(f"volume/{id}") for id in volumes])
+    exact = allow(("ec2:CreateSnapshots",), [instance.arn(f"volume/{id}") for id in volumes])
     # A set is one call, so the policy cannot be split; the call takes an instance only, which pins
     # the volumes.
-    return work.open(
+    return instance.open(
         *fixed,
-        exact if fits(*fixed, exact) else allow(("ec2:CreateSnapshots",), work.arn("volume/*")),
+        exact if fits(*fixed, exact) else allow(("ec2:CreateSnapshots",), instance.arn("volume/*")),
     )
 
 
-def _failed(work: Work, state: Json, text: str) -> Part:
+def _failed(instance: InstanceContext, state: Json, text: str) -> EvidenceItem:
     hand = (
-        f"aws ec2 create-snapshots --instance-specification InstanceId={work.id} --region"
-        f" {work.target.region}"
+        f"aws ec2 create-snapshots --instance-specification InstanceId={instance.id} --region"
+        f" {instance.target.region}"
     )
-    return Part(
+    return EvidenceItem(
         Outcome.FAILED,
         f"{text}. By hand: {hand}",
-        task=f"snapshot the volumes of {work.id}: {hand}",
+        task=f"snapshot the volumes of {instance.id}: {hand}",
         state=state,
     )
 
 
-def _start(work: Work, ec2: Any, state: Json) -> Part:
-    state["containment"] = containment(work, state)
-    mine = tags(work, state["containment"])
+def _start(instance: InstanceContext, ec2: Any, state: Json) -> EvidenceItem:
+    state["containment"] = containment(instance, state)
+    mine = tags(instance, state["containment"])
     got = ec2.describe_snapshots(
         OwnerIds=["self"], Filters=filters(**{f"tag:{key}": text for key, text in mine.items()})
     )
@@ -134,48 +137,50 @@ def _start(work: Work, ec2: Any, state: Json) -> Part:
         if time.time() - state.get("asked", 0) < 30:
             # An earlier call asked and died: what it made may not be listed yet, and a second set
             # would be noise.
-            return Part(
+            return EvidenceItem(
                 Outcome.RUNNING, "looking for snapshots of an interrupted call", 10, state=state
             )
-        instance = describe(work, ec2)
-        state["type"] = instance["InstanceType"]
-        volumes = [disk["VolumeId"] for disk in Facts(instance).disks.values()]
+        described = describe(instance, ec2)
+        state["type"] = described["InstanceType"]
+        volumes = [disk["VolumeId"] for disk in InstanceState(described).disks.values()]
         if not volumes:
-            return _no_volumes(work, instance, state)
-        if set(volumes) - set(work.scope("volumes") or []):
-            ec2 = session(work, volumes).client("ec2")
-        got = _create(work, ec2, mine, state)
+            return _no_volumes(instance, described, state)
+        if set(volumes) - set(instance.scope("volumes") or []):
+            ec2 = session(instance, volumes).client("ec2")
+        got = _create(instance, ec2, mine, state)
         requests = [clients.request_id(got)]
     state["ids"] = [one["SnapshotId"] for one in got["Snapshots"]]
     state["snapshots"] = [_facts(one) for one in got["Snapshots"]]
     text = f"snapshots under way: {', '.join(state['ids'])}"
-    return Part(Outcome.RUNNING, text, pace(0), state=state, request_ids=requests)
+    return EvidenceItem(Outcome.RUNNING, text, pace(0), state=state, request_ids=requests)
 
 
-def _no_volumes(work: Work, instance: Json, state: Json) -> Part:
-    if instance.get("RootDeviceType") != "instance-store":
-        return Part(Outcome.NOT_POSSIBLE, "it has no EBS volumes", state=state)
+def _no_volumes(instance: InstanceContext, described: Json, state: Json) -> EvidenceItem:
+    if described.get("RootDeviceType") != "instance-store":
+        return EvidenceItem(Outcome.NOT_POSSIBLE, "it has no EBS volumes", state=state)
     text = (
         "it has no EBS volumes; its root is an instance-store volume, which no snapshot can hold"
         " and a stop destroys"
     )
-    return Part(
+    return EvidenceItem(
         Outcome.NOT_POSSIBLE,
         text,
-        task=f"copy what is needed off {work.id} before it is stopped: {text}",
+        task=f"copy what is needed off {instance.id} before it is stopped: {text}",
         state=state,
     )
 
 
-def _create(work: Work, ec2: Any, mine: dict[str, str], state: Json) -> Json:
+def _create(instance: InstanceContext, ec2: Any, mine: dict[str, str], state: Json) -> Json:
     # Before the call: if this one dies, the next has to look for its snapshots first.
     state["asked"] = int(time.time())
-    work.keep(NAME, {"outcome": Outcome.RUNNING, "detail": "asking for snapshots", "state": state})
+    instance.record_evidence(
+        NAME, {"outcome": Outcome.RUNNING, "detail": "asking for snapshots", "state": state}
+    )
     pairs = [{"Key": key, "Value": text} for key, text in mine.items()]
     try:
         got: Json = ec2.create_snapshots(
-            InstanceSpecification={"InstanceId": work.id},
-            Description=f"{work.prefix} {work.ctx.incident_id} {work.id}",
+            InstanceSpecification={"InstanceId": instance.id},
+            Description=f"{instance.prefix} {instance.context.incident_id} {instance.id}",
             TagSpecifications=[{"ResourceType": "snapshot", "Tags": pairs}],
         )
     except ClientError as error:
@@ -196,7 +201,7 @@ def _facts(one: Json) -> Json:
     }
 
 
-def _poll(work: Work, ec2: Any, state: Json) -> Part:
+def _poll(instance: InstanceContext, ec2: Any, state: Json) -> EvidenceItem:
     ids, polls = state["ids"], state.get("polls", 0)
     got = ec2.describe_snapshots(
         OwnerIds=["self"], Filters=[{"Name": "snapshot-id", "Values": ids}]
@@ -212,21 +217,21 @@ def _poll(work: Work, ec2: Any, state: Json) -> Part:
     if set(states.values()) == {"completed"}:
         lost = _instance_storage(ec2, state)
         detail = f"one snapshot set: {text}; {_encryption(state['snapshots'])}{lost}"
-        return Part(
-            Outcome.COMPLETE, detail, task=f"{work.id}:{lost[1:]}" if lost else "", state=state
+        return EvidenceItem(
+            Outcome.COMPLETE, detail, task=f"{instance.id}:{lost[1:]}" if lost else "", state=state
         )
     wait = "pending" in states.values() and time.time() - state["since"] < POLL_SECONDS
     if "error" not in states.values() and (wait or polls < 4):  # new ones may not be listed at once
         progress = ", ".join(
             f"{one['SnapshotId']} {one.get('Progress', '')}".strip() for one in got
         )
-        return Part(
+        return EvidenceItem(
             Outcome.RUNNING,
             f"{text} ({progress})" if progress else text,
             pace(polls + 1),
             state=state,
         )
-    return _failed(work, state, f"incomplete snapshot set: {text}; the volumes are kept")
+    return _failed(instance, state, f"incomplete snapshot set: {text}; the volumes are kept")
 
 
 def _encryption(snapshots: list[Json]) -> str:

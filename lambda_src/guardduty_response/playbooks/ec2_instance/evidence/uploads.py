@@ -22,7 +22,7 @@ from botocore.exceptions import ClientError
 
 from guardduty_response.aws.errors import error_code
 from guardduty_response.containment.target_context import Json, gather, value
-from guardduty_response.playbooks.ec2_instance.instance_context import Work
+from guardduty_response.playbooks.ec2_instance.instance_context import InstanceContext
 
 INDEX, MEMORY = "index.tsv", "memory.lime"
 SECTIONS = ("processes.txt", "network.txt", "users.txt", "modules.txt", "jobs.txt")
@@ -83,8 +83,8 @@ class Uploads:
     parts: int = 0
     upload_id: str = ""
 
-    def key(self, work: Work, name: str) -> str:
-        return f"incidents/{work.ctx.incident_id}/{self.folder}/{name}"
+    def key(self, instance: InstanceContext, name: str) -> str:
+        return f"incidents/{instance.context.incident_id}/{self.folder}/{name}"
 
     def state(self) -> Json:
         """For the ledger: keys and ids, no URL."""
@@ -126,7 +126,9 @@ def names(platform: str, settings: Json) -> tuple[list[str], str]:
     return out, ("memory.raw" if windows else MEMORY) if tool else ""
 
 
-def begin(work: Work, folder: str, platform: str, settings: Json, memory_mib: int) -> Uploads:
+def begin(
+    instance: InstanceContext, folder: str, platform: str, settings: Json, memory_mib: int
+) -> Uploads:
     """Starts the multipart upload where memory is asked for. ``memory_mib``: of the instance
     type.
     """
@@ -137,12 +139,19 @@ def begin(work: Work, folder: str, platform: str, settings: Json, memory_mib: in
     part = min(max(SMALLEST_PART, math.ceil(memory_mib * 1.1 / (PARTS - 2)) * MIB), LARGEST_PART)
     parts = min(math.ceil(memory_mib * MIB * 1.1 / part) + 1, PARTS)
     made = Uploads(folder, single, memory, part, parts)
-    got = _s3().create_multipart_upload(Bucket=os.environ["GDR_BUCKET"], Key=made.key(work, memory))
+    got = _s3().create_multipart_upload(
+        Bucket=os.environ["GDR_BUCKET"], Key=made.key(instance, memory)
+    )
     return Uploads(folder, single, memory, part, parts, str(got["UploadId"]))
 
 
 def plan(
-    work: Work, uploads: Uploads, settings: Json, platform: str, deadline: int, lifetime: int
+    instance: InstanceContext,
+    uploads: Uploads,
+    settings: Json,
+    platform: str,
+    deadline: int,
+    lifetime: int,
 ) -> str:
     """Stores the plan and returns the URL to read it by, a secret like all in it.
 
@@ -154,18 +163,20 @@ def plan(
     lines = [f"@deadline\t0\t{deadline}"]
     for name in (*uploads.names, INDEX):
         lines.append(
-            f"{name}\t0\t{sign('put_object', Key=uploads.key(work, name), IfNoneMatch='*')}"
+            f"{name}\t0\t{sign('put_object', Key=uploads.key(instance, name), IfNoneMatch='*')}"
         )
     if uploads.memory:
         lines.append(f"@part_bytes\t0\t{uploads.part_bytes}")
         location = str(settings["memory"][platform.lower()]["location"])
         if location.startswith("s3://"):
             lines.append(f"@tool\t0\t{sign('get_object', Key=location.split('/', 3)[3])}")
-        key = uploads.key(work, uploads.memory)
+        key = uploads.key(instance, uploads.memory)
         for number in range(1, uploads.parts + 1):
             url = sign("upload_part", Key=key, UploadId=uploads.upload_id, PartNumber=number)
             lines.append(f"{uploads.memory}\t{number}\t{url}")
-    stored = work.ctx.put_evidence(f"{uploads.folder}/plan.txt", ("\n".join(lines) + "\n").encode())
+    stored = instance.context.put_evidence(
+        f"{uploads.folder}/plan.txt", ("\n".join(lines) + "\n").encode()
+    )
     return sign("get_object", Key=stored["key"])
 
 
@@ -177,22 +188,22 @@ def _signed(lifetime: int, operation: str, **params: Any) -> str:
 # -- afterwards ------------------------------------------------------------------------------------
 
 
-def harvest(work: Work, uploads: Uploads) -> Arrived:
+def harvest(instance: InstanceContext, uploads: Uploads) -> Arrived:
     """Reads back what arrived and compares it with the instance's index; ends the multipart
     upload one way or the other.
     """
-    reads = {name: partial(_read, uploads.key(work, name)) for name in (*uploads.names, INDEX)}
+    reads = {name: partial(_read, uploads.key(instance, name)) for name in (*uploads.names, INDEX)}
     found = {name: value(one) for name, one in gather(reads).items()}
     out, index = Arrived(), found.pop(INDEX)
     said = _index(index[1] if index else b"", uploads)
     if index is None:
         out.problems.append("the instance's index did not arrive, so its own hashes are missing")
     else:
-        out.objects.append(_object(uploads.key(work, INDEX), INDEX, index[0], index[2]))
+        out.objects.append(_object(uploads.key(instance, INDEX), INDEX, index[0], index[2]))
     for name, got in found.items():
-        _judge(work, uploads, name, got, said.get(name), out)
+        _judge(instance, uploads, name, got, said.get(name), out)
     if uploads.memory:
-        _memory(work, uploads, said.get(uploads.memory), out)
+        _memory(instance, uploads, said.get(uploads.memory), out)
     return out
 
 
@@ -233,7 +244,7 @@ def _object(key: str, name: str, size: int, sha256: str) -> Json:
 
 
 def _judge(
-    work: Work,
+    instance: InstanceContext,
     uploads: Uploads,
     name: str,
     got: tuple[int, bytes, str] | None,
@@ -253,7 +264,7 @@ def _judge(
         return
     size, _, sha256 = got
     out.objects.append(
-        _object(uploads.key(work, name), name, size, sha256 or (said.sha256 if said else ""))
+        _object(uploads.key(instance, name), name, size, sha256 or (said.sha256 if said else ""))
     )
     if said and sha256 and said.sha256 and (said.sha256, said.bytes) != (sha256, size):
         out.problems.append(
@@ -270,10 +281,10 @@ def _judge(
         )
 
 
-def _memory(work: Work, uploads: Uploads, said: _Said | None, out: Arrived) -> None:
+def _memory(instance: InstanceContext, uploads: Uploads, said: _Said | None, out: Arrived) -> None:
     """Completes the dump from the parts that are there without a gap, or aborts the upload."""
     s3, name = _s3(), uploads.memory
-    where = {"Bucket": os.environ["GDR_BUCKET"], "Key": uploads.key(work, name)}
+    where = {"Bucket": os.environ["GDR_BUCKET"], "Key": uploads.key(instance, name)}
     try:
         parts = _parts(s3, where, uploads.upload_id)
         if parts:

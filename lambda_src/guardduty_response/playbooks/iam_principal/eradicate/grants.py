@@ -12,7 +12,12 @@ from guardduty_response.containment.target_context import ALREADY, Json
 from guardduty_response.decision.finding import get
 from guardduty_response.playbooks.iam_principal import resource_state
 from guardduty_response.playbooks.iam_principal.eradicate.changes import Change
-from guardduty_response.playbooks.iam_principal.eradicate.reversal import LEFT, Job, Revert, Settled
+from guardduty_response.playbooks.iam_principal.eradicate.reversal import (
+    MANUAL,
+    Job,
+    Revert,
+    Settled,
+)
 
 OF = re.compile(r"(?:Attach|Put)(User|Role|Group)Policy")
 
@@ -50,7 +55,7 @@ class Attached(Granted):
     def read(self) -> Any:
         if self.policy == self.job.deny_all:
             raise Settled(
-                LEFT,
+                MANUAL,
                 f"AWSDenyAll was attached to {self.of} {self.name}: taking it away would open, not"
                 " close",
                 self.command(f"iam list-attached-{self.of}-policies --{self.of}-name", self.name),
@@ -94,7 +99,7 @@ class Inline(Granted):
         self.good = f"{self.of} {self.name} has no inline policy {self.policy}"
 
     def read(self) -> Any:
-        if self.policy == OLDER or self.policy.startswith(f"{self.work.prefix}-"):
+        if self.policy == OLDER or self.policy.startswith(f"{self.target_context.prefix}-"):
             look = self.command(
                 f"iam get-{self.of}-policy",
                 f"--{self.of}-name",
@@ -103,7 +108,7 @@ class Inline(Granted):
                 self.policy,
             )
             raise Settled(
-                LEFT,
+                MANUAL,
                 f"policy {self.policy} of {self.of} {self.name} is what denies its sessions",
                 look,
             )
@@ -112,7 +117,7 @@ class Inline(Granted):
         put = _document(get(self.change.parameters, "policyDocument"))
         if document is not None and put is not None and document != put:
             raise Settled(
-                LEFT,
+                MANUAL,
                 f"policy {self.policy} of {self.of} {self.name} is not what was put: changed since,"
                 " left as it is",
             )
@@ -217,19 +222,19 @@ class Trust(Revert):
     def __init__(self, job: Job, change: Change) -> None:
         super().__init__(job, change)
         self.role = change.asked("roleName")
-        self.sid = resource_state.outside_sid(self.work.prefix)
+        self.sid = resource_state.outside_sid(self.target_context.prefix)
         self.good = f"role {self.role} cannot be assumed from other accounts ({self.sid})"
 
     def read(self) -> Any:
         found = resource_state.identity(self.client(), "role", self.role) if self.role else None
         if not found:
             raise Settled(ALREADY, f"role {self.role} is gone")
-        document, account = found["trust"] or {}, self.work.target.account_id
+        document, account = found["trust"] or {}, self.target_context.target.account_id
         if not resource_state.outsiders(document, account) and not resource_state.has_denial(
             document, self.sid
         ):
             raise Settled(
-                LEFT,
+                MANUAL,
                 f"the trust policy of role {self.role} was changed; as it is now it names this"
                 " account alone",
                 self.command("iam get-role --role-name", self.role),
@@ -243,7 +248,7 @@ class Trust(Revert):
         if resource_state.has_denial(now["trust"], self.sid):
             return ""
         who = ", ".join(
-            sorted(resource_state.outsiders(now["trust"], self.work.target.account_id))
+            sorted(resource_state.outsiders(now["trust"], self.target_context.target.account_id))
         )[:120]
         return (
             f"role {self.role} can no longer be assumed from other accounts ({who}): {self.sid}"
@@ -255,7 +260,9 @@ class Trust(Revert):
 
     def undo(self, now: Any) -> list[Json]:
         iam = self.changing(("iam:UpdateAssumeRolePolicy",), now["arn"])
-        document = resource_state.with_denial(now["trust"], self.sid, self.work.target.account_id)
+        document = resource_state.with_denial(
+            now["trust"], self.sid, self.target_context.target.account_id
+        )
         return [
             iam.update_assume_role_policy(RoleName=self.role, PolicyDocument=json.dumps(document))
         ]

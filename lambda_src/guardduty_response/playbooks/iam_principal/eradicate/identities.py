@@ -11,7 +11,12 @@ from guardduty_response.aws.errors import error_code
 from guardduty_response.containment.target_context import ALREADY, Json
 from guardduty_response.playbooks.iam_principal import passwords, resource_state
 from guardduty_response.playbooks.iam_principal.eradicate.changes import Change
-from guardduty_response.playbooks.iam_principal.eradicate.reversal import LEFT, Job, Revert, Settled
+from guardduty_response.playbooks.iam_principal.eradicate.reversal import (
+    MANUAL,
+    Job,
+    Revert,
+    Settled,
+)
 
 DENY_DOCUMENT: Json = {
     "Version": "2012-10-17",
@@ -41,7 +46,7 @@ class Key(Revert):
 
     def read(self) -> Any:
         if not self.user or not self.key:
-            raise Settled(LEFT, "the event does not say which key of which user")
+            raise Settled(MANUAL, "the event does not say which key of which user")
         found = resource_state.identity(self.client(), "user", self.user)
         listed = found and resource_state.keys(self.client(), self.user)
         if not found or self.key not in (listed or {}):
@@ -91,7 +96,7 @@ class Created(Revert):
         made = self.change.made(self.of, f"{self.of}Id")
         if made and made != found["id"]:
             raise Settled(
-                LEFT,
+                MANUAL,
                 f"{self.of} {self.name} is not the one that was created: it was created anew since",
             )
         return found
@@ -173,7 +178,7 @@ class Role(Created):
 
     @property
     def policy(self) -> str:
-        return f"{self.work.prefix}-deny-all"
+        return f"{self.target_context.prefix}-deny-all"
 
     @property
     def good(self) -> str:  # type: ignore[override]
@@ -245,8 +250,8 @@ class LoginProfile(Revert):
 
     def read(self) -> Any:
         if not self.user:
-            raise Settled(LEFT, "the event does not say whose password it was")
-        if self.user == self.work.id and self.work.target.kind == "iam_user":
+            raise Settled(MANUAL, "the event does not say whose password it was")
+        if self.user == self.target_context.id and self.target_context.target.kind == "iam_user":
             raise Settled(
                 ALREADY, "its own console password: containment deals with it (console_password)"
             )

@@ -14,7 +14,12 @@ from guardduty_response.containment.target_context import ALREADY, Json
 from guardduty_response.decision.finding import get, text
 from guardduty_response.playbooks.iam_principal import resource_state
 from guardduty_response.playbooks.iam_principal.eradicate.changes import Change, items
-from guardduty_response.playbooks.iam_principal.eradicate.reversal import LEFT, Job, Revert, Settled
+from guardduty_response.playbooks.iam_principal.eradicate.reversal import (
+    MANUAL,
+    Job,
+    Revert,
+    Settled,
+)
 
 CUT = 200  # as many of a list as the collector keeps
 AT_ONCE = 20  # instances of a session: their ARNs must fit its policy
@@ -37,7 +42,7 @@ class Instances(Revert):
 
     def read(self) -> Any:
         if not self.ids and not self.reservation:
-            raise Settled(LEFT, "the event does not say which instances were started")
+            raise Settled(MANUAL, "the event does not say which instances were started")
         found = resource_state.instances(self.client("ec2"), self.ids, self.reservation)
         alive = {
             id: one
@@ -54,7 +59,7 @@ class Instances(Revert):
     def _arn(self, id: str) -> str:
         return (
             f"arn:{self.job.config.partition}:ec2:{self.change.region}:"
-            f"{self.work.target.account_id}:instance/{id}"
+            f"{self.target_context.target.account_id}:instance/{id}"
         )
 
     def _running(self, now: Json) -> list[str]:
@@ -105,7 +110,7 @@ class Instances(Revert):
                     )
                 )
         if not answers:
-            raise Settled(LEFT, "; ".join(why for why, _ in self.rest))
+            raise Settled(MANUAL, "; ".join(why for why, _ in self.rest))
         return answers
 
     def _stop(self, ids: list[str]) -> Json:
@@ -144,7 +149,7 @@ class Rules(Revert):
 
     def read(self) -> Any:
         if not self.group:
-            raise Settled(LEFT, "the event does not say the id of the security group")
+            raise Settled(MANUAL, "the event does not say the id of the security group")
         ec2 = self.client("ec2")
         name = resource_state.group_name(ec2, self.group)
         if name is None:
@@ -155,13 +160,13 @@ class Rules(Revert):
         ]
         if changed:
             raise Settled(
-                LEFT,
+                MANUAL,
                 f"rule {', '.join(changed)} of {self.group} is not what was added: changed since,"
                 " left as it is",
             )
         asked = {resource_state.rule_key(one) for one in asked_rules(self.change.parameters)}
         if not asked and not self.made:
-            raise Settled(LEFT, "the event does not say which rules were added")
+            raise Settled(MANUAL, "the event does not say which rules were added")
         # the answer was cut, or named none
         wanted = asked if len(self.made) < len(asked) else set()
         mine = {
@@ -178,7 +183,7 @@ class Rules(Revert):
     def _arn(self) -> str:
         return (
             f"arn:{self.job.config.partition}:ec2:{self.change.region}:"
-            f"{self.work.target.account_id}:security-group/{self.group}"
+            f"{self.target_context.target.account_id}:security-group/{self.group}"
         )
 
     def todo(self, now: Any) -> str:
@@ -274,7 +279,7 @@ class Function(Revert):
     def _arn(self) -> str:
         return (
             f"arn:{self.job.config.partition}:lambda:{self.change.region}:"
-            f"{self.work.target.account_id}:function:{self.name}"
+            f"{self.target_context.target.account_id}:function:{self.name}"
         )
 
     def read(self) -> Any:

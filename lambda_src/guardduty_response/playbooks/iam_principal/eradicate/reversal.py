@@ -23,7 +23,7 @@ from guardduty_response.containment.target_context import (
     FAILED,
     SKIPPED,
     Json,
-    Work,
+    TargetContext,
     allow,
     name_of,
     policy,
@@ -38,7 +38,7 @@ from guardduty_response.playbooks.iam_principal.eradicate.changes import Change,
 # characters of before-state.
 MOST_REVERTS, MOST_LINES, MOST_CHARACTERS = 120, 200, 150_000
 # beside the ledger's: for people to undo; worth knowing, nothing to undo
-LEFT, NOTED = "LEFT", "NOTED"
+MANUAL, INFO = "LEFT", "NOTED"
 READ_BACKS, PAUSE_SECONDS = 3, 1
 # Soon again: somebody changes the same entity (AWS IAM), or an instance is still starting (EC2).
 SOON = frozenset(
@@ -90,21 +90,21 @@ class Job:
     still takes.
     """
 
-    def __init__(self, work: Work) -> None:
-        self.work, self.config = work, work.ctx.config
+    def __init__(self, principal: TargetContext) -> None:
+        self.target_context, self.config = principal, principal.context.config
         self.readers: dict[str, clients.Session] = {}
         # A role's name is one role's in an account, and often all that is known here.
         here = [
             one
             for one in cloudtrail_event.own_roles(self.config)
-            if one.startswith(("*:", f"{work.target.account_id}:"))
+            if one.startswith(("*:", f"{principal.target.account_id}:"))
         ]
         self.own = {name_of(one) for one in here} | {
-            f"{self.work.prefix}-quarantine",
-            f"{self.work.prefix}-quarantine-ssm",
+            f"{self.target_context.prefix}-quarantine",
+            f"{self.target_context.prefix}-quarantine-ssm",
         }
-        self.recorded = {name: len(str(was)) for name, was in _reverts(work, "before")}
-        self.lines = {name for name, _ in _reverts(work, "actions")}
+        self.recorded = {name: len(str(was)) for name, was in _reverts(principal, "before")}
+        self.lines = {name for name, _ in _reverts(principal, "actions")}
         self.unavailable = ""
 
     @property
@@ -121,7 +121,9 @@ class Job:
         return self._assume(region, *statements)
 
     def _assume(self, region: str, *statements: Json) -> clients.Session:
-        return self.work.ctx.assume(self.work.target.account_id, region, policy(*statements))
+        return self.target_context.context.assume(
+            self.target_context.target.account_id, region, policy(*statements)
+        )
 
     def full(self, characters: int) -> str:
         """Why the record takes no further before-state of this size, or empty: what is not
@@ -135,7 +137,7 @@ class Job:
 
     def untouchable(self, change: Change, names: Iterable[str]) -> str:
         """Why none of ``names`` (ARNs, ids, names) may be touched, or empty."""
-        rails, account = self.config.guardrails, self.work.target.account_id
+        rails, account = self.config.guardrails, self.target_context.target.account_id
         if change.account != account:
             return f"it was done in account {change.account or 'unknown'}, not in {account}"
         if account in rails["exempt_accounts"]:
@@ -143,7 +145,8 @@ class Job:
         for name in names:
             short = name_of(name)
             if short in self.own or (
-                account == self.config.security_account and short.startswith(f"{self.work.prefix}-")
+                account == self.config.security_account
+                and short.startswith(f"{self.target_context.prefix}-")
             ):
                 return f"{short} belongs to the response itself"
             if ":role/aws-service-role/" in name or ":role/aws-reserved/" in name:
@@ -155,10 +158,10 @@ class Job:
         return ""
 
 
-def _reverts(work: Work, what: str) -> list[tuple[str, Json]]:
+def _reverts(principal: TargetContext, what: str) -> list[tuple[str, Json]]:
     return [
         (name, one)
-        for name, one in (work.kept.get(what) or {}).items()
+        for name, one in (principal.stored.get(what) or {}).items()
         if name.startswith("revert/")
     ]
 
@@ -171,7 +174,7 @@ class Revert:
     kind = what = ""
 
     def __init__(self, job: Job, change: Change) -> None:
-        self.job, self.change, self.work = job, change, job.work
+        self.job, self.change, self.target_context = job, change, job.target_context
         self.rest: list[tuple[str, str]] = []
 
     # -- what a kind of change says of itself ------------------------------------------------------
@@ -259,13 +262,17 @@ class Revert:
             raise RoleUnavailable(self.job.unavailable)
         now = self.read()
         if reason := self.job.untouchable(self.change, self.names(now)):
-            raise Settled(LEFT, reason)
+            raise Settled(MANUAL, reason)
         text = self.todo(now)
         mine = self.part in self.job.recorded
         if not text:
             # Recorded, and no line of it: an earlier attempt changed it and did not see it, or did
             # not come to its line.
-            status = DONE if mine and self.work.acted(self.line).get("status") != DONE else ALREADY
+            status = (
+                DONE
+                if mine and self.target_context.logged_action(self.line).get("status") != DONE
+                else ALREADY
+            )
             return Result(status, self.good, rest=self.rest, reverted=mine), []
         was = {
             "what": self.what,
@@ -275,8 +282,8 @@ class Revert:
         }
         if not mine:
             if reason := self.job.full(len(str(was))):
-                raise Settled(LEFT, reason)
-            self.work.before(self.part, was)
+                raise Settled(MANUAL, reason)
+            self.target_context.record_before_state(self.part, was)
             self.job.recorded[self.part] = len(str(was))
         answers = self.undo(now)
         self._seen()
@@ -313,10 +320,10 @@ class Revert:
         return result
 
     def say(self, result: Result, answers: list[Json]) -> None:
-        status = SKIPPED if result.status == LEFT else result.status
+        status = SKIPPED if result.status == MANUAL else result.status
         if status != DONE and self.line not in self.job.lines and len(self.job.lines) >= MOST_LINES:
             return  # the evidence object has it
         self.job.lines.add(self.line)
-        self.work.did(
+        self.target_context.log_action(
             self.line, status, sentence(self.change, result.text, result.by_hand), answers
         )

@@ -21,7 +21,7 @@ from guardduty_response.containment.target_context import (
     FAILED,
     SKIPPED,
     Json,
-    Work,
+    TargetContext,
     allow,
     why,
 )
@@ -47,17 +47,17 @@ THROUGH_KMS = ("kms:GenerateDataKey", "kms:Decrypt")
 Ended = tuple[Outcome, str, str, list[Json]]  # outcome, sentence, what is left to do, answers
 
 
-def run(work: Work) -> tuple[str, bool]:
+def run(principal: TargetContext) -> tuple[str, bool]:
     """Rotates, once: how it stands in a sentence, empty where it is switched off, and whether to
     ask again.
     """
-    options = work.options.get("rotate_key")
-    if not options or work.target.kind != USER:
+    options = principal.options.get("rotate_key")
+    if not options or principal.target.kind != USER:
         return "", False
-    before = dict((work.kept.get("evidence") or {}).get(NAME) or {})
+    before = dict((principal.stored.get("evidence") or {}).get(NAME) or {})
     if before and before["outcome"] != Outcome.RUNNING:
         return str(before["detail"]), False
-    rotation = Rotation(work, options, before)
+    rotation = Rotation(principal, options, before)
     try:
         outcome, text, task, answers = rotation.run()
     except Exception as error:
@@ -72,7 +72,7 @@ def run(work: Work) -> tuple[str, bool]:
             [],
         )
     rotation.keep(outcome, text, task)
-    work.did(
+    principal.log_action(
         LINE, {Outcome.COMPLETE: DONE, Outcome.SKIPPED: SKIPPED}.get(outcome, FAILED), text, answers
     )
     return text, False
@@ -83,10 +83,14 @@ class Rotation:
     the secret; ``key``: the new one, once it is stored.
     """
 
-    def __init__(self, work: Work, options: Json, before: Json) -> None:
-        self.work, self.options, self.since = work, options, before.get("since") or now()
+    def __init__(self, principal: TargetContext, options: Json, before: Json) -> None:
+        self.target_context, self.options, self.since = (
+            principal,
+            options,
+            before.get("since") or now(),
+        )
         self.state: Json = dict(before.get("state") or {})
-        self.user, self.key = work.id, str(options.get("kms_key_id") or "")
+        self.user, self.key = principal.id, str(options.get("kms_key_id") or "")
         # Where its key is; else in the response's own Region, not the finding's: an owner looks in
         # one place.
         there = (
@@ -97,7 +101,8 @@ class Rotation:
         self.region = str(self.state.get("region") or there)
         # Secrets Manager takes letters, digits and /_+=.@- in names; IAM takes a comma too.
         self.name = (
-            f"{work.prefix}/{re.sub('[^A-Za-z0-9_+=.@-]', '_', self.user)}/{work.ctx.incident_id}"
+            f"{principal.prefix}/{re.sub('[^A-Za-z0-9_+=.@-]', '_', self.user)}/"
+            f"{principal.context.incident_id}"
         )
 
     def keep(self, outcome: Outcome, text: str, task: str = "", tries: int = 0) -> None:
@@ -112,8 +117,8 @@ class Rotation:
             "since": self.since,
             "at": now(),
         }
-        self.work.keep(NAME, entry)
-        self.work.kept["evidence"][NAME] = entry
+        self.target_context.record_evidence(NAME, entry)
+        self.target_context.stored["evidence"][NAME] = entry
 
     def failed(self, reason: str) -> str:
         return f"the access key of {self.user} was not made anew ({reason})"
@@ -128,14 +133,14 @@ class Rotation:
         return f"make it anew by hand: {delete} && {make}"
 
     def run(self) -> Ended:
-        if "Active" not in (self.work.had("access_keys") or {}).values():
+        if "Active" not in (self.target_context.before_state("access_keys") or {}).values():
             return (
                 Outcome.SKIPPED,
                 f"user {self.user} had no active access key: none is made anew",
                 "",
                 [],
             )
-        iam = self.work.open(allow(("iam:GetUser", "iam:ListAccessKeys"))).client("iam")
+        iam = self.target_context.open(allow(("iam:GetUser", "iam:ListAccessKeys"))).client("iam")
         found, keys = (
             resource_state.identity(iam, "user", self.user),
             resource_state.keys(iam, self.user),
@@ -163,7 +168,7 @@ class Rotation:
         if barred := self._barred():
             text = (
                 f"{', '.join(barred)} could never read it: of another account than"
-                f" {self.work.target.account_id}. {CROSS_ACCOUNT}"
+                f" {self.target_context.target.account_id}. {CROSS_ACCOUNT}"
             )
             return Outcome.FAILED, self.failed(text), self.by_hand(), []
         self._secret()
@@ -175,7 +180,7 @@ class Rotation:
         """Readers of another account, where it takes a customer managed key, and a principal
         that the policy can name.
         """
-        own = self.work.target.account_id
+        own = self.target_context.target.account_id
         shared = bool(self.key) and not self.key.endswith("alias/aws/secretsmanager")
         readers = [one for one in self.options["reader_arns"] if one.split(":")[4] != own]
         return sorted(one for one in readers if not shared or set(one) & set("*?"))
@@ -183,9 +188,10 @@ class Rotation:
     # -- the secret --------------------------------------------------------------------------------
 
     def _secrets(self) -> Any:
-        region, account = self.region, self.work.target.account_id
+        region, account = self.region, self.target_context.target.account_id
         arn = (
-            f"arn:{self.work.ctx.config.partition}:secretsmanager:{region}:{account}:secret:"
+            f"arn:{self.target_context.context.config.partition}:secretsmanager:{region}:"
+            f"{account}:secret:"
             f"{self.name}-??????"
         )
         statements = [allow(SECRET, arn)]
@@ -193,7 +199,7 @@ class Rotation:
             statements.append(
                 allow(THROUGH_KMS, **{"kms:ViaService": f"secretsmanager.{region}.amazonaws.com"})
             )
-        return self.work.open(*statements).client("secretsmanager", region)
+        return self.target_context.open(*statements).client("secretsmanager", region)
 
     def _filled(self) -> bool:
         found = resource_state.there(lambda: self._secrets().describe_secret(SecretId=self.name))
@@ -203,15 +209,18 @@ class Rotation:
         """It is empty, and its readers are named, before there is anything to read."""
         client = self._secrets()
         if not resource_state.there(lambda: client.describe_secret(SecretId=self.name)):
-            incident = {"Key": f"{self.work.prefix}-incident", "Value": self.work.ctx.incident_id}
+            incident = {
+                "Key": f"{self.target_context.prefix}-incident",
+                "Value": self.target_context.context.incident_id,
+            }
             key = {"KmsKeyId": self.key} if self.key else {}
             client.create_secret(
                 Name=self.name,
-                Tags=[{"Key": self.work.prefix, "Value": "access-key"}, incident],
+                Tags=[{"Key": self.target_context.prefix, "Value": "access-key"}, incident],
                 **key,
                 Description=(
                     f"New access key of IAM user {self.user}, from incident"
-                    f" {self.work.ctx.incident_id}"
+                    f" {self.target_context.context.incident_id}"
                 ),
             )
         document = json.dumps(readers_policy(self.options["reader_arns"]))
@@ -222,7 +231,7 @@ class Rotation:
     # -- the key -----------------------------------------------------------------------------------
 
     def _make(self, user_arn: str) -> Ended:
-        iam = self.work.open(allow(KEYS, user_arn)).client("iam")
+        iam = self.target_context.open(allow(KEYS, user_arn)).client("iam")
         made = iam.create_access_key(UserName=self.user)
         key = made["AccessKey"]
         try:
@@ -268,7 +277,7 @@ class Rotation:
         """An attempt ended between making a key and storing it: nobody knows its secret part, so
         nobody misses it.
         """
-        iam = self.work.open(allow(KEYS[1:2], arn)).client("iam")
+        iam = self.target_context.open(allow(KEYS[1:2], arn)).client("iam")
         answers = [
             iam.update_access_key(UserName=self.user, AccessKeyId=key, Status="Inactive")
             for key in keys

@@ -15,8 +15,8 @@ from collections import Counter
 from typing import Any
 
 from guardduty_response.aws.errors import is_transient
-from guardduty_response.containment.contract import Context, Step, Target
-from guardduty_response.containment.target_context import ALREADY, DONE, FAILED, Json, Work
+from guardduty_response.containment.contract import Context, StepResult, Target
+from guardduty_response.containment.target_context import ALREADY, DONE, FAILED, Json, TargetContext
 from guardduty_response.evidence import store as evidence_store
 from guardduty_response.evidence.items import Outcome
 from guardduty_response.incident.repository import now
@@ -27,8 +27,8 @@ from guardduty_response.playbooks.iam_principal.eradicate import (
 )
 from guardduty_response.playbooks.iam_principal.eradicate.changes import Change, parse, sentence
 from guardduty_response.playbooks.iam_principal.eradicate.reversal import (
-    LEFT,
-    NOTED,
+    INFO,
+    MANUAL,
     Job,
     NotYet,
     Result,
@@ -41,48 +41,48 @@ TRIES, WAIT_SECONDS = 5, 15  # of a change that is asked again
 MOST_LEFT, MOST_NOTED = 60, 20  # sentences in the record; the evidence objects hold all
 
 
-def remediate(ctx: Context, target: Target) -> Step:
+def remediate(context: Context, target: Target) -> StepResult:
     """One call's share. Raises botocore's error when nothing at all could go on (throttled, an
     outage).
     """
-    work = Work(ctx, target)
-    work.kept = work.ledger()
-    said, waits = rotate.run(work)
-    listed = _listed(work)
+    principal = TargetContext(context, target)
+    principal.stored = principal.read_stored()
+    said, waits = rotate.run(principal)
+    listed = _listed(principal)
     if listed is None:
-        return Step(
+        return StepResult(
             not waits,
             WAIT_SECONDS if waits else 0,
             detail=said or "nothing was listed, so nothing is undone",
         )
-    round_ = Round(work, listed)
+    round_ = Round(principal, listed)
     until = time.monotonic() + MOST_SECONDS
     for _ in range(PIECES):
         if not round_.left or round_.waits or time.monotonic() >= until:
             break
         round_.piece(until)
     if round_.left or waits:
-        return Step(
+        return StepResult(
             done=False,
             wait_seconds=WAIT_SECONDS if waits or round_.waits else 1,
             detail=round_.detail,
         )
-    following = "collect" if round_.end() else ""
-    return Step(detail="; ".join(filter(None, (said, round_.detail))), following=following)
+    next_step = "collect" if round_.end() else ""
+    return StepResult(detail="; ".join(filter(None, (said, round_.detail))), next_step=next_step)
 
 
-def _listed(work: Work) -> Json | None:
+def _listed(principal: TargetContext) -> Json | None:
     """The collector's list as it stands, or None when there is none, or none is wanted."""
-    part = (work.kept.get("evidence") or {}).get("actions")
+    part = (principal.stored.get("evidence") or {}).get("actions")
     return dict(part) if part and part.get("outcome") != Outcome.SKIPPED else None
 
 
 class Round:
     """The changes of the rounds that were listed and not handled yet."""
 
-    def __init__(self, work: Work, listed: Json) -> None:
-        self.work, self.job = work, Job(work)
-        self.kept = dict(work.kept["evidence"].get(NAME) or {})
+    def __init__(self, principal: TargetContext, listed: Json) -> None:
+        self.target_context, self.job = principal, Job(principal)
+        self.kept = dict(principal.stored["evidence"].get(NAME) or {})
         self.state: Json = {
             "handled": 0,
             "keys": 0,
@@ -164,11 +164,11 @@ class Round:
         kind = reversal_table.revert_for(change)
         if kind is None:
             if reversal_table.noteworthy(change):
-                return Result(NOTED, "nothing to undo")
-            return Result(LEFT, "nothing here undoes it", manual_commands.by_hand(change))
+                return Result(INFO, "nothing to undo")
+            return Result(MANUAL, "nothing here undoes it", manual_commands.by_hand(change))
         revert = kind(self.job, change)
-        if kind.kind not in self.work.options["remediate"]:
-            return Result(LEFT, f"not undone ({kind.kind} is not in remediate)", revert.by_hand())
+        if kind.kind not in self.target_context.options["remediate"]:
+            return Result(MANUAL, f"not undone ({kind.kind} is not in remediate)", revert.by_hand())
         return revert.run()
 
     def _give_up(self, change: Change, text: str) -> Result:
@@ -188,9 +188,9 @@ class Round:
         for change, result in done:
             counts["reverted" if result.reverted else result.status.lower()] += 1
             told = self._told(change, result)
-            self.state["left"] += [] if result.status == NOTED else told
-            counts["for_people"] += 0 if result.status == NOTED else len(told)
-            self.state["noted"] += told if result.status == NOTED else []
+            self.state["left"] += [] if result.status == INFO else told
+            counts["for_people"] += 0 if result.status == INFO else len(told)
+            self.state["noted"] += told if result.status == INFO else []
             rows.append(
                 {
                     "id": change.id,
@@ -205,8 +205,8 @@ class Round:
                 }
             )
         self.state["files"] += 1
-        name = f"{self.work.id}/remediation/{self.state['files']:03}.json"
-        stored = self.work.ctx.put_evidence(name, json.dumps(rows, indent=1).encode())
+        name = f"{self.target_context.id}/remediation/{self.state['files']:03}.json"
+        stored = self.target_context.context.put_evidence(name, json.dumps(rows, indent=1).encode())
         self.kept["objects"] = [
             *(self.kept.get("objects") or []),
             {**stored, "what": f"what became of {len(rows)} actions"},
@@ -218,9 +218,9 @@ class Round:
         )
 
     def _told(self, change: Change, result: Result) -> list[str]:
-        if result.status == NOTED:
+        if result.status == INFO:
             return [sentence(change, result.text, "")]
-        own = [(result.text, result.by_hand)] if result.status in (LEFT, FAILED) else []
+        own = [(result.text, result.by_hand)] if result.status in (MANUAL, FAILED) else []
         return [sentence(change, why, hand) for why, hand in [*own, *result.rest]]
 
     # -- the end of a round ------------------------------------------------------------------------
@@ -239,7 +239,7 @@ class Round:
         outcome = Outcome.PARTIAL if bad else Outcome.COMPLETE
         self._keep(outcome, "what the principal did could not be listed to its end; " * unlisted)
         if not more:
-            self.work.did(NAME, FAILED if bad else DONE, self.detail)
+            self.target_context.log_action(NAME, FAILED if bad else DONE, self.detail)
         return more
 
     @property
@@ -250,8 +250,8 @@ class Round:
         )
         if counts.get(ALREADY.lower()):
             text += f", {counts[ALREADY.lower()]} were undone already"
-        if counts.get(NOTED.lower()):
-            text += f", {counts[NOTED.lower()]} worth knowing"
+        if counts.get(INFO.lower()):
+            text += f", {counts[INFO.lower()]} worth knowing"
         return text
 
     def _keep(self, outcome: Outcome, said: str = "") -> None:
@@ -278,8 +278,8 @@ class Round:
             "at": now(),
         }
         self.kept = entry
-        self.work.keep(NAME, entry)
-        self.work.kept["evidence"][NAME] = entry
+        self.target_context.record_evidence(NAME, entry)
+        self.target_context.stored["evidence"][NAME] = entry
 
 
 def _first(change: Change) -> bool:

@@ -9,7 +9,12 @@ from guardduty_response.containment.target_context import ALREADY, Json
 from guardduty_response.decision.finding import get, text
 from guardduty_response.playbooks.iam_principal import resource_state
 from guardduty_response.playbooks.iam_principal.eradicate.changes import Change
-from guardduty_response.playbooks.iam_principal.eradicate.reversal import LEFT, Job, Revert, Settled
+from guardduty_response.playbooks.iam_principal.eradicate.reversal import (
+    MANUAL,
+    Job,
+    Revert,
+    Settled,
+)
 
 # Amazon S3 User Guide, "Predefined groups": everybody, and everybody with an AWS account.
 EVERYBODY = ("/global/AllUsers", "/global/AuthenticatedUsers")
@@ -47,7 +52,7 @@ class Bucket(Revert):
             raise Settled(ALREADY, f"bucket {self.bucket} is gone")
         if not resource_state.blocked(found) and not self._public(s3):
             raise Settled(
-                LEFT,
+                MANUAL,
                 f"the {'ACL' if self.change.name == 'PutBucketAcl' else 'policy'} of bucket"
                 f" {self.bucket} was changed; it does not make it public, it may let other"
                 " accounts in",
@@ -119,12 +124,12 @@ class Trail(Revert):
             return self.trail
         return (
             f"arn:{self.job.config.partition}:cloudtrail:{self.change.region}:"
-            f"{self.work.target.account_id}:trail/{self.trail}"
+            f"{self.target_context.target.account_id}:trail/{self.trail}"
         )
 
     def read(self) -> Any:
-        if self._arn.split(":")[4] != self.work.target.account_id:
-            raise Settled(LEFT, f"trail {self.trail} belongs to another account")
+        if self._arn.split(":")[4] != self.target_context.target.account_id:
+            raise Settled(MANUAL, f"trail {self.trail} belongs to another account")
         found = (
             resource_state.logging(self.client("cloudtrail"), self.trail) if self.trail else None
         )
@@ -133,7 +138,7 @@ class Trail(Revert):
                 "cloudtrail create-trail --is-multi-region-trail --s3-bucket-name BUCKET --name",
                 self.trail,
             )
-            raise Settled(LEFT, f"trail {self.trail} no longer exists: create it again", again)
+            raise Settled(MANUAL, f"trail {self.trail} no longer exists: create it again", again)
         return found
 
     def names(self, now: Any) -> list[str]:
@@ -176,14 +181,14 @@ class Detector(Revert):
     def _arn(self) -> str:
         return (
             f"arn:{self.job.config.partition}:guardduty:{self.change.region}:"
-            f"{self.work.target.account_id}:detector/{self.id}"
+            f"{self.target_context.target.account_id}:detector/{self.id}"
         )
 
     def read(self) -> Any:
         found = resource_state.detector(self.client("guardduty"), self.id) if self.id else None
         if found is None:
             raise Settled(
-                LEFT,
+                MANUAL,
                 f"detector {self.id} no longer exists: create it again",
                 self.command("guardduty create-detector --enable"),
             )

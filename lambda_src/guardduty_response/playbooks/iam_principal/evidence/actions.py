@@ -19,10 +19,10 @@ from typing import Any
 
 from guardduty_response.cloudtrail import log_reader
 from guardduty_response.cloudtrail import query as cloudtrail_query
-from guardduty_response.cloudtrail.time_range import CALL_SECONDS, Window, iso
-from guardduty_response.containment.target_context import Work, allow
+from guardduty_response.cloudtrail.time_range import CALL_SECONDS, TimeRange, iso
+from guardduty_response.containment.target_context import TargetContext, allow
 from guardduty_response.evidence import store as evidence_store
-from guardduty_response.evidence.items import Json, Outcome, Part
+from guardduty_response.evidence.items import EvidenceItem, Json, Outcome
 from guardduty_response.playbooks.iam_principal.evidence import regional_lookup, trail_queries
 from guardduty_response.playbooks.iam_principal.evidence.event_collection import (
     MOST_CHANGES,
@@ -39,19 +39,19 @@ TRAIL_LAG = "CloudTrail delivers up to 15 minutes late"
 LOOKUP_LAG = f"{TRAIL_LAG}, and LookupEvents knows only management events of 90 days"
 
 
-def run(work: Work, before: Json) -> Part:
-    if not work.options.get("list_actions", True):
-        return Part(Outcome.SKIPPED, "switched off (list_actions)")
-    whose = Whose.of(work)
+def run(principal: TargetContext, before: Json) -> EvidenceItem:
+    if not principal.options.get("list_actions", True):
+        return EvidenceItem(Outcome.SKIPPED, "switched off (list_actions)")
+    whose = Whose.of(principal)
     if not whose.questions():
-        return _nothing_to_ask(work, whose)
+        return _nothing_to_ask(principal, whose)
     state: Json = deepcopy(before.get("state") or {})
-    Window.of(work, state, 60 * float(work.options.get("lookup_hours", 24)))
+    TimeRange.of(principal, state, 60 * float(principal.options.get("lookup_hours", 24)))
     objects: list[Json] = list(before.get("objects") or [])
     if state.get("listed") == 1 and state["round"] == 1:
         wait = state["due"] - time.time()
         if wait > 0:
-            return Part(
+            return EvidenceItem(
                 Outcome.RUNNING,
                 _waiting(state),
                 math.ceil(wait),
@@ -59,19 +59,19 @@ def run(work: Work, before: Json) -> Part:
                 str(before.get("task") or ""),
                 state,
             )
-    return Listing(work, whose, state, objects).step()
+    return Listing(principal, whose, state, objects).step()
 
 
-def _nothing_to_ask(work: Work, whose: Whose) -> Part:
+def _nothing_to_ask(principal: TargetContext, whose: Whose) -> EvidenceItem:
     text = (
         "the finding names no access key and no name by which CloudTrail could be asked for"
         f" {whose}"
     )
     task = (
         "look for what it did in CloudTrail by hand: aws cloudtrail lookup-events --region"
-        f" {work.target.region}"
+        f" {principal.target.region}"
     )
-    return Part(
+    return EvidenceItem(
         Outcome.NOT_POSSIBLE,
         text,
         task=task,
@@ -89,8 +89,10 @@ def _waiting(state: Json) -> str:
 class Listing:
     """One function call of a round. ``whole``: from the window's start until this round's end."""
 
-    def __init__(self, work: Work, whose: Whose, state: Json, objects: list[Json]) -> None:
-        self.work, self.whose, self.state, self.objects = work, whose, state, objects
+    def __init__(
+        self, principal: TargetContext, whose: Whose, state: Json, objects: list[Json]
+    ) -> None:
+        self.target_context, self.whose, self.state, self.objects = principal, whose, state, objects
         for name, value in (
             ("round", 1),
             ("listed", 0),
@@ -107,9 +109,9 @@ class Listing:
         if state["listed"] == state["round"]:
             self._second()
         start, end = state["window"]
-        self.whole = Window(int(start), int(state.get("until") or end))
+        self.whole = TimeRange(int(start), int(state.get("until") or end))
         self.since = int(state.get("since") or start)
-        self.found = Found(work, whose, self.progress, int(state["round"]))
+        self.found = Found(principal, whose, self.progress, int(state["round"]))
 
     def _second(self) -> None:
         """Round 2: what is newer than a quarter of an hour before the cut-off, until now."""
@@ -117,7 +119,7 @@ class Listing:
         since = max(end - cloudtrail_query.LAG_SECONDS, int(self.state["window"][0]))
         self.state |= {"round": 2, "since": since, "until": int(time.time())}
         earlier = [
-            one for one in self._read(Window(*map(int, self.state["window"]))) if one.get("cut")
+            one for one in self._read(TimeRange(*map(int, self.state["window"]))) if one.get("cut")
         ]
         self.progress |= {
             "changes": [],
@@ -128,13 +130,13 @@ class Listing:
         }
         regional_lookup.again(self.progress.get("regions") or {}, since)
 
-    def step(self) -> Part:
+    def step(self) -> EvidenceItem:
         until = time.monotonic() + CALL_SECONDS
         wait = self._ask(until)
         self._store()
         if wait:
             text = f"{self._count()} so far, from {self.whole}; still being listed"
-            return Part(Outcome.RUNNING, text, wait, self.objects, state=self.state)
+            return EvidenceItem(Outcome.RUNNING, text, wait, self.objects, state=self.state)
         return self._listed()
 
     # -- asking ------------------------------------------------------------------------------------
@@ -144,7 +146,7 @@ class Listing:
         source = (
             None
             if self.state.get("fell_back")
-            else trail_queries.source(self.work.options.get("trail_query"))
+            else trail_queries.source(self.target_context.options.get("trail_query"))
         )
         self.state["source"] = source.name if source else "LookupEvents"
         if source:
@@ -154,12 +156,14 @@ class Listing:
                 self.state |= {"fell_back": str(error)[:400], "source": "LookupEvents"}
         places = self.progress.setdefault("regions", {})
         if not places:
-            names, remark = enabled(self.work, self.work.open(allow((LIST_REGIONS,))))
+            names, remark = enabled(
+                self.target_context, self.target_context.open(allow((LIST_REGIONS,)))
+            )
             places |= regional_lookup.begin(names, self.whose.questions(), self.since)
             self.state["remark"] = remark
         regional_lookup.add(places, self.found.followed, self.whole.start)
         while not regional_lookup.done(places) and time.monotonic() < until:
-            if not regional_lookup.ask(self.work, places, self.whole, self.found, until):
+            if not regional_lookup.ask(self.target_context, places, self.whole, self.found, until):
                 break  # not again at once
             regional_lookup.add(places, self.found.followed, self.whole.start)
         return 0 if regional_lookup.done(places) else 1
@@ -171,12 +175,14 @@ class Listing:
                 self.whose.columns(), self.found.followed, self.whole, self.since
             )
             self.progress["query"] = query
-        return trail_queries.ask(self.work, source, query, self.found, until)
+        return trail_queries.ask(self.target_context, source, query, self.found, until)
 
     # -- keeping -----------------------------------------------------------------------------------
 
     def _put(self, name: str, content: bytes, what: str = "") -> Json:
-        stored = self.work.ctx.put_evidence(f"{self.work.id}/actions/{name}", content)
+        stored = self.target_context.context.put_evidence(
+            f"{self.target_context.id}/actions/{name}", content
+        )
         if what:
             self.objects.append({**stored, "what": what})
         return stored
@@ -200,7 +206,7 @@ class Listing:
             "key"
         ]
 
-    def _listed(self) -> Part:
+    def _listed(self) -> EvidenceItem:
         state, round, changes = self.state, self.state["round"], self.progress["changes"]
         changes.sort(key=lambda one: (one["at"], one["id"]))
         if changes:
@@ -214,7 +220,9 @@ class Listing:
         places = self.progress.get("regions") or {}
         refused = bool(places) and all(regional_lookup.refused(one) for one in places.values())
         minutes = (
-            float(self.work.options.get("repeat_minutes", 20)) if round == 1 and not refused else 0
+            float(self.target_context.options.get("repeat_minutes", 20))
+            if round == 1 and not refused
+            else 0
         )
         state |= {
             "listed": round,
@@ -229,18 +237,18 @@ class Listing:
         state["said"] = self._text(left)
         if state["due"]:
             wait = max(1, math.ceil(state["due"] - time.time()))
-            return Part(
+            return EvidenceItem(
                 Outcome.RUNNING, _waiting(state), wait, self.objects, self._task(left), state
             )
         outcome = Outcome.FAILED if refused else Outcome.PARTIAL if left else Outcome.COMPLETE
-        return Part(outcome, state["said"], 0, self.objects, self._task(left), state)
+        return EvidenceItem(outcome, state["said"], 0, self.objects, self._task(left), state)
 
     # -- telling -----------------------------------------------------------------------------------
 
     def _issued(self) -> list[Json]:
         return list(self.progress["issued"][:MOST_FOLLOWED])
 
-    def _read(self, window: Window) -> list[Json]:
+    def _read(self, window: TimeRange) -> list[Json]:
         """What this round was to read and did not: {region, why, command, cut}."""
         left, query = (
             regional_lookup.left(self.progress.get("regions") or {}, window),
@@ -282,7 +290,7 @@ class Listing:
             missing(
                 "changes",
                 text,
-                f"read {self.work.id}/actions/round-N/*.jsonl.gz in the evidence bucket",
+                f"read {self.target_context.id}/actions/round-N/*.jsonl.gz in the evidence bucket",
             )
         followed = set(self.found.followed)
         for one in [one for one in self.progress["issued"] if one["key"] not in followed]:
@@ -297,7 +305,9 @@ class Listing:
                 f"it was handed a session of {one['role']} ({one['session']}) at {one['at']}, whose"
                 " calls are not listed"
             )
-            command = cloudtrail_query.command(question, self.whole, self.work.target.region)
+            command = cloudtrail_query.command(
+                question, self.whole, self.target_context.target.region
+            )
             missing(where, text, f"in {where}: {command}")
         return left
 

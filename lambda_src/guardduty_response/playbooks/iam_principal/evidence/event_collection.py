@@ -14,7 +14,7 @@ from threading import Lock
 
 from guardduty_response.cloudtrail import event as cloudtrail_event
 from guardduty_response.cloudtrail import log_reader, query
-from guardduty_response.containment.target_context import Work
+from guardduty_response.containment.target_context import TargetContext
 from guardduty_response.evidence.items import Json
 from guardduty_response.playbooks.iam_principal.evidence import condense
 from guardduty_response.playbooks.iam_principal.evidence.ownership import Whose, issued
@@ -25,7 +25,7 @@ MOST_FOLLOWED = 25  # sessions whose calls are asked for too
 
 
 class Found:
-    def __init__(self, work: Work, whose: Whose, progress: Json, round: int) -> None:
+    def __init__(self, principal: TargetContext, whose: Whose, progress: Json, round: int) -> None:
         self.whose, self.progress, self.most = whose, progress, MOST_EVENTS * round
         self.seen = set(progress.setdefault("seen", []))
         for name, empty in (
@@ -38,7 +38,7 @@ class Found:
         ):
             progress.setdefault(name, empty)
         self.lines: dict[str, list[str]] = defaultdict(list)  # by Region, of this call
-        self.own = cloudtrail_event.own_roles(work.ctx.config)
+        self.own = cloudtrail_event.own_roles(principal.context.config)
         self.lock = Lock()
 
     @property

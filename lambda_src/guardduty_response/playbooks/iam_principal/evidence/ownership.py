@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from guardduty_response.containment.target_context import Work
+from guardduty_response.containment.target_context import TargetContext
 from guardduty_response.decision.finding import get, text
 from guardduty_response.evidence.items import Json
 from guardduty_response.playbooks.iam_principal import identify
@@ -26,8 +26,12 @@ class Whose:
     partition: str
 
     @staticmethod
-    def of(work: Work) -> Whose:
-        return Whose(identify.principal_of(work), work.target.account_id, work.ctx.config.partition)
+    def of(principal: TargetContext) -> Whose:
+        return Whose(
+            identify.principal_of(principal),
+            principal.target.account_id,
+            principal.context.config.partition,
+        )
 
     def __str__(self) -> str:
         return f"{self.principal.kind} {self.principal.id}"

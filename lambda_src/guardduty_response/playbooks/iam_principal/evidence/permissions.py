@@ -15,8 +15,8 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from guardduty_response.aws.errors import error_code
-from guardduty_response.containment.target_context import Work, allow, gather, name_of, why
-from guardduty_response.evidence.items import Json, Outcome, Part
+from guardduty_response.containment.target_context import TargetContext, allow, gather, name_of, why
+from guardduty_response.evidence.items import EvidenceItem, Json, Outcome
 from guardduty_response.incident.repository import now
 from guardduty_response.playbooks.iam_principal import identify
 
@@ -38,20 +38,20 @@ _POLICY = ("iam:GetPolicy", "iam:GetPolicyVersion")
 _KINDS = {"User": "UserName", "Group": "GroupName", "Role": "RoleName"}
 
 
-def run(work: Work, _before: Json) -> Part:
+def run(principal: TargetContext, _before: Json) -> EvidenceItem:
     """One call: ``principal.json``; PARTIAL names what could not be read."""
-    whom = identify.principal_of(work)
+    whom = identify.principal_of(principal)
     user = whom.user if whom.kind in (identify.USER, identify.FEDERATED, identify.UNKNOWN) else ""
     if not (user or whom.role or whom.key):
-        return Part(
+        return EvidenceItem(
             Outcome.NOT_POSSIBLE, f"IAM knows nothing of {whom.kind} {whom.id} that could be read"
         )
-    iam = work.open(
+    iam = principal.open(
         allow(("iam:GetAccessKeyLastUsed",)),
-        allow(_USER, work.arn("user/*", "iam")),
-        allow(_GROUP, work.arn("group/*", "iam")),
-        allow(_ROLE, work.arn("role/*", "iam")),
-        allow(_POLICY, work.arn("policy/*", "iam")),
+        allow(_USER, principal.arn("user/*", "iam")),
+        allow(_GROUP, principal.arn("group/*", "iam")),
+        allow(_ROLE, principal.arn("role/*", "iam")),
+        allow(_POLICY, principal.arn("policy/*", "iam")),
     ).client("iam")
     reads: dict[str, Callable[[], Any]] = {}
     if whom.key:
@@ -79,13 +79,13 @@ def run(work: Work, _before: Json) -> Part:
         missing.append(f"policies of {len(groups) - MOST_GROUPS} more groups")
     document = {
         "principal": dict(whom.__dict__),
-        "account_id": work.target.account_id,
+        "account_id": principal.target.account_id,
         "read_at": now(),
         "missing": missing,
         **{name: result for name, result in got.items() if not isinstance(result, Exception)},
     }
-    stored = work.ctx.put_evidence(
-        f"{work.id}/principal.json", json.dumps(document, indent=1, default=str).encode()
+    stored = principal.context.put_evidence(
+        f"{principal.id}/principal.json", json.dumps(document, indent=1, default=str).encode()
     )
     text = _text(got)
     objects = [
@@ -97,8 +97,8 @@ def run(work: Work, _before: Json) -> Part:
         }
     ]
     if not missing:
-        return Part(Outcome.COMPLETE, text, objects=objects)
-    return Part(
+        return EvidenceItem(Outcome.COMPLETE, text, objects=objects)
+    return EvidenceItem(
         Outcome.PARTIAL, f"{text}; could not be read: {'; '.join(missing)}", objects=objects
     )
 

@@ -13,8 +13,8 @@ from typing import Any
 from guardduty_response.aws import clients
 from guardduty_response.aws.errors import is_transient
 from guardduty_response.cloudtrail import query
-from guardduty_response.cloudtrail.time_range import Window
-from guardduty_response.containment.target_context import Work, allow, gather, why
+from guardduty_response.cloudtrail.time_range import TimeRange
+from guardduty_response.containment.target_context import TargetContext, allow, gather, why
 from guardduty_response.evidence.items import Json
 from guardduty_response.playbooks.iam_principal.evidence.event_collection import MOST_EVENTS, Found
 
@@ -69,7 +69,9 @@ def done(regions: Json) -> bool:
     return all(one.get("note") or query.answered(one["questions"]) for one in regions.values())
 
 
-def ask(work: Work, regions: Json, window: Window, found: Found, until: float) -> bool:
+def ask(
+    principal: TargetContext, regions: Json, window: TimeRange, found: Found, until: float
+) -> bool:
     """One function call's share of all Regions; False when one answered that it is asked too often,
     or not at all.
 
@@ -83,7 +85,7 @@ def ask(work: Work, regions: Json, window: Window, found: Found, until: float) -
         for name, one in regions.items()
         if not one.get("note") and not query.answered(one["questions"])
     ]
-    session = work.open(allow(("cloudtrail:LookupEvents",)))
+    session = principal.open(allow(("cloudtrail:LookupEvents",)))
     calls: dict[str, Callable[[], Any]] = {
         name: partial(_ask, session, name, regions[name]["questions"], window, found, until)
         for name in open_ones
@@ -118,7 +120,7 @@ def _ask(
     session: clients.Session,
     region: str,
     questions: list[Json],
-    window: Window,
+    window: TimeRange,
     found: Found,
     until: float,
 ) -> None:
@@ -152,7 +154,7 @@ def found(one: Json) -> Json:
     return {question["value"]: question["found"] for question in one["questions"]}
 
 
-def left(regions: Json, window: Window) -> list[Json]:
+def left(regions: Json, window: TimeRange) -> list[Json]:
     """What was not read: {region, why, command, cut: whether some of it was read} each."""
     out = []
     for name, one in regions.items():

@@ -17,8 +17,8 @@ from typing import Any
 
 from guardduty_response.aws import clients
 from guardduty_response.aws.errors import is_transient
-from guardduty_response.cloudtrail.time_range import Window, iso
-from guardduty_response.containment.target_context import AWS_ERRORS, Work, why
+from guardduty_response.cloudtrail.time_range import TimeRange, iso
+from guardduty_response.containment.target_context import AWS_ERRORS, TargetContext, why
 from guardduty_response.evidence.items import Json
 from guardduty_response.playbooks.iam_principal.evidence.event_collection import MOST_EVENTS, Found
 
@@ -98,7 +98,9 @@ class Athena:
     def __init__(self, settings: Json) -> None:
         self.settings, self.client = settings, clients.client("athena")
 
-    def start(self, account: str, window: Window, asked: list[tuple[str, str]], token: str) -> str:
+    def start(
+        self, account: str, window: TimeRange, asked: list[tuple[str, str]], token: str
+    ) -> str:
         fields = [
             *_PLAIN,
             *(f"useridentity.{one} AS who_{one}" for one in _WHO),
@@ -154,7 +156,9 @@ class Lake:
             clients.client("cloudtrail", arn.split(":")[3]),
         )
 
-    def start(self, account: str, window: Window, asked: list[tuple[str, str]], token: str) -> str:
+    def start(
+        self, account: str, window: TimeRange, asked: list[tuple[str, str]], token: str
+    ) -> str:
         either = " OR ".join(f"userIdentity.{column} = {literal(value)}" for column, value in asked)
         start, end = (
             iso(at).replace("T", " ").removesuffix("Z") for at in (window.start, window.end + 1)
@@ -215,7 +219,7 @@ def source(settings: Json | None) -> Athena | Lake | None:
     return Athena(settings["athena"]) if settings.get("athena") else Lake(settings["lake"])
 
 
-def begin(asked: list[tuple[str, str]], keys: list[str], whole: Window, since: int) -> Json:
+def begin(asked: list[tuple[str, str]], keys: list[str], whole: TimeRange, since: int) -> Json:
     """{left: [[column, value, since]], known: values, whole: the window, id?, token?, began?,
     tries, pages, rows, cut?}
 
@@ -232,13 +236,15 @@ def begin(asked: list[tuple[str, str]], keys: list[str], whole: Window, since: i
     }
 
 
-def ask(work: Work, source: Athena | Lake, query: Json, found: Found, until: float) -> int:
+def ask(
+    principal: TargetContext, source: Athena | Lake, query: Json, found: Found, until: float
+) -> int:
     """One function call's share. Returns the seconds after which to go on, 0 when all is
     answered. Raises QueryFailed.
     """
     try:
         while time.monotonic() < until:
-            if not query.get("id") and not _start(work, source, query, found):
+            if not query.get("id") and not _start(principal, source, query, found):
                 return 0
             state, reason = source.status(query["id"])
             if state in RUNNING and time.time() - query["began"] < GIVE_UP_SECONDS:
@@ -258,7 +264,7 @@ def ask(work: Work, source: Athena | Lake, query: Json, found: Found, until: flo
         return POLL_SECONDS
 
 
-def _start(work: Work, source: Athena | Lake, query: Json, found: Found) -> bool:
+def _start(principal: TargetContext, source: Athena | Lake, query: Json, found: Found) -> bool:
     """Starts the query for the next values; False when there are none left."""
     start, end = query["whole"]
     fresh = [key for key in found.followed if key not in query["known"]]
@@ -268,9 +274,11 @@ def _start(work: Work, source: Athena | Lake, query: Json, found: Found) -> bool
     if not batch:
         return False
     # Repeated after a lost answer, Athena gives the query it has begun.
-    token = hashlib.sha256(json.dumps([work.ctx.incident_id, end, batch]).encode()).hexdigest()
+    token = hashlib.sha256(
+        json.dumps([principal.context.incident_id, end, batch]).encode()
+    ).hexdigest()
     asked = [(str(column), str(value)) for column, value, _ in batch]
-    id = source.start(work.target.account_id, Window(int(batch[0][2]), end), asked, token)
+    id = source.start(principal.target.account_id, TimeRange(int(batch[0][2]), end), asked, token)
     left = [one for one in query["left"] if one not in batch]
     query |= {"id": id, "token": "", "rows": 0, "began": int(time.time()), "left": left}
     return True

@@ -21,7 +21,7 @@ from guardduty_response.aws.errors import error_code
 from guardduty_response.containment.role_policies import statements
 from guardduty_response.containment.target_context import Json, allow, policy
 from guardduty_response.errors import ResponseError
-from guardduty_response.playbooks.iam_principal.principal_context import Work
+from guardduty_response.playbooks.iam_principal.principal_context import PrincipalContext
 
 # of the before-state, PART/<permission set>, and of what is kept of the provisioning
 PART = "identity_center"
@@ -39,21 +39,23 @@ ROLE_NAME = re.compile(r"AWSReservedSSO_(.+)_[0-9a-f]{16}")
 class Center:
     """``playbooks.iam_principal.identity_center``; false where it is not set."""
 
-    def __init__(self, work: Work) -> None:
-        option: Json = work.options.get("identity_center") or {}
-        self.work, self.on = work, bool(option)
+    def __init__(self, principal: PrincipalContext) -> None:
+        option: Json = principal.options.get("identity_center") or {}
+        self.target_context, self.on = principal, bool(option)
         self.account, self.region = str(option.get("account_id", "")), str(option.get("region", ""))
         self.instance, self.store = (
             str(option.get("instance_arn", "")),
             str(option.get("identity_store_id", "")),
         )
-        self.sso = f"arn:{work.ctx.config.partition}:sso:::"
+        self.sso = f"arn:{principal.context.config.partition}:sso:::"
 
     def __bool__(self) -> bool:
         return self.on
 
     def open(self, *granted: Json) -> clients.Session:
-        return self.work.ctx.assume(self.account, self.region, policy(*granted), role=ROLE)
+        return self.target_context.context.assume(
+            self.account, self.region, policy(*granted), role=ROLE
+        )
 
     @property
     def every_set(self) -> str:
@@ -71,10 +73,10 @@ class Center:
         return {"InstanceArn": self.instance, "PermissionSetArn": permission_set}
 
 
-def statement(work: Work, user_id: str) -> Json:
+def statement(principal: PrincipalContext, user_id: str) -> Json:
     """Each incident's own, so that undoing one leaves another's."""
-    incident = work.target.attach or work.ctx.incident_id
-    prefix = "".join(word.title() for word in re.findall("[a-z0-9]+", work.prefix.lower()))
+    incident = principal.target.attach or principal.context.incident_id
+    prefix = "".join(word.title() for word in re.findall("[a-z0-9]+", principal.prefix.lower()))
     sid = f"{prefix}Deny{hashlib.sha256(f'{incident} {user_id}'.encode()).hexdigest()[:16]}"
     condition = {"StringEquals": {"identitystore:userId": user_id}}
     return {"Sid": sid, "Effect": "Deny", "Action": "*", "Resource": "*", "Condition": condition}

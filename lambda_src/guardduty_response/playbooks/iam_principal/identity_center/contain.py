@@ -9,7 +9,7 @@ import time
 from functools import partial
 from typing import Any
 
-from guardduty_response.containment.contract import Step
+from guardduty_response.containment.contract import StepResult
 from guardduty_response.containment.target_context import ALREADY, DONE, FAILED, Json, why
 from guardduty_response.errors import ResponseError
 from guardduty_response.incident.repository import now
@@ -26,7 +26,10 @@ from guardduty_response.playbooks.iam_principal.identity_center.center import (
     statement,
 )
 from guardduty_response.playbooks.iam_principal.identity_center.plan import sentence
-from guardduty_response.playbooks.iam_principal.principal_context import Work, patient
+from guardduty_response.playbooks.iam_principal.principal_context import (
+    PrincipalContext,
+    retry_on_conflict,
+)
 
 CHANGE = (
     "GetInlinePolicyForPermissionSet",
@@ -38,43 +41,45 @@ EVERYWHERE = "ALL_PROVISIONED_ACCOUNTS"
 UNDER_WAY = ("IN_PROGRESS", "SUCCEEDED")
 
 
-def contain(work: Work) -> Step:
-    work.kept = work.ledger()
-    center, until = Center(work), time.monotonic() + SECONDS
-    for number, one in enumerate(work.scope("sets")):
+def contain(principal: PrincipalContext) -> StepResult:
+    principal.stored = principal.read_stored()
+    center, until = Center(principal), time.monotonic() + SECONDS
+    for number, one in enumerate(principal.scope("sets")):
         if number and time.monotonic() > until:
             break
-        _deny(work, center, one)
-    chained_sessions.deny(work)
-    return Step(detail=f"permission sets of {work.who.session} worked on; the ledger says which")
+        _deny(principal, center, one)
+    chained_sessions.deny(principal)
+    return StepResult(
+        detail=f"permission sets of {principal.who.session} worked on; the ledger says which"
+    )
 
 
-def _deny(work: Work, center: Center, one: Json) -> None:
+def _deny(principal: PrincipalContext, center: Center, one: Json) -> None:
     """One permission set. Whatever goes wrong touches no other."""
-    name, mine = f"{DENY} {one['name']}", statement(work, work.scope("user_id"))
-    state = dict(known(work).get(one["name"]) or {})
+    name, mine = f"{DENY} {one['name']}", statement(principal, principal.scope("user_id"))
+    state = dict(known(principal).get(one["name"]) or {})
     answers: list[Json] = []
     try:
         sso = center.admin(one["arn"], *CHANGE)
         text = inline(sso, center, one["arn"])
         if not has(text, mine):
-            answers += _write(work, center, sso, one, text, mine)
+            answers += _write(principal, center, sso, one, text, mine)
         elif state.get("status") in UNDER_WAY:
-            work.did(
+            principal.log_action(
                 name,
                 ALREADY,
-                f"{work.who.session} is denied everything in permission set {one['name']}",
+                f"{principal.who.session} is denied everything in permission set {one['name']}",
             )
             return
         answers.append(
-            patient(
+            retry_on_conflict(
                 partial(
                     sso.provision_permission_set, **center.named(one["arn"]), TargetType=EVERYWHERE
                 )
             )
         )
         got = answers[-1]["PermissionSetProvisioningStatus"]
-        status, detail = DONE, sentence(work, one["name"])
+        status, detail = DONE, sentence(principal, one["name"])
         state |= {
             "request": got["RequestId"],
             "status": got["Status"],
@@ -82,30 +87,40 @@ def _deny(work: Work, center: Center, one: Json) -> None:
         }
     except Exception as error:
         status = FAILED
-        detail = f"failed ({why(error)}): {sentence(work, one['name'])}. By hand: {by_hand(work)}"
+        detail = (
+            f"failed ({why(error)}): {sentence(principal, one['name'])}. By hand: "
+            f"{by_hand(principal)}"
+        )
         state |= {"status": "FAILED", "reason": why(error)}
     keep(
-        work,
+        principal,
         one["name"],
-        {**state, "tries": tries(work, state) + 1, "execution": work.ctx.execution, "at": now()},
+        {
+            **state,
+            "tries": tries(principal, state) + 1,
+            "execution": principal.context.execution,
+            "at": now(),
+        },
     )
-    work.did(name, status, detail, answers)
+    principal.log_action(name, status, detail, answers)
 
 
-def _write(work: Work, center: Center, sso: Any, one: Json, text: str, mine: Json) -> list[Json]:
+def _write(
+    principal: PrincipalContext, center: Center, sso: Any, one: Json, text: str, mine: Json
+) -> list[Json]:
     new = merged(text, mine)
     if size(new) > LIMIT:
         raise ResponseError(
             f"the inline policy of permission set {one['name']} would have {size(new)} bytes of at"
             f" most {LIMIT}"
         )
-    role = work.scope("role_arn") if one == work.scope("sets")[0] else ""
-    work.before(
+    role = principal.scope("role_arn") if one == principal.scope("sets")[0] else ""
+    principal.record_before_state(
         f"{PART}/{one['name']}",
         {"arn": one["arn"], "policy": text, "statement": mine, "role": role},
     )
     return [
-        patient(
+        retry_on_conflict(
             partial(
                 sso.put_inline_policy_to_permission_set,
                 **center.named(one["arn"]),
@@ -115,21 +130,23 @@ def _write(work: Work, center: Center, sso: Any, one: Json, text: str, mine: Jso
     ]
 
 
-def known(work: Work) -> Json:
+def known(principal: PrincipalContext) -> Json:
     """Permission set -> {request, status, reason, tries, execution, at} of its provisioning, as
     the ledger has it.
     """
-    kept: Json = (work.kept.get("evidence") or {}).get(PART) or {}
+    kept: Json = (principal.stored.get("evidence") or {}).get(PART) or {}
     return dict(kept.get("state") or {})
 
 
-def tries(work: Work, state: Json) -> int:
+def tries(principal: PrincipalContext, state: Json) -> int:
     """How often this execution has tried it."""
-    return int(state.get("tries") or 0) if state.get("execution") == work.ctx.execution else 0
+    return (
+        int(state.get("tries") or 0) if state.get("execution") == principal.context.execution else 0
+    )
 
 
-def keep(work: Work, name: str, state: Json) -> None:
-    states = {**known(work), name: state}
+def keep(principal: PrincipalContext, name: str, state: Json) -> None:
+    states = {**known(principal), name: state}
     bad = [one for one in states.values() if one["status"] == "FAILED"]
     entry: Json = {
         "outcome": "PARTIAL" if bad else "COMPLETE",
@@ -139,17 +156,18 @@ def keep(work: Work, name: str, state: Json) -> None:
         "state": states,
         "at": now(),
     }
-    work.keep(PART, entry)
-    work.kept.setdefault("evidence", {})[PART] = entry
+    principal.record_evidence(PART, entry)
+    principal.stored.setdefault("evidence", {})[PART] = entry
 
 
-def by_hand(work: Work) -> str:
+def by_hand(principal: PrincipalContext) -> str:
     """What needs no room in a permission set: a service control policy."""
-    mine = {**statement(work, work.scope("user_id")), "Sid": "DenyUser"}
+    mine = {**statement(principal, principal.scope("user_id")), "Sid": "DenyUser"}
     content = json.dumps({"Version": "2012-10-17", "Statement": [mine]}, separators=(",", ":"))
     return (
         "(management account) aws organizations create-policy --type SERVICE_CONTROL_POLICY --name"
         f" deny-user --description incident --content '{content}' ; aws organizations attach-policy"
-        f" --policy-id THE_NEW_ID --target-id {work.target.account_id} (and every other account of"
+        f" --policy-id THE_NEW_ID --target-id {principal.target.account_id} (and every other "
+        "account of"
         " the user)"
     )

@@ -20,7 +20,7 @@ from guardduty_response.playbooks.iam_principal.identity_center.center import (
     size,
     statement,
 )
-from guardduty_response.playbooks.iam_principal.principal_context import Work
+from guardduty_response.playbooks.iam_principal.principal_context import PrincipalContext
 
 READ = (
     "sso:DescribePermissionSet",
@@ -36,18 +36,20 @@ class NoUser(ResponseError):
     """The identity store knows nobody of the session's name."""
 
 
-def find(work: Work) -> Json:
+def find(principal: PrincipalContext) -> Json:
     """The scope of the target: {user_id, sets: [{arn, name}, …] with the finding's first, unlisted:
     why others may be missing}.
 
     Raises ResponseError, or botocore's error: nothing can be contained then.
     """
-    center, session = Center(work), work.who.session
+    center, session = Center(principal), principal.who.session
     if not session:
         raise ResponseError("the finding does not name the session, and so not the user")
-    matched = ROLE_NAME.fullmatch(work.who.role)
+    matched = ROLE_NAME.fullmatch(principal.who.role)
     if not matched:
-        raise ResponseError(f"the name of role {work.who.role} does not say its permission set")
+        raise ResponseError(
+            f"the name of role {principal.who.role} does not say its permission set"
+        )
     clients = _reading(center)
     try:
         user_id = _user(clients, center, session)
@@ -67,7 +69,7 @@ def find(work: Work) -> Json:
         ]
     if not mine:
         raise ResponseError(
-            f"account {work.target.account_id} has no permission set {matched[1]} of instance"
+            f"account {principal.target.account_id} has no permission set {matched[1]} of instance"
             f" {center.instance}"
         )
     return {
@@ -77,20 +79,20 @@ def find(work: Work) -> Json:
     }
 
 
-def promises(work: Work) -> dict[str, str]:
+def promises(principal: PrincipalContext) -> dict[str, str]:
     """Action -> what is to be done about each permission set."""
-    center, (sso, _) = Center(work), _reading(Center(work))
-    sets, mine = work.scope("sets"), statement(work, work.scope("user_id"))
+    center, (sso, _) = Center(principal), _reading(Center(principal))
+    sets, mine = principal.scope("sets"), statement(principal, principal.scope("user_id"))
     got = gather({one["name"]: partial(inline, sso, center, one["arn"]) for one in sets}, BRANCHES)
-    return {f"{DENY} {name}": _promise(work, name, text, mine) for name, text in got.items()}
+    return {f"{DENY} {name}": _promise(principal, name, text, mine) for name, text in got.items()}
 
 
-def _promise(work: Work, name: str, text: Any, mine: Json) -> str:
+def _promise(principal: PrincipalContext, name: str, text: Any, mine: Json) -> str:
     if isinstance(text, Exception):
         return f"permission set {name} could not be read ({why(text)})"
     try:
         if has(text, mine):
-            return f"{work.who.session} is denied everything in permission set {name} already"
+            return f"{principal.who.session} is denied everything in permission set {name} already"
         full = size(merged(text, mine))
     except ResponseError as error:
         return f"permission set {name} cannot be changed: {error}"
@@ -99,19 +101,20 @@ def _promise(work: Work, name: str, text: Any, mine: Json) -> str:
             f"permission set {name} cannot be changed: its inline policy would have {full} bytes of"
             f" at most {LIMIT}"
         )
-    return sentence(work, name)
+    return sentence(principal, name)
 
 
-def sentence(work: Work, name: str) -> str:
+def sentence(principal: PrincipalContext, name: str) -> str:
     return (
-        f"everything denied to {work.who.session} ({work.scope('user_id')}) in permission set"
+        f"everything denied to {principal.who.session} ({principal.scope('user_id')}) in "
+        "permission set"
         f" {name}, which is provisioned again in all its accounts; others who hold it go on"
     )
 
 
 def _reading(center: Center) -> tuple[Any, Any]:
-    account = f"{center.sso}account/{center.work.target.account_id}"
-    store = f"arn:{center.work.ctx.config.partition}:identitystore::"
+    account = f"{center.sso}account/{center.target_context.target.account_id}"
+    store = f"arn:{center.target_context.context.config.partition}:identitystore::"
     session = center.open(
         allow(READ, [center.instance, center.every_set, account]),
         allow(
@@ -176,7 +179,8 @@ def _held(clients: tuple[Any, Any], center: Center, user_id: str) -> tuple[list[
     return (
         _here(sso, center, {id for _, id in principals}),
         (
-            f"permission sets held in other accounts than {center.work.target.account_id} could not"
+            "permission sets held in other accounts than "
+            f"{center.target_context.target.account_id} could not"
             f" be listed ({why(bad)}): ListAccountAssignmentsForPrincipal is answered in the"
             " management account alone"
         ),
@@ -186,7 +190,7 @@ def _held(clients: tuple[Any, Any], center: Center, user_id: str) -> tuple[list[
 def _here(sso: Any, center: Center, ids: set[str]) -> list[str]:
     def assigned(arn: str) -> bool:
         pages = sso.get_paginator("list_account_assignments").paginate(
-            **center.named(arn), AccountId=center.work.target.account_id
+            **center.named(arn), AccountId=center.target_context.target.account_id
         )
         return any(
             one["PrincipalId"] in ids for page in pages for one in page["AccountAssignments"]
@@ -202,7 +206,7 @@ def _provisioned(clients: tuple[Any, Any], center: Center) -> list[str]:
     pages = (
         clients[0]
         .get_paginator("list_permission_sets_provisioned_to_account")
-        .paginate(InstanceArn=center.instance, AccountId=center.work.target.account_id)
+        .paginate(InstanceArn=center.instance, AccountId=center.target_context.target.account_id)
     )
     return [str(one) for page in pages for one in page.get("PermissionSets") or []]
 

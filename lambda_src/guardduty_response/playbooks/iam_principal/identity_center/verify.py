@@ -12,7 +12,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from guardduty_response.aws.errors import error_code, is_transient
-from guardduty_response.containment.contract import Check, Context, Step, Target
+from guardduty_response.containment.contract import Check, Context, StepResult, Target
 from guardduty_response.containment.role_policies import role_policy, statements
 from guardduty_response.containment.target_context import (
     AWS_ERRORS,
@@ -45,7 +45,7 @@ from guardduty_response.playbooks.iam_principal.identity_center.contain import (
     known,
     tries,
 )
-from guardduty_response.playbooks.iam_principal.principal_context import Work
+from guardduty_response.playbooks.iam_principal.principal_context import PrincipalContext
 
 READ = (
     "GetInlinePolicyForPermissionSet",
@@ -58,16 +58,16 @@ PATIENCE = 600  # seconds that a provisioning is waited for
 OWNER_ATTEMPTS = 120  # at 5 s: how long another incident's containment is waited for
 
 
-def mine(work: Work) -> list[Json]:
+def mine(principal: PrincipalContext) -> list[Json]:
     """The permission sets that this incident holds or is to hold: {arn, name, role}, by plan and
     by the record.
     """
-    scope = [{**one, "role": ""} for one in work.scope("sets") or []]
+    scope = [{**one, "role": ""} for one in principal.scope("sets") or []]
     if scope:
-        scope[0]["role"] = work.scope("role_arn")
+        scope[0]["role"] = principal.scope("role_arn")
     was = {
         name.partition("/")[2]: one
-        for name, one in (work.kept.get("before") or {}).items()
+        for name, one in (principal.stored.get("before") or {}).items()
         if name.startswith(f"{PART}/")
     }
     there = {one["name"] for one in scope}
@@ -78,48 +78,49 @@ def mine(work: Work) -> list[Json]:
     ]
 
 
-def verify(ctx: Context, target: Target) -> tuple[Step, list[Check]] | None:
+def verify(context: Context, target: Target) -> tuple[StepResult, list[Check]] | None:
     """None: nothing of this person is, or can be, contained through Identity Center."""
-    work = Work(ctx, target)
-    work.kept = work.ledger(target.attach)
-    sets = mine(work)
+    principal = PrincipalContext(context, target)
+    principal.stored = principal.read_stored(target.attach)
+    sets = mine(principal)
     if not sets:
         return None
-    center = Center(work)
+    center = Center(principal)
     if not center:
         text = (
             "playbooks.iam_principal.identity_center is not set any more: what it denied cannot be"
             " read"
         )
-        return Step(status=Status.FAILED, detail=f"NOT contained: {text}"), [
+        return StepResult(status=Status.FAILED, detail=f"NOT contained: {text}"), [
             Check(DENY, False, text, fatal=True, read=False)
         ]
     own = not (target.attach or target.verify_only)
     if own:
-        _poll(work, center, sets)
-    checks = _checks(work, center, sets, own)
-    step = _conclude(work, sets, checks, own)
+        _poll(principal, center, sets)
+    checks = _checks(principal, center, sets, own)
+    step = _conclude(principal, sets, checks, own)
     watched = {
-        work.who.role,
+        principal.who.role,
         *(one["arn"] for one in sets),
-        *(arn.rsplit("/", 1)[-1] for arn in _held_roles(work)),
+        *(arn.rsplit("/", 1)[-1] for arn in _held_roles(principal)),
     }
     return replace(step, watched=sorted(watched - {""})), checks
 
 
-def _held_roles(work: Work) -> list[str]:
+def _held_roles(principal: PrincipalContext) -> list[str]:
     return list(
         (
-            ((work.kept.get("evidence") or {}).get(chained_sessions.NAME) or {}).get("state") or {}
+            ((principal.stored.get("evidence") or {}).get(chained_sessions.NAME) or {}).get("state")
+            or {}
         ).get("roles")
         or {}
     )
 
 
-def _poll(work: Work, center: Center, sets: list[Json]) -> None:
+def _poll(principal: PrincipalContext, center: Center, sets: list[Json]) -> None:
     """Asks how each provisioning stands that is not known to have ended."""
     for one in sets:
-        state = known(work).get(one["name"]) or {}
+        state = known(principal).get(one["name"]) or {}
         if state.get("status") != "IN_PROGRESS":
             continue
         try:
@@ -132,7 +133,7 @@ def _poll(work: Work, center: Center, sets: list[Json]) -> None:
             answer = {"Status": "UNKNOWN", "FailureReason": why(error)}
         if answer["Status"] != "IN_PROGRESS":
             keep(
-                work,
+                principal,
                 one["name"],
                 {
                     **state,
@@ -146,16 +147,20 @@ def _poll(work: Work, center: Center, sets: list[Json]) -> None:
 # -- checks ----------------------------------------------------------------------------------------
 
 
-def _checks(work: Work, center: Center, sets: list[Json], own: bool) -> list[Check]:
-    calls: dict[str, Any] = {one["name"]: partial(_of_set, work, center, one, own) for one in sets}
-    calls["/held"] = partial(chained_sessions.checks, work)
+def _checks(
+    principal: PrincipalContext, center: Center, sets: list[Json], own: bool
+) -> list[Check]:
+    calls: dict[str, Any] = {
+        one["name"]: partial(_of_set, principal, center, one, own) for one in sets
+    }
+    calls["/held"] = partial(chained_sessions.checks, principal)
     if sets[0]["role"]:
-        calls["/role"] = partial(_of_role, work, sets[0])
+        calls["/role"] = partial(_of_role, principal, sets[0])
     out: list[Check] = []
     for name, got in gather(calls, BRANCHES).items():
         if isinstance(got, Exception):
-            what = f"permission set {name}" if name != "/role" else f"role {work.who.role}"
-            check = f"{DENY} {name}" if name != "/role" else f"{ROLE} {work.who.role}"
+            what = f"permission set {name}" if name != "/role" else f"role {principal.who.role}"
+            check = f"{DENY} {name}" if name != "/role" else f"{ROLE} {principal.who.role}"
             fatal = name in ("/role", sets[0]["name"])
             out.append(
                 Check(
@@ -164,16 +169,16 @@ def _checks(work: Work, center: Center, sets: list[Json], own: bool) -> list[Che
             )
         else:
             out += got
-    if unlisted := work.scope("unlisted") or work.scope("trouble"):
+    if unlisted := principal.scope("unlisted") or principal.scope("trouble"):
         # Nobody who is deleted gets another permission set.
-        gone_too = bool(work.scope("no_user"))
+        gone_too = bool(principal.scope("no_user"))
         out.append(Check("other_sets", gone_too, unlisted, read=gone_too))
     return out
 
 
-def _of_set(work: Work, center: Center, one: Json, own: bool) -> list[Check]:
-    name, who = one["name"], work.who.session
-    wanted = _statement(work, name)
+def _of_set(principal: PrincipalContext, center: Center, one: Json, own: bool) -> list[Check]:
+    name, who = one["name"], principal.who.session
+    wanted = _statement(principal, name)
     sso = center.admin(one["arn"], *READ)
     try:
         ok = has(inline(sso, center, one["arn"]), wanted)
@@ -188,22 +193,22 @@ def _of_set(work: Work, center: Center, one: Json, own: bool) -> list[Check]:
                 fatal=True,
             )
         ]
-    first = one == mine(work)[0]
+    first = one == mine(principal)[0]
     text = f"everything {'' if ok else 'NOT '}denied to {who} in permission set {name}"
-    if not ok and (reason := str((known(work).get(name) or {}).get("reason") or "")):
+    if not ok and (reason := str((known(principal).get(name) or {}).get("reason") or "")):
         text += f" ({reason})"
     out = [Check(f"{DENY} {name}", ok, text, fatal=first)]
-    return [*out, _provisioned(work, center, sso, one)] if own and ok else out
+    return [*out, _provisioned(principal, center, sso, one)] if own and ok else out
 
 
-def _statement(work: Work, name: str) -> Json:
+def _statement(principal: PrincipalContext, name: str) -> Json:
     """As it was written, also when the person can no longer be looked up."""
-    had = work.had(f"{PART}/{name}") or {}
-    return dict(had.get("statement") or statement(work, work.scope("user_id")))
+    had = principal.before_state(f"{PART}/{name}") or {}
+    return dict(had.get("statement") or statement(principal, principal.scope("user_id")))
 
 
-def _provisioned(work: Work, center: Center, sso: Any, one: Json) -> Check:
-    state = known(work).get(one["name"]) or {}
+def _provisioned(principal: PrincipalContext, center: Center, sso: Any, one: Json) -> Check:
+    state = known(principal).get(one["name"]) or {}
     name, status = f"{PROVISIONED} {one['name']}", str(state.get("status") or "not begun")
     if status != "SUCCEEDED":
         reason = f": {state['reason']}" if state.get("reason") else ""
@@ -214,13 +219,14 @@ def _provisioned(work: Work, center: Center, sso: Any, one: Json) -> Check:
     return Check(name, not behind, where + text)
 
 
-def _of_role(work: Work, one: Json) -> list[Check]:
+def _of_role(principal: PrincipalContext, one: Json) -> list[Check]:
     """The role that the finding is about, by its own account."""
     role = name_of(one["role"])
-    iam = work.open(allow(("iam:GetRole", "iam:GetRolePolicy"), one["role"])).client("iam")
-    ok = _statement(work, one["name"]) in statements(role_policy(iam, role, INLINE))
+    iam = principal.open(allow(("iam:GetRole", "iam:GetRolePolicy"), one["role"])).client("iam")
+    ok = _statement(principal, one["name"]) in statements(role_policy(iam, role, INLINE))
     text = (
-        f"policy {INLINE} of role {role} {'denies' if ok else 'does NOT deny'} {work.who.session}"
+        f"policy {INLINE} of role {role} {'denies' if ok else 'does NOT deny'} "
+        f"{principal.who.session}"
     )
     if not ok and _no_role(iam, role):
         ok, text = True, f"role {role} no longer exists: its sessions can do nothing"
@@ -240,49 +246,58 @@ def _no_role(iam: Any, role: str) -> bool:
 # -- verdict ---------------------------------------------------------------------------------------
 
 
-def _conclude(work: Work, sets: list[Json], checks: list[Check], own: bool) -> Step:
+def _conclude(
+    principal: PrincipalContext, sets: list[Json], checks: list[Check], own: bool
+) -> StepResult:
     wrong = [one for one in checks if not one.ok]
     fatal = [one for one in wrong if one.fatal]
     text = "; ".join(one.detail for one in fatal or wrong)
-    if again := _not_yet(work, sets, wrong, text) if own else _others(work, wrong, text):
+    if again := _not_yet(principal, sets, wrong, text) if own else _others(principal, wrong, text):
         return again
     if fatal:
-        return Step(status=Status.FAILED, detail=f"NOT contained: {text}")
+        return StepResult(status=Status.FAILED, detail=f"NOT contained: {text}")
     if wrong:
-        return Step(status=Status.PARTIAL, detail=f"contained as far as it can be, but: {text}")
-    return Step(
-        status=Status.CONTAINED, detail=f"{len(checks)} checks read back, {settling.when(work)}"
+        return StepResult(
+            status=Status.PARTIAL, detail=f"contained as far as it can be, but: {text}"
+        )
+    return StepResult(
+        status=Status.CONTAINED,
+        detail=f"{len(checks)} checks read back, {settling.when(principal)}",
     )
 
 
-def _others(work: Work, wrong: list[Check], text: str) -> Step | None:
+def _others(principal: PrincipalContext, wrong: list[Check], text: str) -> StepResult | None:
     """Another incident contains this person: it is waited for."""
-    target = work.target
-    owner = work.ctx.record.meta(target.attach)["status"] if wrong and target.attach else ""
-    if owner in IN_PROGRESS and work.ctx.attempt < OWNER_ATTEMPTS:
-        return Step(
+    target = principal.target
+    owner = (
+        principal.context.record.meta(target.attach)["status"] if wrong and target.attach else ""
+    )
+    if owner in IN_PROGRESS and principal.context.attempt < OWNER_ATTEMPTS:
+        return StepResult(
             done=False, wait_seconds=5, detail=f"incident {target.attach} is still at work: {text}"
         )
     return None
 
 
-def _not_yet(work: Work, sets: list[Json], wrong: list[Check], text: str) -> Step | None:
+def _not_yet(
+    principal: PrincipalContext, sets: list[Json], wrong: list[Check], text: str
+) -> StepResult | None:
     """Why it is too early for a verdict: it is being provisioned, has to spread, or is tried
     once more.
     """
-    states = known(work)
+    states = known(principal)
     under_way = [
         name
         for name, one in states.items()
         if one["status"] == "IN_PROGRESS" and _age(one["at"]) < PATIENCE
     ]
     if under_way:
-        seconds = 5 if work.ctx.attempt < 12 else 15
-        return Step(
+        seconds = 5 if principal.context.attempt < 12 else 15
+        return StepResult(
             done=False, wait_seconds=seconds, detail=f"being provisioned: {', '.join(under_way)}"
         )
-    if left := settling.to_settle(work):
-        return Step(
+    if left := settling.to_settle(principal):
+        return StepResult(
             done=False, wait_seconds=left, detail=f"read once more in {left} s, when it has spread"
         )
     again = []
@@ -291,24 +306,24 @@ def _not_yet(work: Work, sets: list[Json], wrong: list[Check], text: str) -> Ste
         names = {
             f"{DENY} {one['name']}",
             f"{PROVISIONED} {one['name']}",
-            f"{ROLE} {work.who.role}" if one["role"] else "",
+            f"{ROLE} {principal.who.role}" if one["role"] else "",
         }
         if (
             state.get("status") != "IN_PROGRESS"
-            and tries(work, state) < TRIES
+            and tries(principal, state) < TRIES
             and any(check.read and check.name in names for check in wrong)
         ):
             again.append(one["name"])
             if state.get("status") in UNDER_WAY:
-                keep(work, one["name"], {**state, "status": "AGAIN"})
+                keep(principal, one["name"], {**state, "status": "AGAIN"})
     if again:
-        work.ctx.record.event(
-            work.ctx.incident_id,
+        principal.context.record.event(
+            principal.context.incident_id,
             "not seen after containing",
             f"{', '.join(again)}: once more",
-            work.id,
+            principal.id,
         )
-        return Step(done=False, again="contain", detail=text)
+        return StepResult(done=False, again="contain", detail=text)
     return None
 
 
@@ -319,11 +334,11 @@ def _age(at: str) -> float:
     ).total_seconds()
 
 
-def culprit_session(work: Work) -> Any:
+def culprit_session(principal: PrincipalContext) -> Any:
     """Who changed a permission set is recorded in the Identity Center account. Raises
     ResponseError without one.
     """
-    center = Center(work)
+    center = Center(principal)
     if not center:
         raise ResponseError("playbooks.iam_principal.identity_center is not set any more")
     return center.open(allow(("cloudtrail:LookupEvents",)))
