@@ -58,8 +58,8 @@ def delivered_findings() -> dict[str, Json]:
 
 
 def malformed() -> set[str]:
-    """The names among them of what lacks a field that decides."""
-    return {entry.name for entry in corpus("malformed")}
+    """Name those among them that lack what decides, or hide it inside a message."""
+    return {entry.name for entry in corpus("malformed", "wrapped")}
 
 
 @cache
