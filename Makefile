@@ -86,4 +86,4 @@ zips: $(STAMP) ## rebuild lambda_src/dist after changing the sources
 
 clean: ## stop the sandbox and remove what make created
 	-[ -x $(PY) ] && $(PY) -m sandbox down --fast
-	rm -rf .venv .venv-checkov .venv-cdktf .venv-cdktn .cache .sandbox .mypy_cache .ruff_cache .pytest_cache
+	rm -rf .venv .venv-checkov .venv-cdktf .venv-cdktn .cache .sandbox .mypy_cache .ruff_cache .pytest_cache .coverage
