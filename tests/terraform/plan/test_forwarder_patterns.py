@@ -71,8 +71,8 @@ def test_findings_are_sent_on_exactly_when_home_answers_them(
 def test_findings_of_our_own(forwarding: Forwarding) -> None:
     pattern = forwarding.patterns("away")["findings"]
     assert matches(pattern, load_finding())
-    for archived in (False, "false", ...):
-        assert matches(pattern, made_up(KIND, archived))
+    for missing_or_false in (False, "false", ...):
+        assert matches(pattern, made_up(KIND, missing_or_false))
     for archived in (True, "true"):
         assert not matches(pattern, made_up(KIND, archived))
     assert not matches(pattern, load_finding("malware_object_scan_result"))

@@ -122,8 +122,8 @@ def test_rules_take_unarchived_findings_only(planned: Plan) -> None:
             assert not matches(
                 pattern, {**made_up(kind), "source": source, "detail-type": detail_type}
             )
-    for archived in (False, "false", ...):
-        assert matches(planned.patterns["notice"], made_up(kind, archived))
+    for missing_or_false in (False, "false", ...):
+        assert matches(planned.patterns["notice"], made_up(kind, missing_or_false))
 
 
 def _expected(settings: configuration.Config, event: dict[str, Any]) -> str:

@@ -88,7 +88,8 @@ def test_a_finding_without_what_decides_is_malformed_and_says_what(
 
 
 def test_a_missing_detail_is_malformed(finding_event: Make) -> None:
-    for detail in (None, [], "text"):
+    details: tuple[object, ...] = (None, [], "text")
+    for detail in details:
         with pytest.raises(MalformedFinding, match="no detail"):
             finding.parse({**finding_event(), "detail": detail})
 
