@@ -11,14 +11,14 @@ import pytest
 
 from sandbox import findings
 from sandbox.clients import Aws
-from tests.support.repository import FINDINGS, load_finding
+from tests.support.repository import FINDINGS
 
 NOW = datetime(2031, 2, 3, 4, 5, 6, 789000, UTC)
 NOWHERE = Aws("http://127.0.0.1:1")
 
 
 def test_every_time_moves_by_one_offset_and_it_was_last_seen_now() -> None:
-    event = load_finding()
+    event = findings.read(FINDINGS / "cryptocurrency_ec2_bitcointool_b_dns.json")
     event["detail"]["service"]["action"]["lastSeenAt"] = "2026-11-24T10:04:31+01:00"
     untouched = copy.deepcopy(event)
     moved = findings.moved_to_now(event, NOW)
