@@ -14,6 +14,7 @@ import re
 import subprocess
 import sys
 import tokenize
+from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from pathlib import Path
 
@@ -78,13 +79,24 @@ def _docstring_lines(tree: ast.Module) -> set[int]:
     }
 
 
+def _tokens(source: str) -> Iterator[tokenize.TokenInfo]:
+    """Tokens as every version of Python counts them: an f-string is one, as it was before 3.12."""
+    start, end = getattr(tokenize, "FSTRING_START", None), getattr(tokenize, "FSTRING_END", None)
+    depth = 0
+    for token in tokenize.generate_tokens(io.StringIO(source).readline):
+        depth -= token.type == end
+        if depth == 0 and token.type != start:
+            yield token
+        depth += token.type == start
+
+
 def count(source: str) -> Counts:
     """Count one file's source. Raises SyntaxError where it is no Python."""
     docstrings = _docstring_lines(ast.parse(source))
     counts = Counts(files=1, exemptions=source.count(EXEMPTION))
     counts.long_lines = sum(len(line) > COLUMNS for line in source.splitlines())
     code_lines: set[int] = set()
-    for token in tokenize.generate_tokens(io.StringIO(source).readline):
+    for token in _tokens(source):
         is_docstring = token.type == tokenize.STRING and token.start[0] in docstrings
         if token.type in NOT_CODE or is_docstring:
             continue
