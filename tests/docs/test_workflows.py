@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import subprocess
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -134,6 +135,17 @@ def test_local_hooks_call_what_exists() -> None:
             assert (ROOT / arguments[0]).is_file()
     remote = [repository for repository in _read(PRE_COMMIT)["repos"] if "rev" in repository]
     assert [hook["id"] for repository in remote for hook in repository["hooks"]] == ["gitleaks"]
+
+
+def test_what_the_secret_scan_lets_pass_is_no_key() -> None:
+    settings = tomllib.loads((ROOT / ".gitleaks.toml").read_text())
+    assert settings["extend"] == {"useDefault": True}
+    patterns = settings["allowlist"]["regexes"]
+    assert set(settings["allowlist"]) == {"description", "regexes"}, "no folder is left out"
+    for made_up in ("ASIAFINDING000000001", "AKIAEXAMPLEALICE0001", "DeleteObject"):
+        assert any(re.search(pattern, made_up) for pattern in patterns)
+    for like_a_key in ("AKIA" + "Q3EGRZ7TPMV2XK4D", "wJalrXUtnFEMI/K7MDENG" + "/bPxRfiCY9"):
+        assert not any(re.search(pattern, like_a_key) for pattern in patterns)
 
 
 def test_dependabot_watches_all_three() -> None:
