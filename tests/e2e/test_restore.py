@@ -21,21 +21,16 @@ FUNCTION = f"{PREFIX}-restore-ec2-instance"
 
 
 def _alike(seen: Seen) -> Seen:
-    """Without what AWS numbers anew at each association, tags of AWS's own, and the snapshots,
-    which stay as evidence.
+    """Leave out what AWS numbers anew, tags of AWS's own, and the snapshots, which stay as
+    evidence.
     """
     passing = ("IamInstanceProfile", "StateTransitionReason", "UsageOperationUpdateTime", "Tags")
     instance = {name: value for name, value in seen.instance.items() if name not in passing}
     profile = seen.instance.get("IamInstanceProfile", {}).get("Arn")
-    addresses = [
-        {name: value for name, value in one.items() if name != "AssociationId"}
-        for one in seen.addresses
-    ]
     tags = {key: text for key, text in seen.tags.items() if not key.startswith("aws:")}
     return replace(
         seen,
         instance={**instance, "profile": profile},
-        addresses=addresses,
         tags=tags,
         snapshots=[],
     )
