@@ -58,6 +58,7 @@ def _send(arguments: argparse.Namespace) -> int:
         account=arguments.account,
         region=arguments.region,
         keep_id=arguments.keep_id,
+        keep_times=arguments.keep_times,
     )
     if event.region != settings.REGION and not known.outputs.get("second_region"):
         raise SandboxError(
@@ -201,6 +202,11 @@ def parser() -> argparse.ArgumentParser:
         "--keep-id",
         action="store_true",
         help="keep the finding's id (default: a new one each time)",
+    )
+    send.add_argument(
+        "--keep-times",
+        action="store_true",
+        help="keep the finding's times (default: moved together, so that it was last seen now)",
     )
     send.add_argument("--wait", action="store_true", help="follow the incident until it is settled")
     send.add_argument(
