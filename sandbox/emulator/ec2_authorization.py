@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from . import moto_client
+from .instance_profiles import find_profile
 
 KINDS = {
     "i": "instance",
@@ -110,17 +111,17 @@ def _profile_checks(
     action: str, params: dict[str, str], account: str, instance: str | None
 ) -> list[Check]:
     """iam:PassRole on every role of the instance profile the call hands over."""
-    from .control import profile
-
     arn = params.get("IamInstanceProfile.Arn", "")
     name = params.get("IamInstanceProfile.Name") or arn.rsplit("/", 1)[-1]
     if action not in _PROFILE_CALLS or not name:
         return []
-    found = profile(account, name)
+    found = find_profile(account, name)
+    if found is None:
+        return []
     context: dict[str, Any] = {"iam:PassedToService": "ec2.amazonaws.com"}
     if instance:
         context["iam:AssociatedResourceArn"] = instance
-    return [Check("iam:PassRole", role, context) for role in (found or {}).get("roles", [])]
+    return [Check("iam:PassRole", role, context) for role in found["roles"]]
 
 
 def _named(params: dict[str, str]) -> tuple[list[str], list[str]]:
@@ -257,17 +258,16 @@ def _ssm(action: str, body: bytes, region: str, account: str) -> list[Check]:
     if action != "ssm:SendCommand":
         return [Check(action, "*", {})]
     params = json.loads(body or b"{}")
-    name, ids = (
-        str(params.get("DocumentName", "")),
-        [str(one) for one in params.get("InstanceIds") or []],
-    )
+    name = str(params.get("DocumentName", ""))
+    instances = [str(instance) for instance in params.get("InstanceIds") or []]
     owner = "" if name.startswith("AWS-") else account
     document = name if name.startswith("arn:") else f"arn:aws:ssm:{region}:{owner}:document/{name}"
-    known = moto_client.facts(account, region, ids)
-    tags = {one: _tag_context(known.get(one, {}).get("tags", {}), "ssm") for one in ids}
-    return [Check(action, document, {})] + [
-        Check(action, _arn("instance", one, region, account), tags[one]) for one in ids
-    ]
+    known = moto_client.facts(account, region, instances)
+    checks = [Check(action, document, {})]
+    for instance in instances:
+        tags = _tag_context(known.get(instance, {}).get("tags", {}), "ssm")
+        checks.append(Check(action, _arn("instance", instance, region, account), tags))
+    return checks
 
 
 def checks(

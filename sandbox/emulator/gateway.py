@@ -8,14 +8,14 @@ neither its tags nor the services it lacks, and would let a call through that AW
 from __future__ import annotations
 
 import asyncio
-import json
 from collections import OrderedDict
 from typing import Any
 
-from . import cloudtrail, ec2_authorization, guardduty, settings, stacksets
+from . import cloudtrail, control, ec2_authorization, guardduty, settings, stacksets
 from .faults import FAULTS
+from .http_responses import Response
 from .ministack import actions, app, evaluator, responses
-from .moto_client import Response, forward
+from .moto_client import forward
 from .patching import patch
 from .trail_records import Call
 
@@ -36,9 +36,7 @@ async def shortcuts(
     original: Any, method: str, path: str, headers: Any, body: bytes, params: Any, request_id: str
 ) -> Any:
     if path.startswith("/_sandbox/"):
-        from .control import handle
-
-        return handle(method, path, params, body)
+        return control.handle(method, path, params, body)
     return await original(method, path, headers, body, params, request_id)
 
 
@@ -205,8 +203,3 @@ async def _dispatch(
     told(status, answer)
     sent = {**sent, "x-amzn-requestid": request_id}
     return status, sent, answer
-
-
-def json_response(status: int, data: Any) -> Response:
-    """A JSON answer of a control path."""
-    return status, {"Content-Type": "application/json"}, json.dumps(data).encode()

@@ -8,8 +8,9 @@ import time
 import urllib.parse
 from typing import Any
 
-from .guardduty import ApiError, Call, Json, Plane, new_id, route
+from .guardduty_plane import ApiError, Call, Json, Plane, Routes, new_id
 
+ROUTES = Routes()
 _SETS = {
     "ipset": "ipSetId",
     "threatintelset": "threatIntelSetId",
@@ -31,7 +32,7 @@ def _place(kept: dict[str, Json], name: str, rank: int) -> None:
         one["rank"] = position
 
 
-@route("POST|GET", "/detector/{detector}/filter")
+@ROUTES.add("POST|GET", "/detector/{detector}/filter")
 def filters(plane: Plane, call: Call) -> Json:
     kept = plane.detector(call.path["detector"]).children["filter"]
     if call.method == "GET":
@@ -48,7 +49,7 @@ def filters(plane: Plane, call: Call) -> Json:
     return {"name": name}
 
 
-@route("GET|POST|DELETE", "/detector/{detector}/filter/{name}")
+@ROUTES.add("GET|POST|DELETE", "/detector/{detector}/filter/{name}")
 def one_filter(plane: Plane, call: Call) -> Json:
     kept = plane.detector(call.path["detector"]).children["filter"]
     name = call.path["name"]
@@ -80,7 +81,7 @@ def _criterion_matches(finding: Json, path: str, wanted: Json) -> bool:
     return least is None or (isinstance(value, (int, float)) and value >= least)
 
 
-@route("POST", "/detector/{detector}/findings")
+@ROUTES.add("POST", "/detector/{detector}/findings")
 def finding_ids(plane: Plane, call: Call) -> Json:
     criteria = (call.body.get("findingCriteria") or {}).get("criterion", {})
     kept = plane.detector(call.path["detector"]).children["findings"]
@@ -92,7 +93,7 @@ def finding_ids(plane: Plane, call: Call) -> Json:
     return {"findingIds": found, "nextToken": ""}
 
 
-@route("POST", "/detector/{detector}/findings/{operation}")
+@ROUTES.add("POST", "/detector/{detector}/findings/{operation}")
 def finding_operation(plane: Plane, call: Call) -> Json:
     kept = plane.detector(call.path["detector"]).children["findings"]
     names = [name for name in call.body.get("findingIds", []) if name in kept]
@@ -109,7 +110,7 @@ def finding_operation(plane: Plane, call: Call) -> Json:
     return {}
 
 
-@route("GET|POST", "/detector/{detector}/(?P<kind>" + "|".join(_SETS) + ")")
+@ROUTES.add("GET|POST", "/detector/{detector}/(?P<kind>" + "|".join(_SETS) + ")")
 def sets(plane: Plane, call: Call) -> Json:
     kind = call.path["kind"]
     kept = plane.detector(call.path["detector"]).children[kind]
@@ -135,7 +136,7 @@ def sets(plane: Plane, call: Call) -> Json:
     return {_SETS[kind]: name}
 
 
-@route("GET|POST|DELETE", "/detector/{detector}/(?P<kind>" + "|".join(_SETS) + ")/{name}")
+@ROUTES.add("GET|POST|DELETE", "/detector/{detector}/(?P<kind>" + "|".join(_SETS) + ")/{name}")
 def one_set(plane: Plane, call: Call) -> Json:
     kind, name = call.path["kind"], call.path["name"]
     kept = plane.detector(call.path["detector"]).children[kind]
@@ -159,7 +160,7 @@ def one_set(plane: Plane, call: Call) -> Json:
     return document
 
 
-@route("POST|GET", "/malware-protection-plan")
+@ROUTES.add("POST|GET", "/malware-protection-plan")
 def plans(plane: Plane, call: Call) -> Json:
     if call.method == "GET":
         return {
@@ -179,7 +180,7 @@ def plans(plane: Plane, call: Call) -> Json:
     return {"malwareProtectionPlanId": name}
 
 
-@route("GET|PATCH|DELETE", "/malware-protection-plan/{name}")
+@ROUTES.add("GET|PATCH|DELETE", "/malware-protection-plan/{name}")
 def one_plan(plane: Plane, call: Call) -> Json:
     name = call.path["name"]
     if name not in plane.plans:
@@ -199,7 +200,7 @@ def one_plan(plane: Plane, call: Call) -> Json:
     return plane.plans[name]
 
 
-@route("GET|POST|DELETE", "/tags/(?P<arn>.+)")
+@ROUTES.add("GET|POST|DELETE", "/tags/(?P<arn>.+)")
 def tags(plane: Plane, call: Call) -> Json:
     kept = plane.tags.setdefault(urllib.parse.unquote(call.path["arn"]), {})
     if call.method == "GET":

@@ -17,19 +17,20 @@ from typing import Any
 
 from . import guardduty_features as features
 from . import settings
-from .guardduty import (
+from .guardduty_plane import (
     ApiError,
     Call,
     Detector,
     Json,
     Plane,
+    Routes,
     create_detector,
     new_id,
     now,
     plane_of,
-    route,
 )
 
+ROUTES = Routes()
 _NOT_MANAGEMENT = (
     "The request failed because you are not the master account for your AWS Organization."
 )
@@ -86,7 +87,7 @@ def _management_only(plane: Plane) -> None:
         raise ApiError(_NOT_MANAGEMENT)
 
 
-@route("POST", "/admin/enable")
+@ROUTES.add("POST", "/admin/enable")
 def enable_administrator(plane: Plane, call: Call) -> Json:
     _management_only(plane)
     account = call.body["adminAccountId"]
@@ -101,7 +102,7 @@ def enable_administrator(plane: Plane, call: Call) -> Json:
     return {}
 
 
-@route("POST", "/admin/disable")
+@ROUTES.add("POST", "/admin/disable")
 def disable_administrator(plane: Plane, call: Call) -> Json:
     """Members are let go; their detectors stay as they are."""
     _management_only(plane)
@@ -116,7 +117,7 @@ def disable_administrator(plane: Plane, call: Call) -> Json:
     return {}
 
 
-@route("GET", "/admin")
+@ROUTES.add("GET", "/admin")
 def administrators(plane: Plane, _call: Call) -> Json:
     _management_only(plane)
     return {"adminAccounts": plane.administrators}
@@ -131,7 +132,7 @@ def _organization(detector: Detector) -> Json:
     return detector.organization
 
 
-@route("GET|POST", "/detector/{detector}/admin")
+@ROUTES.add("GET|POST", "/detector/{detector}/admin")
 def organization(plane: Plane, call: Call) -> Json:
     detector = plane.detector(call.path["detector"])
     if not _is_administrator(plane):
@@ -251,7 +252,7 @@ def _some(accounts: list[Any]) -> list[Any]:
     return accounts
 
 
-@route("POST|GET", "/detector/{detector}/member")
+@ROUTES.add("POST|GET", "/detector/{detector}/member")
 def members(plane: Plane, call: Call) -> Json:
     detector = plane.detector(call.path["detector"])
     kept = detector.children["member"]
@@ -301,7 +302,7 @@ def _change(plane: Plane, detector: Detector, account: str, operation: str) -> s
     return None
 
 
-@route("POST", "/detector/{detector}/member/{operation}")
+@ROUTES.add("POST", "/detector/{detector}/member/{operation}")
 def member_operation(plane: Plane, call: Call) -> Json:
     detector = plane.detector(call.path["detector"])
     kept = detector.children["member"]
@@ -316,7 +317,7 @@ def member_operation(plane: Plane, call: Call) -> Json:
     return {"unprocessedAccounts": [_unprocessed(name, why) for name, why in done.items() if why]}
 
 
-@route("POST", "/detector/{detector}/member/detector/{operation}")
+@ROUTES.add("POST", "/detector/{detector}/member/detector/{operation}")
 def member_detectors(plane: Plane, call: Call) -> Json:
     detector = plane.detector(call.path["detector"])
     names, wanted = _some(call.body["accountIds"]), call.body.get("features") or []

@@ -10,8 +10,8 @@ import urllib.parse
 from typing import Any
 
 from . import settings
+from .http_responses import Response
 
-Response = tuple[int, dict[str, str], bytes]
 _HOP = {"content-length", "connection", "expect", "transfer-encoding"}
 _KEPT = {"content-type", "x-amzn-requestid", "x-amzn-errortype", "smithy-protocol"}
 

@@ -16,15 +16,7 @@ import urllib.parse
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from . import (  # noqa: F401  (they patch moto)
-    moto_evidence,
-    moto_instances,
-    moto_network,
-    moto_organization,
-    moto_speed,
-    moto_ssm,
-    moto_stacksets,
-)
+from . import moto_organization, patch_modules
 from .moto_modules import autoscaling, ec2, load_balancing
 from .patching import check_pins
 
@@ -142,6 +134,7 @@ class Application:
 def main(port: int) -> None:
     """Serve until SIGTERM."""
     check_pins()
+    patch_modules.install(patch_modules.MOTO)
     from moto.moto_server.werkzeug_app import (
         DomainDispatcherApplication,
         MotoRequestHandler,

@@ -52,8 +52,8 @@ def check_pins() -> None:
         if found != wanted:
             raise PatchError(
                 f"The sandbox patches private functions of {package} {wanted}, but here {package}"
-                f" is {found}. Install requirements/dev.txt into the virtual environment (make"
-                " setup)."
+                f" is {found}. Install requirements/dev.txt into the virtual environment: make"
+                " install."
             )
 
 
@@ -63,22 +63,30 @@ def _name_of(target: Any, attribute: str) -> tuple[str, str]:
     return f"{owner}.{attribute}", module.split(".", 1)[0]
 
 
+def _record(name: str, package: str, restores: str) -> bool:
+    """Remember a patch; returns whether it is to be applied."""
+    enabled = name not in disabled()
+    PATCHES[name] = Patch(name, package, restores, enabled)
+    return enabled
+
+
+def _mismatch(package: str, what: str, restores: str) -> PatchError:
+    pinned = f" {package} {PINS[package]} is expected." if package in PINS else ""
+    return PatchError(f"{package} {what} ({restores}).{pinned}")
+
+
 def replace(target: Any, attribute: str, value: Any, *, restores: str) -> None:
     """Set ``target.attribute`` (a module's or a class's) to ``value`` and record what that
     restores.
+
+    PatchError when there is no such attribute.
     """
-    if getattr(target, attribute, _MISSING) is _MISSING:
-        name, package = _name_of(target, attribute)
-        raise PatchError(
-            f"{package} has no {name}, which the sandbox patches ({restores}). Expected {package}"
-            f" {PINS[package]}."
-        )
     name, package = _name_of(target, attribute)
-    enabled = name not in disabled()
-    PATCHES[name] = Patch(name, package, restores, enabled)
-    if not enabled:
+    original = getattr(target, attribute, _MISSING)
+    if original is _MISSING:
+        raise _mismatch(package, f"has no {name}, which the sandbox patches", restores)
+    if not _record(name, package, restores):
         return
-    original = getattr(target, attribute)
     setattr(target, attribute, value)
     # Dispatch tables hold the function they were built with.
     for table in list(vars(target).values()):
@@ -89,35 +97,25 @@ def replace(target: Any, attribute: str, value: Any, *, restores: str) -> None:
 
 
 def add(target: Any, attribute: str, value: Any, *, restores: str) -> None:
-    """Set an attribute that the emulator lacks; PatchError once it has one of its own."""
+    """Set an attribute that the emulator lacks; PatchError when it has its own by now."""
     name, package = _name_of(target, attribute)
     if hasattr(target, attribute):
-        raise PatchError(
-            f"{package} has {name} now, which the sandbox adds ({restores}). Expected {package}"
-            f" {PINS[package]}."
-        )
-    enabled = name not in disabled()
-    PATCHES[name] = Patch(name, package, restores, enabled)
-    if enabled:
+        raise _mismatch(package, f"now has {name}, which the sandbox adds", restores)
+    if _record(name, package, restores):
         setattr(target, attribute, value)
 
 
 def extend(target: Any, table: str, key: str, value: Any, *, restores: str) -> None:
-    """Add an entry to a table of the emulator's (a dispatch table, its seeds); PatchError once it
-    has one of its own.
+    """Add an entry to a table of the emulator's (a dispatch table, its seeds); PatchError when it
+    has its own by now.
 
     The patch is named ``module.last part of the key``.
     """
     name, package = _name_of(target, key.rsplit("/", 1)[-1])
     entries = getattr(target, table)
     if key in entries:
-        raise PatchError(
-            f"{package} has {name} now, which the sandbox adds ({restores}). Expected {package}"
-            f" {PINS[package]}."
-        )
-    enabled = name not in disabled()
-    PATCHES[name] = Patch(name, package, restores, enabled)
-    if enabled:
+        raise _mismatch(package, f"now has {name}, which the sandbox adds", restores)
+    if _record(name, package, restores):
         entries[key] = value
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import time
 import urllib.error
@@ -10,6 +11,7 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
+from hypercorn.config import Config
 
 from sandbox import seed
 from sandbox.clients import Aws
@@ -146,19 +148,10 @@ def test_the_pins_are_the_projects() -> None:
 
 def test_idle_connections_stay_open() -> None:
     """MiniStack asks for 75 s, at the end of which a call that comes in may lose its answer."""
-    from hypercorn.config import Config
-
-    from sandbox.emulator import launcher, patching
-
-    before = Config.keep_alive_timeout
-    try:
-        launcher.keep_connections()
-        asked = Config()
-        asked.keep_alive_timeout = 75
-        assert asked.keep_alive_timeout >= 3600
-    finally:
-        Config.keep_alive_timeout = before
-        patching.PATCHES.pop("Config.keep_alive_timeout", None)
+    importlib.import_module("sandbox.emulator.connections")  # patches, when it is imported
+    asked = Config()
+    asked.keep_alive_timeout = 75
+    assert asked.keep_alive_timeout >= 3600
 
 
 def test_a_call_repeated_because_its_answer_was_lost_is_not_done_twice(aws: Aws) -> None:
