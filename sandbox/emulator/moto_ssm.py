@@ -226,5 +226,5 @@ for _function in (describe_instance_information, cancel_command, list_command_in
         ssm_responses.SimpleSystemManagerResponse,
         _function.__name__,
         _function,
-        restores="a call that moto lacks",
+        restores=f"Systems Manager has the call {_function.__name__}",
     )

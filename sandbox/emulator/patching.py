@@ -52,8 +52,8 @@ def check_pins() -> None:
         if found != wanted:
             raise PatchError(
                 f"The sandbox patches private functions of {package} {wanted}, but here {package}"
-                f" is {found}. Install requirements/dev.txt into the virtual environment: make"
-                " install."
+                f" is {found}. Install requirements/dev.txt into the virtual environment:"
+                " make install"
             )
 
 
