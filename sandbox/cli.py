@@ -152,7 +152,7 @@ def _demo(arguments: argparse.Namespace) -> int:
 
 
 def _down(arguments: argparse.Namespace) -> int:
-    return lifecycle.down(Progress(), fast=arguments.fast)
+    return lifecycle.down(Progress(), destroy=arguments.destroy)
 
 
 def parser() -> argparse.ArgumentParser:
@@ -247,8 +247,14 @@ def parser() -> argparse.ArgumentParser:
         "--keep", action="store_true", help="leave the sandbox up afterwards"
     )
     demonstration.add_argument("--var-file", action="append", metavar="FILE")
-    down = add("down", _down, "Destroy what Terraform made, stop the emulators, forget the state.")
-    down.add_argument("--fast", action="store_true", help="without terraform destroy")
+    down = add("down", _down, "Stop the emulators and forget the state (seconds).")
+    how = down.add_mutually_exclusive_group()
+    how.add_argument(
+        "--destroy",
+        action="store_true",
+        help="run terraform destroy before; exits with 1 when it fails (about a minute)",
+    )
+    how.add_argument("--fast", action="store_true", help="without terraform destroy (the default)")
     return root
 
 

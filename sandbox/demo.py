@@ -158,7 +158,7 @@ def run(finding: Path, *, keep: bool, var_files: list[Path]) -> int:
     finally:
         if fresh and not keep:
             print()
-            lifecycle.down(say, fast=True)
+            lifecycle.down(say)
     if keep or not fresh:
         print(
             "The sandbox stays up. Look around: .venv/bin/python -m sandbox env --json; end it: ..."

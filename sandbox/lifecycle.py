@@ -25,7 +25,7 @@ def running(*, applied: bool = False) -> State:
     if not stack.alive(known):
         raise SandboxError(
             "The sandbox stopped without being asked to. Clear it away with: .venv/bin/python -m"
-            f" sandbox down --fast; its logs are in {settings.STATE_DIRECTORY / 'logs'}."
+            f" sandbox down; its logs are in {settings.STATE_DIRECTORY / 'logs'}."
         )
     if applied and not known.outputs:
         raise SandboxError(
@@ -128,24 +128,40 @@ def plan() -> list[dict[str, object]]:
     return list(Terraform(known.endpoint).drift([Path(name) for name in known.var_files]))
 
 
-def down(say: Say, *, fast: bool = False) -> int:
-    """Destroy (unless ``fast``), stop and forget; 0 also when there is nothing to stop, 1 when
-    destroy failed.
+def _destroy(known: State, terraform: Terraform, say: Say) -> bool:
+    """Run terraform destroy where there is something to destroy; whether that succeeded."""
+    if not stack.alive(known):
+        say("The emulators have ended by themselves: there is nothing left to destroy.")
+        return True
+    if not (terraform.directory / "terraform.tfstate").exists():
+        say("The module is not applied: there is nothing to destroy.")
+        return True
+    say("Destroying what Terraform made (about a minute: the provider waits as on AWS) ...")
+    try:
+        terraform.destroy([Path(name) for name in known.var_files], say)
+    except SandboxError as error:
+        say(str(error))
+        return False
+    say("Everything that Terraform made is destroyed.")
+    return True
+
+
+def down(say: Say, *, destroy: bool = False) -> int:
+    """Stop the emulators and forget the state; 0 also when there is nothing to stop.
+
+    Everything lives in the emulators' memory and ends with them, so that this takes seconds however
+    many incidents there are. ``destroy``: run terraform destroy before, as on AWS; 1 when it failed
+    (the emulators are stopped all the same).
     """
     known = state.load()
     if known is None:
         say("The sandbox is not running.")
         return 0
-    code = 0
     terraform = Terraform(known.endpoint)
-    if not fast and stack.alive(known) and (terraform.directory / "terraform.tfstate").exists():
-        say("Destroying what Terraform made ...")
-        try:
-            terraform.destroy([Path(name) for name in known.var_files], say)
-        except SandboxError as error:
-            say(str(error))
-            code = 1
+    destroyed = _destroy(known, terraform, say) if destroy else True
+    say(f"Stopping {len(known.processes)} processes: {', '.join(known.processes)} ...")
     stack.stop(known)
     terraform.forget()
-    say("Stopped.")
-    return code
+    say("Stopped. The emulated AWS is gone, and with it the module, its incidents and evidence.")
+    say(f"Logs and reports stay in {settings.STATE_DIRECTORY}.")
+    return 0 if destroyed else 1

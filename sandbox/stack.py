@@ -96,8 +96,7 @@ def start() -> State:
 
 def stop(known: State) -> None:
     """Stop the sandbox's own processes and forget its state; Terraform's files and reports stay."""
-    for pid in reversed(list(known.processes.values())):
-        processes.stop(pid, known.token)
+    processes.stop(known.processes.values(), known.token)
     shutil.rmtree(settings.STATE_DIRECTORY / "tmp", ignore_errors=True)
     state.path().unlink(missing_ok=True)
 

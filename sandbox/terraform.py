@@ -16,6 +16,7 @@ from typing import Any
 from . import settings
 from .settings import SandboxError
 from .stack import Say
+from .terraform_progress import TerraformProgress
 
 _PROVIDER = Path("registry.terraform.io") / "hashicorp" / "aws"
 # Where provider mirrors usually lie, before the whole of the upper directory levels is looked
@@ -29,7 +30,6 @@ _LIKELY = (
 _SKIPPED = {"proc", "sys", "dev", "run", "tmp", "snap", "node_modules", "site-packages"}
 _DEPTH = 3
 _ELSEWHERE = "elsewhere.tf"
-_MILESTONES = re.compile(r"^(?:module\.)?\S+: (?:Creation complete|Destruction complete)")
 
 
 def _walk(root: Path, depth: int) -> Iterator[Path]:
@@ -125,7 +125,7 @@ class Terraform:
     def _run(
         self, log: str, *arguments: str, say: Say | None = None, codes: tuple[int, ...] = (0,)
     ) -> int:
-        """Run one command; its output goes to a log, milestones to ``say``. SandboxError quotes
+        """Run a command; its output goes to a log, its progress to ``say``. SandboxError quotes
         Terraform's error.
         """
         if self._binary is None:
@@ -133,7 +133,7 @@ class Terraform:
         path = settings.STATE_DIRECTORY / "logs" / f"terraform-{log}.log"
         path.parent.mkdir(parents=True, exist_ok=True)
         lines: list[str] = []
-        done = 0
+        progress = TerraformProgress(say) if say else None
         with path.open("w") as target:
             process = subprocess.Popen(
                 [self._binary, *arguments],
@@ -147,10 +147,8 @@ class Terraform:
                 for line in process.stdout or []:
                     target.write(line)
                     lines.append(line.rstrip())
-                    if say and _MILESTONES.match(line):
-                        done += 1
-                        if done % 25 == 0:
-                            say(f"  {done} resources ...")
+                    if progress:
+                        progress.read(line)
                 code = process.wait()
             except BaseException:
                 process.terminate()

@@ -228,7 +228,7 @@ def test_state_survives_and_strangers_are_left_alone(
     known = state.State(token="t", endpoint="http://127.0.0.1:1", processes={"x": os.getpid()})
     known.save()
     assert state.load() == known
-    processes.stop(os.getpid(), "a token that is not on this command line")
+    processes.stop([os.getpid()], "a token that is not on this command line")
     state.path().write_text(json.dumps({"version": 0}))
     assert state.load() is None
 
