@@ -8,7 +8,16 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from . import breach, demo, environment, findings, lifecycle, people, settings, show
+from . import (
+    demo,
+    environment,
+    findings,
+    human_request,
+    lifecycle,
+    settings,
+    show,
+    undo_containment,
+)
 from .clients import Aws
 from .incidents import Json
 from .report import Progress
@@ -125,14 +134,14 @@ def _show(arguments: argparse.Namespace) -> int:
 def _undo(arguments: argparse.Namespace) -> int:
     known = lifecycle.running(applied=True)
     incidents = lifecycle.incidents_of(known)
-    people.ask(known, incidents.get(arguments.id), close=arguments.command == "close")
+    human_request.ask(known, incidents.get(arguments.id), close=arguments.command == "close")
     _show_one(incidents.get(arguments.id), arguments.json)
     return 0
 
 
 def _breach(arguments: argparse.Namespace) -> int:
     known = lifecycle.running(applied=True)
-    done = breach.undo(known, lifecycle.incidents_of(known).get(arguments.id))
+    done = undo_containment.undo(known, lifecycle.incidents_of(known).get(arguments.id))
     print(f"{done.who} put {done.interface} back into {', '.join(done.groups)}.")
     print(f"See what answers: .venv/bin/python -m sandbox show {arguments.id}")
     return 0

@@ -7,8 +7,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from . import (
-    acts,
-    acts_iam,
+    demo_credential,
+    demo_instance,
     findings,
     inbox,
     lifecycle,
@@ -94,7 +94,7 @@ def _instance(known: State, finding: Path, fresh: bool, say: Progress) -> tuple[
     title("The instance before and after")
     print(snapshot.table(before, snapshot.take(aws, victim)))
     title("The evidence")
-    print("\n".join(acts.evidence(incident)))
+    print("\n".join(demo_instance.evidence(incident)))
     _tell_messages(aws, known, incident)
     wanted = "CONTAINED"
     if (
@@ -103,9 +103,9 @@ def _instance(known: State, finding: Path, fresh: bool, say: Progress) -> tuple[
         and "ec2_instance" in _restorable(known)
     ):
         title("Somebody undoes it")
-        incident = acts.undone(known, incident, say)
+        incident = demo_instance.undone(known, incident, say)
         title("A person restores it")
-        incident, wanted = acts.restored(known, victim, incident, before, say), "RESTORED"
+        incident, wanted = demo_instance.restored(known, victim, incident, before, say), "RESTORED"
     print(f"\n{transitions} state transitions from the finding to the end of its evidence.")
     return incident, wanted
 
@@ -119,7 +119,7 @@ def _play(known: State, finding: Path, fresh: bool, say: Progress) -> int:
     )
     incidents = [instance]
     if "iam_principal" in _restorable(known):
-        ended = acts_iam.play(known, say)
+        ended = demo_credential.play(known, say)
         incidents.append(ended.incident)
         wrong += ended.wrong
     title("The record")

@@ -40,10 +40,9 @@ def text(incident: Json) -> str:
         lines += ["", f"target    {target['kind']} {target['id']}  {status(target['status'])}"]
         if target.get("verdict"):
             lines.append(f"          {target['verdict']}")
-        for one in (target.get("breach") or {}).get("by") or []:
-            lines.append(
-                f"  {'UNDONE':8} by {one['who']}: {one['what']} at {one['when']} from {one['from']}"
-            )
+        for undoing in (target.get("breach") or {}).get("by") or []:
+            change = f"{undoing['what']} at {undoing['when']} from {undoing['from']}"
+            lines.append(f"  {'UNDONE':8} by {undoing['who']}: {change}")
         for action in target["actions"]:
             detail = f": {action['detail']}" if action.get("detail") else ""
             lines.append(f"  {action.get('status', ''):8} {action['name']}{detail}")

@@ -23,13 +23,13 @@ _SETS = {
 def _place(kept: dict[str, Json], name: str, rank: int) -> None:
     """Put a filter at its rank, from 1 without gaps: the others make room."""
     others = sorted(
-        (one for key, one in kept.items() if key != name), key=lambda one: int(one["rank"])
+        (rule for key, rule in kept.items() if key != name), key=lambda rule: int(rule["rank"])
     )
     if not 1 <= rank <= len(others) + 1:
         raise ApiError("The request is rejected because the parameter rank is out-of-bounds.")
     others.insert(rank - 1, kept[name])
-    for position, one in enumerate(others, 1):
-        one["rank"] = position
+    for position, rule in enumerate(others, 1):
+        rule["rank"] = position
 
 
 @ROUTES.add("POST|GET", "/detector/{detector}/filter")
@@ -59,8 +59,10 @@ def one_filter(plane: Plane, call: Call) -> Json:
         return kept[name]
     if call.method == "DELETE":
         del kept[name]
-        for position, one in enumerate(sorted(kept.values(), key=lambda one: int(one["rank"])), 1):
-            one["rank"] = position
+        for position, rule in enumerate(
+            sorted(kept.values(), key=lambda rule: int(rule["rank"])), 1
+        ):
+            rule["rank"] = position
         return {}
     _place(kept, name, call.body.get("rank") or kept[name]["rank"])
     kept[name].update(

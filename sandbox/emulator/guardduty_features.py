@@ -46,7 +46,10 @@ def new_detector() -> list[Json]:
             "updatedAt": now,
         }
         if configurations:
-            off = [{"name": one, "status": "DISABLED", "updatedAt": now} for one in configurations]
+            off = [
+                {"name": configuration, "status": "DISABLED", "updatedAt": now}
+                for configuration in configurations
+            ]
             feature["additionalConfiguration"] = off
         found.append(feature)
     return found
@@ -121,7 +124,8 @@ def new_organization() -> list[Json]:
             "name": name,
             "autoEnable": "NONE",
             "additionalConfiguration": [
-                {"name": one, "autoEnable": "NONE"} for one in reversed(configurations)
+                {"name": configuration, "autoEnable": "NONE"}
+                for configuration in reversed(configurations)
             ],
         }
         for name, configurations in CONFIGURATIONS.items()
@@ -191,9 +195,9 @@ def of_data_sources(sent: Json) -> list[Json]:
         "EBS_MALWARE_PROTECTION": findings.get("ebsVolumes"),
     }
     return [
-        {"name": name, "autoEnable": "NEW" if one["autoEnable"] else "NONE"}
-        for name, one in said.items()
-        if one
+        {"name": name, "autoEnable": "NEW" if source["autoEnable"] else "NONE"}
+        for name, source in said.items()
+        if source
     ]
 
 

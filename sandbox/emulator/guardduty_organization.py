@@ -79,7 +79,10 @@ def _administrators(region: str) -> list[Json]:
 
 
 def _is_administrator(plane: Plane) -> bool:
-    return any(one["adminAccountId"] == plane.account for one in _administrators(plane.region))
+    return any(
+        administrator["adminAccountId"] == plane.account
+        for administrator in _administrators(plane.region)
+    )
 
 
 def _management_only(plane: Plane) -> None:
@@ -93,7 +96,7 @@ def enable_administrator(plane: Plane, call: Call) -> Json:
     account = call.body["adminAccountId"]
     if account not in accounts():
         raise ApiError(_NOT_IN_ORGANIZATION)
-    if any(one["adminAccountId"] != account for one in plane.administrators):
+    if any(administrator["adminAccountId"] != account for administrator in plane.administrators):
         raise ApiError(_ANOTHER)
     plane.administrators = [{"adminAccountId": account, "adminStatus": "ENABLED"}]
     administrator = plane_of(account, plane.region)
@@ -107,7 +110,7 @@ def disable_administrator(plane: Plane, call: Call) -> Json:
     """Members are let go; their detectors stay as they are."""
     _management_only(plane)
     account = call.body["adminAccountId"]
-    if all(one["adminAccountId"] != account for one in plane.administrators):
+    if all(administrator["adminAccountId"] != account for administrator in plane.administrators):
         raise ApiError(features.INVALID)
     plane.administrators = []
     for detector in plane_of(account, plane.region).detectors.values():
@@ -175,8 +178,8 @@ def _configure(plane: Plane, detector: Detector, body: Json) -> None:
 def _associated(detector: Detector) -> set[str]:
     return {
         name
-        for name, one in detector.children["member"].items()
-        if one["relationshipStatus"] in _ASSOCIATED
+        for name, member in detector.children["member"].items()
+        if member["relationshipStatus"] in _ASSOCIATED
     }
 
 
@@ -184,8 +187,8 @@ def is_a_member(plane: Plane) -> bool:
     """Whether an administrator of the organization manages this account's GuardDuty."""
     return any(
         plane.account in _associated(detector)
-        for one in _administrators(plane.region)
-        for detector in plane_of(one["adminAccountId"], plane.region).detectors.values()
+        for administrator in _administrators(plane.region)
+        for detector in plane_of(administrator["adminAccountId"], plane.region).detectors.values()
     )
 
 
@@ -221,8 +224,8 @@ def _add(plane: Plane, detector: Detector, detail: Json) -> str | None:
             if name not in wanted
         ]
         document = own.detectors[identifier].document
-        for one in off:
-            document["features"] = features.merge(document["features"], [one])
+        for plan in off:
+            document["features"] = features.merge(document["features"], [plan])
     _keep(plane, detector, detail, "Enabled", next(iter(own.detectors)))
     _enable(plane, account, features.enabled_by(_organization(detector)["features"], "ALL", "NEW"))
     return None
@@ -260,7 +263,7 @@ def members(plane: Plane, call: Call) -> Json:
         only = call.query.get("onlyAssociated", ["true"])[0] != "false"
         return {
             "members": [
-                one for name, one in kept.items() if not only or name in _associated(detector)
+                member for name, member in kept.items() if not only or name in _associated(detector)
             ]
         }
     refused = []
@@ -340,7 +343,9 @@ def member_detectors(plane: Plane, call: Call) -> Json:
     for name in known:
         for own in plane_of(name, plane.region).detectors.values():
             plans = [
-                one for one in own.document["features"] if one["name"] not in features.FOUNDATIONAL
+                feature
+                for feature in own.document["features"]
+                if feature["name"] not in features.FOUNDATIONAL
             ]
             found.append({"accountId": name, "features": plans})
     return {"members": found, "unprocessedAccounts": refused}

@@ -176,8 +176,8 @@ def create_flow_logs(original: Any, backend: Any, **asked: Any) -> Any:
     made, failed = original(
         backend, **{**asked, "log_destination_type": "sandbox", "log_destination": destination}
     )
-    for one in made:
-        one.log_destination_type = kind
+    for flow_log in made:
+        flow_log.log_destination_type = kind
     return made, failed
 
 

@@ -107,7 +107,9 @@ def _check(content: dict[str, Any], parameters: dict[str, list[str]]) -> None:
                 f"Parameter {name} with value {values} is not allowed by the document.",
             )
     missing = [
-        name for name, one in known.items() if "default" not in one and name not in parameters
+        name
+        for name, parameter in known.items()
+        if "default" not in parameter and name not in parameters
     ]
     if missing:
         raise _error("InvalidParameters", f"Missing parameters: {', '.join(missing)}")
@@ -146,7 +148,9 @@ def send_command(original: Any, backend: Any, **given: Any) -> Any:
     command = original(backend, **given)
     # moto takes "no targets" for all instances
     command.instance_ids, command.target_count = list(ids), len(ids)
-    command.invocations = [one for one in command.invocations if one["InstanceId"] in ids]
+    command.invocations = [
+        invocation for invocation in command.invocations if invocation["InstanceId"] in ids
+    ]
     script = linux_script(content, given["parameters"])
     for id in ids:
         _tell(command, id, "Pending", -1, "", "")
@@ -205,7 +209,7 @@ def list_command_invocations(response: Any) -> Any:
     id, command_id = response._get_param("InstanceId"), response._get_param("CommandId")
     shown = [
         {
-            key: one[key]
+            key: invocation[key]
             for key in (
                 "CommandId",
                 "InstanceId",
@@ -216,7 +220,7 @@ def list_command_invocations(response: Any) -> Any:
             )
         }
         for command in response.ssm_backend.list_commands(command_id, id)
-        for one in command.invocations
+        for invocation in command.invocations
     ]
     return ssm_responses.ActionResult({"CommandInvocations": shown})
 

@@ -12,6 +12,7 @@ deleted.
 from __future__ import annotations
 
 import asyncio
+import functools
 import json
 import time
 import uuid
@@ -81,7 +82,7 @@ def organization_of(account: str, call_as: str) -> str:
         known = _ask(management, "ListDelegatedAdministrators", ServicePrincipal=DELEGATION)[
             "DelegatedAdministrators"
         ]
-        if account not in {one["Id"] for one in known}:
+        if account not in {administrator["Id"] for administrator in known}:
             raise Refusal("Account used is not a delegated administrator")
         return management
     if management != account:
@@ -95,7 +96,8 @@ def organization_of(account: str, call_as: str) -> str:
 def accounts_of(management: str, parent: str) -> set[str]:
     """Accounts of an OU or the root and of everything below it, the management account left out."""
     found = {
-        one["Id"] for one in _ask(management, "ListAccountsForParent", ParentId=parent)["Accounts"]
+        account["Id"]
+        for account in _ask(management, "ListAccountsForParent", ParentId=parent)["Accounts"]
     }
     for unit in _ask(management, "ListOrganizationalUnitsForParent", ParentId=parent)[
         "OrganizationalUnits"
@@ -159,8 +161,8 @@ async def _settled(place: Place, name: str, wanted: str = "") -> Json:
 
 def _parameters(stack_set: StackSet) -> Json:
     named: Json = {"TemplateBody": stack_set.document["TemplateBody"]}
-    for number, one in enumerate(stack_set.document.get("Capabilities", []), 1):
-        named[f"Capabilities.member.{number}"] = one
+    for number, capability in enumerate(stack_set.document.get("Capabilities", []), 1):
+        named[f"Capabilities.member.{number}"] = capability
     for number, tag in enumerate(stack_set.document.get("Tags", []), 1):
         named |= {
             f"Tags.member.{number}.Key": tag["Key"],
@@ -255,7 +257,7 @@ def start(
             told["Status"] = "RUNNING"
             try:
                 told["results"] = await work(name)
-                failed = sum(1 for one in told["results"] if one["Status"] == "FAILED")
+                failed = sum(1 for result in told["results"] if result["Status"] == "FAILED")
                 tolerated = (
                     len(told["results"])
                     * int((preferences or {}).get("FailureTolerancePercentage", 0))
@@ -288,11 +290,11 @@ async def _follow(stack_set: StackSet, operation: str) -> list[Json]:
         now = await asyncio.to_thread(accounts_of, stack_set.management, unit)
         known = {
             place
-            for place, one in stack_set.instances.items()
-            if one["OrganizationalUnitId"] == unit
+            for place, instance in stack_set.instances.items()
+            if instance["OrganizationalUnitId"] == unit
         }
         results += await in_each(
-            {one for one in known if one[0] not in now},
+            {place for place in known if place[0] not in now},
             lambda place: remove(stack_set, place, retain),
         )
         new = {(account, region) for account in now for region in regions} - known
@@ -310,4 +312,4 @@ def organization_changed() -> None:
             stack_set.document.get("AutoDeployment", {}).get("Enabled") == "true"
             and stack_set.targets
         ):
-            start(stack_set, "UPDATE", lambda operation, one=stack_set: _follow(one, operation))  # type: ignore[misc]
+            start(stack_set, "UPDATE", functools.partial(_follow, stack_set))

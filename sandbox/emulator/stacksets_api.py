@@ -191,7 +191,9 @@ def update_stack_set(request: Json) -> Json:
     known.document = {**known.document, "Tags": [], **request}
 
     async def work(operation: str) -> list[Json]:
-        units = {place: one["OrganizationalUnitId"] for place, one in known.instances.items()}
+        units = {
+            place: instance["OrganizationalUnitId"] for place, instance in known.instances.items()
+        }
         return await in_each(units, lambda place: deploy(known, place, units[place], operation))
 
     return {
@@ -280,8 +282,8 @@ def delete_stack_instances(request: Json) -> Json:
         for unit in targets["OrganizationalUnitIds"]:
             there = {
                 place
-                for place, one in known.instances.items()
-                if one["OrganizationalUnitId"] == unit and place[1] in regions
+                for place, instance in known.instances.items()
+                if instance["OrganizationalUnitId"] == unit and place[1] in regions
             }
             places = {
                 place
@@ -289,7 +291,9 @@ def delete_stack_instances(request: Json) -> Json:
                 if place[0] in chosen({account for account, _ in there}, targets)
             }
             results += await in_each(places, lambda place: remove(known, place, retain))
-            if unit not in {one["OrganizationalUnitId"] for one in known.instances.values()}:
+            if unit not in {
+                instance["OrganizationalUnitId"] for instance in known.instances.values()
+            }:
                 known.targets.pop(unit, None)
         return results
 
@@ -381,7 +385,7 @@ def operation_results(request: Json) -> Json:
 def list_operations(request: Json) -> Json:
     return {
         "Summaries": [
-            {key: one[key] for key in ("OperationId", "Action", "Status")}
-            for one in _known(request).operations.values()
+            {key: operation[key] for key in ("OperationId", "Action", "Status")}
+            for operation in _known(request).operations.values()
         ]
     }

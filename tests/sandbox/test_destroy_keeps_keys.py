@@ -81,8 +81,8 @@ class Applied:
     def keys(self) -> dict[str, str]:
         """Alias or purpose => state of the keys of this deployment."""
         found = {}
-        for one in self.kms.list_keys()["Keys"]:
-            about = self.kms.describe_key(KeyId=one["KeyId"])["KeyMetadata"]
+        for key in self.kms.list_keys()["Keys"]:
+            about = self.kms.describe_key(KeyId=key["KeyId"])["KeyMetadata"]
             if f"({P})" in about["Description"]:
                 found["findings" if "exported" in about["Description"] else "evidence"] = about[
                     "KeyState"
@@ -91,14 +91,18 @@ class Applied:
 
     def buckets(self) -> set[str]:
         return {
-            one["Name"] for one in self.s3.list_buckets()["Buckets"] if one["Name"].startswith(P)
+            bucket["Name"]
+            for bucket in self.s3.list_buckets()["Buckets"]
+            if bucket["Name"].startswith(P)
         }
 
     def empty(self) -> None:
         for bucket in self.buckets():
             versions = self.s3.list_object_versions(Bucket=bucket)
-            for one in [*versions.get("Versions", []), *versions.get("DeleteMarkers", [])]:
-                self.s3.delete_object(Bucket=bucket, Key=one["Key"], VersionId=one["VersionId"])
+            for version in [*versions.get("Versions", []), *versions.get("DeleteMarkers", [])]:
+                self.s3.delete_object(
+                    Bucket=bucket, Key=version["Key"], VersionId=version["VersionId"]
+                )
 
 
 @pytest.fixture
@@ -110,12 +114,12 @@ def applied(aws: Aws, tmp_path: Path) -> Iterator[Applied]:
     made.destroy()
     for bucket in made.buckets():
         made.s3.delete_bucket(Bucket=bucket)
-    for one in made.kms.list_keys()["Keys"]:
-        about = made.kms.describe_key(KeyId=one["KeyId"])["KeyMetadata"]
+    for key in made.kms.list_keys()["Keys"]:
+        about = made.kms.describe_key(KeyId=key["KeyId"])["KeyMetadata"]
         if f"({P})" in about["Description"] and about["KeyState"] == "Enabled":
-            made.kms.schedule_key_deletion(KeyId=one["KeyId"])
+            made.kms.schedule_key_deletion(KeyId=key["KeyId"])
         if f"({P})" in about["Description"]:
-            made.kms.update_key_description(KeyId=one["KeyId"], Description="gone")
+            made.kms.update_key_description(KeyId=key["KeyId"], Description="gone")
 
 
 def test_a_bucket_that_cannot_go_keeps_its_key(applied: Applied) -> None:

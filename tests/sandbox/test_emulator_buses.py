@@ -74,7 +74,7 @@ class Way:
         """What arrives on the home bus."""
         read, arn = self.queue(SECURITY, HOME, "arrived")
         self.rule(SECURITY, HOME, arn)
-        return lambda seconds=5: [json.loads(one["Body"]) for one in read(seconds)]
+        return lambda seconds=5: [json.loads(message["Body"]) for message in read(seconds)]
 
     def put(self, account: str, region: str, source: str = "aws.guardduty") -> str:
         entry = {"Source": source, "DetailType": self.kind, "Detail": "{}"}
@@ -277,7 +277,7 @@ def test_changes_are_told_in_the_region_of_the_call(way: Way, aws: Aws) -> None:
     # IAM tells in us-east-1 alone
     aws.client("iam", MEMBER_B, region=AWAY).create_user(UserName="away")
     for region, name in ((AWAY, "CreateVpc"), (HOME, "CreateUser")):
-        [event] = [json.loads(one["Body"]) for one in queues[region]()]
+        [event] = [json.loads(message["Body"]) for message in queues[region]()]
         assert (event["detail"]["eventName"], event["account"], event["region"]) == (
             name,
             MEMBER_B,
@@ -296,15 +296,15 @@ def test_instances_are_of_an_account_and_region(aws: Aws) -> None:
     }
     places = [(account, region) for account in (MEMBER, MEMBER_B) for region in settings.REGIONS]
     made = {place: seed.instance(aws, place[0], region=place[1], **plain) for place in places}
-    assert len({one.instance for one in made.values()}) == 4
-    for (account, region), one in made.items():
-        assert (one.account, one.region) == (account, region)
-        shown = seed.describe(aws.at(region), account, one.instance)
+    assert len({victim.instance for victim in made.values()}) == 4
+    for (account, region), victim in made.items():
+        assert (victim.account, victim.region) == (account, region)
+        shown = seed.describe(aws.at(region), account, victim.instance)
         assert shown["Placement"]["AvailabilityZone"] == f"{region}a"
         for place in places:
             if place != (account, region):
                 with pytest.raises(ClientError, match=r"InvalidInstanceID\.NotFound"):
-                    seed.describe(aws.at(place[1]), place[0], one.instance)
+                    seed.describe(aws.at(place[1]), place[0], victim.instance)
 
 
 def test_rights_in_one_region_are_none_in_another(aws: Aws, identity: Identity) -> None:

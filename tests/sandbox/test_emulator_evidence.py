@@ -90,7 +90,7 @@ class Collector:
             detail,
         )
         account = {"account_id": SECURITY, "kms_key_arn": KEY, "copy_role_name": self.vault}
-        values: Json = {one.name: {} for one in fields(Config)} | {
+        values: Json = {field.name: {} for field in fields(Config)} | {
             "name_prefix": PREFIX,
             "partition": "aws",
             "evidence": {"forensics_account": account},
@@ -211,11 +211,11 @@ def test_snapshots_then_copies_into_the_forensics_account(
     made = use.evidence["copies"]["state"]["set"]
     assert len(made) == 2
     kept = aws.client("ec2", SECURITY).describe_snapshots(
-        SnapshotIds=[one["vault"] for one in made]
+        SnapshotIds=[snapshot["vault"] for snapshot in made]
     )["Snapshots"]
-    assert {(one["KmsKeyId"], one["State"], one["OwnerId"]) for one in kept} == {
-        (KEY, "completed", SECURITY)
-    }
+    assert {
+        (snapshot["KmsKeyId"], snapshot["State"], snapshot["OwnerId"]) for snapshot in kept
+    } == {(KEY, "completed", SECURITY)}
 
 
 def test_the_collector_shares_only_what_is_tagged_as_its_own(
@@ -287,7 +287,7 @@ def test_flow_logs_of_a_seeded_log_group(victim: Make, aws: Aws, collector: Star
     part = use.collect(network_logs)
     assert part.outcome == "COMPLETE", part.detail
     streams = {line["logStreamName"] for line in use.lines(f"{found.flow_log}-001.jsonl.gz")}
-    assert streams == {f"{one}-all" for one in found.interfaces}
+    assert streams == {f"{interface}-all" for interface in found.interfaces}
     assert "60 records" in part.detail
 
 

@@ -37,8 +37,8 @@ def statuses(features: list[dict[str, Any]], field: str = "Status") -> dict[str,
         found[feature["Name"]] = feature[field]
         found.update(
             {
-                f"{feature['Name']}/{one['Name']}": one[field]
-                for one in feature.get("AdditionalConfiguration", [])
+                f"{feature['Name']}/{configuration['Name']}": configuration[field]
+                for configuration in feature.get("AdditionalConfiguration", [])
             }
         )
     return found
@@ -81,8 +81,8 @@ class Region:
 
     def members(self, detector: str) -> set[str]:
         return {
-            one["AccountId"]
-            for one in self.of(SECURITY).list_members(DetectorId=detector)["Members"]
+            member["AccountId"]
+            for member in self.of(SECURITY).list_members(DetectorId=detector)["Members"]
         }
 
 
@@ -92,7 +92,10 @@ def region(aws: Aws) -> Iterator[Region]:
 
 
 def auto(name: str, status: str, **configurations: str) -> dict[str, Any]:
-    items = [{"Name": one, "AutoEnable": value} for one, value in configurations.items()]
+    items = [
+        {"Name": configuration, "AutoEnable": value}
+        for configuration, value in configurations.items()
+    ]
     return {"Name": name, "AutoEnable": status, "AdditionalConfiguration": items}
 
 
@@ -113,8 +116,8 @@ def test_only_the_management_account_delegates(region: Region) -> None:
         "another account is already enabled",
     )
     assert [
-        one["AdminAccountId"]
-        for one in management.list_organization_admin_accounts()["AdminAccounts"]
+        administrator["AdminAccountId"]
+        for administrator in management.list_organization_admin_accounts()["AdminAccounts"]
     ] == [SECURITY]
     refused(lambda: region.of(SECURITY).create_detector(Enable=True), "a detector already exists")
 
@@ -178,8 +181,11 @@ def test_configurations_come_back_in_the_apis_order(region: Region) -> None:
     }
     region.configure(detector, "NEW", auto("RUNTIME_MONITORING", "NEW", **agents))
     known = region.of(SECURITY).describe_organization_configuration(DetectorId=detector)["Features"]
-    runtime = next(one for one in known if one["Name"] == "RUNTIME_MONITORING")
-    assert [(one["Name"], one["AutoEnable"]) for one in runtime["AdditionalConfiguration"]] == [
+    runtime = next(feature for feature in known if feature["Name"] == "RUNTIME_MONITORING")
+    assert [
+        (configuration["Name"], configuration["AutoEnable"])
+        for configuration in runtime["AdditionalConfiguration"]
+    ] == [
         ("ECS_FARGATE_AGENT_MANAGEMENT", "NONE"),
         ("EC2_AGENT_MANAGEMENT", "NEW"),
         ("EKS_ADDON_MANAGEMENT", "NEW"),
@@ -191,7 +197,7 @@ def test_configurations_come_back_in_the_apis_order(region: Region) -> None:
     plan = {"Name": "RUNTIME_MONITORING", "Status": "ENABLED", "AdditionalConfiguration": sent}
     region.of(SECURITY).update_detector(DetectorId=detector, Features=[plan])
     found = list(region.features(SECURITY).items())
-    assert [one for one in found if one[0].startswith("RUNTIME_MONITORING/")] == [
+    assert [plan for plan in found if plan[0].startswith("RUNTIME_MONITORING/")] == [
         ("RUNTIME_MONITORING/EKS_ADDON_MANAGEMENT", "ENABLED"),
         ("RUNTIME_MONITORING/EC2_AGENT_MANAGEMENT", "DISABLED"),
         ("RUNTIME_MONITORING/ECS_FARGATE_AGENT_MANAGEMENT", "ENABLED"),
@@ -312,7 +318,7 @@ def test_plans_that_exclude_or_need_each_other(region: Region) -> None:
     )
 
     def put(name: str, status: str, **agents: str) -> None:
-        items = [{"Name": one, "Status": value} for one, value in agents.items()]
+        items = [{"Name": agent, "Status": value} for agent, value in agents.items()]
         plan = {"Name": name, "Status": status, "AdditionalConfiguration": items}
         region.of(SECURITY).update_detector(DetectorId=detector, Features=[plan])
 
@@ -362,13 +368,13 @@ def test_ranks_have_no_gaps(region: Region) -> None:
 
 def test_trusted_access_and_accounts_are_the_organizations(aws: Aws) -> None:
     organizations = aws.client("organizations", MANAGEMENT)
-    accounts = {one["Id"]: one for one in organizations.list_accounts()["Accounts"]}
+    accounts = {account["Id"]: account for account in organizations.list_accounts()["Accounts"]}
     assert {MANAGEMENT, SECURITY, MEMBER} <= set(accounts)
     assert accounts[SECURITY]["State"] == "ACTIVE" and "Status" not in accounts[SECURITY], (
         "AWS retired Status."
     )
     known = organizations.list_aws_service_access_for_organization()["EnabledServicePrincipals"]
-    assert {one["ServicePrincipal"] for one in known} >= {
+    assert {service["ServicePrincipal"] for service in known} >= {
         "guardduty.amazonaws.com",
         "malware-protection.guardduty.amazonaws.com",
     }

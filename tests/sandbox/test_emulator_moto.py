@@ -268,7 +268,7 @@ def test_the_instances_of_a_profile_are_found(aws: Aws, victim: Make) -> None:
     wanted = [{"Name": "iam-instance-profile.arn", "Values": [found.instance_profile_arn]}]
     groups = aws.client("ec2").describe_instances(Filters=wanted)["Reservations"]
     assert (
-        [one["InstanceId"] for group in groups for one in group["Instances"]]
+        [instance["InstanceId"] for group in groups for instance in group["Instances"]]
         == [found.instance]
         != [other.instance]
     )

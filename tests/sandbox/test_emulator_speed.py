@@ -55,7 +55,7 @@ def _asked(client: Any) -> list[Json]:
         client("lambda").list_functions(),
         client("guardduty").list_detectors(),
     ]
-    return [_said(one) for one in found]
+    return [_said(answer) for answer in found]
 
 
 def test_every_answer_is_the_same(client: Any) -> None:

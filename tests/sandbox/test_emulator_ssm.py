@@ -111,7 +111,7 @@ def test_instances_are_managed(aws: Aws, victim: Make) -> None:
         found = ssm.describe_instance_information(Filters=[{"Key": "InstanceIds", "Values": [id]}])[
             "InstanceInformationList"
         ]
-        return [f"{one['PlatformType']} {one['PingStatus']}" for one in found]
+        return [f"{instance['PlatformType']} {instance['PingStatus']}" for instance in found]
 
     assert ping(victim().instance) == ["Linux Online"]
     assert ping(victim(tags={"sandbox:ssm": "offline"}).instance) == ["Linux ConnectionLost"]
@@ -141,13 +141,13 @@ def test_a_command_runs_its_script_and_shows_how_it_goes(
     assert out.rstrip().endswith(str(len(URL) + 1)), "the parameter stands in the script"
     assert not Path(out.split("out ")[1].split()[0]).exists(), "its directory is removed"
     listed = aws.client("ssm").list_commands(InstanceId=found.instance)["Commands"]
-    assert [(one["CommandId"], one["Comment"], one["Status"]) for one in listed] == [
+    assert [(item["CommandId"], item["Comment"], item["Status"]) for item in listed] == [
         (command, "for a test", "Success")
     ]
     invocations = aws.client("ssm").list_command_invocations(CommandId=command)[
         "CommandInvocations"
     ]
-    assert [one["Status"] for one in invocations] == ["Success"]
+    assert [invocation["Status"] for invocation in invocations] == ["Success"]
 
 
 def test_a_script_that_fails_or_takes_too_long(
@@ -185,7 +185,9 @@ def test_faults_by_tag(aws: Aws, victim: Make, document: Callable[..., str]) -> 
         victim(tags={"sandbox:ssm": "offline"}),
         victim(tags={"sandbox:ssm": "none"}),
     )
-    waits, fails, never = (send(aws, one.instance, arn) for one in (hanging, failing, offline))
+    waits, fails, never = (
+        send(aws, target.instance, arn) for target in (hanging, failing, offline)
+    )
     got = ended(aws, fails, failing.instance)
     assert (got["Status"], got["StandardOutputContent"]) == ("Failed", "")
     assert code(lambda: send(aws, unmanaged.instance, arn)) == "InvalidInstanceId"
@@ -302,7 +304,7 @@ class Collection:
         record = IncidentRepository("forensics-lab", own_aws.client("dynamodb"))
         arn = f"arn:aws:ec2:{self.aws.region}:{MEMBER}:instance/{id}"
         record.put_target(INCIDENT, {"kind": "ec2_instance", "id": id, "arn": arn})
-        values = dict.fromkeys((one.name for one in dataclasses.fields(Config)), None)
+        values = dict.fromkeys((field.name for field in dataclasses.fields(Config)), None)
         values |= {
             "name_prefix": PREFIX,
             "partition": "aws",
@@ -429,11 +431,11 @@ def collection(
 def test_a_collection_end_to_end(collection: Collection, victim: Make) -> None:
     part = collection.run(victim().instance)
     assert part.outcome == "COMPLETE", part.detail
-    shown = {one["key"].rsplit("/", 1)[-1]: one for one in part.objects}
+    shown = {item["key"].rsplit("/", 1)[-1]: item for item in part.objects}
     assert set(shown) == {*uploads.SECTIONS, "commands.txt", "index.tsv"}
-    for one in part.objects:
-        body = collection.read(one["key"])
-        assert (hashlib.sha256(body).hexdigest(), len(body)) == (one["sha256"], one["bytes"])
+    for item in part.objects:
+        body = collection.read(item["key"])
+        assert (hashlib.sha256(body).hexdigest(), len(body)) == (item["sha256"], item["bytes"])
     assert "my own" in collection.read(shown["commands.txt"]["key"]).decode()
     assert "PID" in collection.read(shown["processes.txt"]["key"]).decode()
     assert "X-Amz-" not in json.dumps(dataclasses.asdict(part))
@@ -488,7 +490,7 @@ done"""
     document(script, name=name)
     part = collection.run(victim().instance)
     assert part.outcome == "PARTIAL", part.detail
-    [dump] = [one for one in part.objects if one["what"] == "memory"]
+    [dump] = [item for item in part.objects if item["what"] == "memory"]
     assert dump["bytes"] == 5242884
     assert collection.read(dump["key"])[-4:] == b"tail"
     open_ = (
@@ -546,4 +548,4 @@ def test_the_collector_role_may_send_no_other_document() -> None:
                 "arn:aws:ssm:us-east-1::document/AWS-RunShellScript",
                 f"arn:aws:ssm:us-east-1:{MEMBER}:document/other",
             ):
-                assert not any(fnmatch.fnmatchcase(other, one) for one in resources)
+                assert not any(fnmatch.fnmatchcase(other, resource) for resource in resources)

@@ -75,7 +75,7 @@ def task(arn: str, payload: Any, **extra: Any) -> dict[str, Any]:
     }
 
 
-def one(state: dict[str, Any]) -> dict[str, Any]:
+def alone(state: dict[str, Any]) -> dict[str, Any]:
     return {"StartAt": "One", "States": {"One": state}}
 
 
@@ -111,8 +111,8 @@ def test_parallel_under_jsonata(runner: Runner, machine: Machine) -> None:
 
 
 def test_the_first_failing_branch_fails_the_parallel(runner: Runner, machine: Machine) -> None:
-    fail = one({"Type": "Fail", "Error": "Broken", "Cause": "at once"})
-    slow = one({"Type": "Wait", "Seconds": 20, "End": True})
+    fail = alone({"Type": "Fail", "Error": "Broken", "Cause": "at once"})
+    slow = alone({"Type": "Wait", "Seconds": 20, "End": True})
     caught = {
         "ErrorEquals": ["States.ALL"],
         "Output": "{% $states.errorOutput.Error %}",
@@ -130,7 +130,7 @@ def test_the_first_failing_branch_fails_the_parallel(runner: Runner, machine: Ma
 def test_history_of_map_and_parallel(runner: Runner, machine: Machine, echo: str) -> None:
     inner = {
         "Type": "Parallel",
-        "Branches": [one(task(echo, {"x": 1})), one({"Type": "Pass", "End": True})],
+        "Branches": [alone(task(echo, {"x": 1})), alone({"Type": "Pass", "End": True})],
         "End": True,
     }
     states = {

@@ -45,10 +45,10 @@ def inbox(aws: Aws) -> Iterator[Inbox]:
         while found := sqs.receive_message(QueueUrl=urls[account], MaxNumberOfMessages=10).get(
             "Messages"
         ):
-            for one in found:
-                got[account].append(json.loads(one["Body"]))
-                sqs.delete_message(QueueUrl=urls[account], ReceiptHandle=one["ReceiptHandle"])
-        return [one for one in got[account] if one["detail"]["eventName"] == name]
+            for message in found:
+                got[account].append(json.loads(message["Body"]))
+                sqs.delete_message(QueueUrl=urls[account], ReceiptHandle=message["ReceiptHandle"])
+        return [event for event in got[account] if event["detail"]["eventName"] == name]
 
     yield read
     for account in (MEMBER, SECURITY):
@@ -121,7 +121,7 @@ def test_they_can_be_kept_back(aws: Aws, victim: Make, inbox: Inbox, control: Co
     looked = aws.client("cloudtrail").lookup_events(
         LookupAttributes=[{"AttributeKey": "ResourceName", "AttributeValue": found.instance}]
     )
-    assert "StopInstances" in [one["EventName"] for one in looked["Events"]], (
+    assert "StopInstances" in [event["EventName"] for event in looked["Events"]], (
         "CloudTrail itself knows"
     )
 
@@ -132,7 +132,7 @@ def test_a_role_is_found_by_its_name(aws: Aws, identity: Identity) -> None:
     looked = aws.client("cloudtrail").lookup_events(
         LookupAttributes=[{"AttributeKey": "ResourceName", "AttributeValue": role}]
     )
-    assert "DeleteRolePolicy" in [one["EventName"] for one in looked["Events"]]
+    assert "DeleteRolePolicy" in [event["EventName"] for event in looked["Events"]]
 
 
 @pytest.mark.parametrize(

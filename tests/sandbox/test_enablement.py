@@ -145,7 +145,7 @@ def test_on_for_the_organization_and_off_again(stack: Stack) -> None:
     exception = (
         f'module.detector.aws_guardduty_member_detector_feature.this["{MEMBER}/S3_DATA_EVENTS"]'
     )
-    order = [created.index(one) for one in (detector, registered, configured, exception)]
+    order = [created.index(address) for address in (detector, registered, configured, exception)]
     assert order == sorted(order), created
 
     region = stack.region
@@ -188,7 +188,7 @@ def test_on_for_the_organization_and_off_again(stack: Stack) -> None:
 
     said = stack.destroy(features=FEATURES, organization=ORGANIZATION)
     gone = [line.split(":")[0] for line in said.splitlines() if "Destruction complete" in line]
-    order = [gone.index(one) for one in (exception, configured, registered, detector)]
+    order = [gone.index(address) for address in (exception, configured, registered, detector)]
     assert order == sorted(order), gone
     assert region.of(SECURITY).list_detectors()["DetectorIds"] == []
     assert region.of(MANAGEMENT).list_organization_admin_accounts()["AdminAccounts"] == []
@@ -221,9 +221,9 @@ def test_auto_enable_changes_and_an_account_is_let_go(stack: Stack) -> None:
     )
     known = region.of(SECURITY).describe_organization_configuration(DetectorId=detector)
     plans = {
-        one["Name"]: one["AutoEnable"]
-        for one in known["Features"]
-        if one["Name"] != "EKS_RUNTIME_MONITORING"
+        feature["Name"]: feature["AutoEnable"]
+        for feature in known["Features"]
+        if feature["Name"] != "EKS_RUNTIME_MONITORING"
     }
     assert known["AutoEnableOrganizationMembers"] == "ALL" and set(plans.values()) == {"ALL"}, plans
 

@@ -232,8 +232,8 @@ def test_guardduty_reads_the_lists(applied: tuple[Applied, str]) -> None:
     assert _read(modules, kept["Location"]) == "198.51.100.7\n203.0.113.0/24\n"
     threats = {}
     for name in guardduty.list_threat_intel_sets(DetectorId=detector)["ThreatIntelSetIds"]:
-        one = guardduty.get_threat_intel_set(DetectorId=detector, ThreatIntelSetId=name)
-        threats[one["Name"]] = one["Location"]
+        threat_set = guardduty.get_threat_intel_set(DetectorId=detector, ThreatIntelSetId=name)
+        threats[threat_set["Name"]] = threat_set["Location"]
     assert threats["feed"] == "s3://feeds/list.txt"
     assert _read(modules, threats["seen"]) == "192.0.2.66\n"
 
@@ -254,8 +254,8 @@ def test_findings_are_exported(applied: tuple[Applied, str]) -> None:
     properties = kept["DestinationProperties"]
     assert properties["DestinationArn"] == f"arn:aws:s3:::{bucket}/security/guardduty"
     policy = {
-        one["Sid"]: one
-        for one in json.loads(s3.get_bucket_policy(Bucket=bucket)["Policy"])["Statement"]
+        statement["Sid"]: statement
+        for statement in json.loads(s3.get_bucket_policy(Bucket=bucket)["Policy"])["Statement"]
     }
     arn = f"arn:aws:guardduty:{REGION}:{ACCOUNT}:detector/{detector}"
     assert policy["GuardDutyWritesFindings"]["Condition"] == {
@@ -273,7 +273,7 @@ def test_findings_are_exported(applied: tuple[Applied, str]) -> None:
     }
     lock = s3.get_object_lock_configuration(Bucket=bucket)["ObjectLockConfiguration"]
     assert lock["Rule"]["DefaultRetention"] == {"Mode": "GOVERNANCE", "Days": 30}
-    assert [one["Key"] for one in s3.list_objects_v2(Bucket=bucket)["Contents"]] == [
+    assert [item["Key"] for item in s3.list_objects_v2(Bucket=bucket)["Contents"]] == [
         "security/guardduty/"
     ]
     assert "ObjectLockMode" not in s3.head_object(Bucket=bucket, Key="security/guardduty/"), (
@@ -307,14 +307,14 @@ def test_spending_is_watched(applied: tuple[Applied, str]) -> None:
     alerts = budgets.describe_notifications_for_budget(
         AccountId=ACCOUNT, BudgetName=budget["BudgetName"]
     )["Notifications"]
-    assert {(one["NotificationType"], one["Threshold"]) for one in alerts} == {
+    assert {(alert["NotificationType"], alert["Threshold"]) for alert in alerts} == {
         ("ACTUAL", 80),
         ("ACTUAL", 100),
         ("FORECASTED", 100),
     }
-    for one in alerts:
+    for alert in alerts:
         asked = {
-            name: one[name]
+            name: alert[name]
             for name in ("NotificationType", "ComparisonOperator", "Threshold", "ThresholdType")
         }
         told = budgets.describe_subscribers_for_notification(
@@ -354,7 +354,9 @@ def test_changes(applied: tuple[Applied, str]) -> None:
     assert after != before
     assert _read(modules, after) == "198.51.100.8\n"
     listed = modules.client("s3").list_objects_v2(Bucket=after.split("/")[2])["Contents"]
-    assert before.split("/", 3)[3] not in [one["Key"] for one in listed], "the list before is gone"
+    assert before.split("/", 3)[3] not in [item["Key"] for item in listed], (
+        "the list before is gone"
+    )
 
     removed = modules.apply(
         filters=suppress("first", "third", "fourth", "fifth", "sixth"), trial_ends_on="2020-01-31"
@@ -425,12 +427,12 @@ def test_destroyed_from_the_last_rank_to_the_first(applied: tuple[Applied, str])
     )
     assert modules.client("budgets").describe_budgets(AccountId=ACCOUNT).get("Budgets", []) == []
     assert [
-        one["Name"]
-        for one in modules.client("s3").list_buckets()["Buckets"]
-        if one["Name"].startswith(P)
+        bucket["Name"]
+        for bucket in modules.client("s3").list_buckets()["Buckets"]
+        if bucket["Name"].startswith(P)
     ] == []
     assert [
-        one["RoleName"]
-        for one in modules.client("iam").list_roles()["Roles"]
-        if one["RoleName"].startswith(P)
+        role["RoleName"]
+        for role in modules.client("iam").list_roles()["Roles"]
+        if role["RoleName"].startswith(P)
     ] == []

@@ -54,8 +54,8 @@ def roles_in(aws: Aws, account: str) -> dict[str, Json]:
             "boundary": role["PermissionsBoundary"]["PermissionsBoundaryArn"],
             "trust": role["AssumeRolePolicyDocument"],
             "policies": {
-                one: iam.get_role_policy(RoleName=name, PolicyName=one)["PolicyDocument"]
-                for one in named
+                policy: iam.get_role_policy(RoleName=name, PolicyName=policy)["PolicyDocument"]
+                for policy in named
             },
             "attached": iam.list_attached_role_policies(RoleName=name)["AttachedPolicies"],
             "tags": {
@@ -66,7 +66,7 @@ def roles_in(aws: Aws, account: str) -> dict[str, Json]:
         }
     for profile in iam.list_instance_profiles(PathPrefix="/response/")["InstanceProfiles"]:
         found[f"profile {profile['InstanceProfileName']}"] = {
-            "roles": [one["RoleName"] for one in profile["Roles"]],
+            "roles": [role["RoleName"] for role in profile["Roles"]],
             "path": profile["Path"],
         }
     text = json.dumps(found).replace(account, "<account>")

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from sandbox import acts_iam, findings, seed, seed_iam, settings, snapshot_iam
+from sandbox import demo_credential, findings, seed, seed_iam, settings, snapshot_iam
 from sandbox.clients import Aws
 from sandbox.settings import SandboxError
 from tests.sandbox.emulator_helpers import MEMBER, Control
@@ -166,9 +166,13 @@ def test_what_a_thief_left_is_noticed() -> None:
             )
         ),
     }
-    assert acts_iam.wrong(before, undone, done) == [], "a KMS key's end is for people to take back"
-    assert acts_iam.wrong(before, {**undone, labels[3]: "open"}, done) == [f"{labels[3]}: open"]
-    assert acts_iam.wrong(before, {**undone, "session": "works"}, done) == ["session: works"]
+    assert demo_credential.wrong(before, undone, done) == [], (
+        "a KMS key's end is for people to take back"
+    )
+    assert demo_credential.wrong(before, {**undone, labels[3]: "open"}, done) == [
+        f"{labels[3]}: open"
+    ]
+    assert demo_credential.wrong(before, {**undone, "session": "works"}, done) == ["session: works"]
 
 
 def test_actions_are_told_with_what_is_left() -> None:
@@ -183,7 +187,7 @@ def test_actions_are_told_with_what_is_left() -> None:
         {"name": "revert/CreateUser/1", "status": "DONE", "detail": "denied"},
         {"name": "deny_all", "status": "DONE"},
     ]
-    assert acts_iam.actions({"targets": [{"actions": ledger, **left}]}) == [
+    assert demo_credential.actions({"targets": [{"actions": ledger, **left}]}) == [
         "DONE     denied",
         "LEFT     DeleteKey by eve. By hand: aws kms cancel-key-deletion",
     ]

@@ -36,8 +36,8 @@ def _groups_before(incident: Json) -> dict[str, list[str]]:
     before = [(target.get("before") or {}).get("network") or {} for target in incident["targets"]]
     return {
         id: was["groups"]
-        for one in before
-        for id, was in (one.get("interfaces") or {}).items()
+        for network in before
+        for id, was in (network.get("interfaces") or {}).items()
         if not was["managed"]
     }
 

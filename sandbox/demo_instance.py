@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import time
 
-from . import breach, lifecycle, people, snapshot
+from . import human_request, lifecycle, snapshot, undo_containment
 from .clients import Aws
 from .executions import Execution
 from .incidents import Json
@@ -45,7 +45,7 @@ def undone(known: State, incident: Json, say: Progress) -> Json:
     """
     incidents, name = lifecycle.incidents_of(known), str(incident["incident_id"])
     told = {event["at"] + event["event"] for event in incident["timeline"]}
-    done = breach.undo(known, incident)
+    done = undo_containment.undo(known, incident)
     say(f"{done.who} puts {done.interface} back into {', '.join(done.groups)}.")
     deadline = time.monotonic() + SECONDS
     while time.monotonic() < deadline:
@@ -70,7 +70,7 @@ def restored(
     known: State, victim: Victim, incident: Json, before: snapshot.Rows, say: Progress
 ) -> Json:
     """A person restores it; prints how it is now beside how it was. Returns the incident."""
-    answer = people.ask(known, incident)
+    answer = human_request.ask(known, incident)
     for text in answer["restored"]:
         say(f"  restored: {text}")
     for text in answer["not_restored"]:

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from . import findings, lifecycle, people, seed_iam, settings, snapshot, snapshot_iam
+from . import findings, human_request, lifecycle, seed_iam, settings, snapshot, snapshot_iam
 from .clients import Aws
 from .incidents import Json
 from .report import Progress, title
@@ -102,7 +102,7 @@ def play(known: State, say: Progress) -> Ended:
     if incident["status"] != "CONTAINED":
         return Ended(incident, problems)
     title("A person calls it a false alarm, and restores all of it")
-    answer = people.ask(known, incident)
+    answer = human_request.ask(known, incident)
     for text in answer["restored"]:
         say(f"  restored: {text}")
     for text in answer["not_restored"]:
