@@ -67,7 +67,7 @@ def read(path: Path) -> Json:
     return data
 
 
-def _camel(value: Any) -> Any:
+def _camel(value: object) -> Any:
     """GetFindings as boto3 shows it (AccountId) to what EventBridge delivers (accountId)."""
     if isinstance(value, dict):
         return {key[:1].lower() + key[1:]: _camel(item) for key, item in value.items()}
@@ -110,7 +110,7 @@ def recognise(data: Json, name: str) -> Event:
     return Event(SOURCE, DETAIL_TYPE, _camel(data) if _is_api_shape(data) else data)
 
 
-def _times(value: Any) -> Iterator[tuple[str, datetime]]:
+def _times(value: object) -> Iterator[tuple[str, datetime]]:
     """Every time in a document with the name it stands under."""
     if isinstance(value, list):
         for item in value:
@@ -123,7 +123,7 @@ def _times(value: Any) -> Iterator[tuple[str, datetime]]:
                 yield from _times(item)
 
 
-def _is_time(name: str, value: Any) -> bool:
+def _is_time(name: str, value: object) -> bool:
     if not isinstance(value, str) or not _TIME_NAME.match(name) or not _TIMESTAMP.match(value):
         return False
     try:
@@ -142,7 +142,7 @@ def _shifted_text(text: str, offset: timedelta) -> str:
     return f"{moved.isoformat(timespec='seconds')}{fraction or ''}{zone}"
 
 
-def _shifted(value: Any, offset: timedelta) -> Any:
+def _shifted(value: object, offset: timedelta) -> Any:
     if isinstance(value, list):
         return [_shifted(item, offset) for item in value]
     if isinstance(value, dict):

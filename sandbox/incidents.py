@@ -37,7 +37,7 @@ _MORE = (
 _decode = TypeDeserializer().deserialize
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: object) -> Any:
     """DynamoDB's numbers and sets as JSON has them."""
     if isinstance(value, Decimal):
         return int(value) if value == value.to_integral_value() else float(value)

@@ -12,18 +12,23 @@ _WAITING = re.compile(
     r"^(?P<address>\S.*): Still (?:creating|modifying|destroying)\.\.\. \[(?:id=.*, )?"
     r"(?P<elapsed>\S+) elapsed\]"
 )
+_READ = re.compile(r"^\S.*: (?:Refreshing state\.\.\.|Read complete after)")
 _EVERY = 25
+_READ_EVERY = 50
 _QUIET_SECONDS = 10
 
 
 class TerraformProgress:
-    """Tells ``say`` every 25 resources, and every ten seconds what is still waited for."""
+    """Tells ``say`` every 50 resources read, every 25 changed, and every ten seconds what is still
+    waited for.
+    """
 
     def __init__(
         self, say: Callable[[str], None], clock: Callable[[], float] = time.monotonic
     ) -> None:
         self._say = say
         self._clock = clock
+        self._read = 0
         self._done = 0
         self._total = 0
         self._told_at = clock()
@@ -43,6 +48,10 @@ class TerraformProgress:
         if found := _TOTAL.match(line):
             self._total = sum(int(number) for number in found.groups())
             self._tell(f"0 of {self._total} resources ...")
+        elif _READ.match(line) and not self._total:
+            self._read += 1
+            if self._read % _READ_EVERY == 0:
+                self._tell(f"{self._read} resources read ...")
         elif _COMPLETE.match(line):
             self._done += 1
             if self._done % _EVERY == 0:

@@ -16,7 +16,7 @@ from typing import Any
 from . import settings, trail_records
 from .events import in_place
 from .ministack import app, cloudtrail, evaluator, eventbridge, iam, responses
-from .patching import patch
+from .patching import Original, patch
 from .trail_headers import SOURCE_HEADER
 from .trail_records import Call
 
@@ -134,7 +134,7 @@ def _resources(record: Json) -> list[Json]:
             **({"ResourceType": "AWS::IAM::AccessKey"} if name.startswith("A") else {}),
         }
 
-    def walk(node: Any) -> None:
+    def walk(node: object) -> None:
         for key, value in node.items() if isinstance(node, dict) else ():
             if key in _NAMES and isinstance(value, str) and value:
                 found[value] = {"ResourceType": _NAMES[key], "ResourceName": value}
@@ -246,7 +246,7 @@ def record(call: Call) -> None:
     "_maybe_record_cloudtrail",
     restores="calls are recorded with their answer, caller and Region (upstream: neither)",
 )
-def maybe_record(_original: Any, *_: Any) -> None:
+def maybe_record(_original: Original, *_: object) -> None:
     """The gateway records instead: it has the answer."""
 
 
@@ -290,7 +290,7 @@ def _matches(event: Json, name: str, value: str) -> bool:
         "LookupEvents has pages, one attribute, its errors and its rate; events show after a while"
     ),
 )
-def lookup_events(_original: Any, asked: Json) -> Any:
+def lookup_events(_original: Original, asked: Json) -> object:
     if _throttled():
         return cloudtrail._err("ThrottlingException", "Rate exceeded")
     attributes = asked.get("LookupAttributes") or []

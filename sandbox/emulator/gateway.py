@@ -16,7 +16,7 @@ from .faults import FAULTS
 from .http_responses import Response
 from .ministack import actions, app, evaluator, responses
 from .moto_client import forward
-from .patching import patch
+from .patching import Original, patch
 from .trail_records import Call
 
 FORWARDED = settings.MOTO_SERVICES | {"guardduty"}
@@ -33,8 +33,14 @@ actions._BOTOCORE_SERVICE_MAP.setdefault("securityhub", ["securityhub"])
     restores="(no AWS behaviour) the sandbox's own control paths, /_sandbox/",
 )
 async def shortcuts(
-    original: Any, method: str, path: str, headers: Any, body: bytes, params: Any, request_id: str
-) -> Any:
+    original: Original,
+    method: str,
+    path: str,
+    headers: object,
+    body: bytes,
+    params: Any,
+    request_id: str,
+) -> object:
     if path.startswith("/_sandbox/"):
         return control.handle(method, path, params, body)
     return await original(method, path, headers, body, params, request_id)
@@ -76,7 +82,7 @@ def _authorize(
     service: str,
     action: str,
     headers: dict[str, str],
-    query: Any,
+    query: object,
     params: Any,
     region: str,
     request_id: str,
@@ -145,8 +151,14 @@ _REMEMBERED = 2000
     restores="EC2 and the other forwarded services authorize every resource a call names",
 )
 async def dispatch(
-    original: Any, method: str, path: str, headers: Any, body: bytes, query: Any, request_id: str
-) -> Any:
+    original: Original,
+    method: str,
+    path: str,
+    headers: Any,
+    body: bytes,
+    query: object,
+    request_id: str,
+) -> object:
     """A call that an SDK repeats because its answer was lost on a busy machine is answered as
     before, not done twice.
     """
@@ -172,7 +184,13 @@ async def dispatch(
 
 
 async def _dispatch(
-    original: Any, method: str, path: str, headers: Any, body: bytes, query: Any, request_id: str
+    original: Original,
+    method: str,
+    path: str,
+    headers: Any,
+    body: bytes,
+    query: Any,
+    request_id: str,
 ) -> Any:
     params = app._routing_params(method, path, headers, body, query)
     service = app.detect_service(method, path, headers, params)

@@ -54,7 +54,7 @@ _stores: dict[Kind, Any] = {
 }
 
 
-def xml(name: str, value: Any) -> str:
+def xml(name: str, value: object) -> str:
     """A value as IAM's XML: objects by their names, lists as members."""
     if isinstance(value, dict):
         inner = "".join(xml(key, item) for key, item in value.items())

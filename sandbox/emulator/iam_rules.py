@@ -14,7 +14,7 @@ from . import settings
 from .iam_credentials import Answer, error
 from .ministack import account as accounts
 from .ministack import actions, app, evaluator, iam, sts
-from .patching import extend, patch
+from .patching import Original, extend, patch
 
 Json = dict[str, Any]
 POLICIES, KEYS = 10, 2
@@ -51,7 +51,7 @@ def _full(entity: Json | None, kind: str, params: Json) -> Answer | None:
 @patch(
     iam, "_attach_user_policy", restores="a user holds ten managed policies, and only such as exist"
 )
-def attach_user_policy(original: Any, params: Json) -> Any:
+def attach_user_policy(original: Original, params: Json) -> object:
     return _full(iam._users.get(iam._p(params, "UserName")), "User", params) or original(params)
 
 
@@ -60,7 +60,7 @@ def attach_user_policy(original: Any, params: Json) -> Any:
     "_attach_role_policy",
     restores="a role holds ten managed policies, only such as exist; AWS's own roles are its own",
 )
-def attach_role_policy(original: Any, params: Json) -> Any:
+def attach_role_policy(original: Original, params: Json) -> object:
     role = iam._roles.get(iam._p(params, "RoleName"))
     return _protected(role) or _full(role, "Role", params) or original(params)
 
@@ -82,7 +82,7 @@ def _too_long(kind: str, name: str, inline: Json, params: Json) -> Answer | None
     "_put_user_policy",
     restores="a user's inline policies have 2,048 characters together (white space is not counted)",
 )
-def put_user_policy(original: Any, params: Json) -> Any:
+def put_user_policy(original: Original, params: Json) -> object:
     name = iam._p(params, "UserName")
     if name not in iam._users:
         return original(params)
@@ -98,7 +98,7 @@ def put_user_policy(original: Any, params: Json) -> Any:
         "a role's inline policies have 10,240 characters together; AWS's own roles are its own"
     ),
 )
-def put_role_policy(original: Any, params: Json) -> Any:
+def put_role_policy(original: Original, params: Json) -> object:
     role = iam._roles.get(iam._p(params, "RoleName"))
     if role is None:
         return original(params)
@@ -110,7 +110,7 @@ def put_role_policy(original: Any, params: Json) -> Any:
 
 
 @patch(iam, "_create_access_key", restores="a user has two access keys")
-def create_access_key(original: Any, params: Json) -> Any:
+def create_access_key(original: Original, params: Json) -> object:
     name = iam._p(params, "UserName")
     if sum(key["UserName"] == name for key in iam._access_keys.values()) >= KEYS:
         return error(409, "LimitExceeded", f"Cannot exceed quota for AccessKeysPerUser: {KEYS}")
@@ -137,7 +137,7 @@ def _guard(attribute: str) -> None:
         attribute,
         restores="service-linked roles and those of Identity Center are changed by AWS alone",
     )
-    def guarded(original: Any, params: Json) -> Any:
+    def guarded(original: Original, params: Json) -> object:
         return _protected(iam._roles.get(iam._p(params, "RoleName"))) or original(params)
 
 
@@ -208,7 +208,7 @@ _IMPLIED = {
 }
 
 
-def _caller(headers: Any, query: Json) -> str:
+def _caller(headers: object, query: Json) -> str:
     """The name of the user who calls, "" for root and roles."""
     identity = (
         evaluator.resolve_caller_identity(app.extract_access_key_id(headers, query) or "") or {}
@@ -217,7 +217,7 @@ def _caller(headers: Any, query: Json) -> str:
     return arn.rsplit("/", 1)[-1] if ":user/" in arn else ""
 
 
-def resource(headers: Any, params: Json, account: str) -> str | None:
+def resource(headers: object, params: Json, account: str) -> str | None:
     """The ARN an IAM call is checked on, with its path; None where that is not special."""
     call, *names = [
         actions._query_param(params, name)
@@ -253,11 +253,11 @@ def resource(headers: Any, params: Json, account: str) -> str | None:
     ),
 )
 def extract_resource_arn(
-    original: Any,
+    original: Original,
     service: str,
     method: str,
     path: str,
-    headers: Any,
+    headers: object,
     body: bytes,
     params: Any,
     region: str,
@@ -269,8 +269,8 @@ def extract_resource_arn(
 
 @patch(iam, "handle_request", restores="IAM calls without a user name are about the calling user")
 async def handle_request(
-    original: Any, method: str, path: str, headers: Any, body: bytes, query: Json
-) -> Any:
+    original: Original, method: str, path: str, headers: object, body: bytes, query: Json
+) -> object:
     form = dict(urllib.parse.parse_qsl(body.decode("utf-8", "replace")))
     if (
         form.get("Action") in _IMPLIED
@@ -283,7 +283,7 @@ async def handle_request(
 
 def _known(find: Callable[[Json], bool], attribute: str) -> None:
     @patch(iam, attribute, restores="listing what a user who does not exist holds is NoSuchEntity")
-    def listed(original: Any, params: Json) -> Any:
+    def listed(original: Original, params: Json) -> object:
         name = iam._p(params, "UserName")
         if name and not find(params):
             return error(404, "NoSuchEntity", f"The user with name {name} cannot be found.")
@@ -300,8 +300,8 @@ for _name in ("list_access_keys", "list_mfa_devices"):
     restores="credentials of GetSessionToken (without MFA) and GetFederationToken cannot call IAM",
 )
 def enforce(
-    original: Any, access_key: str, action: str, service: str, *args: Any, **kwargs: Any
-) -> Any:
+    original: Original, access_key: str, action: str, service: str, *args: object, **kwargs: object
+) -> object:
     session = sts._sessions.get(access_key) if service == "iam" else None
     if session and session.get("PrincipalType") in ("User", "FederatedUser"):
         return evaluator.AuthError(
@@ -328,7 +328,9 @@ def _entity(params: Json) -> Json:
         " they are about"
     ),
 )
-def request_tag_context(original: Any, service: str, action: str, body: bytes, params: Json) -> Any:
+def request_tag_context(
+    original: Original, service: str, action: str, body: bytes, params: Json
+) -> object:
     context = dict(original(service, action, body, params))
     if service != "iam":
         return context
@@ -348,7 +350,7 @@ def request_tag_context(original: Any, service: str, action: str, body: bytes, p
 
 
 @patch(accounts, "_list_regions", restores="an account sees the Regions that are enabled in it")
-def list_regions(original: Any, asked: Json) -> Any:
+def list_regions(original: Original, asked: Json) -> object:
     status, headers, body = original({})
     shown = [item for item in json.loads(body)["Regions"] if item["RegionName"] in settings.REGIONS]
     wanted = asked.get("RegionOptStatusContains") or []

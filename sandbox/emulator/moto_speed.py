@@ -19,7 +19,7 @@ _as_moto_has_it = _serialize.ResponseSerializer.get_value
 _private_key = _sns.Subscription.private_key
 
 
-def _value(self: Any, value: Any, key: str, shape: Any) -> Any:
+def _value(self: Any, value: Any, key: str, shape: object) -> Any:
     """The names to try depend on the shape, its parent and the value's class: they are kept with
     the shape, and live as long.
     """

@@ -18,7 +18,7 @@ from typing import Any
 
 from .guest import Guest, linux_script
 from .moto_modules import ec2, ssm, ssm_responses
-from .patching import add, patch
+from .patching import Original, add, patch
 
 _DELIVERY = 0.3  # seconds until the agent takes a command
 _guests: dict[str, Guest] = {}
@@ -132,7 +132,7 @@ def _tell(command: Any, id: str, status: str, code: int, out: str, err: str) -> 
     "send_command",
     restores="a command runs the document on its instances",
 )
-def send_command(original: Any, backend: Any, **given: Any) -> Any:
+def send_command(original: Original, backend: Any, **given: Any) -> object:
     account, region = backend.account_id, backend.region_name
     known, ids = _instances(account, region), list(given["instance_ids"])
     if any(

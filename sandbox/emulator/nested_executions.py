@@ -10,7 +10,7 @@ from typing import Any
 from . import service_roles
 from .faults import FAULTS
 from .ministack import responses, stepfunctions
-from .patching import patch
+from .patching import Original, patch
 from .stepfunctions import running
 
 
@@ -33,7 +33,9 @@ def _refusal(target: str) -> str | None:
         " StepFunctions.<name>Exception"
     ),
 )
-def invoke_nested_start_execution(original: Any, resource: str, data: dict[str, Any]) -> Any:
+def invoke_nested_start_execution(
+    original: Original, resource: str, data: dict[str, Any]
+) -> object:
     target = str(data.get("StateMachineArn", ""))
     if refusal := _refusal(target):
         raise stepfunctions._ExecutionError("StepFunctions.AWSStepFunctionsException", refusal)

@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from typing import Any
 
 PINS = {"ministack": "1.5.33", "moto": "5.2.5"}
+# A function of an emulator that a patch replaces and may call.
+Original = Callable[..., Any]
 _MISSING = object()
 
 
@@ -75,7 +77,7 @@ def _mismatch(package: str, what: str, restores: str) -> PatchError:
     return PatchError(f"{package} {what} ({restores}).{pinned}")
 
 
-def replace(target: Any, attribute: str, value: Any, *, restores: str) -> None:
+def replace(target: object, attribute: str, value: Any, *, restores: str) -> None:
     """Set ``target.attribute`` (a module's or a class's) to ``value`` and record what that
     restores.
 
@@ -96,7 +98,7 @@ def replace(target: Any, attribute: str, value: Any, *, restores: str) -> None:
                     table[key] = value
 
 
-def add(target: Any, attribute: str, value: Any, *, restores: str) -> None:
+def add(target: object, attribute: str, value: Any, *, restores: str) -> None:
     """Set an attribute that the emulator lacks; PatchError when it has its own by now."""
     name, package = _name_of(target, attribute)
     if hasattr(target, attribute):
@@ -105,7 +107,7 @@ def add(target: Any, attribute: str, value: Any, *, restores: str) -> None:
         setattr(target, attribute, value)
 
 
-def extend(target: Any, table: str, key: str, value: Any, *, restores: str) -> None:
+def extend(target: object, table: str, key: str, value: Any, *, restores: str) -> None:
     """Add an entry to a table of the emulator's (a dispatch table, its seeds); PatchError when it
     has its own by now.
 
@@ -120,7 +122,7 @@ def extend(target: Any, table: str, key: str, value: Any, *, restores: str) -> N
 
 
 def patch(
-    target: Any, attribute: str, *, restores: str
+    target: object, attribute: str, *, restores: str
 ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Decorate a function that receives the original function first, then the call's own
     arguments.
@@ -130,7 +132,7 @@ def patch(
         original = getattr(target, attribute, None)
 
         @functools.wraps(function)
-        def replacement(*args: Any, **kwargs: Any) -> Any:
+        def replacement(*args: object, **kwargs: object) -> Any:
             return function(original, *args, **kwargs)
 
         replace(target, attribute, replacement, restores=restores)

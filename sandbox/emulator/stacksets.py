@@ -57,7 +57,7 @@ TRUSTED: set[str] = set()  # management accounts that activated trusted access
 _TASKS: set[asyncio.Task[None]] = set()
 
 
-def _ask(account: str, action: str, **request: Any) -> Json:
+def _ask(account: str, action: str, **request: object) -> Json:
     """One call of Organizations, as that account's root user."""
     scope = f"Credential={account}/20250101/us-east-1/organizations/aws4_request"
     headers = {
@@ -119,7 +119,7 @@ def chosen(found: set[str], targets: Json) -> set[str]:
     )
 
 
-def _call(place: Place, action: str, **parameters: Any) -> str:
+def _call(place: Place, action: str, **parameters: object) -> str:
     """A call of MiniStack's CloudFormation in another account; its answer, or Refusal with its
     message.
     """

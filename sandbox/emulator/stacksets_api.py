@@ -40,7 +40,7 @@ def _nested(flat: dict[str, list[str]]) -> Json:
             at = at.setdefault(part, {})
         at[last] = values[0]
 
-    def listed(value: Any) -> Any:
+    def listed(value: object) -> Any:
         if not isinstance(value, dict):
             return value
         if list(value) == ["member"]:
@@ -51,7 +51,7 @@ def _nested(flat: dict[str, list[str]]) -> Json:
     return found
 
 
-def _xml(value: Any) -> str:
+def _xml(value: object) -> str:
     if isinstance(value, dict):
         return "".join(
             f"<{key}>{_xml(item)}</{key}>" for key, item in value.items() if item is not None

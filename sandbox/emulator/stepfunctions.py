@@ -13,7 +13,7 @@ from typing import Any
 from . import service_roles, settings
 from .faults import FAULTS
 from .ministack import lambdas, responses, stepfunctions
-from .patching import patch
+from .patching import Original, patch
 
 PAYLOAD_LIMIT = 262_144
 _running: contextvars.ContextVar[dict[str, Any] | None] = contextvars.ContextVar(
@@ -32,7 +32,7 @@ class Ended(SystemExit):
     """
 
 
-def _jsonata(state: dict[str, Any], context: Any) -> bool:
+def _jsonata(state: dict[str, Any], context: object) -> bool:
     return bool(stepfunctions._state_query_language(state, context) == "JSONata")
 
 
@@ -41,7 +41,7 @@ def _ensure_running(execution: dict[str, Any] | None) -> None:
         raise Ended()
 
 
-def _ensure_size(value: Any) -> None:
+def _ensure_size(value: object) -> None:
     if len(json.dumps(value).encode()) > PAYLOAD_LIMIT:
         raise stepfunctions._ExecutionError(
             "States.DataLimitExceeded",
@@ -55,7 +55,9 @@ def _ensure_size(value: Any) -> None:
     "_apply_output_path",
     restores="a JSONata Succeed state honours Output (upstream returns the input)",
 )
-def apply_output_path(original: Any, state: dict[str, Any], data: Any, context: Any = None) -> Any:
+def apply_output_path(
+    original: Original, state: dict[str, Any], data: object, context: Any = None
+) -> object:
     if state.get("Type") == "Succeed" and _jsonata(state, context):
         return stepfunctions._apply_jsonata_output(state, data, context, default=data)
     return original(state, data, context)
@@ -67,8 +69,13 @@ def apply_output_path(original: Any, state: dict[str, Any], data: Any, context: 
     restores="states inside Map and Parallel are in the history, and end with the execution",
 )
 def run_sub_machine(
-    _original: Any, states: dict[str, Any], start: str, data: Any, execution: Any, context: Any
-) -> Any:
+    _original: Original,
+    states: dict[str, Any],
+    start: str,
+    data: object,
+    execution: Any,
+    context: Any,
+) -> object:
     name: str | None = start
     current = copy.deepcopy(data)
     while name:
@@ -116,8 +123,8 @@ def run_sub_machine(
     ),
 )
 def run_parallel_branches(
-    original: Any, state: dict[str, Any], raw: Any, execution: Any, context: Any
-) -> Any:
+    original: Original, state: dict[str, Any], raw: object, execution: Any, context: object
+) -> object:
     jsonata = _jsonata(state, context)
     if jsonata:
         effective = raw
@@ -173,8 +180,8 @@ def run_parallel_branches(
     restores="MapStateStarted and MapStateSucceeded are in the history; a stopped Map ends",
 )
 def run_map_items(
-    original: Any, state: dict[str, Any], raw: Any, execution: Any, context: Any
-) -> Any:
+    original: Original, state: dict[str, Any], raw: object, execution: Any, context: object
+) -> object:
     stepfunctions._add_event(execution, "MapStateStarted")
     result = original(state, raw, execution, context)
     _ensure_running(execution)
@@ -187,7 +194,9 @@ def run_map_items(
     "_add_event",
     restores="a scheduled task has also started; a Parallel or Map that failed has no exit",
 )
-def add_event(original: Any, execution: Any, event_type: str, details: Any = None) -> Any:
+def add_event(
+    original: Original, execution: object, event_type: str, details: Any = None
+) -> object:
     if execution is None:
         return None
     event = original(execution, event_type, details)
@@ -205,7 +214,7 @@ def add_event(original: Any, execution: Any, event_type: str, details: Any = Non
         " event bus"
     ),
 )
-def run_execution(original: Any, arn: str) -> None:
+def run_execution(original: Original, arn: str) -> None:
     execution = stepfunctions._executions.get(arn)
     machine = (
         stepfunctions._state_machines.get(execution["stateMachineArn"]) or {} if execution else {}
@@ -236,7 +245,7 @@ def run_execution(original: Any, arn: str) -> None:
 @patch(
     stepfunctions, "_fail_execution", restores="an execution that was stopped or timed out stays so"
 )
-def fail_execution(original: Any, execution: Any, error: str, cause: str) -> Any:
+def fail_execution(original: Original, execution: Any, error: str, cause: str) -> object:
     if execution["status"] == "RUNNING":
         return original(execution, error, cause)
     return None
@@ -251,8 +260,8 @@ def fail_execution(original: Any, execution: Any, error: str, cause: str) -> Any
     ),
 )
 def execute_task(
-    original: Any, state: dict[str, Any], raw: Any, execution: Any, context: Any
-) -> Any:
+    original: Original, state: dict[str, Any], raw: object, execution: Any, context: object
+) -> object:
     _ensure_running(execution)
     for field in ("TimeoutSeconds", "HeartbeatSeconds"):
         if isinstance(state.get(field), str):
@@ -270,7 +279,7 @@ def execute_task(
     "_invoke_resource",
     restores="a task result beyond 256 KiB is States.DataLimitExceeded",
 )
-def invoke_resource(original: Any, resource: str, data: Any) -> Any:
+def invoke_resource(original: Original, resource: str, data: object) -> object:
     result = original(resource, data)
     _ensure_size(result)
     return result
@@ -281,7 +290,7 @@ def invoke_resource(original: Any, resource: str, data: Any) -> Any:
     "_error_matches",
     restores="States.ALL does not catch States.DataLimitExceeded or States.Runtime",
 )
-def error_matches(original: Any, names: Any, error: str) -> bool:
+def error_matches(original: Original, names: Any, error: str) -> bool:
     uncatchable = error in ("States.DataLimitExceeded", "States.Runtime")
     return error in names if uncatchable else bool(original(names, error))
 
@@ -294,7 +303,7 @@ def error_matches(original: Any, names: Any, error: str) -> bool:
         " stops waiting"
     ),
 )
-def scaled_sleep(_original: Any, seconds: float) -> None:
+def scaled_sleep(_original: Original, seconds: float) -> None:
     import time
 
     deadline = time.monotonic() + seconds * settings.CLOCK.waits
@@ -311,7 +320,7 @@ def scaled_sleep(_original: Any, seconds: float) -> None:
         " same execution"
     ),
 )
-def start_execution(original: Any, data: dict[str, Any]) -> Any:
+def start_execution(original: Original, data: dict[str, Any]) -> object:
     if len((data.get("input") or "").encode()) > PAYLOAD_LIMIT:
         message = (
             "Value at 'input' failed to satisfy constraint: Member must have length less than or"
@@ -336,7 +345,7 @@ def start_execution(original: Any, data: dict[str, Any]) -> Any:
     "_call_lambda",
     restores="the state machine's role must allow lambda:InvokeFunction on the function",
 )
-def call_lambda(original: Any, reference: str, event: Any) -> Any:
+def call_lambda(original: Original, reference: str, event: object) -> object:
     execution = _running.get()
     _, config, name = lambdas._get_func_record_for_ref(reference)
     if execution and config:
@@ -367,7 +376,7 @@ def call_lambda(original: Any, reference: str, event: Any) -> Any:
     "_invoke_sns_publish",
     restores="sns:publish sends MessageAttributes, and an object as JSON text",
 )
-def sns_publish(original: Any, resource: str, data: dict[str, Any]) -> Any:
+def sns_publish(original: Original, resource: str, data: dict[str, Any]) -> object:
     sent = dict(data)
     attributes = sent.pop("MessageAttributes", None) or {}
     if not isinstance(sent.get("Message", ""), str):
@@ -396,7 +405,7 @@ def _keep_tracing(data: dict[str, Any], arn: str | None) -> None:
         " drift)"
     ),
 )
-def create_state_machine(original: Any, data: dict[str, Any]) -> Any:
+def create_state_machine(original: Original, data: dict[str, Any]) -> object:
     status, headers, body = original(data)
     if status < 400:
         _keep_tracing(data, json.loads(body)["stateMachineArn"])
@@ -408,7 +417,7 @@ def create_state_machine(original: Any, data: dict[str, Any]) -> Any:
     "_update_state_machine",
     restores="UpdateStateMachine changes the tracing configuration",
 )
-def update_state_machine(original: Any, data: dict[str, Any]) -> Any:
+def update_state_machine(original: Original, data: dict[str, Any]) -> object:
     answer = original(data)
     if answer[0] < 400:
         _keep_tracing(data, data.get("stateMachineArn"))
@@ -423,7 +432,7 @@ def update_state_machine(original: Any, data: dict[str, Any]) -> Any:
         " break it"
     ),
 )
-def delete_state_machine(original: Any, data: dict[str, Any]) -> Any:
+def delete_state_machine(original: Original, data: dict[str, Any]) -> object:
     if data.get("stateMachineArn") not in stepfunctions._state_machines:
         return responses.json_response({})
     try:

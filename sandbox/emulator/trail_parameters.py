@@ -36,7 +36,7 @@ def typed(name: str, text: str) -> Any:
     return int(text) if _NUMBERS.fullmatch(name) and re.fullmatch(r"-?\d+", text) else text
 
 
-def camel(value: Any) -> Any:
+def camel(value: object) -> Any:
     """Names with a small first letter, at every level."""
     if isinstance(value, dict):
         return {key[:1].lower() + key[1:]: camel(item) for key, item in value.items()}
@@ -77,7 +77,7 @@ def parameters(flat: Json, *, items: bool) -> Json:
     return _as_ec2_writes(action, shaped) if items else shaped
 
 
-def _shape(node: Any, items: bool, name: str = "") -> Any:
+def _shape(node: object, items: bool, name: str = "") -> Any:
     if not isinstance(node, dict):
         return typed(name, node) if isinstance(node, str) else node
     if node and all(key.isdigit() for key in node):

@@ -176,7 +176,7 @@ def read_only(call: Call, event: str) -> bool:
     return bool(_READS.match(event)) or (call.service == "sts" and event != "SetSourceIdentity")
 
 
-def scrub(value: Any) -> Any:
+def scrub(value: object) -> Any:
     """The value without secrets."""
     if isinstance(value, dict):
         kept = {key: item for key, item in value.items() if not _SECRET.fullmatch(key)}

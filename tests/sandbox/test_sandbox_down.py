@@ -121,6 +121,8 @@ def test_terraforms_progress_has_counts_and_names_what_it_waits_for() -> None:
         "module.security.module.incident[0].aws_sqs_queue_redrive_policy.undelivered: "
         "Still destroying... [id=http://127.0.0.1:1/1/q, {} elapsed]"
     )
+    for number in range(60):
+        progress.read(f"aws_iam_role.this[{number}]: Refreshing state... [id=x]")
     progress.read("Plan: 0 to add, 0 to change, 60 to destroy.")
     for number in range(50):
         progress.read(f'module.a.aws_iam_role.this["{number} b"]: Destruction complete after 0s')
@@ -131,6 +133,7 @@ def test_terraforms_progress_has_counts_and_names_what_it_waits_for() -> None:
     now = 21.0
     progress.read(waiting.format("21s"))
     assert told == [
+        "  50 resources read ...",
         "  0 of 60 resources ...",
         "  25 of 60 resources ...",
         "  50 of 60 resources ...",
