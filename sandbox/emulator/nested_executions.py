@@ -8,14 +8,14 @@ import json
 from typing import Any
 
 from . import service_roles
+from .execution_state import running_execution
 from .faults import FAULTS
 from .ministack import responses, stepfunctions
 from .patching import Original, patch
-from .stepfunctions import running
 
 
 def _refusal(target: str) -> str | None:
-    execution = running()
+    execution = running_execution()
     if execution is None:
         return None
     machine = stepfunctions._state_machines.get(execution["stateMachineArn"]) or {}

@@ -25,6 +25,7 @@ GATEWAY = (
     "s3",
     "stacksets_api",
     "stepfunctions",
+    "stepfunctions_api",
 )
 MOTO = (
     "moto_evidence",

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import secrets
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
 from sandbox import seed, settings, stack
 from sandbox.clients import Aws
-from tests.sandbox.emulator_helpers import ALLOW_ALL, SECURITY, Control, Identity, archive
+from tests.sandbox.emulator_helpers import ALLOW_ALL, MEMBER, SECURITY, Control, Identity, archive
+from tests.sandbox.ssm_helpers import content
 
 
 @pytest.fixture(scope="session")
@@ -115,3 +118,26 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if str(item.path).startswith(here):
             item.add_marker(pytest.mark.sandbox)
+
+
+@pytest.fixture
+def document(aws: Aws) -> Callable[..., str]:
+    """Creates a document in the security account; returns its ARN. Shared with the member
+    account unless told otherwise.
+    """
+
+    def make(script: str, *, shared: bool = True, name: str = "", **more: Any) -> str:
+        name, ssm = name or f"d-{secrets.token_hex(4)}", aws.client("ssm", SECURITY)
+        with contextlib.suppress(ClientError):  # of an earlier test: no longer shared, then gone
+            ssm.modify_document_permission(
+                Name=name, PermissionType="Share", AccountIdsToRemove=[MEMBER]
+            )
+            ssm.delete_document(Name=name)
+        ssm.create_document(Name=name, Content=content(script, **more), DocumentType="Command")
+        if shared:
+            ssm.modify_document_permission(
+                Name=name, PermissionType="Share", AccountIdsToAdd=[MEMBER]
+            )
+        return f"arn:aws:ssm:{aws.region}:{SECURITY}:document/{name}"
+
+    return make
