@@ -300,7 +300,7 @@ async def _follow(stack_set: StackSet, operation: str) -> list[Json]:
         new = {(account, region) for account in now for region in regions} - known
         results += await in_each(
             new,
-            lambda place, unit=unit: deploy(stack_set, place, unit, operation),  # type: ignore[misc]
+            functools.partial(deploy, stack_set, unit=unit, operation=operation),
         )
     return results
 

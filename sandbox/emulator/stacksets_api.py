@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import uuid
 from collections.abc import Callable
 from typing import Any
@@ -256,7 +257,7 @@ def create_stack_instances(request: Json) -> Json:
             places = {(account, region) for account in found for region in regions}
             results += await in_each(
                 places,
-                lambda place, unit=unit: deploy(known, place, unit, operation),  # type: ignore[misc]
+                functools.partial(deploy, known, unit=unit, operation=operation),
             )
             known.targets.setdefault(unit, set()).update(regions)
         return results

@@ -287,7 +287,7 @@ def test_changes_are_told_in_the_region_of_the_call(way: Way, aws: Aws) -> None:
 
 def test_instances_are_of_an_account_and_region(aws: Aws) -> None:
     """The gateway hands the Region of the request on to moto; IAM is checked with it."""
-    plain = {
+    plain: dict[str, Any] = {
         "interfaces": 1,
         "profile_attached": False,
         "in_asg": False,

@@ -4,6 +4,7 @@ which roles only AWS changes.
 
 from __future__ import annotations
 
+import functools
 import json
 import secrets
 import time
@@ -229,7 +230,7 @@ def test_inline_policies_have_a_size(user: User, identity: Identity) -> None:
         return user.iam.put_role_policy(RoleName=role, PolicyName=name, PolicyDocument=document)
 
     fits = 10240 // size
-    assert [code(lambda n=n: put(str(n))) for n in range(fits + 1)] == [""] * fits + [
+    assert [code(functools.partial(put, str(n))) for n in range(fits + 1)] == [""] * fits + [
         "LimitExceeded"
     ]
 
@@ -319,7 +320,7 @@ def test_which_policy_and_boundary_are_condition_keys(user: User, identity: Iden
         iam = identity.client(
             "iam", allow("iam:ListUserTags", "*", StringEquals={"iam:ResourceTag/team": value})
         )
-        assert code(lambda iam=iam: iam.list_user_tags(UserName=user.name)) == refused
+        assert code(functools.partial(iam.list_user_tags, UserName=user.name)) == refused
 
 
 def test_mfa_devices_say_since_when(user: User, control: Control) -> None:

@@ -4,6 +4,7 @@ session policies, enforced.
 
 from __future__ import annotations
 
+import functools
 import gzip
 import hashlib
 import json
@@ -117,7 +118,7 @@ class Collector:
             context, Target("ec2_instance", self.victim.instance, arn, MEMBER, REGION)
         )
         work.stored = {"evidence": self.evidence}
-        work.record_evidence = self.evidence.__setitem__  # type: ignore[method-assign]
+        work.record_evidence = self.evidence.__setitem__  # type: ignore[method-assign, assignment]
         return work
 
     def assume(self, account: str, region: str, document: Json) -> function_aws.Session:
@@ -231,10 +232,11 @@ def test_the_collector_shares_only_what_is_tagged_as_its_own(
     client = use.assume(MEMBER, REGION, everything).client("ec2")
     time.sleep(0.7)
     share = {"Attribute": "createVolumePermission", "OperationType": "add"}
+    partial = functools.partial
     for call in (
-        lambda: client.modify_snapshot_attribute(SnapshotId=other, UserIds=[SECURITY], **share),
-        lambda: client.copy_snapshot(SourceSnapshotId=other, SourceRegion=REGION),
-        lambda: client.delete_snapshot(SnapshotId=other),
+        partial(client.modify_snapshot_attribute, SnapshotId=other, UserIds=[SECURITY], **share),
+        partial(client.copy_snapshot, SourceSnapshotId=other, SourceRegion=REGION),
+        partial(client.delete_snapshot, SnapshotId=other),
     ):
         with pytest.raises(ClientError, match="UnauthorizedOperation"):
             call()

@@ -261,7 +261,7 @@ def test_members_are_named_fifty_at_a_time(region: Region) -> None:
     security = region.of(SECURITY)
     for operation in ("get_members", "disassociate_members", "delete_members"):
         call = functools.partial(getattr(security, operation), DetectorId=detector)
-        refused(lambda call=call: call(AccountIds=names), "invalid or out-of-range")  # type: ignore[misc]
+        refused(functools.partial(call, AccountIds=names), "invalid or out-of-range")
         assert len(call(AccountIds=names[:50])["UnprocessedAccounts"]) == 50
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import time
 from collections.abc import Callable
 
@@ -102,7 +103,7 @@ def test_a_requester_managed_interface_cannot_be_changed(aws: Aws, victim: Make)
 
 def test_instance_attributes(aws: Aws, victim: Make) -> None:
     found, ec2 = victim(interfaces=2), aws.client("ec2")
-    modify = lambda **change: ec2.modify_instance_attribute(InstanceId=found.instance, **change)  # noqa: E731
+    modify = functools.partial(ec2.modify_instance_attribute, InstanceId=found.instance)
     modify(InstanceInitiatedShutdownBehavior={"Value": "terminate"})
     modify(InstanceInitiatedShutdownBehavior={"Value": "stop"})
     modify(DisableApiTermination={"Value": True})
@@ -173,7 +174,7 @@ def test_a_terminated_instance_is_bare(aws: Aws, victim: Make) -> None:
     assert shown["State"]["Name"] == "terminated"
     assert not shown["NetworkInterfaces"] and not shown["SecurityGroups"]
     assert "PrivateIpAddress" not in shown and not shown.get("PrivateDnsName")
-    gone = lambda: ec2.describe_network_interfaces(NetworkInterfaceIds=found.interfaces)  # noqa: E731
+    gone = functools.partial(ec2.describe_network_interfaces, NetworkInterfaceIds=found.interfaces)
     assert code(gone) == "InvalidNetworkInterfaceID.NotFound"
     wanted = {
         "IamInstanceProfile": {"Arn": found.instance_profile_arn},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -154,7 +155,7 @@ def test_parameters_meet_the_pattern(aws: Aws, victim: Make, document: Callable[
         "https://elsewhere.example/b/plan.txt?x",
         "",
     ):
-        assert code(lambda bad=bad: send(aws, found.instance, arn, bad)) == "InvalidParameters"
+        assert code(functools.partial(send, aws, found.instance, arn, bad)) == "InvalidParameters"
 
 
 def test_sending_is_checked_on_document_and_instance(
@@ -173,10 +174,8 @@ def test_sending_is_checked_on_document_and_instance(
     )
     for missing in ([instance], [arn]):
         narrow = identity.client("ssm", allow("ssm:SendCommand", missing))
-        assert (
-            code(lambda n=narrow: n.send_command(InstanceIds=[found.instance], **send_))
-            == "AccessDeniedException"
-        )
+        call = functools.partial(narrow.send_command, InstanceIds=[found.instance], **send_)
+        assert code(call) == "AccessDeniedException"
     shell = identity.client("ssm", allow("ssm:SendCommand", [instance, arn]))
     anything = {"DocumentName": "AWS-RunShellScript", "Parameters": {"commands": ["id"]}}
     assert (

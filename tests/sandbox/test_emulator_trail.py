@@ -24,7 +24,8 @@ def inbox(aws: Aws) -> Iterator[Inbox]:
     """(account, event name) -> the events with it that have arrived on the account's default
     bus.
     """
-    urls, got = {}, {}
+    urls: dict[str, str] = {}
+    arrived: dict[str, list[dict[str, Any]]] = {}
     for account in (MEMBER, SECURITY):
         sqs, name = aws.client("sqs", account), "trail"
         arn = f"arn:aws:sqs:us-east-1:{account}:{name}"
@@ -38,7 +39,7 @@ def inbox(aws: Aws) -> Iterator[Inbox]:
             Name=name, EventPattern=json.dumps({"detail-type": ["AWS API Call via CloudTrail"]})
         )
         events.put_targets(Rule=name, Targets=[{"Id": "q", "Arn": arn}])
-        got[account] = []
+        arrived[account] = []
 
     def read(account: str, name: str) -> list[dict[str, Any]]:
         sqs = aws.client("sqs", account)
@@ -46,9 +47,9 @@ def inbox(aws: Aws) -> Iterator[Inbox]:
             "Messages"
         ):
             for message in found:
-                got[account].append(json.loads(message["Body"]))
+                arrived[account].append(json.loads(message["Body"]))
                 sqs.delete_message(QueueUrl=urls[account], ReceiptHandle=message["ReceiptHandle"])
-        return [event for event in got[account] if event["detail"]["eventName"] == name]
+        return [event for event in arrived[account] if event["detail"]["eventName"] == name]
 
     yield read
     for account in (MEMBER, SECURITY):

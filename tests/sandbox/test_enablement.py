@@ -182,7 +182,8 @@ def test_on_for_the_organization_and_off_again(stack: Stack) -> None:
     assert code == 0, said[-4000:]
 
     # Off by a status, not by leaving it out.
-    off = {**ORGANIZATION, "features": {**ORGANIZATION["features"], "EKS_AUDIT_LOGS": "NONE"}}  # type: ignore[dict-item]
+    features = {**ORGANIZATION["features"], "EKS_AUDIT_LOGS": "NONE"}  # type: ignore[dict-item]
+    off = {**ORGANIZATION, "features": features}
     stack.apply(features={**FEATURES, "EKS_AUDIT_LOGS": "DISABLED"}, organization=off)
     assert stack.region.features(SECURITY)["EKS_AUDIT_LOGS"] == "DISABLED"
 

@@ -21,7 +21,7 @@ from guardduty_response.aws import clients as own_aws
 from guardduty_response.containment.contract import Context, Target
 from guardduty_response.decision.configuration import Config
 from guardduty_response.evidence import store as evidence_store
-from guardduty_response.evidence.items import EvidenceItem
+from guardduty_response.evidence.items import EvidenceItem, Outcome
 from guardduty_response.incident.repository import IncidentRepository
 from guardduty_response.playbooks.ec2_instance.evidence import forensics, uploads
 from guardduty_response.playbooks.ec2_instance.instance_context import InstanceContext
@@ -89,7 +89,7 @@ class Collection:
             self.assume,
             lambda name, body: evidence_store.put(INCIDENT, name, body),
         )
-        part = EvidenceItem(forensics.Outcome.RUNNING, "")
+        part = EvidenceItem(Outcome.RUNNING, "")
         for _ in range(60):
             work = InstanceContext(
                 context, Target("ec2_instance", id, arn, MEMBER, self.aws.region)

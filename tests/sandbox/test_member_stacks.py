@@ -172,7 +172,10 @@ def test_a_stack_of_the_template_by_hand(world: World) -> None:
     stacks.create_stack(
         StackName="roles", TemplateBody=template, Capabilities=["CAPABILITY_NAMED_IAM"]
     )
-    status = lambda: stacks.describe_stacks(StackName="roles")["Stacks"][0]["StackStatus"]  # noqa: E731
+
+    def status() -> str:
+        return str(stacks.describe_stacks(StackName="roles")["Stacks"][0]["StackStatus"])
+
     assert eventually(lambda: status() == "CREATE_COMPLETE"), status()
     assert roles_in(world.aws, account) == roles_in(world.aws, BY_TERRAFORM)
 

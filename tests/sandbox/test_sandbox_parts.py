@@ -157,7 +157,7 @@ def test_the_second_region_is_a_file_that_can_be_left_out(
 
 
 def test_an_incident_has_the_agreed_shape() -> None:
-    items = [
+    items: list[dict[str, Any]] = [
         {"sk": "EVENT#2", "at": "2", "event": "later"},
         {"sk": "EVENT#1", "at": "1", "event": "earlier", "actor": "x"},
         {
