@@ -103,7 +103,7 @@ def _instance(known: State, finding: Path, fresh: bool, say: Progress) -> tuple[
         and "ec2_instance" in _restorable(known)
     ):
         title("Somebody undoes it")
-        incident = demo_instance.undone(known, incident, say)
+        incident = demo_instance.contained_again(known, incident, say)
         title("A person restores it")
         incident, wanted = demo_instance.restored(known, victim, incident, before, say), "RESTORED"
     print(f"\n{transitions} state transitions from the finding to the end of its evidence.")

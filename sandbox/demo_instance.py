@@ -22,35 +22,35 @@ def evidence(incident: Json) -> list[str]:
     """What was collected, a line a part: its outcome, its objects, and what it says."""
     lines = []
     for target in incident["targets"]:
-        for name, part in sorted((target.get("evidence") or {}).items()):
-            if "outcome" in part:
-                count = len(part["objects"])
+        for name, item in sorted((target.get("evidence") or {}).items()):
+            if "outcome" in item:
+                count = len(item["objects"])
                 lines.append(
-                    f"{part['outcome']:13} {name:13} {f'{count} objects' if count else '':11}"
-                    f" {part['detail'][:150]}"
+                    f"{item['outcome']:13} {name:13} {f'{count} objects' if count else '':11}"
+                    f" {item['detail'][:150]}"
                 )
     return lines
 
 
-def _news(incident: Json, told: set[str], say: Progress) -> None:
+def _show_news(incident: Json, shown: set[str], say: Progress) -> None:
     for event in incident["timeline"]:
-        if event["at"] + event["event"] not in told:
-            told.add(event["at"] + event["event"])
+        if event["at"] + event["event"] not in shown:
+            shown.add(event["at"] + event["event"])
             say(f"  {event['event']}: {event.get('detail', '')[:300]}".rstrip(": "))
 
 
-def undone(known: State, incident: Json, say: Progress) -> Json:
+def contained_again(known: State, incident: Json, say: Progress) -> Json:
     """An identity of the member account undoes containment; the incident once that is answered.
     SandboxError when it is not.
     """
     incidents, name = lifecycle.incidents_of(known), str(incident["incident_id"])
-    told = {event["at"] + event["event"] for event in incident["timeline"]}
+    shown = {event["at"] + event["event"] for event in incident["timeline"]}
     done = undo_containment.undo(known, incident)
     say(f"{done.who} puts {done.interface} back into {', '.join(done.groups)}.")
     deadline = time.monotonic() + SECONDS
     while time.monotonic() < deadline:
         found = incidents.get(name)
-        _news(found, told, say)
+        _show_news(found, shown, say)
         events = [event["event"] for event in found["timeline"]]
         again = "contained again" in events and events[-1] == "ended"
         if (

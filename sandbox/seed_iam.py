@@ -267,11 +267,11 @@ def user(
             new.keys[0].client(aws, "sts").get_session_token()["Credentials"]
         )
     for number in range(sessions):
-        held = role(aws, account)
+        assumed = role(aws, account)
         answer = (
             new.keys[0]
             .client(aws, "sts")
-            .assume_role(RoleArn=held.arn, RoleSessionName=f"{name}-{number}")
+            .assume_role(RoleArn=assumed.arn, RoleSessionName=f"{name}-{number}")
         )
         new.sessions[answer["AssumedRoleUser"]["Arn"]] = Credential.of(answer["Credentials"])
     return new

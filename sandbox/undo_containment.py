@@ -35,10 +35,10 @@ def _groups_before(incident: Json) -> dict[str, list[str]]:
     """Interface -> groups before containment, by the incident's record."""
     before = [(target.get("before") or {}).get("network") or {} for target in incident["targets"]]
     return {
-        id: was["groups"]
+        id: interface["groups"]
         for network in before
-        for id, was in (network.get("interfaces") or {}).items()
-        if not was["managed"]
+        for id, interface in (network.get("interfaces") or {}).items()
+        if not interface["managed"]
     }
 
 

@@ -169,9 +169,9 @@ async def dispatch(
         if answer is not None:
             app.logger.warning("The answer to %s was lost, and is given again.", name)
             return answer
-    mine: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+    promised: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
     if name:
-        _ANSWERED[name] = mine
+        _ANSWERED[name] = promised
         while len(_ANSWERED) > _REMEMBERED:
             _ANSWERED.popitem(last=False)
     done = None
@@ -179,8 +179,8 @@ async def dispatch(
         done = await _dispatch(original, method, path, headers, body, query, request_id)
         return done
     finally:
-        if not mine.done():  # what was refused or failed is asked again in earnest
-            mine.set_result(done if done is not None and done[0] < 400 else None)
+        if not promised.done():  # what was refused or failed is asked again in earnest
+            promised.set_result(done if done is not None and done[0] < 400 else None)
 
 
 async def _dispatch(
@@ -203,7 +203,7 @@ async def _dispatch(
     failed = await _meet_faults(service, short, request, headers, request_id)
     region = app.extract_region(headers)
 
-    def told(status: int, answer: Any) -> None:
+    def record(status: int, answer: Any) -> None:
         raw = answer if isinstance(answer, bytes) else str(answer).encode()
         cloudtrail.record(
             Call(service, method, path, headers, body, query, region, request_id, status, raw)
@@ -211,13 +211,13 @@ async def _dispatch(
 
     if failed is None and service not in FORWARDED:
         done = await original(method, path, headers, body, query, request_id)
-        told(done[0], done[2])
+        record(done[0], done[2])
         return done
     if failed is None and app.AUTH:
         failed = await asyncio.to_thread(
             _authorize, service, action, headers, query, params, region, request_id, body
         )
     status, sent, answer = failed or await _serve(service, method, path, headers, body, query)
-    told(status, answer)
+    record(status, answer)
     sent = {**sent, "x-amzn-requestid": request_id}
     return status, sent, answer

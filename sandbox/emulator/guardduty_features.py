@@ -139,12 +139,12 @@ def merge_organization(current: list[Json], new: list[Json]) -> list[Json]:
     for feature in new:
         kept = by_name[feature["name"]]
         kept["autoEnable"] = feature["autoEnable"]
-        said = {
+        wanted = {
             item["name"]: item["autoEnable"]
             for item in feature.get("additionalConfiguration") or []
         }
         kept["additionalConfiguration"] = [
-            {**item, "autoEnable": said.get(item["name"], item["autoEnable"])}
+            {**item, "autoEnable": wanted.get(item["name"], item["autoEnable"])}
             for item in kept["additionalConfiguration"]
         ]
     _check_state(by_name, "autoEnable", "NONE")
@@ -189,14 +189,14 @@ def data_sources(organization: list[Json]) -> Json:
 def of_data_sources(sent: Json) -> list[Json]:
     """The plans that deprecated data sources set: they know new accounts and none, not ALL."""
     findings = (sent.get("malwareProtection") or {}).get("scanEc2InstanceWithFindings") or {}
-    said = {
+    wanted = {
         "S3_DATA_EVENTS": sent.get("s3Logs"),
         "EKS_AUDIT_LOGS": (sent.get("kubernetes") or {}).get("auditLogs"),
         "EBS_MALWARE_PROTECTION": findings.get("ebsVolumes"),
     }
     return [
         {"name": name, "autoEnable": "NEW" if source["autoEnable"] else "NONE"}
-        for name, source in said.items()
+        for name, source in wanted.items()
         if source
     ]
 

@@ -134,8 +134,8 @@ def _create(kind: Kind) -> Callable[[Json], Answer]:
         ):
             return error(400, "InvalidPublicKey", "The public key is not valid.")
         service = iam._p(params, "ServiceName")
-        held = [item for item in _of(kind, user) if item.get("ServiceName", "") == service]
-        if len(held) >= kind.quota:
+        existing = [item for item in _of(kind, user) if item.get("ServiceName", "") == service]
+        if len(existing) >= kind.quota:
             return error(
                 409, "LimitExceeded", f"Cannot exceed quota for {kind.plural}PerUser: {kind.quota}"
             )
@@ -157,11 +157,11 @@ def _list(kind: Kind) -> Callable[[Json], Answer]:
         if missing := _no_user(user):
             return missing
         service = iam._p(params, "ServiceName")
-        held = [
+        existing = [
             item for item in _of(kind, user) if not service or item.get("ServiceName") == service
         ]
         shown = [
-            {key: value for key, value in item.items() if key not in left_out} for item in held
+            {key: value for key, value in item.items() if key not in left_out} for item in existing
         ]
         return _answer(f"List{kind.plural}", {name: shown, "IsTruncated": False})
 

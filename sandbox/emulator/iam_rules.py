@@ -225,8 +225,8 @@ def resource(headers: object, params: Json, account: str) -> str | None:
     ]
     profile, role, user, group = names
     key = actions._query_param(params, "AccessKeyId")
-    if not user and key and (held := iam._access_keys.get_scoped(account, None, key)):
-        user = held["UserName"]
+    if not user and key and (found_key := iam._access_keys.get_scoped(account, None, key)):
+        user = found_key["UserName"]
     if not (profile or role or user) and call in _IMPLIED:
         user = _caller(headers, params)
     if call in ("AddUserToGroup", "RemoveUserFromGroup"):

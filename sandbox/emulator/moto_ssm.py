@@ -188,8 +188,8 @@ def _deliver(
     elif script is None:
         _tell(command, id, "Success", 0, "", "")  # no step for this platform: all are skipped
     else:
-        told, reachable = partial(_tell, command, id), partial(_reachable, account, region, id)
-        _guests[f"{command.command_id} {id}"] = Guest(*script, told, reachable)
+        tell, reachable = partial(_tell, command, id), partial(_reachable, account, region, id)
+        _guests[f"{command.command_id} {id}"] = Guest(*script, tell, reachable)
 
 
 def cancel_command(response: Any) -> Any:

@@ -226,7 +226,7 @@ Work = Callable[[str], Awaitable[list[Json]]]
 def start(
     stack_set: StackSet,
     action: str,
-    work: Work,
+    deploy_all: Work,
     identifier: str = "",
     preferences: Json | None = None,
 ) -> str:
@@ -241,7 +241,7 @@ def start(
             409,
         )
     name = identifier or str(uuid.uuid4())
-    told: Json = {
+    document: Json = {
         "OperationId": name,
         "StackSetId": stack_set.identifier,
         "Action": action,
@@ -250,23 +250,23 @@ def start(
         "CreationTimestamp": _now(),
         "OperationPreferences": preferences or {},
     }
-    stack_set.operations[name] = told
+    stack_set.operations[name] = document
 
     async def run() -> None:
         async with stack_set.lock:
-            told["Status"] = "RUNNING"
+            document["Status"] = "RUNNING"
             try:
-                told["results"] = await work(name)
-                failed = sum(1 for result in told["results"] if result["Status"] == "FAILED")
+                document["results"] = await deploy_all(name)
+                failed = sum(1 for result in document["results"] if result["Status"] == "FAILED")
                 tolerated = (
-                    len(told["results"])
+                    len(document["results"])
                     * int((preferences or {}).get("FailureTolerancePercentage", 0))
                     // 100
                 )
-                told["Status"] = "SUCCEEDED" if failed <= tolerated else "FAILED"
+                document["Status"] = "SUCCEEDED" if failed <= tolerated else "FAILED"
             except Exception as error:  # a caller waits for the end of it, whatever went wrong
-                told.update(Status="FAILED", StatusReason=str(error))
-            told["EndTimestamp"] = _now()
+                document.update(Status="FAILED", StatusReason=str(error))
+            document["EndTimestamp"] = _now()
 
     task = asyncio.get_running_loop().create_task(run())
     _TASKS.add(task)
@@ -278,8 +278,10 @@ def _now() -> str:
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
 
 
-async def in_each(places: Iterable[Place], work: Callable[[Place], Awaitable[Json]]) -> list[Json]:
-    return [await work(place) for place in sorted(places)]
+async def in_each(
+    places: Iterable[Place], change: Callable[[Place], Awaitable[Json]]
+) -> list[Json]:
+    return [await change(place) for place in sorted(places)]
 
 
 async def _follow(stack_set: StackSet, operation: str) -> list[Json]:

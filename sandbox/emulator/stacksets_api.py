@@ -191,7 +191,7 @@ def update_stack_set(request: Json) -> Json:
         raise Refusal("The sandbox updates a StackSet in all its accounts only.")
     known.document = {**known.document, "Tags": [], **request}
 
-    async def work(operation: str) -> list[Json]:
+    async def deploy_all(operation: str) -> list[Json]:
         units = {
             place: instance["OrganizationalUnitId"] for place, instance in known.instances.items()
         }
@@ -201,7 +201,7 @@ def update_stack_set(request: Json) -> Json:
         "OperationId": start(
             known,
             "UPDATE",
-            work,
+            deploy_all,
             request.get("OperationId", ""),
             request.get("OperationPreferences"),
         )
@@ -250,7 +250,7 @@ def _targets(request: Json, creates: bool) -> Json:
 def create_stack_instances(request: Json) -> Json:
     known, targets, regions = _known(request), _targets(request, True), request["Regions"]
 
-    async def work(operation: str) -> list[Json]:
+    async def deploy_all(operation: str) -> list[Json]:
         results = []
         for unit in targets["OrganizationalUnitIds"]:
             found = chosen(await asyncio.to_thread(accounts_of, known.management, unit), targets)
@@ -266,7 +266,7 @@ def create_stack_instances(request: Json) -> Json:
         "OperationId": start(
             known,
             "CREATE",
-            work,
+            deploy_all,
             request.get("OperationId", ""),
             request.get("OperationPreferences"),
         )
@@ -278,7 +278,7 @@ def delete_stack_instances(request: Json) -> Json:
     known, targets, regions = _known(request), _targets(request, False), set(request["Regions"])
     retain = request.get("RetainStacks") == "true"
 
-    async def work(_: str) -> list[Json]:
+    async def deploy_all(_: str) -> list[Json]:
         results = []
         for unit in targets["OrganizationalUnitIds"]:
             there = {
@@ -302,7 +302,7 @@ def delete_stack_instances(request: Json) -> Json:
         "OperationId": start(
             known,
             "DELETE",
-            work,
+            deploy_all,
             request.get("OperationId", ""),
             request.get("OperationPreferences"),
         )

@@ -284,9 +284,9 @@ def error_matches(original: Original, names: Any, error: str) -> bool:
 )
 def scaled_sleep(_original: Original, seconds: float) -> None:
     deadline = time.monotonic() + seconds * settings.CLOCK.waits
-    while (left := deadline - time.monotonic()) > 0:
+    while (remaining := deadline - time.monotonic()) > 0:
         ensure_running(running_execution())
-        time.sleep(min(left, 0.25))
+        time.sleep(min(remaining, 0.25))
 
 
 @patch(

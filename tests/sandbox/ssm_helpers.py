@@ -36,10 +36,10 @@ URL = "http://127.0.0.1:4566/b/plan.txt?X-Amz-Signature=0"
 
 
 def send(aws: Aws, instance: str, document: str, url: str = URL, **more: Any) -> str:
-    got = aws.client("ssm").send_command(
+    answer = aws.client("ssm").send_command(
         DocumentName=document, InstanceIds=[instance], Parameters={"PlanUrl": [url]}, **more
     )
-    return str(got["Command"]["CommandId"])
+    return str(answer["Command"]["CommandId"])
 
 
 def shown(aws: Aws, command: str, instance: str) -> Json:
@@ -50,7 +50,7 @@ def ended(aws: Aws, command: str, instance: str, seconds: float = 20) -> Json:
     final = ("Success", "Failed", "TimedOut", "Cancelled")
     return dict(
         eventually(
-            lambda: (got := shown(aws, command, instance))["Status"] in final and got, seconds
+            lambda: (answer := shown(aws, command, instance))["Status"] in final and answer, seconds
         )
     )
 

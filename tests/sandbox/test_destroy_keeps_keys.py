@@ -70,8 +70,8 @@ class Applied:
 
     def apply(self) -> None:
         targets = [f"-target={address}" for address in APPLIED]
-        code, said = self.run("apply", "-auto-approve", "-input=false", *targets)
-        assert code == 0, said[-4000:]
+        code, output = self.run("apply", "-auto-approve", "-input=false", *targets)
+        assert code == 0, output[-4000:]
         for bucket in (EVIDENCE, FINDINGS):
             self.s3.put_object(Bucket=bucket, Key="incidents/1.json", Body=b"{}")
 
@@ -123,15 +123,15 @@ def applied(aws: Aws, tmp_path: Path) -> Iterator[Applied]:
 
 
 def test_a_bucket_that_cannot_go_keeps_its_key(applied: Applied) -> None:
-    code, said = applied.destroy()
+    code, output = applied.destroy()
     assert code != 0
-    assert said.count("BucketNotEmpty") == 2, said[-4000:]
+    assert output.count("BucketNotEmpty") == 2, output[-4000:]
     assert applied.keys() == {"evidence": "Enabled", "findings": "Enabled"}
     assert applied.buckets() == {EVIDENCE, FINDINGS}
 
     applied.empty()
-    code, said = applied.destroy()
-    assert code == 0, said[-4000:]
+    code, output = applied.destroy()
+    assert code == 0, output[-4000:]
     assert applied.keys() == {
         "evidence": "PendingDeletion",
         "findings": "PendingDeletion",
@@ -155,10 +155,10 @@ def test_what_is_taken_out_of_the_state_stays_as_it_was(applied: Applied) -> Non
         "aws_s3_bucket_server_side_encryption_configuration",
     }
     assert len(kept) == 10, kept
-    code, said = applied.run("state", "rm", *kept)
-    assert code == 0, said
-    code, said = applied.destroy()
-    assert code == 0, said[-4000:]
+    code, output = applied.run("state", "rm", *kept)
+    assert code == 0, output
+    code, output = applied.destroy()
+    assert code == 0, output[-4000:]
     assert applied.keys() == {"evidence": "Enabled", "findings": "Enabled"}
     for bucket in (EVIDENCE, FINDINGS):
         assert applied.s3.get_bucket_policy(Bucket=bucket)["Policy"]

@@ -134,8 +134,10 @@ def test_without_the_right_it_goes_to_the_queue_in_the_rules_region(way: Way) ->
     rule = way.rule(SECURITY, AWAY, BUS, RoleArn=role, DeadLetterConfig={"Arn": dead_arn})
     way.put(SECURITY, AWAY)
     [message] = dead()
-    said = {name: value["StringValue"] for name, value in message["MessageAttributes"].items()}
-    assert (said["ERROR_CODE"], said["RULE_ARN"], said["TARGET_ARN"]) == (
+    attributes = {
+        name: value["StringValue"] for name, value in message["MessageAttributes"].items()
+    }
+    assert (attributes["ERROR_CODE"], attributes["RULE_ARN"], attributes["TARGET_ARN"]) == (
         "NO_PERMISSIONS",
         rule,
         BUS,

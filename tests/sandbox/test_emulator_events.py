@@ -249,7 +249,7 @@ def test_a_queue_feeds_a_function(aws: Aws, bus: Bus, function: Function) -> Non
     bus.sqs.send_message(QueueUrl=url, MessageBody="bad")
     assert bus.receive(out)["Body"] == "value"
 
-    def left() -> int:
+    def remaining() -> int:
         attributes = bus.sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])[
             "Attributes"
         ]
@@ -257,7 +257,7 @@ def test_a_queue_feeds_a_function(aws: Aws, bus: Bus, function: Function) -> Non
             attributes["ApproximateNumberOfMessagesNotVisible"]
         )
 
-    assert eventually(lambda: left() == 1)
+    assert eventually(lambda: remaining() == 1)
 
 
 def test_what_a_function_cannot_handle_is_dead_lettered(

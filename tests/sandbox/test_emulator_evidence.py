@@ -65,7 +65,7 @@ class Collector:
 
     victim: seed.Victim
     role: str
-    vault: str
+    copy_role: str
     evidence: Json = field(default_factory=dict)
     stored: dict[str, bytes] = field(default_factory=dict)
 
@@ -90,7 +90,7 @@ class Collector:
             1,
             detail,
         )
-        account = {"account_id": SECURITY, "kms_key_arn": KEY, "copy_role_name": self.vault}
+        account = {"account_id": SECURITY, "kms_key_arn": KEY, "copy_role_name": self.copy_role}
         values: Json = {field.name: {} for field in fields(Config)} | {
             "name_prefix": PREFIX,
             "partition": "aws",
@@ -114,12 +114,12 @@ class Collector:
             self.put,
         )
         arn = f"arn:aws:ec2:{REGION}:{MEMBER}:instance/{self.victim.instance}"
-        work = InstanceContext(
+        instance = InstanceContext(
             context, Target("ec2_instance", self.victim.instance, arn, MEMBER, REGION)
         )
-        work.stored = {"evidence": self.evidence}
-        work.record_evidence = self.evidence.__setitem__  # type: ignore[method-assign, assignment]
-        return work
+        instance.stored = {"evidence": self.evidence}
+        instance.record_evidence = self.evidence.__setitem__  # type: ignore[method-assign, assignment]
+        return instance
 
     def assume(self, account: str, region: str, document: Json) -> function_aws.Session:
         assert len(json.dumps(document, separators=(",", ":"))) <= 2048
@@ -131,14 +131,14 @@ class Collector:
 
     def collect(self, module: ModuleType) -> EvidenceItem:
         for _ in range(60):
-            part: EvidenceItem = module.run(
+            evidence_item: EvidenceItem = module.run(
                 self.target_context(), dict(self.evidence.get(module.NAME) or {})
             )
-            self.evidence[module.NAME] = json.loads(json.dumps(part.__dict__))
-            if part.outcome != "RUNNING":
-                return part
+            self.evidence[module.NAME] = json.loads(json.dumps(evidence_item.__dict__))
+            if evidence_item.outcome != "RUNNING":
+                return evidence_item
             time.sleep(0.2)
-        raise AssertionError(f"never ends: {part}")
+        raise AssertionError(f"never ends: {evidence_item}")
 
     def lines(self, ending: str) -> list[Json]:
         (name,) = [name for name in self.stored if name.endswith(ending)]
@@ -188,12 +188,12 @@ def collector(
     role = identity.role(
         policy("playbooks/ec2_instance/collector-policy.json", account_id=MEMBER), trust=trust
     )
-    vault = identity.role(
+    copy_role = identity.role(
         policy("modules/forensics-account/copy-policy.json", key_arn=KEY),
         account=SECURITY,
         trust=trust,
     )
-    yield lambda victim: Collector(victim, role, vault.rsplit("/", 1)[-1])
+    yield lambda victim: Collector(victim, role, copy_role.rsplit("/", 1)[-1])
     function_aws.client.cache_clear()
     function_aws._own.cache_clear()
 
@@ -205,10 +205,10 @@ def test_snapshots_then_copies_into_the_forensics_account(
     aws: Aws, victim: Make, collector: Start
 ) -> None:
     use = collector(victim())
-    part = use.collect(snapshots)
-    assert part.outcome == "COMPLETE", part.detail
-    part = use.collect(copies)
-    assert part.outcome == "COMPLETE", part.detail
+    evidence_item = use.collect(snapshots)
+    assert evidence_item.outcome == "COMPLETE", evidence_item.detail
+    evidence_item = use.collect(copies)
+    assert evidence_item.outcome == "COMPLETE", evidence_item.detail
     made = use.evidence["copies"]["state"]["set"]
     assert len(made) == 2
     kept = aws.client("ec2", SECURITY).describe_snapshots(
@@ -272,8 +272,8 @@ def test_a_snapshot_that_is_not_shared_cannot_be_copied(aws: Aws, victim: Make) 
 
 def test_metadata_console_and_screen(victim: Make, collector: Start) -> None:
     use = collector(victim(profile_attached=True))
-    part = use.collect(instance_description)
-    assert part.outcome == "COMPLETE", part.detail
+    evidence_item = use.collect(instance_description)
+    assert evidence_item.outcome == "COMPLETE", evidence_item.detail
     assert {name.rsplit("/", 1)[-1] for name in use.stored} == {
         "metadata.json",
         "console.txt",
@@ -286,11 +286,11 @@ def test_flow_logs_of_a_seeded_log_group(victim: Make, aws: Aws, collector: Star
         aws, interfaces=2, in_asg=False, target_group=False, elastic_ip=False, flow_logs=True
     )
     use = collector(found)
-    part = use.collect(network_logs)
-    assert part.outcome == "COMPLETE", part.detail
+    evidence_item = use.collect(network_logs)
+    assert evidence_item.outcome == "COMPLETE", evidence_item.detail
     streams = {line["logStreamName"] for line in use.lines(f"{found.flow_log}-001.jsonl.gz")}
     assert streams == {f"{interface}-all" for interface in found.interfaces}
-    assert "60 records" in part.detail
+    assert "60 records" in evidence_item.detail
 
 
 def test_flow_logs_of_a_bucket(victim: Make, aws: Aws, collector: Start) -> None:
@@ -325,9 +325,9 @@ def test_flow_logs_of_a_bucket(victim: Make, aws: Aws, collector: Start) -> None
         Key=f"{path}{MEMBER}_vpcflowlogs_{REGION}_{made}_{at:%Y%m%dT%H%M}Z_1.log.gz",
         Body=body,
     )
-    part = use.collect(network_logs)
-    assert part.outcome == "COMPLETE", part.detail
-    assert "1 records" in part.detail
+    evidence_item = use.collect(network_logs)
+    assert evidence_item.outcome == "COMPLETE", evidence_item.detail
+    assert "1 records" in evidence_item.detail
 
 
 def test_the_collector_reads_logs_alone(aws: Aws, victim: Make, collector: Start) -> None:
@@ -372,10 +372,10 @@ def test_calls_on_the_instance_with_the_trail(aws: Aws, victim: Make, collector:
             Bucket=name, Key=path, Body=gzip.compress(json.dumps({"Records": [record]}).encode())
         )
         time.sleep(1.1)  # the window ends with the last whole second
-        part = use.collect(api_calls)
+        evidence_item = use.collect(api_calls)
     finally:
         aws.client("cloudtrail").delete_trail(Name=name)
-    assert part.outcome == "COMPLETE", part.detail
+    assert evidence_item.outcome == "COMPLETE", evidence_item.detail
     assert "ModifyInstanceAttribute" in {
         line["eventName"] for line in use.lines("lookup-001.jsonl.gz")
     }

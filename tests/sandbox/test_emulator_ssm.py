@@ -43,13 +43,17 @@ def test_a_command_runs_its_script_and_shows_how_it_goes(
     command = send(aws, found.instance, arn, Comment="for a test")
     assert shown(aws, command, found.instance)["Status"] == "Pending"
     assert eventually(lambda: shown(aws, command, found.instance)["Status"] == "InProgress", 3)
-    got = ended(aws, command, found.instance)
-    assert (got["Status"], got["ResponseCode"], got["StandardErrorContent"]) == (
+    invocation = ended(aws, command, found.instance)
+    assert (
+        invocation["Status"],
+        invocation["ResponseCode"],
+        invocation["StandardErrorContent"],
+    ) == (
         "Success",
         0,
         "err\n",
     )
-    out = got["StandardOutputContent"]
+    out = invocation["StandardOutputContent"]
     assert "AWS" not in out and "HOME" not in out, "none of the sandbox's environment"
     assert out.rstrip().endswith(str(len(URL) + 1)), "the parameter stands in the script"
     assert not Path(out.split("out ")[1].split()[0]).exists(), "its directory is removed"
@@ -69,8 +73,8 @@ def test_a_script_that_fails_or_takes_too_long(
     found = victim()
     failing = send(aws, found.instance, document("exit 3"))
     slow = send(aws, found.instance, document("sleep 300 & sleep 300", limit=1))
-    got = ended(aws, failing, found.instance)
-    assert (got["Status"], got["ResponseCode"]) == ("Failed", 3)
+    invocation = ended(aws, failing, found.instance)
+    assert (invocation["Status"], invocation["ResponseCode"]) == ("Failed", 3)
     assert ended(aws, slow, found.instance)["Status"] == "TimedOut"
 
 
@@ -101,8 +105,8 @@ def test_faults_by_tag(aws: Aws, victim: Make, document: Callable[..., str]) -> 
     waits, fails, never = (
         send(aws, target.instance, arn) for target in (hanging, failing, offline)
     )
-    got = ended(aws, fails, failing.instance)
-    assert (got["Status"], got["StandardOutputContent"]) == ("Failed", "")
+    invocation = ended(aws, fails, failing.instance)
+    assert (invocation["Status"], invocation["StandardOutputContent"]) == ("Failed", "")
     assert code(lambda: send(aws, unmanaged.instance, arn)) == "InvalidInstanceId"
     time.sleep(1)
     assert shown(aws, waits, hanging.instance)["Status"] == "InProgress"

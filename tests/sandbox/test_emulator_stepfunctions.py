@@ -190,10 +190,10 @@ def watch(aws: Aws) -> str:
 
 
 def statuses(aws: Aws, queue: str, execution: str) -> list[str]:
-    got = aws.client("sqs", SECURITY).receive_message(
+    answer = aws.client("sqs", SECURITY).receive_message(
         QueueUrl=queue, MaxNumberOfMessages=10, VisibilityTimeout=0
     )
-    details = [json.loads(message["Body"])["detail"] for message in got.get("Messages", [])]
+    details = [json.loads(message["Body"])["detail"] for message in answer.get("Messages", [])]
     return [detail["status"] for detail in details if detail["executionArn"] == execution]
 
 
@@ -334,8 +334,8 @@ def test_publishing_with_attributes(aws: Aws, runner: Runner, machine: Machine) 
         "End": True,
     }
     runner.run(machine({"T": publish}, "T"))
-    got = eventually(lambda: sqs.receive_message(QueueUrl=url).get("Messages"))
-    assert json.loads(json.loads(got[0]["Body"])["Message"]) == {"a": 1}
+    answer = eventually(lambda: sqs.receive_message(QueueUrl=url).get("Messages"))
+    assert json.loads(json.loads(answer[0]["Body"])["Message"]) == {"a": 1}
 
 
 def test_a_stopped_execution_does_not_fail_afterwards(

@@ -94,18 +94,18 @@ class Stack:
         return done.returncode, done.stdout
 
     def apply(self, **variables: Any) -> str:
-        code, said = self.run("apply", "-auto-approve", **variables)
-        assert code == 0, said[-4000:]
-        return said
+        code, output = self.run("apply", "-auto-approve", **variables)
+        assert code == 0, output[-4000:]
+        return output
 
     def plan(self, **variables: Any) -> tuple[int, str]:
         """0: nothing to do, 1: an error, 2: changes."""
         return self.run("plan", "-detailed-exitcode", **variables)
 
     def destroy(self, **variables: Any) -> str:
-        code, said = self.run("destroy", "-auto-approve", **variables)
-        assert code == 0, said[-4000:]
-        return said
+        code, output = self.run("destroy", "-auto-approve", **variables)
+        assert code == 0, output[-4000:]
+        return output
 
 
 @pytest.fixture
@@ -137,8 +137,10 @@ ORGANIZATION = {
 
 def test_on_for_the_organization_and_off_again(stack: Stack) -> None:
     off_there = {"RDS_LOGIN_EVENTS": "DISABLED"}
-    said = stack.apply(features=FEATURES, organization=ORGANIZATION, management_features=off_there)
-    created = [line.split(":")[0] for line in said.splitlines() if "Creation complete" in line]
+    output = stack.apply(
+        features=FEATURES, organization=ORGANIZATION, management_features=off_there
+    )
+    created = [line.split(":")[0] for line in output.splitlines() if "Creation complete" in line]
     detector = "module.detector.aws_guardduty_detector.this[0]"
     registered = "module.delegated_admin[0].aws_guardduty_organization_admin_account.this"
     configured = "module.detector.aws_guardduty_organization_configuration.this[0]"
@@ -176,10 +178,10 @@ def test_on_for_the_organization_and_off_again(stack: Stack) -> None:
         "ENABLED",
     ), "NONE turns nothing off."
 
-    code, said = stack.plan(
+    code, output = stack.plan(
         features=FEATURES, organization=ORGANIZATION, management_features=off_there
     )
-    assert code == 0, said[-4000:]
+    assert code == 0, output[-4000:]
 
     # Off by a status, not by leaving it out.
     features = {**ORGANIZATION["features"], "EKS_AUDIT_LOGS": "NONE"}  # type: ignore[dict-item]
@@ -187,8 +189,8 @@ def test_on_for_the_organization_and_off_again(stack: Stack) -> None:
     stack.apply(features={**FEATURES, "EKS_AUDIT_LOGS": "DISABLED"}, organization=off)
     assert stack.region.features(SECURITY)["EKS_AUDIT_LOGS"] == "DISABLED"
 
-    said = stack.destroy(features=FEATURES, organization=ORGANIZATION)
-    gone = [line.split(":")[0] for line in said.splitlines() if "Destruction complete" in line]
+    output = stack.destroy(features=FEATURES, organization=ORGANIZATION)
+    gone = [line.split(":")[0] for line in output.splitlines() if "Destruction complete" in line]
     order = [gone.index(address) for address in (exception, configured, registered, detector)]
     assert order == sorted(order), gone
     assert region.of(SECURITY).list_detectors()["DetectorIds"] == []
@@ -216,9 +218,10 @@ def test_auto_enable_changes_and_an_account_is_let_go(stack: Stack) -> None:
     detector = region.detector(SECURITY)
 
     organization["auto_enable_members"] = "ALL"
-    said = " ".join(stack.apply(organization=organization).replace("│", " ").split())
+    output = " ".join(stack.apply(organization=organization).replace("│", " ").split())
     assert (
-        f"organization.members names {MEMBER}, {MANAGEMENT}, but auto_enable_members is ALL" in said
+        f"organization.members names {MEMBER}, {MANAGEMENT}, but auto_enable_members is ALL"
+        in output
     )
     known = region.of(SECURITY).describe_organization_configuration(DetectorId=detector)
     plans = {
@@ -290,8 +293,8 @@ def test_a_detector_that_exists_is_adopted(stack: Stack) -> None:
 
 @pytest.mark.parametrize("stack", ["us-west-1"], indirect=True)
 def test_mistakes_are_told_before_anything_is_done(stack: Stack, aws: Aws) -> None:
-    code, said = stack.plan(managing=SECURITY, organization={"manage": True})
-    text = " ".join(said.split())
+    code, output = stack.plan(managing=SECURITY, organization={"manage": True})
+    text = " ".join(output.split())
     assert (
         code == 1
         and "must run in the management account of organization o-sandbox001, which is "
@@ -303,10 +306,10 @@ def test_mistakes_are_told_before_anything_is_done(stack: Stack, aws: Aws) -> No
     organizations = aws.client("organizations", MANAGEMENT)
     organizations.disable_aws_service_access(ServicePrincipal="guardduty.amazonaws.com")
     try:
-        code, said = stack.plan(organization={"manage": True})
+        code, output = stack.plan(organization={"manage": True})
     finally:
         organizations.enable_aws_service_access(ServicePrincipal="guardduty.amazonaws.com")
-    text = " ".join(said.split())
+    text = " ".join(output.split())
     assert (
         code == 1
         and "Trusted access for guardduty.amazonaws.com is not enabled in organization o-sandbox001"
@@ -322,8 +325,8 @@ def test_mistakes_are_told_before_anything_is_done(stack: Stack, aws: Aws) -> No
 @pytest.mark.parametrize("stack", ["us-east-2"], indirect=True)
 def test_another_administrator_is_not_replaced(stack: Stack) -> None:
     stack.region.of(MANAGEMENT).enable_organization_admin_account(AdminAccountId=MEMBER)
-    code, said = stack.run("apply", "-auto-approve", organization={"manage": True})
-    text = " ".join(said.replace("│", " ").split())
+    code, output = stack.run("apply", "-auto-approve", organization={"manage": True})
+    text = " ".join(output.replace("│", " ").split())
     assert (
         code == 1
         and "another account is already enabled as GuardDuty delegated administrator" in text

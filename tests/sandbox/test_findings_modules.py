@@ -45,8 +45,8 @@ def test_filters_are_made_one_after_another(applied: tuple[Applied, str]) -> Non
     """GuardDuty takes rank n only once n-1 is there: each creation begins when the one before is
     complete.
     """
-    modules, said = applied
-    assert steps(said) == [
+    modules, output = applied
+    assert steps(output) == [
         (rank, what) for rank in range(1, 6) for what in ("Creating", "Creation complete")
     ]
     assert modules.ranks() == {"first": 1, "second": 2, "third": 3, "fourth": 4, "fifth": 5}
@@ -252,8 +252,8 @@ def _trusted(modules: Applied) -> str:
 
 def test_destroyed_from_the_last_rank_to_the_first(applied: tuple[Applied, str]) -> None:
     modules, _ = applied
-    said = modules.run("destroy", "-auto-approve", "-input=false", "-parallelism=30")
-    assert steps(said) == [
+    output = modules.run("destroy", "-auto-approve", "-input=false", "-parallelism=30")
+    assert steps(output) == [
         (rank, what) for rank in (5, 4, 3, 2, 1) for what in ("Destroying", "Destruction complete")
     ]
     assert modules.client("guardduty").list_detectors()["DetectorIds"] == []

@@ -89,17 +89,17 @@ class Collection:
             self.assume,
             lambda name, body: evidence_store.put(INCIDENT, name, body),
         )
-        part = EvidenceItem(Outcome.RUNNING, "")
+        evidence_item = EvidenceItem(Outcome.RUNNING, "")
         for _ in range(60):
-            work = InstanceContext(
+            instance = InstanceContext(
                 context, Target("ec2_instance", id, arn, MEMBER, self.aws.region)
             )
-            work.stored = {"status": "OPEN"}  # not contained yet
-            part = forensics.run(work, dataclasses.asdict(part))
-            if part.outcome != "RUNNING":
-                return part
-            time.sleep(min(part.wait_seconds, 1))
-        raise AssertionError(part.detail)
+            instance.stored = {"status": "OPEN"}  # not contained yet
+            evidence_item = forensics.run(instance, dataclasses.asdict(evidence_item))
+            if evidence_item.outcome != "RUNNING":
+                return evidence_item
+            time.sleep(min(evidence_item.wait_seconds, 1))
+        raise AssertionError(evidence_item.detail)
 
     def assume(self, account: str, region: str, policy: Json) -> own_aws.Session:
         anybody = {
@@ -189,25 +189,25 @@ def collection(
 
 
 def test_a_collection_end_to_end(collection: Collection, victim: Make) -> None:
-    part = collection.run(victim().instance)
-    assert part.outcome == "COMPLETE", part.detail
-    shown = {item["key"].rsplit("/", 1)[-1]: item for item in part.objects}
+    evidence_item = collection.run(victim().instance)
+    assert evidence_item.outcome == "COMPLETE", evidence_item.detail
+    shown = {item["key"].rsplit("/", 1)[-1]: item for item in evidence_item.objects}
     assert set(shown) == {*uploads.SECTIONS, "commands.txt", "index.tsv"}
-    for item in part.objects:
+    for item in evidence_item.objects:
         body = collection.read(item["key"])
         assert (hashlib.sha256(body).hexdigest(), len(body)) == (item["sha256"], item["bytes"])
     assert "my own" in collection.read(shown["commands.txt"]["key"]).decode()
     assert "PID" in collection.read(shown["processes.txt"]["key"]).decode()
-    assert "X-Amz-" not in json.dumps(dataclasses.asdict(part))
+    assert "X-Amz-" not in json.dumps(dataclasses.asdict(evidence_item))
 
 
 def test_a_url_is_good_for_its_own_key_and_once(collection: Collection, victim: Make) -> None:
     import urllib.error
     import urllib.request
 
-    part = collection.run(victim().instance)
+    evidence_item = collection.run(victim().instance)
     plan = collection.read(
-        f"incidents/{INCIDENT}/{part.state['uploads']['folder']}/plan.txt"
+        f"incidents/{INCIDENT}/{evidence_item.state['uploads']['folder']}/plan.txt"
     ).decode()
     urls = {
         line.split("\t")[0]: line.split("\t")[2]
@@ -248,9 +248,9 @@ done"""
     }
     name = f"{PREFIX}-forensics"
     document(script, name=name)
-    part = collection.run(victim().instance)
-    assert part.outcome == "PARTIAL", part.detail
-    [dump] = [item for item in part.objects if item["what"] == "memory"]
+    evidence_item = collection.run(victim().instance)
+    assert evidence_item.outcome == "PARTIAL", evidence_item.detail
+    [dump] = [item for item in evidence_item.objects if item["what"] == "memory"]
     assert dump["bytes"] == 5242884
     assert collection.read(dump["key"])[-4:] == b"tail"
     open_ = (
@@ -272,16 +272,16 @@ done"""
 def test_what_goes_wrong_is_said(
     collection: Collection, victim: Make, trait: str, outcome: str, text: str
 ) -> None:
-    part = collection.run(victim(tags={"sandbox:ssm": trait}).instance)
-    assert part.outcome == outcome and text in part.detail
+    evidence_item = collection.run(victim(tags={"sandbox:ssm": trait}).instance)
+    assert evidence_item.outcome == outcome and text in evidence_item.detail
 
 
 def test_it_hangs(collection: Collection, victim: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(forensics, "GRACE", 2)
     collection.config["deadline_seconds"] = 3
-    part = collection.run(victim(tags={"sandbox:ssm": "hang"}).instance)
-    assert part.outcome == "FAILED"
-    assert "was InProgress" in part.detail and "was cancelled" in part.detail
+    evidence_item = collection.run(victim(tags={"sandbox:ssm": "hang"}).instance)
+    assert evidence_item.outcome == "FAILED"
+    assert "was InProgress" in evidence_item.detail and "was cancelled" in evidence_item.detail
 
 
 def test_no_document_for_the_account(collection: Collection, victim: Make) -> None:
@@ -289,8 +289,11 @@ def test_no_document_for_the_account(collection: Collection, victim: Make) -> No
     collection.aws.client("ssm", SECURITY).modify_document_permission(
         Name=name, PermissionType="Share", AccountIdsToRemove=[MEMBER]
     )
-    part = collection.run(victim().instance)
-    assert part.outcome == "NOT_POSSIBLE" and f"shared with account {MEMBER}" in part.detail
+    evidence_item = collection.run(victim().instance)
+    assert (
+        evidence_item.outcome == "NOT_POSSIBLE"
+        and f"shared with account {MEMBER}" in evidence_item.detail
+    )
 
 
 def test_the_collector_role_may_send_no_other_document() -> None:
