@@ -75,10 +75,8 @@ def _send(arguments: argparse.Namespace) -> int:
             " sandbox up"
         )
     sent = findings.send(aws, event)
-    kind, where = (
-        event.detail.get("type") or event.detail_type,
-        f"account {settings.SECURITY_ACCOUNT}, {event.region}",
-    )
+    kind = event.detail.get("type") or event.detail_type
+    where = f"account {settings.SECURITY_ACCOUNT}, {event.region}"
     say(f"Sent {kind} to {where} (event {sent.event_id}).")
     if not arguments.wait:
         if arguments.json:

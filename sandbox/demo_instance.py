@@ -43,7 +43,8 @@ def contained_again(known: State, incident: Json, say: Progress) -> Json:
     """An identity of the member account undoes containment; the incident once that is answered.
     SandboxError when it is not.
     """
-    incidents, name = lifecycle.incidents_of(known), str(incident["incident_id"])
+    incidents = lifecycle.incidents_of(known)
+    name = str(incident["incident_id"])
     shown = {event["at"] + event["event"] for event in incident["timeline"]}
     done = undo_containment.undo(known, incident)
     say(f"{done.who} puts {done.interface} back into {', '.join(done.groups)}.")

@@ -14,7 +14,8 @@ def _arn(service: str, resource: str) -> str:
 
 def names(prefix: str) -> dict[str, Any]:
     """The names the module gives its parts, from its ``name_prefix``."""
-    account, region = settings.SECURITY_ACCOUNT, settings.REGION
+    account = settings.SECURITY_ACCOUNT
+    region = settings.REGION
     queues = {"undelivered": f"{prefix}-undelivered", "dead_letters": f"{prefix}-dead-letters"}
     return {
         "table": f"{prefix}-incidents",

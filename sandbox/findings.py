@@ -20,7 +20,8 @@ from .clients import Aws
 from .settings import SandboxError
 
 Json = dict[str, Any]
-SOURCE, DETAIL_TYPE = "aws.guardduty", "GuardDuty Finding"
+SOURCE = "aws.guardduty"
+DETAIL_TYPE = "GuardDuty Finding"
 # The names of times in findings and events: createdAt, eventLastSeen, launchTime, startTime, time …
 # in either capitalization. Tags and names that look like a time have other keys.
 _TIME_NAME = re.compile(r"(?:.*(?:At|Time|Seen)|[Tt]ime)$")
@@ -96,7 +97,8 @@ def recognise(data: Json, name: str) -> Event:
             raise SandboxError(
                 f"{name} is an event whose detail is not an object; EventBridge takes objects only."
             )
-        source, kind = str(data.get("source", SOURCE)), str(data.get("detail-type", DETAIL_TYPE))
+        source = str(data.get("source", SOURCE))
+        kind = str(data.get("detail-type", DETAIL_TYPE))
         return Event(source, kind, _camel(detail) if _is_api_shape(detail) else detail)
     for key in ("Findings", "findings"):
         if isinstance(data.get(key), list):

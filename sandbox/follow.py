@@ -64,7 +64,8 @@ class Follow:
 
     def until_recorded(self) -> Json:
         """The incident of the event; SandboxError when nothing is recorded in time."""
-        began, ended_at = time.monotonic(), 0.0
+        began = time.monotonic()
+        ended_at = 0.0
         while time.monotonic() - began < RECORD_SECONDS:
             found = self._recorded()
             if found:

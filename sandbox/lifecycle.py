@@ -50,7 +50,8 @@ def _seed(known: State, say: Say) -> None:
     if known.seed:
         return
     aws = Aws(known.endpoint)
-    victim, people = seed.instance(aws), seed_iam.people(aws)
+    victim = seed.instance(aws)
+    people = seed_iam.people(aws)
     known.seed, known.people = victim.as_dict(), people
     known.save()
     say(

@@ -240,7 +240,8 @@ def flow_log(aws: Aws, victim: Victim, minutes: int = 30) -> str:
     """A flow log of the victim's VPC to CloudWatch Logs, with a record a minute of a talk to a
     mining pool. Returns its id.
     """
-    ec2, logs = aws.client("ec2", victim.account), aws.client("logs", victim.account)
+    ec2 = aws.client("ec2", victim.account)
+    logs = aws.client("logs", victim.account)
     group = f"/vpc/{victim.vpc}"
     logs.create_log_group(logGroupName=group)
     made = ec2.create_flow_logs(

@@ -164,7 +164,8 @@ def role_session(aws: Aws, account: str, name: str, session: str) -> Credential:
 
 
 def _mfa(aws: Aws, user: User, when: str, seconds: float) -> None:
-    iam, name = aws.client("iam", user.account), f"{user.name}-{when}"
+    iam = aws.client("iam", user.account)
+    name = f"{user.name}-{when}"
     serial = iam.create_virtual_mfa_device(VirtualMFADeviceName=name)["VirtualMFADevice"][
         "SerialNumber"
     ]
@@ -238,7 +239,8 @@ def user(
     """
     iam, name = aws.client("iam", account), name or f"alice-{secrets.token_hex(4)}"
     made = iam.create_user(UserName=name)["User"]
-    new, who = User(account, name, made["Arn"], made["UserId"], console=console), {"UserName": name}
+    new = User(account, name, made["Arn"], made["UserId"], console=console)
+    who = {"UserName": name}
     iam.put_user_policy(**who, PolicyName="work", PolicyDocument=json.dumps(policy or ALLOW_ALL))
     new.keys = [Credential.of(iam.create_access_key(**who)["AccessKey"]) for _ in range(keys)]
     if console:
@@ -294,7 +296,8 @@ class Mischief:
 
 def trail(aws: Aws, account: str = settings.MEMBER_ACCOUNT) -> str:
     """A trail that logs into a bucket of its own; its name."""
-    name, client = f"audit-{secrets.token_hex(4)}", aws.client("cloudtrail", account)
+    name = f"audit-{secrets.token_hex(4)}"
+    client = aws.client("cloudtrail", account)
     aws.client("s3", account).create_bucket(Bucket=f"{name}-logs")
     client.create_trail(Name=name, S3BucketName=f"{name}-logs")
     client.start_logging(Name=name)
@@ -313,11 +316,10 @@ def mischief(
     ``who`` must be allowed IAM: no credentials of GetSessionToken or GetFederationToken.
     """
     place = within or seed.network(aws, account, name=f"target-{secrets.token_hex(4)}")
-    watched, kms = (
-        trail(aws, account),
-        aws.client("kms", account).create_key(Description="customer data")["KeyMetadata"]["KeyId"],
-    )
-    iam, name = who.client(aws, "iam", source=THIEF), f"backup-{secrets.token_hex(3)}"
+    watched = trail(aws, account)
+    kms = aws.client("kms", account).create_key(Description="customer data")["KeyMetadata"]["KeyId"]
+    iam = who.client(aws, "iam", source=THIEF)
+    name = f"backup-{secrets.token_hex(3)}"
     iam.create_user(UserName=name)
     iam.attach_user_policy(UserName=name, PolicyArn="arn:aws:iam::aws:policy/AdministratorAccess")
     key = Credential.of(iam.create_access_key(UserName=name)["AccessKey"])

@@ -123,7 +123,8 @@ def table(before: Rows, after: Rows | None = None) -> str:
     middle = max(len("before"), *(len(before.get(label, "-")) for label in labels))
     lines = [f"  {'':{wide}}  {'before':{middle}}  after"]
     for label in labels:
-        old, new = before.get(label, "-"), after.get(label, "-")
+        old = before.get(label, "-")
+        new = after.get(label, "-")
         mark = "*" if old != new else " "
         lines.append(
             f"{mark} {label:{wide}}  {old:{middle}}  {paint(new, 'green') if old != new else new}"

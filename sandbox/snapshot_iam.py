@@ -50,7 +50,8 @@ def _statuses(items: list[dict[str, Any]], name: str) -> str:
 
 def user(aws: Aws, found: seed_iam.User) -> Rows:
     """Label -> what is read back of a user now; its credentials are tried out."""
-    iam, who = aws.client("iam", found.account), {"UserName": found.name}
+    iam = aws.client("iam", found.account)
+    who = {"UserName": found.name}
     shown = iam.get_user(**who)["User"]
     status = {
         item["AccessKeyId"]: item["Status"]
@@ -103,7 +104,8 @@ def user(aws: Aws, found: seed_iam.User) -> Rows:
 
 def role(aws: Aws, found: seed_iam.Role) -> Rows:
     """Label -> what is read back of a role now; its sessions' credentials are tried out."""
-    iam, who = aws.client("iam", found.account), {"RoleName": found.name}
+    iam = aws.client("iam", found.account)
+    who = {"RoleName": found.name}
     attached = [
         item["PolicyName"] for item in iam.list_attached_role_policies(**who)["AttachedPolicies"]
     ]
@@ -124,7 +126,9 @@ def role(aws: Aws, found: seed_iam.Role) -> Rows:
 
 def mischief(aws: Aws, done: seed_iam.Mischief, account: str) -> Rows:
     """Label -> how what a thief did stands now."""
-    iam, ec2, who = aws.client("iam", account), aws.client("ec2", account), {"UserName": done.user}
+    iam = aws.client("iam", account)
+    ec2 = aws.client("ec2", account)
+    who = {"UserName": done.user}
 
     def new_user() -> str:
         attached = [

@@ -66,7 +66,8 @@ def start() -> State:
     """Start the emulators and save the state; SandboxError with the log's end when one does not
     come up.
     """
-    gateway_port, moto_port = processes.free_port(), processes.free_port()
+    gateway_port = processes.free_port()
+    moto_port = processes.free_port()
     token = f"sandbox-{secrets.token_hex(6)}"
     known = State(token=token, endpoint=f"http://127.0.0.1:{gateway_port}")
     environment = _environment(gateway_port, moto_port)

@@ -229,7 +229,8 @@ class Terraform:
             change = resource["change"]
             if change["actions"] in (["no-op"], ["read"]):
                 continue
-            before, after = change.get("before") or {}, change.get("after") or {}
+            before = change.get("before") or {}
+            after = change.get("after") or {}
             changed = sorted(
                 name for name in {*before, *after} if before.get(name) != after.get(name)
             )

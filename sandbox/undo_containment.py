@@ -55,8 +55,10 @@ def undo(known: State, incident: Json) -> Undone:
             " undo."
         )
     interface, groups = sorted(before.items())[0]
-    aws, account = Aws(known.endpoint, str(incident["region"])), str(incident["account_id"])
-    iam, name = aws.client("iam", account), f"{USER}-{secrets.token_hex(2)}"
+    aws = Aws(known.endpoint, str(incident["region"]))
+    account = str(incident["account_id"])
+    iam = aws.client("iam", account)
+    name = f"{USER}-{secrets.token_hex(2)}"
     who = str(iam.create_user(UserName=name)["User"]["Arn"])
     iam.put_user_policy(UserName=name, PolicyName="undo", PolicyDocument=json.dumps(_MAY))
     key = iam.create_access_key(UserName=name)["AccessKey"]

@@ -17,7 +17,8 @@ from .patching import Original, patch
 def role_create(
     original: Original, logical_id: str, props: dict[str, Any], stack_name: str
 ) -> object:
-    name, boundary = props.get("RoleName"), props.get("PermissionsBoundary")
+    name = props.get("RoleName")
+    boundary = props.get("PermissionsBoundary")
     if name and name in iam._roles:
         raise ValueError(
             f'Resource handler returned message: "Role with name {name} already exists."'

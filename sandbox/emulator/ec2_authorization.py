@@ -126,7 +126,8 @@ def _profile_checks(
 
 def _named(params: dict[str, str]) -> tuple[list[str], list[str]]:
     """Ids of EC2 resources the parameters name, and ids of associations that stand for some."""
-    ids, linked = [], []
+    ids = []
+    linked = []
     for name, value in params.items():
         if _IGNORED.match(name):
             continue
@@ -198,7 +199,8 @@ def _ec2(action: str, raw: dict[str, Any], region: str, account: str) -> list[Ch
     if name.startswith(_READS) and name not in _READS_OF_ONE:
         return [Check(action, "*", {"ec2:Region": region})]
     shared = _shared_context(params, region, account)
-    checks, instance_arn = [], None
+    checks = []
+    instance_arn = None
     for value, fact in _resources(name, params, region, account).items():
         kind = KINDS[value.split("-", 1)[0]]
         if kind == "security-group-rule" and name.startswith("RevokeSecurityGroup"):

@@ -19,6 +19,8 @@ from .moto_client import forward
 from .patching import Original, patch
 from .trail_records import Call
 
+# Query and form parameters: name -> values.
+Query = dict[str, Any]
 FORWARDED = settings.MOTO_SERVICES | {"guardduty"}
 
 actions.SERVICE_TO_IAM_NAMESPACE.setdefault("guardduty", "guardduty")
@@ -36,9 +38,9 @@ async def shortcuts(
     original: Original,
     method: str,
     path: str,
-    headers: object,
+    headers: dict[str, str],
     body: bytes,
-    params: Any,
+    params: Query,
     request_id: str,
 ) -> object:
     if path.startswith("/_sandbox/"):
@@ -82,8 +84,8 @@ def _authorize(
     service: str,
     action: str,
     headers: dict[str, str],
-    query: object,
-    params: Any,
+    query: Query,
+    params: Query,
     region: str,
     request_id: str,
     body: bytes,
@@ -125,7 +127,7 @@ def _authorize(
 
 
 async def _serve(
-    service: str, method: str, path: str, headers: dict[str, str], body: bytes, query: Any
+    service: str, method: str, path: str, headers: dict[str, str], body: bytes, query: Query
 ) -> Response:
     account = responses.get_account_id()
     if service == "guardduty":
@@ -154,9 +156,9 @@ async def dispatch(
     original: Original,
     method: str,
     path: str,
-    headers: Any,
+    headers: dict[str, str],
     body: bytes,
-    query: object,
+    query: Query,
     request_id: str,
 ) -> object:
     """A call that an SDK repeats because its answer was lost on a busy machine is answered as
@@ -187,12 +189,12 @@ async def _dispatch(
     original: Original,
     method: str,
     path: str,
-    headers: Any,
+    headers: dict[str, str],
     body: bytes,
-    query: Any,
+    query: Query,
     request_id: str,
-) -> Any:
-    params = app._routing_params(method, path, headers, body, query)
+) -> Response:
+    params: Query = app._routing_params(method, path, headers, body, query)
     service = app.detect_service(method, path, headers, params)
     action = (
         actions.extract_iam_action(service, method, path, headers, body, params)
@@ -210,7 +212,7 @@ async def _dispatch(
         )
 
     if failed is None and service not in FORWARDED:
-        done = await original(method, path, headers, body, query, request_id)
+        done: Response = await original(method, path, headers, body, query, request_id)
         record(done[0], done[2])
         return done
     if failed is None and app.AUTH:

@@ -38,7 +38,8 @@ def filters(plane: Plane, call: Call) -> Json:
     if call.method == "GET":
         return {"filterNames": list(kept)}
     fields = ("name", "description", "action", "rank", "findingCriteria", "tags")
-    name, before = call.body["name"], dict(kept)
+    name = call.body["name"]
+    before = dict(kept)
     kept[name] = {key: call.body.get(key) for key in fields}
     try:
         _place(kept, name, call.body.get("rank") or len(kept))
@@ -140,7 +141,8 @@ def sets(plane: Plane, call: Call) -> Json:
 
 @ROUTES.add("GET|POST|DELETE", "/detector/{detector}/(?P<kind>" + "|".join(_SETS) + ")/{name}")
 def one_set(plane: Plane, call: Call) -> Json:
-    kind, name = call.path["kind"], call.path["name"]
+    kind = call.path["kind"]
+    name = call.path["name"]
     kept = plane.detector(call.path["detector"]).children[kind]
     if name not in kept:
         raise ApiError("The request is rejected since no such resource found.")

@@ -323,7 +323,8 @@ def member_operation(plane: Plane, call: Call) -> Json:
 @ROUTES.add("POST", "/detector/{detector}/member/detector/{operation}")
 def member_detectors(plane: Plane, call: Call) -> Json:
     detector = plane.detector(call.path["detector"])
-    names, wanted = _some(call.body["accountIds"]), call.body.get("features") or []
+    names = _some(call.body["accountIds"])
+    wanted = call.body.get("features") or []
     refused = [
         _unprocessed(name, _NOT_ASSOCIATED) for name in names if name not in _associated(detector)
     ]

@@ -20,7 +20,8 @@ from .patching import Original, patch
 def resolve_condition_key(original: Original, key: str, context: Any) -> object:
     arn = context.principal_arn or ""
     if key.lower() == "aws:principalarn" and ":assumed-role/" in arn:
-        account, name = arn.split(":")[4], arn.split("/")[1]
+        account = arn.split(":")[4]
+        name = arn.split("/")[1]
         role = iam._roles.get_scoped(account, None, name)
         return role["Arn"] if role else f"arn:aws:iam::{account}:role/{name}"
     if key.lower() == "aws:resourceorgid":

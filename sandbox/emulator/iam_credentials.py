@@ -169,7 +169,8 @@ def _list(kind: Kind) -> Callable[[Json], Answer]:
 
 
 def _one(kind: Kind, params: Json) -> Json | Answer:
-    user, name = iam._p(params, "UserName"), iam._p(params, kind.id)
+    user = iam._p(params, "UserName")
+    name = iam._p(params, kind.id)
     found: Json | None = _stores[kind].get(name)
     if found is None or (user and found["UserName"] != user):
         return error(404, "NoSuchEntity", f"The {kind.singular} with id {name} cannot be found.")
@@ -178,7 +179,8 @@ def _one(kind: Kind, params: Json) -> Json | Answer:
 
 def _update(kind: Kind) -> Callable[[Json], Answer]:
     def run(params: Json) -> Answer:
-        found, status = _one(kind, params), iam._p(params, "Status")
+        found = _one(kind, params)
+        status = iam._p(params, "Status")
         if not isinstance(found, dict):
             return found
         if status not in kind.statuses[:2]:

@@ -17,7 +17,8 @@ from .ministack import actions, app, evaluator, iam, sts
 from .patching import Original, extend, patch
 
 Json = dict[str, Any]
-POLICIES, KEYS = 10, 2
+POLICIES = 10
+KEYS = 2
 INLINE_SIZE = {"user": 2048, "role": 10240, "group": 5120}
 _PROTECTED = ("/aws-service-role/", "/aws-reserved/")
 DENY_ALL = "arn:aws:iam::aws:policy/AWSDenyAll"
@@ -169,7 +170,8 @@ def make_session(account: str, name: str, session: str) -> Json:
     Identity Center ...).
     """
     role = iam._roles.get_scoped(account, None, name)
-    key, until = iam._gen_session_access_key(), time.time() + 3600
+    key = iam._gen_session_access_key()
+    until = time.time() + 3600
     made = {"SecretAccessKey": iam._gen_secret(), "SessionToken": iam._gen_session_token()}
     arn = f"arn:aws:sts::{account}:assumed-role/{name}/{session}"
     who = {
@@ -334,7 +336,8 @@ def request_tag_context(
     context = dict(original(service, action, body, params))
     if service != "iam":
         return context
-    entity, call = _entity(params), action.partition(":")[2]
+    entity = _entity(params)
+    call = action.partition(":")[2]
     if policy := actions._query_param(params, "PolicyArn"):
         context["iam:PolicyARN"] = policy
     if boundary := actions._query_param(params, "PermissionsBoundary") or entity.get(

@@ -166,7 +166,8 @@ def copy_response(original: Original, response: Any) -> object:
     ),
 )
 def create_flow_logs(original: Original, backend: Any, **asked: object) -> object:
-    kind, group = asked["log_destination_type"] or "cloud-watch-logs", asked["log_group_name"]
+    kind = asked["log_destination_type"] or "cloud-watch-logs"
+    group = asked["log_group_name"]
     if kind == "cloud-watch-logs" and not asked["deliver_logs_permission_arn"]:
         raise error(
             "InvalidParameter",

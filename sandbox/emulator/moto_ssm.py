@@ -53,7 +53,8 @@ def describe_instance_information(response: Any) -> Any:
     """DescribeInstanceInformation: every instance that is not terminated, with its agent's
     state.
     """
-    account, region = response.current_account, response.region
+    account = response.current_account
+    region = response.region
     filters = {item["Key"]: item["Values"] for item in response._get_param("Filters") or []}
     wanted = filters.get("InstanceIds")
     shown = []
@@ -83,7 +84,8 @@ def _document(account: str, region: str, name: str) -> Any:
     """The document's default version: the account's own, or by ARN one that is shared with the
     account in this Region.
     """
-    owner, place = account, region
+    owner = account
+    place = region
     if name.startswith("arn:"):
         place, owner, name = name.split(":")[3], name.split(":")[4], name.rsplit("/", 1)[-1]
     documents = ssm.ssm_backends[owner][place]._documents.get(name)
@@ -133,8 +135,10 @@ def _tell(command: Any, id: str, status: str, code: int, out: str, err: str) -> 
     restores="a command runs the document on its instances",
 )
 def send_command(original: Original, backend: Any, **given: Any) -> object:
-    account, region = backend.account_id, backend.region_name
-    known, ids = _instances(account, region), list(given["instance_ids"])
+    account = backend.account_id
+    region = backend.region_name
+    known = _instances(account, region)
+    ids = list(given["instance_ids"])
     if any(
         id not in known or known[id].state != "running" or _trait(account, region, id) == "none"
         for id in ids
@@ -188,7 +192,8 @@ def _deliver(
     elif script is None:
         _tell(command, id, "Success", 0, "", "")  # no step for this platform: all are skipped
     else:
-        tell, reachable = partial(_tell, command, id), partial(_reachable, account, region, id)
+        tell = partial(_tell, command, id)
+        reachable = partial(_reachable, account, region, id)
         _guests[f"{command.command_id} {id}"] = Guest(*script, tell, reachable)
 
 
@@ -206,7 +211,8 @@ def cancel_command(response: Any) -> Any:
 
 def list_command_invocations(response: Any) -> Any:
     """ListCommandInvocations, by command or by instance."""
-    id, command_id = response._get_param("InstanceId"), response._get_param("CommandId")
+    id = response._get_param("InstanceId")
+    command_id = response._get_param("CommandId")
     shown = [
         {
             key: invocation[key]

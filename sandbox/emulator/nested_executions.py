@@ -19,7 +19,8 @@ def _refusal(target: str) -> str | None:
     if execution is None:
         return None
     machine = stepfunctions._state_machines.get(execution["stateMachineArn"]) or {}
-    role, source = machine.get("roleArn", ""), execution["stateMachineArn"]
+    role = machine.get("roleArn", "")
+    source = execution["stateMachineArn"]
     return service_roles.role_refusal(
         role, "states.amazonaws.com", "states:StartExecution", target, source
     )

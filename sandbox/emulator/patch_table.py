@@ -11,7 +11,8 @@ from .patch_documents import document_of, upstream_of
 from .patching import PATCHES, Patch
 
 README = Path(__file__).parent / "README.md"
-BEGIN, END = "<!-- patches: begin -->", "<!-- patches: end -->"
+BEGIN = "<!-- patches: begin -->"
+END = "<!-- patches: end -->"
 _HEAD = ("| patch | AWS behaviour it restores | AWS document | upstream |", "|---|---|---|---|")
 
 

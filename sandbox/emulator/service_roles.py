@@ -52,7 +52,8 @@ def _with_role(
     """What the service's session of a role may do by the role's policies: why it has none, its
     context, the result.
     """
-    account, name = role_arn.split(":")[4], role_arn.rsplit("/", 1)[-1]
+    account = role_arn.split(":")[4]
+    name = role_arn.rsplit("/", 1)[-1]
     role = iam._roles.get_scoped(account, None, name)
     if role is None:
         return f"The role {role_arn} does not exist.", None, None

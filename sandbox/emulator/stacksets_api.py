@@ -128,7 +128,9 @@ def describe_access(request: Json) -> Json:
 def create_stack_set(request: Json) -> Json:
     if request.get("PermissionModel") != "SERVICE_MANAGED":
         raise Refusal("The sandbox has StackSets with service-managed permissions only.")
-    management, region, name = _management(request), responses.get_region(), request["StackSetName"]
+    management = _management(request)
+    region = responses.get_region()
+    name = request["StackSetName"]
     if management not in TRUSTED:
         raise Refusal("You must enable organizations access to operate a service managed stack set")
     if len(request.get("TemplateBody", "")) > 51200:
@@ -248,7 +250,9 @@ def _targets(request: Json, creates: bool) -> Json:
 
 @_action("CreateStackInstances")
 def create_stack_instances(request: Json) -> Json:
-    known, targets, regions = _known(request), _targets(request, True), request["Regions"]
+    known = _known(request)
+    targets = _targets(request, True)
+    regions = request["Regions"]
 
     async def deploy_all(operation: str) -> list[Json]:
         results = []
@@ -275,7 +279,9 @@ def create_stack_instances(request: Json) -> Json:
 
 @_action("DeleteStackInstances")
 def delete_stack_instances(request: Json) -> Json:
-    known, targets, regions = _known(request), _targets(request, False), set(request["Regions"])
+    known = _known(request)
+    targets = _targets(request, False)
+    regions = set(request["Regions"])
     retain = request.get("RetainStacks") == "true"
 
     async def deploy_all(_: str) -> list[Json]:
@@ -335,7 +341,8 @@ def _summary(known: StackSet, place: Place) -> Json:
 @_action("ListStackInstances")
 def list_stack_instances(request: Json) -> Json:
     known = _known(request)
-    account, region = request.get("StackInstanceAccount"), request.get("StackInstanceRegion")
+    account = request.get("StackInstanceAccount")
+    region = request.get("StackInstanceRegion")
     places = [
         place
         for place in sorted(known.instances)
@@ -346,10 +353,8 @@ def list_stack_instances(request: Json) -> Json:
 
 @_action("DescribeStackInstance")
 def describe_stack_instance(request: Json) -> Json:
-    known, place = (
-        _known(request),
-        (request["StackInstanceAccount"], request["StackInstanceRegion"]),
-    )
+    known = _known(request)
+    place = (request["StackInstanceAccount"], request["StackInstanceRegion"])
     if place not in known.instances:
         raise Refusal(
             f"Stack instance not found: {place[0]} in {place[1]}",

@@ -281,10 +281,8 @@ def refusal(call: Call) -> tuple[str, str] | None:
     if call.status < 400:
         return None
     text = call.answer.decode("utf-8", "replace")
-    code, message = (
-        re.search(r"<Code>(.*?)</Code>", text),
-        re.search(r"<Message>(.*?)</Message>", text, re.DOTALL),
-    )
+    code = re.search(r"<Code>(.*?)</Code>", text)
+    message = re.search(r"<Message>(.*?)</Message>", text, re.DOTALL)
     if code:
         return ("Client." if call.service == "ec2" else "") + code.group(1), (
             message.group(1) if message else ""

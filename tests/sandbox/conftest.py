@@ -102,7 +102,12 @@ def machine(aws: Aws, identity: Identity) -> Callable[..., str]:
     """Create a JSONata state machine in the security account. Returns its ARN."""
 
     def make(states: dict[str, Any], start: str, *, role: str | None = None, **top: Any) -> str:
-        definition = {"QueryLanguage": "JSONata", "StartAt": start, "States": states, **top}
+        definition = {
+            "QueryLanguage": "JSONata",
+            "StartAt": start,
+            "States": states,
+            **top,
+        }
         role = role or identity.role(ALLOW_ALL, account=SECURITY, service="states.amazonaws.com")
         created = aws.client("stepfunctions", SECURITY).create_state_machine(
             name=f"m-{secrets.token_hex(4)}", definition=json.dumps(definition), roleArn=role
@@ -133,7 +138,11 @@ def document(aws: Aws) -> Callable[..., str]:
                 Name=name, PermissionType="Share", AccountIdsToRemove=[MEMBER]
             )
             ssm.delete_document(Name=name)
-        ssm.create_document(Name=name, Content=content(script, **more), DocumentType="Command")
+        ssm.create_document(
+            Name=name,
+            Content=content(script, **more),
+            DocumentType="Command",
+        )
         if shared:
             ssm.modify_document_permission(
                 Name=name, PermissionType="Share", AccountIdsToAdd=[MEMBER]

@@ -14,10 +14,17 @@ from typing import Any
 from sandbox import settings
 from sandbox.clients import Aws
 
-SECURITY, MEMBER = settings.SECURITY_ACCOUNT, settings.MEMBER_ACCOUNT
+SECURITY = settings.SECURITY_ACCOUNT
+MEMBER = settings.MEMBER_ACCOUNT
 ALLOW_ALL = {
     "Version": "2012-10-17",
-    "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}],
+    "Statement": [
+        {
+            "Effect": "Allow",
+            "Action": "*",
+            "Resource": "*",
+        }
+    ],
 }
 
 
@@ -55,7 +62,13 @@ class Identity:
         principal = {"Service": service} if service else {"AWS": f"arn:aws:iam::{account}:root"}
         document = trust or {
             "Version": "2012-10-17",
-            "Statement": [{"Effect": "Allow", "Principal": principal, "Action": "sts:AssumeRole"}],
+            "Statement": [
+                {
+                    "Effect": "Allow",
+                    "Principal": principal,
+                    "Action": "sts:AssumeRole",
+                }
+            ],
         }
         iam = self.aws.client("iam", account)
         name = f"role-{secrets.token_hex(4)}"
@@ -63,7 +76,11 @@ class Identity:
             RoleName=name, Path=path, AssumeRolePolicyDocument=json.dumps(document)
         )["Role"]["Arn"]
         if policy:
-            iam.put_role_policy(RoleName=name, PolicyName="p", PolicyDocument=json.dumps(policy))
+            iam.put_role_policy(
+                RoleName=name,
+                PolicyName="p",
+                PolicyDocument=json.dumps(policy),
+            )
         return str(arn)
 
     def session(
@@ -72,7 +89,11 @@ class Identity:
         """Credentials of a session of the role, as ``Aws.client`` takes them."""
         sts = self.aws.client("sts", role.split(":")[4], **(by or {}))
         extra = {"Policy": json.dumps(policy)} if policy else {}
-        found = sts.assume_role(RoleArn=role, RoleSessionName=name, **extra)["Credentials"]
+        found = sts.assume_role(
+            RoleArn=role,
+            RoleSessionName=name,
+            **extra,
+        )["Credentials"]
         return {
             "aws_access_key_id": found["AccessKeyId"],
             "aws_secret_access_key": found["SecretAccessKey"],
@@ -92,7 +113,11 @@ def allow(
     action: str | list[str], resource: str | list[str] = "*", **condition: Any
 ) -> dict[str, Any]:
     """A policy with one Allow statement."""
-    statement: dict[str, Any] = {"Effect": "Allow", "Action": action, "Resource": resource}
+    statement: dict[str, Any] = {
+        "Effect": "Allow",
+        "Action": action,
+        "Resource": resource,
+    }
     if condition:
         statement["Condition"] = condition
     return {"Version": "2012-10-17", "Statement": [statement]}
@@ -101,7 +126,12 @@ def allow(
 def mail_policy(queue: str) -> dict[str, Any]:
     """The statement of a queue's policy that lets SNS topics in."""
     service = {"Service": "sns.amazonaws.com"}
-    return {"Effect": "Allow", "Principal": service, "Action": "sqs:SendMessage", "Resource": queue}
+    return {
+        "Effect": "Allow",
+        "Principal": service,
+        "Action": "sqs:SendMessage",
+        "Resource": queue,
+    }
 
 
 def archive(source: str) -> bytes:

@@ -9,7 +9,8 @@ from typing import Any
 from sandbox.clients import Aws
 from tests.support.terraform_tools import copy_module, initialized, terraform
 
-ACCOUNT, REGION = "111111111111", "us-east-1"
+ACCOUNT = "111111111111"
+REGION = "us-east-1"
 P = "gdr-findings"
 ROOT = f"""
 provider "aws" {{
@@ -166,7 +167,8 @@ class Applied:
         return str(json.loads(self.run("output", "-json"))["detector_id"]["value"])
 
     def ranks(self) -> dict[str, int]:
-        guardduty, detector = self.client("guardduty"), self.detector
+        guardduty = self.client("guardduty")
+        detector = self.detector
         names = guardduty.list_filters(DetectorId=detector)["FilterNames"]
         return {
             name: guardduty.get_filter(DetectorId=detector, FilterName=name)["Rank"]

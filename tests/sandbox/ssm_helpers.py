@@ -29,7 +29,13 @@ def content(script: str, limit: int = 60, pattern: str = PATTERN) -> str:
         "inputs": {"timeoutSeconds": str(limit), "runCommand": script.splitlines()},
     }
     parameters = {"PlanUrl": {"type": "String", "allowedPattern": pattern}}
-    return json.dumps({"schemaVersion": "2.2", "parameters": parameters, "mainSteps": [step]})
+    return json.dumps(
+        {
+            "schemaVersion": "2.2",
+            "parameters": parameters,
+            "mainSteps": [step],
+        }
+    )
 
 
 URL = "http://127.0.0.1:4566/b/plan.txt?X-Amz-Signature=0"

@@ -19,14 +19,16 @@ from tests.support.repository import ROOT
 from tests.support.terraform_tools import copy_module, initialized, terraform
 
 pytestmark = pytest.mark.terraform
-ACCOUNT, REGION, P = "111111111111", "us-east-1", "gdr-keys"
-EVIDENCE, FINDINGS = f"{P}-evidence-{ACCOUNT}-{REGION}", f"{P}-findings-{ACCOUNT}-{REGION}"
+ACCOUNT = "111111111111"
+REGION = "us-east-1"
+P = "gdr-keys"
+EVIDENCE = f"{P}-evidence-{ACCOUNT}-{REGION}"
+FINDINGS = f"{P}-findings-{ACCOUNT}-{REGION}"
 MODULE = "module.guardduty_response"
-KEY, KEY_OF_FINDINGS = (
-    f"{MODULE}.aws_kms_key.this[0]",
-    f"{MODULE}.module.findings_export[0].aws_kms_key.this[0]",
-)
-INCIDENT, EXPORT = f"{MODULE}.module.incident[0]", f"{MODULE}.module.findings_export[0]"
+KEY = f"{MODULE}.aws_kms_key.this[0]"
+KEY_OF_FINDINGS = f"{MODULE}.module.findings_export[0].aws_kms_key.this[0]"
+INCIDENT = f"{MODULE}.module.incident[0]"
+EXPORT = f"{MODULE}.module.findings_export[0]"
 APPLIED = [
     KEY,
     KEY_OF_FINDINGS,
@@ -73,7 +75,11 @@ class Applied:
         code, output = self.run("apply", "-auto-approve", "-input=false", *targets)
         assert code == 0, output[-4000:]
         for bucket in (EVIDENCE, FINDINGS):
-            self.s3.put_object(Bucket=bucket, Key="incidents/1.json", Body=b"{}")
+            self.s3.put_object(
+                Bucket=bucket,
+                Key="incidents/1.json",
+                Body=b"{}",
+            )
 
     def destroy(self) -> tuple[int, str]:
         return self.run("destroy", "-auto-approve", "-input=false")

@@ -22,7 +22,8 @@ Make = Callable[..., seed.Victim]
 
 
 def test_faults_fail_so_many_times(aws: Aws, control: Control, victim: Make) -> None:
-    found, ec2 = victim(), aws.client("ec2")
+    found = victim()
+    ec2 = aws.client("ec2")
     control(
         "POST",
         "faults",
@@ -41,7 +42,11 @@ def test_faults_fail_so_many_times(aws: Aws, control: Control, victim: Make) -> 
     control(
         "POST",
         "faults",
-        {"service": "ec2", "error": "RequestLimitExceeded", "resource": found.interfaces[0]},
+        {
+            "service": "ec2",
+            "error": "RequestLimitExceeded",
+            "resource": found.interfaces[0],
+        },
     )
     with pytest.raises(ClientError, match="RequestLimitExceeded"):
         ec2.describe_network_interfaces(NetworkInterfaceIds=found.interfaces)
@@ -97,7 +102,12 @@ def test_guardduty_resources(aws: Aws, control: Control) -> None:
         == features["DNS_LOGS"]
         == "ENABLED"
     )
-    finding = {"id": "f1", "accountId": SECURITY, "severity": 8, "service": {"archived": False}}
+    finding = {
+        "id": "f1",
+        "accountId": SECURITY,
+        "severity": 8,
+        "service": {"archived": False},
+    }
     control("PUT", f"findings/{detector}?account={SECURITY}&region=us-east-1", finding)
     high = {
         "Criterion": {
@@ -118,7 +128,8 @@ def test_guardduty_resources(aws: Aws, control: Control) -> None:
 
 
 def test_an_object_of_parts_is_locked(aws: Aws) -> None:
-    s3, bucket = aws.client("s3", SECURITY), f"evidence-{time.monotonic_ns()}"
+    s3 = aws.client("s3", SECURITY)
+    bucket = f"evidence-{time.monotonic_ns()}"
     s3.create_bucket(Bucket=bucket, ObjectLockEnabledForBucket=True)
     rule = {
         "ObjectLockEnabled": "Enabled",
@@ -126,9 +137,13 @@ def test_an_object_of_parts_is_locked(aws: Aws) -> None:
     }
     s3.put_object_lock_configuration(Bucket=bucket, ObjectLockConfiguration=rule)
     upload = s3.create_multipart_upload(Bucket=bucket, Key="memory")["UploadId"]
-    part = s3.upload_part(Bucket=bucket, Key="memory", UploadId=upload, PartNumber=1, Body=b"x")[
-        "ETag"
-    ]
+    part = s3.upload_part(
+        Bucket=bucket,
+        Key="memory",
+        UploadId=upload,
+        PartNumber=1,
+        Body=b"x",
+    )["ETag"]
     parts = {"Parts": [{"ETag": part, "PartNumber": 1}]}
     s3.complete_multipart_upload(
         Bucket=bucket, Key="memory", UploadId=upload, MultipartUpload=parts
@@ -140,10 +155,8 @@ def test_the_pins_are_the_projects() -> None:
     from sandbox.settings import ROOT
 
     required = (ROOT / "requirements" / "dev.txt").read_text()
-    assert (
-        f"ministack=={PINS['ministack']}" in required
-        and f"moto[server]=={PINS['moto']}" in required
-    )
+    assert f"ministack=={PINS['ministack']}" in required
+    assert f"moto[server]=={PINS['moto']}" in required
 
 
 def test_idle_connections_stay_open() -> None:

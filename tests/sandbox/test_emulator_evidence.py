@@ -41,7 +41,8 @@ from tests.sandbox.emulator_helpers import MEMBER, SECURITY, Identity
 
 Json = dict[str, Any]
 Make = Callable[..., seed.Victim]
-PREFIX, REGION = "guardduty-response", settings.REGION
+PREFIX = "guardduty-response"
+REGION = settings.REGION
 KEY = f"arn:aws:kms:{REGION}:{SECURITY}:key/11111111-2222-3333-4444-555555555555"
 
 
@@ -295,7 +296,8 @@ def test_flow_logs_of_a_seeded_log_group(victim: Make, aws: Aws, collector: Star
 
 def test_flow_logs_of_a_bucket(victim: Make, aws: Aws, collector: Start) -> None:
     found = seed.instance(aws, interfaces=1, in_asg=False, target_group=False, elastic_ip=False)
-    use, bucket = collector(found), f"flows-{time.monotonic_ns()}"
+    use = collector(found)
+    bucket = f"flows-{time.monotonic_ns()}"
     aws.client("s3").create_bucket(Bucket=bucket)
     options = {
         "FileFormat": "plain-text",
@@ -331,7 +333,8 @@ def test_flow_logs_of_a_bucket(victim: Make, aws: Aws, collector: Start) -> None
 
 
 def test_the_collector_reads_logs_alone(aws: Aws, victim: Make, collector: Start) -> None:
-    use, bucket = collector(victim()), f"data-{time.monotonic_ns()}"
+    use = collector(victim())
+    bucket = f"data-{time.monotonic_ns()}"
     s3 = aws.client("s3")
     s3.create_bucket(Bucket=bucket)
     for key in (
@@ -352,7 +355,8 @@ def test_the_collector_reads_logs_alone(aws: Aws, victim: Make, collector: Start
 
 
 def test_calls_on_the_instance_with_the_trail(aws: Aws, victim: Make, collector: Start) -> None:
-    use, name = collector(victim()), f"trail-{time.monotonic_ns()}"
+    use = collector(victim())
+    name = f"trail-{time.monotonic_ns()}"
     aws.client("ec2").modify_instance_attribute(
         InstanceId=use.victim.instance, DisableApiTermination={"Value": True}
     )

@@ -96,7 +96,11 @@ def auto(name: str, status: str, **configurations: str) -> dict[str, Any]:
         {"Name": configuration, "AutoEnable": value}
         for configuration, value in configurations.items()
     ]
-    return {"Name": name, "AutoEnable": status, "AdditionalConfiguration": items}
+    return {
+        "Name": name,
+        "AutoEnable": status,
+        "AdditionalConfiguration": items,
+    }
 
 
 def test_only_the_management_account_delegates(region: Region) -> None:
@@ -132,16 +136,16 @@ def test_the_organization_is_configured_after_delegation_only(region: Region) ->
     assert region.delegate() == detector
     region.configure(detector, "NEW")
     found = region.of(SECURITY).describe_organization_configuration(DetectorId=detector)
-    assert (found["AutoEnableOrganizationMembers"], found["AutoEnable"]) == ("NEW", True)
+    assert found["AutoEnableOrganizationMembers"] == "NEW"
+    assert found["AutoEnable"] is True
 
 
 def test_all_makes_everybody_a_member(region: Region) -> None:
     detector = region.delegate()
     plan = auto("RUNTIME_MONITORING", "ALL", EKS_ADDON_MANAGEMENT="ALL")
     region.configure(detector, "ALL", plan, auto("S3_DATA_EVENTS", "NEW"))
-    assert MEMBER in region.members(detector) and not {MANAGEMENT, SECURITY} & region.members(
-        detector
-    )
+    assert MEMBER in region.members(detector)
+    assert not {MANAGEMENT, SECURITY} & region.members(detector)
     found = region.features(MEMBER)
     assert (
         found["RUNTIME_MONITORING"]
@@ -162,9 +166,8 @@ def test_the_management_account_needs_its_own_detector(region: Region) -> None:
     [answer] = region.of(SECURITY).create_members(DetectorId=detector, AccountDetails=account)[
         "UnprocessedAccounts"
     ]
-    assert "must first enable GuardDuty" in answer["Result"] and MANAGEMENT not in region.members(
-        detector
-    )
+    assert "must first enable GuardDuty" in answer["Result"]
+    assert MANAGEMENT not in region.members(detector)
     region.of(MANAGEMENT).create_detector(Enable=True)
     assert not region.of(SECURITY).create_members(DetectorId=detector, AccountDetails=account)[
         "UnprocessedAccounts"
@@ -194,7 +197,11 @@ def test_configurations_come_back_in_the_apis_order(region: Region) -> None:
         {"Name": "ECS_FARGATE_AGENT_MANAGEMENT", "Status": "ENABLED"},
         {"Name": "EKS_ADDON_MANAGEMENT", "Status": "ENABLED"},
     ]
-    plan = {"Name": "RUNTIME_MONITORING", "Status": "ENABLED", "AdditionalConfiguration": sent}
+    plan = {
+        "Name": "RUNTIME_MONITORING",
+        "Status": "ENABLED",
+        "AdditionalConfiguration": sent,
+    }
     region.of(SECURITY).update_detector(DetectorId=detector, Features=[plan])
     found = list(region.features(SECURITY).items())
     assert [plan for plan in found if plan[0].startswith("RUNTIME_MONITORING/")] == [
@@ -217,7 +224,8 @@ def test_no_exception_from_what_is_for_all(region: Region) -> None:
 
     refused(lambda: update(MEMBER), "S3_DATA_EVENTS is ALL")
     region.configure(detector, "ALL", auto("S3_DATA_EVENTS", "NEW"))
-    assert update(MEMBER) == [] and region.features(MEMBER)["S3_DATA_EVENTS"] == "DISABLED"
+    assert update(MEMBER) == []
+    assert region.features(MEMBER)["S3_DATA_EVENTS"] == "DISABLED"
     [shown] = security.get_member_detectors(DetectorId=detector, AccountIds=[MEMBER])[
         "MemberDataSourceConfigurations"
     ]
@@ -246,9 +254,8 @@ def test_a_detector_goes_after_its_members(region: Region) -> None:
     )
     region.configure(detector, "NONE", auto("EKS_AUDIT_LOGS", "NONE"))
     assert "still associated" in ask("delete_members")[0]["Result"]
-    assert ask("disassociate_members") == ask(
-        "delete_members"
-    ) == [] and MEMBER not in region.members(detector)
+    assert ask("disassociate_members") == ask("delete_members") == []
+    assert MEMBER not in region.members(detector)
     region.configure(detector, "ALL")
     region.of(MANAGEMENT).disable_organization_admin_account(AdminAccountId=SECURITY)
     security.delete_detector(DetectorId=detector)
@@ -275,10 +282,8 @@ def test_data_sources_know_nothing_of_all(region: Region) -> None:
     )
     known = region.of(SECURITY).describe_organization_configuration(DetectorId=detector)
     sources = known["DataSources"]
-    assert (sources["S3Logs"]["AutoEnable"], sources["Kubernetes"]["AuditLogs"]["AutoEnable"]) == (
-        True,
-        False,
-    )
+    assert sources["S3Logs"]["AutoEnable"] is True
+    assert sources["Kubernetes"]["AuditLogs"]["AutoEnable"] is False
     region.of(SECURITY).update_organization_configuration(
         DetectorId=detector,
         AutoEnableOrganizationMembers="ALL",
@@ -289,11 +294,9 @@ def test_data_sources_know_nothing_of_all(region: Region) -> None:
     )
     known = region.of(SECURITY).describe_organization_configuration(DetectorId=detector)
     found = statuses(known["Features"], "AutoEnable")
-    assert (found["S3_DATA_EVENTS"], found["EKS_AUDIT_LOGS"], found["RDS_LOGIN_EVENTS"]) == (
-        "NEW",
-        "NONE",
-        "ALL",
-    )
+    assert found["S3_DATA_EVENTS"] == "NEW"
+    assert found["EKS_AUDIT_LOGS"] == "NONE"
+    assert found["RDS_LOGIN_EVENTS"] == "ALL"
 
 
 def test_a_member_does_not_set_its_own_plans(region: Region) -> None:
@@ -312,14 +315,16 @@ def test_a_member_does_not_set_its_own_plans(region: Region) -> None:
 def test_plans_that_exclude_or_need_each_other(region: Region) -> None:
     detector = region.of(SECURITY).create_detector(Enable=True)["DetectorId"]
     found = region.features(SECURITY)
-    assert (
-        found["S3_DATA_EVENTS"] == found["LAMBDA_NETWORK_LOGS"] == "ENABLED"
-        and found["RUNTIME_MONITORING"] == "DISABLED"
-    )
+    assert found["S3_DATA_EVENTS"] == found["LAMBDA_NETWORK_LOGS"] == "ENABLED"
+    assert found["RUNTIME_MONITORING"] == "DISABLED"
 
     def put(name: str, status: str, **agents: str) -> None:
         items = [{"Name": agent, "Status": value} for agent, value in agents.items()]
-        plan = {"Name": name, "Status": status, "AdditionalConfiguration": items}
+        plan = {
+            "Name": name,
+            "Status": status,
+            "AdditionalConfiguration": items,
+        }
         region.of(SECURITY).update_detector(DetectorId=detector, Features=[plan])
 
     refused(lambda: put("DNS_LOGS", "DISABLED"), "invalid or out-of-range")
@@ -357,9 +362,17 @@ def test_ranks_have_no_gaps(region: Region) -> None:
     make("first", 1)
     make("second", 2)
     make("in-between", 2)
-    assert ranks() == {"first": 1, "in-between": 2, "second": 3}
+    assert ranks() == {
+        "first": 1,
+        "in-between": 2,
+        "second": 3,
+    }
     refused(
-        lambda: guardduty.update_filter(DetectorId=detector, FilterName="first", Rank=4),
+        lambda: guardduty.update_filter(
+            DetectorId=detector,
+            FilterName="first",
+            Rank=4,
+        ),
         "rank is out-of-bounds",
     )
     guardduty.delete_filter(DetectorId=detector, FilterName="first")

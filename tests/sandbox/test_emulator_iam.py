@@ -83,13 +83,15 @@ def test_refusals_name_action_and_resource(identity: Identity, found: seed.Victi
     with pytest.raises(ClientError) as caught:
         ec2.stop_instances(InstanceIds=[found.instance])
     message = caught.value.response["Error"]["Message"]
-    assert "ec2:StopInstances" in message and arn("instance", found.instance) in message
+    assert "ec2:StopInstances" in message
+    assert arn("instance", found.instance) in message
 
 
 def test_tags_of_the_resource_are_condition_keys(
     aws: Aws, identity: Identity, victim: Make
 ) -> None:
-    tagged, plain = victim(tags={"stage": "test"}), victim()
+    tagged = victim(tags={"stage": "test"})
+    plain = victim()
     for key in ("aws:ResourceTag/stage", "ec2:ResourceTag/stage"):
         ec2 = identity.client("ec2", allow("ec2:StopInstances", "*", StringEquals={key: "test"}))
         assert not refused(functools.partial(ec2.stop_instances, InstanceIds=[tagged.instance]))
@@ -299,7 +301,12 @@ def test_iam_calls_are_checked_on_the_path(aws: Aws, identity: Identity) -> None
     document = json.dumps(ALLOW_ALL)
     for resource, verdict in ((target, False), (f"arn:aws:iam::{MEMBER}:role/{name}", True)):
         iam = identity.client("iam", allow("iam:PutRolePolicy", resource))
-        put = partial(iam.put_role_policy, RoleName=name, PolicyName="x", PolicyDocument=document)
+        put = partial(
+            iam.put_role_policy,
+            RoleName=name,
+            PolicyName="x",
+            PolicyDocument=document,
+        )
         assert refused(put) is verdict
     profile_arn, _ = seed.profile(aws, MEMBER, f"{name}-profile")
     iam = identity.client("iam", allow("iam:GetInstanceProfile", profile_arn))

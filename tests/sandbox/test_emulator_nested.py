@@ -20,7 +20,16 @@ FAULTY = '"n": 7'
 
 @pytest.fixture(scope="module")
 def child(machine: Machine) -> str:
-    return machine({"Echo": {"Type": "Pass", "Output": "{% $states.input %}", "End": True}}, "Echo")
+    return machine(
+        {
+            "Echo": {
+                "Type": "Pass",
+                "Output": "{% $states.input %}",
+                "End": True,
+            }
+        },
+        "Echo",
+    )
 
 
 def _run(aws: Aws, arn: str, data: Any) -> dict[str, Any]:
@@ -77,7 +86,8 @@ def test_the_role_must_allow_it(child: str, start: Callable[..., dict[str, Any]]
         {}, allow("states:StartExecution", f"{child}x"), StateMachineArn=child, Input={}
     )
     assert refused["Error"] == "StepFunctions.AWSStepFunctionsException"
-    assert "states:StartExecution" in refused["Cause"] and child in refused["Cause"]
+    assert "states:StartExecution" in refused["Cause"]
+    assert child in refused["Cause"]
     assert "ExecutionArn" in start(
         {}, allow("states:StartExecution", child), StateMachineArn=child, Input={}
     )

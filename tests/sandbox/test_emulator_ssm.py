@@ -44,15 +44,9 @@ def test_a_command_runs_its_script_and_shows_how_it_goes(
     assert shown(aws, command, found.instance)["Status"] == "Pending"
     assert eventually(lambda: shown(aws, command, found.instance)["Status"] == "InProgress", 3)
     invocation = ended(aws, command, found.instance)
-    assert (
-        invocation["Status"],
-        invocation["ResponseCode"],
-        invocation["StandardErrorContent"],
-    ) == (
-        "Success",
-        0,
-        "err\n",
-    )
+    assert invocation["Status"] == "Success"
+    assert invocation["ResponseCode"] == 0
+    assert invocation["StandardErrorContent"] == "err\n"
     out = invocation["StandardOutputContent"]
     assert "AWS" not in out and "HOME" not in out, "none of the sandbox's environment"
     assert out.rstrip().endswith(str(len(URL) + 1)), "the parameter stands in the script"
@@ -74,14 +68,16 @@ def test_a_script_that_fails_or_takes_too_long(
     failing = send(aws, found.instance, document("exit 3"))
     slow = send(aws, found.instance, document("sleep 300 & sleep 300", limit=1))
     invocation = ended(aws, failing, found.instance)
-    assert (invocation["Status"], invocation["ResponseCode"]) == ("Failed", 3)
+    assert invocation["Status"] == "Failed"
+    assert invocation["ResponseCode"] == 3
     assert ended(aws, slow, found.instance)["Status"] == "TimedOut"
 
 
 def test_a_cancelled_command_ends_all_it_started(
     aws: Aws, victim: Make, document: Callable[..., str], tmp_path: Path
 ) -> None:
-    found, beat = victim(), tmp_path / "beat"
+    found = victim()
+    beat = tmp_path / "beat"
     arn = document(
         f"timeout 60 sh -c 'while :; do date +%s%N >>{beat}; sleep 0.1; done' & sleep 60"
     )
@@ -97,16 +93,16 @@ def test_a_cancelled_command_ends_all_it_started(
 
 def test_faults_by_tag(aws: Aws, victim: Make, document: Callable[..., str]) -> None:
     arn = document("echo ran")
-    hanging, failing = victim(tags={"sandbox:ssm": "hang"}), victim(tags={"sandbox:ssm": "fail"})
-    offline, unmanaged = (
-        victim(tags={"sandbox:ssm": "offline"}),
-        victim(tags={"sandbox:ssm": "none"}),
-    )
+    hanging = victim(tags={"sandbox:ssm": "hang"})
+    failing = victim(tags={"sandbox:ssm": "fail"})
+    offline = victim(tags={"sandbox:ssm": "offline"})
+    unmanaged = victim(tags={"sandbox:ssm": "none"})
     waits, fails, never = (
         send(aws, target.instance, arn) for target in (hanging, failing, offline)
     )
     invocation = ended(aws, fails, failing.instance)
-    assert (invocation["Status"], invocation["StandardOutputContent"]) == ("Failed", "")
+    assert invocation["Status"] == "Failed"
+    assert invocation["StandardOutputContent"] == ""
     assert code(lambda: send(aws, unmanaged.instance, arn)) == "InvalidInstanceId"
     time.sleep(1)
     assert shown(aws, waits, hanging.instance)["Status"] == "InProgress"
@@ -118,7 +114,9 @@ def test_faults_by_tag(aws: Aws, victim: Make, document: Callable[..., str]) -> 
 def test_quarantine_cuts_the_agent_off(
     aws: Aws, victim: Make, document: Callable[..., str], tmp_path: Path
 ) -> None:
-    found, ec2, beat = victim(), aws.client("ec2"), tmp_path / "beat"
+    found = victim()
+    ec2 = aws.client("ec2")
+    beat = tmp_path / "beat"
     command = send(
         aws, found.instance, document(f"while :; do date +%s%N >>{beat}; sleep 0.1; done")
     )
@@ -142,7 +140,8 @@ def test_quarantine_cuts_the_agent_off(
 def test_a_document_must_be_shared_and_in_the_region(
     aws: Aws, victim: Make, document: Callable[..., str]
 ) -> None:
-    found, private = victim(), document("true", shared=False)
+    found = victim()
+    private = document("true", shared=False)
     assert code(lambda: send(aws, found.instance, private)) == "InvalidDocument"
     elsewhere = document("true").replace(aws.region, "eu-west-1")
     assert code(lambda: send(aws, found.instance, elsewhere)) == "InvalidDocument"
@@ -153,7 +152,8 @@ def test_a_document_must_be_shared_and_in_the_region(
 
 
 def test_parameters_meet_the_pattern(aws: Aws, victim: Make, document: Callable[..., str]) -> None:
-    found, arn = victim(), document("true")
+    found = victim()
+    arn = document("true")
     for bad in (
         "http://127.0.0.1:1/plan.txt?x'; id; '",
         "https://elsewhere.example/b/plan.txt?x",
@@ -165,7 +165,9 @@ def test_parameters_meet_the_pattern(aws: Aws, victim: Make, document: Callable[
 def test_sending_is_checked_on_document_and_instance(
     aws: Aws, identity: Identity, victim: Make, document: Callable[..., str]
 ) -> None:
-    found, other, arn = victim(), victim(), document("true")
+    found = victim()
+    other = victim()
+    arn = document("true")
     instance = f"arn:aws:ec2:{aws.region}:{MEMBER}:instance/{found.instance}"
     send_ = {"DocumentName": arn, "Parameters": {"PlanUrl": [URL]}}
     may = identity.client(

@@ -20,18 +20,34 @@ DELEGATION = "member.org.stacksets.cloudformation.amazonaws.com"
 ROOT = {"AWS": {"Fn::Sub": "arn:aws:iam::${AWS::AccountId}:root"}}
 TRUST = {
     "Version": "2012-10-17",
-    "Statement": [{"Effect": "Allow", "Principal": ROOT, "Action": "sts:AssumeRole"}],
+    "Statement": [
+        {
+            "Effect": "Allow",
+            "Principal": ROOT,
+            "Action": "sts:AssumeRole",
+        }
+    ],
 }
 OWN = {
     "Version": "2012-10-17",
-    "Statement": [{"Effect": "Allow", "Principal": {"AWS": "*"}, "Action": "sts:AssumeRole"}],
+    "Statement": [
+        {
+            "Effect": "Allow",
+            "Principal": {"AWS": "*"},
+            "Action": "sts:AssumeRole",
+        }
+    ],
 }
 
 
 def template(role: str, **more: Any) -> str:
     made = {
         "Type": "AWS::IAM::Role",
-        "Properties": {"RoleName": role, "AssumeRolePolicyDocument": TRUST, **more},
+        "Properties": {
+            "RoleName": role,
+            "AssumeRolePolicyDocument": TRUST,
+            **more,
+        },
     }
     return json.dumps({"Resources": {"Role": made}})
 
@@ -67,7 +83,11 @@ class Organization:
         return str(made)
 
     def move(self, account: str, source: str, target: str) -> None:
-        self.api.move_account(AccountId=account, SourceParentId=source, DestinationParentId=target)
+        self.api.move_account(
+            AccountId=account,
+            SourceParentId=source,
+            DestinationParentId=target,
+        )
 
 
 @pytest.fixture(scope="module")
@@ -220,7 +240,8 @@ def test_child_units_count_and_the_management_account_does_not(
         organization.in_outer,
         organization.in_inner,
     } <= stack_set.instances().keys()
-    assert MANAGEMENT not in stack_set.instances() and role(MANAGEMENT, stack_set.role) is None
+    assert MANAGEMENT not in stack_set.instances()
+    assert role(MANAGEMENT, stack_set.role) is None
     made = role(organization.in_inner, stack_set.role)
     assert made["AssumeRolePolicyDocument"]["Statement"][0]["Principal"] == {
         "AWS": f"arn:aws:iam::{organization.in_inner}:root"
@@ -229,21 +250,21 @@ def test_child_units_count_and_the_management_account_does_not(
         stack_set.client.delete_stack_set, StackSetName=stack_set.name
     )
     assert stack_set.delete(organization.root) == "SUCCEEDED"
-    assert stack_set.instances() == {} and role(organization.in_inner, stack_set.role) is None
+    assert stack_set.instances() == {}
+    assert role(organization.in_inner, stack_set.role) is None
 
 
 def test_filters(organization: Organization, make: Callable[..., Set]) -> None:
     accounts = [organization.in_inner, organization.in_root]
-    only, without = make(), make()
+    only = make()
+    without = make()
     only.create(organization.outer, Accounts=accounts, AccountFilterType="INTERSECTION")
     assert set(only.instances()) == {organization.in_inner}
     without.create(organization.outer, Accounts=accounts, AccountFilterType="DIFFERENCE")
     assert set(without.instances()) == {organization.in_outer}
     targets = {"OrganizationalUnitIds": [organization.outer], "Accounts": accounts}
-    call, common = (
-        only.client.create_stack_instances,
-        {"StackSetName": only.name, "Regions": ["us-east-1"]},
-    )
+    call = only.client.create_stack_instances
+    common = {"StackSetName": only.name, "Regions": ["us-east-1"]}
     assert "AccountFilterType must be specified" in refusal(
         call, DeploymentTargets=targets, **common
     )
@@ -265,9 +286,8 @@ def test_automatic_deployment_follows_accounts_and_knows_no_filter(
     first = organization.account(unit)
     stack_set.create(unit, Accounts=[first], AccountFilterType="INTERSECTION")
     second = organization.account(unit)
-    assert eventually(lambda: stack_set.instances().get(second) == "CURRENT") and role(
-        second, stack_set.role
-    )
+    assert eventually(lambda: stack_set.instances().get(second) == "CURRENT")
+    assert role(second, stack_set.role)
     organization.move(second, unit, organization.root)
     assert eventually(lambda: second not in stack_set.instances())
     assert bool(role(second, stack_set.role)) == retain
@@ -275,7 +295,8 @@ def test_automatic_deployment_follows_accounts_and_knows_no_filter(
 
 
 def test_no_automatic_deployment(organization: Organization, make: Callable[..., Set]) -> None:
-    stack_set, unit = make(), organization.unit(organization.root)
+    stack_set = make()
+    unit = organization.unit(organization.root)
     organization.account(unit)
     stack_set.create(unit)
     later = organization.account(unit)
@@ -291,8 +312,11 @@ def test_an_account_that_fails_and_the_tolerance(
     """A role of that name exists already: that account is OUTDATED and says why, its role
     untouched; the other has its own.
     """
-    strict, lax, unit = make(), make(), organization.unit(organization.root)
-    taken, free = organization.account(unit), organization.account(unit)
+    strict = make()
+    lax = make()
+    unit = organization.unit(organization.root)
+    taken = organization.account(unit)
+    free = organization.account(unit)
     for stack_set in (strict, lax):
         aws.client("iam", taken).create_role(
             RoleName=stack_set.role, Description="mine", AssumeRolePolicyDocument=json.dumps(OWN)
@@ -333,7 +357,8 @@ def test_an_update_reaches_every_account(
             == f"arn:aws:iam::{account}:policy/boundary"
         )
     assert stack_set.delete(organization.outer, retain=True) == "SUCCEEDED"
-    assert role(organization.in_inner, stack_set.role) and stack_set.instances() == {}
+    assert role(organization.in_inner, stack_set.role)
+    assert stack_set.instances() == {}
 
 
 def test_without_managed_execution_a_second_operation_is_refused(

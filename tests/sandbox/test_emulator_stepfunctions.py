@@ -176,7 +176,8 @@ def test_a_machine_times_out_and_says_so(aws: Aws, runner: Runner, machine: Mach
 
 def watch(aws: Aws) -> str:
     """A queue that gets execution status changes; returns its URL."""
-    events, sqs = aws.client("events", SECURITY), aws.client("sqs", SECURITY)
+    events = aws.client("events", SECURITY)
+    sqs = aws.client("sqs", SECURITY)
     name = f"status-{time.monotonic_ns()}"
     rule = events.put_rule(Name=name, EventPattern=json.dumps({"source": ["aws.states"]}))[
         "RuleArn"
@@ -244,7 +245,8 @@ def test_input_and_results_are_limited(
     catch = [{"ErrorEquals": ["States.ALL"], "Next": "Caught"}]
     states = {"T": task(large, {}, Catch=catch), "Caught": {"Type": "Succeed"}}
     shown = runner.finish(runner.start(machine(states, "T")))
-    assert (shown["status"], shown["error"]) == ("FAILED", "States.DataLimitExceeded")
+    assert shown["status"] == "FAILED"
+    assert shown["error"] == "States.DataLimitExceeded"
 
 
 def test_the_same_name_and_input_is_the_same_execution(runner: Runner, machine: Machine) -> None:
@@ -312,7 +314,8 @@ def test_the_role_of_the_machine_is_enforced(
 
 
 def test_publishing_with_attributes(aws: Aws, runner: Runner, machine: Machine) -> None:
-    sns, sqs = aws.client("sns", SECURITY), aws.client("sqs", SECURITY)
+    sns = aws.client("sns", SECURITY)
+    sqs = aws.client("sqs", SECURITY)
     topic = sns.create_topic(Name=f"t-{time.monotonic_ns()}")["TopicArn"]
     policy = {"Version": "2012-10-17", "Statement": [mail_policy(topic.replace(":sns:", ":sqs:"))]}
     attributes = {"Policy": json.dumps(policy)}

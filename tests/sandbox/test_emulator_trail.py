@@ -27,7 +27,8 @@ def inbox(aws: Aws) -> Iterator[Inbox]:
     urls: dict[str, str] = {}
     arrived: dict[str, list[dict[str, Any]]] = {}
     for account in (MEMBER, SECURITY):
-        sqs, name = aws.client("sqs", account), "trail"
+        sqs = aws.client("sqs", account)
+        name = "trail"
         arn = f"arn:aws:sqs:us-east-1:{account}:{name}"
         policy = allow("sqs:SendMessage", arn)
         policy["Statement"][0]["Principal"] = {"Service": "events.amazonaws.com"}
@@ -70,18 +71,21 @@ def test_a_change_is_told_in_its_account_and_nowhere_else(
     )
     name = "ModifyNetworkInterfaceAttribute"
     [event] = eventually(lambda: inbox(MEMBER, name))
-    assert (event["source"], event["account"], event["region"]) == ("aws.ec2", MEMBER, "us-east-1")
+    assert event["source"] == "aws.ec2"
+    assert event["account"] == MEMBER
+    assert event["region"] == "us-east-1"
     detail = event["detail"]
     assert detail["requestParameters"] == {
         "networkInterfaceId": interface,
         "groupSet": {"items": [{"groupId": found.security_group}]},
     }
     issuer = detail["userIdentity"]["sessionContext"]["sessionIssuer"]
-    assert (detail["userIdentity"]["type"], issuer["arn"]) == ("AssumedRole", role)
+    assert detail["userIdentity"]["type"] == "AssumedRole"
+    assert issuer["arn"] == role
     assert issuer["userName"] == role.rsplit("/", 1)[1]
-    assert (
-        detail["sourceIPAddress"] and detail["eventID"] and detail["recipientAccountId"] == MEMBER
-    )
+    assert detail["sourceIPAddress"]
+    assert detail["eventID"]
+    assert detail["recipientAccountId"] == MEMBER
     assert "errorCode" not in detail
     assert inbox(SECURITY, name) == [], "a rule has to send it there"
 
@@ -103,10 +107,8 @@ def test_changes_of_what_watches_are_told(aws: Aws, inbox: Inbox) -> None:
     trail.create_trail(Name="told", S3BucketName="logs")
     trail.stop_logging(Name="told")
     [event] = eventually(lambda: inbox(MEMBER, "StopLogging"))
-    assert (event["source"], event["detail"]["requestParameters"]) == (
-        "aws.cloudtrail",
-        {"name": "told"},
-    )
+    assert event["source"] == "aws.cloudtrail"
+    assert event["detail"]["requestParameters"] == {"name": "told"}
     assert event["detail"]["readOnly"] is False
     trail.delete_trail(Name="told")
 
@@ -141,7 +143,11 @@ def test_a_role_is_found_by_its_name(aws: Aws, identity: Identity) -> None:
     [
         (
             True,
-            {"Action": "X", "InstanceId.1": "i-1", "InstanceId.2": "i-2"},
+            {
+                "Action": "X",
+                "InstanceId.1": "i-1",
+                "InstanceId.2": "i-2",
+            },
             {"instanceId": {"items": ["i-1", "i-2"]}},
         ),
         (
@@ -188,7 +194,15 @@ def test_a_role_is_found_by_its_name(aws: Aws, identity: Identity) -> None:
             },
             {
                 "subnetId": "subnet-1",
-                "instancesSet": {"items": [{"imageId": "ami-1", "minCount": 1, "maxCount": 2}]},
+                "instancesSet": {
+                    "items": [
+                        {
+                            "imageId": "ami-1",
+                            "minCount": 1,
+                            "maxCount": 2,
+                        }
+                    ]
+                },
             },
         ),
         (
@@ -205,7 +219,11 @@ def test_a_role_is_found_by_its_name(aws: Aws, identity: Identity) -> None:
         ),
         (
             True,
-            {"Action": "ModifySnapshotAttribute", "OperationType": "add", "UserId.1": "3"},
+            {
+                "Action": "ModifySnapshotAttribute",
+                "OperationType": "add",
+                "UserId.1": "3",
+            },
             {
                 "createVolumePermission": {"add": {"items": [{"userId": "3"}]}},
                 "attributeType": "CREATE_VOLUME_PERMISSION",

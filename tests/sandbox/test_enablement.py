@@ -113,7 +113,12 @@ def stack(aws: Aws, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[
     region = getattr(request, "param", REGION)
     directory = tmp_path / "stack"
     directory.mkdir()
-    text = CONFIGURATION.format(root=ROOT, region=region, security=SECURITY, management=MANAGEMENT)
+    text = CONFIGURATION.format(
+        root=ROOT,
+        region=region,
+        security=SECURITY,
+        management=MANAGEMENT,
+    )
     (directory / "main.tf").write_text(text)
     initialized(directory, tmp_path)
     yield Stack(directory, tmp_path, aws.endpoint, Region(Aws(aws.endpoint, region)))
@@ -158,13 +163,13 @@ def test_on_for_the_organization_and_off_again(stack: Stack) -> None:
         DetectorId=region.detector(SECURITY)
     )
     everybody = statuses(known["Features"], "AutoEnable")
-    assert (known["AutoEnableOrganizationMembers"], everybody["EKS_AUDIT_LOGS"]) == ("NEW", "ALL")
-    assert (
-        everybody["RDS_LOGIN_EVENTS"],
-        everybody["RUNTIME_MONITORING/EKS_ADDON_MANAGEMENT"],
-    ) == ("NONE", "NEW")
+    assert known["AutoEnableOrganizationMembers"] == "NEW"
+    assert everybody["EKS_AUDIT_LOGS"] == "ALL"
+    assert everybody["RDS_LOGIN_EVENTS"] == "NONE"
+    assert everybody["RUNTIME_MONITORING/EKS_ADDON_MANAGEMENT"] == "NEW"
     member = region.features(MEMBER)
-    assert (member["S3_DATA_EVENTS"], member["EKS_AUDIT_LOGS"]) == ("DISABLED", "ENABLED")
+    assert member["S3_DATA_EVENTS"] == "DISABLED"
+    assert member["EKS_AUDIT_LOGS"] == "ENABLED"
     assert (
         member["RUNTIME_MONITORING/EC2_AGENT_MANAGEMENT"]
         == member["RUNTIME_MONITORING/EKS_ADDON_MANAGEMENT"]
@@ -205,10 +210,8 @@ def test_auto_enable_changes_and_an_account_is_let_go(stack: Stack) -> None:
     """A plan that is ALL stays ALL. Terraform lets no member go, whatever it says:
     docs/off-boarding.md does.
     """
-    region, members = (
-        stack.region,
-        {MEMBER: f"{MEMBER}@example.com", MANAGEMENT: "management@example.com"},
-    )
+    region = stack.region
+    members = {MEMBER: f"{MEMBER}@example.com", MANAGEMENT: "management@example.com"}
     organization: dict[str, Any] = {
         "manage": True,
         "auto_enable_members": "NEW",
@@ -239,10 +242,17 @@ def test_auto_enable_changes_and_an_account_is_let_go(stack: Stack) -> None:
     assert stack.plan(organization=organization)[0] == 0
 
     plans_off = dict.fromkeys(plans, "NONE")
-    stack.apply(organization={**organization, "auto_enable_members": "NONE", "features": plans_off})
+    stack.apply(
+        organization={
+            **organization,
+            "auto_enable_members": "NONE",
+            "features": plans_off,
+        }
+    )
     for operation in (region.of(SECURITY).disassociate_members, region.of(SECURITY).delete_members):
         assert operation(DetectorId=detector, AccountIds=[MEMBER])["UnprocessedAccounts"] == []
-    assert MEMBER not in region.members(detector) and MANAGEMENT in region.members(detector)
+    assert MEMBER not in region.members(detector)
+    assert MANAGEMENT in region.members(detector)
     assert region.features(MEMBER)["EKS_AUDIT_LOGS"] == "ENABLED", (
         "A standalone account now, with what it had."
     )
@@ -266,10 +276,8 @@ def test_a_detector_that_exists_is_adopted(stack: Stack) -> None:
     )
     stack.apply(**variables)
     found = stack.region.features(SECURITY)
-    assert (
-        found["RUNTIME_MONITORING"] == "ENABLED"
-        and found["S3_DATA_EVENTS"] == found["LAMBDA_NETWORK_LOGS"] == "DISABLED"
-    )
+    assert found["RUNTIME_MONITORING"] == "ENABLED"
+    assert found["S3_DATA_EVENTS"] == found["LAMBDA_NETWORK_LOGS"] == "DISABLED"
     assert stack.plan(**variables)[0] == 0
     stack.destroy(**variables)
     assert stack.region.detector(SECURITY) == created, (
@@ -285,23 +293,21 @@ def test_a_detector_that_exists_is_adopted(stack: Stack) -> None:
     to = "module.detector.aws_guardduty_detector.this[0]"
     (stack.directory / "import.tf").write_text(f'import {{\n  to = {to}\n  id = "{created}"\n}}\n')
     stack.apply(**{**variables, "adopt": None})
-    assert (
-        stack.region.detector(SECURITY) == created
-        and stack.region.frequency(SECURITY) == "FIFTEEN_MINUTES"
-    )
+    assert stack.region.detector(SECURITY) == created
+    assert stack.region.frequency(SECURITY) == "FIFTEEN_MINUTES"
 
 
 @pytest.mark.parametrize("stack", ["us-west-1"], indirect=True)
 def test_mistakes_are_told_before_anything_is_done(stack: Stack, aws: Aws) -> None:
     code, output = stack.plan(managing=SECURITY, organization={"manage": True})
     text = " ".join(output.split())
+    assert code == 1
     assert (
-        code == 1
-        and "must run in the management account of organization o-sandbox001, which is "
-        f"{MANAGEMENT}"
-        in text
+        "must run in the management account of organization o-sandbox001, which is "
+        f"{MANAGEMENT}" in text
     )
-    assert f"these credentials are of account {SECURITY}" in text and "Trusted access" not in text
+    assert f"these credentials are of account {SECURITY}" in text
+    assert "Trusted access" not in text
 
     organizations = aws.client("organizations", MANAGEMENT)
     organizations.disable_aws_service_access(ServicePrincipal="guardduty.amazonaws.com")
@@ -310,9 +316,9 @@ def test_mistakes_are_told_before_anything_is_done(stack: Stack, aws: Aws) -> No
     finally:
         organizations.enable_aws_service_access(ServicePrincipal="guardduty.amazonaws.com")
     text = " ".join(output.split())
+    assert code == 1
     assert (
-        code == 1
-        and "Trusted access for guardduty.amazonaws.com is not enabled in organization o-sandbox001"
+        "Trusted access for guardduty.amazonaws.com is not enabled in organization o-sandbox001"
         in text
     )
     assert (
@@ -327,10 +333,8 @@ def test_another_administrator_is_not_replaced(stack: Stack) -> None:
     stack.region.of(MANAGEMENT).enable_organization_admin_account(AdminAccountId=MEMBER)
     code, output = stack.run("apply", "-auto-approve", organization={"manage": True})
     text = " ".join(output.replace("│", " ").split())
-    assert (
-        code == 1
-        and "another account is already enabled as GuardDuty delegated administrator" in text
-    )
+    assert code == 1
+    assert "another account is already enabled as GuardDuty delegated administrator" in text
     # the organization's configuration waited, and nothing of it was done
     with pytest.raises(ClientError):
         stack.region.of(SECURITY).describe_organization_configuration(

@@ -23,7 +23,8 @@ def test_every_time_moves_by_one_offset_and_it_was_last_seen_now() -> None:
     untouched = copy.deepcopy(event)
     moved = findings.moved_to_now(event, NOW)
     assert event == untouched
-    detail, service = moved["detail"], moved["detail"]["service"]
+    detail = moved["detail"]
+    service = moved["detail"]["service"]
     assert service["eventLastSeen"] == "2031-02-03T04:05:06.000Z"
     assert service["eventFirstSeen"] == "2031-02-03T03:53:22.000Z"
     assert service["action"]["lastSeenAt"] == "2031-02-03T05:05:06+01:00"
@@ -58,7 +59,8 @@ def test_without_last_seen_the_newest_time_is_now() -> None:
 @pytest.mark.parametrize("document", [{}, {"what": "ever"}, {"createdAt": 5}, {"detail": "text"}])
 def test_a_document_without_times_is_copied(document: dict[str, Any]) -> None:
     moved = findings.moved_to_now(document)
-    assert moved == document and moved is not document
+    assert moved == document
+    assert moved is not document
 
 
 def test_the_shape_of_the_api_is_moved_as_well() -> None:

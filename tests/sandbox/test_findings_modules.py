@@ -49,9 +49,16 @@ def test_filters_are_made_one_after_another(applied: tuple[Applied, str]) -> Non
     assert steps(output) == [
         (rank, what) for rank in range(1, 6) for what in ("Creating", "Creation complete")
     ]
-    assert modules.ranks() == {"first": 1, "second": 2, "third": 3, "fourth": 4, "fifth": 5}
+    assert modules.ranks() == {
+        "first": 1,
+        "second": 2,
+        "third": 3,
+        "fourth": 4,
+        "fifth": 5,
+    }
     kept = modules.client("guardduty").get_filter(DetectorId=modules.detector, FilterName="second")
-    assert (kept["Action"], kept["Description"]) == ("ARCHIVE", "Known: second")
+    assert kept["Action"] == "ARCHIVE"
+    assert kept["Description"] == "Known: second"
     criteria = kept["FindingCriteria"]["Criterion"]
     assert criteria["type"]["Equals"] == ["Recon:EC2/Portscan"]
     assert criteria["severity"]["LessThan"] == 4
@@ -60,10 +67,13 @@ def test_filters_are_made_one_after_another(applied: tuple[Applied, str]) -> Non
 
 def test_guardduty_reads_the_lists(applied: tuple[Applied, str]) -> None:
     modules, _ = applied
-    guardduty, detector = modules.client("guardduty"), modules.detector
+    guardduty = modules.client("guardduty")
+    detector = modules.detector
     [trusted] = guardduty.list_ip_sets(DetectorId=detector)["IpSetIds"]
     kept = guardduty.get_ip_set(DetectorId=detector, IpSetId=trusted)
-    assert (kept["Name"], kept["Format"], kept["Status"]) == ("office", "TXT", "ACTIVE")
+    assert kept["Name"] == "office"
+    assert kept["Format"] == "TXT"
+    assert kept["Status"] == "ACTIVE"
     assert _read(modules, kept["Location"]) == "198.51.100.7\n203.0.113.0/24\n"
     threats = {}
     for name in guardduty.list_threat_intel_sets(DetectorId=detector)["ThreatIntelSetIds"]:
@@ -80,7 +90,9 @@ def _read(modules: Applied, location: str) -> str:
 
 def test_findings_are_exported(applied: tuple[Applied, str]) -> None:
     modules, _ = applied
-    guardduty, detector, s3 = modules.client("guardduty"), modules.detector, modules.client("s3")
+    guardduty = modules.client("guardduty")
+    detector = modules.detector
+    s3 = modules.client("s3")
     [destination] = guardduty.list_publishing_destinations(DetectorId=detector)["Destinations"]
     kept = guardduty.describe_publishing_destination(
         DetectorId=detector, DestinationId=destination["DestinationId"]
@@ -135,7 +147,8 @@ def test_uploads_are_scanned(applied: tuple[Applied, str]) -> None:
 
 def test_spending_is_watched(applied: tuple[Applied, str]) -> None:
     modules, _ = applied
-    budgets, topic = modules.client("budgets"), f"arn:aws:sns:{REGION}:{ACCOUNT}:{P}-notifications"
+    budgets = modules.client("budgets")
+    topic = f"arn:aws:sns:{REGION}:{ACCOUNT}:{P}-notifications"
     budget = budgets.describe_budget(AccountId=ACCOUNT, BudgetName=f"{P}-guardduty")["Budget"]
     assert float(budget["BudgetLimit"]["Amount"]) == 250
     assert budget["CostFilters"] == {"Service": ["Amazon GuardDuty"]}
@@ -196,7 +209,13 @@ def test_changes(applied: tuple[Applied, str]) -> None:
     removed = modules.apply(
         filters=suppress("first", "third", "fourth", "fifth", "sixth"), trial_ends_on="2020-01-31"
     )
-    assert modules.ranks() == {"first": 1, "third": 2, "fourth": 3, "fifth": 4, "sixth": 5}
+    assert modules.ranks() == {
+        "first": 1,
+        "third": 2,
+        "fourth": 3,
+        "fifth": 4,
+        "sixth": 5,
+    }
     assert steps(removed) == [
         *(
             (rank, what)
@@ -245,7 +264,8 @@ def test_prefixes_taken_away_let_the_whole_bucket_be_scanned(applied: tuple[Appl
 
 
 def _trusted(modules: Applied) -> str:
-    guardduty, detector = modules.client("guardduty"), modules.detector
+    guardduty = modules.client("guardduty")
+    detector = modules.detector
     [trusted] = guardduty.list_ip_sets(DetectorId=detector)["IpSetIds"]
     return str(guardduty.get_ip_set(DetectorId=detector, IpSetId=trusted)["Location"])
 

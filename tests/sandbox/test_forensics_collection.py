@@ -33,7 +33,8 @@ from tests.sandbox.ssm_helpers import SCRIPT
 
 Json = dict[str, Any]
 Make = Callable[..., seed.Victim]
-PREFIX, INCIDENT = "guardduty-response", "inc-0123456789abcdef"
+PREFIX = "guardduty-response"
+INCIDENT = "inc-0123456789abcdef"
 
 
 def collector_policy() -> Json:
@@ -63,7 +64,14 @@ class Collection:
     def run(self, id: str) -> EvidenceItem:
         record = IncidentRepository("forensics-lab", own_aws.client("dynamodb"))
         arn = f"arn:aws:ec2:{self.aws.region}:{MEMBER}:instance/{id}"
-        record.put_target(INCIDENT, {"kind": "ec2_instance", "id": id, "arn": arn})
+        record.put_target(
+            INCIDENT,
+            {
+                "kind": "ec2_instance",
+                "id": id,
+                "arn": arn,
+            },
+        )
         values = dict.fromkeys((field.name for field in dataclasses.fields(Config)), None)
         values |= {
             "name_prefix": PREFIX,
@@ -149,7 +157,11 @@ def collection(
             "s3:ListMultipartUploadParts",
         ],
     }
-    rest = {"Effect": "Allow", "Action": ["dynamodb:*", "sts:AssumeRole"], "Resource": "*"}
+    rest = {
+        "Effect": "Allow",
+        "Action": ["dynamodb:*", "sts:AssumeRole"],
+        "Resource": "*",
+    }
     function = identity.role(
         {"Version": "2012-10-17", "Statement": [objects, rest]}, account=SECURITY
     )
@@ -195,7 +207,8 @@ def test_a_collection_end_to_end(collection: Collection, victim: Make) -> None:
     assert set(shown) == {*uploads.SECTIONS, "commands.txt", "index.tsv"}
     for item in evidence_item.objects:
         body = collection.read(item["key"])
-        assert (hashlib.sha256(body).hexdigest(), len(body)) == (item["sha256"], item["bytes"])
+        assert hashlib.sha256(body).hexdigest() == item["sha256"]
+        assert len(body) == item["bytes"]
     assert "my own" in collection.read(shown["commands.txt"]["key"]).decode()
     assert "PID" in collection.read(shown["processes.txt"]["key"]).decode()
     assert "X-Amz-" not in json.dumps(dataclasses.asdict(evidence_item))
@@ -273,7 +286,8 @@ def test_what_goes_wrong_is_said(
     collection: Collection, victim: Make, trait: str, outcome: str, text: str
 ) -> None:
     evidence_item = collection.run(victim(tags={"sandbox:ssm": trait}).instance)
-    assert evidence_item.outcome == outcome and text in evidence_item.detail
+    assert evidence_item.outcome == outcome
+    assert text in evidence_item.detail
 
 
 def test_it_hangs(collection: Collection, victim: Make, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -281,7 +295,8 @@ def test_it_hangs(collection: Collection, victim: Make, monkeypatch: pytest.Monk
     collection.config["deadline_seconds"] = 3
     evidence_item = collection.run(victim(tags={"sandbox:ssm": "hang"}).instance)
     assert evidence_item.outcome == "FAILED"
-    assert "was InProgress" in evidence_item.detail and "was cancelled" in evidence_item.detail
+    assert "was InProgress" in evidence_item.detail
+    assert "was cancelled" in evidence_item.detail
 
 
 def test_no_document_for_the_account(collection: Collection, victim: Make) -> None:
@@ -290,10 +305,8 @@ def test_no_document_for_the_account(collection: Collection, victim: Make) -> No
         Name=name, PermissionType="Share", AccountIdsToRemove=[MEMBER]
     )
     evidence_item = collection.run(victim().instance)
-    assert (
-        evidence_item.outcome == "NOT_POSSIBLE"
-        and f"shared with account {MEMBER}" in evidence_item.detail
-    )
+    assert evidence_item.outcome == "NOT_POSSIBLE"
+    assert f"shared with account {MEMBER}" in evidence_item.detail
 
 
 def test_the_collector_role_may_send_no_other_document() -> None:

@@ -98,7 +98,11 @@ class World:
         }
         providers = [
             {"access_key": MANAGEMENT, **options},
-            {"alias": "member", "access_key": BY_TERRAFORM, **options},
+            {
+                "alias": "member",
+                "access_key": BY_TERRAFORM,
+                **options,
+            },
         ]
         targets = {"organizational_units": {"workloads": self.unit}}
         (root / "main.tf.json").write_text(
@@ -151,10 +155,8 @@ def test_the_second_plan_is_empty(world: World) -> None:
 
 def test_the_same_roles_by_stackset_and_by_terraform(world: World) -> None:
     wanted = roles_in(world.aws, BY_TERRAFORM)
-    assert (
-        len([name for name in wanted if name.startswith("role")]) == 10
-        and "profile msr-quarantine-ssm" in wanted
-    )
+    assert len([name for name in wanted if name.startswith("role")]) == 10
+    assert "profile msr-quarantine-ssm" in wanted
     for account in world.members:
         assert roles_in(world.aws, account) == wanted
     assert json.loads(world.terraform("output", "-json", "accounts")) == sorted(world.members)
@@ -196,7 +198,8 @@ def test_a_function_that_is_switched_off_and_on_is_trusted_again(
     """Its role is made again, with another id; the roles of the members stay as they are. (That
     they name no id: tests/plan.)
     """
-    name, path = "msr-playbook-ec2-instance", "/response/"
+    name = "msr-playbook-ec2-instance"
+    path = "/response/"
     iam = world.aws.client("iam", SECURITY)
     trust = {
         "Version": "2012-10-17",
@@ -214,7 +217,11 @@ def test_a_function_that_is_switched_off_and_on_is_trusted_again(
         made = iam.create_role(
             RoleName=name, Path=path, AssumeRolePolicyDocument=json.dumps(trust)
         )["Role"]
-        iam.put_role_policy(RoleName=name, PolicyName="p", PolicyDocument=json.dumps(ALLOW_ALL))
+        iam.put_role_policy(
+            RoleName=name,
+            PolicyName="p",
+            PolicyDocument=json.dumps(ALLOW_ALL),
+        )
         ids.append(made["RoleId"])
         function = identity.session(made["Arn"])
         for account in world.members:
@@ -231,7 +238,8 @@ def test_a_function_that_is_switched_off_and_on_is_trusted_again(
                 )
         iam.delete_role_policy(RoleName=name, PolicyName="p")
         iam.delete_role(RoleName=name)
-    assert ids[0] != ids[1] and roles_in(world.aws, world.members[0]) == before
+    assert ids[0] != ids[1]
+    assert roles_in(world.aws, world.members[0]) == before
 
 
 def test_destroyed_nothing_is_left(world: World) -> None:

@@ -67,7 +67,8 @@ def test_down_stops_without_destroying_and_says_so(
         told = capsys.readouterr().out
         assert "Stopping 2 processes: moto, gateway ..." in told
         assert "Stopped. The emulated AWS is gone" in told
-        assert state.load() is None and not (settings.STATE_DIRECTORY / "terraform").exists()
+        assert state.load() is None
+        assert not (settings.STATE_DIRECTORY / "terraform").exists()
         processes.clear()
 
 
@@ -102,7 +103,8 @@ def test_destroy_runs_first_and_its_failure_is_the_exit_code(
     assert ("destroy failed" in told) is fails
     assert ("Everything that Terraform made is destroyed." in told) is not fails
     assert told.index("25 of 174") < told.index("Stopping 1 processes")
-    assert process.wait(5) is not None and state.load() is None
+    assert process.wait(5) is not None
+    assert state.load() is None
 
 
 def test_destroying_nothing_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
