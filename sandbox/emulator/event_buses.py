@@ -43,7 +43,12 @@ def _refusal(bus: str, policy: Json | None, event: Json) -> str | None:
 )
 @delivers
 def to_event_bus(
-    _original: Original, spec: Any, event: Json, _rule: object, _path: Any, payload: object = None
+    _original: Original,
+    spec: Any,
+    event: Json,
+    _rule: object,
+    _path: object,
+    payload: object = None,
 ) -> Any:
     if event.get("_Forwarded"):
         eventbridge.logger.warning(

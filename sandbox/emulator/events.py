@@ -150,7 +150,7 @@ def to_lambda(_original: Original, arn: str, payload: str) -> None:
 
 @patch(eventbridge, "_dispatch_to_sqs", restores="the queue's policy must let the rule in")
 @delivers
-def to_sqs(original: Original, spec: object, payload: str, parameters: Any = None) -> object:
+def to_sqs(original: Original, spec: object, payload: str, parameters: object = None) -> object:
     _, rule, account = scope()
     queue = sqs._queue_by_arn(str(spec))
     if not queue:

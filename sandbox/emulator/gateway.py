@@ -205,7 +205,7 @@ async def _dispatch(
     failed = await _meet_faults(service, short, request, headers, request_id)
     region = app.extract_region(headers)
 
-    def record(status: int, answer: Any) -> None:
+    def record(status: int, answer: object) -> None:
         raw = answer if isinstance(answer, bytes) else str(answer).encode()
         cloudtrail.record(
             Call(service, method, path, headers, body, query, region, request_id, status, raw)

@@ -68,7 +68,7 @@ def invoke(original: Original, worker: object, *args: object, **kwargs: object) 
     restores="a function's error document has errorType, errorMessage, requestId and stackTrace",
 )
 def execute_function_warm(
-    original: Original, function: object, event: Any, request_id: str
+    original: Original, function: object, event: object, request_id: str
 ) -> object:
     result = original(function, event, request_id)
     error = getattr(_last, "error", None)
@@ -100,7 +100,7 @@ def create_event_source_mapping(original: Original, data: dict[str, Any]) -> obj
     restores="the function's role must allow delivery to its dead-letter queue",
 )
 def route_async_failure(
-    original: Original, target: str, name: str, event: object, result: Any
+    original: Original, target: str, name: str, event: object, result: object
 ) -> object:
     config = lambdas._functions.get(name, {}).get("config", {})
     action = "sqs:SendMessage" if ":sqs:" in target else "sns:Publish"

@@ -106,7 +106,7 @@ def modify_interface(
     eni_id: str,
     group_ids: list[str],
     source_dest_check: object = None,
-    description: Any = None,
+    description: object = None,
 ) -> object:
     interface = backend.get_network_interface(eni_id)
     if interface.requester_managed:

@@ -77,7 +77,7 @@ def _mismatch(package: str, what: str, restores: str) -> PatchError:
     return PatchError(f"{package} {what} ({restores}).{pinned}")
 
 
-def replace(target: object, attribute: str, value: Any, *, restores: str) -> None:
+def replace(target: object, attribute: str, value: object, *, restores: str) -> None:
     """Set ``target.attribute`` (a module's or a class's) to ``value`` and record what that
     restores.
 
@@ -98,7 +98,7 @@ def replace(target: object, attribute: str, value: Any, *, restores: str) -> Non
                     table[key] = value
 
 
-def add(target: object, attribute: str, value: Any, *, restores: str) -> None:
+def add(target: object, attribute: str, value: object, *, restores: str) -> None:
     """Set an attribute that the emulator lacks; PatchError when it has its own by now."""
     name, package = _name_of(target, attribute)
     if hasattr(target, attribute):
@@ -107,7 +107,7 @@ def add(target: object, attribute: str, value: Any, *, restores: str) -> None:
         setattr(target, attribute, value)
 
 
-def extend(target: object, table: str, key: str, value: Any, *, restores: str) -> None:
+def extend(target: object, table: str, key: str, value: object, *, restores: str) -> None:
     """Add an entry to a table of the emulator's (a dispatch table, its seeds); PatchError when it
     has its own by now.
 

@@ -35,7 +35,7 @@ def _jsonata(state: dict[str, Any], context: object) -> bool:
     restores="a JSONata Succeed state honours Output (upstream returns the input)",
 )
 def apply_output_path(
-    original: Original, state: dict[str, Any], data: object, context: Any = None
+    original: Original, state: dict[str, Any], data: object, context: object = None
 ) -> object:
     if state.get("Type") == "Succeed" and _jsonata(state, context):
         return stepfunctions._apply_jsonata_output(state, data, context, default=data)

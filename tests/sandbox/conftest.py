@@ -81,7 +81,9 @@ def identity(aws: Aws) -> Identity:
 def function(aws: Aws, identity: Identity) -> Callable[..., str]:
     """Create a function from source; its handler is ``app.handler``. Returns its ARN."""
 
-    def make(source: str, *, account: str = SECURITY, policy: Any = ALLOW_ALL, **extra: Any) -> str:
+    def make(
+        source: str, *, account: str = SECURITY, policy: Any = ALLOW_ALL, **extra: object
+    ) -> str:
         role = identity.role(policy, account=account, service="lambda.amazonaws.com")
         created = aws.client("lambda", account).create_function(
             FunctionName=f"f-{secrets.token_hex(4)}",

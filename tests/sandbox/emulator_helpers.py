@@ -34,7 +34,7 @@ class Control:
     def __init__(self, endpoint: str) -> None:
         self._endpoint = endpoint
 
-    def __call__(self, method: str, name: str, data: Any = None) -> Any:
+    def __call__(self, method: str, name: str, data: object = None) -> Any:
         body = None if data is None else json.dumps(data).encode()
         request = urllib.request.Request(
             f"{self._endpoint}/_sandbox/{name}", data=body, method=method
@@ -54,7 +54,7 @@ class Identity:
         policy: Any,
         *,
         account: str = MEMBER,
-        trust: Any = None,
+        trust: object = None,
         service: str | None = None,
         path: str = "/",
     ) -> str:
@@ -84,7 +84,12 @@ class Identity:
         return str(arn)
 
     def session(
-        self, role: str, *, policy: Any = None, name: str = "test", by: dict[str, str] | None = None
+        self,
+        role: str,
+        *,
+        policy: object = None,
+        name: str = "test",
+        by: dict[str, str] | None = None,
     ) -> dict[str, str]:
         """Credentials of a session of the role, as ``Aws.client`` takes them."""
         sts = self.aws.client("sts", role.split(":")[4], **(by or {}))
@@ -101,7 +106,7 @@ class Identity:
         }
 
     def client(
-        self, service: str, policy: Any, *, session_policy: Any = None, name: str = "test"
+        self, service: str, policy: Any, *, session_policy: object = None, name: str = "test"
     ) -> Any:
         """A client that may do what the policy says (and the session policy too)."""
         return self.aws.client(
@@ -110,7 +115,7 @@ class Identity:
 
 
 def allow(
-    action: str | list[str], resource: str | list[str] = "*", **condition: Any
+    action: str | list[str], resource: str | list[str] = "*", **condition: object
 ) -> dict[str, Any]:
     """A policy with one Allow statement."""
     statement: dict[str, Any] = {

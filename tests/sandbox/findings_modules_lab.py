@@ -150,7 +150,7 @@ class Applied:
         assert done.returncode in codes, done.stdout[-4000:]
         return str(done.stdout)
 
-    def apply(self, **values: Any) -> str:
+    def apply(self, **values: object) -> str:
         self.values.update(values)
         return self.run("apply", "-auto-approve", "-input=false", "-parallelism=30")
 

@@ -41,7 +41,7 @@ def content(script: str, limit: int = 60, pattern: str = PATTERN) -> str:
 URL = "http://127.0.0.1:4566/b/plan.txt?X-Amz-Signature=0"
 
 
-def send(aws: Aws, instance: str, document: str, url: str = URL, **more: Any) -> str:
+def send(aws: Aws, instance: str, document: str, url: str = URL, **more: object) -> str:
     answer = aws.client("ssm").send_command(
         DocumentName=document, InstanceIds=[instance], Parameters={"PlanUrl": [url]}, **more
     )

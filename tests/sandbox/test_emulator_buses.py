@@ -56,7 +56,7 @@ class Way:
 
         return read, arn
 
-    def rule(self, account: str, region: str, target: str, kind: str = "", **more: Any) -> str:
+    def rule(self, account: str, region: str, target: str, kind: str = "", **more: object) -> str:
         """A rule for the events, or for those of another detail type; its ARN."""
         events = self.aws.client("events", account, region=region)
         name = f"{self.kind}-{secrets.token_hex(2)}"
@@ -116,7 +116,7 @@ def let_in(aws: Aws) -> Iterator[Callable[..., None]]:
     """Give the home bus a policy of one statement with these conditions."""
     events = aws.client("events", SECURITY)
 
-    def put(effect: str = "Allow", **condition: Any) -> None:
+    def put(effect: str = "Allow", **condition: object) -> None:
         statement = {
             "Sid": "x",
             "Effect": effect,

@@ -38,7 +38,7 @@ class User:
         self.put("all", ALLOW_ALL)
         self.key = self.iam.create_access_key(UserName=self.name)["AccessKey"]
 
-    def put(self, name: str, policy: Any) -> None:
+    def put(self, name: str, policy: object) -> None:
         self.iam.put_user_policy(
             UserName=self.name, PolicyName=name, PolicyDocument=json.dumps(policy)
         )
@@ -52,7 +52,7 @@ class User:
         }
         return self.aws.client(service, **keys, **token)
 
-    def works(self, key: Any = None) -> bool:
+    def works(self, key: object = None) -> bool:
         """Whether a key may do what the user may: asked of MiniStack and of moto."""
         answers = {
             code(self.client("s3", key).list_buckets),

@@ -248,7 +248,7 @@ def test_trust_names_the_role_and_the_organization(aws: Aws, identity: Identity)
     function = identity.role(allow("sts:AssumeRole"), account=SECURITY)
     other = identity.role(allow("sts:AssumeRole"), account=SECURITY)
 
-    def trust(**keys: Any) -> dict[str, Any]:
+    def trust(**keys: object) -> dict[str, Any]:
         return trusting(SECURITY, ArnEquals={"aws:PrincipalArn": function}, **keys)
 
     for organization, caller, verdict in (
@@ -271,7 +271,7 @@ def test_the_organization_of_the_resource(identity: Identity) -> None:
         assert refused(functools.partial(identity.session, target, by=credentials)) is verdict
 
 
-def trusting(account: str, **condition: Any) -> dict[str, Any]:
+def trusting(account: str, **condition: object) -> dict[str, Any]:
     statement: dict[str, Any] = {"Effect": "Allow", "Action": "sts:AssumeRole"}
     statement["Principal"] = {"AWS": f"arn:aws:iam::{account}:root"}
     if condition:

@@ -32,7 +32,7 @@ def child(machine: Machine) -> str:
     )
 
 
-def _run(aws: Aws, arn: str, data: Any) -> dict[str, Any]:
+def _run(aws: Aws, arn: str, data: object) -> dict[str, Any]:
     states = aws.client("stepfunctions", SECURITY)
     execution = states.start_execution(stateMachineArn=arn, input=json.dumps(data))["executionArn"]
     eventually(lambda: states.describe_execution(executionArn=execution)["status"] != "RUNNING")
@@ -44,7 +44,7 @@ def _run(aws: Aws, arn: str, data: Any) -> dict[str, Any]:
 def start(aws: Aws, machine: Machine, identity: Identity) -> Callable[..., dict[str, Any]]:
     """Run a machine that starts one execution; its task's result, or the error it caught."""
 
-    def run(data: Any, policy: Any = ALLOW_ALL, **arguments: Any) -> dict[str, Any]:
+    def run(data: object, policy: Any = ALLOW_ALL, **arguments: object) -> dict[str, Any]:
         catch = {
             "ErrorEquals": ["States.ALL"],
             "Output": "{% $states.errorOutput %}",

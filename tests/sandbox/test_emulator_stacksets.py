@@ -112,7 +112,7 @@ def stacksets(aws: Aws, organization: Organization) -> Any:
 class Set:
     """A StackSet of one role, and its operations to their end."""
 
-    def __init__(self, client: Any, name: str, **options: Any) -> None:
+    def __init__(self, client: Any, name: str, **options: object) -> None:
         self.client, self.name, self.role = client, name, f"role-{name}"
         self.capabilities = {"Capabilities": ["CAPABILITY_NAMED_IAM"]}
         options = {
@@ -168,7 +168,7 @@ class Set:
 def make(stacksets: Any) -> Iterator[Callable[..., Set]]:
     made: list[Set] = []
 
-    def new_set(**options: Any) -> Set:
+    def new_set(**options: object) -> Set:
         made.append(Set(stacksets, f"s-{secrets.token_hex(4)}", **options))
         return made[-1]
 

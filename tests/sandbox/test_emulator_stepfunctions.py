@@ -29,7 +29,7 @@ class Runner:
     def __init__(self, aws: Aws) -> None:
         self.states = aws.client("stepfunctions", SECURITY)
 
-    def start(self, machine: str, data: Any = None, **extra: str) -> str:
+    def start(self, machine: str, data: object = None, **extra: str) -> str:
         started = self.states.start_execution(
             stateMachineArn=machine, input=json.dumps(data or {}), **extra
         )
@@ -44,7 +44,7 @@ class Runner:
         assert shown, f"{execution} still runs"
         return shown
 
-    def run(self, machine: str, data: Any = None) -> Any:
+    def run(self, machine: str, data: object = None) -> Any:
         shown = self.finish(self.start(machine, data))
         assert shown["status"] == "SUCCEEDED", shown
         return json.loads(shown["output"])
@@ -64,7 +64,7 @@ def echo(function: Function) -> str:
     return function("def handler(event, context):\n    return event\n")
 
 
-def task(arn: str, payload: Any, **extra: Any) -> dict[str, Any]:
+def task(arn: str, payload: object, **extra: Any) -> dict[str, Any]:
     arguments = {"FunctionName": arn, "Payload": payload}
     return {
         "Type": "Task",

@@ -78,7 +78,7 @@ class Stack:
     endpoint: str
     region: Region
 
-    def run(self, command: str, *arguments: str, **variables: Any) -> tuple[int, str]:
+    def run(self, command: str, *arguments: str, **variables: object) -> tuple[int, str]:
         file = self.scratch / "stack.tfvars.json"
         file.write_text(json.dumps(variables))
         done = terraform(
@@ -93,16 +93,16 @@ class Stack:
         )
         return done.returncode, done.stdout
 
-    def apply(self, **variables: Any) -> str:
+    def apply(self, **variables: object) -> str:
         code, output = self.run("apply", "-auto-approve", **variables)
         assert code == 0, output[-4000:]
         return output
 
-    def plan(self, **variables: Any) -> tuple[int, str]:
+    def plan(self, **variables: object) -> tuple[int, str]:
         """0: nothing to do, 1: an error, 2: changes."""
         return self.run("plan", "-detailed-exitcode", **variables)
 
-    def destroy(self, **variables: Any) -> str:
+    def destroy(self, **variables: object) -> str:
         code, output = self.run("destroy", "-auto-approve", **variables)
         assert code == 0, output[-4000:]
         return output
