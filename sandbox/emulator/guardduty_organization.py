@@ -197,7 +197,7 @@ def may_be_deleted(detector: Detector) -> bool:
     return not _associated(detector)
 
 
-def _enable(plane: Plane, account: str, wanted: list[Json]) -> None:
+def _enable(plane: Plane, account: str, wanted: list[features.Feature]) -> None:
     for own in plane_of(account, plane.region).detectors.values():
         own.document["features"] = features.merge(own.document["features"], wanted)
 
@@ -218,7 +218,7 @@ def _add(plane: Plane, detector: Detector, detail: Json) -> str | None:
             feature["name"]
             for feature in features.enabled_by(_organization(detector)["features"], "ALL", "NEW")
         }
-        off = [
+        off: list[features.Feature] = [
             {"name": name, "status": "DISABLED"}
             for name in features.CONFIGURATIONS
             if name not in wanted
