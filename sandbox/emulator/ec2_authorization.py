@@ -17,6 +17,7 @@ from typing import Any
 
 from . import moto_client
 from .instance_profiles import find_profile
+from .moto_client import Fact
 
 KINDS = {
     "i": "instance",
@@ -65,13 +66,17 @@ _PROFILE_CALLS = {
 }
 
 
+# Condition keys and their values, as the policy evaluator takes them.
+ConditionContext = dict[str, str | list[str]]
+
+
 @dataclass(frozen=True)
 class Check:
     """One question to the policy evaluator; ``context`` holds condition keys."""
 
     action: str
     resource: str
-    context: dict[str, Any]
+    context: ConditionContext
 
 
 def _flat(params: dict[str, Any]) -> dict[str, str]:
@@ -86,8 +91,8 @@ def _arn(kind: str, name: str, region: str, account: str) -> str:
     return f"arn:aws:ec2:{region}:{'' if kind in _NO_ACCOUNT else account}:{kind}/{name}"
 
 
-def _tag_context(tags: dict[str, str], service: str) -> dict[str, Any]:
-    context: dict[str, Any] = {}
+def _tag_context(tags: dict[str, str], service: str) -> ConditionContext:
+    context: ConditionContext = {}
     for key, value in tags.items():
         context[f"aws:ResourceTag/{key}".lower()] = context[
             f"{service}:ResourceTag/{key}".lower()
@@ -95,8 +100,8 @@ def _tag_context(tags: dict[str, str], service: str) -> dict[str, Any]:
     return context
 
 
-def _request_tags(params: dict[str, str], prefix: str) -> dict[str, Any]:
-    context: dict[str, Any] = {}
+def _request_tags(params: dict[str, str], prefix: str) -> ConditionContext:
+    context: ConditionContext = {}
     keys = []
     for name, key in params.items():
         if re.fullmatch(re.escape(prefix) + r"\.\d+\.Key", name):
@@ -118,7 +123,7 @@ def _profile_checks(
     found = find_profile(account, name)
     if found is None:
         return []
-    context: dict[str, Any] = {"iam:PassedToService": "ec2.amazonaws.com"}
+    context: ConditionContext = {"iam:PassedToService": "ec2.amazonaws.com"}
     if instance:
         context["iam:AssociatedResourceArn"] = instance
     return [Check("iam:PassRole", role, context) for role in found["roles"]]
@@ -138,9 +143,7 @@ def _named(params: dict[str, str]) -> tuple[list[str], list[str]]:
     return list(dict.fromkeys(ids)), linked
 
 
-def _resources(
-    name: str, params: dict[str, str], region: str, account: str
-) -> dict[str, dict[str, Any]]:
+def _resources(name: str, params: dict[str, str], region: str, account: str) -> dict[str, Fact]:
     """The EC2 resources a call acts on, with what is known of each: named ones, associated ones,
     volumes to snapshot.
     """
@@ -160,9 +163,9 @@ def _resources(
     return {value: known.get(value, {}) for value in ids}
 
 
-def _shared_context(params: dict[str, str], region: str, account: str) -> dict[str, Any]:
+def _shared_context(params: dict[str, str], region: str, account: str) -> ConditionContext:
     """Condition keys that every resource of the call has."""
-    context: dict[str, Any] = {"ec2:Region": region, **_request_tags(params, "Tag")}
+    context: ConditionContext = {"ec2:Region": region, **_request_tags(params, "Tag")}
     if "Attribute" in params:
         context["ec2:Attribute"] = params["Attribute"]
     for kind, pattern in (
@@ -183,13 +186,13 @@ def _shared_context(params: dict[str, str], region: str, account: str) -> dict[s
     return context
 
 
-def _resource_context(fact: dict[str, Any], region: str, account: str) -> dict[str, Any]:
+def _resource_context(fact: Fact, region: str, account: str) -> ConditionContext:
     context = _tag_context(fact.get("tags", {}), "ec2")
     for key in ("vpc", "subnet"):
         if fact.get(key):
             context[f"ec2:{key}"] = _arn(key, fact[key], region, account)
-    if fact.get("profile"):
-        context["ec2:InstanceProfile"] = fact["profile"]
+    if profile := fact.get("profile"):
+        context["ec2:InstanceProfile"] = profile
     return context
 
 

@@ -7,10 +7,23 @@ from __future__ import annotations
 import http.client
 import json
 import urllib.parse
-from typing import Any
+from typing import Any, TypedDict
 
 from . import settings
 from .http_responses import Response
+
+
+class Fact(TypedDict, total=False):
+    """What moto's process tells of a resource; ``resources`` are those an association is about."""
+
+    tags: dict[str, str]
+    arn: str
+    vpc: str
+    subnet: str
+    profile: str | None
+    volumes: list[str]
+    resources: list[str]
+
 
 _HOP = {"content-length", "connection", "expect", "transfer-encoding"}
 _KEPT = {"content-type", "x-amzn-requestid", "x-amzn-errortype", "smithy-protocol"}
@@ -48,7 +61,7 @@ def forward(
     return _request(method, target, sent, body)
 
 
-def facts(account: str, region: str, names: list[str]) -> dict[str, dict[str, Any]]:
+def facts(account: str, region: str, names: list[str]) -> dict[str, Fact]:
     """What moto knows about resources, by id: ``{"tags": {...}, "vpc": id, "instance": id,
     "volumes": [...]}``.
 
@@ -60,5 +73,5 @@ def facts(account: str, region: str, names: list[str]) -> dict[str, dict[str, An
     status, _, body = _request("GET", f"/_sandbox/facts?{query}", {}, None)
     if status != 200:
         return {}
-    found: dict[str, dict[str, Any]] = json.loads(body)
+    found: dict[str, Fact] = json.loads(body)
     return found

@@ -18,7 +18,7 @@ import time
 import uuid
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Required, TypedDict
 
 from .ministack import cloudformation, cloudformation_handlers, responses
 from .moto_client import forward
@@ -37,6 +37,41 @@ class Refusal(Exception):
         self.code, self.status = code, status
 
 
+class Instance(TypedDict, total=False):
+    """A StackSet's stack in an account and Region."""
+
+    name: Required[str]
+    OrganizationalUnitId: Required[str]
+    StackId: str
+    Status: str
+    StatusReason: str
+    LastOperationId: str
+
+
+class Result(TypedDict):
+    """How an operation ended in an account and Region."""
+
+    Account: str
+    Region: str
+    OrganizationalUnitId: str
+    Status: str
+    StatusReason: str
+
+
+class Operation(TypedDict, total=False):
+    """An operation on a StackSet, as the API shows it, with its results."""
+
+    OperationId: Required[str]
+    StackSetId: str
+    Action: str
+    Status: str
+    StatusReason: str
+    results: Required[list[Result]]
+    CreationTimestamp: str
+    EndTimestamp: str
+    OperationPreferences: Json
+
+
 @dataclass
 class StackSet:
     """One StackSet of an organization in a Region; ``targets``: OU -> Regions."""
@@ -47,8 +82,8 @@ class StackSet:
     document: Json
     identifier: str = ""
     targets: dict[str, set[str]] = field(default_factory=dict)
-    instances: dict[Place, Json] = field(default_factory=dict)
-    operations: dict[str, Json] = field(default_factory=dict)
+    instances: dict[Place, Instance] = field(default_factory=dict)
+    operations: dict[str, Operation] = field(default_factory=dict)
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
 
@@ -171,7 +206,7 @@ def _parameters(stack_set: StackSet) -> Json:
     return named
 
 
-async def deploy(stack_set: StackSet, place: Place, unit: str, operation: str) -> Json:
+async def deploy(stack_set: StackSet, place: Place, unit: str, operation: str) -> Result:
     """The stack of one account made or brought up to date; the operation's result there."""
     instance = stack_set.instances.setdefault(
         place, {"name": f"StackSet-{stack_set.name}-{uuid.uuid4()}", "OrganizationalUnitId": unit}
@@ -194,7 +229,7 @@ async def deploy(stack_set: StackSet, place: Place, unit: str, operation: str) -
     return _result(place, unit, reason)
 
 
-async def remove(stack_set: StackSet, place: Place, retain: bool) -> Json:
+async def remove(stack_set: StackSet, place: Place, retain: bool) -> Result:
     """An account's instance taken out of the set, its stack deleted unless it is retained."""
     instance = stack_set.instances[place]
     reason = ""
@@ -210,7 +245,7 @@ async def remove(stack_set: StackSet, place: Place, retain: bool) -> Json:
     return _result(place, instance["OrganizationalUnitId"], reason)
 
 
-def _result(place: Place, unit: str, reason: str) -> Json:
+def _result(place: Place, unit: str, reason: str) -> Result:
     return {
         "Account": place[0],
         "Region": place[1],
@@ -220,7 +255,7 @@ def _result(place: Place, unit: str, reason: str) -> Json:
     }
 
 
-Work = Callable[[str], Awaitable[list[Json]]]
+Work = Callable[[str], Awaitable[list[Result]]]
 
 
 def start(
@@ -241,7 +276,7 @@ def start(
             409,
         )
     name = identifier or str(uuid.uuid4())
-    document: Json = {
+    document: Operation = {
         "OperationId": name,
         "StackSetId": stack_set.identifier,
         "Action": action,
@@ -265,7 +300,8 @@ def start(
                 )
                 document["Status"] = "SUCCEEDED" if failed <= tolerated else "FAILED"
             except Exception as error:  # a caller waits for the end of it, whatever went wrong
-                document.update(Status="FAILED", StatusReason=str(error))
+                document["Status"] = "FAILED"
+                document["StatusReason"] = str(error)
             document["EndTimestamp"] = _now()
 
     task = asyncio.get_running_loop().create_task(run())
@@ -279,14 +315,14 @@ def _now() -> str:
 
 
 async def in_each(
-    places: Iterable[Place], change: Callable[[Place], Awaitable[Json]]
-) -> list[Json]:
+    places: Iterable[Place], change: Callable[[Place], Awaitable[Result]]
+) -> list[Result]:
     return [await change(place) for place in sorted(places)]
 
 
-async def _follow(stack_set: StackSet, operation: str) -> list[Json]:
+async def _follow(stack_set: StackSet, operation: str) -> list[Result]:
     """Automatic deployment: stacks where an account joined, none where it left."""
-    results: list[Json] = []
+    results: list[Result] = []
     retain = stack_set.document["AutoDeployment"].get("RetainStacksOnAccountRemoval") == "true"
     for unit, regions in list(stack_set.targets.items()):
         now = await asyncio.to_thread(accounts_of, stack_set.management, unit)

@@ -15,8 +15,10 @@ from .stacksets import (
     STACK_SETS,
     TRUSTED,
     Json,
+    Operation,
     Place,
     Refusal,
+    Result,
     StackSet,
     accounts_of,
     chosen,
@@ -193,7 +195,7 @@ def update_stack_set(request: Json) -> Json:
         raise Refusal("The sandbox updates a StackSet in all its accounts only.")
     known.document = {**known.document, "Tags": [], **request}
 
-    async def deploy_all(operation: str) -> list[Json]:
+    async def deploy_all(operation: str) -> list[Result]:
         units = {
             place: instance["OrganizationalUnitId"] for place, instance in known.instances.items()
         }
@@ -254,7 +256,7 @@ def create_stack_instances(request: Json) -> Json:
     targets = _targets(request, True)
     regions = request["Regions"]
 
-    async def deploy_all(operation: str) -> list[Json]:
+    async def deploy_all(operation: str) -> list[Result]:
         results = []
         for unit in targets["OrganizationalUnitIds"]:
             found = chosen(await asyncio.to_thread(accounts_of, known.management, unit), targets)
@@ -284,7 +286,7 @@ def delete_stack_instances(request: Json) -> Json:
     regions = set(request["Regions"])
     retain = request.get("RetainStacks") == "true"
 
-    async def deploy_all(_: str) -> list[Json]:
+    async def deploy_all(_: str) -> list[Result]:
         results = []
         for unit in targets["OrganizationalUnitIds"]:
             there = {
@@ -364,8 +366,8 @@ def describe_stack_instance(request: Json) -> Json:
     return {"StackInstance": _summary(known, place)}
 
 
-def _operation(request: Json) -> Json:
-    found: Json | None = _known(request).operations.get(request["OperationId"])
+def _operation(request: Json) -> Operation:
+    found = _known(request).operations.get(request["OperationId"])
     if found is None:
         raise Refusal(
             f"Operation {request['OperationId']} not found", "OperationNotFoundException", 404
