@@ -163,7 +163,7 @@ def _down(arguments: argparse.Namespace) -> int:
 
 
 def parser() -> argparse.ArgumentParser:
-    """The argument parser."""
+    """Return the argument parser."""
     root = argparse.ArgumentParser(
         prog="python -m sandbox", description="The GuardDuty response module on a local AWS."
     )

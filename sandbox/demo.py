@@ -32,7 +32,7 @@ FINDING = (
 
 
 def _victim(known: State, aws: Aws, fresh: bool) -> seed.Victim:
-    """The seeded instance of a new sandbox; in one that was up already, a new instance."""
+    """Return the seeded instance of a new sandbox; in one that was up already, a new instance."""
     if fresh:
         return seed.Victim(**known.seed)
     return seed.instance(aws)
@@ -53,7 +53,7 @@ def _save_report(aws: Aws, bucket: str, incident: Json) -> Path | None:
 
 
 def _tell_messages(aws: Aws, known: State, incident: Json) -> None:
-    """The verdict in full, the other messages by their subject."""
+    """Print the verdict in full, the other messages by their subject."""
     messages = [
         item for item in inbox.read(aws, known.inbox) if incident["incident_id"] in item["message"]
     ]
@@ -75,7 +75,7 @@ def _tell_messages(aws: Aws, known: State, incident: Json) -> None:
 
 
 def _instance(known: State, finding: Path, fresh: bool, say: Progress) -> tuple[Json, str]:
-    """The first act: an instance. Its incident and the status it should have."""
+    """Play the first act, an instance. Returns its incident and the status it should have."""
     aws = Aws(known.endpoint)
     victim = _victim(known, aws, fresh)
     before = snapshot.take(aws, victim)

@@ -36,8 +36,8 @@ def _rows(aws: Aws, user: seed_iam.User, done: seed_iam.Mischief) -> snapshot.Ro
 
 
 def actions(incident: Json) -> list[str]:
-    """What the principal did and what became of it, a line an action; what is left for people,
-    with its command.
+    """Return what the principal did and what became of it, a line an action; what is left for
+    people, with its command.
     """
     lines = []
     for target in incident["targets"]:

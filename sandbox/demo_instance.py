@@ -19,7 +19,9 @@ SECONDS = 90
 
 
 def evidence(incident: Json) -> list[str]:
-    """What was collected, a line a part: its outcome, its objects, and what it says."""
+    """Return what was collected, a line for each evidence item: its outcome, its objects, and what
+    it says.
+    """
     lines = []
     for target in incident["targets"]:
         for name, item in sorted((target.get("evidence") or {}).items()):
@@ -40,8 +42,8 @@ def _show_news(incident: Json, shown: set[str], say: Progress) -> None:
 
 
 def contained_again(known: State, incident: Json, say: Progress) -> Json:
-    """An identity of the member account undoes containment; the incident once that is answered.
-    SandboxError when it is not.
+    """Undo containment as an identity of the member account; return the incident once that is
+    answered.
     """
     incidents = lifecycle.incidents_of(known)
     name = str(incident["incident_id"])
@@ -70,7 +72,7 @@ def contained_again(known: State, incident: Json, say: Progress) -> Json:
 def restored(
     known: State, victim: Victim, incident: Json, before: snapshot.Rows, say: Progress
 ) -> Json:
-    """A person restores it; prints how it is now beside how it was. Returns the incident."""
+    """Restore as a person does, and print how it is now beside how it was. Returns the incident."""
     answer = human_request.ask(known, incident)
     for text in answer["restored"]:
         say(f"  restored: {text}")

@@ -49,7 +49,7 @@ class Sent:
 
 
 def read(path: Path) -> Json:
-    """The JSON object in a file; SandboxError says what else is there."""
+    """Return the JSON object in a file; SandboxError says what else is there."""
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
@@ -86,7 +86,8 @@ def _is_api_shape(finding: Json) -> bool:
 
 
 def recognise(data: Json, name: str) -> Event:
-    """The event a file stands for: an event as it is, a finding in any shape wrapped into one.
+    """Return the event a file stands for: an event as it is, a finding in any shape wrapped into
+    one.
 
     An object that is neither is sent as a finding all the same: malformed findings have an outcome
     too.
@@ -113,7 +114,7 @@ def recognise(data: Json, name: str) -> Event:
 
 
 def _times(value: object) -> Iterator[tuple[str, datetime]]:
-    """Every time in a document with the name it stands under."""
+    """Yield every time in a document with the name it stands under."""
     if isinstance(value, list):
         for item in value:
             yield from _times(item)
@@ -136,7 +137,7 @@ def _is_time(name: str, value: object) -> bool:
 
 
 def _shifted_text(text: str, offset: timedelta) -> str:
-    """The time moved by whole seconds, written as it was: same fraction, same zone."""
+    """Return the time moved by whole seconds, written as it was: same fraction, same zone."""
     found = _TIMESTAMP.match(text)
     assert found  # only called for what _is_time accepted
     seconds, fraction, zone = found.groups()
@@ -248,8 +249,8 @@ def renew(event: Event) -> None:
 
 
 def incident_id(detail: Json) -> str | None:
-    """The incident a finding belongs to (contract: account/region/finding id), None without an
-    id.
+    """Return the incident a finding belongs to (contract: account/region/finding id), None without
+    an id.
     """
     parts = [detail.get(name) for name in ("accountId", "region", "id")]
     if not all(isinstance(part, str) and part for part in parts):

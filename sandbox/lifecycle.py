@@ -18,8 +18,8 @@ from .terraform import Terraform
 
 
 def running(*, applied: bool = False) -> State:
-    """The running sandbox; SandboxError when it is down or died, or when the module is asked for
-    and not applied.
+    """Return the running sandbox; SandboxError when it is down or died, or when the module is asked
+    for and not applied.
     """
     known = state.require()
     if not stack.alive(known):
@@ -61,14 +61,14 @@ def _seed(known: State, say: Say) -> None:
 
 
 def emulators_only(say: Say) -> State:
-    """Emulators and seed, without Terraform."""
+    """Start the emulators and seed the workload, without Terraform."""
     known = emulators(say)
     _seed(known, say)
     return known
 
 
 def up(say: Say, var_files: list[Path], *, elsewhere: bool = True) -> State:
-    """Emulators, seed and Terraform; when everything runs already, Terraform applies what changed.
+    """Start, seed and apply; when everything runs already, Terraform applies what changed.
 
     ``elsewhere``: also in member B and in the second Region.
     """
@@ -108,7 +108,7 @@ def up(say: Say, var_files: list[Path], *, elsewhere: bool = True) -> State:
 
 
 def incidents_of(known: State) -> Incidents:
-    """The incident table of the applied module."""
+    """Return the incident table of the applied module."""
     table = known.outputs["security"].get("table_name")
     if not table:
         raise SandboxError("The module has no incident table (create = false?).")
@@ -124,7 +124,7 @@ def follow(known: State, sent: Sent, say: Say) -> Follow:
 
 
 def plan() -> list[dict[str, object]]:
-    """What a second plan would change."""
+    """Return what a second plan would change."""
     known = running(applied=True)
     return list(Terraform(known.endpoint).drift([Path(name) for name in known.var_files]))
 

@@ -19,7 +19,7 @@ from .settings import SandboxError
 
 
 def free_port() -> int:
-    """A port nobody listens on at 127.0.0.1."""
+    """Return a port nobody listens on at 127.0.0.1."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
@@ -42,7 +42,7 @@ def start(command: list[str], environment: dict[str, str], log: Path, directory:
 
 
 def is_ours(pid: int, token: str) -> bool:
-    """Whether ``pid`` is still the process started with ``token`` (pids are used again)."""
+    """Return whether ``pid`` is still the process started with ``token`` (pids are used again)."""
     with contextlib.suppress(OSError):
         os.waitpid(pid, os.WNOHANG)  # a child that ended is a zombie until someone asks
     shown = subprocess.run(

@@ -45,7 +45,7 @@ class Credential:
         return cls(answer["AccessKeyId"], answer["SecretAccessKey"], answer.get("SessionToken", ""))
 
     def client(self, aws: Aws, service: str, *, source: str = "") -> Any:
-        """A client that calls with it; ``source``: from which address, as CloudTrail is to see
+        """Make a client that calls with it; ``source``: from which address, as CloudTrail is to see
         it.
         """
         keys = {"aws_access_key_id": self.id, "aws_secret_access_key": self.secret}
@@ -81,7 +81,7 @@ class User:
     console: bool = False
 
     def as_dict(self) -> Json:
-        """Plain data, for JSON."""
+        """Return plain data, for JSON."""
         return asdict(self)
 
 
@@ -97,7 +97,7 @@ class Role:
     sessions: dict[str, Credential] = field(default_factory=dict)
 
     def as_dict(self) -> Json:
-        """Plain data, for JSON."""
+        """Return plain data, for JSON."""
         return asdict(self)
 
 
@@ -131,7 +131,7 @@ def role(
     name: str = "",
     policy: Json | None = None,
 ) -> Role:
-    """A role that may do everything (or what ``policy`` says) with sessions of these names.
+    """Make a role that may do everything (or what ``policy`` says) with sessions of these names.
 
     ``trust``: ec2, lambda, ecs, person (the account), sso (Identity Center's), slr (a
     service-linked one).
@@ -230,7 +230,7 @@ def user(
     name: str = "",
     policy: Json | None = None,
 ) -> User:
-    """An IAM user that may do everything (or what ``policy`` says), with the chosen traits.
+    """Make an IAM user that may do everything (or what ``policy`` says), with the chosen traits.
 
     ``mfa_before``/``mfa_after``: a device enabled 30 days ago / now. ``quota_full``: ten managed
     policies, no room for another. ``boundary``: its permissions boundary lets everything through.
@@ -295,7 +295,7 @@ class Mischief:
 
 
 def trail(aws: Aws, account: str = settings.MEMBER_ACCOUNT) -> str:
-    """A trail that logs into a bucket of its own; its name."""
+    """Make a trail that logs into a bucket of its own; its name."""
     name = f"audit-{secrets.token_hex(4)}"
     client = aws.client("cloudtrail", account)
     aws.client("s3", account).create_bucket(Bucket=f"{name}-logs")
@@ -344,8 +344,8 @@ def mischief(
 
 
 def people(aws: Aws) -> Json:
-    """What every sandbox has: a user with everything a user can hold, and a person's role with
-    two sessions.
+    """Make what every sandbox has: a user with everything a user can hold, and a person's role
+    with two sessions.
     """
     whole = user(
         aws,

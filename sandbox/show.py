@@ -10,13 +10,13 @@ _BAD = {"FAILED", "BREACHED", "PARTIAL", "TIMED_OUT", "RESTORE_PARTIAL"}
 
 
 def status(word: str | None) -> str:
-    """A status word, coloured on a terminal."""
+    """Return a status word, coloured on a terminal."""
     text = str(word)
     return paint(text, "green" if text in _GOOD else "red" if text in _BAD else "yellow")
 
 
 def line(incident: Json) -> str:
-    """One line of the list."""
+    """Return the line of an incident in the list."""
     targets = ", ".join(str(target["id"]) for target in incident["targets"]) or "-"
     return (
         f"{incident['incident_id']}  {status(incident['status'])}  {incident['mode']} "
@@ -25,7 +25,7 @@ def line(incident: Json) -> str:
 
 
 def text(incident: Json) -> str:
-    """The whole incident."""
+    """Return the whole incident as text."""
     lines = [
         f"{paint(str(incident['incident_id']), 'bold')}  {status(incident['status'])}",
         (

@@ -56,7 +56,7 @@ def _environment(gateway_port: int, moto_port: int) -> dict[str, str]:
 
 
 def alive(known: State) -> bool:
-    """Whether every process of the sandbox runs."""
+    """Return whether every process of the sandbox runs."""
     return bool(known.processes) and all(
         processes.is_ours(pid, known.token) for pid in known.processes.values()
     )
@@ -103,7 +103,7 @@ def stop(known: State) -> None:
 
 
 def recover(say: Say) -> State | None:
-    """The running sandbox, or None; what is left of a dead one is cleared away."""
+    """Return the running sandbox, or None; what is left of a dead one is cleared away."""
     known = state.load()
     if known is None:
         return None

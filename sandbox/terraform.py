@@ -48,7 +48,7 @@ def _walk(root: Path, depth: int) -> Iterator[Path]:
 
 
 def find_mirror() -> Path | None:
-    """An unpacked provider mirror on this machine that holds hashicorp/aws, or None.
+    """Return an unpacked provider mirror on this machine that holds hashicorp/aws, or None.
 
     ``TF_PLUGIN_MIRROR`` names one; else the usual places and then the upper directory levels are
     looked through.
@@ -189,7 +189,7 @@ class Terraform:
         return self.outputs()
 
     def outputs(self) -> dict[str, Any]:
-        """The outputs of the last apply."""
+        """Return the outputs of the last apply."""
         shown = subprocess.run(
             [str(self._binary), "output", "-json", "-no-color"],
             cwd=self.directory,
@@ -201,7 +201,7 @@ class Terraform:
         return {name: item["value"] for name, item in json.loads(shown.stdout).items()}
 
     def drift(self, files: list[Path]) -> list[dict[str, Any]]:
-        """What a second plan would change: ``[{"address", "actions", "changed": [attribute,
+        """Return what a second plan would change: ``[{"address", "actions", "changed": [attribute,
         ...]}]``.
         """
         plan = "second.tfplan"

@@ -43,8 +43,8 @@ def _groups_before(incident: Json) -> dict[str, list[str]]:
 
 
 def undo(known: State, incident: Json) -> Undone:
-    """The first interface of a contained instance is given its old groups by an IAM user of the
-    member account.
+    """Give the first interface of a contained instance its old groups, as an IAM user of the member
+    account.
 
     SandboxError when the incident has contained no interface.
     """

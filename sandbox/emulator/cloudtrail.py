@@ -127,7 +127,7 @@ def identity(key: str) -> tuple[Json, str]:
 
 
 def _resources(record: Json) -> list[Json]:
-    """What a call names or makes, for LookupEvents by ResourceName."""
+    """Return what a call names or makes, for LookupEvents by ResourceName."""
     found: dict[str, Json] = {}
     text = json.dumps([record["requestParameters"], record["responseElements"]])
     for name in _IDS.findall(text):
@@ -204,7 +204,7 @@ def _keep(record: Json, username: str, account: str) -> None:
 
 
 def _role_account(record: Json) -> str:
-    """The account of a role that somebody of another account assumed, else ""."""
+    """Return the account of a role that somebody of another account assumed, else ""."""
     arn = str((record["requestParameters"] or {}).get("roleArn", "")).split(":")
     assumed = (
         record["eventName"] == "AssumeRole"
@@ -251,7 +251,7 @@ def record(call: Call) -> None:
     restores="calls are recorded with their answer, caller and Region (upstream: neither)",
 )
 def maybe_record(_original: Original, *_: object) -> None:
-    """The gateway records instead: it has the answer."""
+    """Do nothing: the gateway records, because it has the answer."""
 
 
 # -- LookupEvents ----------------------------------------------------------------------------------

@@ -144,8 +144,8 @@ def _named(params: dict[str, str]) -> tuple[list[str], list[str]]:
 
 
 def _resources(name: str, params: dict[str, str], region: str, account: str) -> dict[str, Fact]:
-    """The EC2 resources a call acts on, with what is known of each: named ones, associated ones,
-    volumes to snapshot.
+    """Return the EC2 resources a call acts on, with what is known of each: named ones, associated
+    ones, volumes to snapshot.
     """
     ids, linked = _named(params)
     known = moto_client.facts(account, region, ids + linked)
@@ -278,8 +278,8 @@ def _ssm(action: str, body: bytes, region: str, account: str) -> list[Check]:
 def checks(
     service: str, action: str, params: dict[str, Any], region: str, account: str, body: bytes = b""
 ) -> list[Check]:
-    """The checks AWS makes for one call to a forwarded service, in order; the first refusal is
-    the answer.
+    """Return the checks AWS makes for one call to a forwarded service, in order; the first refusal
+    is the answer.
     """
     if service == "ec2":
         return _ec2(action, params, region, account)

@@ -86,7 +86,7 @@ def delivers(dispatch: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def scope() -> tuple[dict[str, Any], str, str]:
-    """The target of the delivery under way, its rule's ARN, and the rule's account."""
+    """Return the target of the delivery under way, its rule's ARN, and the rule's account."""
     delivery = _delivery.get() or {}
     rule = str(delivery.get("rule", {}).get("Arn", ""))
     return (

@@ -57,7 +57,7 @@ def error_response(
     request_id: str,
     headers: dict[str, str],
 ) -> Response:
-    """An error in the service's own protocol."""
+    """Return an error in the service's own protocol."""
     answer = actions.access_denied_response(
         service, action, "", request_id, error_code=code, message=message, headers=headers
     )
@@ -90,7 +90,7 @@ def _authorize(
     request_id: str,
     body: bytes,
 ) -> Response | None:
-    """None when allowed, else the refusal as the service words it."""
+    """Return the refusal as the service words it, or None when the call is allowed."""
     evaluator.pin_request_caller(headers, query)
     key = app.extract_access_key_id(headers, query)
     account = responses.get_account_id()

@@ -50,7 +50,7 @@ class Refused(Exception):
 
 
 def new_detector() -> list[Feature]:
-    """The features of a detector that was created without saying which."""
+    """Return the features of a detector that was created without saying which."""
     now = time.time()
     found: list[Feature] = [
         {"name": name, "status": "ENABLED", "updatedAt": now} for name in FOUNDATIONAL
@@ -106,7 +106,7 @@ def _check_state(by_name: dict[str, Feature], field: State, off: str) -> None:
 
 
 def merge(current: list[Feature], new: list[Feature]) -> list[Feature]:
-    """A detector's features with some of them set, by name; Refused leaves ``current`` as it
+    """Return a detector's features with some of them set, by name; Refused leaves ``current`` as it
     was.
     """
     _check_names(new, "status", ("ENABLED", "DISABLED"))
@@ -135,7 +135,7 @@ def merge(current: list[Feature], new: list[Feature]) -> list[Feature]:
 
 
 def new_organization() -> list[Feature]:
-    """The features of an organization that nobody has configured."""
+    """Return the features of an organization that nobody has configured."""
     return [
         {
             "name": name,
@@ -150,7 +150,7 @@ def new_organization() -> list[Feature]:
 
 
 def merge_organization(current: list[Feature], new: list[Feature]) -> list[Feature]:
-    """The organization's features with some of them set."""
+    """Return the organization's features with some of them set."""
     _check_names(new, "autoEnable", ("ALL", "NEW", "NONE"))
     by_name = {feature["name"]: feature.copy() for feature in current}
     for feature in new:
@@ -169,8 +169,8 @@ def merge_organization(current: list[Feature], new: list[Feature]) -> list[Featu
 
 
 def enabled_by(organization: list[Feature], *values: str) -> list[Feature]:
-    """What an organization's setting enables in a member, as a request: the features with one of
-    these values.
+    """Return what an organization's setting enables in a member, as a request: the features with
+    one of these values.
     """
     found: list[Feature] = []
     for feature in organization:
@@ -188,7 +188,7 @@ def enabled_by(organization: list[Feature], *values: str) -> list[Feature]:
 
 
 def data_sources(organization: list[Feature]) -> Json:
-    """An organization's plans, as its deprecated data sources show them."""
+    """Return an organization's plans, as its deprecated data sources show them."""
     on = {feature["name"] for feature in organization if feature["autoEnable"] != "NONE"}
 
     def auto(name: str) -> Json:
@@ -204,7 +204,7 @@ def data_sources(organization: list[Feature]) -> Json:
 
 
 def of_data_sources(sent: Json) -> list[Feature]:
-    """The plans that deprecated data sources set: they know new accounts and none, not ALL."""
+    """Return the plans that deprecated data sources set: they know NEW and NONE, not ALL."""
     findings = (sent.get("malwareProtection") or {}).get("scanEc2InstanceWithFindings") or {}
     wanted = {
         "S3_DATA_EVENTS": sent.get("s3Logs"),
@@ -219,7 +219,7 @@ def of_data_sources(sent: Json) -> list[Feature]:
 
 
 def for_all(organization: list[Feature]) -> set[str]:
-    """The plans and configurations that the organization sets for ALL."""
+    """Return the plans and configurations that the organization sets for ALL."""
     found = {feature["name"] for feature in organization if feature["autoEnable"] == "ALL"}
     for feature in organization:
         for item in feature["additionalConfiguration"]:
@@ -229,7 +229,7 @@ def for_all(organization: list[Feature]) -> set[str]:
 
 
 def overruled(organization: list[Feature], new: list[Feature]) -> str | None:
-    """The first name in a request about members that the organization sets for ALL, or None."""
+    """Return the first name in a request that the organization sets for ALL, or None."""
     everybody = for_all(organization)
     for feature in new:
         items = feature.get("additionalConfiguration") or []

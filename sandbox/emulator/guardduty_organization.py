@@ -70,7 +70,7 @@ _ASSOCIATED = ("Enabled", "Disabled", "Invited")
 
 
 def accounts() -> set[str]:
-    """Every account of the sandbox's organization."""
+    """Return every account of the sandbox's organization."""
     return {*settings.ORGANIZATION_ACCOUNTS, settings.MANAGEMENT_ACCOUNT}
 
 
@@ -184,7 +184,7 @@ def _associated(detector: Detector) -> set[str]:
 
 
 def is_a_member(plane: Plane) -> bool:
-    """Whether an administrator of the organization manages this account's GuardDuty."""
+    """Return whether an administrator of the organization manages this account's GuardDuty."""
     return any(
         plane.account in _associated(detector)
         for administrator in _administrators(plane.region)
@@ -193,7 +193,7 @@ def is_a_member(plane: Plane) -> bool:
 
 
 def may_be_deleted(detector: Detector) -> bool:
-    """Whether no member keeps a detector from being deleted."""
+    """Return whether no member keeps a detector from being deleted."""
     return not _associated(detector)
 
 
@@ -249,7 +249,7 @@ def _unprocessed(account: str, why: str) -> Json:
 
 
 def _some(accounts: list[Any]) -> list[Any]:
-    """What a request lists, or the refusal of too many or none."""
+    """Return what a request lists; ApiError for too many or none."""
     if not 1 <= len(accounts) <= _AT_ONCE:
         raise ApiError(features.INVALID)
     return accounts

@@ -47,7 +47,7 @@ class Plane:
     tags: dict[str, dict[str, str]] = field(default_factory=dict)
 
     def detector(self, name: str) -> Detector:
-        """The detector, or the refusal AWS gives for a foreign one."""
+        """Return the detector; ApiError as AWS answers for a foreign one."""
         if name not in self.detectors:
             raise ApiError(
                 "The request is rejected because the input detectorId is not owned by the current"
@@ -110,7 +110,7 @@ def now() -> str:
 
 
 def plane_of(account: str, region: str) -> Plane:
-    """GuardDuty of an account in a Region."""
+    """Return GuardDuty of an account in a Region."""
     return _PLANES.setdefault((account, region), Plane(account, region))
 
 
@@ -123,7 +123,7 @@ def store(account: str, region: str, detector_id: str, finding: Json) -> None:
 
 
 def create_detector(plane: Plane, body: Json) -> str:
-    """A new detector of an account that has none; its id."""
+    """Make a detector for an account that has none; return its id."""
     name = new_id()
     document = {
         "createdAt": now(),

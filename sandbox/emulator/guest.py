@@ -97,7 +97,7 @@ class Guest:
             self._told(status, running.returncode, texts[0], texts[1])
 
     def _watch(self, running: subprocess.Popen[bytes]) -> str:
-        """How it ended; '' when the machine was cut off, so that nobody learns."""
+        """Return how it ended; '' when the machine was cut off, so that nobody learns."""
         deadline = time.monotonic() + self._limit
         while running.poll() is None:
             if self._cancelled.is_set():
@@ -112,7 +112,9 @@ class Guest:
 
 @atexit.register
 def _end_all() -> None:
-    """What still runs when the sandbox stops: it has a session of its own, and would outlive it."""
+    """End what still runs when the sandbox stops: it has a session of its own, and would outlive
+    it.
+    """
     for running in list(_RUNNING):
         _end(running)
 

@@ -55,7 +55,7 @@ _stores: dict[Kind, Any] = {
 
 
 def xml(name: str, value: object) -> str:
-    """A value as IAM's XML: objects by their names, lists as members."""
+    """Return a value as IAM's XML: objects by their names, lists as members."""
     if isinstance(value, dict):
         inner = "".join(xml(key, item) for key, item in value.items())
     elif isinstance(value, list):
@@ -66,7 +66,7 @@ def xml(name: str, value: object) -> str:
 
 
 def error(status: int, code: str, message: str) -> Answer:
-    """An error of IAM's."""
+    """Return an error of IAM's."""
     answer: Answer = iam._error(status, code, escape(message))
     return answer
 
@@ -118,7 +118,7 @@ def _new(kind: Kind, user: str, params: Json) -> Json:
 
 
 def _shape(kind: Kind) -> str:
-    """The name its one object has in an answer."""
+    """Return the name its one object has in an answer."""
     return "Certificate" if kind is CERTIFICATE else kind.singular
 
 

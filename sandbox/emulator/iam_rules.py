@@ -155,7 +155,7 @@ for _name in (
 
 
 def make_role(name: str, path: str, trust: Json, policy: Json | None) -> Json:
-    """A role as AWS itself makes it, also where only AWS may; what IAM stores."""
+    """Make a role as AWS itself makes it, also where only AWS may; return what IAM stores."""
     iam._create_role(
         {"RoleName": name, "Path": path, "AssumeRolePolicyDocument": json.dumps(trust)}
     )
@@ -211,7 +211,7 @@ _IMPLIED = {
 
 
 def _caller(headers: object, query: Json) -> str:
-    """The name of the user who calls, "" for root and roles."""
+    """Return the name of the user who calls, "" for root and roles."""
     identity = (
         evaluator.resolve_caller_identity(app.extract_access_key_id(headers, query) or "") or {}
     )
@@ -220,7 +220,7 @@ def _caller(headers: object, query: Json) -> str:
 
 
 def resource(headers: object, params: Json, account: str) -> str | None:
-    """The ARN an IAM call is checked on, with its path; None where that is not special."""
+    """Return the ARN an IAM call is checked on, with its path; None where that is not special."""
     call, *names = [
         actions._query_param(params, name)
         for name in ("Action", "InstanceProfileName", "RoleName", "UserName", "GroupName")

@@ -22,7 +22,9 @@ _last = threading.local()
 
 
 def _worker_script() -> str:
-    """The worker's script, reporting a handler's exception with its class, and staying alive."""
+    """Return the worker's script, reporting a handler's exception with its class, and staying
+    alive.
+    """
     script = str(lambda_runtime._PYTHON_WORKER_SCRIPT)
     if _REPORT not in script:
         raise RuntimeError("MiniStack's Python worker script is not the one of the pinned release.")

@@ -62,7 +62,7 @@ def forward(
 
 
 def facts(account: str, region: str, names: list[str]) -> dict[str, Fact]:
-    """What moto knows about resources, by id: ``{"tags": {...}, "vpc": id, "instance": id,
+    """Return what moto knows about resources, by id: ``{"tags": {...}, "vpc": id, "instance": id,
     "volumes": [...]}``.
 
     Unknown ids are absent. ``names`` may hold EC2 ids, ``asg:<name>`` and ``tg:<arn>``.

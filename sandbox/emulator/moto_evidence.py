@@ -32,7 +32,7 @@ NO_CONSOLE_TAG = "sandbox:no-console"
 
 
 def error(code: str, message: str) -> Exception:
-    """An EC2 error as moto raises it."""
+    """Return an EC2 error as moto raises it."""
     raised: Exception = ec2_errors.EC2ClientError(code, message)
     return raised
 
@@ -98,7 +98,7 @@ def share(
 
 
 def _visible(backend: Any, snapshot_id: str, region: str) -> Any:
-    """The snapshot, if it is the account's own or shared with it."""
+    """Return the snapshot when it is the account's own or shared with it."""
     for account in list(ec2.ec2_backends):
         found = ec2.ec2_backends[account][region].snapshots.get(snapshot_id)
         if found and (

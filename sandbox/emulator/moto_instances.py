@@ -43,7 +43,7 @@ def find_profile(
     iam_instance_profile_arn: str | None,
     iam_instance_profile_name: str | None,
 ) -> Profile:
-    """The profile by ARN or name; EC2's refusal when IAM has none."""
+    """Return the profile by ARN or name; EC2's refusal when IAM has none."""
     arn = iam_instance_profile_arn or ""
     name = iam_instance_profile_name or arn.rsplit("/", 1)[-1]
     query = urllib.parse.urlencode({"account": account_id, "name": name})

@@ -20,7 +20,7 @@ REQUESTER_MANAGED_TAG = "sandbox:requester-managed"
 
 
 def error(code: str, message: str) -> Exception:
-    """An EC2 error as moto raises it."""
+    """Return an EC2 error as moto raises it."""
     raised: Exception = ec2_errors.EC2ClientError(code, message)
     return raised
 

@@ -44,7 +44,7 @@ def _owner(items: Iterable[Any], attribute: str, name: str) -> Any:
 
 
 def _linked(backend: Any, kind: str, name: str) -> list[Any]:
-    """The ids of the resources an association stands for; empty when there is no such
+    """Return the ids of the resources an association stands for; empty when there is no such
     association.
     """
     if kind == "iip-assoc":
@@ -102,7 +102,7 @@ def _fact(account: str, region: str, name: str) -> Fact | None:
 
 
 def facts(query: str) -> dict[str, Fact]:
-    """The facts asked for in a query string: account, region, id (repeated)."""
+    """Return the facts asked for in a query string: account, region, id (repeated)."""
     params = urllib.parse.parse_qs(query)
     found = {
         name: _fact(params["account"][0], params["region"][0], name)

@@ -81,8 +81,8 @@ def describe_instance_information(response: Any) -> Any:
 
 
 def _document(account: str, region: str, name: str) -> Any:
-    """The document's default version: the account's own, or by ARN one that is shared with the
-    account in this Region.
+    """Return the document's default version: the account's own, or by ARN one that is shared with
+    the account in this Region.
     """
     owner = account
     place = region

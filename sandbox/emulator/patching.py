@@ -40,7 +40,7 @@ class PatchError(RuntimeError):
 
 
 def disabled() -> set[str]:
-    """Names of the patches that the environment leaves out."""
+    """Return the names of the patches that the environment leaves out."""
     return {name for name in os.environ.get("SANDBOX_DISABLED_PATCHES", "").split(",") if name}
 
 

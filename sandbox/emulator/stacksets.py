@@ -93,7 +93,7 @@ _TASKS: set[asyncio.Task[None]] = set()
 
 
 def _ask(account: str, action: str, **request: object) -> Json:
-    """One call of Organizations, as that account's root user."""
+    """Make one call of Organizations as that account's root user."""
     scope = f"Credential={account}/20250101/us-east-1/organizations/aws4_request"
     headers = {
         "X-Amz-Target": f"AWSOrganizationsV20161128.{action}",
@@ -108,7 +108,9 @@ def _ask(account: str, action: str, **request: object) -> Json:
 
 
 def organization_of(account: str, call_as: str) -> str:
-    """The management account that this account may act for; Refusal in CloudFormation's words."""
+    """Return the management account that this account may act for; Refusal in CloudFormation's
+    words.
+    """
     try:
         management = str(_ask(account, "DescribeOrganization")["Organization"]["MasterAccountId"])
     except Refusal:
@@ -142,7 +144,7 @@ def accounts_of(management: str, parent: str) -> set[str]:
 
 
 def chosen(found: set[str], targets: Json) -> set[str]:
-    """The accounts of an OU that a request's filter leaves."""
+    """Return the accounts of an OU that a request's filter leaves."""
     named = set(targets.get("Accounts", []))
     kind = targets.get("AccountFilterType", "NONE")
     return (
@@ -174,7 +176,7 @@ def _stack(place: Place, name: str) -> Json:
 
 
 def _why(place: Place, stack: Json) -> str:
-    """The first resource that failed, as StackSets name it."""
+    """Return the first resource that failed, as StackSets name it."""
     for event in reversed(cloudformation._stack_events.get_scoped(*place, stack["StackId"]) or []):
         if event["ResourceStatus"].endswith("_FAILED"):
             kinds = ("LogicalResourceId", "ResourceType", "ResourceStatusReason")
@@ -207,7 +209,7 @@ def _parameters(stack_set: StackSet) -> Json:
 
 
 async def deploy(stack_set: StackSet, place: Place, unit: str, operation: str) -> Result:
-    """The stack of one account made or brought up to date; the operation's result there."""
+    """Make the stack of an account, or bring it up to date; return the operation's result there."""
     instance = stack_set.instances.setdefault(
         place, {"name": f"StackSet-{stack_set.name}-{uuid.uuid4()}", "OrganizationalUnitId": unit}
     )
@@ -230,7 +232,7 @@ async def deploy(stack_set: StackSet, place: Place, unit: str, operation: str) -
 
 
 async def remove(stack_set: StackSet, place: Place, retain: bool) -> Result:
-    """An account's instance taken out of the set, its stack deleted unless it is retained."""
+    """Take an account's instance out of the set and delete its stack unless it is retained."""
     instance = stack_set.instances[place]
     reason = ""
     if not retain and "StackId" in instance:
@@ -344,7 +346,7 @@ async def _follow(stack_set: StackSet, operation: str) -> list[Result]:
 
 
 def organization_changed() -> None:
-    """An account was made, moved or taken out: sets with automatic deployment follow."""
+    """Let sets with automatic deployment follow an account that was made, moved or taken out."""
     for stack_set in STACK_SETS.values():
         if (
             stack_set.document.get("AutoDeployment", {}).get("Enabled") == "true"
