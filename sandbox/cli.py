@@ -91,7 +91,7 @@ def _send(arguments: argparse.Namespace) -> int:
             say(f"Its incident is {sent.incident_id}.")
         return 0
     incident = lifecycle.follow(known, sent, say).until_settled(arguments.timeout)
-    _show_one(incident, arguments.json)
+    _print_incident(incident, arguments.json)
     return 0
 
 
@@ -104,7 +104,7 @@ def _binding(text: str) -> tuple[str, str]:
     return name, value
 
 
-def _show_one(incident: Json, as_json: bool) -> None:
+def _print_incident(incident: Json, as_json: bool) -> None:
     if as_json:
         _print(incident)
     else:
@@ -125,7 +125,7 @@ def _incidents(arguments: argparse.Namespace) -> int:
 
 def _show(arguments: argparse.Namespace) -> int:
     known = lifecycle.running(applied=True)
-    _show_one(lifecycle.incidents_of(known).get(arguments.id), arguments.json)
+    _print_incident(lifecycle.incidents_of(known).get(arguments.id), arguments.json)
     return 0
 
 
@@ -133,7 +133,7 @@ def _undo(arguments: argparse.Namespace) -> int:
     known = lifecycle.running(applied=True)
     incidents = lifecycle.incidents_of(known)
     human_request.ask(known, incidents.get(arguments.id), close=arguments.command == "close")
-    _show_one(incidents.get(arguments.id), arguments.json)
+    _print_incident(incidents.get(arguments.id), arguments.json)
     return 0
 
 

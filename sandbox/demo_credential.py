@@ -44,7 +44,7 @@ def actions(incident: Json) -> list[str]:
         reverts = [action for action in target["actions"] if action["name"].startswith("revert/")]
         lines += [f"{action.get('status', ''):8} {action.get('detail', '')}" for action in reverts]
         remediation = (target.get("evidence") or {}).get("remediation") or {}
-        lines += [f"LEFT     {text}" for text in (remediation.get("state") or {}).get("left") or []]
+        lines += [f"MANUAL   {text}" for text in (remediation.get("state") or {}).get("left") or []]
     return lines
 
 

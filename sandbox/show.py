@@ -24,6 +24,12 @@ def line(incident: Json) -> str:
     )
 
 
+def _result(ok: bool | None) -> str:
+    if ok is None:
+        return "NOT READ"
+    return "PASS" if ok else "FAIL"
+
+
 def text(incident: Json) -> str:
     """Return the whole incident as text."""
     lines = [
@@ -47,10 +53,11 @@ def text(incident: Json) -> str:
             detail = f": {action['detail']}" if action.get("detail") else ""
             lines.append(f"  {action.get('status', ''):8} {action['name']}{detail}")
         for text in (target.get("restored") or {}).get("not_restored") or []:
-            lines.append(f"  {'LEFT':8} not restored: {text}")
+            lines.append(f"  {'MANUAL':8} not restored: {text}")
         for check in target.get("checks") or []:
-            mark = "ok" if check.get("ok") else "NOT OK"
-            lines.append(f"  {mark:8} check {check.get('name')}: {check.get('detail', '')}")
+            result = _result(check.get("ok"))
+            detail = check.get("detail", "")
+            lines.append(f"  {result:8} check {check.get('name')}: {detail}")
     lines += ["", "timeline"]
     for event in incident["timeline"]:
         lines.append(f"  {event['at']}  {event['event']}  {event.get('detail', '')}".rstrip())

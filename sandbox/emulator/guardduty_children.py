@@ -51,7 +51,7 @@ def filters(plane: Plane, call: Call) -> Json:
 
 
 @ROUTES.add("GET|POST|DELETE", "/detector/{detector}/filter/{name}")
-def one_filter(plane: Plane, call: Call) -> Json:
+def filter_by_name(plane: Plane, call: Call) -> Json:
     kept = plane.detector(call.path["detector"]).children["filter"]
     name = call.path["name"]
     if name not in kept:
@@ -140,7 +140,7 @@ def sets(plane: Plane, call: Call) -> Json:
 
 
 @ROUTES.add("GET|POST|DELETE", "/detector/{detector}/(?P<kind>" + "|".join(_SETS) + ")/{name}")
-def one_set(plane: Plane, call: Call) -> Json:
+def set_by_id(plane: Plane, call: Call) -> Json:
     kind = call.path["kind"]
     name = call.path["name"]
     kept = plane.detector(call.path["detector"]).children[kind]
@@ -185,7 +185,7 @@ def plans(plane: Plane, call: Call) -> Json:
 
 
 @ROUTES.add("GET|PATCH|DELETE", "/malware-protection-plan/{name}")
-def one_plan(plane: Plane, call: Call) -> Json:
+def plan_by_id(plane: Plane, call: Call) -> Json:
     name = call.path["name"]
     if name not in plane.plans:
         raise ApiError(

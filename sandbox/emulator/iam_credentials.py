@@ -168,7 +168,7 @@ def _list(kind: Kind) -> Callable[[Json], Answer]:
     return run
 
 
-def _one(kind: Kind, params: Json) -> Json | Answer:
+def _find(kind: Kind, params: Json) -> Json | Answer:
     user = iam._p(params, "UserName")
     name = iam._p(params, kind.id)
     found: Json | None = _stores[kind].get(name)
@@ -179,7 +179,7 @@ def _one(kind: Kind, params: Json) -> Json | Answer:
 
 def _update(kind: Kind) -> Callable[[Json], Answer]:
     def run(params: Json) -> Answer:
-        found = _one(kind, params)
+        found = _find(kind, params)
         status = iam._p(params, "Status")
         if not isinstance(found, dict):
             return found
@@ -197,7 +197,7 @@ def _update(kind: Kind) -> Callable[[Json], Answer]:
 
 def _delete(kind: Kind) -> Callable[[Json], Answer]:
     def run(params: Json) -> Answer:
-        found = _one(kind, params)
+        found = _find(kind, params)
         if not isinstance(found, dict):
             return found
         del _stores[kind][found[kind.id]]

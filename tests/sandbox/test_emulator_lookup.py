@@ -76,14 +76,14 @@ def person(aws: Aws) -> Person:
     return Person(aws)
 
 
-def _one(records: list[Json], name: str) -> Json:
+def _only_record(records: list[Json], name: str) -> Json:
     [found] = [record for record in records if record["eventName"] == name]
     return found
 
 
 def test_a_user_is_named_as_on_aws(person: Person, events: Events) -> None:
     person.client("ec2").describe_vpcs()
-    record = _one(events(AccessKeyId=person.key["AccessKeyId"]), "DescribeVpcs")
+    record = _only_record(events(AccessKeyId=person.key["AccessKeyId"]), "DescribeVpcs")
     assert record["userIdentity"] == {
         "type": "IAMUser",
         "principalId": person.user["UserId"],
@@ -94,7 +94,9 @@ def test_a_user_is_named_as_on_aws(person: Person, events: Events) -> None:
     }
     assert record["readOnly"] is True
     assert record["responseElements"] is None
-    assert _one(events(Username=person.name), "DescribeVpcs")["eventID"] == record["eventID"]
+    assert (
+        _only_record(events(Username=person.name), "DescribeVpcs")["eventID"] == record["eventID"]
+    )
 
 
 def test_sessions_name_their_issuer_and_can_be_followed(
@@ -104,11 +106,11 @@ def test_sessions_name_their_issuer_and_can_be_followed(
     assumed = person.client("sts").assume_role(RoleArn=role, RoleSessionName="eve")
     key = assumed["Credentials"]
     person.client("ec2", key=key).describe_vpcs()
-    followed = _one(events(AccessKeyId=person.key["AccessKeyId"]), "AssumeRole")
+    followed = _only_record(events(AccessKeyId=person.key["AccessKeyId"]), "AssumeRole")
     assert followed["requestParameters"]["roleArn"] == role
     assert followed["responseElements"]["credentials"]["accessKeyId"] == key["AccessKeyId"]
     assert "secretAccessKey" not in json.dumps(followed)
-    who = _one(events(AccessKeyId=key["AccessKeyId"]), "DescribeVpcs")["userIdentity"]
+    who = _only_record(events(AccessKeyId=key["AccessKeyId"]), "DescribeVpcs")["userIdentity"]
     issuer = who["sessionContext"]["sessionIssuer"]
     assert who["type"] == "AssumedRole"
     assert who["principalId"] == assumed["AssumedRoleUser"]["AssumedRoleId"]
@@ -120,7 +122,9 @@ def test_sessions_name_their_issuer_and_can_be_followed(
         Name="guest", Policy=json.dumps(ALLOW_ALL)
     )["Credentials"]
     person.client("ec2", key=federated).describe_subnets()
-    who = _one(events(AccessKeyId=federated["AccessKeyId"]), "DescribeSubnets")["userIdentity"]
+    who = _only_record(events(AccessKeyId=federated["AccessKeyId"]), "DescribeSubnets")[
+        "userIdentity"
+    ]
     assert who["type"] == "FederatedUser"
     assert who["sessionContext"]["sessionIssuer"]["userName"] == person.name
 
@@ -142,10 +146,12 @@ def test_a_role_of_another_account_is_known_to_both(identity: Identity, events: 
     caller = identity.session(identity.role(allow("sts:AssumeRole"), account=SECURITY))
     identity.session(role, by=caller)
     assert (
-        _one(events(account=SECURITY, ResourceName=role), "AssumeRole")["userIdentity"]["type"]
+        _only_record(events(account=SECURITY, ResourceName=role), "AssumeRole")["userIdentity"][
+            "type"
+        ]
         == "AssumedRole"
     )
-    here = _one(events(ResourceName=role), "AssumeRole")
+    here = _only_record(events(ResourceName=role), "AssumeRole")
     assert here["userIdentity"]["type"] == "AWSAccount"
     assert here["userIdentity"]["accountId"] == SECURITY
 
@@ -163,11 +169,11 @@ def test_changes_of_iam_have_parameters_and_answers_without_secrets(
         UserName=name, ServiceName="codecommit.amazonaws.com"
     )
     records = events(AccessKeyId=person.key["AccessKeyId"])
-    key = _one(records, "CreateAccessKey")
+    key = _only_record(records, "CreateAccessKey")
     assert key["requestParameters"] == {"userName": name}
     assert key["responseElements"]["accessKey"]["accessKeyId"] == made["AccessKeyId"]
-    assert _one(records, "CreateUser")["responseElements"]["user"]["userName"] == name
-    assert _one(records, "CreateLoginProfile")["requestParameters"] == {"userName": name}
+    assert _only_record(records, "CreateUser")["responseElements"]["user"]["userName"] == name
+    assert _only_record(records, "CreateLoginProfile")["requestParameters"] == {"userName": name}
     text = json.dumps(records)
     hidden = [
         made["SecretAccessKey"],
@@ -208,7 +214,7 @@ def test_changes_of_ec2(person: Person, events: Events, network: seed.Network) -
         GroupId=network.security_group, IpPermissions=[rule]
     )
     records = events(AccessKeyId=person.key["AccessKeyId"])
-    ran = _one(records, "RunInstances")
+    ran = _only_record(records, "RunInstances")
     assert [item["instanceId"] for item in ran["responseElements"]["instancesSet"]["items"]] == [
         instance
     ]
@@ -217,7 +223,7 @@ def test_changes_of_ec2(person: Person, events: Events, network: seed.Network) -
     ]
     assert "very secret" not in json.dumps(ran)
     assert ran["readOnly"] is False
-    change = _one(records, "AuthorizeSecurityGroupIngress")
+    change = _only_record(records, "AuthorizeSecurityGroupIngress")
     [item] = change["responseElements"]["securityGroupRuleSet"]["items"]
     assert item["securityGroupRuleId"] == opened["SecurityGroupRules"][0]["SecurityGroupRuleId"]
     assert change["requestParameters"] == {
@@ -277,16 +283,16 @@ def test_changes_of_trails_buckets_functions_and_detectors(
     ]
     guardduty.update_detector(DetectorId=detectors[0], Enable=False)
     records = events(AccessKeyId=person.key["AccessKeyId"])
-    assert _one(records, "StopLogging")["requestParameters"] == {"name": name}
-    assert _one(records, "StopLogging")["eventSource"] == "cloudtrail.amazonaws.com"
-    blocked = _one(records, "PutBucketPublicAccessBlock")["requestParameters"]
+    assert _only_record(records, "StopLogging")["requestParameters"] == {"name": name}
+    assert _only_record(records, "StopLogging")["eventSource"] == "cloudtrail.amazonaws.com"
+    blocked = _only_record(records, "PutBucketPublicAccessBlock")["requestParameters"]
     assert blocked["bucketName"] == name
     assert blocked["PublicAccessBlockConfiguration"] == dict.fromkeys(names, False)
-    assert _one(records, "PutBucketPolicy")["requestParameters"]["bucketPolicy"] == policy
-    made = _one(records, "CreateFunction20150331")
+    assert _only_record(records, "PutBucketPolicy")["requestParameters"]["bucketPolicy"] == policy
+    made = _only_record(records, "CreateFunction20150331")
     assert made["requestParameters"]["functionName"] == name
     assert "8731" not in json.dumps(made)
-    assert _one(records, "UpdateDetector")["requestParameters"] == {
+    assert _only_record(records, "UpdateDetector")["requestParameters"] == {
         "detectorId": detectors[0],
         "enable": False,
     }
@@ -305,9 +311,9 @@ def test_refused_calls_say_why(
         with pytest.raises(ClientError):
             getattr(aws.client(service, **keys), call)()
     records = events(AccessKeyId=keys["aws_access_key_id"])
-    assert _one(records, "ListUsers")["errorCode"] == "AccessDenied"
-    assert "iam:ListUsers" in _one(records, "ListUsers")["errorMessage"]
-    assert _one(records, "DescribeSubnets")["errorCode"] == "Client.UnauthorizedOperation"
+    assert _only_record(records, "ListUsers")["errorCode"] == "AccessDenied"
+    assert "iam:ListUsers" in _only_record(records, "ListUsers")["errorMessage"]
+    assert _only_record(records, "DescribeSubnets")["errorCode"] == "Client.UnauthorizedOperation"
     aws.client("iam").update_access_key(
         UserName=person.name, AccessKeyId=person.key["AccessKeyId"], Status="Inactive"
     )

@@ -184,7 +184,7 @@ def test_actions_are_told_with_what_is_left() -> None:
             }
         }
     }
-    ledger = [
+    action_log = [
         {
             "name": "revert/CreateUser/1",
             "status": "DONE",
@@ -192,9 +192,9 @@ def test_actions_are_told_with_what_is_left() -> None:
         },
         {"name": "deny_all", "status": "DONE"},
     ]
-    assert demo_credential.actions({"targets": [{"actions": ledger, **left}]}) == [
+    assert demo_credential.actions({"targets": [{"actions": action_log, **left}]}) == [
         "DONE     denied",
-        "LEFT     DeleteKey by eve. By hand: aws kms cancel-key-deletion",
+        "MANUAL   DeleteKey by eve. By hand: aws kms cancel-key-deletion",
     ]
 
 
