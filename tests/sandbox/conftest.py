@@ -37,7 +37,7 @@ def network(aws: Aws) -> seed.Network:
 
 @pytest.fixture
 def victim(aws: Aws, network: seed.Network) -> Callable[..., seed.Victim]:
-    """A new instance per call; a plain one unless traits are given."""
+    """Return a new instance per call; a plain one unless traits are given."""
 
     def make(**traits: Any) -> seed.Victim:
         plain = {

@@ -58,7 +58,7 @@ class Identity:
         service: str | None = None,
         path: str = "/",
     ) -> str:
-        """A new role's ARN; trusted by its account, or by a service, or as given."""
+        """Return a new role's ARN; trusted by its account, or by a service, or as given."""
         principal = {"Service": service} if service else {"AWS": f"arn:aws:iam::{account}:root"}
         document = trust or {
             "Version": "2012-10-17",
@@ -108,7 +108,7 @@ class Identity:
     def client(
         self, service: str, policy: Any, *, session_policy: object = None, name: str = "test"
     ) -> Any:
-        """A client that may do what the policy says (and the session policy too)."""
+        """Return a client that may do what the policy says (and the session policy too)."""
         return self.aws.client(
             service, **self.session(self.role(policy), policy=session_policy, name=name)
         )
@@ -117,7 +117,7 @@ class Identity:
 def allow(
     action: str | list[str], resource: str | list[str] = "*", **condition: object
 ) -> dict[str, Any]:
-    """A policy with one Allow statement."""
+    """Return a policy with one Allow statement."""
     statement: dict[str, Any] = {
         "Effect": "Allow",
         "Action": action,
@@ -129,7 +129,7 @@ def allow(
 
 
 def mail_policy(queue: str) -> dict[str, Any]:
-    """The statement of a queue's policy that lets SNS topics in."""
+    """Return the statement of a queue's policy that lets SNS topics in."""
     service = {"Service": "sns.amazonaws.com"}
     return {
         "Effect": "Allow",
@@ -140,7 +140,7 @@ def mail_policy(queue: str) -> dict[str, Any]:
 
 
 def archive(source: str) -> bytes:
-    """A zip with one module, ``app.py``."""
+    """Return a zip with one module, ``app.py``."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as target:
         target.writestr("app.py", source)
@@ -148,7 +148,7 @@ def archive(source: str) -> bytes:
 
 
 def eventually(check: Callable[[], Any], seconds: float = 10) -> Any:
-    """What ``check`` returns once it is true; the last value after ``seconds``."""
+    """Return what ``check`` returns once it is true; the last value after ``seconds``."""
     deadline = time.monotonic() + seconds
     while True:
         value = check()

@@ -21,7 +21,7 @@ PATTERN = (
 
 
 def content(script: str, limit: int = 60, pattern: str = PATTERN) -> str:
-    """A document with one step for Linux, as modules/forensics makes it."""
+    """Return a document with one step for Linux, as modules/forensics makes it."""
     step = {
         "action": "aws:runShellScript",
         "name": "linux",

@@ -57,7 +57,7 @@ class Way:
         return read, arn
 
     def rule(self, account: str, region: str, target: str, kind: str = "", **more: object) -> str:
-        """A rule for the events, or for those of another detail type; its ARN."""
+        """Return a rule for the events, or for those of another detail type; its ARN."""
         events = self.aws.client("events", account, region=region)
         name = f"{self.kind}-{secrets.token_hex(2)}"
         arn = events.put_rule(
@@ -77,13 +77,13 @@ class Way:
         return str(arn)
 
     def role(self, account: str, bus: str = BUS) -> str:
-        """A role that EventBridge takes to put events on a bus."""
+        """Return a role that EventBridge takes to put events on a bus."""
         return self.identity.role(
             allow("events:PutEvents", bus), account=account, service="events.amazonaws.com"
         )
 
     def arrivals(self) -> Callable[..., list[Json]]:
-        """What arrives on the home bus."""
+        """Return what arrives on the home bus."""
         read, arn = self.queue(SECURITY, HOME, "arrived")
         self.rule(SECURITY, HOME, arn)
         return lambda seconds=5: [json.loads(message["Body"]) for message in read(seconds)]

@@ -21,7 +21,7 @@ DENY_ALL = "arn:aws:iam::aws:policy/AWSDenyAll"
 
 
 def code(call: Callable[[], object]) -> str:
-    """The error code of a call, "" when it works."""
+    """Return the error code of a call, "" when it works."""
     try:
         call()
     except ClientError as error:
@@ -53,7 +53,7 @@ class User:
         return self.aws.client(service, **keys, **token)
 
     def works(self, key: object = None) -> bool:
-        """Whether a key may do what the user may: asked of MiniStack and of moto."""
+        """Return whether a key may do what the user may: asked of MiniStack and of moto."""
         answers = {
             code(self.client("s3", key).list_buckets),
             code(self.client("ec2", key).describe_vpcs),

@@ -34,7 +34,7 @@ class Bus:
         self.name = f"t-{time.monotonic_ns()}"
 
     def queue(self, suffix: str, *, policy: bool = True) -> tuple[str, str]:
-        """A queue that rules may send to: (URL, ARN)."""
+        """Return a queue that rules may send to: (URL, ARN)."""
         name = f"{self.name}-{suffix}"
         arn = f"arn:aws:sqs:us-east-1:{SECURITY}:{name}"
         document = allow(

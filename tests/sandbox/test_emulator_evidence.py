@@ -47,7 +47,7 @@ KEY = f"arn:aws:kms:{REGION}:{SECURITY}:key/11111111-2222-3333-4444-555555555555
 
 
 def policy(path: str, **values: str) -> Json:
-    """A policy template as Terraform fills it in."""
+    """Return a policy template as Terraform fills it in."""
     text = Path(settings.ROOT / path).read_text()
     for name, value in {
         "partition": "aws",

@@ -175,7 +175,7 @@ def test_a_machine_times_out_and_says_so(aws: Aws, runner: Runner, machine: Mach
 
 
 def watch(aws: Aws) -> str:
-    """A queue that gets execution status changes; returns its URL."""
+    """Return a queue that gets execution status changes; returns its URL."""
     events = aws.client("events", SECURITY)
     sqs = aws.client("sqs", SECURITY)
     name = f"status-{time.monotonic_ns()}"

@@ -22,7 +22,7 @@ pytestmark = pytest.mark.terraform
 
 @pytest.fixture(scope="module")
 def applied(aws: Aws, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Applied, str]]:
-    """The modules applied, and what Terraform said."""
+    """Return the modules applied, and what Terraform said."""
     made = Applied(aws, tmp_path_factory.mktemp("findings"))
     yield made, made.apply()
     if "aws_" in made.run("state", "list"):

@@ -39,7 +39,7 @@ SWITCHES = {
 
 
 def roles_in(aws: Aws, account: str) -> dict[str, Json]:
-    """Every role and instance profile there as IAM tells it, the account's id left open."""
+    """Return every role and instance profile there as IAM tells it, the account's id left open."""
     iam = aws.client("iam", account)
     found: dict[str, Json] = {}
     for listed in iam.list_roles(PathPrefix="/response/")["Roles"]:
