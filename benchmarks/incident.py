@@ -44,7 +44,7 @@ def incident() -> list[Figure]:
     try:
         return [*_measure(known), *beside(known)]
     finally:
-        lifecycle.down(say, fast=True)
+        lifecycle.down(say)
 
 
 def _measure(known: State) -> list[Figure]:

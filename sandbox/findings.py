@@ -20,7 +20,8 @@ from .clients import Aws
 from .settings import SandboxError
 
 Json = dict[str, Any]
-SOURCE, DETAIL_TYPE = "aws.guardduty", "GuardDuty Finding"
+SOURCE = "aws.guardduty"
+DETAIL_TYPE = "GuardDuty Finding"
 # The names of times in findings and events: createdAt, eventLastSeen, launchTime, startTime, time …
 # in either capitalization. Tags and names that look like a time have other keys.
 _TIME_NAME = re.compile(r"(?:.*(?:At|Time|Seen)|[Tt]ime)$")
@@ -48,7 +49,7 @@ class Sent:
 
 
 def read(path: Path) -> Json:
-    """The JSON object in a file; SandboxError says what else is there."""
+    """Return the JSON object in a file; SandboxError says what else is there."""
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
@@ -67,7 +68,7 @@ def read(path: Path) -> Json:
     return data
 
 
-def _camel(value: Any) -> Any:
+def _camel(value: object) -> Any:
     """GetFindings as boto3 shows it (AccountId) to what EventBridge delivers (accountId)."""
     if isinstance(value, dict):
         return {key[:1].lower() + key[1:]: _camel(item) for key, item in value.items()}
@@ -85,7 +86,8 @@ def _is_api_shape(finding: Json) -> bool:
 
 
 def recognise(data: Json, name: str) -> Event:
-    """The event a file stands for: an event as it is, a finding in any shape wrapped into one.
+    """Return the event a file stands for: an event as it is, a finding in any shape wrapped into
+    one.
 
     An object that is neither is sent as a finding all the same: malformed findings have an outcome
     too.
@@ -96,7 +98,8 @@ def recognise(data: Json, name: str) -> Event:
             raise SandboxError(
                 f"{name} is an event whose detail is not an object; EventBridge takes objects only."
             )
-        source, kind = str(data.get("source", SOURCE)), str(data.get("detail-type", DETAIL_TYPE))
+        source = str(data.get("source", SOURCE))
+        kind = str(data.get("detail-type", DETAIL_TYPE))
         return Event(source, kind, _camel(detail) if _is_api_shape(detail) else detail)
     for key in ("Findings", "findings"):
         if isinstance(data.get(key), list):
@@ -110,8 +113,8 @@ def recognise(data: Json, name: str) -> Event:
     return Event(SOURCE, DETAIL_TYPE, _camel(data) if _is_api_shape(data) else data)
 
 
-def _times(value: Any) -> Iterator[tuple[str, datetime]]:
-    """Every time in a document with the name it stands under."""
+def _times(value: object) -> Iterator[tuple[str, datetime]]:
+    """Yield every time in a document with the name it stands under."""
     if isinstance(value, list):
         for item in value:
             yield from _times(item)
@@ -123,7 +126,7 @@ def _times(value: Any) -> Iterator[tuple[str, datetime]]:
                 yield from _times(item)
 
 
-def _is_time(name: str, value: Any) -> bool:
+def _is_time(name: str, value: object) -> bool:
     if not isinstance(value, str) or not _TIME_NAME.match(name) or not _TIMESTAMP.match(value):
         return False
     try:
@@ -134,7 +137,7 @@ def _is_time(name: str, value: Any) -> bool:
 
 
 def _shifted_text(text: str, offset: timedelta) -> str:
-    """The time moved by whole seconds, written as it was: same fraction, same zone."""
+    """Return the time moved by whole seconds, written as it was: same fraction, same zone."""
     found = _TIMESTAMP.match(text)
     assert found  # only called for what _is_time accepted
     seconds, fraction, zone = found.groups()
@@ -142,7 +145,7 @@ def _shifted_text(text: str, offset: timedelta) -> str:
     return f"{moved.isoformat(timespec='seconds')}{fraction or ''}{zone}"
 
 
-def _shifted(value: Any, offset: timedelta) -> Any:
+def _shifted(value: object, offset: timedelta) -> Any:
     if isinstance(value, list):
         return [_shifted(item, offset) for item in value]
     if isinstance(value, dict):
@@ -246,8 +249,8 @@ def renew(event: Event) -> None:
 
 
 def incident_id(detail: Json) -> str | None:
-    """The incident a finding belongs to (contract: account/region/finding id), None without an
-    id.
+    """Return the incident a finding belongs to (contract: account/region/finding id), None without
+    an id.
     """
     parts = [detail.get(name) for name in ("accountId", "region", "id")]
     if not all(isinstance(part, str) and part for part in parts):

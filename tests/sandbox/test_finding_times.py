@@ -5,25 +5,38 @@ from __future__ import annotations
 import copy
 import json
 from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from sandbox import findings
+from sandbox import demo, demo_credential, findings
 from sandbox.clients import Aws
-from tests.support.repository import FINDINGS
 
 NOW = datetime(2031, 2, 3, 4, 5, 6, 789000, UTC)
 NOWHERE = Aws("http://127.0.0.1:1")
 
 
 def test_every_time_moves_by_one_offset_and_it_was_last_seen_now() -> None:
-    event = findings.read(FINDINGS / "cryptocurrency_ec2_bitcointool_b_dns.json")
-    event["detail"]["service"]["action"]["lastSeenAt"] = "2026-11-24T10:04:31+01:00"
+    event: dict[str, Any] = {
+        "detail-type": "GuardDuty Finding",
+        "time": "2026-11-24T09:15:05Z",
+        "detail": {
+            "resource": {"instanceDetails": {"launchTime": "2026-11-20T07:41:12.000Z"}},
+            "service": {
+                "action": {"lastSeenAt": "2026-11-24T10:04:31+01:00"},
+                "eventFirstSeen": "2026-11-24T08:52:47.000Z",
+                "eventLastSeen": "2026-11-24T09:04:31.000Z",
+            },
+            "createdAt": "2026-11-24T09:07:12.318Z",
+            "updatedAt": "2026-11-24T09:12:58.907Z",
+        },
+    }
     untouched = copy.deepcopy(event)
     moved = findings.moved_to_now(event, NOW)
     assert event == untouched
-    detail, service = moved["detail"], moved["detail"]["service"]
+    detail = moved["detail"]
+    service = moved["detail"]["service"]
     assert service["eventLastSeen"] == "2031-02-03T04:05:06.000Z"
     assert service["eventFirstSeen"] == "2031-02-03T03:53:22.000Z"
     assert service["action"]["lastSeenAt"] == "2031-02-03T05:05:06+01:00"
@@ -58,7 +71,8 @@ def test_without_last_seen_the_newest_time_is_now() -> None:
 @pytest.mark.parametrize("document", [{}, {"what": "ever"}, {"createdAt": 5}, {"detail": "text"}])
 def test_a_document_without_times_is_copied(document: dict[str, Any]) -> None:
     moved = findings.moved_to_now(document)
-    assert moved == document and moved is not document
+    assert moved == document
+    assert moved is not document
 
 
 def test_the_shape_of_the_api_is_moved_as_well() -> None:
@@ -83,13 +97,13 @@ def test_an_older_now_moves_back_and_another_zone_is_understood() -> None:
     assert moved == {"updatedAt": "2020-01-01T00:00:00Z"}
 
 
-@pytest.mark.parametrize("path", sorted(FINDINGS.glob("*.json")), ids=lambda path: path.stem)
-def test_what_is_sent_was_seen_just_now_unless_its_times_are_kept(path: Any) -> None:
+@pytest.mark.parametrize(
+    "path", [demo.FINDING, demo_credential.FINDING], ids=["instance", "credential"]
+)
+def test_what_is_sent_was_seen_just_now_unless_its_times_are_kept(path: Path) -> None:
     data = findings.read(path)
     kept = findings.prepare(NOWHERE, data, path.name, keep_id=True, keep_times=True)
     assert kept.detail == json.loads(path.read_text())["detail"]
     sent = findings.prepare(NOWHERE, data, path.name, keep_id=True)
-    last_seen = (sent.detail.get("service") or {}).get("eventLastSeen")
-    if last_seen:
-        age = datetime.now(UTC) - datetime.fromisoformat(last_seen)
-        assert timedelta(0) <= age < timedelta(minutes=1)
+    age = datetime.now(UTC) - datetime.fromisoformat(sent.detail["service"]["eventLastSeen"])
+    assert timedelta(0) <= age < timedelta(minutes=1)

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import time
 
-from . import breach, lifecycle, people, snapshot
+from . import human_request, lifecycle, snapshot, undo_containment
 from .clients import Aws
 from .executions import Execution
 from .incidents import Json
@@ -19,38 +19,41 @@ SECONDS = 90
 
 
 def evidence(incident: Json) -> list[str]:
-    """What was collected, a line a part: its outcome, its objects, and what it says."""
+    """Return what was collected, a line for each evidence item: its outcome, its objects, and what
+    it says.
+    """
     lines = []
     for target in incident["targets"]:
-        for name, part in sorted((target.get("evidence") or {}).items()):
-            if "outcome" in part:
-                count = len(part["objects"])
+        for name, item in sorted((target.get("evidence") or {}).items()):
+            if "outcome" in item:
+                count = len(item["objects"])
                 lines.append(
-                    f"{part['outcome']:13} {name:13} {f'{count} objects' if count else '':11}"
-                    f" {part['detail'][:150]}"
+                    f"{item['outcome']:13} {name:13} {f'{count} objects' if count else '':11}"
+                    f" {item['detail'][:150]}"
                 )
     return lines
 
 
-def _news(incident: Json, told: set[str], say: Progress) -> None:
+def _show_news(incident: Json, shown: set[str], say: Progress) -> None:
     for event in incident["timeline"]:
-        if event["at"] + event["event"] not in told:
-            told.add(event["at"] + event["event"])
+        if event["at"] + event["event"] not in shown:
+            shown.add(event["at"] + event["event"])
             say(f"  {event['event']}: {event.get('detail', '')[:300]}".rstrip(": "))
 
 
-def undone(known: State, incident: Json, say: Progress) -> Json:
-    """An identity of the member account undoes containment; the incident once that is answered.
-    SandboxError when it is not.
+def contained_again(known: State, incident: Json, say: Progress) -> Json:
+    """Undo containment as an identity of the member account; return the incident once that is
+    answered.
     """
-    incidents, name = lifecycle.incidents_of(known), str(incident["incident_id"])
-    told = {event["at"] + event["event"] for event in incident["timeline"]}
-    done = breach.undo(known, incident)
+    incidents = lifecycle.incidents_of(known)
+    name = str(incident["incident_id"])
+    shown = {event["at"] + event["event"] for event in incident["timeline"]}
+    done = undo_containment.undo(known, incident)
     say(f"{done.who} puts {done.interface} back into {', '.join(done.groups)}.")
     deadline = time.monotonic() + SECONDS
     while time.monotonic() < deadline:
         found = incidents.get(name)
-        _news(found, told, say)
+        _show_news(found, shown, say)
         events = [event["event"] for event in found["timeline"]]
         again = "contained again" in events and events[-1] == "ended"
         if (
@@ -69,8 +72,8 @@ def undone(known: State, incident: Json, say: Progress) -> Json:
 def restored(
     known: State, victim: Victim, incident: Json, before: snapshot.Rows, say: Progress
 ) -> Json:
-    """A person restores it; prints how it is now beside how it was. Returns the incident."""
-    answer = people.ask(known, incident)
+    """Restore as a person does, and print how it is now beside how it was. Returns the incident."""
+    answer = human_request.ask(known, incident)
     for text in answer["restored"]:
         say(f"  restored: {text}")
     for text in answer["not_restored"]:

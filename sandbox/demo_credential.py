@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from . import findings, lifecycle, people, seed_iam, settings, snapshot, snapshot_iam
+from . import findings, human_request, lifecycle, seed_iam, settings, snapshot, snapshot_iam
 from .clients import Aws
 from .incidents import Json
 from .report import Progress, title
@@ -36,15 +36,15 @@ def _rows(aws: Aws, user: seed_iam.User, done: seed_iam.Mischief) -> snapshot.Ro
 
 
 def actions(incident: Json) -> list[str]:
-    """What the principal did and what became of it, a line an action; what is left for people,
-    with its command.
+    """Return what the principal did and what became of it, a line an action; what is left for
+    people, with its command.
     """
     lines = []
     for target in incident["targets"]:
         reverts = [action for action in target["actions"] if action["name"].startswith("revert/")]
         lines += [f"{action.get('status', ''):8} {action.get('detail', '')}" for action in reverts]
         remediation = (target.get("evidence") or {}).get("remediation") or {}
-        lines += [f"LEFT     {text}" for text in (remediation.get("state") or {}).get("left") or []]
+        lines += [f"MANUAL   {text}" for text in (remediation.get("state") or {}).get("left") or []]
     return lines
 
 
@@ -102,7 +102,7 @@ def play(known: State, say: Progress) -> Ended:
     if incident["status"] != "CONTAINED":
         return Ended(incident, problems)
     title("A person calls it a false alarm, and restores all of it")
-    answer = people.ask(known, incident)
+    answer = human_request.ask(known, incident)
     for text in answer["restored"]:
         say(f"  restored: {text}")
     for text in answer["not_restored"]:

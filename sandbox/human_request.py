@@ -29,13 +29,13 @@ def ask(known: State, incident: Json, *, close: bool = False) -> Json:
             " run up again."
         )
     event = {"incident_id": incident["incident_id"], "requested_by": ASKER, "close": close}
-    got = (
+    response = (
         Aws(known.endpoint)
         .client("lambda", settings.SECURITY_ACCOUNT)
         .invoke(FunctionName=arn, Payload=json.dumps(event))
     )
-    answer: Json = json.loads(got["Payload"].read())
-    if got.get("FunctionError"):
+    answer: Json = json.loads(response["Payload"].read())
+    if response.get("FunctionError"):
         raise SandboxError(f"The restore function failed: {answer.get('errorMessage') or answer}")
     if answer["refused"]:
         raise SandboxError(f"Refused: {answer['refused']}")

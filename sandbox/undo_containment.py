@@ -35,16 +35,16 @@ def _groups_before(incident: Json) -> dict[str, list[str]]:
     """Interface -> groups before containment, by the incident's record."""
     before = [(target.get("before") or {}).get("network") or {} for target in incident["targets"]]
     return {
-        id: was["groups"]
-        for one in before
-        for id, was in (one.get("interfaces") or {}).items()
-        if not was["managed"]
+        id: interface["groups"]
+        for network in before
+        for id, interface in (network.get("interfaces") or {}).items()
+        if not interface["managed"]
     }
 
 
 def undo(known: State, incident: Json) -> Undone:
-    """The first interface of a contained instance is given its old groups by an IAM user of the
-    member account.
+    """Give the first interface of a contained instance its old groups, as an IAM user of the member
+    account.
 
     SandboxError when the incident has contained no interface.
     """
@@ -55,8 +55,10 @@ def undo(known: State, incident: Json) -> Undone:
             " undo."
         )
     interface, groups = sorted(before.items())[0]
-    aws, account = Aws(known.endpoint, str(incident["region"])), str(incident["account_id"])
-    iam, name = aws.client("iam", account), f"{USER}-{secrets.token_hex(2)}"
+    aws = Aws(known.endpoint, str(incident["region"]))
+    account = str(incident["account_id"])
+    iam = aws.client("iam", account)
+    name = f"{USER}-{secrets.token_hex(2)}"
     who = str(iam.create_user(UserName=name)["User"]["Arn"])
     iam.put_user_policy(UserName=name, PolicyName="undo", PolicyDocument=json.dumps(_MAY))
     key = iam.create_access_key(UserName=name)["AccessKey"]
