@@ -1,0 +1,196 @@
+"""No Python file gives a retired name to anything; docs/glossary.md has the words in use.
+
+A name counts where it is bound: as a variable, a parameter, an attribute, a function, a class, an
+import under another name. Strings do not count, since stored and transmitted keys keep their names;
+for the same reason the fields of a ``TypedDict`` do not count.
+"""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+from tests.support.repository import ROOT, skip_or_fail
+
+NO_NAME = "one"  # says nothing: a name says what the thing is (interface, statement, check …)
+
+# Retired name -> what the same thing is called now. Leading underscores do not matter. Words of
+# ordinary English are here only where no other meaning of them makes sense as a name.
+RETIRED = {
+    # what a function works on
+    "Work": "TargetContext",
+    "ctx": "context",
+    "Facts": "InstanceState or PrincipalState",
+    "facts": "state",
+    "unread": "read_errors, or not_read for checks",
+    # steps and actions
+    "verb": "step",
+    "verbs": "steps",
+    "VERBS": "STEPS",
+    "following": "next_step",
+    "ledger": "action_log, or stored",
+    "by_hand": "manual_command",
+    "out_of_reach": "not_containable",
+    "OUT_OF_REACH": "NOT_CONTAINABLE",
+    "untrack": "flush_tracked_connections",
+    "brought": "a name that says bring your own, such as own_groups",
+    "brought_along": "bring_your_own",
+    "forsaken": "playbook_disabled",
+    "patient": "retry_on_conflict",
+    "soon": "now_rounded_up",
+    "drawn": "random_password",
+    "Left": "NeedsHumanDecision",
+    # verification, monitoring, restore
+    "read_back": "verify",
+    "breach": "containment_lost",
+    "breached": "containment_lost",
+    "BREACHED": "CONTAINMENT_LOST",
+    "undone": "containment_lost, or failed_checks",
+    "culprit": "actor",
+    "culprits": "actors, or find_actors",
+    "LEFT": "MANUAL",
+    "NOTED": "INFO",
+    "STUCK": "MANUAL",
+    "AS_BEFORE": "UNCHANGED",
+    "DIED": "EXECUTION_FAILED",
+    "machine_died": "execution_failed",
+    "sweep": "reconcile",
+    "sweeper": "reconciler",
+    # evidence and CloudTrail
+    "piece": "evidence_item",
+    "pieces": "evidence_items",
+    "question": "query",
+    "questions": "queries",
+    "lookups": "queries",
+    "vault": "forensics_account",
+    "emission": "recurrence",
+    # notifications
+    "told": "notified",
+    "told_by": "notified_by",
+    "breach_told": "lost_notified",
+    "left_told": "manual_notified",
+    "death_told": "failure_notified",
+    "announce": "notify",
+}
+
+
+@cache
+def _python_files() -> list[Path]:
+    """Every Python file of the project: tracked, or new and not ignored."""
+    listed = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard", "*.py"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if listed.returncode:
+        skip_or_fail("This is not a Git checkout; the project's files cannot be told from others.")
+    return [path for name in listed.stdout.splitlines() if (path := ROOT / name).is_file()]
+
+
+def _base_names(node: ast.ClassDef) -> set[str]:
+    names = set()
+    for base in node.bases:
+        if isinstance(base, ast.Name):
+            names.add(base.id)
+        elif isinstance(base, ast.Attribute):
+            names.add(base.attr)
+    return names
+
+
+@cache
+def _typed_dicts() -> set[str]:
+    """The names of all classes that are a ``TypedDict``, directly or by another of them."""
+    bases: dict[str, set[str]] = {}
+    for path in _python_files():
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ClassDef):
+                bases.setdefault(node.name, set()).update(_base_names(node))
+    found = {"TypedDict"}
+    while more := {name for name, parents in bases.items() if parents & found} - found:
+        found |= more
+    return found
+
+
+def _bound(tree: ast.AST) -> Iterator[tuple[int, str]]:
+    """Each name that the file binds, with its line. Names inside f-strings are seen too."""
+    stored_fields = {
+        id(field.target)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ClassDef) and _base_names(node) & _typed_dicts()
+        for field in node.body
+        if isinstance(field, ast.AnnAssign)
+    }
+    for node in ast.walk(tree):
+        if id(node) in stored_fields:
+            continue
+        match node:
+            case ast.Name(id=name, ctx=ast.Store()) | ast.Attribute(attr=name, ctx=ast.Store()):
+                yield node.lineno, name
+            case ast.arg(arg=name) | ast.ClassDef(name=name):
+                yield node.lineno, name
+            case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name):
+                yield node.lineno, name
+            case ast.alias(asname=str(name)):
+                yield node.lineno, name
+            case ast.ExceptHandler(name=str(name)) | ast.MatchAs(name=str(name)):
+                yield node.lineno, name
+            case ast.MatchStar(name=str(name)):
+                yield node.lineno, name
+            case ast.MatchMapping(rest=str(name)):
+                yield node.lineno, name
+
+
+def retired_names(source: str) -> list[str]:
+    """What the test complains about in one file's text, a line each."""
+    found = []
+    for line, name in _bound(ast.parse(source)):
+        bare = name.strip("_")
+        if bare == NO_NAME:
+            found.append(f"{line}: {name}: say what it is")
+        elif bare in RETIRED:
+            found.append(f"{line}: {name}: now {RETIRED[bare]}")
+    return found
+
+
+def test_no_retired_name_is_in_use() -> None:
+    found = [
+        f"{path.relative_to(ROOT)}:{complaint}"
+        for path in _python_files()
+        for complaint in retired_names(path.read_text())
+    ]
+    assert not found, "\n".join(found)
+
+
+def test_names_are_found_wherever_they_are_bound() -> None:
+    source = """
+import os as one
+def verb(ctx, *culprits, **told): ...
+class Facts(_Left):
+    ledger: str = ""
+    def __init__(self): self.unread = []
+for one in []: print(f"{[soon for soon in range(3)]}")
+try: ...
+except OSError as patient: ...
+"""
+    assert len(retired_names(source)) == 11
+
+
+def test_stored_keys_and_other_uses_do_not_count() -> None:
+    source = """
+class Stored(TypedDict, total=False):
+    told: str
+    breach_told: list[str]
+record.note("inc", told="x", left_told="")
+print(item["told"], reply.ctx, no_one, "one")
+"""
+    assert retired_names(source) == []
+
+
+def test_a_retired_name_is_not_its_own_replacement() -> None:
+    for retired, current in RETIRED.items():
+        assert retired not in current.replace(",", " ").split(), retired
