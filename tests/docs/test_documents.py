@@ -98,15 +98,40 @@ def test_commands_exist(document: Path) -> None:
         assert command in (commands or {}), f"{_id(document)} says python -m sandbox {command}"
 
 
-def test_paths_named_in_the_readme_exist() -> None:
-    text = (ROOT / "README.md").read_text()
-    for name in re.findall(r"`([\w.<>/-]+/)`", text):
-        parts = name.split("<")[0]
-        assert (
-            (ROOT / parts).exists()
-            or not re.match(r"[a-z_]+/", name)
-            or name.startswith("incidents/")
-        ), name
+def _looks_like_a_path(text: str, document: Path) -> bool:
+    """Whether text in backticks names something that this repository should hold: it begins with a
+    folder of the project (or one beside the document), or is the bare name of a source or document.
+    """
+    if not re.fullmatch(r"[\w.*<>-]+(?:/[\w.*<>-]+)*/?", text):
+        return False
+    first, *deeper = text.rstrip("/").split("/")
+    if first in (".", ".."):
+        return False
+    if not deeper and not text.endswith("/"):
+        return bool(re.fullmatch(r"[\w-]+\.(?:py|tf|md|toml)", text))
+    top = {name.split("/")[0] for name in map(_id, _files()) if "/" in name}
+    return first in top or (document.parent / first).is_dir()
+
+
+def _exists(text: str, document: Path) -> bool:
+    """Whether a path, in which ``*`` and ``<name>`` stand for anything, leads to a file or folder:
+    from the root, from the document's folder or, for a bare name, from anywhere.
+    """
+    pattern = re.sub(r"<[\w-]+>", "*", text.rstrip("/"))
+    if "/" not in text:
+        return any(path.name == text for path in _files())
+    return any(any(start.glob(pattern)) for start in (ROOT, document.parent))
+
+
+@pytest.mark.parametrize("document", _documents(), ids=_id)
+def test_paths_in_backticks_exist(document: Path) -> None:
+    text = re.sub(r"```.*?```", "", document.read_text(), flags=re.DOTALL)
+    missing = [
+        name
+        for name in re.findall(r"`([^`\s]+)`", text)
+        if _looks_like_a_path(name, document) and not _exists(name, document)
+    ]
+    assert missing == [], _id(document)
 
 
 def test_switches_named_in_the_readme_exist() -> None:
@@ -153,7 +178,7 @@ def test_runbooks_call_functions_where_they_are() -> None:
     """At home, which need not be the Region of the resource."""
     for path in ROOT.glob("playbooks/*/runbook.md"):
         calls = re.findall(r"aws lambda invoke.*", path.read_text())
-        assert calls and all("--region H " in one for one in calls), _id(path)
+        assert calls and all("--region H " in call for call in calls), _id(path)
         assert "`H` the response's home Region" in path.read_text()
 
 
