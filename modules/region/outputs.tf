@@ -20,27 +20,30 @@ output "detector_arn" {
 }
 
 output "forwarder_role_arn" {
-  description = "The role that sends this Region's events on."
+  description = "ARN of the role that forwards this Region's events."
   value       = module.forwarder.role_arn
 }
 
 output "undelivered_queue_url" {
-  description = "What could not be sent on within a day; people read it."
+  description = "URL of the queue of events that could not be forwarded within a day. People read it."
   value       = module.forwarder.undelivered_queue_url
 }
 
 output "alarm_topic_arn" {
-  description = "The topic made here for email_addresses; null without any."
+  description = "ARN of the topic that is created for email_addresses (null without any)."
   value       = module.forwarder.alarm_topic_arn
 }
 
 output "forensics_document_arn" {
-  description = "The document that collects from this Region's instances; null while forensics is off."
+  description = "ARN of the document that collects data from this Region's instances (null if forensics is off)."
   value       = try(module.forensics[0].document_arn, null)
 }
 
 output "findings_export" {
-  description = "bucket_name, kms_key_arn, destination_id of this Region's export, and what the policies of a bucket and key brought along must hold for it (bucket_policy_statements, key_policy_statement, as JSON); null while nothing is exported."
+  description = <<-EOT
+    bucket_name, kms_key_arn and destination_id of this Region's export, and what the policies of your own bucket and
+    key must contain for it (bucket_policy_statements, key_policy_statement, as JSON). Null if nothing is exported.
+  EOT
   value       = one(module.findings_export[*])
 
   # Home's bucket lies where home's key is made, and GuardDuty takes bucket and key of one Region only.
