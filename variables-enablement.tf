@@ -1,4 +1,4 @@
-# What GuardDuty looks at, here and in the organization's accounts. modules/detector checks the values.
+# What GuardDuty analyses, here and in the organization's accounts. modules/detector checks the values.
 
 variable "detector" {
   description = <<-EOT

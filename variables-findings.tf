@@ -1,5 +1,5 @@
-# What happens to findings besides the response, and what GuardDuty is told: all of it off unless set. Details, and the
-# checks of every value, are in the modules of the same names.
+# What happens to findings besides the response, and what GuardDuty uses to raise them. All of it is off unless it is
+# set. The modules of the same names have the details and the checks of every value.
 
 variable "suppression_filters" {
   description = <<-EOT

@@ -1,4 +1,4 @@
-# The switches: which finding is answered how, within which limits.
+# The switches: which finding is answered, and how.
 
 variable "remediations" {
   description = <<-EOT

@@ -1,4 +1,5 @@
-# The switches (what is answered, and how) are in variables-policy.tf; this file is where and with what.
+# Where the response runs and with what. The switches (what is answered, and how) are in variables-policy.tf, and the
+# guardrails in variables-guardrails.tf.
 
 variable "create" {
   description = "Set to false to create nothing at all."

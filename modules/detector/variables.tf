@@ -1,4 +1,4 @@
-# Rules that need the defaults merged in, or the account's id, are preconditions of what they are about.
+# Rules that need the merged defaults or the account's id are preconditions of the resources that they concern.
 
 variable "create" {
   description = "Creates the detector. If false, id names an existing one (or nothing is managed)."

@@ -1,4 +1,5 @@
-# What starts what. act and notice see the same findings; the policy inside the machines makes exactly one of them answer.
+# What starts what. The rules act and notice see the same findings. The policy inside the state machines lets exactly
+# one of them answer (docs/decisions/0012).
 
 module "patterns" {
   source = "../event-patterns"
@@ -8,10 +9,10 @@ module "patterns" {
 }
 
 locals {
-  # Only playbooks in use are watched.
+  # Only playbooks in use are monitored.
   watching = length(var.playbook_functions) > 0
 
-  # target => { rule, arn, role, queue }; every target keeps trying for a day.
+  # target => { rule, arn, role, queue }. Every target is retried for a day.
   rule_targets = merge(
     {
       notice           = { rule = aws_cloudwatch_event_rule.notice.name, arn = aws_sfn_state_machine.this["notice"].arn, role_arn = aws_iam_role.events.arn, dead_letter = aws_sqs_queue.undelivered.arn }
@@ -104,7 +105,7 @@ resource "aws_cloudwatch_event_target" "this" {
   role_arn  = each.value.role_arn
   input     = each.key == "sweeper" ? jsonencode({ source = "guardduty-response.sweeper" }) : null
 
-  # The event's id names the checks it starts: a second delivery starts none.
+  # The id of the event names the rechecks that it starts, so a second delivery starts none.
   dynamic "input_transformer" {
     for_each = each.key == "watch" ? ["$.id"] : []
 

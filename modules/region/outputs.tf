@@ -2,7 +2,8 @@ output "region" {
   description = "The Region this is deployed to."
   value       = module.forwarder.region
 
-  # Not a condition of the data source: that would be read only when everything at home is applied.
+  # This is not a condition of the data source, because that would be read only after everything in the aggregation
+  # Region is applied.
   precondition {
     condition     = data.aws_caller_identity.current.account_id == var.home.security_account_id
     error_message = "The provider of modules/region is of account ${data.aws_caller_identity.current.account_id}, home of ${var.home.security_account_id}: give it the security account's provider of the other Region. In member accounts, modules/region-forwarder with events = [\"changes\"] is all there is to forward."
@@ -46,7 +47,8 @@ output "findings_export" {
   EOT
   value       = one(module.findings_export[*])
 
-  # Home's bucket lies where home's key is made, and GuardDuty takes bucket and key of one Region only.
+  # The bucket that is created for the aggregation Region is in the Region of its key, and GuardDuty accepts a bucket
+  # and a key of one Region only.
   precondition {
     condition     = !(local.export.create && !local.export_bucket && local.export_key && var.findings_export.bucket_arn == null)
     error_message = "Findings of this Region cannot go to the bucket that home brought along (${coalesce(var.home.findings_export.bucket_arn, "-")}) under a key made here: GuardDuty takes bucket and key of one Region. Set findings_export of modules/region: create_key = false with kms_key_arn of home's key (output findings_export.kms_key_arn there, whose policy must then hold this Region's statement), or a bucket of this Region (create_bucket = true, or bucket_arn), or create = false."

@@ -1,4 +1,5 @@
-# The switches of a member account's roles: the same file in member-roles, responder-role and responder-stackset.
+# The switches of a member account's roles. This file is the same in member-roles, responder-role and
+# responder-stackset.
 
 variable "name_prefix" {
   description = "Prefix of every name. It must be the same as in the security account."
