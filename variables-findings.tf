@@ -135,6 +135,6 @@ variable "spend_watch" {
 
   validation {
     condition     = var.spend_watch.monthly_limit_usd != null || length(var.spend_watch.email_addresses) == 0
-    error_message = "spend_watch.email_addresses are told of the budget: set spend_watch.monthly_limit_usd, or take them away (the trial's end is told to the notifications topic)."
+    error_message = "spend_watch.email_addresses are notified of the budget: set spend_watch.monthly_limit_usd, or remove them (the end of the trial is notified to the notifications topic)."
   }
 }

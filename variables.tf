@@ -122,7 +122,7 @@ variable "notifications" {
       for topic in [var.notifications, var.notifications.escalation] :
       topic.topic_kms_key_arn == null ? true : !topic.create_topic && topic.topic_arn != null && can(regex("^arn:[a-z-]+:kms:[a-z0-9-]+:[0-9]{12}:key/.+$", topic.topic_kms_key_arn))
     ])
-    error_message = "topic_kms_key_arn (in notifications and notifications.escalation) must be the ARN of the KMS key (arn:aws:kms:<region>:<account>:key/<id>, not an alias) of a topic brought along: together with create_topic = false and topic_arn. A topic made here is encrypted with the module's key."
+    error_message = "topic_kms_key_arn (in notifications and notifications.escalation) must be the ARN of the KMS key (arn:aws:kms:<region>:<account>:key/<id>, not an alias) of your own topic, together with create_topic = false and topic_arn. A topic that is created here is encrypted with the module's key."
   }
   validation {
     condition     = alltrue([for a in concat(var.notifications.email_addresses, var.notifications.escalation.email_addresses) : can(regex("^[^@\\s]+@[^@\\s]+\\.[^@\\s]+$", a))])
@@ -133,7 +133,7 @@ variable "notifications" {
       (var.notifications.create_topic || length(var.notifications.email_addresses) == 0) &&
       (var.notifications.escalation.create_topic || length(var.notifications.escalation.email_addresses) == 0)
     )
-    error_message = "email_addresses are subscribed to topics created here only: subscribe them to a topic brought along where that topic is managed."
+    error_message = "email_addresses are subscribed only to topics that are created here. Subscribe them to your own topic where that topic is managed."
   }
   validation {
     condition     = var.notifications.runbook_url == null || can(regex("^https://[^\\s]+$", var.notifications.runbook_url))

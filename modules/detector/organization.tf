@@ -162,7 +162,7 @@ resource "aws_guardduty_organization_configuration_feature" "this" {
 check "members_beside_all" {
   assert {
     condition     = !var.organization.manage || var.organization.auto_enable_members != "ALL" || length(var.organization.members) == 0
-    error_message = "organization.members names ${join(", ", keys(var.organization.members))}, but auto_enable_members is ALL, which makes every account a member within a day. While it is ALL, taking one out of members lets no account go (it stays a member, and is paid for), and newer provider versions fail to create a member that ALL made first. Leave members empty, or set auto_enable_members to NEW or NONE; docs/off-boarding.md says how to let an account go."
+    error_message = "organization.members names ${join(", ", keys(var.organization.members))}, but auto_enable_members is ALL, which makes every account a member within a day. While it is ALL, removing an entry of members does not disassociate the account (it stays a member, and is paid for), and newer provider versions fail to create a member that ALL created first. Leave members empty, or set auto_enable_members to NEW or NONE; docs/off-boarding.md says how to disassociate an account."
   }
 }
 

@@ -72,7 +72,7 @@ variable "expire_after_days" {
 
   validation {
     condition     = var.expire_after_days == null ? true : var.expire_after_days >= 1 && floor(var.expire_after_days) == var.expire_after_days && var.create_bucket
-    error_message = "expire_after_days must be a whole number of days, 1 or more, for a bucket created here; a bucket brought along has its own lifecycle."
+    error_message = "expire_after_days must be a whole number of days, 1 or more, for a bucket created here; your own bucket has a lifecycle of its own."
   }
 }
 
@@ -87,7 +87,7 @@ variable "object_lock" {
 
   validation {
     condition     = var.object_lock == null ? true : contains(["GOVERNANCE", "COMPLIANCE"], var.object_lock.mode) && var.object_lock.days >= 1 && floor(var.object_lock.days) == var.object_lock.days && var.create_bucket
-    error_message = "object_lock needs mode GOVERNANCE or COMPLIANCE and a whole number of days, 1 or more, for a bucket created here (a bucket brought along has its own)."
+    error_message = "object_lock needs mode GOVERNANCE or COMPLIANCE and a whole number of days, 1 or more, for a bucket created here (your own bucket has its own)."
   }
   validation {
     condition     = var.object_lock == null || var.expire_after_days == null ? true : var.expire_after_days >= var.object_lock.days

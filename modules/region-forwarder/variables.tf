@@ -17,7 +17,7 @@ variable "event_bus_arn" {
 
   validation {
     condition     = can(regex("^arn:[a-z-]+:events:[a-z0-9-]+:[0-9]{12}:event-bus/default$", var.event_bus_arn))
-    error_message = "event_bus_arn must be the ARN of a default event bus (arn:aws:events:<home Region>:<security account>:event-bus/default): the response's rules are on that bus."
+    error_message = "event_bus_arn must be the ARN of a default event bus (arn:aws:events:<aggregation Region>:<security account>:event-bus/default): the response's rules are on that bus."
   }
 }
 

@@ -6,7 +6,7 @@ output "region" {
   # Region is applied.
   precondition {
     condition     = data.aws_caller_identity.current.account_id == var.home.security_account_id
-    error_message = "The provider of modules/region is of account ${data.aws_caller_identity.current.account_id}, home of ${var.home.security_account_id}: give it the security account's provider of the other Region. In member accounts, modules/region-forwarder with events = [\"changes\"] is all there is to forward."
+    error_message = "The provider of modules/region is of account ${data.aws_caller_identity.current.account_id}, but home is of ${var.home.security_account_id}: give it the security account's provider of the other Region. In member accounts, modules/region-forwarder with events = [\"changes\"] forwards what is needed."
   }
 }
 
@@ -51,6 +51,6 @@ output "findings_export" {
   # and a key of one Region only.
   precondition {
     condition     = !(local.export.create && !local.export_bucket && local.export_key && var.findings_export.bucket_arn == null)
-    error_message = "Findings of this Region cannot go to the bucket that home brought along (${coalesce(var.home.findings_export.bucket_arn, "-")}) under a key made here: GuardDuty takes bucket and key of one Region. Set findings_export of modules/region: create_key = false with kms_key_arn of home's key (output findings_export.kms_key_arn there, whose policy must then hold this Region's statement), or a bucket of this Region (create_bucket = true, or bucket_arn), or create = false."
+    error_message = "Findings of this Region cannot go to your own bucket of the aggregation Region (${coalesce(var.home.findings_export.bucket_arn, "-")}) with a key that is created here: GuardDuty accepts bucket and key of one Region. Set findings_export of modules/region: create_key = false with kms_key_arn of home's key (output findings_export.kms_key_arn there, whose policy must then hold this Region's statement), or a bucket of this Region (create_bucket = true, or bucket_arn), or create = false."
   }
 }
