@@ -82,7 +82,7 @@ def _wait(table: str, incident_id: str, expected: str, seconds: int) -> bool:
         if status == expected:
             return True
         if status in ENDS:
-            print(f"The incident ended as {status}: {item.get('reasons')}", file=sys.stderr)
+            print(f"The incident ended as {status}: {item.get('reasons')!r}", file=sys.stderr)
             return False
         time.sleep(2)
     print(

@@ -175,11 +175,11 @@ def test_nothing_speaks_of_the_machine_it_was_written_on() -> None:
 
 
 def test_runbooks_call_functions_where_they_are() -> None:
-    """At home, which need not be the Region of the resource."""
+    """In the aggregation Region, which need not be the Region of the resource."""
     for path in ROOT.glob("playbooks/*/runbook.md"):
         calls = re.findall(r"aws lambda invoke.*", path.read_text())
         assert calls and all("--region H " in call for call in calls), _id(path)
-        assert "`H` the response's home Region" in path.read_text()
+        assert re.search(r"`H` the (response's home|aggregation) Region", path.read_text())
 
 
 def test_every_playbook_has_its_three_places() -> None:

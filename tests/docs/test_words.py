@@ -1,13 +1,16 @@
-"""No Python file gives a retired name to anything; docs/glossary.md has the words in use.
+"""No Python file gives a retired name to anything, and no document uses a retired phrase;
+docs/glossary.md has the words in use.
 
 A name counts where it is bound: as a variable, a parameter, an attribute, a function, a class, an
 import under another name. Strings do not count, since stored and transmitted keys keep their names;
-for the same reason the fields of a ``TypedDict`` do not count.
+for the same reason the fields of a ``TypedDict`` do not count. In documents, what is in backticks
+or in a code block does not count: it is a deployed name, or quoted.
 """
 
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 from collections.abc import Iterator
 from functools import cache
@@ -76,12 +79,25 @@ RETIRED = {
     "announce": "notify",
 }
 
+# Retired phrase of documents -> what to write.
+RETIRED_PHRASES = {
+    "brought along": "your own, or bring your own",
+    "culprit": "actor",
+    "emission": "recurrence",
+    "forsaken": "no longer monitored",
+    "home Region": "aggregation Region",
+    "ledger": "action log",
+    "read back": "verified, or read again",
+    "sweeper": "reconciler",
+    "vault": "forensics account",
+}
+
 
 @cache
-def _python_files() -> list[Path]:
-    """Every Python file of the project: tracked, or new and not ignored."""
+def _files(pattern: str) -> list[Path]:
+    """Every file of the project with such a name: tracked, or new and not ignored."""
     listed = subprocess.run(
-        ["git", "ls-files", "--cached", "--others", "--exclude-standard", "*.py"],
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard", pattern],
         cwd=ROOT,
         capture_output=True,
         text=True,
@@ -106,7 +122,7 @@ def _base_names(node: ast.ClassDef) -> set[str]:
 def _typed_dicts() -> set[str]:
     """The names of all classes that are a ``TypedDict``, directly or by another of them."""
     bases: dict[str, set[str]] = {}
-    for path in _python_files():
+    for path in _files("*.py"):
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.ClassDef):
                 bases.setdefault(node.name, set()).update(_base_names(node))
@@ -160,9 +176,20 @@ def retired_names(source: str) -> list[str]:
 def test_no_retired_name_is_in_use() -> None:
     found = [
         f"{path.relative_to(ROOT)}:{complaint}"
-        for path in _python_files()
+        for path in _files("*.py")
         for complaint in retired_names(path.read_text())
     ]
+    assert not found, "\n".join(found)
+
+
+def test_no_document_uses_a_retired_phrase() -> None:
+    found = []
+    for path in _files("*.md"):
+        text = re.sub(r"```.*?```|`[^`]+`", "", path.read_text(), flags=re.DOTALL)
+        for retired, current in RETIRED_PHRASES.items():
+            words = r"\s+".join(retired.split())
+            if re.search(rf"\b{words}s?\b", text, flags=re.IGNORECASE):
+                found.append(f"{path.relative_to(ROOT)}: {retired}: now {current}")
     assert not found, "\n".join(found)
 
 
