@@ -17,7 +17,7 @@ output "config_sha256" {
 }
 
 output "act_event_pattern" {
-  description = "Event pattern of the rule for acting finding types (null if no type acts)."
+  description = "Event pattern of rule 1 (null when nothing acts)."
   value       = local.act_pattern
 }
 

@@ -9,10 +9,10 @@ module "patterns" {
 }
 
 locals {
-  # Only playbooks in use are monitored.
+  # Only playbooks in use are watched.
   watching = length(var.playbook_functions) > 0
 
-  # target => { rule, arn, role, queue }. Every target is retried for a day.
+  # target => { rule, arn, role, queue }; every target keeps trying for a day.
   rule_targets = merge(
     {
       notice           = { rule = aws_cloudwatch_event_rule.notice.name, arn = aws_sfn_state_machine.this["notice"].arn, role_arn = aws_iam_role.events.arn, dead_letter = aws_sqs_queue.undelivered.arn }

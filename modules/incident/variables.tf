@@ -23,7 +23,7 @@ variable "config_json" {
 }
 
 variable "act_pattern" {
-  description = "Event pattern of the rule for acting finding types, or null if no type acts."
+  description = "Event pattern of rule 1, or null when nothing acts."
   type        = string
   default     = null
 }
