@@ -15,6 +15,7 @@ from sandbox import cli
 from tests.support.repository import ROOT, skip_or_fail
 
 LINES = 400
+PACKAGE = ROOT / "lambda_src" / "guardduty_response"
 # Paths and hosts of somebody's machine. Each word is split here, so that this file does not contain
 # it.
 FOREIGN = re.compile(
@@ -100,7 +101,8 @@ def test_commands_exist(document: Path) -> None:
 
 def _looks_like_a_path(text: str, document: Path) -> bool:
     """Whether text in backticks names something that this repository should hold: it begins with a
-    folder of the project (or one beside the document), or is the bare name of a source or document.
+    folder of the project, of the Python package or beside the document, or is the bare name of a
+    source or document.
     """
     if not re.fullmatch(r"[\w.*<>-]+(?:/[\w.*<>-]+)*/?", text):
         return False
@@ -110,17 +112,19 @@ def _looks_like_a_path(text: str, document: Path) -> bool:
     if not deeper and not text.endswith("/"):
         return bool(re.fullmatch(r"[\w-]+\.(?:py|tf|md|toml)", text))
     top = {name.split("/")[0] for name in map(_id, _files()) if "/" in name}
-    return first in top or (document.parent / first).is_dir()
+    of_the_package = (PACKAGE / first).is_dir() and text.endswith((".py", "/"))
+    return first in top or (document.parent / first).is_dir() or of_the_package
 
 
 def _exists(text: str, document: Path) -> bool:
     """Whether a path, in which ``*`` and ``<name>`` stand for anything, leads to a file or folder:
-    from the root, from the document's folder or, for a bare name, from anywhere.
+    from the root, from the document's folder, from the Python package or, for a bare name, from
+    anywhere.
     """
     pattern = re.sub(r"<[\w-]+>", "*", text.rstrip("/"))
     if "/" not in text:
         return any(path.name == text for path in _files())
-    return any(any(start.glob(pattern)) for start in (ROOT, document.parent))
+    return any(any(start.glob(pattern)) for start in (ROOT, document.parent, PACKAGE))
 
 
 @pytest.mark.parametrize("document", _documents(), ids=_id)
