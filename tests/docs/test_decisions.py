@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.repository import ROOT
+from tests.support.repository import ROOT, skip_or_fail
 
 FOLDER = ROOT / "docs" / "decisions"
 PAGES = sorted(FOLDER.glob("[0-9]*.md"))
@@ -43,8 +43,10 @@ def test_every_cited_decision_exists() -> None:
         cwd=ROOT,
         capture_output=True,
         text=True,
-        check=True,
+        check=False,
     )
+    if found.returncode > 1:
+        skip_or_fail("This is not a Git checkout; the files that cite decisions cannot be listed.")
     numbers = {page.name.split("-")[0] for page in PAGES}
     cited = {line.rsplit("/", 1)[1] for line in found.stdout.split()}
     assert cited and cited <= numbers, cited - numbers
