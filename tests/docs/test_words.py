@@ -114,6 +114,11 @@ def _files(pattern: str) -> list[Path]:
     return [path for name in listed.stdout.splitlines() if (path := ROOT / name).is_file()]
 
 
+@cache
+def _tree(path: Path) -> ast.Module:
+    return ast.parse(path.read_text())
+
+
 def _base_names(node: ast.ClassDef) -> set[str]:
     names = set()
     for base in node.bases:
@@ -129,7 +134,7 @@ def _typed_dicts() -> set[str]:
     """The names of all classes that are a ``TypedDict``, directly or by another of them."""
     bases: dict[str, set[str]] = {}
     for path in _files("*.py"):
-        for node in ast.walk(ast.parse(path.read_text())):
+        for node in ast.walk(_tree(path)):
             if isinstance(node, ast.ClassDef):
                 bases.setdefault(node.name, set()).update(_base_names(node))
     found = {"TypedDict"}
@@ -167,11 +172,11 @@ def _bound(tree: ast.AST) -> Iterator[tuple[int, str]]:
                 yield node.lineno, name
 
 
-def retired_names(source: str, in_functions: bool = True) -> list[str]:
-    """What the test complains about in one file's text, a line each."""
+def retired_names(tree: ast.Module, in_functions: bool = True) -> list[str]:
+    """What the test complains about in one file, a line each."""
     retired = RETIRED | RETIRED_IN_FUNCTIONS if in_functions else RETIRED
     found = []
-    for line, name in _bound(ast.parse(source)):
+    for line, name in _bound(tree):
         bare = name.strip("_")
         if bare == NO_NAME:
             found.append(f"{line}: {name}: say what it is")
@@ -188,7 +193,7 @@ def test_no_retired_name_is_in_use() -> None:
     found = [
         f"{path.relative_to(ROOT)}:{complaint}"
         for path in _files("*.py")
-        for complaint in retired_names(path.read_text(), _is_of_functions(path))
+        for complaint in retired_names(_tree(path), _is_of_functions(path))
     ]
     assert not found, "\n".join(found)
 
@@ -215,7 +220,7 @@ for one in []: print(f"{[soon for soon in range(3)]}")
 try: ...
 except OSError as patient: ...
 """
-    assert len(retired_names(source)) == 11
+    assert len(retired_names(ast.parse(source))) == 11
 
 
 def test_stored_keys_and_other_uses_do_not_count() -> None:
@@ -226,7 +231,7 @@ class Stored(TypedDict, total=False):
 record.note("inc", told="x", left_told="")
 print(item["told"], reply.ctx, no_one, "one")
 """
-    assert retired_names(source) == []
+    assert retired_names(ast.parse(source)) == []
 
 
 def test_a_retired_name_is_not_its_own_replacement() -> None:
