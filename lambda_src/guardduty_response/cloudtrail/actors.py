@@ -22,7 +22,7 @@ LOOKUPS, PAUSE_SECONDS, MOST = 6, 0.5, 5
 Calls = dict[str, tuple[str, ...]]
 
 
-def who(
+def find_actors(
     target_context: TargetContext,
     calls: Calls,
     questions: list[tuple[str, str, str]],
@@ -66,8 +66,8 @@ def who(
             trail = json.loads(event["CloudTrailEvent"])
             if (
                 trail.get("eventName") in names
-                and cloudtrail_event.undoes(trail, own)
-                and cloudtrail_event.named(trail) & ids
+                and cloudtrail_event.is_outside_change(trail, own)
+                and cloudtrail_event.request_texts(trail) & ids
             ):
                 found[str(trail.get("eventID"))] = cloudtrail_event.change(trail)
         seen_calls = {one["what"] for one in found.values()}

@@ -35,7 +35,7 @@ def change(trail: Json) -> Json:
     return {name: finding.text(value, 300) for name, value in got.items()}
 
 
-def accept(seen: Any) -> Json | None:
+def parse_change(seen: Any) -> Json | None:
     """A change as the machine's input brings it, in the shape of ``change``; None for anything
     else.
     """
@@ -65,13 +65,13 @@ def is_own(arn: object, own: frozenset[str], account: object = None) -> bool:
     return known and account in (None, parts[4])
 
 
-def undoes(trail: Json, own: frozenset[str]) -> bool:
+def is_outside_change(trail: Json, own: frozenset[str]) -> bool:
     """Whether the call succeeded and was made by anybody but the response."""
     issuer = finding.get(trail, "userIdentity", "sessionContext", "sessionIssuer", "arn")
     return not trail.get("errorCode") and not is_own(issuer, own, trail.get("recipientAccountId"))
 
 
-def named(trail: Json) -> set[str]:
+def request_texts(trail: Json) -> set[str]:
     """Every text in the call's parameters: ids, names, ARNs."""
     out: set[str] = set()
     todo: list[Any] = [trail.get("requestParameters")]

@@ -25,7 +25,7 @@ STREAM_BYTES = 1 << 30  # of one delivered object read line by line
 _STAMP = re.compile(r"_(\d{8}T\d{4})Z_")
 
 
-def others_collect(target_context: TargetContext, name: str) -> bool:
+def others_running(target_context: TargetContext, name: str) -> bool:
     """Whether another part is still at work (and not merely waiting for late records itself):
     then waiting costs nothing.
     """
@@ -37,13 +37,15 @@ def others_collect(target_context: TargetContext, name: str) -> bool:
     )
 
 
-def late(target_context: TargetContext, name: str, state: Json, due: float) -> int | None:
+def wait_for_late_events(
+    target_context: TargetContext, name: str, state: Json, due: float
+) -> int | None:
     """Seconds until what was not delivered yet is asked for, once, and only as long as other
     evidence is being collected; 0: now, and ``state["round"]`` has begun. None: there is no further
     round.
     """
     state["late"] = True
-    if state.get("round") or not others_collect(target_context, name):
+    if state.get("round") or not others_running(target_context, name):
         return None
     at = time.time()
     if at < due:
@@ -52,7 +54,7 @@ def late(target_context: TargetContext, name: str, state: Json, due: float) -> i
     return 0
 
 
-def packed(lines: Iterable[str]) -> bytes:
+def gzip_lines(lines: Iterable[str]) -> bytes:
     # No time stamp inside: the same lines always have the same hash.
     return gzip.compress("".join(f"{line}\n" for line in lines).encode("utf-8", "replace"), mtime=0)
 
@@ -63,9 +65,11 @@ def group_arns(arn: str) -> list[str]:
     return [bare, f"{bare}:*"]
 
 
-def read_group(target_context: TargetContext, arn: str) -> Any:
+def group_client(target_context: TargetContext, arn: str) -> Any:
     """A client that may filter the events of this one log group."""
-    return target_context.open(allow(("logs:FilterLogEvents",), group_arns(arn))).client("logs")
+    return target_context.open_session(allow(("logs:FilterLogEvents",), group_arns(arn))).client(
+        "logs"
+    )
 
 
 def filter_events(logs: Any, request: Json, budget: Budget, take: Callable[[Json], None]) -> str:
@@ -82,7 +86,7 @@ def filter_events(logs: Any, request: Json, budget: Budget, take: Callable[[Json
     return str(request.get("nextToken") or "")
 
 
-def bucket_session(target_context: TargetContext, bucket: str, prefixes: list[str]) -> Any:
+def bucket_client(target_context: TargetContext, bucket: str, prefixes: list[str]) -> Any:
     """A client that may list and read these prefixes of one bucket, and have S3 decrypt what
     lies there.
     """
@@ -99,10 +103,12 @@ def bucket_session(target_context: TargetContext, bucket: str, prefixes: list[st
     reading = allow(
         ("s3:GetObject",), [f"arn:{partition}:s3:::{bucket}/{one}*" for one in prefixes]
     )
-    return target_context.open(listing, reading, key).client("s3")
+    return target_context.open_session(listing, reading, key).client("s3")
 
 
-def listed(s3: Any, bucket: str, prefix: str, after: str, window: TimeRange) -> Iterator[Json]:
+def list_objects(
+    s3: Any, bucket: str, prefix: str, after: str, window: TimeRange
+) -> Iterator[Json]:
     """Objects under ``prefix``, after the key ``after``, that may hold records of the window.
 
     An object is written up to 15 minutes after its records (Amazon VPC User Guide, "Flow log
@@ -127,7 +133,7 @@ def listed(s3: Any, bucket: str, prefix: str, after: str, window: TimeRange) -> 
         request["ContinuationToken"] = got["NextContinuationToken"]
 
 
-def unpack(s3: Any, bucket: str, key: str) -> Iterator[bytes]:
+def decompress(s3: Any, bucket: str, key: str) -> Iterator[bytes]:
     """A gzip object in pieces of at most 1 MiB. Raises zlib.error when it is none."""
     body = s3.get_object(Bucket=bucket, Key=key)["Body"]
     engine = zlib.decompressobj(zlib.MAX_WBITS | 16)
@@ -139,11 +145,11 @@ def unpack(s3: Any, bucket: str, key: str) -> Iterator[bytes]:
                 chunk, engine = engine.unused_data, zlib.decompressobj(zlib.MAX_WBITS | 16)
 
 
-def unpacked(s3: Any, bucket: str, key: str) -> bytes:
+def read_object(s3: Any, bucket: str, key: str) -> bytes:
     """The whole object, or nothing when it is larger than OBJECT_BYTES or no gzip."""
     out, size = [], 0
     try:
-        for piece in unpack(s3, bucket, key):
+        for piece in decompress(s3, bucket, key):
             size += len(piece)
             if size > OBJECT_BYTES:
                 return b""
@@ -153,11 +159,11 @@ def unpacked(s3: Any, bucket: str, key: str) -> bytes:
     return b"".join(out)
 
 
-def lines_of(s3: Any, bucket: str, key: str) -> Iterator[str]:
+def read_lines(s3: Any, bucket: str, key: str) -> Iterator[str]:
     """The object's lines, up to STREAM_BYTES; a broken end is left out."""
     rest, size = b"", 0
     try:
-        for piece in unpack(s3, bucket, key):
+        for piece in decompress(s3, bucket, key):
             *whole, rest = (rest + piece).split(b"\n")
             yield from (line.decode("utf-8", "replace") for line in whole)
             size += len(piece)

@@ -16,7 +16,7 @@ from botocore.exceptions import ClientError
 
 from guardduty_response.aws.errors import error_code, is_transient
 from guardduty_response.cloudtrail.time_range import Budget, TimeRange, iso
-from guardduty_response.containment.target_context import why
+from guardduty_response.containment.target_context import describe_error
 from guardduty_response.decision.finding import get
 from guardduty_response.evidence.items import Json
 
@@ -28,16 +28,16 @@ LAG_SECONDS = 15 * 60  # until CloudTrail has delivered an event
 Take = Callable[[Json], int]  # an event of LookupEvents: 1 when it is a new one
 
 
-def question(key: str, value: str) -> Json:
+def new_query(key: str, value: str) -> Json:
     """``since``, ``until``: set where it is asked for less or more than the window."""
     return {"key": key, "value": value, "token": "", "pages": 0, "found": 0}
 
 
-def answered(questions: list[Json]) -> bool:
+def is_complete(questions: list[Json]) -> bool:
     return all(one.get("done") for one in questions)
 
 
-def ask(client: Any, questions: list[Json], window: TimeRange, until: float, take: Take) -> None:
+def run(client: Any, questions: list[Json], window: TimeRange, until: float, take: Take) -> None:
     """One function call's share of the questions, which keep how far they are. ``until``: of
     ``time.monotonic``.
 
@@ -52,7 +52,7 @@ def ask(client: Any, questions: list[Json], window: TimeRange, until: float, tak
         except ClientError as error:
             if is_transient(error):
                 raise
-            one |= {"done": True, "note": f"cannot be looked up ({why(error)})"}
+            one |= {"done": True, "note": f"cannot be looked up ({describe_error(error)})"}
         finally:
             one["pages"] = budget.pages
         if budget.pages >= MOST_PAGES and not one.get("done"):

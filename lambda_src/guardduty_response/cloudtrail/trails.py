@@ -13,7 +13,12 @@ from botocore.exceptions import ClientError
 from guardduty_response.aws.errors import is_transient
 from guardduty_response.cloudtrail import log_reader
 from guardduty_response.cloudtrail.time_range import CALL_SECONDS, Budget, TimeRange, iso
-from guardduty_response.containment.target_context import AWS_ERRORS, TargetContext, allow, why
+from guardduty_response.containment.target_context import (
+    AWS_ERRORS,
+    TargetContext,
+    allow,
+    describe_error,
+)
 from guardduty_response.evidence.items import Json
 
 MOST_PAGES, PAGES_A_CALL = 40, 15  # of FilterLogEvents, per trail
@@ -21,17 +26,24 @@ MOST_OBJECTS, MOST_BYTES = 300, 128 << 20  # of a trail's deliveries to S3, as d
 MOST_SECONDS = 24 * 3600  # of a trail's window: the newest part
 
 
-def trails(target_context: TargetContext) -> list[Json]:
+def list_trails(target_context: TargetContext) -> list[Json]:
     """The trails that record this account and Region, each with where it is read; one entry that
     says so when unreadable.
     """
     try:
-        session = target_context.open(allow(("cloudtrail:DescribeTrails",)))
+        session = target_context.open_session(allow(("cloudtrail:DescribeTrails",)))
         found = session.client("cloudtrail").describe_trails(includeShadowTrails=True)["trailList"]
     except AWS_ERRORS as error:
         if is_transient(error):
             raise
-        return [{"name": "(all)", "done": True, "note": f"not listed ({why(error)})", "task": ""}]
+        return [
+            {
+                "name": "(all)",
+                "done": True,
+                "note": f"not listed ({describe_error(error)})",
+                "task": "",
+            }
+        ]
     out, buckets = [], set()
     for one in found:
         trail: Json = {"name": one["Name"], "pages": 0, "found": 0, "task": ""}
@@ -91,7 +103,8 @@ def read_trail(
         trail |= {
             "done": True,
             "task": hand,
-            "note": f"data events lie in {where}, which cannot be read from here ({why(error)})",
+            "note": f"data events lie in {where}, which cannot be read from here "
+            f"({describe_error(error)})",
         }
         return []
     trail["found"] += len(lines)
@@ -106,7 +119,7 @@ def read_trail(
     name = f"{target_context.id}/api-calls/trail-{trail['name']}-{trail['files']:03}.jsonl.gz"
     return [
         {
-            **target_context.context.put_evidence(name, log_reader.packed(lines)),
+            **target_context.context.put_evidence(name, log_reader.gzip_lines(lines)),
             "what": f"events of trail {trail['name']} that name {target_context.id}, {window}",
         }
     ]
@@ -115,7 +128,7 @@ def read_trail(
 def _group(
     target_context: TargetContext, trail: Json, window: TimeRange, terms: list[str]
 ) -> list[str]:
-    client, lines = log_reader.read_group(target_context, trail["arn"]), []
+    client, lines = log_reader.group_client(target_context, trail["arn"]), []
     budget = Budget.start(min(MOST_PAGES, trail["pages"] + PAGES_A_CALL), trail["pages"])
     pattern = " ".join(f'?"{term}"' for term in terms) if len(terms) > 1 else f'"{terms[0]}"'
     request: Json = {
@@ -141,7 +154,7 @@ def _bucket(
     account, region = target_context.target.account_id, target_context.target.region
     if "roots" not in trail:
         trail["roots"] = _roots(target_context, trail)
-    s3 = log_reader.bucket_session(target_context, trail["bucket"], trail["roots"])
+    s3 = log_reader.bucket_client(target_context, trail["bucket"], trail["roots"])
     prefixes = [
         f"{root}{region}/{at:%Y/%m/%d}/{account}_CloudTrail_{region}_"
         for root in trail["roots"]
@@ -150,7 +163,7 @@ def _bucket(
     lines: list[str] = []
     until = time.monotonic() + CALL_SECONDS
     while trail["period"] < len(prefixes) and time.monotonic() < until:
-        for one in log_reader.listed(
+        for one in log_reader.list_objects(
             s3, trail["bucket"], prefixes[trail["period"]], trail["after"], window
         ):
             if trail["objects"] >= MOST_OBJECTS or trail["bytes"] + one["Size"] > MOST_BYTES:
@@ -159,7 +172,7 @@ def _bucket(
                     "cut": f"cut off after {trail['objects']} objects, at {one['Key']}",
                 }
                 return lines
-            content = log_reader.unpacked(s3, trail["bucket"], one["Key"])
+            content = log_reader.read_object(s3, trail["bucket"], one["Key"])
             if not content:
                 trail["cut"] = (
                     f"{one['Key']} was left: no gzip, or larger than "
@@ -185,7 +198,7 @@ def _roots(target_context: TargetContext, trail: Json) -> list[str]:
     base, mine = f"{trail['prefix']}AWSLogs/", f"{target_context.target.account_id}/CloudTrail/"
     if not trail["organization"]:
         return [base + mine]
-    s3: Any = log_reader.bucket_session(target_context, trail["bucket"], [base])
+    s3: Any = log_reader.bucket_client(target_context, trail["bucket"], [base])
     found = s3.list_objects_v2(Bucket=trail["bucket"], Prefix=base, Delimiter="/").get(
         "CommonPrefixes", []
     )

@@ -18,7 +18,7 @@ from guardduty_response.containment.target_context import (
     Json,
     Sessions,
     TargetContext,
-    why,
+    describe_error,
 )
 
 
@@ -69,9 +69,9 @@ class Action(Generic[W, F]):
             try:
                 self.state.settings[self.item] = self.read()
             except Exception as error:
-                self.state.read_errors[self.item] = why(error)
+                self.state.read_errors[self.item] = describe_error(error)
 
-    def by_hand(self) -> str:
+    def manual_text(self) -> str:
         names = {
             "id": self.target_context.id,
             "prefix": self.target_context.prefix,
@@ -92,7 +92,7 @@ class Action(Generic[W, F]):
         if self.item in self.state.read_errors:
             return (
                 FAILED,
-                f"could not be read ({self.state.read_errors[self.item]}). {self.by_hand()}",
+                f"could not be read ({self.state.read_errors[self.item]}). {self.manual_text()}",
             )
         if text := self.pending_change():
             return PLANNED, text
@@ -111,5 +111,8 @@ class Action(Generic[W, F]):
                 self.target_context.record_before_state(self.item, self.current)
                 answers, status = self.change(), DONE
             except Exception as error:
-                status, text = FAILED, f"failed ({why(error)}): {text}. {self.by_hand()}"
+                status, text = (
+                    FAILED,
+                    f"failed ({describe_error(error)}): {text}. {self.manual_text()}",
+                )
         self.target_context.log_action(self.name, status, text, answers)

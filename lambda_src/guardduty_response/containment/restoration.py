@@ -23,8 +23,8 @@ from guardduty_response.containment.target_context import (
     SKIPPED,
     Json,
     TargetContext,
-    gather,
-    why,
+    describe_error,
+    run_all,
 )
 from guardduty_response.incident.statuses import Status
 
@@ -45,11 +45,11 @@ class RestoreItem:
     brings it back.
     """
 
-    kind: RestoreStatus
+    status: RestoreStatus
     name: str
     item: str
     text: str
-    hand: str = ""
+    manual_command: str = ""
     call: Callable[[], list[Json]] | None = None
 
     @property
@@ -57,11 +57,11 @@ class RestoreItem:
         return self.name, self.item
 
     @property
-    def told(self) -> str:
-        return f"{self.text}. By hand: {self.hand}" if self.hand else self.text
+    def full_text(self) -> str:
+        return f"{self.text}. By hand: {self.manual_command}" if self.manual_command else self.text
 
 
-def by_hand(target_context: TargetContext, command: str) -> str:
+def aws_command(target_context: TargetContext, command: str) -> str:
     return f"aws {command} --region {target_context.target.region}"
 
 
@@ -76,34 +76,38 @@ def changed_since(name: str, item: str, what: str) -> RestoreItem:
 
 # Reads everything with a fresh session: (whether the resource exists, every recorded part as it is
 # now).
-Look = Callable[[], tuple[bool, list[RestoreItem]]]
+ReadItems = Callable[[], tuple[bool, list[RestoreItem]]]
 
 
-def restore(target_context: TargetContext, look: Look) -> RestoreResult:
+def restore(target_context: TargetContext, look: ReadItems) -> RestoreResult:
     """Brings back what ``look`` finds to be brought back, and reads it back. ``work.kept`` is
     the target's ledger.
     """
     exists, parts = look()
     done = set((target_context.stored.get("restored") or {}).get("done") or [])
     parts = [_earlier(one) if one.name in done else one for one in parts]
-    got = gather({one.key: one.call for one in parts if one.call}, BRANCHES)
+    got = run_all({one.key: one.call for one in parts if one.call}, BRANCHES)
     if got:
         parts = _read_back(look, parts, got)
     _write(target_context, parts, done, got)
     good, bad = (
-        [one for one in parts if one.kind is RestoreStatus.UNCHANGED],
-        [one for one in parts if one.kind is not RestoreStatus.UNCHANGED],
+        [one for one in parts if one.status is RestoreStatus.UNCHANGED],
+        [one for one in parts if one.status is not RestoreStatus.UNCHANGED],
     )
     return RestoreResult(
         Status.GONE if not exists else Status.RESTORE_PARTIAL if bad else Status.RESTORED,
         sorted({one.name for one in good} - {one.name for one in bad}),
         sorted(
-            {one.name for one in bad if one.kind in (RestoreStatus.MANUAL, RestoreStatus.RETAINED)}
+            {
+                one.name
+                for one in bad
+                if one.status in (RestoreStatus.MANUAL, RestoreStatus.RETAINED)
+            }
         ),
         [one.text for one in good],
-        list(dict.fromkeys(one.told for one in bad)),
+        list(dict.fromkeys(one.full_text for one in bad)),
         [
-            Check(one.item or one.name, one.kind is RestoreStatus.UNCHANGED, one.text)
+            Check(one.item or one.name, one.status is RestoreStatus.UNCHANGED, one.text)
             for one in parts
         ],
     )
@@ -112,15 +116,15 @@ def restore(target_context: TargetContext, look: Look) -> RestoreResult:
 def _earlier(part: RestoreItem) -> RestoreItem:
     return replace(
         part,
-        kind=RestoreStatus.UNCHANGED,
+        status=RestoreStatus.UNCHANGED,
         call=None,
-        hand="",
+        manual_command="",
         text=f"{part.item or part.name} was restored earlier",
     )
 
 
 def _read_back(
-    look: Look, parts: list[RestoreItem], got: dict[tuple[str, str], object]
+    look: ReadItems, parts: list[RestoreItem], got: dict[tuple[str, str], object]
 ) -> list[RestoreItem]:
     """What was changed counts only once it is seen."""
     changed = {key for key, one in got.items() if not isinstance(one, Exception)}
@@ -131,27 +135,29 @@ def _read_back(
             now = {one.key: one for one in look()[1]}
         except AWS_ERRORS:
             continue  # what was changed is to be recorded all the same
-        if all(key in now and now[key].kind is RestoreStatus.UNCHANGED for key in changed):
+        if all(key in now and now[key].status is RestoreStatus.UNCHANGED for key in changed):
             break
     out = []
     for one in parts:
         if one.key in changed:
             seen = now.get(one.key)
-            if seen and seen.kind is RestoreStatus.UNCHANGED:
-                out.append(replace(one, kind=RestoreStatus.UNCHANGED, hand="", call=None))
+            if seen and seen.status is RestoreStatus.UNCHANGED:
+                out.append(
+                    replace(one, status=RestoreStatus.UNCHANGED, manual_command="", call=None)
+                )
             else:
                 text = (
                     "changed, and not to be seen on reading back"
                     f" ({seen.text if seen else 'not readable'}): {one.text}"
                 )
-                out.append(replace(one, kind=RestoreStatus.MANUAL, call=None, text=text))
+                out.append(replace(one, status=RestoreStatus.MANUAL, call=None, text=text))
         elif isinstance(error := got.get(one.key), Exception):
             out.append(
                 replace(
                     one,
-                    kind=RestoreStatus.MANUAL,
+                    status=RestoreStatus.MANUAL,
                     call=None,
-                    text=f"failed ({why(error)}): {one.text}",
+                    text=f"failed ({describe_error(error)}): {one.text}",
                 )
             )
         else:
@@ -169,21 +175,21 @@ def _write(
     names = dict.fromkeys(one.name.split("/")[0] for one in parts if one.name not in done)
     for name in names:
         mine = [one for one in parts if one.name.split("/")[0] == name]
-        bad = [one for one in mine if one.kind is not RestoreStatus.UNCHANGED]
+        bad = [one for one in mine if one.status is not RestoreStatus.UNCHANGED]
         answers = [
             answer for one in mine if isinstance(made := got.get(one.key), list) for answer in made
         ]
         status = (
             FAILED
-            if any(one.kind is RestoreStatus.MANUAL for one in bad)
+            if any(one.status is RestoreStatus.MANUAL for one in bad)
             else DONE
             if answers
             else SKIPPED
             if bad
             else ALREADY
         )
-        lines = [one.text for one in mine if one.kind is RestoreStatus.UNCHANGED] + [
-            f"NOT restored: {told}" for told in dict.fromkeys(one.told for one in bad)
+        lines = [one.text for one in mine if one.status is RestoreStatus.UNCHANGED] + [
+            f"NOT restored: {told}" for told in dict.fromkeys(one.full_text for one in bad)
         ]
         target_context.context.log_action(
             target_context.target,

@@ -43,7 +43,7 @@ class TargetContext:
     def scope(self, kind: str) -> Any:
         return self.target.scope.get(kind)
 
-    def open(self, *statements: Json) -> clients.Session:
+    def open_session(self, *statements: Json) -> clients.Session:
         return self.context.assume(self.target.account_id, self.target.region, policy(*statements))
 
     def arn(self, resource: str, service: str = "ec2") -> str:
@@ -127,7 +127,9 @@ class Sessions:
             some, left = left[:take], left[take:]
             self.opened.append(
                 (
-                    self.target_context.open(*self._statements({arn: grants[arn] for arn in some})),
+                    self.target_context.open_session(
+                        *self._statements({arn: grants[arn] for arn in some})
+                    ),
                     set(some),
                 )
             )
@@ -146,7 +148,7 @@ class Sessions:
             self.extend({arn: actions})
 
 
-def gather(
+def run_all(
     calls: Mapping[K, Callable[[], Any]],
     pool: ThreadPoolExecutor = clients.POOL,
     then: Callable[[], object] | None = None,
@@ -167,14 +169,14 @@ def _settle(future: Future[Any]) -> Any:
         return error
 
 
-def value(result: Any) -> Any:
+def result_or_raise(result: Any) -> Any:
     """A gathered result, or raises the error it is."""
     if isinstance(result, Exception):
         raise result
     return result
 
 
-def why(error: Exception) -> str:
+def describe_error(error: Exception) -> str:
     """``code: message`` of an AWS error, short enough for a ledger line."""
     if isinstance(error, ClientError):
         return f"{error_code(error)}: {error.response['Error'].get('Message', '')[:300]}"

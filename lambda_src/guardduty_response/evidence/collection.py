@@ -19,9 +19,9 @@ from guardduty_response.containment.target_context import (
     FAILED,
     SKIPPED,
     TargetContext,
-    gather,
-    value,
-    why,
+    describe_error,
+    result_or_raise,
+    run_all,
 )
 from guardduty_response.errors import TargetGone
 from guardduty_response.evidence.items import EvidenceItem, Json, Outcome
@@ -50,15 +50,20 @@ class Collection(Generic[W]):
 
     def __init__(
         self,
-        kind: Callable[[Context, Target], W],
-        beside: tuple[ModuleType, ...],
+        context_class: Callable[[Context, Target], W],
+        early: tuple[ModuleType, ...],
         stages: tuple[tuple[ModuleType, ...], ...],
         manifest: ModuleType,
     ) -> None:
-        self.kind, self.beside, self.stages, self.manifest = kind, beside, stages, manifest
+        self.context_class, self.early, self.stages, self.manifest = (
+            context_class,
+            early,
+            stages,
+            manifest,
+        )
 
     def load_target(self, context: Context, target: Target) -> W:
-        target_context = self.kind(context, target)
+        target_context = self.context_class(context, target)
         target_context.stored = target_context.read_stored()
         return target_context
 
@@ -66,7 +71,7 @@ class Collection(Generic[W]):
         """Starts, beside containment, what needs nothing of it."""
         return _step(
             context,
-            self._side_by_side(self.load_target(context, target), self.beside),
+            self._side_by_side(self.load_target(context, target), self.early),
             done=False,
         )
 
@@ -78,7 +83,7 @@ class Collection(Generic[W]):
             parts |= self._side_by_side(target_context, stage)
         if any(part.outcome is Outcome.RUNNING for part in parts.values()):
             return _step(context, parts, done=False)
-        self.one(target_context, self.manifest)
+        self.advance(target_context, self.manifest)
         # the incident function's line, when ``evidence`` could not run
         if target_context.logged_action("evidence").get("status") == FAILED:
             target_context.log_action(
@@ -90,11 +95,11 @@ class Collection(Generic[W]):
         self, target_context: W, modules: tuple[ModuleType, ...]
     ) -> dict[str, EvidenceItem]:
         calls: dict[str, Callable[[], EvidenceItem]] = {
-            module.NAME: partial(self.one, target_context, module) for module in modules
+            module.NAME: partial(self.advance, target_context, module) for module in modules
         }
-        return {name: value(part) for name, part in gather(calls, BRANCHES).items()}
+        return {name: result_or_raise(part) for name, part in run_all(calls, BRANCHES).items()}
 
-    def one(self, target_context: W, module: ModuleType) -> EvidenceItem:
+    def advance(self, target_context: W, module: ModuleType) -> EvidenceItem:
         """One piece, one step further. An ended one stays as it ended."""
         name, before = (
             str(module.NAME),
@@ -110,14 +115,14 @@ class Collection(Generic[W]):
             part = EvidenceItem(Outcome.FAILED, f"{name}: {gone}")
         except Exception as error:
             if is_transient(error) and tries < TRIES:
-                again = f"asked again: {why(error)}"
+                again = f"asked again: {describe_error(error)}"
                 part, tries = (
                     EvidenceItem(Outcome.RUNNING, again, 15, state=before.get("state", {})),
                     tries + 1,
                 )
             else:
-                text = f"{name} of {target_context.id} failed ({why(error)})"
-                task = f"collect {name} of {target_context.id} by hand: {why(error)}"
+                text = f"{name} of {target_context.id} failed ({describe_error(error)})"
+                task = f"collect {name} of {target_context.id} by hand: {describe_error(error)}"
                 # what was found so far stands
                 part = EvidenceItem(Outcome.FAILED, text, task=task, state=before.get("state", {}))
         _keep(target_context, module, part, before, tries)

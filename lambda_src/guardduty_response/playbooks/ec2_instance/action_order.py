@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
-from guardduty_response.containment.target_context import BRANCHES, Sessions, allow, gather
+from guardduty_response.containment.target_context import BRANCHES, Sessions, allow, run_all
 from guardduty_response.playbooks.ec2_instance.actions import (
     READ,
     Action,
@@ -42,7 +42,7 @@ def look(
         for action in branch:
             action.read_current()
 
-    gather({n: partial(read, branch) for n, branch in enumerate(branches) if exists}, BRANCHES)
+    run_all({n: partial(read, branch) for n, branch in enumerate(branches) if exists}, BRANCHES)
     return [action for branch in branches for action in branch]
 
 

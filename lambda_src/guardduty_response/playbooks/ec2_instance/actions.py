@@ -6,7 +6,7 @@ from functools import partial
 from typing import Any
 
 from guardduty_response.containment import action
-from guardduty_response.containment.target_context import Json, Sessions, gather, value
+from guardduty_response.containment.target_context import Json, Sessions, result_or_raise, run_all
 from guardduty_response.playbooks.ec2_instance.instance_context import InstanceContext
 from guardduty_response.playbooks.ec2_instance.state import InstanceState, filters
 
@@ -47,7 +47,9 @@ class Protect(Action):
             for name, _ in self.ATTRIBUTES
             if not self.state.spot
         }
-        got: Json = {name: value(one)[name].get("Value") for name, one in gather(calls).items()}
+        got: Json = {
+            name: result_or_raise(one)[name].get("Value") for name, one in run_all(calls).items()
+        }
         disks = {
             name: bool(one.get("DeleteOnTermination")) for name, one in self.state.disks.items()
         }
@@ -90,7 +92,7 @@ class Protect(Action):
         ]
         if mappings:
             calls["volumes"] = partial(call, BlockDeviceMappings=mappings)
-        return [value(one) for one in gather(calls).values()]
+        return [result_or_raise(one) for one in run_all(calls).values()]
 
 
 class Scaling(Action):
@@ -172,11 +174,13 @@ class Deregister(Action):
             self.target_context.id,
             *(address for one in self.state.interfaces for address in one.addresses),
         }
-        got = gather({arn: partial(elb.describe_target_health, TargetGroupArn=arn) for arn in arns})
+        got = run_all(
+            {arn: partial(elb.describe_target_health, TargetGroupArn=arn) for arn in arns}
+        )
         found = [
             (arn, one["Target"])
             for arn, answer in got.items()
-            for one in value(answer)["TargetHealthDescriptions"]
+            for one in result_or_raise(answer)["TargetHealthDescriptions"]
             if one["Target"]["Id"] in ids and one["TargetHealth"]["State"] != "draining"
         ]
         return [
@@ -218,7 +222,7 @@ class Deregister(Action):
             ]
             elb = self.sessions.client("elbv2", arn, self.ACTIONS)
             calls[arn] = partial(elb.deregister_targets, TargetGroupArn=arn, Targets=leaving)
-        return [value(one) for one in gather(calls).values()]
+        return [result_or_raise(one) for one in run_all(calls).values()]
 
 
 class ReleaseAddress(Action):
@@ -256,7 +260,7 @@ class ReleaseAddress(Action):
             calls[one["association"]] = partial(
                 ec2.disassociate_address, AssociationId=one["association"]
             )
-        return [value(one) for one in gather(calls).values()]
+        return [result_or_raise(one) for one in run_all(calls).values()]
 
 
 class Tag(Action):

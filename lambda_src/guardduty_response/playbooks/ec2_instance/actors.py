@@ -44,9 +44,11 @@ def who(
     seen: Json | None,
     watched: list[str],
 ) -> list[Json]:
-    """As common/culprits.who; ``watched`` as the record keeps it."""
+    """As cloudtrail.actors.find_actors; ``watched`` as the record keeps it."""
     ids = {instance.id, *watched, *(one.name.split(" ")[1] for one in undone if " " in one.name)}
-    return actors.who(instance, CALLS, _questions(instance, undone), undone, since, seen, ids)
+    return actors.find_actors(
+        instance, CALLS, _questions(instance, undone), undone, since, seen, ids
+    )
 
 
 def _questions(instance: InstanceContext, undone: list[Check]) -> list[tuple[str, str, str]]:

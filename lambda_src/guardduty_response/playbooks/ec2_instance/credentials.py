@@ -22,10 +22,10 @@ from guardduty_response.containment.role_policies import (
 from guardduty_response.containment.target_context import (
     Json,
     Sessions,
-    gather,
+    describe_error,
     name_of,
-    value,
-    why,
+    result_or_raise,
+    run_all,
 )
 from guardduty_response.playbooks.ec2_instance.actions import Action
 from guardduty_response.playbooks.ec2_instance.instance_context import InstanceContext
@@ -133,8 +133,8 @@ class RevokeSessions(Action):
         names = [self.deny_name, *[OLDER] * self.target_context.role_wide]
         # Rounded up: a session issued within this second is older too.
         now = (datetime.now(UTC) + timedelta(seconds=1)).strftime("%Y-%m-%dT%H:%M:%SZ")
-        got = gather({name: partial(role_policy, iam, role, name) for name in names})
-        policies = {name: value(one) for name, one in got.items()}
+        got = run_all({name: partial(role_policy, iam, role, name) for name in names})
+        policies = {name: result_or_raise(one) for name, one in got.items()}
         return {
             "role": role,
             "policies": policies,
@@ -201,7 +201,7 @@ def profile(sessions: Sessions, instance: InstanceContext) -> Json:
         got = sessions.client("iam").get_instance_profile(InstanceProfileName=found["name"])
         return {**found, "role": "".join(one["Arn"] for one in got["InstanceProfile"]["Roles"])}
     except ClientError as error:
-        return {**found, "role": "", "error": why(error)}
+        return {**found, "role": "", "error": describe_error(error)}
 
 
 def give_profile(

@@ -17,7 +17,7 @@ from guardduty_response.containment.target_context import (
     SKIPPED,
     Json,
     allow,
-    why,
+    describe_error,
 )
 from guardduty_response.errors import TargetGone
 from guardduty_response.incident.statuses import Status
@@ -45,7 +45,7 @@ def stop(context: Context, target: Target) -> StepResult:
         "ec2:DescribeInstanceTypes",
         "autoscaling:DescribeAutoScalingInstances",
     )
-    session = instance.open(allow(reads), allow(("ec2:StopInstances",), target.arn))
+    session = instance.open_session(allow(reads), allow(("ec2:StopInstances",), target.arn))
     ec2, hand = (
         session.client("ec2"),
         f"aws ec2 stop-instances --instance-ids {instance.id} --region {target.region}",
@@ -79,7 +79,10 @@ def stop(context: Context, target: Target) -> StepResult:
         if not is_transient(error):
             status = SKIPPED if isinstance(error, TargetGone) else FAILED
             return end(
-                instance, "stop_instance", status, f"not stopped ({why(error)}). By hand: {hand}"
+                instance,
+                "stop_instance",
+                status,
+                f"not stopped ({describe_error(error)}). By hand: {hand}",
             )
     if context.attempt < ATTEMPTS:
         return StepResult(done=False, wait_seconds=15, detail="stopping")
@@ -141,7 +144,8 @@ def consequences(current: InstanceState, ec2: Any, finish: str) -> str:
                 )
         except (*AWS_ERRORS, ValueError) as error:
             said.append(
-                f"whether {kind} has instance-store volumes could not be read ({why(error)})"
+                f"whether {kind} has instance-store volumes could not be read "
+                f"({describe_error(error)})"
             )
     if finish == "terminate":
         said.append(

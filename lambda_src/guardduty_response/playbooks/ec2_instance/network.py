@@ -21,9 +21,9 @@ from guardduty_response.containment.target_context import (
     Json,
     Sessions,
     allow,
-    gather,
-    value,
-    why,
+    describe_error,
+    result_or_raise,
+    run_all,
 )
 from guardduty_response.playbooks.ec2_instance.instance_context import InstanceContext
 from guardduty_response.playbooks.ec2_instance.state import (
@@ -169,8 +169,8 @@ def close(
     }
     if instance.options["untrack_connections"]:
         first |= {("untrack", vpc): partial(_untrack, instance, ec2, vpc, current) for vpc in vpcs}
-    ready = gather(first)
-    value(ready["before"])
+    ready = run_all(first)
+    result_or_raise(ready["before"])
     new = [
         f"; {key[1]} has {got['GroupId']}"
         for key, got in ready.items()
@@ -190,7 +190,7 @@ def close(
     for vpc, group in groups.items():
         if isinstance(group, dict) and instance.brought.get(vpc) != group["GroupId"]:
             calls |= _strips(ec2, group)
-    got = gather(calls, then=started)
+    got = run_all(calls, then=started)
     _tell(
         instance,
         said,
@@ -247,10 +247,10 @@ def _swap(ec2: Any, id: str, group: Any, untrack: Any) -> Json:
     modify, note = partial(ec2.modify_network_interface_attribute, NetworkInterfaceId=id), ""
     if untrack is not None:
         try:
-            modify(Groups=[value(untrack)["GroupId"]])
+            modify(Groups=[result_or_raise(untrack)["GroupId"]])
         except AWS_ERRORS as error:
-            note = f"; {id} not untracked ({why(error)})"
-    return {**modify(Groups=[value(group)["GroupId"]]), "note": note}
+            note = f"; {id} not untracked ({describe_error(error)})"
+    return {**modify(Groups=[result_or_raise(group)["GroupId"]]), "note": note}
 
 
 def _strips(ec2: Any, group: Json) -> dict[Any, Callable[[], Any]]:
@@ -300,7 +300,7 @@ def _tell(
         }
         # An interface that was detached meanwhile is no longer the instance's.
         bad = [
-            f"{id} stays as it was ({why(one)})"
+            f"{id} stays as it was ({describe_error(one)})"
             for id, one in errors.items()
             if error_code(one) != GONE
         ]
@@ -313,5 +313,5 @@ def _tell(
             )
         done = FAILED if bad or "stays open" in text else DONE if status == PLANNED else status
         lines[name] = partial(instance.log_action, name, done, told, good)
-    for one in gather(lines).values():
-        value(one)
+    for one in run_all(lines).values():
+        result_or_raise(one)

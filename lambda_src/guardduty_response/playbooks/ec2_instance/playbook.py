@@ -16,7 +16,7 @@ from guardduty_response.containment.target_context import (
     SKIPPED,
     Json,
     Sessions,
-    why,
+    describe_error,
 )
 from guardduty_response.decision import policy
 from guardduty_response.decision.finding import get
@@ -169,8 +169,8 @@ def contain(context: Context, target: Target) -> StepResult:
         if is_transient(error):
             raise
         text = (
-            f"{target.id} could not be described ({why(error)}): nothing was changed. By hand:"
-            " runbook, 'Network'"
+            f"{target.id} could not be described ({describe_error(error)}): nothing was "
+            "changed. By hand: runbook, 'Network'"
         )
         context.log_action(target, "quarantine_network", FAILED, text)
         return StepResult(detail=text)

@@ -11,8 +11,14 @@ from typing import Any
 
 from guardduty_response.containment import restoration
 from guardduty_response.containment.contract import Context, RestoreResult, Target
-from guardduty_response.containment.restoration import RestoreItem, RestoreStatus, by_hand
-from guardduty_response.containment.target_context import BRANCHES, DONE, Sessions, gather, why
+from guardduty_response.containment.restoration import RestoreItem, RestoreStatus, aws_command
+from guardduty_response.containment.target_context import (
+    BRANCHES,
+    DONE,
+    Sessions,
+    describe_error,
+    run_all,
+)
 from guardduty_response.errors import TargetGone
 from guardduty_response.playbooks.ec2_instance import action_order, restore_access, restore_network
 from guardduty_response.playbooks.ec2_instance.instance_context import InstanceContext
@@ -49,7 +55,7 @@ def _look(instance: InstanceContext) -> tuple[bool, list[RestoreItem]]:
     parts = _judge(instance, reading, current)
     if other := _contained_by_another(instance, current):
         parts = [
-            replace(one, kind=RestoreStatus.RETAINED, call=None, hand="", text=other)
+            replace(one, status=RestoreStatus.RETAINED, call=None, manual_command="", text=other)
             if one.call
             else one
             for one in parts
@@ -78,14 +84,14 @@ def _judge(
         )
         for name in sorted(names - calls.keys())
     ]
-    for name, got in gather(calls, BRANCHES).items():
+    for name, got in run_all(calls, BRANCHES).items():
         if isinstance(got, Exception):
             parts.append(
                 RestoreItem(
                     RestoreStatus.MANUAL,
                     name,
                     "",
-                    f"{name} could not be read ({why(got)}): run restore again",
+                    f"{name} could not be read ({describe_error(got)}): run restore again",
                 )
             )
         else:
@@ -102,7 +108,7 @@ def _stopped(instance: InstanceContext, current: InstanceState) -> list[RestoreI
         "stopped",
     ):
         return []
-    hand = by_hand(instance, f"ec2 start-instances --instance-ids {instance.id}")
+    hand = aws_command(instance, f"ec2 start-instances --instance-ids {instance.id}")
     return [
         RestoreItem(
             RestoreStatus.RETAINED,

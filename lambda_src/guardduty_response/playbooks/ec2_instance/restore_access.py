@@ -15,7 +15,7 @@ from guardduty_response.containment import role_policies
 from guardduty_response.containment.restoration import (
     RestoreItem,
     RestoreStatus,
-    by_hand,
+    aws_command,
     changed_since,
 )
 from guardduty_response.containment.target_context import (
@@ -42,7 +42,7 @@ def profile(
     how = "associate-iam-instance-profile --instance-id " + instance.id
     if now:
         how = "replace-iam-instance-profile-association --association-id " + now["association"]
-    hand = by_hand(instance, f"ec2 {how} --iam-instance-profile Name={name}")
+    hand = aws_command(instance, f"ec2 {how} --iam-instance-profile Name={name}")
     if now.get("name") == name:
         return [
             RestoreItem(RestoreStatus.UNCHANGED, "profile", name, f"its instance profile is {name}")
@@ -108,7 +108,7 @@ def _not_given(instance: InstanceContext, reading: Sessions, was: Json) -> str:
 def _profile_back(
     instance: InstanceContext, current: InstanceState, was: Json, now: Json
 ) -> list[Json]:
-    session = instance.open(
+    session = instance.open_session(
         allow(credentials.PROFILE_CALLS, instance.target.arn), allow(("iam:PassRole",), was["role"])
     )
     return credentials.give_profile(
@@ -169,7 +169,7 @@ def _policy(
 
 
 def _policy_back(instance: InstanceContext, role: str, name: str, old: Json | None) -> list[Json]:
-    iam = instance.open(
+    iam = instance.open_session(
         allow(("iam:DeleteRolePolicy" if old is None else "iam:PutRolePolicy",), role)
     ).client("iam")
     if old is None:
@@ -211,7 +211,7 @@ def protection(
         elif seen != left:
             parts.append(changed_since("protection", name, f"{name} is {seen}"))
         else:
-            hand = by_hand(
+            hand = aws_command(
                 instance,
                 f"ec2 modify-instance-attribute --instance-id {instance.id} {_option(name, old)}",
             )
@@ -240,7 +240,7 @@ def _option(name: str, old: Any) -> str:
 def _attribute_back(instance: InstanceContext, name: str, old: Any) -> list[Json]:
     modify = ("ec2:ModifyInstanceAttribute",)
     # The call may also be checked on the volume it touches: the instance pins which.
-    ec2 = instance.open(
+    ec2 = instance.open_session(
         allow(modify, instance.target.arn), allow(modify, instance.arn("volume/*"))
     ).client("ec2")
     if name == "DisableApiTermination":
@@ -285,7 +285,7 @@ def tags(instance: InstanceContext, reading: Sessions, current: InstanceState) -
                     "tags",
                     key,
                     text,
-                    by_hand(instance, hand),
+                    aws_command(instance, hand),
                     partial(_tag_back, instance, key, old),
                 )
             )
@@ -293,7 +293,7 @@ def tags(instance: InstanceContext, reading: Sessions, current: InstanceState) -
 
 
 def _tag_back(instance: InstanceContext, key: str, old: str | None) -> list[Json]:
-    ec2 = instance.open(
+    ec2 = instance.open_session(
         allow(("ec2:DeleteTags" if old is None else "ec2:CreateTags",), instance.target.arn)
     ).client("ec2")
     if old is None:

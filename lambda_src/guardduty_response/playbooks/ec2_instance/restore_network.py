@@ -11,10 +11,10 @@ from guardduty_response.aws.errors import error_code
 from guardduty_response.containment.restoration import (
     RestoreItem,
     RestoreStatus,
-    by_hand,
+    aws_command,
     changed_since,
 )
-from guardduty_response.containment.target_context import Json, Sessions, allow, gather
+from guardduty_response.containment.target_context import Json, Sessions, allow, run_all
 from guardduty_response.playbooks.ec2_instance.actions import scaling, scaling_arn
 from guardduty_response.playbooks.ec2_instance.instance_context import InstanceContext
 from guardduty_response.playbooks.ec2_instance.network import MODIFY
@@ -54,7 +54,7 @@ def network(
         name, groups, one = f"network/{id}", was["groups"], present.get(id)
         hand = "ec2 modify-network-interface-attribute --network-interface-id {} --groups {}"
         back, missing = (
-            by_hand(instance, hand.format(id, " ".join(groups))),
+            aws_command(instance, hand.format(id, " ".join(groups))),
             [group for group in groups if group not in exist],
         )
         if one is None:
@@ -87,7 +87,7 @@ def network(
                     name,
                     id,
                     text,
-                    by_hand(instance, hand.format(id, f"{left} GROUP".strip())),
+                    aws_command(instance, hand.format(id, f"{left} GROUP".strip())),
                 )
             )
         else:
@@ -114,7 +114,7 @@ def network(
                     f"network/{id}",
                     id,
                     text,
-                    by_hand(instance, hand.format(id, "GROUP")),
+                    aws_command(instance, hand.format(id, "GROUP")),
                 )
             )
     return parts
@@ -125,7 +125,7 @@ def _groups_back(instance: InstanceContext, id: str, groups: list[str]) -> list[
         instance.arn(f"network-interface/{id}"),
         *(instance.arn(f"security-group/{group}") for group in groups),
     ]
-    ec2 = instance.open(allow(MODIFY, named)).client("ec2")
+    ec2 = instance.open_session(allow(MODIFY, named)).client("ec2")
     return [ec2.modify_network_interface_attribute(NetworkInterfaceId=id, Groups=groups)]
 
 
@@ -141,7 +141,7 @@ def addresses(
     parts = []
     for was in recorded:
         id, ip, interface = was["allocation"], was["ip"], was["interface"]
-        hand = by_hand(
+        hand = aws_command(
             instance,
             f"ec2 associate-address --allocation-id {id} --network-interface-id {interface}",
         )
@@ -196,7 +196,7 @@ def _address_back(instance: InstanceContext, was: Json) -> list[Json]:
         instance.target.arn,
     ]
     ec2, private = (
-        instance.open(allow(("ec2:AssociateAddress",), named)).client("ec2"),
+        instance.open_session(allow(("ec2:AssociateAddress",), named)).client("ec2"),
         was.get("private"),
     )
     where = {"PrivateIpAddress": private} if private else {}
@@ -218,7 +218,7 @@ def target_groups(
 ) -> list[RestoreItem]:
     recorded, elb = instance.before_state("target_groups"), reading.client("elbv2")
     own = {instance.id, *(address for one in current.interfaces for address in one.addresses)}
-    health = gather(
+    health = run_all(
         {
             arn: partial(elb.describe_target_health, TargetGroupArn=arn)
             for arn in {one["arn"] for one in recorded}
@@ -229,7 +229,7 @@ def target_groups(
         arn, at = was["arn"], f"{was['id']}:{was['port']}"
         name, item = arn.split("/")[1], f"{arn} {at}"
         where = ",".join(f"{key}={was[part]}" for key, part in _ADDRESS if was.get(part))
-        hand = by_hand(
+        hand = aws_command(
             instance, f"elbv2 register-targets --target-group-arn {arn} --targets {where}"
         )
         answer = health[arn]
@@ -284,9 +284,9 @@ def _registered(answer: Json) -> Iterable[str]:
 
 
 def _target_back(instance: InstanceContext, was: Json) -> list[Json]:
-    elb = instance.open(allow(("elasticloadbalancing:RegisterTargets",), was["arn"])).client(
-        "elbv2"
-    )
+    elb = instance.open_session(
+        allow(("elasticloadbalancing:RegisterTargets",), was["arn"])
+    ).client("elbv2")
     target = {key: was[part] for key, part in _ADDRESS if was.get(part)}
     return [elb.register_targets(TargetGroupArn=was["arn"], Targets=[target])]
 
@@ -301,7 +301,7 @@ def auto_scaling(
     group = was["group"]
     standby = now.get("group") == group and now["state"] in ("EnteringStandby", "Standby")
     command = "exit-standby" if standby else "attach-instances"
-    hand = by_hand(
+    hand = aws_command(
         instance,
         f"autoscaling {command} --instance-ids {instance.id} --auto-scaling-group-name {group}",
     )
@@ -339,6 +339,8 @@ def auto_scaling(
 
 def _group_back(instance: InstanceContext, group: str, standby: bool) -> list[Json]:
     action = "autoscaling:ExitStandby" if standby else "autoscaling:AttachInstances"
-    client = instance.open(allow((action,), scaling_arn(instance, group))).client("autoscaling")
+    client = instance.open_session(allow((action,), scaling_arn(instance, group))).client(
+        "autoscaling"
+    )
     call = client.exit_standby if standby else client.attach_instances
     return [call(InstanceIds=[instance.id], AutoScalingGroupName=group)]

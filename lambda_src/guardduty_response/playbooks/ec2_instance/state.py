@@ -10,7 +10,12 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from guardduty_response.aws.errors import error_code
-from guardduty_response.containment.target_context import Json, gather, value, why
+from guardduty_response.containment.target_context import (
+    Json,
+    describe_error,
+    result_or_raise,
+    run_all,
+)
 from guardduty_response.errors import TargetGone
 from guardduty_response.playbooks.ec2_instance.instance_context import InstanceContext
 
@@ -108,13 +113,13 @@ def look(instance: InstanceContext, ec2: Any, ledger_of: str | None = None) -> I
         )
     if ledger_of is not None:
         calls["ledger"] = partial(instance.read_stored, ledger_of)
-    got = gather(calls)
+    got = run_all(calls)
     current = InstanceState(only_instance(instance, got["instance"]))
     if ledger_of is not None:
-        instance.stored = value(got["ledger"])
+        instance.stored = result_or_raise(got["ledger"])
     for part in ("interfaces", "groups", "brought"):
         if isinstance(got.get(part), Exception):
-            current.read_errors["groups" if part == "brought" else part] = why(got[part])
+            current.read_errors["groups" if part == "brought" else part] = describe_error(got[part])
             got[part] = {}
     listed = {
         one["NetworkInterfaceId"]: one for one in current.instance.get("NetworkInterfaces") or []
@@ -142,7 +147,11 @@ def only_instance(instance: InstanceContext, got: Any) -> Json:
     """
     if isinstance(got, ClientError) and error_code(got).startswith("InvalidInstanceID"):
         got = {"Reservations": []}
-    found = [one for reservation in value(got)["Reservations"] for one in reservation["Instances"]]
+    found = [
+        one
+        for reservation in result_or_raise(got)["Reservations"]
+        for one in reservation["Instances"]
+    ]
     state = found[0]["State"]["Name"] if found else "unknown there"
     if state in ("terminated", "shutting-down", "unknown there"):
         where = f"account {instance.target.account_id}, {instance.target.region}"
@@ -155,7 +164,7 @@ def only_instance(instance: InstanceContext, got: Any) -> Json:
 def describe(instance: InstanceContext, ec2: Any) -> Json:
     """The instance now. Raises TargetGone, ClientError."""
     return only_instance(
-        instance, gather({0: partial(ec2.describe_instances, InstanceIds=[instance.id])})[0]
+        instance, run_all({0: partial(ec2.describe_instances, InstanceIds=[instance.id])})[0]
     )
 
 

@@ -17,7 +17,7 @@ from guardduty_response.containment.target_context import (
     SKIPPED,
     Json,
     allow,
-    why,
+    describe_error,
 )
 from guardduty_response.errors import TargetGone
 from guardduty_response.incident.statuses import Status
@@ -55,7 +55,7 @@ def terminate(context: Context, target: Target) -> StepResult:
         f"{target.region}"
     )
     snapshots = _snapshots(instance)
-    session = instance.open(
+    session = instance.open_session(
         allow(READ),
         allow(
             SNAPSHOT,
@@ -82,7 +82,7 @@ def terminate(context: Context, target: Target) -> StepResult:
         )
     except AWS_ERRORS as error:
         if not is_transient(error) or context.attempt >= ATTEMPTS:
-            return end(instance, NAME, FAILED, f"not terminated ({why(error)}). {hand}")
+            return end(instance, NAME, FAILED, f"not terminated ({describe_error(error)}). {hand}")
     if context.attempt < ATTEMPTS:
         return StepResult(done=False, wait_seconds=15, detail="terminating")
     return end(instance, NAME, FAILED, f"it does not terminate. {hand}")
@@ -141,7 +141,7 @@ def _readable(session: clients.Session, ids: list[str]) -> None:
         except AWS_ERRORS as error:
             if is_transient(error):
                 raise
-            raise _Left(f"snapshot {id} cannot be read ({why(error)})") from error
+            raise _Left(f"snapshot {id} cannot be read ({describe_error(error)})") from error
 
 
 def _ask(instance: InstanceContext, ec2: Any) -> Json:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from guardduty_response.containment.contract import Check, Context, StepResult, Target
-from guardduty_response.containment.target_context import DONE, FAILED, name_of, why
+from guardduty_response.containment.target_context import DONE, FAILED, describe_error, name_of
 from guardduty_response.errors import TargetGone
 from guardduty_response.incident.statuses import IN_PROGRESS, Status
 from guardduty_response.playbooks.ec2_instance import action_order
@@ -31,7 +31,10 @@ def verify(context: Context, target: Target) -> tuple[StepResult, list[Check]]:
             Check("instance", True, str(gone))
         ]
     except Exception as error:
-        text = f"{target.id} could not be read back ({why(error)}): treat it as not contained"
+        text = (
+            f"{target.id} could not be read back ({describe_error(error)}): "
+            "treat it as not contained"
+        )
         return StepResult(status=Status.FAILED, detail=text), [
             Check("interfaces", False, text, fatal=True, read=False)
         ]

@@ -18,7 +18,7 @@ from guardduty_response.aws.errors import is_transient
 from guardduty_response.cloudtrail import log_reader, query
 from guardduty_response.cloudtrail.query import LAG_SECONDS
 from guardduty_response.cloudtrail.time_range import CALL_SECONDS, TimeRange, iso
-from guardduty_response.cloudtrail.trails import read_trail, trails
+from guardduty_response.cloudtrail.trails import list_trails, read_trail
 from guardduty_response.containment.target_context import allow
 from guardduty_response.decision.finding import get
 from guardduty_response.evidence.items import EvidenceItem, Json, Outcome
@@ -40,10 +40,10 @@ def run(instance: InstanceContext, before: Json) -> EvidenceItem:
     state.setdefault("rows", {})
     objects: list[Json] = list(before.get("objects") or [])
     until = time.monotonic() + CALL_SECONDS
-    if not query.answered(state["questions"]):
+    if not query.is_complete(state["questions"]):
         objects += _look_up(instance, state, window, until)
-    if query.answered(state["questions"]) and "trails" not in state:
-        state["trails"] = trails(instance)
+    if query.is_complete(state["questions"]) and "trails" not in state:
+        state["trails"] = list_trails(instance)
     for trail in [one for one in state.get("trails", []) if not one.get("done")]:
         if time.monotonic() < until:
             objects += read_trail(
@@ -52,7 +52,7 @@ def run(instance: InstanceContext, before: Json) -> EvidenceItem:
                 _narrow(window, state),
                 [one["value"] for one in state["questions"]],
             )
-    if not query.answered(state["questions"]) or not query.answered(state["trails"]):
+    if not query.is_complete(state["questions"]) or not query.is_complete(state["trails"]):
         return EvidenceItem(Outcome.RUNNING, _text(state, window), 1, objects, state=state)
     return _late(instance, state, window, objects) or _end(instance, state, window, objects)
 
@@ -75,7 +75,7 @@ def _questions(instance: InstanceContext) -> list[Json]:
         ("Username", instance.id),
         *(("AccessKeyId", key) for key in sorted(keys)),
     ]
-    return [query.question(key, value) for key, value in asked]
+    return [query.new_query(key, value) for key, value in asked]
 
 
 # -- LookupEvents ----------------------------------------------------------------------------------
@@ -83,12 +83,12 @@ def _questions(instance: InstanceContext) -> list[Json]:
 
 def _look_up(instance: InstanceContext, state: Json, window: TimeRange, until: float) -> list[Json]:
     """One call's share of the questions; returns what was stored."""
-    client = instance.open(allow(("cloudtrail:LookupEvents",))).client("cloudtrail")
+    client = instance.open_session(allow(("cloudtrail:LookupEvents",))).client("cloudtrail")
     seen = set(state.setdefault("recent", []))
     lines: list[str] = []
     take = partial(_take, seen, lines, state, window.end - LAG_SECONDS)
     try:
-        query.ask(client, state["questions"], _narrow(window, state), until, take)
+        query.run(client, state["questions"], _narrow(window, state), until, take)
     except ClientError as error:
         if not (is_transient(error) and lines):
             raise
@@ -97,7 +97,7 @@ def _look_up(instance: InstanceContext, state: Json, window: TimeRange, until: f
         return []
     state["files"] = state.get("files", 0) + 1
     name = f"{instance.id}/api-calls/lookup-{state['files']:03}.jsonl.gz"
-    stored = instance.context.put_evidence(name, log_reader.packed(lines))
+    stored = instance.context.put_evidence(name, log_reader.gzip_lines(lines))
     return [
         {**stored, "what": f"CloudTrail events on or by {instance.id}, {_narrow(window, state)}"}
     ]
@@ -128,7 +128,7 @@ def _late(
     """One more round for events CloudTrail had not delivered yet, only as long as other evidence
     is being collected.
     """
-    wait = log_reader.late(instance, NAME, state, window.end + LAG_SECONDS)
+    wait = log_reader.wait_for_late_events(instance, NAME, state, window.end + LAG_SECONDS)
     if wait is None:
         return None
     if wait:

@@ -18,7 +18,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from guardduty_response.aws import clients
 from guardduty_response.aws.errors import error_code, is_transient
-from guardduty_response.containment.target_context import AWS_ERRORS, allow, fits, why
+from guardduty_response.containment.target_context import AWS_ERRORS, allow, describe_error, fits
 from guardduty_response.evidence.items import EvidenceItem, Json, Outcome
 from guardduty_response.playbooks.ec2_instance.evidence.snapshots import BUSY, pace, unsure
 from guardduty_response.playbooks.ec2_instance.instance_context import InstanceContext
@@ -123,7 +123,7 @@ class Copying:
 
     def step(self) -> EvidenceItem:
         at_home = self.target_context.target.account_id == self.to.account
-        own = self.target_context.open(
+        own = self.target_context.open_session(
             *member_policy(self.target_context, self.to, self.set)
         ).client("ec2")
         self.place(own, "copy", self.set)
@@ -198,9 +198,9 @@ class Copying:
             if unsure(error):
                 self.state["asked"] = {**self.state.get("asked", {}), where: int(time.time())}
             if error_code(error) in BUSY or is_transient(error):
-                self.waits = f"copies wait ({why(error)})"
+                self.waits = f"copies wait ({describe_error(error)})"
                 return False
-            one["error"] = f"{source} could not be copied: {self.blame(why(error))}"
+            one["error"] = f"{source} could not be copied: {self.blame(describe_error(error))}"
             return True
         one[where], one[f"{where}_state"] = got["SnapshotId"], "pending"
         self.requests.append(clients.request_id(got))
@@ -251,11 +251,11 @@ class Copying:
                 )
             except ClientError as error:
                 if is_transient(error):
-                    self.waits = f"sharing waits ({why(error)})"
+                    self.waits = f"sharing waits ({describe_error(error)})"
                     return
                 one["error"] = (
                     f"{one['copy']} could not be shared with {self.to.account}:"
-                    f" {self.blame(why(error))}"
+                    f" {self.blame(describe_error(error))}"
                 )
                 continue
             self.requests.append(clients.request_id(got))
@@ -273,12 +273,12 @@ class Copying:
             self.place(open_vault(self.target_context, self.to).client("ec2"), "vault", ready)
         except AWS_ERRORS as error:
             if is_transient(error):
-                self.waits = f"copies wait ({why(error)})"
+                self.waits = f"copies wait ({describe_error(error)})"
                 return
             for one in ready:
                 one["error"] = (
                     f"{one['copy']} is shared but not copied into {self.to.account}: role"
-                    f" {self.to.role} there cannot be used ({why(error)}). Deploy"
+                    f" {self.to.role} there cannot be used ({describe_error(error)}). Deploy"
                     " modules/forensics-account there with this name_prefix and security account"
                 )
 

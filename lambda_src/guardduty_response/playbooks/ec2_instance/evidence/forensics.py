@@ -18,7 +18,13 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from guardduty_response.aws import clients
 from guardduty_response.aws.errors import error_code, is_transient
-from guardduty_response.containment.target_context import AWS_ERRORS, Json, allow, name_of, why
+from guardduty_response.containment.target_context import (
+    AWS_ERRORS,
+    Json,
+    allow,
+    describe_error,
+    name_of,
+)
 from guardduty_response.decision import policy
 from guardduty_response.errors import TargetGone
 from guardduty_response.evidence.items import EvidenceItem, Outcome
@@ -170,7 +176,9 @@ def _missing(instance: InstanceContext) -> tuple[str, bool]:
     containment takes a moment).
     """
     wanted = f"{instance.prefix}-quarantine-ssm"
-    ec2 = instance.open(allow((*LOOK, "ec2:DescribeIamInstanceProfileAssociations"))).client("ec2")
+    ec2 = instance.open_session(
+        allow((*LOOK, "ec2:DescribeIamInstanceProfileAssociations"))
+    ).client("ec2")
     current = look(instance, ec2)
     if current.read_errors:
         return (
@@ -251,7 +259,7 @@ def _start(instance: InstanceContext, settings: Json, state: Json) -> EvidenceIt
         "ec2:DescribeInstances",
         "ec2:DescribeInstanceTypes",
     )
-    session = instance.open(
+    session = instance.open_session(
         allow(looks), allow(("ssm:SendCommand",), [instance.target.arn, document])
     )
     ssm = session.client("ssm")
@@ -318,7 +326,7 @@ def _send(instance: InstanceContext, settings: Json, state: Json, ssm: Any) -> E
             return _impossible(instance, state, known.format(**names))
         return EvidenceItem(
             Outcome.FAILED,
-            f"the forensics command was refused: {_clean(why(error))}",
+            f"the forensics command was refused: {_clean(describe_error(error))}",
             state=state,
             task=_hand(instance),
         )
@@ -336,7 +344,7 @@ def _clean(text: str) -> str:
 
 def _found_again(instance: InstanceContext, settings: Json, state: Json) -> EvidenceItem:
     """After a call that died: the command it may have sent, by its comment, or else one now."""
-    session = instance.open(
+    session = instance.open_session(
         allow(("ssm:ListCommands",)),
         allow(("ssm:SendCommand",), [instance.target.arn, _document(instance)]),
     )
@@ -358,7 +366,7 @@ def _found_again(instance: InstanceContext, settings: Json, state: Json) -> Evid
 
 
 def _poll(instance: InstanceContext, settings: Json, state: Json) -> EvidenceItem:
-    ssm = instance.open(allow(("ssm:GetCommandInvocation",))).client("ssm")
+    ssm = instance.open_session(allow(("ssm:GetCommandInvocation",))).client("ssm")
     command, before = state["command"], state["when"] == "before"
     try:
         status = str(
@@ -392,11 +400,11 @@ def _poll(instance: InstanceContext, settings: Json, state: Json) -> EvidenceIte
 
 def _cancelled(instance: InstanceContext, state: Json) -> str:
     try:
-        ssm = instance.open(allow(("ssm:CancelCommand",))).client("ssm")
+        ssm = instance.open_session(allow(("ssm:CancelCommand",))).client("ssm")
         ssm.cancel_command(CommandId=state["command"], InstanceIds=[instance.id])
         return "was cancelled"
     except AWS_ERRORS as error:
-        return f"could not be cancelled ({why(error)})"
+        return f"could not be cancelled ({describe_error(error)})"
 
 
 def _judged(instance: InstanceContext, state: Json, ending: str, success: bool) -> EvidenceItem:

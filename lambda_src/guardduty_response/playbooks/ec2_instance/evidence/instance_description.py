@@ -13,7 +13,7 @@ from botocore.exceptions import ClientError
 
 from guardduty_response.aws import clients
 from guardduty_response.aws.errors import error_code
-from guardduty_response.containment.target_context import AWS_ERRORS, allow, gather, why
+from guardduty_response.containment.target_context import AWS_ERRORS, allow, describe_error, run_all
 from guardduty_response.errors import TargetGone
 from guardduty_response.evidence.items import EvidenceItem, Json, Outcome
 from guardduty_response.incident.repository import now
@@ -63,21 +63,25 @@ def run(instance: InstanceContext, _before: Json) -> EvidenceItem:
             "console output": partial(_console, instance, ec2),
             **shows,
         }
-    got = gather({**shows, **_reads(instance, ec2, found)})
+    got = run_all({**shows, **_reads(instance, ec2, found)})
     objects, said, missing = [], [], []
     for name in shows:
         result = got[name]
         if isinstance(result, Exception) and error_code(result) in _UNSUPPORTED:
-            said.append(f"no {name}: AWS does not offer it for this instance ({why(result)})")
+            said.append(
+                f"no {name}: AWS does not offer it for this instance ({describe_error(result)})"
+            )
         elif isinstance(result, Exception):
-            missing.append(f"{name} ({why(result)})")
+            missing.append(f"{name} ({describe_error(result)})")
         elif isinstance(result, str):
             said.append(result)
         else:
             objects.append(result)
     parts = {name: got[name] for name in _reads(instance, ec2, found)}
     missing += [
-        f"{name} ({why(result)})" for name, result in parts.items() if isinstance(result, Exception)
+        f"{name} ({describe_error(result)})"
+        for name, result in parts.items()
+        if isinstance(result, Exception)
     ]
     document = {
         "instance_id": instance.id,
@@ -110,7 +114,7 @@ def run(instance: InstanceContext, _before: Json) -> EvidenceItem:
 
 
 def session(instance: InstanceContext) -> clients.Session:
-    return instance.open(
+    return instance.open_session(
         allow(READS),
         allow(("ec2:GetConsoleOutput", "ec2:GetConsoleScreenshot"), instance.target.arn),
     )
@@ -145,7 +149,7 @@ def _attribute(instance: InstanceContext, ec2: Any, name: str) -> Any:
     try:
         got = ec2.describe_instance_attribute(InstanceId=instance.id, Attribute=name)
     except AWS_ERRORS as error:
-        return {"unread": why(error)}
+        return {"unread": describe_error(error)}
     return {
         key: value for key, value in got.items() if key not in ("ResponseMetadata", "InstanceId")
     }

@@ -35,7 +35,7 @@ def first(context: Context, target: Target, seconds_left: int) -> StepResult:
     """Forensics before containment: polled every two seconds, until done or until the machine
     goes on.
     """
-    part = COLLECTION.one(COLLECTION.load_target(context, target), forensics)
+    part = COLLECTION.advance(COLLECTION.load_target(context, target), forensics)
     if part.outcome is not Outcome.RUNNING or not forensics.waits(
         {"outcome": part.outcome, "state": part.state}
     ):

@@ -16,7 +16,7 @@ from botocore.exceptions import ClientError
 from guardduty_response.aws.errors import is_transient
 from guardduty_response.cloudtrail import log_reader
 from guardduty_response.cloudtrail.time_range import CALL_SECONDS, Budget, TimeRange, iso
-from guardduty_response.containment.target_context import allow, why
+from guardduty_response.containment.target_context import allow, describe_error
 from guardduty_response.decision.finding import get
 from guardduty_response.errors import TargetGone
 from guardduty_response.evidence.items import EvidenceItem, Json, Outcome
@@ -76,7 +76,7 @@ def _discover(instance: InstanceContext, state: Json) -> EvidenceItem | None:
     """The flow logs of the instance's interfaces, subnets and VPCs into ``state``; a Part when
     there are none.
     """
-    ec2 = instance.open(
+    ec2 = instance.open_session(
         allow(("ec2:DescribeFlowLogs", "ec2:DescribeInstances", "ec2:DescribeNetworkInterfaces"))
     ).client("ec2")
     interfaces = _interfaces(instance, ec2)
@@ -249,7 +249,8 @@ def _read(instance: InstanceContext, state: Json, source: Json, window: TimeRang
         )
         source |= {
             "done": True,
-            "note": f"{where} cannot be read ({why(error)}): its owner has to give the records",
+            "note": f"{where} cannot be read ({describe_error(error)}): "
+            "its owner has to give the records",
         }
         return []
 
@@ -264,7 +265,7 @@ def _store(
 
 
 def _group(instance: InstanceContext, state: Json, source: Json, window: TimeRange) -> list[Json]:
-    client, lines = log_reader.read_group(instance, source["arn"]), list[str]()
+    client, lines = log_reader.group_client(instance, source["arn"]), list[str]()
     since = _read_until(state) * 1000 if state.get("round") else 0
     budget = Budget.start(min(MOST_PAGES, source["pages"] + PAGES_A_CALL), source["pages"])
     ids: list[str] = state["who"]["ids"]
@@ -298,7 +299,9 @@ def _group(instance: InstanceContext, state: Json, source: Json, window: TimeRan
         source |= {"done": True, "cut": f"cut off after {MOST_PAGES} pages"}
     what = f"flow log records of {source['id']} from CloudWatch Logs, {window}"
     return (
-        _store(instance, state, source, log_reader.packed(lines), "jsonl.gz", what) if lines else []
+        _store(instance, state, source, log_reader.gzip_lines(lines), "jsonl.gz", what)
+        if lines
+        else []
     )
 
 
@@ -330,14 +333,14 @@ def _bucket(instance: InstanceContext, state: Json, source: Json, window: TimeRa
         for part in (f"{account}/vpcflowlogs/", f"aws-account-id={account}/")
     ]
     s3, prefixes = (
-        log_reader.bucket_session(instance, source["bucket"], roots),
+        log_reader.bucket_client(instance, source["bucket"], roots),
         _prefixes(instance, source, window),
     )
     until = time.monotonic() + CALL_SECONDS
 
     def read(prefix: str) -> bool:
         """False: this call has done its share, or the flow log its own."""
-        for one in log_reader.listed(s3, source["bucket"], prefix, source["after"], window):
+        for one in log_reader.list_objects(s3, source["bucket"], prefix, source["after"], window):
             if state.get("round") and one["LastModified"].timestamp() < _read_until(state):
                 continue  # read in the first round
             if source["objects"] >= MOST_OBJECTS or source["bytes"] + one["Size"] > MOST_BYTES:
@@ -361,7 +364,7 @@ def _bucket(instance: InstanceContext, state: Json, source: Json, window: TimeRa
             else:
                 lines.extend(
                     keep(
-                        log_reader.lines_of(s3, source["bucket"], one["Key"]),
+                        log_reader.read_lines(s3, source["bucket"], one["Key"]),
                         state["who"],
                         header=not lines,
                     )
@@ -387,7 +390,7 @@ def _bucket(instance: InstanceContext, state: Json, source: Json, window: TimeRa
             instance,
             state,
             source,
-            log_reader.packed(lines),
+            log_reader.gzip_lines(lines),
             "log.gz",
             f"flow log records of {source['id']} from S3, {window}",
         )
@@ -428,7 +431,11 @@ def _late(
     being collected.
     """
     readable = [source for source in state["sources"] if not source.get("note")]
-    wait = log_reader.late(instance, NAME, state, window.end + _lag(state)) if readable else None
+    wait = (
+        log_reader.wait_for_late_events(instance, NAME, state, window.end + _lag(state))
+        if readable
+        else None
+    )
     if wait is None:
         return None
     if wait:

@@ -7,7 +7,7 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from guardduty_response.containment.target_context import AWS_ERRORS, allow, why
+from guardduty_response.containment.target_context import AWS_ERRORS, allow, describe_error
 from guardduty_response.evidence.items import EvidenceItem, Json, Outcome
 from guardduty_response.playbooks.ec2_instance.instance_context import InstanceContext
 
@@ -28,7 +28,7 @@ def run(instance: InstanceContext, before: Json) -> EvidenceItem:
         return EvidenceItem(Outcome.SKIPPED, "in no Auto Scaling group: nothing replaces it")
     group, limit = str(was["group"]), int(instance.options.get("replacement_wait_minutes", 10))
     state: Json = before.get("state") or {"until": int(time.time()) + limit * 60}
-    session = instance.open(allow(READ))
+    session = instance.open_session(allow(READ))
     wanted, ids = _healthy(session, instance, group)
     lacks = _lacks(session, instance, wanted, ids)
     if not lacks:
@@ -97,7 +97,7 @@ def _last_activity(session: Any, group: str) -> str:
             AutoScalingGroupName=group, MaxRecords=5
         )["Activities"]
     except AWS_ERRORS as error:
-        return f"; why could not be read ({why(error)})"
+        return f"; why could not be read ({describe_error(error)})"
     failed = [one for one in got if one["StatusCode"] in ("Failed", "Cancelled")]
     return (
         f"; Auto Scaling says: {failed[0].get('StatusMessage', failed[0]['StatusCode'])[:300]}"

@@ -12,7 +12,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from guardduty_response.aws import clients
 from guardduty_response.aws.errors import THROTTLING_CODES, error_code, is_transient
-from guardduty_response.containment.target_context import AWS_ERRORS, allow, fits, why
+from guardduty_response.containment.target_context import AWS_ERRORS, allow, describe_error, fits
 from guardduty_response.errors import TargetGone
 from guardduty_response.evidence.items import EvidenceItem, Json, Outcome
 from guardduty_response.playbooks.ec2_instance.instance_context import InstanceContext
@@ -91,8 +91,10 @@ def run(instance: InstanceContext, before: Json) -> EvidenceItem:
     except (ClientError, BotoCoreError) as error:
         busy = error_code(error) in BUSY or is_transient(error)
         if busy and time.time() - state["since"] < LIMIT_SECONDS:
-            return EvidenceItem(Outcome.RUNNING, f"snapshots wait: {why(error)}", 15, state=state)
-        return _failed(instance, state, f"no complete snapshot set ({why(error)})")
+            return EvidenceItem(
+                Outcome.RUNNING, f"snapshots wait: {describe_error(error)}", 15, state=state
+            )
+        return _failed(instance, state, f"no complete snapshot set ({describe_error(error)})")
 
 
 def session(instance: InstanceContext, volumes: list[str]) -> clients.Session:
@@ -107,7 +109,7 @@ def session(instance: InstanceContext, volumes: list[str]) -> clients.Session:
     exact = allow(("ec2:CreateSnapshots",), [instance.arn(f"volume/{id}") for id in volumes])
     # A set is one call, so the policy cannot be split; the call takes an instance only, which pins
     # the volumes.
-    return instance.open(
+    return instance.open_session(
         *fixed,
         exact if fits(*fixed, exact) else allow(("ec2:CreateSnapshots",), instance.arn("volume/*")),
     )

@@ -21,7 +21,7 @@ from botocore.config import Config as ClientConfig
 from botocore.exceptions import ClientError
 
 from guardduty_response.aws.errors import error_code
-from guardduty_response.containment.target_context import Json, gather, value
+from guardduty_response.containment.target_context import Json, result_or_raise, run_all
 from guardduty_response.playbooks.ec2_instance.instance_context import InstanceContext
 
 INDEX, MEMORY = "index.tsv", "memory.lime"
@@ -193,7 +193,7 @@ def harvest(instance: InstanceContext, uploads: Uploads) -> Arrived:
     upload one way or the other.
     """
     reads = {name: partial(_read, uploads.key(instance, name)) for name in (*uploads.names, INDEX)}
-    found = {name: value(one) for name, one in gather(reads).items()}
+    found = {name: result_or_raise(one) for name, one in run_all(reads).items()}
     out, index = Arrived(), found.pop(INDEX)
     said = _index(index[1] if index else b"", uploads)
     if index is None:
