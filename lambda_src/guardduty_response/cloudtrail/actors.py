@@ -41,7 +41,7 @@ def find_actors(
     without it the target's account is asked. Raises botocore errors when CloudTrail cannot be
     asked.
     """
-    kinds = {one.name.split(" ")[0] for one in undone} & calls.keys()
+    kinds = {check.name.split(" ")[0] for check in undone} & calls.keys()
     names = {call for kind in kinds for call in calls[kind]}
     # To the second, as event times are: what came before it was seen to hold has undone nothing.
     start = (
@@ -70,10 +70,10 @@ def find_actors(
                 and cloudtrail_event.request_texts(trail) & ids
             ):
                 found[str(trail.get("eventID"))] = cloudtrail_event.change(trail)
-        seen_calls = {one["what"] for one in found.values()}
+        seen_calls = {change["what"] for change in found.values()}
         if all(seen_calls & set(calls[kind]) for kind in kinds):
             break
-    return sorted(found.values(), key=lambda one: str(one["when"]), reverse=True)[:MOST]
+    return sorted(found.values(), key=lambda change: str(change["when"]), reverse=True)[:MOST]
 
 
 def _session(target_context: TargetContext, region: str) -> clients.Session:

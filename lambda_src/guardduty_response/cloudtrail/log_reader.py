@@ -31,8 +31,8 @@ def others_running(target_context: TargetContext, name: str) -> bool:
     """
     parts: Json = target_context.stored.get("evidence") or {}
     return any(
-        one.get("outcome") == Outcome.RUNNING and not (one.get("state") or {}).get("late")
-        for key, one in parts.items()
+        item.get("outcome") == Outcome.RUNNING and not (item.get("state") or {}).get("late")
+        for key, item in parts.items()
         if key != name
     )
 
@@ -77,8 +77,8 @@ def filter_events(logs: Any, request: Json, budget: Budget, take: Callable[[Json
     while budget.more():
         got = logs.filter_log_events(**request)
         budget.pages += 1
-        for one in got.get("events", []):
-            take(one)
+        for event in got.get("events", []):
+            take(event)
         token = str(got.get("nextToken") or "")
         if not token or token == request.get("nextToken"):
             return ""
@@ -92,7 +92,7 @@ def bucket_client(target_context: TargetContext, bucket: str, prefixes: list[str
     """
     partition = target_context.context.config.partition
     listing = allow(("s3:ListBucket",), f"arn:{partition}:s3:::{bucket}")
-    listing["Condition"] = {"StringLike": {"s3:prefix": [f"{one}*" for one in prefixes]}}
+    listing["Condition"] = {"StringLike": {"s3:prefix": [f"{prefix}*" for prefix in prefixes]}}
     via = {"StringLike": {"kms:ViaService": "s3.*"}}
     key: Json = {
         "Effect": "Allow",
@@ -101,7 +101,7 @@ def bucket_client(target_context: TargetContext, bucket: str, prefixes: list[str
         "Condition": via,
     }
     reading = allow(
-        ("s3:GetObject",), [f"arn:{partition}:s3:::{bucket}/{one}*" for one in prefixes]
+        ("s3:GetObject",), [f"arn:{partition}:s3:::{bucket}/{prefix}*" for prefix in prefixes]
     )
     return target_context.open_session(listing, reading, key).client("s3")
 
@@ -119,15 +119,15 @@ def list_objects(
         request["StartAfter"] = after
     while True:
         got = s3.list_objects_v2(**request)
-        for one in got.get("Contents", []):
-            found = _STAMP.search(one["Key"])
+        for listed in got.get("Contents", []):
+            found = _STAMP.search(listed["Key"])
             written = (
                 datetime.strptime(found[1], "%Y%m%dT%H%M").replace(tzinfo=UTC).timestamp()
                 if found
                 else 0
             )
             if not found or window.start - 300 <= written <= window.end + 900:
-                yield one
+                yield listed
         if not got.get("IsTruncated"):
             return
         request["ContinuationToken"] = got["NextContinuationToken"]
@@ -182,5 +182,5 @@ def bucket_of(arn: str) -> tuple[str, str]:
     return bucket, f"{prefix}/" if prefix else ""
 
 
-def jsonl(one: Json) -> str:
-    return json.dumps(one, separators=(",", ":"), default=str)
+def jsonl(record: Json) -> str:
+    return json.dumps(record, separators=(",", ":"), default=str)

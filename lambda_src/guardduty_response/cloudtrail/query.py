@@ -34,7 +34,7 @@ def new_query(key: str, value: str) -> Json:
 
 
 def is_complete(questions: list[Json]) -> bool:
-    return all(one.get("done") for one in questions)
+    return all(query.get("done") for query in questions)
 
 
 def run(client: Any, questions: list[Json], window: TimeRange, until: float, take: Take) -> None:
@@ -45,18 +45,21 @@ def run(client: Any, questions: list[Json], window: TimeRange, until: float, tak
     what is transient.
     """
     paced = _Paced(client)
-    for one in [one for one in questions if not one.get("done")]:
-        budget = Budget(until, min(MOST_PAGES, one["pages"] + PAGES_A_CALL), one["pages"])
+    for query in [query for query in questions if not query.get("done")]:
+        budget = Budget(until, min(MOST_PAGES, query["pages"] + PAGES_A_CALL), query["pages"])
         try:
-            _pages(paced, one, window, budget, take)
+            _pages(paced, query, window, budget, take)
         except ClientError as error:
             if is_transient(error):
                 raise
-            one |= {"done": True, "note": f"cannot be looked up ({describe_error(error)})"}
+            query |= {"done": True, "note": f"cannot be looked up ({describe_error(error)})"}
         finally:
-            one["pages"] = budget.pages
-        if budget.pages >= MOST_PAGES and not one.get("done"):
-            one |= {"done": True, "cut": f"cut off after {MOST_PAGES} pages, older calls were left"}
+            query["pages"] = budget.pages
+        if budget.pages >= MOST_PAGES and not query.get("done"):
+            query |= {
+                "done": True,
+                "cut": f"cut off after {MOST_PAGES} pages, older calls were left",
+            }
 
 
 class _Paced:
@@ -72,34 +75,34 @@ class _Paced:
         return got
 
 
-def _pages(client: _Paced, one: Json, window: TimeRange, budget: Budget, take: Take) -> None:
+def _pages(client: _Paced, query: Json, window: TimeRange, budget: Budget, take: Take) -> None:
     request: Json = {
-        "LookupAttributes": [{"AttributeKey": one["key"], "AttributeValue": one["value"]}],
-        "StartTime": one.get("since", window.start),
-        "EndTime": min(window.end, one.get("until", window.end)),
+        "LookupAttributes": [{"AttributeKey": query["key"], "AttributeValue": query["value"]}],
+        "StartTime": query.get("since", window.start),
+        "EndTime": min(window.end, query.get("until", window.end)),
         "MaxResults": 50,
     }
     while budget.more():
-        if one["token"]:
-            request["NextToken"] = one["token"]
+        if query["token"]:
+            request["NextToken"] = query["token"]
         try:
             got = client.lookup_events(**request)
         except ClientError as error:
-            if error_code(error) != "InvalidNextTokenException" or "oldest" not in one:
+            if error_code(error) != "InvalidNextTokenException" or "oldest" not in query:
                 raise
             # The token did not outlive the wait: newest come first, so the rest is what is older
             # than the oldest seen.
-            one |= {"token": "", "until": one["oldest"]}
+            query |= {"token": "", "until": query["oldest"]}
             request.pop("NextToken", None)
-            request["EndTime"] = one["oldest"]
+            request["EndTime"] = query["oldest"]
             continue
         budget.pages += 1
         for event in got["Events"]:
-            one["found"] += take(event)
-            one["oldest"] = int(event["EventTime"].timestamp())
-        one["token"] = str(got.get("NextToken") or "")
-        if not one["token"]:
-            one["done"] = True
+            query["found"] += take(event)
+            query["oldest"] = int(event["EventTime"].timestamp())
+        query["token"] = str(got.get("NextToken") or "")
+        if not query["token"]:
+            query["done"] = True
             return
 
 

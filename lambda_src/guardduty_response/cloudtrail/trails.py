@@ -45,11 +45,11 @@ def list_trails(target_context: TargetContext) -> list[Json]:
             }
         ]
     out, buckets = [], set()
-    for one in found:
-        trail: Json = {"name": one["Name"], "pages": 0, "found": 0, "task": ""}
+    for described in found:
+        trail: Json = {"name": described["Name"], "pages": 0, "found": 0, "task": ""}
         group, bucket = (
-            str(one.get("CloudWatchLogsLogGroupArn") or ""),
-            str(one.get("S3BucketName") or ""),
+            str(described.get("CloudWatchLogsLogGroupArn") or ""),
+            str(described.get("S3BucketName") or ""),
         )
         if group.split(":")[3:5] == [
             target_context.target.region,
@@ -58,7 +58,9 @@ def list_trails(target_context: TargetContext) -> list[Json]:
             out.append({**trail, "kind": "group", "arn": group.removesuffix(":*"), "token": ""})
         elif bucket and bucket not in buckets:
             buckets.add(bucket)
-            prefix = f"{one['S3KeyPrefix'].strip('/')}/" if one.get("S3KeyPrefix") else ""
+            prefix = (
+                f"{described['S3KeyPrefix'].strip('/')}/" if described.get("S3KeyPrefix") else ""
+            )
             out.append(
                 {
                     **trail,
@@ -69,7 +71,7 @@ def list_trails(target_context: TargetContext) -> list[Json]:
                     "after": "",
                     "objects": 0,
                     "bytes": 0,
-                    "organization": one.get("IsOrganizationTrail", False),
+                    "organization": described.get("IsOrganizationTrail", False),
                 }
             )
     return out
@@ -140,7 +142,7 @@ def _group(
     if trail["token"]:
         request["nextToken"] = trail["token"]
     trail["token"] = log_reader.filter_events(
-        client, request, budget, lambda one: lines.append(str(one.get("message", "")))
+        client, request, budget, lambda event: lines.append(str(event.get("message", "")))
     )
     trail["pages"], trail["done"] = budget.pages, not trail["token"]
     if trail["token"] and budget.pages >= MOST_PAGES:
@@ -163,26 +165,26 @@ def _bucket(
     lines: list[str] = []
     until = time.monotonic() + CALL_SECONDS
     while trail["period"] < len(prefixes) and time.monotonic() < until:
-        for one in log_reader.list_objects(
+        for stored in log_reader.list_objects(
             s3, trail["bucket"], prefixes[trail["period"]], trail["after"], window
         ):
-            if trail["objects"] >= MOST_OBJECTS or trail["bytes"] + one["Size"] > MOST_BYTES:
+            if trail["objects"] >= MOST_OBJECTS or trail["bytes"] + stored["Size"] > MOST_BYTES:
                 trail |= {
                     "done": True,
-                    "cut": f"cut off after {trail['objects']} objects, at {one['Key']}",
+                    "cut": f"cut off after {trail['objects']} objects, at {stored['Key']}",
                 }
                 return lines
-            content = log_reader.read_object(s3, trail["bucket"], one["Key"])
+            content = log_reader.read_object(s3, trail["bucket"], stored["Key"])
             if not content:
                 trail["cut"] = (
-                    f"{one['Key']} was left: no gzip, or larger than "
+                    f"{stored['Key']} was left: no gzip, or larger than "
                     f"{log_reader.OBJECT_BYTES >> 20} MiB"
                 )
             lines += _records(content, terms)
             trail |= {
                 "objects": trail["objects"] + 1,
-                "bytes": trail["bytes"] + one["Size"],
-                "after": one["Key"],
+                "bytes": trail["bytes"] + stored["Size"],
+                "after": stored["Key"],
             }
             if time.monotonic() >= until:
                 return lines
@@ -203,7 +205,9 @@ def _roots(target_context: TargetContext, trail: Json) -> list[str]:
         "CommonPrefixes", []
     )
     return [
-        one["Prefix"] + mine for one in found if one["Prefix"].removeprefix(base).startswith("o-")
+        listed["Prefix"] + mine
+        for listed in found
+        if listed["Prefix"].removeprefix(base).startswith("o-")
     ] or [base + mine]
 
 
@@ -212,7 +216,7 @@ def _records(content: bytes, terms: list[str]) -> list[str]:
         records = json.loads(content).get("Records", [])
     except (ValueError, AttributeError):
         return []
-    lines = [log_reader.jsonl(one) for one in records]
+    lines = [log_reader.jsonl(record) for record in records]
     return [line for line in lines if any(term in line for term in terms)]
 
 

@@ -85,30 +85,30 @@ def restore(target_context: TargetContext, look: ReadItems) -> RestoreResult:
     """
     exists, parts = look()
     done = set((target_context.stored.get("restored") or {}).get("done") or [])
-    parts = [_earlier(one) if one.name in done else one for one in parts]
-    got = run_all({one.key: one.call for one in parts if one.call}, BRANCHES)
+    parts = [_earlier(item) if item.name in done else item for item in parts]
+    got = run_all({item.key: item.call for item in parts if item.call}, BRANCHES)
     if got:
         parts = _read_back(look, parts, got)
     _write(target_context, parts, done, got)
     good, bad = (
-        [one for one in parts if one.status is RestoreStatus.UNCHANGED],
-        [one for one in parts if one.status is not RestoreStatus.UNCHANGED],
+        [item for item in parts if item.status is RestoreStatus.UNCHANGED],
+        [item for item in parts if item.status is not RestoreStatus.UNCHANGED],
     )
     return RestoreResult(
         Status.GONE if not exists else Status.RESTORE_PARTIAL if bad else Status.RESTORED,
-        sorted({one.name for one in good} - {one.name for one in bad}),
+        sorted({item.name for item in good} - {item.name for item in bad}),
         sorted(
             {
-                one.name
-                for one in bad
-                if one.status in (RestoreStatus.MANUAL, RestoreStatus.RETAINED)
+                item.name
+                for item in bad
+                if item.status in (RestoreStatus.MANUAL, RestoreStatus.RETAINED)
             }
         ),
-        [one.text for one in good],
-        list(dict.fromkeys(one.full_text for one in bad)),
+        [item.text for item in good],
+        list(dict.fromkeys(item.full_text for item in bad)),
         [
-            Check(one.item or one.name, one.status is RestoreStatus.UNCHANGED, one.text)
-            for one in parts
+            Check(item.item or item.name, item.status is RestoreStatus.UNCHANGED, item.text)
+            for item in parts
         ],
     )
 
@@ -127,41 +127,41 @@ def _read_back(
     look: ReadItems, parts: list[RestoreItem], got: dict[tuple[str, str], object]
 ) -> list[RestoreItem]:
     """What was changed counts only once it is seen."""
-    changed = {key for key, one in got.items() if not isinstance(one, Exception)}
+    changed = {key for key, result in got.items() if not isinstance(result, Exception)}
     now: dict[tuple[str, str], RestoreItem] = {}
     for attempt in range(READ_BACKS):
         time.sleep(PAUSE_SECONDS * bool(attempt))
         try:
-            now = {one.key: one for one in look()[1]}
+            now = {item.key: item for item in look()[1]}
         except AWS_ERRORS:
             continue  # what was changed is to be recorded all the same
         if all(key in now and now[key].status is RestoreStatus.UNCHANGED for key in changed):
             break
     out = []
-    for one in parts:
-        if one.key in changed:
-            seen = now.get(one.key)
+    for item in parts:
+        if item.key in changed:
+            seen = now.get(item.key)
             if seen and seen.status is RestoreStatus.UNCHANGED:
                 out.append(
-                    replace(one, status=RestoreStatus.UNCHANGED, manual_command="", call=None)
+                    replace(item, status=RestoreStatus.UNCHANGED, manual_command="", call=None)
                 )
             else:
                 text = (
                     "changed, and not to be seen on reading back"
-                    f" ({seen.text if seen else 'not readable'}): {one.text}"
+                    f" ({seen.text if seen else 'not readable'}): {item.text}"
                 )
-                out.append(replace(one, status=RestoreStatus.MANUAL, call=None, text=text))
-        elif isinstance(error := got.get(one.key), Exception):
+                out.append(replace(item, status=RestoreStatus.MANUAL, call=None, text=text))
+        elif isinstance(error := got.get(item.key), Exception):
             out.append(
                 replace(
-                    one,
+                    item,
                     status=RestoreStatus.MANUAL,
                     call=None,
-                    text=f"failed ({describe_error(error)}): {one.text}",
+                    text=f"failed ({describe_error(error)}): {item.text}",
                 )
             )
         else:
-            out.append(one)
+            out.append(item)
     return out
 
 
@@ -172,24 +172,27 @@ def _write(
     got: dict[tuple[str, str], object],
 ) -> None:
     """One ledger line a kind of part. What an earlier restore wrote stands when nothing is new."""
-    names = dict.fromkeys(one.name.split("/")[0] for one in parts if one.name not in done)
+    names = dict.fromkeys(item.name.split("/")[0] for item in parts if item.name not in done)
     for name in names:
-        mine = [one for one in parts if one.name.split("/")[0] == name]
-        bad = [one for one in mine if one.status is not RestoreStatus.UNCHANGED]
+        mine = [item for item in parts if item.name.split("/")[0] == name]
+        bad = [item for item in mine if item.status is not RestoreStatus.UNCHANGED]
         answers = [
-            answer for one in mine if isinstance(made := got.get(one.key), list) for answer in made
+            answer
+            for item in mine
+            if isinstance(made := got.get(item.key), list)
+            for answer in made
         ]
         status = (
             FAILED
-            if any(one.status is RestoreStatus.MANUAL for one in bad)
+            if any(item.status is RestoreStatus.MANUAL for item in bad)
             else DONE
             if answers
             else SKIPPED
             if bad
             else ALREADY
         )
-        lines = [one.text for one in mine if one.status is RestoreStatus.UNCHANGED] + [
-            f"NOT restored: {told}" for told in dict.fromkeys(one.full_text for one in bad)
+        lines = [item.text for item in mine if item.status is RestoreStatus.UNCHANGED] + [
+            f"NOT restored: {told}" for told in dict.fromkeys(item.full_text for item in bad)
         ]
         target_context.context.log_action(
             target_context.target,

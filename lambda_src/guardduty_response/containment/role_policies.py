@@ -30,7 +30,11 @@ def deny(operator: str, key: str, text: str) -> Json:
 def statements(document: Json | None) -> list[Json]:
     """A policy's statements: IAM takes one alone as well as a list."""
     found = (document or {}).get("Statement") or []
-    return [found] if isinstance(found, dict) else [one for one in found if isinstance(one, dict)]
+    return (
+        [found]
+        if isinstance(found, dict)
+        else [statement for statement in found if isinstance(statement, dict)]
+    )
 
 
 def _date(statement: Json) -> str:
@@ -50,6 +54,6 @@ def revoke_document(old: Json | None, before: str) -> Json:
     """Denies everything to sessions issued before ``before`` (ISO 8601, UTC), or a later date
     ``old`` has.
     """
-    others = [one for one in statements(old) if not _date(one)]
+    others = [statement for statement in statements(old) if not _date(statement)]
     newer = deny("DateLessThan", "aws:TokenIssueTime", max(before, revoked_before(old)))
     return {"Version": "2012-10-17", "Statement": [*others, newer]}

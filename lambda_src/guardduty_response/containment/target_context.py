@@ -94,7 +94,10 @@ def allow(actions: Iterable[str], resource: list[str] | str = "*", **equals: Any
 
 
 def policy(*statements: Json) -> Json:
-    return {"Version": "2012-10-17", "Statement": [one for one in statements if one["Resource"]]}
+    return {
+        "Version": "2012-10-17",
+        "Statement": [statement for statement in statements if statement["Resource"]],
+    }
 
 
 def fits(*statements: Json) -> bool:

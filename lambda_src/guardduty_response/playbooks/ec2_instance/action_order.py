@@ -68,7 +68,9 @@ def changing(instance: InstanceContext) -> Sessions:
     if role and instance.options["revoke_sessions"] != "none":
         grants[role] = RevokeSessions.ACTIONS
     if instance.options["deregister_targets"]:
-        grants |= {one["arn"]: Deregister.ACTIONS for one in instance.scope("target_groups") or []}
+        grants |= {
+            target["arn"]: Deregister.ACTIONS for target in instance.scope("target_groups") or []
+        }
     path, profiles = (
         instance.context.config.responder["role_path"],
         instance.quarantine_profiles[: 1 + instance.endpoints],

@@ -48,10 +48,11 @@ class Protect(Action):
             if not self.state.spot
         }
         got: Json = {
-            name: result_or_raise(one)[name].get("Value") for name, one in run_all(calls).items()
+            name: result_or_raise(answer)[name].get("Value")
+            for name, answer in run_all(calls).items()
         }
         disks = {
-            name: bool(one.get("DeleteOnTermination")) for name, one in self.state.disks.items()
+            name: bool(disk.get("DeleteOnTermination")) for name, disk in self.state.disks.items()
         }
         return {**got, "DeleteOnTermination": disks}
 
@@ -92,7 +93,7 @@ class Protect(Action):
         ]
         if mappings:
             calls["volumes"] = partial(call, BlockDeviceMappings=mappings)
-        return [result_or_raise(one) for one in run_all(calls).values()]
+        return [result_or_raise(result) for result in run_all(calls).values()]
 
 
 class Scaling(Action):
@@ -169,19 +170,19 @@ class Deregister(Action):
         found, else anywhere.
         """
         elb, known = self.sessions.client("elbv2"), self.target_context.scope("target_groups")
-        arns = self._all(elb) if known is None else sorted({one["arn"] for one in known})
+        arns = self._all(elb) if known is None else sorted({target["arn"] for target in known})
         ids = {
             self.target_context.id,
-            *(address for one in self.state.interfaces for address in one.addresses),
+            *(address for interface in self.state.interfaces for address in interface.addresses),
         }
         got = run_all(
             {arn: partial(elb.describe_target_health, TargetGroupArn=arn) for arn in arns}
         )
         found = [
-            (arn, one["Target"])
+            (arn, described["Target"])
             for arn, answer in got.items()
-            for one in result_or_raise(answer)["TargetHealthDescriptions"]
-            if one["Target"]["Id"] in ids and one["TargetHealth"]["State"] != "draining"
+            for described in result_or_raise(answer)["TargetHealthDescriptions"]
+            if described["Target"]["Id"] in ids and described["TargetHealth"]["State"] != "draining"
         ]
         return [
             {"arn": arn, "id": at["Id"], "port": at.get("Port"), "zone": at.get("AvailabilityZone")}
@@ -196,33 +197,34 @@ class Deregister(Action):
                 **({"Marker": page["NextMarker"]} if page["NextMarker"] else {})
             )
             out += [
-                one["TargetGroupArn"]
-                for one in page["TargetGroups"]
-                if one.get("VpcId") in self.state.vpcs
+                group["TargetGroupArn"]
+                for group in page["TargetGroups"]
+                if group.get("VpcId") in self.state.vpcs
             ]
         return out
 
     def pending_change(self) -> str:
         where = ", ".join(
-            f"{one['arn'].split('/')[1]} ({one['id']}:{one['port']})" for one in self.current or []
+            f"{target['arn'].split('/')[1]} ({target['id']}:{target['port']})"
+            for target in self.current or []
         )
         return where and f"deregistered from target group {where}"
 
     def change(self) -> list[Json]:
         calls = {}
-        for arn in {one["arn"] for one in self.current}:
+        for arn in {target["arn"] for target in self.current}:
             leaving = [
                 {
-                    key: one[name]
+                    key: target[name]
                     for key, name in (("Id", "id"), ("Port", "port"), ("AvailabilityZone", "zone"))
-                    if one[name]
+                    if target[name]
                 }
-                for one in self.current
-                if one["arn"] == arn
+                for target in self.current
+                if target["arn"] == arn
             ]
             elb = self.sessions.client("elbv2", arn, self.ACTIONS)
             calls[arn] = partial(elb.deregister_targets, TargetGroupArn=arn, Targets=leaving)
-        return [result_or_raise(one) for one in run_all(calls).values()]
+        return [result_or_raise(result) for result in run_all(calls).values()]
 
 
 class ReleaseAddress(Action):
@@ -237,30 +239,32 @@ class ReleaseAddress(Action):
         )["Addresses"]
         return [
             {
-                "association": one["AssociationId"],
-                "allocation": one["AllocationId"],
-                "ip": one["PublicIp"],
-                "interface": one.get("NetworkInterfaceId"),
-                "private": one.get("PrivateIpAddress"),
+                "association": address["AssociationId"],
+                "allocation": address["AllocationId"],
+                "ip": address["PublicIp"],
+                "interface": address.get("NetworkInterfaceId"),
+                "private": address.get("PrivateIpAddress"),
             }
-            for one in got
-            if one.get("AssociationId")
+            for address in got
+            if address.get("AssociationId")
         ]
 
     def pending_change(self) -> str:
-        ips = ", ".join(f"{one['ip']} ({one['allocation']})" for one in self.current or [])
+        ips = ", ".join(
+            f"{address['ip']} ({address['allocation']})" for address in self.current or []
+        )
         return ips and f"Elastic IP disassociated: {ips}"
 
     def change(self) -> list[Json]:
         calls = {}
-        for one in self.current:
+        for address in self.current:
             ec2 = self.sessions.client(
-                "ec2", self.target_context.arn(f"elastic-ip/{one['allocation']}"), self.ACTIONS
+                "ec2", self.target_context.arn(f"elastic-ip/{address['allocation']}"), self.ACTIONS
             )
-            calls[one["association"]] = partial(
-                ec2.disassociate_address, AssociationId=one["association"]
+            calls[address["association"]] = partial(
+                ec2.disassociate_address, AssociationId=address["association"]
             )
-        return [result_or_raise(one) for one in run_all(calls).values()]
+        return [result_or_raise(result) for result in run_all(calls).values()]
 
 
 class Tag(Action):

@@ -45,7 +45,11 @@ def who(
     watched: list[str],
 ) -> list[Json]:
     """As cloudtrail.actors.find_actors; ``watched`` as the record keeps it."""
-    ids = {instance.id, *watched, *(one.name.split(" ")[1] for one in undone if " " in one.name)}
+    ids = {
+        instance.id,
+        *watched,
+        *(check.name.split(" ")[1] for check in undone if " " in check.name),
+    }
     return actors.find_actors(
         instance, CALLS, _questions(instance, undone), undone, since, seen, ids
     )
@@ -57,8 +61,8 @@ def _questions(instance: InstanceContext, undone: list[Check]) -> list[tuple[str
     """
     home, iam = instance.target.region, actors.iam_region(instance)
     names: list[tuple[str, str, str]] = []
-    for one in undone:
-        kind, _, id = one.name.partition(" ")
+    for check in undone:
+        kind, _, id = check.name.partition(" ")
         if kind in ("interface", "group"):
             names.append((home, "ResourceName", id))
         elif kind == "revoke_sessions":
@@ -68,8 +72,8 @@ def _questions(instance: InstanceContext, undone: list[Check]) -> list[tuple[str
             names += [(iam, "ResourceName", role)] if role else []
         elif kind in CALLS:
             names.append((home, "ResourceName", instance.id))
-    for one in undone:
-        kind = one.name.split(" ")[0]
+    for check in undone:
+        kind = check.name.split(" ")[0]
         names += [
             (iam if kind == "revoke_sessions" else home, "EventName", call)
             for call in CALLS.get(kind, ())

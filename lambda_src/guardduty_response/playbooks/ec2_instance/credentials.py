@@ -134,7 +134,7 @@ class RevokeSessions(Action):
         # Rounded up: a session issued within this second is older too.
         now = (datetime.now(UTC) + timedelta(seconds=1)).strftime("%Y-%m-%dT%H:%M:%SZ")
         got = run_all({name: partial(role_policy, iam, role, name) for name in names})
-        policies = {name: result_or_raise(one) for name, one in got.items()}
+        policies = {name: result_or_raise(result) for name, result in got.items()}
         return {
             "role": role,
             "policies": policies,
@@ -185,9 +185,9 @@ def profile(sessions: Sessions, instance: InstanceContext) -> Json:
         Filters=filters(**{"instance-id": instance.id})
     )
     live = [
-        one
-        for one in got["IamInstanceProfileAssociations"]
-        if one["State"] in ("associating", "associated")
+        association
+        for association in got["IamInstanceProfileAssociations"]
+        if association["State"] in ("associating", "associated")
     ]
     if not live:
         return {}
@@ -199,7 +199,7 @@ def profile(sessions: Sessions, instance: InstanceContext) -> Json:
         return {**found, "role": instance.scope("role")}
     try:
         got = sessions.client("iam").get_instance_profile(InstanceProfileName=found["name"])
-        return {**found, "role": "".join(one["Arn"] for one in got["InstanceProfile"]["Roles"])}
+        return {**found, "role": "".join(role["Arn"] for role in got["InstanceProfile"]["Roles"])}
     except ClientError as error:
         return {**found, "role": "", "error": describe_error(error)}
 

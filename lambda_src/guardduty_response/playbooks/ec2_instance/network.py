@@ -89,16 +89,19 @@ def sessions(
 def intents(instance: InstanceContext, current: InstanceState) -> dict[str, tuple[str, str]]:
     """What is to be done to interfaces and groups: action -> (status, sentence)."""
     todo, managed, lines, status = [], "", [], SKIPPED
-    for one in current.interfaces:
-        if closed(instance, current, one):
+    for interface in current.interfaces:
+        if closed(instance, current, interface):
             continue
-        if one.managed:
+        if interface.managed:
             managed += (
-                f"; {one.id} is {one.managed}: only that service can close it, and it stays open"
+                f"; {interface.id} is {interface.managed}: only that service can close it, and it"
+                " stays open"
             )
         else:
-            group = current.groups.get(one.vpc, {}).get("GroupId", f"a new {instance.group_name}")
-            todo.append(f"{one.id} ({', '.join(one.groups)} -> {group})")
+            group = current.groups.get(interface.vpc, {}).get(
+                "GroupId", f"a new {instance.group_name}"
+            )
+            todo.append(f"{interface.id} ({', '.join(interface.groups)} -> {group})")
     by_way = (
         f", by way of the all-open {instance.untrack_name} so that tracked connections end (best"
         " effort)"
@@ -155,13 +158,18 @@ def close(
     # an interface from a VPC the plan did not see
     if set(current.vpcs) - set(instance.scope("vpcs") or []):
         allowed = sessions(
-            instance, [], current.vpcs, {vpc: one["GroupId"] for vpc, one in current.groups.items()}
+            instance,
+            [],
+            current.vpcs,
+            {vpc: group["GroupId"] for vpc, group in current.groups.items()},
         )
     said, ec2 = intents(instance, current), allowed.client("ec2")
     todo = [
-        one for one in current.interfaces if not one.managed and not closed(instance, current, one)
+        interface
+        for interface in current.interfaces
+        if not interface.managed and not closed(instance, current, interface)
     ]
-    vpcs = {one.vpc for one in todo}
+    vpcs = {interface.vpc for interface in todo}
     first: dict[Any, Callable[[], Any]] = {"before": partial(_before, instance, current)}
     first |= {
         ("quarantine", vpc): partial(_create, instance, ec2, vpc)
@@ -182,10 +190,14 @@ def close(
         vpc: ready.get(("quarantine", vpc)) or current.groups.get(vpc) for vpc in current.vpcs
     }
     calls: dict[Any, Callable[[], Any]] = {}
-    for one in todo:
-        client = allowed.client("ec2", instance.arn(f"network-interface/{one.id}"), MODIFY)
-        calls[one] = partial(
-            _swap, client, one.id, groups[one.vpc], ready.get(("untrack", one.vpc))
+    for interface in todo:
+        client = allowed.client("ec2", instance.arn(f"network-interface/{interface.id}"), MODIFY)
+        calls[interface] = partial(
+            _swap,
+            client,
+            interface.id,
+            groups[interface.vpc],
+            ready.get(("untrack", interface.vpc)),
         )
     for vpc, group in groups.items():
         if isinstance(group, dict) and instance.brought.get(vpc) != group["GroupId"]:
@@ -194,15 +206,19 @@ def close(
     _tell(
         instance,
         said,
-        {one: got[one] for one in todo},
+        {interface: got[interface] for interface in todo},
         {key: got[key] for key in got if isinstance(key, tuple)},
     )
 
 
 def _before(instance: InstanceContext, current: InstanceState) -> None:
     state = {
-        one.id: {"vpc": one.vpc, "groups": list(one.groups), "managed": one.managed}
-        for one in current.interfaces
+        interface.id: {
+            "vpc": interface.vpc,
+            "groups": list(interface.groups),
+            "managed": interface.managed,
+        }
+        for interface in current.interfaces
     }
     had = instance.before_state("network")
     if not had:
@@ -294,18 +310,18 @@ def _tell(
     lines = {}
     for (name, (status, text)), got in zip(said.items(), (swapped, stripped), strict=True):
         errors = {
-            getattr(key, "id", "") or key[0]: one
-            for key, one in got.items()
-            if isinstance(one, Exception)
+            getattr(key, "id", "") or key[0]: result
+            for key, result in got.items()
+            if isinstance(result, Exception)
         }
         # An interface that was detached meanwhile is no longer the instance's.
         bad = [
-            f"{id} stays as it was ({describe_error(one)})"
-            for id, one in errors.items()
-            if error_code(one) != GONE
+            f"{id} stays as it was ({describe_error(error)})"
+            for id, error in errors.items()
+            if error_code(error) != GONE
         ]
-        good = [one for one in got.values() if isinstance(one, dict)]
-        told = text + "".join(one.get("note", "") for one in good)
+        good = [result for result in got.values() if isinstance(result, dict)]
+        told = text + "".join(result.get("note", "") for result in good)
         if bad:
             told = (
                 f"{len(good)} of {len(got)} changes made; {'; '.join(bad)}. By hand: runbook,"
@@ -313,5 +329,5 @@ def _tell(
             )
         done = FAILED if bad or "stays open" in text else DONE if status == PLANNED else status
         lines[name] = partial(instance.log_action, name, done, told, good)
-    for one in run_all(lines).values():
-        result_or_raise(one)
+    for result in run_all(lines).values():
+        result_or_raise(result)

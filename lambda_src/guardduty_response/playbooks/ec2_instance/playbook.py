@@ -80,7 +80,7 @@ def _promises(
         for action in action_order.look(instance, sessions, current, exists)
     }
     out = [(name, text) for name, (status, text) in said.items() if status != SKIPPED]
-    volumes = ", ".join(one["VolumeId"] for one in current.disks.values()) or "all volumes"
+    volumes = ", ".join(disk["VolumeId"] for disk in current.disks.values()) or "all volumes"
     if seconds := policy.collect_first_seconds(
         instance.context.config, instance.context.finding.type
     ):
@@ -113,16 +113,16 @@ def _scope(current: InstanceState) -> Json:
         current.settings.get("auto_scaling") or {},
     )
     scope = {
-        "interfaces": [one.id for one in current.interfaces if not one.managed],
+        "interfaces": [interface.id for interface in current.interfaces if not interface.managed],
         "vpcs": current.vpcs,
         "groups": {
-            vpc: one["GroupId"] for vpc, one in current.groups.items() if vpc in current.vpcs
+            vpc: group["GroupId"] for vpc, group in current.groups.items() if vpc in current.vpcs
         },
-        "volumes": [one["VolumeId"] for one in current.disks.values()],
+        "volumes": [disk["VolumeId"] for disk in current.disks.values()],
         "role": profile.get("role", ""),
         "profile_association": profile.get("association", ""),
         "auto_scaling_group": group.get("group", ""),
-        "addresses": [one["allocation"] for one in current.settings.get("addresses") or []],
+        "addresses": [address["allocation"] for address in current.settings.get("addresses") or []],
     }
     return {
         **scope,
@@ -137,11 +137,11 @@ def _sample(detail: Json) -> InstanceState:
         {"State": {"Name": "running"}},
         [
             Interface(
-                str(get(one, "networkInterfaceId")),
-                str(get(one, "vpcId")),
-                tuple(str(get(group, "groupId")) for group in get(one, "securityGroups") or []),
+                str(get(named, "networkInterfaceId")),
+                str(get(named, "vpcId")),
+                tuple(str(get(group, "groupId")) for group in get(named, "securityGroups") or []),
             )
-            for one in (said if isinstance(said, list) else [])
+            for named in (said if isinstance(said, list) else [])
         ],
     )
 

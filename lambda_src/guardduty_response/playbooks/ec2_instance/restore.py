@@ -55,10 +55,10 @@ def _look(instance: InstanceContext) -> tuple[bool, list[RestoreItem]]:
     parts = _judge(instance, reading, current)
     if other := _contained_by_another(instance, current):
         parts = [
-            replace(one, status=RestoreStatus.RETAINED, call=None, manual_command="", text=other)
-            if one.call
-            else one
-            for one in parts
+            replace(item, status=RestoreStatus.RETAINED, call=None, manual_command="", text=other)
+            if item.call
+            else item
+            for item in parts
         ]
     return True, parts
 
@@ -71,8 +71,8 @@ def _judge(
     """
     names = {name.split("/")[0] for name in instance.stored.get("before", {})}
     calls = {
-        name: partial(one, instance, reading, current)
-        for name, one in JUDGES.items()
+        name: partial(judge, instance, reading, current)
+        for name, judge in JUDGES.items()
         if name in names and (current or name == "sessions")
     }
     parts = [

@@ -97,7 +97,7 @@ def _not_given(instance: InstanceContext, reading: Sessions, was: Json) -> str:
         if error_code(error) != "NoSuchEntity":
             raise
         return "it no longer exists"
-    roles = [str(one["Arn"]) for one in got]
+    roles = [str(role["Arn"]) for role in got]
     return (
         ""
         if roles == [was["role"]]

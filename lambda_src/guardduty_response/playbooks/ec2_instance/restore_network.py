@@ -42,29 +42,31 @@ def network(
         for id, was in interfaces(instance.stored["before"]).items()
         if not was.get("managed")
     }
-    present = {one.id: one for one in current.interfaces}
+    present = {interface.id: interface for interface in current.interfaces}
     wanted = sorted({group for was in recorded.values() for group in was["groups"]})
     call = partial(
         reading.client("ec2").describe_security_groups,
         Filters=[{"Name": "group-id", "Values": wanted}],
     )
-    exist = {one["GroupId"] for one in call()["SecurityGroups"]} if wanted else set()
+    exist = {group["GroupId"] for group in call()["SecurityGroups"]} if wanted else set()
     parts = []
     for id, was in sorted(recorded.items()):
-        name, groups, one = f"network/{id}", was["groups"], present.get(id)
+        name, groups, interface = f"network/{id}", was["groups"], present.get(id)
         hand = "ec2 modify-network-interface-attribute --network-interface-id {} --groups {}"
         back, missing = (
             aws_command(instance, hand.format(id, " ".join(groups))),
             [group for group in groups if group not in exist],
         )
-        if one is None:
+        if interface is None:
             text = (
                 f"{id} is no longer attached to {instance.id}; if it exists, it may still be in"
                 " quarantine"
             )
             parts.append(RestoreItem(RestoreStatus.CHANGED_SINCE, name, id, text, back))
-        elif set(one.groups) == set(groups):
-            other = "; that is quarantine, for another incident" * closed(instance, current, one)
+        elif set(interface.groups) == set(groups):
+            other = "; that is quarantine, for another incident" * closed(
+                instance, current, interface
+            )
             parts.append(
                 RestoreItem(
                     RestoreStatus.UNCHANGED,
@@ -73,8 +75,8 @@ def network(
                     f"{id} is in the groups it had ({', '.join(groups)}){other}",
                 )
             )
-        elif not closed(instance, current, one):
-            parts.append(changed_since(name, id, f"{id} is in {', '.join(one.groups)}"))
+        elif not closed(instance, current, interface):
+            parts.append(changed_since(name, id, f"{id} is in {', '.join(interface.groups)}"))
         elif missing:
             text = (
                 f"{id} stays in quarantine: its security group {', '.join(missing)} no longer"
@@ -133,11 +135,14 @@ def addresses(
     instance: InstanceContext, reading: Sessions, current: InstanceState
 ) -> list[RestoreItem]:
     recorded = instance.before_state("addresses")
-    ids = [one["allocation"] for one in recorded]
+    ids = [address["allocation"] for address in recorded]
     got = reading.client("ec2").describe_addresses(
         Filters=[{"Name": "allocation-id", "Values": ids}]
     )["Addresses"]
-    now, own = {one["AllocationId"]: one for one in got}, {one.id for one in current.interfaces}
+    now, own = (
+        {address["AllocationId"]: address for address in got},
+        {address.id for address in current.interfaces},
+    )
     parts = []
     for was in recorded:
         id, ip, interface = was["allocation"], was["ip"], was["interface"]
@@ -217,11 +222,14 @@ def target_groups(
     instance: InstanceContext, reading: Sessions, current: InstanceState
 ) -> list[RestoreItem]:
     recorded, elb = instance.before_state("target_groups"), reading.client("elbv2")
-    own = {instance.id, *(address for one in current.interfaces for address in one.addresses)}
+    own = {
+        instance.id,
+        *(address for interface in current.interfaces for address in interface.addresses),
+    }
     health = run_all(
         {
             arn: partial(elb.describe_target_health, TargetGroupArn=arn)
-            for arn in {one["arn"] for one in recorded}
+            for arn in {target["arn"] for target in recorded}
         }
     )
     parts = []
@@ -277,9 +285,9 @@ _ADDRESS = (("Id", "id"), ("Port", "port"), ("AvailabilityZone", "zone"))
 
 def _registered(answer: Json) -> Iterable[str]:
     return [
-        f"{one['Target']['Id']}:{one['Target'].get('Port')}"
-        for one in answer["TargetHealthDescriptions"]
-        if one["TargetHealth"]["State"] != "draining"
+        f"{described['Target']['Id']}:{described['Target'].get('Port')}"
+        for described in answer["TargetHealthDescriptions"]
+        if described["TargetHealth"]["State"] != "draining"
     ]
 
 

@@ -41,10 +41,13 @@ class Interface:
         return Interface(
             node["NetworkInterfaceId"],
             node.get("VpcId", ""),
-            tuple(one["GroupId"] for one in groups),
-            tuple(one.get("GroupName", "") for one in groups),
+            tuple(group["GroupId"] for group in groups),
+            tuple(group.get("GroupName", "") for group in groups),
             f"managed by {by}" if node.get("RequesterManaged") or operator.get("Managed") else "",
-            tuple(str(one.get("PrivateIpAddress") or one.get("Ipv6Address")) for one in private),
+            tuple(
+                str(address.get("PrivateIpAddress") or address.get("Ipv6Address"))
+                for address in private
+            ),
         )
 
 
@@ -65,14 +68,14 @@ class InstanceState:
     def disks(self) -> dict[str, Json]:
         """Device name -> EBS mapping."""
         return {
-            one["DeviceName"]: one["Ebs"]
-            for one in self.instance.get("BlockDeviceMappings") or []
-            if one.get("Ebs")
+            mapping["DeviceName"]: mapping["Ebs"]
+            for mapping in self.instance.get("BlockDeviceMappings") or []
+            if mapping.get("Ebs")
         }
 
     @property
     def vpcs(self) -> list[str]:
-        return sorted({one.vpc for one in self.interfaces})
+        return sorted({interface.vpc for interface in self.interfaces})
 
     @property
     def spot(self) -> bool:
@@ -122,14 +125,18 @@ def look(instance: InstanceContext, ec2: Any, ledger_of: str | None = None) -> I
             current.read_errors["groups" if part == "brought" else part] = describe_error(got[part])
             got[part] = {}
     listed = {
-        one["NetworkInterfaceId"]: one for one in current.instance.get("NetworkInterfaces") or []
+        described["NetworkInterfaceId"]: described
+        for described in current.instance.get("NetworkInterfaces") or []
     }
     listed |= {
-        one["NetworkInterfaceId"]: one for one in got["interfaces"].get("NetworkInterfaces", [])
+        described["NetworkInterfaceId"]: described
+        for described in got["interfaces"].get("NetworkInterfaces", [])
     }
-    current.interfaces = [Interface.read(one) for one in listed.values()]
+    current.interfaces = [Interface.read(described) for described in listed.values()]
     for group in [
-        one for part in ("groups", "brought") for one in got.get(part, {}).get("SecurityGroups", [])
+        group
+        for part in ("groups", "brought")
+        for group in got.get(part, {}).get("SecurityGroups", [])
     ]:
         vpc = group["VpcId"]
         if instance.brought.get(vpc) == group["GroupId"]:
@@ -148,9 +155,9 @@ def only_instance(instance: InstanceContext, got: Any) -> Json:
     if isinstance(got, ClientError) and error_code(got).startswith("InvalidInstanceID"):
         got = {"Reservations": []}
     found = [
-        one
+        described
         for reservation in result_or_raise(got)["Reservations"]
-        for one in reservation["Instances"]
+        for described in reservation["Instances"]
     ]
     state = found[0]["State"]["Name"] if found else "unknown there"
     if state in ("terminated", "shutting-down", "unknown there"):
@@ -172,14 +179,15 @@ def filters(**equals: str) -> list[Json]:
     return [{"Name": name, "Values": [text]} for name, text in equals.items()]
 
 
-def closed(instance: InstanceContext, current: InstanceState, one: Interface) -> bool:
+def closed(instance: InstanceContext, current: InstanceState, interface: Interface) -> bool:
     """Nothing but the quarantine group of its VPC is on the interface."""
-    if one.vpc in current.groups:
-        return one.groups == (current.groups[one.vpc]["GroupId"],)
+    if interface.vpc in current.groups:
+        return interface.groups == (current.groups[interface.vpc]["GroupId"],)
     # Not readable: then the group's name, which no other group of the VPC can have, or the id
     # brought along.
     return "groups" in current.read_errors and (
-        one.names == (instance.group_name,) or one.groups == (instance.brought.get(one.vpc),)
+        interface.names == (instance.group_name,)
+        or interface.groups == (instance.brought.get(interface.vpc),)
     )
 
 
@@ -197,14 +205,14 @@ def reaches_endpoints(instance: InstanceContext, current: InstanceState) -> bool
     """
     groups = [current.groups.get(vpc) or {} for vpc in current.vpcs]
     brought = all(
-        one.get("GroupId") and instance.brought.get(one.get("VpcId", "")) == one["GroupId"]
-        for one in groups
+        group.get("GroupId") and instance.brought.get(group.get("VpcId", "")) == group["GroupId"]
+        for group in groups
     )
     return (
         instance.endpoints
         and bool(groups)
         and brought
-        and all(rules(one) and not open_rules(instance, one) for one in groups)
+        and all(rules(group) and not open_rules(instance, group) for group in groups)
     )
 
 
@@ -237,5 +245,5 @@ def rules(group: Json, but: Callable[[str, Json], bool] | None = None) -> list[s
                 ("PrefixListIds", "PrefixListId"),
                 ("UserIdGroupPairs", "GroupId"),
             ):
-                out += [f"{what} {one.get(id)}" for one in rule.get(kind) or []]
+                out += [f"{what} {source.get(id)}" for source in rule.get(kind) or []]
     return out

@@ -124,7 +124,7 @@ def _readable(session: clients.Session, ids: list[str]) -> None:
         OwnerIds=["self"], Filters=[{"Name": "snapshot-id", "Values": ids}]
     )
     states = dict.fromkeys(ids, "missing") | {
-        one["SnapshotId"]: str(one["State"]) for one in found["Snapshots"]
+        snapshot["SnapshotId"]: str(snapshot["State"]) for snapshot in found["Snapshots"]
     }
     if wrong := [f"{id} is {state}" for id, state in states.items() if state != "completed"]:
         raise _Left(f"its snapshots are not complete: {', '.join(wrong)}")

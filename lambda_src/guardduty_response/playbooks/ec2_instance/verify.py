@@ -56,10 +56,10 @@ def _watched(instance: InstanceContext, current: InstanceState) -> list[str]:
     """
     profile, had = current.settings.get("profile") or {}, instance.before_state("profile") or {}
     ids = {instance.id, profile.get("association", ""), name_of(str(had.get("role") or ""))}
-    ids |= {one.id for one in current.interfaces} | {
-        address for one in current.interfaces for address in one.addresses
+    ids |= {interface.id for interface in current.interfaces} | {
+        address for interface in current.interfaces for address in interface.addresses
     }
-    ids |= {one["GroupId"] for vpc, one in current.groups.items() if vpc in current.vpcs}
+    ids |= {group["GroupId"] for vpc, group in current.groups.items() if vpc in current.vpcs}
     return sorted(ids - {""})
 
 
@@ -75,15 +75,17 @@ def _network(instance: InstanceContext, current: InstanceState) -> list[Check]:
             )
         ]
     out = []
-    for one in current.interfaces:
-        ok, groups = closed(instance, current, one), ", ".join(one.groups) or "no group"
-        text = f"{one.id} {'is in the quarantine group alone' if ok else 'is OPEN'} ({groups})"
+    for interface in current.interfaces:
+        ok, groups = closed(instance, current, interface), ", ".join(interface.groups) or "no group"
+        text = (
+            f"{interface.id} {'is in the quarantine group alone' if ok else 'is OPEN'} ({groups})"
+        )
         out.append(
             Check(
-                f"interface {one.id}",
+                f"interface {interface.id}",
                 ok,
-                f"{text}; {one.managed}" if one.managed else text,
-                not one.managed,
+                f"{text}; {interface.managed}" if interface.managed else text,
+                not interface.managed,
             )
         )
     for part, text in current.read_errors.items():
@@ -108,9 +110,9 @@ def _conclude(instance: InstanceContext, checks: list[Check]) -> StepResult:
         instance.target,
         not instance.target.attach and not instance.target.verify_only,
     )
-    wrong = [one for one in checks if not one.ok]
-    opened = [one for one in wrong if one.fatal]
-    text = "; ".join(one.detail for one in opened or wrong)
+    wrong = [check for check in checks if not check.ok]
+    opened = [check for check in wrong if check.fatal]
+    text = "; ".join(check.detail for check in opened or wrong)
     if wrong and target.attach and context.attempt < OWNER_ATTEMPTS:
         owner = context.record.meta(target.attach)["status"]
         if owner in IN_PROGRESS:
@@ -126,7 +128,7 @@ def _conclude(instance: InstanceContext, checks: list[Check]) -> StepResult:
     if (
         acts
         and context.attempt < 3
-        and any(instance.logged_action(one.name).get("status") == DONE for one in wrong)
+        and any(instance.logged_action(check.name).get("status") == DONE for check in wrong)
     ):
         return StepResult(done=False, wait_seconds=2, detail=f"not to be seen yet: {text}")
     if opened:

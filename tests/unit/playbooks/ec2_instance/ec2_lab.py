@@ -126,8 +126,8 @@ class Lab:
             Filters=[{"Name": "attachment.instance-id", "Values": [self.ids["instance"]]}]
         )["NetworkInterfaces"]
         return {
-            one["NetworkInterfaceId"]: [group["GroupName"] for group in one["Groups"]]
-            for one in found
+            described["NetworkInterfaceId"]: [group["GroupName"] for group in described["Groups"]]
+            for described in found
         }
 
     def group(self, name: str = f"{PREFIX}-quarantine") -> Json:
@@ -142,13 +142,13 @@ class Lab:
         return self.record.target(INCIDENT, "ec2_instance", self.ids["instance"])
 
     def actions(self) -> dict[str, str]:
-        return {name: one["status"] for name, one in self.ledger()["actions"].items()}
+        return {name: action["status"] for name, action in self.ledger()["actions"].items()}
 
     def profiles(self) -> list[str]:
         found = self.see("ec2").describe_iam_instance_profile_associations(
             Filters=[{"Name": "instance-id", "Values": [self.ids["instance"]]}]
         )["IamInstanceProfileAssociations"]
-        return [one["IamInstanceProfile"]["Arn"].rsplit("/", 1)[-1] for one in found]
+        return [event["IamInstanceProfile"]["Arn"].rsplit("/", 1)[-1] for event in found]
 
     def role_policies(self) -> dict[str, Json]:
         iam = self.see("iam")
@@ -303,7 +303,7 @@ class Lab:
             count=1,
             detail=self.ids.get("detail") or detail,
         )
-        document = dict.fromkeys((one.name for one in dataclasses.fields(Config)), None) | {
+        document = dict.fromkeys((setting.name for setting in dataclasses.fields(Config)), None) | {
             "name_prefix": PREFIX,
             "partition": "aws",
             "playbooks": {"ec2_instance": self.options},
@@ -357,7 +357,7 @@ class Lab:
                 session,
                 client.meta.region_name,
             )
-            for hook in [one for one in self.hooks if one[0] == model.name]:
+            for hook in [hook for hook in self.hooks if hook[0] == model.name]:
                 self.hooks.remove(hook)
                 hook[1]()
             if policy is not None:
@@ -407,10 +407,10 @@ class Lab:
     def verify(self, target: Target) -> StepResult:
         for attempt in range(1, 30):
             step, checks = ec2_instance.verify(self.context(attempt), target)
-            self.ids["checks"] = {one.name: one for one in checks}
+            self.ids["checks"] = {check.name: check for check in checks}
             self.told += [
-                f"{name} {one['status']}: {one['detail']}"
-                for name, one in self.ledger()["actions"].items()
+                f"{name} {action['status']}: {action['detail']}"
+                for name, action in self.ledger()["actions"].items()
             ]
             if step.done and step.again != "contain":
                 assert step.status is not None
@@ -519,9 +519,13 @@ def refuse(call: Call, instance: str, region: str = REGION) -> None:
         ]
     allowed = [
         pattern
-        for one in (call.policy or {})["Statement"]
-        if action in one["Action"]
-        for pattern in ([one["Resource"]] if isinstance(one["Resource"], str) else one["Resource"])
+        for statement in (call.policy or {})["Statement"]
+        if action in statement["Action"]
+        for pattern in (
+            [statement["Resource"]]
+            if isinstance(statement["Resource"], str)
+            else statement["Resource"]
+        )
     ]
     for arn in named or ["*"]:
         if not any(

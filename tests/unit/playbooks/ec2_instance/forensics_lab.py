@@ -69,7 +69,11 @@ class Agent:
         return dict(getattr(self, operation)(params))
 
     def DescribeInstanceInformation(self, params: Json) -> Json:
-        [wanted] = [one["Values"] for one in params["Filters"] if one["Key"] == "InstanceIds"]
+        [wanted] = [
+            condition["Values"]
+            for condition in params["Filters"]
+            if condition["Key"] == "InstanceIds"
+        ]
         shown = {
             "InstanceId": wanted[0],
             "PingStatus": self.ping,
@@ -188,7 +192,9 @@ class ForensicsLab(Lab):
         return boto3.client("s3", region_name=REGION)
 
     def stored(self) -> list[str]:
-        return [one["Key"] for one in self.s3.list_objects_v2(Bucket=BUCKET).get("Contents", [])]
+        return [
+            listed["Key"] for listed in self.s3.list_objects_v2(Bucket=BUCKET).get("Contents", [])
+        ]
 
     def plan_lines(self) -> list[list[str]]:
         [key] = [key for key in self.stored() if key.endswith("plan.txt")]
@@ -242,9 +248,13 @@ def allowed(operation: str, params: Json, policy: Json) -> None:
         ]
     patterns = [
         pattern
-        for one in policy["Statement"]
-        if action in one["Action"]
-        for pattern in ([one["Resource"]] if isinstance(one["Resource"], str) else one["Resource"])
+        for statement in policy["Statement"]
+        if action in statement["Action"]
+        for pattern in (
+            [statement["Resource"]]
+            if isinstance(statement["Resource"], str)
+            else statement["Resource"]
+        )
     ]
     for arn in named:
         if not any(fnmatch.fnmatchcase(arn, pattern) for pattern in patterns):

@@ -44,8 +44,8 @@ class Trail:
 
     def answer(self, key: str, value: str, *trails: Any, region: str = REGION) -> None:
         events = [
-            {"EventId": str(one.get("eventID")), "CloudTrailEvent": json.dumps(one)}
-            for one in trails
+            {"EventId": str(event.get("eventID")), "CloudTrailEvent": json.dumps(event)}
+            for event in trails
         ]
         asked = {
             "LookupAttributes": [{"AttributeKey": key, "AttributeValue": value}],
@@ -178,7 +178,13 @@ def test_the_newest_come_first_and_no_more_than_a_reader_can_use(
     instance: InstanceContext, trail: Trail
 ) -> None:
     trail.answer("ResourceName", ENI, *[_event(at=f"2026-11-24T08:0{n}:00Z") for n in range(9)])
-    assert [one["when"][14:16] for one in _who(instance, OPENED)] == ["08", "07", "06", "05", "04"]
+    assert [change["when"][14:16] for change in _who(instance, OPENED)] == [
+        "08",
+        "07",
+        "06",
+        "05",
+        "04",
+    ]
 
 
 def test_a_call_under_which_no_resource_is_recorded_is_found_by_its_name(
@@ -201,8 +207,8 @@ def test_iam_is_asked_where_it_records(instance: InstanceContext, trail: Trail) 
     gone = _event("DeleteRolePolicy", requestParameters={"roleName": "app", "policyName": "x"})
     trail.answer("ResourceName", "app", gone, region="us-east-1")
     assert [
-        one["what"]
-        for one in _who(instance, Check("revoke_sessions", False, "gone"), watched=["app"])
+        change["what"]
+        for change in _who(instance, Check("revoke_sessions", False, "gone"), watched=["app"])
     ] == ["DeleteRolePolicy"]
 
 

@@ -30,7 +30,7 @@ def disks(lab: Lab) -> list[bool]:
     got = lab.see("ec2").describe_instances(InstanceIds=[lab.ids["instance"]])["Reservations"][0][
         "Instances"
     ][0]
-    return [one["Ebs"]["DeleteOnTermination"] for one in got["BlockDeviceMappings"]]
+    return [mapping["Ebs"]["DeleteOnTermination"] for mapping in got["BlockDeviceMappings"]]
 
 
 # -- credentials -----------------------------------------------------------------------------------
@@ -225,7 +225,7 @@ def test_detached_with_a_replacement(lab: Lab) -> None:
         0
     ]
     assert group["DesiredCapacity"] == 1
-    assert [one["InstanceId"] for one in group["Instances"]] != [lab.ids["instance"]]
+    assert [described["InstanceId"] for described in group["Instances"]] != [lab.ids["instance"]]
     assert len(group["Instances"]) == 1
     assert lab.ledger()["before"]["auto_scaling"] == {"group": "web", "state": "InService"}
 
@@ -234,10 +234,10 @@ def test_standby(lab: Lab) -> None:
     lab.build(asg=True)
     lab.options["auto_scaling"] = "standby"
     assert lab.respond().status is Status.CONTAINED
-    (one,) = lab.see("autoscaling").describe_auto_scaling_instances(
+    (described,) = lab.see("autoscaling").describe_auto_scaling_instances(
         InstanceIds=[lab.ids["instance"]]
     )["AutoScalingInstances"]
-    assert one["LifecycleState"] == "Standby"
+    assert described["LifecycleState"] == "Standby"
     assert lab.actions()["standby_auto_scaling"] == "DONE"
     assert "detach_auto_scaling" not in lab.actions()
 
@@ -259,8 +259,11 @@ def test_deregistered_with_its_ports(lab: Lab) -> None:
     client = lab.see("elbv2")
     for arn in lab.ids["target_groups"]:
         got = client.describe_target_health(TargetGroupArn=arn)["TargetHealthDescriptions"]
-        assert [one for one in got if one["TargetHealth"]["State"] != "draining"] == []
-    assert sorted(one["port"] for one in lab.ledger()["before"]["target_groups"]) == [80, 8080]
+        assert [target for target in got if target["TargetHealth"]["State"] != "draining"] == []
+    assert sorted(target["port"] for target in lab.ledger()["before"]["target_groups"]) == [
+        80,
+        8080,
+    ]
 
 
 def test_registered_by_address(lab: Lab) -> None:

@@ -75,9 +75,9 @@ def test_the_manifest_lists_every_object_with_its_hash(evidence: EvidenceLab) ->
     collected(evidence, contained(evidence))
     manifest = json.loads(evidence.stored[f"{evidence.ids['instance']}/manifest.json"])
     listed = {
-        one["key"].split("/", 2)[-1]: one["sha256"]
+        stored["key"].split("/", 2)[-1]: stored["sha256"]
         for part in manifest["parts"].values()
-        for one in part["objects"]
+        for stored in part["objects"]
     }
     others = {
         name: body for name, body in evidence.stored.items() if not name.endswith("manifest.json")
@@ -187,7 +187,7 @@ def test_a_healthy_replacement_is_seen(evidence: EvidenceLab) -> None:
     [group] = evidence.see("autoscaling").describe_auto_scaling_groups(
         AutoScalingGroupNames=["web"]
     )["AutoScalingGroups"]
-    [new] = [one["InstanceId"] for one in group["Instances"]]
+    [new] = [described["InstanceId"] for described in group["Instances"]]
     assert new != evidence.ids["instance"]
     [part] = evidence.collect(replacement, target)
     assert (part.outcome, new in part.detail) == (Outcome.COMPLETE, True)
@@ -260,8 +260,14 @@ def test_what_auto_scaling_says_is_passed_on(evidence: EvidenceLab) -> None:
 
     with Stubber(session.client("autoscaling")) as stub:
         whole = [
-            {"ActivityId": "a", "AutoScalingGroupName": "web", "Cause": "c", "StartTime": 0, **one}
-            for one in activities
+            {
+                "ActivityId": "a",
+                "AutoScalingGroupName": "web",
+                "Cause": "c",
+                "StartTime": 0,
+                **activity,
+            }
+            for activity in activities
         ]
         stub.add_response(
             "describe_scaling_activities",

@@ -31,7 +31,7 @@ def kept(lab: Lab, **parts: object) -> None:
     made = lab.see("ec2").create_snapshots(
         InstanceSpecification={"InstanceId": lab.ids["instance"]}
     )["Snapshots"]
-    ids = [one["SnapshotId"] for one in made]
+    ids = [snapshot["SnapshotId"] for snapshot in made]
     state = {"outcome": "COMPLETE", "detail": "one snapshot set", "state": {"ids": ids}}
     for name, part in {"snapshots": state, **parts}.items():
         lab.record.evidence(INCIDENT, "ec2_instance", lab.ids["instance"], name, part)  # type: ignore[arg-type]
@@ -75,7 +75,7 @@ def test_not_stopped_before_the_snapshots(lab: Lab) -> None:
     assert line["status"] == "SKIPPED"
     assert "snapshot set is not complete" in line["detail"]
     _, _, timeline = _events(lab)
-    assert [one["detail"] for one in timeline if one["event"] == "task"]
+    assert [event["detail"] for event in timeline if event["event"] == "task"]
 
 
 def _events(lab: Lab) -> tuple[dict[str, object], list[dict[str, object]], list[dict[str, object]]]:
@@ -273,7 +273,7 @@ def _left(lab: Lab, target: Target) -> str:
     line = lab.ledger()["actions"]["terminate_instance"]
     assert line["status"] == "SKIPPED"
     assert "aws ec2 terminate-instances" in line["detail"]
-    assert [one["detail"] for one in _events(lab)[2] if one["event"] == "task"]
+    assert [event["detail"] for event in _events(lab)[2] if event["event"] == "task"]
     return str(line["detail"])
 
 
@@ -382,7 +382,9 @@ def test_volumes_stay_unless_that_is_switched_off(
         got = lab.see("ec2").describe_instances(InstanceIds=[lab.ids["instance"]])["Reservations"][
             0
         ]["Instances"][0]
-        seen.append([one["Ebs"]["DeleteOnTermination"] for one in got["BlockDeviceMappings"]])
+        seen.append(
+            [mapping["Ebs"]["DeleteOnTermination"] for mapping in got["BlockDeviceMappings"]]
+        )
 
     lab.hooks.append(("TerminateInstances", look))
     finished(lab, target)

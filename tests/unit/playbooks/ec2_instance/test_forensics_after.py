@@ -44,7 +44,7 @@ def send_parts(
                 PartNumber=number,
                 Body=b"m" * size,
             )
-        [index] = [one for one in lab.stored() if one.endswith("index.tsv")]
+        [index] = [stored for stored in lab.stored() if stored.endswith("index.tsv")]
         text = lab.s3.get_object(Bucket=BUCKET, Key=index)["Body"].read().decode()
         line = f"memory.lime\t{size * len(numbers)}\t{'a' * 64}\t{len(numbers)}\t{state}"
         lab.s3.put_object(Bucket=BUCKET, Key=index, Body=f"{text}\n{line}\n".encode())
@@ -61,7 +61,7 @@ def test_memory_comes_in_parts(lab: ForensicsLab) -> None:
     send_parts(lab, (1, 2))
     part = lab.finish()
     assert part.outcome == "COMPLETE", part.detail
-    [dump] = [one for one in part.objects if one["what"] == "memory"]
+    [dump] = [stored for stored in part.objects if stored["what"] == "memory"]
     assert dump["bytes"] == 10 * 1024 * 1024 and dump["sha256"] == "a" * 64
     assert lab.s3.head_object(Bucket=BUCKET, Key=dump["key"])["ContentLength"] == dump["bytes"]
     assert "unverified" in part.detail
@@ -74,7 +74,7 @@ def test_memory_up_to_the_first_gap(lab: ForensicsLab) -> None:
     part = lab.finish()
     assert part.outcome == "PARTIAL"
     assert "memory.lime: only its first 5242880 bytes arrived" in part.detail
-    [dump] = [one for one in part.objects if one["what"] == "memory"]
+    [dump] = [stored for stored in part.objects if stored["what"] == "memory"]
     assert dump["sha256"] == "", "the instance's hash is of the whole, not of this"
     assert uploads_open(lab) == 0
 

@@ -148,7 +148,7 @@ def test_the_window_and_the_interfaces_of_a_log_group(evidence: EvidenceLab) -> 
     (name,) = evidence.stored
     assert name == f"{evidence.ids['instance']}/flow-logs/{id}-001.jsonl.gz"
     assert [json.loads(line)["message"] for line in evidence.lines(name)] == inside
-    assert [one["key"] for one in part.objects] == [f"incidents/inc-0123456789abcdef/{name}"]
+    assert [stored["key"] for stored in part.objects] == [f"incidents/inc-0123456789abcdef/{name}"]
     # 10 minutes to the first event, 60 before it
     start, end = part.state["window"]
     assert 69 * 60 < end - start < 71 * 60

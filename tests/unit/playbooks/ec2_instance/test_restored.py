@@ -226,9 +226,9 @@ def test_each_session_names_what_it_restores_and_nothing_else(lab: Lab) -> None:
                 if not action.split(":")[1].startswith(("Describe", "Get")):
                     resources = statement["Resource"]
                     wide = [
-                        one
-                        for one in ([resources] if isinstance(resources, str) else resources)
-                        if one.endswith("/*")
+                        resource
+                        for resource in ([resources] if isinstance(resources, str) else resources)
+                        if resource.endswith("/*")
                     ]
                     assert statement["Resource"] != "*"
                     assert not wide or action == "ec2:ModifyInstanceAttribute", (

@@ -83,7 +83,7 @@ def test_every_session_policy_fits_and_names_what_it_changes(lab: Lab) -> None:
     text = json.dumps(lab.policies)
     for kind in ("interfaces", "addresses"):
         assert all(id in text for id in scope[kind])
-    assert all(one["arn"] in text for one in scope["target_groups"])
+    assert all(target["arn"] in text for target in scope["target_groups"])
 
 
 def test_what_is_switched_off_is_not_allowed(lab: Lab) -> None:
@@ -144,11 +144,11 @@ def rounds(calls: list[Call], until: Call) -> int:
     ``until``.
     """
     depth: dict[int, int] = {}
-    for call in sorted(calls, key=lambda one: one.start):
+    for call in sorted(calls, key=lambda made: made.start):
         earlier = [
-            depth[id(one)]
-            for one in calls
-            if one.end and one.end <= call.start and id(one) in depth
+            depth[id(made)]
+            for made in calls
+            if made.end and made.end <= call.start and id(made) in depth
         ]
         depth[id(call)] = 1 + max(earlier, default=0)
     return depth[id(until)]

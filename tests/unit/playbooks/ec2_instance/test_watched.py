@@ -156,7 +156,7 @@ def test_whatever_is_undone_is_a_breach(
     undo(lab)
     step, more = _check(lab, monkeypatch)
     assert step.status is Status.CONTAINMENT_LOST
-    assert {one.split(" ")[0] for one in more["breach"]["checks"]} == {check}
+    assert {check.split(" ")[0] for check in more["breach"]["checks"]} == {check}
 
 
 def test_what_stands_is_contained(
@@ -176,8 +176,8 @@ def test_every_name_that_a_call_undoing_it_would_give_is_kept(
         "IamInstanceProfileAssociations"
     ]
     addresses = [
-        one["PrivateIpAddress"]
-        for one in lab.see("ec2").describe_network_interfaces()["NetworkInterfaces"]
+        interface["PrivateIpAddress"]
+        for interface in lab.see("ec2").describe_network_interfaces()["NetworkInterfaces"]
     ]
     wanted = {
         target.id,

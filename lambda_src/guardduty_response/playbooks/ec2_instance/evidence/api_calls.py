@@ -44,13 +44,13 @@ def run(instance: InstanceContext, before: Json) -> EvidenceItem:
         objects += _look_up(instance, state, window, until)
     if query.is_complete(state["questions"]) and "trails" not in state:
         state["trails"] = list_trails(instance)
-    for trail in [one for one in state.get("trails", []) if not one.get("done")]:
+    for trail in [trail for trail in state.get("trails", []) if not trail.get("done")]:
         if time.monotonic() < until:
             objects += read_trail(
                 instance,
                 trail,
                 _narrow(window, state),
-                [one["value"] for one in state["questions"]],
+                [lookup["value"] for lookup in state["questions"]],
             )
     if not query.is_complete(state["questions"]) or not query.is_complete(state["trails"]):
         return EvidenceItem(Outcome.RUNNING, _text(state, window), 1, objects, state=state)
@@ -139,10 +139,10 @@ def _late(
             objects,
             state=state,
         )
-    for one in state["questions"]:
-        if not one.get("note"):
-            one |= {"done": False, "token": "", "pages": 0, "until": state["round"]}
-            one.pop("oldest", None)
+    for lookup in state["questions"]:
+        if not lookup.get("note"):
+            lookup |= {"done": False, "token": "", "pages": 0, "until": state["round"]}
+            lookup.pop("oldest", None)
     return EvidenceItem(
         Outcome.RUNNING, f"{_text(state, window)}; asking for late events", 1, objects, state=state
     )
@@ -150,17 +150,19 @@ def _late(
 
 def _text(state: Json, window: TimeRange) -> str:
     said = []
-    for one in state["questions"]:
-        found = f"{one['found']} events of {one['key']} {one['value']}"
+    for lookup in state["questions"]:
+        found = f"{lookup['found']} events of {lookup['key']} {lookup['value']}"
         said.append(
-            f"{one['key']} {one['value']} {one['note']}"
-            if one.get("note")
-            else f"{found} ({one['cut']})"
-            if one.get("cut")
+            f"{lookup['key']} {lookup['value']} {lookup['note']}"
+            if lookup.get("note")
+            else f"{found} ({lookup['cut']})"
+            if lookup.get("cut")
             else found
         )
     said += [
-        f"trail {one['name']}: {one['note']}" for one in state.get("trails", []) if one.get("note")
+        f"trail {trail['name']}: {trail['note']}"
+        for trail in state.get("trails", [])
+        if trail.get("note")
     ]
     until = iso(state.get("round") or window.end)
     return (
@@ -190,12 +192,12 @@ def _end(
     ]
     state["rows"], state["recent"] = {}, []  # written out: the record keeps the short version
     text, region = _text(state, window), instance.target.region
-    left = [one for one in state["questions"] if one.get("note") or one.get("cut")]
-    tasks = [query.command(one, window, region) for one in left] + [
-        one["task"] for one in state["trails"] if one.get("task")
+    left = [lookup for lookup in state["questions"] if lookup.get("note") or lookup.get("cut")]
+    tasks = [query.command(unread, window, region) for unread in left] + [
+        trail["task"] for trail in state["trails"] if trail.get("task")
     ]
     outcome = Outcome.COMPLETE if not tasks else Outcome.PARTIAL
-    if all(one.get("note") for one in state["questions"]):
+    if all(lookup.get("note") for lookup in state["questions"]):
         outcome = Outcome.FAILED
     task = f"read the rest of the API calls of {instance.id}: {'; '.join(tasks)}" if tasks else ""
     return EvidenceItem(outcome, text, 0, objects, task, state)

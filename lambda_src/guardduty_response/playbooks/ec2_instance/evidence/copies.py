@@ -95,9 +95,9 @@ def run(instance: InstanceContext, before: Json) -> EvidenceItem:
         if not made or made.get("outcome") == Outcome.RUNNING:
             return EvidenceItem(Outcome.RUNNING, "waits for the snapshot set", 30, state=state)
         done = [
-            one
-            for one in made.get("state", {}).get("snapshots", [])
-            if one.get("state") == "completed"
+            snapshot
+            for snapshot in made.get("state", {}).get("snapshots", [])
+            if snapshot.get("state") == "completed"
         ]
         if not done:
             return EvidenceItem(
@@ -105,7 +105,7 @@ def run(instance: InstanceContext, before: Json) -> EvidenceItem:
             )
         state = {
             "since": int(time.time()),
-            "set": [{"source": one["id"], "volume": one["volume"]} for one in done],
+            "set": [{"source": snapshot["id"], "volume": snapshot["volume"]} for snapshot in done],
         }
     return Copying(instance, to, state).step()
 
@@ -129,11 +129,11 @@ class Copying:
         self.place(own, "copy", self.set)
         if at_home:
             # the instance is the forensics account's own: there is nobody to share with
-            for one in self.set:
-                one["shared"] = one.get("copy_state") == "completed"
+            for entry in self.set:
+                entry["shared"] = entry.get("copy_state") == "completed"
         else:
             self.share(own)
-            ready = [one for one in self.set if one.get("shared")]
+            ready = [entry for entry in self.set if entry.get("shared")]
             if self.to.role and ready:
                 self.vault(ready)
         return self.part(vault=bool(self.to.role) and not at_home)
@@ -146,18 +146,20 @@ class Copying:
         """
         source = "source" if where == "copy" else "copy"
         tag = f"{self.target_context.prefix}-copy-of"
-        wanted = {one[source]: one for one in entries if not one.get("error")}
-        if not wanted or all(one.get(f"{where}_state") == "completed" for one in wanted.values()):
+        wanted = {entry[source]: entry for entry in entries if not entry.get("error")}
+        if not wanted or all(
+            entry.get(f"{where}_state") == "completed" for entry in wanted.values()
+        ):
             return
         listed = ec2.describe_snapshots(
             OwnerIds=["self"], Filters=[{"Name": f"tag:{tag}", "Values": sorted(wanted)}]
         )["Snapshots"]
         for found in listed:
-            one = wanted[next(pair["Value"] for pair in found["Tags"] if pair["Key"] == tag)]
-            if one.get(where) in (None, found["SnapshotId"]):
-                one[where], one[f"{where}_state"] = found["SnapshotId"], str(found.get("State"))
-                self.judge(one, where, found)
-        missing = [one for one in wanted.values() if not one.get(where)]
+            entry = wanted[next(pair["Value"] for pair in found["Tags"] if pair["Key"] == tag)]
+            if entry.get(where) in (None, found["SnapshotId"]):
+                entry[where], entry[f"{where}_state"] = found["SnapshotId"], str(found.get("State"))
+                self.judge(entry, where, found)
+        missing = [entry for entry in wanted.values() if not entry.get(where)]
         if not missing:
             return
         asked = self.state.setdefault("asked", {})
@@ -166,11 +168,11 @@ class Copying:
             return
         # Before the calls: if this one dies, the next has to look for its copies first.
         self.remember({**self.state, "asked": {**asked, where: int(time.time())}})
-        for one in missing:
-            if not self.copy(ec2, where, one, one[source]):
+        for entry in missing:
+            if not self.copy(ec2, where, entry, entry[source]):
                 return
 
-    def copy(self, ec2: Any, where: str, one: Json, source: str) -> bool:
+    def copy(self, ec2: Any, where: str, entry: Json, source: str) -> bool:
         """Asks for one copy. False: AWS has no room for another yet."""
         pairs = {
             f"{self.target_context.prefix}-incident": self.target_context.context.incident_id,
@@ -185,7 +187,7 @@ class Copying:
                 KmsKeyId=self.to.key,
                 Description=(
                     f"{self.target_context.prefix} {self.target_context.context.incident_id} "
-                    f"{self.target_context.id} {one['volume']}"
+                    f"{self.target_context.id} {entry['volume']}"
                 ),
                 TagSpecifications=[
                     {
@@ -200,19 +202,19 @@ class Copying:
             if error_code(error) in BUSY or is_transient(error):
                 self.waits = f"copies wait ({describe_error(error)})"
                 return False
-            one["error"] = f"{source} could not be copied: {self.blame(describe_error(error))}"
+            entry["error"] = f"{source} could not be copied: {self.blame(describe_error(error))}"
             return True
-        one[where], one[f"{where}_state"] = got["SnapshotId"], "pending"
+        entry[where], entry[f"{where}_state"] = got["SnapshotId"], "pending"
         self.requests.append(clients.request_id(got))
         return True
 
-    def judge(self, one: Json, where: str, found: Json) -> None:
-        if one[f"{where}_state"] == "error":
+    def judge(self, entry: Json, where: str, found: Json) -> None:
+        if entry[f"{where}_state"] == "error":
             said = str(found.get("StateMessage") or "AWS gives no reason")
-            one["error"] = f"copy {one[where]} of {one['source']} failed: {self.blame(said)}"
-        elif one[f"{where}_state"] == "completed" and found.get("KmsKeyId") != self.to.key:
-            one["error"] = (
-                f"copy {one[where]} is under {found.get('KmsKeyId') or 'no key'}, not under the"
+            entry["error"] = f"copy {entry[where]} of {entry['source']} failed: {self.blame(said)}"
+        elif entry[f"{where}_state"] == "completed" and found.get("KmsKeyId") != self.to.key:
+            entry["error"] = (
+                f"copy {entry[where]} is under {found.get('KmsKeyId') or 'no key'}, not under the"
                 " forensics key"
             )
 
@@ -236,35 +238,35 @@ class Copying:
     # -- sharing -----------------------------------------------------------------------------------
 
     def share(self, ec2: Any) -> None:
-        for one in self.set:
-            if one.get("error") or one.get("shared") or one.get("copy_state") != "completed":
+        for entry in self.set:
+            if entry.get("error") or entry.get("shared") or entry.get("copy_state") != "completed":
                 continue
             try:
                 got = ec2.modify_snapshot_attribute(
-                    SnapshotId=one["copy"],
+                    SnapshotId=entry["copy"],
                     Attribute="createVolumePermission",
                     OperationType="add",
                     UserIds=[self.to.account],
                 )
                 seen = ec2.describe_snapshot_attribute(
-                    SnapshotId=one["copy"], Attribute="createVolumePermission"
+                    SnapshotId=entry["copy"], Attribute="createVolumePermission"
                 )
             except ClientError as error:
                 if is_transient(error):
                     self.waits = f"sharing waits ({describe_error(error)})"
                     return
-                one["error"] = (
-                    f"{one['copy']} could not be shared with {self.to.account}:"
+                entry["error"] = (
+                    f"{entry['copy']} could not be shared with {self.to.account}:"
                     f" {self.blame(describe_error(error))}"
                 )
                 continue
             self.requests.append(clients.request_id(got))
             users = [given.get("UserId") for given in seen["CreateVolumePermissions"]]
             if self.to.account in users:
-                one["shared"] = True
+                entry["shared"] = True
             else:
-                one["error"] = (
-                    f"{one['copy']} was shared with {self.to.account}, but reads back as shared"
+                entry["error"] = (
+                    f"{entry['copy']} was shared with {self.to.account}, but reads back as shared"
                     f" with {users or 'nobody'}"
                 )
 
@@ -275,9 +277,9 @@ class Copying:
             if is_transient(error):
                 self.waits = f"copies wait ({describe_error(error)})"
                 return
-            for one in ready:
-                one["error"] = (
-                    f"{one['copy']} is shared but not copied into {self.to.account}: role"
+            for entry in ready:
+                entry["error"] = (
+                    f"{entry['copy']} is shared but not copied into {self.to.account}: role"
                     f" {self.to.role} there cannot be used ({describe_error(error)}). Deploy"
                     " modules/forensics-account there with this name_prefix and security account"
                 )
@@ -290,9 +292,9 @@ class Copying:
         )
 
     def part(self, vault: bool) -> EvidenceItem:
-        good = [one for one in self.set if not one.get("error") and one.get("shared")]
-        good = [one for one in good if not vault or one.get("vault_state") == "completed"]
-        bad = [one for one in self.set if one.get("error")]
+        good = [entry for entry in self.set if not entry.get("error") and entry.get("shared")]
+        good = [entry for entry in good if not vault or entry.get("vault_state") == "completed"]
+        bad = [entry for entry in self.set if entry.get("error")]
         left = len(self.set) - len(good) - len(bad)
         polls = self.state.get("polls", 0)
         self.state["polls"] = polls + 1
@@ -309,7 +311,9 @@ class Copying:
             text += f"; {left} not complete after {LIMIT_SECONDS // 3600} hours"
         if len(good) == len(self.set):
             return EvidenceItem(Outcome.COMPLETE, text, state=self.state, request_ids=self.requests)
-        outcome = Outcome.PARTIAL if any(one.get("shared") for one in self.set) else Outcome.FAILED
+        outcome = (
+            Outcome.PARTIAL if any(entry.get("shared") for entry in self.set) else Outcome.FAILED
+        )
         task = (
             f"give the forensics account {self.to.account} the snapshots that failed:"
             f" {self.by_hand(vault)}"
@@ -318,9 +322,9 @@ class Copying:
 
     def text(self, good: list[Json], bad: list[Json], left: int) -> str:
         said = [
-            f"{one['source']} -> {one['copy']}"
-            + (f" -> {one['vault']} in {self.to.account}" if one.get("vault") else "")
-            for one in good
+            f"{entry['source']} -> {entry['copy']}"
+            + (f" -> {entry['vault']} in {self.to.account}" if entry.get("vault") else "")
+            for entry in good
         ]
         out = [
             f"{len(good)} of {len(self.set)} under the forensics key and shared with"
@@ -334,26 +338,26 @@ class Copying:
                     else f"none of {len(self.set)} reached {self.to.account}"
                 )
             ]
-        return "; ".join(out + [one["error"] for one in bad])
+        return "; ".join(out + [entry["error"] for entry in bad])
 
     def by_hand(self, vault: bool) -> str:
         out, region = [], self.target_context.target.region
-        for one in self.set:
-            if one.get("copy_state") != "completed":
+        for entry in self.set:
+            if entry.get("copy_state") != "completed":
                 out.append(
                     f"aws ec2 copy-snapshot --source-region {region} --source-snapshot-id"
-                    f" {one['source']} --encrypted --kms-key-id {self.to.key} --region {region}"
+                    f" {entry['source']} --encrypted --kms-key-id {self.to.key} --region {region}"
                 )
-            elif not one.get("shared"):
+            elif not entry.get("shared"):
                 out.append(
-                    f"aws ec2 modify-snapshot-attribute --snapshot-id {one['copy']} --attribute"
+                    f"aws ec2 modify-snapshot-attribute --snapshot-id {entry['copy']} --attribute"
                     f" createVolumePermission --operation-type add --user-ids {self.to.account}"
                     f" --region {region}"
                 )
-            elif vault and one.get("vault_state") != "completed":
+            elif vault and entry.get("vault_state") != "completed":
                 out.append(
                     f"in {self.to.account}: aws ec2 copy-snapshot --source-region {region}"
-                    f" --source-snapshot-id {one['copy']} --encrypted --kms-key-id {self.to.key}"
+                    f" --source-snapshot-id {entry['copy']} --encrypted --kms-key-id {self.to.key}"
                     f" --region {region}"
                 )
         return "; ".join(out)
@@ -407,7 +411,7 @@ def member_policy(instance: InstanceContext, to: Forensics, entries: list[Json])
             ],
         ),
     ]
-    exact = [*_copying(instance, [one["source"] for one in entries]), *rest]
+    exact = [*_copying(instance, [entry["source"] for entry in entries]), *rest]
     # An instance may have more volumes than a session policy holds ARNs of.
     return exact if fits(*exact) else [*_copying(instance, ["*"]), *rest]
 

@@ -196,16 +196,18 @@ def _missing(instance: InstanceContext) -> tuple[str, bool]:
         )
     if wide := next(filter(None, map(endpoint_only, current.groups.values())), ""):
         return wide, False
-    left = [one.id for one in current.interfaces if not closed(instance, current, one)]
+    left = [
+        interface.id for interface in current.interfaces if not closed(instance, current, interface)
+    ]
     if left:
         return f"{', '.join(left)} does not carry the endpoint-only group", True
     got = ec2.describe_iam_instance_profile_associations(
         Filters=filters(**{"instance-id": instance.id})
     )
     live = [
-        one
-        for one in got["IamInstanceProfileAssociations"]
-        if one["State"] in ("associating", "associated")
+        association
+        for association in got["IamInstanceProfileAssociations"]
+        if association["State"] in ("associating", "associated")
     ]
     has = name_of(live[0]["IamInstanceProfile"]["Arn"]) if live else "none"
     return ("", True) if has == wanted else (f"its instance profile is {has}, not {wanted}", True)
@@ -350,9 +352,9 @@ def _found_again(instance: InstanceContext, settings: Json, state: Json) -> Evid
     )
     ssm, comment = session.client("ssm"), _comment(instance, state)
     found = [
-        one
-        for one in ssm.list_commands(InstanceId=instance.id, MaxResults=50)["Commands"]
-        if one.get("Comment") == comment
+        command
+        for command in ssm.list_commands(InstanceId=instance.id, MaxResults=50)["Commands"]
+        if command.get("Comment") == comment
     ]
     if found:
         state["command"] = found[0]["CommandId"]
@@ -411,7 +413,7 @@ def _judged(instance: InstanceContext, state: Json, ending: str, success: bool) 
     made = Uploads(**state["uploads"])
     got = uploads.harvest(instance, made)
     expected = len(made.names) + bool(made.memory)
-    files = [one for one in got.objects if not one["key"].endswith("/" + uploads.INDEX)]
+    files = [stored for stored in got.objects if not stored["key"].endswith("/" + uploads.INDEX)]
     whole = success and not got.problems
     outcome = (Outcome.COMPLETE if whole else Outcome.PARTIAL) if files else Outcome.FAILED
     late = (

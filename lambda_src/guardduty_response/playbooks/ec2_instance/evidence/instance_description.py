@@ -107,7 +107,7 @@ def run(instance: InstanceContext, _before: Json) -> EvidenceItem:
     )
     if not console:
         said.append("console and screenshot switched off (capture_console)")
-    text = "; ".join([", ".join(one["key"].rsplit("/", 1)[-1] for one in objects), *said])
+    text = "; ".join([", ".join(stored["key"].rsplit("/", 1)[-1] for stored in objects), *said])
     if not missing:
         return EvidenceItem(Outcome.COMPLETE, text, objects=objects)
     return EvidenceItem(Outcome.PARTIAL, f"{text}; missing: {'; '.join(missing)}", objects=objects)
@@ -123,9 +123,9 @@ def session(instance: InstanceContext) -> clients.Session:
 def _reads(instance: InstanceContext, ec2: Any, found: Json) -> Json:
     groups = sorted(
         {
-            one["GroupId"]
+            group["GroupId"]
             for eni in found.get("NetworkInterfaces") or []
-            for one in eni.get("Groups") or []
+            for group in eni.get("Groups") or []
         }
     )
     attached = filters(**{"attachment.instance-id": instance.id})

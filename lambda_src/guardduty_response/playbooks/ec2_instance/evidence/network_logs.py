@@ -81,11 +81,14 @@ def _discover(instance: InstanceContext, state: Json) -> EvidenceItem | None:
     ).client("ec2")
     interfaces = _interfaces(instance, ec2)
     ids, subnets, vpcs = (
-        sorted({one[key] for one in interfaces if one[key]}) for key in ("id", "subnet", "vpc")
+        sorted({interface[key] for interface in interfaces if interface[key]})
+        for key in ("id", "subnet", "vpc")
     )
     state["who"] = {
         "ids": ids,
-        "addresses": sorted({address for one in interfaces for address in one["addresses"]}),
+        "addresses": sorted(
+            {address for interface in interfaces for address in interface["addresses"]}
+        ),
     }
     request: Json = {"Filters": [{"Name": "resource-id", "Values": [*ids, *subnets, *vpcs]}]}
     found: list[Json] = []
@@ -95,7 +98,7 @@ def _discover(instance: InstanceContext, state: Json) -> EvidenceItem | None:
         if not got.get("NextToken"):
             break
         request["NextToken"] = got["NextToken"]
-    state["sources"] = [_source(instance, one) for one in found]
+    state["sources"] = [_source(instance, flow_log) for flow_log in found]
     if found:
         return None
     if not ids:
@@ -134,31 +137,31 @@ def _interfaces(instance: InstanceContext, ec2: Any) -> list[Json]:
             got = []
     out = [
         {
-            "id": one["NetworkInterfaceId"],
-            "subnet": one.get("SubnetId", ""),
-            "vpc": one.get("VpcId", ""),
+            "id": described["NetworkInterfaceId"],
+            "subnet": described.get("SubnetId", ""),
+            "vpc": described.get("VpcId", ""),
             "addresses": [
                 str(ip.get("PrivateIpAddress") or ip.get("Ipv6Address"))
                 for ip in [
-                    *(one.get("PrivateIpAddresses") or []),
-                    *(one.get("Ipv6Addresses") or []),
+                    *(described.get("PrivateIpAddresses") or []),
+                    *(described.get("Ipv6Addresses") or []),
                 ]
             ],
         }
-        for one in got
+        for described in got
     ]
     said = get(instance.context.finding.detail, "resource", "instanceDetails", "networkInterfaces")
     if not out and isinstance(said, list):
         out = [
             {
-                "id": str(get(one, "networkInterfaceId") or ""),
-                "subnet": str(get(one, "subnetId") or ""),
-                "vpc": str(get(one, "vpcId") or ""),
-                "addresses": [str(get(one, "privateIpAddress") or "")],
+                "id": str(get(named, "networkInterfaceId") or ""),
+                "subnet": str(get(named, "subnetId") or ""),
+                "vpc": str(get(named, "vpcId") or ""),
+                "addresses": [str(get(named, "privateIpAddress") or "")],
             }
-            for one in said
+            for named in said
         ]
-    return [one for one in out if one["id"]]
+    return [interface for interface in out if interface["id"]]
 
 
 def _source(instance: InstanceContext, flow: Json) -> Json:
@@ -280,14 +283,14 @@ def _group(instance: InstanceContext, state: Json, source: Json, window: TimeRan
         if source["token"]:
             request["nextToken"] = source["token"]
 
-        def take(one: Json, prefix: str = prefix) -> None:
+        def take(event: Json, prefix: str = prefix) -> None:
             if (
-                str(one.get("logStreamName", "")).startswith(prefix)
-                and one.get("ingestionTime", since) >= since
+                str(event.get("logStreamName", "")).startswith(prefix)
+                and event.get("ingestionTime", since) >= since
             ):
                 lines.append(
                     log_reader.jsonl(
-                        {key: one.get(key) for key in ("logStreamName", "timestamp", "message")}
+                        {key: event.get(key) for key in ("logStreamName", "timestamp", "message")}
                     )
                 )
 
@@ -340,17 +343,19 @@ def _bucket(instance: InstanceContext, state: Json, source: Json, window: TimeRa
 
     def read(prefix: str) -> bool:
         """False: this call has done its share, or the flow log its own."""
-        for one in log_reader.list_objects(s3, source["bucket"], prefix, source["after"], window):
-            if state.get("round") and one["LastModified"].timestamp() < _read_until(state):
+        for stored in log_reader.list_objects(
+            s3, source["bucket"], prefix, source["after"], window
+        ):
+            if state.get("round") and stored["LastModified"].timestamp() < _read_until(state):
                 continue  # read in the first round
-            if source["objects"] >= MOST_OBJECTS or source["bytes"] + one["Size"] > MOST_BYTES:
+            if source["objects"] >= MOST_OBJECTS or source["bytes"] + stored["Size"] > MOST_BYTES:
                 source["cut"] = (
                     f"cut off after {source['objects']} objects of {source['bytes']} bytes, at"
-                    f" {one['Key']}"
+                    f" {stored['Key']}"
                 )
                 return False
             if source["parquet"]:
-                content = s3.get_object(Bucket=source["bucket"], Key=one["Key"])["Body"].read()
+                content = s3.get_object(Bucket=source["bucket"], Key=stored["Key"])["Body"].read()
                 out.extend(
                     _store(
                         instance,
@@ -358,19 +363,21 @@ def _bucket(instance: InstanceContext, state: Json, source: Json, window: TimeRa
                         source,
                         content,
                         "parquet",
-                        f"flow log records as delivered, all of it: {one['Key']}",
+                        f"flow log records as delivered, all of it: {stored['Key']}",
                     )
                 )
             else:
                 lines.extend(
                     keep(
-                        log_reader.read_lines(s3, source["bucket"], one["Key"]),
+                        log_reader.read_lines(s3, source["bucket"], stored["Key"]),
                         state["who"],
                         header=not lines,
                     )
                 )
             source.update(
-                objects=source["objects"] + 1, bytes=source["bytes"] + one["Size"], after=one["Key"]
+                objects=source["objects"] + 1,
+                bytes=source["bytes"] + stored["Size"],
+                after=stored["Key"],
             )
             if time.monotonic() >= until or sum(map(len, lines)) > log_reader.OBJECT_BYTES:
                 return False

@@ -63,10 +63,10 @@ def _healthy(session: Any, instance: InstanceContext, group: str) -> tuple[int, 
     if not found:
         return 0, []
     ids = [
-        one["InstanceId"]
-        for one in found[0]["Instances"]
-        if (one["LifecycleState"], one["HealthStatus"].lower()) == ("InService", "healthy")
-        and one["InstanceId"] != instance.id
+        member["InstanceId"]
+        for member in found[0]["Instances"]
+        if (member["LifecycleState"], member["HealthStatus"].lower()) == ("InService", "healthy")
+        and member["InstanceId"] != instance.id
     ]
     return int(found[0]["DesiredCapacity"]), ids
 
@@ -78,13 +78,17 @@ def _lacks(session: Any, instance: InstanceContext, wanted: int, ids: list[str])
     elb = session.client("elbv2")
     for arn in sorted(
         {
-            one["arn"]
-            for one in instance.before_state("target_groups") or []
-            if one["id"] == instance.id
+            target["arn"]
+            for target in instance.before_state("target_groups") or []
+            if target["id"] == instance.id
         }
     ):
         health = elb.describe_target_health(TargetGroupArn=arn)["TargetHealthDescriptions"]
-        good = {one["Target"]["Id"] for one in health if one["TargetHealth"]["State"] == "healthy"}
+        good = {
+            target["Target"]["Id"]
+            for target in health
+            if target["TargetHealth"]["State"] == "healthy"
+        }
         if missing := [id for id in ids if id not in good]:
             return f"{', '.join(missing)} not healthy in target group {arn.split('/')[1]}"
     return ""
@@ -98,7 +102,7 @@ def _last_activity(session: Any, group: str) -> str:
         )["Activities"]
     except AWS_ERRORS as error:
         return f"; why could not be read ({describe_error(error)})"
-    failed = [one for one in got if one["StatusCode"] in ("Failed", "Cancelled")]
+    failed = [activity for activity in got if activity["StatusCode"] in ("Failed", "Cancelled")]
     return (
         f"; Auto Scaling says: {failed[0].get('StatusMessage', failed[0]['StatusCode'])[:300]}"
         if failed

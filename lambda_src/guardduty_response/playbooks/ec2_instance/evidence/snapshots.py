@@ -151,8 +151,8 @@ def _start(instance: InstanceContext, ec2: Any, state: Json) -> EvidenceItem:
             ec2 = session(instance, volumes).client("ec2")
         got = _create(instance, ec2, mine, state)
         requests = [clients.request_id(got)]
-    state["ids"] = [one["SnapshotId"] for one in got["Snapshots"]]
-    state["snapshots"] = [_facts(one) for one in got["Snapshots"]]
+    state["ids"] = [snapshot["SnapshotId"] for snapshot in got["Snapshots"]]
+    state["snapshots"] = [_facts(snapshot) for snapshot in got["Snapshots"]]
     text = f"snapshots under way: {', '.join(state['ids'])}"
     return EvidenceItem(Outcome.RUNNING, text, pace(0), state=state, request_ids=requests)
 
@@ -192,14 +192,14 @@ def _create(instance: InstanceContext, ec2: Any, mine: dict[str, str], state: Js
     return got
 
 
-def _facts(one: Json) -> Json:
+def _facts(snapshot: Json) -> Json:
     return {
-        "id": one["SnapshotId"],
-        "volume": one.get("VolumeId", ""),
-        "state": str(one.get("State", "pending")),
-        "encrypted": bool(one.get("Encrypted")),
-        "kms_key_id": one.get("KmsKeyId") or "",
-        "gib": one.get("VolumeSize", 0),
+        "id": snapshot["SnapshotId"],
+        "volume": snapshot.get("VolumeId", ""),
+        "state": str(snapshot.get("State", "pending")),
+        "encrypted": bool(snapshot.get("Encrypted")),
+        "kms_key_id": snapshot.get("KmsKeyId") or "",
+        "gib": snapshot.get("VolumeSize", 0),
     }
 
 
@@ -208,13 +208,13 @@ def _poll(instance: InstanceContext, ec2: Any, state: Json) -> EvidenceItem:
     got = ec2.describe_snapshots(
         OwnerIds=["self"], Filters=[{"Name": "snapshot-id", "Values": ids}]
     )["Snapshots"]
-    seen = {one["SnapshotId"]: _facts(one) for one in got}
-    known = {one["id"]: one for one in state.get("snapshots", [])}
+    seen = {snapshot["SnapshotId"]: _facts(snapshot) for snapshot in got}
+    known = {snapshot["id"]: snapshot for snapshot in state.get("snapshots", [])}
     state["snapshots"] = [
         seen.get(id) or {**known.get(id, {"id": id}), "state": "missing"} for id in ids
     ]
     state["polls"] = polls + 1
-    states = {one["id"]: str(one["state"]) for one in state["snapshots"]}
+    states = {snapshot["id"]: str(snapshot["state"]) for snapshot in state["snapshots"]}
     text = ", ".join(f"{id} {now}" for id, now in states.items())
     if set(states.values()) == {"completed"}:
         lost = _instance_storage(ec2, state)
@@ -225,7 +225,7 @@ def _poll(instance: InstanceContext, ec2: Any, state: Json) -> EvidenceItem:
     wait = "pending" in states.values() and time.time() - state["since"] < POLL_SECONDS
     if "error" not in states.values() and (wait or polls < 4):  # new ones may not be listed at once
         progress = ", ".join(
-            f"{one['SnapshotId']} {one.get('Progress', '')}".strip() for one in got
+            f"{snapshot['SnapshotId']} {snapshot.get('Progress', '')}".strip() for snapshot in got
         )
         return EvidenceItem(
             Outcome.RUNNING,
@@ -239,8 +239,9 @@ def _poll(instance: InstanceContext, ec2: Any, state: Json) -> EvidenceItem:
 def _encryption(snapshots: list[Json]) -> str:
     keys = sorted(
         {
-            one.get("kms_key_id") or ("a key AWS does not show" if one.get("encrypted") else "")
-            for one in snapshots
+            snapshot.get("kms_key_id")
+            or ("a key AWS does not show" if snapshot.get("encrypted") else "")
+            for snapshot in snapshots
         }
     )
     return "; ".join(f"encrypted with {key}" if key else "not encrypted" for key in keys)
@@ -256,7 +257,7 @@ def _instance_storage(ec2: Any, state: Json) -> str:
         )
     except AWS_ERRORS:
         return ""
-    if not any(one.get("InstanceStorageSupported") for one in types):
+    if not any(instance_type.get("InstanceStorageSupported") for instance_type in types):
         return ""
     return (
         f"; instance-store volumes of {state['type']} are not in it: no snapshot can hold them, and"

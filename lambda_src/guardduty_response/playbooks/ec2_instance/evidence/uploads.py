@@ -193,7 +193,7 @@ def harvest(instance: InstanceContext, uploads: Uploads) -> Arrived:
     upload one way or the other.
     """
     reads = {name: partial(_read, uploads.key(instance, name)) for name in (*uploads.names, INDEX)}
-    found = {name: result_or_raise(one) for name, one in run_all(reads).items()}
+    found = {name: result_or_raise(result) for name, result in run_all(reads).items()}
     out, index = Arrived(), found.pop(INDEX)
     said = _index(index[1] if index else b"", uploads)
     if index is None:
@@ -288,13 +288,15 @@ def _memory(instance: InstanceContext, uploads: Uploads, said: _Said | None, out
     try:
         parts = _parts(s3, where, uploads.upload_id)
         if parts:
-            listed = [{"PartNumber": one["PartNumber"], "ETag": one["ETag"]} for one in parts]
+            listed = [
+                {"PartNumber": section["PartNumber"], "ETag": section["ETag"]} for section in parts
+            ]
             s3.complete_multipart_upload(
                 **where, UploadId=uploads.upload_id, MultipartUpload={"Parts": listed}
             )
         else:
             s3.abort_multipart_upload(**where, UploadId=uploads.upload_id)
-        size = sum(int(one["Size"]) for one in parts)
+        size = sum(int(part["Size"]) for part in parts)
     except ClientError as error:
         if error_code(error) != "NoSuchUpload":
             raise
@@ -314,7 +316,7 @@ def _memory(instance: InstanceContext, uploads: Uploads, said: _Said | None, out
             f"{name}: {seen}"
             + (f" ({said.state} on the instance)" if said and said.state != "ok" else "")
         )
-    out.remarks = [one for one in out.remarks if one]
+    out.remarks = [remark for remark in out.remarks if remark]
 
 
 def _parts(s3: Any, where: Json, upload_id: str) -> list[Json]:
@@ -323,7 +325,7 @@ def _parts(s3: Any, where: Json, upload_id: str) -> list[Json]:
     marker = 0
     while True:
         page = s3.list_parts(**where, UploadId=upload_id, PartNumberMarker=marker)
-        listed |= {int(one["PartNumber"]): one for one in page.get("Parts", [])}
+        listed |= {int(part["PartNumber"]): part for part in page.get("Parts", [])}
         if not page.get("IsTruncated"):
             break
         marker = int(page["NextPartNumberMarker"])
