@@ -13,7 +13,7 @@ import time
 import zlib
 from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypedDict
 
 from guardduty_response.cloudtrail.time_range import Budget, TimeRange
 from guardduty_response.containment.target_context import TargetContext, allow
@@ -25,32 +25,47 @@ STREAM_BYTES = 1 << 30  # of one delivered object read line by line
 _STAMP = re.compile(r"_(\d{8}T\d{4})Z_")
 
 
-def others_running(target_context: TargetContext, name: str) -> bool:
-    """Whether another part is still at work (and not merely waiting for late records itself):
-    then waiting costs nothing.
+class LatePassState(TypedDict, total=False):
+    """What an evidence item keeps of its second pass, for events that are delivered late.
+
+    ``late``: it waits for nothing else any more. ``round``: when the second pass began, in seconds
+    since 1970.
     """
-    parts: Json = target_context.stored.get("evidence") or {}
-    return any(
-        item.get("outcome") == Outcome.RUNNING and not (item.get("state") or {}).get("late")
-        for key, item in parts.items()
-        if key != name
-    )
+
+    late: bool
+    round: int
+
+
+def others_running(target_context: TargetContext, name: str) -> bool:
+    """Says whether an evidence item other than ``name`` is still being collected.
+
+    One that merely waits for late records itself does not count: else two would wait for each
+    other.
+    """
+    stored: Json = target_context.stored.get("evidence") or {}
+    for key, item in stored.items():
+        waits = (item.get("state") or {}).get("late")
+        if key != name and item.get("outcome") == Outcome.RUNNING and not waits:
+            return True
+    return False
 
 
 def wait_for_late_events(
-    target_context: TargetContext, name: str, state: Json, due: float
+    target_context: TargetContext, name: str, state: LatePassState | Json, due: float
 ) -> int | None:
-    """Seconds until what was not delivered yet is asked for, once, and only as long as other
-    evidence is being collected; 0: now, and ``state["round"]`` has begun. None: there is no further
-    round.
+    """Returns the seconds until the second pass, for what was not delivered in the first.
+
+    0: now, and ``state["round"]`` says so. None: there is no second pass, because it has been
+    made, or because waiting would hold up the end of all evidence. ``due``: when everything will
+    have been delivered, in seconds since 1970.
     """
     state["late"] = True
     if state.get("round") or not others_running(target_context, name):
         return None
-    at = time.time()
-    if at < due:
-        return int(max(15, min(60, due - at)))
-    state["round"] = int(at)
+    now = time.time()
+    if now < due:
+        return int(max(15, min(60, due - now)))
+    state["round"] = int(now)
     return 0
 
 

@@ -6,12 +6,18 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, TypedDict
 
 from guardduty_response.containment.target_context import Json, TargetContext
 from guardduty_response.decision.finding import get
 
 CALL_SECONDS = 40.0  # of one call of a part; what is left goes on in the next
+
+
+class TimeRangeState(TypedDict, total=False):
+    """Where an evidence item keeps its time range between calls: [start, end]."""
+
+    window: list[int]
 
 
 @dataclass
@@ -22,7 +28,9 @@ class TimeRange:
     end: int
 
     @staticmethod
-    def of(target_context: TargetContext, state: Json, minutes: float | None = None) -> TimeRange:
+    def of(
+        target_context: TargetContext, state: TimeRangeState | Json, minutes: float | None = None
+    ) -> TimeRange:
         """``minutes`` (``log_window_minutes``) before the finding's first event until the first
         call of this part; kept in ``state``.
         """

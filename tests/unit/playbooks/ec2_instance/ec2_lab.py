@@ -148,7 +148,9 @@ class Lab:
         found = self.see("ec2").describe_iam_instance_profile_associations(
             Filters=[{"Name": "instance-id", "Values": [self.ids["instance"]]}]
         )["IamInstanceProfileAssociations"]
-        return [event["IamInstanceProfile"]["Arn"].rsplit("/", 1)[-1] for event in found]
+        return [
+            association["IamInstanceProfile"]["Arn"].rsplit("/", 1)[-1] for association in found
+        ]
 
     def role_policies(self) -> dict[str, Json]:
         iam = self.see("iam")
@@ -330,8 +332,8 @@ class Lab:
         lab, number = self, len(self.policies)
 
         class Watched(clients.Session):
-            def client(self, service: str) -> Any:
-                client = super().client(service)
+            def client(self, service: str, region: str = "") -> Any:
+                client = super().client(service, region)
                 with _HOOKING:  # branches share a session's clients
                     if not getattr(client, "_hooked", False):
                         lab.hook(client, policy, number)

@@ -12,7 +12,12 @@ from typing import Any
 
 import pytest
 from guardduty_response.containment.contract import Target
-from guardduty_response.playbooks.ec2_instance.evidence import copies, snapshots
+from guardduty_response.containment.target_context import policy
+from guardduty_response.playbooks.ec2_instance.evidence import (
+    copies,
+    forensics_account,
+    snapshots,
+)
 from guardduty_response.playbooks.ec2_instance.instance_context import InstanceContext
 from moto.ec2.models import ec2_backends
 
@@ -317,16 +322,13 @@ def test_no_forensics_account(evidence: EvidenceLab) -> None:
 
 
 def test_session_policies_fit_and_pin_the_account(evidence: EvidenceLab) -> None:
-    target = ready(evidence, "guardduty-response-vault")
-    instance, many = (
-        InstanceContext(evidence.context(), target),
-        [{"source": f"snap-0123456789abcde{i:02}"} for i in range(40)],
-    )
-    to = copies.forensics(instance)
-    assert to is not None
-    member = {"Version": "2012-10-17", "Statement": copies.member_policy(instance, to, many)}
-    few = {"Version": "2012-10-17", "Statement": copies.member_policy(instance, to, many[:3])}
-    vault = {"Version": "2012-10-17", "Statement": copies.vault_policy(instance, to)}
+    instance = InstanceContext(evidence.context(), ready(evidence, "guardduty-response-vault"))
+    many = [f"snap-0123456789abcde{number:02}" for number in range(40)]
+    account = forensics_account.forensics_account(instance)
+    assert account is not None
+    member = policy(*forensics_account.member_policy(instance, account, many))
+    few = policy(*forensics_account.member_policy(instance, account, many[:3]))
+    vault = policy(*forensics_account.forensics_policy(instance, account))
     assert short([member, few, vault])
     assert "snapshot/snap-0123456789abcde02" in json.dumps(few)
     assert "snap-0123" not in json.dumps(member)

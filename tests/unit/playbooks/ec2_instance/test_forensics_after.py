@@ -5,7 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from guardduty_response.playbooks.ec2_instance.evidence import forensics, uploads
+from guardduty_response.playbooks.ec2_instance.evidence import (
+    forensics,
+    forensics_conditions,
+    uploads,
+)
 
 from tests.unit.playbooks.ec2_instance.ec2_lab import INCIDENT, PREFIX
 from tests.unit.playbooks.ec2_instance.forensics_lab import (  # noqa: F401
@@ -161,7 +165,7 @@ def contained(
 def test_after_containment(lab: ForensicsLab) -> None:
     contained(lab)
     lab.agent.on_send = lab.upload()
-    assert forensics.possible_after(lab.target_context) == ""
+    assert forensics_conditions.missing_after(lab.target_context) == ("", True)
     first = lab.step()
     assert first.outcome == "RUNNING" and first.wait_seconds == 15
     assert not forensics.waits(lab.ledger()["evidence"]["forensics"]), "nothing waits for it"
@@ -212,15 +216,17 @@ def test_a_prefix_list_is_an_endpoint() -> None:
         "ToPort": 443,
         "PrefixListIds": [{"PrefixListId": "pl-1"}],
     }
-    assert forensics.endpoint_only({"GroupId": "sg-1", "IpPermissionsEgress": [rule]}) == ""
-    assert "lets nothing out" in forensics.endpoint_only(
+    assert (
+        forensics_conditions.endpoint_only({"GroupId": "sg-1", "IpPermissionsEgress": [rule]}) == ""
+    )
+    assert "lets nothing out" in forensics_conditions.endpoint_only(
         {"GroupId": "sg-1", "IpPermissionsEgress": []}
     )
-    assert "lets something in" in forensics.endpoint_only(
+    assert "lets something in" in forensics_conditions.endpoint_only(
         {"GroupId": "sg-1", "IpPermissions": [rule]}
     )
     wide = {**rule, "Ipv6Ranges": [{"CidrIpv6": "::/0"}]}
-    assert "more than" in forensics.endpoint_only(
+    assert "more than" in forensics_conditions.endpoint_only(
         {"GroupId": "sg-1", "IpPermissionsEgress": [rule, wide]}
     )
 

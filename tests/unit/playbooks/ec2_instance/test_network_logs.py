@@ -17,7 +17,7 @@ import pytest
 from guardduty_response.cloudtrail import log_reader
 from guardduty_response.cloudtrail.time_range import iso
 from guardduty_response.containment.contract import Target
-from guardduty_response.playbooks.ec2_instance.evidence import network_logs
+from guardduty_response.playbooks.ec2_instance.evidence import flow_log_reader, network_logs
 from guardduty_response.playbooks.ec2_instance.instance_context import InstanceContext
 from moto.ec2.models import ec2_backends
 from moto.logs.models import logs_backends
@@ -176,7 +176,7 @@ def test_pages_go_on_in_the_next_call(
     flow(evidence)
     write(evidence, f"{eni}-all", *[(now - 900 + i, record(eni, now - 900 + i)) for i in range(25)])
     small(evidence, monkeypatch, 5)
-    monkeypatch.setattr(network_logs, "PAGES_A_CALL", 2)
+    monkeypatch.setattr(flow_log_reader, "PAGES_PER_CALL", 2)
     parts = evidence.collect(network_logs, target)
     assert [part.outcome for part in parts[:-1]] == ["RUNNING"] * (len(parts) - 1)
     assert len(parts) >= 3
@@ -202,7 +202,7 @@ def test_what_the_bounds_cut_off_is_said(
     flow(evidence)
     write(evidence, f"{eni}-all", *[(now - 900 + i, record(eni, now - 900 + i)) for i in range(25)])
     small(evidence, monkeypatch, 5)
-    monkeypatch.setattr(network_logs, "MOST_PAGES", 3)
+    monkeypatch.setattr(flow_log_reader, "MAX_PAGES", 3)
     part = evidence.collect(network_logs, target)[-1]
     assert part.outcome == "PARTIAL"
     assert "15 records; cut off after 3 pages" in part.detail
@@ -247,9 +247,11 @@ def test_a_format_without_interfaces_is_kept_by_address() -> None:
         "10.0.1.50 1.1.1.1 ACCEPT",
     ]
     who = {"ids": ["eni-0a"], "addresses": ["10.0.1.5"]}
-    assert list(network_logs.keep(lines, who, header=True)) == lines[:3]
-    assert list(network_logs.keep(["action bytes", "ACCEPT 1"], who, header=False)) == ["ACCEPT 1"]
-    assert list(network_logs.keep([], who, header=True)) == []
+    assert list(flow_log_reader.lines_of_interfaces(lines, who, header=True)) == lines[:3]
+    assert list(
+        flow_log_reader.lines_of_interfaces(["action bytes", "ACCEPT 1"], who, header=False)
+    ) == ["ACCEPT 1"]
+    assert list(flow_log_reader.lines_of_interfaces([], who, header=True)) == []
 
 
 def test_parquet_is_copied_whole(evidence: EvidenceLab) -> None:
@@ -274,7 +276,7 @@ def test_objects_are_bounded(evidence: EvidenceLab, monkeypatch: pytest.MonkeyPa
         deliver(evidence, id, now - 60 * minute, record(eni, now - 60 * minute))
         for minute in range(1, 6)
     )
-    monkeypatch.setattr(network_logs, "MOST_OBJECTS", 2)
+    monkeypatch.setattr(flow_log_reader, "MAX_OBJECTS", 2)
     part = evidence.collect(network_logs, target)[-1]
     assert part.outcome == "PARTIAL"
     assert "cut off after 2 objects of" in part.detail
