@@ -45,7 +45,7 @@ PROFILE_CALLS = (
 class ReplaceProfile(Action):
     name = option = "replace_instance_profile"
     item, absent_text = "profile", "it has no instance profile, so nothing hands out credentials"
-    done_text = "its instance profile is the one whose role may do nothing, or gone"
+    done_text = "The instance profile is the deny-all quarantine profile, or absent."
     manual_command = (
         "ec2 replace-iam-instance-profile-association --iam-instance-profile Name={profile}"
         " --association-id ID"

@@ -57,11 +57,8 @@ def sessions(
     """May close ``interfaces``. A group that does not exist yet can only be named by the tag it
     is created with.
     """
-    tag, any_group, untrack = (
-        f"aws:ResourceTag/{instance.prefix}",
-        instance.arn("security-group/*"),
-        instance.options["untrack_connections"],
-    )
+    tag, any_group = f"aws:ResourceTag/{instance.prefix}", instance.arn("security-group/*")
+    flush = bool(instance.options["untrack_connections"])
     known = {vpc: instance.arn(f"security-group/{id}") for vpc, id in groups.items()}
     base = [
         allow(LOOK),
@@ -70,8 +67,8 @@ def sessions(
             STRIP, [arn for vpc, arn in known.items() if instance.brought.get(vpc) != groups[vpc]]
         ),
     ]
-    if untrack or any(vpc not in instance.brought or vpc not in groups for vpc in vpcs):
-        kinds = ["quarantine", *["untrack"] * untrack]
+    if flush or any(vpc not in instance.brought or vpc not in groups for vpc in vpcs):
+        kinds = ["quarantine", *["untrack"] * flush]
         base += [
             allow(MODIFY + STRIP, any_group, **{tag: kinds}),
             allow(
@@ -79,7 +76,7 @@ def sessions(
                 [any_group, *(instance.arn(f"vpc/{vpc}") for vpc in vpcs)],
             ),
             allow(("ec2:CreateTags",), any_group, **{"ec2:CreateAction": "CreateSecurityGroup"}),
-            *[allow(OPEN, any_group, **{tag: "untrack"})] * untrack,
+            *[allow(OPEN, any_group, **{tag: "untrack"})] * flush,
         ]
     return Sessions(
         instance, base, {instance.arn(f"network-interface/{id}"): MODIFY for id in interfaces}
@@ -103,8 +100,8 @@ def intents(instance: InstanceContext, current: InstanceState) -> dict[str, tupl
             )
             todo.append(f"{interface.id} ({', '.join(interface.groups)} -> {group})")
     by_way = (
-        f", by way of the all-open {instance.untrack_name} so that tracked connections end (best"
-        " effort)"
+        f", by way of the all-open {instance.flush_group_name} so that tracked connections end"
+        " (best effort)"
     )
     text = (
         "security groups replaced by the quarantine group, which lets nothing in or out:"
@@ -176,7 +173,9 @@ def close(
         for vpc in vpcs - current.groups.keys()
     }
     if instance.options["untrack_connections"]:
-        first |= {("untrack", vpc): partial(_untrack, instance, ec2, vpc, current) for vpc in vpcs}
+        first |= {
+            ("untrack", vpc): partial(_flush_group, instance, ec2, vpc, current) for vpc in vpcs
+        }
     ready = run_all(first)
     result_or_raise(ready["before"])
     new = [
@@ -248,10 +247,10 @@ def _create(instance: InstanceContext, ec2: Any, vpc: str, kind: str = "quaranti
     return dict(found["SecurityGroups"][0])
 
 
-def _untrack(instance: InstanceContext, ec2: Any, vpc: str, current: InstanceState) -> Json:
+def _flush_group(instance: InstanceContext, ec2: Any, vpc: str, current: InstanceState) -> Json:
     """A group that lets everything through both ways: only then does a flow stop being tracked."""
-    if vpc in current.untrack:
-        return current.untrack[vpc]
+    if vpc in current.flush_groups:
+        return current.flush_groups[vpc]
     group = _create(instance, ec2, vpc, "untrack")
     for call in (ec2.authorize_security_group_ingress, ec2.authorize_security_group_egress):
         for permission in EVERYTHING:
@@ -259,11 +258,11 @@ def _untrack(instance: InstanceContext, ec2: Any, vpc: str, current: InstanceSta
     return group
 
 
-def _swap(ec2: Any, id: str, group: Any, untrack: Any) -> Json:
+def _swap(ec2: Any, id: str, group: Any, flush_group: Any) -> Json:
     modify, note = partial(ec2.modify_network_interface_attribute, NetworkInterfaceId=id), ""
-    if untrack is not None:
+    if flush_group is not None:
         try:
-            modify(Groups=[result_or_raise(untrack)["GroupId"]])
+            modify(Groups=[result_or_raise(flush_group)["GroupId"]])
         except AWS_ERRORS as error:
             note = f"; {id} not untracked ({describe_error(error)})"
     return {**modify(Groups=[result_or_raise(group)["GroupId"]]), "note": note}

@@ -191,7 +191,7 @@ def contain(context: Context, target: Target) -> StepResult:
     if problems:  # each action keeps its own failures; this is the record itself failing
         raise problems[0]
     return StepResult(
-        detail=f"{len(current.interfaces)} interface(s) worked on; the ledger says what was done"
+        detail=f"Quarantine attempted on {len(current.interfaces)} interfaces; see actions."
     )
 
 

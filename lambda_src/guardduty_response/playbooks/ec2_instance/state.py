@@ -60,7 +60,7 @@ class InstanceState:
     instance: Json
     interfaces: list[Interface] = field(default_factory=list)
     groups: dict[str, Json] = field(default_factory=dict)
-    untrack: dict[str, Json] = field(default_factory=dict)
+    flush_groups: dict[str, Json] = field(default_factory=dict)
     settings: dict[str, Any] = field(default_factory=dict)
     read_errors: dict[str, str] = field(default_factory=dict)
 
@@ -97,7 +97,7 @@ def look(instance: InstanceContext, ec2: Any, ledger_of: str | None = None) -> I
     ``ledger_of``: also reads what this incident's ledger says into ``work.kept``.
     """
     names = (
-        [instance.group_name, instance.untrack_name]
+        [instance.group_name, instance.flush_group_name]
         if instance.options["untrack_connections"]
         else [instance.group_name]
     )
@@ -141,8 +141,8 @@ def look(instance: InstanceContext, ec2: Any, ledger_of: str | None = None) -> I
         vpc = group["VpcId"]
         if instance.brought.get(vpc) == group["GroupId"]:
             current.groups[vpc] = group
-        elif group["GroupName"] == instance.untrack_name:
-            current.untrack[vpc] = group
+        elif group["GroupName"] == instance.flush_group_name:
+            current.flush_groups[vpc] = group
         elif group["GroupName"] == instance.group_name:
             current.groups.setdefault(vpc, group)
     return current

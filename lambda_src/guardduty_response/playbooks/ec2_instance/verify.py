@@ -134,8 +134,10 @@ def _conclude(instance: InstanceContext, checks: list[Check]) -> StepResult:
     if opened:
         return StepResult(status=Status.FAILED, detail=f"NOT contained: {text}")
     if wrong:
-        return StepResult(status=Status.PARTIAL, detail=f"closed as far as it can be, but: {text}")
+        return StepResult(
+            status=Status.PARTIAL, detail=f"Partially contained. Failed checks: {text}"
+        )
     return StepResult(
         status=Status.CONTAINED,
-        detail=f"{len(checks)} checks read back, every interface closed for IPv4 and IPv6",
+        detail=f"{len(checks)} checks passed, every interface closed for IPv4 and IPv6",
     )

@@ -16,6 +16,7 @@ from types import ModuleType
 from typing import Any
 
 from botocore.awsrequest import AWSResponse
+from botocore.compat import HTTPHeaders
 from guardduty_response.containment.contract import Context, Target
 from guardduty_response.evidence.items import EvidenceItem
 from guardduty_response.playbooks.ec2_instance.instance_context import InstanceContext
@@ -102,7 +103,7 @@ class EvidenceLab(Lab):
             for event in found[start : start + self.page]
         ]
         more = {"NextToken": str(start + self.page)} if len(found) > start + self.page else {}
-        return AWSResponse("", 200, {}, None), {
+        return AWSResponse("", 200, HTTPHeaders(), None), {
             "Events": events,
             **more,
             "ResponseMetadata": {"RequestId": "r"},

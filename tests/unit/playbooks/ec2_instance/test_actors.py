@@ -5,7 +5,8 @@ checks every parameter against AWS's model; tests/e2e/test_watch.py asks the san
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from typing import Any
 
@@ -84,7 +85,7 @@ def instance(lab: Lab, trail: Trail) -> InstanceContext:
         INCIDENT, target.kind, target.id, "profile", {"role": "arn:aws:iam::222222222222:role/app"}
     )
     context = lab.context()
-    context.assume = trail.assume  # type: ignore[assignment]
+    context.assume = trail.assume
     return InstanceContext(context, target)
 
 
@@ -246,7 +247,7 @@ def test_twice_a_second(
 ) -> None:
     slept: list[float] = []
     monkeypatch.setattr(cloudtrail_actors, "PAUSE_SECONDS", 0.5)
-    monkeypatch.setattr(cloudtrail_actors.time, "sleep", slept.append)
+    monkeypatch.setattr(time, "sleep", slept.append)
     trail.answer("ResourceName", ENI)
     for name in actors.CALLS["interface"]:
         trail.answer("EventName", name)
@@ -277,7 +278,7 @@ def test_every_call_exists() -> None:
         "aws.elasticloadbalancing": "elbv2",
     }
     for source, calls in listed.items():
-        known = boto3.client(
-            services[source], region_name=REGION
-        ).meta.service_model.operation_names
+        create_client: Callable[..., Any] = boto3.client
+        client = create_client(services[source], region_name=REGION)
+        known = client.meta.service_model.operation_names
         assert set(calls) <= set(known), source

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
-from guardduty_response.cloudtrail import query, trails
+from guardduty_response.cloudtrail import log_reader, query, trails
 from guardduty_response.containment.contract import Target
 from guardduty_response.playbooks.ec2_instance.evidence import api_calls
 from guardduty_response.playbooks.ec2_instance.instance_context import InstanceContext
@@ -309,7 +309,7 @@ def test_an_object_that_is_too_large_or_broken_is_told(
     target = built(evidence)
     trail(evidence)
     key = deliver(evidence, 60, {"eventName": evidence.ids["instance"] * 100})
-    monkeypatch.setattr(trails.log_reader, "OBJECT_BYTES", 1000)
+    monkeypatch.setattr(log_reader, "OBJECT_BYTES", 1000)
     part = evidence.collect(api_calls, target)[-1]
     assert part.outcome == "PARTIAL"
     assert f"{key} was left" in part.detail
@@ -346,7 +346,7 @@ def test_late_events_are_asked_for_once_while_others_collect(
     )
     assert evidence.once(api_calls, target).outcome == "RUNNING"
     late = evidence.happened("StartInstances", 90, ResourceName=evidence.ids["instance"])
-    monkeypatch.setattr(api_calls.time, "time", lambda: now + 16 * 60)
+    monkeypatch.setattr(time, "time", lambda: now + 16 * 60)
     parts = evidence.collect(api_calls, target)
     assert parts[-1].outcome == "COMPLETE"
     assert events(evidence) == [first, late]

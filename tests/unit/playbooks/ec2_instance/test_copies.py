@@ -205,7 +205,7 @@ def test_a_call_that_died_after_copying_copies_nothing_twice(
     part = evidence.once(copies, target)
     assert (part.outcome, evidence.operations().count("CopySnapshot")) == ("RUNNING", 1)
     now = time.time()
-    monkeypatch.setattr(copies.time, "time", lambda: now + 60)
+    monkeypatch.setattr(time, "time", lambda: now + 60)
     assert evidence.collect(copies, target)[-1].outcome == "COMPLETE"
     assert sorted(own(evidence, MEMBER)) == sorted([first, second])
     assert evidence.operations().count("CopySnapshot") == 2
@@ -220,7 +220,7 @@ def test_a_copy_that_failed_on_the_way_is_looked_for_first(
     assert "interrupted call" in evidence.once(copies, target).detail
     assert evidence.operations().count("CopySnapshot") == 1
     now = time.time()
-    monkeypatch.setattr(copies.time, "time", lambda: now + 60)
+    monkeypatch.setattr(time, "time", lambda: now + 60)
     assert evidence.collect(copies, target)[-1].outcome == "COMPLETE"
     assert len(own(evidence, MEMBER)) == 2
 
@@ -229,7 +229,7 @@ def test_a_key_policy_that_lacks_the_collector_is_named(evidence: EvidenceLab) -
     target = ready(evidence)
     evidence.once(copies, target)
     for source, copy in own(evidence, MEMBER).items():
-        made = ec2_backends[MEMBER][REGION].snapshots[copy["SnapshotId"]]
+        made: Any = ec2_backends[MEMBER][REGION].snapshots[copy["SnapshotId"]]
         made.status, made.state_message = "error", "Given key ID is not accessible"
         assert source
     part = evidence.collect(copies, target)[-1]
@@ -253,7 +253,8 @@ def test_a_refused_share_is_named(evidence: EvidenceLab) -> None:
 def test_a_share_that_does_not_read_back_is_none(evidence: EvidenceLab) -> None:
     target = ready(evidence)
     evidence.once(copies, target)
-    for snapshot in ec2_backends[MEMBER][REGION].snapshots.values():
+    made: dict[str, Any] = ec2_backends[MEMBER][REGION].snapshots
+    for snapshot in made.values():
         snapshot.create_volume_permission_userids = frozenset()  # takes no update
         snapshot.ec2_backend.add_create_volume_permission = lambda *_, **__: None
     part = evidence.collect(copies, target)[-1]
@@ -309,7 +310,7 @@ def test_copies_that_never_complete_end(
         ec2_backends[MEMBER][REGION].snapshots[snapshot["SnapshotId"]].status = "pending"
     assert evidence.once(copies, target).outcome == "RUNNING"
     now = time.time()
-    monkeypatch.setattr(copies.time, "time", lambda: now + copies.LIMIT_SECONDS + 1)
+    monkeypatch.setattr(time, "time", lambda: now + copies.LIMIT_SECONDS + 1)
     part = evidence.once(copies, target)
     assert part.outcome == "FAILED"
     assert "2 not complete after 24 hours" in part.detail

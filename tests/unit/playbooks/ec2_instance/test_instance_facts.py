@@ -62,7 +62,8 @@ def test_the_screen_is_not_woken(evidence: EvidenceLab) -> None:
 def test_user_data_is_kept_apart_and_flagged(evidence: EvidenceLab) -> None:
     evidence.build()
     secret = base64.b64encode(b"#!/bin/sh\nPASSWORD=hunter2").decode()
-    ec2_backends[MEMBER][REGION].get_instance(evidence.ids["instance"]).user_data = secret
+    made: Any = ec2_backends[MEMBER][REGION].get_instance(evidence.ids["instance"])
+    made.user_data = secret
     (part,) = evidence.collect(instance_description, evidence.plan())
     assert (
         evidence.stored[f"{evidence.ids['instance']}/user-data.txt"]

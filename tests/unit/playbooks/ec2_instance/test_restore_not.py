@@ -14,6 +14,8 @@ from guardduty_response.playbooks.ec2_instance import playbook as ec2_instance
 from tests.unit.playbooks.ec2_instance.ec2_lab import INCIDENT, PREFIX, Lab
 from tests.unit.playbooks.ec2_instance.restore_lab import changes, contained, picture
 
+pytestmark = pytest.mark.usefixtures("full_models")  # their functions have no trimmed EC2 model
+
 QUARANTINE, DENY = f"{PREFIX}-quarantine", f"{PREFIX}-deny-"
 
 

@@ -16,6 +16,8 @@ from tests.unit.playbooks.ec2_instance.ec2_lab import INCIDENT, MEMBER, PREFIX, 
 from tests.unit.playbooks.ec2_instance.regions_lab import AWAY, called, home, twin_at_home
 from tests.unit.playbooks.ec2_instance.restore_lab import CHANGES, changes, contained, picture
 
+pytestmark = pytest.mark.usefixtures("full_models")  # their functions have no trimmed EC2 model
+
 QUARANTINE, DENY = f"{PREFIX}-quarantine", f"{PREFIX}-deny-"
 
 

@@ -135,7 +135,7 @@ def test_a_call_that_failed_on_the_way_is_looked_for_first(
     assert "interrupted call" in evidence.once(snapshots, target).detail
     assert evidence.operations().count("CreateSnapshots") == 1
     now = time.time()
-    monkeypatch.setattr(snapshots.time, "time", lambda: now + 40)
+    monkeypatch.setattr(time, "time", lambda: now + 40)
     assert evidence.collect(snapshots, target)[-1].outcome == "COMPLETE"
     assert len(evidence.snapshots()) == 2
 
@@ -148,7 +148,7 @@ def test_limits_are_waited_out_for_ten_minutes_only(
     evidence.fail("CreateSnapshots", "ConcurrentSnapshotLimitExceeded")
     assert evidence.once(snapshots, target).outcome == "RUNNING"
     now = time.time()
-    monkeypatch.setattr(snapshots.time, "time", lambda: now + 601)
+    monkeypatch.setattr(time, "time", lambda: now + 601)
     part = evidence.once(snapshots, target)
     assert part.outcome == "FAILED"
     assert "aws ec2 create-snapshots" in part.task
@@ -195,7 +195,7 @@ def test_a_set_that_never_completes_ends(
     for _ in range(5):
         assert evidence.once(snapshots, target).outcome == "RUNNING"
     now = time.time()
-    monkeypatch.setattr(snapshots.time, "time", lambda: now + snapshots.POLL_SECONDS + 1)
+    monkeypatch.setattr(time, "time", lambda: now + snapshots.POLL_SECONDS + 1)
     assert evidence.once(snapshots, target).outcome == "FAILED"
 
 

@@ -6,6 +6,7 @@ and DynamoDB are moto's.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from typing import Any
@@ -15,14 +16,12 @@ from botocore.exceptions import ClientError
 from guardduty_response.playbooks.ec2_instance.evidence import forensics, uploads
 
 from tests.unit.playbooks.ec2_instance.ec2_lab import INCIDENT, REGION
-from tests.unit.playbooks.ec2_instance.forensics_lab import (  # noqa: F401
+from tests.unit.playbooks.ec2_instance.live_forensics.forensics_lab import (
     BUCKET,
     DOCUMENT,
     SECTIONS,
     ForensicsLab,
     key_of,
-    made_aws,
-    made_lab,
 )
 from tests.unit.playbooks.ec2_instance.regions_lab import AWAY
 
@@ -44,7 +43,7 @@ def test_a_whole_collection(lab: ForensicsLab) -> None:
     for stored in part.objects:
         body = lab.s3.get_object(Bucket=BUCKET, Key=stored["key"])["Body"].read()
         assert (stored["sha256"], stored["bytes"]) == (
-            uploads.hashlib.sha256(body).hexdigest(),
+            hashlib.sha256(body).hexdigest(),
             len(body),
         )
         assert stored["key"].startswith(f"incidents/{INCIDENT}/{lab.ids['instance']}/forensics/")

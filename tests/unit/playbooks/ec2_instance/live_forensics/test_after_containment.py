@@ -12,13 +12,11 @@ from guardduty_response.playbooks.ec2_instance.evidence import (
 )
 
 from tests.unit.playbooks.ec2_instance.ec2_lab import INCIDENT, PREFIX
-from tests.unit.playbooks.ec2_instance.forensics_lab import (  # noqa: F401
+from tests.unit.playbooks.ec2_instance.live_forensics.forensics_lab import (
     BUCKET,
     SECTIONS,
     ForensicsLab,
     key_of,
-    made_aws,
-    made_lab,
 )
 
 Json = dict[str, Any]
