@@ -40,9 +40,9 @@ def readable(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     read: list[str] = []
     original = clients.Session.client
 
-    def client(self: clients.Session, service: str) -> object:
+    def client(self: clients.Session, service: str, region: str = "") -> object:
         if service != "ebs":
-            return original(self, service)
+            return original(self, service, region)
         made = botocore.session.Session().create_client(
             "ebs", region_name="us-east-1", aws_access_key_id="a", aws_secret_access_key="b"
         )
@@ -75,7 +75,7 @@ def readable(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return read
 
 
-def terminate_to_the_end(lab: Lab, target: Target) -> list[StepResult]:
+def run_terminate(lab: Lab, target: Target) -> list[StepResult]:
     def step(context: Context, found: Target) -> StepResult:
         return terminate.terminate(context, found)
 
@@ -87,7 +87,7 @@ def test_terminated_when_contained_kept_and_readable(lab: Lab, readable: list[st
     lab.options["finish"] = "terminate"
     target = contained(lab)
     assert protected(lab)
-    steps = terminate_to_the_end(lab, target)
+    steps = run_terminate(lab, target)
     assert [step.done for step in steps] == [False, True]
     assert state_of(lab) == "terminated"
     ledger = lab.ledger()
@@ -101,13 +101,13 @@ def test_terminated_when_contained_kept_and_readable(lab: Lab, readable: list[st
 def test_off_terminates_nothing(lab: Lab, readable: list[str]) -> None:
     lab.build()
     lab.options["finish"] = "stop"
-    terminate_to_the_end(lab, contained(lab))
+    run_terminate(lab, contained(lab))
     assert state_of(lab) == "running"
     assert lab.actions()["terminate_instance"] == "SKIPPED"
 
 
-def reason_not_terminated(lab: Lab, target: Target) -> str:
-    terminate_to_the_end(lab, target)
+def refusal(lab: Lab, target: Target) -> str:
+    run_terminate(lab, target)
     assert state_of(lab) == "running"
     line = lab.ledger()["actions"]["terminate_instance"]
     assert line["status"] == "SKIPPED"
@@ -119,18 +119,14 @@ def reason_not_terminated(lab: Lab, target: Target) -> str:
 def test_not_terminated_without_a_snapshot(lab: Lab, readable: list[str]) -> None:
     lab.build()
     lab.options["finish"] = "terminate"
-    assert "snapshot set is not complete" in reason_not_terminated(
-        lab, contained(lab, evidence=False)
-    )
+    assert "snapshot set is not complete" in refusal(lab, contained(lab, evidence=False))
 
 
 def test_not_terminated_when_a_snapshot_cannot_be_read(lab: Lab, readable: list[str]) -> None:
     lab.build()
     lab.options["finish"] = "terminate"
     readable.append("refuse")
-    assert "cannot be read (AccessDeniedException: kms:Decrypt)" in reason_not_terminated(
-        lab, contained(lab)
-    )
+    assert "cannot be read (AccessDeniedException: kms:Decrypt)" in refusal(lab, contained(lab))
 
 
 def test_not_terminated_when_a_snapshot_is_gone(lab: Lab, readable: list[str]) -> None:
@@ -139,7 +135,7 @@ def test_not_terminated_when_a_snapshot_is_gone(lab: Lab, readable: list[str]) -
     target = contained(lab)
     [id, *_] = lab.ledger()["evidence"]["snapshots"]["state"]["ids"]
     lab.see("ec2").delete_snapshot(SnapshotId=id)
-    assert f"{id} is missing" in reason_not_terminated(lab, target)
+    assert f"{id} is missing" in refusal(lab, target)
 
 
 @pytest.mark.parametrize(
@@ -166,7 +162,7 @@ def test_not_terminated_unless_the_forensics_account_has_its_copies(
         f"for the forensics account are {outcome}"
         f" ({'never asked for' if outcome == 'missing' else 'the key is refused'})"
     )
-    assert said in reason_not_terminated(lab, contained(lab, **copies))
+    assert said in refusal(lab, contained(lab, **copies))
     assert "TerminateInstances" not in lab.operations()
 
 
@@ -181,9 +177,7 @@ def test_terminated_when_its_copies_are_complete_or_none_are_wanted(
         }
     lab.build()
     lab.options["finish"] = "terminate"
-    terminate_to_the_end(
-        lab, contained(lab, copies={"outcome": outcome, "detail": "", "state": {}})
-    )
+    run_terminate(lab, contained(lab, copies={"outcome": outcome, "detail": "", "state": {}}))
     assert state_of(lab) == "terminated"
 
 
@@ -192,7 +186,7 @@ def test_not_terminated_when_not_contained(lab: Lab, readable: list[str]) -> Non
     lab.options["finish"] = "terminate"
     target = lab.plan()
     keep_snapshots(lab)
-    assert "containment is OPEN" in reason_not_terminated(lab, target)
+    assert "containment is OPEN" in refusal(lab, target)
 
 
 def test_not_terminated_when_its_owner_protected_it_before(lab: Lab, readable: list[str]) -> None:
@@ -201,9 +195,8 @@ def test_not_terminated_when_its_owner_protected_it_before(lab: Lab, readable: l
     lab.see("ec2").modify_instance_attribute(
         InstanceId=lab.ids["instance"], DisableApiTermination={"Value": True}
     )
-    assert (
-        "its owner had protected it against termination before the incident"
-        in reason_not_terminated(lab, contained(lab))
+    assert "its owner had protected it against termination before the incident" in refusal(
+        lab, contained(lab)
     )
     assert protected(lab)
 
@@ -212,7 +205,7 @@ def test_not_terminated_where_instance_storage_would_be_lost(lab: Lab, readable:
     lab.instance_type = "m5d.large"
     lab.build()
     lab.options["finish"] = "terminate"
-    assert "whose data a terminate destroys" in reason_not_terminated(lab, contained(lab))
+    assert "whose data a terminate destroys" in refusal(lab, contained(lab))
 
 
 @pytest.mark.parametrize(("keeps", "flags"), [(True, [False, False]), (False, [True, True])])
@@ -233,7 +226,7 @@ def test_volumes_stay_unless_that_is_switched_off(
         )
 
     lab.hooks.append(("TerminateInstances", look))
-    terminate_to_the_end(lab, target)
+    run_terminate(lab, target)
     assert seen == [flags]
 
 
@@ -242,7 +235,7 @@ def test_a_refused_termination_is_failed_with_the_command(lab: Lab, readable: li
     lab.options["finish"] = "terminate"
     target = contained(lab)
     lab.fail("TerminateInstances", "OperationNotPermitted")
-    terminate_to_the_end(lab, target)
+    run_terminate(lab, target)
     line = lab.ledger()["actions"]["terminate_instance"]
     assert line["status"] == "FAILED"
     assert "aws ec2 terminate-instances" in line["detail"]
@@ -258,6 +251,6 @@ def test_gone_before_it_was_asked_for_is_not_ours(lab: Lab, readable: list[str])
         InstanceId=lab.ids["instance"], DisableApiTermination={"Value": False}
     )
     ec2.terminate_instances(InstanceIds=[lab.ids["instance"]])
-    terminate_to_the_end(lab, target)
+    run_terminate(lab, target)
     assert lab.actions()["terminate_instance"] == "ALREADY"
     assert "TerminateInstances" not in lab.operations()
