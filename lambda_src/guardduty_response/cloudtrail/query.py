@@ -1,5 +1,5 @@
-"""CloudTrail's LookupEvents: paced, page by page, over as many function calls as it takes, and
-counted into a summary.
+"""Runs queries of CloudTrail's LookupEvents: paced, page by page, over as many function calls as it
+takes, and counted into a summary.
 
 LookupEvents takes two calls a second per account and Region and answers management events of 90
 days, newest first (AWS CloudTrail API Reference).
@@ -21,7 +21,7 @@ from guardduty_response.decision.finding import get
 from guardduty_response.evidence.items import Json
 
 PAUSE_SECONDS = 0.55  # between LookupEvents calls: others of the account need their share
-MOST_PAGES, PAGES_A_CALL = 200, 40  # of 50 events each, per question
+MOST_PAGES, PAGES_A_CALL = 200, 40  # of 50 events each, for each query
 MOST_ROWS = 80  # of the summary
 LAG_SECONDS = 15 * 60  # until CloudTrail has delivered an event
 
@@ -29,23 +29,28 @@ Take = Callable[[Json], int]  # an event of LookupEvents: 1 when it is a new one
 
 
 def new_query(key: str, value: str) -> Json:
-    """``since``, ``until``: set where it is asked for less or more than the window."""
+    """Returns a query by a lookup attribute, which keeps how far it is: {key, value, token, pages,
+    found}, later also {oldest, done, note, cut}.
+
+    ``since``, ``until``: set where less or more than the time range is asked for.
+    """
     return {"key": key, "value": value, "token": "", "pages": 0, "found": 0}
 
 
-def is_complete(questions: list[Json]) -> bool:
-    return all(query.get("done") for query in questions)
+def is_complete(queries: list[Json]) -> bool:
+    return all(query.get("done") for query in queries)
 
 
-def run(client: Any, questions: list[Json], window: TimeRange, until: float, take: Take) -> None:
-    """One function call's share of the questions, which keep how far they are. ``until``: of
-    ``time.monotonic``.
+def run(client: Any, queries: list[Json], window: TimeRange, until: float, take: Take) -> None:
+    """Does one function call's share of the queries. ``until``: of ``time.monotonic``.
 
-    A question that is refused says so (``note``), one with too many pages too (``cut``). Raises
-    what is transient.
+    A query that is refused says so (``note``), and so does one with too many pages (``cut``).
+    Raises what is transient.
     """
     paced = _Paced(client)
-    for query in [query for query in questions if not query.get("done")]:
+    for query in queries:
+        if query.get("done"):
+            continue
         budget = Budget(until, min(MOST_PAGES, query["pages"] + PAGES_A_CALL), query["pages"])
         try:
             _pages(paced, query, window, budget, take)
@@ -56,10 +61,8 @@ def run(client: Any, questions: list[Json], window: TimeRange, until: float, tak
         finally:
             query["pages"] = budget.pages
         if budget.pages >= MOST_PAGES and not query.get("done"):
-            query |= {
-                "done": True,
-                "cut": f"cut off after {MOST_PAGES} pages, older calls were left",
-            }
+            cut = f"cut off after {MOST_PAGES} pages, older calls were left"
+            query |= {"done": True, "cut": cut}
 
 
 class _Paced:
@@ -110,54 +113,52 @@ def summarize(rows: Json, record: Json) -> None:
     """Counts one event: ``rows`` is {"who | from | what": [count, first, last, {error: count}]},
     at most MOST_ROWS.
     """
-    who = (
-        get(record, "userIdentity", "arn")
-        or get(record, "userIdentity", "invokedBy")
-        or get(record, "userIdentity", "type")
-    )
-    service = str(record.get("eventSource", "")).removesuffix(".amazonaws.com")
-    key = (
-        f"{str(who)[:200]} | {str(record.get('sourceIPAddress'))[:64]} |"
-        f" {service}:{record.get('eventName')}"
-    )
+    key = _row_key(record)
     if key not in rows and len(rows) >= MOST_ROWS:
         key = "others"
     at = str(record.get("eventTime", ""))
     count, first, last, errors = rows.get(key) or [0, at, at, {}]
     if record.get("errorCode"):
         code = str(record["errorCode"])[:60]
-        errors = (
-            {**errors, code: errors.get(code, 0) + 1}
-            if code in errors or len(errors) < 8
-            else errors
-        )
+        if code in errors or len(errors) < 8:
+            errors = {**errors, code: errors.get(code, 0) + 1}
     rows[key] = [count + 1, min(first, at), max(last, at), errors]
 
 
+def _row_key(record: Json) -> str:
+    identity = record.get("userIdentity")
+    who = get(identity, "arn") or get(identity, "invokedBy") or get(identity, "type")
+    source = str(record.get("sourceIPAddress"))[:64]
+    service = str(record.get("eventSource", "")).removesuffix(".amazonaws.com")
+    return f"{str(who)[:200]} | {source} | {service}:{record.get('eventName')}"
+
+
 def calls(rows: Json) -> list[Json]:
-    """The rows for people, most frequent first."""
-    return [
-        {
-            "who": who,
-            "from": source,
-            "what": what,
-            "count": row[0],
-            "first": row[1],
-            "last": row[2],
-            "errors": row[3],
-        }
-        for key, row in sorted(rows.items(), key=lambda item: -item[1][0])
-        for who, source, what in [[*key.split(" | "), "", ""][:3]]
-    ]
+    """Returns the rows for people, most frequent first."""
+    out = []
+    for key, (count, first, last, errors) in sorted(rows.items(), key=lambda row: -row[1][0]):
+        who, source, what = [*key.split(" | "), "", ""][:3]
+        out.append(
+            {
+                "who": who,
+                "from": source,
+                "what": what,
+                "count": count,
+                "first": first,
+                "last": last,
+                "errors": errors,
+            }
+        )
+    return out
 
 
-def command(question: Json, window: TimeRange, region: str) -> str:
-    """What reads by hand what a question has left. Whoever made the calls chose some of the
-    names: quoted for the shell.
+def command(query: Json, window: TimeRange, region: str) -> str:
+    """Returns the command that reads what a query has left. Whoever made the calls chose some of
+    the names: quoted for the shell.
     """
-    asked = shlex.quote(f"AttributeKey={question['key']},AttributeValue={question['value']}")
-    start, end = iso(question.get("since", window.start)), iso(question.get("oldest") or window.end)
+    attribute = shlex.quote(f"AttributeKey={query['key']},AttributeValue={query['value']}")
+    start, end = iso(query.get("since", window.start)), iso(query.get("oldest") or window.end)
     return (
-        f"aws cloudtrail lookup-events --lookup-attributes {asked} --start-time {start} --end-time"
-        f" {end} --region {region}"
+        f"aws cloudtrail lookup-events --lookup-attributes {attribute} --start-time {start}"
+        f" --end-time {end} --region {region}"
     )

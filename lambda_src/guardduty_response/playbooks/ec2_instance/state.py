@@ -1,4 +1,4 @@
-"""Reads how the instance is: itself, its interfaces, the quarantine groups. Changes nothing."""
+"""Reads the state of the instance, its interfaces and the quarantine groups. Changes nothing."""
 
 from __future__ import annotations
 
@@ -53,8 +53,9 @@ class Interface:
 
 @dataclass
 class InstanceState:
-    """What was seen. ``groups``: the quarantine group of each VPC; ``parts``: by action;
-    ``unread``: what failed, and why.
+    """What was read. ``instance``: as DescribeInstances has it. ``groups``, ``flush_groups``: the
+    quarantine group and the flush group of each VPC. ``settings``: by action item. ``read_errors``:
+    what could not be read, and why.
     """
 
     instance: Json
@@ -90,62 +91,61 @@ def tags(node: Json) -> dict[str, str]:
     return {tag["Key"]: tag["Value"] for tag in node.get("Tags") or []}
 
 
-def look(instance: InstanceContext, ec2: Any, ledger_of: str | None = None) -> InstanceState:
-    """One round trip. Raises TargetGone, or the error of DescribeInstances; other failures go into
-    ``unread``.
+def look(instance: InstanceContext, ec2: Any, stored_of: str | None = None) -> InstanceState:
+    """Reads the state in one round trip.
 
-    ``ledger_of``: also reads what this incident's ledger says into ``work.kept``.
+    ``stored_of``: the incident whose record of the target is read into ``instance.stored`` too.
+    Raises TargetGone, or the error of DescribeInstances; other failures go into ``read_errors``.
     """
-    names = (
-        [instance.group_name, instance.flush_group_name]
-        if instance.options["untrack_connections"]
-        else [instance.group_name]
-    )
-    find = ec2.describe_security_groups
-    calls = {
+    results = run_all(_look_calls(instance, ec2, stored_of))
+    current = InstanceState(only_instance(instance, results["instance"]))
+    if stored_of is not None:
+        instance.stored = result_or_raise(results["stored"])
+    for name, item in (("interfaces", "interfaces"), ("groups", "groups"), ("brought", "groups")):
+        if isinstance(results.get(name), Exception):
+            current.read_errors[item] = describe_error(results[name])
+            results[name] = {}
+    described = [
+        *(current.instance.get("NetworkInterfaces") or []),
+        *results["interfaces"].get("NetworkInterfaces", []),
+    ]
+    by_id = {interface["NetworkInterfaceId"]: interface for interface in described}
+    current.interfaces = [Interface.read(interface) for interface in by_id.values()]
+    for name in ("groups", "brought"):
+        for group in results.get(name, {}).get("SecurityGroups", []):
+            _sort_group(instance, current, group)
+    return current
+
+
+def _look_calls(
+    instance: InstanceContext, ec2: Any, stored_of: str | None
+) -> dict[str, Callable[[], Any]]:
+    names = [instance.group_name]
+    if instance.options["untrack_connections"]:
+        names.append(instance.flush_group_name)
+    attached = filters(**{"attachment.instance-id": instance.id})
+    named = [{"Name": "group-name", "Values": names}]
+    calls: dict[str, Callable[[], Any]] = {
         "instance": partial(ec2.describe_instances, InstanceIds=[instance.id]),
-        "interfaces": partial(
-            ec2.describe_network_interfaces,
-            Filters=filters(**{"attachment.instance-id": instance.id}),
-        ),
-        "groups": partial(find, Filters=[{"Name": "group-name", "Values": names}]),
+        "interfaces": partial(ec2.describe_network_interfaces, Filters=attached),
+        "groups": partial(ec2.describe_security_groups, Filters=named),
     }
     if instance.brought:
-        calls["brought"] = partial(
-            find, Filters=[{"Name": "group-id", "Values": sorted(set(instance.brought.values()))}]
-        )
-    if ledger_of is not None:
-        calls["ledger"] = partial(instance.read_stored, ledger_of)
-    got = run_all(calls)
-    current = InstanceState(only_instance(instance, got["instance"]))
-    if ledger_of is not None:
-        instance.stored = result_or_raise(got["ledger"])
-    for part in ("interfaces", "groups", "brought"):
-        if isinstance(got.get(part), Exception):
-            current.read_errors["groups" if part == "brought" else part] = describe_error(got[part])
-            got[part] = {}
-    listed = {
-        described["NetworkInterfaceId"]: described
-        for described in current.instance.get("NetworkInterfaces") or []
-    }
-    listed |= {
-        described["NetworkInterfaceId"]: described
-        for described in got["interfaces"].get("NetworkInterfaces", [])
-    }
-    current.interfaces = [Interface.read(described) for described in listed.values()]
-    for group in [
-        group
-        for part in ("groups", "brought")
-        for group in got.get(part, {}).get("SecurityGroups", [])
-    ]:
-        vpc = group["VpcId"]
-        if instance.brought.get(vpc) == group["GroupId"]:
-            current.groups[vpc] = group
-        elif group["GroupName"] == instance.flush_group_name:
-            current.flush_groups[vpc] = group
-        elif group["GroupName"] == instance.group_name:
-            current.groups.setdefault(vpc, group)
-    return current
+        ids = [{"Name": "group-id", "Values": sorted(set(instance.brought.values()))}]
+        calls["brought"] = partial(ec2.describe_security_groups, Filters=ids)
+    if stored_of is not None:
+        calls["stored"] = partial(instance.read_stored, stored_of)
+    return calls
+
+
+def _sort_group(instance: InstanceContext, current: InstanceState, group: Json) -> None:
+    vpc = group["VpcId"]
+    if instance.brought.get(vpc) == group["GroupId"]:
+        current.groups[vpc] = group
+    elif group["GroupName"] == instance.flush_group_name:
+        current.flush_groups[vpc] = group
+    elif group["GroupName"] == instance.group_name:
+        current.groups.setdefault(vpc, group)
 
 
 def only_instance(instance: InstanceContext, got: Any) -> Json:

@@ -113,7 +113,7 @@ def _who(
     seen: Any = None,
     watched: Any = (),
 ) -> list[Any]:
-    return actors.who(instance, list(undone), since, seen, list(watched))
+    return actors.find(instance, list(undone), since, seen, list(watched))
 
 
 def test_the_event_of_the_interface_is_found(instance: InstanceContext, trail: Trail) -> None:
@@ -236,10 +236,10 @@ def test_many_undone_parts_are_asked_about_within_bounds(
     instance: InstanceContext, trail: Trail
 ) -> None:
     undone = [Check(f"interface eni-0123456789abcdef{n}", False, "is OPEN") for n in range(9)]
-    for n in range(cloudtrail_actors.LOOKUPS):
+    for n in range(cloudtrail_actors.MAX_QUERIES):
         trail.answer("ResourceName", f"eni-0123456789abcdef{n}")
     assert _who(instance, *undone) == []
-    assert len(trail.policies) == cloudtrail_actors.LOOKUPS
+    assert len(trail.policies) == cloudtrail_actors.MAX_QUERIES
 
 
 def test_twice_a_second(
