@@ -35,7 +35,7 @@ TABLE: tuple[tuple[type[Action], ...], ...] = (
 def look(
     instance: InstanceContext, sessions: Sessions, current: InstanceState, exists: bool = True
 ) -> list[Action]:
-    """Every action with what it needs to know, read side by side."""
+    """Returns every action with what it needs to know, read at the same time."""
     branches = [[kind(instance, sessions, current) for kind in branch] for branch in TABLE]
 
     def read(branch: list[Action]) -> None:
@@ -71,10 +71,8 @@ def changing(instance: InstanceContext) -> Sessions:
         grants |= {
             target["arn"]: Deregister.ACTIONS for target in instance.scope("target_groups") or []
         }
-    path, profiles = (
-        instance.context.config.responder["role_path"],
-        instance.quarantine_profiles[: 1 + instance.endpoints],
-    )
+    path = instance.context.config.responder["role_path"]
+    profiles = instance.quarantine_profiles[: 1 + instance.endpoints]
     base = [
         allow(READ),
         allow(("iam:PassRole",), [instance.arn(f"role{path}{name}", "iam") for name in profiles]),

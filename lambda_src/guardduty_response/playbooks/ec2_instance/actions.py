@@ -30,10 +30,8 @@ class Action(action.Action[InstanceContext, InstanceState]):
 class Protect(Action):
     name = option = "protect_instance"
     done_text = "protected against termination as far as it can be, and its volumes are kept"
-    item, manual_command = (
-        "protection",
-        "ec2 modify-instance-attribute --instance-id {id} --disable-api-termination",
-    )
+    item = "protection"
+    manual_command = "ec2 modify-instance-attribute --instance-id {id} --disable-api-termination"
     ATTRIBUTES = (("DisableApiTermination", True), ("InstanceInitiatedShutdownBehavior", "stop"))
 
     def read(self) -> Any:
@@ -59,20 +57,16 @@ class Protect(Action):
     def pending_change(self) -> str:
         """A Spot instance has no termination protection; its volumes can be kept all the same."""
         now = self.current or {"DeleteOnTermination": dict.fromkeys(self.state.disks, True)}
-        wrong = (
-            []
-            if self.state.spot
-            else [f"{name}={want}" for name, want in self.ATTRIBUTES if now.get(name) != want]
-        )
-        wrong += [
-            f"DeleteOnTermination=False of {name}"
-            for name, on in now["DeleteOnTermination"].items()
-            if on
-        ]
-        return (
-            ", ".join(wrong)
-            and f"set {', '.join(wrong)}" + "; Spot: no termination protection" * self.state.spot
-        )
+        wanted = []
+        if not self.state.spot:
+            wanted = [f"{name}={want}" for name, want in self.ATTRIBUTES if now.get(name) != want]
+        for name, deleted in now["DeleteOnTermination"].items():
+            if deleted:
+                wanted.append(f"DeleteOnTermination=False of {name}")
+        if not wanted:
+            return ""
+        text = f"set {', '.join(wanted)}"
+        return f"{text}; Spot: no termination protection" if self.state.spot else text
 
     def change(self) -> list[Json]:
         call = partial(
@@ -151,11 +145,8 @@ class Scaling(Action):
 
 class Deregister(Action):
     name = option = "deregister_targets"
-    item, absent_text, done_text = (
-        "target_groups",
-        "registered in no target group",
-        "has left its target groups",
-    )
+    item = "target_groups"
+    absent_text, done_text = "registered in no target group", "has left its target groups"
     manual_command = "elbv2 deregister-targets --target-group-arn ARN --targets Id={id}"
     ACTIONS = ("elasticloadbalancing:DeregisterTargets",)
 
@@ -229,7 +220,8 @@ class Deregister(Action):
 
 class ReleaseAddress(Action):
     name = option = "disassociate_elastic_ip"
-    item, absent_text, done_text = "addresses", "it has no Elastic IP", "has lost its Elastic IP"
+    item = "addresses"
+    absent_text, done_text = "it has no Elastic IP", "has lost its Elastic IP"
     manual_command = "ec2 disassociate-address --association-id ID"
     ACTIONS = ("ec2:DisassociateAddress",)
 
@@ -282,11 +274,9 @@ class Tag(Action):
 
     def pending_change(self) -> str:
         wanted = self.wanted()
-        return (
-            ""
-            if self.current == wanted
-            else "tagged " + ", ".join(f"{key}={text}" for key, text in wanted.items())
-        )
+        if self.current == wanted:
+            return ""
+        return "tagged " + ", ".join(f"{key}={text}" for key, text in wanted.items())
 
     def change(self) -> list[Json]:
         pairs = [{"Key": key, "Value": text} for key, text in self.wanted().items()]
@@ -298,10 +288,11 @@ class Tag(Action):
 
 
 def scaling(autoscaling: Any, id: str) -> Json:
-    got = autoscaling.describe_auto_scaling_instances(InstanceIds=[id])["AutoScalingInstances"]
-    return (
-        {"group": got[0]["AutoScalingGroupName"], "state": got[0]["LifecycleState"]} if got else {}
-    )
+    """Returns {group, state} of the instance's Auto Scaling group; {}: it is in none."""
+    answer = autoscaling.describe_auto_scaling_instances(InstanceIds=[id])
+    for member in answer["AutoScalingInstances"]:
+        return {"group": member["AutoScalingGroupName"], "state": member["LifecycleState"]}
+    return {}
 
 
 def scaling_arn(instance: InstanceContext, group: str) -> str:

@@ -61,11 +61,9 @@ class ReplaceProfile(Action):
         if not name or name in self.target_context.quarantine_profiles:
             return ""
         wanted = self._wanted()
-        may = (
-            "nothing"
-            if wanted == self.target_context.profile_name
-            else "nothing but what the SSM agent calls"
-        )
+        may = "nothing"
+        if wanted != self.target_context.profile_name:
+            may = "nothing but what the SSM agent calls"
         return f"instance profile {name} replaced by {wanted}, whose role may do {may}"
 
     def _wanted(self) -> str:
@@ -75,10 +73,8 @@ class ReplaceProfile(Action):
         ]
 
     def change(self) -> list[Json]:
-        ec2, old = (
-            self.sessions.client("ec2", self.target_context.target.arn),
-            (self.current or {}).get("association"),
-        )
+        ec2 = self.sessions.client("ec2", self.target_context.target.arn)
+        old = (self.current or {}).get("association")
         return give_profile(ec2, self.target_context.id, self.state, old, self._wanted())
 
 
@@ -109,14 +105,11 @@ class RevokeSessions(Action):
         """The role the instance had when the incident began, also after its profile was
         replaced.
         """
-        now = (
-            self.target_context.before_state("profile") or self.state.settings.get("profile") or {}
-        )
-        return (
-            ""
-            if now.get("name") in self.target_context.quarantine_profiles
-            else str(now.get("role") or "")
-        )
+        before = self.target_context.before_state("profile")
+        profile = before or self.state.settings.get("profile") or {}
+        if profile.get("name") in self.target_context.quarantine_profiles:
+            return ""
+        return str(profile.get("role") or "")
 
     def read(self) -> Any:
         """{role, policies: {name: document or None}, revoked_before}; {} without a role."""
@@ -166,10 +159,8 @@ class RevokeSessions(Action):
         )
 
     def change(self) -> list[Json]:
-        iam, role = (
-            self.sessions.client("iam", self.current["role"], self.ACTIONS),
-            name_of(self.current["role"]),
-        )
+        iam = self.sessions.client("iam", self.current["role"], self.ACTIONS)
+        role = name_of(self.current["role"])
         # One after the other: IAM refuses concurrent changes of a role.
         return [
             iam.put_role_policy(RoleName=role, PolicyName=name, PolicyDocument=json.dumps(document))

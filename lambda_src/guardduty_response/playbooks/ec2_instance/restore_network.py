@@ -24,14 +24,14 @@ LEFT_GROUP = ("EnteringStandby", "Standby", "Detaching", "Detached")
 
 
 def interfaces(before: Json) -> Json:
-    """Interface -> how it was: those of the first attempt, and those attached or contained again
-    since.
+    """Returns interface -> how it was: those of the first attempt, and those attached or contained
+    again since.
     """
-    first = (before.get("network") or {}).get("interfaces") or {}
-    return {
-        **first,
-        **{name.split("/")[1]: was for name, was in before.items() if name.startswith("network/")},
-    }
+    recorded = dict((before.get("network") or {}).get("interfaces") or {})
+    for name, was in before.items():
+        if name.startswith("network/"):
+            recorded[name.split("/")[1]] = was
+    return recorded
 
 
 def network(
@@ -49,25 +49,25 @@ def network(
         Filters=[{"Name": "group-id", "Values": wanted}],
     )
     exist = {group["GroupId"] for group in call()["SecurityGroups"]} if wanted else set()
-    parts = []
+    items = []
     for id, was in sorted(recorded.items()):
         name, groups, interface = f"network/{id}", was["groups"], present.get(id)
-        hand = "ec2 modify-network-interface-attribute --network-interface-id {} --groups {}"
-        back, missing = (
-            aws_command(instance, hand.format(id, " ".join(groups))),
-            [group for group in groups if group not in exist],
+        manual_command = (
+            "ec2 modify-network-interface-attribute --network-interface-id {} --groups {}"
         )
+        back = aws_command(instance, manual_command.format(id, " ".join(groups)))
+        missing = [group for group in groups if group not in exist]
         if interface is None:
             text = (
                 f"{id} is no longer attached to {instance.id}; if it exists, it may still be in"
                 " quarantine"
             )
-            parts.append(RestoreItem(RestoreStatus.CHANGED_SINCE, name, id, text, back))
+            items.append(RestoreItem(RestoreStatus.CHANGED_SINCE, name, id, text, back))
         elif set(interface.groups) == set(groups):
             other = "; that is quarantine, for another incident" * closed(
                 instance, current, interface
             )
-            parts.append(
+            items.append(
                 RestoreItem(
                     RestoreStatus.UNCHANGED,
                     name,
@@ -76,25 +76,25 @@ def network(
                 )
             )
         elif not closed(instance, current, interface):
-            parts.append(changed_since(name, id, f"{id} is in {', '.join(interface.groups)}"))
+            items.append(changed_since(name, id, f"{id} is in {', '.join(interface.groups)}"))
         elif missing:
             text = (
                 f"{id} stays in quarantine: its security group {', '.join(missing)} no longer"
                 " exists; choose groups"
             )
             left = " ".join(group for group in groups if group in exist)
-            parts.append(
+            items.append(
                 RestoreItem(
                     RestoreStatus.MANUAL,
                     name,
                     id,
                     text,
-                    aws_command(instance, hand.format(id, f"{left} GROUP".strip())),
+                    aws_command(instance, manual_command.format(id, f"{left} GROUP".strip())),
                 )
             )
         else:
             text = f"{id} out of quarantine, back in {', '.join(groups)}"
-            parts.append(
+            items.append(
                 RestoreItem(
                     RestoreStatus.TODO,
                     name,
@@ -110,16 +110,16 @@ def network(
                 f"{id} is in quarantine, and the record does not say in which groups it was; choose"
                 " groups"
             )
-            parts.append(
+            items.append(
                 RestoreItem(
                     RestoreStatus.MANUAL,
                     f"network/{id}",
                     id,
                     text,
-                    aws_command(instance, hand.format(id, "GROUP")),
+                    aws_command(instance, manual_command.format(id, "GROUP")),
                 )
             )
-    return parts
+    return items
 
 
 def _groups_back(instance: InstanceContext, id: str, groups: list[str]) -> list[Json]:
@@ -143,15 +143,15 @@ def addresses(
         {address["AllocationId"]: address for address in got},
         {address.id for address in current.interfaces},
     )
-    parts = []
+    items = []
     for was in recorded:
         id, ip, interface = was["allocation"], was["ip"], was["interface"]
-        hand = aws_command(
+        manual_command = aws_command(
             instance,
             f"ec2 associate-address --allocation-id {id} --network-interface-id {interface}",
         )
         if id not in now:
-            parts.append(
+            items.append(
                 RestoreItem(
                     RestoreStatus.CHANGED_SINCE,
                     "addresses",
@@ -160,24 +160,24 @@ def addresses(
                 )
             )
         elif now[id].get("NetworkInterfaceId") == interface:
-            parts.append(
+            items.append(
                 RestoreItem(
                     RestoreStatus.UNCHANGED, "addresses", id, f"Elastic IP {ip} is on {interface}"
                 )
             )
         elif now[id].get("AssociationId"):
             where = now[id].get("InstanceId") or now[id].get("NetworkInterfaceId")
-            parts.append(
+            items.append(
                 RestoreItem(
                     RestoreStatus.CHANGED_SINCE,
                     "addresses",
                     id,
                     f"Elastic IP {ip} is not free: it is on {where} now",
-                    hand,
+                    manual_command,
                 )
             )
         elif interface not in own:
-            parts.append(
+            items.append(
                 RestoreItem(
                     RestoreStatus.CHANGED_SINCE,
                     "addresses",
@@ -186,12 +186,12 @@ def addresses(
                 )
             )
         else:
-            text, call = (
-                f"Elastic IP {ip} back on {interface}",
-                partial(_address_back, instance, was),
+            text = f"Elastic IP {ip} back on {interface}"
+            call = partial(_address_back, instance, was)
+            items.append(
+                RestoreItem(RestoreStatus.TODO, "addresses", id, text, manual_command, call)
             )
-            parts.append(RestoreItem(RestoreStatus.TODO, "addresses", id, text, hand, call))
-    return parts
+    return items
 
 
 def _address_back(instance: InstanceContext, was: Json) -> list[Json]:
@@ -232,19 +232,19 @@ def target_groups(
             for arn in {target["arn"] for target in recorded}
         }
     )
-    parts = []
+    items = []
     for was in recorded:
         arn, at = was["arn"], f"{was['id']}:{was['port']}"
         name, item = arn.split("/")[1], f"{arn} {at}"
         where = ",".join(f"{key}={was[part]}" for key, part in _ADDRESS if was.get(part))
-        hand = aws_command(
+        manual_command = aws_command(
             instance, f"elbv2 register-targets --target-group-arn {arn} --targets {where}"
         )
         answer = health[arn]
         if isinstance(answer, Exception):
             if not error_code(answer).startswith("TargetGroupNotFound"):
                 raise answer
-            parts.append(
+            items.append(
                 RestoreItem(
                     RestoreStatus.CHANGED_SINCE,
                     "target_groups",
@@ -253,7 +253,7 @@ def target_groups(
                 )
             )
         elif at in _registered(answer):
-            parts.append(
+            items.append(
                 RestoreItem(
                     RestoreStatus.UNCHANGED,
                     "target_groups",
@@ -262,7 +262,7 @@ def target_groups(
                 )
             )
         elif was["id"] not in own:
-            parts.append(
+            items.append(
                 RestoreItem(
                     RestoreStatus.CHANGED_SINCE,
                     "target_groups",
@@ -272,12 +272,12 @@ def target_groups(
                 )
             )
         else:
-            text, call = (
-                f"registered in target group {name} again ({at})",
-                partial(_target_back, instance, was),
+            text = f"registered in target group {name} again ({at})"
+            call = partial(_target_back, instance, was)
+            items.append(
+                RestoreItem(RestoreStatus.TODO, "target_groups", item, text, manual_command, call)
             )
-            parts.append(RestoreItem(RestoreStatus.TODO, "target_groups", item, text, hand, call))
-    return parts
+    return items
 
 
 _ADDRESS = (("Id", "id"), ("Port", "port"), ("AvailabilityZone", "zone"))
@@ -300,16 +300,14 @@ def _target_back(instance: InstanceContext, was: Json) -> list[Json]:
 
 
 def auto_scaling(
-    instance: InstanceContext, reading: Sessions, _facts: InstanceState
+    instance: InstanceContext, reading: Sessions, _current: InstanceState
 ) -> list[RestoreItem]:
-    was, now = (
-        instance.before_state("auto_scaling"),
-        scaling(reading.client("autoscaling"), instance.id),
-    )
+    was = instance.before_state("auto_scaling")
+    now = scaling(reading.client("autoscaling"), instance.id)
     group = was["group"]
     standby = now.get("group") == group and now["state"] in ("EnteringStandby", "Standby")
     command = "exit-standby" if standby else "attach-instances"
-    hand = aws_command(
+    manual_command = aws_command(
         instance,
         f"autoscaling {command} --instance-ids {instance.id} --auto-scaling-group-name {group}",
     )
@@ -329,7 +327,7 @@ def auto_scaling(
             f"not put back into Auto Scaling group {group}, which has a replacement"
             " (reattach_auto_scaling is off)"
         )
-        return [RestoreItem(RestoreStatus.RETAINED, "auto_scaling", group, text, hand)]
+        return [RestoreItem(RestoreStatus.RETAINED, "auto_scaling", group, text, manual_command)]
     text = (
         f"back in Auto Scaling group {group}: its capacity grows by one, which MaxSize must allow"
     )
@@ -339,7 +337,7 @@ def auto_scaling(
             "auto_scaling",
             group,
             text,
-            hand,
+            manual_command,
             partial(_group_back, instance, group, standby),
         )
     ]

@@ -116,14 +116,14 @@ def session(instance: InstanceContext, volumes: list[str]) -> clients.Session:
 
 
 def _failed(instance: InstanceContext, state: Json, text: str) -> EvidenceItem:
-    hand = (
+    manual_command = (
         f"aws ec2 create-snapshots --instance-specification InstanceId={instance.id} --region"
         f" {instance.target.region}"
     )
     return EvidenceItem(
         Outcome.FAILED,
-        f"{text}. By hand: {hand}",
-        task=f"snapshot the volumes of {instance.id}: {hand}",
+        f"{text}. By hand: {manual_command}",
+        task=f"snapshot the volumes of {instance.id}: {manual_command}",
         state=state,
     )
 
