@@ -13,10 +13,10 @@ import time
 import zlib
 from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
-from typing import Any, TypedDict
+from typing import TypedDict
 
 from guardduty_response.cloudtrail.time_range import Budget, TimeRange
-from guardduty_response.containment.target_context import TargetContext, allow
+from guardduty_response.containment.target_context import AwsClient, TargetContext, allow
 from guardduty_response.evidence.items import Json, Outcome
 
 OBJECT_BYTES = 32 << 20  # of one delivered object held in memory
@@ -80,14 +80,16 @@ def group_arns(arn: str) -> list[str]:
     return [bare, f"{bare}:*"]
 
 
-def group_client(target_context: TargetContext, arn: str) -> Any:
+def group_client(target_context: TargetContext, arn: str) -> AwsClient:
     """A client that may filter the events of this one log group."""
     return target_context.open_session(allow(("logs:FilterLogEvents",), group_arns(arn))).client(
         "logs"
     )
 
 
-def filter_events(logs: Any, request: Json, budget: Budget, take: Callable[[Json], None]) -> str:
+def filter_events(
+    logs: AwsClient, request: Json, budget: Budget, take: Callable[[Json], None]
+) -> str:
     """Pages of FilterLogEvents into ``take``. Returns the token to go on with, or empty."""
     while budget.more():
         got = logs.filter_log_events(**request)
@@ -101,7 +103,7 @@ def filter_events(logs: Any, request: Json, budget: Budget, take: Callable[[Json
     return str(request.get("nextToken") or "")
 
 
-def bucket_client(target_context: TargetContext, bucket: str, prefixes: list[str]) -> Any:
+def bucket_client(target_context: TargetContext, bucket: str, prefixes: list[str]) -> AwsClient:
     """A client that may list and read these prefixes of one bucket, and have S3 decrypt what
     lies there.
     """
@@ -122,7 +124,7 @@ def bucket_client(target_context: TargetContext, bucket: str, prefixes: list[str
 
 
 def list_objects(
-    s3: Any, bucket: str, prefix: str, after: str, window: TimeRange
+    s3: AwsClient, bucket: str, prefix: str, after: str, window: TimeRange
 ) -> Iterator[Json]:
     """Objects under ``prefix``, after the key ``after``, that may hold records of the window.
 
@@ -148,7 +150,7 @@ def list_objects(
         request["ContinuationToken"] = got["NextContinuationToken"]
 
 
-def decompress(s3: Any, bucket: str, key: str) -> Iterator[bytes]:
+def decompress(s3: AwsClient, bucket: str, key: str) -> Iterator[bytes]:
     """A gzip object in pieces of at most 1 MiB. Raises zlib.error when it is none."""
     body = s3.get_object(Bucket=bucket, Key=key)["Body"]
     engine = zlib.decompressobj(zlib.MAX_WBITS | 16)
@@ -160,7 +162,7 @@ def decompress(s3: Any, bucket: str, key: str) -> Iterator[bytes]:
                 chunk, engine = engine.unused_data, zlib.decompressobj(zlib.MAX_WBITS | 16)
 
 
-def read_object(s3: Any, bucket: str, key: str) -> bytes:
+def read_object(s3: AwsClient, bucket: str, key: str) -> bytes:
     """The whole object, or nothing when it is larger than OBJECT_BYTES or no gzip."""
     out, size = [], 0
     try:
@@ -174,7 +176,7 @@ def read_object(s3: Any, bucket: str, key: str) -> bytes:
     return b"".join(out)
 
 
-def read_lines(s3: Any, bucket: str, key: str) -> Iterator[str]:
+def read_lines(s3: AwsClient, bucket: str, key: str) -> Iterator[str]:
     """The object's lines, up to STREAM_BYTES; a broken end is left out."""
     rest, size = b"", 0
     try:

@@ -16,7 +16,7 @@ from botocore.exceptions import ClientError
 
 from guardduty_response.aws.errors import error_code, is_transient
 from guardduty_response.cloudtrail.time_range import Budget, TimeRange, iso
-from guardduty_response.containment.target_context import describe_error
+from guardduty_response.containment.target_context import AwsClient, describe_error
 from guardduty_response.decision.finding import get
 from guardduty_response.evidence.items import Json
 
@@ -41,7 +41,9 @@ def is_complete(queries: list[Json]) -> bool:
     return all(query.get("done") for query in queries)
 
 
-def run(client: Any, queries: list[Json], window: TimeRange, until: float, take: Take) -> None:
+def run(
+    client: AwsClient, queries: list[Json], window: TimeRange, until: float, take: Take
+) -> None:
     """Does one function call's share of the queries. ``until``: of ``time.monotonic``.
 
     A query that is refused says so (``note``), and so does one with too many pages (``cut``).
@@ -68,7 +70,7 @@ def run(client: Any, queries: list[Json], window: TimeRange, until: float, take:
 class _Paced:
     """LookupEvents no faster than PAUSE_SECONDS allows."""
 
-    def __init__(self, client: Any) -> None:
+    def __init__(self, client: AwsClient) -> None:
         self.client, self.last = client, 0.0
 
     def lookup_events(self, **request: Any) -> Json:

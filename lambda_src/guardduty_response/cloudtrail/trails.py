@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import json
 import time
-from typing import Any, TypedDict
+from typing import TypedDict
 
 from botocore.exceptions import ClientError
 
@@ -15,6 +15,7 @@ from guardduty_response.cloudtrail import log_reader
 from guardduty_response.cloudtrail.time_range import CALL_SECONDS, Budget, TimeRange, iso
 from guardduty_response.containment.target_context import (
     AWS_ERRORS,
+    AwsClient,
     TargetContext,
     allow,
     describe_error,
@@ -223,7 +224,7 @@ def _roots(target_context: TargetContext, trail: Trail) -> list[str]:
     base, own = f"{trail['prefix']}AWSLogs/", f"{target_context.target.account_id}/CloudTrail/"
     if not trail["organization"]:
         return [base + own]
-    s3: Any = log_reader.bucket_client(target_context, trail["bucket"], [base])
+    s3: AwsClient = log_reader.bucket_client(target_context, trail["bucket"], [base])
     found = s3.list_objects_v2(Bucket=trail["bucket"], Prefix=base, Delimiter="/").get(
         "CommonPrefixes", []
     )

@@ -4,17 +4,15 @@ moment.
 
 from __future__ import annotations
 
-from typing import Any
-
 from botocore.exceptions import ClientError
 
 from guardduty_response.aws.errors import error_code
-from guardduty_response.containment.target_context import Json, name_of
+from guardduty_response.containment.target_context import AwsClient, Json, name_of
 
 OLDER = "AWSRevokeOlderSessions"  # the name AWS's console gives it: people look for it
 
 
-def role_policy(iam: Any, role: str, name: str) -> Json | None:
+def role_policy(iam: AwsClient, role: str, name: str) -> Json | None:
     """Returns a role's inline policy; None: it has none of that name."""
     try:
         return dict(iam.get_role_policy(RoleName=name_of(role), PolicyName=name)["PolicyDocument"])

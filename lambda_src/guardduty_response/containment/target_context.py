@@ -17,6 +17,7 @@ from guardduty_response.containment.contract import Context, Target
 from guardduty_response.errors import ResponseError
 
 Json = dict[str, Any]
+AwsClient = Any  # a botocore client: its methods are made from AWS's service models
 K = TypeVar("K")
 DONE, ALREADY, PLANNED, SKIPPED, FAILED = "DONE", "ALREADY", "PLANNED", "SKIPPED", "FAILED"
 AWS_ERRORS = (ClientError, BotoCoreError, ResponseError)
@@ -131,7 +132,7 @@ class Sessions:
             by_actions.setdefault(grants[arn], []).append(arn)
         return self.base + [allow(actions, named) for actions, named in by_actions.items()]
 
-    def client(self, service: str, arn: str = "", actions: tuple[str, ...] = ()) -> Any:
+    def client(self, service: str, arn: str = "", actions: tuple[str, ...] = ()) -> AwsClient:
         while True:
             for session, arns in self.opened:
                 if not arn or arn in arns:

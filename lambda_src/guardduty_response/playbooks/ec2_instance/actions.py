@@ -6,7 +6,13 @@ from functools import partial
 from typing import Any
 
 from guardduty_response.containment import action
-from guardduty_response.containment.target_context import Json, Sessions, result_or_raise, run_all
+from guardduty_response.containment.target_context import (
+    AwsClient,
+    Json,
+    Sessions,
+    result_or_raise,
+    run_all,
+)
 from guardduty_response.playbooks.ec2_instance.instance_context import InstanceContext
 from guardduty_response.playbooks.ec2_instance.state import InstanceState, filters
 
@@ -180,7 +186,7 @@ class Deregister(Action):
             for arn, at in found
         ]
 
-    def _all(self, elb: Any) -> list[str]:
+    def _all(self, elb: AwsClient) -> list[str]:
         out: list[str] = []
         page: Json = {"NextMarker": None}
         while "NextMarker" in page:
@@ -287,7 +293,7 @@ class Tag(Action):
         ]
 
 
-def scaling(autoscaling: Any, id: str) -> Json:
+def scaling(autoscaling: AwsClient, id: str) -> Json:
     """Returns {group, state} of the instance's Auto Scaling group; {}: it is in none."""
     answer = autoscaling.describe_auto_scaling_instances(InstanceIds=[id])
     for member in answer["AutoScalingInstances"]:

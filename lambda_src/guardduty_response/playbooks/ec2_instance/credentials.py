@@ -20,6 +20,7 @@ from guardduty_response.containment.role_policies import (
     role_policy,
 )
 from guardduty_response.containment.target_context import (
+    AwsClient,
     Json,
     Sessions,
     describe_error,
@@ -196,7 +197,7 @@ def profile(sessions: Sessions, instance: InstanceContext) -> Json:
 
 
 def give_profile(
-    ec2: Any, id: str, current: InstanceState, association: str | None, name: str
+    ec2: AwsClient, id: str, current: InstanceState, association: str | None, name: str
 ) -> list[Json]:
     """Gives the instance the profile ``name`` instead of the one under ``association`` (None: it
     has none).

@@ -4,8 +4,6 @@ before containment what stopping would lose.
 
 from __future__ import annotations
 
-from typing import Any
-
 from guardduty_response.aws import clients
 from guardduty_response.aws.errors import is_transient
 from guardduty_response.containment.contract import Context, StepResult, Target
@@ -15,6 +13,7 @@ from guardduty_response.containment.target_context import (
     DONE,
     FAILED,
     SKIPPED,
+    AwsClient,
     Json,
     allow,
     describe_error,
@@ -108,7 +107,7 @@ def loses(session: clients.Session, id: str, described: Json, how: str) -> str:
     return ""
 
 
-def consequences(current: InstanceState, ec2: Any, finish: str) -> str:
+def consequences(current: InstanceState, ec2: AwsClient, finish: str) -> str:
     """Says what finishing would lose, before anything is done; '' when nothing. A failure to read
     is said too.
     """

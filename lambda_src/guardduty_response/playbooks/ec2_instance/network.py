@@ -18,6 +18,7 @@ from guardduty_response.containment.target_context import (
     FAILED,
     PLANNED,
     SKIPPED,
+    AwsClient,
     Json,
     Sessions,
     allow,
@@ -197,7 +198,7 @@ def close(
 
 
 def _prepare(
-    instance: InstanceContext, ec2: Any, current: InstanceState, vpcs: set[str]
+    instance: InstanceContext, ec2: AwsClient, current: InstanceState, vpcs: set[str]
 ) -> dict[tuple[str, str], Any]:
     """Records the state before, and makes the groups that are missing.
 
@@ -235,7 +236,7 @@ def _record_before(instance: InstanceContext, current: InstanceState) -> None:
         instance.record_before_state(f"network/{id}", interfaces[id])
 
 
-def _create(instance: InstanceContext, ec2: Any, vpc: str, kind: str = "quarantine") -> Json:
+def _create(instance: InstanceContext, ec2: AwsClient, vpc: str, kind: str = "quarantine") -> Json:
     name = f"{instance.prefix}-{kind}"
     tags = [{"Key": instance.prefix, "Value": kind}, {"Key": "Name", "Value": name}]
     try:
@@ -253,7 +254,9 @@ def _create(instance: InstanceContext, ec2: Any, vpc: str, kind: str = "quaranti
     return dict(found["SecurityGroups"][0])
 
 
-def _flush_group(instance: InstanceContext, ec2: Any, vpc: str, current: InstanceState) -> Json:
+def _flush_group(
+    instance: InstanceContext, ec2: AwsClient, vpc: str, current: InstanceState
+) -> Json:
     """A group that lets everything through both ways: only then does a flow stop being tracked."""
     if vpc in current.flush_groups:
         return current.flush_groups[vpc]
@@ -264,7 +267,7 @@ def _flush_group(instance: InstanceContext, ec2: Any, vpc: str, current: Instanc
     return group
 
 
-def _swap(ec2: Any, id: str, group: Any, flush_group: Any) -> Json:
+def _swap(ec2: AwsClient, id: str, group: Any, flush_group: Any) -> Json:
     """Gives an interface the quarantine group alone, by way of the flush group if there is one."""
     modify, note = partial(ec2.modify_network_interface_attribute, NetworkInterfaceId=id), ""
     if flush_group is not None:
@@ -275,7 +278,7 @@ def _swap(ec2: Any, id: str, group: Any, flush_group: Any) -> Json:
     return {**modify(Groups=[result_or_raise(group)["GroupId"]]), "note": note}
 
 
-def _strips(ec2: Any, group: Json) -> dict[Any, Callable[[], Any]]:
+def _strips(ec2: AwsClient, group: Json) -> dict[Any, Callable[[], Any]]:
     """Returns calls that remove a rule each: the ::/0 default exists in IPv6 VPCs alone."""
     calls: dict[Any, Callable[[], Any]] = {}
     id = group["GroupId"]

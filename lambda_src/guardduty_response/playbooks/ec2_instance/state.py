@@ -11,6 +11,7 @@ from botocore.exceptions import ClientError
 
 from guardduty_response.aws.errors import error_code
 from guardduty_response.containment.target_context import (
+    AwsClient,
     Json,
     describe_error,
     result_or_raise,
@@ -91,7 +92,7 @@ def tags(node: Json) -> dict[str, str]:
     return {tag["Key"]: tag["Value"] for tag in node.get("Tags") or []}
 
 
-def look(instance: InstanceContext, ec2: Any, stored_of: str | None = None) -> InstanceState:
+def look(instance: InstanceContext, ec2: AwsClient, stored_of: str | None = None) -> InstanceState:
     """Reads the state in one round trip.
 
     ``stored_of``: the incident whose record of the target is read into ``instance.stored`` too.
@@ -118,7 +119,7 @@ def look(instance: InstanceContext, ec2: Any, stored_of: str | None = None) -> I
 
 
 def _look_calls(
-    instance: InstanceContext, ec2: Any, stored_of: str | None
+    instance: InstanceContext, ec2: AwsClient, stored_of: str | None
 ) -> dict[str, Callable[[], Any]]:
     names = [instance.group_name]
     if instance.options["untrack_connections"]:
@@ -168,7 +169,7 @@ def only_instance(instance: InstanceContext, got: Any) -> Json:
     return dict(found[0])
 
 
-def describe(instance: InstanceContext, ec2: Any) -> Json:
+def describe(instance: InstanceContext, ec2: AwsClient) -> Json:
     """The instance now. Raises TargetGone, ClientError."""
     return only_instance(
         instance, run_all({0: partial(ec2.describe_instances, InstanceIds=[instance.id])})[0]

@@ -15,6 +15,7 @@ from guardduty_response.containment.target_context import (
     DONE,
     FAILED,
     SKIPPED,
+    AwsClient,
     Json,
     allow,
     describe_error,
@@ -148,7 +149,7 @@ def _require_readable(session: clients.Session, ids: list[str]) -> None:
             ) from error
 
 
-def _request(instance: InstanceContext, ec2: Any) -> Json:
+def _request(instance: InstanceContext, ec2: AwsClient) -> Json:
     """Takes back the termination protection that containment set, and terminates.
 
     Volumes stay, unless ``terminate_keeps_volumes`` is off. Returns what is recorded of it.

@@ -11,6 +11,7 @@ import json
 import time
 from copy import deepcopy
 from functools import partial
+from typing import TypedDict
 
 from botocore.exceptions import ClientError
 
@@ -18,7 +19,7 @@ from guardduty_response.aws.errors import is_transient
 from guardduty_response.cloudtrail import log_reader, query
 from guardduty_response.cloudtrail.query import LAG_SECONDS
 from guardduty_response.cloudtrail.time_range import CALL_SECONDS, TimeRange, iso
-from guardduty_response.cloudtrail.trails import list_trails, read_trail
+from guardduty_response.cloudtrail.trails import Trail, list_trails, read_trail
 from guardduty_response.containment.target_context import allow
 from guardduty_response.decision.finding import get
 from guardduty_response.evidence.items import EvidenceItem, Json, Outcome
@@ -28,15 +29,30 @@ NAME = "api_calls"
 MOST_RECENT = 300  # events whose ids are remembered
 
 
-def run(instance: InstanceContext, before: Json) -> EvidenceItem:
-    """State: {window, questions: [{key, value, token, pages, found, done}], trails, rows, files,
-    round, late}.
+class ApiCallsState(TypedDict, total=False):
+    """What the evidence item ``api_calls`` keeps between calls.
+
+    ``questions``: the queries (query.new_query). ``rows``: the summary (query.summarize).
+    ``recent``: ids of events that the second pass may find again. ``round``: when it began.
     """
+
+    window: list[int]
+    questions: list[Json]
+    trails: list[Trail]
+    rows: Json
+    recent: list[str]
+    files: int
+    round: int
+    late: bool
+
+
+def run(instance: InstanceContext, before: Json) -> EvidenceItem:
+    """Does one call's share of the queries and trails; a second pass asks for late events."""
     if not instance.options.get("copy_logs", True):
         return EvidenceItem(Outcome.SKIPPED, "switched off (copy_logs)")
-    state: Json = deepcopy(before.get("state") or {})
+    state: ApiCallsState = deepcopy(before.get("state", {}))
     window = TimeRange.of(instance, state)
-    state.setdefault("questions", _questions(instance))
+    state.setdefault("questions", _new_queries(instance))
     state.setdefault("rows", {})
     objects: list[Json] = list(before.get("objects") or [])
     until = time.monotonic() + CALL_SECONDS
@@ -52,18 +68,20 @@ def run(instance: InstanceContext, before: Json) -> EvidenceItem:
                 _narrow(window, state),
                 [lookup["value"] for lookup in state["questions"]],
             )
-    if not query.is_complete(state["questions"]) or not query.is_complete(state["trails"]):
+    if not query.is_complete(state["questions"]) or not all(
+        trail.get("done") for trail in state["trails"]
+    ):
         return EvidenceItem(Outcome.RUNNING, _text(state, window), 1, objects, state=state)
     return _late(instance, state, window, objects) or _end(instance, state, window, objects)
 
 
-def _narrow(window: TimeRange, state: Json) -> TimeRange:
+def _narrow(window: TimeRange, state: ApiCallsState) -> TimeRange:
     return (
         TimeRange(window.end - LAG_SECONDS, int(state["round"])) if state.get("round") else window
     )
 
 
-def _questions(instance: InstanceContext) -> list[Json]:
+def _new_queries(instance: InstanceContext) -> list[Json]:
     keys = {
         str(
             get(instance.context.finding.detail, "resource", "accessKeyDetails", "accessKeyId")
@@ -81,7 +99,9 @@ def _questions(instance: InstanceContext) -> list[Json]:
 # -- LookupEvents ----------------------------------------------------------------------------------
 
 
-def _look_up(instance: InstanceContext, state: Json, window: TimeRange, until: float) -> list[Json]:
+def _look_up(
+    instance: InstanceContext, state: ApiCallsState, window: TimeRange, until: float
+) -> list[Json]:
     """One call's share of the questions; returns what was stored."""
     client = instance.open_session(allow(("cloudtrail:LookupEvents",))).client("cloudtrail")
     seen = set(state.setdefault("recent", []))
@@ -103,7 +123,7 @@ def _look_up(instance: InstanceContext, state: Json, window: TimeRange, until: f
     ]
 
 
-def _take(seen: set[str], lines: list[str], state: Json, recent: int, event: Json) -> int:
+def _take(seen: set[str], lines: list[str], state: ApiCallsState, recent: int, event: Json) -> int:
     """1 for an event not met before. Those newer than ``recent`` are remembered over calls, for
     the second round.
     """
@@ -123,7 +143,7 @@ def _take(seen: set[str], lines: list[str], state: Json, recent: int, event: Jso
 
 
 def _late(
-    instance: InstanceContext, state: Json, window: TimeRange, objects: list[Json]
+    instance: InstanceContext, state: ApiCallsState, window: TimeRange, objects: list[Json]
 ) -> EvidenceItem | None:
     """One more round for events CloudTrail had not delivered yet, only as long as other evidence
     is being collected.
@@ -148,31 +168,27 @@ def _late(
     )
 
 
-def _text(state: Json, window: TimeRange) -> str:
-    said = []
-    for lookup in state["questions"]:
-        found = f"{lookup['found']} events of {lookup['key']} {lookup['value']}"
-        said.append(
-            f"{lookup['key']} {lookup['value']} {lookup['note']}"
-            if lookup.get("note")
-            else f"{found} ({lookup['cut']})"
-            if lookup.get("cut")
-            else found
-        )
-    said += [
-        f"trail {trail['name']}: {trail['note']}"
-        for trail in state.get("trails", [])
-        if trail.get("note")
-    ]
+def _text(state: ApiCallsState, window: TimeRange) -> str:
+    texts = [_query_text(lookup) for lookup in state["questions"]]
+    for trail in state.get("trails", []):
+        if trail.get("note"):
+            texts.append(f"trail {trail['name']}: {trail['note']}")
     until = iso(state.get("round") or window.end)
     return (
-        f"{'; '.join(said)}. From {iso(window.start)} to {until}; CloudTrail delivers up to 15"
+        f"{'; '.join(texts)}. From {iso(window.start)} to {until}; CloudTrail delivers up to 15"
         " minutes late"
     )
 
 
+def _query_text(lookup: Json) -> str:
+    if lookup.get("note"):
+        return f"{lookup['key']} {lookup['value']} {lookup['note']}"
+    found = f"{lookup['found']} events of {lookup['key']} {lookup['value']}"
+    return f"{found} ({lookup['cut']})" if lookup.get("cut") else found
+
+
 def _end(
-    instance: InstanceContext, state: Json, window: TimeRange, objects: list[Json]
+    instance: InstanceContext, state: ApiCallsState, window: TimeRange, objects: list[Json]
 ) -> EvidenceItem:
     document = {
         "instance_id": instance.id,

@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import time
 from copy import deepcopy
-from typing import Any, Literal, TypedDict
+from typing import Literal, TypedDict
 
 from botocore.exceptions import BotoCoreError, ClientError
 
 from guardduty_response.aws import clients
 from guardduty_response.aws.errors import error_code, is_transient
-from guardduty_response.containment.target_context import AWS_ERRORS, describe_error
+from guardduty_response.containment.target_context import AWS_ERRORS, AwsClient, describe_error
 from guardduty_response.evidence.items import EvidenceItem, Json, Outcome
 from guardduty_response.playbooks.ec2_instance.evidence.forensics_account import (
     KEY_USE,
@@ -127,7 +127,7 @@ class Copying:
 
     # -- copies ------------------------------------------------------------------------------------
 
-    def make_copies(self, ec2: Any, place: Place, entries: list[SnapshotCopy]) -> None:
+    def make_copies(self, ec2: AwsClient, place: Place, entries: list[SnapshotCopy]) -> None:
         """Looks for the copies of ``entries`` in one place, asks for those that are missing, and
         reads the state of the others.
         """
@@ -153,7 +153,7 @@ class Copying:
             if not self._copy(ec2, place, entry, source):
                 return
 
-    def _read(self, ec2: Any, place: Place, wanted: dict[str, SnapshotCopy]) -> None:
+    def _read(self, ec2: AwsClient, place: Place, wanted: dict[str, SnapshotCopy]) -> None:
         tag = f"{self.instance.prefix}-copy-of"
         found = ec2.describe_snapshots(
             OwnerIds=["self"], Filters=[{"Name": f"tag:{tag}", "Values": sorted(wanted)}]
@@ -165,7 +165,7 @@ class Copying:
                 _set(entry, place, snapshot["SnapshotId"], str(snapshot.get("State")))
                 self._assess(entry, place, snapshot)
 
-    def _copy(self, ec2: Any, place: Place, entry: SnapshotCopy, source: str) -> bool:
+    def _copy(self, ec2: AwsClient, place: Place, entry: SnapshotCopy, source: str) -> bool:
         """Asks for one copy. False: AWS has no room for another yet."""
         instance = self.instance
         incident = instance.context.incident_id
@@ -222,7 +222,7 @@ class Copying:
 
     # -- sharing -----------------------------------------------------------------------------------
 
-    def share(self, ec2: Any) -> None:
+    def share(self, ec2: AwsClient) -> None:
         """Shares every complete copy with the forensics account, and verifies that it is."""
         for entry in self.set:
             if entry.get("error") or entry.get("shared") or entry.get("copy_state") != "completed":
@@ -238,7 +238,7 @@ class Copying:
                     f" {self._explain_key(describe_error(error))}"
                 )
 
-    def _share(self, ec2: Any, entry: SnapshotCopy) -> None:
+    def _share(self, ec2: AwsClient, entry: SnapshotCopy) -> None:
         account, attribute = self.forensics.account, "createVolumePermission"
         answer = ec2.modify_snapshot_attribute(
             SnapshotId=entry["copy"], Attribute=attribute, OperationType="add", UserIds=[account]

@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator
-from typing import Any
 
 from botocore.exceptions import ClientError
 
 from guardduty_response.aws.errors import is_transient
 from guardduty_response.cloudtrail import log_reader
 from guardduty_response.cloudtrail.time_range import CALL_SECONDS, Budget, TimeRange
-from guardduty_response.containment.target_context import describe_error
+from guardduty_response.containment.target_context import AwsClient, describe_error
 from guardduty_response.evidence.items import Json
 from guardduty_response.playbooks.ec2_instance.evidence.flow_logs import (
     FlowLogSource,
@@ -133,7 +132,7 @@ class _BucketPass:
             f"{source['prefix']}AWSLogs/{account}/vpcflowlogs/",
             f"{source['prefix']}AWSLogs/aws-account-id={account}/",
         ]
-        self.s3: Any = log_reader.bucket_client(instance, source["bucket"], roots)
+        self.s3: AwsClient = log_reader.bucket_client(instance, source["bucket"], roots)
         self.prefixes = _prefixes(instance, source, window)
         self.until = time.monotonic() + CALL_SECONDS
         self.lines: list[str] = []

@@ -5,10 +5,10 @@ What is found here is read by ``flow_log_reader``. Fields: Amazon EC2 API Refere
 
 from __future__ import annotations
 
-from typing import Any, TypedDict
+from typing import TypedDict
 
 from guardduty_response.cloudtrail import log_reader
-from guardduty_response.containment.target_context import allow
+from guardduty_response.containment.target_context import AwsClient, allow
 from guardduty_response.decision.finding import get
 from guardduty_response.errors import TargetGone
 from guardduty_response.evidence.items import EvidenceItem, Json, Outcome
@@ -107,7 +107,7 @@ def discover(instance: InstanceContext, state: NetworkLogsState) -> EvidenceItem
     return None if flow_logs else _absent(instance, " ".join(vpcs) or "VPC", state)
 
 
-def _flow_logs(ec2: Any, resources: list[str]) -> list[Json]:
+def _flow_logs(ec2: AwsClient, resources: list[str]) -> list[Json]:
     request: Json = {"Filters": [{"Name": "resource-id", "Values": resources}]}
     flow_logs: list[Json] = []
     while True:
@@ -137,7 +137,7 @@ def _absent(instance: InstanceContext, vpc: str, state: NetworkLogsState) -> Evi
     )
 
 
-def _interfaces(instance: InstanceContext, ec2: Any) -> list[InterfacePlace]:
+def _interfaces(instance: InstanceContext, ec2: AwsClient) -> list[InterfacePlace]:
     """Returns the interfaces attached now; of an instance that is gone, those of the finding."""
     attached = filters(**{"attachment.instance-id": instance.id})
     described = ec2.describe_network_interfaces(Filters=attached)["NetworkInterfaces"]

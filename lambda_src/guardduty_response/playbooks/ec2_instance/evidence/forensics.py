@@ -12,7 +12,7 @@ import re
 import secrets
 import time
 from dataclasses import asdict
-from typing import Any, TypedDict
+from typing import TypedDict
 
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -20,6 +20,7 @@ from guardduty_response.aws import clients
 from guardduty_response.aws.errors import error_code, is_transient
 from guardduty_response.containment.target_context import (
     AWS_ERRORS,
+    AwsClient,
     Json,
     allow,
     describe_error,
@@ -201,7 +202,7 @@ def _start(instance: InstanceContext, settings: Json, state: ForensicsState) -> 
     return _send(instance, settings, state, ssm)
 
 
-def _memory_mib(instance: InstanceContext, ec2: Any) -> int:
+def _memory_mib(instance: InstanceContext, ec2: AwsClient) -> int:
     """Returns the MiB of memory of the instance's type."""
     instance_type = describe(instance, ec2)["InstanceType"]
     types = ec2.describe_instance_types(InstanceTypes=[instance_type])["InstanceTypes"]
@@ -214,7 +215,7 @@ def _comment(instance: InstanceContext, state: ForensicsState) -> str:
 
 
 def _send(
-    instance: InstanceContext, settings: Json, state: ForensicsState, ssm: Any
+    instance: InstanceContext, settings: Json, state: ForensicsState, ssm: AwsClient
 ) -> EvidenceItem:
     before = state["when"] == "before"
     seconds_left = max(0, state["deadline"] - int(time.time()))

@@ -4,12 +4,10 @@ answers.
 
 from __future__ import annotations
 
-from typing import Any
-
 from botocore.exceptions import ClientError
 
 from guardduty_response.aws.errors import error_code
-from guardduty_response.containment.target_context import Json, allow, name_of
+from guardduty_response.containment.target_context import AwsClient, Json, allow, name_of
 from guardduty_response.playbooks.ec2_instance.instance_context import InstanceContext
 from guardduty_response.playbooks.ec2_instance.state import (
     LOOK,
@@ -66,7 +64,7 @@ def missing_after(instance: InstanceContext) -> tuple[str, bool]:
     return "", True
 
 
-def _profile(instance: InstanceContext, ec2: Any) -> str:
+def _profile(instance: InstanceContext, ec2: AwsClient) -> str:
     answer = ec2.describe_iam_instance_profile_associations(
         Filters=filters(**{"instance-id": instance.id})
     )
@@ -76,7 +74,7 @@ def _profile(instance: InstanceContext, ec2: Any) -> str:
     return "none"
 
 
-def agent(instance: InstanceContext, ssm: Any) -> tuple[str, str]:
+def agent(instance: InstanceContext, ssm: AwsClient) -> tuple[str, str]:
     """Returns (platform, '') of an instance whose agent answers, else ('', why it does not)."""
     condition = {"Key": "InstanceIds", "Values": [instance.id]}
     try:

@@ -13,7 +13,13 @@ from botocore.exceptions import ClientError
 
 from guardduty_response.aws import clients
 from guardduty_response.aws.errors import error_code
-from guardduty_response.containment.target_context import AWS_ERRORS, allow, describe_error, run_all
+from guardduty_response.containment.target_context import (
+    AWS_ERRORS,
+    AwsClient,
+    allow,
+    describe_error,
+    run_all,
+)
 from guardduty_response.errors import TargetGone
 from guardduty_response.evidence.items import EvidenceItem, Json, Outcome
 from guardduty_response.incident.repository import now
@@ -120,7 +126,7 @@ def session(instance: InstanceContext) -> clients.Session:
     )
 
 
-def _reads(instance: InstanceContext, ec2: Any, found: Json) -> Json:
+def _reads(instance: InstanceContext, ec2: AwsClient, found: Json) -> Json:
     groups = sorted(
         {
             group["GroupId"]
@@ -145,7 +151,7 @@ def _reads(instance: InstanceContext, ec2: Any, found: Json) -> Json:
     }
 
 
-def _attribute(instance: InstanceContext, ec2: Any, name: str) -> Any:
+def _attribute(instance: InstanceContext, ec2: AwsClient, name: str) -> Any:
     try:
         got = ec2.describe_instance_attribute(InstanceId=instance.id, Attribute=name)
     except AWS_ERRORS as error:
@@ -155,7 +161,7 @@ def _attribute(instance: InstanceContext, ec2: Any, name: str) -> Any:
     }
 
 
-def _user_data(instance: InstanceContext, ec2: Any) -> Json | str:
+def _user_data(instance: InstanceContext, ec2: AwsClient) -> Json | str:
     got = (
         ec2.describe_instance_attribute(InstanceId=instance.id, Attribute="userData").get(
             "UserData"
@@ -175,7 +181,7 @@ def _user_data(instance: InstanceContext, ec2: Any) -> Json | str:
     }
 
 
-def _console(instance: InstanceContext, ec2: Any) -> Json | str:
+def _console(instance: InstanceContext, ec2: AwsClient) -> Json | str:
     try:
         got = ec2.get_console_output(InstanceId=instance.id, Latest=True)
     except ClientError as error:
@@ -190,7 +196,7 @@ def _console(instance: InstanceContext, ec2: Any) -> Json | str:
     return {**stored, "what": f"console output as of {got.get('Timestamp')}"}
 
 
-def _screenshot(instance: InstanceContext, ec2: Any) -> Json:
+def _screenshot(instance: InstanceContext, ec2: AwsClient) -> Json:
     # No WakeUp: that is a key press on the suspect machine.
     got = ec2.get_console_screenshot(InstanceId=instance.id)
     stored = instance.context.put_evidence(

@@ -6,13 +6,19 @@ from __future__ import annotations
 
 import time
 from copy import deepcopy
-from typing import Any
+from typing import TypedDict
 
 from botocore.exceptions import BotoCoreError, ClientError
 
 from guardduty_response.aws import clients
 from guardduty_response.aws.errors import THROTTLING_CODES, error_code, is_transient
-from guardduty_response.containment.target_context import AWS_ERRORS, allow, describe_error, fits
+from guardduty_response.containment.target_context import (
+    AWS_ERRORS,
+    AwsClient,
+    allow,
+    describe_error,
+    fits,
+)
 from guardduty_response.errors import TargetGone
 from guardduty_response.evidence.items import EvidenceItem, Json, Outcome
 from guardduty_response.playbooks.ec2_instance.instance_context import InstanceContext
@@ -34,6 +40,33 @@ BUSY = frozenset(
 _PACE = (5, 10, 15, 30)
 
 
+class Snapshot(TypedDict, total=False):
+    """One snapshot of the set, as last read. ``gib``: the size of its volume."""
+
+    id: str
+    volume: str
+    state: str
+    encrypted: bool
+    kms_key_id: str
+    gib: int
+
+
+class SnapshotsState(TypedDict, total=False):
+    """What the evidence item ``snapshots`` keeps between calls.
+
+    ``containment``: the tag that tells this set from an earlier one. ``asked``: when the set was
+    asked for, in seconds since 1970. ``type``: of the instance.
+    """
+
+    containment: str
+    asked: int
+    since: int
+    ids: list[str]
+    snapshots: list[Snapshot]
+    polls: int
+    type: str
+
+
 def pace(polls: int) -> int:
     """Seconds until poll number ``polls`` (from 0): soon at first, a minute apart later, as each
     costs state transitions.
@@ -48,7 +81,7 @@ def unsure(error: Exception) -> bool:
     return is_transient(error) and error_code(error) not in THROTTLING_CODES
 
 
-def containment(instance: InstanceContext, state: Json) -> str:
+def containment(instance: InstanceContext, state: SnapshotsState) -> str:
     """What tells this containment's snapshots from those of an earlier one under the same incident.
 
     The execution that asked first: its retries and the executions after it find its name in the
@@ -66,12 +99,10 @@ def tags(instance: InstanceContext, containment: str) -> dict[str, str]:
 
 
 def run(instance: InstanceContext, before: Json) -> EvidenceItem:
-    """State: {containment, asked, since, ids, snapshots: [{id, volume, state, encrypted,
-    kms_key_id}], polls, type}.
-    """
+    """Makes the set, or polls it to its end."""
     if not instance.options.get("snapshot", True):
         return EvidenceItem(Outcome.SKIPPED, "switched off (snapshot)")
-    state: Json = deepcopy(before.get("state") or {})
+    state: SnapshotsState = deepcopy(before.get("state", {}))
     state.setdefault("since", int(time.time()))
     ec2 = session(instance, instance.scope("volumes") or []).client("ec2")
     try:
@@ -115,7 +146,7 @@ def session(instance: InstanceContext, volumes: list[str]) -> clients.Session:
     )
 
 
-def _failed(instance: InstanceContext, state: Json, text: str) -> EvidenceItem:
+def _failed(instance: InstanceContext, state: SnapshotsState, text: str) -> EvidenceItem:
     manual_command = (
         f"aws ec2 create-snapshots --instance-specification InstanceId={instance.id} --region"
         f" {instance.target.region}"
@@ -128,7 +159,7 @@ def _failed(instance: InstanceContext, state: Json, text: str) -> EvidenceItem:
     )
 
 
-def _start(instance: InstanceContext, ec2: Any, state: Json) -> EvidenceItem:
+def _start(instance: InstanceContext, ec2: AwsClient, state: SnapshotsState) -> EvidenceItem:
     state["containment"] = containment(instance, state)
     mine = tags(instance, state["containment"])
     got = ec2.describe_snapshots(
@@ -152,12 +183,12 @@ def _start(instance: InstanceContext, ec2: Any, state: Json) -> EvidenceItem:
         got = _create(instance, ec2, mine, state)
         requests = [clients.request_id(got)]
     state["ids"] = [snapshot["SnapshotId"] for snapshot in got["Snapshots"]]
-    state["snapshots"] = [_facts(snapshot) for snapshot in got["Snapshots"]]
+    state["snapshots"] = [_read(snapshot) for snapshot in got["Snapshots"]]
     text = f"snapshots under way: {', '.join(state['ids'])}"
     return EvidenceItem(Outcome.RUNNING, text, pace(0), state=state, request_ids=requests)
 
 
-def _no_volumes(instance: InstanceContext, described: Json, state: Json) -> EvidenceItem:
+def _no_volumes(instance: InstanceContext, described: Json, state: SnapshotsState) -> EvidenceItem:
     if described.get("RootDeviceType") != "instance-store":
         return EvidenceItem(Outcome.NOT_POSSIBLE, "it has no EBS volumes", state=state)
     text = (
@@ -172,7 +203,9 @@ def _no_volumes(instance: InstanceContext, described: Json, state: Json) -> Evid
     )
 
 
-def _create(instance: InstanceContext, ec2: Any, mine: dict[str, str], state: Json) -> Json:
+def _create(
+    instance: InstanceContext, ec2: AwsClient, mine: dict[str, str], state: SnapshotsState
+) -> Json:
     # Before the call: if this one dies, the next has to look for its snapshots first.
     state["asked"] = int(time.time())
     instance.record_evidence(
@@ -192,7 +225,7 @@ def _create(instance: InstanceContext, ec2: Any, mine: dict[str, str], state: Js
     return got
 
 
-def _facts(snapshot: Json) -> Json:
+def _read(snapshot: Json) -> Snapshot:
     return {
         "id": snapshot["SnapshotId"],
         "volume": snapshot.get("VolumeId", ""),
@@ -203,12 +236,12 @@ def _facts(snapshot: Json) -> Json:
     }
 
 
-def _poll(instance: InstanceContext, ec2: Any, state: Json) -> EvidenceItem:
+def _poll(instance: InstanceContext, ec2: AwsClient, state: SnapshotsState) -> EvidenceItem:
     ids, polls = state["ids"], state.get("polls", 0)
     got = ec2.describe_snapshots(
         OwnerIds=["self"], Filters=[{"Name": "snapshot-id", "Values": ids}]
     )["Snapshots"]
-    seen = {snapshot["SnapshotId"]: _facts(snapshot) for snapshot in got}
+    seen = {snapshot["SnapshotId"]: _read(snapshot) for snapshot in got}
     known = {snapshot["id"]: snapshot for snapshot in state.get("snapshots", [])}
     state["snapshots"] = [
         seen.get(id) or {**known.get(id, {"id": id}), "state": "missing"} for id in ids
@@ -236,7 +269,7 @@ def _poll(instance: InstanceContext, ec2: Any, state: Json) -> EvidenceItem:
     return _failed(instance, state, f"incomplete snapshot set: {text}; the volumes are kept")
 
 
-def _encryption(snapshots: list[Json]) -> str:
+def _encryption(snapshots: list[Snapshot]) -> str:
     keys = sorted(
         {
             snapshot.get("kms_key_id")
@@ -247,7 +280,7 @@ def _encryption(snapshots: list[Json]) -> str:
     return "; ".join(f"encrypted with {key}" if key else "not encrypted" for key in keys)
 
 
-def _instance_storage(ec2: Any, state: Json) -> str:
+def _instance_storage(ec2: AwsClient, state: SnapshotsState) -> str:
     """That the instance has volumes no snapshot can hold, or empty; said, never in the way."""
     try:
         types = (

@@ -21,7 +21,7 @@ from botocore.config import Config as ClientConfig
 from botocore.exceptions import ClientError
 
 from guardduty_response.aws.errors import error_code
-from guardduty_response.containment.target_context import Json, result_or_raise, run_all
+from guardduty_response.containment.target_context import AwsClient, Json, result_or_raise, run_all
 from guardduty_response.playbooks.ec2_instance.instance_context import InstanceContext
 
 INDEX, MEMORY = "index.tsv", "memory.lime"
@@ -53,7 +53,7 @@ _WHAT = {
 
 
 @lru_cache(maxsize=1)
-def _s3() -> Any:
+def _s3() -> AwsClient:
     """Signature version 4 (botocore presigns with 2 in us-east-1, which buckets with KMS refuse), a
     Regional endpoint (what a VPC endpoint serves), no checksum that curl could not send. The whole
     S3 model: the trimmed one has no multipart.
@@ -328,7 +328,7 @@ def _end_upload(key: str, upload_id: str) -> int:
         return _size(s3, where)  # an earlier call that died completed or aborted it
 
 
-def _parts(s3: Any, where: Json, upload_id: str) -> list[Json]:
+def _parts(s3: AwsClient, where: Json, upload_id: str) -> list[Json]:
     """The parts that arrived, from the first up to the first gap."""
     listed: dict[int, Json] = {}
     marker = 0
@@ -344,7 +344,7 @@ def _parts(s3: Any, where: Json, upload_id: str) -> list[Json]:
     return out
 
 
-def _size(s3: Any, where: Json) -> int:
+def _size(s3: AwsClient, where: Json) -> int:
     try:
         return int(s3.head_object(**where)["ContentLength"])
     except ClientError as error:
