@@ -1,5 +1,5 @@
-"""Takes the credentials away: first the profile, so that no new sessions come, then the sessions
-that exist.
+"""Takes the instance's credentials away: first the profile, so that no new sessions come, then the
+sessions that exist.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
-"""What CloudTrail has of the window: calls on the instance, and calls made with the instance's own
-credentials.
+"""Collects what CloudTrail has of the time range: calls on the instance, and calls made with the
+instance's own credentials.
 
 An instance's role session is named after the instance, so its own calls are those of user name
 ``i-…``.

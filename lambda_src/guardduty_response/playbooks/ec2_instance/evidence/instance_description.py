@@ -1,5 +1,5 @@
-"""What the instance is and shows: its description, user data, console output and screen. Reads
-alone, each failing alone.
+"""Reads what the instance is and shows: its description, user data, console output and screen. Each
+read fails alone.
 """
 
 from __future__ import annotations

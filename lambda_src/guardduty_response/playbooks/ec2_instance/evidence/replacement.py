@@ -1,5 +1,5 @@
-"""Whether the Auto Scaling group that lost the instance is whole again: its replacement in
-service, healthy, and targets.
+"""Checks that the Auto Scaling group that lost the instance is whole again: the replacement is in
+service, healthy, and healthy in its target groups.
 """
 
 from __future__ import annotations

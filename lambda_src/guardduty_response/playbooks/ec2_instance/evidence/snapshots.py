@@ -1,5 +1,5 @@
-"""One crash-consistent, tagged snapshot set of all EBS volumes, made once per containment and
-polled to its end.
+"""Makes one crash-consistent, tagged snapshot set of all EBS volumes, once per containment, and polls
+it to its end.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from guardduty_response.playbooks.ec2_instance.instance_context import InstanceC
 from guardduty_response.playbooks.ec2_instance.state import InstanceState, describe, filters
 
 NAME = "snapshots"
-LINE = "snapshot"  # its line in the ledger, under which it is planned
+LINE = "snapshot"  # the action that it is planned and logged as
 LIMIT_SECONDS = 600  # for the account's snapshot limits to clear
 POLL_SECONDS = 6 * 3600  # what takes longer is left to a person
 BUSY = frozenset(
@@ -85,7 +85,7 @@ def containment(instance: InstanceContext, state: SnapshotsState) -> str:
     """What tells this containment's snapshots from those of an earlier one under the same incident.
 
     The execution that asked first: its retries and the executions after it find its name in the
-    ledger, which a restore empties before the instance is contained again.
+    record, which a restore empties before the instance is contained again.
     """
     return str(state.get("containment") or instance.context.execution.rsplit(":", 1)[-1])[:256]
 

@@ -87,7 +87,7 @@ class Uploads:
         return f"incidents/{instance.context.incident_id}/{self.folder}/{name}"
 
     def state(self) -> Json:
-        """For the ledger: keys and ids, no URL."""
+        """Returns what the record keeps: keys and ids, no URL."""
         return asdict(self)
 
 
