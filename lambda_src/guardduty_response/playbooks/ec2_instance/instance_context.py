@@ -19,7 +19,7 @@ class InstanceContext(target_context.TargetContext):
         self.profile_name = str(context.config.responder["quarantine_profile"])
         self.quarantine_profiles = (self.profile_name, f"{self.profile_name}-ssm")
         self.endpoints = context.config.forensics["when"] == "after"
-        self.brought: dict[str, str] = context.options["quarantine_security_group_ids"]
+        self.own_groups: dict[str, str] = context.options["quarantine_security_group_ids"]
         self.standby = context.options["auto_scaling"] == "standby"
 
     @property

@@ -65,10 +65,11 @@ def sessions(
         allow(LOOK),
         allow(MODIFY, list(known.values())),
         allow(
-            STRIP, [arn for vpc, arn in known.items() if instance.brought.get(vpc) != groups[vpc]]
+            STRIP,
+            [arn for vpc, arn in known.items() if instance.own_groups.get(vpc) != groups[vpc]],
         ),
     ]
-    if flush or any(vpc not in instance.brought or vpc not in groups for vpc in vpcs):
+    if flush or any(vpc not in instance.own_groups or vpc not in groups for vpc in vpcs):
         kinds = ["quarantine", *["untrack"] * flush]
         base += [
             allow(MODIFY + STRIP, any_group, **{tag: kinds}),
@@ -131,10 +132,10 @@ def _rules_intent(instance: InstanceContext, current: InstanceState) -> tuple[st
             rules = ", ".join(open_rules(instance, current.groups[vpc]))
         if not rules:
             continue
-        if group and instance.brought.get(vpc) == group:
+        if group and instance.own_groups.get(vpc) == group:
             status = FAILED
             lines.append(
-                f"{group} has rules ({rules}) but was brought along and is never edited: remove"
+                f"{group} has rules ({rules}) but is a group of yours and is never edited: remove"
                 " them yourself"
             )
         else:
@@ -186,7 +187,7 @@ def close(
         swaps[interface] = partial(_swap, client, interface.id, groups[interface.vpc], flush_group)
     strips: dict[Any, Callable[[], Any]] = {}
     for vpc, group in groups.items():
-        if isinstance(group, dict) and instance.brought.get(vpc) != group["GroupId"]:
+        if isinstance(group, dict) and instance.own_groups.get(vpc) != group["GroupId"]:
             strips |= _strips(ec2, group)
     results = run_all({**swaps, **strips}, then=started)
     _log(

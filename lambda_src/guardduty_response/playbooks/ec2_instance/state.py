@@ -102,7 +102,11 @@ def look(instance: InstanceContext, ec2: AwsClient, stored_of: str | None = None
     current = InstanceState(only_instance(instance, results["instance"]))
     if stored_of is not None:
         instance.stored = result_or_raise(results["stored"])
-    for name, item in (("interfaces", "interfaces"), ("groups", "groups"), ("brought", "groups")):
+    for name, item in (
+        ("interfaces", "interfaces"),
+        ("groups", "groups"),
+        ("own_groups", "groups"),
+    ):
         if isinstance(results.get(name), Exception):
             current.read_errors[item] = describe_error(results[name])
             results[name] = {}
@@ -112,7 +116,7 @@ def look(instance: InstanceContext, ec2: AwsClient, stored_of: str | None = None
     ]
     by_id = {interface["NetworkInterfaceId"]: interface for interface in described}
     current.interfaces = [Interface.read(interface) for interface in by_id.values()]
-    for name in ("groups", "brought"):
+    for name in ("groups", "own_groups"):
         for group in results.get(name, {}).get("SecurityGroups", []):
             _sort_group(instance, current, group)
     return current
@@ -131,9 +135,9 @@ def _look_calls(
         "interfaces": partial(ec2.describe_network_interfaces, Filters=attached),
         "groups": partial(ec2.describe_security_groups, Filters=named),
     }
-    if instance.brought:
-        ids = [{"Name": "group-id", "Values": sorted(set(instance.brought.values()))}]
-        calls["brought"] = partial(ec2.describe_security_groups, Filters=ids)
+    if instance.own_groups:
+        ids = [{"Name": "group-id", "Values": sorted(set(instance.own_groups.values()))}]
+        calls["own_groups"] = partial(ec2.describe_security_groups, Filters=ids)
     if stored_of is not None:
         calls["stored"] = partial(instance.read_stored, stored_of)
     return calls
@@ -141,7 +145,7 @@ def _look_calls(
 
 def _sort_group(instance: InstanceContext, current: InstanceState, group: Json) -> None:
     vpc = group["VpcId"]
-    if instance.brought.get(vpc) == group["GroupId"]:
+    if instance.own_groups.get(vpc) == group["GroupId"]:
         current.groups[vpc] = group
     elif group["GroupName"] == instance.flush_group_name:
         current.flush_groups[vpc] = group
@@ -181,49 +185,46 @@ def filters(**equals: str) -> list[Json]:
 
 
 def closed(instance: InstanceContext, current: InstanceState, interface: Interface) -> bool:
-    """Nothing but the quarantine group of its VPC is on the interface."""
+    """Says whether the interface has no group but the quarantine group of its VPC."""
     if interface.vpc in current.groups:
         return interface.groups == (current.groups[interface.vpc]["GroupId"],)
-    # Not readable: then the group's name, which no other group of the VPC can have, or the id
-    # brought along.
-    return "groups" in current.read_errors and (
-        interface.names == (instance.group_name,)
-        or interface.groups == (instance.brought.get(interface.vpc),)
-    )
+    if "groups" not in current.read_errors:
+        return False
+    # Not readable: then by the group's name, which no other group of the VPC can have, or by the
+    # id of the configured group.
+    own_group = instance.own_groups.get(interface.vpc)
+    return interface.names == (instance.group_name,) or interface.groups == (own_group,)
 
 
 def to_endpoints(direction: str, rule: Json) -> bool:
-    """HTTPS out to security groups or prefix lists, never to addresses."""
+    """Says whether a rule lets out HTTPS to security groups or prefix lists, not to addresses."""
     https = rule["IpProtocol"] == "tcp" and rule.get("FromPort") == rule.get("ToPort") == 443
-    return (
-        direction == "egress" and https and not rule.get("IpRanges") and not rule.get("Ipv6Ranges")
-    )
+    addresses = rule.get("IpRanges") or rule.get("Ipv6Ranges")
+    return direction == "egress" and https and not addresses
 
 
 def reaches_endpoints(instance: InstanceContext, current: InstanceState) -> bool:
-    """Whether every quarantine group of the instance is one that was brought along and lets it
-    to endpoints alone.
+    """Says whether every quarantine group of the instance is a configured group that lets it to
+    endpoints alone.
     """
     groups = [current.groups.get(vpc) or {} for vpc in current.vpcs]
-    brought = all(
-        group.get("GroupId") and instance.brought.get(group.get("VpcId", "")) == group["GroupId"]
-        for group in groups
-    )
-    return (
-        instance.endpoints
-        and bool(groups)
-        and brought
-        and all(rules(group) and not open_rules(instance, group) for group in groups)
-    )
+    if not instance.endpoints or not groups:
+        return False
+    for group in groups:
+        own = group.get("GroupId")
+        if not own or instance.own_groups.get(group.get("VpcId", "")) != own:
+            return False
+        if not rules(group) or open_rules(instance, group):
+            return False
+    return True
 
 
 def open_rules(instance: InstanceContext, group: Json) -> list[str]:
-    """The rules that containment does not allow: all, but for endpoint rules of a group brought
-    along for forensics.
+    """Returns the rules that containment does not allow: all but the endpoint rules of a group
+    configured for forensics.
     """
-    spared = instance.endpoints and instance.brought.get(group.get("VpcId", "")) == group.get(
-        "GroupId"
-    )
+    own_group = instance.own_groups.get(group.get("VpcId", ""))
+    spared = instance.endpoints and own_group == group.get("GroupId")
     return rules(group, to_endpoints if spared else None)
 
 

@@ -281,7 +281,7 @@ def test_what_auto_scaling_says_is_passed_on(evidence: EvidenceLab) -> None:
 
 
 def endpoints(lab: EvidenceLab, cidr: str = "") -> str:
-    """A group brought along that lets out to an endpoint's group alone (or, wrongly, to
+    """A group of one's own that lets out to an endpoint's group alone (or, wrongly, to
     addresses).
     """
     ec2 = lab.see("ec2")

@@ -72,7 +72,7 @@ def test_stripping_denied_is_partial_and_names_the_rules(lab: Lab) -> None:
     assert lab.actions()["quarantine_network"] == "DONE"
 
 
-def test_a_group_brought_along_is_used_and_never_edited(lab: Lab) -> None:
+def test_a_configured_group_is_used_and_never_edited(lab: Lab) -> None:
     lab.build(interfaces=2)
     ec2 = lab.see("ec2")
     mine = ec2.create_security_group(GroupName="mine", Description="m", VpcId=lab.ids["vpc"])[
@@ -85,10 +85,10 @@ def test_a_group_brought_along_is_used_and_never_edited(lab: Lab) -> None:
     assert f"{mine} has rules: egress all" in step.detail
     assert lab.group("mine")["IpPermissionsEgress"]
     assert not {"RevokeSecurityGroupEgress", "CreateSecurityGroup"} & set(lab.operations())
-    assert "brought along" in lab.ledger()["actions"]["strip_group_rules"]["detail"]
+    assert "a group of yours" in lab.ledger()["actions"]["strip_group_rules"]["detail"]
 
 
-def test_a_group_brought_along_without_rules_is_contained(lab: Lab) -> None:
+def test_a_configured_group_without_rules_is_contained(lab: Lab) -> None:
     lab.build()
     ec2 = lab.see("ec2")
     mine = ec2.create_security_group(GroupName="mine", Description="m", VpcId=lab.ids["vpc"])[

@@ -102,10 +102,10 @@ def test_what_is_switched_off_is_not_allowed(lab: Lab) -> None:
     )
 
 
-def test_a_group_brought_along_may_only_be_attached(lab: Lab) -> None:
+def test_a_configured_group_may_only_be_attached(lab: Lab) -> None:
     instance = big(lab)
     lab.options["untrack_connections"] = False
-    instance.brought["vpc-1"] = "sg-1"
+    instance.own_groups["vpc-1"] = "sg-1"
     network.sessions(instance, ["eni-1"], ["vpc-1"], {"vpc-1": "sg-1"})
     (policy,) = lab.policies
     actions = {action for statement in policy["Statement"] for action in statement["Action"]}

@@ -46,7 +46,7 @@ def missing_after(instance: InstanceContext) -> tuple[str, bool]:
             f"{item} could not be read ({reason})" for item, reason in current.read_errors.items()
         ]
         return "; ".join(errors), True
-    without_group = [vpc for vpc in current.vpcs if vpc not in instance.brought]
+    without_group = [vpc for vpc in current.vpcs if vpc not in instance.own_groups]
     if without_group:
         vpcs = ", ".join(without_group)
         return f"quarantine_security_group_ids names no endpoint-only group for {vpcs}", False

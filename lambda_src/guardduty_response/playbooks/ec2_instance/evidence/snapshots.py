@@ -1,5 +1,5 @@
-"""Makes one crash-consistent, tagged snapshot set of all EBS volumes, once per containment, and polls
-it to its end.
+"""Makes a crash-consistent, tagged snapshot set of all EBS volumes, once for each containment, and
+polls it to its end.
 """
 
 from __future__ import annotations

@@ -138,7 +138,7 @@ def test_windows_has_its_own_names(lab: ForensicsLab) -> None:
 def contained(
     lab: ForensicsLab, egress: Json | None = None, profile: str = f"{PREFIX}-quarantine-ssm"
 ) -> str:
-    """The instance as containment leaves it: the group brought along, the SSM-only profile."""
+    """The instance as containment leaves it: the group of one's own, the SSM-only profile."""
     ec2 = lab.see("ec2")
     group = ec2.create_security_group(GroupName="endpoints", Description="q", VpcId=lab.ids["vpc"])[
         "GroupId"
