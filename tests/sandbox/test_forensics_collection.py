@@ -291,7 +291,7 @@ def test_what_goes_wrong_is_said(
 
 
 def test_it_hangs(collection: Collection, victim: Make, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(forensics, "GRACE", 2)
+    monkeypatch.setattr(forensics, "GRACE_SECONDS", 2)
     collection.config["deadline_seconds"] = 3
     evidence_item = collection.run(victim(tags={"sandbox:ssm": "hang"}).instance)
     assert evidence_item.outcome == "FAILED"

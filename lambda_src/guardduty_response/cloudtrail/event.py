@@ -1,6 +1,4 @@
-"""What undoes containment, as CloudTrail records it: who did what, and whether it was the
-response itself.
-"""
+"""Reads CloudTrail records: who did what, and whether it was the response itself."""
 
 from __future__ import annotations
 
@@ -13,10 +11,10 @@ Json = dict[str, Any]
 
 
 def change(trail: Json) -> Json:
-    """{who, what, when, from, agent, event_id} of a CloudTrail record (AWS CloudTrail, "record
-    contents"), all text.
+    """Returns {who, what, when, from, agent, event_id} of a CloudTrail record, all text (AWS
+    CloudTrail User Guide, "record contents").
 
-    A caller chooses some of it (user agent, session name): one printable line each.
+    A caller chooses some of it (user agent, session name): each is a single printable line.
     """
     identity = trail.get("userIdentity")
     who = (
@@ -24,7 +22,7 @@ def change(trail: Json) -> Json:
         or finding.get(identity, "invokedBy")
         or finding.get(identity, "principalId")
     )
-    got = {
+    fields = {
         "who": who,
         "what": trail.get("eventName"),
         "when": trail.get("eventTime"),
@@ -32,11 +30,11 @@ def change(trail: Json) -> Json:
         "agent": trail.get("userAgent"),
         "event_id": trail.get("eventID"),
     }
-    return {name: finding.text(value, 300) for name, value in got.items()}
+    return {name: finding.text(value, 300) for name, value in fields.items()}
 
 
-def accept(seen: Any) -> Json | None:
-    """A change as the machine's input brings it, in the shape of ``change``; None for anything
+def parse_change(seen: Any) -> Json | None:
+    """Returns a change from the state machine's input in the shape of ``change``; None for anything
     else.
     """
     if not isinstance(seen, dict) or not isinstance(seen.get("what"), str):
@@ -48,32 +46,30 @@ def accept(seen: Any) -> Json | None:
 
 
 def own_roles(settings: Config) -> frozenset[str]:
-    """The roles that the response's functions assume, ``account or *:role/path/name``, and no
-    other: a name that is not in use is anybody's to take.
+    """Returns the roles that the response's functions assume, ``account or *:role/path/name``, and
+    no other: a name that is not in use is anybody's to take.
     """
     return frozenset(settings.responder["own_roles"])
 
 
 def is_own(arn: object, own: frozenset[str], account: object = None) -> bool:
-    """Whether it is the ARN of one of ``own``; ``account``: in this account."""
-    parts = str(arn).split(":", 5)
-    known = (
-        len(parts) == 6
-        and parts[2] == "iam"
-        and not own.isdisjoint((f"*:{parts[5]}", f"{parts[4]}:{parts[5]}"))
-    )
-    return known and account in (None, parts[4])
+    """Says whether ``arn`` is a role of ``own``; ``account``: and in this account."""
+    fields = str(arn).split(":", 5)
+    if len(fields) != 6 or fields[2] != "iam":
+        return False
+    known = not own.isdisjoint((f"*:{fields[5]}", f"{fields[4]}:{fields[5]}"))
+    return known and account in (None, fields[4])
 
 
-def undoes(trail: Json, own: frozenset[str]) -> bool:
-    """Whether the call succeeded and was made by anybody but the response."""
+def is_outside_change(trail: Json, own: frozenset[str]) -> bool:
+    """Says whether the call succeeded and was made by anybody but the response."""
     issuer = finding.get(trail, "userIdentity", "sessionContext", "sessionIssuer", "arn")
     return not trail.get("errorCode") and not is_own(issuer, own, trail.get("recipientAccountId"))
 
 
-def named(trail: Json) -> set[str]:
-    """Every text in the call's parameters: ids, names, ARNs."""
-    out: set[str] = set()
+def request_texts(trail: Json) -> set[str]:
+    """Returns every text in the call's parameters: ids, names, ARNs."""
+    texts: set[str] = set()
     todo: list[Any] = [trail.get("requestParameters")]
     while todo:
         node = todo.pop()
@@ -82,5 +78,5 @@ def named(trail: Json) -> set[str]:
         elif isinstance(node, list):
             todo += node
         elif isinstance(node, str):
-            out.add(node)
-    return out
+            texts.add(node)
+    return texts

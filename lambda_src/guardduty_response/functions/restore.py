@@ -109,7 +109,7 @@ def _one(context: Context, found: Json, who: str) -> Json:
     target = Target(**{name: found[name] for name in ("kind", "id", "arn", "account_id", "region")})
     got = load_restorer(os.environ["GDR_PLAYBOOK"]).restore(context, target)
     text = (
-        f"{len(got.restored)} parts are as they were, {len(got.not_restored)} are not; asked by"
+        f"{len(got.restored)} settings restored, {len(got.not_restored)} not restored; asked by"
         f" {who}"
     )
     record.set_target(

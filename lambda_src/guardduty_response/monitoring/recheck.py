@@ -36,7 +36,7 @@ def opened(record: IncidentRepository, watch: Any, execution: str) -> Json | Non
     status = Status(meta["status"])
     if status not in WATCHED or not meta.get("playbook"):
         return None
-    seen = cloudtrail_event.accept(finding.get(watch, "seen"))
+    seen = cloudtrail_event.parse_change(finding.get(watch, "seen"))
     latest = {"execution": execution, "why": why, "at": now(), "status": status}
     record.note(incident_id, watch=latest, **({"undone_by": seen} if seen else {}))
     return {

@@ -52,10 +52,10 @@ def changed(record: IncidentRepository, event: Json) -> Json:
     if not isinstance(trail, dict):
         return {"started": []}
     settings = configuration.load()
-    if not cloudtrail_event.undoes(trail, cloudtrail_event.own_roles(settings)):
+    if not cloudtrail_event.is_outside_change(trail, cloudtrail_event.own_roles(settings)):
         return {"started": []}
     names, account = (
-        cloudtrail_event.named(trail),
+        cloudtrail_event.request_texts(trail),
         finding.text(trail.get("recipientAccountId") or event.get("account")),
     )
     seen = cloudtrail_event.change(trail)

@@ -47,11 +47,11 @@ def who(
     seen: Json | None,
     watched: list[str],
 ) -> list[Json]:
-    """As common/culprits.who; ``watched`` as the record keeps it."""
+    """As cloudtrail.actors.find_actors; ``watched`` as the record keeps it."""
     if center := [one for one in undone if one.name.split(" ")[0] in CENTER]:
         region = str((principal.options.get("identity_center") or {}).get("region") or "")
         asked = [(region, "EventName", call) for call in CENTER[DENY]]
-        return actors.who(
+        return actors.find_actors(
             principal,
             CENTER,
             asked,
@@ -77,4 +77,4 @@ def who(
         for one in undone
         for call in CALLS.get(one.name.split(" ")[0], ())
     ]
-    return actors.who(principal, CALLS, asked, undone, since, seen, names)
+    return actors.find_actors(principal, CALLS, asked, undone, since, seen, names)

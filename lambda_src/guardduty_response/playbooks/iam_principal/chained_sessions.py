@@ -27,9 +27,9 @@ from guardduty_response.containment.target_context import (
     SKIPPED,
     Json,
     Sessions,
-    gather,
+    describe_error,
     name_of,
-    why,
+    run_all,
 )
 from guardduty_response.decision.finding import get, text
 from guardduty_response.decision.policy import matches
@@ -85,7 +85,7 @@ def find(principal: PrincipalContext) -> tuple[list[Held], list[str]]:
     while left and len(asked) < QUESTIONS:
         some = left[: QUESTIONS - len(asked)]
         asked |= set(some)
-        got = gather(
+        got = run_all(
             {
                 name: partial(events, session.client("cloudtrail", name), some, start)
                 for name in names
@@ -93,7 +93,8 @@ def find(principal: PrincipalContext) -> tuple[list[Held], list[str]]:
             BRANCHES,
         )
         bad = {
-            name: why(one) if isinstance(one, Exception) else one[1] for name, one in got.items()
+            name: describe_error(one) if isinstance(one, Exception) else one[1]
+            for name, one in got.items()
         }
         bad = {name: trouble for name, trouble in bad.items() if trouble}
         read = [trail for one in got.values() if not isinstance(one, Exception) for trail in one[0]]
@@ -144,9 +145,9 @@ def events(
         found.append(json.loads(event["CloudTrailEvent"]))
         return 1
 
-    asked = [query.question(attribute, value) for attribute, value in questions]
+    asked = [query.new_query(attribute, value) for attribute, value in questions]
     window = TimeRange(int(start.timestamp()), int(time.time()) + 60)
-    query.ask(client, asked, window, time.monotonic() + SECONDS, take)
+    query.run(client, asked, window, time.monotonic() + SECONDS, take)
     late = f"not answered to its end within {SECONDS} s"
     trouble = [
         one.get("note") or one.get("cut") or ("" if one.get("done") else late) for one in asked
@@ -220,7 +221,9 @@ def deny(principal: PrincipalContext) -> None:
     except Exception as error:
         hand = " ; ".join(_lookup(*one, principal.target.region) for one in _own(principal))
         principal.log_action(
-            NAME, FAILED, f"CloudTrail could not be asked ({why(error)}). By hand: {hand}"
+            NAME,
+            FAILED,
+            f"CloudTrail could not be asked ({describe_error(error)}). By hand: {hand}",
         )
         return
     roles: Json = dict((kept.get("state") or {}).get("roles") or {})
@@ -235,7 +238,7 @@ def deny(principal: PrincipalContext) -> None:
             told.append(f"{held.userid} in {held.role} left: {reason}")
         elif held.userid not in known:
             mine.setdefault(held.role, []).append(held)
-    got = gather(
+    got = run_all(
         {
             role: partial(_deny, principal, role, some, roles.get(role) or {})
             for role, some in mine.items()
@@ -245,7 +248,8 @@ def deny(principal: PrincipalContext) -> None:
     for role, one in got.items():
         if isinstance(one, Exception):
             told.append(
-                f"sessions in {role} not denied ({why(one)}): {_by_hand(principal, mine[role][0])}"
+                f"sessions in {role} not denied ({describe_error(one)}): "
+                f"{_by_hand(principal, mine[role][0])}"
             )
         else:
             roles[role] = one
@@ -330,7 +334,7 @@ def checks(principal: PrincipalContext) -> list[Check]:
         return []
     grant = ("iam:GetRolePolicy",)
     sessions = Sessions(principal, [], dict.fromkeys(roles, grant))
-    got = gather(
+    got = run_all(
         {
             role: partial(role_policy, sessions.client("iam", role, grant), role, one["policy"])
             for role, one in roles.items()
@@ -344,7 +348,11 @@ def checks(principal: PrincipalContext) -> list[Check]:
             f"policy {one['policy']} of role {name_of(role)}",
         )
         if isinstance(found, Exception):
-            out.append(Check(name, False, f"{where} could not be read ({why(found)})", read=False))
+            out.append(
+                Check(
+                    name, False, f"{where} could not be read ({describe_error(found)})", read=False
+                )
+            )
             continue
         ok = found == deny_sessions(one["userids"], one["before"])
         out.append(

@@ -18,8 +18,8 @@ from guardduty_response.containment.target_context import (
     FAILED,
     SKIPPED,
     Json,
-    gather,
-    why,
+    describe_error,
+    run_all,
 )
 from guardduty_response.decision.finding import get, text
 from guardduty_response.playbooks.iam_principal import chained_sessions, identify, regions
@@ -75,14 +75,16 @@ def _signed_in_again(principal: PrincipalContext) -> None:
     start = datetime.fromisoformat(before.replace("Z", "+00:00")).astimezone(UTC)
     try:
         names, _ = regions.enabled(principal, session)
-        got = gather(
+        got = run_all(
             {
                 name: partial(_newer, principal, session.client("cloudtrail", name), start)
                 for name in names
             }
         )
     except AWS_ERRORS as error:
-        principal.log_action("signed_in_again", FAILED, f"could not be looked up ({why(error)})")
+        principal.log_action(
+            "signed_in_again", FAILED, f"could not be looked up ({describe_error(error)})"
+        )
         return
     read = {name: one for name, one in got.items() if not isinstance(one, Exception)}
     seen = sorted(

@@ -21,9 +21,9 @@ from guardduty_response.containment.target_context import (
     SKIPPED,
     Json,
     allow,
-    gather,
+    describe_error,
     policy,
-    why,
+    run_all,
 )
 from guardduty_response.errors import NoTarget, TargetGone
 from guardduty_response.incident.repository import now
@@ -116,7 +116,7 @@ def _user(context: Context, who: Principal) -> Planned:
     principal = PrincipalContext(context, target)
     state, sessions = PrincipalState(), user.reading(principal, found["Arn"])
     actions = user.actions(principal, sessions, state)
-    gather({one.name: one.read_current for one in actions}, BRANCHES)
+    run_all({one.name: one.read_current for one in actions}, BRANCHES)
     if "deny_all" in state.settings:
         target.scope["deny_all"] = state.settings["deny_all"]
     said = {
@@ -277,7 +277,7 @@ def _identities(context: Context, session: clients.Session, key: str) -> list[Js
         [context.finding.region, IAM_REGION.get(context.config.partition, context.finding.region)]
     )
     attribute = [{"AttributeKey": "AccessKeyId", "AttributeValue": key}]
-    got = gather(
+    got = run_all(
         {
             region: partial(
                 session.client("cloudtrail", region).lookup_events,
@@ -327,7 +327,7 @@ def _session(context: Context, who: Principal) -> Planned:
     state, sessions = PrincipalState(), role.reading(principal, found["Arn"])
     actions = [kind(principal, sessions, state) for kind in role.TABLE]
     calls: Json = {one.name: one.read_current for one in actions}
-    got = gather({**calls, "others": partial(role.users_of, principal, sessions, found)}, BRANCHES)
+    got = run_all({**calls, "others": partial(role.users_of, principal, sessions, found)}, BRANCHES)
     said = {
         one.name: text for one in actions for status, text in [one.intent()] if status != SKIPPED
     }
@@ -447,7 +447,11 @@ def _center(context: Context, who: Principal, arn: str, role_arn: str) -> Planne
         if is_transient(error):
             raise
         return _unreachable(
-            context, who, role_arn, trouble=why(error), no_user=isinstance(error, people.NoUser)
+            context,
+            who,
+            role_arn,
+            trouble=describe_error(error),
+            no_user=isinstance(error, people.NoUser),
         )
     sets = ", ".join(one["name"] for one in target.scope["sets"])
     told = [

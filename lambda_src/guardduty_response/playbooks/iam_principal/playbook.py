@@ -13,9 +13,9 @@ from guardduty_response.containment.target_context import (
     BRANCHES,
     FAILED,
     Json,
-    gather,
-    value,
-    why,
+    describe_error,
+    result_or_raise,
+    run_all,
 )
 from guardduty_response.playbooks.iam_principal import (
     actors,
@@ -82,11 +82,13 @@ def _user(principal: PrincipalContext) -> StepResult:
         ledger.result()
         kind(principal, sessions, state).run()
 
-    got = gather(
+    got = run_all(
         {deny.name: tell, **{kind.name: partial(rest, kind) for kind in user.TABLE}}, BRANCHES
     )
     for one in got.values():
-        value(one)  # each action keeps its own failures; this is the record itself failing
+        result_or_raise(
+            one
+        )  # each action keeps its own failures; this is the record itself failing
     chained_sessions.deny(
         principal
     )  # when its own credentials are dead: this asks CloudTrail in every Region
@@ -106,7 +108,7 @@ def _role(principal: PrincipalContext) -> StepResult:
     _ledger(principal)
     for kind in role.TABLE:
         kind(principal, sessions, state).run()
-    got = gather(
+    got = run_all(
         {
             chained_sessions.NAME: partial(chained_sessions.deny, principal),
             "users": partial(_other_workloads, principal),
@@ -114,7 +116,7 @@ def _role(principal: PrincipalContext) -> StepResult:
         BRANCHES,
     )
     for one in got.values():
-        value(one)
+        result_or_raise(one)
     return StepResult(detail=f"sessions of role {principal.who.role} denied; the ledger says which")
 
 
@@ -131,7 +133,7 @@ def _other_workloads(principal: PrincipalContext) -> None:
         principal.log_action(
             "other_workloads",
             FAILED,
-            f"who else uses role {principal.who.role} could not be read ({why(error)})",
+            f"who else uses role {principal.who.role} could not be read ({describe_error(error)})",
         )
         return
     effect = "need new credentials" if principal.role_wide else "go on"

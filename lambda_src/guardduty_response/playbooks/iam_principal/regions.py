@@ -14,7 +14,7 @@ from guardduty_response.containment.target_context import (
     BRANCHES,
     TargetContext,
     allow,
-    why,
+    describe_error,
 )
 from guardduty_response.errors import ResponseError
 
@@ -26,7 +26,7 @@ SECONDS = 10  # for finding an instance: containment waits for it
 
 def looking(principal: TargetContext) -> clients.Session:
     """May look up events, and which Regions there are."""
-    return principal.open(allow(("cloudtrail:LookupEvents", ACTION)))
+    return principal.open_session(allow(("cloudtrail:LookupEvents", ACTION)))
 
 
 def enabled(principal: TargetContext, session: clients.Session) -> tuple[list[str], str]:
@@ -60,7 +60,7 @@ def enabled(principal: TargetContext, session: clients.Session) -> tuple[list[st
         return (
             known,
             (
-                f"the enabled Regions could not be listed ({why(error)}): only"
+                f"the enabled Regions could not be listed ({describe_error(error)}): only"
                 f" {' and '.join(known)} were asked"
             ),
         )
@@ -72,7 +72,7 @@ def of_instance(principal: TargetContext, instance: str) -> str:
     Raises ResponseError, which says what could not be asked; "nowhere" is not "gone".
     """
     session, first, asked = (
-        principal.open(allow(("ec2:DescribeInstances", ACTION))),
+        principal.open_session(allow(("ec2:DescribeInstances", ACTION))),
         principal.target.region,
         [principal.target.region],
     )
@@ -81,11 +81,11 @@ def of_instance(principal: TargetContext, instance: str) -> str:
         if _knows(session, first, instance):
             return first
     except AWS_ERRORS as error:
-        bad[first] = why(error)
+        bad[first] = describe_error(error)
     try:
         asked, remark = enabled(principal, session)
     except AWS_ERRORS as error:
-        remark = f"the enabled Regions could not be listed ({why(error)})"
+        remark = f"the enabled Regions could not be listed ({describe_error(error)})"
     under_way = {
         BRANCHES.submit(_knows, session, name, instance): name for name in asked if name != first
     }
@@ -97,7 +97,7 @@ def of_instance(principal: TargetContext, instance: str) -> str:
                 if one.result():
                     return under_way[one]
             except AWS_ERRORS as error:
-                bad[under_way[one]] = why(error)
+                bad[under_way[one]] = describe_error(error)
     except TimeoutError:
         pass
     finally:

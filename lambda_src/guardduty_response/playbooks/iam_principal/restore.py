@@ -23,9 +23,9 @@ from guardduty_response.containment.target_context import (
     Json,
     Sessions,
     allow,
-    gather,
+    describe_error,
     name_of,
-    why,
+    run_all,
 )
 from guardduty_response.playbooks.iam_principal import (
     chained_sessions,
@@ -117,7 +117,7 @@ def _look(principal: PrincipalContext) -> tuple[bool, list[RestoreItem]]:
     parts = _judged({**calls, **others}) + restore_reversals.parts(principal)
     if other := _contained_by_another(principal, reading):
         parts = [
-            replace(one, kind=RestoreStatus.RETAINED, call=None, hand="", text=other)
+            replace(one, status=RestoreStatus.RETAINED, call=None, manual_command="", text=other)
             if one.call
             else one
             for one in parts
@@ -127,14 +127,14 @@ def _look(principal: PrincipalContext) -> tuple[bool, list[RestoreItem]]:
 
 def _judged(calls: dict[str, Callable[[], list[RestoreItem]]]) -> list[RestoreItem]:
     parts: list[RestoreItem] = []
-    for name, got in gather(calls, BRANCHES).items():
+    for name, got in run_all(calls, BRANCHES).items():
         if isinstance(got, Exception):
             parts.append(
                 RestoreItem(
                     RestoreStatus.MANUAL,
                     name,
                     "",
-                    f"{name} could not be read ({why(got)}): run restore again",
+                    f"{name} could not be read ({describe_error(got)}): run restore again",
                 )
             )
         else:
@@ -178,7 +178,7 @@ def _exists(call: Callable[..., Any], **name: str) -> bool:
 
 
 def _changing(principal: PrincipalContext, arn: str, *actions: str) -> Any:
-    return principal.open(allow(actions, arn)).client("iam")
+    return principal.open_session(allow(actions, arn)).client("iam")
 
 
 # -- a user ----------------------------------------------------------------------------------------

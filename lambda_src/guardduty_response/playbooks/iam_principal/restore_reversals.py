@@ -17,8 +17,8 @@ from guardduty_response.containment.target_context import (
     BRANCHES,
     TargetContext,
     allow,
-    gather,
-    why,
+    describe_error,
+    run_all,
 )
 from guardduty_response.playbooks.iam_principal import (
     resource_state,
@@ -63,10 +63,11 @@ def parts(principal: TargetContext) -> list[RestoreItem]:
         for name, was in recorded.items()
     }
     out: list[RestoreItem] = []
-    for name, got in gather(calls, BRANCHES).items():
+    for name, got in run_all(calls, BRANCHES).items():
         if isinstance(got, Exception):
             text = (
-                f"{recorded[name].get('event')} could not be read ({why(got)}): run restore again"
+                f"{recorded[name].get('event')} could not be read ({describe_error(got)}): "
+                "run restore again"
             )
             out.append(RestoreItem(RestoreStatus.MANUAL, name, "", text))
         else:

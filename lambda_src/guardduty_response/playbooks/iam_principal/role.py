@@ -25,9 +25,9 @@ from guardduty_response.containment.target_context import (
     Json,
     Sessions,
     allow,
-    gather,
     name_of,
-    value,
+    result_or_raise,
+    run_all,
 )
 from guardduty_response.errors import ResponseError
 from guardduty_response.playbooks.iam_principal.principal_context import (
@@ -51,12 +51,12 @@ class Action(action.Action[PrincipalContext, PrincipalState]):
     def role(self) -> str:
         return self.target_context.who.role
 
-    def by_hand(self) -> str:
+    def manual_text(self) -> str:
         # IAM has no Region
-        return (
-            "By hand: aws"
-            f" {self.manual_command.format(role=self.role, prefix=self.target_context.prefix, **self._names())}"
+        command = self.manual_command.format(
+            role=self.role, prefix=self.target_context.prefix, **self._names()
         )
+        return f"By hand: aws {command}"
 
 
 class DenySession(Action):
@@ -94,7 +94,7 @@ class DenySession(Action):
         ``revoked_before``: what is issued until then is denied, or is to be.
         """
         iam = self.iam
-        got = gather(
+        got = run_all(
             {
                 "": partial(iam.get_role, RoleName=self.role),
                 **{
@@ -102,8 +102,8 @@ class DenySession(Action):
                 },
             }
         )
-        found = value(got.pop(""))["Role"]
-        policies = {name: value(one) for name, one in got.items()}
+        found = result_or_raise(got.pop(""))["Role"]
+        policies = {name: result_or_raise(one) for name, one in got.items()}
         return {
             "role": found["Arn"],
             "id": found["RoleId"],
@@ -243,7 +243,7 @@ def users_of(principal: PrincipalContext, sessions: Sessions, role: Json) -> str
             ]
         return found
 
-    got = gather({"instance": partial(_told, instances), "function": partial(_told, lambdas)})
+    got = run_all({"instance": partial(_told, instances), "function": partial(_told, lambdas)})
     said = [f"may be assumed by {', '.join(trusted(role))}"] if trusted(role) else []
     for kind, names in got.items():
         if isinstance(names, Exception):

@@ -23,9 +23,9 @@ from guardduty_response.containment.target_context import (
     Json,
     Sessions,
     allow,
-    gather,
-    value,
-    why,
+    describe_error,
+    result_or_raise,
+    run_all,
 )
 from guardduty_response.errors import ResponseError
 from guardduty_response.playbooks.iam_principal import passwords
@@ -71,12 +71,12 @@ class Action(action.Action[PrincipalContext, PrincipalState]):
     def user(self) -> str:
         return self.target_context.who.user
 
-    def by_hand(self) -> str:
+    def manual_text(self) -> str:
         # IAM has no Region
-        return (
-            "By hand: aws"
-            f" {self.manual_command.format(user=self.user, prefix=self.target_context.prefix, **self._names())}"
+        command = self.manual_command.format(
+            user=self.user, prefix=self.target_context.prefix, **self._names()
         )
+        return f"By hand: aws {command}"
 
 
 class DenyAll(Action):
@@ -93,7 +93,7 @@ class DenyAll(Action):
     def read(self) -> Any:
         """{attached, boundary: ARN or None, id: AIDA…}."""
         iam = self.iam
-        got = gather(
+        got = run_all(
             {
                 "policies": partial(
                     pages, iam.list_attached_user_policies, "AttachedPolicies", UserName=self.user
@@ -101,8 +101,8 @@ class DenyAll(Action):
                 "user": partial(iam.get_user, UserName=self.user),
             }
         )
-        user = value(got["user"])["User"]
-        attached = [one["PolicyArn"] for one in value(got["policies"])]
+        user = result_or_raise(got["user"])["User"]
+        attached = [one["PolicyArn"] for one in result_or_raise(got["policies"])]
         return {
             "attached": self.target_context.deny_all in attached,
             "boundary": boundary(user),
@@ -132,13 +132,13 @@ class DenyAll(Action):
         try:
             return dict(self.read())
         except Exception as error:
-            return {"attached": False, "boundary": None, "unread": why(error)}
+            return {"attached": False, "boundary": None, "unread": describe_error(error)}
 
     def tell(self, known: Json, answer: Json | Exception) -> None:
         """The ledger line, as ``run`` has it."""
         if isinstance(answer, Exception):
             self.target_context.log_action(
-                self.name, FAILED, f"failed ({why(answer)}). {self.by_hand()}"
+                self.name, FAILED, f"failed ({describe_error(answer)}). {self.manual_text()}"
             )
         elif known.get("attached") or known.get("boundary") == self.target_context.deny_all:
             self.target_context.log_action(self.name, ALREADY, self.done_text, [answer])

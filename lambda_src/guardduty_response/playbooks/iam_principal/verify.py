@@ -19,8 +19,8 @@ from guardduty_response.containment.target_context import (
     DONE,
     FAILED,
     allow,
-    gather,
-    value,
+    result_or_raise,
+    run_all,
 )
 from guardduty_response.incident.repository import now
 from guardduty_response.incident.statuses import IN_PROGRESS, Status
@@ -72,7 +72,7 @@ def _checks(principal: PrincipalContext) -> list[Check]:
     else:
         reading = role.reading(principal, arn)
         actions = [kind(principal, reading, current) for kind in role.TABLE]
-    got = gather(
+    got = run_all(
         {
             **{one.name: one.read_current for one in actions},
             "held": lambda: chained_sessions.checks(principal),
@@ -93,7 +93,7 @@ def _checks(principal: PrincipalContext) -> list[Check]:
         ok = not one.enabled or (read and not one.pending_change())
         text = text if ok else f"{one.name}: {'not ' * (status != FAILED)}{text}"
         out.append(Check(one.name, ok, text, fatal=one.name in FATAL, read=read))
-    return out + list(value(got["held"])) + _not_handed_over(principal)
+    return out + list(result_or_raise(got["held"])) + _not_handed_over(principal)
 
 
 def _not_handed_over(principal: PrincipalContext) -> list[Check]:
@@ -129,7 +129,7 @@ def _still_there(principal: PrincipalContext, current: PrincipalState) -> None:
 
 def _no_user(principal: PrincipalContext) -> list[Check]:
     """Deleted, or renamed: a key that is still somebody's tells. Raises Gone."""
-    iam = principal.open(allow(("iam:GetAccessKeyLastUsed",))).client("iam")
+    iam = principal.open_session(allow(("iam:GetAccessKeyLastUsed",))).client("iam")
     for key in sorted({*(principal.before_state("access_keys") or {}), principal.who.key} - {""}):
         try:
             name = str(iam.get_access_key_last_used(AccessKeyId=key).get("UserName") or "")

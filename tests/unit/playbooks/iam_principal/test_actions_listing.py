@@ -153,7 +153,7 @@ def test_a_role_that_cannot_be_assumed(lab: CollectLab) -> None:
 
 
 def test_names_are_quoted_in_commands(lab: CollectLab) -> None:
-    question = query.question("Username", "x' ; rm -rf ~ #")
+    question = query.new_query("Username", "x' ; rm -rf ~ #")
     command = query.command(question, actions.TimeRange(0, 60), REGION)
     assert shlex.split(command)[4] == "AttributeKey=Username,AttributeValue=x' ; rm -rf ~ #"
 

@@ -25,9 +25,9 @@ from guardduty_response.containment.target_context import (
     Json,
     TargetContext,
     allow,
+    describe_error,
     name_of,
     policy,
-    why,
 )
 from guardduty_response.decision.policy import matches
 from guardduty_response.errors import RoleUnavailable
@@ -245,15 +245,18 @@ class Revert:
             result, answers = self._settled(settled), []
         except RoleUnavailable as error:
             self.job.unavailable = str(error)
-            result, answers = Result(FAILED, why(error), self.by_hand()), []
+            result, answers = Result(FAILED, describe_error(error), self.by_hand()), []
         except NotYet:
             raise
         except Exception as error:
             if is_transient(error) or (
                 isinstance(error, ClientError) and error_code(error) in SOON
             ):
-                raise NotYet(why(error), error) from error
-            result, answers = Result(FAILED, f"failed ({why(error)})", self.by_hand()), []
+                raise NotYet(describe_error(error), error) from error
+            result, answers = (
+                Result(FAILED, f"failed ({describe_error(error)})", self.by_hand()),
+                [],
+            )
         self.say(result, answers)
         return result
 

@@ -23,7 +23,7 @@ from guardduty_response.containment.target_context import (
     Json,
     TargetContext,
     allow,
-    why,
+    describe_error,
 )
 from guardduty_response.evidence.items import Outcome
 from guardduty_response.incident.repository import now
@@ -63,11 +63,11 @@ def run(principal: TargetContext) -> tuple[str, bool]:
     except Exception as error:
         tries = int(before.get("tries") or 0) + 1
         if is_transient(error) and tries <= TRIES:
-            rotation.keep(Outcome.RUNNING, f"asked again: {why(error)}", tries=tries)
+            rotation.keep(Outcome.RUNNING, f"asked again: {describe_error(error)}", tries=tries)
             return "", True
         outcome, text, task, answers = (
             Outcome.FAILED,
-            rotation.failed(why(error)),
+            rotation.failed(describe_error(error)),
             rotation.by_hand(),
             [],
         )
@@ -140,7 +140,9 @@ class Rotation:
                 "",
                 [],
             )
-        iam = self.target_context.open(allow(("iam:GetUser", "iam:ListAccessKeys"))).client("iam")
+        iam = self.target_context.open_session(allow(("iam:GetUser", "iam:ListAccessKeys"))).client(
+            "iam"
+        )
         found, keys = (
             resource_state.identity(iam, "user", self.user),
             resource_state.keys(iam, self.user),
@@ -199,7 +201,7 @@ class Rotation:
             statements.append(
                 allow(THROUGH_KMS, **{"kms:ViaService": f"secretsmanager.{region}.amazonaws.com"})
             )
-        return self.target_context.open(*statements).client("secretsmanager", region)
+        return self.target_context.open_session(*statements).client("secretsmanager", region)
 
     def _filled(self) -> bool:
         found = resource_state.there(lambda: self._secrets().describe_secret(SecretId=self.name))
@@ -231,7 +233,7 @@ class Rotation:
     # -- the key -----------------------------------------------------------------------------------
 
     def _make(self, user_arn: str) -> Ended:
-        iam = self.target_context.open(allow(KEYS, user_arn)).client("iam")
+        iam = self.target_context.open_session(allow(KEYS, user_arn)).client("iam")
         made = iam.create_access_key(UserName=self.user)
         key = made["AccessKey"]
         try:
@@ -277,7 +279,7 @@ class Rotation:
         """An attempt ended between making a key and storing it: nobody knows its secret part, so
         nobody misses it.
         """
-        iam = self.target_context.open(allow(KEYS[1:2], arn)).client("iam")
+        iam = self.target_context.open_session(allow(KEYS[1:2], arn)).client("iam")
         answers = [
             iam.update_access_key(UserName=self.user, AccessKeyId=key, Status="Inactive")
             for key in keys

@@ -157,7 +157,7 @@ class Listing:
         places = self.progress.setdefault("regions", {})
         if not places:
             names, remark = enabled(
-                self.target_context, self.target_context.open(allow((LIST_REGIONS,)))
+                self.target_context, self.target_context.open_session(allow((LIST_REGIONS,)))
             )
             places |= regional_lookup.begin(names, self.whose.questions(), self.since)
             self.state["remark"] = remark
@@ -197,7 +197,7 @@ class Listing:
             what = f"CloudTrail records of {self.whose}, {place}, {self.whole}"
             self._put(
                 f"round-{round}/{place}-{self.state['files']:03}.jsonl.gz",
-                log_reader.packed(lines),
+                log_reader.gzip_lines(lines),
                 what,
             )
         self.state["parity"] = 1 - int(self.state.get("parity", 1))

@@ -67,7 +67,7 @@ class Found:
                 log_reader.jsonl(record)
             )
             query.summarize(self.progress["rows"], record)
-            if condense.mutating(record) and cloudtrail_event.undoes(record, self.own):
+            if condense.mutating(record) and cloudtrail_event.is_outside_change(record, self.own):
                 self._change(record)
             return 1
 

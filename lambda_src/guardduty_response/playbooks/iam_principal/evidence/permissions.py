@@ -15,7 +15,13 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from guardduty_response.aws.errors import error_code
-from guardduty_response.containment.target_context import TargetContext, allow, gather, name_of, why
+from guardduty_response.containment.target_context import (
+    TargetContext,
+    allow,
+    describe_error,
+    name_of,
+    run_all,
+)
 from guardduty_response.evidence.items import EvidenceItem, Json, Outcome
 from guardduty_response.incident.repository import now
 from guardduty_response.playbooks.iam_principal import identify
@@ -46,7 +52,7 @@ def run(principal: TargetContext, _before: Json) -> EvidenceItem:
         return EvidenceItem(
             Outcome.NOT_POSSIBLE, f"IAM knows nothing of {whom.kind} {whom.id} that could be read"
         )
-    iam = principal.open(
+    iam = principal.open_session(
         allow(("iam:GetAccessKeyLastUsed",)),
         allow(_USER, principal.arn("user/*", "iam")),
         allow(_GROUP, principal.arn("group/*", "iam")),
@@ -63,17 +69,19 @@ def run(principal: TargetContext, _before: Json) -> EvidenceItem:
             "role": lambda: iam.get_role(RoleName=whom.role)["Role"],
             "policies": partial(_policies, iam, "Role", whom.role),
         }
-    got = {name: _absent(result) for name, result in gather(reads).items()}
+    got = {name: _absent(result) for name, result in run_all(reads).items()}
     groups = [
         one["GroupName"] for one in got.get("groups") or [] if isinstance(got.get("groups"), list)
     ]
-    for name, result in gather(
+    for name, result in run_all(
         {name: partial(_policies, iam, "Group", name) for name in groups[:MOST_GROUPS]}
     ).items():
         got[f"group {name}"] = result
     _documents(iam, got)
     missing = [
-        f"{name} ({why(result)})" for name, result in got.items() if isinstance(result, Exception)
+        f"{name} ({describe_error(result)})"
+        for name, result in got.items()
+        if isinstance(result, Exception)
     ]
     if len(groups) > MOST_GROUPS:
         missing.append(f"policies of {len(groups) - MOST_GROUPS} more groups")
@@ -140,7 +148,7 @@ def _documents(iam: Any, got: Json) -> None:
         for one in part.get("attached") or []
     ]
     own = sorted({arn for arn in attached if ":iam::aws:" not in arn})[:MOST_POLICIES]
-    for arn, result in gather({arn: partial(_document, iam, arn) for arn in own}).items():
+    for arn, result in run_all({arn: partial(_document, iam, arn) for arn in own}).items():
         got[f"policy {name_of(arn)}"] = result
 
 

@@ -14,7 +14,12 @@ from guardduty_response.aws import clients
 from guardduty_response.aws.errors import is_transient
 from guardduty_response.cloudtrail import query
 from guardduty_response.cloudtrail.time_range import TimeRange
-from guardduty_response.containment.target_context import TargetContext, allow, gather, why
+from guardduty_response.containment.target_context import (
+    TargetContext,
+    allow,
+    describe_error,
+    run_all,
+)
 from guardduty_response.evidence.items import Json
 from guardduty_response.playbooks.iam_principal.evidence.event_collection import MOST_EVENTS, Found
 
@@ -30,7 +35,7 @@ def begin(regions: list[str], asked: list[tuple[str, str]], since: int) -> Json:
     """
     return {
         name: {
-            "questions": [{**query.question(*one), "since": since} for one in asked],
+            "questions": [{**query.new_query(*one), "since": since} for one in asked],
             "tries": 0,
         }
         for name in regions
@@ -45,7 +50,7 @@ def again(regions: Json, since: int) -> None:
         one["tries"] = 0
         one["questions"] = [
             (
-                {**query.question(old["key"], old["value"]), "since": since}
+                {**query.new_query(old["key"], old["value"]), "since": since}
                 if not old.get("note")
                 else old
             )
@@ -59,14 +64,14 @@ def add(regions: Json, keys: list[str], since: int) -> None:
         known = {question["value"] for question in one["questions"]}
         if not one.get("note"):
             one["questions"] += [
-                {**query.question("AccessKeyId", key), "since": since}
+                {**query.new_query("AccessKeyId", key), "since": since}
                 for key in keys
                 if key not in known
             ]
 
 
 def done(regions: Json) -> bool:
-    return all(one.get("note") or query.answered(one["questions"]) for one in regions.values())
+    return all(one.get("note") or query.is_complete(one["questions"]) for one in regions.values())
 
 
 def ask(
@@ -83,15 +88,15 @@ def ask(
     open_ones = [
         name
         for name, one in regions.items()
-        if not one.get("note") and not query.answered(one["questions"])
+        if not one.get("note") and not query.is_complete(one["questions"])
     ]
-    session = principal.open(allow(("cloudtrail:LookupEvents",)))
+    session = principal.open_session(allow(("cloudtrail:LookupEvents",)))
     calls: dict[str, Callable[[], Any]] = {
         name: partial(_ask, session, name, regions[name]["questions"], window, found, until)
         for name in open_ones
     }
     pages = {name: _pages(regions[name]) for name in open_ones}
-    results = gather(calls, _POOL)
+    results = run_all(calls, _POOL)
     for name, result in results.items():
         one = regions[name]
         one["answered"] = one.get("answered", False) or _pages(one) > 0
@@ -101,7 +106,7 @@ def ask(
         one["tries"] = one["tries"] + 1 if _pages(one) == pages[name] else 0
         if not is_transient(result) or one["tries"] >= TRIES:
             one["tries"] = 0
-            _give_up(one, why(result))
+            _give_up(one, describe_error(result))
     if found.progress["full"]:
         for question in [
             question
@@ -125,7 +130,7 @@ def _ask(
     until: float,
 ) -> None:
     if time.monotonic() < until:  # a Region that had to wait for its turn begins with the next call
-        query.ask(session.client("cloudtrail", region), questions, window, until, found.take_event)
+        query.run(session.client("cloudtrail", region), questions, window, until, found.take_event)
 
 
 def _pages(one: Json) -> int:

@@ -18,7 +18,7 @@ from typing import Any
 from guardduty_response.aws import clients
 from guardduty_response.aws.errors import is_transient
 from guardduty_response.cloudtrail.time_range import TimeRange, iso
-from guardduty_response.containment.target_context import AWS_ERRORS, TargetContext, why
+from guardduty_response.containment.target_context import AWS_ERRORS, TargetContext, describe_error
 from guardduty_response.evidence.items import Json
 from guardduty_response.playbooks.iam_principal.evidence.event_collection import MOST_EVENTS, Found
 
@@ -260,7 +260,7 @@ def ask(
         query["tries"] += 1
         if not is_transient(error) or query["tries"] >= TRIES:
             at = f" (query {query['id']})" if query.get("id") else ""
-            raise QueryFailed(f"{source.name} refused{at}: {why(error)}") from error
+            raise QueryFailed(f"{source.name} refused{at}: {describe_error(error)}") from error
         return POLL_SECONDS
 
 

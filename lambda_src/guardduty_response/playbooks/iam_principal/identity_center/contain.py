@@ -10,7 +10,13 @@ from functools import partial
 from typing import Any
 
 from guardduty_response.containment.contract import StepResult
-from guardduty_response.containment.target_context import ALREADY, DONE, FAILED, Json, why
+from guardduty_response.containment.target_context import (
+    ALREADY,
+    DONE,
+    FAILED,
+    Json,
+    describe_error,
+)
 from guardduty_response.errors import ResponseError
 from guardduty_response.incident.repository import now
 from guardduty_response.playbooks.iam_principal import chained_sessions
@@ -88,10 +94,10 @@ def _deny(principal: PrincipalContext, center: Center, one: Json) -> None:
     except Exception as error:
         status = FAILED
         detail = (
-            f"failed ({why(error)}): {sentence(principal, one['name'])}. By hand: "
+            f"failed ({describe_error(error)}): {sentence(principal, one['name'])}. By hand: "
             f"{by_hand(principal)}"
         )
-        state |= {"status": "FAILED", "reason": why(error)}
+        state |= {"status": "FAILED", "reason": describe_error(error)}
     keep(
         principal,
         one["name"],

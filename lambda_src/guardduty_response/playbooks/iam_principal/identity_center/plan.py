@@ -6,7 +6,14 @@ from functools import partial
 from typing import Any
 
 from guardduty_response.aws.errors import error_code
-from guardduty_response.containment.target_context import BRANCHES, Json, allow, gather, value, why
+from guardduty_response.containment.target_context import (
+    BRANCHES,
+    Json,
+    allow,
+    describe_error,
+    result_or_raise,
+    run_all,
+)
 from guardduty_response.errors import ResponseError, RoleUnavailable
 from guardduty_response.playbooks.iam_principal.identity_center.center import (
     DENY,
@@ -83,13 +90,13 @@ def promises(principal: PrincipalContext) -> dict[str, str]:
     """Action -> what is to be done about each permission set."""
     center, (sso, _) = Center(principal), _reading(Center(principal))
     sets, mine = principal.scope("sets"), statement(principal, principal.scope("user_id"))
-    got = gather({one["name"]: partial(inline, sso, center, one["arn"]) for one in sets}, BRANCHES)
+    got = run_all({one["name"]: partial(inline, sso, center, one["arn"]) for one in sets}, BRANCHES)
     return {f"{DENY} {name}": _promise(principal, name, text, mine) for name, text in got.items()}
 
 
 def _promise(principal: PrincipalContext, name: str, text: Any, mine: Json) -> str:
     if isinstance(text, Exception):
-        return f"permission set {name} could not be read ({why(text)})"
+        return f"permission set {name} could not be read ({describe_error(text)})"
     try:
         if has(text, mine):
             return f"{principal.who.session} is denied everything in permission set {name} already"
@@ -165,7 +172,7 @@ def _held(clients: tuple[Any, Any], center: Center, user_id: str) -> tuple[list[
         )
         return [one for page in found for one in page["AccountAssignments"]]
 
-    got = gather({id: partial(assigned, kind, id) for kind, id in principals}, BRANCHES)
+    got = run_all({id: partial(assigned, kind, id) for kind, id in principals}, BRANCHES)
     bad = next((one for one in got.values() if isinstance(one, Exception)), None)
     if bad is None:
         return (
@@ -181,8 +188,8 @@ def _held(clients: tuple[Any, Any], center: Center, user_id: str) -> tuple[list[
         (
             "permission sets held in other accounts than "
             f"{center.target_context.target.account_id} could not"
-            f" be listed ({why(bad)}): ListAccountAssignmentsForPrincipal is answered in the"
-            " management account alone"
+            f" be listed ({describe_error(bad)}): ListAccountAssignmentsForPrincipal is "
+            "answered in the management account alone"
         ),
     )
 
@@ -196,10 +203,10 @@ def _here(sso: Any, center: Center, ids: set[str]) -> list[str]:
             one["PrincipalId"] in ids for page in pages for one in page["AccountAssignments"]
         )
 
-    got = gather(
+    got = run_all(
         {arn: partial(assigned, arn) for arn in _provisioned((sso, None), center)}, BRANCHES
     )
-    return [arn for arn, one in got.items() if value(one)]
+    return [arn for arn, one in got.items() if result_or_raise(one)]
 
 
 def _provisioned(clients: tuple[Any, Any], center: Center) -> list[str]:
@@ -214,6 +221,6 @@ def _provisioned(clients: tuple[Any, Any], center: Center) -> list[str]:
 def _named(clients: tuple[Any, Any], center: Center, arns: list[str]) -> list[Json]:
     calls = {arn: partial(clients[0].describe_permission_set, **center.named(arn)) for arn in arns}
     return [
-        {"arn": arn, "name": str(value(got)["PermissionSet"]["Name"])}
-        for arn, got in gather(calls, BRANCHES).items()
+        {"arn": arn, "name": str(result_or_raise(got)["PermissionSet"]["Name"])}
+        for arn, got in run_all(calls, BRANCHES).items()
     ]

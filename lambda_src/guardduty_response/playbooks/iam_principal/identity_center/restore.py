@@ -95,7 +95,7 @@ def part(principal: PrincipalContext, name: str) -> list[RestoreItem]:
 
 def _role(principal: PrincipalContext, arn: str) -> Json | None:
     return role_policy(
-        principal.open(allow(("iam:GetRolePolicy",), arn)).client("iam"), arn, INLINE
+        principal.open_session(allow(("iam:GetRolePolicy",), arn)).client("iam"), arn, INLINE
     )
 
 

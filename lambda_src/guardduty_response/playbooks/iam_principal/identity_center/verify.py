@@ -19,9 +19,9 @@ from guardduty_response.containment.target_context import (
     BRANCHES,
     Json,
     allow,
-    gather,
+    describe_error,
     name_of,
-    why,
+    run_all,
 )
 from guardduty_response.errors import ResponseError
 from guardduty_response.incident.repository import now
@@ -130,7 +130,7 @@ def _poll(principal: PrincipalContext, center: Center, sets: list[Json]) -> None
         except AWS_ERRORS as error:
             if is_transient(error):
                 raise
-            answer = {"Status": "UNKNOWN", "FailureReason": why(error)}
+            answer = {"Status": "UNKNOWN", "FailureReason": describe_error(error)}
         if answer["Status"] != "IN_PROGRESS":
             keep(
                 principal,
@@ -157,14 +157,18 @@ def _checks(
     if sets[0]["role"]:
         calls["/role"] = partial(_of_role, principal, sets[0])
     out: list[Check] = []
-    for name, got in gather(calls, BRANCHES).items():
+    for name, got in run_all(calls, BRANCHES).items():
         if isinstance(got, Exception):
             what = f"permission set {name}" if name != "/role" else f"role {principal.who.role}"
             check = f"{DENY} {name}" if name != "/role" else f"{ROLE} {principal.who.role}"
             fatal = name in ("/role", sets[0]["name"])
             out.append(
                 Check(
-                    check, False, f"{what} could not be read ({why(got)})", fatal=fatal, read=False
+                    check,
+                    False,
+                    f"{what} could not be read ({describe_error(got)})",
+                    fatal=fatal,
+                    read=False,
                 )
             )
         else:
@@ -222,7 +226,9 @@ def _provisioned(principal: PrincipalContext, center: Center, sso: Any, one: Jso
 def _of_role(principal: PrincipalContext, one: Json) -> list[Check]:
     """The role that the finding is about, by its own account."""
     role = name_of(one["role"])
-    iam = principal.open(allow(("iam:GetRole", "iam:GetRolePolicy"), one["role"])).client("iam")
+    iam = principal.open_session(allow(("iam:GetRole", "iam:GetRolePolicy"), one["role"])).client(
+        "iam"
+    )
     ok = _statement(principal, one["name"]) in statements(role_policy(iam, role, INLINE))
     text = (
         f"policy {INLINE} of role {role} {'denies' if ok else 'does NOT deny'} "

@@ -12,28 +12,24 @@ import os
 import time
 import urllib.parse
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from types import SimpleNamespace
 from typing import Any
 
 import boto3
-import botocore.loaders
-import pytest
 from botocore.exceptions import ClientError
 from guardduty_response.aws import clients
 from guardduty_response.containment.contract import Context, Target
 from guardduty_response.evidence import store as evidence_store
 from guardduty_response.evidence.items import EvidenceItem
-from guardduty_response.playbooks.ec2_instance.evidence import forensics, uploads
+from guardduty_response.playbooks.ec2_instance.evidence import forensics
 from guardduty_response.playbooks.ec2_instance.instance_context import InstanceContext
-from moto import mock_aws
 
 from tests.unit.playbooks.ec2_instance.ec2_lab import INCIDENT, MEMBER, PREFIX, REGION, Lab
 
 Json = dict[str, Any]
 BUCKET = "evidence"
-_FULL = botocore.loaders.create_loader()
 DOCUMENT = f"arn:aws:ssm:{REGION}:111111111111:document/{PREFIX}-forensics"
 SECTIONS = ("processes.txt", "network.txt", "users.txt", "modules.txt", "jobs.txt")
 
@@ -59,17 +55,19 @@ class Agent:
         if operation in self.errors:
             # As AWS does, the message quotes what it complains of.
             message = f"refused {json.dumps(params)}"
-            raise ClientError(
-                {
-                    "Error": {"Code": self.errors[operation], "Message": message},
-                    "ResponseMetadata": {"HTTPStatusCode": 400},
-                },
-                operation,
-            )  # type: ignore[typeddict-item]
+            error: Any = {
+                "Error": {"Code": self.errors[operation], "Message": message},
+                "ResponseMetadata": {"HTTPStatusCode": 400},
+            }
+            raise ClientError(error, operation)
         return dict(getattr(self, operation)(params))
 
     def DescribeInstanceInformation(self, params: Json) -> Json:
-        [wanted] = [one["Values"] for one in params["Filters"] if one["Key"] == "InstanceIds"]
+        [wanted] = [
+            condition["Values"]
+            for condition in params["Filters"]
+            if condition["Key"] == "InstanceIds"
+        ]
         shown = {
             "InstanceId": wanted[0],
             "PingStatus": self.ping,
@@ -165,9 +163,9 @@ class ForensicsLab(Lab):
         session = super().assume(account, region, policy)
         inner = session.client
 
-        def client(service: str) -> Any:
+        def client(service: str, region: str = region) -> Any:
             if service != "ssm":
-                return inner(service)
+                return inner(service, region)
             made = boto3.client("ssm", region_name=region)
 
             def answer(model: Any, params: Json, **_: Any) -> Any:
@@ -188,7 +186,9 @@ class ForensicsLab(Lab):
         return boto3.client("s3", region_name=REGION)
 
     def stored(self) -> list[str]:
-        return [one["Key"] for one in self.s3.list_objects_v2(Bucket=BUCKET).get("Contents", [])]
+        return [
+            listed["Key"] for listed in self.s3.list_objects_v2(Bucket=BUCKET).get("Contents", [])
+        ]
 
     def plan_lines(self) -> list[list[str]]:
         [key] = [key for key in self.stored() if key.endswith("plan.txt")]
@@ -242,46 +242,14 @@ def allowed(operation: str, params: Json, policy: Json) -> None:
         ]
     patterns = [
         pattern
-        for one in policy["Statement"]
-        if action in one["Action"]
-        for pattern in ([one["Resource"]] if isinstance(one["Resource"], str) else one["Resource"])
+        for statement in policy["Statement"]
+        if action in statement["Action"]
+        for pattern in (
+            [statement["Resource"]]
+            if isinstance(statement["Resource"], str)
+            else statement["Resource"]
+        )
     ]
     for arn in named:
         if not any(fnmatch.fnmatchcase(arn, pattern) for pattern in patterns):
             raise AssertionError(f"the session policy does not allow {action} on {arn}")
-
-
-@pytest.fixture(name="lab")
-def made_lab(
-    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, own_aws: None
-) -> Iterator[ForensicsLab]:
-    made = ForensicsLab(region=getattr(request, "param", REGION))
-    clock = SimpleNamespace(time=lambda: made.clock, strftime=time.strftime, gmtime=time.gmtime)
-    monkeypatch.setattr(forensics, "time", clock)
-    made.build()
-    yield made
-    assert made.refused == []
-    # What people can read: the record, and what was asked of Systems Manager but the parameter
-    # itself.
-    assert "X-Amz-" not in json.dumps(made.ledger(), default=str)
-
-
-@pytest.fixture(name="own_aws")
-def made_aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    for name in ("AWS_ENDPOINT_URL", "AWS_CA_BUNDLE", "AWS_PROFILE"):
-        monkeypatch.delenv(name, raising=False)
-    for name, text in {
-        "AWS_DEFAULT_REGION": REGION,
-        "AWS_ACCESS_KEY_ID": "t",
-        "AWS_SECRET_ACCESS_KEY": "t",
-    }.items():
-        monkeypatch.setenv(name, text)
-    monkeypatch.setenv("GDR_BUCKET", BUCKET)
-    # The collector's zip has no trimmed EC2 model: it uses the runtime's.
-    monkeypatch.setattr(clients, "_loader", lambda: _FULL)
-    with mock_aws():
-        for cache in (forensics.clients.client, forensics.clients._own, uploads._s3):
-            cache.cache_clear()
-        yield
-    for cache in (forensics.clients.client, forensics.clients._own, uploads._s3):
-        cache.cache_clear()

@@ -5,16 +5,18 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from guardduty_response.playbooks.ec2_instance.evidence import forensics, uploads
+from guardduty_response.playbooks.ec2_instance.evidence import (
+    forensics,
+    forensics_conditions,
+    uploads,
+)
 
 from tests.unit.playbooks.ec2_instance.ec2_lab import INCIDENT, PREFIX
-from tests.unit.playbooks.ec2_instance.forensics_lab import (  # noqa: F401
+from tests.unit.playbooks.ec2_instance.live_forensics.forensics_lab import (
     BUCKET,
     SECTIONS,
     ForensicsLab,
     key_of,
-    made_aws,
-    made_lab,
 )
 
 Json = dict[str, Any]
@@ -44,7 +46,7 @@ def send_parts(
                 PartNumber=number,
                 Body=b"m" * size,
             )
-        [index] = [one for one in lab.stored() if one.endswith("index.tsv")]
+        [index] = [stored for stored in lab.stored() if stored.endswith("index.tsv")]
         text = lab.s3.get_object(Bucket=BUCKET, Key=index)["Body"].read().decode()
         line = f"memory.lime\t{size * len(numbers)}\t{'a' * 64}\t{len(numbers)}\t{state}"
         lab.s3.put_object(Bucket=BUCKET, Key=index, Body=f"{text}\n{line}\n".encode())
@@ -61,7 +63,7 @@ def test_memory_comes_in_parts(lab: ForensicsLab) -> None:
     send_parts(lab, (1, 2))
     part = lab.finish()
     assert part.outcome == "COMPLETE", part.detail
-    [dump] = [one for one in part.objects if one["what"] == "memory"]
+    [dump] = [stored for stored in part.objects if stored["what"] == "memory"]
     assert dump["bytes"] == 10 * 1024 * 1024 and dump["sha256"] == "a" * 64
     assert lab.s3.head_object(Bucket=BUCKET, Key=dump["key"])["ContentLength"] == dump["bytes"]
     assert "unverified" in part.detail
@@ -74,7 +76,7 @@ def test_memory_up_to_the_first_gap(lab: ForensicsLab) -> None:
     part = lab.finish()
     assert part.outcome == "PARTIAL"
     assert "memory.lime: only its first 5242880 bytes arrived" in part.detail
-    [dump] = [one for one in part.objects if one["what"] == "memory"]
+    [dump] = [stored for stored in part.objects if stored["what"] == "memory"]
     assert dump["sha256"] == "", "the instance's hash is of the whole, not of this"
     assert uploads_open(lab) == 0
 
@@ -136,7 +138,7 @@ def test_windows_has_its_own_names(lab: ForensicsLab) -> None:
 def contained(
     lab: ForensicsLab, egress: Json | None = None, profile: str = f"{PREFIX}-quarantine-ssm"
 ) -> str:
-    """The instance as containment leaves it: the group brought along, the SSM-only profile."""
+    """The instance as containment leaves it: the group of one's own, the SSM-only profile."""
     ec2 = lab.see("ec2")
     group = ec2.create_security_group(GroupName="endpoints", Description="q", VpcId=lab.ids["vpc"])[
         "GroupId"
@@ -161,7 +163,7 @@ def contained(
 def test_after_containment(lab: ForensicsLab) -> None:
     contained(lab)
     lab.agent.on_send = lab.upload()
-    assert forensics.possible_after(lab.target_context) == ""
+    assert forensics_conditions.missing_after(lab.target_context) == ("", True)
     first = lab.step()
     assert first.outcome == "RUNNING" and first.wait_seconds == 15
     assert not forensics.waits(lab.ledger()["evidence"]["forensics"]), "nothing waits for it"
@@ -212,15 +214,17 @@ def test_a_prefix_list_is_an_endpoint() -> None:
         "ToPort": 443,
         "PrefixListIds": [{"PrefixListId": "pl-1"}],
     }
-    assert forensics.endpoint_only({"GroupId": "sg-1", "IpPermissionsEgress": [rule]}) == ""
-    assert "lets nothing out" in forensics.endpoint_only(
+    assert (
+        forensics_conditions.endpoint_only({"GroupId": "sg-1", "IpPermissionsEgress": [rule]}) == ""
+    )
+    assert "lets nothing out" in forensics_conditions.endpoint_only(
         {"GroupId": "sg-1", "IpPermissionsEgress": []}
     )
-    assert "lets something in" in forensics.endpoint_only(
+    assert "lets something in" in forensics_conditions.endpoint_only(
         {"GroupId": "sg-1", "IpPermissions": [rule]}
     )
     wide = {**rule, "Ipv6Ranges": [{"CidrIpv6": "::/0"}]}
-    assert "more than" in forensics.endpoint_only(
+    assert "more than" in forensics_conditions.endpoint_only(
         {"GroupId": "sg-1", "IpPermissionsEgress": [rule, wide]}
     )
 

@@ -6,6 +6,7 @@ and DynamoDB are moto's.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from typing import Any
@@ -15,14 +16,12 @@ from botocore.exceptions import ClientError
 from guardduty_response.playbooks.ec2_instance.evidence import forensics, uploads
 
 from tests.unit.playbooks.ec2_instance.ec2_lab import INCIDENT, REGION
-from tests.unit.playbooks.ec2_instance.forensics_lab import (  # noqa: F401
+from tests.unit.playbooks.ec2_instance.live_forensics.forensics_lab import (
     BUCKET,
     DOCUMENT,
     SECTIONS,
     ForensicsLab,
     key_of,
-    made_aws,
-    made_lab,
 )
 from tests.unit.playbooks.ec2_instance.regions_lab import AWAY
 
@@ -39,16 +38,16 @@ def test_a_whole_collection(lab: ForensicsLab) -> None:
     part = lab.finish()
     assert part.outcome == "COMPLETE", part.detail
     assert part.task == ""
-    shown = {one["key"].rsplit("/", 1)[-1]: one for one in part.objects}
+    shown = {stored["key"].rsplit("/", 1)[-1]: stored for stored in part.objects}
     assert set(shown) == {*SECTIONS, "index.tsv"}
-    for one in part.objects:
-        body = lab.s3.get_object(Bucket=BUCKET, Key=one["key"])["Body"].read()
-        assert (one["sha256"], one["bytes"]) == (
-            uploads.hashlib.sha256(body).hexdigest(),
+    for stored in part.objects:
+        body = lab.s3.get_object(Bucket=BUCKET, Key=stored["key"])["Body"].read()
+        assert (stored["sha256"], stored["bytes"]) == (
+            hashlib.sha256(body).hexdigest(),
             len(body),
         )
-        assert one["key"].startswith(f"incidents/{INCIDENT}/{lab.ids['instance']}/forensics/")
-        assert one["what"]
+        assert stored["key"].startswith(f"incidents/{INCIDENT}/{lab.ids['instance']}/forensics/")
+        assert stored["what"]
     assert part.request_ids == ["r-1"]
     assert len(lab.agent.commands) == 1
 
@@ -97,7 +96,8 @@ def test_every_url_is_for_one_key_and_short_lived(lab: ForensicsLab) -> None:
         assert key_of(url).endswith(f"/{name}")
         assert "X-Amz-Algorithm=AWS4-HMAC-SHA256" in url, "buckets with KMS refuse version 2"
         assert "if-none-match" in url, "a key is written once"
-        assert 60 < int(re.search(r"X-Amz-Expires=(\d+)", url).group(1)) <= 60 + 45 + 60  # type: ignore[union-attr]
+        expires = re.search(r"X-Amz-Expires=(\d+)", url)
+        assert expires and 60 < int(expires[1]) <= 60 + 45 + 60
         assert "checksum" not in url.lower(), "curl sends none"
 
 
@@ -187,8 +187,8 @@ def test_it_fails_with_something_there(lab: ForensicsLab) -> None:
     assert part.outcome == "PARTIAL"
     assert "ended as Failed" in part.detail and "index did not arrive" in part.detail
     assert "users.txt: did not arrive" in part.detail
-    assert {one["key"].rsplit("/", 1)[-1] for one in part.objects} == set(SECTIONS[:2])
-    assert all(len(one["sha256"]) == 64 for one in part.objects), (
+    assert {stored["key"].rsplit("/", 1)[-1] for stored in part.objects} == set(SECTIONS[:2])
+    assert all(len(stored["sha256"]) == 64 for stored in part.objects), (
         "hashed here, the instance having said nothing"
     )
 
@@ -329,11 +329,11 @@ def test_not_begun_before_containment_is_not_begun_after_it(lab: ForensicsLab) -
 def test_sessions_may_do_one_thing_each(lab: ForensicsLab) -> None:
     lab.agent.on_send = lab.upload()
     lab.finish()
-    statements = [one for policy in lab.policies for one in policy["Statement"]]
-    for one in statements:
-        for action in one["Action"]:
+    statements = [statement for policy in lab.policies for statement in policy["Statement"]]
+    for statement in statements:
+        for action in statement["Action"]:
             if action == "ssm:SendCommand":
-                assert one["Resource"] == [
+                assert statement["Resource"] == [
                     f"arn:aws:ec2:{REGION}:222222222222:instance/{lab.ids['instance']}",
                     DOCUMENT,
                 ]
