@@ -45,22 +45,20 @@ def _read_items(principal: PrincipalContext) -> tuple[bool, list[RestoreItem]]:
     session each time, which reads everything and changes nothing.
     """
     before = principal.stored.get("before") or {}
-    chained = _chained(principal, before)
-    reversals = restore_reversals.parts(principal)
     calls: dict[str, ReadItem] = {}
     if principal.target.kind == identify.IDENTITY_CENTER:
         for name in _with_prefix(before, PART):
             calls[name] = partial(permission_sets.items, principal, name)
-        return True, _read_all({**calls, **_chained(principal, before)}) + restore_reversals.parts(
-            principal
-        )
+        calls |= _chained(principal, before)
+        return True, [*_read_all(calls), *restore_reversals.parts(principal)]
     sessions, gone = _open(principal)
     if gone:
-        return False, [gone, *reversals]
+        return False, [gone, *restore_reversals.parts(principal)]
     for name, read in _readers().items():
         if name in before:
             calls[name] = partial(read, principal, sessions)
-    items = _read_all({**calls, **chained}) + reversals
+    calls |= _chained(principal, before)
+    items = [*_read_all(calls), *restore_reversals.parts(principal)]
     if reason := _other_incident(principal, sessions):
         items = [_retained(item, reason) if item.call else item for item in items]
     return True, items

@@ -57,21 +57,19 @@ class CenterLab:
     polls: int = 0  # how often a provisioning is still IN_PROGRESS when asked
     # of the next provisionings; empty: it succeeds
     failures: list[str] = field(default_factory=list)
-    seen: dict[tuple[str, str], AwsClient] = field(default_factory=dict)
+    observers: dict[tuple[str, str], AwsClient] = field(default_factory=dict)
 
-    # -- looking with other eyes -------------------------------------------------------------------
+    # -- state, as others see it -------------------------------------------------------------------
 
     def see(self, service: str, account: str = CENTER) -> AwsClient:
-        if (service, account) not in self.seen:
-            self.seen[service, account] = onlooker(service, WHERE, account)
-        return self.seen[service, account]
+        if (service, account) not in self.observers:
+            self.observers[service, account] = onlooker(service, WHERE, account)
+        return self.observers[service, account]
 
     def policy(self, name: str) -> str:
         named = {"InstanceArn": INSTANCE, "PermissionSetArn": self.sets[name]}
-        return str(
-            self.see("sso-admin").get_inline_policy_for_permission_set(**named).get("InlinePolicy")
-            or ""
-        )
+        answer = self.see("sso-admin").get_inline_policy_for_permission_set(**named)
+        return str(answer.get("InlinePolicy") or "")
 
     def statements(self, name: str) -> list[PolicyDocument]:
         return list(json.loads(self.policy(name) or '{"Statement": []}')["Statement"])
@@ -80,13 +78,10 @@ class CenterLab:
         """The statements of the permission set's inline policy that the account's role has."""
         iam = self.see("iam", account)
         try:
-            return list(
-                iam.get_role_policy(RoleName=role_name(name), PolicyName=INLINE)["PolicyDocument"][
-                    "Statement"
-                ]
-            )
+            answer = iam.get_role_policy(RoleName=role_name(name), PolicyName=INLINE)
         except ClientError:
             return []
+        return list(answer["PolicyDocument"]["Statement"])
 
     def denied(self, statements: list[PolicyDocument]) -> list[str]:
         """User ids to which the statements deny everything."""
@@ -104,10 +99,8 @@ class CenterLab:
         self.see("sso-admin").put_inline_policy_to_permission_set(**named, InlinePolicy=text)
 
     def permission_set(self, name: str, policy: str = POLICY) -> CenterLab:
-        created = self.see("sso-admin").create_permission_set(InstanceArn=INSTANCE, Name=name)[
-            "PermissionSet"
-        ]
-        self.sets[name] = created["PermissionSetArn"]
+        created = self.see("sso-admin").create_permission_set(InstanceArn=INSTANCE, Name=name)
+        self.sets[name] = created["PermissionSet"]["PermissionSetArn"]
         if policy:
             self.put(name, policy)
         return self
@@ -121,9 +114,8 @@ class CenterLab:
         self.people[name] = created["UserId"]
         for group in groups:
             if group not in self.groups:
-                self.groups[group] = store.create_group(IdentityStoreId=STORE, DisplayName=group)[
-                    "GroupId"
-                ]
+                answer = store.create_group(IdentityStoreId=STORE, DisplayName=group)
+                self.groups[group] = answer["GroupId"]
             store.create_group_membership(
                 IdentityStoreId=STORE,
                 GroupId=self.groups[group],
@@ -131,12 +123,9 @@ class CenterLab:
             )
         return self
 
-    def assign(self, name: str, name_of_principal: str, account: str = MEMBER) -> CenterLab:
-        kind, id = (
-            ("USER", self.people[name_of_principal])
-            if name_of_principal in self.people
-            else ("GROUP", self.groups[name_of_principal])
-        )
+    def assign(self, name: str, holder: str, account: str = MEMBER) -> CenterLab:
+        kind = "USER" if holder in self.people else "GROUP"
+        id = self.people.get(holder) or self.groups[holder]
         self.see("sso-admin").create_account_assignment(
             InstanceArn=INSTANCE,
             PermissionSetArn=self.sets[name],
@@ -154,12 +143,12 @@ class CenterLab:
             self.apply(self.sets[name], [account])
         return self
 
-    def signed_in(self, name_of_principal: str, name: str) -> CenterLab:
+    def signed_in(self, holder: str, name: str) -> CenterLab:
         """The finding: a session of the person in the permission set's role."""
         role = self.see("iam", MEMBER).get_role(RoleName=role_name(name))["Role"]
         self.iam.details = {
             "accessKeyId": "ASIAFINDING000000001",
-            "principalId": f"{role['RoleId']}:{name_of_principal}",
+            "principalId": f"{role['RoleId']}:{holder}",
             "userType": "AssumedRole",
             "userName": role_name(name),
         }
@@ -223,33 +212,27 @@ def extend(lab: CenterLab, monkeypatch: pytest.MonkeyPatch) -> CenterLab:
         return json.dumps({"PermissionSetProvisioningStatus": lab.status(id, False)})
 
     def describe(self: SSOAdminResponse) -> str:
-        return json.dumps(
-            {
-                "PermissionSetProvisioningStatus": lab.status(
-                    self._get_param("ProvisionPermissionSetRequestId"), True
-                )
-            }
-        )
+        id = self._get_param("ProvisionPermissionSetRequestId")
+        return json.dumps({"PermissionSetProvisioningStatus": lab.status(id, True)})
 
     def accounts(self: SSOAdminResponse) -> str:
-        permission_set, wanted = (
-            self._get_param("PermissionSetArn"),
-            self._get_param("ProvisioningStatus"),
-        )
-        text = self.ssoadmin_backend._find_permission_set(
+        permission_set = self._get_param("PermissionSetArn")
+        wanted = self._get_param("ProvisioningStatus")
+        found = self.ssoadmin_backend._find_permission_set(
             self._get_param("InstanceArn"), permission_set
-        ).inline_policy
+        )
+        text = found.inline_policy
         behind = [
             account
             for account in lab.accounts(permission_set)
             if lab.provisioned[permission_set, account] != text
         ]
         latest = [account for account in lab.accounts(permission_set) if account not in behind]
-        found = {
+        by_status = {
             "LATEST_PERMISSION_SET_NOT_PROVISIONED": behind,
             "LATEST_PERMISSION_SET_PROVISIONED": latest,
         }
-        return json.dumps({"AccountIds": found.get(wanted, behind + latest)})
+        return json.dumps({"AccountIds": by_status.get(wanted, behind + latest)})
 
     def sets(self: SSOAdminResponse) -> str:
         account = self._get_param("AccountId")
@@ -257,13 +240,8 @@ def extend(lab: CenterLab, monkeypatch: pytest.MonkeyPatch) -> CenterLab:
             permission_set.permission_set_arn
             for permission_set in self.ssoadmin_backend.permission_sets
         }
-        return json.dumps(
-            {
-                "PermissionSets": [
-                    arn for arn, where in lab.provisioned if where == account and arn in known
-                ]
-            }
-        )
+        here = [arn for arn, where in lab.provisioned if where == account and arn in known]
+        return json.dumps({"PermissionSets": here})
 
     put = SSOAdminBackend.put_inline_policy_to_permission_set
 

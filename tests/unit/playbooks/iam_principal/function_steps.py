@@ -41,3 +41,15 @@ def plan_incident(incident_id: str) -> Json:
         "verify_only": False,
     }
     return dict(respond.handler(event, None))
+
+
+def close_incident(incident_id: str, reason: str) -> None:
+    """Closes an incident whose plan failed."""
+    event = {
+        "verb": "close",
+        "incident_id": incident_id,
+        "execution": EXECUTION,
+        "decision": "failed",
+        "error": reason,
+    }
+    incident.handler(event, None)

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import pytest
-from guardduty_response.functions import incident
 
 from tests.support.repository import load_finding
-from tests.unit.lambda_world import EXECUTIONS, OWN, OWN_ROLES, World, onlooker
-from tests.unit.playbooks.iam_principal.function_steps import OpenIncident, plan_incident
+from tests.unit.lambda_world import OWN, OWN_ROLES, World, onlooker
+from tests.unit.playbooks.iam_principal.function_steps import (
+    OpenIncident,
+    close_incident,
+    plan_incident,
+)
 from tests.unit.playbooks.iam_principal.iam_account import Json
 from tests.unit.playbooks.iam_principal.iam_lab import PREFIX
 from tests.unit.playbooks.iam_principal.iam_moto import MEMBER
@@ -58,9 +61,8 @@ def test_exempt_principals_are_left(
     exempt: list[str],
     reason: str,
 ) -> None:
-    incident_id = open_incident(
-        finding_about(world, name, kind), {"guardrails.exempt_principals": exempt}
-    )
+    event = finding_about(world, name, kind)
+    incident_id = open_incident(event, {"guardrails.exempt_principals": exempt})
     assert plan_incident(incident_id)["decision"] == "skip"
     assert any(reason in text for text in world.meta(incident_id)["reasons"])
     iam = onlooker("iam")
@@ -79,27 +81,16 @@ def test_a_role_of_the_response_itself_is_an_alarm(
     """Its credentials may be stolen: nothing of it can be changed, and people are woken."""
     incident_id = open_incident(finding_about(world, name, "role"))
     answer = plan_incident(incident_id)
-    assert (answer["decision"], answer["targets"]) == (
-        "failed",
-        [],
-    )
+    assert answer["decision"] == "failed"
+    assert answer["targets"] == []
     assert "is a role of the response itself" in answer["error"]
     assert onlooker("iam").list_role_policies(RoleName=name)["PolicyNames"] == []
     world.messages("escalations")
-    incident.handler(
-        {
-            "verb": "close",
-            "incident_id": incident_id,
-            "execution": f"{EXECUTIONS}incident:one",
-            "decision": "failed",
-            "error": answer["error"],
-        },
-        None,
-    )
+    close_incident(incident_id, answer["error"])
     assert world.meta(incident_id)["status"] == "FAILED"
-    [log] = world.messages("escalations")
-    assert "NOT contained: people must act now" in log["Message"]
-    assert "revoke the role's active sessions" in log["Message"]
+    [message] = world.messages("escalations")
+    assert "NOT contained: people must act now" in message["Message"]
+    assert "revoke the role's active sessions" in message["Message"]
     [target] = world.targets(incident_id)
     assert (target["status"], target["before"]) == ("FAILED", {})
 
@@ -109,14 +100,9 @@ def test_who_exempts_a_role_of_the_response_hears_no_alarm(
 ) -> None:
     name = OWN_ROLES[0]
     exempt = [f"arn:aws:iam::*:role/{name}"]
-    assert (
-        plan_incident(
-            open_incident(
-                finding_about(world, name, "role"), {"guardrails.exempt_principals": exempt}
-            )
-        )["decision"]
-        == "skip"
-    )
+    event = finding_about(world, name, "role")
+    incident_id = open_incident(event, {"guardrails.exempt_principals": exempt})
+    assert plan_incident(incident_id)["decision"] == "skip"
 
 
 @pytest.mark.parametrize(
@@ -144,12 +130,9 @@ def test_a_name_that_only_looks_like_ours_spares_nobody(
     restorer is switched off.
     """
     used = [role for role in OWN if "-restorer-" not in role]
-    assert (
-        plan_incident(
-            open_incident(finding_about(world, name, kind, path), {"responder.own_roles": used})
-        )["decision"]
-        == "act"
-    )
+    event = finding_about(world, name, kind, path)
+    incident_id = open_incident(event, {"responder.own_roles": used})
+    assert plan_incident(incident_id)["decision"] == "act"
 
 
 def test_the_exempt_role_of_a_session_with_a_path(

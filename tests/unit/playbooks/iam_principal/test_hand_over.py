@@ -93,9 +93,8 @@ def test_the_sessions_are_denied_all_the_same(stolen: IamLab) -> None:
 
 @pytest.mark.parametrize("session", ["carol", "i-12", "botocore-session-1"])
 def test_no_other_session_is_handed_over(iam: IamLab, session: str) -> None:
-    assert (
-        iam.role(session=session, trust={"Service": "ec2.amazonaws.com"}).planned().hand_over == {}
-    )
+    iam.role(session=session, trust={"Service": "ec2.amazonaws.com"})
+    assert iam.planned().hand_over == {}
 
 
 def test_what_the_finding_says_of_the_instance_goes_along(iam: IamLab) -> None:
@@ -104,21 +103,19 @@ def test_what_the_finding_says_of_the_instance_goes_along(iam: IamLab) -> None:
     iam.role(details["userName"], session=None, trust={"Service": "ec2.amazonaws.com"})
     _, _, instance = details["principalId"].partition(":")
     details["principalId"] = f"{iam.ids['roles'][details['userName']]}:{instance}"
-    event["detail"]["resource"]["instanceDetails"] = {
-        "instanceId": instance,
-        "tags": [{"key": "team", "value": "web"}],
-    }
+    instance_details = {"instanceId": instance, "tags": [{"key": "team", "value": "web"}]}
+    event["detail"]["resource"]["instanceDetails"] = instance_details
     run_instance(event["detail"]["region"], instance)
-    iam.ids["event"], recorded = event, copy.deepcopy(event)
-    detail = handed_over_finding(iam)["detail"]
-    assert (
-        detail["resource"]["instanceDetails"] == recorded["detail"]["resource"]["instanceDetails"]
+    iam.ids["event"] = event
+    original = copy.deepcopy(event)
+    resource = handed_over_finding(iam)["detail"]["resource"]
+    assert resource["instanceDetails"] == instance_details
+    assert iam.ids["event"] == original, "the finding itself is left as it came"
+    instance_details["instanceId"] = "i-0aaaaaaaaaaaaaaaa"
+    resource = handed_over_finding(iam)["detail"]["resource"]
+    assert resource["instanceDetails"] == {"instanceId": instance}, (
+        "another instance's details are not taken"
     )
-    assert iam.ids["event"] == recorded, "the finding itself is left as it came"
-    event["detail"]["resource"]["instanceDetails"]["instanceId"] = "i-0aaaaaaaaaaaaaaaa"
-    assert handed_over_finding(iam)["detail"]["resource"]["instanceDetails"] == {
-        "instanceId": instance
-    }, "another one's are not taken"
 
 
 # -- where the instance is -------------------------------------------------------------------------
@@ -170,7 +167,7 @@ def test_the_finding_may_say_it(iam: IamLab, zone: str, region: str) -> None:
     details["instanceId"] = "i-0aaaaaaaaaaaaaaaa"
     run_instance()
     assert finding.parse(handed_over_finding(iam)).region == REGION, (
-        "another one's zone is not taken"
+        "another instance's zone is not taken"
     )
 
 

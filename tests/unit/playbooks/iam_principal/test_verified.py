@@ -327,7 +327,7 @@ UNDONE["deactivate_access_keys"] = lambda iam: iam.see().update_access_key(
 
 
 @pytest.mark.parametrize("name", list(UNDONE))
-def test_whatever_is_undone_is_a_breach(
+def test_whatever_is_undone_is_containment_lost(
     contained: IamLab, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     UNDONE[name](contained)

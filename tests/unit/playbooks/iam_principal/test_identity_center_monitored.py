@@ -1,4 +1,4 @@
-"""That a person stays denied: what undoes it is a breach, who did it is told, and what cannot be
+"""A person stays denied: what undoes it is containment lost, its actor is named, and what cannot be
 read is neither.
 """
 
@@ -62,7 +62,7 @@ def test_what_stands_is_contained_and_nothing_is_changed(
     assert all(name.startswith(("Get", "List", "Describe")) for name in operations)
 
 
-def test_the_statement_taken_out_is_a_breach_and_who_did_it_is_told(
+def test_the_statement_taken_out_is_containment_lost_and_who_did_it_is_told(
     contained: CenterLab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     contained.put("Audit", POLICY)
@@ -92,7 +92,7 @@ def test_it_is_contained_again(contained: CenterLab) -> None:
     assert contained.iam.stored_target()["before"]["identity_center/PowerUser"]["policy"] == POLICY
 
 
-def test_the_role_without_the_statement_is_a_breach(
+def test_the_role_without_the_statement_is_containment_lost(
     contained: CenterLab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     role = contained.iam.details["userName"]
@@ -102,7 +102,7 @@ def test_the_role_without_the_statement_is_a_breach(
     assert more["breach"]["checks"] == [f"role_denies {role}"]
 
 
-def test_a_permission_set_got_since_is_a_breach(
+def test_a_permission_set_got_since_is_containment_lost(
     contained: CenterLab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     contained.assign("Billing", "carol", "444444444444")
@@ -111,7 +111,7 @@ def test_a_permission_set_got_since_is_a_breach(
     assert more["breach"]["checks"] == ["deny_user Billing"]
 
 
-def test_a_policy_that_says_more_beside_is_no_breach(
+def test_a_policy_that_says_more_beside_is_no_lost_containment(
     contained: CenterLab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     document = json.loads(contained.policy("PowerUser"))
@@ -122,7 +122,7 @@ def test_a_policy_that_says_more_beside_is_no_breach(
     assert check(contained, monkeypatch)[0].status is Status.CONTAINED
 
 
-def test_a_permission_set_that_was_deleted_is_no_breach(
+def test_a_permission_set_that_was_deleted_is_no_lost_containment(
     contained: CenterLab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     contained.see("sso-admin").delete_account_assignment(
@@ -143,8 +143,8 @@ def test_a_permission_set_that_was_deleted_is_no_breach(
 def test_a_person_who_was_deleted_stays_denied(
     contained: CenterLab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Sessions that there are outlive the user: what the record says is read back, and is a
-    breach when it is undone.
+    """Sessions that there are outlive the user: what the record says is verified, and is
+    containment lost when it is undone.
     """
     contained.see("identitystore").delete_user(
         IdentityStoreId="d-0123456789", UserId=contained.people["carol"]
@@ -155,7 +155,7 @@ def test_a_person_who_was_deleted_stays_denied(
 
 
 @pytest.mark.parametrize("operation", ["GetUserId", "GetInlinePolicyForPermissionSet"])
-def test_what_may_not_be_read_is_no_breach(
+def test_what_may_not_be_read_is_no_lost_containment(
     contained: CenterLab, monkeypatch: pytest.MonkeyPatch, operation: str
 ) -> None:
     contained.iam.fail(operation, "AccessDeniedException")
@@ -191,7 +191,7 @@ def test_the_late_look_asks_what_the_session_got_since(contained: CenterLab) -> 
     assert contained.iam.role_policies("deploy") != {}
 
 
-def test_the_responses_own_calls_are_no_breach(iam: IamLab) -> None:
+def test_the_responses_own_calls_are_no_lost_containment(iam: IamLab) -> None:
     own = cloudtrail_event.own_roles(iam.context().config)
     for kind in ("responder", "restorer"):
         assert cloudtrail_event.is_own(
