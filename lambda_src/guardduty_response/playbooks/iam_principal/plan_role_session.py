@@ -15,8 +15,8 @@ from guardduty_response.errors import TargetGone
 from guardduty_response.incident.repository import now
 from guardduty_response.playbooks.iam_principal import hand_over, identify, role
 from guardduty_response.playbooks.iam_principal.identify import Principal
-from guardduty_response.playbooks.iam_principal.identity_center.planned import (
-    plan_identity_center,
+from guardduty_response.playbooks.iam_principal.identity_center.plan_person import (
+    plan_person,
 )
 from guardduty_response.playbooks.iam_principal.plan_target import (
     following_steps,
@@ -64,7 +64,7 @@ def plan_role_session(context: Context, identity: Principal) -> Planned:
         return plan_not_containable(context, replace(identity, kind=identify.SERVICE_LINKED))
     if IDENTITY_CENTER_PATH in found["Arn"]:
         person = replace(identity, kind=identify.IDENTITY_CENTER)
-        return plan_identity_center(context, person, found["Arn"])
+        return plan_person(context, person, found["Arn"])
     return _plan_existing_role(context, identity, found)
 
 

@@ -16,7 +16,7 @@ from guardduty_response.playbooks.iam_principal.plan_target import (
 from guardduty_response.playbooks.iam_principal.principal_context import PrincipalContext
 
 
-def plan_identity_center(context: Context, identity: Principal, role_arn: str) -> Planned:
+def plan_person(context: Context, identity: Principal, role_arn: str) -> Planned:
     """Plans the denial in the Identity Center account, where that is configured and answers; else
     what a person does instead.
     """
