@@ -280,7 +280,7 @@ class LoginProfile(Revert):
         iam = self.changing(("iam:UpdateLoginProfile",), now["arn"])
         return [
             iam.update_login_profile(
-                UserName=self.user, Password=passwords.drawn(), PasswordResetRequired=True
+                UserName=self.user, Password=passwords.random_password(), PasswordResetRequired=True
             )
         ]
 
