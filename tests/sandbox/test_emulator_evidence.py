@@ -119,7 +119,8 @@ class Collector:
             context, Target("ec2_instance", self.victim.instance, arn, MEMBER, REGION)
         )
         instance.stored = {"evidence": self.evidence}
-        instance.record_evidence = self.evidence.__setitem__  # type: ignore[method-assign, assignment]
+        record = self.evidence.__setitem__
+        instance.record_evidence = record  # type: ignore[method-assign, assignment]
         return instance
 
     def assume(self, account: str, region: str, document: Json) -> function_aws.Session:
