@@ -4,7 +4,7 @@ verbs, all on moto.
 State is asserted through ``IamLab.see``: boto3 clients of their own, in the member account.
 iam_moto adds what moto lacks of IAM; CloudTrail's LookupEvents and Account's ListRegions are
 answered where botocore's Stubber answers, after botocore validated and serialized the request,
-LookupEvents with CloudTrail's own rules for ``Username`` and ``AccessKeyId`` (collect_lab).
+LookupEvents with CloudTrail's own rules for ``Username`` and ``AccessKeyId``.
 """
 
 from __future__ import annotations

@@ -22,7 +22,9 @@ from moto.iam.exceptions import LimitExceededException, NotFoundException
 from moto.iam.models import AWSManagedPolicy, IAMBackend, User, iam_backends
 from moto.iam.responses import IamResponse
 
-from tests.unit.playbooks.iam_principal.collect_lab import _answers
+from tests.unit.playbooks.iam_principal.cloudtrail_identities import (
+    matches_lookup,
+)
 
 Json = dict[str, Any]
 MEMBER, HOME = "222222222222", "us-east-1"
@@ -141,7 +143,7 @@ def told_by(record: Json, key: str, wanted: str) -> bool:
         return bool(record["eventName"] == wanted)
     if key == "ResourceName":
         return wanted in json.dumps(record.get("requestParameters") or {})
-    return _answers(record["userIdentity"], key, wanted)
+    return matches_lookup(record["userIdentity"], key, wanted)
 
 
 def error(code: str, operation: str, message: str = "injected") -> ClientError:

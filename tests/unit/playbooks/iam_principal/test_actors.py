@@ -10,8 +10,12 @@ from guardduty_response.containment.contract import Check, Target
 from guardduty_response.playbooks.iam_principal import actors, playbook, user, verify
 
 from tests.support.repository import ROOT
-from tests.unit.playbooks.iam_principal.collect_lab import session as identity
-from tests.unit.playbooks.iam_principal.collect_lab import user as user_identity
+from tests.unit.playbooks.iam_principal.cloudtrail_identities import (
+    session as identity,
+)
+from tests.unit.playbooks.iam_principal.cloudtrail_identities import (
+    user as user_identity,
+)
 from tests.unit.playbooks.iam_principal.iam_lab import REGION, IamLab
 from tests.unit.playbooks.iam_principal.iam_moto import HOME, MEMBER
 

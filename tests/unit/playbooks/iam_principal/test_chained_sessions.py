@@ -12,8 +12,12 @@ from guardduty_response.containment.contract import Target
 from guardduty_response.incident.statuses import Status
 from guardduty_response.playbooks.iam_principal import chained_sessions, playbook
 
-from tests.unit.playbooks.iam_principal.collect_lab import session as identity
-from tests.unit.playbooks.iam_principal.collect_lab import user as user_identity
+from tests.unit.playbooks.iam_principal.cloudtrail_identities import (
+    session as identity,
+)
+from tests.unit.playbooks.iam_principal.cloudtrail_identities import (
+    user as user_identity,
+)
 from tests.unit.playbooks.iam_principal.iam_lab import HOME, PREFIX, REGION, THIRD, IamLab
 from tests.unit.playbooks.iam_principal.test_role_sessions import may
 
