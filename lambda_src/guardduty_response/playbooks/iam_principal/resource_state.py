@@ -337,7 +337,7 @@ SHARED = {  # what is shared: (attribute, its list in the answer, the parameter 
 }
 
 
-def shares(ec2: Any, kind: str, id: str) -> list[Json] | None:
+def shares(ec2: Any, kind: str, id: str) -> list[dict[str, str]] | None:
     """Return with whom a snapshot or image is shared.
 
     Each entry is {UserId | Group | OrganizationArn | OrganizationalUnitArn: value}.
@@ -348,7 +348,7 @@ def shares(ec2: Any, kind: str, id: str) -> list[Json] | None:
     return None if answer is None else [dict(item) for item in answer]
 
 
-def share(ec2: Any, kind: str, id: str, how: str, entries: list[Json]) -> Json:
+def share(ec2: Any, kind: str, id: str, how: str, entries: list[dict[str, str]]) -> Json:
     """Add or remove (``how``: ``Add``, ``Remove``) entries of the sharing list.
 
     A snapshot is shared with accounts and with everybody, an image with organizations too.
@@ -368,7 +368,7 @@ def share(ec2: Any, kind: str, id: str, how: str, entries: list[Json]) -> Json:
 # -- everything else -------------------------------------------------------------------------------
 
 
-def public_access_block(s3: Any, bucket: str) -> Json | None:
+def public_access_block(s3: Any, bucket: str) -> dict[str, bool] | None:
     """Return the bucket's own public access block, {} when it has none."""
     try:
         return dict(s3.get_public_access_block(Bucket=bucket)["PublicAccessBlockConfiguration"])
@@ -387,7 +387,7 @@ def public_policy(s3: Any, bucket: str) -> bool:
     )
 
 
-def all_blocked(configuration: Json | None) -> bool:
+def all_blocked(configuration: dict[str, bool] | None) -> bool:
     """Tell whether all four settings of a public access block are on."""
     return all((configuration or {}).get(name) is True for name in BLOCKED)
 

@@ -294,17 +294,21 @@ class EradicationLab:
         """The reverts' share of a restore, as restoration.py does it: from the ledger alone."""
         principal = TargetContext(self.context("restore"), self.target)
         principal.stored = principal.read_stored()
-        got = restoration.restore(principal, lambda: (True, restore_reversals.parts(principal)))
+        result = restoration.restore(principal, lambda: (True, restore_reversals.parts(principal)))
         assert self.refused == [], "every session policy must allow what its session asks for"
         self.record.set_target(
             INCIDENT,
             self.kind,
             self.name,
-            status=got.status,
-            still_contained=got.still_contained,
-            restored={"done": got.done, "restored": got.restored, "not_restored": got.not_restored},
+            status=result.status,
+            still_contained=result.still_contained,
+            restored={
+                "done": result.done,
+                "restored": result.restored,
+                "not_restored": result.not_restored,
+            },
         )
-        return got
+        return result
 
     # -- the response's own sessions ---------------------------------------------------------------
 

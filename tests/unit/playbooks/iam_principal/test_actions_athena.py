@@ -65,9 +65,9 @@ def test_the_list_is_the_same_as_by_lookup_events(lab: EvidenceLab, athena: Stub
     athena_status(athena, "SUCCEEDED")
     athena_rows(athena, [other, read, failed, made])
     part = lab.once(actions)
-    by_athena, said = lab.changes(), part.detail
+    by_athena, detail = lab.changes(), part.detail
     assert (part.outcome, lab.asked) == ("COMPLETE", [])
-    assert "3 events of iam_user alice, 1 of them changes that succeeded, by Athena" in said
+    assert "3 events of iam_user alice, 1 of them changes that succeeded, by Athena" in detail
     assert 'FROM "trails"."cloud""trail"' in statement.text
     assert statement.text.count("?") == 5
     lab.record.put_target(evidence_lab.INCIDENT, lab.target.payload(), reset=True)

@@ -196,7 +196,7 @@ def test_what_the_bound_of_events_cuts_off_is_said(
     part = lab.collect(actions)[-1]
     assert part.outcome == "PARTIAL"
     assert len(lab.events()) == 8
-    assert "cut off after" in part.detail
+    assert "truncated after" in part.detail
 
 
 def test_each_region_is_paced_by_itself(lab: EvidenceLab, monkeypatch: pytest.MonkeyPatch) -> None:

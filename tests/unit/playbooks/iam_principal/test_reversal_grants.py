@@ -60,8 +60,10 @@ def named(of: str) -> Json:
 
 
 def attached(lab: EradicationLab, of: str) -> list[str]:
-    got = getattr(lab.see("iam"), f"list_attached_{of}_policies")(**{f"{of.title()}Name": OF[of]})
-    return [policy["PolicyArn"] for policy in got["AttachedPolicies"]]
+    result = getattr(lab.see("iam"), f"list_attached_{of}_policies")(
+        **{f"{of.title()}Name": OF[of]}
+    )
+    return [policy["PolicyArn"] for policy in result["AttachedPolicies"]]
 
 
 def inline(lab: EradicationLab, of: str) -> dict[str, Json]:
@@ -106,8 +108,8 @@ def test_inline(lab: EradicationLab, of: str) -> None:
     lab.eradicate()
     assert (inline(lab, of), set(lab.lines().values())) == ({}, {"DONE"})
     assert "whether it replaced an older policy is not known" in str(lab.ledger()["actions"])
-    got = lab.restore()
-    assert (inline(lab, of), got.status) == ({"p": ADMIN}, Status.RESTORED)
+    result = lab.restore()
+    assert (inline(lab, of), result.status) == ({"p": ADMIN}, Status.RESTORED)
 
 
 def test_an_inline_policy_put_twice_is_deleted_once(lab: EradicationLab) -> None:
@@ -188,8 +190,8 @@ def test_put_back_by_somebody_else_is_not_overwritten(lab: EradicationLab) -> No
     lab.see("iam").put_user_policy(
         UserName="bob", PolicyName="p", PolicyDocument=json.dumps(NOTHING)
     )
-    got = lab.restore()
-    assert (inline(lab, "user"), got.status) == ({"p": NOTHING}, Status.RESTORE_PARTIAL)
+    result = lab.restore()
+    assert (inline(lab, "user"), result.status) == ({"p": NOTHING}, Status.RESTORE_PARTIAL)
 
 
 def members(lab: EradicationLab) -> list[str]:
@@ -208,8 +210,8 @@ def test_the_contained_user_itself_loses_what_it_gave_itself(lab: EradicationLab
     lab.does("iam", "attach_user_policy", UserName=USER, PolicyArn=POLICY)
     lab.see("iam").attach_user_policy(UserName=USER, PolicyArn=DENY_ALL)
     lab.eradicate()
-    got = lab.see("iam").list_attached_user_policies(UserName=USER)["AttachedPolicies"]
-    assert [text["PolicyArn"] for text in got] == [DENY_ALL]
+    result = lab.see("iam").list_attached_user_policies(UserName=USER)["AttachedPolicies"]
+    assert [text["PolicyArn"] for text in result] == [DENY_ALL]
 
 
 @pytest.mark.parametrize(
@@ -346,8 +348,8 @@ def test_trust_changed_since_is_not_overwritten_by_restore(lab: EradicationLab) 
     lab.eradicate()
     now = trust({"AWS": MEMBER})
     lab.see("iam").update_assume_role_policy(RoleName="app", PolicyDocument=json.dumps(now))
-    got = lab.restore()
-    assert (role_trust(lab), got.status) == (now, Status.RESTORE_PARTIAL)
+    result = lab.restore()
+    assert (role_trust(lab), result.status) == (now, Status.RESTORE_PARTIAL)
 
 
 def test_what_the_denial_denies() -> None:

@@ -128,8 +128,10 @@ def test_a_user_whose_policy_quota_is_full(lab: EradicationLab, old: str | None)
         iam.put_user_permissions_boundary(UserName="mallory", PermissionsBoundary=old)
     lab.fail("AttachUserPolicy", "LimitExceeded")
     lab.eradicate()
-    got = iam.get_user(UserName="mallory")["User"]["PermissionsBoundary"]["PermissionsBoundaryArn"]
-    assert (got, lab.lines()) == (DENY_ALL, {"CreateUser": "DONE"})
+    result = iam.get_user(UserName="mallory")["User"]["PermissionsBoundary"][
+        "PermissionsBoundaryArn"
+    ]
+    assert (result, lab.lines()) == (DENY_ALL, {"CreateUser": "DONE"})
     assert lab.restore().status is Status.RESTORED
     now = (
         iam.get_user(UserName="mallory")["User"]
@@ -179,11 +181,11 @@ def test_a_password_of_another_user(lab: EradicationLab, call: str) -> None:
     )
     lab.once()
     assert lab.changed() == [], "not a second time"
-    got = lab.restore()
-    assert (got.status, lab.changed()) == (Status.RESTORE_PARTIAL, [])
+    result = lab.restore()
+    assert (result.status, lab.changed()) == (Status.RESTORE_PARTIAL, [])
     assert (
-        "aws iam update-login-profile" in got.not_restored[0]
-        and "a person sets a new password" in got.not_restored[0]
+        "aws iam update-login-profile" in result.not_restored[0]
+        and "a person sets a new password" in result.not_restored[0]
     )
 
 
@@ -235,9 +237,12 @@ def test_another_denial_of_that_name_on_a_role_is_left_by_restore(lab: Eradicati
     lab.see("iam").put_role_policy(
         RoleName="door", PolicyName=f"{PREFIX}-deny-all", PolicyDocument=json.dumps(other)
     )
-    got = lab.restore()
-    assert (role_policy(lab), got.status) == ({f"{PREFIX}-deny-all": other}, Status.RESTORE_PARTIAL)
-    assert "somebody changed it since" in got.not_restored[0]
+    result = lab.restore()
+    assert (role_policy(lab), result.status) == (
+        {f"{PREFIX}-deny-all": other},
+        Status.RESTORE_PARTIAL,
+    )
+    assert "somebody changed it since" in result.not_restored[0]
 
 
 def test_a_role_that_is_gone(lab: EradicationLab) -> None:

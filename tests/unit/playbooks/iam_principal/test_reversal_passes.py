@@ -128,8 +128,12 @@ def test_recorded_before_it_is_changed(lab: EradicationLab) -> None:
     seen: list[Json] = []
     lab.hooks["AttachUserPolicy"] = lambda _: seen.append(lab.ledger()["before"])
     lab.eradicate()
-    [[was]] = [list(states.values()) for states in seen]
-    assert (was["what"], was["user"], was["attached"]) == ("user", "mallory", False)
+    [[before_state]] = [list(states.values()) for states in seen]
+    assert (before_state["what"], before_state["user"], before_state["attached"]) == (
+        "user",
+        "mallory",
+        False,
+    )
 
 
 def test_what_is_not_seen_on_reading_back_is_judged_anew(

@@ -85,10 +85,10 @@ def test_restored_it_is_as_it_was_but_for_what_is_named(lab: EradicationLab) -> 
     made = spree(lab)
     before = picture(lab, made)
     lab.eradicate()
-    got = lab.restore()
+    result = lab.restore()
     assert picture(lab, made) == {**before, "logging": True}
-    assert got.status is Status.RESTORE_PARTIAL
-    [text] = got.not_restored
+    assert result.status is Status.RESTORE_PARTIAL
+    [text] = result.not_restored
     assert (
         "trail everything was stopped and logs again" in text
         and "aws cloudtrail stop-logging --name everything" in text
@@ -104,9 +104,9 @@ def test_what_changed_since_is_not_restored(lab: EradicationLab) -> None:
     lab.eradicate()
     lab.see("ec2").terminate_instances(InstanceIds=[made["instance"]])
     lab.see("iam").delete_access_key(UserName="mallory", AccessKeyId=made["key"])
-    got = lab.restore()
-    assert f"{made['instance']} no longer exists" in str(got.not_restored)
-    assert f"access key {made['key']} of user mallory no longer exists" in str(got.not_restored)
+    result = lab.restore()
+    assert f"{made['instance']} no longer exists" in str(result.not_restored)
+    assert f"access key {made['key']} of user mallory no longer exists" in str(result.not_restored)
     assert picture(lab, made)["policies"] == []
 
 

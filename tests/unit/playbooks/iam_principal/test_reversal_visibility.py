@@ -170,8 +170,8 @@ def test_a_trail_named_by_arn(lab: EradicationLab, bucket: str) -> None:
     lab.does("cloudtrail", "stop_logging", Name=arn)
     lab.eradicate()
     assert client.get_trail_status(Name=arn)["IsLogging"] is True
-    got = lab.restore()
-    assert (client.get_trail_status(Name=arn)["IsLogging"], got.status) == (
+    result = lab.restore()
+    assert (client.get_trail_status(Name=arn)["IsLogging"], result.status) == (
         True,
         Status.RESTORE_PARTIAL,
     )
@@ -196,12 +196,12 @@ def test_a_detector_switched_off(lab: EradicationLab) -> None:
     lab.does("guardduty", "update_detector", DetectorId=id, Enable=False)
     lab.eradicate()
     assert client.get_detector(DetectorId=id)["Status"] == "ENABLED"
-    got = lab.restore()
-    assert (client.get_detector(DetectorId=id)["Status"], got.status) == (
+    result = lab.restore()
+    assert (client.get_detector(DetectorId=id)["Status"], result.status) == (
         "ENABLED",
         Status.RESTORE_PARTIAL,
     )
-    assert f"aws guardduty update-detector --no-enable --detector-id {id}" in got.not_restored[0]
+    assert f"aws guardduty update-detector --no-enable --detector-id {id}" in result.not_restored[0]
 
 
 @pytest.mark.parametrize(

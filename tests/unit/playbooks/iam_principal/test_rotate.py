@@ -376,9 +376,9 @@ def test_ended_between_storing_and_writing(lab: EradicationLab) -> None:
 def test_restore_leaves_the_new_key_and_names_it(lab: EradicationLab) -> None:
     lab.once()
     after, made = keys(lab), secret(lab)["access_key_id"]
-    got = lab.restore()
-    assert (keys(lab), got.status) == (after, Status.RESTORE_PARTIAL)
-    [text] = got.not_restored
+    result = lab.restore()
+    assert (keys(lab), result.status) == (after, Status.RESTORE_PARTIAL)
+    [text] = result.not_restored
     assert (
         made in text
         and NAME in text

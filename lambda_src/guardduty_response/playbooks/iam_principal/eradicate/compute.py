@@ -17,6 +17,10 @@ from guardduty_response.playbooks.iam_principal.eradicate.reversal import (
     NotReversed,
     Reversal,
 )
+from guardduty_response.playbooks.iam_principal.reversal_records import (
+    FunctionRecord,
+    InstancesRecord,
+)
 
 MOST_LISTED = 200  # as many members of a list as the collector keeps
 AT_ONCE = 20  # instances of a session: their ARNs must fit its policy
@@ -84,7 +88,7 @@ class Instances(Reversal[InstanceStates]):
         stoppable = self._stoppable(current)
         return f"stopped: {', '.join(stoppable)}" if stoppable else ""
 
-    def before_state(self, current: InstanceStates) -> Json:
+    def before_state(self, current: InstanceStates) -> InstancesRecord:
         return {"instances": self._stoppable(current)}
 
     def undo(self, current: InstanceStates) -> list[Json]:
@@ -151,7 +155,7 @@ class Function(Reversal[resource_state.Concurrency]):
             return ""
         return f"function {self.name} stopped: its reserved concurrency is 0, nobody can invoke it"
 
-    def before_state(self, current: resource_state.Concurrency) -> Json:
+    def before_state(self, current: resource_state.Concurrency) -> FunctionRecord:
         return {"function": self.name, "arn": self._arn, "reserved": current["reserved"]}
 
     def undo(self, current: resource_state.Concurrency) -> list[Json]:

@@ -20,6 +20,12 @@ from guardduty_response.playbooks.iam_principal.eradicate.reversal import (
     NotReversed,
     Reversal,
 )
+from guardduty_response.playbooks.iam_principal.reversal_records import (
+    AttachedPolicyRecord,
+    InlinePolicyRecord,
+    MemberRecord,
+    TrustRecord,
+)
 
 _POLICY_CALL = re.compile(r"(?:Attach|Put)(User|Role|Group)Policy")
 
@@ -103,7 +109,7 @@ class Attached(Granted[AttachedState]):
             else ""
         )
 
-    def before_state(self, current: AttachedState) -> Json:
+    def before_state(self, current: AttachedState) -> AttachedPolicyRecord:
         return {"of": self.entity, "name": self.name, "arn": current["arn"], "policy": self.policy}
 
     def undo(self, current: AttachedState) -> list[Json]:
@@ -162,7 +168,7 @@ class Inline(Granted[InlineState]):
             " whether it replaced an older policy is not known"
         )
 
-    def before_state(self, current: InlineState) -> Json:
+    def before_state(self, current: InlineState) -> InlinePolicyRecord:
         return {
             "of": self.entity,
             "name": self.name,
@@ -229,7 +235,7 @@ class Member(Reversal[MemberState]):
     def pending_change(self, current: MemberState) -> str:
         return f"user {self.user} taken out of group {self.group}" if current["member"] else ""
 
-    def before_state(self, current: MemberState) -> Json:
+    def before_state(self, current: MemberState) -> MemberRecord:
         return {"user": self.user, "group": self.group, "arn": current["arn"]}
 
     def undo(self, current: MemberState) -> list[Json]:
@@ -288,7 +294,7 @@ class Trust(Reversal[resource_state.Identity]):
             " added to its trust policy; sessions it has issued stay valid"
         )
 
-    def before_state(self, current: resource_state.Identity) -> Json:
+    def before_state(self, current: resource_state.Identity) -> TrustRecord:
         return {"role": self.role, "arn": current["arn"], "document": current["trust"]}
 
     def undo(self, current: resource_state.Identity) -> list[Json]:

@@ -19,6 +19,12 @@ from guardduty_response.playbooks.iam_principal.eradicate.reversal import (
     NotReversed,
     Reversal,
 )
+from guardduty_response.playbooks.iam_principal.reversal_records import (
+    AccessKeyRecord,
+    LoginProfileRecord,
+    RoleRecord,
+    UserRecord,
+)
 
 
 class KeyState(TypedDict):
@@ -93,7 +99,7 @@ class AccessKey(Reversal[KeyState]):
             else ""
         )
 
-    def before_state(self, current: KeyState) -> Json:
+    def before_state(self, current: KeyState) -> AccessKeyRecord:
         return {"user": self.user, "arn": current["arn"], "key": self.key}
 
     def undo(self, current: KeyState) -> list[Json]:
@@ -185,10 +191,13 @@ class User(Created[UserState]):
             [*done, *(f"its key {key} made inactive" for key in self._active(current))]
         )
 
-    def before_state(self, current: UserState) -> Json:
+    def before_state(self, current: UserState) -> UserRecord:
         return {
             "user": self.name,
-            **{name: current[name] for name in ("arn", "attached", "boundary", "keys")},
+            "arn": current["arn"],
+            "attached": current["attached"],
+            "boundary": current["boundary"],
+            "keys": current["keys"],
         }
 
     def undo(self, current: UserState) -> list[Json]:
@@ -247,11 +256,13 @@ class Role(Created[RoleState]):
             " issued are dead with it"
         )
 
-    def before_state(self, current: RoleState) -> Json:
+    def before_state(self, current: RoleState) -> RoleRecord:
         return {
             "role": self.name,
             "name": self.policy,
-            **{name: current[name] for name in ("arn", "policy", "boundary")},
+            "arn": current["arn"],
+            "policy": current["policy"],
+            "boundary": current["boundary"],
         }
 
     def undo(self, current: RoleState) -> list[Json]:
@@ -324,7 +335,7 @@ class LoginProfile(Reversal[ProfileState]):
             " up to 12 hours"
         )
 
-    def before_state(self, current: ProfileState) -> Json:
+    def before_state(self, current: ProfileState) -> LoginProfileRecord:
         return {"user": self.user, "arn": current["arn"]}
 
     def undo(self, current: ProfileState) -> list[Json]:

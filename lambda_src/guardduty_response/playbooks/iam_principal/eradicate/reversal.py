@@ -7,6 +7,7 @@ somebody since stays as it is.
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
@@ -119,7 +120,7 @@ class Reversal(Generic[State]):
         """Describe by a participle what is to be done; empty when nothing is."""
         raise NotImplementedError
 
-    def before_state(self, current: State) -> Json:
+    def before_state(self, current: State) -> Mapping[str, object]:
         """Return what restoring needs to know of the present state."""
         raise NotImplementedError
 

@@ -18,6 +18,9 @@ from guardduty_response.playbooks.iam_principal.eradicate.reversal import (
     Reversal,
 )
 from guardduty_response.playbooks.iam_principal.resource_state import IpPermission
+from guardduty_response.playbooks.iam_principal.reversal_records import (
+    RulesRecord,
+)
 
 # CloudTrail's list and its field, EC2's list and its field
 _SOURCES = (
@@ -110,7 +113,7 @@ class Rules(Reversal[RulesState]):
             return ""
         return f"closed in security group {self.group} ({self.direction}): {rules[:250]}"
 
-    def before_state(self, current: RulesState) -> Json:
+    def before_state(self, current: RulesState) -> RulesRecord:
         rules = list(current["rules"].values())
         return {"group": self.group, "egress": self.egress, "rules": rules}
 

@@ -12,6 +12,9 @@ from guardduty_response.playbooks.iam_principal.eradicate.eradication_context im
     EradicationContext,
 )
 from guardduty_response.playbooks.iam_principal.eradicate.reversal import NotReversed, Reversal
+from guardduty_response.playbooks.iam_principal.reversal_records import (
+    SharingRecord,
+)
 
 _RECIPIENTS = {
     "userId": "UserId",
@@ -64,7 +67,7 @@ class Sharing(Reversal[Entries]):
             " meanwhile stay where they are"
         )
 
-    def before_state(self, current: Entries) -> Json:
+    def before_state(self, current: Entries) -> SharingRecord:
         return {"of": self.resource, "id": self.id, "arn": self._arn, "entries": current}
 
     def undo(self, current: Entries) -> list[Json]:

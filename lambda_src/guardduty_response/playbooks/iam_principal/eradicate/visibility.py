@@ -17,12 +17,18 @@ from guardduty_response.playbooks.iam_principal.eradicate.reversal import (
     NotReversed,
     Reversal,
 )
+from guardduty_response.playbooks.iam_principal.reversal_records import (
+    BucketRecord,
+    DetectorRecord,
+    TrailRecord,
+)
 
+PublicAccessBlock = dict[str, bool]
 # Amazon S3 User Guide, "Predefined groups": everybody, and everybody with an AWS account.
 EVERYBODY = ("/global/AllUsers", "/global/AuthenticatedUsers")
 
 
-class Bucket(Reversal[Json]):
+class Bucket(Reversal[PublicAccessBlock]):
     """All four settings of the bucket's public access block are switched on.
 
     The policy and the ACL stay, and no longer let the public in.
@@ -48,7 +54,7 @@ class Bucket(Reversal[Json]):
     def _arn(self) -> str:
         return f"arn:{self.eradication.config.partition}:s3:::{self.bucket}"
 
-    def read(self) -> Json:
+    def read(self) -> PublicAccessBlock:
         s3 = self.client("s3")
         found = resource_state.public_access_block(s3, self.bucket) if self.bucket else None
         if found is None:
@@ -77,18 +83,18 @@ class Bucket(Reversal[Json]):
                 raise
         return True
 
-    def touched_names(self, current: Json) -> list[str]:
+    def touched_names(self, current: PublicAccessBlock) -> list[str]:
         return [self._arn, self.bucket]
 
-    def pending_change(self, current: Json) -> str:
+    def pending_change(self, current: PublicAccessBlock) -> str:
         if resource_state.all_blocked(current):
             return ""
         return f"public access to bucket {self.bucket} blocked; its policy and ACL stay as they are"
 
-    def before_state(self, current: Json) -> Json:
+    def before_state(self, current: PublicAccessBlock) -> BucketRecord:
         return {"bucket": self.bucket, "arn": self._arn, "block": current}
 
-    def undo(self, current: Json) -> list[Json]:
+    def undo(self, current: PublicAccessBlock) -> list[Json]:
         s3 = self.changing(("s3:PutBucketPublicAccessBlock",), self._arn, "s3")
         return [
             s3.put_public_access_block(
@@ -156,7 +162,7 @@ class Trail(Reversal[bool]):
             f" {self.change.at[:20]}"
         )
 
-    def before_state(self, current: bool) -> Json:
+    def before_state(self, current: bool) -> TrailRecord:
         return {"trail": self.trail, "arn": self._arn, "logging": current}
 
     def undo(self, current: bool) -> list[Json]:
@@ -204,7 +210,7 @@ class Detector(Reversal[str]):
     def pending_change(self, current: str) -> str:
         return "" if current == "ENABLED" else f"GuardDuty detector {self.id} switched on again"
 
-    def before_state(self, current: str) -> Json:
+    def before_state(self, current: str) -> DetectorRecord:
         return {"detector": self.id, "status": current}
 
     def undo(self, current: str) -> list[Json]:
