@@ -208,10 +208,10 @@ class Terminator(Protocol):
         """Destroys the resource once nothing is lost by it; reads back that it is gone."""
 
 
-class Remediator(Protocol):
-    """A playbook's package ``remediate``, in the zip of its remediate function alone."""
+class Eradicator(Protocol):
+    """A playbook's package ``eradicate``, in the zip of its remediate function alone."""
 
-    def remediate(self, context: Context, target: Target) -> StepResult:
+    def eradicate(self, context: Context, target: Target) -> StepResult:
         """Undoes what the principal did, in reversible forms; says what is left. Safe to repeat."""
 
 
@@ -239,7 +239,7 @@ def load_terminator(name: str) -> Terminator:
     return _load(f"{name}.terminate")  # type: ignore[no-any-return]
 
 
-def load_remediator(name: str) -> Remediator:
+def load_eradicator(name: str) -> Eradicator:
     """What undoes a principal's actions. Raises ConfigError when this build has none."""
     return _load(f"{name}.eradicate")  # type: ignore[no-any-return]
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import os
 
-from guardduty_response.containment.contract import Json, load_remediator
+from guardduty_response.containment.contract import Json, load_eradicator
 from guardduty_response.errors import ResponseError
 from guardduty_response.functions import runtime, steps
 
@@ -16,7 +16,7 @@ def _work(event: Json) -> Json:
         raise ResponseError(
             f"the remediate function knows no verb {event.get('verb')!r}; it knows remediate"
         )
-    return steps.phase(event, load_remediator(os.environ["GDR_PLAYBOOK"]).remediate, "finish")
+    return steps.phase(event, load_eradicator(os.environ["GDR_PLAYBOOK"]).eradicate, "finish")
 
 
 handler = runtime.entry(_work)

@@ -69,7 +69,8 @@ def deny(principal: PrincipalContext) -> None:
     except Exception as error:
         region = principal.target.region
         commands = [lookup_command(lookup, region) for lookup in own_lookups(principal)]
-        detail = f"CloudTrail could not be queried ({describe_error(error)}). By hand: {' ; '.join(commands)}"
+        by_hand = " ; ".join(commands)
+        detail = f"CloudTrail could not be queried ({describe_error(error)}). By hand: {by_hand}"
         principal.log_action(NAME, FAILED, detail)
         return
     roles = denied_roles(principal)

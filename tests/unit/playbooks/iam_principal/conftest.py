@@ -28,11 +28,11 @@ from moto.core.botocore_stubber import BotocoreStubber
 from tests.unit.lambda_world import World
 from tests.unit.playbooks.iam_principal.center_lab import OTHER, CenterLab
 from tests.unit.playbooks.iam_principal.center_lab import extend as extend_center
+from tests.unit.playbooks.iam_principal.eradication_lab import one_at_a_time
 from tests.unit.playbooks.iam_principal.function_steps import OpenIncident
 from tests.unit.playbooks.iam_principal.iam_account import REGION
 from tests.unit.playbooks.iam_principal.iam_lab import IamLab
 from tests.unit.playbooks.iam_principal.iam_moto import extend
-from tests.unit.playbooks.iam_principal.remediate_lab import one_at_a_time
 
 _FULL = botocore.loaders.create_loader()
 

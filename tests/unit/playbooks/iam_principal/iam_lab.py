@@ -2,7 +2,7 @@
 
 CloudTrail's LookupEvents and Account's ListRegions are answered where botocore's Stubber answers,
 after botocore validated and serialized the request, LookupEvents with CloudTrail's own rules for
-``Username`` and ``AccessKeyId`` (collect_lab).
+``Username`` and ``AccessKeyId``.
 """
 
 from __future__ import annotations

@@ -26,7 +26,7 @@ from moto.iam.exceptions import LimitExceededException, NotFoundException
 from moto.iam.models import AWSManagedPolicy, IAMBackend, User, iam_backends
 from moto.iam.responses import IamResponse
 
-from tests.unit.playbooks.iam_principal.collect_lab import _answers
+from tests.unit.playbooks.iam_principal import cloudtrail_identities
 
 # Parameters of an AWS call, as botocore takes them.
 Parameters = dict[str, Any]
@@ -142,11 +142,12 @@ class Call:
 
 
 def matches_lookup(record: CloudTrailRecord, key: str, wanted: str) -> bool:
+    """Tell whether LookupEvents finds the record by the attribute ``key``."""
     if key == "EventName":
         return bool(record["eventName"] == wanted)
     if key == "ResourceName":
         return wanted in json.dumps(record.get("requestParameters") or {})
-    return _answers(record["userIdentity"], key, wanted)
+    return cloudtrail_identities.matches_lookup(record["userIdentity"], key, wanted)
 
 
 def error(code: str, operation: str, message: str = "injected") -> ClientError:

@@ -14,8 +14,8 @@ from guardduty_response.playbooks.iam_principal.records import CloudTrailRecord
 from guardduty_response.playbooks.iam_principal.user_action import PrincipalAction
 
 from tests.support.repository import ROOT
-from tests.unit.playbooks.iam_principal.collect_lab import session as identity
-from tests.unit.playbooks.iam_principal.collect_lab import user as user_identity
+from tests.unit.playbooks.iam_principal.cloudtrail_identities import session as identity
+from tests.unit.playbooks.iam_principal.cloudtrail_identities import user as user_identity
 from tests.unit.playbooks.iam_principal.iam_account import REGION, Json
 from tests.unit.playbooks.iam_principal.iam_lab import IamLab
 from tests.unit.playbooks.iam_principal.iam_moto import HOME, MEMBER

@@ -13,8 +13,8 @@ from guardduty_response.incident.statuses import Status
 from guardduty_response.playbooks.iam_principal import playbook, session_search
 from guardduty_response.playbooks.iam_principal.records import CloudTrailRecord
 
-from tests.unit.playbooks.iam_principal.collect_lab import session as identity
-from tests.unit.playbooks.iam_principal.collect_lab import user as user_identity
+from tests.unit.playbooks.iam_principal.cloudtrail_identities import session as identity
+from tests.unit.playbooks.iam_principal.cloudtrail_identities import user as user_identity
 from tests.unit.playbooks.iam_principal.iam_account import REGION, THIRD
 from tests.unit.playbooks.iam_principal.iam_lab import PREFIX, IamLab
 from tests.unit.playbooks.iam_principal.iam_moto import HOME

@@ -11,7 +11,7 @@ from guardduty_response.containment.role_policies import OLDER
 from guardduty_response.incident.statuses import Status
 from guardduty_response.playbooks.iam_principal import playbook
 
-from tests.unit.playbooks.iam_principal.collect_lab import user as user_identity
+from tests.unit.playbooks.iam_principal.cloudtrail_identities import user as user_identity
 from tests.unit.playbooks.iam_principal.iam_account import EVERY_CREDENTIAL, Json, UserTraits
 from tests.unit.playbooks.iam_principal.iam_lab import DENY_ALL, PREFIX, IamLab
 from tests.unit.playbooks.iam_principal.iam_moto import managed

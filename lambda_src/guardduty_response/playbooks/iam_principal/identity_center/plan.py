@@ -198,8 +198,8 @@ def _assigned_sets(reading: _Reading, user_id: str) -> tuple[list[str], str]:
     account = reading.center.target_context.target.account_id
     remark = (
         f"permission sets held in other accounts than {account} could not be listed"
-        f" ({describe_error(errors[0])}): ListAccountAssignmentsForPrincipal is answered in the management"
-        " account alone"
+        f" ({describe_error(errors[0])}): ListAccountAssignmentsForPrincipal is answered in the"
+        " management account alone"
     )
     return _assigned_here(reading, set(kinds)), remark
 

@@ -24,7 +24,6 @@ from typing import Any
 import boto3
 import botocore.loaders
 import pytest
-from botocore.awsrequest import AWSResponse
 from botocore.exceptions import ClientError
 from guardduty_response.aws import clients
 from guardduty_response.cloudtrail import query
@@ -39,17 +38,19 @@ from moto import mock_aws
 from moto.core.botocore_stubber import BotocoreStubber
 
 from tests.unit.lambda_world import CONFIG, onlooker
+from tests.unit.playbooks.iam_principal.cloudtrail_identities import (
+    KEY,
+    MEMBER,
+    ROLE_ID,
+    USER_ID,
+    user,
+)
+from tests.unit.playbooks.iam_principal.cloudtrail_stand_in import CloudTrailStandIn, list_regions
 
 Json = dict[str, Any]
-MEMBER, REGION, PREFIX, INCIDENT, BUCKET = (
-    "222222222222",
-    "eu-west-1",
-    "guardduty-response",
-    "inc-0123456789abcdef",
-    "evidence",
-)
+REGION, PREFIX = "eu-west-1", "guardduty-response"
+INCIDENT, BUCKET = "inc-0123456789abcdef", "evidence"
 HOME, OTHER = "us-east-1", "ap-southeast-2"
-KEY, USER_ID, ROLE_ID = "AKIAALICE00000000001", "AIDAALICE00000000001", "AROAAPP0000000000001"
 OPTIONS: Json = {
     "list_actions": True,
     "lookup_hours": 24,
@@ -62,61 +63,14 @@ OPTIONS: Json = {
 _FULL = botocore.loaders.create_loader()
 
 
-def user(name: str = "alice", key: str = KEY, **more: Any) -> Json:
-    return {
-        "type": "IAMUser",
-        "principalId": USER_ID,
-        "arn": f"arn:aws:iam::{MEMBER}:user/{name}",
-        "accountId": MEMBER,
-        "accessKeyId": key,
-        "userName": name,
-        **more,
-    }
-
-
-def session(
-    name: str, role: str = "app", unique_id: str = ROLE_ID, key: str = "ASIAAPP", **more: Any
-) -> Json:
-    issuer = {
-        "type": "Role",
-        "principalId": unique_id,
-        "arn": f"arn:aws:iam::{MEMBER}:role/{role}",
-        "accountId": MEMBER,
-        "userName": role,
-    }
-    return {
-        "type": "AssumedRole",
-        "principalId": f"{unique_id}:{name}",
-        "accountId": MEMBER,
-        "accessKeyId": key,
-        "arn": f"arn:aws:sts::{MEMBER}:assumed-role/{role}/{name}",
-        "sessionContext": {"sessionIssuer": issuer},
-        **more,
-    }
-
-
-def admin(key: str) -> Json:
-    """A session of another role, as a principal goes on with."""
-    return session("s", "admin", "AROAADMIN00000000001", key)
-
-
-def names(events: list[Json]) -> list[str]:
-    """Of records, and of changes."""
-    return [one.get("eventName") or one["name"] for one in events]
-
-
 @dataclass
-class CollectLab:
+class EvidenceLab(CloudTrailStandIn):
     options: Json = field(default_factory=lambda: dict(OPTIONS))
-    trail: list[Json] = field(default_factory=list)  # what CloudTrail has: {at, region, record}
-    # LookupEvents: {region, key, value, start, end, token, at}
-    asked: list[Json] = field(default_factory=list)
     faults: list[tuple[str, str, Callable[[Json], bool], list[int]]] = field(default_factory=list)
     policies: list[Json] = field(default_factory=list)
     # what a session asked for beyond its policy: no test may see any
     refused: list[str] = field(default_factory=list)
     told: list[str] = field(default_factory=list)
-    page: int = 50
     enabled: list[str] = field(
         default_factory=lambda: ["eu-central-1", "us-west-2", HOME, REGION, "sa-east-1"]
     )
@@ -136,7 +90,7 @@ class CollectLab:
 
     # -- what there is -----------------------------------------------------------------------------
 
-    def build(self) -> CollectLab:
+    def build(self) -> EvidenceLab:
         boto3.client("dynamodb", region_name=REGION).create_table(
             TableName="incidents",
             BillingMode="PAY_PER_REQUEST",
@@ -148,15 +102,15 @@ class CollectLab:
                 {"AttributeName": name, "AttributeType": "S"} for name in ("pk", "sk")
             ],
         )
-        boto3.client("s3", region_name=REGION).create_bucket(
-            Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION}
-        )
+        location: Any = {"LocationConstraint": REGION}
+        s3 = boto3.client("s3", region_name=REGION)
+        s3.create_bucket(Bucket=BUCKET, CreateBucketConfiguration=location)
         self.record.put_target(INCIDENT, self.target.payload())
         return self
 
     def stolen(
         self, role: str = "app", name: str = "i-0123456789abcdef0", unique_id: str = ROLE_ID
-    ) -> CollectLab:
+    ) -> EvidenceLab:
         """The finding is about a role's session instead of the user alice."""
         self.kind, self.id = "role_session", f"{role}/{name}"
         self.details = {
@@ -248,7 +202,7 @@ class CollectLab:
             count=1,
             detail=detail,
         )
-        document = dict.fromkeys((one.name for one in dataclasses.fields(Config)), None) | {
+        document = dict.fromkeys((option.name for option in dataclasses.fields(Config)), None) | {
             "name_prefix": PREFIX,
             "partition": "aws",
             "playbooks": {"iam_principal": self.options},
@@ -342,76 +296,21 @@ class CollectLab:
             for operation, error, when, left in self.faults:
                 if operation == model.name and left[0] > 0 and when({**params, "region": region}):
                     left[0] -= 1
-                    raise ClientError(
-                        {
-                            "Error": {"Code": error, "Message": "injected"},
-                            "ResponseMetadata": {"HTTPStatusCode": 400},
-                        },
-                        model.name,
-                    )  # type: ignore[typeddict-item]
+                    answer: Any = {
+                        "Error": {"Code": error, "Message": "injected"},
+                        "ResponseMetadata": {"HTTPStatusCode": 400},
+                    }
+                    raise ClientError(answer, model.name)
 
         client.meta.events.register_first("before-parameter-build", before)
         if service == "cloudtrail":
             client.meta.events.register(
-                "before-call.cloudtrail.LookupEvents", partial(self._look_up, region)
+                "before-call.cloudtrail.LookupEvents", partial(self.lookup_events, region)
             )
         if service == "account":
-            client.meta.events.register("before-call.account.ListRegions", self._list_regions)
-
-    def _list_regions(self, params: Json, **_: Any) -> Any:
-        """moto has no ListRegions either: four a page."""
-        asked = json.loads(params["body"])
-        assert set(asked["RegionOptStatusContains"]) == {"ENABLED", "ENABLED_BY_DEFAULT"}
-        start = int(asked.get("NextToken") or 0)
-        page = [
-            {"RegionName": name, "RegionOptStatus": "ENABLED"}
-            for name in self.enabled[start : start + 4]
-        ]
-        more = {"NextToken": str(start + 4)} if len(self.enabled) > start + 4 else {}
-        return AWSResponse("", 200, {}, None), {
-            "Regions": page,
-            **more,
-            "ResponseMetadata": {"RequestId": "r"},
-        }
-
-    def _look_up(self, region: str, params: Json, **_: Any) -> Any:
-        asked = json.loads(params["body"])
-        (attribute,) = asked["LookupAttributes"]
-        key, value = attribute["AttributeKey"], attribute["AttributeValue"]
-        token = int(asked.get("NextToken") or 0)
-        self.asked.append(
-            {
-                "region": region,
-                "key": key,
-                "value": value,
-                "start": asked["StartTime"],
-                "end": asked["EndTime"],
-                "token": token,
-                "at": time.monotonic(),
-            }
-        )
-        found = [
-            one
-            for one in self.trail
-            if one["region"] == region and _answers(one["record"]["userIdentity"], key, value)
-        ]
-        found = [one for one in found if asked["StartTime"] <= one["at"] <= asked["EndTime"]]
-        found.sort(key=lambda one: -one["at"])
-        events = [
-            {
-                "EventId": one["record"]["eventID"],
-                "EventName": one["record"]["eventName"],
-                "EventTime": datetime.fromtimestamp(one["at"], UTC),
-                "CloudTrailEvent": json.dumps(one["record"]),
-            }
-            for one in found[token : token + self.page]
-        ]
-        more = {"NextToken": str(token + self.page)} if len(found) > token + self.page else {}
-        return AWSResponse("", 200, {}, None), {
-            "Events": events,
-            **more,
-            "ResponseMetadata": {"RequestId": "r"},
-        }
+            client.meta.events.register(
+                "before-call.account.ListRegions", list_regions(self.enabled)
+            )
 
     # -- looking with other eyes -------------------------------------------------------------------
 
@@ -421,7 +320,7 @@ class CollectLab:
     def stored(self) -> dict[str, bytes]:
         """Name below the target's folder -> content, of everything in the evidence bucket."""
         s3, prefix = boto3.client("s3", region_name=REGION), f"incidents/{INCIDENT}/{self.id}/"
-        keys = [one["Key"] for one in s3.list_objects_v2(Bucket=BUCKET).get("Contents", [])]
+        keys = [entry["Key"] for entry in s3.list_objects_v2(Bucket=BUCKET).get("Contents", [])]
         return {
             key.removeprefix(prefix): s3.get_object(Bucket=BUCKET, Key=key)["Body"].read()
             for key in keys
@@ -435,7 +334,7 @@ class CollectLab:
             if name.startswith(f"actions/round-{round}/{place}")
             for line in gzip.decompress(content).decode().splitlines()
         ]
-        return sorted(found, key=lambda one: one["eventTime"])
+        return sorted(found, key=lambda event: event["eventTime"])
 
     def changes(self) -> list[list[Json]]:
         """As remediation reads them: by the keys in the ledger."""
@@ -447,19 +346,10 @@ class CollectLab:
         return dict(json.loads(self.stored()["actions/summary.json"]))
 
 
-def _answers(who: Json, key: str, value: str) -> bool:
-    if key == "AccessKeyId":
-        return bool(who.get("accessKeyId") == value)
-    name = who.get("userName") or (
-        "root" if who.get("type") == "Root" else str(who.get("principalId")).partition(":")[2]
-    )
-    return bool(name == value)
-
-
 _HOOKING = threading.Lock()
 
 
-def account(monkeypatch: pytest.MonkeyPatch) -> Iterator[CollectLab]:
+def account(monkeypatch: pytest.MonkeyPatch) -> Iterator[EvidenceLab]:
     """An empty AWS and no pause between calls. moto is not safe for threads: it answers one
     request at a time.
     """
@@ -486,7 +376,7 @@ def account(monkeypatch: pytest.MonkeyPatch) -> Iterator[CollectLab]:
     with mock_aws():
         clients.client.cache_clear()
         clients._own.cache_clear()
-        made = CollectLab()
+        made = EvidenceLab()
         monkeypatch.setattr(time, "time", lambda: clock() + made.ahead)
         yield made
         for line in made.told:  # shown when the test failed

@@ -11,14 +11,12 @@ import pytest
 from guardduty_response.incident.statuses import Status
 from guardduty_response.playbooks.iam_principal import resource_state
 
-from tests.unit.lambda_world import World
-from tests.unit.playbooks.iam_principal.remediate_lab import (
+from tests.unit.lambda_world import MEMBER, PREFIX, World
+from tests.unit.playbooks.iam_principal.eradication_lab import (
     DENY_ALL,
-    MEMBER,
     NOTHING,
-    PREFIX,
     USER,
-    Lab,
+    EradicationLab,
 )
 
 Json = dict[str, Any]
@@ -31,8 +29,8 @@ SID = "GuarddutyResponseDenyOutside"
 
 
 @pytest.fixture
-def lab(world: World, monkeypatch: pytest.MonkeyPatch) -> Lab:
-    made = Lab(world, monkeypatch)
+def lab(world: World, monkeypatch: pytest.MonkeyPatch) -> EradicationLab:
+    made = EradicationLab(world, monkeypatch)
     iam = made.see("iam")
     iam.create_user(UserName="bob")
     iam.create_group(GroupName="admins")
@@ -47,7 +45,8 @@ def trust(*principals: Any, effect: str = "Allow") -> Json:
     return {
         "Version": "2012-10-17",
         "Statement": [
-            {"Effect": effect, "Principal": one, "Action": "sts:AssumeRole"} for one in principals
+            {"Effect": effect, "Principal": principal, "Action": "sts:AssumeRole"}
+            for principal in principals
         ],
     }
 
@@ -56,60 +55,64 @@ OF = {"user": "bob", "role": "app", "group": "admins"}
 POLICY = f"arn:aws:iam::{MEMBER}:policy/all"
 
 
-def attached(lab: Lab, of: str) -> list[str]:
-    got = getattr(lab.see("iam"), f"list_attached_{of}_policies")(**{f"{of.title()}Name": OF[of]})
-    return [one["PolicyArn"] for one in got["AttachedPolicies"]]
+def named(of: str) -> Json:
+    return {f"{of.title()}Name": OF[of]}
 
 
-def inline(lab: Lab, of: str) -> dict[str, Json]:
-    iam, name = lab.see("iam"), {f"{of.title()}Name": OF[of]}
-    names = getattr(iam, f"list_{of}_policies")(**name)["PolicyNames"]
-    return {
-        one: getattr(iam, f"get_{of}_policy")(**name, PolicyName=one)["PolicyDocument"]
-        for one in names
-    }
+def attached(lab: EradicationLab, of: str) -> list[str]:
+    result = getattr(lab.see("iam"), f"list_attached_{of}_policies")(
+        **{f"{of.title()}Name": OF[of]}
+    )
+    return [policy["PolicyArn"] for policy in result["AttachedPolicies"]]
+
+
+def inline(lab: EradicationLab, of: str) -> dict[str, Json]:
+    iam = lab.see("iam")
+    get_policy = getattr(iam, f"get_{of}_policy")
+    names = getattr(iam, f"list_{of}_policies")(**named(of))["PolicyNames"]
+    return {name: get_policy(**named(of), PolicyName=name)["PolicyDocument"] for name in names}
 
 
 @pytest.mark.parametrize("of", OF)
-def test_attached(lab: Lab, of: str) -> None:
-    lab.does("iam", f"attach_{of}_policy", **{f"{of.title()}Name": OF[of]}, PolicyArn=POLICY)
-    lab.remediate()
+def test_attached(lab: EradicationLab, of: str) -> None:
+    lab.does("iam", f"attach_{of}_policy", **named(of), PolicyArn=POLICY)
+    lab.eradicate()
     assert (attached(lab, of), set(lab.lines().values()), lab.left) == ([], {"DONE"}, [])
     assert lab.restore().status is Status.RESTORED
     assert attached(lab, of) == [POLICY]
 
 
-def test_a_denial_that_was_attached_is_not_taken_away(lab: Lab) -> None:
+def test_a_denial_that_was_attached_is_not_taken_away(lab: EradicationLab) -> None:
     lab.does("iam", "attach_user_policy", UserName="bob", PolicyArn=DENY_ALL)
-    lab.remediate()
+    lab.eradicate()
     assert (attached(lab, "user"), lab.lines()) == ([DENY_ALL], {"AttachUserPolicy": "SKIPPED"})
-    assert "would open, not close" in lab.left[0]
+    assert "detaching it would grant access" in lab.left[0]
 
 
-def test_detached_since(lab: Lab) -> None:
+def test_detached_since(lab: EradicationLab) -> None:
     lab.does("iam", "attach_user_policy", UserName="bob", PolicyArn=POLICY)
     lab.see("iam").detach_user_policy(UserName="bob", PolicyArn=POLICY)
-    lab.remediate()
+    lab.eradicate()
     assert (lab.lines(), lab.changed(), lab.left) == ({"AttachUserPolicy": "ALREADY"}, [], [])
 
 
 @pytest.mark.parametrize("of", OF)
-def test_inline(lab: Lab, of: str) -> None:
+def test_inline(lab: EradicationLab, of: str) -> None:
     lab.does(
         "iam",
         f"put_{of}_policy",
-        **{f"{of.title()}Name": OF[of]},
+        **named(of),
         PolicyName="p",
         PolicyDocument=json.dumps(ADMIN),
     )
-    lab.remediate()
+    lab.eradicate()
     assert (inline(lab, of), set(lab.lines().values())) == ({}, {"DONE"})
-    assert "whether it took an older one's place is not known" in str(lab.ledger()["actions"])
-    got = lab.restore()
-    assert (inline(lab, of), got.status) == ({"p": ADMIN}, Status.RESTORED)
+    assert "whether it replaced an older policy is not known" in str(lab.ledger()["actions"])
+    result = lab.restore()
+    assert (inline(lab, of), result.status) == ({"p": ADMIN}, Status.RESTORED)
 
 
-def test_an_inline_policy_put_twice_is_deleted_once(lab: Lab) -> None:
+def test_an_inline_policy_put_twice_is_deleted_once(lab: EradicationLab) -> None:
     for document in (NOTHING, ADMIN):
         lab.does(
             "iam",
@@ -118,10 +121,12 @@ def test_an_inline_policy_put_twice_is_deleted_once(lab: Lab) -> None:
             PolicyName="p",
             PolicyDocument=json.dumps(document),
         )
-    lab.remediate()
+    lab.eradicate()
     assert (inline(lab, "user"), lab.left) == ({}, [])
     assert sorted(
-        one["status"] for name, one in lab.ledger()["actions"].items() if name.startswith("revert/")
+        entry["status"]
+        for name, entry in lab.ledger()["actions"].items()
+        if name.startswith("revert/")
     ) == [
         "ALREADY",
         "DONE",
@@ -130,14 +135,14 @@ def test_an_inline_policy_put_twice_is_deleted_once(lab: Lab) -> None:
     assert inline(lab, "user") == {"p": ADMIN}
 
 
-def test_an_inline_policy_changed_since(lab: Lab) -> None:
+def test_an_inline_policy_changed_since(lab: EradicationLab) -> None:
     lab.does(
         "iam", "put_user_policy", UserName="bob", PolicyName="p", PolicyDocument=json.dumps(ADMIN)
     )
     lab.see("iam").put_user_policy(
         UserName="bob", PolicyName="p", PolicyDocument=json.dumps(NOTHING)
     )
-    lab.remediate()
+    lab.eradicate()
     assert (inline(lab, "user"), lab.lines()) == ({"p": NOTHING}, {"PutUserPolicy": "SKIPPED"})
     assert (
         "changed since, left as it is" in lab.left[0]
@@ -145,7 +150,7 @@ def test_an_inline_policy_changed_since(lab: Lab) -> None:
     )
 
 
-def test_an_inline_policy_whose_text_was_cut(lab: Lab) -> None:
+def test_an_inline_policy_whose_text_was_cut(lab: EradicationLab) -> None:
     """What was put is not known then: what is there is recorded, so it can come back."""
     lab.does(
         "iam",
@@ -161,56 +166,56 @@ def test_an_inline_policy_whose_text_was_cut(lab: Lab) -> None:
             }
         },
     )
-    lab.remediate()
+    lab.eradicate()
     assert inline(lab, "user") == {}
 
 
 @pytest.mark.parametrize("name", ["AWSRevokeOlderSessions", f"{PREFIX}-deny-session"])
-def test_what_denies_sessions_is_never_deleted(lab: Lab, name: str) -> None:
+def test_what_denies_sessions_is_never_deleted(lab: EradicationLab, name: str) -> None:
     """The principal may have put a policy of that name; containment has put its own in its place
     since.
     """
     lab.does(
         "iam", "put_role_policy", RoleName="app", PolicyName=name, PolicyDocument=json.dumps(ADMIN)
     )
-    lab.remediate()
+    lab.eradicate()
     assert (set(inline(lab, "role")), lab.lines()) == ({name}, {"PutRolePolicy": "SKIPPED"})
 
 
-def test_put_back_by_somebody_else_is_not_overwritten(lab: Lab) -> None:
+def test_put_back_by_somebody_else_is_not_overwritten(lab: EradicationLab) -> None:
     lab.does(
         "iam", "put_user_policy", UserName="bob", PolicyName="p", PolicyDocument=json.dumps(ADMIN)
     )
-    lab.remediate()
+    lab.eradicate()
     lab.see("iam").put_user_policy(
         UserName="bob", PolicyName="p", PolicyDocument=json.dumps(NOTHING)
     )
-    got = lab.restore()
-    assert (inline(lab, "user"), got.status) == ({"p": NOTHING}, Status.RESTORE_PARTIAL)
+    result = lab.restore()
+    assert (inline(lab, "user"), result.status) == ({"p": NOTHING}, Status.RESTORE_PARTIAL)
 
 
-def members(lab: Lab) -> list[str]:
-    return [one["UserName"] for one in lab.see("iam").get_group(GroupName="admins")["Users"]]
+def members(lab: EradicationLab) -> list[str]:
+    return [user["UserName"] for user in lab.see("iam").get_group(GroupName="admins")["Users"]]
 
 
-def test_added_to_a_group(lab: Lab) -> None:
+def test_added_to_a_group(lab: EradicationLab) -> None:
     lab.does("iam", "add_user_to_group", UserName="bob", GroupName="admins")
-    lab.remediate()
+    lab.eradicate()
     assert (members(lab), lab.lines()) == ([], {"AddUserToGroup": "DONE"})
     assert lab.restore().status is Status.RESTORED
     assert members(lab) == ["bob"]
 
 
-def test_the_contained_user_itself_loses_what_it_gave_itself(lab: Lab) -> None:
+def test_the_contained_user_itself_loses_what_it_gave_itself(lab: EradicationLab) -> None:
     lab.does("iam", "attach_user_policy", UserName=USER, PolicyArn=POLICY)
     lab.see("iam").attach_user_policy(UserName=USER, PolicyArn=DENY_ALL)
-    lab.remediate()
-    got = lab.see("iam").list_attached_user_policies(UserName=USER)["AttachedPolicies"]
-    assert [one["PolicyArn"] for one in got] == [DENY_ALL]
+    lab.eradicate()
+    result = lab.see("iam").list_attached_user_policies(UserName=USER)["AttachedPolicies"]
+    assert [text["PolicyArn"] for text in result] == [DENY_ALL]
 
 
 @pytest.mark.parametrize(
-    ("name", "parameters", "hand"),
+    ("name", "parameters", "manual_command"),
     [
         (
             "PutUserPermissionsBoundary",
@@ -259,16 +264,16 @@ def test_the_contained_user_itself_loses_what_it_gave_itself(lab: Lab) -> None:
         ),
     ],
 )
-def test_for_people(lab: Lab, name: str, parameters: Json, hand: str) -> None:
+def test_for_people(lab: EradicationLab, name: str, parameters: Json, manual_command: str) -> None:
     lab.happened("iam", name, parameters)
-    lab.remediate()
-    assert hand in lab.left[0] and lab.changed() == []
+    lab.eradicate()
+    assert manual_command in lab.left[0] and lab.changed() == []
 
 
 # -- trust -----------------------------------------------------------------------------------------
 
 
-def role_trust(lab: Lab) -> Json:
+def role_trust(lab: EradicationLab) -> Json:
     return dict(lab.see("iam").get_role(RoleName="app")["Role"]["AssumeRolePolicyDocument"])
 
 
@@ -282,12 +287,12 @@ def role_trust(lab: Lab) -> Json:
         "*",
     ],
 )
-def test_a_door_for_another_account(lab: Lab, outside: Any) -> None:
+def test_a_door_for_another_account(lab: EradicationLab, outside: Any) -> None:
     document = trust({"Service": "ec2.amazonaws.com"}, outside)
     lab.does(
         "iam", "update_assume_role_policy", RoleName="app", PolicyDocument=json.dumps(document)
     )
-    lab.remediate()
+    lab.eradicate()
     *kept, denial = role_trust(lab)["Statement"]
     assert kept == document["Statement"], "what was there stays"
     assert (denial["Sid"], denial["Effect"], denial["Action"]) == (SID, "Deny", "sts:AssumeRole")
@@ -307,17 +312,19 @@ def test_a_door_for_another_account(lab: Lab, outside: Any) -> None:
         {"AWS": "AROAEXAMPLEEXAMPLE12"},
     ],
 )
-def test_trust_that_names_this_account_alone_is_for_people(lab: Lab, inside: Any) -> None:
+def test_trust_that_names_this_account_alone_is_for_people(
+    lab: EradicationLab, inside: Any
+) -> None:
     document = trust(inside)
     lab.does(
         "iam", "update_assume_role_policy", RoleName="app", PolicyDocument=json.dumps(document)
     )
-    lab.remediate()
+    lab.eradicate()
     assert (role_trust(lab), lab.lines()) == (document, {"UpdateAssumeRolePolicy": "SKIPPED"})
     assert "aws iam get-role --role-name app" in lab.left[0]
 
 
-def test_two_changes_of_one_trust_get_one_denial(lab: Lab) -> None:
+def test_two_changes_of_one_trust_get_one_denial(lab: EradicationLab) -> None:
     for outside in (OTHER, "888888888888"):
         lab.does(
             "iam",
@@ -325,24 +332,24 @@ def test_two_changes_of_one_trust_get_one_denial(lab: Lab) -> None:
             RoleName="app",
             PolicyDocument=json.dumps(trust({"AWS": outside})),
         )
-    lab.remediate()
-    assert [one.get("Sid") for one in role_trust(lab)["Statement"]].count(
+    lab.eradicate()
+    assert [statement.get("Sid") for statement in role_trust(lab)["Statement"]].count(
         SID
     ) == 1 and lab.left == []
 
 
-def test_trust_changed_since_is_not_overwritten_by_restore(lab: Lab) -> None:
+def test_trust_changed_since_is_not_overwritten_by_restore(lab: EradicationLab) -> None:
     lab.does(
         "iam",
         "update_assume_role_policy",
         RoleName="app",
         PolicyDocument=json.dumps(trust({"AWS": OTHER})),
     )
-    lab.remediate()
+    lab.eradicate()
     now = trust({"AWS": MEMBER})
     lab.see("iam").update_assume_role_policy(RoleName="app", PolicyDocument=json.dumps(now))
-    got = lab.restore()
-    assert (role_trust(lab), got.status) == (now, Status.RESTORE_PARTIAL)
+    result = lab.restore()
+    assert (role_trust(lab), result.status) == (now, Status.RESTORE_PARTIAL)
 
 
 def test_what_the_denial_denies() -> None:
@@ -353,11 +360,11 @@ def test_what_the_denial_denies() -> None:
     from ministack.core.iam_evaluator import evaluate as answer
 
     document = resource_state.with_denial(trust({"AWS": "*"}), SID, MEMBER)
-    identity = {
+    identity: Json = {
         "Version": "2012-10-17",
         "Statement": [
-            {**{k: v for k, v in one.items() if k != "Principal"}, "Resource": "*"}
-            for one in document["Statement"]
+            {**{k: v for k, v in statement.items() if k != "Principal"}, "Resource": "*"}
+            for statement in document["Statement"]
         ],
     }
     identity["Statement"].append(

@@ -11,16 +11,18 @@ import pytest
 from guardduty_response.incident.statuses import Status
 from guardduty_response.playbooks.iam_principal import resource_state
 
-from tests.unit.lambda_world import World
-from tests.unit.playbooks.iam_principal.remediate_lab import MEMBER, REGION, Lab
+from tests.unit.lambda_world import MEMBER, REGION, World
+from tests.unit.playbooks.iam_principal.eradication_lab import (
+    EradicationLab,
+)
 
 Json = dict[str, Any]
 OTHER = "999999999999"
 
 
 @pytest.fixture
-def lab(world: World, monkeypatch: pytest.MonkeyPatch) -> Lab:
-    return Lab(world, monkeypatch)
+def lab(world: World, monkeypatch: pytest.MonkeyPatch) -> EradicationLab:
+    return EradicationLab(world, monkeypatch)
 
 
 # -- buckets ---------------------------------------------------------------------------------------
@@ -45,19 +47,19 @@ SOME = {
 
 
 @pytest.fixture
-def bucket(lab: Lab) -> str:
+def bucket(lab: EradicationLab) -> str:
     lab.see("s3").create_bucket(
         Bucket="data", CreateBucketConfiguration={"LocationConstraint": REGION}
     )
     return "data"
 
 
-def block(lab: Lab) -> Json:
-    return resource_state.block(lab.see("s3"), "data") or {}
+def block(lab: EradicationLab) -> Json:
+    return resource_state.public_access_block(lab.see("s3"), "data") or {}
 
 
 @pytest.mark.parametrize("name", ["policy", "acl", "delete", "looser"])
-def test_a_bucket_made_public(lab: Lab, bucket: str, name: str) -> None:
+def test_a_bucket_made_public(lab: EradicationLab, bucket: str, name: str) -> None:
     s3 = lab.see("s3")
     s3.put_public_access_block(Bucket=bucket, PublicAccessBlockConfiguration=SOME)
     if name == "policy":
@@ -71,7 +73,7 @@ def test_a_bucket_made_public(lab: Lab, bucket: str, name: str) -> None:
             "s3", "put_public_access_block", Bucket=bucket, PublicAccessBlockConfiguration=SOME
         )
     before = block(lab)
-    lab.remediate()
+    lab.eradicate()
     assert (block(lab), set(lab.lines().values()), lab.left) == (
         resource_state.BLOCKED,
         {"DONE"},
@@ -82,7 +84,7 @@ def test_a_bucket_made_public(lab: Lab, bucket: str, name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("call", "more", "hand"),
+    ("call", "more", "manual_command"),
     [
         (
             "put_bucket_policy",
@@ -97,45 +99,50 @@ def test_a_bucket_made_public(lab: Lab, bucket: str, name: str) -> None:
     ],
 )
 def test_a_change_that_does_not_make_it_public_is_for_people(
-    lab: Lab, bucket: str, call: str, more: Json, hand: str, monkeypatch: pytest.MonkeyPatch
+    lab: EradicationLab,
+    bucket: str,
+    call: str,
+    more: Json,
+    manual_command: str,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     # moto calls every policy public; AWS says no of one that names an account.
     monkeypatch.setattr(resource_state, "public_policy", lambda *_: False)
     lab.does("s3", call, Bucket=bucket, **more)
-    lab.remediate()
+    lab.eradicate()
     assert (block(lab), lab.changed()) == ({}, [])
-    assert "it may let other accounts in" in lab.left[0] and hand in lab.left[0]
+    assert "it may let other accounts in" in lab.left[0] and manual_command in lab.left[0]
 
 
-def test_a_tighter_block_is_not_taken_away(lab: Lab, bucket: str) -> None:
+def test_a_tighter_block_is_not_taken_away(lab: EradicationLab, bucket: str) -> None:
     lab.does(
         "s3",
         "put_public_access_block",
         Bucket=bucket,
         PublicAccessBlockConfiguration=resource_state.BLOCKED,
     )
-    lab.remediate()
+    lab.eradicate()
     assert (block(lab), lab.lines(), len(lab.left)) == (resource_state.BLOCKED, {}, 1)
 
 
-def test_blocked_already(lab: Lab, bucket: str) -> None:
+def test_blocked_already(lab: EradicationLab, bucket: str) -> None:
     lab.does("s3", "put_bucket_policy", Bucket=bucket, Policy=json.dumps(OPEN))
     lab.see("s3").put_public_access_block(
         Bucket=bucket, PublicAccessBlockConfiguration=resource_state.BLOCKED
     )
-    lab.remediate()
+    lab.eradicate()
     assert (lab.lines(), lab.changed()) == ({"PutBucketPolicy": "ALREADY"}, [])
 
 
-def test_a_block_changed_since_is_not_restored(lab: Lab, bucket: str) -> None:
+def test_a_block_changed_since_is_not_restored(lab: EradicationLab, bucket: str) -> None:
     lab.does("s3", "delete_public_access_block", Bucket=bucket)
-    lab.remediate()
+    lab.eradicate()
     lab.see("s3").put_public_access_block(Bucket=bucket, PublicAccessBlockConfiguration=SOME)
     assert lab.restore().status is Status.RESTORE_PARTIAL and block(lab) == SOME
 
 
 @pytest.mark.parametrize(
-    ("name", "hand"),
+    ("name", "manual_command"),
     [
         (
             "DeleteBucketPolicy",
@@ -148,23 +155,23 @@ def test_a_block_changed_since_is_not_restored(lab: Lab, bucket: str) -> None:
         ("CreateBucket", "aws s3api delete-bucket --bucket data"),
     ],
 )
-def test_buckets_for_people(lab: Lab, name: str, hand: str) -> None:
+def test_buckets_for_people(lab: EradicationLab, name: str, manual_command: str) -> None:
     lab.happened("s3", name, {"bucketName": "data"})
-    lab.remediate()
-    assert hand in lab.left[0]
+    lab.eradicate()
+    assert manual_command in lab.left[0]
 
 
 # -- trails and detectors --------------------------------------------------------------------------
 
 
-def test_a_trail_named_by_arn(lab: Lab, bucket: str) -> None:
+def test_a_trail_named_by_arn(lab: EradicationLab, bucket: str) -> None:
     client = lab.see("cloudtrail")
     arn = client.create_trail(Name="everything", S3BucketName=bucket)["TrailARN"]
     lab.does("cloudtrail", "stop_logging", Name=arn)
-    lab.remediate()
+    lab.eradicate()
     assert client.get_trail_status(Name=arn)["IsLogging"] is True
-    got = lab.restore()
-    assert (client.get_trail_status(Name=arn)["IsLogging"], got.status) == (
+    result = lab.restore()
+    assert (client.get_trail_status(Name=arn)["IsLogging"], result.status) == (
         True,
         Status.RESTORE_PARTIAL,
     )
@@ -173,9 +180,9 @@ def test_a_trail_named_by_arn(lab: Lab, bucket: str) -> None:
 @pytest.mark.parametrize(
     "name", ["gone", f"arn:aws:cloudtrail:{REGION}:{OTHER}:trail/organization"]
 )
-def test_a_trail_that_is_gone_or_another_accounts(lab: Lab, name: str) -> None:
+def test_a_trail_that_is_gone_or_another_accounts(lab: EradicationLab, name: str) -> None:
     lab.happened("cloudtrail", "StopLogging", {"name": name})
-    lab.remediate()
+    lab.eradicate()
     assert (
         lab.lines() == {"StopLogging": "SKIPPED"}
         and lab.changed() == []
@@ -183,22 +190,22 @@ def test_a_trail_that_is_gone_or_another_accounts(lab: Lab, name: str) -> None:
     )
 
 
-def test_a_detector_switched_off(lab: Lab) -> None:
+def test_a_detector_switched_off(lab: EradicationLab) -> None:
     client = lab.see("guardduty")
     id = client.create_detector(Enable=True)["DetectorId"]
     lab.does("guardduty", "update_detector", DetectorId=id, Enable=False)
-    lab.remediate()
+    lab.eradicate()
     assert client.get_detector(DetectorId=id)["Status"] == "ENABLED"
-    got = lab.restore()
-    assert (client.get_detector(DetectorId=id)["Status"], got.status) == (
+    result = lab.restore()
+    assert (client.get_detector(DetectorId=id)["Status"], result.status) == (
         "ENABLED",
         Status.RESTORE_PARTIAL,
     )
-    assert f"aws guardduty update-detector --no-enable --detector-id {id}" in got.not_restored[0]
+    assert f"aws guardduty update-detector --no-enable --detector-id {id}" in result.not_restored[0]
 
 
 @pytest.mark.parametrize(
-    ("source", "name", "parameters", "hand"),
+    ("source", "name", "parameters", "manual_command"),
     [
         (
             "guardduty",
@@ -233,7 +240,9 @@ def test_a_detector_switched_off(lab: Lab) -> None:
         ),
     ],
 )
-def test_watching_for_people(lab: Lab, source: str, name: str, parameters: Json, hand: str) -> None:
+def test_watching_for_people(
+    lab: EradicationLab, source: str, name: str, parameters: Json, manual_command: str
+) -> None:
     lab.happened(source, name, parameters)
-    lab.remediate()
-    assert hand in lab.left[0] and lab.changed() == []
+    lab.eradicate()
+    assert manual_command in lab.left[0] and lab.changed() == []

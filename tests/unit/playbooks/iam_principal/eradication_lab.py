@@ -1,14 +1,13 @@
-"""A member account, a principal that does things in it, and the record of an incident: reverts and
-their restoring, on moto.
+"""A member account, a principal that acts in it, and the record of an incident: eradication and its
+restoring, on moto.
 
-What the principal does is done for real (``Lab.does``) and written down as CloudTrail would, in the
-shape the collector keeps. Every session of the response is refused what its session policy does not
-allow; state is read by other clients (``Lab.see``).
+The principal's calls are made for real (``EradicationLab.does``) and written down as CloudTrail
+would, in the form the collector stores. Every session of the response is refused what its session
+policy does not allow; other clients read the state (``EradicationLab.see``).
 """
 
 from __future__ import annotations
 
-import fnmatch
 import io
 import json
 import threading
@@ -21,7 +20,6 @@ from typing import Any, cast
 
 import botocore.loaders
 import pytest
-from botocore.awsrequest import AWSResponse
 from botocore.exceptions import ClientError
 from guardduty_response.aws import clients
 from guardduty_response.containment import restoration
@@ -30,7 +28,7 @@ from guardduty_response.containment.contract import (
     RestoreResult,
     StepResult,
     Target,
-    load_remediator,
+    load_eradicator,
 )
 from guardduty_response.containment.target_context import TargetContext
 from guardduty_response.decision import configuration
@@ -38,11 +36,14 @@ from guardduty_response.decision.finding import Finding
 from guardduty_response.evidence import store as evidence_store
 from guardduty_response.incident.repository import IncidentRepository
 from guardduty_response.playbooks.iam_principal import restore_reversals
-from guardduty_response.playbooks.iam_principal.eradicate import reversal, run
+from guardduty_response.playbooks.iam_principal.eradicate import reversal
 from moto.core.botocore_stubber import BotocoreStubber
 from moto.iam.models import AWSManagedPolicy, iam_backends
 
 from tests.unit.lambda_world import BUCKET, MEMBER, PREFIX, REGION, TABLE, World, onlooker
+from tests.unit.playbooks.iam_principal.cloudtrail_format import NAMES, as_cloudtrail
+from tests.unit.playbooks.iam_principal.permissions_boundaries import extend_boundaries
+from tests.unit.playbooks.iam_principal.session_policy import refusal
 
 Json = dict[str, Any]
 INCIDENT, USER = "inc-0123456789abcdef", "alice"
@@ -79,7 +80,7 @@ class Fault:
 
 
 @dataclass
-class Lab:
+class EradicationLab:
     world: World
     monkeypatch: pytest.MonkeyPatch
     options: Json = field(
@@ -117,7 +118,7 @@ class Lab:
         )
         self.see("iam").create_user(UserName=USER)
         # moto has no managed policies of AWS's own unless it loads all of them, which takes long.
-        deny = AWSManagedPolicy(
+        deny = AWSManagedPolicy(  # type: ignore[abstract]  # moto leaves CloudFormation open
             "AWSDenyAll",
             account_id=MEMBER,
             region="us-east-1",
@@ -135,36 +136,8 @@ class Lab:
 
     def _client(self, service: str, region: str) -> Any:
         client = onlooker(service, region)
-        self._boundaries(client)
+        extend_boundaries(client, self.boundaries)
         return client
-
-    def _boundaries(self, client: Any) -> None:
-        """moto has no permissions boundaries of users. Answered where botocore's Stubber
-        answers: after botocore validated.
-        """
-        if client.meta.service_model.service_name != "iam":
-            return
-        asked = threading.local()
-
-        def put(**_: Any) -> Any:
-            self.boundaries[asked.params["UserName"]] = asked.params.get("PermissionsBoundary")
-            return AWSResponse("", 200, {}, None), {"ResponseMetadata": {"RequestId": "r"}}
-
-        def shown(parsed: Json, **_: Any) -> None:
-            arn = self.boundaries.get(parsed.get("User", {}).get("UserName"))
-            if arn:
-                parsed["User"]["PermissionsBoundary"] = {
-                    "PermissionsBoundaryType": "Policy",
-                    "PermissionsBoundaryArn": arn,
-                }
-
-        for operation in ("PutUserPermissionsBoundary", "DeleteUserPermissionsBoundary"):
-            client.meta.events.register(
-                f"before-parameter-build.iam.{operation}",
-                lambda params, **_: setattr(asked, "params", params),
-            )
-            client.meta.events.register(f"before-call.iam.{operation}", put)
-        client.meta.events.register("after-call.iam.GetUser", shown)
 
     @property
     def record(self) -> IncidentRepository:
@@ -190,15 +163,17 @@ class Lab:
         """Event name -> status of its ledger line."""
         found = self.ledger()["actions"].items()
         return {
-            name.split("/")[1]: one["status"] for name, one in found if name.startswith("revert/")
+            name.split("/")[1]: entry["status"]
+            for name, entry in found
+            if name.startswith("revert/")
         }
 
     def said(self) -> str:
         """Everything that people or logs may ever see of it."""
         stored = [
-            self.world.s3.get_object(Bucket=BUCKET, Key=one["key"])["Body"].read().decode()
+            self.world.s3.get_object(Bucket=BUCKET, Key=entry["key"])["Body"].read().decode()
             for part in self.ledger()["evidence"].values()
-            for one in part.get("objects") or []
+            for entry in part.get("objects") or []
         ]
         return json.dumps(self.ledger(), default=str) + "".join(stored)
 
@@ -216,40 +191,37 @@ class Lab:
         also: Json | None = None,
         **request: Any,
     ) -> Json:
-        """The call, as the principal makes it, and its event. ``also``: fields of the event that
-        are otherwise.
+        """Make the call as the principal does, and write its event.
+
+        ``also``: fields of the event that differ.
         """
         answer = getattr(self.see(service, region), operation)(**request)
         answer = {name: value for name, value in answer.items() if name != "ResponseMetadata"}
         name = "".join(word.capitalize() for word in operation.split("_"))
-        event = {
-            "id": str(uuid.uuid4()),
-            "at": f"2026-01-01T10:{len(self.events):02}:00Z",
-            "name": NAMES.get(name, name),
-            "source": f"{SOURCES.get(service, service)}.amazonaws.com",
-            "region": region,
-            "account": self.account,
-            "who": WHO,
-            "key": "AKIAEXAMPLE",
-            "session": "",
-            "from": "198.51.100.7",
-            "agent": "aws-cli/2",
-            "parameters": trail(service, request),
-            "response": trail(service, answer),
-            **(also or {}),
-        }
-        self.events.append(json.loads(json.dumps(event, default=str)))
+        event = self._event(
+            service,
+            NAMES.get(name, name),
+            region=region,
+            parameters=as_cloudtrail(service, request),
+            response=as_cloudtrail(service, answer),
+        )
+        self.events.append(json.loads(json.dumps(event | (also or {}), default=str)))
         return dict(answer)
 
     def happened(
         self, source: str, name: str, parameters: Json, response: Json | None = None, **also: Any
     ) -> Json:
-        """An event that nothing in moto stands behind."""
-        event = {
+        """Write an event that nothing in moto stands behind."""
+        event = self._event(source, name, parameters=parameters, response=response or {}) | also
+        self.events.append(event)
+        return event
+
+    def _event(self, service: str, name: str, **fields: Any) -> Json:
+        return {
             "id": str(uuid.uuid4()),
             "at": f"2026-01-01T10:{len(self.events):02}:00Z",
             "name": name,
-            "source": f"{source}.amazonaws.com",
+            "source": f"{service}.amazonaws.com",
             "region": REGION,
             "account": self.account,
             "who": WHO,
@@ -257,12 +229,8 @@ class Lab:
             "session": "",
             "from": "198.51.100.7",
             "agent": "aws-cli/2",
-            "parameters": parameters,
-            "response": response or {},
-            **also,
+            **fields,
         }
-        self.events.append(event)
-        return event
 
     # -- running -----------------------------------------------------------------------------------
 
@@ -301,9 +269,9 @@ class Lab:
         )
 
     def once(self) -> StepResult:
-        return load_remediator("iam_principal").remediate(self.context(), self.target)
+        return load_eradicator("iam_principal").eradicate(self.context(), self.target)
 
-    def remediate(self, more: bool = False, most: int = 20) -> StepResult:
+    def eradicate(self, more: bool = False, most: int = 20) -> StepResult:
         """Lists what happened, then as the machine does: again and again, until the phase is
         done.
         """
@@ -315,7 +283,8 @@ class Lab:
                     "every session policy must allow what its session asks for"
                 )
                 assert all(
-                    len(json.dumps(one, separators=(",", ":"))) <= 2048 for one in self.policies
+                    len(json.dumps(document, separators=(",", ":"))) <= 2048
+                    for document in self.policies
                 )
                 return step
             assert step.wait_seconds > 0
@@ -325,17 +294,21 @@ class Lab:
         """The reverts' share of a restore, as restoration.py does it: from the ledger alone."""
         principal = TargetContext(self.context("restore"), self.target)
         principal.stored = principal.read_stored()
-        got = restoration.restore(principal, lambda: (True, restore_reversals.parts(principal)))
+        result = restoration.restore(principal, lambda: (True, restore_reversals.parts(principal)))
         assert self.refused == [], "every session policy must allow what its session asks for"
         self.record.set_target(
             INCIDENT,
             self.kind,
             self.name,
-            status=got.status,
-            still_contained=got.still_contained,
-            restored={"done": got.done, "restored": got.restored, "not_restored": got.not_restored},
+            status=result.status,
+            still_contained=result.still_contained,
+            restored={
+                "done": result.done,
+                "restored": result.restored,
+                "not_restored": result.not_restored,
+            },
         )
-        return got
+        return result
 
     # -- the response's own sessions ---------------------------------------------------------------
 
@@ -389,7 +362,7 @@ class Lab:
             "after-call.iam.CreateAccessKey",
             lambda parsed, **_: self.made.append(parsed["AccessKey"]),
         )
-        self._boundaries(client)
+        extend_boundaries(client, self.boundaries)
 
 
 def one_at_a_time() -> Callable[..., Any]:
@@ -403,129 +376,9 @@ def one_at_a_time() -> Callable[..., Any]:
     return locked
 
 
-# -- what a session policy allows ------------------------------------------------------------------
-
-_PREFIXES = {"elbv2": "elasticloadbalancing"}
-_ACTIONS = {
-    "GetPublicAccessBlock": "GetBucketPublicAccessBlock",
-    "PutPublicAccessBlock": "PutBucketPublicAccessBlock",
-    "DeletePublicAccessBlock": "PutBucketPublicAccessBlock",
-}
-
-
-def refusal(service: str, region: str, operation: str, params: Json, policy: Json) -> str:
-    """What the session policy does not allow of the call, or empty. Conditions are not
-    evaluated.
-    """
-    action = f"{_PREFIXES.get(service, service)}:{_ACTIONS.get(operation, operation)}"
-    granted = [
-        pattern
-        for one in policy["Statement"]
-        if action in one["Action"]
-        for pattern in ([one["Resource"]] if isinstance(one["Resource"], str) else one["Resource"])
-    ]
-    for arn in named(service, region, operation, params):
-        if not any(
-            fnmatch.fnmatchcase(arn, pattern) or _with_path(arn, pattern) for pattern in granted
-        ):
-            return f"session policy: {action} on {arn}"
-    return ""
-
-
-def _with_path(arn: str, pattern: str) -> bool:
-    """A user, role or group is named without its path."""
-    (kind, _, name), (granted, _, its) = arn.partition("/"), pattern.partition("/")
-    return ":iam::" in arn and kind == granted and name == its.rpartition("/")[2]
-
-
-def named(service: str, region: str, operation: str, params: Json) -> list[str]:
-    """ARNs that a changing call is checked on; reading calls are not."""
-    if operation.startswith(("Get", "List", "Describe")) and service != "secretsmanager":
-        return ["*"]
-    own = f"arn:aws:{service}:{region}:{MEMBER}:"
-    by_service: dict[str, Callable[[], list[str]]] = {
-        "iam": lambda: [
-            f"arn:aws:iam::{MEMBER}:{kind}/{params[name]}"
-            for kind, name in (("user", "UserName"), ("role", "RoleName"), ("group", "GroupName"))
-            if name in params and not (kind == "user" and "GroupName" in params)
-        ],
-        "ec2": lambda: [
-            *(f"{own}instance/{id}" for id in params.get("InstanceIds", [])),
-            *([f"{own}security-group/{params['GroupId']}"] if "GroupId" in params else []),
-            *(
-                f"arn:aws:ec2:{region}::{kind}/{params[name]}"
-                for kind, name in (("snapshot", "SnapshotId"), ("image", "ImageId"))
-                if name in params
-            ),
-        ],
-        "s3": lambda: [f"arn:aws:s3:::{params['Bucket']}"],
-        "cloudtrail": lambda: [f"{own}trail/{params['Name'].split('/')[-1]}"],
-        "guardduty": lambda: [f"{own}detector/{params['DetectorId']}"],
-        "lambda": lambda: [f"{own}function:{params['FunctionName']}"],
-        "secretsmanager": lambda: [
-            f"{own}secret:{params.get('Name') or params.get('SecretId')}-a1b2c3"
-        ],
-    }
-    return by_service[service]() or ["*"]
-
-
-# -- CloudTrail's way of writing -------------------------------------------------------------------
-
-SOURCES = {"secretsmanager": "secretsmanager"}
-NAMES = {
-    "PutPublicAccessBlock": "PutBucketPublicAccessBlock",
-    "DeletePublicAccessBlock": "DeleteBucketPublicAccessBlock",
-    "CreateFunction": "CreateFunction20150331",
-}
-_RENAMED = {
-    "SecurityGroupRules": "securityGroupRuleSet",
-    "Instances": "instancesSet",
-    "UserIdGroupPairs": "groups",
-    "Bucket": "bucketName",
-    "PublicAccessBlockConfiguration": "PublicAccessBlockConfiguration",
-}
-_SECRET = ("SecretAccessKey", "Password", "ZipFile", "SessionToken")
-
-
-def trail(service: str, node: Any, inside: str = "") -> Any:
-    """Names in lower camel case, EC2's lists as {"items": […]}, S3's configuration as it is,
-    nothing secret.
-    """
-    if isinstance(node, dict):
-        return {
-            (
-                name
-                if inside == "PublicAccessBlockConfiguration"
-                else _RENAMED.get(name, name[:1].lower() + name[1:])
-            ): trail(service, value, name)
-            for name, value in node.items()
-            if name not in _SECRET
-        }
-    if isinstance(node, list):
-        values = [trail(service, one) for one in node]
-        return {"items": values} if service == "ec2" else values
-    return node
-
-
 def code() -> bytes:
-    """A function's code."""
+    """Return a function's code."""
     content = io.BytesIO()
     with zipfile.ZipFile(content, "w") as archive:
         archive.writestr("index.py", "def handler(event, context): ...")
     return content.getvalue()
-
-
-__all__ = [
-    "DENY_ALL",
-    "INCIDENT",
-    "KINDS",
-    "MEMBER",
-    "NOTHING",
-    "PREFIX",
-    "REGION",
-    "USER",
-    "WHO",
-    "Lab",
-    "code",
-    "run",
-]

@@ -10,33 +10,35 @@ from typing import Any
 import pytest
 from guardduty_response.playbooks.iam_principal.evidence import actions, condense, event_collection
 
-from tests.unit.playbooks.iam_principal import collect_lab
-from tests.unit.playbooks.iam_principal.collect_lab import (
-    HOME,
+from tests.unit.playbooks.iam_principal import evidence_lab
+from tests.unit.playbooks.iam_principal.cloudtrail_identities import (
     KEY,
     MEMBER,
-    OTHER,
-    PREFIX,
-    REGION,
-    CollectLab,
     admin,
     names,
     session,
     user,
+)
+from tests.unit.playbooks.iam_principal.evidence_lab import (
+    HOME,
+    OTHER,
+    PREFIX,
+    REGION,
+    EvidenceLab,
 )
 
 Json = dict[str, Any]
 
 
 @pytest.fixture
-def lab(monkeypatch: pytest.MonkeyPatch) -> Iterator[CollectLab]:
-    yield from collect_lab.account(monkeypatch)
+def lab(monkeypatch: pytest.MonkeyPatch) -> Iterator[EvidenceLab]:
+    yield from evidence_lab.account(monkeypatch)
 
 
 # -- whose events ----------------------------------------------------------------------------------
 
 
-def test_a_users_calls_in_every_region_once_each(lab: CollectLab) -> None:
+def test_a_users_calls_in_every_region_once_each(lab: EvidenceLab) -> None:
     lab.build()
     here = lab.happened("RunInstances", 300)
     lab.happened("GetCallerIdentity", 200, HOME)
@@ -47,9 +49,11 @@ def test_a_users_calls_in_every_region_once_each(lab: CollectLab) -> None:
     assert part.outcome == "COMPLETE"
     assert lab.events(REGION) == [here]
     assert names(lab.events()) == ["RunInstances", "GetCallerIdentity", "CreateUser", "DeleteTrail"]
-    assert [names(one) for one in lab.changes()] == [["RunInstances", "CreateUser", "DeleteTrail"]]
-    assert {one["region"] for one in lab.asked} == {REGION, HOME, OTHER}
-    assert {(one["key"], one["value"]) for one in lab.asked} == {
+    assert [names(changes) for changes in lab.changes()] == [
+        ["RunInstances", "CreateUser", "DeleteTrail"]
+    ]
+    assert {request["region"] for request in lab.asked} == {REGION, HOME, OTHER}
+    assert {(request["key"], request["value"]) for request in lab.asked} == {
         ("AccessKeyId", KEY),
         ("Username", "alice"),
     }
@@ -59,7 +63,7 @@ def test_a_users_calls_in_every_region_once_each(lab: CollectLab) -> None:
     )
 
 
-def test_events_of_others_that_bear_the_name_are_not_the_users(lab: CollectLab) -> None:
+def test_events_of_others_that_bear_the_name_are_not_the_users(lab: EvidenceLab) -> None:
     lab.build()
     lab.happened("CreateUser", who=session("alice"))  # a session that somebody called so
     # a user of another account
@@ -69,7 +73,7 @@ def test_events_of_others_that_bear_the_name_are_not_the_users(lab: CollectLab) 
     assert lab.events() == [mine]
 
 
-def test_a_session_alone(lab: CollectLab) -> None:
+def test_a_session_alone(lab: EvidenceLab) -> None:
     """By the role's unique id: another role's session may bear the same name, and the name may
     be used again.
     """
@@ -83,11 +87,11 @@ def test_a_session_alone(lab: CollectLab) -> None:
     lab.happened("CreateUser", who=session("i-99999999999999999", key="ASIAELSE"))
     [part] = lab.collect(actions)
     assert lab.events() == [own, renewed]
-    assert [one["session"] for one in lab.changes()[0]] == ["i-0123456789abcdef0"] * 2
+    assert [change["session"] for change in lab.changes()[0]] == ["i-0123456789abcdef0"] * 2
     assert part.outcome == "COMPLETE"
 
 
-def test_a_session_whose_roles_id_the_finding_lacks(lab: CollectLab) -> None:
+def test_a_session_whose_roles_id_the_finding_lacks(lab: EvidenceLab) -> None:
     lab.stolen(unique_id="").build()
     lab.details = {**lab.details, "principalId": ":i-0123456789abcdef0"}
     own = lab.happened("CreateUser", who=session("i-0123456789abcdef0", key="ASIARENEWED"))
@@ -96,14 +100,14 @@ def test_a_session_whose_roles_id_the_finding_lacks(lab: CollectLab) -> None:
     assert lab.events() == [own]
 
 
-def test_root_and_a_federated_user(lab: CollectLab) -> None:
+def test_root_and_a_federated_user(lab: EvidenceLab) -> None:
     lab.build()
     lab.kind, lab.id, lab.details = (
         "root",
         "root",
         {"userType": "Root", "userName": "Root", "accessKeyId": ""},
     )
-    lab.record.put_target(collect_lab.INCIDENT, lab.target.payload())
+    lab.record.put_target(evidence_lab.INCIDENT, lab.target.payload())
     root = lab.happened(
         "CreateUser",
         who={"type": "Root", "principalId": MEMBER, "arn": f"arn:aws:iam::{MEMBER}:root"},
@@ -116,7 +120,7 @@ def test_root_and_a_federated_user(lab: CollectLab) -> None:
         "bob",
         {"userType": "FederatedUser", "principalId": f"{MEMBER}:bob"},
     )
-    lab.record.put_target(collect_lab.INCIDENT, lab.target.payload())
+    lab.record.put_target(evidence_lab.INCIDENT, lab.target.payload())
     bob = lab.happened(
         "CreateUser",
         who={"type": "FederatedUser", "principalId": f"{MEMBER}:bob", "accessKeyId": "ASIABOB"},
@@ -126,7 +130,7 @@ def test_root_and_a_federated_user(lab: CollectLab) -> None:
     assert lab.events() == [bob]
 
 
-def test_nothing_to_ask_by(lab: CollectLab) -> None:
+def test_nothing_to_ask_by(lab: EvidenceLab) -> None:
     lab.kind, lab.id, lab.details = "unknown_principal", "unknown_principal", {}
     lab.build()
     [part] = lab.collect(actions)
@@ -134,7 +138,7 @@ def test_nothing_to_ask_by(lab: CollectLab) -> None:
     assert "aws cloudtrail lookup-events" in part.task
 
 
-def test_switched_off(lab: CollectLab) -> None:
+def test_switched_off(lab: EvidenceLab) -> None:
     lab.build().options["list_actions"] = False
     [part] = lab.collect(actions)
     assert (part.outcome, lab.asked, lab.stored()) == ("SKIPPED", [], {})
@@ -143,7 +147,7 @@ def test_switched_off(lab: CollectLab) -> None:
 # -- changes ---------------------------------------------------------------------------------------
 
 
-def test_what_is_a_change_and_what_is_kept_of_it(lab: CollectLab) -> None:
+def test_what_is_a_change_and_what_is_kept_of_it(lab: EvidenceLab) -> None:
     lab.build()
     made = lab.happened(
         "CreateAccessKey",
@@ -195,7 +199,7 @@ def test_what_counts_as_a_change(more: Json, expected: bool) -> None:
     assert condense.mutating({"eventName": "X", **more}) is expected
 
 
-def test_what_the_response_itself_did_is_no_change(lab: CollectLab) -> None:
+def test_what_the_response_itself_did_is_no_change(lab: EvidenceLab) -> None:
     role = f"{PREFIX}-responder-iam-principal"
     lab.stolen(role, "inc-1").build()
     lab.happened("AttachUserPolicy", who=session("inc-1", role))
@@ -203,7 +207,7 @@ def test_what_the_response_itself_did_is_no_change(lab: CollectLab) -> None:
     assert (len(lab.events()), lab.changes(), part.state["mutating"]) == (1, [], 0)
 
 
-def test_secrets_are_in_nothing_that_is_written(lab: CollectLab) -> None:
+def test_secrets_are_in_nothing_that_is_written(lab: EvidenceLab) -> None:
     lab.build()
     lab.happened(
         "CreateAccessKey",
@@ -236,13 +240,13 @@ def test_secrets_are_in_nothing_that_is_written(lab: CollectLab) -> None:
     assert len(written) > 4
     for name, content in written.items():
         assert b'"S1"' not in content and b"TOKEN-IN-CLEAR" not in content, name
-    profile = {one["name"]: one["parameters"] for one in lab.changes()[0]}
+    profile = {change["name"]: change["parameters"] for change in lab.changes()[0]}
     assert profile["CreateLoginProfile"] == {"userName": "m", "passwordResetRequired": False}
     assert profile["PutSecretValue"] == {"secretId": "arn:x"}
     assert json.dumps(lab.kept("actions")).count("S1") == 0
 
 
-def test_parameters_are_bounded(lab: CollectLab) -> None:
+def test_parameters_are_bounded(lab: EvidenceLab) -> None:
     lab.build()
     deep: Json = {"end": 1}
     for _ in range(60):
@@ -263,17 +267,17 @@ def test_parameters_are_bounded(lab: CollectLab) -> None:
         requestParameters={f"p{index}": "y" * 11_000 for index in range(150)} | {"name": "p"},
     )
     lab.collect(actions)
-    one, other = lab.changes()[0]
-    assert (one["parameters"]["name"], len(one["parameters"]["many"])) == ("f", 200)
-    assert len(json.dumps(one)) < 70_000
-    assert '"in"' in json.dumps(one["parameters"]["deep"]) and '"end"' not in json.dumps(
-        one["parameters"]["deep"]
+    long, short = lab.changes()[0]
+    assert (long["parameters"]["name"], len(long["parameters"]["many"])) == ("f", 200)
+    assert len(json.dumps(long)) < 70_000
+    assert '"in"' in json.dumps(long["parameters"]["deep"]) and '"end"' not in json.dumps(
+        long["parameters"]["deep"]
     )
-    assert other["parameters"] == {"name": "p"}
+    assert short["parameters"] == {"name": "p"}
 
 
 def test_too_many_changes_are_counted_and_said(
-    lab: CollectLab, monkeypatch: pytest.MonkeyPatch
+    lab: EvidenceLab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lab.build()
     monkeypatch.setattr(event_collection, "MOST_CHANGES", 3)
@@ -281,14 +285,14 @@ def test_too_many_changes_are_counted_and_said(
         lab.happened("CreateUser", 60 + index)
     [part] = lab.collect(actions)
     assert (len(lab.changes()[0]), len(lab.events()), part.outcome) == (3, 5, "PARTIAL")
-    assert "2 more than" in part.detail
+    assert "2 changes beyond" in part.detail
     assert "actions/round-N" in part.task
 
 
 # -- followed sessions -----------------------------------------------------------------------------
 
 
-def test_sessions_that_a_user_assumed_are_listed_too(lab: CollectLab) -> None:
+def test_sessions_that_a_user_assumed_are_listed_too(lab: EvidenceLab) -> None:
     lab.build()
     lab.assumed("ASIAFIRST", ago=500)
     # from one role into the next
@@ -299,25 +303,25 @@ def test_sessions_that_a_user_assumed_are_listed_too(lab: CollectLab) -> None:
     lab.happened("DeleteTrail", 100, REGION, admin("ASIAELSE"))
     [part] = lab.collect(actions)
     assert part.outcome == "COMPLETE"
-    assert [(one["name"], one["key"], one["session"]) for one in lab.changes()[0]] == [
+    assert [(change["name"], change["key"], change["session"]) for change in lab.changes()[0]] == [
         ("CreateUser", "ASIAFIRST", "s"),
         ("DeleteTrail", "ASIASECOND", "s"),
     ]
     assert "with the calls of 2 sessions that it assumed" in part.detail
-    assert [one["key"] for one in part.state["issued"]] == ["ASIAFIRST", "ASIASECOND"]
+    assert [session["key"] for session in part.state["issued"]] == ["ASIAFIRST", "ASIASECOND"]
 
 
-def test_a_session_of_another_account_is_said_with_the_command(lab: CollectLab) -> None:
+def test_a_session_of_another_account_is_said_with_the_command(lab: EvidenceLab) -> None:
     lab.build()
     lab.assumed("ASIAABROAD", "arn:aws:iam::999999999999:role/admin")
     [part] = lab.collect(actions)
     assert part.outcome == "PARTIAL"
     assert "in account 999999999999: aws cloudtrail lookup-events" in part.task
     assert "AttributeValue=ASIAABROAD" in part.task
-    assert "ASIAABROAD" not in {one["value"] for one in lab.asked}
+    assert "ASIAABROAD" not in {request["value"] for request in lab.asked}
 
 
-def test_what_a_session_assumed_is_said_and_not_followed(lab: CollectLab) -> None:
+def test_what_a_session_assumed_is_said_and_not_followed(lab: EvidenceLab) -> None:
     """It is contained alone, so what it went on as is a person's question."""
     lab.stolen().build()
     lab.assumed("ASIANEXT", who=session("i-0123456789abcdef0"))
@@ -328,7 +332,7 @@ def test_what_a_session_assumed_is_said_and_not_followed(lab: CollectLab) -> Non
 
 
 def test_only_so_many_sessions_are_followed(
-    lab: CollectLab, monkeypatch: pytest.MonkeyPatch
+    lab: EvidenceLab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(event_collection, "MOST_FOLLOWED", 2)
     lab.build()
@@ -341,7 +345,7 @@ def test_only_so_many_sessions_are_followed(
     assert "in this account: aws cloudtrail lookup-events" in part.task
 
 
-def test_an_assumerole_that_failed_is_not_followed(lab: CollectLab) -> None:
+def test_an_assumerole_that_failed_is_not_followed(lab: EvidenceLab) -> None:
     lab.build()
     lab.happened(
         "AssumeRole",
