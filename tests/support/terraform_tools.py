@@ -7,8 +7,10 @@ made another would fail.
 
 from __future__ import annotations
 
+import functools
 import json
 import os
+import re
 import shutil
 import subprocess
 import threading
@@ -18,13 +20,13 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-import tftest
-
 from sandbox.terraform import find_mirror
 from tests.support.repository import ROOT, skip_or_fail
+from tests.support.shared_provider import SharedProvider
 
 Json = dict[str, Any]
 ACCOUNT = "111111111111"
+NOWHERE = "http://127.0.0.1:9"  # nobody listens there
 # What the root of sandbox/terraform has no default for.
 FIXED = {
     "security_account_id": ACCOUNT,
@@ -47,6 +49,10 @@ _IDENTITY = """<GetCallerIdentityResponse xmlns="https://sts.amazonaws.com/doc/2
 <ResponseMetadata><RequestId>1</RequestId></ResponseMetadata></GetCallerIdentityResponse>"""
 
 
+class PlanError(RuntimeError):
+    """Terraform made no plan; the text is what it printed."""
+
+
 class _Sts(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
@@ -67,42 +73,56 @@ def identity() -> Iterator[str]:
     """The URL of a server that knows who is calling (an account's id is its access key), and
     nothing else.
     """
+    yield _identity_server()
+
+
+@functools.cache
+def _identity_server() -> str:
+    # One for the whole test process, so that one provider process serves all who ask it.
     server = ThreadingHTTPServer(("127.0.0.1", 0), _Sts)
     threading.Thread(target=server.serve_forever, daemon=True).start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}"
-    finally:
-        server.shutdown()
-        server.server_close()
+    return f"http://127.0.0.1:{server.server_port}"
 
 
-def environment(scratch: Path, endpoint: str = "http://127.0.0.1:9") -> dict[str, str]:
-    """The environment of a terraform process: nothing of this shell's AWS or Terraform settings,
-    every call to ``endpoint``.
-    """
-    mirror = find_mirror()
-    disk = (
-        f'filesystem_mirror {{\n path = "{mirror}"\n include = ["hashicorp/aws"]\n }}\n'
-        if mirror
-        else ""
-    )
-    rest = 'direct {\n exclude = ["hashicorp/aws"]\n }' if mirror else "direct {}"
-    rc = scratch / "terraform.rc"
-    rc.write_text(f"provider_installation {{\n {disk} {rest}\n}}\n")
-    kept = {
+def _aws_environment(endpoint: str) -> dict[str, str]:
+    """Return this shell's environment without its AWS and Terraform settings, for ``endpoint``."""
+    rest = {
         name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "TF_"))
     }
     return {
-        **kept,
-        "TF_CLI_CONFIG_FILE": str(rc),
-        "TF_IN_AUTOMATION": "1",
-        "CHECKPOINT_DISABLE": "1",
+        **rest,
         "AWS_ENDPOINT_URL": endpoint,
         "AWS_MAX_ATTEMPTS": "1",
         "AWS_EC2_METADATA_DISABLED": "true",
         "AWS_ACCESS_KEY_ID": ACCOUNT,
         "AWS_SECRET_ACCESS_KEY": "test",
         "AWS_REGION": "us-east-1",
+    }
+
+
+@functools.cache
+def _installation() -> str:
+    """Return Terraform's setting that takes the provider from disk when it is there."""
+    mirror = find_mirror()  # looks through directories, so only once
+    if mirror is None:
+        return "provider_installation {\n direct {}\n}\n"
+    return (
+        f'provider_installation {{\n filesystem_mirror {{\n path = "{mirror}"\n'
+        ' include = ["hashicorp/aws"]\n }\n direct {\n exclude = ["hashicorp/aws"]\n }\n}\n'
+    )
+
+
+def environment(scratch: Path, endpoint: str = NOWHERE) -> dict[str, str]:
+    """Return the environment of a terraform process: nothing of this shell's AWS or Terraform
+    settings, every call to ``endpoint``.
+    """
+    settings_file = scratch / "terraform.rc"
+    settings_file.write_text(_installation())
+    return {
+        **_aws_environment(endpoint),
+        "TF_CLI_CONFIG_FILE": str(settings_file),
+        "TF_IN_AUTOMATION": "1",
+        "CHECKPOINT_DISABLE": "1",
     }
 
 
@@ -121,21 +141,82 @@ def copy_module(target: Path) -> Path:
     return target
 
 
+@functools.cache
+def _shared_provider(endpoint: str) -> SharedProvider:
+    return SharedProvider(_aws_environment(endpoint))
+
+
+def _provider_blocks(directory: Path) -> int:
+    """Count the provider blocks of a root module."""
+    found = 0
+    for file in directory.glob("*.tf"):
+        found += len(re.findall(r'^provider "aws"', file.read_text(), flags=re.MULTILINE))
+    for file in directory.glob("*.tf.json"):
+        blocks = json.loads(file.read_text()).get("provider", {}).get("aws", [])
+        found += len(blocks) if isinstance(blocks, list) else 1
+    return found
+
+
+def _may_share(directory: Path, command: str) -> bool:
+    """Whether a command gives the same with the shared provider as with several of its own.
+
+    ``terraform test`` mocks the provider, ``show`` and ``validate`` ask for its schema alone. The
+    others configure it: the last of several provider blocks would decide for all.
+    """
+    if command in ("test", "show", "validate"):
+        return True
+    return command in ("plan", "apply", "destroy") and _provider_blocks(directory) <= 1
+
+
 def terraform(
-    directory: Path, scratch: Path, *arguments: str, endpoint: str = "http://127.0.0.1:9"
-) -> Any:
-    """Run one command there; the completed process, its output as text."""
+    directory: Path, scratch: Path, *arguments: str, endpoint: str = NOWHERE
+) -> subprocess.CompletedProcess[str]:
+    """Run one command there; the completed process, its output as text.
+
+    Where it makes no difference, Terraform uses the one provider process that this process has
+    for ``endpoint``: commands of one endpoint must follow each other then.
+    """
     if shutil.which("terraform") is None:
         skip_or_fail("Terraform is not on the PATH. Install Terraform 1.9 or newer.")
+    variables = environment(scratch, endpoint)
+    if _may_share(directory, arguments[0]):
+        variables |= _shared_provider(endpoint).reattach(directory)
     return subprocess.run(
         ["terraform", *arguments],
         cwd=directory,
-        env=environment(scratch, endpoint),
+        env=variables,
         check=False,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
     )
+
+
+def plan_of(
+    directory: Path, scratch: Path, *arguments: str, endpoint: str = NOWHERE
+) -> dict[str, Any]:
+    """Plan an initialized directory, as ``terraform show -json`` prints it.
+
+    PlanError has Terraform's message when there is no plan.
+    """
+    file = "made.tfplan"
+    done = terraform(
+        directory,
+        scratch,
+        "plan",
+        "-input=false",
+        "-no-color",
+        f"-out={file}",
+        *arguments,
+        endpoint=endpoint,
+    )
+    if done.returncode:
+        raise PlanError(done.stdout)
+    shown = terraform(directory, scratch, "show", "-json", file, endpoint=endpoint)
+    if shown.returncode:
+        raise PlanError(shown.stdout)
+    found: dict[str, Any] = json.loads(shown.stdout[shown.stdout.index("{") :])
+    return found
 
 
 def initialized(directory: Path, scratch: Path, *more: str) -> Path:
@@ -241,7 +322,7 @@ class Planner:
             " module.scp.content\n}\n"
         )
         initialized(self.root, scratch)
-        self._tf = tftest.TerraformTest(str(self.root), env=environment(scratch, endpoint))
+        self._endpoint = endpoint
         self._known: dict[str, Plan] = {}
 
     def __call__(self, **variables: Any) -> Plan:
@@ -250,7 +331,12 @@ class Planner:
         if text not in self._known:
             file = self.scratch / f"{len(self._known)}.tfvars.json"
             file.write_text(text)
-            self._known[text] = Plan(
-                self._tf.plan(output=True, tf_var_file=str(file), refresh=False)
+            shown = plan_of(
+                self.root,
+                self.scratch,
+                "-refresh=false",
+                f"-var-file={file}",
+                endpoint=self._endpoint,
             )
+            self._known[text] = Plan(shown)
         return self._known[text]

@@ -208,9 +208,9 @@ def test_nothing_is_kept_in_the_clear(default: Plan) -> None:
 def test_bad_switches_fail_the_plan_with_a_sentence(
     plan: Planner, variables: dict[str, Any], sentence: str
 ) -> None:
-    import tftest
+    from tests.support.terraform_tools import PlanError
 
-    with pytest.raises(tftest.TerraformTestError) as caught:
+    with pytest.raises(PlanError) as caught:
         plan(**variables)
-    text = " ".join(str(caught.value.cmd_error or caught.value).replace("│", " ").split())
+    text = " ".join(str(caught.value).replace("│", " ").split())
     assert sentence in text, text
