@@ -27,6 +27,7 @@ def quarantine(aws: Aws, vpc: str) -> str:
     return str(ec2.create_security_group(GroupName=name, Description="q", VpcId=vpc)["GroupId"])
 
 
+@pytest.mark.smoke
 def test_the_seeded_workload_is_complete(aws: Aws) -> None:
     found = seed.instance(aws)
     shown = seed.describe(aws, found.account, found.instance)

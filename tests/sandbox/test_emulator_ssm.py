@@ -104,6 +104,7 @@ def code(call: Callable[[], object]) -> str:
     return str(caught.value.response["Error"]["Code"])
 
 
+@pytest.mark.smoke
 def test_instances_are_managed(aws: Aws, victim: Make) -> None:
     ssm = aws.client("ssm")
 
