@@ -69,11 +69,13 @@ def test_snapshots_fail_and_delay_nothing(world: World) -> None:
     assert world.snapshots(victim) == []
     assert incident["targets"][0]["status"] == "CONTAINED"
     assert actions(incident)["snapshot"] == "FAILED"
-    [evidence] = [one for one in incident["targets"][0]["actions"] if one["name"] == "snapshot"]
+    [evidence] = [
+        action for action in incident["targets"][0]["actions"] if action["name"] == "snapshot"
+    ]
     assert "By hand: aws ec2 create-snapshots" in evidence["detail"]
-    [verdict] = [one for one in incident["timeline"] if one["event"] == "verdict CONTAINED"]
+    [verdict] = [entry for entry in incident["timeline"] if entry["event"] == "verdict CONTAINED"]
     assert verdict["at"] < evidence["at"]
-    messages = {one["event"]: one for one in world.messages(sent)}
+    messages = {message["event"]: message for message in world.messages(sent)}
     assert messages["CONTAINED"]["at"][:23] < evidence["at"][:23], (
         "told before the snapshots had an answer"
     )
@@ -116,7 +118,9 @@ def test_what_lies_beside_the_network_fails_alone(world: World) -> None:
         "DONE",
         "DONE",
     )
-    [woken] = [one for one in world.messages(sent, "escalations") if one["event"] == "PARTIAL"]
+    [woken] = [
+        message for message in world.messages(sent, "escalations") if message["event"] == "PARTIAL"
+    ]
     left = woken["text"].split("Left for people to do")[1]
     assert (
         "revoke_sessions" in left

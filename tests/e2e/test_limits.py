@@ -247,10 +247,13 @@ def test_a_session_reaches_the_discovered_resources_only(
     ec2 = world.client("ec2")
     tags = [{"ResourceType": "security-group", "Tags": [{"Key": PREFIX, "Value": "quarantine"}]}]
     groups = {
-        one.vpc: ec2.create_security_group(
-            GroupName=f"{PREFIX}-quarantine", Description="x", VpcId=one.vpc, TagSpecifications=tags
+        instance.vpc: ec2.create_security_group(
+            GroupName=f"{PREFIX}-quarantine",
+            Description="x",
+            VpcId=instance.vpc,
+            TagSpecifications=tags,
         )["GroupId"]
-        for one in (victim, other)
+        for instance in (victim, other)
     }
     [policy] = _session_policies(world, victim, "network")
     narrowed = world.aws.client("ec2", **_assume(world, keys, policy=policy))

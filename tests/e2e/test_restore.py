@@ -28,8 +28,8 @@ def _alike(seen: Seen) -> Seen:
     instance = {name: value for name, value in seen.instance.items() if name not in passing}
     profile = seen.instance.get("IamInstanceProfile", {}).get("Arn")
     addresses = [
-        {name: value for name, value in one.items() if name != "AssociationId"}
-        for one in seen.addresses
+        {name: value for name, value in address.items() if name != "AssociationId"}
+        for address in seen.addresses
     ]
     tags = {key: text for key, text in seen.tags.items() if not key.startswith("aws:")}
     return replace(
@@ -82,7 +82,7 @@ def test_restored_contained_again_and_restored_again(
         "restore_tags",
     }
     assert events(incident)[-2:] == ["restore asked", "restored"]
-    [message] = [one for one in world.messages(sent) if one["event"] == "RESTORED"]
+    [message] = [message for message in world.messages(sent) if message["event"] == "RESTORED"]
     assert victim.interfaces[0] in message["text"] and people.ASKER in message["text"]
     assert "RESTORED" not in world.told(sent, "escalations")
     report = world.client("s3", SECURITY).get_object(
@@ -118,7 +118,9 @@ def test_auto_scaling_is_the_listed_exception(world: World) -> None:
     [text] = answer["not_restored"]
     assert f"aws autoscaling attach-instances --instance-ids {victim.instance}" in text
     [escalated] = [
-        one for one in world.messages(sent, "escalations") if one["event"] == "RESTORE_PARTIAL"
+        message
+        for message in world.messages(sent, "escalations")
+        if message["event"] == "RESTORE_PARTIAL"
     ]
     assert text in escalated["text"].split("Left for people to do")[1]
 

@@ -240,12 +240,12 @@ class Plan:
     def __init__(self, shown: Any) -> None:
         self.shown = shown
         self.resources: dict[str, Json] = {
-            one["address"]: one
-            for one in _resources(shown["planned_values"]["root_module"])
-            if one["mode"] == "managed"
+            resource["address"]: resource
+            for resource in _resources(shown["planned_values"]["root_module"])
+            if resource["mode"] == "managed"
         }
         self.outputs: Json = {
-            name: one.get("value") for name, one in shown["planned_values"]["outputs"].items()
+            name: record.get("value") for name, record in shown["planned_values"]["outputs"].items()
         }
 
     def values(self, address: str) -> Json:
@@ -256,7 +256,9 @@ class Plan:
     def of_type(self, kind: str) -> dict[str, Json]:
         """Address -> planned attributes, of every resource of a type."""
         return {
-            address: one["values"] for address, one in self.resources.items() if one["type"] == kind
+            address: record["values"]
+            for address, record in self.resources.items()
+            if record["type"] == kind
         }
 
     @property
@@ -284,9 +286,9 @@ class Plan:
             for name in ("act[0]", "changes[0]", "notice")
         }
         return {
-            name.removesuffix("[0]"): one["values"]["event_pattern"]
-            for name, one in found.items()
-            if one
+            name.removesuffix("[0]"): rule["values"]["event_pattern"]
+            for name, rule in found.items()
+            if rule
         }
 
 

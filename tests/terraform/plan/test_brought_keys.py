@@ -82,9 +82,9 @@ def planned(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any
 def test_unknown_keys_decide_nothing_that_must_be_known(
     planned: dict[str, dict[str, Any]], module: str
 ) -> None:
-    for one in ("incident", "watchdog"):
+    for function in ("incident", "watchdog"):
         change = planned[
-            f'module.{module}.module.incident[0].aws_iam_role_policy.function["{one}"]'
+            f'module.{module}.module.incident[0].aws_iam_role_policy.function["{function}"]'
         ]
         assert (change["actions"], change["after_unknown"]["policy"]) == (["create"], True)
     assert planned[f"module.{module}.module.spend_watch[0].aws_iam_role_policy.notice[0]"][

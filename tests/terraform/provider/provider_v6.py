@@ -58,8 +58,8 @@ def schema(types: set[str]) -> dict[str, Json]:
             return found
     found = _bindings(wheels["cdktn_provider_aws"], types)
     with zipfile.ZipFile(wheels["pulumi_aws"]) as archive:  # type: ignore[arg-type]
-        for name, one in found.items():
-            one["deprecated"] = _deprecated(archive, name, one["arguments"])
+        for name, definition in found.items():
+            definition["deprecated"] = _deprecated(archive, name, definition["arguments"])
     partial = kept.with_suffix(".partial")
     partial.write_text(json.dumps({"of": of, "schema": found}))
     partial.replace(kept)
@@ -82,22 +82,24 @@ def _bindings(wheel: Path | None, types: set[str]) -> dict[str, Json]:
         [inner] = [name for name in archive.namelist() if name.endswith(".jsii.tgz")]
         with archive.open(inner) as packed, tarfile.open(fileobj=packed, mode="r|gz") as package:
             raw = next(
-                package.extractfile(one).read() for one in package if one.name == "package/.jsii"
+                package.extractfile(member).read()
+                for member in package
+                if member.name == "package/.jsii"
             )  # type: ignore[union-attr]
     known = json.loads(raw)["types"]
     found = {}
-    for fqn, one in known.items():
-        kind = BASES.get(one.get("base", ""))
+    for fqn, record in known.items():
+        kind = BASES.get(record.get("base", ""))
         if kind is None:
             continue
         # "Represents a {@link https://… aws_guardduty_detector}."
-        word = re.search(r" (\w+)\}\.?$", one["docs"]["summary"])
+        word = re.search(r" (\w+)\}\.?$", record["docs"]["summary"])
         name = f"{kind} {word.group(1)}" if word else ""
         if name in types:
             found[name] = {
                 "arguments": _arguments(known, f"{fqn}Config", ()),
                 "attributes": sorted(
-                    prop["name"] for prop in one["properties"] if not prop.get("static")
+                    prop["name"] for prop in record["properties"] if not prop.get("static")
                 ),
             }
     return found
@@ -177,7 +179,7 @@ def _deprecated(archive: zipfile.ZipFile, name: str, arguments: Json) -> dict[st
 
 
 def _paths(arguments: Json, within: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
-    below = [(name, one["block"]) for name, one in arguments.items() if one["block"]]
+    below = [(name, record["block"]) for name, record in arguments.items() if record["block"]]
     return [
         path for name, block in below for path in [(*within, name), *_paths(block, (*within, name))]
     ]
@@ -185,13 +187,13 @@ def _paths(arguments: Json, within: tuple[str, ...] = ()) -> list[tuple[str, ...
 
 def _deprecated_properties(node: ast.ClassDef) -> dict[str, str]:
     return {
-        method.name: str(ast.literal_eval(one.args[0]))
+        method.name: str(ast.literal_eval(decorator.args[0]))
         for method in node.body
         if isinstance(method, ast.FunctionDef)
-        for one in method.decorator_list
-        if isinstance(one, ast.Call)
-        and isinstance(one.func, ast.Attribute)
-        and one.func.attr == "deprecated"
+        for decorator in method.decorator_list
+        if isinstance(decorator, ast.Call)
+        and isinstance(decorator.func, ast.Attribute)
+        and decorator.func.attr == "deprecated"
     }
 
 
