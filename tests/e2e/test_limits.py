@@ -128,13 +128,12 @@ def _session_policies(world: World, victim: Victim, which: str) -> list[Json]:
         "target_groups": [{"arn": victim.target_group}],
     }
     context = _Context(world)
-    work = InstanceContext(
-        context, Target("ec2_instance", victim.instance, arn, MEMBER, "us-east-1", scope)
-    )  # type: ignore[arg-type]
+    target = Target("ec2_instance", victim.instance, arn, MEMBER, "us-east-1", scope)
+    instance = InstanceContext(context, target)  # type: ignore[arg-type]
     if which == "network":
-        network.sessions(work, victim.interfaces, [victim.vpc], {})
+        network.sessions(instance, victim.interfaces, [victim.vpc], {})
     else:
-        action_order.changing(work)
+        action_order.changing(instance)
     return context.policies
 
 

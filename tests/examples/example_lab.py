@@ -273,7 +273,9 @@ def _world(root: Root) -> tuple[set[str], set[str]]:
     """
     configured = root.plan()
     providers = configured["configuration"]["provider_config"].values()
-    values = {name: record.get("value") for name, record in configured.get("variables", {}).items()}
+    values = {
+        name: variable.get("value") for name, variable in configured.get("variables", {}).items()
+    }
 
     def told(expression: Json) -> list[str]:
         names = [name.removeprefix("var.") for name in expression.get("references", [])]

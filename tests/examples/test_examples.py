@@ -34,12 +34,11 @@ def lives(
     """Example => how it lived. All that will be asked for begin at once: an apply is mostly
     waiting.
     """
-    wanted = [
-        item.callspec.params["lived_by"]
-        for item in request.session.items
-        if item.path == Path(__file__)
-        and "lived_by" in getattr(getattr(item, "callspec", None), "params", {})
-    ]
+    wanted = []
+    for item in request.session.items:
+        parameters = getattr(getattr(item, "callspec", None), "params", {})
+        if item.path == Path(__file__) and "lived_by" in parameters:
+            wanted.append(parameters["lived_by"])
     with ThreadPoolExecutor(AT_ONCE) as pool:
         yield {
             example.id: pool.submit(lived, example, tmp_path_factory.mktemp(example.directory.name))

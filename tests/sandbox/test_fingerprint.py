@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.sandbox import emulator_fingerprint
+from tests.support.repository import ROOT
 
 
 def test_the_emulators_passed_their_tests_as_they_are(request: pytest.FixtureRequest) -> None:
@@ -24,7 +25,7 @@ def test_a_changed_test_or_emulator_changes_the_sum(
     copied = tmp_path / "copy"
     for name in ("sandbox", "tests/sandbox", "requirements"):
         ignored = shutil.ignore_patterns("__pycache__", ".terraform")
-        shutil.copytree(emulator_fingerprint.ROOT / name, copied / name, ignore=ignored)
+        shutil.copytree(ROOT / name, copied / name, ignore=ignored)
     monkeypatch.setattr(emulator_fingerprint, "ROOT", copied)
     monkeypatch.setattr(
         emulator_fingerprint, "__file__", str(copied / "tests/sandbox/emulator_fingerprint.py")

@@ -245,7 +245,7 @@ class Plan:
             if resource["mode"] == "managed"
         }
         self.outputs: Json = {
-            name: record.get("value") for name, record in shown["planned_values"]["outputs"].items()
+            name: output.get("value") for name, output in shown["planned_values"]["outputs"].items()
         }
 
     def values(self, address: str) -> Json:
@@ -256,9 +256,9 @@ class Plan:
     def of_type(self, kind: str) -> dict[str, Json]:
         """Address -> planned attributes, of every resource of a type."""
         return {
-            address: record["values"]
-            for address, record in self.resources.items()
-            if record["type"] == kind
+            address: resource["values"]
+            for address, resource in self.resources.items()
+            if resource["type"] == kind
         }
 
     @property

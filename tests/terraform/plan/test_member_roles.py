@@ -58,9 +58,7 @@ def test_the_combinations_differ(twins: dict[str, Twins]) -> None:
     }
     assert len(everything) == 14
     assert {
-        record["tags"]["cost:centre"]
-        for name, record in everything.items()
-        if name.startswith("role")
+        role["tags"]["cost:centre"] for name, role in everything.items() if name.startswith("role")
     } == {"é"}
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from typing import TYPE_CHECKING, Any
 
@@ -71,7 +72,7 @@ def test_off_and_create_false_leave_nothing(plan: Planner) -> None:
 def test_functions_know_one_document(default: Plan) -> None:
     """The document that Terraform writes is one that the functions read."""
     parsed = configuration.parse(
-        default.document, configuration.hashlib.sha256(default.document.encode()).hexdigest()
+        default.document, hashlib.sha256(default.document.encode()).hexdigest()
     )
     assert parsed.remediations == ONE
     assert (parsed.security_account, parsed.partition, parsed.paused) == (SECURITY, "aws", False)
@@ -149,8 +150,8 @@ def test_security_account_and_member_may_be_one(plan: Planner) -> None:
         playbooks={"ec2_instance": {"restore": True, "finish": "terminate"}, "iam_principal": iam},
     )
     names = [
-        (address.split(".")[1], record["name"])
-        for address, record in planned.of_type("aws_iam_role").items()
+        (address.split(".")[1], role["name"])
+        for address, role in planned.of_type("aws_iam_role").items()
     ]
     ours, theirs = ({name for side, name in names if side == of} for of in ("security", "member"))
     assert len(ours) >= 13 and len(theirs) >= 9

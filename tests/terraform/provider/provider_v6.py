@@ -81,25 +81,24 @@ def _bindings(wheel: Path | None, types: set[str]) -> dict[str, Json]:
     with zipfile.ZipFile(wheel) as archive:  # type: ignore[arg-type]
         [inner] = [name for name in archive.namelist() if name.endswith(".jsii.tgz")]
         with archive.open(inner) as packed, tarfile.open(fileobj=packed, mode="r|gz") as package:
-            raw = next(
-                package.extractfile(member).read()
-                for member in package
-                if member.name == "package/.jsii"
-            )  # type: ignore[union-attr]
+            member = next(member for member in package if member.name == "package/.jsii")
+            content = package.extractfile(member)
+            assert content is not None, "package/.jsii is a file"
+            raw = content.read()
     known = json.loads(raw)["types"]
     found = {}
-    for fqn, record in known.items():
-        kind = BASES.get(record.get("base", ""))
+    for fqn, definition in known.items():
+        kind = BASES.get(definition.get("base", ""))
         if kind is None:
             continue
         # "Represents a {@link https://… aws_guardduty_detector}."
-        word = re.search(r" (\w+)\}\.?$", record["docs"]["summary"])
+        word = re.search(r" (\w+)\}\.?$", definition["docs"]["summary"])
         name = f"{kind} {word.group(1)}" if word else ""
         if name in types:
             found[name] = {
                 "arguments": _arguments(known, f"{fqn}Config", ()),
                 "attributes": sorted(
-                    prop["name"] for prop in record["properties"] if not prop.get("static")
+                    prop["name"] for prop in definition["properties"] if not prop.get("static")
                 ),
             }
     return found
@@ -169,17 +168,17 @@ def _deprecated(archive: zipfile.ZipFile, name: str, arguments: Json) -> dict[st
             if isinstance(node, ast.ClassDef)
         }
         for within in _paths(arguments):
-            node = classes.get(resource + "".join(_pascal(word) for word in within) + "Args")
-            if node:
+            owner = classes.get(resource + "".join(_pascal(word) for word in within) + "Args")
+            if owner:
                 found |= {
                     ".".join([*within, prop]): text
-                    for prop, text in _deprecated_properties(node).items()
+                    for prop, text in _deprecated_properties(owner).items()
                 }
     return found
 
 
 def _paths(arguments: Json, within: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
-    below = [(name, record["block"]) for name, record in arguments.items() if record["block"]]
+    below = [(name, argument["block"]) for name, argument in arguments.items() if argument["block"]]
     return [
         path for name, block in below for path in [(*within, name), *_paths(block, (*within, name))]
     ]
