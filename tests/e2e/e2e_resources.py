@@ -33,7 +33,7 @@ class Seen:
     keeps_volumes: dict[str, bool]
     tags: dict[str, str]
     snapshots: list[Json]
-    addresses: list[Any] = field(default_factory=list)
+    addresses: list[str] = field(default_factory=list)
 
     @property
     def state(self) -> str:

@@ -27,15 +27,10 @@ def _alike(seen: Seen) -> Seen:
     passing = ("IamInstanceProfile", "StateTransitionReason", "UsageOperationUpdateTime", "Tags")
     instance = {name: value for name, value in seen.instance.items() if name not in passing}
     profile = seen.instance.get("IamInstanceProfile", {}).get("Arn")
-    addresses = [
-        {name: value for name, value in address.items() if name != "AssociationId"}
-        for address in seen.addresses
-    ]
     tags = {key: text for key, text in seen.tags.items() if not key.startswith("aws:")}
     return replace(
         seen,
         instance={**instance, "profile": profile},
-        addresses=addresses,
         tags=tags,
         snapshots=[],
     )

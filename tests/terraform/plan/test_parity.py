@@ -116,8 +116,8 @@ def test_rules_take_unarchived_findings_only(planned: Plan) -> None:
             assert not matches(
                 pattern, {**made_up(kind), "source": source, "detail-type": detail_type}
             )
-    for archived in (False, "false", ...):
-        assert matches(planned.patterns["notice"], made_up(kind, archived))
+    for unarchived in (False, "false", ...):
+        assert matches(planned.patterns["notice"], made_up(kind, unarchived))
 
 
 def _expected(settings: configuration.Config, event: dict[str, Any]) -> str:

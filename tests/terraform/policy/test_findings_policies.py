@@ -130,12 +130,12 @@ def as_service(
     return str(evaluate_resource_policy(policy, asked, service=service).decision)
 
 
-def sourced(arn: str, account: str) -> dict[str, str]:
+def sourced(arn: str, account: str) -> dict[str, Any]:
     return {"aws__SourceArn": arn, "aws__SourceAccount": account}
 
 
 OURS = sourced(DETECTOR, ACCOUNT)
-ENCRYPTED = {
+ENCRYPTED: dict[str, Any] = {
     "s3__x_amz_server_side_encryption": "aws:kms",
     "s3__x_amz_server_side_encryption_aws_kms_key_id": KEY,
 }
@@ -172,7 +172,7 @@ THEIR_DETECTOR = sourced(DETECTOR.replace(ACCOUNT, OTHER), OTHER)
     ],
 )
 def test_guardduty_writes_findings_of_this_detector_only(
-    planned: dict[str, str], context: dict[str, str], secure: bool, answer: str
+    planned: dict[str, str], context: dict[str, Any], secure: bool, answer: str
 ) -> None:
     policy = planned["module.bucket.aws_s3_bucket_policy.this[0]"]
     assert (
