@@ -7,6 +7,7 @@ made another would fail.
 
 from __future__ import annotations
 
+import fcntl
 import functools
 import json
 import os
@@ -26,6 +27,7 @@ from tests.support.shared_provider import SharedProvider
 
 Json = dict[str, Any]
 ACCOUNT = "111111111111"
+_DOWNLOADED = ROOT / ".cache" / "terraform-plugins"
 NOWHERE = "http://127.0.0.1:9"  # nobody listens there
 # What the root of sandbox/terraform has no default for.
 FIXED = {
@@ -100,12 +102,29 @@ def _aws_environment(endpoint: str) -> dict[str, str]:
     }
 
 
+@contextmanager
+def _alone(command: str) -> Iterator[None]:
+    """Let one ``terraform init`` at a time fill the directory of downloads: it keeps no lock."""
+    if command != "init" or not _DOWNLOADED.is_dir():
+        yield
+        return
+    with (_DOWNLOADED / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
 @functools.cache
 def _installation() -> str:
-    """Return Terraform's setting that takes the provider from disk when it is there."""
+    """Return Terraform's setting that takes the provider from disk: from a mirror when there is
+    one, else from where the first download of it is kept.
+    """
     mirror = find_mirror()  # looks through directories, so only once
     if mirror is None:
-        return "provider_installation {\n direct {}\n}\n"
+        _DOWNLOADED.mkdir(parents=True, exist_ok=True)
+        return (
+            f'plugin_cache_dir = "{_DOWNLOADED}"\n'
+            "plugin_cache_may_break_dependency_lock_file = true\n"
+        )
     return (
         f'provider_installation {{\n filesystem_mirror {{\n path = "{mirror}"\n'
         ' include = ["hashicorp/aws"]\n }\n direct {\n exclude = ["hashicorp/aws"]\n }\n}\n'
@@ -181,15 +200,16 @@ def terraform(
     variables = environment(scratch, endpoint)
     if _may_share(directory, arguments[0]):
         variables |= _shared_provider(endpoint).reattach(directory)
-    return subprocess.run(
-        ["terraform", *arguments],
-        cwd=directory,
-        env=variables,
-        check=False,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
+    with _alone(arguments[0]):
+        return subprocess.run(
+            ["terraform", *arguments],
+            cwd=directory,
+            env=variables,
+            check=False,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
 
 
 def plan_of(
