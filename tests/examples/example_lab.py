@@ -17,7 +17,7 @@ from sandbox import settings, stack
 from sandbox.clients import Aws
 from tests.examples.example_table import EMULATOR_DRIFT, SECURITY, Example
 from tests.support.repository import ROOT
-from tests.support.terraform_tools import copy_module, terraform
+from tests.support.terraform_tools import copy_module, end_shared_provider, terraform
 
 Json = dict[str, Any]
 _STARTING = threading.Lock()
@@ -192,6 +192,7 @@ def emulators(scratch: Path) -> Iterator[Aws]:
     try:
         yield Aws(known.endpoint)
     finally:
+        end_shared_provider(known.endpoint)
         within(lambda: stack.stop(known))
 
 

@@ -160,9 +160,18 @@ def copy_module(target: Path) -> Path:
     return target
 
 
-@functools.cache
+_providers: dict[str, SharedProvider] = {}  # by endpoint
+
+
 def _shared_provider(endpoint: str) -> SharedProvider:
-    return SharedProvider(_aws_environment(endpoint))
+    return _providers.setdefault(endpoint, SharedProvider(_aws_environment(endpoint)))
+
+
+def end_shared_provider(endpoint: str) -> None:
+    """End the provider process of an endpoint that is no more, if there is one."""
+    provider = _providers.pop(endpoint, None)
+    if provider is not None:
+        provider.stop()
 
 
 def _provider_blocks(directory: Path) -> int:
