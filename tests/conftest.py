@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -125,6 +126,14 @@ def forwarding(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Forwarding]
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
+    """Collect garbage rarely: what was imported stays, and botocore's models are many objects."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 100)
+    _refuse_lost_groups(session)
+
+
+def _refuse_lost_groups(session: pytest.Session) -> None:
     """Groups that are silently not formed (pytest-xdist 3.8 under pytest 9.2) would start a
     sandbox in every worker.
     """
