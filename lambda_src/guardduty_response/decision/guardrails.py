@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from guardduty_response.cloudtrail import event as cloudtrail_event
-from guardduty_response.decision.configuration import Config
+from guardduty_response.decision.configuration import Config, FreezeWindow
 from guardduty_response.decision.policy import matches
 from guardduty_response.incident.repository import IncidentRepository
 
@@ -35,7 +35,7 @@ def _parse_time(text: str) -> datetime:
     return datetime.fromisoformat(text.replace("Z", "+00:00"))
 
 
-def in_freeze(windows: list[Json], at: datetime) -> str | None:
+def in_freeze(windows: list[FreezeWindow], at: datetime) -> str | None:
     """The name of the freeze window that ``at`` (UTC) lies in."""
     for window in windows:
         if _parse_time(window["start"]) <= at < _parse_time(window["end"]):

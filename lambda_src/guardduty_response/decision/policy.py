@@ -114,6 +114,6 @@ def collect_first_seconds(config: Config, finding_type: str) -> int:
     forensics = config.forensics
     if forensics["when"] != "before":
         return 0
-    deadlines: dict[str, float] = forensics["deadlines"]
+    deadlines = forensics["deadlines"]
     key = _deciding(deadlines, finding_type, float)
     return int(forensics["deadline_seconds"] if key is None else deadlines[key])

@@ -65,7 +65,8 @@ def waits(part: Json) -> bool:
 
 def run(instance: InstanceContext, before: Json) -> EvidenceItem:
     """One step of the collection. Its state: ids and times, never a URL."""
-    settings, state = instance.context.config.forensics, dict(before.get("state") or {})
+    settings: Json = {**instance.context.config.forensics}
+    state = dict(before.get("state") or {})
     if settings["when"] == "off":
         return EvidenceItem(Outcome.SKIPPED, "switched off (forensics.when)")
     if not state.get("id"):
