@@ -7,7 +7,9 @@ from __future__ import annotations
 from typing import Any
 
 from guardduty_response.decision import finding
-from guardduty_response.decision.configuration import Config
+from guardduty_response.decision.own_roles import is_own, own_roles
+
+__all__ = ["accept", "change", "is_own", "named", "own_roles", "undoes"]
 
 Json = dict[str, Any]
 
@@ -45,24 +47,6 @@ def accept(seen: Any) -> Json | None:
         name: finding.text(seen.get(name), 300)
         for name in ("who", "what", "when", "from", "agent", "event_id")
     }
-
-
-def own_roles(settings: Config) -> frozenset[str]:
-    """The roles that the response's functions assume, ``account or *:role/path/name``, and no
-    other: a name that is not in use is anybody's to take.
-    """
-    return frozenset(settings.responder["own_roles"])
-
-
-def is_own(arn: object, own: frozenset[str], account: object = None) -> bool:
-    """Whether it is the ARN of one of ``own``; ``account``: in this account."""
-    parts = str(arn).split(":", 5)
-    known = (
-        len(parts) == 6
-        and parts[2] == "iam"
-        and not own.isdisjoint((f"*:{parts[5]}", f"{parts[4]}:{parts[5]}"))
-    )
-    return known and account in (None, parts[4])
 
 
 def undoes(trail: Json, own: frozenset[str]) -> bool:

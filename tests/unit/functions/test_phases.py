@@ -154,7 +154,7 @@ def test_work_renews_its_lease(
     world: World, fake: Fake, record: IncidentRepository, verb: str
 ) -> None:
     incident_id = _contained(fake)
-    record.lease(ARN, EXECUTION, incident_id, 1)
+    record.leases.acquire(ARN, EXECUTION, incident_id, 1)
     target = {
         "kind": "ec2_instance",
         "id": "i-1",

@@ -375,7 +375,7 @@ def test_work_renews_its_lease(
 ) -> None:
     incident_id = _open()
     [target] = _run("plan", incident_id)["targets"]
-    record.lease(ARN, EXECUTION, incident_id, 1)
+    record.leases.acquire(ARN, EXECUTION, incident_id, 1)
     _run(verb, incident_id, None if verb == "finish" else target)
     for _ in range(50):
         [lease] = world.items(f"RESOURCE#{ARN}")

@@ -203,7 +203,7 @@ def test_refused_while_an_execution_works_on_it(
 ) -> None:
     incident_id, execution = stored(), world.start("finishing")
     record = IncidentRepository("guardduty-response-incidents")
-    record.lease(ARN, execution, incident_id, 900)
+    record.leases.acquire(ARN, execution, incident_id, 900)
     for event in ({}, {"close": True}):
         answer = ask(incident_id, **event)
         assert f"i-1 is being worked on by {execution}" in answer["refused"]

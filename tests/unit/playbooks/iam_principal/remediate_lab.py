@@ -30,7 +30,7 @@ from guardduty_response.containment.contract import (
     RestoreResult,
     StepResult,
     Target,
-    load_remediator,
+    load_eradicator,
 )
 from guardduty_response.containment.target_context import TargetContext
 from guardduty_response.decision import configuration
@@ -301,7 +301,7 @@ class Lab:
         )
 
     def once(self) -> StepResult:
-        return load_remediator("iam_principal").remediate(self.context(), self.target)
+        return load_eradicator("iam_principal").remediate(self.context(), self.target)
 
     def remediate(self, more: bool = False, most: int = 20) -> StepResult:
         """Lists what happened, then as the machine does: again and again, until the phase is

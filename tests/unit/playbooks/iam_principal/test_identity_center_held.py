@@ -32,7 +32,7 @@ def check(center: CenterLab, monkeypatch: pytest.MonkeyPatch) -> tuple[StepResul
     for attempt in (1, 2):
         context = center.iam.context(attempt)
         step, checks = playbook.verify(context, target)
-        step, more = drift.judge(context, target, step, checks)
+        step, more = drift.assess(context, target, step, checks)
         if step.done:
             return step, more
     raise AssertionError("a check ends")
@@ -47,7 +47,7 @@ def held(center: CenterLab) -> CenterLab:
         INCIDENT,
         target.kind,
         target.id,
-        **drift.contained(center.iam.context(), target, step, checks),
+        **drift.baseline(center.iam.context(), target, step, checks),
     )
     center.iam.ahead += 3600
     center.iam.calls.clear()

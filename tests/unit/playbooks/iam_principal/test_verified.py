@@ -245,7 +245,7 @@ def check(iam: IamLab, monkeypatch: pytest.MonkeyPatch) -> tuple[StepResult, Any
     for attempt in (1, 2):
         context = iam.context(attempt)
         step, checks = playbook.verify(context, target)
-        step, more = drift.judge(context, target, step, checks)
+        step, more = drift.assess(context, target, step, checks)
         if step.done:
             break
     return step, more
@@ -258,7 +258,7 @@ def held(iam: IamLab) -> IamLab:
     assert iam.respond(target).status is Status.CONTAINED
     step, checks = playbook.verify(iam.context(), target)
     iam.record.set_target(
-        INCIDENT, target.kind, target.id, **drift.contained(iam.context(), target, step, checks)
+        INCIDENT, target.kind, target.id, **drift.baseline(iam.context(), target, step, checks)
     )
     return iam
 

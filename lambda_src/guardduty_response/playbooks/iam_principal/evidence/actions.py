@@ -185,7 +185,7 @@ class Listing:
         )
         if what:
             self.objects.append({**stored, "what": what})
-        return stored
+        return {**stored}
 
     def _store(self) -> None:
         """The events of this call, and where to go on. The ledger names the last whole one of
