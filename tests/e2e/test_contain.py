@@ -201,7 +201,7 @@ def test_requester_managed_interface_makes_it_partial(world: World) -> None:
     assert incident["status"] == incident["targets"][0]["status"] == "PARTIAL"
     assert victim.interfaces[1] in incident["targets"][0]["verdict"]
     [escalated] = [one for one in world.messages(sent, "escalations") if one["event"] == "PARTIAL"]
-    assert victim.interfaces[1] in escalated["text"].split("Left for people to do")[1]
+    assert victim.interfaces[1] in escalated["text"].split("Open tasks")[1]
 
 
 @pytest.mark.parametrize("error", ["InternalFailure", "ThrottlingException"])

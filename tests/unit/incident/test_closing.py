@@ -205,7 +205,7 @@ def test_asking_a_person(world: World, incident: Begin, record: IncidentReposito
     [message, _] = world.messages("escalations")
     assert message["Subject"].startswith("[APPROVAL]")
     for part in (
-        "nothing has been changed yet",
+        "Nothing has been changed yet",
         "PLANNED  quarantine_network: 2 interfaces",
         "in 60 minutes",
     ):

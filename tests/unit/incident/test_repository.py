@@ -359,7 +359,7 @@ def test_the_breaker_starts_anew_with_its_window(
     record: IncidentRepository, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock = [6000.0 * 60]
-    monkeypatch.setattr("guardduty_response.incident.repository.time.time", lambda: clock[0])
+    monkeypatch.setattr("guardduty_response.incident.circuit_breaker.time.time", lambda: clock[0])
     assert record.circuit_breaker.count_targets("p", ["a"], 10) == 1
     clock[0] += 599
     assert record.circuit_breaker.count_targets("p", ["b"], 10) == 2

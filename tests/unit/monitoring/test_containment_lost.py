@@ -201,7 +201,7 @@ def test_in_approve_it_is_escalated_once_and_who_is_told_when_it_is_known(case: 
     )
     [escalation] = case.world.messages("escalations")
     for part in (
-        "not to be seen in CloudTrail yet",
+        "not visible in CloudTrail yet",
         "a person decides",
         "the mode is approve",
         "start-execution",
@@ -353,7 +353,7 @@ def test_what_cannot_be_read_is_no_breach_and_told_once(case: Case) -> None:
     )
     [message] = case.world.messages("escalations")
     assert (
-        "could not be read: the read-back failed" in message["Message"]
+        "could not be verified: the read-back failed" in message["Message"]
         and "profile could not be read" in message["Message"]
     )
     case.world.messages()
@@ -388,7 +388,7 @@ def test_who_cannot_be_found_keeps_nobody_from_hearing_of_it(case: Case) -> None
     case.fake.find_actors = find_actors  # type: ignore[attr-defined]
     case.see(OPEN, TAGGED)
     case.check()
-    assert "CloudTrail could not be asked" in case.world.messages("escalations")[0]["Message"]
+    assert "CloudTrail could not be queried" in case.world.messages("escalations")[0]["Message"]
     assert case.meta["status"] == "CONTAINED"
 
 

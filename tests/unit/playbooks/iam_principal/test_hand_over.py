@@ -396,7 +396,7 @@ def test_a_role_of_the_response_itself_is_an_alarm(
     assert world.meta(incident_id)["status"] == "FAILED"
     [told] = world.messages("escalations")
     assert (
-        "NOT contained: people must act now" in told["Message"]
+        "NOT contained. A person must act now" in told["Message"]
         and "revoke the role's active sessions" in told["Message"]
     )
     [target] = world.targets(incident_id)
