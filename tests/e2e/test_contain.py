@@ -205,7 +205,7 @@ def test_requester_managed_interface_makes_it_partial(world: World) -> None:
     [escalated] = [
         message for message in world.messages(sent, "escalations") if message["event"] == "PARTIAL"
     ]
-    assert victim.interfaces[1] in escalated["text"].split("Left for people to do")[1]
+    assert victim.interfaces[1] in escalated["text"].split("Open tasks")[1]
 
 
 @pytest.mark.parametrize("error", ["InternalFailure", "ThrottlingException"])

@@ -77,7 +77,7 @@ def test_without_flow_logs_that_is_said_and_what_to_do(world: World) -> None:
     part = kept(world, incident)["network_logs"]
     assert outcome(part) == "NOT_POSSIBLE"
     assert "create-flow-logs" in part["task"]["S"]
-    assert "create-flow-logs" in world.messages(sent)[-1]["text"].split("Left for people to do")[1]
+    assert "create-flow-logs" in world.messages(sent)[-1]["text"].split("Open tasks")[1]
 
 
 def test_a_replacement_that_cannot_be_seen_is_an_open_task(world: World) -> None:

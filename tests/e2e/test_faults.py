@@ -80,7 +80,7 @@ def test_snapshots_fail_and_delay_nothing(world: World) -> None:
         "told before the snapshots had an answer"
     )
     last = world.messages(sent)[-1]
-    assert "snapshot" in last["text"].split("Left for people to do")[1]
+    assert "snapshot" in last["text"].split("Open tasks")[1]
 
 
 def test_the_evidence_branch_dies_and_the_end_makes_up_for_it(world: World) -> None:
@@ -121,7 +121,7 @@ def test_what_lies_beside_the_network_fails_alone(world: World) -> None:
     [woken] = [
         message for message in world.messages(sent, "escalations") if message["event"] == "PARTIAL"
     ]
-    left = woken["text"].split("Left for people to do")[1]
+    left = woken["text"].split("Open tasks")[1]
     assert (
         "revoke_sessions" in left
         and "detach_auto_scaling" in left

@@ -152,7 +152,7 @@ def test_after_failing_it_is_tried_again(world: World) -> None:
     [woken] = [
         message for message in world.messages(sent, "escalations") if message["event"] == "FAILED"
     ]
-    assert victim.interfaces[0] in woken["text"].split("Left for people to do")[1]
+    assert victim.interfaces[0] in woken["text"].split("Open tasks")[1]
     world.mend()
     contained = world.settled(world.send(event, again=True))
     assert (contained["status"], contained["emissions"]) == ("CONTAINED", 2)

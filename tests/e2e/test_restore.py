@@ -118,7 +118,7 @@ def test_auto_scaling_is_the_listed_exception(world: World) -> None:
         for message in world.messages(sent, "escalations")
         if message["event"] == "RESTORE_PARTIAL"
     ]
-    assert text in escalated["text"].split("Left for people to do")[1]
+    assert text in escalated["text"].split("Open tasks")[1]
 
 
 def test_after_its_group_was_deleted(world: World) -> None:

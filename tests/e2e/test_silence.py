@@ -40,7 +40,7 @@ def test_a_machine_killed_midway_is_announced(world: World) -> None:
     world.mend()
     incident = world.status(sent, "FAILED")
     assert execution.status() == "ABORTED"
-    assert "machine died" in events(incident)
+    assert "execution failed" in events(incident)
     assert "ABORTED" in incident["reasons"][-1]
     assert incident["targets"][0]["status"] == "FAILED"
     world.until(lambda: "FAILED" in world.told(sent, "escalations"), "people are woken")

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from guardduty_response.incident.statuses import (
+    EARLIER_CONTAINMENT,
     ESCALATE,
-    HELD,
     IN_PROGRESS,
     ON_FINDING,
     TRANSITIONS,
@@ -79,10 +79,10 @@ def render() -> str:
             " to a resource and the policy"
         ),
         "has since become `notify`, it is counted too. An incident reopened from "
-        + ", ".join(f"`{status}`" for status in HELD)
+        + ", ".join(f"`{status}`" for status in EARLIER_CONTAINMENT)
         + " that ends",
         "without acting takes "
-        + ", ".join(f"`{event}`" for event in dict.fromkeys(HELD.values()))
+        + ", ".join(f"`{event}`" for event in dict.fromkeys(EARLIER_CONTAINMENT.values()))
         + " again: what was done before still stands.",
         "",
         (

@@ -97,9 +97,19 @@ def test_a_zip_holds_plain_readable_entries(
 
 
 FUNCTIONS = {
-    "incident": {"functions/incident.py", "monitoring/recheck.py"},
-    "watchdog": {"functions/reconcile.py", "monitoring/schedule.py"},
-    "playbook": {"functions/respond.py", "monitoring/drift.py", "functions/steps.py"},
+    "incident": {"functions/incident.py", "functions/intake.py", "monitoring/recheck.py"},
+    "watchdog": {
+        "functions/reconcile.py",
+        "functions/failed_executions.py",
+        "functions/redelivery.py",
+        "monitoring/schedule.py",
+    },
+    "playbook": {
+        "functions/respond.py",
+        "functions/planning.py",
+        "functions/steps.py",
+        "monitoring/drift.py",
+    },
     "collect": {"functions/collect.py", "functions/steps.py"},
     "remediate": {"functions/eradicate.py", "functions/steps.py"},
     "restore": {"functions/restore.py"},

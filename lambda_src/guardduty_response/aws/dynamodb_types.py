@@ -1,18 +1,22 @@
-"""Python values to DynamoDB attribute values and back (AWS DynamoDB API, AttributeValue).
+"""Converts Python values to DynamoDB attribute values and back (DynamoDB API, AttributeValue).
 
-boto3.dynamodb.types does the same, but importing it costs a fifth of the cold start; a test holds
-both against each other.
+boto3.dynamodb.types does the same, but importing it costs a fifth of the cold start; a test
+compares the two.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 Attribute = dict[str, Any]
 
 
 def marshal(value: Any) -> Attribute:
-    """str, int, float, bool, None, list, dict (nested). Raises TypeError for anything else."""
+    """Marshals str, int, float, bool, None, and lists and dicts of these.
+
+    Raises TypeError for anything else.
+    """
     if value is None:
         return {"NULL": True}
     if isinstance(value, bool):
@@ -22,28 +26,31 @@ def marshal(value: Any) -> Attribute:
     if isinstance(value, int | float):
         return {"N": repr(value)}
     if isinstance(value, list | tuple):
-        return {"L": [marshal(item) for item in value]}
+        return {"L": [marshal(member) for member in value]}
     if isinstance(value, dict):
-        return {"M": {str(key): marshal(item) for key, item in value.items()}}
+        return {"M": {str(key): marshal(member) for key, member in value.items()}}
     raise TypeError(f"{type(value).__name__} cannot be stored in the incident table")
 
 
 def unmarshal(attribute: Attribute) -> Any:
+    """Reverses ``marshal``. Numbers with a point or an exponent become float, others int."""
     (kind, value), *_ = attribute.items()
     if kind == "NULL":
         return None
     if kind == "N":
         return float(value) if any(mark in value for mark in ".eE") else int(value)
     if kind == "L":
-        return [unmarshal(item) for item in value]
+        return [unmarshal(member) for member in value]
     if kind == "M":
-        return {key: unmarshal(item) for key, item in value.items()}
+        return {key: unmarshal(member) for key, member in value.items()}
     return value
 
 
-def item(values: dict[str, Any]) -> dict[str, Attribute]:
+def item(values: Mapping[str, Any]) -> dict[str, Attribute]:
+    """Marshals every value of an item."""
     return {key: marshal(value) for key, value in values.items()}
 
 
-def plain(attributes: dict[str, Attribute]) -> dict[str, Any]:
+def plain(attributes: Mapping[str, Attribute]) -> dict[str, Any]:
+    """Unmarshals every value of an item."""
     return {key: unmarshal(value) for key, value in attributes.items()}

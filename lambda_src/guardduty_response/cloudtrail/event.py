@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from guardduty_response.decision import finding
-from guardduty_response.decision.configuration import Config
+from guardduty_response.decision.own_roles import is_own, own_roles
+
+__all__ = ["change", "is_outside_change", "is_own", "own_roles", "parse_change", "request_texts"]
 
 Json = dict[str, Any]
 
@@ -45,24 +47,8 @@ def parse_change(seen: Any) -> Json | None:
     }
 
 
-def own_roles(settings: Config) -> frozenset[str]:
-    """Returns the roles that the response's functions assume, ``account or *:role/path/name``, and
-    no other: a name that is not in use is anybody's to take.
-    """
-    return frozenset(settings.responder["own_roles"])
-
-
-def is_own(arn: object, own: frozenset[str], account: object = None) -> bool:
-    """Says whether ``arn`` is a role of ``own``; ``account``: and in this account."""
-    fields = str(arn).split(":", 5)
-    if len(fields) != 6 or fields[2] != "iam":
-        return False
-    known = not own.isdisjoint((f"*:{fields[5]}", f"{fields[4]}:{fields[5]}"))
-    return known and account in (None, fields[4])
-
-
 def is_outside_change(trail: Json, own: frozenset[str]) -> bool:
-    """Says whether the call succeeded and was made by anybody but the response."""
+    """Whether the call succeeded and was made by anybody but the response."""
     issuer = finding.get(trail, "userIdentity", "sessionContext", "sessionIssuer", "arn")
     return not trail.get("errorCode") and not is_own(issuer, own, trail.get("recipientAccountId"))
 

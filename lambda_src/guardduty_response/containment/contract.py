@@ -1,9 +1,9 @@
-"""The contract between the machine and a playbook: its verbs, each safe to repeat.
+"""Declares the contract between the state machine and a playbook: steps that are safe to repeat.
 
-A playbook is one name in three places: its package here, ``playbooks/<name>/*-policy.json`` (what
-its roles may do: the responder contains, the collector keeps evidence, the restorer undoes, the
-terminator destroys; each is another function with another role) and ``playbooks/<name>/runbook.md``
-(what people do). Adding one touches nothing else.
+A playbook is one name in three places: its package ``guardduty_response/playbooks/<name>``;
+``playbooks/<name>/*-policy.json``, what its roles may do (the responder contains, the collector
+keeps evidence, the restorer undoes, the terminator destroys; each is another function with another
+role); and ``playbooks/<name>/runbook.md``, what people do. Adding a playbook touches nothing else.
 """
 
 from __future__ import annotations
@@ -12,25 +12,36 @@ import importlib
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, TypedDict, cast
 
 from guardduty_response.aws import clients
-from guardduty_response.decision.configuration import Config
+from guardduty_response.decision.configuration import Config, PlaybookOptions
 from guardduty_response.decision.finding import Finding
 from guardduty_response.errors import ConfigError
+from guardduty_response.incident.model import CheckRecord, StoredObject, TargetPayload
 from guardduty_response.incident.repository import IncidentRepository
 from guardduty_response.incident.statuses import Status
 
 Json = dict[str, Any]
 
 
+class StepPayload(TypedDict):
+    """Declares a step's result as the state machine receives it."""
+
+    done: bool
+    wait_seconds: int
+    again: str
+    status: Status | None
+    detail: str
+
+
 @dataclass(frozen=True)
 class Target:
-    """One resource to act on, as discovered by ``plan`` and handed from verb to verb by the machine
-    (small: ids only).
+    """Names a resource to act on, as ``plan`` found it and the state machine hands it on.
 
-    ``scope``: the ids or ARNs that session policies are narrowed to, by kind. ``attach``: set when
-    another incident already works on the resource: contain then does nothing, verify links to it.
+    ``scope``: the IDs or ARNs that session policies are narrowed to, by kind. ``attach``: the
+    incident that already contains the resource, if any; contain then does nothing, and verify links
+    to it. ``verify_only``: containment is only verified.
     """
 
     kind: str
@@ -42,19 +53,20 @@ class Target:
     attach: str = ""
     verify_only: bool = False
 
-    def payload(self) -> Json:
-        return dict(self.__dict__)
+    def payload(self) -> TargetPayload:
+        """Returns the target as the state machine hands it on."""
+        return cast(TargetPayload, dict(self.__dict__))
 
 
 @dataclass(frozen=True)
 class Planned:
-    """A target with what the plan found: ``tags`` and ``principals`` for the guardrails,
-    ``actions`` name -> sentence.
+    """Holds a target and what the plan found about it.
 
-    ``consequences``: what people must know before it is acted on (data that will be lost, say), or
-    empty. ``hand_over``: what another playbook is to answer as an incident of its own: its name ->
-    makes the event (a finding in EventBridge's shape), when it is to be handed over. Raises
-    ResponseError, which says why it cannot.
+    ``tags`` and ``principals`` (ARNs) serve the guardrails. ``actions``: name -> sentence.
+    ``consequences``: what people must know before anything acts (data that will be lost, say), or
+    empty. ``hand_over``: what another playbook has to answer as an incident of its own: the
+    playbook's name -> a function that makes the event (a finding in EventBridge's shape) when it is
+    to be handed over; it raises ResponseError, which says why it cannot.
     """
 
     target: Target
@@ -67,11 +79,10 @@ class Planned:
 
 @dataclass(frozen=True)
 class Check:
-    """One read-back fact. ``fatal``: without it the resource is not contained at all (FAILED rather
-    than PARTIAL).
+    """Holds one fact that verification read.
 
-    ``read``: False when the fact could not be read at all: then it is not ok, and not undone
-    either.
+    ``fatal``: without it the resource is not contained at all (FAILED rather than PARTIAL).
+    ``read``: False when the fact could not be read: it then fails, but is no loss of containment.
     """
 
     name: str
@@ -80,15 +91,18 @@ class Check:
     fatal: bool = False
     read: bool = True
 
+    def record(self) -> CheckRecord:
+        """Returns the check as it is stored."""
+        return cast(CheckRecord, dict(self.__dict__))
+
 
 @dataclass(frozen=True)
 class StepResult:
-    """A verb's answer. Not ``done``: call again in ``wait_seconds``. ``again``: verify asks for
-    ``contain`` once more.
+    """Holds a step's answer.
 
-    ``watched``, of verify: the ids and names that a call undoing this containment would name (kept
-    in the record). ``following``, of a phase after the verdict: the phase that comes next; empty:
-    the usual one.
+    Not ``done``: call again in ``wait_seconds``. ``again``: verify asks for ``contain`` once more.
+    ``watched``, of verify: the IDs and names that a call undoing this containment would name.
+    ``next_step``, of a step after the verdict: the step that comes next; empty: the usual one.
     """
 
     done: bool = True
@@ -99,7 +113,8 @@ class StepResult:
     watched: list[str] = field(default_factory=list)
     next_step: str = ""
 
-    def payload(self) -> Json:
+    def payload(self) -> StepPayload:
+        """Returns the result as the state machine receives it."""
         return {
             "done": self.done,
             "wait_seconds": self.wait_seconds,
@@ -111,8 +126,10 @@ class StepResult:
 
 @dataclass(frozen=True)
 class RestoreResult:
-    """What restore saw in the end. ``done``, ``still_contained``: parts of the before-state; the
-    texts are for people.
+    """Holds what restore verified in the end.
+
+    ``done`` and ``still_contained``: keys of the before-state. ``restored`` and ``not_restored``:
+    sentences for people.
     """
 
     status: Status  # RESTORED, RESTORE_PARTIAL or GONE
@@ -125,23 +142,27 @@ class RestoreResult:
 
 @dataclass
 class Context:
-    """What a verb may use. ``assume(account, region, policy)`` opens the responder role narrowed to
-    ``policy``, with ``role=`` the role that another variable of the environment names.
+    """Holds what a step may use.
+
+    ``assume(account, region, policy)`` opens a session of the responder role, narrowed to
+    ``policy``; ``role=`` names the environment variable of another role. ``put_evidence(name,
+    content)`` stores an object in the evidence bucket.
     """
 
     config: Config
-    options: Json
+    options: PlaybookOptions
     finding: Finding
     incident_id: str
     execution: str
     record: IncidentRepository
     assume: Callable[..., clients.Session]
-    put_evidence: Callable[[str, bytes], Json]  # (name, content) -> {key, sha256, bytes}
+    put_evidence: Callable[[str, bytes], StoredObject]
     attempt: int = 1
 
     def log_action(
         self, target: Target, name: str, status: str, detail: str, request_id: str = ""
     ) -> None:
+        """Writes an entry of the target's action log."""
         self.record.action(
             self.incident_id, target.kind, target.id, name, status, detail, request_id
         )
@@ -155,103 +176,108 @@ def member_session(
     document: Json,
     role: str = "GDR_RESPONDER_ROLE",
 ) -> clients.Session:
-    """A session of this function's member role in the account, narrowed to ``document``;
-    ``role``: the variable naming it.
+    """Opens a session of this function's member role, narrowed to the policy ``document``.
+
+    ``role``: the environment variable that names the role.
     """
     arn = f"arn:{partition}:iam::{account_id}:role/{os.environ[role]}"
     return clients.Session(arn, name, region, document)
 
 
 class Playbook(Protocol):
-    """A playbook's module ``playbook``. Verbs raise botocore errors only for throttling and outages
-    (the machine retries).
+    """Declares a playbook's module ``playbook``.
 
+    Its steps raise botocore errors only for throttling and outages: the state machine retries.
     ``COLLECTS_FIRST = True``: its collector has something to do before containment
-    (Collector.first).
+    (``Collector.first``).
 
-    A module may also have ``culprits(context, target, undone checks, since, seen, watched) ->
-    [change]``: who undid it (breach.change), newest first; ``since`` ISO 8601, ``seen`` the change
-    that was heard of, if any.
+    The module may also have ``find_actors(context, target, failed checks, since, seen, watched)``,
+    which returns the changes (``cloudtrail.event.change``) that undid containment, newest first;
+    ``since`` is an ISO 8601 time, ``seen`` the change that started the recheck, if any.
     """
 
     def plan(self, context: Context) -> list[Planned]:
         """Discovers the targets, read-only. Raises NoTarget, TargetGone, RoleUnavailable."""
 
-    def contain(self, context: Context, target: Target) -> StepResult: ...
+    def contain(self, context: Context, target: Target) -> StepResult:
+        """Contains the target."""
 
-    def verify(self, context: Context, target: Target) -> tuple[StepResult, list[Check]]: ...
+    def verify(self, context: Context, target: Target) -> tuple[StepResult, list[Check]]:
+        """Reads whether the target is contained."""
 
-    def finish(self, context: Context, target: Target) -> StepResult: ...
+    def finish(self, context: Context, target: Target) -> StepResult:
+        """Does what comes after evidence: the playbook's option ``finish``."""
 
 
 class Collector(Protocol):
-    """A playbook's package ``collect``, in the zip of its collector function alone. Answers are
-    polled while not done.
+    """Declares a playbook's package ``evidence``, in the zip of its collector function alone.
+
+    Its steps are polled until they are done.
     """
 
     def first(self, context: Context, target: Target, seconds_left: int) -> StepResult:
-        """Before containment, where switched on. The machine goes on when the deadline passes,
-        whatever this answers.
+        """Collects before containment, where switched on.
+
+        The state machine goes on when the deadline passes, whatever this answers.
         """
 
     def evidence(self, context: Context, target: Target) -> StepResult:
-        """Beside containment, once: starts what takes long and needs nothing of it."""
+        """Starts, beside containment, what takes long and does not depend on it."""
 
     def collect(self, context: Context, target: Target) -> StepResult:
-        """After the verdict: all evidence to its end, and the manifest."""
+        """Collects all evidence after the verdict, and writes the manifest."""
 
 
 class Terminator(Protocol):
-    """A playbook's module ``terminate``, in the zip of its terminate function alone."""
+    """Declares a playbook's module ``terminate``, in the zip of its terminate function alone."""
 
     def terminate(self, context: Context, target: Target) -> StepResult:
-        """Destroys the resource once nothing is lost by it; reads back that it is gone."""
+        """Destroys the resource once nothing is lost by it; verifies that it is gone."""
 
 
 class Eradicator(Protocol):
-    """A playbook's package ``eradicate``, in the zip of its remediate function alone."""
+    """Declares a playbook's package ``eradicate``, in the zip of its remediate function alone."""
 
     def eradicate(self, context: Context, target: Target) -> StepResult:
-        """Undoes what the principal did, in reversible forms; says what is left. Safe to repeat."""
+        """Undoes what the principal did, reversibly; says what is left. Safe to repeat."""
 
 
 class Restorer(Protocol):
-    """A playbook's module ``restore``, in the zip of its restore function alone."""
+    """Declares a playbook's module ``restore``, in the zip of its restore function alone."""
 
     def restore(self, context: Context, target: Target) -> RestoreResult:
-        """Undoes containment from the ledger's before-state and reads back. Safe to repeat.
+        """Undoes containment from the recorded state before it, and verifies. Safe to repeat.
+
         Raises RoleUnavailable.
         """
 
 
-def load_restorer(name: str) -> Restorer:
-    """The playbook's restore. Raises ConfigError when this build has none."""
-    return _load(f"{name}.restore")  # type: ignore[no-any-return]
+def load(name: str) -> Playbook:
+    """Returns the playbook of that name. Raises ConfigError when this build has none."""
+    return cast(Playbook, _load(f"{name}.playbook"))
 
 
 def load_collector(name: str) -> Collector:
-    """The playbook's evidence. Raises ConfigError when this build has none."""
-    return _load(f"{name}.evidence")  # type: ignore[no-any-return]
-
-
-def load_terminator(name: str) -> Terminator:
-    """What destroys the playbook's resource. Raises ConfigError when this build has none."""
-    return _load(f"{name}.terminate")  # type: ignore[no-any-return]
+    """Returns the playbook's collector. Raises ConfigError when this build has none."""
+    return cast(Collector, _load(f"{name}.evidence"))
 
 
 def load_eradicator(name: str) -> Eradicator:
-    """What undoes a principal's actions. Raises ConfigError when this build has none."""
-    return _load(f"{name}.eradicate")  # type: ignore[no-any-return]
+    """Returns the playbook's eradicator. Raises ConfigError when this build has none."""
+    return cast(Eradicator, _load(f"{name}.eradicate"))
 
 
-def load(name: str) -> Playbook:
-    """The module ``playbook`` of the package ``name``. Raises ConfigError when this build has
-    none of that name.
-    """
-    return _load(f"{name}.playbook")  # type: ignore[no-any-return]
+def load_restorer(name: str) -> Restorer:
+    """Returns the playbook's restorer. Raises ConfigError when this build has none."""
+    return cast(Restorer, _load(f"{name}.restore"))
 
 
-def _load(name: str) -> Any:
+def load_terminator(name: str) -> Terminator:
+    """Returns the playbook's terminator. Raises ConfigError when this build has none."""
+    return cast(Terminator, _load(f"{name}.terminate"))
+
+
+def _load(name: str) -> object:
     try:
         return importlib.import_module(f"guardduty_response.playbooks.{name}")
     except ModuleNotFoundError as error:

@@ -51,9 +51,10 @@ class TargetContext:
         )
 
     def read_stored(self, incident_id: str = "") -> Json:
-        return self.context.record.target(
+        stored = self.context.record.target(
             incident_id or self.context.incident_id, self.target.kind, self.id
         )
+        return {**stored}
 
     def before_state(self, item: str) -> Any:
         """Returns how ``item`` was before an earlier attempt changed it; None: not recorded."""

@@ -1,7 +1,7 @@
-"""The configuration document that Terraform wrote: one DynamoDB item, pinned by its SHA-256.
+"""Reads the configuration document that Terraform wrote: one DynamoDB item, pinned by its SHA-256.
 
-The hash travels in the function's environment, so whoever can write the table still cannot change
-the policy.
+The hash is in the function's environment, so write access to the table alone cannot change the
+policy.
 """
 
 from __future__ import annotations
@@ -11,18 +11,97 @@ import json
 import os
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, TypedDict
 
 from guardduty_response.aws import clients
 from guardduty_response.errors import ConfigError
 
-Json = dict[str, Any]
+# Options of one playbook (variable ``playbooks``): only the playbook knows the shape.
+PlaybookOptions = dict[str, Any]
+
+
+class ApprovalTag(TypedDict):
+    """A tag on a resource that turns ``auto`` into ``approve``."""
+
+    key: str
+    value: str
+
+
+class FreezeWindow(TypedDict):
+    """A time range in which nothing is changed without approval (RFC 3339 times)."""
+
+    name: str
+    start: str
+    end: str
+
+
+class CircuitBreaker(TypedDict):
+    """The number of resources that may be contained in ``minutes`` without approval."""
+
+    targets: int
+    minutes: int
+
+
+class Guardrails(TypedDict):
+    """Limits the response (variable ``guardrails``)."""
+
+    exempt_accounts: list[str]
+    exempt_resources: list[str]
+    exempt_principals: list[str]
+    approval_tag: ApprovalTag | None
+    freeze_windows: list[FreezeWindow]
+    circuit_breaker: CircuitBreaker | None
+    management_account_id: str | None
+    approval_timeout_minutes: int
+
+
+class NotificationSettings(TypedDict, total=False):
+    """Links that messages carry (variable ``notifications``)."""
+
+    runbook_url: str | None
+    siem_search_url: str | None
+
+
+class Responder(TypedDict):
+    """Names of roles and profiles in member accounts."""
+
+    role_path: str
+    quarantine_profile: str
+    own_roles: list[str]  # "<account or *>:role/<path>/<name>"
+
+
+class Forensics(TypedDict):
+    """Commands run on an instance, and how long containment waits for them (``forensics``)."""
+
+    when: str  # off, before or after containment
+    deadline_seconds: int
+    deadlines: dict[str, int]  # finding type or glob -> seconds
+    timeout_minutes: int
+    packet_capture_seconds: int
+    memory: dict[str, Any]  # platform -> the tool's settings, or None
+    commands: dict[str, int]  # platform -> number of commands
+
+
+class ForensicsAccount(TypedDict, total=False):
+    """The account that receives copies of snapshots."""
+
+    account_id: str
+    kms_key_arn: str
+    copy_role_name: str | None
+
+
+class EvidenceSettings(TypedDict, total=False):
+    """What is collected from logs, and where copies go (variable ``evidence``)."""
+
+    log_window_minutes: int
+    forensics_account: ForensicsAccount | None
 
 
 @dataclass(frozen=True)
 class Config:
-    """The document's parts (shape: config.tf of the root module). Durations in minutes,
-    severities 0-10.
+    """The configuration document (shape: config.tf of the root module).
+
+    Durations carry their unit in the name; severities are 0 to 10.
     """
 
     sha256: str
@@ -33,28 +112,28 @@ class Config:
     remediations: dict[str, str]
     account_remediations: dict[str, dict[str, str]]
     minimum_severity: dict[str, float]
-    playbooks: dict[str, Json]
-    active_playbooks: list[str]  # those deployed because a switch lets them act
-    guardrails: Json
-    notifications: Json
-    responder: Json
-    forensics: Json
-    evidence: Json
+    playbooks: dict[str, PlaybookOptions]
+    active_playbooks: list[str]  # those that a remediation lets act
+    guardrails: Guardrails
+    notifications: NotificationSettings
+    responder: Responder
+    forensics: Forensics
+    evidence: EvidenceSettings
 
 
 def parse(document: str, expected_sha256: str) -> Config:
-    """Checks the hash and reads the document. Raises ConfigError naming what is wrong."""
-    found = hashlib.sha256(document.encode()).hexdigest()
-    if found != expected_sha256:
+    """Verifies the hash and reads the document. Raises ConfigError, which names what is wrong."""
+    sha256 = hashlib.sha256(document.encode()).hexdigest()
+    if sha256 != expected_sha256:
         raise ConfigError(
-            f"the configuration document in the incident table has SHA-256 {found}, but Terraform"
+            f"the configuration document in the incident table has SHA-256 {sha256}, but Terraform"
             f" wrote {expected_sha256}: somebody changed it outside Terraform. Run terraform apply;"
             " nothing acts until then."
         )
     try:
-        raw: Json = json.loads(document)
+        raw: dict[str, Any] = json.loads(document)
         return Config(
-            sha256=found,
+            sha256=sha256,
             name_prefix=raw["name_prefix"],
             partition=raw["partition"],
             security_account=raw["security_account"],
@@ -78,17 +157,14 @@ def parse(document: str, expected_sha256: str) -> Config:
 
 @lru_cache(maxsize=1)
 def load() -> Config:
-    """The document of this deployment; one read per container. Raises ConfigError."""
-    item = (
-        clients.client("dynamodb")
-        .get_item(
-            TableName=os.environ["GDR_TABLE"], Key={"pk": {"S": "CONFIG"}, "sk": {"S": "CURRENT"}}
-        )
-        .get("Item")
+    """Returns this deployment's configuration, read once per container. Raises ConfigError."""
+    answer = clients.client("dynamodb").get_item(
+        TableName=os.environ["GDR_TABLE"],
+        Key={"pk": {"S": "CONFIG"}, "sk": {"S": "CURRENT"}},
     )
-    if not item:
+    if not answer.get("Item"):
         raise ConfigError(
             "the incident table holds no configuration document (CONFIG/CURRENT): run terraform"
             " apply"
         )
-    return parse(item["document"]["S"], os.environ["GDR_CONFIG_SHA256"])
+    return parse(answer["Item"]["document"]["S"], os.environ["GDR_CONFIG_SHA256"])

@@ -1,7 +1,7 @@
-"""Reads a GuardDuty finding as EventBridge delivers it, and refuses what is none.
+"""Reads a GuardDuty finding as EventBridge delivers it, and refuses anything else.
 
-Traps: archived may be the string "false", the sample flag may hide in a JSON string, accountId may
-be missing, severity may be a string.
+Traps: archived may be the string "false", the sample flag may be inside a JSON string, accountId
+may be missing, severity may be a string.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _REGION = re.compile(r"[a-z]{2,4}(-[a-z]+){1,3}-[0-9]{1,2}")
 
 @dataclass(frozen=True)
 class Finding:
-    """The fields every part of the response needs; ``detail`` is the whole finding."""
+    """Holds the fields that every component needs; ``detail`` is the whole finding."""
 
     id: str
     type: str
@@ -39,11 +39,12 @@ class Finding:
 
     @property
     def incident_id(self) -> str:
-        """The same for every emission of the same finding."""
+        """Returns an ID that every recurrence of the same finding shares."""
         return incident_id(f"{self.account_id}/{self.region}/{self.id}")
 
     @property
     def severity_label(self) -> str:
+        """Returns GuardDuty's name for the severity."""
         for floor, label in ((9.0, "Critical"), (7.0, "High"), (4.0, "Medium")):
             if self.severity >= floor:
                 return label
@@ -51,45 +52,57 @@ class Finding:
 
 
 def incident_id(key: str) -> str:
+    """Returns the incident ID that belongs to ``key``: a finding, or an unreadable event."""
     return "inc-" + hashlib.sha256(key.encode()).hexdigest()[:16]
 
 
-def canonical(event: Any) -> str:
-    """The event as stable JSON: what is stored as evidence and what an id is made of when the
-    finding has none.
+def canonical(event: object) -> str:
+    """Returns the event as stable JSON.
+
+    This is what is stored as evidence, and what an ID is made of when the finding has none.
     """
     return json.dumps(event, sort_keys=True, separators=(",", ":"), default=str)
 
 
 def get(node: Any, *path: str | int) -> Any:
-    """``node[path…]`` or None where a step is missing, null or of another type."""
-    for step in path:
-        if isinstance(step, int):
-            node = node[step] if isinstance(node, list) and -len(node) <= step < len(node) else None
+    """Returns ``node[path…]``, or None where something is missing, null or of another type."""
+    for key in path:
+        if isinstance(key, int):
+            in_range = isinstance(node, list) and -len(node) <= key < len(node)
+            node = node[key] if in_range else None
         else:
-            node = node.get(step) if isinstance(node, dict) else None
+            node = node.get(key) if isinstance(node, dict) else None
     return node
 
 
 def text(value: Any, limit: int = 1000) -> str:
-    """One printable line of at most ``limit`` characters; "" for anything but a string (a sender
-    chooses what stands here).
+    """Returns a printable line of at most ``limit`` characters; "" for anything but a string.
+
+    Senders choose what these fields contain.
     """
-    return (
-        "".join(c if c.isprintable() else " " for c in value[:limit]).strip()
-        if isinstance(value, str)
-        else ""
-    )
+    if not isinstance(value, str):
+        return ""
+    printable = (c if c.isprintable() else " " for c in value[:limit])
+    return "".join(printable).strip()
+
+
+def parse_json(value: str | None) -> Any:
+    """Returns what a JSON text holds, or None when it is empty or no JSON."""
+    try:
+        return json.loads(value or "null")
+    except ValueError:
+        return None
 
 
 def _arn_field(arn: str, index: int) -> str:
-    parts = arn.split(":")
-    return parts[index] if len(parts) > index else ""
+    fields = arn.split(":")
+    return fields[index] if len(fields) > index else ""
 
 
 def is_sample(detail: Json) -> bool:
-    """True for CreateSampleFindings output: ``additionalInfo.sample`` or the same inside
-    ``additionalInfo.value``.
+    """Recognises CreateSampleFindings output.
+
+    The flag is ``additionalInfo.sample``, or the same inside the JSON ``additionalInfo.value``.
     """
     info = get(detail, "service", "additionalInfo")
     if get(info, "sample") in (True, "true"):
@@ -100,26 +113,41 @@ def is_sample(detail: Json) -> bool:
         return False
 
 
+def _severity(detail: Json) -> float:
+    """Returns the severity. Raises MalformedFinding when it is not a number from 0 to 10."""
+    try:
+        severity = float(detail.get("severity"))  # type: ignore[arg-type]
+    except (TypeError, ValueError, OverflowError):
+        severity = -1.0
+    if not 0 <= severity <= 10:  # also NaN
+        raise MalformedFinding(
+            f"finding {text(detail.get('id'))} has severity {detail.get('severity')!r:.200}, not a"
+            " number from 0 to 10: no mode can be chosen; look at it in the GuardDuty console"
+        )
+    return severity
+
+
 def parse(event: Any) -> Finding:
-    """Reads an EventBridge event. Raises NotAFinding (another service's event) or
-    MalformedFinding (what is missing).
+    """Reads an EventBridge event.
+
+    Raises NotAFinding (another service's event) or MalformedFinding (which names what is missing).
     """
     if not isinstance(event, dict):
         raise NotAFinding(
             f"expected an EventBridge event (a JSON object), got {type(event).__name__}"
         )
-    source, kind = event.get("source"), event.get("detail-type")
-    if source != "aws.guardduty" or kind != "GuardDuty Finding":
+    source, detail_type = event.get("source"), event.get("detail-type")
+    if source != "aws.guardduty" or detail_type != "GuardDuty Finding":
         raise NotAFinding(
-            f"source {source!r:.200} with detail-type {kind!r:.200} is not a GuardDuty finding;"
-            " nothing was done"
+            f"source {source!r:.200} with detail-type {detail_type!r:.200} is not a GuardDuty"
+            " finding; nothing was done"
         )
     detail = event.get("detail")
     if not isinstance(detail, dict):
         raise MalformedFinding("the event has no detail: the finding itself is missing")
     arn = text(detail.get("arn"))
-    # Never the envelope's: that is where the event came through, the administrator's account for a
-    # member's finding, and a resource looked for there would be called gone.
+    # Never the envelope's account: for a member's finding that is the administrator's, and a
+    # resource that is looked for there would be reported as gone.
     account = text(detail.get("accountId")) or _arn_field(arn, 4)
     region = text(detail.get("region")) or _arn_field(arn, 3)
     required = {
@@ -135,15 +163,6 @@ def parse(event: Any) -> Finding:
             f" {detail.get('id')!r:.200}, accountId {account!r:.200}, region {region!r:.200}):"
             " nothing can be decided; look at it in the GuardDuty console"
         )
-    try:
-        severity = float(detail.get("severity"))  # type: ignore[arg-type]
-    except (TypeError, ValueError, OverflowError):
-        severity = -1.0
-    if not 0 <= severity <= 10:  # also NaN
-        raise MalformedFinding(
-            f"finding {required['id']} has severity {detail.get('severity')!r:.200}, not a number"
-            " from 0 to 10: no mode can be chosen; look at it in the GuardDuty console"
-        )
     count = get(detail, "service", "count")
     return Finding(
         id=required["id"],
@@ -151,7 +170,7 @@ def parse(event: Any) -> Finding:
         account_id=account,
         region=region,
         partition=text(detail.get("partition")) or _arn_field(arn, 1) or "aws",
-        severity=severity,
+        severity=_severity(detail),
         title=text(detail.get("title")) or required["type"],
         resource_type=text(get(detail, "resource", "resourceType")),
         sample=is_sample(detail),
@@ -162,38 +181,34 @@ def parse(event: Any) -> Finding:
 
 
 def playbook_for(finding: Finding) -> tuple[str | None, str]:
-    """(playbook, why): from the resource and its role in the activity, never from the finding
-    type's prefix.
+    """Returns the playbook that answers the finding (or None), and why.
 
-    GuardDuty says TARGET for most findings, so the role alone decides nothing: only inbound network
-    activity (a port probe, a brute-force attempt) makes the instance a victim, and isolating a
-    victim serves the attacker.
+    The resource and its role in the activity decide, never the finding type's prefix. GuardDuty
+    gives TARGET for most findings, so the role alone decides nothing: only inbound network activity
+    (a port probe, a brute-force attempt) makes the instance a victim, and isolating a victim serves
+    the attacker.
     """
     if finding.resource_type == "AccessKey":
-        return _of_credential(finding)
+        return _playbook_for_credential(finding)
     if finding.resource_type != "Instance":
         return None, f"no playbook answers resource type {finding.resource_type or 'unknown'} yet"
     service = finding.detail.get("service")
-    action = get(service, "action", "actionType")
-    inbound = action == "PORT_PROBE" or (
-        action == "NETWORK_CONNECTION"
-        and get(service, "action", "networkConnectionAction", "connectionDirection") == "INBOUND"
+    direction = get(service, "action", "networkConnectionAction", "connectionDirection")
+    action_type = get(service, "action", "actionType")
+    inbound = action_type == "PORT_PROBE" or (
+        action_type == "NETWORK_CONNECTION" and direction == "INBOUND"
     )
     if inbound and get(service, "resourceRole") == "TARGET":
-        return (
-            None,
-            (
-                "the instance is the target of this inbound activity, not its actor; isolating it"
-                " would serve the attacker"
-            ),
+        why = (
+            "the instance is the target of this inbound activity, not its actor; isolating it would"
+            " serve the attacker"
         )
+        return None, why
     return "ec2_instance", "an EC2 instance is the actor or the infected host"
 
 
-def _of_credential(finding: Finding) -> tuple[str | None, str]:
-    """A bucket's findings name a credential too (Policy:S3/*, Stealth:S3/*): what is wrong there
-    is the bucket.
-    """
+def _playbook_for_credential(finding: Finding) -> tuple[str | None, str]:
+    """Sorts out findings about a bucket: they name a credential too (Policy:S3/*, Stealth:S3/*)."""
     buckets = get(finding.detail, "resource", "s3BucketDetails")
     if isinstance(buckets, list) and buckets:
         return None, "the finding is about a bucket's configuration; no playbook answers that yet"

@@ -1,28 +1,36 @@
-"""What stands between a decision and its execution. Guardrails can only make an answer milder,
-never sharper.
+"""Applies what stands between a decision and its execution. Guardrails only make an answer milder.
 
-Exemptions come from Terraform alone; a tag on the resource can at most turn ``auto`` into
-``approve`` (an attacker can tag too).
+Exemptions come from Terraform alone. A tag on the resource can at most turn ``auto`` into
+``approve``: an attacker can tag too.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
+from typing import TypedDict
 
-from guardduty_response.cloudtrail import event as cloudtrail_event
-from guardduty_response.decision.configuration import Config
+from guardduty_response.decision.configuration import Config, FreezeWindow
+from guardduty_response.decision.own_roles import is_own, own_roles
 from guardduty_response.decision.policy import matches
 from guardduty_response.incident.repository import IncidentRepository
 
-Json = dict[str, Any]
+
+class GuardedTarget(TypedDict, total=False):
+    """Describes a target for the guardrails; ``principals`` are the ARNs it involves."""
+
+    id: str
+    arn: str
+    tags: dict[str, str]
+    principals: list[str]
 
 
 @dataclass
 class Ruling:
-    """``mode`` after the guardrails and why; ``skip`` set: nothing may act and this sentence says
-    so; ``alarm``: nothing can, and people must.
+    """Holds the mode after the guardrails, and why.
+
+    ``skip``: nothing may act, and this sentence says why. ``alarm``: nothing can act, and people
+    must.
     """
 
     mode: str
@@ -35,23 +43,26 @@ def _parse_time(text: str) -> datetime:
     return datetime.fromisoformat(text.replace("Z", "+00:00"))
 
 
-def in_freeze(windows: list[Json], at: datetime) -> str | None:
-    """The name of the freeze window that ``at`` (UTC) lies in."""
+def in_freeze(windows: list[FreezeWindow], at: datetime) -> str | None:
+    """Returns the name of the freeze window that ``at`` (UTC) lies in, or None."""
     for window in windows:
         if _parse_time(window["start"]) <= at < _parse_time(window["end"]):
-            return str(window["name"])
+            return window["name"]
     return None
 
 
-def _exempt(config: Config, account_id: str, targets: list[Json]) -> str | None:
-    rails = config.guardrails
-    if account_id in rails["exempt_accounts"]:
+def _reason_to_skip(config: Config, account_id: str, targets: list[GuardedTarget]) -> str | None:
+    """Returns why nothing may act: a pause, or an exempt account, resource or principal."""
+    guardrails = config.guardrails
+    if config.paused:
+        return "the response is paused (paused = true): nothing was changed; unpause with Terraform"
+    if account_id in guardrails["exempt_accounts"]:
         return f"account {account_id} is exempt (guardrails.exempt_accounts)"
     for target in targets:
-        for pattern in rails["exempt_resources"]:
+        for pattern in guardrails["exempt_resources"]:
             if matches(pattern, target["arn"]) or matches(pattern, target["id"]):
                 return f"{target['id']} is exempt (guardrails.exempt_resources: {pattern})"
-        for pattern in rails["exempt_principals"]:
+        for pattern in guardrails["exempt_principals"]:
             for principal in target.get("principals", []):
                 if matches(pattern, principal):
                     return (
@@ -61,83 +72,88 @@ def _exempt(config: Config, account_id: str, targets: list[Json]) -> str | None:
     return None
 
 
-def _abused(config: Config, account_id: str, targets: list[Json]) -> str | None:
-    """Says so when the response itself is what a target names. Nobody is spared in silence: its
-    credentials may be stolen.
+def _own_role_involved(config: Config, account_id: str, targets: list[GuardedTarget]) -> str | None:
+    """Returns an alarm when a target is a role of the response itself, or None.
 
-    Member roles by what they are exactly: anybody may give a role of theirs our prefix. In the
-    security account by the prefix: who makes roles there holds the response anyway.
+    Its credentials may be stolen, so it is not left alone in silence. Roles in member accounts are
+    recognised by their exact names: anybody may give a role our prefix. In the security account the
+    prefix is enough: whoever creates roles there controls the response anyway.
     """
-    own, prefix = (
-        cloudtrail_event.own_roles(config),
-        f":role{config.responder['role_path']}{config.name_prefix}-",
-    )
-    for principal in [one for target in targets for one in target.get("principals", [])]:
-        if cloudtrail_event.is_own(principal, own) or (
-            account_id == config.security_account and prefix in principal
-        ):
+    own = own_roles(config)
+    prefix = f":role{config.responder['role_path']}{config.name_prefix}-"
+    principals = [principal for target in targets for principal in target.get("principals", [])]
+    for principal in principals:
+        in_security_account = account_id == config.security_account and prefix in principal
+        if in_security_account or is_own(principal, own):
             return (
                 f"{principal} is a role of the response itself, and its own policies let it change"
-                " none of these. Only its functions have a reason to be that role: who assumed it"
-                " stands in CloudTrail (AssumeRole). If it was not a function: paused = true, and"
-                " revoke the role's active sessions (IAM console)"
+                " none of these. Only its functions have a reason to use that role: CloudTrail"
+                " (AssumeRole) shows who assumed it. If it was not a function: set paused = true,"
+                " and revoke the role's active sessions (IAM console)"
             )
     return None
 
 
-def judge(
+def _reasons_to_ask(
+    config: Config,
+    record: IncidentRepository,
+    playbook: str,
+    targets: list[GuardedTarget],
+    at: datetime,
+) -> list[str]:
+    """Returns why a person decides: a tag, a freeze window, or too many resources."""
+    guardrails = config.guardrails
+    reasons = []
+    tag = guardrails["approval_tag"]
+    for target in targets:
+        if tag and target.get("tags", {}).get(tag["key"]) == tag["value"]:
+            reasons.append(
+                f"{target['id']} carries the tag {tag['key']}={tag['value']}; CloudTrail CreateTags"
+                " says who set it"
+            )
+    freeze_window = in_freeze(guardrails["freeze_windows"], at)
+    if freeze_window:
+        reasons.append(f"the freeze window '{freeze_window}' is in force")
+    breaker = guardrails["circuit_breaker"]
+    if breaker and targets:
+        minutes = int(breaker["minutes"])
+        arns = [target["arn"] for target in targets]
+        count = record.circuit_breaker.count_targets(playbook, arns, minutes)
+        if count > breaker["targets"]:
+            reasons.append(
+                f"{count} resources in {minutes} minutes exceed the circuit breaker's"
+                f" {breaker['targets']}: a person decides, in case the findings are wrong"
+            )
+    return reasons
+
+
+def apply(
     config: Config,
     record: IncidentRepository,
     mode: str,
     playbook: str,
     account_id: str,
-    targets: list[Json],
+    targets: list[GuardedTarget],
     at: datetime | None = None,
 ) -> Ruling:
-    """``mode``: the policy's acting mode. ``targets``: {id, arn, tags?, principals?}. Counts
-    them for the circuit breaker.
+    """Returns the mode after the guardrails; ``mode`` is the policy's acting mode.
+
+    Counts the targets for the circuit breaker. ``at``: the time to compare freeze windows with,
+    now unless given.
     """
-    ruling, rails = Ruling(mode), config.guardrails
-    if config.paused:
-        ruling.skip = (
-            "the response is paused (paused = true): nothing was changed; unpause with Terraform"
-        )
-        return ruling
-    ruling.skip = _exempt(config, account_id, targets)
-    if not ruling.skip:
-        ruling.alarm = _abused(config, account_id, targets)
-    if ruling.skip or ruling.alarm:
-        return ruling
-    if account_id == rails["management_account_id"]:
-        ruling.skip = (
-            f"account {account_id} is the organization's management account: people are told,"
+    if skip := _reason_to_skip(config, account_id, targets):
+        return Ruling(mode, skip=skip)
+    if alarm := _own_role_involved(config, account_id, targets):
+        return Ruling(mode, alarm=alarm)
+    if account_id == config.guardrails["management_account_id"]:
+        skip = (
+            f"account {account_id} is the organization's management account: people are notified,"
             " nothing acts there"
         )
-        return ruling
+        return Ruling(mode, skip=skip)
     if mode != "auto":
-        return ruling
-    asks = []
-    tag = rails["approval_tag"]
-    for target in targets:
-        if tag and target.get("tags", {}).get(tag["key"]) == tag["value"]:
-            asks.append(
-                f"{target['id']} carries the tag {tag['key']}={tag['value']}; CloudTrail CreateTags"
-                " says who set it"
-            )
-    frozen = in_freeze(rails["freeze_windows"], at or datetime.now(UTC))
-    if frozen:
-        asks.append(f"the freeze window '{frozen}' is in force")
-    breaker = rails["circuit_breaker"]
-    if breaker and targets:
-        count = record.count_targets(
-            playbook, [target["arn"] for target in targets], int(breaker["minutes"])
-        )
-        if count > breaker["targets"]:
-            asks.append(
-                f"{count} resources in {breaker['minutes']} minutes exceed the circuit breaker's"
-                f" {breaker['targets']}: a person decides, in case the findings are wrong"
-            )
-    if asks:
-        ruling.mode = "approve"
-        ruling.reasons = [f"auto became approve: {ask}" for ask in asks]
-    return ruling
+        return Ruling(mode)
+    reasons = _reasons_to_ask(config, record, playbook, targets, at or datetime.now(UTC))
+    if not reasons:
+        return Ruling(mode)
+    return Ruling("approve", [f"auto became approve: {reason}" for reason in reasons])

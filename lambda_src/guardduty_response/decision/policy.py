@@ -1,8 +1,7 @@
-"""Which mode answers a finding: the same rules as the module's ``effective_policy`` output (a
-parity test compares).
+"""Decides which mode answers a finding, by the rules of the module's ``effective_policy`` output.
 
-Precedence: account exact > account glob > global exact > global glob; among globs the most literal
-characters win.
+A parity test compares the two. Precedence: account exact > account glob > global exact > global
+glob; among globs the one with most literal characters wins.
 """
 
 from __future__ import annotations
@@ -15,61 +14,57 @@ from typing import TypeVar
 
 from guardduty_response.decision.configuration import Config
 
-T = TypeVar("T")
+Value = TypeVar("Value")
 MODES = ("off", "notify", "dry_run", "approve", "auto")  # from mildest to sharpest
 ACTING = frozenset({"dry_run", "approve", "auto"})
 
 
 @dataclass(frozen=True)
 class Decision:
-    """``mode`` and how it came about: ``key`` is the map key that decided (None: the default),
-    ``scope`` where it stands.
+    """Holds a mode and how it came about.
+
+    ``key``: the key of the remediation that decided, None for the default. ``scope``: where that
+    remediation is (account, global or default).
     """
 
     mode: str
     key: str | None
-    scope: str  # "account" | "global" | "default"
+    scope: str
     reasons: list[str] = field(default_factory=list)
 
 
 def milder(mode: str) -> str:
+    """Returns the next milder mode; ``off`` stays."""
     return MODES[max(0, MODES.index(mode) - 1)]
 
 
 @lru_cache(maxsize=4096)
 def _regex(glob: str) -> re.Pattern[str]:
-    return re.compile(".*".join(re.escape(part) for part in glob.split("*")), re.DOTALL)
+    literals = [re.escape(literal) for literal in glob.split("*")]
+    return re.compile(".*".join(literals), re.DOTALL)
 
 
 def matches(glob: str, text: str) -> bool:
-    """``*`` stands for any run of characters, also none; everything else is literal and
-    case-sensitive.
-    """
+    """Tells whether ``text`` matches: ``*`` is any run of characters, all else is literal."""
     return _regex(glob).fullmatch(text) is not None
 
 
-def _deciding(
-    entries: Mapping[str, T], finding_type: str, mildness: Callable[[T], float]
+def _deciding_key(
+    entries: Mapping[str, Value], finding_type: str, mildness: Callable[[Value], float]
 ) -> str | None:
-    """The key that decides: the type itself, else the glob with the most literal characters,
-    else the milder entry.
+    """Returns the key that decides: the type itself, else the glob with most literal characters.
+
+    Of equally literal globs the one with the milder value decides.
     """
-    hits = [
+    matching = [
         key for key in entries if key == finding_type or ("*" in key and matches(key, finding_type))
     ]
 
     def order(key: str) -> tuple[bool, int, float, str]:
-        return key != finding_type, -len(key.replace("*", "")), mildness(entries[key]), key
+        literal_characters = len(key.replace("*", ""))
+        return key != finding_type, -literal_characters, mildness(entries[key]), key
 
-    return min(hits, key=order, default=None)
-
-
-def _best(remediations: dict[str, str], finding_type: str) -> tuple[str, str] | None:
-    """(mode, key) of the deciding entry. Equally literal globs: the milder mode (the plan
-    refuses such ties).
-    """
-    key = _deciding(remediations, finding_type, MODES.index)
-    return None if key is None else (remediations[key], key)
+    return min(matching, key=order, default=None)
 
 
 def decide(
@@ -80,40 +75,40 @@ def decide(
     playbook: str | None,
     why: str,
 ) -> Decision:
-    """The mode for one finding. ``playbook``/``why`` as from ``finding.playbook_for``; severity
-    0-10.
+    """Returns the mode for a finding.
+
+    ``playbook`` and ``why`` are as ``finding.playbook_for`` returns them; severity is 0 to 10.
     """
-    scope, found = "account", _best(config.account_remediations.get(account_id, {}), finding_type)
-    if found is None:
-        scope, found = "global", _best(config.remediations, finding_type)
-    if found is None:
-        return Decision(
-            "notify", None, "default", ["no remediation names this finding type: notify"]
-        )
-    mode, key = found
+    scope, remediations = "account", config.account_remediations.get(account_id, {})
+    key = _deciding_key(remediations, finding_type, MODES.index)
+    if key is None:
+        scope, remediations = "global", config.remediations
+        key = _deciding_key(remediations, finding_type, MODES.index)
+    if key is None:
+        reason = "no remediation names this finding type: notify"
+        return Decision("notify", None, "default", [reason])
+    mode = remediations[key]
     reasons = [f"{scope} remediation '{key}' = {mode}"]
     while mode != "off" and severity < config.minimum_severity.get(mode, 0.0):
-        reasons.append(
-            f"severity {severity:g} is below the minimum {config.minimum_severity[mode]:g} for"
-            f" {mode}"
-        )
+        minimum = config.minimum_severity[mode]
+        reasons.append(f"severity {severity:g} is below the minimum {minimum:g} for {mode}")
         mode = milder(mode)
     if mode in ACTING and playbook not in config.active_playbooks:
-        reasons.append(
-            f"{mode} became notify:"
-            f" {why if playbook is None else f'playbook {playbook} is not switched on anywhere'}"
-        )
+        if playbook is not None:
+            why = f"playbook {playbook} is not switched on anywhere"
+        reasons.append(f"{mode} became notify: {why}")
         mode = "notify"
     return Decision(mode, key, scope, reasons)
 
 
 def collect_first_seconds(config: Config, finding_type: str) -> int:
-    """How long containment may wait for forensics at most; 0: it does not wait. Equally literal
-    globs: the shorter.
+    """Returns how long containment may wait for forensics; 0: it does not wait.
+
+    Of equally literal globs the shorter deadline counts.
     """
     forensics = config.forensics
     if forensics["when"] != "before":
         return 0
-    deadlines: dict[str, float] = forensics["deadlines"]
-    key = _deciding(deadlines, finding_type, float)
+    deadlines = forensics["deadlines"]
+    key = _deciding_key(deadlines, finding_type, float)
     return int(forensics["deadline_seconds"] if key is None else deadlines[key])

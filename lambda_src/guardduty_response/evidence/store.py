@@ -1,6 +1,4 @@
-"""Evidence in S3: ``incidents/<incident id>/<name>``, hashed before it leaves, never read back
-into a message.
-"""
+"""Stores evidence in S3 under ``incidents/<incident id>/<name>``, hashed before it is sent."""
 
 from __future__ import annotations
 
@@ -12,11 +10,10 @@ from typing import Any
 from guardduty_response.aws import clients
 from guardduty_response.decision.finding import canonical
 from guardduty_response.errors import MalformedFinding
+from guardduty_response.incident.model import StoredObject
 
-Json = dict[str, Any]
-
-
-TYPES = {
+_PREFIX = "incidents/"
+_CONTENT_TYPES = {
     "html": "text/html; charset=utf-8",
     "gz": "application/gzip",
     "jpg": "image/jpeg",
@@ -24,41 +21,44 @@ TYPES = {
 }
 
 
-def put(incident_id: str, name: str, content: bytes) -> Json:
-    """Stores ``content``; returns {key, sha256 (hex), bytes, version}. S3 checks the same hash on
-    arrival.
+def put(incident_id: str, name: str, content: bytes) -> StoredObject:
+    """Stores ``content``; returns its key, SHA-256, size and, in a versioned bucket, version.
 
-    ``version``: what to ask for when a later containment of the same incident has written the key
-    again.
+    S3 checks the same hash on arrival. The version is what to ask for when a later containment of
+    the same incident has written the key again.
     """
     digest = hashlib.sha256(content)
-    key = f"incidents/{incident_id}/{name}"
-    kind = TYPES.get(name.rsplit(".", 1)[-1], "application/json")
-    got = clients.client("s3").put_object(
+    key = f"{_PREFIX}{incident_id}/{name}"
+    extension = name.rsplit(".", 1)[-1]
+    answer = clients.client("s3").put_object(
         Bucket=os.environ["GDR_BUCKET"],
         Key=key,
         Body=content,
-        ContentType=kind,
+        ContentType=_CONTENT_TYPES.get(extension, "application/json"),
         ChecksumAlgorithm="SHA256",
     )
-    stored: Json = {"key": key, "sha256": digest.hexdigest(), "bytes": len(content)}
-    return {**stored, "version": got["VersionId"]} if got.get("VersionId") else stored
+    stored: StoredObject = {"key": key, "sha256": digest.hexdigest(), "bytes": len(content)}
+    if answer.get("VersionId"):
+        stored["version"] = answer["VersionId"]
+    return stored
 
 
-def put_event(incident_id: str, event: Any) -> Json:
-    """The event as delivered; each distinct emission keeps its own object."""
+def put_event(incident_id: str, event: object) -> StoredObject:
+    """Stores the event as delivered; each distinct recurrence keeps an object of its own."""
     content = canonical(event).encode()
-    return put(incident_id, f"finding-{hashlib.sha256(content).hexdigest()[:12]}.json", content)
+    digest = hashlib.sha256(content).hexdigest()
+    return put(incident_id, f"finding-{digest[:12]}.json", content)
 
 
 def get_event(key: str) -> Any:
-    """The event stored under ``key``. Raises MalformedFinding when the key lies outside
-    ``incidents/`` or holds no JSON.
+    """Returns the event stored under ``key``.
+
+    Raises MalformedFinding when the key lies outside ``incidents/`` or holds no JSON.
     """
-    if not key.startswith("incidents/"):
+    if not key.startswith(_PREFIX):
         raise MalformedFinding(f"'{key}' is not a key of this deployment's evidence (incidents/…)")
-    body = clients.client("s3").get_object(Bucket=os.environ["GDR_BUCKET"], Key=key)["Body"].read()
+    answer = clients.client("s3").get_object(Bucket=os.environ["GDR_BUCKET"], Key=key)
     try:
-        return json.loads(body)
+        return json.loads(answer["Body"].read())
     except ValueError as error:
         raise MalformedFinding(f"the stored event {key} is not JSON: {error}") from error

@@ -1,74 +1,58 @@
-"""The collector function: forensics and evidence of one playbook. It can assume only its own
-collector role.
+"""The collector function: forensics and evidence of one playbook.
+
+It can assume only its own collector role.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 from functools import partial
 
 from guardduty_response.containment.contract import (
-    Context,
-    Json,
+    StepPayload,
     StepResult,
     Target,
     load_collector,
 )
 from guardduty_response.decision import configuration
-from guardduty_response.errors import ResponseError
 from guardduty_response.functions import runtime, steps
 
+# The playbook's option ``finish`` -> the step that follows collection.
+_NEXT_STEPS = {"none": "close", "terminate": "terminate"}
 
-def _for_one(event: Json, work: Callable[[Context, Target], StepResult]) -> Json:
-    """One target's step, unless another incident contained the resource or containment is only
-    read back.
+
+def _run(event: runtime.Payload, step: steps.TargetStep) -> StepPayload:
+    """Runs a step for one target.
+
+    Evidence belongs to the incident that contains the resource, and rechecks collect none.
     """
     context, target = steps.make_context(event), Target(**event["target"])
     if target.attach or target.verify_only:
-        return StepResult(
-            detail="evidence belongs to the incident that contained the resource"
-        ).payload()
+        detail = "evidence belongs to the incident that contained the resource"
+        return StepResult(detail=detail).payload()
     steps.renew(context, target)
-    return work(context, target).payload()
+    return step(context, target).payload()
 
 
-def _first(event: Json) -> Json:
-    """Before containment, under the machine's deadline: containment goes on when it passes,
-    whatever is answered here.
-    """
+def _first(event: runtime.Payload) -> StepPayload:
+    """Collects before containment, which starts at the deadline whatever is answered here."""
     collector = load_collector(os.environ["GDR_PLAYBOOK"])
-    return _for_one(event, partial(collector.first, seconds_left=int(event["seconds_left"])))
+    return _run(event, partial(collector.first, seconds_left=int(event["seconds_left"])))
 
 
-def _evidence(event: Json) -> Json:
-    """Beside containment: starts what takes long and needs nothing of it."""
-    return _for_one(event, load_collector(os.environ["GDR_PLAYBOOK"]).evidence)
+def _evidence(event: runtime.Payload) -> StepPayload:
+    """Starts, beside containment, what takes long and does not depend on it."""
+    return _run(event, load_collector(os.environ["GDR_PLAYBOOK"]).evidence)
 
 
-def _collect(event: Json) -> Json:
-    """After the verdict: everything to its end. What comes then is the playbook's option
-    ``finish``.
-    """
-    finish = configuration.load().playbooks[os.environ["GDR_PLAYBOOK"]].get("finish", "")
-    return steps.phase(
-        event,
-        load_collector(os.environ["GDR_PLAYBOOK"]).collect,
-        {"none": "close", "terminate": "terminate"}.get(finish, "finish"),
-    )
+def _collect(event: runtime.Payload) -> steps.PhaseAnswer:
+    """Collects all evidence after the verdict."""
+    playbook = os.environ["GDR_PLAYBOOK"]
+    finish = configuration.load().playbooks[playbook].get("finish", "")
+    next_step = _NEXT_STEPS.get(finish, "finish")
+    return steps.phase(event, load_collector(playbook).collect, next_step)
 
 
-VERBS = {"first": _first, "evidence": _evidence, "collect": _collect}
-
-
-def _work(event: Json) -> Json:
-    verb = VERBS.get(event.get("verb", ""))
-    if verb is None:
-        raise ResponseError(
-            f"the collector function knows no verb {event.get('verb')!r}; it knows"
-            f" {', '.join(VERBS)}"
-        )
-    return verb(event)
-
-
-handler = runtime.entry(_work)
+handler = runtime.dispatch(
+    "collector", {"first": _first, "evidence": _evidence, "collect": _collect}
+)

@@ -1,233 +1,44 @@
-"""The incident function: opens, tells, judges and closes incidents. It can assume no role and
-change no resource.
+"""The incident function: opens incidents, notifies people, records verdicts and closes.
+
+It can assume no role and change no resource.
 """
 
 from __future__ import annotations
 
-import os
-from typing import Any
-
-from guardduty_response.decision import configuration, finding, policy
-from guardduty_response.errors import (
-    IllegalTransition,
-    MalformedFinding,
-    NotAFinding,
-    ResponseError,
-)
+from guardduty_response.decision import configuration
 from guardduty_response.evidence import store as evidence_store
-from guardduty_response.functions import runtime
-from guardduty_response.incident import notifications, report
-from guardduty_response.incident.repository import IncidentRepository, Opened
-from guardduty_response.incident.statuses import (
-    ESCALATE,
-    HELD,
-    IN_PROGRESS,
-    Event,
-    OnFinding,
-    Status,
-    combine,
-)
+from guardduty_response.functions import intake, runtime
+from guardduty_response.functions.intake import incidents
+from guardduty_response.functions.runtime import Answer, Payload
+from guardduty_response.incident import commands, notifications, outcome, report, summary
+from guardduty_response.incident.model import IncidentRecord, TargetPayload, TargetRecord
+from guardduty_response.incident.repository import IncidentRepository
+from guardduty_response.incident.statuses import ESCALATE, IN_PROGRESS, Event, Status
 from guardduty_response.monitoring import recheck
 
-Json = dict[str, Any]
 
-
-def _record() -> IncidentRepository:
-    return IncidentRepository(os.environ["GDR_TABLE"])
-
-
-# -- a finding arrives -----------------------------------------------------------------------------
-
-
-def _stored(event: Any) -> Any:
-    """The event itself, or the one a pointer names (a finding larger than the machine's payload
-    limit).
-    """
-    key = finding.get(event, "finding_key")
-    if not isinstance(key, str):
-        return event
-    try:
-        return evidence_store.get_event(key)
-    except MalformedFinding as error:
-        return {"finding_key": key, "error": str(error)}  # no finding: recorded and told as such
-
-
-def _nothing(incident_id: str = "", why: str = "") -> Json:
-    return {
-        "incident_id": incident_id,
-        "playbook": "",
-        "verify_only": False,
-        "next": "done",
-        "why": why,
-    }
-
-
-def _meta(
-    seen: finding.Finding, decided: policy.Decision, playbook: str | None, execution: str, sha: str
-) -> Json:
-    return {
-        "incident_id": seen.incident_id,
-        "finding_id": seen.id,
-        "finding_type": seen.type,
-        "account_id": seen.account_id,
-        "region": seen.region,
-        "severity": seen.severity,
-        "title": seen.title[:500],
-        "resource_type": seen.resource_type,
-        "sample": seen.sample,
-        "mode": decided.mode,
-        "reasons": decided.reasons,
-        "playbook": playbook or "",
-        "execution": execution,
-        "config_sha256": sha,
-    }
-
-
-def _decide(
-    event: Any,
-) -> tuple[finding.Finding, policy.Decision, str | None, configuration.Config]:
-    settings, seen = configuration.load(), finding.parse(event)
-    playbook, why = finding.playbook_for(seen)
-    return (
-        seen,
-        policy.decide(settings, seen.type, seen.account_id, seen.severity, playbook, why),
-        playbook,
-        settings,
-    )
-
-
-def _unreadable(event: Any, execution: str, why: str) -> Json:
-    """Keeps and tells what could not be read: nothing ends in silence. Once per distinct event."""
-    detail = finding.get(event, "detail")
-    incident_id = finding.incident_id(finding.canonical(event))
-    stored = evidence_store.put_event(incident_id, event)
-    meta = {
-        "incident_id": incident_id,
-        "finding_id": finding.text(finding.get(detail, "id")),
-        "finding_type": finding.text(finding.get(detail, "type")) or "unreadable",
-        "severity": 0,
-        "account_id": finding.text(
-            finding.get(detail, "accountId") or finding.get(event, "account")
-        ),
-        "region": finding.text(finding.get(detail, "region") or finding.get(event, "region")),
-        "title": why[:500],
-        "resource_type": "",
-        "sample": False,
-        "mode": "notify",
-        "reasons": [why],
-        "playbook": "",
-        "execution": execution,
-        "config_sha256": "",
-        "finding_key": stored["key"],
-    }
-    record = _record()
-    opened = record.open(meta)
-    if opened.outcome is OnFinding.START:
-        record.event(incident_id, "skipped", why)
-        # told first: a retry finds it untold
-        notifications.publish(Status.SKIPPED, {**opened.meta, "status": Status.SKIPPED}, [])
-        record.transition(incident_id, Event.SKIPPED, decision="skip")
-    return _nothing(incident_id, why)
-
-
-def _open_record(
-    event: Any, seen: finding.Finding, meta: Json
-) -> tuple[IncidentRepository, Opened]:
-    record = _record()
-    meta["finding_key"] = evidence_store.put_event(seen.incident_id, event)["key"]
-    opened = record.open(meta)
-    if opened.outcome is OnFinding.ATTACH:
-        detail = (
-            f"the finding was emitted again (count {seen.count}) while {opened.previous}: counted,"
-            " nothing started"
-        )
-        record.event(seen.incident_id, "emitted again", detail)
-    else:
-        detail = (
-            f"{seen.type}, severity {seen.severity:g} ({seen.severity_label}), mode {meta['mode']}"
-        )
-        record.event(seen.incident_id, "opened" if opened.previous is None else "reopened", detail)
-    return record, opened
-
-
-def _open(event: Json) -> Json:
-    """Incident machine, first state. Not acting by policy: the notice machine answers, and this
-    one leaves no trace.
-    """
-    if (asked := finding.get(event["event"], "watch")) is not None:
-        return recheck.opened(_record(), asked, event["execution"]) or _nothing(
-            why="no containment of its stands"
-        )
-    delivered = _stored(event["event"])
-    try:
-        seen, decided, playbook, settings = _decide(delivered)
-    except (NotAFinding, MalformedFinding) as error:
-        return _unreadable(delivered, event["execution"], str(error))
-    if seen.archived:
-        return _nothing(why="the finding is archived (suppressed)")
-    if decided.mode not in policy.ACTING or playbook is None:
-        return _nothing(why=f"mode {decided.mode}: left to the notice machine")
-    meta = _meta(seen, decided, playbook, event["execution"], settings.sha256)
-    _, opened = _open_record(delivered, seen, meta)
-    if opened.outcome is OnFinding.ATTACH:
-        return _nothing(seen.incident_id, "emitted again")
-    return {
-        "incident_id": seen.incident_id,
-        "playbook": playbook,
-        "next": "triage",
-        "verify_only": opened.outcome is OnFinding.VERIFY,
-    }
-
-
-def _notice(event: Json) -> Json:
-    """Notice machine, only state: tells people; what the policy lets act is the incident
-    machine's.
-    """
-    delivered = _stored(event["event"])
-    try:
-        seen, decided, playbook, settings = _decide(delivered)
-    except (NotAFinding, MalformedFinding) as error:
-        return _unreadable(delivered, event["execution"], str(error))
-    if decided.mode != "notify" or seen.archived:
-        return _nothing(why=f"mode {decided.mode}: nothing to tell here")
-    meta = _meta(seen, decided, playbook, event["execution"], settings.sha256)
-    record, opened = _open_record(delivered, seen, meta)
-    if opened.outcome is OnFinding.START:
-        # told first: a retry finds it untold
-        notifications.publish("notice", {**opened.meta, "status": Status.NOTIFIED}, [])
-        record.event(seen.incident_id, "told", "the notification topic was told")
-        record.transition(seen.incident_id, Event.NOTIFIED, decision="notify")
-    return _nothing(
-        seen.incident_id, "told" if opened.outcome is OnFinding.START else "emitted again"
-    )
-
-
-# -- the incident machine's other states -----------------------------------------------------------
-
-
-def _announce(event: Json) -> Json:
-    if not event.get("verify_only"):
-        record = _record()
-        meta = record.meta(event["incident_id"])
-        if meta.get("contained_again") == event["execution"]:
-            record.event(
-                event["incident_id"],
-                "contained again",
-                "the breach is answered by containing once more",
-            )
-            return {}  # people were told of the breach, and hear the verdict
-        notifications.publish("started", meta, [])
-        record.event(
-            event["incident_id"], "announced", "people were told that the response started"
-        )
+def _announce(event: Payload) -> Answer:
+    """Notifies people that a response starts."""
+    if event.get("verify_only"):
+        return {}
+    record, incident_id = incidents(), event["incident_id"]
+    meta = record.meta(incident_id)
+    if meta.get("contained_again") == event["execution"]:
+        # People were notified of the loss, and will be of the verdict.
+        detail = "after the loss of containment, the resource is contained once more"
+        record.event(incident_id, "contained again", detail)
+        return {}
+    notifications.publish("started", meta, [])
+    record.event(incident_id, "announced", "people were notified that the response started")
     return {}
 
 
-def _ask(event: Json) -> Json:
-    """Parks the incident with its task token; whoever answers sends the token back
-    (SendTaskSuccess {"approved": bool}).
+def _ask(event: Payload) -> Answer:
+    """Keeps the task token with the incident and asks for approval.
+
+    Whoever answers sends the token back (SendTaskSuccess {"approved": bool}).
     """
-    record, incident_id = _record(), event["incident_id"]
+    record, incident_id = incidents(), event["incident_id"]
     record.transition(incident_id, Event.ASK, task_token=event["task_token"])
     meta, targets, _ = record.read(incident_id)
     minutes = configuration.load().guardrails["approval_timeout_minutes"]
@@ -240,110 +51,96 @@ def _ask(event: Json) -> Json:
     return {}
 
 
-def _incident_event(status: Status, before: Status) -> Event:
-    undone = {
-        Status.CONTAINED: (Status.FAILED, Status.PARTIAL),
-        Status.CONTAINMENT_LOST: (Status.FAILED,),
-    }
-    if status in undone.get(before, ()):
-        return Event.CONTAINMENT_LOST
-    return {
-        Status.CONTAINED: Event.CONTAINED,
-        Status.PARTIAL: Event.PARTIAL,
-        Status.GONE: Event.GONE,
-        Status.CONTAINMENT_LOST: Event.CONTAINMENT_LOST,
-    }.get(status, Event.FAILED)
+# -- a verdict -------------------------------------------------------------------------------------
 
 
-def _settle(record: IncidentRepository, incident_id: str) -> tuple[Json, list[Json]]:
-    """Sets the incident's status from its targets' once all have a verdict; returns (meta,
-    targets).
+def _verdict(event: Payload) -> Answer:
+    """Records and sends a target's verdict the moment verification ends.
+
+    ``error``: why containing or verifying failed, when it did.
     """
-    meta, targets, _ = record.read(incident_id)
-    statuses = [Status(target["status"]) for target in targets]
-    if not any(status in IN_PROGRESS for status in statuses):
-        try:
-            meta["status"] = record.transition(
-                incident_id, _incident_event(combine(statuses), Status(meta["status"]))
-            )
-        except IllegalTransition as error:
-            record.event(incident_id, "status kept", str(error))
-    return meta, targets
-
-
-def _verdict(event: Json) -> Json:
-    """Told the moment verification ends. ``error``: why containing or verifying failed, when it
-    did.
-    """
-    record, incident_id, where = _record(), event["incident_id"], event["target"]
-    target = record.target(incident_id, where["kind"], where["id"])
-    why = event.get("error") or _NO_RESULT
-    if Status(target["status"]) in IN_PROGRESS:
+    record, incident_id = incidents(), event["incident_id"]
+    reference: TargetPayload = event["target"]
+    rechecked = bool(reference.get("verify_only"))
+    stored = record.target(incident_id, reference["kind"], reference["id"])
+    why = event.get("error") or outcome.NO_RESULT
+    if Status(stored["status"]) in IN_PROGRESS:
         record.set_target(
-            incident_id, where["kind"], where["id"], status=Status.FAILED, verdict=why
+            incident_id, reference["kind"], reference["id"], status=Status.FAILED, verdict=why
         )
-    elif where.get("verify_only") and target.get("verified") != event["execution"]:
-        notifications.unverified(record, record.meta(incident_id), [target], why)
-        return {"status": target["status"]}
-    meta, targets = _settle(record, incident_id)
-    if where.get("verify_only") and meta.get("unverified"):
-        record.event(
-            incident_id,
-            "verified again",
-            "what could not be read before was read",
-            target=where["id"],
-        )
+    elif rechecked and stored.get("verified") != event["execution"]:
+        notifications.notify_unverified(record, record.meta(incident_id), [stored], why)
+        return {"status": stored["status"]}
+    meta, targets = outcome.settle(record, incident_id)
+    if rechecked and meta.get("unverified"):
+        detail = "containment could be read again"
+        record.event(incident_id, "verified again", detail, target=reference["id"])
         record.note(incident_id, unverified="")
-    [target] = [one for one in targets if (one["kind"], one["id"]) == (where["kind"], where["id"])]
-    status = Status(target["status"])
-    news = recheck.news(meta, target) if where.get("verify_only") else []
-    same = bool(where.get("verify_only")) and meta.get("told") == meta["status"] and not news
-    # a check that finds nothing new leaves no trace but its time
-    if not (same and recheck.is_latest(meta, event["execution"])):
-        said = "; ".join(
-            [
-                target.get("verdict", ""),
-                *(notifications.undone(target["breach"])[1:] if news else []),
-            ]
-        )
-        record.event(incident_id, f"verdict {status}", said, target=where["id"])
-    if same:
-        return {"status": status}  # it still holds: nobody is woken
-    shown = Status(meta["status"]) if Status(meta["status"]) is Status.CONTAINMENT_LOST else status
+    target = _find(targets, reference)
+    _send_verdict(record, meta, target, event["execution"], rechecked)
+    return {"status": Status(target["status"])}
+
+
+def _find(targets: list[TargetRecord], reference: TargetPayload) -> TargetRecord:
+    [found] = [
+        target
+        for target in targets
+        if (target["kind"], target["id"]) == (reference["kind"], reference["id"])
+    ]
+    return found
+
+
+def _send_verdict(
+    record: IncidentRepository,
+    meta: IncidentRecord,
+    target: TargetRecord,
+    execution: str,
+    rechecked: bool,
+) -> None:
+    """Writes the verdict into the timeline and sends it, unless a recheck found nothing new."""
+    incident_id, status = meta["incident_id"], Status(target["status"])
+    news = recheck.news(meta, target) if rechecked else []
+    unchanged = rechecked and meta.get("told") == meta["status"] and not news
+    # A recheck that finds nothing new leaves no trace but its time.
+    if not (unchanged and recheck.is_latest(meta, execution)):
+        sentences = [target.get("verdict", "")]
+        if news:
+            sentences += summary.containment_loss(target["breach"])[1:]
+        record.event(incident_id, f"verdict {status}", "; ".join(sentences), target=target["id"])
+    if unchanged:
+        return
+    lost = Status(meta["status"]) is Status.CONTAINMENT_LOST
+    shown = Status.CONTAINMENT_LOST if lost else status
     notifications.publish(
         shown,
         {**meta, "status": shown},
         [target],
-        note=recheck.answer(meta, shown),
+        note=recheck.next_response(meta, shown),
         escalate=shown in ESCALATE,
     )
-    told = (
-        sorted({*(meta.get("breach_told") or []), *news})
-        if shown is Status.CONTAINMENT_LOST
-        else []
+    notified_losses: list[str] = []
+    if lost:
+        notified_losses = sorted({*(meta.get("breach_told") or []), *news})
+    record.note(
+        incident_id, told=shown, told_by=execution, breach_told=notified_losses, left_told=""
     )
-    record.note(incident_id, told=shown, told_by=event["execution"], breach_told=told, left_told="")
-    return {"status": status}
 
 
-def _evidence_failed(event: Json) -> Json:
-    where = event["target"]
-    record = _record()
-    record.action(
-        event["incident_id"], where["kind"], where["id"], "evidence", "FAILED", event["error"]
-    )
-    record.event(event["incident_id"], "evidence failed", event["error"], target=where["id"])
+# -- what went wrong beside it ---------------------------------------------------------------------
+
+
+def _evidence_failed(event: Payload) -> Answer:
+    record, incident_id, error = incidents(), event["incident_id"], event["error"]
+    kind, id = event["target"]["kind"], event["target"]["id"]
+    record.action(incident_id, kind, id, "evidence", "FAILED", error)
+    record.event(incident_id, "evidence failed", error, target=id)
     return {}
 
 
-def _not_handed_over(event: Json) -> Json:
-    """Another playbook's part of the incident could not be started: a person must."""
-    record, incident_id = _record(), event["incident_id"]
-    command = (
-        f"aws stepfunctions start-execution --state-machine-arn {event['machine']} "
-        f'--input \'{{"finding_key": "{event["finding_key"]}"}}\' --region'
-        f" {event['machine'].split(':')[3]}"
-    )
+def _not_handed_over(event: Payload) -> Answer:
+    """Escalates that another playbook's incident could not be started: a person must start it."""
+    record, incident_id = incidents(), event["incident_id"]
+    command = commands.start_response(event["machine"], event["finding_key"])
     note = f"An incident of its own could not be started ({event['error']}). Start it: {command}"
     record.event(incident_id, "not handed over", note)
     meta, targets, _ = record.read(incident_id)
@@ -351,128 +148,92 @@ def _not_handed_over(event: Json) -> Json:
     return {}
 
 
-_NO_RESULT = "verification ended without a result"
-_ENDINGS = {
-    "dry_run": Event.DRY_RUN,
-    "skip": Event.SKIPPED,
-    "gone": Event.GONE,
-    "rejected": Event.REJECTED,
-    "approval_timed_out": Event.APPROVAL_TIMED_OUT,
-    "failed": Event.FAILED,
-}
+# -- the end ---------------------------------------------------------------------------------------
 
 
-def _end(record: IncidentRepository, meta: Json, decision: str, why: str) -> None:
-    """An ending other than verdicts. What this or an earlier run has done to a resource is not
-    talked away by it.
+def _close(event: Payload) -> Answer:
+    """Sets the final status, writes the report, sends the second message, releases the leases.
+
+    What fails here fails the execution, and the reconciler reports that.
     """
-    incident_id, status, held = meta["incident_id"], Status(meta["status"]), meta.get("held")
-    if decision == "failed" and status not in IN_PROGRESS:
-        return  # what was verified stands; the failure is told as a problem
-    ending = _ENDINGS[decision]
-    if held in HELD and decision not in ("gone", "failed"):
-        ending, why = (
-            HELD[Status(held)],
-            f"this time nothing was changed ({decision}); what was done before stands",
-        )
-    reasons = list(meta.get("reasons") or [])
-    try:
-        record.transition(
-            incident_id, ending, reasons=reasons if not why or why in reasons else [*reasons, why]
-        )
-    except IllegalTransition as illegal:
-        record.event(incident_id, "status kept", str(illegal))
-
-
-def _finish_targets(
-    record: IncidentRepository, incident_id: str, status: Status, why: str, everyone: bool = False
-) -> None:
-    """Nothing works on the targets any more: those still in progress (or ``everyone``) take
-    ``status``.
-    """
-    for one in record.read(incident_id)[1]:
-        if everyone or Status(one["status"]) in IN_PROGRESS:
-            record.set_target(incident_id, one["kind"], one["id"], status=status, verdict=why)
-
-
-def _close(event: Json) -> Json:
-    """Final status, report, second message, lease given back. What fails here fails the
-    execution, and the watchdog tells.
-    """
-    record, incident_id, decision, error = (
-        _record(),
-        event["incident_id"],
-        event["decision"],
-        event.get("error") or "",
-    )
-    if quiet := recheck.closed(
-        record, record.meta(incident_id), event["execution"], decision, error
-    ):
-        return quiet
+    record, incident_id = incidents(), event["incident_id"]
+    decision, error = event["decision"], event.get("error") or ""
+    meta = record.meta(incident_id)
+    ended_recheck = recheck.close_recheck(record, meta, event["execution"], decision, error)
+    if ended_recheck:
+        return ended_recheck
     if error:
         record.event(incident_id, "problem", error)
-    if decision in _ENDINGS:
-        _end(record, record.meta(incident_id), decision, error)
-        status = (
-            Status.FAILED if decision == "failed" else Status(record.meta(incident_id)["status"])
-        )
-        _finish_targets(record, incident_id, status, error, everyone=status is Status.GONE)
-        meta, targets, _ = record.read(incident_id)
+    if decision in outcome.ENDINGS:
+        meta, targets = _end(record, incident_id, decision, error)
     else:
-        _finish_targets(record, incident_id, Status.FAILED, error or _NO_RESULT)
-        meta, targets = _settle(record, incident_id)
-    meta = _report(record, meta)
-    status = Status(meta["status"])
-    untold = meta.get("told") != status
-    if untold or error or not meta.get("closed_once"):
-        escalate = (status in ESCALATE and (untold or bool(error))) or decision == "failed"
-        notifications.publish(
-            status if untold else "problem" if error else "closing",
-            meta,
-            targets,
-            note=error,
-            escalate=escalate,
-        )
-    record.note(incident_id, closed_once=True, told=status)
-    record.event(
-        incident_id, "ended", f"status {status}; report {meta.get('report_key', 'not written')}"
-    )
+        why = error or outcome.NO_RESULT
+        outcome.finish_targets(record, incident_id, Status.FAILED, why)
+        meta, targets = outcome.settle(record, incident_id)
+    meta = _write_report(record, meta)
+    _send_end(record, meta, targets, decision, error)
     for target in meta.get("targets") or []:
-        record.release(target["arn"], event["execution"])
-    return {"status": status}
+        record.leases.release(target["arn"], event["execution"])
+    return {"status": Status(meta["status"])}
 
 
-def _report(record: IncidentRepository, meta: Json) -> Json:
-    """Writes the report; its failure is told in the timeline and never hides the verdict."""
+def _end(
+    record: IncidentRepository, incident_id: str, decision: str, error: str
+) -> tuple[IncidentRecord, list[TargetRecord]]:
+    """Ends the incident other than by verdicts; returns META and targets."""
+    outcome.end(record, record.meta(incident_id), decision, error)
+    status = Status(record.meta(incident_id)["status"])
+    if decision == "failed":
+        status = Status.FAILED
+    outcome.finish_targets(record, incident_id, status, error, include_ended=status is Status.GONE)
+    meta, targets, _ = record.read(incident_id)
+    return meta, targets
+
+
+def _send_end(
+    record: IncidentRepository,
+    meta: IncidentRecord,
+    targets: list[TargetRecord],
+    decision: str,
+    error: str,
+) -> None:
+    """Sends the status, if it was not sent yet, or the end of the response."""
+    incident_id, status = meta["incident_id"], Status(meta["status"])
+    new_status = meta.get("told") != status
+    name = "problem" if error else "closing"
+    if new_status:
+        name = status
+    if new_status or error or not meta.get("closed_once"):
+        urgent = status in ESCALATE and (new_status or bool(error))
+        escalate = urgent or decision == "failed"
+        notifications.publish(name, meta, targets, note=error, escalate=escalate)
+    record.note(incident_id, closed_once=True, told=status)
+    report_key = meta.get("report_key", "not written")
+    record.event(incident_id, "ended", f"status {status}; report {report_key}")
+
+
+def _write_report(record: IncidentRepository, meta: IncidentRecord) -> IncidentRecord:
+    """Writes the report; its failure is in the timeline and never hides the verdict."""
+    incident_id = meta["incident_id"]
     try:
-        key = report.write(record, meta["incident_id"])
+        key = report.write(record, incident_id, evidence_store.put)
     except Exception as error:
-        record.event(meta["incident_id"], "report failed", f"{type(error).__name__}: {error}")
+        record.event(incident_id, "report failed", f"{type(error).__name__}: {error}")
         return meta
-    record.note(meta["incident_id"], report_key=key)
+    record.note(incident_id, report_key=key)
     return {**meta, "report_key": key}
 
 
-VERBS = {
-    "open": _open,
-    "notice": _notice,
-    "announce": _announce,
-    "ask": _ask,
-    "verdict": _verdict,
-    "evidence_failed": _evidence_failed,
-    "not_handed_over": _not_handed_over,
-    "close": _close,
-}
-
-
-def _work(event: Json) -> Json:
-    verb = VERBS.get(event.get("verb", ""))
-    if verb is None:
-        raise ResponseError(
-            f"the incident function knows no verb {event.get('verb')!r}; it knows"
-            f" {', '.join(VERBS)}"
-        )
-    return verb(event)
-
-
-handler = runtime.entry(_work)
+handler = runtime.dispatch(
+    "incident",
+    {
+        "open": intake.open_incident,
+        "notice": intake.notify_only,
+        "announce": _announce,
+        "ask": _ask,
+        "verdict": _verdict,
+        "evidence_failed": _evidence_failed,
+        "not_handed_over": _not_handed_over,
+        "close": _close,
+    },
+)

@@ -1,33 +1,26 @@
-"""What every handler does around its work: one structured log line, and errors sorted into
-'repeat' and 'tell a person'.
-"""
+"""Wraps every handler: one structured log line, and transient errors marked for retry."""
 
 from __future__ import annotations
 
-import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from guardduty_response.aws.errors import is_transient
-from guardduty_response.errors import TransientError
+from guardduty_response.aws.log import log
+from guardduty_response.errors import ResponseError, TransientError
 
-Json = dict[str, Any]
-
-
-def log(message: str, **fields: Any) -> None:
-    """One JSON line; never a finding's content (log groups are read by more people than evidence
-    is).
-    """
-    print(json.dumps({"message": message, **fields}, default=str))
+# What the state machine sends; every step declares the keys it reads.
+Payload = dict[str, Any]
+# A step returns a JSON object, most often a TypedDict.
+Answer = Mapping[str, Any]
+Step = Callable[[Payload], Answer]
 
 
-def entry(work: Callable[[Json], Json]) -> Callable[[Json, Any], Json]:
-    """A Lambda handler from ``work``. Raises TransientError where the state machine shall
-    repeat.
-    """
+def entry(run: Step) -> Callable[..., Payload]:
+    """Returns a Lambda handler. It raises TransientError where the state machine shall retry."""
 
-    def handler(event: Json, _context: Any = None) -> Json:
+    def handler(event: Payload, _context: object = None) -> Payload:
         started = time.monotonic()
         fields = {
             "verb": event.get("verb"),
@@ -35,23 +28,41 @@ def entry(work: Callable[[Json], Json]) -> Callable[[Json, Any], Json]:
             "attempt": event.get("attempt"),
         }
         try:
-            result = work(event)
+            answer = run(event)
         except Exception as error:
             log(
                 "failed",
                 **fields,
                 error=type(error).__name__,
                 detail=str(error)[:500],
-                ms=_ms(started),
+                ms=_milliseconds(started),
             )
             if is_transient(error):
                 raise TransientError(str(error)) from error
             raise
-        log("done", **fields, ms=_ms(started))
-        return result
+        log("done", **fields, ms=_milliseconds(started))
+        return dict(answer)
 
     return handler
 
 
-def _ms(started: float) -> int:
+def dispatch(function: str, steps: Mapping[str, Step]) -> Callable[..., Payload]:
+    """Returns a Lambda handler that runs the step which the event names ("verb").
+
+    ``function``: the function's name, for the error about an unknown step.
+    """
+
+    def run(event: Payload) -> Answer:
+        step = steps.get(event.get("verb", ""))
+        if step is None:
+            raise ResponseError(
+                f"the {function} function has no step {event.get('verb')!r}; its steps are"
+                f" {', '.join(steps)}"
+            )
+        return step(event)
+
+    return entry(run)
+
+
+def _milliseconds(started: float) -> int:
     return round((time.monotonic() - started) * 1000)

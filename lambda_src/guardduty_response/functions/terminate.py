@@ -1,22 +1,18 @@
-"""The terminate function: the one thing that cannot be undone, in a function and a role of its
-own, only where switched on.
+"""The terminate function: the only step that cannot be undone.
+
+It has a function and a role of its own, and is deployed only where switched on.
 """
 
 from __future__ import annotations
 
 import os
 
-from guardduty_response.containment.contract import Json, load_terminator
-from guardduty_response.errors import ResponseError
+from guardduty_response.containment.contract import load_terminator
 from guardduty_response.functions import runtime, steps
 
 
-def _work(event: Json) -> Json:
-    if event.get("verb") != "terminate":
-        raise ResponseError(
-            f"the terminate function knows no verb {event.get('verb')!r}; it knows terminate"
-        )
+def _terminate(event: runtime.Payload) -> steps.PhaseAnswer:
     return steps.phase(event, load_terminator(os.environ["GDR_PLAYBOOK"]).terminate)
 
 
-handler = runtime.entry(_work)
+handler = runtime.dispatch("terminate", {"terminate": _terminate})

@@ -1,26 +1,33 @@
-"""The incident record: status, ledger, before-state and lease in one DynamoDB table.
+"""Stores incidents in DynamoDB: status, timeline, and for each target what was done to it.
 
-Items (keys pk/sk): INCIDENT#id/META, INCIDENT#id/TARGET#kind#id, INCIDENT#id/EVENT#time#hex,
-RESOURCE#arn/LEASE, BREAKER#playbook/WINDOW#start. Every write that decides something is
+Items (keys pk/sk): INCIDENT#id/META, INCIDENT#id/TARGET#kind#id, INCIDENT#id/EVENT#time#hex;
+leases and the circuit breaker have modules of their own. Every write that decides something is
 conditional, so concurrent executions cannot both win.
 """
 
 from __future__ import annotations
 
 import secrets
-import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, cast
 
-from botocore.exceptions import ClientError
-
-from guardduty_response.aws import clients
-from guardduty_response.aws.dynamodb_types import item, marshal, plain
-from guardduty_response.aws.errors import error_code
+from guardduty_response.aws.dynamodb_types import item
 from guardduty_response.errors import IllegalTransition, ResponseError
+from guardduty_response.incident.circuit_breaker import CircuitBreaker
+from guardduty_response.incident.leases import Leases
+from guardduty_response.incident.model import (
+    ActionLogEntry,
+    EvidenceEntry,
+    IncidentRecord,
+    TargetPayload,
+    TargetRecord,
+    TargetReference,
+    TimelineEvent,
+)
 from guardduty_response.incident.statuses import (
-    HELD,
+    EARLIER_CONTAINMENT,
     IN_PROGRESS,
     ON_FINDING,
     WATCHED,
@@ -29,51 +36,65 @@ from guardduty_response.incident.statuses import (
     Status,
     next_status,
 )
+from guardduty_response.incident.table import Table
 
-Json = dict[str, Any]
+# The same decision on a recurrence of the finding would only be noise after one of these.
+_QUIET = frozenset({Status.NOTIFIED, Status.DRY_RUN, Status.SKIPPED})
+
+
+def iso(at: datetime) -> str:
+    """Returns a UTC time as stored: ISO 8601 with microseconds, which sorts as text."""
+    return at.isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
 def now() -> str:
-    """ISO 8601 in UTC with microseconds: sorts as text."""
-    return datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+    """Returns the present time as stored (see ``iso``)."""
+    return iso(datetime.now(UTC))
 
 
 @dataclass(frozen=True)
 class Opened:
-    """What opening found: the outcome, the status before (None: a new incident) and the
-    incident's META.
+    """Says what opening an incident came to.
+
+    ``previous``: the status before, None for a new incident. ``meta``: the incident's META item.
     """
 
     outcome: OnFinding
     previous: Status | None
-    meta: Json
+    meta: IncidentRecord
+
+
+def incident_key(incident_id: str) -> str:
+    """Returns the partition key of an incident's items."""
+    return f"INCIDENT#{incident_id}"
 
 
 def target_key(kind: str, id: str) -> str:
+    """Returns the sort key of a TARGET item."""
     return f"TARGET#{kind}#{id}"
 
 
 class IncidentRepository:
-    """One deployment's incident table. Methods raise botocore ClientError for service errors."""
+    """One deployment's incidents. Methods raise botocore ClientError for service errors."""
 
     def __init__(self, table: str, client: Any = None) -> None:
-        self.table = table
-        self.db = client or clients.client("dynamodb")
+        self.table = Table(table, client)
+        self.leases = Leases(self.table)
+        self.circuit_breaker = CircuitBreaker(self.table)
 
     # -- incidents ---------------------------------------------------------------------------------
 
-    def open(self, meta: Json, only_new: bool = False) -> Opened:
-        """Creates the incident, or says what this further emission of its finding does
-        (statuses.ON_FINDING).
+    def open(self, meta: IncidentRecord, only_new: bool = False) -> Opened:
+        """Creates the incident, or decides what a recurrence of its finding does (ON_FINDING).
 
         ``meta`` needs incident_id, execution, mode, severity and config_sha256. The winner of a
-        race gets START or VERIFY; everybody else ATTACH. ``only_new``: an existing incident is left
-        as it is (ATTACH), unless it is this execution's own.
+        race gets START or VERIFY; everybody else ATTACH. ``only_new``: an existing incident stays
+        as it is (ATTACH), unless this execution opened it.
         """
-        pk, at = f"INCIDENT#{meta['incident_id']}", now()
-        fresh = {
+        at = now()
+        created: IncidentRecord = {
             **meta,
-            "pk": pk,
+            "pk": incident_key(meta["incident_id"]),
             "sk": "META",
             "status": Status.OPEN,
             "opened_at": at,
@@ -83,41 +104,23 @@ class IncidentRepository:
             "targets": [],
             "open": "1",
         }
-        try:
-            self.db.put_item(
-                TableName=self.table,
-                Item=item(fresh),
-                ConditionExpression="attribute_not_exists(pk)",
-            )
-            return Opened(OnFinding.START, None, fresh)
-        except ClientError as error:
-            if error_code(error) != "ConditionalCheckFailedException":
-                raise
-        return self._reopen(pk, meta, only_new)
+        if self.table.put_if(created, "attribute_not_exists(pk)"):
+            return Opened(OnFinding.START, None, created)
+        return self._reopen(meta, only_new)
 
-    def _reopen(self, pk: str, meta: Json, only_new: bool) -> Opened:
-        old = self.meta(meta["incident_id"])
-        status = Status(old["status"])
-        outcome = ON_FINDING[status]
-        if status is Status.OPEN and old["execution"] == meta["execution"]:
-            # our own first try, repeated after a lost answer
-            return Opened(OnFinding.START, old.get("previous"), old)
+    def _reopen(self, meta: IncidentRecord, only_new: bool) -> Opened:
+        stored = self.meta(meta["incident_id"])
+        status = Status(stored["status"])
+        if status is Status.OPEN and stored["execution"] == meta["execution"]:
+            # This execution's own first try, repeated after a lost answer.
+            previous = stored.get("previous")
+            return Opened(OnFinding.START, Status(previous) if previous else None, stored)
         if only_new:
-            return Opened(OnFinding.ATTACH, status, old)
-        acted = status is Status.CONTAINED or (status in HELD and bool(old["targets"]))
-        if acted and meta["mode"] == "notify":
-            # the notice machine can neither verify nor repeat what was done
-            outcome = OnFinding.ATTACH
-        same = all(
-            old.get(name) == meta.get(name) for name in ("config_sha256", "mode", "severity")
-        )
-        if (
-            outcome is OnFinding.START
-            and same
-            and status in (Status.NOTIFIED, Status.DRY_RUN, Status.SKIPPED)
-        ):
-            outcome = OnFinding.ATTACH  # the same answer again would only be noise
-        changes: Json = {"updated_at": now()} if status not in IN_PROGRESS else {}
+            return Opened(OnFinding.ATTACH, status, stored)
+        outcome = _outcome_of_recurrence(stored, meta)
+        changes: IncidentRecord = {}
+        if status not in IN_PROGRESS:
+            changes["updated_at"] = now()
         if outcome is OnFinding.START:
             changes = {
                 **meta,
@@ -127,87 +130,96 @@ class IncidentRepository:
                 "targets": [],
                 "open": "1",
                 "previous": status,
-                "held": status if acted else "",
+                "held": status if _was_contained(stored) else "",
                 "told": "",
                 "closed_once": False,
             }
         elif outcome is OnFinding.VERIFY:
             changes["execution"] = meta["execution"]
-        if self._update(pk, "META", changes, add={"emissions": 1}, only_if={"status": status}):
-            return Opened(outcome, status, {**old, **changes})
-        return Opened(OnFinding.ATTACH, status, old)  # somebody else moved it first
-
-    def meta(self, incident_id: str) -> Json:
-        """The incident's META item. Raises ResponseError when there is no such incident."""
-        got = self.db.get_item(
-            TableName=self.table,
-            Key=item({"pk": f"INCIDENT#{incident_id}", "sk": "META"}),
-            ConsistentRead=True,
+        counted = self.table.update(
+            incident_key(meta["incident_id"]),
+            "META",
+            changes,
+            add={"emissions": 1},
+            only_if={"status": status},
         )
-        if not got.get("Item"):
-            raise ResponseError(f"there is no incident {incident_id} in table {self.table}")
-        return plain(got["Item"])
+        if counted:
+            return Opened(outcome, status, {**stored, **changes})
+        return Opened(OnFinding.ATTACH, status, stored)  # another execution changed it first
 
-    def read(self, incident_id: str) -> tuple[Json, list[Json], list[Json]]:
-        """(META, targets, timeline oldest first). Raises ResponseError when there is no such
-        incident.
+    def meta(self, incident_id: str) -> IncidentRecord:
+        """Returns the incident's META item. Raises ResponseError when there is none."""
+        found = self.table.get(incident_key(incident_id), "META")
+        if found is None:
+            raise ResponseError(f"there is no incident {incident_id} in table {self.table.name}")
+        return cast(IncidentRecord, found)
+
+    def read(
+        self, incident_id: str
+    ) -> tuple[IncidentRecord, list[TargetRecord], list[TimelineEvent]]:
+        """Returns META, targets and timeline, oldest event first.
+
+        Raises ResponseError when there is no such incident.
         """
-        items: list[Json] = []
-        request: Json = {
-            "TableName": self.table,
-            "KeyConditionExpression": "pk = :pk",
-            "ConsistentRead": True,
-            "ExpressionAttributeValues": item({":pk": f"INCIDENT#{incident_id}"}),
-        }
-        while True:
-            page = self.db.query(**request)
-            items += [plain(one) for one in page["Items"]]
-            if "LastEvaluatedKey" not in page:
-                break
-            request["ExclusiveStartKey"] = page["LastEvaluatedKey"]
-        metas = [one for one in items if one["sk"] == "META"]
+        items = self.table.query(
+            KeyConditionExpression="pk = :pk",
+            ConsistentRead=True,
+            ExpressionAttributeValues=item({":pk": incident_key(incident_id)}),
+        )
+        metas = [stored for stored in items if stored["sk"] == "META"]
         if not metas:
-            raise ResponseError(f"there is no incident {incident_id} in table {self.table}")
-        targets = [one for one in items if one["sk"].startswith("TARGET#")]
-        return metas[0], targets, [one for one in items if one["sk"].startswith("EVENT#")]
+            raise ResponseError(f"there is no incident {incident_id} in table {self.table.name}")
+        targets = [stored for stored in items if stored["sk"].startswith("TARGET#")]
+        events = [stored for stored in items if stored["sk"].startswith("EVENT#")]
+        return (
+            cast(IncidentRecord, metas[0]),
+            cast(list[TargetRecord], targets),
+            cast(list[TimelineEvent], events),
+        )
 
     def transition(self, incident_id: str, event: Event, **fields: Any) -> Status:
-        """Applies ``event`` by the status table. Raises IllegalTransition where the table has no
-        such step.
+        """Applies ``event`` by the status table and returns the new status.
+
+        Raises IllegalTransition where the table has no such transition.
         """
         for _ in range(5):
             status = Status(self.meta(incident_id)["status"])
-            new = next_status(status, event)
-            if self.move(incident_id, status, new, **fields):
-                return new
+            new_status = next_status(status, event)
+            if self.move(incident_id, status, new_status, **fields):
+                return new_status
         raise IllegalTransition(
             f"incident {incident_id} changed five times while '{event}' was applied; try again"
         )
 
     def move(self, incident_id: str, old: Status, new: Status, **fields: Any) -> bool:
-        """Sets the status if it still is ``old``; keeps the sparse ``open`` index attribute in
-        step.
+        """Sets the status if it still is ``old``; returns whether it was.
+
+        Keeps the attribute ``open`` in step, by which the sparse index finds incidents.
         """
         changes = {**fields, "status": new, "updated_at": now()}
-        index = "1" if new in IN_PROGRESS else "held" if new in WATCHED else ""
-        drop = [] if index else ["open"]
-        if index:
-            changes["open"] = index
-        return self._update(
-            f"INCIDENT#{incident_id}", "META", changes, drop=drop, only_if={"status": old}
+        remove = []
+        if new in IN_PROGRESS:
+            changes["open"] = "1"
+        elif new in WATCHED:
+            changes["open"] = "held"
+        else:
+            remove = ["open"]
+        return self.table.update(
+            incident_key(incident_id), "META", changes, remove=remove, only_if={"status": old}
         )
 
-    def note(self, incident_id: str, **fields: Any) -> None:
-        """Sets plain fields of the incident (no status)."""
-        self._update(f"INCIDENT#{incident_id}", "META", {**fields, "updated_at": now()})
+    def note(self, incident_id: str, /, **fields: Any) -> None:
+        """Sets fields of the incident other than its status."""
+        changes = {**fields, "updated_at": now()}
+        self.table.update(incident_key(incident_id), "META", changes)
 
     def event(
         self, incident_id: str, name: str, detail: str = "", target: str = "", actor: str = ""
     ) -> None:
-        """Appends to the timeline."""
+        """Appends an event to the timeline."""
         at = now()
-        entry = {
-            "pk": f"INCIDENT#{incident_id}",
+        entry: TimelineEvent = {
+            "pk": incident_key(incident_id),
             "sk": f"EVENT#{at}#{secrets.token_hex(2)}",
             "at": at,
             "event": name,
@@ -215,61 +227,59 @@ class IncidentRepository:
             "target": target,
             "actor": actor,
         }
-        self.db.put_item(TableName=self.table, Item=item(entry))
+        self.table.put(entry)
 
-    def stale(self, before: str) -> list[Json]:
-        """Incidents in progress whose last change is older than ``before`` (ISO 8601), oldest
-        first.
+    def stale(self, before: str) -> list[IncidentRecord]:
+        """Returns incidents in progress whose last change is older than ``before``, oldest first.
+
+        ``before`` is a time as ``iso`` gives it.
         """
-        return self._indexed("1", " AND updated_at < :t", {":t": before})
+        return self._indexed("#o = :o AND updated_at < :before", {":o": "1", ":before": before})
 
-    def held(self) -> list[Json]:
-        """Incidents whose containment stands (statuses.WATCHED), longest unchanged first. The
-        index may lag by a moment.
+    def watched(self) -> list[IncidentRecord]:
+        """Returns incidents whose containment stands (statuses.WATCHED), longest unchanged first.
+
+        The index may lag by a moment.
         """
-        return self._indexed("held")
+        return self._indexed("#o = :o", {":o": "held"})
 
-    def _indexed(self, value: str, more: str = "", values: Json | None = None) -> list[Json]:
-        out: list[Json] = []
-        request: Json = {
-            "TableName": self.table,
-            "IndexName": "open",
-            "KeyConditionExpression": f"#o = :o{more}",
-            "ExpressionAttributeNames": {"#o": "open"},
-            "ExpressionAttributeValues": item({":o": value, **(values or {})}),
-        }
-        while True:
-            page = self.db.query(**request)
-            out += [plain(one) for one in page["Items"]]
-            if "LastEvaluatedKey" not in page:
-                return out
-            request["ExclusiveStartKey"] = page["LastEvaluatedKey"]
+    def _indexed(self, condition: str, values: dict[str, str]) -> list[IncidentRecord]:
+        found = self.table.query(
+            IndexName="open",
+            KeyConditionExpression=condition,
+            ExpressionAttributeNames={"#o": "open"},
+            ExpressionAttributeValues=item(values),
+        )
+        return cast(list[IncidentRecord], found)
 
     # -- targets -----------------------------------------------------------------------------------
 
-    def put_target(self, incident_id: str, target: Json, reset: bool = False) -> None:
-        """Creates the target's ledger. An existing one (a retry, a re-emission) is kept, unless
-        ``reset``: after a restore the resource's state before containment is to be recorded anew,
-        but for the parts that restore left contained.
+    def put_target(
+        self,
+        incident_id: str,
+        target: TargetReference | TargetPayload | Mapping[str, Any],
+        reset: bool = False,
+    ) -> None:
+        """Creates the target's record; an existing one (a retry, a recurrence) is kept.
+
+        ``reset``: replaces an existing one. After a restore the resource's state before containment
+        is recorded anew, but for the items that restore left contained.
         """
-        kept = self._still_contained(incident_id, target) if reset else {}
-        fresh = {
-            "pk": f"INCIDENT#{incident_id}",
+        before = self._still_contained(incident_id, target) if reset else {}
+        created = {
+            "pk": incident_key(incident_id),
             "sk": target_key(target["kind"], target["id"]),
             **target,
             "status": Status.OPEN,
             "actions": {},
-            "before": kept,
-            "still_contained": sorted(kept),
+            "before": before,
+            "still_contained": sorted(before),
             "evidence": {},
             "checks": [],
         }
-        try:
-            only_new: Json = {} if reset else {"ConditionExpression": "attribute_not_exists(pk)"}
-            self.db.put_item(TableName=self.table, Item=item(fresh), **only_new)
-        except ClientError as error:
-            if error_code(error) != "ConditionalCheckFailedException":
-                raise
+        if reset:
+            self.table.put(created)
+        elif not self.table.put_if(created, "attribute_not_exists(pk)"):
             self.set_target(
                 incident_id,
                 target["kind"],
@@ -278,33 +288,30 @@ class IncidentRepository:
                 attach=target.get("attach", ""),
             )
 
-    def _still_contained(self, incident_id: str, target: Json) -> Json:
-        """How the parts were that the last restore left as containment has them; ``network/x``
-        is one of network's interfaces.
+    def _still_contained(self, incident_id: str, target: Mapping[str, Any]) -> dict[str, Any]:
+        """Returns the before-state of the items that the last restore left contained.
+
+        ``network/x`` is one of network's interfaces.
         """
         try:
-            old = self.target(incident_id, target["kind"], target["id"])
+            stored = self.target(incident_id, target["kind"], target["id"])
         except ResponseError:
             return {}
-        known = {
-            f"network/{id}": was
-            for id, was in ((old["before"].get("network") or {}).get("interfaces") or {}).items()
-        }
-        known |= old["before"]
-        return {part: known[part] for part in old.get("still_contained") or [] if part in known}
+        before = stored["before"]
+        interfaces = (before.get("network") or {}).get("interfaces") or {}
+        known = {f"network/{id}": state for id, state in interfaces.items()} | before
+        return {name: known[name] for name in stored.get("still_contained") or [] if name in known}
 
-    def target(self, incident_id: str, kind: str, id: str) -> Json:
-        got = self.db.get_item(
-            TableName=self.table,
-            Key=item({"pk": f"INCIDENT#{incident_id}", "sk": target_key(kind, id)}),
-            ConsistentRead=True,
-        )
-        if not got.get("Item"):
+    def target(self, incident_id: str, kind: str, id: str) -> TargetRecord:
+        """Returns the TARGET item. Raises ResponseError when there is none."""
+        found = self.table.get(incident_key(incident_id), target_key(kind, id))
+        if found is None:
             raise ResponseError(f"incident {incident_id} has no target {kind} {id}")
-        return plain(got["Item"])
+        return cast(TargetRecord, found)
 
-    def set_target(self, incident_id: str, kind: str, id: str, **fields: Any) -> None:
-        self._update(f"INCIDENT#{incident_id}", target_key(kind, id), fields)
+    def set_target(self, incident_id: str, kind: str, id: str, /, **fields: Any) -> None:
+        """Sets fields of the TARGET item."""
+        self.table.update(incident_key(incident_id), target_key(kind, id), fields)
 
     def action(
         self,
@@ -316,175 +323,59 @@ class IncidentRepository:
         detail: str,
         request_id: str = "",
     ) -> None:
-        """One line of the ledger: what was done to the resource, when, under which AWS request
-        id.
+        """Writes an action log entry: what was done, when, under which AWS request ID."""
+        entry: ActionLogEntry = {
+            "status": status,
+            "detail": detail[:1000],
+            "at": now(),
+            "request_id": request_id,
+        }
+        key = target_key(kind, id)
+        self.table.set_in_map(incident_key(incident_id), key, "actions", name, entry)
+
+    def before(self, incident_id: str, kind: str, id: str, item_name: str, state: Any) -> None:
+        """Records an item's state before containment.
+
+        The first writing stands: a retry must not overwrite it with the contained state.
         """
-        entry = {"status": status, "detail": detail[:1000], "at": now(), "request_id": request_id}
-        self._nested(incident_id, kind, id, "actions", name, entry)
+        key = target_key(kind, id)
+        self.table.set_in_map(
+            incident_key(incident_id), key, "before", item_name, state, first_only=True
+        )
 
-    def before(self, incident_id: str, kind: str, id: str, part: str, state: Json) -> None:
-        """Keeps how the resource was. The first writing stands: a retry must not overwrite it
-        with the quarantined state.
-        """
-        self._nested(incident_id, kind, id, "before", part, state, once=True)
-
-    def evidence(self, incident_id: str, kind: str, id: str, part: str, state: Json) -> None:
-        self._nested(incident_id, kind, id, "evidence", part, state)
-
-    def _nested(
+    def evidence(
         self,
         incident_id: str,
         kind: str,
         id: str,
-        map_name: str,
-        name: str,
-        value: Json,
-        once: bool = False,
+        item_name: str,
+        entry: EvidenceEntry | Mapping[str, Any],
     ) -> None:
-        request: Json = {
-            "TableName": self.table,
-            "Key": item({"pk": f"INCIDENT#{incident_id}", "sk": target_key(kind, id)}),
-            "UpdateExpression": "SET #m.#n = :v",
-            "ExpressionAttributeNames": {"#m": map_name, "#n": name},
-            "ExpressionAttributeValues": {":v": marshal(value)},
-        }
-        if once:
-            request["ConditionExpression"] = "attribute_not_exists(#m.#n)"
-        try:
-            self.db.update_item(**request)
-        except ClientError as error:
-            if not (once and error_code(error) == "ConditionalCheckFailedException"):
-                raise
+        """Records how far an evidence item is."""
+        key = target_key(kind, id)
+        self.table.set_in_map(incident_key(incident_id), key, "evidence", item_name, entry)
 
-    # -- lease and breaker -------------------------------------------------------------------------
 
-    def lease(
-        self, arn: str, owner: str, incident_id: str, seconds: int, instead_of: str = ""
-    ) -> Json | None:
-        """Takes or renews the right to work on ``arn``. None: held now; else the other holder's
-        {owner, incident_id}.
+def _was_contained(stored: IncidentRecord) -> bool:
+    """Tells whether an earlier run changed a resource, and that still stands."""
+    status = Status(stored["status"])
+    if status is Status.CONTAINED:
+        return True
+    return status in EARLIER_CONTAINMENT and bool(stored["targets"])
 
-        An expired holder is replaced; ``instead_of`` names a holder the caller has found dead.
-        """
-        at = int(time.time())
-        lease = {
-            "pk": f"RESOURCE#{arn}",
-            "sk": "LEASE",
-            "owner": owner,
-            "incident_id": incident_id,
-            "expires": at + seconds,
-            "expires_at": at + 86400,
-        }
-        try:
-            self.db.put_item(
-                TableName=self.table,
-                Item=item(lease),
-                ConditionExpression=(
-                    "attribute_not_exists(pk) OR #o = :me OR #o = :dead OR #e < :now"
-                ),
-                ExpressionAttributeNames={"#o": "owner", "#e": "expires"},
-                ExpressionAttributeValues=item(
-                    {":me": owner, ":dead": instead_of or owner, ":now": at}
-                ),
-            )
-            return None
-        except ClientError as error:
-            if error_code(error) != "ConditionalCheckFailedException":
-                raise
-        got = self.db.get_item(
-            TableName=self.table,
-            Key=item({"pk": f"RESOURCE#{arn}", "sk": "LEASE"}),
-            ConsistentRead=True,
-        )
-        holder = plain(got.get("Item", {}))
-        return holder if holder else self.lease(arn, owner, incident_id, seconds)
 
-    def claim(
-        self, arn: str, owner: str, incident_id: str, seconds: int, gives_way: str = ""
-    ) -> Json | None:
-        """``lease``, taken also from a holder whose execution has ended, or that is
-        ``gives_way``.
-        """
-        held = self.lease(arn, owner, incident_id, seconds)
-        if held and (held["owner"] == gives_way or clients.execution_ended(held["owner"])):
-            held = self.lease(arn, owner, incident_id, seconds, held["owner"])
-        return held
-
-    def release(self, arn: str, owner: str) -> None:
-        try:
-            self.db.delete_item(
-                TableName=self.table,
-                Key=item({"pk": f"RESOURCE#{arn}", "sk": "LEASE"}),
-                ConditionExpression="#o = :me",
-                ExpressionAttributeNames={"#o": "owner"},
-                ExpressionAttributeValues=item({":me": owner}),
-            )
-        except ClientError as error:
-            if error_code(error) != "ConditionalCheckFailedException":
-                raise
-
-    def count_targets(self, playbook: str, arns: list[str], minutes: int) -> int:
-        """Adds ``arns`` to the breaker's present window and returns how many distinct targets it
-        holds (atomic).
-        """
-        start = int(time.time()) // (minutes * 60) * minutes * 60
-        got = self.db.update_item(
-            TableName=self.table,
-            Key=item({"pk": f"BREAKER#{playbook}", "sk": f"WINDOW#{start}"}),
-            UpdateExpression="ADD targets :t SET expires_at = :x",
-            ExpressionAttributeValues={
-                ":t": {"SS": sorted(set(arns))},
-                ":x": {"N": str(start + minutes * 60 + 86400)},
-            },
-            ReturnValues="ALL_NEW",
-        )
-        return len(got["Attributes"]["targets"]["SS"])
-
-    # -- plumbing ----------------------------------------------------------------------------------
-
-    def _update(
-        self,
-        pk: str,
-        sk: str,
-        changes: Json,
-        add: Json | None = None,
-        drop: list[str] | None = None,
-        only_if: Json | None = None,
-    ) -> bool:
-        """SET/ADD/REMOVE on an existing item; False when ``only_if`` (attribute equals value)
-        did not hold.
-        """
-        names: dict[str, str] = {}
-        values: Json = {}
-
-        def ref(name: str) -> str:
-            names[f"#{name}"] = name
-            return f"#{name}"
-
-        parts = []
-        if changes:
-            parts.append("SET " + ", ".join(f"{ref(name)} = :{name}" for name in changes))
-            values |= {f":{name}": value for name, value in changes.items()}
-        if add:
-            parts.append("ADD " + ", ".join(f"{ref(name)} :add_{name}" for name in add))
-            values |= {f":add_{name}": value for name, value in add.items()}
-        if drop:
-            parts.append("REMOVE " + ", ".join(ref(name) for name in drop))
-        condition = ["attribute_exists(pk)"] + [
-            f"{ref(name)} = :if_{name}" for name in only_if or {}
-        ]
-        values |= {f":if_{name}": value for name, value in (only_if or {}).items()}
-        try:
-            self.db.update_item(
-                TableName=self.table,
-                Key=item({"pk": pk, "sk": sk}),
-                UpdateExpression=" ".join(parts),
-                ConditionExpression=" AND ".join(condition),
-                ExpressionAttributeNames=names,
-                ExpressionAttributeValues=item(values),
-            )
-            return True
-        except ClientError as error:
-            if error_code(error) == "ConditionalCheckFailedException" and only_if:
-                return False
-            raise
+def _outcome_of_recurrence(stored: IncidentRecord, meta: IncidentRecord) -> OnFinding:
+    """Decides what a recurrence of the finding does to an incident that has ended."""
+    status = Status(stored["status"])
+    outcome = ON_FINDING[status]
+    if _was_contained(stored) and meta["mode"] == "notify":
+        # The notice machine can neither verify nor repeat what was done.
+        return OnFinding.ATTACH
+    same_decision = (
+        stored.get("config_sha256") == meta.get("config_sha256")
+        and stored.get("mode") == meta.get("mode")
+        and stored.get("severity") == meta.get("severity")
+    )
+    if outcome is OnFinding.START and same_decision and status in _QUIET:
+        return OnFinding.ATTACH
+    return outcome

@@ -1,9 +1,8 @@
-"""A link into a search of one's own logs, filled in from the incident: ``siem_search_url`` with
-placeholders.
+"""Fills in a link to a search of one's own logs (``siem_search_url``) from the incident.
 
-The names of users and sessions are chosen by whoever made the calls, and a search language would
-read what they contain: only characters that IAM allows in a name, a path or an ARN get into the
-link, each URL-quoted (IAM and AWS STS quotas).
+Whoever makes a call chooses the names of users and sessions, and a search language would interpret
+what they contain: only characters that IAM allows in a name, a path or an ARN get into the link,
+each URL-quoted (IAM and AWS STS quotas).
 """
 
 from __future__ import annotations
@@ -15,8 +14,7 @@ from typing import Any
 from urllib.parse import quote
 
 from guardduty_response.decision.finding import get
-
-Json = dict[str, Any]
+from guardduty_response.incident.model import IncidentRecord, TargetRecord
 
 PLACEHOLDERS = (
     "user",
@@ -31,48 +29,47 @@ PLACEHOLDERS = (
     "end_epoch",
     "finding_id",
 )
-_PLACE = re.compile(r"\{(\w+)\}")
-_ODD = re.compile(r"[^A-Za-z0-9_+=,.@:/-]")
-MARGIN = timedelta(hours=24)  # before the incident opened, where no window is known
+_PLACEHOLDER = re.compile(r"\{(\w+)\}")
+_NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9_+=,.@:/-]")
+MARGIN = timedelta(hours=24)  # before the incident was opened, where no time range is known
 
 
-def link(template: str, values: Mapping[str, Any]) -> str:
-    """The template with every known placeholder filled in; one that is not known, or has no value,
-    as below.
+def link(template: str, values: Mapping[str, object]) -> str:
+    """Returns the template with its placeholders filled in; one without a value becomes empty.
 
-    Empty where there is no value (a user has no session). Unknown placeholders stay as they are:
-    Terraform refuses them.
+    Unknown placeholders stay as they are: Terraform refuses them.
     """
 
-    def fill(found: re.Match[str]) -> str:
-        if found[1] not in PLACEHOLDERS:
-            return found[0]
-        value = values.get(found[1])
-        return quote(_ODD.sub("", str("" if value is None else value)), safe="")
+    def fill(match: re.Match[str]) -> str:
+        if match[1] not in PLACEHOLDERS:
+            return match[0]
+        value = values.get(match[1])
+        text = "" if value is None else str(value)
+        return quote(_NOT_IN_NAMES.sub("", text), safe="")
 
-    return _PLACE.sub(fill, template)
+    return _PLACEHOLDER.sub(fill, template)
 
 
-def values(meta: Json, target: Json) -> dict[str, str]:
-    """What the placeholders stand for, of a target of ``iam_principal`` (its scope, else its kind
-    and id) and its incident.
+def values(meta: IncidentRecord, target: TargetRecord) -> dict[str, str]:
+    """Returns the placeholders' values for a target of ``iam_principal`` and its incident.
 
-    ``start`` and ``end`` (ISO 8601, UTC; ``_epoch``: seconds): what was asked of CloudTrail, else
-    24 hours before the incident opened until its last change.
+    ``start`` and ``end`` (ISO 8601, UTC; ``_epoch``: seconds since 1970) are the time range that
+    CloudTrail was searched for, else 24 hours before the incident was opened until its last change.
     """
-    kind, id, scope = (
-        str(target.get("kind") or ""),
-        str(target.get("id") or ""),
-        target.get("scope"),
-    )
-    role, _, session = id.partition("/") if kind == "role_session" else ("", "", "")
-    listed = get(target, "evidence", "actions", "state")
-    start, end = _window(meta, listed)
+    kind, id = str(target.get("kind") or ""), str(target.get("id") or "")
+    scope = target.get("scope")
+    role, session, user = "", "", ""
+    if kind == "role_session":
+        role, _, session = id.partition("/")
+    elif kind in ("iam_user", "federated_user"):
+        user = id
+    listed_actions = get(target, "evidence", "actions", "state")
+    start, end = _time_range(meta, listed_actions)
     return {
-        "user": str(get(scope, "user") or (id if kind in ("iam_user", "federated_user") else "")),
+        "user": str(get(scope, "user") or user),
         "role": str(get(scope, "role") or role),
         "session": str(get(scope, "session") or session.replace("*", "")),
-        "access_key": str(get(listed, "key") or get(scope, "key") or ""),
+        "access_key": str(get(listed_actions, "key") or get(scope, "key") or ""),
         "account": str(target.get("account_id") or meta.get("account_id") or ""),
         "region": str(target.get("region") or meta.get("region") or ""),
         "finding_id": str(meta.get("finding_id") or ""),
@@ -83,18 +80,17 @@ def values(meta: Json, target: Json) -> dict[str, str]:
     }
 
 
-def _window(meta: Json, listed: Any) -> tuple[datetime, datetime]:
-    opened, changed = (
-        datetime.fromisoformat(str(meta[name])) for name in ("opened_at", "updated_at")
-    )
-    start, end, cut_off = get(listed, "window", 0), get(listed, "window", 1), get(listed, "cut_off")
-    return (
-        datetime.fromtimestamp(int(start), opened.tzinfo) if start else opened - MARGIN,
-        (
-            datetime.fromisoformat(str(cut_off))
-            if cut_off
-            else datetime.fromtimestamp(int(end), opened.tzinfo)
-            if end
-            else changed
-        ),
-    )
+def _time_range(meta: IncidentRecord, listed_actions: Any) -> tuple[datetime, datetime]:
+    """Returns start and end; ``listed_actions`` is the state of the evidence item of that name."""
+    opened = datetime.fromisoformat(str(meta["opened_at"]))
+    start, end = opened - MARGIN, datetime.fromisoformat(str(meta["updated_at"]))
+    searched_from = get(listed_actions, "window", 0)
+    searched_until = get(listed_actions, "window", 1)
+    truncated_at = get(listed_actions, "cut_off")
+    if searched_from:
+        start = datetime.fromtimestamp(int(searched_from), opened.tzinfo)
+    if truncated_at:
+        end = datetime.fromisoformat(str(truncated_at))
+    elif searched_until:
+        end = datetime.fromtimestamp(int(searched_until), opened.tzinfo)
+    return start, end

@@ -1,4 +1,4 @@
-"""The one table that says what each event does to an incident's status.
+"""Defines what each event does to an incident's status.
 
 The decision is docs/decisions/0006. A test compares ``docs/statuses.md`` with this table.
 """
@@ -11,6 +11,8 @@ from guardduty_response.errors import IllegalTransition
 
 
 class Status(StrEnum):
+    """Names what an incident, or one of its targets, has come to. The values are stored."""
+
     OPEN = "OPEN"
     AWAITING_APPROVAL = "AWAITING_APPROVAL"
     CONTAINING = "CONTAINING"
@@ -30,7 +32,7 @@ class Status(StrEnum):
 
 
 class Event(StrEnum):
-    """What can happen to an incident."""
+    """Names what can happen to an incident."""
 
     ACT = "act"  # triage decided to contain
     ASK = "ask"  # a person is asked first
@@ -44,56 +46,56 @@ class Event(StrEnum):
     CONTAINED = "verified_contained"
     PARTIAL = "verified_partial"
     FAILED = "failed"
-    CONTAINMENT_LOST = "verified_open"  # a containment that held before was found undone
-    DIED = "machine_died"  # the state machine ended without a verdict
+    CONTAINMENT_LOST = "verified_open"  # containment that was verified before is lost
+    EXECUTION_FAILED = "execution_failed"  # the state machine ended without a verdict
     RESTORED = "restored"
     RESTORE_PARTIAL = "restored_partly"
     CLOSED = "closed"
 
 
 class OnFinding(StrEnum):
-    """What a further emission of the same finding does."""
+    """Names what a recurrence of the same finding does."""
 
     START = "start"  # policy is evaluated anew and the response runs
-    VERIFY = "verify"  # containment is only read back
+    VERIFY = "verify"  # containment is only verified
     ATTACH = "attach"  # counted; an execution already works on it, or a person has decided
 
 
 S, E = Status, Event
 
 IN_PROGRESS = frozenset({S.OPEN, S.AWAITING_APPROVAL, S.CONTAINING})
-# containment stands: re-verified until a person closes
+# Containment stands: it is verified again and again until a person restores or closes.
 WATCHED = frozenset({S.CONTAINED, S.PARTIAL, S.CONTAINMENT_LOST})
 ESCALATE = frozenset({S.FAILED, S.PARTIAL, S.CONTAINMENT_LOST, S.TIMED_OUT, S.RESTORE_PARTIAL})
 
 _VERDICTS = {E.CONTAINED: S.CONTAINED, E.PARTIAL: S.PARTIAL, E.FAILED: S.FAILED, E.GONE: S.GONE}
-_READ_AGAIN = {**_VERDICTS, E.CONTAINMENT_LOST: S.CONTAINMENT_LOST}
+_VERIFIED_AGAIN = {**_VERDICTS, E.CONTAINMENT_LOST: S.CONTAINMENT_LOST}
 _RESTORE = {E.RESTORED: S.RESTORED, E.RESTORE_PARTIAL: S.RESTORE_PARTIAL, E.CLOSED: S.CLOSED}
 
 TRANSITIONS: dict[Status, dict[Event, Status]] = {
     S.OPEN: {
-        **_READ_AGAIN,
+        **_VERIFIED_AGAIN,
         E.ACT: S.CONTAINING,
         E.ASK: S.AWAITING_APPROVAL,
         E.NOTIFIED: S.NOTIFIED,
         E.DRY_RUN: S.DRY_RUN,
         E.SKIPPED: S.SKIPPED,
-        E.DIED: S.FAILED,
+        E.EXECUTION_FAILED: S.FAILED,
     },
     S.AWAITING_APPROVAL: {
-        **_READ_AGAIN,
+        **_VERIFIED_AGAIN,
         E.ASK: S.AWAITING_APPROVAL,
         E.APPROVED: S.CONTAINING,
         E.ACT: S.CONTAINING,
         E.REJECTED: S.REJECTED,
         E.APPROVAL_TIMED_OUT: S.TIMED_OUT,
-        E.DIED: S.FAILED,
+        E.EXECUTION_FAILED: S.FAILED,
     },
-    S.CONTAINING: {**_VERDICTS, E.ACT: S.CONTAINING, E.DIED: S.FAILED},
-    S.CONTAINED: {**_READ_AGAIN, **_RESTORE},
-    S.PARTIAL: {**_READ_AGAIN, **_RESTORE},
-    S.CONTAINMENT_LOST: {**_READ_AGAIN, **_RESTORE, E.ACT: S.CONTAINING},
-    S.FAILED: {**_READ_AGAIN, **_RESTORE},
+    S.CONTAINING: {**_VERDICTS, E.ACT: S.CONTAINING, E.EXECUTION_FAILED: S.FAILED},
+    S.CONTAINED: {**_VERIFIED_AGAIN, **_RESTORE},
+    S.PARTIAL: {**_VERIFIED_AGAIN, **_RESTORE},
+    S.CONTAINMENT_LOST: {**_VERIFIED_AGAIN, **_RESTORE, E.ACT: S.CONTAINING},
+    S.FAILED: {**_VERIFIED_AGAIN, **_RESTORE},
     S.NOTIFIED: {E.CLOSED: S.CLOSED},
     S.DRY_RUN: {E.CLOSED: S.CLOSED},
     S.SKIPPED: {E.CLOSED: S.CLOSED},
@@ -124,9 +126,10 @@ ON_FINDING: dict[Status, OnFinding] = {
     S.CLOSED: OnFinding.START,
 }
 
-# Reopened from one of these and ended without acting (skipped, dry run, rejected …), an incident
-# takes this event: what was changed before still stands, and restore must still find it.
-HELD: dict[Status, Event] = {
+# An incident that was opened again from one of these statuses and then ended without acting
+# (skipped, dry run, rejected …) takes this event: what was changed before still stands, and restore
+# must still find it.
+EARLIER_CONTAINMENT: dict[Status, Event] = {
     S.PARTIAL: E.PARTIAL,
     S.FAILED: E.FAILED,
     S.CONTAINMENT_LOST: E.CONTAINMENT_LOST,
@@ -135,8 +138,9 @@ HELD: dict[Status, Event] = {
 
 
 def next_status(status: Status, event: Event) -> Status:
-    """The status after ``event``. Raises IllegalTransition with both names when the table has no
-    such step.
+    """Returns the status after ``event``.
+
+    Raises IllegalTransition with both names when the table has no such transition.
     """
     try:
         return TRANSITIONS[status][event]
@@ -147,10 +151,10 @@ def next_status(status: Status, event: Event) -> Status:
 
 
 def combine(statuses: list[Status]) -> Status:
-    """The status of an incident from those of its targets: the worst truth wins, a mix of good and
-    bad is PARTIAL.
+    """Derives an incident's status from those of its targets: a mix of good and bad is PARTIAL.
 
-    A target that is GONE weighs nothing beside others; no target at all is FAILED.
+    A lost containment outweighs everything. A target that is GONE weighs nothing beside others. No
+    target at all is FAILED.
     """
     found = set(statuses)
     if len(found) > 1:

@@ -1,124 +1,124 @@
-"""Whether containment still stands: what a verification alone says of it. Nothing here changes a
-resource.
-"""
+"""Assesses, from a verification alone, whether containment still stands. Changes no resource."""
 
 from __future__ import annotations
 
 import os
-from typing import Any
+from collections.abc import Callable
 
-from guardduty_response.containment.contract import Check, Context, Json, StepResult, Target, load
+from guardduty_response.containment.contract import Check, Context, StepResult, Target, load
 from guardduty_response.errors import ResponseError
+from guardduty_response.incident.model import ChangeEvent, ContainmentLoss, TargetRecord
 from guardduty_response.incident.repository import now
 from guardduty_response.incident.statuses import Status
 
-READS = 2  # before anything is called undone: AWS is eventually consistent
+READS = 2  # before containment is called lost: AWS is eventually consistent
+
+# The optional function ``find_actors`` of a playbook (contract.Playbook).
+FindActors = Callable[
+    [Context, Target, list[Check], str, ChangeEvent | None, list[str]], list[ChangeEvent]
+]
 
 
 class NotRead(ResponseError):
-    """What containment consists of could not be read: neither held nor undone."""
+    """Containment could not be read: it is neither verified nor lost."""
 
 
-def free(context: Context, target: Target, seconds: int) -> bool:
-    """Takes the right to look at the resource undisturbed. False: a restore, or another incident,
-    is at work on it.
+def may_verify(context: Context, target: Target, seconds: int) -> bool:
+    """Takes the lease on the resource, and tells whether it can be verified undisturbed.
 
-    An execution of the same incident that still waits for evidence does not keep anybody from
-    looking.
+    It cannot while a restore or another incident works on it. An execution of the same incident
+    that only waits for evidence is in nobody's way.
     """
-    held = context.record.claim(target.arn, context.execution, context.incident_id, seconds)
-    return held is None or (
-        held["incident_id"] == context.incident_id and ":execution:" in held["owner"]
-    )
+    lease = context.record.leases.claim(target.arn, context.execution, context.incident_id, seconds)
+    if lease is None:
+        return True
+    return lease["incident_id"] == context.incident_id and ":execution:" in lease["owner"]
 
 
-def contained(context: Context, target: Target, step: StepResult, checks: list[Check]) -> Json:
-    """What is kept with the verdict of a containment, for the checks to come."""
-    kept = context.record.target(context.incident_id, target.kind, target.id)
-    more: Json = {
-        "weak": [one.name for one in checks if not one.ok],
+def _baseline(step: StepResult, checks: list[Check]) -> TargetRecord:
+    return {
+        "weak": [check.name for check in checks if not check.ok],
         "held_at": now(),
         "watched": step.watched,
     }
-    if kept.get("breach") and step.status is Status.CONTAINED:
-        more["breach"] = {**kept["breach"], "ended": now()}
-    return more
 
 
-def judge(
+def baseline(
     context: Context, target: Target, step: StepResult, checks: list[Check]
-) -> tuple[StepResult, Json]:
-    """(what is true now, what else is kept of it). ``weak``: checks that failed at the verdict;
-    they are no breach.
+) -> TargetRecord:
+    """Returns what is stored with the verdict of a containment, for rechecks to compare with."""
+    stored = context.record.target(context.incident_id, target.kind, target.id)
+    fields = _baseline(step, checks)
+    if stored.get("breach") and step.status is Status.CONTAINED:
+        fields["breach"] = {**stored["breach"], "ended": now()}
+    return fields
 
-    Raises NotRead when a part could not be read and nothing else is seen undone.
+
+def _weak_checks(stored: TargetRecord) -> set[str]:
+    """Returns the checks that failed at the verdict: their failing again is no loss."""
+    if "weak" in stored:
+        return set(stored["weak"])
+    return {check["name"] for check in stored.get("checks", []) if not check["ok"]}
+
+
+def assess(
+    context: Context, target: Target, step: StepResult, checks: list[Check]
+) -> tuple[StepResult, TargetRecord]:
+    """Returns what is true now, and which fields to store with it.
+
+    Raises NotRead when a fact could not be read and nothing else shows that containment is lost.
     """
     if step.status is Status.GONE:
         return step, {}
-    kept = context.record.target(context.incident_id, target.kind, target.id)
-    weak = set(
-        kept["weak"]
-        if "weak" in kept
-        else [one["name"] for one in kept.get("checks", []) if not one["ok"]]
-    )
-    wrong = [one for one in checks if not one.ok and one.name not in weak]
-    undone, unread = [one for one in wrong if one.read], [one for one in wrong if not one.read]
-    text = "; ".join(one.detail for one in undone or unread)
-    if wrong and context.attempt < READS:
-        return (
-            StepResult(
-                done=False,
-                wait_seconds=2,
-                detail=f"read once more before it is called undone: {text}",
-            ),
-            {},
+    stored = context.record.target(context.incident_id, target.kind, target.id)
+    weak = _weak_checks(stored)
+    failed = [check for check in checks if not check.ok and check.name not in weak]
+    lost = [check for check in failed if check.read]
+    detail = "; ".join(check.detail for check in lost or failed)
+    if failed and context.attempt < READS:
+        again = f"verified once more before containment is called lost: {detail}"
+        return StepResult(done=False, wait_seconds=2, detail=again), {}
+    if lost:
+        loss = _describe_loss(context, target, stored, lost)
+        result = StepResult(
+            status=Status.CONTAINMENT_LOST, detail=f"containment was lost: {detail}"
         )
-    if undone:
-        found = _breach(context, target, kept, undone)
-        return StepResult(
-            status=Status.CONTAINMENT_LOST, detail=f"containment was undone: {text}"
-        ), {"breach": found}
-    if unread:
-        raise NotRead(text)
-    more: Json = {
-        "weak": [one.name for one in checks if not one.ok],
-        "held_at": now(),
-        "watched": step.watched,
-    }
-    if kept.get("breach") and not kept["breach"].get("ended"):
-        more["breach"] = {**kept["breach"], "ended": now()}
-    return step, more
+        return result, {"breach": loss}
+    if failed:
+        raise NotRead(detail)
+    fields = _baseline(step, checks)
+    if stored.get("breach") and not stored["breach"].get("ended"):
+        fields["breach"] = {**stored["breach"], "ended": now()}
+    return step, fields
 
 
-def _breach(context: Context, target: Target, kept: Json, undone: list[Check]) -> Json:
-    """Since when, what, and who: from the change that was heard of, from an earlier check, or
-    from CloudTrail.
+def _describe_loss(
+    context: Context, target: Target, stored: TargetRecord, lost: list[Check]
+) -> ContainmentLoss:
+    """Says since when containment is lost, what failed, and who did it.
+
+    The actors are those of an earlier recheck, or those that CloudTrail shows.
     """
-    old = kept.get("breach") or {}
-    old = {} if old.get("ended") else old
-    names = [one.name for one in undone]
-    found: Json = {"at": old.get("at") or now(), "checks": names, "by": []}
-    if old.get("by") and set(names) <= set(old["checks"]):
-        return {**found, "by": old["by"]}
-    find_actors: Any = getattr(load(os.environ["GDR_PLAYBOOK"]), "find_actors", None)
+    earlier: ContainmentLoss = stored.get("breach") or {}
+    if earlier.get("ended"):
+        earlier = {}
+    names = [check.name for check in lost]
+    loss: ContainmentLoss = {"at": earlier.get("at") or now(), "checks": names, "by": []}
+    if earlier.get("by") and set(names) <= set(earlier["checks"]):
+        loss["by"] = earlier["by"]
+        return loss
+    playbook = load(os.environ["GDR_PLAYBOOK"])
+    find_actors: FindActors | None = getattr(playbook, "find_actors", None)
     if find_actors is None:
-        return {
-            **found,
-            "unknown": "this playbook cannot look it up: search CloudTrail for the resource",
-        }
+        loss["unknown"] = "this playbook cannot find out: search CloudTrail for the resource"
+        return loss
     seen = context.record.meta(context.incident_id).get("undone_by")
+    since, watched = str(stored.get("held_at") or ""), list(stored.get("watched") or [])
     try:
-        found["by"] = find_actors(
-            context,
-            target,
-            undone,
-            str(kept.get("held_at") or ""),
-            seen,
-            list(kept.get("watched") or []),
+        loss["by"] = find_actors(context, target, lost, since, seen, watched)
+    except Exception as error:  # people must hear of the loss even if nobody knows the actor
+        loss["unknown"] = (
+            f"CloudTrail could not be queried ({type(error).__name__}: {str(error)[:300]}); the"
+            " next recheck tries again"
         )
-    except Exception as error:  # who it was must not keep anybody from hearing that it was
-        found["unknown"] = (
-            f"CloudTrail could not be asked ({type(error).__name__}: {str(error)[:300]}); looked"
-            " for again"
-        )
-    return found
+    return loss

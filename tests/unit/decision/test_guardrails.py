@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from guardduty_response.decision import configuration
-from guardduty_response.decision.guardrails import Ruling, in_freeze, judge
+from guardduty_response.decision.guardrails import Ruling, apply, in_freeze
 from guardduty_response.incident.repository import IncidentRepository
 
 from tests.unit.lambda_world import MEMBER, PREFIX, SECURITY, World
@@ -27,7 +27,7 @@ def _judge(
 ) -> Ruling:
     world.configure(changes or {})
     targets = [{"id": "i-1", "arn": ARN, "tags": {}, "principals": [], **target}]
-    return judge(configuration.load(), record, mode, "ec2_instance", MEMBER, targets, at)
+    return apply(configuration.load(), record, mode, "ec2_instance", MEMBER, targets, at)
 
 
 @pytest.mark.parametrize(
@@ -53,7 +53,7 @@ def test_the_response_itself_is_an_alarm(
 ) -> None:
     world.configure({})
     role = f"arn:aws:iam::{account}:role{path}{PREFIX}-{name}"
-    ruling = judge(
+    ruling = apply(
         configuration.load(),
         record,
         mode,

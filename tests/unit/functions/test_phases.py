@@ -154,7 +154,7 @@ def test_work_renews_its_lease(
     world: World, fake: Fake, record: IncidentRepository, verb: str
 ) -> None:
     incident_id = _contained(fake)
-    record.lease(ARN, EXECUTION, incident_id, 1)
+    record.leases.acquire(ARN, EXECUTION, incident_id, 1)
     target = {
         "kind": "ec2_instance",
         "id": "i-1",
@@ -233,10 +233,10 @@ def test_unknown_verbs_and_missing_code(
     world: World, fake: Fake, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with pytest.raises(
-        ResponseError, match="knows no verb 'contain'; it knows first, evidence, collect"
+        ResponseError, match="has no step 'contain'; its steps are first, evidence, collect"
     ):
         collect.handler({"verb": "contain"}, None)
-    with pytest.raises(ResponseError, match="knows no verb 'collect'; it knows terminate"):
+    with pytest.raises(ResponseError, match="has no step 'collect'; its steps are terminate"):
         terminate.handler({"verb": "collect"}, None)
     monkeypatch.setenv("GDR_PLAYBOOK", "unheard_of")
     with pytest.raises(ConfigError, match=r"holds no unheard_of\.terminate"):

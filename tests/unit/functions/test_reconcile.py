@@ -59,7 +59,7 @@ def test_a_machine_that_dies_midway_is_told_and_its_work_fails(
     assert meta["status"] == "FAILED"
     assert "open" not in meta
     assert [one["status"] for one in world.targets(incident_id)] == ["FAILED"]
-    assert world.timeline(incident_id)[-1] == "machine died"
+    assert world.timeline(incident_id)[-1] == "execution failed"
     [notice], [escalation] = world.messages(), world.messages("escalations")
     assert notice["Message"] == escalation["Message"]
     for part in ("NOT contained", f"ended {status}", "States.DataLimitExceeded", EXECUTION):
@@ -84,7 +84,7 @@ def test_it_is_told_once_however_often_it_is_heard(
     for _ in range(3):
         watch(_ended(EXECUTION, input=json.dumps(finding_event()), cause="x"))
     assert told(world) == (["FAILED"], ["FAILED"])
-    assert world.timeline(incident_id).count("machine died") == 1
+    assert world.timeline(incident_id).count("execution failed") == 1
 
 
 def test_it_is_told_by_the_retry_when_the_first_message_failed(
@@ -171,7 +171,7 @@ def test_an_emission_that_died_before_it_was_counted_is_told(
     meta = world.meta(incident_id)
     assert (meta["status"], meta["execution"]) == ("RESTORED", EXECUTION)
     assert told(world) == (["problem"], ["problem"])
-    assert world.timeline(incident_id)[-1] == "emission lost"
+    assert world.timeline(incident_id)[-1] == "recurrence lost"
 
 
 # -- the sweeper -----------------------------------------------------------------------------------
@@ -181,7 +181,7 @@ SWEEP = {"source": "guardduty-response.sweeper"}
 
 
 def _sweep() -> list[str]:
-    return list(reconcile._sweep(datetime.now(UTC) + LATER)["failed"])
+    return list(reconcile._reconcile(datetime.now(UTC) + LATER)["failed"])
 
 
 def test_the_sweeper_leaves_what_runs_and_fails_what_is_dead(

@@ -375,7 +375,7 @@ def test_work_renews_its_lease(
 ) -> None:
     incident_id = _open()
     [target] = _run("plan", incident_id)["targets"]
-    record.lease(ARN, EXECUTION, incident_id, 1)
+    record.leases.acquire(ARN, EXECUTION, incident_id, 1)
     _run(verb, incident_id, None if verb == "finish" else target)
     for _ in range(50):
         [lease] = world.items(f"RESOURCE#{ARN}")
@@ -419,7 +419,7 @@ def test_evidence_is_put_under_its_incident(world: World, fake: Fake) -> None:
 
 
 def test_unknown_names(world: World, fake: Fake, monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(ResponseError, match="knows no verb 'terminate'; it knows plan, contain"):
+    with pytest.raises(ResponseError, match="has no step 'terminate'; its steps are plan, contain"):
         _run("terminate", "inc-1")
     incident_id = _open()
     monkeypatch.delitem(sys.modules, f"{fake.__name__}.playbook")

@@ -132,9 +132,9 @@ def test_restored_written_and_told(
     } == {WHO}
     [message] = world.messages()
     assert message["MessageAttributes"]["event"]["Value"] == "RESTORED"
-    assert "[RESTORED]" in message["Subject"] and f"Asked by {WHO}." in message["Message"]
+    assert "[RESTORED]" in message["Subject"] and f"Requested by {WHO}." in message["Message"]
     assert "  Restored\n    - eni-1 is back" in message["Message"]
-    assert "Left for people" not in message["Message"]
+    assert "Open tasks" not in message["Message"]
     assert world.messages("escalations") == []
     report = world.evidence(incident_id)["report.html"].decode()
     assert "<h3>Restored</h3><ul><li>eni-1 is back</li></ul>" in report
@@ -149,10 +149,8 @@ def test_in_part_is_escalated_and_can_be_asked_again(
     assert (answer["status"], answer["not_restored"]) == ("RESTORE_PARTIAL", PART.not_restored)
     [message] = world.messages("escalations")
     assert "  Not restored\n    - profile x: gone. By hand: aws ec2 y" in message["Message"]
-    assert (
-        "Left for people to do\n  - i-1: profile x: gone. By hand: aws ec2 y" in message["Message"]
-    )
-    assert "not so   x: gone" in message["Message"]
+    assert "Open tasks\n  - i-1: profile x: gone. By hand: aws ec2 y" in message["Message"]
+    assert "FAIL     x: gone" in message["Message"]
     assert ask(incident_id)["status"] == "RESTORE_PARTIAL"
     restorer.answer = WHOLE
     assert ask(incident_id)["status"] == "RESTORED"
@@ -203,7 +201,7 @@ def test_refused_while_an_execution_works_on_it(
 ) -> None:
     incident_id, execution = stored(), world.start("finishing")
     record = IncidentRepository("guardduty-response-incidents")
-    record.lease(ARN, execution, incident_id, 900)
+    record.leases.acquire(ARN, execution, incident_id, 900)
     for event in ({}, {"close": True}):
         answer = ask(incident_id, **event)
         assert f"i-1 is being worked on by {execution}" in answer["refused"]
@@ -218,7 +216,7 @@ def test_only_one_restore_at_a_time(
 ) -> None:
     incident_id = stored()
     seen: list[str] = []
-    restorer.during = lambda: seen.append(restore._work({"incident_id": incident_id})["refused"])
+    restorer.during = lambda: seen.append(restore._run({"incident_id": incident_id})["refused"])
     assert ask(incident_id)["status"] == "RESTORED"
     assert "is being worked on by restore-inc-" in seen[0]
     assert len(restorer.calls) == 1
@@ -302,7 +300,7 @@ def test_who_asks_is_one_line_of_text(
     incident_id = stored()
     ask(incident_id, requested_by="a\nFinding: forged")
     [message] = world.messages()
-    assert "Asked by a Finding: forged." in message["Message"]
+    assert "Requested by a Finding: forged." in message["Message"]
     other = stored()
     ask(other, requested_by={"x": 1})
     assert world.targets(other)[0]["restored"]["by"] == "somebody who did not say who they are"
@@ -361,7 +359,7 @@ def test_closed_and_told(
     assert (world.timeline(incident_id)[-1], restorer.calls) == ("closed", [])
     [message] = world.messages()
     assert message["MessageAttributes"]["event"]["Value"] == "CLOSED"
-    assert f"Asked by {WHO}. It was {status}" in message["Message"]
+    assert f"Requested by {WHO}. It was {status}" in message["Message"]
     assert ("cannot be restored any more" in message["Message"]) == (
         status in ("CONTAINED", "FAILED")
     )

@@ -170,8 +170,8 @@ def test_the_lease_is_given_back_but_not_anothers(
     world: World, incident: Begin, record: IncidentRepository
 ) -> None:
     incident_id = incident("i-1", "i-2")
-    record.lease(ARN, EXECUTION, incident_id, 600)
-    record.lease(target("i-2")["arn"], "other", "inc-other", 600)
+    record.leases.acquire(ARN, EXECUTION, incident_id, 600)
+    record.leases.acquire(target("i-2")["arn"], "other", "inc-other", 600)
     _close(incident_id, "failed", "x")
     assert world.items(f"RESOURCE#{ARN}") == []
     assert world.items(f"RESOURCE#{target('i-2')['arn']}")[0]["owner"] == "other"
@@ -205,7 +205,7 @@ def test_asking_a_person(world: World, incident: Begin, record: IncidentReposito
     [message, _] = world.messages("escalations")
     assert message["Subject"].startswith("[APPROVAL]")
     for part in (
-        "nothing has been changed yet",
+        "Nothing has been changed yet",
         "PLANNED  quarantine_network: 2 interfaces",
         "in 60 minutes",
     ):

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from guardduty_response.evidence import store as evidence_store
-from guardduty_response.incident import notifications, report
+from guardduty_response.incident import notifications, report, summary
 from guardduty_response.incident.repository import IncidentRepository
 from guardduty_response.incident.statuses import ESCALATE, Status
 
@@ -124,19 +124,19 @@ def test_a_subject_names_the_target_the_message_is_about() -> None:
 
 def test_a_verdict_says_what_was_seen_and_what_is_left() -> None:
     _, body = _compose(Status.PARTIAL, [TARGET], status="PARTIAL")
-    assert body.startswith("Contained only in part: people must finish it")
+    assert body.startswith("Partially contained. A person must finish it.")
     for line in (
         "Finding   CryptoCurrency:EC2/BitcoinTool.B!DNS (severity 8)",
         "Account   222222222222   Region us-east-1",
         "Incident  inc-1   status PARTIAL",
         "Resource  ec2_instance i-1: PARTIAL",
         "1 of 2 interfaces closed",
-        "holds    eni-1: closed",
-        "OPEN     eni-2: still in sg-web",
+        "PASS     eni-1: closed",
+        "FAIL     eni-2: still in sg-web",
         "FAILED   detach: denied; detach it by hand",
     ):
         assert line in body
-    left = body.split("Left for people to do")[1]
+    left = body.split("Open tasks")[1]
     assert "i-1: detach failed: denied; detach it by hand" in left
     assert "i-1: eni-2: still in sg-web" in left
     assert "network" not in left
@@ -144,20 +144,20 @@ def test_a_verdict_says_what_was_seen_and_what_is_left() -> None:
 
 @pytest.mark.parametrize("status", sorted(ESCALATE))
 def test_what_is_escalated_always_names_a_task(status: Status) -> None:
-    assert notifications.open_tasks({**META, "status": status}, [])
-    assert notifications.open_tasks({**META, "status": status, "reasons": []}, []) == [
+    assert summary.open_tasks({**META, "status": status}, [])
+    assert summary.open_tasks({**META, "status": status, "reasons": []}, []) == [
         "look at the incident record"
     ]
 
 
 def test_what_is_well_has_no_tasks() -> None:
-    assert notifications.open_tasks(META, []) == []
-    assert "Left for people" not in _compose(Status.CONTAINED)[1]
+    assert summary.open_tasks(META, []) == []
+    assert "Open tasks" not in _compose(Status.CONTAINED)[1]
 
 
 @pytest.mark.parametrize("what", ["started", "approval", "notice"])
 def test_before_acting_nothing_is_called_left(what: str) -> None:
-    assert "Left for people" not in _compose(what, [TARGET])[1]
+    assert "Open tasks" not in _compose(what, [TARGET])[1]
 
 
 def test_every_status_that_is_told_has_a_headline() -> None:
@@ -287,7 +287,7 @@ def test_evidence_says_itself_what_is_left_to_do() -> None:
             "request_id": "",
         }
     }
-    tasks = notifications.open_tasks(
+    tasks = summary.open_tasks(
         {**META, "status": "PARTIAL"}, [{**TARGET, "actions": actions, "checks": []}]
     )
     assert tasks == ["i-1: read the rest by hand"]
@@ -355,7 +355,8 @@ def test_nothing_a_sender_writes_becomes_markup() -> None:
 
 def test_the_report_is_evidence(world: World, record: IncidentRepository) -> None:
     record.open({**META, "title": HOSTILE})
-    assert report.write(IncidentRepository(TABLE), "inc-1") == "incidents/inc-1/report.html"
+    key = report.write(IncidentRepository(TABLE), "inc-1", evidence_store.put)
+    assert key == "incidents/inc-1/report.html"
     got = world.s3.get_object(
         Bucket=world.s3.list_buckets()["Buckets"][0]["Name"], Key="incidents/inc-1/report.html"
     )
@@ -407,5 +408,5 @@ def test_what_evidence_has_found_is_left_for_people() -> None:
         "state": {"left": left},
     }
     target = {**TARGET, "evidence": {"remediation": part}}
-    assert f"i-1: {left[0]}" in notifications.open_tasks(META, [target])
+    assert f"i-1: {left[0]}" in summary.open_tasks(META, [target])
     assert f"  - i-1: {left[0]}" in _compose("closing", [target])[1]

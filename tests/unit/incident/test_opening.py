@@ -152,7 +152,7 @@ def test_ten_emissions_make_one_incident_and_keep_each_distinct_one(
     [meta] = world.incidents()
     assert meta["emissions"] == 10
     assert len(world.evidence(meta["incident_id"])) == 2
-    assert world.timeline(meta["incident_id"]).count("emitted again") == 9
+    assert world.timeline(meta["incident_id"]).count("finding recurred") == 9
 
 
 def test_a_finding_larger_than_a_payload_comes_by_pointer(
@@ -237,7 +237,7 @@ def test_a_changed_configuration_stops_everything_aloud(world: World, finding_ev
 
 
 def test_a_verb_nobody_knows(world: World) -> None:
-    with pytest.raises(ResponseError, match="knows no verb 'reboot'; it knows open, notice"):
+    with pytest.raises(ResponseError, match="has no step 'reboot'; its steps are open, notice"):
         call("reboot")
 
 

@@ -59,7 +59,7 @@ def test_ten_emissions_at_once_reopen_once(
 def test_one_of_ten_gets_the_lease_and_the_rest_learn_who(
     world: World, record: IncidentRepository
 ) -> None:
-    answers = _together(lambda n: record.lease(ARN, f"e{n}", f"inc-{n}", 60))
+    answers = _together(lambda n: record.leases.acquire(ARN, f"e{n}", f"inc-{n}", 60))
     assert answers.count(None) == 1
     winner = f"e{answers.index(None)}"
     assert {one["owner"] for one in answers if one} == {winner}
@@ -67,13 +67,13 @@ def test_one_of_ten_gets_the_lease_and_the_rest_learn_who(
 
 
 def test_one_of_ten_replaces_a_dead_owner(record: IncidentRepository) -> None:
-    record.lease(ARN, "dead", ID, 600)
-    answers = _together(lambda n: record.lease(ARN, f"e{n}", f"inc-{n}", 60, "dead"))
+    record.leases.acquire(ARN, "dead", ID, 600)
+    answers = _together(lambda n: record.leases.acquire(ARN, f"e{n}", f"inc-{n}", 60, "dead"))
     assert answers.count(None) == 1
 
 
 def test_the_breaker_is_exact_when_all_come_at_once(record: IncidentRepository) -> None:
-    counts = _together(lambda n: record.count_targets("p", [f"arn-{n}"], 60))
+    counts = _together(lambda n: record.circuit_breaker.count_targets("p", [f"arn-{n}"], 60))
     assert sorted(counts) == list(range(1, 11))
 
 

@@ -182,7 +182,7 @@ def test_what_stands_is_held_and_nothing_else(
     world: World, record: IncidentRepository, status: Status
 ) -> None:
     _at(record, status)
-    assert [one["incident_id"] for one in record.held()] == ([ID] if status in WATCHED else [])
+    assert [one["incident_id"] for one in record.watched()] == ([ID] if status in WATCHED else [])
 
 
 def test_a_step_the_table_lacks_changes_nothing(world: World, record: IncidentRepository) -> None:
@@ -314,31 +314,31 @@ def _holder(world: World) -> dict[str, Any]:
 def test_a_lease_is_taken_renewed_refused_and_given_back(
     world: World, record: IncidentRepository
 ) -> None:
-    assert record.lease(ARN, "one", ID, 60) is None
+    assert record.leases.acquire(ARN, "one", ID, 60) is None
     first = int(_holder(world)["expires"])
-    assert record.lease(ARN, "one", ID, 600) is None
+    assert record.leases.acquire(ARN, "one", ID, 600) is None
     assert int(_holder(world)["expires"]) > first + 500
-    other = record.lease(ARN, "two", "inc-two", 60)
+    other = record.leases.acquire(ARN, "two", "inc-two", 60)
     assert other is not None
     assert (other["owner"], other["incident_id"]) == ("one", ID)
-    record.release(ARN, "two")
+    record.leases.release(ARN, "two")
     assert _holder(world)["owner"] == "one"
-    record.release(ARN, "one")
+    record.leases.release(ARN, "one")
     assert world.items(f"RESOURCE#{ARN}") == []
 
 
 def test_an_expired_lease_is_taken_over(world: World, record: IncidentRepository) -> None:
-    record.lease(ARN, "one", ID, -5)
-    assert record.lease(ARN, "two", "inc-two", 60) is None
+    record.leases.acquire(ARN, "one", ID, -5)
+    assert record.leases.acquire(ARN, "two", "inc-two", 60) is None
     assert _holder(world)["owner"] == "two"
 
 
 def test_a_dead_owner_is_replaced_but_not_a_successor(
     world: World, record: IncidentRepository
 ) -> None:
-    record.lease(ARN, "dead", ID, 600)
-    assert record.lease(ARN, "two", "inc-two", 60, instead_of="dead") is None
-    held = record.lease(ARN, "three", "inc-three", 60, instead_of="dead")
+    record.leases.acquire(ARN, "dead", ID, 600)
+    assert record.leases.acquire(ARN, "two", "inc-two", 60, instead_of="dead") is None
+    held = record.leases.acquire(ARN, "three", "inc-three", 60, instead_of="dead")
     assert held is not None
     assert held["owner"] == "two"
 
@@ -347,10 +347,10 @@ def test_a_dead_owner_is_replaced_but_not_a_successor(
 
 
 def test_the_breaker_counts_each_target_once(world: World, record: IncidentRepository) -> None:
-    assert record.count_targets("ec2_instance", ["a", "b", "a"], 60) == 2
-    assert record.count_targets("ec2_instance", ["b"], 60) == 2
-    assert record.count_targets("ec2_instance", ["c"], 60) == 3
-    assert record.count_targets("other", ["c"], 60) == 1
+    assert record.circuit_breaker.count_targets("ec2_instance", ["a", "b", "a"], 60) == 2
+    assert record.circuit_breaker.count_targets("ec2_instance", ["b"], 60) == 2
+    assert record.circuit_breaker.count_targets("ec2_instance", ["c"], 60) == 3
+    assert record.circuit_breaker.count_targets("other", ["c"], 60) == 1
     [window] = world.items("BREAKER#ec2_instance")
     assert int(window["expires_at"]) > datetime.now(UTC).timestamp()
 
@@ -359,9 +359,9 @@ def test_the_breaker_starts_anew_with_its_window(
     record: IncidentRepository, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock = [6000.0 * 60]
-    monkeypatch.setattr("guardduty_response.incident.repository.time.time", lambda: clock[0])
-    assert record.count_targets("p", ["a"], 10) == 1
+    monkeypatch.setattr("guardduty_response.incident.circuit_breaker.time.time", lambda: clock[0])
+    assert record.circuit_breaker.count_targets("p", ["a"], 10) == 1
     clock[0] += 599
-    assert record.count_targets("p", ["b"], 10) == 2
+    assert record.circuit_breaker.count_targets("p", ["b"], 10) == 2
     clock[0] += 1
-    assert record.count_targets("p", ["c"], 10) == 1
+    assert record.circuit_breaker.count_targets("p", ["c"], 10) == 1

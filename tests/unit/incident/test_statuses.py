@@ -7,8 +7,8 @@ import itertools
 import pytest
 from guardduty_response.errors import IllegalTransition
 from guardduty_response.incident.statuses import (
+    EARLIER_CONTAINMENT,
     ESCALATE,
-    HELD,
     IN_PROGRESS,
     ON_FINDING,
     TRANSITIONS,
@@ -45,7 +45,7 @@ def test_tables_name_every_status() -> None:
         (S.OPEN, E.ACT, S.CONTAINING),
         (S.OPEN, E.ASK, S.AWAITING_APPROVAL),
         (S.OPEN, E.SKIPPED, S.SKIPPED),
-        (S.OPEN, E.DIED, S.FAILED),
+        (S.OPEN, E.EXECUTION_FAILED, S.FAILED),
         (S.AWAITING_APPROVAL, E.APPROVED, S.CONTAINING),
         (S.AWAITING_APPROVAL, E.REJECTED, S.REJECTED),
         (S.AWAITING_APPROVAL, E.APPROVAL_TIMED_OUT, S.TIMED_OUT),
@@ -65,11 +65,11 @@ def test_the_steps_a_response_takes(status: Status, event: Event, after: Status)
 def test_nothing_acts_on_what_a_person_has_decided() -> None:
     for status in (S.REJECTED, S.RESTORED, S.CLOSED):
         assert E.ACT not in TRANSITIONS[status]
-        assert E.DIED not in TRANSITIONS[status]
+        assert E.EXECUTION_FAILED not in TRANSITIONS[status]
 
 
 def test_only_work_in_progress_can_die() -> None:
-    assert {status for status in Status if E.DIED in TRANSITIONS[status]} == IN_PROGRESS
+    assert {status for status in Status if E.EXECUTION_FAILED in TRANSITIONS[status]} == IN_PROGRESS
 
 
 @pytest.mark.parametrize(
@@ -99,7 +99,7 @@ def test_what_a_further_emission_does(outcome: OnFinding, group: set[Status]) ->
 
 
 def test_what_was_done_before_can_be_kept_from_every_state_that_ends_without_acting() -> None:
-    for event in HELD.values():
+    for event in EARLIER_CONTAINMENT.values():
         for status in (S.OPEN, S.AWAITING_APPROVAL):
             assert next_status(status, event) in ESCALATE
 

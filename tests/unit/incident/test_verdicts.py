@@ -93,7 +93,7 @@ def test_a_resource_of_another_incident_is_linked(
     record.set_target(incident_id, "ec2_instance", "i-1", attach="inc-other")
     verified(incident_id, "CONTAINED")
     _verdict(incident_id, attach="inc-other")
-    assert "incident inc-other works on this resource" in world.messages()[0]["Message"]
+    assert "Incident inc-other contains this resource" in world.messages()[0]["Message"]
 
 
 # -- verified again --------------------------------------------------------------------------------
@@ -189,7 +189,7 @@ def test_what_could_not_be_read_again_is_not_called_contained(
     [message_] = world.messages("escalations")
     assert message_["Subject"].startswith("[PROBLEM]")
     assert why in message_["Message"]
-    assert "what was last seen" in message_["Message"]
+    assert "the one last verified" in message_["Message"]
 
 
 def test_a_restored_resource_found_open_is_no_breach(
@@ -218,6 +218,4 @@ def test_lost_evidence_is_a_task_not_a_verdict(
     verified(incident_id, "CONTAINED")
     _verdict(incident_id)
     assert world.meta(incident_id)["status"] == "CONTAINED"
-    assert (
-        "SnapshotLimitExceeded" in world.messages()[0]["Message"].split("Left for people to do")[1]
-    )
+    assert "SnapshotLimitExceeded" in world.messages()[0]["Message"].split("Open tasks")[1]

@@ -201,7 +201,7 @@ def test_in_approve_it_is_escalated_once_and_who_is_told_when_it_is_known(case: 
     )
     [escalation] = case.world.messages("escalations")
     for part in (
-        "not to be seen in CloudTrail yet",
+        "not visible in CloudTrail yet",
         "a person decides",
         "the mode is approve",
         "start-execution",
@@ -353,7 +353,7 @@ def test_what_cannot_be_read_is_no_breach_and_told_once(case: Case) -> None:
     )
     [message] = case.world.messages("escalations")
     assert (
-        "could not be read: the read-back failed" in message["Message"]
+        "could not be verified: the read-back failed" in message["Message"]
         and "profile could not be read" in message["Message"]
     )
     case.world.messages()
@@ -388,7 +388,7 @@ def test_who_cannot_be_found_keeps_nobody_from_hearing_of_it(case: Case) -> None
     case.fake.find_actors = find_actors  # type: ignore[attr-defined]
     case.see(OPEN, TAGGED)
     case.check()
-    assert "CloudTrail could not be asked" in case.world.messages("escalations")[0]["Message"]
+    assert "CloudTrail could not be queried" in case.world.messages("escalations")[0]["Message"]
     assert case.meta["status"] == "CONTAINED"
 
 
@@ -401,7 +401,7 @@ def test_while_somebody_else_is_at_work_nothing_is_read(
 ) -> None:
     monkeypatch.setattr("guardduty_response.aws.clients.execution_ended", lambda _: False)
     other = "inc-other" if ":execution:" in owner else case.incident_id
-    assert record.lease(ARN, owner, other, 900) is None
+    assert record.leases.acquire(ARN, owner, other, 900) is None
     case.see(OPEN, TAGGED)
     walk = case.check()
     assert "Verify" not in walk.entered
@@ -415,7 +415,7 @@ def test_while_its_own_execution_waits_for_evidence_it_is_watched(
     """Snapshots take an hour; an attacker does not wait that long."""
     monkeypatch.setattr("guardduty_response.aws.clients.execution_ended", lambda _: False)
     first = case.meta["execution"]
-    assert record.lease(ARN, first, case.incident_id, 900) is None
+    assert record.leases.acquire(ARN, first, case.incident_id, 900) is None
     case.see(OPEN, TAGGED)
     case.check(BOB)
     assert (case.meta["status"], case.contained()) == ("CONTAINED", 2)
@@ -427,7 +427,7 @@ def test_of_two_checks_that_see_it_undone_one_contains(
     case: Case, record: IncidentRepository, monkeypatch: Any, status: Status
 ) -> None:
     monkeypatch.setattr("guardduty_response.aws.clients.execution_ended", lambda _: False)
-    assert record.lease(ARN, f"{EXECUTIONS}incident:first", case.incident_id, 900) is None
+    assert record.leases.acquire(ARN, f"{EXECUTIONS}incident:first", case.incident_id, 900) is None
     record.move(case.incident_id, Status.CONTAINED, status)
     before = case.meta["targets"]
     event = {
@@ -458,9 +458,9 @@ def test_a_restore_that_ended_just_before_is_respected(
 
 @pytest.mark.parametrize("event", ["restored", "closed", "gone"])
 def test_what_ends_the_watch(case: Case, record: IncidentRepository, event: str) -> None:
-    assert [one["incident_id"] for one in record.held()] == [case.incident_id]
+    assert [one["incident_id"] for one in record.watched()] == [case.incident_id]
     record.transition(case.incident_id, event)  # type: ignore[arg-type]
-    assert record.held() == []
+    assert record.watched() == []
 
 
 def test_a_further_emission_that_finds_it_undone_contains_it_again_too(

@@ -120,9 +120,10 @@ def test_containment_of_a_playbook_that_is_switched_off_is_told_once(
     assert _sweep() == [incident_id] and _sweep() == []
     [message] = world.messages("escalations")
     assert (
-        "No longer watched: no switch lets playbook ec2_instance act any more" in message["Message"]
+        "No longer monitored: no remediation lets playbook ec2_instance act any more"
+        in message["Message"]
     )
-    assert "Close or restore it, or switch the playbook on again" in message["Message"]
+    assert "Close or restore the incident, or switch the playbook on again" in message["Message"]
     assert (
         f"--function-name {PREFIX}-restore-ec2-instance" in message["Message"]
         and '"close": true' in message["Message"]
@@ -276,7 +277,7 @@ def test_a_change_that_could_not_be_delivered_is_taken_up(world: World, held: Be
 
 def test_what_a_caller_chose_is_one_printable_line(world: World, held: Begin) -> None:
     held()
-    watch(_change(userAgent="x\nUndone by nobody\x1b[2J" + "y" * 1000))
+    watch(_change(userAgent="x\nChanged by nobody\x1b[2J" + "y" * 1000))
     [given] = _started(world).values()
     agent = given["watch"]["seen"]["agent"]
     assert agent.isprintable() and len(agent) <= 300
@@ -343,7 +344,7 @@ def test_the_change_is_kept_and_a_later_schedule_does_not_forget_it(
 
 @pytest.mark.parametrize("bad", [None, 7, "i-1", "", {"x": 1}])
 def test_an_input_that_names_no_incident_is_refused(world: World, bad: Any) -> None:
-    with pytest.raises(ResponseError, match="a check is started with"):
+    with pytest.raises(ResponseError, match="a recheck is started with"):
         _open(bad)
 
 
@@ -377,7 +378,7 @@ def test_a_check_that_dies_is_told_once_and_changes_no_status(world: World, held
     assert world.meta(incident_id)["status"] == "CONTAINED"
     [message] = world.messages("escalations")
     assert (
-        "could not be read: state machine" in message["Message"]
+        "could not be verified: state machine" in message["Message"]
         and "gone wrong" in message["Message"]
     )
 

@@ -40,7 +40,7 @@ def held(lab: Lab) -> Callable[..., Target]:
         )
         target = contained(lab)
         step, checks = ec2_instance.verify(lab.context(), target)
-        more = drift.contained(lab.context(), target, step, checks)
+        more = drift.baseline(lab.context(), target, step, checks)
         lab.record.set_target(INCIDENT, target.kind, target.id, **more)
         return target
 
@@ -59,7 +59,7 @@ def _check(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> tuple[StepResult, Any]:
     for attempt in (1, 2):
         context = lab.context(attempt)
         step, checks = ec2_instance.verify(context, target)
-        step, more = drift.judge(context, target, step, checks)
+        step, more = drift.assess(context, target, step, checks)
         if step.done:
             break
         assert step.wait_seconds == 2
@@ -204,7 +204,7 @@ def test_what_cannot_be_read_is_no_breach(
     lab.fail(operation, "UnauthorizedOperation")
     step, checks = ec2_instance.verify(lab.context(2), target)
     with pytest.raises(drift.NotRead, match="UnauthorizedOperation"):
-        drift.judge(lab.context(2), target, step, checks)
+        drift.assess(lab.context(2), target, step, checks)
 
 
 def test_a_terminated_instance_is_gone(lab: Lab, held: Callable[..., Target]) -> None:
@@ -214,7 +214,7 @@ def test_a_terminated_instance_is_gone(lab: Lab, held: Callable[..., Target]) ->
     )
     lab.see("ec2").terminate_instances(InstanceIds=[target.id])
     step, checks = ec2_instance.verify(lab.context(), target)
-    assert drift.judge(lab.context(), target, step, checks) == (step, {})
+    assert drift.assess(lab.context(), target, step, checks) == (step, {})
     assert step.status is Status.GONE
 
 

@@ -89,7 +89,7 @@ def test_a_role_of_the_response_itself_is_an_alarm(
     close_incident(incident_id, answer["error"])
     assert world.meta(incident_id)["status"] == "FAILED"
     [message] = world.messages("escalations")
-    assert "NOT contained: people must act now" in message["Message"]
+    assert "NOT contained. A person must act now" in message["Message"]
     assert "revoke the role's active sessions" in message["Message"]
     [target] = world.targets(incident_id)
     assert (target["status"], target["before"]) == ("FAILED", {})

@@ -30,7 +30,7 @@ def check(center: CenterLab, monkeypatch: pytest.MonkeyPatch) -> tuple[StepResul
     for attempt in (1, 2):
         context = center.iam.context(attempt)
         result, checks = playbook.verify(context, target)
-        result, more = drift.judge(context, target, result, checks)
+        result, more = drift.assess(context, target, result, checks)
         if result.done:
             return result, more
     raise AssertionError("a check ends")
@@ -45,7 +45,7 @@ def contained(center: CenterLab) -> CenterLab:
         INCIDENT,
         target.kind,
         target.id,
-        **drift.contained(center.iam.context(), target, result, checks),
+        **drift.baseline(center.iam.context(), target, result, checks),
     )
     center.iam.clock_offset += 3600
     center.iam.calls.clear()

@@ -8,7 +8,6 @@ import json
 from typing import Any
 
 import pytest
-from guardduty_response.incident import notifications
 from guardduty_response.incident.statuses import Status
 from guardduty_response.playbooks.iam_principal.eradicate import (
     reversal_table,
@@ -56,7 +55,7 @@ def test_a_spree_is_undone_and_what_is_left_is_told(lab: EradicationLab) -> None
         lab.world.s3.get_object(Bucket=lab.bucket, Key=kept["objects"][0]["key"])["Body"].read()
     )
     assert [row["status"] for row in rows].count("DONE") == 5 and len(rows) == 6
-    tasks = notifications.open_tasks({"status": "CONTAINED"}, [lab.ledger()])
+    tasks = summary.open_tasks({"status": "CONTAINED"}, [lab.ledger()])
     assert any(kept["task"] in task for task in tasks)
 
 

@@ -181,11 +181,11 @@ def test_a_check_of_what_stands_finds_nothing_undone(
     [planned] = playbook.plan(iam.context())
     check = planned.target.__class__(**{**planned.target.payload(), "verify_only": True})
     result, checks = playbook.verify(iam.context(), check)
-    assert drift.judge(iam.context(), check, result, checks)[0].status is Status.CONTAINED
+    assert drift.assess(iam.context(), check, result, checks)[0].status is Status.CONTAINED
     iam.see().delete_role_policy(RoleName="app", PolicyName=role.policy_name(PREFIX, "app/carol"))
     monkeypatch.setenv("GDR_PLAYBOOK", "iam_principal")
     result, checks = playbook.verify(iam.context(2), check)
-    assert drift.judge(iam.context(2), check, result, checks)[0].status is Status.CONTAINMENT_LOST
+    assert drift.assess(iam.context(2), check, result, checks)[0].status is Status.CONTAINMENT_LOST
 
 
 # -- whose session it is ---------------------------------------------------------------------------

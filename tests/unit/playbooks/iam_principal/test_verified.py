@@ -266,7 +266,7 @@ def check(iam: IamLab, monkeypatch: pytest.MonkeyPatch) -> tuple[StepResult, Jso
     for attempt in (1, 2):
         context = iam.context(attempt)
         result, checks = playbook.verify(context, target)
-        result, more = drift.judge(context, target, result, checks)
+        result, more = drift.assess(context, target, result, checks)
         if result.done:
             break
     return result, more
@@ -279,7 +279,7 @@ def contained(iam: IamLab) -> IamLab:
     assert iam.respond(target).status is Status.CONTAINED
     result, checks = playbook.verify(iam.context(), target)
     iam.record.set_target(
-        INCIDENT, target.kind, target.id, **drift.contained(iam.context(), target, result, checks)
+        INCIDENT, target.kind, target.id, **drift.baseline(iam.context(), target, result, checks)
     )
     return iam
 

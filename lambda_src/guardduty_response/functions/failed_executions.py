@@ -1,0 +1,125 @@
+"""Reports, for the watchdog, executions that ended without a verdict."""
+
+from __future__ import annotations
+
+from typing import Any, TypedDict
+
+from botocore.exceptions import ClientError
+
+from guardduty_response.aws import clients
+from guardduty_response.aws.errors import is_transient
+from guardduty_response.aws.log import log
+from guardduty_response.decision import finding, routing
+from guardduty_response.errors import MalformedFinding, ResponseError
+from guardduty_response.evidence import store as evidence_store
+from guardduty_response.functions.runtime import Payload
+from guardduty_response.incident import notifications, opening
+from guardduty_response.incident.repository import IncidentRepository
+from guardduty_response.incident.statuses import IN_PROGRESS, Event, OnFinding, Status
+from guardduty_response.monitoring import schedule
+
+
+class Handled(TypedDict):
+    """Names the incident of a failed execution."""
+
+    incident_id: str
+
+
+def fail(record: IncidentRepository, incident_id: str, why: str) -> None:
+    """Reports that the incident's execution failed: FAILED if the incident was in progress.
+
+    Otherwise the status stands. Notifies and escalates either way, once for each execution, and
+    before the status moves: what fails on the way is found again by the next run.
+    """
+    meta, targets, _ = record.read(incident_id)
+    if meta.get("death_told") == meta["execution"]:
+        return
+    in_progress = Status(meta["status"]) in IN_PROGRESS
+    for target in targets:
+        if Status(target["status"]) in IN_PROGRESS:
+            target["status"], target["verdict"] = Status.FAILED, why
+            record.set_target(
+                incident_id, target["kind"], target["id"], status=Status.FAILED, verdict=why
+            )
+    name = "execution failed" if in_progress else "execution failed after the verdict"
+    record.event(incident_id, name, why, actor="watchdog")
+    shown = Status.FAILED if in_progress else Status(meta["status"])
+    message = shown if in_progress else "problem"
+    notifications.publish(message, {**meta, "status": shown}, targets, note=why, escalate=True)
+    if in_progress:
+        reasons = [*(meta.get("reasons") or []), why]
+        record.transition(incident_id, Event.EXECUTION_FAILED, reasons=reasons)
+    record.note(incident_id, death_told=meta["execution"])
+
+
+def report_lost(record: IncidentRepository, event: Any, execution: str, why: str) -> None:
+    """Reports an event that no execution works on: stores it and opens its incident, if needed."""
+    meta = opening.from_event(event, execution, why)
+    incident_id = meta["incident_id"]
+    meta["finding_key"] = evidence_store.put_event(incident_id, event)["key"]
+    if record.open(meta, only_new=True).outcome is OnFinding.START:
+        fail(record, incident_id, why)
+        return
+    # Whatever the incident has come to, it goes on.
+    record.event(incident_id, "recurrence lost", why, actor="watchdog")
+    stored, targets, _ = record.read(incident_id)
+    notifications.publish("problem", stored, targets, note=why, escalate=True)
+
+
+def handle(record: IncidentRepository, detail: Payload) -> Handled:
+    """Handles the event of an execution that failed (``detail`` as Step Functions sends it)."""
+    arn = detail["executionArn"]
+    text, cause = _input_and_cause(detail)
+    event = _finding_event(finding.parse_json(text), arn)
+    machine = arn.split(":")[-2]
+    why = (
+        f"state machine {machine} ended {detail['status']}: {str(cause or 'no cause given')[:800]}."
+        f" Execution {arn}"
+    )
+    rechecked = finding.text(finding.get(event, "watch", "incident_id"))
+    incident_id = rechecked or opening.from_event(event, arn, why)["incident_id"]
+    try:
+        owner = record.meta(incident_id)["execution"]
+    except ResponseError:
+        owner = ""
+    if owner == arn:
+        fail(record, incident_id, why)
+    elif rechecked:
+        if owner:  # else somebody named an incident that does not exist: nothing is lost
+            schedule.recheck_failed(record, incident_id, why)
+    elif routing.is_answered_by(event, machine):
+        report_lost(record, event, arn, why)
+    else:
+        log(
+            "failed without work: the other machine answers this finding",
+            execution=arn,
+            detail=why[:300],
+        )
+    return {"incident_id": incident_id}
+
+
+def _input_and_cause(detail: Payload) -> tuple[str | None, str | None]:
+    """Returns the execution's input and cause; large ones are not in the event."""
+    arn, text, cause = detail["executionArn"], detail.get("input"), detail.get("cause")
+    if text and cause:
+        return text, cause
+    try:
+        described = clients.client("stepfunctions").describe_execution(executionArn=arn)
+    except ClientError as error:
+        log("cannot describe execution", execution=arn, detail=str(error)[:300])
+        return text, cause
+    return text or described.get("input"), cause or described.get("cause")
+
+
+def _finding_event(event: Any, execution: str) -> Any:
+    """Returns the event, or the stored one that a pointer names, where it can be read."""
+    key = finding.get(event, "finding_key")
+    if not isinstance(key, str):
+        return event
+    try:
+        return evidence_store.get_event(key)
+    except (ClientError, MalformedFinding) as error:
+        if is_transient(error):
+            raise
+        log("cannot read the finding", execution=execution, detail=str(error)[:300])
+        return event

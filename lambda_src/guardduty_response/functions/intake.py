@@ -1,0 +1,160 @@
+"""Takes in a finding, for the incident function: opens its incident, or only notifies of it."""
+
+from __future__ import annotations
+
+import os
+from typing import Any, NamedTuple, TypedDict
+
+from guardduty_response.decision import configuration, finding, policy
+from guardduty_response.errors import MalformedFinding, NotAFinding
+from guardduty_response.evidence import store as evidence_store
+from guardduty_response.functions.runtime import Answer, Payload
+from guardduty_response.incident import notifications, opening
+from guardduty_response.incident.model import IncidentRecord
+from guardduty_response.incident.repository import IncidentRepository, Opened
+from guardduty_response.incident.statuses import Event, OnFinding, Status
+from guardduty_response.monitoring import recheck
+
+
+class IntakeAnswer(TypedDict, total=False):
+    """Declares what the state machine goes on with; ``next``: triage, or done."""
+
+    incident_id: str
+    playbook: str
+    next: str
+    verify_only: bool
+    why: str
+
+
+class Decided(NamedTuple):
+    """Holds a finding and what the policy says about it."""
+
+    finding: finding.Finding
+    decision: policy.Decision
+    playbook: str | None
+    config: configuration.Config
+
+    def record(self, execution: str) -> IncidentRecord:
+        """Returns the fields of the incident's META."""
+        return opening.from_finding(
+            self.finding, self.decision, self.playbook, execution, self.config.sha256
+        )
+
+
+def incidents() -> IncidentRepository:
+    """Returns this deployment's incidents."""
+    return IncidentRepository(os.environ["GDR_TABLE"])
+
+
+def _delivered(event: Any) -> Any:
+    """Returns the event, or the stored one that a pointer names.
+
+    A finding can be larger than the state machine's payload may be.
+    """
+    key = finding.get(event, "finding_key")
+    if not isinstance(key, str):
+        return event
+    try:
+        return evidence_store.get_event(key)
+    except MalformedFinding as error:
+        return {"finding_key": key, "error": str(error)}  # not a finding: reported as such
+
+
+def _done(incident_id: str = "", why: str = "") -> IntakeAnswer:
+    return {
+        "incident_id": incident_id,
+        "playbook": "",
+        "verify_only": False,
+        "next": "done",
+        "why": why,
+    }
+
+
+def _decide(event: Any) -> Decided:
+    """Raises NotAFinding or MalformedFinding."""
+    config, seen = configuration.load(), finding.parse(event)
+    playbook, why = finding.playbook_for(seen)
+    decision = policy.decide(config, seen.type, seen.account_id, seen.severity, playbook, why)
+    return Decided(seen, decision, playbook, config)
+
+
+def _report_unreadable(event: Any, execution: str, why: str) -> IntakeAnswer:
+    """Stores and reports what could not be read, once for each distinct event."""
+    meta: IncidentRecord = {**opening.from_event(event, execution, why), "title": why[:500]}
+    incident_id = meta["incident_id"]
+    meta["finding_key"] = evidence_store.put_event(incident_id, event)["key"]
+    record = incidents()
+    opened = record.open(meta)
+    if opened.outcome is OnFinding.START:
+        record.event(incident_id, "skipped", why)
+        # Notified before the status moves: a retry then sends what was not sent.
+        notifications.publish(Status.SKIPPED, {**opened.meta, "status": Status.SKIPPED}, [])
+        record.transition(incident_id, Event.SKIPPED, decision="skip")
+    return _done(incident_id, why)
+
+
+def _open_record(event: Any, decided: Decided, execution: str) -> tuple[IncidentRepository, Opened]:
+    record, seen, meta = incidents(), decided.finding, decided.record(execution)
+    meta["finding_key"] = evidence_store.put_event(seen.incident_id, event)["key"]
+    opened = record.open(meta)
+    if opened.outcome is OnFinding.ATTACH:
+        detail = (
+            f"GuardDuty sent the finding again (count {seen.count}) while the incident was"
+            f" {opened.previous}: counted, nothing started"
+        )
+        record.event(seen.incident_id, "finding recurred", detail)
+        return record, opened
+    detail = f"{seen.type}, severity {seen.severity:g} ({seen.severity_label}), mode {meta['mode']}"
+    name = "opened" if opened.previous is None else "reopened"
+    record.event(seen.incident_id, name, detail)
+    return record, opened
+
+
+def open_incident(event: Payload) -> Answer:
+    """Opens an incident or a recheck: the incident machine's first state.
+
+    Where the policy lets nothing act, the notice machine answers, and this leaves no trace.
+    """
+    execution = event["execution"]
+    if (request := finding.get(event["event"], "watch")) is not None:
+        opened_recheck = recheck.open_recheck(incidents(), request, execution)
+        return opened_recheck or _done(why="the incident contains nothing any more")
+    delivered = _delivered(event["event"])
+    try:
+        decided = _decide(delivered)
+    except (NotAFinding, MalformedFinding) as error:
+        return _report_unreadable(delivered, execution, str(error))
+    seen, mode = decided.finding, decided.decision.mode
+    if seen.archived:
+        return _done(why="the finding is archived (suppressed)")
+    if mode not in policy.ACTING or decided.playbook is None:
+        return _done(why=f"mode {mode}: left to the notice machine")
+    _, opened = _open_record(delivered, decided, execution)
+    if opened.outcome is OnFinding.ATTACH:
+        return _done(seen.incident_id, "finding recurred")
+    return {
+        "incident_id": seen.incident_id,
+        "playbook": decided.playbook,
+        "next": "triage",
+        "verify_only": opened.outcome is OnFinding.VERIFY,
+    }
+
+
+def notify_only(event: Payload) -> Answer:
+    """Notifies of a finding that nothing acts on: the notice machine's only state."""
+    execution, delivered = event["execution"], _delivered(event["event"])
+    try:
+        decided = _decide(delivered)
+    except (NotAFinding, MalformedFinding) as error:
+        return _report_unreadable(delivered, execution, str(error))
+    seen, mode = decided.finding, decided.decision.mode
+    if mode != "notify" or seen.archived:
+        return _done(why=f"mode {mode}: not for the notice machine")
+    record, opened = _open_record(delivered, decided, execution)
+    if opened.outcome is not OnFinding.START:
+        return _done(seen.incident_id, "finding recurred")
+    # Notified before the status moves: a retry then sends what was not sent.
+    notifications.publish("notice", {**opened.meta, "status": Status.NOTIFIED}, [])
+    record.event(seen.incident_id, "notified", "a message was sent to the notification topic")
+    record.transition(seen.incident_id, Event.NOTIFIED, decision="notify")
+    return _done(seen.incident_id, "notified")

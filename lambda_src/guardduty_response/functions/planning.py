@@ -1,0 +1,206 @@
+"""Decides, for the playbook function, what happens to the targets that a playbook planned."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from typing import TypedDict
+
+from guardduty_response.containment.contract import Context, Planned, Target, load
+from guardduty_response.decision import finding, guardrails, policy
+from guardduty_response.errors import ResponseError
+from guardduty_response.functions.steps import LEASE_SECONDS
+from guardduty_response.incident.model import IncidentRecord, TargetPayload, TargetReference
+from guardduty_response.incident.statuses import Event, Status
+
+_DECISIONS = {"auto": "act", "approve": "approve", "dry_run": "dry_run"}
+_NOT_ACTING = ("skip", "dry_run", "failed")
+
+
+class HandOver(TypedDict):
+    """Declares the input of an execution that answers what belongs to another playbook."""
+
+    finding_key: str
+
+
+class PlanAnswer(TypedDict, total=False):
+    """Declares what the state machine goes on with after ``plan``."""
+
+    decision: str  # act, approve, dry_run, skip, gone, failed or none
+    error: str
+    targets: list[TargetPayload]
+    collect_first_seconds: int
+    hand_over: list[HandOver]
+    approval_timeout_seconds: int
+
+
+def answer(decision: str, targets: list[Target] | None = None, error: str = "") -> PlanAnswer:
+    """Returns the plan's answer without anything to hand over or to collect first."""
+    return {
+        "decision": decision,
+        "error": error,
+        "targets": [target.payload() for target in targets or []],
+        "collect_first_seconds": 0,
+        "hand_over": [],
+    }
+
+
+def apply_policy(
+    context: Context, planned: list[Planned], seen: finding.Finding
+) -> tuple[str, list[str]]:
+    """Returns the decision and its reasons: the policy once more, then the guardrails."""
+    config = context.config
+    playbook, why = finding.playbook_for(seen)
+    decided = policy.decide(config, seen.type, seen.account_id, seen.severity, playbook, why)
+    mode, reasons = decided.mode, list(decided.reasons)
+    if seen.sample and mode in policy.ACTING:
+        mode = "dry_run"
+        reasons.append("a sample finding is only rehearsed")
+    targets: list[guardrails.GuardedTarget] = [
+        {
+            "id": plan.target.id,
+            "arn": plan.target.arn,
+            "tags": plan.tags,
+            "principals": plan.principals,
+        }
+        for plan in planned
+    ]
+    ruling = guardrails.apply(
+        config, context.record, mode, os.environ["GDR_PLAYBOOK"], seen.account_id, targets
+    )
+    reasons += ruling.reasons
+    if ruling.alarm:
+        return "failed", [*reasons, ruling.alarm]
+    if ruling.skip:
+        return "skip", [*reasons, ruling.skip]
+    if ruling.mode not in policy.ACTING:
+        reason = f"the policy inside the machine says {ruling.mode}: nothing may act"
+        return "skip", [*reasons, reason]
+    return _DECISIONS[ruling.mode], reasons
+
+
+def _lease(context: Context, target: Target, lost: IncidentRecord | None) -> str:
+    """Returns the incident that already works on the resource, or '' when the lease is ours now.
+
+    ``lost``: this incident, when it contains again. Its first execution, which may still wait for
+    evidence, gives way.
+    """
+    first_execution = str(lost.get("execution") or "") if lost else ""
+    lease = context.record.leases.claim(
+        target.arn, context.execution, context.incident_id, LEASE_SECONDS, first_execution
+    )
+    return lease["incident_id"] if lease else ""
+
+
+def decide(
+    context: Context, planned: list[Planned], meta: IncidentRecord, seen: finding.Finding
+) -> PlanAnswer:
+    """Passes the second gate: policy and guardrails, then the lease on each resource."""
+    record, incident_id = context.record, context.incident_id
+    decision, reasons = apply_policy(context, planned, seen)
+    targets = [plan.target for plan in planned]
+    # A recheck leaves this status; a recurrence of the finding has made it OPEN.
+    again = meta["status"] == Status.CONTAINMENT_LOST
+    if again and decision != "act":
+        return answer("none")  # decided otherwise meanwhile: the loss stands, as notified
+    if decision == "act":
+        lost = meta if again else None
+        targets = [replace(target, attach=_lease(context, target, lost)) for target in targets]
+    attached_to_itself = any(target.attach == incident_id for target in targets)
+    if meta["execution"] != context.execution and attached_to_itself:
+        return answer("none")  # another recheck of this incident contains it
+    fields: IncidentRecord = {
+        "decision": decision,
+        "reasons": reasons,
+        "targets": [reference(target) for target in targets],
+    }
+    if again:
+        fields["execution"] = context.execution  # the one that must end for the lease to be free
+    record.note(incident_id, **fields)
+    record.event(incident_id, f"decided: {decision}", "; ".join(reasons))
+    _store_targets(context, planned, targets, meta, decision)
+    if decision == "act":
+        record.transition(incident_id, Event.ACT)
+    elif decision in _NOT_ACTING:
+        return answer(decision, error=reasons[-1] if decision == "failed" else "")
+    result = answer(decision, targets)
+    minutes = context.config.guardrails["approval_timeout_minutes"]
+    result["approval_timeout_seconds"] = int(minutes) * 60
+    if not again:
+        result["hand_over"] = _hand_over(context, planned)
+    if _collects_first():
+        result["collect_first_seconds"] = policy.collect_first_seconds(context.config, seen.type)
+    return result
+
+
+def _store_targets(
+    context: Context,
+    planned: list[Planned],
+    targets: list[Target],
+    meta: IncidentRecord,
+    decision: str,
+) -> None:
+    """Creates the targets' records, unless that would replace what an earlier run has done."""
+    earlier_containment = bool(meta.get("held"))
+    if earlier_containment and decision in _NOT_ACTING:
+        return
+    again = meta["status"] == Status.CONTAINMENT_LOST
+    ended = meta.get("previous") in ("RESTORED", "RESTORE_PARTIAL", "CLOSED")
+    for plan, target in zip(planned, targets, strict=True):
+        context.record.put_target(context.incident_id, reference(target), reset=ended and not again)
+        if plan.consequences:
+            context.log_action(target, "consequences", "NOTED", plan.consequences)
+        if decision in ("dry_run", "approve") and not earlier_containment:
+            for action, sentence in plan.actions.items():
+                context.log_action(target, action, "PLANNED", sentence)
+
+
+def _collects_first() -> bool:
+    """Tells whether anything of this playbook's resource is lost by containing it first."""
+    return bool(getattr(load(os.environ["GDR_PLAYBOOK"]), "COLLECTS_FIRST", False))
+
+
+def _hand_over(context: Context, planned: list[Planned]) -> list[HandOver]:
+    """Returns the inputs of executions that answer what belongs to other playbooks."""
+    inputs: list[HandOver] = []
+    for plan in planned:
+        for playbook in plan.hand_over:
+            status, detail, key = _hand_over_to(context, plan, playbook)
+            context.log_action(plan.target, f"hand_over_to_{playbook}", status, detail)
+            if key:
+                inputs.append({"finding_key": key})
+    return inputs
+
+
+def _hand_over_to(context: Context, plan: Planned, playbook: str) -> tuple[str, str, str]:
+    """Stores the event for another playbook; returns status, sentence and the event's key."""
+    if playbook not in context.config.active_playbooks:
+        detail = (
+            f"no switch lets playbook {playbook} act, so nothing answers it"
+            f" ({context.finding.title})"
+        )
+        return "FAILED", detail, ""
+    try:
+        event = plan.hand_over[playbook]()
+    except ResponseError as error:
+        detail = (
+            f"{error}: no incident of playbook {playbook} was opened; a person must find it and"
+            " contain it"
+        )
+        return "FAILED", detail, ""
+    name = f"handed-over-{finding.incident_id(event['detail']['id'])}.json"
+    stored = context.put_evidence(name, finding.canonical(event).encode())
+    detail = f"{event['detail']['title']}: an incident of its own ({stored['key']})"
+    return "DONE", detail, stored["key"]
+
+
+def reference(target: Target) -> TargetReference:
+    """Returns the target as META names it."""
+    return {
+        "kind": target.kind,
+        "id": target.id,
+        "arn": target.arn,
+        "account_id": target.account_id,
+        "region": target.region,
+        "attach": target.attach,
+    }

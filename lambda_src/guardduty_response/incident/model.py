@@ -1,0 +1,224 @@
+"""Declares the shape of everything that is stored in the incident table or handed on between steps.
+
+The keys are those of the stored records and of the messages and never change; a name here that
+differs from a stored key says so. Times are ISO 8601 in UTC unless a field says otherwise. Records
+of an older version may lack keys, hence ``total=False``.
+"""
+
+from __future__ import annotations
+
+from typing import Any, TypedDict
+
+# What an action or an evidence item stores about itself: only its own code knows the shape.
+StoredState = dict[str, Any]
+
+# One change that CloudTrail recorded: who did what, when, from which address. All values are text.
+# (``from`` is a keyword of Python, so the class syntax cannot declare it.)
+ChangeEvent = TypedDict(
+    "ChangeEvent",
+    {
+        "who": str,
+        "what": str,
+        "when": str,
+        "from": str,
+        "agent": str,
+        "event_id": str,
+    },
+)
+
+
+class StoredObject(TypedDict, total=False):
+    """Names an object in the evidence bucket and proves its content."""
+
+    key: str
+    sha256: str  # hexadecimal
+    bytes: int
+    version: str  # S3 version ID, where the bucket is versioned
+    what: str  # a description for people
+
+
+class ActionLogEntry(TypedDict):
+    """Records one action on a resource: what was done, when, under which AWS request IDs."""
+
+    status: str  # DONE, ALREADY, PLANNED, SKIPPED, FAILED, NOTED …
+    detail: str
+    at: str
+    request_id: str  # several are joined by commas
+
+
+class CheckRecord(TypedDict, total=False):
+    """Records one fact that verification read (``containment.contract.Check``)."""
+
+    name: str
+    ok: bool
+    detail: str
+    fatal: bool  # without it the resource is not contained at all
+    read: bool  # False: the fact could not be read
+
+
+class EvidenceEntry(TypedDict, total=False):
+    """Records how far one evidence item is (``evidence.items.EvidenceItem``)."""
+
+    outcome: str  # evidence.items.Outcome
+    detail: str
+    objects: list[StoredObject]
+    task: str  # what a person has to do, or empty
+    state: StoredState
+    request_ids: list[str]
+    tries: int
+    since: str
+    at: str
+
+
+class ContainmentLoss(TypedDict, total=False):
+    """Records a loss of containment (stored key: ``breach``)."""
+
+    at: str  # when it was first seen
+    checks: list[str]  # names of the checks that failed
+    by: list[ChangeEvent]  # newest first; empty while nobody is known
+    unknown: str  # why nobody is known
+    ended: str  # when the resource was contained again
+
+
+class RestoreRecord(TypedDict, total=False):
+    """Records the latest restore of a target."""
+
+    at: str
+    by: str
+    done: list[str]  # keys of the before-state that are restored
+    restored: list[str]  # sentences
+    not_restored: list[str]
+
+
+class TargetReference(TypedDict, total=False):
+    """Names a target in the incident's META item."""
+
+    kind: str
+    id: str
+    arn: str
+    account_id: str
+    region: str
+    attach: str  # the incident that contains this resource, when it is another one
+
+
+class TargetPayload(TargetReference, total=False):
+    """Names a target as the state machine hands it from step to step (``contract.Target``)."""
+
+    scope: dict[str, Any]  # IDs and ARNs by kind, for session policies
+    verify_only: bool
+
+
+class TargetRecord(TargetReference, total=False):
+    """Declares the TARGET item: one resource of an incident, and everything done to it."""
+
+    pk: str
+    sk: str
+    status: str
+    verdict: str
+    scope: dict[str, Any]
+    actions: dict[str, ActionLogEntry]
+    before: dict[str, Any]  # the resource's state before containment, by item
+    evidence: dict[str, EvidenceEntry]
+    checks: list[CheckRecord]
+    verified: str  # ARN of the execution that verified last
+    weak: list[str]  # checks that failed at the verdict: their failing again is no loss
+    held_at: str  # when containment was last seen complete
+    watched: list[str]  # IDs and names that a call undoing this containment would name
+    breach: ContainmentLoss
+    restored: RestoreRecord
+    still_contained: list[str]  # keys of the before-state that restore left as containment has them
+
+
+class RecheckReference(TypedDict, total=False):
+    """Names the latest recheck of an incident (stored key: ``watch``)."""
+
+    execution: str
+    why: str  # schedule, change, or what a person gave
+    at: str
+    status: str
+
+
+class IncidentRecord(TypedDict, total=False):
+    """Declares the META item: one finding and what became of it."""
+
+    pk: str
+    sk: str
+    incident_id: str
+    # the finding
+    finding_id: str
+    finding_type: str
+    finding_key: str  # S3 key of the event as delivered
+    account_id: str
+    region: str
+    severity: float
+    title: str
+    resource_type: str
+    sample: bool
+    # the decision
+    mode: str
+    reasons: list[str]
+    playbook: str
+    decision: str | None
+    config_sha256: str
+    targets: list[TargetReference]
+    # the state
+    status: str
+    previous: str  # status before the incident was opened again
+    held: str  # status whose containment stood when the incident was opened again
+    open: str  # sparse index: "1" in progress, "held" contained
+    execution: str  # ARN of the state machine's execution that answers it
+    opened_at: str
+    updated_at: str
+    emissions: int  # how often GuardDuty sent the finding
+    task_token: str  # answers the approval; never shown
+    report_key: str
+    closed_once: bool
+    checked_at: str
+    # notifications sent
+    told: str  # status that was sent last
+    told_by: str  # execution that sent it
+    breach_told: list[str]  # lost checks and CloudTrail events that were sent
+    left_told: str
+    death_told: str  # execution whose failure was sent
+    # monitoring
+    watch: RecheckReference
+    undone_by: ChangeEvent  # the change that started the latest recheck
+    contained_again: str  # execution that contains again after a loss
+    left_breached: str  # why a loss was left to people
+    unverified: str  # why containment could not be read, while that is so
+    unwatched: str  # "yes" while the playbook is switched off
+
+
+class TimelineEvent(TypedDict, total=False):
+    """Declares the EVENT item: one line of an incident's timeline."""
+
+    pk: str
+    sk: str
+    at: str
+    event: str
+    detail: str
+    target: str
+    actor: str
+
+
+class Lease(TypedDict, total=False):
+    """Declares the LEASE item: who has the right to work on a resource, and until when."""
+
+    pk: str
+    sk: str
+    owner: str  # ARN of an execution, or restore-… or close-…
+    incident_id: str
+    expires: int  # seconds since 1970
+    expires_at: int  # when DynamoDB deletes the item (TTL), seconds since 1970
+
+
+# Attributes of an SNS message (Amazon SNS, "message attributes"): name -> type and value.
+MessageAttributes = dict[str, dict[str, str]]
+
+
+class Notification(TypedDict):
+    """Declares what is published to a topic."""
+
+    Subject: str  # ASCII, at most 100 characters
+    Message: str
+    MessageAttributes: MessageAttributes

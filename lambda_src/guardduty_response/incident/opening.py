@@ -1,0 +1,66 @@
+"""Builds the record of a new incident, from a finding or from an event that cannot be read."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from guardduty_response.decision import finding, policy
+from guardduty_response.errors import MalformedFinding, NotAFinding
+from guardduty_response.incident.model import IncidentRecord
+
+
+def from_finding(
+    seen: finding.Finding,
+    decision: policy.Decision,
+    playbook: str | None,
+    execution: str,
+    config_sha256: str,
+) -> IncidentRecord:
+    """Returns the fields of META for a finding and the mode that answers it."""
+    return {
+        "incident_id": seen.incident_id,
+        "finding_id": seen.id,
+        "finding_type": seen.type,
+        "account_id": seen.account_id,
+        "region": seen.region,
+        "severity": seen.severity,
+        "title": seen.title[:500],
+        "resource_type": seen.resource_type,
+        "sample": seen.sample,
+        "mode": decision.mode,
+        "reasons": decision.reasons,
+        "playbook": playbook or "",
+        "execution": execution,
+        "config_sha256": config_sha256,
+    }
+
+
+def from_event(event: Any, execution: str, why: str) -> IncidentRecord:
+    """Returns the fields of META for an event that no execution could answer.
+
+    Takes whatever the event still tells; ``why`` is the reason that people read.
+    """
+    detail = finding.get(event, "detail")
+    try:
+        seen = finding.parse(event)
+        incident_id, severity = seen.incident_id, seen.severity
+    except (NotAFinding, MalformedFinding):
+        incident_id, severity = finding.incident_id(finding.canonical(event)), 0.0
+    account_id = finding.get(detail, "accountId") or finding.get(event, "account")
+    region = finding.get(detail, "region") or finding.get(event, "region")
+    return {
+        "incident_id": incident_id,
+        "finding_id": finding.text(finding.get(detail, "id")),
+        "finding_type": finding.text(finding.get(detail, "type")) or "unreadable",
+        "severity": severity,
+        "account_id": finding.text(account_id),
+        "region": finding.text(region),
+        "title": finding.text(finding.get(detail, "title"), 500) or why[:500],
+        "resource_type": "",
+        "sample": False,
+        "mode": "notify",
+        "reasons": [why],
+        "playbook": "",
+        "execution": execution,
+        "config_sha256": "",
+    }

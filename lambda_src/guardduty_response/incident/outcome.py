@@ -1,0 +1,96 @@
+"""Derives an incident's status from what its targets, or its execution, have come to."""
+
+from __future__ import annotations
+
+from guardduty_response.errors import IllegalTransition
+from guardduty_response.incident.model import IncidentRecord, TargetRecord
+from guardduty_response.incident.repository import IncidentRepository
+from guardduty_response.incident.statuses import (
+    EARLIER_CONTAINMENT,
+    IN_PROGRESS,
+    Event,
+    Status,
+    combine,
+)
+
+NO_RESULT = "verification ended without a result"
+
+# How an execution ends other than by verdicts: its decision -> what happens to the incident.
+ENDINGS = {
+    "dry_run": Event.DRY_RUN,
+    "skip": Event.SKIPPED,
+    "gone": Event.GONE,
+    "rejected": Event.REJECTED,
+    "approval_timed_out": Event.APPROVAL_TIMED_OUT,
+    "failed": Event.FAILED,
+}
+_VERDICTS = {
+    Status.CONTAINED: Event.CONTAINED,
+    Status.PARTIAL: Event.PARTIAL,
+    Status.GONE: Event.GONE,
+    Status.CONTAINMENT_LOST: Event.CONTAINMENT_LOST,
+}
+# A verdict that means a loss when the incident had the status on the left.
+_LOSSES = {
+    Status.CONTAINED: (Status.FAILED, Status.PARTIAL),
+    Status.CONTAINMENT_LOST: (Status.FAILED,),
+}
+
+
+def _event_of(verdict: Status, status: Status) -> Event:
+    if verdict in _LOSSES.get(status, ()):
+        return Event.CONTAINMENT_LOST
+    return _VERDICTS.get(verdict, Event.FAILED)
+
+
+def settle(
+    record: IncidentRepository, incident_id: str
+) -> tuple[IncidentRecord, list[TargetRecord]]:
+    """Sets the incident's status once all targets have a verdict; returns META and targets."""
+    meta, targets, _ = record.read(incident_id)
+    statuses = [Status(target["status"]) for target in targets]
+    if not any(status in IN_PROGRESS for status in statuses):
+        event = _event_of(combine(statuses), Status(meta["status"]))
+        try:
+            meta["status"] = record.transition(incident_id, event)
+        except IllegalTransition as error:
+            record.event(incident_id, "status kept", str(error))
+    return meta, targets
+
+
+def end(record: IncidentRepository, meta: IncidentRecord, decision: str, why: str) -> None:
+    """Ends an incident other than by verdicts.
+
+    What this or an earlier run has changed on a resource still counts: the status keeps saying so.
+    """
+    incident_id, status = meta["incident_id"], Status(meta["status"])
+    if decision == "failed" and status not in IN_PROGRESS:
+        return  # what was verified stands; the failure is reported as a problem
+    event = ENDINGS[decision]
+    earlier = meta.get("held")
+    if earlier in EARLIER_CONTAINMENT and decision not in ("gone", "failed"):
+        event = EARLIER_CONTAINMENT[Status(earlier)]
+        why = f"this time nothing was changed ({decision}); what was done before stands"
+    reasons = list(meta.get("reasons") or [])
+    if why and why not in reasons:
+        reasons.append(why)
+    try:
+        record.transition(incident_id, event, reasons=reasons)
+    except IllegalTransition as error:
+        record.event(incident_id, "status kept", str(error))
+
+
+def finish_targets(
+    record: IncidentRepository,
+    incident_id: str,
+    status: Status,
+    why: str,
+    include_ended: bool = False,
+) -> None:
+    """Gives ``status`` to targets in progress: nothing works on them any more.
+
+    ``include_ended``: to all targets.
+    """
+    for target in record.read(incident_id)[1]:
+        if include_ended or Status(target["status"]) in IN_PROGRESS:
+            record.set_target(incident_id, target["kind"], target["id"], status=status, verdict=why)

@@ -1,0 +1,134 @@
+"""Reads and writes items of the incident table, conditionally where writes may race."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from guardduty_response.aws import clients
+from guardduty_response.aws.dynamodb_types import item, marshal, plain
+from guardduty_response.aws.errors import error_code
+
+Item = dict[str, Any]
+Values = Mapping[str, Any]
+
+
+def condition_failed(error: ClientError) -> bool:
+    """Tells whether a conditional write was refused because its condition was not met."""
+    return error_code(error) == "ConditionalCheckFailedException"
+
+
+class Table:
+    """A deployment's incident table. Methods raise botocore ClientError for service errors."""
+
+    def __init__(self, name: str, client: Any = None) -> None:
+        self.name = name
+        self.client = client or clients.client("dynamodb")
+
+    def get(self, pk: str, sk: str) -> Item | None:
+        """Returns the item with these keys, read consistently, or None."""
+        answer = self.client.get_item(
+            TableName=self.name,
+            Key=item({"pk": pk, "sk": sk}),
+            ConsistentRead=True,
+        )
+        return plain(answer["Item"]) if answer.get("Item") else None
+
+    def put(self, values: Values) -> None:
+        """Writes the item, whatever was there before."""
+        self.client.put_item(TableName=self.name, Item=item(values))
+
+    def put_if(
+        self,
+        values: Values,
+        condition: str,
+        names: dict[str, str] | None = None,
+        condition_values: Values | None = None,
+    ) -> bool:
+        """Writes the item if ``condition`` is met; returns whether it was."""
+        request: dict[str, Any] = {"ConditionExpression": condition}
+        if names:
+            request["ExpressionAttributeNames"] = names
+        if condition_values:
+            request["ExpressionAttributeValues"] = item(condition_values)
+        try:
+            self.client.put_item(TableName=self.name, Item=item(values), **request)
+        except ClientError as error:
+            if condition_failed(error):
+                return False
+            raise
+        return True
+
+    def query(self, **request: Any) -> list[Item]:
+        """Returns every item that a Query finds, page after page."""
+        items: list[Item] = []
+        while True:
+            page = self.client.query(TableName=self.name, **request)
+            items += [plain(attributes) for attributes in page["Items"]]
+            if "LastEvaluatedKey" not in page:
+                return items
+            request["ExclusiveStartKey"] = page["LastEvaluatedKey"]
+
+    def set_in_map(
+        self, pk: str, sk: str, map_name: str, name: str, value: Any, first_only: bool = False
+    ) -> None:
+        """Sets ``map_name[name]`` of an item; ``first_only``: a value that is there stays."""
+        request: dict[str, Any] = {}
+        if first_only:
+            request["ConditionExpression"] = "attribute_not_exists(#map.#name)"
+        try:
+            self.client.update_item(
+                TableName=self.name,
+                Key=item({"pk": pk, "sk": sk}),
+                UpdateExpression="SET #map.#name = :value",
+                ExpressionAttributeNames={"#map": map_name, "#name": name},
+                ExpressionAttributeValues={":value": marshal(value)},
+                **request,
+            )
+        except ClientError as error:
+            if not (first_only and condition_failed(error)):
+                raise
+
+    def update(
+        self,
+        pk: str,
+        sk: str,
+        changes: Values,
+        add: Values | None = None,
+        remove: list[str] | None = None,
+        only_if: Values | None = None,
+    ) -> bool:
+        """Sets, adds to and removes attributes of an existing item.
+
+        Returns False when an attribute named in ``only_if`` had another value.
+        """
+        add, remove, only_if = add or {}, remove or [], only_if or {}
+        assignments = ", ".join(f"#{name} = :{name}" for name in changes)
+        additions = ", ".join(f"#{name} :add_{name}" for name in add)
+        removals = ", ".join(f"#{name}" for name in remove)
+        clauses = {"SET": assignments, "ADD": additions, "REMOVE": removals}
+        expression = " ".join(f"{clause} {text}" for clause, text in clauses.items() if text)
+        conditions = ["attribute_exists(pk)", *(f"#{name} = :if_{name}" for name in only_if)]
+        values = {
+            **{f":{name}": value for name, value in changes.items()},
+            **{f":add_{name}": value for name, value in add.items()},
+            **{f":if_{name}": value for name, value in only_if.items()},
+        }
+        try:
+            self.client.update_item(
+                TableName=self.name,
+                Key=item({"pk": pk, "sk": sk}),
+                UpdateExpression=expression,
+                ConditionExpression=" AND ".join(conditions),
+                ExpressionAttributeNames={
+                    f"#{name}": name for name in (*changes, *add, *remove, *only_if)
+                },
+                ExpressionAttributeValues=item(values),
+            )
+        except ClientError as error:
+            if only_if and condition_failed(error):
+                return False
+            raise
+        return True
