@@ -8,6 +8,7 @@ import json
 from typing import Any
 
 import pytest
+from guardduty_response.incident import summary
 from guardduty_response.incident.statuses import Status
 from guardduty_response.playbooks.iam_principal.eradicate import (
     reversal_table,
