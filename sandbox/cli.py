@@ -137,7 +137,7 @@ def _undo(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _breach(arguments: argparse.Namespace) -> int:
+def _undo_containment(arguments: argparse.Namespace) -> int:
     known = lifecycle.running(applied=True)
     done = undo_containment.undo(known, lifecycle.incidents_of(known).get(arguments.id))
     print(f"{done.who} put {done.interface} back into {', '.join(done.groups)}.")
@@ -238,13 +238,13 @@ def parser() -> argparse.ArgumentParser:
         asked = add(name, _undo, text)
         asked.add_argument("id", metavar="ID")
         asked.add_argument("--json", action="store_true")
-    undone = add(
+    changed = add(
         "breach",
-        _breach,
+        _undo_containment,
         "Undo an incident's containment behind its back, as an attacker or a hasty administrator"
         " does.",
     )
-    undone.add_argument("id", metavar="ID")
+    changed.add_argument("id", metavar="ID")
     add("plan", _plan, "What a second plan would change, as JSON (an empty list is a clean plan).")
     demonstration = add(
         "demo", _demo, "Watch a mining instance being contained, from nothing to the report."

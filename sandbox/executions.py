@@ -21,7 +21,7 @@ class Execution:
     def __init__(self, aws: Aws, arn: str) -> None:
         self._states = aws.client("stepfunctions", settings.SECURITY_ACCOUNT)
         self.arn = arn
-        self._told = 0
+        self._shown = 0
 
     @property
     def machine(self) -> str:
@@ -47,7 +47,7 @@ class Execution:
     def news(self) -> list[tuple[str, datetime]]:
         """Return the names of the states entered since the last call, with their times."""
         events = self.events()
-        fresh, self._told = events[self._told :], len(events)
+        fresh, self._shown = events[self._shown :], len(events)
         entered = []
         for event in fresh:
             kind, _, rest = event["type"].partition("StateEntered")

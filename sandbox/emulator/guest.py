@@ -53,7 +53,7 @@ class Guest:
     def __init__(
         self, script: str, limit: float, tell: Tell, reachable: Callable[[], bool]
     ) -> None:
-        self._script, self._limit, self._told, self._reachable = script, limit, tell, reachable
+        self._script, self._limit, self._reported, self._reachable = script, limit, tell, reachable
         self._cancelled = threading.Event()
         threading.Thread(target=self._run, daemon=True, name="guest").start()
 
@@ -66,7 +66,7 @@ class Guest:
         try:
             self._serve(home)
         except OSError as error:
-            self._told("Failed", 1, "", f"the sandbox could not start the script: {error}")
+            self._reported("Failed", 1, "", f"the sandbox could not start the script: {error}")
         finally:
             shutil.rmtree(home, ignore_errors=True)
 
@@ -88,13 +88,13 @@ class Guest:
                 start_new_session=True,
             )
         _RUNNING.add(running)
-        self._told("InProgress", -1, "", "")
+        self._reported("InProgress", -1, "", "")
         status = self._watch(running)
         _end(running)
         _RUNNING.discard(running)
         if status:
             texts = [(home / name).read_text(errors="replace")[:_OUTPUT] for name in ("out", "err")]
-            self._told(status, running.returncode, texts[0], texts[1])
+            self._reported(status, running.returncode, texts[0], texts[1])
 
     def _watch(self, running: subprocess.Popen[bytes]) -> str:
         """Return how it ended; '' when the machine was cut off, so that nobody learns."""

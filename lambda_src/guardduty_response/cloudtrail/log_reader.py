@@ -166,11 +166,11 @@ def read_object(s3: AwsClient, bucket: str, key: str) -> bytes:
     """The whole object, or nothing when it is larger than OBJECT_BYTES or no gzip."""
     out, size = [], 0
     try:
-        for piece in decompress(s3, bucket, key):
-            size += len(piece)
+        for chunk in decompress(s3, bucket, key):
+            size += len(chunk)
             if size > OBJECT_BYTES:
                 return b""
-            out.append(piece)
+            out.append(chunk)
     except zlib.error:
         return b""
     return b"".join(out)
@@ -180,10 +180,10 @@ def read_lines(s3: AwsClient, bucket: str, key: str) -> Iterator[str]:
     """The object's lines, up to STREAM_BYTES; a broken end is left out."""
     rest, size = b"", 0
     try:
-        for piece in decompress(s3, bucket, key):
-            *whole, rest = (rest + piece).split(b"\n")
+        for chunk in decompress(s3, bucket, key):
+            *whole, rest = (rest + chunk).split(b"\n")
             yield from (line.decode("utf-8", "replace") for line in whole)
-            size += len(piece)
+            size += len(chunk)
             if size > STREAM_BYTES or len(rest) > OBJECT_BYTES:
                 return
     except zlib.error:

@@ -17,7 +17,7 @@ from guardduty_response.incident.statuses import ESCALATE, IN_PROGRESS, Event, S
 from guardduty_response.monitoring import recheck
 
 
-def _announce(event: Payload) -> Answer:
+def _notify_start(event: Payload) -> Answer:
     """Notifies people that a response starts."""
     if event.get("verify_only"):
         return {}
@@ -229,7 +229,7 @@ handler = runtime.dispatch(
     {
         "open": intake.open_incident,
         "notice": intake.notify_only,
-        "announce": _announce,
+        "announce": _notify_start,
         "ask": _ask,
         "verdict": _verdict,
         "evidence_failed": _evidence_failed,

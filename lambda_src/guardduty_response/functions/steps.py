@@ -106,7 +106,9 @@ def phase(event: Payload, step: TargetStep, next_step: str = "close") -> PhaseAn
     }
 
 
-def _run(context: Context, verb: str, target: Target, step: Callable[[], StepResult]) -> StepResult:
+def _run(
+    context: Context, step_name: str, target: Target, step: Callable[[], StepResult]
+) -> StepResult:
     record, incident_id = context.record, context.incident_id
     lease = record.leases.acquire(target.arn, context.execution, incident_id, LEASE_SECONDS)
     if lease:
@@ -116,24 +118,24 @@ def _run(context: Context, verb: str, target: Target, step: Callable[[], StepRes
             detail=f"{lease['owner']} works on {target.id}: asked again",
         )
     try:
-        result = _refuse_when_ended(context, verb, target) or step()
+        result = _refuse_when_ended(context, step_name, target) or step()
     except Exception as error:
         if is_transient(error):
             raise
-        text = f"{verb} of {target.id} failed ({type(error).__name__}: {error})"
-        context.log_action(target, verb, "FAILED", text)
-        record.event(incident_id, f"{verb} failed", text, target.id)
+        text = f"{step_name} of {target.id} failed ({type(error).__name__}: {error})"
+        context.log_action(target, step_name, "FAILED", text)
+        record.event(incident_id, f"{step_name} failed", text, target.id)
         return StepResult(detail=text)
     if result.done:
-        record.event(incident_id, f"{verb} ended", result.detail, target.id)
+        record.event(incident_id, f"{step_name} ended", result.detail, target.id)
     elif result.wait_seconds >= LONG_SECONDS:
         record.leases.release(target.arn, context.execution)  # a person may restore meanwhile
     return result
 
 
-def _refuse_when_ended(context: Context, verb: str, target: Target) -> StepResult | None:
+def _refuse_when_ended(context: Context, step_name: str, target: Target) -> StepResult | None:
     """Stops a step that acts when the incident no longer contains the target; None: it does."""
-    if verb not in ACTING:
+    if step_name not in ACTING:
         return None
     stored = context.record.target(context.incident_id, target.kind, target.id)
     status = Status(stored["status"])

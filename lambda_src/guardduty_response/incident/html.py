@@ -24,7 +24,7 @@ td,th{vertical-align:top;overflow-wrap:break-word}code{overflow-wrap:anywhere}th
 .wrap{overflow-x:auto}svg{width:100%;height:auto}footer{margin-top:3rem;font-size:.85em;opacity:.7}
 """
 # The timeline's drawing, in SVG units.
-_LEFT, _RIGHT, _LABEL_X, _ROW_HEIGHT = 20, 580, 600, 22
+_MARGIN_X, _END_X, _LABEL_X, _ROW_HEIGHT = 20, 580, 600, 22
 
 
 def text(value: object) -> str:
@@ -89,10 +89,10 @@ def timeline(events: list[TimelineEvent]) -> str:
     rows = ""
     for index, event in enumerate(events):
         offset = _seconds(event["at"]) - start
-        x = _LEFT + (_RIGHT - _LEFT) * offset / span
+        x = _MARGIN_X + (_END_X - _MARGIN_X) * offset / span
         y = 18 + index * _ROW_HEIGHT
         rows += (
-            f'<line x1="{_LEFT}" y1="{y}" x2="{_RIGHT}" y2="{y}" stroke="currentColor"'
+            f'<line x1="{_MARGIN_X}" y1="{y}" x2="{_END_X}" y2="{y}" stroke="currentColor"'
             ' stroke-opacity=".12"/>'
             f'<circle cx="{x:.1f}" cy="{y}" r="5" fill="#1769aa"/>'
             f'<text x="{_LABEL_X}" y="{y + 4}" font-size="12" fill="currentColor">'

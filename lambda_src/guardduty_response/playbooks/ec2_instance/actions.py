@@ -115,10 +115,10 @@ class Scaling(Action):
         )
 
     def _names(self) -> Json:
-        verb = "enter-standby" if self.target_context.standby else "detach-instances"
+        operation = "enter-standby" if self.target_context.standby else "detach-instances"
         return {
             **super()._names(),
-            "verb": verb,
+            "verb": operation,
             "group": (self.current or {}).get("group", "GROUP"),
         }
 

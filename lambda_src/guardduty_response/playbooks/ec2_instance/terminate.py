@@ -52,7 +52,7 @@ def terminate(context: Context, target: Target) -> StepResult:
     instance.stored = instance.read_stored()
     requested: Json = instance.stored["evidence"].get("terminate") or {}
     command = f"aws ec2 terminate-instances --instance-ids {instance.id} --region {target.region}"
-    by_hand = f"By hand: {command}"
+    manual_command = f"By hand: {command}"
     snapshots = _snapshots(instance)
     session = _session(instance, snapshots)
     try:
@@ -67,16 +67,22 @@ def terminate(context: Context, target: Target) -> StepResult:
             context.incident_id, "task", f"terminate {instance.id}: {reason}", instance.id
         )
         return end(
-            instance, NAME, SKIPPED, f"not terminated: {reason}. When that is settled. {by_hand}"
+            instance,
+            NAME,
+            SKIPPED,
+            f"not terminated: {reason}. When that is settled. {manual_command}",
         )
     except AWS_ERRORS as error:
         if not is_transient(error) or context.attempt >= ATTEMPTS:
             return end(
-                instance, NAME, FAILED, f"not terminated ({describe_error(error)}). {by_hand}"
+                instance,
+                NAME,
+                FAILED,
+                f"not terminated ({describe_error(error)}). {manual_command}",
             )
     if context.attempt < ATTEMPTS:
         return StepResult(done=False, wait_seconds=15, detail="terminating")
-    return end(instance, NAME, FAILED, f"it does not terminate. {by_hand}")
+    return end(instance, NAME, FAILED, f"it does not terminate. {manual_command}")
 
 
 def _session(instance: InstanceContext, snapshots: list[str]) -> clients.Session:

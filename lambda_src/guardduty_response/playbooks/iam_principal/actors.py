@@ -46,28 +46,28 @@ IDENTITY_CENTER_CALLS: actors.Calls = dict.fromkeys(
 
 def find_actors(
     principal: PrincipalContext,
-    undone: list[Check],
+    failed_checks: list[Check],
     since: str,
     seen: dict[str, Any] | None,
     watched: list[str],
 ) -> list[dict[str, Any]]:
     """As cloudtrail.actors; ``watched`` as the record keeps it."""
-    of_center = [check for check in undone if _kind(check) in IDENTITY_CENTER_CALLS]
+    of_center = [check for check in failed_checks if _kind(check) in IDENTITY_CENTER_CALLS]
     if of_center:
         return _find_in_center(principal, of_center, since, seen, watched)
     region = actors.iam_region(principal)
     own_names = [name for name in (principal.identity.user, principal.identity.role) if name]
-    check_names = [check.name.split(" ")[1] for check in undone if " " in check.name]
+    check_names = [check.name.split(" ")[1] for check in failed_checks if " " in check.name]
     queries = [(region, "ResourceName", name) for name in own_names + check_names]
-    for check in undone:
+    for check in failed_checks:
         queries += [(region, "EventName", call) for call in CALLS.get(_kind(check), ())]
     names = {*own_names, *check_names, *watched} - {""}
-    return actors.find_actors(principal, CALLS, queries, undone, since, seen, names)
+    return actors.find_actors(principal, CALLS, queries, failed_checks, since, seen, names)
 
 
 def _find_in_center(
     principal: PrincipalContext,
-    undone: list[Check],
+    failed_checks: list[Check],
     since: str,
     seen: dict[str, Any] | None,
     watched: list[str],
@@ -79,7 +79,7 @@ def _find_in_center(
         principal,
         IDENTITY_CENTER_CALLS,
         queries,
-        undone,
+        failed_checks,
         since,
         seen,
         set(watched),

@@ -69,8 +69,10 @@ def deny(principal: PrincipalContext) -> None:
     except Exception as error:
         region = principal.target.region
         commands = [lookup_command(lookup, region) for lookup in own_lookups(principal)]
-        by_hand = " ; ".join(commands)
-        detail = f"CloudTrail could not be queried ({describe_error(error)}). By hand: {by_hand}"
+        manual_command = " ; ".join(commands)
+        detail = (
+            f"CloudTrail could not be queried ({describe_error(error)}). By hand: {manual_command}"
+        )
         principal.log_action(NAME, FAILED, detail)
         return
     roles = denied_roles(principal)

@@ -76,7 +76,7 @@ class DenyAll(UserAction):
     def log_outcome(self, before: DenyAllState, answer: AwsAnswer | Exception) -> None:
         """Writes the line of the action log, as ``run`` does."""
         if isinstance(answer, Exception):
-            detail = f"failed ({describe_error(answer)}). {self.by_hand()}"
+            detail = f"failed ({describe_error(answer)}). {self.manual_text()}"
             self.target_context.log_action(self.name, FAILED, detail)
         elif self._denies(before):
             self.target_context.log_action(self.name, ALREADY, self.done_text, [answer])

@@ -93,20 +93,20 @@ def _report_new_session(principal: PrincipalContext) -> None:
         principal.log_action(NAME, FAILED, f"could not be looked up ({describe_error(error)})")
         return
     seen: list[SeenSession] = []
-    unread: list[str] = []
+    not_read: list[str] = []
     for name, answer in answers.items():
         if isinstance(answer, Exception):
-            unread.append(name)
+            not_read.append(name)
             continue
         found, trouble = answer
         seen += found
         if trouble:
-            unread.append(name)
+            not_read.append(name)
     if seen:
         _log_new_session(principal, min(seen, key=lambda call: call["at"]), revoked_before)
         return
-    remark = f"; could not be looked up in {', '.join(unread)}" if unread else ""
-    status = FAILED if unread else SKIPPED
+    remark = f"; could not be looked up in {', '.join(not_read)}" if not_read else ""
+    status = FAILED if not_read else SKIPPED
     principal.log_action(NAME, status, f"no newer session of that name is seen{remark}")
 
 

@@ -106,8 +106,8 @@ def _plan_missing_role(context: Context, identity: Principal) -> Planned:
             f"sample finding: role {identity.role} does not exist; its sessions would be denied"
         )
         target = make_target(context, identity, session_arn(context, identity))
-        following = following_steps(PrincipalContext(context, target))
-        return Planned(target, actions={role.DenySession.name: sentence, **following})
+        later_actions = following_steps(PrincipalContext(context, target))
+        return Planned(target, actions={role.DenySession.name: sentence, **later_actions})
     if external := plan_external(context, identity):
         return external
     reason = (

@@ -121,8 +121,8 @@ def _plan_missing_user(
             f"sample finding: user {identity.user} does not exist; it would be denied everything,"
             " then each credential ended"
         )
-        following = following_steps(PrincipalContext(context, target))
-        return Planned(target, actions={DenyAll.name: sentence, **following})
+        later_actions = following_steps(PrincipalContext(context, target))
+        return Planned(target, actions={DenyAll.name: sentence, **later_actions})
     if external := plan_external(context, identity):
         return external
     if namesake:

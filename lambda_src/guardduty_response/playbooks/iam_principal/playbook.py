@@ -156,13 +156,15 @@ def verify(context: Context, target: Target) -> tuple[StepResult, list[Check]]:
 def find_actors(
     context: Context,
     target: Target,
-    undone: list[Check],
+    failed_checks: list[Check],
     since: str,
     seen: dict[str, Any] | None,
     watched: list[str],
 ) -> list[dict[str, Any]]:
     """Finds who undid the containment, by CloudTrail."""
-    return actors.find_actors(PrincipalContext(context, target), undone, since, seen, watched)
+    return actors.find_actors(
+        PrincipalContext(context, target), failed_checks, since, seen, watched
+    )
 
 
 def finish(context: Context, target: Target) -> StepResult:

@@ -116,13 +116,13 @@ def _restore_boundary(
     reversal: RecordedReversal, entity: str, name: str, recorded: str | None
 ) -> list[Json]:
     title = entity.title()
-    verb = "put" if recorded else "delete"
-    action = f"iam:{verb.title()}{title}PermissionsBoundary"
+    operation = "put" if recorded else "delete"
+    action = f"iam:{operation.title()}{title}PermissionsBoundary"
     iam = reversal.change(action, reversal.before_state["arn"])
     request = {f"{title}Name": name}
     if recorded:
         request["PermissionsBoundary"] = recorded
-    return _call(getattr(iam, f"{verb}_{entity}_permissions_boundary"), **request)
+    return _call(getattr(iam, f"{operation}_{entity}_permissions_boundary"), **request)
 
 
 def role(reversal: RecordedReversal) -> list[RestoreItem]:
@@ -154,12 +154,12 @@ def _restore_inline(
     reversal: RecordedReversal, entity: str, name: str, policy_name: str, document: Json | None
 ) -> list[Json]:
     title = entity.title()
-    verb = "delete" if document is None else "put"
-    iam = reversal.change(f"iam:{verb.title()}{title}Policy", reversal.before_state["arn"])
+    operation = "delete" if document is None else "put"
+    iam = reversal.change(f"iam:{operation.title()}{title}Policy", reversal.before_state["arn"])
     request = {f"{title}Name": name, "PolicyName": policy_name}
     if document is not None:
         request["PolicyDocument"] = json.dumps(document)
-    return _call(getattr(iam, f"{verb}_{entity}_policy"), **request)
+    return _call(getattr(iam, f"{operation}_{entity}_policy"), **request)
 
 
 def login_profile(reversal: RecordedReversal) -> list[RestoreItem]:

@@ -60,7 +60,7 @@ class DenySession(PrincipalAction):
         """The name of the policy that denies the session the finding names."""
         return policy_name(self.target_context.prefix, self.target_context.id)
 
-    def by_hand(self) -> str:
+    def manual_text(self) -> str:
         current: RoleSessionsState | dict[str, str] = self.current or {}
         documents = self._documents(str(current.get("revoked_before") or now_rounded_up()))
         name, document = next(iter(documents.items()))

@@ -106,15 +106,12 @@ def _search_once(
     """Asks every Region the pending lookups, as far as QUERIES allows."""
     start = datetime.now(UTC) - timedelta(hours=HOURS)
     count = QUERIES - len(search.asked)
-    lookups = search.pending[:count]
+    pairs = search.pending[:count]
     remaining = search.pending[count:]
-    search.asked |= set(lookups)
+    search.asked |= set(pairs)
     search.pending = remaining
     answers = run_all(
-        {
-            name: partial(events, session.client("cloudtrail", name), lookups, start)
-            for name in names
-        },
+        {name: partial(events, session.client("cloudtrail", name), pairs, start) for name in names},
         BRANCHES,
     )
     records: list[CloudTrailRecord] = []
@@ -130,7 +127,7 @@ def _search_once(
     if len(troubles) == len(answers) and not records and not search.found:
         raise ResponseError(next(iter(troubles.values())))
     for name, trouble in troubles.items():
-        command = lookup_command(lookups[0], name)
+        command = lookup_command(pairs[0], name)
         search.remarks[name] = f"{name} not looked at ({trouble}): {command}"
     asked_values = {wanted for _, wanted in search.asked}
     for record in records:
@@ -145,16 +142,16 @@ def own_lookups(principal: PrincipalContext) -> list[Lookup]:
     """Returns what CloudTrail knows the principal's own calls by: a role session's name is its
     ``Username``.
     """
-    lookups = []
+    pairs = []
     if name := principal.identity.user or principal.identity.session:
-        lookups.append(("Username", name))
+        pairs.append(("Username", name))
     if principal.identity.key.startswith("ASIA"):
-        lookups.append(("AccessKeyId", principal.identity.key))
-    return lookups
+        pairs.append(("AccessKeyId", principal.identity.key))
+    return pairs
 
 
 def events(
-    client: AwsClient, lookups: list[Lookup], start: datetime
+    client: AwsClient, pairs: list[Lookup], start: datetime
 ) -> tuple[list[CloudTrailRecord], str]:
     """Returns CloudTrail's records since ``start``, and why there may be more (empty: there are
     not).
@@ -165,7 +162,7 @@ def events(
         records.append(json.loads(event["CloudTrailEvent"]))
         return 1
 
-    queries = [query.new_query(attribute, wanted) for attribute, wanted in lookups]
+    queries = [query.new_query(attribute, wanted) for attribute, wanted in pairs]
     time_range = TimeRange(int(start.timestamp()), int(time.time()) + 60)
     query.run(client, queries, time_range, time.monotonic() + SECONDS, take)
     for state in queries:

@@ -22,7 +22,7 @@ class UserAction(PrincipalAction):
     def user(self) -> str:
         return self.target_context.identity.user
 
-    def by_hand(self) -> str:
+    def manual_text(self) -> str:
         # No --region: IAM has none.
         names = {"user": self.user, "prefix": self.target_context.prefix, **self._names()}
         return f"By hand: aws {self.manual_command.format(**names)}"

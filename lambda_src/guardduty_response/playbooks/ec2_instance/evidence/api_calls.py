@@ -209,7 +209,7 @@ def _end(
     state["rows"], state["recent"] = {}, []  # written out: the record keeps the short version
     text, region = _text(state, window), instance.target.region
     left = [lookup for lookup in state["questions"] if lookup.get("note") or lookup.get("cut")]
-    tasks = [query.command(unread, window, region) for unread in left] + [
+    tasks = [query.command(lookup, window, region) for lookup in left] + [
         trail["task"] for trail in state["trails"] if trail.get("task")
     ]
     outcome = Outcome.COMPLETE if not tasks else Outcome.PARTIAL

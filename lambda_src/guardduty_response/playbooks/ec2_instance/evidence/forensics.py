@@ -26,6 +26,7 @@ from guardduty_response.containment.target_context import (
     describe_error,
 )
 from guardduty_response.decision import policy
+from guardduty_response.decision.configuration import Forensics
 from guardduty_response.errors import TargetGone
 from guardduty_response.evidence.items import EvidenceItem, Outcome
 from guardduty_response.incident.statuses import IN_PROGRESS
@@ -103,7 +104,7 @@ def run(instance: InstanceContext, before: Json) -> EvidenceItem:
         return EvidenceItem(Outcome.NOT_POSSIBLE, f"no live forensics: {gone}", state=state)
 
 
-def _begin(instance: InstanceContext, settings: Json) -> ForensicsState:
+def _begin(instance: InstanceContext, settings: Forensics) -> ForensicsState:
     now = int(time.time())
     seconds = int(settings["timeout_minutes"]) * 60
     if settings["when"] == "before":
@@ -167,13 +168,13 @@ def _impossible(instance: InstanceContext, state: ForensicsState, reason: str) -
 # -- before it starts ------------------------------------------------------------------------------
 
 
-def _start(instance: InstanceContext, settings: Json, state: ForensicsState) -> EvidenceItem:
+def _start(instance: InstanceContext, settings: Forensics, state: ForensicsState) -> EvidenceItem:
     after = state["when"] == "after"
     # Containment may still be under way, and the agent needs a while to take up its new profile.
-    patient = after and time.time() < state["since"] + READY_SECONDS
+    may_wait = after and time.time() < state["since"] + READY_SECONDS
     if after:
         reason, may_come = forensics_conditions.missing_after(instance)
-        if reason and patient and may_come:
+        if reason and may_wait and may_come:
             return _running(state, reason, 15)
         if reason:
             return _impossible(instance, state, reason)
@@ -187,7 +188,7 @@ def _start(instance: InstanceContext, settings: Json, state: ForensicsState) -> 
     ssm = session.client("ssm")
     platform, reason = forensics_conditions.agent(instance, ssm)
     if reason:
-        return _running(state, reason, 15) if patient else _impossible(instance, state, reason)
+        return _running(state, reason, 15) if may_wait else _impossible(instance, state, reason)
     if state["when"] == "before" and time.time() >= state["deadline"]:
         return _impossible(instance, state, "the deadline passed before it could start")
     memory_file = uploads.names(platform, settings)[1]
@@ -215,7 +216,7 @@ def _comment(instance: InstanceContext, state: ForensicsState) -> str:
 
 
 def _send(
-    instance: InstanceContext, settings: Json, state: ForensicsState, ssm: AwsClient
+    instance: InstanceContext, settings: Forensics, state: ForensicsState, ssm: AwsClient
 ) -> EvidenceItem:
     before = state["when"] == "before"
     seconds_left = max(0, state["deadline"] - int(time.time()))
@@ -266,7 +267,7 @@ def _without_addresses(text: str) -> str:
 
 
 def _find_sent_command(
-    instance: InstanceContext, settings: Json, state: ForensicsState
+    instance: InstanceContext, settings: Forensics, state: ForensicsState
 ) -> EvidenceItem:
     """Finds the command that a call which died may have sent, by its comment; else sends it."""
     session = instance.open_session(

@@ -22,6 +22,7 @@ from botocore.exceptions import ClientError
 
 from guardduty_response.aws.errors import error_code
 from guardduty_response.containment.target_context import AwsClient, Json, result_or_raise, run_all
+from guardduty_response.decision.configuration import Forensics
 from guardduty_response.playbooks.ec2_instance.instance_context import InstanceContext
 
 INDEX, MEMORY = "index.tsv", "memory.lime"
@@ -112,7 +113,7 @@ class _IndexLine:
     state: str
 
 
-def names(platform: str, settings: Json) -> tuple[list[str], str]:
+def names(platform: str, settings: Forensics) -> tuple[list[str], str]:
     """(single files, memory file or '') for ``platform`` (Linux, Windows), in the order the
     scripts upload them.
     """
@@ -127,7 +128,7 @@ def names(platform: str, settings: Json) -> tuple[list[str], str]:
 
 
 def begin(
-    instance: InstanceContext, folder: str, platform: str, settings: Json, memory_mib: int
+    instance: InstanceContext, folder: str, platform: str, settings: Forensics, memory_mib: int
 ) -> Uploads:
     """Starts the multipart upload where memory is asked for. ``memory_mib``: of the instance
     type.
@@ -148,7 +149,7 @@ def begin(
 def plan(
     instance: InstanceContext,
     uploads: Uploads,
-    settings: Json,
+    settings: Forensics,
     platform: str,
     deadline: int,
     lifetime: int,

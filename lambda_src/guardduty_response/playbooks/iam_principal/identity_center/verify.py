@@ -162,7 +162,7 @@ def _checks(
     checks: list[Check] = []
     for name, answer in run_all(calls, BRANCHES).items():
         if isinstance(answer, Exception):
-            checks.append(_unread(principal, name, name == sets[0]["name"], answer))
+            checks.append(_not_read(principal, name, name == sets[0]["name"], answer))
         else:
             checks += answer
     unlisted = principal.scope("unlisted") or principal.scope("trouble")
@@ -173,7 +173,7 @@ def _checks(
     return checks
 
 
-def _unread(principal: PrincipalContext, name: str, is_first: bool, error: Exception) -> Check:
+def _not_read(principal: PrincipalContext, name: str, is_first: bool, error: Exception) -> Check:
     if name == "/role":
         role = principal.identity.role
         detail = f"role {role} could not be read ({describe_error(error)})"
