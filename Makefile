@@ -6,7 +6,7 @@ STAMP  := $(VENV)/.installed
 CHECKOV_STAMP := .venv-checkov/.installed
 V6 := .cache/provider-v6/.downloaded
 
-.PHONY: help demo test test-fast bench lint checkov provider-v6 cdktf proof zips install clean
+.PHONY: help demo test test-fast test-clock coverage bench reading validate test-emulators lint checkov provider-v6 cdktf proof zips install clean
 
 help: ## list the targets
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -54,6 +54,9 @@ lint: $(STAMP) ## ruff, mypy --strict, terraform fmt, zips as built from the sou
 	$(PY) lambda_src/build.py --check
 	$(PY) lambda_src/trim_models.py --check
 
+validate: ## terraform validate of the module, its submodules and its examples
+	.ci/validate
+
 checkov: $(CHECKOV_STAMP) ## policy scan of the Terraform sources
 	$(PY) -m pytest tests/terraform/policy -q
 
@@ -68,6 +71,18 @@ proof: $(STAMP) ## what takes too long for every run: all examples applied twice
 test-fast: $(STAMP) ## only what needs neither Terraform nor the sandbox
 	$(PY) -m pytest -m "not sandbox and not terraform"
 
+test-emulators: $(STAMP) ## the tests of the emulators that the sandbox is made of
+	$(PY) -m pytest -q tests/sandbox
+
+test-clock: $(STAMP) ## the same with the clock 400 days on: no test may depend on the calendar
+	$(PY) -m pytest -q -p tests.support.clock -m "not sandbox and not terraform" -n auto --dist loadgroup
+
+coverage: $(STAMP) ## branch coverage of the functions by the tests that run in one process
+	$(PY) -m pytest -q -m "not sandbox and not terraform" -n auto --dist loadgroup --cov=guardduty_response --cov-branch
+
+reading: $(STAMP) ## how dense the code is to read: tokens per line, long lines, untyped names, number of tests
+	$(PY) -m benchmarks.reading
+
 bench: $(STAMP) ## the measured table of benchmarks/README.md
 	$(PY) -m benchmarks
 
@@ -77,4 +92,4 @@ zips: $(STAMP) ## rebuild lambda_src/dist after changing the sources
 
 clean: ## stop the sandbox and remove what make created
 	-[ -x $(PY) ] && $(PY) -m sandbox down --fast
-	rm -rf .venv .venv-checkov .venv-cdktf .venv-cdktn .cache .sandbox .mypy_cache .ruff_cache .pytest_cache
+	rm -rf .venv .venv-checkov .venv-cdktf .venv-cdktn .cache .sandbox .mypy_cache .ruff_cache .pytest_cache .coverage

@@ -16,7 +16,7 @@ locals {
     guardrails           = var.guardrails
     notifications        = { runbook_url = var.notifications.runbook_url, siem_search_url = var.notifications.siem_search_url }
     evidence             = { log_window_minutes = var.evidence.log_window_minutes, forensics_account = var.evidence.forensics_account }
-    # The commands are in the document; their number says whether there are any.
+    # The commands are in the SSM document. Their number says whether there are any.
     forensics = {
       when                   = var.forensics.when
       deadline_seconds       = var.forensics.deadline_seconds

@@ -1,5 +1,5 @@
-# GuardDuty on: this account's detector and, in the delegated administrator, the organization's. The rules of both variables
-# are the module's, where a call for another Region meets them too.
+# Switches GuardDuty on: this account's detector and, in the delegated administrator, the organization's. The rules of
+# both variables are in the module, where a call for another Region meets them too.
 
 module "detector" {
   source = "./modules/detector"

@@ -1,4 +1,4 @@
-# Around the findings: what is suppressed, trusted and exported, what is scanned, and what GuardDuty costs.
+# What surrounds the findings: suppression, trusted and threat lists, export, malware scans, and what GuardDuty costs.
 
 locals {
   detector_id    = try(module.detector[0].id, null)
@@ -65,8 +65,8 @@ module "spend_watch" {
   email_addresses   = var.spend_watch.email_addresses
   notify_topic      = var.spend_watch.topic
   topic_arn         = local.topic_arns.notifications
-  # Made here: with the module's key. Brought along: with its own key; or with the module's where that was brought along too (if
-  # it is not, that permission opens nothing: it is bound to the topic).
+  # A topic that is created here uses the module's key. Your own topic uses its own key, or your own key of the module
+  # (if it does not, that permission opens nothing, because it is bound to the topic).
   topic_encrypted   = var.notifications.create_topic || !var.kms.create || var.notifications.topic_kms_key_arn != null
   topic_kms_key_arn = try(coalesce(var.notifications.topic_kms_key_arn, local.kms_key_arn), null)
   trial_ends_on     = var.spend_watch.trial_ends_on

@@ -1,8 +1,10 @@
-# The functions that act. Each has one job, and a role that may assume one kind of member role: what contains cannot collect,
-# restore or terminate, and none of these the others' work.
+# The functions that change or collect. Each has one job, and a role that may assume one kind of member role: the
+# function that contains cannot collect, restore or terminate, and none of these can do another's job
+# (docs/decisions/0001).
 
 locals {
-  # name: in the function's name, its role's and its zip's. Never the member role's word: both roles may be in one account.
+  # name is part of the name of the function, its role and its zip. It is never the member role's word, because both
+  # roles may be in one account.
   jobs = {
     playbook = {
       handler          = "respond"
@@ -83,7 +85,7 @@ locals {
     }]
   }
 
-  # "<playbook>/<job>" => its playbook and job; known from the variables alone.
+  # "<playbook>/<job>" => its playbook and job. Known from the variables alone.
   functions = merge([
     for job, what in local.jobs : { for name in what.on : "${name}/${job}" => { playbook = name, job = job } }
   ]...)
@@ -102,7 +104,7 @@ locals {
 }
 
 locals {
-  # What containing, and undoing it, may use beside the finding's account: one role in one account.
+  # What containing and restoring may use outside the finding's account: one role in one account.
   identity_center = var.playbooks.iam_principal.identity_center
   identity_center_roles = {
     for key, role in { "iam_principal/playbook" = "responder", "iam_principal/restore" = "restorer" } :
@@ -123,7 +125,8 @@ locals {
 
 locals {
   trail_query = var.playbooks.iam_principal.trail_query
-  # Instead of LookupEvents, where configured: a query in this account. What Athena reads beside these is the workgroup's.
+  # If configured, a query in this account replaces LookupEvents. What Athena reads in addition is defined by the
+  # workgroup.
   trail_query_statements = concat(
     [
       for statement in [

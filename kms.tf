@@ -1,7 +1,8 @@
-# One key for everything the module keeps, unless one is brought along.
+# One key for everything that the module stores, unless you bring your own.
 
-# What AWS services need of the key, for the policy here and for output kms_key_policy_statements. Nothing here may go by var.kms or
-# var.notifications: a key brought along gets its policy from these, and a topic brought along may be encrypted with the key made here.
+# What AWS services need of the key, for the policy here and for the output kms_key_policy_statements. Nothing here
+# may depend on var.kms or var.notifications: your own key gets its policy from these statements, and your own topic
+# may be encrypted with the key that is created here.
 locals {
   own_topic_arn = "arn:${local.partition}:sns:${coalesce(local.region, "none")}:${local.account_id}:${var.name_prefix}-notifications"
 
@@ -15,7 +16,7 @@ locals {
       Condition = { ArnLike = { "kms:EncryptionContext:aws:logs:arn" = "arn:${local.partition}:logs:${coalesce(local.region, "none")}:${local.account_id}:log-group:*" } }
     },
     {
-      # Without these, messages of rules and alarms to an encrypted queue or topic are lost in silence.
+      # Without these, messages of rules and alarms to an encrypted queue or topic are lost without an error.
       Sid       = "EventsAlarmsAndTopics"
       Effect    = "Allow"
       Principal = { Service = ["events.amazonaws.com", "cloudwatch.amazonaws.com", "sns.amazonaws.com"] }
@@ -23,7 +24,7 @@ locals {
       Resource  = "*"
     },
   ]
-  # Whoever takes them adds the condition: that topic alone.
+  # Whoever uses these statements adds the condition for that topic alone.
   budgets_key_statements = [
     for statement in [{
       Sid       = "BudgetsToOneTopic"

@@ -14,10 +14,10 @@ locals {
 
   topic_arns = {
     notifications = try(module.notifications[0].topic_arns.notifications, null)
-    # Nobody to escalate to is no reason to stay silent.
+    # Without an escalation topic, escalations must not be lost.
     escalations = try(coalesce(module.notifications[0].topic_arns.escalations, module.notifications[0].topic_arns.notifications), null)
   }
-  # Of topics brought along that are encrypted with a key of their own; who publishes there uses that key as well.
+  # Your own topics that are encrypted with a key of their own. Whoever publishes there uses that key as well.
   topic_keys = [
     for topic in [var.notifications, var.notifications.escalation] : { topic_arn = topic.topic_arn, kms_key_arn = topic.topic_kms_key_arn } if topic.topic_kms_key_arn != null
   ]
@@ -72,7 +72,7 @@ module "incident" {
   tags            = var.tags
 }
 
-# The document that collects from an instance over SSM; the collector names it, and members run it.
+# The document that collects data from an instance over SSM. The collector names it, and members run it.
 module "forensics" {
   source = "./modules/forensics"
   count  = var.create && var.forensics.when != "off" ? 1 : 0

@@ -1,19 +1,19 @@
 output "detector_arn" {
-  description = "ARN of the GuardDuty detector (null when none is created or named)."
+  description = "ARN of the GuardDuty detector (null if none is created or named)."
   value       = try(module.detector[0].arn, null)
 }
 
 output "detector_features" {
-  description = "Protection plans and configurations managed in this account => ENABLED or DISABLED."
+  description = "Maps the protection plans and configurations that are managed in this account to ENABLED or DISABLED."
   value       = try(module.detector[0].features, tomap({}))
 }
 
 output "organization_features" {
-  description = "Protection plans and configurations of the organization's members => ALL, NEW or NONE (empty while organization.manage is false)."
+  description = "Maps the protection plans and configurations of the organization's members to ALL, NEW or NONE (empty if organization.manage is false)."
   value       = try(module.detector[0].organization_features, tomap({}))
 }
 
 output "member_features" {
-  description = "Exceptions of single members: account id => protection plan or configuration => ENABLED or DISABLED."
+  description = "Maps an account id, and then a protection plan or configuration, to ENABLED or DISABLED: the exceptions of single members."
   value       = try(module.detector[0].member_features, tomap({}))
 }

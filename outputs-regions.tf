@@ -1,15 +1,22 @@
 output "event_bus_arn" {
-  description = "The event bus that this deployment's rules are on: what modules/region-forwarder in member accounts sends to. Null when nothing is created."
+  description = "ARN of the event bus with this deployment's rules, to which modules/region-forwarder in member accounts forwards. Null if nothing is created."
   value       = var.create ? local.event_bus_arn : null
 }
 
 output "event_bus_policy_statement" {
-  description = "The statement (JSON) that lets members of organization_id send API calls that can undo a containment; for a bus whose policy is managed elsewhere (event_forwarding.manage_policy = false). Null unless event_forwarding.from_organization."
+  description = <<-EOT
+    The statement (JSON) that lets members of organization_id forward API calls that can undo a containment, for a bus
+    whose policy is managed elsewhere (event_forwarding.manage_policy = false). Null unless
+    event_forwarding.from_organization is set.
+  EOT
   value       = var.create && var.event_forwarding.from_organization ? jsonencode(local.event_bus_statement) : null
 }
 
 output "for_other_regions" {
-  description = "What modules/region in another Region of this account takes as home. Everything that decides how many resources there are is known at plan time."
+  description = <<-EOT
+    The value that modules/region in another Region of this account takes as home. Everything that decides how many
+    resources there are is known in the plan.
+  EOT
   value = {
     name_prefix         = var.name_prefix
     home_region         = local.region

@@ -1,5 +1,8 @@
 output "effective_policy" {
-  description = "Every known finding type => { mode, key that decided, scope, playbook, accounts where it is otherwise (a key of their own; the management account, where nothing acts), note }. Read it in the plan of a pull request."
+  description = <<-EOT
+    Maps every known finding type to { mode, the key that decided, scope, playbook, accounts that differ (by a key of
+    their own, or as the management account, where nothing is changed), note }. Read it in the plan of a pull request.
+  EOT
   value       = local.effective_policy
 
   precondition {
@@ -9,7 +12,7 @@ output "effective_policy" {
 }
 
 output "config_sha256" {
-  description = "SHA-256 of the config document; the functions refuse any other."
+  description = "SHA-256 of the configuration document. The functions refuse any other."
   value       = local.config_sha256
 }
 
@@ -24,12 +27,12 @@ output "detector_id" {
 }
 
 output "incident_state_machine_arn" {
-  description = "ARN of the machine that answers the acting finding types."
+  description = "ARN of the state machine that answers the acting finding types."
   value       = try(module.incident[0].incident_state_machine_arn, null)
 }
 
 output "notice_state_machine_arn" {
-  description = "ARN of the machine that tells people of all other findings."
+  description = "ARN of the state machine that notifies people of all other findings."
   value       = try(module.incident[0].notice_state_machine_arn, null)
 }
 
@@ -44,89 +47,99 @@ output "evidence_bucket" {
 }
 
 output "notifications_topic_arn" {
-  description = "Topic people are told on."
+  description = "ARN of the topic for notifications."
   value       = local.topic_arns.notifications
 }
 
 output "escalations_topic_arn" {
-  description = "Topic of what must not wait; the notifications topic when there is no other."
+  description = "ARN of the topic for what must not wait. It is the notifications topic if there is no other."
   value       = local.topic_arns.escalations
 }
 
 output "undelivered_queue_url" {
-  description = "Events EventBridge could not deliver; the watchdog reads it."
+  description = "URL of the queue of events that EventBridge could not deliver. The reconciler (watchdog function) reads it."
   value       = try(module.incident[0].queues.undelivered.url, null)
 }
 
 output "undelivered_queue_arn" {
-  description = "ARN of the queue of undelivered events."
+  description = "ARN of the queue of events that EventBridge could not deliver."
   value       = try(module.incident[0].queues.undelivered.arn, null)
 }
 
 output "dead_letters_queue_url" {
-  description = "What nothing could handle; people read it."
+  description = "URL of the queue of events that nothing could handle. People read it."
   value       = try(module.incident[0].queues.dead_letters.url, null)
 }
 
 output "dead_letters_queue_arn" {
-  description = "ARN of the queue of dead letters."
+  description = "ARN of the queue of events that nothing could handle."
   value       = try(module.incident[0].queues.dead_letters.arn, null)
 }
 
 output "kms_key_arn" {
-  description = "The key that encrypts everything, created here or brought along."
+  description = "ARN of the key that encrypts everything, created here or your own."
   value       = var.create ? local.kms_key_arn : null
 }
 
 output "kms_key_policy_statements" {
-  description = "JSON list of the statements that a key brought along (kms.key_arn) needs beside its owner's; those of the module's own key. The key of a topic brought along (topic_kms_key_arn) needs EventsAlarmsAndTopics and, with a budget, BudgetsToOneTopic. Without them log groups are refused, and messages are lost in silence; as they name the Region, they are known only once something is made here: examples/existing-resources has them written out for a first apply."
+  description = <<-EOT
+    JSON list of the statements that your own key (kms.key_arn) needs beside its owner's. They are those of the
+    module's own key. The key of your own topic (topic_kms_key_arn) needs EventsAlarmsAndTopics and, with a budget,
+    BudgetsToOneTopic.
+    Without them, log groups are refused and messages are lost without an error. The statements name the Region, so
+    they are known only after something was created here; examples/existing-resources has them for a first apply.
+  EOT
   value = !var.create ? null : jsonencode(concat(local.key_statements, [for statement in local.budgets_key_statements : merge(statement, {
     Condition = { StringEquals = { "kms:EncryptionContext:aws:sns:topicArn" = var.notifications.create_topic ? local.own_topic_arn : var.notifications.topic_arn } }
   })]))
 }
 
 output "function_arns" {
-  description = "incident and watchdog => function ARN."
+  description = "Maps incident and watchdog to the ARN of the function."
   value       = try(module.incident[0].function_arns, {})
 }
 
 output "role_arns" {
-  description = "incident, watchdog, incident_machine, notice_machine and events => role ARN."
+  description = "Maps incident, watchdog, incident_machine, notice_machine and events to the ARN of the role."
   value       = try(module.incident[0].role_arns, {})
 }
 
 output "playbook_function_arns" {
-  description = "Playbook in use => ARN of the function that contains."
+  description = "Maps each playbook in use to the ARN of the function that contains and verifies."
   value       = { for key, one in module.function : local.functions[key].playbook => one.function_arn if local.functions[key].job == "playbook" }
 }
 
 output "playbook_role_arns" {
-  description = "Playbook in use => ARN of that function's role."
+  description = "Maps each playbook in use to the ARN of that function's role."
   value       = { for key, one in module.function : local.functions[key].playbook => one.function_role_arn if local.functions[key].job == "playbook" }
 }
 
 output "collector_function_arns" {
-  description = "Playbook in use => ARN of the function that collects evidence."
+  description = "Maps each playbook in use to the ARN of the function that collects evidence."
   value       = { for key, one in module.function : local.functions[key].playbook => one.function_arn if local.functions[key].job == "collector" }
 }
 
 output "remediate_function_arns" {
-  description = "Playbook that undoes a principal's actions => ARN of the function that does."
+  description = "Maps each playbook with eradication to the ARN of the function that performs it."
   value       = { for key, one in module.function : local.functions[key].playbook => one.function_arn if local.functions[key].job == "remediate" }
 }
 
 output "restore_function_arns" {
-  description = "Playbook whose restore is switched on => ARN of the function that people invoke to undo it."
+  description = "Maps each playbook with restore to the ARN of the function that people invoke to undo a containment."
   value       = { for key, one in module.function : local.functions[key].playbook => one.function_arn if local.functions[key].job == "restore" }
 }
 
 output "terminate_function_arns" {
-  description = "Playbook whose finish is terminate => ARN of the function that terminates."
+  description = "Maps each playbook whose finish is terminate to the ARN of the function that terminates."
   value       = { for key, one in module.function : local.functions[key].playbook => one.function_arn if local.functions[key].job == "terminate" }
 }
 
 output "member_role_trust" {
-  description = "responder, collector, remediator, restorer, terminator => playbook => the only principal those member roles trust. modules/responder-role derives the same ARNs from name_prefix, iam.path and security_account_id."
+  description = <<-EOT
+    Maps responder, collector, remediator, restorer and terminator, and then a playbook, to the only principal that
+    those member roles trust. modules/responder-role derives the same ARNs from name_prefix, iam.path and
+    security_account_id.
+  EOT
   value = {
     for job, what in local.jobs : what.member_role => {
       for key, one in module.function : local.functions[key].playbook => one.function_role_arn if local.functions[key].job == job
@@ -135,6 +148,6 @@ output "member_role_trust" {
 }
 
 output "forensics_document_arn" {
-  description = "ARN of the SSM document that collects from instances; null while forensics is off."
+  description = "ARN of the SSM document that collects data from instances (null if forensics is off)."
   value       = try(module.forensics[0].document_arn, null)
 }

@@ -1,4 +1,5 @@
-# Everything that can be wrong in the switches, as sentences. Reported together, by the precondition of effective_policy.
+# Everything that can be wrong in the switches, as sentences. The precondition of effective_policy reports them
+# together.
 
 locals {
   scope_names = {
@@ -11,7 +12,7 @@ locals {
     ]
   ]))
 
-  # What an unknown key may have meant: types for an exact key, families of types for a glob.
+  # What an unknown key may mean: types for an exact key, families of types for a pattern.
   families = distinct([for type in local.type_names : "${split("/", type)[0]}/*"])
   resource_families = distinct([
     for type in local.type_names : "*:${split("/", split(":", type)[1])[0]}/*"

@@ -15,7 +15,8 @@ locals {
       if entry.playbook != null
     } : word => playbooks[0]
   }
-  # What a finding names decides at run time. Where that is not documented, the type's family says what it may be.
+  # What a finding names decides at run time. Where that is not documented, the family of the type says what it may
+  # be.
   type_resources = merge(
     { for type in var.extra_finding_types : type => [] },
     { for type, entry in local.catalogue : type => entry.resource_type },
@@ -27,7 +28,7 @@ locals {
       ) : coalesce(local.catalogue[type].playbook, "none")
     } : type => contains(local.implemented_playbooks, playbook) ? playbook : null
   }
-  # What hands something over to another playbook: the instance behind stolen instance credentials.
+  # Playbooks that hand an incident over to another playbook: the instance whose credentials were stolen.
   type_also  = { for type in keys(local.type_playbooks) : type => [for playbook in try(local.catalogue[type].also, []) : playbook if contains(local.implemented_playbooks, playbook)] }
   type_names = keys(local.type_playbooks)
 
@@ -47,7 +48,7 @@ locals {
       )
     } : key if !well_formed
   ]
-  # YAML reads a bare off as false.
+  # YAML 1.1 reads a bare off as false.
   file_remediations = {
     for key, mode in try({ for k, m in local.config_file.remediations : k => tostring(m) }, {}) :
     key => mode == "false" ? "off" : mode
@@ -66,8 +67,8 @@ locals {
   }
 
   # --- matching -------------------------------------------------------------------------------------------------------
-  # One list of scopes, "" being the global one, so that every rule below is written once. A key is matched against the
-  # types once, however many accounts use it.
+  # There is one list of scopes, and "" is the scope of all accounts, so that every rule below is written once. A key
+  # is matched against the types once, however many accounts use it.
   scopes   = merge({ for account, switches in local.account_remediations : account => switches }, { "" = local.remediations })
   all_keys = distinct(flatten([for scope, switches in local.scopes : keys(switches)]))
   key_regex = {
@@ -80,7 +81,7 @@ locals {
     ] : [for type in [key] : type if contains(local.type_names, type)]
   }
 
-  # scope => type => the keys that match it. An exact key outweighs any glob.
+  # scope => type => the keys that match it. An exact key wins over any pattern.
   candidates = {
     for scope, switches in local.scopes : scope => {
       for c in flatten([
@@ -112,7 +113,7 @@ locals {
     ]
   }
 
-  # What would act in the management account: the guardrail lets none of it, dry_run included.
+  # What would change resources in the management account. The guardrail allows none of it, not even dry_run.
   management_account_id = var.guardrails.management_account_id
   held_in_management = {
     for type, decisions in local.decisions : type => [
@@ -160,7 +161,7 @@ locals {
   }
 
   # --- what acts ------------------------------------------------------------------------------------------------------
-  # By key rather than by type: a glob also answers types that GuardDuty adds later.
+  # By key rather than by type, because a pattern also answers types that GuardDuty adds later.
   acting_keys = distinct(flatten([
     for scope, switches in local.scopes : [for key, mode in switches : key if contains(local.acting_modes, mode)]
   ]))
@@ -168,7 +169,7 @@ locals {
     for playbook in flatten([for key in local.acting_keys : [for type in local.matches[key] : [local.type_playbooks[type], local.type_also[type]]]]) :
     playbook if playbook != null
   ])
-  # Every acting key, also one whose known types have no playbook: a type GuardDuty adds later under it may have one, and
-  # then the notice machine leaves it to rule 1.
+  # Every acting key, also one whose known types have no playbook. A type that GuardDuty adds later may have one, and
+  # then the notice state machine leaves it to the rule for acting types.
   rule_keys = length(local.playbooks_in_use) == 0 ? [] : sort(local.acting_keys)
 }

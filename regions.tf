@@ -1,11 +1,12 @@
-# What other Regions and member accounts need of this deployment, and what this account's bus takes from them.
+# What other Regions and member accounts need of this deployment, and what this account's event bus accepts from them.
 
 locals {
   event_bus_arn = "arn:${local.partition}:events:${coalesce(local.region, "none")}:${local.account_id}:event-bus/default"
 
-  # Members send on what can undo a containment, and nothing else: no finding of another account reaches the rules here (a
-  # compromised account could forward its own at will), and no event of theirs that is not CloudTrail's. AWS refuses PutEvents
-  # with a source of its own, so what arrives under such a source is what an AWS service said in that account.
+  # Members forward calls that can undo a containment, and nothing else. No finding of another account reaches the
+  # rules here (a compromised account could forward any finding), and no event of theirs that is not CloudTrail's. AWS
+  # refuses PutEvents with a source of its own, so an event with such a source was sent by an AWS service in that
+  # account.
   event_bus_statement = {
     Sid       = "ChangesInMemberAccounts"
     Effect    = "Allow"

@@ -1,7 +1,16 @@
-# What GuardDuty looks at, here and in the organization's accounts. modules/detector checks the values.
+# What GuardDuty analyses, here and in the organization's accounts. modules/detector checks the values.
 
 variable "detector" {
-  description = "The GuardDuty detector of this account and Region: created here, or one that exists (create = false and id). finding_publishing_frequency: of one that is created, FIFTEEN_MINUTES by default; one that exists keeps its own, SIX_HOURS where AWS made it. features: this account's, \"FEATURE\" or \"FEATURE/CONFIGURATION\" => ENABLED, DISABLED or UNMANAGED, merged over the defaults: every protection plan ENABLED, agent management (RUNTIME_MONITORING/EKS_ADDON_MANAGEMENT, /EC2_AGENT_MANAGEMENT, /ECS_FARGATE_AGENT_MANAGEMENT) DISABLED, also for a detector that exists: the plan shows each. With create = false and no id, nothing of GuardDuty is managed."
+  description = <<-EOT
+    The GuardDuty detector of this account and Region. It is created here, or it exists already (create = false and
+    id). With create = false and no id, nothing of GuardDuty is managed.
+    - finding_publishing_frequency is for a detector that is created (default FIFTEEN_MINUTES). An existing detector
+      keeps its own, which is SIX_HOURS if AWS created it.
+    - features maps "FEATURE" or "FEATURE/CONFIGURATION" to ENABLED, DISABLED or UNMANAGED, for this account. It is
+      merged over the defaults, also for an existing detector: every protection plan is ENABLED, and agent
+      management (RUNTIME_MONITORING/EKS_ADDON_MANAGEMENT, /EC2_AGENT_MANAGEMENT, /ECS_FARGATE_AGENT_MANAGEMENT) is
+      DISABLED. The plan shows each of them.
+  EOT
   type = object({
     create                       = optional(bool, true)
     id                           = optional(string)
@@ -13,7 +22,20 @@ variable "detector" {
 }
 
 variable "organization" {
-  description = "GuardDuty of the organization, managed from here when this account is its delegated administrator (modules/delegated-admin). auto_enable_members: ALL, NEW or NONE. features: like detector.features, => ALL, NEW, NONE or UNMANAGED; by default ALL where the detector's is ENABLED and NONE where it is DISABLED. NONE is \"not for new accounts\": an account that has the plan keeps it, and pays, until member_features says DISABLED for it. members: account id => e-mail, for accounts to be members beside NEW or NONE (ALL makes everybody one, within a day); before taking one out, let it go (docs/off-boarding.md): removing it here alone does not. member_features: account id => feature => ENABLED or DISABLED, exceptions; a feature named there must not be ALL. administrator_account_id: the account this must be; with modules/delegated-admin's output here, the organization's configuration waits for the registration."
+  description = <<-EOT
+    GuardDuty of the organization, if this account is its delegated administrator (modules/delegated-admin).
+    - auto_enable_members is ALL, NEW or NONE.
+    - features has the keys of detector.features and the values ALL, NEW, NONE or UNMANAGED. The default is ALL
+      where the detector's is ENABLED, and NONE where it is DISABLED. NONE means "not for new accounts": an account
+      that has the plan keeps it and pays for it, until member_features says DISABLED.
+    - members maps account ids to e-mail addresses, for accounts that are to be members beside NEW or NONE. (ALL
+      makes every account a member within a day.) Removing an entry does not disassociate the member;
+      docs/off-boarding.md says how to do that before.
+    - member_features maps an account id to features and ENABLED or DISABLED, as exceptions. A feature that is named
+      there must not be ALL.
+    - administrator_account_id is the account that this must be. If you pass the output of modules/delegated-admin,
+      the organization's configuration waits for the registration.
+  EOT
   type = object({
     manage                   = optional(bool, false)
     auto_enable_members      = optional(string, "ALL")

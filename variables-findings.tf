@@ -1,8 +1,14 @@
-# What happens to findings besides the response, and what GuardDuty is told: all of it off unless set. Details, and the
-# checks of every value, are in the modules of the same names.
+# What happens to findings besides the response, and what GuardDuty uses to raise them. All of it is off unless it is
+# set. The modules of the same names have the details and the checks of every value.
 
 variable "suppression_filters" {
-  description = "Suppression filters in their order (the place is the rank): [{ name, description, criteria = { field = { operator = [values] } } }], operators equals, not_equals, greater_than, greater_than_or_equal, less_than, less_than_or_equal. What matches is archived as it comes in: it never reaches this module, whatever remediations says, and is neither announced nor exported. New filters go to the end; changing the order replaces all from there on."
+  description = <<-EOT
+    Suppression filters in their order; the position is the rank. Each has the form { name, description, criteria = {
+    field = { operator = [values] } } }, with the operators equals, not_equals, greater_than, greater_than_or_equal,
+    less_than, less_than_or_equal.
+    A finding that matches is archived on arrival. It never reaches this module, whatever remediations says, and is
+    neither notified nor exported. Add new filters at the end: changing the order replaces all filters from there on.
+  EOT
   type = list(object({
     name        = string
     description = optional(string)
@@ -18,7 +24,11 @@ variable "suppression_filters" {
 }
 
 variable "trusted_ip_lists" {
-  description = "Name => { addresses } or { location, format }: addresses GuardDuty trusts, at most one list. Warning: flow log and CloudTrail findings about them are not raised at all, in no account; nothing answers what is never found."
+  description = <<-EOT
+    Maps a name to { addresses } or { location, format }: addresses that GuardDuty trusts, in at most one list.
+    Warning: GuardDuty raises no flow log or CloudTrail findings about these addresses in any account, so nothing can
+    answer them.
+  EOT
   type = map(object({
     addresses = optional(list(string))
     location  = optional(string)
@@ -34,7 +44,7 @@ variable "trusted_ip_lists" {
 }
 
 variable "threat_lists" {
-  description = "Name => { addresses } or { location, format }: addresses whose traffic raises findings (…MaliciousIPCaller.Custom), at most six lists."
+  description = "Maps a name to { addresses } or { location, format }: addresses whose traffic raises findings (…MaliciousIPCaller.Custom), in at most six lists."
   type = map(object({
     addresses = optional(list(string))
     location  = optional(string)
@@ -50,7 +60,14 @@ variable "threat_lists" {
 }
 
 variable "findings_export" {
-  description = "Export of findings to S3, for longer than the 90 days GuardDuty keeps them (create = true). Bucket and key are made, or brought along (create_bucket = false and bucket_arn; create_key = false and kms_key_arn; outputs findings_export.bucket_policy_statements and key_policy_statement say what their policies must hold). object_lock = { mode, days } locks what is exported. Export is a setting of each Region: this is the home Region's, and modules/region does the same in each other one, with a bucket and a key of that Region or with those brought along."
+  description = <<-EOT
+    Exports findings to S3, for longer than the 90 days that GuardDuty keeps them (create = true). Bucket and key are
+    created, or you bring your own (create_bucket = false and bucket_arn; create_key = false and kms_key_arn). The
+    outputs findings_export.bucket_policy_statements and key_policy_statement say what their policies must contain.
+    object_lock = { mode, days } locks what is exported. Export is a setting of each Region: this is the one of the
+    aggregation Region. modules/region does the same in each other Region, with a bucket and a key of that Region or
+    with your own.
+  EOT
   type = object({
     create            = optional(bool, false)
     create_bucket     = optional(bool, true)
@@ -79,7 +96,12 @@ variable "findings_export" {
 }
 
 variable "malware_protection_s3" {
-  description = "Bucket name => { prefixes, tagging = true, encrypted_with_key, kms_key_arn }: buckets of this account and Region whose uploads GuardDuty scans (prefixes from some to none or back: the plan is made anew, and nothing is scanned in between). tagging writes the verdict on the object. For buckets of other accounts call modules/malware-protection-s3 there."
+  description = <<-EOT
+    Maps a bucket name to { prefixes, tagging = true, encrypted_with_key, kms_key_arn }: buckets of this account and
+    Region whose uploads GuardDuty scans. tagging writes the verdict on the object.
+    When prefixes change from some to none or back, the plan is created again, and nothing is scanned in between. For
+    buckets of other accounts, call modules/malware-protection-s3 there.
+  EOT
   type = map(object({
     prefixes           = optional(list(string), [])
     tagging            = optional(bool, true)
@@ -91,7 +113,15 @@ variable "malware_protection_s3" {
 }
 
 variable "spend_watch" {
-  description = "monthly_limit_usd: a budget for Amazon GuardDuty that tells the notifications topic (topic = false: not) and email_addresses at the percentages of thresholds. It counts this account's bill; members pay their own, so watch the organization with modules/spend-watch in the management account. trial_ends_on (YYYY-MM-DD): last day of the free trial; the topic is told trial_notice_days before, and plans of the last week warn. A topic brought along must let budgets.amazonaws.com publish."
+  description = <<-EOT
+    Watches what GuardDuty costs.
+    - monthly_limit_usd is a budget that notifies the notifications topic (not with topic = false) and
+      email_addresses at the percentages in thresholds. It counts this account's bill. Members pay their own, so
+      watch the organization with modules/spend-watch in the management account.
+    - trial_ends_on (YYYY-MM-DD) is the last day of the free trial. The topic is notified trial_notice_days before,
+      and plans of the last week warn.
+    - Your own topic must let budgets.amazonaws.com publish.
+  EOT
   type = object({
     monthly_limit_usd = optional(number)
     thresholds        = optional(object({ actual = optional(list(number), [80, 100]), forecast = optional(list(number), [100]) }), {})
@@ -105,6 +135,6 @@ variable "spend_watch" {
 
   validation {
     condition     = var.spend_watch.monthly_limit_usd != null || length(var.spend_watch.email_addresses) == 0
-    error_message = "spend_watch.email_addresses are told of the budget: set spend_watch.monthly_limit_usd, or take them away (the trial's end is told to the notifications topic)."
+    error_message = "spend_watch.email_addresses are notified of the budget: set spend_watch.monthly_limit_usd, or remove them (the end of the trial is notified to the notifications topic)."
   }
 }

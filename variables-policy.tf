@@ -1,21 +1,28 @@
-# The switches: which finding is answered how, within which limits.
+# The switches: which finding is answered, and how.
 
 variable "remediations" {
-  description = "Finding type, or glob with *, => off, notify, dry_run, approve or auto. Types without a key: notify. Checked against the catalogue at plan time: a key that matches no known finding type fails."
+  description = <<-EOT
+    Maps a finding type, or a pattern with *, to a mode: off, notify, dry_run, approve or auto. A finding type without
+    a key has the mode notify.
+    The plan checks the keys against the catalogue: a key that matches no known finding type fails.
+  EOT
   type        = map(string)
   default     = {}
   nullable    = false
 }
 
 variable "account_remediations" {
-  description = "Account id => the same map, for that account only. Precedence: account exact, account glob, global exact, global glob."
+  description = <<-EOT
+    Maps an account id to a map like remediations, for that account only. Precedence: exact key of the account,
+    pattern of the account, exact key for all, pattern for all.
+  EOT
   type        = map(map(string))
   default     = {}
   nullable    = false
 }
 
 variable "remediation_config_file" {
-  description = "Path of a YAML file with remediations and account_remediations. The variables of the same names win, key by key."
+  description = "Path of a YAML file with remediations and account_remediations. The variables of the same names win over the file, key by key."
   type        = string
   default     = null
 
@@ -30,7 +37,10 @@ variable "remediation_config_file" {
 }
 
 variable "extra_finding_types" {
-  description = "Finding types that GuardDuty has and the catalogue does not have yet. Their playbook is that of the catalogue's types of the same resource word (EC2, Runtime, …)."
+  description = <<-EOT
+    Finding types that GuardDuty has and the catalogue does not have yet. They get the playbook of the catalogue's
+    types with the same resource word (EC2, Runtime, …).
+  EOT
   type        = list(string)
   default     = []
   nullable    = false
@@ -42,7 +52,7 @@ variable "extra_finding_types" {
 }
 
 variable "minimum_severity" {
-  description = "Mode => the lowest severity (0 to 10) it is used for; below it, the next milder mode. Example: { auto = 7, approve = 4 }."
+  description = "Maps a mode to the lowest severity (0 to 10) for which it is used. Below that, the next milder mode is used. Example: { auto = 7, approve = 4 }."
   type        = map(number)
   default     = {}
   nullable    = false
@@ -58,7 +68,52 @@ variable "minimum_severity" {
 }
 
 variable "playbooks" {
-  description = "How each playbook acts. ec2_instance: quarantine_security_group_ids maps a VPC id to a group of yours without rules (other VPCs get one from the playbook); untrack_connections passes through an all-open group to end live flows (needs the same switch in modules/responder-role); auto_scaling none, detach or standby; revoke_sessions none, instance or role; capture_console and copy_logs keep the console, VPC flow logs and CloudTrail records as evidence; replacement_wait_minutes is how long a healthy replacement in the Auto Scaling group is waited for; finish none, stop or terminate, once the snapshots are complete and readable (terminate cannot be undone; with evidence.forensics_account it needs the copies complete, too; it makes a function of its own and needs the same switch in modules/responder-role; the volumes stay unless terminate_keeps_volumes is false). restore makes the function with which a person undoes a containment or closes an incident (needs the same switch in modules/responder-role); reattach_auto_scaling lets it put the instance back into its Auto Scaling group. iam_principal: console_password remove, reset or keep; deactivate_mfa for devices added since the finding's window, other_credentials for SSH keys, service-specific credentials and certificates; revoke_sessions session or role (stolen credentials: always role); user_role_sessions denies the sessions a user holds in roles; list_actions lists what the principal did, lookup_hours back, in lookup_regions (empty: all enabled), again after repeat_minutes, by trail_query instead of LookupEvents where configured; remediate names the kinds of its actions that are undone in reversible forms, and rotate_key makes a new key for reader_arns to read, in Secrets Manager of the user's account: in the Region of kms_key_id where that is an ARN, else in the response's home Region (an id or alias is then one of that account and Region); readers of another account need kms_key_id, a customer managed key whose policy lets them and the user's account use it, for what aws/secretsmanager encrypts leaves its account for nobody, and must be named without * or ? (both make a function of their own and need the same switches in modules/responder-role); identity_center names the account that administers IAM Identity Center (management account or delegated administrator; identity_center = true in its modules/responder-role), where a person who signed in is denied everything in every permission set held; null: such findings end FAILED with the commands for a person."
+  description = <<-EOT
+    Says how each playbook responds.
+
+    Options of ec2_instance:
+    - quarantine_security_group_ids maps a VPC id to your own security group without rules. In other VPCs, the
+      playbook creates one.
+    - untrack_connections puts an interface into an all-open group for a moment, so that tracked connections end. It
+      needs the same switch in modules/responder-role.
+    - disassociate_elastic_ip removes Elastic IP addresses.
+    - auto_scaling is none, detach or standby.
+    - deregister_targets, protect_instance and replace_instance_profile switch single actions of containment on or
+      off.
+    - revoke_sessions is none, instance or role.
+    - snapshot takes a set of snapshots. capture_console and copy_logs keep the console output, VPC flow logs and
+      CloudTrail records as evidence.
+    - replacement_wait_minutes is how long the playbook waits for a healthy replacement in the Auto Scaling group.
+    - finish is none, stop or terminate, once the snapshots are complete and readable. terminate cannot be undone.
+      With evidence.forensics_account, it also needs complete copies. It has a function of its own and needs the
+      same switch in modules/responder-role.
+    - terminate_keeps_volumes = false lets the volumes be deleted with the instance.
+    - restore creates the function with which a person undoes a containment or closes an incident. It needs the same
+      switch in modules/responder-role.
+    - reattach_auto_scaling lets restoring put the instance back into its Auto Scaling group.
+
+    Options of iam_principal:
+    - console_password is remove, reset or keep.
+    - deactivate_mfa is for MFA devices that were added since the time range of the finding. other_credentials is
+      for SSH keys, service-specific credentials and certificates.
+    - revoke_sessions is session or role. For stolen credentials of a service, it is always role.
+    - user_role_sessions denies the role sessions that a user holds.
+    - list_actions lists what the principal did, from lookup_hours before the finding, in lookup_regions (empty: all
+      enabled Regions), and again after repeat_minutes. trail_query reads an Athena table or CloudTrail Lake instead
+      of LookupEvents.
+    - remediate names the kinds of changes that eradication undoes in reversible forms.
+    - rotate_key creates a new access key that reader_arns may read, in Secrets Manager of the user's account. The
+      secret is in the Region of kms_key_id if that is an ARN, otherwise in the aggregation Region; an id or alias
+      must then exist in that account and Region. Readers of another account need kms_key_id: a customer managed key
+      whose policy allows them and the user's account, because nobody outside the account can use what
+      aws/secretsmanager encrypts. Their ARNs must not contain * or ?.
+    - remediate and rotate_key have a function of their own and need the same switches in modules/responder-role.
+    - restore is the same as for ec2_instance.
+    - identity_center names the account that administers IAM Identity Center: the management account or a delegated
+      administrator, with identity_center = true in its modules/responder-role. A person who signed in through
+      Identity Center is denied everything in every permission set they hold. With null, such findings end as FAILED
+      with the commands for a person.
+  EOT
   type = object({
     ec2_instance = optional(object({
       quarantine_security_group_ids = optional(map(string), {})
@@ -204,7 +259,18 @@ variable "playbooks" {
 }
 
 variable "forensics" {
-  description = "What is collected from a live instance over SSM. when: off; before (containment waits, at most deadline_seconds, or what deadlines says for a finding type or glob); after (only where playbooks.ec2_instance.quarantine_security_group_ids brings, for every VPC of the instance, a group that lets it out to SSM and S3 endpoints alone; needs forensics = true in modules/responder-role). timeout_minutes: when a collection is given up. memory: a tool (AVML, WinPmem) per platform, at an https:// address or under tools/ in the evidence bucket (s3://bucket/tools/key), with its SHA-256; null takes no memory. commands: your own, per platform, one a line. account_ids: members the document is shared with."
+  description = <<-EOT
+    Collects data from a running instance over SSM.
+    - when is off, before or after. With before, containment waits at most deadline_seconds, or what deadlines says
+      for a finding type or pattern. after needs, for every VPC of the instance, a group in
+      playbooks.ec2_instance.quarantine_security_group_ids that allows only SSM and S3 endpoints, and forensics =
+      true in modules/responder-role.
+    - timeout_minutes is when a collection ends.
+    - memory names a tool (AVML, WinPmem) for each platform, at an https:// address or under tools/ in the evidence
+      bucket (s3://bucket/tools/key), with its SHA-256. With null, no memory is taken.
+    - commands are your own commands for each platform, one in each line.
+    - account_ids are the member accounts that the document is shared with.
+  EOT
   type = object({
     when                   = optional(string, "off")
     deadline_seconds       = optional(number, 60)
@@ -258,7 +324,12 @@ variable "forensics" {
 }
 
 variable "watch" {
-  description = "Until a person closes the incident, containment is read back every so many minutes and, with cloudtrail, at once when an API call that can undo it reaches this account's default event bus. What is undone is BREACHED: contained again in mode auto, told and escalated otherwise."
+  description = <<-EOT
+    Monitors a contained resource until a person closes the incident. Containment is verified every so many minutes
+    and, with cloudtrail, at once when an API call that can undo it reaches this account's default event bus.
+    If containment is lost, the status is BREACHED. In mode auto, the resource is contained again; otherwise the loss
+    is escalated.
+  EOT
   type = object({
     minutes    = optional(number, 15)
     cloudtrail = optional(bool, true)
@@ -270,62 +341,4 @@ variable "watch" {
     condition     = var.watch.minutes >= 1 && var.watch.minutes <= 1440 && floor(var.watch.minutes) == var.watch.minutes
     error_message = "watch.minutes must be a whole number from 1 to 1440 (a day)."
   }
-}
-
-variable "guardrails" {
-  description = "Limits on acting. Exemptions: no action whatever the mode; exempt_resources are ids or ARNs, exempt_principals are ARNs, both with *. approval_tag: a resource with this tag is asked about, never acted on by itself. freeze_windows: RFC 3339 times between which a person is asked. circuit_breaker: more targets than this in so many minutes, and a person is asked. management_account_id: nothing acts there, whatever the switches say, and people are told; account_remediations may set it to notify or off, no more."
-  type = object({
-    exempt_accounts          = optional(list(string), [])
-    exempt_resources         = optional(list(string), [])
-    exempt_principals        = optional(list(string), [])
-    approval_tag             = optional(object({ key = optional(string, "guardduty-response"), value = optional(string, "ask") }), {})
-    freeze_windows           = optional(list(object({ name = string, start = string, end = string })), [])
-    circuit_breaker          = optional(object({ targets = optional(number, 10), minutes = optional(number, 60) }), {})
-    management_account_id    = optional(string)
-    approval_timeout_minutes = optional(number, 60)
-  })
-  default  = {}
-  nullable = false
-
-  validation {
-    condition     = alltrue([for a in var.guardrails.exempt_accounts : can(regex("^[0-9]{12}$", a))])
-    error_message = "guardrails.exempt_accounts must be 12-digit account ids."
-  }
-  validation {
-    condition     = var.guardrails.management_account_id == null || can(regex("^[0-9]{12}$", var.guardrails.management_account_id))
-    error_message = "guardrails.management_account_id must be a 12-digit account id, or null."
-  }
-  validation {
-    condition     = alltrue([for r in concat(var.guardrails.exempt_resources, var.guardrails.exempt_principals) : length(replace(r, "*", "")) > 0])
-    error_message = "guardrails.exempt_resources and exempt_principals must be ids or ARNs, or globs with more than * in them: to stop every action set paused = true."
-  }
-  validation {
-    condition     = alltrue([for p in var.guardrails.exempt_principals : startswith(p, "arn:")])
-    error_message = "guardrails.exempt_principals must be ARNs (arn:aws:iam::111122223333:role/break-glass), with * where needed."
-  }
-  validation {
-    condition     = length(var.guardrails.approval_tag.key) >= 1 && length(var.guardrails.approval_tag.key) <= 128 && length(var.guardrails.approval_tag.value) <= 256
-    error_message = "guardrails.approval_tag must have a key of 1 to 128 characters and a value of at most 256."
-  }
-  validation {
-    condition     = alltrue([for w in var.guardrails.freeze_windows : length(w.name) > 0 && can(timecmp(w.start, w.end)) ? timecmp(w.start, w.end) < 0 : false])
-    error_message = "guardrails.freeze_windows must have a name, and a start before its end, both as RFC 3339 times such as 2026-11-30T00:00:00Z."
-  }
-  validation {
-    condition = alltrue([
-      for n in [var.guardrails.circuit_breaker.targets, var.guardrails.circuit_breaker.minutes] : n >= 1 && floor(n) == n
-    ]) && var.guardrails.circuit_breaker.minutes <= 1440
-    error_message = "guardrails.circuit_breaker must have targets of at least 1 and minutes from 1 to 1440, whole numbers."
-  }
-  validation {
-    condition     = var.guardrails.approval_timeout_minutes >= 1 && var.guardrails.approval_timeout_minutes <= 10080 && floor(var.guardrails.approval_timeout_minutes) == var.guardrails.approval_timeout_minutes
-    error_message = "guardrails.approval_timeout_minutes must be a whole number from 1 to 10080 (a week)."
-  }
-}
-
-variable "paused" {
-  description = "Stops every action and says so in every message. Findings are still recorded and people told."
-  type        = bool
-  default     = false
-  nullable    = false
 }

@@ -1,5 +1,12 @@
 variable "event_forwarding" {
-  description = "What this Region's default event bus takes from other accounts. from_organization: API calls that can undo a containment, from modules/region-forwarder in members of organization_id (findings never: GuardDuty brings those itself). That is the whole policy of the bus: where the bus has one already, put its statements into more_statements (JSON, one each), or set manage_policy = false and put output event_bus_policy_statement into that policy."
+  description = <<-EOT
+    Says what this Region's default event bus accepts from other accounts. from_organization accepts API calls that
+    can undo a containment, from modules/region-forwarder in members of organization_id. It never accepts findings,
+    because GuardDuty delivers those itself.
+    This replaces the whole policy of the bus. If the bus has a policy already, put its statements into
+    more_statements (JSON, one each), or set manage_policy = false and add the output event_bus_policy_statement to
+    that policy.
+  EOT
   type = object({
     from_organization = optional(bool, false)
     manage_policy     = optional(bool, true)

@@ -1,4 +1,5 @@
-# The switches (what is answered, and how) are in variables-policy.tf; this file is where and with what.
+# Where the response runs and with what. The switches (what is answered, and how) are in variables-policy.tf, and the
+# guardrails in variables-guardrails.tf.
 
 variable "create" {
   description = "Set to false to create nothing at all."
@@ -8,7 +9,10 @@ variable "create" {
 }
 
 variable "name_prefix" {
-  description = "Prefix of every name. The same in the security account and in modules/responder-role; another one per Region where the module is used in several."
+  description = <<-EOT
+    Prefix of every name. It must be the same in the security account and in modules/responder-role. Deployments in
+    several Regions need different prefixes.
+  EOT
   type        = string
   default     = "guardduty-response"
   nullable    = false
@@ -20,14 +24,14 @@ variable "name_prefix" {
 }
 
 variable "tags" {
-  description = "Tags of every resource, beside the provider's default_tags."
+  description = "Tags of every resource, in addition to the provider's default_tags."
   type        = map(string)
   default     = {}
   nullable    = false
 }
 
 variable "organization_id" {
-  description = "AWS Organizations id (o-…). When given, responder roles are assumed inside this organization only."
+  description = "AWS Organizations id (o-…). If set, member roles can be assumed only inside this organization."
   type        = string
   default     = null
 
@@ -57,7 +61,11 @@ variable "iam" {
 }
 
 variable "kms" {
-  description = "The key that encrypts everything: created here, or brought along (create = false and key_arn). The policy of a key brought along must let logs, sns, events and cloudwatch use it, and budgets where spend_watch tells a topic: output kms_key_policy_statements has the statements."
+  description = <<-EOT
+    The key that encrypts everything. It is created here, or you bring your own (create = false and key_arn).
+    The policy of your own key must let logs, sns, events and cloudwatch use it, and budgets if spend_watch notifies a
+    topic. The output kms_key_policy_statements has the statements.
+  EOT
   type = object({
     create  = optional(bool, true)
     key_arn = optional(string)
@@ -72,7 +80,16 @@ variable "kms" {
 }
 
 variable "notifications" {
-  description = "Who is told. Topics are created here or brought along (create_topic = false and topic_arn); without an escalation topic, escalations go to the notifications topic. topic_kms_key_arn: the key of a topic brought along, where that is not kms.key_arn; without it, publishing to such a topic is refused. runbook_url is linked in every message. siem_search_url: a search in your own tool (Splunk, Sumo Logic), linked with {user}, {role}, {session}, {access_key}, {account}, {region}, {start}, {end}, {start_epoch}, {end_epoch} and {finding_id} filled in."
+  description = <<-EOT
+    Says who is notified. Topics are created here, or you bring your own (create_topic = false and topic_arn). Without
+    an escalation topic, escalations go to the notifications topic.
+    - topic_kms_key_arn is the key of your own topic, if that is not kms.key_arn. Without it, publishing to such a
+      topic is refused.
+    - runbook_url is linked in every message.
+    - siem_search_url is a search in your own tool (Splunk, Sumo Logic). It is linked with {user}, {role},
+      {session}, {access_key}, {account}, {region}, {start}, {end}, {start_epoch}, {end_epoch} and {finding_id}
+      filled in.
+  EOT
   type = object({
     create_topic      = optional(bool, true)
     topic_arn         = optional(string)
@@ -105,7 +122,7 @@ variable "notifications" {
       for topic in [var.notifications, var.notifications.escalation] :
       topic.topic_kms_key_arn == null ? true : !topic.create_topic && topic.topic_arn != null && can(regex("^arn:[a-z-]+:kms:[a-z0-9-]+:[0-9]{12}:key/.+$", topic.topic_kms_key_arn))
     ])
-    error_message = "topic_kms_key_arn (in notifications and notifications.escalation) must be the ARN of the KMS key (arn:aws:kms:<region>:<account>:key/<id>, not an alias) of a topic brought along: together with create_topic = false and topic_arn. A topic made here is encrypted with the module's key."
+    error_message = "topic_kms_key_arn (in notifications and notifications.escalation) must be the ARN of the KMS key (arn:aws:kms:<region>:<account>:key/<id>, not an alias) of your own topic, together with create_topic = false and topic_arn. A topic that is created here is encrypted with the module's key."
   }
   validation {
     condition     = alltrue([for a in concat(var.notifications.email_addresses, var.notifications.escalation.email_addresses) : can(regex("^[^@\\s]+@[^@\\s]+\\.[^@\\s]+$", a))])
@@ -116,7 +133,7 @@ variable "notifications" {
       (var.notifications.create_topic || length(var.notifications.email_addresses) == 0) &&
       (var.notifications.escalation.create_topic || length(var.notifications.escalation.email_addresses) == 0)
     )
-    error_message = "email_addresses are subscribed to topics created here only: subscribe them to a topic brought along where that topic is managed."
+    error_message = "email_addresses are subscribed only to topics that are created here. Subscribe them to your own topic where that topic is managed."
   }
   validation {
     condition     = var.notifications.runbook_url == null || can(regex("^https://[^\\s]+$", var.notifications.runbook_url))
@@ -132,7 +149,17 @@ variable "notifications" {
 }
 
 variable "evidence" {
-  description = "Where findings, records and evidence are kept: a bucket created here, or brought along (create_bucket = false and bucket_arn; the functions use the module's key on it). object_lock can only be chosen when the bucket is created. log_window_minutes: how long before the first event of a finding flow logs and CloudTrail records are copied from. forensics_account: where snapshots go, re-encrypted with kms_key_arn and shared with it; with copy_role_name (modules/forensics-account; a name without path, as the role lies at iam.path) also copied there. Instances of several Regions need a multi-Region key with a replica in each (modules/forensics-replica)."
+  description = <<-EOT
+    Says where findings, records and evidence are kept. The bucket is created here, or you bring your own
+    (create_bucket = false and bucket_arn; the functions use the module's key for it).
+    - object_lock can be chosen only when the bucket is created.
+    - log_window_minutes is how long before the first event of a finding the copied flow logs and CloudTrail records
+      begin.
+    - forensics_account is the account that snapshots are shared with, encrypted with kms_key_arn. With
+      copy_role_name (modules/forensics-account; a name without path, because the role is at iam.path), they are
+      also copied there. Instances of several Regions need a multi-Region key with a replica in each Region
+      (modules/forensics-replica).
+  EOT
   type = object({
     create_bucket      = optional(bool, true)
     bucket_arn         = optional(string)
@@ -188,7 +215,7 @@ variable "evidence" {
 }
 
 variable "functions" {
-  description = "Settings of every function. With vpc, the functions run in these subnets, which then need a way to the AWS APIs."
+  description = "Settings of every function. With vpc, the functions run in these subnets, which must be able to reach the AWS APIs."
   type = object({
     architecture = optional(string, "x86_64")
     memory_size  = optional(number, 1024)

@@ -7,7 +7,6 @@ from __future__ import annotations
 import json
 import statistics
 import urllib.request
-from typing import Any
 
 from sandbox import findings, lifecycle, seed
 from sandbox.clients import Aws
@@ -22,48 +21,47 @@ SLOW = ("CreateSnapshots", "GetConsoleOutput", "GetConsoleScreenshot", "Describe
 RUNS = 9
 
 
-def _faults(known: State, method: str, data: Any = None) -> None:
-    body = None if data is None else json.dumps(data).encode()
+def _faults(known: State, method: str, fault: dict[str, object] | None = None) -> None:
+    body = None if fault is None else json.dumps(fault).encode()
     request = urllib.request.Request(f"{known.endpoint}/_sandbox/faults", data=body, method=method)
     urllib.request.urlopen(request, timeout=10).close()
 
 
 def _seconds(known: State, hanging: bool) -> float:
-    """From entering Contain to entering Verdict, of one incident."""
+    """Contain an instance; return the seconds from entering Contain to entering Verdict.
+
+    Raises RuntimeError when the incident ends otherwise.
+    """
     aws = Aws(known.endpoint)
     victim = seed.instance(aws, interfaces=2, in_asg=False, target_group=False, elastic_ip=False)
     _faults(known, "DELETE")
     for action in SLOW if hanging else ():
-        _faults(
-            known,
-            "POST",
-            {"service": "ec2", "action": action, "resource": victim.instance, "latency_ms": 4000},
-        )
+        fault = {"service": "ec2", "action": action, "latency_ms": 4000}
+        _faults(known, "POST", {**fault, "resource": victim.instance})
     event = findings.prepare(
         aws, findings.read(FINDING), FINDING.name, bindings={"instance": victim.instance}
     )
-    incident = lifecycle.follow(
-        known, findings.send(aws, event), Progress(to_stderr=True)
-    ).until_settled(180)
+    sent = findings.send(aws, event)
+    incident = lifecycle.follow(known, sent, Progress(to_stderr=True)).until_settled(180)
     if incident["status"] != "CONTAINED":
-        raise RuntimeError(f"the incident ended {incident['status']}")
+        raise RuntimeError(f"The incident ended {incident['status']}, not CONTAINED.")
     entered = {
-        one["stateEnteredEventDetails"]["name"]: one["timestamp"]
-        for one in Execution(aws, str(incident["execution"])).events()
-        if one["type"].endswith("StateEntered")
+        event["stateEnteredEventDetails"]["name"]: event["timestamp"]
+        for event in Execution(aws, str(incident["execution"])).events()
+        if event["type"].endswith("StateEntered")
     }
     return float((entered["Verdict"] - entered["Contain"]).total_seconds())
 
 
 def beside(known: State) -> list[Figure]:
-    """One warm-up of each kind, then by turns; medians."""
-    found: dict[bool, list[float]] = {False: [], True: []}
+    """Measure by turns, after a warm-up of each kind; medians."""
+    measured: dict[bool, list[float]] = {False: [], True: []}
     for turn in range(RUNS + 1):
         for hanging in (False, True):
             seconds = _seconds(known, hanging)
             if turn:
-                found[hanging].append(seconds)
+                measured[hanging].append(seconds)
     _faults(known, "DELETE")
-    ratio = statistics.median(found[True]) / statistics.median(found[False])
+    ratio = statistics.median(measured[True]) / statistics.median(measured[False])
     note = f"Contain to Verdict, median of {RUNS} by turns; evidence's calls hang 4 s each; sandbox"
     return [Figure("containment with hanging evidence / without", ratio, "×", 1.05, note)]

@@ -6,31 +6,37 @@ from __future__ import annotations
 
 import os
 import statistics
-import sys
 import time
-from typing import Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 from unittest.mock import patch
 
-from .measure import ROOT, Figure, environment
+from .measure import ROOT, Figure, prepare_process
+
+if TYPE_CHECKING:
+    from tests.unit.playbooks.ec2_instance.ec2_lab import Call, Lab
 
 LATENCY = 0.08  # seconds a call
+MOVED, STRIPPED = "ModifyNetworkInterfaceAttribute", "RevokeSecurityGroupEgress"
 
 
-def _lab() -> None:
-    sys.path[:0] = [str(ROOT / "lambda_src")]
-    for name in [name for name in os.environ if name.startswith("AWS_")]:
-        del os.environ[name]
-    os.environ.update(environment())
-    labs = ROOT / "tests" / "unit" / "playbooks" / "ec2_instance"
-    os.environ["MOTO_AMIS_PATH"] = str(labs / "amis.json")
+@dataclass(frozen=True)
+class _Run:
+    """Seconds from the call of contain until both interfaces are closed, and round trips."""
+
+    seconds: float
+    round_trips: int
 
 
-def _once() -> tuple[float, int, float]:
-    """(seconds from the call of contain until both interfaces are closed, round trips, how many
-    interfaces).
-    """
+def _prepare() -> None:
+    prepare_process()
+    amis = ROOT / "tests" / "unit" / "playbooks" / "ec2_instance" / "amis.json"
+    os.environ["MOTO_AMIS_PATH"] = str(amis)
+
+
+def _run() -> _Run:
     from guardduty_response.aws import clients
-    from guardduty_response.playbooks.ec2_instance import playbook as ec2_instance
+    from guardduty_response.playbooks.ec2_instance import playbook
     from moto import mock_aws
     from moto.core.botocore_stubber import BotocoreStubber
 
@@ -40,48 +46,46 @@ def _once() -> tuple[float, int, float]:
         clients.client.cache_clear()
         clients._own.cache_clear()
         lab = Lab().build(interfaces=2, ipv6=True, asg=True, targets=True)
-        warm = lab.plan()
-        lab.latency, lab.calls = LATENCY, []
+        target = lab.plan()
+        lab.latency = LATENCY
+        lab.calls = []
         start = time.monotonic()
-        ec2_instance.contain(lab.context(), warm)
-        groups = lab.groups()
-        if len(groups) != 2 or any(
-            names != ["guardduty-response-quarantine"] for names in groups.values()
-        ):
-            raise RuntimeError(f"not contained: {groups}")
-        group = lab.group()
-        if group["IpPermissions"] or group["IpPermissionsEgress"]:
-            raise RuntimeError(f"the group has rules: {group}")
-        closing = [
-            c
-            for c in lab.calls
-            if c.operation in ("ModifyNetworkInterfaceAttribute", "RevokeSecurityGroupEgress")
-        ]
-        first = min(c.start for c in closing if c.operation == "ModifyNetworkInterfaceAttribute")
-        assumed = min(c.end for c in lab.calls if c.operation == "AssumeRole")
-        return (
-            max(c.end for c in closing) - start,
-            _rounds(lab.calls, assumed, first),
-            float(len(groups)),
-        )
+        playbook.contain(lab.context(), target)
+        _assert_contained(lab)
+        closing = [call for call in lab.calls if call.operation in (MOVED, STRIPPED)]
+        first = min(call.start for call in closing if call.operation == MOVED)
+        assumed = min(call.end for call in lab.calls if call.operation == "AssumeRole")
+        last = max(call.end for call in closing)
+        return _Run(last - start, _round_trips(lab.calls, assumed, first))
 
 
-def _rounds(calls: list[Any], after: float, until: float) -> int:
-    """The longest chain of calls that waited for one another between two moments, the last
+def _assert_contained(lab: Lab) -> None:
+    """Read the groups by other clients. Raises RuntimeError."""
+    groups = lab.groups()
+    in_quarantine = [names == ["guardduty-response-quarantine"] for names in groups.values()]
+    if len(groups) != 2 or not all(in_quarantine):
+        raise RuntimeError(f"The instance is not contained: {groups}")
+    group = lab.group()
+    if group["IpPermissions"] or group["IpPermissionsEgress"]:
+        raise RuntimeError(f"The quarantine group has rules: {group}")
+
+
+def _round_trips(calls: list[Call], after: float, until: float) -> int:
+    """Count the longest chain of calls that waited for one another between two moments, the last
     change included.
     """
+    between = [call for call in calls if call.start >= after and call.end <= until]
     chain, moment = 1, after
-    for call in sorted(
-        (c for c in calls if c.start >= after and c.end <= until), key=lambda c: c.end
-    ):
+    for call in sorted(between, key=lambda call: call.end):
         if call.start >= moment:
             chain, moment = chain + 1, call.end
     return chain
 
 
 def containment(runs: int) -> list[Figure]:
-    _lab()
-    got = [_once() for _ in range(runs)]
+    """Measure the EC2 playbook's containment."""
+    _prepare()
+    measured = [_run() for _ in range(runs)]
     note = (
         f"{int(LATENCY * 1000)} ms injected per call; two interfaces, IPv6 VPC, Auto Scaling group,"
         " two target groups"
@@ -89,14 +93,14 @@ def containment(runs: int) -> list[Figure]:
     return [
         Figure(
             "both interfaces closed, v4 and v6",
-            statistics.median(one[0] for one in got),
+            statistics.median(run.seconds for run in measured),
             "s",
             0.45,
             f"AssumeRole included, clients of sts and dynamodb warm; median of {runs}; {note}",
         ),
         Figure(
             "round trips until the first change",
-            max(one[1] for one in got),
+            max(run.round_trips for run in measured),
             "",
             3,
             f"after AssumeRole; worst of {runs}",

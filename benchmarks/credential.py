@@ -4,18 +4,20 @@ moto).
 
 from __future__ import annotations
 
-import os
 import random
 import statistics
-import sys
 import time
-from typing import Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
-from .measure import ROOT, Figure, environment
+from .measure import Figure, prepare_process
+
+if TYPE_CHECKING:
+    from tests.unit.playbooks.iam_principal.iam_moto import Call
 
 LATENCY = 0.08  # seconds a call
 USER: dict[str, Any] = {"keys": 2, "console": True, "mfa": ("new",), "ssh": True, "service": True}
-ENDED = (
+ENDING = (
     "AttachUserPolicy",
     "UpdateAccessKey",
     "DeleteLoginProfile",
@@ -25,17 +27,19 @@ ENDED = (
 )
 
 
-def _lab() -> None:
-    sys.path[:0] = [str(ROOT / "lambda_src")]
-    for name in [name for name in os.environ if name.startswith("AWS_")]:
-        del os.environ[name]
-    os.environ.update(environment())
-
-
-def _once() -> dict[str, float]:
-    """Seconds from the call of contain until everything is denied and until the last credential is
-    dead, and round trips after AssumeRole until then.
+@dataclass(frozen=True)
+class _Run:
+    """From the call of contain until everything is denied, and until the last credential is dead:
+    seconds, and round trips after AssumeRole.
     """
+
+    denied_seconds: float
+    dead_seconds: float
+    denied_round_trips: int
+    dead_round_trips: int
+
+
+def _run() -> _Run:
     import pytest
     from guardduty_response.aws import clients
     from guardduty_response.cloudtrail import query
@@ -43,9 +47,10 @@ def _once() -> dict[str, float]:
     from moto import mock_aws
     from moto.core.botocore_stubber import BotocoreStubber
 
-    from tests.unit.playbooks.iam_principal.iam_lab import DENY_ALL, REGION, IamLab
+    from tests.unit.playbooks.iam_principal.eradication_lab import one_at_a_time
+    from tests.unit.playbooks.iam_principal.iam_account import REGION
+    from tests.unit.playbooks.iam_principal.iam_lab import DENY_ALL, IamLab
     from tests.unit.playbooks.iam_principal.iam_moto import extend
-    from tests.unit.playbooks.iam_principal.remediate_lab import one_at_a_time
 
     with pytest.MonkeyPatch.context() as monkeypatch, mock_aws():
         monkeypatch.setenv("AWS_DEFAULT_REGION", REGION)
@@ -57,85 +62,77 @@ def _once() -> dict[str, float]:
         clients._own.cache_clear()
         lab = IamLab().build().user(**USER)
         target = lab.plan()
-        lab.latency, lab.calls = LATENCY, []
+        lab.latency = LATENCY
+        lab.calls = []
         start = time.monotonic()
         playbook.contain(lab.context(), target)
-        lab.latency, made = 0.0, list(lab.calls)
-        _dead(lab.dump(), DENY_ALL)
-        assumed = min(c.end for c in made if c.operation == "AssumeRole")
-        ended = [c for c in made if c.operation in ENDED]
-        [denied] = [c for c in ended if c.operation == "AttachUserPolicy"]
-        return {
-            "denied": denied.end - start,
-            "dead": max(c.end for c in ended) - start,
-            "denied_rounds": _rounds(made, assumed, denied),
-            "dead_rounds": max(_rounds(made, assumed, c) for c in ended),
-        }
+        lab.latency = 0.0
+        calls = list(lab.calls)
+        _assert_dead(lab.dump(), DENY_ALL)
+    assumed = min(call.end for call in calls if call.operation == "AssumeRole")
+    ending = [call for call in calls if call.operation in ENDING]
+    [denied] = [call for call in ending if call.operation == "AttachUserPolicy"]
+    return _Run(
+        denied_seconds=denied.end - start,
+        dead_seconds=max(call.end for call in ending) - start,
+        denied_round_trips=_round_trips(calls, assumed, denied),
+        dead_round_trips=max(_round_trips(calls, assumed, call) for call in ending),
+    )
 
 
-def _dead(found: dict[str, Any], deny_all: str) -> None:
-    """Read by other clients. Raises RuntimeError."""
-    switched = {state for kind in ("keys", "ssh", "service") for state in found[kind].values()}
-    if (
-        found["attached"] != {deny_all}
-        or switched != {"Inactive"}
-        or found["password"]
-        or found["mfa"]
-    ):
-        raise RuntimeError(f"not contained: {found}")
+def _assert_dead(credentials: dict[str, Any], deny_all: str) -> None:
+    """Judge what other clients read. Raises RuntimeError."""
+    states = {state for kind in ("keys", "ssh", "service") for state in credentials[kind].values()}
+    alive = credentials["password"] or credentials["mfa"] or states != {"Inactive"}
+    if alive or credentials["attached"] != {deny_all}:
+        raise RuntimeError(f"The user is not contained: {credentials}")
 
 
-def _rounds(calls: list[Any], after: float, last: Any) -> int:
-    """The longest chain of calls begun after ``after``, each begun when the one before had
+def _round_trips(calls: list[Call], after: float, last: Call) -> int:
+    """Count the longest chain of calls begun after ``after``, each begun when the one before had
     ended, that leads to ``last``.
     """
+    ended = [call for call in calls if call.start >= after and call.end]
     depth: dict[int, int] = {}
-    for call in sorted((c for c in calls if c.start >= after and c.end), key=lambda c: c.start):
-        depth[id(call)] = 1 + max(
-            (depth[id(c)] for c in calls if id(c) in depth and c.end <= call.start), default=0
-        )
+    for call in sorted(ended, key=lambda call: call.start):
+        earlier = [depth[id(other)] for other in ended if other.end <= call.start]
+        depth[id(call)] = 1 + max(earlier, default=0)
     return depth[id(last)]
 
 
 def credential(runs: int) -> list[Figure]:
-    _lab()
-    got = [_once() for _ in range(runs)]
+    """Measure the IAM playbook's containment of a user."""
+    prepare_process()
+    measured = [_run() for _ in range(runs)]
     note = (
         f"{int(LATENCY * 1000)} ms injected per call; two keys, console, new MFA device, SSH key,"
         " service-specific credential"
     )
-
-    def median(name: str) -> float:
-        return statistics.median(one[name] for one in got)
-
-    def worst(name: str) -> float:
-        return max(one[name] for one in got)
-
     return [
         Figure(
             "everything denied to a user",
-            median("denied"),
+            statistics.median(run.denied_seconds for run in measured),
             "s",
             0.35,
             f"AssumeRole included, clients of sts and dynamodb warm; median of {runs}; {note}",
         ),
         Figure(
             "round trips until everything is denied",
-            worst("denied_rounds"),
+            max(run.denied_round_trips for run in measured),
             "",
             2,
             f"after AssumeRole; worst of {runs}",
         ),
         Figure(
             "every credential of a user dead",
-            median("dead"),
+            statistics.median(run.dead_seconds for run in measured),
             "s",
             1.0,
             f"as above; median of {runs}",
         ),
         Figure(
             "round trips until every credential is dead",
-            worst("dead_rounds"),
+            max(run.dead_round_trips for run in measured),
             "",
             6,
             f"after AssumeRole; worst of {runs}",

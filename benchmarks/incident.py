@@ -1,4 +1,4 @@
-"""What one incident costs and leaves behind, on the sandbox: transitions, time, artefacts of the
+"""What an incident costs and leaves behind, on the sandbox: transitions, time, artefacts of the
 same finding ten times.
 """
 
@@ -21,51 +21,41 @@ from .measure import FINDING, ROOT, Figure
 
 
 def _artefacts(aws: Aws, victim: seed.Victim) -> dict[str, int]:
-    """Everything the response may have made for this instance, counted by an independent client."""
+    """Count what the response may have made for this instance, by an independent client."""
     ec2, iam = aws.client("ec2"), aws.client("iam")
-    groups = ec2.describe_security_groups(Filters=[{"Name": "vpc-id", "Values": [victim.vpc]}])[
-        "SecurityGroups"
-    ]
+    groups = ec2.describe_security_groups(Filters=[{"Name": "vpc-id", "Values": [victim.vpc]}])
     snapshots = ec2.describe_snapshots(OwnerIds=["self"])["Snapshots"]
+    own = [snapshot for snapshot in snapshots if snapshot["VolumeId"] in victim.volumes]
+    policies = iam.list_role_policies(RoleName=victim.role or "")
     return {
-        "groups": len(groups),
-        "snapshots": len([one for one in snapshots if one["VolumeId"] in victim.volumes]),
-        "policies": len(iam.list_role_policies(RoleName=victim.role or "")["PolicyNames"]),
+        "groups": len(groups["SecurityGroups"]),
+        "snapshots": len(own),
+        "policies": len(policies["PolicyNames"]),
     }
 
 
 def incident() -> list[Figure]:
-    kept = Path(tempfile.mkdtemp(prefix="bench-"))
-    settings.STATE_DIRECTORY = kept
-    os.environ["SANDBOX_STATE_DIRECTORY"] = str(kept)
+    """Apply the module on the emulators, measure, take everything down."""
+    directory = Path(tempfile.mkdtemp(prefix="bench-"))
+    settings.STATE_DIRECTORY = directory
+    os.environ["SANDBOX_STATE_DIRECTORY"] = str(directory)
     say = Progress()
     known = lifecycle.up(say, [ROOT / "benchmarks" / "bench.tfvars"], elsewhere=False)
     try:
         return [*_measure(known), *beside(known)]
     finally:
-        lifecycle.down(say, fast=True)
+        lifecycle.down(say)
 
 
 def _measure(known: State) -> list[Figure]:
-    aws, incidents = Aws(known.endpoint), lifecycle.incidents_of(known)
+    aws = Aws(known.endpoint)
     victim = seed.instance(
         aws, interfaces=2, in_asg=True, target_group=True, profile_attached=True, ipv6=True
     )
-    data = findings.read(FINDING)
-    event = findings.prepare(aws, data, FINDING.name, bindings={"instance": victim.instance})
-    sent = findings.send(aws, event)
-    started = time.monotonic()
-    status, verdict = "", 0.0
-    while time.monotonic() - started < 60:
-        found = incidents.find(sent.incident_id or "")
-        status = str((found or {}).get("status"))
-        if status == "CONTAINED" and not verdict:
-            verdict = time.monotonic() - started
-        if any(one["event"] == "ended" for one in (found or {}).get("timeline", [])):
-            break
-        time.sleep(0.05)
-    if status != "CONTAINED":
-        raise RuntimeError(f"the incident ended {status}")
+    event = findings.prepare(
+        aws, findings.read(FINDING), FINDING.name, bindings={"instance": victim.instance}
+    )
+    verdict = _seconds_to_verdict(known, findings.send(aws, event).incident_id or "")
     time.sleep(1)
     transitions = _transitions(aws)
     before = _artefacts(aws, victim)
@@ -99,13 +89,31 @@ def _measure(known: State) -> list[Figure]:
     ]
 
 
+def _seconds_to_verdict(known: State, incident_id: str) -> float:
+    """Follow an incident to its end. Raises RuntimeError when it is not CONTAINED in a minute."""
+    incidents = lifecycle.incidents_of(known)
+    started = time.monotonic()
+    status, verdict = "", 0.0
+    while time.monotonic() - started < 60:
+        found = incidents.find(incident_id) or {}
+        status = str(found.get("status"))
+        if status == "CONTAINED" and not verdict:
+            verdict = time.monotonic() - started
+        if any(entry["event"] == "ended" for entry in found.get("timeline", [])):
+            break
+        time.sleep(0.05)
+    if status != "CONTAINED":
+        raise RuntimeError(f"The incident ended {status}, not CONTAINED.")
+    return verdict
+
+
 def _transitions(aws: Aws) -> int:
-    """Of the only execution that has run so far."""
+    """Count those of the only execution that has run so far."""
     states = aws.client("stepfunctions", settings.SECURITY_ACCOUNT)
-    arns = [
-        one["stateMachineArn"]
-        for one in states.list_state_machines()["stateMachines"]
-        if one["name"].endswith("-incident")
+    [machine] = [
+        machine["stateMachineArn"]
+        for machine in states.list_state_machines()["stateMachines"]
+        if machine["name"].endswith("-incident")
     ]
-    executions = states.list_executions(stateMachineArn=arns[0])["executions"]
-    return max(Execution(aws, one["executionArn"]).transitions() for one in executions)
+    executions = states.list_executions(stateMachineArn=machine)["executions"]
+    return max(Execution(aws, item["executionArn"]).transitions() for item in executions)

@@ -1,4 +1,4 @@
-"""One measured figure, its limit, and the means to run fresh Python processes."""
+"""A measured figure with its limit, and the means to run fresh Python processes."""
 
 from __future__ import annotations
 
@@ -15,7 +15,10 @@ FINDING = ROOT / "tests" / "fixtures" / "findings" / "cryptocurrency_ec2_bitcoin
 
 @dataclass(frozen=True)
 class Figure:
-    """``limit``: the most that ``value`` may be; None where the figure is only told."""
+    """A name, a value in a unit, and the most that the value may be.
+
+    ``limit``: None where the figure is only reported. ``note``: how it was measured.
+    """
 
     name: str
     value: float
@@ -24,27 +27,28 @@ class Figure:
     note: str = ""
 
     @property
-    def holds(self) -> bool:
+    def within_limit(self) -> bool:
         return self.limit is None or self.value <= self.limit
 
     def row(self) -> str:
-        limit = "" if self.limit is None else f"≤ {self.limit:g}"
-        verdict = "" if self.limit is None else ("holds" if self.holds else "**EXCEEDED**")
+        if self.limit is None:
+            limit, verdict = "", ""
+        else:
+            limit = f"≤ {self.limit:g}"
+            verdict = "PASS" if self.within_limit else "**FAIL**"
         return f"| {self.name} | {self.value:.4g} {self.unit} | {limit} | {verdict} | {self.note} |"
 
 
 def table(figures: list[Figure]) -> str:
-    return "\n".join(
-        [
-            "| figure | measured | limit | | how |",
-            "|---|---|---|---|---|",
-            *[one.row() for one in figures],
-        ]
-    )
+    """A Markdown table of the figures."""
+    rows = [figure.row() for figure in figures]
+    return "\n".join(["| figure | measured | limit | | how |", "|---|---|---|---|---|", *rows])
 
 
 def as_json(figures: list[Figure]) -> str:
-    return json.dumps([{**asdict(one), "holds": one.holds} for one in figures], indent=2)
+    """The figures as a JSON list of objects."""
+    items = [{**asdict(figure), "within_limit": figure.within_limit} for figure in figures]
+    return json.dumps(items, indent=2)
 
 
 def environment() -> dict[str, str]:
@@ -58,8 +62,21 @@ def environment() -> dict[str, str]:
     }
 
 
+def prepare_process() -> None:
+    """Make this process one that could be a function: its own sources, its own environment."""
+    sources = str(ROOT / "lambda_src")
+    if sources not in sys.path:
+        sys.path.insert(0, sources)
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        del os.environ[name]
+    os.environ.update(environment())
+
+
 def fresh(script: str, *paths: Path) -> dict[str, float]:
-    """Runs ``script`` in a new Python; returns {seconds, megabytes} of the whole process."""
+    """Run ``script`` in a new Python; return {seconds, megabytes} of the whole process.
+
+    Raises CalledProcessError when the script fails.
+    """
     code = (
         "import sys, time, resource\n"
         f"sys.path[:0] = {[str(path) for path in paths]!r}\n"
@@ -81,14 +98,14 @@ def fresh(script: str, *paths: Path) -> dict[str, float]:
 def paired(
     first: str, second: str, *, runs: int, first_paths: list[Path], second_paths: list[Path]
 ) -> dict[str, float]:
-    """Ratios first/second of the best runs, run in turns: what else the machine does only ever
-    adds.
+    """Return the ratios first/second of the best runs, run in turns: what else the machine does
+    only ever adds.
     """
-    left, right = [], []
+    of_first, of_second = [], []
     for _ in range(runs):
-        left.append(fresh(first, *first_paths))
-        right.append(fresh(second, *second_paths))
+        of_first.append(fresh(first, *first_paths))
+        of_second.append(fresh(second, *second_paths))
     return {
-        name: min(one[name] for one in left) / min(one[name] for one in right)
+        name: min(run[name] for run in of_first) / min(run[name] for run in of_second)
         for name in ("seconds", "megabytes")
     }

@@ -14,15 +14,24 @@ import resource
 import sys
 import tempfile
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
+
+from tests.support import terraform_tools
 
 from .measure import ROOT, Figure, table
 
-Json = dict[str, Any]
+
+class Variables(TypedDict, total=False):
+    """The module's variables that a case sets."""
+
+    remediations: dict[str, str]
+    account_remediations: dict[str, dict[str, str]]
+
+
 SLOWER_ALL, SLOWER_ACCOUNTS, MORE_RESOURCES = 1.2, 1.5, 4
 ACCOUNTS = 200
-ONE = "CryptoCurrency:EC2/BitcoinTool.B!DNS"
-ANOTHER = "UnauthorizedAccess:IAMUser/MaliciousIPCaller"
+INSTANCE_TYPE = "CryptoCurrency:EC2/BitcoinTool.B!DNS"
+CREDENTIAL_TYPE = "UnauthorizedAccess:IAMUser/MaliciousIPCaller"
 ROOT_MODULE = """
 provider "aws" {
   region                      = "us-east-1"
@@ -53,16 +62,16 @@ output "effective_policy" {
 
 
 def types(playbook: str | None = None) -> list[str]:
-    """The catalogue's finding types; of one playbook, where named."""
-    catalogue: Json = json.loads((ROOT / "catalogue" / "finding_types.json").read_text())
+    """List the catalogue's finding types; those of a playbook, where it is named."""
+    catalogue = json.loads((ROOT / "catalogue" / "finding_types.json").read_text())
     return sorted(
         name for name, entry in catalogue.items() if playbook in (None, entry["playbook"])
     )
 
 
 def exceptions(accounts: int) -> dict[str, dict[str, str]]:
-    """So many accounts, each with keys of its own: a glob, a milder type inside it, and one that
-    is off.
+    """Make exceptions for so many accounts, each with keys of its own: a glob, a milder type inside
+    it, and a type that is off.
     """
     return {
         str(100000000001 + number): {
@@ -75,10 +84,10 @@ def exceptions(accounts: int) -> dict[str, dict[str, str]]:
     }
 
 
-CASES: dict[str, Json] = {
-    "one type": {"remediations": {ONE: "auto"}},
+CASES: dict[str, Variables] = {
+    "one type": {"remediations": {INSTANCE_TYPE: "auto"}},
     "all types of its playbook": {"remediations": dict.fromkeys(types("ec2_instance"), "auto")},
-    "one type of each playbook": {"remediations": {ONE: "auto", ANOTHER: "auto"}},
+    "one type of each playbook": {"remediations": {INSTANCE_TYPE: "auto", CREDENTIAL_TYPE: "auto"}},
     "all types": {"remediations": dict.fromkeys(types(), "auto")},
     "one account": {"remediations": {"*:EC2/*": "auto"}, "account_remediations": exceptions(1)},
     "200 accounts": {
@@ -89,7 +98,7 @@ CASES: dict[str, Json] = {
 
 
 def _processor() -> float:
-    """Processor time of everything that was started here and has ended."""
+    """Return the processor time of everything that was started here and has ended."""
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     return used.ru_utime + used.ru_stime
 
@@ -98,17 +107,16 @@ class Plans:
     """Plans of the module with given switches: seconds, and the resources it would make."""
 
     def __init__(self, scratch: Path, endpoint: str) -> None:
-        from tests.support import terraform_tools
-
-        self._tools = terraform_tools
         self.scratch, self.endpoint = scratch, endpoint
         self.root = scratch / "root"
-        self._tools.copy_module(self.root / "module")
+        terraform_tools.copy_module(self.root / "module")
         (self.root / "main.tf").write_text(ROOT_MODULE)
-        self._tools.initialized(self.root, scratch)
+        terraform_tools.initialized(self.root, scratch)
 
     def _run(self, *arguments: str) -> str:
-        done = self._tools.terraform(self.root, self.scratch, *arguments, endpoint=self.endpoint)
+        done = terraform_tools.terraform(
+            self.root, self.scratch, *arguments, endpoint=self.endpoint
+        )
         if done.returncode:
             raise RuntimeError(f"terraform {arguments[0]} failed:\n{done.stdout[-3000:]}")
         return str(done.stdout)
@@ -128,13 +136,11 @@ class Plans:
 
     def resources(self, case: str) -> int:
         self.seconds(case)
-        shown = json.loads(self._run("show", "-json", "case.tfplan"))
-        return len(
-            [one for one in shown["resource_changes"] if one["change"]["actions"] == ["create"]]
-        )
+        changes = json.loads(self._run("show", "-json", "case.tfplan"))["resource_changes"]
+        return sum(change["change"]["actions"] == ["create"] for change in changes)
 
     def slower(self, case: str, than: str, runs: int) -> tuple[float, float, float]:
-        """Best run of ``case`` / best run of ``than``, and both in seconds; run in turns."""
+        """Return best run of ``case`` / best run of ``than``, and both in seconds; run in turns."""
         taken: dict[str, list[float]] = {case: [], than: []}
         for _ in range(runs):
             for name, times in taken.items():
@@ -144,9 +150,11 @@ class Plans:
 
 
 def planning(runs: int = 5, resources_only: bool = False) -> list[Figure]:
-    from tests.support.terraform_tools import identity
-
-    with tempfile.TemporaryDirectory(prefix="bench-") as directory, identity() as endpoint:
+    """Measure the plans; ``resources_only``: only how many resources they have."""
+    with (
+        tempfile.TemporaryDirectory(prefix="bench-") as directory,
+        terraform_tools.identity() as endpoint,
+    ):
         plans = Plans(Path(directory), endpoint)
         counted = {
             case: plans.resources(case) for case in ("one type", "all types of its playbook")
@@ -184,4 +192,4 @@ def planning(runs: int = 5, resources_only: bool = False) -> list[Figure]:
 if __name__ == "__main__":
     measured = planning(int(sys.argv[1]) if len(sys.argv) > 1 else 5)
     print(table(measured))
-    raise SystemExit(0 if all(one.holds for one in measured) else 1)
+    raise SystemExit(0 if all(figure.within_limit for figure in measured) else 1)

@@ -19,6 +19,16 @@ from typing import Any
 
 import boto3
 
+ENDED = {
+    "FAILED",
+    "PARTIAL",
+    "SKIPPED",
+    "BREACHED",
+    "TIMED_OUT",
+    "GONE",
+    "NOTIFIED",
+    "DRY_RUN",
+}
 TYPE = "CryptoCurrency:EC2/BitcoinTool.B!DNS"
 
 
@@ -58,27 +68,20 @@ def _incident_id(account: str, region: str, finding: str) -> str:
     return "inc-" + hashlib.sha256(f"{account}/{region}/{finding}".encode()).hexdigest()[:16]
 
 
-def _wait(table: str, incident_id: str, good: set[str], seconds: int) -> bool:
+def _wait(table: str, incident_id: str, expected: set[str], seconds: int) -> bool:
+    """Wait for one of the expected statuses; False when the incident ends with another."""
     rows = boto3.resource("dynamodb").Table(table)
-    end, seen = time.time() + seconds, ""
+    end = time.time() + seconds
+    seen = ""
     while time.time() < end:
         item = rows.get_item(Key={"pk": f"INCIDENT#{incident_id}", "sk": "META"}).get("Item", {})
         status = str(item.get("status", "not recorded yet"))
         if status != seen:
             print(f"{incident_id}: {status}")
             seen = status
-        if status in good:
+        if status in expected:
             return True
-        if status in {
-            "FAILED",
-            "PARTIAL",
-            "SKIPPED",
-            "BREACHED",
-            "TIMED_OUT",
-            "GONE",
-            "NOTIFIED",
-            "DRY_RUN",
-        }:
+        if status in ENDED:
             print(f"ended {status}: {item.get('reasons')}", file=sys.stderr)
             return False
         time.sleep(2)
@@ -142,9 +145,9 @@ def main() -> int:
         parser.error(
             "give --detector-id for a sample finding, or --contain for a sacrificial instance"
         )
-    held = _contain(arguments) if arguments.contain else _sample(arguments)
-    print("as expected" if held else "NOT as expected")
-    return 0 if held else 1
+    as_expected = _contain(arguments) if arguments.contain else _sample(arguments)
+    print("as expected" if as_expected else "NOT as expected")
+    return 0 if as_expected else 1
 
 
 if __name__ == "__main__":

@@ -8,7 +8,16 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from . import breach, demo, environment, findings, lifecycle, people, settings, show
+from . import (
+    demo,
+    environment,
+    findings,
+    human_request,
+    lifecycle,
+    settings,
+    show,
+    undo_containment,
+)
 from .clients import Aws
 from .incidents import Json
 from .report import Progress
@@ -58,6 +67,7 @@ def _send(arguments: argparse.Namespace) -> int:
         account=arguments.account,
         region=arguments.region,
         keep_id=arguments.keep_id,
+        keep_times=arguments.keep_times,
     )
     if event.region != settings.REGION and not known.outputs.get("second_region"):
         raise SandboxError(
@@ -65,10 +75,8 @@ def _send(arguments: argparse.Namespace) -> int:
             " sandbox up"
         )
     sent = findings.send(aws, event)
-    kind, where = (
-        event.detail.get("type") or event.detail_type,
-        f"account {settings.SECURITY_ACCOUNT}, {event.region}",
-    )
+    kind = event.detail.get("type") or event.detail_type
+    where = f"account {settings.SECURITY_ACCOUNT}, {event.region}"
     say(f"Sent {kind} to {where} (event {sent.event_id}).")
     if not arguments.wait:
         if arguments.json:
@@ -83,7 +91,7 @@ def _send(arguments: argparse.Namespace) -> int:
             say(f"Its incident is {sent.incident_id}.")
         return 0
     incident = lifecycle.follow(known, sent, say).until_settled(arguments.timeout)
-    _show_one(incident, arguments.json)
+    _print_incident(incident, arguments.json)
     return 0
 
 
@@ -96,7 +104,7 @@ def _binding(text: str) -> tuple[str, str]:
     return name, value
 
 
-def _show_one(incident: Json, as_json: bool) -> None:
+def _print_incident(incident: Json, as_json: bool) -> None:
     if as_json:
         _print(incident)
     else:
@@ -117,21 +125,21 @@ def _incidents(arguments: argparse.Namespace) -> int:
 
 def _show(arguments: argparse.Namespace) -> int:
     known = lifecycle.running(applied=True)
-    _show_one(lifecycle.incidents_of(known).get(arguments.id), arguments.json)
+    _print_incident(lifecycle.incidents_of(known).get(arguments.id), arguments.json)
     return 0
 
 
 def _undo(arguments: argparse.Namespace) -> int:
     known = lifecycle.running(applied=True)
     incidents = lifecycle.incidents_of(known)
-    people.ask(known, incidents.get(arguments.id), close=arguments.command == "close")
-    _show_one(incidents.get(arguments.id), arguments.json)
+    human_request.ask(known, incidents.get(arguments.id), close=arguments.command == "close")
+    _print_incident(incidents.get(arguments.id), arguments.json)
     return 0
 
 
 def _breach(arguments: argparse.Namespace) -> int:
     known = lifecycle.running(applied=True)
-    done = breach.undo(known, lifecycle.incidents_of(known).get(arguments.id))
+    done = undo_containment.undo(known, lifecycle.incidents_of(known).get(arguments.id))
     print(f"{done.who} put {done.interface} back into {', '.join(done.groups)}.")
     print(f"See what answers: .venv/bin/python -m sandbox show {arguments.id}")
     return 0
@@ -151,11 +159,11 @@ def _demo(arguments: argparse.Namespace) -> int:
 
 
 def _down(arguments: argparse.Namespace) -> int:
-    return lifecycle.down(Progress(), fast=arguments.fast)
+    return lifecycle.down(Progress(), destroy=arguments.destroy)
 
 
 def parser() -> argparse.ArgumentParser:
-    """The argument parser."""
+    """Return the argument parser."""
     root = argparse.ArgumentParser(
         prog="python -m sandbox", description="The GuardDuty response module on a local AWS."
     )
@@ -202,6 +210,11 @@ def parser() -> argparse.ArgumentParser:
         action="store_true",
         help="keep the finding's id (default: a new one each time)",
     )
+    send.add_argument(
+        "--keep-times",
+        action="store_true",
+        help="keep the finding's times (default: moved together, so that it was last seen now)",
+    )
     send.add_argument("--wait", action="store_true", help="follow the incident until it is settled")
     send.add_argument(
         "--timeout",
@@ -241,8 +254,14 @@ def parser() -> argparse.ArgumentParser:
         "--keep", action="store_true", help="leave the sandbox up afterwards"
     )
     demonstration.add_argument("--var-file", action="append", metavar="FILE")
-    down = add("down", _down, "Destroy what Terraform made, stop the emulators, forget the state.")
-    down.add_argument("--fast", action="store_true", help="without terraform destroy")
+    down = add("down", _down, "Stop the emulators and forget the state (seconds).")
+    how = down.add_mutually_exclusive_group()
+    how.add_argument(
+        "--destroy",
+        action="store_true",
+        help="run terraform destroy before; exits with 1 when it fails (about a minute)",
+    )
+    how.add_argument("--fast", action="store_true", help="without terraform destroy (the default)")
     return root
 
 

@@ -27,7 +27,7 @@ class Aws:
         region: str | None = None,
         **credentials: str,
     ) -> Any:
-        """A client of an account's root user, or of the credentials given (boto3's ``aws_*``
+        """Return a client of an account's root user, or of the credentials given (boto3's ``aws_*``
         names).
         """
         if not credentials:
@@ -35,7 +35,7 @@ class Aws:
         return _client(self.endpoint, region or self.region, service, credentials)
 
     def at(self, region: str) -> Aws:
-        """The same, with clients of another Region."""
+        """Return the same, with clients of another Region."""
         return replace(self, region=region)
 
 

@@ -10,8 +10,10 @@ from typing import Any
 from .settings import SandboxError
 
 
-def ask(endpoint: str, method: str, name: str, data: Any = None) -> Any:
-    """One request; its answer. SandboxError with the emulator's sentence when it refuses."""
+def ask(endpoint: str, method: str, name: str, data: object = None) -> Any:
+    """Make one request and return its answer. SandboxError with the emulator's sentence when it
+    refuses.
+    """
     body = None if data is None else json.dumps(data).encode()
     request = urllib.request.Request(f"{endpoint}/_sandbox/{name}", data=body, method=method)
     try:

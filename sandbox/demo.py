@@ -7,8 +7,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from . import (
-    acts,
-    acts_iam,
+    demo_credential,
+    demo_instance,
     findings,
     inbox,
     lifecycle,
@@ -32,7 +32,7 @@ FINDING = (
 
 
 def _victim(known: State, aws: Aws, fresh: bool) -> seed.Victim:
-    """The seeded instance of a new sandbox; in one that was up already, a new instance."""
+    """Return the seeded instance of a new sandbox; in one that was up already, a new instance."""
     if fresh:
         return seed.Victim(**known.seed)
     return seed.instance(aws)
@@ -53,7 +53,7 @@ def _save_report(aws: Aws, bucket: str, incident: Json) -> Path | None:
 
 
 def _tell_messages(aws: Aws, known: State, incident: Json) -> None:
-    """The verdict in full, the other messages by their subject."""
+    """Print the verdict in full, the other messages by their subject."""
     messages = [
         item for item in inbox.read(aws, known.inbox) if incident["incident_id"] in item["message"]
     ]
@@ -75,7 +75,7 @@ def _tell_messages(aws: Aws, known: State, incident: Json) -> None:
 
 
 def _instance(known: State, finding: Path, fresh: bool, say: Progress) -> tuple[Json, str]:
-    """The first act: an instance. Its incident and the status it should have."""
+    """Play the first act, an instance. Returns its incident and the status it should have."""
     aws = Aws(known.endpoint)
     victim = _victim(known, aws, fresh)
     before = snapshot.take(aws, victim)
@@ -94,7 +94,7 @@ def _instance(known: State, finding: Path, fresh: bool, say: Progress) -> tuple[
     title("The instance before and after")
     print(snapshot.table(before, snapshot.take(aws, victim)))
     title("The evidence")
-    print("\n".join(acts.evidence(incident)))
+    print("\n".join(demo_instance.evidence(incident)))
     _tell_messages(aws, known, incident)
     wanted = "CONTAINED"
     if (
@@ -103,9 +103,9 @@ def _instance(known: State, finding: Path, fresh: bool, say: Progress) -> tuple[
         and "ec2_instance" in _restorable(known)
     ):
         title("Somebody undoes it")
-        incident = acts.undone(known, incident, say)
+        incident = demo_instance.contained_again(known, incident, say)
         title("A person restores it")
-        incident, wanted = acts.restored(known, victim, incident, before, say), "RESTORED"
+        incident, wanted = demo_instance.restored(known, victim, incident, before, say), "RESTORED"
     print(f"\n{transitions} state transitions from the finding to the end of its evidence.")
     return incident, wanted
 
@@ -119,7 +119,7 @@ def _play(known: State, finding: Path, fresh: bool, say: Progress) -> int:
     )
     incidents = [instance]
     if "iam_principal" in _restorable(known):
-        ended = acts_iam.play(known, say)
+        ended = demo_credential.play(known, say)
         incidents.append(ended.incident)
         wrong += ended.wrong
     title("The record")
@@ -158,7 +158,7 @@ def run(finding: Path, *, keep: bool, var_files: list[Path]) -> int:
     finally:
         if fresh and not keep:
             print()
-            lifecycle.down(say, fast=True)
+            lifecycle.down(say)
     if keep or not fresh:
         print(
             "The sandbox stays up. Look around: .venv/bin/python -m sandbox env --json; end it: ..."

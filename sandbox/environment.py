@@ -13,8 +13,9 @@ def _arn(service: str, resource: str) -> str:
 
 
 def names(prefix: str) -> dict[str, Any]:
-    """The names the module gives its parts, from its ``name_prefix``."""
-    account, region = settings.SECURITY_ACCOUNT, settings.REGION
+    """Return the names the module gives its parts, from its ``name_prefix``."""
+    account = settings.SECURITY_ACCOUNT
+    region = settings.REGION
     queues = {"undelivered": f"{prefix}-undelivered", "dead_letters": f"{prefix}-dead-letters"}
     return {
         "table": f"{prefix}-incidents",
@@ -39,7 +40,9 @@ def names(prefix: str) -> dict[str, Any]:
 
 
 def _existing(named: dict[str, Any], applied: dict[str, Any]) -> dict[str, Any]:
-    """The names, with what was brought along in place of what the module would have made."""
+    """Return the names, with the bring-your-own resources in place of what the module would have
+    made.
+    """
     topics = {
         kind: applied.get(f"{kind}_topic_arn") or arn for kind, arn in named["topics"].items()
     }
@@ -49,7 +52,7 @@ def _existing(named: dict[str, Any], applied: dict[str, Any]) -> dict[str, Any]:
 
 
 def describe(known: State) -> dict[str, Any]:
-    """The running sandbox as one document."""
+    """Return the running sandbox as one document."""
     accounts = {
         "security": settings.SECURITY_ACCOUNT,
         "member": settings.MEMBER_ACCOUNT,

@@ -25,7 +25,7 @@ class Execution:
 
     @property
     def machine(self) -> str:
-        """The state machine's name."""
+        """Return the state machine's name."""
         return self.arn.split(":")[6]
 
     def describe(self) -> Json:
@@ -38,14 +38,14 @@ class Execution:
         return str(self.describe()["status"])
 
     def events(self) -> list[Json]:
-        """The whole history."""
+        """Return the whole history."""
         pages = self._states.get_paginator("get_execution_history").paginate(
             executionArn=self.arn, maxResults=1000
         )
         return [event for page in pages for event in page["events"]]
 
     def news(self) -> list[tuple[str, datetime]]:
-        """Names of the states entered since the last call, with their times."""
+        """Return the names of the states entered since the last call, with their times."""
         events = self.events()
         fresh, self._told = events[self._told :], len(events)
         entered = []
@@ -75,7 +75,7 @@ class Answers:
         self.found: dict[str, Execution] = {}
 
     def look(self) -> list[Execution]:
-        """Every execution found so far."""
+        """Return every execution found so far."""
         for machine in self._machines:
             for item in self._states.list_executions(stateMachineArn=machine, maxResults=50)[
                 "executions"
@@ -100,5 +100,5 @@ class Answers:
                 self.found[arn] = execution
 
     def running(self) -> bool:
-        """Whether one of them still works."""
+        """Return whether one of them still works."""
         return any(execution.status() == "RUNNING" for execution in self.look())

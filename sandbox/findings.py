@@ -7,9 +7,11 @@ from __future__ import annotations
 import copy
 import hashlib
 import json
+import re
 import uuid
+from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +20,12 @@ from .clients import Aws
 from .settings import SandboxError
 
 Json = dict[str, Any]
-SOURCE, DETAIL_TYPE = "aws.guardduty", "GuardDuty Finding"
+SOURCE = "aws.guardduty"
+DETAIL_TYPE = "GuardDuty Finding"
+# The names of times in findings and events: createdAt, eventLastSeen, launchTime, startTime, time …
+# in either capitalization. Tags and names that look like a time have other keys.
+_TIME_NAME = re.compile(r"(?:.*(?:At|Time|Seen)|[Tt]ime)$")
+_TIMESTAMP = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(\.\d+)?(Z|[+-]\d\d:\d\d)$")
 
 
 @dataclass
@@ -42,7 +49,7 @@ class Sent:
 
 
 def read(path: Path) -> Json:
-    """The JSON object in a file; SandboxError says what else is there."""
+    """Return the JSON object in a file; SandboxError says what else is there."""
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
@@ -61,7 +68,7 @@ def read(path: Path) -> Json:
     return data
 
 
-def _camel(value: Any) -> Any:
+def _camel(value: object) -> Any:
     """GetFindings as boto3 shows it (AccountId) to what EventBridge delivers (accountId)."""
     if isinstance(value, dict):
         return {key[:1].lower() + key[1:]: _camel(item) for key, item in value.items()}
@@ -79,7 +86,8 @@ def _is_api_shape(finding: Json) -> bool:
 
 
 def recognise(data: Json, name: str) -> Event:
-    """The event a file stands for: an event as it is, a finding in any shape wrapped into one.
+    """Return the event a file stands for: an event as it is, a finding in any shape wrapped into
+    one.
 
     An object that is neither is sent as a finding all the same: malformed findings have an outcome
     too.
@@ -90,7 +98,8 @@ def recognise(data: Json, name: str) -> Event:
             raise SandboxError(
                 f"{name} is an event whose detail is not an object; EventBridge takes objects only."
             )
-        source, kind = str(data.get("source", SOURCE)), str(data.get("detail-type", DETAIL_TYPE))
+        source = str(data.get("source", SOURCE))
+        kind = str(data.get("detail-type", DETAIL_TYPE))
         return Event(source, kind, _camel(detail) if _is_api_shape(detail) else detail)
     for key in ("Findings", "findings"):
         if isinstance(data.get(key), list):
@@ -102,6 +111,69 @@ def recognise(data: Json, name: str) -> Event:
             f"{name} is in Security Hub's format (ASFF), not a GuardDuty finding or event."
         )
     return Event(SOURCE, DETAIL_TYPE, _camel(data) if _is_api_shape(data) else data)
+
+
+def _times(value: object) -> Iterator[tuple[str, datetime]]:
+    """Yield every time in a document with the name it stands under."""
+    if isinstance(value, list):
+        for item in value:
+            yield from _times(item)
+    elif isinstance(value, dict):
+        for name, item in value.items():
+            if _is_time(name, item):
+                yield name, datetime.fromisoformat(item)
+            else:
+                yield from _times(item)
+
+
+def _is_time(name: str, value: object) -> bool:
+    if not isinstance(value, str) or not _TIME_NAME.match(name) or not _TIMESTAMP.match(value):
+        return False
+    try:
+        datetime.fromisoformat(value)
+    except ValueError:
+        return False
+    return True
+
+
+def _shifted_text(text: str, offset: timedelta) -> str:
+    """Return the time moved by whole seconds, written as it was: same fraction, same zone."""
+    found = _TIMESTAMP.match(text)
+    assert found  # only called for what _is_time accepted
+    seconds, fraction, zone = found.groups()
+    moved = datetime.fromisoformat(seconds) + offset
+    return f"{moved.isoformat(timespec='seconds')}{fraction or ''}{zone}"
+
+
+def _shifted(value: object, offset: timedelta) -> Any:
+    if isinstance(value, list):
+        return [_shifted(item, offset) for item in value]
+    if isinstance(value, dict):
+        return {
+            name: _shifted_text(item, offset) if _is_time(name, item) else _shifted(item, offset)
+            for name, item in value.items()
+        }
+    return value
+
+
+def moved_to_now(event: Json, now: datetime | None = None) -> Json:
+    """Return a copy of an event or finding whose times are moved so that it was just seen.
+
+    Every time (of the envelope, the finding, its actions and resources) is moved by the same whole
+    number of seconds, so their distances stay. ``eventLastSeen`` becomes ``now`` to the second; in
+    a finding without it, the newest time does. A document without times is returned unchanged.
+
+    ``event``: an EventBridge event or a finding, in any shape that ``recognise`` takes.
+    ``now``: an aware datetime; the current time when left out.
+    """
+    times = list(_times(event))
+    if not times:
+        return copy.deepcopy(event)
+    last_seen = [time for name, time in times if name.lower() == "eventlastseen"]
+    anchor = max(last_seen or [time for _, time in times])
+    seconds = ((now or datetime.now(UTC)) - anchor) // timedelta(seconds=1)
+    moved: Json = _shifted(event, timedelta(seconds=seconds))
+    return moved
 
 
 def _interfaces(shown: Json) -> list[Json]:
@@ -177,8 +249,8 @@ def renew(event: Event) -> None:
 
 
 def incident_id(detail: Json) -> str | None:
-    """The incident a finding belongs to (contract: account/region/finding id), None without an
-    id.
+    """Return the incident a finding belongs to (contract: account/region/finding id), None without
+    an id.
     """
     parts = [detail.get(name) for name in ("accountId", "region", "id")]
     if not all(isinstance(part, str) and part for part in parts):
@@ -220,13 +292,14 @@ def prepare(
     account: str | None = None,
     region: str | None = None,
     keep_id: bool = False,
+    keep_times: bool = False,
 ) -> Event:
-    """The event to send for a file's content, bound and renewed as asked.
+    """Make the event to send from a file's content: moved to now, bound and renewed as asked.
 
     ``region``: the finding's, and the Region on whose bus it is put; bound and without one, it is
-    of the home Region.
+    of the home Region. ``keep_times``: the file's times stay (see ``moved_to_now``).
     """
-    event = recognise(copy.deepcopy(data), name)
+    event = recognise(copy.deepcopy(data) if keep_times else moved_to_now(data), name)
     bindings = bindings or {}
     binders = {
         "instance": bind_instance,

@@ -30,7 +30,7 @@ class Follow:
         self._began = datetime.fromisoformat(sent.at)
 
     def _recorded(self) -> Json | None:
-        """The incident, once it has heard of this event."""
+        """Return the incident, once it has heard of this event."""
         if self._sent.incident_id:
             found = self._incidents.find(self._sent.incident_id)
             return found if found and str(found.get("updated_at")) >= self._sent.at else None
@@ -63,8 +63,9 @@ class Follow:
         )
 
     def until_recorded(self) -> Json:
-        """The incident of the event; SandboxError when nothing is recorded in time."""
-        began, ended_at = time.monotonic(), 0.0
+        """Return the incident of the event; SandboxError when nothing is recorded in time."""
+        began = time.monotonic()
+        ended_at = 0.0
         while time.monotonic() - began < RECORD_SECONDS:
             found = self._recorded()
             if found:
@@ -77,8 +78,8 @@ class Follow:
         raise self._nothing()
 
     def until_settled(self, seconds: float) -> Json:
-        """The incident when its status is settled and every execution for the event has ended, or
-        when it waits for a person.
+        """Return the incident when its status is settled and every execution for the event has
+        ended, or when it waits for a person.
 
         SandboxError when that takes longer than ``seconds``.
         """

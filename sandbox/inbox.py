@@ -14,7 +14,7 @@ NAME = "sandbox-inbox"
 
 
 def create(aws: Aws, topics: list[str]) -> str:
-    """The inbox queue, subscribed to the topics; returns its URL."""
+    """Make the inbox queue, subscribed to the topics; return its URL."""
     sqs = aws.client("sqs", settings.SECURITY_ACCOUNT)
     arn = f"arn:aws:sqs:{aws.region}:{settings.SECURITY_ACCOUNT}:{NAME}"
     statement = {

@@ -37,7 +37,7 @@ _MORE = (
 _decode = TypeDeserializer().deserialize
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: object) -> Any:
     """DynamoDB's numbers and sets as JSON has them."""
     if isinstance(value, Decimal):
         return int(value) if value == value.to_integral_value() else float(value)
@@ -78,7 +78,7 @@ def _target(item: Json) -> Json:
 
 
 def shape(items: list[Json]) -> Json:
-    """One incident from its items: META, TARGET#..., EVENT#..."""
+    """Return an incident from its items: META, TARGET#..., EVENT#..."""
     meta = next(item for item in items if item["sk"] == "META")
     incident: Json = {name: meta.get(name) for name in _MAIN}
     incident["targets"] = [_target(item) for item in items if item["sk"].startswith("TARGET#")]
@@ -110,7 +110,7 @@ class Incidents:
         self._dynamodb = aws.client("dynamodb", settings.SECURITY_ACCOUNT)
 
     def find(self, name: str) -> Json | None:
-        """One incident, or None."""
+        """Return an incident, or None."""
         items: list[Json] = []
         pages = self._dynamodb.get_paginator("query").paginate(
             TableName=self._table,
@@ -123,7 +123,7 @@ class Incidents:
         return shape(items) if any(item["sk"] == "META" for item in items) else None
 
     def get(self, name: str) -> Json:
-        """One incident; SandboxError when there is none."""
+        """Return an incident; SandboxError when there is none."""
         found = self.find(name)
         if found is None:
             raise SandboxError(
@@ -133,7 +133,7 @@ class Incidents:
         return found
 
     def all(self) -> list[Json]:
-        """Every incident's own item (without targets' details and timeline), oldest first."""
+        """Return every incident (without targets' details and timeline), oldest first."""
         items: list[Json] = []
         pages = self._dynamodb.get_paginator("scan").paginate(
             TableName=self._table,
@@ -148,6 +148,6 @@ class Incidents:
         )
 
     def opened_since(self, at: str) -> Json | None:
-        """The first incident opened at or after a moment: for findings without an id."""
+        """Return the first incident opened at or after a moment: for findings without an id."""
         fresh = [item for item in self.all() if str(item.get("opened_at")) >= at]
         return self.find(fresh[0]["incident_id"]) if fresh else None

@@ -18,14 +18,14 @@ from .terraform import Terraform
 
 
 def running(*, applied: bool = False) -> State:
-    """The running sandbox; SandboxError when it is down or died, or when the module is asked for
-    and not applied.
+    """Return the running sandbox; SandboxError when it is down or died, or when the module is asked
+    for and not applied.
     """
     known = state.require()
     if not stack.alive(known):
         raise SandboxError(
             "The sandbox stopped without being asked to. Clear it away with: .venv/bin/python -m"
-            f" sandbox down --fast; its logs are in {settings.STATE_DIRECTORY / 'logs'}."
+            f" sandbox down; its logs are in {settings.STATE_DIRECTORY / 'logs'}."
         )
     if applied and not known.outputs:
         raise SandboxError(
@@ -50,7 +50,8 @@ def _seed(known: State, say: Say) -> None:
     if known.seed:
         return
     aws = Aws(known.endpoint)
-    victim, people = seed.instance(aws), seed_iam.people(aws)
+    victim = seed.instance(aws)
+    people = seed_iam.people(aws)
     known.seed, known.people = victim.as_dict(), people
     known.save()
     say(
@@ -60,14 +61,14 @@ def _seed(known: State, say: Say) -> None:
 
 
 def emulators_only(say: Say) -> State:
-    """Emulators and seed, without Terraform."""
+    """Start the emulators and seed the workload, without Terraform."""
     known = emulators(say)
     _seed(known, say)
     return known
 
 
 def up(say: Say, var_files: list[Path], *, elsewhere: bool = True) -> State:
-    """Emulators, seed and Terraform; when everything runs already, Terraform applies what changed.
+    """Start, seed and apply; when everything runs already, Terraform applies what changed.
 
     ``elsewhere``: also in member B and in the second Region.
     """
@@ -107,7 +108,7 @@ def up(say: Say, var_files: list[Path], *, elsewhere: bool = True) -> State:
 
 
 def incidents_of(known: State) -> Incidents:
-    """The incident table of the applied module."""
+    """Return the incident table of the applied module."""
     table = known.outputs["security"].get("table_name")
     if not table:
         raise SandboxError("The module has no incident table (create = false?).")
@@ -123,29 +124,45 @@ def follow(known: State, sent: Sent, say: Say) -> Follow:
 
 
 def plan() -> list[dict[str, object]]:
-    """What a second plan would change."""
+    """Return what a second plan would change."""
     known = running(applied=True)
     return list(Terraform(known.endpoint).drift([Path(name) for name in known.var_files]))
 
 
-def down(say: Say, *, fast: bool = False) -> int:
-    """Destroy (unless ``fast``), stop and forget; 0 also when there is nothing to stop, 1 when
-    destroy failed.
+def _destroy(known: State, terraform: Terraform, say: Say) -> bool:
+    """Run terraform destroy where there is something to destroy; whether that succeeded."""
+    if not stack.alive(known):
+        say("The emulators have ended by themselves: there is nothing left to destroy.")
+        return True
+    if not (terraform.directory / "terraform.tfstate").exists():
+        say("The module is not applied: there is nothing to destroy.")
+        return True
+    say("Destroying what Terraform made (about a minute: the provider waits as on AWS) ...")
+    try:
+        terraform.destroy([Path(name) for name in known.var_files], say)
+    except SandboxError as error:
+        say(str(error))
+        return False
+    say("Everything that Terraform made is destroyed.")
+    return True
+
+
+def down(say: Say, *, destroy: bool = False) -> int:
+    """Stop the emulators and forget the state; 0 also when there is nothing to stop.
+
+    Everything lives in the emulators' memory and ends with them, so that this takes seconds however
+    many incidents there are. ``destroy``: run terraform destroy before, as on AWS; 1 when it failed
+    (the emulators are stopped all the same).
     """
     known = state.load()
     if known is None:
         say("The sandbox is not running.")
         return 0
-    code = 0
     terraform = Terraform(known.endpoint)
-    if not fast and stack.alive(known) and (terraform.directory / "terraform.tfstate").exists():
-        say("Destroying what Terraform made ...")
-        try:
-            terraform.destroy([Path(name) for name in known.var_files], say)
-        except SandboxError as error:
-            say(str(error))
-            code = 1
+    destroyed = _destroy(known, terraform, say) if destroy else True
+    say(f"Stopping {len(known.processes)} processes: {', '.join(known.processes)} ...")
     stack.stop(known)
     terraform.forget()
-    say("Stopped.")
-    return code
+    say("Stopped. The emulated AWS is gone, and with it the module, its incidents and evidence.")
+    say(f"Logs and reports stay in {settings.STATE_DIRECTORY}.")
+    return 0 if destroyed else 1

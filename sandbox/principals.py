@@ -64,15 +64,19 @@ def bind_user(aws: Aws, detail: Json, value: str, account: str) -> None:
         raise SandboxError(
             f"Account {account} has no user {name}; it has: {_names(iam.list_users, 'users')}."
         ) from None
-    held = iam.list_access_keys(UserName=name)["AccessKeyMetadata"]
-    if key and not key.startswith("ASIA") and key not in [item["AccessKeyId"] for item in held]:
+    keys_of_user = iam.list_access_keys(UserName=name)["AccessKeyMetadata"]
+    if (
+        key
+        and not key.startswith("ASIA")
+        and key not in [item["AccessKeyId"] for item in keys_of_user]
+    ):
         raise SandboxError(
             f"User {name} has no access key {key}; it has:"
-            f" {', '.join(i['AccessKeyId'] for i in held) or 'none'}."
+            f" {', '.join(i['AccessKeyId'] for i in keys_of_user) or 'none'}."
         )
-    held.sort(key=lambda item: item["Status"] != "Active")
+    keys_of_user.sort(key=lambda item: item["Status"] != "Active")
     _details(detail).update(
-        accessKeyId=key or (held[0]["AccessKeyId"] if held else ""),
+        accessKeyId=key or (keys_of_user[0]["AccessKeyId"] if keys_of_user else ""),
         principalId=user["UserId"],
         userName=name,
         userType="IAMUser",

@@ -12,13 +12,14 @@ import subprocess
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Iterable
 from pathlib import Path
 
 from .settings import SandboxError
 
 
 def free_port() -> int:
-    """A port nobody listens on at 127.0.0.1."""
+    """Return a port nobody listens on at 127.0.0.1."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
@@ -41,7 +42,7 @@ def start(command: list[str], environment: dict[str, str], log: Path, directory:
 
 
 def is_ours(pid: int, token: str) -> bool:
-    """Whether ``pid`` is still the process started with ``token`` (pids are used again)."""
+    """Return whether ``pid`` is still the process started with ``token`` (pids are used again)."""
     with contextlib.suppress(OSError):
         os.waitpid(pid, os.WNOHANG)  # a child that ended is a zombie until someone asks
     shown = subprocess.run(
@@ -53,19 +54,19 @@ def is_ours(pid: int, token: str) -> bool:
     return token in shown.stdout and not shown.stdout.lstrip().startswith("Z")
 
 
-def stop(pid: int, token: str, patience: float = 8) -> None:
-    """End a process of ours and its children: politely, then by force; a foreign pid is left
-    alone.
+def stop(pids: Iterable[int], token: str, patience: float = 8) -> None:
+    """End processes of ours and their children: all asked at once, after ``patience`` seconds by
+    force. A pid that is not ours is left alone.
     """
-    if not is_ours(pid, token):
-        return
-    os.killpg(pid, signal.SIGTERM)
+    waiting = [pid for pid in pids if is_ours(pid, token)]
+    for pid in waiting:
+        os.killpg(pid, signal.SIGTERM)
     deadline = time.monotonic() + patience
-    while time.monotonic() < deadline:
-        if not is_ours(pid, token):
-            return
+    while waiting and time.monotonic() < deadline:
         time.sleep(0.05)
-    os.killpg(pid, signal.SIGKILL)
+        waiting = [pid for pid in waiting if is_ours(pid, token)]
+    for pid in waiting:
+        os.killpg(pid, signal.SIGKILL)
 
 
 def wait_for(url: str, pid: int, token: str, log: Path, patience: float = 60) -> None:

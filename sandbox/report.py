@@ -10,14 +10,14 @@ _CODES = {"bold": "1", "green": "32", "red": "31", "yellow": "33", "dim": "2"}
 
 
 def paint(text: str, style: str) -> str:
-    """Coloured on a terminal, plain elsewhere (NO_COLOR is honoured)."""
+    """Colour the text on a terminal, leave it plain elsewhere (NO_COLOR is honoured)."""
     if not sys.stdout.isatty() or os.environ.get("NO_COLOR"):
         return text
     return f"\033[{_CODES[style]}m{text}\033[0m"
 
 
 def title(text: str) -> None:
-    """A heading, with room above it."""
+    """Print a heading, with room above it."""
     print(f"\n{paint(text, 'bold')}")
 
 

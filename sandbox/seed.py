@@ -71,7 +71,7 @@ class Victim:
     flow_log: str | None = None
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain data, for JSON."""
+        """Return plain data, for JSON."""
         return asdict(self)
 
 
@@ -82,7 +82,7 @@ def _tags(kind: str, name: str) -> list[dict[str, Any]]:
 def network(
     aws: Aws, account: str = settings.MEMBER_ACCOUNT, *, ipv6: bool = True, name: str = "workload"
 ) -> Network:
-    """A VPC (IPv6 too, unless asked not to), a subnet in two zones, and a group with open
+    """Make a VPC (IPv6 too, unless asked not to), a subnet in two zones, and a group with open
     egress, v4 and v6.
     """
     ec2 = aws.client("ec2", account)
@@ -121,7 +121,7 @@ def network(
 
 
 def profile(aws: Aws, account: str, name: str) -> tuple[str, str]:
-    """A role that EC2 may assume and an instance profile of the same name: (profile ARN, role
+    """Make a role that EC2 may assume and an instance profile of the same name: (profile ARN, role
     id).
     """
     iam = aws.client("iam", account)
@@ -237,10 +237,11 @@ def _give_address(aws: Aws, victim: Victim) -> None:
 
 
 def flow_log(aws: Aws, victim: Victim, minutes: int = 30) -> str:
-    """A flow log of the victim's VPC to CloudWatch Logs, with a record a minute of a talk to a
+    """Make a flow log of the victim's VPC to CloudWatch Logs, with a record a minute of a talk to a
     mining pool. Returns its id.
     """
-    ec2, logs = aws.client("ec2", victim.account), aws.client("logs", victim.account)
+    ec2 = aws.client("ec2", victim.account)
+    logs = aws.client("logs", victim.account)
     group = f"/vpc/{victim.vpc}"
     logs.create_log_group(logGroupName=group)
     made = ec2.create_flow_logs(
@@ -268,7 +269,7 @@ def flow_log(aws: Aws, victim: Victim, minutes: int = 30) -> str:
 
 
 def describe(aws: Aws, account: str, instance: str) -> dict[str, Any]:
-    """The instance as DescribeInstances shows it."""
+    """Return the instance as DescribeInstances shows it."""
     found = aws.client("ec2", account).describe_instances(InstanceIds=[instance])
     shown: dict[str, Any] = found["Reservations"][0]["Instances"][0]
     return shown
@@ -292,7 +293,8 @@ def instance(
     within: Network | None = None,
     name: str | None = None,
 ) -> Victim:
-    """An instance with the chosen traits, in an account and Region (home unless told otherwise).
+    """Make an instance with the chosen traits, in an account and Region (home unless told
+    otherwise).
 
     ``interfaces``: how many network interfaces. ``requester_managed``: the last of them belongs to
     an AWS service and cannot be changed. ``flow_logs``: its VPC has a flow log with records

@@ -45,7 +45,7 @@ class Credential:
         return cls(answer["AccessKeyId"], answer["SecretAccessKey"], answer.get("SessionToken", ""))
 
     def client(self, aws: Aws, service: str, *, source: str = "") -> Any:
-        """A client that calls with it; ``source``: from which address, as CloudTrail is to see
+        """Make a client that calls with it; ``source``: from which address, as CloudTrail is to see
         it.
         """
         keys = {"aws_access_key_id": self.id, "aws_secret_access_key": self.secret}
@@ -81,7 +81,7 @@ class User:
     console: bool = False
 
     def as_dict(self) -> Json:
-        """Plain data, for JSON."""
+        """Return plain data, for JSON."""
         return asdict(self)
 
 
@@ -97,7 +97,7 @@ class Role:
     sessions: dict[str, Credential] = field(default_factory=dict)
 
     def as_dict(self) -> Json:
-        """Plain data, for JSON."""
+        """Return plain data, for JSON."""
         return asdict(self)
 
 
@@ -131,7 +131,7 @@ def role(
     name: str = "",
     policy: Json | None = None,
 ) -> Role:
-    """A role that may do everything (or what ``policy`` says) with sessions of these names.
+    """Make a role that may do everything (or what ``policy`` says) with sessions of these names.
 
     ``trust``: ec2, lambda, ecs, person (the account), sso (Identity Center's), slr (a
     service-linked one).
@@ -164,7 +164,8 @@ def role_session(aws: Aws, account: str, name: str, session: str) -> Credential:
 
 
 def _mfa(aws: Aws, user: User, when: str, seconds: float) -> None:
-    iam, name = aws.client("iam", user.account), f"{user.name}-{when}"
+    iam = aws.client("iam", user.account)
+    name = f"{user.name}-{when}"
     serial = iam.create_virtual_mfa_device(VirtualMFADeviceName=name)["VirtualMFADevice"][
         "SerialNumber"
     ]
@@ -229,7 +230,7 @@ def user(
     name: str = "",
     policy: Json | None = None,
 ) -> User:
-    """An IAM user that may do everything (or what ``policy`` says), with the chosen traits.
+    """Make an IAM user that may do everything (or what ``policy`` says), with the chosen traits.
 
     ``mfa_before``/``mfa_after``: a device enabled 30 days ago / now. ``quota_full``: ten managed
     policies, no room for another. ``boundary``: its permissions boundary lets everything through.
@@ -238,7 +239,8 @@ def user(
     """
     iam, name = aws.client("iam", account), name or f"alice-{secrets.token_hex(4)}"
     made = iam.create_user(UserName=name)["User"]
-    new, who = User(account, name, made["Arn"], made["UserId"], console=console), {"UserName": name}
+    new = User(account, name, made["Arn"], made["UserId"], console=console)
+    who = {"UserName": name}
     iam.put_user_policy(**who, PolicyName="work", PolicyDocument=json.dumps(policy or ALLOW_ALL))
     new.keys = [Credential.of(iam.create_access_key(**who)["AccessKey"]) for _ in range(keys)]
     if console:
@@ -267,11 +269,11 @@ def user(
             new.keys[0].client(aws, "sts").get_session_token()["Credentials"]
         )
     for number in range(sessions):
-        held = role(aws, account)
+        assumed = role(aws, account)
         answer = (
             new.keys[0]
             .client(aws, "sts")
-            .assume_role(RoleArn=held.arn, RoleSessionName=f"{name}-{number}")
+            .assume_role(RoleArn=assumed.arn, RoleSessionName=f"{name}-{number}")
         )
         new.sessions[answer["AssumedRoleUser"]["Arn"]] = Credential.of(answer["Credentials"])
     return new
@@ -293,8 +295,9 @@ class Mischief:
 
 
 def trail(aws: Aws, account: str = settings.MEMBER_ACCOUNT) -> str:
-    """A trail that logs into a bucket of its own; its name."""
-    name, client = f"audit-{secrets.token_hex(4)}", aws.client("cloudtrail", account)
+    """Make a trail that logs into a bucket of its own; its name."""
+    name = f"audit-{secrets.token_hex(4)}"
+    client = aws.client("cloudtrail", account)
     aws.client("s3", account).create_bucket(Bucket=f"{name}-logs")
     client.create_trail(Name=name, S3BucketName=f"{name}-logs")
     client.start_logging(Name=name)
@@ -313,11 +316,10 @@ def mischief(
     ``who`` must be allowed IAM: no credentials of GetSessionToken or GetFederationToken.
     """
     place = within or seed.network(aws, account, name=f"target-{secrets.token_hex(4)}")
-    watched, kms = (
-        trail(aws, account),
-        aws.client("kms", account).create_key(Description="customer data")["KeyMetadata"]["KeyId"],
-    )
-    iam, name = who.client(aws, "iam", source=THIEF), f"backup-{secrets.token_hex(3)}"
+    watched = trail(aws, account)
+    kms = aws.client("kms", account).create_key(Description="customer data")["KeyMetadata"]["KeyId"]
+    iam = who.client(aws, "iam", source=THIEF)
+    name = f"backup-{secrets.token_hex(3)}"
     iam.create_user(UserName=name)
     iam.attach_user_policy(UserName=name, PolicyArn="arn:aws:iam::aws:policy/AdministratorAccess")
     key = Credential.of(iam.create_access_key(UserName=name)["AccessKey"])
@@ -342,8 +344,8 @@ def mischief(
 
 
 def people(aws: Aws) -> Json:
-    """What every sandbox has: a user with everything a user can hold, and a person's role with
-    two sessions.
+    """Make what every sandbox has: a user with everything a user can hold, and a person's role
+    with two sessions.
     """
     whole = user(
         aws,

@@ -6,7 +6,8 @@ import os
 from pathlib import Path
 
 SECURITY_ACCOUNT = "111111111111"
-MEMBER_ACCOUNT, SECOND_MEMBER_ACCOUNT = "222222222222", "333333333333"
+MEMBER_ACCOUNT = "222222222222"
+SECOND_MEMBER_ACCOUNT = "333333333333"
 MANAGEMENT_ACCOUNT = "999999999999"  # the organization and its delegated administrator, no workload
 NEW_ACCOUNT = "444444444444"  # in the organization, without the responder's roles
 ORGANIZATION_ID = "o-sandbox001"
@@ -17,7 +18,8 @@ ORGANIZATION = (
     NEW_ACCOUNT,
     MANAGEMENT_ACCOUNT,
 )
-REGION, SECOND_REGION = "us-east-1", "eu-west-1"
+REGION = "us-east-1"
+SECOND_REGION = "eu-west-1"
 REGIONS = (REGION, SECOND_REGION)
 # The emulator takes a 12-digit access key as that account's root user.
 SECRET = "test"  # noqa: S105  (of the emulator, not of anybody)

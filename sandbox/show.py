@@ -10,13 +10,13 @@ _BAD = {"FAILED", "BREACHED", "PARTIAL", "TIMED_OUT", "RESTORE_PARTIAL"}
 
 
 def status(word: str | None) -> str:
-    """A status word, coloured on a terminal."""
+    """Return a status word, coloured on a terminal."""
     text = str(word)
     return paint(text, "green" if text in _GOOD else "red" if text in _BAD else "yellow")
 
 
 def line(incident: Json) -> str:
-    """One line of the list."""
+    """Return the line of an incident in the list."""
     targets = ", ".join(str(target["id"]) for target in incident["targets"]) or "-"
     return (
         f"{incident['incident_id']}  {status(incident['status'])}  {incident['mode']} "
@@ -24,8 +24,14 @@ def line(incident: Json) -> str:
     )
 
 
+def _result(ok: bool | None) -> str:
+    if ok is None:
+        return "NOT READ"
+    return "PASS" if ok else "FAIL"
+
+
 def text(incident: Json) -> str:
-    """The whole incident."""
+    """Return the whole incident as text."""
     lines = [
         f"{paint(str(incident['incident_id']), 'bold')}  {status(incident['status'])}",
         (
@@ -40,18 +46,18 @@ def text(incident: Json) -> str:
         lines += ["", f"target    {target['kind']} {target['id']}  {status(target['status'])}"]
         if target.get("verdict"):
             lines.append(f"          {target['verdict']}")
-        for one in (target.get("breach") or {}).get("by") or []:
-            lines.append(
-                f"  {'UNDONE':8} by {one['who']}: {one['what']} at {one['when']} from {one['from']}"
-            )
+        for undoing in (target.get("breach") or {}).get("by") or []:
+            change = f"{undoing['what']} at {undoing['when']} from {undoing['from']}"
+            lines.append(f"  {'UNDONE':8} by {undoing['who']}: {change}")
         for action in target["actions"]:
             detail = f": {action['detail']}" if action.get("detail") else ""
             lines.append(f"  {action.get('status', ''):8} {action['name']}{detail}")
         for text in (target.get("restored") or {}).get("not_restored") or []:
-            lines.append(f"  {'LEFT':8} not restored: {text}")
+            lines.append(f"  {'MANUAL':8} not restored: {text}")
         for check in target.get("checks") or []:
-            mark = "ok" if check.get("ok") else "NOT OK"
-            lines.append(f"  {mark:8} check {check.get('name')}: {check.get('detail', '')}")
+            result = _result(check.get("ok"))
+            detail = check.get("detail", "")
+            lines.append(f"  {result:8} check {check.get('name')}: {detail}")
     lines += ["", "timeline"]
     for event in incident["timeline"]:
         lines.append(f"  {event['at']}  {event['event']}  {event.get('detail', '')}".rstrip())

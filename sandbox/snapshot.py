@@ -12,7 +12,7 @@ Rows = dict[str, str]
 
 
 def _rules(aws: Aws, account: str, groups: list[str]) -> str:
-    """What a set of groups lets through."""
+    """Return what a set of groups lets through."""
     found = (
         aws.client("ec2", account).describe_security_groups(GroupIds=groups)["SecurityGroups"]
         if groups
@@ -90,7 +90,7 @@ def _snapshots(aws: Aws, victim: seed.Victim) -> str:
 
 
 def take(aws: Aws, victim: seed.Victim) -> Rows:
-    """Label -> what is read back now."""
+    """Return label -> what is read back now."""
     aws = aws.at(victim.region)
     shown = seed.describe(aws, victim.account, victim.instance)
     profile = shown.get("IamInstanceProfile", {}).get("Arn", "none").rsplit("/", 1)[-1]
@@ -115,7 +115,7 @@ def take(aws: Aws, victim: seed.Victim) -> Rows:
 
 
 def table(before: Rows, after: Rows | None = None) -> str:
-    """The rows as text, changed ones marked with ``*``."""
+    """Return the rows as text, changed ones marked with ``*``."""
     labels = list(dict.fromkeys([*before, *(after or {})]))
     wide = max(len(label) for label in labels)
     if after is None:
@@ -123,7 +123,8 @@ def table(before: Rows, after: Rows | None = None) -> str:
     middle = max(len("before"), *(len(before.get(label, "-")) for label in labels))
     lines = [f"  {'':{wide}}  {'before':{middle}}  after"]
     for label in labels:
-        old, new = before.get(label, "-"), after.get(label, "-")
+        old = before.get(label, "-")
+        new = after.get(label, "-")
         mark = "*" if old != new else " "
         lines.append(
             f"{mark} {label:{wide}}  {old:{middle}}  {paint(new, 'green') if old != new else new}"

@@ -17,7 +17,7 @@ _GONE = {"NoSuchEntity", "NoSuchEntityException"}
 
 
 def works(aws: Aws, credential: Credential) -> bool:
-    """Whether a call with the credential is let through; any other error than a refusal is
+    """Return whether a call with the credential is let through; any other error than a refusal is
     raised.
     """
     try:
@@ -35,7 +35,7 @@ def _word(aws: Aws, credential: Credential, status: str = "") -> str:
 
 
 def _or(absent: str, read: Callable[[], str]) -> str:
-    """What is read, or ``absent`` where IAM has no such thing."""
+    """Return what is read, or ``absent`` where IAM has no such thing."""
     try:
         return read()
     except ClientError as error:
@@ -49,8 +49,9 @@ def _statuses(items: list[dict[str, Any]], name: str) -> str:
 
 
 def user(aws: Aws, found: seed_iam.User) -> Rows:
-    """Label -> what is read back of a user now; its credentials are tried out."""
-    iam, who = aws.client("iam", found.account), {"UserName": found.name}
+    """Return label -> what is read back of a user now; its credentials are tried out."""
+    iam = aws.client("iam", found.account)
+    who = {"UserName": found.name}
     shown = iam.get_user(**who)["User"]
     status = {
         item["AccessKeyId"]: item["Status"]
@@ -102,8 +103,9 @@ def user(aws: Aws, found: seed_iam.User) -> Rows:
 
 
 def role(aws: Aws, found: seed_iam.Role) -> Rows:
-    """Label -> what is read back of a role now; its sessions' credentials are tried out."""
-    iam, who = aws.client("iam", found.account), {"RoleName": found.name}
+    """Return label -> what is read back of a role now; its sessions' credentials are tried out."""
+    iam = aws.client("iam", found.account)
+    who = {"RoleName": found.name}
     attached = [
         item["PolicyName"] for item in iam.list_attached_role_policies(**who)["AttachedPolicies"]
     ]
@@ -123,8 +125,10 @@ def role(aws: Aws, found: seed_iam.Role) -> Rows:
 
 
 def mischief(aws: Aws, done: seed_iam.Mischief, account: str) -> Rows:
-    """Label -> how what a thief did stands now."""
-    iam, ec2, who = aws.client("iam", account), aws.client("ec2", account), {"UserName": done.user}
+    """Return label -> how what a thief did stands now."""
+    iam = aws.client("iam", account)
+    ec2 = aws.client("ec2", account)
+    who = {"UserName": done.user}
 
     def new_user() -> str:
         attached = [
@@ -159,7 +163,7 @@ def mischief(aws: Aws, done: seed_iam.Mischief, account: str) -> Rows:
 
 
 def traces(done: seed_iam.Mischief) -> list[str]:
-    """The labels of what a thief did."""
+    """Return the labels of what a thief did."""
     return [
         f"new user {done.user}",
         "  its access key",

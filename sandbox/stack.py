@@ -56,7 +56,7 @@ def _environment(gateway_port: int, moto_port: int) -> dict[str, str]:
 
 
 def alive(known: State) -> bool:
-    """Whether every process of the sandbox runs."""
+    """Return whether every process of the sandbox runs."""
     return bool(known.processes) and all(
         processes.is_ours(pid, known.token) for pid in known.processes.values()
     )
@@ -66,7 +66,8 @@ def start() -> State:
     """Start the emulators and save the state; SandboxError with the log's end when one does not
     come up.
     """
-    gateway_port, moto_port = processes.free_port(), processes.free_port()
+    gateway_port = processes.free_port()
+    moto_port = processes.free_port()
     token = f"sandbox-{secrets.token_hex(6)}"
     known = State(token=token, endpoint=f"http://127.0.0.1:{gateway_port}")
     environment = _environment(gateway_port, moto_port)
@@ -96,14 +97,13 @@ def start() -> State:
 
 def stop(known: State) -> None:
     """Stop the sandbox's own processes and forget its state; Terraform's files and reports stay."""
-    for pid in reversed(list(known.processes.values())):
-        processes.stop(pid, known.token)
+    processes.stop(known.processes.values(), known.token)
     shutil.rmtree(settings.STATE_DIRECTORY / "tmp", ignore_errors=True)
     state.path().unlink(missing_ok=True)
 
 
 def recover(say: Say) -> State | None:
-    """The running sandbox, or None; what is left of a dead one is cleared away."""
+    """Return the running sandbox, or None; what is left of a dead one is cleared away."""
     known = state.load()
     if known is None:
         return None

@@ -39,12 +39,12 @@ class State:
 
 
 def path() -> Path:
-    """The state file."""
+    """Return the state file."""
     return settings.STATE_DIRECTORY / "state.json"
 
 
 def load() -> State | None:
-    """The state, or None when there is none (or it is another version's)."""
+    """Return the state, or None when there is none (or it is another version's)."""
     try:
         data = json.loads(path().read_text())
         return State(**data) if data.get("version") == VERSION else None
@@ -53,7 +53,7 @@ def load() -> State | None:
 
 
 def require() -> State:
-    """The state; SandboxError when the sandbox is down."""
+    """Return the state; SandboxError when the sandbox is down."""
     found = load()
     if found is None:
         raise SandboxError(

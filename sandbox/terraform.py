@@ -16,6 +16,7 @@ from typing import Any
 from . import settings
 from .settings import SandboxError
 from .stack import Say
+from .terraform_progress import TerraformProgress
 
 _PROVIDER = Path("registry.terraform.io") / "hashicorp" / "aws"
 # Where provider mirrors usually lie, before the whole of the upper directory levels is looked
@@ -29,7 +30,6 @@ _LIKELY = (
 _SKIPPED = {"proc", "sys", "dev", "run", "tmp", "snap", "node_modules", "site-packages"}
 _DEPTH = 3
 _ELSEWHERE = "elsewhere.tf"
-_MILESTONES = re.compile(r"^(?:module\.)?\S+: (?:Creation complete|Destruction complete)")
 
 
 def _walk(root: Path, depth: int) -> Iterator[Path]:
@@ -48,7 +48,7 @@ def _walk(root: Path, depth: int) -> Iterator[Path]:
 
 
 def find_mirror() -> Path | None:
-    """An unpacked provider mirror on this machine that holds hashicorp/aws, or None.
+    """Return an unpacked provider mirror on this machine that holds hashicorp/aws, or None.
 
     ``TF_PLUGIN_MIRROR`` names one; else the usual places and then the upper directory levels are
     looked through.
@@ -125,7 +125,7 @@ class Terraform:
     def _run(
         self, log: str, *arguments: str, say: Say | None = None, codes: tuple[int, ...] = (0,)
     ) -> int:
-        """Run one command; its output goes to a log, milestones to ``say``. SandboxError quotes
+        """Run a command; its output goes to a log, its progress to ``say``. SandboxError quotes
         Terraform's error.
         """
         if self._binary is None:
@@ -133,7 +133,7 @@ class Terraform:
         path = settings.STATE_DIRECTORY / "logs" / f"terraform-{log}.log"
         path.parent.mkdir(parents=True, exist_ok=True)
         lines: list[str] = []
-        done = 0
+        progress = TerraformProgress(say) if say else None
         with path.open("w") as target:
             process = subprocess.Popen(
                 [self._binary, *arguments],
@@ -147,10 +147,8 @@ class Terraform:
                 for line in process.stdout or []:
                     target.write(line)
                     lines.append(line.rstrip())
-                    if say and _MILESTONES.match(line):
-                        done += 1
-                        if done % 25 == 0:
-                            say(f"  {done} resources ...")
+                    if progress:
+                        progress.read(line)
                 code = process.wait()
             except BaseException:
                 process.terminate()
@@ -191,7 +189,7 @@ class Terraform:
         return self.outputs()
 
     def outputs(self) -> dict[str, Any]:
-        """The outputs of the last apply."""
+        """Return the outputs of the last apply."""
         shown = subprocess.run(
             [str(self._binary), "output", "-json", "-no-color"],
             cwd=self.directory,
@@ -203,7 +201,7 @@ class Terraform:
         return {name: item["value"] for name, item in json.loads(shown.stdout).items()}
 
     def drift(self, files: list[Path]) -> list[dict[str, Any]]:
-        """What a second plan would change: ``[{"address", "actions", "changed": [attribute,
+        """Return what a second plan would change: ``[{"address", "actions", "changed": [attribute,
         ...]}]``.
         """
         plan = "second.tfplan"
@@ -231,7 +229,8 @@ class Terraform:
             change = resource["change"]
             if change["actions"] in (["no-op"], ["read"]):
                 continue
-            before, after = change.get("before") or {}, change.get("after") or {}
+            before = change.get("before") or {}
+            after = change.get("after") or {}
             changed = sorted(
                 name for name in {*before, *after} if before.get(name) != after.get(name)
             )

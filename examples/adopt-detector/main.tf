@@ -1,5 +1,5 @@
-# An account that has GuardDuty already: its detector is used, not created. Its protection plans are managed from here on,
-# its frequency is not (README).
+# An account in which GuardDuty is on already. Its detector is used, not created. This configuration manages the
+# protection plans, but not the publishing frequency (README).
 
 provider "aws" {
   region = var.region
@@ -14,7 +14,7 @@ module "guardduty_response" {
     create = false
     id     = var.detector_id
     features = {
-      # As it is in the account today: the plan of the first apply shows what would change.
+      # This is the account's state of today. The plan of the first apply shows what would change.
       RUNTIME_MONITORING  = "UNMANAGED"
       LAMBDA_NETWORK_LOGS = "DISABLED"
     }

@@ -4,6 +4,6 @@ output "detector_id" {
 }
 
 output "effective_policy" {
-  description = "Which finding type is answered how."
+  description = "The effective policy: which finding type has which mode."
   value       = module.guardduty_response.effective_policy
 }

@@ -5,12 +5,12 @@ variable "region" {
 }
 
 variable "detector_id" {
-  description = "Id of the detector that exists: aws guardduty list-detectors --query 'DetectorIds[0]' --output text"
+  description = "Id of the existing detector: aws guardduty list-detectors --query 'DetectorIds[0]' --output text"
   type        = string
 }
 
 variable "email_addresses" {
-  description = "Who gets the messages; each address confirms its subscription once."
+  description = "Addresses that get notifications. Each confirms its subscription once."
   type        = list(string)
   default     = []
 }

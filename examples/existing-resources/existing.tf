@@ -1,11 +1,13 @@
-# What a company has already. It is made here so that the example is complete; in real life these are data sources or variables.
+# Resources that a company has already. They are created here so that the example is complete. In practice, these are
+# data sources or variables.
 
 resource "aws_kms_key" "security" {
   description             = "The security team's key."
   enable_key_rotation     = true
   deletion_window_in_days = 30
 
-  # The statements of output kms_key_policy_statements: without the last one, messages of rules and alarms are lost in silence.
+  # The statements of the output kms_key_policy_statements. Without the last one, messages of rules and alarms are
+  # lost without an error.
   policy = jsonencode({
     Version = "2012-10-17"
     Statement = [
@@ -42,7 +44,7 @@ resource "aws_sns_topic" "security" {
   kms_master_key_id = aws_kms_key.security.arn
 }
 
-# Alarms of the module publish here; its functions do so by their roles.
+# The module's alarms publish here. Its functions publish with their roles.
 resource "aws_sns_topic_policy" "security" {
   for_each = aws_sns_topic.security
 

@@ -1,4 +1,4 @@
-# Key, topics, bucket, permissions boundary and role path are brought along; the module makes none of them.
+# Key, topics, bucket, permissions boundary and role path exist already. The module creates none of them.
 
 provider "aws" {
   region = var.region
@@ -12,7 +12,7 @@ locals {
   partition  = data.aws_partition.current.partition
   account_id = data.aws_caller_identity.current.account_id
 
-  # The same in the security account and in every member: part of the roles' ARNs.
+  # The path must be the same in the security account and in every member, because it is part of the roles' ARNs.
   iam = {
     path                 = "/security/"
     permissions_boundary = aws_iam_policy.boundary.arn
@@ -26,7 +26,8 @@ module "guardduty_response" {
     "CryptoCurrency:EC2/*" = "dry_run"
   }
 
-  # A plain bool beside each ARN: an ARN may be unknown until apply, whether to create something may not.
+  # There is a plain boolean beside each ARN. An ARN may be unknown until apply, but whether something is created must
+  # be known in the plan.
   kms = {
     create  = false
     key_arn = aws_kms_key.security.arn

@@ -1,20 +1,20 @@
 output "kms_key_arn" {
-  description = "The key that encrypts everything: the one brought along."
+  description = "The key that encrypts everything: your own."
   value       = module.guardduty_response.kms_key_arn
 }
 
 output "kms_key_policy_statements" {
-  description = "What the key's policy must hold beside its owner's statement, as JSON: those of existing.tf."
+  description = "The statements that the key's policy must contain beside its owner's, as JSON. existing.tf contains them."
   value       = module.guardduty_response.kms_key_policy_statements
 }
 
 output "notifications_topic_arn" {
-  description = "Topic people are told on."
+  description = "Topic for notifications."
   value       = module.guardduty_response.notifications_topic_arn
 }
 
 output "escalations_topic_arn" {
-  description = "Topic of what must not wait."
+  description = "Topic for what must not wait."
   value       = module.guardduty_response.escalations_topic_arn
 }
 
@@ -24,6 +24,6 @@ output "evidence_bucket" {
 }
 
 output "responder_role_arns" {
-  description = "The roles that act in this account, with the path that was given."
+  description = "The roles through which resources of this account are changed, with the given path."
   value       = module.responder_role.role_arns
 }

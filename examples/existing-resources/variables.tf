@@ -1,5 +1,5 @@
 variable "region" {
-  description = "The Region GuardDuty and its response run in."
+  description = "The Region in which GuardDuty and its response run."
   type        = string
   default     = "eu-central-1"
 }

@@ -1,5 +1,6 @@
-# One home Region that answers, and the others that listen for it. IAM, the functions, the record and the evidence are the home
-# Region's alone; quarantine groups and snapshots are made where the instance is.
+# One aggregation Region responds, and the other Regions forward their findings to it. IAM, the functions, the record
+# and the evidence are only in the aggregation Region. Quarantine groups and snapshots are created where the instance
+# is.
 
 provider "aws" {
   region = var.region
@@ -45,13 +46,14 @@ module "guardduty_response" {
   }
   notifications = { email_addresses = var.email_addresses }
 
-  # An SSM document is Regional: modules/region makes the same one in each.
+  # An SSM document belongs to one Region. modules/region creates the same one in each Region.
   forensics = { when = "before", account_ids = [] }
 
   evidence = { forensics_account = module.vault.forensics_account }
 }
 
-# One call a Region. Provider 5 has a Region for each provider, hence the aliases; they work in provider 6 just as well.
+# There is one call for each Region. In version 5, a provider has one Region, hence the aliases. They also work in
+# version 6.
 module "eu_west_1" {
   source    = "../../modules/region"
   providers = { aws = aws.eu_west_1 }
@@ -65,11 +67,11 @@ module "us_east_1" {
   providers = { aws = aws.us_east_1 }
 
   home = module.guardduty_response.for_other_regions
-  # What this Region does not offer, or should not have, differs here alone.
+  # What this Region does not offer, or should not have, is set here.
   detector = { features = { LAMBDA_NETWORK_LOGS = "DISABLED" } }
 }
 
-# Roles are an account's, not a Region's: once.
+# Roles belong to an account and not to a Region, so they are created once.
 module "responder_role" {
   source = "../../modules/responder-role"
 
@@ -77,7 +79,8 @@ module "responder_role" {
   forensics           = false
 }
 
-# Where copies of snapshots go. They stay in the instance's Region and need a key there: one key, and a replica a Region.
+# Copies of snapshots stay in the instance's Region and need a key there: one key, with a replica in each other
+# Region.
 module "vault" {
   source    = "../../modules/forensics-account"
   providers = { aws = aws.forensics }

@@ -1,5 +1,5 @@
 output "detector_ids" {
-  description = "Region => detector."
+  description = "Maps each Region to its detector."
   value = {
     (var.region) = module.guardduty_response.detector_id
     eu-west-1    = module.eu_west_1.detector_id
@@ -8,7 +8,7 @@ output "detector_ids" {
 }
 
 output "forensics_keys" {
-  description = "Region => key of the copies of its snapshots."
+  description = "Maps each Region to the key of the copies of its snapshots."
   value = {
     (var.region) = module.vault.forensics_account.kms_key_arn
     eu-west-1    = module.vault_eu_west_1.kms_key_arn
@@ -17,6 +17,6 @@ output "forensics_keys" {
 }
 
 output "effective_policy" {
-  description = "Which finding type is answered how, in every Region."
+  description = "The effective policy: which finding type has which mode, in every Region."
   value       = module.guardduty_response.effective_policy
 }

@@ -1,17 +1,17 @@
 variable "region" {
-  description = "The home Region."
+  description = "The aggregation Region, in which the response runs."
   type        = string
   default     = "eu-central-1"
 }
 
 variable "email_addresses" {
-  description = "Who gets the messages; each address confirms its subscription once, in every Region."
+  description = "Addresses that get notifications. Each confirms its subscription once, in every Region."
   type        = list(string)
   default     = []
 }
 
 variable "forensics_profile" {
-  description = "Profile of the account that keeps copies of snapshots. null: this account, which protects them from the accounts they are copied out of, and not from whoever is in this one."
+  description = "Profile of the account that keeps copies of snapshots. null means this account, which protects the copies from the accounts of the instances, but not from a person in this account."
   type        = string
   default     = null
 }

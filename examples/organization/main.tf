@@ -1,5 +1,5 @@
-# The whole organization from one configuration: the management account registers the security account, the security account
-# answers, a member account lets it. One apply: every step waits for the one before.
+# The whole organization in one configuration and one apply. The management account registers the security account,
+# the security account responds, and a member account has the roles for it. Each part waits for the one before.
 
 provider "aws" {
   region = var.region
@@ -25,7 +25,7 @@ provider "aws" {
 }
 
 locals {
-  # NEW where single accounts must be allowed to differ: GuardDuty refuses exceptions from ALL.
+  # NEW where single accounts may differ, because GuardDuty refuses exceptions from ALL.
   plans = {
     EBS_MALWARE_PROTECTION = "ALL"
     EKS_AUDIT_LOGS         = "ALL"
@@ -36,7 +36,8 @@ locals {
   }
 }
 
-# Registered once the security account has its detector; the organization's configuration there waits for the registration.
+# Registered after the security account has its detector. The organization's configuration there waits for the
+# registration.
 module "delegated_admin" {
   source    = "../../modules/delegated-admin"
   providers = { aws = aws.management }
@@ -51,7 +52,7 @@ module "guardduty_response" {
   organization_id = module.delegated_admin.organization_id
 
   detector = {
-    # Agents are software in your instances and clusters: say so where you want them.
+    # Agents are software in your instances and clusters. Switch them on where you want them.
     features = { "RUNTIME_MONITORING/EKS_ADDON_MANAGEMENT" = "ENABLED" }
   }
 
@@ -60,13 +61,13 @@ module "guardduty_response" {
     administrator_account_id = module.delegated_admin.admin_account_id
     auto_enable_members      = var.auto_enable_members
 
-    # No plan outlives auto-enable: GuardDuty lets no member go while one of them is ALL.
+    # The plans follow auto-enable, because GuardDuty disassociates no member while one of them is ALL.
     features        = { for plan, status in local.plans : plan => var.auto_enable_members == "NONE" ? "NONE" : status }
     members         = var.members
     member_features = var.member_features
   }
 
-  # Begin with dry_run everywhere, go on account by account.
+  # Begin with dry_run everywhere, then proceed account by account.
   remediations = {
     "CryptoCurrency:EC2/*"   = "dry_run"
     "Backdoor:EC2/*"         = "dry_run"
@@ -83,7 +84,8 @@ module "guardduty_response" {
     exempt_principals     = ["arn:aws:iam::*:role/${var.deployment_role}", "arn:aws:iam::*:role/break-glass"]
   }
 
-  # Findings of members arrive by themselves; that somebody undoes a containment is told by the member accounts.
+  # GuardDuty delivers members' findings by itself. Calls that can undo a containment are forwarded by the member
+  # accounts.
   event_forwarding = { from_organization = true }
 
   suppression_filters = [{
@@ -98,7 +100,7 @@ module "guardduty_response" {
   notifications = { email_addresses = var.email_addresses }
 }
 
-# What a member account needs. In an organization of many, examples/stackset rolls it out to whole units.
+# What a member account needs. With many accounts, examples/stackset deploys it to whole units.
 module "responder_role" {
   source    = "../../modules/responder-role"
   providers = { aws = aws.workloads }

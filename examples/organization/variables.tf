@@ -1,16 +1,16 @@
 variable "region" {
-  description = "The home Region."
+  description = "The aggregation Region, in which the response runs."
   type        = string
   default     = "eu-central-1"
 }
 
 variable "management_account_id" {
-  description = "The organization's management account: registers the delegated administrator."
+  description = "The organization's management account, which registers the delegated administrator."
   type        = string
 }
 
 variable "security_account_id" {
-  description = "The account the response runs in, GuardDuty's delegated administrator."
+  description = "The account in which the response runs: GuardDuty's delegated administrator."
   type        = string
 }
 
@@ -20,13 +20,13 @@ variable "workloads_account_id" {
 }
 
 variable "members" {
-  description = "Account id => e-mail address as AWS Organizations has it: accounts that become members beside auto_enable_members = NEW or NONE. ALL makes everybody one."
+  description = "Maps account ids to e-mail addresses as AWS Organizations has them: accounts that become members beside auto_enable_members = NEW or NONE. ALL makes every account a member."
   type        = map(string)
   default     = {}
 }
 
 variable "member_features" {
-  description = "Account id => protection plan => ENABLED or DISABLED: exceptions of accounts that are members, from plans that are not ALL."
+  description = "Maps an account id, and then a protection plan, to ENABLED or DISABLED: exceptions of member accounts, for plans that are not ALL."
   type        = map(map(string))
   default     = {}
 }
@@ -38,13 +38,13 @@ variable "deployment_role" {
 }
 
 variable "auto_enable_members" {
-  description = "ALL, NEW or NONE: which accounts of the organization get GuardDuty by themselves. NONE sets every protection plan to NONE too: apply that before letting members go and taking all of this away (docs/off-boarding.md)."
+  description = "ALL, NEW or NONE: which accounts of the organization get GuardDuty automatically. NONE sets every protection plan to NONE too. Apply it before you disassociate members and remove everything (docs/off-boarding.md)."
   type        = string
   default     = "ALL"
 }
 
 variable "email_addresses" {
-  description = "Who gets the messages; each address confirms its subscription once."
+  description = "Addresses that get notifications. Each confirms its subscription once."
   type        = list(string)
   default     = []
 }

@@ -1,9 +1,10 @@
-# One root, one file of variables for each account: for teams that run a deployment of its own in every account.
+# One configuration, and one file of variables for each account: for teams that run a deployment of their own in every
+# account.
 
 provider "aws" {
   region = var.region
 
-  # The wrong credentials with the right file stop here.
+  # With the wrong credentials, the right file stops here.
   allowed_account_ids = [var.account_id]
 }
 

@@ -1,4 +1,4 @@
-# Handed through to the module, which checks them; null means the module's default.
+# These are passed to the module, which checks them. null means the module's default.
 
 variable "account_id" {
   description = "The account this file of variables is for. Other credentials are refused."
@@ -11,7 +11,7 @@ variable "account_id" {
 }
 
 variable "region" {
-  description = "The Region GuardDuty and its response run in."
+  description = "The Region in which GuardDuty and its response run."
   type        = string
 }
 
@@ -22,55 +22,55 @@ variable "name_prefix" {
 }
 
 variable "remediations" {
-  description = "Finding type or glob => off, notify, dry_run, approve or auto."
+  description = "Maps a finding type or a pattern to off, notify, dry_run, approve or auto."
   type        = map(string)
   default     = {}
 }
 
 variable "minimum_severity" {
-  description = "Mode => the lowest severity it is used for."
+  description = "Maps a mode to the lowest severity for which it is used."
   type        = map(number)
   default     = null
 }
 
 variable "playbooks" {
-  description = "How each playbook acts; the module's variable of the same name says what there is."
+  description = "How each playbook responds. The module's variable of the same name describes the options."
   type        = any
   default     = {}
 }
 
 variable "responder_playbooks" {
-  description = "Playbooks that may act in this account."
+  description = "Playbooks that may change resources in this account."
   type        = set(string)
   default     = ["ec2_instance", "iam_principal"]
 }
 
 variable "guardrails" {
-  description = "Limits on acting; the module's variable of the same name says what there is."
+  description = "Limits of the response. The module's variable of the same name describes them."
   type        = any
   default     = null
 }
 
 variable "detector" {
-  description = "The detector: created, or one that exists (create = false and id)."
+  description = "The detector, created here or existing (create = false and id)."
   type        = any
   default     = null
 }
 
 variable "evidence" {
-  description = "Where and how long evidence is kept; the module's variable of the same name says what there is."
+  description = "Where and how long evidence is kept. The module's variable of the same name describes the options."
   type        = any
   default     = null
 }
 
 variable "email_addresses" {
-  description = "Who gets the messages; each address confirms its subscription once."
+  description = "Addresses that get notifications. Each confirms its subscription once."
   type        = list(string)
   default     = []
 }
 
 variable "paused" {
-  description = "Stops every action, and says so."
+  description = "Stops every change, and says so in every message."
   type        = bool
   default     = false
 }

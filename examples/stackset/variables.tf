@@ -5,7 +5,7 @@ variable "region" {
 }
 
 variable "security_account_id" {
-  description = "The account the response runs in."
+  description = "The account in which the response runs."
   type        = string
 }
 
@@ -15,7 +15,7 @@ variable "organization_id" {
 }
 
 variable "organizational_units" {
-  description = "A name of your choice => OU or root whose accounts get the roles."
+  description = "Maps a name of your choice to an OU or root whose accounts get the roles."
   type        = map(string)
 }
 

@@ -1,4 +1,4 @@
-# One account that is its own security account: the response and the role it acts through, side by side.
+# One account that is its own security account, with the response and the roles through which it changes resources.
 
 provider "aws" {
   region = var.region
@@ -9,7 +9,7 @@ data "aws_caller_identity" "current" {}
 module "guardduty_response" {
   source = "../.."
 
-  # Begin with dry_run, read what would have been done, then go on to approve and auto.
+  # Begin with dry_run, read what would have been done, then proceed to approve and auto.
   remediations = {
     "CryptoCurrency:EC2/*"                 = "dry_run"
     "CryptoCurrency:EC2/BitcoinTool.B!DNS" = "auto"

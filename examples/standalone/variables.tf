@@ -1,11 +1,11 @@
 variable "region" {
-  description = "The Region GuardDuty and its response run in."
+  description = "The Region in which GuardDuty and its response run."
   type        = string
   default     = "eu-central-1"
 }
 
 variable "email_addresses" {
-  description = "Who gets the messages; each address confirms its subscription once."
+  description = "Addresses that get notifications. Each confirms its subscription once."
   type        = list(string)
   default     = []
 }

@@ -1,4 +1,4 @@
-# The switches in a YAML file of their own, for those who review switches and not Terraform.
+# The switches are in a YAML file of their own, for people who review switches and not Terraform.
 
 provider "aws" {
   region = var.region
@@ -11,7 +11,7 @@ module "guardduty_response" {
 
   remediation_config_file = "${path.root}/remediations.yaml"
 
-  # Wins over the file, key by key: what one deployment does otherwise.
+  # Wins over the file, key by key. Use it for what differs in one deployment.
   remediations = var.remediations
 
   notifications = {

@@ -1,9 +1,9 @@
 output "effective_policy" {
-  description = "Which finding type is answered how."
+  description = "The effective policy: which finding type has which mode."
   value       = module.guardduty_response.effective_policy
 }
 
 output "incident_state_machine_arn" {
-  description = "The machine that answers."
+  description = "ARN of the state machine that answers findings."
   value       = module.guardduty_response.incident_state_machine_arn
 }

@@ -1,17 +1,17 @@
 variable "region" {
-  description = "The Region GuardDuty and its response run in."
+  description = "The Region in which GuardDuty and its response run."
   type        = string
   default     = "eu-central-1"
 }
 
 variable "remediations" {
-  description = "Finding type or glob => mode, over what remediations.yaml says."
+  description = "Maps a finding type or a pattern to a mode. It wins over remediations.yaml."
   type        = map(string)
   default     = {}
 }
 
 variable "email_addresses" {
-  description = "Who gets the messages; each address confirms its subscription once."
+  description = "Addresses that get notifications. Each confirms its subscription once."
   type        = list(string)
   default     = []
 }

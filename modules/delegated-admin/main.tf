@@ -1,5 +1,6 @@
-# Runs in the organization's management account, once in every Region that GuardDuty is used in: registers the delegated
-# administrator, and switches GuardDuty on in the management account itself, which nobody else can do.
+# This module runs in the organization's management account, once in every Region in which GuardDuty is used. It
+# registers the delegated administrator, and it switches GuardDuty on in the management account itself, which no other
+# account can do.
 
 data "aws_caller_identity" "current" {}
 
@@ -10,7 +11,7 @@ data "aws_organizations_organization" "this" {
       error_message = "modules/delegated-admin must run in the management account of organization ${self.id}, which is ${self.master_account_id}; these credentials are of account ${data.aws_caller_identity.current.account_id}. Give the module a provider of ${self.master_account_id}."
     }
     postcondition {
-      # Another account sees neither trusted access nor accounts: only the error above tells it what is wrong.
+      # Another account sees neither trusted access nor accounts, so only the error above tells it what is wrong.
       condition = self.master_account_id != data.aws_caller_identity.current.account_id || alltrue([
         for principal in local.trusted_services : contains(self.aws_service_access_principals, principal)
       ])
@@ -21,7 +22,7 @@ data "aws_organizations_organization" "this" {
       error_message = "admin_account_id ${var.admin_account_id} is the management account of organization ${self.id}: register another account, as AWS recommends; what happens in the management account is hard to limit."
     }
     postcondition {
-      # Organizations answers with `state` only since it retired `status`; providers that have no `state` say "" then.
+      # Since Organizations retired `status`, it answers with `state` only. Providers without `state` then return "".
       condition = self.master_account_id != data.aws_caller_identity.current.account_id || var.admin_account_id == self.master_account_id || contains([
         for account in coalesce(self.accounts, []) : account.id
         if !contains(["SUSPENDED", "PENDING_CLOSURE", "CLOSED"], try(account.state, account.status))
@@ -32,13 +33,14 @@ data "aws_organizations_organization" "this" {
 }
 
 locals {
-  # EBS volumes of members are scanned under its own principal.
+  # EBS volumes of members are scanned with a service principal of their own.
   trusted_services = concat(["guardduty.amazonaws.com"], var.malware_protection ? ["malware-protection.guardduty.amazonaws.com"] : [])
 
   features = { for key, status in var.features : key => status if !strcontains(key, "/") && status != "UNMANAGED" }
 }
 
-# The management account's own detector. The delegated administrator can neither create it nor make the account a member without it.
+# The management account's own detector. The delegated administrator can neither create it, nor make the account a
+# member without it.
 resource "aws_guardduty_detector" "management" {
   #checkov:skip=CKV2_AWS_3:the organization is configured by its delegated administrator, in another account
   count      = var.enable_management_account ? 1 : 0
@@ -48,13 +50,14 @@ resource "aws_guardduty_detector" "management" {
   tags   = var.tags
 
   lifecycle {
-    # A member's frequency is its administrator's.
+    # A member has its administrator's frequency.
     ignore_changes = [finding_publishing_frequency]
   }
 }
 
-# A new detector has every protection plan on but Runtime Monitoring, and the organization's NONE turns none of them off. So what is
-# to be off is set before the registration; once the account is a member, its plans are the administrator's to change.
+# A new detector has every protection plan on except Runtime Monitoring, and NONE of the organization switches none of
+# them off. Therefore plans are switched off before the registration. Once the account is a member, only the
+# administrator can change its plans.
 resource "aws_guardduty_detector_feature" "management" {
   for_each = local.features
 

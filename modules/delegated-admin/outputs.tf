@@ -1,19 +1,22 @@
 output "admin_account_id" {
-  description = "The delegated administrator, known once it is registered: organization.administrator_account_id of the root module and of modules/detector takes it, so that they wait."
+  description = <<-EOT
+    The delegated administrator, known once it is registered. Pass it to organization.administrator_account_id of the
+    root module or of modules/detector, so that they wait for the registration.
+  EOT
   value       = aws_guardduty_organization_admin_account.this.id
 }
 
 output "organization_id" {
-  description = "Id of the organization (o-…): organization_id of the root module."
+  description = "Id of the organization (o-…), for organization_id of the root module."
   value       = data.aws_organizations_organization.this.id
 }
 
 output "management_account_id" {
-  description = "The organization's management account: guardrails.management_account_id of the root module."
+  description = "The organization's management account, for guardrails.management_account_id of the root module."
   value       = data.aws_organizations_organization.this.master_account_id
 }
 
 output "management_detector_id" {
-  description = "Id of the management account's detector; null when it is not created here."
+  description = "Id of the management account's detector (null if it is not created here)."
   value       = one(aws_guardduty_detector.management[*].id)
 }

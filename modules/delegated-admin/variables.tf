@@ -1,5 +1,8 @@
 variable "admin_account_id" {
-  description = "The account that becomes GuardDuty's delegated administrator in this Region: the security account, where the response runs. The same in every Region."
+  description = <<-EOT
+    The account that becomes GuardDuty's delegated administrator in this Region: the security account, in which the
+    response runs. It is the same in every Region.
+  EOT
   type        = string
   nullable    = false
 
@@ -10,27 +13,44 @@ variable "admin_account_id" {
 }
 
 variable "admin_detector_id" {
-  description = "Id of the delegated administrator's detector in this Region, where it is created by the same configuration: registered after it (GuardDuty makes one of its own where there is none, and then another cannot be created), and on destroy unregistered before it (it cannot be deleted while it has members)."
+  description = <<-EOT
+    Id of the delegated administrator's detector in this Region, if the same configuration creates it. The account is
+    then registered after the detector exists (otherwise GuardDuty creates a detector itself, and another cannot be
+    created). A destroy removes the registration before the detector (which cannot be deleted while it has members).
+  EOT
   type        = string
   default     = null
 }
 
 variable "malware_protection" {
-  description = "Check trusted access for Malware Protection for EC2 (malware-protection.guardduty.amazonaws.com) too. False where EBS_MALWARE_PROTECTION is not used."
+  description = <<-EOT
+    Also checks trusted access for Malware Protection for EC2 (malware-protection.guardduty.amazonaws.com). Set it to
+    false if EBS_MALWARE_PROTECTION is not used.
+  EOT
   type        = bool
   default     = true
   nullable    = false
 }
 
 variable "enable_management_account" {
-  description = "Create the management account's own detector, without which it cannot be a member. False where it has one already (or import that one)."
+  description = <<-EOT
+    Creates the management account's own detector, without which the account cannot be a member. Set it to false if
+    the account has one already, or import that one.
+  EOT
   type        = bool
   default     = true
   nullable    = false
 }
 
 variable "features" {
-  description = "Protection plans of the management account's detector when it is created, before the registration: \"FEATURE\" or \"FEATURE/CONFIGURATION\" => ENABLED, DISABLED or UNMANAGED. What is not named is as GuardDuty makes it: every plan ENABLED but RUNTIME_MONITORING. Later the account is a member: changes here do nothing, and a plan that is added is refused by GuardDuty; its exceptions are organization.member_features of the administrator, what is ALL in the organization is ENABLED here too."
+  description = <<-EOT
+    Protection plans of the management account's detector when it is created, before the registration. It maps
+    "FEATURE" or "FEATURE/CONFIGURATION" to ENABLED, DISABLED or UNMANAGED. GuardDuty sets what is not named: every
+    plan ENABLED except RUNTIME_MONITORING.
+    After the registration the account is a member. Changes here then have no effect, and GuardDuty refuses a plan
+    that is added. Use organization.member_features of the administrator for exceptions; what is ALL in the
+    organization is ENABLED here too.
+  EOT
   type        = map(string)
   default     = {}
   nullable    = false

@@ -1,11 +1,12 @@
-# One Region of one account: the detector, its protection plans and, in the delegated administrator, the organization's.
-# Removing a feature's resource never turns the feature off in GuardDuty, so every status is said, DISABLED too.
+# One Region of one account: the detector, its protection plans and, in the delegated administrator, those of the
+# organization. Removing a feature's resource never switches the feature off in GuardDuty, so every status is explicit
+# (docs/decisions/0016).
 
 locals {
   managed     = var.create || var.id != null
   detector_id = var.create ? one(aws_guardduty_detector.this[*].id) : var.id
 
-  # What is known today. Anything newer is taken as it is given.
+  # The features known today. Newer ones are accepted as they are given.
   known_configurations = {
     RUNTIME_MONITORING     = ["EC2_AGENT_MANAGEMENT", "ECS_FARGATE_AGENT_MANAGEMENT", "EKS_ADDON_MANAGEMENT"]
     EKS_RUNTIME_MONITORING = ["EKS_ADDON_MANAGEMENT"]
@@ -25,14 +26,15 @@ locals {
     "EKS_RUNTIME_MONITORING/EKS_ADDON_MANAGEMENT" = "DISABLED"
   }
 
-  # The order the API answers in: another one is a difference in every plan (a list in the provider).
+  # The order in which the API answers. Any other order is a difference in every plan, because the provider has a list
+  # here.
   order = {
     detector     = ["EKS_ADDON_MANAGEMENT", "EC2_AGENT_MANAGEMENT", "ECS_FARGATE_AGENT_MANAGEMENT"]
     organization = ["ECS_FARGATE_AGENT_MANAGEMENT", "EC2_AGENT_MANAGEMENT", "EKS_ADDON_MANAGEMENT"]
   }
 
   merged = merge(local.default_features, var.features)
-  # Everything managed, flat: a configuration goes with its feature.
+  # Everything that is managed, as a flat map. A configuration belongs to its feature.
   features = {
     for key, status in local.merged : key => status
     if local.managed && status != "UNMANAGED" && lookup(local.merged, split("/", key)[0], "UNMANAGED") != "UNMANAGED"

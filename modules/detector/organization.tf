@@ -1,5 +1,5 @@
-# The organization, as its delegated administrator sees it. Nothing here may be a reference of the detector's own: an
-# administrator_account_id that is only known once the registration is done must not hold the detector back.
+# The organization, as its delegated administrator sees it. The detector must not depend on anything here:
+# administrator_account_id may be known only after the registration, which needs the detector.
 
 data "aws_caller_identity" "current" {
   count = var.organization.manage ? 1 : 0
@@ -8,7 +8,7 @@ data "aws_caller_identity" "current" {
 locals {
   account_id = one(data.aws_caller_identity.current[*].account_id)
 
-  # Not offered to members, so never derived for them.
+  # These features are not offered to members, so they are never derived for them.
   own_account_only = ["AI_ANALYST"]
 
   auto_enable_of = { ENABLED = "ALL", DISABLED = "NONE", UNMANAGED = "UNMANAGED" }
@@ -19,7 +19,7 @@ locals {
   organization_status = {
     for name in local.organization_names : name => lookup(var.organization.features, name, local.auto_enable_of[lookup(local.merged, name, "UNMANAGED")])
   }
-  # A configuration goes no further than its feature unless it is told to.
+  # A configuration goes no further than its feature, unless it is set explicitly.
   organization_features = {
     for name, status in local.organization_status : name => {
       auto_enable = status
@@ -50,13 +50,14 @@ locals {
     )
   }
 
-  # Configurations that were named, of a feature that nothing is done about.
+  # Configurations that were named although their feature is unmanaged.
   orphans = var.organization.manage ? [
     for key, value in var.organization.features : key
     if strcontains(key, "/") && value != "UNMANAGED" && !contains(keys(local.organization_features), split("/", key)[0])
   ] : []
 
-  # "account/FEATURE" => what is different there. Configurations that are not named are the detector's, or off with their feature.
+  # "account/FEATURE" => what differs there. Configurations that are not named are as in the detector, or off with
+  # their feature.
   member_features = merge([
     for account, wanted in var.organization.member_features : {
       for name, status in wanted : "${account}/${name}" => {
@@ -81,7 +82,7 @@ locals {
       [for conf, status in one.configurations : { name = conf, status = status } if !contains(local.order.detector, conf)],
     )
   }
-  # What an exception sets while GuardDuty sets it for everybody: refused by the API.
+  # Exceptions for features that GuardDuty sets for all accounts. The API refuses them.
   overruled = distinct(flatten([
     for key, one in local.member_features : [
       for name in concat([one.name], [for conf in keys(one.configurations) : "${one.name}/${conf}"]) :
@@ -150,23 +151,24 @@ resource "aws_guardduty_organization_configuration_feature" "this" {
   }
 
   lifecycle {
-    # A change of auto-enable sends the provider's deprecated data sources along, out of its state: they know no ALL, so plans that
-    # were ALL are NEW or NONE after it, and no plan shows it before the next. Deleting a feature's resource does nothing in GuardDuty.
+    # With a change of auto-enable, the provider also sends its deprecated data sources from the state. They know no
+    # ALL, so plans that were ALL become NEW or NONE, and only the next plan shows it. Deleting a feature's resource
+    # does nothing in GuardDuty.
     replace_triggered_by = [aws_guardduty_organization_configuration.this[0].auto_enable_organization_members]
   }
 }
 
-# Members by name beside everybody: no error, but it does not do what it says.
+# Members by name beside ALL are no error, but they do not have the effect that one expects.
 check "members_beside_all" {
   assert {
     condition     = !var.organization.manage || var.organization.auto_enable_members != "ALL" || length(var.organization.members) == 0
-    error_message = "organization.members names ${join(", ", keys(var.organization.members))}, but auto_enable_members is ALL, which makes every account a member within a day. While it is ALL, taking one out of members lets no account go (it stays a member, and is paid for), and newer provider versions fail to create a member that ALL made first. Leave members empty, or set auto_enable_members to NEW or NONE; docs/off-boarding.md says how to let an account go."
+    error_message = "organization.members names ${join(", ", keys(var.organization.members))}, but auto_enable_members is ALL, which makes every account a member within a day. While it is ALL, removing an entry of members does not disassociate the account (it stays a member, and is paid for), and newer provider versions fail to create a member that ALL created first. Leave members empty, or set auto_enable_members to NEW or NONE; docs/off-boarding.md says how to disassociate an account."
   }
 }
 
 resource "aws_guardduty_member" "this" {
   for_each = var.organization.manage ? var.organization.members : {}
-  # A new member gets what the organization's settings say at that moment.
+  # A new member gets the organization's settings of that moment.
   depends_on = [aws_guardduty_organization_configuration.this, aws_guardduty_organization_configuration_feature.this]
 
   detector_id = local.detector_id
@@ -174,8 +176,8 @@ resource "aws_guardduty_member" "this" {
   email       = each.value
 
   lifecycle {
-    # Members of an organization are not invited, yet GuardDuty shows them as if they were, and with the address that
-    # Organizations has: following either would disassociate or replace them.
+    # Members of an organization are not invited, but GuardDuty shows them as if they were, with the address that
+    # Organizations has. Following either value would disassociate or replace them.
     ignore_changes = [disable_email_notification, email, invitation_message, invite]
   }
 }

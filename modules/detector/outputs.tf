@@ -5,24 +5,27 @@ output "id" {
 }
 
 output "arn" {
-  description = "ARN of the detector. Of one that exists, built from arn_base; null without it."
+  description = "ARN of the detector. For an existing detector it is built from arn_base (null without it)."
   value = var.create ? one(aws_guardduty_detector.this[*].arn) : (
     var.id == null || var.arn_base == null ? null : "arn:${var.arn_base.partition}:guardduty:${var.arn_base.region}:${var.arn_base.account_id}:detector/${var.id}"
   )
 }
 
 output "features" {
-  description = "What is managed in this account: \"FEATURE\" and \"FEATURE/CONFIGURATION\" => ENABLED or DISABLED."
+  description = "Maps \"FEATURE\" and \"FEATURE/CONFIGURATION\" to ENABLED or DISABLED, for what is managed in this account."
   value       = tomap(local.features)
 }
 
 output "organization_features" {
-  description = "What members get: \"FEATURE\" and \"FEATURE/CONFIGURATION\" => ALL, NEW or NONE, which turns nothing off where it is on (empty where the organization is not managed)."
+  description = <<-EOT
+    Maps "FEATURE" and "FEATURE/CONFIGURATION" to ALL, NEW or NONE, for the members. NONE switches nothing off where
+    it is on. Empty if the organization is not managed.
+  EOT
   value       = tomap(local.organization_flat)
 }
 
 output "member_features" {
-  description = "Exceptions: account id => \"FEATURE\" and \"FEATURE/CONFIGURATION\" => ENABLED or DISABLED."
+  description = "Maps an account id, and then \"FEATURE\" and \"FEATURE/CONFIGURATION\", to ENABLED or DISABLED: the exceptions."
   value = tomap({
     for account, parts in {
       for one in values(local.member_features) : one.account_id => merge(

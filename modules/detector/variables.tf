@@ -1,14 +1,18 @@
-# Rules that need the defaults merged in, or the account's id, are preconditions of what they are about.
+# Rules that need the merged defaults or the account's id are preconditions of the resources that they concern.
 
 variable "create" {
-  description = "Create the detector. When false, id names the one that exists (or nothing is managed)."
+  description = "Creates the detector. If false, id names an existing one (or nothing is managed)."
   type        = bool
   default     = true
   nullable    = false
 }
 
 variable "id" {
-  description = "Id of an existing detector, when create is false; known when planning (a literal or a data source). Its protection plans are managed like those of one created here: the defaults of features apply, and the plan shows each of them."
+  description = <<-EOT
+    Id of an existing detector, if create is false. It must be known in the plan (a literal or a data source). Its
+    protection plans are managed like those of a detector that is created here: the defaults of features apply, and
+    the plan shows each of them.
+  EOT
   type        = string
   default     = null
 
@@ -19,7 +23,11 @@ variable "id" {
 }
 
 variable "finding_publishing_frequency" {
-  description = "How often GuardDuty sends updates of existing findings: FIFTEEN_MINUTES (null), ONE_HOUR or SIX_HOURS; members have their administrator's. Of a detector created here alone: one that exists keeps its own, SIX_HOURS where AWS made it."
+  description = <<-EOT
+    How often GuardDuty sends updates of existing findings: FIFTEEN_MINUTES (null), ONE_HOUR or SIX_HOURS. Members
+    have their administrator's frequency. It applies only to a detector that is created here. An existing detector
+    keeps its own, which is SIX_HOURS if AWS created it.
+  EOT
   type        = string
   default     = null
 
@@ -34,7 +42,16 @@ variable "finding_publishing_frequency" {
 }
 
 variable "features" {
-  description = "\"FEATURE\" or \"FEATURE/CONFIGURATION\" => ENABLED, DISABLED or UNMANAGED (left alone; for what a Region or partition does not have). Merged over the defaults: all protection plans ENABLED (S3_DATA_EVENTS, EKS_AUDIT_LOGS, EBS_MALWARE_PROTECTION, RDS_LOGIN_EVENTS, LAMBDA_NETWORK_LOGS, RUNTIME_MONITORING), their agent management DISABLED (RUNTIME_MONITORING/EKS_ADDON_MANAGEMENT, /EC2_AGENT_MANAGEMENT, /ECS_FARGATE_AGENT_MANAGEMENT: it installs software and endpoints), EKS_RUNTIME_MONITORING UNMANAGED. Names newer than this module are taken when the provider knows them. Leaving a name out does not turn it off: say DISABLED."
+  description = <<-EOT
+    Maps "FEATURE" or "FEATURE/CONFIGURATION" to ENABLED, DISABLED or UNMANAGED (left alone, for what a Region or
+    partition does not have). Leaving a name out does not switch it off, so say DISABLED. Names that are newer than
+    this module are accepted if the provider knows them. The map is merged over these defaults:
+    - ENABLED: all protection plans (S3_DATA_EVENTS, EKS_AUDIT_LOGS, EBS_MALWARE_PROTECTION, RDS_LOGIN_EVENTS,
+      LAMBDA_NETWORK_LOGS, RUNTIME_MONITORING).
+    - DISABLED: agent management, because it installs software and endpoints
+      (RUNTIME_MONITORING/EKS_ADDON_MANAGEMENT, /EC2_AGENT_MANAGEMENT, /ECS_FARGATE_AGENT_MANAGEMENT).
+    - UNMANAGED: EKS_RUNTIME_MONITORING.
+  EOT
   type        = map(string)
   default     = {}
   nullable    = false
@@ -70,7 +87,27 @@ variable "features" {
 }
 
 variable "organization" {
-  description = "Only in the delegated administrator's account (modules/delegated-admin registers it). manage: configure the organization. auto_enable_members: who gets GuardDuty, ALL (also those who left it), NEW (who joins from now on) or NONE. features: like the detector's, => ALL, NEW, NONE or UNMANAGED; by default ALL where the detector's is ENABLED, NONE where it is DISABLED. NONE is \"not for new accounts\": an account that has the plan keeps it, and pays, until member_features says DISABLED for it. members: account id => e-mail, for accounts to be members beside auto_enable_members = NEW or NONE; ALL makes everybody one, within a day (newer providers fail on a member that ALL made first: import it to aws_guardduty_member.this[\"<account>\"], its id is <detector>:<account>). Before taking an account out: nothing ALL any more, neither auto_enable_members nor a feature, then aws guardduty disassociate-members and delete-members (docs/off-boarding.md); removing it here alone lets nobody go. member_features: account id => the same keys => ENABLED or DISABLED, exceptions of single accounts, which must be members; what is named there must not be ALL. administrator_account_id: the account that is the delegated administrator: refused anywhere else; given modules/delegated-admin's output, the organization's configuration (and nothing else) waits for the registration."
+  description = <<-EOT
+    GuardDuty of the organization. Use it only in the delegated administrator's account (modules/delegated-admin
+    registers it).
+    - manage configures the organization.
+    - auto_enable_members says who gets GuardDuty: ALL (also accounts that left it), NEW (accounts that join from
+      now on) or NONE.
+    - features has the keys of the detector's features and the values ALL, NEW, NONE or UNMANAGED. The default is
+      ALL where the detector's is ENABLED, and NONE where it is DISABLED. NONE means "not for new accounts": an
+      account that has the plan keeps it and pays for it, until member_features says DISABLED.
+    - members maps account ids to e-mail addresses, for accounts that are to be members beside auto_enable_members =
+      NEW or NONE. ALL makes every account a member within a day; newer providers then fail on a member that ALL
+      created first (import it to aws_guardduty_member.this["<account>"], its id is <detector>:<account>). Removing
+      an entry does not disassociate the member. Before you remove one, nothing may be ALL any more, neither
+      auto_enable_members nor a feature; then run aws guardduty disassociate-members and delete-members
+      (docs/off-boarding.md).
+    - member_features maps an account id to the same keys and ENABLED or DISABLED, as exceptions of single accounts,
+      which must be members. A feature that is named there must not be ALL.
+    - administrator_account_id is the account that is the delegated administrator; any other account is refused. If
+      you pass the output of modules/delegated-admin, the organization's configuration (and nothing else) waits for
+      the registration.
+  EOT
   type = object({
     manage                   = optional(bool, false)
     auto_enable_members      = optional(string, "ALL")
@@ -139,7 +176,10 @@ variable "organization" {
 }
 
 variable "arn_base" {
-  description = "partition, region and account_id of the detector, from something that has them in its ARN: what the ARN of a detector that is not created here is built from (null without it)."
+  description = <<-EOT
+    partition, region and account_id of the detector, from something that has them in its ARN. The ARN of a detector
+    that is not created here is built from them (null without it).
+  EOT
   type = object({
     partition  = string
     region     = string

@@ -1,7 +1,8 @@
-# No resources: the one source of what the response listens to, for the home Region's rules and for the forwarders' alike.
+# This module has no resources. It is the only source of the event patterns, for the rules of the aggregation Region
+# and for the forwarders.
 
 locals {
-  # The two answers rest on archived: GuardDuty sends it as a boolean or a string, or leaves it out.
+  # Both state machines depend on archived. GuardDuty sends it as a boolean or as a string, or leaves it out.
   unarchived = { archived = [false, "false", { exists = false }] }
 
   findings = jsonencode({
@@ -10,18 +11,19 @@ locals {
     detail      = { service = local.unarchived }
   })
 
-  # What can undo a containment belongs to its playbook: source => event names.
+  # Each playbook says which calls can undo its containment: source => event names.
   undoing = [for name in var.playbooks : jsondecode(file("${path.module}/../../playbooks/${name}/undoing-calls.json"))]
 
-  # Roles that every account has in which these playbooks act, so that nobody can take the name; what else the response may have
-  # (restorer, remediator, terminator) is off by default, and calls seldom.
+  # Roles that exist in every account in which these playbooks change resources, so that nobody else can take the
+  # name. The other roles (restorer, remediator, terminator) are off by default, and call rarely.
   own_roles = flatten([for name in var.playbooks : [
     for kind in ["responder", "collector"] : "${var.name_prefix}-${kind}-${replace(name, "_", "-")}"
     if fileexists("${path.module}/../../playbooks/${name}/${kind}-policy.json")
   ]])
 
-  # One pattern for all: a source never has another's event names. The response's own roles are left out by name, exactly: the
-  # issuer's name is absent for users and root, whose calls count. The watchdog filters again, by ARN, all that there are.
+  # One pattern serves all sources, because no source has another's event names. The response's own roles are excluded
+  # by their exact names. The issuer's name is absent for users and root, whose calls count. The reconciler filters
+  # again, by the ARNs of all roles.
   changes = length(var.playbooks) == 0 ? null : jsonencode({
     source      = sort(distinct(flatten([for calls in local.undoing : keys(calls)])))
     detail-type = ["AWS API Call via CloudTrail"]

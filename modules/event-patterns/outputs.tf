@@ -4,7 +4,7 @@ output "findings" {
 }
 
 output "changes" {
-  description = "Event pattern of API calls that can undo a containment, as JSON; null without playbooks."
+  description = "Event pattern of API calls that can undo a containment, as JSON (null without playbooks)."
   value       = local.changes
 
   precondition {

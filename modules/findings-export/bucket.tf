@@ -10,8 +10,8 @@ resource "aws_s3_bucket" "this" {
   object_lock_enabled = var.object_lock != null
   tags                = var.tags
 
-  # A destroy that this bucket stops (findings are in it) must stop before their key: nothing else here depends on the key as
-  # long as the bucket stands.
+  # If a destroy stops at this bucket because it contains findings, it must stop before their key. Nothing else here
+  # depends on the key as long as the bucket exists.
   depends_on = [aws_kms_key.this]
 }
 
@@ -77,7 +77,7 @@ resource "aws_s3_bucket_object_lock_configuration" "this" {
     }
   }
 
-  # The placeholder of the prefix must not be locked: it goes when the module goes.
+  # The placeholder of the prefix must not be locked, because it is deleted with the module.
   depends_on = [aws_s3_bucket_versioning.this, aws_s3_object.prefix]
 }
 
@@ -89,7 +89,7 @@ resource "aws_s3_bucket_lifecycle_configuration" "this" {
     id     = "expire"
     status = "Enabled"
 
-    # Findings, not the placeholder of the prefix.
+    # This is for findings, not for the placeholder of the prefix.
     filter {
       prefix = local.prefix == "" ? "AWSLogs/" : "${local.prefix}/AWSLogs/"
     }

@@ -1,5 +1,6 @@
-# Findings of the detector (an administrator's: of all its members in this Region) as files in S3, under a key of one's own.
-# Policies as in the GuardDuty User Guide, "Exporting generated GuardDuty findings to Amazon S3 buckets": only this detector.
+# Findings of the detector (an administrator's: of all its members in this Region) as files in S3, with a key of their
+# own. Policies are as in the GuardDuty User Guide, "Exporting generated GuardDuty findings to Amazon S3 buckets", and
+# allow only this detector.
 
 locals {
   # arn:<partition>:guardduty:<region>:<account>:detector/<id>
@@ -10,13 +11,13 @@ locals {
   region_word = replace(title(replace(local.region, "-", " ")), " ", "") # EuCentral1: a Sid takes letters and digits
 
   bucket_name = var.create_bucket ? "${var.name_prefix}-findings-${local.account_id}-${local.region}" : split(":::", var.bucket_arn)[1]
-  # By name, so that the policy can be read in the plan.
+  # The name is computed, so that the policy can be read in the plan.
   bucket_arn  = var.create_bucket ? "arn:${local.partition}:s3:::${local.bucket_name}" : var.bucket_arn
   kms_key_arn = var.create_key ? one(aws_kms_key.this[*].arn) : var.kms_key_arn
   prefix      = var.prefix == null ? "" : trim(var.prefix, "/")
 
-  # Regions that every account has; GuardDuty of a Region that must be switched on comes under that Region's endpoint. AWS makes
-  # no Region without opt-in any more: the list does not grow.
+  # Regions that every account has. In an opt-in Region, GuardDuty's service principal has the Region in its name.
+  # Every new Region of AWS is opt-in, so this list does not grow.
   regions_of_every_account = [
     "ap-northeast-1", "ap-northeast-2", "ap-northeast-3", "ap-south-1", "ap-southeast-1", "ap-southeast-2", "ca-central-1", "eu-central-1",
     "eu-north-1", "eu-west-1", "eu-west-2", "eu-west-3", "sa-east-1", "us-east-1", "us-east-2", "us-west-1", "us-west-2",
@@ -109,7 +110,7 @@ resource "aws_kms_alias" "this" {
   target_key_id = aws_kms_key.this[0].key_id
 }
 
-# GuardDuty tries the destination when it is made, and a prefix must be there by then.
+# GuardDuty tests the destination when it is created, and a prefix must exist by then.
 resource "aws_s3_object" "prefix" {
   count = var.create_bucket && var.prefix != null ? 1 : 0
 

@@ -1,11 +1,11 @@
 variable "name_prefix" {
-  description = "Prefix of the names of bucket and key alias."
+  description = "Prefix of the names of the bucket and the key alias."
   type        = string
   nullable    = false
 }
 
 variable "detector_arn" {
-  description = "ARN of the detector whose findings are exported. Its account and Region are those of bucket and key, and the only source the policies allow."
+  description = "ARN of the detector whose findings are exported. Bucket and key are in its account and Region, and it is the only source that the policies allow."
   type        = string
   nullable    = false
 
@@ -16,14 +16,14 @@ variable "detector_arn" {
 }
 
 variable "create_bucket" {
-  description = "Create the bucket. When false, bucket_arn names one whose policy holds what output bucket_policy_statements says."
+  description = "Creates the bucket. If false, bucket_arn names a bucket whose policy contains the statements of the output bucket_policy_statements."
   type        = bool
   default     = true
   nullable    = false
 }
 
 variable "bucket_arn" {
-  description = "ARN of an existing bucket, when create_bucket is false. It may lie in another account."
+  description = "ARN of an existing bucket, if create_bucket is false. It may be in another account."
   type        = string
   default     = null
 
@@ -34,14 +34,14 @@ variable "bucket_arn" {
 }
 
 variable "create_key" {
-  description = "Create the KMS key. When false, kms_key_arn names one, in the bucket's Region, whose policy holds what output key_policy_statement says."
+  description = "Creates the KMS key. If false, kms_key_arn names a key in the bucket's Region whose policy contains the statement of the output key_policy_statement."
   type        = bool
   default     = true
   nullable    = false
 }
 
 variable "kms_key_arn" {
-  description = "ARN of an existing KMS key, when create_key is false."
+  description = "ARN of an existing KMS key, if create_key is false."
   type        = string
   default     = null
 
@@ -52,7 +52,10 @@ variable "kms_key_arn" {
 }
 
 variable "prefix" {
-  description = "Path in the bucket above AWSLogs/<account>/GuardDuty/<region>/; null for none. In a bucket brought along it must exist: GuardDuty refuses a prefix that no object has."
+  description = <<-EOT
+    Path in the bucket above AWSLogs/<account>/GuardDuty/<region>/ (null for none). It must exist in your own bucket:
+    GuardDuty refuses a prefix without any object.
+  EOT
   type        = string
   default     = null
 
@@ -63,24 +66,28 @@ variable "prefix" {
 }
 
 variable "expire_after_days" {
-  description = "Delete exported findings after so many days; null keeps them."
+  description = "Deletes exported findings after so many days. With null, they are kept."
   type        = number
   default     = null
 
   validation {
     condition     = var.expire_after_days == null ? true : var.expire_after_days >= 1 && floor(var.expire_after_days) == var.expire_after_days && var.create_bucket
-    error_message = "expire_after_days must be a whole number of days, 1 or more, for a bucket created here; a bucket brought along has its own lifecycle."
+    error_message = "expire_after_days must be a whole number of days, 1 or more, for a bucket created here; your own bucket has a lifecycle of its own."
   }
 }
 
 variable "object_lock" {
-  description = "Default retention of exported findings: { mode = GOVERNANCE or COMPLIANCE, days }; null for none. Only when the bucket is created; in COMPLIANCE nobody, not even the account's root user, deletes a finding before its time."
+  description = <<-EOT
+    Default retention of exported findings: { mode = GOVERNANCE or COMPLIANCE, days }, or null for none. It needs a
+    bucket that is created here. In mode COMPLIANCE, nobody can delete a finding before its time, not even the
+    account's root user.
+  EOT
   type        = object({ mode = string, days = number })
   default     = null
 
   validation {
     condition     = var.object_lock == null ? true : contains(["GOVERNANCE", "COMPLIANCE"], var.object_lock.mode) && var.object_lock.days >= 1 && floor(var.object_lock.days) == var.object_lock.days && var.create_bucket
-    error_message = "object_lock needs mode GOVERNANCE or COMPLIANCE and a whole number of days, 1 or more, for a bucket created here (a bucket brought along has its own)."
+    error_message = "object_lock needs mode GOVERNANCE or COMPLIANCE and a whole number of days, 1 or more, for a bucket created here (your own bucket has its own)."
   }
   validation {
     condition     = var.object_lock == null || var.expire_after_days == null ? true : var.expire_after_days >= var.object_lock.days
@@ -89,14 +96,14 @@ variable "object_lock" {
 }
 
 variable "force_destroy" {
-  description = "Let a destroy delete the bucket with all findings in it."
+  description = "Lets a destroy delete the bucket with all findings in it."
   type        = bool
   default     = false
   nullable    = false
 }
 
 variable "tags" {
-  description = "Tags of bucket and key."
+  description = "Tags of the bucket and the key."
   type        = map(string)
   default     = {}
   nullable    = false

@@ -1,6 +1,7 @@
-# Deployed in the forensics account, once: the key that evidence snapshots are re-encrypted with, and the role that copies them
-# here, so that nobody in the compromised account can delete them. Snapshots stay in the instance's Region, and so must a key:
-# every Region but this one gets a replica of it (modules/forensics-replica). The role serves all Regions, as IAM has none.
+# This module is deployed once, in the forensics account. It creates the key that encrypts copied snapshots, and the
+# role that copies them, so that nobody in the compromised account can delete them. Snapshots stay in the instance's
+# Region, and so must a key: every other Region gets a replica (modules/forensics-replica). The role serves all
+# Regions, because IAM has none.
 
 data "aws_partition" "current" {}
 
@@ -20,15 +21,17 @@ locals {
 
   of_organization = { for key, id in { "aws:PrincipalOrgID" = var.organization_id } : key => id if id != null }
 
-  # Copying a snapshot under a key needs these, always through EC2 (Amazon EBS User Guide, "Share the KMS key").
+  # Copying a snapshot with a key needs these permissions, always through EC2 (Amazon EBS User Guide, "Share the KMS
+  # key").
   key_use = [
     "kms:Decrypt", "kms:DescribeKey", "kms:GenerateDataKey", "kms:GenerateDataKeyWithoutPlaintext", "kms:ReEncryptFrom", "kms:ReEncryptTo",
   ]
 
-  # A collector role is a condition and not a principal: as principal its ARN turns into an id when saved, and the policy
-  # is refused while the role does not exist yet.
+  # A collector role is a condition and not a principal. As principal, its ARN would turn into an id when it is saved,
+  # and the policy would be refused while the role does not exist yet (docs/decisions/0021).
   member_principal = { AWS = length(var.member_account_ids) > 0 ? [for id in sort(var.member_account_ids) : "arn:${local.partition}:iam::${id}:root"] : ["*"] }
-  # ec2.*: the key's Region is in its ARN, which its own policy comes before; EC2 of another Region cannot use it anyway.
+  # The service is ec2.* because the key's Region is in its own ARN, and EC2 of another Region cannot use the key
+  # anyway.
   member_condition = merge(
     { ArnLike = { "aws:PrincipalArn" = local.member_roles } },
     { StringLike = { "kms:ViaService" = "ec2.*.${data.aws_partition.current.dns_suffix}" } },

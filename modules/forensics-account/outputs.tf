@@ -1,5 +1,5 @@
 output "forensics_account" {
-  description = "What evidence.forensics_account of the response takes: account, key and copying role."
+  description = "The value of evidence.forensics_account in the root module: account, key and copy role."
   value = {
     account_id     = local.account_id
     kms_key_arn    = aws_kms_key.evidence.arn
@@ -9,7 +9,7 @@ output "forensics_account" {
 }
 
 output "for_replicas" {
-  description = "What modules/forensics-replica in another Region of this account takes as primary."
+  description = "The value of primary in modules/forensics-replica, in another Region of this account."
   value = {
     kms_key_arn = aws_kms_key.evidence.arn
     key_policy  = local.key_policy
@@ -19,7 +19,7 @@ output "for_replicas" {
 }
 
 output "vault_role_arn" {
-  description = "Role that copies shared snapshots into this account."
+  description = "ARN of the role that copies shared snapshots into this account."
   value       = aws_iam_role.vault.arn
 }
 
@@ -29,11 +29,11 @@ output "key_policy" {
 }
 
 output "trust_policy" {
-  description = "Trust policy of the copying role, as JSON."
+  description = "Trust policy of the copy role, as JSON."
   value       = local.trust_policy
 }
 
 output "copy_policy" {
-  description = "What the copying role may do, as JSON."
+  description = "What the copy role may do, as JSON."
   value       = aws_iam_role_policy.vault.policy
 }

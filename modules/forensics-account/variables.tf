@@ -1,5 +1,5 @@
 variable "name_prefix" {
-  description = "Prefix of every name: the same as in the security account."
+  description = "Prefix of every name. It must be the same as in the security account."
   type        = string
   default     = "guardduty-response"
   nullable    = false
@@ -11,7 +11,7 @@ variable "name_prefix" {
 }
 
 variable "security_account_id" {
-  description = "The account the response runs in: its collector function may have snapshots copied here."
+  description = "The account in which the response runs. Its collector function may have snapshots copied here."
   type        = string
   nullable    = false
 
@@ -22,7 +22,7 @@ variable "security_account_id" {
 }
 
 variable "organization_id" {
-  description = "AWS Organizations id (o-…). When given, key and role serve principals of this organization only."
+  description = "AWS Organizations id (o-…). If set, the key and the role serve only principals of this organization."
   type        = string
   default     = null
 
@@ -33,7 +33,7 @@ variable "organization_id" {
 }
 
 variable "member_account_ids" {
-  description = "Accounts whose collector roles may encrypt with the key. Empty: every account of organization_id."
+  description = "Accounts whose collector roles may encrypt with the key. If empty, every account of organization_id."
   type        = set(string)
   default     = []
   nullable    = false
@@ -45,7 +45,11 @@ variable "member_account_ids" {
 }
 
 variable "multi_region" {
-  description = "Make a multi-Region key, which modules/forensics-replica brings to the other Regions. false: a key of this Region alone; snapshots of other Regions can then not be copied. Changing it makes another key and schedules the first, which the copies made so far need, for deletion: keep what a key was made with."
+  description = <<-EOT
+    Creates a multi-Region key, of which modules/forensics-replica makes replicas in other Regions. With false, the
+    key serves this Region only, and snapshots of other Regions cannot be copied. Do not change it later: Terraform
+    would create another key and schedule the first for deletion, although the existing copies need it.
+  EOT
   type        = bool
   default     = true
   nullable    = false
@@ -64,7 +68,7 @@ variable "playbooks" {
 }
 
 variable "iam" {
-  description = "Path and permissions boundary of the role. The path must be the same as in the security and member accounts."
+  description = "Path and permissions boundary of the role. The path must be the same as in the security account and the member accounts."
   type = object({
     path                 = optional(string, "/")
     permissions_boundary = optional(string)

@@ -1,4 +1,4 @@
-# Another Region of the forensics account: the same key as in the first, under the same policy. The response finds it by its id.
+# Another Region of the forensics account gets the same key with the same policy. The response finds it by its id.
 
 resource "aws_kms_replica_key" "evidence" {
   description             = "GuardDuty response: evidence snapshots of compromised instances, in this Region."

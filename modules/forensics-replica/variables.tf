@@ -1,5 +1,5 @@
 variable "primary" {
-  description = "Output for_replicas of modules/forensics-account in the first Region."
+  description = "The output for_replicas of modules/forensics-account in the first Region."
   type = object({
     kms_key_arn = string
     key_policy  = string
@@ -15,7 +15,7 @@ variable "primary" {
 }
 
 variable "tags" {
-  description = "More tags, beside those of the primary key."
+  description = "More tags, in addition to those of the primary key."
   type        = map(string)
   default     = {}
   nullable    = false

@@ -1,10 +1,11 @@
-# The document that Systems Manager runs on an instance. Documents are Regional: every Region with instances needs its own.
+# The document that Systems Manager runs on an instance. A document belongs to one Region, so every Region with
+# instances needs its own.
 
 locals {
   scripts = "${path.module}/../../playbooks/ec2_instance/forensics"
 
-  # The scripts are files that run as they stand; what is configured is assigned above them. Nothing needs quoting: commands
-  # are in base64, everything else is a number or validated to plain characters (variables.tf).
+  # The scripts are files that run without changes. What is configured is assigned above them. Nothing needs quoting:
+  # commands are in base64, and everything else is a number or validated as plain characters (variables.tf).
   linux_settings = [
     "#!/bin/sh",
     "GDR_PLAN_URL='{{ PlanUrl }}'",
@@ -23,7 +24,8 @@ locals {
     "$GdrMemorySha256 = '${try(var.memory.windows.sha256, "")}'",
   ]
 
-  # A tool in the evidence bucket is read by a presigned URL of the upload plan, never by the instance's own role.
+  # A tool in the evidence bucket is read through a presigned URL of the upload plan, never with the instance's own
+  # role.
   download = {
     for platform in ["linux", "windows"] :
     platform => try(startswith(var.memory[platform].location, "https://"), false) ? var.memory[platform].location : ""
@@ -36,8 +38,8 @@ locals {
       PlanUrl = {
         type        = "String"
         description = "Where the upload plan lies: a presigned URL, a secret."
-        # Plain URL characters only: nothing that could end the single quotes around it. The loopback address serves local
-        # emulators; on an instance it leads to the instance itself.
+        # Only plain URL characters are allowed, so nothing can end the single quotes around the URL. The loopback
+        # address is for local emulators. On an instance, it leads to the instance itself.
         allowedPattern = "^(https://[A-Za-z0-9.-]+|http://127\\.0\\.0\\.1:[0-9]{2,5})/[A-Za-z0-9._~%/-]+/plan\\.txt\\?[A-Za-z0-9%&=._~+/-]+$"
       }
     }

@@ -1,5 +1,5 @@
 output "document_arn" {
-  description = "ARN of the document; other accounts run it by this ARN."
+  description = "ARN of the document. Other accounts run it by this ARN."
   value       = aws_ssm_document.this.arn
 }
 
@@ -9,6 +9,6 @@ output "document_name" {
 }
 
 output "content" {
-  description = "What runs on instances, as JSON: for review."
+  description = "What runs on instances, as JSON, for a review."
   value       = local.content
 }

@@ -5,7 +5,7 @@ variable "name_prefix" {
 }
 
 variable "account_ids" {
-  description = "Accounts the document is shared with: those with instances, without the account it is created in. At most 1,000 (AWS)."
+  description = "Accounts that the document is shared with: those with instances, except the account in which it is created. At most 1,000 (AWS)."
   type        = list(string)
   default     = []
   nullable    = false
@@ -17,7 +17,7 @@ variable "account_ids" {
 }
 
 variable "packet_capture_seconds" {
-  description = "Seconds of packet capture (at most 20 MiB), beside everything else. 0: none."
+  description = "Seconds of packet capture (at most 20 MiB), in parallel to everything else. 0 means none."
   type        = number
   default     = 20
   nullable    = false
@@ -29,7 +29,10 @@ variable "packet_capture_seconds" {
 }
 
 variable "memory" {
-  description = "Memory acquisition tools (AVML for Linux, WinPmem for Windows): where each is downloaded from, https:// or s3://<evidence bucket>/tools/…, and its SHA-256, checked before it runs. null: no memory dump."
+  description = <<-EOT
+    Memory acquisition tools (AVML for Linux, WinPmem for Windows): the address of each, https:// or s3://<evidence
+    bucket>/tools/…, and its SHA-256, which is checked before it runs. null means no memory dump.
+  EOT
   type = object({
     linux   = optional(object({ location = string, sha256 = string }))
     windows = optional(object({ location = string, sha256 = string }))
@@ -49,7 +52,11 @@ variable "memory" {
 }
 
 variable "commands" {
-  description = "Commands of your own, run last, 60 s each: for Linux by bash (sh where there is none), for Windows by PowerShell. They run as root or SYSTEM on an instance under suspicion: let them read only, and put no secret into them (the document is readable in every account it is shared with)."
+  description = <<-EOT
+    Your own commands. They run last, 60 s each: on Linux with bash (sh if there is none), on Windows with PowerShell.
+    They run as root or SYSTEM on a suspicious instance, so let them only read. Put no secret into them, because the
+    document is readable in every account that it is shared with.
+  EOT
   type = object({
     linux   = optional(list(string), [])
     windows = optional(list(string), [])
@@ -59,7 +66,7 @@ variable "commands" {
 }
 
 variable "timeout" {
-  description = "Seconds the scripts may take at most; a collection's own plan may say less."
+  description = "Seconds that the scripts may take at most. The plan of a collection may say less."
   type        = number
   default     = 1800
   nullable    = false

@@ -1,4 +1,5 @@
-# A function that acts: one playbook, one job, one role of its own that may assume one kind of member role and nothing else.
+# A function that changes or collects: one playbook, one job, and a role of its own that may assume one kind of member
+# role and nothing else (docs/decisions/0001).
 
 locals {
   slug = replace(var.playbook, "_", "-")

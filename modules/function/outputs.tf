@@ -5,7 +5,7 @@ output "function_arn" {
 }
 
 output "function_role_arn" {
-  description = "ARN of the function's role: the only principal its member roles trust."
+  description = "ARN of the function's role, the only principal that its member roles trust."
   value       = aws_iam_role.this.arn
 }
 
@@ -15,11 +15,11 @@ output "function_role_policy" {
 }
 
 output "member_role" {
-  description = "Path and name of the role it assumes in the member accounts."
+  description = "Path and name of the role that it assumes in the member accounts."
   value       = local.member_role
 }
 
 output "environment" {
-  description = "The function's environment: the record, the roles it assumes, the topics it tells people on."
+  description = "The function's environment: the record, the roles that it assumes, the topics to which it publishes."
   value       = local.environment
 }

@@ -1,23 +1,23 @@
 variable "playbook" {
-  description = "Name of the playbook: a directory of playbooks/."
+  description = "Name of the playbook, which is a directory of playbooks/."
   type        = string
   nullable    = false
 }
 
 variable "job" {
-  description = "What the function is called after name_prefix: playbook, collect, remediate, restore or terminate."
+  description = "The part of the function's name after name_prefix: playbook, collect, remediate, restore or terminate."
   type        = string
   nullable    = false
 }
 
 variable "handler" {
-  description = "Module of guardduty_response.functions that holds the handler."
+  description = "Module of guardduty_response.functions that contains the handler."
   type        = string
   nullable    = false
 }
 
 variable "member_role" {
-  description = "The one kind of member role it may assume: responder, collector, restorer or terminator."
+  description = "The only kind of member role that the function may assume: responder, collector, remediator, restorer or terminator."
   type        = string
   nullable    = false
 }
@@ -41,7 +41,7 @@ variable "evidence_actions" {
 }
 
 variable "more_statements" {
-  description = "IAM statements beyond what every such function may."
+  description = "IAM statements in addition to those of every such function."
   type        = any
   default     = []
   nullable    = false
@@ -90,7 +90,7 @@ variable "alarm_topic_arn" {
 }
 
 variable "topic_arns" {
-  description = "Topics the function may tell people on, or null when it tells nobody."
+  description = "Topics to which the function may publish, or null if it notifies nobody."
   type        = object({ notifications = string, escalations = string })
   default     = null
 }
@@ -103,7 +103,7 @@ variable "topic_keys" {
 }
 
 variable "organization_id" {
-  description = "AWS Organizations id the member roles must belong to, or null."
+  description = "AWS Organizations id to which the member roles must belong, or null."
   type        = string
   default     = null
 }
@@ -121,7 +121,7 @@ variable "iam" {
 }
 
 variable "functions" {
-  description = "Architecture, memory (MB) and, when its subnet_ids are not empty, the VPC of the function."
+  description = "Architecture, memory (MB) and, if its subnet_ids are not empty, the VPC of the function."
   type = object({
     architecture = string
     memory_size  = number
@@ -131,7 +131,7 @@ variable "functions" {
 }
 
 variable "log_retention_days" {
-  description = "Days the function's log is kept."
+  description = "Days for which the function's log is kept."
   type        = number
   nullable    = false
 }

@@ -18,8 +18,8 @@ resource "aws_s3_bucket" "evidence" {
   tags                = var.tags
 
   lifecycle {
-    # Also what makes the bucket depend on its key: a destroy that the bucket stops (evidence is in it) must stop before the key
-    # that the evidence cannot be read without.
+    # This also makes the bucket depend on its key. If a destroy stops at the bucket because it contains evidence, it
+    # must stop before the key, without which nobody can read the evidence.
     precondition {
       condition     = split(":", var.kms_key_arn)[3] == local.region
       error_message = "The evidence bucket is made in ${local.region}, and kms.key_arn is a key of ${split(":", var.kms_key_arn)[3]}: S3 encrypts with keys of the bucket's Region alone. Give a key of ${local.region}."

@@ -1,5 +1,6 @@
-# Two functions. incident: the machines' bookkeeper (record, notices, verdicts), never acts on a resource.
-# watchdog: notices executions that died, incidents that stand still, and events that were not delivered.
+# Two functions. The function "incident" keeps the record, notifies people and settles verdicts; it never changes a
+# resource. The function "watchdog" is the reconciler: it notices failed executions, incidents without progress, and
+# events that were not delivered.
 
 locals {
   watchdog_timeout_seconds = 120
@@ -19,7 +20,7 @@ locals {
     watchdog = "GuardDuty response: nothing ends in silence."
   }
 
-  # What both may do. Neither may assume a role or invoke a function.
+  # The permissions of both functions. Neither may assume a role or invoke a function.
   shared_statements = {
     for name in keys(local.function_names) : name => concat(
       [

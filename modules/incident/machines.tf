@@ -1,5 +1,6 @@
-# incident: opens, decides, acts through playbook functions, verifies. notice: records and tells; it has no path to act,
-# and its role may invoke nothing that could.
+# The state machine "incident" opens, decides, changes resources through the playbooks' functions, and verifies. The
+# state machine "notice" records and notifies. It has no path that changes a resource, and its role may invoke no
+# function that could (docs/decisions/0012).
 
 locals {
   machine_functions = {
@@ -103,7 +104,7 @@ resource "aws_sfn_state_machine" "this" {
   definition = local.machine_definitions[each.key]
   tags       = var.tags
 
-  # Without execution data: findings name people and addresses, and stay in the bucket and the table.
+  # The log has no execution data, because findings name people and addresses. They stay in the bucket and the table.
   logging_configuration {
     level                  = "ALL"
     include_execution_data = false

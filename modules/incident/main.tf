@@ -1,12 +1,12 @@
-# The incident record (table), and names shared by the files of this module:
-# bucket.tf evidence · queues.tf what could not be delivered · functions.tf · machines.tf · rules.tf · alarms.tf
+# The incident record (table), and names that the files of this module share: bucket.tf (evidence), queues.tf (events
+# that could not be delivered), functions.tf, machines.tf, rules.tf, alarms.tf.
 
 locals {
-  # The Region comes out of an ARN this module owns; the rule is chosen because it depends on nothing.
+  # The Region is read from an ARN that this module owns. This rule is used because it depends on nothing.
   region = split(":", aws_cloudwatch_event_rule.notice.arn)[3]
 
   queue_arn_base = "arn:${var.partition}:sqs:${local.region}:${var.account_id}"
-  # By name, not by reference: the machines need the functions first.
+  # These are names and not references, because the state machines need the functions first.
   machine_arns = {
     for name in ["incident", "notice"] :
     name => "arn:${var.partition}:states:${local.region}:${var.account_id}:stateMachine:${var.name_prefix}-${name}"
@@ -47,8 +47,8 @@ resource "aws_dynamodb_table" "incidents" {
     type = "S"
   }
 
-  # Sparse: incidents in progress carry 1 and those whose containment stands carry held, so the sweeper and the watch read
-  # those and nothing else.
+  # This index is sparse: incidents in progress have the value 1, and monitored incidents have the value held. The
+  # reconciler and monitoring therefore read only those.
   global_secondary_index {
     name            = "open"
     hash_key        = "open"

@@ -4,12 +4,12 @@ output "region" {
 }
 
 output "incident_state_machine_arn" {
-  description = "ARN of the machine that answers the acting finding types."
+  description = "ARN of the state machine that answers the acting finding types."
   value       = aws_sfn_state_machine.this["incident"].arn
 }
 
 output "notice_state_machine_arn" {
-  description = "ARN of the machine that tells people of all other findings."
+  description = "ARN of the state machine that notifies people of all other findings."
   value       = aws_sfn_state_machine.this["notice"].arn
 }
 
@@ -35,7 +35,7 @@ output "bucket_arn" {
 }
 
 output "queues" {
-  description = "undelivered and dead_letters => { url, arn }."
+  description = "Maps undelivered and dead_letters to { url, arn }."
   value = {
     undelivered  = { url = aws_sqs_queue.undelivered.url, arn = aws_sqs_queue.undelivered.arn }
     dead_letters = { url = aws_sqs_queue.dead_letters.url, arn = aws_sqs_queue.dead_letters.arn }
@@ -43,12 +43,12 @@ output "queues" {
 }
 
 output "function_arns" {
-  description = "incident and watchdog => ARN."
+  description = "Maps incident and watchdog to the ARN of the function."
   value       = { for name, function in aws_lambda_function.this : name => function.arn }
 }
 
 output "role_arns" {
-  description = "incident, watchdog, incident_machine, notice_machine and events => ARN."
+  description = "Maps incident, watchdog, incident_machine, notice_machine and events to the ARN of the role."
   value = merge(
     { for name, role in aws_iam_role.function : name => role.arn },
     { for name, role in aws_iam_role.machine : "${name}_machine" => role.arn },
@@ -57,12 +57,12 @@ output "role_arns" {
 }
 
 output "function_environment" {
-  description = "Environment shared by every function, playbooks included."
+  description = "Environment of every function, also of the playbooks' functions."
   value       = local.function_environment
 }
 
 output "policies" {
-  description = "What each function and machine may do, as JSON."
+  description = "What each function and state machine may do, as JSON."
   value = merge(
     local.function_policies,
     { for name, policy in local.machine_policies : "${name}_machine" => policy },
@@ -70,12 +70,12 @@ output "policies" {
 }
 
 output "machine_definitions" {
-  description = "incident and notice => definition, as JSON."
+  description = "Maps incident and notice to the definition of the state machine, as JSON."
   value       = local.machine_definitions
 }
 
 output "event_patterns" {
-  description = "findings, changes => what the rules here listen to, as JSON; without playbooks there are no changes."
+  description = "Maps findings and changes to the event pattern of the rule, as JSON. Without playbooks there is no pattern for changes."
   value = merge(
     { findings = aws_cloudwatch_event_rule.notice.event_pattern },
     { for name in ["changes"] : name => aws_cloudwatch_event_rule.changes[0].event_pattern if local.watching && var.watch.cloudtrail },

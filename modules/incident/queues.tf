@@ -1,5 +1,6 @@
-# undelivered: events EventBridge could not hand to a target within a day; the watchdog reads it.
-# dead-letters: what the watchdog could not handle either, and events its asynchronous invocations lost; people read it.
+# undelivered: events that EventBridge could not hand to a target within a day. The reconciler (watchdog) reads it.
+# dead-letters: events that the reconciler could not handle either, and events that its asynchronous invocations lost.
+# People read it.
 
 resource "aws_sqs_queue" "dead_letters" {
   name                      = "${var.name_prefix}-dead-letters"
@@ -60,7 +61,7 @@ resource "aws_sqs_queue" "undelivered" {
   })
 }
 
-# Apart from the queue, so that the provider waits for both queues at the same time.
+# This is apart from the queue, so that the provider waits for both queues at the same time.
 resource "aws_sqs_queue_redrive_policy" "undelivered" {
   queue_url = aws_sqs_queue.undelivered.id
   redrive_policy = jsonencode({

@@ -1,4 +1,5 @@
-# What starts what. act and notice see the same findings; the policy inside the machines makes exactly one of them answer.
+# What starts what. The rules act and notice see the same findings. The policy inside the state machines lets exactly
+# one of them answer (docs/decisions/0012).
 
 module "patterns" {
   source = "../event-patterns"
@@ -104,7 +105,7 @@ resource "aws_cloudwatch_event_target" "this" {
   role_arn  = each.value.role_arn
   input     = each.key == "sweeper" ? jsonencode({ source = "guardduty-response.sweeper" }) : null
 
-  # The event's id names the checks it starts: a second delivery starts none.
+  # The id of the event names the rechecks that it starts, so a second delivery starts none.
   dynamic "input_transformer" {
     for_each = each.key == "watch" ? ["$.id"] : []
 

@@ -17,7 +17,7 @@ variable "partition" {
 }
 
 variable "config_json" {
-  description = "The config document, exactly as the functions read and hash it."
+  description = "The configuration document, exactly as the functions read and hash it."
   type        = string
   nullable    = false
 }
@@ -29,7 +29,7 @@ variable "act_pattern" {
 }
 
 variable "playbook_functions" {
-  description = "Playbook in use => phase (act, collect, finish, terminate) => ARN of the function that does it."
+  description = "Maps each playbook in use, and then a phase (act, collect, finish, terminate), to the ARN of its function."
   type        = map(map(string))
   nullable    = false
 }
@@ -41,13 +41,16 @@ variable "zips" {
 }
 
 variable "timeout_seconds" {
-  description = "After so long, an execution of the incident machine is timed out (and escalated)."
+  description = "Time after which an execution of the state machine \"incident\" times out (and is escalated)."
   type        = number
   nullable    = false
 }
 
 variable "watch" {
-  description = "How containment that stands is watched: read back every so many minutes, and, when cloudtrail, at once when an API call that can undo it is seen on this account's default event bus."
+  description = <<-EOT
+    How containment is monitored: every so many minutes and, with cloudtrail, at once when an API call that can undo
+    it appears on this account's default event bus.
+  EOT
   type = object({
     minutes    = optional(number, 15)
     cloudtrail = optional(bool, true)

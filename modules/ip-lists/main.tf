@@ -1,5 +1,5 @@
-# Lists of addresses that GuardDuty keeps still about (trusted) or raises findings for (threat). A list is a file in S3: one
-# that exists, or one written here from addresses.
+# Lists of addresses about which GuardDuty raises no findings (trusted) or raises findings (threat). A list is a file
+# in S3: an existing one, or one that is written here from addresses.
 
 locals {
   lists = merge(
@@ -9,7 +9,8 @@ locals {
   written     = { for key, list in local.lists : key => join("", [for address in list.addresses : "${address}\n"]) if list.addresses != null }
   bucket_name = "${var.name_prefix}-lists-${var.arn_base.account_id}-${var.arn_base.region}"
 
-  # GuardDuty reads a list when its location is set, and again when that changes: the hash of the content is in the key.
+  # GuardDuty reads a list when its location is set, and again when the location changes. Therefore the hash of the
+  # content is part of the key.
   locations = {
     for key, list in local.lists :
     key => list.addresses == null ? list.location : "s3://${aws_s3_object.list[key].bucket}/${aws_s3_object.list[key].key}"
@@ -60,7 +61,8 @@ resource "aws_s3_bucket_ownership_controls" "lists" {
   }
 }
 
-# GuardDuty reads with its service-linked role, which it gives the permission itself: nothing to allow here.
+# GuardDuty reads with its service-linked role and gives that role the permission itself, so nothing has to be allowed
+# here.
 resource "aws_s3_bucket_policy" "lists" {
   count = length(aws_s3_bucket.lists)
 
@@ -96,7 +98,7 @@ resource "aws_s3_object" "list" {
   ]
 
   lifecycle {
-    # The list that GuardDuty uses goes only when it has been told of the next one.
+    # The list that GuardDuty uses is deleted only after GuardDuty knows the next one.
     create_before_destroy = true
   }
 }

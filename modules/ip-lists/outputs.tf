@@ -1,9 +1,9 @@
 output "locations" {
-  description = "trusted/name and threat/name => where GuardDuty reads the list."
+  description = "Maps trusted/name and threat/name to the location from which GuardDuty reads the list."
   value       = local.locations
 }
 
 output "bucket_name" {
-  description = "Bucket of the lists written here; null when there are none."
+  description = "Bucket of the lists that are written here (null if there are none)."
   value       = one(aws_s3_bucket.lists[*].bucket)
 }

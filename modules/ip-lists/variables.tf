@@ -11,13 +11,21 @@ variable "arn_base" {
 }
 
 variable "detector_id" {
-  description = "Id of the detector. In an organization only the administrator's lists count; members get them."
+  description = "Id of the detector. In an organization, only the administrator's lists count, and members get them."
   type        = string
   nullable    = false
 }
 
 variable "trusted_ip_lists" {
-  description = "Name of the list => addresses GuardDuty is to trust. Warning: findings from VPC flow logs and CloudTrail about these addresses are not raised at all, in every account; an intruder who comes from one is not seen. At most 1 per Region; a list is addresses (IPv4 addresses and ranges; a private bucket and the file are made here, and a change is loaded by itself), or location (s3:// or https:// of a file in S3) and format (TXT, STIX, OTX_CSV, ALIEN_VAULT, PROOF_POINT, FIRE_EYE). A file at a location is read once: change the location when it changes."
+  description = <<-EOT
+    Maps the name of a list to addresses that GuardDuty trusts. At most one list in a Region.
+    Warning: GuardDuty raises no findings from VPC flow logs and CloudTrail about these addresses in any account, so
+    an intruder who comes from one of them is not seen.
+    A list has either addresses (IPv4 addresses and ranges; a private bucket and the file are created here, and a
+    change is loaded automatically), or location (s3:// or https:// of a file in S3) and format (TXT, STIX, OTX_CSV,
+    ALIEN_VAULT, PROOF_POINT, FIRE_EYE). A file at a location is read once, so change the location when the file
+    changes.
+  EOT
   type = map(object({
     addresses = optional(list(string))
     location  = optional(string)
@@ -57,7 +65,14 @@ variable "trusted_ip_lists" {
 }
 
 variable "threat_lists" {
-  description = "Name of the list => addresses whose traffic raises findings (…:MaliciousIPCaller.Custom and the like). At most 6 per Region; a list is addresses (IPv4 addresses and ranges; a private bucket and the file are made here, and a change is loaded by itself), or location (s3:// or https:// of a file in S3) and format (TXT, STIX, OTX_CSV, ALIEN_VAULT, PROOF_POINT, FIRE_EYE). A file at a location is read once: change the location when it changes."
+  description = <<-EOT
+    Maps the name of a list to addresses whose traffic raises findings (…:MaliciousIPCaller.Custom and similar). At
+    most six lists in a Region.
+    A list has either addresses (IPv4 addresses and ranges; a private bucket and the file are created here, and a
+    change is loaded automatically), or location (s3:// or https:// of a file in S3) and format (TXT, STIX, OTX_CSV,
+    ALIEN_VAULT, PROOF_POINT, FIRE_EYE). A file at a location is read once, so change the location when the file
+    changes.
+  EOT
   type = map(object({
     addresses = optional(list(string))
     location  = optional(string)

@@ -1,11 +1,12 @@
-# What a member account's roles are, without making any: responder-role makes them with Terraform, responder-stackset writes
-# them into a CloudFormation template. For each playbook one role a job (contain, collect; undo, remediate and terminate where
-# switched on), each assumed by that job's function in the security account alone.
+# Computes what the roles of a member account are, without creating any. responder-role creates them with Terraform,
+# and responder-stackset writes them into a CloudFormation template (docs/decisions/0017). Each playbook has one role
+# for each job (contain and collect; restore, eradicate and terminate if switched on). Only the function of that job
+# in the security account can assume it.
 
 locals {
   iam_arn = "arn:${var.partition}:iam::${var.account_id}"
 
-  # kind of member role => the function that may assume it, the playbooks it is made for, what it is for
+  # kind of member role => the function that may assume it, the playbooks for which it exists, its purpose
   kinds = {
     responder  = { function = "playbook", sid = "PlaybookFunction", playbooks = var.playbooks, may = "what the playbook may do in this account" }
     collector  = { function = "collect", sid = "CollectorFunction", playbooks = var.playbooks, may = "what collecting evidence may read in this account, and make" }
@@ -14,7 +15,8 @@ locals {
     terminator = { function = "terminate", sid = "TerminateFunction", playbooks = var.terminate, may = "terminating what was contained in this account" }
   }
 
-  # Roles of the Identity Center account; whatever playbooks act on that account's own resources.
+  # Roles of the Identity Center account. They exist beside the roles of playbooks that change that account's own
+  # resources.
   identity_center_kinds = {
     identity-center-responder = {
       function  = "playbook"
@@ -44,8 +46,8 @@ locals {
     key => "arn:${var.partition}:iam::${var.security_account_id}:role${var.iam.path}${var.name_prefix}-${role.function}-${replace(role.playbook, "_", "-")}"
   }
 
-  # The account is the principal and the role a condition: a role ARN as principal turns into an id when saved, and would
-  # trust nobody once the role is created again.
+  # The account is the principal, and the role is a condition. A role ARN as principal turns into an id when it is
+  # saved, and would trust nobody after the role is created again (docs/decisions/0021).
   trust_policies = {
     for key, arn in local.function_role_arns : key => jsonencode({
       Version = "2012-10-17"
@@ -62,7 +64,7 @@ locals {
     })
   }
 
-  # Compact: IAM counts a role's inline policies in characters.
+  # The JSON is compact, because IAM counts the characters of a role's inline policies.
   policies = {
     for key, role in local.keyed : key => jsonencode(jsondecode(templatefile("${path.module}/../../playbooks/${role.playbook}/${role.kind}-policy.json", {
       partition            = var.partition
@@ -78,8 +80,9 @@ locals {
     })))
   }
 
-  # What no role of the response may change: itself. In this account exactly the roles that there are, so that nobody keeps a
-  # role of theirs out of its reach by a name; in the security account, of whose roles this module knows nothing, the prefix.
+  # What no role of the response may change: the response itself. In this account, these are exactly the existing
+  # roles, so that nobody protects a role of their own by its name (docs/decisions/0020). In the security account,
+  # whose roles this module does not know, it is the prefix.
   own_role_arns = concat(
     [for role in values(local.keyed) : "${local.iam_arn}:role${var.iam.path}${var.name_prefix}-${role.suffix}"],
     [for name in local.quarantine_names : "${local.iam_arn}:role${var.iam.path}${name}"],
@@ -105,9 +108,9 @@ locals {
     "ssmmessages:OpenDataChannel",
   ]
 
-  # What an instance is left with: a role that may do nothing, whatever a resource policy elsewhere allows it. With forensics
-  # after containment also one that may do what the SSM agent calls and nothing else, for instances whose quarantine group
-  # lets them to the SSM endpoints alone.
+  # What an instance gets in place of its own role: a role that may do nothing, whatever a resource policy elsewhere
+  # allows it. For forensics after containment, there is also a role that may do what the SSM agent calls and nothing
+  # else, for instances whose quarantine group allows only the SSM endpoints.
   instance_roles = {
     quarantine = {
       name        = local.quarantine_name

@@ -1,5 +1,8 @@
 output "roles" {
-  description = "\"<kind>/<playbook>\" => kind, playbook, name, description, path, permissions_boundary, trust_policy (JSON), policy_name, policy (JSON) and max_session_duration of a role that a function of the security account assumes."
+  description = <<-EOT
+    Maps "<kind>/<playbook>" to kind, playbook, name, description, path, permissions_boundary, trust_policy (JSON),
+    policy_name, policy (JSON) and max_session_duration of a role that a function of the security account assumes.
+  EOT
   value = {
     for key, role in local.keyed : key => {
       kind                 = role.kind
@@ -22,7 +25,10 @@ output "roles" {
 }
 
 output "instance_roles" {
-  description = "quarantine and, with forensics, quarantine_ssm => the role of a quarantined instance, as in roles; its instance profile has the same name and path."
+  description = <<-EOT
+    Maps quarantine and, with forensics, quarantine_ssm to the role of a quarantined instance, in the form of roles.
+    Its instance profile has the same name and path.
+  EOT
   value = {
     for key, role in local.instance_roles : key => {
       name                 = role.name
@@ -41,11 +47,11 @@ output "instance_roles" {
 }
 
 output "kinds" {
-  description = "Kinds of roles, those of Identity Center where they are switched on: the keys of maps by kind."
+  description = "Kinds of roles, including those of Identity Center if they are switched on. They are the keys of maps by kind."
   value       = concat(keys(local.kinds), var.identity_center ? keys(local.identity_center_kinds) : [])
 }
 
 output "trusted_function_role_arns" {
-  description = "\"<kind>/<playbook>\" => the function role in the security account that may assume it."
+  description = "Maps \"<kind>/<playbook>\" to the function role in the security account that may assume the role."
   value       = local.function_role_arns
 }

@@ -1,5 +1,5 @@
 variable "account_id" {
-  description = "The member account, or what stands for it in a template (\"$${AWS::AccountId}\")."
+  description = "The member account, or its placeholder in a template (\"$${AWS::AccountId}\")."
   type        = string
   nullable    = false
 
@@ -10,7 +10,7 @@ variable "account_id" {
 }
 
 variable "partition" {
-  description = "The member account's partition, or what stands for it in a template (\"$${AWS::Partition}\")."
+  description = "The member account's partition, or its placeholder in a template (\"$${AWS::Partition}\")."
   type        = string
   nullable    = false
 

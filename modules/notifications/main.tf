@@ -14,7 +14,7 @@ resource "aws_sns_topic" "this" {
   kms_master_key_id = var.kms_key_arn
   tags              = var.tags
 
-  # Publishers in this account are governed by their own policies; alarms come from the CloudWatch service.
+  # Publishers of this account are governed by their own policies. Alarms come from the CloudWatch service.
   policy = jsonencode({
     Version = "2012-10-17"
     Statement = concat([

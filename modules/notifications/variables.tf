@@ -5,7 +5,7 @@ variable "name_prefix" {
 }
 
 variable "topics" {
-  description = "Topic name suffix => { create, arn of one brought along, e-mail addresses to subscribe }."
+  description = "Maps the suffix of a topic name to { create, ARN of your own topic, e-mail addresses to subscribe }."
   type = map(object({
     create          = bool
     arn             = optional(string)
@@ -27,7 +27,7 @@ variable "arn_base" {
 }
 
 variable "budget_alerts" {
-  description = "Let AWS Budgets of this account publish to the notifications topic."
+  description = "Lets AWS Budgets of this account publish to the notifications topic."
   type        = bool
   default     = false
   nullable    = false

@@ -1,7 +1,7 @@
-# Offered to the management account (or a delegated administrator of Organizations): a service control policy that keeps
-# everybody but the response, and the principals named, from lifting the quarantine of an IAM user or role.
-# It goes by the tag that containment sets, so nobody else may set or take that tag either. Service control policies do not
-# apply to the management account's own principals, nor to service-linked roles.
+# For the management account (or a delegated administrator of Organizations): a service control policy that keeps
+# everybody except the response, and the principals named, from lifting the quarantine of an IAM user or role. It
+# depends on the tag that containment sets, so nobody else may set or remove that tag either. Service control policies
+# do not apply to the management account's own principals, nor to service-linked roles.
 
 data "aws_partition" "current" {}
 

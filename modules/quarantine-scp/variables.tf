@@ -1,5 +1,5 @@
 variable "name_prefix" {
-  description = "Prefix of every name: the same as in the security account."
+  description = "Prefix of every name. It must be the same as in the security account."
   type        = string
   default     = "guardduty-response"
   nullable    = false
@@ -11,7 +11,7 @@ variable "name_prefix" {
 }
 
 variable "target_ids" {
-  description = "What the policy is attached to: ids of the root (r-…), of organizational units (ou-…) or of accounts. Empty: it is made and attached to nothing."
+  description = "Ids of the root (r-…), of organizational units (ou-…) or of accounts to which the policy is attached. If empty, it is created and attached to nothing."
   type        = set(string)
   default     = []
   nullable    = false
@@ -23,7 +23,7 @@ variable "target_ids" {
 }
 
 variable "exempt_principal_arns" {
-  description = "ARNs, with * where needed, of principals that may lift a quarantine all the same: break-glass roles, say."
+  description = "ARNs, with * where needed, of principals that may lift a quarantine all the same, such as break-glass roles."
   type        = list(string)
   default     = []
   nullable    = false

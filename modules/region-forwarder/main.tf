@@ -1,6 +1,7 @@
-# In a Region other than the response's: what it listens to, sent on to the event bus it listens on. In the security account:
-# findings and changes; in member accounts: changes alone (GuardDuty shows their findings in the security account too).
-# EventBridge sends an event on once: the bus in the home Region is the last stop, and its rules answer.
+# Forwards events from another Region or account to the event bus of the aggregation Region. In the security account
+# these are findings and changes, in member accounts only changes (GuardDuty shows their findings in the security
+# account too). EventBridge forwards an event only once, so the bus of the aggregation Region is the last stop, and
+# its rules answer.
 
 data "aws_partition" "current" {}
 
@@ -30,7 +31,7 @@ locals {
   }
   rule_arns = [for rule in aws_cloudwatch_event_rule.this : rule.arn]
 
-  # The Region comes out of an ARN this module owns.
+  # The Region is read from an ARN that this module owns.
   region     = split(":", values(aws_cloudwatch_event_rule.this)[0].arn)[3]
   queue_name = "${var.name_prefix}-undelivered"
   topic_name = "${var.name_prefix}-forwarder"
@@ -75,7 +76,7 @@ resource "aws_cloudwatch_event_target" "this" {
   }
 }
 
-# Its name has the Region in it: IAM is one for all Regions.
+# The name contains the Region, because IAM is shared by all Regions.
 resource "aws_iam_role" "this" {
   name                 = "${var.name_prefix}-forwarder-${local.region}"
   description          = "Sends what the GuardDuty response listens to on to its home Region."
@@ -112,7 +113,7 @@ resource "aws_iam_role_policy" "this" {
   })
 }
 
-# Events that could not be sent on within a day. Nobody but people reads it.
+# Events that could not be forwarded within a day. Only people read this queue.
 resource "aws_sqs_queue" "undelivered" {
   name                      = local.queue_name
   message_retention_seconds = 1209600

@@ -4,17 +4,17 @@ output "region" {
 }
 
 output "rule_arns" {
-  description = "findings, changes => ARN of the rule."
+  description = "Maps findings and changes to the ARN of the rule."
   value       = { for name, rule in aws_cloudwatch_event_rule.this : name => rule.arn }
 }
 
 output "event_patterns" {
-  description = "findings, changes => what is sent on, as JSON."
+  description = "Maps findings and changes to the pattern of what is forwarded, as JSON."
   value       = { for name, rule in local.rules : name => rule.pattern }
 }
 
 output "role_arn" {
-  description = "The role that sends events on."
+  description = "ARN of the role that forwards events."
   value       = aws_iam_role.this.arn
 }
 
@@ -24,7 +24,7 @@ output "role_name" {
 }
 
 output "undelivered_queue_url" {
-  description = "What could not be sent on within a day; people read it."
+  description = "URL of the queue of events that could not be forwarded within a day. People read it."
   value       = aws_sqs_queue.undelivered.url
 }
 
@@ -34,6 +34,6 @@ output "undelivered_queue_arn" {
 }
 
 output "alarm_topic_arn" {
-  description = "The topic made here for email_addresses; null without any."
+  description = "ARN of the topic that is created for email_addresses (null without any)."
   value       = one(aws_sns_topic.alarms[*].arn)
 }

@@ -1,5 +1,5 @@
 variable "name_prefix" {
-  description = "Prefix of every name: the same as in the security account."
+  description = "Prefix of every name. It must be the same as in the security account."
   type        = string
   default     = "guardduty-response"
   nullable    = false
@@ -11,18 +11,18 @@ variable "name_prefix" {
 }
 
 variable "event_bus_arn" {
-  description = "The default event bus of the response's home Region in the security account: output event_bus_arn of the root module."
+  description = "The default event bus of the aggregation Region in the security account: output event_bus_arn of the root module."
   type        = string
   nullable    = false
 
   validation {
     condition     = can(regex("^arn:[a-z-]+:events:[a-z0-9-]+:[0-9]{12}:event-bus/default$", var.event_bus_arn))
-    error_message = "event_bus_arn must be the ARN of a default event bus (arn:aws:events:<home Region>:<security account>:event-bus/default): the response's rules are on that bus."
+    error_message = "event_bus_arn must be the ARN of a default event bus (arn:aws:events:<aggregation Region>:<security account>:event-bus/default): the response's rules are on that bus."
   }
 }
 
 variable "events" {
-  description = "What is sent on: findings (security account only), and changes (API calls that can undo a containment). In member accounts: [\"changes\"]."
+  description = "What is forwarded: findings (security account only), and changes (API calls that can undo a containment). In member accounts: [\"changes\"]."
   type        = set(string)
   default     = ["findings", "changes"]
   nullable    = false
@@ -38,7 +38,10 @@ variable "events" {
 }
 
 variable "playbooks" {
-  description = "Playbooks whose containment is watched: those in use in the security account (and those of this member account's roles). What can undo them is in playbooks/<name>/undoing-calls.json."
+  description = <<-EOT
+    Playbooks whose containment is monitored: those in use in the security account (and those of this member account's
+    roles). playbooks/<name>/undoing-calls.json lists the calls that can undo it.
+  EOT
   type        = set(string)
   default     = ["ec2_instance", "iam_principal"]
   nullable    = false
@@ -50,7 +53,7 @@ variable "playbooks" {
 }
 
 variable "iam" {
-  description = "Path and permissions boundary of the role. The path must be that of the security account, whose bus lets in roles of that path only."
+  description = "Path and permissions boundary of the role. The path must be that of the security account, because its bus accepts only roles with that path."
   type = object({
     path                 = optional(string, "/")
     permissions_boundary = optional(string)
@@ -69,7 +72,10 @@ variable "iam" {
 }
 
 variable "alarm_topic_arns" {
-  description = "SNS topics of this account and Region that are told when something could not be sent on (an alarm's topic lies in the alarm's Region). Beside them: email_addresses."
+  description = <<-EOT
+    SNS topics of this account and Region that are notified when an event could not be forwarded (an alarm needs a
+    topic in its own Region), in addition to email_addresses.
+  EOT
   type        = list(string)
   default     = []
   nullable    = false
@@ -81,7 +87,7 @@ variable "alarm_topic_arns" {
 }
 
 variable "email_addresses" {
-  description = "Who is told by e-mail; with any, a topic is made here."
+  description = "Addresses that are notified by e-mail. If there are any, a topic is created here."
   type        = set(string)
   default     = []
   nullable    = false

@@ -1,6 +1,7 @@
-# All that another Region of the security account needs: GuardDuty itself, the way of its findings to the home Region, and the
-# document that collects from that Region's instances. IAM, the functions, the record and the evidence are the home Region's;
-# quarantine groups, snapshots and their keys are made where the instance is.
+# All that another Region of the security account needs: GuardDuty itself, the forwarder of its findings to the
+# aggregation Region, and the document that collects data from that Region's instances. IAM, the functions, the record
+# and the evidence are in the aggregation Region. Quarantine groups, snapshots and their keys are created where the
+# instance is.
 
 data "aws_partition" "current" {}
 
@@ -14,7 +15,8 @@ locals {
     account_id = data.aws_caller_identity.current.account_id
   }
 
-  # What is said for this Region goes before what home says; exceptions and e-mail addresses are not mixed.
+  # What is set for this Region overrides the aggregation Region's values. Exceptions and e-mail addresses are not
+  # merged.
   organization = {
     manage                   = coalesce(var.organization.manage, var.home.organization.manage)
     auto_enable_members      = coalesce(var.organization.auto_enable_members, var.home.organization.auto_enable_members)
@@ -24,7 +26,8 @@ locals {
     administrator_account_id = var.organization.administrator_account_id == null ? var.home.organization.administrator_account_id : var.organization.administrator_account_id
   }
 
-  # A bucket or key made here takes nothing from one that home brought along, and the other way round.
+  # A bucket or key that is created here takes no settings from one that the user brought for the aggregation Region,
+  # and the other way round.
   export_bucket = coalesce(var.findings_export.create_bucket, var.home.findings_export.create_bucket)
   export_key    = coalesce(var.findings_export.create_key, var.home.findings_export.create_key)
   export = {
@@ -43,7 +46,7 @@ module "detector" {
 
   create = var.detector.create
   id     = var.detector.id
-  # The home's frequency is for a detector that is made here: one that exists keeps its own.
+  # The aggregation Region's frequency is for a detector that is created here. An existing one keeps its own.
   finding_publishing_frequency = (
     var.detector.finding_publishing_frequency == null && var.detector.create ? var.home.detector.finding_publishing_frequency : var.detector.finding_publishing_frequency
   )
@@ -66,7 +69,8 @@ module "forwarder" {
   tags             = local.tags
 }
 
-# Said when it is set up and not when an instance is lost. No error: a Region without copies is a decision.
+# This warning comes when the Region is set up, and not when an instance is lost. It is no error, because a Region
+# without copies can be a decision.
 check "forensics_key" {
   assert {
     condition = var.home.forensics_key_arn == null ? true : (
@@ -76,7 +80,8 @@ check "forensics_key" {
   }
 }
 
-# Filters and lists are Regional as well: what is suppressed, trusted or known as a threat at home is so here.
+# Filters and lists belong to a Region as well. What is suppressed, trusted or a known threat in the aggregation
+# Region is so here.
 module "suppression_filters" {
   source = "../suppression-filters"
   count  = length(var.home.suppression_filters) > 0 ? 1 : 0
@@ -115,7 +120,7 @@ module "findings_export" {
   tags              = local.tags
 }
 
-# Documents are Regional: the collector names that of the finding's Region.
+# Documents belong to a Region. The collector uses the one of the finding's Region.
 module "forensics" {
   source = "../forensics"
   count  = var.home.forensics.when == "off" ? 0 : 1

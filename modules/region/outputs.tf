@@ -2,10 +2,11 @@ output "region" {
   description = "The Region this is deployed to."
   value       = module.forwarder.region
 
-  # Not a condition of the data source: that would be read only when everything at home is applied.
+  # This is not a condition of the data source, because that would be read only after everything in the aggregation
+  # Region is applied.
   precondition {
     condition     = data.aws_caller_identity.current.account_id == var.home.security_account_id
-    error_message = "The provider of modules/region is of account ${data.aws_caller_identity.current.account_id}, home of ${var.home.security_account_id}: give it the security account's provider of the other Region. In member accounts, modules/region-forwarder with events = [\"changes\"] is all there is to forward."
+    error_message = "The provider of modules/region is of account ${data.aws_caller_identity.current.account_id}, but home is of ${var.home.security_account_id}: give it the security account's provider of the other Region. In member accounts, modules/region-forwarder with events = [\"changes\"] forwards what is needed."
   }
 }
 
@@ -20,32 +21,36 @@ output "detector_arn" {
 }
 
 output "forwarder_role_arn" {
-  description = "The role that sends this Region's events on."
+  description = "ARN of the role that forwards this Region's events."
   value       = module.forwarder.role_arn
 }
 
 output "undelivered_queue_url" {
-  description = "What could not be sent on within a day; people read it."
+  description = "URL of the queue of events that could not be forwarded within a day. People read it."
   value       = module.forwarder.undelivered_queue_url
 }
 
 output "alarm_topic_arn" {
-  description = "The topic made here for email_addresses; null without any."
+  description = "ARN of the topic that is created for email_addresses (null without any)."
   value       = module.forwarder.alarm_topic_arn
 }
 
 output "forensics_document_arn" {
-  description = "The document that collects from this Region's instances; null while forensics is off."
+  description = "ARN of the document that collects data from this Region's instances (null if forensics is off)."
   value       = try(module.forensics[0].document_arn, null)
 }
 
 output "findings_export" {
-  description = "bucket_name, kms_key_arn, destination_id of this Region's export, and what the policies of a bucket and key brought along must hold for it (bucket_policy_statements, key_policy_statement, as JSON); null while nothing is exported."
+  description = <<-EOT
+    bucket_name, kms_key_arn and destination_id of this Region's export, and what the policies of your own bucket and
+    key must contain for it (bucket_policy_statements, key_policy_statement, as JSON). Null if nothing is exported.
+  EOT
   value       = one(module.findings_export[*])
 
-  # Home's bucket lies where home's key is made, and GuardDuty takes bucket and key of one Region only.
+  # The bucket that is created for the aggregation Region is in the Region of its key, and GuardDuty accepts a bucket
+  # and a key of one Region only.
   precondition {
     condition     = !(local.export.create && !local.export_bucket && local.export_key && var.findings_export.bucket_arn == null)
-    error_message = "Findings of this Region cannot go to the bucket that home brought along (${coalesce(var.home.findings_export.bucket_arn, "-")}) under a key made here: GuardDuty takes bucket and key of one Region. Set findings_export of modules/region: create_key = false with kms_key_arn of home's key (output findings_export.kms_key_arn there, whose policy must then hold this Region's statement), or a bucket of this Region (create_bucket = true, or bucket_arn), or create = false."
+    error_message = "Findings of this Region cannot go to your own bucket of the aggregation Region (${coalesce(var.home.findings_export.bucket_arn, "-")}) with a key that is created here: GuardDuty accepts bucket and key of one Region. Set findings_export of modules/region: create_key = false with kms_key_arn of home's key (output findings_export.kms_key_arn there, whose policy must then hold this Region's statement), or a bucket of this Region (create_bucket = true, or bucket_arn), or create = false."
   }
 }

@@ -1,5 +1,5 @@
 variable "home" {
-  description = "Output for_other_regions of the root module in the home Region."
+  description = "The output for_other_regions of the root module in the aggregation Region."
   type = object({
     name_prefix         = string
     home_region         = string
@@ -71,7 +71,10 @@ variable "home" {
 }
 
 variable "detector" {
-  description = "This Region's detector: created here, or one that exists (create = false and id). What is set here goes over what home says; features are merged."
+  description = <<-EOT
+    This Region's detector. It is created here, or it exists already (create = false and id). What is set here
+    overrides the aggregation Region's value; features are merged.
+  EOT
   type = object({
     create                       = optional(bool, true)
     id                           = optional(string)
@@ -83,7 +86,11 @@ variable "detector" {
 }
 
 variable "organization" {
-  description = "GuardDuty of the organization in this Region. As at home, but for what is set here: features are merged, members and member_features replaced. The registration of the delegated administrator is Regional as well (modules/delegated-admin): administrator_account_id is that module's output of this Region."
+  description = <<-EOT
+    GuardDuty of the organization in this Region. It is as in the aggregation Region, except for what is set here:
+    features are merged, members and member_features are replaced. The delegated administrator is registered Region by
+    Region as well (modules/delegated-admin), so administrator_account_id is the output of that module in this Region.
+  EOT
   type = object({
     manage                   = optional(bool)
     auto_enable_members      = optional(string)
@@ -97,7 +104,13 @@ variable "organization" {
 }
 
 variable "findings_export" {
-  description = "Export of this Region's findings, which is a setting of each Region. As at home, but for what is set here: with a bucket made at home, bucket and key are made here as well, named after this Region; a bucket and a key brought along take this Region's findings too, and their policies must hold what output findings_export says. create = false exports nothing from here; a bucket in an opt-in Region takes findings of that Region alone."
+  description = <<-EOT
+    Export of this Region's findings, which is a setting of each Region. It is as in the aggregation Region, except
+    for what is set here. If the bucket there is created, bucket and key are created here as well, named after this
+    Region. Your own bucket and key also receive this Region's findings, and their policies must contain what the
+    output findings_export says.
+    create = false exports nothing from here. A bucket in an opt-in Region accepts findings of that Region only.
+  EOT
   type = object({
     create            = optional(bool)
     create_bucket     = optional(bool)
@@ -119,21 +132,21 @@ variable "findings_export" {
 }
 
 variable "alarm_topic_arns" {
-  description = "SNS topics of this Region that are told when a finding could not be sent to the home Region."
+  description = "SNS topics of this Region that are notified when a finding could not be forwarded to the aggregation Region."
   type        = list(string)
   default     = []
   nullable    = false
 }
 
 variable "email_addresses" {
-  description = "Who is told that by e-mail; with any, a topic is made here."
+  description = "Addresses that are notified of that by e-mail. If there are any, a topic is created here."
   type        = set(string)
   default     = []
   nullable    = false
 }
 
 variable "tags" {
-  description = "Tags beside those of the home Region."
+  description = "Tags in addition to those of the aggregation Region."
   type        = map(string)
   default     = {}
   nullable    = false

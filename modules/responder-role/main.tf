@@ -1,5 +1,5 @@
-# Deployed in every member account: the roles of member-roles, made with Terraform. responder-stackset makes the same ones
-# with CloudFormation.
+# This module is deployed in every member account. It creates the roles of member-roles with Terraform;
+# responder-stackset creates the same ones with CloudFormation.
 
 data "aws_partition" "current" {}
 

@@ -1,26 +1,30 @@
 output "role_arns" {
-  description = "responder, collector, remediator, restorer, terminator (with identity_center also identity-center-responder, identity-center-restorer) => playbook => ARN of that role in this account."
+  description = <<-EOT
+    Maps responder, collector, remediator, restorer and terminator (with identity_center also
+    identity-center-responder and identity-center-restorer), and then a playbook, to the ARN of that role in this
+    account.
+  EOT
   value       = { for kind in module.roles.kinds : kind => { for key, role in local.roles : role.playbook => aws_iam_role.member[key].arn if role.kind == kind } }
   depends_on  = [aws_iam_role_policy.member]
 }
 
 output "trusted_function_role_arns" {
-  description = "The same keys => playbook => the function role in the security account that may assume it."
+  description = "Maps the same keys to the function role in the security account that may assume the role."
   value       = { for kind in module.roles.kinds : kind => { for key, role in local.roles : role.playbook => module.roles.trusted_function_role_arns[key] if role.kind == kind } }
 }
 
 output "policies" {
-  description = "The same keys => playbook => what that role may do, as JSON."
+  description = "Maps the same keys to what the role may do, as JSON."
   value       = { for kind in module.roles.kinds : kind => { for key, role in local.roles : role.playbook => role.policy if role.kind == kind } }
 }
 
 output "trust_policies" {
-  description = "The same keys => playbook => trust policy of that role, as JSON."
+  description = "Maps the same keys to the trust policy of the role, as JSON."
   value       = { for kind in module.roles.kinds : kind => { for key, role in local.roles : role.playbook => role.trust_policy if role.kind == kind } }
 }
 
 output "quarantine_role_arns" {
-  description = "Roles that a quarantined instance is left with: one that may do nothing and, with forensics, one for the SSM agent."
+  description = "Roles that a quarantined instance gets: one that may do nothing and, with forensics, one for the SSM agent."
   value       = concat([aws_iam_role.quarantine.arn], aws_iam_role.quarantine_ssm[*].arn)
 }
 

@@ -1,4 +1,4 @@
-# What a quarantined instance is left with.
+# The roles and instance profiles that a quarantined instance gets.
 
 resource "aws_iam_role" "quarantine" {
   name                 = local.quarantine["quarantine"].name
@@ -22,7 +22,7 @@ resource "aws_iam_instance_profile" "quarantine" {
   role = aws_iam_role.quarantine.name
   tags = var.tags
 
-  # Never a profile without its denial.
+  # The profile must never exist without the policy that denies everything.
   depends_on = [aws_iam_role_policy.quarantine]
 }
 
@@ -56,6 +56,6 @@ resource "aws_iam_instance_profile" "quarantine_ssm" {
   role = aws_iam_role.quarantine_ssm[0].name
   tags = var.tags
 
-  # Never a profile without its denial.
+  # The profile must never exist without the policy that denies everything.
   depends_on = [aws_iam_role_policy.quarantine_ssm]
 }

@@ -22,7 +22,7 @@ module "roles" {
   iam                 = var.iam
 }
 
-# IAM has one place for all Regions, so the stacks stand in one: the provider's.
+# IAM is shared by all Regions, so the stacks are in one Region: the provider's.
 resource "aws_cloudformation_stack_set" "this" {
   name             = coalesce(var.name, "${var.name_prefix}-member-roles")
   description      = "GuardDuty response: what it may do in a member account. Assumed by functions of account ${var.security_account_id}."
@@ -48,7 +48,7 @@ resource "aws_cloudformation_stack_set" "this" {
   }
 
   lifecycle {
-    # CloudFormation fills it in, and providers before 6.29 want to take it out again with every plan.
+    # CloudFormation sets this value, and providers before 6.29 want to remove it in every plan.
     ignore_changes = [administration_role_arn]
 
     precondition {
@@ -62,7 +62,7 @@ resource "aws_cloudformation_stack_set" "this" {
   }
 }
 
-# One an OU: a change of an instance's targets is a deletion and a creation.
+# There is one resource for each OU, because a change of an instance's targets deletes and creates it.
 resource "aws_cloudformation_stack_set_instance" "this" {
   for_each = var.organizational_units
 
@@ -82,7 +82,8 @@ resource "aws_cloudformation_stack_set_instance" "this" {
   }
 
   lifecycle {
-    # They hold for the creation. A change of them alone would be an update that names the OU where an account belongs.
+    # These preferences apply to the creation. A change of them alone would be an update that names the OU where AWS
+    # expects an account.
     ignore_changes = [operation_preferences]
   }
 }

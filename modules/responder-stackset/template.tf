@@ -1,7 +1,9 @@
-# The template: one resource a role, its policy inside, so that no role ever stands without its policy or its denial.
+# The template has one resource for each role, with its policy inside, so that no role ever exists without its policy
+# or its denial.
 
 locals {
-  # A role's boundary is a policy of its own account or one of AWS: another account's id in the ARN means "the member's".
+  # A role's boundary is a policy of its own account or one of AWS. Another account's id in the ARN therefore means
+  # the member's.
   boundary = var.iam.permissions_boundary == null ? null : replace(
     var.iam.permissions_boundary,
     "::${try(regex("::([0-9]{12}):", var.iam.permissions_boundary)[0], "none")}:",
@@ -10,7 +12,7 @@ locals {
   tags = [for name in sort(keys(var.tags)) : { Key = name, Value = var.tags[name] }]
 
   roles = merge(module.roles.roles, module.roles.instance_roles)
-  # CloudFormation's names of resources are letters and digits.
+  # Names of resources in CloudFormation consist of letters and digits.
   logical_ids = { for key in keys(local.roles) : key => join("", [for word in regexall("[a-z0-9]+", key) : title(word)]) }
 
   role_resources = {
@@ -54,6 +56,6 @@ locals {
   escaped  = replace(replace(local.document, local.begin, "${local.begin}!"), "${local.begin}!AWS::", "${local.begin}AWS::")
   template = replace(local.escaped, "/(${local.string})([,\\]}])/", "{\"Fn::Sub\":$1}$2")
 
-  # length() counts characters, of which tags may have larger ones.
+  # length() counts characters, and characters in tags may have more than one byte.
   template_bytes = length(base64encode(local.template)) / 4 * 3
 }

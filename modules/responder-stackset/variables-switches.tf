@@ -1,7 +1,8 @@
-# The switches of a member account's roles: the same file in member-roles, responder-role and responder-stackset.
+# The switches of a member account's roles. This file is the same in member-roles, responder-role and
+# responder-stackset.
 
 variable "name_prefix" {
-  description = "Prefix of every name: the same as in the security account."
+  description = "Prefix of every name. It must be the same as in the security account."
   type        = string
   default     = "guardduty-response"
   nullable    = false
@@ -13,7 +14,7 @@ variable "name_prefix" {
 }
 
 variable "security_account_id" {
-  description = "The account the response runs in (the delegated administrator)."
+  description = "The account in which the response runs (the delegated administrator)."
   type        = string
   nullable    = false
 
@@ -24,7 +25,7 @@ variable "security_account_id" {
 }
 
 variable "organization_id" {
-  description = "AWS Organizations id (o-…). When given, the responder roles trust principals of this organization only."
+  description = "AWS Organizations id (o-…). If set, the member roles trust only principals of this organization."
   type        = string
   default     = null
 
@@ -35,7 +36,7 @@ variable "organization_id" {
 }
 
 variable "playbooks" {
-  description = "Playbooks that may act in this account. A playbook left out has no role here and cannot act, whatever the switches say."
+  description = "Playbooks that may change resources in this account. A playbook that is left out has no role here and can change nothing, whatever the switches say."
   type        = set(string)
   default     = ["ec2_instance", "iam_principal"]
   nullable    = false
@@ -47,7 +48,10 @@ variable "playbooks" {
 }
 
 variable "restore" {
-  description = "Playbooks whose containment may be undone in this account by the restore function. Needed for playbooks.<name>.restore; off, no role of the response can open what it closed."
+  description = <<-EOT
+    Playbooks whose containment the restore function may undo in this account. Needed for playbooks.<name>.restore. If
+    off, no role of the response can undo a containment.
+  EOT
   type        = set(string)
   default     = []
   nullable    = false
@@ -59,7 +63,10 @@ variable "restore" {
 }
 
 variable "remediate" {
-  description = "Playbooks that may undo, in reversible forms, what a contained principal did in this account. Needed for playbooks.<name>.remediate and rotate_key; off, such actions are only reported."
+  description = <<-EOT
+    Playbooks that may undo, in reversible forms, what a contained principal did in this account. Needed for
+    playbooks.<name>.remediate and rotate_key. If off, such changes are only reported.
+  EOT
   type        = set(string)
   default     = []
   nullable    = false
@@ -71,14 +78,20 @@ variable "remediate" {
 }
 
 variable "rotate_keys" {
-  description = "Lets the remediate function make one new access key for a contained user and keep it in Secrets Manager. Needed for playbooks.iam_principal.rotate_key; off, no role of the response can make credentials."
+  description = <<-EOT
+    Lets the eradication function create one new access key for a contained user and store it in Secrets Manager.
+    Needed for playbooks.iam_principal.rotate_key. If off, no role of the response can create credentials.
+  EOT
   type        = bool
   default     = false
   nullable    = false
 }
 
 variable "terminate" {
-  description = "Playbooks that may terminate what they contained in this account. Needed for finish = \"terminate\"; off, no role of the response can destroy anything."
+  description = <<-EOT
+    Playbooks that may terminate in this account what they contained. Needed for finish = "terminate". If off, no role
+    of the response can destroy anything.
+  EOT
   type        = set(string)
   default     = []
   nullable    = false
@@ -90,21 +103,32 @@ variable "terminate" {
 }
 
 variable "forensics" {
-  description = "Lets a quarantined instance keep what its SSM agent needs, where its network lets it to SSM alone. Needed for forensics.when = \"after\"; off, a quarantined instance's role may do nothing."
+  description = <<-EOT
+    Lets a quarantined instance keep what its SSM agent needs, if its network reaches SSM and nothing else. Needed for
+    forensics.when = "after". If off, the role of a quarantined instance may do nothing.
+  EOT
   type        = bool
   default     = false
   nullable    = false
 }
 
 variable "untrack_connections" {
-  description = "Lets ec2_instance open an all-open group of its own for the seconds that untracking takes. Needed for playbooks.ec2_instance.untrack_connections; off, no role of the response can open a port."
+  description = <<-EOT
+    Lets ec2_instance open an all-open group of its own for the seconds that flushing tracked connections takes.
+    Needed for playbooks.ec2_instance.untrack_connections. If off, no role of the response can open a port.
+  EOT
   type        = bool
   default     = false
   nullable    = false
 }
 
 variable "identity_center" {
-  description = "Set to true in the account that Identity Center is managed from (the management account, or the one it is delegated to), and nowhere else: adds the role that the iam_principal playbook contains Identity Center users with and, where restore names iam_principal, the one that undoes it. Needed for playbooks.iam_principal.identity_center."
+  description = <<-EOT
+    Set to true in the account from which Identity Center is managed (the management account or its delegated
+    administrator), and nowhere else. It adds the role with which the playbook iam_principal contains Identity Center
+    users and, if restore names iam_principal, the role that undoes that. Needed for
+    playbooks.iam_principal.identity_center.
+  EOT
   type        = bool
   default     = false
   nullable    = false

@@ -1,5 +1,5 @@
 variable "name" {
-  description = "Name of the StackSet; <name_prefix>-member-roles when left out. Give each its own name where there are several."
+  description = "Name of the StackSet, <name_prefix>-member-roles by default. If you have several, give each its own name."
   type        = string
   default     = null
 
@@ -10,7 +10,11 @@ variable "name" {
 }
 
 variable "organizational_units" {
-  description = "A name of your choice => OU (ou-…) or root (r-…) whose accounts get the roles, those of child OUs included; so name no OU together with its parent. Adding or removing one leaves the others alone. The management account gets none: StackSets never reach it; call modules/responder-role there."
+  description = <<-EOT
+    Maps a name of your choice to an OU (ou-…) or root (r-…) whose accounts get the roles, including accounts of child
+    OUs. Do not name an OU together with its parent. Adding or removing an entry does not affect the others. StackSets
+    never reach the management account; call modules/responder-role there.
+  EOT
   type        = map(string)
   nullable    = false
 
@@ -29,7 +33,11 @@ variable "organizational_units" {
 }
 
 variable "accounts" {
-  description = "Which accounts of those OUs: filter NONE (all), INTERSECTION (only ids) or DIFFERENCE (all but ids). Automatic deployment knows no filter: an account that joins an OU later gets the roles whatever ids says. Changing this takes the roles away from every account and gives them back, minutes later."
+  description = <<-EOT
+    Selects accounts of those OUs: filter NONE (all), INTERSECTION (only ids) or DIFFERENCE (all except ids).
+    Automatic deployment has no filter: an account that joins an OU later gets the roles, whatever ids says. A change
+    removes the roles from every account and gives them back minutes later.
+  EOT
   type = object({
     filter = optional(string, "NONE")
     ids    = optional(set(string), [])
@@ -52,7 +60,15 @@ variable "accounts" {
 }
 
 variable "auto_deployment" {
-  description = "enabled: an account that joins one of the OUs gets the roles by itself, and one that leaves them loses its stack. retain_on_account_removal = false (the default) deletes the roles of an account that leaves: the response can no longer contain, verify or undo anything there, which is right for an account handed over and wrong for one that is only moved; true keeps them, and nothing updates or removes them any more. Choose before the first apply: a change of either replaces the StackSet, and every account is without its roles for minutes."
+  description = <<-EOT
+    With enabled, an account that joins one of the OUs gets the roles automatically, and an account that leaves them
+    loses its stack.
+    retain_on_account_removal = false (the default) deletes the roles of an account that leaves. The response can then
+    no longer contain, verify or undo anything there, which is right for an account that is handed over, and wrong for
+    one that is only moved. With true, the roles stay, and nothing updates or removes them any more.
+    Choose before the first apply: a change of either replaces the StackSet, and every account is without its roles
+    for minutes.
+  EOT
   type = object({
     enabled                   = optional(bool, true)
     retain_on_account_removal = optional(bool, false)
@@ -75,14 +91,20 @@ variable "auto_deployment" {
 }
 
 variable "retain_stacks" {
-  description = "Keep the stacks, and so the roles, in the accounts when the StackSet is destroyed or its targets change. Must be applied before the destroy to have an effect."
+  description = <<-EOT
+    Keeps the stacks, and so the roles, in the accounts when the StackSet is destroyed or its targets change. It must
+    be applied before the destroy to have an effect.
+  EOT
   type        = bool
   default     = false
   nullable    = false
 }
 
 variable "call_as" {
-  description = "SELF from the management account, DELEGATED_ADMIN from an account registered as delegated administrator of member.org.stacksets.cloudformation.amazonaws.com."
+  description = <<-EOT
+    SELF in the management account, DELEGATED_ADMIN in an account that is registered as delegated administrator of
+    member.org.stacksets.cloudformation.amazonaws.com.
+  EOT
   type        = string
   default     = "SELF"
   nullable    = false
@@ -94,7 +116,13 @@ variable "call_as" {
 }
 
 variable "operation_preferences" {
-  description = "How a roll-out goes through the accounts: in how many percent of them at a time, and how many percent may fail before it stops. The defaults reach all that can be reached: one account that refuses (a role of that name, a service control policy) must not leave the others without an answer. An apply succeeds then; which accounts failed is in the StackSet (aws cloudformation list-stack-instances, status OUTDATED). Changed alone, they hold from the next change of the roles on."
+  description = <<-EOT
+    How a deployment proceeds: in how many percent of the accounts at a time, and how many percent may fail before it
+    stops. With the defaults, every account that can be reached is reached, because one account that refuses (a role
+    with that name, a service control policy) must not leave the others without roles.
+    The apply succeeds then. The StackSet shows which accounts failed (aws cloudformation list-stack-instances, status
+    OUTDATED). If you change only this setting, it applies from the next change of the roles on.
+  EOT
   type = object({
     failure_tolerance_percentage = optional(number, 100)
     max_concurrent_percentage    = optional(number, 100)

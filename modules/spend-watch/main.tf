@@ -1,6 +1,6 @@
-# What GuardDuty costs, before the bill says it: a budget of this service alone, and a word before the free trial ends.
-# A budget sees what its own account pays. GuardDuty is billed to each member: call this module in the management account to
-# watch the whole organization.
+# What GuardDuty costs, before the bill shows it: a budget for this service, and a notification before the free trial
+# ends. A budget sees what its own account pays. GuardDuty is billed to each member, so call this module in the
+# management account to watch the whole organization.
 
 locals {
   topic_arns = var.notify_topic ? [var.topic_arn] : []
@@ -12,8 +12,8 @@ locals {
   # 09:00 UTC, some days before the last day of the trial.
   last_day  = var.trial_ends_on == null ? null : "${var.trial_ends_on}T00:00:00Z"
   notice_at = var.trial_ends_on == null ? null : timeadd(local.last_day, "${9 - 24 * var.trial_notice_days}h")
-  # Only while it lies ahead: no schedule can be made for the past. The first plan after that morning takes it away, later
-  # plans are empty.
+  # Only while the date is in the future, because no schedule can be created for the past. The first plan after that
+  # morning removes the schedule, and later plans are empty.
   notice_ahead = var.trial_ends_on == null || !var.notify_topic ? false : timecmp(local.notice_at, plantimestamp()) > 0
 
   notice_policy = jsonencode({
@@ -87,7 +87,7 @@ resource "aws_iam_role" "notice" {
       Effect    = "Allow"
       Principal = { Service = "scheduler.amazonaws.com" }
       Action    = "sts:AssumeRole"
-      # Scheduler names the group here, never the schedule.
+      # Here, Scheduler names the schedule group, never the schedule.
       Condition = {
         StringEquals = {
           "aws:SourceAccount" = var.arn_base.account_id
@@ -133,7 +133,7 @@ resource "aws_scheduler_schedule" "notice" {
   depends_on = [aws_iam_role_policy.notice]
 }
 
-# Said in plans, and never an error: during the last week, and on the last day.
+# A warning in plans, and never an error: during the last week, and on the last day.
 check "guardduty_trial" {
   assert {
     condition     = var.trial_ends_on == null ? true : timecmp(plantimestamp(), timeadd(local.last_day, "-168h")) < 0 || timecmp(plantimestamp(), timeadd(local.last_day, "24h")) >= 0

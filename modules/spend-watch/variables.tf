@@ -11,7 +11,10 @@ variable "arn_base" {
 }
 
 variable "monthly_limit_usd" {
-  description = "Monthly budget for Amazon GuardDuty, in US dollars; null for none. It counts what this account pays; in the management account, what the organization pays."
+  description = <<-EOT
+    Monthly budget for Amazon GuardDuty in US dollars, or null for none. It counts what this account pays. In the
+    management account, it counts what the organization pays.
+  EOT
   type        = number
   default     = null
 
@@ -26,7 +29,10 @@ variable "monthly_limit_usd" {
 }
 
 variable "thresholds" {
-  description = "Percentages of the budget at which people are told: of what was spent (actual) and of what the month is forecast to cost (forecast; Budgets forecasts after about five weeks of use)."
+  description = <<-EOT
+    Percentages of the budget at which people are notified: of the amount spent (actual) and of the amount forecast
+    for the month (forecast; Budgets forecasts after about five weeks of use).
+  EOT
   type        = object({ actual = optional(list(number), [80, 100]), forecast = optional(list(number), [100]) })
   default     = {}
   nullable    = false
@@ -42,7 +48,7 @@ variable "thresholds" {
 }
 
 variable "email_addresses" {
-  description = "Up to 10 addresses Budgets writes to itself, beside the topic."
+  description = "Up to 10 addresses to which Budgets itself writes, in addition to the topic."
   type        = list(string)
   default     = []
   nullable    = false
@@ -58,14 +64,17 @@ variable "email_addresses" {
 }
 
 variable "notify_topic" {
-  description = "Tell an SNS topic of this account (topic_arn). Its policy must let budgets.amazonaws.com publish, and its key let it encrypt; a wrong policy loses alerts in silence."
+  description = <<-EOT
+    Notifies an SNS topic of this account (topic_arn). The topic's policy must let budgets.amazonaws.com publish, and
+    its key must let it encrypt. With a wrong policy, alerts are lost without an error.
+  EOT
   type        = bool
   default     = false
   nullable    = false
 }
 
 variable "topic_arn" {
-  description = "ARN of that topic, when notify_topic is true. It must be in the same account: Budgets takes no other."
+  description = "ARN of that topic, if notify_topic is true. It must be in the same account, because Budgets accepts no other."
   type        = string
   default     = null
 
@@ -80,14 +89,14 @@ variable "topic_arn" {
 }
 
 variable "topic_encrypted" {
-  description = "The topic is encrypted with topic_kms_key_arn."
+  description = "Says that the topic is encrypted with topic_kms_key_arn."
   type        = bool
   default     = false
   nullable    = false
 }
 
 variable "topic_kms_key_arn" {
-  description = "Key of the topic, when topic_encrypted is true."
+  description = "ARN of the topic's key, if topic_encrypted is true."
   type        = string
   default     = null
 
@@ -98,7 +107,11 @@ variable "topic_kms_key_arn" {
 }
 
 variable "trial_ends_on" {
-  description = "Last day (YYYY-MM-DD, UTC) of GuardDuty's 30-day free trial in this account and Region, as the console shows it under Usage; null when there is none. The topic is told trial_notice_days before, and plans of the last week warn. In the past it does nothing: the first plan after the notice takes the schedule and its role away."
+  description = <<-EOT
+    Last day (YYYY-MM-DD, UTC) of GuardDuty's 30-day free trial in this account and Region, as the console shows it
+    under Usage, or null if there is none. The topic is notified trial_notice_days before, and plans of the last week
+    warn. A past date has no effect: the first plan after the notification removes the schedule and its role.
+  EOT
   type        = string
   default     = null
 
@@ -109,7 +122,7 @@ variable "trial_ends_on" {
 }
 
 variable "trial_notice_days" {
-  description = "How many days before trial_ends_on the topic is told."
+  description = "How many days before trial_ends_on the topic is notified."
   type        = number
   default     = 5
   nullable    = false
@@ -128,7 +141,7 @@ variable "iam" {
 }
 
 variable "tags" {
-  description = "Tags of budget and role."
+  description = "Tags of the budget and the role."
   type        = map(string)
   default     = {}
   nullable    = false

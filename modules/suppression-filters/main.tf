@@ -1,7 +1,7 @@
-# GuardDuty takes filters one after another only: rank n must find the ranks 1 to n-1 in place, or it is refused ("the
-# parameter rank is out-of-bounds"), and two creations at once take each other's rank. Terraform makes the instances of one
-# resource side by side, so each rank is a module call of its own that waits for the rank before it; destroying goes from the
-# last to the first. A place without a filter creates nothing.
+# GuardDuty accepts filters only one after another. Rank n is refused unless the ranks 1 to n-1 exist ("the parameter
+# rank is out-of-bounds"), and two parallel creations take each other's rank. Terraform creates the instances of one
+# resource in parallel, so each rank is a module call of its own that waits for the rank before it. A destroy goes
+# from the last to the first. A position without a filter creates nothing.
 
 module "rank_01" {
   source      = "./filter"

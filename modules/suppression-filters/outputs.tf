@@ -1,5 +1,5 @@
 output "filters" {
-  description = "Filter name => { rank, arn }."
+  description = "Maps the name of each filter to { rank, arn }."
   value = merge(
     module.rank_01.filter,
     module.rank_02.filter,

@@ -1,11 +1,20 @@
 variable "detector_id" {
-  description = "Id of the detector, of the account that administers GuardDuty (members' filters are its filters)."
+  description = "Id of the detector of the account that administers GuardDuty. Its filters apply to members too."
   type        = string
   nullable    = false
 }
 
 variable "filters" {
-  description = "Suppression filters, in their order: the place in the list is the rank. criteria: field of the finding (type, severity, accountId, resource.instanceDetails.tags.value, …) => operator (equals, not_equals, greater_than, greater_than_or_equal, less_than, less_than_or_equal) => values; fields must all match, of several values of equals one. What matches is archived as it comes in: it is neither announced nor answered, nor exported; its type's switch does not matter. Put new filters at the end: removing or inserting one in the middle replaces all behind it, and for these seconds their findings come through. Filters made elsewhere share the ranks: import them or remove them."
+  description = <<-EOT
+    Suppression filters in their order; the position in the list is the rank. criteria maps a field of the finding
+    (type, severity, accountId, resource.instanceDetails.tags.value, …) to an operator (equals, not_equals,
+    greater_than, greater_than_or_equal, less_than, less_than_or_equal) and its values. All fields must match, and
+    with several values of equals one of them.
+    A finding that matches is archived on arrival. It is neither notified nor answered nor exported, whatever the mode
+    of its type. Add new filters at the end: removing or inserting one in the middle replaces all that follow, and for
+    these seconds their findings are not suppressed. Filters that were created elsewhere share the ranks, so import or
+    remove them.
+  EOT
   type = list(object({
     name        = string
     description = optional(string)

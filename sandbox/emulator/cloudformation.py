@@ -6,7 +6,7 @@ from typing import Any
 
 from .ministack import cloudformation_provisioners as provisioners
 from .ministack import iam
-from .patching import patch
+from .patching import Original, patch
 
 
 @patch(
@@ -14,8 +14,11 @@ from .patching import patch
     "_iam_role_create",
     restores="a role of a template has its boundary, and never takes the place of another role",
 )
-def role_create(original: Any, logical_id: str, props: dict[str, Any], stack_name: str) -> Any:
-    name, boundary = props.get("RoleName"), props.get("PermissionsBoundary")
+def role_create(
+    original: Original, logical_id: str, props: dict[str, Any], stack_name: str
+) -> object:
+    name = props.get("RoleName")
+    boundary = props.get("PermissionsBoundary")
     if name and name in iam._roles:
         raise ValueError(
             f'Resource handler returned message: "Role with name {name} already exists."'
@@ -34,13 +37,13 @@ def role_create(original: Any, logical_id: str, props: dict[str, Any], stack_nam
     provisioners, "_iam_role_update", restores="a changed boundary in a template reaches the role"
 )
 def role_update(
-    original: Any,
+    original: Original,
     physical_id: str,
     old: dict[str, Any],
     new: dict[str, Any],
     stack: str,
-    logical_id: Any = None,
-) -> Any:
+    logical_id: object = None,
+) -> object:
     made = original(physical_id, old, new, stack, logical_id)
     iam._roles[made[0]]["PermissionsBoundary"] = new.get("PermissionsBoundary")
     return made

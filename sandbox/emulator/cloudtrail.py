@@ -16,7 +16,7 @@ from typing import Any
 from . import settings, trail_records
 from .events import in_place
 from .ministack import app, cloudtrail, evaluator, eventbridge, iam, responses
-from .patching import patch
+from .patching import Original, patch
 from .trail_headers import SOURCE_HEADER
 from .trail_records import Call
 
@@ -76,7 +76,8 @@ def _issuer(kind: str, arn: str, unique_id: str, account: str, name: str) -> Jso
 def identity(key: str) -> tuple[Json, str]:
     """userIdentity and Username for the access key a call was signed with."""
     caller = evaluator.resolve_caller_identity(key) or {}
-    arn, account = str(caller.get("userArn", "")), str(caller.get("accountId", ""))
+    arn = str(caller.get("userArn", ""))
+    account = str(caller.get("accountId", ""))
     shown: Json = {
         "type": "Root",
         "principalId": caller.get("userId", ""),
@@ -84,7 +85,8 @@ def identity(key: str) -> tuple[Json, str]:
         "accountId": account,
         "accessKeyId": key,
     }
-    session, context = caller.get("session"), {}
+    session = caller.get("session")
+    context = {}
     if session:
         issued = datetime.fromtimestamp(session.get("IssuedAt", time.time()), UTC).strftime(
             "%Y-%m-%dT%H:%M:%SZ"
@@ -125,7 +127,7 @@ def identity(key: str) -> tuple[Json, str]:
 
 
 def _resources(record: Json) -> list[Json]:
-    """What a call names or makes, for LookupEvents by ResourceName."""
+    """Return what a call names or makes, for LookupEvents by ResourceName."""
     found: dict[str, Json] = {}
     text = json.dumps([record["requestParameters"], record["responseElements"]])
     for name in _IDS.findall(text):
@@ -134,7 +136,7 @@ def _resources(record: Json) -> list[Json]:
             **({"ResourceType": "AWS::IAM::AccessKey"} if name.startswith("A") else {}),
         }
 
-    def walk(node: Any) -> None:
+    def walk(node: object) -> None:
         for key, value in node.items() if isinstance(node, dict) else ():
             if key in _NAMES and isinstance(value, str) and value:
                 found[value] = {"ResourceType": _NAMES[key], "ResourceName": value}
@@ -154,7 +156,8 @@ def _resources(record: Json) -> list[Json]:
 
 def _record(call: Call, event: str, key: str, error: tuple[str, str] | None) -> tuple[Json, str]:
     who, username = identity(key)
-    account, at = responses.get_account_id(), time.time()
+    account = responses.get_account_id()
+    at = time.time()
     record: Json = {
         "eventVersion": "1.11",
         "userIdentity": who,
@@ -201,7 +204,7 @@ def _keep(record: Json, username: str, account: str) -> None:
 
 
 def _role_account(record: Json) -> str:
-    """The account of a role that somebody of another account assumed, else ""."""
+    """Return the account of a role that somebody of another account assumed, else ""."""
     arn = str((record["requestParameters"] or {}).get("roleArn", "")).split(":")
     assumed = (
         record["eventName"] == "AssumeRole"
@@ -214,7 +217,8 @@ def _role_account(record: Json) -> str:
 def record(call: Call) -> None:
     """Keep one call, and tell EventBridge of a change; never fails the call."""
     try:
-        event, error = trail_records.name(call), trail_records.refusal(call)
+        event = trail_records.name(call)
+        error = trail_records.refusal(call)
         if not event or not trail_records.authenticated(error) or call.path.startswith("/_"):
             return
         key = app.extract_access_key_id(call.headers, call.query) or "test"
@@ -246,8 +250,8 @@ def record(call: Call) -> None:
     "_maybe_record_cloudtrail",
     restores="calls are recorded with their answer, caller and Region (upstream: neither)",
 )
-def maybe_record(_original: Any, *_: Any) -> None:
-    """The gateway records instead: it has the answer."""
+def maybe_record(_original: Original, *_: object) -> None:
+    """Do nothing: the gateway records, because it has the answer."""
 
 
 # -- LookupEvents ----------------------------------------------------------------------------------
@@ -267,7 +271,8 @@ _ATTRIBUTES = (
 
 def _throttled() -> bool:
     """Two calls a second in an account and Region, on AWS; the clock sets how many here."""
-    limit, now = settings.CLOCK.lookups, time.monotonic()
+    limit = settings.CLOCK.lookups
+    now = time.monotonic()
     asked = _asked[(responses.get_account_id(), responses.get_region())]
     while asked and now - asked[0] > 1:
         asked.popleft()
@@ -290,7 +295,7 @@ def _matches(event: Json, name: str, value: str) -> bool:
         "LookupEvents has pages, one attribute, its errors and its rate; events show after a while"
     ),
 )
-def lookup_events(_original: Any, asked: Json) -> Any:
+def lookup_events(_original: Original, asked: Json) -> object:
     if _throttled():
         return cloudtrail._err("ThrottlingException", "Rate exceeded")
     attributes = asked.get("LookupAttributes") or []
@@ -298,7 +303,8 @@ def lookup_events(_original: Any, asked: Json) -> Any:
         return cloudtrail._err(
             "InvalidLookupAttributesException", "Specify one lookup attribute that CloudTrail has."
         )
-    start, end = float(asked.get("StartTime") or 0), float(asked.get("EndTime") or "inf")
+    start = float(asked.get("StartTime") or 0)
+    end = float(asked.get("EndTime") or "inf")
     if start > end:
         return cloudtrail._err(
             "InvalidTimeRangeException", "The start time must be before the end time."

@@ -23,34 +23,20 @@ from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
 
-from . import guardduty
 from .events import in_account
 from .faults import FAULTS
-from .gateway import json_response
+from .guardduty_plane import store
+from .http_responses import Response, json_response
 from .iam_rules import make_role, make_session, sessions
+from .instance_profiles import find_profile
 from .ministack import iam
-from .moto_client import Response
 from .patching import PATCHES
 from .settings import CLOCK
 
 
-def _one(params: dict[str, Any], name: str) -> str:
+def _value(params: dict[str, Any], name: str) -> str:
     values = params.get(name) or [""]
     return str(values[0] if isinstance(values, list) else values)
-
-
-def profile(account: str, name: str) -> dict[str, Any] | None:
-    """An instance profile as MiniStack's IAM stores it: name, id, ARN and the ARNs of its roles."""
-    found = iam._instance_profiles.get_scoped(account, None, name)
-    if not found:
-        return None
-    roles = [iam._roles.get_scoped(account, None, role) for role in found["Roles"]]
-    return {
-        "name": found["InstanceProfileName"],
-        "id": found["InstanceProfileId"],
-        "arn": found["Arn"],
-        "roles": [role["Arn"] for role in roles if role],
-    }
 
 
 def _faults(method: str, data: Any) -> Response:
@@ -68,7 +54,7 @@ def _clock(method: str, data: Any) -> Response:
 
 
 def _profiles(method: str, params: dict[str, Any]) -> Response:
-    found = profile(_one(params, "account"), _one(params, "name"))
+    found = find_profile(_value(params, "account"), _value(params, "name"))
     return json_response(200 if found else 404, found or {})
 
 
@@ -85,7 +71,7 @@ def _sessions(method: str, params: dict[str, Any], data: Any) -> Response:
             200,
             {
                 "keys": sessions(
-                    _one(params, "account"), _one(params, "role"), _one(params, "session")
+                    _value(params, "account"), _value(params, "role"), _value(params, "session")
                 )
             },
         )
@@ -123,9 +109,7 @@ def handle(method: str, path: str, params: dict[str, Any], body: bytes) -> Respo
         if name in answers:
             return answers[name]()
         if name.startswith("findings/") and method == "PUT":
-            guardduty.store(
-                _one(params, "account"), _one(params, "region"), name.split("/", 1)[1], data
-            )
+            store(_value(params, "account"), _value(params, "region"), name.split("/", 1)[1], data)
             return json_response(200, {})
     except (ValueError, TypeError, KeyError) as error:
         return json_response(400, {"message": str(error)})

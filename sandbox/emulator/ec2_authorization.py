@@ -16,6 +16,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from . import moto_client
+from .instance_profiles import find_profile
+from .moto_client import Fact
 
 KINDS = {
     "i": "instance",
@@ -64,13 +66,17 @@ _PROFILE_CALLS = {
 }
 
 
+# Condition keys and their values, as the policy evaluator takes them.
+ConditionContext = dict[str, str | list[str]]
+
+
 @dataclass(frozen=True)
 class Check:
     """One question to the policy evaluator; ``context`` holds condition keys."""
 
     action: str
     resource: str
-    context: dict[str, Any]
+    context: ConditionContext
 
 
 def _flat(params: dict[str, Any]) -> dict[str, str]:
@@ -85,8 +91,8 @@ def _arn(kind: str, name: str, region: str, account: str) -> str:
     return f"arn:aws:ec2:{region}:{'' if kind in _NO_ACCOUNT else account}:{kind}/{name}"
 
 
-def _tag_context(tags: dict[str, str], service: str) -> dict[str, Any]:
-    context: dict[str, Any] = {}
+def _tag_context(tags: dict[str, str], service: str) -> ConditionContext:
+    context: ConditionContext = {}
     for key, value in tags.items():
         context[f"aws:ResourceTag/{key}".lower()] = context[
             f"{service}:ResourceTag/{key}".lower()
@@ -94,8 +100,8 @@ def _tag_context(tags: dict[str, str], service: str) -> dict[str, Any]:
     return context
 
 
-def _request_tags(params: dict[str, str], prefix: str) -> dict[str, Any]:
-    context: dict[str, Any] = {}
+def _request_tags(params: dict[str, str], prefix: str) -> ConditionContext:
+    context: ConditionContext = {}
     keys = []
     for name, key in params.items():
         if re.fullmatch(re.escape(prefix) + r"\.\d+\.Key", name):
@@ -110,22 +116,23 @@ def _profile_checks(
     action: str, params: dict[str, str], account: str, instance: str | None
 ) -> list[Check]:
     """iam:PassRole on every role of the instance profile the call hands over."""
-    from .control import profile
-
     arn = params.get("IamInstanceProfile.Arn", "")
     name = params.get("IamInstanceProfile.Name") or arn.rsplit("/", 1)[-1]
     if action not in _PROFILE_CALLS or not name:
         return []
-    found = profile(account, name)
-    context: dict[str, Any] = {"iam:PassedToService": "ec2.amazonaws.com"}
+    found = find_profile(account, name)
+    if found is None:
+        return []
+    context: ConditionContext = {"iam:PassedToService": "ec2.amazonaws.com"}
     if instance:
         context["iam:AssociatedResourceArn"] = instance
-    return [Check("iam:PassRole", role, context) for role in (found or {}).get("roles", [])]
+    return [Check("iam:PassRole", role, context) for role in found["roles"]]
 
 
 def _named(params: dict[str, str]) -> tuple[list[str], list[str]]:
     """Ids of EC2 resources the parameters name, and ids of associations that stand for some."""
-    ids, linked = [], []
+    ids = []
+    linked = []
     for name, value in params.items():
         if _IGNORED.match(name):
             continue
@@ -136,11 +143,9 @@ def _named(params: dict[str, str]) -> tuple[list[str], list[str]]:
     return list(dict.fromkeys(ids)), linked
 
 
-def _resources(
-    name: str, params: dict[str, str], region: str, account: str
-) -> dict[str, dict[str, Any]]:
-    """The EC2 resources a call acts on, with what is known of each: named ones, associated ones,
-    volumes to snapshot.
+def _resources(name: str, params: dict[str, str], region: str, account: str) -> dict[str, Fact]:
+    """Return the EC2 resources a call acts on, with what is known of each: named ones, associated
+    ones, volumes to snapshot.
     """
     ids, linked = _named(params)
     known = moto_client.facts(account, region, ids + linked)
@@ -158,9 +163,9 @@ def _resources(
     return {value: known.get(value, {}) for value in ids}
 
 
-def _shared_context(params: dict[str, str], region: str, account: str) -> dict[str, Any]:
+def _shared_context(params: dict[str, str], region: str, account: str) -> ConditionContext:
     """Condition keys that every resource of the call has."""
-    context: dict[str, Any] = {"ec2:Region": region, **_request_tags(params, "Tag")}
+    context: ConditionContext = {"ec2:Region": region, **_request_tags(params, "Tag")}
     if "Attribute" in params:
         context["ec2:Attribute"] = params["Attribute"]
     for kind, pattern in (
@@ -181,13 +186,13 @@ def _shared_context(params: dict[str, str], region: str, account: str) -> dict[s
     return context
 
 
-def _resource_context(fact: dict[str, Any], region: str, account: str) -> dict[str, Any]:
+def _resource_context(fact: Fact, region: str, account: str) -> ConditionContext:
     context = _tag_context(fact.get("tags", {}), "ec2")
     for key in ("vpc", "subnet"):
         if fact.get(key):
             context[f"ec2:{key}"] = _arn(key, fact[key], region, account)
-    if fact.get("profile"):
-        context["ec2:InstanceProfile"] = fact["profile"]
+    if profile := fact.get("profile"):
+        context["ec2:InstanceProfile"] = profile
     return context
 
 
@@ -197,7 +202,8 @@ def _ec2(action: str, raw: dict[str, Any], region: str, account: str) -> list[Ch
     if name.startswith(_READS) and name not in _READS_OF_ONE:
         return [Check(action, "*", {"ec2:Region": region})]
     shared = _shared_context(params, region, account)
-    checks, instance_arn = [], None
+    checks = []
+    instance_arn = None
     for value, fact in _resources(name, params, region, account).items():
         kind = KINDS[value.split("-", 1)[0]]
         if kind == "security-group-rule" and name.startswith("RevokeSecurityGroup"):
@@ -257,24 +263,23 @@ def _ssm(action: str, body: bytes, region: str, account: str) -> list[Check]:
     if action != "ssm:SendCommand":
         return [Check(action, "*", {})]
     params = json.loads(body or b"{}")
-    name, ids = (
-        str(params.get("DocumentName", "")),
-        [str(one) for one in params.get("InstanceIds") or []],
-    )
+    name = str(params.get("DocumentName", ""))
+    instances = [str(instance) for instance in params.get("InstanceIds") or []]
     owner = "" if name.startswith("AWS-") else account
     document = name if name.startswith("arn:") else f"arn:aws:ssm:{region}:{owner}:document/{name}"
-    known = moto_client.facts(account, region, ids)
-    tags = {one: _tag_context(known.get(one, {}).get("tags", {}), "ssm") for one in ids}
-    return [Check(action, document, {})] + [
-        Check(action, _arn("instance", one, region, account), tags[one]) for one in ids
-    ]
+    known = moto_client.facts(account, region, instances)
+    checks = [Check(action, document, {})]
+    for instance in instances:
+        tags = _tag_context(known.get(instance, {}).get("tags", {}), "ssm")
+        checks.append(Check(action, _arn("instance", instance, region, account), tags))
+    return checks
 
 
 def checks(
     service: str, action: str, params: dict[str, Any], region: str, account: str, body: bytes = b""
 ) -> list[Check]:
-    """The checks AWS makes for one call to a forwarded service, in order; the first refusal is
-    the answer.
+    """Return the checks AWS makes for one call to a forwarded service, in order; the first refusal
+    is the answer.
     """
     if service == "ec2":
         return _ec2(action, params, region, account)

@@ -10,7 +10,7 @@ from typing import Any
 from . import service_roles
 from .events import SERVICE, Undelivered, delivers, in_place, scope
 from .ministack import eventbridge, responses
-from .patching import patch
+from .patching import Original, patch
 
 Json = dict[str, Any]
 
@@ -43,7 +43,12 @@ def _refusal(bus: str, policy: Json | None, event: Json) -> str | None:
 )
 @delivers
 def to_event_bus(
-    _original: Any, spec: Any, event: Json, _rule: Any, _path: Any, payload: Any = None
+    _original: Original,
+    spec: Any,
+    event: Json,
+    _rule: object,
+    _path: object,
+    payload: object = None,
 ) -> Any:
     if event.get("_Forwarded"):
         eventbridge.logger.warning(
@@ -76,7 +81,7 @@ def _principal(text: str) -> Any:
     "_put_permission",
     restores="a bus policy is given whole (Policy), or as a statement that IAM can read",
 )
-def put_permission(original: Any, data: Json) -> Any:
+def put_permission(original: Original, data: Json) -> object:
     name = data.get("EventBusName", "default")
     if name not in eventbridge._event_buses:
         return responses.error_response_json(

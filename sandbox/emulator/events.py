@@ -22,7 +22,7 @@ from .ministack import (
     sqs,
     stepfunctions,
 )
-from .patching import patch
+from .patching import Original, patch
 
 SERVICE = "events.amazonaws.com"
 # The target and rule of the delivery under way, and why it failed.
@@ -47,19 +47,19 @@ class Undelivered(Exception):
         " else (as on AWS)"
     ),
 )
-def put_events(original: Any, data: Any, allow_aws_source: bool = False) -> Any:
+def put_events(original: Original, data: object, allow_aws_source: bool = False) -> object:
     root = str(evaluator.caller_arn()).endswith(":root")
     return original(data, allow_aws_source or root)
 
 
-def in_account(account: str, function: Callable[..., Any], *args: Any) -> Any:
+def in_account(account: str, function: Callable[..., Any], *args: object) -> Any:
     """Run a function as another account, without touching this request's scope."""
     context = contextvars.copy_context()
     context.run(responses._request_account_id.set, account)
     return context.run(function, *args)
 
 
-def in_place(account: str, region: str, function: Callable[..., Any], *args: Any) -> Any:
+def in_place(account: str, region: str, function: Callable[..., Any], *args: object) -> Any:
     """Run a function as another account in another Region, without touching this request's
     scope.
     """
@@ -72,7 +72,7 @@ def in_place(account: str, region: str, function: Callable[..., Any], *args: Any
 def delivers(dispatch: Callable[..., Any]) -> Callable[..., Any]:
     """Note an Undelivered for the dead-letter queue instead of only logging it."""
 
-    def deliver(original: Any, *args: Any, **kwargs: Any) -> Any:
+    def deliver(original: Original, *args: object, **kwargs: object) -> Any:
         try:
             return dispatch(original, *args, **kwargs)
         except Undelivered as refused:
@@ -86,7 +86,7 @@ def delivers(dispatch: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def scope() -> tuple[dict[str, Any], str, str]:
-    """The target of the delivery under way, its rule's ARN, and the rule's account."""
+    """Return the target of the delivery under way, its rule's ARN, and the rule's account."""
     delivery = _delivery.get() or {}
     rule = str(delivery.get("rule", {}).get("Arn", ""))
     return (
@@ -104,7 +104,7 @@ def scope() -> tuple[dict[str, Any], str, str]:
     ),
 )
 @delivers
-def to_step_functions(_original: Any, arn: str, payload: str) -> None:
+def to_step_functions(_original: Original, arn: str, payload: str) -> None:
     target, rule, _ = scope()
     if stepfunctions._resolve_state_machine_arn(arn) is None:
         raise Undelivered("RESOURCE_NOT_FOUND", f"There is no state machine {arn}.")
@@ -131,7 +131,7 @@ def to_step_functions(_original: Any, arn: str, payload: str) -> None:
     ),
 )
 @delivers
-def to_lambda(_original: Any, arn: str, payload: str) -> None:
+def to_lambda(_original: Original, arn: str, payload: str) -> None:
     _, rule, account = scope()
     function, config, _ = lambdas._get_func_record_for_ref(arn)
     if not function or not config:
@@ -150,7 +150,7 @@ def to_lambda(_original: Any, arn: str, payload: str) -> None:
 
 @patch(eventbridge, "_dispatch_to_sqs", restores="the queue's policy must let the rule in")
 @delivers
-def to_sqs(original: Any, spec: Any, payload: str, parameters: Any = None) -> Any:
+def to_sqs(original: Original, spec: object, payload: str, parameters: object = None) -> object:
     _, rule, account = scope()
     queue = sqs._queue_by_arn(str(spec))
     if not queue:
@@ -166,7 +166,7 @@ def to_sqs(original: Any, spec: Any, payload: str, parameters: Any = None) -> An
 
 @patch(eventbridge, "_dispatch_to_sns", restores="the topic's policy must let the rule in")
 @delivers
-def to_sns(original: Any, arn: str, payload: str) -> Any:
+def to_sns(original: Original, arn: str, payload: str) -> object:
     _, rule, account = scope()
     topic = sns._topics.get(arn)
     if topic is None:
@@ -240,7 +240,9 @@ def _dead_letter(
         " message attributes"
     ),
 )
-def invoke_target(original: Any, target: Any, event: Any, rule: Any, view: Any = None) -> None:
+def invoke_target(
+    original: Original, target: Any, event: object, rule: Any, view: Any = None
+) -> None:
     view = view or eventbridge._pattern_event_view(event)
     delivery: dict[str, Any] = {"target": target, "rule": rule}
     token = _delivery.set(delivery)
@@ -257,7 +259,7 @@ def invoke_target(original: Any, target: Any, event: Any, rule: Any, view: Any =
     "_parse_rate_seconds",
     restores="(no AWS behaviour) rate() schedules shortened by the sandbox clock",
 )
-def parse_rate_seconds(original: Any, expression: str) -> float | None:
+def parse_rate_seconds(original: Original, expression: str) -> float | None:
     seconds = original(expression)
     return (
         None

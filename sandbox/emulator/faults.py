@@ -43,7 +43,7 @@ class Fault:
     hits: int = 0
 
     def http_status(self) -> int:
-        """The HTTP status the error travels with, as the service sends it."""
+        """Return the HTTP status the error travels with, as the service sends it."""
         return self.status or _STATUS.get(self.error, 400)
 
 
@@ -75,13 +75,13 @@ class Faults:
             self._faults.clear()
 
     def all(self) -> list[dict[str, Any]]:
-        """Every fault with its hits, used up or not."""
+        """Return every fault with its hits, used up or not."""
         with self._lock:
             return [asdict(fault) for fault in self._faults]
 
     def match(self, service: str, action: str, account: str, request: str) -> list[Fault]:
-        """The faults this call meets; each counts as hit. Delays add up, the first error is the
-        answer.
+        """Return the faults this call meets; each counts as hit. Delays add up, the first error is
+        the answer.
         """
         if not self._faults:
             return []

@@ -8,17 +8,19 @@ neither its tags nor the services it lacks, and would let a call through that AW
 from __future__ import annotations
 
 import asyncio
-import json
 from collections import OrderedDict
 from typing import Any
 
-from . import cloudtrail, ec2_authorization, guardduty, settings, stacksets
+from . import cloudtrail, control, ec2_authorization, guardduty, settings, stacksets
 from .faults import FAULTS
+from .http_responses import Response
 from .ministack import actions, app, evaluator, responses
-from .moto_client import Response, forward
-from .patching import patch
+from .moto_client import forward
+from .patching import Original, patch
 from .trail_records import Call
 
+# Query and form parameters: name -> values.
+Query = dict[str, Any]
 FORWARDED = settings.MOTO_SERVICES | {"guardduty"}
 
 actions.SERVICE_TO_IAM_NAMESPACE.setdefault("guardduty", "guardduty")
@@ -33,12 +35,16 @@ actions._BOTOCORE_SERVICE_MAP.setdefault("securityhub", ["securityhub"])
     restores="(no AWS behaviour) the sandbox's own control paths, /_sandbox/",
 )
 async def shortcuts(
-    original: Any, method: str, path: str, headers: Any, body: bytes, params: Any, request_id: str
-) -> Any:
+    original: Original,
+    method: str,
+    path: str,
+    headers: dict[str, str],
+    body: bytes,
+    params: Query,
+    request_id: str,
+) -> object:
     if path.startswith("/_sandbox/"):
-        from .control import handle
-
-        return handle(method, path, params, body)
+        return control.handle(method, path, params, body)
     return await original(method, path, headers, body, params, request_id)
 
 
@@ -51,7 +57,7 @@ def error_response(
     request_id: str,
     headers: dict[str, str],
 ) -> Response:
-    """An error in the service's own protocol."""
+    """Return an error in the service's own protocol."""
     answer = actions.access_denied_response(
         service, action, "", request_id, error_code=code, message=message, headers=headers
     )
@@ -78,13 +84,13 @@ def _authorize(
     service: str,
     action: str,
     headers: dict[str, str],
-    query: Any,
-    params: Any,
+    query: Query,
+    params: Query,
     region: str,
     request_id: str,
     body: bytes,
 ) -> Response | None:
-    """None when allowed, else the refusal as the service words it."""
+    """Return the refusal as the service words it, or None when the call is allowed."""
     evaluator.pin_request_caller(headers, query)
     key = app.extract_access_key_id(headers, query)
     account = responses.get_account_id()
@@ -121,7 +127,7 @@ def _authorize(
 
 
 async def _serve(
-    service: str, method: str, path: str, headers: dict[str, str], body: bytes, query: Any
+    service: str, method: str, path: str, headers: dict[str, str], body: bytes, query: Query
 ) -> Response:
     account = responses.get_account_id()
     if service == "guardduty":
@@ -147,8 +153,14 @@ _REMEMBERED = 2000
     restores="EC2 and the other forwarded services authorize every resource a call names",
 )
 async def dispatch(
-    original: Any, method: str, path: str, headers: Any, body: bytes, query: Any, request_id: str
-) -> Any:
+    original: Original,
+    method: str,
+    path: str,
+    headers: dict[str, str],
+    body: bytes,
+    query: Query,
+    request_id: str,
+) -> object:
     """A call that an SDK repeats because its answer was lost on a busy machine is answered as
     before, not done twice.
     """
@@ -159,9 +171,9 @@ async def dispatch(
         if answer is not None:
             app.logger.warning("The answer to %s was lost, and is given again.", name)
             return answer
-    mine: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+    promised: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
     if name:
-        _ANSWERED[name] = mine
+        _ANSWERED[name] = promised
         while len(_ANSWERED) > _REMEMBERED:
             _ANSWERED.popitem(last=False)
     done = None
@@ -169,14 +181,20 @@ async def dispatch(
         done = await _dispatch(original, method, path, headers, body, query, request_id)
         return done
     finally:
-        if not mine.done():  # what was refused or failed is asked again in earnest
-            mine.set_result(done if done is not None and done[0] < 400 else None)
+        if not promised.done():  # what was refused or failed is asked again in earnest
+            promised.set_result(done if done is not None and done[0] < 400 else None)
 
 
 async def _dispatch(
-    original: Any, method: str, path: str, headers: Any, body: bytes, query: Any, request_id: str
-) -> Any:
-    params = app._routing_params(method, path, headers, body, query)
+    original: Original,
+    method: str,
+    path: str,
+    headers: dict[str, str],
+    body: bytes,
+    query: Query,
+    request_id: str,
+) -> Response:
+    params: Query = app._routing_params(method, path, headers, body, query)
     service = app.detect_service(method, path, headers, params)
     action = (
         actions.extract_iam_action(service, method, path, headers, body, params)
@@ -187,26 +205,21 @@ async def _dispatch(
     failed = await _meet_faults(service, short, request, headers, request_id)
     region = app.extract_region(headers)
 
-    def told(status: int, answer: Any) -> None:
+    def record(status: int, answer: object) -> None:
         raw = answer if isinstance(answer, bytes) else str(answer).encode()
         cloudtrail.record(
             Call(service, method, path, headers, body, query, region, request_id, status, raw)
         )
 
     if failed is None and service not in FORWARDED:
-        done = await original(method, path, headers, body, query, request_id)
-        told(done[0], done[2])
+        done: Response = await original(method, path, headers, body, query, request_id)
+        record(done[0], done[2])
         return done
     if failed is None and app.AUTH:
         failed = await asyncio.to_thread(
             _authorize, service, action, headers, query, params, region, request_id, body
         )
     status, sent, answer = failed or await _serve(service, method, path, headers, body, query)
-    told(status, answer)
+    record(status, answer)
     sent = {**sent, "x-amzn-requestid": request_id}
     return status, sent, answer
-
-
-def json_response(status: int, data: Any) -> Response:
-    """A JSON answer of a control path."""
-    return status, {"Content-Type": "application/json"}, json.dumps(data).encode()

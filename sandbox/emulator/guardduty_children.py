@@ -8,8 +8,9 @@ import time
 import urllib.parse
 from typing import Any
 
-from .guardduty import ApiError, Call, Json, Plane, new_id, route
+from .guardduty_plane import ApiError, Call, Json, Plane, Routes, new_id
 
+ROUTES = Routes()
 _SETS = {
     "ipset": "ipSetId",
     "threatintelset": "threatIntelSetId",
@@ -22,22 +23,23 @@ _SETS = {
 def _place(kept: dict[str, Json], name: str, rank: int) -> None:
     """Put a filter at its rank, from 1 without gaps: the others make room."""
     others = sorted(
-        (one for key, one in kept.items() if key != name), key=lambda one: int(one["rank"])
+        (rule for key, rule in kept.items() if key != name), key=lambda rule: int(rule["rank"])
     )
     if not 1 <= rank <= len(others) + 1:
         raise ApiError("The request is rejected because the parameter rank is out-of-bounds.")
     others.insert(rank - 1, kept[name])
-    for position, one in enumerate(others, 1):
-        one["rank"] = position
+    for position, rule in enumerate(others, 1):
+        rule["rank"] = position
 
 
-@route("POST|GET", "/detector/{detector}/filter")
+@ROUTES.add("POST|GET", "/detector/{detector}/filter")
 def filters(plane: Plane, call: Call) -> Json:
     kept = plane.detector(call.path["detector"]).children["filter"]
     if call.method == "GET":
         return {"filterNames": list(kept)}
     fields = ("name", "description", "action", "rank", "findingCriteria", "tags")
-    name, before = call.body["name"], dict(kept)
+    name = call.body["name"]
+    before = dict(kept)
     kept[name] = {key: call.body.get(key) for key in fields}
     try:
         _place(kept, name, call.body.get("rank") or len(kept))
@@ -48,8 +50,8 @@ def filters(plane: Plane, call: Call) -> Json:
     return {"name": name}
 
 
-@route("GET|POST|DELETE", "/detector/{detector}/filter/{name}")
-def one_filter(plane: Plane, call: Call) -> Json:
+@ROUTES.add("GET|POST|DELETE", "/detector/{detector}/filter/{name}")
+def filter_by_name(plane: Plane, call: Call) -> Json:
     kept = plane.detector(call.path["detector"]).children["filter"]
     name = call.path["name"]
     if name not in kept:
@@ -58,8 +60,10 @@ def one_filter(plane: Plane, call: Call) -> Json:
         return kept[name]
     if call.method == "DELETE":
         del kept[name]
-        for position, one in enumerate(sorted(kept.values(), key=lambda one: int(one["rank"])), 1):
-            one["rank"] = position
+        for position, rule in enumerate(
+            sorted(kept.values(), key=lambda rule: int(rule["rank"])), 1
+        ):
+            rule["rank"] = position
         return {}
     _place(kept, name, call.body.get("rank") or kept[name]["rank"])
     kept[name].update(
@@ -80,7 +84,7 @@ def _criterion_matches(finding: Json, path: str, wanted: Json) -> bool:
     return least is None or (isinstance(value, (int, float)) and value >= least)
 
 
-@route("POST", "/detector/{detector}/findings")
+@ROUTES.add("POST", "/detector/{detector}/findings")
 def finding_ids(plane: Plane, call: Call) -> Json:
     criteria = (call.body.get("findingCriteria") or {}).get("criterion", {})
     kept = plane.detector(call.path["detector"]).children["findings"]
@@ -92,7 +96,7 @@ def finding_ids(plane: Plane, call: Call) -> Json:
     return {"findingIds": found, "nextToken": ""}
 
 
-@route("POST", "/detector/{detector}/findings/{operation}")
+@ROUTES.add("POST", "/detector/{detector}/findings/{operation}")
 def finding_operation(plane: Plane, call: Call) -> Json:
     kept = plane.detector(call.path["detector"]).children["findings"]
     names = [name for name in call.body.get("findingIds", []) if name in kept]
@@ -109,7 +113,7 @@ def finding_operation(plane: Plane, call: Call) -> Json:
     return {}
 
 
-@route("GET|POST", "/detector/{detector}/(?P<kind>" + "|".join(_SETS) + ")")
+@ROUTES.add("GET|POST", "/detector/{detector}/(?P<kind>" + "|".join(_SETS) + ")")
 def sets(plane: Plane, call: Call) -> Json:
     kind = call.path["kind"]
     kept = plane.detector(call.path["detector"]).children[kind]
@@ -135,9 +139,10 @@ def sets(plane: Plane, call: Call) -> Json:
     return {_SETS[kind]: name}
 
 
-@route("GET|POST|DELETE", "/detector/{detector}/(?P<kind>" + "|".join(_SETS) + ")/{name}")
-def one_set(plane: Plane, call: Call) -> Json:
-    kind, name = call.path["kind"], call.path["name"]
+@ROUTES.add("GET|POST|DELETE", "/detector/{detector}/(?P<kind>" + "|".join(_SETS) + ")/{name}")
+def set_by_id(plane: Plane, call: Call) -> Json:
+    kind = call.path["kind"]
+    name = call.path["name"]
     kept = plane.detector(call.path["detector"]).children[kind]
     if name not in kept:
         raise ApiError("The request is rejected since no such resource found.")
@@ -159,7 +164,7 @@ def one_set(plane: Plane, call: Call) -> Json:
     return document
 
 
-@route("POST|GET", "/malware-protection-plan")
+@ROUTES.add("POST|GET", "/malware-protection-plan")
 def plans(plane: Plane, call: Call) -> Json:
     if call.method == "GET":
         return {
@@ -179,8 +184,8 @@ def plans(plane: Plane, call: Call) -> Json:
     return {"malwareProtectionPlanId": name}
 
 
-@route("GET|PATCH|DELETE", "/malware-protection-plan/{name}")
-def one_plan(plane: Plane, call: Call) -> Json:
+@ROUTES.add("GET|PATCH|DELETE", "/malware-protection-plan/{name}")
+def plan_by_id(plane: Plane, call: Call) -> Json:
     name = call.path["name"]
     if name not in plane.plans:
         raise ApiError(
@@ -199,7 +204,7 @@ def one_plan(plane: Plane, call: Call) -> Json:
     return plane.plans[name]
 
 
-@route("GET|POST|DELETE", "/tags/(?P<arn>.+)")
+@ROUTES.add("GET|POST|DELETE", "/tags/(?P<arn>.+)")
 def tags(plane: Plane, call: Call) -> Json:
     kept = plane.tags.setdefault(urllib.parse.unquote(call.path["arn"]), {})
     if call.method == "GET":

@@ -9,9 +9,23 @@ organization, whatever order they were sent in.
 from __future__ import annotations
 
 import time
-from typing import Any
+from typing import Any, Literal, Required, TypedDict
 
 Json = dict[str, Any]
+# A feature says its status in a detector, and what is enabled by itself in an organization.
+State = Literal["status", "autoEnable"]
+
+
+class Feature(TypedDict, total=False):
+    """A protection plan, or a configuration of one, as the API writes it."""
+
+    name: Required[str]
+    status: str
+    autoEnable: str
+    updatedAt: float
+    additionalConfiguration: list[Feature]
+
+
 FOUNDATIONAL = ("CLOUD_TRAIL", "DNS_LOGS", "FLOW_LOGS")
 _AGENTS = ("EKS_ADDON_MANAGEMENT", "EC2_AGENT_MANAGEMENT", "ECS_FARGATE_AGENT_MANAGEMENT")
 # Feature -> its configurations, in the order of a detector; an organization's is the reverse.
@@ -35,24 +49,29 @@ class Refused(Exception):
     """A request about features that GuardDuty rejects; the text is the answer's message."""
 
 
-def new_detector() -> list[Json]:
-    """The features of a detector that was created without saying which."""
+def new_detector() -> list[Feature]:
+    """Return the features of a detector that was created without saying which."""
     now = time.time()
-    found = [{"name": name, "status": "ENABLED", "updatedAt": now} for name in FOUNDATIONAL]
+    found: list[Feature] = [
+        {"name": name, "status": "ENABLED", "updatedAt": now} for name in FOUNDATIONAL
+    ]
     for name, configurations in CONFIGURATIONS.items():
-        feature: Json = {
+        feature: Feature = {
             "name": name,
             "status": "DISABLED" if name in _RUNTIMES else "ENABLED",
             "updatedAt": now,
         }
         if configurations:
-            off = [{"name": one, "status": "DISABLED", "updatedAt": now} for one in configurations]
+            off: list[Feature] = [
+                {"name": configuration, "status": "DISABLED", "updatedAt": now}
+                for configuration in configurations
+            ]
             feature["additionalConfiguration"] = off
         found.append(feature)
     return found
 
 
-def _check_names(features: list[Json], field: str, values: tuple[str, ...]) -> None:
+def _check_names(features: list[Feature], field: State, values: tuple[str, ...]) -> None:
     for feature in features:
         name = feature.get("name")
         items = feature.get("additionalConfiguration") or []
@@ -71,7 +90,7 @@ def _check_names(features: list[Json], field: str, values: tuple[str, ...]) -> N
         )
 
 
-def _check_state(by_name: dict[str, Json], field: str, off: str) -> None:
+def _check_state(by_name: dict[str, Feature], field: State, off: str) -> None:
     if all(by_name[name].get(field, off) != off for name in _RUNTIMES):
         raise Refused(
             "The request is rejected because RUNTIME_MONITORING and EKS_RUNTIME_MONITORING exclude"
@@ -86,15 +105,16 @@ def _check_state(by_name: dict[str, Json], field: str, off: str) -> None:
             )
 
 
-def merge(current: list[Json], new: list[Json]) -> list[Json]:
-    """A detector's features with some of them set, by name; Refused leaves ``current`` as it
+def merge(current: list[Feature], new: list[Feature]) -> list[Feature]:
+    """Return a detector's features with some of them set, by name; Refused leaves ``current`` as it
     was.
     """
     _check_names(new, "status", ("ENABLED", "DISABLED"))
-    by_name = {feature["name"]: dict(feature) for feature in current}
+    by_name = {feature["name"]: feature.copy() for feature in current}
     for feature in new:
         kept = by_name.setdefault(feature["name"], {"name": feature["name"]})
-        kept.update(status=feature["status"], updatedAt=time.time())
+        kept["status"] = feature["status"]
+        kept["updatedAt"] = time.time()
         extra = {item["name"]: item for item in kept.get("additionalConfiguration", [])}
         if feature["status"] == "DISABLED":
             extra = {name: {**item, "status": "DISABLED"} for name, item in extra.items()}
@@ -114,44 +134,45 @@ def merge(current: list[Json], new: list[Json]) -> list[Json]:
     return list(by_name.values())
 
 
-def new_organization() -> list[Json]:
-    """The features of an organization that nobody has configured."""
+def new_organization() -> list[Feature]:
+    """Return the features of an organization that nobody has configured."""
     return [
         {
             "name": name,
             "autoEnable": "NONE",
             "additionalConfiguration": [
-                {"name": one, "autoEnable": "NONE"} for one in reversed(configurations)
+                {"name": configuration, "autoEnable": "NONE"}
+                for configuration in reversed(configurations)
             ],
         }
         for name, configurations in CONFIGURATIONS.items()
     ]
 
 
-def merge_organization(current: list[Json], new: list[Json]) -> list[Json]:
-    """The organization's features with some of them set."""
+def merge_organization(current: list[Feature], new: list[Feature]) -> list[Feature]:
+    """Return the organization's features with some of them set."""
     _check_names(new, "autoEnable", ("ALL", "NEW", "NONE"))
-    by_name = {feature["name"]: dict(feature) for feature in current}
+    by_name = {feature["name"]: feature.copy() for feature in current}
     for feature in new:
         kept = by_name[feature["name"]]
         kept["autoEnable"] = feature["autoEnable"]
-        said = {
+        wanted = {
             item["name"]: item["autoEnable"]
             for item in feature.get("additionalConfiguration") or []
         }
         kept["additionalConfiguration"] = [
-            {**item, "autoEnable": said.get(item["name"], item["autoEnable"])}
+            {**item, "autoEnable": wanted.get(item["name"], item["autoEnable"])}
             for item in kept["additionalConfiguration"]
         ]
     _check_state(by_name, "autoEnable", "NONE")
     return list(by_name.values())
 
 
-def enabled_by(organization: list[Json], *values: str) -> list[Json]:
-    """What an organization's setting enables in a member, as a request: the features with one of
-    these values.
+def enabled_by(organization: list[Feature], *values: str) -> list[Feature]:
+    """Return what an organization's setting enables in a member, as a request: the features with
+    one of these values.
     """
-    found = []
+    found: list[Feature] = []
     for feature in organization:
         if feature["autoEnable"] in values:
             items = [
@@ -159,15 +180,15 @@ def enabled_by(organization: list[Json], *values: str) -> list[Json]:
                 for item in feature["additionalConfiguration"]
                 if item["autoEnable"] in values
             ]
-            on = [{"name": name, "status": "ENABLED"} for name in items]
+            on: list[Feature] = [{"name": name, "status": "ENABLED"} for name in items]
             found.append(
                 {"name": feature["name"], "status": "ENABLED", "additionalConfiguration": on}
             )
     return found
 
 
-def data_sources(organization: list[Json]) -> Json:
-    """An organization's plans, as its deprecated data sources show them."""
+def data_sources(organization: list[Feature]) -> Json:
+    """Return an organization's plans, as its deprecated data sources show them."""
     on = {feature["name"] for feature in organization if feature["autoEnable"] != "NONE"}
 
     def auto(name: str) -> Json:
@@ -182,23 +203,23 @@ def data_sources(organization: list[Json]) -> Json:
     }
 
 
-def of_data_sources(sent: Json) -> list[Json]:
-    """The plans that deprecated data sources set: they know new accounts and none, not ALL."""
+def of_data_sources(sent: Json) -> list[Feature]:
+    """Return the plans that deprecated data sources set: they know NEW and NONE, not ALL."""
     findings = (sent.get("malwareProtection") or {}).get("scanEc2InstanceWithFindings") or {}
-    said = {
+    wanted = {
         "S3_DATA_EVENTS": sent.get("s3Logs"),
         "EKS_AUDIT_LOGS": (sent.get("kubernetes") or {}).get("auditLogs"),
         "EBS_MALWARE_PROTECTION": findings.get("ebsVolumes"),
     }
     return [
-        {"name": name, "autoEnable": "NEW" if one["autoEnable"] else "NONE"}
-        for name, one in said.items()
-        if one
+        {"name": name, "autoEnable": "NEW" if source["autoEnable"] else "NONE"}
+        for name, source in wanted.items()
+        if source
     ]
 
 
-def for_all(organization: list[Json]) -> set[str]:
-    """The plans and configurations that the organization sets for ALL."""
+def for_all(organization: list[Feature]) -> set[str]:
+    """Return the plans and configurations that the organization sets for ALL."""
     found = {feature["name"] for feature in organization if feature["autoEnable"] == "ALL"}
     for feature in organization:
         for item in feature["additionalConfiguration"]:
@@ -207,8 +228,8 @@ def for_all(organization: list[Json]) -> set[str]:
     return found
 
 
-def overruled(organization: list[Json], new: list[Json]) -> str | None:
-    """The first name in a request about members that the organization sets for ALL, or None."""
+def overruled(organization: list[Feature], new: list[Feature]) -> str | None:
+    """Return the first name in a request that the organization sets for ALL, or None."""
     everybody = for_all(organization)
     for feature in new:
         items = feature.get("additionalConfiguration") or []

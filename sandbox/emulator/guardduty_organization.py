@@ -17,19 +17,20 @@ from typing import Any
 
 from . import guardduty_features as features
 from . import settings
-from .guardduty import (
+from .guardduty_plane import (
     ApiError,
     Call,
     Detector,
     Json,
     Plane,
+    Routes,
     create_detector,
     new_id,
     now,
     plane_of,
-    route,
 )
 
+ROUTES = Routes()
 _NOT_MANAGEMENT = (
     "The request failed because you are not the master account for your AWS Organization."
 )
@@ -69,7 +70,7 @@ _ASSOCIATED = ("Enabled", "Disabled", "Invited")
 
 
 def accounts() -> set[str]:
-    """Every account of the sandbox's organization."""
+    """Return every account of the sandbox's organization."""
     return {*settings.ORGANIZATION_ACCOUNTS, settings.MANAGEMENT_ACCOUNT}
 
 
@@ -78,7 +79,10 @@ def _administrators(region: str) -> list[Json]:
 
 
 def _is_administrator(plane: Plane) -> bool:
-    return any(one["adminAccountId"] == plane.account for one in _administrators(plane.region))
+    return any(
+        administrator["adminAccountId"] == plane.account
+        for administrator in _administrators(plane.region)
+    )
 
 
 def _management_only(plane: Plane) -> None:
@@ -86,13 +90,13 @@ def _management_only(plane: Plane) -> None:
         raise ApiError(_NOT_MANAGEMENT)
 
 
-@route("POST", "/admin/enable")
+@ROUTES.add("POST", "/admin/enable")
 def enable_administrator(plane: Plane, call: Call) -> Json:
     _management_only(plane)
     account = call.body["adminAccountId"]
     if account not in accounts():
         raise ApiError(_NOT_IN_ORGANIZATION)
-    if any(one["adminAccountId"] != account for one in plane.administrators):
+    if any(administrator["adminAccountId"] != account for administrator in plane.administrators):
         raise ApiError(_ANOTHER)
     plane.administrators = [{"adminAccountId": account, "adminStatus": "ENABLED"}]
     administrator = plane_of(account, plane.region)
@@ -101,12 +105,12 @@ def enable_administrator(plane: Plane, call: Call) -> Json:
     return {}
 
 
-@route("POST", "/admin/disable")
+@ROUTES.add("POST", "/admin/disable")
 def disable_administrator(plane: Plane, call: Call) -> Json:
     """Members are let go; their detectors stay as they are."""
     _management_only(plane)
     account = call.body["adminAccountId"]
-    if all(one["adminAccountId"] != account for one in plane.administrators):
+    if all(administrator["adminAccountId"] != account for administrator in plane.administrators):
         raise ApiError(features.INVALID)
     plane.administrators = []
     for detector in plane_of(account, plane.region).detectors.values():
@@ -116,7 +120,7 @@ def disable_administrator(plane: Plane, call: Call) -> Json:
     return {}
 
 
-@route("GET", "/admin")
+@ROUTES.add("GET", "/admin")
 def administrators(plane: Plane, _call: Call) -> Json:
     _management_only(plane)
     return {"adminAccounts": plane.administrators}
@@ -131,7 +135,7 @@ def _organization(detector: Detector) -> Json:
     return detector.organization
 
 
-@route("GET|POST", "/detector/{detector}/admin")
+@ROUTES.add("GET|POST", "/detector/{detector}/admin")
 def organization(plane: Plane, call: Call) -> Json:
     detector = plane.detector(call.path["detector"])
     if not _is_administrator(plane):
@@ -174,26 +178,26 @@ def _configure(plane: Plane, detector: Detector, body: Json) -> None:
 def _associated(detector: Detector) -> set[str]:
     return {
         name
-        for name, one in detector.children["member"].items()
-        if one["relationshipStatus"] in _ASSOCIATED
+        for name, member in detector.children["member"].items()
+        if member["relationshipStatus"] in _ASSOCIATED
     }
 
 
 def is_a_member(plane: Plane) -> bool:
-    """Whether an administrator of the organization manages this account's GuardDuty."""
+    """Return whether an administrator of the organization manages this account's GuardDuty."""
     return any(
         plane.account in _associated(detector)
-        for one in _administrators(plane.region)
-        for detector in plane_of(one["adminAccountId"], plane.region).detectors.values()
+        for administrator in _administrators(plane.region)
+        for detector in plane_of(administrator["adminAccountId"], plane.region).detectors.values()
     )
 
 
 def may_be_deleted(detector: Detector) -> bool:
-    """Whether no member keeps a detector from being deleted."""
+    """Return whether no member keeps a detector from being deleted."""
     return not _associated(detector)
 
 
-def _enable(plane: Plane, account: str, wanted: list[Json]) -> None:
+def _enable(plane: Plane, account: str, wanted: list[features.Feature]) -> None:
     for own in plane_of(account, plane.region).detectors.values():
         own.document["features"] = features.merge(own.document["features"], wanted)
 
@@ -214,14 +218,14 @@ def _add(plane: Plane, detector: Detector, detail: Json) -> str | None:
             feature["name"]
             for feature in features.enabled_by(_organization(detector)["features"], "ALL", "NEW")
         }
-        off = [
+        off: list[features.Feature] = [
             {"name": name, "status": "DISABLED"}
             for name in features.CONFIGURATIONS
             if name not in wanted
         ]
         document = own.detectors[identifier].document
-        for one in off:
-            document["features"] = features.merge(document["features"], [one])
+        for plan in off:
+            document["features"] = features.merge(document["features"], [plan])
     _keep(plane, detector, detail, "Enabled", next(iter(own.detectors)))
     _enable(plane, account, features.enabled_by(_organization(detector)["features"], "ALL", "NEW"))
     return None
@@ -245,13 +249,13 @@ def _unprocessed(account: str, why: str) -> Json:
 
 
 def _some(accounts: list[Any]) -> list[Any]:
-    """What a request lists, or the refusal of too many or none."""
+    """Return what a request lists; ApiError for too many or none."""
     if not 1 <= len(accounts) <= _AT_ONCE:
         raise ApiError(features.INVALID)
     return accounts
 
 
-@route("POST|GET", "/detector/{detector}/member")
+@ROUTES.add("POST|GET", "/detector/{detector}/member")
 def members(plane: Plane, call: Call) -> Json:
     detector = plane.detector(call.path["detector"])
     kept = detector.children["member"]
@@ -259,7 +263,7 @@ def members(plane: Plane, call: Call) -> Json:
         only = call.query.get("onlyAssociated", ["true"])[0] != "false"
         return {
             "members": [
-                one for name, one in kept.items() if not only or name in _associated(detector)
+                member for name, member in kept.items() if not only or name in _associated(detector)
             ]
         }
     refused = []
@@ -301,7 +305,7 @@ def _change(plane: Plane, detector: Detector, account: str, operation: str) -> s
     return None
 
 
-@route("POST", "/detector/{detector}/member/{operation}")
+@ROUTES.add("POST", "/detector/{detector}/member/{operation}")
 def member_operation(plane: Plane, call: Call) -> Json:
     detector = plane.detector(call.path["detector"])
     kept = detector.children["member"]
@@ -316,10 +320,11 @@ def member_operation(plane: Plane, call: Call) -> Json:
     return {"unprocessedAccounts": [_unprocessed(name, why) for name, why in done.items() if why]}
 
 
-@route("POST", "/detector/{detector}/member/detector/{operation}")
+@ROUTES.add("POST", "/detector/{detector}/member/detector/{operation}")
 def member_detectors(plane: Plane, call: Call) -> Json:
     detector = plane.detector(call.path["detector"])
-    names, wanted = _some(call.body["accountIds"]), call.body.get("features") or []
+    names = _some(call.body["accountIds"])
+    wanted = call.body.get("features") or []
     refused = [
         _unprocessed(name, _NOT_ASSOCIATED) for name in names if name not in _associated(detector)
     ]
@@ -339,7 +344,9 @@ def member_detectors(plane: Plane, call: Call) -> Json:
     for name in known:
         for own in plane_of(name, plane.region).detectors.values():
             plans = [
-                one for one in own.document["features"] if one["name"] not in features.FOUNDATIONAL
+                feature
+                for feature in own.document["features"]
+                if feature["name"] not in features.FOUNDATIONAL
             ]
             found.append({"accountId": name, "features": plans})
     return {"members": found, "unprocessedAccounts": refused}

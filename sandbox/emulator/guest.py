@@ -25,7 +25,7 @@ from typing import Any
 _PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
 _OUTPUT = 24_000  # characters of the output that GetCommandInvocation shows (AWS)
 _RUNNING: set[subprocess.Popen[bytes]] = set()
-Told = Callable[[str, int, str, str], None]  # status, exit code, stdout, stderr
+Tell = Callable[[str, int, str, str], None]  # status, exit code, stdout, stderr
 
 
 def linux_script(
@@ -51,9 +51,9 @@ class Guest:
     """
 
     def __init__(
-        self, script: str, limit: float, told: Told, reachable: Callable[[], bool]
+        self, script: str, limit: float, tell: Tell, reachable: Callable[[], bool]
     ) -> None:
-        self._script, self._limit, self._told, self._reachable = script, limit, told, reachable
+        self._script, self._limit, self._told, self._reachable = script, limit, tell, reachable
         self._cancelled = threading.Event()
         threading.Thread(target=self._run, daemon=True, name="guest").start()
 
@@ -74,14 +74,14 @@ class Guest:
         script = home / "_script.sh"
         script.write_text(self._script)
         script.chmod(0o700)
-        work = home / "tmp"
-        work.mkdir(mode=0o700)
+        scratch = home / "tmp"
+        scratch.mkdir(mode=0o700)
         with (home / "out").open("wb") as out, (home / "err").open("wb") as err:
             # As the agent does: a file, so that no process list shows its text.
             running = subprocess.Popen(
                 ["/bin/sh", "-c", str(script)],
-                env={"PATH": _PATH, "TMPDIR": str(work)},
-                cwd=work,
+                env={"PATH": _PATH, "TMPDIR": str(scratch)},
+                cwd=scratch,
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=err,
@@ -97,7 +97,7 @@ class Guest:
             self._told(status, running.returncode, texts[0], texts[1])
 
     def _watch(self, running: subprocess.Popen[bytes]) -> str:
-        """How it ended; '' when the machine was cut off, so that nobody learns."""
+        """Return how it ended; '' when the machine was cut off, so that nobody learns."""
         deadline = time.monotonic() + self._limit
         while running.poll() is None:
             if self._cancelled.is_set():
@@ -112,7 +112,9 @@ class Guest:
 
 @atexit.register
 def _end_all() -> None:
-    """What still runs when the sandbox stops: it has a session of its own, and would outlive it."""
+    """End what still runs when the sandbox stops: it has a session of its own, and would outlive
+    it.
+    """
     for running in list(_RUNNING):
         _end(running)
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from . import settings
 from .ministack import app, evaluator, iam, sts
-from .patching import patch
+from .patching import Original, patch
 
 
 @patch(
@@ -17,10 +17,11 @@ from .patching import patch
         " exists"
     ),
 )
-def resolve_condition_key(original: Any, key: str, context: Any) -> Any:
+def resolve_condition_key(original: Original, key: str, context: Any) -> object:
     arn = context.principal_arn or ""
     if key.lower() == "aws:principalarn" and ":assumed-role/" in arn:
-        account, name = arn.split(":")[4], arn.split("/")[1]
+        account = arn.split(":")[4]
+        name = arn.split("/")[1]
         role = iam._roles.get_scoped(account, None, name)
         return role["Arn"] if role else f"arn:aws:iam::{account}:role/{name}"
     if key.lower() == "aws:resourceorgid":
@@ -37,7 +38,7 @@ def resolve_condition_key(original: Any, key: str, context: Any) -> Any:
         "aws:PrincipalOrgID is the organization of every member account (moto's, not MiniStack's)"
     ),
 )
-def principal_org_id(original: Any, account: str) -> str | None:
+def principal_org_id(original: Original, account: str) -> str | None:
     return settings.ORGANIZATION_ID if account in settings.ORGANIZATION_ACCOUNTS else None
 
 
@@ -46,7 +47,7 @@ def principal_org_id(original: Any, account: str) -> str | None:
     "register_session",
     restores="aws:userid of a function's session starts with its role's unique id (AROA...)",
 )
-def register_session(original: Any, access_key: str, session: dict[str, Any]) -> Any:
+def register_session(original: Original, access_key: str, session: dict[str, Any]) -> object:
     role, _, name = session.get("UserId", "").partition(":")
     if role and not role.startswith(("AROA", "AIDA", "ASIA")):
         account = session["Arn"].split(":")[4]
@@ -64,5 +65,5 @@ def register_session(original: Any, access_key: str, session: dict[str, Any]) ->
         " HTTP"
     ),
 )
-def pin_request_origin(original: Any, source_ip: str, secure: bool) -> Any:
+def pin_request_origin(original: Original, source_ip: str, secure: bool) -> object:
     return original(source_ip, True)

@@ -54,8 +54,8 @@ _stores: dict[Kind, Any] = {
 }
 
 
-def xml(name: str, value: Any) -> str:
-    """A value as IAM's XML: objects by their names, lists as members."""
+def xml(name: str, value: object) -> str:
+    """Return a value as IAM's XML: objects by their names, lists as members."""
     if isinstance(value, dict):
         inner = "".join(xml(key, item) for key, item in value.items())
     elif isinstance(value, list):
@@ -66,7 +66,7 @@ def xml(name: str, value: Any) -> str:
 
 
 def error(status: int, code: str, message: str) -> Answer:
-    """An error of IAM's."""
+    """Return an error of IAM's."""
     answer: Answer = iam._error(status, code, escape(message))
     return answer
 
@@ -118,7 +118,7 @@ def _new(kind: Kind, user: str, params: Json) -> Json:
 
 
 def _shape(kind: Kind) -> str:
-    """The name its one object has in an answer."""
+    """Return the name its one object has in an answer."""
     return "Certificate" if kind is CERTIFICATE else kind.singular
 
 
@@ -134,8 +134,8 @@ def _create(kind: Kind) -> Callable[[Json], Answer]:
         ):
             return error(400, "InvalidPublicKey", "The public key is not valid.")
         service = iam._p(params, "ServiceName")
-        held = [item for item in _of(kind, user) if item.get("ServiceName", "") == service]
-        if len(held) >= kind.quota:
+        existing = [item for item in _of(kind, user) if item.get("ServiceName", "") == service]
+        if len(existing) >= kind.quota:
             return error(
                 409, "LimitExceeded", f"Cannot exceed quota for {kind.plural}PerUser: {kind.quota}"
             )
@@ -157,19 +157,20 @@ def _list(kind: Kind) -> Callable[[Json], Answer]:
         if missing := _no_user(user):
             return missing
         service = iam._p(params, "ServiceName")
-        held = [
+        existing = [
             item for item in _of(kind, user) if not service or item.get("ServiceName") == service
         ]
         shown = [
-            {key: value for key, value in item.items() if key not in left_out} for item in held
+            {key: value for key, value in item.items() if key not in left_out} for item in existing
         ]
         return _answer(f"List{kind.plural}", {name: shown, "IsTruncated": False})
 
     return run
 
 
-def _one(kind: Kind, params: Json) -> Json | Answer:
-    user, name = iam._p(params, "UserName"), iam._p(params, kind.id)
+def _find(kind: Kind, params: Json) -> Json | Answer:
+    user = iam._p(params, "UserName")
+    name = iam._p(params, kind.id)
     found: Json | None = _stores[kind].get(name)
     if found is None or (user and found["UserName"] != user):
         return error(404, "NoSuchEntity", f"The {kind.singular} with id {name} cannot be found.")
@@ -178,7 +179,8 @@ def _one(kind: Kind, params: Json) -> Json | Answer:
 
 def _update(kind: Kind) -> Callable[[Json], Answer]:
     def run(params: Json) -> Answer:
-        found, status = _one(kind, params), iam._p(params, "Status")
+        found = _find(kind, params)
+        status = iam._p(params, "Status")
         if not isinstance(found, dict):
             return found
         if status not in kind.statuses[:2]:
@@ -195,7 +197,7 @@ def _update(kind: Kind) -> Callable[[Json], Answer]:
 
 def _delete(kind: Kind) -> Callable[[Json], Answer]:
     def run(params: Json) -> Answer:
-        found = _one(kind, params)
+        found = _find(kind, params)
         if not isinstance(found, dict):
             return found
         del _stores[kind][found[kind.id]]

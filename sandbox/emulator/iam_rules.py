@@ -14,10 +14,11 @@ from . import settings
 from .iam_credentials import Answer, error
 from .ministack import account as accounts
 from .ministack import actions, app, evaluator, iam, sts
-from .patching import extend, patch
+from .patching import Original, extend, patch
 
 Json = dict[str, Any]
-POLICIES, KEYS = 10, 2
+POLICIES = 10
+KEYS = 2
 INLINE_SIZE = {"user": 2048, "role": 10240, "group": 5120}
 _PROTECTED = ("/aws-service-role/", "/aws-reserved/")
 DENY_ALL = "arn:aws:iam::aws:policy/AWSDenyAll"
@@ -51,7 +52,7 @@ def _full(entity: Json | None, kind: str, params: Json) -> Answer | None:
 @patch(
     iam, "_attach_user_policy", restores="a user holds ten managed policies, and only such as exist"
 )
-def attach_user_policy(original: Any, params: Json) -> Any:
+def attach_user_policy(original: Original, params: Json) -> object:
     return _full(iam._users.get(iam._p(params, "UserName")), "User", params) or original(params)
 
 
@@ -60,7 +61,7 @@ def attach_user_policy(original: Any, params: Json) -> Any:
     "_attach_role_policy",
     restores="a role holds ten managed policies, only such as exist; AWS's own roles are its own",
 )
-def attach_role_policy(original: Any, params: Json) -> Any:
+def attach_role_policy(original: Original, params: Json) -> object:
     role = iam._roles.get(iam._p(params, "RoleName"))
     return _protected(role) or _full(role, "Role", params) or original(params)
 
@@ -82,7 +83,7 @@ def _too_long(kind: str, name: str, inline: Json, params: Json) -> Answer | None
     "_put_user_policy",
     restores="a user's inline policies have 2,048 characters together (white space is not counted)",
 )
-def put_user_policy(original: Any, params: Json) -> Any:
+def put_user_policy(original: Original, params: Json) -> object:
     name = iam._p(params, "UserName")
     if name not in iam._users:
         return original(params)
@@ -98,7 +99,7 @@ def put_user_policy(original: Any, params: Json) -> Any:
         "a role's inline policies have 10,240 characters together; AWS's own roles are its own"
     ),
 )
-def put_role_policy(original: Any, params: Json) -> Any:
+def put_role_policy(original: Original, params: Json) -> object:
     role = iam._roles.get(iam._p(params, "RoleName"))
     if role is None:
         return original(params)
@@ -110,7 +111,7 @@ def put_role_policy(original: Any, params: Json) -> Any:
 
 
 @patch(iam, "_create_access_key", restores="a user has two access keys")
-def create_access_key(original: Any, params: Json) -> Any:
+def create_access_key(original: Original, params: Json) -> object:
     name = iam._p(params, "UserName")
     if sum(key["UserName"] == name for key in iam._access_keys.values()) >= KEYS:
         return error(409, "LimitExceeded", f"Cannot exceed quota for AccessKeysPerUser: {KEYS}")
@@ -137,7 +138,7 @@ def _guard(attribute: str) -> None:
         attribute,
         restores="service-linked roles and those of Identity Center are changed by AWS alone",
     )
-    def guarded(original: Any, params: Json) -> Any:
+    def guarded(original: Original, params: Json) -> object:
         return _protected(iam._roles.get(iam._p(params, "RoleName"))) or original(params)
 
 
@@ -154,7 +155,7 @@ for _name in (
 
 
 def make_role(name: str, path: str, trust: Json, policy: Json | None) -> Json:
-    """A role as AWS itself makes it, also where only AWS may; what IAM stores."""
+    """Make a role as AWS itself makes it, also where only AWS may; return what IAM stores."""
     iam._create_role(
         {"RoleName": name, "Path": path, "AssumeRolePolicyDocument": json.dumps(trust)}
     )
@@ -169,7 +170,8 @@ def make_session(account: str, name: str, session: str) -> Json:
     Identity Center ...).
     """
     role = iam._roles.get_scoped(account, None, name)
-    key, until = iam._gen_session_access_key(), time.time() + 3600
+    key = iam._gen_session_access_key()
+    until = time.time() + 3600
     made = {"SecretAccessKey": iam._gen_secret(), "SessionToken": iam._gen_session_token()}
     arn = f"arn:aws:sts::{account}:assumed-role/{name}/{session}"
     who = {
@@ -208,8 +210,8 @@ _IMPLIED = {
 }
 
 
-def _caller(headers: Any, query: Json) -> str:
-    """The name of the user who calls, "" for root and roles."""
+def _caller(headers: object, query: Json) -> str:
+    """Return the name of the user who calls, "" for root and roles."""
     identity = (
         evaluator.resolve_caller_identity(app.extract_access_key_id(headers, query) or "") or {}
     )
@@ -217,16 +219,16 @@ def _caller(headers: Any, query: Json) -> str:
     return arn.rsplit("/", 1)[-1] if ":user/" in arn else ""
 
 
-def resource(headers: Any, params: Json, account: str) -> str | None:
-    """The ARN an IAM call is checked on, with its path; None where that is not special."""
+def resource(headers: object, params: Json, account: str) -> str | None:
+    """Return the ARN an IAM call is checked on, with its path; None where that is not special."""
     call, *names = [
         actions._query_param(params, name)
         for name in ("Action", "InstanceProfileName", "RoleName", "UserName", "GroupName")
     ]
     profile, role, user, group = names
     key = actions._query_param(params, "AccessKeyId")
-    if not user and key and (held := iam._access_keys.get_scoped(account, None, key)):
-        user = held["UserName"]
+    if not user and key and (found_key := iam._access_keys.get_scoped(account, None, key)):
+        user = found_key["UserName"]
     if not (profile or role or user) and call in _IMPLIED:
         user = _caller(headers, params)
     if call in ("AddUserToGroup", "RemoveUserFromGroup"):
@@ -253,11 +255,11 @@ def resource(headers: Any, params: Json, account: str) -> str | None:
     ),
 )
 def extract_resource_arn(
-    original: Any,
+    original: Original,
     service: str,
     method: str,
     path: str,
-    headers: Any,
+    headers: object,
     body: bytes,
     params: Any,
     region: str,
@@ -269,8 +271,8 @@ def extract_resource_arn(
 
 @patch(iam, "handle_request", restores="IAM calls without a user name are about the calling user")
 async def handle_request(
-    original: Any, method: str, path: str, headers: Any, body: bytes, query: Json
-) -> Any:
+    original: Original, method: str, path: str, headers: object, body: bytes, query: Json
+) -> object:
     form = dict(urllib.parse.parse_qsl(body.decode("utf-8", "replace")))
     if (
         form.get("Action") in _IMPLIED
@@ -283,7 +285,7 @@ async def handle_request(
 
 def _known(find: Callable[[Json], bool], attribute: str) -> None:
     @patch(iam, attribute, restores="listing what a user who does not exist holds is NoSuchEntity")
-    def listed(original: Any, params: Json) -> Any:
+    def listed(original: Original, params: Json) -> object:
         name = iam._p(params, "UserName")
         if name and not find(params):
             return error(404, "NoSuchEntity", f"The user with name {name} cannot be found.")
@@ -300,8 +302,8 @@ for _name in ("list_access_keys", "list_mfa_devices"):
     restores="credentials of GetSessionToken (without MFA) and GetFederationToken cannot call IAM",
 )
 def enforce(
-    original: Any, access_key: str, action: str, service: str, *args: Any, **kwargs: Any
-) -> Any:
+    original: Original, access_key: str, action: str, service: str, *args: object, **kwargs: object
+) -> object:
     session = sts._sessions.get(access_key) if service == "iam" else None
     if session and session.get("PrincipalType") in ("User", "FederatedUser"):
         return evaluator.AuthError(
@@ -328,11 +330,14 @@ def _entity(params: Json) -> Json:
         " they are about"
     ),
 )
-def request_tag_context(original: Any, service: str, action: str, body: bytes, params: Json) -> Any:
+def request_tag_context(
+    original: Original, service: str, action: str, body: bytes, params: Json
+) -> object:
     context = dict(original(service, action, body, params))
     if service != "iam":
         return context
-    entity, call = _entity(params), action.partition(":")[2]
+    entity = _entity(params)
+    call = action.partition(":")[2]
     if policy := actions._query_param(params, "PolicyArn"):
         context["iam:PolicyARN"] = policy
     if boundary := actions._query_param(params, "PermissionsBoundary") or entity.get(
@@ -348,7 +353,7 @@ def request_tag_context(original: Any, service: str, action: str, body: bytes, p
 
 
 @patch(accounts, "_list_regions", restores="an account sees the Regions that are enabled in it")
-def list_regions(original: Any, asked: Json) -> Any:
+def list_regions(original: Original, asked: Json) -> object:
     status, headers, body = original({})
     shown = [item for item in json.loads(body)["Regions"] if item["RegionName"] in settings.REGIONS]
     wanted = asked.get("RegionOptStatusContains") or []

@@ -10,7 +10,7 @@ from typing import Any
 
 from . import service_roles
 from .ministack import lambda_runtime, lambdas, responses
-from .patching import patch, replace
+from .patching import Original, patch, replace
 
 _SERVICE = "lambda.amazonaws.com"
 _ERROR_KEY = "_sandbox_error"
@@ -22,7 +22,9 @@ _last = threading.local()
 
 
 def _worker_script() -> str:
-    """The worker's script, reporting a handler's exception with its class, and staying alive."""
+    """Return the worker's script, reporting a handler's exception with its class, and staying
+    alive.
+    """
     script = str(lambda_runtime._PYTHON_WORKER_SCRIPT)
     if _REPORT not in script:
         raise RuntimeError("MiniStack's Python worker script is not the one of the pinned release.")
@@ -52,7 +54,7 @@ replace(
     "invoke",
     restores="an environment whose handler raised is used again (upstream starts a new one)",
 )
-def invoke(original: Any, worker: Any, *args: Any, **kwargs: Any) -> Any:
+def invoke(original: Original, worker: object, *args: object, **kwargs: object) -> object:
     _last.error = None
     result = original(worker, *args, **kwargs)
     error = result.get(_ERROR_KEY)
@@ -67,7 +69,9 @@ def invoke(original: Any, worker: Any, *args: Any, **kwargs: Any) -> Any:
     "_execute_function_warm",
     restores="a function's error document has errorType, errorMessage, requestId and stackTrace",
 )
-def execute_function_warm(original: Any, function: Any, event: Any, request_id: str) -> Any:
+def execute_function_warm(
+    original: Original, function: object, event: object, request_id: str
+) -> object:
     result = original(function, event, request_id)
     error = getattr(_last, "error", None)
     if error and result.get("error") and isinstance(result.get("body"), dict):
@@ -79,7 +83,7 @@ def execute_function_warm(original: Any, function: Any, event: Any, request_id: 
 @patch(
     lambdas, "_create_esm", restores="an event source mapping needs a role that may read the queue"
 )
-def create_event_source_mapping(original: Any, data: dict[str, Any]) -> Any:
+def create_event_source_mapping(original: Original, data: dict[str, Any]) -> object:
     source = data.get("EventSourceArn", "")
     _, config, _ = lambdas._get_func_record_for_ref(data.get("FunctionName", ""))
     if ":sqs:" in source and config:
@@ -97,7 +101,9 @@ def create_event_source_mapping(original: Any, data: dict[str, Any]) -> Any:
     "_route_async_failure",
     restores="the function's role must allow delivery to its dead-letter queue",
 )
-def route_async_failure(original: Any, target: str, name: str, event: Any, result: Any) -> Any:
+def route_async_failure(
+    original: Original, target: str, name: str, event: object, result: object
+) -> object:
     config = lambdas._functions.get(name, {}).get("config", {})
     action = "sqs:SendMessage" if ":sqs:" in target else "sns:Publish"
     refusal = service_roles.role_refusal(config.get("Role", ""), _SERVICE, action, target)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from .ministack import cloudwatch_logs
-from .patching import patch
+from .patching import Original, patch
 
 
 @patch(
@@ -13,7 +13,7 @@ from .patching import patch
     "_filter_log_events",
     restores="FilterLogEvents looks only into streams of logStreamNamePrefix",
 )
-def filter_log_events(original: Any, data: dict[str, Any]) -> Any:
+def filter_log_events(original: Original, data: dict[str, Any]) -> object:
     prefix = data.get("logStreamNamePrefix")
     group = cloudwatch_logs._log_groups.get(cloudwatch_logs._resolve_log_group_name(data))
     if not prefix or group is None:

@@ -7,11 +7,24 @@ from __future__ import annotations
 import http.client
 import json
 import urllib.parse
-from typing import Any
+from typing import Any, TypedDict
 
 from . import settings
+from .http_responses import Response
 
-Response = tuple[int, dict[str, str], bytes]
+
+class Fact(TypedDict, total=False):
+    """What moto's process tells of a resource; ``resources`` are those an association is about."""
+
+    tags: dict[str, str]
+    arn: str
+    vpc: str
+    subnet: str
+    profile: str | None
+    volumes: list[str]
+    resources: list[str]
+
+
 _HOP = {"content-length", "connection", "expect", "transfer-encoding"}
 _KEPT = {"content-type", "x-amzn-requestid", "x-amzn-errortype", "smithy-protocol"}
 
@@ -48,8 +61,8 @@ def forward(
     return _request(method, target, sent, body)
 
 
-def facts(account: str, region: str, names: list[str]) -> dict[str, dict[str, Any]]:
-    """What moto knows about resources, by id: ``{"tags": {...}, "vpc": id, "instance": id,
+def facts(account: str, region: str, names: list[str]) -> dict[str, Fact]:
+    """Return what moto knows about resources, by id: ``{"tags": {...}, "vpc": id, "instance": id,
     "volumes": [...]}``.
 
     Unknown ids are absent. ``names`` may hold EC2 ids, ``asg:<name>`` and ``tg:<arn>``.
@@ -60,5 +73,5 @@ def facts(account: str, region: str, names: list[str]) -> dict[str, dict[str, An
     status, _, body = _request("GET", f"/_sandbox/facts?{query}", {}, None)
     if status != 200:
         return {}
-    found: dict[str, dict[str, Any]] = json.loads(body)
+    found: dict[str, Fact] = json.loads(body)
     return found

@@ -19,7 +19,7 @@ from .moto_modules import (
     general_responses,
     kms,
 )
-from .patching import patch, replace
+from .patching import Original, patch, replace
 
 # One grey pixel as JPEG.
 SCREEN = base64.b64decode(
@@ -32,7 +32,7 @@ NO_CONSOLE_TAG = "sandbox:no-console"
 
 
 def error(code: str, message: str) -> Exception:
-    """An EC2 error as moto raises it."""
+    """Return an EC2 error as moto raises it."""
     raised: Exception = ec2_errors.EC2ClientError(code, message)
     return raised
 
@@ -73,7 +73,9 @@ def default_key(backend: Any) -> str:
 
 
 @patch(block_storage.EBSBackend, "create_snapshot", restores="a snapshot has the key of its volume")
-def create_snapshot(original: Any, backend: Any, volume_id: str, *args: Any, **kwargs: Any) -> Any:
+def create_snapshot(
+    original: Original, backend: Any, volume_id: str, *args: object, **kwargs: object
+) -> object:
     snapshot = original(backend, volume_id, *args, **kwargs)
     snapshot.kms_key_id = backend.get_volume(volume_id).kms_key_id or None
     return snapshot
@@ -85,7 +87,7 @@ def create_snapshot(original: Any, backend: Any, volume_id: str, *args: Any, **k
     restores="a snapshot under the AWS-managed key cannot be shared",
 )
 def share(
-    original: Any, backend: Any, snapshot_id: str, user_ids: list[str], groups: list[str]
+    original: Original, backend: Any, snapshot_id: str, user_ids: list[str], groups: list[str]
 ) -> None:
     snapshot = backend.get_snapshot(snapshot_id)
     if snapshot.encrypted and snapshot.kms_key_id in (None, default_key(backend)):
@@ -96,7 +98,7 @@ def share(
 
 
 def _visible(backend: Any, snapshot_id: str, region: str) -> Any:
-    """The snapshot, if it is the account's own or shared with it."""
+    """Return the snapshot when it is the account's own or shared with it."""
     for account in list(ec2.ec2_backends):
         found = ec2.ec2_backends[account][region].snapshots.get(snapshot_id)
         if found and (
@@ -113,13 +115,13 @@ def _visible(backend: Any, snapshot_id: str, region: str) -> Any:
     restores="snapshots shared by other accounts can be copied too; only complete ones can",
 )
 def copy_snapshot(
-    original: Any,
+    original: Original,
     backend: Any,
     source_snapshot_id: str,
     source_region: str,
     description: str,
     kms_key_id: str | None,
-) -> Any:
+) -> object:
     source = _visible(backend, source_snapshot_id, source_region)
     if source.status != "completed":
         raise error("IncorrectState", f"Snapshot is in invalid state - {source.status}")
@@ -140,7 +142,7 @@ def copy_snapshot(
     "copy_snapshot",
     restores="a KmsKeyId is an error without Encrypted",
 )
-def copy_response(original: Any, response: Any) -> Any:
+def copy_response(original: Original, response: Any) -> object:
     encrypted = str(response._get_param("Encrypted") or "").lower() == "true"
     key = response._get_param("KmsKeyId")
     if key and not encrypted:
@@ -163,8 +165,9 @@ def copy_response(original: Any, response: Any) -> Any:
         " into its own)"
     ),
 )
-def create_flow_logs(original: Any, backend: Any, **asked: Any) -> Any:
-    kind, group = asked["log_destination_type"] or "cloud-watch-logs", asked["log_group_name"]
+def create_flow_logs(original: Original, backend: Any, **asked: object) -> object:
+    kind = asked["log_destination_type"] or "cloud-watch-logs"
+    group = asked["log_group_name"]
     if kind == "cloud-watch-logs" and not asked["deliver_logs_permission_arn"]:
         raise error(
             "InvalidParameter",
@@ -176,8 +179,8 @@ def create_flow_logs(original: Any, backend: Any, **asked: Any) -> Any:
     made, failed = original(
         backend, **{**asked, "log_destination_type": "sandbox", "log_destination": destination}
     )
-    for one in made:
-        one.log_destination_type = kind
+    for flow_log in made:
+        flow_log.log_destination_type = kind
     return made, failed
 
 
@@ -186,7 +189,7 @@ def create_flow_logs(original: Any, backend: Any, **asked: Any) -> Any:
     "create_flow_logs",
     restores="a flow log keeps its DestinationOptions",
 )
-def create_flow_logs_response(original: Any, response: Any) -> Any:
+def create_flow_logs_response(original: Original, response: Any) -> object:
     before = set(response.ec2_backend.flow_logs)
     result = original(response)
     options = response._get_param("DestinationOptions") or {}

@@ -23,7 +23,7 @@ from .moto_modules import (
     profiles,
 )
 from .moto_network import error
-from .patching import extend, patch, replace
+from .patching import Original, extend, patch, replace
 
 _SNAPSHOT_SECONDS = float(os.environ.get("SANDBOX_SNAPSHOT_SECONDS", "0.5"))
 
@@ -43,7 +43,7 @@ def find_profile(
     iam_instance_profile_arn: str | None,
     iam_instance_profile_name: str | None,
 ) -> Profile:
-    """The profile by ARN or name; EC2's refusal when IAM has none."""
+    """Return the profile by ARN or name; EC2's refusal when IAM has none."""
     arn = iam_instance_profile_arn or ""
     name = iam_instance_profile_name or arn.rsplit("/", 1)[-1]
     query = urllib.parse.urlencode({"account": account_id, "name": name})
@@ -93,7 +93,9 @@ def _show(instance: Any, profile: Profile | None) -> None:
     "associate_iam_instance_profile",
     restores="DescribeInstances shows the profile's own id; a terminated instance takes none",
 )
-def associate(original: Any, backend: Any, instance_id: str, *args: Any, **kwargs: Any) -> Any:
+def associate(
+    original: Original, backend: Any, instance_id: str, *args: object, **kwargs: object
+) -> object:
     instance = backend.get_instance(instance_id)
     if instance.state not in ("running", "stopped", "pending"):
         raise error(
@@ -114,8 +116,8 @@ def associate(original: Any, backend: Any, instance_id: str, *args: Any, **kwarg
     ),
 )
 def replace_association(
-    original: Any, backend: Any, association_id: str, *args: Any, **kwargs: Any
-) -> Any:
+    original: Original, backend: Any, association_id: str, *args: object, **kwargs: object
+) -> object:
     current = next(
         (
             item
@@ -208,8 +210,12 @@ def _deregister(backend: Any, group: Any, instance_ids: list[str]) -> None:
     ),
 )
 def detach_instances(
-    original: Any, backend: Any, group_name: str, instance_ids: list[str], should_decrement: bool
-) -> Any:
+    original: Original,
+    backend: object,
+    group_name: str,
+    instance_ids: list[str],
+    should_decrement: bool,
+) -> object:
     group = _leave(backend, group_name, instance_ids, should_decrement)
     activities = original(backend, group_name, instance_ids, should_decrement)
     _deregister(backend, group, instance_ids)
@@ -225,8 +231,12 @@ def detach_instances(
     ),
 )
 def enter_standby(
-    original: Any, backend: Any, group_name: str, instance_ids: list[str], should_decrement: bool
-) -> Any:
+    original: Original,
+    backend: object,
+    group_name: str,
+    instance_ids: list[str],
+    should_decrement: bool,
+) -> object:
     group = _leave(backend, group_name, instance_ids, should_decrement)
     activities = original(backend, group_name, instance_ids, should_decrement)
     _deregister(backend, group, instance_ids)
@@ -238,7 +248,7 @@ def enter_standby(
     "update_attached_target_groups",
     restores="a group registers an instance when it enters service, not again at every change",
 )
-def update_target_groups(original: Any, backend: Any, group_name: str) -> None:
+def update_target_groups(original: Original, backend: Any, group_name: str) -> None:
     group = backend.autoscaling_groups[group_name]
     seen = group.__dict__.setdefault("_registered", set())
     in_service = {state.instance.id for state in group.active_instances()}
@@ -260,7 +270,7 @@ def update_target_groups(original: Any, backend: Any, group_name: str) -> None:
     "replace_autoscaling_group_instances",
     restores="instances of a group get the launch template's instance profile",
 )
-def launch_instances(original: Any, group: Any, count: int, tags: dict[str, str]) -> None:
+def launch_instances(original: Original, group: Any, count: int, tags: dict[str, str]) -> None:
     before = {state.instance.id for state in group.instance_states}
     original(group, count, tags)
     template = getattr(group, "ec2_launch_template", None)
@@ -283,5 +293,5 @@ def launch_instances(original: Any, group: Any, count: int, tags: dict[str, str]
     "deregister",
     restores="deregistering a target that is not registered succeeds",
 )
-def deregister(original: Any, target_group: Any, targets: list[dict[str, Any]]) -> None:
+def deregister(original: Original, target_group: Any, targets: list[dict[str, Any]]) -> None:
     original(target_group, [target for target in targets if target["Id"] in target_group.targets])

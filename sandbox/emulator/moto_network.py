@@ -13,14 +13,14 @@ from .moto_modules import (
     interfaces,
     regions,
 )
-from .patching import patch, replace
+from .patching import Original, patch, replace
 
 # An interface with this tag belongs to an AWS service: it can be seen and not changed.
 REQUESTER_MANAGED_TAG = "sandbox:requester-managed"
 
 
 def error(code: str, message: str) -> Exception:
-    """An EC2 error as moto raises it."""
+    """Return an EC2 error as moto raises it."""
     raised: Exception = ec2_errors.EC2ClientError(code, message)
     return raised
 
@@ -101,13 +101,13 @@ def _checked_groups(backend: Any, interface: Any, group_ids: list[str]) -> list[
     ),
 )
 def modify_interface(
-    original: Any,
+    original: Original,
     backend: Any,
     eni_id: str,
     group_ids: list[str],
-    source_dest_check: Any = None,
-    description: Any = None,
-) -> Any:
+    source_dest_check: object = None,
+    description: object = None,
+) -> object:
     interface = backend.get_network_interface(eni_id)
     if interface.requester_managed:
         raise error("AuthFailure", "You do not have permission to access the specified resource.")
@@ -129,7 +129,7 @@ _ATTRIBUTES = {
 _ONLY_STOPPED = {"InstanceType", "Kernel", "Ramdisk", "UserData", "EbsOptimized"}
 
 
-def _set_attribute(instance: Any, name: str, value: Any) -> None:
+def _set_attribute(instance: Any, name: str, value: object) -> None:
     if name in _ONLY_STOPPED and instance.state != "stopped":
         raise error(
             "IncorrectInstanceState", f"The instance '{instance.id}' is not in the 'stopped' state."
@@ -159,7 +159,7 @@ def _set_block_devices(instance: Any, mappings: list[dict[str, Any]]) -> None:
         " groups are refused"
     ),
 )
-def modify_instance_attribute(_original: Any, response: Any) -> Any:
+def modify_instance_attribute(_original: Original, response: Any) -> object:
     instance = response.ec2_backend.get_instance(response._get_param("InstanceId"))
     if instance.state == "terminated":
         raise error(
@@ -202,7 +202,9 @@ def modify_instance_attribute(_original: Any, response: Any) -> Any:
     "prep_nics",
     restores="the primary interface is deleted with its instance unless asked otherwise",
 )
-def prep_nics(original: Any, instance: Any, nic_spec: Any, *args: Any, **kwargs: Any) -> None:
+def prep_nics(
+    original: Original, instance: Any, nic_spec: Any, *args: object, **kwargs: object
+) -> None:
     original(instance, nic_spec, *args, **kwargs)
     asked = {
         int(nic.get("DeviceIndex", 0)): nic.get("DeleteOnTermination") for nic in nic_spec or []
@@ -239,7 +241,7 @@ for _name, _attribute in {
     "terminate",
     restores="a terminated instance has no interfaces and no groups",
 )
-def terminate(original: Any, instance: Any) -> Any:
+def terminate(original: Original, instance: Any) -> object:
     previous = original(instance)
     for interface in list(instance.nics.values()):
         interface.instance, interface.attachment_id, interface.status = None, None, "available"
@@ -252,5 +254,5 @@ def terminate(original: Any, instance: Any) -> Any:
     "describe_regions",
     restores="an account sees the Regions that are enabled in it, not all",
 )
-def describe_regions(original: Any, self: Any, names: list[str] | None = None) -> Any:
+def describe_regions(original: Original, self: object, names: list[str] | None = None) -> object:
     return [region for region in original(self, names) if region.name in settings.REGIONS]

@@ -8,7 +8,7 @@ from typing import Any
 
 from . import settings
 from .moto_modules import organization_models
-from .patching import patch, replace
+from .patching import Original, patch, replace
 
 _TRUSTED = ("guardduty.amazonaws.com", "malware-protection.guardduty.amazonaws.com")
 
@@ -25,7 +25,7 @@ replace(
     "describe",
     restores="an account's Status was retired on 9 September 2026: State alone",
 )
-def _describe(original: Any, account: Any) -> dict[str, Any]:
+def _describe(original: Original, account: object) -> dict[str, Any]:
     return {name: value for name, value in original(account).items() if name != "Status"}
 
 

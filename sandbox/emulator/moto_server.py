@@ -16,22 +16,15 @@ import urllib.parse
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from . import (  # noqa: F401  (they patch moto)
-    moto_evidence,
-    moto_instances,
-    moto_network,
-    moto_organization,
-    moto_speed,
-    moto_ssm,
-    moto_stacksets,
-)
+from . import moto_organization, patch_modules
+from .moto_client import Fact
 from .moto_modules import autoscaling, ec2, load_balancing
 from .patching import check_pins
 
 _LOCK = threading.RLock()
 
 
-def _instance(item: Any) -> dict[str, Any]:
+def _instance(item: Any) -> Fact:
     profile = item.iam_instance_profile or {}
     volumes = [device.volume_id for _, device in item.get_block_device_mapping]
     return {
@@ -42,7 +35,7 @@ def _instance(item: Any) -> dict[str, Any]:
     }
 
 
-def _interface(item: Any) -> dict[str, Any]:
+def _interface(item: Any) -> Fact:
     return {"vpc": item.vpc_id, "subnet": item.subnet_id}
 
 
@@ -51,7 +44,7 @@ def _owner(items: Iterable[Any], attribute: str, name: str) -> Any:
 
 
 def _linked(backend: Any, kind: str, name: str) -> list[Any]:
-    """The ids of the resources an association stands for; empty when there is no such
+    """Return the ids of the resources an association stands for; empty when there is no such
     association.
     """
     if kind == "iip-assoc":
@@ -68,12 +61,12 @@ def _linked(backend: Any, kind: str, name: str) -> list[Any]:
     )
 
 
-def _ec2_fact(backend: Any, name: str) -> dict[str, Any] | None:
+def _ec2_fact(backend: Any, name: str) -> Fact | None:
     kind = name.rsplit("-", 1)[0]
     if kind in ("iip-assoc", "eni-attach", "eipassoc"):
         resources = [value for value in _linked(backend, kind, name) if value]
         return {"resources": resources} if resources else None
-    shapes: dict[str, tuple[Callable[[str], Any], Callable[[Any], dict[str, Any]]]] = {
+    shapes: dict[str, tuple[Callable[[str], Any], Callable[[Any], Fact]]] = {
         "i": (backend.get_instance_by_id, _instance),
         "eni": (backend.enis.get, _interface),
         "sg": (backend.get_security_group_from_id, lambda item: {"vpc": item.vpc_id}),
@@ -85,7 +78,7 @@ def _ec2_fact(backend: Any, name: str) -> dict[str, Any] | None:
     return shape(item) if item else None
 
 
-def _fact(account: str, region: str, name: str) -> dict[str, Any] | None:
+def _fact(account: str, region: str, name: str) -> Fact | None:
     if name.startswith("asg:"):
         group = autoscaling.autoscaling_backends[account][region].autoscaling_groups.get(name[4:])
         return (
@@ -108,8 +101,8 @@ def _fact(account: str, region: str, name: str) -> dict[str, Any] | None:
     return None if fact is None else {**fact, "tags": dict(backend.tags.get(name, {}))}
 
 
-def facts(query: str) -> dict[str, Any]:
-    """The facts asked for in a query string: account, region, id (repeated)."""
+def facts(query: str) -> dict[str, Fact]:
+    """Return the facts asked for in a query string: account, region, id (repeated)."""
     params = urllib.parse.parse_qs(query)
     found = {
         name: _fact(params["account"][0], params["region"][0], name)
@@ -142,6 +135,7 @@ class Application:
 def main(port: int) -> None:
     """Serve until SIGTERM."""
     check_pins()
+    patch_modules.install(patch_modules.MOTO)
     from moto.moto_server.werkzeug_app import (
         DomainDispatcherApplication,
         MotoRequestHandler,

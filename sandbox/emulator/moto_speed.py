@@ -14,12 +14,13 @@ from typing import Any
 _serialize: Any = importlib.import_module("moto.core.serialize")
 _utils: Any = importlib.import_module("moto.core.utils")
 _sns: Any = importlib.import_module("moto.sns.models")
-_get_value, _MISSING = _utils.get_value, _utils.MISSING
+_get_value = _utils.get_value
+_MISSING = _utils.MISSING
 _as_moto_has_it = _serialize.ResponseSerializer.get_value
 _private_key = _sns.Subscription.private_key
 
 
-def _value(self: Any, value: Any, key: str, shape: Any) -> Any:
+def _value(self: Any, value: Any, key: str, shape: object) -> Any:
     """The names to try depend on the shape, its parent and the value's class: they are kept with
     the shape, and live as long.
     """

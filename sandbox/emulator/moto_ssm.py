@@ -18,7 +18,7 @@ from typing import Any
 
 from .guest import Guest, linux_script
 from .moto_modules import ec2, ssm, ssm_responses
-from .patching import add, patch
+from .patching import Original, add, patch
 
 _DELIVERY = 0.3  # seconds until the agent takes a command
 _guests: dict[str, Guest] = {}
@@ -53,7 +53,8 @@ def describe_instance_information(response: Any) -> Any:
     """DescribeInstanceInformation: every instance that is not terminated, with its agent's
     state.
     """
-    account, region = response.current_account, response.region
+    account = response.current_account
+    region = response.region
     filters = {item["Key"]: item["Values"] for item in response._get_param("Filters") or []}
     wanted = filters.get("InstanceIds")
     shown = []
@@ -80,10 +81,11 @@ def describe_instance_information(response: Any) -> Any:
 
 
 def _document(account: str, region: str, name: str) -> Any:
-    """The document's default version: the account's own, or by ARN one that is shared with the
-    account in this Region.
+    """Return the document's default version: the account's own, or by ARN one that is shared with
+    the account in this Region.
     """
-    owner, place = account, region
+    owner = account
+    place = region
     if name.startswith("arn:"):
         place, owner, name = name.split(":")[3], name.split(":")[4], name.rsplit("/", 1)[-1]
     documents = ssm.ssm_backends[owner][place]._documents.get(name)
@@ -107,7 +109,9 @@ def _check(content: dict[str, Any], parameters: dict[str, list[str]]) -> None:
                 f"Parameter {name} with value {values} is not allowed by the document.",
             )
     missing = [
-        name for name, one in known.items() if "default" not in one and name not in parameters
+        name
+        for name, parameter in known.items()
+        if "default" not in parameter and name not in parameters
     ]
     if missing:
         raise _error("InvalidParameters", f"Missing parameters: {', '.join(missing)}")
@@ -130,9 +134,11 @@ def _tell(command: Any, id: str, status: str, code: int, out: str, err: str) -> 
     "send_command",
     restores="a command runs the document on its instances",
 )
-def send_command(original: Any, backend: Any, **given: Any) -> Any:
-    account, region = backend.account_id, backend.region_name
-    known, ids = _instances(account, region), list(given["instance_ids"])
+def send_command(original: Original, backend: Any, **given: Any) -> object:
+    account = backend.account_id
+    region = backend.region_name
+    known = _instances(account, region)
+    ids = list(given["instance_ids"])
     if any(
         id not in known or known[id].state != "running" or _trait(account, region, id) == "none"
         for id in ids
@@ -146,7 +152,9 @@ def send_command(original: Any, backend: Any, **given: Any) -> Any:
     command = original(backend, **given)
     # moto takes "no targets" for all instances
     command.instance_ids, command.target_count = list(ids), len(ids)
-    command.invocations = [one for one in command.invocations if one["InstanceId"] in ids]
+    command.invocations = [
+        invocation for invocation in command.invocations if invocation["InstanceId"] in ids
+    ]
     script = linux_script(content, given["parameters"])
     for id in ids:
         _tell(command, id, "Pending", -1, "", "")
@@ -184,8 +192,9 @@ def _deliver(
     elif script is None:
         _tell(command, id, "Success", 0, "", "")  # no step for this platform: all are skipped
     else:
-        told, reachable = partial(_tell, command, id), partial(_reachable, account, region, id)
-        _guests[f"{command.command_id} {id}"] = Guest(*script, told, reachable)
+        tell = partial(_tell, command, id)
+        reachable = partial(_reachable, account, region, id)
+        _guests[f"{command.command_id} {id}"] = Guest(*script, tell, reachable)
 
 
 def cancel_command(response: Any) -> Any:
@@ -202,10 +211,11 @@ def cancel_command(response: Any) -> Any:
 
 def list_command_invocations(response: Any) -> Any:
     """ListCommandInvocations, by command or by instance."""
-    id, command_id = response._get_param("InstanceId"), response._get_param("CommandId")
+    id = response._get_param("InstanceId")
+    command_id = response._get_param("CommandId")
     shown = [
         {
-            key: one[key]
+            key: invocation[key]
             for key in (
                 "CommandId",
                 "InstanceId",
@@ -216,7 +226,7 @@ def list_command_invocations(response: Any) -> Any:
             )
         }
         for command in response.ssm_backend.list_commands(command_id, id)
-        for one in command.invocations
+        for invocation in command.invocations
     ]
     return ssm_responses.ActionResult({"CommandInvocations": shown})
 
@@ -226,5 +236,5 @@ for _function in (describe_instance_information, cancel_command, list_command_in
         ssm_responses.SimpleSystemManagerResponse,
         _function.__name__,
         _function,
-        restores="a call that moto lacks",
+        restores=f"Systems Manager has the call {_function.__name__}",
     )

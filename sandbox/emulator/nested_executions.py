@@ -8,18 +8,19 @@ import json
 from typing import Any
 
 from . import service_roles
+from .execution_state import running_execution
 from .faults import FAULTS
 from .ministack import responses, stepfunctions
-from .patching import patch
-from .stepfunctions import running
+from .patching import Original, patch
 
 
 def _refusal(target: str) -> str | None:
-    execution = running()
+    execution = running_execution()
     if execution is None:
         return None
     machine = stepfunctions._state_machines.get(execution["stateMachineArn"]) or {}
-    role, source = machine.get("roleArn", ""), execution["stateMachineArn"]
+    role = machine.get("roleArn", "")
+    source = execution["stateMachineArn"]
     return service_roles.role_refusal(
         role, "states.amazonaws.com", "states:StartExecution", target, source
     )
@@ -33,7 +34,9 @@ def _refusal(target: str) -> str | None:
         " StepFunctions.<name>Exception"
     ),
 )
-def invoke_nested_start_execution(original: Any, resource: str, data: dict[str, Any]) -> Any:
+def invoke_nested_start_execution(
+    original: Original, resource: str, data: dict[str, Any]
+) -> object:
     target = str(data.get("StateMachineArn", ""))
     if refusal := _refusal(target):
         raise stepfunctions._ExecutionError("StepFunctions.AWSStepFunctionsException", refusal)

@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from typing import Any
 
 PINS = {"ministack": "1.5.33", "moto": "5.2.5"}
+# A function of an emulator that a patch replaces and may call.
+Original = Callable[..., Any]
 _MISSING = object()
 
 
@@ -38,7 +40,7 @@ class PatchError(RuntimeError):
 
 
 def disabled() -> set[str]:
-    """Names of the patches that the environment leaves out."""
+    """Return the names of the patches that the environment leaves out."""
     return {name for name in os.environ.get("SANDBOX_DISABLED_PATCHES", "").split(",") if name}
 
 
@@ -52,8 +54,8 @@ def check_pins() -> None:
         if found != wanted:
             raise PatchError(
                 f"The sandbox patches private functions of {package} {wanted}, but here {package}"
-                f" is {found}. Install requirements/dev.txt into the virtual environment (make"
-                " setup)."
+                f" is {found}. Install requirements/dev.txt into the virtual environment:"
+                " make install"
             )
 
 
@@ -63,22 +65,30 @@ def _name_of(target: Any, attribute: str) -> tuple[str, str]:
     return f"{owner}.{attribute}", module.split(".", 1)[0]
 
 
-def replace(target: Any, attribute: str, value: Any, *, restores: str) -> None:
-    """Set ``target.attribute`` (a module's or a class's) to ``value`` and record what that
-    restores.
-    """
-    if getattr(target, attribute, _MISSING) is _MISSING:
-        name, package = _name_of(target, attribute)
-        raise PatchError(
-            f"{package} has no {name}, which the sandbox patches ({restores}). Expected {package}"
-            f" {PINS[package]}."
-        )
-    name, package = _name_of(target, attribute)
+def _record(name: str, package: str, restores: str) -> bool:
+    """Remember a patch; returns whether it is to be applied."""
     enabled = name not in disabled()
     PATCHES[name] = Patch(name, package, restores, enabled)
-    if not enabled:
+    return enabled
+
+
+def _mismatch(package: str, what: str, restores: str) -> PatchError:
+    pinned = f" {package} {PINS[package]} is expected." if package in PINS else ""
+    return PatchError(f"{package} {what} ({restores}).{pinned}")
+
+
+def replace(target: object, attribute: str, value: object, *, restores: str) -> None:
+    """Set ``target.attribute`` (a module's or a class's) to ``value`` and record what that
+    restores.
+
+    PatchError when there is no such attribute.
+    """
+    name, package = _name_of(target, attribute)
+    original = getattr(target, attribute, _MISSING)
+    if original is _MISSING:
+        raise _mismatch(package, f"has no {name}, which the sandbox patches", restores)
+    if not _record(name, package, restores):
         return
-    original = getattr(target, attribute)
     setattr(target, attribute, value)
     # Dispatch tables hold the function they were built with.
     for table in list(vars(target).values()):
@@ -88,41 +98,31 @@ def replace(target: Any, attribute: str, value: Any, *, restores: str) -> None:
                     table[key] = value
 
 
-def add(target: Any, attribute: str, value: Any, *, restores: str) -> None:
-    """Set an attribute that the emulator lacks; PatchError once it has one of its own."""
+def add(target: object, attribute: str, value: object, *, restores: str) -> None:
+    """Set an attribute that the emulator lacks; PatchError when it has its own by now."""
     name, package = _name_of(target, attribute)
     if hasattr(target, attribute):
-        raise PatchError(
-            f"{package} has {name} now, which the sandbox adds ({restores}). Expected {package}"
-            f" {PINS[package]}."
-        )
-    enabled = name not in disabled()
-    PATCHES[name] = Patch(name, package, restores, enabled)
-    if enabled:
+        raise _mismatch(package, f"now has {name}, which the sandbox adds", restores)
+    if _record(name, package, restores):
         setattr(target, attribute, value)
 
 
-def extend(target: Any, table: str, key: str, value: Any, *, restores: str) -> None:
-    """Add an entry to a table of the emulator's (a dispatch table, its seeds); PatchError once it
-    has one of its own.
+def extend(target: object, table: str, key: str, value: object, *, restores: str) -> None:
+    """Add an entry to a table of the emulator's (a dispatch table, its seeds); PatchError when it
+    has its own by now.
 
     The patch is named ``module.last part of the key``.
     """
     name, package = _name_of(target, key.rsplit("/", 1)[-1])
     entries = getattr(target, table)
     if key in entries:
-        raise PatchError(
-            f"{package} has {name} now, which the sandbox adds ({restores}). Expected {package}"
-            f" {PINS[package]}."
-        )
-    enabled = name not in disabled()
-    PATCHES[name] = Patch(name, package, restores, enabled)
-    if enabled:
+        raise _mismatch(package, f"now has {name}, which the sandbox adds", restores)
+    if _record(name, package, restores):
         entries[key] = value
 
 
 def patch(
-    target: Any, attribute: str, *, restores: str
+    target: object, attribute: str, *, restores: str
 ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Decorate a function that receives the original function first, then the call's own
     arguments.
@@ -132,7 +132,7 @@ def patch(
         original = getattr(target, attribute, None)
 
         @functools.wraps(function)
-        def replacement(*args: Any, **kwargs: Any) -> Any:
+        def replacement(*args: object, **kwargs: object) -> Any:
             return function(original, *args, **kwargs)
 
         replace(target, attribute, replacement, restores=restores)

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import re
-from typing import Any
 
 from .ministack import s3
-from .patching import patch
+from .patching import Original, patch
 
 _locks: dict[str, dict[str, str]] = {}
 
@@ -14,7 +13,9 @@ _locks: dict[str, dict[str, str]] = {}
 @patch(
     s3, "_create_multipart_upload", restores="object lock headers of CreateMultipartUpload are kept"
 )
-def create_multipart_upload(original: Any, bucket: str, key: str, headers: dict[str, str]) -> Any:
+def create_multipart_upload(
+    original: Original, bucket: str, key: str, headers: dict[str, str]
+) -> object:
     result = original(bucket, key, headers)
     body = result[2] if isinstance(result[2], bytes) else result[2].encode()
     found = re.search(rb"<UploadId>([^<]+)", body)
@@ -32,8 +33,8 @@ def create_multipart_upload(original: Any, bucket: str, key: str, headers: dict[
     restores="the completed object carries the lock asked for, or the bucket's default",
 )
 def complete_multipart_upload(
-    original: Any, bucket: str, key: str, *args: Any, **kwargs: Any
-) -> Any:
+    original: Original, bucket: str, key: str, *args: object, **kwargs: object
+) -> object:
     result = original(bucket, key, *args, **kwargs)
     upload = next(
         (item.get("uploadId") for item in args if isinstance(item, dict) and item.get("uploadId")),

@@ -52,7 +52,8 @@ def _with_role(
     """What the service's session of a role may do by the role's policies: why it has none, its
     context, the result.
     """
-    account, name = role_arn.split(":")[4], role_arn.rsplit("/", 1)[-1]
+    account = role_arn.split(":")[4]
+    name = role_arn.rsplit("/", 1)[-1]
     role = iam._roles.get_scoped(account, None, name)
     if role is None:
         return f"The role {role_arn} does not exist.", None, None
@@ -90,7 +91,7 @@ def role_refusal(
 
 
 def bus_refusal(
-    role_arn: str, service: str, bus: str, policy: Any, source_arn: str, keys: dict[str, Any]
+    role_arn: str, service: str, bus: str, policy: object, source_arn: str, keys: dict[str, Any]
 ) -> str | None:
     """Why a rule's event may not go to an event bus, or None when it may (or enforcement is off).
 
@@ -114,7 +115,7 @@ def bus_refusal(
 
 
 def policy_refusal(
-    policy: Any, service: str, action: str, resource: str, source_arn: str, source_account: str
+    policy: object, service: str, action: str, resource: str, source_arn: str, source_account: str
 ) -> str | None:
     """Why the resource's own policy keeps the service out, or None when it lets it in (or
     enforcement is off).

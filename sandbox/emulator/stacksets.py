@@ -12,12 +12,13 @@ deleted.
 from __future__ import annotations
 
 import asyncio
+import functools
 import json
 import time
 import uuid
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Required, TypedDict
 
 from .ministack import cloudformation, cloudformation_handlers, responses
 from .moto_client import forward
@@ -36,6 +37,41 @@ class Refusal(Exception):
         self.code, self.status = code, status
 
 
+class Instance(TypedDict, total=False):
+    """A StackSet's stack in an account and Region."""
+
+    name: Required[str]
+    OrganizationalUnitId: Required[str]
+    StackId: str
+    Status: str
+    StatusReason: str
+    LastOperationId: str
+
+
+class Result(TypedDict):
+    """How an operation ended in an account and Region."""
+
+    Account: str
+    Region: str
+    OrganizationalUnitId: str
+    Status: str
+    StatusReason: str
+
+
+class Operation(TypedDict, total=False):
+    """An operation on a StackSet, as the API shows it, with its results."""
+
+    OperationId: Required[str]
+    StackSetId: str
+    Action: str
+    Status: str
+    StatusReason: str
+    results: Required[list[Result]]
+    CreationTimestamp: str
+    EndTimestamp: str
+    OperationPreferences: Json
+
+
 @dataclass
 class StackSet:
     """One StackSet of an organization in a Region; ``targets``: OU -> Regions."""
@@ -46,8 +82,8 @@ class StackSet:
     document: Json
     identifier: str = ""
     targets: dict[str, set[str]] = field(default_factory=dict)
-    instances: dict[Place, Json] = field(default_factory=dict)
-    operations: dict[str, Json] = field(default_factory=dict)
+    instances: dict[Place, Instance] = field(default_factory=dict)
+    operations: dict[str, Operation] = field(default_factory=dict)
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
 
@@ -56,8 +92,8 @@ TRUSTED: set[str] = set()  # management accounts that activated trusted access
 _TASKS: set[asyncio.Task[None]] = set()
 
 
-def _ask(account: str, action: str, **request: Any) -> Json:
-    """One call of Organizations, as that account's root user."""
+def _ask(account: str, action: str, **request: object) -> Json:
+    """Make one call of Organizations as that account's root user."""
     scope = f"Credential={account}/20250101/us-east-1/organizations/aws4_request"
     headers = {
         "X-Amz-Target": f"AWSOrganizationsV20161128.{action}",
@@ -72,7 +108,9 @@ def _ask(account: str, action: str, **request: Any) -> Json:
 
 
 def organization_of(account: str, call_as: str) -> str:
-    """The management account that this account may act for; Refusal in CloudFormation's words."""
+    """Return the management account that this account may act for; Refusal in CloudFormation's
+    words.
+    """
     try:
         management = str(_ask(account, "DescribeOrganization")["Organization"]["MasterAccountId"])
     except Refusal:
@@ -81,7 +119,7 @@ def organization_of(account: str, call_as: str) -> str:
         known = _ask(management, "ListDelegatedAdministrators", ServicePrincipal=DELEGATION)[
             "DelegatedAdministrators"
         ]
-        if account not in {one["Id"] for one in known}:
+        if account not in {administrator["Id"] for administrator in known}:
             raise Refusal("Account used is not a delegated administrator")
         return management
     if management != account:
@@ -95,7 +133,8 @@ def organization_of(account: str, call_as: str) -> str:
 def accounts_of(management: str, parent: str) -> set[str]:
     """Accounts of an OU or the root and of everything below it, the management account left out."""
     found = {
-        one["Id"] for one in _ask(management, "ListAccountsForParent", ParentId=parent)["Accounts"]
+        account["Id"]
+        for account in _ask(management, "ListAccountsForParent", ParentId=parent)["Accounts"]
     }
     for unit in _ask(management, "ListOrganizationalUnitsForParent", ParentId=parent)[
         "OrganizationalUnits"
@@ -105,7 +144,7 @@ def accounts_of(management: str, parent: str) -> set[str]:
 
 
 def chosen(found: set[str], targets: Json) -> set[str]:
-    """The accounts of an OU that a request's filter leaves."""
+    """Return the accounts of an OU that a request's filter leaves."""
     named = set(targets.get("Accounts", []))
     kind = targets.get("AccountFilterType", "NONE")
     return (
@@ -117,7 +156,7 @@ def chosen(found: set[str], targets: Json) -> set[str]:
     )
 
 
-def _call(place: Place, action: str, **parameters: Any) -> str:
+def _call(place: Place, action: str, **parameters: object) -> str:
     """A call of MiniStack's CloudFormation in another account; its answer, or Refusal with its
     message.
     """
@@ -137,7 +176,7 @@ def _stack(place: Place, name: str) -> Json:
 
 
 def _why(place: Place, stack: Json) -> str:
-    """The first resource that failed, as StackSets name it."""
+    """Return the first resource that failed, as StackSets name it."""
     for event in reversed(cloudformation._stack_events.get_scoped(*place, stack["StackId"]) or []):
         if event["ResourceStatus"].endswith("_FAILED"):
             kinds = ("LogicalResourceId", "ResourceType", "ResourceStatusReason")
@@ -159,8 +198,8 @@ async def _settled(place: Place, name: str, wanted: str = "") -> Json:
 
 def _parameters(stack_set: StackSet) -> Json:
     named: Json = {"TemplateBody": stack_set.document["TemplateBody"]}
-    for number, one in enumerate(stack_set.document.get("Capabilities", []), 1):
-        named[f"Capabilities.member.{number}"] = one
+    for number, capability in enumerate(stack_set.document.get("Capabilities", []), 1):
+        named[f"Capabilities.member.{number}"] = capability
     for number, tag in enumerate(stack_set.document.get("Tags", []), 1):
         named |= {
             f"Tags.member.{number}.Key": tag["Key"],
@@ -169,8 +208,8 @@ def _parameters(stack_set: StackSet) -> Json:
     return named
 
 
-async def deploy(stack_set: StackSet, place: Place, unit: str, operation: str) -> Json:
-    """The stack of one account made or brought up to date; the operation's result there."""
+async def deploy(stack_set: StackSet, place: Place, unit: str, operation: str) -> Result:
+    """Make the stack of an account, or bring it up to date; return the operation's result there."""
     instance = stack_set.instances.setdefault(
         place, {"name": f"StackSet-{stack_set.name}-{uuid.uuid4()}", "OrganizationalUnitId": unit}
     )
@@ -192,8 +231,8 @@ async def deploy(stack_set: StackSet, place: Place, unit: str, operation: str) -
     return _result(place, unit, reason)
 
 
-async def remove(stack_set: StackSet, place: Place, retain: bool) -> Json:
-    """An account's instance taken out of the set, its stack deleted unless it is retained."""
+async def remove(stack_set: StackSet, place: Place, retain: bool) -> Result:
+    """Take an account's instance out of the set and delete its stack unless it is retained."""
     instance = stack_set.instances[place]
     reason = ""
     if not retain and "StackId" in instance:
@@ -208,7 +247,7 @@ async def remove(stack_set: StackSet, place: Place, retain: bool) -> Json:
     return _result(place, instance["OrganizationalUnitId"], reason)
 
 
-def _result(place: Place, unit: str, reason: str) -> Json:
+def _result(place: Place, unit: str, reason: str) -> Result:
     return {
         "Account": place[0],
         "Region": place[1],
@@ -218,13 +257,13 @@ def _result(place: Place, unit: str, reason: str) -> Json:
     }
 
 
-Work = Callable[[str], Awaitable[list[Json]]]
+Work = Callable[[str], Awaitable[list[Result]]]
 
 
 def start(
     stack_set: StackSet,
     action: str,
-    work: Work,
+    deploy_all: Work,
     identifier: str = "",
     preferences: Json | None = None,
 ) -> str:
@@ -239,7 +278,7 @@ def start(
             409,
         )
     name = identifier or str(uuid.uuid4())
-    told: Json = {
+    document: Operation = {
         "OperationId": name,
         "StackSetId": stack_set.identifier,
         "Action": action,
@@ -248,23 +287,24 @@ def start(
         "CreationTimestamp": _now(),
         "OperationPreferences": preferences or {},
     }
-    stack_set.operations[name] = told
+    stack_set.operations[name] = document
 
     async def run() -> None:
         async with stack_set.lock:
-            told["Status"] = "RUNNING"
+            document["Status"] = "RUNNING"
             try:
-                told["results"] = await work(name)
-                failed = sum(1 for one in told["results"] if one["Status"] == "FAILED")
+                document["results"] = await deploy_all(name)
+                failed = sum(1 for result in document["results"] if result["Status"] == "FAILED")
                 tolerated = (
-                    len(told["results"])
+                    len(document["results"])
                     * int((preferences or {}).get("FailureTolerancePercentage", 0))
                     // 100
                 )
-                told["Status"] = "SUCCEEDED" if failed <= tolerated else "FAILED"
+                document["Status"] = "SUCCEEDED" if failed <= tolerated else "FAILED"
             except Exception as error:  # a caller waits for the end of it, whatever went wrong
-                told.update(Status="FAILED", StatusReason=str(error))
-            told["EndTimestamp"] = _now()
+                document["Status"] = "FAILED"
+                document["StatusReason"] = str(error)
+            document["EndTimestamp"] = _now()
 
     task = asyncio.get_running_loop().create_task(run())
     _TASKS.add(task)
@@ -276,38 +316,40 @@ def _now() -> str:
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
 
 
-async def in_each(places: Iterable[Place], work: Callable[[Place], Awaitable[Json]]) -> list[Json]:
-    return [await work(place) for place in sorted(places)]
+async def in_each(
+    places: Iterable[Place], change: Callable[[Place], Awaitable[Result]]
+) -> list[Result]:
+    return [await change(place) for place in sorted(places)]
 
 
-async def _follow(stack_set: StackSet, operation: str) -> list[Json]:
+async def _follow(stack_set: StackSet, operation: str) -> list[Result]:
     """Automatic deployment: stacks where an account joined, none where it left."""
-    results: list[Json] = []
+    results: list[Result] = []
     retain = stack_set.document["AutoDeployment"].get("RetainStacksOnAccountRemoval") == "true"
     for unit, regions in list(stack_set.targets.items()):
         now = await asyncio.to_thread(accounts_of, stack_set.management, unit)
         known = {
             place
-            for place, one in stack_set.instances.items()
-            if one["OrganizationalUnitId"] == unit
+            for place, instance in stack_set.instances.items()
+            if instance["OrganizationalUnitId"] == unit
         }
         results += await in_each(
-            {one for one in known if one[0] not in now},
+            {place for place in known if place[0] not in now},
             lambda place: remove(stack_set, place, retain),
         )
         new = {(account, region) for account in now for region in regions} - known
         results += await in_each(
             new,
-            lambda place, unit=unit: deploy(stack_set, place, unit, operation),  # type: ignore[misc]
+            functools.partial(deploy, stack_set, unit=unit, operation=operation),
         )
     return results
 
 
 def organization_changed() -> None:
-    """An account was made, moved or taken out: sets with automatic deployment follow."""
+    """Let sets with automatic deployment follow an account that was made, moved or taken out."""
     for stack_set in STACK_SETS.values():
         if (
             stack_set.document.get("AutoDeployment", {}).get("Enabled") == "true"
             and stack_set.targets
         ):
-            start(stack_set, "UPDATE", lambda operation, one=stack_set: _follow(one, operation))  # type: ignore[misc]
+            start(stack_set, "UPDATE", functools.partial(_follow, stack_set))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import uuid
 from collections.abc import Callable
 from typing import Any
@@ -14,8 +15,10 @@ from .stacksets import (
     STACK_SETS,
     TRUSTED,
     Json,
+    Operation,
     Place,
     Refusal,
+    Result,
     StackSet,
     accounts_of,
     chosen,
@@ -40,7 +43,7 @@ def _nested(flat: dict[str, list[str]]) -> Json:
             at = at.setdefault(part, {})
         at[last] = values[0]
 
-    def listed(value: Any) -> Any:
+    def listed(value: object) -> Any:
         if not isinstance(value, dict):
             return value
         if list(value) == ["member"]:
@@ -51,7 +54,7 @@ def _nested(flat: dict[str, list[str]]) -> Json:
     return found
 
 
-def _xml(value: Any) -> str:
+def _xml(value: object) -> str:
     if isinstance(value, dict):
         return "".join(
             f"<{key}>{_xml(item)}</{key}>" for key, item in value.items() if item is not None
@@ -127,7 +130,9 @@ def describe_access(request: Json) -> Json:
 def create_stack_set(request: Json) -> Json:
     if request.get("PermissionModel") != "SERVICE_MANAGED":
         raise Refusal("The sandbox has StackSets with service-managed permissions only.")
-    management, region, name = _management(request), responses.get_region(), request["StackSetName"]
+    management = _management(request)
+    region = responses.get_region()
+    name = request["StackSetName"]
     if management not in TRUSTED:
         raise Refusal("You must enable organizations access to operate a service managed stack set")
     if len(request.get("TemplateBody", "")) > 51200:
@@ -190,15 +195,17 @@ def update_stack_set(request: Json) -> Json:
         raise Refusal("The sandbox updates a StackSet in all its accounts only.")
     known.document = {**known.document, "Tags": [], **request}
 
-    async def work(operation: str) -> list[Json]:
-        units = {place: one["OrganizationalUnitId"] for place, one in known.instances.items()}
+    async def deploy_all(operation: str) -> list[Result]:
+        units = {
+            place: instance["OrganizationalUnitId"] for place, instance in known.instances.items()
+        }
         return await in_each(units, lambda place: deploy(known, place, units[place], operation))
 
     return {
         "OperationId": start(
             known,
             "UPDATE",
-            work,
+            deploy_all,
             request.get("OperationId", ""),
             request.get("OperationPreferences"),
         )
@@ -245,16 +252,18 @@ def _targets(request: Json, creates: bool) -> Json:
 
 @_action("CreateStackInstances")
 def create_stack_instances(request: Json) -> Json:
-    known, targets, regions = _known(request), _targets(request, True), request["Regions"]
+    known = _known(request)
+    targets = _targets(request, True)
+    regions = request["Regions"]
 
-    async def work(operation: str) -> list[Json]:
+    async def deploy_all(operation: str) -> list[Result]:
         results = []
         for unit in targets["OrganizationalUnitIds"]:
             found = chosen(await asyncio.to_thread(accounts_of, known.management, unit), targets)
             places = {(account, region) for account in found for region in regions}
             results += await in_each(
                 places,
-                lambda place, unit=unit: deploy(known, place, unit, operation),  # type: ignore[misc]
+                functools.partial(deploy, known, unit=unit, operation=operation),
             )
             known.targets.setdefault(unit, set()).update(regions)
         return results
@@ -263,7 +272,7 @@ def create_stack_instances(request: Json) -> Json:
         "OperationId": start(
             known,
             "CREATE",
-            work,
+            deploy_all,
             request.get("OperationId", ""),
             request.get("OperationPreferences"),
         )
@@ -272,16 +281,18 @@ def create_stack_instances(request: Json) -> Json:
 
 @_action("DeleteStackInstances")
 def delete_stack_instances(request: Json) -> Json:
-    known, targets, regions = _known(request), _targets(request, False), set(request["Regions"])
+    known = _known(request)
+    targets = _targets(request, False)
+    regions = set(request["Regions"])
     retain = request.get("RetainStacks") == "true"
 
-    async def work(_: str) -> list[Json]:
+    async def deploy_all(_: str) -> list[Result]:
         results = []
         for unit in targets["OrganizationalUnitIds"]:
             there = {
                 place
-                for place, one in known.instances.items()
-                if one["OrganizationalUnitId"] == unit and place[1] in regions
+                for place, instance in known.instances.items()
+                if instance["OrganizationalUnitId"] == unit and place[1] in regions
             }
             places = {
                 place
@@ -289,7 +300,9 @@ def delete_stack_instances(request: Json) -> Json:
                 if place[0] in chosen({account for account, _ in there}, targets)
             }
             results += await in_each(places, lambda place: remove(known, place, retain))
-            if unit not in {one["OrganizationalUnitId"] for one in known.instances.values()}:
+            if unit not in {
+                instance["OrganizationalUnitId"] for instance in known.instances.values()
+            }:
                 known.targets.pop(unit, None)
         return results
 
@@ -297,7 +310,7 @@ def delete_stack_instances(request: Json) -> Json:
         "OperationId": start(
             known,
             "DELETE",
-            work,
+            deploy_all,
             request.get("OperationId", ""),
             request.get("OperationPreferences"),
         )
@@ -330,7 +343,8 @@ def _summary(known: StackSet, place: Place) -> Json:
 @_action("ListStackInstances")
 def list_stack_instances(request: Json) -> Json:
     known = _known(request)
-    account, region = request.get("StackInstanceAccount"), request.get("StackInstanceRegion")
+    account = request.get("StackInstanceAccount")
+    region = request.get("StackInstanceRegion")
     places = [
         place
         for place in sorted(known.instances)
@@ -341,10 +355,8 @@ def list_stack_instances(request: Json) -> Json:
 
 @_action("DescribeStackInstance")
 def describe_stack_instance(request: Json) -> Json:
-    known, place = (
-        _known(request),
-        (request["StackInstanceAccount"], request["StackInstanceRegion"]),
-    )
+    known = _known(request)
+    place = (request["StackInstanceAccount"], request["StackInstanceRegion"])
     if place not in known.instances:
         raise Refusal(
             f"Stack instance not found: {place[0]} in {place[1]}",
@@ -354,8 +366,8 @@ def describe_stack_instance(request: Json) -> Json:
     return {"StackInstance": _summary(known, place)}
 
 
-def _operation(request: Json) -> Json:
-    found: Json | None = _known(request).operations.get(request["OperationId"])
+def _operation(request: Json) -> Operation:
+    found = _known(request).operations.get(request["OperationId"])
     if found is None:
         raise Refusal(
             f"Operation {request['OperationId']} not found", "OperationNotFoundException", 404
@@ -381,7 +393,7 @@ def operation_results(request: Json) -> Json:
 def list_operations(request: Json) -> Json:
     return {
         "Summaries": [
-            {key: one[key] for key in ("OperationId", "Action", "Status")}
-            for one in _known(request).operations.values()
+            {key: operation[key] for key in ("OperationId", "Action", "Status")}
+            for operation in _known(request).operations.values()
         ]
     }

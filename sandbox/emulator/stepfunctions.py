@@ -8,46 +8,25 @@ import contextvars
 import copy
 import json
 import threading
+import time
 from typing import Any
 
 from . import service_roles, settings
+from .execution_state import (
+    RUNNING_EXECUTION,
+    Ended,
+    Execution,
+    ensure_running,
+    ensure_size,
+    running_execution,
+)
 from .faults import FAULTS
 from .ministack import lambdas, responses, stepfunctions
-from .patching import patch
-
-PAYLOAD_LIMIT = 262_144
-_running: contextvars.ContextVar[dict[str, Any] | None] = contextvars.ContextVar(
-    "execution", default=None
-)
+from .patching import Original, patch
 
 
-def running() -> dict[str, Any] | None:
-    """The execution whose states this thread works on."""
-    return _running.get()
-
-
-class Ended(SystemExit):
-    """The execution was stopped or timed out: passes every Catch, and ends the thread in
-    silence.
-    """
-
-
-def _jsonata(state: dict[str, Any], context: Any) -> bool:
+def _jsonata(state: dict[str, Any], context: object) -> bool:
     return bool(stepfunctions._state_query_language(state, context) == "JSONata")
-
-
-def _ensure_running(execution: dict[str, Any] | None) -> None:
-    if execution and execution.get("status", "RUNNING") != "RUNNING":
-        raise Ended()
-
-
-def _ensure_size(value: Any) -> None:
-    if len(json.dumps(value).encode()) > PAYLOAD_LIMIT:
-        raise stepfunctions._ExecutionError(
-            "States.DataLimitExceeded",
-            "The state/task returned a result with a size exceeding the maximum number of bytes"
-            " service limit.",
-        )
 
 
 @patch(
@@ -55,7 +34,9 @@ def _ensure_size(value: Any) -> None:
     "_apply_output_path",
     restores="a JSONata Succeed state honours Output (upstream returns the input)",
 )
-def apply_output_path(original: Any, state: dict[str, Any], data: Any, context: Any = None) -> Any:
+def apply_output_path(
+    original: Original, state: dict[str, Any], data: object, context: object = None
+) -> object:
     if state.get("Type") == "Succeed" and _jsonata(state, context):
         return stepfunctions._apply_jsonata_output(state, data, context, default=data)
     return original(state, data, context)
@@ -67,12 +48,17 @@ def apply_output_path(original: Any, state: dict[str, Any], data: Any, context: 
     restores="states inside Map and Parallel are in the history, and end with the execution",
 )
 def run_sub_machine(
-    _original: Any, states: dict[str, Any], start: str, data: Any, execution: Any, context: Any
-) -> Any:
+    _original: Original,
+    states: dict[str, Any],
+    start: str,
+    data: object,
+    execution: Execution,
+    context: Any,
+) -> object:
     name: str | None = start
     current = copy.deepcopy(data)
     while name:
-        _ensure_running(execution)
+        ensure_running(execution)
         state = states.get(name)
         if not state:
             raise stepfunctions._ExecutionError("States.Runtime", f"State '{name}' not found")
@@ -98,7 +84,7 @@ def run_sub_machine(
             )
         else:
             raise stepfunctions._ExecutionError("States.Runtime", f"Unknown state type: {kind}")
-        _ensure_running(execution)
+        ensure_running(execution)
         exited = {"name": name, "output": json.dumps(current)}
         stepfunctions._add_event(
             execution, f"{kind}StateExited", {"stateExitedEventDetails": exited}
@@ -116,8 +102,8 @@ def run_sub_machine(
     ),
 )
 def run_parallel_branches(
-    original: Any, state: dict[str, Any], raw: Any, execution: Any, context: Any
-) -> Any:
+    original: Original, state: dict[str, Any], raw: object, execution: Execution, context: object
+) -> object:
     jsonata = _jsonata(state, context)
     if jsonata:
         effective = raw
@@ -173,11 +159,11 @@ def run_parallel_branches(
     restores="MapStateStarted and MapStateSucceeded are in the history; a stopped Map ends",
 )
 def run_map_items(
-    original: Any, state: dict[str, Any], raw: Any, execution: Any, context: Any
-) -> Any:
+    original: Original, state: dict[str, Any], raw: object, execution: Execution, context: object
+) -> object:
     stepfunctions._add_event(execution, "MapStateStarted")
     result = original(state, raw, execution, context)
-    _ensure_running(execution)
+    ensure_running(execution)
     stepfunctions._add_event(execution, "MapStateSucceeded")
     return result
 
@@ -187,7 +173,9 @@ def run_map_items(
     "_add_event",
     restores="a scheduled task has also started; a Parallel or Map that failed has no exit",
 )
-def add_event(original: Any, execution: Any, event_type: str, details: Any = None) -> Any:
+def add_event(
+    original: Original, execution: object, event_type: str, details: Any = None
+) -> object:
     if execution is None:
         return None
     event = original(execution, event_type, details)
@@ -205,7 +193,7 @@ def add_event(original: Any, execution: Any, event_type: str, details: Any = Non
         " event bus"
     ),
 )
-def run_execution(original: Any, arn: str) -> None:
+def run_execution(original: Original, arn: str) -> None:
     execution = stepfunctions._executions.get(arn)
     machine = (
         stepfunctions._state_machines.get(execution["stateMachineArn"]) or {} if execution else {}
@@ -226,17 +214,17 @@ def run_execution(original: Any, arn: str) -> None:
         timer = threading.Timer(limit * settings.CLOCK.timeouts, scope.run, (time_out,))
         timer.daemon = True
         timer.start()
-    token = _running.set(execution)
+    token = RUNNING_EXECUTION.set(execution)
     try:
         original(arn)
     finally:
-        _running.reset(token)
+        RUNNING_EXECUTION.reset(token)
 
 
 @patch(
     stepfunctions, "_fail_execution", restores="an execution that was stopped or timed out stays so"
 )
-def fail_execution(original: Any, execution: Any, error: str, cause: str) -> Any:
+def fail_execution(original: Original, execution: Execution, error: str, cause: str) -> object:
     if execution["status"] == "RUNNING":
         return original(execution, error, cause)
     return None
@@ -251,9 +239,9 @@ def fail_execution(original: Any, execution: Any, error: str, cause: str) -> Any
     ),
 )
 def execute_task(
-    original: Any, state: dict[str, Any], raw: Any, execution: Any, context: Any
-) -> Any:
-    _ensure_running(execution)
+    original: Original, state: dict[str, Any], raw: object, execution: Execution, context: object
+) -> object:
+    ensure_running(execution)
     for field in ("TimeoutSeconds", "HeartbeatSeconds"):
         if isinstance(state.get(field), str):
             state = {
@@ -270,9 +258,9 @@ def execute_task(
     "_invoke_resource",
     restores="a task result beyond 256 KiB is States.DataLimitExceeded",
 )
-def invoke_resource(original: Any, resource: str, data: Any) -> Any:
+def invoke_resource(original: Original, resource: str, data: object) -> object:
     result = original(resource, data)
-    _ensure_size(result)
+    ensure_size(result)
     return result
 
 
@@ -281,7 +269,7 @@ def invoke_resource(original: Any, resource: str, data: Any) -> Any:
     "_error_matches",
     restores="States.ALL does not catch States.DataLimitExceeded or States.Runtime",
 )
-def error_matches(original: Any, names: Any, error: str) -> bool:
+def error_matches(original: Original, names: Any, error: str) -> bool:
     uncatchable = error in ("States.DataLimitExceeded", "States.Runtime")
     return error in names if uncatchable else bool(original(names, error))
 
@@ -294,41 +282,11 @@ def error_matches(original: Any, names: Any, error: str) -> bool:
         " stops waiting"
     ),
 )
-def scaled_sleep(_original: Any, seconds: float) -> None:
-    import time
-
+def scaled_sleep(_original: Original, seconds: float) -> None:
     deadline = time.monotonic() + seconds * settings.CLOCK.waits
-    while (left := deadline - time.monotonic()) > 0:
-        _ensure_running(_running.get())
-        time.sleep(min(left, 0.25))
-
-
-@patch(
-    stepfunctions,
-    "_start_execution",
-    restores=(
-        "an input beyond 256 KiB is refused; the same name and input while running answers with the"
-        " same execution"
-    ),
-)
-def start_execution(original: Any, data: dict[str, Any]) -> Any:
-    if len((data.get("input") or "").encode()) > PAYLOAD_LIMIT:
-        message = (
-            "Value at 'input' failed to satisfy constraint: Member must have length less than or"
-            " equal to 262144"
-        )
-        return responses.error_response_json("ValidationException", message, 400)
-    machine = stepfunctions._resolve_state_machine_arn(data.get("stateMachineArn", ""))
-    if machine and data.get("name"):
-        arn = machine.replace(":stateMachine:", ":execution:") + ":" + data["name"]
-        running = stepfunctions._executions.get(arn)
-        if (
-            running
-            and running["status"] == "RUNNING"
-            and running["input"] == data.get("input", "{}")
-        ):
-            return responses.json_response({"executionArn": arn, "startDate": running["startDate"]})
-    return original(data)
+    while (remaining := deadline - time.monotonic()) > 0:
+        ensure_running(running_execution())
+        time.sleep(min(remaining, 0.25))
 
 
 @patch(
@@ -336,8 +294,8 @@ def start_execution(original: Any, data: dict[str, Any]) -> Any:
     "_call_lambda",
     restores="the state machine's role must allow lambda:InvokeFunction on the function",
 )
-def call_lambda(original: Any, reference: str, event: Any) -> Any:
-    execution = _running.get()
+def call_lambda(original: Original, reference: str, event: object) -> object:
+    execution = running_execution()
     _, config, name = lambdas._get_func_record_for_ref(reference)
     if execution and config:
         machine = stepfunctions._state_machines.get(execution["stateMachineArn"]) or {}
@@ -367,7 +325,7 @@ def call_lambda(original: Any, reference: str, event: Any) -> Any:
     "_invoke_sns_publish",
     restores="sns:publish sends MessageAttributes, and an object as JSON text",
 )
-def sns_publish(original: Any, resource: str, data: dict[str, Any]) -> Any:
+def sns_publish(original: Original, resource: str, data: dict[str, Any]) -> object:
     sent = dict(data)
     attributes = sent.pop("MessageAttributes", None) or {}
     if not isinstance(sent.get("Message", ""), str):
@@ -378,55 +336,3 @@ def sns_publish(original: Any, resource: str, data: dict[str, Any]) -> Any:
             if field in value:
                 sent[f"MessageAttributes.entry.{number}.Value.{field}"] = value[field]
     return original(resource, sent)
-
-
-def _keep_tracing(data: dict[str, Any], arn: str | None) -> None:
-    machine = stepfunctions._state_machines.get(arn) if arn else None
-    if machine is not None and (
-        "tracingConfiguration" in data or "tracingConfiguration" not in machine
-    ):
-        machine["tracingConfiguration"] = data.get("tracingConfiguration") or {"enabled": False}
-
-
-@patch(
-    stepfunctions,
-    "_create_state_machine",
-    restores=(
-        "DescribeStateMachine shows the tracing configuration (upstream forgets it: Terraform"
-        " drift)"
-    ),
-)
-def create_state_machine(original: Any, data: dict[str, Any]) -> Any:
-    status, headers, body = original(data)
-    if status < 400:
-        _keep_tracing(data, json.loads(body)["stateMachineArn"])
-    return status, headers, body
-
-
-@patch(
-    stepfunctions,
-    "_update_state_machine",
-    restores="UpdateStateMachine changes the tracing configuration",
-)
-def update_state_machine(original: Any, data: dict[str, Any]) -> Any:
-    answer = original(data)
-    if answer[0] < 400:
-        _keep_tracing(data, data.get("stateMachineArn"))
-    return answer
-
-
-@patch(
-    stepfunctions,
-    "_delete_state_machine",
-    restores=(
-        "deleting a state machine that is gone succeeds, and executions that start meanwhile do not"
-        " break it"
-    ),
-)
-def delete_state_machine(original: Any, data: dict[str, Any]) -> Any:
-    if data.get("stateMachineArn") not in stepfunctions._state_machines:
-        return responses.json_response({})
-    try:
-        return original(data)
-    except RuntimeError:  # an execution started while upstream walked through them all
-        return responses.json_response({})

@@ -36,8 +36,8 @@ def typed(name: str, text: str) -> Any:
     return int(text) if _NUMBERS.fullmatch(name) and re.fullmatch(r"-?\d+", text) else text
 
 
-def camel(value: Any) -> Any:
-    """Names with a small first letter, at every level."""
+def camel(value: object) -> Any:
+    """Return the value with a small first letter in its names, at every level."""
     if isinstance(value, dict):
         return {key[:1].lower() + key[1:]: camel(item) for key, item in value.items()}
     return [camel(item) for item in value] if isinstance(value, list) else value
@@ -53,8 +53,8 @@ def _renamed(action: str, name: str) -> str:
 
 
 def parameters(flat: Json, *, items: bool) -> Json:
-    """A query-protocol request as CloudTrail records it: nested, names in lower camel case, lists
-    as {items: [...]} for EC2.
+    """Return a query-protocol request as CloudTrail records it: nested, names in lower camel case,
+    lists as {items: [...]} for EC2.
 
     AWS names many lists of EC2 otherwise than the request does; those that matter here are named
     so.
@@ -77,7 +77,7 @@ def parameters(flat: Json, *, items: bool) -> Json:
     return _as_ec2_writes(action, shaped) if items else shaped
 
 
-def _shape(node: Any, items: bool, name: str = "") -> Any:
+def _shape(node: object, items: bool, name: str = "") -> Any:
     if not isinstance(node, dict):
         return typed(name, node) if isinstance(node, str) else node
     if node and all(key.isdigit() for key in node):
@@ -87,7 +87,7 @@ def _shape(node: Any, items: bool, name: str = "") -> Any:
 
 
 def _as_ec2_writes(action: str, shaped: Json) -> Json:
-    """What EC2's records have besides the request's own fields."""
+    """Return what EC2's records have besides the request's own fields."""
     if action == "RunInstances" and "imageId" in shaped:
         instance = {
             key: shaped.pop(key)

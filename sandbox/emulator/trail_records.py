@@ -91,7 +91,7 @@ class Call:
 
     @property
     def form(self) -> Json:
-        """The fields of a query-protocol request, {} for others."""
+        """Return the fields of a query-protocol request, {} for others."""
         if "x-www-form-urlencoded" not in self.headers.get("content-type", ""):
             return {}
         return dict(
@@ -100,7 +100,7 @@ class Call:
 
     @property
     def source(self) -> str:
-        """The service's name in eventSource."""
+        """Return the service's name in eventSource."""
         return _SOURCES.get(self.service, self.service)
 
 
@@ -115,7 +115,7 @@ def _uris(service: str) -> dict[str, str]:
 
 
 def _named_in_path(call: Call, operation: str) -> Json:
-    """The parameters that stand in the path of a REST call."""
+    """Return the parameters that stand in the path of a REST call."""
     uri = _uris(call.service).get(operation, "").rstrip("/")
     matched = (
         re.fullmatch(re.sub(r"\{(\w+)\+?\}", r"(?P<\1>.+?)", uri) + "/?", call.path)
@@ -134,7 +134,7 @@ def _bucket(call: Call) -> tuple[str, str]:
 
 
 def name(call: Call) -> str:
-    """The event's name; "" for calls CloudTrail's management events leave out."""
+    """Return the event's name; "" for calls CloudTrail's management events leave out."""
     found = call.form.get("Action") or actions._query_param(call.query, "Action")
     target = call.headers.get("x-amz-target", "")
     if target:
@@ -172,12 +172,12 @@ def _dated(path: str, operation: str) -> str:
 
 
 def read_only(call: Call, event: str) -> bool:
-    """Whether the call only reads."""
+    """Return whether the call only reads."""
     return bool(_READS.match(event)) or (call.service == "sts" and event != "SetSourceIdentity")
 
 
-def scrub(value: Any) -> Any:
-    """The value without secrets."""
+def scrub(value: object) -> Any:
+    """Return the value without secrets."""
     if isinstance(value, dict):
         kept = {key: item for key, item in value.items() if not _SECRET.fullmatch(key)}
         return {key: _HIDDEN.get(key, scrub(item)) for key, item in kept.items()}
@@ -237,7 +237,7 @@ def _plain(tag: str) -> str:
 
 
 def _tree(node: ET.Element, *, lower: bool = True, items: bool = False) -> Any:
-    """An XML element as CloudTrail shows it: EC2's lists as {items: [...]}, others as lists."""
+    """Return an XML element as CloudTrail shows it: EC2's lists are {items: [...]}."""
     children = list(node)
     if not children:
         text = node.text or ""
@@ -281,10 +281,8 @@ def refusal(call: Call) -> tuple[str, str] | None:
     if call.status < 400:
         return None
     text = call.answer.decode("utf-8", "replace")
-    code, message = (
-        re.search(r"<Code>(.*?)</Code>", text),
-        re.search(r"<Message>(.*?)</Message>", text, re.DOTALL),
-    )
+    code = re.search(r"<Code>(.*?)</Code>", text)
+    message = re.search(r"<Message>(.*?)</Message>", text, re.DOTALL)
     if code:
         return ("Client." if call.service == "ec2" else "") + code.group(1), (
             message.group(1) if message else ""
@@ -298,5 +296,5 @@ def refusal(call: Call) -> tuple[str, str] | None:
 
 
 def authenticated(error: tuple[str, str] | None) -> bool:
-    """Whether the caller was known at all: calls with dead keys are in no account's trail."""
+    """Return whether the caller was known: calls with dead keys are in no account's trail."""
     return error is None or not _NOT_AUTHENTICATED.search(error[0])

@@ -15,6 +15,7 @@ from sandbox import cli
 from tests.support.repository import ROOT, skip_or_fail
 
 LINES = 400
+PACKAGE = ROOT / "lambda_src" / "guardduty_response"
 # Paths and hosts of somebody's machine. Each word is split here, so that this file does not contain
 # it.
 FOREIGN = re.compile(
@@ -98,15 +99,43 @@ def test_commands_exist(document: Path) -> None:
         assert command in (commands or {}), f"{_id(document)} says python -m sandbox {command}"
 
 
-def test_paths_named_in_the_readme_exist() -> None:
-    text = (ROOT / "README.md").read_text()
-    for name in re.findall(r"`([\w.<>/-]+/)`", text):
-        parts = name.split("<")[0]
-        assert (
-            (ROOT / parts).exists()
-            or not re.match(r"[a-z_]+/", name)
-            or name.startswith("incidents/")
-        ), name
+def _looks_like_a_path(text: str, document: Path) -> bool:
+    """Whether text in backticks names something that this repository should hold: it begins with a
+    folder of the project, of the Python package or beside the document, or is the bare name of a
+    source or document.
+    """
+    if not re.fullmatch(r"[\w.*<>-]+(?:/[\w.*<>-]+)*/?", text):
+        return False
+    first, *deeper = text.rstrip("/").split("/")
+    if first in (".", ".."):
+        return False
+    if not deeper and not text.endswith("/"):
+        return bool(re.fullmatch(r"[\w-]+\.(?:py|tf|md|toml)", text))
+    top = {name.split("/")[0] for name in map(_id, _files()) if "/" in name}
+    of_the_package = (PACKAGE / first).is_dir() and text.endswith((".py", "/"))
+    return first in top or (document.parent / first).is_dir() or of_the_package
+
+
+def _exists(text: str, document: Path) -> bool:
+    """Whether a path, in which ``*`` and ``<name>`` stand for anything, leads to a file or folder:
+    from the root, from the document's folder, from the Python package or, for a bare name, from
+    anywhere.
+    """
+    pattern = re.sub(r"<[\w-]+>", "*", text.rstrip("/"))
+    if "/" not in text:
+        return any(path.name == text for path in _files())
+    return any(any(start.glob(pattern)) for start in (ROOT, document.parent, PACKAGE))
+
+
+@pytest.mark.parametrize("document", _documents(), ids=_id)
+def test_paths_in_backticks_exist(document: Path) -> None:
+    text = re.sub(r"```.*?```", "", document.read_text(), flags=re.DOTALL)
+    missing = [
+        name
+        for name in re.findall(r"`([^`\s]+)`", text)
+        if _looks_like_a_path(name, document) and not _exists(name, document)
+    ]
+    assert missing == [], _id(document)
 
 
 def test_switches_named_in_the_readme_exist() -> None:
@@ -150,11 +179,11 @@ def test_nothing_speaks_of_the_machine_it_was_written_on() -> None:
 
 
 def test_runbooks_call_functions_where_they_are() -> None:
-    """At home, which need not be the Region of the resource."""
+    """In the aggregation Region, which need not be the Region of the resource."""
     for path in ROOT.glob("playbooks/*/runbook.md"):
         calls = re.findall(r"aws lambda invoke.*", path.read_text())
-        assert calls and all("--region H " in one for one in calls), _id(path)
-        assert "`H` the response's home Region" in path.read_text()
+        assert calls and all("--region H " in call for call in calls), _id(path)
+        assert re.search(r"`H` the (response's home|aggregation) Region", path.read_text())
 
 
 def test_every_playbook_has_its_three_places() -> None:

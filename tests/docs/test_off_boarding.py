@@ -39,13 +39,13 @@ KEPT = [
 GOES = ['module.units["red"].aws_guardduty_detector.this[0]', "module.here.aws_kms_alias.this[0]"]
 
 
-def _commands(told_by: str) -> str:
+def _commands(containing: str) -> str:
     blocks = re.findall(
         r"^ *```console\n(.*?)```",
         (ROOT / "docs/off-boarding.md").read_text(),
         flags=re.DOTALL | re.MULTILINE,
     )
-    [found] = [block for block in blocks if told_by in block]
+    [found] = [block for block in blocks if containing in block]
     return str(found)
 
 

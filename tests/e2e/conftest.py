@@ -64,7 +64,7 @@ def _sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
         yield world
     finally:
         if not kept and state.load() is not None:
-            lifecycle.down(say, fast=True)
+            lifecycle.down(say)
         patch.undo()
 
 

@@ -241,7 +241,7 @@ class World:
             60,
         )
 
-    def until(self, there: Callable[[], T], what: str, seconds: float = 20) -> T:
+    def until(self, there: Callable[[], T | None], what: str, seconds: float = 20) -> T:
         """Wait until ``there()`` is true; its value."""
         deadline = time.monotonic() + seconds * PATIENCE
         while not (found := there()):

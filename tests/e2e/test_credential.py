@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from sandbox import people
+from sandbox import human_request
 from tests.e2e.credential_world import STOLEN, People
 from tests.e2e.e2e_world import MEMBER, PREFIX, WAITS, Json, World, actions, events
 
@@ -72,7 +72,7 @@ def test_a_user_with_everything(world: World, iam: People) -> None:
         "read once more when it has spread"
     )
 
-    people.ask(world.known, incident)
+    human_request.ask(world.known, incident)
     restored = world.incident(sent)
     assert restored["status"] == "RESTORE_PARTIAL"
     left = restored["targets"][0]["restored"]["not_restored"]
@@ -105,7 +105,7 @@ def test_the_policy_quota_is_full(world: World, iam: People) -> None:
     seen = iam.seen(user.name)
     assert seen["boundary"] == DENY_ALL and "AWSDenyAll" not in seen["attached"]
     assert not iam.works(user.keys[0])
-    people.ask(world.known, incident)
+    human_request.ask(world.known, incident)
     assert world.incident(incident["incident_id"])["status"] == "RESTORED"
     assert iam.seen(user.name)["boundary"] == user.boundary and iam.works(user.keys[0])
 
@@ -123,7 +123,7 @@ def test_one_session_of_a_role_alone(world: World, iam: People) -> None:
     condition = _deny_of(iam.role_policies(role.name))
     assert condition["StringEquals"] == {"aws:userid": [f"{role.id}:stolen"]}
     assert set(condition["DateLessThan"]) == {"aws:TokenIssueTime"}
-    people.ask(world.known, incident)
+    human_request.ask(world.known, incident)
     assert world.incident(incident["incident_id"])["status"] == "RESTORED"
     assert iam.works(role.sessions["stolen"]) and iam.role_policies(role.name) == before
 

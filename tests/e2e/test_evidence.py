@@ -10,7 +10,7 @@ from datetime import datetime
 
 import pytest
 
-from sandbox import people
+from sandbox import human_request
 from tests.e2e.e2e_checks import assert_contained, assert_network_closed, kept, objects, outcome
 from tests.e2e.e2e_world import SECURITY, Json, World, actions
 
@@ -163,7 +163,7 @@ def test_contained_again_after_a_restore_a_new_set_is_made(world: World) -> None
     sent = world.send(event)
     first = world.settled(sent)
     before = {one["SnapshotId"] for one in world.snapshots(victim)}
-    people.ask(world.known, first, close=False)
+    human_request.ask(world.known, first, close=False)
     again = world.settled(world.send(event, again=True))
     assert again["status"] == "CONTAINED"
     made = {one["SnapshotId"] for one in world.snapshots(victim)}

@@ -128,9 +128,8 @@ def _session_policies(world: World, victim: Victim, which: str) -> list[Json]:
         "target_groups": [{"arn": victim.target_group}],
     }
     context = _Context(world)
-    work = InstanceContext(
-        context, Target("ec2_instance", victim.instance, arn, MEMBER, "us-east-1", scope)
-    )  # type: ignore[arg-type]
+    target = Target("ec2_instance", victim.instance, arn, MEMBER, "us-east-1", scope)
+    work = InstanceContext(context, target)  # type: ignore[arg-type]  # what it uses of a context
     if which == "network":
         network.sessions(work, victim.interfaces, [victim.vpc], {})
     else:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from sandbox import people, seed_iam
+from sandbox import human_request, seed_iam
 from sandbox.seed_iam import Mischief
 from tests.e2e.credential_world import People
 from tests.e2e.e2e_world import MEMBER, SECURITY, Json, World, actions
@@ -100,7 +100,7 @@ def test_what_it_did_is_undone_and_the_rest_is_named(
     )
     assert "ScheduleKeyDeletion" in report
 
-    people.ask(world.known, incident)
+    human_request.ask(world.known, incident)
     assert _state(world, iam, done) == {
         "denied": False,
         "administrator": True,

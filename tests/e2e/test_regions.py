@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from sandbox import breach, cli, people, settings
+from sandbox import cli, human_request, settings, undo_containment
 from sandbox.seed import Victim
 from tests.e2e.e2e_checks import assert_contained, assert_network_closed, kept, outcome
 from tests.e2e.e2e_world import AWAY, HOME, MEMBER, MEMBER_B, PREFIX, SECURITY, Json, World, events
@@ -135,7 +135,7 @@ def test_restored_in_the_second_region(world: World) -> None:
     before = world.look(victim).interfaces
     incident = world.respond(victim)
     assert_network_closed(world, victim)
-    assert people.ask(world.known, incident)["status"] == "RESTORED"
+    assert human_request.ask(world.known, incident)["status"] == "RESTORED"
     seen = world.look(victim)
     assert (seen.interfaces, seen.profile) == (before, victim.instance_profile)
 
@@ -210,7 +210,7 @@ def test_undone_there_it_is_contained_again_by_the_forwarded_event(
     victim: Victim = world.plain(account=account, region=region)
     name = str(world.respond(victim)["incident_id"])
     world.clock(trail=1)
-    done = breach.undo(world.known, world.incident(name))
+    done = undo_containment.undo(world.known, world.incident(name))
 
     def again() -> Json | None:
         found = world.incident(name)
@@ -226,7 +226,7 @@ def test_undone_there_it_is_contained_again_by_the_forwarded_event(
     assert world.told(name).count("BREACHED") == 1
     [escalated] = [one for one in world.messages(name, "escalations") if one["event"] == "BREACHED"]
     assert done.who in escalated["text"] and account in escalated["text"]
-    people.ask(world.known, world.incident(name), close=True)
+    human_request.ask(world.known, world.incident(name), close=True)
 
 
 # -- when the way home is cut ----------------------------------------------------------------------
@@ -285,11 +285,11 @@ def test_a_change_that_the_home_bus_refuses_lies_in_the_members_queue(world: Wor
     name = str(world.respond(victim)["incident_id"])
     with _without_the_bus_policy(world):
         world.clock(trail=1)
-        done = breach.undo(world.known, world.incident(name))
+        done = undo_containment.undo(world.known, world.incident(name))
         found = world.until(lambda: _undelivered(world, MEMBER, AWAY), "the change is in the queue")
         world.clock(trail=0)
     assert found[0]["ERROR_CODE"] == "NO_PERMISSIONS"
     assert BUS in found[0]["ERROR_MESSAGE"]
     assert found[0]["body"]["detail"]["requestParameters"]["networkInterfaceId"] == done.interface
     assert world.incident(name)["status"] == "CONTAINED", "nobody told"
-    people.ask(world.known, world.incident(name), close=True)
+    human_request.ask(world.known, world.incident(name), close=True)

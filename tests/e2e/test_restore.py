@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import pytest
 
-from sandbox import cli, people
+from sandbox import cli, human_request
 from sandbox.findings import Sent
 from sandbox.seed import Victim
 from sandbox.settings import SandboxError
@@ -21,21 +21,16 @@ FUNCTION = f"{PREFIX}-restore-ec2-instance"
 
 
 def _alike(seen: Seen) -> Seen:
-    """Without what AWS numbers anew at each association, tags of AWS's own, and the snapshots,
-    which stay as evidence.
+    """Leave out what AWS numbers anew, tags of AWS's own, and the snapshots, which stay as
+    evidence.
     """
     passing = ("IamInstanceProfile", "StateTransitionReason", "UsageOperationUpdateTime", "Tags")
     instance = {name: value for name, value in seen.instance.items() if name not in passing}
     profile = seen.instance.get("IamInstanceProfile", {}).get("Arn")
-    addresses = [
-        {name: value for name, value in one.items() if name != "AssociationId"}
-        for one in seen.addresses
-    ]
     tags = {key: text for key, text in seen.tags.items() if not key.startswith("aws:")}
     return replace(
         seen,
         instance={**instance, "profile": profile},
-        addresses=addresses,
         tags=tags,
         snapshots=[],
     )
@@ -66,7 +61,8 @@ def test_restored_contained_again_and_restored_again(
     assert incident["status"] == incident["targets"][0]["status"] == "RESTORED"
     assert _alike(world.look(victim)) == before
     [target] = incident["targets"]
-    assert (target["restored"]["not_restored"], target["restored"]["by"]) == ([], people.ASKER)
+    assert target["restored"]["not_restored"] == []
+    assert target["restored"]["by"] == human_request.ASKER
     assert all(check["ok"] for check in target["checks"])
     done = {
         action
@@ -83,7 +79,7 @@ def test_restored_contained_again_and_restored_again(
     }
     assert events(incident)[-2:] == ["restore asked", "restored"]
     [message] = [one for one in world.messages(sent) if one["event"] == "RESTORED"]
-    assert victim.interfaces[0] in message["text"] and people.ASKER in message["text"]
+    assert victim.interfaces[0] in message["text"] and human_request.ASKER in message["text"]
     assert "RESTORED" not in world.told(sent, "escalations")
     report = world.client("s3", SECURITY).get_object(
         Bucket=world.outputs["evidence_bucket"], Key=incident["report_key"]
@@ -91,12 +87,12 @@ def test_restored_contained_again_and_restored_again(
     assert "<h3>Restored</h3>" in report["Body"].read().decode()
     assert world.items(f"RESOURCE#{target['arn']}") == [], "the lease is given back"
 
-    people.ask(world.known, incident)
+    human_request.ask(world.known, incident)
     assert world.incident(name) == incident, "a second restore is a no-op"
 
     again = world.send(event, again=True)
     assert _contained(world, victim, again) == name
-    assert people.ask(world.known, world.incident(name))["status"] == "RESTORED"
+    assert human_request.ask(world.known, world.incident(name))["status"] == "RESTORED"
     assert _alike(world.look(victim)) == before
 
 
@@ -109,7 +105,7 @@ def test_auto_scaling_is_the_listed_exception(world: World) -> None:
     sent = world.send(world.finding(victim))
     _contained(world, victim, sent)
     replacement = set(world.look(victim).targets)
-    answer = people.ask(world.known, world.incident(sent))
+    answer = human_request.ask(world.known, world.incident(sent))
     after = _alike(world.look(victim))
     assert after.scaling_group is None
     assert set(after.targets) == {victim.instance, *replacement}
@@ -135,7 +131,7 @@ def test_after_its_group_was_deleted(world: World) -> None:
     world.settled(sent)
     assert_network_closed(world, victim)
     ec2.delete_security_group(GroupId=extra)
-    answer = people.ask(world.known, world.incident(sent))
+    answer = human_request.ask(world.known, world.incident(sent))
     [text] = answer["not_restored"]
     assert answer["status"] == "RESTORE_PARTIAL"
     assert f"{last} stays in quarantine: its security group {extra} no longer exists" in text
@@ -157,7 +153,7 @@ def test_half_contained(world: World) -> None:
     sent = world.send(world.finding(victim))
     assert world.settled(sent)["status"] == "PARTIAL"
     world.mend()
-    assert people.ask(world.known, world.incident(sent))["status"] == "RESTORED"
+    assert human_request.ask(world.known, world.incident(sent))["status"] == "RESTORED"
     assert _alike(world.look(victim)) == before
 
 
@@ -180,7 +176,7 @@ def test_close_and_what_is_refused(world: World, capsys: pytest.CaptureFixture[s
     assert f"{closed}  CLOSED" in capsys.readouterr().out
     assert world.told(sent)[-1] == "CLOSED"
     with pytest.raises(SandboxError, match="is CLOSED: there is nothing in it to restore"):
-        people.ask(world.known, world.incident(closed))
+        human_request.ask(world.known, world.incident(closed))
     got = world.client("lambda", SECURITY).invoke(
         FunctionName=FUNCTION, Payload=json.dumps({"incident_id": "i-1"})
     )

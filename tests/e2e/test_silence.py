@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import secrets
+from typing import Any
 
 import pytest
 
@@ -71,7 +72,7 @@ def test_a_record_nobody_works_on_is_swept(world: World) -> None:
         "opened_at": "2026-01-01T00:00:00.000000Z",
         "updated_at": "2026-01-01T00:00:00.000000Z",
     }
-    item = {key: {"S": value} for key, value in text.items()}
+    item: dict[str, dict[str, Any]] = {key: {"S": value} for key, value in text.items()}
     item |= {
         "severity": {"N": "8"},
         "emissions": {"N": "1"},

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from sandbox import breach, cli, people
+from sandbox import cli, human_request, undo_containment
 from sandbox.executions import Execution
 from sandbox.seed import Victim
 from sandbox.settings import SandboxError
@@ -91,7 +91,7 @@ def test_undone_in_auto_it_is_contained_again_at_once_and_who_did_it_is_told(wor
     victim = world.victim(in_asg=False)
     name = _contained(world, victim)
     before = {interface: list(groups) for interface, groups in victim.groups.items()}
-    done = breach.undo(world.known, world.incident(name))
+    done = undo_containment.undo(world.known, world.incident(name))
     incident = _again(world, name)
     assert_network_closed(world, victim)
     [by] = incident["targets"][0]["breach"]["by"]
@@ -115,7 +115,7 @@ def test_undone_in_auto_it_is_contained_again_at_once_and_who_did_it_is_told(wor
     assert done.who in report["Body"].read().decode()
     # What was before the first containment, not what was before the second, is what a restore
     # brings back.
-    assert people.ask(world.known, world.incident(name))["status"] == "RESTORED"
+    assert human_request.ask(world.known, world.incident(name))["status"] == "RESTORED"
     assert world.look(victim).interfaces == before
 
 
@@ -123,7 +123,7 @@ def test_the_schedule_finds_what_no_event_told_and_looks_up_who(world: World) ->
     victim = world.plain(interfaces=2)
     name = _contained(world, victim)
     world.clock(trail=0)  # as without a trail
-    done = breach.undo(world.known, world.incident(name))
+    done = undo_containment.undo(world.known, world.incident(name))
     assert world.look(victim).interfaces[done.interface] == done.groups
     assert world.checks(name) == []
     with _scheduled(world):
@@ -138,7 +138,7 @@ def test_the_schedule_finds_what_no_event_told_and_looks_up_who(world: World) ->
 def test_in_approve_it_is_escalated_once_and_left_to_a_person(world: World) -> None:
     victim = world.plain()
     name = _contained(world, victim, APPROVE)
-    done = breach.undo(world.known, world.incident(name))
+    done = undo_containment.undo(world.known, world.incident(name))
     world.until(lambda: world.incident(name)["status"] == "BREACHED", "it is breached")
     with _scheduled(world):
         world.until(lambda: len(world.checks(name)) >= 3, "it is checked again", 60)
@@ -155,7 +155,7 @@ def test_in_approve_it_is_escalated_once_and_left_to_a_person(world: World) -> N
         "the mode is approve",
     ):
         assert part in escalated["text"], escalated["text"]
-    assert people.ask(world.known, incident, close=True)["status"] == "CLOSED"
+    assert human_request.ask(world.known, incident, close=True)["status"] == "CLOSED"
 
 
 def test_what_still_holds_is_checked_without_a_trace(world: World) -> None:
@@ -201,7 +201,7 @@ def test_a_restore_at_the_same_time_is_not_disturbed(world: World) -> None:
     def restore() -> None:
         while not answers:
             try:
-                answers.append(people.ask(world.known, world.incident(name)))
+                answers.append(human_request.ask(world.known, world.incident(name)))
             except SandboxError as refused:  # a check has the resource at this moment
                 assert "is being worked on" in str(refused)
 

@@ -35,10 +35,10 @@ def lives(
     waiting.
     """
     wanted = [
-        item.callspec.params["lived_by"]
+        parameters["lived_by"]
         for item in request.session.items
         if item.path == Path(__file__)
-        and "lived_by" in getattr(getattr(item, "callspec", None), "params", {})
+        and "lived_by" in (parameters := getattr(getattr(item, "callspec", None), "params", {}))
     ]
     with ThreadPoolExecutor(AT_ONCE) as pool:
         yield {

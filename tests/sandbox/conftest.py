@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import secrets
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
 from sandbox import seed, settings, stack
 from sandbox.clients import Aws
-from tests.sandbox.emulator_helpers import ALLOW_ALL, SECURITY, Control, Identity, archive
+from tests.sandbox.emulator_helpers import ALLOW_ALL, MEMBER, SECURITY, Control, Identity, archive
+from tests.sandbox.ssm_helpers import content
 
 
 @pytest.fixture(scope="session")
@@ -34,7 +37,7 @@ def network(aws: Aws) -> seed.Network:
 
 @pytest.fixture
 def victim(aws: Aws, network: seed.Network) -> Callable[..., seed.Victim]:
-    """A new instance per call; a plain one unless traits are given."""
+    """Return a new instance per call; a plain one unless traits are given."""
 
     def make(**traits: Any) -> seed.Victim:
         plain = {
@@ -78,7 +81,9 @@ def identity(aws: Aws) -> Identity:
 def function(aws: Aws, identity: Identity) -> Callable[..., str]:
     """Create a function from source; its handler is ``app.handler``. Returns its ARN."""
 
-    def make(source: str, *, account: str = SECURITY, policy: Any = ALLOW_ALL, **extra: Any) -> str:
+    def make(
+        source: str, *, account: str = SECURITY, policy: Any = ALLOW_ALL, **extra: object
+    ) -> str:
         role = identity.role(policy, account=account, service="lambda.amazonaws.com")
         created = aws.client("lambda", account).create_function(
             FunctionName=f"f-{secrets.token_hex(4)}",
@@ -99,7 +104,12 @@ def machine(aws: Aws, identity: Identity) -> Callable[..., str]:
     """Create a JSONata state machine in the security account. Returns its ARN."""
 
     def make(states: dict[str, Any], start: str, *, role: str | None = None, **top: Any) -> str:
-        definition = {"QueryLanguage": "JSONata", "StartAt": start, "States": states, **top}
+        definition = {
+            "QueryLanguage": "JSONata",
+            "StartAt": start,
+            "States": states,
+            **top,
+        }
         role = role or identity.role(ALLOW_ALL, account=SECURITY, service="states.amazonaws.com")
         created = aws.client("stepfunctions", SECURITY).create_state_machine(
             name=f"m-{secrets.token_hex(4)}", definition=json.dumps(definition), roleArn=role
@@ -115,3 +125,30 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if str(item.path).startswith(here):
             item.add_marker(pytest.mark.sandbox)
+
+
+@pytest.fixture
+def document(aws: Aws) -> Callable[..., str]:
+    """Creates a document in the security account; returns its ARN. Shared with the member
+    account unless told otherwise.
+    """
+
+    def make(script: str, *, shared: bool = True, name: str = "", **more: Any) -> str:
+        name, ssm = name or f"d-{secrets.token_hex(4)}", aws.client("ssm", SECURITY)
+        with contextlib.suppress(ClientError):  # of an earlier test: no longer shared, then gone
+            ssm.modify_document_permission(
+                Name=name, PermissionType="Share", AccountIdsToRemove=[MEMBER]
+            )
+            ssm.delete_document(Name=name)
+        ssm.create_document(
+            Name=name,
+            Content=content(script, **more),
+            DocumentType="Command",
+        )
+        if shared:
+            ssm.modify_document_permission(
+                Name=name, PermissionType="Share", AccountIdsToAdd=[MEMBER]
+            )
+        return f"arn:aws:ssm:{aws.region}:{SECURITY}:document/{name}"
+
+    return make

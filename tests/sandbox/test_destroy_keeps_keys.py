@@ -19,14 +19,16 @@ from tests.support.repository import ROOT
 from tests.support.terraform_tools import copy_module, initialized, terraform
 
 pytestmark = pytest.mark.terraform
-ACCOUNT, REGION, P = "111111111111", "us-east-1", "gdr-keys"
-EVIDENCE, FINDINGS = f"{P}-evidence-{ACCOUNT}-{REGION}", f"{P}-findings-{ACCOUNT}-{REGION}"
+ACCOUNT = "111111111111"
+REGION = "us-east-1"
+P = "gdr-keys"
+EVIDENCE = f"{P}-evidence-{ACCOUNT}-{REGION}"
+FINDINGS = f"{P}-findings-{ACCOUNT}-{REGION}"
 MODULE = "module.guardduty_response"
-KEY, KEY_OF_FINDINGS = (
-    f"{MODULE}.aws_kms_key.this[0]",
-    f"{MODULE}.module.findings_export[0].aws_kms_key.this[0]",
-)
-INCIDENT, EXPORT = f"{MODULE}.module.incident[0]", f"{MODULE}.module.findings_export[0]"
+KEY = f"{MODULE}.aws_kms_key.this[0]"
+KEY_OF_FINDINGS = f"{MODULE}.module.findings_export[0].aws_kms_key.this[0]"
+INCIDENT = f"{MODULE}.module.incident[0]"
+EXPORT = f"{MODULE}.module.findings_export[0]"
 APPLIED = [
     KEY,
     KEY_OF_FINDINGS,
@@ -70,10 +72,14 @@ class Applied:
 
     def apply(self) -> None:
         targets = [f"-target={address}" for address in APPLIED]
-        code, said = self.run("apply", "-auto-approve", "-input=false", *targets)
-        assert code == 0, said[-4000:]
+        code, output = self.run("apply", "-auto-approve", "-input=false", *targets)
+        assert code == 0, output[-4000:]
         for bucket in (EVIDENCE, FINDINGS):
-            self.s3.put_object(Bucket=bucket, Key="incidents/1.json", Body=b"{}")
+            self.s3.put_object(
+                Bucket=bucket,
+                Key="incidents/1.json",
+                Body=b"{}",
+            )
 
     def destroy(self) -> tuple[int, str]:
         return self.run("destroy", "-auto-approve", "-input=false")
@@ -81,8 +87,8 @@ class Applied:
     def keys(self) -> dict[str, str]:
         """Alias or purpose => state of the keys of this deployment."""
         found = {}
-        for one in self.kms.list_keys()["Keys"]:
-            about = self.kms.describe_key(KeyId=one["KeyId"])["KeyMetadata"]
+        for key in self.kms.list_keys()["Keys"]:
+            about = self.kms.describe_key(KeyId=key["KeyId"])["KeyMetadata"]
             if f"({P})" in about["Description"]:
                 found["findings" if "exported" in about["Description"] else "evidence"] = about[
                     "KeyState"
@@ -91,14 +97,18 @@ class Applied:
 
     def buckets(self) -> set[str]:
         return {
-            one["Name"] for one in self.s3.list_buckets()["Buckets"] if one["Name"].startswith(P)
+            bucket["Name"]
+            for bucket in self.s3.list_buckets()["Buckets"]
+            if bucket["Name"].startswith(P)
         }
 
     def empty(self) -> None:
         for bucket in self.buckets():
             versions = self.s3.list_object_versions(Bucket=bucket)
-            for one in [*versions.get("Versions", []), *versions.get("DeleteMarkers", [])]:
-                self.s3.delete_object(Bucket=bucket, Key=one["Key"], VersionId=one["VersionId"])
+            for version in [*versions.get("Versions", []), *versions.get("DeleteMarkers", [])]:
+                self.s3.delete_object(
+                    Bucket=bucket, Key=version["Key"], VersionId=version["VersionId"]
+                )
 
 
 @pytest.fixture
@@ -110,24 +120,24 @@ def applied(aws: Aws, tmp_path: Path) -> Iterator[Applied]:
     made.destroy()
     for bucket in made.buckets():
         made.s3.delete_bucket(Bucket=bucket)
-    for one in made.kms.list_keys()["Keys"]:
-        about = made.kms.describe_key(KeyId=one["KeyId"])["KeyMetadata"]
+    for key in made.kms.list_keys()["Keys"]:
+        about = made.kms.describe_key(KeyId=key["KeyId"])["KeyMetadata"]
         if f"({P})" in about["Description"] and about["KeyState"] == "Enabled":
-            made.kms.schedule_key_deletion(KeyId=one["KeyId"])
+            made.kms.schedule_key_deletion(KeyId=key["KeyId"])
         if f"({P})" in about["Description"]:
-            made.kms.update_key_description(KeyId=one["KeyId"], Description="gone")
+            made.kms.update_key_description(KeyId=key["KeyId"], Description="gone")
 
 
 def test_a_bucket_that_cannot_go_keeps_its_key(applied: Applied) -> None:
-    code, said = applied.destroy()
+    code, output = applied.destroy()
     assert code != 0
-    assert said.count("BucketNotEmpty") == 2, said[-4000:]
+    assert output.count("BucketNotEmpty") == 2, output[-4000:]
     assert applied.keys() == {"evidence": "Enabled", "findings": "Enabled"}
     assert applied.buckets() == {EVIDENCE, FINDINGS}
 
     applied.empty()
-    code, said = applied.destroy()
-    assert code == 0, said[-4000:]
+    code, output = applied.destroy()
+    assert code == 0, output[-4000:]
     assert applied.keys() == {
         "evidence": "PendingDeletion",
         "findings": "PendingDeletion",
@@ -151,10 +161,10 @@ def test_what_is_taken_out_of_the_state_stays_as_it_was(applied: Applied) -> Non
         "aws_s3_bucket_server_side_encryption_configuration",
     }
     assert len(kept) == 10, kept
-    code, said = applied.run("state", "rm", *kept)
-    assert code == 0, said
-    code, said = applied.destroy()
-    assert code == 0, said[-4000:]
+    code, output = applied.run("state", "rm", *kept)
+    assert code == 0, output
+    code, output = applied.destroy()
+    assert code == 0, output[-4000:]
     assert applied.keys() == {"evidence": "Enabled", "findings": "Enabled"}
     for bucket in (EVIDENCE, FINDINGS):
         assert applied.s3.get_bucket_policy(Bucket=bucket)["Policy"]

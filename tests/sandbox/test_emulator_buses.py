@@ -18,7 +18,8 @@ from tests.sandbox.emulator_helpers import MEMBER, SECURITY, Identity, allow, ev
 
 Json = dict[str, Any]
 HOME, AWAY = settings.REGIONS
-MEMBER_B, OUTSIDE = settings.SECOND_MEMBER_ACCOUNT, "555555555555"
+MEMBER_B = settings.SECOND_MEMBER_ACCOUNT
+OUTSIDE = "555555555555"
 BUS = f"arn:aws:events:{HOME}:{SECURITY}:event-bus/default"
 ORGANIZATION: Json = {"aws:PrincipalOrgID": settings.ORGANIZATION_ID}
 
@@ -44,40 +45,55 @@ class Way:
         ]
 
         def read(seconds: float = 5) -> list[Json]:
-            look = {"QueueUrl": url, "MessageAttributeNames": ["All"], "VisibilityTimeout": 0}
+            look = {
+                "QueueUrl": url,
+                "MessageAttributeNames": ["All"],
+                "VisibilityTimeout": 0,
+            }
             return list(
                 eventually(lambda: sqs.receive_message(**look).get("Messages"), seconds) or []
             )
 
         return read, arn
 
-    def rule(self, account: str, region: str, target: str, kind: str = "", **more: Any) -> str:
-        """A rule for the events, or for those of another detail type; its ARN."""
-        events, name = (
-            self.aws.client("events", account, region=region),
-            f"{self.kind}-{secrets.token_hex(2)}",
-        )
+    def rule(self, account: str, region: str, target: str, kind: str = "", **more: object) -> str:
+        """Return a rule for the events, or for those of another detail type; its ARN."""
+        events = self.aws.client("events", account, region=region)
+        name = f"{self.kind}-{secrets.token_hex(2)}"
         arn = events.put_rule(
             Name=name, EventPattern=json.dumps({"detail-type": [kind or self.kind]})
         )["RuleArn"]
         self._made.append((events, name))
-        events.put_targets(Rule=name, Targets=[{"Id": "t", "Arn": target, **more}])
+        events.put_targets(
+            Rule=name,
+            Targets=[
+                {
+                    "Id": "t",
+                    "Arn": target,
+                    **more,
+                }
+            ],
+        )
         return str(arn)
 
     def role(self, account: str, bus: str = BUS) -> str:
-        """A role that EventBridge takes to put events on a bus."""
+        """Return a role that EventBridge takes to put events on a bus."""
         return self.identity.role(
             allow("events:PutEvents", bus), account=account, service="events.amazonaws.com"
         )
 
     def arrivals(self) -> Callable[..., list[Json]]:
-        """What arrives on the home bus."""
+        """Return what arrives on the home bus."""
         read, arn = self.queue(SECURITY, HOME, "arrived")
         self.rule(SECURITY, HOME, arn)
-        return lambda seconds=5: [json.loads(one["Body"]) for one in read(seconds)]
+        return lambda seconds=5: [json.loads(message["Body"]) for message in read(seconds)]
 
     def put(self, account: str, region: str, source: str = "aws.guardduty") -> str:
-        entry = {"Source": source, "DetailType": self.kind, "Detail": "{}"}
+        entry = {
+            "Source": source,
+            "DetailType": self.kind,
+            "Detail": "{}",
+        }
         answer = self.aws.client("events", account, region=region).put_events(Entries=[entry])
         assert answer["FailedEntryCount"] == 0, answer
         return str(answer["Entries"][0]["EventId"])
@@ -100,7 +116,7 @@ def let_in(aws: Aws) -> Iterator[Callable[..., None]]:
     """Give the home bus a policy of one statement with these conditions."""
     events = aws.client("events", SECURITY)
 
-    def put(effect: str = "Allow", **condition: Any) -> None:
+    def put(effect: str = "Allow", **condition: object) -> None:
         statement = {
             "Sid": "x",
             "Effect": effect,
@@ -125,7 +141,9 @@ def test_a_region_sends_home_and_the_event_stays_as_it_was(way: Way) -> None:
     way.rule(SECURITY, AWAY, BUS, RoleArn=way.role(SECURITY))
     event = way.put(SECURITY, AWAY)
     [found] = arrived()
-    assert (found["id"], found["account"], found["region"]) == (event, SECURITY, AWAY)
+    assert found["id"] == event
+    assert found["account"] == SECURITY
+    assert found["region"] == AWAY
 
 
 def test_without_the_right_it_goes_to_the_queue_in_the_rules_region(way: Way) -> None:
@@ -134,12 +152,12 @@ def test_without_the_right_it_goes_to_the_queue_in_the_rules_region(way: Way) ->
     rule = way.rule(SECURITY, AWAY, BUS, RoleArn=role, DeadLetterConfig={"Arn": dead_arn})
     way.put(SECURITY, AWAY)
     [message] = dead()
-    said = {name: value["StringValue"] for name, value in message["MessageAttributes"].items()}
-    assert (said["ERROR_CODE"], said["RULE_ARN"], said["TARGET_ARN"]) == (
-        "NO_PERMISSIONS",
-        rule,
-        BUS,
-    )
+    attributes = {
+        name: value["StringValue"] for name, value in message["MessageAttributes"].items()
+    }
+    assert attributes["ERROR_CODE"] == "NO_PERMISSIONS"
+    assert attributes["RULE_ARN"] == rule
+    assert attributes["TARGET_ARN"] == BUS
     assert json.loads(message["Body"])["detail-type"] == way.kind
     assert arrived(0.3) == []
 
@@ -170,7 +188,9 @@ def test_another_account_needs_the_bus_policy_as_well(
     let_in(StringEquals=ORGANIZATION)
     event = way.put(MEMBER, AWAY)
     [found] = arrived()
-    assert (found["id"], found["account"], found["region"]) == (event, MEMBER, AWAY)
+    assert found["id"] == event
+    assert found["account"] == MEMBER
+    assert found["region"] == AWAY
 
 
 @pytest.mark.parametrize(
@@ -233,7 +253,8 @@ def test_a_role_that_eventbridge_may_not_assume_sends_nothing(way: Way, identity
 
 def test_there_is_no_second_hop(way: Way, let_in: Callable[..., None]) -> None:
     """Member -> its account's other Region -> home: the second rule is left alone."""
-    arrived, between = way.arrivals(), f"arn:aws:events:{HOME}:{MEMBER}:event-bus/default"
+    arrived = way.arrivals()
+    between = f"arn:aws:events:{HOME}:{MEMBER}:event-bus/default"
     let_in(StringEquals=ORGANIZATION)
     way.rule(MEMBER, AWAY, between, RoleArn=way.role(MEMBER, between))
     way.rule(MEMBER, HOME, BUS, RoleArn=way.role(MEMBER))
@@ -249,7 +270,8 @@ def test_a_target_on_another_bus_needs_a_role(way: Way) -> None:
 
 
 def test_a_statement_of_the_older_form_counts(way: Way, aws: Aws) -> None:
-    events, arrived = aws.client("events", SECURITY), way.arrivals()
+    events = aws.client("events", SECURITY)
+    arrived = way.arrivals()
     way.rule(MEMBER, HOME, BUS, RoleArn=way.role(MEMBER))
     condition = {
         "Type": "StringEquals",
@@ -277,17 +299,15 @@ def test_changes_are_told_in_the_region_of_the_call(way: Way, aws: Aws) -> None:
     # IAM tells in us-east-1 alone
     aws.client("iam", MEMBER_B, region=AWAY).create_user(UserName="away")
     for region, name in ((AWAY, "CreateVpc"), (HOME, "CreateUser")):
-        [event] = [json.loads(one["Body"]) for one in queues[region]()]
-        assert (event["detail"]["eventName"], event["account"], event["region"]) == (
-            name,
-            MEMBER_B,
-            region,
-        )
+        [event] = [json.loads(message["Body"]) for message in queues[region]()]
+        assert event["detail"]["eventName"] == name
+        assert event["account"] == MEMBER_B
+        assert event["region"] == region
 
 
 def test_instances_are_of_an_account_and_region(aws: Aws) -> None:
     """The gateway hands the Region of the request on to moto; IAM is checked with it."""
-    plain = {
+    plain: dict[str, Any] = {
         "interfaces": 1,
         "profile_attached": False,
         "in_asg": False,
@@ -296,15 +316,16 @@ def test_instances_are_of_an_account_and_region(aws: Aws) -> None:
     }
     places = [(account, region) for account in (MEMBER, MEMBER_B) for region in settings.REGIONS]
     made = {place: seed.instance(aws, place[0], region=place[1], **plain) for place in places}
-    assert len({one.instance for one in made.values()}) == 4
-    for (account, region), one in made.items():
-        assert (one.account, one.region) == (account, region)
-        shown = seed.describe(aws.at(region), account, one.instance)
+    assert len({victim.instance for victim in made.values()}) == 4
+    for (account, region), victim in made.items():
+        assert victim.account == account
+        assert victim.region == region
+        shown = seed.describe(aws.at(region), account, victim.instance)
         assert shown["Placement"]["AvailabilityZone"] == f"{region}a"
         for place in places:
             if place != (account, region):
                 with pytest.raises(ClientError, match=r"InvalidInstanceID\.NotFound"):
-                    seed.describe(aws.at(place[1]), place[0], one.instance)
+                    seed.describe(aws.at(place[1]), place[0], victim.instance)
 
 
 def test_rights_in_one_region_are_none_in_another(aws: Aws, identity: Identity) -> None:
@@ -316,7 +337,15 @@ def test_rights_in_one_region_are_none_in_another(aws: Aws, identity: Identity) 
         ]
         ec2 = aws.client("ec2", MEMBER, region=region, **session)
         if region == AWAY:
-            assert ec2.create_security_group(GroupName="g", Description="d", VpcId=vpc)["GroupId"]
+            assert ec2.create_security_group(
+                GroupName="g",
+                Description="d",
+                VpcId=vpc,
+            )["GroupId"]
             continue
         with pytest.raises(ClientError, match="UnauthorizedOperation"):
-            ec2.create_security_group(GroupName="g", Description="d", VpcId=vpc)
+            ec2.create_security_group(
+                GroupName="g",
+                Description="d",
+                VpcId=vpc,
+            )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import time
 import urllib.error
@@ -10,6 +11,7 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
+from hypercorn.config import Config
 
 from sandbox import seed
 from sandbox.clients import Aws
@@ -20,7 +22,8 @@ Make = Callable[..., seed.Victim]
 
 
 def test_faults_fail_so_many_times(aws: Aws, control: Control, victim: Make) -> None:
-    found, ec2 = victim(), aws.client("ec2")
+    found = victim()
+    ec2 = aws.client("ec2")
     control(
         "POST",
         "faults",
@@ -39,7 +42,11 @@ def test_faults_fail_so_many_times(aws: Aws, control: Control, victim: Make) -> 
     control(
         "POST",
         "faults",
-        {"service": "ec2", "error": "RequestLimitExceeded", "resource": found.interfaces[0]},
+        {
+            "service": "ec2",
+            "error": "RequestLimitExceeded",
+            "resource": found.interfaces[0],
+        },
     )
     with pytest.raises(ClientError, match="RequestLimitExceeded"):
         ec2.describe_network_interfaces(NetworkInterfaceIds=found.interfaces)
@@ -95,7 +102,12 @@ def test_guardduty_resources(aws: Aws, control: Control) -> None:
         == features["DNS_LOGS"]
         == "ENABLED"
     )
-    finding = {"id": "f1", "accountId": SECURITY, "severity": 8, "service": {"archived": False}}
+    finding = {
+        "id": "f1",
+        "accountId": SECURITY,
+        "severity": 8,
+        "service": {"archived": False},
+    }
     control("PUT", f"findings/{detector}?account={SECURITY}&region=us-east-1", finding)
     high = {
         "Criterion": {
@@ -116,7 +128,8 @@ def test_guardduty_resources(aws: Aws, control: Control) -> None:
 
 
 def test_an_object_of_parts_is_locked(aws: Aws) -> None:
-    s3, bucket = aws.client("s3", SECURITY), f"evidence-{time.monotonic_ns()}"
+    s3 = aws.client("s3", SECURITY)
+    bucket = f"evidence-{time.monotonic_ns()}"
     s3.create_bucket(Bucket=bucket, ObjectLockEnabledForBucket=True)
     rule = {
         "ObjectLockEnabled": "Enabled",
@@ -124,9 +137,13 @@ def test_an_object_of_parts_is_locked(aws: Aws) -> None:
     }
     s3.put_object_lock_configuration(Bucket=bucket, ObjectLockConfiguration=rule)
     upload = s3.create_multipart_upload(Bucket=bucket, Key="memory")["UploadId"]
-    part = s3.upload_part(Bucket=bucket, Key="memory", UploadId=upload, PartNumber=1, Body=b"x")[
-        "ETag"
-    ]
+    part = s3.upload_part(
+        Bucket=bucket,
+        Key="memory",
+        UploadId=upload,
+        PartNumber=1,
+        Body=b"x",
+    )["ETag"]
     parts = {"Parts": [{"ETag": part, "PartNumber": 1}]}
     s3.complete_multipart_upload(
         Bucket=bucket, Key="memory", UploadId=upload, MultipartUpload=parts
@@ -138,27 +155,16 @@ def test_the_pins_are_the_projects() -> None:
     from sandbox.settings import ROOT
 
     required = (ROOT / "requirements" / "dev.txt").read_text()
-    assert (
-        f"ministack=={PINS['ministack']}" in required
-        and f"moto[server]=={PINS['moto']}" in required
-    )
+    assert f"ministack=={PINS['ministack']}" in required
+    assert f"moto[server]=={PINS['moto']}" in required
 
 
 def test_idle_connections_stay_open() -> None:
     """MiniStack asks for 75 s, at the end of which a call that comes in may lose its answer."""
-    from hypercorn.config import Config
-
-    from sandbox.emulator import launcher, patching
-
-    before = Config.keep_alive_timeout
-    try:
-        launcher.keep_connections()
-        asked = Config()
-        asked.keep_alive_timeout = 75
-        assert asked.keep_alive_timeout >= 3600
-    finally:
-        Config.keep_alive_timeout = before
-        patching.PATCHES.pop("Config.keep_alive_timeout", None)
+    importlib.import_module("sandbox.emulator.connections")  # patches, when it is imported
+    asked = Config()
+    asked.keep_alive_timeout = 75
+    assert asked.keep_alive_timeout >= 3600
 
 
 def test_a_call_repeated_because_its_answer_was_lost_is_not_done_twice(aws: Aws) -> None:

@@ -4,6 +4,7 @@ which roles only AWS changes.
 
 from __future__ import annotations
 
+import functools
 import json
 import secrets
 import time
@@ -20,7 +21,7 @@ DENY_ALL = "arn:aws:iam::aws:policy/AWSDenyAll"
 
 
 def code(call: Callable[[], object]) -> str:
-    """The error code of a call, "" when it works."""
+    """Return the error code of a call, "" when it works."""
     try:
         call()
     except ClientError as error:
@@ -37,7 +38,7 @@ class User:
         self.put("all", ALLOW_ALL)
         self.key = self.iam.create_access_key(UserName=self.name)["AccessKey"]
 
-    def put(self, name: str, policy: Any) -> None:
+    def put(self, name: str, policy: object) -> None:
         self.iam.put_user_policy(
             UserName=self.name, PolicyName=name, PolicyDocument=json.dumps(policy)
         )
@@ -51,8 +52,8 @@ class User:
         }
         return self.aws.client(service, **keys, **token)
 
-    def works(self, key: Any = None) -> bool:
-        """Whether a key may do what the user may: asked of MiniStack and of moto."""
+    def works(self, key: object = None) -> bool:
+        """Return whether a key may do what the user may: asked of MiniStack and of moto."""
         answers = {
             code(self.client("s3", key).list_buckets),
             code(self.client("ec2", key).describe_vpcs),
@@ -70,17 +71,17 @@ def test_ssh_keys(user: User) -> None:
     made = user.iam.upload_ssh_public_key(
         UserName=user.name, SSHPublicKeyBody="ssh-rsa AAAAB3NzaC1yc2E= a@b"
     )["SSHPublicKey"]
-    assert (
-        made["SSHPublicKeyId"].startswith("APKA")
-        and made["Status"] == "Active"
-        and made["Fingerprint"]
-    )
+    assert made["SSHPublicKeyId"].startswith("APKA")
+    assert made["Status"] == "Active"
+    assert made["Fingerprint"]
     user.iam.update_ssh_public_key(
         UserName=user.name, SSHPublicKeyId=made["SSHPublicKeyId"], Status="Inactive"
     )
     [shown] = user.iam.list_ssh_public_keys(UserName=user.name)["SSHPublicKeys"]
-    assert (shown["SSHPublicKeyId"], shown["Status"]) == (made["SSHPublicKeyId"], "Inactive")
-    assert "SSHPublicKeyBody" not in shown and shown["UploadDate"]
+    assert shown["SSHPublicKeyId"] == made["SSHPublicKeyId"]
+    assert shown["Status"] == "Inactive"
+    assert "SSHPublicKeyBody" not in shown
+    assert shown["UploadDate"]
     missing = {
         "UserName": user.name,
         "SSHPublicKeyId": "APKANOTHING0000000000",
@@ -97,7 +98,8 @@ def test_service_specific_credentials(user: User) -> None:
     made = create(UserName=user.name, ServiceName="codecommit.amazonaws.com")[
         "ServiceSpecificCredential"
     ]
-    assert made["ServicePassword"] and made["Status"] == "Active"
+    assert made["ServicePassword"]
+    assert made["Status"] == "Active"
     name = made["ServiceSpecificCredentialId"]
     user.iam.update_service_specific_credential(
         UserName=user.name, ServiceSpecificCredentialId=name, Status="Inactive"
@@ -105,8 +107,10 @@ def test_service_specific_credentials(user: User) -> None:
     [shown] = user.iam.list_service_specific_credentials(UserName=user.name)[
         "ServiceSpecificCredentials"
     ]
-    assert (shown["ServiceSpecificCredentialId"], shown["Status"]) == (name, "Inactive")
-    assert (shown["ServiceName"], "ServicePassword" in shown) == ("codecommit.amazonaws.com", False)
+    assert shown["ServiceSpecificCredentialId"] == name
+    assert shown["Status"] == "Inactive"
+    assert shown["ServiceName"] == "codecommit.amazonaws.com"
+    assert ("ServicePassword" in shown) is False
     create(UserName=user.name, ServiceName="codecommit.amazonaws.com")
     assert (
         code(lambda: create(UserName=user.name, ServiceName="codecommit.amazonaws.com"))
@@ -121,11 +125,9 @@ def test_signing_certificates(user: User) -> None:
     name = made["CertificateId"]
     user.iam.update_signing_certificate(UserName=user.name, CertificateId=name, Status="Inactive")
     [shown] = user.iam.list_signing_certificates(UserName=user.name)["Certificates"]
-    assert (shown["CertificateId"], shown["Status"], shown["CertificateBody"]) == (
-        name,
-        "Inactive",
-        made["CertificateBody"],
-    )
+    assert shown["CertificateId"] == name
+    assert shown["Status"] == "Inactive"
+    assert shown["CertificateBody"] == made["CertificateBody"]
 
 
 def test_deny_all_denies_keys_and_sessions(user: User) -> None:
@@ -133,12 +135,18 @@ def test_deny_all_denies_keys_and_sessions(user: User) -> None:
     federated = user.client("sts").get_federation_token(Name="bob", Policy=json.dumps(ALLOW_ALL))[
         "Credentials"
     ]
-    assert user.works() and user.works(session) and user.works(federated)
+    assert user.works()
+    assert user.works(session)
+    assert user.works(federated)
     user.iam.attach_user_policy(UserName=user.name, PolicyArn=DENY_ALL)
-    assert not user.works() and not user.works(session) and not user.works(federated)
+    assert not user.works()
+    assert not user.works(session)
+    assert not user.works(federated)
     user.iam.detach_user_policy(UserName=user.name, PolicyArn=DENY_ALL)
     user.iam.put_user_permissions_boundary(UserName=user.name, PermissionsBoundary=DENY_ALL)
-    assert not user.works() and not user.works(session) and not user.works(federated)
+    assert not user.works()
+    assert not user.works(session)
+    assert not user.works(federated)
 
 
 def test_inactive_keys_are_refused_and_their_sessions_live_on(user: User) -> None:
@@ -148,15 +156,14 @@ def test_inactive_keys_are_refused_and_their_sessions_live_on(user: User) -> Non
     )
     assert code(user.client("iam").list_users) == "InvalidClientTokenId"
     assert code(user.client("sts").get_caller_identity) == "InvalidClientTokenId"
-    assert not user.works() and user.works(session)
+    assert not user.works()
+    assert user.works(session)
 
 
 def test_sessions_issued_before_a_time_are_denied(user: User, aws: Aws, identity: Identity) -> None:
     role = identity.role(ALLOW_ALL)
-    old, before = (
-        user.client("sts").get_session_token()["Credentials"],
-        identity.session(role, name="eve"),
-    )
+    old = user.client("sts").get_session_token()["Credentials"]
+    before = identity.session(role, name="eve")
     cut = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + 1))
     deny = {
         **allow("*"),
@@ -174,10 +181,8 @@ def test_sessions_issued_before_a_time_are_denied(user: User, aws: Aws, identity
     aws.client("iam").put_role_policy(
         RoleName=name, PolicyName="cut", PolicyDocument=json.dumps(deny)
     )
-    assert (
-        not user.works(old)
-        and code(aws.client("ec2", **before).describe_vpcs) == "UnauthorizedOperation"
-    )
+    assert not user.works(old)
+    assert code(aws.client("ec2", **before).describe_vpcs) == "UnauthorizedOperation"
     assert user.works(), "a long-term key has no issue time"
     time.sleep(1.1)
     assert user.works(user.client("sts").get_session_token()["Credentials"])
@@ -229,7 +234,7 @@ def test_inline_policies_have_a_size(user: User, identity: Identity) -> None:
         return user.iam.put_role_policy(RoleName=role, PolicyName=name, PolicyDocument=document)
 
     fits = 10240 // size
-    assert [code(lambda n=n: put(str(n))) for n in range(fits + 1)] == [""] * fits + [
+    assert [code(functools.partial(put, str(n))) for n in range(fits + 1)] == [""] * fits + [
         "LimitExceeded"
     ]
 
@@ -243,7 +248,8 @@ def test_a_user_has_two_keys(user: User) -> None:
     "path", ["/aws-service-role/autoscaling.amazonaws.com/", "/aws-reserved/sso.amazonaws.com/"]
 )
 def test_roles_of_aws_are_changed_by_aws_alone(aws: Aws, control: Control, path: str) -> None:
-    name, iam = f"AWSReservedSSO_x_{secrets.token_hex(8)}", aws.client("iam")
+    name = f"AWSReservedSSO_x_{secrets.token_hex(8)}"
+    iam = aws.client("iam")
     trust = {
         "Version": "2012-10-17",
         "Statement": [
@@ -319,7 +325,7 @@ def test_which_policy_and_boundary_are_condition_keys(user: User, identity: Iden
         iam = identity.client(
             "iam", allow("iam:ListUserTags", "*", StringEquals={"iam:ResourceTag/team": value})
         )
-        assert code(lambda iam=iam: iam.list_user_tags(UserName=user.name)) == refused
+        assert code(functools.partial(iam.list_user_tags, UserName=user.name)) == refused
 
 
 def test_mfa_devices_say_since_when(user: User, control: Control) -> None:
@@ -334,13 +340,15 @@ def test_mfa_devices_say_since_when(user: User, control: Control) -> None:
     )
     control("POST", "mfa", {"account": MEMBER, "serial": serial, "enabled": "2020-01-02T03:04:05Z"})
     [device] = user.iam.list_mfa_devices(UserName=user.name)["MFADevices"]
-    assert (device["SerialNumber"], device["EnableDate"].year) == (serial, 2020)
+    assert device["SerialNumber"] == serial
+    assert device["EnableDate"].year == 2020
     user.iam.deactivate_mfa_device(UserName=user.name, SerialNumber=serial)
     assert user.iam.list_mfa_devices(UserName=user.name)["MFADevices"] == []
 
 
 def test_console_passwords(user: User) -> None:
-    iam, name = user.iam, user.name
+    iam = user.iam
+    name = user.name
     assert code(lambda: iam.get_login_profile(UserName=name)) == "NoSuchEntity"
     assert code(lambda: iam.delete_login_profile(UserName=name)) == "NoSuchEntity"
     assert (

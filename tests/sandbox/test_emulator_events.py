@@ -34,7 +34,7 @@ class Bus:
         self.name = f"t-{time.monotonic_ns()}"
 
     def queue(self, suffix: str, *, policy: bool = True) -> tuple[str, str]:
-        """A queue that rules may send to: (URL, ARN)."""
+        """Return a queue that rules may send to: (URL, ARN)."""
         name = f"{self.name}-{suffix}"
         arn = f"arn:aws:sqs:us-east-1:{SECURITY}:{name}"
         document = allow(
@@ -56,7 +56,11 @@ class Bus:
         return str(arn)
 
     def put(self, detail: dict[str, Any], account: str = SECURITY) -> dict[str, Any]:
-        entry = {"Source": "aws.guardduty", "DetailType": self.name, "Detail": json.dumps(detail)}
+        entry = {
+            "Source": "aws.guardduty",
+            "DetailType": self.name,
+            "Detail": json.dumps(detail),
+        }
         answer: dict[str, Any] = self.aws.client("events", account).put_events(Entries=[entry])
         return answer
 
@@ -77,7 +81,13 @@ def test_only_the_account_itself_publishes_aws_events(
     assert bus.put({})["FailedEntryCount"] == 0
     events = identity.client("events", allow("events:PutEvents"))
     answer = events.put_events(
-        Entries=[{"Source": "aws.guardduty", "DetailType": "x", "Detail": "{}"}]
+        Entries=[
+            {
+                "Source": "aws.guardduty",
+                "DetailType": "x",
+                "Detail": "{}",
+            }
+        ]
     )
     assert answer["Entries"][0]["ErrorCode"] == "NotAuthorizedForSourceException"
 
@@ -90,11 +100,18 @@ def test_an_event_too_large_for_the_machine_is_dead_lettered(
     role = identity.role(
         allow("states:StartExecution", target), account=SECURITY, service="events.amazonaws.com"
     )
-    rule = bus.rule({"Arn": target, "RoleArn": role, "DeadLetterConfig": {"Arn": arn}})
+    rule = bus.rule(
+        {
+            "Arn": target,
+            "RoleArn": role,
+            "DeadLetterConfig": {"Arn": arn},
+        }
+    )
     bus.put({"x": "a" * 263000})
     message = bus.receive(url)
     attributes = {key: value["StringValue"] for key, value in message["MessageAttributes"].items()}
-    assert (attributes["RULE_ARN"], attributes["TARGET_ARN"]) == (rule, target)
+    assert attributes["RULE_ARN"] == rule
+    assert attributes["TARGET_ARN"] == target
     assert attributes["ERROR_CODE"] == "SDK_CLIENT_ERROR"
     assert len(json.loads(message["Body"])["detail"]["x"]) == 263000
     bus.put({"x": "fits"})
@@ -110,7 +127,13 @@ def test_the_role_of_the_target_is_enforced(bus: Bus, machine: Machine, identity
         account=SECURITY,
         service="events.amazonaws.com",
     )
-    bus.rule({"Arn": target, "RoleArn": role, "DeadLetterConfig": {"Arn": arn}})
+    bus.rule(
+        {
+            "Arn": target,
+            "RoleArn": role,
+            "DeadLetterConfig": {"Arn": arn},
+        }
+    )
     bus.put({})
     assert bus.receive(url)["MessageAttributes"]["ERROR_CODE"]["StringValue"] == "NO_PERMISSIONS"
 
@@ -184,25 +207,23 @@ def test_error_documents_and_environments(aws: Aws, function: Function) -> None:
         "    if event.get('fail'):\n        raise Throttled('slow: down')\n"
         "    return len(calls)\n"
     )
-    arn, client = function(source), aws.client("lambda", SECURITY)
+    arn = function(source)
+    client = aws.client("lambda", SECURITY)
     answer = client.invoke(FunctionName=arn, Payload=json.dumps({"fail": True}))
     body = json.loads(answer["Payload"].read())
-    assert (
-        answer["FunctionError"]
-        and body["errorType"] == "Throttled"
-        and body["errorMessage"] == "slow: down"
-    )
-    assert "handler" in body["stackTrace"][0] and body["requestId"]
+    assert answer["FunctionError"]
+    assert body["errorType"] == "Throttled"
+    assert body["errorMessage"] == "slow: down"
+    assert "handler" in body["stackTrace"][0]
+    assert body["requestId"]
     assert json.loads(client.invoke(FunctionName=arn, Payload=b"{}")["Payload"].read()) == 2
 
 
 def test_concurrent_invocations_run_side_by_side(aws: Aws, function: Function) -> None:
     from concurrent.futures import ThreadPoolExecutor
 
-    arn, client = (
-        function("import time\ndef handler(event, context):\n    time.sleep(1)\n"),
-        aws.client("lambda", SECURITY),
-    )
+    arn = function("import time\ndef handler(event, context):\n    time.sleep(1)\n")
+    client = aws.client("lambda", SECURITY)
     began = time.monotonic()
     with ThreadPoolExecutor(3) as pool:
         list(pool.map(lambda _: client.invoke(FunctionName=arn, Payload=b"{}"), range(3)))
@@ -245,11 +266,15 @@ def test_a_queue_feeds_a_function(aws: Aws, bus: Bus, function: Function) -> Non
         FunctionResponseTypes=["ReportBatchItemFailures"],
     )
     attributes = {"K": {"DataType": "String", "StringValue": "value"}}
-    bus.sqs.send_message(QueueUrl=url, MessageBody="good", MessageAttributes=attributes)
+    bus.sqs.send_message(
+        QueueUrl=url,
+        MessageBody="good",
+        MessageAttributes=attributes,
+    )
     bus.sqs.send_message(QueueUrl=url, MessageBody="bad")
     assert bus.receive(out)["Body"] == "value"
 
-    def left() -> int:
+    def remaining() -> int:
         attributes = bus.sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])[
             "Attributes"
         ]
@@ -257,7 +282,7 @@ def test_a_queue_feeds_a_function(aws: Aws, bus: Bus, function: Function) -> Non
             attributes["ApproximateNumberOfMessagesNotVisible"]
         )
 
-    assert eventually(lambda: left() == 1)
+    assert eventually(lambda: remaining() == 1)
 
 
 def test_what_a_function_cannot_handle_is_dead_lettered(
@@ -304,9 +329,14 @@ def test_long_schedules_have_a_scale_of_their_own(bus: Bus, control: Control) ->
 
 def test_a_function_publishes_and_writes(aws: Aws, bus: Bus, function: Function) -> None:
     url, arn = bus.queue("mail")
-    sns, dynamodb = aws.client("sns", SECURITY), aws.client("dynamodb", SECURITY)
+    sns = aws.client("sns", SECURITY)
+    dynamodb = aws.client("dynamodb", SECURITY)
     topic = sns.create_topic(Name=bus.name)["TopicArn"]
-    sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn)
+    sns.subscribe(
+        TopicArn=topic,
+        Protocol="sqs",
+        Endpoint=arn,
+    )
     dynamodb.create_table(
         TableName=bus.name,
         BillingMode="PAY_PER_REQUEST",
@@ -354,5 +384,6 @@ def test_a_function_publishes_and_writes(aws: Aws, bus: Bus, function: Function)
     )
     answer = aws.client("lambda", SECURITY).invoke(FunctionName=function(source, policy=scoped))
     old, found = json.loads(answer["Payload"].read())
-    assert old["sk"] == {"S": "b"} and [item["pk"] for item in found] == [{"S": "a"}]
+    assert old["sk"] == {"S": "b"}
+    assert [item["pk"] for item in found] == [{"S": "a"}]
     assert json.loads(bus.receive(url)["Body"])["Message"] == "m"

@@ -4,6 +4,7 @@ session policies, enforced.
 
 from __future__ import annotations
 
+import functools
 import gzip
 import hashlib
 import json
@@ -25,6 +26,7 @@ from guardduty_response.containment.contract import Context, Target
 from guardduty_response.decision.configuration import Config
 from guardduty_response.decision.finding import Finding
 from guardduty_response.evidence.items import EvidenceItem
+from guardduty_response.incident.model import StoredObject
 from guardduty_response.playbooks.ec2_instance.evidence import (
     api_calls,
     copies,
@@ -40,12 +42,13 @@ from tests.sandbox.emulator_helpers import MEMBER, SECURITY, Identity
 
 Json = dict[str, Any]
 Make = Callable[..., seed.Victim]
-PREFIX, REGION = "guardduty-response", settings.REGION
+PREFIX = "guardduty-response"
+REGION = settings.REGION
 KEY = f"arn:aws:kms:{REGION}:{SECURITY}:key/11111111-2222-3333-4444-555555555555"
 
 
 def policy(path: str, **values: str) -> Json:
-    """A policy template as Terraform fills it in."""
+    """Return a policy template as Terraform fills it in."""
     text = Path(settings.ROOT / path).read_text()
     for name, value in {
         "partition": "aws",
@@ -64,7 +67,7 @@ class Collector:
 
     victim: seed.Victim
     role: str
-    vault: str
+    copy_role: str
     evidence: Json = field(default_factory=dict)
     stored: dict[str, bytes] = field(default_factory=dict)
 
@@ -89,8 +92,8 @@ class Collector:
             1,
             detail,
         )
-        account = {"account_id": SECURITY, "kms_key_arn": KEY, "copy_role_name": self.vault}
-        values: Json = {one.name: {} for one in fields(Config)} | {
+        account = {"account_id": SECURITY, "kms_key_arn": KEY, "copy_role_name": self.copy_role}
+        values: Json = {field.name: {} for field in fields(Config)} | {
             "name_prefix": PREFIX,
             "partition": "aws",
             "evidence": {"forensics_account": account},
@@ -113,31 +116,32 @@ class Collector:
             self.put,
         )
         arn = f"arn:aws:ec2:{REGION}:{MEMBER}:instance/{self.victim.instance}"
-        work = InstanceContext(
+        instance = InstanceContext(
             context, Target("ec2_instance", self.victim.instance, arn, MEMBER, REGION)
         )
-        work.stored = {"evidence": self.evidence}
-        work.record_evidence = self.evidence.__setitem__  # type: ignore[method-assign]
-        return work
+        instance.stored = {"evidence": self.evidence}
+        record = self.evidence.__setitem__
+        instance.record_evidence = record  # type: ignore[method-assign, assignment]
+        return instance
 
     def assume(self, account: str, region: str, document: Json) -> function_aws.Session:
         assert len(json.dumps(document, separators=(",", ":"))) <= 2048
         return function_aws.Session(self.role, "collector", region, document)
 
-    def put(self, name: str, content: bytes) -> Json:
+    def put(self, name: str, content: bytes) -> StoredObject:
         self.stored[name] = content
         return {"key": name, "sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)}
 
     def collect(self, module: ModuleType) -> EvidenceItem:
         for _ in range(60):
-            part: EvidenceItem = module.run(
+            evidence_item: EvidenceItem = module.run(
                 self.target_context(), dict(self.evidence.get(module.NAME) or {})
             )
-            self.evidence[module.NAME] = json.loads(json.dumps(part.__dict__))
-            if part.outcome != "RUNNING":
-                return part
+            self.evidence[module.NAME] = json.loads(json.dumps(evidence_item.__dict__))
+            if evidence_item.outcome != "RUNNING":
+                return evidence_item
             time.sleep(0.2)
-        raise AssertionError(f"never ends: {part}")
+        raise AssertionError(f"never ends: {evidence_item}")
 
     def lines(self, ending: str) -> list[Json]:
         (name,) = [name for name in self.stored if name.endswith(ending)]
@@ -187,12 +191,12 @@ def collector(
     role = identity.role(
         policy("playbooks/ec2_instance/collector-policy.json", account_id=MEMBER), trust=trust
     )
-    vault = identity.role(
+    copy_role = identity.role(
         policy("modules/forensics-account/copy-policy.json", key_arn=KEY),
         account=SECURITY,
         trust=trust,
     )
-    yield lambda victim: Collector(victim, role, vault.rsplit("/", 1)[-1])
+    yield lambda victim: Collector(victim, role, copy_role.rsplit("/", 1)[-1])
     function_aws.client.cache_clear()
     function_aws._own.cache_clear()
 
@@ -204,18 +208,18 @@ def test_snapshots_then_copies_into_the_forensics_account(
     aws: Aws, victim: Make, collector: Start
 ) -> None:
     use = collector(victim())
-    part = use.collect(snapshots)
-    assert part.outcome == "COMPLETE", part.detail
-    part = use.collect(copies)
-    assert part.outcome == "COMPLETE", part.detail
+    evidence_item = use.collect(snapshots)
+    assert evidence_item.outcome == "COMPLETE", evidence_item.detail
+    evidence_item = use.collect(copies)
+    assert evidence_item.outcome == "COMPLETE", evidence_item.detail
     made = use.evidence["copies"]["state"]["set"]
     assert len(made) == 2
     kept = aws.client("ec2", SECURITY).describe_snapshots(
-        SnapshotIds=[one["vault"] for one in made]
+        SnapshotIds=[snapshot["vault"] for snapshot in made]
     )["Snapshots"]
-    assert {(one["KmsKeyId"], one["State"], one["OwnerId"]) for one in kept} == {
-        (KEY, "completed", SECURITY)
-    }
+    assert {
+        (snapshot["KmsKeyId"], snapshot["State"], snapshot["OwnerId"]) for snapshot in kept
+    } == {(KEY, "completed", SECURITY)}
 
 
 def test_the_collector_shares_only_what_is_tagged_as_its_own(
@@ -231,10 +235,11 @@ def test_the_collector_shares_only_what_is_tagged_as_its_own(
     client = use.assume(MEMBER, REGION, everything).client("ec2")
     time.sleep(0.7)
     share = {"Attribute": "createVolumePermission", "OperationType": "add"}
+    partial = functools.partial
     for call in (
-        lambda: client.modify_snapshot_attribute(SnapshotId=other, UserIds=[SECURITY], **share),
-        lambda: client.copy_snapshot(SourceSnapshotId=other, SourceRegion=REGION),
-        lambda: client.delete_snapshot(SnapshotId=other),
+        partial(client.modify_snapshot_attribute, SnapshotId=other, UserIds=[SECURITY], **share),
+        partial(client.copy_snapshot, SourceSnapshotId=other, SourceRegion=REGION),
+        partial(client.delete_snapshot, SnapshotId=other),
     ):
         with pytest.raises(ClientError, match="UnauthorizedOperation"):
             call()
@@ -270,8 +275,8 @@ def test_a_snapshot_that_is_not_shared_cannot_be_copied(aws: Aws, victim: Make) 
 
 def test_metadata_console_and_screen(victim: Make, collector: Start) -> None:
     use = collector(victim(profile_attached=True))
-    part = use.collect(instance_description)
-    assert part.outcome == "COMPLETE", part.detail
+    evidence_item = use.collect(instance_description)
+    assert evidence_item.outcome == "COMPLETE", evidence_item.detail
     assert {name.rsplit("/", 1)[-1] for name in use.stored} == {
         "metadata.json",
         "console.txt",
@@ -284,16 +289,17 @@ def test_flow_logs_of_a_seeded_log_group(victim: Make, aws: Aws, collector: Star
         aws, interfaces=2, in_asg=False, target_group=False, elastic_ip=False, flow_logs=True
     )
     use = collector(found)
-    part = use.collect(network_logs)
-    assert part.outcome == "COMPLETE", part.detail
+    evidence_item = use.collect(network_logs)
+    assert evidence_item.outcome == "COMPLETE", evidence_item.detail
     streams = {line["logStreamName"] for line in use.lines(f"{found.flow_log}-001.jsonl.gz")}
-    assert streams == {f"{one}-all" for one in found.interfaces}
-    assert "60 records" in part.detail
+    assert streams == {f"{interface}-all" for interface in found.interfaces}
+    assert "60 records" in evidence_item.detail
 
 
 def test_flow_logs_of_a_bucket(victim: Make, aws: Aws, collector: Start) -> None:
     found = seed.instance(aws, interfaces=1, in_asg=False, target_group=False, elastic_ip=False)
-    use, bucket = collector(found), f"flows-{time.monotonic_ns()}"
+    use = collector(found)
+    bucket = f"flows-{time.monotonic_ns()}"
     aws.client("s3").create_bucket(Bucket=bucket)
     options = {
         "FileFormat": "plain-text",
@@ -323,13 +329,14 @@ def test_flow_logs_of_a_bucket(victim: Make, aws: Aws, collector: Start) -> None
         Key=f"{path}{MEMBER}_vpcflowlogs_{REGION}_{made}_{at:%Y%m%dT%H%M}Z_1.log.gz",
         Body=body,
     )
-    part = use.collect(network_logs)
-    assert part.outcome == "COMPLETE", part.detail
-    assert "1 records" in part.detail
+    evidence_item = use.collect(network_logs)
+    assert evidence_item.outcome == "COMPLETE", evidence_item.detail
+    assert "1 records" in evidence_item.detail
 
 
 def test_the_collector_reads_logs_alone(aws: Aws, victim: Make, collector: Start) -> None:
-    use, bucket = collector(victim()), f"data-{time.monotonic_ns()}"
+    use = collector(victim())
+    bucket = f"data-{time.monotonic_ns()}"
     s3 = aws.client("s3")
     s3.create_bucket(Bucket=bucket)
     for key in (
@@ -350,7 +357,8 @@ def test_the_collector_reads_logs_alone(aws: Aws, victim: Make, collector: Start
 
 
 def test_calls_on_the_instance_with_the_trail(aws: Aws, victim: Make, collector: Start) -> None:
-    use, name = collector(victim()), f"trail-{time.monotonic_ns()}"
+    use = collector(victim())
+    name = f"trail-{time.monotonic_ns()}"
     aws.client("ec2").modify_instance_attribute(
         InstanceId=use.victim.instance, DisableApiTermination={"Value": True}
     )
@@ -370,10 +378,10 @@ def test_calls_on_the_instance_with_the_trail(aws: Aws, victim: Make, collector:
             Bucket=name, Key=path, Body=gzip.compress(json.dumps({"Records": [record]}).encode())
         )
         time.sleep(1.1)  # the window ends with the last whole second
-        part = use.collect(api_calls)
+        evidence_item = use.collect(api_calls)
     finally:
         aws.client("cloudtrail").delete_trail(Name=name)
-    assert part.outcome == "COMPLETE", part.detail
+    assert evidence_item.outcome == "COMPLETE", evidence_item.detail
     assert "ModifyInstanceAttribute" in {
         line["eventName"] for line in use.lines("lookup-001.jsonl.gz")
     }

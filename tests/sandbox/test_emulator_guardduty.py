@@ -37,8 +37,8 @@ def statuses(features: list[dict[str, Any]], field: str = "Status") -> dict[str,
         found[feature["Name"]] = feature[field]
         found.update(
             {
-                f"{feature['Name']}/{one['Name']}": one[field]
-                for one in feature.get("AdditionalConfiguration", [])
+                f"{feature['Name']}/{configuration['Name']}": configuration[field]
+                for configuration in feature.get("AdditionalConfiguration", [])
             }
         )
     return found
@@ -81,8 +81,8 @@ class Region:
 
     def members(self, detector: str) -> set[str]:
         return {
-            one["AccountId"]
-            for one in self.of(SECURITY).list_members(DetectorId=detector)["Members"]
+            member["AccountId"]
+            for member in self.of(SECURITY).list_members(DetectorId=detector)["Members"]
         }
 
 
@@ -92,8 +92,15 @@ def region(aws: Aws) -> Iterator[Region]:
 
 
 def auto(name: str, status: str, **configurations: str) -> dict[str, Any]:
-    items = [{"Name": one, "AutoEnable": value} for one, value in configurations.items()]
-    return {"Name": name, "AutoEnable": status, "AdditionalConfiguration": items}
+    items = [
+        {"Name": configuration, "AutoEnable": value}
+        for configuration, value in configurations.items()
+    ]
+    return {
+        "Name": name,
+        "AutoEnable": status,
+        "AdditionalConfiguration": items,
+    }
 
 
 def test_only_the_management_account_delegates(region: Region) -> None:
@@ -113,8 +120,8 @@ def test_only_the_management_account_delegates(region: Region) -> None:
         "another account is already enabled",
     )
     assert [
-        one["AdminAccountId"]
-        for one in management.list_organization_admin_accounts()["AdminAccounts"]
+        administrator["AdminAccountId"]
+        for administrator in management.list_organization_admin_accounts()["AdminAccounts"]
     ] == [SECURITY]
     refused(lambda: region.of(SECURITY).create_detector(Enable=True), "a detector already exists")
 
@@ -129,16 +136,16 @@ def test_the_organization_is_configured_after_delegation_only(region: Region) ->
     assert region.delegate() == detector
     region.configure(detector, "NEW")
     found = region.of(SECURITY).describe_organization_configuration(DetectorId=detector)
-    assert (found["AutoEnableOrganizationMembers"], found["AutoEnable"]) == ("NEW", True)
+    assert found["AutoEnableOrganizationMembers"] == "NEW"
+    assert found["AutoEnable"] is True
 
 
 def test_all_makes_everybody_a_member(region: Region) -> None:
     detector = region.delegate()
     plan = auto("RUNTIME_MONITORING", "ALL", EKS_ADDON_MANAGEMENT="ALL")
     region.configure(detector, "ALL", plan, auto("S3_DATA_EVENTS", "NEW"))
-    assert MEMBER in region.members(detector) and not {MANAGEMENT, SECURITY} & region.members(
-        detector
-    )
+    assert MEMBER in region.members(detector)
+    assert not {MANAGEMENT, SECURITY} & region.members(detector)
     found = region.features(MEMBER)
     assert (
         found["RUNTIME_MONITORING"]
@@ -159,9 +166,8 @@ def test_the_management_account_needs_its_own_detector(region: Region) -> None:
     [answer] = region.of(SECURITY).create_members(DetectorId=detector, AccountDetails=account)[
         "UnprocessedAccounts"
     ]
-    assert "must first enable GuardDuty" in answer["Result"] and MANAGEMENT not in region.members(
-        detector
-    )
+    assert "must first enable GuardDuty" in answer["Result"]
+    assert MANAGEMENT not in region.members(detector)
     region.of(MANAGEMENT).create_detector(Enable=True)
     assert not region.of(SECURITY).create_members(DetectorId=detector, AccountDetails=account)[
         "UnprocessedAccounts"
@@ -178,8 +184,11 @@ def test_configurations_come_back_in_the_apis_order(region: Region) -> None:
     }
     region.configure(detector, "NEW", auto("RUNTIME_MONITORING", "NEW", **agents))
     known = region.of(SECURITY).describe_organization_configuration(DetectorId=detector)["Features"]
-    runtime = next(one for one in known if one["Name"] == "RUNTIME_MONITORING")
-    assert [(one["Name"], one["AutoEnable"]) for one in runtime["AdditionalConfiguration"]] == [
+    runtime = next(feature for feature in known if feature["Name"] == "RUNTIME_MONITORING")
+    assert [
+        (configuration["Name"], configuration["AutoEnable"])
+        for configuration in runtime["AdditionalConfiguration"]
+    ] == [
         ("ECS_FARGATE_AGENT_MANAGEMENT", "NONE"),
         ("EC2_AGENT_MANAGEMENT", "NEW"),
         ("EKS_ADDON_MANAGEMENT", "NEW"),
@@ -188,10 +197,14 @@ def test_configurations_come_back_in_the_apis_order(region: Region) -> None:
         {"Name": "ECS_FARGATE_AGENT_MANAGEMENT", "Status": "ENABLED"},
         {"Name": "EKS_ADDON_MANAGEMENT", "Status": "ENABLED"},
     ]
-    plan = {"Name": "RUNTIME_MONITORING", "Status": "ENABLED", "AdditionalConfiguration": sent}
+    plan = {
+        "Name": "RUNTIME_MONITORING",
+        "Status": "ENABLED",
+        "AdditionalConfiguration": sent,
+    }
     region.of(SECURITY).update_detector(DetectorId=detector, Features=[plan])
     found = list(region.features(SECURITY).items())
-    assert [one for one in found if one[0].startswith("RUNTIME_MONITORING/")] == [
+    assert [plan for plan in found if plan[0].startswith("RUNTIME_MONITORING/")] == [
         ("RUNTIME_MONITORING/EKS_ADDON_MANAGEMENT", "ENABLED"),
         ("RUNTIME_MONITORING/EC2_AGENT_MANAGEMENT", "DISABLED"),
         ("RUNTIME_MONITORING/ECS_FARGATE_AGENT_MANAGEMENT", "ENABLED"),
@@ -211,7 +224,8 @@ def test_no_exception_from_what_is_for_all(region: Region) -> None:
 
     refused(lambda: update(MEMBER), "S3_DATA_EVENTS is ALL")
     region.configure(detector, "ALL", auto("S3_DATA_EVENTS", "NEW"))
-    assert update(MEMBER) == [] and region.features(MEMBER)["S3_DATA_EVENTS"] == "DISABLED"
+    assert update(MEMBER) == []
+    assert region.features(MEMBER)["S3_DATA_EVENTS"] == "DISABLED"
     [shown] = security.get_member_detectors(DetectorId=detector, AccountIds=[MEMBER])[
         "MemberDataSourceConfigurations"
     ]
@@ -240,9 +254,8 @@ def test_a_detector_goes_after_its_members(region: Region) -> None:
     )
     region.configure(detector, "NONE", auto("EKS_AUDIT_LOGS", "NONE"))
     assert "still associated" in ask("delete_members")[0]["Result"]
-    assert ask("disassociate_members") == ask(
-        "delete_members"
-    ) == [] and MEMBER not in region.members(detector)
+    assert ask("disassociate_members") == ask("delete_members") == []
+    assert MEMBER not in region.members(detector)
     region.configure(detector, "ALL")
     region.of(MANAGEMENT).disable_organization_admin_account(AdminAccountId=SECURITY)
     security.delete_detector(DetectorId=detector)
@@ -255,7 +268,7 @@ def test_members_are_named_fifty_at_a_time(region: Region) -> None:
     security = region.of(SECURITY)
     for operation in ("get_members", "disassociate_members", "delete_members"):
         call = functools.partial(getattr(security, operation), DetectorId=detector)
-        refused(lambda call=call: call(AccountIds=names), "invalid or out-of-range")  # type: ignore[misc]
+        refused(functools.partial(call, AccountIds=names), "invalid or out-of-range")
         assert len(call(AccountIds=names[:50])["UnprocessedAccounts"]) == 50
 
 
@@ -269,10 +282,8 @@ def test_data_sources_know_nothing_of_all(region: Region) -> None:
     )
     known = region.of(SECURITY).describe_organization_configuration(DetectorId=detector)
     sources = known["DataSources"]
-    assert (sources["S3Logs"]["AutoEnable"], sources["Kubernetes"]["AuditLogs"]["AutoEnable"]) == (
-        True,
-        False,
-    )
+    assert sources["S3Logs"]["AutoEnable"] is True
+    assert sources["Kubernetes"]["AuditLogs"]["AutoEnable"] is False
     region.of(SECURITY).update_organization_configuration(
         DetectorId=detector,
         AutoEnableOrganizationMembers="ALL",
@@ -283,11 +294,9 @@ def test_data_sources_know_nothing_of_all(region: Region) -> None:
     )
     known = region.of(SECURITY).describe_organization_configuration(DetectorId=detector)
     found = statuses(known["Features"], "AutoEnable")
-    assert (found["S3_DATA_EVENTS"], found["EKS_AUDIT_LOGS"], found["RDS_LOGIN_EVENTS"]) == (
-        "NEW",
-        "NONE",
-        "ALL",
-    )
+    assert found["S3_DATA_EVENTS"] == "NEW"
+    assert found["EKS_AUDIT_LOGS"] == "NONE"
+    assert found["RDS_LOGIN_EVENTS"] == "ALL"
 
 
 def test_a_member_does_not_set_its_own_plans(region: Region) -> None:
@@ -306,14 +315,16 @@ def test_a_member_does_not_set_its_own_plans(region: Region) -> None:
 def test_plans_that_exclude_or_need_each_other(region: Region) -> None:
     detector = region.of(SECURITY).create_detector(Enable=True)["DetectorId"]
     found = region.features(SECURITY)
-    assert (
-        found["S3_DATA_EVENTS"] == found["LAMBDA_NETWORK_LOGS"] == "ENABLED"
-        and found["RUNTIME_MONITORING"] == "DISABLED"
-    )
+    assert found["S3_DATA_EVENTS"] == found["LAMBDA_NETWORK_LOGS"] == "ENABLED"
+    assert found["RUNTIME_MONITORING"] == "DISABLED"
 
     def put(name: str, status: str, **agents: str) -> None:
-        items = [{"Name": one, "Status": value} for one, value in agents.items()]
-        plan = {"Name": name, "Status": status, "AdditionalConfiguration": items}
+        items = [{"Name": agent, "Status": value} for agent, value in agents.items()]
+        plan = {
+            "Name": name,
+            "Status": status,
+            "AdditionalConfiguration": items,
+        }
         region.of(SECURITY).update_detector(DetectorId=detector, Features=[plan])
 
     refused(lambda: put("DNS_LOGS", "DISABLED"), "invalid or out-of-range")
@@ -351,9 +362,17 @@ def test_ranks_have_no_gaps(region: Region) -> None:
     make("first", 1)
     make("second", 2)
     make("in-between", 2)
-    assert ranks() == {"first": 1, "in-between": 2, "second": 3}
+    assert ranks() == {
+        "first": 1,
+        "in-between": 2,
+        "second": 3,
+    }
     refused(
-        lambda: guardduty.update_filter(DetectorId=detector, FilterName="first", Rank=4),
+        lambda: guardduty.update_filter(
+            DetectorId=detector,
+            FilterName="first",
+            Rank=4,
+        ),
         "rank is out-of-bounds",
     )
     guardduty.delete_filter(DetectorId=detector, FilterName="first")
@@ -362,13 +381,13 @@ def test_ranks_have_no_gaps(region: Region) -> None:
 
 def test_trusted_access_and_accounts_are_the_organizations(aws: Aws) -> None:
     organizations = aws.client("organizations", MANAGEMENT)
-    accounts = {one["Id"]: one for one in organizations.list_accounts()["Accounts"]}
+    accounts = {account["Id"]: account for account in organizations.list_accounts()["Accounts"]}
     assert {MANAGEMENT, SECURITY, MEMBER} <= set(accounts)
     assert accounts[SECURITY]["State"] == "ACTIVE" and "Status" not in accounts[SECURITY], (
         "AWS retired Status."
     )
     known = organizations.list_aws_service_access_for_organization()["EnabledServicePrincipals"]
-    assert {one["ServicePrincipal"] for one in known} >= {
+    assert {service["ServicePrincipal"] for service in known} >= {
         "guardduty.amazonaws.com",
         "malware-protection.guardduty.amazonaws.com",
     }

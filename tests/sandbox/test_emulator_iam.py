@@ -4,6 +4,7 @@ condition keys.
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Callable
 from functools import partial
@@ -82,17 +83,19 @@ def test_refusals_name_action_and_resource(identity: Identity, found: seed.Victi
     with pytest.raises(ClientError) as caught:
         ec2.stop_instances(InstanceIds=[found.instance])
     message = caught.value.response["Error"]["Message"]
-    assert "ec2:StopInstances" in message and arn("instance", found.instance) in message
+    assert "ec2:StopInstances" in message
+    assert arn("instance", found.instance) in message
 
 
 def test_tags_of_the_resource_are_condition_keys(
     aws: Aws, identity: Identity, victim: Make
 ) -> None:
-    tagged, plain = victim(tags={"stage": "test"}), victim()
+    tagged = victim(tags={"stage": "test"})
+    plain = victim()
     for key in ("aws:ResourceTag/stage", "ec2:ResourceTag/stage"):
         ec2 = identity.client("ec2", allow("ec2:StopInstances", "*", StringEquals={key: "test"}))
-        assert not refused(lambda ec2=ec2: ec2.stop_instances(InstanceIds=[tagged.instance]))
-        assert refused(lambda ec2=ec2: ec2.stop_instances(InstanceIds=[plain.instance]))
+        assert not refused(functools.partial(ec2.stop_instances, InstanceIds=[tagged.instance]))
+        assert refused(functools.partial(ec2.stop_instances, InstanceIds=[plain.instance]))
     vpc = identity.client("ec2", allow("ec2:*", "*", ArnEquals={"ec2:Vpc": arn("vpc", plain.vpc)}))
     modify = vpc.modify_network_interface_attribute
     assert not refused(
@@ -143,7 +146,7 @@ def test_creating_a_group_with_tags(aws: Aws, identity: Identity, found: seed.Vi
         ec2 = identity.client("ec2", policy(*statements))
         name = f"q-{number}-{found.instance}"
         assert (
-            refused(lambda ec2=ec2, name=name: ec2.create_security_group(GroupName=name, **create))
+            refused(functools.partial(ec2.create_security_group, GroupName=name, **create))
             is verdict
         ), statements
 
@@ -204,13 +207,16 @@ def test_groups_and_target_groups_have_their_arns(
         (groups[0]["AutoScalingGroupARN"] + "x", True),
     ):
         scaling = identity.client("autoscaling", allow("autoscaling:SuspendProcesses", resource))
-        assert refused(lambda s=scaling: s.suspend_processes(AutoScalingGroupName=name)) is verdict
+        assert (
+            refused(functools.partial(scaling.suspend_processes, AutoScalingGroupName=name))
+            is verdict
+        )
     for resource, verdict in ((found.target_group, False), (f"{found.target_group}x", True)):
         balancing = identity.client(
             "elbv2", allow("elasticloadbalancing:DeregisterTargets", str(resource))
         )
         out = {"TargetGroupArn": found.target_group, "Targets": [{"Id": found.instance}]}
-        assert refused(lambda b=balancing, o=out: b.deregister_targets(**o)) is verdict
+        assert refused(functools.partial(balancing.deregister_targets, **out)) is verdict
     reader = identity.client("elbv2", allow("elasticloadbalancing:DescribeTargetHealth"))
     assert not refused(lambda: reader.describe_target_health(TargetGroupArn=found.target_group))
 
@@ -235,14 +241,14 @@ def test_a_rule_is_closed_by_who_may_change_its_group(
         ec2 = identity.client(
             "ec2", allow("ec2:RevokeSecurityGroupIngress", arn("security-group", group))
         )
-        assert refused(lambda ec2=ec2: ec2.revoke_security_group_ingress(**close)) is verdict
+        assert refused(functools.partial(ec2.revoke_security_group_ingress, **close)) is verdict
 
 
 def test_trust_names_the_role_and_the_organization(aws: Aws, identity: Identity) -> None:
     function = identity.role(allow("sts:AssumeRole"), account=SECURITY)
     other = identity.role(allow("sts:AssumeRole"), account=SECURITY)
 
-    def trust(**keys: Any) -> dict[str, Any]:
+    def trust(**keys: object) -> dict[str, Any]:
         return trusting(SECURITY, ArnEquals={"aws:PrincipalArn": function}, **keys)
 
     for organization, caller, verdict in (
@@ -254,7 +260,7 @@ def test_trust_names_the_role_and_the_organization(aws: Aws, identity: Identity)
             ALLOW_ALL, trust=trust(StringEquals={"aws:PrincipalOrgID": organization})
         )
         credentials = identity.session(caller)
-        assert refused(lambda c=credentials, t=target: identity.session(t, by=c)) is verdict
+        assert refused(functools.partial(identity.session, target, by=credentials)) is verdict
 
 
 def test_the_organization_of_the_resource(identity: Identity) -> None:
@@ -262,10 +268,10 @@ def test_the_organization_of_the_resource(identity: Identity) -> None:
     for organization, verdict in (("o-sandbox001", False), ("o-somebody00", True)):
         policy = allow("sts:AssumeRole", target, StringEquals={"aws:ResourceOrgID": organization})
         credentials = identity.session(identity.role(policy, account=SECURITY))
-        assert refused(lambda c=credentials: identity.session(target, by=c)) is verdict
+        assert refused(functools.partial(identity.session, target, by=credentials)) is verdict
 
 
-def trusting(account: str, **condition: Any) -> dict[str, Any]:
+def trusting(account: str, **condition: object) -> dict[str, Any]:
     statement: dict[str, Any] = {"Effect": "Allow", "Action": "sts:AssumeRole"}
     statement["Principal"] = {"AWS": f"arn:aws:iam::{account}:root"}
     if condition:
@@ -286,7 +292,7 @@ def test_sessions_of_one_instance_can_be_denied(aws: Aws, identity: Identity) ->
     role = identity.role(policy)
     for name, verdict in (("i-0bad00000000000000", True), ("i-0good0000000000000", False)):
         ec2 = aws.client("ec2", **identity.session(role, name=name))
-        assert refused(lambda ec2=ec2: ec2.describe_instances()) is verdict
+        assert refused(ec2.describe_instances) is verdict
 
 
 def test_iam_calls_are_checked_on_the_path(aws: Aws, identity: Identity) -> None:
@@ -295,7 +301,12 @@ def test_iam_calls_are_checked_on_the_path(aws: Aws, identity: Identity) -> None
     document = json.dumps(ALLOW_ALL)
     for resource, verdict in ((target, False), (f"arn:aws:iam::{MEMBER}:role/{name}", True)):
         iam = identity.client("iam", allow("iam:PutRolePolicy", resource))
-        put = partial(iam.put_role_policy, RoleName=name, PolicyName="x", PolicyDocument=document)
+        put = partial(
+            iam.put_role_policy,
+            RoleName=name,
+            PolicyName="x",
+            PolicyDocument=document,
+        )
         assert refused(put) is verdict
     profile_arn, _ = seed.profile(aws, MEMBER, f"{name}-profile")
     iam = identity.client("iam", allow("iam:GetInstanceProfile", profile_arn))

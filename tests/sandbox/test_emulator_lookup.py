@@ -76,14 +76,14 @@ def person(aws: Aws) -> Person:
     return Person(aws)
 
 
-def _one(records: list[Json], name: str) -> Json:
+def _only_record(records: list[Json], name: str) -> Json:
     [found] = [record for record in records if record["eventName"] == name]
     return found
 
 
 def test_a_user_is_named_as_on_aws(person: Person, events: Events) -> None:
     person.client("ec2").describe_vpcs()
-    record = _one(events(AccessKeyId=person.key["AccessKeyId"]), "DescribeVpcs")
+    record = _only_record(events(AccessKeyId=person.key["AccessKeyId"]), "DescribeVpcs")
     assert record["userIdentity"] == {
         "type": "IAMUser",
         "principalId": person.user["UserId"],
@@ -92,8 +92,11 @@ def test_a_user_is_named_as_on_aws(person: Person, events: Events) -> None:
         "accessKeyId": person.key["AccessKeyId"],
         "userName": person.name,
     }
-    assert record["readOnly"] is True and record["responseElements"] is None
-    assert _one(events(Username=person.name), "DescribeVpcs")["eventID"] == record["eventID"]
+    assert record["readOnly"] is True
+    assert record["responseElements"] is None
+    assert (
+        _only_record(events(Username=person.name), "DescribeVpcs")["eventID"] == record["eventID"]
+    )
 
 
 def test_sessions_name_their_issuer_and_can_be_followed(
@@ -103,28 +106,27 @@ def test_sessions_name_their_issuer_and_can_be_followed(
     assumed = person.client("sts").assume_role(RoleArn=role, RoleSessionName="eve")
     key = assumed["Credentials"]
     person.client("ec2", key=key).describe_vpcs()
-    followed = _one(events(AccessKeyId=person.key["AccessKeyId"]), "AssumeRole")
+    followed = _only_record(events(AccessKeyId=person.key["AccessKeyId"]), "AssumeRole")
     assert followed["requestParameters"]["roleArn"] == role
     assert followed["responseElements"]["credentials"]["accessKeyId"] == key["AccessKeyId"]
     assert "secretAccessKey" not in json.dumps(followed)
-    who = _one(events(AccessKeyId=key["AccessKeyId"]), "DescribeVpcs")["userIdentity"]
+    who = _only_record(events(AccessKeyId=key["AccessKeyId"]), "DescribeVpcs")["userIdentity"]
     issuer = who["sessionContext"]["sessionIssuer"]
-    assert (who["type"], who["principalId"]) == (
-        "AssumedRole",
-        assumed["AssumedRoleUser"]["AssumedRoleId"],
-    )
-    assert (issuer["arn"], issuer["principalId"]) == (role, who["principalId"].split(":")[0])
+    assert who["type"] == "AssumedRole"
+    assert who["principalId"] == assumed["AssumedRoleUser"]["AssumedRoleId"]
+    assert issuer["arn"] == role
+    assert issuer["principalId"] == who["principalId"].split(":")[0]
     assert who["sessionContext"]["attributes"]["creationDate"]
     assert "DescribeVpcs" in [record["eventName"] for record in events(Username="eve")]
     federated = person.client("sts").get_federation_token(
         Name="guest", Policy=json.dumps(ALLOW_ALL)
     )["Credentials"]
     person.client("ec2", key=federated).describe_subnets()
-    who = _one(events(AccessKeyId=federated["AccessKeyId"]), "DescribeSubnets")["userIdentity"]
-    assert (who["type"], who["sessionContext"]["sessionIssuer"]["userName"]) == (
-        "FederatedUser",
-        person.name,
-    )
+    who = _only_record(events(AccessKeyId=federated["AccessKeyId"]), "DescribeSubnets")[
+        "userIdentity"
+    ]
+    assert who["type"] == "FederatedUser"
+    assert who["sessionContext"]["sessionIssuer"]["userName"] == person.name
 
 
 def test_a_role_of_another_account_is_known_to_both(identity: Identity, events: Events) -> None:
@@ -144,20 +146,21 @@ def test_a_role_of_another_account_is_known_to_both(identity: Identity, events: 
     caller = identity.session(identity.role(allow("sts:AssumeRole"), account=SECURITY))
     identity.session(role, by=caller)
     assert (
-        _one(events(account=SECURITY, ResourceName=role), "AssumeRole")["userIdentity"]["type"]
+        _only_record(events(account=SECURITY, ResourceName=role), "AssumeRole")["userIdentity"][
+            "type"
+        ]
         == "AssumedRole"
     )
-    here = _one(events(ResourceName=role), "AssumeRole")
-    assert (
-        here["userIdentity"]["type"] == "AWSAccount"
-        and here["userIdentity"]["accountId"] == SECURITY
-    )
+    here = _only_record(events(ResourceName=role), "AssumeRole")
+    assert here["userIdentity"]["type"] == "AWSAccount"
+    assert here["userIdentity"]["accountId"] == SECURITY
 
 
 def test_changes_of_iam_have_parameters_and_answers_without_secrets(
     person: Person, events: Events
 ) -> None:
-    iam, name = person.client("iam"), f"{person.name}-new"
+    iam = person.client("iam")
+    name = f"{person.name}-new"
     iam.create_user(UserName=name)
     made = iam.create_access_key(UserName=name)["AccessKey"]
     password = secrets.token_urlsafe(20)
@@ -166,11 +169,11 @@ def test_changes_of_iam_have_parameters_and_answers_without_secrets(
         UserName=name, ServiceName="codecommit.amazonaws.com"
     )
     records = events(AccessKeyId=person.key["AccessKeyId"])
-    key = _one(records, "CreateAccessKey")
+    key = _only_record(records, "CreateAccessKey")
     assert key["requestParameters"] == {"userName": name}
     assert key["responseElements"]["accessKey"]["accessKeyId"] == made["AccessKeyId"]
-    assert _one(records, "CreateUser")["responseElements"]["user"]["userName"] == name
-    assert _one(records, "CreateLoginProfile")["requestParameters"] == {"userName": name}
+    assert _only_record(records, "CreateUser")["responseElements"]["user"]["userName"] == name
+    assert _only_record(records, "CreateLoginProfile")["requestParameters"] == {"userName": name}
     text = json.dumps(records)
     hidden = [
         made["SecretAccessKey"],
@@ -196,9 +199,11 @@ def test_changes_of_ec2(person: Person, events: Events, network: seed.Network) -
         "SubnetId": network.subnets[0],
     }
     tags = [{"ResourceType": "instance", "Tags": [{"Key": "a", "Value": "b"}]}]
-    instance = ec2.run_instances(**launch, UserData="very secret", TagSpecifications=tags)[
-        "Instances"
-    ][0]["InstanceId"]
+    instance = ec2.run_instances(
+        **launch,
+        UserData="very secret",
+        TagSpecifications=tags,
+    )["Instances"][0]["InstanceId"]
     rule = {
         "IpProtocol": "tcp",
         "FromPort": 22,
@@ -209,15 +214,16 @@ def test_changes_of_ec2(person: Person, events: Events, network: seed.Network) -
         GroupId=network.security_group, IpPermissions=[rule]
     )
     records = events(AccessKeyId=person.key["AccessKeyId"])
-    ran = _one(records, "RunInstances")
+    ran = _only_record(records, "RunInstances")
     assert [item["instanceId"] for item in ran["responseElements"]["instancesSet"]["items"]] == [
         instance
     ]
     assert ran["requestParameters"]["tagSpecificationSet"]["items"][0]["tags"] == [
         {"key": "a", "value": "b"}
     ]
-    assert "very secret" not in json.dumps(ran) and ran["readOnly"] is False
-    change = _one(records, "AuthorizeSecurityGroupIngress")
+    assert "very secret" not in json.dumps(ran)
+    assert ran["readOnly"] is False
+    change = _only_record(records, "AuthorizeSecurityGroupIngress")
     [item] = change["responseElements"]["securityGroupRuleSet"]["items"]
     assert item["securityGroupRuleId"] == opened["SecurityGroupRules"][0]["SecurityGroupRuleId"]
     assert change["requestParameters"] == {
@@ -248,10 +254,8 @@ def test_changes_of_trails_buckets_functions_and_detectors(
     assert trail.get_trail_status(Name=name)["IsLogging"] is True
     trail.stop_logging(Name=name)
     assert trail.get_trail_status(Name=name)["IsLogging"] is False
-    s3, names = (
-        person.client("s3"),
-        ("BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy", "RestrictPublicBuckets"),
-    )
+    s3 = person.client("s3")
+    names = ("BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy", "RestrictPublicBuckets")
     s3.create_bucket(Bucket=name)
     s3.put_public_access_block(
         Bucket=name, PublicAccessBlockConfiguration=dict.fromkeys(names, False)
@@ -259,7 +263,11 @@ def test_changes_of_trails_buckets_functions_and_detectors(
     policy = allow("s3:GetObject", f"arn:aws:s3:::{name}/*")
     policy["Statement"][0]["Principal"] = "*"
     s3.put_bucket_policy(Bucket=name, Policy=json.dumps(policy))
-    s3.put_object(Bucket=name, Key="k", Body=b"x")
+    s3.put_object(
+        Bucket=name,
+        Key="k",
+        Body=b"x",
+    )
     role = identity.role(ALLOW_ALL, service="lambda.amazonaws.com")
     person.client("lambda").create_function(
         FunctionName=name,
@@ -275,17 +283,16 @@ def test_changes_of_trails_buckets_functions_and_detectors(
     ]
     guardduty.update_detector(DetectorId=detectors[0], Enable=False)
     records = events(AccessKeyId=person.key["AccessKeyId"])
-    assert _one(records, "StopLogging")["requestParameters"] == {"name": name}
-    assert _one(records, "StopLogging")["eventSource"] == "cloudtrail.amazonaws.com"
-    blocked = _one(records, "PutBucketPublicAccessBlock")["requestParameters"]
-    assert (blocked["bucketName"], blocked["PublicAccessBlockConfiguration"]) == (
-        name,
-        dict.fromkeys(names, False),
-    )
-    assert _one(records, "PutBucketPolicy")["requestParameters"]["bucketPolicy"] == policy
-    made = _one(records, "CreateFunction20150331")
-    assert made["requestParameters"]["functionName"] == name and "8731" not in json.dumps(made)
-    assert _one(records, "UpdateDetector")["requestParameters"] == {
+    assert _only_record(records, "StopLogging")["requestParameters"] == {"name": name}
+    assert _only_record(records, "StopLogging")["eventSource"] == "cloudtrail.amazonaws.com"
+    blocked = _only_record(records, "PutBucketPublicAccessBlock")["requestParameters"]
+    assert blocked["bucketName"] == name
+    assert blocked["PublicAccessBlockConfiguration"] == dict.fromkeys(names, False)
+    assert _only_record(records, "PutBucketPolicy")["requestParameters"]["bucketPolicy"] == policy
+    made = _only_record(records, "CreateFunction20150331")
+    assert made["requestParameters"]["functionName"] == name
+    assert "8731" not in json.dumps(made)
+    assert _only_record(records, "UpdateDetector")["requestParameters"] == {
         "detectorId": detectors[0],
         "enable": False,
     }
@@ -304,9 +311,9 @@ def test_refused_calls_say_why(
         with pytest.raises(ClientError):
             getattr(aws.client(service, **keys), call)()
     records = events(AccessKeyId=keys["aws_access_key_id"])
-    assert _one(records, "ListUsers")["errorCode"] == "AccessDenied"
-    assert "iam:ListUsers" in _one(records, "ListUsers")["errorMessage"]
-    assert _one(records, "DescribeSubnets")["errorCode"] == "Client.UnauthorizedOperation"
+    assert _only_record(records, "ListUsers")["errorCode"] == "AccessDenied"
+    assert "iam:ListUsers" in _only_record(records, "ListUsers")["errorMessage"]
+    assert _only_record(records, "DescribeSubnets")["errorCode"] == "Client.UnauthorizedOperation"
     aws.client("iam").update_access_key(
         UserName=person.name, AccessKeyId=person.key["AccessKeyId"], Status="Inactive"
     )
@@ -328,14 +335,20 @@ def test_regions_keep_their_own(person: Person, events: Events) -> None:
 
 
 def test_pages_attributes_and_times(aws: Aws, person: Person) -> None:
-    ec2, trail = person.client("ec2"), aws.client("cloudtrail")
+    ec2 = person.client("ec2")
+    trail = aws.client("cloudtrail")
     for _ in range(7):
         ec2.describe_vpcs()
     mine = [{"AttributeKey": "AccessKeyId", "AttributeValue": person.key["AccessKeyId"]}]
     first = trail.lookup_events(LookupAttributes=mine, MaxResults=3)
-    rest = trail.lookup_events(LookupAttributes=mine, MaxResults=50, NextToken=first["NextToken"])
+    rest = trail.lookup_events(
+        LookupAttributes=mine,
+        MaxResults=50,
+        NextToken=first["NextToken"],
+    )
     ids = [event["EventId"] for event in first["Events"] + rest["Events"]]
-    assert len(ids) == len(set(ids)) == 7 and "NextToken" not in rest
+    assert len(ids) == len(set(ids)) == 7
+    assert "NextToken" not in rest
     now = time.time()
     for wrong, code in (
         (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import time
 from collections.abc import Callable
 
@@ -24,7 +25,13 @@ def code(call: Callable[[], object]) -> str:
 def quarantine(aws: Aws, vpc: str) -> str:
     ec2 = aws.client("ec2")
     name = f"q-{time.monotonic_ns()}"
-    return str(ec2.create_security_group(GroupName=name, Description="q", VpcId=vpc)["GroupId"])
+    return str(
+        ec2.create_security_group(
+            GroupName=name,
+            Description="q",
+            VpcId=vpc,
+        )["GroupId"]
+    )
 
 
 def test_the_seeded_workload_is_complete(aws: Aws) -> None:
@@ -46,7 +53,8 @@ def test_the_seeded_workload_is_complete(aws: Aws) -> None:
 
 
 def test_groups_of_interfaces_are_read_back(aws: Aws, victim: Make) -> None:
-    found, ec2 = victim(interfaces=2), aws.client("ec2")
+    found = victim(interfaces=2)
+    ec2 = aws.client("ec2")
     group = quarantine(aws, found.vpc)
     for interface in found.interfaces:
         ec2.modify_network_interface_attribute(NetworkInterfaceId=interface, Groups=[group])
@@ -71,7 +79,8 @@ def test_groups_of_interfaces_are_read_back(aws: Aws, victim: Make) -> None:
 
 
 def test_wrong_groups_are_refused(aws: Aws, victim: Make) -> None:
-    found, ec2 = victim(), aws.client("ec2")
+    found = victim()
+    ec2 = aws.client("ec2")
     interface = found.interfaces[0]
     elsewhere = quarantine(aws, seed.network(aws, ipv6=False).vpc)
     modify = ec2.modify_network_interface_attribute
@@ -85,7 +94,8 @@ def test_wrong_groups_are_refused(aws: Aws, victim: Make) -> None:
 
 
 def test_a_requester_managed_interface_cannot_be_changed(aws: Aws, victim: Make) -> None:
-    found, ec2 = victim(interfaces=2, requester_managed=True), aws.client("ec2")
+    found = victim(interfaces=2, requester_managed=True)
+    ec2 = aws.client("ec2")
     shown = ec2.describe_network_interfaces(NetworkInterfaceIds=found.interfaces)[
         "NetworkInterfaces"
     ]
@@ -101,8 +111,9 @@ def test_a_requester_managed_interface_cannot_be_changed(aws: Aws, victim: Make)
 
 
 def test_instance_attributes(aws: Aws, victim: Make) -> None:
-    found, ec2 = victim(interfaces=2), aws.client("ec2")
-    modify = lambda **change: ec2.modify_instance_attribute(InstanceId=found.instance, **change)  # noqa: E731
+    found = victim(interfaces=2)
+    ec2 = aws.client("ec2")
+    modify = functools.partial(ec2.modify_instance_attribute, InstanceId=found.instance)
     modify(InstanceInitiatedShutdownBehavior={"Value": "terminate"})
     modify(InstanceInitiatedShutdownBehavior={"Value": "stop"})
     modify(DisableApiTermination={"Value": True})
@@ -133,7 +144,8 @@ def test_instance_attributes(aws: Aws, victim: Make) -> None:
 
 
 def test_a_replaced_profile_shows(aws: Aws, victim: Make) -> None:
-    found, ec2 = victim(profile_attached=True), aws.client("ec2")
+    found = victim(profile_attached=True)
+    ec2 = aws.client("ec2")
     arn, _ = seed.profile(aws, found.account, f"{found.instance_profile}-next")
     find = {"Filters": [{"Name": "instance-id", "Values": [found.instance]}]}
     before = ec2.describe_iam_instance_profile_associations(**find)[
@@ -149,7 +161,8 @@ def test_a_replaced_profile_shows(aws: Aws, victim: Make) -> None:
     assert after["IamInstanceProfile"]["Arn"] == arn
     assert after["AssociationId"] != before["AssociationId"]
     shown = seed.describe(aws, found.account, found.instance)["IamInstanceProfile"]
-    assert shown["Arn"] == arn and shown["Id"].startswith("AIPA")
+    assert shown["Arn"] == arn
+    assert shown["Id"].startswith("AIPA")
     ec2.stop_instances(InstanceIds=[found.instance])
     replace = ec2.replace_iam_instance_profile_association
     wanted = {"IamInstanceProfile": {"Arn": found.instance_profile_arn}}
@@ -161,19 +174,23 @@ def test_a_replaced_profile_shows(aws: Aws, victim: Make) -> None:
     assert "IamInstanceProfile" not in seed.describe(aws, found.account, found.instance)
     ec2.associate_iam_instance_profile(InstanceId=found.instance, **wanted)
     shown = seed.describe(aws, found.account, found.instance)["IamInstanceProfile"]
-    assert shown["Arn"] == found.instance_profile_arn and shown["Id"].startswith("AIPA")
+    assert shown["Arn"] == found.instance_profile_arn
+    assert shown["Id"].startswith("AIPA")
     unknown = {"IamInstanceProfile": {"Name": "nobody"}, "InstanceId": victim().instance}
     assert code(lambda: ec2.associate_iam_instance_profile(**unknown)) == "InvalidParameterValue"
 
 
 def test_a_terminated_instance_is_bare(aws: Aws, victim: Make) -> None:
-    found, ec2 = victim(profile_attached=True), aws.client("ec2")
+    found = victim(profile_attached=True)
+    ec2 = aws.client("ec2")
     ec2.terminate_instances(InstanceIds=[found.instance])
     shown = seed.describe(aws, found.account, found.instance)
     assert shown["State"]["Name"] == "terminated"
-    assert not shown["NetworkInterfaces"] and not shown["SecurityGroups"]
-    assert "PrivateIpAddress" not in shown and not shown.get("PrivateDnsName")
-    gone = lambda: ec2.describe_network_interfaces(NetworkInterfaceIds=found.interfaces)  # noqa: E731
+    assert not shown["NetworkInterfaces"]
+    assert not shown["SecurityGroups"]
+    assert "PrivateIpAddress" not in shown
+    assert not shown.get("PrivateDnsName")
+    gone = functools.partial(ec2.describe_network_interfaces, NetworkInterfaceIds=found.interfaces)
     assert code(gone) == "InvalidNetworkInterfaceID.NotFound"
     wanted = {
         "IamInstanceProfile": {"Arn": found.instance_profile_arn},
@@ -183,9 +200,11 @@ def test_a_terminated_instance_is_bare(aws: Aws, victim: Make) -> None:
 
 
 def test_snapshots_take_a_moment(aws: Aws, victim: Make) -> None:
-    found, ec2 = victim(), aws.client("ec2")
+    found = victim()
+    ec2 = aws.client("ec2")
     made = ec2.create_snapshots(InstanceSpecification={"InstanceId": found.instance})["Snapshots"]
-    assert {item["State"] for item in made} == {"pending"} and len(made) == 2
+    assert {item["State"] for item in made} == {"pending"}
+    assert len(made) == 2
     assert {item["Progress"] for item in made} != {"100%"}
     names = [item["SnapshotId"] for item in made]
     done = [{"Name": "snapshot-id", "Values": names}, {"Name": "status", "Values": ["completed"]}]
@@ -198,8 +217,10 @@ def test_snapshots_take_a_moment(aws: Aws, victim: Make) -> None:
 
 
 def test_detaching_and_standby(aws: Aws, victim: Make) -> None:
-    found, scaling = victim(in_asg=True, target_group=True), aws.client("autoscaling")
-    name, group = found.auto_scaling_group, found.target_group
+    found = victim(in_asg=True, target_group=True)
+    scaling = aws.client("autoscaling")
+    name = found.auto_scaling_group
+    group = found.target_group
     leave = {"AutoScalingGroupName": name, "InstanceIds": [found.instance]}
     assert (
         code(lambda: scaling.detach_instances(**leave, ShouldDecrementDesiredCapacity=True))
@@ -213,7 +234,8 @@ def test_detaching_and_standby(aws: Aws, victim: Make) -> None:
     members = scaling.describe_auto_scaling_groups(AutoScalingGroupNames=[name])[
         "AutoScalingGroups"
     ][0]["Instances"]
-    assert [item["InstanceId"] for item in members] != [found.instance] and len(members) == 1
+    assert [item["InstanceId"] for item in members] != [found.instance]
+    assert len(members) == 1
     registered = targets(aws, group)
     assert registered == [members[0]["InstanceId"]]
     assert (
@@ -239,7 +261,8 @@ def targets(aws: Aws, group: str | None) -> list[str]:
 
 
 def test_a_deregistered_target_stays_out(aws: Aws, victim: Make) -> None:
-    found, balancing = victim(in_asg=True, target_group=True), aws.client("elbv2")
+    found = victim(in_asg=True, target_group=True)
+    balancing = aws.client("elbv2")
     out = {"TargetGroupArn": found.target_group, "Targets": [{"Id": found.instance}]}
     balancing.deregister_targets(**out)
     balancing.deregister_targets(**out)
@@ -257,18 +280,20 @@ def test_instances_of_a_group_have_the_templates_profile(aws: Aws, victim: Make)
 
 def test_the_organization_is_the_one_of_the_condition_key(aws: Aws) -> None:
     known = aws.client("organizations").describe_organization()["Organization"]
-    assert (known["Id"], known["MasterAccountId"]) == ("o-sandbox001", "999999999999")
+    assert known["Id"] == "o-sandbox001"
+    assert known["MasterAccountId"] == "999999999999"
     assert (
         known == aws.client("organizations", "999999999999").describe_organization()["Organization"]
     )
 
 
 def test_the_instances_of_a_profile_are_found(aws: Aws, victim: Make) -> None:
-    found, other = victim(profile_attached=True), victim(profile_attached=True)
+    found = victim(profile_attached=True)
+    other = victim(profile_attached=True)
     wanted = [{"Name": "iam-instance-profile.arn", "Values": [found.instance_profile_arn]}]
     groups = aws.client("ec2").describe_instances(Filters=wanted)["Reservations"]
     assert (
-        [one["InstanceId"] for group in groups for one in group["Instances"]]
+        [instance["InstanceId"] for group in groups for instance in group["Instances"]]
         == [found.instance]
         != [other.instance]
     )

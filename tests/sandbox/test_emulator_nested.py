@@ -20,10 +20,19 @@ FAULTY = '"n": 7'
 
 @pytest.fixture(scope="module")
 def child(machine: Machine) -> str:
-    return machine({"Echo": {"Type": "Pass", "Output": "{% $states.input %}", "End": True}}, "Echo")
+    return machine(
+        {
+            "Echo": {
+                "Type": "Pass",
+                "Output": "{% $states.input %}",
+                "End": True,
+            }
+        },
+        "Echo",
+    )
 
 
-def _run(aws: Aws, arn: str, data: Any) -> dict[str, Any]:
+def _run(aws: Aws, arn: str, data: object) -> dict[str, Any]:
     states = aws.client("stepfunctions", SECURITY)
     execution = states.start_execution(stateMachineArn=arn, input=json.dumps(data))["executionArn"]
     eventually(lambda: states.describe_execution(executionArn=execution)["status"] != "RUNNING")
@@ -35,7 +44,7 @@ def _run(aws: Aws, arn: str, data: Any) -> dict[str, Any]:
 def start(aws: Aws, machine: Machine, identity: Identity) -> Callable[..., dict[str, Any]]:
     """Run a machine that starts one execution; its task's result, or the error it caught."""
 
-    def run(data: Any, policy: Any = ALLOW_ALL, **arguments: Any) -> dict[str, Any]:
+    def run(data: object, policy: Any = ALLOW_ALL, **arguments: object) -> dict[str, Any]:
         catch = {
             "ErrorEquals": ["States.ALL"],
             "Output": "{% $states.errorOutput %}",
@@ -77,7 +86,8 @@ def test_the_role_must_allow_it(child: str, start: Callable[..., dict[str, Any]]
         {}, allow("states:StartExecution", f"{child}x"), StateMachineArn=child, Input={}
     )
     assert refused["Error"] == "StepFunctions.AWSStepFunctionsException"
-    assert "states:StartExecution" in refused["Cause"] and child in refused["Cause"]
+    assert "states:StartExecution" in refused["Cause"]
+    assert child in refused["Cause"]
     assert "ExecutionArn" in start(
         {}, allow("states:StartExecution", child), StateMachineArn=child, Input={}
     )

@@ -34,7 +34,8 @@ def _said(answer: Json) -> Json:
 
 def _asked(client: Any) -> list[Json]:
     """Reads alone: what they tell is the same, however often asked."""
-    ec2, iam = client("ec2"), client("iam")
+    ec2 = client("ec2")
+    iam = client("iam")
     found = [
         ec2.describe_instances(),
         ec2.describe_network_interfaces(),
@@ -55,13 +56,23 @@ def _asked(client: Any) -> list[Json]:
         client("lambda").list_functions(),
         client("guardduty").list_detectors(),
     ]
-    return [_said(one) for one in found]
+    return [_said(answer) for answer in found]
 
 
 def test_every_answer_is_the_same(client: Any) -> None:
-    ec2, iam, dynamodb = client("ec2"), client("iam"), client("dynamodb")
-    ec2.run_instances(ImageId="ami-12c6146b", MinCount=2, MaxCount=2)
-    iam.create_role(RoleName="r", AssumeRolePolicyDocument=TRUST, Tags=[{"Key": "a", "Value": "b"}])
+    ec2 = client("ec2")
+    iam = client("iam")
+    dynamodb = client("dynamodb")
+    ec2.run_instances(
+        ImageId="ami-12c6146b",
+        MinCount=2,
+        MaxCount=2,
+    )
+    iam.create_role(
+        RoleName="r",
+        AssumeRolePolicyDocument=TRUST,
+        Tags=[{"Key": "a", "Value": "b"}],
+    )
     iam.create_user(UserName="u")
     dynamodb.create_table(
         TableName="t",

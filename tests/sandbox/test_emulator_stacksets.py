@@ -20,18 +20,34 @@ DELEGATION = "member.org.stacksets.cloudformation.amazonaws.com"
 ROOT = {"AWS": {"Fn::Sub": "arn:aws:iam::${AWS::AccountId}:root"}}
 TRUST = {
     "Version": "2012-10-17",
-    "Statement": [{"Effect": "Allow", "Principal": ROOT, "Action": "sts:AssumeRole"}],
+    "Statement": [
+        {
+            "Effect": "Allow",
+            "Principal": ROOT,
+            "Action": "sts:AssumeRole",
+        }
+    ],
 }
 OWN = {
     "Version": "2012-10-17",
-    "Statement": [{"Effect": "Allow", "Principal": {"AWS": "*"}, "Action": "sts:AssumeRole"}],
+    "Statement": [
+        {
+            "Effect": "Allow",
+            "Principal": {"AWS": "*"},
+            "Action": "sts:AssumeRole",
+        }
+    ],
 }
 
 
 def template(role: str, **more: Any) -> str:
     made = {
         "Type": "AWS::IAM::Role",
-        "Properties": {"RoleName": role, "AssumeRolePolicyDocument": TRUST, **more},
+        "Properties": {
+            "RoleName": role,
+            "AssumeRolePolicyDocument": TRUST,
+            **more,
+        },
     }
     return json.dumps({"Resources": {"Role": made}})
 
@@ -67,7 +83,11 @@ class Organization:
         return str(made)
 
     def move(self, account: str, source: str, target: str) -> None:
-        self.api.move_account(AccountId=account, SourceParentId=source, DestinationParentId=target)
+        self.api.move_account(
+            AccountId=account,
+            SourceParentId=source,
+            DestinationParentId=target,
+        )
 
 
 @pytest.fixture(scope="module")
@@ -92,7 +112,7 @@ def stacksets(aws: Aws, organization: Organization) -> Any:
 class Set:
     """A StackSet of one role, and its operations to their end."""
 
-    def __init__(self, client: Any, name: str, **options: Any) -> None:
+    def __init__(self, client: Any, name: str, **options: object) -> None:
         self.client, self.name, self.role = client, name, f"role-{name}"
         self.capabilities = {"Capabilities": ["CAPABILITY_NAMED_IAM"]}
         options = {
@@ -141,18 +161,18 @@ class Set:
 
     def instances(self) -> dict[str, str]:
         found = self.client.list_stack_instances(StackSetName=self.name)["Summaries"]
-        return {one["Account"]: one["Status"] for one in found}
+        return {instance["Account"]: instance["Status"] for instance in found}
 
 
 @pytest.fixture
 def make(stacksets: Any) -> Iterator[Callable[..., Set]]:
     made: list[Set] = []
 
-    def one(**options: Any) -> Set:
+    def new_set(**options: object) -> Set:
         made.append(Set(stacksets, f"s-{secrets.token_hex(4)}", **options))
         return made[-1]
 
-    yield one
+    yield new_set
     for each in made:
         for unit in stacksets.describe_stack_set(StackSetName=each.name)["StackSet"][
             "OrganizationalUnitIds"
@@ -213,37 +233,38 @@ def test_who_may(aws: Aws, organization: Organization, stacksets: Any) -> None:
 def test_child_units_count_and_the_management_account_does_not(
     organization: Organization, make: Callable[..., Set], role: Callable[[str, str], Any]
 ) -> None:
-    one = make()
-    assert one.create(organization.root) == "SUCCEEDED"
+    stack_set = make()
+    assert stack_set.create(organization.root) == "SUCCEEDED"
     assert {
         organization.in_root,
         organization.in_outer,
         organization.in_inner,
-    } <= one.instances().keys()
-    assert MANAGEMENT not in one.instances() and role(MANAGEMENT, one.role) is None
-    made = role(organization.in_inner, one.role)
+    } <= stack_set.instances().keys()
+    assert MANAGEMENT not in stack_set.instances()
+    assert role(MANAGEMENT, stack_set.role) is None
+    made = role(organization.in_inner, stack_set.role)
     assert made["AssumeRolePolicyDocument"]["Statement"][0]["Principal"] == {
         "AWS": f"arn:aws:iam::{organization.in_inner}:root"
     }
     assert "StackSetNotEmptyException" in refusal(
-        one.client.delete_stack_set, StackSetName=one.name
+        stack_set.client.delete_stack_set, StackSetName=stack_set.name
     )
-    assert one.delete(organization.root) == "SUCCEEDED"
-    assert one.instances() == {} and role(organization.in_inner, one.role) is None
+    assert stack_set.delete(organization.root) == "SUCCEEDED"
+    assert stack_set.instances() == {}
+    assert role(organization.in_inner, stack_set.role) is None
 
 
 def test_filters(organization: Organization, make: Callable[..., Set]) -> None:
     accounts = [organization.in_inner, organization.in_root]
-    only, without = make(), make()
+    only = make()
+    without = make()
     only.create(organization.outer, Accounts=accounts, AccountFilterType="INTERSECTION")
     assert set(only.instances()) == {organization.in_inner}
     without.create(organization.outer, Accounts=accounts, AccountFilterType="DIFFERENCE")
     assert set(without.instances()) == {organization.in_outer}
     targets = {"OrganizationalUnitIds": [organization.outer], "Accounts": accounts}
-    call, common = (
-        only.client.create_stack_instances,
-        {"StackSetName": only.name, "Regions": ["us-east-1"]},
-    )
+    call = only.client.create_stack_instances
+    common = {"StackSetName": only.name, "Regions": ["us-east-1"]}
     assert "AccountFilterType must be specified" in refusal(
         call, DeploymentTargets=targets, **common
     )
@@ -260,24 +281,26 @@ def test_automatic_deployment_follows_accounts_and_knows_no_filter(
     role: Callable[[str, str], Any],
     retain: bool,
 ) -> None:
-    one = make(AutoDeployment={"Enabled": True, "RetainStacksOnAccountRemoval": retain})
+    stack_set = make(AutoDeployment={"Enabled": True, "RetainStacksOnAccountRemoval": retain})
     unit = organization.unit(organization.root)
     first = organization.account(unit)
-    one.create(unit, Accounts=[first], AccountFilterType="INTERSECTION")
+    stack_set.create(unit, Accounts=[first], AccountFilterType="INTERSECTION")
     second = organization.account(unit)
-    assert eventually(lambda: one.instances().get(second) == "CURRENT") and role(second, one.role)
+    assert eventually(lambda: stack_set.instances().get(second) == "CURRENT")
+    assert role(second, stack_set.role)
     organization.move(second, unit, organization.root)
-    assert eventually(lambda: second not in one.instances())
-    assert bool(role(second, one.role)) == retain
-    assert one.instances() == {first: "CURRENT"}
+    assert eventually(lambda: second not in stack_set.instances())
+    assert bool(role(second, stack_set.role)) == retain
+    assert stack_set.instances() == {first: "CURRENT"}
 
 
 def test_no_automatic_deployment(organization: Organization, make: Callable[..., Set]) -> None:
-    one, unit = make(), organization.unit(organization.root)
+    stack_set = make()
+    unit = organization.unit(organization.root)
     organization.account(unit)
-    one.create(unit)
+    stack_set.create(unit)
     later = organization.account(unit)
-    assert not eventually(lambda: later in one.instances(), seconds=1)
+    assert not eventually(lambda: later in stack_set.instances(), seconds=1)
     assert "RetainStacksOnAccountRemoval" in refusal(
         make, AutoDeployment={"Enabled": False, "RetainStacksOnAccountRemoval": True}
     )
@@ -289,11 +312,14 @@ def test_an_account_that_fails_and_the_tolerance(
     """A role of that name exists already: that account is OUTDATED and says why, its role
     untouched; the other has its own.
     """
-    strict, lax, unit = make(), make(), organization.unit(organization.root)
-    taken, free = organization.account(unit), organization.account(unit)
-    for one in (strict, lax):
+    strict = make()
+    lax = make()
+    unit = organization.unit(organization.root)
+    taken = organization.account(unit)
+    free = organization.account(unit)
+    for stack_set in (strict, lax):
         aws.client("iam", taken).create_role(
-            RoleName=one.role, Description="mine", AssumeRolePolicyDocument=json.dumps(OWN)
+            RoleName=stack_set.role, Description="mine", AssumeRolePolicyDocument=json.dumps(OWN)
         )
     assert strict.create(unit) == "FAILED"
     assert lax.create(unit, preferences={"FailureTolerancePercentage": 50}) == "SUCCEEDED"
@@ -308,42 +334,46 @@ def test_an_account_that_fails_and_the_tolerance(
 def test_an_update_reaches_every_account(
     aws: Aws, organization: Organization, make: Callable[..., Set], role: Callable[[str, str], Any]
 ) -> None:
-    one = make()
-    one.create(organization.outer)
-    for account in one.instances():
+    stack_set = make()
+    stack_set.create(organization.outer)
+    for account in stack_set.instances():
         aws.client("iam", account).create_policy(
             PolicyName="boundary", PolicyDocument=json.dumps(ALLOW_ALL)
         )
     changed = template(
-        one.role,
+        stack_set.role,
         Description="new",
         PermissionsBoundary={"Fn::Sub": "arn:aws:iam::${AWS::AccountId}:policy/boundary"},
     )
-    assert one.run("update_stack_set", TemplateBody=changed, **one.capabilities) == "SUCCEEDED"
+    assert (
+        stack_set.run("update_stack_set", TemplateBody=changed, **stack_set.capabilities)
+        == "SUCCEEDED"
+    )
     for account in (organization.in_outer, organization.in_inner):
-        made = role(account, one.role)
+        made = role(account, stack_set.role)
         assert made["Description"] == "new"
         assert (
             made["PermissionsBoundary"]["PermissionsBoundaryArn"]
             == f"arn:aws:iam::{account}:policy/boundary"
         )
-    assert one.delete(organization.outer, retain=True) == "SUCCEEDED"
-    assert role(organization.in_inner, one.role) and one.instances() == {}
+    assert stack_set.delete(organization.outer, retain=True) == "SUCCEEDED"
+    assert role(organization.in_inner, stack_set.role)
+    assert stack_set.instances() == {}
 
 
 def test_without_managed_execution_a_second_operation_is_refused(
     organization: Organization, make: Callable[..., Set]
 ) -> None:
-    one = make(ManagedExecution={"Active": False})
-    one.client.create_stack_instances(
-        StackSetName=one.name,
+    stack_set = make(ManagedExecution={"Active": False})
+    stack_set.client.create_stack_instances(
+        StackSetName=stack_set.name,
         DeploymentTargets={"OrganizationalUnitIds": [organization.outer]},
         Regions=["us-east-1"],
     )
     assert "OperationInProgressException" in refusal(
-        one.client.update_stack_set,
-        StackSetName=one.name,
-        TemplateBody=template(one.role),
-        **one.capabilities,
+        stack_set.client.update_stack_set,
+        StackSetName=stack_set.name,
+        TemplateBody=template(stack_set.role),
+        **stack_set.capabilities,
     )
-    assert eventually(lambda: set(one.instances().values()) == {"CURRENT"})
+    assert eventually(lambda: set(stack_set.instances().values()) == {"CURRENT"})

@@ -29,7 +29,7 @@ class Runner:
     def __init__(self, aws: Aws) -> None:
         self.states = aws.client("stepfunctions", SECURITY)
 
-    def start(self, machine: str, data: Any = None, **extra: str) -> str:
+    def start(self, machine: str, data: object = None, **extra: str) -> str:
         started = self.states.start_execution(
             stateMachineArn=machine, input=json.dumps(data or {}), **extra
         )
@@ -44,7 +44,7 @@ class Runner:
         assert shown, f"{execution} still runs"
         return shown
 
-    def run(self, machine: str, data: Any = None) -> Any:
+    def run(self, machine: str, data: object = None) -> Any:
         shown = self.finish(self.start(machine, data))
         assert shown["status"] == "SUCCEEDED", shown
         return json.loads(shown["output"])
@@ -64,7 +64,7 @@ def echo(function: Function) -> str:
     return function("def handler(event, context):\n    return event\n")
 
 
-def task(arn: str, payload: Any, **extra: Any) -> dict[str, Any]:
+def task(arn: str, payload: object, **extra: Any) -> dict[str, Any]:
     arguments = {"FunctionName": arn, "Payload": payload}
     return {
         "Type": "Task",
@@ -75,7 +75,7 @@ def task(arn: str, payload: Any, **extra: Any) -> dict[str, Any]:
     }
 
 
-def one(state: dict[str, Any]) -> dict[str, Any]:
+def alone(state: dict[str, Any]) -> dict[str, Any]:
     return {"StartAt": "One", "States": {"One": state}}
 
 
@@ -111,8 +111,8 @@ def test_parallel_under_jsonata(runner: Runner, machine: Machine) -> None:
 
 
 def test_the_first_failing_branch_fails_the_parallel(runner: Runner, machine: Machine) -> None:
-    fail = one({"Type": "Fail", "Error": "Broken", "Cause": "at once"})
-    slow = one({"Type": "Wait", "Seconds": 20, "End": True})
+    fail = alone({"Type": "Fail", "Error": "Broken", "Cause": "at once"})
+    slow = alone({"Type": "Wait", "Seconds": 20, "End": True})
     caught = {
         "ErrorEquals": ["States.ALL"],
         "Output": "{% $states.errorOutput.Error %}",
@@ -130,7 +130,7 @@ def test_the_first_failing_branch_fails_the_parallel(runner: Runner, machine: Ma
 def test_history_of_map_and_parallel(runner: Runner, machine: Machine, echo: str) -> None:
     inner = {
         "Type": "Parallel",
-        "Branches": [one(task(echo, {"x": 1})), one({"Type": "Pass", "End": True})],
+        "Branches": [alone(task(echo, {"x": 1})), alone({"Type": "Pass", "End": True})],
         "End": True,
     }
     states = {
@@ -175,8 +175,9 @@ def test_a_machine_times_out_and_says_so(aws: Aws, runner: Runner, machine: Mach
 
 
 def watch(aws: Aws) -> str:
-    """A queue that gets execution status changes; returns its URL."""
-    events, sqs = aws.client("events", SECURITY), aws.client("sqs", SECURITY)
+    """Return a queue that gets execution status changes; returns its URL."""
+    events = aws.client("events", SECURITY)
+    sqs = aws.client("sqs", SECURITY)
     name = f"status-{time.monotonic_ns()}"
     rule = events.put_rule(Name=name, EventPattern=json.dumps({"source": ["aws.states"]}))[
         "RuleArn"
@@ -190,10 +191,10 @@ def watch(aws: Aws) -> str:
 
 
 def statuses(aws: Aws, queue: str, execution: str) -> list[str]:
-    got = aws.client("sqs", SECURITY).receive_message(
+    answer = aws.client("sqs", SECURITY).receive_message(
         QueueUrl=queue, MaxNumberOfMessages=10, VisibilityTimeout=0
     )
-    details = [json.loads(message["Body"])["detail"] for message in got.get("Messages", [])]
+    details = [json.loads(message["Body"])["detail"] for message in answer.get("Messages", [])]
     return [detail["status"] for detail in details if detail["executionArn"] == execution]
 
 
@@ -244,7 +245,8 @@ def test_input_and_results_are_limited(
     catch = [{"ErrorEquals": ["States.ALL"], "Next": "Caught"}]
     states = {"T": task(large, {}, Catch=catch), "Caught": {"Type": "Succeed"}}
     shown = runner.finish(runner.start(machine(states, "T")))
-    assert (shown["status"], shown["error"]) == ("FAILED", "States.DataLimitExceeded")
+    assert shown["status"] == "FAILED"
+    assert shown["error"] == "States.DataLimitExceeded"
 
 
 def test_the_same_name_and_input_is_the_same_execution(runner: Runner, machine: Machine) -> None:
@@ -312,7 +314,8 @@ def test_the_role_of_the_machine_is_enforced(
 
 
 def test_publishing_with_attributes(aws: Aws, runner: Runner, machine: Machine) -> None:
-    sns, sqs = aws.client("sns", SECURITY), aws.client("sqs", SECURITY)
+    sns = aws.client("sns", SECURITY)
+    sqs = aws.client("sqs", SECURITY)
     topic = sns.create_topic(Name=f"t-{time.monotonic_ns()}")["TopicArn"]
     policy = {"Version": "2012-10-17", "Statement": [mail_policy(topic.replace(":sns:", ":sqs:"))]}
     attributes = {"Policy": json.dumps(policy)}
@@ -334,8 +337,8 @@ def test_publishing_with_attributes(aws: Aws, runner: Runner, machine: Machine) 
         "End": True,
     }
     runner.run(machine({"T": publish}, "T"))
-    got = eventually(lambda: sqs.receive_message(QueueUrl=url).get("Messages"))
-    assert json.loads(json.loads(got[0]["Body"])["Message"]) == {"a": 1}
+    answer = eventually(lambda: sqs.receive_message(QueueUrl=url).get("Messages"))
+    assert json.loads(json.loads(answer[0]["Body"])["Message"]) == {"a": 1}
 
 
 def test_a_stopped_execution_does_not_fail_afterwards(

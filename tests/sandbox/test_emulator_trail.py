@@ -24,9 +24,11 @@ def inbox(aws: Aws) -> Iterator[Inbox]:
     """(account, event name) -> the events with it that have arrived on the account's default
     bus.
     """
-    urls, got = {}, {}
+    urls: dict[str, str] = {}
+    arrived: dict[str, list[dict[str, Any]]] = {}
     for account in (MEMBER, SECURITY):
-        sqs, name = aws.client("sqs", account), "trail"
+        sqs = aws.client("sqs", account)
+        name = "trail"
         arn = f"arn:aws:sqs:us-east-1:{account}:{name}"
         policy = allow("sqs:SendMessage", arn)
         policy["Statement"][0]["Principal"] = {"Service": "events.amazonaws.com"}
@@ -38,17 +40,17 @@ def inbox(aws: Aws) -> Iterator[Inbox]:
             Name=name, EventPattern=json.dumps({"detail-type": ["AWS API Call via CloudTrail"]})
         )
         events.put_targets(Rule=name, Targets=[{"Id": "q", "Arn": arn}])
-        got[account] = []
+        arrived[account] = []
 
     def read(account: str, name: str) -> list[dict[str, Any]]:
         sqs = aws.client("sqs", account)
         while found := sqs.receive_message(QueueUrl=urls[account], MaxNumberOfMessages=10).get(
             "Messages"
         ):
-            for one in found:
-                got[account].append(json.loads(one["Body"]))
-                sqs.delete_message(QueueUrl=urls[account], ReceiptHandle=one["ReceiptHandle"])
-        return [one for one in got[account] if one["detail"]["eventName"] == name]
+            for message in found:
+                arrived[account].append(json.loads(message["Body"]))
+                sqs.delete_message(QueueUrl=urls[account], ReceiptHandle=message["ReceiptHandle"])
+        return [event for event in arrived[account] if event["detail"]["eventName"] == name]
 
     yield read
     for account in (MEMBER, SECURITY):
@@ -69,18 +71,21 @@ def test_a_change_is_told_in_its_account_and_nowhere_else(
     )
     name = "ModifyNetworkInterfaceAttribute"
     [event] = eventually(lambda: inbox(MEMBER, name))
-    assert (event["source"], event["account"], event["region"]) == ("aws.ec2", MEMBER, "us-east-1")
+    assert event["source"] == "aws.ec2"
+    assert event["account"] == MEMBER
+    assert event["region"] == "us-east-1"
     detail = event["detail"]
     assert detail["requestParameters"] == {
         "networkInterfaceId": interface,
         "groupSet": {"items": [{"groupId": found.security_group}]},
     }
     issuer = detail["userIdentity"]["sessionContext"]["sessionIssuer"]
-    assert (detail["userIdentity"]["type"], issuer["arn"]) == ("AssumedRole", role)
+    assert detail["userIdentity"]["type"] == "AssumedRole"
+    assert issuer["arn"] == role
     assert issuer["userName"] == role.rsplit("/", 1)[1]
-    assert (
-        detail["sourceIPAddress"] and detail["eventID"] and detail["recipientAccountId"] == MEMBER
-    )
+    assert detail["sourceIPAddress"]
+    assert detail["eventID"]
+    assert detail["recipientAccountId"] == MEMBER
     assert "errorCode" not in detail
     assert inbox(SECURITY, name) == [], "a rule has to send it there"
 
@@ -102,10 +107,8 @@ def test_changes_of_what_watches_are_told(aws: Aws, inbox: Inbox) -> None:
     trail.create_trail(Name="told", S3BucketName="logs")
     trail.stop_logging(Name="told")
     [event] = eventually(lambda: inbox(MEMBER, "StopLogging"))
-    assert (event["source"], event["detail"]["requestParameters"]) == (
-        "aws.cloudtrail",
-        {"name": "told"},
-    )
+    assert event["source"] == "aws.cloudtrail"
+    assert event["detail"]["requestParameters"] == {"name": "told"}
     assert event["detail"]["readOnly"] is False
     trail.delete_trail(Name="told")
 
@@ -121,7 +124,7 @@ def test_they_can_be_kept_back(aws: Aws, victim: Make, inbox: Inbox, control: Co
     looked = aws.client("cloudtrail").lookup_events(
         LookupAttributes=[{"AttributeKey": "ResourceName", "AttributeValue": found.instance}]
     )
-    assert "StopInstances" in [one["EventName"] for one in looked["Events"]], (
+    assert "StopInstances" in [event["EventName"] for event in looked["Events"]], (
         "CloudTrail itself knows"
     )
 
@@ -132,7 +135,7 @@ def test_a_role_is_found_by_its_name(aws: Aws, identity: Identity) -> None:
     looked = aws.client("cloudtrail").lookup_events(
         LookupAttributes=[{"AttributeKey": "ResourceName", "AttributeValue": role}]
     )
-    assert "DeleteRolePolicy" in [one["EventName"] for one in looked["Events"]]
+    assert "DeleteRolePolicy" in [event["EventName"] for event in looked["Events"]]
 
 
 @pytest.mark.parametrize(
@@ -140,7 +143,11 @@ def test_a_role_is_found_by_its_name(aws: Aws, identity: Identity) -> None:
     [
         (
             True,
-            {"Action": "X", "InstanceId.1": "i-1", "InstanceId.2": "i-2"},
+            {
+                "Action": "X",
+                "InstanceId.1": "i-1",
+                "InstanceId.2": "i-2",
+            },
             {"instanceId": {"items": ["i-1", "i-2"]}},
         ),
         (
@@ -187,7 +194,15 @@ def test_a_role_is_found_by_its_name(aws: Aws, identity: Identity) -> None:
             },
             {
                 "subnetId": "subnet-1",
-                "instancesSet": {"items": [{"imageId": "ami-1", "minCount": 1, "maxCount": 2}]},
+                "instancesSet": {
+                    "items": [
+                        {
+                            "imageId": "ami-1",
+                            "minCount": 1,
+                            "maxCount": 2,
+                        }
+                    ]
+                },
             },
         ),
         (
@@ -204,7 +219,11 @@ def test_a_role_is_found_by_its_name(aws: Aws, identity: Identity) -> None:
         ),
         (
             True,
-            {"Action": "ModifySnapshotAttribute", "OperationType": "add", "UserId.1": "3"},
+            {
+                "Action": "ModifySnapshotAttribute",
+                "OperationType": "add",
+                "UserId.1": "3",
+            },
             {
                 "createVolumePermission": {"add": {"items": [{"userId": "3"}]}},
                 "attributeType": "CREATE_VOLUME_PERMISSION",

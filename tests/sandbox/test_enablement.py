@@ -78,7 +78,7 @@ class Stack:
     endpoint: str
     region: Region
 
-    def run(self, command: str, *arguments: str, **variables: Any) -> tuple[int, str]:
+    def run(self, command: str, *arguments: str, **variables: object) -> tuple[int, str]:
         file = self.scratch / "stack.tfvars.json"
         file.write_text(json.dumps(variables))
         done = terraform(
@@ -93,19 +93,19 @@ class Stack:
         )
         return done.returncode, done.stdout
 
-    def apply(self, **variables: Any) -> str:
-        code, said = self.run("apply", "-auto-approve", **variables)
-        assert code == 0, said[-4000:]
-        return said
+    def apply(self, **variables: object) -> str:
+        code, output = self.run("apply", "-auto-approve", **variables)
+        assert code == 0, output[-4000:]
+        return output
 
-    def plan(self, **variables: Any) -> tuple[int, str]:
+    def plan(self, **variables: object) -> tuple[int, str]:
         """0: nothing to do, 1: an error, 2: changes."""
         return self.run("plan", "-detailed-exitcode", **variables)
 
-    def destroy(self, **variables: Any) -> str:
-        code, said = self.run("destroy", "-auto-approve", **variables)
-        assert code == 0, said[-4000:]
-        return said
+    def destroy(self, **variables: object) -> str:
+        code, output = self.run("destroy", "-auto-approve", **variables)
+        assert code == 0, output[-4000:]
+        return output
 
 
 @pytest.fixture
@@ -113,7 +113,12 @@ def stack(aws: Aws, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[
     region = getattr(request, "param", REGION)
     directory = tmp_path / "stack"
     directory.mkdir()
-    text = CONFIGURATION.format(root=ROOT, region=region, security=SECURITY, management=MANAGEMENT)
+    text = CONFIGURATION.format(
+        root=ROOT,
+        region=region,
+        security=SECURITY,
+        management=MANAGEMENT,
+    )
     (directory / "main.tf").write_text(text)
     initialized(directory, tmp_path)
     yield Stack(directory, tmp_path, aws.endpoint, Region(Aws(aws.endpoint, region)))
@@ -137,15 +142,17 @@ ORGANIZATION = {
 
 def test_on_for_the_organization_and_off_again(stack: Stack) -> None:
     off_there = {"RDS_LOGIN_EVENTS": "DISABLED"}
-    said = stack.apply(features=FEATURES, organization=ORGANIZATION, management_features=off_there)
-    created = [line.split(":")[0] for line in said.splitlines() if "Creation complete" in line]
+    output = stack.apply(
+        features=FEATURES, organization=ORGANIZATION, management_features=off_there
+    )
+    created = [line.split(":")[0] for line in output.splitlines() if "Creation complete" in line]
     detector = "module.detector.aws_guardduty_detector.this[0]"
     registered = "module.delegated_admin[0].aws_guardduty_organization_admin_account.this"
     configured = "module.detector.aws_guardduty_organization_configuration.this[0]"
     exception = (
         f'module.detector.aws_guardduty_member_detector_feature.this["{MEMBER}/S3_DATA_EVENTS"]'
     )
-    order = [created.index(one) for one in (detector, registered, configured, exception)]
+    order = [created.index(address) for address in (detector, registered, configured, exception)]
     assert order == sorted(order), created
 
     region = stack.region
@@ -156,13 +163,13 @@ def test_on_for_the_organization_and_off_again(stack: Stack) -> None:
         DetectorId=region.detector(SECURITY)
     )
     everybody = statuses(known["Features"], "AutoEnable")
-    assert (known["AutoEnableOrganizationMembers"], everybody["EKS_AUDIT_LOGS"]) == ("NEW", "ALL")
-    assert (
-        everybody["RDS_LOGIN_EVENTS"],
-        everybody["RUNTIME_MONITORING/EKS_ADDON_MANAGEMENT"],
-    ) == ("NONE", "NEW")
+    assert known["AutoEnableOrganizationMembers"] == "NEW"
+    assert everybody["EKS_AUDIT_LOGS"] == "ALL"
+    assert everybody["RDS_LOGIN_EVENTS"] == "NONE"
+    assert everybody["RUNTIME_MONITORING/EKS_ADDON_MANAGEMENT"] == "NEW"
     member = region.features(MEMBER)
-    assert (member["S3_DATA_EVENTS"], member["EKS_AUDIT_LOGS"]) == ("DISABLED", "ENABLED")
+    assert member["S3_DATA_EVENTS"] == "DISABLED"
+    assert member["EKS_AUDIT_LOGS"] == "ENABLED"
     assert (
         member["RUNTIME_MONITORING/EC2_AGENT_MANAGEMENT"]
         == member["RUNTIME_MONITORING/EKS_ADDON_MANAGEMENT"]
@@ -176,19 +183,20 @@ def test_on_for_the_organization_and_off_again(stack: Stack) -> None:
         "ENABLED",
     ), "NONE turns nothing off."
 
-    code, said = stack.plan(
+    code, output = stack.plan(
         features=FEATURES, organization=ORGANIZATION, management_features=off_there
     )
-    assert code == 0, said[-4000:]
+    assert code == 0, output[-4000:]
 
     # Off by a status, not by leaving it out.
-    off = {**ORGANIZATION, "features": {**ORGANIZATION["features"], "EKS_AUDIT_LOGS": "NONE"}}  # type: ignore[dict-item]
+    features = {**ORGANIZATION["features"], "EKS_AUDIT_LOGS": "NONE"}  # type: ignore[dict-item]
+    off = {**ORGANIZATION, "features": features}
     stack.apply(features={**FEATURES, "EKS_AUDIT_LOGS": "DISABLED"}, organization=off)
     assert stack.region.features(SECURITY)["EKS_AUDIT_LOGS"] == "DISABLED"
 
-    said = stack.destroy(features=FEATURES, organization=ORGANIZATION)
-    gone = [line.split(":")[0] for line in said.splitlines() if "Destruction complete" in line]
-    order = [gone.index(one) for one in (exception, configured, registered, detector)]
+    output = stack.destroy(features=FEATURES, organization=ORGANIZATION)
+    gone = [line.split(":")[0] for line in output.splitlines() if "Destruction complete" in line]
+    order = [gone.index(address) for address in (exception, configured, registered, detector)]
     assert order == sorted(order), gone
     assert region.of(SECURITY).list_detectors()["DetectorIds"] == []
     assert region.of(MANAGEMENT).list_organization_admin_accounts()["AdminAccounts"] == []
@@ -202,10 +210,8 @@ def test_auto_enable_changes_and_an_account_is_let_go(stack: Stack) -> None:
     """A plan that is ALL stays ALL. Terraform lets no member go, whatever it says:
     docs/off-boarding.md does.
     """
-    region, members = (
-        stack.region,
-        {MEMBER: f"{MEMBER}@example.com", MANAGEMENT: "management@example.com"},
-    )
+    region = stack.region
+    members = {MEMBER: f"{MEMBER}@example.com", MANAGEMENT: "management@example.com"}
     organization: dict[str, Any] = {
         "manage": True,
         "auto_enable_members": "NEW",
@@ -215,15 +221,16 @@ def test_auto_enable_changes_and_an_account_is_let_go(stack: Stack) -> None:
     detector = region.detector(SECURITY)
 
     organization["auto_enable_members"] = "ALL"
-    said = " ".join(stack.apply(organization=organization).replace("│", " ").split())
+    output = " ".join(stack.apply(organization=organization).replace("│", " ").split())
     assert (
-        f"organization.members names {MEMBER}, {MANAGEMENT}, but auto_enable_members is ALL" in said
+        f"organization.members names {MEMBER}, {MANAGEMENT}, but auto_enable_members is ALL"
+        in output
     )
     known = region.of(SECURITY).describe_organization_configuration(DetectorId=detector)
     plans = {
-        one["Name"]: one["AutoEnable"]
-        for one in known["Features"]
-        if one["Name"] != "EKS_RUNTIME_MONITORING"
+        feature["Name"]: feature["AutoEnable"]
+        for feature in known["Features"]
+        if feature["Name"] != "EKS_RUNTIME_MONITORING"
     }
     assert known["AutoEnableOrganizationMembers"] == "ALL" and set(plans.values()) == {"ALL"}, plans
 
@@ -235,10 +242,17 @@ def test_auto_enable_changes_and_an_account_is_let_go(stack: Stack) -> None:
     assert stack.plan(organization=organization)[0] == 0
 
     plans_off = dict.fromkeys(plans, "NONE")
-    stack.apply(organization={**organization, "auto_enable_members": "NONE", "features": plans_off})
+    stack.apply(
+        organization={
+            **organization,
+            "auto_enable_members": "NONE",
+            "features": plans_off,
+        }
+    )
     for operation in (region.of(SECURITY).disassociate_members, region.of(SECURITY).delete_members):
         assert operation(DetectorId=detector, AccountIds=[MEMBER])["UnprocessedAccounts"] == []
-    assert MEMBER not in region.members(detector) and MANAGEMENT in region.members(detector)
+    assert MEMBER not in region.members(detector)
+    assert MANAGEMENT in region.members(detector)
     assert region.features(MEMBER)["EKS_AUDIT_LOGS"] == "ENABLED", (
         "A standalone account now, with what it had."
     )
@@ -262,10 +276,8 @@ def test_a_detector_that_exists_is_adopted(stack: Stack) -> None:
     )
     stack.apply(**variables)
     found = stack.region.features(SECURITY)
-    assert (
-        found["RUNTIME_MONITORING"] == "ENABLED"
-        and found["S3_DATA_EVENTS"] == found["LAMBDA_NETWORK_LOGS"] == "DISABLED"
-    )
+    assert found["RUNTIME_MONITORING"] == "ENABLED"
+    assert found["S3_DATA_EVENTS"] == found["LAMBDA_NETWORK_LOGS"] == "DISABLED"
     assert stack.plan(**variables)[0] == 0
     stack.destroy(**variables)
     assert stack.region.detector(SECURITY) == created, (
@@ -281,34 +293,32 @@ def test_a_detector_that_exists_is_adopted(stack: Stack) -> None:
     to = "module.detector.aws_guardduty_detector.this[0]"
     (stack.directory / "import.tf").write_text(f'import {{\n  to = {to}\n  id = "{created}"\n}}\n')
     stack.apply(**{**variables, "adopt": None})
-    assert (
-        stack.region.detector(SECURITY) == created
-        and stack.region.frequency(SECURITY) == "FIFTEEN_MINUTES"
-    )
+    assert stack.region.detector(SECURITY) == created
+    assert stack.region.frequency(SECURITY) == "FIFTEEN_MINUTES"
 
 
 @pytest.mark.parametrize("stack", ["us-west-1"], indirect=True)
 def test_mistakes_are_told_before_anything_is_done(stack: Stack, aws: Aws) -> None:
-    code, said = stack.plan(managing=SECURITY, organization={"manage": True})
-    text = " ".join(said.split())
+    code, output = stack.plan(managing=SECURITY, organization={"manage": True})
+    text = " ".join(output.split())
+    assert code == 1
     assert (
-        code == 1
-        and "must run in the management account of organization o-sandbox001, which is "
-        f"{MANAGEMENT}"
-        in text
+        "must run in the management account of organization o-sandbox001, which is "
+        f"{MANAGEMENT}" in text
     )
-    assert f"these credentials are of account {SECURITY}" in text and "Trusted access" not in text
+    assert f"these credentials are of account {SECURITY}" in text
+    assert "Trusted access" not in text
 
     organizations = aws.client("organizations", MANAGEMENT)
     organizations.disable_aws_service_access(ServicePrincipal="guardduty.amazonaws.com")
     try:
-        code, said = stack.plan(organization={"manage": True})
+        code, output = stack.plan(organization={"manage": True})
     finally:
         organizations.enable_aws_service_access(ServicePrincipal="guardduty.amazonaws.com")
-    text = " ".join(said.split())
+    text = " ".join(output.split())
+    assert code == 1
     assert (
-        code == 1
-        and "Trusted access for guardduty.amazonaws.com is not enabled in organization o-sandbox001"
+        "Trusted access for guardduty.amazonaws.com is not enabled in organization o-sandbox001"
         in text
     )
     assert (
@@ -321,12 +331,10 @@ def test_mistakes_are_told_before_anything_is_done(stack: Stack, aws: Aws) -> No
 @pytest.mark.parametrize("stack", ["us-east-2"], indirect=True)
 def test_another_administrator_is_not_replaced(stack: Stack) -> None:
     stack.region.of(MANAGEMENT).enable_organization_admin_account(AdminAccountId=MEMBER)
-    code, said = stack.run("apply", "-auto-approve", organization={"manage": True})
-    text = " ".join(said.replace("│", " ").split())
-    assert (
-        code == 1
-        and "another account is already enabled as GuardDuty delegated administrator" in text
-    )
+    code, output = stack.run("apply", "-auto-approve", organization={"manage": True})
+    text = " ".join(output.replace("│", " ").split())
+    assert code == 1
+    assert "another account is already enabled as GuardDuty delegated administrator" in text
     # the organization's configuration waited, and nothing of it was done
     with pytest.raises(ClientError):
         stack.region.of(SECURITY).describe_organization_configuration(

@@ -11,183 +11,18 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
-from pathlib import Path
-from typing import Any
 
 import pytest
 
 from sandbox.clients import Aws
-from tests.support.terraform_tools import copy_module, initialized, terraform
+from tests.sandbox.findings_modules_lab import ACCOUNT, REGION, Applied, P, suppress
 
 pytestmark = pytest.mark.terraform
-ACCOUNT, REGION = "111111111111", "us-east-1"
-P = "gdr-findings"
-ROOT = f"""
-provider "aws" {{
-  region                      = "{REGION}"
-  skip_credentials_validation = true
-  skip_metadata_api_check     = true
-  s3_use_path_style           = true
-}}
-
-variable "filters" {{
-  type = any
-}}
-
-variable "addresses" {{
-  type = list(string)
-}}
-
-variable "trial_ends_on" {{
-  type = string
-}}
-
-variable "prefixes" {{
-  type = list(string)
-}}
-
-locals {{
-  arn_base = {{ partition = "aws", region = "{REGION}", account_id = "{ACCOUNT}" }}
-}}
-
-resource "aws_guardduty_detector" "this" {{
-  enable = true
-}}
-
-resource "aws_kms_key" "this" {{}}
-
-resource "aws_s3_bucket" "uploads" {{
-  bucket        = "{P}-uploads"
-  force_destroy = true
-}}
-
-module "notifications" {{
-  source        = "../modules/notifications"
-  name_prefix   = "{P}"
-  kms_key_arn   = aws_kms_key.this.arn
-  arn_base      = local.arn_base
-  budget_alerts = true
-  topics        = {{ notifications = {{ create = true }} }}
-}}
-
-module "filters" {{
-  source      = "../modules/suppression-filters"
-  detector_id = aws_guardduty_detector.this.id
-  filters     = var.filters
-}}
-
-module "lists" {{
-  source           = "../modules/ip-lists"
-  name_prefix      = "{P}"
-  arn_base         = local.arn_base
-  detector_id      = aws_guardduty_detector.this.id
-  trusted_ip_lists = {{ office = {{ addresses = var.addresses }} }}
-  threat_lists = {{
-    feed = {{ location = "s3://feeds/list.txt", format = "TXT" }}
-    seen = {{ addresses = ["192.0.2.66"] }}
-  }}
-}}
-
-module "export" {{
-  source        = "../modules/findings-export"
-  name_prefix   = "{P}"
-  detector_arn  = aws_guardduty_detector.this.arn
-  prefix        = "security/guardduty"
-  object_lock   = {{ mode = "GOVERNANCE", days = 30 }}
-  force_destroy = true
-}}
-
-module "malware" {{
-  source      = "../modules/malware-protection-s3"
-  name_prefix = "{P}"
-  arn_base    = local.arn_base
-  buckets     = {{ (aws_s3_bucket.uploads.bucket) = {{ prefixes = var.prefixes }} }}
-}}
-
-module "spend" {{
-  source            = "../modules/spend-watch"
-  name_prefix       = "{P}"
-  arn_base          = local.arn_base
-  monthly_limit_usd = 250
-  email_addresses   = ["finance@example.org"]
-  notify_topic      = true
-  topic_arn         = module.notifications.topic_arns.notifications
-  topic_encrypted   = true
-  topic_kms_key_arn = aws_kms_key.this.arn
-  trial_ends_on     = var.trial_ends_on
-}}
-
-output "detector_id" {{
-  value = aws_guardduty_detector.this.id
-}}
-"""
-
-
-def suppress(*names: str) -> list[dict[str, Any]]:
-    """Filters of these names, each with criteria of its own."""
-    common = {"type": {"equals": ["Recon:EC2/Portscan"]}, "severity": {"less_than": ["4"]}}
-    return [
-        {
-            "name": name,
-            "description": f"Known: {name}",
-            "criteria": {**common, "service.serviceName": {"not_equals": [name]}},
-        }
-        for name in names
-    ]
-
-
-class Applied:
-    """The root above: apply it with values, ask what a second plan would do, destroy it."""
-
-    def __init__(self, aws: Aws, scratch: Path) -> None:
-        self.aws, self.scratch = aws, scratch
-        self.root = copy_module(scratch / "module") / "root"
-        self.root.mkdir()
-        (self.root / "main.tf").write_text(ROOT)
-        self.values: dict[str, Any] = {
-            "filters": suppress("first", "second", "third", "fourth", "fifth"),
-            "addresses": ["198.51.100.7", "203.0.113.0/24"],
-            "trial_ends_on": "2099-12-31",
-            "prefixes": ["in/"],
-        }
-        initialized(self.root, scratch)
-
-    def run(self, *arguments: str, codes: tuple[int, ...] = (0,)) -> str:
-        (self.root / "values.auto.tfvars.json").write_text(json.dumps(self.values))
-        done = terraform(
-            self.root, self.scratch, *arguments, "-no-color", endpoint=self.aws.endpoint
-        )
-        assert done.returncode in codes, done.stdout[-4000:]
-        return str(done.stdout)
-
-    def apply(self, **values: Any) -> str:
-        self.values.update(values)
-        return self.run("apply", "-auto-approve", "-input=false", "-parallelism=30")
-
-    def second_plan(self) -> str:
-        """Empty when nothing would change."""
-        text = self.run("plan", "-input=false", "-detailed-exitcode", codes=(0, 2))
-        return "" if "No changes." in text else text
-
-    def client(self, service: str) -> Any:
-        return self.aws.client(service, ACCOUNT)
-
-    @property
-    def detector(self) -> str:
-        return str(json.loads(self.run("output", "-json"))["detector_id"]["value"])
-
-    def ranks(self) -> dict[str, int]:
-        guardduty, detector = self.client("guardduty"), self.detector
-        names = guardduty.list_filters(DetectorId=detector)["FilterNames"]
-        return {
-            name: guardduty.get_filter(DetectorId=detector, FilterName=name)["Rank"]
-            for name in names
-        }
 
 
 @pytest.fixture(scope="module")
 def applied(aws: Aws, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Applied, str]]:
-    """The modules applied, and what Terraform said."""
+    """Return the modules applied, and what Terraform said."""
     made = Applied(aws, tmp_path_factory.mktemp("findings"))
     yield made, made.apply()
     if "aws_" in made.run("state", "list"):
@@ -210,13 +45,20 @@ def test_filters_are_made_one_after_another(applied: tuple[Applied, str]) -> Non
     """GuardDuty takes rank n only once n-1 is there: each creation begins when the one before is
     complete.
     """
-    modules, said = applied
-    assert steps(said) == [
+    modules, output = applied
+    assert steps(output) == [
         (rank, what) for rank in range(1, 6) for what in ("Creating", "Creation complete")
     ]
-    assert modules.ranks() == {"first": 1, "second": 2, "third": 3, "fourth": 4, "fifth": 5}
+    assert modules.ranks() == {
+        "first": 1,
+        "second": 2,
+        "third": 3,
+        "fourth": 4,
+        "fifth": 5,
+    }
     kept = modules.client("guardduty").get_filter(DetectorId=modules.detector, FilterName="second")
-    assert (kept["Action"], kept["Description"]) == ("ARCHIVE", "Known: second")
+    assert kept["Action"] == "ARCHIVE"
+    assert kept["Description"] == "Known: second"
     criteria = kept["FindingCriteria"]["Criterion"]
     assert criteria["type"]["Equals"] == ["Recon:EC2/Portscan"]
     assert criteria["severity"]["LessThan"] == 4
@@ -225,15 +67,18 @@ def test_filters_are_made_one_after_another(applied: tuple[Applied, str]) -> Non
 
 def test_guardduty_reads_the_lists(applied: tuple[Applied, str]) -> None:
     modules, _ = applied
-    guardduty, detector = modules.client("guardduty"), modules.detector
+    guardduty = modules.client("guardduty")
+    detector = modules.detector
     [trusted] = guardduty.list_ip_sets(DetectorId=detector)["IpSetIds"]
     kept = guardduty.get_ip_set(DetectorId=detector, IpSetId=trusted)
-    assert (kept["Name"], kept["Format"], kept["Status"]) == ("office", "TXT", "ACTIVE")
+    assert kept["Name"] == "office"
+    assert kept["Format"] == "TXT"
+    assert kept["Status"] == "ACTIVE"
     assert _read(modules, kept["Location"]) == "198.51.100.7\n203.0.113.0/24\n"
     threats = {}
     for name in guardduty.list_threat_intel_sets(DetectorId=detector)["ThreatIntelSetIds"]:
-        one = guardduty.get_threat_intel_set(DetectorId=detector, ThreatIntelSetId=name)
-        threats[one["Name"]] = one["Location"]
+        threat_set = guardduty.get_threat_intel_set(DetectorId=detector, ThreatIntelSetId=name)
+        threats[threat_set["Name"]] = threat_set["Location"]
     assert threats["feed"] == "s3://feeds/list.txt"
     assert _read(modules, threats["seen"]) == "192.0.2.66\n"
 
@@ -245,7 +90,9 @@ def _read(modules: Applied, location: str) -> str:
 
 def test_findings_are_exported(applied: tuple[Applied, str]) -> None:
     modules, _ = applied
-    guardduty, detector, s3 = modules.client("guardduty"), modules.detector, modules.client("s3")
+    guardduty = modules.client("guardduty")
+    detector = modules.detector
+    s3 = modules.client("s3")
     [destination] = guardduty.list_publishing_destinations(DetectorId=detector)["Destinations"]
     kept = guardduty.describe_publishing_destination(
         DetectorId=detector, DestinationId=destination["DestinationId"]
@@ -254,8 +101,8 @@ def test_findings_are_exported(applied: tuple[Applied, str]) -> None:
     properties = kept["DestinationProperties"]
     assert properties["DestinationArn"] == f"arn:aws:s3:::{bucket}/security/guardduty"
     policy = {
-        one["Sid"]: one
-        for one in json.loads(s3.get_bucket_policy(Bucket=bucket)["Policy"])["Statement"]
+        statement["Sid"]: statement
+        for statement in json.loads(s3.get_bucket_policy(Bucket=bucket)["Policy"])["Statement"]
     }
     arn = f"arn:aws:guardduty:{REGION}:{ACCOUNT}:detector/{detector}"
     assert policy["GuardDutyWritesFindings"]["Condition"] == {
@@ -273,7 +120,7 @@ def test_findings_are_exported(applied: tuple[Applied, str]) -> None:
     }
     lock = s3.get_object_lock_configuration(Bucket=bucket)["ObjectLockConfiguration"]
     assert lock["Rule"]["DefaultRetention"] == {"Mode": "GOVERNANCE", "Days": 30}
-    assert [one["Key"] for one in s3.list_objects_v2(Bucket=bucket)["Contents"]] == [
+    assert [item["Key"] for item in s3.list_objects_v2(Bucket=bucket)["Contents"]] == [
         "security/guardduty/"
     ]
     assert "ObjectLockMode" not in s3.head_object(Bucket=bucket, Key="security/guardduty/"), (
@@ -300,21 +147,22 @@ def test_uploads_are_scanned(applied: tuple[Applied, str]) -> None:
 
 def test_spending_is_watched(applied: tuple[Applied, str]) -> None:
     modules, _ = applied
-    budgets, topic = modules.client("budgets"), f"arn:aws:sns:{REGION}:{ACCOUNT}:{P}-notifications"
+    budgets = modules.client("budgets")
+    topic = f"arn:aws:sns:{REGION}:{ACCOUNT}:{P}-notifications"
     budget = budgets.describe_budget(AccountId=ACCOUNT, BudgetName=f"{P}-guardduty")["Budget"]
     assert float(budget["BudgetLimit"]["Amount"]) == 250
     assert budget["CostFilters"] == {"Service": ["Amazon GuardDuty"]}
     alerts = budgets.describe_notifications_for_budget(
         AccountId=ACCOUNT, BudgetName=budget["BudgetName"]
     )["Notifications"]
-    assert {(one["NotificationType"], one["Threshold"]) for one in alerts} == {
+    assert {(alert["NotificationType"], alert["Threshold"]) for alert in alerts} == {
         ("ACTUAL", 80),
         ("ACTUAL", 100),
         ("FORECASTED", 100),
     }
-    for one in alerts:
+    for alert in alerts:
         asked = {
-            name: one[name]
+            name: alert[name]
             for name in ("NotificationType", "ComparisonOperator", "Threshold", "ThresholdType")
         }
         told = budgets.describe_subscribers_for_notification(
@@ -354,12 +202,20 @@ def test_changes(applied: tuple[Applied, str]) -> None:
     assert after != before
     assert _read(modules, after) == "198.51.100.8\n"
     listed = modules.client("s3").list_objects_v2(Bucket=after.split("/")[2])["Contents"]
-    assert before.split("/", 3)[3] not in [one["Key"] for one in listed], "the list before is gone"
+    assert before.split("/", 3)[3] not in [item["Key"] for item in listed], (
+        "the list before is gone"
+    )
 
     removed = modules.apply(
         filters=suppress("first", "third", "fourth", "fifth", "sixth"), trial_ends_on="2020-01-31"
     )
-    assert modules.ranks() == {"first": 1, "third": 2, "fourth": 3, "fifth": 4, "sixth": 5}
+    assert modules.ranks() == {
+        "first": 1,
+        "third": 2,
+        "fourth": 3,
+        "fifth": 4,
+        "sixth": 5,
+    }
     assert steps(removed) == [
         *(
             (rank, what)
@@ -408,15 +264,16 @@ def test_prefixes_taken_away_let_the_whole_bucket_be_scanned(applied: tuple[Appl
 
 
 def _trusted(modules: Applied) -> str:
-    guardduty, detector = modules.client("guardduty"), modules.detector
+    guardduty = modules.client("guardduty")
+    detector = modules.detector
     [trusted] = guardduty.list_ip_sets(DetectorId=detector)["IpSetIds"]
     return str(guardduty.get_ip_set(DetectorId=detector, IpSetId=trusted)["Location"])
 
 
 def test_destroyed_from_the_last_rank_to_the_first(applied: tuple[Applied, str]) -> None:
     modules, _ = applied
-    said = modules.run("destroy", "-auto-approve", "-input=false", "-parallelism=30")
-    assert steps(said) == [
+    output = modules.run("destroy", "-auto-approve", "-input=false", "-parallelism=30")
+    assert steps(output) == [
         (rank, what) for rank in (5, 4, 3, 2, 1) for what in ("Destroying", "Destruction complete")
     ]
     assert modules.client("guardduty").list_detectors()["DetectorIds"] == []
@@ -425,12 +282,12 @@ def test_destroyed_from_the_last_rank_to_the_first(applied: tuple[Applied, str])
     )
     assert modules.client("budgets").describe_budgets(AccountId=ACCOUNT).get("Budgets", []) == []
     assert [
-        one["Name"]
-        for one in modules.client("s3").list_buckets()["Buckets"]
-        if one["Name"].startswith(P)
+        bucket["Name"]
+        for bucket in modules.client("s3").list_buckets()["Buckets"]
+        if bucket["Name"].startswith(P)
     ] == []
     assert [
-        one["RoleName"]
-        for one in modules.client("iam").list_roles()["Roles"]
-        if one["RoleName"].startswith(P)
+        role["RoleName"]
+        for role in modules.client("iam").list_roles()["Roles"]
+        if role["RoleName"].startswith(P)
     ] == []

@@ -39,7 +39,7 @@ SWITCHES = {
 
 
 def roles_in(aws: Aws, account: str) -> dict[str, Json]:
-    """Every role and instance profile there as IAM tells it, the account's id left open."""
+    """Return every role and instance profile there as IAM tells it, the account's id left open."""
     iam = aws.client("iam", account)
     found: dict[str, Json] = {}
     for listed in iam.list_roles(PathPrefix="/response/")["Roles"]:
@@ -54,8 +54,8 @@ def roles_in(aws: Aws, account: str) -> dict[str, Json]:
             "boundary": role["PermissionsBoundary"]["PermissionsBoundaryArn"],
             "trust": role["AssumeRolePolicyDocument"],
             "policies": {
-                one: iam.get_role_policy(RoleName=name, PolicyName=one)["PolicyDocument"]
-                for one in named
+                policy: iam.get_role_policy(RoleName=name, PolicyName=policy)["PolicyDocument"]
+                for policy in named
             },
             "attached": iam.list_attached_role_policies(RoleName=name)["AttachedPolicies"],
             "tags": {
@@ -66,7 +66,7 @@ def roles_in(aws: Aws, account: str) -> dict[str, Json]:
         }
     for profile in iam.list_instance_profiles(PathPrefix="/response/")["InstanceProfiles"]:
         found[f"profile {profile['InstanceProfileName']}"] = {
-            "roles": [one["RoleName"] for one in profile["Roles"]],
+            "roles": [role["RoleName"] for role in profile["Roles"]],
             "path": profile["Path"],
         }
     text = json.dumps(found).replace(account, "<account>")
@@ -98,7 +98,11 @@ class World:
         }
         providers = [
             {"access_key": MANAGEMENT, **options},
-            {"alias": "member", "access_key": BY_TERRAFORM, **options},
+            {
+                "alias": "member",
+                "access_key": BY_TERRAFORM,
+                **options,
+            },
         ]
         targets = {"organizational_units": {"workloads": self.unit}}
         (root / "main.tf.json").write_text(
@@ -151,10 +155,8 @@ def test_the_second_plan_is_empty(world: World) -> None:
 
 def test_the_same_roles_by_stackset_and_by_terraform(world: World) -> None:
     wanted = roles_in(world.aws, BY_TERRAFORM)
-    assert (
-        len([name for name in wanted if name.startswith("role")]) == 10
-        and "profile msr-quarantine-ssm" in wanted
-    )
+    assert len([name for name in wanted if name.startswith("role")]) == 10
+    assert "profile msr-quarantine-ssm" in wanted
     for account in world.members:
         assert roles_in(world.aws, account) == wanted
     assert json.loads(world.terraform("output", "-json", "accounts")) == sorted(world.members)
@@ -172,7 +174,10 @@ def test_a_stack_of_the_template_by_hand(world: World) -> None:
     stacks.create_stack(
         StackName="roles", TemplateBody=template, Capabilities=["CAPABILITY_NAMED_IAM"]
     )
-    status = lambda: stacks.describe_stacks(StackName="roles")["Stacks"][0]["StackStatus"]  # noqa: E731
+
+    def status() -> str:
+        return str(stacks.describe_stacks(StackName="roles")["Stacks"][0]["StackStatus"])
+
     assert eventually(lambda: status() == "CREATE_COMPLETE"), status()
     assert roles_in(world.aws, account) == roles_in(world.aws, BY_TERRAFORM)
 
@@ -193,7 +198,8 @@ def test_a_function_that_is_switched_off_and_on_is_trusted_again(
     """Its role is made again, with another id; the roles of the members stay as they are. (That
     they name no id: tests/plan.)
     """
-    name, path = "msr-playbook-ec2-instance", "/response/"
+    name = "msr-playbook-ec2-instance"
+    path = "/response/"
     iam = world.aws.client("iam", SECURITY)
     trust = {
         "Version": "2012-10-17",
@@ -211,7 +217,11 @@ def test_a_function_that_is_switched_off_and_on_is_trusted_again(
         made = iam.create_role(
             RoleName=name, Path=path, AssumeRolePolicyDocument=json.dumps(trust)
         )["Role"]
-        iam.put_role_policy(RoleName=name, PolicyName="p", PolicyDocument=json.dumps(ALLOW_ALL))
+        iam.put_role_policy(
+            RoleName=name,
+            PolicyName="p",
+            PolicyDocument=json.dumps(ALLOW_ALL),
+        )
         ids.append(made["RoleId"])
         function = identity.session(made["Arn"])
         for account in world.members:
@@ -228,7 +238,8 @@ def test_a_function_that_is_switched_off_and_on_is_trusted_again(
                 )
         iam.delete_role_policy(RoleName=name, PolicyName="p")
         iam.delete_role(RoleName=name)
-    assert ids[0] != ids[1] and roles_in(world.aws, world.members[0]) == before
+    assert ids[0] != ids[1]
+    assert roles_in(world.aws, world.members[0]) == before
 
 
 def test_destroyed_nothing_is_left(world: World) -> None:

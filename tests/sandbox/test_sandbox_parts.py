@@ -63,11 +63,9 @@ def test_shapes_are_recognised() -> None:
     detail = event["detail"]
     for data in (event, detail, {"Findings": [detail]}, {**event, "source": "aws.guardduty"}):
         found = findings.recognise(data, "f")
-        assert (found.source, found.detail_type, found.detail) == (
-            "aws.guardduty",
-            "GuardDuty Finding",
-            detail,
-        )
+        assert found.source == "aws.guardduty"
+        assert found.detail_type == "GuardDuty Finding"
+        assert found.detail == detail
     api = {
         "Id": "x",
         "Type": "t",
@@ -81,9 +79,16 @@ def test_shapes_are_recognised() -> None:
         "resource": {"instanceDetails": {"tags": [{"key": "a", "value": "b"}]}},
     }
     other = findings.recognise(
-        {"source": "aws.ec2", "detail-type": "State", "detail": {"a": 1}}, "f"
+        {
+            "source": "aws.ec2",
+            "detail-type": "State",
+            "detail": {"a": 1},
+        },
+        "f",
     )
-    assert (other.source, other.detail_type, other.detail) == ("aws.ec2", "State", {"a": 1})
+    assert other.source == "aws.ec2"
+    assert other.detail_type == "State"
+    assert other.detail == {"a": 1}
     assert findings.recognise({"what": "ever"}, "f").detail == {"what": "ever"}
 
 
@@ -105,12 +110,19 @@ def test_accounts_and_ids() -> None:
     old = event.detail["id"]
     findings.bind_account(event, "333333333333")
     findings.renew(event)
-    assert event.detail["id"] != old and event.detail["accountId"] == "333333333333"
+    assert event.detail["id"] != old
+    assert event.detail["accountId"] == "333333333333"
     assert event.detail["arn"].split(":")[4] == "333333333333"
     assert event.detail["arn"].endswith(event.detail["id"])
     # sha256("111122223333/us-east-1/f"), first 16 digits
     assert (
-        findings.incident_id({"accountId": "111122223333", "region": "us-east-1", "id": "f"})
+        findings.incident_id(
+            {
+                "accountId": "111122223333",
+                "region": "us-east-1",
+                "id": "f",
+            }
+        )
         == "inc-538b8cdbde477607"
     )
     assert findings.incident_id({"accountId": "111122223333", "region": "us-east-1"}) is None
@@ -120,15 +132,14 @@ def test_a_finding_is_moved_to_another_region() -> None:
     """Its detail and its ARN say so, and it is put on the bus there; without a Region it stays
     as it is, and at home.
     """
-    data, aws = findings.read(FIXTURE), Aws("http://127.0.0.1:1")
+    data = findings.read(FIXTURE)
+    aws = Aws("http://127.0.0.1:1")
     moved = findings.prepare(
         aws, data, "f", account="333333333333", region="eu-west-1", keep_id=True
     )
-    assert (moved.detail["accountId"], moved.detail["region"], moved.region) == (
-        "333333333333",
-        "eu-west-1",
-        "eu-west-1",
-    )
+    assert moved.detail["accountId"] == "333333333333"
+    assert moved.detail["region"] == "eu-west-1"
+    assert moved.region == "eu-west-1"
     assert moved.detail["arn"].split(":")[3:5] == ["eu-west-1", "333333333333"]
     alone = findings.prepare(aws, data, "f", region="eu-west-1", keep_id=True)
     assert alone.detail["accountId"] == data["detail"]["accountId"]
@@ -136,7 +147,8 @@ def test_a_finding_is_moved_to_another_region() -> None:
     left = findings.prepare(
         aws, {**data, "detail": {**data["detail"], "region": "ap-south-1"}}, "f"
     )
-    assert (left.detail["region"], left.region) == ("ap-south-1", settings.REGION)
+    assert left.detail["region"] == "ap-south-1"
+    assert left.region == settings.REGION
     with pytest.raises(SandboxError, match="no Region mars-north-1, only us-east-1 and eu-west-1"):
         findings.prepare(aws, data, "f", region="mars-north-1")
 
@@ -150,24 +162,42 @@ def test_the_second_region_is_a_file_that_can_be_left_out(
     monkeypatch.setattr(settings, "STATE_DIRECTORY", tmp_path)
     made = terraform.Terraform("http://127.0.0.1:1")
     made._copy_root(elsewhere=False)
-    assert not (made.directory / "elsewhere.tf").exists() and (made.directory / "main.tf").exists()
+    assert not (made.directory / "elsewhere.tf").exists()
+    assert (made.directory / "main.tf").exists()
     for elsewhere in (True, False):
         made._copy_root(elsewhere=elsewhere)
         assert (made.directory / "elsewhere.tf").exists()
 
 
 def test_an_incident_has_the_agreed_shape() -> None:
-    items = [
-        {"sk": "EVENT#2", "at": "2", "event": "later"},
-        {"sk": "EVENT#1", "at": "1", "event": "earlier", "actor": "x"},
+    items: list[dict[str, Any]] = [
+        {
+            "sk": "EVENT#2",
+            "at": "2",
+            "event": "later",
+        },
+        {
+            "sk": "EVENT#1",
+            "at": "1",
+            "event": "earlier",
+            "actor": "x",
+        },
         {
             "sk": "TARGET#ec2_instance#i-1",
             "kind": "ec2_instance",
             "id": "i-1",
             "status": "CONTAINED",
             "actions": {
-                "b": {"status": "DONE", "detail": "", "at": "2"},
-                "a": {"status": "ALREADY", "detail": "", "at": "1"},
+                "b": {
+                    "status": "DONE",
+                    "detail": "",
+                    "at": "2",
+                },
+                "a": {
+                    "status": "ALREADY",
+                    "detail": "",
+                    "at": "1",
+                },
             },
         },
         {
@@ -195,7 +225,8 @@ def test_an_incident_has_the_agreed_shape() -> None:
     assert [action["name"] for action in shaped["targets"][0]["actions"]] == ["a", "b"]
     assert [target["id"] for target in shaped["targets"]] == ["i-1", "y"]
     assert [event["event"] for event in shaped["timeline"]] == ["earlier", "later"]
-    assert "CONTAINED" in show.text(shaped) and "inc-1" in show.line(shaped)
+    assert "CONTAINED" in show.text(shaped)
+    assert "inc-1" in show.line(shaped)
 
 
 def test_terraforms_errors_are_quoted() -> None:
@@ -225,10 +256,14 @@ def test_state_survives_and_strangers_are_left_alone(
     assert state.load() is None
     with pytest.raises(SandboxError, match="not running"):
         state.require()
-    known = state.State(token="t", endpoint="http://127.0.0.1:1", processes={"x": os.getpid()})
+    known = state.State(
+        token="t",
+        endpoint="http://127.0.0.1:1",
+        processes={"x": os.getpid()},
+    )
     known.save()
     assert state.load() == known
-    processes.stop(os.getpid(), "a token that is not on this command line")
+    processes.stop([os.getpid()], "a token that is not on this command line")
     state.path().write_text(json.dumps({"version": 0}))
     assert state.load() is None
 
@@ -249,7 +284,8 @@ def test_the_environment_names_everything() -> None:
         "security": {"table_name": "mine", "notifications_topic_arn": "arn:t"},
     }
     described = environment.describe(known)
-    assert (described["table"], described["topics"]["notifications"]) == ("mine", "arn:t")
+    assert described["table"] == "mine"
+    assert described["topics"]["notifications"] == "arn:t"
     assert described["queues"]["undelivered"] == "x-undelivered"
 
 

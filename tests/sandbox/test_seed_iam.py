@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from sandbox import acts_iam, findings, seed, seed_iam, settings, snapshot_iam
+from sandbox import demo_credential, findings, seed, seed_iam, settings, snapshot_iam
 from sandbox.clients import Aws
 from sandbox.settings import SandboxError
 from tests.sandbox.emulator_helpers import MEMBER, Control
@@ -42,7 +42,8 @@ def test_a_user_with_every_trait(aws: Aws) -> None:
         sessions=2,
         group=True,
     )
-    iam, who = aws.client("iam"), {"UserName": made.name}
+    iam = aws.client("iam")
+    who = {"UserName": made.name}
     assert iam.get_user(**who)["User"]["UserId"] == made.id
     assert [item["AccessKeyId"] for item in iam.list_access_keys(**who)["AccessKeyMetadata"]] == [
         key.id for key in made.keys
@@ -59,14 +60,15 @@ def test_a_user_with_every_trait(aws: Aws) -> None:
         assert snapshot_iam.works(aws, credential)
     assert len(made.sessions) == 2
     rows = snapshot_iam.user(aws, made)
-    assert (
-        rows["SSH keys"] == f"{made.ssh_key} Active"
-        and rows["certificates"] == f"{made.certificate} Active"
+    assert rows["SSH keys"] == f"{made.ssh_key} Active"
+    assert rows["certificates"] == f"{made.certificate} Active"
+    assert rows["access key 1"] == f"{made.keys[0].id} Active, works"
+    assert rows["groups"] == made.group
+    iam.update_access_key(
+        **who,
+        AccessKeyId=made.keys[0].id,
+        Status="Inactive",
     )
-    assert (
-        rows["access key 1"] == f"{made.keys[0].id} Active, works" and rows["groups"] == made.group
-    )
-    iam.update_access_key(**who, AccessKeyId=made.keys[0].id, Status="Inactive")
     iam.delete_login_profile(**who)
     after = snapshot_iam.user(aws, made)
     assert {label for label in rows if rows[label] != after[label]} == {
@@ -84,10 +86,8 @@ def test_roles_of_every_kind(aws: Aws, trust: str) -> None:
     assert identity["Arn"] == f"arn:aws:sts::{MEMBER}:assumed-role/{made.name}/one"
     assert identity["UserId"] == f"{made.id}:one"
     rows = snapshot_iam.role(aws, made)
-    assert (
-        rows["session two"] == f"{made.sessions['two'].id} works"
-        and rows["inline policies"] == "work"
-    )
+    assert rows["session two"] == f"{made.sessions['two'].id} works"
+    assert rows["inline policies"] == "work"
     details = _bound(aws, SESSION, role=f"{made.name}/two")["resource"]["accessKeyDetails"]
     assert details == {
         "accessKeyId": made.sessions["two"].id,
@@ -115,7 +115,8 @@ def test_mischief_is_done_and_recorded(aws: Aws, control: Control) -> None:
         "ToPort": 22,
         "IpRanges": [{"CidrIp": "0.0.0.0/0"}],
     }
-    ec2, door = aws.client("ec2"), f"SSH from anywhere to {done.group}"
+    ec2 = aws.client("ec2")
+    door = f"SSH from anywhere to {done.group}"
     ec2.revoke_security_group_ingress(GroupId=done.group, SecurityGroupRuleIds=[done.rule])
     assert snapshot_iam.mischief(aws, done, MEMBER)[door] == "closed"
     ec2.authorize_security_group_ingress(GroupId=done.group, IpPermissions=[again])
@@ -166,9 +167,13 @@ def test_what_a_thief_left_is_noticed() -> None:
             )
         ),
     }
-    assert acts_iam.wrong(before, undone, done) == [], "a KMS key's end is for people to take back"
-    assert acts_iam.wrong(before, {**undone, labels[3]: "open"}, done) == [f"{labels[3]}: open"]
-    assert acts_iam.wrong(before, {**undone, "session": "works"}, done) == ["session: works"]
+    assert demo_credential.wrong(before, undone, done) == [], (
+        "a KMS key's end is for people to take back"
+    )
+    assert demo_credential.wrong(before, {**undone, labels[3]: "open"}, done) == [
+        f"{labels[3]}: open"
+    ]
+    assert demo_credential.wrong(before, {**undone, "session": "works"}, done) == ["session: works"]
 
 
 def test_actions_are_told_with_what_is_left() -> None:
@@ -179,13 +184,17 @@ def test_actions_are_told_with_what_is_left() -> None:
             }
         }
     }
-    ledger = [
-        {"name": "revert/CreateUser/1", "status": "DONE", "detail": "denied"},
+    action_log = [
+        {
+            "name": "revert/CreateUser/1",
+            "status": "DONE",
+            "detail": "denied",
+        },
         {"name": "deny_all", "status": "DONE"},
     ]
-    assert acts_iam.actions({"targets": [{"actions": ledger, **left}]}) == [
+    assert demo_credential.actions({"targets": [{"actions": action_log, **left}]}) == [
         "DONE     denied",
-        "LEFT     DeleteKey by eve. By hand: aws kms cancel-key-deletion",
+        "MANUAL   DeleteKey by eve. By hand: aws kms cancel-key-deletion",
     ]
 
 
@@ -198,7 +207,8 @@ def test_a_finding_is_bound_to_a_user(aws: Aws) -> None:
         "userType": "IAMUser",
         "userName": made.name,
     }
-    assert (detail["accountId"], detail["region"]) == (MEMBER, settings.REGION)
+    assert detail["accountId"] == MEMBER
+    assert detail["region"] == settings.REGION
     assert (
         detail["service"]["eventFirstSeen"]
         < detail["service"]["eventLastSeen"]
@@ -219,17 +229,22 @@ def test_a_finding_is_bound_to_a_user(aws: Aws) -> None:
 
 
 def test_stolen_instance_credentials(aws: Aws) -> None:
-    victim = seed.instance(aws, in_asg=False, target_group=False, elastic_ip=False, interfaces=1)
-    assert victim.role and victim.role_id
+    victim = seed.instance(
+        aws,
+        in_asg=False,
+        target_group=False,
+        elastic_ip=False,
+        interfaces=1,
+    )
+    assert victim.role
+    assert victim.role_id
     stolen = seed_iam.role_session(aws, MEMBER, victim.role, victim.instance)
     detail = _bound(
         aws, EXFILTRATED, role=f"{victim.role}/{victim.instance}", instance=victim.instance
     )
     details = detail["resource"]["accessKeyDetails"]
-    assert (details["principalId"], details["accessKeyId"]) == (
-        f"{victim.role_id}:{victim.instance}",
-        stolen.id,
-    )
+    assert details["principalId"] == f"{victim.role_id}:{victim.instance}"
+    assert details["accessKeyId"] == stolen.id
     assert detail["resource"]["instanceDetails"]["instanceId"] == victim.instance
 
 
@@ -259,5 +274,7 @@ def test_every_sandbox_has_people(aws: Aws) -> None:
     people = seed_iam.people(aws)
     assert json.loads(json.dumps(people)) == people
     keys = [seed_iam.Credential(**key) for key in people["user"]["keys"]]
-    assert len(keys) == 2 and all(snapshot_iam.works(aws, key) for key in keys)
-    assert asdict(keys[0]) == people["user"]["keys"][0] and len(people["role"]["sessions"]) == 2
+    assert len(keys) == 2
+    assert all(snapshot_iam.works(aws, key) for key in keys)
+    assert asdict(keys[0]) == people["user"]["keys"][0]
+    assert len(people["role"]["sessions"]) == 2

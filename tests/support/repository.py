@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import json
 import os
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NoReturn
 
 import pytest
 
+from sandbox.findings import moved_to_now
+
 ROOT = Path(__file__).resolve().parents[2]
 FINDINGS = ROOT / "tests" / "fixtures" / "findings"
+# One moment for the whole session: the same finding loaded twice is the same.
+STARTED = datetime.now(UTC)
 
 
 def skip_or_fail(reason: str) -> NoReturn:
@@ -23,9 +28,11 @@ def skip_or_fail(reason: str) -> NoReturn:
 def load_finding(
     name: str = "cryptocurrency_ec2_bitcointool_b_dns", **changes: Any
 ) -> dict[str, Any]:
-    """An EventBridge event from tests/fixtures/findings, ``changes`` made to its detail's top
-    level.
+    """Read an EventBridge event from tests/fixtures/findings, as if its finding had come when the
+    session began; ``changes`` are made to its detail's top level.
     """
-    event: dict[str, Any] = json.loads((FINDINGS / f"{name}.json").read_text())
+    event: dict[str, Any] = moved_to_now(
+        json.loads((FINDINGS / f"{name}.json").read_text()), STARTED
+    )
     event["detail"] |= changes
     return event

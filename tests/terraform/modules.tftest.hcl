@@ -66,7 +66,7 @@ run "incident" {
       aws_lambda_event_source_mapping.undelivered.function_response_types == toset(["ReportBatchItemFailures"]),
       jsondecode(aws_sqs_queue_redrive_policy.undelivered.redrive_policy).maxReceiveCount == 3,
     ])
-    error_message = "Rules and queues must be those of the design: every finding noticed, every death of an execution seen, nothing undelivered lost."
+    error_message = "Rules and queues must see every finding and every failed execution, and keep what could not be delivered (docs/decisions/0012)."
   }
   assert {
     condition = alltrue([

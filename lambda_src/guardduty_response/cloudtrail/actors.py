@@ -1,4 +1,4 @@
-"""Who undid a containment: the newest successful CloudTrail events that could have, the
+"""Finds who undid a containment: the newest successful CloudTrail events that could have, the
 response's own left out.
 """
 
@@ -12,68 +12,75 @@ from datetime import UTC, datetime, timedelta
 from guardduty_response.aws import clients
 from guardduty_response.cloudtrail import event as cloudtrail_event
 from guardduty_response.containment.contract import Check
-from guardduty_response.containment.target_context import Json, TargetContext, allow, policy
+from guardduty_response.containment.target_context import TargetContext, allow, policy
+from guardduty_response.decision.own_roles import own_roles
+from guardduty_response.incident.model import ChangeEvent
 
 # where IAM's events are recorded
 IAM_REGION = {"aws": "us-east-1", "aws-us-gov": "us-gov-west-1", "aws-cn": "cn-north-1"}
 # AWS CloudTrail answers LookupEvents twice a second for each account and Region.
-LOOKUPS, PAUSE_SECONDS, MOST = 6, 0.5, 5
+MAX_QUERIES = 6
+PAUSE_SECONDS = 0.5
+MAX_CHANGES = 5
 # kind of check (its name up to the first space) -> what can undo it
 Calls = dict[str, tuple[str, ...]]
 
 
-def who(
+def find_actors(
     target_context: TargetContext,
     calls: Calls,
-    questions: list[tuple[str, str, str]],
-    undone: list[Check],
+    queries: list[tuple[str, str, str]],
+    failed: list[Check],
     since: str,
-    seen: Json | None,
+    seen: ChangeEvent | None,
     ids: set[str],
     session: Callable[[str], clients.Session] | None = None,
-) -> list[Json]:
-    """Changes (breach.change), newest first, at most MOST; empty when CloudTrail does not show any
-    yet.
+) -> list[ChangeEvent]:
+    """Returns changes (cloudtrail.event.change), newest first, at most MAX_CHANGES; none while
+    CloudTrail does not show any yet.
 
-    ``questions``: (Region, attribute, value) of LookupEvents, the likeliest first. ``since``: when
-    it was last seen to hold (ISO 8601, or empty: 24 hours back). ``seen``: the change that was
-    heard of. ``ids``: what an undoing call would name. ``session``: asks CloudTrail of a Region;
-    without it the target's account is asked. Raises botocore errors when CloudTrail cannot be
-    asked.
+    ``queries``: (Region, attribute, value) of LookupEvents, the likeliest first. ``since``: when
+    containment was last seen to hold (ISO 8601, or empty: 24 hours back). ``seen``: the change that
+    was reported. ``ids``: what an undoing call would name. ``session``: opens the session of a
+    Region; without it the target's account is asked. Raises botocore errors when CloudTrail cannot
+    be asked.
     """
-    kinds = {one.name.split(" ")[0] for one in undone} & calls.keys()
+    kinds = {check.name.split(" ")[0] for check in failed} & calls.keys()
     names = {call for kind in kinds for call in calls[kind]}
-    # To the second, as event times are: what came before it was seen to hold has undone nothing.
-    start = (
-        datetime.fromisoformat(since.replace("Z", "+00:00"))
-        if since
-        else datetime.now(UTC) - timedelta(days=1)
-    )
-    start = start.replace(microsecond=0)
+    start = _start(since)
     if seen and seen["what"] in names and _time(seen["when"]) >= start:
         return [seen]
-    own = cloudtrail_event.own_roles(target_context.context.config)
-    found: dict[str, Json] = {}
-    for asked, (region, key, value) in enumerate(list(dict.fromkeys(questions))[:LOOKUPS]):
-        time.sleep(PAUSE_SECONDS * bool(asked))
-        attribute = {"AttributeKey": key, "AttributeValue": value}
-        answer = (
-            (session(region) if session else _session(target_context, region))
-            .client("cloudtrail")
-            .lookup_events(LookupAttributes=[attribute], StartTime=start, MaxResults=50)
+    own = own_roles(target_context.context.config)
+    found: dict[str, ChangeEvent] = {}
+    for number, (region, key, value) in enumerate(list(dict.fromkeys(queries))[:MAX_QUERIES]):
+        time.sleep(PAUSE_SECONDS * bool(number))
+        opened = session(region) if session else _session(target_context, region)
+        answer = opened.client("cloudtrail").lookup_events(
+            LookupAttributes=[{"AttributeKey": key, "AttributeValue": value}],
+            StartTime=start,
+            MaxResults=50,
         )
         for event in answer["Events"]:
-            trail = json.loads(event["CloudTrailEvent"])
-            if (
-                trail.get("eventName") in names
-                and cloudtrail_event.undoes(trail, own)
-                and cloudtrail_event.named(trail) & ids
-            ):
-                found[str(trail.get("eventID"))] = cloudtrail_event.change(trail)
-        seen_calls = {one["what"] for one in found.values()}
-        if all(seen_calls & set(calls[kind]) for kind in kinds):
+            record = json.loads(event["CloudTrailEvent"])
+            outside = cloudtrail_event.is_outside_change(record, own)
+            named = cloudtrail_event.request_texts(record) & ids
+            if record.get("eventName") in names and outside and named:
+                found[str(record.get("eventID"))] = cloudtrail_event.change(record)
+        found_calls = {change["what"] for change in found.values()}
+        if all(found_calls & set(calls[kind]) for kind in kinds):
             break
-    return sorted(found.values(), key=lambda one: str(one["when"]), reverse=True)[:MOST]
+    newest_first = sorted(found.values(), key=lambda change: str(change["when"]), reverse=True)
+    return newest_first[:MAX_CHANGES]
+
+
+def _start(since: str) -> datetime:
+    """Returns from when on a call can have undone it, to the second, as event times are: what came
+    before containment was seen to hold has undone nothing.
+    """
+    start = datetime.now(UTC) - timedelta(days=1)
+    if since:
+        start = datetime.fromisoformat(since.replace("Z", "+00:00"))
+    return start.replace(microsecond=0)
 
 
 def _session(target_context: TargetContext, region: str) -> clients.Session:

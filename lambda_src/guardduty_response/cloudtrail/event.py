@@ -1,24 +1,20 @@
-"""What undoes containment, as CloudTrail records it: who did what, and whether it was the
-response itself.
-"""
+"""Reads CloudTrail records: who did what, and whether it was the response itself."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from guardduty_response.decision import finding
-from guardduty_response.decision.own_roles import is_own, own_roles
-
-__all__ = ["accept", "change", "is_own", "named", "own_roles", "undoes"]
+from guardduty_response.decision.own_roles import is_own
+from guardduty_response.incident.model import ChangeEvent
 
 Json = dict[str, Any]
 
 
-def change(trail: Json) -> Json:
-    """{who, what, when, from, agent, event_id} of a CloudTrail record (AWS CloudTrail, "record
-    contents"), all text.
+def change(trail: Json) -> ChangeEvent:
+    """Returns who did what, from a CloudTrail record (CloudTrail User Guide, "record contents").
 
-    A caller chooses some of it (user agent, session name): one printable line each.
+    A caller chooses some of it (user agent, session name): each is a single printable line.
     """
     identity = trail.get("userIdentity")
     who = (
@@ -26,38 +22,39 @@ def change(trail: Json) -> Json:
         or finding.get(identity, "invokedBy")
         or finding.get(identity, "principalId")
     )
-    got = {
-        "who": who,
-        "what": trail.get("eventName"),
-        "when": trail.get("eventTime"),
-        "from": trail.get("sourceIPAddress"),
-        "agent": trail.get("userAgent"),
-        "event_id": trail.get("eventID"),
+    return {
+        "who": finding.text(who, 300),
+        "what": finding.text(trail.get("eventName"), 300),
+        "when": finding.text(trail.get("eventTime"), 300),
+        "from": finding.text(trail.get("sourceIPAddress"), 300),
+        "agent": finding.text(trail.get("userAgent"), 300),
+        "event_id": finding.text(trail.get("eventID"), 300),
     }
-    return {name: finding.text(value, 300) for name, value in got.items()}
 
 
-def accept(seen: Any) -> Json | None:
-    """A change as the machine's input brings it, in the shape of ``change``; None for anything
-    else.
-    """
+def parse_change(seen: Any) -> ChangeEvent | None:
+    """Returns a change from the state machine's input, or None for anything else."""
     if not isinstance(seen, dict) or not isinstance(seen.get("what"), str):
         return None
     return {
-        name: finding.text(seen.get(name), 300)
-        for name in ("who", "what", "when", "from", "agent", "event_id")
+        "who": finding.text(seen.get("who"), 300),
+        "what": finding.text(seen.get("what"), 300),
+        "when": finding.text(seen.get("when"), 300),
+        "from": finding.text(seen.get("from"), 300),
+        "agent": finding.text(seen.get("agent"), 300),
+        "event_id": finding.text(seen.get("event_id"), 300),
     }
 
 
-def undoes(trail: Json, own: frozenset[str]) -> bool:
-    """Whether the call succeeded and was made by anybody but the response."""
+def is_outside_change(trail: Json, own: frozenset[str]) -> bool:
+    """Says whether the call succeeded and was made by anybody but the response."""
     issuer = finding.get(trail, "userIdentity", "sessionContext", "sessionIssuer", "arn")
     return not trail.get("errorCode") and not is_own(issuer, own, trail.get("recipientAccountId"))
 
 
-def named(trail: Json) -> set[str]:
-    """Every text in the call's parameters: ids, names, ARNs."""
-    out: set[str] = set()
+def request_texts(trail: Json) -> set[str]:
+    """Returns every text in the call's parameters: ids, names, ARNs."""
+    texts: set[str] = set()
     todo: list[Any] = [trail.get("requestParameters")]
     while todo:
         node = todo.pop()
@@ -66,5 +63,5 @@ def named(trail: Json) -> set[str]:
         elif isinstance(node, list):
             todo += node
         elif isinstance(node, str):
-            out.add(node)
-    return out
+            texts.add(node)
+    return texts

@@ -13,10 +13,10 @@ import time
 import zlib
 from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
-from typing import Any
+from typing import TypedDict
 
 from guardduty_response.cloudtrail.time_range import Budget, TimeRange
-from guardduty_response.containment.target_context import TargetContext, allow
+from guardduty_response.containment.target_context import AwsClient, TargetContext, allow
 from guardduty_response.evidence.items import Json, Outcome
 
 OBJECT_BYTES = 32 << 20  # of one delivered object held in memory
@@ -25,34 +25,51 @@ STREAM_BYTES = 1 << 30  # of one delivered object read line by line
 _STAMP = re.compile(r"_(\d{8}T\d{4})Z_")
 
 
-def others_collect(target_context: TargetContext, name: str) -> bool:
-    """Whether another part is still at work (and not merely waiting for late records itself):
-    then waiting costs nothing.
+class LatePassState(TypedDict, total=False):
+    """What an evidence item keeps of its second pass, for events that are delivered late.
+
+    ``late``: it waits for nothing else any more. ``round``: when the second pass began, in seconds
+    since 1970.
     """
-    parts: Json = target_context.stored.get("evidence") or {}
-    return any(
-        one.get("outcome") == Outcome.RUNNING and not (one.get("state") or {}).get("late")
-        for key, one in parts.items()
-        if key != name
-    )
+
+    late: bool
+    round: int
 
 
-def late(target_context: TargetContext, name: str, state: Json, due: float) -> int | None:
-    """Seconds until what was not delivered yet is asked for, once, and only as long as other
-    evidence is being collected; 0: now, and ``state["round"]`` has begun. None: there is no further
-    round.
+def others_running(target_context: TargetContext, name: str) -> bool:
+    """Says whether an evidence item other than ``name`` is still being collected.
+
+    One that merely waits for late records itself does not count: else two would wait for each
+    other.
+    """
+    stored: Json = target_context.stored.get("evidence") or {}
+    for key, item in stored.items():
+        waits = (item.get("state") or {}).get("late")
+        if key != name and item.get("outcome") == Outcome.RUNNING and not waits:
+            return True
+    return False
+
+
+def wait_for_late_events(
+    target_context: TargetContext, name: str, state: LatePassState | Json, due: float
+) -> int | None:
+    """Returns the seconds until the second pass, for what was not delivered in the first.
+
+    0: now, and ``state["round"]`` says so. None: there is no second pass, because it has been
+    made, or because waiting would hold up the end of all evidence. ``due``: when everything will
+    have been delivered, in seconds since 1970.
     """
     state["late"] = True
-    if state.get("round") or not others_collect(target_context, name):
+    if state.get("round") or not others_running(target_context, name):
         return None
-    at = time.time()
-    if at < due:
-        return int(max(15, min(60, due - at)))
-    state["round"] = int(at)
+    now = time.time()
+    if now < due:
+        return int(max(15, min(60, due - now)))
+    state["round"] = int(now)
     return 0
 
 
-def packed(lines: Iterable[str]) -> bytes:
+def gzip_lines(lines: Iterable[str]) -> bytes:
     # No time stamp inside: the same lines always have the same hash.
     return gzip.compress("".join(f"{line}\n" for line in lines).encode("utf-8", "replace"), mtime=0)
 
@@ -63,18 +80,22 @@ def group_arns(arn: str) -> list[str]:
     return [bare, f"{bare}:*"]
 
 
-def read_group(target_context: TargetContext, arn: str) -> Any:
+def group_client(target_context: TargetContext, arn: str) -> AwsClient:
     """A client that may filter the events of this one log group."""
-    return target_context.open(allow(("logs:FilterLogEvents",), group_arns(arn))).client("logs")
+    return target_context.open_session(allow(("logs:FilterLogEvents",), group_arns(arn))).client(
+        "logs"
+    )
 
 
-def filter_events(logs: Any, request: Json, budget: Budget, take: Callable[[Json], None]) -> str:
+def filter_events(
+    logs: AwsClient, request: Json, budget: Budget, take: Callable[[Json], None]
+) -> str:
     """Pages of FilterLogEvents into ``take``. Returns the token to go on with, or empty."""
     while budget.more():
         got = logs.filter_log_events(**request)
         budget.pages += 1
-        for one in got.get("events", []):
-            take(one)
+        for event in got.get("events", []):
+            take(event)
         token = str(got.get("nextToken") or "")
         if not token or token == request.get("nextToken"):
             return ""
@@ -82,13 +103,13 @@ def filter_events(logs: Any, request: Json, budget: Budget, take: Callable[[Json
     return str(request.get("nextToken") or "")
 
 
-def bucket_session(target_context: TargetContext, bucket: str, prefixes: list[str]) -> Any:
+def bucket_client(target_context: TargetContext, bucket: str, prefixes: list[str]) -> AwsClient:
     """A client that may list and read these prefixes of one bucket, and have S3 decrypt what
     lies there.
     """
     partition = target_context.context.config.partition
     listing = allow(("s3:ListBucket",), f"arn:{partition}:s3:::{bucket}")
-    listing["Condition"] = {"StringLike": {"s3:prefix": [f"{one}*" for one in prefixes]}}
+    listing["Condition"] = {"StringLike": {"s3:prefix": [f"{prefix}*" for prefix in prefixes]}}
     via = {"StringLike": {"kms:ViaService": "s3.*"}}
     key: Json = {
         "Effect": "Allow",
@@ -97,12 +118,14 @@ def bucket_session(target_context: TargetContext, bucket: str, prefixes: list[st
         "Condition": via,
     }
     reading = allow(
-        ("s3:GetObject",), [f"arn:{partition}:s3:::{bucket}/{one}*" for one in prefixes]
+        ("s3:GetObject",), [f"arn:{partition}:s3:::{bucket}/{prefix}*" for prefix in prefixes]
     )
-    return target_context.open(listing, reading, key).client("s3")
+    return target_context.open_session(listing, reading, key).client("s3")
 
 
-def listed(s3: Any, bucket: str, prefix: str, after: str, window: TimeRange) -> Iterator[Json]:
+def list_objects(
+    s3: AwsClient, bucket: str, prefix: str, after: str, window: TimeRange
+) -> Iterator[Json]:
     """Objects under ``prefix``, after the key ``after``, that may hold records of the window.
 
     An object is written up to 15 minutes after its records (Amazon VPC User Guide, "Flow log
@@ -113,21 +136,21 @@ def listed(s3: Any, bucket: str, prefix: str, after: str, window: TimeRange) -> 
         request["StartAfter"] = after
     while True:
         got = s3.list_objects_v2(**request)
-        for one in got.get("Contents", []):
-            found = _STAMP.search(one["Key"])
+        for listed in got.get("Contents", []):
+            found = _STAMP.search(listed["Key"])
             written = (
                 datetime.strptime(found[1], "%Y%m%dT%H%M").replace(tzinfo=UTC).timestamp()
                 if found
                 else 0
             )
             if not found or window.start - 300 <= written <= window.end + 900:
-                yield one
+                yield listed
         if not got.get("IsTruncated"):
             return
         request["ContinuationToken"] = got["NextContinuationToken"]
 
 
-def unpack(s3: Any, bucket: str, key: str) -> Iterator[bytes]:
+def decompress(s3: AwsClient, bucket: str, key: str) -> Iterator[bytes]:
     """A gzip object in pieces of at most 1 MiB. Raises zlib.error when it is none."""
     body = s3.get_object(Bucket=bucket, Key=key)["Body"]
     engine = zlib.decompressobj(zlib.MAX_WBITS | 16)
@@ -139,11 +162,11 @@ def unpack(s3: Any, bucket: str, key: str) -> Iterator[bytes]:
                 chunk, engine = engine.unused_data, zlib.decompressobj(zlib.MAX_WBITS | 16)
 
 
-def unpacked(s3: Any, bucket: str, key: str) -> bytes:
+def read_object(s3: AwsClient, bucket: str, key: str) -> bytes:
     """The whole object, or nothing when it is larger than OBJECT_BYTES or no gzip."""
     out, size = [], 0
     try:
-        for piece in unpack(s3, bucket, key):
+        for piece in decompress(s3, bucket, key):
             size += len(piece)
             if size > OBJECT_BYTES:
                 return b""
@@ -153,11 +176,11 @@ def unpacked(s3: Any, bucket: str, key: str) -> bytes:
     return b"".join(out)
 
 
-def lines_of(s3: Any, bucket: str, key: str) -> Iterator[str]:
+def read_lines(s3: AwsClient, bucket: str, key: str) -> Iterator[str]:
     """The object's lines, up to STREAM_BYTES; a broken end is left out."""
     rest, size = b"", 0
     try:
-        for piece in unpack(s3, bucket, key):
+        for piece in decompress(s3, bucket, key):
             *whole, rest = (rest + piece).split(b"\n")
             yield from (line.decode("utf-8", "replace") for line in whole)
             size += len(piece)
@@ -176,5 +199,5 @@ def bucket_of(arn: str) -> tuple[str, str]:
     return bucket, f"{prefix}/" if prefix else ""
 
 
-def jsonl(one: Json) -> str:
-    return json.dumps(one, separators=(",", ":"), default=str)
+def jsonl(record: Json) -> str:
+    return json.dumps(record, separators=(",", ":"), default=str)

@@ -1,4 +1,4 @@
-"""A window of time to read logs of, and what one function call may still read of it."""
+"""The time range that logs are read for, and what one function call may still read of it."""
 
 from __future__ import annotations
 
@@ -6,12 +6,18 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, TypedDict
 
 from guardduty_response.containment.target_context import Json, TargetContext
 from guardduty_response.decision.finding import get
 
-CALL_SECONDS = 40.0  # of one call of a part; what is left goes on in the next
+CALL_SECONDS = 40.0  # of one call of an evidence item; the next goes on
+
+
+class TimeRangeState(TypedDict, total=False):
+    """Where an evidence item keeps its time range between calls: [start, end]."""
+
+    window: list[int]
 
 
 @dataclass
@@ -22,24 +28,21 @@ class TimeRange:
     end: int
 
     @staticmethod
-    def of(target_context: TargetContext, state: Json, minutes: float | None = None) -> TimeRange:
-        """``minutes`` (``log_window_minutes``) before the finding's first event until the first
-        call of this part; kept in ``state``.
+    def of(
+        target_context: TargetContext, state: TimeRangeState | Json, minutes: float | None = None
+    ) -> TimeRange:
+        """Returns the range from ``minutes`` (``log_window_minutes``) before the finding's first
+        event until the first call of this evidence item; kept in ``state``.
         """
         if "window" not in state:
+            context = target_context.context
+            if minutes is None:
+                minutes = float(context.config.evidence.get("log_window_minutes") or 60)
             end = int(time.time())
-            minutes = (
-                float(target_context.context.config.evidence.get("log_window_minutes") or 60)
-                if minutes is None
-                else minutes
-            )
-            first = _seconds(
-                get(target_context.context.finding.detail, "service", "eventFirstSeen")
-            )
-            first = (
-                first or _seconds(get(target_context.context.finding.detail, "createdAt")) or end
-            )
-            state["window"] = [int(min(first, end) - minutes * 60), end]
+            first_seen = _seconds(get(context.finding.detail, "service", "eventFirstSeen"))
+            created = _seconds(get(context.finding.detail, "createdAt"))
+            start = min(first_seen or created or end, end) - minutes * 60
+            state["window"] = [int(start), end]
         start, end = state["window"]
         return TimeRange(int(start), int(end))
 
@@ -47,7 +50,7 @@ class TimeRange:
         return f"{iso(self.start)} to {iso(self.end)}"
 
     def days(self, hours: bool = False) -> Iterator[datetime]:
-        """Every UTC day (or hour) the window touches."""
+        """Yields every UTC day (or hour) that the range touches."""
         step = timedelta(hours=1) if hours else timedelta(days=1)
         at = datetime.fromtimestamp(self.start, UTC).replace(minute=0, second=0, microsecond=0)
         at = at if hours else at.replace(hour=0)
@@ -69,9 +72,7 @@ def _seconds(text: Any) -> float:
 
 @dataclass
 class Budget:
-    """What one call may still do: until when, and how many pages or objects in all, counted over
-    calls.
-    """
+    """What one function call may still do: until when, and how many pages in all calls together."""
 
     until: float
     most: int

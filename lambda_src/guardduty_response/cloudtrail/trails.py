@@ -1,4 +1,4 @@
-"""What a trail of the account adds to LookupEvents: data events, from its log group or from its
+"""Reads what a trail of the account adds to LookupEvents: data events, from its log group or its
 bucket.
 """
 
@@ -6,14 +6,20 @@ from __future__ import annotations
 
 import json
 import time
-from typing import Any
+from typing import TypedDict
 
 from botocore.exceptions import ClientError
 
 from guardduty_response.aws.errors import is_transient
 from guardduty_response.cloudtrail import log_reader
 from guardduty_response.cloudtrail.time_range import CALL_SECONDS, Budget, TimeRange, iso
-from guardduty_response.containment.target_context import AWS_ERRORS, TargetContext, allow, why
+from guardduty_response.containment.target_context import (
+    AWS_ERRORS,
+    AwsClient,
+    TargetContext,
+    allow,
+    describe_error,
+)
 from guardduty_response.evidence.items import Json
 
 MOST_PAGES, PAGES_A_CALL = 40, 15  # of FilterLogEvents, per trail
@@ -21,101 +27,134 @@ MOST_OBJECTS, MOST_BYTES = 300, 128 << 20  # of a trail's deliveries to S3, as d
 MOST_SECONDS = 24 * 3600  # of a trail's window: the newest part
 
 
-def trails(target_context: TargetContext) -> list[Json]:
-    """The trails that record this account and Region, each with where it is read; one entry that
-    says so when unreadable.
+class Trail(TypedDict, total=False):
+    """One trail, where it is read, and how far; kept between calls.
+
+    ``kind``: ``group`` or ``bucket``; each has fields of its own. ``note``: what a person is told.
+    ``cut``: where reading stopped at a limit. ``task``: the command that reads the rest.
+    """
+
+    name: str
+    kind: str
+    pages: int
+    found: int
+    files: int
+    done: bool
+    note: str
+    cut: str
+    task: str
+    # a log group
+    arn: str
+    token: str
+    # a bucket
+    bucket: str
+    prefix: str
+    roots: list[str]
+    period: int
+    after: str
+    objects: int
+    bytes: int
+    organization: bool
+
+
+def list_trails(target_context: TargetContext) -> list[Trail]:
+    """Returns the trails that record this account and Region, each with where it is read; when
+    they cannot be listed, a single entry that says so.
     """
     try:
-        session = target_context.open(allow(("cloudtrail:DescribeTrails",)))
-        found = session.client("cloudtrail").describe_trails(includeShadowTrails=True)["trailList"]
+        session = target_context.open_session(allow(("cloudtrail:DescribeTrails",)))
+        described = session.client("cloudtrail").describe_trails(includeShadowTrails=True)
     except AWS_ERRORS as error:
         if is_transient(error):
             raise
-        return [{"name": "(all)", "done": True, "note": f"not listed ({why(error)})", "task": ""}]
-    out, buckets = [], set()
-    for one in found:
-        trail: Json = {"name": one["Name"], "pages": 0, "found": 0, "task": ""}
-        group, bucket = (
-            str(one.get("CloudWatchLogsLogGroupArn") or ""),
-            str(one.get("S3BucketName") or ""),
-        )
-        if group.split(":")[3:5] == [
-            target_context.target.region,
-            target_context.target.account_id,
-        ]:
-            out.append({**trail, "kind": "group", "arn": group.removesuffix(":*"), "token": ""})
+        note = f"not listed ({describe_error(error)})"
+        return [{"name": "(all)", "done": True, "note": note, "task": ""}]
+    target = target_context.target
+    trails: list[Trail] = []
+    buckets: set[str] = set()
+    for found in described["trailList"]:
+        group, bucket = str(found.get("CloudWatchLogsLogGroupArn") or ""), found.get("S3BucketName")
+        if group.split(":")[3:5] == [target.region, target.account_id]:
+            trails.append(_group_trail(found["Name"], group.removesuffix(":*")))
         elif bucket and bucket not in buckets:
             buckets.add(bucket)
-            prefix = f"{one['S3KeyPrefix'].strip('/')}/" if one.get("S3KeyPrefix") else ""
-            out.append(
-                {
-                    **trail,
-                    "kind": "bucket",
-                    "bucket": bucket,
-                    "prefix": prefix,
-                    "period": 0,
-                    "after": "",
-                    "objects": 0,
-                    "bytes": 0,
-                    "organization": one.get("IsOrganizationTrail", False),
-                }
-            )
-    return out
+            trails.append(_bucket_trail(found))
+    return trails
+
+
+def _group_trail(name: str, arn: str) -> Trail:
+    return {
+        "name": name,
+        "pages": 0,
+        "found": 0,
+        "task": "",
+        "kind": "group",
+        "arn": arn,
+        "token": "",
+    }
+
+
+def _bucket_trail(found: Json) -> Trail:
+    prefix = f"{found['S3KeyPrefix'].strip('/')}/" if found.get("S3KeyPrefix") else ""
+    return {
+        "name": found["Name"],
+        "pages": 0,
+        "found": 0,
+        "task": "",
+        "kind": "bucket",
+        "bucket": str(found["S3BucketName"]),
+        "prefix": prefix,
+        "period": 0,
+        "after": "",
+        "objects": 0,
+        "bytes": 0,
+        "organization": found.get("IsOrganizationTrail", False),
+    }
 
 
 def read_trail(
-    target_context: TargetContext, trail: Json, window: TimeRange, terms: list[str]
+    target_context: TargetContext, trail: Trail, window: TimeRange, terms: list[str]
 ) -> list[Json]:
-    """One call's share of one trail: its events that name one of ``terms``; returns what was
-    stored.
+    """Does one call's share of one trail: its events that name one of ``terms``.
+
+    Returns what was stored. Raises what is transient; another refusal ends the trail with a note.
     """
     if window.end - window.start > MOST_SECONDS:
         window = TimeRange(window.end - MOST_SECONDS, window.end)
         trail.setdefault("cut", f"what is older than {iso(window.start)} was left")
     terms = list(dict.fromkeys(terms))
+    in_bucket = trail["kind"] == "bucket"
+    read = _bucket if in_bucket else _group
     try:
-        lines = (
-            _group(target_context, trail, window, terms)
-            if trail["kind"] == "group"
-            else _bucket(target_context, trail, window, terms)
-        )
+        lines = read(target_context, trail, window, terms)
     except ClientError as error:
         if is_transient(error):
             raise
-        where = (
-            f"bucket {trail['bucket']}"
-            if trail["kind"] == "bucket"
-            else f"log group {trail['arn']}"
+        where = f"bucket {trail['bucket']}" if in_bucket else f"log group {trail['arn']}"
+        trail["done"] = True
+        trail["task"] = _manual_command(target_context, trail, window)
+        trail["note"] = (
+            f"data events lie in {where}, which cannot be read from here ({describe_error(error)})"
         )
-        hand = _by_hand(target_context, trail, window)
-        trail |= {
-            "done": True,
-            "task": hand,
-            "note": f"data events lie in {where}, which cannot be read from here ({why(error)})",
-        }
         return []
     trail["found"] += len(lines)
     if trail.get("done"):
-        trail["note"] = f"{trail['found']} events" + (
-            f", {trail['cut']}" if trail.get("cut") else ""
-        )
-        trail["task"] = _by_hand(target_context, trail, window) if trail.get("cut") else ""
+        cut = trail.get("cut")
+        trail["note"] = f"{trail['found']} events" + (f", {cut}" if cut else "")
+        trail["task"] = _manual_command(target_context, trail, window) if cut else ""
     if not lines:
         return []
     trail["files"] = trail.get("files", 0) + 1
     name = f"{target_context.id}/api-calls/trail-{trail['name']}-{trail['files']:03}.jsonl.gz"
-    return [
-        {
-            **target_context.context.put_evidence(name, log_reader.packed(lines)),
-            "what": f"events of trail {trail['name']} that name {target_context.id}, {window}",
-        }
-    ]
+    stored = target_context.context.put_evidence(name, log_reader.gzip_lines(lines))
+    what = f"events of trail {trail['name']} that name {target_context.id}, {window}"
+    return [{**stored, "what": what}]
 
 
 def _group(
-    target_context: TargetContext, trail: Json, window: TimeRange, terms: list[str]
+    target_context: TargetContext, trail: Trail, window: TimeRange, terms: list[str]
 ) -> list[str]:
-    client, lines = log_reader.read_group(target_context, trail["arn"]), []
+    client, lines = log_reader.group_client(target_context, trail["arn"]), []
     budget = Budget.start(min(MOST_PAGES, trail["pages"] + PAGES_A_CALL), trail["pages"])
     pattern = " ".join(f'?"{term}"' for term in terms) if len(terms) > 1 else f'"{terms[0]}"'
     request: Json = {
@@ -127,7 +166,7 @@ def _group(
     if trail["token"]:
         request["nextToken"] = trail["token"]
     trail["token"] = log_reader.filter_events(
-        client, request, budget, lambda one: lines.append(str(one.get("message", "")))
+        client, request, budget, lambda event: lines.append(str(event.get("message", "")))
     )
     trail["pages"], trail["done"] = budget.pages, not trail["token"]
     if trail["token"] and budget.pages >= MOST_PAGES:
@@ -136,12 +175,12 @@ def _group(
 
 
 def _bucket(
-    target_context: TargetContext, trail: Json, window: TimeRange, terms: list[str]
+    target_context: TargetContext, trail: Trail, window: TimeRange, terms: list[str]
 ) -> list[str]:
     account, region = target_context.target.account_id, target_context.target.region
     if "roots" not in trail:
         trail["roots"] = _roots(target_context, trail)
-    s3 = log_reader.bucket_session(target_context, trail["bucket"], trail["roots"])
+    s3 = log_reader.bucket_client(target_context, trail["bucket"], trail["roots"])
     prefixes = [
         f"{root}{region}/{at:%Y/%m/%d}/{account}_CloudTrail_{region}_"
         for root in trail["roots"]
@@ -150,26 +189,26 @@ def _bucket(
     lines: list[str] = []
     until = time.monotonic() + CALL_SECONDS
     while trail["period"] < len(prefixes) and time.monotonic() < until:
-        for one in log_reader.listed(
+        for stored in log_reader.list_objects(
             s3, trail["bucket"], prefixes[trail["period"]], trail["after"], window
         ):
-            if trail["objects"] >= MOST_OBJECTS or trail["bytes"] + one["Size"] > MOST_BYTES:
+            if trail["objects"] >= MOST_OBJECTS or trail["bytes"] + stored["Size"] > MOST_BYTES:
                 trail |= {
                     "done": True,
-                    "cut": f"cut off after {trail['objects']} objects, at {one['Key']}",
+                    "cut": f"cut off after {trail['objects']} objects, at {stored['Key']}",
                 }
                 return lines
-            content = log_reader.unpacked(s3, trail["bucket"], one["Key"])
+            content = log_reader.read_object(s3, trail["bucket"], stored["Key"])
             if not content:
                 trail["cut"] = (
-                    f"{one['Key']} was left: no gzip, or larger than "
+                    f"{stored['Key']} was left: no gzip, or larger than "
                     f"{log_reader.OBJECT_BYTES >> 20} MiB"
                 )
             lines += _records(content, terms)
             trail |= {
                 "objects": trail["objects"] + 1,
-                "bytes": trail["bytes"] + one["Size"],
-                "after": one["Key"],
+                "bytes": trail["bytes"] + stored["Size"],
+                "after": stored["Key"],
             }
             if time.monotonic() >= until:
                 return lines
@@ -178,20 +217,22 @@ def _bucket(
     return lines
 
 
-def _roots(target_context: TargetContext, trail: Json) -> list[str]:
-    """Above the Region: an organization's trail has the organization's id between ``AWSLogs``
-    and the account.
+def _roots(target_context: TargetContext, trail: Trail) -> list[str]:
+    """Returns the prefixes above the Region: an organization's trail has the organization's id
+    between ``AWSLogs`` and the account.
     """
-    base, mine = f"{trail['prefix']}AWSLogs/", f"{target_context.target.account_id}/CloudTrail/"
+    base, own = f"{trail['prefix']}AWSLogs/", f"{target_context.target.account_id}/CloudTrail/"
     if not trail["organization"]:
-        return [base + mine]
-    s3: Any = log_reader.bucket_session(target_context, trail["bucket"], [base])
+        return [base + own]
+    s3: AwsClient = log_reader.bucket_client(target_context, trail["bucket"], [base])
     found = s3.list_objects_v2(Bucket=trail["bucket"], Prefix=base, Delimiter="/").get(
         "CommonPrefixes", []
     )
     return [
-        one["Prefix"] + mine for one in found if one["Prefix"].removeprefix(base).startswith("o-")
-    ] or [base + mine]
+        listed["Prefix"] + own
+        for listed in found
+        if listed["Prefix"].removeprefix(base).startswith("o-")
+    ] or [base + own]
 
 
 def _records(content: bytes, terms: list[str]) -> list[str]:
@@ -199,11 +240,11 @@ def _records(content: bytes, terms: list[str]) -> list[str]:
         records = json.loads(content).get("Records", [])
     except (ValueError, AttributeError):
         return []
-    lines = [log_reader.jsonl(one) for one in records]
+    lines = [log_reader.jsonl(record) for record in records]
     return [line for line in lines if any(term in line for term in terms)]
 
 
-def _by_hand(target_context: TargetContext, trail: Json, window: TimeRange) -> str:
+def _manual_command(target_context: TargetContext, trail: Trail, window: TimeRange) -> str:
     if trail["kind"] == "bucket":
         path = f"s3://{trail['bucket']}/{trail['prefix']}AWSLogs/"
         name = f"{target_context.target.account_id}_CloudTrail_{target_context.target.region}_"

@@ -1,8 +1,8 @@
-"""One thing that containment does: how it is, what is to be done about it, and doing it.
+"""One thing that containment does: what it reads, what is to be changed, and the change.
 
-``plan`` shows what ``todo`` says, ``contain`` does it and ``verify`` reads again and finds nothing
-left to do: so what was promised is what is done. Sentences are participles: a promise while
-PLANNED, the ledger line once DONE.
+``plan`` shows what ``pending_change`` says, ``contain`` makes the change and ``verify`` reads again
+and finds nothing left to change: so what was promised is what is done. Sentences are participles: a
+promise while PLANNED, the line of the action log once DONE.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from guardduty_response.containment.target_context import (
     Json,
     Sessions,
     TargetContext,
-    why,
+    describe_error,
 )
 
 
 class ResourceState(Protocol):
-    """What was read of a target, by part, and why a part could not be read."""
+    """What was read of a target: its settings by item, and why an item could not be read."""
 
     settings: Json
     read_errors: dict[str, str]
@@ -34,11 +34,12 @@ F = TypeVar("F", bound=ResourceState)
 
 
 class Action(Generic[W, F]):
-    """``option`` switches it on; ``part`` names it in the before-state; ``hand``: the command a
-    person runs instead.
+    """One action of a playbook on its target.
 
-    ``good`` and ``none``: what is true when nothing is left to do, because it is as wanted or
-    because there is no such thing.
+    ``option``: the option that switches it on. ``item``: its key among the settings and in the
+    state before. ``manual_command``: what a person runs instead. ``done_text``, ``absent_text``:
+    what is true when nothing is left to change, because it is as wanted or because there is no such
+    thing.
     """
 
     name = option = item = manual_command = done_text = absent_text = ""
@@ -64,44 +65,38 @@ class Action(Generic[W, F]):
         raise NotImplementedError
 
     def read_current(self) -> None:
-        """Reads into the facts; a failure is kept there too."""
+        """Reads the item into the state; a failure is kept there too."""
         if self.enabled:
             try:
                 self.state.settings[self.item] = self.read()
             except Exception as error:
-                self.state.read_errors[self.item] = why(error)
+                self.state.read_errors[self.item] = describe_error(error)
 
-    def by_hand(self) -> str:
-        names = {
-            "id": self.target_context.id,
-            "prefix": self.target_context.prefix,
-            **self._names(),
-        }
-        return (
-            f"By hand: aws {self.manual_command.format(**names)} --region "
-            f"{self.target_context.target.region}"
+    def manual_text(self) -> str:
+        command = self.manual_command.format(
+            id=self.target_context.id, prefix=self.target_context.prefix, **self._names()
         )
+        return f"By hand: aws {command} --region {self.target_context.target.region}"
 
     def _names(self) -> Json:
         return {}
 
     def intent(self) -> tuple[str, str]:
-        """(status, sentence): PLANNED, or why nothing is to be done."""
+        """Returns (status, sentence): PLANNED, or why nothing is to be changed."""
         if not self.enabled:
             return SKIPPED, f"switched off ({self.option})"
         if self.item in self.state.read_errors:
-            return (
-                FAILED,
-                f"could not be read ({self.state.read_errors[self.item]}). {self.by_hand()}",
-            )
+            error = self.state.read_errors[self.item]
+            return FAILED, f"could not be read ({error}). {self.manual_text()}"
         if text := self.pending_change():
             return PLANNED, text
-        had = self.target_context.before_state(self.item)
-        return (ALREADY, self.done_text) if self.current or had else (SKIPPED, self.absent_text)
+        if self.current or self.target_context.before_state(self.item):
+            return ALREADY, self.done_text
+        return SKIPPED, self.absent_text
 
     def run(self) -> None:
-        """Reads, records, changes and writes the ledger line. Whatever goes wrong touches no
-        other branch.
+        """Reads, records the state before, changes and logs the action. Whatever goes wrong
+        touches no other branch.
         """
         self.read_current()
         status, text = self.intent()
@@ -109,7 +104,9 @@ class Action(Generic[W, F]):
         if status == PLANNED:
             try:
                 self.target_context.record_before_state(self.item, self.current)
-                answers, status = self.change(), DONE
+                answers = self.change()
+                status = DONE
             except Exception as error:
-                status, text = FAILED, f"failed ({why(error)}): {text}. {self.by_hand()}"
+                status = FAILED
+                text = f"failed ({describe_error(error)}): {text}. {self.manual_text()}"
         self.target_context.log_action(self.name, status, text, answers)

@@ -1,6 +1,6 @@
-"""What restore says of each recorded part: as before, to be brought back, or not, and why.
+"""Restores the recorded state before containment, item by item, and says what was not restored.
 
-The present state decides, not what the ledger believes was done: so a half-contained instance is
+The present state decides, not what the action log believes was done: so a half-contained target is
 restored as far as it was changed, a second restore finds nothing to do, and what somebody else
 changed since is left alone.
 """
@@ -23,12 +23,14 @@ from guardduty_response.containment.target_context import (
     SKIPPED,
     Json,
     TargetContext,
-    gather,
-    why,
+    describe_error,
+    run_all,
 )
 from guardduty_response.incident.statuses import Status
 
-READ_BACKS, PAUSE_SECONDS = 10, 2  # what was changed is seen late: AWS is eventually consistent
+# What was changed is seen late: AWS is eventually consistent.
+READS = 10
+PAUSE_SECONDS = 2
 
 
 class RestoreStatus(StrEnum):
@@ -41,15 +43,17 @@ class RestoreStatus(StrEnum):
 
 @dataclass(frozen=True)
 class RestoreItem:
-    """``name``: its key in the before-state, ``network/<interface>`` for interfaces. ``call``
-    brings it back.
+    """One setting that containment recorded before changing it, and what restore says of it.
+
+    ``name``: its key in the state before, ``network/<interface>`` for interfaces. ``item``: which
+    setting under that key. ``call``: restores it and returns the AWS answers.
     """
 
-    kind: RestoreStatus
+    status: RestoreStatus
     name: str
     item: str
     text: str
-    hand: str = ""
+    manual_command: str = ""
     call: Callable[[], list[Json]] | None = None
 
     @property
@@ -57,138 +61,141 @@ class RestoreItem:
         return self.name, self.item
 
     @property
-    def told(self) -> str:
-        return f"{self.text}. By hand: {self.hand}" if self.hand else self.text
+    def restored(self) -> bool:
+        return self.status is RestoreStatus.UNCHANGED
+
+    @property
+    def full_text(self) -> str:
+        return f"{self.text}. By hand: {self.manual_command}" if self.manual_command else self.text
 
 
-def by_hand(target_context: TargetContext, command: str) -> str:
+def aws_command(target_context: TargetContext, command: str) -> str:
+    """Returns an AWS CLI command in the target's Region."""
     return f"aws {command} --region {target_context.target.region}"
 
 
 def changed_since(name: str, item: str, what: str) -> RestoreItem:
-    return RestoreItem(
-        RestoreStatus.CHANGED_SINCE,
-        name,
-        item,
-        f"{what}, which is not what containment left: somebody changed it since, left as it is",
-    )
+    """Returns the item of a setting that somebody changed after containment: left as it is."""
+    text = f"{what}, which is not what containment left: somebody changed it since, left as it is"
+    return RestoreItem(RestoreStatus.CHANGED_SINCE, name, item, text)
 
 
-# Reads everything with a fresh session: (whether the resource exists, every recorded part as it is
-# now).
-Look = Callable[[], tuple[bool, list[RestoreItem]]]
+# Reads everything with a fresh session: whether the resource exists, and every recorded setting as
+# it is now.
+ReadItems = Callable[[], tuple[bool, list[RestoreItem]]]
+# What the calls of the items returned, by the item's key: AWS answers, or the error.
+Results = dict[tuple[str, str], list[Json] | Exception]
 
 
-def restore(target_context: TargetContext, look: Look) -> RestoreResult:
-    """Brings back what ``look`` finds to be brought back, and reads it back. ``work.kept`` is
-    the target's ledger.
+def restore(target_context: TargetContext, read_items: ReadItems) -> RestoreResult:
+    """Restores what ``read_items`` finds to be restored, and verifies it.
+
+    ``target_context.stored`` is the target's record. Raises what ``read_items`` raises on its
+    first call: then nothing was changed.
     """
-    exists, parts = look()
-    done = set((target_context.stored.get("restored") or {}).get("done") or [])
-    parts = [_earlier(one) if one.name in done else one for one in parts]
-    got = gather({one.key: one.call for one in parts if one.call}, BRANCHES)
-    if got:
-        parts = _read_back(look, parts, got)
-    _write(target_context, parts, done, got)
-    good, bad = (
-        [one for one in parts if one.kind is RestoreStatus.UNCHANGED],
-        [one for one in parts if one.kind is not RestoreStatus.UNCHANGED],
-    )
+    exists, items = read_items()
+    done_earlier = set((target_context.stored.get("restored") or {}).get("done") or [])
+    items = [_restored_earlier(item) if item.name in done_earlier else item for item in items]
+    calls = {item.key: item.call for item in items if item.call}
+    results: Results = run_all(calls, BRANCHES)
+    if results:
+        items = _verify(read_items, items, results)
+    _log(target_context, items, done_earlier, results)
+    return _result(exists, items)
+
+
+def _result(exists: bool, items: list[RestoreItem]) -> RestoreResult:
+    restored = [item for item in items if item.restored]
+    not_restored = [item for item in items if not item.restored]
+    status = Status.RESTORE_PARTIAL if not_restored else Status.RESTORED
+    contained = (RestoreStatus.MANUAL, RestoreStatus.RETAINED)
     return RestoreResult(
-        Status.GONE if not exists else Status.RESTORE_PARTIAL if bad else Status.RESTORED,
-        sorted({one.name for one in good} - {one.name for one in bad}),
-        sorted(
-            {one.name for one in bad if one.kind in (RestoreStatus.MANUAL, RestoreStatus.RETAINED)}
-        ),
-        [one.text for one in good],
-        list(dict.fromkeys(one.told for one in bad)),
-        [
-            Check(one.item or one.name, one.kind is RestoreStatus.UNCHANGED, one.text)
-            for one in parts
-        ],
+        status if exists else Status.GONE,
+        sorted({item.name for item in restored} - {item.name for item in not_restored}),
+        sorted({item.name for item in not_restored if item.status in contained}),
+        [item.text for item in restored],
+        list(dict.fromkeys(item.full_text for item in not_restored)),
+        [Check(item.item or item.name, item.restored, item.text) for item in items],
     )
 
 
-def _earlier(part: RestoreItem) -> RestoreItem:
-    return replace(
-        part,
-        kind=RestoreStatus.UNCHANGED,
-        call=None,
-        hand="",
-        text=f"{part.item or part.name} was restored earlier",
-    )
+def _restored_earlier(item: RestoreItem) -> RestoreItem:
+    text = f"{item.item or item.name} was restored earlier"
+    return replace(item, status=RestoreStatus.UNCHANGED, call=None, manual_command="", text=text)
 
 
-def _read_back(
-    look: Look, parts: list[RestoreItem], got: dict[tuple[str, str], object]
-) -> list[RestoreItem]:
-    """What was changed counts only once it is seen."""
-    changed = {key for key, one in got.items() if not isinstance(one, Exception)}
-    now: dict[tuple[str, str], RestoreItem] = {}
-    for attempt in range(READ_BACKS):
+def _verify(read_items: ReadItems, items: list[RestoreItem], results: Results) -> list[RestoreItem]:
+    """Reads again what was changed: it counts only once it is seen."""
+    changed = {key for key, result in results.items() if not isinstance(result, Exception)}
+    seen = _read_until_seen(read_items, changed)
+    return [_verified(item, results.get(item.key), seen.get(item.key)) for item in items]
+
+
+def _read_until_seen(
+    read_items: ReadItems, changed: set[tuple[str, str]]
+) -> dict[tuple[str, str], RestoreItem]:
+    seen: dict[tuple[str, str], RestoreItem] = {}
+    for attempt in range(READS):
         time.sleep(PAUSE_SECONDS * bool(attempt))
         try:
-            now = {one.key: one for one in look()[1]}
+            seen = {item.key: item for item in read_items()[1]}
         except AWS_ERRORS:
             continue  # what was changed is to be recorded all the same
-        if all(key in now and now[key].kind is RestoreStatus.UNCHANGED for key in changed):
+        if all(key in seen and seen[key].restored for key in changed):
             break
-    out = []
-    for one in parts:
-        if one.key in changed:
-            seen = now.get(one.key)
-            if seen and seen.kind is RestoreStatus.UNCHANGED:
-                out.append(replace(one, kind=RestoreStatus.UNCHANGED, hand="", call=None))
-            else:
-                text = (
-                    "changed, and not to be seen on reading back"
-                    f" ({seen.text if seen else 'not readable'}): {one.text}"
-                )
-                out.append(replace(one, kind=RestoreStatus.MANUAL, call=None, text=text))
-        elif isinstance(error := got.get(one.key), Exception):
-            out.append(
-                replace(
-                    one,
-                    kind=RestoreStatus.MANUAL,
-                    call=None,
-                    text=f"failed ({why(error)}): {one.text}",
-                )
-            )
-        else:
-            out.append(one)
-    return out
+    return seen
 
 
-def _write(
+def _verified(
+    item: RestoreItem, result: list[Json] | Exception | None, seen: RestoreItem | None
+) -> RestoreItem:
+    if result is None:
+        return item
+    if isinstance(result, Exception):
+        text = f"failed ({describe_error(result)}): {item.text}"
+        return replace(item, status=RestoreStatus.MANUAL, call=None, text=text)
+    if seen and seen.restored:
+        return replace(item, status=RestoreStatus.UNCHANGED, manual_command="", call=None)
+    state = seen.text if seen else "not readable"
+    text = f"changed, and not to be seen on reading back ({state}): {item.text}"
+    return replace(item, status=RestoreStatus.MANUAL, call=None, text=text)
+
+
+def _log(
     target_context: TargetContext,
-    parts: list[RestoreItem],
-    done: set[str],
-    got: dict[tuple[str, str], object],
+    items: list[RestoreItem],
+    done_earlier: set[str],
+    results: Results,
 ) -> None:
-    """One ledger line a kind of part. What an earlier restore wrote stands when nothing is new."""
-    names = dict.fromkeys(one.name.split("/")[0] for one in parts if one.name not in done)
+    """Logs one action for each key of the state before; an earlier restore's stays when nothing
+    is new.
+    """
+    names = dict.fromkeys(
+        item.name.split("/")[0] for item in items if item.name not in done_earlier
+    )
     for name in names:
-        mine = [one for one in parts if one.name.split("/")[0] == name]
-        bad = [one for one in mine if one.kind is not RestoreStatus.UNCHANGED]
-        answers = [
-            answer for one in mine if isinstance(made := got.get(one.key), list) for answer in made
-        ]
-        status = (
-            FAILED
-            if any(one.kind is RestoreStatus.MANUAL for one in bad)
-            else DONE
-            if answers
-            else SKIPPED
-            if bad
-            else ALREADY
-        )
-        lines = [one.text for one in mine if one.kind is RestoreStatus.UNCHANGED] + [
-            f"NOT restored: {told}" for told in dict.fromkeys(one.told for one in bad)
-        ]
+        named = [item for item in items if item.name.split("/")[0] == name]
+        answers: list[Json] = []
+        for item in named:
+            result = results.get(item.key)
+            if isinstance(result, list):
+                answers += result
+        restored = [item.text for item in named if item.restored]
+        not_restored = dict.fromkeys(item.full_text for item in named if not item.restored)
+        texts = [*restored, *(f"NOT restored: {text}" for text in not_restored)]
+        request_ids = ",".join(filter(None, map(clients.request_id, answers)))
         target_context.context.log_action(
             target_context.target,
             f"restore_{name}",
-            status,
-            "; ".join(lines),
-            ",".join(filter(None, map(clients.request_id, answers))),
+            _logged_status(named, bool(answers)),
+            "; ".join(texts),
+            request_ids,
         )
+
+
+def _logged_status(items: list[RestoreItem], changed: bool) -> str:
+    if any(item.status is RestoreStatus.MANUAL for item in items):
+        return FAILED
+    if changed:
+        return DONE
+    return ALREADY if all(item.restored for item in items) else SKIPPED

@@ -1,20 +1,19 @@
-"""Inline policies of a role that deny: one name's sessions, or all that were issued before a
+"""Inline policies of a role that deny: the sessions of one name, or all sessions issued before a
 moment.
 """
 
 from __future__ import annotations
 
-from typing import Any
-
 from botocore.exceptions import ClientError
 
 from guardduty_response.aws.errors import error_code
-from guardduty_response.containment.target_context import Json, name_of
+from guardduty_response.containment.target_context import AwsClient, Json, name_of
 
 OLDER = "AWSRevokeOlderSessions"  # the name AWS's console gives it: people look for it
 
 
-def role_policy(iam: Any, role: str, name: str) -> Json | None:
+def role_policy(iam: AwsClient, role: str, name: str) -> Json | None:
+    """Returns a role's inline policy; None: it has none of that name."""
     try:
         return dict(iam.get_role_policy(RoleName=name_of(role), PolicyName=name)["PolicyDocument"])
     except ClientError as error:
@@ -24,32 +23,37 @@ def role_policy(iam: Any, role: str, name: str) -> Json | None:
 
 
 def deny(operator: str, key: str, text: str) -> Json:
+    """Returns the statement that denies everything where a condition holds."""
     return {"Effect": "Deny", "Action": "*", "Resource": "*", "Condition": {operator: {key: text}}}
 
 
 def statements(document: Json | None) -> list[Json]:
-    """A policy's statements: IAM takes one alone as well as a list."""
+    """Returns a policy's statements: IAM takes a single statement as well as a list."""
     found = (document or {}).get("Statement") or []
-    return [found] if isinstance(found, dict) else [one for one in found if isinstance(one, dict)]
+    if isinstance(found, dict):
+        return [found]
+    return [statement for statement in found if isinstance(statement, dict)]
 
 
-def _date(statement: Json) -> str:
-    """The date before which the statement denies everything to every session, or empty."""
+def _revocation_date(statement: Json) -> str:
+    """Returns the date before which the statement denies everything to every session, or ''."""
     condition = statement.get("Condition") or {}
     date = (condition.get("DateLessThan") or {}).get("aws:TokenIssueTime") or ""
     everything = all(statement.get(key) in ("*", ["*"]) for key in ("Action", "Resource"))
-    whole = everything and statement.get("Effect") == "Deny" and len(condition) == 1
-    return str(date[0] if isinstance(date, list) else date) if whole else ""
+    if not everything or statement.get("Effect") != "Deny" or len(condition) != 1:
+        return ""
+    return str(date[0] if isinstance(date, list) else date)
 
 
 def revoked_before(document: Json | None) -> str:
-    return max(map(_date, statements(document)), default="")
+    """Returns the date before which a policy revokes all sessions (ISO 8601, UTC), or ''."""
+    return max(map(_revocation_date, statements(document)), default="")
 
 
 def revoke_document(old: Json | None, before: str) -> Json:
-    """Denies everything to sessions issued before ``before`` (ISO 8601, UTC), or a later date
-    ``old`` has.
+    """Returns the policy that denies everything to sessions issued before ``before`` (ISO 8601,
+    UTC), or before a later date that ``old`` has; ``old``'s other statements stay.
     """
-    others = [one for one in statements(old) if not _date(one)]
+    others = [statement for statement in statements(old) if not _revocation_date(statement)]
     newer = deny("DateLessThan", "aws:TokenIssueTime", max(before, revoked_before(old)))
     return {"Version": "2012-10-17", "Statement": [*others, newer]}

@@ -1,4 +1,4 @@
-"""What every verb shares: one target's names and ledger, calls side by side, and sessions that
+"""What every step shares: one target's names and record, calls at the same time, and sessions that
 may do no more than needed.
 """
 
@@ -17,6 +17,7 @@ from guardduty_response.containment.contract import Context, Target
 from guardduty_response.errors import ResponseError
 
 Json = dict[str, Any]
+AwsClient = Any  # a botocore client: its methods are made from AWS's service models
 K = TypeVar("K")
 DONE, ALREADY, PLANNED, SKIPPED, FAILED = "DONE", "ALREADY", "PLANNED", "SKIPPED", "FAILED"
 AWS_ERRORS = (ClientError, BotoCoreError, ResponseError)
@@ -26,24 +27,20 @@ BRANCHES = ThreadPoolExecutor(max_workers=16, thread_name_prefix="branch")
 
 
 class TargetContext:
-    """One target within one incident. ``kept``: its ledger as earlier attempts left it (empty
+    """One target within one incident. ``stored``: its record as earlier attempts left it (empty
     until read).
     """
 
     def __init__(self, context: Context, target: Target) -> None:
-        self.context, self.target, self.id, self.options = (
-            context,
-            target,
-            target.id,
-            context.options,
-        )
+        self.context, self.target = context, target
+        self.id, self.options = target.id, context.options
         self.prefix = context.config.name_prefix
         self.stored: Json = {}
 
     def scope(self, kind: str) -> Any:
         return self.target.scope.get(kind)
 
-    def open(self, *statements: Json) -> clients.Session:
+    def open_session(self, *statements: Json) -> clients.Session:
         return self.context.assume(self.target.account_id, self.target.region, policy(*statements))
 
     def arn(self, resource: str, service: str = "ec2") -> str:
@@ -59,52 +56,55 @@ class TargetContext:
         )
         return {**stored}
 
-    def before_state(self, part: str) -> Any:
-        """How ``part`` was before an earlier attempt changed it."""
-        return self.stored.get("before", {}).get(part)
+    def before_state(self, item: str) -> Any:
+        """Returns how ``item`` was before an earlier attempt changed it; None: not recorded."""
+        return self.stored.get("before", {}).get(item)
 
     def logged_action(self, name: str) -> Json:
         return dict(self.stored.get("actions", {}).get(name, {}))
 
-    def record_before_state(self, part: str, state: Any) -> None:
-        self.context.record.before(self.context.incident_id, self.target.kind, self.id, part, state)
+    def record_before_state(self, item: str, state: Any) -> None:
+        self.context.record.before(self.context.incident_id, self.target.kind, self.id, item, state)
 
-    def record_evidence(self, part: str, state: Json) -> None:
+    def record_evidence(self, item: str, state: Json) -> None:
         self.context.record.evidence(
-            self.context.incident_id, self.target.kind, self.id, part, state
+            self.context.incident_id, self.target.kind, self.id, item, state
         )
 
     def log_action(self, name: str, status: str, detail: str, answers: Iterable[Json] = ()) -> None:
-        """A ledger line. What an earlier attempt did keeps its own line, with its time and
+        """Logs an action. What an earlier attempt did keeps its own line, with its time and
         request ids.
         """
-        if status not in (ALREADY, SKIPPED) or self.logged_action(name).get("status") != DONE:
-            self.context.log_action(
-                self.target,
-                name,
-                status,
-                detail,
-                ",".join(filter(None, map(clients.request_id, answers))),
-            )
+        if status in (ALREADY, SKIPPED) and self.logged_action(name).get("status") == DONE:
+            return
+        request_ids = ",".join(filter(None, map(clients.request_id, answers)))
+        self.context.log_action(self.target, name, status, detail, request_ids)
 
 
 def allow(actions: Iterable[str], resource: list[str] | str = "*", **equals: Any) -> Json:
-    """``equals``: condition keys and the values the call must have."""
+    """Returns a statement that allows ``actions``. ``equals``: condition keys and the values that
+    the call must have.
+    """
     statement: Json = {"Effect": "Allow", "Action": list(actions), "Resource": resource}
     return {**statement, "Condition": {"StringEquals": equals}} if equals else statement
 
 
 def policy(*statements: Json) -> Json:
-    return {"Version": "2012-10-17", "Statement": [one for one in statements if one["Resource"]]}
+    """Returns a session policy of those statements that name a resource."""
+    return {
+        "Version": "2012-10-17",
+        "Statement": [statement for statement in statements if statement["Resource"]],
+    }
 
 
 def fits(*statements: Json) -> bool:
+    """Says whether AWS STS takes the statements as a session policy."""
     return len(json.dumps(policy(*statements), separators=(",", ":"))) <= POLICY_LIMIT
 
 
 class Sessions:
-    """As many role sessions as it takes to allow ``grants`` (ARN -> actions on it), each with the
-    statements ``base``.
+    """Opens as many role sessions as it takes to allow ``grants`` (ARN -> actions on it), each with
+    the statements ``base``.
 
     AssumeRole is under way when this returns. ``client`` opens a further session for an ARN that
     none covers.
@@ -118,28 +118,22 @@ class Sessions:
         self.extend(grants)
 
     def extend(self, grants: dict[str, tuple[str, ...]]) -> None:
-        left = sorted(grants, key=lambda arn: grants[arn])
-        while left or not self.opened:
-            take = len(left)
-            while take > 1 and not fits(
-                *self._statements({arn: grants[arn] for arn in left[:take]})
-            ):
-                take -= 1
-            some, left = left[:take], left[take:]
-            self.opened.append(
-                (
-                    self.target_context.open(*self._statements({arn: grants[arn] for arn in some})),
-                    set(some),
-                )
-            )
+        remaining = sorted(grants, key=lambda arn: grants[arn])
+        while remaining or not self.opened:
+            count = len(remaining)
+            while count > 1 and not fits(*self._statements(grants, remaining[:count])):
+                count -= 1
+            arns, remaining = remaining[:count], remaining[count:]
+            session = self.target_context.open_session(*self._statements(grants, arns))
+            self.opened.append((session, set(arns)))
 
-    def _statements(self, grants: dict[str, tuple[str, ...]]) -> list[Json]:
-        return self.base + [
-            allow(actions, [arn for arn, its in grants.items() if its == actions])
-            for actions in dict.fromkeys(grants.values())
-        ]
+    def _statements(self, grants: dict[str, tuple[str, ...]], arns: list[str]) -> list[Json]:
+        by_actions: dict[tuple[str, ...], list[str]] = {}
+        for arn in arns:
+            by_actions.setdefault(grants[arn], []).append(arn)
+        return self.base + [allow(actions, named) for actions, named in by_actions.items()]
 
-    def client(self, service: str, arn: str = "", actions: tuple[str, ...] = ()) -> Any:
+    def client(self, service: str, arn: str = "", actions: tuple[str, ...] = ()) -> AwsClient:
         while True:
             for session, arns in self.opened:
                 if not arn or arn in arns:
@@ -147,13 +141,13 @@ class Sessions:
             self.extend({arn: actions})
 
 
-def gather(
+def run_all(
     calls: Mapping[K, Callable[[], Any]],
     pool: ThreadPoolExecutor = clients.POOL,
     then: Callable[[], object] | None = None,
 ) -> dict[K, Any]:
-    """Runs ``calls`` at once; a call that failed yields its error. ``then`` runs when all are
-    under way.
+    """Runs ``calls`` at the same time; a call that failed yields its error. ``then`` runs when all
+    are under way.
     """
     futures = {key: pool.submit(call) for key, call in calls.items()}
     if then:
@@ -168,15 +162,15 @@ def _settle(future: Future[Any]) -> Any:
         return error
 
 
-def value(result: Any) -> Any:
-    """A gathered result, or raises the error it is."""
+def result_or_raise(result: Any) -> Any:
+    """Returns a result of ``run_all``, or raises the error that it is."""
     if isinstance(result, Exception):
         raise result
     return result
 
 
-def why(error: Exception) -> str:
-    """``code: message`` of an AWS error, short enough for a ledger line."""
+def describe_error(error: Exception) -> str:
+    """Returns ``code: message`` of an AWS error, short enough for the action log."""
     if isinstance(error, ClientError):
         return f"{error_code(error)}: {error.response['Error'].get('Message', '')[:300]}"
     return str(error)[:400] or type(error).__name__

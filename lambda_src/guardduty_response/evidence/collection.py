@@ -1,7 +1,8 @@
-"""Evidence in pieces that are collected side by side, each to its own end, and a manifest of all.
+"""Collects the evidence items of a target at the same time, each to its own end, and a manifest of
+all.
 
-Nothing here is waited for by containment, and no piece waits for another's success: what fails is
-said, with what to do.
+Containment waits for none of this, and no item waits for another's success: what fails is said,
+with what to do.
 """
 
 from __future__ import annotations
@@ -19,18 +20,18 @@ from guardduty_response.containment.target_context import (
     FAILED,
     SKIPPED,
     TargetContext,
-    gather,
-    value,
-    why,
+    describe_error,
+    result_or_raise,
+    run_all,
 )
 from guardduty_response.errors import TargetGone
 from guardduty_response.evidence.items import EvidenceItem, Json, Outcome
 from guardduty_response.incident.repository import now
 
-TRIES = 5  # how often a piece may meet throttling or an outage before it is given up
-# seconds between polls, 60 from then on: each poll costs three state transitions
+TRIES = 5  # how often an item may meet throttling or an outage before it is given up
+# Seconds between polls, 60 from then on: each poll costs three state transitions.
 PACE = (5, 10, 15, 30)
-LEDGER = {
+LOGGED_STATUS = {
     Outcome.COMPLETE: DONE,
     Outcome.PARTIAL: FAILED,
     Outcome.FAILED: FAILED,
@@ -40,120 +41,115 @@ W = TypeVar("W", bound=TargetContext)
 
 
 class Collection(Generic[W]):
-    """The pieces of one playbook: modules with ``NAME`` and ``run(work, before) -> Part``
-    (part.Collect).
+    """The evidence items of one playbook: modules with ``NAME`` and ``run(target_context, before)
+    -> EvidenceItem`` (items.Collect).
 
-    ``beside``: those that are started beside containment. ``stages``: all of them; each stage sees
-    how those before it stand. ``manifest``: the piece that lists what the others have kept, once
-    all have ended.
+    ``early``: those that are started while containment is under way. ``stages``: all of them; each
+    stage sees how those before it stand. ``manifest``: the item that lists what the others have
+    stored, once all have ended.
     """
 
     def __init__(
         self,
-        kind: Callable[[Context, Target], W],
-        beside: tuple[ModuleType, ...],
+        context_class: Callable[[Context, Target], W],
+        early: tuple[ModuleType, ...],
         stages: tuple[tuple[ModuleType, ...], ...],
         manifest: ModuleType,
     ) -> None:
-        self.kind, self.beside, self.stages, self.manifest = kind, beside, stages, manifest
+        self.context_class, self.manifest = context_class, manifest
+        self.early, self.stages = early, stages
 
     def load_target(self, context: Context, target: Target) -> W:
-        target_context = self.kind(context, target)
+        target_context = self.context_class(context, target)
         target_context.stored = target_context.read_stored()
         return target_context
 
     def evidence(self, context: Context, target: Target) -> StepResult:
-        """Starts, beside containment, what needs nothing of it."""
-        return _step(
-            context,
-            self._side_by_side(self.load_target(context, target), self.beside),
-            done=False,
-        )
+        """Starts, while containment is under way, what needs nothing of it."""
+        items = self._advance_all(self.load_target(context, target), self.early)
+        return _step(context, items, done=False)
 
     def collect(self, context: Context, target: Target) -> StepResult:
-        """Asks every unfinished piece once; when all have ended, the manifest is written."""
+        """Advances every unfinished item once; when all have ended, the manifest is written."""
         target_context = self.load_target(context, target)
-        parts: dict[str, EvidenceItem] = {}
+        items: dict[str, EvidenceItem] = {}
         for stage in self.stages:
-            parts |= self._side_by_side(target_context, stage)
-        if any(part.outcome is Outcome.RUNNING for part in parts.values()):
-            return _step(context, parts, done=False)
-        self.one(target_context, self.manifest)
-        # the incident function's line, when ``evidence`` could not run
+            items |= self._advance_all(target_context, stage)
+        if any(item.outcome is Outcome.RUNNING for item in items.values()):
+            return _step(context, items, done=False)
+        self.advance(target_context, self.manifest)
+        # The incident function logged it as failed when ``evidence`` could not run.
         if target_context.logged_action("evidence").get("status") == FAILED:
             target_context.log_action(
                 "evidence", DONE, "not begun beside containment, but collected afterwards"
             )
-        return _step(context, parts, done=True)
+        return _step(context, items, done=True)
 
-    def _side_by_side(
+    def _advance_all(
         self, target_context: W, modules: tuple[ModuleType, ...]
     ) -> dict[str, EvidenceItem]:
         calls: dict[str, Callable[[], EvidenceItem]] = {
-            module.NAME: partial(self.one, target_context, module) for module in modules
+            module.NAME: partial(self.advance, target_context, module) for module in modules
         }
-        return {name: value(part) for name, part in gather(calls, BRANCHES).items()}
+        results = run_all(calls, BRANCHES)
+        return {name: result_or_raise(result) for name, result in results.items()}
 
-    def one(self, target_context: W, module: ModuleType) -> EvidenceItem:
-        """One piece, one step further. An ended one stays as it ended."""
-        name, before = (
-            str(module.NAME),
-            dict(target_context.stored["evidence"].get(module.NAME) or {}),
-        )
+    def advance(self, target_context: W, module: ModuleType) -> EvidenceItem:
+        """Takes one item one step further. An item that has ended stays as it ended."""
+        name = str(module.NAME)
+        before: Json = dict(target_context.stored["evidence"].get(name) or {})
         if before and before["outcome"] != Outcome.RUNNING:
             return EvidenceItem(Outcome(before["outcome"]), before["detail"])
         tries = int(before.get("tries", 0))
+        state: Json = before.get("state", {})  # what was found so far stands
         try:
-            part: EvidenceItem = module.run(target_context, before)
+            item: EvidenceItem = module.run(target_context, before)
             tries = 0
         except TargetGone as gone:
-            part = EvidenceItem(Outcome.FAILED, f"{name}: {gone}")
+            item = EvidenceItem(Outcome.FAILED, f"{name}: {gone}")
         except Exception as error:
+            reason = describe_error(error)
             if is_transient(error) and tries < TRIES:
-                again = f"asked again: {why(error)}"
-                part, tries = (
-                    EvidenceItem(Outcome.RUNNING, again, 15, state=before.get("state", {})),
-                    tries + 1,
-                )
+                tries += 1
+                item = EvidenceItem(Outcome.RUNNING, f"asked again: {reason}", 15, state=state)
             else:
-                text = f"{name} of {target_context.id} failed ({why(error)})"
-                task = f"collect {name} of {target_context.id} by hand: {why(error)}"
-                # what was found so far stands
-                part = EvidenceItem(Outcome.FAILED, text, task=task, state=before.get("state", {}))
-        _keep(target_context, module, part, before, tries)
-        return part
+                text = f"{name} of {target_context.id} failed ({reason})"
+                task = f"collect {name} of {target_context.id} by hand: {reason}"
+                item = EvidenceItem(Outcome.FAILED, text, task=task, state=state)
+        _record(target_context, module, item, before, tries)
+        return item
 
 
-def _keep(
-    target_context: TargetContext, module: ModuleType, part: EvidenceItem, before: Json, tries: int
+def _record(
+    target_context: TargetContext, module: ModuleType, item: EvidenceItem, before: Json, tries: int
 ) -> None:
-    """Into the ledger: the piece itself, its line, and what is left for a person."""
+    """Stores the item in the target's record, and logs it once it has ended."""
     name = str(module.NAME)
-    objects = part.objects or before.get("objects", [])
-    requests = [*before.get("request_ids", []), *part.request_ids]
+    request_ids = [*before.get("request_ids", []), *item.request_ids]
     entry: Json = {
-        "outcome": part.outcome,
-        "detail": part.detail[:1000],
-        "objects": objects,
-        "task": part.task[:1000],
-        "state": part.state,
-        "request_ids": requests,
+        "outcome": item.outcome,
+        "detail": item.detail[:1000],
+        "objects": item.objects or before.get("objects", []),
+        "task": item.task[:1000],
+        "state": item.state,
+        "request_ids": request_ids,
         "tries": tries,
         "since": before.get("since") or now(),
         "at": now(),
     }
     target_context.record_evidence(name, entry)
     target_context.stored["evidence"][name] = entry
-    if part.outcome is not Outcome.RUNNING:
-        answers = [{"ResponseMetadata": {"RequestId": id}} for id in requests]
-        line = str(getattr(module, "LINE", name))
-        target_context.log_action(
-            line, LEDGER.get(part.outcome, part.outcome), part.detail, answers
-        )
+    if item.outcome is not Outcome.RUNNING:
+        answers = [{"ResponseMetadata": {"RequestId": id}} for id in request_ids]
+        status = LOGGED_STATUS.get(item.outcome, item.outcome)
+        action = str(getattr(module, "LINE", name))
+        target_context.log_action(action, status, item.detail, answers)
 
 
-def _step(context: Context, parts: dict[str, EvidenceItem], done: bool) -> StepResult:
-    text = "; ".join(f"{name} {part.outcome}" for name, part in parts.items())
-    waits = [part.wait_seconds for part in parts.values() if part.outcome is Outcome.RUNNING]
+def _step(context: Context, items: dict[str, EvidenceItem], done: bool) -> StepResult:
+    text = "; ".join(f"{name} {item.outcome}" for name, item in items.items())
+    if done:
+        return StepResult(True, 0, detail=text)
+    waits = [item.wait_seconds for item in items.values() if item.outcome is Outcome.RUNNING]
     pace = PACE[context.attempt - 1] if context.attempt <= len(PACE) else 60
-    return StepResult(done, max(min(waits, default=pace), pace) if not done else 0, detail=text)
+    return StepResult(False, max(min(waits, default=pace), pace), detail=text)

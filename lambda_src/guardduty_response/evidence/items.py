@@ -1,8 +1,8 @@
-"""One piece of evidence: what it is called, how far it is, and what a person is told of it."""
+"""Evidence items: how far each is, what it has stored, and what a person is told of it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -27,13 +27,13 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True)
 class EvidenceItem:
-    """How far a piece of evidence is. The collector writes it into the target's ledger
-    (``evidence``, under its name).
+    """How far an evidence item is. The collector stores it in the target's record (``evidence``,
+    under the item's name).
 
     ``wait_seconds``: when to ask again while RUNNING. ``objects``: what lies in the evidence
     bucket, as ``put_evidence`` returns it ({key, sha256, bytes}), each with ``what`` it is.
     ``task``: what is left for a person to do, or empty. ``state``: what the next call needs to
-    know; small, and no secrets (the record is read by people).
+    know; small, and without secrets (the record is read by people).
     """
 
     outcome: Outcome
@@ -41,11 +41,11 @@ class EvidenceItem:
     wait_seconds: int = 0
     objects: list[Json] = field(default_factory=list)
     task: str = ""
-    state: Json = field(default_factory=dict)
+    state: Mapping[str, Any] = field(default_factory=dict)
     request_ids: list[str] = field(default_factory=list)
 
 
-# A part's function: called again and again until its outcome is no longer RUNNING. ``before``: the
-# Json of its last Part ({} on the first call). It raises AWS errors freely: the collector repeats
-# what is transient and records the rest as FAILED.
+# An evidence item's function: called again until its outcome is no longer RUNNING. ``before``: its
+# last EvidenceItem as stored ({} on the first call). It raises AWS errors freely: the collector
+# repeats what is transient and records the rest as FAILED.
 Collect = Callable[[TargetContext, Json], EvidenceItem]

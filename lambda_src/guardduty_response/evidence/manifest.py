@@ -1,5 +1,5 @@
-"""What was collected, with the SHA-256 of every object: the list that later proves nothing was
-changed or left out.
+"""Lists what was collected, with the SHA-256 of every object: the list that later proves that
+nothing was changed or left out.
 """
 
 from __future__ import annotations
@@ -13,44 +13,38 @@ from guardduty_response.incident.repository import now
 NAME = "manifest"
 
 
+ITEM_KEYS = ("outcome", "detail", "since", "at", "request_ids", "objects")
+WITH_STATE = ("snapshots", "copies")  # their ids are in the state
+
+
 def run(target_context: TargetContext, _before: Json) -> EvidenceItem:
-    """``<resource id>/manifest.json``; its own hash goes into the record, outside the bucket
-    that holds the rest.
+    """Writes ``<resource id>/manifest.json``; its own hash goes into the record, outside the
+    bucket that holds the rest.
     """
-    kept: Json = {
-        name: part for name, part in target_context.stored["evidence"].items() if name != NAME
-    }
+    context, target = target_context.context, target_context.target
+    items: dict[str, Json] = dict(target_context.stored["evidence"])
+    items.pop(NAME, None)
     document = {
-        "incident_id": target_context.context.incident_id,
-        "finding_id": target_context.context.finding.id,
-        "account_id": target_context.target.account_id,
-        "region": target_context.target.region,
-        "resource": {
-            "kind": target_context.target.kind,
-            "id": target_context.id,
-            "arn": target_context.target.arn,
-        },
-        "execution": target_context.context.execution,
+        "incident_id": context.incident_id,
+        "finding_id": context.finding.id,
+        "account_id": target.account_id,
+        "region": target.region,
+        "resource": {"kind": target.kind, "id": target.id, "arn": target.arn},
+        "execution": context.execution,
         "written_at": now(),
-        "parts": {
-            name: {
-                **{
-                    key: part.get(key)
-                    for key in ("outcome", "detail", "since", "at", "request_ids", "objects")
-                },
-                "state": part.get("state") if name in ("snapshots", "copies") else {},
-            }
-            for name, part in sorted(kept.items())
-        },
+        "parts": {name: _entry(name, item) for name, item in sorted(items.items())},
     }
     content = json.dumps(document, sort_keys=True, indent=1, default=str).encode()
-    stored = target_context.context.put_evidence(f"{target_context.id}/manifest.json", content)
-    objects = sum(len(part.get("objects") or []) for part in kept.values())
+    stored = context.put_evidence(f"{target_context.id}/manifest.json", content)
+    objects = sum(len(item.get("objects") or []) for item in items.values())
     text = (
-        f"{objects} objects of {len(kept)} parts listed with their SHA-256; the manifest's own is"
-        f" {stored['sha256']}"
+        f"{objects} objects of {len(items)} evidence items listed with their SHA-256; the"
+        f" manifest's own is {stored['sha256']}"
     )
-    target_context.context.record.event(
-        target_context.context.incident_id, "manifest written", text, target_context.id
-    )
+    context.record.event(context.incident_id, "manifest written", text, target_context.id)
     return EvidenceItem(Outcome.COMPLETE, text, objects=[{**stored, "what": "manifest"}])
+
+
+def _entry(name: str, item: Json) -> Json:
+    state = item.get("state") if name in WITH_STATE else {}
+    return {**{key: item.get(key) for key in ITEM_KEYS}, "state": state}

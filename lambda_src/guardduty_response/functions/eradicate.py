@@ -12,7 +12,7 @@ from guardduty_response.functions import runtime, steps
 
 
 def _remediate(event: runtime.Payload) -> steps.PhaseAnswer:
-    return steps.phase(event, load_eradicator(os.environ["GDR_PLAYBOOK"]).remediate, "finish")
+    return steps.phase(event, load_eradicator(os.environ["GDR_PLAYBOOK"]).eradicate, "finish")
 
 
 handler = runtime.dispatch("remediate", {"remediate": _remediate})

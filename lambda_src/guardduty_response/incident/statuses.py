@@ -1,6 +1,6 @@
 """Defines what each event does to an incident's status.
 
-Source: decision (design, section 3). ``docs/statuses.md`` is checked against this table by a test.
+The decision is docs/decisions/0006. A test compares ``docs/statuses.md`` with this table.
 """
 
 from __future__ import annotations

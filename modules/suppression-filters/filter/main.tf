@@ -1,4 +1,4 @@
-# One place in the chain: the filter of one rank, or nothing. Only modules/suppression-filters calls it.
+# One position in the chain: the filter of one rank, or nothing. Only modules/suppression-filters calls it.
 
 locals {
   filter = try(var.filters[var.rank - 1], null)

@@ -5,13 +5,13 @@ variable "detector_id" {
 }
 
 variable "rank" {
-  description = "Rank of the filter, and its place in filters (1 is the first)."
+  description = "Rank of the filter, and its position in filters (1 is the first)."
   type        = number
   nullable    = false
 }
 
 variable "filters" {
-  description = "All filters, as in modules/suppression-filters; nothing is created when there are fewer than rank."
+  description = "All filters, as in modules/suppression-filters. Nothing is created if there are fewer than rank."
   type = list(object({
     name        = string
     description = optional(string)

@@ -1,21 +1,20 @@
-"""Real findings as events, and EventBridge's matcher (MiniStack's, which agrees with AWS's
+"""The corpus of findings as events, and EventBridge's matcher (MiniStack's, which agrees with AWS's
 documentation in every form).
 """
 
 from __future__ import annotations
 
 import json
-import re
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from sandbox import findings
 from sandbox.settings import SandboxError
-from tests.support.repository import ROOT
+from tests.support.finding_corpus import added_files, corpus
+from tests.support.repository import FINDINGS
 
 Json = dict[str, Any]
-REAL = ROOT.parent / "shared" / "findings"
 
 
 def matches(pattern: str, event: Json) -> bool:
@@ -42,38 +41,39 @@ def matches(pattern: str, event: Json) -> bool:
 
 
 @cache
-def real_findings() -> dict[str, Json]:
+def delivered_findings() -> dict[str, Json]:
     """File -> event, of every file that holds one finding in a shape that GuardDuty delivers or
-    shows.
+    shows: the corpus, and what GUARDDUTY_FINDINGS adds.
     """
-    found: dict[str, Json] = {}
-    for path in sorted(REAL.rglob("*.json")):
-        event = _event(path)
-        if (
-            event
-            and event["source"] == "aws.guardduty"
-            and event["detail-type"] == "GuardDuty Finding"
-        ):
-            found[str(path.relative_to(REAL))] = event
-    return found
+    files = {entry.name: FINDINGS / entry.file for entry in corpus()}
+    files |= {f"added {path.name}": path for path in added_files()}
+    events = {name: _event(path) for name, path in files.items()}
+    return {
+        name: event
+        for name, event in events.items()
+        if event
+        and event["source"] == "aws.guardduty"
+        and event["detail-type"] == "GuardDuty Finding"
+    }
+
+
+def malformed() -> set[str]:
+    """Name those among them that lack what decides, or hide it inside a message."""
+    return {entry.name for entry in corpus("malformed", "wrapped")}
 
 
 @cache
 def other_events() -> dict[str, Json]:
-    """GuardDuty's events that are no findings."""
-    found = {
-        path.name: _event(path) for path in sorted((REAL / "non-finding-event").glob("*.json"))
-    }
-    return {name: event for name, event in found.items() if event}
+    """Events of GuardDuty and of others that are no findings."""
+    events = {entry.name: _event(FINDINGS / entry.file) for entry in corpus("other-event")}
+    return {name: event for name, event in events.items() if event}
 
 
 def _event(path: Path) -> Json | None:
     try:
         event = findings.recognise(findings.read(path), path.name)
     except SandboxError:
-        return None  # Security Hub's format, several findings, no JSON
-    if re.fullmatch(r"\d{3,11}|\d{13,}", str(event.detail.get("accountId"))):
-        findings.bind_account(event, "222222222222")  # its publisher disguised the account's id
+        return None  # Security Hub's format, several findings, no JSON object
     return {"source": event.source, "detail-type": event.detail_type, "detail": event.detail}
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from typing import TYPE_CHECKING, Any
 
@@ -71,7 +72,7 @@ def test_off_and_create_false_leave_nothing(plan: Planner) -> None:
 def test_functions_know_one_document(default: Plan) -> None:
     """The document that Terraform writes is one that the functions read."""
     parsed = configuration.parse(
-        default.document, configuration.hashlib.sha256(default.document.encode()).hexdigest()
+        default.document, hashlib.sha256(default.document.encode()).hexdigest()
     )
     assert parsed.remediations == ONE
     assert (parsed.security_account, parsed.partition, parsed.paused) == (SECURITY, "aws", False)

@@ -133,12 +133,12 @@ def as_service(
     return str(evaluate_resource_policy(policy, asked, service=service).decision)
 
 
-def sourced(arn: str, account: str) -> dict[str, str]:
+def sourced(arn: str, account: str) -> dict[str, Any]:
     return {"aws__SourceArn": arn, "aws__SourceAccount": account}
 
 
 OURS = sourced(DETECTOR, ACCOUNT)
-ENCRYPTED = {
+ENCRYPTED: dict[str, Any] = {
     "s3__x_amz_server_side_encryption": "aws:kms",
     "s3__x_amz_server_side_encryption_aws_kms_key_id": KEY,
 }

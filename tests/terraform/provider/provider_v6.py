@@ -36,28 +36,31 @@ ELSEWHERE = {
 }
 
 
+def _wheel(name: str) -> Path:
+    """The downloaded wheel of a package; where it is missing, the test is skipped (fails in CI)."""
+    wheels = sorted(CACHE.glob(f"{name}-*.whl"))
+    if not wheels:
+        skip_or_fail(
+            "The v6 bindings of the AWS provider are not here: make provider-v6 downloads them"
+            " (84 MB)."
+        )
+    return wheels[0]
+
+
 def schema(types: set[str]) -> dict[str, Json]:
     """ "resource aws_x", "data aws_y", "provider aws" => {arguments, attributes, deprecated}; a
     type that v6 lacks is missing.
     """
-    wheels = {
-        name: next(iter(sorted(CACHE.glob(f"{name}-*.whl"))), None)
-        for name in ("cdktn_provider_aws", "pulumi_aws")
-    }
-    if None in wheels.values():
-        skip_or_fail(
-            "The v6 bindings of the AWS provider are not here: make provider-v6 downloads them (84"
-            " MB)."
-        )
-    of = [VERSION, *sorted(types), *sorted(str(path and path.name) for path in wheels.values())]
+    structure, deprecations = _wheel("cdktn_provider_aws"), _wheel("pulumi_aws")
+    of = [VERSION, *sorted(types), structure.name, deprecations.name]
     kept = CACHE / "used.json"
     if kept.is_file():
         known = json.loads(kept.read_text())
         if known["of"] == of:
             found: dict[str, Json] = known["schema"]
             return found
-    found = _bindings(wheels["cdktn_provider_aws"], types)
-    with zipfile.ZipFile(wheels["pulumi_aws"]) as archive:  # type: ignore[arg-type]
+    found = _bindings(structure, types)
+    with zipfile.ZipFile(deprecations) as archive:
         for name, one in found.items():
             one["deprecated"] = _deprecated(archive, name, one["arguments"])
     partial = kept.with_suffix(".partial")
@@ -77,13 +80,20 @@ def _pascal(name: str) -> str:
 
 
 # -- what there is ---------------------------------------------------------------------------------
-def _bindings(wheel: Path | None, types: set[str]) -> dict[str, Json]:
-    with zipfile.ZipFile(wheel) as archive:  # type: ignore[arg-type]
+def _member(package: tarfile.TarFile, name: str) -> bytes:
+    """Read a file of a package that is read once from its beginning to its end."""
+    for member in package:
+        content = package.extractfile(member) if member.name == name else None
+        if content:
+            return content.read()
+    raise LookupError(f"The package has no {name}.")
+
+
+def _bindings(wheel: Path, types: set[str]) -> dict[str, Json]:
+    with zipfile.ZipFile(wheel) as archive:
         [inner] = [name for name in archive.namelist() if name.endswith(".jsii.tgz")]
         with archive.open(inner) as packed, tarfile.open(fileobj=packed, mode="r|gz") as package:
-            raw = next(
-                package.extractfile(one).read() for one in package if one.name == "package/.jsii"
-            )  # type: ignore[union-attr]
+            raw = _member(package, "package/.jsii")
     known = json.loads(raw)["types"]
     found = {}
     for fqn, one in known.items():
@@ -167,11 +177,11 @@ def _deprecated(archive: zipfile.ZipFile, name: str, arguments: Json) -> dict[st
             if isinstance(node, ast.ClassDef)
         }
         for within in _paths(arguments):
-            node = classes.get(resource + "".join(_pascal(word) for word in within) + "Args")
-            if node:
+            inputs_of = classes.get(resource + "".join(_pascal(word) for word in within) + "Args")
+            if inputs_of:
                 found |= {
                     ".".join([*within, prop]): text
-                    for prop, text in _deprecated_properties(node).items()
+                    for prop, text in _deprecated_properties(inputs_of).items()
                 }
     return found
 

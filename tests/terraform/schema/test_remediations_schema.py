@@ -74,7 +74,7 @@ def planned(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Any]:
     account.
     """
     root = tmp_path_factory.mktemp("policy")
-    for name in ("policy.tf", "variables-policy.tf"):
+    for name in ("policy.tf", "variables-policy.tf", "variables-guardrails.tf"):
         shutil.copy(ROOT / name, root)
     checks, found, _ = (
         (ROOT / "policy-checks.tf").read_text().partition("# Whoever applies this module")

@@ -1,121 +1,23 @@
-"""Findings as they come: real ones where they are at hand, our own for each trap."""
+"""A finding's fields: what is read, from where, and what is refused."""
 
 from __future__ import annotations
 
-import csv
 import json
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
 from guardduty_response.decision import finding
 from guardduty_response.errors import MalformedFinding, NotAFinding
 
-from tests.support.repository import ROOT, skip_or_fail
+from tests.support.repository import skip_or_fail
 
-REAL = ROOT.parent / "shared" / "findings"
 Make = Callable[..., dict[str, Any]]
-
-
-def _real() -> list[dict[str, str]]:
-    if not REAL.is_dir():
-        return []
-    with (REAL / "MANIFEST.tsv").open() as table:
-        return list(csv.DictReader(table, delimiter="\t"))
-
-
-def _load(row: dict[str, str]) -> Any:
-    return json.loads((REAL / row["file"]).read_text())
-
-
-# -- real findings ---------------------------------------------------------------------------------
-
-
-def test_real_findings_are_at_hand() -> None:
-    if not REAL.is_dir():
-        # They belong to others and are not part of this repository, so a CI run goes without them.
-        pytest.skip("no collection of real findings beside the repository (../shared/findings)")
-    assert len(_real()) > 100
-
-
-@pytest.mark.parametrize("row", _real(), ids=lambda row: Path(row["file"]).stem)
-def test_a_real_event_is_read_or_refused_in_words(row: dict[str, str]) -> None:
-    """What AWS delivers is read; what others wrapped, truncated or converted is refused, never
-    half-read.
-    """
-    event = _load(row)
-    try:
-        seen = finding.parse(event)
-    except (NotAFinding, MalformedFinding) as error:
-        assert len(str(error)) > 30
-        assert (
-            row["shape"] != "eventbridge"
-            or row["authenticity"] in ("synthetic", "truncated")
-            or _defect(event)
-        ), str(error)
-        return
-    assert row["shape"] == "eventbridge"
-    assert seen.type == row["finding_type"]
-    assert seen.resource_type == row["resourceType"]
-    assert seen.severity == float(row["severity"])
-    assert (
-        seen.sample == ("sample" in row["flags"].split(",")) or row["authenticity"] == "synthetic"
-    )
-    assert seen.archived == ("archived" in row["flags"].split(","))
-
-
-def _defect(event: Any) -> bool:
-    """Delivered by AWS, but cut or its account masked by whoever published it."""
-    detail = event.get("detail")
-    whole = (
-        isinstance(detail, dict)
-        and {"id", "type", "severity"} <= set(detail)
-        and len(detail.get("accountId", " " * 12)) == 12
-    )
-    return event.get("source") != "aws.guardduty" or not whole
-
-
-@pytest.mark.parametrize(
-    "row", [r for r in _real() if r["shape"] == "export"], ids=lambda row: Path(row["file"]).stem
-)
-def test_a_real_exported_finding_is_read_once_it_is_in_its_envelope(row: dict[str, str]) -> None:
-    with pytest.raises(NotAFinding):
-        finding.parse(_load(row))
-    envelope = {
-        "source": "aws.guardduty",
-        "detail-type": "GuardDuty Finding",
-        "account": "111111111111",
-        "region": "eu-west-1",
-    }
-    try:
-        seen = finding.parse({**envelope, "detail": _load(row)})
-    except MalformedFinding as error:
-        partial = "partial" in row["file"] or not _load(row).get("region")
-        assert row["authenticity"] in ("synthetic", "truncated") or partial, str(error)
-        return
-    assert seen.type == row["finding_type"]
-    assert len(seen.account_id) == 12
-
-
-@pytest.mark.parametrize(
-    "row",
-    [r for r in _real() if r["shape"] in ("eventbridge-pascal", "asff", "api")],
-    ids=lambda row: Path(row["file"]).stem,
-)
-def test_real_findings_in_another_casing_or_format_are_refused(row: dict[str, str]) -> None:
-    with pytest.raises(
-        (NotAFinding, MalformedFinding), match=r"not a GuardDuty finding|lacks a usable"
-    ):
-        finding.parse(_load(row))
 
 
 def test_other_events_of_the_same_service_are_no_findings(finding_event: Make) -> None:
     with pytest.raises(NotAFinding, match="Malware Protection Object Scan Result"):
         finding.parse(finding_event("malware_object_scan_result"))
-
-
-# -- our own ---------------------------------------------------------------------------------------
 
 
 def test_the_fields_of_a_finding(finding_event: Make) -> None:
@@ -186,7 +88,8 @@ def test_a_finding_without_what_decides_is_malformed_and_says_what(
 
 
 def test_a_missing_detail_is_malformed(finding_event: Make) -> None:
-    for detail in (None, [], "text"):
+    details: tuple[object, ...] = (None, [], "text")
+    for detail in details:
         with pytest.raises(MalformedFinding, match="no detail"):
             finding.parse({**finding_event(), "detail": detail})
 

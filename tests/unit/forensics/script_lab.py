@@ -146,7 +146,7 @@ def tools(directory: Path, *names: str, **scripts: str) -> str:
 
 
 def encoded(*commands: str) -> str:
-    return " ".join(base64.b64encode(one.encode()).decode() for one in commands)
+    return " ".join(base64.b64encode(command.encode()).decode() for command in commands)
 
 
 def written(place: Place, home: Path, **settings: Any) -> tuple[Path, dict[str, str]]:

@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -314,7 +315,7 @@ printf tail >>"$2"
 
 
 def memory(
-    place: Place, home: Path, tool: bytes = TOOL, sha: str = "", **settings: object
+    place: Place, home: Path, tool: bytes = TOOL, sha: str = "", **settings: Any
 ) -> subprocess.CompletedProcess[str]:
     place.objects["/e/tool"] = tool
     settings = {"GDR_MEMORY_LOCATION": f"{place.url}/e/tool", **settings}

@@ -43,7 +43,7 @@ def _run(
 
 
 def _lease(world: World, arn: str = ARN) -> list[str]:
-    return [one["owner"] for one in world.items(f"RESOURCE#{arn}")]
+    return [item["owner"] for item in world.items(f"RESOURCE#{arn}")]
 
 
 # -- plan: what is decided -------------------------------------------------------------------------
@@ -56,14 +56,14 @@ def test_to_act(world: World, fake: Fake) -> None:
     assert (answer["decision"], answer["error"]) == ("act", "")
     assert (target["id"], target["scope"], target["attach"]) == ("i-1", {"volumes": ["vol-1"]}, "")
     meta = world.meta(incident_id)
-    assert (meta["status"], meta["decision"], [one["arn"] for one in meta["targets"]]) == (
+    assert (meta["status"], meta["decision"], [entry["arn"] for entry in meta["targets"]]) == (
         "CONTAINING",
         "act",
         [ARN],
     )
-    assert [(one["id"], one["status"], one["actions"]) for one in world.targets(incident_id)] == [
-        ("i-1", "OPEN", {})
-    ]
+    assert [
+        (entry["id"], entry["status"], entry["actions"]) for entry in world.targets(incident_id)
+    ] == [("i-1", "OPEN", {})]
     assert _lease(world) == [EXECUTION]
 
 
@@ -253,7 +253,7 @@ def test_a_contained_resource_that_is_gone(
         error=answer["error"],
     )
     assert world.meta(incident_id)["status"] == "GONE"
-    assert [one["status"] for one in world.targets(incident_id)] == ["GONE"]
+    assert [target["status"] for target in world.targets(incident_id)] == ["GONE"]
     assert told(world) == (["GONE"], [])
 
 

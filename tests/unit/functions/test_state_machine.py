@@ -37,15 +37,17 @@ def _all() -> list[Any]:
 
 def _tasks() -> list[Any]:
     return [
-        one for one in _all() if one.values[1]["Type"] == "Task" and one.values[0] != "StartOther"
+        entry
+        for entry in _all()
+        if entry.values[1]["Type"] == "Task" and entry.values[0] != "StartOther"
     ]
 
 
 def _strings(value: Any) -> list[str]:
     if isinstance(value, dict):
-        return [text for one in value.values() for text in _strings(one)]
+        return [text for member in value.values() for text in _strings(member)]
     if isinstance(value, list):
-        return [text for one in value for text in _strings(one)]
+        return [text for member in value for text in _strings(member)]
     return [value] if isinstance(value, str) else []
 
 
@@ -68,11 +70,11 @@ def test_every_task_repeats_throttling_with_jitter(name: str, state: Json) -> No
         assert "Retry" not in state
         return
     assert set(state["Retry"][0]["ErrorEquals"]) >= THROTTLED
-    assert any("TransientError" in one["ErrorEquals"] for one in state["Retry"])
-    for one in state["Retry"]:
-        assert (one["JitterStrategy"], one["BackoffRate"]) == ("FULL", 2)
-        assert "States.ALL" not in one["ErrorEquals"]
-    repeats_timeouts = any("States.Timeout" in one["ErrorEquals"] for one in state["Retry"])
+    assert any("TransientError" in rule["ErrorEquals"] for rule in state["Retry"])
+    for rule in state["Retry"]:
+        assert (rule["JitterStrategy"], rule["BackoffRate"]) == ("FULL", 2)
+        assert "States.ALL" not in rule["ErrorEquals"]
+    repeats_timeouts = any("States.Timeout" in rule["ErrorEquals"] for rule in state["Retry"])
     assert repeats_timeouts == (name != "Approve")  # there a time-out is the answer
 
 
@@ -124,7 +126,7 @@ def test_every_state_can_be_reached_and_every_next_exists(machine: str) -> None:
                 continue
             seen.add(name)
             state = part["States"][name]
-            todo += [one["Next"] for one in [*state.get("Choices", []), *state.get("Catch", [])]]
+            todo += [rule["Next"] for rule in [*state.get("Choices", []), *state.get("Catch", [])]]
             todo += [state[key] for key in ("Next", "Default") if key in state]
             for inner in [
                 *state.get("Branches", []),

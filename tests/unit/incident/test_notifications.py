@@ -6,18 +6,20 @@ import hashlib
 import os
 import re
 from html.parser import HTMLParser
-from typing import Any
+from typing import Any, cast
 
 import pytest
+from guardduty_response.decision import configuration
 from guardduty_response.evidence import store as evidence_store
 from guardduty_response.incident import notifications, report, summary
+from guardduty_response.incident.model import IncidentRecord, TargetRecord, TimelineEvent
 from guardduty_response.incident.repository import IncidentRepository
 from guardduty_response.incident.statuses import ESCALATE, Status
 
 from tests.unit.core_helpers import told
 from tests.unit.lambda_world import TABLE, World
 
-META: dict[str, Any] = {
+META: IncidentRecord = {
     "incident_id": "inc-1",
     "finding_id": "f1",
     "finding_type": "CryptoCurrency:EC2/BitcoinTool.B!DNS",
@@ -29,10 +31,10 @@ META: dict[str, Any] = {
     "mode": "auto",
     "reasons": ["global remediation 'CryptoCurrency:EC2/*' = auto"],
     "targets": [{"id": "i-1"}],
-    "execution": "one",
+    "execution": "execution-1",
     "config_sha256": "c0",
 }
-TARGET: dict[str, Any] = {
+TARGET: TargetRecord = {
     "kind": "ec2_instance",
     "id": "i-1",
     "arn": "arn:i-1",
@@ -84,8 +86,18 @@ TARGET: dict[str, Any] = {
 HOSTILE = "<script>alert(1)</script>\"'><img src=x onerror=alert(1)>"
 
 
-def _compose(what: str, about: list[Any] | None = None, **meta: Any) -> tuple[str, str]:
-    return notifications.compose(what, {**META, **meta}, about or [])
+def _meta(**changes: Any) -> IncidentRecord:
+    return cast(IncidentRecord, {**META, **changes})
+
+
+def _target(**changes: Any) -> TargetRecord:
+    return cast(TargetRecord, {**TARGET, **changes})
+
+
+def _compose(
+    event: str, targets: list[TargetRecord] | None = None, **changes: Any
+) -> tuple[str, str]:
+    return notifications.compose(event, _meta(**changes), targets or [])
 
 
 @pytest.mark.parametrize(
@@ -118,8 +130,8 @@ def test_subjects_obey_sns() -> None:
 
 
 def test_a_subject_names_the_target_the_message_is_about() -> None:
-    two = [{"id": "i-1"}, {"id": "i-2"}]
-    assert " i-1 in " in notifications.compose("PARTIAL", {**META, "targets": two}, [TARGET])[0]
+    meta = _meta(targets=[{"id": "i-1"}, {"id": "i-2"}])
+    assert " i-1 in " in notifications.compose("PARTIAL", meta, [TARGET])[0]
 
 
 def test_a_verdict_says_what_was_seen_and_what_is_left() -> None:
@@ -179,7 +191,7 @@ def test_every_status_that_is_told_has_a_headline() -> None:
 def test_attributes_serve_filter_policies(world: World) -> None:
     notifications.publish("CONTAINED", META, [TARGET])
     [got] = world.messages()
-    assert {name: one["Value"] for name, one in got["MessageAttributes"].items()} == {
+    assert {name: item["Value"] for name, item in got["MessageAttributes"].items()} == {
         "event": "CONTAINED",
         "status": "CONTAINED",
         "finding_type": META["finding_type"],
@@ -245,7 +257,7 @@ def _page(html: str) -> _Page:
 
 
 def test_the_report_shows_the_record() -> None:
-    events = [
+    events: list[TimelineEvent] = [
         {"at": f"2026-03-02T08:00:0{n}.500000Z", "event": name, "detail": "d"}
         for n, name in enumerate(("opened", "ended"))
     ]
@@ -287,9 +299,7 @@ def test_evidence_says_itself_what_is_left_to_do() -> None:
             "request_id": "",
         }
     }
-    tasks = summary.open_tasks(
-        {**META, "status": "PARTIAL"}, [{**TARGET, "actions": actions, "checks": []}]
-    )
+    tasks = summary.open_tasks({**META, "status": "PARTIAL"}, [_target(actions=actions, checks=[])])
     assert tasks == ["i-1: read the rest by hand"]
 
 
@@ -306,7 +316,7 @@ def test_the_report_says_how_to_undo(
     monkeypatch: pytest.MonkeyPatch, restore: bool, status: str, said: str
 ) -> None:
     monkeypatch.setenv("GDR_NAME_PREFIX", "guardduty-response")
-    meta = {**META, "status": status, "playbook": "ec2_instance"}
+    meta = _meta(status=status, playbook="ec2_instance")
     assert said in _page(report.render(meta, [TARGET], [], restore)).text
 
 
@@ -320,11 +330,11 @@ def test_nothing_a_sender_writes_becomes_markup() -> None:
     def poison(value: Any) -> Any:
         if isinstance(value, dict):
             return {
-                (HOSTILE if key in ("eni-1", "detach", "snapshots") else key): poison(one)
-                for key, one in value.items()
+                (HOSTILE if key in ("eni-1", "detach", "snapshots") else key): poison(item)
+                for key, item in value.items()
             }
         if isinstance(value, list):
-            return [poison(one) for one in value]
+            return [poison(member) for member in value]
         return (
             HOSTILE
             if isinstance(value, str)
@@ -333,7 +343,7 @@ def test_nothing_a_sender_writes_becomes_markup() -> None:
             else value
         )
 
-    events = [
+    events: list[TimelineEvent] = [
         {
             "at": f"2026-03-02T08:00:0{n}.000000Z",
             "event": HOSTILE,
@@ -344,7 +354,7 @@ def test_nothing_a_sender_writes_becomes_markup() -> None:
     ]
     html = report.render(poison(META), [poison(TARGET)], events)
     clean = report.render(
-        META, [TARGET], [{**one, "event": "e", "detail": "d", "target": "t"} for one in events]
+        META, [TARGET], [{**event, "event": "e", "detail": "d", "target": "t"} for event in events]
     )
     page = _page(html)
     assert not {"script", "img"} & {tag for tag, _ in page.tags}
@@ -387,13 +397,13 @@ def test_the_runbook_is_linked_and_a_broken_configuration_silences_nothing(
         "opened_at": "2026-03-02T08:00:00Z",
         "updated_at": "2026-03-02T08:01:00Z",
     }
-    found = _compose("CONTAINED", [{**TARGET, "kind": "iam_user", "id": "al ice"}], **whose)[1]
+    found = _compose("CONTAINED", [_target(kind="iam_user", id="al ice")], **whose)[1]
     assert "Search    https://siem.example.com/?q=alice%20222222222222" in found
     assert "Search" not in _compose("CONTAINED", [TARGET])[1], (
         "an instance is searched for otherwise"
     )
     monkeypatch.setenv("GDR_CONFIG_SHA256", "0" * 64)
-    notifications.configuration.load.cache_clear()
+    configuration.load.cache_clear()
     subject, body = _compose("CONTAINED", [TARGET])
     assert subject.startswith("[CONTAINED]") and "Runbook" not in body and "still in sg-web" in body
 
@@ -407,6 +417,6 @@ def test_what_evidence_has_found_is_left_for_people() -> None:
         "objects": [],
         "state": {"left": left},
     }
-    target = {**TARGET, "evidence": {"remediation": part}}
+    target = _target(evidence={"remediation": part})
     assert f"i-1: {left[0]}" in summary.open_tasks(META, [target])
     assert f"  - i-1: {left[0]}" in _compose("closing", [target])[1]

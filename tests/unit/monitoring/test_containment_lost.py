@@ -43,17 +43,17 @@ class Case:
     def see(self, *checks: Check) -> None:
         """What verify reads from now on; contain closes everything again."""
         self.fake.checks = list(checks)
-        bad = [one for one in checks if not one.ok]
+        bad = [check for check in checks if not check.ok]
         status = (
             Status.FAILED
-            if any(one.fatal for one in bad)
+            if any(entry.fatal for entry in bad)
             else Status.PARTIAL
             if bad
             else Status.CONTAINED
         )
         self.fake.steps["verify"] = StepResult(
             status=status,
-            detail="; ".join(one.detail for one in bad) or "closed",
+            detail="; ".join(entry.detail for entry in bad) or "closed",
             watched=["eni-1"],
         )
 
@@ -74,7 +74,7 @@ class Case:
 
     def contain(self) -> None:
         self.run(load_finding())
-        [self.incident_id] = [one["incident_id"] for one in self.world.incidents()]
+        [self.incident_id] = [entry["incident_id"] for entry in self.world.incidents()]
         told(self.world)
 
     def check(self, seen: Any = None) -> Walk:
@@ -94,7 +94,11 @@ class Case:
     def contained(self) -> int:
         """How often changes were made."""
         return len(
-            [one for verb, one in self.fake.calls if verb == "contain" and not one.verify_only]
+            [
+                entry
+                for verb, entry in self.fake.calls
+                if verb == "contain" and not entry.verify_only
+            ]
         )
 
 
@@ -141,7 +145,7 @@ def test_in_auto_it_is_contained_again_once_and_told(case: Case) -> None:
         "how it was before the first containment"
     )
     messages, escalations = case.world.messages(), case.world.messages("escalations")
-    assert [one["MessageAttributes"]["event"]["Value"] for one in messages] == [
+    assert [message["MessageAttributes"]["event"]["Value"] for message in messages] == [
         "BREACHED",
         "CONTAINED",
     ]
@@ -150,7 +154,8 @@ def test_in_auto_it_is_contained_again_once_and_told(case: Case) -> None:
     assert "Mode auto: it is contained again at once" in escalation["Message"]
     timeline = case.world.timeline(case.incident_id)
     assert [
-        timeline.count(one) for one in ("contained again", "verdict BREACHED", "verdict CONTAINED")
+        timeline.count(entry)
+        for entry in ("contained again", "verdict BREACHED", "verdict CONTAINED")
     ] == [1, 1, 2]
     assert case.target["breach"]["ended"]
     case.check()
@@ -176,7 +181,7 @@ def test_who_is_looked_up_when_no_event_told(case: Case) -> None:
     def find_actors(
         context: Any, target: Any, undone: list[Check], since: str, seen: Any, watched: list[str]
     ) -> list[Any]:
-        asked.append(([one.name for one in undone], bool(since), seen, watched))
+        asked.append(([entry.name for entry in undone], bool(since), seen, watched))
         return [BOB]
 
     case.fake.find_actors = find_actors  # type: ignore[attr-defined]
@@ -406,7 +411,7 @@ def test_while_somebody_else_is_at_work_nothing_is_read(
     walk = case.check()
     assert "Verify" not in walk.entered
     assert (case.meta["status"], told(case.world)) == ("CONTAINED", ([], []))
-    assert [one["owner"] for one in case.world.items(f"RESOURCE#{ARN}")] == [owner]
+    assert [item["owner"] for item in case.world.items(f"RESOURCE#{ARN}")] == [owner]
 
 
 def test_while_its_own_execution_waits_for_evidence_it_is_watched(
@@ -458,7 +463,7 @@ def test_a_restore_that_ended_just_before_is_respected(
 
 @pytest.mark.parametrize("event", ["restored", "closed", "gone"])
 def test_what_ends_the_watch(case: Case, record: IncidentRepository, event: str) -> None:
-    assert [one["incident_id"] for one in record.watched()] == [case.incident_id]
+    assert [entry["incident_id"] for entry in record.watched()] == [case.incident_id]
     record.transition(case.incident_id, event)  # type: ignore[arg-type]
     assert record.watched() == []
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
-from guardduty_response.containment.target_context import BRANCHES, Sessions, allow, gather
+from guardduty_response.containment.target_context import BRANCHES, Sessions, allow, run_all
 from guardduty_response.playbooks.ec2_instance.actions import (
     READ,
     Action,
@@ -35,14 +35,14 @@ TABLE: tuple[tuple[type[Action], ...], ...] = (
 def look(
     instance: InstanceContext, sessions: Sessions, current: InstanceState, exists: bool = True
 ) -> list[Action]:
-    """Every action with what it needs to know, read side by side."""
+    """Returns every action with what it needs to know, read at the same time."""
     branches = [[kind(instance, sessions, current) for kind in branch] for branch in TABLE]
 
     def read(branch: list[Action]) -> None:
         for action in branch:
             action.read_current()
 
-    gather({n: partial(read, branch) for n, branch in enumerate(branches) if exists}, BRANCHES)
+    run_all({n: partial(read, branch) for n, branch in enumerate(branches) if exists}, BRANCHES)
     return [action for branch in branches for action in branch]
 
 
@@ -68,11 +68,11 @@ def changing(instance: InstanceContext) -> Sessions:
     if role and instance.options["revoke_sessions"] != "none":
         grants[role] = RevokeSessions.ACTIONS
     if instance.options["deregister_targets"]:
-        grants |= {one["arn"]: Deregister.ACTIONS for one in instance.scope("target_groups") or []}
-    path, profiles = (
-        instance.context.config.responder["role_path"],
-        instance.quarantine_profiles[: 1 + instance.endpoints],
-    )
+        grants |= {
+            target["arn"]: Deregister.ACTIONS for target in instance.scope("target_groups") or []
+        }
+    path = instance.context.config.responder["role_path"]
+    profiles = instance.quarantine_profiles[: 1 + instance.endpoints]
     base = [
         allow(READ),
         allow(("iam:PassRole",), [instance.arn(f"role{path}{name}", "iam") for name in profiles]),

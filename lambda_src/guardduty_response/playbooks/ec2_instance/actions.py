@@ -6,7 +6,13 @@ from functools import partial
 from typing import Any
 
 from guardduty_response.containment import action
-from guardduty_response.containment.target_context import Json, Sessions, gather, value
+from guardduty_response.containment.target_context import (
+    AwsClient,
+    Json,
+    Sessions,
+    result_or_raise,
+    run_all,
+)
 from guardduty_response.playbooks.ec2_instance.instance_context import InstanceContext
 from guardduty_response.playbooks.ec2_instance.state import InstanceState, filters
 
@@ -30,10 +36,8 @@ class Action(action.Action[InstanceContext, InstanceState]):
 class Protect(Action):
     name = option = "protect_instance"
     done_text = "protected against termination as far as it can be, and its volumes are kept"
-    item, manual_command = (
-        "protection",
-        "ec2 modify-instance-attribute --instance-id {id} --disable-api-termination",
-    )
+    item = "protection"
+    manual_command = "ec2 modify-instance-attribute --instance-id {id} --disable-api-termination"
     ATTRIBUTES = (("DisableApiTermination", True), ("InstanceInitiatedShutdownBehavior", "stop"))
 
     def read(self) -> Any:
@@ -47,29 +51,28 @@ class Protect(Action):
             for name, _ in self.ATTRIBUTES
             if not self.state.spot
         }
-        got: Json = {name: value(one)[name].get("Value") for name, one in gather(calls).items()}
+        got: Json = {
+            name: result_or_raise(answer)[name].get("Value")
+            for name, answer in run_all(calls).items()
+        }
         disks = {
-            name: bool(one.get("DeleteOnTermination")) for name, one in self.state.disks.items()
+            name: bool(disk.get("DeleteOnTermination")) for name, disk in self.state.disks.items()
         }
         return {**got, "DeleteOnTermination": disks}
 
     def pending_change(self) -> str:
         """A Spot instance has no termination protection; its volumes can be kept all the same."""
         now = self.current or {"DeleteOnTermination": dict.fromkeys(self.state.disks, True)}
-        wrong = (
-            []
-            if self.state.spot
-            else [f"{name}={want}" for name, want in self.ATTRIBUTES if now.get(name) != want]
-        )
-        wrong += [
-            f"DeleteOnTermination=False of {name}"
-            for name, on in now["DeleteOnTermination"].items()
-            if on
-        ]
-        return (
-            ", ".join(wrong)
-            and f"set {', '.join(wrong)}" + "; Spot: no termination protection" * self.state.spot
-        )
+        wanted = []
+        if not self.state.spot:
+            wanted = [f"{name}={want}" for name, want in self.ATTRIBUTES if now.get(name) != want]
+        for name, deleted in now["DeleteOnTermination"].items():
+            if deleted:
+                wanted.append(f"DeleteOnTermination=False of {name}")
+        if not wanted:
+            return ""
+        text = f"set {', '.join(wanted)}"
+        return f"{text}; Spot: no termination protection" if self.state.spot else text
 
     def change(self) -> list[Json]:
         call = partial(
@@ -90,7 +93,7 @@ class Protect(Action):
         ]
         if mappings:
             calls["volumes"] = partial(call, BlockDeviceMappings=mappings)
-        return [value(one) for one in gather(calls).values()]
+        return [result_or_raise(result) for result in run_all(calls).values()]
 
 
 class Scaling(Action):
@@ -148,11 +151,8 @@ class Scaling(Action):
 
 class Deregister(Action):
     name = option = "deregister_targets"
-    item, absent_text, done_text = (
-        "target_groups",
-        "registered in no target group",
-        "has left its target groups",
-    )
+    item = "target_groups"
+    absent_text, done_text = "registered in no target group", "has left its target groups"
     manual_command = "elbv2 deregister-targets --target-group-arn ARN --targets Id={id}"
     ACTIONS = ("elasticloadbalancing:DeregisterTargets",)
 
@@ -167,24 +167,26 @@ class Deregister(Action):
         found, else anywhere.
         """
         elb, known = self.sessions.client("elbv2"), self.target_context.scope("target_groups")
-        arns = self._all(elb) if known is None else sorted({one["arn"] for one in known})
+        arns = self._all(elb) if known is None else sorted({target["arn"] for target in known})
         ids = {
             self.target_context.id,
-            *(address for one in self.state.interfaces for address in one.addresses),
+            *(address for interface in self.state.interfaces for address in interface.addresses),
         }
-        got = gather({arn: partial(elb.describe_target_health, TargetGroupArn=arn) for arn in arns})
+        got = run_all(
+            {arn: partial(elb.describe_target_health, TargetGroupArn=arn) for arn in arns}
+        )
         found = [
-            (arn, one["Target"])
+            (arn, described["Target"])
             for arn, answer in got.items()
-            for one in value(answer)["TargetHealthDescriptions"]
-            if one["Target"]["Id"] in ids and one["TargetHealth"]["State"] != "draining"
+            for described in result_or_raise(answer)["TargetHealthDescriptions"]
+            if described["Target"]["Id"] in ids and described["TargetHealth"]["State"] != "draining"
         ]
         return [
             {"arn": arn, "id": at["Id"], "port": at.get("Port"), "zone": at.get("AvailabilityZone")}
             for arn, at in found
         ]
 
-    def _all(self, elb: Any) -> list[str]:
+    def _all(self, elb: AwsClient) -> list[str]:
         out: list[str] = []
         page: Json = {"NextMarker": None}
         while "NextMarker" in page:
@@ -192,38 +194,40 @@ class Deregister(Action):
                 **({"Marker": page["NextMarker"]} if page["NextMarker"] else {})
             )
             out += [
-                one["TargetGroupArn"]
-                for one in page["TargetGroups"]
-                if one.get("VpcId") in self.state.vpcs
+                group["TargetGroupArn"]
+                for group in page["TargetGroups"]
+                if group.get("VpcId") in self.state.vpcs
             ]
         return out
 
     def pending_change(self) -> str:
         where = ", ".join(
-            f"{one['arn'].split('/')[1]} ({one['id']}:{one['port']})" for one in self.current or []
+            f"{target['arn'].split('/')[1]} ({target['id']}:{target['port']})"
+            for target in self.current or []
         )
         return where and f"deregistered from target group {where}"
 
     def change(self) -> list[Json]:
         calls = {}
-        for arn in {one["arn"] for one in self.current}:
+        for arn in {target["arn"] for target in self.current}:
             leaving = [
                 {
-                    key: one[name]
+                    key: target[name]
                     for key, name in (("Id", "id"), ("Port", "port"), ("AvailabilityZone", "zone"))
-                    if one[name]
+                    if target[name]
                 }
-                for one in self.current
-                if one["arn"] == arn
+                for target in self.current
+                if target["arn"] == arn
             ]
             elb = self.sessions.client("elbv2", arn, self.ACTIONS)
             calls[arn] = partial(elb.deregister_targets, TargetGroupArn=arn, Targets=leaving)
-        return [value(one) for one in gather(calls).values()]
+        return [result_or_raise(result) for result in run_all(calls).values()]
 
 
 class ReleaseAddress(Action):
     name = option = "disassociate_elastic_ip"
-    item, absent_text, done_text = "addresses", "it has no Elastic IP", "has lost its Elastic IP"
+    item = "addresses"
+    absent_text, done_text = "it has no Elastic IP", "has lost its Elastic IP"
     manual_command = "ec2 disassociate-address --association-id ID"
     ACTIONS = ("ec2:DisassociateAddress",)
 
@@ -233,30 +237,32 @@ class ReleaseAddress(Action):
         )["Addresses"]
         return [
             {
-                "association": one["AssociationId"],
-                "allocation": one["AllocationId"],
-                "ip": one["PublicIp"],
-                "interface": one.get("NetworkInterfaceId"),
-                "private": one.get("PrivateIpAddress"),
+                "association": address["AssociationId"],
+                "allocation": address["AllocationId"],
+                "ip": address["PublicIp"],
+                "interface": address.get("NetworkInterfaceId"),
+                "private": address.get("PrivateIpAddress"),
             }
-            for one in got
-            if one.get("AssociationId")
+            for address in got
+            if address.get("AssociationId")
         ]
 
     def pending_change(self) -> str:
-        ips = ", ".join(f"{one['ip']} ({one['allocation']})" for one in self.current or [])
+        ips = ", ".join(
+            f"{address['ip']} ({address['allocation']})" for address in self.current or []
+        )
         return ips and f"Elastic IP disassociated: {ips}"
 
     def change(self) -> list[Json]:
         calls = {}
-        for one in self.current:
+        for address in self.current:
             ec2 = self.sessions.client(
-                "ec2", self.target_context.arn(f"elastic-ip/{one['allocation']}"), self.ACTIONS
+                "ec2", self.target_context.arn(f"elastic-ip/{address['allocation']}"), self.ACTIONS
             )
-            calls[one["association"]] = partial(
-                ec2.disassociate_address, AssociationId=one["association"]
+            calls[address["association"]] = partial(
+                ec2.disassociate_address, AssociationId=address["association"]
             )
-        return [value(one) for one in gather(calls).values()]
+        return [result_or_raise(result) for result in run_all(calls).values()]
 
 
 class Tag(Action):
@@ -274,11 +280,9 @@ class Tag(Action):
 
     def pending_change(self) -> str:
         wanted = self.wanted()
-        return (
-            ""
-            if self.current == wanted
-            else "tagged " + ", ".join(f"{key}={text}" for key, text in wanted.items())
-        )
+        if self.current == wanted:
+            return ""
+        return "tagged " + ", ".join(f"{key}={text}" for key, text in wanted.items())
 
     def change(self) -> list[Json]:
         pairs = [{"Key": key, "Value": text} for key, text in self.wanted().items()]
@@ -289,11 +293,12 @@ class Tag(Action):
         ]
 
 
-def scaling(autoscaling: Any, id: str) -> Json:
-    got = autoscaling.describe_auto_scaling_instances(InstanceIds=[id])["AutoScalingInstances"]
-    return (
-        {"group": got[0]["AutoScalingGroupName"], "state": got[0]["LifecycleState"]} if got else {}
-    )
+def scaling(autoscaling: AwsClient, id: str) -> Json:
+    """Returns {group, state} of the instance's Auto Scaling group; {}: it is in none."""
+    answer = autoscaling.describe_auto_scaling_instances(InstanceIds=[id])
+    for member in answer["AutoScalingInstances"]:
+        return {"group": member["AutoScalingGroupName"], "state": member["LifecycleState"]}
+    return {}
 
 
 def scaling_arn(instance: InstanceContext, group: str) -> str:

@@ -1,12 +1,13 @@
-"""Who undid the containment of an instance: which calls can have, and what to ask CloudTrail for
-them.
+"""Finds who undid the containment of an instance: which calls can have, and which CloudTrail
+queries find them.
 """
 
 from __future__ import annotations
 
 from guardduty_response.cloudtrail import actors
 from guardduty_response.containment.contract import Check
-from guardduty_response.containment.target_context import Json, name_of
+from guardduty_response.containment.target_context import name_of
+from guardduty_response.incident.model import ChangeEvent
 from guardduty_response.playbooks.ec2_instance.instance_context import InstanceContext
 
 # What can undo each check, by the check's name up to its first space.
@@ -37,39 +38,38 @@ CALLS: dict[str, tuple[str, ...]] = {
 }
 
 
-def who(
+def find(
     instance: InstanceContext,
-    undone: list[Check],
+    failed: list[Check],
     since: str,
-    seen: Json | None,
+    seen: ChangeEvent | None,
     watched: list[str],
-) -> list[Json]:
-    """As common/culprits.who; ``watched`` as the record keeps it."""
-    ids = {instance.id, *watched, *(one.name.split(" ")[1] for one in undone if " " in one.name)}
-    return actors.who(instance, CALLS, _questions(instance, undone), undone, since, seen, ids)
+) -> list[ChangeEvent]:
+    """Finds as cloudtrail.actors.find_actors does; ``watched`` as the record keeps it."""
+    named = {check.name.split(" ")[1] for check in failed if " " in check.name}
+    ids = {instance.id, *watched, *named}
+    queries = _queries(instance, failed)
+    return actors.find_actors(instance, CALLS, queries, failed, since, seen, ids)
 
 
-def _questions(instance: InstanceContext, undone: list[Check]) -> list[tuple[str, str, str]]:
-    """(Region, attribute, value): by the resources' names first, then by the calls' names where
-    AWS may record no resource.
+def _queries(instance: InstanceContext, failed: list[Check]) -> list[tuple[str, str, str]]:
+    """Returns (Region, attribute, value) of LookupEvents: by the resources' names first, then by
+    the calls' names where AWS may record no resource.
     """
-    home, iam = instance.target.region, actors.iam_region(instance)
-    names: list[tuple[str, str, str]] = []
-    for one in undone:
-        kind, _, id = one.name.partition(" ")
+    region, iam_region = instance.target.region, actors.iam_region(instance)
+    queries: list[tuple[str, str, str]] = []
+    for check in failed:
+        kind, _, id = check.name.partition(" ")
         if kind in ("interface", "group"):
-            names.append((home, "ResourceName", id))
+            queries.append((region, "ResourceName", id))
         elif kind == "revoke_sessions":
-            role = name_of(
-                str((instance.read_stored()["before"].get("profile") or {}).get("role") or "")
-            )
-            names += [(iam, "ResourceName", role)] if role else []
+            profile = instance.read_stored()["before"].get("profile") or {}
+            if role := name_of(str(profile.get("role") or "")):
+                queries.append((iam_region, "ResourceName", role))
         elif kind in CALLS:
-            names.append((home, "ResourceName", instance.id))
-    for one in undone:
-        kind = one.name.split(" ")[0]
-        names += [
-            (iam if kind == "revoke_sessions" else home, "EventName", call)
-            for call in CALLS.get(kind, ())
-        ]
-    return names
+            queries.append((region, "ResourceName", instance.id))
+    for check in failed:
+        kind = check.name.split(" ")[0]
+        where = iam_region if kind == "revoke_sessions" else region
+        queries += [(where, "EventName", call) for call in CALLS.get(kind, ())]
+    return queries

@@ -1,5 +1,5 @@
-"""Takes the credentials away: first the profile, so that no new sessions come, then the sessions
-that exist.
+"""Takes the instance's credentials away: first the profile, so that no new sessions come, then the
+sessions that exist.
 """
 
 from __future__ import annotations
@@ -20,12 +20,13 @@ from guardduty_response.containment.role_policies import (
     role_policy,
 )
 from guardduty_response.containment.target_context import (
+    AwsClient,
     Json,
     Sessions,
-    gather,
+    describe_error,
     name_of,
-    value,
-    why,
+    result_or_raise,
+    run_all,
 )
 from guardduty_response.playbooks.ec2_instance.actions import Action
 from guardduty_response.playbooks.ec2_instance.instance_context import InstanceContext
@@ -45,7 +46,7 @@ PROFILE_CALLS = (
 class ReplaceProfile(Action):
     name = option = "replace_instance_profile"
     item, absent_text = "profile", "it has no instance profile, so nothing hands out credentials"
-    done_text = "its instance profile is the one whose role may do nothing, or gone"
+    done_text = "The instance profile is the deny-all quarantine profile, or absent."
     manual_command = (
         "ec2 replace-iam-instance-profile-association --iam-instance-profile Name={profile}"
         " --association-id ID"
@@ -61,11 +62,9 @@ class ReplaceProfile(Action):
         if not name or name in self.target_context.quarantine_profiles:
             return ""
         wanted = self._wanted()
-        may = (
-            "nothing"
-            if wanted == self.target_context.profile_name
-            else "nothing but what the SSM agent calls"
-        )
+        may = "nothing"
+        if wanted != self.target_context.profile_name:
+            may = "nothing but what the SSM agent calls"
         return f"instance profile {name} replaced by {wanted}, whose role may do {may}"
 
     def _wanted(self) -> str:
@@ -75,10 +74,8 @@ class ReplaceProfile(Action):
         ]
 
     def change(self) -> list[Json]:
-        ec2, old = (
-            self.sessions.client("ec2", self.target_context.target.arn),
-            (self.current or {}).get("association"),
-        )
+        ec2 = self.sessions.client("ec2", self.target_context.target.arn)
+        old = (self.current or {}).get("association")
         return give_profile(ec2, self.target_context.id, self.state, old, self._wanted())
 
 
@@ -109,14 +106,11 @@ class RevokeSessions(Action):
         """The role the instance had when the incident began, also after its profile was
         replaced.
         """
-        now = (
-            self.target_context.before_state("profile") or self.state.settings.get("profile") or {}
-        )
-        return (
-            ""
-            if now.get("name") in self.target_context.quarantine_profiles
-            else str(now.get("role") or "")
-        )
+        before = self.target_context.before_state("profile")
+        profile = before or self.state.settings.get("profile") or {}
+        if profile.get("name") in self.target_context.quarantine_profiles:
+            return ""
+        return str(profile.get("role") or "")
 
     def read(self) -> Any:
         """{role, policies: {name: document or None}, revoked_before}; {} without a role."""
@@ -133,8 +127,8 @@ class RevokeSessions(Action):
         names = [self.deny_name, *[OLDER] * self.target_context.role_wide]
         # Rounded up: a session issued within this second is older too.
         now = (datetime.now(UTC) + timedelta(seconds=1)).strftime("%Y-%m-%dT%H:%M:%SZ")
-        got = gather({name: partial(role_policy, iam, role, name) for name in names})
-        policies = {name: value(one) for name, one in got.items()}
+        got = run_all({name: partial(role_policy, iam, role, name) for name in names})
+        policies = {name: result_or_raise(result) for name, result in got.items()}
         return {
             "role": role,
             "policies": policies,
@@ -166,10 +160,8 @@ class RevokeSessions(Action):
         )
 
     def change(self) -> list[Json]:
-        iam, role = (
-            self.sessions.client("iam", self.current["role"], self.ACTIONS),
-            name_of(self.current["role"]),
-        )
+        iam = self.sessions.client("iam", self.current["role"], self.ACTIONS)
+        role = name_of(self.current["role"])
         # One after the other: IAM refuses concurrent changes of a role.
         return [
             iam.put_role_policy(RoleName=role, PolicyName=name, PolicyDocument=json.dumps(document))
@@ -185,9 +177,9 @@ def profile(sessions: Sessions, instance: InstanceContext) -> Json:
         Filters=filters(**{"instance-id": instance.id})
     )
     live = [
-        one
-        for one in got["IamInstanceProfileAssociations"]
-        if one["State"] in ("associating", "associated")
+        association
+        for association in got["IamInstanceProfileAssociations"]
+        if association["State"] in ("associating", "associated")
     ]
     if not live:
         return {}
@@ -199,13 +191,13 @@ def profile(sessions: Sessions, instance: InstanceContext) -> Json:
         return {**found, "role": instance.scope("role")}
     try:
         got = sessions.client("iam").get_instance_profile(InstanceProfileName=found["name"])
-        return {**found, "role": "".join(one["Arn"] for one in got["InstanceProfile"]["Roles"])}
+        return {**found, "role": "".join(role["Arn"] for role in got["InstanceProfile"]["Roles"])}
     except ClientError as error:
-        return {**found, "role": "", "error": why(error)}
+        return {**found, "role": "", "error": describe_error(error)}
 
 
 def give_profile(
-    ec2: Any, id: str, current: InstanceState, association: str | None, name: str
+    ec2: AwsClient, id: str, current: InstanceState, association: str | None, name: str
 ) -> list[Json]:
     """Gives the instance the profile ``name`` instead of the one under ``association`` (None: it
     has none).

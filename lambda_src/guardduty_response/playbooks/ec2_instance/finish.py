@@ -1,10 +1,8 @@
-"""After everything is kept: the stop, where that is switched on and loses nothing; and what
-stopping would lose, told before.
+"""Stops the instance once its evidence is kept, where that is switched on and loses nothing; says
+before containment what stopping would lose.
 """
 
 from __future__ import annotations
-
-from typing import Any
 
 from guardduty_response.aws import clients
 from guardduty_response.aws.errors import is_transient
@@ -15,9 +13,10 @@ from guardduty_response.containment.target_context import (
     DONE,
     FAILED,
     SKIPPED,
+    AwsClient,
     Json,
     allow,
-    why,
+    describe_error,
 )
 from guardduty_response.errors import TargetGone
 from guardduty_response.incident.statuses import Status
@@ -25,95 +24,92 @@ from guardduty_response.playbooks.ec2_instance.actions import scaling
 from guardduty_response.playbooks.ec2_instance.instance_context import InstanceContext
 from guardduty_response.playbooks.ec2_instance.state import InstanceState, describe
 
+STOP = "stop_instance"
+READ = (
+    "ec2:DescribeInstances",
+    "ec2:DescribeInstanceTypes",
+    "autoscaling:DescribeAutoScalingInstances",
+)
 ATTEMPTS = 40  # at 15 s: ten minutes for an instance to stop or to terminate
 
 
 def end(
     instance: InstanceContext, name: str, status: str, detail: str, answers: tuple[Json, ...] = ()
 ) -> StepResult:
+    """Logs the action and ends the step."""
     instance.log_action(name, status, detail, answers)
     return StepResult(detail=detail)
 
 
 def stop(context: Context, target: Target) -> StepResult:
+    """Stops the instance; called again until it is stopped. Raises nothing of AWS's."""
     instance = InstanceContext(context, target)
     if instance.options["finish"] != "stop":
-        return end(instance, "stop_instance", SKIPPED, "switched off (finish)")
+        return end(instance, STOP, SKIPPED, "switched off (finish)")
     instance.stored = instance.read_stored()
-    reads = (
-        "ec2:DescribeInstances",
-        "ec2:DescribeInstanceTypes",
-        "autoscaling:DescribeAutoScalingInstances",
-    )
-    session = instance.open(allow(reads), allow(("ec2:StopInstances",), target.arn))
-    ec2, hand = (
-        session.client("ec2"),
-        f"aws ec2 stop-instances --instance-ids {instance.id} --region {target.region}",
-    )
+    session = instance.open_session(allow(READ), allow(("ec2:StopInstances",), target.arn))
+    command = f"aws ec2 stop-instances --instance-ids {instance.id} --region {target.region}"
     try:
-        described = describe(instance, ec2)
-        now = described["State"]["Name"]
-        if now == "stopped":
-            return end(
-                instance,
-                "stop_instance",
-                DONE if instance.stored["evidence"].get("stop") else ALREADY,
-                "stopped",
-            )
-        if now != "stopping":
-            if reason := not_yet(instance) or loses(session, instance.id, described, "stop"):
-                context.record.event(
-                    context.incident_id, "task", f"stop {instance.id}: {reason}", instance.id
-                )
-                return end(
-                    instance,
-                    "stop_instance",
-                    SKIPPED,
-                    f"not stopped: {reason}. When that is settled: {hand}",
-                )
-            instance.record_evidence(
-                "stop",
-                {"request_id": clients.request_id(ec2.stop_instances(InstanceIds=[instance.id]))},
-            )
+        if ended := _stop(instance, session, command):
+            return ended
     except AWS_ERRORS as error:
         if not is_transient(error):
             status = SKIPPED if isinstance(error, TargetGone) else FAILED
-            return end(
-                instance, "stop_instance", status, f"not stopped ({why(error)}). By hand: {hand}"
-            )
+            text = f"not stopped ({describe_error(error)}). By hand: {command}"
+            return end(instance, STOP, status, text)
     if context.attempt < ATTEMPTS:
         return StepResult(done=False, wait_seconds=15, detail="stopping")
-    return end(instance, "stop_instance", FAILED, f"it does not stop. By hand: {hand} --force")
+    return end(instance, STOP, FAILED, f"it does not stop. By hand: {command} --force")
+
+
+def _stop(instance: InstanceContext, session: clients.Session, command: str) -> StepResult | None:
+    """Asks for the stop unless it is under way; returns the end, if this is it."""
+    ec2 = session.client("ec2")
+    described = describe(instance, ec2)
+    state = described["State"]["Name"]
+    if state == "stopped":
+        requested = instance.stored["evidence"].get("stop")
+        return end(instance, STOP, DONE if requested else ALREADY, "stopped")
+    if state == "stopping":
+        return None
+    if reason := not_yet(instance) or loses(session, instance.id, described, "stop"):
+        context = instance.context
+        context.record.event(
+            context.incident_id, "task", f"stop {instance.id}: {reason}", instance.id
+        )
+        text = f"not stopped: {reason}. When that is settled: {command}"
+        return end(instance, STOP, SKIPPED, text)
+    answer = ec2.stop_instances(InstanceIds=[instance.id])
+    instance.record_evidence("stop", {"request_id": clients.request_id(answer)})
+    return None
 
 
 def not_yet(instance: InstanceContext) -> str:
-    if instance.stored.get("status") not in (Status.CONTAINED, Status.PARTIAL):
-        return (
-            f"containment is {instance.stored.get('status')}, and who can reach it can "
-            "start it again"
-        )
-    made = instance.logged_action("snapshot")
-    if instance.options["snapshot"] and made.get("status") not in (DONE, ALREADY, SKIPPED):
-        return f"the snapshot set is not complete ({made.get('detail', 'none was made')})"
+    """Returns why the instance must not be stopped or terminated yet, or ''."""
+    status = instance.stored.get("status")
+    if status not in (Status.CONTAINED, Status.PARTIAL):
+        return f"containment is {status}, and who can reach it can start it again"
+    snapshot = instance.logged_action("snapshot")
+    if instance.options["snapshot"] and snapshot.get("status") not in (DONE, ALREADY, SKIPPED):
+        return f"the snapshot set is not complete ({snapshot.get('detail', 'none was made')})"
     return ""
 
 
 def loses(session: clients.Session, id: str, described: Json, how: str) -> str:
-    """Why ``how`` (stop, terminate) would destroy something, or empty."""
+    """Returns why ``how`` (stop, terminate) would destroy something, or ''."""
     kind, group = described["InstanceType"], scaling(session.client("autoscaling"), id)
     types = session.client("ec2").describe_instance_types(InstanceTypes=[kind])["InstanceTypes"]
-    if described.get("RootDeviceType") == "instance-store" or types[0].get(
-        "InstanceStorageSupported"
-    ):
+    storage = types[0].get("InstanceStorageSupported")
+    if storage or described.get("RootDeviceType") == "instance-store":
         return f"{kind} has instance-store volumes, whose data a {how} destroys; copy it first"
     if group and group["state"] not in ("Standby", "Detaching", "Detached"):
         return f"Auto Scaling group {group['group']} would terminate it; detach it first"
     return ""
 
 
-def consequences(current: InstanceState, ec2: Any, finish: str) -> str:
-    """What finishing would lose, said before anything is done; empty when nothing. A failure to
-    read is said too.
+def consequences(current: InstanceState, ec2: AwsClient, finish: str) -> str:
+    """Says what finishing would lose, before anything is done; '' when nothing. A failure to read
+    is said too.
     """
     said = []
     if current.spot:
@@ -141,7 +137,8 @@ def consequences(current: InstanceState, ec2: Any, finish: str) -> str:
                 )
         except (*AWS_ERRORS, ValueError) as error:
             said.append(
-                f"whether {kind} has instance-store volumes could not be read ({why(error)})"
+                f"whether {kind} has instance-store volumes could not be read "
+                f"({describe_error(error)})"
             )
     if finish == "terminate":
         said.append(

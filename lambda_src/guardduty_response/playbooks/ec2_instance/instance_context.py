@@ -1,5 +1,5 @@
-"""One instance within one incident: its names, and the options of this playbook that several
-verbs ask for.
+"""One instance within one incident: its names, and the options of this playbook that several steps
+ask for.
 """
 
 from __future__ import annotations
@@ -11,18 +11,20 @@ from guardduty_response.containment.contract import Context, Target
 class InstanceContext(target_context.TargetContext):
     def __init__(self, context: Context, target: Target) -> None:
         super().__init__(context, target)
-        self.group_name, self.untrack_name = f"{self.prefix}-quarantine", f"{self.prefix}-untrack"
-        # What an instance is left with: nothing at all, or what the SSM agent needs, where its
-        # network lets it to SSM alone.
+        self.group_name = f"{self.prefix}-quarantine"
+        # All open, used for an instant so that AWS stops tracking the open connections.
+        self.flush_group_name = f"{self.prefix}-untrack"
+        # Which profile an instance is left with: its role may do nothing at all, or what the SSM
+        # agent needs, where its network lets it to SSM alone.
         self.profile_name = str(context.config.responder["quarantine_profile"])
         self.quarantine_profiles = (self.profile_name, f"{self.profile_name}-ssm")
         self.endpoints = context.config.forensics["when"] == "after"
-        self.brought: dict[str, str] = context.options["quarantine_security_group_ids"]
+        self.own_groups: dict[str, str] = context.options["quarantine_security_group_ids"]
         self.standby = context.options["auto_scaling"] == "standby"
 
     @property
     def role_wide(self) -> bool:
-        """Whether all older sessions of the role are revoked too: by option, or because
+        """Says whether all older sessions of the role are revoked too: by option, or because
         credentials were stolen.
         """
         return (

@@ -1,10 +1,10 @@
-"""Closes every interface. Nothing else may delay this: three round trips after AssumeRole, then
-all changes at once.
+"""Closes every interface. Nothing else may delay this: three round trips after AssumeRole, then all
+changes at the same time.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterator
 from functools import partial
 from typing import Any
 
@@ -18,12 +18,13 @@ from guardduty_response.containment.target_context import (
     FAILED,
     PLANNED,
     SKIPPED,
+    AwsClient,
     Json,
     Sessions,
     allow,
-    gather,
-    value,
-    why,
+    describe_error,
+    result_or_raise,
+    run_all,
 )
 from guardduty_response.playbooks.ec2_instance.instance_context import InstanceContext
 from guardduty_response.playbooks.ec2_instance.state import (
@@ -57,21 +58,19 @@ def sessions(
     """May close ``interfaces``. A group that does not exist yet can only be named by the tag it
     is created with.
     """
-    tag, any_group, untrack = (
-        f"aws:ResourceTag/{instance.prefix}",
-        instance.arn("security-group/*"),
-        instance.options["untrack_connections"],
-    )
+    tag, any_group = f"aws:ResourceTag/{instance.prefix}", instance.arn("security-group/*")
+    flush = bool(instance.options["untrack_connections"])
     known = {vpc: instance.arn(f"security-group/{id}") for vpc, id in groups.items()}
     base = [
         allow(LOOK),
         allow(MODIFY, list(known.values())),
         allow(
-            STRIP, [arn for vpc, arn in known.items() if instance.brought.get(vpc) != groups[vpc]]
+            STRIP,
+            [arn for vpc, arn in known.items() if instance.own_groups.get(vpc) != groups[vpc]],
         ),
     ]
-    if untrack or any(vpc not in instance.brought or vpc not in groups for vpc in vpcs):
-        kinds = ["quarantine", *["untrack"] * untrack]
+    if flush or any(vpc not in instance.own_groups or vpc not in groups for vpc in vpcs):
+        kinds = ["quarantine", *["untrack"] * flush]
         base += [
             allow(MODIFY + STRIP, any_group, **{tag: kinds}),
             allow(
@@ -79,7 +78,7 @@ def sessions(
                 [any_group, *(instance.arn(f"vpc/{vpc}") for vpc in vpcs)],
             ),
             allow(("ec2:CreateTags",), any_group, **{"ec2:CreateAction": "CreateSecurityGroup"}),
-            *[allow(OPEN, any_group, **{tag: "untrack"})] * untrack,
+            *[allow(OPEN, any_group, **{tag: "untrack"})] * flush,
         ]
     return Sessions(
         instance, base, {instance.arn(f"network-interface/{id}"): MODIFY for id in interfaces}
@@ -87,54 +86,62 @@ def sessions(
 
 
 def intents(instance: InstanceContext, current: InstanceState) -> dict[str, tuple[str, str]]:
-    """What is to be done to interfaces and groups: action -> (status, sentence)."""
-    todo, managed, lines, status = [], "", [], SKIPPED
-    for one in current.interfaces:
-        if closed(instance, current, one):
+    """Says what is to be changed of interfaces and groups: action -> (status, sentence)."""
+    return {
+        "quarantine_network": _interface_intent(instance, current),
+        "strip_group_rules": _rules_intent(instance, current),
+    }
+
+
+def _interface_intent(instance: InstanceContext, current: InstanceState) -> tuple[str, str]:
+    swaps, managed = [], []
+    for interface in current.interfaces:
+        if closed(instance, current, interface):
             continue
-        if one.managed:
-            managed += (
-                f"; {one.id} is {one.managed}: only that service can close it, and it stays open"
+        if interface.managed:
+            managed.append(
+                f"{interface.id} is {interface.managed}: only that service can close it, and it"
+                " stays open"
             )
-        else:
-            group = current.groups.get(one.vpc, {}).get("GroupId", f"a new {instance.group_name}")
-            todo.append(f"{one.id} ({', '.join(one.groups)} -> {group})")
-    by_way = (
-        f", by way of the all-open {instance.untrack_name} so that tracked connections end (best"
-        " effort)"
-    )
+            continue
+        group = current.groups.get(interface.vpc, {}).get("GroupId")
+        group = group or f"a new {instance.group_name}"
+        swaps.append(f"{interface.id} ({', '.join(interface.groups)} -> {group})")
+    if not swaps:
+        if managed:
+            return FAILED, "; ".join(managed)
+        return ALREADY, f"in {instance.group_name} already"
     text = (
         "security groups replaced by the quarantine group, which lets nothing in or out:"
-        f" {', '.join(todo)}"
+        f" {', '.join(swaps)}"
     )
-    text = (
-        text + by_way * instance.options["untrack_connections"]
-        if todo
-        else f"in {instance.group_name} already" * (not managed)
-    )
+    if instance.options["untrack_connections"]:
+        text += (
+            f", by way of the all-open {instance.flush_group_name} so that tracked connections end"
+            " (best effort)"
+        )
+    return PLANNED, "; ".join([text, *managed])
+
+
+def _rules_intent(instance: InstanceContext, current: InstanceState) -> tuple[str, str]:
+    status, lines = SKIPPED, []
     for vpc in current.vpcs:
         group = current.groups.get(vpc, {}).get("GroupId")
-        found = (
-            ", ".join(open_rules(instance, current.groups[vpc]))
-            if group
-            else "default egress to 0.0.0.0/0 and ::/0"
-        )
-        if found and instance.brought.get(vpc) == group and group:
+        rules = "default egress to 0.0.0.0/0 and ::/0"
+        if group:
+            rules = ", ".join(open_rules(instance, current.groups[vpc]))
+        if not rules:
+            continue
+        if group and instance.own_groups.get(vpc) == group:
+            status = FAILED
             lines.append(
-                f"{group} has rules ({found}) but was brought along and is never edited: remove"
+                f"{group} has rules ({rules}) but is a group of yours and is never edited: remove"
                 " them yourself"
             )
-            status = FAILED
-        elif found:
-            lines.append(f"rules removed from {group or 'the new group of ' + vpc}: {found}")
+        else:
             status = PLANNED if status == SKIPPED else status
-    return {
-        "quarantine_network": (
-            PLANNED if todo else FAILED if managed else ALREADY,
-            (text + managed).lstrip("; "),
-        ),
-        "strip_group_rules": (status, "; ".join(lines) or "the quarantine group has no rules"),
-    }
+            lines.append(f"rules removed from {group or f'the new group of {vpc}'}: {rules}")
+    return status, "; ".join(lines) or "the quarantine group has no rules"
 
 
 def close(
@@ -143,78 +150,94 @@ def close(
     current: InstanceState,
     started: Callable[[], object],
 ) -> None:
-    """Records, then closes and strips side by side. ``started`` is called when the changes are
-    under way.
+    """Records the state before, then closes interfaces and strips groups at the same time.
+
+    ``started`` is called when the changes are under way.
     """
     known: dict[str, str] = instance.scope("groups") or {}
-    # the plan's ids still close interfaces; verify says that rules could not be read
+    # The plan's ids still close interfaces; verify says that rules could not be read.
     if "groups" in current.read_errors:
-        current.groups |= {
-            vpc: {"GroupId": id} for vpc, id in known.items() if vpc not in current.groups
-        }
-    # an interface from a VPC the plan did not see
+        for vpc, id in known.items():
+            current.groups.setdefault(vpc, {"GroupId": id})
+    # An interface is in a VPC that the plan did not see.
     if set(current.vpcs) - set(instance.scope("vpcs") or []):
-        allowed = sessions(
-            instance, [], current.vpcs, {vpc: one["GroupId"] for vpc, one in current.groups.items()}
-        )
+        ids = {vpc: group["GroupId"] for vpc, group in current.groups.items()}
+        allowed = sessions(instance, [], current.vpcs, ids)
     said, ec2 = intents(instance, current), allowed.client("ec2")
-    todo = [
-        one for one in current.interfaces if not one.managed and not closed(instance, current, one)
+    to_close = [
+        interface
+        for interface in current.interfaces
+        if not interface.managed and not closed(instance, current, interface)
     ]
-    vpcs = {one.vpc for one in todo}
-    first: dict[Any, Callable[[], Any]] = {"before": partial(_before, instance, current)}
-    first |= {
-        ("quarantine", vpc): partial(_create, instance, ec2, vpc)
-        for vpc in vpcs - current.groups.keys()
-    }
-    if instance.options["untrack_connections"]:
-        first |= {("untrack", vpc): partial(_untrack, instance, ec2, vpc, current) for vpc in vpcs}
-    ready = gather(first)
-    value(ready["before"])
-    new = [
-        f"; {key[1]} has {got['GroupId']}"
-        for key, got in ready.items()
-        if key[0] == "quarantine" and isinstance(got, dict)
+    ready = _prepare(instance, ec2, current, {interface.vpc for interface in to_close})
+    created = [
+        f"; {vpc} has {group['GroupId']}"
+        for (role, vpc), group in ready.items()
+        if role == "quarantine" and isinstance(group, dict)
     ]
     status, text = said["quarantine_network"]
-    said["quarantine_network"] = status, text + "".join(new)
-    groups: Json = {
+    said["quarantine_network"] = status, text + "".join(created)
+    groups: dict[str, Any] = {
         vpc: ready.get(("quarantine", vpc)) or current.groups.get(vpc) for vpc in current.vpcs
     }
-    calls: dict[Any, Callable[[], Any]] = {}
-    for one in todo:
-        client = allowed.client("ec2", instance.arn(f"network-interface/{one.id}"), MODIFY)
-        calls[one] = partial(
-            _swap, client, one.id, groups[one.vpc], ready.get(("untrack", one.vpc))
-        )
+    swaps: dict[Any, Callable[[], Any]] = {}
+    for interface in to_close:
+        client = allowed.client("ec2", instance.arn(f"network-interface/{interface.id}"), MODIFY)
+        flush_group = ready.get(("untrack", interface.vpc))
+        swaps[interface] = partial(_swap, client, interface.id, groups[interface.vpc], flush_group)
+    strips: dict[Any, Callable[[], Any]] = {}
     for vpc, group in groups.items():
-        if isinstance(group, dict) and instance.brought.get(vpc) != group["GroupId"]:
-            calls |= _strips(ec2, group)
-    got = gather(calls, then=started)
-    _tell(
+        if isinstance(group, dict) and instance.own_groups.get(vpc) != group["GroupId"]:
+            strips |= _strips(ec2, group)
+    results = run_all({**swaps, **strips}, then=started)
+    _log(
         instance,
         said,
-        {one: got[one] for one in todo},
-        {key: got[key] for key in got if isinstance(key, tuple)},
+        {interface: results[interface] for interface in swaps},
+        {rule: results[rule] for rule in strips},
     )
 
 
-def _before(instance: InstanceContext, current: InstanceState) -> None:
-    state = {
-        one.id: {"vpc": one.vpc, "groups": list(one.groups), "managed": one.managed}
-        for one in current.interfaces
+def _prepare(
+    instance: InstanceContext, ec2: AwsClient, current: InstanceState, vpcs: set[str]
+) -> dict[tuple[str, str], Any]:
+    """Records the state before, and makes the groups that are missing.
+
+    Returns (kind of group, VPC) -> the group, or the error. Raises the error of the record.
+    """
+    calls: dict[tuple[str, str], Callable[[], Any]] = {
+        ("before", ""): partial(_record_before, instance, current)
     }
-    had = instance.before_state("network")
-    if not had:
-        instance.record_before_state(
-            "network", {"state": current.instance["State"]["Name"], "interfaces": state}
-        )
+    for vpc in vpcs - current.groups.keys():
+        calls["quarantine", vpc] = partial(_create, instance, ec2, vpc)
+    if instance.options["untrack_connections"]:
+        for vpc in vpcs:
+            calls["untrack", vpc] = partial(_flush_group, instance, ec2, vpc, current)
+    ready = run_all(calls)
+    result_or_raise(ready.pop(("before", "")))
+    return ready
+
+
+def _record_before(instance: InstanceContext, current: InstanceState) -> None:
+    interfaces = {
+        interface.id: {
+            "vpc": interface.vpc,
+            "groups": list(interface.groups),
+            "managed": interface.managed,
+        }
+        for interface in current.interfaces
+    }
+    recorded = instance.before_state("network")
+    if not recorded:
+        state = {"state": current.instance["State"]["Name"], "interfaces": interfaces}
+        instance.record_before_state("network", state)
+        return
     # attached since the first attempt
-    for id in state.keys() - had["interfaces"].keys() if had else ():
-        instance.record_before_state(f"network/{id}", state[id])
+    for id in interfaces.keys() - recorded["interfaces"].keys():
+        instance.record_before_state(f"network/{id}", interfaces[id])
 
 
-def _create(instance: InstanceContext, ec2: Any, vpc: str, kind: str = "quarantine") -> Json:
+def _create(instance: InstanceContext, ec2: AwsClient, vpc: str, kind: str = "quarantine") -> Json:
     name = f"{instance.prefix}-{kind}"
     tags = [{"Key": instance.prefix, "Value": kind}, {"Key": "Name", "Value": name}]
     try:
@@ -232,10 +255,12 @@ def _create(instance: InstanceContext, ec2: Any, vpc: str, kind: str = "quaranti
     return dict(found["SecurityGroups"][0])
 
 
-def _untrack(instance: InstanceContext, ec2: Any, vpc: str, current: InstanceState) -> Json:
+def _flush_group(
+    instance: InstanceContext, ec2: AwsClient, vpc: str, current: InstanceState
+) -> Json:
     """A group that lets everything through both ways: only then does a flow stop being tracked."""
-    if vpc in current.untrack:
-        return current.untrack[vpc]
+    if vpc in current.flush_groups:
+        return current.flush_groups[vpc]
     group = _create(instance, ec2, vpc, "untrack")
     for call in (ec2.authorize_security_group_ingress, ec2.authorize_security_group_egress):
         for permission in EVERYTHING:
@@ -243,36 +268,39 @@ def _untrack(instance: InstanceContext, ec2: Any, vpc: str, current: InstanceSta
     return group
 
 
-def _swap(ec2: Any, id: str, group: Any, untrack: Any) -> Json:
+def _swap(ec2: AwsClient, id: str, group: Any, flush_group: Any) -> Json:
+    """Gives an interface the quarantine group alone, by way of the flush group if there is one."""
     modify, note = partial(ec2.modify_network_interface_attribute, NetworkInterfaceId=id), ""
-    if untrack is not None:
+    if flush_group is not None:
         try:
-            modify(Groups=[value(untrack)["GroupId"]])
+            modify(Groups=[result_or_raise(flush_group)["GroupId"]])
         except AWS_ERRORS as error:
-            note = f"; {id} not untracked ({why(error)})"
-    return {**modify(Groups=[value(group)["GroupId"]]), "note": note}
+            note = f"; {id} not untracked ({describe_error(error)})"
+    return {**modify(Groups=[result_or_raise(group)["GroupId"]]), "note": note}
 
 
-def _strips(ec2: Any, group: Json) -> dict[Any, Callable[[], Any]]:
-    """Calls that remove every rule, one each: the ::/0 default exists in IPv6 VPCs alone."""
+def _strips(ec2: AwsClient, group: Json) -> dict[Any, Callable[[], Any]]:
+    """Returns calls that remove a rule each: the ::/0 default exists in IPv6 VPCs alone."""
     calls: dict[Any, Callable[[], Any]] = {}
-    for call, key in (
+    id = group["GroupId"]
+    for revoke, key in (
         (ec2.revoke_security_group_ingress, "IpPermissions"),
         (ec2.revoke_security_group_egress, "IpPermissionsEgress"),
     ):
         for permission in group.get(key) or []:
-            for kind, names in IDENTIFY.items():
-                for n, peer in enumerate(permission.get(kind) or []):
-                    rule = {
-                        name: permission[name]
-                        for name in ("IpProtocol", "FromPort", "ToPort")
-                        if name in permission
-                    }
-                    rule[kind] = [{name: peer[name] for name in names if name in peer}]
-                    calls[group["GroupId"], key, str(rule), n] = partial(
-                        _edit, call, group["GroupId"], rule
-                    )
+            for number, rule in enumerate(_single_rules(permission)):
+                calls[id, key, str(rule), number] = partial(_edit, revoke, id, rule)
     return calls
+
+
+def _single_rules(permission: Json) -> Iterator[Json]:
+    """Yields a permission's rules, each with a single peer."""
+    ports = ("IpProtocol", "FromPort", "ToPort")
+    for peers, names in IDENTIFY.items():
+        for peer in permission.get(peers) or []:
+            rule = {name: permission[name] for name in ports if name in permission}
+            rule[peers] = [{name: peer[name] for name in names if name in peer}]
+            yield rule
 
 
 def _edit(call: Callable[..., Any], group: str, permission: Json) -> Json:
@@ -285,33 +313,50 @@ def _edit(call: Callable[..., Any], group: str, permission: Json) -> Json:
         return {}
 
 
-def _tell(
+def _log(
     instance: InstanceContext,
     said: dict[str, tuple[str, str]],
     swapped: dict[Interface, Any],
     stripped: dict[Any, Any],
 ) -> None:
-    lines = {}
-    for (name, (status, text)), got in zip(said.items(), (swapped, stripped), strict=True):
-        errors = {
-            getattr(key, "id", "") or key[0]: one
-            for key, one in got.items()
-            if isinstance(one, Exception)
-        }
-        # An interface that was detached meanwhile is no longer the instance's.
-        bad = [
-            f"{id} stays as it was ({why(one)})"
-            for id, one in errors.items()
-            if error_code(one) != GONE
-        ]
-        good = [one for one in got.values() if isinstance(one, dict)]
-        told = text + "".join(one.get("note", "") for one in good)
-        if bad:
-            told = (
-                f"{len(good)} of {len(got)} changes made; {'; '.join(bad)}. By hand: runbook,"
-                f" 'Network'. Wanted: {told}"
-            )
-        done = FAILED if bad or "stays open" in text else DONE if status == PLANNED else status
-        lines[name] = partial(instance.log_action, name, done, told, good)
-    for one in gather(lines).values():
-        value(one)
+    """Logs both actions: as they were said, or what failed of them."""
+    interfaces = {interface.id: result for interface, result in swapped.items()}
+    groups = {key[0]: result for key, result in stripped.items() if isinstance(result, Exception)}
+    calls = {
+        "quarantine_network": partial(
+            _log_action, instance, "quarantine_network", said, interfaces, interfaces.values()
+        ),
+        "strip_group_rules": partial(
+            _log_action, instance, "strip_group_rules", said, groups, stripped.values()
+        ),
+    }
+    for result in run_all(calls).values():
+        result_or_raise(result)
+
+
+def _log_action(
+    instance: InstanceContext,
+    name: str,
+    said: dict[str, tuple[str, str]],
+    by_id: dict[str, Any],
+    results: Collection[Any],
+) -> None:
+    status, text = said[name]
+    # An interface that was detached meanwhile is no longer the instance's.
+    failed = [
+        f"{id} stays as it was ({describe_error(result)})"
+        for id, result in by_id.items()
+        if isinstance(result, Exception) and error_code(result) != GONE
+    ]
+    answers = [result for result in results if isinstance(result, dict)]
+    text += "".join(answer.get("note", "") for answer in answers)
+    if failed:
+        text = (
+            f"{len(answers)} of {len(results)} changes made; {'; '.join(failed)}. By hand: runbook,"
+            f" 'Network'. Wanted: {text}"
+        )
+    if failed or "stays open" in said[name][1]:
+        status = FAILED
+    elif status == PLANNED:
+        status = DONE
+    instance.log_action(name, status, text, answers)

@@ -1,5 +1,5 @@
-"""Contains a compromised EC2 instance (playbooks/ec2_instance/runbook.md says how, and how to
-undo each part).
+"""Contains a compromised EC2 instance. playbooks/ec2_instance/runbook.md says how, and how to undo
+each action.
 """
 
 from __future__ import annotations
@@ -16,11 +16,12 @@ from guardduty_response.containment.target_context import (
     SKIPPED,
     Json,
     Sessions,
-    why,
+    describe_error,
 )
 from guardduty_response.decision import policy
 from guardduty_response.decision.finding import get
 from guardduty_response.errors import NoTarget, TargetGone
+from guardduty_response.incident.model import ChangeEvent
 from guardduty_response.incident.statuses import Status
 from guardduty_response.playbooks.ec2_instance import action_order, actors, network
 from guardduty_response.playbooks.ec2_instance import finish as _finish
@@ -33,9 +34,29 @@ COLLECTS_FIRST = True
 
 
 def plan(context: Context) -> list[Planned]:
-    """The finding's instance. Raises NoTarget, TargetGone, RoleUnavailable; what cannot be read
-    beside it is left out.
+    """Plans the containment of the finding's instance; what else cannot be read is left out.
+
+    Raises NoTarget, TargetGone, RoleUnavailable.
     """
+    target = _target(context)
+    instance = InstanceContext(context, target)
+    sessions = action_order.reading(instance)
+    try:
+        current = look(instance, sessions.client("ec2"))
+    except TargetGone:
+        if not context.finding.sample:
+            raise
+        intents = _planned_actions(instance, _sample(context.finding.detail), sessions, False)
+        text = "sample finding: the instance does not exist"
+        return [Planned(target, actions={name: f"{text}; {said}" for name, said in intents})]
+    intents = _planned_actions(instance, current, sessions)
+    target.scope.update(_scope(current))
+    role = current.settings.get("profile", {}).get("role")
+    lost = _finish.consequences(current, sessions.client("ec2"), instance.options["finish"])
+    return [Planned(target, current.tags, [role] if role else [], dict(intents), lost)]
+
+
+def _target(context: Context) -> Target:
     finding = context.finding
     id = get(finding.detail, "resource", "instanceDetails", "instanceId")
     if not isinstance(id, str) or not id.startswith("i-"):
@@ -45,110 +66,76 @@ def plan(context: Context) -> list[Planned]:
             " the finding in the GuardDuty console"
         )
     arn = f"arn:{context.config.partition}:ec2:{finding.region}:{finding.account_id}:instance/{id}"
-    target = Target("ec2_instance", id, arn, finding.account_id, finding.region)
-    instance = InstanceContext(context, target)
-    sessions = action_order.reading(instance)
-    try:
-        current = look(instance, sessions.client("ec2"))
-    except TargetGone:
-        if not finding.sample:
-            raise
-        said = _promises(instance, _sample(finding.detail), sessions, exists=False)
-        return [
-            Planned(
-                target,
-                actions={
-                    name: f"sample finding: the instance does not exist; {text}"
-                    for name, text in said
-                },
-            )
-        ]
-    said = _promises(instance, current, sessions)
-    target.scope.update(_scope(current))
-    role = current.settings.get("profile", {}).get("role")
-    told = _finish.consequences(current, sessions.client("ec2"), instance.options["finish"])
-    return [Planned(target, current.tags, [role] if role else [], dict(said), told)]
+    return Target("ec2_instance", id, arn, finding.account_id, finding.region)
 
 
-def _promises(
+def _planned_actions(
     instance: InstanceContext, current: InstanceState, sessions: Sessions, exists: bool = True
 ) -> list[tuple[str, str]]:
-    """What is to be done, is so already or is known to fail, in words."""
-    said = network.intents(instance, current)
-    said |= {
-        action.name: action.intent()
-        for action in action_order.look(instance, sessions, current, exists)
-    }
-    out = [(name, text) for name, (status, text) in said.items() if status != SKIPPED]
-    volumes = ", ".join(one["VolumeId"] for one in current.disks.values()) or "all volumes"
-    if seconds := policy.collect_first_seconds(
-        instance.context.config, instance.context.finding.type
-    ):
-        out.append(
-            (
-                "forensics",
-                (
-                    f"collected over Systems Manager first; containment waits {seconds} s for it at"
-                    " most"
-                ),
-            )
-        )
-    if instance.options["snapshot"]:
-        out.append(("snapshot", f"one crash-consistent snapshot set of {volumes}"))
-    done = {"stop": "stopped", "terminate": "terminated, which cannot be undone,"}.get(
-        instance.options["finish"]
-    )
-    if done:
-        text = f"{done} once contained, and once its snapshots are complete"
-        out.append((f"{instance.options['finish']}_instance", text))
-    return out
+    """Says what is to be done, is so already or is known to fail: (action, sentence)."""
+    intents = network.intents(instance, current)
+    for action in action_order.look(instance, sessions, current, exists):
+        intents[action.name] = action.intent()
+    planned = [(name, text) for name, (status, text) in intents.items() if status != SKIPPED]
+    options, context = instance.options, instance.context
+    if seconds := policy.collect_first_seconds(context.config, context.finding.type):
+        text = f"collected over Systems Manager first; containment waits {seconds} s for it at most"
+        planned.append(("forensics", text))
+    if options["snapshot"]:
+        volumes = ", ".join(disk["VolumeId"] for disk in current.disks.values()) or "all volumes"
+        planned.append(("snapshot", f"one crash-consistent snapshot set of {volumes}"))
+    finish = options["finish"]
+    ending = {"stop": "stopped", "terminate": "terminated, which cannot be undone,"}.get(finish)
+    if ending:
+        text = f"{ending} once contained, and once its snapshots are complete"
+        planned.append((f"{finish}_instance", text))
+    return planned
 
 
 def _scope(current: InstanceState) -> Json:
-    """What later verbs' sessions are narrowed to. An absent part could not be read: contain
-    looks again.
+    """Returns what later steps' sessions are narrowed to.
+
+    What is absent could not be read: contain looks again.
     """
-    profile, group = (
-        current.settings.get("profile") or {},
-        current.settings.get("auto_scaling") or {},
-    )
+    profile = current.settings.get("profile") or {}
+    scaling = current.settings.get("auto_scaling") or {}
+    addresses = current.settings.get("addresses") or []
     scope = {
-        "interfaces": [one.id for one in current.interfaces if not one.managed],
+        "interfaces": [interface.id for interface in current.interfaces if not interface.managed],
         "vpcs": current.vpcs,
         "groups": {
-            vpc: one["GroupId"] for vpc, one in current.groups.items() if vpc in current.vpcs
+            vpc: group["GroupId"] for vpc, group in current.groups.items() if vpc in current.vpcs
         },
-        "volumes": [one["VolumeId"] for one in current.disks.values()],
+        "volumes": [disk["VolumeId"] for disk in current.disks.values()],
         "role": profile.get("role", ""),
         "profile_association": profile.get("association", ""),
-        "auto_scaling_group": group.get("group", ""),
-        "addresses": [one["allocation"] for one in current.settings.get("addresses") or []],
+        "auto_scaling_group": scaling.get("group", ""),
+        "addresses": [address["allocation"] for address in addresses],
     }
-    return {
-        **scope,
-        **{part: current.settings[part] for part in ("target_groups",) if part in current.settings},
-    }
+    if "target_groups" in current.settings:
+        scope["target_groups"] = current.settings["target_groups"]
+    return scope
 
 
 def _sample(detail: Json) -> InstanceState:
-    """What the finding itself tells of an instance that exists nowhere."""
-    said = get(detail, "resource", "instanceDetails", "networkInterfaces")
-    return InstanceState(
-        {"State": {"Name": "running"}},
-        [
+    """Returns what the finding itself tells of an instance that exists nowhere."""
+    named = get(detail, "resource", "instanceDetails", "networkInterfaces")
+    interfaces = []
+    for interface in named if isinstance(named, list) else []:
+        groups = get(interface, "securityGroups") or []
+        interfaces.append(
             Interface(
-                str(get(one, "networkInterfaceId")),
-                str(get(one, "vpcId")),
-                tuple(str(get(group, "groupId")) for group in get(one, "securityGroups") or []),
+                str(get(interface, "networkInterfaceId")),
+                str(get(interface, "vpcId")),
+                tuple(str(get(group, "groupId")) for group in groups),
             )
-            for one in (said if isinstance(said, list) else [])
-        ],
-    )
+        )
+    return InstanceState({"State": {"Name": "running"}}, interfaces)
 
 
 def contain(context: Context, target: Target) -> StepResult:
-    """Closes the network, and side by side with it everything else; every part records, acts and
-    fails on its own.
+    """Closes the network, and at the same time does everything else; every action records, acts
+    and fails on its own.
     """
     if target.attach or target.verify_only:
         return StepResult(
@@ -169,8 +156,8 @@ def contain(context: Context, target: Target) -> StepResult:
         if is_transient(error):
             raise
         text = (
-            f"{target.id} could not be described ({why(error)}): nothing was changed. By hand:"
-            " runbook, 'Network'"
+            f"{target.id} could not be described ({describe_error(error)}): nothing was "
+            "changed. By hand: runbook, 'Network'"
         )
         context.log_action(target, "quarantine_network", FAILED, text)
         return StepResult(detail=text)
@@ -191,31 +178,29 @@ def contain(context: Context, target: Target) -> StepResult:
     if problems:  # each action keeps its own failures; this is the record itself failing
         raise problems[0]
     return StepResult(
-        detail=f"{len(current.interfaces)} interface(s) worked on; the ledger says what was done"
+        detail=f"Quarantine attempted on {len(current.interfaces)} interfaces; see actions."
     )
 
 
 def verify(context: Context, target: Target) -> tuple[StepResult, list[Check]]:
-    """Reads everything back: CONTAINED, PARTIAL, FAILED or GONE, or asks for contain once more."""
+    """Verifies the containment: CONTAINED, PARTIAL, FAILED or GONE, or asks for contain again."""
     return _verify.verify(context, target)
 
 
 def find_actors(
     context: Context,
     target: Target,
-    undone: list[Check],
+    failed: list[Check],
     since: str,
-    seen: Json | None,
+    seen: ChangeEvent | None,
     watched: list[str],
-) -> list[Json]:
-    """Who undid the containment, by CloudTrail."""
-    return actors.who(InstanceContext(context, target), undone, since, seen, watched)
+) -> list[ChangeEvent]:
+    """Finds who undid the containment, by CloudTrail."""
+    return actors.find(InstanceContext(context, target), failed, since, seen, watched)
 
 
 def finish(context: Context, target: Target) -> StepResult:
     """Stops the instance where that is switched on and loses nothing."""
-    return (
-        _finish.stop(context, target)
-        if not target.attach and not target.verify_only
-        else StepResult(detail="linked")
-    )
+    if target.attach or target.verify_only:
+        return StepResult(detail="linked")
+    return _finish.stop(context, target)

@@ -1,5 +1,5 @@
-"""Undoes containment from the record: every part that is still as containment left it, read back
-afterwards.
+"""Restores the recorded state before containment: each setting that is still as containment left
+it, verified afterwards.
 """
 
 from __future__ import annotations
@@ -11,14 +11,20 @@ from typing import Any
 
 from guardduty_response.containment import restoration
 from guardduty_response.containment.contract import Context, RestoreResult, Target
-from guardduty_response.containment.restoration import RestoreItem, RestoreStatus, by_hand
-from guardduty_response.containment.target_context import BRANCHES, DONE, Sessions, gather, why
+from guardduty_response.containment.restoration import RestoreItem, RestoreStatus, aws_command
+from guardduty_response.containment.target_context import (
+    BRANCHES,
+    DONE,
+    Sessions,
+    describe_error,
+    run_all,
+)
 from guardduty_response.errors import TargetGone
 from guardduty_response.playbooks.ec2_instance import action_order, restore_access, restore_network
 from guardduty_response.playbooks.ec2_instance.instance_context import InstanceContext
 from guardduty_response.playbooks.ec2_instance.state import InstanceState, look
 
-JUDGES: dict[str, Callable[[InstanceContext, Sessions, Any], list[RestoreItem]]] = {
+ASSESS: dict[str, Callable[[InstanceContext, Sessions, Any], list[RestoreItem]]] = {
     "network": restore_network.network,
     "addresses": restore_network.addresses,
     "profile": restore_access.profile,
@@ -31,45 +37,46 @@ JUDGES: dict[str, Callable[[InstanceContext, Sessions, Any], list[RestoreItem]]]
 
 
 def restore(context: Context, target: Target) -> RestoreResult:
-    """Brings back what the ledger's before-state says, and reads it back. Raises RoleUnavailable,
-    or the error of DescribeInstances: then nothing was changed.
+    """Restores what the record says of the state before, and verifies it.
+
+    Raises RoleUnavailable, or the error of DescribeInstances: then nothing was changed.
     """
     instance = InstanceContext(context, target)
     instance.stored = instance.read_stored()
-    return restoration.restore(instance, partial(_look, instance))
+    return restoration.restore(instance, partial(_read_items, instance))
 
 
-def _look(instance: InstanceContext) -> tuple[bool, list[RestoreItem]]:
-    """A fresh session each time: it reads everything and changes nothing."""
+def _read_items(instance: InstanceContext) -> tuple[bool, list[RestoreItem]]:
+    """Reads everything with a fresh session, which can change nothing."""
     reading = action_order.reading(instance)
     try:
         current = look(instance, reading.client("ec2"))
     except TargetGone:
-        return False, _judge(instance, reading, None)
-    parts = _judge(instance, reading, current)
+        return False, _assess(instance, reading, None)
+    items = _assess(instance, reading, current)
     if other := _contained_by_another(instance, current):
-        parts = [
-            replace(one, kind=RestoreStatus.RETAINED, call=None, hand="", text=other)
-            if one.call
-            else one
-            for one in parts
-        ]
-    return True, parts
+        items = [_retained(item, other) if item.call else item for item in items]
+    return True, items
 
 
-def _judge(
+def _retained(item: RestoreItem, text: str) -> RestoreItem:
+    return replace(item, status=RestoreStatus.RETAINED, call=None, manual_command="", text=text)
+
+
+def _assess(
     instance: InstanceContext, reading: Sessions, current: InstanceState | None
 ) -> list[RestoreItem]:
-    """Every recorded part. What cannot be read is not touched; the others go on. ``facts``: None
-    when the instance is gone.
+    """Assesses every recorded setting. What cannot be read is not touched; the others go on.
+
+    ``current``: None when the instance is gone.
     """
     names = {name.split("/")[0] for name in instance.stored.get("before", {})}
     calls = {
-        name: partial(one, instance, reading, current)
-        for name, one in JUDGES.items()
+        name: partial(judge, instance, reading, current)
+        for name, judge in ASSESS.items()
         if name in names and (current or name == "sessions")
     }
-    parts = [
+    items = [
         RestoreItem(
             RestoreStatus.CHANGED_SINCE,
             name,
@@ -78,52 +85,48 @@ def _judge(
         )
         for name in sorted(names - calls.keys())
     ]
-    for name, got in gather(calls, BRANCHES).items():
-        if isinstance(got, Exception):
-            parts.append(
+    for name, result in run_all(calls, BRANCHES).items():
+        if isinstance(result, Exception):
+            items.append(
                 RestoreItem(
                     RestoreStatus.MANUAL,
                     name,
                     "",
-                    f"{name} could not be read ({why(got)}): run restore again",
+                    f"{name} could not be read ({describe_error(result)}): run restore again",
                 )
             )
         else:
-            parts += got
-    return parts + (_stopped(instance, current) if current else [])
+            items += result
+    return items + (_stopped(instance, current) if current else [])
 
 
 def _stopped(instance: InstanceContext, current: InstanceState) -> list[RestoreItem]:
-    """Starting what was compromised is a decision of its own."""
-    if instance.logged_action("stop_instance").get("status") != DONE or current.instance["State"][
-        "Name"
-    ] not in (
-        "stopping",
-        "stopped",
-    ):
+    """Says that the instance stays stopped: a person decides to start what was compromised."""
+    state = current.instance["State"]["Name"]
+    stopped_here = instance.logged_action("stop_instance").get("status") == DONE
+    if not stopped_here or state not in ("stopping", "stopped"):
         return []
-    hand = by_hand(instance, f"ec2 start-instances --instance-ids {instance.id}")
+    command = aws_command(instance, f"ec2 start-instances --instance-ids {instance.id}")
     return [
         RestoreItem(
             RestoreStatus.RETAINED,
             "stop",
             instance.id,
             f"{instance.id} was stopped when contained, and is not started by itself",
-            hand,
+            command,
         )
     ]
 
 
 def _contained_by_another(instance: InstanceContext, current: InstanceState) -> str:
-    """A later incident found the instance as we left it, and holds it so: undoing ours would
-    undo that one's.
+    """Says that a later incident, which found the instance contained, contains it too: restoring
+    ours would undo that containment. Returns '' when there is none.
     """
     key = f"{instance.prefix}-incident"
     tag = current.tags.get(key, "")
     if tag in ("", instance.context.incident_id, (instance.before_state("tags") or {}).get(key)):
         return ""
     return (
-        f"incident {tag} contains {instance.id} too, by its tag {key}: restore that one first "
-        "(no such"
-        " incident: remove the tag)"
+        f"incident {tag} contains {instance.id} too, by its tag {key}: restore that one first (no"
+        " such incident: remove the tag)"
     )

@@ -15,7 +15,7 @@ from guardduty_response.containment import role_policies
 from guardduty_response.containment.restoration import (
     RestoreItem,
     RestoreStatus,
-    by_hand,
+    aws_command,
     changed_since,
 )
 from guardduty_response.containment.target_context import (
@@ -42,7 +42,7 @@ def profile(
     how = "associate-iam-instance-profile --instance-id " + instance.id
     if now:
         how = "replace-iam-instance-profile-association --association-id " + now["association"]
-    hand = by_hand(instance, f"ec2 {how} --iam-instance-profile Name={name}")
+    manual_command = aws_command(instance, f"ec2 {how} --iam-instance-profile Name={name}")
     if now.get("name") == name:
         return [
             RestoreItem(RestoreStatus.UNCHANGED, "profile", name, f"its instance profile is {name}")
@@ -71,23 +71,28 @@ def profile(
                 "profile",
                 name,
                 f"instance profile {name} not given back: {reason}",
-                hand,
+                manual_command,
             )
         ]
     call = partial(_profile_back, instance, current, was, now)
     return [
         RestoreItem(
-            RestoreStatus.TODO, "profile", name, f"instance profile {name} given back", hand, call
+            RestoreStatus.TODO,
+            "profile",
+            name,
+            f"instance profile {name} given back",
+            manual_command,
+            call,
         )
     ]
 
 
 def _not_given(instance: InstanceContext, reading: Sessions, was: Json) -> str:
-    """Why handing out the recorded profile would not be what it was, or empty."""
+    """Returns why the recorded profile would not manual_command out what it did, or ''."""
     if not was.get("role"):
         return (
             "its role was not readable when the instance was contained, so nothing says what it"
-            " would hand out"
+            " would manual_command out"
         )
     try:
         got = reading.client("iam").get_instance_profile(InstanceProfileName=was["name"])[
@@ -97,18 +102,16 @@ def _not_given(instance: InstanceContext, reading: Sessions, was: Json) -> str:
         if error_code(error) != "NoSuchEntity":
             raise
         return "it no longer exists"
-    roles = [str(one["Arn"]) for one in got]
-    return (
-        ""
-        if roles == [was["role"]]
-        else f"it holds {', '.join(roles) or 'no role'} now, and held {was['role']}"
-    )
+    roles = [str(role["Arn"]) for role in got]
+    if roles == [was["role"]]:
+        return ""
+    return f"it holds {', '.join(roles) or 'no role'} now, and held {was['role']}"
 
 
 def _profile_back(
     instance: InstanceContext, current: InstanceState, was: Json, now: Json
 ) -> list[Json]:
-    session = instance.open(
+    session = instance.open_session(
         allow(credentials.PROFILE_CALLS, instance.target.arn), allow(("iam:PassRole",), was["role"])
     )
     return credentials.give_profile(
@@ -117,7 +120,7 @@ def _profile_back(
 
 
 def denials(
-    instance: InstanceContext, reading: Sessions, _facts: InstanceState | None
+    instance: InstanceContext, reading: Sessions, _current: InstanceState | None
 ) -> list[RestoreItem]:
     was, iam = instance.before_state("sessions"), reading.client("iam")
     return [
@@ -131,7 +134,7 @@ def _policy(
 ) -> RestoreItem:
     role, dead = name_of(was["role"]), name == role_policies.OLDER
     about = f"--role-name {role} --policy-name {name}"
-    hand = (
+    manual_command = (
         f"aws iam delete-role-policy {about}"
         if old is None
         else f"aws iam put-role-policy {about} --policy-document '{json.dumps(old)}'"
@@ -149,7 +152,7 @@ def _policy(
             f"{name} stays on role {role}: sessions issued before {before} stay dead by design,"
             " newer ones work"
         )
-        return RestoreItem(RestoreStatus.RETAINED, "sessions", name, text, hand)
+        return RestoreItem(RestoreStatus.RETAINED, "sessions", name, text, manual_command)
     if now != credentials.deny_document(instance.id):
         return changed_since(
             "sessions", name, f"role {role} has {'another' if now else 'no'} policy {name}"
@@ -163,13 +166,13 @@ def _policy(
         "sessions",
         name,
         text,
-        hand,
+        manual_command,
         partial(_policy_back, instance, was["role"], name, old),
     )
 
 
 def _policy_back(instance: InstanceContext, role: str, name: str, old: Json | None) -> list[Json]:
-    iam = instance.open(
+    iam = instance.open_session(
         allow(("iam:DeleteRolePolicy" if old is None else "iam:PutRolePolicy",), role)
     ).client("iam")
     if old is None:
@@ -195,12 +198,12 @@ def protection(
         (f"DeleteOnTermination of {device}", on, now["DeleteOnTermination"].get(device), False)
         for device, on in was["DeleteOnTermination"].items()
     ]
-    parts = []
+    items = []
     for name, old, seen, left in rows:
         if seen == old:
-            parts.append(RestoreItem(RestoreStatus.UNCHANGED, "protection", name, f"{name}={old}"))
+            items.append(RestoreItem(RestoreStatus.UNCHANGED, "protection", name, f"{name}={old}"))
         elif seen is None:
-            parts.append(
+            items.append(
                 RestoreItem(
                     RestoreStatus.CHANGED_SINCE,
                     "protection",
@@ -209,23 +212,23 @@ def protection(
                 )
             )
         elif seen != left:
-            parts.append(changed_since("protection", name, f"{name} is {seen}"))
+            items.append(changed_since("protection", name, f"{name} is {seen}"))
         else:
-            hand = by_hand(
+            manual_command = aws_command(
                 instance,
                 f"ec2 modify-instance-attribute --instance-id {instance.id} {_option(name, old)}",
             )
-            parts.append(
+            items.append(
                 RestoreItem(
                     RestoreStatus.TODO,
                     "protection",
                     name,
                     f"{name}={old} again",
-                    hand,
+                    manual_command,
                     partial(_attribute_back, instance, name, old),
                 )
             )
-    return parts
+    return items
 
 
 def _option(name: str, old: Any) -> str:
@@ -240,7 +243,7 @@ def _option(name: str, old: Any) -> str:
 def _attribute_back(instance: InstanceContext, name: str, old: Any) -> list[Json]:
     modify = ("ec2:ModifyInstanceAttribute",)
     # The call may also be checked on the volume it touches: the instance pins which.
-    ec2 = instance.open(
+    ec2 = instance.open_session(
         allow(modify, instance.target.arn), allow(modify, instance.arn("volume/*"))
     ).client("ec2")
     if name == "DisableApiTermination":
@@ -260,14 +263,16 @@ def _attribute_back(instance: InstanceContext, name: str, old: Any) -> list[Json
 
 
 def tags(instance: InstanceContext, reading: Sessions, current: InstanceState) -> list[RestoreItem]:
-    wanted, parts = Tag(instance, reading, current).wanted(), []
+    wanted, items = Tag(instance, reading, current).wanted(), []
     for key, old in instance.before_state("tags").items():
         now = current.tags.get(key)
-        hand = f"ec2 delete-tags --resources {instance.id} --tags Key={key}"
+        manual_command = f"ec2 delete-tags --resources {instance.id} --tags Key={key}"
         if old is not None:
-            hand = f"ec2 create-tags --resources {instance.id} --tags Key={key},Value={old}"
+            manual_command = (
+                f"ec2 create-tags --resources {instance.id} --tags Key={key},Value={old}"
+            )
         if now == old:
-            parts.append(
+            items.append(
                 RestoreItem(
                     RestoreStatus.UNCHANGED,
                     "tags",
@@ -276,24 +281,24 @@ def tags(instance: InstanceContext, reading: Sessions, current: InstanceState) -
                 )
             )
         elif now != wanted.get(key):
-            parts.append(changed_since("tags", key, f"tag {key} is {now}"))
+            items.append(changed_since("tags", key, f"tag {key} is {now}"))
         else:
             text = f"tag {key} removed" if old is None else f"tag {key}={old} again"
-            parts.append(
+            items.append(
                 RestoreItem(
                     RestoreStatus.TODO,
                     "tags",
                     key,
                     text,
-                    by_hand(instance, hand),
+                    aws_command(instance, manual_command),
                     partial(_tag_back, instance, key, old),
                 )
             )
-    return parts
+    return items
 
 
 def _tag_back(instance: InstanceContext, key: str, old: str | None) -> list[Json]:
-    ec2 = instance.open(
+    ec2 = instance.open_session(
         allow(("ec2:DeleteTags" if old is None else "ec2:CreateTags",), instance.target.arn)
     ).client("ec2")
     if old is None:

@@ -11,10 +11,10 @@ from guardduty_response.aws.errors import error_code
 from guardduty_response.containment.restoration import (
     RestoreItem,
     RestoreStatus,
-    by_hand,
+    aws_command,
     changed_since,
 )
-from guardduty_response.containment.target_context import Json, Sessions, allow, gather
+from guardduty_response.containment.target_context import Json, Sessions, allow, run_all
 from guardduty_response.playbooks.ec2_instance.actions import scaling, scaling_arn
 from guardduty_response.playbooks.ec2_instance.instance_context import InstanceContext
 from guardduty_response.playbooks.ec2_instance.network import MODIFY
@@ -24,14 +24,14 @@ LEFT_GROUP = ("EnteringStandby", "Standby", "Detaching", "Detached")
 
 
 def interfaces(before: Json) -> Json:
-    """Interface -> how it was: those of the first attempt, and those attached or contained again
-    since.
+    """Returns interface -> how it was: those of the first attempt, and those attached or contained
+    again since.
     """
-    first = (before.get("network") or {}).get("interfaces") or {}
-    return {
-        **first,
-        **{name.split("/")[1]: was for name, was in before.items() if name.startswith("network/")},
-    }
+    recorded = dict((before.get("network") or {}).get("interfaces") or {})
+    for name, was in before.items():
+        if name.startswith("network/"):
+            recorded[name.split("/")[1]] = was
+    return recorded
 
 
 def network(
@@ -42,30 +42,32 @@ def network(
         for id, was in interfaces(instance.stored["before"]).items()
         if not was.get("managed")
     }
-    present = {one.id: one for one in current.interfaces}
+    present = {interface.id: interface for interface in current.interfaces}
     wanted = sorted({group for was in recorded.values() for group in was["groups"]})
     call = partial(
         reading.client("ec2").describe_security_groups,
         Filters=[{"Name": "group-id", "Values": wanted}],
     )
-    exist = {one["GroupId"] for one in call()["SecurityGroups"]} if wanted else set()
-    parts = []
+    exist = {group["GroupId"] for group in call()["SecurityGroups"]} if wanted else set()
+    items = []
     for id, was in sorted(recorded.items()):
-        name, groups, one = f"network/{id}", was["groups"], present.get(id)
-        hand = "ec2 modify-network-interface-attribute --network-interface-id {} --groups {}"
-        back, missing = (
-            by_hand(instance, hand.format(id, " ".join(groups))),
-            [group for group in groups if group not in exist],
+        name, groups, interface = f"network/{id}", was["groups"], present.get(id)
+        manual_command = (
+            "ec2 modify-network-interface-attribute --network-interface-id {} --groups {}"
         )
-        if one is None:
+        back = aws_command(instance, manual_command.format(id, " ".join(groups)))
+        missing = [group for group in groups if group not in exist]
+        if interface is None:
             text = (
                 f"{id} is no longer attached to {instance.id}; if it exists, it may still be in"
                 " quarantine"
             )
-            parts.append(RestoreItem(RestoreStatus.CHANGED_SINCE, name, id, text, back))
-        elif set(one.groups) == set(groups):
-            other = "; that is quarantine, for another incident" * closed(instance, current, one)
-            parts.append(
+            items.append(RestoreItem(RestoreStatus.CHANGED_SINCE, name, id, text, back))
+        elif set(interface.groups) == set(groups):
+            other = "; that is quarantine, for another incident" * closed(
+                instance, current, interface
+            )
+            items.append(
                 RestoreItem(
                     RestoreStatus.UNCHANGED,
                     name,
@@ -73,26 +75,26 @@ def network(
                     f"{id} is in the groups it had ({', '.join(groups)}){other}",
                 )
             )
-        elif not closed(instance, current, one):
-            parts.append(changed_since(name, id, f"{id} is in {', '.join(one.groups)}"))
+        elif not closed(instance, current, interface):
+            items.append(changed_since(name, id, f"{id} is in {', '.join(interface.groups)}"))
         elif missing:
             text = (
                 f"{id} stays in quarantine: its security group {', '.join(missing)} no longer"
                 " exists; choose groups"
             )
             left = " ".join(group for group in groups if group in exist)
-            parts.append(
+            items.append(
                 RestoreItem(
                     RestoreStatus.MANUAL,
                     name,
                     id,
                     text,
-                    by_hand(instance, hand.format(id, f"{left} GROUP".strip())),
+                    aws_command(instance, manual_command.format(id, f"{left} GROUP".strip())),
                 )
             )
         else:
             text = f"{id} out of quarantine, back in {', '.join(groups)}"
-            parts.append(
+            items.append(
                 RestoreItem(
                     RestoreStatus.TODO,
                     name,
@@ -108,16 +110,16 @@ def network(
                 f"{id} is in quarantine, and the record does not say in which groups it was; choose"
                 " groups"
             )
-            parts.append(
+            items.append(
                 RestoreItem(
                     RestoreStatus.MANUAL,
                     f"network/{id}",
                     id,
                     text,
-                    by_hand(instance, hand.format(id, "GROUP")),
+                    aws_command(instance, manual_command.format(id, "GROUP")),
                 )
             )
-    return parts
+    return items
 
 
 def _groups_back(instance: InstanceContext, id: str, groups: list[str]) -> list[Json]:
@@ -125,7 +127,7 @@ def _groups_back(instance: InstanceContext, id: str, groups: list[str]) -> list[
         instance.arn(f"network-interface/{id}"),
         *(instance.arn(f"security-group/{group}") for group in groups),
     ]
-    ec2 = instance.open(allow(MODIFY, named)).client("ec2")
+    ec2 = instance.open_session(allow(MODIFY, named)).client("ec2")
     return [ec2.modify_network_interface_attribute(NetworkInterfaceId=id, Groups=groups)]
 
 
@@ -133,20 +135,23 @@ def addresses(
     instance: InstanceContext, reading: Sessions, current: InstanceState
 ) -> list[RestoreItem]:
     recorded = instance.before_state("addresses")
-    ids = [one["allocation"] for one in recorded]
+    ids = [address["allocation"] for address in recorded]
     got = reading.client("ec2").describe_addresses(
         Filters=[{"Name": "allocation-id", "Values": ids}]
     )["Addresses"]
-    now, own = {one["AllocationId"]: one for one in got}, {one.id for one in current.interfaces}
-    parts = []
+    now, own = (
+        {address["AllocationId"]: address for address in got},
+        {address.id for address in current.interfaces},
+    )
+    items = []
     for was in recorded:
         id, ip, interface = was["allocation"], was["ip"], was["interface"]
-        hand = by_hand(
+        manual_command = aws_command(
             instance,
             f"ec2 associate-address --allocation-id {id} --network-interface-id {interface}",
         )
         if id not in now:
-            parts.append(
+            items.append(
                 RestoreItem(
                     RestoreStatus.CHANGED_SINCE,
                     "addresses",
@@ -155,24 +160,24 @@ def addresses(
                 )
             )
         elif now[id].get("NetworkInterfaceId") == interface:
-            parts.append(
+            items.append(
                 RestoreItem(
                     RestoreStatus.UNCHANGED, "addresses", id, f"Elastic IP {ip} is on {interface}"
                 )
             )
         elif now[id].get("AssociationId"):
             where = now[id].get("InstanceId") or now[id].get("NetworkInterfaceId")
-            parts.append(
+            items.append(
                 RestoreItem(
                     RestoreStatus.CHANGED_SINCE,
                     "addresses",
                     id,
                     f"Elastic IP {ip} is not free: it is on {where} now",
-                    hand,
+                    manual_command,
                 )
             )
         elif interface not in own:
-            parts.append(
+            items.append(
                 RestoreItem(
                     RestoreStatus.CHANGED_SINCE,
                     "addresses",
@@ -181,12 +186,12 @@ def addresses(
                 )
             )
         else:
-            text, call = (
-                f"Elastic IP {ip} back on {interface}",
-                partial(_address_back, instance, was),
+            text = f"Elastic IP {ip} back on {interface}"
+            call = partial(_address_back, instance, was)
+            items.append(
+                RestoreItem(RestoreStatus.TODO, "addresses", id, text, manual_command, call)
             )
-            parts.append(RestoreItem(RestoreStatus.TODO, "addresses", id, text, hand, call))
-    return parts
+    return items
 
 
 def _address_back(instance: InstanceContext, was: Json) -> list[Json]:
@@ -196,7 +201,7 @@ def _address_back(instance: InstanceContext, was: Json) -> list[Json]:
         instance.target.arn,
     ]
     ec2, private = (
-        instance.open(allow(("ec2:AssociateAddress",), named)).client("ec2"),
+        instance.open_session(allow(("ec2:AssociateAddress",), named)).client("ec2"),
         was.get("private"),
     )
     where = {"PrivateIpAddress": private} if private else {}
@@ -217,26 +222,29 @@ def target_groups(
     instance: InstanceContext, reading: Sessions, current: InstanceState
 ) -> list[RestoreItem]:
     recorded, elb = instance.before_state("target_groups"), reading.client("elbv2")
-    own = {instance.id, *(address for one in current.interfaces for address in one.addresses)}
-    health = gather(
+    own = {
+        instance.id,
+        *(address for interface in current.interfaces for address in interface.addresses),
+    }
+    health = run_all(
         {
             arn: partial(elb.describe_target_health, TargetGroupArn=arn)
-            for arn in {one["arn"] for one in recorded}
+            for arn in {target["arn"] for target in recorded}
         }
     )
-    parts = []
+    items = []
     for was in recorded:
         arn, at = was["arn"], f"{was['id']}:{was['port']}"
         name, item = arn.split("/")[1], f"{arn} {at}"
         where = ",".join(f"{key}={was[part]}" for key, part in _ADDRESS if was.get(part))
-        hand = by_hand(
+        manual_command = aws_command(
             instance, f"elbv2 register-targets --target-group-arn {arn} --targets {where}"
         )
         answer = health[arn]
         if isinstance(answer, Exception):
             if not error_code(answer).startswith("TargetGroupNotFound"):
                 raise answer
-            parts.append(
+            items.append(
                 RestoreItem(
                     RestoreStatus.CHANGED_SINCE,
                     "target_groups",
@@ -245,7 +253,7 @@ def target_groups(
                 )
             )
         elif at in _registered(answer):
-            parts.append(
+            items.append(
                 RestoreItem(
                     RestoreStatus.UNCHANGED,
                     "target_groups",
@@ -254,7 +262,7 @@ def target_groups(
                 )
             )
         elif was["id"] not in own:
-            parts.append(
+            items.append(
                 RestoreItem(
                     RestoreStatus.CHANGED_SINCE,
                     "target_groups",
@@ -264,12 +272,12 @@ def target_groups(
                 )
             )
         else:
-            text, call = (
-                f"registered in target group {name} again ({at})",
-                partial(_target_back, instance, was),
+            text = f"registered in target group {name} again ({at})"
+            call = partial(_target_back, instance, was)
+            items.append(
+                RestoreItem(RestoreStatus.TODO, "target_groups", item, text, manual_command, call)
             )
-            parts.append(RestoreItem(RestoreStatus.TODO, "target_groups", item, text, hand, call))
-    return parts
+    return items
 
 
 _ADDRESS = (("Id", "id"), ("Port", "port"), ("AvailabilityZone", "zone"))
@@ -277,31 +285,29 @@ _ADDRESS = (("Id", "id"), ("Port", "port"), ("AvailabilityZone", "zone"))
 
 def _registered(answer: Json) -> Iterable[str]:
     return [
-        f"{one['Target']['Id']}:{one['Target'].get('Port')}"
-        for one in answer["TargetHealthDescriptions"]
-        if one["TargetHealth"]["State"] != "draining"
+        f"{described['Target']['Id']}:{described['Target'].get('Port')}"
+        for described in answer["TargetHealthDescriptions"]
+        if described["TargetHealth"]["State"] != "draining"
     ]
 
 
 def _target_back(instance: InstanceContext, was: Json) -> list[Json]:
-    elb = instance.open(allow(("elasticloadbalancing:RegisterTargets",), was["arn"])).client(
-        "elbv2"
-    )
+    elb = instance.open_session(
+        allow(("elasticloadbalancing:RegisterTargets",), was["arn"])
+    ).client("elbv2")
     target = {key: was[part] for key, part in _ADDRESS if was.get(part)}
     return [elb.register_targets(TargetGroupArn=was["arn"], Targets=[target])]
 
 
 def auto_scaling(
-    instance: InstanceContext, reading: Sessions, _facts: InstanceState
+    instance: InstanceContext, reading: Sessions, _current: InstanceState
 ) -> list[RestoreItem]:
-    was, now = (
-        instance.before_state("auto_scaling"),
-        scaling(reading.client("autoscaling"), instance.id),
-    )
+    was = instance.before_state("auto_scaling")
+    now = scaling(reading.client("autoscaling"), instance.id)
     group = was["group"]
     standby = now.get("group") == group and now["state"] in ("EnteringStandby", "Standby")
     command = "exit-standby" if standby else "attach-instances"
-    hand = by_hand(
+    manual_command = aws_command(
         instance,
         f"autoscaling {command} --instance-ids {instance.id} --auto-scaling-group-name {group}",
     )
@@ -321,7 +327,7 @@ def auto_scaling(
             f"not put back into Auto Scaling group {group}, which has a replacement"
             " (reattach_auto_scaling is off)"
         )
-        return [RestoreItem(RestoreStatus.RETAINED, "auto_scaling", group, text, hand)]
+        return [RestoreItem(RestoreStatus.RETAINED, "auto_scaling", group, text, manual_command)]
     text = (
         f"back in Auto Scaling group {group}: its capacity grows by one, which MaxSize must allow"
     )
@@ -331,7 +337,7 @@ def auto_scaling(
             "auto_scaling",
             group,
             text,
-            hand,
+            manual_command,
             partial(_group_back, instance, group, standby),
         )
     ]
@@ -339,6 +345,8 @@ def auto_scaling(
 
 def _group_back(instance: InstanceContext, group: str, standby: bool) -> list[Json]:
     action = "autoscaling:ExitStandby" if standby else "autoscaling:AttachInstances"
-    client = instance.open(allow((action,), scaling_arn(instance, group))).client("autoscaling")
+    client = instance.open_session(allow((action,), scaling_arn(instance, group))).client(
+        "autoscaling"
+    )
     call = client.exit_standby if standby else client.attach_instances
     return [call(InstanceIds=[instance.id], AutoScalingGroupName=group)]

@@ -1,4 +1,4 @@
-"""Reads how the instance is: itself, its interfaces, the quarantine groups. Changes nothing."""
+"""Reads the state of the instance, its interfaces and the quarantine groups. Changes nothing."""
 
 from __future__ import annotations
 
@@ -10,7 +10,13 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from guardduty_response.aws.errors import error_code
-from guardduty_response.containment.target_context import Json, gather, value, why
+from guardduty_response.containment.target_context import (
+    AwsClient,
+    Json,
+    describe_error,
+    result_or_raise,
+    run_all,
+)
 from guardduty_response.errors import TargetGone
 from guardduty_response.playbooks.ec2_instance.instance_context import InstanceContext
 
@@ -36,23 +42,27 @@ class Interface:
         return Interface(
             node["NetworkInterfaceId"],
             node.get("VpcId", ""),
-            tuple(one["GroupId"] for one in groups),
-            tuple(one.get("GroupName", "") for one in groups),
+            tuple(group["GroupId"] for group in groups),
+            tuple(group.get("GroupName", "") for group in groups),
             f"managed by {by}" if node.get("RequesterManaged") or operator.get("Managed") else "",
-            tuple(str(one.get("PrivateIpAddress") or one.get("Ipv6Address")) for one in private),
+            tuple(
+                str(address.get("PrivateIpAddress") or address.get("Ipv6Address"))
+                for address in private
+            ),
         )
 
 
 @dataclass
 class InstanceState:
-    """What was seen. ``groups``: the quarantine group of each VPC; ``parts``: by action;
-    ``unread``: what failed, and why.
+    """What was read. ``instance``: as DescribeInstances has it. ``groups``, ``flush_groups``: the
+    quarantine group and the flush group of each VPC. ``settings``: by action item. ``read_errors``:
+    what could not be read, and why.
     """
 
     instance: Json
     interfaces: list[Interface] = field(default_factory=list)
     groups: dict[str, Json] = field(default_factory=dict)
-    untrack: dict[str, Json] = field(default_factory=dict)
+    flush_groups: dict[str, Json] = field(default_factory=dict)
     settings: dict[str, Any] = field(default_factory=dict)
     read_errors: dict[str, str] = field(default_factory=dict)
 
@@ -60,14 +70,14 @@ class InstanceState:
     def disks(self) -> dict[str, Json]:
         """Device name -> EBS mapping."""
         return {
-            one["DeviceName"]: one["Ebs"]
-            for one in self.instance.get("BlockDeviceMappings") or []
-            if one.get("Ebs")
+            mapping["DeviceName"]: mapping["Ebs"]
+            for mapping in self.instance.get("BlockDeviceMappings") or []
+            if mapping.get("Ebs")
         }
 
     @property
     def vpcs(self) -> list[str]:
-        return sorted({one.vpc for one in self.interfaces})
+        return sorted({interface.vpc for interface in self.interfaces})
 
     @property
     def spot(self) -> bool:
@@ -82,58 +92,65 @@ def tags(node: Json) -> dict[str, str]:
     return {tag["Key"]: tag["Value"] for tag in node.get("Tags") or []}
 
 
-def look(instance: InstanceContext, ec2: Any, ledger_of: str | None = None) -> InstanceState:
-    """One round trip. Raises TargetGone, or the error of DescribeInstances; other failures go into
-    ``unread``.
+def look(instance: InstanceContext, ec2: AwsClient, stored_of: str | None = None) -> InstanceState:
+    """Reads the state in one round trip.
 
-    ``ledger_of``: also reads what this incident's ledger says into ``work.kept``.
+    ``stored_of``: the incident whose record of the target is read into ``instance.stored`` too.
+    Raises TargetGone, or the error of DescribeInstances; other failures go into ``read_errors``.
     """
-    names = (
-        [instance.group_name, instance.untrack_name]
-        if instance.options["untrack_connections"]
-        else [instance.group_name]
-    )
-    find = ec2.describe_security_groups
-    calls = {
-        "instance": partial(ec2.describe_instances, InstanceIds=[instance.id]),
-        "interfaces": partial(
-            ec2.describe_network_interfaces,
-            Filters=filters(**{"attachment.instance-id": instance.id}),
-        ),
-        "groups": partial(find, Filters=[{"Name": "group-name", "Values": names}]),
-    }
-    if instance.brought:
-        calls["brought"] = partial(
-            find, Filters=[{"Name": "group-id", "Values": sorted(set(instance.brought.values()))}]
-        )
-    if ledger_of is not None:
-        calls["ledger"] = partial(instance.read_stored, ledger_of)
-    got = gather(calls)
-    current = InstanceState(only_instance(instance, got["instance"]))
-    if ledger_of is not None:
-        instance.stored = value(got["ledger"])
-    for part in ("interfaces", "groups", "brought"):
-        if isinstance(got.get(part), Exception):
-            current.read_errors["groups" if part == "brought" else part] = why(got[part])
-            got[part] = {}
-    listed = {
-        one["NetworkInterfaceId"]: one for one in current.instance.get("NetworkInterfaces") or []
-    }
-    listed |= {
-        one["NetworkInterfaceId"]: one for one in got["interfaces"].get("NetworkInterfaces", [])
-    }
-    current.interfaces = [Interface.read(one) for one in listed.values()]
-    for group in [
-        one for part in ("groups", "brought") for one in got.get(part, {}).get("SecurityGroups", [])
-    ]:
-        vpc = group["VpcId"]
-        if instance.brought.get(vpc) == group["GroupId"]:
-            current.groups[vpc] = group
-        elif group["GroupName"] == instance.untrack_name:
-            current.untrack[vpc] = group
-        elif group["GroupName"] == instance.group_name:
-            current.groups.setdefault(vpc, group)
+    results = run_all(_look_calls(instance, ec2, stored_of))
+    current = InstanceState(only_instance(instance, results["instance"]))
+    if stored_of is not None:
+        instance.stored = result_or_raise(results["stored"])
+    for name, item in (
+        ("interfaces", "interfaces"),
+        ("groups", "groups"),
+        ("own_groups", "groups"),
+    ):
+        if isinstance(results.get(name), Exception):
+            current.read_errors[item] = describe_error(results[name])
+            results[name] = {}
+    described = [
+        *(current.instance.get("NetworkInterfaces") or []),
+        *results["interfaces"].get("NetworkInterfaces", []),
+    ]
+    by_id = {interface["NetworkInterfaceId"]: interface for interface in described}
+    current.interfaces = [Interface.read(interface) for interface in by_id.values()]
+    for name in ("groups", "own_groups"):
+        for group in results.get(name, {}).get("SecurityGroups", []):
+            _sort_group(instance, current, group)
     return current
+
+
+def _look_calls(
+    instance: InstanceContext, ec2: AwsClient, stored_of: str | None
+) -> dict[str, Callable[[], Any]]:
+    names = [instance.group_name]
+    if instance.options["untrack_connections"]:
+        names.append(instance.flush_group_name)
+    attached = filters(**{"attachment.instance-id": instance.id})
+    named = [{"Name": "group-name", "Values": names}]
+    calls: dict[str, Callable[[], Any]] = {
+        "instance": partial(ec2.describe_instances, InstanceIds=[instance.id]),
+        "interfaces": partial(ec2.describe_network_interfaces, Filters=attached),
+        "groups": partial(ec2.describe_security_groups, Filters=named),
+    }
+    if instance.own_groups:
+        ids = [{"Name": "group-id", "Values": sorted(set(instance.own_groups.values()))}]
+        calls["own_groups"] = partial(ec2.describe_security_groups, Filters=ids)
+    if stored_of is not None:
+        calls["stored"] = partial(instance.read_stored, stored_of)
+    return calls
+
+
+def _sort_group(instance: InstanceContext, current: InstanceState, group: Json) -> None:
+    vpc = group["VpcId"]
+    if instance.own_groups.get(vpc) == group["GroupId"]:
+        current.groups[vpc] = group
+    elif group["GroupName"] == instance.flush_group_name:
+        current.flush_groups[vpc] = group
+    elif group["GroupName"] == instance.group_name:
+        current.groups.setdefault(vpc, group)
 
 
 def only_instance(instance: InstanceContext, got: Any) -> Json:
@@ -142,7 +159,11 @@ def only_instance(instance: InstanceContext, got: Any) -> Json:
     """
     if isinstance(got, ClientError) and error_code(got).startswith("InvalidInstanceID"):
         got = {"Reservations": []}
-    found = [one for reservation in value(got)["Reservations"] for one in reservation["Instances"]]
+    found = [
+        described
+        for reservation in result_or_raise(got)["Reservations"]
+        for described in reservation["Instances"]
+    ]
     state = found[0]["State"]["Name"] if found else "unknown there"
     if state in ("terminated", "shutting-down", "unknown there"):
         where = f"account {instance.target.account_id}, {instance.target.region}"
@@ -152,10 +173,10 @@ def only_instance(instance: InstanceContext, got: Any) -> Json:
     return dict(found[0])
 
 
-def describe(instance: InstanceContext, ec2: Any) -> Json:
+def describe(instance: InstanceContext, ec2: AwsClient) -> Json:
     """The instance now. Raises TargetGone, ClientError."""
     return only_instance(
-        instance, gather({0: partial(ec2.describe_instances, InstanceIds=[instance.id])})[0]
+        instance, run_all({0: partial(ec2.describe_instances, InstanceIds=[instance.id])})[0]
     )
 
 
@@ -163,49 +184,47 @@ def filters(**equals: str) -> list[Json]:
     return [{"Name": name, "Values": [text]} for name, text in equals.items()]
 
 
-def closed(instance: InstanceContext, current: InstanceState, one: Interface) -> bool:
-    """Nothing but the quarantine group of its VPC is on the interface."""
-    if one.vpc in current.groups:
-        return one.groups == (current.groups[one.vpc]["GroupId"],)
-    # Not readable: then the group's name, which no other group of the VPC can have, or the id
-    # brought along.
-    return "groups" in current.read_errors and (
-        one.names == (instance.group_name,) or one.groups == (instance.brought.get(one.vpc),)
-    )
+def closed(instance: InstanceContext, current: InstanceState, interface: Interface) -> bool:
+    """Says whether the interface has no group but the quarantine group of its VPC."""
+    if interface.vpc in current.groups:
+        return interface.groups == (current.groups[interface.vpc]["GroupId"],)
+    if "groups" not in current.read_errors:
+        return False
+    # Not readable: then by the group's name, which no other group of the VPC can have, or by the
+    # id of the configured group.
+    own_group = instance.own_groups.get(interface.vpc)
+    return interface.names == (instance.group_name,) or interface.groups == (own_group,)
 
 
 def to_endpoints(direction: str, rule: Json) -> bool:
-    """HTTPS out to security groups or prefix lists, never to addresses."""
+    """Says whether a rule lets out HTTPS to security groups or prefix lists, not to addresses."""
     https = rule["IpProtocol"] == "tcp" and rule.get("FromPort") == rule.get("ToPort") == 443
-    return (
-        direction == "egress" and https and not rule.get("IpRanges") and not rule.get("Ipv6Ranges")
-    )
+    addresses = rule.get("IpRanges") or rule.get("Ipv6Ranges")
+    return direction == "egress" and https and not addresses
 
 
 def reaches_endpoints(instance: InstanceContext, current: InstanceState) -> bool:
-    """Whether every quarantine group of the instance is one that was brought along and lets it
-    to endpoints alone.
+    """Says whether every quarantine group of the instance is a configured group that lets it to
+    endpoints alone.
     """
     groups = [current.groups.get(vpc) or {} for vpc in current.vpcs]
-    brought = all(
-        one.get("GroupId") and instance.brought.get(one.get("VpcId", "")) == one["GroupId"]
-        for one in groups
-    )
-    return (
-        instance.endpoints
-        and bool(groups)
-        and brought
-        and all(rules(one) and not open_rules(instance, one) for one in groups)
-    )
+    if not instance.endpoints or not groups:
+        return False
+    for group in groups:
+        own = group.get("GroupId")
+        if not own or instance.own_groups.get(group.get("VpcId", "")) != own:
+            return False
+        if not rules(group) or open_rules(instance, group):
+            return False
+    return True
 
 
 def open_rules(instance: InstanceContext, group: Json) -> list[str]:
-    """The rules that containment does not allow: all, but for endpoint rules of a group brought
-    along for forensics.
+    """Returns the rules that containment does not allow: all but the endpoint rules of a group
+    configured for forensics.
     """
-    spared = instance.endpoints and instance.brought.get(group.get("VpcId", "")) == group.get(
-        "GroupId"
-    )
+    own_group = instance.own_groups.get(group.get("VpcId", ""))
+    spared = instance.endpoints and own_group == group.get("GroupId")
     return rules(group, to_endpoints if spared else None)
 
 
@@ -228,5 +247,5 @@ def rules(group: Json, but: Callable[[str, Json], bool] | None = None) -> list[s
                 ("PrefixListIds", "PrefixListId"),
                 ("UserIdGroupPairs", "GroupId"),
             ):
-                out += [f"{what} {one.get(id)}" for one in rule.get(kind) or []]
+                out += [f"{what} {source.get(id)}" for source in rule.get(kind) or []]
     return out

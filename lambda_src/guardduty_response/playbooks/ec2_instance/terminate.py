@@ -1,5 +1,5 @@
-"""Terminates a contained instance, by a function and a role of its own: last of all, and only
-when nothing is lost by it.
+"""Terminates a contained instance, by a function and a role of its own: last of all, and only where
+nothing is lost by it.
 """
 
 from __future__ import annotations
@@ -15,9 +15,10 @@ from guardduty_response.containment.target_context import (
     DONE,
     FAILED,
     SKIPPED,
+    AwsClient,
     Json,
     allow,
-    why,
+    describe_error,
 )
 from guardduty_response.errors import TargetGone
 from guardduty_response.incident.statuses import Status
@@ -37,8 +38,8 @@ READ = (
 SNAPSHOT = ("ebs:ListSnapshotBlocks", "ebs:GetSnapshotBlock")
 
 
-class _Left(Exception):
-    """Why it is left to a person."""
+class NeedsHumanDecision(Exception):
+    """Says why terminating is left to a person."""
 
 
 def terminate(context: Context, target: Target) -> StepResult:
@@ -49,43 +50,42 @@ def terminate(context: Context, target: Target) -> StepResult:
     if instance.options["finish"] != "terminate":
         return end(instance, NAME, SKIPPED, "switched off (finish)")
     instance.stored = instance.read_stored()
-    asked = instance.stored["evidence"].get("terminate") or {}
-    hand = (
-        f"By hand: aws ec2 terminate-instances --instance-ids {instance.id} --region "
-        f"{target.region}"
-    )
+    requested: Json = instance.stored["evidence"].get("terminate") or {}
+    command = f"aws ec2 terminate-instances --instance-ids {instance.id} --region {target.region}"
+    by_hand = f"By hand: {command}"
     snapshots = _snapshots(instance)
-    session = instance.open(
-        allow(READ),
-        allow(
-            SNAPSHOT,
-            [
-                f"arn:{context.config.partition}:ec2:{target.region}::snapshot/{id}"
-                for id in snapshots
-            ],
-        ),
-        allow(("ec2:TerminateInstances", "ec2:ModifyInstanceAttribute"), target.arn),
-    )
+    session = _session(instance, snapshots)
     try:
         described = describe(instance, session.client("ec2"))
-        if not asked:
-            _check(instance, session, described, snapshots)
-            asked = _ask(instance, session.client("ec2"))
+        if not requested:
+            _require_nothing_lost(instance, session, described, snapshots)
+            requested = _request(instance, session.client("ec2"))
     except TargetGone as gone:
-        return _gone(instance, asked, str(gone))
-    except _Left as reason:
+        return _terminated(instance, requested, str(gone))
+    except NeedsHumanDecision as reason:
         context.record.event(
             context.incident_id, "task", f"terminate {instance.id}: {reason}", instance.id
         )
         return end(
-            instance, NAME, SKIPPED, f"not terminated: {reason}. When that is settled. {hand}"
+            instance, NAME, SKIPPED, f"not terminated: {reason}. When that is settled. {by_hand}"
         )
     except AWS_ERRORS as error:
         if not is_transient(error) or context.attempt >= ATTEMPTS:
-            return end(instance, NAME, FAILED, f"not terminated ({why(error)}). {hand}")
+            return end(
+                instance, NAME, FAILED, f"not terminated ({describe_error(error)}). {by_hand}"
+            )
     if context.attempt < ATTEMPTS:
         return StepResult(done=False, wait_seconds=15, detail="terminating")
-    return end(instance, NAME, FAILED, f"it does not terminate. {hand}")
+    return end(instance, NAME, FAILED, f"it does not terminate. {by_hand}")
+
+
+def _session(instance: InstanceContext, snapshots: list[str]) -> clients.Session:
+    region = f"arn:{instance.context.config.partition}:ec2:{instance.target.region}"
+    return instance.open_session(
+        allow(READ),
+        allow(SNAPSHOT, [f"{region}::snapshot/{id}" for id in snapshots]),
+        allow(("ec2:TerminateInstances", "ec2:ModifyInstanceAttribute"), instance.target.arn),
+    )
 
 
 def _snapshots(instance: InstanceContext) -> list[str]:
@@ -93,41 +93,44 @@ def _snapshots(instance: InstanceContext) -> list[str]:
     return [str(id) for id in state.get("ids") or []]
 
 
-def _check(
+def _require_nothing_lost(
     instance: InstanceContext, session: clients.Session, described: Json, snapshots: list[str]
 ) -> None:
-    """Raises _Left where a person must decide."""
+    """Raises NeedsHumanDecision where a person must decide."""
     if reason := not_yet(instance) or loses(session, instance.id, described, "terminate"):
-        raise _Left(reason)
+        raise NeedsHumanDecision(reason)
     if not snapshots:
-        raise _Left("there is no snapshot of it: what it holds would be lost")
+        raise NeedsHumanDecision("there is no snapshot of it: what it holds would be lost")
     if instance.context.config.evidence.get("forensics_account"):
         # Nothing else will do: what is left otherwise are snapshots that the compromised account
         # can delete.
         copies = instance.stored["evidence"].get("copies") or {}
         if copies.get("outcome") != "COMPLETE":
-            raise _Left(
+            raise NeedsHumanDecision(
                 "the copies of its snapshots for the forensics account are"
                 f" {copies.get('outcome', 'missing')} ({copies.get('detail') or 'never asked for'})"
             )
-    _readable(session, snapshots)
-    was = instance.before_state("protection") or {}
-    if was.get("DisableApiTermination") is True:
-        raise _Left("its owner had protected it against termination before the incident")
+    _require_readable(session, snapshots)
+    before = instance.before_state("protection") or {}
+    if before.get("DisableApiTermination") is True:
+        raise NeedsHumanDecision(
+            "its owner had protected it against termination before the incident"
+        )
 
 
-def _readable(session: clients.Session, ids: list[str]) -> None:
-    """Complete, and a block of each can be read, decrypted: a snapshot nobody can read is none.
-    Raises _Left.
+def _require_readable(session: clients.Session, ids: list[str]) -> None:
+    """Raises NeedsHumanDecision unless each snapshot is complete and a block of it can be read,
+    decrypted: a snapshot that nobody can read is none.
     """
     found = session.client("ec2").describe_snapshots(
         OwnerIds=["self"], Filters=[{"Name": "snapshot-id", "Values": ids}]
     )
     states = dict.fromkeys(ids, "missing") | {
-        one["SnapshotId"]: str(one["State"]) for one in found["Snapshots"]
+        snapshot["SnapshotId"]: str(snapshot["State"]) for snapshot in found["Snapshots"]
     }
-    if wrong := [f"{id} is {state}" for id, state in states.items() if state != "completed"]:
-        raise _Left(f"its snapshots are not complete: {', '.join(wrong)}")
+    incomplete = [f"{id} is {state}" for id, state in states.items() if state != "completed"]
+    if incomplete:
+        raise NeedsHumanDecision(f"its snapshots are not complete: {', '.join(incomplete)}")
     ebs = session.client("ebs")
     for id in ids:
         try:
@@ -141,57 +144,53 @@ def _readable(session: clients.Session, ids: list[str]) -> None:
         except AWS_ERRORS as error:
             if is_transient(error):
                 raise
-            raise _Left(f"snapshot {id} cannot be read ({why(error)})") from error
+            raise NeedsHumanDecision(
+                f"snapshot {id} cannot be read ({describe_error(error)})"
+            ) from error
 
 
-def _ask(instance: InstanceContext, ec2: Any) -> Json:
-    """Takes back the termination protection that containment set; volumes stay, unless that is
-    switched off.
+def _request(instance: InstanceContext, ec2: AwsClient) -> Json:
+    """Takes back the termination protection that containment set, and terminates.
+
+    Volumes stay, unless ``terminate_keeps_volumes`` is off. Returns what is recorded of it.
     """
-    modify, was = ec2.modify_instance_attribute, instance.before_state("protection") or {}
-    # Not a breach, should a check look while it is being terminated.
-    instance.context.record.set_target(
-        instance.context.incident_id,
-        instance.target.kind,
-        instance.id,
-        weak=sorted({*(instance.stored.get("weak") or []), "protect_instance"}),
-    )
-    if was.get("DisableApiTermination") is False:
-        modify(InstanceId=instance.id, DisableApiTermination={"Value": False})
+    before = instance.before_state("protection") or {}
+    # No loss of containment, should it be verified while it is being terminated.
+    weak = {*(instance.stored.get("weak") or []), "protect_instance"}
+    _set_target(instance, weak=sorted(weak))
+    if before.get("DisableApiTermination") is False:
+        ec2.modify_instance_attribute(
+            InstanceId=instance.id, DisableApiTermination={"Value": False}
+        )
     if not instance.options.get("terminate_keeps_volumes", True):
-        back = [
+        deleted_before = before.get("DeleteOnTermination") or {}
+        mappings = [
             {"DeviceName": name, "Ebs": {"DeleteOnTermination": True}}
-            for name, on in (was.get("DeleteOnTermination") or {}).items()
-            if on
+            for name, deleted in deleted_before.items()
+            if deleted
         ]
-        if back:
-            modify(InstanceId=instance.id, BlockDeviceMappings=back)
-    asked = {"request_id": clients.request_id(ec2.terminate_instances(InstanceIds=[instance.id]))}
-    instance.record_evidence("terminate", asked)
-    return asked
+        if mappings:
+            ec2.modify_instance_attribute(InstanceId=instance.id, BlockDeviceMappings=mappings)
+    answer = ec2.terminate_instances(InstanceIds=[instance.id])
+    requested = {"request_id": clients.request_id(answer)}
+    instance.record_evidence("terminate", requested)
+    return requested
 
 
-def _gone(instance: InstanceContext, asked: Json, text: str) -> StepResult:
-    """Read back as gone; by whom, the record says."""
-    if not asked:
+def _terminated(instance: InstanceContext, requested: Json, text: str) -> StepResult:
+    """Ends with an instance that is gone; the record says by whom."""
+    if not requested:
         return end(instance, NAME, ALREADY, text)
-    kept = (
-        "its volumes and snapshots are kept"
-        if instance.options.get("terminate_keeps_volumes", True)
-        else "its snapshots are kept"
-    )
+    kept = "its snapshots are kept"
+    if instance.options.get("terminate_keeps_volumes", True):
+        kept = "its volumes and snapshots are kept"
     text = f"{instance.id} is terminated by this response, read back; {kept}"
+    _set_target(instance, status=Status.GONE, verdict=text)
+    answer = {"ResponseMetadata": {"RequestId": requested.get("request_id", "")}}
+    return end(instance, NAME, DONE, text, (answer,))
+
+
+def _set_target(instance: InstanceContext, **values: Any) -> None:
     instance.context.record.set_target(
-        instance.context.incident_id,
-        instance.target.kind,
-        instance.id,
-        status=Status.GONE,
-        verdict=text,
-    )
-    return end(
-        instance,
-        NAME,
-        DONE,
-        text,
-        ({"ResponseMetadata": {"RequestId": asked.get("request_id", "")}},),
+        instance.context.incident_id, instance.target.kind, instance.id, **values
     )

@@ -1,17 +1,25 @@
-"""Reads everything back with a fresh session. Nothing here trusts what contain believes it did."""
+"""Verifies containment with a fresh session. Nothing here trusts what contain believes it did."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
 from guardduty_response.containment.contract import Check, Context, StepResult, Target
-from guardduty_response.containment.target_context import DONE, FAILED, name_of, why
+from guardduty_response.containment.target_context import (
+    DONE,
+    FAILED,
+    Json,
+    describe_error,
+    name_of,
+)
 from guardduty_response.errors import TargetGone
 from guardduty_response.incident.statuses import IN_PROGRESS, Status
 from guardduty_response.playbooks.ec2_instance import action_order
+from guardduty_response.playbooks.ec2_instance.actions import Action
 from guardduty_response.playbooks.ec2_instance.instance_context import InstanceContext
 from guardduty_response.playbooks.ec2_instance.state import (
     InstanceState,
+    Interface,
     closed,
     look,
     open_rules,
@@ -31,106 +39,97 @@ def verify(context: Context, target: Target) -> tuple[StepResult, list[Check]]:
             Check("instance", True, str(gone))
         ]
     except Exception as error:
-        text = f"{target.id} could not be read back ({why(error)}): treat it as not contained"
+        text = (
+            f"{target.id} could not be read back ({describe_error(error)}): "
+            "treat it as not contained"
+        )
         return StepResult(status=Status.FAILED, detail=text), [
             Check("interfaces", False, text, fatal=True, read=False)
         ]
-    checks = _network(instance, current)
+    checks = _network_checks(instance, current)
     for action in action_order.look(instance, sessions, current):
-        if action.name == "tag_instance":
-            continue  # a label, not containment
-        status, text = action.intent()
-        read = not action.enabled or action.item not in current.read_errors
-        ok = not action.enabled or (read and not action.pending_change())
-        text = text if ok else f"{action.name}: {'not ' * (status != FAILED)}{text}"
-        checks.append(Check(action.name, ok, text, read=read))
-    return replace(_conclude(instance, checks), watched=_watched(instance, current)), checks
+        if action.name != "tag_instance":  # a label, not containment
+            checks.append(_action_check(action))
+    step = replace(_conclude(instance, checks), watched=_watched(instance, current))
+    return step, checks
+
+
+def _action_check(action: Action) -> Check:
+    status, text = action.intent()
+    read = not action.enabled or action.item not in action.state.read_errors
+    ok = not action.enabled or (read and not action.pending_change())
+    if not ok:
+        text = f"{action.name}: {text}" if status == FAILED else f"{action.name}: not {text}"
+    return Check(action.name, ok, text, read=read)
 
 
 def _watched(instance: InstanceContext, current: InstanceState) -> list[str]:
-    """What a call that undoes this would name, as far as it is seen: ids, addresses, and the
-    role whose sessions are denied.
+    """Returns what a call that undoes this would name, as far as it is seen: ids, addresses, and
+    the role whose sessions are denied.
     """
-    profile, had = current.settings.get("profile") or {}, instance.before_state("profile") or {}
-    ids = {instance.id, profile.get("association", ""), name_of(str(had.get("role") or ""))}
-    ids |= {one.id for one in current.interfaces} | {
-        address for one in current.interfaces for address in one.addresses
-    }
-    ids |= {one["GroupId"] for vpc, one in current.groups.items() if vpc in current.vpcs}
+    profile = current.settings.get("profile") or {}
+    before = instance.before_state("profile") or {}
+    ids = {instance.id, profile.get("association", ""), name_of(str(before.get("role") or ""))}
+    for interface in current.interfaces:
+        ids |= {interface.id, *interface.addresses}
+    ids |= {group["GroupId"] for vpc, group in current.groups.items() if vpc in current.vpcs}
     return sorted(ids - {""})
 
 
-def _network(instance: InstanceContext, current: InstanceState) -> list[Check]:
+def _network_checks(instance: InstanceContext, current: InstanceState) -> list[Check]:
     if not current.interfaces:
-        return [
-            Check(
-                "interfaces",
-                False,
-                f"no interface of {instance.id} could be read back",
-                fatal=True,
-                read=False,
-            )
-        ]
-    out = []
-    for one in current.interfaces:
-        ok, groups = closed(instance, current, one), ", ".join(one.groups) or "no group"
-        text = f"{one.id} {'is in the quarantine group alone' if ok else 'is OPEN'} ({groups})"
-        out.append(
-            Check(
-                f"interface {one.id}",
-                ok,
-                f"{text}; {one.managed}" if one.managed else text,
-                not one.managed,
-            )
-        )
-    for part, text in current.read_errors.items():
-        out.append(Check(part, False, f"{part} could not be read ({text})", read=False))
+        text = f"no interface of {instance.id} could be read back"
+        return [Check("interfaces", False, text, fatal=True, read=False)]
+    checks = [_interface_check(instance, current, interface) for interface in current.interfaces]
+    for item, error in current.read_errors.items():
+        checks.append(Check(item, False, f"{item} could not be read ({error})", read=False))
     for vpc in current.vpcs:
         if vpc in current.groups and "groups" not in current.read_errors:
-            id, found = (
-                current.groups[vpc]["GroupId"],
-                ", ".join(open_rules(instance, current.groups[vpc])),
-            )
-            spared = ", ".join(rules(current.groups[vpc]))
-            none = f"no rules but to endpoints ({spared})" if spared else "no rules, v4 or v6"
-            out.append(
-                Check(f"group {id}", not found, f"{id} has {'rules: ' + found if found else none}")
-            )
-    return out
+            checks.append(_group_check(instance, current.groups[vpc]))
+    return checks
+
+
+def _interface_check(
+    instance: InstanceContext, current: InstanceState, interface: Interface
+) -> Check:
+    ok = closed(instance, current, interface)
+    state = "is in the quarantine group alone" if ok else "is OPEN"
+    text = f"{interface.id} {state} ({', '.join(interface.groups) or 'no group'})"
+    if interface.managed:
+        text = f"{text}; {interface.managed}"
+    return Check(f"interface {interface.id}", ok, text, fatal=not interface.managed)
+
+
+def _group_check(instance: InstanceContext, group: Json) -> Check:
+    id = group["GroupId"]
+    if wrong := ", ".join(open_rules(instance, group)):
+        return Check(f"group {id}", False, f"{id} has rules: {wrong}")
+    to_endpoints = ", ".join(rules(group))
+    none = f"no rules but to endpoints ({to_endpoints})" if to_endpoints else "no rules, v4 or v6"
+    return Check(f"group {id}", True, f"{id} has {none}")
 
 
 def _conclude(instance: InstanceContext, checks: list[Check]) -> StepResult:
-    context, target, acts = (
-        instance.context,
-        instance.target,
-        not instance.target.attach and not instance.target.verify_only,
-    )
-    wrong = [one for one in checks if not one.ok]
-    opened = [one for one in wrong if one.fatal]
-    text = "; ".join(one.detail for one in opened or wrong)
-    if wrong and target.attach and context.attempt < OWNER_ATTEMPTS:
+    context, target = instance.context, instance.target
+    acts = not target.attach and not target.verify_only
+    failed = [check for check in checks if not check.ok]
+    fatal = [check for check in failed if check.fatal]
+    text = "; ".join(check.detail for check in fatal or failed)
+    if failed and target.attach and context.attempt < OWNER_ATTEMPTS:
         owner = context.record.meta(target.attach)["status"]
         if owner in IN_PROGRESS:
-            return StepResult(
-                done=False,
-                wait_seconds=5,
-                detail=f"incident {target.attach} ({owner}) is still at work: {text}",
-            )
-    if opened and acts and context.attempt < 3:
-        return StepResult(done=False, again="contain", detail=text)
-    # The ledger says it was done, so this may only be early: IAM and Auto Scaling are eventually
-    # consistent.
-    if (
-        acts
-        and context.attempt < 3
-        and any(instance.logged_action(one.name).get("status") == DONE for one in wrong)
-    ):
-        return StepResult(done=False, wait_seconds=2, detail=f"not to be seen yet: {text}")
-    if opened:
+            detail = f"incident {target.attach} ({owner}) is still at work: {text}"
+            return StepResult(done=False, wait_seconds=5, detail=detail)
+    if acts and context.attempt < 3:
+        if fatal:
+            return StepResult(done=False, again="contain", detail=text)
+        # Logged as done, so this may only be early: IAM and Auto Scaling are eventually consistent.
+        if any(instance.logged_action(check.name).get("status") == DONE for check in failed):
+            return StepResult(done=False, wait_seconds=2, detail=f"not to be seen yet: {text}")
+    if fatal:
         return StepResult(status=Status.FAILED, detail=f"NOT contained: {text}")
-    if wrong:
-        return StepResult(status=Status.PARTIAL, detail=f"closed as far as it can be, but: {text}")
-    return StepResult(
-        status=Status.CONTAINED,
-        detail=f"{len(checks)} checks read back, every interface closed for IPv4 and IPv6",
-    )
+    if failed:
+        detail = f"Partially contained. Failed checks: {text}"
+        return StepResult(status=Status.PARTIAL, detail=detail)
+    detail = f"{len(checks)} checks passed, every interface closed for IPv4 and IPv6"
+    return StepResult(status=Status.CONTAINED, detail=detail)

@@ -1,3 +1,3 @@
-"""Contains a stolen credential: an IAM user or a role session; says what IAM cannot do of
-everybody else.
+"""Contains a stolen credential: an IAM user or a role session. Names the commands for a person
+where IAM cannot contain the principal.
 """

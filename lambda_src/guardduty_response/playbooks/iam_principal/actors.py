@@ -1,14 +1,17 @@
-"""Who undid the containment of a principal: which calls can have, and what to ask CloudTrail for
-them.
+"""Finds who undid the containment of a principal: which calls can have, and what to ask CloudTrail
+for them.
 """
 
 from __future__ import annotations
 
 from guardduty_response.cloudtrail import actors
 from guardduty_response.containment.contract import Check
-from guardduty_response.containment.target_context import Json
+from guardduty_response.incident.model import ChangeEvent
 from guardduty_response.playbooks.iam_principal.identity_center.center import DENY
-from guardduty_response.playbooks.iam_principal.identity_center.verify import ROLE, culprit_session
+from guardduty_response.playbooks.iam_principal.identity_center.verify import (
+    ROLE,
+    open_actor_session,
+)
 from guardduty_response.playbooks.iam_principal.principal_context import PrincipalContext
 
 # What can undo each check, by the check's name up to its first space.
@@ -30,7 +33,7 @@ CALLS: actors.Calls = {
 }
 # Of IAM Identity Center: recorded in its own account and Region, where the schedule finds them; no
 # event rule hears them.
-CENTER: actors.Calls = dict.fromkeys(
+IDENTITY_CENTER_CALLS: actors.Calls = dict.fromkeys(
     (DENY, ROLE),
     (
         "PutInlinePolicyToPermissionSet",
@@ -40,41 +43,48 @@ CENTER: actors.Calls = dict.fromkeys(
 )
 
 
-def who(
+def find_actors(
     principal: PrincipalContext,
     undone: list[Check],
     since: str,
-    seen: Json | None,
+    seen: ChangeEvent | None,
     watched: list[str],
-) -> list[Json]:
-    """As common/culprits.who; ``watched`` as the record keeps it."""
-    if center := [one for one in undone if one.name.split(" ")[0] in CENTER]:
-        region = str((principal.options.get("identity_center") or {}).get("region") or "")
-        asked = [(region, "EventName", call) for call in CENTER[DENY]]
-        return actors.who(
-            principal,
-            CENTER,
-            asked,
-            center,
-            since,
-            seen,
-            set(watched),
-            lambda _: culprit_session(principal),
-        )
-    names = {
-        principal.who.user,
-        principal.who.role,
-        *watched,
-        *(one.name.split(" ")[1] for one in undone if " " in one.name),
-    } - {""}
+) -> list[ChangeEvent]:
+    """As cloudtrail.actors; ``watched`` as the record keeps it."""
+    of_center = [check for check in undone if _kind(check) in IDENTITY_CENTER_CALLS]
+    if of_center:
+        return _find_in_center(principal, of_center, since, seen, watched)
     region = actors.iam_region(principal)
-    asked = [
-        (region, "ResourceName", name) for name in (principal.who.user, principal.who.role) if name
-    ]
-    asked += [(region, "ResourceName", one.name.split(" ")[1]) for one in undone if " " in one.name]
-    asked += [
-        (region, "EventName", call)
-        for one in undone
-        for call in CALLS.get(one.name.split(" ")[0], ())
-    ]
-    return actors.who(principal, CALLS, asked, undone, since, seen, names)
+    own_names = [name for name in (principal.identity.user, principal.identity.role) if name]
+    check_names = [check.name.split(" ")[1] for check in undone if " " in check.name]
+    queries = [(region, "ResourceName", name) for name in own_names + check_names]
+    for check in undone:
+        queries += [(region, "EventName", call) for call in CALLS.get(_kind(check), ())]
+    names = {*own_names, *check_names, *watched} - {""}
+    return actors.find_actors(principal, CALLS, queries, undone, since, seen, names)
+
+
+def _find_in_center(
+    principal: PrincipalContext,
+    undone: list[Check],
+    since: str,
+    seen: ChangeEvent | None,
+    watched: list[str],
+) -> list[ChangeEvent]:
+    option = principal.options.get("identity_center") or {}
+    region = str(option.get("region") or "")
+    queries = [(region, "EventName", call) for call in IDENTITY_CENTER_CALLS[DENY]]
+    return actors.find_actors(
+        principal,
+        IDENTITY_CENTER_CALLS,
+        queries,
+        undone,
+        since,
+        seen,
+        set(watched),
+        lambda _: open_actor_session(principal),
+    )
+
+
+def _kind(check: Check) -> str:
+    return check.name.split(" ")[0]

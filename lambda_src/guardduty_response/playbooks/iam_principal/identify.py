@@ -1,10 +1,10 @@
-"""Whose credential a finding is about, by what the finding says (AWS CloudTrail User Guide,
-"userIdentity element").
+"""Reads from a finding whose credential it is about (AWS CloudTrail User Guide, "userIdentity
+element").
 
 ``userType`` alone deceives: AWS's own samples call stolen role credentials IAMUser, and
-``userName`` is the role's name for a role session. The unique id says what a principal is, so its
-prefix is asked first (AIDA: user, AROA: role, followed by ``:session``). What IAM then says of the
-name is checked by ``playbook.plan``.
+``userName`` is the role's name for a role session. The prefix of the unique ID says what a
+principal is, and comes first (AIDA: user, AROA: role, followed by ``:session``). ``plan`` compares
+it with what IAM says of the name.
 """
 
 from __future__ import annotations
@@ -15,18 +15,26 @@ from dataclasses import dataclass, replace
 from guardduty_response.containment.target_context import TargetContext
 from guardduty_response.decision.finding import Finding, get, text
 
-USER, SESSION = "iam_user", "role_session"  # what IAM can contain
-# What it cannot, in this account or at all. ``out_of_reach`` says what a person does instead;
-# package ``identity_center`` contains in the Identity Center account, where that is configured.
-ROOT, IDENTITY_CENTER, SERVICE_LINKED = "root", "identity_center", "service_linked_role"
-FEDERATED, FOREIGN, UNKNOWN = "federated_user", "foreign_principal", "unknown_principal"
+# What IAM can contain.
+USER = "iam_user"
+SESSION = "role_session"
+# What IAM cannot contain, in this account or at all. ``not_containable`` says what a person does
+# instead; the package ``identity_center`` contains in the Identity Center account, where that is
+# configured.
+ROOT = "root"
+IDENTITY_CENTER = "identity_center"
+SERVICE_LINKED = "service_linked_role"
+FEDERATED = "federated_user"
+EXTERNAL = "foreign_principal"
+UNKNOWN = "unknown_principal"
 INSTANCE = re.compile(r"i-(?:[0-9a-f]{8}|[0-9a-f]{17})")
 
 
 @dataclass(frozen=True)
 class Principal:
-    """``kind``: one of the names above. Empty: ``user``, ``role``, ``session`` where there is none,
-    ``key`` and ``unique_id`` (AIDA…, AROA…, without a session) where the finding names none.
+    """Whose credential was used. ``kind`` is a name above. ``user``, ``role`` and ``session`` are
+    empty where there is none, ``key`` and ``unique_id`` (AIDA…, AROA…, without the session) where
+    the finding names none.
     """
 
     kind: str
@@ -38,7 +46,7 @@ class Principal:
 
     @property
     def id(self) -> str:
-        """What people call it: the target's id."""
+        """The name for people, which is the target's ID."""
         if self.kind in (SESSION, IDENTITY_CENTER):
             return f"{self.role}/{self.session or '*'}"
         return ROOT if self.kind == ROOT else self.user or self.role or self.key or self.kind
@@ -46,14 +54,14 @@ class Principal:
     @property
     def instance(self) -> str:
         """The EC2 instance whose credentials these are, or empty: EC2 names the sessions of a
-        role by instance.
+        role by instance ID.
         """
         return self.session if INSTANCE.fullmatch(self.session) else ""
 
 
 def principal_in(finding: Finding) -> Principal:
-    """The principal of ``resource.accessKeyDetails``; kind UNKNOWN when it names none that can
-    be told.
+    """Returns the principal in ``resource.accessKeyDetails``, of kind UNKNOWN when the finding
+    does not say whose credential it is.
     """
     details = get(finding.detail, "resource", "accessKeyDetails")
     kind, name, key = (
@@ -63,8 +71,8 @@ def principal_in(finding: Finding) -> Principal:
     if unique_id.startswith("AROA") or (
         kind in ("AssumedRole", "Role") and not unique_id.startswith("AIDA")
     ):
-        # Anybody may name a role AWSReservedSSO_… or AWSServiceRoleFor…: IAM tells whose it is, by
-        # its path (playbook.plan).
+        # Anybody may name a role AWSReservedSSO_… or AWSServiceRoleFor…: its path in IAM says
+        # whose it is (plan_role_session).
         return Principal(
             SESSION if name else UNKNOWN, role=name, session=session, key=key, unique_id=unique_id
         )
@@ -74,23 +82,19 @@ def principal_in(finding: Finding) -> Principal:
         return Principal(FEDERATED, user=session or name, key=key)
     user = unique_id.startswith("AIDA")
     if kind in ("AWSAccount", "AWSService") or (re.fullmatch("[0-9]{12}", name) and not user):
-        return Principal(FOREIGN, user=name or unique_id, key=key)
+        return Principal(EXTERNAL, user=name or unique_id, key=key)
     if user or kind == "IAMUser":
         return Principal(USER, user=name, key=key, unique_id=unique_id if user else "")
     return Principal(UNKNOWN, user=name, key=key, unique_id=unique_id)
 
 
 def principal_of(principal: TargetContext) -> Principal:
-    """The principal that a target stands for: a federated user's target is the IAM user behind it.
-
-    A restore has the record alone, no finding.
+    """Returns the principal that a target stands for; a federated user's target is the IAM user
+    behind it. A restore has the record alone, and no finding.
     """
-    found, target = (
-        principal_in(principal.context.finding)
-        if principal.context.finding
-        else Principal(UNKNOWN),
-        principal.target,
-    )
+    target = principal.target
+    finding = principal.context.finding
+    found = principal_in(finding) if finding else Principal(UNKNOWN)
     if target.kind == USER:
         unique_id = found.unique_id if found.kind == USER else ""
         return Principal(USER, user=target.id, key=found.key, unique_id=unique_id)
@@ -103,6 +107,5 @@ def principal_of(principal: TargetContext) -> Principal:
             key=found.key,
             unique_id=found.unique_id,
         )
-    return replace(
-        found, kind=target.kind, user=target.id if target.kind == FOREIGN else found.user
-    )
+    user = target.id if target.kind == EXTERNAL else found.user
+    return replace(found, kind=target.kind, user=user)

@@ -1,8 +1,7 @@
-"""What CloudTrail shows late: looked at once more when its events of the time of containment are
-there.
+"""Looks once more at CloudTrail when its events of the time of containment are there.
 
 CloudTrail delivers an event "on average within about 5 minutes" and later at times (AWS CloudTrail
-User Guide); the deadline here is option ``repeat_minutes`` after the denial.
+User Guide); the option ``repeat_minutes`` says how long after the denial this looks.
 """
 
 from __future__ import annotations
@@ -10,129 +9,152 @@ from __future__ import annotations
 import time
 from datetime import UTC, datetime
 from functools import partial
-from typing import Any
 
 from guardduty_response.containment.contract import Context, StepResult, Target
 from guardduty_response.containment.target_context import (
     AWS_ERRORS,
     FAILED,
     SKIPPED,
-    Json,
-    gather,
-    why,
+    describe_error,
+    run_all,
 )
 from guardduty_response.decision.finding import get, text
 from guardduty_response.playbooks.iam_principal import chained_sessions, identify, regions
-from guardduty_response.playbooks.iam_principal.principal_context import PrincipalContext
+from guardduty_response.playbooks.iam_principal.principal_context import (
+    PrincipalContext,
+    parse_time,
+)
+from guardduty_response.playbooks.iam_principal.records import (
+    AwsClient,
+    CloudTrailRecord,
+    RoleSessionsState,
+    SeenSession,
+)
+
+NAME = "signed_in_again"
 
 
 def finish(context: Context, target: Target) -> StepResult:
+    """Denies sessions that CloudTrail showed late, and reports whether the principal signed in
+    again.
+    """
     principal = PrincipalContext(context, target)
     principal.stored = principal.read_stored()
-    if (
-        target.kind not in (identify.USER, identify.SESSION)
-        and not principal.scope("sets")
-        and not _denied(principal)
-    ):
+    containable = target.kind in (identify.USER, identify.SESSION) or principal.scope("sets")
+    if not containable and not _permission_set_actions(principal):
         return StepResult(detail="nothing was contained")
     minutes = float(principal.options["repeat_minutes"])
-    if minutes and (left := int(_began(principal) + minutes * 60 - time.time())) > 0:
+    seconds = int(_contained_at(principal) + minutes * 60 - time.time())
+    if minutes and seconds > 0:
         return StepResult(
-            done=False, wait_seconds=left, detail="waiting for CloudTrail's late events"
+            done=False, wait_seconds=seconds, detail="waiting for CloudTrail's late events"
         )
     chained_sessions.deny(principal)
-    if principal.who.session:
-        _signed_in_again(principal)
-    return StepResult(detail="looked once more for sessions it holds")
+    if principal.identity.session:
+        _report_new_session(principal)
+    return StepResult(detail="looked once more for sessions that the principal holds")
 
 
-def _began(principal: PrincipalContext) -> float:
+def _contained_at(principal: PrincipalContext) -> float:
+    """When the principal was denied, in seconds since 1970; 0 when it never was."""
     actions = principal.stored.get("actions", {})
-    at = [
-        actions[name]["at"]
-        for name in ("revoke_sessions", "deny_all", *_denied(principal))
-        if name in actions
-    ]
-    try:
-        return datetime.fromisoformat(str(at[0]).replace("Z", "+00:00")).timestamp()
-    except (IndexError, ValueError):
-        return 0.0
+    for name in ("revoke_sessions", "deny_all", *_permission_set_actions(principal)):
+        if name in actions:
+            try:
+                return parse_time(str(actions[name]["at"])).timestamp()
+            except ValueError:
+                return 0.0
+    return 0.0
 
 
-def _denied(principal: PrincipalContext) -> list[str]:
-    """What was done about permission sets."""
-    return [name for name in principal.stored.get("actions", {}) if name.startswith("deny_user ")]
+def _permission_set_actions(principal: PrincipalContext) -> list[str]:
+    actions = principal.stored.get("actions", {})
+    return [name for name in actions if name.startswith("deny_user ")]
 
 
-def _signed_in_again(principal: PrincipalContext) -> None:
-    """A session of the same name with a token newer than the denial: whoever may assume the role
-    got another one.
+def _report_new_session(principal: PrincipalContext) -> None:
+    """Reports a session of the same name with a token newer than the denial: whoever may assume
+    the role got another session.
     """
-    before = str((principal.before_state("sessions") or {}).get("revoked_before") or "")
-    if not before:
+    before: RoleSessionsState | None = principal.before_state("sessions")
+    revoked_before = str(before.get("revoked_before") or "") if before else ""
+    if not revoked_before:
         return
-    session = regions.looking(principal)
-    start = datetime.fromisoformat(before.replace("Z", "+00:00")).astimezone(UTC)
+    start = parse_time(revoked_before).astimezone(UTC)
+    session = regions.lookup_session(principal)
     try:
         names, _ = regions.enabled(principal, session)
-        got = gather(
-            {
-                name: partial(_newer, principal, session.client("cloudtrail", name), start)
-                for name in names
-            }
-        )
+        calls = {
+            name: partial(_newer_sessions, principal, session.client("cloudtrail", name), start)
+            for name in names
+        }
+        answers = run_all(calls)
     except AWS_ERRORS as error:
-        principal.log_action("signed_in_again", FAILED, f"could not be looked up ({why(error)})")
+        principal.log_action(NAME, FAILED, f"could not be looked up ({describe_error(error)})")
         return
-    read = {name: one for name, one in got.items() if not isinstance(one, Exception)}
-    seen = sorted(
-        (one for some, _ in read.values() for one in some), key=lambda one: str(one["at"])
-    )
-    unread = [name for name in got if name not in read or read[name][1]]
+    seen: list[SeenSession] = []
+    unread: list[str] = []
+    for name, answer in answers.items():
+        if isinstance(answer, Exception):
+            unread.append(name)
+            continue
+        found, trouble = answer
+        seen += found
+        if trouble:
+            unread.append(name)
     if seen:
-        first = seen[0]
-        detail = (
-            f"{principal.who.session} got a new session of role {principal.who.role} at "
-            f"{first['issued']} and"
-            f" called {first['name']} from {first['from']}: the denial ends with what was issued"
-            f" before {before}. If that was not its owner: keep it from assuming the role (trust"
-            f" policy of {principal.who.role}), and deny all sessions (playbook option "
-            "revoke_sessions ="
-            " role)"
-        )
-        principal.log_action("signed_in_again", FAILED, detail)
-        principal.context.record.event(
-            principal.context.incident_id, "signed in again", detail, principal.id
-        )
+        _log_new_session(principal, min(seen, key=lambda call: call["at"]), revoked_before)
         return
-    said = f"; could not be looked up in {', '.join(unread)}" if unread else ""
-    principal.log_action(
-        "signed_in_again",
-        FAILED if unread else SKIPPED,
-        f"no newer session of that name is seen{said}",
+    remark = f"; could not be looked up in {', '.join(unread)}" if unread else ""
+    status = FAILED if unread else SKIPPED
+    principal.log_action(NAME, status, f"no newer session of that name is seen{remark}")
+
+
+def _log_new_session(principal: PrincipalContext, first: SeenSession, revoked_before: str) -> None:
+    session = principal.identity.session
+    role = principal.identity.role
+    detail = (
+        f"{session} got a new session of role {role} at {first['issued']} and called"
+        f" {first['name']} from {first['source']}: the denial ends with what was issued before"
+        f" {revoked_before}. If that was not its owner: keep it from assuming the role (trust"
+        f" policy of {role}), and deny all sessions (playbook option revoke_sessions = role)"
     )
+    principal.log_action(NAME, FAILED, detail)
+    context = principal.context
+    context.record.event(context.incident_id, "signed in again", detail, principal.id)
 
 
-def _newer(principal: PrincipalContext, client: Any, start: datetime) -> tuple[list[Json], str]:
-    out = []
-    trails, trouble = chained_sessions.events(client, [("Username", principal.who.session)], start)
-    for trail in trails:
-        identity = trail.get("userIdentity")
-        issued = text(get(identity, "sessionContext", "attributes", "creationDate"), 40)
-        mine = text(get(identity, "principalId"), 300).endswith(f":{principal.who.session}")
-        role = get(identity, "sessionContext", "sessionIssuer", "userName") == principal.who.role
-        if (
-            mine
-            and role
-            and issued
-            and datetime.fromisoformat(issued.replace("Z", "+00:00")) >= start
-        ):
-            out.append(
+def _newer_sessions(
+    principal: PrincipalContext, client: AwsClient, start: datetime
+) -> tuple[list[SeenSession], str]:
+    """Returns calls by sessions of the same name issued since ``start``, and why there may be
+    more (empty: there are not).
+    """
+    query = [("Username", principal.identity.session)]
+    records, trouble = chained_sessions.events(client, query, start)
+    seen: list[SeenSession] = []
+    for record in records:
+        issued = _issued(principal, record)
+        if issued and parse_time(issued) >= start:
+            seen.append(
                 {
                     "issued": issued,
-                    "at": trail.get("eventTime"),
-                    "name": text(trail.get("eventName"), 100),
-                    "from": text(trail.get("sourceIPAddress"), 100),
+                    "at": str(record.get("eventTime")),
+                    "name": text(record.get("eventName"), 100),
+                    "source": text(record.get("sourceIPAddress"), 100),
                 }
             )
-    return out, trouble
+    return seen, trouble
+
+
+def _issued(principal: PrincipalContext, record: CloudTrailRecord) -> str:
+    """When the calling session was issued, if it is the role's and of the same name; else
+    empty.
+    """
+    identity = record.get("userIdentity")
+    caller = text(get(identity, "principalId"), 300)
+    if not caller.endswith(f":{principal.identity.session}"):
+        return ""
+    if get(identity, "sessionContext", "sessionIssuer", "userName") != principal.identity.role:
+        return ""
+    return text(get(identity, "sessionContext", "attributes", "creationDate"), 40)

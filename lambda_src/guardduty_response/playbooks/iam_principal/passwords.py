@@ -1,20 +1,21 @@
-"""Passwords that nobody is to know."""
+"""Makes passwords that nobody is to know."""
 
 from __future__ import annotations
 
 import secrets
 import string
 
-# AWS IAM, password policy
+# The classes that an account's password policy may ask for (AWS IAM User Guide).
 CLASSES = (string.ascii_lowercase, string.ascii_uppercase, string.digits, "!@#$%^&*()_+-=[]{}|'")
 
 
-def drawn(length: int = 64) -> str:
-    """Random characters, of every class that a password policy may ask for. It is given to IAM
-    and forgotten.
+def random_password(length: int = 64) -> str:
+    """Returns ``length`` random characters, with at least one of each class. It is given to IAM
+    and kept nowhere.
     """
-    out = [secrets.choice(one) for one in CLASSES] + [
-        secrets.choice("".join(CLASSES)) for _ in range(length - len(CLASSES))
-    ]
-    secrets.SystemRandom().shuffle(out)
-    return "".join(out)
+    every_class = [secrets.choice(characters) for characters in CLASSES]
+    alphabet = "".join(CLASSES)
+    rest = [secrets.choice(alphabet) for _ in range(length - len(CLASSES))]
+    password = every_class + rest
+    secrets.SystemRandom().shuffle(password)
+    return "".join(password)

@@ -1,150 +1,157 @@
-"""Contains a stolen credential (playbooks/iam_principal/runbook.md says how, and how to undo
-each part).
+"""Contains a stolen credential. playbooks/iam_principal/runbook.md says how, and how to undo
+it.
 """
 
 from __future__ import annotations
 
 from concurrent.futures import wait
 from functools import partial
+from typing import Any
 
 from guardduty_response.containment.contract import Check, Context, Planned, StepResult, Target
 from guardduty_response.containment.target_context import (
     AWS_ERRORS,
     BRANCHES,
     FAILED,
-    Json,
-    gather,
-    value,
-    why,
+    describe_error,
+    result_or_raise,
+    run_all,
 )
+from guardduty_response.incident.model import ChangeEvent
 from guardduty_response.playbooks.iam_principal import (
     actors,
     chained_sessions,
     identify,
+    late_events,
     not_containable,
     role,
     user,
 )
 from guardduty_response.playbooks.iam_principal import plan as planning
-from guardduty_response.playbooks.iam_principal import verify as _verify
+from guardduty_response.playbooks.iam_principal import verify as verification
+from guardduty_response.playbooks.iam_principal.deny_all import DenyAll
 from guardduty_response.playbooks.iam_principal.identity_center import contain as permission_sets
 from guardduty_response.playbooks.iam_principal.identity_center import verify as people
-from guardduty_response.playbooks.iam_principal.late_events import finish as _finish
 from guardduty_response.playbooks.iam_principal.principal_context import (
     PrincipalContext,
     PrincipalState,
 )
+from guardduty_response.playbooks.iam_principal.role_users import describe_role_users
+from guardduty_response.playbooks.iam_principal.user_action import PrincipalAction
 
 
 def plan(context: Context) -> list[Planned]:
-    """The finding's principal. Raises NoTarget, TargetGone, RoleUnavailable."""
+    """Plans for the finding's principal. Raises NoTarget, TargetGone, RoleUnavailable."""
     return [planning.plan(context)]
 
 
 def contain(context: Context, target: Target) -> StepResult:
-    """A user: everything denied first, then every credential ended side by side. A role session:
-    denied on its role.
+    """Denies everything to a user first, then ends every credential side by side; denies a role
+    session on its role.
     """
     if target.attach or target.verify_only:
-        return StepResult(
-            detail=f"linked to incident {target.attach or context.incident_id}; nothing was changed"
-        )
+        incident = target.attach or context.incident_id
+        return StepResult(detail=f"linked to incident {incident}; nothing was changed")
     principal = PrincipalContext(context, target)
     if target.kind == identify.USER:
-        return _user(principal)
+        return _contain_user(principal)
     if target.kind == identify.SESSION:
-        return _role(principal)
+        return _contain_role_session(principal)
     if principal.scope("sets"):
         return permission_sets.contain(principal)
-    path = not_containable.path(principal, principal.who)
+    path = not_containable.path(principal, principal.identity)
     for number, command in enumerate(path.commands, 1):
         principal.log_action(f"by_hand_{number}", FAILED, command)
-    return StepResult(detail=f"nothing was changed: {path.why}")
+    return StepResult(detail=f"nothing was changed: {path.reason}")
 
 
-def _user(principal: PrincipalContext) -> StepResult:
-    sessions, state = user.changing(principal, principal.scope("user_arn")), PrincipalState()
-    deny = user.DenyAll(principal, sessions, state)
-    first = BRANCHES.submit(deny.first)
-    ledger = BRANCHES.submit(_ledger, principal)
+def _contain_user(principal: PrincipalContext) -> StepResult:
+    sessions = user.changing_sessions(principal, principal.scope("user_arn"))
+    state = PrincipalState()
+    deny_all = DenyAll(principal, sessions, state)
+    denied = BRANCHES.submit(deny_all.deny_first)
+    record_read = BRANCHES.submit(_read_record, principal)
     # AssumeRole and the record's calls are under way: the client is built meanwhile
     sessions.client("iam")
 
-    def tell() -> None:
-        outcome = first.result()
-        ledger.result()
-        deny.tell(*outcome)
+    def log_denial() -> None:
+        before, answer = denied.result()
+        record_read.result()
+        deny_all.log_outcome(before, answer)
 
-    def rest(kind: type[user.UserAction]) -> None:
-        # the denial is there before anything else is touched; should it fail, the rest is done
-        # anyway
-        wait((first,))
-        ledger.result()
-        kind(principal, sessions, state).run()
+    def end_credentials(action: type[PrincipalAction]) -> None:
+        # The denial comes before anything else; should it fail, the rest is done anyway.
+        wait((denied,))
+        record_read.result()
+        action(principal, sessions, state).run()
 
-    got = gather(
-        {deny.name: tell, **{kind.name: partial(rest, kind) for kind in user.TABLE}}, BRANCHES
-    )
-    for one in got.values():
-        value(one)  # each action keeps its own failures; this is the record itself failing
-    chained_sessions.deny(
-        principal
-    )  # when its own credentials are dead: this asks CloudTrail in every Region
+    calls: dict[str, Any] = {deny_all.name: log_denial}
+    for action in user.TABLE:
+        calls[action.name] = partial(end_credentials, action)
+    _run_branches(calls)
+    # After its own credentials are dead: this asks CloudTrail in every Region.
+    chained_sessions.deny(principal)
     return StepResult(
         detail=(
-            f"everything denied to {principal.who.user}, its credentials worked on; the "
-            "ledger says what"
-            " was done"
+            f"Containment of {principal.identity.user} attempted: everything denied, then each"
+            " credential ended; see actions"
         )
     )
 
 
-def _role(principal: PrincipalContext) -> StepResult:
-    sessions, state = role.changing(principal, principal.scope("role_arn")), PrincipalState()
-    # AssumeRole is under way, the client is built: the ledger is read meanwhile
+def _contain_role_session(principal: PrincipalContext) -> StepResult:
+    sessions = role.changing_sessions(principal, principal.scope("role_arn"))
+    state = PrincipalState()
+    # AssumeRole is under way, the client is built: the record is read meanwhile
     sessions.client("iam")
-    _ledger(principal)
-    for kind in role.TABLE:
-        kind(principal, sessions, state).run()
-    got = gather(
+    _read_record(principal)
+    for action in role.TABLE:
+        action(principal, sessions, state).run()
+    _run_branches(
         {
             chained_sessions.NAME: partial(chained_sessions.deny, principal),
-            "users": partial(_other_workloads, principal),
-        },
-        BRANCHES,
+            "other_workloads": partial(_log_other_workloads, principal),
+        }
     )
-    for one in got.values():
-        value(one)
-    return StepResult(detail=f"sessions of role {principal.who.role} denied; the ledger says which")
+    return StepResult(
+        detail=f"Denial of sessions of role {principal.identity.role} attempted; see actions"
+    )
 
 
-def _ledger(principal: PrincipalContext) -> None:
+def _run_branches(calls: dict[str, Any]) -> None:
+    """Each action logs its own failures: an error raised here is the record's, and raised again."""
+    for answer in run_all(calls, BRANCHES).values():
+        result_or_raise(answer)
+
+
+def _read_record(principal: PrincipalContext) -> None:
     principal.stored = principal.read_stored()
 
 
-def _other_workloads(principal: PrincipalContext) -> None:
-    """Who else uses the role, as it is after the denial: people must know whom it may have met."""
-    reading = role.reading(principal, principal.scope("role_arn"))
+def _log_other_workloads(principal: PrincipalContext) -> None:
+    """Logs who else uses the role after the denial: people must know whom it may have met."""
+    name = principal.identity.role
+    sessions = role.reading_sessions(principal, principal.scope("role_arn"))
     try:
-        found = reading.client("iam").get_role(RoleName=principal.who.role)["Role"]
+        found = sessions.client("iam").get_role(RoleName=name)["Role"]
     except AWS_ERRORS as error:  # nothing of containment depends on it
-        principal.log_action(
-            "other_workloads",
-            FAILED,
-            f"who else uses role {principal.who.role} could not be read ({why(error)})",
-        )
+        detail = f"who else uses role {name} could not be read ({describe_error(error)})"
+        principal.log_action("other_workloads", FAILED, detail)
         return
     effect = "need new credentials" if principal.role_wide else "go on"
-    if text := role.users_of(principal, reading, found):
-        principal.log_action("other_workloads", "NOTED", f"{text}; they {effect}")
+    if users := describe_role_users(principal, sessions, found):
+        principal.log_action("other_workloads", "NOTED", f"{users}; they {effect}")
 
 
 def verify(context: Context, target: Target) -> tuple[StepResult, list[Check]]:
-    """Reads everything back, and once more when it has had time to spread: CONTAINED, PARTIAL,
+    """Verifies everything, and once more when it has had time to spread: CONTAINED, PARTIAL,
     FAILED or GONE.
     """
-    found = people.verify(context, target) if target.kind == identify.IDENTITY_CENTER else None
-    return found or _verify.verify(context, target)
+    if target.kind == identify.IDENTITY_CENTER:
+        verified = people.verify(context, target)
+        if verified:
+            return verified
+    return verification.verify(context, target)
 
 
 def find_actors(
@@ -152,19 +159,17 @@ def find_actors(
     target: Target,
     undone: list[Check],
     since: str,
-    seen: Json | None,
+    seen: ChangeEvent | None,
     watched: list[str],
-) -> list[Json]:
-    """Who undid the containment, by CloudTrail."""
-    return actors.who(PrincipalContext(context, target), undone, since, seen, watched)
+) -> list[ChangeEvent]:
+    """Finds who undid the containment, by CloudTrail."""
+    return actors.find_actors(PrincipalContext(context, target), undone, since, seen, watched)
 
 
 def finish(context: Context, target: Target) -> StepResult:
     """Looks once more for what CloudTrail showed late: sessions the principal holds, and that it
     signed in again.
     """
-    return (
-        _finish(context, target)
-        if not target.attach and not target.verify_only
-        else StepResult(detail="linked")
-    )
+    if target.attach or target.verify_only:
+        return StepResult(detail="linked")
+    return late_events.finish(context, target)

@@ -1,4 +1,4 @@
-"""One principal within one incident, and what every verb of this playbook shares."""
+"""One principal within one incident, and what every step of this playbook shares."""
 
 from __future__ import annotations
 
@@ -14,20 +14,39 @@ from botocore.exceptions import ClientError
 from guardduty_response.aws.errors import error_code
 from guardduty_response.containment import target_context
 from guardduty_response.containment.contract import Context, Target
-from guardduty_response.containment.target_context import Json
 from guardduty_response.decision.finding import get
 from guardduty_response.playbooks.iam_principal.identify import principal_of
+from guardduty_response.playbooks.iam_principal.records import AwsAnswer
 
-# Somebody changes the same thing, soon again: AWS IAM (the first two), IAM Identity Center.
+# Somebody changes the same entity at this moment: AWS IAM (the first two), IAM Identity Center.
 BUSY = ("ConcurrentModification", "EntityTemporarilyUnmodifiable", "Conflict")
 BUSY_TRIES = 6
 
 
 class PrincipalContext(target_context.TargetContext):
+    """``identity``: the principal the finding names. ``deny_all``: the ARN of AWSDenyAll."""
+
     def __init__(self, context: Context, target: Target) -> None:
         super().__init__(context, target)
-        self.who = principal_of(self)
+        self.identity = principal_of(self)
         self.deny_all = f"arn:{context.config.partition}:iam::aws:policy/AWSDenyAll"
+
+    @property
+    def iam_name(self) -> str:
+        """The name that IAM has of the user or role."""
+        return self.identity.user or self.identity.role
+
+    @property
+    def unique_id(self) -> str:
+        """The unique ID (AIDA…, AROA…) by the plan, else by the finding; else empty."""
+        return str(self.scope("unique_id") or self.identity.unique_id)
+
+    @property
+    def acts(self) -> bool:
+        """Whether this incident contains the principal itself: another incident's containment is
+        neither repeated nor judged.
+        """
+        return not (self.target.attach or self.target.verify_only)
 
     @property
     def role_wide(self) -> bool:
@@ -35,34 +54,39 @@ class PrincipalContext(target_context.TargetContext):
         stolen from where they were handed out, or because the finding names no session.
         """
         stolen = "CredentialExfiltration" in self.context.finding.type
-        return self.options["revoke_sessions"] == "role" or stolen or not self.who.session
+        return self.options["revoke_sessions"] == "role" or stolen or not self.identity.session
 
     @property
     def since(self) -> datetime:
-        """The begin of the finding's window: log_window_minutes before its first event."""
+        """The begin of the finding's time range: log_window_minutes before its first event."""
         service = self.context.finding.detail.get("service")
         first = get(service, "eventFirstSeen") or self.context.finding.detail.get("createdAt")
         try:
-            at = datetime.fromisoformat(str(first).replace("Z", "+00:00"))
+            began = parse_time(str(first))
         except ValueError:
-            at = datetime.now(UTC)
-        at = at if at.tzinfo else at.replace(tzinfo=UTC)
-        return at - timedelta(
-            minutes=float(self.context.config.evidence.get("log_window_minutes") or 60)
-        )
+            began = datetime.now(UTC)
+        if not began.tzinfo:
+            began = began.replace(tzinfo=UTC)
+        minutes = float(self.context.config.evidence.get("log_window_minutes") or 60)
+        return began - timedelta(minutes=minutes)
+
+    def evidence_state(self, item: str) -> Any:
+        """What an evidence item keeps between calls, or an empty dict."""
+        stored = (self.stored.get("evidence") or {}).get(item) or {}
+        return stored.get("state") or {}
 
 
 @dataclass
 class PrincipalState:
-    """What was read, by part, and what could not be read, and why."""
+    """What was read, by item, and why an item could not be read."""
 
     settings: dict[str, Any] = field(default_factory=dict)
     read_errors: dict[str, str] = field(default_factory=dict)
 
 
 def retry_on_conflict(call: Callable[[], Any]) -> Any:
-    """The call's answer, asked again while somebody else changes the same entity: IAM refuses
-    changes side by side.
+    """Returns the call's answer, repeating it while somebody else changes the same entity: IAM
+    refuses changes side by side.
     """
     for attempt in range(BUSY_TRIES):
         try:
@@ -74,9 +98,9 @@ def retry_on_conflict(call: Callable[[], Any]) -> Any:
     raise AssertionError("unreachable")
 
 
-def each(calls: Iterable[Callable[[], Json]]) -> list[Json]:
-    """Every call's answer. One that fails keeps no other; then its error is raised."""
-    answers: list[Json] = []
+def run_each(calls: Iterable[Callable[[], AwsAnswer]]) -> list[AwsAnswer]:
+    """Returns every call's answer. All calls are made; then the first error is raised."""
+    answers: list[AwsAnswer] = []
     failed: Exception | None = None
     for call in calls:
         try:
@@ -88,17 +112,24 @@ def each(calls: Iterable[Callable[[], Json]]) -> list[Json]:
     return answers
 
 
-def pages(call: Callable[..., Json], key: str, **request: Any) -> list[Any]:
-    """Every page of an IAM list."""
-    out: list[Any] = []
+def list_all(call: Callable[..., AwsAnswer], key: str, **request: Any) -> list[AwsAnswer]:
+    """Returns the entries of every page of an IAM list."""
+    entries: list[AwsAnswer] = []
     while True:
-        got = call(**request)
-        out += got[key]
-        if not got.get("IsTruncated"):
-            return out
-        request["Marker"] = got["Marker"]
+        page = call(**request)
+        entries += page[key]
+        if not page.get("IsTruncated"):
+            return entries
+        request["Marker"] = page["Marker"]
+
+
+def parse_time(moment: str) -> datetime:
+    """Parses a moment in ISO 8601. Raises ValueError."""
+    return datetime.fromisoformat(moment.replace("Z", "+00:00"))
 
 
 def now_rounded_up() -> str:
-    """Now in UTC, rounded up to the second: a session issued within this second is older too."""
+    """Returns now in UTC, rounded up to the second: a session issued within this second is older
+    too.
+    """
     return (datetime.now(UTC) + timedelta(seconds=1)).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -1,10 +1,8 @@
-"""Where a principal may have called: the account's enabled Regions. And in which of them an
-instance is.
-"""
+"""Lists the Regions where a principal may have called, and finds the Region of an instance."""
 
 from __future__ import annotations
 
-from concurrent.futures import as_completed
+from concurrent.futures import Future, as_completed
 
 from guardduty_response.aws import clients
 from guardduty_response.aws.errors import is_transient
@@ -14,9 +12,10 @@ from guardduty_response.containment.target_context import (
     BRANCHES,
     TargetContext,
     allow,
-    why,
+    describe_error,
 )
 from guardduty_response.errors import ResponseError
+from guardduty_response.playbooks.iam_principal.records import AwsAnswer
 
 # ec2:DescribeRegions says the same, for a model a hundred times as large to parse
 ACTION = "account:ListRegions"
@@ -24,95 +23,118 @@ ACTION = "account:ListRegions"
 SECONDS = 10  # for finding an instance: containment waits for it
 
 
-def looking(principal: TargetContext) -> clients.Session:
-    """May look up events, and which Regions there are."""
-    return principal.open(allow(("cloudtrail:LookupEvents", ACTION)))
+def lookup_session(principal: TargetContext) -> clients.Session:
+    """Opens a session that may look up CloudTrail events and list the account's Regions."""
+    return principal.open_session(allow(("cloudtrail:LookupEvents", ACTION)))
 
 
 def enabled(principal: TargetContext, session: clients.Session) -> tuple[list[str], str]:
-    """(Regions, the finding's and that of global services first; a remark where the others could
-    not be listed).
+    """Returns the enabled Regions (the finding's and that of global services first) and a remark,
+    empty unless the others could not be listed.
 
-    ``session`` may call ACTION. Option ``lookup_regions`` names them instead. Raises what is
-    transient.
+    ``session`` may call ACTION. The option ``lookup_regions`` replaces the listing. Raises a
+    transient error of AWS.
     """
-    known, asked = (
-        [principal.target.region, iam_region(principal)],
-        [str(one) for one in principal.options.get("lookup_regions") or []],
-    )
-    if asked:
-        return list(dict.fromkeys([*known, *asked])), ""
-    found: list[str] = []
-    request = {"RegionOptStatusContains": ["ENABLED", "ENABLED_BY_DEFAULT"], "MaxResults": 50}
+    always = [principal.target.region, iam_region(principal)]
+    chosen = [str(name) for name in principal.options.get("lookup_regions") or []]
+    if chosen:
+        return _unique([*always, *chosen]), ""
     try:
-        while True:
-            got = session.client(
-                "account", "us-east-1" if principal.context.config.partition == "aws" else ""
-            ).list_regions(**request)
-            found += [one["RegionName"] for one in got["Regions"]]
-            if not got.get("NextToken"):
-                break
-            request["NextToken"] = got["NextToken"]
+        listed = _list_enabled(principal, session)
     except AWS_ERRORS as error:
         if is_transient(error):
             raise
-        known = list(dict.fromkeys(known))
-        return (
-            known,
-            (
-                f"the enabled Regions could not be listed ({why(error)}): only"
-                f" {' and '.join(known)} were asked"
-            ),
+        remaining = _unique(always)
+        remark = (
+            f"the enabled Regions could not be listed ({describe_error(error)}): only"
+            f" {' and '.join(remaining)} were queried"
         )
-    return list(dict.fromkeys([*known, *sorted(found)])), ""
+        return remaining, remark
+    return _unique([*always, *sorted(listed)]), ""
 
 
-def of_instance(principal: TargetContext, instance: str) -> str:
-    """The Region that the instance is in: the finding's, or whichever of the enabled ones knows it.
-    Raises ResponseError, which says what could not be asked; "nowhere" is not "gone".
+def _unique(names: list[str]) -> list[str]:
+    return list(dict.fromkeys(names))
+
+
+def _list_enabled(principal: TargetContext, session: clients.Session) -> list[str]:
+    # The Account service has its endpoint in us-east-1; other partitions resolve their own.
+    region = "us-east-1" if principal.context.config.partition == "aws" else ""
+    client = session.client("account", region)
+    request: AwsAnswer = {
+        "RegionOptStatusContains": ["ENABLED", "ENABLED_BY_DEFAULT"],
+        "MaxResults": 50,
+    }
+    names: list[str] = []
+    while True:
+        page = client.list_regions(**request)
+        names += [region["RegionName"] for region in page["Regions"]]
+        if not page.get("NextToken"):
+            return names
+        request["NextToken"] = page["NextToken"]
+
+
+def find_instance_region(principal: TargetContext, instance_id: str) -> str:
+    """Returns the Region of the instance: the finding's, or the enabled Region that knows it.
+
+    Raises ResponseError, which names every Region that did not answer: the instance may be there.
     """
-    session, first, asked = (
-        principal.open(allow(("ec2:DescribeInstances", ACTION))),
-        principal.target.region,
-        [principal.target.region],
-    )
-    bad: dict[str, str] = {}
+    first = principal.target.region
+    session = principal.open_session(allow(("ec2:DescribeInstances", ACTION)))
+    unanswered: dict[str, str] = {}
     try:
-        if _knows(session, first, instance):
+        if _has_instance(session, first, instance_id):
             return first
     except AWS_ERRORS as error:
-        bad[first] = why(error)
+        unanswered[first] = describe_error(error)
     try:
-        asked, remark = enabled(principal, session)
+        names, remark = enabled(principal, session)
     except AWS_ERRORS as error:
-        remark = f"the enabled Regions could not be listed ({why(error)})"
-    under_way = {
-        BRANCHES.submit(_knows, session, name, instance): name for name in asked if name != first
-    }
-    bad |= dict.fromkeys(under_way.values(), f"no answer in {SECONDS} s")
+        names = [first]
+        remark = f"the enabled Regions could not be listed ({describe_error(error)})"
+    others = [name for name in names if name != first]
+    found = _search(session, others, instance_id, unanswered)
+    if found:
+        return found
+    reasons = [f"not queried: {name} ({reason})" for name, reason in unanswered.items()]
+    if remark:
+        reasons.append(remark)
+    explanation = "; ".join(reasons) or "terminated over an hour ago, or not of this account"
+    raise ResponseError(
+        f"instance {instance_id} is in none of the {len(names) - len(unanswered)} Regions that"
+        f" answered ({explanation})"
+    )
+
+
+def _search(
+    session: clients.Session, names: list[str], instance_id: str, unanswered: dict[str, str]
+) -> str:
+    """Asks all Regions at once. Returns the Region that has the instance, or an empty string;
+    ``unanswered`` gets the reasons of those that did not answer.
+    """
+    pending: dict[Future[bool], str] = {}
+    for name in names:
+        pending[BRANCHES.submit(_has_instance, session, name, instance_id)] = name
+        unanswered[name] = f"no answer in {SECONDS} s"
     try:
-        for one in as_completed(under_way, SECONDS):
+        for future in as_completed(pending, SECONDS):
+            name = pending[future]
+            del unanswered[name]
             try:
-                del bad[under_way[one]]
-                if one.result():
-                    return under_way[one]
+                if future.result():
+                    return name
             except AWS_ERRORS as error:
-                bad[under_way[one]] = why(error)
+                unanswered[name] = describe_error(error)
     except TimeoutError:
         pass
     finally:
-        for one in under_way:
-            one.cancel()
-    trouble = [f"not asked: {name} ({text})" for name, text in bad.items()] + [remark] * bool(
-        remark
-    )
-    raise ResponseError(
-        f"instance {instance} is in none of the {len(asked) - len(bad)} Regions that answered"
-        f" ({'; '.join(trouble) or 'terminated over an hour ago, or not of this account'})"
-    )
+        for future in pending:
+            future.cancel()
+    return ""
 
 
-def _knows(session: clients.Session, region: str, instance: str) -> bool:
-    # by its id alone it would be an error where it is not
-    asked = [{"Name": "instance-id", "Values": [instance]}]
-    return bool(session.client("ec2", region).describe_instances(Filters=asked)["Reservations"])
+def _has_instance(session: clients.Session, region: str, instance_id: str) -> bool:
+    # A filter, because asking for an unknown ID is an error.
+    filters = [{"Name": "instance-id", "Values": [instance_id]}]
+    answer = session.client("ec2", region).describe_instances(Filters=filters)
+    return bool(answer["Reservations"])

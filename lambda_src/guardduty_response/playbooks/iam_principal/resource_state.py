@@ -1,7 +1,6 @@
-"""How a thing is that a principal changed: read the same way by what reverts a change and by what
-restores it.
+"""The present state of what a principal changed, read the same way for eradication and restoring.
 
-Every function returns None when the thing no longer exists, and raises botocore's error when it
+Every function returns None when the resource no longer exists, and raises botocore's error when it
 cannot be read.
 """
 
@@ -9,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypedDict
 
 from botocore.exceptions import ClientError
 
@@ -17,7 +16,40 @@ from guardduty_response.aws.errors import error_code
 from guardduty_response.containment.role_policies import statements
 
 Json = dict[str, Any]
-# "There is no such thing", as the services say it.
+IpPermission = dict[str, Any]  # a rule as EC2's Authorize and Revoke calls take it
+
+
+class Identity(TypedDict):
+    """An IAM user, role or group; ``trust`` is a role's alone."""
+
+    arn: str
+    id: str
+    boundary: str | None
+    trust: Json | None
+
+
+class LoginProfile(TypedDict):
+    """``created``: ISO time; ``reset``: whether the next sign-in must set a new password."""
+
+    created: str
+    reset: bool
+
+
+class Instance(TypedDict):
+    """``store``: the root device is an instance store, which is lost when the instance stops."""
+
+    state: str
+    spot: bool
+    store: bool
+
+
+class Concurrency(TypedDict):
+    """``reserved``: the function's reserved concurrency, None when it has none."""
+
+    reserved: int | None
+
+
+# Error codes by which the services say that a resource does not exist.
 GONE = frozenset(
     {
         "NoSuchEntity",
@@ -39,7 +71,7 @@ BLOCKED = {
     "BlockPublicPolicy": True,
     "RestrictPublicBuckets": True,
 }
-# What these functions call.
+# The actions that these functions call.
 READS = (
     "iam:GetUser",
     "iam:GetRole",
@@ -67,8 +99,8 @@ READS = (
 )
 
 
-def there(call: Callable[[], Any]) -> Any:
-    """The call's answer, or None when the thing does not exist."""
+def unless_gone(call: Callable[[], Any]) -> Any:
+    """Return the call's answer, or None when the resource does not exist."""
     try:
         return call()
     except ClientError as error:
@@ -79,59 +111,64 @@ def there(call: Callable[[], Any]) -> Any:
 
 def pages(client: Any, operation: str, key: str, **request: Any) -> list[Any]:
     return [
-        one for page in client.get_paginator(operation).paginate(**request) for one in page[key]
+        item for page in client.get_paginator(operation).paginate(**request) for item in page[key]
     ]
 
 
 # -- IAM -------------------------------------------------------------------------------------------
 
 
-def identity(iam: Any, kind: str, name: str) -> Json | None:
-    """{arn, id, boundary, trust} of a ``user``, ``role`` or ``group``; ``trust`` of roles alone."""
+def identity(iam: Any, kind: str, name: str) -> Identity | None:
+    """Read a ``user``, ``role`` or ``group``."""
     title = kind.title()
-    got = there(lambda: getattr(iam, f"get_{kind}")(**{f"{title}Name": name})[title])
-    if got is None:
+    answer = unless_gone(lambda: getattr(iam, f"get_{kind}")(**{f"{title}Name": name})[title])
+    if answer is None:
         return None
-    boundary = (got.get("PermissionsBoundary") or {}).get("PermissionsBoundaryArn")
+    boundary = (answer.get("PermissionsBoundary") or {}).get("PermissionsBoundaryArn")
     return {
-        "arn": got["Arn"],
-        "id": got[f"{title}Id"],
+        "arn": answer["Arn"],
+        "id": answer[f"{title}Id"],
         "boundary": boundary,
-        "trust": got.get("AssumeRolePolicyDocument"),
+        "trust": answer.get("AssumeRolePolicyDocument"),
     }
 
 
 def keys(iam: Any, user: str) -> dict[str, str] | None:
-    """Access key id -> Active or Inactive."""
-    got = there(lambda: pages(iam, "list_access_keys", "AccessKeyMetadata", UserName=user))
-    return None if got is None else {one["AccessKeyId"]: one["Status"] for one in got}
+    """Return access key ID -> Active or Inactive."""
+    answer = unless_gone(lambda: pages(iam, "list_access_keys", "AccessKeyMetadata", UserName=user))
+    return None if answer is None else {item["AccessKeyId"]: item["Status"] for item in answer}
 
 
 def attached(iam: Any, kind: str, name: str) -> list[str] | None:
-    """ARNs of the managed policies attached to a user, role or group."""
+    """Return the ARNs of the managed policies attached to a user, role or group."""
     request = {f"{kind.title()}Name": name}
-    got = there(lambda: pages(iam, f"list_attached_{kind}_policies", "AttachedPolicies", **request))
-    return None if got is None else [one["PolicyArn"] for one in got]
+    answer = unless_gone(
+        lambda: pages(iam, f"list_attached_{kind}_policies", "AttachedPolicies", **request)
+    )
+    return None if answer is None else [item["PolicyArn"] for item in answer]
 
 
 def inline(iam: Any, kind: str, name: str, policy: str) -> Json | None:
-    """The document of an inline policy."""
+    """Return the document of an inline policy."""
     request = {f"{kind.title()}Name": name, "PolicyName": policy}
-    got = there(lambda: getattr(iam, f"get_{kind}_policy")(**request)["PolicyDocument"])
-    return None if got is None else dict(got)
+    answer = unless_gone(lambda: getattr(iam, f"get_{kind}_policy")(**request)["PolicyDocument"])
+    return None if answer is None else dict(answer)
 
 
 def groups(iam: Any, user: str) -> list[str] | None:
-    got = there(lambda: pages(iam, "list_groups_for_user", "Groups", UserName=user))
-    return None if got is None else [one["GroupName"] for one in got]
+    """Return the names of the user's groups."""
+    answer = unless_gone(lambda: pages(iam, "list_groups_for_user", "Groups", UserName=user))
+    return None if answer is None else [item["GroupName"] for item in answer]
 
 
-def login(iam: Any, user: str) -> Json | None:
-    """{created: ISO time, reset: whether the next sign-in must set a new password}."""
-    got = there(lambda: iam.get_login_profile(UserName=user)["LoginProfile"])
-    return got and {
-        "created": got["CreateDate"].isoformat(),
-        "reset": bool(got.get("PasswordResetRequired")),
+def login_profile(iam: Any, user: str) -> LoginProfile | None:
+    """Read the user's console password as far as IAM shows it."""
+    answer = unless_gone(lambda: iam.get_login_profile(UserName=user)["LoginProfile"])
+    if answer is None:
+        return None
+    return {
+        "created": answer["CreateDate"].isoformat(),
+        "reset": bool(answer.get("PasswordResetRequired")),
     }
 
 
@@ -144,33 +181,39 @@ def outside_sid(prefix: str) -> str:
 
 def has_denial(document: Json, sid: str) -> bool:
     return any(
-        one.get("Sid") == sid and one.get("Effect") == "Deny" for one in statements(document)
+        statement.get("Sid") == sid and statement.get("Effect") == "Deny"
+        for statement in statements(document)
     )
 
 
 def is_denied(now: Json, before: Json, sid: str) -> bool:
-    """Whether the trust policy is the one before, with the denial and nothing else added."""
-    others = [one for one in statements(now) if one.get("Sid") != sid]
+    """Tell whether the trust policy is the earlier policy with nothing but the denial added."""
+    others = [statement for statement in statements(now) if statement.get("Sid") != sid]
     return has_denial(now, sid) and others == statements(before)
 
 
 def outsiders(document: Json, account: str) -> set[str]:
-    """AWS principals outside ``account`` that the trust policy lets in; ``*`` for everybody."""
-    out: set[str] = set()
-    for one in statements(document):
-        if one.get("Effect") != "Allow":
+    """Return the AWS principals outside ``account`` that the trust policy lets in (``*``: all)."""
+    found: set[str] = set()
+    for statement in statements(document):
+        if statement.get("Effect") != "Allow":
             continue
-        principal: Any = one.get("Principal", "*" if "NotPrincipal" in one else {})
-        named = principal.get("AWS", []) if isinstance(principal, dict) else principal
-        for who in [named] if isinstance(named, str) else named:
-            # A bare id (AROA…, AIDA…) is what IAM shows of a principal that was deleted: it lets
-            # nobody in.
-            inside = account in (
-                who,
-                who.split(":")[4] if who.count(":") >= 5 else "",
-            ) or re.fullmatch("A[A-Z0-9]{15,}", who)
-            out |= set() if inside else {who}
-    return out
+        principal: Any = statement.get("Principal", "*" if "NotPrincipal" in statement else {})
+        names = principal.get("AWS", []) if isinstance(principal, dict) else principal
+        for name in [names] if isinstance(names, str) else names:
+            if not _is_inside(name, account):
+                found.add(name)
+    return found
+
+
+def _is_inside(principal: str, account: str) -> bool:
+    """Tell whether a trust policy's principal belongs to the account, or can be nobody.
+
+    IAM shows a deleted principal as a bare ID (AROA…, AIDA…): it lets nobody in.
+    """
+    arn_account = principal.split(":")[4] if principal.count(":") >= 5 else ""
+    is_bare_id = re.fullmatch("A[A-Z0-9]{15,}", principal) is not None
+    return account in (principal, arn_account) or is_bare_id
 
 
 def with_denial(document: Json, sid: str, account: str) -> Json:
@@ -191,42 +234,36 @@ def with_denial(document: Json, sid: str, account: str) -> Json:
 # -- EC2 -------------------------------------------------------------------------------------------
 
 
-def instances(ec2: Any, ids: list[str], reservation: str = "") -> dict[str, Json]:
-    """Instance id -> {state, spot, store: its root device is lost when it stops}, of those that EC2
-    still knows.
+def instances(ec2: Any, ids: list[str], reservation: str = "") -> dict[str, Instance]:
+    """Return instance ID -> its state, of those that EC2 still knows.
 
-    ``reservation``: all that one RunInstances call started, instead of ``ids``. Asked by filter (of
-    200 values at most): asked by id, one that is gone would make the whole call fail.
+    ``reservation``: all that one RunInstances call started, instead of ``ids``. EC2 is asked by
+    filter (of 200 values at most): asked by ID, a missing instance would make the whole call fail.
     """
-    filters = [("instance-id", ids[at : at + 200]) for at in range(0, len(ids), 200)]
-    filters = [("reservation-id", [reservation])] if reservation else filters
-    found = [
-        one
-        for name, values in filters
-        for one in pages(
-            ec2, "describe_instances", "Reservations", Filters=[{"Name": name, "Values": values}]
-        )
-    ]
-    return {
-        one["InstanceId"]: {
-            "state": one["State"]["Name"],
-            "spot": one.get("InstanceLifecycle") == "spot",
-            "store": one.get("RootDeviceType") == "instance-store",
-        }
-        for reservation in found
-        for one in reservation["Instances"]
-    }
+    if reservation:
+        filters = [("reservation-id", [reservation])]
+    else:
+        filters = [("instance-id", ids[at : at + 200]) for at in range(0, len(ids), 200)]
+    found: dict[str, Instance] = {}
+    for name, values in filters:
+        request = [{"Name": name, "Values": values}]
+        for group in pages(ec2, "describe_instances", "Reservations", Filters=request):
+            for instance in group["Instances"]:
+                found[instance["InstanceId"]] = {
+                    "state": instance["State"]["Name"],
+                    "spot": instance.get("InstanceLifecycle") == "spot",
+                    "store": instance.get("RootDeviceType") == "instance-store",
+                }
+    return found
 
 
 def group_name(ec2: Any, group: str) -> str | None:
-    got = there(lambda: ec2.describe_security_groups(GroupIds=[group])["SecurityGroups"])
-    return got[0]["GroupName"] if got else None
+    answer = unless_gone(lambda: ec2.describe_security_groups(GroupIds=[group])["SecurityGroups"])
+    return answer[0]["GroupName"] if answer else None
 
 
-def rules(ec2: Any, group: str, egress: bool) -> dict[str, Json]:
-    """Rule id -> the rule as one IpPermission, with a single source, as Authorize and Revoke
-    take it.
-    """
+def rules(ec2: Any, group: str, egress: bool) -> dict[str, IpPermission]:
+    """Return rule ID -> the rule as an IpPermission with a single source."""
     found = pages(
         ec2,
         "describe_security_group_rules",
@@ -234,61 +271,64 @@ def rules(ec2: Any, group: str, egress: bool) -> dict[str, Json]:
         Filters=[{"Name": "group-id", "Values": [group]}],
     )
     return {
-        one["SecurityGroupRuleId"]: _permission(one) for one in found if one["IsEgress"] is egress
+        rule["SecurityGroupRuleId"]: _permission(rule)
+        for rule in found
+        if rule["IsEgress"] is egress
     }
 
 
-def _permission(rule: Json) -> Json:
-    out: Json = {"IpProtocol": rule["IpProtocol"]}
+def _permission(rule: Json) -> IpPermission:
+    out: IpPermission = {"IpProtocol": rule["IpProtocol"]}
     if out["IpProtocol"] != "-1":
         out |= {name: rule[name] for name in ("FromPort", "ToPort") if name in rule}
-    said = {"Description": rule["Description"]} if rule.get("Description") else {}
+    description = {"Description": rule["Description"]} if rule.get("Description") else {}
     if rule.get("CidrIpv4"):
-        return {**out, "IpRanges": [{"CidrIp": rule["CidrIpv4"], **said}]}
+        return {**out, "IpRanges": [{"CidrIp": rule["CidrIpv4"], **description}]}
     if rule.get("CidrIpv6"):
-        return {**out, "Ipv6Ranges": [{"CidrIpv6": rule["CidrIpv6"], **said}]}
+        return {**out, "Ipv6Ranges": [{"CidrIpv6": rule["CidrIpv6"], **description}]}
     if rule.get("PrefixListId"):
-        return {**out, "PrefixListIds": [{"PrefixListId": rule["PrefixListId"], **said}]}
+        return {**out, "PrefixListIds": [{"PrefixListId": rule["PrefixListId"], **description}]}
     other = rule.get("ReferencedGroupInfo") or {}
     pair = {
         name: other[name]
         for name in ("GroupId", "UserId", "VpcPeeringConnectionId")
         if other.get(name)
     }
-    return {**out, "UserIdGroupPairs": [{**pair, **said}]}
+    return {**out, "UserIdGroupPairs": [{**pair, **description}]}
 
 
-def rule_key(permission: Json) -> tuple[str, int, int, str]:
-    """What makes two rules the same rule: protocol, ports and source. The description does not."""
-    protocol = PROTOCOLS.get(str(permission["IpProtocol"]), str(permission["IpProtocol"]))
-    ports = (
-        (int(permission.get("FromPort", -1)), int(permission.get("ToPort", -1)))
-        if protocol != "-1"
-        else (-1, -1)
-    )
-    sources = (
+def rule_key(permission: IpPermission) -> tuple[str, int, int, str]:
+    """Return what makes two rules the same rule: protocol, ports and source, no description."""
+    number = str(permission["IpProtocol"])
+    protocol = PROTOCOLS.get(number, number)
+    source = _source(permission)
+    if protocol == "-1":
+        return protocol, -1, -1, source
+    first, last = permission.get("FromPort", -1), permission.get("ToPort", -1)
+    return protocol, int(first), int(last), source
+
+
+def _source(permission: IpPermission) -> str:
+    fields = (
         ("IpRanges", "CidrIp"),
         ("Ipv6Ranges", "CidrIpv6"),
         ("PrefixListIds", "PrefixListId"),
         ("UserIdGroupPairs", "GroupId"),
     )
-    source = next(
-        (
-            one[name]
-            for field, name in sources
-            for one in permission.get(field) or []
-            if one.get(name)
-        ),
-        "",
-    )
-    return protocol, *ports, str(source)
+    for field, name in fields:
+        for source in permission.get(field) or []:
+            if source.get(name):
+                return str(source[name])
+    return ""
 
 
-def told(permission: Json) -> str:
-    """A rule in words: ``tcp 22 from 0.0.0.0/0``."""
+def describe_rule(permission: IpPermission) -> str:
+    """Return a rule in words: ``tcp 22 of 0.0.0.0/0``."""
     protocol, low, high, source = rule_key(permission)
-    ports = "" if protocol == "-1" else f" {low}" if low == high else f" {low}-{high}"
-    return f"{'everything' if protocol == '-1' else protocol}{ports} of {source}"
+    if protocol == "-1":
+        return f"everything of {source}"
+    ports = str(low) if low == high else f"{low}-{high}"
+    return f"{protocol} {ports} of {source}"
 
 
 SHARED = {  # what is shared: (attribute, its list in the answer, the parameter of the id)
@@ -297,26 +337,28 @@ SHARED = {  # what is shared: (attribute, its list in the answer, the parameter 
 }
 
 
-def shares(ec2: Any, kind: str, id: str) -> list[Json] | None:
-    """With whom a snapshot or image is shared: [{UserId | Group | OrganizationArn |
-    OrganizationalUnitArn}].
+def shares(ec2: Any, kind: str, id: str) -> list[dict[str, str]] | None:
+    """Return with whom a snapshot or image is shared.
+
+    Each entry is {UserId | Group | OrganizationArn | OrganizationalUnitArn: value}.
     """
     attribute, key, parameter = SHARED[kind]
     call = getattr(ec2, f"describe_{kind}_attribute")
-    got = there(lambda: call(**{parameter: id, "Attribute": attribute})[key])
-    return None if got is None else [dict(one) for one in got]
+    answer = unless_gone(lambda: call(**{parameter: id, "Attribute": attribute})[key])
+    return None if answer is None else [dict(item) for item in answer]
 
 
-def share(ec2: Any, kind: str, id: str, how: str, entries: list[Json]) -> Json:
-    """``how``: Add or Remove. A snapshot is shared with accounts and with everybody, an image
-    with organizations too.
+def share(ec2: Any, kind: str, id: str, how: str, entries: list[dict[str, str]]) -> Json:
+    """Add or remove (``how``: ``Add``, ``Remove``) entries of the sharing list.
+
+    A snapshot is shared with accounts and with everybody, an image with organizations too.
     """
     attribute, _, parameter = SHARED[kind]
     request: Json = {parameter: id, "Attribute": attribute}
     if kind == "image":
         return dict(ec2.modify_image_attribute(**request, LaunchPermission={how: entries}))
     named = {
-        name: [one[field] for one in entries if field in one]
+        name: [entry[field] for entry in entries if field in entry]
         for name, field in (("UserIds", "UserId"), ("GroupNames", "Group"))
     }
     listed = {name: values for name, values in named.items() if values}
@@ -326,8 +368,8 @@ def share(ec2: Any, kind: str, id: str, how: str, entries: list[Json]) -> Json:
 # -- everything else -------------------------------------------------------------------------------
 
 
-def block(s3: Any, bucket: str) -> Json | None:
-    """The bucket's own public access block, {} when it has none."""
+def public_access_block(s3: Any, bucket: str) -> dict[str, bool] | None:
+    """Return the bucket's own public access block, {} when it has none."""
     try:
         return dict(s3.get_public_access_block(Bucket=bucket)["PublicAccessBlockConfiguration"])
     except ClientError as error:
@@ -339,22 +381,24 @@ def block(s3: Any, bucket: str) -> Json | None:
 
 
 def public_policy(s3: Any, bucket: str) -> bool:
-    """Whether the bucket's policy lets everybody in, as S3 judges it."""
+    """Tell whether S3 judges the bucket's policy public."""
     return bool(
-        there(lambda: s3.get_bucket_policy_status(Bucket=bucket)["PolicyStatus"]["IsPublic"])
+        unless_gone(lambda: s3.get_bucket_policy_status(Bucket=bucket)["PolicyStatus"]["IsPublic"])
     )
 
 
-def blocked(configuration: Json | None) -> bool:
+def all_blocked(configuration: dict[str, bool] | None) -> bool:
+    """Tell whether all four settings of a public access block are on."""
     return all((configuration or {}).get(name) is True for name in BLOCKED)
 
 
 def logging(cloudtrail: Any, trail: str) -> bool | None:
-    return there(lambda: bool(cloudtrail.get_trail_status(Name=trail)["IsLogging"]))  # type: ignore[no-any-return]
+    """Tell whether the trail is logging."""
+    return unless_gone(lambda: bool(cloudtrail.get_trail_status(Name=trail)["IsLogging"]))  # type: ignore[no-any-return]
 
 
 def detector(guardduty: Any, id: str) -> str | None:
-    """ENABLED or DISABLED."""
+    """Return the status of a GuardDuty detector: ENABLED or DISABLED."""
     try:
         return str(guardduty.get_detector(DetectorId=id)["Status"])
     except ClientError as error:
@@ -364,7 +408,7 @@ def detector(guardduty: Any, id: str) -> str | None:
         return None
 
 
-def concurrency(lambda_: Any, function: str) -> Json | None:
-    """{reserved: number or None} of a function."""
-    got = there(lambda: lambda_.get_function_concurrency(FunctionName=function))
-    return None if got is None else {"reserved": got.get("ReservedConcurrentExecutions")}
+def concurrency(lambda_: Any, function: str) -> Concurrency | None:
+    """Read the reserved concurrency of a function."""
+    answer = unless_gone(lambda: lambda_.get_function_concurrency(FunctionName=function))
+    return None if answer is None else {"reserved": answer.get("ReservedConcurrentExecutions")}

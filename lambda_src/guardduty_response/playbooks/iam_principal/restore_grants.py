@@ -1,261 +1,273 @@
-"""Brings back what was reverted in IAM: credentials, identities, policies, trust."""
+"""Brings back what was undone in IAM: credentials, identities, policies, trust."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from functools import partial
 
 from guardduty_response.containment.restoration import RestoreItem, RestoreStatus
 from guardduty_response.playbooks.iam_principal import resource_state
 from guardduty_response.playbooks.iam_principal.principal_context import retry_on_conflict
-from guardduty_response.playbooks.iam_principal.recorded_reversal import Reverted
+from guardduty_response.playbooks.iam_principal.recorded_reversal import RecordedReversal
 from guardduty_response.playbooks.iam_principal.resource_state import Json
+
+DENY_ALL_STATEMENTS = [{"Effect": "Deny", "Action": "*", "Resource": "*"}]
+
+
+def _call(call: Callable[..., Json], **request: str) -> list[Json]:
+    """Make the call, again while somebody else changes the same entity."""
+    return [dict(retry_on_conflict(partial(call, **request)))]
+
 
 # -- credentials and identities --------------------------------------------------------------------
 
 
-def access_key(one: Reverted) -> list[RestoreItem]:
-    user, key = one.was["user"], one.was["key"]
-    return _switched(one, user, key, (resource_state.keys(one.read(), user) or {}).get(key))
+def access_key(reversal: RecordedReversal) -> list[RestoreItem]:
+    user: str = reversal.before_state["user"]
+    key: str = reversal.before_state["key"]
+    keys = resource_state.keys(reversal.read(), user) or {}
+    return _key_item(reversal, user, key, keys.get(key))
 
 
-def _key_back(one: Reverted, user: str, key: str) -> Json:
-    iam = one.change("iam:UpdateAccessKey", one.was["arn"])
-    return dict(
-        retry_on_conflict(
-            partial(iam.update_access_key, UserName=user, AccessKeyId=key, Status="Active")
-        )
-    )
-
-
-def user(one: Reverted) -> list[RestoreItem]:
-    user, iam = one.was["user"], one.read()
-    found = resource_state.identity(iam, "user", user)
-    if found is None:
-        return one.gone(f"user {user}")
-    deny_all = f"arn:{one.target_context.context.config.partition}:iam::aws:policy/AWSDenyAll"
-    attached, out = deny_all in (resource_state.attached(iam, "user", user) or []), []
-    item = f"AWSDenyAll on user {user}"
-    if attached and not one.was["attached"]:
-        hand = one.command("iam detach-user-policy", "--user-name", user, "--policy-arn", deny_all)
-        out += one.todo(
-            item, f"AWSDenyAll detached from user {user}", hand, lambda: [_let(one, user, deny_all)]
-        )
-    else:
-        out += one.before(
-            item, f"AWSDenyAll is {'' if attached else 'not '}attached to user {user}, as before"
-        )
-    out += _boundary(one, "user", user, found["boundary"], deny_all)
-    keys = resource_state.keys(iam, user) or {}
-    for key in (key for key, status in one.was["keys"].items() if status == "Active"):
-        out += _switched(one, user, key, keys.get(key))
-    return out
-
-
-def _let(one: Reverted, user: str, deny_all: str) -> Json:
-    iam = one.change("iam:DetachUserPolicy", one.was["arn"])
-    return dict(
-        retry_on_conflict(partial(iam.detach_user_policy, UserName=user, PolicyArn=deny_all))
-    )
-
-
-def _switched(one: Reverted, user: str, key: str, now: str | None) -> list[RestoreItem]:
+def _key_item(
+    reversal: RecordedReversal, user: str, key: str, status: str | None
+) -> list[RestoreItem]:
     item = f"access key {key} of user {user}"
-    if now is None:
-        return one.gone(item)
-    if now == "Active":
-        return one.before(item, f"{item} is active, as before")
-    hand = one.command(
+    if status is None:
+        return reversal.gone(item)
+    if status == "Active":
+        return reversal.unchanged(item, f"{item} is active, as before")
+    command = reversal.command(
         "iam update-access-key --status Active", "--user-name", user, "--access-key-id", key
     )
-    return one.todo(item, f"{item} active again", hand, lambda: [_key_back(one, user, key)])
+    call = partial(_activate_key, reversal, user, key)
+    return reversal.restorable(item, f"{item} active again", command, call)
+
+
+def _activate_key(reversal: RecordedReversal, user: str, key: str) -> list[Json]:
+    iam = reversal.change("iam:UpdateAccessKey", reversal.before_state["arn"])
+    return _call(iam.update_access_key, UserName=user, AccessKeyId=key, Status="Active")
+
+
+def user(reversal: RecordedReversal) -> list[RestoreItem]:
+    user: str = reversal.before_state["user"]
+    iam = reversal.read()
+    found = resource_state.identity(iam, "user", user)
+    if found is None:
+        return reversal.gone(f"user {user}")
+    items = _deny_all(reversal, user)
+    items += _boundary(reversal, "user", user, found["boundary"])
+    keys = resource_state.keys(iam, user) or {}
+    recorded_keys: dict[str, str] = reversal.before_state["keys"]
+    for key, recorded_status in recorded_keys.items():
+        if recorded_status == "Active":
+            items += _key_item(reversal, user, key, keys.get(key))
+    return items
+
+
+def _deny_all(reversal: RecordedReversal, user: str) -> list[RestoreItem]:
+    item = f"AWSDenyAll on user {user}"
+    policies = resource_state.attached(reversal.read(), "user", user) or []
+    attached = reversal.deny_all in policies
+    if not attached or reversal.before_state["attached"]:
+        state = "attached" if attached else "not attached"
+        return reversal.unchanged(item, f"AWSDenyAll is {state} to user {user}, as before")
+    command = reversal.command(
+        "iam detach-user-policy", "--user-name", user, "--policy-arn", reversal.deny_all
+    )
+    call = partial(_detach_deny_all, reversal, user)
+    return reversal.restorable(item, f"AWSDenyAll detached from user {user}", command, call)
+
+
+def _detach_deny_all(reversal: RecordedReversal, user: str) -> list[Json]:
+    iam = reversal.change("iam:DetachUserPolicy", reversal.before_state["arn"])
+    return _call(iam.detach_user_policy, UserName=user, PolicyArn=reversal.deny_all)
 
 
 def _boundary(
-    one: Reverted, of: str, name: str, now: str | None, deny_all: str
+    reversal: RecordedReversal, entity: str, name: str, current: str | None
 ) -> list[RestoreItem]:
-    """Where policies were at their quota, everything was denied by a permissions boundary."""
-    old, item = one.was["boundary"], f"permissions boundary of {of} {name}"
-    if now == old:
-        return one.before(item, f"the {item} is {now or 'none'}, as before")
-    if now != deny_all:
-        return one.changed_since(item, f"the {item} is {now or 'none'}")
-    if old:
-        hand = one.command(
-            f"iam put-{of}-permissions-boundary --{of}-name", name, "--permissions-boundary", old
+    """Judge the permissions boundary, which denies everything where policies were at their
+    quota.
+    """
+    recorded: str | None = reversal.before_state["boundary"]
+    item = f"permissions boundary of {entity} {name}"
+    if current == recorded:
+        return reversal.unchanged(item, f"the {item} is {current or 'none'}, as before")
+    if current != reversal.deny_all:
+        return reversal.changed_since(item, f"the {item} is {current or 'none'}")
+    call = partial(_restore_boundary, reversal, entity, name, recorded)
+    if not recorded:
+        command = reversal.command(
+            f"iam delete-{entity}-permissions-boundary --{entity}-name", name
         )
-    else:
-        hand = one.command(f"iam delete-{of}-permissions-boundary --{of}-name", name)
-    return one.todo(
-        item,
-        f"{item} {f'{old} again' if old else 'taken away'}",
-        hand,
-        lambda: [_bound(one, of, name, old)],
+        return reversal.restorable(item, f"{item} removed", command, call)
+    command = reversal.command(
+        f"iam put-{entity}-permissions-boundary --{entity}-name",
+        name,
+        "--permissions-boundary",
+        recorded,
     )
+    return reversal.restorable(item, f"{item} {recorded} again", command, call)
 
 
-def _bound(one: Reverted, of: str, name: str, old: str | None) -> Json:
-    title, verb = of.title(), "put" if old else "delete"
-    iam = one.change(f"iam:{verb.title()}{title}PermissionsBoundary", one.was["arn"])
-    more = {"PermissionsBoundary": old} if old else {}
-    return dict(
-        retry_on_conflict(
-            partial(
-                getattr(iam, f"{verb}_{of}_permissions_boundary"), **{f"{title}Name": name}, **more
-            )
-        )
-    )
+def _restore_boundary(
+    reversal: RecordedReversal, entity: str, name: str, recorded: str | None
+) -> list[Json]:
+    title = entity.title()
+    verb = "put" if recorded else "delete"
+    action = f"iam:{verb.title()}{title}PermissionsBoundary"
+    iam = reversal.change(action, reversal.before_state["arn"])
+    request = {f"{title}Name": name}
+    if recorded:
+        request["PermissionsBoundary"] = recorded
+    return _call(getattr(iam, f"{verb}_{entity}_permissions_boundary"), **request)
 
 
-def role(one: Reverted) -> list[RestoreItem]:
-    role, name, iam = one.was["role"], one.was["name"], one.read()
+def role(reversal: RecordedReversal) -> list[RestoreItem]:
+    role: str = reversal.before_state["role"]
+    policy_name: str = reversal.before_state["name"]
+    recorded: Json | None = reversal.before_state["policy"]
+    iam = reversal.read()
     found = resource_state.identity(iam, "role", role)
     if found is None:
-        return one.gone(f"role {role}")
-    now, old, item = (
-        resource_state.inline(iam, "role", role, name),
-        one.was["policy"],
-        f"policy {name} of role {role}",
+        return reversal.gone(f"role {role}")
+    items = _boundary(reversal, "role", role, found["boundary"])
+    current = resource_state.inline(iam, "role", role, policy_name)
+    item = f"policy {policy_name} of role {role}"
+    if current == recorded:
+        return items + reversal.unchanged(item, f"{item} is as before")
+    if (current or {}).get("Statement") != DENY_ALL_STATEMENTS:
+        state = "a different policy" if current else "gone"
+        return items + reversal.changed_since(item, f"{item} is {state}")
+    change = "put back as before" if recorded else "deleted"
+    command = reversal.command(
+        "iam delete-role-policy", "--role-name", role, "--policy-name", policy_name
     )
-    out = _boundary(
-        one,
-        "role",
-        role,
-        found["boundary"],
-        f"arn:{one.target_context.context.config.partition}:iam::aws:policy/AWSDenyAll",
-    )
-    if now == old:
-        return [*out, *one.before(item, f"{item} is as before")]
-    if not _denies_all(now):
-        return [*out, *one.changed_since(item, f"{item} is {'another one' if now else 'gone'}")]
-    hand = one.command("iam delete-role-policy", "--role-name", role, "--policy-name", name)
-    text = f"{item} {'put back as it was' if old else 'deleted'}: its sessions work again"
-    return [*out, *one.todo(item, text, hand, lambda: [_inline_back(one, "role", role, name, old)])]
+    call = partial(_restore_inline, reversal, "role", role, policy_name, recorded)
+    text = f"{item} {change}: its sessions work again"
+    return items + reversal.restorable(item, text, command, call)
 
 
-def _denies_all(document: Json | None) -> bool:
-    statements = (document or {}).get("Statement")
-    return statements == [{"Effect": "Deny", "Action": "*", "Resource": "*"}]
+def _restore_inline(
+    reversal: RecordedReversal, entity: str, name: str, policy_name: str, document: Json | None
+) -> list[Json]:
+    title = entity.title()
+    verb = "delete" if document is None else "put"
+    iam = reversal.change(f"iam:{verb.title()}{title}Policy", reversal.before_state["arn"])
+    request = {f"{title}Name": name, "PolicyName": policy_name}
+    if document is not None:
+        request["PolicyDocument"] = json.dumps(document)
+    return _call(getattr(iam, f"{verb}_{entity}_policy"), **request)
 
 
-def _inline_back(
-    one: Reverted, of: str, name: str, policy_name: str, document: Json | None
-) -> Json:
-    title, verb = of.title(), "delete" if document is None else "put"
-    iam = one.change(f"iam:{verb.title()}{title}Policy", one.was["arn"])
-    more = {} if document is None else {"PolicyDocument": json.dumps(document)}
-    call = partial(
-        getattr(iam, f"{verb}_{of}_policy"),
-        **{f"{title}Name": name, "PolicyName": policy_name},
-        **more,
-    )
-    return dict(retry_on_conflict(call))
-
-
-def login_profile(one: Reverted) -> list[RestoreItem]:
-    user = one.was["user"]
+def login_profile(reversal: RecordedReversal) -> list[RestoreItem]:
+    user: str = reversal.before_state["user"]
     text = (
-        f"the console password of user {user} was replaced by a random one kept nowhere: a person"
-        " sets a new one"
+        f"the console password of user {user} was replaced by a random password kept nowhere: a"
+        " person sets a new password"
     )
-    hand = one.command(
+    command = reversal.command(
         "iam update-login-profile --password NEW --password-reset-required --user-name", user
     )
-    return one.stays(RestoreStatus.MANUAL, f"console password of {user}", text, hand)
+    item = f"console password of {user}"
+    return reversal.not_restored(RestoreStatus.MANUAL, item, text, command)
 
 
 # -- grants ----------------------------------------------------------------------------------------
 
 
-def attached(one: Reverted) -> list[RestoreItem]:
-    of, name, arn = one.was["of"], one.was["name"], one.was["policy"]
-    now, item = resource_state.attached(one.read(), of, name), f"policy {arn} of {of} {name}"
-    if now is None:
-        return one.gone(f"{of} {name}")
-    if arn in now:
-        return one.before(item, f"{item} is attached, as before")
-    hand = one.command(f"iam attach-{of}-policy --{of}-name", name, "--policy-arn", arn)
-    return one.todo(item, f"{item} attached again", hand, lambda: [_attach(one, of, name, arn)])
-
-
-def _attach(one: Reverted, of: str, name: str, arn: str) -> Json:
-    iam = one.change(f"iam:Attach{of.title()}Policy", one.was["arn"])
-    return dict(
-        retry_on_conflict(
-            partial(
-                getattr(iam, f"attach_{of}_policy"), **{f"{of.title()}Name": name, "PolicyArn": arn}
-            )
-        )
+def attached(reversal: RecordedReversal) -> list[RestoreItem]:
+    entity: str = reversal.before_state["of"]
+    name: str = reversal.before_state["name"]
+    policy_arn: str = reversal.before_state["policy"]
+    current = resource_state.attached(reversal.read(), entity, name)
+    item = f"policy {policy_arn} of {entity} {name}"
+    if current is None:
+        return reversal.gone(f"{entity} {name}")
+    if policy_arn in current:
+        return reversal.unchanged(item, f"{item} is attached, as before")
+    command = reversal.command(
+        f"iam attach-{entity}-policy --{entity}-name", name, "--policy-arn", policy_arn
     )
+    call = partial(_attach, reversal, entity, name, policy_arn)
+    return reversal.restorable(item, f"{item} attached again", command, call)
 
 
-def inline(one: Reverted) -> list[RestoreItem]:
-    of, name, policy_name, old = (one.was[field] for field in ("of", "name", "policy", "document"))
-    if resource_state.identity(one.read(), of, name) is None:
-        return one.gone(f"{of} {name}")
-    now, item = (
-        resource_state.inline(one.read(), of, name, policy_name),
-        f"inline policy {policy_name} of {of} {name}",
-    )
-    if now == old:
-        return one.before(item, f"{item} is as it was")
-    if now is not None:
-        return one.changed_since(item, f"{item} is another one")
-    hand = one.command(
-        f"iam put-{of}-policy --{of}-name",
+def _attach(reversal: RecordedReversal, entity: str, name: str, policy_arn: str) -> list[Json]:
+    title = entity.title()
+    iam = reversal.change(f"iam:Attach{title}Policy", reversal.before_state["arn"])
+    request = {f"{title}Name": name, "PolicyArn": policy_arn}
+    return _call(getattr(iam, f"attach_{entity}_policy"), **request)
+
+
+def inline(reversal: RecordedReversal) -> list[RestoreItem]:
+    entity: str = reversal.before_state["of"]
+    name: str = reversal.before_state["name"]
+    policy_name: str = reversal.before_state["policy"]
+    recorded: Json = reversal.before_state["document"]
+    if resource_state.identity(reversal.read(), entity, name) is None:
+        return reversal.gone(f"{entity} {name}")
+    current = resource_state.inline(reversal.read(), entity, name, policy_name)
+    item = f"inline policy {policy_name} of {entity} {name}"
+    if current == recorded:
+        return reversal.unchanged(item, f"{item} is as before")
+    if current is not None:
+        return reversal.changed_since(item, f"{item} is a different policy")
+    command = reversal.command(
+        f"iam put-{entity}-policy --{entity}-name",
         name,
         "--policy-name",
         policy_name,
         "--policy-document",
-        json.dumps(old),
+        json.dumps(recorded),
     )
-    return one.todo(
-        item, f"{item} put back", hand, lambda: [_inline_back(one, of, name, policy_name, old)]
-    )
+    call = partial(_restore_inline, reversal, entity, name, policy_name, recorded)
+    return reversal.restorable(item, f"{item} put back", command, call)
 
 
-def member(one: Reverted) -> list[RestoreItem]:
-    user, group = one.was["user"], one.was["group"]
-    now, item = resource_state.groups(one.read(), user), f"user {user} in group {group}"
-    if now is None or resource_state.identity(one.read(), "group", group) is None:
-        return one.gone(item)
-    if group in now:
-        return one.before(item, f"{item}, as before")
-    hand = one.command("iam add-user-to-group", "--user-name", user, "--group-name", group)
-    return one.todo(item, f"{item} again", hand, lambda: [_add(one, user, group)])
+def member(reversal: RecordedReversal) -> list[RestoreItem]:
+    user: str = reversal.before_state["user"]
+    group: str = reversal.before_state["group"]
+    current = resource_state.groups(reversal.read(), user)
+    item = f"user {user} in group {group}"
+    if current is None or resource_state.identity(reversal.read(), "group", group) is None:
+        return reversal.gone(item)
+    if group in current:
+        return reversal.unchanged(item, f"{item}, as before")
+    command = reversal.command("iam add-user-to-group", "--user-name", user, "--group-name", group)
+    call = partial(_add_to_group, reversal, user, group)
+    return reversal.restorable(item, f"{item} again", command, call)
 
 
-def _add(one: Reverted, user: str, group: str) -> Json:
-    iam = one.change("iam:AddUserToGroup", one.was["arn"])
-    return dict(retry_on_conflict(partial(iam.add_user_to_group, UserName=user, GroupName=group)))
+def _add_to_group(reversal: RecordedReversal, user: str, group: str) -> list[Json]:
+    iam = reversal.change("iam:AddUserToGroup", reversal.before_state["arn"])
+    return _call(iam.add_user_to_group, UserName=user, GroupName=group)
 
 
-def trust(one: Reverted) -> list[RestoreItem]:
-    role, old = one.was["role"], one.was["document"]
-    found, item = resource_state.identity(one.read(), "role", role), f"trust policy of role {role}"
+def trust(reversal: RecordedReversal) -> list[RestoreItem]:
+    role: str = reversal.before_state["role"]
+    recorded: Json = reversal.before_state["document"]
+    found = resource_state.identity(reversal.read(), "role", role)
+    item = f"trust policy of role {role}"
     if found is None:
-        return one.gone(f"role {role}")
-    if found["trust"] == old:
-        return one.before(item, f"the {item} is as it was")
-    if not resource_state.is_denied(
-        found["trust"], old, resource_state.outside_sid(one.target_context.prefix)
-    ):
-        return one.changed_since(item, f"the {item} is another one")
-    hand = one.command(
-        "iam update-assume-role-policy --role-name", role, "--policy-document", json.dumps(old)
+        return reversal.gone(f"role {role}")
+    current = found["trust"] or {}
+    if current == recorded:
+        return reversal.unchanged(item, f"the {item} is as before")
+    sid = resource_state.outside_sid(reversal.target_context.prefix)
+    if not resource_state.is_denied(current, recorded, sid):
+        return reversal.changed_since(item, f"the {item} is a different policy")
+    command = reversal.command(
+        "iam update-assume-role-policy --role-name", role, "--policy-document", json.dumps(recorded)
     )
-    return one.todo(
-        item,
-        f"the {item} is as it was: other accounts may assume it again",
-        hand,
-        lambda: [_trust_back(one, role, old)],
-    )
+    text = f"the {item} is as before: other accounts may assume it again"
+    call = partial(_restore_trust, reversal, role, recorded)
+    return reversal.restorable(item, text, command, call)
 
 
-def _trust_back(one: Reverted, role: str, old: Json) -> Json:
-    iam = one.change("iam:UpdateAssumeRolePolicy", one.was["arn"])
-    return dict(
-        retry_on_conflict(
-            partial(iam.update_assume_role_policy, RoleName=role, PolicyDocument=json.dumps(old))
-        )
-    )
+def _restore_trust(reversal: RecordedReversal, role: str, recorded: Json) -> list[Json]:
+    iam = reversal.change("iam:UpdateAssumeRolePolicy", reversal.before_state["arn"])
+    document = json.dumps(recorded)
+    return _call(iam.update_assume_role_policy, RoleName=role, PolicyDocument=document)

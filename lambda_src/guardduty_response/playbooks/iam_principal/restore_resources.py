@@ -1,5 +1,5 @@
-"""Brings back what was reverted outside IAM: instances, rules, buckets, functions, sharing.
-Trails and detectors stay on.
+"""Brings back what was undone outside IAM: instances, rules, buckets, functions, sharing. Trails
+and detectors stay on.
 """
 
 from __future__ import annotations
@@ -9,203 +9,191 @@ from functools import partial
 
 from guardduty_response.containment.restoration import RestoreItem, RestoreStatus
 from guardduty_response.playbooks.iam_principal import resource_state
-from guardduty_response.playbooks.iam_principal.recorded_reversal import Reverted
-from guardduty_response.playbooks.iam_principal.resource_state import Json
+from guardduty_response.playbooks.iam_principal.recorded_reversal import RecordedReversal
+from guardduty_response.playbooks.iam_principal.resource_state import IpPermission, Json
 
 
-def instances(one: Reverted) -> list[RestoreItem]:
-    ids, out = one.was["instances"], []
-    now = resource_state.instances(one.read("ec2"), ids)
+def instances(reversal: RecordedReversal) -> list[RestoreItem]:
+    ids: list[str] = reversal.before_state["instances"]
+    found = resource_state.instances(reversal.read("ec2"), ids)
+    items: list[RestoreItem] = []
     for id in ids:
-        state = (now.get(id) or {}).get("state", "terminated")
-        if state in ("terminated", "shutting-down"):
-            out += one.gone(id)
-        elif state in ("running", "pending"):
-            out += one.before(id, f"{id} runs")
-        elif state == "stopping":
-            text = f"{id} is still stopping: run restore again when it has stopped"
-            out += one.stays(
-                RestoreStatus.MANUAL,
-                id,
-                text,
-                one.command("ec2 start-instances --instance-ids", id),
-            )
-        else:
-            hand = one.command("ec2 start-instances --instance-ids", id)
-            out += one.todo(id, f"{id} started again", hand, partial(_start, one, id))
-    return out
+        state = found[id]["state"] if id in found else "terminated"
+        items += _instance(reversal, id, state)
+    return items
 
 
-def _start(one: Reverted, id: str) -> list[Json]:
-    arn = (
-        f"arn:{one.target_context.context.config.partition}:ec2:{one.region}:"
-        f"{one.target_context.target.account_id}:"
-        f"instance/{id}"
-    )
-    return [one.change("ec2:StartInstances", arn, "ec2").start_instances(InstanceIds=[id])]
+def _instance(reversal: RecordedReversal, id: str, state: str) -> list[RestoreItem]:
+    if state in ("terminated", "shutting-down"):
+        return reversal.gone(id)
+    if state in ("running", "pending"):
+        return reversal.unchanged(id, f"{id} runs")
+    command = reversal.command("ec2 start-instances --instance-ids", id)
+    if state == "stopping":
+        text = f"{id} is still stopping: run restore again when it has stopped"
+        return reversal.not_restored(RestoreStatus.MANUAL, id, text, command)
+    return reversal.restorable(id, f"{id} started again", command, partial(_start, reversal, id))
 
 
-def rules(one: Reverted) -> list[RestoreItem]:
-    group, way = one.was["group"], "egress" if one.was["egress"] else "ingress"
-    ec2 = one.read("ec2")
+def _start(reversal: RecordedReversal, id: str) -> list[Json]:
+    ec2 = reversal.change("ec2:StartInstances", reversal.ec2_arn(f"instance/{id}"), "ec2")
+    return [ec2.start_instances(InstanceIds=[id])]
+
+
+def rules(reversal: RecordedReversal) -> list[RestoreItem]:
+    group: str = reversal.before_state["group"]
+    egress: bool = reversal.before_state["egress"]
+    direction = "egress" if egress else "ingress"
+    ec2 = reversal.read("ec2")
     if resource_state.group_name(ec2, group) is None:
-        return one.gone(f"security group {group}")
-    there = {
-        resource_state.rule_key(rule)
-        for rule in resource_state.rules(ec2, group, one.was["egress"]).values()
-    }
-    out = []
-    for rule in one.was["rules"]:
-        item = f"{way} {resource_state.told(rule)} in {group}"
-        if resource_state.rule_key(rule) in there:
-            out += one.before(item, f"{item} is allowed, as before")
-        else:
-            hand = one.command(
-                f"ec2 authorize-security-group-{way} --group-id",
-                group,
-                "--ip-permissions",
-                json.dumps([rule]),
-            )
-            out += one.todo(
-                item, f"{item} allowed again", hand, partial(_authorize, one, group, way, rule)
-            )
-    return out
+        return reversal.gone(f"security group {group}")
+    current = resource_state.rules(ec2, group, egress).values()
+    keys = {resource_state.rule_key(rule) for rule in current}
+    items: list[RestoreItem] = []
+    for rule in reversal.before_state["rules"]:
+        item = f"{direction} {resource_state.describe_rule(rule)} in {group}"
+        if resource_state.rule_key(rule) in keys:
+            items += reversal.unchanged(item, f"{item} is allowed, as before")
+            continue
+        command = reversal.command(
+            f"ec2 authorize-security-group-{direction} --group-id",
+            group,
+            "--ip-permissions",
+            json.dumps([rule]),
+        )
+        call = partial(_authorize, reversal, group, direction, rule)
+        items += reversal.restorable(item, f"{item} allowed again", command, call)
+    return items
 
 
-def _authorize(one: Reverted, group: str, way: str, rule: Json) -> list[Json]:
-    arn = (
-        f"arn:{one.target_context.context.config.partition}:ec2:{one.region}:"
-        f"{one.target_context.target.account_id}:"
-        f"security-group/{group}"
+def _authorize(
+    reversal: RecordedReversal, group: str, direction: str, rule: IpPermission
+) -> list[Json]:
+    action = f"ec2:AuthorizeSecurityGroup{direction.title()}"
+    ec2 = reversal.change(action, reversal.ec2_arn(f"security-group/{group}"), "ec2")
+    authorize = getattr(ec2, f"authorize_security_group_{direction}")
+    return [authorize(GroupId=group, IpPermissions=[rule])]
+
+
+def bucket(reversal: RecordedReversal) -> list[RestoreItem]:
+    bucket: str = reversal.before_state["bucket"]
+    recorded: dict[str, bool] = reversal.before_state["block"]
+    current = resource_state.public_access_block(reversal.read("s3"), bucket)
+    item = f"public access block of bucket {bucket}"
+    if current is None:
+        return reversal.gone(f"bucket {bucket}")
+    if current == recorded:
+        return reversal.unchanged(item, f"the {item} is as before")
+    if not resource_state.all_blocked(current):
+        return reversal.changed_since(item, f"the {item} is a different configuration")
+    call = partial(_restore_block, reversal, bucket, recorded)
+    if not recorded:
+        command = reversal.command("s3api delete-public-access-block --bucket", bucket)
+        return reversal.restorable(item, f"the {item} is as before: none", command, call)
+    settings = ",".join(f"{name}={str(value).lower()}" for name, value in recorded.items())
+    command = reversal.command(
+        "s3api put-public-access-block --bucket",
+        bucket,
+        "--public-access-block-configuration",
+        settings,
     )
-    ec2 = one.change(f"ec2:AuthorizeSecurityGroup{way.title()}", arn, "ec2")
-    return [getattr(ec2, f"authorize_security_group_{way}")(GroupId=group, IpPermissions=[rule])]
+    return reversal.restorable(item, f"the {item} is as before", command, call)
 
 
-def bucket(one: Reverted) -> list[RestoreItem]:
-    bucket, old = one.was["bucket"], one.was["block"]
-    now, item = (
-        resource_state.block(one.read("s3"), bucket),
-        f"public access block of bucket {bucket}",
-    )
-    if now is None:
-        return one.gone(f"bucket {bucket}")
-    if now == old:
-        return one.before(item, f"the {item} is as it was")
-    if not resource_state.blocked(now):
-        return one.changed_since(item, f"the {item} is another one")
-    on = ",".join(f"{name}={str(value).lower()}" for name, value in old.items())
-    hand = one.command(
-        "s3api put-public-access-block --bucket", bucket, "--public-access-block-configuration", on
-    )
-    if not old:
-        hand = one.command("s3api delete-public-access-block --bucket", bucket)
-    return one.todo(
-        item,
-        f"the {item} is as it was{'' if old else ': none'}",
-        hand,
-        lambda: [_block_back(one, bucket, old)],
-    )
+def _restore_block(
+    reversal: RecordedReversal, bucket: str, recorded: dict[str, bool]
+) -> list[Json]:
+    # IAM has a single action for both calls.
+    s3 = reversal.change("s3:PutBucketPublicAccessBlock", reversal.before_state["arn"], "s3")
+    if not recorded:
+        return [s3.delete_public_access_block(Bucket=bucket)]
+    answer = s3.put_public_access_block(Bucket=bucket, PublicAccessBlockConfiguration=recorded)
+    return [answer]
 
 
-def _block_back(one: Reverted, bucket: str, old: Json) -> Json:
-    # IAM has one action for both calls
-    s3 = one.change("s3:PutBucketPublicAccessBlock", one.was["arn"], "s3")
-    if not old:
-        return dict(s3.delete_public_access_block(Bucket=bucket))
-    return dict(s3.put_public_access_block(Bucket=bucket, PublicAccessBlockConfiguration=old))
+def trail(reversal: RecordedReversal) -> list[RestoreItem]:
+    trail: str = reversal.before_state["trail"]
+    if not resource_state.logging(reversal.read("cloudtrail"), trail):
+        return reversal.unchanged(trail, f"trail {trail} is not logging, as before")
+    text = f"trail {trail} was stopped and logs again; it stays on"
+    command = reversal.command("cloudtrail stop-logging --name", trail)
+    return reversal.not_restored(RestoreStatus.RETAINED, trail, text, command)
 
 
-def trail(one: Reverted) -> list[RestoreItem]:
-    trail = one.was["trail"]
-    if not resource_state.logging(one.read("cloudtrail"), trail):
-        return one.before(trail, f"trail {trail} is not logging, as before")
-    hand = one.command("cloudtrail stop-logging --name", trail)
-    return one.stays(
-        RestoreStatus.RETAINED,
-        trail,
-        f"trail {trail} was stopped and logs again; it stays on",
-        hand,
-    )
+def detector(reversal: RecordedReversal) -> list[RestoreItem]:
+    id: str = reversal.before_state["detector"]
+    if resource_state.detector(reversal.read("guardduty"), id) != "ENABLED":
+        return reversal.unchanged(id, f"GuardDuty detector {id} is off, as before")
+    text = f"GuardDuty detector {id} was switched off and is on again; it stays on"
+    command = reversal.command("guardduty update-detector --no-enable --detector-id", id)
+    return reversal.not_restored(RestoreStatus.RETAINED, id, text, command)
 
 
-def detector(one: Reverted) -> list[RestoreItem]:
-    id = one.was["detector"]
-    if resource_state.detector(one.read("guardduty"), id) != "ENABLED":
-        return one.before(id, f"GuardDuty detector {id} is off, as before")
-    hand = one.command("guardduty update-detector --no-enable --detector-id", id)
-    return one.stays(
-        RestoreStatus.RETAINED,
-        id,
-        f"GuardDuty detector {id} was switched off and is on again; it stays on",
-        hand,
-    )
-
-
-def function(one: Reverted) -> list[RestoreItem]:
-    function, old = one.was["function"], one.was["reserved"]
-    now, item = (
-        resource_state.concurrency(one.read("lambda"), function),
-        f"reserved concurrency of function {function}",
-    )
-    if now is None:
-        return one.gone(f"function {function}")
-    if now["reserved"] == old:
-        return one.before(item, f"the {item} is {'none' if old is None else old}, as before")
-    if now["reserved"] != 0:
-        return one.changed_since(item, f"the {item} is {now['reserved']}")
-    hand = one.command("lambda delete-function-concurrency --function-name", function)
-    if old is not None:
-        hand = one.command(
+def function(reversal: RecordedReversal) -> list[RestoreItem]:
+    function: str = reversal.before_state["function"]
+    recorded: int | None = reversal.before_state["reserved"]
+    recorded_text = "none" if recorded is None else str(recorded)
+    current = resource_state.concurrency(reversal.read("lambda"), function)
+    item = f"reserved concurrency of function {function}"
+    if current is None:
+        return reversal.gone(f"function {function}")
+    if current["reserved"] == recorded:
+        return reversal.unchanged(item, f"the {item} is {recorded_text}, as before")
+    if current["reserved"] != 0:
+        return reversal.changed_since(item, f"the {item} is {current['reserved']}")
+    if recorded is None:
+        command = reversal.command("lambda delete-function-concurrency --function-name", function)
+    else:
+        command = reversal.command(
             "lambda put-function-concurrency --function-name",
             function,
             "--reserved-concurrent-executions",
-            str(old),
+            str(recorded),
         )
-    return one.todo(
-        item,
-        f"the {item} is {'none' if old is None else old} again",
-        hand,
-        lambda: [_concurrency(one, function, old)],
+    call = partial(_restore_concurrency, reversal, function, recorded)
+    return reversal.restorable(item, f"the {item} is {recorded_text} again", command, call)
+
+
+def _restore_concurrency(
+    reversal: RecordedReversal, function: str, recorded: int | None
+) -> list[Json]:
+    arn = reversal.before_state["arn"]
+    if recorded is None:
+        client = reversal.change("lambda:DeleteFunctionConcurrency", arn, "lambda")
+        return [client.delete_function_concurrency(FunctionName=function)]
+    client = reversal.change("lambda:PutFunctionConcurrency", arn, "lambda")
+    answer = client.put_function_concurrency(
+        FunctionName=function, ReservedConcurrentExecutions=int(recorded)
     )
+    return [answer]
 
 
-def _concurrency(one: Reverted, function: str, old: int | None) -> Json:
-    action = "lambda:DeleteFunctionConcurrency" if old is None else "lambda:PutFunctionConcurrency"
-    client = one.change(action, one.was["arn"], "lambda")
-    if old is None:
-        return dict(client.delete_function_concurrency(FunctionName=function))
-    return dict(
-        client.put_function_concurrency(
-            FunctionName=function, ReservedConcurrentExecutions=int(old)
-        )
-    )
-
-
-def sharing(one: Reverted) -> list[RestoreItem]:
-    of, id, entries = one.was["of"], one.was["id"], one.was["entries"]
-    now, who = (
-        resource_state.shares(one.read("ec2"), of, id),
-        ", ".join(value for entry in entries for value in entry.values()),
-    )
-    item = f"{of} {id} shared with {who}"
-    if now is None:
-        return one.gone(f"{of} {id}")
-    missing = [entry for entry in entries if entry not in now]
+def sharing(reversal: RecordedReversal) -> list[RestoreItem]:
+    resource: str = reversal.before_state["of"]
+    id: str = reversal.before_state["id"]
+    entries: list[dict[str, str]] = reversal.before_state["entries"]
+    current = resource_state.shares(reversal.read("ec2"), resource, id)
+    if current is None:
+        return reversal.gone(f"{resource} {id}")
+    recipients = ", ".join(value for entry in entries for value in entry.values())
+    item = f"{resource} {id} shared with {recipients}"
+    missing = [entry for entry in entries if entry not in current]
     if not missing:
-        return one.before(item, f"{item}, as before")
-    option = "create-volume-permission" if of == "snapshot" else "launch-permission"
-    hand = one.command(
-        f"ec2 modify-{of}-attribute --{of}-id", id, f"--{option}", json.dumps({"Add": missing})
-    )
-    return one.todo(item, f"{item} again", hand, lambda: [_share(one, of, id, missing)])
-
-
-def _share(one: Reverted, of: str, id: str, entries: list[Json]) -> Json:
-    return resource_state.share(
-        one.change(f"ec2:Modify{of.title()}Attribute", one.was["arn"], "ec2"),
-        of,
+        return reversal.unchanged(item, f"{item}, as before")
+    option = "create-volume-permission" if resource == "snapshot" else "launch-permission"
+    command = reversal.command(
+        f"ec2 modify-{resource}-attribute --{resource}-id",
         id,
-        "Add",
-        entries,
+        f"--{option}",
+        json.dumps({"Add": missing}),
     )
+    call = partial(_share, reversal, resource, id, missing)
+    return reversal.restorable(item, f"{item} again", command, call)
+
+
+def _share(
+    reversal: RecordedReversal, resource: str, id: str, entries: list[dict[str, str]]
+) -> list[Json]:
+    action = f"ec2:Modify{resource.title()}Attribute"
+    ec2 = reversal.change(action, reversal.before_state["arn"], "ec2")
+    return [resource_state.share(ec2, resource, id, "Add", entries)]

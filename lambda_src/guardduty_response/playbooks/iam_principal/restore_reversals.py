@@ -1,9 +1,9 @@
-"""Brings back what was reverted of a principal's actions, from the record: one part each, judged by
-the present state.
+"""Brings back what eradication undid, from the record: each recorded reversal is judged by the
+present state.
 
-A judge gets the state before the revert and reads how it is now. What is still as the revert left
-it is brought back; what somebody changed since is not touched. Trails and detectors stay on:
-watching is not what a mistaken containment took away.
+A judge gets the state before the reversal and reads the present state. What is still as the
+reversal left it is brought back; what somebody changed since is not touched. Trails and detectors
+stay on: a mistaken containment did not take the monitoring away.
 """
 
 from __future__ import annotations
@@ -15,20 +15,26 @@ from functools import partial
 from guardduty_response.containment.restoration import RestoreItem, RestoreStatus
 from guardduty_response.containment.target_context import (
     BRANCHES,
+    Json,
     TargetContext,
     allow,
-    gather,
-    why,
+    describe_error,
+    run_all,
 )
 from guardduty_response.playbooks.iam_principal import (
     resource_state,
     restore_grants,
     restore_resources,
 )
-from guardduty_response.playbooks.iam_principal.recorded_reversal import Reverted, assume
+from guardduty_response.playbooks.iam_principal.recorded_reversal import (
+    RecordedReversal,
+    assume,
+    region_of,
+)
 
-ROTATION = "rotation"  # remediate/rotate.py
-JUDGES: dict[str, Callable[[Reverted], list[RestoreItem]]] = {
+ROTATION = "rotation"  # the name of the evidence entry that eradicate/rotate.py writes
+Judge = Callable[[RecordedReversal], list[RestoreItem]]
+JUDGES: dict[str, Judge] = {
     "access_key": restore_grants.access_key,
     "user": restore_grants.user,
     "role": restore_grants.role,
@@ -48,45 +54,44 @@ JUDGES: dict[str, Callable[[Reverted], list[RestoreItem]]] = {
 
 
 def parts(principal: TargetContext) -> list[RestoreItem]:
-    """Every recorded revert, and the key that was made anew. ``work.kept`` is the target's
-    ledger.
+    """Return the restore items of every recorded reversal, and of the new access key.
+
+    ``principal.stored`` is the target's record.
     """
-    recorded = {
-        name: was
-        for name, was in (principal.stored.get("before") or {}).items()
-        if name.startswith("revert/")
-    }
-    regions = {str(was.get("region") or principal.target.region) for was in recorded.values()}
+    before: dict[str, Json] = principal.stored.get("before") or {}
+    recorded = {name: state for name, state in before.items() if name.startswith("revert/")}
+    regions = {region_of(principal, state) for state in recorded.values()}
     readers = {region: assume(principal, region, allow(resource_state.READS)) for region in regions}
     calls = {
-        name: partial(_judge, Reverted(principal, readers, name, was))
-        for name, was in recorded.items()
+        name: partial(_judge, RecordedReversal(principal, readers, name, state))
+        for name, state in recorded.items()
     }
-    out: list[RestoreItem] = []
-    for name, got in gather(calls, BRANCHES).items():
-        if isinstance(got, Exception):
-            text = (
-                f"{recorded[name].get('event')} could not be read ({why(got)}): run restore again"
-            )
-            out.append(RestoreItem(RestoreStatus.MANUAL, name, "", text))
+    items: list[RestoreItem] = []
+    for name, result in run_all(calls, BRANCHES).items():
+        if isinstance(result, Exception):
+            event = recorded[name].get("event")
+            text = f"{event} could not be read ({describe_error(result)}): run restore again"
+            items.append(RestoreItem(RestoreStatus.MANUAL, name, "", text))
         else:
-            out += got
-    return out + _rotated(principal)
+            items += result
+    return items + _new_key(principal)
 
 
-def _judge(one: Reverted) -> list[RestoreItem]:
-    judge = JUDGES.get(str(one.was.get("what")))
-    return judge(one) if judge else []
+def _judge(reversal: RecordedReversal) -> list[RestoreItem]:
+    judge = JUDGES.get(str(reversal.before_state.get("what")))
+    return judge(reversal) if judge else []
 
 
-def _rotated(principal: TargetContext) -> list[RestoreItem]:
-    state = ((principal.stored.get("evidence") or {}).get(ROTATION) or {}).get("state") or {}
+def _new_key(principal: TargetContext) -> list[RestoreItem]:
+    """Report the access key that eradication made: it stays."""
+    evidence = principal.stored.get("evidence") or {}
+    state = (evidence.get(ROTATION) or {}).get("state") or {}
     if not state.get("key"):
         return []
-    where = f"secret {state['secret']} ({state.get('region') or principal.target.region})"
-    text = f"access key {state['key']}, made anew, stays: its owner finds it in {where}"
-    hand = (
+    secret = f"secret {state['secret']} ({state.get('region') or principal.target.region})"
+    text = f"new access key {state['key']} stays: its owner finds it in {secret}"
+    manual_command = (
         f"aws iam delete-access-key --user-name {shlex.quote(principal.id)} --access-key-id"
         f" {state['key']}"
     )
-    return [RestoreItem(RestoreStatus.RETAINED, ROTATION, state["key"], text, hand)]
+    return [RestoreItem(RestoreStatus.RETAINED, ROTATION, state["key"], text, manual_command)]

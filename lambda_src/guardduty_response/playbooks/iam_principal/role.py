@@ -1,66 +1,46 @@
-"""Ends sessions of a role: the one that a finding names, or all that were issued until now.
+"""Ends sessions of a role: the session that a finding names, or all that were issued until now.
 
 A session is denied by its ``aws:userid`` (``AROA…:session name``) as long as its token is older
 than the denial: whoever may assume the role can sign in again under the same name, which is
-reported (``sessions.py``), not prevented.
+reported (``late_events.py``), not prevented.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from guardduty_response.containment import action
 from guardduty_response.containment.role_policies import (
     OLDER,
     revoke_document,
     revoked_before,
     role_policy,
-    statements,
 )
-from guardduty_response.containment.target_context import (
-    Json,
-    Sessions,
-    allow,
-    gather,
-    name_of,
-    value,
-)
-from guardduty_response.errors import ResponseError
+from guardduty_response.containment.target_context import Sessions, allow, result_or_raise, run_all
 from guardduty_response.playbooks.iam_principal.principal_context import (
     PrincipalContext,
-    PrincipalState,
     now_rounded_up,
     retry_on_conflict,
 )
+from guardduty_response.playbooks.iam_principal.records import (
+    AwsAnswer,
+    AwsClient,
+    PolicyDocument,
+    RoleSessionsState,
+)
 from guardduty_response.playbooks.iam_principal.tags import TagRole
+from guardduty_response.playbooks.iam_principal.user_action import PrincipalAction
 
 READ = ("iam:GetRole", "iam:GetRolePolicy", "iam:ListInstanceProfilesForRole")
 CHANGE = ("iam:PutRolePolicy", "iam:TagRole")
+ROLE = "get_role"  # the key of GetRole's answer among those of GetRolePolicy
 
 
-class Action(action.Action[PrincipalContext, PrincipalState]):
-    @property
-    def iam(self) -> Any:
-        return self.sessions.client("iam")
-
-    @property
-    def role(self) -> str:
-        return self.target_context.who.role
-
-    def by_hand(self) -> str:
-        # IAM has no Region
-        return (
-            "By hand: aws"
-            f" {self.manual_command.format(role=self.role, prefix=self.target_context.prefix, **self._names())}"
-        )
-
-
-class DenySession(Action):
-    name, item = "revoke_sessions", "sessions"
+class DenySession(PrincipalAction):
+    name = "revoke_sessions"
+    item = "sessions"
     done_text = "its sessions are denied"
     manual_command = (
         "iam put-role-policy --role-name {role} --policy-name {policy} --policy-document"
@@ -68,130 +48,146 @@ class DenySession(Action):
     )
 
     @property
+    def iam(self) -> AwsClient:
+        return self.sessions.client("iam")
+
+    @property
+    def role(self) -> str:
+        return self.target_context.identity.role
+
+    @property
     def policy(self) -> str:
+        """The name of the policy that denies the session the finding names."""
         return policy_name(self.target_context.prefix, self.target_context.id)
 
-    def _names(self) -> Json:
-        wanted = {**self._documents((self.current or {}).get("revoked_before") or now_rounded_up())}
-        name, document = next(iter(wanted.items()))
-        return {"policy": name, "document": json.dumps(document, separators=(",", ":"))}
-
-    def _documents(self, before: str, old: Json | None = None) -> dict[str, Json]:
-        """Policy -> document that denies what is to be denied before ``before``."""
-        out: dict[str, Json] = {}
-        unique_id, session = (
-            self.target_context.scope("unique_id") or self.target_context.who.unique_id,
-            self.target_context.who.session,
+    def by_hand(self) -> str:
+        current: RoleSessionsState | dict[str, str] = self.current or {}
+        documents = self._documents(str(current.get("revoked_before") or now_rounded_up()))
+        name, document = next(iter(documents.items()))
+        command = self.manual_command.format(
+            role=self.role,
+            policy=name,
+            document=json.dumps(document, separators=(",", ":")),
         )
-        if session and unique_id:
-            out[self.policy] = deny_sessions([f"{unique_id}:{session}"], before)
-        if self.target_context.role_wide or not out:
-            out[OLDER] = revoke_document(old, before)
-        return out
+        # No --region: IAM has none.
+        return f"By hand: aws {command}"
 
-    def read(self) -> Any:
-        """{role, id: AROA…, policies: {name: document or None}, revoked_before}.
-        ``revoked_before``: what is issued until then is denied, or is to be.
-        """
-        iam = self.iam
-        got = gather(
-            {
-                "": partial(iam.get_role, RoleName=self.role),
-                **{
-                    name: partial(role_policy, iam, self.role, name) for name in self._documents("")
-                },
-            }
-        )
-        found = value(got.pop(""))["Role"]
-        policies = {name: value(one) for name, one in got.items()}
+    def read(self) -> RoleSessionsState:
+        """``revoked_before``: tokens issued until then are denied, or are to be."""
+        calls: dict[str, Any] = {ROLE: partial(self.iam.get_role, RoleName=self.role)}
+        for name in self._documents(""):
+            calls[name] = partial(role_policy, self.iam, self.role, name)
+        answers = run_all(calls)
+        found = result_or_raise(answers.pop(ROLE))["Role"]
+        policies = {name: result_or_raise(document) for name, document in answers.items()}
         return {
             "role": found["Arn"],
             "id": found["RoleId"],
             "policies": policies,
-            "revoked_before": self._date(policies),
-        }
-
-    def _date(self, policies: Json) -> str:
-        """The date that is there, if it is late enough: the first containment's, and not older than
-        this execution's plan (who is contained again may have signed in again meanwhile). A check
-        only asks for the first one's.
-        """
-        least = str((self.target_context.before_state(self.item) or {}).get("revoked_before") or "")
-        if not (self.target_context.target.attach or self.target_context.target.verify_only):
-            least = max(least, str(self.target_context.scope("planned") or ""))
-        there = min((denied_before(one) for one in policies.values()), default="")
-        return there if least and there >= least else now_rounded_up()
-
-    def _wanted(self) -> dict[str, Json]:
-        """Policies that are to be written. A later date than ours denies ours too."""
-        now = self.current
-        new = self._documents(now["revoked_before"], now["policies"].get(OLDER))
-        if OLDER in new and revoked_before(now["policies"][OLDER]) >= now["revoked_before"]:
-            del new[OLDER]
-        return {
-            name: document for name, document in new.items() if document != now["policies"][name]
+            "revoked_before": self._revoked_before(policies),
         }
 
     def pending_change(self) -> str:
-        wanted = self._wanted()
-        if not wanted:
+        if not self._missing():
             return ""
-        said = []
-        if self.policy in self.current["policies"]:
-            said.append(
-                f"session {self.target_context.who.session} of role {self.role}, issued until "
-                "now, denied by"
-                f" policy {self.policy}"
+        policies = self.current["policies"]
+        sentences = []
+        if self.policy in policies:
+            sentences.append(
+                f"session {self.target_context.identity.session} of role {self.role}, issued until"
+                f" now, denied by policy {self.policy}"
             )
-        if OLDER in self.current["policies"]:
-            said.append(
+        if OLDER in policies:
+            sentences.append(
                 f"all sessions of role {self.role} issued until now denied by {OLDER}: every"
                 " workload of the role needs new credentials"
             )
         else:
-            said.append("other sessions of the role go on")
-        return "; ".join(said)
+            sentences.append("other sessions of the role go on")
+        return "; ".join(sentences)
 
-    def change(self) -> list[Json]:
-        # One after the other: IAM refuses concurrent changes of a role.
-        return [
-            retry_on_conflict(
-                partial(
-                    self.iam.put_role_policy,
-                    RoleName=self.role,
-                    PolicyName=name,
-                    PolicyDocument=json.dumps(document),
-                )
-            )
-            for name, document in self._wanted().items()
-        ]
+    def change(self) -> list[AwsAnswer]:
+        # In sequence: IAM refuses concurrent changes of a role.
+        return [self._put(name, document) for name, document in self._missing().items()]
+
+    def _put(self, name: str, document: PolicyDocument) -> AwsAnswer:
+        call = partial(
+            self.iam.put_role_policy,
+            RoleName=self.role,
+            PolicyName=name,
+            PolicyDocument=json.dumps(document),
+        )
+        return dict(retry_on_conflict(call))
+
+    def _documents(
+        self, before: str, old: PolicyDocument | None = None
+    ) -> dict[str, PolicyDocument]:
+        """Returns each policy's name with the document that denies what was issued before
+        ``before``. ``old``: what AWSRevokeOlderSessions says today, which is kept.
+        """
+        documents: dict[str, PolicyDocument] = {}
+        unique_id = self.target_context.unique_id
+        session = self.target_context.identity.session
+        if session and unique_id:
+            documents[self.policy] = deny_sessions([f"{unique_id}:{session}"], before)
+        if self.target_context.role_wide or not documents:
+            documents[OLDER] = revoke_document(old, before)
+        return documents
+
+    def _revoked_before(self, policies: dict[str, PolicyDocument | None]) -> str:
+        """Returns the date that the policies have, if it is late enough, else now.
+
+        Late enough is the first containment's date, and not older than this execution's plan (a
+        principal that is contained again may have signed in again meanwhile). A check only asks
+        for the first containment's date.
+        """
+        before: RoleSessionsState | None = self.target_context.before_state(self.item)
+        least = str(before["revoked_before"] or "") if before else ""
+        if self.target_context.acts:
+            least = max(least, str(self.target_context.scope("planned") or ""))
+        present = min((denied_before(document) for document in policies.values()), default="")
+        return present if least and present >= least else now_rounded_up()
+
+    def _missing(self) -> dict[str, PolicyDocument]:
+        """Returns the policies that are to be written. A later date than ours denies ours too."""
+        current: RoleSessionsState = self.current
+        policies = current["policies"]
+        revoked = current["revoked_before"]
+        documents = self._documents(revoked, policies.get(OLDER))
+        if OLDER in documents and revoked_before(policies[OLDER]) >= revoked:
+            del documents[OLDER]
+        return {
+            name: document for name, document in documents.items() if document != policies[name]
+        }
 
 
-# One branch: both change the role.
-TABLE: tuple[type[action.Action[PrincipalContext, PrincipalState]], ...] = (DenySession, TagRole)
+# Run in sequence: both change the role.
+TABLE: tuple[type[PrincipalAction], ...] = (DenySession, TagRole)
 
 
-def denied_before(document: Json | None) -> str:
-    """The date of a policy as ``deny_sessions`` or ``revoke_document`` writes it, or empty."""
+def denied_before(document: PolicyDocument | None) -> str:
+    """Returns the date of a policy as ``deny_sessions`` or ``revoke_document`` writes it, or an
+    empty string.
+    """
     if date := revoked_before(document):
         return date
     statements = (document or {}).get("Statement") or []
-    condition = (
-        statements[0].get("Condition") or {}
-        if isinstance(statements, list) and len(statements) == 1
-        else {}
-    )
+    if not isinstance(statements, list) or len(statements) != 1:
+        return ""
+    condition = statements[0].get("Condition") or {}
     return str((condition.get("DateLessThan") or {}).get("aws:TokenIssueTime") or "")
 
 
 def policy_name(prefix: str, principal_id: str) -> str:
-    """The same for the same principal: a second containment finds the first one's."""
+    """Returns a name that is the same for the same principal: a second containment finds the
+    first one's policy.
+    """
     return f"{prefix}-deny-{hashlib.sha256(principal_id.encode()).hexdigest()[:12]}"
 
 
-def deny_sessions(userids: list[str], before: str) -> Json:
-    """Denies everything to these sessions (``AROA…:name``) as far as they were issued before
-    ``before`` (ISO 8601, UTC).
+def deny_sessions(userids: list[str], before: str) -> PolicyDocument:
+    """Returns a policy that denies everything to these sessions (``AROA…:name``) as far as they
+    were issued before ``before`` (ISO 8601, UTC).
     """
     condition = {
         "StringEquals": {"aws:userid": sorted(userids)},
@@ -203,78 +199,12 @@ def deny_sessions(userids: list[str], before: str) -> Json:
     }
 
 
-def reading(principal: PrincipalContext, arn: str) -> Sessions:
-    """Reads this role and who uses it, changes nothing."""
-    others = ("ec2:DescribeInstances", "lambda:ListFunctions")
-    return Sessions(principal, [allow(READ, arn), allow(others, "*")], {})
+def reading_sessions(principal: PrincipalContext, arn: str) -> Sessions:
+    """Opens sessions that read this role and its users, and change nothing."""
+    workloads = ("ec2:DescribeInstances", "lambda:ListFunctions")
+    return Sessions(principal, [allow(READ, arn), allow(workloads, "*")], {})
 
 
-def changing(principal: PrincipalContext, arn: str) -> Sessions:
-    """May change this role, and nothing else."""
+def changing_sessions(principal: PrincipalContext, arn: str) -> Sessions:
+    """Opens sessions that may change this role, and nothing else."""
     return Sessions(principal, [allow((*READ, *CHANGE), arn)], {})
-
-
-def users_of(principal: PrincipalContext, sessions: Sessions, role: Json) -> str:
-    """What else uses the role, in words: whom it trusts, instances, functions. What cannot be
-    read is said.
-    """
-    iam, ec2, functions = sessions.client("iam"), sessions.client("ec2"), sessions.client("lambda")
-
-    def instances() -> list[str]:
-        profiles = iam.list_instance_profiles_for_role(RoleName=name_of(role["Arn"]))[
-            "InstanceProfiles"
-        ]
-        arns = [one["Arn"] for one in profiles]
-        if not arns:
-            return []
-        got = ec2.describe_instances(
-            Filters=[{"Name": "iam-instance-profile.arn", "Values": arns}]
-        )["Reservations"]
-        return [one["InstanceId"] for reservation in got for one in reservation["Instances"]]
-
-    def lambdas() -> list[str]:
-        found, page = [], {"NextMarker": ""}
-        while "NextMarker" in page:
-            page = functions.list_functions(
-                **({"Marker": page["NextMarker"]} if page["NextMarker"] else {})
-            )
-            found += [
-                one["FunctionName"] for one in page["Functions"] if one.get("Role") == role["Arn"]
-            ]
-        return found
-
-    got = gather({"instance": partial(_told, instances), "function": partial(_told, lambdas)})
-    said = [f"may be assumed by {', '.join(trusted(role))}"] if trusted(role) else []
-    for kind, names in got.items():
-        if isinstance(names, Exception):
-            said.append(f"{kind}s with it could not be listed")
-        elif names:
-            shown = ", ".join(names[:10]) + (
-                f" and {len(names) - 10} more" if len(names) > 10 else ""
-            )
-            said.append(f"{kind} {shown} in {principal.target.region}")
-    return f"role {name_of(role['Arn'])}: {'; '.join(said)}" if said else ""
-
-
-def _told(call: Callable[[], list[str]]) -> list[str]:
-    """Names, for people to know: whatever goes wrong is said and stops nothing. Raises
-    ResponseError.
-    """
-    try:
-        return call()
-    except Exception as error:
-        raise ResponseError(str(error)[:200]) from error
-
-
-def trusted(role: Json) -> list[str]:
-    """The principals that the trust policy allows, as it names them."""
-    document = role.get("AssumeRolePolicyDocument") or {}
-    document = json.loads(document) if isinstance(document, str) else document
-    out: list[str] = []
-    for one in statements(document):
-        allowed = one.get("Principal") if one.get("Effect") == "Allow" else None
-        for names in (
-            allowed.values() if isinstance(allowed, dict) else [allowed] if allowed else []
-        ):
-            out += [names] if isinstance(names, str) else list(names)
-    return sorted(set(out))

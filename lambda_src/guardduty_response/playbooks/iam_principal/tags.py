@@ -5,64 +5,76 @@ organization's quarantine policy goes by.
 from __future__ import annotations
 
 from functools import partial
-from typing import Any
 
 from guardduty_response.containment import action
-from guardduty_response.containment.target_context import Json
 from guardduty_response.playbooks.iam_principal.principal_context import (
     PrincipalContext,
     PrincipalState,
     retry_on_conflict,
 )
+from guardduty_response.playbooks.iam_principal.records import AwsAnswer
 
 
 class Tag(action.Action[PrincipalContext, PrincipalState]):
     """``WHAT``: User or Role, as IAM's answers name it; ``GET``, ``TAG``: its calls."""
 
-    item, done_text = "tags", "tagged"
-    WHAT = GET = TAG = ""
+    item = "tags"
+    done_text = "tagged"
+    WHAT = ""
+    GET = ""
+    TAG = ""
 
     @property
     def manual_command(self) -> str:  # type: ignore[override]
         kind = self.WHAT.lower()
         return (
-            f"iam tag-{kind} --{kind}-name {self._named()} --tags"
+            f"iam tag-{kind} --{kind}-name {self.target_context.iam_name} --tags"
             f" Key={self.target_context.prefix},Value=quarantined"
         )
 
-    def _named(self) -> str:
-        return self.target_context.who.user or self.target_context.who.role
-
     def wanted(self) -> dict[str, str]:
+        prefix = self.target_context.prefix
         return {
-            self.target_context.prefix: "quarantined",
-            f"{self.target_context.prefix}-incident": self.target_context.context.incident_id,
+            prefix: "quarantined",
+            f"{prefix}-incident": self.target_context.context.incident_id,
         }
 
-    def read(self) -> Any:
-        """{key: value or None}."""
+    def read(self) -> dict[str, str | None]:
+        """Returns the wanted keys with their present values, None where a tag is absent."""
         get = getattr(self.sessions.client("iam"), self.GET)
-        found = get(**{f"{self.WHAT}Name": self._named()})[self.WHAT]
-        tags = {one["Key"]: one["Value"] for one in found.get("Tags") or []}
+        found = get(**self._parameters())[self.WHAT]
+        tags = tags_of(found)
         return {key: tags.get(key) for key in self.wanted()}
 
     def pending_change(self) -> str:
         wanted = self.wanted()
-        return (
-            ""
-            if self.current == wanted
-            else "tagged " + ", ".join(f"{key}={text}" for key, text in wanted.items())
-        )
+        if self.current == wanted:
+            return ""
+        return "tagged " + ", ".join(f"{key}={tag}" for key, tag in wanted.items())
 
-    def change(self) -> list[Json]:
-        pairs = [{"Key": key, "Value": text} for key, text in self.wanted().items()]
-        tag = getattr(self.sessions.client("iam"), self.TAG)
-        return [retry_on_conflict(partial(tag, **{f"{self.WHAT}Name": self._named()}, Tags=pairs))]
+    def change(self) -> list[AwsAnswer]:
+        pairs = [{"Key": key, "Value": tag} for key, tag in self.wanted().items()]
+        call = getattr(self.sessions.client("iam"), self.TAG)
+        return [retry_on_conflict(partial(call, **self._parameters(), Tags=pairs))]
+
+    def _parameters(self) -> dict[str, str]:
+        return {f"{self.WHAT}Name": self.target_context.iam_name}
 
 
 class TagUser(Tag):
-    name, WHAT, GET, TAG = "tag_user", "User", "get_user", "tag_user"
+    name = "tag_user"
+    WHAT = "User"
+    GET = "get_user"
+    TAG = "tag_user"
 
 
 class TagRole(Tag):
-    name, WHAT, GET, TAG = "tag_role", "Role", "get_role", "tag_role"
+    name = "tag_role"
+    WHAT = "Role"
+    GET = "get_role"
+    TAG = "tag_role"
+
+
+def tags_of(entity: AwsAnswer) -> dict[str, str]:
+    """Returns the tags of a user or role, as IAM's answer has them."""
+    return {tag["Key"]: tag["Value"] for tag in entity.get("Tags") or []}

@@ -1,4 +1,4 @@
-"""Reads everything back with a fresh session, and once more when IAM's changes have had time to
+"""Verifies containment with a fresh session, and once more when IAM's changes have had time to
 spread.
 
 IAM is eventually consistent (AWS IAM User Guide, "Changes that I make are not always immediately
@@ -9,7 +9,7 @@ So it counts only when seen again SETTLE_SECONDS later.
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import datetime
+from typing import Any
 
 from guardduty_response.aws.errors import is_transient
 from guardduty_response.containment.contract import Check, Context, StepResult, Target
@@ -19,8 +19,9 @@ from guardduty_response.containment.target_context import (
     DONE,
     FAILED,
     allow,
-    gather,
-    value,
+    name_of,
+    result_or_raise,
+    run_all,
 )
 from guardduty_response.incident.repository import now
 from guardduty_response.incident.statuses import IN_PROGRESS, Status
@@ -34,225 +35,230 @@ from guardduty_response.playbooks.iam_principal import (
 from guardduty_response.playbooks.iam_principal.principal_context import (
     PrincipalContext,
     PrincipalState,
+    parse_time,
 )
+from guardduty_response.playbooks.iam_principal.user_action import PrincipalAction
 
 SETTLE_SECONDS = 10
-ATTEMPTS = 8  # of reading back, containing once more included
+ATTEMPTS = 8  # of verifying, repeated containment included
+FATAL_ATTEMPTS = 3  # of containing again for a fatal check that was not done
 OWNER_ATTEMPTS = 24  # at 5 s: how long another incident's containment is waited for
 FATAL = ("deny_all", "revoke_sessions")
-
-
-def verify(context: Context, target: Target) -> tuple[StepResult, list[Check]]:
-    principal = PrincipalContext(context, target)
-    principal.stored = principal.read_stored(target.attach)
-    if target.kind not in (identify.USER, identify.SESSION):
-        path = not_containable.path(principal, principal.who)
-        return StepResult(status=Status.FAILED, detail=f"NOT contained: {path.why}"), [
-            Check(target.kind, False, path.why, fatal=True)
-        ]
-    try:
-        checks = _checks(principal)
-    except Gone as gone:
-        return StepResult(status=Status.GONE, detail=str(gone)), [
-            Check(target.kind, True, str(gone))
-        ]
-    step = _conclude(principal, checks)
-    return replace(step, watched=_watched(principal)), checks
 
 
 class Gone(Exception):
     """The user or role no longer exists, and nothing of it can act."""
 
 
+def verify(context: Context, target: Target) -> tuple[StepResult, list[Check]]:
+    """Returns the verdict, or that it is too early for one, with the checks."""
+    principal = PrincipalContext(context, target)
+    principal.stored = principal.read_stored(target.attach)
+    if target.kind not in (identify.USER, identify.SESSION):
+        reason = not_containable.path(principal, principal.identity).reason
+        failed = StepResult(status=Status.FAILED, detail=f"NOT contained: {reason}")
+        return failed, [Check(target.kind, False, reason, fatal=True)]
+    try:
+        checks = _checks(principal)
+    except Gone as gone:
+        ended = StepResult(status=Status.GONE, detail=str(gone))
+        return ended, [Check(target.kind, True, str(gone))]
+    result = _conclude(principal, checks)
+    return replace(result, watched=_watched(principal)), checks
+
+
 def _checks(principal: PrincipalContext) -> list[Check]:
+    """Raises Gone."""
     current = PrincipalState()
-    arn = str(principal.scope("user_arn") or principal.scope("role_arn"))
+    actions = _actions(principal, current)
+    calls: dict[str, Any] = {action.name: action.read_current for action in actions}
+    calls[chained_sessions.NAME] = lambda: chained_sessions.checks(principal)
+    answers = run_all(calls, BRANCHES)
+    _raise_if_replaced(principal, current)
+    no_user = "NoSuchEntity" in current.read_errors.get("deny_all", "")
+    if principal.target.kind == identify.USER and no_user:
+        return _checks_without_user(principal)
+    # A tag is a label, not containment.
+    checks = [_check(action, current) for action in actions if not action.name.startswith("tag_")]
+    checks += result_or_raise(answers[chained_sessions.NAME])
+    return checks + _hand_over_check(principal)
+
+
+def _actions(principal: PrincipalContext, current: PrincipalState) -> list[PrincipalAction]:
     if principal.target.kind == identify.USER:
-        actions = user.actions(principal, user.reading(principal, arn), current)
-    else:
-        reading = role.reading(principal, arn)
-        actions = [kind(principal, reading, current) for kind in role.TABLE]
-    got = gather(
-        {
-            **{one.name: one.read_current for one in actions},
-            "held": lambda: chained_sessions.checks(principal),
-        },
-        BRANCHES,
-    )
-    _still_there(principal, current)
-    if principal.target.kind == identify.USER and "NoSuchEntity" in current.read_errors.get(
-        "deny_all", ""
-    ):
-        return _no_user(principal)
-    out = []
-    for one in actions:
-        if one.name.startswith("tag_"):
-            continue  # a label, not containment
-        status, text = one.intent()
-        read = not one.enabled or one.item not in current.read_errors
-        ok = not one.enabled or (read and not one.pending_change())
-        text = text if ok else f"{one.name}: {'not ' * (status != FAILED)}{text}"
-        out.append(Check(one.name, ok, text, fatal=one.name in FATAL, read=read))
-    return out + list(value(got["held"])) + _not_handed_over(principal)
+        arn = str(principal.scope("user_arn"))
+        return user.actions(principal, user.reading_sessions(principal, arn), current)
+    sessions = role.reading_sessions(principal, str(principal.scope("role_arn")))
+    return [action(principal, sessions, current) for action in role.TABLE]
 
 
-def _not_handed_over(principal: PrincipalContext) -> list[Check]:
-    """Of stolen instance credentials: the machine that they are of, which playbook ec2_instance
-    was to answer, goes on.
+def _check(action: PrincipalAction, current: PrincipalState) -> Check:
+    """Checks that an action has nothing left to do."""
+    _, sentence = action.intent()
+    fatal = action.name in FATAL
+    if not action.enabled:
+        return Check(action.name, True, sentence, fatal=fatal)
+    if action.item in current.read_errors:
+        return Check(action.name, False, f"{action.name}: {sentence}", fatal=fatal, read=False)
+    if not action.pending_change():
+        return Check(action.name, True, sentence, fatal=fatal)
+    return Check(action.name, False, f"{action.name}: not {sentence}", fatal=fatal)
+
+
+def _hand_over_check(principal: PrincipalContext) -> list[Check]:
+    """Fails when stolen credentials are an instance's, and the instance was not handed over to
+    playbook ec2_instance, which was to answer: it goes on.
     """
     line = principal.logged_action("hand_over_to_ec2_instance")
-    own = not (principal.target.attach or principal.target.verify_only)
-    if (
-        not own
-        or line.get("status") != FAILED
-        or "ec2_instance" not in principal.context.config.active_playbooks
-    ):
+    if not principal.acts or line.get("status") != FAILED:
+        return []
+    if "ec2_instance" not in principal.context.config.active_playbooks:
         return []
     return [Check("hand_over_to_ec2_instance", False, str(line["detail"]))]
 
 
-def _still_there(principal: PrincipalContext, current: PrincipalState) -> None:
+def _raise_if_replaced(principal: PrincipalContext, current: PrincipalState) -> None:
     """Raises Gone when the role is deleted, or the name is another principal's by now."""
-    part, what = (
-        ("deny_all", "IAM user") if principal.target.kind == identify.USER else ("sessions", "role")
-    )
-    name = principal.who.user or principal.who.role
-    if what == "role" and "NoSuchEntity" in current.read_errors.get(part, ""):
+    item, what = "sessions", "role"
+    if principal.target.kind == identify.USER:
+        item, what = "deny_all", "IAM user"
+    name = principal.iam_name
+    if what == "role" and "NoSuchEntity" in current.read_errors.get(item, ""):
         raise Gone(f"role {name} no longer exists: its sessions can do nothing")
-    id, wanted = (current.settings.get(part) or {}).get("id"), principal.scope("unique_id")
-    if id and wanted and id != wanted:
+    found = (current.settings.get(item) or {}).get("id")
+    wanted = principal.scope("unique_id")
+    if found and wanted and found != wanted:
         raise Gone(
-            f"{what} {name} ({wanted}) no longer exists; {id} has its name by now, and is"
-            " another one"
+            f"{what} {name} ({wanted}) no longer exists; {found} has its name by now, and is"
+            " another principal"
         )
 
 
-def _no_user(principal: PrincipalContext) -> list[Check]:
-    """Deleted, or renamed: a key that is still somebody's tells. Raises Gone."""
-    iam = principal.open(allow(("iam:GetAccessKeyLastUsed",))).client("iam")
-    for key in sorted({*(principal.before_state("access_keys") or {}), principal.who.key} - {""}):
+def _checks_without_user(principal: PrincipalContext) -> list[Check]:
+    """The user was deleted or renamed: a key that is still somebody's tells. Raises Gone."""
+    name = principal.identity.user
+    iam = principal.open_session(allow(("iam:GetAccessKeyLastUsed",))).client("iam")
+    before: dict[str, str] = principal.before_state("access_keys") or {}
+    for key in sorted({*before, principal.identity.key} - {""}):
         try:
-            name = str(iam.get_access_key_last_used(AccessKeyId=key).get("UserName") or "")
+            owner = str(iam.get_access_key_last_used(AccessKeyId=key).get("UserName") or "")
         except AWS_ERRORS as error:
             if is_transient(error):
                 raise
             continue  # AccessDenied: there is no such key, or it is another account's
-        if name and name != principal.who.user:
-            text = (
-                f"IAM user {principal.who.user} was renamed to {name}: what was done to it "
-                "can be read"
-                " no longer under its old name"
+        if owner and owner != name:
+            detail = (
+                f"IAM user {name} was renamed to {owner}: what was done to it can be read no"
+                " longer under its old name"
             )
-            return [Check("deny_all", False, text, fatal=True)]
+            return [Check("deny_all", False, detail, fatal=True)]
     raise Gone(
-        f"IAM user {principal.who.user} no longer exists: its keys, its password and its "
-        "sessions are"
-        " dead"
+        f"IAM user {name} no longer exists: its keys, its password and its sessions are dead"
     )
 
 
 def _watched(principal: PrincipalContext) -> list[str]:
-    """What a call that undoes this would name: the user or role, its keys, the policies that
-    deny.
+    """Names what a call that undoes this would name: the user or role, its keys, and the roles
+    whose policies deny.
     """
     before = principal.stored.get("before") or {}
-    names = {principal.who.user, principal.who.role, *(before.get("access_keys") or {})}
-    state = ((principal.stored.get("evidence") or {}).get(chained_sessions.NAME) or {}).get(
-        "state"
-    ) or {}
-    names |= {arn.rsplit("/", 1)[-1] for arn in state.get("roles") or {}}
+    names = {principal.identity.user, principal.identity.role}
+    names |= set(before.get("access_keys") or {})
+    names |= {name_of(arn) for arn in chained_sessions.denied_roles(principal)}
     return sorted(names - {""})
 
 
+# -- verdict ---------------------------------------------------------------------------------------
+
+
 def _conclude(principal: PrincipalContext, checks: list[Check]) -> StepResult:
-    wrong = [one for one in checks if not one.ok]
-    fatal = [one for one in wrong if one.fatal]
-    text = "; ".join(one.detail for one in fatal or wrong)
-    if again := _not_yet(principal, wrong, text):
-        return again
+    failed = [check for check in checks if not check.ok]
+    fatal = [check for check in failed if check.fatal]
+    reasons = "; ".join(check.detail for check in fatal or failed)
+    not_yet = _not_yet(principal, failed, reasons)
+    return not_yet or verdict(principal, checks)
+
+
+def verdict(principal: PrincipalContext, checks: list[Check]) -> StepResult:
+    """Returns FAILED when a fatal check failed, PARTIAL when another did, else CONTAINED."""
+    failed = [check for check in checks if not check.ok]
+    fatal = [check for check in failed if check.fatal]
+    reasons = "; ".join(check.detail for check in fatal or failed)
     if fatal:
-        return StepResult(status=Status.FAILED, detail=f"NOT contained: {text}")
-    if wrong:
+        return StepResult(status=Status.FAILED, detail=f"NOT contained: {reasons}")
+    if failed:
         return StepResult(
-            status=Status.PARTIAL, detail=f"contained as far as it can be, but: {text}"
+            status=Status.PARTIAL, detail=f"Partially contained. Failed checks: {reasons}"
         )
     return StepResult(
-        status=Status.CONTAINED, detail=f"{len(checks)} checks read back, {when(principal)}"
+        status=Status.CONTAINED,
+        detail=f"{len(checks)} checks passed, {describe_age(principal)}",
     )
 
 
-def _not_yet(principal: PrincipalContext, wrong: list[Check], text: str) -> StepResult | None:
-    """Why it is too early for a verdict: contain once more, or read once more."""
-    context, target = principal.context, principal.target
-    if target.attach or target.verify_only:
-        owner = context.record.meta(target.attach)["status"] if wrong and target.attach else ""
-        waits = owner in IN_PROGRESS and context.attempt < OWNER_ATTEMPTS
-        return (
-            StepResult(
-                done=False,
-                wait_seconds=5,
-                detail=f"incident {target.attach} is still at work: {text}",
-            )
-            if waits
-            else None
-        )
+def _not_yet(principal: PrincipalContext, failed: list[Check], reasons: str) -> StepResult | None:
+    """Says why it is too early for a verdict: contain once more, or verify once more."""
+    context = principal.context
+    if not principal.acts:
+        return wait_for_owner(principal, failed, reasons, OWNER_ATTEMPTS)
     if context.attempt >= ATTEMPTS:
         return None
-    done = [
-        one for one in wrong if one.read and principal.logged_action(one.name).get("status") == DONE
+    lost = [
+        check.name
+        for check in failed
+        if check.read and principal.logged_action(check.name).get("status") == DONE
     ]
-    if done:
-        # It was done, and is not there: seen too early, or taken away meanwhile. Either way it is
+    if lost:
+        # It was done and is not there: seen too early, or taken away meanwhile. Either way it is
         # done again.
-        said = ", ".join(one.name for one in done)
-        context.record.event(
-            context.incident_id,
-            "not seen after containing",
-            f"{said}: contained once more",
-            target.id,
-        )
-    fatal = any(one.fatal for one in wrong)
-    if done or (fatal and context.attempt < 3):
-        return StepResult(done=False, again="contain", detail=text)
-    left = 0 if fatal else to_settle(principal)
-    return (
-        StepResult(
-            done=False, wait_seconds=left, detail=f"read once more in {left} s, when it has spread"
-        )
-        if left
-        else None
-    )
+        detail = f"{', '.join(lost)}: contained once more"
+        context.record.event(context.incident_id, "not seen after containing", detail, principal.id)
+    fatal = any(check.fatal for check in failed)
+    if lost or (fatal and context.attempt < FATAL_ATTEMPTS):
+        return StepResult(done=False, again="contain", detail=reasons)
+    return None if fatal else wait_to_settle(principal)
+
+
+def wait_for_owner(
+    principal: PrincipalContext, failed: list[Check], reasons: str, attempts: int
+) -> StepResult | None:
+    """Waits while another incident is containing the principal; None when there is nothing to
+    wait for.
+    """
+    context = principal.context
+    owner = principal.target.attach
+    if not failed or not owner or context.attempt >= attempts:
+        return None
+    if context.record.meta(owner)["status"] not in IN_PROGRESS:
+        return None
+    detail = f"incident {owner} is still in progress: {reasons}"
+    return StepResult(done=False, wait_seconds=5, detail=detail)
+
+
+def wait_to_settle(principal: PrincipalContext) -> StepResult | None:
+    """Waits until what was changed has been there for SETTLE_SECONDS; None: it has."""
+    changed_at = _changed_at(principal)
+    if not changed_at:
+        return None
+    seconds = max(0, int(SETTLE_SECONDS - _age(changed_at) + 0.999))
+    if not seconds:
+        return None
+    detail = f"verified once more in {seconds} s, when it has spread"
+    return StepResult(done=False, wait_seconds=seconds, detail=detail)
+
+
+def describe_age(principal: PrincipalContext) -> str:
+    changed_at = _changed_at(principal)
+    if not changed_at:
+        return "nothing had to be changed"
+    return f"{int(_age(changed_at))} s after the last change"
 
 
 def _changed_at(principal: PrincipalContext) -> str:
     """When this incident last changed something, ISO 8601, or empty."""
-    return max(
-        (
-            str(one["at"])
-            for one in principal.stored.get("actions", {}).values()
-            if one["status"] == DONE
-        ),
-        default="",
-    )
+    actions = principal.stored.get("actions", {}).values()
+    return max((str(line["at"]) for line in actions if line["status"] == DONE), default="")
 
 
-def to_settle(principal: PrincipalContext) -> int:
-    """Seconds until what was changed has been there for SETTLE_SECONDS; 0: it has."""
-    at = _changed_at(principal)
-    if not at:
-        return 0
-    age = (_time(now()) - _time(at)).total_seconds()
-    return max(0, int(SETTLE_SECONDS - age + 0.999))
-
-
-def when(principal: PrincipalContext) -> str:
-    at = _changed_at(principal)
-    return (
-        f"{int((_time(now()) - _time(at)).total_seconds())} s after the last change"
-        if at
-        else "nothing had to be changed"
-    )
-
-
-def _time(text: str) -> datetime:
-    return datetime.fromisoformat(text.replace("Z", "+00:00"))
+def _age(moment: str) -> float:
+    return (parse_time(now()) - parse_time(moment)).total_seconds()

@@ -25,17 +25,20 @@ AnyLab = TypeVar("AnyLab", bound=Lab)
 
 
 @pytest.fixture
-def lab(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Lab]:
-    # their zips have no trimmed EC2 model
-    if request.path.name.startswith(("test_restore", "test_finish", "test_watch")):
-        monkeypatch.setattr(clients, "_loader", lambda: _FULL)
+def full_models(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The AWS models of the runtime, for functions whose zips have no trimmed models."""
+    monkeypatch.setattr(clients, "_loader", lambda: _FULL)
+
+
+@pytest.fixture
+def lab(monkeypatch: pytest.MonkeyPatch) -> Iterator[Lab]:
+    """An account for the responder, with the trimmed models of its zip."""
     yield from _account(monkeypatch, Lab)
 
 
 @pytest.fixture
-def evidence(monkeypatch: pytest.MonkeyPatch) -> Iterator[EvidenceLab]:
-    # The collector's zip has no trimmed models: it uses those of the runtime.
-    monkeypatch.setattr(clients, "_loader", lambda: _FULL)
+def evidence(monkeypatch: pytest.MonkeyPatch, full_models: None) -> Iterator[EvidenceLab]:
+    """An account for the collector."""
     yield from _account(monkeypatch, EvidenceLab)
 
 

@@ -1,5 +1,5 @@
-"""A member account with an instance in it, a record table, and the playbook's five verbs, all on
-moto in this process.
+"""A member account with an instance in it, a record table, and the playbook's steps, all on moto in
+this process.
 
 Resource state is asserted through ``Lab.see``: boto3 clients of their own, in the member account.
 Where moto differs from AWS the test that meets it says so.
@@ -8,17 +8,13 @@ Where moto differs from AWS the test that meets it says so.
 from __future__ import annotations
 
 import dataclasses
-import fnmatch
 import json
-import re
 import threading
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 import boto3
-from botocore.exceptions import ClientError
 from guardduty_response.aws import clients
 from guardduty_response.containment.contract import (
     Context,
@@ -29,20 +25,27 @@ from guardduty_response.containment.contract import (
 )
 from guardduty_response.decision import finding
 from guardduty_response.decision.configuration import Config
+from guardduty_response.incident.model import StoredObject
 from guardduty_response.incident.repository import IncidentRepository
 from guardduty_response.playbooks.ec2_instance import playbook as ec2_instance
-from moto.core.botocore_stubber import BotocoreStubber
 
 from tests.unit.lambda_world import CONFIG, onlooker
+from tests.unit.playbooks.ec2_instance.lab_calls import (
+    MEMBER,
+    REGION,
+    Call,
+    Fault,
+    one_at_a_time,
+    watch_calls,
+)
+from tests.unit.playbooks.ec2_instance.lab_resources import (
+    AMI,
+    create_auto_scaling_group,
+    create_target_groups,
+)
 
 Json = dict[str, Any]
-MEMBER, REGION, PREFIX, INCIDENT = (
-    "222222222222",
-    "us-east-1",
-    "guardduty-response",
-    "inc-0123456789abcdef",
-)
-AMI = "ami-12c6146b"  # one that moto knows
+PREFIX, INCIDENT = "guardduty-response", "inc-0123456789abcdef"
 OPTIONS: Json = {
     "quarantine_security_group_ids": {},
     "untrack_connections": False,
@@ -58,41 +61,6 @@ OPTIONS: Json = {
 
 
 _HOOKING = threading.Lock()
-
-
-def one_at_a_time() -> Callable[..., Any]:
-    """moto's answer to a request, to put in its place: moto is not safe for threads; AWS is."""
-    answer, lock = BotocoreStubber.process_request, threading.RLock()
-
-    def locked(*arguments: Any) -> Any:
-        with lock:
-            return answer(*arguments)
-
-    return locked
-
-
-@dataclass
-class Call:
-    """One AWS call: seconds since the lab's clock started, and the session policy it was made
-    under (None: own role).
-    """
-
-    service: str
-    operation: str
-    params: Json
-    policy: Json | None
-    session: int
-    region: str = REGION
-    start: float = 0.0
-    end: float = 0.0
-
-
-@dataclass
-class Fault:
-    operation: str
-    error: str
-    when: Callable[[Json], bool] = lambda _: True
-    times: int = 10**6
 
 
 @dataclass
@@ -126,8 +94,8 @@ class Lab:
             Filters=[{"Name": "attachment.instance-id", "Values": [self.ids["instance"]]}]
         )["NetworkInterfaces"]
         return {
-            one["NetworkInterfaceId"]: [group["GroupName"] for group in one["Groups"]]
-            for one in found
+            described["NetworkInterfaceId"]: [group["GroupName"] for group in described["Groups"]]
+            for described in found
         }
 
     def group(self, name: str = f"{PREFIX}-quarantine") -> Json:
@@ -139,16 +107,18 @@ class Lab:
         return dict(found)
 
     def ledger(self) -> Json:
-        return self.record.target(INCIDENT, "ec2_instance", self.ids["instance"])
+        return {**self.record.target(INCIDENT, "ec2_instance", self.ids["instance"])}
 
     def actions(self) -> dict[str, str]:
-        return {name: one["status"] for name, one in self.ledger()["actions"].items()}
+        return {name: action["status"] for name, action in self.ledger()["actions"].items()}
 
     def profiles(self) -> list[str]:
         found = self.see("ec2").describe_iam_instance_profile_associations(
             Filters=[{"Name": "instance-id", "Values": [self.ids["instance"]]}]
         )["IamInstanceProfileAssociations"]
-        return [one["IamInstanceProfile"]["Arn"].rsplit("/", 1)[-1] for one in found]
+        return [
+            association["IamInstanceProfile"]["Arn"].rsplit("/", 1)[-1] for association in found
+        ]
 
     def role_policies(self) -> dict[str, Json]:
         iam = self.see("iam")
@@ -220,9 +190,9 @@ class Lab:
         for index in range(1, interfaces):
             self.attach(index)
         if asg:
-            self._asg()
+            create_auto_scaling_group(self)
         if targets:
-            self._targets()
+            create_target_groups(self)
         if eip:
             allocation = ec2.allocate_address(Domain="vpc")["AllocationId"]
             ec2.associate_address(AllocationId=allocation, InstanceId=self.ids["instance"])
@@ -240,38 +210,6 @@ class Lab:
             InstanceId=self.ids["instance"], NetworkInterfaceId=id, DeviceIndex=index
         )
         return id
-
-    def _asg(self) -> None:
-        client, zone = (
-            self.see("autoscaling"),
-            self.see("ec2").describe_subnets(SubnetIds=[self.ids["subnet"]]),
-        )
-        client.create_launch_configuration(
-            LaunchConfigurationName="lc", ImageId=AMI, InstanceType="t3.small"
-        )
-        client.create_auto_scaling_group(
-            AutoScalingGroupName="web",
-            LaunchConfigurationName="lc",
-            MinSize=0,
-            MaxSize=3,
-            DesiredCapacity=0,
-            AvailabilityZones=[zone["Subnets"][0]["AvailabilityZone"]],
-        )
-        client.attach_instances(AutoScalingGroupName="web", InstanceIds=[self.ids["instance"]])
-
-    def _targets(self) -> None:
-        client = self.see("elbv2")
-        for name, port in (("web", 80), ("api", 8080)):
-            arn = client.create_target_group(
-                Name=name, Protocol="HTTP", Port=port, VpcId=self.ids["vpc"], TargetType="instance"
-            )["TargetGroups"][0]["TargetGroupArn"]
-            client.register_targets(
-                TargetGroupArn=arn, Targets=[{"Id": self.ids["instance"], "Port": port}]
-            )
-            self.ids.setdefault("target_groups", []).append(arn)
-        client.create_target_group(
-            Name="other", Protocol="HTTP", Port=1, VpcId=self.ids["vpc"], TargetType="instance"
-        )
 
     # -- running -----------------------------------------------------------------------------------
 
@@ -303,7 +241,7 @@ class Lab:
             count=1,
             detail=self.ids.get("detail") or detail,
         )
-        document = dict.fromkeys((one.name for one in dataclasses.fields(Config)), None) | {
+        document = dict.fromkeys((setting.name for setting in dataclasses.fields(Config)), None) | {
             "name_prefix": PREFIX,
             "partition": "aws",
             "playbooks": {"ec2_instance": self.options},
@@ -320,7 +258,7 @@ class Lab:
             "exec",
             self.record,
             self.assume,
-            lambda *_: {},
+            lambda *_: StoredObject(),
             attempt,
         )
 
@@ -330,8 +268,8 @@ class Lab:
         lab, number = self, len(self.policies)
 
         class Watched(clients.Session):
-            def client(self, service: str) -> Any:
-                client = super().client(service)
+            def client(self, service: str, region: str = "") -> Any:
+                client = super().client(service, region)
                 with _HOOKING:  # branches share a session's clients
                     if not getattr(client, "_hooked", False):
                         lab.hook(client, policy, number)
@@ -343,52 +281,8 @@ class Lab:
         )
 
     def hook(self, client: Any, policy: Json | None, session: int) -> None:
-        """Records calls, injects faults and latency, and refuses what the session policy does
-        not allow.
-        """
-        local = threading.local()
-
-        def before(params: Json, model: Any, **_: Any) -> None:
-            call = Call(
-                client.meta.service_model.service_name,
-                model.name,
-                params,
-                policy,
-                session,
-                client.meta.region_name,
-            )
-            for hook in [one for one in self.hooks if one[0] == model.name]:
-                self.hooks.remove(hook)
-                hook[1]()
-            if policy is not None:
-                try:
-                    refuse(call, self.ids["instance"], self.region)
-                except ClientError as error:
-                    self.refused.append(str(error))
-                    raise
-            for fault in self.faults:
-                if fault.operation == model.name and fault.times > 0 and fault.when(params):
-                    fault.times -= 1
-                    self.calls.append(call)
-                    status = 500 if fault.error.startswith("Internal") else 400
-                    answer: Any = {
-                        "Error": {"Code": fault.error, "Message": "injected"},
-                        "ResponseMetadata": {"HTTPStatusCode": status},
-                    }
-                    raise ClientError(answer, model.name)
-            self.calls.append(call)
-            local.call = call
-
-        def send(**_: Any) -> None:
-            local.call.start = time.monotonic()
-            time.sleep(self.latency)
-
-        def after(**_: Any) -> None:
-            local.call.end = time.monotonic()
-
-        client.meta.events.register_first("before-parameter-build", before)
-        client.meta.events.register_first("before-send", send)
-        client.meta.events.register_last("after-call", after)
+        """Records the client's calls, and lets them fail as the test wants."""
+        watch_calls(self, client, policy, session)
 
     def plan(self) -> Target:
         (planned,) = ec2_instance.plan(self.context())
@@ -407,10 +301,10 @@ class Lab:
     def verify(self, target: Target) -> StepResult:
         for attempt in range(1, 30):
             step, checks = ec2_instance.verify(self.context(attempt), target)
-            self.ids["checks"] = {one.name: one for one in checks}
+            self.ids["checks"] = {check.name: check for check in checks}
             self.told += [
-                f"{name} {one['status']}: {one['detail']}"
-                for name, one in self.ledger()["actions"].items()
+                f"{name} {action['status']}: {action['detail']}"
+                for name, action in self.ledger()["actions"].items()
             ]
             if step.done and step.again != "contain":
                 assert step.status is not None
@@ -458,77 +352,15 @@ class Lab:
         self.faults.append(Fault(operation, error, when, times))
 
 
-_SERVICES = {"elbv2": "elasticloadbalancing"}  # where IAM's name of a service is not botocore's
-_KINDS = {
-    "i": "instance",
-    "eni": "network-interface",
-    "sg": "security-group",
-    "vol": "volume",
-    "vpc": "vpc",
-}
-_ID = re.compile(r"\b(?:i|eni|sg|vol|vpc)-[0-9a-f]{8,17}\b")
-_S3 = {"ListObjectsV2": "ListBucket"}
-# parameters that act on nothing they name
-_SPEAKING = ("IpPermissions", "Filters", "TagSpecifications")
-
-
-def refuse(call: Call, instance: str, region: str = REGION) -> None:
-    """Raises UnauthorizedOperation unless the session policy allows the call on each resource it
-    names.
-
-    Conditions are not evaluated (the sandbox's enforcing evaluator does that).
-    """
-    action = (
-        f"{_SERVICES.get(call.service, call.service)}:{_S3.get(call.operation, call.operation)}"
-    )
-    params = {key: value for key, value in call.params.items() if key not in _SPEAKING}
-    named = [
-        f"arn:aws:ec2:{region}:{MEMBER}:{_KINDS[id.split('-')[0]]}/{id}"
-        for id in _ID.findall(json.dumps(params, default=str))
-    ]
-    if call.service == "ebs":
-        named = [f"arn:aws:ec2:{region}::snapshot/{params['SnapshotId']}"]
-    elif call.service == "s3":
-        named = [
-            f"arn:aws:s3:::{params['Bucket']}" + (f"/{params['Key']}" if "Key" in params else "")
-        ]
-    elif call.operation == "FilterLogEvents":
-        named = [f"arn:aws:logs:{region}:{MEMBER}:log-group:{params['logGroupName']}"]
-    elif call.operation in ("CopySnapshot", "ModifySnapshotAttribute"):
-        id = params.get("SourceSnapshotId") or params["SnapshotId"]
-        named = [f"arn:aws:ec2:{region}:{MEMBER}:snapshot/{id}"]
-    elif call.operation.startswith("Describe") or (
-        call.operation.startswith("Get") and "Console" not in call.operation
-    ):
-        named = []
-    elif "AssociationId" in params:
-        named = [
-            f"arn:aws:ec2:{region}:{MEMBER}:"
-            f"{'elastic-ip/eipalloc-' if 'Address' in action else f'instance/{instance}'}"
-        ]
-    elif call.operation in ("DeregisterTargets", "RegisterTargets"):
-        named = [params["TargetGroupArn"]]
-    elif call.operation == "AssociateAddress":
-        named.append(f"arn:aws:ec2:{region}:{MEMBER}:elastic-ip/{params['AllocationId']}")
-    elif call.operation in ("PutRolePolicy", "DeleteRolePolicy"):
-        named = [f"arn:aws:iam::{MEMBER}:role/{params['RoleName']}"]
-    elif "AutoScalingGroupName" in params:
-        named = [
-            f"arn:aws:autoscaling:{region}:{MEMBER}:autoScalingGroup:x:autoScalingGroupName/"
-            f"{params['AutoScalingGroupName']}"
-        ]
-    allowed = [
-        pattern
-        for one in (call.policy or {})["Statement"]
-        if action in one["Action"]
-        for pattern in ([one["Resource"]] if isinstance(one["Resource"], str) else one["Resource"])
-    ]
-    for arn in named or ["*"]:
-        if not any(
-            fnmatch.fnmatchcase(arn, pattern) or (arn.endswith("-") and pattern.startswith(arn))
-            for pattern in allowed
-        ):
-            message = f"session policy: {action} on {arn}"
-            raise ClientError(
-                {"Error": {"Code": "UnauthorizedOperation", "Message": message}}, call.operation
-            )
+__all__ = [
+    "AMI",
+    "INCIDENT",
+    "MEMBER",
+    "OPTIONS",
+    "PREFIX",
+    "REGION",
+    "Call",
+    "Fault",
+    "Lab",
+    "one_at_a_time",
+]

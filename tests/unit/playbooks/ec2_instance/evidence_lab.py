@@ -16,8 +16,10 @@ from types import ModuleType
 from typing import Any
 
 from botocore.awsrequest import AWSResponse
+from botocore.compat import HTTPHeaders
 from guardduty_response.containment.contract import Context, Target
 from guardduty_response.evidence.items import EvidenceItem
+from guardduty_response.incident.model import StoredObject
 from guardduty_response.playbooks.ec2_instance.instance_context import InstanceContext
 
 from sandbox.emulator import moto_evidence  # patches moto: what it lacks is restored there
@@ -59,7 +61,7 @@ class EvidenceLab(Lab):
         made.put_evidence, made.execution = self.put, self.execution
         return made
 
-    def put(self, name: str, content: bytes) -> Json:
+    def put(self, name: str, content: bytes) -> StoredObject:
         assert isinstance(content, bytes)
         self.stored[name] = content
         return {
@@ -87,22 +89,22 @@ class EvidenceLab(Lab):
         (attribute,) = asked["LookupAttributes"]
         key, value = attribute["AttributeKey"], attribute["AttributeValue"]
         assert key in ("ResourceName", "Username", "AccessKeyId")
-        found = [one for one in self.trail if one["match"].get(key) == value]
-        found = [one for one in found if asked["StartTime"] <= one["at"] <= asked["EndTime"]]
-        found.sort(key=lambda one: -one["at"])
+        found = [event for event in self.trail if event["match"].get(key) == value]
+        found = [event for event in found if asked["StartTime"] <= event["at"] <= asked["EndTime"]]
+        found.sort(key=lambda event: -event["at"])
         start = int(asked.get("NextToken") or 0)
         events = [
             {
-                "EventId": one["id"],
-                "EventName": one["record"]["eventName"],
-                "Username": one["match"].get("Username", ""),
-                "EventTime": datetime.fromtimestamp(one["at"], UTC),
-                "CloudTrailEvent": json.dumps(one["record"]),
+                "EventId": event["id"],
+                "EventName": event["record"]["eventName"],
+                "Username": event["match"].get("Username", ""),
+                "EventTime": datetime.fromtimestamp(event["at"], UTC),
+                "CloudTrailEvent": json.dumps(event["record"]),
             }
-            for one in found[start : start + self.page]
+            for event in found[start : start + self.page]
         ]
         more = {"NextToken": str(start + self.page)} if len(found) > start + self.page else {}
-        return AWSResponse("", 200, {}, None), {
+        return AWSResponse("", 200, HTTPHeaders(), None), {
             "Events": events,
             **more,
             "ResponseMetadata": {"RequestId": "r"},
@@ -153,7 +155,7 @@ class EvidenceLab(Lab):
         while parts[-1].outcome == "RUNNING":
             assert len(parts) < most, "the part never ends"
             parts.append(self.once(module, target))
-        assert all(len(one.detail) < 4000 for one in parts)
+        assert all(len(item.detail) < 4000 for item in parts)
         return parts
 
     def kept(self, name: str) -> Json:
@@ -173,7 +175,7 @@ class EvidenceLab(Lab):
 
 def short(policies: list[Json]) -> bool:
     """Every session policy fits into AWS STS."""
-    return all(len(json.dumps(one, separators=(",", ":"))) <= 2048 for one in policies)
+    return all(len(json.dumps(policy, separators=(",", ":"))) <= 2048 for policy in policies)
 
 
 __all__ = ["KEY", "VAULT", "EvidenceLab", "short"]

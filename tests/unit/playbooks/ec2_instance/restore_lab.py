@@ -38,8 +38,8 @@ def picture(lab: Lab) -> dict[str, Any]:
     }
     health = {
         arn: [
-            one["Target"]
-            for one in lab.see("elbv2").describe_target_health(TargetGroupArn=arn)[
+            described["Target"]
+            for described in lab.see("elbv2").describe_target_health(TargetGroupArn=arn)[
                 "TargetHealthDescriptions"
             ]
         ]
@@ -56,13 +56,15 @@ def picture(lab: Lab) -> dict[str, Any]:
         "policies": lab.role_policies(),
         "attributes": attributes,
         "disks": {
-            one["DeviceName"]: one["Ebs"]["DeleteOnTermination"]
-            for one in shown["BlockDeviceMappings"]
+            mapping["DeviceName"]: mapping["Ebs"]["DeleteOnTermination"]
+            for mapping in shown["BlockDeviceMappings"]
         },
         "tags": shown.get("Tags", []),
         "targets": health,
-        "addresses": [one.get("NetworkInterfaceId") for one in addresses],
-        "scaling": [(one["AutoScalingGroupName"], one["LifecycleState"]) for one in scaling],
+        "addresses": [address.get("NetworkInterfaceId") for address in addresses],
+        "scaling": [
+            (scaled["AutoScalingGroupName"], scaled["LifecycleState"]) for scaled in scaling
+        ],
     }
 
 

@@ -5,7 +5,8 @@ checks every parameter against AWS's model; tests/e2e/test_watch.py asks the san
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from typing import Any
 
@@ -44,8 +45,8 @@ class Trail:
 
     def answer(self, key: str, value: str, *trails: Any, region: str = REGION) -> None:
         events = [
-            {"EventId": str(one.get("eventID")), "CloudTrailEvent": json.dumps(one)}
-            for one in trails
+            {"EventId": str(event.get("eventID")), "CloudTrailEvent": json.dumps(event)}
+            for event in trails
         ]
         asked = {
             "LookupAttributes": [{"AttributeKey": key, "AttributeValue": value}],
@@ -84,7 +85,7 @@ def instance(lab: Lab, trail: Trail) -> InstanceContext:
         INCIDENT, target.kind, target.id, "profile", {"role": "arn:aws:iam::222222222222:role/app"}
     )
     context = lab.context()
-    context.assume = trail.assume  # type: ignore[assignment]
+    context.assume = trail.assume
     return InstanceContext(context, target)
 
 
@@ -112,7 +113,7 @@ def _who(
     seen: Any = None,
     watched: Any = (),
 ) -> list[Any]:
-    return actors.who(instance, list(undone), since, seen, list(watched))
+    return actors.find(instance, list(undone), since, seen, list(watched))
 
 
 def test_the_event_of_the_interface_is_found(instance: InstanceContext, trail: Trail) -> None:
@@ -178,7 +179,13 @@ def test_the_newest_come_first_and_no_more_than_a_reader_can_use(
     instance: InstanceContext, trail: Trail
 ) -> None:
     trail.answer("ResourceName", ENI, *[_event(at=f"2026-11-24T08:0{n}:00Z") for n in range(9)])
-    assert [one["when"][14:16] for one in _who(instance, OPENED)] == ["08", "07", "06", "05", "04"]
+    assert [change["when"][14:16] for change in _who(instance, OPENED)] == [
+        "08",
+        "07",
+        "06",
+        "05",
+        "04",
+    ]
 
 
 def test_a_call_under_which_no_resource_is_recorded_is_found_by_its_name(
@@ -201,8 +208,8 @@ def test_iam_is_asked_where_it_records(instance: InstanceContext, trail: Trail) 
     gone = _event("DeleteRolePolicy", requestParameters={"roleName": "app", "policyName": "x"})
     trail.answer("ResourceName", "app", gone, region="us-east-1")
     assert [
-        one["what"]
-        for one in _who(instance, Check("revoke_sessions", False, "gone"), watched=["app"])
+        change["what"]
+        for change in _who(instance, Check("revoke_sessions", False, "gone"), watched=["app"])
     ] == ["DeleteRolePolicy"]
 
 
@@ -229,10 +236,10 @@ def test_many_undone_parts_are_asked_about_within_bounds(
     instance: InstanceContext, trail: Trail
 ) -> None:
     undone = [Check(f"interface eni-0123456789abcdef{n}", False, "is OPEN") for n in range(9)]
-    for n in range(cloudtrail_actors.LOOKUPS):
+    for n in range(cloudtrail_actors.MAX_QUERIES):
         trail.answer("ResourceName", f"eni-0123456789abcdef{n}")
     assert _who(instance, *undone) == []
-    assert len(trail.policies) == cloudtrail_actors.LOOKUPS
+    assert len(trail.policies) == cloudtrail_actors.MAX_QUERIES
 
 
 def test_twice_a_second(
@@ -240,7 +247,7 @@ def test_twice_a_second(
 ) -> None:
     slept: list[float] = []
     monkeypatch.setattr(cloudtrail_actors, "PAUSE_SECONDS", 0.5)
-    monkeypatch.setattr(cloudtrail_actors.time, "sleep", slept.append)
+    monkeypatch.setattr(time, "sleep", slept.append)
     trail.answer("ResourceName", ENI)
     for name in actors.CALLS["interface"]:
         trail.answer("EventName", name)
@@ -271,7 +278,7 @@ def test_every_call_exists() -> None:
         "aws.elasticloadbalancing": "elbv2",
     }
     for source, calls in listed.items():
-        known = boto3.client(
-            services[source], region_name=REGION
-        ).meta.service_model.operation_names
+        create_client: Callable[..., Any] = boto3.client
+        client = create_client(services[source], region_name=REGION)
+        known = client.meta.service_model.operation_names
         assert set(calls) <= set(known), source

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
-from guardduty_response.cloudtrail import query, trails
+from guardduty_response.cloudtrail import log_reader, query, trails
 from guardduty_response.containment.contract import Target
 from guardduty_response.playbooks.ec2_instance.evidence import api_calls
 from guardduty_response.playbooks.ec2_instance.instance_context import InstanceContext
@@ -74,12 +74,12 @@ def test_on_the_instance_and_by_it(evidence: EvidenceLab) -> None:
     assert part.outcome == "COMPLETE"
     assert events(evidence) == [on, by]
     assert f"1 events of ResourceName {id}; 1 events of Username {id}" in part.detail
-    calls = {one["what"]: one for one in summary(evidence)["calls"]}
+    calls = {call["what"]: call for call in summary(evidence)["calls"]}
     assert calls["ec2:ListBuckets"]["errors"] == {"AccessDenied": 1}
     assert calls["ec2:ListBuckets"]["from"] == "198.51.100.7"
     assert calls["ec2:ListBuckets"]["who"].endswith(f"assumed-role/app/{id}")
     assert calls["ec2:StopInstances"]["first"] == on["eventTime"]
-    assert {one["key"].rsplit("/", 1)[-1] for one in part.objects} == {
+    assert {stored["key"].rsplit("/", 1)[-1] for stored in part.objects} == {
         "lookup-001.jsonl.gz",
         "summary.json",
     }
@@ -92,7 +92,7 @@ def test_the_findings_access_key_is_asked_for_and_nothing_twice(evidence: Eviden
     evidence.happened("GetObject", 60, Username=evidence.ids["instance"], AccessKeyId="ASIAEXAMPLE")
     evidence.happened("PutObject", 60, Username="elsewhere", AccessKeyId="ASIAEXAMPLE")
     part = evidence.collect(api_calls, target)[-1]
-    assert sorted(one["eventName"] for one in events(evidence)) == ["GetObject", "PutObject"]
+    assert sorted(event["eventName"] for event in events(evidence)) == ["GetObject", "PutObject"]
     assert "1 events of AccessKeyId ASIAEXAMPLE" in part.detail
 
 
@@ -179,7 +179,7 @@ def test_a_token_that_did_not_last(evidence: EvidenceLab, monkeypatch: pytest.Mo
         "LookupEvents", "InvalidNextTokenException", lambda params: "NextToken" in params, times=1
     )
     assert evidence.collect(api_calls, target)[-1].outcome == "COMPLETE"
-    assert len({one["eventTime"] for one in events(evidence)}) == 12
+    assert len({event["eventTime"] for event in events(evidence)}) == 12
 
 
 def test_not_allowed_is_failed_and_says_so(evidence: EvidenceLab) -> None:
@@ -309,7 +309,7 @@ def test_an_object_that_is_too_large_or_broken_is_told(
     target = built(evidence)
     trail(evidence)
     key = deliver(evidence, 60, {"eventName": evidence.ids["instance"] * 100})
-    monkeypatch.setattr(trails.log_reader, "OBJECT_BYTES", 1000)
+    monkeypatch.setattr(log_reader, "OBJECT_BYTES", 1000)
     part = evidence.collect(api_calls, target)[-1]
     assert part.outcome == "PARTIAL"
     assert f"{key} was left" in part.detail
@@ -346,11 +346,11 @@ def test_late_events_are_asked_for_once_while_others_collect(
     )
     assert evidence.once(api_calls, target).outcome == "RUNNING"
     late = evidence.happened("StartInstances", 90, ResourceName=evidence.ids["instance"])
-    monkeypatch.setattr(api_calls.time, "time", lambda: now + 16 * 60)
+    monkeypatch.setattr(time, "time", lambda: now + 16 * 60)
     parts = evidence.collect(api_calls, target)
     assert parts[-1].outcome == "COMPLETE"
     assert events(evidence) == [first, late]
-    assert sum(one["count"] for one in summary(evidence)["calls"]) == 2
+    assert sum(call["count"] for call in summary(evidence)["calls"]) == 2
 
 
 def test_nobody_waits_for_late_events_alone(evidence: EvidenceLab) -> None:

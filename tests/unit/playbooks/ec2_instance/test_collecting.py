@@ -1,5 +1,5 @@
-"""Evidence as a whole: parts side by side, each to its own end, whatever becomes of the others;
-and the manifest of all.
+"""Evidence as a whole: items are collected at the same time, each to its own end, whatever becomes
+of the others; and the manifest of all.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from guardduty_response.containment.contract import StepResult, Target
 from guardduty_response.evidence.items import EvidenceItem, Outcome
 from guardduty_response.incident.statuses import Status
 from guardduty_response.playbooks.ec2_instance import evidence as collector
-from guardduty_response.playbooks.ec2_instance.evidence import forensics, items, replacement
+from guardduty_response.playbooks.ec2_instance.evidence import forensics, network_logs, replacement
 
 from tests.unit.playbooks.ec2_instance.ec2_lab import INCIDENT
 from tests.unit.playbooks.ec2_instance.evidence_lab import EvidenceLab
 
 Json = dict[str, Any]
-PARTS = {
+ITEMS = {
     "snapshots",
     "instance",
     "copies",
@@ -66,7 +66,7 @@ def test_everything_ends_at_the_first_poll_when_snapshots_are_quick(evidence: Ev
     steps = collected(evidence, contained(evidence))
     assert [step.done for step in steps] == [False, True]
     assert steps[0].wait_seconds == 5
-    assert set(outcomes(evidence)) == PARTS
+    assert set(outcomes(evidence)) == ITEMS
     assert outcomes(evidence)["snapshots"] == "COMPLETE"
 
 
@@ -75,9 +75,9 @@ def test_the_manifest_lists_every_object_with_its_hash(evidence: EvidenceLab) ->
     collected(evidence, contained(evidence))
     manifest = json.loads(evidence.stored[f"{evidence.ids['instance']}/manifest.json"])
     listed = {
-        one["key"].split("/", 2)[-1]: one["sha256"]
+        stored["key"].split("/", 2)[-1]: stored["sha256"]
         for part in manifest["parts"].values()
-        for one in part["objects"]
+        for stored in part["objects"]
     }
     others = {
         name: body for name, body in evidence.stored.items() if not name.endswith("manifest.json")
@@ -91,7 +91,7 @@ def test_the_manifest_lists_every_object_with_its_hash(evidence: EvidenceLab) ->
     )
 
 
-def test_one_part_that_fails_is_said_and_stops_no_other(evidence: EvidenceLab) -> None:
+def test_an_item_that_fails_is_said_and_stops_no_other(evidence: EvidenceLab) -> None:
     evidence.build()
     evidence.fail("CreateSnapshots", "UnauthorizedOperation")
     evidence.fail("DescribeFlowLogs", "UnauthorizedOperation")
@@ -111,13 +111,13 @@ def test_one_part_that_fails_is_said_and_stops_no_other(evidence: EvidenceLab) -
     )
 
 
-def test_an_error_nobody_thought_of_is_that_parts_alone(
+def test_an_unexpected_error_fails_that_item_alone(
     evidence: EvidenceLab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def broken(instance: Any, before: Json) -> EvidenceItem:
         raise KeyError("VpcId")
 
-    monkeypatch.setattr(items.network_logs, "run", broken)
+    monkeypatch.setattr(network_logs, "run", broken)
     evidence.build()
     collected(evidence, contained(evidence))
     part = evidence.kept("network_logs")
@@ -187,7 +187,7 @@ def test_a_healthy_replacement_is_seen(evidence: EvidenceLab) -> None:
     [group] = evidence.see("autoscaling").describe_auto_scaling_groups(
         AutoScalingGroupNames=["web"]
     )["AutoScalingGroups"]
-    [new] = [one["InstanceId"] for one in group["Instances"]]
+    [new] = [described["InstanceId"] for described in group["Instances"]]
     assert new != evidence.ids["instance"]
     [part] = evidence.collect(replacement, target)
     assert (part.outcome, new in part.detail) == (Outcome.COMPLETE, True)
@@ -260,8 +260,14 @@ def test_what_auto_scaling_says_is_passed_on(evidence: EvidenceLab) -> None:
 
     with Stubber(session.client("autoscaling")) as stub:
         whole = [
-            {"ActivityId": "a", "AutoScalingGroupName": "web", "Cause": "c", "StartTime": 0, **one}
-            for one in activities
+            {
+                "ActivityId": "a",
+                "AutoScalingGroupName": "web",
+                "Cause": "c",
+                "StartTime": 0,
+                **activity,
+            }
+            for activity in activities
         ]
         stub.add_response(
             "describe_scaling_activities",
@@ -275,7 +281,7 @@ def test_what_auto_scaling_says_is_passed_on(evidence: EvidenceLab) -> None:
 
 
 def endpoints(lab: EvidenceLab, cidr: str = "") -> str:
-    """A group brought along that lets out to an endpoint's group alone (or, wrongly, to
+    """A group of one's own that lets out to an endpoint's group alone (or, wrongly, to
     addresses).
     """
     ec2 = lab.see("ec2")

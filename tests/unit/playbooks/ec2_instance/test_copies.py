@@ -12,7 +12,12 @@ from typing import Any
 
 import pytest
 from guardduty_response.containment.contract import Target
-from guardduty_response.playbooks.ec2_instance.evidence import copies, snapshots
+from guardduty_response.containment.target_context import policy
+from guardduty_response.playbooks.ec2_instance.evidence import (
+    copies,
+    forensics_account,
+    snapshots,
+)
 from guardduty_response.playbooks.ec2_instance.instance_context import InstanceContext
 from moto.ec2.models import ec2_backends
 
@@ -38,18 +43,22 @@ def own(lab: EvidenceLab, account: str) -> dict[str, Json]:
     """Source snapshot -> its copy in an account."""
     found = lab.in_account("ec2", account).describe_snapshots(OwnerIds=["self"])["Snapshots"]
     tags = {
-        one["SnapshotId"]: {tag["Key"]: tag["Value"] for tag in one.get("Tags", [])}
-        for one in found
+        snapshot["SnapshotId"]: {tag["Key"]: tag["Value"] for tag in snapshot.get("Tags", [])}
+        for snapshot in found
     }
     key = "guardduty-response-copy-of"
-    return {tags[one["SnapshotId"]][key]: one for one in found if key in tags[one["SnapshotId"]]}
+    return {
+        tags[snapshot["SnapshotId"]][key]: snapshot
+        for snapshot in found
+        if key in tags[snapshot["SnapshotId"]]
+    }
 
 
 def shared_with(lab: EvidenceLab, snapshot: str) -> list[str]:
     got = lab.see("ec2").describe_snapshot_attribute(
         SnapshotId=snapshot, Attribute="createVolumePermission"
     )
-    return [one["UserId"] for one in got["CreateVolumePermissions"]]
+    return [permission["UserId"] for permission in got["CreateVolumePermissions"]]
 
 
 def test_re_encrypted_then_shared(evidence: EvidenceLab) -> None:
@@ -103,7 +112,7 @@ def test_a_snapshot_under_the_aws_managed_key_is_shared_by_its_copy(evidence: Ev
     }
     target = evidence.plan()
     set_ = evidence.collect(snapshots, target)[-1].state["snapshots"]
-    (managed,) = [one["id"] for one in set_ if one["encrypted"]]
+    (managed,) = [entry["id"] for entry in set_ if entry["encrypted"]]
     with pytest.raises(Exception, match="OperationNotPermitted"):  # what AWS says to those who try
         ec2.modify_snapshot_attribute(
             SnapshotId=managed,
@@ -121,9 +130,9 @@ def test_copied_into_the_forensics_account(evidence: EvidenceLab) -> None:
     assert part.outcome == "COMPLETE"
     shared, kept = own(evidence, MEMBER), own(evidence, VAULT)
     assert sorted(kept) == sorted(copy["SnapshotId"] for copy in shared.values())
-    assert {one["KmsKeyId"] for one in kept.values()} == {KEY}
-    assert all(one["SnapshotId"] in part.detail for one in kept.values())
-    assert {one["OwnerId"] for one in kept.values()} == {VAULT}
+    assert {entry["KmsKeyId"] for entry in kept.values()} == {KEY}
+    assert all(entry["SnapshotId"] in part.detail for entry in kept.values())
+    assert {entry["OwnerId"] for entry in kept.values()} == {VAULT}
 
 
 @pytest.mark.parametrize("path", ["/", "/security/"])
@@ -147,8 +156,8 @@ def test_a_role_that_cannot_be_assumed_leaves_the_set_shared(evidence: EvidenceL
     assert "modules/forensics-account" in part.detail
     assert f"in {VAULT}: aws ec2 copy-snapshot" in part.task
     assert all(
-        shared_with(evidence, one["SnapshotId"]) == [VAULT]
-        for one in own(evidence, MEMBER).values()
+        shared_with(evidence, snapshot["SnapshotId"]) == [VAULT]
+        for snapshot in own(evidence, MEMBER).values()
     )
 
 
@@ -174,7 +183,7 @@ def test_a_limit_after_the_first_copy_repeats_only_the_second(evidence: Evidence
     )
     assert evidence.collect(copies, target)[-1].outcome == "COMPLETE"
     assert evidence.operations().count("CopySnapshot") == 3
-    assert len([one for one in evidence.snapshots() if one["Encrypted"]]) == 2
+    assert len([snapshot for snapshot in evidence.snapshots() if snapshot["Encrypted"]]) == 2
 
 
 def test_a_call_that_died_after_copying_copies_nothing_twice(
@@ -196,7 +205,7 @@ def test_a_call_that_died_after_copying_copies_nothing_twice(
     part = evidence.once(copies, target)
     assert (part.outcome, evidence.operations().count("CopySnapshot")) == ("RUNNING", 1)
     now = time.time()
-    monkeypatch.setattr(copies.time, "time", lambda: now + 60)
+    monkeypatch.setattr(time, "time", lambda: now + 60)
     assert evidence.collect(copies, target)[-1].outcome == "COMPLETE"
     assert sorted(own(evidence, MEMBER)) == sorted([first, second])
     assert evidence.operations().count("CopySnapshot") == 2
@@ -211,7 +220,7 @@ def test_a_copy_that_failed_on_the_way_is_looked_for_first(
     assert "interrupted call" in evidence.once(copies, target).detail
     assert evidence.operations().count("CopySnapshot") == 1
     now = time.time()
-    monkeypatch.setattr(copies.time, "time", lambda: now + 60)
+    monkeypatch.setattr(time, "time", lambda: now + 60)
     assert evidence.collect(copies, target)[-1].outcome == "COMPLETE"
     assert len(own(evidence, MEMBER)) == 2
 
@@ -220,7 +229,7 @@ def test_a_key_policy_that_lacks_the_collector_is_named(evidence: EvidenceLab) -
     target = ready(evidence)
     evidence.once(copies, target)
     for source, copy in own(evidence, MEMBER).items():
-        made = ec2_backends[MEMBER][REGION].snapshots[copy["SnapshotId"]]
+        made: Any = ec2_backends[MEMBER][REGION].snapshots[copy["SnapshotId"]]
         made.status, made.state_message = "error", "Given key ID is not accessible"
         assert source
     part = evidence.collect(copies, target)[-1]
@@ -244,9 +253,10 @@ def test_a_refused_share_is_named(evidence: EvidenceLab) -> None:
 def test_a_share_that_does_not_read_back_is_none(evidence: EvidenceLab) -> None:
     target = ready(evidence)
     evidence.once(copies, target)
-    for one in ec2_backends[MEMBER][REGION].snapshots.values():
-        one.create_volume_permission_userids = frozenset()  # takes no update
-        one.ec2_backend.add_create_volume_permission = lambda *_, **__: None
+    made: dict[str, Any] = ec2_backends[MEMBER][REGION].snapshots
+    for snapshot in made.values():
+        snapshot.create_volume_permission_userids = frozenset()  # takes no update
+        snapshot.ec2_backend.add_create_volume_permission = lambda *_, **__: None
     part = evidence.collect(copies, target)[-1]
     assert part.outcome == "FAILED"
     assert "reads back as shared with nobody" in part.detail
@@ -286,7 +296,7 @@ def test_nothing_to_copy(evidence: EvidenceLab) -> None:
 def test_the_key_must_be_of_the_region(evidence: EvidenceLab, key: str, outcome: str) -> None:
     part = evidence.collect(copies, ready(evidence, key=key))[-1]
     assert part.outcome == outcome
-    keys = {one["KmsKeyId"] for one in own(evidence, MEMBER).values()}
+    keys = {snapshot["KmsKeyId"] for snapshot in own(evidence, MEMBER).values()}
     assert keys == ({key.replace("eu-west-1", REGION)} if outcome == "COMPLETE" else set())
     assert bool(part.task) == (outcome != "COMPLETE")
 
@@ -296,11 +306,11 @@ def test_copies_that_never_complete_end(
 ) -> None:
     target = ready(evidence)
     evidence.once(copies, target)
-    for one in own(evidence, MEMBER).values():
-        ec2_backends[MEMBER][REGION].snapshots[one["SnapshotId"]].status = "pending"
+    for snapshot in own(evidence, MEMBER).values():
+        ec2_backends[MEMBER][REGION].snapshots[snapshot["SnapshotId"]].status = "pending"
     assert evidence.once(copies, target).outcome == "RUNNING"
     now = time.time()
-    monkeypatch.setattr(copies.time, "time", lambda: now + copies.LIMIT_SECONDS + 1)
+    monkeypatch.setattr(time, "time", lambda: now + copies.LIMIT_SECONDS + 1)
     part = evidence.once(copies, target)
     assert part.outcome == "FAILED"
     assert "2 not complete after 24 hours" in part.detail
@@ -313,21 +323,20 @@ def test_no_forensics_account(evidence: EvidenceLab) -> None:
 
 
 def test_session_policies_fit_and_pin_the_account(evidence: EvidenceLab) -> None:
-    target = ready(evidence, "guardduty-response-vault")
-    instance, many = (
-        InstanceContext(evidence.context(), target),
-        [{"source": f"snap-0123456789abcde{i:02}"} for i in range(40)],
-    )
-    to = copies.forensics(instance)
-    assert to is not None
-    member = {"Version": "2012-10-17", "Statement": copies.member_policy(instance, to, many)}
-    few = {"Version": "2012-10-17", "Statement": copies.member_policy(instance, to, many[:3])}
-    vault = {"Version": "2012-10-17", "Statement": copies.vault_policy(instance, to)}
+    instance = InstanceContext(evidence.context(), ready(evidence, "guardduty-response-vault"))
+    many = [f"snap-0123456789abcde{number:02}" for number in range(40)]
+    account = forensics_account.forensics_account(instance)
+    assert account is not None
+    member = policy(*forensics_account.member_policy(instance, account, many))
+    few = policy(*forensics_account.member_policy(instance, account, many[:3]))
+    vault = policy(*forensics_account.forensics_policy(instance, account))
     assert short([member, few, vault])
     assert "snapshot/snap-0123456789abcde02" in json.dumps(few)
     assert "snap-0123" not in json.dumps(member)
     (share,) = [
-        one for one in member["Statement"] if "ec2:ModifySnapshotAttribute" in one["Action"]
+        statement
+        for statement in member["Statement"]
+        if "ec2:ModifySnapshotAttribute" in statement["Action"]
     ]
     assert share["Condition"]["StringEquals"]["ec2:Add/userId"] == VAULT
     assert "Delete" not in json.dumps([member, vault])

@@ -1,52 +1,21 @@
-"""What finishes: stopping only where it loses nothing, and terminating only what is contained,
-kept and readable.
+"""The end of a containment: the instance is stopped only where nothing is lost by it, and what
+would be lost is said before.
 """
 
 from __future__ import annotations
 
-import botocore.session
 import pytest
-from botocore.stub import Stubber
-from guardduty_response.aws import clients
-from guardduty_response.containment.contract import Context, StepResult, Target
-from guardduty_response.incident.statuses import Status
 from guardduty_response.playbooks.ec2_instance import playbook as ec2_instance
-from guardduty_response.playbooks.ec2_instance import terminate
 
-from tests.unit.playbooks.ec2_instance.ec2_lab import INCIDENT, Lab
+from tests.unit.playbooks.ec2_instance.ec2_lab import Lab
+from tests.unit.playbooks.ec2_instance.finish_lab import (
+    contained,
+    keep_snapshots,
+    read_events,
+    state_of,
+)
 
-
-def state_of(lab: Lab) -> str:
-    got = lab.see("ec2").describe_instances(InstanceIds=[lab.ids["instance"]])
-    return str(got["Reservations"][0]["Instances"][0]["State"]["Name"])
-
-
-# -- finish ----------------------------------------------------------------------------------------
-
-
-def kept(lab: Lab, **parts: object) -> None:
-    """The snapshot set as the collector's part leaves it in the ledger: made by EC2 itself,
-    complete.
-    """
-    made = lab.see("ec2").create_snapshots(
-        InstanceSpecification={"InstanceId": lab.ids["instance"]}
-    )["Snapshots"]
-    ids = [one["SnapshotId"] for one in made]
-    state = {"outcome": "COMPLETE", "detail": "one snapshot set", "state": {"ids": ids}}
-    for name, part in {"snapshots": state, **parts}.items():
-        lab.record.evidence(INCIDENT, "ec2_instance", lab.ids["instance"], name, part)  # type: ignore[arg-type]
-    lab.record.action(
-        INCIDENT, "ec2_instance", lab.ids["instance"], "snapshot", "DONE", "one snapshot set"
-    )
-
-
-def contained(lab: Lab, evidence: bool = True, **parts: object) -> Target:
-    target = lab.plan()
-    assert lab.respond(target).status is Status.CONTAINED
-    if evidence:
-        kept(lab, **parts)
-    # The machine hands finish a target without its scope.
-    return Target(**{**target.payload(), "scope": {}})
+pytestmark = pytest.mark.usefixtures("full_models")  # their functions have no trimmed EC2 model
 
 
 def test_none_stops_nothing(lab: Lab) -> None:
@@ -74,28 +43,15 @@ def test_not_stopped_before_the_snapshots(lab: Lab) -> None:
     line = lab.ledger()["actions"]["stop_instance"]
     assert line["status"] == "SKIPPED"
     assert "snapshot set is not complete" in line["detail"]
-    _, _, timeline = _events(lab)
-    assert [one["detail"] for one in timeline if one["event"] == "task"]
-
-
-def _events(lab: Lab) -> tuple[dict[str, object], list[dict[str, object]], list[dict[str, object]]]:
-    lab.record.open(
-        {
-            "incident_id": INCIDENT,
-            "execution": "e",
-            "mode": "auto",
-            "severity": 8.0,
-            "config_sha256": "",
-        }
-    )
-    return lab.record.read(INCIDENT)
+    _, _, timeline = read_events(lab)
+    assert [event["detail"] for event in timeline if event["event"] == "task"]
 
 
 def test_not_stopped_when_not_contained(lab: Lab) -> None:
     lab.build()
     lab.options["finish"] = "stop"
     target = lab.plan()
-    kept(lab)
+    keep_snapshots(lab)
     lab.wait(ec2_instance.finish, target)
     assert state_of(lab) == "running"
     assert "containment is OPEN" in lab.ledger()["actions"]["stop_instance"]["detail"]
@@ -135,16 +91,16 @@ def test_a_refused_stop_is_failed_with_the_command(lab: Lab) -> None:
 # -- what finishing would lose, told before --------------------------------------------------------
 
 
-def told(lab: Lab) -> str:
+def consequences(lab: Lab) -> str:
     lab.plan()
     return str(lab.ids["planned"].consequences)
 
 
 def test_nothing_is_lost_and_nothing_told(lab: Lab) -> None:
     lab.build()
-    assert told(lab) == ""
+    assert consequences(lab) == ""
     lab.options["finish"] = "stop"
-    assert told(lab) == ""
+    assert consequences(lab) == ""
 
 
 def test_instance_storage_is_told_before(lab: Lab) -> None:
@@ -153,7 +109,7 @@ def test_instance_storage_is_told_before(lab: Lab) -> None:
     lab.options["finish"] = "stop"
     assert (
         "m5d.large has instance-store volumes, which no snapshot keeps: stop is left to a person"
-        in told(lab)
+        in consequences(lab)
     )
 
 
@@ -164,7 +120,7 @@ def test_spot_is_told_before(lab: Lab) -> None:
     lab.build()
     lab.options["finish"] = "stop"
     spot(lab)
-    text = told(lab)
+    text = consequences(lab)
     assert "EC2 may reclaim it at any moment" in text
     assert "EC2 refuses to stop the instance of a one-time Spot request" in text
 
@@ -178,238 +134,5 @@ def spot(lab: Lab) -> None:
 def test_terminating_is_told_before(lab: Lab) -> None:
     lab.build()
     lab.options["finish"] = "terminate"
-    assert "terminating cannot be undone" in told(lab)
+    assert "terminating cannot be undone" in consequences(lab)
     assert "terminate_instance" in lab.ids["planned"].actions
-
-
-# -- terminate -------------------------------------------------------------------------------------
-
-
-def protected(lab: Lab) -> bool:
-    got = lab.see("ec2").describe_instance_attribute(
-        InstanceId=lab.ids["instance"], Attribute="disableApiTermination"
-    )
-    return bool(got["DisableApiTermination"]["Value"])
-
-
-@pytest.fixture
-def readable(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """EBS direct APIs: moto knows only blocks that were put through it, so botocore's Stubber
-    answers them; it validates every parameter against botocore's own model. Names the snapshots
-    read; ``refuse`` in it refuses the next.
-    """
-    read: list[str] = []
-    original = clients.Session.client
-
-    def client(self: clients.Session, service: str) -> object:
-        if service != "ebs":
-            return original(self, service)
-        made = botocore.session.Session().create_client(
-            "ebs", region_name="us-east-1", aws_access_key_id="a", aws_secret_access_key="b"
-        )
-        stub = Stubber(made)
-        for _ in range(4):
-            if "refuse" in read:
-                stub.add_client_error(
-                    "list_snapshot_blocks", "AccessDeniedException", "kms:Decrypt"
-                )
-                break
-            stub.add_response(
-                "list_snapshot_blocks", {"Blocks": [{"BlockIndex": 7, "BlockToken": "t"}]}
-            )
-            stub.add_response(
-                "get_snapshot_block",
-                {
-                    "DataLength": 1,
-                    "BlockData": b"x",
-                    "Checksum": "c",
-                    "ChecksumAlgorithm": "SHA256",
-                },
-            )
-        stub.activate()
-        made.meta.events.register_first(
-            "before-parameter-build.ebs.*", lambda params, **_: read.append(params["SnapshotId"])
-        )
-        return made
-
-    monkeypatch.setattr(clients.Session, "client", client)
-    return read
-
-
-def finished(lab: Lab, target: Target) -> list[StepResult]:
-    def step(context: Context, found: Target) -> StepResult:
-        return terminate.terminate(context, found)
-
-    return lab.wait(step, target)
-
-
-def test_terminated_when_contained_kept_and_readable(lab: Lab, readable: list[str]) -> None:
-    lab.build(asg=True)
-    lab.options["finish"] = "terminate"
-    target = contained(lab)
-    assert protected(lab)
-    steps = finished(lab, target)
-    assert [step.done for step in steps] == [False, True]
-    assert state_of(lab) == "terminated"
-    ledger = lab.ledger()
-    assert ledger["actions"]["terminate_instance"]["status"] == "DONE"
-    assert ledger["status"] == "GONE"
-    ids = ledger["evidence"]["snapshots"]["state"]["ids"]
-    assert sorted(set(readable)) == sorted(ids)
-    assert lab.operations().count("TerminateInstances") == 1
-
-
-def test_off_terminates_nothing(lab: Lab, readable: list[str]) -> None:
-    lab.build()
-    lab.options["finish"] = "stop"
-    finished(lab, contained(lab))
-    assert state_of(lab) == "running"
-    assert lab.actions()["terminate_instance"] == "SKIPPED"
-
-
-def _left(lab: Lab, target: Target) -> str:
-    finished(lab, target)
-    assert state_of(lab) == "running"
-    line = lab.ledger()["actions"]["terminate_instance"]
-    assert line["status"] == "SKIPPED"
-    assert "aws ec2 terminate-instances" in line["detail"]
-    assert [one["detail"] for one in _events(lab)[2] if one["event"] == "task"]
-    return str(line["detail"])
-
-
-def test_not_terminated_without_a_snapshot(lab: Lab, readable: list[str]) -> None:
-    lab.build()
-    lab.options["finish"] = "terminate"
-    assert "snapshot set is not complete" in _left(lab, contained(lab, evidence=False))
-
-
-def test_not_terminated_when_a_snapshot_cannot_be_read(lab: Lab, readable: list[str]) -> None:
-    lab.build()
-    lab.options["finish"] = "terminate"
-    readable.append("refuse")
-    assert "cannot be read (AccessDeniedException: kms:Decrypt)" in _left(lab, contained(lab))
-
-
-def test_not_terminated_when_a_snapshot_is_gone(lab: Lab, readable: list[str]) -> None:
-    lab.build()
-    lab.options["finish"] = "terminate"
-    target = contained(lab)
-    [id, *_] = lab.ledger()["evidence"]["snapshots"]["state"]["ids"]
-    lab.see("ec2").delete_snapshot(SnapshotId=id)
-    assert f"{id} is missing" in _left(lab, target)
-
-
-@pytest.mark.parametrize(
-    "outcome", ["FAILED", "PARTIAL", "RUNNING", "NOT_POSSIBLE", "SKIPPED", "missing"]
-)
-def test_not_terminated_unless_the_forensics_account_has_its_copies(
-    lab: Lab, readable: list[str], outcome: str
-) -> None:
-    """A key of another Region, for one: without copies all that would be left can be deleted by
-    the compromised account.
-    """
-    lab.forensics_account = {
-        "account_id": "333333333333",
-        "kms_key_arn": "arn:aws:kms:eu-west-1:333333333333:key/k",
-    }
-    lab.build()
-    lab.options["finish"] = "terminate"
-    copies = (
-        {}
-        if outcome == "missing"
-        else {"copies": {"outcome": outcome, "detail": "the key is refused", "state": {}}}
-    )
-    said = (
-        f"for the forensics account are {outcome}"
-        f" ({'never asked for' if outcome == 'missing' else 'the key is refused'})"
-    )
-    assert said in _left(lab, contained(lab, **copies))
-    assert "TerminateInstances" not in lab.operations()
-
-
-@pytest.mark.parametrize("outcome", ["COMPLETE", "SKIPPED"])
-def test_terminated_when_its_copies_are_complete_or_none_are_wanted(
-    lab: Lab, readable: list[str], outcome: str
-) -> None:
-    if outcome == "COMPLETE":
-        lab.forensics_account = {
-            "account_id": "333333333333",
-            "kms_key_arn": "arn:aws:kms:us-east-1:333333333333:key/k",
-        }
-    lab.build()
-    lab.options["finish"] = "terminate"
-    finished(lab, contained(lab, copies={"outcome": outcome, "detail": "", "state": {}}))
-    assert state_of(lab) == "terminated"
-
-
-def test_not_terminated_when_not_contained(lab: Lab, readable: list[str]) -> None:
-    lab.build()
-    lab.options["finish"] = "terminate"
-    target = lab.plan()
-    kept(lab)
-    assert "containment is OPEN" in _left(lab, target)
-
-
-def test_not_terminated_when_its_owner_protected_it_before(lab: Lab, readable: list[str]) -> None:
-    lab.build()
-    lab.options["finish"] = "terminate"
-    lab.see("ec2").modify_instance_attribute(
-        InstanceId=lab.ids["instance"], DisableApiTermination={"Value": True}
-    )
-    assert "its owner had protected it against termination before the incident" in _left(
-        lab, contained(lab)
-    )
-    assert protected(lab)
-
-
-def test_not_terminated_where_instance_storage_would_be_lost(lab: Lab, readable: list[str]) -> None:
-    lab.instance_type = "m5d.large"
-    lab.build()
-    lab.options["finish"] = "terminate"
-    assert "whose data a terminate destroys" in _left(lab, contained(lab))
-
-
-@pytest.mark.parametrize(("keeps", "flags"), [(True, [False, False]), (False, [True, True])])
-def test_volumes_stay_unless_that_is_switched_off(
-    lab: Lab, readable: list[str], keeps: bool, flags: list[bool]
-) -> None:
-    lab.build()
-    lab.options |= {"finish": "terminate", "terminate_keeps_volumes": keeps}
-    target = contained(lab)
-    seen: list[list[bool]] = []
-
-    def look() -> None:
-        got = lab.see("ec2").describe_instances(InstanceIds=[lab.ids["instance"]])["Reservations"][
-            0
-        ]["Instances"][0]
-        seen.append([one["Ebs"]["DeleteOnTermination"] for one in got["BlockDeviceMappings"]])
-
-    lab.hooks.append(("TerminateInstances", look))
-    finished(lab, target)
-    assert seen == [flags]
-
-
-def test_a_refused_termination_is_failed_with_the_command(lab: Lab, readable: list[str]) -> None:
-    lab.build()
-    lab.options["finish"] = "terminate"
-    target = contained(lab)
-    lab.fail("TerminateInstances", "OperationNotPermitted")
-    finished(lab, target)
-    line = lab.ledger()["actions"]["terminate_instance"]
-    assert line["status"] == "FAILED"
-    assert "aws ec2 terminate-instances" in line["detail"]
-    assert state_of(lab) == "running"
-
-
-def test_gone_before_it_was_asked_for_is_not_ours(lab: Lab, readable: list[str]) -> None:
-    lab.build()
-    lab.options["finish"] = "terminate"
-    target = contained(lab)
-    ec2 = lab.see("ec2")
-    ec2.modify_instance_attribute(
-        InstanceId=lab.ids["instance"], DisableApiTermination={"Value": False}
-    )
-    ec2.terminate_instances(InstanceIds=[lab.ids["instance"]])
-    finished(lab, target)
-    assert lab.actions()["terminate_instance"] == "ALREADY"
-    assert "TerminateInstances" not in lab.operations()

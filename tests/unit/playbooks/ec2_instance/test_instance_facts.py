@@ -29,8 +29,8 @@ def test_everything_there_is(evidence: EvidenceLab) -> None:
     (part,) = evidence.collect(instance_description, evidence.plan())
     assert part.outcome == "COMPLETE"
     assert names(evidence) == ["console.txt", "metadata.json", "screenshot.jpg"]
-    assert {one["key"].rsplit("/", 1)[-1] for one in part.objects} == set(names(evidence))
-    assert all(len(one["sha256"]) == 64 and one["what"] for one in part.objects)
+    assert {stored["key"].rsplit("/", 1)[-1] for stored in part.objects} == set(names(evidence))
+    assert all(len(stored["sha256"]) == 64 and stored["what"] for stored in part.objects)
     seen = metadata(evidence)
     assert seen["instance"]["InstanceId"] == evidence.ids["instance"]
     assert len(seen["interfaces"]) == 2
@@ -62,13 +62,16 @@ def test_the_screen_is_not_woken(evidence: EvidenceLab) -> None:
 def test_user_data_is_kept_apart_and_flagged(evidence: EvidenceLab) -> None:
     evidence.build()
     secret = base64.b64encode(b"#!/bin/sh\nPASSWORD=hunter2").decode()
-    ec2_backends[MEMBER][REGION].get_instance(evidence.ids["instance"]).user_data = secret
+    made: Any = ec2_backends[MEMBER][REGION].get_instance(evidence.ids["instance"])
+    made.user_data = secret
     (part,) = evidence.collect(instance_description, evidence.plan())
     assert (
         evidence.stored[f"{evidence.ids['instance']}/user-data.txt"]
         == b"#!/bin/sh\nPASSWORD=hunter2"
     )
-    (flagged,) = [one["what"] for one in part.objects if one["key"].endswith("user-data.txt")]
+    (flagged,) = [
+        stored["what"] for stored in part.objects if stored["key"].endswith("user-data.txt")
+    ]
     assert "treat as a secret" in flagged
     told = f"{part.detail} {evidence.kept('instance')} {metadata(evidence)}"
     assert "hunter2" not in told
@@ -140,7 +143,7 @@ def test_console_switched_off(evidence: EvidenceLab) -> None:
     (part,) = evidence.collect(instance_description, evidence.plan())
     assert part.outcome == "COMPLETE"
     assert names(evidence) == ["metadata.json"]
-    assert not [one for one in evidence.operations() if "Console" in one]
+    assert not [operation for operation in evidence.operations() if "Console" in operation]
 
 
 def test_gone(evidence: EvidenceLab) -> None:

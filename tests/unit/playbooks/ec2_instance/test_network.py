@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from guardduty_response.errors import NoTarget, TargetGone
+from guardduty_response.incident.model import IncidentRecord
 from guardduty_response.incident.statuses import Status
 from guardduty_response.playbooks.ec2_instance import playbook as ec2_instance
 from moto.ec2.models import ec2_backends
@@ -33,7 +34,7 @@ def test_every_interface_is_closed_for_both_families(lab: Lab, interfaces: int, 
     assert closed(lab)
     assert no_rules(lab)
     before = lab.ledger()["before"]["network"]["interfaces"]
-    assert {id: one["groups"] for id, one in before.items()} == {
+    assert {id: interface["groups"] for id, interface in before.items()} == {
         id: [lab.ids["group"]] for id in lab.groups()
     }
 
@@ -72,7 +73,7 @@ def test_stripping_denied_is_partial_and_names_the_rules(lab: Lab) -> None:
     assert lab.actions()["quarantine_network"] == "DONE"
 
 
-def test_a_group_brought_along_is_used_and_never_edited(lab: Lab) -> None:
+def test_a_configured_group_is_used_and_never_edited(lab: Lab) -> None:
     lab.build(interfaces=2)
     ec2 = lab.see("ec2")
     mine = ec2.create_security_group(GroupName="mine", Description="m", VpcId=lab.ids["vpc"])[
@@ -85,10 +86,10 @@ def test_a_group_brought_along_is_used_and_never_edited(lab: Lab) -> None:
     assert f"{mine} has rules: egress all" in step.detail
     assert lab.group("mine")["IpPermissionsEgress"]
     assert not {"RevokeSecurityGroupEgress", "CreateSecurityGroup"} & set(lab.operations())
-    assert "brought along" in lab.ledger()["actions"]["strip_group_rules"]["detail"]
+    assert "a group of yours" in lab.ledger()["actions"]["strip_group_rules"]["detail"]
 
 
-def test_a_group_brought_along_without_rules_is_contained(lab: Lab) -> None:
+def test_a_configured_group_without_rules_is_contained(lab: Lab) -> None:
     lab.build()
     ec2 = lab.see("ec2")
     mine = ec2.create_security_group(GroupName="mine", Description="m", VpcId=lab.ids["vpc"])[
@@ -136,7 +137,7 @@ def test_already_quarantined_changes_nothing(lab: Lab) -> None:
         "the quarantined state must not pass for the one before"
     )
     kept = lab.ledger()["actions"]
-    first = {name: one for name, one in done["actions"].items() if one["status"] == "DONE"}
+    first = {name: action for name, action in done["actions"].items() if action["status"] == "DONE"}
     assert first
     assert first == {name: kept[name] for name in first}, (
         "what was done keeps its time and request ids"
@@ -181,40 +182,40 @@ def test_attached_between_plan_and_act_is_closed_by_a_further_session(lab: Lab) 
 
 def test_an_interface_that_opens_for_ever_is_failed(lab: Lab) -> None:
     lab.build(interfaces=2)
-    one = next(iter(lab.groups()))
+    group = next(iter(lab.groups()))
     lab.fail(
         "ModifyNetworkInterfaceAttribute",
         "UnauthorizedOperation",
-        lambda params: params["NetworkInterfaceId"] == one,
+        lambda params: params["NetworkInterfaceId"] == group,
     )
     step = lab.respond()
     assert step.status is Status.FAILED
-    assert one in step.detail
-    assert lab.groups()[one] == ["web"]
-    assert [groups for id, groups in lab.groups().items() if id != one] == [QUARANTINE]
+    assert group in step.detail
+    assert lab.groups()[group] == ["web"]
+    assert [groups for id, groups in lab.groups().items() if id != group] == [QUARANTINE]
     assert lab.actions()["quarantine_network"] == "FAILED"
     tried = [
         c
         for c in lab.calls
         if c.operation == "ModifyNetworkInterfaceAttribute"
-        and c.params["NetworkInterfaceId"] == one
+        and c.params["NetworkInterfaceId"] == group
     ]
     assert len(tried) == 3, "verify asks for contain twice more"
 
 
 def test_a_requester_managed_interface_is_named_and_partial(lab: Lab) -> None:
     lab.build(interfaces=2)
-    one = list(lab.groups())[1]
-    ec2_backends[MEMBER][REGION].enis[one].requester_managed = True
+    group = list(lab.groups())[1]
+    ec2_backends[MEMBER][REGION].enis[group].requester_managed = True
     step = lab.respond()
     assert step.status is Status.PARTIAL
-    assert one in step.detail
-    assert lab.groups()[one] == ["web"]
+    assert group in step.detail
+    assert lab.groups()[group] == ["web"]
     assert lab.actions()["quarantine_network"] == "FAILED"
     assert not [
         c
         for c in lab.calls
-        if c.operation == "ModifyNetworkInterfaceAttribute" and one in str(c.params)
+        if c.operation == "ModifyNetworkInterfaceAttribute" and group in str(c.params)
     ]
 
 
@@ -353,7 +354,7 @@ def test_another_incident_at_work_is_waited_for_then_linked(lab: Lab) -> None:
     lab.build()
     target = lab.plan()
     linked = type(target)(**{**target.payload(), "attach": INCIDENT})
-    meta = {
+    meta: IncidentRecord = {
         "incident_id": INCIDENT,
         "execution": "e",
         "mode": "auto",

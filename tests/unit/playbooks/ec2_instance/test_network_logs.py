@@ -1,120 +1,35 @@
-"""Flow log records of the instance's interfaces, from every destination there is, and what cannot
-be read is said.
-
-moto creates flow logs without a prefix, without DestinationOptions and to CloudWatch Logs and S3
-alone: those are set by hand.
+"""Flow log records of the instance's interfaces, from every destination there is; what cannot be
+read is said.
 """
 
 from __future__ import annotations
 
-import gzip
 import json
 import time
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from guardduty_response.cloudtrail import log_reader
 from guardduty_response.cloudtrail.time_range import iso
-from guardduty_response.containment.contract import Target
-from guardduty_response.playbooks.ec2_instance.evidence import network_logs
+from guardduty_response.playbooks.ec2_instance.evidence import flow_log_reader, network_logs
+from guardduty_response.playbooks.ec2_instance.evidence.flow_logs import InterfaceNames
 from guardduty_response.playbooks.ec2_instance.instance_context import InstanceContext
-from moto.ec2.models import ec2_backends
 from moto.logs.models import logs_backends
 
 from tests.unit.playbooks.ec2_instance.ec2_lab import MEMBER, REGION
 from tests.unit.playbooks.ec2_instance.evidence_lab import EvidenceLab, short
-
-Json = dict[str, Any]
-GROUP, BUCKET = "flow-logs", "central-flow-logs"
-HEADER = (
-    "version account-id interface-id srcaddr dstaddr srcport dstport protocol packets bytes start"
-    " end action log-status"
+from tests.unit.playbooks.ec2_instance.flow_logs_lab import (
+    BUCKET,
+    GROUP,
+    HEADER,
+    built,
+    deliver,
+    flow,
+    interface,
+    record,
+    small,
+    write,
 )
-
-
-def record(eni: str, at: float, to: str = "203.0.113.9") -> str:
-    return f"2 {MEMBER} {eni} 10.0.1.5 {to} 49152 3333 6 10 840 {int(at)} {int(at) + 60} ACCEPT OK"
-
-
-def interface(lab: EvidenceLab) -> str:
-    return next(iter(lab.groups()))
-
-
-def flow(lab: EvidenceLab, kind: str = "cloud-watch-logs", resource: str = "", **more: Any) -> str:
-    """A flow log of the VPC; ``more``: attributes of moto's own object."""
-    where: Json = {
-        "LogGroupName": GROUP,
-        "DeliverLogsPermissionArn": f"arn:aws:iam::{MEMBER}:role/flow",
-    }
-    if kind != "cloud-watch-logs":
-        where = {"LogDestinationType": "s3", "LogDestination": f"arn:aws:s3:::{BUCKET}"}
-    types = {"vpc": "VPC", "subnet": "Subnet", "eni": "NetworkInterface"}
-    resource = resource or lab.ids["vpc"]
-    made = lab.see("ec2").create_flow_logs(
-        ResourceIds=[resource],
-        ResourceType=types[resource.split("-", 1)[0]],
-        TrafficType="ALL",
-        MaxAggregationInterval=60,
-        **where,
-    )
-    assert not made.get("Unsuccessful"), made
-    id = str(made["FlowLogIds"][0])
-    for name, value in more.items():
-        setattr(ec2_backends[MEMBER][REGION].flow_logs[id], name, value)
-    return id
-
-
-def write(lab: EvidenceLab, stream: str, *lines: tuple[float, str]) -> None:
-    client = lab.see("logs")
-    client.create_log_stream(logGroupName=GROUP, logStreamName=stream)
-    events = [{"timestamp": int(at * 1000), "message": line} for at, line in lines]
-    client.put_log_events(logGroupName=GROUP, logStreamName=stream, logEvents=events)
-
-
-def deliver(
-    lab: EvidenceLab,
-    id: str,
-    at: float,
-    *lines: str,
-    prefix: str = "",
-    hive: bool = False,
-    hourly: bool = False,
-) -> str:
-    """One object as Amazon VPC writes it."""
-    when = datetime.fromtimestamp(at, UTC)
-    if hive:
-        path = (
-            f"AWSLogs/aws-account-id={MEMBER}/aws-service=vpcflowlogs/aws-region={REGION}/"
-            f"{when:year=%Y/month=%m/day=%d}/"
-        )
-        path += f"{when:hour=%H}/" if hourly else ""
-    else:
-        path = f"AWSLogs/{MEMBER}/vpcflowlogs/{REGION}/{when:%Y/%m/%d}/" + (
-            f"{when:%H}/" if hourly else ""
-        )
-    key = (
-        f"{prefix}{path}{MEMBER}_vpcflowlogs_{REGION}_{id}_{when:%Y%m%dT%H%M}"
-        f"Z_{abs(hash(lines)) % 10**8:08x}.log.gz"
-    )
-    body = gzip.compress("\n".join([HEADER, *lines, ""]).encode())
-    lab.see("s3").put_object(Bucket=BUCKET, Key=key, Body=body)
-    return key
-
-
-def built(lab: EvidenceLab) -> Target:
-    lab.build()
-    lab.see("s3").create_bucket(Bucket=BUCKET)
-    lab.see("logs").create_log_group(logGroupName=GROUP)
-    lab.ids["detail"] = {
-        "resource": {"instanceDetails": {"instanceId": lab.ids["instance"]}},
-        "service": {
-            "eventFirstSeen": (
-                datetime.fromtimestamp(time.time() - 600, UTC).strftime("%Y-%m-%dT%H:%M:%S.000Z")
-            )
-        },
-    }
-    return lab.plan()
 
 
 def test_absent_flow_logs_are_said_with_what_switches_them_on(evidence: EvidenceLab) -> None:
@@ -148,7 +63,7 @@ def test_the_window_and_the_interfaces_of_a_log_group(evidence: EvidenceLab) -> 
     (name,) = evidence.stored
     assert name == f"{evidence.ids['instance']}/flow-logs/{id}-001.jsonl.gz"
     assert [json.loads(line)["message"] for line in evidence.lines(name)] == inside
-    assert [one["key"] for one in part.objects] == [f"incidents/inc-0123456789abcdef/{name}"]
+    assert [stored["key"] for stored in part.objects] == [f"incidents/inc-0123456789abcdef/{name}"]
     # 10 minutes to the first event, 60 before it
     start, end = part.state["window"]
     assert 69 * 60 < end - start < 71 * 60
@@ -176,23 +91,13 @@ def test_pages_go_on_in_the_next_call(
     flow(evidence)
     write(evidence, f"{eni}-all", *[(now - 900 + i, record(eni, now - 900 + i)) for i in range(25)])
     small(evidence, monkeypatch, 5)
-    monkeypatch.setattr(network_logs, "PAGES_A_CALL", 2)
+    monkeypatch.setattr(flow_log_reader, "PAGES_PER_CALL", 2)
     parts = evidence.collect(network_logs, target)
     assert [part.outcome for part in parts[:-1]] == ["RUNNING"] * (len(parts) - 1)
     assert len(parts) >= 3
     assert sum(len(evidence.lines(name)) for name in evidence.stored) == 25
     assert len(parts[-1].objects) == len(evidence.stored)
     assert "25 records" in parts[-1].detail
-
-
-def small(lab: EvidenceLab, monkeypatch: pytest.MonkeyPatch, limit: int) -> None:
-    """Pages of ``limit`` events."""
-    original = log_reader.filter_events
-    monkeypatch.setattr(
-        log_reader,
-        "filter_events",
-        lambda client, request, *rest: original(client, {**request, "limit": limit}, *rest),
-    )
 
 
 def test_what_the_bounds_cut_off_is_said(
@@ -202,7 +107,7 @@ def test_what_the_bounds_cut_off_is_said(
     flow(evidence)
     write(evidence, f"{eni}-all", *[(now - 900 + i, record(eni, now - 900 + i)) for i in range(25)])
     small(evidence, monkeypatch, 5)
-    monkeypatch.setattr(network_logs, "MOST_PAGES", 3)
+    monkeypatch.setattr(flow_log_reader, "MAX_PAGES", 3)
     part = evidence.collect(network_logs, target)[-1]
     assert part.outcome == "PARTIAL"
     assert "15 records; cut off after 3 pages" in part.detail
@@ -224,7 +129,7 @@ def test_every_layout_of_a_bucket(
     where = f"arn:aws:s3:::{BUCKET}/{prefix}".rstrip("/")
     id = flow(evidence, "s3", destination_options=options, log_destination=where)
     mine = [record(eni, now - 3000), record(eni, now - 60)]
-    layout: Json = {"prefix": prefix, "hive": hive, "hourly": hourly}
+    layout: dict[str, Any] = {"prefix": prefix, "hive": hive, "hourly": hourly}
     deliver(evidence, id, now - 2900, mine[0], record("eni-0aaaaaaaaaaaaaaaa", now), **layout)
     deliver(evidence, id, now - 30, mine[1], **layout)
     # before the window
@@ -246,10 +151,12 @@ def test_a_format_without_interfaces_is_kept_by_address() -> None:
         "203.0.113.9 10.0.1.5 ACCEPT",
         "10.0.1.50 1.1.1.1 ACCEPT",
     ]
-    who = {"ids": ["eni-0a"], "addresses": ["10.0.1.5"]}
-    assert list(network_logs.keep(lines, who, header=True)) == lines[:3]
-    assert list(network_logs.keep(["action bytes", "ACCEPT 1"], who, header=False)) == ["ACCEPT 1"]
-    assert list(network_logs.keep([], who, header=True)) == []
+    who: InterfaceNames = {"ids": ["eni-0a"], "addresses": ["10.0.1.5"]}
+    assert list(flow_log_reader.lines_of_interfaces(lines, who, header=True)) == lines[:3]
+    assert list(
+        flow_log_reader.lines_of_interfaces(["action bytes", "ACCEPT 1"], who, header=False)
+    ) == ["ACCEPT 1"]
+    assert list(flow_log_reader.lines_of_interfaces([], who, header=True)) == []
 
 
 def test_parquet_is_copied_whole(evidence: EvidenceLab) -> None:
@@ -274,7 +181,7 @@ def test_objects_are_bounded(evidence: EvidenceLab, monkeypatch: pytest.MonkeyPa
         deliver(evidence, id, now - 60 * minute, record(eni, now - 60 * minute))
         for minute in range(1, 6)
     )
-    monkeypatch.setattr(network_logs, "MOST_OBJECTS", 2)
+    monkeypatch.setattr(flow_log_reader, "MAX_OBJECTS", 2)
     part = evidence.collect(network_logs, target)[-1]
     assert part.outcome == "PARTIAL"
     assert "cut off after 2 objects of" in part.detail
@@ -388,7 +295,7 @@ def test_late_records_are_asked_for_once_while_others_collect(
     )
     early, new = logs_backends[MEMBER][REGION].groups[GROUP].streams[f"{eni}-all"].events
     early.ingestion_time, new.ingestion_time = int(now - 30) * 1000, int(now + 300) * 1000
-    monkeypatch.setattr(network_logs.time, "time", lambda: now + 400)
+    monkeypatch.setattr(time, "time", lambda: now + 400)
     parts = evidence.collect(network_logs, target)
     assert parts[-1].outcome == "COMPLETE"
     (name,) = [name for name in evidence.stored if "-late-" in name]

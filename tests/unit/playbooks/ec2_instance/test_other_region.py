@@ -34,7 +34,7 @@ def test_the_instance_there_is_contained_and_nothing_at_home_changes(lab: Lab) -
     )
     assert lab.profiles() == [f"{PREFIX}-quarantine"]
     scaled = lab.see("autoscaling").describe_auto_scaling_instances()["AutoScalingInstances"]
-    assert lab.ids["instance"] not in [one["InstanceId"] for one in scaled]
+    assert lab.ids["instance"] not in [scaled_instance["InstanceId"] for scaled_instance in scaled]
     assert home(lab) == before
     assert called(lab) == {AWAY}
 
@@ -49,7 +49,7 @@ def test_every_command_for_people_names_that_region(lab: Lab) -> None:
     ):
         lab.fail(operation, "UnauthorizedOperation")
     assert lab.respond().status is not Status.CONTAINED
-    said = " ".join(str(one["detail"]) for one in lab.ledger()["actions"].values())
+    said = " ".join(str(action["detail"]) for action in lab.ledger()["actions"].values())
     commands = re.findall(r"By hand: aws (?!iam)[^;]*", said)
     assert commands
     assert all(f"--region {AWAY}" in command for command in commands), commands
@@ -86,12 +86,15 @@ def test_snapshots_and_copies_stay_there(evidence: EvidenceLab) -> None:
     evidence.collect(copies, target)
     made = evidence.snapshots()
     originals = [
-        one
-        for one in made
-        if not one.get("KmsKeyId", "").startswith("arn:aws:kms") or VAULT not in one["KmsKeyId"]
+        snapshot
+        for snapshot in made
+        if not snapshot.get("KmsKeyId", "").startswith("arn:aws:kms")
+        or VAULT not in snapshot["KmsKeyId"]
     ]
     assert sorted(
-        one["VolumeId"] for one in originals if one["VolumeId"] in target.scope["volumes"]
+        snapshot["VolumeId"]
+        for snapshot in originals
+        if snapshot["VolumeId"] in target.scope["volumes"]
     ) == sorted(target.scope["volumes"])
     asked = [call for call in evidence.calls if call.operation == "CopySnapshot"]
     assert asked
@@ -121,10 +124,10 @@ def test_copies_in_the_forensics_account_stay_there_too(evidence: EvidenceLab) -
         for region in (AWAY, REGION)
     )
     assert (
-        sorted(one["KmsKeyId"] for one in there if one.get("Tags"))
+        sorted(snapshot["KmsKeyId"] for snapshot in there if snapshot.get("Tags"))
         == [key.replace(REGION, AWAY)] * 2
     )
-    assert not [one for one in at_home if one.get("Tags")]
+    assert not [snapshot for snapshot in at_home if snapshot.get("Tags")]
 
 
 def test_flow_logs_are_looked_for_there(evidence: EvidenceLab) -> None:

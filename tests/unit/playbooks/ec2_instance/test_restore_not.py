@@ -14,6 +14,8 @@ from guardduty_response.playbooks.ec2_instance import playbook as ec2_instance
 from tests.unit.playbooks.ec2_instance.ec2_lab import INCIDENT, PREFIX, Lab
 from tests.unit.playbooks.ec2_instance.restore_lab import changes, contained, picture
 
+pytestmark = pytest.mark.usefixtures("full_models")  # their functions have no trimmed EC2 model
+
 QUARANTINE, DENY = f"{PREFIX}-quarantine", f"{PREFIX}-deny-"
 
 
@@ -55,7 +57,7 @@ def test_an_interface_that_is_gone_is_said(lab: Lab) -> None:
         "NetworkInterfaces"
     ]
     # the first cannot be detached
-    [shown] = [one for one in attached if one["Attachment"]["DeviceIndex"] == 1]
+    [shown] = [interface for interface in attached if interface["Attachment"]["DeviceIndex"] == 1]
     last = shown["NetworkInterfaceId"]
     ec2.detach_network_interface(AttachmentId=shown["Attachment"]["AttachmentId"], Force=True)
     got = lab.restore()
@@ -230,7 +232,7 @@ def test_what_somebody_changed_since_is_left_alone(lab: Lab) -> None:
     assert len(got.not_restored) == 4
     assert all("somebody changed it since, left as it is" in text for text in got.not_restored)
     assert got.still_contained == []
-    assert [one for id, one in lab.groups().items() if id != first] == [["web"]]
+    assert [group for id, group in lab.groups().items() if id != first] == [["web"]]
 
 
 def test_a_later_incident_on_the_instance_comes_first(lab: Lab) -> None:

@@ -16,6 +16,8 @@ from tests.unit.playbooks.ec2_instance.ec2_lab import INCIDENT, MEMBER, PREFIX, 
 from tests.unit.playbooks.ec2_instance.regions_lab import AWAY, called, home, twin_at_home
 from tests.unit.playbooks.ec2_instance.restore_lab import CHANGES, changes, contained, picture
 
+pytestmark = pytest.mark.usefixtures("full_models")  # their functions have no trimmed EC2 model
+
 QUARANTINE, DENY = f"{PREFIX}-quarantine", f"{PREFIX}-deny-"
 
 
@@ -226,9 +228,9 @@ def test_each_session_names_what_it_restores_and_nothing_else(lab: Lab) -> None:
                 if not action.split(":")[1].startswith(("Describe", "Get")):
                     resources = statement["Resource"]
                     wide = [
-                        one
-                        for one in ([resources] if isinstance(resources, str) else resources)
-                        if one.endswith("/*")
+                        resource
+                        for resource in ([resources] if isinstance(resources, str) else resources)
+                        if resource.endswith("/*")
                     ]
                     assert statement["Resource"] != "*"
                     assert not wide or action == "ec2:ModifyInstanceAttribute", (

@@ -83,7 +83,7 @@ def test_every_session_policy_fits_and_names_what_it_changes(lab: Lab) -> None:
     text = json.dumps(lab.policies)
     for kind in ("interfaces", "addresses"):
         assert all(id in text for id in scope[kind])
-    assert all(one["arn"] in text for one in scope["target_groups"])
+    assert all(target["arn"] in text for target in scope["target_groups"])
 
 
 def test_what_is_switched_off_is_not_allowed(lab: Lab) -> None:
@@ -102,10 +102,10 @@ def test_what_is_switched_off_is_not_allowed(lab: Lab) -> None:
     )
 
 
-def test_a_group_brought_along_may_only_be_attached(lab: Lab) -> None:
+def test_a_configured_group_may_only_be_attached(lab: Lab) -> None:
     instance = big(lab)
     lab.options["untrack_connections"] = False
-    instance.brought["vpc-1"] = "sg-1"
+    instance.own_groups["vpc-1"] = "sg-1"
     network.sessions(instance, ["eni-1"], ["vpc-1"], {"vpc-1": "sg-1"})
     (policy,) = lab.policies
     actions = {action for statement in policy["Statement"] for action in statement["Action"]}
@@ -144,11 +144,11 @@ def rounds(calls: list[Call], until: Call) -> int:
     ``until``.
     """
     depth: dict[int, int] = {}
-    for call in sorted(calls, key=lambda one: one.start):
+    for call in sorted(calls, key=lambda made: made.start):
         earlier = [
-            depth[id(one)]
-            for one in calls
-            if one.end and one.end <= call.start and id(one) in depth
+            depth[id(made)]
+            for made in calls
+            if made.end and made.end <= call.start and id(made) in depth
         ]
         depth[id(call)] = 1 + max(earlier, default=0)
     return depth[id(until)]

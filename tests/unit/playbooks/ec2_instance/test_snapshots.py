@@ -24,17 +24,17 @@ def test_one_tagged_set_of_all_volumes_without_waiting_for_containment(
     assert [part.outcome for part in parts] == ["RUNNING", "COMPLETE"]
     assert parts[0].wait_seconds == 5
     made = evidence.snapshots()
-    assert sorted(one["VolumeId"] for one in made) == sorted(target.scope["volumes"])
-    tags = [{tag["Key"]: tag["Value"] for tag in one["Tags"]} for one in made]
+    assert sorted(snapshot["VolumeId"] for snapshot in made) == sorted(target.scope["volumes"])
+    tags = [{tag["Key"]: tag["Value"] for tag in snapshot["Tags"]} for snapshot in made]
     expected = {
         f"{PREFIX}-incident": INCIDENT,
         f"{PREFIX}-instance": evidence.ids["instance"],
         f"{PREFIX}-containment": "run-1",
     }
     assert tags == [expected] * 2
-    assert all(one["SnapshotId"] in parts[-1].detail for one in made)
+    assert all(snapshot["SnapshotId"] in parts[-1].detail for snapshot in made)
     assert "not encrypted" in parts[-1].detail
-    assert sorted(one["volume"] for one in parts[-1].state["snapshots"]) == sorted(
+    assert sorted(snapshot["volume"] for snapshot in parts[-1].state["snapshots"]) == sorted(
         target.scope["volumes"]
     )
     assert len(evidence.kept("snapshots")["request_ids"]) == 1
@@ -135,7 +135,7 @@ def test_a_call_that_failed_on_the_way_is_looked_for_first(
     assert "interrupted call" in evidence.once(snapshots, target).detail
     assert evidence.operations().count("CreateSnapshots") == 1
     now = time.time()
-    monkeypatch.setattr(snapshots.time, "time", lambda: now + 40)
+    monkeypatch.setattr(time, "time", lambda: now + 40)
     assert evidence.collect(snapshots, target)[-1].outcome == "COMPLETE"
     assert len(evidence.snapshots()) == 2
 
@@ -148,7 +148,7 @@ def test_limits_are_waited_out_for_ten_minutes_only(
     evidence.fail("CreateSnapshots", "ConcurrentSnapshotLimitExceeded")
     assert evidence.once(snapshots, target).outcome == "RUNNING"
     now = time.time()
-    monkeypatch.setattr(snapshots.time, "time", lambda: now + 601)
+    monkeypatch.setattr(time, "time", lambda: now + 601)
     part = evidence.once(snapshots, target)
     assert part.outcome == "FAILED"
     assert "aws ec2 create-snapshots" in part.task
@@ -172,14 +172,14 @@ def test_a_broken_snapshot_is_failed_and_named(evidence: EvidenceLab) -> None:
     evidence.build()
     target = evidence.plan()
     evidence.once(snapshots, target)
-    one, two = evidence.snapshots()
+    first, two = evidence.snapshots()
     made = ec2_backends[MEMBER][REGION].snapshots
-    made[one["SnapshotId"]].status = "pending"
+    made[first["SnapshotId"]].status = "pending"
     assert [evidence.once(snapshots, target).wait_seconds for _ in range(5)] == [10, 15, 30, 60, 60]
-    made[one["SnapshotId"]].status = "error"
+    made[first["SnapshotId"]].status = "error"
     part = evidence.once(snapshots, target)
     assert part.outcome == "FAILED"
-    assert f"{one['SnapshotId']} error" in part.detail
+    assert f"{first['SnapshotId']} error" in part.detail
     assert f"{two['SnapshotId']} completed" in part.detail
     assert [each["state"] for each in part.state["snapshots"]] == ["error", "completed"]
 
@@ -190,12 +190,12 @@ def test_a_set_that_never_completes_ends(
     evidence.build()
     target = evidence.plan()
     evidence.once(snapshots, target)
-    for one in ec2_backends[MEMBER][REGION].snapshots.values():
-        one.status = "pending"
+    for snapshot in ec2_backends[MEMBER][REGION].snapshots.values():
+        snapshot.status = "pending"
     for _ in range(5):
         assert evidence.once(snapshots, target).outcome == "RUNNING"
     now = time.time()
-    monkeypatch.setattr(snapshots.time, "time", lambda: now + snapshots.POLL_SECONDS + 1)
+    monkeypatch.setattr(time, "time", lambda: now + snapshots.POLL_SECONDS + 1)
     assert evidence.once(snapshots, target).outcome == "FAILED"
 
 
@@ -207,7 +207,7 @@ def test_a_volume_attached_since_the_plan_is_in_the_set(evidence: EvidenceLab) -
     volume = ec2.create_volume(AvailabilityZone=zone, Size=1)["VolumeId"]
     ec2.attach_volume(VolumeId=volume, InstanceId=evidence.ids["instance"], Device="/dev/sdc")
     evidence.collect(snapshots, target)
-    assert volume in [one["VolumeId"] for one in evidence.snapshots()]
+    assert volume in [snapshot["VolumeId"] for snapshot in evidence.snapshots()]
     assert volume in str(evidence.policies)
 
 
@@ -231,7 +231,7 @@ def test_the_key_of_an_encrypted_volume_is_told(evidence: EvidenceLab) -> None:
     )
     part = evidence.collect(snapshots, evidence.plan())[-1]
     assert f"encrypted with {volume['KmsKeyId']}" in part.detail
-    assert sorted(one["kms_key_id"] for one in part.state["snapshots"]) == [
+    assert sorted(snapshot["kms_key_id"] for snapshot in part.state["snapshots"]) == [
         "",
         "",
         volume["KmsKeyId"],

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from guardduty_response.containment.contract import StepResult, Target
+from guardduty_response.incident.model import TargetRecord
 from guardduty_response.incident.statuses import Status
 from guardduty_response.monitoring import drift
 from guardduty_response.playbooks.ec2_instance import credentials
@@ -18,6 +19,8 @@ from guardduty_response.playbooks.ec2_instance import playbook as ec2_instance
 
 from tests.unit.playbooks.ec2_instance.ec2_lab import INCIDENT, PREFIX, Lab
 from tests.unit.playbooks.ec2_instance.restore_lab import contained, picture
+
+pytestmark = pytest.mark.usefixtures("full_models")  # their functions have no trimmed EC2 model
 
 
 @pytest.fixture
@@ -52,7 +55,8 @@ def _check(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> tuple[StepResult, Any]:
     [planned] = ec2_instance.plan(lab.context())
     target = dataclasses.replace(planned.target, verify_only=True)
     assert ec2_instance.contain(lab.context(), target).detail.endswith("nothing was changed")
-    step, more = StepResult(), {}
+    step = StepResult()
+    more: TargetRecord = {}
     for attempt in (1, 2):
         context = lab.context(attempt)
         step, checks = ec2_instance.verify(context, target)
@@ -156,7 +160,7 @@ def test_whatever_is_undone_is_a_breach(
     undo(lab)
     step, more = _check(lab, monkeypatch)
     assert step.status is Status.CONTAINMENT_LOST
-    assert {one.split(" ")[0] for one in more["breach"]["checks"]} == {check}
+    assert {check.split(" ")[0] for check in more["breach"]["checks"]} == {check}
 
 
 def test_what_stands_is_contained(
@@ -176,8 +180,8 @@ def test_every_name_that_a_call_undoing_it_would_give_is_kept(
         "IamInstanceProfileAssociations"
     ]
     addresses = [
-        one["PrivateIpAddress"]
-        for one in lab.see("ec2").describe_network_interfaces()["NetworkInterfaces"]
+        interface["PrivateIpAddress"]
+        for interface in lab.see("ec2").describe_network_interfaces()["NetworkInterfaces"]
     ]
     wanted = {
         target.id,

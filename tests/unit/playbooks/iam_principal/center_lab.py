@@ -13,11 +13,11 @@ from __future__ import annotations
 import json
 import uuid
 from dataclasses import dataclass, field
-from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
 from guardduty_response.playbooks.iam_principal.identity_center.center import INLINE
+from guardduty_response.playbooks.iam_principal.records import AwsAnswer, AwsClient, PolicyDocument
 from moto.core.exceptions import JsonRESTError
 from moto.ssoadmin.models import PermissionSet, SSOAdminBackend, ssoadmin_backends
 from moto.ssoadmin.responses import SSOAdminResponse
@@ -26,7 +26,6 @@ from tests.unit.lambda_world import onlooker
 from tests.unit.playbooks.iam_principal.iam_lab import IamLab
 from tests.unit.playbooks.iam_principal.iam_moto import MEMBER
 
-Json = dict[str, Any]
 CENTER, WHERE, OTHER = "999999999999", "eu-west-1", "333333333333"
 INSTANCE, STORE = "arn:aws:sso:::instance/ssoins-0123456789abcdef", "d-0123456789"
 OPTION = {
@@ -35,7 +34,7 @@ OPTION = {
     "instance_arn": INSTANCE,
     "identity_store_id": STORE,
 }
-WORK: Json = {"Sid": "Work", "Effect": "Allow", "Action": "*", "Resource": "*"}
+WORK: PolicyDocument = {"Sid": "Work", "Effect": "Allow", "Action": "*", "Resource": "*"}
 POLICY = json.dumps({"Version": "2012-10-17", "Statement": [WORK]}, indent=2)
 
 
@@ -58,43 +57,39 @@ class CenterLab:
     polls: int = 0  # how often a provisioning is still IN_PROGRESS when asked
     # of the next provisionings; empty: it succeeds
     failures: list[str] = field(default_factory=list)
-    seen: dict[tuple[str, str], Any] = field(default_factory=dict)
+    observers: dict[tuple[str, str], AwsClient] = field(default_factory=dict)
 
-    # -- looking with other eyes -------------------------------------------------------------------
+    # -- state, as others see it -------------------------------------------------------------------
 
-    def see(self, service: str, account: str = CENTER) -> Any:
-        if (service, account) not in self.seen:
-            self.seen[service, account] = onlooker(service, WHERE, account)
-        return self.seen[service, account]
+    def see(self, service: str, account: str = CENTER) -> AwsClient:
+        if (service, account) not in self.observers:
+            self.observers[service, account] = onlooker(service, WHERE, account)
+        return self.observers[service, account]
 
     def policy(self, name: str) -> str:
         named = {"InstanceArn": INSTANCE, "PermissionSetArn": self.sets[name]}
-        return str(
-            self.see("sso-admin").get_inline_policy_for_permission_set(**named).get("InlinePolicy")
-            or ""
-        )
+        answer = self.see("sso-admin").get_inline_policy_for_permission_set(**named)
+        return str(answer.get("InlinePolicy") or "")
 
-    def statements(self, name: str) -> list[Json]:
+    def statements(self, name: str) -> list[PolicyDocument]:
         return list(json.loads(self.policy(name) or '{"Statement": []}')["Statement"])
 
-    def role(self, name: str, account: str = MEMBER) -> list[Json]:
+    def role(self, name: str, account: str = MEMBER) -> list[PolicyDocument]:
         """The statements of the permission set's inline policy that the account's role has."""
         iam = self.see("iam", account)
         try:
-            return list(
-                iam.get_role_policy(RoleName=role_name(name), PolicyName=INLINE)["PolicyDocument"][
-                    "Statement"
-                ]
-            )
+            answer = iam.get_role_policy(RoleName=role_name(name), PolicyName=INLINE)
         except ClientError:
             return []
+        return list(answer["PolicyDocument"]["Statement"])
 
-    def denied(self, statements: list[Json]) -> list[str]:
+    def denied(self, statements: list[PolicyDocument]) -> list[str]:
         """User ids to which the statements deny everything."""
         return [
-            one["Condition"]["StringEquals"]["identitystore:userId"]
-            for one in statements
-            if (one["Effect"], one["Action"], one["Resource"]) == ("Deny", "*", "*")
+            statement["Condition"]["StringEquals"]["identitystore:userId"]
+            for statement in statements
+            if (statement["Effect"], statement["Action"], statement["Resource"])
+            == ("Deny", "*", "*")
         ]
 
     # -- building ----------------------------------------------------------------------------------
@@ -104,10 +99,8 @@ class CenterLab:
         self.see("sso-admin").put_inline_policy_to_permission_set(**named, InlinePolicy=text)
 
     def permission_set(self, name: str, policy: str = POLICY) -> CenterLab:
-        made = self.see("sso-admin").create_permission_set(InstanceArn=INSTANCE, Name=name)[
-            "PermissionSet"
-        ]
-        self.sets[name] = made["PermissionSetArn"]
+        created = self.see("sso-admin").create_permission_set(InstanceArn=INSTANCE, Name=name)
+        self.sets[name] = created["PermissionSet"]["PermissionSetArn"]
         if policy:
             self.put(name, policy)
         return self
@@ -115,22 +108,24 @@ class CenterLab:
     def person(self, name: str, *groups: str) -> CenterLab:
         store = self.see("identitystore")
         full = {"FamilyName": name, "GivenName": name}
-        made = store.create_user(IdentityStoreId=STORE, UserName=name, Name=full, DisplayName=name)
-        self.people[name] = made["UserId"]
+        created = store.create_user(
+            IdentityStoreId=STORE, UserName=name, Name=full, DisplayName=name
+        )
+        self.people[name] = created["UserId"]
         for group in groups:
             if group not in self.groups:
-                self.groups[group] = store.create_group(IdentityStoreId=STORE, DisplayName=group)[
-                    "GroupId"
-                ]
+                answer = store.create_group(IdentityStoreId=STORE, DisplayName=group)
+                self.groups[group] = answer["GroupId"]
             store.create_group_membership(
                 IdentityStoreId=STORE,
                 GroupId=self.groups[group],
-                MemberId={"UserId": made["UserId"]},
+                MemberId={"UserId": created["UserId"]},
             )
         return self
 
-    def assign(self, name: str, who: str, account: str = MEMBER) -> CenterLab:
-        kind, id = ("USER", self.people[who]) if who in self.people else ("GROUP", self.groups[who])
+    def assign(self, name: str, holder: str, account: str = MEMBER) -> CenterLab:
+        kind = "USER" if holder in self.people else "GROUP"
+        id = self.people.get(holder) or self.groups[holder]
         self.see("sso-admin").create_account_assignment(
             InstanceArn=INSTANCE,
             PermissionSetArn=self.sets[name],
@@ -148,12 +143,12 @@ class CenterLab:
             self.apply(self.sets[name], [account])
         return self
 
-    def signed_in(self, who: str, name: str) -> CenterLab:
+    def signed_in(self, holder: str, name: str) -> CenterLab:
         """The finding: a session of the person in the permission set's role."""
         role = self.see("iam", MEMBER).get_role(RoleName=role_name(name))["Role"]
         self.iam.details = {
             "accessKeyId": "ASIAFINDING000000001",
-            "principalId": f"{role['RoleId']}:{who}",
+            "principalId": f"{role['RoleId']}:{holder}",
             "userType": "AssumedRole",
             "userName": role_name(name),
         }
@@ -177,7 +172,7 @@ class CenterLab:
                 iam.delete_role_policy(RoleName=role_name(name), PolicyName=INLINE)
             self.provisioned[permission_set, account] = text
 
-    def status(self, id: str, advance: bool) -> Json:
+    def status(self, id: str, advance: bool) -> AwsAnswer:
         request = self.requests[id]
         if request.polls > 0:
             request.polls -= advance
@@ -206,7 +201,7 @@ def extend(lab: CenterLab, monkeypatch: pytest.MonkeyPatch) -> CenterLab:
             f"arn:aws:sso:::permissionSet/{INSTANCE.rsplit('/', 1)[-1]}/ps-{uuid.uuid4().hex[:16]}"
         )
 
-    def provision(self: Any) -> str:
+    def provision(self: SSOAdminResponse) -> str:
         permission_set = self.ssoadmin_backend._find_permission_set(
             self._get_param("InstanceArn"), self._get_param("PermissionSetArn")
         )
@@ -216,45 +211,37 @@ def extend(lab: CenterLab, monkeypatch: pytest.MonkeyPatch) -> CenterLab:
         lab.requests[id] = Request(permission_set.permission_set_arn, lab.polls, failure)
         return json.dumps({"PermissionSetProvisioningStatus": lab.status(id, False)})
 
-    def describe(self: Any) -> str:
-        return json.dumps(
-            {
-                "PermissionSetProvisioningStatus": lab.status(
-                    self._get_param("ProvisionPermissionSetRequestId"), True
-                )
-            }
-        )
+    def describe(self: SSOAdminResponse) -> str:
+        id = self._get_param("ProvisionPermissionSetRequestId")
+        return json.dumps({"PermissionSetProvisioningStatus": lab.status(id, True)})
 
-    def accounts(self: Any) -> str:
-        permission_set, wanted = (
-            self._get_param("PermissionSetArn"),
-            self._get_param("ProvisioningStatus"),
-        )
-        text = self.ssoadmin_backend._find_permission_set(
+    def accounts(self: SSOAdminResponse) -> str:
+        permission_set = self._get_param("PermissionSetArn")
+        wanted = self._get_param("ProvisioningStatus")
+        found = self.ssoadmin_backend._find_permission_set(
             self._get_param("InstanceArn"), permission_set
-        ).inline_policy
+        )
+        text = found.inline_policy
         behind = [
-            one
-            for one in lab.accounts(permission_set)
-            if lab.provisioned[permission_set, one] != text
+            account
+            for account in lab.accounts(permission_set)
+            if lab.provisioned[permission_set, account] != text
         ]
-        latest = [one for one in lab.accounts(permission_set) if one not in behind]
-        found = {
+        latest = [account for account in lab.accounts(permission_set) if account not in behind]
+        by_status = {
             "LATEST_PERMISSION_SET_NOT_PROVISIONED": behind,
             "LATEST_PERMISSION_SET_PROVISIONED": latest,
         }
-        return json.dumps({"AccountIds": found.get(wanted, behind + latest)})
+        return json.dumps({"AccountIds": by_status.get(wanted, behind + latest)})
 
-    def sets(self: Any) -> str:
+    def sets(self: SSOAdminResponse) -> str:
         account = self._get_param("AccountId")
-        known = {one.permission_set_arn for one in self.ssoadmin_backend.permission_sets}
-        return json.dumps(
-            {
-                "PermissionSets": [
-                    arn for arn, where in lab.provisioned if where == account and arn in known
-                ]
-            }
-        )
+        known = {
+            permission_set.permission_set_arn
+            for permission_set in self.ssoadmin_backend.permission_sets
+        }
+        here = [arn for arn, where in lab.provisioned if where == account and arn in known]
+        return json.dumps({"PermissionSets": here})
 
     put = SSOAdminBackend.put_inline_policy_to_permission_set
 

@@ -1,4 +1,4 @@
-"""Every test gets an empty AWS of its own, and a clock that waits are put forward on."""
+"""Every test gets an empty AWS of its own, and a clock that waits put forward."""
 
 from __future__ import annotations
 
@@ -14,63 +14,78 @@ from guardduty_response.cloudtrail import actors, query
 from guardduty_response.containment import restoration
 from guardduty_response.incident import repository
 from guardduty_response.monitoring import drift
-from guardduty_response.playbooks.iam_principal import chained_sessions, plan, role, verify
+from guardduty_response.playbooks.iam_principal import (
+    chained_sessions,
+    plan_role_session,
+    role,
+    verify,
+)
 from guardduty_response.playbooks.iam_principal.identity_center import contain as center_contain
 from guardduty_response.playbooks.iam_principal.identity_center import verify as center_verify
 from moto import mock_aws
 from moto.core.botocore_stubber import BotocoreStubber
 
+from tests.unit.lambda_world import World
 from tests.unit.playbooks.iam_principal.center_lab import OTHER, CenterLab
 from tests.unit.playbooks.iam_principal.center_lab import extend as extend_center
-from tests.unit.playbooks.iam_principal.iam_lab import REGION, IamLab
+from tests.unit.playbooks.iam_principal.eradication_lab import one_at_a_time
+from tests.unit.playbooks.iam_principal.function_steps import OpenIncident
+from tests.unit.playbooks.iam_principal.iam_account import REGION
+from tests.unit.playbooks.iam_principal.iam_lab import IamLab
 from tests.unit.playbooks.iam_principal.iam_moto import extend
-from tests.unit.playbooks.iam_principal.remediate_lab import one_at_a_time
 
 _FULL = botocore.loaders.create_loader()
 
 
 @pytest.fixture
-def iam(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[IamLab]:
-    if "restored" in request.path.name:  # the restore function's zip has no trimmed model of IAM
-        monkeypatch.setattr(clients, "_loader", lambda: _FULL)
+def untrimmed_models(monkeypatch: pytest.MonkeyPatch) -> None:
+    """botocore's own models, as the restore function has them: its zip has no trimmed model of
+    IAM.
+    """
+    monkeypatch.setattr(clients, "_loader", lambda: _FULL)
+
+
+@pytest.fixture
+def iam(monkeypatch: pytest.MonkeyPatch) -> Iterator[IamLab]:
     for name in ("AWS_ENDPOINT_URL", "AWS_CA_BUNDLE", "AWS_PROFILE"):
         monkeypatch.delenv(name, raising=False)
-    for name, value in {
+    for name, setting in {
         "AWS_DEFAULT_REGION": REGION,
         "AWS_ACCESS_KEY_ID": "t",
         "AWS_SECRET_ACCESS_KEY": "t",
     }.items():
-        monkeypatch.setenv(name, value)
+        monkeypatch.setenv(name, setting)
     for module in (query, restoration, actors):
         monkeypatch.setattr(module, "PAUSE_SECONDS", 0)
-    monkeypatch.setattr(random, "uniform", lambda *_: 0.0)  # of core.patient's waits
+    monkeypatch.setattr(random, "uniform", lambda *_: 0.0)  # of retry_on_conflict's waits
     monkeypatch.setattr(BotocoreStubber, "process_request", one_at_a_time())
     extend(monkeypatch)
     with mock_aws():
         clients.client.cache_clear()
         clients._own.cache_clear()
         lab = IamLab().build()
-        _clock(lab, monkeypatch)
+        _put_clock_forward(lab, monkeypatch)
         yield lab
-        for line in lab.told:  # shown when the test failed
+        for line in lab.log:  # shown when the test failed
             print(line)
         assert lab.refused == [], "every session policy must allow what its session asks for"
     clients.client.cache_clear()
     clients._own.cache_clear()
 
 
-def _clock(lab: IamLab, monkeypatch: pytest.MonkeyPatch) -> None:
+def _put_clock_forward(lab: IamLab, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every clock of the response goes by ``lab.clock_offset``."""
     real = time.time
 
-    def at(seconds: float = 0) -> str:
-        moment = datetime.fromtimestamp(real(), UTC) + timedelta(seconds=lab.ahead + seconds)
-        return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
+    def now(seconds: float = 0) -> str:
+        offset = timedelta(seconds=lab.clock_offset + seconds)
+        return (datetime.fromtimestamp(real(), UTC) + offset).strftime("%Y-%m-%dT%H:%M:%SZ")
 
-    monkeypatch.setattr(time, "time", lambda: real() + lab.ahead)
-    for module in (repository, verify, drift, plan, center_verify, center_contain):
-        monkeypatch.setattr(module, "now", at)
+    monkeypatch.setattr(time, "time", lambda: real() + lab.clock_offset)
+    for module in (repository, verify, drift, plan_role_session, center_verify, center_contain):
+        monkeypatch.setattr(module, "now", now)
     for module in (role, chained_sessions):
-        monkeypatch.setattr(module, "now_rounded_up", lambda: at(1))
+        monkeypatch.setattr(module, "now_rounded_up", lambda: now(1))
 
 
 @pytest.fixture
@@ -79,10 +94,24 @@ def center(iam: IamLab, monkeypatch: pytest.MonkeyPatch) -> CenterLab:
     group, in another account.
     """
     lab = extend_center(CenterLab(iam), monkeypatch)
-    lab.permission_set("PowerUser").permission_set("Audit", policy="").permission_set(
-        "Console"
-    ).permission_set("Billing")
-    lab.person("carol", "auditors").person("dave", "billers").person("erin", "auditors")
-    lab.assign("PowerUser", "carol").assign("PowerUser", "dave").assign("Console", "carol")
-    lab.assign("Audit", "auditors", OTHER).assign("Billing", "billers")
+    lab.permission_set("PowerUser")
+    lab.permission_set("Audit", policy="")
+    lab.permission_set("Console")
+    lab.permission_set("Billing")
+    lab.person("carol", "auditors")
+    lab.person("dave", "billers")
+    lab.person("erin", "auditors")
+    lab.assign("PowerUser", "carol")
+    lab.assign("PowerUser", "dave")
+    lab.assign("Console", "carol")
+    lab.assign("Audit", "auditors", OTHER)
+    lab.assign("Billing", "billers")
     return lab.signed_in("carol", "PowerUser")
+
+
+@pytest.fixture
+def open_incident(world: World, monkeypatch: pytest.MonkeyPatch) -> OpenIncident:
+    """Opens an incident of a finding, as the state machine does, and returns its ID."""
+    monkeypatch.setenv("GDR_PLAYBOOK", "iam_principal")
+    monkeypatch.setenv("GDR_RESPONDER_ROLE", "guardduty-response-responder-iam-principal")
+    return OpenIncident(world)

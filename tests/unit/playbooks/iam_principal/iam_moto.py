@@ -17,18 +17,23 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
+from guardduty_response.playbooks.iam_principal.records import (
+    CloudTrailRecord,
+    PolicyDocument,
+)
 from moto.core.responses import ActionResult, EmptyResult
 from moto.iam.exceptions import LimitExceededException, NotFoundException
 from moto.iam.models import AWSManagedPolicy, IAMBackend, User, iam_backends
 from moto.iam.responses import IamResponse
 
-from tests.unit.playbooks.iam_principal.collect_lab import _answers
+from tests.unit.playbooks.iam_principal import cloudtrail_identities
 
-Json = dict[str, Any]
+# Parameters of an AWS call, as botocore takes them.
+Parameters = dict[str, Any]
 MEMBER, HOME = "222222222222", "us-east-1"
 STORE_ACCOUNT = "999999999999"  # an identity store is the management account's
 QUOTA = 10  # policies attached to a user
-DEAD: Json = {
+DENY_EVERYTHING: PolicyDocument = {
     "Version": "2012-10-17",
     "Statement": [{"Effect": "Deny", "Action": "*", "Resource": "*"}],
 }
@@ -37,26 +42,26 @@ DEAD: Json = {
 def extend(monkeypatch: pytest.MonkeyPatch) -> None:
     """Adds to moto what this module's text says it lacks, until the test has ended."""
 
-    def user(self: Any) -> Any:
+    def user(self: IamResponse) -> User:
         return self.backend.get_user(self._get_param("UserName"))
 
-    def put_boundary(self: Any) -> Any:
+    def put_boundary(self: IamResponse) -> ActionResult:
         arn = self._get_param("PermissionsBoundary")
-        user(self).permissions_boundary = {
+        user(self).permissions_boundary = {  # type: ignore[attr-defined]  # added below
             "PermissionsBoundaryType": "Policy",
             "PermissionsBoundaryArn": arn,
         }
         return EmptyResult()
 
-    def delete_boundary(self: Any) -> Any:
+    def delete_boundary(self: IamResponse) -> ActionResult:
         if not getattr(user(self), "permissions_boundary", None):
             raise NotFoundException("no permissions boundary")
-        user(self).permissions_boundary = None
+        user(self).permissions_boundary = None  # type: ignore[attr-defined]
         return EmptyResult()
 
-    def create(self: Any) -> Any:
+    def create(self: IamResponse) -> ActionResult:
         owner, service = user(self), self._get_param("ServiceName")
-        made = {
+        created = {
             "UserName": owner.name,
             "Status": "Active",
             "ServiceUserName": f"{owner.name}-at-{MEMBER}",
@@ -65,13 +70,13 @@ def extend(monkeypatch: pytest.MonkeyPatch) -> None:
             "ServiceSpecificCredentialId": f"ACCA{uuid.uuid4().hex[:17].upper()}",
         }
         owner.__dict__.setdefault("service_credentials", {})[
-            made["ServiceSpecificCredentialId"]
-        ] = made
+            created["ServiceSpecificCredentialId"]
+        ] = created
         return ActionResult(
-            {"ServiceSpecificCredential": {**made, "ServicePassword": "shown-once"}}
+            {"ServiceSpecificCredential": {**created, "ServicePassword": "shown-once"}}
         )
 
-    def listed(self: Any) -> Any:
+    def listed(self: IamResponse) -> ActionResult:
         return ActionResult(
             {
                 "ServiceSpecificCredentials": list(
@@ -80,7 +85,7 @@ def extend(monkeypatch: pytest.MonkeyPatch) -> None:
             }
         )
 
-    def update(self: Any) -> Any:
+    def update(self: IamResponse) -> ActionResult:
         id = self._get_param("ServiceSpecificCredentialId")
         try:
             user(self).__dict__.get("service_credentials", {})[id]["Status"] = self._get_param(
@@ -114,11 +119,11 @@ def extend(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def managed(name: str = "AWSDenyAll") -> str:
     """A policy of AWS's own, as moto would load it. Returns its ARN."""
-    made = AWSManagedPolicy(
-        name, account_id=MEMBER, region=HOME, path="/", document=json.dumps(DEAD)
+    created = AWSManagedPolicy(  # type: ignore[abstract]  # moto makes them so itself
+        name, account_id=MEMBER, region=HOME, path="/", document=json.dumps(DENY_EVERYTHING)
     )
     arn = f"arn:aws:iam::aws:policy/{name}"
-    iam_backends[MEMBER]["aws"].managed_policies[arn] = made
+    iam_backends[MEMBER]["aws"].managed_policies[arn] = created
     return arn
 
 
@@ -128,29 +133,38 @@ class Call:
 
     service: str
     operation: str
-    params: Json
-    policy: Json | None
+    params: Parameters
+    policy: PolicyDocument | None
     session: int
     region: str = ""
     start: float = 0.0
     end: float = 0.0
 
 
-def told_by(record: Json, key: str, wanted: str) -> bool:
+def matches_lookup(record: CloudTrailRecord, key: str, wanted: str) -> bool:
+    """Tell whether LookupEvents finds the record by the attribute ``key``."""
     if key == "EventName":
         return bool(record["eventName"] == wanted)
     if key == "ResourceName":
         return wanted in json.dumps(record.get("requestParameters") or {})
-    return _answers(record["userIdentity"], key, wanted)
+    return cloudtrail_identities.matches_lookup(record["userIdentity"], key, wanted)
 
 
 def error(code: str, operation: str, message: str = "injected") -> ClientError:
     status = 500 if code.startswith(("Internal", "ServiceFailure")) else 400
-    answer: Any = {
-        "Error": {"Code": code, "Message": message},
-        "ResponseMetadata": {"HTTPStatusCode": status},
-    }
-    return ClientError(answer, operation)
+    return ClientError(
+        {
+            "Error": {"Code": code, "Message": message},
+            "ResponseMetadata": {
+                "HTTPStatusCode": status,
+                "RequestId": "r",
+                "HostId": "",
+                "HTTPHeaders": {},
+                "RetryAttempts": 0,
+            },
+        },
+        operation,
+    )
 
 
 def resource(call: Call) -> str:
@@ -162,7 +176,7 @@ def resource(call: Call) -> str:
     ):
         if call.service == "iam" and parameter in call.params:
             name = call.params[parameter]
-            found = [one for one in named.values() if one.name == name]
+            found = [entity for entity in named.values() if entity.name == name]
             return f"arn:aws:iam::{MEMBER}:{kind}{found[0].path if found else '/'}{name}"
     return "*"
 
@@ -179,7 +193,7 @@ def resources(call: Call) -> list[str]:
             given.get("PermissionSetArn"),
             account and f"arn:aws:sso:::account/{account}",
         ]
-        return [one for one in named if one]
+        return [arn for arn in named if arn]
     if call.service == "identitystore":
         store = f"arn:aws:identitystore::{STORE_ACCOUNT}:identitystore/{given['IdentityStoreId']}"
         kinds = ("user", "membership") if "MemberId" in given else ("user",)
@@ -191,9 +205,13 @@ def allowed(call: Call) -> bool:
     action = f"{call.service.removesuffix('-admin')}:{call.operation}"
     granted = [
         pattern
-        for one in (call.policy or {})["Statement"]
-        if action in one["Action"]
-        for pattern in ([one["Resource"]] if isinstance(one["Resource"], str) else one["Resource"])
+        for statement in (call.policy or {})["Statement"]
+        if action in statement["Action"]
+        for pattern in (
+            [statement["Resource"]]
+            if isinstance(statement["Resource"], str)
+            else statement["Resource"]
+        )
     ]
     return all(
         any(fnmatch.fnmatchcase(arn, pattern) for pattern in granted) for arn in resources(call)
@@ -211,12 +229,12 @@ def certificate_pem() -> str:
         x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "alice")]),
     )
     at = datetime.now(UTC)
-    made = (
+    created = (
         x509.CertificateBuilder()
         .subject_name(name)
         .issuer_name(name)
         .public_key(key.public_key())
         .serial_number(1)
     )
-    made = made.not_valid_before(at).not_valid_after(at + timedelta(days=1))
-    return made.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM).decode()
+    created = created.not_valid_before(at).not_valid_after(at + timedelta(days=1))
+    return created.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM).decode()

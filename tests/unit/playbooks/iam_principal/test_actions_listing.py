@@ -17,41 +17,50 @@ import pytest
 from botocore.exceptions import ClientError
 from guardduty_response.aws import clients
 from guardduty_response.cloudtrail import query
+from guardduty_response.cloudtrail.time_range import TimeRange
 from guardduty_response.playbooks.iam_principal.evidence import (
     actions,
     event_collection,
     regional_lookup,
 )
 
-from tests.unit.playbooks.iam_principal import collect_lab
-from tests.unit.playbooks.iam_principal.collect_lab import HOME, OTHER, REGION, CollectLab, names
+from tests.unit.playbooks.iam_principal import evidence_lab
+from tests.unit.playbooks.iam_principal.cloudtrail_identities import (
+    names,
+)
+from tests.unit.playbooks.iam_principal.evidence_lab import (
+    HOME,
+    OTHER,
+    REGION,
+    EvidenceLab,
+)
 
 Json = dict[str, Any]
 PAUSE = query.PAUSE_SECONDS
 
 
 @pytest.fixture
-def lab(monkeypatch: pytest.MonkeyPatch) -> Iterator[CollectLab]:
-    yield from collect_lab.account(monkeypatch)
+def lab(monkeypatch: pytest.MonkeyPatch) -> Iterator[EvidenceLab]:
+    yield from evidence_lab.account(monkeypatch)
 
 
 # -- Regions, pages, refusals ----------------------------------------------------------------------
 
 
-def test_every_enabled_region_by_default(lab: CollectLab) -> None:
+def test_every_enabled_region_by_default(lab: EvidenceLab) -> None:
     lab.build().options["lookup_regions"] = []
     lab.happened("CreateTrail", region="eu-central-1")
     [part] = lab.collect(actions)
-    assert {one["region"] for one in lab.asked} == set(lab.enabled)
+    assert {request["region"] for request in lab.asked} == set(lab.enabled)
     assert names(lab.changes()[0]) == ["CreateTrail"]
     assert part.outcome == "COMPLETE"
 
 
-def test_enabled_regions_that_cannot_be_listed(lab: CollectLab) -> None:
+def test_enabled_regions_that_cannot_be_listed(lab: EvidenceLab) -> None:
     lab.build().options["lookup_regions"] = []
     lab.fail("ListRegions", "AccessDeniedException")
     [part] = lab.collect(actions)
-    assert {one["region"] for one in lab.asked} == {REGION, HOME}
+    assert {request["region"] for request in lab.asked} == {REGION, HOME}
     assert part.outcome == "PARTIAL"
     assert (
         f"could not be listed (AccessDeniedException: injected): only {REGION} and {HOME} were"
@@ -60,17 +69,19 @@ def test_enabled_regions_that_cannot_be_listed(lab: CollectLab) -> None:
     assert "lookup_regions" in part.task
 
 
-def test_all_pages(lab: CollectLab) -> None:
+def test_all_pages(lab: EvidenceLab) -> None:
     lab.build().page = 5
     for index in range(23):
         lab.happened("CreateUser", 60 + index)
     lab.collect(actions)
-    assert len({one["id"] for one in lab.changes()[0]}) == 23
-    assert [one["at"] for one in lab.changes()[0]] == sorted(one["at"] for one in lab.changes()[0])
+    assert len({change["id"] for change in lab.changes()[0]}) == 23
+    assert [change["at"] for change in lab.changes()[0]] == sorted(
+        change["at"] for change in lab.changes()[0]
+    )
     assert lab.summary()["calls"][0]["count"] == 23
 
 
-def test_throttling_in_one_region_keeps_what_there_is(lab: CollectLab) -> None:
+def test_throttling_in_one_region_keeps_what_there_is(lab: EvidenceLab) -> None:
     lab.build().page = 5
     for index in range(12):
         lab.happened("CreateUser", 60 + index, OTHER)
@@ -88,18 +99,18 @@ def test_throttling_in_one_region_keeps_what_there_is(lab: CollectLab) -> None:
     assert len(lab.events(OTHER)) == 12
 
 
-def test_a_region_that_throttles_for_ever_is_given_up_and_said(lab: CollectLab) -> None:
+def test_a_region_that_throttles_for_ever_is_given_up_and_said(lab: EvidenceLab) -> None:
     lab.build()
     lab.happened("CreateRole")
     lab.fail("LookupEvents", "ThrottlingException", lambda asked: asked["region"] == OTHER)
     part = lab.collect(actions)[-1]
     assert part.outcome == "PARTIAL"
-    assert f"not asked: {OTHER} (cannot be asked (ThrottlingException: injected))" in part.detail
+    assert f"not read: {OTHER} (cannot be queried (ThrottlingException: injected))" in part.detail
     assert f"--region {OTHER}" in part.task and f"--region {REGION}" not in part.task
     assert names(lab.changes()[0]) == ["CreateRole"]
 
 
-def test_a_token_that_did_not_last(lab: CollectLab) -> None:
+def test_a_token_that_did_not_last(lab: EvidenceLab) -> None:
     lab.build().page = 5
     for index in range(12):
         lab.happened("CreateUser", 60 + 10 * index)
@@ -111,32 +122,32 @@ def test_a_token_that_did_not_last(lab: CollectLab) -> None:
     )
     [part] = lab.collect(actions)
     assert part.outcome == "COMPLETE"
-    assert len({one["id"] for one in lab.changes()[0]}) == len(lab.changes()[0]) == 12
+    assert len({change["id"] for change in lab.changes()[0]}) == len(lab.changes()[0]) == 12
 
 
-def test_a_region_that_refuses_is_named_with_the_command(lab: CollectLab) -> None:
+def test_a_region_that_refuses_is_named_with_the_command(lab: EvidenceLab) -> None:
     lab.build()
     lab.fail("LookupEvents", "AccessDeniedException", lambda asked: asked["region"] == OTHER)
     [part] = lab.collect(actions)
     assert part.outcome == "PARTIAL"
-    assert f"not asked: {OTHER} (cannot be looked up (AccessDeniedException" in part.detail
+    assert f"not read: {OTHER} (cannot be looked up (AccessDeniedException" in part.detail
     assert (
         "AttributeKey=Username,AttributeValue=alice" in part.task
         and f"--region {OTHER}" in part.task
     )
     assert part.state["cut_off"] in part.task and part.state["cut_off"] in part.detail
     left = lab.summary()["left"]
-    assert {(one["region"], one["cut"]) for one in left} == {(OTHER, False)}
+    assert {(gap["region"], gap["cut"]) for gap in left} == {(OTHER, False)}
 
 
-def test_refused_everywhere_has_failed_and_waits_for_nothing(lab: CollectLab) -> None:
+def test_refused_everywhere_has_failed_and_waits_for_nothing(lab: EvidenceLab) -> None:
     lab.build().options["repeat_minutes"] = 20
     lab.fail("LookupEvents", "AccessDeniedException")
     [part] = lab.collect(actions)
     assert (part.outcome, part.wait_seconds, part.state["listed"]) == ("FAILED", 0, 1)
 
 
-def test_a_role_that_cannot_be_assumed(lab: CollectLab) -> None:
+def test_a_role_that_cannot_be_assumed(lab: EvidenceLab) -> None:
     def refuse(**_: Any) -> None:
         raise ClientError(
             {"Error": {"Code": "AccessDenied", "Message": "no such role"}}, "AssumeRole"
@@ -152,14 +163,14 @@ def test_a_role_that_cannot_be_assumed(lab: CollectLab) -> None:
     )
 
 
-def test_names_are_quoted_in_commands(lab: CollectLab) -> None:
-    question = query.question("Username", "x' ; rm -rf ~ #")
-    command = query.command(question, actions.TimeRange(0, 60), REGION)
+def test_names_are_quoted_in_commands(lab: EvidenceLab) -> None:
+    question = query.new_query("Username", "x' ; rm -rf ~ #")
+    command = query.command(question, TimeRange(0, 60), REGION)
     assert shlex.split(command)[4] == "AttributeKey=Username,AttributeValue=x' ; rm -rf ~ #"
 
 
 def test_what_the_bound_of_pages_cuts_off_is_said_also_after_the_second_list(
-    lab: CollectLab, monkeypatch: pytest.MonkeyPatch
+    lab: EvidenceLab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lab.build().page = 5
     lab.options["repeat_minutes"] = 20
@@ -175,7 +186,7 @@ def test_what_the_bound_of_pages_cuts_off_is_said_also_after_the_second_list(
 
 
 def test_what_the_bound_of_events_cuts_off_is_said(
-    lab: CollectLab, monkeypatch: pytest.MonkeyPatch
+    lab: EvidenceLab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lab.build().page = 5
     for index in range(23):
@@ -185,10 +196,10 @@ def test_what_the_bound_of_events_cuts_off_is_said(
     part = lab.collect(actions)[-1]
     assert part.outcome == "PARTIAL"
     assert len(lab.events()) == 8
-    assert "cut off after" in part.detail
+    assert "truncated after" in part.detail
 
 
-def test_each_region_is_paced_by_itself(lab: CollectLab, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_each_region_is_paced_by_itself(lab: EvidenceLab, monkeypatch: pytest.MonkeyPatch) -> None:
     """On a clock that stands still, so that only what was waited for counts; the first calls of
     all Regions meet.
     """
@@ -208,13 +219,13 @@ def test_each_region_is_paced_by_itself(lab: CollectLab, monkeypatch: pytest.Mon
         for index in range(2):
             lab.happened("CreateUser", 60 + index, region)
     lab.collect(actions)
-    assert [[round(one, 6) for one in times] for times in slept.values()] == [
+    assert [[round(moment, 6) for moment in times] for times in slept.values()] == [
         [0, PAUSE, PAUSE, PAUSE]
     ] * 3
 
 
 def test_more_regions_than_threads_all_get_their_turn(
-    lab: CollectLab, monkeypatch: pytest.MonkeyPatch
+    lab: EvidenceLab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lab.build()
     monkeypatch.setattr(regional_lookup, "_POOL", ThreadPoolExecutor(max_workers=1))
@@ -226,7 +237,7 @@ def test_more_regions_than_threads_all_get_their_turn(
 # -- the window ------------------------------------------------------------------------------------
 
 
-def test_the_window_begins_before_the_findings_first_event(lab: CollectLab) -> None:
+def test_the_window_begins_before_the_findings_first_event(lab: EvidenceLab) -> None:
     lab.first_seen = 3600
     lab.build().options["lookup_hours"] = 2
     lab.happened("CreateUser", 3 * 3600 + 60)
@@ -235,8 +246,8 @@ def test_the_window_begins_before_the_findings_first_event(lab: CollectLab) -> N
     assert lab.events() == [mine]
 
 
-def test_no_older_than_cloudtrail_answers(lab: CollectLab) -> None:
+def test_no_older_than_cloudtrail_answers(lab: EvidenceLab) -> None:
     lab.first_seen = 200 * 86400
     lab.build()
     lab.collect(actions)
-    assert min(one["start"] for one in lab.asked) >= time.time() - 90 * 86400
+    assert min(request["start"] for request in lab.asked) >= time.time() - 90 * 86400

@@ -3,60 +3,67 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from typing import Any
 
 import pytest
 from guardduty_response.containment.contract import Check, Target
+from guardduty_response.incident.model import ChangeEvent
 from guardduty_response.playbooks.iam_principal import actors, playbook, user, verify
+from guardduty_response.playbooks.iam_principal.deny_all import DenyAll
+from guardduty_response.playbooks.iam_principal.records import CloudTrailRecord
+from guardduty_response.playbooks.iam_principal.user_action import PrincipalAction
 
 from tests.support.repository import ROOT
-from tests.unit.playbooks.iam_principal.collect_lab import session as identity
-from tests.unit.playbooks.iam_principal.collect_lab import user as user_identity
-from tests.unit.playbooks.iam_principal.iam_lab import REGION, IamLab
+from tests.unit.playbooks.iam_principal.cloudtrail_identities import session as identity
+from tests.unit.playbooks.iam_principal.cloudtrail_identities import user as user_identity
+from tests.unit.playbooks.iam_principal.iam_account import REGION, Json
+from tests.unit.playbooks.iam_principal.iam_lab import IamLab
 from tests.unit.playbooks.iam_principal.iam_moto import HOME, MEMBER
 
-Json = dict[str, Any]
 DENIAL = Check("deny_all", False, "not everything denied", fatal=True)
 
 
 @pytest.fixture
-def held(iam: IamLab) -> IamLab:
+def contained(iam: IamLab) -> IamLab:
     target = iam.user(keys=1).plan()
     iam.respond(target)
     iam.ids["since"] = iam.record.target("inc-0123456789abcdef", target.kind, target.id)["actions"][
         "deny_all"
     ]["at"]
-    iam.ahead += 600
+    iam.clock_offset += 600
     return iam
 
 
-def bob() -> Json:
+def bob() -> CloudTrailRecord:
     return {**user_identity("bob", "AKIABOB0000000000001"), "principalId": "AIDABOB0000000000001"}
 
 
-def who(iam: IamLab, *undone: Check, seen: Json | None = None, watched: Any = ()) -> list[Json]:
+def find_actors(
+    iam: IamLab, *undone: Check, seen: ChangeEvent | None = None, watched: Iterable[str] = ()
+) -> list[ChangeEvent]:
     target: Target = iam.ids["target"]
     return playbook.find_actors(
         iam.context(), target, list(undone), iam.ids["since"], seen, list(watched)
     )
 
 
-def happened(
+def add_event(
     iam: IamLab,
     name: str,
-    who: Json | None = None,
+    caller: CloudTrailRecord | None = None,
     ago: float = 60,
     region: str = HOME,
     **more: Any,
-) -> Json:
-    return iam.happened(name, who or bob(), ago=ago, region=region, **more)
+) -> CloudTrailRecord:
+    return iam.add_event(name, caller or bob(), ago=ago, region=region, **more)
 
 
-def test_who_detached_the_denial(held: IamLab) -> None:
-    trail = happened(
-        held, "DetachUserPolicy", requestParameters={"userName": "alice", "policyArn": "x"}
+def test_who_detached_the_denial(contained: IamLab) -> None:
+    trail = add_event(
+        contained, "DetachUserPolicy", requestParameters={"userName": "alice", "policyArn": "x"}
     )
-    [found] = who(held, DENIAL)
+    [found] = find_actors(contained, DENIAL)
     assert found == {
         "who": f"arn:aws:iam::{MEMBER}:user/bob",
         "what": "DetachUserPolicy",
@@ -67,18 +74,18 @@ def test_who_detached_the_denial(held: IamLab) -> None:
     }
 
 
-def test_iams_events_are_asked_where_they_are(held: IamLab) -> None:
-    happened(held, "DetachUserPolicy", region=REGION, requestParameters={"userName": "alice"})
-    assert who(held, DENIAL) == []
+def test_iams_events_are_asked_where_they_are(contained: IamLab) -> None:
+    add_event(contained, "DetachUserPolicy", region=REGION, requestParameters={"userName": "alice"})
+    assert find_actors(contained, DENIAL) == []
     assert {
-        call.region for call in held.calls if call.operation == "LookupEvents" and call.policy
+        call.region for call in contained.calls if call.operation == "LookupEvents" and call.policy
     } >= {HOME}
 
 
 @pytest.mark.parametrize(
     "other", ["earlier", "refused", "another user's", "another call", "the response itself"]
 )
-def test_what_has_not_undone_it_is_left_out(held: IamLab, other: str) -> None:
+def test_what_has_not_undone_it_is_left_out(contained: IamLab, other: str) -> None:
     more: Json = {"requestParameters": {"userName": "alice"}}
     name = "DetachUserPolicy"
     if other == "earlier":
@@ -90,11 +97,11 @@ def test_what_has_not_undone_it_is_left_out(held: IamLab, other: str) -> None:
     elif other == "another call":
         name = "AttachUserPolicy"
     else:
-        more["who"] = identity(
+        more["caller"] = identity(
             "inc", "guardduty-response-responder-iam-principal", "AROARESPONDER00000001"
         )
-    happened(held, name, **more)
-    assert who(held, DENIAL) == []
+    add_event(contained, name, **more)
+    assert find_actors(contained, DENIAL) == []
 
 
 @pytest.mark.parametrize(
@@ -109,24 +116,27 @@ def test_what_has_not_undone_it_is_left_out(held: IamLab, other: str) -> None:
     ],
 )
 def test_each_check_has_the_calls_that_undo_it(
-    held: IamLab, check: str, call: str, parameters: Json
+    contained: IamLab, check: str, call: str, parameters: dict[str, str]
 ) -> None:
-    [key] = held.ids["keys"]
+    [key] = contained.ids["keys"]
     parameters = {name: key if text == "KEY" else text for name, text in parameters.items()}
-    happened(held, call, requestParameters=parameters)
-    assert [one["what"] for one in who(held, Check(check, False, "x"), watched=[key])] == [call]
+    add_event(contained, call, requestParameters=parameters)
+    assert [
+        change["what"] for change in find_actors(contained, Check(check, False, "x"), watched=[key])
+    ] == [call]
 
 
 def test_who_deleted_a_roles_denial(iam: IamLab) -> None:
     target = iam.role().plan()
     iam.respond(target)
-    iam.ids["since"] = iam.ledger()["actions"]["revoke_sessions"]["at"]
-    iam.ahead += 600
+    iam.ids["since"] = iam.stored_target()["actions"]["revoke_sessions"]["at"]
+    iam.clock_offset += 600
     [name] = iam.role_policies()
-    happened(iam, "DeleteRolePolicy", requestParameters={"roleName": "app", "policyName": name})
-    assert [one["what"] for one in who(iam, Check("revoke_sessions", False, "x", fatal=True))] == [
-        "DeleteRolePolicy"
-    ]
+    add_event(iam, "DeleteRolePolicy", requestParameters={"roleName": "app", "policyName": name})
+    assert [
+        change["what"]
+        for change in find_actors(iam, Check("revoke_sessions", False, "x", fatal=True))
+    ] == ["DeleteRolePolicy"]
 
 
 def test_the_calls_are_those_that_the_event_rule_hears(iam: IamLab) -> None:
@@ -135,6 +145,7 @@ def test_the_calls_are_those_that_the_event_rule_hears(iam: IamLab) -> None:
 
 
 def test_every_check_has_its_calls(iam: IamLab) -> None:
-    names = {one.name for one in (user.DenyAll, *user.TABLE) if not one.name.startswith("tag_")}
+    actions: list[type[PrincipalAction]] = [DenyAll, *user.TABLE]
+    names = {action.name for action in actions if not action.name.startswith("tag_")}
     assert names | {"revoke_sessions", "held_sessions"} == set(actors.CALLS)
     assert set(verify.FATAL) <= set(actors.CALLS)

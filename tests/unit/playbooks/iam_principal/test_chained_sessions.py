@@ -10,22 +10,24 @@ from typing import Any
 import pytest
 from guardduty_response.containment.contract import Target
 from guardduty_response.incident.statuses import Status
-from guardduty_response.playbooks.iam_principal import chained_sessions, playbook
+from guardduty_response.playbooks.iam_principal import playbook, session_search
+from guardduty_response.playbooks.iam_principal.records import CloudTrailRecord
 
-from tests.unit.playbooks.iam_principal.collect_lab import session as identity
-from tests.unit.playbooks.iam_principal.collect_lab import user as user_identity
-from tests.unit.playbooks.iam_principal.iam_lab import HOME, PREFIX, REGION, THIRD, IamLab
-from tests.unit.playbooks.iam_principal.test_role_sessions import may
+from tests.unit.playbooks.iam_principal.cloudtrail_identities import session as identity
+from tests.unit.playbooks.iam_principal.cloudtrail_identities import user as user_identity
+from tests.unit.playbooks.iam_principal.iam_account import REGION, THIRD
+from tests.unit.playbooks.iam_principal.iam_lab import PREFIX, IamLab
+from tests.unit.playbooks.iam_principal.iam_moto import HOME
+from tests.unit.playbooks.iam_principal.session_judge import is_allowed
 
-Json = dict[str, Any]
 OTHER = "999999999999"
 
 
-def alice(iam: IamLab, **more: Any) -> Json:
+def alice(iam: IamLab, **more: Any) -> CloudTrailRecord:
     return {**user_identity(), "principalId": iam.ids["user"], **more}
 
 
-def of(iam: IamLab, role: str, name: str, key: str) -> Json:
+def role_session(iam: IamLab, role: str, name: str, key: str) -> CloudTrailRecord:
     return identity(name, role, iam.ids["roles"][role], key)
 
 
@@ -41,9 +43,9 @@ def denied(iam: IamLab) -> dict[str, list[str]]:
     """Role -> sessions denied on it."""
     return {
         role: sorted(
-            one
+            userid
             for document in iam.role_policies(role).values()
-            for one in document["Statement"][0]["Condition"]["StringEquals"]["aws:userid"]
+            for userid in document["Statement"][0]["Condition"]["StringEquals"]["aws:userid"]
         )
         for role in iam.ids["roles"]
         if iam.role_policies(role)
@@ -51,25 +53,37 @@ def denied(iam: IamLab) -> dict[str, list[str]]:
 
 
 def test_found_in_two_regions_and_denied(world: IamLab) -> None:
-    first = world.assumed(alice(world), "admin", "alice-1", "ASIA1", region=HOME)
-    second = world.assumed(alice(world), "batch", "alice-2", "ASIA2", region=THIRD)
+    first = world.add_assume_role(alice(world), "admin", "alice-1", "ASIA1", region=HOME)
+    second = world.add_assume_role(alice(world), "batch", "alice-2", "ASIA2", region=THIRD)
     assert world.respond().status is Status.CONTAINED
     assert denied(world) == {"admin": [first], "batch": [second]}
-    assert not may(world, "alice-1", -60, "admin") and may(world, "bob", -60, "admin")
-    assert world.checks["held_sessions admin"].ok and world.checks["held_sessions batch"].ok
-    assert "admin (1), batch (1)" in world.said("held_sessions")
+    assert not is_allowed(world, "alice-1", -60, "admin")
+    assert is_allowed(world, "bob", -60, "admin")
+    assert world.checks["held_sessions admin"].ok
+    assert world.checks["held_sessions batch"].ok
+    assert "admin (1), batch (1)" in world.detail("held_sessions")
 
 
 def test_a_session_that_a_session_got_is_followed_through_the_regions(world: IamLab) -> None:
-    world.assumed(alice(world), "admin", "alice-1", "ASIA1", region=HOME, ago=600)
-    world.assumed(
-        of(world, "admin", "alice-1", "ASIA1"), "batch", "chained", "ASIA2", region=THIRD, ago=500
+    world.add_assume_role(alice(world), "admin", "alice-1", "ASIA1", region=HOME, ago=600)
+    world.add_assume_role(
+        role_session(world, "admin", "alice-1", "ASIA1"),
+        "batch",
+        "chained",
+        "ASIA2",
+        region=THIRD,
+        ago=500,
     )
-    world.assumed(
-        of(world, "batch", "chained", "ASIA2"), "deploy", "further", "ASIA3", region=REGION, ago=400
+    world.add_assume_role(
+        role_session(world, "batch", "chained", "ASIA2"),
+        "deploy",
+        "further",
+        "ASIA3",
+        region=REGION,
+        ago=400,
     )
-    world.assumed(
-        of(world, "admin", "somebody-else", "ASIA9"),
+    world.add_assume_role(
+        role_session(world, "admin", "somebody-else", "ASIA9"),
         "deploy",
         "not-hers",
         "ASIA8",
@@ -86,10 +100,10 @@ def test_a_session_that_a_session_got_is_followed_through_the_regions(world: Iam
 
 
 def test_every_key_of_a_session_of_one_name_is_followed(world: IamLab) -> None:
-    world.assumed(alice(world), "admin", "alice-1", "ASIA1", ago=600)
-    world.assumed(alice(world), "admin", "alice-1", "ASIA2", ago=500)
-    last = world.assumed(
-        of(world, "admin", "alice-1", "ASIA1"), "batch", "chained", "ASIA3", ago=400
+    world.add_assume_role(alice(world), "admin", "alice-1", "ASIA1", ago=600)
+    world.add_assume_role(alice(world), "admin", "alice-1", "ASIA2", ago=500)
+    last = world.add_assume_role(
+        role_session(world, "admin", "alice-1", "ASIA1"), "batch", "chained", "ASIA3", ago=400
     )
     world.respond()
     assert denied(world)["batch"] == [last]
@@ -97,16 +111,18 @@ def test_every_key_of_a_session_of_one_name_is_followed(world: IamLab) -> None:
 
 def test_a_session_that_is_over_is_left_and_what_it_got_is_not(world: IamLab) -> None:
     # an hour, where nobody says how long
-    world.assumed(alice(world), "admin", "alice-1", "ASIA1", ago=2 * 3600)
-    last = world.assumed(
-        of(world, "admin", "alice-1", "ASIA1"),
+    world.add_assume_role(alice(world), "admin", "alice-1", "ASIA1", ago=2 * 3600)
+    last = world.add_assume_role(
+        role_session(world, "admin", "alice-1", "ASIA1"),
         "batch",
         "chained",
         "ASIA2",
         ago=3700,
         seconds=2 * 3600,
     )
-    long = world.assumed(alice(world), "deploy", "long", "ASIA3", ago=11 * 3600, seconds=12 * 3600)
+    long = world.add_assume_role(
+        alice(world), "deploy", "long", "ASIA3", ago=11 * 3600, seconds=12 * 3600
+    )
     world.respond()
     assert denied(world) == {"batch": [last], "deploy": [long]}
 
@@ -115,51 +131,57 @@ def test_a_session_that_is_over_is_left_and_what_it_got_is_not(world: IamLab) ->
     "other", ["another account's alice", "a session named alice", "a former alice", "refused"]
 )
 def test_who_only_bears_the_name_is_left(world: IamLab, other: str) -> None:
-    who = {
+    caller = {
         "another account's alice": alice(
             world, accountId=OTHER, principalId="AIDAELSEWHERE00000001"
         ),
-        "a session named alice": of(world, "admin", "alice", "ASIA7"),
+        "a session named alice": role_session(world, "admin", "alice", "ASIA7"),
         "a former alice": alice(world, principalId="AIDAFORMER00000000001"),
         "refused": alice(world),
     }[other]
-    more = {"errorCode": "AccessDenied"} if other == "refused" else {}
-    world.assumed(who, "batch", "x", "ASIA1", **more)
+    more: CloudTrailRecord = {"errorCode": "AccessDenied"} if other == "refused" else {}
+    world.add_assume_role(caller, "batch", "x", "ASIA1", **more)
     world.respond()
-    assert denied(world) == {} and world.actions()["held_sessions"] == "SKIPPED"
+    assert denied(world) == {}
+    assert world.actions()["held_sessions"] == "SKIPPED"
 
 
 def test_a_role_of_another_account_is_told_with_the_command(world: IamLab) -> None:
-    userid = world.assumed(alice(world), "elsewhere", "alice-1", "ASIA1", account=OTHER)
+    userid = world.add_assume_role(alice(world), "elsewhere", "alice-1", "ASIA1", account=OTHER)
     assert world.respond().status is Status.CONTAINED
     assert world.actions()["held_sessions"] == "FAILED"
-    said = world.said("held_sessions")
-    assert f"arn:aws:iam::{OTHER}:role/elsewhere (another account)" in said
-    assert "aws iam put-role-policy --role-name elsewhere" in said and userid in said
-    kept = world.ledger()["evidence"]["held_sessions"]
-    assert kept["outcome"] == "PARTIAL" and "aws iam put-role-policy" in kept["task"]
+    detail = world.detail("held_sessions")
+    assert f"arn:aws:iam::{OTHER}:role/elsewhere (another account)" in detail
+    assert "aws iam put-role-policy --role-name elsewhere" in detail
+    assert userid in detail
+    recorded = world.stored_target()["evidence"]["held_sessions"]
+    assert recorded["outcome"] == "PARTIAL"
+    assert "aws iam put-role-policy" in recorded["task"]
 
 
 @pytest.mark.parametrize(
-    ("role", "why"),
+    ("role", "reason"),
     [
         (f"{PREFIX}-responder-ec2-instance", "a role of the response itself"),
         ("terraform", "exempt (guardrails.exempt_principals: arn:aws:iam::*:role/terraform)"),
     ],
 )
-def test_the_responses_own_and_exempt_roles_are_spared(world: IamLab, role: str, why: str) -> None:
-    world.rails = {"exempt_principals": ["arn:aws:iam::*:role/terraform"]}
+def test_the_responses_own_and_exempt_roles_are_spared(
+    world: IamLab, role: str, reason: str
+) -> None:
+    world.guardrails = {"exempt_principals": ["arn:aws:iam::*:role/terraform"]}
     world.role(role, session=None)
-    first = world.assumed(alice(world), role, "alice-1", "ASIA1")
-    second = world.assumed(alice(world), "admin", "alice-2", "ASIA2")
+    first = world.add_assume_role(alice(world), role, "alice-1", "ASIA1")
+    second = world.add_assume_role(alice(world), "admin", "alice-2", "ASIA2")
     world.respond()
     assert denied(world) == {"admin": [second]}
-    assert first in world.said("held_sessions") and why in world.said("held_sessions")
+    assert first in world.detail("held_sessions")
+    assert reason in world.detail("held_sessions")
 
 
 def test_a_role_that_takes_no_policy_is_told(world: IamLab) -> None:
-    world.assumed(alice(world), "admin", "alice-1", "ASIA1")
-    last = world.assumed(alice(world), "batch", "alice-2", "ASIA2")
+    world.add_assume_role(alice(world), "admin", "alice-1", "ASIA1")
+    last = world.add_assume_role(alice(world), "batch", "alice-2", "ASIA2")
     world.fail(
         "PutRolePolicy", "UnmodifiableEntity", when=lambda params: params["RoleName"] == "admin"
     )
@@ -167,7 +189,7 @@ def test_a_role_that_takes_no_policy_is_told(world: IamLab) -> None:
     assert denied(world) == {"batch": [last]}
     assert (
         "sessions in arn:aws:iam::222222222222:role/admin not denied (UnmodifiableEntity"
-        in world.said("held_sessions")
+        in world.detail("held_sessions")
     )
 
 
@@ -175,49 +197,50 @@ def test_cloudtrail_refused_is_said_with_the_command(world: IamLab) -> None:
     world.fail("LookupEvents", "AccessDeniedException")
     assert world.respond().status is Status.CONTAINED
     assert world.actions()["held_sessions"] == "FAILED"
-    said = world.said("held_sessions")
-    assert "CloudTrail could not be asked (" in said and "AccessDeniedException" in said
+    detail = world.detail("held_sessions")
+    assert "CloudTrail could not be queried (" in detail
+    assert "AccessDeniedException" in detail
     assert (
         "aws cloudtrail lookup-events --lookup-attributes"
-        " AttributeKey=Username,AttributeValue=alice" in said
+        " AttributeKey=Username,AttributeValue=alice" in detail
     )
 
 
 def test_one_region_refused_is_said_and_the_others_count(world: IamLab) -> None:
-    userid = world.assumed(alice(world), "admin", "alice-1", "ASIA1", region=HOME)
+    userid = world.add_assume_role(alice(world), "admin", "alice-1", "ASIA1", region=HOME)
     world.fail(
         "LookupEvents", "AccessDeniedException", when=lambda params: params["region"] == THIRD
     )
     world.respond()
     assert denied(world) == {"admin": [userid]}
-    assert world.actions()["held_sessions"] == "FAILED" and f"{THIRD} not looked at" in world.said(
-        "held_sessions"
-    )
-    assert f"--region {THIRD}" in world.said("held_sessions")
+    assert world.actions()["held_sessions"] == "FAILED"
+    assert f"{THIRD} not looked at" in world.detail("held_sessions")
+    assert f"--region {THIRD}" in world.detail("held_sessions")
 
 
 def test_more_sessions_than_can_be_followed_are_said(world: IamLab) -> None:
-    for number in range(chained_sessions.QUESTIONS + 5):
-        world.assumed(alice(world), "admin", f"s{number}", f"ASIA{number}")
+    for number in range(session_search.QUERIES + 5):
+        world.add_assume_role(alice(world), "admin", f"s{number}", f"ASIA{number}")
     world.respond()
-    assert len(denied(world)["admin"]) == chained_sessions.QUESTIONS + 5
-    assert "not asked what 6 more of its sessions did" in world.said("held_sessions")
+    assert len(denied(world)["admin"]) == session_search.QUERIES + 5
+    assert "not asked what 6 more of its sessions did" in world.detail("held_sessions")
 
 
 def test_the_late_look_finds_what_cloudtrail_showed_late(world: IamLab) -> None:
-    first = world.assumed(alice(world), "admin", "alice-1", "ASIA1")
-    second = world.assumed(alice(world), "admin", "alice-2", "ASIA2", shown=600)
-    third = world.assumed(alice(world), "batch", "alice-3", "ASIA3", shown=600)
+    first = world.add_assume_role(alice(world), "admin", "alice-1", "ASIA1")
+    second = world.add_assume_role(alice(world), "admin", "alice-2", "ASIA2", shown=600)
+    third = world.add_assume_role(alice(world), "batch", "alice-3", "ASIA3", shown=600)
     target = world.plan()
     world.respond(target)
     assert denied(world) == {"admin": [first]}
     [waits, done] = world.finish(target)
-    assert (waits.done, done.done) == (False, True) and 1100 < waits.wait_seconds <= 1200
+    assert (waits.done, done.done) == (False, True)
+    assert 1100 < waits.wait_seconds <= 1200
     assert denied(world) == {"admin": sorted([first, second]), "batch": [third]}
-    kept = world.ledger()["before"]
-    assert kept["held_sessions/admin"]["document"] is None, "as it was before the first change"
+    recorded = world.stored_target()["before"]
+    assert recorded["held_sessions/admin"]["document"] is None, "as it was before the first change"
     _, checks = playbook.verify(world.context(2), target)
-    assert {one.name for one in checks if one.name.startswith("held")} == {
+    assert {check.name for check in checks if check.name.startswith("held")} == {
         "held_sessions admin",
         "held_sessions batch",
     }
@@ -228,12 +251,17 @@ def test_a_role_sessions_own_sessions_are_found_by_its_name(iam: IamLab) -> None
     saw.
     """
     iam.role("app", session="carol").role("batch", session=None)
-    found = iam.assumed(of(iam, "app", "carol", "ASIAEARLIER"), "batch", "chained", "ASIA1")
-    iam.assumed(of(iam, "app", "dave", "ASIAEARLIER2"), "batch", "not-hers", "ASIA2")
+    found = iam.add_assume_role(
+        role_session(iam, "app", "carol", "ASIAEARLIER"), "batch", "chained", "ASIA1"
+    )
+    iam.add_assume_role(
+        role_session(iam, "app", "dave", "ASIAEARLIER2"), "batch", "not-hers", "ASIA2"
+    )
     assert iam.respond().status is Status.CONTAINED
     documents = list(iam.role_policies("batch").values())
     assert [
-        one["Statement"][0]["Condition"]["StringEquals"]["aws:userid"] for one in documents
+        document["Statement"][0]["Condition"]["StringEquals"]["aws:userid"]
+        for document in documents
     ] == [[found]]
 
 
@@ -242,28 +270,31 @@ def test_many_roles_are_read_back(world: IamLab) -> None:
     for number in range(30):
         name = f"a-role-with-quite-a-long-name-to-fill-a-session-policy-{number:02}"
         world.role(name, session=None)
-        world.assumed(alice(world), name, "alice-1", f"ASIA{number}")
+        world.add_assume_role(alice(world), name, "alice-1", f"ASIA{number}")
     assert world.respond().status is Status.CONTAINED
     assert len([name for name in world.checks if name.startswith("held_sessions")]) == 30
-    assert all(one.ok for one in world.checks.values())
+    assert all(check.ok for check in world.checks.values())
 
 
 def test_a_denial_on_a_role_that_is_taken_away_is_undone(world: IamLab) -> None:
-    world.assumed(alice(world), "admin", "alice-1", "ASIA1")
+    world.add_assume_role(alice(world), "admin", "alice-1", "ASIA1")
     target = world.plan()
     world.respond(target)
     [name] = world.role_policies("admin")
     world.see().delete_role_policy(RoleName="admin", PolicyName=name)
     _, checks = playbook.verify(world.context(8), target)
-    [check] = [one for one in checks if one.name == "held_sessions admin"]
-    assert not check.ok and check.read and "NOT denied" in check.detail
+    [check] = [check for check in checks if check.name == "held_sessions admin"]
+    assert not check.ok
+    assert check.read
+    assert "NOT denied" in check.detail
 
 
 def test_the_policy_names_no_other_principal(world: IamLab) -> None:
-    world.assumed(alice(world), "admin", "alice-1", "ASIA1")
+    world.add_assume_role(alice(world), "admin", "alice-1", "ASIA1")
     world.respond()
     changing = [p for p in world.policies if "iam:PutRolePolicy" in json.dumps(p)]
-    assert changing and all(
+    assert changing
+    assert all(
         "role/admin" in json.dumps(p) and "role/batch" not in json.dumps(p) for p in changing
     )
 

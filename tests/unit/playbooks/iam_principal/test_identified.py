@@ -5,7 +5,7 @@ too little.
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
+from typing import Unpack, cast
 
 import pytest
 from guardduty_response.errors import NoTarget, TargetGone
@@ -17,13 +17,14 @@ from moto.core.responses import ActionResult
 from moto.sts.responses import TokenResponse
 
 from tests.support.repository import load_finding
-from tests.unit.playbooks.iam_principal.iam_lab import DENY_ALL, HOME, MEMBER, REGION, IamLab
+from tests.unit.playbooks.iam_principal.iam_account import REGION, AccessKeyDetails
+from tests.unit.playbooks.iam_principal.iam_lab import DENY_ALL, IamLab
+from tests.unit.playbooks.iam_principal.iam_moto import HOME, MEMBER
 
-Json = dict[str, Any]
 OTHER, KEY = "999999999999", "AKIAFINDING000000001"
 
 
-def details(**changes: Any) -> Json:
+def details(**changes: Unpack[AccessKeyDetails]) -> AccessKeyDetails:
     return {
         "accessKeyId": KEY,
         "principalId": "AIDAALICE00000000001",
@@ -40,7 +41,7 @@ APP = Principal(
 
 
 @pytest.mark.parametrize(
-    ("said", "expected"),
+    ("detail", "expected"),
     [
         (details(), USER),
         (details(userName="123456789012"), dataclasses.replace(USER, user="123456789012")),
@@ -121,8 +122,8 @@ APP = Principal(
         ),
     ],
 )
-def test_who_it_is(iam: IamLab, said: Json, expected: Principal) -> None:
-    iam.details = said
+def test_who_it_is(iam: IamLab, detail: object, expected: Principal) -> None:
+    iam.details = cast("AccessKeyDetails", detail)
     assert identify.principal_in(iam.finding()) == expected
 
 
@@ -145,10 +146,10 @@ def test_an_instances_sessions_bear_its_id(session: str, instance: bool) -> None
 def test_later_phases_know_it_from_the_target_and_the_finding(iam: IamLab) -> None:
     """They get no scope."""
     for kind, make in (("iam_user", iam.user), ("role_session", iam.role)):
-        make()  # type: ignore[operator]
+        make()
         target = dataclasses.replace(iam.planned().target, scope={})
-        who = identify.principal_of(PrincipalContext(iam.context(), target))
-        assert (who.kind, who.id, who.unique_id) == (
+        caller = identify.principal_of(PrincipalContext(iam.context(), target))
+        assert (caller.kind, caller.id, caller.unique_id) == (
             kind,
             target.id,
             iam.details["principalId"].partition(":")[0],
@@ -161,20 +162,22 @@ def test_later_phases_know_it_from_the_target_and_the_finding(iam: IamLab) -> No
 def test_an_empty_name_is_found_by_the_key(iam: IamLab) -> None:
     iam.user()
     iam.details |= {"userName": "", "principalId": ""}
-    assert iam.respond().status is Status.CONTAINED and iam.attached() == {DENY_ALL}
+    assert iam.respond().status is Status.CONTAINED
+    assert iam.attached() == {DENY_ALL}
 
 
 def test_an_empty_name_is_found_by_cloudtrail(iam: IamLab) -> None:
     iam.user()
     iam.details |= {"userName": "", "principalId": "", "accessKeyId": "ASIATEMPORARY0000001"}
-    who = {
+    caller = {
         "type": "IAMUser",
         "userName": "alice",
         "accountId": MEMBER,
         "accessKeyId": "ASIATEMPORARY0000001",
     }
-    iam.happened("ListBuckets", who, region=HOME)
-    assert iam.respond().status is Status.CONTAINED and iam.attached() == {DENY_ALL}
+    iam.add_event("ListBuckets", caller, region=HOME)
+    assert iam.respond().status is Status.CONTAINED
+    assert iam.attached() == {DENY_ALL}
 
 
 def test_a_key_that_leads_to_nobody_is_no_target(iam: IamLab) -> None:
@@ -188,7 +191,8 @@ def test_a_renamed_user_is_followed_by_its_key(iam: IamLab) -> None:
     iam.rename("alice", "mallory")
     target = iam.plan()
     assert target.id == "mallory"
-    assert iam.respond(target).status is Status.CONTAINED and iam.attached("mallory") == {DENY_ALL}
+    assert iam.respond(target).status is Status.CONTAINED
+    assert iam.attached("mallory") == {DENY_ALL}
 
 
 def test_a_renamed_user_whose_name_is_taken_is_followed_too(iam: IamLab) -> None:
@@ -196,7 +200,8 @@ def test_a_renamed_user_whose_name_is_taken_is_followed_too(iam: IamLab) -> None
     iam.rename("alice", "mallory")
     iam.see().create_user(UserName="alice")
     assert iam.respond().status is Status.CONTAINED
-    assert iam.attached("mallory") == {DENY_ALL} and iam.attached("alice") == set()
+    assert iam.attached("mallory") == {DENY_ALL}
+    assert iam.attached("alice") == set()
 
 
 def test_a_deleted_user_is_gone(iam: IamLab) -> None:
@@ -214,7 +219,8 @@ def test_another_user_of_the_same_name_is_left_alone(iam: IamLab) -> None:
     iam.details = {**old, "accessKeyId": ""}
     with pytest.raises(TargetGone, match="a new user of the same name"):
         iam.plan()
-    assert iam.attached() == set() and set(iam.key_states().values()) == {"Active"}
+    assert iam.attached() == set()
+    assert set(iam.key_states().values()) == {"Active"}
 
 
 def test_a_deleted_role_is_gone_and_another_of_its_name_left_alone(iam: IamLab) -> None:
@@ -243,7 +249,7 @@ def test_a_key_of_another_account_is_told_to_its_owner(
 ) -> None:
     """``known``: this account has a principal of that name too."""
     if known:
-        (iam.user if kind == "user" else iam.role)()  # type: ignore[operator]
+        (iam.user if kind == "user" else iam.role)()
     elsewhere = {
         "user": details(principalId="AIDAELSEWHERE00000001"),
         "role": details(
@@ -297,17 +303,18 @@ def test_a_federated_session_is_contained_with_the_user_behind_it(iam: IamLab, r
         "userName": "alice",
     }
     federated(iam)
-    who = {
+    caller = {
         "type": "FederatedUser",
         "principalId": f"{MEMBER}:carol",
         "accountId": MEMBER,
         "accessKeyId": "ASIAFEDERATED0000001",
         "sessionContext": {"sessionIssuer": issuer},
     }
-    iam.happened("ListBuckets", who, region=region)
+    iam.add_event("ListBuckets", caller, region=region)
     target = iam.plan()
     assert (target.kind, target.id) == ("iam_user", "alice")
-    assert iam.respond(target).status is Status.CONTAINED and iam.attached() == {DENY_ALL}
+    assert iam.respond(target).status is Status.CONTAINED
+    assert iam.attached() == {DENY_ALL}
 
 
 def test_a_federated_session_of_nobody_known_is_not_contained(iam: IamLab) -> None:
@@ -315,11 +322,12 @@ def test_a_federated_session_of_nobody_known_is_not_contained(iam: IamLab) -> No
     federated(iam)
     target = iam.plan()
     assert target.kind == "federated_user"
-    step = iam.respond(target)
-    assert step.status is Status.FAILED and iam.attached() == set()
-    assert "sessionContext.sessionIssuer names the user" in iam.said("by_hand_1")
+    result = iam.respond(target)
+    assert result.status is Status.FAILED
+    assert iam.attached() == set()
+    assert "sessionContext.sessionIssuer names the user" in iam.detail("by_hand_1")
     assert (
-        iam.said("by_hand_2")
+        iam.detail("by_hand_2")
         == f"aws iam attach-user-policy --user-name THAT_USER --policy-arn {DENY_ALL}"
     )
 
@@ -383,5 +391,6 @@ def test_findings_as_they_come(iam: IamLab, name: str, kind: str, id: str | None
         )
     iam.ids["event"] = event
     planned = iam.planned()
-    assert planned.target.kind == kind and (id is None or planned.target.id == id)
-    assert planned.consequences.startswith("nothing can be contained by itself: ")
+    assert planned.target.kind == kind
+    assert id is None or planned.target.id == id
+    assert planned.consequences.startswith("nothing can be contained automatically: ")

@@ -10,8 +10,8 @@ import pytest
 from guardduty_response.playbooks.iam_principal.evidence import permissions
 from moto.core.config import default_user_config
 
-from tests.unit.playbooks.iam_principal import collect_lab
-from tests.unit.playbooks.iam_principal.collect_lab import INCIDENT, CollectLab
+from tests.unit.playbooks.iam_principal import evidence_lab
+from tests.unit.playbooks.iam_principal.evidence_lab import INCIDENT, EvidenceLab
 
 Json = dict[str, Any]
 DOCUMENT = json.dumps(
@@ -23,22 +23,22 @@ DOCUMENT = json.dumps(
 
 
 @pytest.fixture
-def lab(monkeypatch: pytest.MonkeyPatch) -> Iterator[CollectLab]:
-    yield from collect_lab.account(monkeypatch)
+def lab(monkeypatch: pytest.MonkeyPatch) -> Iterator[EvidenceLab]:
+    yield from evidence_lab.account(monkeypatch)
 
 
-def state(lab: CollectLab) -> Json:
+def state(lab: EvidenceLab) -> Json:
     return dict(json.loads(lab.stored()["principal.json"]))
 
 
-def alice(lab: CollectLab) -> Any:
+def alice(lab: EvidenceLab) -> Any:
     iam = lab.see("iam")
     iam.create_user(UserName="alice")
     lab.details["accessKeyId"] = iam.create_access_key(UserName="alice")["AccessKey"]["AccessKeyId"]
     return iam
 
 
-def test_a_user(lab: CollectLab, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_user(lab: EvidenceLab, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(default_user_config["iam"], "load_aws_managed_policies", True)
     lab.build()
     iam = alice(lab)
@@ -57,21 +57,24 @@ def test_a_user(lab: CollectLab, monkeypatch: pytest.MonkeyPatch) -> None:
     found = state(lab)
     assert part.outcome == "COMPLETE" and found["missing"] == []
     assert found["user"]["UserName"] == "alice"
-    assert {one["PolicyName"] for one in found["policies"]["attached"]} == {"own", "ReadOnlyAccess"}
+    assert {policy["PolicyName"] for policy in found["policies"]["attached"]} == {
+        "own",
+        "ReadOnlyAccess",
+    }
     assert found["policies"]["inline"] == {"inline": json.loads(DOCUMENT)}
     assert found["policy own"] == {"arn": own, "document": json.loads(DOCUMENT)}
-    assert [one["PolicyName"] for one in found["group admins"]["attached"]] == [
+    assert [policy["PolicyName"] for policy in found["group admins"]["attached"]] == [
         "AdministratorAccess"
     ]
     assert found["group admins"]["inline"] == {"more": json.loads(DOCUMENT)}
     assert "policy ReadOnlyAccess" not in found
     assert found["login_profile"]["UserName"] == "alice"
-    assert [one["Status"] for one in found["access_keys"]] == ["Active"]
+    assert [key["Status"] for key in found["access_keys"]] == ["Active"]
     assert "policies: " in part.detail and "groups: admins" in part.detail
     assert "Correct-horse-1" not in json.dumps(found)
 
 
-def test_a_user_without_console_or_groups(lab: CollectLab) -> None:
+def test_a_user_without_console_or_groups(lab: EvidenceLab) -> None:
     lab.build()
     alice(lab)
     [part] = lab.collect(permissions)
@@ -83,7 +86,7 @@ def test_a_user_without_console_or_groups(lab: CollectLab) -> None:
     assert "key last used never" in part.detail or "key last used 20" in part.detail
 
 
-def test_a_role(lab: CollectLab) -> None:
+def test_a_role(lab: EvidenceLab) -> None:
     lab.stolen().build()
     iam = lab.see("iam")
     iam.create_role(RoleName="app", AssumeRolePolicyDocument=DOCUMENT)
@@ -95,7 +98,7 @@ def test_a_role(lab: CollectLab) -> None:
     assert (part.outcome, part.detail) == ("COMPLETE", "policies: inline")
 
 
-def test_one_that_is_gone(lab: CollectLab) -> None:
+def test_one_that_is_gone(lab: EvidenceLab) -> None:
     lab.build()
     lab.details["accessKeyId"] = ""
     [part] = lab.collect(permissions)
@@ -103,7 +106,7 @@ def test_one_that_is_gone(lab: CollectLab) -> None:
     assert "the user no longer exists" in part.detail
 
 
-def test_what_cannot_be_read_is_said_and_stops_nothing(lab: CollectLab) -> None:
+def test_what_cannot_be_read_is_said_and_stops_nothing(lab: EvidenceLab) -> None:
     lab.build()
     alice(lab)
     lab.fail("ListMFADevices", "AccessDenied")
@@ -113,7 +116,7 @@ def test_what_cannot_be_read_is_said_and_stops_nothing(lab: CollectLab) -> None:
     assert state(lab)["user"]["UserName"] == "alice"
 
 
-def test_nobody_whom_iam_knows(lab: CollectLab) -> None:
+def test_nobody_whom_iam_knows(lab: EvidenceLab) -> None:
     lab.kind, lab.id, lab.details = "root", "root", {"userType": "Root"}
     lab.build()
     assert lab.record.target(INCIDENT, "root", "root")

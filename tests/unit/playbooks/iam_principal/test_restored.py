@@ -5,51 +5,49 @@ by what the ledger believes.
 from __future__ import annotations
 
 import json
-from typing import Any
 
 import pytest
 from guardduty_response.containment.role_policies import OLDER
 from guardduty_response.incident.statuses import Status
 from guardduty_response.playbooks.iam_principal import playbook
 
-from tests.unit.playbooks.iam_principal.collect_lab import user as user_identity
-from tests.unit.playbooks.iam_principal.iam_lab import DENY_ALL, PREFIX, IamLab, managed
-from tests.unit.playbooks.iam_principal.test_role_sessions import EVERYTHING as ANYTHING
-from tests.unit.playbooks.iam_principal.test_role_sessions import may
-from tests.unit.playbooks.iam_principal.test_user_contained import EVERYTHING
+from tests.unit.playbooks.iam_principal.cloudtrail_identities import user as user_identity
+from tests.unit.playbooks.iam_principal.iam_account import EVERY_CREDENTIAL, Json, UserTraits
+from tests.unit.playbooks.iam_principal.iam_lab import DENY_ALL, PREFIX, IamLab
+from tests.unit.playbooks.iam_principal.iam_moto import managed
+from tests.unit.playbooks.iam_principal.session_judge import ALLOW_EVERYTHING, is_allowed
 
-Json = dict[str, Any]
+pytestmark = pytest.mark.usefixtures("untrimmed_models")
 
 
-def differences(before: Json, after: Json) -> dict[str, tuple[Any, Any]]:
+def differences(before: Json, after: Json) -> dict[str, tuple[object, object]]:
     return {name: (before[name], after[name]) for name in before if before[name] != after[name]}
 
 
 def changes(iam: IamLab) -> list[str]:
     """Calls of the response that change IAM."""
-    own = [one for one in iam.calls if one.service == "iam"]
-    return [one.operation for one in own if not one.operation.startswith(("Get", "List"))]
+    own = [call for call in iam.calls if call.service == "iam"]
+    return [call.operation for call in own if not call.operation.startswith(("Get", "List"))]
 
 
 def test_everything_is_as_it_was_but_what_cannot_be(iam: IamLab) -> None:
-    iam.user(**EVERYTHING)
+    iam.user(**EVERY_CREDENTIAL)
     before = iam.dump()
     iam.respond()
-    got = iam.restore()
-    assert got.status is Status.RESTORE_PARTIAL
+    result = iam.restore()
+    assert result.status is Status.RESTORE_PARTIAL
     assert differences(before, iam.dump()) == {
         "password": (before["password"], None),
         "mfa": (before["mfa"], [iam.ids["mfa_old"]]),
     }
-    assert len(got.not_restored) == 2
-    [password] = [one for one in got.not_restored if "console password" in one]
-    assert (
-        "a person sets a new one" in password
-        and "aws iam create-login-profile --user-name alice" in password
-    )
-    [device] = [one for one in got.not_restored if "MFA" in one]
-    assert iam.ids["mfa_new"] in device and "aws iam enable-mfa-device --user-name alice" in device
-    assert sorted(got.still_contained) == ["login_profile", "mfa"]
+    assert len(result.not_restored) == 2
+    [password] = [text for text in result.not_restored if "console password" in text]
+    assert "a person sets a new one" in password
+    assert "aws iam create-login-profile --user-name alice" in password
+    [device] = [text for text in result.not_restored if "MFA" in text]
+    assert iam.ids["mfa_new"] in device
+    assert "aws iam enable-mfa-device --user-name alice" in device
+    assert sorted(result.still_contained) == ["login_profile", "mfa"]
 
 
 @pytest.mark.parametrize(
@@ -64,24 +62,25 @@ def test_everything_is_as_it_was_but_what_cannot_be(iam: IamLab) -> None:
         {"keys": 1, "mfa": ("old",)},
     ],
 )
-def test_restored_means_iam_is_what_it_was(iam: IamLab, traits: Json) -> None:
-    iam.user(
-        **{**traits, **({"boundary": managed(traits["boundary"])} if "boundary" in traits else {})}
-    )
+def test_restored_means_iam_is_what_it_was(iam: IamLab, traits: UserTraits) -> None:
+    if "boundary" in traits:
+        traits = {**traits, "boundary": managed(traits["boundary"])}
+    iam.user(**traits)
     before = iam.dump()
     iam.respond()
     assert iam.dump() != before
-    got = iam.restore()
-    assert (got.status, got.not_restored, got.still_contained) == (Status.RESTORED, [], [])
+    result = iam.restore()
+    assert (result.status, result.not_restored, result.still_contained) == (Status.RESTORED, [], [])
     assert iam.dump() == before
 
 
 def test_a_boundary_that_came_after_the_plan_comes_back(iam: IamLab) -> None:
     target = iam.user(policies=10).plan()
-    late = managed("PowerUserAccess")
-    iam.see().put_user_permissions_boundary(UserName="alice", PermissionsBoundary=late)
+    new_boundary = managed("PowerUserAccess")
+    iam.see().put_user_permissions_boundary(UserName="alice", PermissionsBoundary=new_boundary)
     iam.respond(target)
-    assert iam.restore().status is Status.RESTORED and iam.boundary() == late
+    assert iam.restore().status is Status.RESTORED
+    assert iam.boundary() == new_boundary
 
 
 def test_what_was_inactive_stays_inactive(iam: IamLab) -> None:
@@ -90,7 +89,8 @@ def test_what_was_inactive_stays_inactive(iam: IamLab) -> None:
     before = iam.dump()
     iam.respond()
     assert iam.restore().status is Status.RESTORED
-    assert iam.dump() == before and iam.key_states()[iam.ids["keys"][1]] == "Inactive"
+    assert iam.dump() == before
+    assert iam.key_states()[iam.ids["keys"][1]] == "Inactive"
 
 
 def test_what_was_inactive_and_somebody_activated_is_left(iam: IamLab) -> None:
@@ -100,22 +100,21 @@ def test_what_was_inactive_and_somebody_activated_is_left(iam: IamLab) -> None:
     iam.respond()
     iam.see().update_access_key(UserName="alice", AccessKeyId=second, Status="Active")
     iam.calls.clear()
-    [said] = iam.restore().not_restored
-    assert f"access key {second} is Active" in said and "somebody changed it since" in said
+    [text] = iam.restore().not_restored
+    assert f"access key {second} is Active" in text
+    assert "somebody changed it since" in text
     assert [
-        one.params["AccessKeyId"] for one in iam.calls if one.operation == "UpdateAccessKey"
+        call.params["AccessKeyId"] for call in iam.calls if call.operation == "UpdateAccessKey"
     ] == [first]
 
 
 def test_a_reset_password_is_a_persons_to_set(iam: IamLab) -> None:
     iam.options["console_password"] = "reset"
     iam.user(console=True).respond()
-    got = iam.restore()
-    assert (
-        got.status is Status.RESTORE_PARTIAL
-        and "a random one that nobody knows" in got.not_restored[0]
-    )
-    assert "aws iam update-login-profile --user-name alice" in got.not_restored[0]
+    result = iam.restore()
+    assert result.status is Status.RESTORE_PARTIAL
+    assert "a random one that nobody knows" in result.not_restored[0]
+    assert "aws iam update-login-profile --user-name alice" in result.not_restored[0]
 
 
 @pytest.mark.parametrize("mode", ["remove", "reset"])
@@ -131,8 +130,9 @@ def test_a_password_that_a_person_has_set_since_is_fine(iam: IamLab, mode: str) 
         client.update_login_profile(
             UserName="alice", Password="a new day at work", PasswordResetRequired=False
         )
-    got = iam.restore()
-    assert got.status is Status.RESTORED and iam.password() is not None
+    result = iam.restore()
+    assert result.status is Status.RESTORED
+    assert iam.password() is not None
 
 
 def test_a_second_time_there_is_nothing_to_do(iam: IamLab) -> None:
@@ -140,25 +140,24 @@ def test_a_second_time_there_is_nothing_to_do(iam: IamLab) -> None:
     iam.restore()
     iam.see().update_access_key(UserName="alice", AccessKeyId=iam.ids["keys"][0], Status="Inactive")
     iam.calls.clear()
-    got = iam.restore()
-    assert got.status is Status.RESTORED and changes(iam) == []
+    result = iam.restore()
+    assert result.status is Status.RESTORED
+    assert changes(iam) == []
     assert iam.key_states()[iam.ids["keys"][0]] == "Inactive", (
         "what happens after a restore is not this incident's"
     )
 
 
 def test_half_contained_is_restored_as_far_as_it_was_changed(iam: IamLab) -> None:
-    iam.user(**EVERYTHING)
+    iam.user(**EVERY_CREDENTIAL)
     before, target = iam.dump(), iam.plan()
     for operation in ("AttachUserPolicy", "UpdateSSHPublicKey"):
         iam.fail(operation, "AccessDenied")
     playbook.contain(iam.context(), target)
     iam.faults.clear()
-    assert (
-        DENY_ALL not in iam.attached()
-        and iam.dump()["keys"] != before["keys"]
-        and iam.dump()["ssh"] == before["ssh"]
-    )
+    assert DENY_ALL not in iam.attached()
+    assert iam.dump()["keys"] != before["keys"]
+    assert iam.dump()["ssh"] == before["ssh"]
     iam.restore()
     assert set(differences(before, iam.dump())) <= {"password", "mfa"}
 
@@ -176,68 +175,75 @@ def test_what_somebody_changed_since_is_left_and_said(iam: IamLab) -> None:
         UserName="alice", PermissionsBoundary=managed("PowerUserAccess")
     )
     client.tag_user(UserName="alice", Tags=[{"Key": PREFIX, "Value": "ours"}])
-    got = iam.restore()
-    assert got.status is Status.RESTORE_PARTIAL
-    said = " ".join(got.not_restored)
-    assert f"access key {first} no longer exists" in said and f"tag {PREFIX} is ours" in said
-    assert "the permissions boundary of alice is arn:aws:iam::aws:policy/PowerUserAccess" in said
-    assert iam.key_states() == {second: "Active"} and iam.dump()["tags"][PREFIX] == "ours"
+    result = iam.restore()
+    assert result.status is Status.RESTORE_PARTIAL
+    text = " ".join(result.not_restored)
+    assert f"access key {first} no longer exists" in text
+    assert f"tag {PREFIX} is ours" in text
+    assert "the permissions boundary of alice is arn:aws:iam::aws:policy/PowerUserAccess" in text
+    assert iam.key_states() == {second: "Active"}
+    assert iam.dump()["tags"][PREFIX] == "ours"
     assert iam.boundary() == managed("PowerUserAccess")
-    assert got.still_contained == []
+    assert result.still_contained == []
 
 
 def test_a_deleted_user_is_gone(iam: IamLab) -> None:
     iam.user(keys=0).respond()
     iam.see().detach_user_policy(UserName="alice", PolicyArn=DENY_ALL)
     iam.see().delete_user(UserName="alice")
-    got = iam.restore()
-    assert got.status is Status.GONE and "IAM user alice no longer exists" in got.not_restored[0]
+    result = iam.restore()
+    assert result.status is Status.GONE
+    assert "IAM user alice no longer exists" in result.not_restored[0]
 
 
 def test_what_cannot_be_brought_back_is_said_with_the_command(iam: IamLab) -> None:
     iam.user(keys=1).respond()
     iam.fail("DetachUserPolicy", "AccessDenied")
-    got = iam.restore()
-    assert got.status is Status.RESTORE_PARTIAL and iam.attached() == {DENY_ALL}
+    result = iam.restore()
+    assert result.status is Status.RESTORE_PARTIAL
+    assert iam.attached() == {DENY_ALL}
     assert set(iam.key_states().values()) == {"Active"}, "one that fails keeps no other"
-    hand = f"aws iam detach-user-policy --user-name alice --policy-arn {DENY_ALL}"
-    assert any("AccessDenied" in one and hand in one for one in got.not_restored)
+    manual_command = f"aws iam detach-user-policy --user-name alice --policy-arn {DENY_ALL}"
+    assert any("AccessDenied" in text and manual_command in text for text in result.not_restored)
     iam.faults.clear()
-    assert iam.restore().status is Status.RESTORED and iam.attached() == set()
+    assert iam.restore().status is Status.RESTORED
+    assert iam.attached() == set()
 
 
 def test_a_key_that_cannot_be_brought_back_is_said_with_its_command(iam: IamLab) -> None:
     iam.user(keys=1).respond()
     iam.fail("UpdateAccessKey", "AccessDenied")
-    [said] = iam.restore().not_restored
+    [text] = iam.restore().not_restored
     key = iam.ids["keys"][0]
     assert (
-        f"aws iam update-access-key --user-name alice --access-key-id {key} --status Active" in said
+        f"aws iam update-access-key --user-name alice --access-key-id {key} --status Active" in text
     )
 
 
 def test_somebody_changing_it_at_the_same_time_is_waited_for(iam: IamLab) -> None:
     iam.user(keys=2).respond()
     iam.fail("DetachUserPolicy", "ConcurrentModification", times=3)
-    assert iam.restore().status is Status.RESTORED and iam.attached() == set()
+    assert iam.restore().status is Status.RESTORED
+    assert iam.attached() == set()
 
 
 def test_contained_by_another_incident_it_stays_contained(iam: IamLab) -> None:
     iam.user(keys=2).respond()
     later = "inc-1111111111111111"
     iam.see().tag_user(UserName="alice", Tags=[{"Key": f"{PREFIX}-incident", "Value": later}])
-    got = iam.restore()
-    assert got.status is Status.RESTORE_PARTIAL
-    assert any(f"incident {later} contains alice too" in one for one in got.not_restored)
-    assert iam.attached() == {DENY_ALL} and set(iam.key_states().values()) == {"Inactive"}
+    result = iam.restore()
+    assert result.status is Status.RESTORE_PARTIAL
+    assert any(f"incident {later} contains alice too" in text for text in result.not_restored)
+    assert iam.attached() == {DENY_ALL}
+    assert set(iam.key_states().values()) == {"Inactive"}
 
 
 def test_the_power_to_restore_is_the_users_alone(iam: IamLab) -> None:
-    iam.user(**EVERYTHING).respond()
+    iam.user(**EVERY_CREDENTIAL).respond()
     iam.policies.clear()
     iam.restore()
     for policy in iam.policies:
-        assert [one["Resource"] for one in policy["Statement"]] == [iam.ids["arn"]]
+        assert [statement["Resource"] for statement in policy["Statement"]] == [iam.ids["arn"]]
 
 
 # -- roles -----------------------------------------------------------------------------------------
@@ -246,41 +252,44 @@ def test_the_power_to_restore_is_the_users_alone(iam: IamLab) -> None:
 def test_a_role_is_as_it_was(iam: IamLab) -> None:
     iam.role()
     iam.see().put_role_policy(
-        RoleName="app", PolicyName="work", PolicyDocument=json.dumps(ANYTHING)
+        RoleName="app", PolicyName="work", PolicyDocument=json.dumps(ALLOW_EVERYTHING)
     )
     before = iam.role_dump()
     iam.respond()
-    assert not may(iam, "carol", -60)
-    got = iam.restore()
-    assert (got.status, got.not_restored) == (Status.RESTORED, [])
-    assert iam.role_dump() == before and may(iam, "carol", -60)
+    assert not is_allowed(iam, "carol", -60)
+    result = iam.restore()
+    assert (result.status, result.not_restored) == (Status.RESTORED, [])
+    assert iam.role_dump() == before
+    assert is_allowed(iam, "carol", -60)
 
 
 def test_older_sessions_stay_dead_by_design(iam: IamLab) -> None:
     iam.options["revoke_sessions"] = "role"
     iam.role().respond()
-    got = iam.restore()
-    assert got.status is Status.RESTORE_PARTIAL and set(iam.role_policies()) == {OLDER}
-    [said] = got.not_restored
-    assert (
-        "stay dead by design" in said
-        and f"aws iam delete-role-policy --role-name app --policy-name {OLDER}" in said
-    )
-    assert got.still_contained == ["sessions"]
+    result = iam.restore()
+    assert result.status is Status.RESTORE_PARTIAL
+    assert set(iam.role_policies()) == {OLDER}
+    [text] = result.not_restored
+    assert "stay dead by design" in text
+    assert f"aws iam delete-role-policy --role-name app --policy-name {OLDER}" in text
+    assert result.still_contained == ["sessions"]
 
 
 def test_a_policy_that_another_has_written_since_is_left(iam: IamLab) -> None:
     iam.role().respond()
     [name] = iam.role_policies()
-    iam.see().put_role_policy(RoleName="app", PolicyName=name, PolicyDocument=json.dumps(ANYTHING))
-    got = iam.restore()
-    assert iam.role_policies() == {name: ANYTHING}
-    assert any("another policy" in one for one in got.not_restored)
+    iam.see().put_role_policy(
+        RoleName="app", PolicyName=name, PolicyDocument=json.dumps(ALLOW_EVERYTHING)
+    )
+    result = iam.restore()
+    assert iam.role_policies() == {name: ALLOW_EVERYTHING}
+    assert any("another policy" in text for text in result.not_restored)
 
 
 def test_a_role_with_a_path_is_restored_by_the_record_alone(iam: IamLab) -> None:
     iam.role(path="/team/web/").respond()
-    assert iam.restore().status is Status.RESTORED and iam.role_policies() == {}
+    assert iam.restore().status is Status.RESTORED
+    assert iam.role_policies() == {}
 
 
 def test_a_deleted_role_is_gone(iam: IamLab) -> None:
@@ -293,13 +302,15 @@ def test_a_deleted_role_is_gone(iam: IamLab) -> None:
 
 def test_held_sessions_are_let_go(iam: IamLab) -> None:
     iam.user().role("admin", session=None)
-    iam.assumed({**user_identity(), "principalId": iam.ids["user"]}, "admin", "alice-1", "ASIA1")
+    iam.add_assume_role(
+        {**user_identity(), "principalId": iam.ids["user"]}, "admin", "alice-1", "ASIA1"
+    )
     before = iam.dump(), iam.role_dump("admin")
     iam.respond()
-    assert not may(iam, "alice-1", -60, "admin")
+    assert not is_allowed(iam, "alice-1", -60, "admin")
     assert iam.restore().status is Status.RESTORED
     assert (iam.dump(), iam.role_dump("admin")) == before
-    assert iam.ledger()["actions"]["restore_held_sessions"]["status"] == "DONE"
+    assert iam.stored_target()["actions"]["restore_held_sessions"]["status"] == "DONE"
 
 
 # -- contained again -------------------------------------------------------------------------------
@@ -313,21 +324,22 @@ def test_contained_again_and_restored_it_is_as_before_the_first_time(iam: IamLab
     client.detach_user_policy(UserName="alice", PolicyArn=DENY_ALL)
     client.update_access_key(UserName="alice", AccessKeyId=iam.ids["keys"][0], Status="Active")
     assert iam.respond(iam.plan()).status is Status.CONTAINED
-    assert iam.restore().status is Status.RESTORED and iam.dump() == before
+    assert iam.restore().status is Status.RESTORED
+    assert iam.dump() == before
 
 
 def test_a_key_that_came_before_it_was_contained_again_is_not_forgotten(iam: IamLab) -> None:
     """The record keeps how it was the first time: of a key that came later it knows nothing."""
     iam.user(keys=1).respond()
-    late = iam.see().create_access_key(UserName="alice")["AccessKey"]["AccessKeyId"]
+    new_key = iam.see().create_access_key(UserName="alice")["AccessKey"]["AccessKeyId"]
     iam.respond(iam.plan())
-    assert iam.key_states()[late] == "Inactive"
-    got = iam.restore()
-    assert iam.key_states() == {iam.ids["keys"][0]: "Active", late: "Inactive"}
-    [said] = got.not_restored
+    assert iam.key_states()[new_key] == "Inactive"
+    result = iam.restore()
+    assert iam.key_states() == {iam.ids["keys"][0]: "Active", new_key: "Inactive"}
+    [text] = result.not_restored
+    assert new_key in text
     assert (
-        late in said
-        and f"aws iam update-access-key --user-name alice --access-key-id {late} --status Active"
-        in said
+        f"aws iam update-access-key --user-name alice --access-key-id {new_key} --status Active"
+        in text
     )
-    assert got.status is Status.RESTORE_PARTIAL
+    assert result.status is Status.RESTORE_PARTIAL

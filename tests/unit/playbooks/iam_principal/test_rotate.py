@@ -11,14 +11,11 @@ import pytest
 from guardduty_response.incident.statuses import Status
 from guardduty_response.playbooks.iam_principal.eradicate import rotate
 
-from tests.unit.lambda_world import World
-from tests.unit.playbooks.iam_principal.remediate_lab import (
+from tests.unit.lambda_world import MEMBER, PREFIX, REGION, World
+from tests.unit.playbooks.iam_principal.eradication_lab import (
     INCIDENT,
-    MEMBER,
-    PREFIX,
-    REGION,
     USER,
-    Lab,
+    EradicationLab,
 )
 
 Json = dict[str, Any]
@@ -28,9 +25,9 @@ NAME = f"{PREFIX}/{USER}/{INCIDENT}"
 
 
 @pytest.fixture
-def lab(world: World, monkeypatch: pytest.MonkeyPatch) -> Lab:
+def lab(world: World, monkeypatch: pytest.MonkeyPatch) -> EradicationLab:
     """A user whose only key containment has made inactive."""
-    made = Lab(world, monkeypatch)
+    made = EradicationLab(world, monkeypatch)
     made.options |= {"remediate": [], "rotate_key": {"reader_arns": [OWNER], "kms_key_id": None}}
     iam = made.see("iam")
     key = iam.create_access_key(UserName=USER)["AccessKey"]["AccessKeyId"]
@@ -39,25 +36,25 @@ def lab(world: World, monkeypatch: pytest.MonkeyPatch) -> Lab:
     return made
 
 
-def keys(lab: Lab) -> dict[str, str]:
+def keys(lab: EradicationLab) -> dict[str, str]:
     return {
-        one["AccessKeyId"]: one["Status"]
-        for one in lab.see("iam").list_access_keys(UserName=USER)["AccessKeyMetadata"]
+        key["AccessKeyId"]: key["Status"]
+        for key in lab.see("iam").list_access_keys(UserName=USER)["AccessKeyMetadata"]
     }
 
 
-def secret(lab: Lab) -> Json:
+def secret(lab: EradicationLab) -> Json:
     return dict(
         json.loads(lab.see("secretsmanager").get_secret_value(SecretId=NAME)["SecretString"])
     )
 
 
-def kept(lab: Lab) -> Json:
+def kept(lab: EradicationLab) -> Json:
     return lab.kept("rotation")
 
 
 def test_the_new_key_lies_in_the_secret_and_nowhere_else(
-    lab: Lab, capsys: pytest.CaptureFixture[str]
+    lab: EradicationLab, capsys: pytest.CaptureFixture[str]
 ) -> None:
     old = keys(lab)
     step = lab.once()
@@ -79,13 +76,13 @@ def test_the_new_key_lies_in_the_secret_and_nowhere_else(
     assert lab.ledger()["actions"]["rotate_access_key"]["status"] == "DONE"
     assert found["secret_access_key"] not in lab.said() + str(step) + "".join(capsys.readouterr())
     tags = {
-        one["Key"]: one["Value"]
-        for one in lab.see("secretsmanager").describe_secret(SecretId=NAME)["Tags"]
+        tag["Key"]: tag["Value"]
+        for tag in lab.see("secretsmanager").describe_secret(SecretId=NAME)["Tags"]
     }
     assert tags == {PREFIX: "access-key", f"{PREFIX}-incident": INCIDENT}
 
 
-def test_who_may_read_it(lab: Lab) -> None:
+def test_who_may_read_it(lab: EradicationLab) -> None:
     lab.once()
     policy = json.loads(
         lab.see("secretsmanager").get_resource_policy(SecretId=NAME)["ResourcePolicy"]
@@ -121,12 +118,12 @@ def test_what_the_policy_answers(who: str, answer: str) -> None:
         "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}],
     }
     own = [
-        {k: v for k, v in one.items() if k != "Principal"}
-        for one in rotate.readers_policy([OWNER])["Statement"]
+        {k: v for k, v in statement.items() if k != "Principal"}
+        for statement in rotate.readers_policy([OWNER])["Statement"]
     ]
     documents = [
-        parse_policy_document(json.dumps(one))
-        for one in (everything, {"Version": "2012-10-17", "Statement": own})
+        parse_policy_document(json.dumps(document))
+        for document in (everything, {"Version": "2012-10-17", "Statement": own})
     ]
 
     def decided(action: str) -> str:
@@ -150,7 +147,9 @@ def test_what_the_policy_answers(who: str, answer: str) -> None:
 
 def test_readers_by_pattern_read_by_their_own_policies() -> None:
     pattern = f"arn:aws:iam::{MEMBER}:role/app-*"
-    assert [one["Sid"] for one in rotate.readers_policy([pattern])["Statement"]] == ["NobodyElse"]
+    assert [statement["Sid"] for statement in rotate.readers_policy([pattern])["Statement"]] == [
+        "NobodyElse"
+    ]
     allowed, denied = rotate.readers_policy([pattern, OWNER])["Statement"]
     assert (allowed["Principal"], denied["Condition"]) == (
         {"AWS": [OWNER]},
@@ -167,7 +166,7 @@ ELSEWHERE = f"arn:aws:iam::{OTHER}:role/owner"
 )
 @pytest.mark.parametrize("finding", [REGION, "ap-southeast-2"])
 def test_the_secret_is_where_its_key_is_else_at_home(
-    lab: Lab, key: str | None, region: str, finding: str
+    lab: EradicationLab, key: str | None, region: str, finding: str
 ) -> None:
     lab.region = finding
     lab.options["rotate_key"]["kms_key_id"] = key
@@ -177,12 +176,12 @@ def test_the_secret_is_where_its_key_is_else_at_home(
     lab.options["rotate_key"]["kms_key_id"] = None
     assert lab.once().done and kept(lab)["state"]["region"] == region
     asked = {
-        str(one["Resource"])
+        str(statement["Resource"])
         for policy in lab.policies
-        for one in policy["Statement"]
-        if "secretsmanager" in str(one)
+        for statement in policy["Statement"]
+        if "secretsmanager" in str(statement)
     }
-    assert any(f":secretsmanager:{region}:" in one for one in asked), asked
+    assert any(f":secretsmanager:{region}:" in action for action in asked), asked
 
 
 @pytest.mark.parametrize(
@@ -196,7 +195,7 @@ def test_the_secret_is_where_its_key_is_else_at_home(
     ],
 )
 def test_no_key_is_made_that_its_reader_could_never_read(
-    lab: Lab, key: str | None, readers: list[str], barred: list[str]
+    lab: EradicationLab, key: str | None, readers: list[str], barred: list[str]
 ) -> None:
     """aws/secretsmanager is used by its own account alone, and a policy's principal is no
     pattern.
@@ -217,25 +216,25 @@ def test_no_key_is_made_that_its_reader_could_never_read(
         and f"{', '.join(barred)} could never read it" in entry["detail"]
     )
     assert "kms_key_id must be a customer managed key" in entry["detail"]
-    assert entry["task"] == "make it anew by hand: aws iam create-access-key --user-name alice"
+    assert entry["task"] == "create a new key by hand: aws iam create-access-key --user-name alice"
 
 
-def test_with_a_key_of_the_teams_own(lab: Lab) -> None:
+def test_with_a_key_of_the_teams_own(lab: EradicationLab) -> None:
     lab.options["rotate_key"]["kms_key_id"] = f"arn:aws:kms:{REGION}:{MEMBER}:key/k"
     lab.once()
     assert lab.see("secretsmanager").describe_secret(SecretId=NAME)["KmsKeyId"].endswith("key/k")
     granted = [
-        one
+        statement
         for policy in lab.policies
-        for one in policy["Statement"]
-        if "kms:Decrypt" in one["Action"]
+        for statement in policy["Statement"]
+        if "kms:Decrypt" in statement["Action"]
     ]
-    assert {str(one["Condition"]) for one in granted} == {
+    assert {str(action["Condition"]) for action in granted} == {
         str({"StringEquals": {"kms:ViaService": f"secretsmanager.{REGION}.amazonaws.com"}})
     }
 
 
-def test_once_and_no_more(lab: Lab) -> None:
+def test_once_and_no_more(lab: EradicationLab) -> None:
     lab.once()
     after = keys(lab)
     lab.calls.clear()
@@ -250,7 +249,7 @@ def test_once_and_no_more(lab: Lab) -> None:
     "error", ["AccessDeniedException", "ThrottlingException", "InternalServiceError"]
 )
 def test_a_key_that_cannot_be_stored_is_deleted_at_once(
-    lab: Lab, error: str, capsys: pytest.CaptureFixture[str]
+    lab: EradicationLab, error: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     old = keys(lab)
     lab.fail("PutSecretValue", error)
@@ -262,14 +261,14 @@ def test_a_key_that_cannot_be_stored_is_deleted_at_once(
         and "aws iam create-access-key --user-name alice" in kept(lab)["task"]
     )
     made = [
-        one
-        for one in lab.made
-        if one["SecretAccessKey"] in lab.said() + "".join(capsys.readouterr())
+        key
+        for key in lab.made
+        if key["SecretAccessKey"] in lab.said() + "".join(capsys.readouterr())
     ]
     assert len(lab.made) == 1 and made == []
 
 
-def test_a_key_that_can_be_neither_stored_nor_deleted_is_inactive(lab: Lab) -> None:
+def test_a_key_that_can_be_neither_stored_nor_deleted_is_inactive(lab: EradicationLab) -> None:
     lab.fail("PutSecretValue", "AccessDeniedException")
     lab.fail("DeleteAccessKey", "AccessDenied")
     lab.once()
@@ -278,7 +277,7 @@ def test_a_key_that_can_be_neither_stored_nor_deleted_is_inactive(lab: Lab) -> N
 
 
 @pytest.mark.parametrize("operation", ["CreateSecret", "PutResourcePolicy", "CreateAccessKey"])
-def test_what_fails_before_leaves_no_key(lab: Lab, operation: str) -> None:
+def test_what_fails_before_leaves_no_key(lab: EradicationLab, operation: str) -> None:
     old = keys(lab)
     lab.fail(operation, "AccessDenied")
     lab.once()
@@ -289,20 +288,20 @@ def test_what_fails_before_leaves_no_key(lab: Lab, operation: str) -> None:
     )
 
 
-def test_throttled_before_it_is_asked_again(lab: Lab) -> None:
+def test_throttled_before_it_is_asked_again(lab: EradicationLab) -> None:
     lab.fail("CreateSecret", "ThrottlingException", times=2)
     assert [lab.once().done for _ in range(3)] == [False, False, True]
     assert secret(lab)["access_key_id"] in keys(lab)
 
 
-def test_throttled_for_ever_it_is_given_up(lab: Lab) -> None:
+def test_throttled_for_ever_it_is_given_up(lab: EradicationLab) -> None:
     lab.fail("CreateSecret", "ThrottlingException")
     steps = [lab.once().done for _ in range(rotate.TRIES + 1)]
     assert steps == [False] * rotate.TRIES + [True]
     assert kept(lab)["outcome"] == "FAILED"
 
 
-def test_two_keys_leave_no_room(lab: Lab) -> None:
+def test_two_keys_leave_no_room(lab: EradicationLab) -> None:
     lab.see("iam").create_access_key(UserName=USER)
     old = keys(lab)
     lab.once()
@@ -318,7 +317,7 @@ def test_two_keys_leave_no_room(lab: Lab) -> None:
     )
 
 
-def test_a_user_that_had_no_active_key(lab: Lab) -> None:
+def test_a_user_that_had_no_active_key(lab: EradicationLab) -> None:
     lab.record.set_target(
         INCIDENT, lab.kind, USER, before={"access_keys": dict.fromkeys(keys(lab), "Inactive")}
     )
@@ -326,7 +325,7 @@ def test_a_user_that_had_no_active_key(lab: Lab) -> None:
     assert (kept(lab)["outcome"], lab.changed()) == ("SKIPPED", [])
 
 
-def test_a_user_that_is_gone(lab: Lab) -> None:
+def test_a_user_that_is_gone(lab: EradicationLab) -> None:
     iam = lab.see("iam")
     for key in keys(lab):
         iam.delete_access_key(UserName=USER, AccessKeyId=key)
@@ -335,7 +334,7 @@ def test_a_user_that_is_gone(lab: Lab) -> None:
     assert (kept(lab)["outcome"], lab.changed()) == ("SKIPPED", [])
 
 
-def test_off(lab: Lab) -> None:
+def test_off(lab: EradicationLab) -> None:
     lab.options["rotate_key"] = None
     lab.once()
     assert (kept(lab), lab.changed()) == ({}, [])
@@ -344,7 +343,7 @@ def test_off(lab: Lab) -> None:
 # -- ended in between ------------------------------------------------------------------------------
 
 
-def test_ended_between_making_and_storing(lab: Lab) -> None:
+def test_ended_between_making_and_storing(lab: EradicationLab) -> None:
     """Nobody has the secret part of that key: it is made inactive, and people are told."""
     old = keys(lab)
     state = {"keys": list(old), "secret": NAME}
@@ -357,7 +356,7 @@ def test_ended_between_making_and_storing(lab: Lab) -> None:
     assert f"--access-key-id {lost}" in kept(lab)["task"] and kept(lab)["outcome"] == "FAILED"
 
 
-def test_ended_between_storing_and_writing(lab: Lab) -> None:
+def test_ended_between_storing_and_writing(lab: EradicationLab) -> None:
     lab.once()
     entry, made = kept(lab), secret(lab)["access_key_id"]
     state = {name: value for name, value in entry["state"].items() if name != "key"}
@@ -374,12 +373,12 @@ def test_ended_between_storing_and_writing(lab: Lab) -> None:
     assert keys(lab)[made] == "Active"
 
 
-def test_restore_leaves_the_new_key_and_names_it(lab: Lab) -> None:
+def test_restore_leaves_the_new_key_and_names_it(lab: EradicationLab) -> None:
     lab.once()
     after, made = keys(lab), secret(lab)["access_key_id"]
-    got = lab.restore()
-    assert (keys(lab), got.status) == (after, Status.RESTORE_PARTIAL)
-    [text] = got.not_restored
+    result = lab.restore()
+    assert (keys(lab), result.status) == (after, Status.RESTORE_PARTIAL)
+    [text] = result.not_restored
     assert (
         made in text
         and NAME in text
@@ -391,7 +390,7 @@ def test_restore_leaves_the_new_key_and_names_it(lab: Lab) -> None:
 def test_a_name_that_secrets_manager_does_not_take(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    lab = Lab(world, monkeypatch, name="a,b+c@d")
+    lab = EradicationLab(world, monkeypatch, name="a,b+c@d")
     lab.options |= {"rotate_key": {"reader_arns": [OWNER], "kms_key_id": None}}
     lab.see("iam").create_user(UserName="a,b+c@d")
     lab.record.before(INCIDENT, lab.kind, lab.name, "access_keys", {"AKIA": "Active"})

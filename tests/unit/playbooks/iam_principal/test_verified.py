@@ -3,28 +3,35 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 from guardduty_response.containment.contract import StepResult, Target
+from guardduty_response.incident.model import TargetRecord
 from guardduty_response.incident.statuses import Status
 from guardduty_response.monitoring import drift
 from guardduty_response.playbooks.iam_principal import playbook, verify
+from guardduty_response.playbooks.iam_principal.deny_all import DenyAll
+from guardduty_response.playbooks.iam_principal.records import DenyAllState
 
-from tests.unit.playbooks.iam_principal.iam_lab import DENY_ALL, INCIDENT, IamLab, managed
-from tests.unit.playbooks.iam_principal.test_user_contained import EVERYTHING
+from tests.unit.playbooks.iam_principal.iam_account import EVERY_CREDENTIAL
+from tests.unit.playbooks.iam_principal.iam_lab import DENY_ALL, INCIDENT, IamLab
+from tests.unit.playbooks.iam_principal.iam_moto import managed
 
 
 def test_it_counts_only_when_seen_again_ten_seconds_later(iam: IamLab) -> None:
     target = iam.user(keys=2).plan()
     playbook.contain(iam.context(), target)
     early, _ = playbook.verify(iam.context(1), target)
-    assert (early.done, early.status) == (False, None) and 8 <= early.wait_seconds <= 10
-    iam.ahead += early.wait_seconds
-    late, checks = playbook.verify(iam.context(2), target)
-    assert late.status is Status.CONTAINED and "s after the last change" in late.detail
-    assert int(late.detail.split(", ")[1].split(" ")[0]) >= verify.SETTLE_SECONDS
-    assert all(one.ok for one in checks)
+    assert (early.done, early.status) == (False, None)
+    assert 8 <= early.wait_seconds <= 10
+    iam.clock_offset += early.wait_seconds
+    settled, checks = playbook.verify(iam.context(2), target)
+    assert settled.status is Status.CONTAINED
+    assert "s after the last change" in settled.detail
+    assert int(settled.detail.split(", ")[1].split(" ")[0]) >= verify.SETTLE_SECONDS
+    assert all(check.ok for check in checks)
 
 
 def test_nothing_changed_is_waited_for_by_nobody(iam: IamLab) -> None:
@@ -40,32 +47,35 @@ def test_nothing_changed_is_waited_for_by_nobody(iam: IamLab) -> None:
     iam.see().tag_user(UserName="alice", Tags=tags)
     target = iam.plan()
     playbook.contain(iam.context(), target)
-    step, _ = playbook.verify(iam.context(), target)
-    assert step.status is Status.CONTAINED and "nothing had to be changed" in step.detail
+    result, _ = playbook.verify(iam.context(), target)
+    assert result.status is Status.CONTAINED
+    assert "nothing had to be changed" in result.detail
 
 
 def test_a_denial_taken_away_between_the_two_reads_is_put_back_and_recorded(iam: IamLab) -> None:
     target = iam.user().plan()
     playbook.contain(iam.context(), target)
     first, _ = playbook.verify(iam.context(1), target)
-    assert not first.done and not first.again
+    assert not first.done
+    assert not first.again
     iam.see().detach_user_policy(UserName="alice", PolicyArn=DENY_ALL)
     iam.see().update_access_key(UserName="alice", AccessKeyId=iam.ids["keys"][0], Status="Active")
-    iam.ahead += first.wait_seconds
+    iam.clock_offset += first.wait_seconds
     second, _ = playbook.verify(iam.context(2), target)
     assert (second.done, second.again) == (False, "contain")
     assert "not seen after containing" in iam.timeline()
     playbook.contain(iam.context(3), target)
-    assert iam.attached() == {DENY_ALL} and set(iam.key_states().values()) == {"Inactive"}
+    assert iam.attached() == {DENY_ALL}
+    assert set(iam.key_states().values()) == {"Inactive"}
     assert iam.verify(target).status is Status.CONTAINED
 
 
 def test_a_key_made_meanwhile_ends_too(iam: IamLab) -> None:
     target = iam.user().plan()
     playbook.contain(iam.context(), target)
-    made = iam.see().create_access_key(UserName="alice")["AccessKey"]["AccessKeyId"]
+    created = iam.see().create_access_key(UserName="alice")["AccessKey"]["AccessKeyId"]
     assert iam.verify(target).status is Status.CONTAINED
-    assert iam.key_states()[made] == "Inactive"
+    assert iam.key_states()[created] == "Inactive"
 
 
 def test_iams_late_view_is_read_again(iam: IamLab, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -73,18 +83,19 @@ def test_iams_late_view_is_read_again(iam: IamLab, monkeypatch: pytest.MonkeyPat
     target = iam.user().plan()
     playbook.contain(iam.context(), target)
     seen = {"left": 2}
-    read = playbook.user.DenyAll.read
+    read = DenyAll.read
 
-    def early(self: Any) -> Any:
+    def early(self: DenyAll) -> DenyAllState:
         found = read(self)
         if seen["left"]:
             seen["left"] -= 1
             found["attached"] = False
         return found
 
-    monkeypatch.setattr(playbook.user.DenyAll, "read", early)
+    monkeypatch.setattr(DenyAll, "read", early)
     assert iam.verify(target).status is Status.CONTAINED
-    assert iam.attached() == {DENY_ALL} and seen["left"] == 0
+    assert iam.attached() == {DENY_ALL}
+    assert seen["left"] == 0
 
 
 def test_what_somebody_takes_away_again_and_again_is_failed_in_the_end(iam: IamLab) -> None:
@@ -92,12 +103,13 @@ def test_what_somebody_takes_away_again_and_again_is_failed_in_the_end(iam: IamL
     playbook.contain(iam.context(), target)
     for attempt in range(1, verify.ATTEMPTS + 1):
         iam.see().detach_user_policy(UserName="alice", PolicyArn=DENY_ALL)
-        step, _ = playbook.verify(iam.context(attempt), target)
-        if step.done:
+        result, _ = playbook.verify(iam.context(attempt), target)
+        if result.done:
             break
-        assert step.again == "contain"
+        assert result.again == "contain"
         playbook.contain(iam.context(attempt + 1), target)
-    assert attempt == verify.ATTEMPTS and step.status is Status.FAILED
+    assert attempt == verify.ATTEMPTS
+    assert result.status is Status.FAILED
 
 
 # -- verdicts --------------------------------------------------------------------------------------
@@ -115,15 +127,16 @@ def test_what_somebody_takes_away_again_and_again_is_failed_in_the_end(iam: IamL
 def test_what_cannot_be_read_back_is_not_taken_for_done(
     iam: IamLab, operation: str, check: str
 ) -> None:
-    target = iam.user(**EVERYTHING).plan()
+    target = iam.user(**EVERY_CREDENTIAL).plan()
     playbook.contain(iam.context(), target)
     iam.fail(operation, "AccessDenied")
-    step = iam.verify(target)
-    assert step.status is Status.PARTIAL
+    result = iam.verify(target)
+    assert result.status is Status.PARTIAL
     assert (iam.checks[check].ok, iam.checks[check].read) == (
         False,
         False,
-    ) and "could not be read" in iam.checks[check].detail
+    )
+    assert "could not be read" in iam.checks[check].detail
 
 
 def test_a_denial_that_cannot_be_read_back_is_failed(iam: IamLab) -> None:
@@ -136,17 +149,19 @@ def test_a_denial_that_cannot_be_read_back_is_failed(iam: IamLab) -> None:
 def test_a_boundary_counts_as_the_denial(iam: IamLab) -> None:
     iam.user(policies=10)
     assert iam.respond().status is Status.CONTAINED
-    assert iam.checks["deny_all"].ok and iam.checks["deny_all"].fatal
+    assert iam.checks["deny_all"].ok
+    assert iam.checks["deny_all"].fatal
 
 
 @pytest.mark.parametrize("kind", ["user", "role"])
 def test_deleted_meanwhile_is_gone(iam: IamLab, kind: str) -> None:
-    (iam.user if kind == "user" else iam.role)()  # type: ignore[operator]
+    (iam.user if kind == "user" else iam.role)()
     target = iam.plan()
     playbook.contain(iam.context(), target)
     delete(iam, kind)
-    step = iam.verify(target)
-    assert step.status is Status.GONE and "no longer exists" in step.detail
+    result = iam.verify(target)
+    assert result.status is Status.GONE
+    assert "no longer exists" in result.detail
 
 
 def delete(iam: IamLab, kind: str) -> None:
@@ -165,22 +180,24 @@ def delete(iam: IamLab, kind: str) -> None:
 
 @pytest.mark.parametrize("kind", ["user", "role"])
 def test_another_principal_of_the_name_is_not_taken_for_it(iam: IamLab, kind: str) -> None:
-    make: Any = iam.user if kind == "user" else iam.role
+    make: Callable[[], IamLab] = iam.user if kind == "user" else iam.role
     make()
     target = iam.plan()
     playbook.contain(iam.context(), target)
     delete(iam, kind)
     make()
-    step = iam.verify(target)
-    assert step.status is Status.GONE and "has its name by now" in step.detail
+    result = iam.verify(target)
+    assert result.status is Status.GONE
+    assert "has its name by now" in result.detail
 
 
 def test_a_renamed_user_is_not_gone(iam: IamLab) -> None:
     target = iam.user().plan()
     playbook.contain(iam.context(), target)
     iam.rename("alice", "mallory")
-    step = iam.verify(target)
-    assert step.status is Status.FAILED and "was renamed to mallory" in step.detail
+    result = iam.verify(target)
+    assert result.status is Status.FAILED
+    assert "was renamed to mallory" in result.detail
     assert iam.attached("mallory") == {DENY_ALL}
 
 
@@ -196,14 +213,17 @@ def test_throttling_while_reading_back_calls_nobody_gone(iam: IamLab) -> None:
 # -- read back only --------------------------------------------------------------------------------
 
 
-def only(target: Target, **more: Any) -> Target:
+def changed_target(target: Target, **more: Any) -> Target:
     return dataclasses.replace(target, **more)
 
 
 def test_reading_back_only_changes_nothing(iam: IamLab) -> None:
-    target = iam.user(**EVERYTHING).plan()
+    target = iam.user(**EVERY_CREDENTIAL).plan()
     before = iam.dump()
-    for linked in (only(target, verify_only=True), only(target, attach="inc-1111111111111111")):
+    for linked in (
+        changed_target(target, verify_only=True),
+        changed_target(target, attach="inc-1111111111111111"),
+    ):
         assert "nothing was changed" in playbook.contain(iam.context(), linked).detail
     assert iam.dump() == before
 
@@ -219,53 +239,55 @@ def test_linked_to_an_incident_at_work_it_waits_for_it(iam: IamLab) -> None:
             "config_sha256": "",
         }
     )
-    target = only(iam.user().plan(), attach=other)
+    target = changed_target(iam.user().plan(), attach=other)
     iam.record.put_target(other, {"kind": target.kind, "id": target.id, "arn": target.arn})
-    step, _ = playbook.verify(iam.context(), target)
-    assert (step.done, step.wait_seconds) == (False, 5) and other in step.detail
-    step, _ = playbook.verify(iam.context(verify.OWNER_ATTEMPTS), target)
-    assert step.status is Status.FAILED
+    result, _ = playbook.verify(iam.context(), target)
+    assert (result.done, result.wait_seconds) == (False, 5)
+    assert other in result.detail
+    result, _ = playbook.verify(iam.context(verify.OWNER_ATTEMPTS), target)
+    assert result.status is Status.FAILED
 
 
 def test_linked_to_an_incident_that_has_contained_it_is_contained(iam: IamLab) -> None:
-    target = iam.user(**EVERYTHING).plan()
+    target = iam.user(**EVERY_CREDENTIAL).plan()
     iam.respond(target)
-    linked = only(target, attach=INCIDENT)
-    step, _ = playbook.verify(iam.context(incident="inc-1111111111111111"), linked)
-    assert step.status is Status.CONTAINED
+    linked = changed_target(target, attach=INCIDENT)
+    result, _ = playbook.verify(iam.context(incident="inc-1111111111111111"), linked)
+    assert result.status is Status.CONTAINED
 
 
-def check(iam: IamLab, monkeypatch: pytest.MonkeyPatch) -> tuple[StepResult, Any]:
+def check(iam: IamLab, monkeypatch: pytest.MonkeyPatch) -> tuple[StepResult, TargetRecord]:
     """As a check does: planned anew, read twice where something is wrong."""
     monkeypatch.setenv("GDR_PLAYBOOK", "iam_principal")
     monkeypatch.setattr(playbook, "find_actors", lambda *_: [])
     [planned] = playbook.plan(iam.context())
-    target = only(planned.target, verify_only=True)
-    step, more = StepResult(), {}
+    target = changed_target(planned.target, verify_only=True)
+    result = StepResult()
+    more: TargetRecord = {}
     for attempt in (1, 2):
         context = iam.context(attempt)
-        step, checks = playbook.verify(context, target)
-        step, more = drift.assess(context, target, step, checks)
-        if step.done:
+        result, checks = playbook.verify(context, target)
+        result, more = drift.assess(context, target, result, checks)
+        if result.done:
             break
-    return step, more
+    return result, more
 
 
 @pytest.fixture
-def held(iam: IamLab) -> IamLab:
+def contained(iam: IamLab) -> IamLab:
     iam.options["console_password"] = "reset"
-    target = iam.user(**EVERYTHING).plan()
+    target = iam.user(**EVERY_CREDENTIAL).plan()
     assert iam.respond(target).status is Status.CONTAINED
-    step, checks = playbook.verify(iam.context(), target)
+    result, checks = playbook.verify(iam.context(), target)
     iam.record.set_target(
-        INCIDENT, target.kind, target.id, **drift.baseline(iam.context(), target, step, checks)
+        INCIDENT, target.kind, target.id, **drift.baseline(iam.context(), target, result, checks)
     )
     return iam
 
 
-def test_what_stands_is_contained(held: IamLab, monkeypatch: pytest.MonkeyPatch) -> None:
-    held.ahead += 7 * 24 * 3600
-    assert check(held, monkeypatch)[0].status is Status.CONTAINED
+def test_what_stands_is_contained(contained: IamLab, monkeypatch: pytest.MonkeyPatch) -> None:
+    contained.clock_offset += 7 * 24 * 3600
+    assert check(contained, monkeypatch)[0].status is Status.CONTAINED
 
 
 UNDONE: dict[str, Any] = {
@@ -306,21 +328,21 @@ UNDONE["deactivate_access_keys"] = lambda iam: iam.see().update_access_key(
 
 
 @pytest.mark.parametrize("name", list(UNDONE))
-def test_whatever_is_undone_is_a_breach(
-    held: IamLab, monkeypatch: pytest.MonkeyPatch, name: str
+def test_whatever_is_undone_is_containment_lost(
+    contained: IamLab, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
-    UNDONE[name](held)
-    step, more = check(held, monkeypatch)
-    assert step.status is Status.CONTAINMENT_LOST
+    UNDONE[name](contained)
+    result, more = check(contained, monkeypatch)
+    assert result.status is Status.CONTAINMENT_LOST
     assert more["breach"]["checks"] == [name]
 
 
 def test_another_policy_beside_undoes_nothing(
-    held: IamLab, monkeypatch: pytest.MonkeyPatch
+    contained: IamLab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    held.see().attach_user_policy(UserName="alice", PolicyArn=managed("PowerUserAccess"))
-    assert check(held, monkeypatch)[0].status is Status.CONTAINED
+    contained.see().attach_user_policy(UserName="alice", PolicyArn=managed("PowerUserAccess"))
+    assert check(contained, monkeypatch)[0].status is Status.CONTAINED
 
 
-def test_every_name_that_a_call_undoing_it_would_give_is_kept(held: IamLab) -> None:
-    assert set(held.ledger()["watched"]) == {"alice", *held.ids["keys"]}
+def test_every_name_that_a_call_undoing_it_would_give_is_kept(contained: IamLab) -> None:
+    assert set(contained.stored_target()["watched"]) == {"alice", *contained.ids["keys"]}

@@ -1,5 +1,5 @@
-"""What CloudTrail has of the window: calls on the instance, and calls made with the instance's own
-credentials.
+"""Collects what CloudTrail has of the time range: calls on the instance, and calls made with the
+instance's own credentials.
 
 An instance's role session is named after the instance, so its own calls are those of user name
 ``i-…``.
@@ -11,6 +11,7 @@ import json
 import time
 from copy import deepcopy
 from functools import partial
+from typing import TypedDict
 
 from botocore.exceptions import ClientError
 
@@ -18,7 +19,7 @@ from guardduty_response.aws.errors import is_transient
 from guardduty_response.cloudtrail import log_reader, query
 from guardduty_response.cloudtrail.query import LAG_SECONDS
 from guardduty_response.cloudtrail.time_range import CALL_SECONDS, TimeRange, iso
-from guardduty_response.cloudtrail.trails import read_trail, trails
+from guardduty_response.cloudtrail.trails import Trail, list_trails, read_trail
 from guardduty_response.containment.target_context import allow
 from guardduty_response.decision.finding import get
 from guardduty_response.evidence.items import EvidenceItem, Json, Outcome
@@ -28,42 +29,59 @@ NAME = "api_calls"
 MOST_RECENT = 300  # events whose ids are remembered
 
 
-def run(instance: InstanceContext, before: Json) -> EvidenceItem:
-    """State: {window, questions: [{key, value, token, pages, found, done}], trails, rows, files,
-    round, late}.
+class ApiCallsState(TypedDict, total=False):
+    """What the evidence item ``api_calls`` keeps between calls.
+
+    ``questions``: the queries (query.new_query). ``rows``: the summary (query.summarize).
+    ``recent``: ids of events that the second pass may find again. ``round``: when it began.
     """
+
+    window: list[int]
+    questions: list[Json]
+    trails: list[Trail]
+    rows: Json
+    recent: list[str]
+    files: int
+    round: int
+    late: bool
+
+
+def run(instance: InstanceContext, before: Json) -> EvidenceItem:
+    """Does one call's share of the queries and trails; a second pass asks for late events."""
     if not instance.options.get("copy_logs", True):
         return EvidenceItem(Outcome.SKIPPED, "switched off (copy_logs)")
-    state: Json = deepcopy(before.get("state") or {})
+    state: ApiCallsState = deepcopy(before.get("state", {}))
     window = TimeRange.of(instance, state)
-    state.setdefault("questions", _questions(instance))
+    state.setdefault("questions", _new_queries(instance))
     state.setdefault("rows", {})
     objects: list[Json] = list(before.get("objects") or [])
     until = time.monotonic() + CALL_SECONDS
-    if not query.answered(state["questions"]):
+    if not query.is_complete(state["questions"]):
         objects += _look_up(instance, state, window, until)
-    if query.answered(state["questions"]) and "trails" not in state:
-        state["trails"] = trails(instance)
-    for trail in [one for one in state.get("trails", []) if not one.get("done")]:
+    if query.is_complete(state["questions"]) and "trails" not in state:
+        state["trails"] = list_trails(instance)
+    for trail in [trail for trail in state.get("trails", []) if not trail.get("done")]:
         if time.monotonic() < until:
             objects += read_trail(
                 instance,
                 trail,
                 _narrow(window, state),
-                [one["value"] for one in state["questions"]],
+                [lookup["value"] for lookup in state["questions"]],
             )
-    if not query.answered(state["questions"]) or not query.answered(state["trails"]):
+    if not query.is_complete(state["questions"]) or not all(
+        trail.get("done") for trail in state["trails"]
+    ):
         return EvidenceItem(Outcome.RUNNING, _text(state, window), 1, objects, state=state)
     return _late(instance, state, window, objects) or _end(instance, state, window, objects)
 
 
-def _narrow(window: TimeRange, state: Json) -> TimeRange:
+def _narrow(window: TimeRange, state: ApiCallsState) -> TimeRange:
     return (
         TimeRange(window.end - LAG_SECONDS, int(state["round"])) if state.get("round") else window
     )
 
 
-def _questions(instance: InstanceContext) -> list[Json]:
+def _new_queries(instance: InstanceContext) -> list[Json]:
     keys = {
         str(
             get(instance.context.finding.detail, "resource", "accessKeyDetails", "accessKeyId")
@@ -75,20 +93,22 @@ def _questions(instance: InstanceContext) -> list[Json]:
         ("Username", instance.id),
         *(("AccessKeyId", key) for key in sorted(keys)),
     ]
-    return [query.question(key, value) for key, value in asked]
+    return [query.new_query(key, value) for key, value in asked]
 
 
 # -- LookupEvents ----------------------------------------------------------------------------------
 
 
-def _look_up(instance: InstanceContext, state: Json, window: TimeRange, until: float) -> list[Json]:
+def _look_up(
+    instance: InstanceContext, state: ApiCallsState, window: TimeRange, until: float
+) -> list[Json]:
     """One call's share of the questions; returns what was stored."""
-    client = instance.open(allow(("cloudtrail:LookupEvents",))).client("cloudtrail")
+    client = instance.open_session(allow(("cloudtrail:LookupEvents",))).client("cloudtrail")
     seen = set(state.setdefault("recent", []))
     lines: list[str] = []
     take = partial(_take, seen, lines, state, window.end - LAG_SECONDS)
     try:
-        query.ask(client, state["questions"], _narrow(window, state), until, take)
+        query.run(client, state["questions"], _narrow(window, state), until, take)
     except ClientError as error:
         if not (is_transient(error) and lines):
             raise
@@ -97,13 +117,13 @@ def _look_up(instance: InstanceContext, state: Json, window: TimeRange, until: f
         return []
     state["files"] = state.get("files", 0) + 1
     name = f"{instance.id}/api-calls/lookup-{state['files']:03}.jsonl.gz"
-    stored = instance.context.put_evidence(name, log_reader.packed(lines))
+    stored = instance.context.put_evidence(name, log_reader.gzip_lines(lines))
     return [
         {**stored, "what": f"CloudTrail events on or by {instance.id}, {_narrow(window, state)}"}
     ]
 
 
-def _take(seen: set[str], lines: list[str], state: Json, recent: int, event: Json) -> int:
+def _take(seen: set[str], lines: list[str], state: ApiCallsState, recent: int, event: Json) -> int:
     """1 for an event not met before. Those newer than ``recent`` are remembered over calls, for
     the second round.
     """
@@ -123,12 +143,12 @@ def _take(seen: set[str], lines: list[str], state: Json, recent: int, event: Jso
 
 
 def _late(
-    instance: InstanceContext, state: Json, window: TimeRange, objects: list[Json]
+    instance: InstanceContext, state: ApiCallsState, window: TimeRange, objects: list[Json]
 ) -> EvidenceItem | None:
     """One more round for events CloudTrail had not delivered yet, only as long as other evidence
     is being collected.
     """
-    wait = log_reader.late(instance, NAME, state, window.end + LAG_SECONDS)
+    wait = log_reader.wait_for_late_events(instance, NAME, state, window.end + LAG_SECONDS)
     if wait is None:
         return None
     if wait:
@@ -139,38 +159,36 @@ def _late(
             objects,
             state=state,
         )
-    for one in state["questions"]:
-        if not one.get("note"):
-            one |= {"done": False, "token": "", "pages": 0, "until": state["round"]}
-            one.pop("oldest", None)
+    for lookup in state["questions"]:
+        if not lookup.get("note"):
+            lookup |= {"done": False, "token": "", "pages": 0, "until": state["round"]}
+            lookup.pop("oldest", None)
     return EvidenceItem(
         Outcome.RUNNING, f"{_text(state, window)}; asking for late events", 1, objects, state=state
     )
 
 
-def _text(state: Json, window: TimeRange) -> str:
-    said = []
-    for one in state["questions"]:
-        found = f"{one['found']} events of {one['key']} {one['value']}"
-        said.append(
-            f"{one['key']} {one['value']} {one['note']}"
-            if one.get("note")
-            else f"{found} ({one['cut']})"
-            if one.get("cut")
-            else found
-        )
-    said += [
-        f"trail {one['name']}: {one['note']}" for one in state.get("trails", []) if one.get("note")
-    ]
+def _text(state: ApiCallsState, window: TimeRange) -> str:
+    texts = [_query_text(lookup) for lookup in state["questions"]]
+    for trail in state.get("trails", []):
+        if trail.get("note"):
+            texts.append(f"trail {trail['name']}: {trail['note']}")
     until = iso(state.get("round") or window.end)
     return (
-        f"{'; '.join(said)}. From {iso(window.start)} to {until}; CloudTrail delivers up to 15"
+        f"{'; '.join(texts)}. From {iso(window.start)} to {until}; CloudTrail delivers up to 15"
         " minutes late"
     )
 
 
+def _query_text(lookup: Json) -> str:
+    if lookup.get("note"):
+        return f"{lookup['key']} {lookup['value']} {lookup['note']}"
+    found = f"{lookup['found']} events of {lookup['key']} {lookup['value']}"
+    return f"{found} ({lookup['cut']})" if lookup.get("cut") else found
+
+
 def _end(
-    instance: InstanceContext, state: Json, window: TimeRange, objects: list[Json]
+    instance: InstanceContext, state: ApiCallsState, window: TimeRange, objects: list[Json]
 ) -> EvidenceItem:
     document = {
         "instance_id": instance.id,
@@ -190,12 +208,12 @@ def _end(
     ]
     state["rows"], state["recent"] = {}, []  # written out: the record keeps the short version
     text, region = _text(state, window), instance.target.region
-    left = [one for one in state["questions"] if one.get("note") or one.get("cut")]
-    tasks = [query.command(one, window, region) for one in left] + [
-        one["task"] for one in state["trails"] if one.get("task")
+    left = [lookup for lookup in state["questions"] if lookup.get("note") or lookup.get("cut")]
+    tasks = [query.command(unread, window, region) for unread in left] + [
+        trail["task"] for trail in state["trails"] if trail.get("task")
     ]
     outcome = Outcome.COMPLETE if not tasks else Outcome.PARTIAL
-    if all(one.get("note") for one in state["questions"]):
+    if all(lookup.get("note") for lookup in state["questions"]):
         outcome = Outcome.FAILED
     task = f"read the rest of the API calls of {instance.id}: {'; '.join(tasks)}" if tasks else ""
     return EvidenceItem(outcome, text, 0, objects, task, state)

@@ -1,113 +1,97 @@
-"""The snapshot set under the forensics account's key, shared with that account and, where a role is
-given, copied into it.
+"""Copies the snapshot set under the forensics account's key, shares it with that account and, where
+a role is given, copies it into it.
 
 Re-encryption comes first because AWS refuses to share a snapshot under an AWS-managed key, and
 because the forensics account must not depend on a key that the compromised account can delete. The
-original set stays as it is. Source: Amazon EBS User Guide, "Share an Amazon EBS snapshot" and "Copy
-an Amazon EBS snapshot".
+original set stays as it is.
 """
 
 from __future__ import annotations
 
 import time
 from copy import deepcopy
-from dataclasses import dataclass
-from typing import Any
+from typing import Literal, TypedDict
 
 from botocore.exceptions import BotoCoreError, ClientError
 
 from guardduty_response.aws import clients
 from guardduty_response.aws.errors import error_code, is_transient
-from guardduty_response.containment.target_context import AWS_ERRORS, allow, fits, why
+from guardduty_response.containment.target_context import AWS_ERRORS, AwsClient, describe_error
 from guardduty_response.evidence.items import EvidenceItem, Json, Outcome
+from guardduty_response.playbooks.ec2_instance.evidence.forensics_account import (
+    KEY_USE,
+    ForensicsAccount,
+    forensics_account,
+    member_policy,
+    open_forensics_session,
+)
 from guardduty_response.playbooks.ec2_instance.evidence.snapshots import BUSY, pace, unsure
 from guardduty_response.playbooks.ec2_instance.instance_context import InstanceContext
 
 NAME = "copies"
 LIMIT_SECONDS = 24 * 3600  # of all copying; what takes longer is left to a person
-LOOK_SECONDS = 30  # until a copy of an interrupted call is surely listed
-KEY_USE = (
-    "kms:Decrypt",
-    "kms:DescribeKey",
-    "kms:GenerateDataKey",
-    "kms:GenerateDataKeyWithoutPlaintext",
-    "kms:ReEncryptFrom",
-    "kms:ReEncryptTo",
-)
-# The two places of a copy: in the member account (``copy``) and in the forensics account
-# (``vault``).
-PLACES = ("copy", "vault")
+LISTING_SECONDS = 30  # until a copy of an interrupted call is surely listed
+
+# The two places of a copy: the member account (``copy``) and the forensics account (``vault``).
+Place = Literal["copy", "vault"]
 
 
-@dataclass(frozen=True)
-class Forensics:
-    """``role``: name of the role in the forensics account that copies, or empty: shared only."""
+class SnapshotCopy(TypedDict, total=False):
+    """One snapshot of the set, its copies and how far they are; kept between calls.
 
-    account: str
-    key: str
-    role: str
-
-
-def forensics(instance: InstanceContext) -> Forensics | None:
-    """Where the copies go; the key in the instance's Region. None: nowhere. Raises ValueError
-    with the reason: not possible.
+    ``copy``, ``vault``: ids of the copies in the member and in the forensics account. ``error``:
+    why it is left to a person.
     """
-    given = instance.context.config.evidence.get("forensics_account")
-    if not given:
-        return None
-    key, region = str(given["kms_key_arn"]), instance.target.region
-    parts = key.split(":", 5)
-    if len(parts) != 6 or not parts[5].startswith("key/"):
-        raise ValueError(
-            f"evidence.forensics_account.kms_key_arn is not the ARN of a KMS key: {key}"
-        )
-    if parts[3] != region:
-        if not parts[5].startswith("key/mrk-"):
-            raise ValueError(
-                f"the forensics key {key} is of another Region than the instance ({region}): a"
-                " multi-Region key is needed"
-            )
-        key = ":".join([*parts[:3], region, *parts[4:]])
-    return Forensics(str(given["account_id"]), key, str(given.get("copy_role_name") or ""))
+
+    source: str
+    volume: str
+    copy: str
+    copy_state: str
+    shared: bool
+    vault: str
+    vault_state: str
+    error: str
+
+
+class CopiesState(TypedDict, total=False):
+    """What the evidence item ``copies`` keeps between calls. ``asked``: when copies were last
+    asked for, by place, in seconds since 1970.
+    """
+
+    since: int
+    polls: int
+    asked: dict[str, int]
+    set: list[SnapshotCopy]
 
 
 def run(instance: InstanceContext, before: Json) -> EvidenceItem:
-    """State: {since, polls, asked, set: [{source, volume, copy, copy_state, shared, vault,
-    vault_state, error}]}.
-    """
+    """Does one call's share: asks for what is missing, reads what is under way."""
     try:
-        to = forensics(instance)
+        forensics = forensics_account(instance)
     except ValueError as error:
-        return EvidenceItem(
-            Outcome.NOT_POSSIBLE,
-            str(error),
-            task=f"copy the snapshots of {instance.id} by hand: {error}",
-        )
-    if to is None:
+        task = f"copy the snapshots of {instance.id} by hand: {error}"
+        return EvidenceItem(Outcome.NOT_POSSIBLE, str(error), task=task)
+    if forensics is None:
         return EvidenceItem(
             Outcome.SKIPPED, "no forensics account is configured (evidence.forensics_account)"
         )
     if not instance.options.get("snapshot", True):
         return EvidenceItem(Outcome.SKIPPED, "switched off (snapshot)")
-    state: Json = deepcopy(before.get("state") or {})
+    state: CopiesState = deepcopy(before.get("state", {}))
     if not state.get("set"):
-        made: Json = instance.stored.get("evidence", {}).get("snapshots") or {}
-        if not made or made.get("outcome") == Outcome.RUNNING:
+        snapshots: Json = instance.stored.get("evidence", {}).get("snapshots") or {}
+        if not snapshots or snapshots.get("outcome") == Outcome.RUNNING:
             return EvidenceItem(Outcome.RUNNING, "waits for the snapshot set", 30, state=state)
-        done = [
-            one
-            for one in made.get("state", {}).get("snapshots", [])
-            if one.get("state") == "completed"
+        complete: list[SnapshotCopy] = [
+            {"source": snapshot["id"], "volume": snapshot["volume"]}
+            for snapshot in snapshots.get("state", {}).get("snapshots", [])
+            if snapshot.get("state") == "completed"
         ]
-        if not done:
-            return EvidenceItem(
-                Outcome.NOT_POSSIBLE, f"no complete snapshot to copy ({made.get('detail', '')})"
-            )
-        state = {
-            "since": int(time.time()),
-            "set": [{"source": one["id"], "volume": one["volume"]} for one in done],
-        }
-    return Copying(instance, to, state).step()
+        if not complete:
+            text = f"no complete snapshot to copy ({snapshots.get('detail', '')})"
+            return EvidenceItem(Outcome.NOT_POSSIBLE, text)
+        state = {"since": int(time.time()), "set": complete}
+    return Copying(instance, forensics, state).step()
 
 
 class Copying:
@@ -115,319 +99,263 @@ class Copying:
     no more than that.
     """
 
-    def __init__(self, instance: InstanceContext, to: Forensics, state: Json) -> None:
-        self.target_context, self.to, self.state = instance, to, state
-        self.set: list[Json] = state["set"]
+    def __init__(
+        self, instance: InstanceContext, forensics: ForensicsAccount, state: CopiesState
+    ) -> None:
+        self.instance, self.forensics, self.state = instance, forensics, state
+        self.set = state["set"]
         self.requests: list[str] = []
         self.waits = ""  # why something could not be asked for yet
+        # The instance may be the forensics account's own: then there is nobody to share with.
+        self.same_account = instance.target.account_id == forensics.account
+        self.copied_there = bool(forensics.role) and not self.same_account
 
     def step(self) -> EvidenceItem:
-        at_home = self.target_context.target.account_id == self.to.account
-        own = self.target_context.open(
-            *member_policy(self.target_context, self.to, self.set)
-        ).client("ec2")
-        self.place(own, "copy", self.set)
-        if at_home:
-            # the instance is the forensics account's own: there is nobody to share with
-            for one in self.set:
-                one["shared"] = one.get("copy_state") == "completed"
+        sources = [entry["source"] for entry in self.set]
+        policy = member_policy(self.instance, self.forensics, sources)
+        ec2 = self.instance.open_session(*policy).client("ec2")
+        self.make_copies(ec2, "copy", self.set)
+        if self.same_account:
+            for entry in self.set:
+                entry["shared"] = entry.get("copy_state") == "completed"
         else:
-            self.share(own)
-            ready = [one for one in self.set if one.get("shared")]
-            if self.to.role and ready:
-                self.vault(ready)
-        return self.part(vault=bool(self.to.role) and not at_home)
+            self.share(ec2)
+            shared = [entry for entry in self.set if entry.get("shared")]
+            if self.forensics.role and shared:
+                self.copy_into_forensics_account(shared)
+        return self.item()
 
     # -- copies ------------------------------------------------------------------------------------
 
-    def place(self, ec2: Any, where: str, entries: list[Json]) -> None:
-        """Looks for the copies of ``entries`` in one place, asks for those that are missing,
-        reads the state of the rest.
+    def make_copies(self, ec2: AwsClient, place: Place, entries: list[SnapshotCopy]) -> None:
+        """Looks for the copies of ``entries`` in one place, asks for those that are missing, and
+        reads the state of the others.
         """
-        source = "source" if where == "copy" else "copy"
-        tag = f"{self.target_context.prefix}-copy-of"
-        wanted = {one[source]: one for one in entries if not one.get("error")}
-        if not wanted or all(one.get(f"{where}_state") == "completed" for one in wanted.values()):
+        wanted = {
+            entry["source"] if place == "copy" else entry["copy"]: entry
+            for entry in entries
+            if not entry.get("error")
+        }
+        if not wanted or all(_state(entry, place) == "completed" for entry in wanted.values()):
             return
-        listed = ec2.describe_snapshots(
-            OwnerIds=["self"], Filters=[{"Name": f"tag:{tag}", "Values": sorted(wanted)}]
-        )["Snapshots"]
-        for found in listed:
-            one = wanted[next(pair["Value"] for pair in found["Tags"] if pair["Key"] == tag)]
-            if one.get(where) in (None, found["SnapshotId"]):
-                one[where], one[f"{where}_state"] = found["SnapshotId"], str(found.get("State"))
-                self.judge(one, where, found)
-        missing = [one for one in wanted.values() if not one.get(where)]
+        self._read(ec2, place, wanted)
+        missing = {source: entry for source, entry in wanted.items() if not entry.get(place)}
         if not missing:
             return
-        asked = self.state.setdefault("asked", {})
-        if time.time() - asked.get(where, 0) < LOOK_SECONDS:
+        asked = self.state.get("asked", {})
+        if time.time() - asked.get(place, 0) < LISTING_SECONDS:
             self.waits = "looking for copies of an interrupted call"
             return
-        # Before the calls: if this one dies, the next has to look for its copies first.
-        self.remember({**self.state, "asked": {**asked, where: int(time.time())}})
-        for one in missing:
-            if not self.copy(ec2, where, one, one[source]):
+        # Before the calls: if this one dies, the next has to look for its copies first. Not into
+        # ``self.state``: a call that ends knows its copies.
+        self._remember({**self.state, "asked": {**asked, place: int(time.time())}})
+        for source, entry in missing.items():
+            if not self._copy(ec2, place, entry, source):
                 return
 
-    def copy(self, ec2: Any, where: str, one: Json, source: str) -> bool:
+    def _read(self, ec2: AwsClient, place: Place, wanted: dict[str, SnapshotCopy]) -> None:
+        tag = f"{self.instance.prefix}-copy-of"
+        found = ec2.describe_snapshots(
+            OwnerIds=["self"], Filters=[{"Name": f"tag:{tag}", "Values": sorted(wanted)}]
+        )["Snapshots"]
+        for snapshot in found:
+            source = next(pair["Value"] for pair in snapshot["Tags"] if pair["Key"] == tag)
+            entry = wanted[source]
+            if entry.get(place) in (None, snapshot["SnapshotId"]):
+                _set(entry, place, snapshot["SnapshotId"], str(snapshot.get("State")))
+                self._assess(entry, place, snapshot)
+
+    def _copy(self, ec2: AwsClient, place: Place, entry: SnapshotCopy, source: str) -> bool:
         """Asks for one copy. False: AWS has no room for another yet."""
-        pairs = {
-            f"{self.target_context.prefix}-incident": self.target_context.context.incident_id,
-            f"{self.target_context.prefix}-instance": self.target_context.id,
-            f"{self.target_context.prefix}-copy-of": source,
+        instance = self.instance
+        incident = instance.context.incident_id
+        tags = {
+            f"{instance.prefix}-incident": incident,
+            f"{instance.prefix}-instance": instance.id,
+            f"{instance.prefix}-copy-of": source,
         }
+        pairs = [{"Key": key, "Value": text} for key, text in tags.items()]
         try:
-            got = ec2.copy_snapshot(
-                SourceRegion=self.target_context.target.region,
+            answer = ec2.copy_snapshot(
+                SourceRegion=instance.target.region,
                 SourceSnapshotId=source,
                 Encrypted=True,
-                KmsKeyId=self.to.key,
-                Description=(
-                    f"{self.target_context.prefix} {self.target_context.context.incident_id} "
-                    f"{self.target_context.id} {one['volume']}"
-                ),
-                TagSpecifications=[
-                    {
-                        "ResourceType": "snapshot",
-                        "Tags": [{"Key": k, "Value": v} for k, v in pairs.items()],
-                    }
-                ],
+                KmsKeyId=self.forensics.key,
+                Description=f"{instance.prefix} {incident} {instance.id} {entry['volume']}",
+                TagSpecifications=[{"ResourceType": "snapshot", "Tags": pairs}],
             )
         except (ClientError, BotoCoreError) as error:
             if unsure(error):
-                self.state["asked"] = {**self.state.get("asked", {}), where: int(time.time())}
+                self.state["asked"] = {**self.state.get("asked", {}), place: int(time.time())}
             if error_code(error) in BUSY or is_transient(error):
-                self.waits = f"copies wait ({why(error)})"
+                self.waits = f"copies wait ({describe_error(error)})"
                 return False
-            one["error"] = f"{source} could not be copied: {self.blame(why(error))}"
+            reason = self._explain_key(describe_error(error))
+            entry["error"] = f"{source} could not be copied: {reason}"
             return True
-        one[where], one[f"{where}_state"] = got["SnapshotId"], "pending"
-        self.requests.append(clients.request_id(got))
+        _set(entry, place, answer["SnapshotId"], "pending")
+        self.requests.append(clients.request_id(answer))
         return True
 
-    def judge(self, one: Json, where: str, found: Json) -> None:
-        if one[f"{where}_state"] == "error":
-            said = str(found.get("StateMessage") or "AWS gives no reason")
-            one["error"] = f"copy {one[where]} of {one['source']} failed: {self.blame(said)}"
-        elif one[f"{where}_state"] == "completed" and found.get("KmsKeyId") != self.to.key:
-            one["error"] = (
-                f"copy {one[where]} is under {found.get('KmsKeyId') or 'no key'}, not under the"
-                " forensics key"
-            )
+    def _assess(self, entry: SnapshotCopy, place: Place, snapshot: Json) -> None:
+        state, copy, key = _state(entry, place), entry[place], snapshot.get("KmsKeyId")
+        if state == "error":
+            message = str(snapshot.get("StateMessage") or "AWS gives no reason")
+            reason = self._explain_key(message)
+            entry["error"] = f"copy {copy} of {entry['source']} failed: {reason}"
+        elif state == "completed" and key != self.forensics.key:
+            entry["error"] = f"copy {copy} is under {key or 'no key'}, not under the forensics key"
 
-    def blame(self, said: str) -> str:
-        """The error, and which statement the key's policy lacks where it is the key's."""
-        lowered = said.lower()
-        if not any(
-            word in lowered
-            for word in ("kms", "key id", "key is not", "grant", "customer master key")
-        ):
-            return said
+    def _explain_key(self, message: str) -> str:
+        """Adds which statement the key's policy lacks, where the error is the key's."""
+        words = ("kms", "key id", "key is not", "grant", "customer master key")
+        if not any(word in message.lower() for word in words):
+            return message
+        target = self.instance.target
         return (
-            f"{said}. The policy of {self.to.key} must allow the role"
-            f" {self.target_context.prefix}-collector-ec2-instance of account "
-            f"{self.target_context.target.account_id}"
+            f"{message}. The policy of {self.forensics.key} must allow the role"
+            f" {self.instance.prefix}-collector-ec2-instance of account {target.account_id}"
             f" {', '.join(KEY_USE)}, and kms:CreateGrant with kms:GrantIsForAWSResource, by"
-            f" kms:ViaService ec2.{self.target_context.target.region}.amazonaws.com"
+            f" kms:ViaService ec2.{target.region}.amazonaws.com"
             " (modules/forensics-account writes both)"
         )
 
     # -- sharing -----------------------------------------------------------------------------------
 
-    def share(self, ec2: Any) -> None:
-        for one in self.set:
-            if one.get("error") or one.get("shared") or one.get("copy_state") != "completed":
+    def share(self, ec2: AwsClient) -> None:
+        """Shares every complete copy with the forensics account, and verifies that it is."""
+        for entry in self.set:
+            if entry.get("error") or entry.get("shared") or entry.get("copy_state") != "completed":
                 continue
             try:
-                got = ec2.modify_snapshot_attribute(
-                    SnapshotId=one["copy"],
-                    Attribute="createVolumePermission",
-                    OperationType="add",
-                    UserIds=[self.to.account],
-                )
-                seen = ec2.describe_snapshot_attribute(
-                    SnapshotId=one["copy"], Attribute="createVolumePermission"
-                )
+                self._share(ec2, entry)
             except ClientError as error:
                 if is_transient(error):
-                    self.waits = f"sharing waits ({why(error)})"
+                    self.waits = f"sharing waits ({describe_error(error)})"
                     return
-                one["error"] = (
-                    f"{one['copy']} could not be shared with {self.to.account}:"
-                    f" {self.blame(why(error))}"
-                )
-                continue
-            self.requests.append(clients.request_id(got))
-            users = [given.get("UserId") for given in seen["CreateVolumePermissions"]]
-            if self.to.account in users:
-                one["shared"] = True
-            else:
-                one["error"] = (
-                    f"{one['copy']} was shared with {self.to.account}, but reads back as shared"
-                    f" with {users or 'nobody'}"
+                entry["error"] = (
+                    f"{entry['copy']} could not be shared with {self.forensics.account}:"
+                    f" {self._explain_key(describe_error(error))}"
                 )
 
-    def vault(self, ready: list[Json]) -> None:
+    def _share(self, ec2: AwsClient, entry: SnapshotCopy) -> None:
+        account, attribute = self.forensics.account, "createVolumePermission"
+        answer = ec2.modify_snapshot_attribute(
+            SnapshotId=entry["copy"], Attribute=attribute, OperationType="add", UserIds=[account]
+        )
+        seen = ec2.describe_snapshot_attribute(SnapshotId=entry["copy"], Attribute=attribute)
+        self.requests.append(clients.request_id(answer))
+        users = [permission.get("UserId") for permission in seen["CreateVolumePermissions"]]
+        if account in users:
+            entry["shared"] = True
+            return
+        entry["error"] = (
+            f"{entry['copy']} was shared with {account}, but reads back as shared"
+            f" with {users or 'nobody'}"
+        )
+
+    def copy_into_forensics_account(self, shared: list[SnapshotCopy]) -> None:
         try:
-            self.place(open_vault(self.target_context, self.to).client("ec2"), "vault", ready)
+            ec2 = open_forensics_session(self.instance, self.forensics).client("ec2")
+            self.make_copies(ec2, "vault", shared)
         except AWS_ERRORS as error:
             if is_transient(error):
-                self.waits = f"copies wait ({why(error)})"
+                self.waits = f"copies wait ({describe_error(error)})"
                 return
-            for one in ready:
-                one["error"] = (
-                    f"{one['copy']} is shared but not copied into {self.to.account}: role"
-                    f" {self.to.role} there cannot be used ({why(error)}). Deploy"
+            for entry in shared:
+                entry["error"] = (
+                    f"{entry['copy']} is shared but not copied into {self.forensics.account}: role"
+                    f" {self.forensics.role} there cannot be used ({describe_error(error)}). Deploy"
                     " modules/forensics-account there with this name_prefix and security account"
                 )
 
     # -- verdict -----------------------------------------------------------------------------------
 
-    def remember(self, state: Json) -> None:
-        self.target_context.record_evidence(
+    def _remember(self, state: Json) -> None:
+        self.instance.record_evidence(
             NAME, {"outcome": Outcome.RUNNING, "detail": "asking for copies", "state": state}
         )
 
-    def part(self, vault: bool) -> EvidenceItem:
-        good = [one for one in self.set if not one.get("error") and one.get("shared")]
-        good = [one for one in good if not vault or one.get("vault_state") == "completed"]
-        bad = [one for one in self.set if one.get("error")]
-        left = len(self.set) - len(good) - len(bad)
+    def _complete(self, entry: SnapshotCopy) -> bool:
+        if entry.get("error") or not entry.get("shared"):
+            return False
+        return not self.copied_there or entry.get("vault_state") == "completed"
+
+    def item(self) -> EvidenceItem:
+        """Returns the evidence item as it stands after this call."""
+        complete = [entry for entry in self.set if self._complete(entry)]
+        failed = [entry for entry in self.set if entry.get("error")]
+        open_count = len(self.set) - len(complete) - len(failed)
         polls = self.state.get("polls", 0)
         self.state["polls"] = polls + 1
-        text = self.text(good, bad, left)
-        if left and time.time() - self.state["since"] < LIMIT_SECONDS:
+        text = self._text(complete, failed, open_count)
+        if open_count and time.time() - self.state["since"] < LIMIT_SECONDS:
             if self.waits:
                 text = f"{self.waits}; {text}"
             # A copy not listed yet is looked for soon; a full queue is left alone for a minute.
             wait = 60 if self.waits.startswith("copies wait") else pace(polls)
-            return EvidenceItem(
-                Outcome.RUNNING, text, wait, state=self.state, request_ids=self.requests
-            )
-        if left:
-            text += f"; {left} not complete after {LIMIT_SECONDS // 3600} hours"
-        if len(good) == len(self.set):
-            return EvidenceItem(Outcome.COMPLETE, text, state=self.state, request_ids=self.requests)
-        outcome = Outcome.PARTIAL if any(one.get("shared") for one in self.set) else Outcome.FAILED
+            return self._item(Outcome.RUNNING, text, wait=wait)
+        if open_count:
+            text += f"; {open_count} not complete after {LIMIT_SECONDS // 3600} hours"
+        if len(complete) == len(self.set):
+            return self._item(Outcome.COMPLETE, text)
+        some_shared = any(entry.get("shared") for entry in self.set)
         task = (
-            f"give the forensics account {self.to.account} the snapshots that failed:"
-            f" {self.by_hand(vault)}"
+            f"give the forensics account {self.forensics.account} the snapshots that failed:"
+            f" {self._manual_commands()}"
         )
-        return EvidenceItem(outcome, text, task=task, state=self.state, request_ids=self.requests)
+        return self._item(Outcome.PARTIAL if some_shared else Outcome.FAILED, text, task=task)
 
-    def text(self, good: list[Json], bad: list[Json], left: int) -> str:
-        said = [
-            f"{one['source']} -> {one['copy']}"
-            + (f" -> {one['vault']} in {self.to.account}" if one.get("vault") else "")
-            for one in good
-        ]
-        out = [
-            f"{len(good)} of {len(self.set)} under the forensics key and shared with"
-            f" {self.to.account}: {', '.join(said)}"
-        ]
-        if not said:
-            out = [
-                (
-                    f"none of {len(self.set)} complete yet"
-                    if left
-                    else f"none of {len(self.set)} reached {self.to.account}"
+    def _item(self, outcome: Outcome, text: str, wait: int = 0, task: str = "") -> EvidenceItem:
+        return EvidenceItem(
+            outcome, text, wait, task=task, state=self.state, request_ids=self.requests
+        )
+
+    def _text(
+        self, complete: list[SnapshotCopy], failed: list[SnapshotCopy], open_count: int
+    ) -> str:
+        account, errors = self.forensics.account, [entry["error"] for entry in failed]
+        if not complete:
+            reached = "complete yet" if open_count else f"reached {account}"
+            return "; ".join([f"none of {len(self.set)} {reached}", *errors])
+        ways = []
+        for entry in complete:
+            there = f" -> {entry['vault']} in {account}" if entry.get("vault") else ""
+            ways.append(f"{entry['source']} -> {entry['copy']}{there}")
+        text = (
+            f"{len(complete)} of {len(self.set)} under the forensics key and shared with {account}:"
+            f" {', '.join(ways)}"
+        )
+        return "; ".join([text, *errors])
+
+    def _manual_commands(self) -> str:
+        commands, region = [], self.instance.target.region
+        for entry in self.set:
+            if entry.get("copy_state") != "completed":
+                commands.append(self._copy_command(entry["source"]))
+            elif not entry.get("shared"):
+                commands.append(
+                    f"aws ec2 modify-snapshot-attribute --snapshot-id {entry['copy']} --attribute"
+                    " createVolumePermission --operation-type add --user-ids"
+                    f" {self.forensics.account} --region {region}"
                 )
-            ]
-        return "; ".join(out + [one["error"] for one in bad])
+            elif self.copied_there and entry.get("vault_state") != "completed":
+                command = self._copy_command(entry["copy"])
+                commands.append(f"in {self.forensics.account}: {command}")
+        return "; ".join(commands)
 
-    def by_hand(self, vault: bool) -> str:
-        out, region = [], self.target_context.target.region
-        for one in self.set:
-            if one.get("copy_state") != "completed":
-                out.append(
-                    f"aws ec2 copy-snapshot --source-region {region} --source-snapshot-id"
-                    f" {one['source']} --encrypted --kms-key-id {self.to.key} --region {region}"
-                )
-            elif not one.get("shared"):
-                out.append(
-                    f"aws ec2 modify-snapshot-attribute --snapshot-id {one['copy']} --attribute"
-                    f" createVolumePermission --operation-type add --user-ids {self.to.account}"
-                    f" --region {region}"
-                )
-            elif vault and one.get("vault_state") != "completed":
-                out.append(
-                    f"in {self.to.account}: aws ec2 copy-snapshot --source-region {region}"
-                    f" --source-snapshot-id {one['copy']} --encrypted --kms-key-id {self.to.key}"
-                    f" --region {region}"
-                )
-        return "; ".join(out)
+    def _copy_command(self, source: str) -> str:
+        region = self.instance.target.region
+        return (
+            f"aws ec2 copy-snapshot --source-region {region} --source-snapshot-id {source}"
+            f" --encrypted --kms-key-id {self.forensics.key} --region {region}"
+        )
 
 
-def _keys(instance: InstanceContext, keys: list[str]) -> list[Json]:
-    """Use of keys, and grants of theirs to EBS, through EC2 alone."""
-    via = {"kms:ViaService": f"ec2.{instance.target.region}.amazonaws.com"}
-    grant = allow(("kms:CreateGrant",), keys, **via)
-    grant["Condition"]["Bool"] = {"kms:GrantIsForAWSResource": "true"}
-    return [allow(KEY_USE, keys, **via), grant]
+def _state(entry: SnapshotCopy, place: Place) -> str | None:
+    return entry.get("copy_state") if place == "copy" else entry.get("vault_state")
 
 
-def _copying(instance: InstanceContext, sources: list[str]) -> list[Json]:
-    """CopySnapshot is checked on its source and on the new snapshot; the tags pin the new one to
-    this incident.
-    """
-    arn = f"arn:{instance.context.config.partition}:ec2:{instance.target.region}"
-    incident = {f"aws:RequestTag/{instance.prefix}-incident": instance.context.incident_id}
-    return [
-        allow(("ec2:DescribeSnapshots",)),
-        allow(("ec2:CopySnapshot",), [f"{arn}:*:snapshot/{id}" for id in sources]),
-        allow(("ec2:CopySnapshot",), f"{arn}::snapshot/*", **incident),
-        allow(("ec2:CreateTags",), f"{arn}::snapshot/*", **{"ec2:CreateAction": "CopySnapshot"}),
-    ]
-
-
-def member_policy(instance: InstanceContext, to: Forensics, entries: list[Json]) -> list[Json]:
-    """The session in the member account: copy these, share what is tagged with this incident,
-    with one account.
-    """
-    arn, account = (
-        f"arn:{instance.context.config.partition}:ec2:{instance.target.region}",
-        instance.target.account_id,
-    )
-    mine = {f"aws:ResourceTag/{instance.prefix}-incident": instance.context.incident_id}
-    rest = [
-        allow(("ec2:DescribeSnapshotAttribute",)),
-        allow(
-            ("ec2:ModifySnapshotAttribute",),
-            f"{arn}:*:snapshot/*",
-            **mine,
-            **{"ec2:Add/userId": to.account},
-        ),
-        *_keys(
-            instance,
-            [
-                to.key,
-                f"arn:{instance.context.config.partition}:kms:{instance.target.region}:"
-                f"{account}:key/*",
-            ],
-        ),
-    ]
-    exact = [*_copying(instance, [one["source"] for one in entries]), *rest]
-    # An instance may have more volumes than a session policy holds ARNs of.
-    return exact if fits(*exact) else [*_copying(instance, ["*"]), *rest]
-
-
-def vault_policy(instance: InstanceContext, to: Forensics) -> list[Json]:
-    """The session in the forensics account: copies of what it was given, and nothing that
-    deletes.
-    """
-    return [*_copying(instance, ["*"]), *_keys(instance, [to.key])]
-
-
-def open_vault(instance: InstanceContext, to: Forensics) -> clients.Session:
-    """A session of the forensics account's copying role, which trusts the collector function's
-    own role.
-    """
-    arn = (
-        f"arn:{instance.context.config.partition}:iam::{to.account}:"
-        f"role{instance.context.config.responder['role_path']}{to.role}"
-    )
-    document = {"Version": "2012-10-17", "Statement": vault_policy(instance, to)}
-    return clients.Session(
-        arn, f"{instance.context.incident_id}-vault", instance.target.region, document
-    )
+def _set(entry: SnapshotCopy, place: Place, id: str, state: str) -> None:
+    entry[place] = id
+    entry["copy_state" if place == "copy" else "vault_state"] = state

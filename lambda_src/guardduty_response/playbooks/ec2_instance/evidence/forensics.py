@@ -1,5 +1,5 @@
-"""Live forensics through Systems Manager: a document of this deployment runs on the instance and
-uploads what it finds.
+"""Collects live forensics through Systems Manager: a document of this deployment runs on the
+instance and uploads what it finds.
 
 Nothing of a finding reaches the instance: the document's only parameter is the address of an upload
 plan made here. Before containment it runs under a hard deadline; after containment only where an
@@ -12,33 +12,32 @@ import re
 import secrets
 import time
 from dataclasses import asdict
-from typing import Any
+from typing import TypedDict
 
 from botocore.exceptions import BotoCoreError, ClientError
 
 from guardduty_response.aws import clients
 from guardduty_response.aws.errors import error_code, is_transient
-from guardduty_response.containment.target_context import AWS_ERRORS, Json, allow, name_of, why
+from guardduty_response.containment.target_context import (
+    AWS_ERRORS,
+    AwsClient,
+    Json,
+    allow,
+    describe_error,
+)
 from guardduty_response.decision import policy
 from guardduty_response.errors import TargetGone
 from guardduty_response.evidence.items import EvidenceItem, Outcome
 from guardduty_response.incident.statuses import IN_PROGRESS
-from guardduty_response.playbooks.ec2_instance.evidence import uploads
+from guardduty_response.playbooks.ec2_instance.evidence import forensics_conditions, uploads
 from guardduty_response.playbooks.ec2_instance.evidence.uploads import Uploads
 from guardduty_response.playbooks.ec2_instance.instance_context import InstanceContext
-from guardduty_response.playbooks.ec2_instance.state import (
-    LOOK,
-    closed,
-    describe,
-    filters,
-    look,
-    to_endpoints,
-)
+from guardduty_response.playbooks.ec2_instance.state import describe
 
 NAME = "forensics"
-GRACE = 45  # seconds after the deadline in which what is under way may still arrive
-LISTED = 10  # seconds until ListCommands surely shows a command that an interrupted call sent
-READY = 300  # seconds after containment in which the agent may come back with its new profile
+GRACE_SECONDS = 45  # after the deadline, in which what is under way may still arrive
+LISTING_SECONDS = 10  # until ListCommands surely shows a command that an interrupted call sent
+READY_SECONDS = 300  # after containment, in which the agent may come back with its new profile
 ENDED = {"Success", "Failed", "TimedOut", "Cancelled"}
 NOT_THERE = {
     "InvalidDocument": (
@@ -51,66 +50,92 @@ NOT_THERE = {
 }
 
 
-def waits(part: Json) -> bool:
-    """Whether containment still waits for this part (its Json in the ledger): no longer once the
+class ForensicsState(TypedDict, total=False):
+    """What the evidence item ``forensics`` keeps between calls: ids and times, never a URL.
+
+    ``id``: of this collection. ``when``: before or after containment. ``seconds``: allowed in all.
+    ``since``, ``deadline``, ``asked``: in seconds since 1970; ``asked``: the command was being
+    sent. ``late``: containment no longer waits. ``uploads``: as ``Uploads.state`` returns it.
+    """
+
+    id: str
+    when: str
+    since: int
+    deadline: int
+    seconds: int
+    asked: int
+    platform: str
+    uploads: Json
+    command: str
+    request_id: str
+    late: bool
+
+
+def waits(item: Json) -> bool:
+    """Says whether containment still waits for this evidence item, as stored: no longer once the
     deadline has passed.
     """
-    state = part.get("state") or {}
+    state = item.get("state") or {}
     return (
-        part.get("outcome") == Outcome.RUNNING
+        item.get("outcome") == Outcome.RUNNING
         and state.get("when") == "before"
         and time.time() < state.get("deadline", 0)
     )
 
 
 def run(instance: InstanceContext, before: Json) -> EvidenceItem:
-    """One step of the collection. Its state: ids and times, never a URL."""
+    """Takes one step of the collection."""
     settings: Json = {**instance.context.config.forensics}
-    state = dict(before.get("state") or {})
+    state: ForensicsState = dict(before.get("state", {}))  # type: ignore[assignment]
     if settings["when"] == "off":
         return EvidenceItem(Outcome.SKIPPED, "switched off (forensics.when)")
     if not state.get("id"):
-        state = _opened(instance, settings)
-        if settings["when"] == "before" and not state["seconds"]:
-            return EvidenceItem(
-                Outcome.SKIPPED,
-                "containment waits for no forensics of this finding type (a deadline of 0)",
-            )
-        if settings["when"] == "before" and instance.stored.get("status") not in IN_PROGRESS:
-            return _impossible(
-                instance,
-                state,
-                "it was not begun before containment, and a contained instance cannot be reached",
-            )
+        state = _begin(instance, settings)
+        if ended := _not_begun(instance, state):
+            return ended
     if state.get("command"):
-        return _poll(instance, settings, state)
+        return _poll(instance, state)
     try:
-        return (
-            _found_again(instance, settings, state)
-            if state.get("asked")
-            else _start(instance, settings, state)
-        )
+        if state.get("asked"):
+            return _find_sent_command(instance, settings, state)
+        return _start(instance, settings, state)
     except TargetGone as gone:
         return EvidenceItem(Outcome.NOT_POSSIBLE, f"no live forensics: {gone}", state=state)
 
 
-def _opened(instance: InstanceContext, settings: Json) -> Json:
+def _begin(instance: InstanceContext, settings: Json) -> ForensicsState:
     now = int(time.time())
-    before = settings["when"] == "before"
-    first = policy.collect_first_seconds(instance.context.config, instance.context.finding.type)
-    most = first if before else int(settings["timeout_minutes"]) * 60
+    seconds = int(settings["timeout_minutes"]) * 60
+    if settings["when"] == "before":
+        finding_type = instance.context.finding.type
+        seconds = policy.collect_first_seconds(instance.context.config, finding_type)
     return {
         "id": secrets.token_hex(4),
         "when": settings["when"],
         "since": now,
-        "deadline": now + most,
-        "seconds": most,
+        "deadline": now + seconds,
+        "seconds": seconds,
     }
 
 
+def _not_begun(instance: InstanceContext, state: ForensicsState) -> EvidenceItem | None:
+    """Returns the finished item where forensics before containment is not to begin."""
+    if state["when"] != "before":
+        return None
+    if not state["seconds"]:
+        return EvidenceItem(
+            Outcome.SKIPPED,
+            "containment waits for no forensics of this finding type (a deadline of 0)",
+        )
+    if instance.stored.get("status") not in IN_PROGRESS:
+        reason = "it was not begun before containment, and a contained instance cannot be reached"
+        return _impossible(instance, state, reason)
+    return None
+
+
 def _document(instance: InstanceContext) -> str:
-    """The security account's document of the instance's Region: documents are Regional, and
-    shared with the members.
+    """Returns the ARN of the security account's document in the instance's Region: documents are
+    Regional, and shared with the members.
     """
     settings, target = instance.context.config, instance.target
     return (
@@ -119,238 +144,141 @@ def _document(instance: InstanceContext) -> str:
     )
 
 
-def _running(state: Json, detail: str, wait: int) -> EvidenceItem:
+def _running(state: ForensicsState, detail: str, wait: int) -> EvidenceItem:
     return EvidenceItem(Outcome.RUNNING, detail, wait, state=state)
 
 
-def _hand(instance: InstanceContext) -> str:
+def _manual_command(instance: InstanceContext) -> str:
     return f"aws ssm start-session --target {instance.id} --region {instance.target.region}"
 
 
-def _impossible(instance: InstanceContext, state: Json, reason: str) -> EvidenceItem:
+def _impossible(instance: InstanceContext, state: ForensicsState, reason: str) -> EvidenceItem:
     return EvidenceItem(
         Outcome.NOT_POSSIBLE,
         f"no live forensics of {instance.id}: {reason}",
         state=state,
-        task=f"live forensics of {instance.id} by hand, where it can be reached: {_hand(instance)}",
+        task=(
+            f"live forensics of {instance.id} by hand, where it can be reached: "
+            f"{_manual_command(instance)}"
+        ),
     )
 
 
 # -- before it starts ------------------------------------------------------------------------------
 
 
-def endpoint_only(group: Json) -> str:
-    """Why the group lets out more than TLS to endpoints (or anything in), or ''."""
-    if group.get("IpPermissions"):
-        return f"security group {group['GroupId']} lets something in"
-    rules = group.get("IpPermissionsEgress") or []
-    if not all(to_endpoints("egress", rule) for rule in rules):
-        return (
-            f"security group {group['GroupId']} lets out more than tcp/443 to security groups and"
-            " prefix lists"
-        )
-    return (
-        ""
-        if rules
-        else (
-            f"security group {group['GroupId']} lets nothing out, so the agent cannot reach Systems"
-            " Manager"
-        )
-    )
-
-
-def possible_after(instance: InstanceContext) -> str:
-    """Why live forensics of the contained instance is not possible, or ''. Raises TargetGone and
-    the errors of EC2.
-    """
-    return _missing(instance)[0]
-
-
-def _missing(instance: InstanceContext) -> tuple[str, bool]:
-    """(what live forensics after containment lacks, or ''; whether it may still come:
-    containment takes a moment).
-    """
-    wanted = f"{instance.prefix}-quarantine-ssm"
-    ec2 = instance.open(allow((*LOOK, "ec2:DescribeIamInstanceProfileAssociations"))).client("ec2")
-    current = look(instance, ec2)
-    if current.read_errors:
-        return (
-            "; ".join(
-                f"{part} could not be read ({reason})"
-                for part, reason in current.read_errors.items()
-            ),
-            True,
-        )
-    bare = [vpc for vpc in current.vpcs if vpc not in instance.brought]
-    if bare:
-        return (
-            f"quarantine_security_group_ids names no endpoint-only group for {', '.join(bare)}",
-            False,
-        )
-    if wide := next(filter(None, map(endpoint_only, current.groups.values())), ""):
-        return wide, False
-    left = [one.id for one in current.interfaces if not closed(instance, current, one)]
-    if left:
-        return f"{', '.join(left)} does not carry the endpoint-only group", True
-    got = ec2.describe_iam_instance_profile_associations(
-        Filters=filters(**{"instance-id": instance.id})
-    )
-    live = [
-        one
-        for one in got["IamInstanceProfileAssociations"]
-        if one["State"] in ("associating", "associated")
-    ]
-    has = name_of(live[0]["IamInstanceProfile"]["Arn"]) if live else "none"
-    return ("", True) if has == wanted else (f"its instance profile is {has}, not {wanted}", True)
-
-
-def _agent(instance: InstanceContext, ssm: Any) -> tuple[str, str]:
-    """(platform, '') of an instance whose agent answers, else ('', why not)."""
-    try:
-        got = ssm.describe_instance_information(
-            Filters=[{"Key": "InstanceIds", "Values": [instance.id]}]
-        )["InstanceInformationList"]
-    except ClientError as error:
-        if error_code(error) != "InvalidInstanceId":
-            raise
-        got = []
-    if not got:
-        return (
-            "",
-            "Systems Manager does not manage it (no agent, or no role that lets the agent in)",
-        )
-    if got[0].get("PingStatus") != "Online":
-        return (
-            "",
-            (
-                f"its Systems Manager agent is {got[0].get('PingStatus')}, last seen"
-                f" {got[0].get('LastPingDateTime', 'never')}"
-            ),
-        )
-    platform = str(got[0].get("PlatformType"))
-    return (
-        (platform, "")
-        if platform in ("Linux", "Windows")
-        else ("", f"there are no scripts for platform {platform}")
-    )
-
-
-def _start(instance: InstanceContext, settings: Json, state: Json) -> EvidenceItem:
-    document, after = _document(instance), state["when"] == "after"
+def _start(instance: InstanceContext, settings: Json, state: ForensicsState) -> EvidenceItem:
+    after = state["when"] == "after"
     # Containment may still be under way, and the agent needs a while to take up its new profile.
-    patience = after and time.time() < state["since"] + READY
+    patient = after and time.time() < state["since"] + READY_SECONDS
     if after:
-        reason, may_come = _missing(instance)
+        reason, may_come = forensics_conditions.missing_after(instance)
+        if reason and patient and may_come:
+            return _running(state, reason, 15)
         if reason:
-            return (
-                _running(state, reason, 15)
-                if patience and may_come
-                else _impossible(instance, state, reason)
-            )
-    looks = (
+            return _impossible(instance, state, reason)
+    reads = (
         "ssm:DescribeInstanceInformation",
         "ec2:DescribeInstances",
         "ec2:DescribeInstanceTypes",
     )
-    session = instance.open(
-        allow(looks), allow(("ssm:SendCommand",), [instance.target.arn, document])
-    )
+    send = allow(("ssm:SendCommand",), [instance.target.arn, _document(instance)])
+    session = instance.open_session(allow(reads), send)
     ssm = session.client("ssm")
-    platform, reason = _agent(instance, ssm)
+    platform, reason = forensics_conditions.agent(instance, ssm)
     if reason:
-        return _running(state, reason, 15) if patience else _impossible(instance, state, reason)
+        return _running(state, reason, 15) if patient else _impossible(instance, state, reason)
     if state["when"] == "before" and time.time() >= state["deadline"]:
         return _impossible(instance, state, "the deadline passed before it could start")
-    wanted = uploads.names(platform, settings)[1]
-    memory = _memory(instance, session.client("ec2")) if wanted else 0
-    folder = (
-        f"{instance.id}/forensics/"
-        f"{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime(state['since']))}-{state['id']}"
-    )
-    made = uploads.begin(instance, folder, platform, settings, memory)
+    memory_file = uploads.names(platform, settings)[1]
+    memory_mib = _memory_mib(instance, session.client("ec2")) if memory_file else 0
+    started = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(state["since"]))
+    folder = f"{instance.id}/forensics/{started}-{state['id']}"
+    begun = uploads.begin(instance, folder, platform, settings, memory_mib)
     # Recorded before the command is sent: a call that dies in between must not lead to a second
     # collection.
-    state |= {"asked": int(time.time()), "platform": platform, "uploads": made.state()}
+    state.update({"asked": int(time.time()), "platform": platform, "uploads": begun.state()})
     instance.record_evidence(NAME, asdict(_running(state, "the command is being sent", 2)))
     return _send(instance, settings, state, ssm)
 
 
-def _memory(instance: InstanceContext, ec2: Any) -> int:
-    """MiB of memory of the instance's type."""
-    kind = describe(instance, ec2)["InstanceType"]
-    return int(
-        ec2.describe_instance_types(InstanceTypes=[kind])["InstanceTypes"][0]["MemoryInfo"][
-            "SizeInMiB"
-        ]
-    )
+def _memory_mib(instance: InstanceContext, ec2: AwsClient) -> int:
+    """Returns the MiB of memory of the instance's type."""
+    instance_type = describe(instance, ec2)["InstanceType"]
+    types = ec2.describe_instance_types(InstanceTypes=[instance_type])["InstanceTypes"]
+    return int(types[0]["MemoryInfo"]["SizeInMiB"])
 
 
-def _comment(instance: InstanceContext, state: Json) -> str:
+def _comment(instance: InstanceContext, state: ForensicsState) -> str:
     # AWS SSM SendCommand: 100 characters
     return f"{instance.context.incident_id} forensics {state['id']}"[:100]
 
 
-def _send(instance: InstanceContext, settings: Json, state: Json, ssm: Any) -> EvidenceItem:
-    left = max(0, state["deadline"] - int(time.time()))
-    # Delivery takes seconds, and the machine's deadline is hard: the script has to be done a little
-    # sooner.
-    limit = max(5, left - 5 if state["when"] == "before" else left - 60)
-    made = Uploads(**state["uploads"])
-    url = uploads.plan(instance, made, settings, state["platform"], limit, left + GRACE + 60)
+def _send(
+    instance: InstanceContext, settings: Json, state: ForensicsState, ssm: AwsClient
+) -> EvidenceItem:
+    before = state["when"] == "before"
+    seconds_left = max(0, state["deadline"] - int(time.time()))
+    # Delivery takes seconds, and the deadline is hard: the script has to be done a little sooner.
+    limit = max(5, seconds_left - 5 if before else seconds_left - 60)
+    begun = Uploads(**state["uploads"])
+    lifetime = seconds_left + GRACE_SECONDS + 60
+    url = uploads.plan(instance, begun, settings, state["platform"], limit, lifetime)
     try:
-        got = ssm.send_command(
+        answer = ssm.send_command(
             DocumentName=_document(instance),
             InstanceIds=[instance.id],
             Parameters={"PlanUrl": [url]},
-            TimeoutSeconds=max(30, left),
+            TimeoutSeconds=max(30, seconds_left),
             Comment=_comment(instance, state),
         )
     except (ClientError, BotoCoreError) as error:
         if is_transient(error):
             raise
-        uploads.harvest(instance, made)  # ends the multipart upload; nothing can have arrived
-        known = NOT_THERE.get(error_code(error))
-        if known:
-            names = {
-                "region": instance.target.region,
-                "document": _document(instance),
-                "account": instance.target.account_id,
-            }
-            return _impossible(instance, state, known.format(**names))
-        return EvidenceItem(
-            Outcome.FAILED,
-            f"the forensics command was refused: {_clean(why(error))}",
-            state=state,
-            task=_hand(instance),
-        )
-    state["command"] = got["Command"]["CommandId"]
-    state["request_id"] = clients.request_id(got)
-    return _running(
-        state, f"collecting: command {state['command']}", 2 if state["when"] == "before" else 15
+        uploads.harvest(instance, begun)  # ends the multipart upload; nothing can have arrived
+        return _refused(instance, state, error)
+    state["command"] = answer["Command"]["CommandId"]
+    state["request_id"] = clients.request_id(answer)
+    return _running(state, f"collecting: command {state['command']}", 2 if before else 15)
+
+
+def _refused(instance: InstanceContext, state: ForensicsState, error: Exception) -> EvidenceItem:
+    reason = NOT_THERE.get(error_code(error))
+    if reason:
+        target = instance.target
+        names = {
+            "region": target.region,
+            "document": _document(instance),
+            "account": target.account_id,
+        }
+        return _impossible(instance, state, reason.format(**names))
+    return EvidenceItem(
+        Outcome.FAILED,
+        f"the forensics command was refused: {_without_addresses(describe_error(error))}",
+        state=state,
+        task=_manual_command(instance),
     )
 
 
-def _clean(text: str) -> str:
-    """An error may quote the parameter it complains of, and the parameter is a secret."""
+def _without_addresses(text: str) -> str:
+    """Removes addresses: an error may quote the parameter it complains of, which is a secret."""
     return re.sub(r"https?://[^\s'\"]+", "(address)", text)
 
 
-def _found_again(instance: InstanceContext, settings: Json, state: Json) -> EvidenceItem:
-    """After a call that died: the command it may have sent, by its comment, or else one now."""
-    session = instance.open(
+def _find_sent_command(
+    instance: InstanceContext, settings: Json, state: ForensicsState
+) -> EvidenceItem:
+    """Finds the command that a call which died may have sent, by its comment; else sends it."""
+    session = instance.open_session(
         allow(("ssm:ListCommands",)),
         allow(("ssm:SendCommand",), [instance.target.arn, _document(instance)]),
     )
     ssm, comment = session.client("ssm"), _comment(instance, state)
-    found = [
-        one
-        for one in ssm.list_commands(InstanceId=instance.id, MaxResults=50)["Commands"]
-        if one.get("Comment") == comment
-    ]
-    if found:
-        state["command"] = found[0]["CommandId"]
-        return _running(state, f"collecting: command {state['command']}", 2)
-    if time.time() < state["asked"] + LISTED:
+    for command in ssm.list_commands(InstanceId=instance.id, MaxResults=50)["Commands"]:
+        if command.get("Comment") == comment:
+            state["command"] = command["CommandId"]
+            return _running(state, f"collecting: command {state['command']}", 2)
+    if time.time() < state["asked"] + LISTING_SECONDS:
         return _running(state, "looking for the command of an interrupted call", 3)
     return _send(instance, settings, state, ssm)
 
@@ -358,23 +286,16 @@ def _found_again(instance: InstanceContext, settings: Json, state: Json) -> Evid
 # -- until it has ended ----------------------------------------------------------------------------
 
 
-def _poll(instance: InstanceContext, settings: Json, state: Json) -> EvidenceItem:
-    ssm = instance.open(allow(("ssm:GetCommandInvocation",))).client("ssm")
+def _poll(instance: InstanceContext, state: ForensicsState) -> EvidenceItem:
     command, before = state["command"], state["when"] == "before"
-    try:
-        status = str(
-            ssm.get_command_invocation(CommandId=command, InstanceId=instance.id)["Status"]
-        )
-    except ClientError as error:
-        if error_code(error) != "InvocationDoesNotExist":  # just after it was sent
-            raise
-        status = "Pending"
+    status = _status(instance, command)
     now = time.time()
     if status in ENDED:
-        return _judged(instance, state, f"command {command} ended as {status}", status == "Success")
+        ending = f"command {command} ended as {status}"
+        return _conclude(instance, state, ending, success=status == "Success")
     if now < state["deadline"]:
         return _running(state, f"collecting: command {command} is {status}", 3 if before else 15)
-    if before and now < state["deadline"] + GRACE:
+    if before and now < state["deadline"] + GRACE_SECONDS:
         # It goes on: what it still uploads is counted, and containment does not wait for it.
         state["late"] = True
         text = (
@@ -382,51 +303,55 @@ def _poll(instance: InstanceContext, settings: Json, state: Json) -> EvidenceIte
             f" {command} is {status}"
         )
         return _running(state, text, 15)
-    return _judged(
-        instance,
-        state,
-        f"command {command} was {status} after {state['seconds']} s and "
-        f"{_cancelled(instance, state)}",
-        False,
-    )
+    cancelled = _cancel(instance, command)
+    ending = f"command {command} was {status} after {state['seconds']} s and {cancelled}"
+    return _conclude(instance, state, ending, success=False)
 
 
-def _cancelled(instance: InstanceContext, state: Json) -> str:
+def _status(instance: InstanceContext, command: str) -> str:
+    ssm = instance.open_session(allow(("ssm:GetCommandInvocation",))).client("ssm")
     try:
-        ssm = instance.open(allow(("ssm:CancelCommand",))).client("ssm")
-        ssm.cancel_command(CommandId=state["command"], InstanceIds=[instance.id])
+        invocation = ssm.get_command_invocation(CommandId=command, InstanceId=instance.id)
+    except ClientError as error:
+        if error_code(error) != "InvocationDoesNotExist":  # just after it was sent
+            raise
+        return "Pending"
+    return str(invocation["Status"])
+
+
+def _cancel(instance: InstanceContext, command: str) -> str:
+    try:
+        ssm = instance.open_session(allow(("ssm:CancelCommand",))).client("ssm")
+        ssm.cancel_command(CommandId=command, InstanceIds=[instance.id])
         return "was cancelled"
     except AWS_ERRORS as error:
-        return f"could not be cancelled ({why(error)})"
+        return f"could not be cancelled ({describe_error(error)})"
 
 
-def _judged(instance: InstanceContext, state: Json, ending: str, success: bool) -> EvidenceItem:
-    made = Uploads(**state["uploads"])
-    got = uploads.harvest(instance, made)
-    expected = len(made.names) + bool(made.memory)
-    files = [one for one in got.objects if not one["key"].endswith("/" + uploads.INDEX)]
-    whole = success and not got.problems
-    outcome = (Outcome.COMPLETE if whole else Outcome.PARTIAL) if files else Outcome.FAILED
-    late = (
-        f" (containment did not wait longer than {state['seconds']} s)" if state.get("late") else ""
-    )
-    told = "; ".join(
-        [
-            f"{len(files)} of {expected} files in {made.folder}: {ending}{late}",
-            *got.problems,
-            *got.remarks,
-        ]
-    )
-    task = (
-        ""
-        if outcome is Outcome.COMPLETE
-        else f"live forensics of {instance.id} is {outcome}: where more is needed, "
-        f"{_hand(instance)}"
-    )
+def _conclude(
+    instance: InstanceContext, state: ForensicsState, ending: str, success: bool
+) -> EvidenceItem:
+    begun = Uploads(**state["uploads"])
+    arrived = uploads.harvest(instance, begun)
+    expected = len(begun.names) + bool(begun.memory)
+    index = f"/{uploads.INDEX}"
+    files = [stored for stored in arrived.objects if not stored["key"].endswith(index)]
+    outcome = Outcome.FAILED
+    if files:
+        outcome = Outcome.COMPLETE if success and not arrived.problems else Outcome.PARTIAL
+    text = f"{len(files)} of {expected} files in {begun.folder}: {ending}"
+    if state.get("late"):
+        text += f" (containment did not wait longer than {state['seconds']} s)"
+    task = ""
+    if outcome is not Outcome.COMPLETE:
+        task = (
+            f"live forensics of {instance.id} is {outcome}: where more is needed, "
+            f"{_manual_command(instance)}"
+        )
     return EvidenceItem(
         outcome,
-        told,
-        objects=got.objects,
+        "; ".join([text, *arrived.problems, *arrived.remarks]),
+        objects=arrived.objects,
         task=task,
         state=state,
         request_ids=[state.get("request_id", "")],

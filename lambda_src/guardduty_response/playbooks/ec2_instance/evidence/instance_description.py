@@ -1,5 +1,5 @@
-"""What the instance is and shows: its description, user data, console output and screen. Reads
-alone, each failing alone.
+"""Reads what the instance is and shows: its description, user data, console output and screen. Each
+read fails alone.
 """
 
 from __future__ import annotations
@@ -13,7 +13,13 @@ from botocore.exceptions import ClientError
 
 from guardduty_response.aws import clients
 from guardduty_response.aws.errors import error_code
-from guardduty_response.containment.target_context import AWS_ERRORS, allow, gather, why
+from guardduty_response.containment.target_context import (
+    AWS_ERRORS,
+    AwsClient,
+    allow,
+    describe_error,
+    run_all,
+)
 from guardduty_response.errors import TargetGone
 from guardduty_response.evidence.items import EvidenceItem, Json, Outcome
 from guardduty_response.incident.repository import now
@@ -63,21 +69,25 @@ def run(instance: InstanceContext, _before: Json) -> EvidenceItem:
             "console output": partial(_console, instance, ec2),
             **shows,
         }
-    got = gather({**shows, **_reads(instance, ec2, found)})
+    got = run_all({**shows, **_reads(instance, ec2, found)})
     objects, said, missing = [], [], []
     for name in shows:
         result = got[name]
         if isinstance(result, Exception) and error_code(result) in _UNSUPPORTED:
-            said.append(f"no {name}: AWS does not offer it for this instance ({why(result)})")
+            said.append(
+                f"no {name}: AWS does not offer it for this instance ({describe_error(result)})"
+            )
         elif isinstance(result, Exception):
-            missing.append(f"{name} ({why(result)})")
+            missing.append(f"{name} ({describe_error(result)})")
         elif isinstance(result, str):
             said.append(result)
         else:
             objects.append(result)
     parts = {name: got[name] for name in _reads(instance, ec2, found)}
     missing += [
-        f"{name} ({why(result)})" for name, result in parts.items() if isinstance(result, Exception)
+        f"{name} ({describe_error(result)})"
+        for name, result in parts.items()
+        if isinstance(result, Exception)
     ]
     document = {
         "instance_id": instance.id,
@@ -103,25 +113,25 @@ def run(instance: InstanceContext, _before: Json) -> EvidenceItem:
     )
     if not console:
         said.append("console and screenshot switched off (capture_console)")
-    text = "; ".join([", ".join(one["key"].rsplit("/", 1)[-1] for one in objects), *said])
+    text = "; ".join([", ".join(stored["key"].rsplit("/", 1)[-1] for stored in objects), *said])
     if not missing:
         return EvidenceItem(Outcome.COMPLETE, text, objects=objects)
     return EvidenceItem(Outcome.PARTIAL, f"{text}; missing: {'; '.join(missing)}", objects=objects)
 
 
 def session(instance: InstanceContext) -> clients.Session:
-    return instance.open(
+    return instance.open_session(
         allow(READS),
         allow(("ec2:GetConsoleOutput", "ec2:GetConsoleScreenshot"), instance.target.arn),
     )
 
 
-def _reads(instance: InstanceContext, ec2: Any, found: Json) -> Json:
+def _reads(instance: InstanceContext, ec2: AwsClient, found: Json) -> Json:
     groups = sorted(
         {
-            one["GroupId"]
+            group["GroupId"]
             for eni in found.get("NetworkInterfaces") or []
-            for one in eni.get("Groups") or []
+            for group in eni.get("Groups") or []
         }
     )
     attached = filters(**{"attachment.instance-id": instance.id})
@@ -141,17 +151,17 @@ def _reads(instance: InstanceContext, ec2: Any, found: Json) -> Json:
     }
 
 
-def _attribute(instance: InstanceContext, ec2: Any, name: str) -> Any:
+def _attribute(instance: InstanceContext, ec2: AwsClient, name: str) -> Any:
     try:
         got = ec2.describe_instance_attribute(InstanceId=instance.id, Attribute=name)
     except AWS_ERRORS as error:
-        return {"unread": why(error)}
+        return {"unread": describe_error(error)}
     return {
         key: value for key, value in got.items() if key not in ("ResponseMetadata", "InstanceId")
     }
 
 
-def _user_data(instance: InstanceContext, ec2: Any) -> Json | str:
+def _user_data(instance: InstanceContext, ec2: AwsClient) -> Json | str:
     got = (
         ec2.describe_instance_attribute(InstanceId=instance.id, Attribute="userData").get(
             "UserData"
@@ -171,7 +181,7 @@ def _user_data(instance: InstanceContext, ec2: Any) -> Json | str:
     }
 
 
-def _console(instance: InstanceContext, ec2: Any) -> Json | str:
+def _console(instance: InstanceContext, ec2: AwsClient) -> Json | str:
     try:
         got = ec2.get_console_output(InstanceId=instance.id, Latest=True)
     except ClientError as error:
@@ -186,7 +196,7 @@ def _console(instance: InstanceContext, ec2: Any) -> Json | str:
     return {**stored, "what": f"console output as of {got.get('Timestamp')}"}
 
 
-def _screenshot(instance: InstanceContext, ec2: Any) -> Json:
+def _screenshot(instance: InstanceContext, ec2: AwsClient) -> Json:
     # No WakeUp: that is a key press on the suspect machine.
     got = ec2.get_console_screenshot(InstanceId=instance.id)
     stored = instance.context.put_evidence(

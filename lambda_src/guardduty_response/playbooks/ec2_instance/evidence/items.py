@@ -1,4 +1,4 @@
-"""Evidence of a contained instance: its pieces, and in which order they are asked."""
+"""The evidence items of a contained instance, and the order in which they are collected."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from guardduty_response.playbooks.ec2_instance.evidence import (
 )
 from guardduty_response.playbooks.ec2_instance.instance_context import InstanceContext
 
-# need nothing of containment, and lose by waiting for it
-BESIDE: tuple[ModuleType, ...] = (snapshots, instance_description)
+# These need nothing of containment, and lose by waiting for it.
+EARLY: tuple[ModuleType, ...] = (snapshots, instance_description)
 # Each stage sees how those before it stand: copies need complete snapshots, and logs wait for late
 # records only while something else is still under way.
 STAGES: tuple[tuple[ModuleType, ...], ...] = (
@@ -28,22 +28,22 @@ STAGES: tuple[tuple[ModuleType, ...], ...] = (
     (copies,),
     (network_logs, api_calls),
 )
-COLLECTION = Collection(InstanceContext, BESIDE, STAGES, manifest)
+COLLECTION = Collection(InstanceContext, EARLY, STAGES, manifest)
 
 
 def first(context: Context, target: Target, seconds_left: int) -> StepResult:
-    """Forensics before containment: polled every two seconds, until done or until the machine
-    goes on.
+    """Collects forensics before containment: polled every two seconds, until done or until the
+    state machine goes on.
     """
-    part = COLLECTION.one(COLLECTION.load_target(context, target), forensics)
-    if part.outcome is not Outcome.RUNNING or not forensics.waits(
-        {"outcome": part.outcome, "state": part.state}
+    item = COLLECTION.advance(COLLECTION.load_target(context, target), forensics)
+    if item.outcome is not Outcome.RUNNING or not forensics.waits(
+        {"outcome": item.outcome, "state": item.state}
     ):
-        return StepResult(detail=part.detail)
+        return StepResult(detail=item.detail)
     return StepResult(
         done=False,
-        wait_seconds=min(part.wait_seconds or 2, max(1, seconds_left)),
-        detail=part.detail,
+        wait_seconds=min(item.wait_seconds or 2, max(1, seconds_left)),
+        detail=item.detail,
     )
 
 

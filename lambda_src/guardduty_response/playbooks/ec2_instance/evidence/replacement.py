@@ -1,5 +1,5 @@
-"""Whether the Auto Scaling group that lost the instance is whole again: its replacement in
-service, healthy, and targets.
+"""Checks that the Auto Scaling group that lost the instance is whole again: the replacement is in
+service, healthy, and healthy in its target groups.
 """
 
 from __future__ import annotations
@@ -7,7 +7,7 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from guardduty_response.containment.target_context import AWS_ERRORS, allow, why
+from guardduty_response.containment.target_context import AWS_ERRORS, allow, describe_error
 from guardduty_response.evidence.items import EvidenceItem, Json, Outcome
 from guardduty_response.playbooks.ec2_instance.instance_context import InstanceContext
 
@@ -28,7 +28,7 @@ def run(instance: InstanceContext, before: Json) -> EvidenceItem:
         return EvidenceItem(Outcome.SKIPPED, "in no Auto Scaling group: nothing replaces it")
     group, limit = str(was["group"]), int(instance.options.get("replacement_wait_minutes", 10))
     state: Json = before.get("state") or {"until": int(time.time()) + limit * 60}
-    session = instance.open(allow(READ))
+    session = instance.open_session(allow(READ))
     wanted, ids = _healthy(session, instance, group)
     lacks = _lacks(session, instance, wanted, ids)
     if not lacks:
@@ -63,10 +63,10 @@ def _healthy(session: Any, instance: InstanceContext, group: str) -> tuple[int, 
     if not found:
         return 0, []
     ids = [
-        one["InstanceId"]
-        for one in found[0]["Instances"]
-        if (one["LifecycleState"], one["HealthStatus"].lower()) == ("InService", "healthy")
-        and one["InstanceId"] != instance.id
+        member["InstanceId"]
+        for member in found[0]["Instances"]
+        if (member["LifecycleState"], member["HealthStatus"].lower()) == ("InService", "healthy")
+        and member["InstanceId"] != instance.id
     ]
     return int(found[0]["DesiredCapacity"]), ids
 
@@ -78,13 +78,17 @@ def _lacks(session: Any, instance: InstanceContext, wanted: int, ids: list[str])
     elb = session.client("elbv2")
     for arn in sorted(
         {
-            one["arn"]
-            for one in instance.before_state("target_groups") or []
-            if one["id"] == instance.id
+            target["arn"]
+            for target in instance.before_state("target_groups") or []
+            if target["id"] == instance.id
         }
     ):
         health = elb.describe_target_health(TargetGroupArn=arn)["TargetHealthDescriptions"]
-        good = {one["Target"]["Id"] for one in health if one["TargetHealth"]["State"] == "healthy"}
+        good = {
+            target["Target"]["Id"]
+            for target in health
+            if target["TargetHealth"]["State"] == "healthy"
+        }
         if missing := [id for id in ids if id not in good]:
             return f"{', '.join(missing)} not healthy in target group {arn.split('/')[1]}"
     return ""
@@ -97,8 +101,8 @@ def _last_activity(session: Any, group: str) -> str:
             AutoScalingGroupName=group, MaxRecords=5
         )["Activities"]
     except AWS_ERRORS as error:
-        return f"; why could not be read ({why(error)})"
-    failed = [one for one in got if one["StatusCode"] in ("Failed", "Cancelled")]
+        return f"; why could not be read ({describe_error(error)})"
+    failed = [activity for activity in got if activity["StatusCode"] in ("Failed", "Cancelled")]
     return (
         f"; Auto Scaling says: {failed[0].get('StatusMessage', failed[0]['StatusCode'])[:300]}"
         if failed

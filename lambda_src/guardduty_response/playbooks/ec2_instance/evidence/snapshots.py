@@ -1,25 +1,31 @@
-"""One crash-consistent, tagged snapshot set of all EBS volumes, made once per containment and
-polled to its end.
+"""Makes a crash-consistent, tagged snapshot set of all EBS volumes, once for each containment, and
+polls it to its end.
 """
 
 from __future__ import annotations
 
 import time
 from copy import deepcopy
-from typing import Any
+from typing import TypedDict
 
 from botocore.exceptions import BotoCoreError, ClientError
 
 from guardduty_response.aws import clients
 from guardduty_response.aws.errors import THROTTLING_CODES, error_code, is_transient
-from guardduty_response.containment.target_context import AWS_ERRORS, allow, fits, why
+from guardduty_response.containment.target_context import (
+    AWS_ERRORS,
+    AwsClient,
+    allow,
+    describe_error,
+    fits,
+)
 from guardduty_response.errors import TargetGone
 from guardduty_response.evidence.items import EvidenceItem, Json, Outcome
 from guardduty_response.playbooks.ec2_instance.instance_context import InstanceContext
 from guardduty_response.playbooks.ec2_instance.state import InstanceState, describe, filters
 
 NAME = "snapshots"
-LINE = "snapshot"  # its line in the ledger, under which it is planned
+LINE = "snapshot"  # the action that it is planned and logged as
 LIMIT_SECONDS = 600  # for the account's snapshot limits to clear
 POLL_SECONDS = 6 * 3600  # what takes longer is left to a person
 BUSY = frozenset(
@@ -32,6 +38,33 @@ BUSY = frozenset(
     }
 )
 _PACE = (5, 10, 15, 30)
+
+
+class Snapshot(TypedDict, total=False):
+    """One snapshot of the set, as last read. ``gib``: the size of its volume."""
+
+    id: str
+    volume: str
+    state: str
+    encrypted: bool
+    kms_key_id: str
+    gib: int
+
+
+class SnapshotsState(TypedDict, total=False):
+    """What the evidence item ``snapshots`` keeps between calls.
+
+    ``containment``: the tag that tells this set from an earlier one. ``asked``: when the set was
+    asked for, in seconds since 1970. ``type``: of the instance.
+    """
+
+    containment: str
+    asked: int
+    since: int
+    ids: list[str]
+    snapshots: list[Snapshot]
+    polls: int
+    type: str
 
 
 def pace(polls: int) -> int:
@@ -48,11 +81,11 @@ def unsure(error: Exception) -> bool:
     return is_transient(error) and error_code(error) not in THROTTLING_CODES
 
 
-def containment(instance: InstanceContext, state: Json) -> str:
+def containment(instance: InstanceContext, state: SnapshotsState) -> str:
     """What tells this containment's snapshots from those of an earlier one under the same incident.
 
     The execution that asked first: its retries and the executions after it find its name in the
-    ledger, which a restore empties before the instance is contained again.
+    record, which a restore empties before the instance is contained again.
     """
     return str(state.get("containment") or instance.context.execution.rsplit(":", 1)[-1])[:256]
 
@@ -66,12 +99,10 @@ def tags(instance: InstanceContext, containment: str) -> dict[str, str]:
 
 
 def run(instance: InstanceContext, before: Json) -> EvidenceItem:
-    """State: {containment, asked, since, ids, snapshots: [{id, volume, state, encrypted,
-    kms_key_id}], polls, type}.
-    """
+    """Makes the set, or polls it to its end."""
     if not instance.options.get("snapshot", True):
         return EvidenceItem(Outcome.SKIPPED, "switched off (snapshot)")
-    state: Json = deepcopy(before.get("state") or {})
+    state: SnapshotsState = deepcopy(before.get("state", {}))
     state.setdefault("since", int(time.time()))
     ec2 = session(instance, instance.scope("volumes") or []).client("ec2")
     try:
@@ -91,8 +122,10 @@ def run(instance: InstanceContext, before: Json) -> EvidenceItem:
     except (ClientError, BotoCoreError) as error:
         busy = error_code(error) in BUSY or is_transient(error)
         if busy and time.time() - state["since"] < LIMIT_SECONDS:
-            return EvidenceItem(Outcome.RUNNING, f"snapshots wait: {why(error)}", 15, state=state)
-        return _failed(instance, state, f"no complete snapshot set ({why(error)})")
+            return EvidenceItem(
+                Outcome.RUNNING, f"snapshots wait: {describe_error(error)}", 15, state=state
+            )
+        return _failed(instance, state, f"no complete snapshot set ({describe_error(error)})")
 
 
 def session(instance: InstanceContext, volumes: list[str]) -> clients.Session:
@@ -107,26 +140,26 @@ def session(instance: InstanceContext, volumes: list[str]) -> clients.Session:
     exact = allow(("ec2:CreateSnapshots",), [instance.arn(f"volume/{id}") for id in volumes])
     # A set is one call, so the policy cannot be split; the call takes an instance only, which pins
     # the volumes.
-    return instance.open(
+    return instance.open_session(
         *fixed,
         exact if fits(*fixed, exact) else allow(("ec2:CreateSnapshots",), instance.arn("volume/*")),
     )
 
 
-def _failed(instance: InstanceContext, state: Json, text: str) -> EvidenceItem:
-    hand = (
+def _failed(instance: InstanceContext, state: SnapshotsState, text: str) -> EvidenceItem:
+    manual_command = (
         f"aws ec2 create-snapshots --instance-specification InstanceId={instance.id} --region"
         f" {instance.target.region}"
     )
     return EvidenceItem(
         Outcome.FAILED,
-        f"{text}. By hand: {hand}",
-        task=f"snapshot the volumes of {instance.id}: {hand}",
+        f"{text}. By hand: {manual_command}",
+        task=f"snapshot the volumes of {instance.id}: {manual_command}",
         state=state,
     )
 
 
-def _start(instance: InstanceContext, ec2: Any, state: Json) -> EvidenceItem:
+def _start(instance: InstanceContext, ec2: AwsClient, state: SnapshotsState) -> EvidenceItem:
     state["containment"] = containment(instance, state)
     mine = tags(instance, state["containment"])
     got = ec2.describe_snapshots(
@@ -149,13 +182,13 @@ def _start(instance: InstanceContext, ec2: Any, state: Json) -> EvidenceItem:
             ec2 = session(instance, volumes).client("ec2")
         got = _create(instance, ec2, mine, state)
         requests = [clients.request_id(got)]
-    state["ids"] = [one["SnapshotId"] for one in got["Snapshots"]]
-    state["snapshots"] = [_facts(one) for one in got["Snapshots"]]
+    state["ids"] = [snapshot["SnapshotId"] for snapshot in got["Snapshots"]]
+    state["snapshots"] = [_read(snapshot) for snapshot in got["Snapshots"]]
     text = f"snapshots under way: {', '.join(state['ids'])}"
     return EvidenceItem(Outcome.RUNNING, text, pace(0), state=state, request_ids=requests)
 
 
-def _no_volumes(instance: InstanceContext, described: Json, state: Json) -> EvidenceItem:
+def _no_volumes(instance: InstanceContext, described: Json, state: SnapshotsState) -> EvidenceItem:
     if described.get("RootDeviceType") != "instance-store":
         return EvidenceItem(Outcome.NOT_POSSIBLE, "it has no EBS volumes", state=state)
     text = (
@@ -170,7 +203,9 @@ def _no_volumes(instance: InstanceContext, described: Json, state: Json) -> Evid
     )
 
 
-def _create(instance: InstanceContext, ec2: Any, mine: dict[str, str], state: Json) -> Json:
+def _create(
+    instance: InstanceContext, ec2: AwsClient, mine: dict[str, str], state: SnapshotsState
+) -> Json:
     # Before the call: if this one dies, the next has to look for its snapshots first.
     state["asked"] = int(time.time())
     instance.record_evidence(
@@ -190,29 +225,29 @@ def _create(instance: InstanceContext, ec2: Any, mine: dict[str, str], state: Js
     return got
 
 
-def _facts(one: Json) -> Json:
+def _read(snapshot: Json) -> Snapshot:
     return {
-        "id": one["SnapshotId"],
-        "volume": one.get("VolumeId", ""),
-        "state": str(one.get("State", "pending")),
-        "encrypted": bool(one.get("Encrypted")),
-        "kms_key_id": one.get("KmsKeyId") or "",
-        "gib": one.get("VolumeSize", 0),
+        "id": snapshot["SnapshotId"],
+        "volume": snapshot.get("VolumeId", ""),
+        "state": str(snapshot.get("State", "pending")),
+        "encrypted": bool(snapshot.get("Encrypted")),
+        "kms_key_id": snapshot.get("KmsKeyId") or "",
+        "gib": snapshot.get("VolumeSize", 0),
     }
 
 
-def _poll(instance: InstanceContext, ec2: Any, state: Json) -> EvidenceItem:
+def _poll(instance: InstanceContext, ec2: AwsClient, state: SnapshotsState) -> EvidenceItem:
     ids, polls = state["ids"], state.get("polls", 0)
     got = ec2.describe_snapshots(
         OwnerIds=["self"], Filters=[{"Name": "snapshot-id", "Values": ids}]
     )["Snapshots"]
-    seen = {one["SnapshotId"]: _facts(one) for one in got}
-    known = {one["id"]: one for one in state.get("snapshots", [])}
+    seen = {snapshot["SnapshotId"]: _read(snapshot) for snapshot in got}
+    known = {snapshot["id"]: snapshot for snapshot in state.get("snapshots", [])}
     state["snapshots"] = [
         seen.get(id) or {**known.get(id, {"id": id}), "state": "missing"} for id in ids
     ]
     state["polls"] = polls + 1
-    states = {one["id"]: str(one["state"]) for one in state["snapshots"]}
+    states = {snapshot["id"]: str(snapshot["state"]) for snapshot in state["snapshots"]}
     text = ", ".join(f"{id} {now}" for id, now in states.items())
     if set(states.values()) == {"completed"}:
         lost = _instance_storage(ec2, state)
@@ -223,7 +258,7 @@ def _poll(instance: InstanceContext, ec2: Any, state: Json) -> EvidenceItem:
     wait = "pending" in states.values() and time.time() - state["since"] < POLL_SECONDS
     if "error" not in states.values() and (wait or polls < 4):  # new ones may not be listed at once
         progress = ", ".join(
-            f"{one['SnapshotId']} {one.get('Progress', '')}".strip() for one in got
+            f"{snapshot['SnapshotId']} {snapshot.get('Progress', '')}".strip() for snapshot in got
         )
         return EvidenceItem(
             Outcome.RUNNING,
@@ -234,17 +269,18 @@ def _poll(instance: InstanceContext, ec2: Any, state: Json) -> EvidenceItem:
     return _failed(instance, state, f"incomplete snapshot set: {text}; the volumes are kept")
 
 
-def _encryption(snapshots: list[Json]) -> str:
+def _encryption(snapshots: list[Snapshot]) -> str:
     keys = sorted(
         {
-            one.get("kms_key_id") or ("a key AWS does not show" if one.get("encrypted") else "")
-            for one in snapshots
+            snapshot.get("kms_key_id")
+            or ("a key AWS does not show" if snapshot.get("encrypted") else "")
+            for snapshot in snapshots
         }
     )
     return "; ".join(f"encrypted with {key}" if key else "not encrypted" for key in keys)
 
 
-def _instance_storage(ec2: Any, state: Json) -> str:
+def _instance_storage(ec2: AwsClient, state: SnapshotsState) -> str:
     """That the instance has volumes no snapshot can hold, or empty; said, never in the way."""
     try:
         types = (
@@ -254,7 +290,7 @@ def _instance_storage(ec2: Any, state: Json) -> str:
         )
     except AWS_ERRORS:
         return ""
-    if not any(one.get("InstanceStorageSupported") for one in types):
+    if not any(instance_type.get("InstanceStorageSupported") for instance_type in types):
         return ""
     return (
         f"; instance-store volumes of {state['type']} are not in it: no snapshot can hold them, and"

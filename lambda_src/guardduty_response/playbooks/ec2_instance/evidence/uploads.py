@@ -1,5 +1,5 @@
-"""Where the instance uploads to, without credentials: presigned URLs for one key each, and what has
-arrived there.
+"""Makes the presigned URLs that the instance uploads to without credentials, one for each key, and
+reads what has arrived there.
 
 The URLs are secrets: whoever has one may write that key until it expires. They exist in this
 process, in the plan (an object of the evidence bucket) and on the instance; never in the record, a
@@ -21,7 +21,7 @@ from botocore.config import Config as ClientConfig
 from botocore.exceptions import ClientError
 
 from guardduty_response.aws.errors import error_code
-from guardduty_response.containment.target_context import Json, gather, value
+from guardduty_response.containment.target_context import AwsClient, Json, result_or_raise, run_all
 from guardduty_response.playbooks.ec2_instance.instance_context import InstanceContext
 
 INDEX, MEMORY = "index.tsv", "memory.lime"
@@ -53,7 +53,7 @@ _WHAT = {
 
 
 @lru_cache(maxsize=1)
-def _s3() -> Any:
+def _s3() -> AwsClient:
     """Signature version 4 (botocore presigns with 2 in us-east-1, which buckets with KMS refuse), a
     Regional endpoint (what a VPC endpoint serves), no checksum that curl could not send. The whole
     S3 model: the trimmed one has no multipart.
@@ -87,14 +87,14 @@ class Uploads:
         return f"incidents/{instance.context.incident_id}/{self.folder}/{name}"
 
     def state(self) -> Json:
-        """For the ledger: keys and ids, no URL."""
+        """Returns what the record keeps: keys and ids, no URL."""
         return asdict(self)
 
 
 @dataclass
 class Arrived:
-    """``objects``: as a Part has them; ``problems``: what is missing or doubtful, a sentence
-    each.
+    """What arrived. ``objects``: as an EvidenceItem has them; ``problems``: what is missing or
+    doubtful, a sentence each; ``remarks``: what else a person should know.
     """
 
     objects: list[Json] = field(default_factory=list)
@@ -103,8 +103,8 @@ class Arrived:
 
 
 @dataclass(frozen=True)
-class _Said:
-    """A line of the instance's index."""
+class _IndexLine:
+    """What the instance's index says of a file."""
 
     bytes: int
     sha256: str
@@ -193,137 +193,148 @@ def harvest(instance: InstanceContext, uploads: Uploads) -> Arrived:
     upload one way or the other.
     """
     reads = {name: partial(_read, uploads.key(instance, name)) for name in (*uploads.names, INDEX)}
-    found = {name: value(one) for name, one in gather(reads).items()}
-    out, index = Arrived(), found.pop(INDEX)
-    said = _index(index[1] if index else b"", uploads)
+    files: dict[str, _File | None] = {
+        name: result_or_raise(result) for name, result in run_all(reads).items()
+    }
+    arrived, index = Arrived(), files.pop(INDEX)
+    lines = _index_lines(index.head if index else b"", uploads)
     if index is None:
-        out.problems.append("the instance's index did not arrive, so its own hashes are missing")
+        arrived.problems.append(
+            "the instance's index did not arrive, so its own hashes are missing"
+        )
     else:
-        out.objects.append(_object(uploads.key(instance, INDEX), INDEX, index[0], index[2]))
-    for name, got in found.items():
-        _judge(instance, uploads, name, got, said.get(name), out)
+        key = uploads.key(instance, INDEX)
+        arrived.objects.append(_object(key, INDEX, index.size, index.sha256))
+    for name, file in files.items():
+        _assess(uploads.key(instance, name), name, file, lines.get(name), arrived)
     if uploads.memory:
-        _memory(instance, uploads, said.get(uploads.memory), out)
-    return out
+        _memory(instance, uploads, lines.get(uploads.memory), arrived)
+    return arrived
 
 
-def _read(key: str) -> tuple[int, bytes, str] | None:
-    """(bytes, the first of them, SHA-256 or '' when too large to be read back); None when
-    nothing is there.
+@dataclass(frozen=True)
+class _File:
+    """A file that arrived. ``head``: its first bytes. ``sha256``: '' when it is too large to be
+    read back.
     """
+
+    size: int
+    head: bytes
+    sha256: str
+
+
+def _read(key: str) -> _File | None:
+    """Reads a file; None when nothing is there."""
     try:
-        got = _s3().get_object(Bucket=os.environ["GDR_BUCKET"], Key=key)
+        answer = _s3().get_object(Bucket=os.environ["GDR_BUCKET"], Key=key)
     except ClientError as error:
         if error_code(error) in ABSENT:
             return None
         raise
-    size, body = int(got["ContentLength"]), got["Body"]
+    size, body = int(answer["ContentLength"]), answer["Body"]
     if size > HASHED:
         body.close()
-        return size, b"", ""
+        return _File(size, b"", "")
     digest, head = hashlib.sha256(), b""
     for chunk in body.iter_chunks(MIB):
         digest.update(chunk)
         head = head or chunk
-    return size, head, digest.hexdigest()
+    return _File(size, head, digest.hexdigest())
 
 
-def _index(content: bytes, uploads: Uploads) -> dict[str, _Said]:
-    """The lines that name a file of the plan. The index is written by a suspect machine: nothing
-    else of it is taken.
+def _index_lines(content: bytes, uploads: Uploads) -> dict[str, _IndexLine]:
+    """Returns the lines that name a file of the plan.
+
+    The index is written by a suspect machine: nothing else of it is taken.
     """
-    said = {}
+    lines = {}
     for line in content.decode("ascii", "replace").splitlines()[:100]:
-        if (hit := _LINE.fullmatch(line)) and hit[1] in (*uploads.names, uploads.memory):
-            said[hit[1]] = _Said(int(hit[2]), hit[3].replace("-", ""), int(hit[4]), hit[5])
-    return said
+        fields = _LINE.fullmatch(line)
+        if fields and fields[1] in (*uploads.names, uploads.memory):
+            sha256 = fields[3].replace("-", "")
+            lines[fields[1]] = _IndexLine(int(fields[2]), sha256, int(fields[4]), fields[5])
+    return lines
 
 
 def _object(key: str, name: str, size: int, sha256: str) -> Json:
     return {"key": key, "sha256": sha256, "bytes": size, "what": _WHAT.get(name, name)}
 
 
-def _judge(
-    instance: InstanceContext,
-    uploads: Uploads,
-    name: str,
-    got: tuple[int, bytes, str] | None,
-    said: _Said | None,
-    out: Arrived,
+MISSING = {
+    "absent": "no tool for it on the instance",
+    "skipped": "no time left for it",
+    "failed": "failed on the instance",
+    "lost": "could not be uploaded",
+}
+INCOMPLETE = {"cut": "ended by its time limit", "failed": "incomplete"}
+
+
+def _assess(
+    key: str, name: str, file: _File | None, line: _IndexLine | None, arrived: Arrived
 ) -> None:
-    states = {
-        "absent": "no tool for it on the instance",
-        "skipped": "no time left for it",
-        "failed": "failed on the instance",
-        "lost": "could not be uploaded",
-    }
-    if got is None:
-        out.problems.append(
-            f"{name}: {states.get(said.state, 'did not arrive') if said else 'did not arrive'}"
-        )
+    """Compares a file with what the index says of it."""
+    state = line.state if line else ""
+    if file is None:
+        arrived.problems.append(f"{name}: {MISSING.get(state, 'did not arrive')}")
         return
-    size, _, sha256 = got
-    out.objects.append(
-        _object(uploads.key(instance, name), name, size, sha256 or (said.sha256 if said else ""))
-    )
-    if said and sha256 and said.sha256 and (said.sha256, said.bytes) != (sha256, size):
-        out.problems.append(
+    claimed = line.sha256 if line else ""
+    arrived.objects.append(_object(key, name, file.size, file.sha256 or claimed))
+    if not file.sha256:
+        arrived.remarks.append(_unverified(name, file.size))
+    elif line and claimed and (claimed, line.bytes) != (file.sha256, file.size):
+        arrived.problems.append(
             f"{name}: its SHA-256 is not the one the instance gave: it was changed on its way, or"
             " there"
         )
-    elif not sha256:
-        out.remarks.append(
-            f"{name}: {size} bytes, not read back; the hash is the instance's own, unverified"
-        )
-    if said and said.state in ("cut", "failed"):
-        out.problems.append(
-            f"{name}: {'ended by its time limit' if said.state == 'cut' else 'incomplete'}"
-        )
+    if state in INCOMPLETE:
+        arrived.problems.append(f"{name}: {INCOMPLETE[state]}")
 
 
-def _memory(instance: InstanceContext, uploads: Uploads, said: _Said | None, out: Arrived) -> None:
+def _unverified(name: str, size: int) -> str:
+    return f"{name}: {size} bytes, not read back; the hash is the instance's own, unverified"
+
+
+def _memory(
+    instance: InstanceContext, uploads: Uploads, line: _IndexLine | None, arrived: Arrived
+) -> None:
     """Completes the dump from the parts that are there without a gap, or aborts the upload."""
-    s3, name = _s3(), uploads.memory
-    where = {"Bucket": os.environ["GDR_BUCKET"], "Key": uploads.key(instance, name)}
+    name, key = uploads.memory, uploads.key(instance, uploads.memory)
+    size = _end_upload(key, uploads.upload_id)
+    whole = bool(line and line.state == "ok" and line.bytes == size)
+    if size:
+        arrived.objects.append(_object(key, name, size, line.sha256 if line and whole else ""))
+        if whole:
+            arrived.remarks.append(_unverified(name, size))
+    if not whole:
+        problem = f"only its first {size} bytes arrived" if size else "did not arrive"
+        state = f" ({line.state} on the instance)" if line and line.state != "ok" else ""
+        arrived.problems.append(f"{name}: {problem}{state}")
+
+
+def _end_upload(key: str, upload_id: str) -> int:
+    """Completes or aborts the multipart upload; returns the bytes of the object."""
+    s3, where = _s3(), {"Bucket": os.environ["GDR_BUCKET"], "Key": key}
     try:
-        parts = _parts(s3, where, uploads.upload_id)
-        if parts:
-            listed = [{"PartNumber": one["PartNumber"], "ETag": one["ETag"]} for one in parts]
-            s3.complete_multipart_upload(
-                **where, UploadId=uploads.upload_id, MultipartUpload={"Parts": listed}
-            )
-        else:
-            s3.abort_multipart_upload(**where, UploadId=uploads.upload_id)
-        size = sum(int(one["Size"]) for one in parts)
+        parts = _parts(s3, where, upload_id)
+        if not parts:
+            s3.abort_multipart_upload(**where, UploadId=upload_id)
+            return 0
+        listed = [{"PartNumber": part["PartNumber"], "ETag": part["ETag"]} for part in parts]
+        s3.complete_multipart_upload(**where, UploadId=upload_id, MultipartUpload={"Parts": listed})
+        return sum(int(part["Size"]) for part in parts)
     except ClientError as error:
         if error_code(error) != "NoSuchUpload":
             raise
-        size = _size(s3, where)  # an earlier call that died completed or aborted it
-    whole = bool(said and said.state == "ok" and said.bytes == size)
-    if size:
-        key, sha256 = where["Key"], said.sha256 if said and whole else ""
-        out.objects.append(_object(key, name, size, sha256))
-        out.remarks.append(
-            f"{name}: {size} bytes, not read back; the hash is the instance's own, unverified"
-            if whole
-            else ""
-        )
-    if not whole:
-        seen = f"only its first {size} bytes arrived" if size else "did not arrive"
-        out.problems.append(
-            f"{name}: {seen}"
-            + (f" ({said.state} on the instance)" if said and said.state != "ok" else "")
-        )
-    out.remarks = [one for one in out.remarks if one]
+        return _size(s3, where)  # an earlier call that died completed or aborted it
 
 
-def _parts(s3: Any, where: Json, upload_id: str) -> list[Json]:
+def _parts(s3: AwsClient, where: Json, upload_id: str) -> list[Json]:
     """The parts that arrived, from the first up to the first gap."""
     listed: dict[int, Json] = {}
     marker = 0
     while True:
         page = s3.list_parts(**where, UploadId=upload_id, PartNumberMarker=marker)
-        listed |= {int(one["PartNumber"]): one for one in page.get("Parts", [])}
+        listed |= {int(part["PartNumber"]): part for part in page.get("Parts", [])}
         if not page.get("IsTruncated"):
             break
         marker = int(page["NextPartNumberMarker"])
@@ -333,7 +344,7 @@ def _parts(s3: Any, where: Json, upload_id: str) -> list[Json]:
     return out
 
 
-def _size(s3: Any, where: Json) -> int:
+def _size(s3: AwsClient, where: Json) -> int:
     try:
         return int(s3.head_object(**where)["ContentLength"])
     except ClientError as error:

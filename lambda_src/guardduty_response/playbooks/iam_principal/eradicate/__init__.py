@@ -1,7 +1,8 @@
-"""Undoes what a contained principal did: see run.py for the order of things, revert.py for what
-happens to one change.
+"""Eradication: undoes what a contained principal did.
+
+run.py has the order of things, reversal.py what happens to a single change.
 """
 
-from guardduty_response.playbooks.iam_principal.eradicate.run import remediate
+from guardduty_response.playbooks.iam_principal.eradicate.run import eradicate
 
-__all__ = ["remediate"]
+__all__ = ["eradicate"]

@@ -1,27 +1,27 @@
-"""What a principal did, as the collector distilled it from CloudTrail, and how people are told of
-it.
+"""What a principal did, as the collector reduced it from CloudTrail, and how people are told.
 
-Everything in a change was chosen by whoever made it: it is shown as one printable line, and quoted
-in commands.
+Whoever made the calls chose everything in a change: it is shown as a single printable line, and
+quoted in commands.
 """
 
 from __future__ import annotations
 
 import shlex
 from dataclasses import dataclass
-from typing import Any
 
 from guardduty_response.containment.target_context import Json
 from guardduty_response.decision import finding
 
-SENTENCE = 400  # characters of a sentence for people, its command included
-COMMAND = 260  # characters of a command; a longer one gives way to the one that looks the event up
+MOST_SENTENCE = 400  # characters of a sentence for people, its command included
+MOST_COMMAND = 260  # characters of a command; a longer command gives way to the event's look-up
 
 
 @dataclass(frozen=True)
 class Change:
-    """One successful call. ``parameters``, ``response``: requestParameters and responseElements,
-    bounded in size.
+    """One successful call.
+
+    ``parameters`` and ``response`` are CloudTrail's requestParameters and responseElements, bounded
+    in size. ``actor`` is the ARN of the caller, ``origin`` its address.
     """
 
     id: str
@@ -30,34 +30,33 @@ class Change:
     source: str
     region: str
     account: str
-    who: str
+    actor: str
     origin: str
     parameters: Json
     response: Json
 
     @property
     def key(self) -> str:
-        """``iam:CreateUser``: what tables are looked up by."""
+        """``iam:CreateUser``: the key of the change in the reversal and command tables."""
         return f"{self.source.split('.')[0]}:{self.name}"
 
-    def asked(self, *path: str | int) -> str:
-        """A text of the request, empty where there is none."""
+    def request_text(self, *path: str | int) -> str:
+        """Return a text of the request, empty where there is none."""
         return finding.text(finding.get(self.parameters, *path), 300)
 
-    def made(self, *path: str | int) -> str:
-        """A text of the answer, empty where there is none."""
+    def response_text(self, *path: str | int) -> str:
+        """Return a text of the answer, empty where there is none."""
         return finding.text(finding.get(self.response, *path), 300)
 
     @property
-    def told(self) -> str:
+    def summary(self) -> str:
         """``2026-01-01T12:00:00Z CreateUser by user/alice from 198.51.100.7``."""
-        return (
-            f"{self.at[:20]} {self.name} by {self.who.split(':')[-1][:100] or 'unknown'} from"
-            f" {self.origin[:45] or 'unknown'}"
-        )
+        actor = self.actor.split(":")[-1][:100] or "unknown"
+        origin = self.origin[:45] or "unknown"
+        return f"{self.at[:20]} {self.name} by {actor} from {origin}"
 
     @property
-    def lookup(self) -> str:
+    def lookup_command(self) -> str:
         """The command that shows the whole event."""
         return command(
             "cloudtrail lookup-events --lookup-attributes",
@@ -66,51 +65,63 @@ class Change:
         )
 
 
-def parse(raw: Any) -> Change | None:
-    """A distilled event; None for anything that is none."""
-    if not isinstance(raw, dict) or not all(
-        isinstance(raw.get(name), str) and raw[name] for name in ("id", "name", "source")
-    ):
+def parse(raw: object) -> Change | None:
+    """Read a reduced event (``ChangeRecord``); None for anything that is not one."""
+    if not isinstance(raw, dict):
         return None
-    words: Json = {
-        name: finding.text(raw.get(field), 300)
-        for name, field in (
-            ("id", "id"),
-            ("at", "at"),
-            ("name", "name"),
-            ("source", "source"),
-            ("region", "region"),
-            ("account", "account"),
-            ("who", "who"),
-            ("origin", "from"),
-        )
-    }
-    parts = {
-        name: raw[name] if isinstance(raw.get(name), dict) else {}
-        for name in ("parameters", "response")
-    }
-    return Change(**words, **parts)
+    for name in ("id", "name", "source"):
+        if not isinstance(raw.get(name), str) or not raw[name]:
+            return None
+
+    def text(name: str) -> str:
+        return finding.text(raw.get(name), 300)
+
+    def mapping(name: str) -> Json:
+        value = raw.get(name)
+        return value if isinstance(value, dict) else {}
+
+    return Change(
+        id=text("id"),
+        at=text("at"),
+        name=text("name"),
+        source=text("source"),
+        region=text("region"),
+        account=text("account"),
+        actor=text("who"),
+        origin=text("from"),
+        parameters=mapping("parameters"),
+        response=mapping("response"),
+    )
 
 
-def items(node: Any, *path: str | int) -> list[Json]:
-    """The members of one of EC2's lists (``{"items": [{…}]}``), or of a plain one."""
+def items(node: object, *path: str | int) -> list[Json]:
+    """Return the members of one of EC2's lists (``{"items": [{…}]}``), or of a plain list."""
     found = finding.get(node, *path)
-    found = found.get("items") if isinstance(found, dict) else found
-    return [one for one in found if isinstance(one, dict)] if isinstance(found, list) else []
+    if isinstance(found, dict):
+        found = found.get("items")
+    if not isinstance(found, list):
+        return []
+    return [item for item in found if isinstance(item, dict)]
 
 
 def command(call: str, *values: str, region: str = "") -> str:
-    """``aws <call> <values…>``, each value quoted for a shell. IAM has no Region."""
-    where = f" --region {shlex.quote(region)}" if region and not call.startswith("iam ") else ""
-    return f"aws {' '.join([call, *map(shlex.quote, values)])}{where}"
+    """Return ``aws <call> <values…>`` with every value quoted for a shell. IAM has no Region."""
+    words = " ".join([call, *map(shlex.quote, values)])
+    if region and not call.startswith("iam "):
+        return f"aws {words} --region {shlex.quote(region)}"
+    return f"aws {words}"
 
 
-def sentence(change: Change, why: str, by_hand: str) -> str:
-    """Who did what when, why it stands, and the command a person runs: the text gives way, never
-    the command.
+def sentence(change: Change, reason: str, manual_command: str) -> str:
+    """Say who did what when, why it stands, and which command a person runs.
+
+    The sentence has at most MOST_SENTENCE characters: the text is shortened, never the command.
     """
-    by_hand = by_hand if len(by_hand) <= COMMAND else change.lookup
-    end = f". By hand: {by_hand}" if by_hand else ""
-    text = f"{change.told}: {why}"
-    room = SENTENCE - len(end)
-    return (text if len(text) <= room else f"{text[: room - 1]}…") + end
+    if len(manual_command) > MOST_COMMAND:
+        manual_command = change.lookup_command
+    end = f". By hand: {manual_command}" if manual_command else ""
+    text = f"{change.summary}: {reason}"
+    room = MOST_SENTENCE - len(end)
+    if len(text) > room:
+        text = f"{text[: room - 1]}…"
+    return text + end

@@ -1,10 +1,10 @@
-"""Reverts of what was granted: policies, group memberships, and who may assume a role."""
+"""Reversals of what was granted: policies, group memberships, and who may assume a role."""
 
 from __future__ import annotations
 
 import json
 import re
-from typing import Any
+from typing import TypedDict, TypeVar
 from urllib.parse import unquote
 
 from guardduty_response.containment.role_policies import OLDER
@@ -12,156 +12,196 @@ from guardduty_response.containment.target_context import ALREADY, Json
 from guardduty_response.decision.finding import get
 from guardduty_response.playbooks.iam_principal import resource_state
 from guardduty_response.playbooks.iam_principal.eradicate.changes import Change
+from guardduty_response.playbooks.iam_principal.eradicate.eradication_context import (
+    EradicationContext,
+)
 from guardduty_response.playbooks.iam_principal.eradicate.reversal import (
     MANUAL,
-    Job,
-    Revert,
-    Settled,
+    NotReversed,
+    Reversal,
+)
+from guardduty_response.playbooks.iam_principal.reversal_records import (
+    AttachedPolicyRecord,
+    InlinePolicyRecord,
+    MemberRecord,
+    TrustRecord,
 )
 
-OF = re.compile(r"(?:Attach|Put)(User|Role|Group)Policy")
+_POLICY_CALL = re.compile(r"(?:Attach|Put)(User|Role|Group)Policy")
 
 
-class Granted(Revert):
-    """A policy of a user, role or group: ``of`` is which, ``name`` its name."""
+class AttachedState(resource_state.Identity):
+    """``attached``: whether the policy is still attached."""
 
-    kind = "policies"
+    attached: bool
 
-    def __init__(self, job: Job, change: Change) -> None:
-        super().__init__(job, change)
-        found = OF.fullmatch(change.name)
-        self.of = found[1].lower() if found else ""
-        self.title = self.of.title()
-        self.name = change.asked(f"{self.of}Name")
 
-    def _found(self) -> Json:
-        found = resource_state.identity(self.client(), self.of, self.name) if self.name else None
+class InlineState(resource_state.Identity):
+    """``document``: the inline policy as it is now, None when it is gone."""
+
+    document: Json | None
+
+
+class MemberState(TypedDict):
+    """``arn``: of the group; ``user``: the user's ARN; ``member``: whether it is in the group."""
+
+    arn: str
+    user: str
+    member: bool
+
+
+GrantedState = TypeVar("GrantedState", AttachedState, InlineState)
+
+
+class Granted(Reversal[GrantedState]):
+    """A policy of an entity (``user``, ``role`` or ``group``); ``name``: the entity's name."""
+
+    category = "policies"
+
+    def __init__(self, eradication: EradicationContext, change: Change) -> None:
+        super().__init__(eradication, change)
+        match = _POLICY_CALL.fullmatch(change.name)
+        self.entity = match[1].lower() if match else ""
+        self.title = self.entity.title()
+        self.name = change.request_text(f"{self.entity}Name")
+
+    def _identity(self) -> resource_state.Identity:
+        found = (
+            resource_state.identity(self.client(), self.entity, self.name) if self.name else None
+        )
         if not found:
-            raise Settled(ALREADY, f"{self.of} {self.name} is gone")
+            raise NotReversed(ALREADY, f"{self.entity} {self.name} no longer exists")
         return found
 
-    def names(self, now: Any) -> list[str]:
-        return [now["arn"], self.name]
+    def touched_names(self, current: GrantedState) -> list[str]:
+        return [current["arn"], self.name]
 
 
-class Attached(Granted):
-    what = "attached"
+class Attached(Granted[AttachedState]):
+    record_type = "attached"
 
-    def __init__(self, job: Job, change: Change) -> None:
-        super().__init__(job, change)
-        self.policy = change.asked("policyArn")
-        self.good = f"policy {self.policy} is not attached to {self.of} {self.name}"
+    def __init__(self, eradication: EradicationContext, change: Change) -> None:
+        super().__init__(eradication, change)
+        self.policy = change.request_text("policyArn")
+        self.done_text = f"policy {self.policy} is not attached to {self.entity} {self.name}"
 
-    def read(self) -> Any:
-        if self.policy == self.job.deny_all:
-            raise Settled(
+    def read(self) -> AttachedState:
+        if self.policy == self.eradication.deny_all:
+            raise NotReversed(
                 MANUAL,
-                f"AWSDenyAll was attached to {self.of} {self.name}: taking it away would open, not"
-                " close",
-                self.command(f"iam list-attached-{self.of}-policies --{self.of}-name", self.name),
+                f"AWSDenyAll was attached to {self.entity} {self.name}: detaching it would grant"
+                " access, not take it away",
+                self.command(
+                    f"iam list-attached-{self.entity}-policies --{self.entity}-name", self.name
+                ),
             )
-        found = self._found()
+        found = self._identity()
         return {
             **found,
             "attached": self.policy
-            in (resource_state.attached(self.client(), self.of, self.name) or []),
+            in (resource_state.attached(self.client(), self.entity, self.name) or []),
         }
 
-    def todo(self, now: Any) -> str:
+    def pending_change(self, current: AttachedState) -> str:
         return (
-            f"policy {self.policy} detached from {self.of} {self.name}" if now["attached"] else ""
+            f"policy {self.policy} detached from {self.entity} {self.name}"
+            if current["attached"]
+            else ""
         )
 
-    def before(self, now: Any) -> Json:
-        return {"of": self.of, "name": self.name, "arn": now["arn"], "policy": self.policy}
+    def before_state(self, current: AttachedState) -> AttachedPolicyRecord:
+        return {"of": self.entity, "name": self.name, "arn": current["arn"], "policy": self.policy}
 
-    def undo(self, now: Any) -> list[Json]:
-        iam = self.changing((f"iam:Detach{self.title}Policy",), now["arn"])
-        call = getattr(iam, f"detach_{self.of}_policy")
+    def undo(self, current: AttachedState) -> list[Json]:
+        iam = self.changing((f"iam:Detach{self.title}Policy",), current["arn"])
+        call = getattr(iam, f"detach_{self.entity}_policy")
         return [call(**{f"{self.title}Name": self.name, "PolicyArn": self.policy})]
 
-    def by_hand(self) -> str:
+    def manual_command(self) -> str:
         return self.command(
-            f"iam detach-{self.of}-policy",
-            f"--{self.of}-name",
+            f"iam detach-{self.entity}-policy",
+            f"--{self.entity}-name",
             self.name,
             "--policy-arn",
             self.policy,
         )
 
 
-class Inline(Granted):
-    what = "inline"
+class Inline(Granted[InlineState]):
+    record_type = "inline"
 
-    def __init__(self, job: Job, change: Change) -> None:
-        super().__init__(job, change)
-        self.policy = change.asked("policyName")
-        self.good = f"{self.of} {self.name} has no inline policy {self.policy}"
+    def __init__(self, eradication: EradicationContext, change: Change) -> None:
+        super().__init__(eradication, change)
+        self.policy = change.request_text("policyName")
+        self.done_text = f"{self.entity} {self.name} has no inline policy {self.policy}"
 
-    def read(self) -> Any:
+    def read(self) -> InlineState:
         if self.policy == OLDER or self.policy.startswith(f"{self.target_context.prefix}-"):
-            look = self.command(
-                f"iam get-{self.of}-policy",
-                f"--{self.of}-name",
+            show = self.command(
+                f"iam get-{self.entity}-policy",
+                f"--{self.entity}-name",
                 self.name,
                 "--policy-name",
                 self.policy,
             )
-            raise Settled(
+            raise NotReversed(
                 MANUAL,
-                f"policy {self.policy} of {self.of} {self.name} is what denies its sessions",
-                look,
+                f"policy {self.policy} of {self.entity} {self.name} is the denial of its sessions",
+                show,
             )
-        found = self._found()
-        document = resource_state.inline(self.client(), self.of, self.name, self.policy)
+        found = self._identity()
+        document = resource_state.inline(self.client(), self.entity, self.name, self.policy)
         put = _document(get(self.change.parameters, "policyDocument"))
         if document is not None and put is not None and document != put:
-            raise Settled(
+            raise NotReversed(
                 MANUAL,
-                f"policy {self.policy} of {self.of} {self.name} is not what was put: changed since,"
-                " left as it is",
+                f"policy {self.policy} of {self.entity} {self.name} was changed since:"
+                " it is left as it is",
             )
         return {**found, "document": document}
 
-    def todo(self, now: Any) -> str:
-        if now["document"] is None:
+    def pending_change(self, current: InlineState) -> str:
+        if current["document"] is None:
             return ""
         return (
-            f"inline policy {self.policy} of {self.of} {self.name} recorded, then deleted; whether"
-            " it took an older one's place is not known"
+            f"inline policy {self.policy} of {self.entity} {self.name} recorded, then deleted;"
+            " whether it replaced an older policy is not known"
         )
 
-    def before(self, now: Any) -> Json:
+    def before_state(self, current: InlineState) -> InlinePolicyRecord:
         return {
-            "of": self.of,
+            "of": self.entity,
             "name": self.name,
-            "arn": now["arn"],
+            "arn": current["arn"],
             "policy": self.policy,
-            "document": now["document"],
+            "document": current["document"],
         }
 
-    def undo(self, now: Any) -> list[Json]:
-        iam = self.changing((f"iam:Delete{self.title}Policy",), now["arn"])
-        call = getattr(iam, f"delete_{self.of}_policy")
+    def undo(self, current: InlineState) -> list[Json]:
+        iam = self.changing((f"iam:Delete{self.title}Policy",), current["arn"])
+        call = getattr(iam, f"delete_{self.entity}_policy")
         return [call(**{f"{self.title}Name": self.name, "PolicyName": self.policy})]
 
-    def by_hand(self) -> str:
+    def manual_command(self) -> str:
         return self.command(
-            f"iam delete-{self.of}-policy",
-            f"--{self.of}-name",
+            f"iam delete-{self.entity}-policy",
+            f"--{self.entity}-name",
             self.name,
             "--policy-name",
             self.policy,
         )
 
 
-def _document(text: Any) -> Json | None:
-    """A policy as CloudTrail shows it: JSON, in older events URL-encoded; None where it was cut
-    or is none.
+def _document(text: object) -> Json | None:
+    """Parse a policy as CloudTrail shows it: JSON, in older events URL-encoded.
+
+    None where it was truncated or is not a policy.
     """
-    for one in (text, unquote(text)) if isinstance(text, str) else ():
+    if not isinstance(text, str):
+        return None
+    for candidate in (text, unquote(text)):
         try:
-            found = json.loads(one)
+            found = json.loads(candidate)
         except ValueError:
             continue
         if isinstance(found, dict):
@@ -169,71 +209,70 @@ def _document(text: Any) -> Json | None:
     return None
 
 
-class Member(Revert):
-    kind, what = "policies", "member"
+class Member(Reversal[MemberState]):
+    category, record_type = "policies", "member"
 
-    def __init__(self, job: Job, change: Change) -> None:
-        super().__init__(job, change)
-        self.user, self.group = change.asked("userName"), change.asked("groupName")
-        self.good = f"user {self.user} is not in group {self.group}"
+    def __init__(self, eradication: EradicationContext, change: Change) -> None:
+        super().__init__(eradication, change)
+        self.user, self.group = change.request_text("userName"), change.request_text("groupName")
+        self.done_text = f"user {self.user} is not in group {self.group}"
 
-    def read(self) -> Any:
+    def read(self) -> MemberState:
         iam = self.client()
         group = resource_state.identity(iam, "group", self.group) if self.group else None
         user = resource_state.identity(iam, "user", self.user) if self.user else None
         if not group or not user:
-            raise Settled(ALREADY, f"user {self.user} or group {self.group} is gone")
+            raise NotReversed(ALREADY, f"user {self.user} or group {self.group} no longer exists")
         return {
             "arn": group["arn"],
             "user": user["arn"],
             "member": self.group in (resource_state.groups(iam, self.user) or []),
         }
 
-    def names(self, now: Any) -> list[str]:
-        return [now["arn"], now["user"], self.group, self.user]
+    def touched_names(self, current: MemberState) -> list[str]:
+        return [current["arn"], current["user"], self.group, self.user]
 
-    def todo(self, now: Any) -> str:
-        return f"user {self.user} taken out of group {self.group}" if now["member"] else ""
+    def pending_change(self, current: MemberState) -> str:
+        return f"user {self.user} taken out of group {self.group}" if current["member"] else ""
 
-    def before(self, now: Any) -> Json:
-        return {"user": self.user, "group": self.group, "arn": now["arn"]}
+    def before_state(self, current: MemberState) -> MemberRecord:
+        return {"user": self.user, "group": self.group, "arn": current["arn"]}
 
-    def undo(self, now: Any) -> list[Json]:
-        iam = self.changing(("iam:RemoveUserFromGroup",), now["arn"])
+    def undo(self, current: MemberState) -> list[Json]:
+        iam = self.changing(("iam:RemoveUserFromGroup",), current["arn"])
         return [iam.remove_user_from_group(UserName=self.user, GroupName=self.group)]
 
-    def by_hand(self) -> str:
+    def manual_command(self) -> str:
         return self.command(
             "iam remove-user-from-group", "--user-name", self.user, "--group-name", self.group
         )
 
 
-class Trust(Revert):
-    """The trust policy gets a denial of principals of other accounts; the rest of it stays as it
-    is.
+class Trust(Reversal[resource_state.Identity]):
+    """The trust policy gets a denial of principals of other accounts; its other statements stay.
 
-    Only sts:AssumeRole is denied: it is the one call that IAM principals make, while web identities
-    and SAML make their own (whose caller is anonymous, and would be of another account too).
-    Services are left out by aws:PrincipalIsAWSService.
+    Only sts:AssumeRole is denied, the call that IAM principals make. Web identities and SAML make
+    calls of their own, whose anonymous caller would count as another account's too. Services are
+    exempted by aws:PrincipalIsAWSService.
     """
 
-    kind, what = "trust", "trust"
+    category, record_type = "trust", "trust"
 
-    def __init__(self, job: Job, change: Change) -> None:
-        super().__init__(job, change)
-        self.role = change.asked("roleName")
+    def __init__(self, eradication: EradicationContext, change: Change) -> None:
+        super().__init__(eradication, change)
+        self.role = change.request_text("roleName")
         self.sid = resource_state.outside_sid(self.target_context.prefix)
-        self.good = f"role {self.role} cannot be assumed from other accounts ({self.sid})"
+        self.done_text = f"role {self.role} cannot be assumed from other accounts ({self.sid})"
 
-    def read(self) -> Any:
+    def read(self) -> resource_state.Identity:
         found = resource_state.identity(self.client(), "role", self.role) if self.role else None
         if not found:
-            raise Settled(ALREADY, f"role {self.role} is gone")
+            raise NotReversed(ALREADY, f"role {self.role} no longer exists")
         document, account = found["trust"] or {}, self.target_context.target.account_id
         if not resource_state.outsiders(document, account) and not resource_state.has_denial(
             document, self.sid
         ):
-            raise Settled(
+            raise NotReversed(
                 MANUAL,
                 f"the trust policy of role {self.role} was changed; as it is now it names this"
                 " account alone",
@@ -241,33 +280,33 @@ class Trust(Revert):
             )
         return found
 
-    def names(self, now: Any) -> list[str]:
-        return [now["arn"], self.role]
+    def touched_names(self, current: resource_state.Identity) -> list[str]:
+        return [current["arn"], self.role]
 
-    def todo(self, now: Any) -> str:
-        if resource_state.has_denial(now["trust"], self.sid):
+    def pending_change(self, current: resource_state.Identity) -> str:
+        if resource_state.has_denial(current["trust"] or {}, self.sid):
             return ""
-        who = ", ".join(
-            sorted(resource_state.outsiders(now["trust"], self.target_context.target.account_id))
-        )[:120]
+        account_id = self.target_context.target.account_id
+        outsiders = sorted(resource_state.outsiders(current["trust"] or {}, account_id))
         return (
-            f"role {self.role} can no longer be assumed from other accounts ({who}): {self.sid}"
-            " added to its trust policy; sessions it has issued live on"
+            f"role {self.role} can no longer be assumed from other accounts"
+            f" ({', '.join(outsiders)[:120]}): {self.sid}"
+            " added to its trust policy; sessions it has issued stay valid"
         )
 
-    def before(self, now: Any) -> Json:
-        return {"role": self.role, "arn": now["arn"], "document": now["trust"]}
+    def before_state(self, current: resource_state.Identity) -> TrustRecord:
+        return {"role": self.role, "arn": current["arn"], "document": current["trust"]}
 
-    def undo(self, now: Any) -> list[Json]:
-        iam = self.changing(("iam:UpdateAssumeRolePolicy",), now["arn"])
+    def undo(self, current: resource_state.Identity) -> list[Json]:
+        iam = self.changing(("iam:UpdateAssumeRolePolicy",), current["arn"])
         document = resource_state.with_denial(
-            now["trust"], self.sid, self.target_context.target.account_id
+            current["trust"] or {}, self.sid, self.target_context.target.account_id
         )
         return [
             iam.update_assume_role_policy(RoleName=self.role, PolicyDocument=json.dumps(document))
         ]
 
-    def by_hand(self) -> str:
+    def manual_command(self) -> str:
         return self.command(
             "iam update-assume-role-policy --policy-document file://trust.json",
             "--role-name",

@@ -1,8 +1,8 @@
-"""Commands for changes that nothing here undoes, and for kinds that are switched off.
+"""Commands for changes without a reversal, and for categories that are switched off.
 
 Event and field names are CloudTrail's: request and answer with lower-case first letters (AWS
-CloudTrail User Guide, "Record contents"). ``{p.x}`` is a parameter of the request, ``{r.x}`` a part
-of the answer.
+CloudTrail User Guide, "Record contents"). ``{p.x}`` is a parameter of the request, ``{r.x}`` a
+field of the answer.
 """
 
 from __future__ import annotations
@@ -230,28 +230,30 @@ COMMANDS = {
 _FIELD = re.compile(r"\{(account|[pr](?:\.\w+)+)\}")
 
 
-def known(change: Change) -> str:
+def template(change: Change) -> str:
+    """Return the command of the table with its placeholders, or empty."""
     return COMMANDS.get(change.key.replace("s3-control:", "s3:"), "")
 
 
-def by_hand(change: Change) -> str:
-    """What a person would run, each value quoted; where none is known or a value is missing,
-    what looks the event up.
+def command_for(change: Change) -> str:
+    """Return what a person would run, each value quoted.
+
+    Where no command is known or a value is missing, it is the command that looks the event up.
     """
-    words = known(change).split()
+    words = template(change).split()
     if not words:
-        return change.lookup
+        return change.lookup_command
     filled = [_FIELD.sub(lambda found: _value(change, found[1]) or "\0", word) for word in words]
     if any("\0" in word for word in filled):
-        return change.lookup
+        return change.lookup_command
     return command(" ".join(filled[:2]), *filled[2:], region=change.region)
 
 
 def _value(change: Change, path: str) -> str:
+    """Return the text that a placeholder stands for."""
     if path == "account":
         return change.account
-    where, *steps = path.split(".")
-    node = change.parameters if where == "p" else change.response
-    return finding.text(
-        finding.get(node, *(int(one) if one.isdigit() else one for one in steps)), 200
-    )
+    source, *fields = path.split(".")
+    node = change.parameters if source == "p" else change.response
+    keys = [int(field) if field.isdigit() else field for field in fields]
+    return finding.text(finding.get(node, *keys), 200)

@@ -1,5 +1,4 @@
-"""One change of a principal, and how it is undone: read -> what is to do -> record -> change ->
-read back -> ledger line.
+"""How one change of a principal is undone: read, decide, record, change, verify, log.
 
 The present state decides, not what the event says: what is gone, already undone, or changed by
 somebody since stays as it is.
@@ -8,40 +7,34 @@ somebody since stays as it is.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from botocore.exceptions import ClientError
 
-from guardduty_response.aws import clients
 from guardduty_response.aws.errors import error_code, is_transient
-from guardduty_response.cloudtrail import event as cloudtrail_event
 from guardduty_response.containment.target_context import (
     ALREADY,
     DONE,
     FAILED,
     SKIPPED,
     Json,
-    TargetContext,
     allow,
-    name_of,
-    policy,
-    why,
+    describe_error,
 )
-from guardduty_response.decision.policy import matches
 from guardduty_response.errors import RoleUnavailable
-from guardduty_response.playbooks.iam_principal import resource_state
 from guardduty_response.playbooks.iam_principal.eradicate.changes import Change, command, sentence
+from guardduty_response.playbooks.iam_principal.eradicate.eradication_context import (
+    EradicationContext,
+)
 
-# The record's item takes 400 KB (Amazon DynamoDB): what reverts may add to it, in entries and in
-# characters of before-state.
-MOST_REVERTS, MOST_LINES, MOST_CHARACTERS = 120, 200, 150_000
-# beside the ledger's: for people to undo; worth knowing, nothing to undo
+# Statuses beside those of the action log: a person has to undo it; worth knowing, not undoable.
 MANUAL, INFO = "LEFT", "NOTED"
-READ_BACKS, PAUSE_SECONDS = 3, 1
-# Soon again: somebody changes the same entity (AWS IAM), or an instance is still starting (EC2).
-SOON = frozenset(
+VERIFICATIONS, PAUSE_SECONDS = 3, 1
+# These errors pass soon: somebody changes the same entity (AWS IAM), or an instance is still
+# starting (EC2).
+RETRYABLE = frozenset(
     {
         "ConcurrentModification",
         "ConcurrentModificationException",
@@ -50,21 +43,25 @@ SOON = frozenset(
         "IncorrectInstanceState",
     }
 )
+State = TypeVar("State")
 
 
-class Settled(Exception):
-    """Nothing is to be done about a change (ALREADY), or not by this (LEFT), and why.
-    ``by_hand``: not the usual command.
+class NotReversed(Exception):
+    """Nothing is to be done about a change (ALREADY), or not by this reversal (MANUAL).
+
+    ``text`` says why; ``manual_command`` is given where it is not the usual command.
     """
 
-    def __init__(self, status: str, text: str, by_hand: str = "") -> None:
+    def __init__(self, status: str, text: str, manual_command: str = "") -> None:
         super().__init__(text)
-        self.status, self.text, self.by_hand = status, text, by_hand
+        self.status = status
+        self.text = text
+        self.manual_command = manual_command
 
 
-class NotYet(Exception):
-    """To be asked again in a later call: throttled, an entity that is being changed, or not to
-    be seen on reading back.
+class RetryLater(Exception):
+    """The change is tried again in a later call: the call was throttled, the entity is being
+    changed, or the verification does not show the reversal yet.
     """
 
     def __init__(self, text: str, cause: Exception | None = None) -> None:
@@ -74,256 +71,193 @@ class NotYet(Exception):
 
 @dataclass(frozen=True)
 class Result:
-    """How a change was dealt with. ``rest``: (why, command) of what is left to people of a
-    change that was reverted.
+    """How a change was dealt with.
+
+    ``remaining``: (reason, command) of what a person has to do about a change that was reverted.
+    ``reverted``: this incident reverted it, now or earlier.
     """
 
     status: str
     text: str
-    by_hand: str = ""
-    rest: list[tuple[str, str]] = field(default_factory=list)
-    reverted: bool = False  # by this incident, now or earlier
+    manual_command: str = ""
+    remaining: list[tuple[str, str]] = field(default_factory=list)
+    reverted: bool = False
 
 
-class Job:
-    """What every revert of one call shares: sessions, what may be touched, how much the record
-    still takes.
+class Reversal(Generic[State]):
+    """The reversal of one kind of change; ``State`` is what ``read`` finds.
+
+    ``category``: the entry of the option ``remediate`` that switches it on. ``record_type``: the
+    form of its before-state, by which restore_reversals.py brings it back. ``done_text``: what is
+    true when nothing is left to do.
     """
 
-    def __init__(self, principal: TargetContext) -> None:
-        self.target_context, self.config = principal, principal.context.config
-        self.readers: dict[str, clients.Session] = {}
-        # A role's name is one role's in an account, and often all that is known here.
-        here = [
-            one
-            for one in cloudtrail_event.own_roles(self.config)
-            if one.startswith(("*:", f"{principal.target.account_id}:"))
-        ]
-        self.own = {name_of(one) for one in here} | {
-            f"{self.target_context.prefix}-quarantine",
-            f"{self.target_context.prefix}-quarantine-ssm",
-        }
-        self.recorded = {name: len(str(was)) for name, was in _reverts(principal, "before")}
-        self.lines = {name for name, _ in _reverts(principal, "actions")}
-        self.unavailable = ""
+    category = record_type = ""
+    done_text = "it is so already"
 
-    @property
-    def deny_all(self) -> str:
-        return f"arn:{self.config.partition}:iam::aws:policy/AWSDenyAll"
+    def __init__(self, eradication: EradicationContext, change: Change) -> None:
+        self.eradication = eradication
+        self.change = change
+        self.target_context = eradication.target_context
+        self.remaining: list[tuple[str, str]] = []
 
-    def reading(self, region: str) -> clients.Session:
-        """Reads anything a revert asks for, changes nothing."""
-        if region not in self.readers:
-            self.readers[region] = self._assume(region, allow(resource_state.READS))
-        return self.readers[region]
-
-    def changing(self, region: str, *statements: Json) -> clients.Session:
-        return self._assume(region, *statements)
-
-    def _assume(self, region: str, *statements: Json) -> clients.Session:
-        return self.target_context.context.assume(
-            self.target_context.target.account_id, region, policy(*statements)
-        )
-
-    def full(self, characters: int) -> str:
-        """Why the record takes no further before-state of this size, or empty: what is not
-        recorded is not changed.
-        """
-        if len(self.recorded) >= MOST_REVERTS:
-            return f"{MOST_REVERTS} changes were reverted, and the incident's record takes no more"
-        if sum(self.recorded.values()) + characters > MOST_CHARACTERS:
-            return "how it was is too long for the incident's record"
-        return ""
-
-    def untouchable(self, change: Change, names: Iterable[str]) -> str:
-        """Why none of ``names`` (ARNs, ids, names) may be touched, or empty."""
-        rails, account = self.config.guardrails, self.target_context.target.account_id
-        if change.account != account:
-            return f"it was done in account {change.account or 'unknown'}, not in {account}"
-        if account in rails["exempt_accounts"]:
-            return f"account {account} is exempt (guardrails.exempt_accounts)"
-        for name in names:
-            short = name_of(name)
-            if short in self.own or (
-                account == self.config.security_account
-                and short.startswith(f"{self.target_context.prefix}-")
-            ):
-                return f"{short} belongs to the response itself"
-            if ":role/aws-service-role/" in name or ":role/aws-reserved/" in name:
-                return f"{short} is a role that only its AWS service can change"
-            for rail in ("exempt_principals", "exempt_resources"):
-                for pattern in rails[rail]:
-                    if matches(pattern, name) or matches(pattern, short):
-                        return f"{short} is exempt (guardrails.{rail}: {pattern})"
-        return ""
-
-
-def _reverts(principal: TargetContext, what: str) -> list[tuple[str, Json]]:
-    return [
-        (name, one)
-        for name, one in (principal.stored.get(what) or {}).items()
-        if name.startswith("revert/")
-    ]
-
-
-class Revert:
-    """``kind``: the option that switches it on; ``what``: the form its before-state has, for
-    restoring it (restore_reverts).
-    """
-
-    kind = what = ""
-
-    def __init__(self, job: Job, change: Change) -> None:
-        self.job, self.change, self.target_context = job, change, job.target_context
-        self.rest: list[tuple[str, str]] = []
-
-    # -- what a kind of change says of itself ------------------------------------------------------
+    # -- what each kind of change defines ----------------------------------------------------------
 
     @classmethod
     def applies(cls, _change: Change) -> bool:
-        """Whether the call did what this undoes; else it is told like any other."""
+        """Tell whether the call did what this undoes; people are told of it otherwise."""
         return True
 
-    def read(self) -> Any:
-        """How it is now. Raises Settled when nothing is to be done."""
+    def read(self) -> State:
+        """Read the present state. Raises NotReversed when nothing is to be done."""
         raise NotImplementedError
 
-    def names(self, now: Any) -> list[str]:
-        """ARNs, ids or names of everything that would be touched."""
+    def touched_names(self, current: State) -> list[str]:
+        """Return ARNs, IDs or names of everything that would be touched."""
         raise NotImplementedError
 
-    def todo(self, now: Any) -> str:
-        """A participle, or empty when it is as it should be."""
+    def pending_change(self, current: State) -> str:
+        """Describe by a participle what is to be done; empty when nothing is."""
         raise NotImplementedError
 
-    good = "it is so already"
-
-    def before(self, now: Any) -> Json:
+    def before_state(self, current: State) -> Mapping[str, object]:
+        """Return what restoring needs to know of the present state."""
         raise NotImplementedError
 
-    def undo(self, now: Any) -> list[Json]:
+    def undo(self, current: State) -> list[Json]:
+        """Make the change; return the answers of AWS."""
         raise NotImplementedError
 
-    def by_hand(self) -> str:
+    def manual_command(self) -> str:
+        """Return the command that a person runs instead."""
         raise NotImplementedError
 
     # -- shared by all -----------------------------------------------------------------------------
 
     def client(self, service: str = "iam") -> Any:
-        return self.job.reading(self.change.region).client(service)
+        return self.eradication.reading(self.change.region).client(service)
 
     def changing(
         self,
         actions: tuple[str, ...],
         resource: list[str] | str,
         service: str = "iam",
-        **equals: Any,
+        **equals: str,
     ) -> Any:
-        return self.job.changing(self.change.region, allow(actions, resource, **equals)).client(
-            service
-        )
+        """Return a client that may make these calls on this resource and no others."""
+        statement = allow(actions, resource, **equals)
+        return self.eradication.changing(self.change.region, statement).client(service)
 
     def command(self, call: str, *values: str) -> str:
         return command(call, *values, region=self.change.region)
 
     @property
-    def part(self) -> str:
+    def before_key(self) -> str:
+        """The key of the change in the record's ``before`` map."""
         return f"revert/{self.change.id}"
 
     @property
-    def line(self) -> str:
+    def action_name(self) -> str:
+        """The key of the change in the action log."""
         return f"revert/{self.change.name}/{self.change.id[:8]}"
 
-    def run(self) -> Result:
-        """Reverts the change, or says why not; writes the ledger line.
+    @property
+    def recorded(self) -> bool:
+        return self.before_key in self.eradication.recorded
 
-        Raises NotYet when asking again may help; whatever else goes wrong is this change's alone.
+    def run(self) -> Result:
+        """Revert the change, or say why not; write the action log.
+
+        Raises RetryLater when trying again may help; any other failure concerns this change alone.
         """
+        answers: list[Json] = []
         try:
             result, answers = self._run()
-        except Settled as settled:
-            result, answers = self._settled(settled), []
+        except NotReversed as reason:
+            result = self._not_reversed(reason)
         except RoleUnavailable as error:
-            self.job.unavailable = str(error)
-            result, answers = Result(FAILED, why(error), self.by_hand()), []
-        except NotYet:
+            self.eradication.unavailable = str(error)
+            result = Result(FAILED, describe_error(error), self.manual_command())
+        except RetryLater:
             raise
         except Exception as error:
-            if is_transient(error) or (
-                isinstance(error, ClientError) and error_code(error) in SOON
-            ):
-                raise NotYet(why(error), error) from error
-            result, answers = Result(FAILED, f"failed ({why(error)})", self.by_hand()), []
-        self.say(result, answers)
+            retryable = isinstance(error, ClientError) and error_code(error) in RETRYABLE
+            if is_transient(error) or retryable:
+                raise RetryLater(describe_error(error), error) from error
+            result = Result(FAILED, f"failed ({describe_error(error)})", self.manual_command())
+        self.log(result, answers)
         return result
 
     def _run(self) -> tuple[Result, list[Json]]:
-        if self.job.unavailable:
-            raise RoleUnavailable(self.job.unavailable)
-        now = self.read()
-        if reason := self.job.untouchable(self.change, self.names(now)):
-            raise Settled(MANUAL, reason)
-        text = self.todo(now)
-        mine = self.part in self.job.recorded
+        if self.eradication.unavailable:
+            raise RoleUnavailable(self.eradication.unavailable)
+        current = self.read()
+        if reason := self.eradication.protection(self.change, self.touched_names(current)):
+            raise NotReversed(MANUAL, reason)
+        text = self.pending_change(current)
         if not text:
-            # Recorded, and no line of it: an earlier attempt changed it and did not see it, or did
-            # not come to its line.
-            status = (
-                DONE
-                if mine and self.target_context.logged_action(self.line).get("status") != DONE
-                else ALREADY
-            )
-            return Result(status, self.good, rest=self.rest, reverted=mine), []
-        was = {
-            "what": self.what,
+            return self._already(), []
+        self._record(current)
+        answers = self.undo(current)
+        self._verify()
+        return Result(DONE, text, remaining=self.remaining, reverted=True), answers
+
+    def _already(self) -> Result:
+        """Report that nothing is left to do.
+
+        Recorded without an entry of the action log: an earlier attempt changed it and did not see
+        the change, or ended before it wrote the log.
+        """
+        logged = self.target_context.logged_action(self.action_name).get("status")
+        status = DONE if self.recorded and logged != DONE else ALREADY
+        return Result(status, self.done_text, remaining=self.remaining, reverted=self.recorded)
+
+    def _record(self, current: State) -> None:
+        """Record how it was. Raises NotReversed when the record has no room for it."""
+        before: Json = {
+            "what": self.record_type,
             "event": self.change.name,
             "region": self.change.region,
-            **self.before(now),
+            **self.before_state(current),
         }
-        if not mine:
-            if reason := self.job.full(len(str(was))):
-                raise Settled(MANUAL, reason)
-            self.target_context.record_before_state(self.part, was)
-            self.job.recorded[self.part] = len(str(was))
-        answers = self.undo(now)
-        self._seen()
-        return Result(DONE, text, rest=self.rest, reverted=True), answers
+        if self.recorded:
+            return
+        size = len(str(before))
+        if reason := self.eradication.no_room(size):
+            raise NotReversed(MANUAL, reason)
+        self.target_context.record_before_state(self.before_key, before)
+        self.eradication.recorded[self.before_key] = size
 
-    def _seen(self) -> None:
-        """Reads back. Raises NotYet when the change is not to be seen: judged anew in a later
-        call.
-        """
-        left = ""
-        for attempt in range(READ_BACKS):
+    def _verify(self) -> None:
+        """Read again. Raises RetryLater when the reversal cannot be seen: a later call decides."""
+        pending = ""
+        for attempt in range(VERIFICATIONS):
             time.sleep(PAUSE_SECONDS * bool(attempt))
             try:
-                left = self.todo(self.read())
-            except Settled as settled:
-                left = "" if settled.status == ALREADY else settled.text
-            if not left:
+                pending = self.pending_change(self.read())
+            except NotReversed as reason:
+                pending = "" if reason.status == ALREADY else reason.text
+            if not pending:
                 return
-        raise NotYet(f"changed, and not to be seen on reading back: {left}")
+        raise RetryLater(f"the change was made, but the verification does not show it: {pending}")
 
-    def _settled(self, settled: Settled) -> Result:
-        return Result(
-            settled.status,
-            settled.text,
-            "" if settled.status == ALREADY else settled.by_hand or self.by_hand(),
-            self.rest,
-            settled.status == ALREADY and self.part in self.job.recorded,
-        )
+    def _not_reversed(self, reason: NotReversed) -> Result:
+        if reason.status == ALREADY:
+            return Result(ALREADY, reason.text, "", self.remaining, self.recorded)
+        manual_command = reason.manual_command or self.manual_command()
+        return Result(reason.status, reason.text, manual_command, self.remaining)
 
-    def given_up(self, text: str) -> Result:
-        """Asked often enough."""
-        result = Result(FAILED, f"failed ({text})", self.by_hand())
-        self.say(result, [])
+    def give_up(self, text: str) -> Result:
+        """Report a change that was tried often enough."""
+        result = Result(FAILED, f"failed ({text})", self.manual_command())
+        self.log(result, [])
         return result
 
-    def say(self, result: Result, answers: list[Json]) -> None:
+    def log(self, result: Result, answers: list[Json]) -> None:
+        """Write the action log; beyond its bound the evidence object alone holds the result."""
+        if result.status != DONE and not self.eradication.has_log_room(self.action_name):
+            return
+        self.eradication.logged.add(self.action_name)
         status = SKIPPED if result.status == MANUAL else result.status
-        if status != DONE and self.line not in self.job.lines and len(self.job.lines) >= MOST_LINES:
-            return  # the evidence object has it
-        self.job.lines.add(self.line)
-        self.target_context.log_action(
-            self.line, status, sentence(self.change, result.text, result.by_hand), answers
-        )
+        text = sentence(self.change, result.text, result.manual_command)
+        self.target_context.log_action(self.action_name, status, text, answers)

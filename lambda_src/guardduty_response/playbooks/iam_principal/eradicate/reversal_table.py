@@ -1,11 +1,13 @@
-"""Which change is undone by what (event names are CloudTrail's), and which is none to be undone."""
+"""Which reversal undoes which change, and which changes need none. Names are CloudTrail's."""
 
 from __future__ import annotations
 
 import re
+from typing import Any
 
 from guardduty_response.playbooks.iam_principal.eradicate import manual_commands
 from guardduty_response.playbooks.iam_principal.eradicate.changes import Change
+from guardduty_response.playbooks.iam_principal.eradicate.compute import Function, Instances
 from guardduty_response.playbooks.iam_principal.eradicate.grants import (
     Attached,
     Inline,
@@ -13,23 +15,19 @@ from guardduty_response.playbooks.iam_principal.eradicate.grants import (
     Trust,
 )
 from guardduty_response.playbooks.iam_principal.eradicate.identities import (
-    Key,
+    AccessKey,
     LoginProfile,
     Role,
     User,
 )
-from guardduty_response.playbooks.iam_principal.eradicate.resources import (
-    Function,
-    Instances,
-    Rules,
-    Sharing,
-)
-from guardduty_response.playbooks.iam_principal.eradicate.reversal import Revert
+from guardduty_response.playbooks.iam_principal.eradicate.reversal import Reversal
+from guardduty_response.playbooks.iam_principal.eradicate.security_group_rules import Rules
+from guardduty_response.playbooks.iam_principal.eradicate.sharing import Sharing
 from guardduty_response.playbooks.iam_principal.eradicate.visibility import Bucket, Detector, Trail
 
-REVERTS: dict[str, type[Revert]] = {
-    "iam:CreateAccessKey": Key,
-    "iam:UpdateAccessKey": Key,
+REVERSALS: dict[str, type[Reversal[Any]]] = {
+    "iam:CreateAccessKey": AccessKey,
+    "iam:UpdateAccessKey": AccessKey,
     "iam:CreateUser": User,
     "iam:CreateLoginProfile": LoginProfile,
     "iam:UpdateLoginProfile": LoginProfile,
@@ -57,11 +55,11 @@ REVERTS: dict[str, type[Revert]] = {
     "ec2:ModifyImageAttribute": Sharing,
 }
 
-# Who got what credentials goes first: it may still be used while the rest is undone.
+# Categories that are undone first: credentials may be used while the rest is undone.
 FIRST = frozenset({"access_keys", "users", "login_profiles", "roles", "policies", "trust"})
 
-# Successful, not read-only by CloudTrail's flag, and nothing that could be undone: credentials
-# taken, secrets read, sign-ins.
+# Calls that succeeded, are not read-only by CloudTrail's flag, and cannot be undone: credentials
+# obtained, secrets read, sign-ins.
 NOTEWORTHY = re.compile(
     r"sts:.*|signin:.*|sso:(Authenticate|Federate)|secretsmanager:(Batch)?GetSecretValue|kms:"
     r"(Decrypt|GenerateDataKey.*|Encrypt)"
@@ -70,11 +68,14 @@ NOTEWORTHY = re.compile(
 )
 
 
-def revert_for(change: Change) -> type[Revert] | None:
-    """What undoes the change; None: it is told to people."""
-    found = REVERTS.get(change.key)
-    return found if found and found.applies(change) else None
+def reversal_for(change: Change) -> type[Reversal[Any]] | None:
+    """Return what undoes the change; None when people are told of it instead."""
+    reversal_class = REVERSALS.get(change.key)
+    if reversal_class and reversal_class.applies(change):
+        return reversal_class
+    return None
 
 
 def noteworthy(change: Change) -> bool:
-    return not manual_commands.known(change) and NOTEWORTHY.fullmatch(change.key) is not None
+    """Tell whether people should know of a change that cannot be undone."""
+    return not manual_commands.template(change) and NOTEWORTHY.fullmatch(change.key) is not None

@@ -1,10 +1,5 @@
-"""The order of things: one round after the other as the collector lists them, newest change first,
-in pieces that fit a call.
-
-State (``evidence.remediation.state`` of the ledger): ``handled`` rounds and ``keys`` of evidence
-behind them, ``at``: how many of the present round's changes are dealt with, ``again``: [[position,
-tries]] of those to be asked again, ``left``: sentences for people, ``noted``: what is worth knowing
-and cannot be undone, ``counts``.
+"""The order of eradication: each of the collector's lists in turn, newest change first, in batches
+that fit a call.
 """
 
 from __future__ import annotations
@@ -12,11 +7,11 @@ from __future__ import annotations
 import json
 import time
 from collections import Counter
-from typing import Any
+from typing import cast
 
 from guardduty_response.aws.errors import is_transient
 from guardduty_response.containment.contract import Context, StepResult, Target
-from guardduty_response.containment.target_context import ALREADY, DONE, FAILED, Json, TargetContext
+from guardduty_response.containment.target_context import ALREADY, DONE, FAILED, TargetContext
 from guardduty_response.evidence import store as evidence_store
 from guardduty_response.evidence.items import Outcome
 from guardduty_response.incident.repository import now
@@ -26,115 +21,122 @@ from guardduty_response.playbooks.iam_principal.eradicate import (
     rotate,
 )
 from guardduty_response.playbooks.iam_principal.eradicate.changes import Change, parse, sentence
+from guardduty_response.playbooks.iam_principal.eradicate.eradication_context import (
+    EradicationContext,
+)
+from guardduty_response.playbooks.iam_principal.eradicate.records import (
+    EradicationState,
+    EvidenceEntry,
+    ReportRow,
+    StoredObject,
+)
 from guardduty_response.playbooks.iam_principal.eradicate.reversal import (
     INFO,
     MANUAL,
-    Job,
-    NotYet,
     Result,
+    RetryLater,
 )
 
 NAME = "remediation"
-# changes until the state is written; pieces and seconds of one call
-PIECE, PIECES, MOST_SECONDS = 50, 4, 90
-TRIES, WAIT_SECONDS = 5, 15  # of a change that is asked again
-MOST_LEFT, MOST_NOTED = 60, 20  # sentences in the record; the evidence objects hold all
+BATCH_SIZE = 50  # changes until the state is written
+BATCHES, MOST_SECONDS = 4, 90  # of one call
+TRIES, WAIT_SECONDS = 5, 15  # of a change that is tried again
+MOST_MANUAL, MOST_INFO = 60, 20  # sentences in the record; the evidence objects hold all
 
 
-def remediate(context: Context, target: Target) -> StepResult:
-    """One call's share. Raises botocore's error when nothing at all could go on (throttled, an
-    outage).
+def eradicate(context: Context, target: Target) -> StepResult:
+    """Undo what the principal did, as far as one call comes.
+
+    Raises botocore's error when nothing at all could go on (throttled, an outage).
     """
     principal = TargetContext(context, target)
     principal.stored = principal.read_stored()
-    said, waits = rotate.run(principal)
+    rotation_text, rotation_waits = rotate.run(principal)
     listed = _listed(principal)
     if listed is None:
         return StepResult(
-            not waits,
-            WAIT_SECONDS if waits else 0,
-            detail=said or "nothing was listed, so nothing is undone",
+            not rotation_waits,
+            WAIT_SECONDS if rotation_waits else 0,
+            detail=rotation_text or "nothing was listed, so nothing is undone",
         )
-    round_ = Round(principal, listed)
+    eradication_pass = EradicationPass(principal, listed)
     until = time.monotonic() + MOST_SECONDS
-    for _ in range(PIECES):
-        if not round_.left or round_.waits or time.monotonic() >= until:
+    for _ in range(BATCHES):
+        finished = not eradication_pass.unfinished or eradication_pass.waits
+        if finished or time.monotonic() >= until:
             break
-        round_.piece(until)
-    if round_.left or waits:
+        eradication_pass.run_batch(until)
+    if eradication_pass.unfinished or rotation_waits:
+        waits = rotation_waits or eradication_pass.waits
         return StepResult(
             done=False,
-            wait_seconds=WAIT_SECONDS if waits or round_.waits else 1,
-            detail=round_.detail,
+            wait_seconds=WAIT_SECONDS if waits else 1,
+            detail=eradication_pass.detail,
         )
-    next_step = "collect" if round_.end() else ""
-    return StepResult(detail="; ".join(filter(None, (said, round_.detail))), next_step=next_step)
+    next_step = "collect" if eradication_pass.end() else ""
+    sentences = filter(None, (rotation_text, eradication_pass.detail))
+    return StepResult(detail="; ".join(sentences), next_step=next_step)
 
 
-def _listed(principal: TargetContext) -> Json | None:
-    """The collector's list as it stands, or None when there is none, or none is wanted."""
-    part = (principal.stored.get("evidence") or {}).get("actions")
-    return dict(part) if part and part.get("outcome") != Outcome.SKIPPED else None
+def _listed(principal: TargetContext) -> EvidenceEntry | None:
+    """Return the collector's list as it stands; None when there is none, or none is wanted."""
+    entry = (principal.stored.get("evidence") or {}).get("actions")
+    if not entry or entry.get("outcome") == Outcome.SKIPPED:
+        return None
+    return cast(EvidenceEntry, dict(entry))
 
 
-class Round:
-    """The changes of the rounds that were listed and not handled yet."""
+class EradicationPass:
+    """The changes of the lists that were completed and not handled yet."""
 
-    def __init__(self, principal: TargetContext, listed: Json) -> None:
-        self.target_context, self.job = principal, Job(principal)
-        self.kept = dict(principal.stored["evidence"].get(NAME) or {})
-        self.state: Json = {
-            "handled": 0,
-            "keys": 0,
-            "at": 0,
-            "again": [],
-            "left": [],
-            "noted": [],
-            "counts": {},
-            "files": 0,
-            **(self.kept.get("state") or {}),
-        }
-        self.listing, self.list_state = listed, dict(listed.get("state") or {})
+    def __init__(self, principal: TargetContext, listed: EvidenceEntry) -> None:
+        self.target_context = principal
+        self.eradication = EradicationContext(principal)
+        self.entry = cast(EvidenceEntry, dict(principal.stored["evidence"].get(NAME) or {}))
+        self.state = _state_of(self.entry)
+        self.listed = listed
+        self.list_state = dict(listed.get("state") or {})
         self.all_keys = [str(key) for key in self.list_state.get("changes") or []]
-        self.keys = self.all_keys[self.state["keys"] :]
-        self.changes = self._read()
+        self.changes = self._read(self.all_keys[self.state["keys"] :])
         self.deferred = False
 
-    def _read(self) -> list[Change]:
-        """Newest first, as what is undone last was done first; credentials and grants before
-        everything else.
+    def _read(self, keys: list[str]) -> list[Change]:
+        """Read the changes: credentials and grants before everything else, newest first (what was
+        done last is undone first).
         """
-        found = [parse(one) for key in self.keys for one in evidence_store.get_event(key)]
-        changes = sorted(
-            {one.id: one for one in found if one}.values(),
-            key=lambda one: (one.at, one.id),
-            reverse=True,
+        changes: dict[str, Change] = {}
+        for key in keys:
+            for raw in evidence_store.get_event(key):
+                if change := parse(raw):
+                    changes[change.id] = change
+        newest_first = sorted(
+            changes.values(), key=lambda change: (change.at, change.id), reverse=True
         )
-        return sorted(changes, key=lambda one: not _first(one))
+        return sorted(newest_first, key=lambda change: not _is_urgent(change))
 
     @property
-    def left(self) -> bool:
+    def unfinished(self) -> bool:
         return self.state["at"] < len(self.changes) or bool(self.state["again"])
 
     @property
     def waits(self) -> bool:
-        """Nothing is left but what was asked in this call, and answered "not yet"."""
+        """Whether only changes remain that this call tried and has to try again later."""
         return self.deferred and self.state["at"] >= len(self.changes)
 
-    # -- one piece ---------------------------------------------------------------------------------
+    # -- one batch ---------------------------------------------------------------------------------
 
-    def piece(self, until: float) -> None:
-        """Some changes further, then the evidence object of them, then the state. Raises what
-        stood against all of them.
+    def run_batch(self, until: float) -> None:
+        """Deal with some changes, write their evidence object, then the state.
+
+        Raises the error that stood against every change of the batch.
         """
-        start, tries = (
-            int(self.state["at"]),
-            {int(at): int(count) for at, count in self.state["again"]},
-        )
-        again = start >= len(self.changes)
-        positions = (
-            sorted(tries) if again else list(range(start, min(start + PIECE, len(self.changes))))
-        )
+        tries = {item[0]: item[1] for item in self.state["again"]}
+        start = self.state["at"]
+        retrying = start >= len(self.changes)
+        if retrying:
+            positions = sorted(tries)
+        else:
+            positions = list(range(start, min(start + BATCH_SIZE, len(self.changes))))
         done: list[tuple[Change, Result]] = []
         error: Exception | None = None
         for position in positions:
@@ -142,109 +144,88 @@ class Round:
                 break
             change = self.changes[position]
             try:
-                done.append((change, self._deal(change)))
+                done.append((change, self._handle(change)))
                 tries.pop(position, None)
-            except NotYet as not_yet:
+            except RetryLater as retry:
                 self.deferred = True
                 tries[position] = tries.get(position, 0) + 1
                 if tries[position] > TRIES:
-                    done.append((change, self._give_up(change, str(not_yet))))
+                    done.append((change, self._give_up(change, str(retry))))
                     del tries[position]
-                elif not_yet.cause and is_transient(not_yet.cause):
-                    error = not_yet.cause
-            if not again:
+                elif retry.cause and is_transient(retry.cause):
+                    error = retry.cause
+            if not retrying:
                 self.state["at"] = position + 1
-        self.state["again"] = [[at, count] for at, count in sorted(tries.items())]
-        self._write(done)
-        self._keep(Outcome.RUNNING)
+        self.state["again"] = [[position, count] for position, count in sorted(tries.items())]
+        self._report(done)
+        self._store(Outcome.RUNNING)
         if error and not done:
             raise error
 
-    def _deal(self, change: Change) -> Result:
-        kind = reversal_table.revert_for(change)
-        if kind is None:
+    def _handle(self, change: Change) -> Result:
+        reversal_class = reversal_table.reversal_for(change)
+        if reversal_class is None:
             if reversal_table.noteworthy(change):
                 return Result(INFO, "nothing to undo")
-            return Result(MANUAL, "nothing here undoes it", manual_commands.by_hand(change))
-        revert = kind(self.job, change)
-        if kind.kind not in self.target_context.options["remediate"]:
-            return Result(MANUAL, f"not undone ({kind.kind} is not in remediate)", revert.by_hand())
-        return revert.run()
+            command = manual_commands.command_for(change)
+            return Result(MANUAL, "no automatic reversal exists", command)
+        reversal = reversal_class(self.eradication, change)
+        category = reversal_class.category
+        if category not in self.target_context.options["remediate"]:
+            reason = f"not undone ({category} is not in remediate)"
+            return Result(MANUAL, reason, reversal.manual_command())
+        return reversal.run()
 
     def _give_up(self, change: Change, text: str) -> Result:
-        kind = reversal_table.revert_for(change)
-        return (
-            kind(self.job, change).given_up(text)
-            if kind
-            else Result(FAILED, text, manual_commands.by_hand(change))
-        )
+        reversal_class = reversal_table.reversal_for(change)
+        if reversal_class is None:
+            return Result(FAILED, text, manual_commands.command_for(change))
+        return reversal_class(self.eradication, change).give_up(text)
 
-    def _write(self, done: list[tuple[Change, Result]]) -> None:
-        """The piece's evidence object, and what people are told of it."""
+    def _report(self, done: list[tuple[Change, Result]]) -> None:
+        """Write the batch's evidence object, and what people are told of it."""
         if not done:
             return
         counts: Counter[str] = Counter(self.state["counts"])
-        rows = []
+        rows: list[ReportRow] = []
         for change, result in done:
+            sentences = _sentences(change, result)
             counts["reverted" if result.reverted else result.status.lower()] += 1
-            told = self._told(change, result)
-            self.state["left"] += [] if result.status == INFO else told
-            counts["for_people"] += 0 if result.status == INFO else len(told)
-            self.state["noted"] += told if result.status == INFO else []
-            rows.append(
-                {
-                    "id": change.id,
-                    "at": change.at,
-                    "name": change.name,
-                    "region": change.region,
-                    "who": change.who,
-                    "status": result.status,
-                    "text": result.text,
-                    "by_hand": result.by_hand,
-                    "left": told,
-                }
-            )
+            if result.status == INFO:
+                self.state["noted"] += sentences
+            else:
+                self.state["left"] += sentences
+                counts["for_people"] += len(sentences)
+            rows.append(_row(change, result, sentences))
         self.state["files"] += 1
         name = f"{self.target_context.id}/remediation/{self.state['files']:03}.json"
         stored = self.target_context.context.put_evidence(name, json.dumps(rows, indent=1).encode())
-        self.kept["objects"] = [
-            *(self.kept.get("objects") or []),
-            {**stored, "what": f"what became of {len(rows)} actions"},
-        ]
+        item = cast(StoredObject, {**stored, "what": f"what became of {len(rows)} actions"})
+        self.entry["objects"] = [*(self.entry.get("objects") or []), item]
         self.state["counts"] = dict(counts)
-        self.state["left"], self.state["noted"] = (
-            self.state["left"][:MOST_LEFT],
-            self.state["noted"][:MOST_NOTED],
-        )
+        self.state["left"] = self.state["left"][:MOST_MANUAL]
+        self.state["noted"] = self.state["noted"][:MOST_INFO]
 
-    def _told(self, change: Change, result: Result) -> list[str]:
-        if result.status == INFO:
-            return [sentence(change, result.text, "")]
-        own = [(result.text, result.by_hand)] if result.status in (MANUAL, FAILED) else []
-        return [sentence(change, why, hand) for why, hand in [*own, *result.rest]]
-
-    # -- the end of a round ------------------------------------------------------------------------
+    # -- the end of a pass -------------------------------------------------------------------------
 
     def end(self) -> bool:
-        """Writes how the round ended; whether another one is still to come."""
-        more = self.listing.get("outcome") == Outcome.RUNNING
-        self.state |= {
-            "keys": len(self.all_keys),
-            "at": 0,
-            "handled": int(self.list_state.get("listed") or 0),
-        }
+        """Write how the pass ended; return whether another list is still to come."""
+        more = self.listed.get("outcome") == Outcome.RUNNING
+        self.state["keys"] = len(self.all_keys)
+        self.state["at"] = 0
+        self.state["handled"] = int(self.list_state.get("listed") or 0)
         self.changes = []
         unlisted = not self.list_state.get("listed") and not more
-        bad = self.state["counts"].get("failed") or unlisted
-        outcome = Outcome.PARTIAL if bad else Outcome.COMPLETE
-        self._keep(outcome, "what the principal did could not be listed to its end; " * unlisted)
+        failed = bool(self.state["counts"].get("failed")) or unlisted
+        prefix = "what the principal did could not be listed to its end; " if unlisted else ""
+        self._store(Outcome.PARTIAL if failed else Outcome.COMPLETE, prefix)
         if not more:
-            self.target_context.log_action(NAME, FAILED if bad else DONE, self.detail)
+            self.target_context.log_action(NAME, FAILED if failed else DONE, self.detail)
         return more
 
     @property
     def detail(self) -> str:
-        counts: dict[str, int] = self.state["counts"]
+        counts = self.state["counts"]
         text = (
             f"{counts.get('reverted', 0)} reverted, {counts.get('for_people', 0)} left for people"
         )
@@ -254,34 +235,75 @@ class Round:
             text += f", {counts[INFO.lower()]} worth knowing"
         return text
 
-    def _keep(self, outcome: Outcome, said: str = "") -> None:
-        people, objects = (
-            int(self.state["counts"].get("for_people", 0)),
-            self.kept.get("objects") or [],
+    def _task(self, objects: list[StoredObject]) -> str:
+        """Say what a person has to do, or return empty."""
+        for_people = self.state["counts"].get("for_people", 0)
+        if not for_people:
+            return ""
+        text = (
+            f"{for_people} of the principal's actions are not undone: each with its command in"
+            f" {objects[0]['key']}"
         )
-        task = ""
-        if people and outcome is not Outcome.RUNNING:
-            task = (
-                f"{people} of the principal's actions are not undone: each with its command in"
-                f" {objects[0]['key']}"
-            )
-            task += f" and {len(objects) - 1} more objects beside it" * (len(objects) > 1)
-        entry: Json = {
+        if len(objects) > 1:
+            text += f" and {len(objects) - 1} more objects beside it"
+        return text
+
+    def _store(self, outcome: Outcome, prefix: str = "") -> None:
+        objects = self.entry.get("objects") or []
+        entry: EvidenceEntry = {
             "outcome": outcome,
-            "detail": said + self.detail,
+            "detail": prefix + self.detail,
             "objects": objects,
-            "task": task,
+            "task": "" if outcome is Outcome.RUNNING else self._task(objects),
             "state": self.state,
             "request_ids": [],
             "tries": 0,
-            "since": self.kept.get("since") or now(),
+            "since": self.entry.get("since") or now(),
             "at": now(),
         }
-        self.kept = entry
-        self.target_context.record_evidence(NAME, entry)
+        self.entry = entry
+        self.target_context.record_evidence(NAME, dict(entry))
         self.target_context.stored["evidence"][NAME] = entry
 
 
-def _first(change: Change) -> bool:
-    kind: Any = reversal_table.revert_for(change)
-    return bool(kind) and kind.kind in reversal_table.FIRST
+def _state_of(entry: EvidenceEntry) -> EradicationState:
+    state: EradicationState = {
+        "handled": 0,
+        "keys": 0,
+        "at": 0,
+        "again": [],
+        "left": [],
+        "noted": [],
+        "counts": {},
+        "files": 0,
+    }
+    return cast(EradicationState, {**state, **(entry.get("state") or {})})
+
+
+def _is_urgent(change: Change) -> bool:
+    reversal_class = reversal_table.reversal_for(change)
+    return reversal_class is not None and reversal_class.category in reversal_table.FIRST
+
+
+def _sentences(change: Change, result: Result) -> list[str]:
+    """Return what people are told of a change."""
+    if result.status == INFO:
+        return [sentence(change, result.text, "")]
+    reasons = list(result.remaining)
+    if result.status in (MANUAL, FAILED):
+        reasons.insert(0, (result.text, result.manual_command))
+    return [sentence(change, reason, manual_command) for reason, manual_command in reasons]
+
+
+def _row(change: Change, result: Result, sentences: list[str]) -> ReportRow:
+    return {
+        "id": change.id,
+        "at": change.at,
+        "name": change.name,
+        "region": change.region,
+        "who": change.actor,
+        "status": result.status,
+        "text": result.text,
+        "by_hand": result.manual_command,
+        "left": sentences,
+    }

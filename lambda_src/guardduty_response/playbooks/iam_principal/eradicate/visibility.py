@@ -1,4 +1,4 @@
-"""Reverts of what blinds or exposes: public buckets, stopped trails, suspended detectors."""
+"""Reversals of what blinds or exposes: public buckets, stopped trails, suspended detectors."""
 
 from __future__ import annotations
 
@@ -9,28 +9,37 @@ from guardduty_response.containment.target_context import ALREADY, Json
 from guardduty_response.decision.finding import get, text
 from guardduty_response.playbooks.iam_principal import resource_state
 from guardduty_response.playbooks.iam_principal.eradicate.changes import Change
+from guardduty_response.playbooks.iam_principal.eradicate.eradication_context import (
+    EradicationContext,
+)
 from guardduty_response.playbooks.iam_principal.eradicate.reversal import (
     MANUAL,
-    Job,
-    Revert,
-    Settled,
+    NotReversed,
+    Reversal,
+)
+from guardduty_response.playbooks.iam_principal.reversal_records import (
+    BucketRecord,
+    DetectorRecord,
+    TrailRecord,
 )
 
+PublicAccessBlock = dict[str, bool]
 # Amazon S3 User Guide, "Predefined groups": everybody, and everybody with an AWS account.
 EVERYBODY = ("/global/AllUsers", "/global/AuthenticatedUsers")
 
 
-class Bucket(Revert):
-    """The bucket's public access block, all four of it: the policy and the ACL stay, and let no
-    stranger in.
+class Bucket(Reversal[PublicAccessBlock]):
+    """All four settings of the bucket's public access block are switched on.
+
+    The policy and the ACL stay, and no longer let the public in.
     """
 
-    kind, what = "buckets", "bucket"
+    category, record_type = "buckets", "bucket"
 
-    def __init__(self, job: Job, change: Change) -> None:
-        super().__init__(job, change)
-        self.bucket = change.asked("bucketName")
-        self.good = f"public access to bucket {self.bucket} is blocked"
+    def __init__(self, eradication: EradicationContext, change: Change) -> None:
+        super().__init__(eradication, change)
+        self.bucket = change.request_text("bucketName")
+        self.done_text = f"public access to bucket {self.bucket} is blocked"
 
     @classmethod
     def applies(cls, change: Change) -> bool:
@@ -38,20 +47,20 @@ class Bucket(Revert):
         return (
             change.name != "PutBucketPublicAccessBlock"
             or not isinstance(asked, dict)
-            or not resource_state.blocked(asked)
+            or not resource_state.all_blocked(asked)
         )
 
     @property
     def _arn(self) -> str:
-        return f"arn:{self.job.config.partition}:s3:::{self.bucket}"
+        return f"arn:{self.eradication.config.partition}:s3:::{self.bucket}"
 
-    def read(self) -> Any:
+    def read(self) -> PublicAccessBlock:
         s3 = self.client("s3")
-        found = resource_state.block(s3, self.bucket) if self.bucket else None
+        found = resource_state.public_access_block(s3, self.bucket) if self.bucket else None
         if found is None:
-            raise Settled(ALREADY, f"bucket {self.bucket} is gone")
-        if not resource_state.blocked(found) and not self._public(s3):
-            raise Settled(
+            raise NotReversed(ALREADY, f"bucket {self.bucket} no longer exists")
+        if not resource_state.all_blocked(found) and not self._public(s3):
+            raise NotReversed(
                 MANUAL,
                 f"the {'ACL' if self.change.name == 'PutBucketAcl' else 'policy'} of bucket"
                 f" {self.bucket} was changed; it does not make it public, it may let other"
@@ -60,35 +69,32 @@ class Bucket(Revert):
         return found
 
     def _public(self, s3: Any) -> bool:
-        """Whether what was set lets everybody in. What cannot be read is taken to."""
+        """Tell whether what was set makes the bucket public; assumed where it cannot be read."""
         try:
             if self.change.name == "PutBucketPolicy":
                 return resource_state.public_policy(s3, self.bucket)
             if self.change.name == "PutBucketAcl":
                 grants = s3.get_bucket_acl(Bucket=self.bucket)["Grants"]
-                return any(str(one["Grantee"].get("URI", "")).endswith(EVERYBODY) for one in grants)
+                return any(
+                    str(grant["Grantee"].get("URI", "")).endswith(EVERYBODY) for grant in grants
+                )
         except Exception as error:
             if is_transient(error):
                 raise
         return True
 
-    def names(self, now: Any) -> list[str]:
+    def touched_names(self, current: PublicAccessBlock) -> list[str]:
         return [self._arn, self.bucket]
 
-    def todo(self, now: Any) -> str:
-        return (
-            ""
-            if resource_state.blocked(now)
-            else (
-                f"public access to bucket {self.bucket} blocked; its policy and ACL stay as"
-                " they are"
-            )
-        )
+    def pending_change(self, current: PublicAccessBlock) -> str:
+        if resource_state.all_blocked(current):
+            return ""
+        return f"public access to bucket {self.bucket} blocked; its policy and ACL stay as they are"
 
-    def before(self, now: Any) -> Json:
-        return {"bucket": self.bucket, "arn": self._arn, "block": now}
+    def before_state(self, current: PublicAccessBlock) -> BucketRecord:
+        return {"bucket": self.bucket, "arn": self._arn, "block": current}
 
-    def undo(self, now: Any) -> list[Json]:
+    def undo(self, current: PublicAccessBlock) -> list[Json]:
         s3 = self.changing(("s3:PutBucketPublicAccessBlock",), self._arn, "s3")
         return [
             s3.put_public_access_block(
@@ -96,7 +102,7 @@ class Bucket(Revert):
             )
         ]
 
-    def by_hand(self) -> str:
+    def manual_command(self) -> str:
         on = ",".join(f"{name}=true" for name in resource_state.BLOCKED)
         if self.change.name in ("PutBucketPolicy", "PutBucketAcl"):
             return self.command(
@@ -110,26 +116,28 @@ class Bucket(Revert):
         )
 
 
-class Trail(Revert):
-    kind, what = "trails", "trail"
+class Trail(Reversal[bool]):
+    """A stopped trail logs again."""
 
-    def __init__(self, job: Job, change: Change) -> None:
-        super().__init__(job, change)
-        self.trail = change.asked("name")
-        self.good = f"trail {self.trail} is logging"
+    category, record_type = "trails", "trail"
+
+    def __init__(self, eradication: EradicationContext, change: Change) -> None:
+        super().__init__(eradication, change)
+        self.trail = change.request_text("name")
+        self.done_text = f"trail {self.trail} is logging"
 
     @property
     def _arn(self) -> str:
         if self.trail.startswith("arn:"):
             return self.trail
         return (
-            f"arn:{self.job.config.partition}:cloudtrail:{self.change.region}:"
+            f"arn:{self.eradication.config.partition}:cloudtrail:{self.change.region}:"
             f"{self.target_context.target.account_id}:trail/{self.trail}"
         )
 
-    def read(self) -> Any:
+    def read(self) -> bool:
         if self._arn.split(":")[4] != self.target_context.target.account_id:
-            raise Settled(MANUAL, f"trail {self.trail} belongs to another account")
+            raise NotReversed(MANUAL, f"trail {self.trail} belongs to another account")
         found = (
             resource_state.logging(self.client("cloudtrail"), self.trail) if self.trail else None
         )
@@ -138,40 +146,42 @@ class Trail(Revert):
                 "cloudtrail create-trail --is-multi-region-trail --s3-bucket-name BUCKET --name",
                 self.trail,
             )
-            raise Settled(MANUAL, f"trail {self.trail} no longer exists: create it again", again)
+            raise NotReversed(
+                MANUAL, f"trail {self.trail} no longer exists: create it again", again
+            )
         return found
 
-    def names(self, now: Any) -> list[str]:
+    def touched_names(self, current: bool) -> list[str]:
         return [self._arn]
 
-    def todo(self, now: Any) -> str:
+    def pending_change(self, current: bool) -> str:
+        if current:
+            return ""
         return (
-            ""
-            if now
-            else (
-                f"trail {self.trail} logging again; what happened since {self.change.at[:20]} is in"
-                " no log of it"
-            )
+            f"trail {self.trail} logging again; it has no log of what happened since"
+            f" {self.change.at[:20]}"
         )
 
-    def before(self, now: Any) -> Json:
-        return {"trail": self.trail, "arn": self._arn, "logging": now}
+    def before_state(self, current: bool) -> TrailRecord:
+        return {"trail": self.trail, "arn": self._arn, "logging": current}
 
-    def undo(self, now: Any) -> list[Json]:
+    def undo(self, current: bool) -> list[Json]:
         client = self.changing(("cloudtrail:StartLogging",), self._arn, "cloudtrail")
         return [client.start_logging(Name=self.trail)]
 
-    def by_hand(self) -> str:
+    def manual_command(self) -> str:
         return self.command("cloudtrail start-logging --name", self.trail)
 
 
-class Detector(Revert):
-    kind, what = "detectors", "detector"
+class Detector(Reversal[str]):
+    """A suspended detector is switched on again; its state is ENABLED or DISABLED."""
 
-    def __init__(self, job: Job, change: Change) -> None:
-        super().__init__(job, change)
+    category, record_type = "detectors", "detector"
+
+    def __init__(self, eradication: EradicationContext, change: Change) -> None:
+        super().__init__(eradication, change)
         self.id = text(get(change.parameters, "detectorId"), 64)
-        self.good = f"GuardDuty detector {self.id} is on"
+        self.done_text = f"GuardDuty detector {self.id} is on"
 
     @classmethod
     def applies(cls, change: Change) -> bool:
@@ -180,32 +190,32 @@ class Detector(Revert):
     @property
     def _arn(self) -> str:
         return (
-            f"arn:{self.job.config.partition}:guardduty:{self.change.region}:"
+            f"arn:{self.eradication.config.partition}:guardduty:{self.change.region}:"
             f"{self.target_context.target.account_id}:detector/{self.id}"
         )
 
-    def read(self) -> Any:
+    def read(self) -> str:
         found = resource_state.detector(self.client("guardduty"), self.id) if self.id else None
         if found is None:
-            raise Settled(
+            raise NotReversed(
                 MANUAL,
                 f"detector {self.id} no longer exists: create it again",
                 self.command("guardduty create-detector --enable"),
             )
         return found
 
-    def names(self, now: Any) -> list[str]:
+    def touched_names(self, current: str) -> list[str]:
         return [self._arn]
 
-    def todo(self, now: Any) -> str:
-        return "" if now == "ENABLED" else f"GuardDuty detector {self.id} switched on again"
+    def pending_change(self, current: str) -> str:
+        return "" if current == "ENABLED" else f"GuardDuty detector {self.id} switched on again"
 
-    def before(self, now: Any) -> Json:
-        return {"detector": self.id, "status": now}
+    def before_state(self, current: str) -> DetectorRecord:
+        return {"detector": self.id, "status": current}
 
-    def undo(self, now: Any) -> list[Json]:
+    def undo(self, current: str) -> list[Json]:
         client = self.changing(("guardduty:UpdateDetector",), self._arn, "guardduty")
         return [client.update_detector(DetectorId=self.id, Enable=True)]
 
-    def by_hand(self) -> str:
+    def manual_command(self) -> str:
         return self.command("guardduty update-detector --enable --detector-id", self.id)

@@ -1,6 +1,4 @@
-"""What a principal could do and what it did: see run.py for the order, actions.py for the list
-of its calls.
-"""
+"""Evidence of a principal: what it could do and what it did; items.py has the order."""
 
 from guardduty_response.playbooks.iam_principal.evidence.items import collect, evidence, first
 

@@ -1,9 +1,9 @@
-"""What is kept of a CloudTrail record: all of it but secrets as evidence, and the changes in a
+"""What is stored of a CloudTrail record: all of it but secrets as evidence, and the changes in a
 bounded short form.
 
 CloudTrail hides passwords and secret keys itself, but AssumeRole's record holds the session token
 (AWS CloudTrail User Guide, "record contents"), and what a service records is its own choice:
-nothing that looks like a secret is written on.
+nothing that looks like a secret is stored.
 """
 
 from __future__ import annotations
@@ -26,38 +26,48 @@ MOST_LINE = 400
 # of a change's parameters: a policy is at most 10,240 characters
 MOST_TEXT, MOST_ITEMS, MOST_DEPTH = 12_000, 200, 12
 MOST_BYTES = 64_000  # of parameters, and of the response
+MOST_SCALAR = 2048  # characters of a value that is kept of larger parameters
 
 
-def without_secrets(node: Any) -> Any:
-    """The record without the fields that hold secrets. Numbers and flags stay
-    (``passwordResetRequired``).
+def without_secrets(record: Json) -> Json:
+    """Return the record without the fields that hold secrets.
+
+    Numbers and flags stay (``passwordResetRequired``).
     """
+    cleaned: Json = _without_secrets(record)
+    return cleaned
+
+
+def _without_secrets(node: Any) -> Any:
     if isinstance(node, dict):
         return {
-            key: without_secrets(value)
+            key: _without_secrets(value)
             for key, value in node.items()
             if not (_SECRET.search(str(key)) and isinstance(value, str | list))
         }
-    return [without_secrets(one) for one in node] if isinstance(node, list) else node
+    if isinstance(node, list):
+        return [_without_secrets(member) for member in node]
+    return node
 
 
 def mutating(record: Json) -> bool:
-    """Whether the call changed something and succeeded. A failed sign-in has no error code, only
-    a message.
+    """Tell whether the call changed something and succeeded.
+
+    A failed sign-in has no error code, only a message.
     """
-    reads = record.get("readOnly")
-    if reads is None:
-        reads = str(record.get("eventName")).startswith(_READING)
-    return (
-        reads not in (True, "true")
-        and not record.get("errorCode")
-        and not record.get("errorMessage")
-    )
+    read_only = record.get("readOnly")
+    if read_only is None:
+        read_only = str(record.get("eventName")).startswith(_READING)
+    failed = record.get("errorCode") or record.get("errorMessage")
+    return read_only not in (True, "true") and not failed
 
 
 def change(record: Json) -> Json:
-    """What undoing needs to know of a call; the names and the agent are one printable line each."""
-    who = record.get("userIdentity")
+    """Return what eradication needs to know of a call (its ``ChangeRecord``).
+
+    The names and the user agent are a printable line each.
+    """
+    identity = record.get("userIdentity")
     lines = {
         "id": record.get("eventID"),
         "at": record.get("eventTime"),
@@ -65,8 +75,8 @@ def change(record: Json) -> Json:
         "source": record.get("eventSource"),
         "region": record.get("awsRegion"),
         "account": record.get("recipientAccountId"),
-        "who": get(who, "arn"),
-        "key": get(who, "accessKeyId"),
+        "who": get(identity, "arn"),
+        "key": get(identity, "accessKeyId"),
         "session": session_of(record),
         "from": record.get("sourceIPAddress"),
         "agent": record.get("userAgent"),
@@ -78,27 +88,28 @@ def change(record: Json) -> Json:
     }
 
 
-def _bounded(node: Any) -> Json:
-    """``node`` without secrets and cut to size; {} for anything but an object."""
+def _bounded(node: object) -> Json:
+    """Return ``node`` without secrets and truncated to size; {} for anything but an object."""
     if not isinstance(node, dict):
         return {}
-    found: Json = _cut(without_secrets(node), 0)
-    if len(json.dumps(found, default=str)) <= MOST_BYTES:
-        return found
+    truncated: Json = _truncate(without_secrets(node), 0)
+    if len(json.dumps(truncated, default=str)) <= MOST_BYTES:
+        return truncated
     return {
         key: value
-        for key, value in found.items()
-        if not isinstance(value, dict | list) and len(str(value)) <= 2048
+        for key, value in truncated.items()
+        if not isinstance(value, dict | list) and len(str(value)) <= MOST_SCALAR
     }
 
 
-def _cut(node: Any, depth: int) -> Any:
+def _truncate(node: Any, depth: int) -> Any:
     if isinstance(node, str):
         return node[:MOST_TEXT]
     if depth >= MOST_DEPTH and isinstance(node, dict | list):
         return None
     if isinstance(node, dict):
-        return {
-            str(key)[:256]: _cut(value, depth + 1) for key, value in list(node.items())[:MOST_ITEMS]
-        }
-    return [_cut(one, depth + 1) for one in node[:MOST_ITEMS]] if isinstance(node, list) else node
+        members = list(node.items())[:MOST_ITEMS]
+        return {str(key)[:256]: _truncate(value, depth + 1) for key, value in members}
+    if isinstance(node, list):
+        return [_truncate(member, depth + 1) for member in node[:MOST_ITEMS]]
+    return node

@@ -19,7 +19,7 @@ COLLECTION = Collection(TargetContext, BESIDE, STAGES, manifest)
 
 
 def first(context: Context, target: Target, seconds_left: int) -> StepResult:
-    """Nothing is lost by containing a credential first: CloudTrail keeps what there is."""
+    """Collect nothing: CloudTrail keeps what there is while the credential is contained."""
     return StepResult(detail="nothing of a principal is collected before containment")
 
 
@@ -27,19 +27,22 @@ evidence = COLLECTION.evidence
 
 
 def collect(context: Context, target: Target) -> StepResult:
-    """Lists, and hands over to ``remediate`` once after each list; the second is waited for in
-    one piece.
-    """
+    """List the principal's calls, and hand over to eradication once after each list."""
     step = COLLECTION.collect(context, target)
-    if not (context.options.get("remediate") or context.options.get("rotate_key")):
+    rotates = bool(context.options.get("rotate_key"))
+    if not context.options.get("remediate") and not rotates:
         return step
-    kept: Json = COLLECTION.load_target(context, target).stored["evidence"]
-    listed = int((kept.get(actions.NAME) or {}).get("state", {}).get("listed", 0))
-    remediation: Json = kept.get("remediation") or {}
-    if listed > int(remediation.get("state", {}).get("handled", 0)):
+    entries: dict[str, Json] = COLLECTION.load_target(context, target).stored["evidence"]
+    listed = _state_number(entries, actions.NAME, "listed")
+    if listed > _state_number(entries, "remediation", "handled"):
         text = f"list {listed} of the principal's calls is complete; {step.detail}"
         return StepResult(done=True, detail=text, next_step="remediate")
-    if step.done and not listed and not remediation and context.options.get("rotate_key"):
-        # nothing to undo, but a key to replace
+    if step.done and not listed and not entries.get("remediation") and rotates:
+        # There is nothing to undo, but a key to replace.
         return StepResult(done=True, detail=step.detail, next_step="remediate")
     return step
+
+
+def _state_number(entries: dict[str, Json], name: str, field: str) -> int:
+    state: Json = (entries.get(name) or {}).get("state", {})
+    return int(state.get(field, 0))

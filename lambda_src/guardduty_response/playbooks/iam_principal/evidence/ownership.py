@@ -1,8 +1,8 @@
-"""Which CloudTrail events are a principal's: what is asked for, and whether an answer is its own.
+"""Which CloudTrail events are a principal's: what is queried, and whether an answer is its own.
 
 LookupEvents' user name is a user's name for a user and the session's name for a role session, so a
-question by name also finds the events of others (AWS CloudTrail User Guide, "userIdentity
-element"): every record is judged by itself.
+query by name also finds the events of others (AWS CloudTrail User Guide, "userIdentity element"):
+every record is judged by itself.
 """
 
 from __future__ import annotations
@@ -13,21 +13,24 @@ from guardduty_response.containment.target_context import TargetContext
 from guardduty_response.decision.finding import get, text
 from guardduty_response.evidence.items import Json
 from guardduty_response.playbooks.iam_principal import identify
+from guardduty_response.playbooks.iam_principal.evidence.records import IssuedSession
 from guardduty_response.playbooks.iam_principal.identify import Principal
 
-# calls that hand out further credentials
-_ISSUING = ("AssumeRole", "AssumeRoot", "GetFederationToken")
+# The calls that hand out further credentials.
+_ISSUING_CALLS = ("AssumeRole", "AssumeRoot", "GetFederationToken")
 
 
 @dataclass(frozen=True)
-class Whose:
+class Ownership:
+    """Decides which records are the principal's."""
+
     principal: Principal
     account: str
     partition: str
 
     @staticmethod
-    def of(principal: TargetContext) -> Whose:
-        return Whose(
+    def of(principal: TargetContext) -> Ownership:
+        return Ownership(
             identify.principal_of(principal),
             principal.target.account_id,
             principal.context.config.partition,
@@ -38,99 +41,103 @@ class Whose:
 
     @property
     def follows(self) -> bool:
-        """Whether sessions that it assumed count as its own: a user is contained with them, a
-        session alone.
+        """Whether sessions that it assumed count as its own: a user is contained together with
+        them, a session alone.
         """
         return self.principal.kind == identify.USER
 
     @property
     def name(self) -> str:
-        """As LookupEvents' ``Username`` knows it; empty where no name tells it from others."""
-        one = self.principal
-        if one.kind == identify.ROOT:
+        """The name that LookupEvents knows as ``Username``; empty where no name identifies it."""
+        if self.principal.kind == identify.ROOT:
             return "root"
-        return (
-            one.user
-            if one.kind in (identify.USER, identify.FEDERATED, identify.UNKNOWN)
-            else one.session
-        )
+        if self.principal.kind in (identify.USER, identify.FEDERATED, identify.UNKNOWN):
+            return self.principal.user
+        return self.principal.session
 
-    def questions(self) -> list[tuple[str, str]]:
-        """(attribute, value) for LookupEvents; none where the finding names neither a key nor a
-        name.
+    def lookup_attributes(self) -> list[tuple[str, str]]:
+        """Return (attribute, value) for LookupEvents; none where the finding names neither a key
+        nor a name.
         """
-        asked = (("AccessKeyId", self.principal.key), ("Username", self.name))
-        return [(attribute, value) for attribute, value in asked if value]
+        attributes = (("AccessKeyId", self.principal.key), ("Username", self.name))
+        return [(attribute, value) for attribute, value in attributes if value]
 
     def columns(self) -> list[tuple[str, str]]:
-        """(field of userIdentity, value) for a query over trails."""
-        one, base = self.principal, f"arn:{self.partition}:sts::{self.account}"
-        found = [("accesskeyid", one.key)]
-        if one.kind == identify.USER:
-            found.append(("username", one.user))
-        elif one.kind == identify.ROOT:
-            found.append(("type", "Root"))
-        elif one.kind == identify.FEDERATED:
-            found.append(("arn", f"{base}:federated-user/{one.user}"))
-        elif one.kind == identify.UNKNOWN:
-            found.append(("username", one.user))
-        elif one.unique_id and one.session:
-            found.append(("principalid", f"{one.unique_id}:{one.session}"))
-        elif one.role and one.session:
-            found.append(("arn", f"{base}:assumed-role/{one.role}/{one.session}"))
-        return [(field, value) for field, value in found if value]
+        """Return (field of userIdentity, value) for a query over trails."""
+        columns = [("accesskeyid", self.principal.key), self._identity_column()]
+        return [(field, value) for field, value in columns if value]
+
+    def _identity_column(self) -> tuple[str, str]:
+        principal = self.principal
+        base = f"arn:{self.partition}:sts::{self.account}"
+        if principal.kind in (identify.USER, identify.UNKNOWN):
+            return "username", principal.user
+        if principal.kind == identify.ROOT:
+            return "type", "Root"
+        if principal.kind == identify.FEDERATED:
+            return "arn", f"{base}:federated-user/{principal.user}"
+        if principal.unique_id and principal.session:
+            return "principalid", f"{principal.unique_id}:{principal.session}"
+        if principal.role and principal.session:
+            return "arn", f"{base}:assumed-role/{principal.role}/{principal.session}"
+        return "arn", ""
 
     def made(self, record: Json, followed: set[str]) -> bool:
-        """Whether the principal made the call: by its key, a followed key, or its identity."""
-        who, one = record.get("userIdentity"), self.principal
-        key = get(who, "accessKeyId")
-        return bool(key and (key == one.key or key in followed)) or self._is(who)
+        """Tell whether the principal made the call: by its key, a followed key, or its identity."""
+        identity = record.get("userIdentity")
+        key = get(identity, "accessKeyId")
+        if key and (key == self.principal.key or key in followed):
+            return True
+        return self._is(identity)
 
-    def _is(self, who: object) -> bool:
-        one, kind, name = self.principal, get(who, "type"), get(who, "userName")
-        issuer, (unique_id, _, session) = (
-            get(who, "sessionContext", "sessionIssuer"),
-            str(get(who, "principalId")).partition(":"),
-        )
-        if one.kind == identify.USER:
-            federated = get(issuer, "type") == "IAMUser" and get(issuer, "userName") == one.user
-            own = (kind == "IAMUser" and name == one.user) or federated
-            return own and get(who, "accountId") in (None, "", self.account)
-        if one.kind in (identify.ROOT, identify.UNKNOWN):
-            return bool(
-                kind == "Root" if one.kind == identify.ROOT else one.user and name == one.user
-            )
+    def _is(self, identity: object) -> bool:
+        kind = self.principal.kind
+        if kind == identify.USER:
+            return self._is_user(identity)
+        if kind == identify.ROOT:
+            return bool(get(identity, "type") == "Root")
+        if kind == identify.UNKNOWN:
+            user = self.principal.user
+            return bool(user) and bool(get(identity, "userName") == user)
+        return self._is_session(identity)
+
+    def _is_user(self, identity: object) -> bool:
+        """Tell whether it is the user, or a session that the user's own keys created."""
+        user = self.principal.user
+        issuer = get(identity, "sessionContext", "sessionIssuer")
+        federated = get(issuer, "type") == "IAMUser" and get(issuer, "userName") == user
+        own = get(identity, "type") == "IAMUser" and get(identity, "userName") == user
+        in_account = get(identity, "accountId") in (None, "", self.account)
+        return (own or federated) and in_account
+
+    def _is_session(self, identity: object) -> bool:
+        unique_id, _, session = str(get(identity, "principalId")).partition(":")
         if not session or session != self.name:
             return False
-        if one.kind == identify.FEDERATED:
-            return bool(kind == "FederatedUser")
-        return bool(
-            unique_id == one.unique_id if one.unique_id else get(issuer, "userName") == one.role
-        )
+        if self.principal.kind == identify.FEDERATED:
+            return bool(get(identity, "type") == "FederatedUser")
+        if self.principal.unique_id:
+            return unique_id == self.principal.unique_id
+        role = get(identity, "sessionContext", "sessionIssuer", "userName")
+        return bool(role == self.principal.role)
 
 
-def issued(record: Json) -> Json | None:
-    """{key, role, session, account, at} of credentials that a successful call handed out, or
-    None.
-    """
+def issued(record: Json) -> IssuedSession | None:
+    """Return the credentials that a successful call handed out, or None."""
     key = get(record, "responseElements", "credentials", "accessKeyId")
-    if record.get("eventName") not in _ISSUING or not isinstance(key, str):
+    if record.get("eventName") not in _ISSUING_CALLS or not isinstance(key, str):
         return None
-    asked = record.get("requestParameters")
-    role = (
-        get(asked, "roleArn")
-        or get(asked, "targetPrincipal")
-        or get(record, "responseElements", "federatedUser", "arn")
-    )
+    request = record.get("requestParameters")
+    federated_user = get(record, "responseElements", "federatedUser", "arn")
+    role = get(request, "roleArn") or get(request, "targetPrincipal") or federated_user
     parts = text(role, 300).split(":")
-    account = (
-        parts[4]
-        if len(parts) > 5
-        else parts[0]
-        if parts[0].isdigit()
-        else str(record.get("recipientAccountId") or "")
-    )
-    session = get(asked, "roleSessionName") or get(asked, "name")
+    if len(parts) > 5:
+        account = parts[4]
+    elif parts[0].isdigit():
+        account = parts[0]
+    else:
+        account = str(record.get("recipientAccountId") or "")
+    session = get(request, "roleSessionName") or get(request, "name")
     return {
         "key": text(key, 128),
         "role": ":".join(parts),
@@ -141,5 +148,5 @@ def issued(record: Json) -> Json | None:
 
 
 def session_of(record: Json) -> str:
-    """The session's name, or empty for a user's own call."""
+    """Return the session's name, or empty for a user's own call."""
     return str(get(record, "userIdentity", "principalId") or "").partition(":")[2]

@@ -1,24 +1,32 @@
 """What the principal was allowed to do, and where its key was used last: read from IAM as
 containment begins.
 
-Read beside containment, so a deny that containment attaches may be among the policies already; when
-it was read is said.
+It is read beside containment, so a denial that containment attaches may be among the policies
+already: the document says when it was read.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import asdict
 from functools import partial
-from typing import Any
+from typing import Any, TypedDict
 
 from botocore.exceptions import ClientError
 
 from guardduty_response.aws.errors import error_code
-from guardduty_response.containment.target_context import TargetContext, allow, gather, name_of, why
+from guardduty_response.containment.target_context import (
+    TargetContext,
+    allow,
+    describe_error,
+    name_of,
+    run_all,
+)
 from guardduty_response.evidence.items import EvidenceItem, Json, Outcome
 from guardduty_response.incident.repository import now
 from guardduty_response.playbooks.iam_principal import identify
+from guardduty_response.playbooks.iam_principal.identify import Principal
 
 NAME = "principal"
 MOST_GROUPS, MOST_POLICIES = 20, 60  # whose documents are read
@@ -35,72 +43,85 @@ _USER = (
 _GROUP = ("iam:GetGroupPolicy", "iam:ListAttachedGroupPolicies", "iam:ListGroupPolicies")
 _ROLE = ("iam:GetRole", "iam:GetRolePolicy", "iam:ListAttachedRolePolicies", "iam:ListRolePolicies")
 _POLICY = ("iam:GetPolicy", "iam:GetPolicyVersion")
-_KINDS = {"User": "UserName", "Group": "GroupName", "Role": "RoleName"}
+WHAT = "what the principal could do: policies, groups, keys; where its key was used last"
+
+
+class EntityPolicies(TypedDict):
+    """``attached``: [{PolicyName, PolicyArn}]; ``inline``: name -> document."""
+
+    attached: list[dict[str, str]]
+    inline: dict[str, Json]
 
 
 def run(principal: TargetContext, _before: Json) -> EvidenceItem:
-    """One call: ``principal.json``; PARTIAL names what could not be read."""
-    whom = identify.principal_of(principal)
-    user = whom.user if whom.kind in (identify.USER, identify.FEDERATED, identify.UNKNOWN) else ""
-    if not (user or whom.role or whom.key):
-        return EvidenceItem(
-            Outcome.NOT_POSSIBLE, f"IAM knows nothing of {whom.kind} {whom.id} that could be read"
-        )
-    iam = principal.open(
+    """Write ``principal.json`` in a single call; PARTIAL names what could not be read."""
+    identity = identify.principal_of(principal)
+    user = ""
+    if identity.kind in (identify.USER, identify.FEDERATED, identify.UNKNOWN):
+        user = identity.user
+    if not (user or identity.role or identity.key):
+        text = f"IAM has nothing about {identity.kind} {identity.id} that could be read"
+        return EvidenceItem(Outcome.NOT_POSSIBLE, text)
+    iam = _client(principal)
+    results, missing = _read(iam, identity, user)
+    document = {
+        "principal": asdict(identity),
+        "account_id": principal.target.account_id,
+        "read_at": now(),
+        "missing": missing,
+        **{name: value for name, value in results.items() if not isinstance(value, Exception)},
+    }
+    content = json.dumps(document, indent=1, default=str).encode()
+    stored = principal.context.put_evidence(f"{principal.id}/principal.json", content)
+    objects = [{**stored, "what": WHAT}]
+    text = _text(results)
+    if not missing:
+        return EvidenceItem(Outcome.COMPLETE, text, objects=objects)
+    text = f"{text}; could not be read: {'; '.join(missing)}"
+    return EvidenceItem(Outcome.PARTIAL, text, objects=objects)
+
+
+def _client(principal: TargetContext) -> Any:
+    session = principal.open_session(
         allow(("iam:GetAccessKeyLastUsed",)),
         allow(_USER, principal.arn("user/*", "iam")),
         allow(_GROUP, principal.arn("group/*", "iam")),
         allow(_ROLE, principal.arn("role/*", "iam")),
         allow(_POLICY, principal.arn("policy/*", "iam")),
-    ).client("iam")
+    )
+    return session.client("iam")
+
+
+def _read(iam: Any, identity: Principal, user: str) -> tuple[Json, list[str]]:
+    """Return (name -> what was read, or the error; descriptions of what could not be read)."""
     reads: dict[str, Callable[[], Any]] = {}
-    if whom.key:
-        reads["key"] = lambda: _without(iam.get_access_key_last_used(AccessKeyId=whom.key))
+    if identity.key:
+        key_id = identity.key
+        reads["key"] = lambda: _last_used(iam, key_id)
     if user:
         reads |= _of_user(iam, user)
-    if whom.role:
-        reads |= {
-            "role": lambda: iam.get_role(RoleName=whom.role)["Role"],
-            "policies": partial(_policies, iam, "Role", whom.role),
-        }
-    got = {name: _absent(result) for name, result in gather(reads).items()}
-    groups = [
-        one["GroupName"] for one in got.get("groups") or [] if isinstance(got.get("groups"), list)
-    ]
-    for name, result in gather(
-        {name: partial(_policies, iam, "Group", name) for name in groups[:MOST_GROUPS]}
-    ).items():
-        got[f"group {name}"] = result
-    _documents(iam, got)
+    if identity.role:
+        reads["role"] = lambda: iam.get_role(RoleName=identity.role)["Role"]
+        reads["policies"] = partial(_policies, iam, "Role", identity.role)
+    results = {name: _absent(result) for name, result in run_all(reads).items()}
+    groups = _group_names(results)
+    group_reads = {name: partial(_policies, iam, "Group", name) for name in groups[:MOST_GROUPS]}
+    for name, result in run_all(group_reads).items():
+        results[f"group {name}"] = result
+    results |= _documents(iam, results)
     missing = [
-        f"{name} ({why(result)})" for name, result in got.items() if isinstance(result, Exception)
+        f"{name} ({describe_error(result)})"
+        for name, result in results.items()
+        if isinstance(result, Exception)
     ]
     if len(groups) > MOST_GROUPS:
         missing.append(f"policies of {len(groups) - MOST_GROUPS} more groups")
-    document = {
-        "principal": dict(whom.__dict__),
-        "account_id": principal.target.account_id,
-        "read_at": now(),
-        "missing": missing,
-        **{name: result for name, result in got.items() if not isinstance(result, Exception)},
-    }
-    stored = principal.context.put_evidence(
-        f"{principal.id}/principal.json", json.dumps(document, indent=1, default=str).encode()
-    )
-    text = _text(got)
-    objects = [
-        {
-            **stored,
-            "what": (
-                "what the principal could do: policies, groups, keys; where its key was used last"
-            ),
-        }
-    ]
-    if not missing:
-        return EvidenceItem(Outcome.COMPLETE, text, objects=objects)
-    return EvidenceItem(
-        Outcome.PARTIAL, f"{text}; could not be read: {'; '.join(missing)}", objects=objects
-    )
+    return results, missing
+
+
+def _group_names(results: Json) -> list[str]:
+    groups = results.get("groups")
+    return [group["GroupName"] for group in groups] if isinstance(groups, list) else []
 
 
 def _of_user(iam: Any, user: str) -> dict[str, Callable[[], Any]]:
@@ -118,66 +139,65 @@ def _pages(iam: Any, operation: str, key: str, **request: str) -> list[Any]:
     return list(iam.get_paginator(operation).paginate(**request).search(key))
 
 
-def _policies(iam: Any, kind: str, name: str) -> Json:
-    """{attached: [{PolicyName, PolicyArn}], inline: {name: document}}."""
-    word, whose = kind.lower(), {_KINDS[kind]: name}
-    names = _pages(iam, f"list_{word}_policies", "PolicyNames", **whose)
-    get = getattr(iam, f"get_{word}_policy")
-    return {
-        "attached": _pages(iam, f"list_attached_{word}_policies", "AttachedPolicies", **whose),
-        "inline": {
-            one: get(PolicyName=one, **whose)["PolicyDocument"] for one in names[:MOST_POLICIES]
-        },
+def _policies(iam: Any, entity: str, name: str) -> EntityPolicies:
+    """Read the policies of a ``User``, ``Group`` or ``Role``."""
+    word = entity.lower()
+    request = {f"{entity}Name": name}
+    names = _pages(iam, f"list_{word}_policies", "PolicyNames", **request)
+    get_policy = getattr(iam, f"get_{word}_policy")
+    documents = {
+        policy_name: get_policy(PolicyName=policy_name, **request)["PolicyDocument"]
+        for policy_name in names[:MOST_POLICIES]
     }
+    attached = _pages(iam, f"list_attached_{word}_policies", "AttachedPolicies", **request)
+    return {"attached": attached, "inline": documents}
 
 
-def _documents(iam: Any, got: Json) -> None:
-    """The documents of the account's own policies into ``got``; AWS publishes its managed ones."""
-    attached = [
-        one["PolicyArn"]
-        for part in got.values()
-        if isinstance(part, dict)
-        for one in part.get("attached") or []
-    ]
-    own = sorted({arn for arn in attached if ":iam::aws:" not in arn})[:MOST_POLICIES]
-    for arn, result in gather({arn: partial(_document, iam, arn) for arn in own}).items():
-        got[f"policy {name_of(arn)}"] = result
+def _documents(iam: Any, results: Json) -> Json:
+    """Read the documents of the account's own policies; AWS publishes its managed policies."""
+    arns: set[str] = set()
+    for result in results.values():
+        if isinstance(result, dict):
+            arns |= {policy["PolicyArn"] for policy in result.get("attached") or []}
+    own = sorted(arn for arn in arns if ":iam::aws:" not in arn)[:MOST_POLICIES]
+    documents = run_all({arn: partial(_document, iam, arn) for arn in own})
+    return {f"policy {name_of(arn)}": result for arn, result in documents.items()}
 
 
 def _document(iam: Any, arn: str) -> Json:
     version = iam.get_policy(PolicyArn=arn)["Policy"]["DefaultVersionId"]
-    return {
-        "arn": arn,
-        "document": iam.get_policy_version(PolicyArn=arn, VersionId=version)["PolicyVersion"][
-            "Document"
-        ],
-    }
+    answer = iam.get_policy_version(PolicyArn=arn, VersionId=version)
+    return {"arn": arn, "document": answer["PolicyVersion"]["Document"]}
 
 
 def _absent(result: Any) -> Any:
-    """None for what does not exist: a user without a console password, a role that is gone."""
-    return (
-        None if isinstance(result, ClientError) and error_code(result) == "NoSuchEntity" else result
-    )
+    """Return None for what does not exist: a user without a console password, a deleted role."""
+    if isinstance(result, ClientError) and error_code(result) == "NoSuchEntity":
+        return None
+    return result
 
 
-def _without(answer: Json) -> Json:
+def _last_used(iam: Any, key_id: str) -> Json:
+    answer: Json = iam.get_access_key_last_used(AccessKeyId=key_id)
     return {key: value for key, value in answer.items() if key != "ResponseMetadata"}
 
 
-def _text(got: Json) -> str:
-    said = []
-    used = got["key"].get("AccessKeyLastUsed", {}) if isinstance(got.get("key"), dict) else {}
-    if used:
+def _text(results: Json) -> str:
+    """Say in a sentence what was read."""
+    sentences: list[str] = []
+    key = results.get("key")
+    if isinstance(key, dict) and (used := key.get("AccessKeyLastUsed")):
         when = used.get("LastUsedDate") or "never"
-        said.append(f"key last used {when} for {used.get('ServiceName')} in {used.get('Region')}")
+        service, region = used.get("ServiceName"), used.get("Region")
+        sentences.append(f"key last used {when} for {service} in {region}")
     for name in ("user", "role"):
-        if name in got and got[name] is None:
-            said.append(f"the {name} no longer exists")
-    policies = got.get("policies")
+        if name in results and results[name] is None:
+            sentences.append(f"the {name} no longer exists")
+    policies = results.get("policies")
     if isinstance(policies, dict):
-        names = [one["PolicyName"] for one in policies["attached"]] + list(policies["inline"])
-        said.append(f"policies: {', '.join(names) or 'none'}")
-    if isinstance(got.get("groups"), list) and got["groups"]:
-        said.append(f"groups: {', '.join(one['GroupName'] for one in got['groups'])}")
-    return "; ".join(said) or "nothing could be read"
+        names = [policy["PolicyName"] for policy in policies["attached"]]
+        names += list(policies["inline"])
+        sentences.append(f"policies: {', '.join(names) or 'none'}")
+    if groups := _group_names(results):
+        sentences.append(f"groups: {', '.join(groups)}")
+    return "; ".join(sentences) or "nothing could be read"

@@ -1,8 +1,8 @@
-"""The Identity Center account, and the statement that denies one person everything in a permission
+"""The Identity Center account, and the statement that denies a person everything in a permission
 set.
 
 IAM Identity Center User Guide, "Deny user access": a statement in the permission set's inline
-policy that denies everything where ``identitystore:userId`` is the person's id. It names no time,
+policy that denies everything where ``identitystore:userId`` is the person's ID. It names no time,
 so that it meets the sessions there are and every sign-in to come, and nobody else of the permission
 set. It reaches the accounts when the permission set is provisioned.
 """
@@ -12,16 +12,24 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from typing import Any
+from functools import partial
 
 from botocore.exceptions import ClientError
 
 from guardduty_response.aws import clients
 from guardduty_response.aws.errors import error_code
 from guardduty_response.containment.role_policies import statements
-from guardduty_response.containment.target_context import Json, allow, policy
+from guardduty_response.containment.target_context import allow, policy
 from guardduty_response.errors import ResponseError
-from guardduty_response.playbooks.iam_principal.principal_context import PrincipalContext
+from guardduty_response.playbooks.iam_principal.principal_context import (
+    PrincipalContext,
+    retry_on_conflict,
+)
+from guardduty_response.playbooks.iam_principal.records import (
+    AwsAnswer,
+    AwsClient,
+    PolicyDocument,
+)
 
 # of the before-state, PART/<permission set>, and of what is kept of the provisioning
 PART = "identity_center"
@@ -31,6 +39,8 @@ ROLE = "GDR_IDENTITY_CENTER_ROLE"
 INLINE = "AwsSSOInlinePolicy"
 # bytes of an inline policy, white space not counted (IAM Identity Center User Guide, "Quotas")
 LIMIT = 10_240
+# of ProvisionPermissionSet
+EVERY_ACCOUNT = "ALL_PROVISIONED_ACCOUNTS"
 # A permission set's name has at most 32 characters (CreatePermissionSet), so the role's 64 hold all
 # of it.
 ROLE_NAME = re.compile(r"AWSReservedSSO_(.+)_[0-9a-f]{16}")
@@ -40,57 +50,64 @@ class Center:
     """``playbooks.iam_principal.identity_center``; false where it is not set."""
 
     def __init__(self, principal: PrincipalContext) -> None:
-        option: Json = principal.options.get("identity_center") or {}
-        self.target_context, self.on = principal, bool(option)
-        self.account, self.region = str(option.get("account_id", "")), str(option.get("region", ""))
-        self.instance, self.store = (
-            str(option.get("instance_arn", "")),
-            str(option.get("identity_store_id", "")),
-        )
+        option: dict[str, str] = principal.options.get("identity_center") or {}
+        self.target_context = principal
+        self.configured = bool(option)
+        self.account = str(option.get("account_id", ""))
+        self.region = str(option.get("region", ""))
+        self.instance = str(option.get("instance_arn", ""))
+        self.store = str(option.get("identity_store_id", ""))
         self.sso = f"arn:{principal.context.config.partition}:sso:::"
 
     def __bool__(self) -> bool:
-        return self.on
+        return self.configured
 
-    def open(self, *granted: Json) -> clients.Session:
+    def open(self, *granted: PolicyDocument) -> clients.Session:
+        """Opens a session in the Identity Center account, narrowed to these statements."""
         return self.target_context.context.assume(
             self.account, self.region, policy(*granted), role=ROLE
         )
 
     @property
     def every_set(self) -> str:
+        """The ARN pattern of every permission set."""
         return f"{self.sso}permissionSet/{self.instance.rsplit('/', 1)[-1]}/*"
 
-    def admin(self, permission_set: str, *actions: str) -> Any:
-        """A client that may do this to one permission set, in whichever accounts it is."""
+    def admin(self, permission_set: str, *actions: str) -> AwsClient:
+        """Opens a client that may do this to a permission set, in whichever accounts it is."""
         names = tuple(f"sso:{action}" for action in actions)
-        return self.open(
-            allow(names, [self.instance, permission_set, f"{self.sso}account/*"])
-        ).client("sso-admin")
+        resources = [self.instance, permission_set, f"{self.sso}account/*"]
+        return self.open(allow(names, resources)).client("sso-admin")
 
-    def named(self, permission_set: str) -> Json:
-        """The parameters that name a permission set."""
+    def parameters(self, permission_set: str) -> dict[str, str]:
+        """Returns the parameters that name a permission set, by its ARN."""
         return {"InstanceArn": self.instance, "PermissionSetArn": permission_set}
 
 
-def statement(principal: PrincipalContext, user_id: str) -> Json:
-    """Each incident's own, so that undoing one leaves another's."""
+def deny_statement(principal: PrincipalContext, user_id: str) -> PolicyDocument:
+    """Returns the statement with a Sid of this incident's own, so that undoing it leaves another
+    incident's.
+    """
     incident = principal.target.attach or principal.context.incident_id
-    prefix = "".join(word.title() for word in re.findall("[a-z0-9]+", principal.prefix.lower()))
-    sid = f"{prefix}Deny{hashlib.sha256(f'{incident} {user_id}'.encode()).hexdigest()[:16]}"
-    condition = {"StringEquals": {"identitystore:userId": user_id}}
-    return {"Sid": sid, "Effect": "Deny", "Action": "*", "Resource": "*", "Condition": condition}
+    words = re.findall("[a-z0-9]+", principal.prefix.lower())
+    prefix = "".join(word.title() for word in words)
+    digest = hashlib.sha256(f"{incident} {user_id}".encode()).hexdigest()[:16]
+    return {
+        "Sid": f"{prefix}Deny{digest}",
+        "Effect": "Deny",
+        "Action": "*",
+        "Resource": "*",
+        "Condition": {"StringEquals": {"identitystore:userId": user_id}},
+    }
 
 
-def inline(sso: Any, center: Center, permission_set: str) -> str:
-    """The inline policy as it is written, or empty."""
-    return str(
-        sso.get_inline_policy_for_permission_set(**center.named(permission_set)).get("InlinePolicy")
-        or ""
-    )
+def read_inline_policy(sso: AwsClient, center: Center, permission_set: str) -> str:
+    """Returns the inline policy as it is written, or an empty string."""
+    answer = sso.get_inline_policy_for_permission_set(**center.parameters(permission_set))
+    return str(answer.get("InlinePolicy") or "")
 
 
-def document(text: str) -> Json:
+def parse_document(text: str) -> PolicyDocument:
     """Raises ResponseError: what cannot be read must not be written over."""
     try:
         found = json.loads(text or "{}")
@@ -101,43 +118,52 @@ def document(text: str) -> Json:
     return found
 
 
-def has(text: str, mine: Json) -> bool:
-    return mine in statements(document(text))
+def has_statement(text: str, statement: PolicyDocument) -> bool:
+    return statement in statements(parse_document(text))
 
 
-def merged(text: str, mine: Json) -> str:
-    return _written(document(text), [*others(text, mine), mine])
+def with_statement(text: str, statement: PolicyDocument) -> str:
+    """Returns the policy with the statement added, in place of an earlier form of it."""
+    return _write(parse_document(text), [*other_statements(text, statement), statement])
 
 
-def without(text: str, mine: Json) -> str:
-    """Empty when nothing else is left of it."""
-    left = others(text, mine)
-    return _written(document(text), left) if left else ""
+def without_statement(text: str, statement: PolicyDocument) -> str:
+    """Returns the policy without the statement, empty when nothing else is left of it."""
+    others = other_statements(text, statement)
+    return _write(parse_document(text), others) if others else ""
 
 
-def others(text: str, mine: Json) -> list[Json]:
-    return [one for one in statements(document(text)) if one.get("Sid") != mine["Sid"]]
+def other_statements(text: str, statement: PolicyDocument) -> list[PolicyDocument]:
+    """Returns the policy's statements with another Sid."""
+    return [
+        other for other in statements(parse_document(text)) if other.get("Sid") != statement["Sid"]
+    ]
 
 
-def _written(old: Json, left: list[Json]) -> str:
-    return json.dumps(
-        {"Version": "2012-10-17", **old, "Statement": left},
-        separators=(",", ":"),
-        ensure_ascii=False,
-    )
+def _write(old: PolicyDocument, remaining: list[PolicyDocument]) -> str:
+    document = {"Version": "2012-10-17", **old, "Statement": remaining}
+    return json.dumps(document, separators=(",", ":"), ensure_ascii=False)
 
 
-def size(text: str) -> int:
+def policy_size(text: str) -> int:
+    """Returns the bytes that count towards LIMIT."""
     return len("".join(text.split()).encode())
 
 
-def lagging(sso: Any, center: Center, permission_set: str) -> list[str]:
-    """Accounts that do not have the permission set as it is now."""
+def outdated_accounts(sso: AwsClient, center: Center, permission_set: str) -> list[str]:
+    """Returns the accounts that do not have the permission set as it is now."""
     pages = sso.get_paginator("list_accounts_for_provisioned_permission_set").paginate(
-        **center.named(permission_set), ProvisioningStatus="LATEST_PERMISSION_SET_NOT_PROVISIONED"
+        **center.parameters(permission_set),
+        ProvisioningStatus="LATEST_PERMISSION_SET_NOT_PROVISIONED",
     )
-    return [str(one) for page in pages for one in page.get("AccountIds") or []]
+    return [str(account) for page in pages for account in page.get("AccountIds") or []]
 
 
-def gone(error: Exception) -> bool:
+def provision(sso: AwsClient, center: Center, arn: str) -> AwsAnswer:
+    """Has the permission set provisioned to all its accounts."""
+    call = partial(sso.provision_permission_set, **center.parameters(arn), TargetType=EVERY_ACCOUNT)
+    return dict(retry_on_conflict(call))
+
+
+def is_not_found(error: Exception) -> bool:
     return isinstance(error, ClientError) and error_code(error) == "ResourceNotFoundException"

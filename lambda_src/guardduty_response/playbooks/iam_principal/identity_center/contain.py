@@ -10,7 +10,7 @@ from functools import partial
 from typing import Any
 
 from guardduty_response.containment.contract import StepResult
-from guardduty_response.containment.target_context import ALREADY, DONE, FAILED, Json, why
+from guardduty_response.containment.target_context import ALREADY, DONE, FAILED, describe_error
 from guardduty_response.errors import ResponseError
 from guardduty_response.incident.repository import now
 from guardduty_response.playbooks.iam_principal import chained_sessions
@@ -19,16 +19,25 @@ from guardduty_response.playbooks.iam_principal.identity_center.center import (
     LIMIT,
     PART,
     Center,
-    has,
-    inline,
-    merged,
-    size,
-    statement,
+    deny_statement,
+    has_statement,
+    policy_size,
+    provision,
+    read_inline_policy,
+    with_statement,
 )
-from guardduty_response.playbooks.iam_principal.identity_center.plan import sentence
+from guardduty_response.playbooks.iam_principal.identity_center.plan import denial_sentence
 from guardduty_response.playbooks.iam_principal.principal_context import (
     PrincipalContext,
     retry_on_conflict,
+)
+from guardduty_response.playbooks.iam_principal.records import (
+    AwsAnswer,
+    AwsClient,
+    PermissionSet,
+    PermissionSetBefore,
+    PolicyDocument,
+    ProvisioningState,
 )
 
 CHANGE = (
@@ -36,120 +45,133 @@ CHANGE = (
     "PutInlinePolicyToPermissionSet",
     "ProvisionPermissionSet",
 )
-SECONDS = 60  # of one call; the next attempt goes on
-EVERYWHERE = "ALL_PROVISIONED_ACCOUNTS"
+SECONDS = 60  # of a function call; the next attempt goes on
 UNDER_WAY = ("IN_PROGRESS", "SUCCEEDED")
 
 
 def contain(principal: PrincipalContext) -> StepResult:
+    """Denies the person in each permission set, as far as SECONDS allows."""
     principal.stored = principal.read_stored()
-    center, until = Center(principal), time.monotonic() + SECONDS
-    for number, one in enumerate(principal.scope("sets")):
+    center = Center(principal)
+    until = time.monotonic() + SECONDS
+    sets: list[PermissionSet] = principal.scope("sets")
+    for number, permission_set in enumerate(sets):
         if number and time.monotonic() > until:
             break
-        _deny(principal, center, one)
+        _deny(principal, center, permission_set)
     chained_sessions.deny(principal)
     return StepResult(
-        detail=f"permission sets of {principal.who.session} worked on; the ledger says which"
+        detail=(
+            f"Denial of {principal.identity.session} attempted in {len(sets)} permission sets; see"
+            " actions"
+        )
     )
 
 
-def _deny(principal: PrincipalContext, center: Center, one: Json) -> None:
-    """One permission set. Whatever goes wrong touches no other."""
-    name, mine = f"{DENY} {one['name']}", statement(principal, principal.scope("user_id"))
-    state = dict(known(principal).get(one["name"]) or {})
-    answers: list[Json] = []
+def _deny(principal: PrincipalContext, center: Center, permission_set: PermissionSet) -> None:
+    """Denies the person in a permission set. Whatever goes wrong touches no other."""
+    name = permission_set["name"]
+    action = f"{DENY} {name}"
+    state = provisioning_state(principal, name)
+    answers: list[AwsAnswer] = []
     try:
-        sso = center.admin(one["arn"], *CHANGE)
-        text = inline(sso, center, one["arn"])
-        if not has(text, mine):
-            answers += _write(principal, center, sso, one, text, mine)
-        elif state.get("status") in UNDER_WAY:
-            principal.log_action(
-                name,
-                ALREADY,
-                f"{principal.who.session} is denied everything in permission set {one['name']}",
-            )
+        sso = center.admin(permission_set["arn"], *CHANGE)
+        added = _add_statement(principal, center, sso, permission_set)
+        if added is None and state.get("status") in UNDER_WAY:
+            session = principal.identity.session
+            detail = f"{session} is denied everything in permission set {name}"
+            principal.log_action(action, ALREADY, detail)
             return
-        answers.append(
-            retry_on_conflict(
-                partial(
-                    sso.provision_permission_set, **center.named(one["arn"]), TargetType=EVERYWHERE
-                )
-            )
-        )
-        got = answers[-1]["PermissionSetProvisioningStatus"]
-        status, detail = DONE, sentence(principal, one["name"])
-        state |= {
-            "request": got["RequestId"],
-            "status": got["Status"],
-            "reason": got.get("FailureReason", ""),
-        }
+        if added is not None:
+            answers.append(added)
+        answers.append(provision(sso, center, permission_set["arn"]))
+        provisioning = answers[-1]["PermissionSetProvisioningStatus"]
+        state["request"] = provisioning["RequestId"]
+        state["status"] = provisioning["Status"]
+        state["reason"] = provisioning.get("FailureReason", "")
+        status = DONE
+        detail = denial_sentence(principal, name)
     except Exception as error:
+        state["status"] = "FAILED"
+        state["reason"] = describe_error(error)
         status = FAILED
         detail = (
-            f"failed ({why(error)}): {sentence(principal, one['name'])}. By hand: "
-            f"{by_hand(principal)}"
+            f"failed ({describe_error(error)}): {denial_sentence(principal, name)}. By hand:"
+            f" {_manual_commands(principal)}"
         )
-        state |= {"status": "FAILED", "reason": why(error)}
-    keep(
-        principal,
-        one["name"],
-        {
-            **state,
-            "tries": tries(principal, state) + 1,
-            "execution": principal.context.execution,
-            "at": now(),
-        },
-    )
-    principal.log_action(name, status, detail, answers)
+    state["tries"] = attempts_made(principal, state) + 1
+    state["execution"] = principal.context.execution
+    state["at"] = now()
+    store_state(principal, name, state)
+    principal.log_action(action, status, detail, answers)
 
 
-def _write(
-    principal: PrincipalContext, center: Center, sso: Any, one: Json, text: str, mine: Json
-) -> list[Json]:
-    new = merged(text, mine)
-    if size(new) > LIMIT:
-        raise ResponseError(
-            f"the inline policy of permission set {one['name']} would have {size(new)} bytes of at"
-            f" most {LIMIT}"
-        )
-    role = principal.scope("role_arn") if one == principal.scope("sets")[0] else ""
-    principal.record_before_state(
-        f"{PART}/{one['name']}",
-        {"arn": one["arn"], "policy": text, "statement": mine, "role": role},
-    )
-    return [
-        retry_on_conflict(
-            partial(
-                sso.put_inline_policy_to_permission_set,
-                **center.named(one["arn"]),
-                InlinePolicy=new,
-            )
-        )
-    ]
-
-
-def known(principal: PrincipalContext) -> Json:
-    """Permission set -> {request, status, reason, tries, execution, at} of its provisioning, as
-    the ledger has it.
+def _add_statement(
+    principal: PrincipalContext, center: Center, sso: AwsClient, permission_set: PermissionSet
+) -> AwsAnswer | None:
+    """Returns Identity Center's answer, None when the statement is there already. Raises
+    ResponseError when the policy has no room for it.
     """
-    kept: Json = (principal.stored.get("evidence") or {}).get(PART) or {}
-    return dict(kept.get("state") or {})
-
-
-def tries(principal: PrincipalContext, state: Json) -> int:
-    """How often this execution has tried it."""
-    return (
-        int(state.get("tries") or 0) if state.get("execution") == principal.context.execution else 0
+    arn = permission_set["arn"]
+    statement = deny_statement(principal, principal.scope("user_id"))
+    text = read_inline_policy(sso, center, arn)
+    if has_statement(text, statement):
+        return None
+    new = with_statement(text, statement)
+    if policy_size(new) > LIMIT:
+        raise ResponseError(
+            f"the inline policy of permission set {permission_set['name']} would have"
+            f" {policy_size(new)} bytes of at most {LIMIT}"
+        )
+    _record_before(principal, permission_set, text, statement)
+    put = partial(
+        sso.put_inline_policy_to_permission_set, **center.parameters(arn), InlinePolicy=new
     )
+    return dict(retry_on_conflict(put))
 
 
-def keep(principal: PrincipalContext, name: str, state: Json) -> None:
-    states = {**known(principal), name: state}
-    bad = [one for one in states.values() if one["status"] == "FAILED"]
-    entry: Json = {
-        "outcome": "PARTIAL" if bad else "COMPLETE",
+def _record_before(
+    principal: PrincipalContext,
+    permission_set: PermissionSet,
+    text: str,
+    statement: PolicyDocument,
+) -> None:
+    of_finding = permission_set == principal.scope("sets")[0]
+    before: PermissionSetBefore = {
+        "arn": permission_set["arn"],
+        "policy": text,
+        "statement": statement,
+        "role": principal.scope("role_arn") if of_finding else "",
+    }
+    principal.record_before_state(f"{PART}/{permission_set['name']}", before)
+
+
+# -- provisioning, as the record has it ------------------------------------------------------------
+
+
+def provisioning_states(principal: PrincipalContext) -> dict[str, ProvisioningState]:
+    """Returns each permission set's name with how its provisioning stands."""
+    return dict(principal.evidence_state(PART))
+
+
+def provisioning_state(principal: PrincipalContext, name: str) -> ProvisioningState:
+    """Returns a copy, empty before the first attempt."""
+    known = provisioning_states(principal).get(name)
+    return known.copy() if known else {}
+
+
+def attempts_made(principal: PrincipalContext, state: ProvisioningState) -> int:
+    """Returns how often this execution has tried it."""
+    if state.get("execution") != principal.context.execution:
+        return 0
+    return int(state.get("tries") or 0)
+
+
+def store_state(principal: PrincipalContext, name: str, state: ProvisioningState) -> None:
+    states = {**provisioning_states(principal), name: state}
+    failed = any(known["status"] == "FAILED" for known in states.values())
+    entry: dict[str, Any] = {
+        "outcome": "PARTIAL" if failed else "COMPLETE",
         "detail": f"{len(states)} permission sets provisioned again",
         "objects": [],
         "task": "",
@@ -160,14 +182,14 @@ def keep(principal: PrincipalContext, name: str, state: Json) -> None:
     principal.stored.setdefault("evidence", {})[PART] = entry
 
 
-def by_hand(principal: PrincipalContext) -> str:
-    """What needs no room in a permission set: a service control policy."""
-    mine = {**statement(principal, principal.scope("user_id")), "Sid": "DenyUser"}
-    content = json.dumps({"Version": "2012-10-17", "Statement": [mine]}, separators=(",", ":"))
+def _manual_commands(principal: PrincipalContext) -> str:
+    """Returns what needs no room in a permission set: a service control policy."""
+    statement = {**deny_statement(principal, principal.scope("user_id")), "Sid": "DenyUser"}
+    document = {"Version": "2012-10-17", "Statement": [statement]}
+    content = json.dumps(document, separators=(",", ":"))
     return (
         "(management account) aws organizations create-policy --type SERVICE_CONTROL_POLICY --name"
         f" deny-user --description incident --content '{content}' ; aws organizations attach-policy"
-        f" --policy-id THE_NEW_ID --target-id {principal.target.account_id} (and every other "
-        "account of"
-        " the user)"
+        f" --policy-id THE_NEW_ID --target-id {principal.target.account_id} (and every other"
+        " account of the user)"
     )

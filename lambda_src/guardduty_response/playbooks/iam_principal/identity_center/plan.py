@@ -1,26 +1,38 @@
-"""Who signed in, and every permission set that this person holds. Changes nothing."""
+"""Finds who signed in, and every permission set that this person holds. Changes nothing."""
 
 from __future__ import annotations
 
 from functools import partial
-from typing import Any
+from typing import NamedTuple
 
 from guardduty_response.aws.errors import error_code
-from guardduty_response.containment.target_context import BRANCHES, Json, allow, gather, value, why
+from guardduty_response.containment.target_context import (
+    BRANCHES,
+    allow,
+    describe_error,
+    result_or_raise,
+    run_all,
+)
 from guardduty_response.errors import ResponseError, RoleUnavailable
 from guardduty_response.playbooks.iam_principal.identity_center.center import (
     DENY,
     LIMIT,
     ROLE_NAME,
     Center,
-    gone,
-    has,
-    inline,
-    merged,
-    size,
-    statement,
+    deny_statement,
+    has_statement,
+    is_not_found,
+    policy_size,
+    read_inline_policy,
+    with_statement,
 )
 from guardduty_response.playbooks.iam_principal.principal_context import PrincipalContext
+from guardduty_response.playbooks.iam_principal.records import (
+    AwsClient,
+    HeldPermissionSets,
+    PermissionSet,
+    PolicyDocument,
+)
 
 READ = (
     "sso:DescribePermissionSet",
@@ -36,184 +48,204 @@ class NoUser(ResponseError):
     """The identity store knows nobody of the session's name."""
 
 
-def find(principal: PrincipalContext) -> Json:
-    """The scope of the target: {user_id, sets: [{arn, name}, …] with the finding's first, unlisted:
-    why others may be missing}.
+class _Reading(NamedTuple):
+    """Clients that read, and what they read of."""
 
-    Raises ResponseError, or botocore's error: nothing can be contained then.
+    sso: AwsClient
+    store: AwsClient
+    center: Center
+
+
+def find(principal: PrincipalContext) -> HeldPermissionSets:
+    """Returns what joins the scope of the target. Raises ResponseError, or botocore's error:
+    nothing can be contained then.
     """
-    center, session = Center(principal), principal.who.session
+    session = principal.identity.session
+    role = principal.identity.role
     if not session:
         raise ResponseError("the finding does not name the session, and so not the user")
-    matched = ROLE_NAME.fullmatch(principal.who.role)
+    matched = ROLE_NAME.fullmatch(role)
     if not matched:
-        raise ResponseError(
-            f"the name of role {principal.who.role} does not say its permission set"
-        )
-    clients = _reading(center)
+        raise ResponseError(f"the name of role {role} does not say its permission set")
+    reading = _open(Center(principal))
     try:
-        user_id = _user(clients, center, session)
+        user_id = _find_user(reading, session)
     except RoleUnavailable as error:
         raise ResponseError(
             f"{error} It is the Identity Center account: identity_center = true there"
         ) from error
-    arns, unlisted = _held(clients, center, user_id)
-    sets = _named(clients, center, arns)
-    mine = [one for one in sets if one["name"] == matched[1]]
-    if not mine:  # it is no longer assigned to the user, whose session goes on
-        known = _provisioned(clients, center)
-        mine = [
-            one
-            for one in _named(clients, center, [one for one in known if one not in arns])
-            if one["name"] == matched[1]
-        ]
-    if not mine:
+    arns, unlisted = _assigned_sets(reading, user_id)
+    sets = _describe(reading, arns)
+    of_finding = _named(sets, matched[1])
+    if not of_finding:  # it is no longer assigned to the user, whose session goes on
+        unassigned = [arn for arn in _provisioned_here(reading) if arn not in arns]
+        of_finding = _named(_describe(reading, unassigned), matched[1])
+    if not of_finding:
         raise ResponseError(
             f"account {principal.target.account_id} has no permission set {matched[1]} of instance"
-            f" {center.instance}"
+            f" {reading.center.instance}"
         )
-    return {
-        "user_id": user_id,
-        "sets": mine + [one for one in sets if one not in mine],
-        "unlisted": unlisted,
-    }
+    others = [permission_set for permission_set in sets if permission_set not in of_finding]
+    return {"user_id": user_id, "sets": of_finding + others, "unlisted": unlisted}
 
 
-def promises(principal: PrincipalContext) -> dict[str, str]:
-    """Action -> what is to be done about each permission set."""
-    center, (sso, _) = Center(principal), _reading(Center(principal))
-    sets, mine = principal.scope("sets"), statement(principal, principal.scope("user_id"))
-    got = gather({one["name"]: partial(inline, sso, center, one["arn"]) for one in sets}, BRANCHES)
-    return {f"{DENY} {name}": _promise(principal, name, text, mine) for name, text in got.items()}
+def _named(sets: list[PermissionSet], name: str) -> list[PermissionSet]:
+    return [permission_set for permission_set in sets if permission_set["name"] == name]
 
 
-def _promise(principal: PrincipalContext, name: str, text: Any, mine: Json) -> str:
-    if isinstance(text, Exception):
-        return f"permission set {name} could not be read ({why(text)})"
+# -- what would be done ----------------------------------------------------------------------------
+
+
+def planned_denials(principal: PrincipalContext) -> dict[str, str]:
+    """Returns each action's name with what is to be done about its permission set."""
+    reading = _open(Center(principal))
+    statement = deny_statement(principal, principal.scope("user_id"))
+    sets: list[PermissionSet] = principal.scope("sets")
+    calls = {}
+    for permission_set in sets:
+        arn = permission_set["arn"]
+        calls[permission_set["name"]] = partial(
+            read_inline_policy, reading.sso, reading.center, arn
+        )
+    sentences = {}
+    for name, answer in run_all(calls, BRANCHES).items():
+        if isinstance(answer, Exception):
+            sentence = f"permission set {name} could not be read ({describe_error(answer)})"
+        else:
+            sentence = _planned_denial(principal, name, answer, statement)
+        sentences[f"{DENY} {name}"] = sentence
+    return sentences
+
+
+def _planned_denial(
+    principal: PrincipalContext, name: str, text: str, statement: PolicyDocument
+) -> str:
     try:
-        if has(text, mine):
-            return f"{principal.who.session} is denied everything in permission set {name} already"
-        full = size(merged(text, mine))
+        if has_statement(text, statement):
+            session = principal.identity.session
+            return f"{session} is denied everything in permission set {name} already"
+        size = policy_size(with_statement(text, statement))
     except ResponseError as error:
         return f"permission set {name} cannot be changed: {error}"
-    if full > LIMIT:
+    if size > LIMIT:
         return (
-            f"permission set {name} cannot be changed: its inline policy would have {full} bytes of"
+            f"permission set {name} cannot be changed: its inline policy would have {size} bytes of"
             f" at most {LIMIT}"
         )
-    return sentence(principal, name)
+    return denial_sentence(principal, name)
 
 
-def sentence(principal: PrincipalContext, name: str) -> str:
+def denial_sentence(principal: PrincipalContext, name: str) -> str:
+    """Says what is done about a permission set, as a promise or once it is done."""
     return (
-        f"everything denied to {principal.who.session} ({principal.scope('user_id')}) in "
-        "permission set"
-        f" {name}, which is provisioned again in all its accounts; others who hold it go on"
+        f"everything denied to {principal.identity.session} ({principal.scope('user_id')}) in"
+        f" permission set {name}, which is provisioned again in all its accounts; others who hold"
+        " it go on"
     )
 
 
-def _reading(center: Center) -> tuple[Any, Any]:
-    account = f"{center.sso}account/{center.target_context.target.account_id}"
-    store = f"arn:{center.target_context.context.config.partition}:identitystore::"
+# -- reading ---------------------------------------------------------------------------------------
+
+
+def _open(center: Center) -> _Reading:
+    principal = center.target_context
+    account = f"{center.sso}account/{principal.target.account_id}"
+    store = f"arn:{principal.context.config.partition}:identitystore::"
+    stores = [f"{store}*:identitystore/{center.store}"]
+    stores += [f"{store}:{kind}/*" for kind in ("user", "group", "membership")]
     session = center.open(
-        allow(READ, [center.instance, center.every_set, account]),
-        allow(
-            WHO,
-            [
-                f"{store}*:identitystore/{center.store}",
-                *(f"{store}:{kind}/*" for kind in ("user", "group", "membership")),
-            ],
-        ),
+        allow(READ, [center.instance, center.every_set, account]), allow(WHO, stores)
     )
-    return session.client("sso-admin"), session.client("identitystore")
+    return _Reading(session.client("sso-admin"), session.client("identitystore"), center)
 
 
-def _user(clients: tuple[Any, Any], center: Center, name: str) -> str:
-    """A session is named by the user's name, of which an identity store has one."""
-    asked = {"UniqueAttribute": {"AttributePath": "userName", "AttributeValue": name}}
+def _find_user(reading: _Reading, name: str) -> str:
+    """Returns the ID of the user whose name the session has. Raises NoUser."""
+    store = reading.center.store
+    identifier = {"UniqueAttribute": {"AttributePath": "userName", "AttributeValue": name}}
     try:
-        return str(
-            clients[1].get_user_id(IdentityStoreId=center.store, AlternateIdentifier=asked)[
-                "UserId"
-            ]
-        )
+        answer = reading.store.get_user_id(IdentityStoreId=store, AlternateIdentifier=identifier)
     except Exception as error:
-        if not gone(error):
+        if not is_not_found(error):
             raise
         raise NoUser(
-            f"identity store {center.store} has no user named {name} (renamed or deleted since, or"
+            f"identity store {store} has no user named {name} (renamed or deleted since, or"
             " another store's)"
         ) from error
+    return str(answer["UserId"])
 
 
-def _held(clients: tuple[Any, Any], center: Center, user_id: str) -> tuple[list[str], str]:
-    """(ARNs of the permission sets assigned to the user or a group of it, why some may be
-    missing).
+def _assigned_sets(reading: _Reading, user_id: str) -> tuple[list[str], str]:
+    """Returns the ARNs of the permission sets assigned to the user or a group of it, and why some
+    may be missing (empty: none are).
     """
-    sso, store = clients
-    pages = store.get_paginator("list_group_memberships_for_member").paginate(
-        IdentityStoreId=center.store, MemberId={"UserId": user_id}
+    pages = reading.store.get_paginator("list_group_memberships_for_member").paginate(
+        IdentityStoreId=reading.center.store, MemberId={"UserId": user_id}
     )
-    principals = [
-        ("USER", user_id),
-        *(("GROUP", one["GroupId"]) for page in pages for one in page["GroupMemberships"]),
-    ]
-
-    def assigned(kind: str, id: str) -> list[Json]:
-        found = sso.get_paginator("list_account_assignments_for_principal").paginate(
-            InstanceArn=center.instance, PrincipalId=id, PrincipalType=kind
-        )
-        return [one for page in found for one in page["AccountAssignments"]]
-
-    got = gather({id: partial(assigned, kind, id) for kind, id in principals}, BRANCHES)
-    bad = next((one for one in got.values() if isinstance(one, Exception)), None)
-    if bad is None:
-        return (
-            list(dict.fromkeys(one["PermissionSetArn"] for some in got.values() for one in some)),
-            "",
-        )
-    if error_code(bad) != "AccessDeniedException":
-        raise bad
+    kinds = {user_id: "USER"}
+    for page in pages:
+        for membership in page["GroupMemberships"]:
+            kinds[membership["GroupId"]] = "GROUP"
+    calls = {id: partial(_assigned_to, reading, kind, id) for id, kind in kinds.items()}
+    answers = list(run_all(calls, BRANCHES).values())
+    errors = [answer for answer in answers if isinstance(answer, Exception)]
+    if not errors:
+        return list(dict.fromkeys(arn for arns in answers for arn in arns)), ""
+    if error_code(errors[0]) != "AccessDeniedException":
+        raise errors[0]
     # Answered in the management account alone: from a delegated administrator, this account's
     # assignments are asked for.
-    return (
-        _here(sso, center, {id for _, id in principals}),
-        (
-            "permission sets held in other accounts than "
-            f"{center.target_context.target.account_id} could not"
-            f" be listed ({why(bad)}): ListAccountAssignmentsForPrincipal is answered in the"
-            " management account alone"
-        ),
+    account = reading.center.target_context.target.account_id
+    remark = (
+        f"permission sets held in other accounts than {account} could not be listed"
+        f" ({describe_error(errors[0])}): ListAccountAssignmentsForPrincipal is answered in the"
+        " management account alone"
     )
+    return _assigned_here(reading, set(kinds)), remark
 
 
-def _here(sso: Any, center: Center, ids: set[str]) -> list[str]:
-    def assigned(arn: str) -> bool:
-        pages = sso.get_paginator("list_account_assignments").paginate(
-            **center.named(arn), AccountId=center.target_context.target.account_id
-        )
-        return any(
-            one["PrincipalId"] in ids for page in pages for one in page["AccountAssignments"]
-        )
-
-    got = gather(
-        {arn: partial(assigned, arn) for arn in _provisioned((sso, None), center)}, BRANCHES
+def _assigned_to(reading: _Reading, kind: str, id: str) -> list[str]:
+    """``kind``: USER or GROUP."""
+    pages = reading.sso.get_paginator("list_account_assignments_for_principal").paginate(
+        InstanceArn=reading.center.instance, PrincipalId=id, PrincipalType=kind
     )
-    return [arn for arn, one in got.items() if value(one)]
-
-
-def _provisioned(clients: tuple[Any, Any], center: Center) -> list[str]:
-    pages = (
-        clients[0]
-        .get_paginator("list_permission_sets_provisioned_to_account")
-        .paginate(InstanceArn=center.instance, AccountId=center.target_context.target.account_id)
-    )
-    return [str(one) for page in pages for one in page.get("PermissionSets") or []]
-
-
-def _named(clients: tuple[Any, Any], center: Center, arns: list[str]) -> list[Json]:
-    calls = {arn: partial(clients[0].describe_permission_set, **center.named(arn)) for arn in arns}
     return [
-        {"arn": arn, "name": str(value(got)["PermissionSet"]["Name"])}
-        for arn, got in gather(calls, BRANCHES).items()
+        assignment["PermissionSetArn"]
+        for page in pages
+        for assignment in page["AccountAssignments"]
+    ]
+
+
+def _assigned_here(reading: _Reading, ids: set[str]) -> list[str]:
+    """Returns the permission sets assigned to a user or group in this account."""
+    calls = {arn: partial(_is_assigned, reading, ids, arn) for arn in _provisioned_here(reading)}
+    return [arn for arn, answer in run_all(calls, BRANCHES).items() if result_or_raise(answer)]
+
+
+def _is_assigned(reading: _Reading, ids: set[str], arn: str) -> bool:
+    pages = reading.sso.get_paginator("list_account_assignments").paginate(
+        **reading.center.parameters(arn),
+        AccountId=reading.center.target_context.target.account_id,
+    )
+    return any(
+        assignment["PrincipalId"] in ids
+        for page in pages
+        for assignment in page["AccountAssignments"]
+    )
+
+
+def _provisioned_here(reading: _Reading) -> list[str]:
+    pages = reading.sso.get_paginator("list_permission_sets_provisioned_to_account").paginate(
+        InstanceArn=reading.center.instance,
+        AccountId=reading.center.target_context.target.account_id,
+    )
+    return [str(arn) for page in pages for arn in page.get("PermissionSets") or []]
+
+
+def _describe(reading: _Reading, arns: list[str]) -> list[PermissionSet]:
+    describe = reading.sso.describe_permission_set
+    calls = {arn: partial(describe, **reading.center.parameters(arn)) for arn in arns}
+    return [
+        {"arn": arn, "name": str(result_or_raise(answer)["PermissionSet"]["Name"])}
+        for arn, answer in run_all(calls, BRANCHES).items()
     ]

@@ -3,26 +3,31 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Any
 
 from botocore.exceptions import ClientError
 
 from guardduty_response.containment.restoration import RestoreItem, RestoreStatus, changed_since
 from guardduty_response.containment.role_policies import role_policy, statements
-from guardduty_response.containment.target_context import Json, allow
+from guardduty_response.containment.target_context import allow
 from guardduty_response.playbooks.iam_principal.identity_center.center import (
+    EVERY_ACCOUNT,
     INLINE,
     Center,
-    document,
-    gone,
-    inline,
-    lagging,
-    others,
-    without,
+    is_not_found,
+    other_statements,
+    outdated_accounts,
+    parse_document,
+    provision,
+    read_inline_policy,
+    without_statement,
 )
 from guardduty_response.playbooks.iam_principal.principal_context import (
     PrincipalContext,
     retry_on_conflict,
+)
+from guardduty_response.playbooks.iam_principal.records import (
+    AwsAnswer,
+    PermissionSetBefore,
 )
 
 READ = ("GetInlinePolicyForPermissionSet", "ListAccountsForProvisionedPermissionSet")
@@ -34,112 +39,95 @@ CHANGE = (
 )
 
 
-def part(principal: PrincipalContext, name: str) -> list[RestoreItem]:
-    """One permission set as it is now, by its key in the before-state. The statement alone is
+def items(principal: PrincipalContext, item: str) -> list[RestoreItem]:
+    """A permission set as it is now, by its key in the before-state. The statement alone is
     containment's: what else somebody changed in the policy stays.
     """
-    was, center, told = principal.before_state(name), Center(principal), name.partition("/")[2]
+    return [_compare(principal, item)]
+
+
+def _compare(principal: PrincipalContext, item: str) -> RestoreItem:
+    before: PermissionSetBefore = principal.before_state(item)
+    name = item.partition("/")[2]
+    command = _manual_command(before["arn"])
+    center = Center(principal)
     if not center:
-        text = f"permission set {told}: playbooks.iam_principal.identity_center is not set any more"
-        return [RestoreItem(RestoreStatus.MANUAL, name, told, text, _by_hand(was["arn"]))]
-    sso = center.admin(was["arn"], *READ)
-    try:
-        text = inline(sso, center, was["arn"])
-    except ClientError as error:
-        if not gone(error):
-            raise
-        return [
-            RestoreItem(
-                RestoreStatus.CHANGED_SINCE, name, told, f"permission set {told} no longer exists"
-            )
-        ]
-    mine = was["statement"]
-    there = [one for one in statements(document(text)) if one.get("Sid") == mine["Sid"]]
-    hand = _by_hand(was["arn"])
-    if there and there != [mine]:
-        return [
-            changed_since(
-                name, told, f"statement {mine['Sid']} of permission set {told} is another one"
-            )
-        ]
-    if there:
-        said = (
-            f"the denial of one user taken out of permission set {told}, which is provisioned again"
+        sentence = (
+            f"permission set {name}: playbooks.iam_principal.identity_center is not set any more"
         )
-        return [
-            RestoreItem(
-                RestoreStatus.TODO, name, told, said, hand, partial(_take_out, principal, was)
-            )
-        ]
-    behind = lagging(sso, center, was["arn"])
-    if not behind and was["role"] and mine in statements(_role(principal, was["role"])):
+        return RestoreItem(RestoreStatus.MANUAL, item, name, sentence, command)
+    sso = center.admin(before["arn"], *READ)
+    try:
+        text = read_inline_policy(sso, center, before["arn"])
+    except ClientError as error:
+        if not is_not_found(error):
+            raise
+        sentence = f"permission set {name} no longer exists"
+        return RestoreItem(RestoreStatus.CHANGED_SINCE, item, name, sentence)
+    statement = before["statement"]
+    same_sid = [
+        found for found in statements(parse_document(text)) if found.get("Sid") == statement["Sid"]
+    ]
+    if same_sid == [statement]:
+        sentence = (
+            f"the denial of a user taken out of permission set {name}, which is provisioned again"
+        )
+        take_out = partial(_take_out, principal, before)
+        return RestoreItem(RestoreStatus.TODO, item, name, sentence, command, take_out)
+    if same_sid:
+        sentence = f"statement {statement['Sid']} of permission set {name} is another statement"
+        return changed_since(item, name, sentence)
+    behind = outdated_accounts(sso, center, before["arn"])
+    if not behind and _role_denies(principal, before):
         behind = [principal.target.account_id]
     if behind:
-        said = (
-            f"permission set {told} without the denial provisioned to account {', '.join(behind)}"
+        sentence = (
+            f"permission set {name} without the denial provisioned to account {', '.join(behind)}"
         )
-        return [
-            RestoreItem(
-                RestoreStatus.TODO, name, told, said, hand, partial(_provision, principal, was)
-            )
-        ]
-    return [
-        RestoreItem(
-            RestoreStatus.UNCHANGED,
-            name,
-            told,
-            f"permission set {told} denies nothing to that user, in all its accounts",
-        )
-    ]
+        provision_again = partial(_provision, principal, before)
+        return RestoreItem(RestoreStatus.TODO, item, name, sentence, command, provision_again)
+    sentence = f"permission set {name} denies nothing to that user, in all its accounts"
+    return RestoreItem(RestoreStatus.UNCHANGED, item, name, sentence)
 
 
-def _role(principal: PrincipalContext, arn: str) -> Json | None:
-    return role_policy(
-        principal.open(allow(("iam:GetRolePolicy",), arn)).client("iam"), arn, INLINE
-    )
+def _role_denies(principal: PrincipalContext, before: PermissionSetBefore) -> bool:
+    """Whether the role that the finding is about still has the statement."""
+    arn = before["role"]
+    if not arn:
+        return False
+    iam = principal.open_session(allow(("iam:GetRolePolicy",), arn)).client("iam")
+    return before["statement"] in statements(role_policy(iam, arn, INLINE))
 
 
-def _by_hand(arn: str) -> str:
+def _manual_command(arn: str) -> str:
     return (
         "aws sso-admin get-inline-policy-for-permission-set --instance-arn INSTANCE"
         f" --permission-set-arn {arn} ; put it back without the statement"
         " (put-inline-policy-to-permission-set), then aws sso-admin provision-permission-set"
-        f" --instance-arn INSTANCE --permission-set-arn {arn} --target-type"
-        " ALL_PROVISIONED_ACCOUNTS"
+        f" --instance-arn INSTANCE --permission-set-arn {arn} --target-type {EVERY_ACCOUNT}"
     )
 
 
-def _take_out(principal: PrincipalContext, was: Json) -> list[Json]:
-    """The policy as it was where nothing else changed; else what is there now, without the
+def _take_out(principal: PrincipalContext, before: PermissionSetBefore) -> list[AwsAnswer]:
+    """Writes the policy as it was where nothing else changed; else what is there now, without the
     statement.
     """
     center = Center(principal)
-    sso, arn, mine = center.admin(was["arn"], *CHANGE), was["arn"], was["statement"]
-    text = inline(sso, center, arn)
-    new = (
-        was["policy"]
-        if others(text, mine) == statements(document(was["policy"]))
-        else without(text, mine)
-    )
-    named = center.named(arn)
-    change: Any = partial(sso.put_inline_policy_to_permission_set, **named, InlinePolicy=new)
-    return [
-        retry_on_conflict(
-            change if new else partial(sso.delete_inline_policy_from_permission_set, **named)
-        ),
-        *_provision(principal, was),
-    ]
+    sso = center.admin(before["arn"], *CHANGE)
+    statement = before["statement"]
+    text = read_inline_policy(sso, center, before["arn"])
+    new = without_statement(text, statement)
+    if other_statements(text, statement) == statements(parse_document(before["policy"])):
+        new = before["policy"]
+    parameters = center.parameters(before["arn"])
+    change = partial(sso.delete_inline_policy_from_permission_set, **parameters)
+    if new:
+        put = sso.put_inline_policy_to_permission_set
+        change = partial(put, **parameters, InlinePolicy=new)
+    return [retry_on_conflict(change), *_provision(principal, before)]
 
 
-def _provision(principal: PrincipalContext, was: Json) -> list[Json]:
+def _provision(principal: PrincipalContext, before: PermissionSetBefore) -> list[AwsAnswer]:
     center = Center(principal)
-    sso = center.admin(was["arn"], "ProvisionPermissionSet")
-    return [
-        retry_on_conflict(
-            partial(
-                sso.provision_permission_set,
-                **center.named(was["arn"]),
-                TargetType="ALL_PROVISIONED_ACCOUNTS",
-            )
-        )
-    ]
+    sso = center.admin(before["arn"], "ProvisionPermissionSet")
+    return [provision(sso, center, before["arn"])]

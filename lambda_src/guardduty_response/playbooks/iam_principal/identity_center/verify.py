@@ -1,342 +1,347 @@
-"""Reads back that a person is denied: in each permission set, in its provisioning, and in the
-role the finding is about.
+"""Verifies that a person is denied: in each permission set, in its provisioning, and in the role
+the finding is about.
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import datetime
 from functools import partial
 from typing import Any
 
 from botocore.exceptions import ClientError
 
+from guardduty_response.aws import clients
 from guardduty_response.aws.errors import error_code, is_transient
 from guardduty_response.containment.contract import Check, Context, StepResult, Target
 from guardduty_response.containment.role_policies import role_policy, statements
 from guardduty_response.containment.target_context import (
     AWS_ERRORS,
     BRANCHES,
-    Json,
     allow,
-    gather,
+    describe_error,
     name_of,
-    why,
+    run_all,
 )
 from guardduty_response.errors import ResponseError
 from guardduty_response.incident.repository import now
-from guardduty_response.incident.statuses import IN_PROGRESS, Status
+from guardduty_response.incident.statuses import Status
 from guardduty_response.playbooks.iam_principal import chained_sessions
-from guardduty_response.playbooks.iam_principal import verify as settling
+from guardduty_response.playbooks.iam_principal import verify as verification
 from guardduty_response.playbooks.iam_principal.identity_center.center import (
     DENY,
     INLINE,
     PART,
     Center,
-    gone,
-    has,
-    inline,
-    lagging,
-    statement,
+    deny_statement,
+    has_statement,
+    is_not_found,
+    outdated_accounts,
+    read_inline_policy,
 )
 from guardduty_response.playbooks.iam_principal.identity_center.contain import (
     UNDER_WAY,
-    keep,
-    known,
-    tries,
+    attempts_made,
+    provisioning_state,
+    provisioning_states,
+    store_state,
 )
-from guardduty_response.playbooks.iam_principal.principal_context import PrincipalContext
+from guardduty_response.playbooks.iam_principal.principal_context import (
+    PrincipalContext,
+    parse_time,
+)
+from guardduty_response.playbooks.iam_principal.records import (
+    AwsClient,
+    DeniedPermissionSet,
+    PermissionSet,
+    PermissionSetBefore,
+    PolicyDocument,
+)
 
 READ = (
     "GetInlinePolicyForPermissionSet",
     "ListAccountsForProvisionedPermissionSet",
     "DescribePermissionSetProvisioningStatus",
 )
-PROVISIONED, ROLE = "provisioned", "role_denies"  # checks beside DENY
-TRIES = 3  # of one permission set, contained once more included
+PROVISIONED = "provisioned"  # a check beside DENY, "PROVISIONED <permission set>"
+ROLE = "role_denies"  # a check beside DENY, "ROLE <role>"
+TRIES = 3  # of a permission set, contained once more included
 PATIENCE = 600  # seconds that a provisioning is waited for
 OWNER_ATTEMPTS = 120  # at 5 s: how long another incident's containment is waited for
+FAST_ATTEMPTS = 12  # at 5 s, of a provisioning; then at 15 s
+NOT_SET = (
+    "playbooks.iam_principal.identity_center is not set any more: what it denied cannot be read"
+)
 
 
-def mine(principal: PrincipalContext) -> list[Json]:
-    """The permission sets that this incident holds or is to hold: {arn, name, role}, by plan and
-    by the record.
+def denied_sets(principal: PrincipalContext) -> list[DeniedPermissionSet]:
+    """Returns the permission sets that this incident denies or is to deny, by plan and by the
+    record. The finding's comes first.
     """
-    scope = [{**one, "role": ""} for one in principal.scope("sets") or []]
-    if scope:
-        scope[0]["role"] = principal.scope("role_arn")
-    was = {
-        name.partition("/")[2]: one
-        for name, one in (principal.stored.get("before") or {}).items()
-        if name.startswith(f"{PART}/")
-    }
-    there = {one["name"] for one in scope}
-    return scope + [
-        {"arn": one["arn"], "name": name, "role": one["role"]}
-        for name, one in sorted(was.items(), key=lambda one: (not one[1]["role"], one[0]))
-        if name not in there
+    planned: list[PermissionSet] = principal.scope("sets") or []
+    sets: list[DeniedPermissionSet] = [
+        {"arn": found["arn"], "name": found["name"], "role": ""} for found in planned
     ]
+    if sets:
+        sets[0]["role"] = principal.scope("role_arn")
+    names = {permission_set["name"] for permission_set in sets}
+    recorded: list[DeniedPermissionSet] = []
+    for item, before in (principal.stored.get("before") or {}).items():
+        kind, _, name = item.partition("/")
+        if kind == PART and name not in names:
+            recorded.append({"arn": before["arn"], "name": name, "role": before["role"]})
+    recorded.sort(key=lambda found: (not found["role"], found["name"]))
+    return sets + recorded
 
 
 def verify(context: Context, target: Target) -> tuple[StepResult, list[Check]] | None:
-    """None: nothing of this person is, or can be, contained through Identity Center."""
+    """Returns the verdict, or that it is too early for one, with the checks. None: nothing of this
+    person is, or can be, contained through Identity Center.
+    """
     principal = PrincipalContext(context, target)
     principal.stored = principal.read_stored(target.attach)
-    sets = mine(principal)
+    sets = denied_sets(principal)
     if not sets:
         return None
     center = Center(principal)
     if not center:
-        text = (
-            "playbooks.iam_principal.identity_center is not set any more: what it denied cannot be"
-            " read"
-        )
-        return StepResult(status=Status.FAILED, detail=f"NOT contained: {text}"), [
-            Check(DENY, False, text, fatal=True, read=False)
-        ]
-    own = not (target.attach or target.verify_only)
-    if own:
+        failed = StepResult(status=Status.FAILED, detail=f"NOT contained: {NOT_SET}")
+        return failed, [Check(DENY, False, NOT_SET, fatal=True, read=False)]
+    if principal.acts:
         _poll(principal, center, sets)
-    checks = _checks(principal, center, sets, own)
-    step = _conclude(principal, sets, checks, own)
-    watched = {
-        principal.who.role,
-        *(one["arn"] for one in sets),
-        *(arn.rsplit("/", 1)[-1] for arn in _held_roles(principal)),
-    }
-    return replace(step, watched=sorted(watched - {""})), checks
+    checks = _checks(principal, center, sets)
+    result = _conclude(principal, sets, checks)
+    return replace(result, watched=_watched(principal, sets)), checks
 
 
-def _held_roles(principal: PrincipalContext) -> list[str]:
-    return list(
-        (
-            ((principal.stored.get("evidence") or {}).get(chained_sessions.NAME) or {}).get("state")
-            or {}
-        ).get("roles")
-        or {}
-    )
+def _watched(principal: PrincipalContext, sets: list[DeniedPermissionSet]) -> list[str]:
+    """Names what a call that undoes this would name."""
+    names = {principal.identity.role}
+    names |= {permission_set["arn"] for permission_set in sets}
+    names |= {name_of(arn) for arn in chained_sessions.denied_roles(principal)}
+    return sorted(names - {""})
 
 
-def _poll(principal: PrincipalContext, center: Center, sets: list[Json]) -> None:
+def _poll(principal: PrincipalContext, center: Center, sets: list[DeniedPermissionSet]) -> None:
     """Asks how each provisioning stands that is not known to have ended."""
-    for one in sets:
-        state = known(principal).get(one["name"]) or {}
+    for permission_set in sets:
+        state = provisioning_state(principal, permission_set["name"])
         if state.get("status") != "IN_PROGRESS":
             continue
+        sso = center.admin(permission_set["arn"], *READ)
         try:
-            answer = center.admin(one["arn"], *READ).describe_permission_set_provisioning_status(
+            answer = sso.describe_permission_set_provisioning_status(
                 InstanceArn=center.instance, ProvisionPermissionSetRequestId=state["request"]
             )["PermissionSetProvisioningStatus"]
         except AWS_ERRORS as error:
             if is_transient(error):
                 raise
-            answer = {"Status": "UNKNOWN", "FailureReason": why(error)}
+            answer = {"Status": "UNKNOWN", "FailureReason": describe_error(error)}
         if answer["Status"] != "IN_PROGRESS":
-            keep(
-                principal,
-                one["name"],
-                {
-                    **state,
-                    "status": answer["Status"],
-                    "reason": answer.get("FailureReason", ""),
-                    "at": now(),
-                },
-            )
+            state["status"] = answer["Status"]
+            state["reason"] = answer.get("FailureReason", "")
+            state["at"] = now()
+            store_state(principal, permission_set["name"], state)
 
 
 # -- checks ----------------------------------------------------------------------------------------
 
 
 def _checks(
-    principal: PrincipalContext, center: Center, sets: list[Json], own: bool
+    principal: PrincipalContext, center: Center, sets: list[DeniedPermissionSet]
 ) -> list[Check]:
-    calls: dict[str, Any] = {
-        one["name"]: partial(_of_set, principal, center, one, own) for one in sets
-    }
-    calls["/held"] = partial(chained_sessions.checks, principal)
+    calls: dict[str, Any] = {}
+    for permission_set in sets:
+        is_first = permission_set == sets[0]
+        calls[permission_set["name"]] = partial(
+            _set_checks, principal, center, permission_set, is_first
+        )
+    # A permission set's name has no slash.
+    calls["/sessions"] = partial(chained_sessions.checks, principal)
     if sets[0]["role"]:
-        calls["/role"] = partial(_of_role, principal, sets[0])
-    out: list[Check] = []
-    for name, got in gather(calls, BRANCHES).items():
-        if isinstance(got, Exception):
-            what = f"permission set {name}" if name != "/role" else f"role {principal.who.role}"
-            check = f"{DENY} {name}" if name != "/role" else f"{ROLE} {principal.who.role}"
-            fatal = name in ("/role", sets[0]["name"])
-            out.append(
-                Check(
-                    check, False, f"{what} could not be read ({why(got)})", fatal=fatal, read=False
-                )
-            )
+        calls["/role"] = partial(_role_checks, principal, sets[0])
+    checks: list[Check] = []
+    for name, answer in run_all(calls, BRANCHES).items():
+        if isinstance(answer, Exception):
+            checks.append(_unread(principal, name, name == sets[0]["name"], answer))
         else:
-            out += got
-    if unlisted := principal.scope("unlisted") or principal.scope("trouble"):
+            checks += answer
+    unlisted = principal.scope("unlisted") or principal.scope("trouble")
+    if unlisted:
         # Nobody who is deleted gets another permission set.
-        gone_too = bool(principal.scope("no_user"))
-        out.append(Check("other_sets", gone_too, unlisted, read=gone_too))
-    return out
+        deleted = bool(principal.scope("no_user"))
+        checks.append(Check("other_sets", deleted, unlisted, read=deleted))
+    return checks
 
 
-def _of_set(principal: PrincipalContext, center: Center, one: Json, own: bool) -> list[Check]:
-    name, who = one["name"], principal.who.session
-    wanted = _statement(principal, name)
-    sso = center.admin(one["arn"], *READ)
+def _unread(principal: PrincipalContext, name: str, is_first: bool, error: Exception) -> Check:
+    if name == "/role":
+        role = principal.identity.role
+        detail = f"role {role} could not be read ({describe_error(error)})"
+        return Check(f"{ROLE} {role}", False, detail, fatal=True, read=False)
+    detail = f"permission set {name} could not be read ({describe_error(error)})"
+    return Check(f"{DENY} {name}", False, detail, fatal=is_first, read=False)
+
+
+def _set_checks(
+    principal: PrincipalContext,
+    center: Center,
+    permission_set: DeniedPermissionSet,
+    is_first: bool,
+) -> list[Check]:
+    name = permission_set["name"]
+    sso = center.admin(permission_set["arn"], *READ)
     try:
-        ok = has(inline(sso, center, one["arn"]), wanted)
+        text = read_inline_policy(sso, center, permission_set["arn"])
     except ClientError as error:
-        if not gone(error):
+        if not is_not_found(error):
             raise
-        return [
-            Check(
-                f"{DENY} {name}",
-                True,
-                f"permission set {name} no longer exists: nobody can use it",
-                fatal=True,
-            )
-        ]
-    first = one == mine(principal)[0]
-    text = f"everything {'' if ok else 'NOT '}denied to {who} in permission set {name}"
-    if not ok and (reason := str((known(principal).get(name) or {}).get("reason") or "")):
-        text += f" ({reason})"
-    out = [Check(f"{DENY} {name}", ok, text, fatal=first)]
-    return [*out, _provisioned(principal, center, sso, one)] if own and ok else out
+        detail = f"permission set {name} no longer exists: nobody can use it"
+        return [Check(f"{DENY} {name}", True, detail, fatal=True)]
+    denied = has_statement(text, _recorded_statement(principal, name))
+    session = principal.identity.session
+    if not denied:
+        detail = f"everything NOT denied to {session} in permission set {name}"
+        if reason := provisioning_state(principal, name).get("reason"):
+            detail += f" ({reason})"
+        return [Check(f"{DENY} {name}", False, detail, fatal=is_first)]
+    detail = f"everything denied to {session} in permission set {name}"
+    checks = [Check(f"{DENY} {name}", True, detail, fatal=is_first)]
+    if principal.acts:
+        checks.append(_provisioned_check(principal, center, sso, permission_set))
+    return checks
 
 
-def _statement(principal: PrincipalContext, name: str) -> Json:
-    """As it was written, also when the person can no longer be looked up."""
-    had = principal.before_state(f"{PART}/{name}") or {}
-    return dict(had.get("statement") or statement(principal, principal.scope("user_id")))
+def _recorded_statement(principal: PrincipalContext, name: str) -> PolicyDocument:
+    """Returns the statement as it was written, also when the person can no longer be looked up."""
+    before: PermissionSetBefore | None = principal.before_state(f"{PART}/{name}")
+    if before and before.get("statement"):
+        return before["statement"]
+    return deny_statement(principal, principal.scope("user_id"))
 
 
-def _provisioned(principal: PrincipalContext, center: Center, sso: Any, one: Json) -> Check:
-    state = known(principal).get(one["name"]) or {}
-    name, status = f"{PROVISIONED} {one['name']}", str(state.get("status") or "not begun")
+def _provisioned_check(
+    principal: PrincipalContext,
+    center: Center,
+    sso: AwsClient,
+    permission_set: DeniedPermissionSet,
+) -> Check:
+    name = permission_set["name"]
+    check = f"{PROVISIONED} {name}"
+    state = provisioning_state(principal, name)
+    status = state.get("status") or "not begun"
     if status != "SUCCEEDED":
         reason = f": {state['reason']}" if state.get("reason") else ""
-        return Check(name, False, f"provisioning permission set {one['name']} is {status}{reason}")
-    behind = lagging(sso, center, one["arn"])
-    where = f"permission set {one['name']} as it is now has "
-    text = f"not reached account {', '.join(behind)}" if behind else "reached all its accounts"
-    return Check(name, not behind, where + text)
+        return Check(check, False, f"provisioning permission set {name} is {status}{reason}")
+    behind = outdated_accounts(sso, center, permission_set["arn"])
+    if behind:
+        detail = f"permission set {name} as it is now has not reached account {', '.join(behind)}"
+        return Check(check, False, detail)
+    return Check(check, True, f"permission set {name} as it is now has reached all its accounts")
 
 
-def _of_role(principal: PrincipalContext, one: Json) -> list[Check]:
-    """The role that the finding is about, by its own account."""
-    role = name_of(one["role"])
-    iam = principal.open(allow(("iam:GetRole", "iam:GetRolePolicy"), one["role"])).client("iam")
-    ok = _statement(principal, one["name"]) in statements(role_policy(iam, role, INLINE))
-    text = (
-        f"policy {INLINE} of role {role} {'denies' if ok else 'does NOT deny'} "
-        f"{principal.who.session}"
-    )
-    if not ok and _no_role(iam, role):
-        ok, text = True, f"role {role} no longer exists: its sessions can do nothing"
-    return [Check(f"{ROLE} {role}", ok, text, fatal=True)]
+def _role_checks(principal: PrincipalContext, permission_set: DeniedPermissionSet) -> list[Check]:
+    """Asks the account of the finding about the role that the finding is about."""
+    arn = permission_set["role"]
+    role = name_of(arn)
+    check = f"{ROLE} {role}"
+    iam = principal.open_session(allow(("iam:GetRole", "iam:GetRolePolicy"), arn)).client("iam")
+    wanted = _recorded_statement(principal, permission_set["name"])
+    session = principal.identity.session
+    if wanted in statements(role_policy(iam, role, INLINE)):
+        detail = f"policy {INLINE} of role {role} denies {session}"
+        return [Check(check, True, detail, fatal=True)]
+    if not _role_exists(iam, role):
+        detail = f"role {role} no longer exists: its sessions can do nothing"
+        return [Check(check, True, detail, fatal=True)]
+    detail = f"policy {INLINE} of role {role} does NOT deny {session}"
+    return [Check(check, False, detail, fatal=True)]
 
 
-def _no_role(iam: Any, role: str) -> bool:
+def _role_exists(iam: AwsClient, role: str) -> bool:
     try:
         iam.get_role(RoleName=role)
     except ClientError as error:
         if error_code(error) != "NoSuchEntity":
             raise
-        return True
-    return False
+        return False
+    return True
 
 
 # -- verdict ---------------------------------------------------------------------------------------
 
 
 def _conclude(
-    principal: PrincipalContext, sets: list[Json], checks: list[Check], own: bool
+    principal: PrincipalContext, sets: list[DeniedPermissionSet], checks: list[Check]
 ) -> StepResult:
-    wrong = [one for one in checks if not one.ok]
-    fatal = [one for one in wrong if one.fatal]
-    text = "; ".join(one.detail for one in fatal or wrong)
-    if again := _not_yet(principal, sets, wrong, text) if own else _others(principal, wrong, text):
-        return again
-    if fatal:
-        return StepResult(status=Status.FAILED, detail=f"NOT contained: {text}")
-    if wrong:
-        return StepResult(
-            status=Status.PARTIAL, detail=f"contained as far as it can be, but: {text}"
-        )
-    return StepResult(
-        status=Status.CONTAINED,
-        detail=f"{len(checks)} checks read back, {settling.when(principal)}",
-    )
-
-
-def _others(principal: PrincipalContext, wrong: list[Check], text: str) -> StepResult | None:
-    """Another incident contains this person: it is waited for."""
-    target = principal.target
-    owner = (
-        principal.context.record.meta(target.attach)["status"] if wrong and target.attach else ""
-    )
-    if owner in IN_PROGRESS and principal.context.attempt < OWNER_ATTEMPTS:
-        return StepResult(
-            done=False, wait_seconds=5, detail=f"incident {target.attach} is still at work: {text}"
-        )
-    return None
+    failed = [check for check in checks if not check.ok]
+    fatal = [check for check in failed if check.fatal]
+    reasons = "; ".join(check.detail for check in fatal or failed)
+    if principal.acts:
+        not_yet = _not_yet(principal, sets, failed, reasons)
+    else:
+        not_yet = verification.wait_for_owner(principal, failed, reasons, OWNER_ATTEMPTS)
+    return not_yet or verification.verdict(principal, checks)
 
 
 def _not_yet(
-    principal: PrincipalContext, sets: list[Json], wrong: list[Check], text: str
+    principal: PrincipalContext,
+    sets: list[DeniedPermissionSet],
+    failed: list[Check],
+    reasons: str,
 ) -> StepResult | None:
-    """Why it is too early for a verdict: it is being provisioned, has to spread, or is tried
+    """Says why it is too early for a verdict: it is being provisioned, has to spread, or is tried
     once more.
     """
-    states = known(principal)
     under_way = [
         name
-        for name, one in states.items()
-        if one["status"] == "IN_PROGRESS" and _age(one["at"]) < PATIENCE
+        for name, state in provisioning_states(principal).items()
+        if state["status"] == "IN_PROGRESS" and _age(state["at"]) < PATIENCE
     ]
     if under_way:
-        seconds = 5 if principal.context.attempt < 12 else 15
-        return StepResult(
-            done=False, wait_seconds=seconds, detail=f"being provisioned: {', '.join(under_way)}"
-        )
-    if left := settling.to_settle(principal):
-        return StepResult(
-            done=False, wait_seconds=left, detail=f"read once more in {left} s, when it has spread"
-        )
-    again = []
-    for one in sets:
-        state = states.get(one["name"]) or {}
-        names = {
-            f"{DENY} {one['name']}",
-            f"{PROVISIONED} {one['name']}",
-            f"{ROLE} {principal.who.role}" if one["role"] else "",
-        }
-        if (
-            state.get("status") != "IN_PROGRESS"
-            and tries(principal, state) < TRIES
-            and any(check.read and check.name in names for check in wrong)
-        ):
-            again.append(one["name"])
-            if state.get("status") in UNDER_WAY:
-                keep(principal, one["name"], {**state, "status": "AGAIN"})
-    if again:
-        principal.context.record.event(
-            principal.context.incident_id,
-            "not seen after containing",
-            f"{', '.join(again)}: once more",
-            principal.id,
-        )
-        return StepResult(done=False, again="contain", detail=text)
-    return None
+        seconds = 5 if principal.context.attempt < FAST_ATTEMPTS else 15
+        detail = f"being provisioned: {', '.join(under_way)}"
+        return StepResult(done=False, wait_seconds=seconds, detail=detail)
+    if waiting := verification.wait_to_settle(principal):
+        return waiting
+    again = [
+        permission_set["name"]
+        for permission_set in sets
+        if _is_tried_again(principal, permission_set, failed)
+    ]
+    if not again:
+        return None
+    for name in again:
+        state = provisioning_state(principal, name)
+        if state.get("status") in UNDER_WAY:
+            state["status"] = "AGAIN"
+            store_state(principal, name, state)
+    context = principal.context
+    detail = f"{', '.join(again)}: once more"
+    context.record.event(context.incident_id, "not seen after containing", detail, principal.id)
+    return StepResult(done=False, again="contain", detail=reasons)
 
 
-def _age(at: str) -> float:
-    return (
-        datetime.fromisoformat(now().replace("Z", "+00:00"))
-        - datetime.fromisoformat(at.replace("Z", "+00:00"))
-    ).total_seconds()
+def _is_tried_again(
+    principal: PrincipalContext, permission_set: DeniedPermissionSet, failed: list[Check]
+) -> bool:
+    name = permission_set["name"]
+    state = provisioning_state(principal, name)
+    if state.get("status") == "IN_PROGRESS" or attempts_made(principal, state) >= TRIES:
+        return False
+    names = {f"{DENY} {name}", f"{PROVISIONED} {name}"}
+    if permission_set["role"]:
+        names.add(f"{ROLE} {principal.identity.role}")
+    return any(check.read and check.name in names for check in failed)
 
 
-def culprit_session(principal: PrincipalContext) -> Any:
-    """Who changed a permission set is recorded in the Identity Center account. Raises
-    ResponseError without one.
+def _age(moment: str) -> float:
+    """Returns the seconds since a moment."""
+    return (parse_time(now()) - parse_time(moment)).total_seconds()
+
+
+def open_actor_session(principal: PrincipalContext) -> clients.Session:
+    """Opens a session in the Identity Center account, where CloudTrail records who changed a
+    permission set. Raises ResponseError when that account is not configured any more.
     """
     center = Center(principal)
     if not center:

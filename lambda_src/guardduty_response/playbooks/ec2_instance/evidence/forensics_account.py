@@ -1,0 +1,126 @@
+"""The forensics account that snapshot copies go to, and what the sessions that copy may do.
+
+Sources: Amazon EBS User Guide, "Share an Amazon EBS snapshot" and "Copy an Amazon EBS snapshot".
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from guardduty_response.aws import clients
+from guardduty_response.containment.target_context import allow, fits
+from guardduty_response.evidence.items import Json
+from guardduty_response.playbooks.ec2_instance.instance_context import InstanceContext
+
+KEY_USE = (
+    "kms:Decrypt",
+    "kms:DescribeKey",
+    "kms:GenerateDataKey",
+    "kms:GenerateDataKeyWithoutPlaintext",
+    "kms:ReEncryptFrom",
+    "kms:ReEncryptTo",
+)
+
+
+@dataclass(frozen=True)
+class ForensicsAccount:
+    """Where the copies go. ``role``: name of the role there that copies, or empty: shared only."""
+
+    account: str
+    key: str
+    role: str
+
+
+def forensics_account(instance: InstanceContext) -> ForensicsAccount | None:
+    """Returns where the copies go, with the key in the instance's Region; None: nowhere.
+
+    Raises ValueError with the reason when the configured key cannot be used there.
+    """
+    given = instance.context.config.evidence.get("forensics_account")
+    if not given:
+        return None
+    key, region = str(given["kms_key_arn"]), instance.target.region
+    fields = key.split(":", 5)
+    if len(fields) != 6 or not fields[5].startswith("key/"):
+        raise ValueError(
+            f"evidence.forensics_account.kms_key_arn is not the ARN of a KMS key: {key}"
+        )
+    if fields[3] != region:
+        if not fields[5].startswith("key/mrk-"):
+            raise ValueError(
+                f"the forensics key {key} is of another Region than the instance ({region}): a"
+                " multi-Region key is needed"
+            )
+        key = ":".join([*fields[:3], region, *fields[4:]])
+    return ForensicsAccount(str(given["account_id"]), key, str(given.get("copy_role_name") or ""))
+
+
+def _use_keys(instance: InstanceContext, keys: list[str]) -> list[Json]:
+    """Allows the use of keys, and grants of theirs to EBS, through EC2 alone."""
+    via = {"kms:ViaService": f"ec2.{instance.target.region}.amazonaws.com"}
+    grant = allow(("kms:CreateGrant",), keys, **via)
+    grant["Condition"]["Bool"] = {"kms:GrantIsForAWSResource": "true"}
+    return [allow(KEY_USE, keys, **via), grant]
+
+
+def _copy_snapshots(instance: InstanceContext, sources: list[str]) -> list[Json]:
+    """Allows copies of ``sources``, tagged with this incident.
+
+    CopySnapshot is checked on its source and on the new snapshot; the tags pin the new snapshot.
+    """
+    arn = f"arn:{instance.context.config.partition}:ec2:{instance.target.region}"
+    incident = {f"aws:RequestTag/{instance.prefix}-incident": instance.context.incident_id}
+    return [
+        allow(("ec2:DescribeSnapshots",)),
+        allow(("ec2:CopySnapshot",), [f"{arn}:*:snapshot/{id}" for id in sources]),
+        allow(("ec2:CopySnapshot",), f"{arn}::snapshot/*", **incident),
+        allow(("ec2:CreateTags",), f"{arn}::snapshot/*", **{"ec2:CreateAction": "CopySnapshot"}),
+    ]
+
+
+def member_policy(
+    instance: InstanceContext, forensics: ForensicsAccount, sources: list[str]
+) -> list[Json]:
+    """Returns what the session in the member account may do: copy these snapshots, and share
+    what is tagged with this incident with the forensics account alone.
+    """
+    partition, region = instance.context.config.partition, instance.target.region
+    incident = {f"aws:ResourceTag/{instance.prefix}-incident": instance.context.incident_id}
+    own_keys = f"arn:{partition}:kms:{region}:{instance.target.account_id}:key/*"
+    share = [
+        allow(("ec2:DescribeSnapshotAttribute",)),
+        allow(
+            ("ec2:ModifySnapshotAttribute",),
+            f"arn:{partition}:ec2:{region}:*:snapshot/*",
+            **incident,
+            **{"ec2:Add/userId": forensics.account},
+        ),
+        *_use_keys(instance, [forensics.key, own_keys]),
+    ]
+    exact = [*_copy_snapshots(instance, sources), *share]
+    # An instance may have more volumes than a session policy holds ARNs of.
+    return exact if fits(*exact) else [*_copy_snapshots(instance, ["*"]), *share]
+
+
+def forensics_policy(instance: InstanceContext, forensics: ForensicsAccount) -> list[Json]:
+    """Returns what the session in the forensics account may do: copy what it was given, and
+    delete nothing.
+    """
+    return [*_copy_snapshots(instance, ["*"]), *_use_keys(instance, [forensics.key])]
+
+
+def open_forensics_session(
+    instance: InstanceContext, forensics: ForensicsAccount
+) -> clients.Session:
+    """Opens a session of the forensics account's copying role, which trusts the collector
+    function's own role.
+    """
+    config = instance.context.config
+    arn = (
+        f"arn:{config.partition}:iam::{forensics.account}:"
+        f"role{config.responder['role_path']}{forensics.role}"
+    )
+    document = {"Version": "2012-10-17", "Statement": forensics_policy(instance, forensics)}
+    return clients.Session(
+        arn, f"{instance.context.incident_id}-vault", instance.target.region, document
+    )

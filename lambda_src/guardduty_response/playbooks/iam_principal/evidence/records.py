@@ -1,0 +1,117 @@
+"""The shapes of what the listing of a principal's calls keeps between function calls."""
+
+from __future__ import annotations
+
+from typing import TypedDict
+
+from guardduty_response.evidence.items import Json
+
+# A query of cloudtrail/query.py: LookupEvents by one attribute, with how far it is.
+LookupQuery = Json
+
+
+class Gap(TypedDict, total=False):
+    """Something that is not in the list: where, why, and the command that reads it.
+
+    ``cut``: whether some of it was read.
+    """
+
+    region: str
+    why: str
+    command: str
+    cut: bool
+
+
+class IssuedSession(TypedDict):
+    """Credentials that a successful call handed out."""
+
+    key: str
+    role: str
+    session: str
+    account: str
+    at: str
+
+
+class RegionLookup(TypedDict, total=False):
+    """LookupEvents in one Region.
+
+    ``tries``: throttled answers in a row; ``answered``: whether a page was read; ``note``: why
+    nothing at all could be read there.
+    """
+
+    questions: list[LookupQuery]
+    tries: int
+    answered: bool
+    note: str
+
+
+class TrailQuery(TypedDict, total=False):
+    """A query over a trail.
+
+    ``left``: [column, value, since] to be queried yet; ``known``: values queried or to be;
+    ``whole``: the time range; ``id``, ``token``, ``began``: of the running query; ``rows``: of its
+    answer; ``cut``: why events are missing.
+    """
+
+    left: list[tuple[str, str, int]]
+    known: list[str]
+    whole: list[int]
+    id: str
+    token: str
+    began: int
+    tries: int
+    pages: int
+    rows: int
+    cut: str
+
+
+class Progress(TypedDict, total=False):
+    """What must outlive a function call: an object in the evidence bucket.
+
+    ``seen``: event IDs; ``rows``: of the summary; ``changes``: of this pass; ``bytes``: of these;
+    ``left_out``: changes beyond the bound; ``issued``: credentials the principal was handed;
+    ``full``: whether the bound on events is reached; ``earlier``: gaps of the first pass.
+    """
+
+    seen: list[str]
+    rows: Json
+    changes: list[Json]
+    bytes: int
+    left_out: int
+    issued: list[IssuedSession]
+    full: bool
+    regions: dict[str, RegionLookup]
+    query: TrailQuery | None
+    earlier: list[Gap]
+
+
+class ListingState(TypedDict, total=False):
+    """What the record keeps of the listing, for eradication, messages and the report.
+
+    ``round``: the pass (1 or 2); ``listed``: the pass that is complete; ``changes``: keys of the
+    changes of each pass; ``cut_off``: later events are not listed; ``due``: when the second pass
+    begins; ``window``: the time range; ``since``, ``until``: of the second pass; ``events``,
+    ``mutating``: counts; ``issued``: credentials handed out; ``key``: the finding's; ``said``: the
+    text for people; ``source``: what was queried; ``fell_back``, ``remark``: what failed;
+    ``progress``: key of the ``Progress``; ``files``, ``parity``: for the names of objects.
+    """
+
+    round: int
+    listed: int
+    changes: list[str]
+    cut_off: str
+    due: int
+    window: list[int]
+    since: int
+    until: int
+    events: int
+    mutating: int
+    issued: list[IssuedSession]
+    key: str
+    said: str
+    source: str
+    fell_back: str
+    remark: str
+    progress: str
+    files: int
+    parity: int

@@ -1,0 +1,152 @@
+"""Finds the role of a session, and says what would be done to its sessions."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from guardduty_response.aws.errors import error_code
+from guardduty_response.containment.contract import Context, Planned
+from guardduty_response.containment.target_context import BRANCHES, run_all
+from guardduty_response.errors import TargetGone
+from guardduty_response.incident.repository import now
+from guardduty_response.playbooks.iam_principal import hand_over, identify, role
+from guardduty_response.playbooks.iam_principal.identify import Principal
+from guardduty_response.playbooks.iam_principal.identity_center.plan_person import (
+    plan_person,
+)
+from guardduty_response.playbooks.iam_principal.plan_target import (
+    following_steps,
+    identifying_session,
+    make_target,
+    plan_external,
+    plan_not_containable,
+    planned_actions,
+    session_arn,
+)
+from guardduty_response.playbooks.iam_principal.principal_context import (
+    PrincipalContext,
+    PrincipalState,
+)
+from guardduty_response.playbooks.iam_principal.records import AwsAnswer
+from guardduty_response.playbooks.iam_principal.role_users import (
+    describe_role_users,
+    trusted_principals,
+)
+from guardduty_response.playbooks.iam_principal.tags import tags_of
+
+# Paths that IAM keeps for AWS; a name alone may be anybody's.
+SERVICE_LINKED_PATH = ":role/aws-service-role/"
+IDENTITY_CENTER_PATH = ":role/aws-reserved/sso.amazonaws.com/"
+
+
+def plan_role_session(context: Context, identity: Principal) -> Planned:
+    """Raises TargetGone when the role is deleted."""
+    try:
+        found = identifying_session(context).client("iam").get_role(RoleName=identity.role)["Role"]
+    except ClientError as error:
+        if error_code(error) != "NoSuchEntity":
+            raise
+        return _plan_missing_role(context, identity)
+    if identity.unique_id and found["RoleId"] != identity.unique_id:
+        if external := plan_external(context, identity):
+            return external
+        raise TargetGone(
+            f"role {identity.role} ({identity.unique_id}) of account {context.finding.account_id}"
+            " no longer exists, and its sessions can do nothing; a new role of the same name"
+            f" ({found['RoleId']}) does, and is left alone"
+        )
+    identity = replace(identity, unique_id=found["RoleId"])
+    if SERVICE_LINKED_PATH in found["Arn"]:
+        return plan_not_containable(context, replace(identity, kind=identify.SERVICE_LINKED))
+    if IDENTITY_CENTER_PATH in found["Arn"]:
+        person = replace(identity, kind=identify.IDENTITY_CENTER)
+        return plan_person(context, person, found["Arn"])
+    return _plan_existing_role(context, identity, found)
+
+
+def _plan_existing_role(context: Context, identity: Principal, found: AwsAnswer) -> Planned:
+    arn = session_arn(context, identity)
+    target = make_target(context, identity, arn, role_arn=found["Arn"], planned=now())
+    principal = PrincipalContext(context, target)
+    sessions = role.reading_sessions(principal, found["Arn"])
+    state = PrincipalState()
+    actions = [action(principal, sessions, state) for action in role.TABLE]
+    calls: dict[str, Any] = {action.name: action.read_current for action in actions}
+    calls["users"] = partial(describe_role_users, principal, sessions, found)
+    role_users = run_all(calls, BRANCHES)["users"]
+    consequences = [_describe_credentials(identity, found)]
+    if isinstance(role_users, str) and role_users:
+        effect = "other sessions go on"
+        if principal.role_wide:
+            effect = "all of them need new credentials"
+        consequences.append(f"{role_users}; {effect}")
+    handed_over = {}
+    if identity.instance:
+        handed_over["ec2_instance"] = partial(hand_over.instance_finding, principal)
+    return Planned(
+        target,
+        tags=tags_of(found),
+        principals=[found["Arn"], arn],
+        actions={**planned_actions(actions), **following_steps(principal)},
+        consequences="; ".join(consequences),
+        hand_over=handed_over,
+    )
+
+
+def _plan_missing_role(context: Context, identity: Principal) -> Planned:
+    """Plans for a sample finding or another account's key. Raises TargetGone for a role that was
+    deleted.
+    """
+    if context.finding.sample:
+        sentence = (
+            f"sample finding: role {identity.role} does not exist; its sessions would be denied"
+        )
+        target = make_target(context, identity, session_arn(context, identity))
+        following = following_steps(PrincipalContext(context, target))
+        return Planned(target, actions={role.DenySession.name: sentence, **following})
+    if external := plan_external(context, identity):
+        return external
+    reason = (
+        f"role {identity.role} no longer exists in account {context.finding.account_id}: its"
+        " sessions can do nothing"
+    )
+    if identity.role.startswith("AWSReservedSSO_"):
+        reason += (
+            "; if it was IAM Identity Center's (its name says so, and anybody may say so), look"
+            f" what else {identity.session} holds"
+        )
+    raise TargetGone(reason)
+
+
+def _describe_credentials(identity: Principal, found: AwsAnswer) -> str:
+    """Says whose session it is, by its name and by whom the role trusts."""
+    trusted = trusted_principals(found)
+    session = identity.session
+    if identity.instance:
+        return (
+            f"credentials of instance {identity.instance}: the instance is handed over to playbook"
+            " ec2_instance too"
+        )
+    if "lambda.amazonaws.com" in trusted:
+        return (
+            f"credentials of a Lambda function (session {session}): a running environment keeps"
+            " failing until it is replaced"
+        )
+    if "ecs-tasks.amazonaws.com" in trusted:
+        return (
+            f"credentials of an ECS task (session {session}): stop the task, a new one gets new"
+            " credentials"
+        )
+    by_oidc = any("oidc.eks." in name for name in trusted)
+    if "pods.eks.amazonaws.com" in trusted or by_oidc:
+        return (
+            f"credentials of a Kubernetes pod (session {session}): delete the pod, a new one"
+            " gets new credentials"
+        )
+    if "ec2.amazonaws.com" in trusted and not session:
+        return "credentials of an instance that the finding does not name"
+    return f"session {session or 'unknown'}: whoever may assume the role can sign in again"

@@ -1,0 +1,129 @@
+"""Shapes of what this playbook stores in the incident's record and keeps between its calls."""
+
+from __future__ import annotations
+
+from typing import Any, TypedDict
+
+# botocore makes its clients at run time: there is no class to name.
+AwsClient = Any
+# The parsed answer of an AWS call.
+AwsAnswer = dict[str, Any]
+# A policy or a statement of it, as IAM's JSON has it. Somebody else's may be of any shape.
+PolicyDocument = dict[str, Any]
+# A CloudTrail record, as AWS delivers it (CloudTrail User Guide, "Record contents").
+CloudTrailRecord = dict[str, Any]
+
+
+class DenyAllState(TypedDict, total=False):
+    """How a user stood towards AWSDenyAll. ``boundary`` is the ARN of its permissions boundary,
+    ``id`` the user's unique ID, ``unread`` the reason why nothing could be read.
+    """
+
+    attached: bool
+    boundary: str | None
+    id: str
+    unread: str
+
+
+class BoundaryState(TypedDict):
+    """The permissions boundary as it was when AWSDenyAll took its place."""
+
+    boundary: str | None
+
+
+class LoginProfileState(TypedDict, total=False):
+    """A console password: whether the next sign-in must replace it, and when it was set (ISO
+    8601). Empty without a console password.
+    """
+
+    reset_required: bool
+    created: str
+
+
+class RoleSessionsState(TypedDict):
+    """The denials on a role: its ARN, its unique ID (AROA…), the policies that deny (absent:
+    None), and the moment until which issued tokens are denied, or are to be (ISO 8601).
+    """
+
+    role: str
+    id: str
+    policies: dict[str, PolicyDocument | None]
+    revoked_before: str
+
+
+class DeniedSessions(TypedDict):
+    """Sessions denied on another role: the name of the policy, the sessions' ``aws:userid``, and
+    the moment before which they were issued (ISO 8601).
+    """
+
+    policy: str
+    userids: list[str]
+    before: str
+
+
+class DeniedSessionsBefore(TypedDict):
+    """A role's policy before sessions were denied by it; ``document`` is None where it was
+    absent.
+    """
+
+    role: str
+    policy: str
+    document: PolicyDocument | None
+
+
+class SeenSession(TypedDict):
+    """A call by a session issued after the denial: when it was issued, and the call's time, name
+    and source address.
+    """
+
+    issued: str
+    at: str
+    name: str
+    source: str
+
+
+class PermissionSet(TypedDict):
+    """A permission set of IAM Identity Center."""
+
+    arn: str
+    name: str
+
+
+class DeniedPermissionSet(PermissionSet):
+    """``role``: the ARN of the role that the finding is about, of the finding's own set alone."""
+
+    role: str
+
+
+class PermissionSetBefore(TypedDict):
+    """A permission set before it was changed: its inline policy as text, and the statement that
+    was added. ``role`` as in DeniedPermissionSet.
+    """
+
+    arn: str
+    policy: str
+    statement: PolicyDocument
+    role: str
+
+
+class ProvisioningState(TypedDict, total=False):
+    """How a permission set's provisioning stands: the request's ID, its status and failure, and
+    how often, in which execution and when it was last tried.
+    """
+
+    request: str
+    status: str
+    reason: str
+    tries: int
+    execution: str
+    at: str
+
+
+class HeldPermissionSets(TypedDict):
+    """What is known of a person: the identity store's user ID, the permission sets with the
+    finding's first, and why others may be missing (empty: none are).
+    """
+
+    user_id: str
+    sets: list[PermissionSet]
+    unlisted: str

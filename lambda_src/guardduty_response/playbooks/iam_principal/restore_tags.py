@@ -1,0 +1,71 @@
+"""Restores the tags of a contained user or role."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from guardduty_response.containment.restoration import RestoreItem, RestoreStatus, changed_since
+from guardduty_response.containment.target_context import Sessions
+from guardduty_response.playbooks.iam_principal import identify
+from guardduty_response.playbooks.iam_principal.principal_context import (
+    PrincipalContext,
+    PrincipalState,
+    retry_on_conflict,
+)
+from guardduty_response.playbooks.iam_principal.records import AwsAnswer
+from guardduty_response.playbooks.iam_principal.restore_access import changing_client, role_arn
+from guardduty_response.playbooks.iam_principal.tags import Tag, TagRole, TagUser
+
+
+def make_tag(principal: PrincipalContext, sessions: Sessions) -> Tag:
+    """Returns the action that tags this principal."""
+    action = TagUser if principal.target.kind == identify.USER else TagRole
+    return action(principal, sessions, PrincipalState())
+
+
+def tag_items(principal: PrincipalContext, sessions: Sessions) -> list[RestoreItem]:
+    """Every tag that containment sets, as it is now."""
+    tag = make_tag(principal, sessions)
+    before: dict[str, str | None] = principal.before_state("tags")
+    current = tag.read()
+    return [_tag_item(principal, tag, key, old, current.get(key)) for key, old in before.items()]
+
+
+def _tag_item(
+    principal: PrincipalContext, tag: Tag, key: str, old: str | None, present: str | None
+) -> RestoreItem:
+    if present == old:
+        sentence = f"tag {key} is {'gone' if old is None else old}"
+        return RestoreItem(RestoreStatus.UNCHANGED, "tags", key, sentence)
+    if present != tag.wanted().get(key):
+        return changed_since("tags", key, f"tag {key} is {present}")
+    kind = tag.WHAT.lower()
+    if old is None:
+        sentence = f"tag {key} removed"
+        command = f"untag-{kind} --{kind}-name {principal.iam_name} --tag-keys {key}"
+    else:
+        sentence = f"tag {key}={old} again"
+        command = f"tag-{kind} --{kind}-name {principal.iam_name} --tags Key={key},Value={old}"
+    return RestoreItem(
+        RestoreStatus.TODO,
+        "tags",
+        key,
+        sentence,
+        f"aws iam {command}",
+        partial(_restore_tag, principal, tag.WHAT, key, old),
+    )
+
+
+def _restore_tag(
+    principal: PrincipalContext, what: str, key: str, old: str | None
+) -> list[AwsAnswer]:
+    """``what``: User or Role."""
+    arn = principal.target.arn if what == "User" else role_arn(principal)
+    name = {f"{what}Name": principal.iam_name}
+    if old is None:
+        iam = changing_client(principal, arn, f"iam:Untag{what}")
+        untag = getattr(iam, f"untag_{what.lower()}")
+        return [retry_on_conflict(partial(untag, **name, TagKeys=[key]))]
+    iam = changing_client(principal, arn, f"iam:Tag{what}")
+    tag = getattr(iam, f"tag_{what.lower()}")
+    return [retry_on_conflict(partial(tag, **name, Tags=[{"Key": key, "Value": old}]))]

@@ -1,0 +1,225 @@
+"""Finds in CloudTrail the sessions that a principal got of roles, and sessions these got in turn.
+
+CloudTrail shows an AssumeRole call some minutes late, so this runs when containing and once more
+when the rest has ended.
+"""
+
+from __future__ import annotations
+
+import json
+import shlex
+import time
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from functools import partial
+
+from guardduty_response.aws import clients
+from guardduty_response.cloudtrail import query
+from guardduty_response.cloudtrail.time_range import TimeRange
+from guardduty_response.containment.target_context import BRANCHES, describe_error, run_all
+from guardduty_response.decision.finding import get, text
+from guardduty_response.errors import ResponseError
+from guardduty_response.playbooks.iam_principal import regions
+from guardduty_response.playbooks.iam_principal.principal_context import (
+    PrincipalContext,
+    parse_time,
+)
+from guardduty_response.playbooks.iam_principal.records import (
+    AwsAnswer,
+    AwsClient,
+    CloudTrailRecord,
+)
+
+DEFAULT_SECONDS = 3600  # what a session lives when nobody says how long
+CLOCK_SECONDS = 300  # what clocks may differ
+HOURS = 12  # a role session lives no longer (AWS STS AssumeRole, DurationSeconds)
+# Containment's verdict waits for this: seconds for each pass, and queries in all.
+SECONDS = 15
+QUERIES = 12
+
+# (attribute, value) of LookupEvents
+Lookup = tuple[str, str]
+
+
+@dataclass(frozen=True)
+class ChainedSession:
+    """A session got by AssumeRole at ``at`` (ISO 8601). ``userid`` is ``AROA…:name``, ``role`` the
+    role's ARN, ``key`` its access key. It ends by itself at ``ends``, in seconds since 1970.
+    """
+
+    userid: str
+    role: str
+    key: str
+    at: str
+    ends: float
+
+    @property
+    def account(self) -> str:
+        fields = self.role.split(":")
+        return fields[4] if len(fields) >= 6 else ""
+
+
+@dataclass
+class _Search:
+    """What was asked and found so far. ``remarks``: what could not be looked at, by Region."""
+
+    pending: list[Lookup]
+    asked: set[Lookup] = field(default_factory=set)
+    found: dict[str, ChainedSession] = field(default_factory=dict)
+    remarks: dict[str, str] = field(default_factory=dict)
+
+    def take(self, session: ChainedSession) -> None:
+        """Keeps the session that ends last of those with the same name, and has it asked for."""
+        known = self.found.get(session.userid)
+        if known is None or session.ends > known.ends:
+            self.found[session.userid] = session
+        if session.key:
+            self.pending.append(("AccessKeyId", session.key))
+
+
+def find(principal: PrincipalContext) -> tuple[list[ChainedSession], list[str]]:
+    """Returns every session alive that the principal, or a session it got, got by AssumeRole, and
+    what could not be looked at, with the command.
+
+    A session may get another session in any Region: what one Region shows is asked in all of
+    them. Raises ResponseError when no Region could be asked.
+    """
+    session = regions.lookup_session(principal)
+    names, remark = regions.enabled(principal, session)
+    search = _Search(own_lookups(principal))
+    if remark:
+        search.remarks[""] = remark
+    while search.pending and len(search.asked) < QUERIES:
+        _search_once(principal, session, names, search)
+    if search.pending:
+        command = lookup_command(search.pending[0], principal.target.region)
+        search.remarks["more"] = (
+            f"not asked what {len(search.pending)} more of its sessions did: {command}"
+        )
+    alive = [found for found in search.found.values() if found.ends > time.time()]
+    return sorted(alive, key=lambda found: found.at), list(search.remarks.values())
+
+
+def _search_once(
+    principal: PrincipalContext, session: clients.Session, names: list[str], search: _Search
+) -> None:
+    """Asks every Region the pending lookups, as far as QUERIES allows."""
+    start = datetime.now(UTC) - timedelta(hours=HOURS)
+    count = QUERIES - len(search.asked)
+    lookups = search.pending[:count]
+    remaining = search.pending[count:]
+    search.asked |= set(lookups)
+    search.pending = remaining
+    answers = run_all(
+        {
+            name: partial(events, session.client("cloudtrail", name), lookups, start)
+            for name in names
+        },
+        BRANCHES,
+    )
+    records: list[CloudTrailRecord] = []
+    troubles: dict[str, str] = {}
+    for name, answer in answers.items():
+        if isinstance(answer, Exception):
+            troubles[name] = describe_error(answer)
+            continue
+        read, trouble = answer
+        records += read
+        if trouble:
+            troubles[name] = trouble
+    if len(troubles) == len(answers) and not records and not search.found:
+        raise ResponseError(next(iter(troubles.values())))
+    for name, trouble in troubles.items():
+        command = lookup_command(lookups[0], name)
+        search.remarks[name] = f"{name} not looked at ({trouble}): {command}"
+    asked_values = {wanted for _, wanted in search.asked}
+    for record in records:
+        found = _session_given(record)
+        if found and _is_by_principal(record, principal, asked_values):
+            search.take(found)
+    pending = dict.fromkeys(search.pending)
+    search.pending = [lookup for lookup in pending if lookup not in search.asked]
+
+
+def own_lookups(principal: PrincipalContext) -> list[Lookup]:
+    """Returns what CloudTrail knows the principal's own calls by: a role session's name is its
+    ``Username``.
+    """
+    lookups = []
+    if name := principal.identity.user or principal.identity.session:
+        lookups.append(("Username", name))
+    if principal.identity.key.startswith("ASIA"):
+        lookups.append(("AccessKeyId", principal.identity.key))
+    return lookups
+
+
+def events(
+    client: AwsClient, lookups: list[Lookup], start: datetime
+) -> tuple[list[CloudTrailRecord], str]:
+    """Returns CloudTrail's records since ``start``, and why there may be more (empty: there are
+    not).
+    """
+    records: list[CloudTrailRecord] = []
+
+    def take(event: AwsAnswer) -> int:
+        records.append(json.loads(event["CloudTrailEvent"]))
+        return 1
+
+    queries = [query.new_query(attribute, wanted) for attribute, wanted in lookups]
+    time_range = TimeRange(int(start.timestamp()), int(time.time()) + 60)
+    query.run(client, queries, time_range, time.monotonic() + SECONDS, take)
+    for state in queries:
+        if trouble := state.get("note") or state.get("cut"):
+            return records, str(trouble)
+        if not state.get("done"):
+            return records, f"not answered to its end within {SECONDS} s"
+    return records, ""
+
+
+def lookup_command(lookup: Lookup, region: str) -> str:
+    attribute, wanted = lookup
+    attributes = shlex.quote(f"AttributeKey={attribute},AttributeValue={wanted}")
+    return (
+        f"aws cloudtrail lookup-events --lookup-attributes {attributes} --region {region}"
+        " (AssumeRole events)"
+    )
+
+
+def _is_by_principal(
+    record: CloudTrailRecord, principal: PrincipalContext, known: set[str]
+) -> bool:
+    """Whether the principal made the call, or a session it got.
+
+    A user of the same name in another account, and another role's session of the same name,
+    answer to the same ``Username``.
+    """
+    identity = record.get("userIdentity")
+    if get(identity, "accessKeyId") in known:
+        return True
+    unique_id = principal.unique_id
+    caller = get(identity, "principalId")
+    if principal.identity.session:
+        return bool(unique_id) and caller == f"{unique_id}:{principal.identity.session}"
+    return get(identity, "type") == "IAMUser" and (not unique_id or caller == unique_id)
+
+
+def _session_given(record: CloudTrailRecord) -> ChainedSession | None:
+    """Returns the session that an AssumeRole event gave, None for any other event."""
+    if record.get("eventName") != "AssumeRole" or record.get("errorCode"):
+        return None
+    request = record.get("requestParameters")
+    response = record.get("responseElements")
+    userid = text(get(response, "assumedRoleUser", "assumedRoleId"), 200)
+    role = text(get(request, "roleArn"), 300)
+    if not userid.startswith("AROA") or ":role/" not in role:
+        return None
+    at = text(record.get("eventTime"), 40)
+    try:
+        began = parse_time(at).timestamp()
+    except ValueError:
+        began = time.time()
+    seconds = get(request, "durationSeconds")
+    if not isinstance(seconds, int):
+        seconds = DEFAULT_SECONDS
+    key = text(get(response, "credentials", "accessKeyId"), 40)
+    return ChainedSession(userid, role, key, at, began + seconds + CLOCK_SECONDS)

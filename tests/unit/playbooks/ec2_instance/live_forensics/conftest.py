@@ -1,0 +1,50 @@
+"""Every test of live forensics gets an AWS of its own, with a Systems Manager that answers."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from types import SimpleNamespace
+
+import pytest
+from guardduty_response.aws import clients
+from guardduty_response.playbooks.ec2_instance.evidence import forensics, uploads
+from moto import mock_aws
+
+from tests.unit.playbooks.ec2_instance.ec2_lab import REGION
+from tests.unit.playbooks.ec2_instance.live_forensics.forensics_lab import BUCKET, ForensicsLab
+
+
+@pytest.fixture
+def lab(
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, own_aws: None
+) -> Iterator[ForensicsLab]:
+    made = ForensicsLab(region=getattr(request, "param", REGION))
+    clock = SimpleNamespace(time=lambda: made.clock, strftime=time.strftime, gmtime=time.gmtime)
+    monkeypatch.setattr(forensics, "time", clock)
+    made.build()
+    yield made
+    assert made.refused == []
+    # What people can read: the record, and what was asked of Systems Manager but the parameter
+    # itself.
+    assert "X-Amz-" not in json.dumps(made.ledger(), default=str)
+
+
+@pytest.fixture
+def own_aws(monkeypatch: pytest.MonkeyPatch, full_models: None) -> Iterator[None]:
+    for name in ("AWS_ENDPOINT_URL", "AWS_CA_BUNDLE", "AWS_PROFILE"):
+        monkeypatch.delenv(name, raising=False)
+    for name, text in {
+        "AWS_DEFAULT_REGION": REGION,
+        "AWS_ACCESS_KEY_ID": "t",
+        "AWS_SECRET_ACCESS_KEY": "t",
+    }.items():
+        monkeypatch.setenv(name, text)
+    monkeypatch.setenv("GDR_BUCKET", BUCKET)
+    with mock_aws():
+        for cache in (clients.client, clients._own, uploads._s3):
+            cache.cache_clear()
+        yield
+    for cache in (clients.client, clients._own, uploads._s3):
+        cache.cache_clear()

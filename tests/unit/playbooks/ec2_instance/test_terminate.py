@@ -1,0 +1,256 @@
+"""An instance is terminated only when it is contained, and its snapshots are complete and
+readable.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import botocore.session
+import pytest
+from botocore.stub import Stubber
+from guardduty_response.aws import clients
+from guardduty_response.containment.contract import Context, StepResult, Target
+from guardduty_response.playbooks.ec2_instance import terminate
+
+from tests.unit.playbooks.ec2_instance.ec2_lab import Lab
+from tests.unit.playbooks.ec2_instance.finish_lab import (
+    contained,
+    keep_snapshots,
+    read_events,
+    state_of,
+)
+
+pytestmark = pytest.mark.usefixtures("full_models")  # their functions have no trimmed EC2 model
+
+
+def protected(lab: Lab) -> bool:
+    got = lab.see("ec2").describe_instance_attribute(
+        InstanceId=lab.ids["instance"], Attribute="disableApiTermination"
+    )
+    return bool(got["DisableApiTermination"]["Value"])
+
+
+@pytest.fixture
+def readable(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """EBS direct APIs: moto knows only blocks that were put through it, so botocore's Stubber
+    answers them; it validates every parameter against botocore's own model. Names the snapshots
+    read; ``refuse`` in it refuses the next.
+    """
+    read: list[str] = []
+    original = clients.Session.client
+
+    def client(self: clients.Session, service: str, region: str = "") -> object:
+        if service != "ebs":
+            return original(self, service, region)
+        made = botocore.session.Session().create_client(
+            "ebs", region_name="us-east-1", aws_access_key_id="a", aws_secret_access_key="b"
+        )
+        stub = Stubber(made)
+        for _ in range(4):
+            if "refuse" in read:
+                stub.add_client_error(
+                    "list_snapshot_blocks", "AccessDeniedException", "kms:Decrypt"
+                )
+                break
+            stub.add_response(
+                "list_snapshot_blocks", {"Blocks": [{"BlockIndex": 7, "BlockToken": "t"}]}
+            )
+            stub.add_response(
+                "get_snapshot_block",
+                {
+                    "DataLength": 1,
+                    "BlockData": b"x",
+                    "Checksum": "c",
+                    "ChecksumAlgorithm": "SHA256",
+                },
+            )
+        stub.activate()
+        made.meta.events.register_first(
+            "before-parameter-build.ebs.*", lambda params, **_: read.append(params["SnapshotId"])
+        )
+        return made
+
+    monkeypatch.setattr(clients.Session, "client", client)
+    return read
+
+
+def run_terminate(lab: Lab, target: Target) -> list[StepResult]:
+    def step(context: Context, found: Target) -> StepResult:
+        return terminate.terminate(context, found)
+
+    return lab.wait(step, target)
+
+
+def test_terminated_when_contained_kept_and_readable(lab: Lab, readable: list[str]) -> None:
+    lab.build(asg=True)
+    lab.options["finish"] = "terminate"
+    target = contained(lab)
+    assert protected(lab)
+    steps = run_terminate(lab, target)
+    assert [step.done for step in steps] == [False, True]
+    assert state_of(lab) == "terminated"
+    ledger = lab.ledger()
+    assert ledger["actions"]["terminate_instance"]["status"] == "DONE"
+    assert ledger["status"] == "GONE"
+    ids = ledger["evidence"]["snapshots"]["state"]["ids"]
+    assert sorted(set(readable)) == sorted(ids)
+    assert lab.operations().count("TerminateInstances") == 1
+
+
+def test_off_terminates_nothing(lab: Lab, readable: list[str]) -> None:
+    lab.build()
+    lab.options["finish"] = "stop"
+    run_terminate(lab, contained(lab))
+    assert state_of(lab) == "running"
+    assert lab.actions()["terminate_instance"] == "SKIPPED"
+
+
+def refusal(lab: Lab, target: Target) -> str:
+    run_terminate(lab, target)
+    assert state_of(lab) == "running"
+    line = lab.ledger()["actions"]["terminate_instance"]
+    assert line["status"] == "SKIPPED"
+    assert "aws ec2 terminate-instances" in line["detail"]
+    assert [event["detail"] for event in read_events(lab)[2] if event["event"] == "task"]
+    return str(line["detail"])
+
+
+def test_not_terminated_without_a_snapshot(lab: Lab, readable: list[str]) -> None:
+    lab.build()
+    lab.options["finish"] = "terminate"
+    assert "snapshot set is not complete" in refusal(lab, contained(lab, evidence=False))
+
+
+def test_not_terminated_when_a_snapshot_cannot_be_read(lab: Lab, readable: list[str]) -> None:
+    lab.build()
+    lab.options["finish"] = "terminate"
+    readable.append("refuse")
+    assert "cannot be read (AccessDeniedException: kms:Decrypt)" in refusal(lab, contained(lab))
+
+
+def test_not_terminated_when_a_snapshot_is_gone(lab: Lab, readable: list[str]) -> None:
+    lab.build()
+    lab.options["finish"] = "terminate"
+    target = contained(lab)
+    [id, *_] = lab.ledger()["evidence"]["snapshots"]["state"]["ids"]
+    lab.see("ec2").delete_snapshot(SnapshotId=id)
+    assert f"{id} is missing" in refusal(lab, target)
+
+
+@pytest.mark.parametrize(
+    "outcome", ["FAILED", "PARTIAL", "RUNNING", "NOT_POSSIBLE", "SKIPPED", "missing"]
+)
+def test_not_terminated_unless_the_forensics_account_has_its_copies(
+    lab: Lab, readable: list[str], outcome: str
+) -> None:
+    """A key of another Region, for one: without copies all that would be left can be deleted by
+    the compromised account.
+    """
+    lab.forensics_account = {
+        "account_id": "333333333333",
+        "kms_key_arn": "arn:aws:kms:eu-west-1:333333333333:key/k",
+    }
+    lab.build()
+    lab.options["finish"] = "terminate"
+    copies: dict[str, Any] = (
+        {}
+        if outcome == "missing"
+        else {"copies": {"outcome": outcome, "detail": "the key is refused", "state": {}}}
+    )
+    said = (
+        f"for the forensics account are {outcome}"
+        f" ({'never asked for' if outcome == 'missing' else 'the key is refused'})"
+    )
+    assert said in refusal(lab, contained(lab, **copies))
+    assert "TerminateInstances" not in lab.operations()
+
+
+@pytest.mark.parametrize("outcome", ["COMPLETE", "SKIPPED"])
+def test_terminated_when_its_copies_are_complete_or_none_are_wanted(
+    lab: Lab, readable: list[str], outcome: str
+) -> None:
+    if outcome == "COMPLETE":
+        lab.forensics_account = {
+            "account_id": "333333333333",
+            "kms_key_arn": "arn:aws:kms:us-east-1:333333333333:key/k",
+        }
+    lab.build()
+    lab.options["finish"] = "terminate"
+    run_terminate(lab, contained(lab, copies={"outcome": outcome, "detail": "", "state": {}}))
+    assert state_of(lab) == "terminated"
+
+
+def test_not_terminated_when_not_contained(lab: Lab, readable: list[str]) -> None:
+    lab.build()
+    lab.options["finish"] = "terminate"
+    target = lab.plan()
+    keep_snapshots(lab)
+    assert "containment is OPEN" in refusal(lab, target)
+
+
+def test_not_terminated_when_its_owner_protected_it_before(lab: Lab, readable: list[str]) -> None:
+    lab.build()
+    lab.options["finish"] = "terminate"
+    lab.see("ec2").modify_instance_attribute(
+        InstanceId=lab.ids["instance"], DisableApiTermination={"Value": True}
+    )
+    assert "its owner had protected it against termination before the incident" in refusal(
+        lab, contained(lab)
+    )
+    assert protected(lab)
+
+
+def test_not_terminated_where_instance_storage_would_be_lost(lab: Lab, readable: list[str]) -> None:
+    lab.instance_type = "m5d.large"
+    lab.build()
+    lab.options["finish"] = "terminate"
+    assert "whose data a terminate destroys" in refusal(lab, contained(lab))
+
+
+@pytest.mark.parametrize(("keeps", "flags"), [(True, [False, False]), (False, [True, True])])
+def test_volumes_stay_unless_that_is_switched_off(
+    lab: Lab, readable: list[str], keeps: bool, flags: list[bool]
+) -> None:
+    lab.build()
+    lab.options |= {"finish": "terminate", "terminate_keeps_volumes": keeps}
+    target = contained(lab)
+    seen: list[list[bool]] = []
+
+    def look() -> None:
+        got = lab.see("ec2").describe_instances(InstanceIds=[lab.ids["instance"]])["Reservations"][
+            0
+        ]["Instances"][0]
+        seen.append(
+            [mapping["Ebs"]["DeleteOnTermination"] for mapping in got["BlockDeviceMappings"]]
+        )
+
+    lab.hooks.append(("TerminateInstances", look))
+    run_terminate(lab, target)
+    assert seen == [flags]
+
+
+def test_a_refused_termination_is_failed_with_the_command(lab: Lab, readable: list[str]) -> None:
+    lab.build()
+    lab.options["finish"] = "terminate"
+    target = contained(lab)
+    lab.fail("TerminateInstances", "OperationNotPermitted")
+    run_terminate(lab, target)
+    line = lab.ledger()["actions"]["terminate_instance"]
+    assert line["status"] == "FAILED"
+    assert "aws ec2 terminate-instances" in line["detail"]
+    assert state_of(lab) == "running"
+
+
+def test_gone_before_it_was_asked_for_is_not_ours(lab: Lab, readable: list[str]) -> None:
+    lab.build()
+    lab.options["finish"] = "terminate"
+    target = contained(lab)
+    ec2 = lab.see("ec2")
+    ec2.modify_instance_attribute(
+        InstanceId=lab.ids["instance"], DisableApiTermination={"Value": False}
+    )
+    ec2.terminate_instances(InstanceIds=[lab.ids["instance"]])
+    run_terminate(lab, target)
+    assert lab.actions()["terminate_instance"] == "ALREADY"
+    assert "TerminateInstances" not in lab.operations()
