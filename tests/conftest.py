@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -20,30 +21,81 @@ if TYPE_CHECKING:
 # not collect.
 os.environ.setdefault("GOGC", "400")
 # Tests that share something costly run in one worker: an applied module, the emulators, plans. The
-# rest goes where there is time.
-GROUPS = {
-    "e2e": "e2e",
-    "sandbox": "emulators",
-    "terraform/plan": "terraform",
-    "terraform/policy": "terraform",
-    "terraform/provider": "provider",
-    "terraform": "terraform-test",
-    "examples": "examples",
-}
+# groups begin in this order (with --no-loadscope-reorder), the longest first; what is in no group
+# fills the time that is left. The first prefix of a test's path that fits names its group.
+GROUPS = (
+    ("e2e/test_bad_input", "e2e-2"),
+    ("e2e/test_command_line", "e2e-2"),
+    ("e2e/test_credential", "e2e-2"),
+    ("e2e/test_evidence", "e2e-2"),
+    ("e2e/test_lifecycle_end", "e2e-2"),  # destroys its sandbox: the other group has its own
+    ("e2e/test_limits", "e2e-2"),
+    ("e2e/test_mischief", "e2e-2"),
+    ("e2e/test_regions", "e2e-2"),
+    ("e2e/", "e2e-1"),
+    ("examples/test_cdktf", "cdktf"),
+    ("examples/", "examples"),
+    ("terraform/policy/test_checkov", "checkov"),
+    ("terraform/plan/", "terraform"),
+    ("terraform/policy/", "terraform"),
+    ("sandbox/", "emulators"),
+    ("terraform/provider/", "provider"),
+    ("terraform/schema/", "terraform-test"),
+    ("terraform/", "terraform-test"),
+)
+ORDER = (
+    "e2e-1",
+    "e2e-2",
+    "terraform",
+    "emulators",
+    "examples",
+    "terraform-test",
+    "checkov",
+    "cdktf",
+    "provider",
+)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--emulators",
+        choices=("changed", "always"),
+        default="changed",
+        help="run the tests of the emulators when these changed since they passed, or always",
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    from tests.sandbox.emulator_runs import EmulatorRuns
+
+    config.pluginmanager.register(EmulatorRuns(config), "emulator-runs")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """Return two workers more than cores for ``-n auto``: the two of the end-to-end tests mostly
+    wait.
+    """
+    return (os.cpu_count() or 1) + 2
 
 
 @pytest.hookimpl(tryfirst=True)  # pytest-xdist reads the groups in the same hook
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     if "proof" not in str(config.option.markexpr):  # minutes each: make proof runs them
-        left = [item for item in items if item.get_closest_marker("proof")]
-        items[:] = [item for item in items if item not in left]
-        config.hook.pytest_deselected(items=left)
+        left_out = [item for item in items if item.get_closest_marker("proof")]
+        items[:] = [item for item in items if item not in left_out]
+        config.hook.pytest_deselected(items=left_out)
+    ranks = {}
     for item in items:
-        place = item.path.parent.relative_to(Path(__file__).parent).as_posix()
-        for folder, group in GROUPS.items():
-            if f"{place}/".startswith(f"{folder}/"):
-                item.add_marker(pytest.mark.xdist_group(group))
-                break
+        place = item.path.relative_to(Path(__file__).parent).as_posix()
+        group = next((name for prefix, name in GROUPS if place.startswith(prefix)), None)
+        if group == "e2e-2" and "SANDBOX_STATE_DIRECTORY" in os.environ:
+            group = "e2e-1"  # there is one sandbox, which somebody named
+        if group is not None:
+            item.add_marker(pytest.mark.xdist_group(group))
+        ranks[item] = ORDER.index(group) if group else len(ORDER)
+    if hasattr(config, "workerinput"):
+        items.sort(key=lambda item: ranks[item])
 
 
 @pytest.fixture
@@ -74,6 +126,14 @@ def forwarding(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Forwarding]
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
+    """Collect garbage rarely: what was imported stays, and botocore's models are many objects."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 100)
+    _refuse_lost_groups(session)
+
+
+def _refuse_lost_groups(session: pytest.Session) -> None:
     """Groups that are silently not formed (pytest-xdist 3.8 under pytest 9.2) would start a
     sandbox in every worker.
     """

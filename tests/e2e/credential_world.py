@@ -79,36 +79,42 @@ class People:
         own = iam.list_service_specific_credentials(**user)["ServiceSpecificCredentials"]
         return {
             "attached": sorted(
-                one["PolicyName"]
-                for one in iam.list_attached_user_policies(**user)["AttachedPolicies"]
+                policy["PolicyName"]
+                for policy in iam.list_attached_user_policies(**user)["AttachedPolicies"]
             ),
             "inline": {
-                one: iam.get_user_policy(**user, PolicyName=one)["PolicyDocument"] for one in inline
+                name: iam.get_user_policy(**user, PolicyName=name)["PolicyDocument"]
+                for name in inline
             },
             "boundary": (found.get("PermissionsBoundary") or {}).get("PermissionsBoundaryArn"),
             "keys": {
-                one["AccessKeyId"]: one["Status"]
-                for one in iam.list_access_keys(**user)["AccessKeyMetadata"]
+                key["AccessKeyId"]: key["Status"]
+                for key in iam.list_access_keys(**user)["AccessKeyMetadata"]
             },
             "ssh": {
-                one["SSHPublicKeyId"]: one["Status"]
-                for one in iam.list_ssh_public_keys(**user)["SSHPublicKeys"]
+                key["SSHPublicKeyId"]: key["Status"]
+                for key in iam.list_ssh_public_keys(**user)["SSHPublicKeys"]
             },
-            "own": {one["ServiceSpecificCredentialId"]: one["Status"] for one in own},
-            "certificates": {one["CertificateId"]: one["Status"] for one in certificates},
+            "own": {
+                service_credential["ServiceSpecificCredentialId"]: service_credential["Status"]
+                for service_credential in own
+            },
+            "certificates": {
+                certificate["CertificateId"]: certificate["Status"] for certificate in certificates
+            },
             "console": console,
             "mfa": sorted(
-                one["SerialNumber"] for one in iam.list_mfa_devices(**user)["MFADevices"]
+                device["SerialNumber"] for device in iam.list_mfa_devices(**user)["MFADevices"]
             ),
             "groups": sorted(
-                one["GroupName"] for one in iam.list_groups_for_user(**user)["Groups"]
+                group["GroupName"] for group in iam.list_groups_for_user(**user)["Groups"]
             ),
-            "tags": {one["Key"]: one["Value"] for one in found.get("Tags") or []},
+            "tags": {tag["Key"]: tag["Value"] for tag in found.get("Tags") or []},
         }
 
     def role_policies(self, name: str) -> dict[str, Json]:
         names = self.iam.list_role_policies(RoleName=name)["PolicyNames"]
         return {
-            one: self.iam.get_role_policy(RoleName=name, PolicyName=one)["PolicyDocument"]
-            for one in names
+            wanted: self.iam.get_role_policy(RoleName=name, PolicyName=wanted)["PolicyDocument"]
+            for wanted in names
         }

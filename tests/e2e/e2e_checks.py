@@ -77,16 +77,16 @@ def assert_contained(world: World, victim: Victim, incident: Json) -> Seen:
 def assert_snapshots(victim: Victim, incident: Json, seen: Seen) -> None:
     """One completed, tagged snapshot of every volume, for each containment."""
     tagged = [
-        ({tag["Key"]: tag["Value"] for tag in one["Tags"]}, one["VolumeId"])
-        for one in seen.snapshots
+        ({tag["Key"]: tag["Value"] for tag in snapshot["Tags"]}, snapshot["VolumeId"])
+        for snapshot in seen.snapshots
     ]
     for containment in {tags[f"{PREFIX}-containment"] for tags, _ in tagged}:
         assert sorted(
             id for tags, id in tagged if tags[f"{PREFIX}-containment"] == containment
         ) == sorted(victim.volumes)
-    assert {one["State"] for one in seen.snapshots} == {"completed"}
-    for one in seen.snapshots:
-        tags = {tag["Key"]: tag["Value"] for tag in one["Tags"]}
+    assert {snapshot["State"] for snapshot in seen.snapshots} == {"completed"}
+    for snapshot in seen.snapshots:
+        tags = {tag["Key"]: tag["Value"] for tag in snapshot["Tags"]}
         assert (tags[f"{PREFIX}-incident"], tags[f"{PREFIX}-instance"]) == (
             incident["incident_id"],
             victim.instance,
@@ -124,9 +124,9 @@ def assert_told_contained(world: World, sent: Sent | str) -> None:
 def kept(world: World, incident: Json) -> dict[str, Json]:
     """Part -> how it ended, as the record has it."""
     [found] = [
-        one
-        for one in world.items(f"INCIDENT#{incident['incident_id']}")
-        if one["sk"]["S"].startswith("TARGET#")
+        record
+        for record in world.items(f"INCIDENT#{incident['incident_id']}")
+        if record["sk"]["S"].startswith("TARGET#")
     ]
     return {
         name: part["M"] for name, part in found["evidence"]["M"].items() if "outcome" in part["M"]
@@ -139,6 +139,6 @@ def outcome(part: Json) -> str:
 
 def objects(part: Json) -> list[dict[str, str]]:
     return [
-        {name: next(iter(value.values())) for name, value in one["M"].items()}
-        for one in part["objects"]["L"]
+        {name: next(iter(value.values())) for name, value in stored["M"].items()}
+        for stored in part["objects"]["L"]
     ]

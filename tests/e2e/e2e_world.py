@@ -13,25 +13,30 @@ import time
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from sandbox import findings, lifecycle, seed, settings
 from sandbox.clients import Aws
 from sandbox.executions import Answers, Execution
 from sandbox.state import State
+from tests.e2e.e2e_resources import HOME, MEMBER, PREFIX, Json, Resources, Seen
 from tests.support.repository import load_finding
 
-Json = dict[str, Any]
+__all__ = [
+    "AWAY",
+    "HOME",
+    "MEMBER",
+    "MEMBER_B",
+    "PREFIX",
+    "SECURITY",
+    "Json",
+    "Seen",
+    "World",
+]
 T = TypeVar("T")
-SECURITY, MEMBER, MEMBER_B = (
-    settings.SECURITY_ACCOUNT,
-    settings.MEMBER_ACCOUNT,
-    settings.SECOND_MEMBER_ACCOUNT,
-)
-HOME, AWAY = settings.REGIONS
+SECURITY, MEMBER_B = settings.SECURITY_ACCOUNT, settings.SECOND_MEMBER_ACCOUNT
+AWAY = settings.REGIONS[1]
 MINING = "CryptoCurrency:EC2/BitcoinTool.B!DNS"
-PREFIX = "guardduty-response"
 IN_PROGRESS = {"OPEN", "CONTAINING"}
 # Lines of the ledger that say what was collected, beside those of what was changed.
 EVIDENCE = {
@@ -49,46 +54,15 @@ WAITS, TIMEOUTS, RATES = 0.05, 0.05, 0.01
 PATIENCE = 2  # other tests run beside these on the same cores
 
 
-@dataclass
-class Seen:
-    """An instance and what surrounds it, as boto3 reads it now. ``interfaces``: id -> groups;
-    ``rules``: group -> its rules.
-    """
-
-    instance: Json
-    interfaces: dict[str, list[str]]
-    rules: dict[str, list[Json]]
-    profile: str | None
-    role_policies: dict[str, Json]
-    scaling_group: str | None
-    targets: dict[str, str]
-    attributes: dict[str, Any]
-    keeps_volumes: dict[str, bool]
-    tags: dict[str, str]
-    snapshots: list[Json]
-    addresses: list[str] = field(default_factory=list)
-
-    @property
-    def state(self) -> str:
-        return str(self.instance["State"]["Name"])
-
-
-class World:
+class World(Resources):
     """The applied module on its local AWS."""
 
     def __init__(self, known: State) -> None:
         self.known = known
-        self.aws = Aws(known.endpoint)
+        super().__init__(Aws(known.endpoint))
         self.outputs: Json = known.outputs["security"]
         self.incidents = lifecycle.incidents_of(known)
         self._received: list[Json] = []
-
-    def client(self, service: str, account: str = MEMBER, region: str = HOME) -> Any:
-        return self.aws.client(service, account, region=region)
-
-    def near(self, victim: seed.Victim, service: str) -> Any:
-        """A client of the victim's account in its Region."""
-        return self.client(service, victim.account, victim.region)
 
     # -- the sandbox itself ------------------------------------------------------------------------
 
@@ -112,7 +86,9 @@ class World:
         """How often the faults of an action and resource were met."""
         found = self.control("GET", "faults")["faults"]
         return sum(
-            one["hits"] for one in found if (one["action"], one["resource"]) == (action, resource)
+            fault["hits"]
+            for fault in found
+            if (fault["action"], fault["resource"]) == (action, resource)
         )
 
     def mend(self) -> None:
@@ -201,9 +177,11 @@ class World:
         """Every execution for the event, by machine (incident, notice), once all have ended."""
         started = self.answers(sent)
         self.until(
-            lambda: all(one.status() != "RUNNING" for one in started), "its executions end", seconds
+            lambda: all(execution.status() != "RUNNING" for execution in started),
+            "its executions end",
+            seconds,
         )
-        return {one.machine.removeprefix(f"{PREFIX}-"): one for one in started}
+        return {execution.machine.removeprefix(f"{PREFIX}-"): execution for execution in started}
 
     def settled(self, sent: findings.Sent, seconds: float = 60) -> Json:
         """The incident of a sent finding when every execution for it has ended."""
@@ -229,14 +207,14 @@ class World:
         found = self.client("stepfunctions", SECURITY).list_executions(stateMachineArn=machine)[
             "executions"
         ]
-        return [one for one in found if one["name"].startswith(f"watch-{name}-")]
+        return [execution for execution in found if execution["name"].startswith(f"watch-{name}-")]
 
     def quiet(self, name: str) -> None:
         """Wait until no check of the incident runs: while one does, its resource is leased, and
         people are refused.
         """
         self.until(
-            lambda: all(one["status"] != "RUNNING" for one in self.checks(name)),
+            lambda: all(check["status"] != "RUNNING" for check in self.checks(name)),
             f"the checks of {name} end",
             60,
         )
@@ -269,20 +247,22 @@ class World:
         name = about if isinstance(about, str) else str(about.incident_id)
         self._receive()
         return [
-            one for one in self._received if one["topic"] == topic and one["incident_id"] == name
+            message
+            for message in self._received
+            if message["topic"] == topic and message["incident_id"] == name
         ]
 
     def told(self, about: findings.Sent | str, topic: str = "notifications") -> list[str]:
         """What the messages about an incident were for: their ``event`` attributes."""
-        return [one["event"] for one in self.messages(about, topic)]
+        return [message["event"] for message in self.messages(about, topic)]
 
     def _receive(self) -> None:
         sqs = self.client("sqs", SECURITY)
         while found := sqs.receive_message(QueueUrl=self.known.inbox, MaxNumberOfMessages=10).get(
             "Messages"
         ):
-            for one in found:
-                body = json.loads(one["Body"])
+            for received in found:
+                body = json.loads(received["Body"])
                 attributes = {
                     name: value["Value"]
                     for name, value in body.get("MessageAttributes", {}).items()
@@ -296,112 +276,9 @@ class World:
                         "at": body["Timestamp"],
                     }
                 )
-                sqs.delete_message(QueueUrl=self.known.inbox, ReceiptHandle=one["ReceiptHandle"])
-
-    # -- what is true ------------------------------------------------------------------------------
-
-    def look(self, victim: seed.Victim) -> Seen:
-        """Read everything back."""
-        ec2 = self.near(victim, "ec2")
-        shown = seed.describe(self.aws.at(victim.region), victim.account, victim.instance)
-        interfaces = ec2.describe_network_interfaces(
-            Filters=[{"Name": "attachment.instance-id", "Values": [victim.instance]}]
-        )["NetworkInterfaces"]
-        on = {
-            one["NetworkInterfaceId"]: sorted(group["GroupId"] for group in one["Groups"])
-            for one in interfaces
-        }
-        groups = ec2.describe_security_groups(
-            GroupIds=sorted({group for each in on.values() for group in each})
-        )
-        scaling = self.near(victim, "autoscaling").describe_auto_scaling_instances(
-            InstanceIds=[victim.instance]
-        )
-        members = [one["AutoScalingGroupName"] for one in scaling["AutoScalingInstances"]]
-        return Seen(
-            instance=shown,
-            interfaces=on,
-            rules={
-                one["GroupId"]: one["IpPermissions"] + one["IpPermissionsEgress"]
-                for one in groups["SecurityGroups"]
-            },
-            profile=self._profile(victim),
-            role_policies=self.role_policies(victim),
-            scaling_group=members[0] if members else None,
-            targets=self._targets(victim),
-            attributes={
-                name: self._attribute(victim, name)
-                for name in ("disableApiTermination", "instanceInitiatedShutdownBehavior")
-            },
-            keeps_volumes={
-                one["DeviceName"]: not one["Ebs"]["DeleteOnTermination"]
-                for one in shown["BlockDeviceMappings"]
-            },
-            tags={one["Key"]: one["Value"] for one in shown.get("Tags", [])},
-            snapshots=self.snapshots(victim),
-            addresses=[one["PublicIp"] for one in self._addresses(victim)],
-        )
-
-    def _profile(self, victim: seed.Victim) -> str | None:
-        found = self.near(victim, "ec2").describe_iam_instance_profile_associations(
-            Filters=[{"Name": "instance-id", "Values": [victim.instance]}]
-        )["IamInstanceProfileAssociations"]
-        live = [one for one in found if one["State"] in ("associating", "associated")]
-        assert len(live) < 2, live
-        return live[0]["IamInstanceProfile"]["Arn"].rsplit("/", 1)[-1] if live else None
-
-    def _attribute(self, victim: seed.Victim, name: str) -> Any:
-        ec2 = self.near(victim, "ec2")
-        answer = ec2.describe_instance_attribute(InstanceId=victim.instance, Attribute=name)
-        return answer[name[0].upper() + name[1:]]["Value"]
-
-    def _addresses(self, victim: seed.Victim) -> list[Json]:
-        ec2 = self.near(victim, "ec2")
-        found: list[Json] = ec2.describe_addresses(
-            Filters=[{"Name": "instance-id", "Values": [victim.instance]}]
-        )["Addresses"]
-        return found
-
-    def role_policies(self, victim: seed.Victim) -> dict[str, Json]:
-        """Inline policies of the victim's own role: name -> document."""
-        if not victim.role:
-            return {}
-        iam = self.near(victim, "iam")
-        names = iam.list_role_policies(RoleName=victim.role)["PolicyNames"]
-        return {
-            name: iam.get_role_policy(RoleName=victim.role, PolicyName=name)["PolicyDocument"]
-            for name in names
-        }
-
-    def _targets(self, victim: seed.Victim) -> dict[str, str]:
-        if not victim.target_group:
-            return {}
-        health = self.near(victim, "elbv2").describe_target_health(
-            TargetGroupArn=victim.target_group
-        )
-        return {
-            one["Target"]["Id"]: one["TargetHealth"]["State"]
-            for one in health["TargetHealthDescriptions"]
-        }
-
-    def snapshots(self, victim: seed.Victim) -> list[Json]:
-        """Snapshots of the victim's volumes."""
-        ec2 = self.near(victim, "ec2")
-        wanted = [{"Name": "volume-id", "Values": victim.volumes}]
-        found: list[Json] = ec2.describe_snapshots(OwnerIds=[victim.account], Filters=wanted)[
-            "Snapshots"
-        ]
-        return found
-
-    def quarantine_groups(self, victim: seed.Victim) -> list[str]:
-        """The quarantine groups of the victim's VPC."""
-        found = self.near(victim, "ec2").describe_security_groups(
-            Filters=[
-                {"Name": "vpc-id", "Values": [victim.vpc]},
-                {"Name": "group-name", "Values": [f"{PREFIX}-quarantine"]},
-            ]
-        )
-        return [one["GroupId"] for one in found["SecurityGroups"]]
+                sqs.delete_message(
+                    QueueUrl=self.known.inbox, ReceiptHandle=received["ReceiptHandle"]
+                )
 
     def items(self, pk: str) -> list[Json]:
         """Raw items of the incident table."""
@@ -427,9 +304,9 @@ def _set(node: Json, path: list[str], value: Any) -> None:
 
 def actions(incident: Json, index: int = 0) -> dict[str, str]:
     """Action -> status, of one target of an incident."""
-    return {one["name"]: one["status"] for one in incident["targets"][index]["actions"]}
+    return {action["name"]: action["status"] for action in incident["targets"][index]["actions"]}
 
 
 def events(incident: Json) -> list[str]:
     """Names of the timeline's events."""
-    return [one["event"] for one in incident["timeline"]]
+    return [entry["event"] for entry in incident["timeline"]]

@@ -59,7 +59,7 @@ def test_malformed_findings_are_recorded_and_told_once(world: World, name: str) 
     began = time.time()
     sent = world.send(Event("aws.guardduty", "GuardDuty Finding", detail))
     ended = world.ended(sent)
-    assert {one.status() for one in ended.values()} <= {"SUCCEEDED"}
+    assert {execution.status() for execution in ended.values()} <= {"SUCCEEDED"}
     incident = _newest(world, began)
     assert incident["status"] == "SKIPPED"
     assert sentence in incident["reasons"][0]

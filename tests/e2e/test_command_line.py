@@ -50,12 +50,12 @@ def test_send_and_look(world: World) -> None:
     incident = json.loads(sent.stdout)
     assert [key for key in KEYS if key not in incident] == []
     assert (incident["finding_type"], incident["account_id"]) == (MINING, MEMBER)
-    assert [sorted(one)[:3] for one in incident["targets"][0]["actions"]]
+    assert [sorted(action)[:3] for action in incident["targets"][0]["actions"]]
     assert_contained(world, victim, incident)
     shown = _sandbox("show", incident["incident_id"], "--json")
     assert json.loads(shown.stdout)["status"] == "CONTAINED"
     listed = json.loads(_sandbox("incidents", "--json").stdout)
-    assert incident["incident_id"] in [one["incident_id"] for one in listed]
+    assert incident["incident_id"] in [listed_incident["incident_id"] for listed_incident in listed]
 
 
 def test_env_lets_any_client_look(world: World) -> None:

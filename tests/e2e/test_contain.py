@@ -85,7 +85,7 @@ def test_everything_at_once_and_nothing_beside_it(world: World) -> None:
     [shown] = world.client("ec2").describe_instances(InstanceIds=[replacement["InstanceId"]])[
         "Reservations"
     ][0]["Instances"]
-    assert [one["GroupId"] for one in shown["SecurityGroups"]] == [victim.security_group]
+    assert [group["GroupId"] for group in shown["SecurityGroups"]] == [victim.security_group]
     assert shown["IamInstanceProfile"]["Arn"] == victim.instance_profile_arn
     assert list(seen.targets) == [replacement["InstanceId"]]
 
@@ -106,12 +106,14 @@ def test_the_record_says_how_it_was(world: World) -> None:
     incident = world.settled(sent)
     name = incident["incident_id"]
     [target] = [
-        one for one in world.items(f"INCIDENT#{name}") if one["sk"]["S"].startswith("TARGET#")
+        record
+        for record in world.items(f"INCIDENT#{name}")
+        if record["sk"]["S"].startswith("TARGET#")
     ]
     was = target["before"]["M"]
     kept = {
-        id: [group["S"] for group in one["M"]["groups"]["L"]]
-        for id, one in was["network"]["M"]["interfaces"]["M"].items()
+        id: [group["S"] for group in interface["M"]["groups"]["L"]]
+        for id, interface in was["network"]["M"]["interfaces"]["M"].items()
     }
     assert kept == before.interfaces
     assert was["profile"]["M"]["name"]["S"] == victim.instance_profile
@@ -121,8 +123,8 @@ def test_the_record_says_how_it_was(world: World) -> None:
 
     s3 = world.client("s3", SECURITY)
     keys = [
-        one["Key"]
-        for one in s3.list_objects_v2(
+        stored["Key"]
+        for stored in s3.list_objects_v2(
             Bucket=world.outputs["evidence_bucket"], Prefix=f"incidents/{name}/"
         )["Contents"]
     ]
@@ -134,7 +136,7 @@ def test_the_record_says_how_it_was(world: World) -> None:
         .decode()
     )
     assert victim.instance in report and "<script src" not in report
-    verdict = next(one for one in world.messages(sent) if one["event"] == "CONTAINED")
+    verdict = next(message for message in world.messages(sent) if message["event"] == "CONTAINED")
     for part in (victim.instance, MEMBER, MINING, name, "every interface closed for IPv4 and IPv6"):
         assert part in verdict["text"]
     assert verdict["severity"] == "8", "people may filter"
@@ -200,7 +202,9 @@ def test_requester_managed_interface_makes_it_partial(world: World) -> None:
     assert seen.interfaces[victim.interfaces[1]] == [victim.security_group]
     assert incident["status"] == incident["targets"][0]["status"] == "PARTIAL"
     assert victim.interfaces[1] in incident["targets"][0]["verdict"]
-    [escalated] = [one for one in world.messages(sent, "escalations") if one["event"] == "PARTIAL"]
+    [escalated] = [
+        message for message in world.messages(sent, "escalations") if message["event"] == "PARTIAL"
+    ]
     assert victim.interfaces[1] in escalated["text"].split("Open tasks")[1]
 
 
@@ -252,6 +256,6 @@ def test_timeline_tells_the_story(world: World) -> None:
     told = events(incident)
     assert (told[0], told[-1]) == ("opened", "ended")
     assert told.count("announced") == told.count("verdict CONTAINED") == 1
-    assert [one["at"] for one in incident["timeline"]] == sorted(
-        one["at"] for one in incident["timeline"]
+    assert [entry["at"] for entry in incident["timeline"]] == sorted(
+        entry["at"] for entry in incident["timeline"]
     )

@@ -23,7 +23,7 @@ def iam(world: World) -> People:
 
 def _deny_of(policies: dict[str, Json]) -> Json:
     """The condition of the one policy that denies sessions."""
-    [name] = [one for one in policies if one.startswith(f"{PREFIX}-deny-")]
+    [name] = [policy for policy in policies if policy.startswith(f"{PREFIX}-deny-")]
     [statement] = policies[name]["Statement"]
     assert (statement["Effect"], statement["Action"], statement["Resource"]) == ("Deny", "*", "*")
     return dict(statement["Condition"])
@@ -44,7 +44,9 @@ def test_a_user_with_everything(world: World, iam: People) -> None:
     [(arn, held)] = user.sessions.items()
     role = arn.split("/")[1]
     before, role_before = iam.seen(user.name), iam.role_policies(role)
-    assert user.temporary and all(iam.works(one) for one in (*user.keys, held, user.temporary))
+    assert user.temporary and all(
+        iam.works(credentials) for credentials in (*user.keys, held, user.temporary)
+    )
     world.clock(waits=1)  # the ten seconds between the two readings are what is shown here
     sent = world.send(iam.about(user))
     world.status(sent, "CONTAINED")
@@ -59,7 +61,9 @@ def test_a_user_with_everything(world: World, iam: People) -> None:
         assert list(after[kind].values()) == ["Inactive"] * count, kind
     assert not after["console"] and after["mfa"] == [user.mfa["before"]]
     assert after["tags"] == {PREFIX: "quarantined", f"{PREFIX}-incident": incident["incident_id"]}
-    assert not any(iam.works(one) for one in (*user.keys, user.temporary)), "no key of it works"
+    assert not any(iam.works(credentials) for credentials in (*user.keys, user.temporary)), (
+        "no key of it works"
+    )
     assert not iam.works(held), "nor the session it held of a role"
     assert _deny_of(iam.role_policies(role))["StringEquals"]["aws:userid"][0].endswith(
         f":{arn.rsplit('/', 1)[1]}"
@@ -76,10 +80,13 @@ def test_a_user_with_everything(world: World, iam: People) -> None:
     restored = world.incident(sent)
     assert restored["status"] == "RESTORE_PARTIAL"
     left = restored["targets"][0]["restored"]["not_restored"]
-    assert sorted("password" in one or "MFA" in one for one in left) == [True, True], left
+    assert sorted("password" in remaining or "MFA" in remaining for remaining in left) == [
+        True,
+        True,
+    ], left
     assert iam.seen(user.name) == {**before, "console": False, "mfa": [user.mfa["before"]]}
     assert iam.role_policies(role) == role_before
-    assert all(iam.works(one) for one in (*user.keys, held))
+    assert all(iam.works(credentials) for credentials in (*user.keys, held))
 
 
 BARE: dict[str, dict[str, Any]] = {
@@ -147,9 +154,9 @@ def test_stolen_instance_credentials_end_and_the_instance_is_handed_over(
 
     def answered() -> Json | None:
         ours = [
-            one
-            for one in world.incidents.all()
-            if any(t["id"] == victim.instance for t in one["targets"])
+            incident
+            for incident in world.incidents.all()
+            if any(t["id"] == victim.instance for t in incident["targets"])
         ]
         return ours[0] if ours and ours[0]["status"] == "CONTAINED" else None
 
@@ -201,10 +208,12 @@ def test_what_iam_cannot_contain_is_never_called_contained(
     assert incident["status"] == "FAILED", incident
     [target] = incident["targets"]
     assert target["kind"] == kind
-    by_hand = [one for one in target["actions"] if one["name"].startswith("by_hand_")]
-    assert by_hand and any(command in one["detail"] for one in by_hand), by_hand
-    [message] = [one for one in world.messages(sent, "escalations") if one["event"] == "FAILED"]
-    assert all(one["detail"][:60] in message["text"] for one in by_hand), (
+    by_hand = [action for action in target["actions"] if action["name"].startswith("by_hand_")]
+    assert by_hand and any(command in remaining["detail"] for remaining in by_hand), by_hand
+    [message] = [
+        message for message in world.messages(sent, "escalations") if message["event"] == "FAILED"
+    ]
+    assert all(remaining["detail"][:60] in message["text"] for remaining in by_hand), (
         "the commands are in the message"
     )
 
@@ -226,7 +235,7 @@ def test_exempt_principals_are_left_alone_and_the_response_itself_is_an_alarm(
     sent = world.send(found)
     incident = world.settled(sent)
     assert incident["status"] == "FAILED" and "the response itself" in incident["reasons"][-1]
-    assert [one["event"] for one in world.messages(sent, "escalations")] == ["FAILED"]
+    assert [message["event"] for message in world.messages(sent, "escalations")] == ["FAILED"]
 
 
 def test_somebody_lifts_the_denial_and_is_answered(world: World, iam: People) -> None:
@@ -252,7 +261,7 @@ def test_somebody_lifts_the_denial_and_is_answered(world: World, iam: People) ->
     assert "AWSDenyAll" in iam.seen(user.name)["attached"]
     breach = incident["targets"][0]["breach"]
     assert any(
-        hasty.name in one["who"] and one["what"] == "DetachUserPolicy" for one in breach["by"]
+        hasty.name in actor["who"] and actor["what"] == "DetachUserPolicy" for actor in breach["by"]
     ), breach
 
 

@@ -27,7 +27,7 @@ def read(world: World, key: str) -> bytes:
 
 
 def at(incident: Json, event: str) -> datetime:
-    [found] = [one["at"] for one in incident["timeline"] if one["event"] == event]
+    [found] = [entry["at"] for entry in incident["timeline"] if entry["event"] == event]
     return datetime.fromisoformat(found)
 
 
@@ -46,18 +46,24 @@ def test_everything_is_kept_with_its_hash(world: World) -> None:
         "forensics": "SKIPPED",
         "manifest": "COMPLETE",
     }, {name: part["detail"]["S"] for name, part in parts.items()}
-    everything = [one for part in parts.values() for one in objects(part)]
+    everything = [stored for part in parts.values() for stored in objects(part)]
     assert len(everything) >= 6
-    for one in everything:
-        assert hashlib.sha256(read(world, one["key"])).hexdigest() == one["sha256"], one["key"]
+    for stored in everything:
+        assert hashlib.sha256(read(world, stored["key"])).hexdigest() == stored["sha256"], stored[
+            "key"
+        ]
     [own] = objects(parts["manifest"])
     manifest = json.loads(read(world, own["key"]))
     listed = {
-        one["key"]: one["sha256"] for part in manifest["parts"].values() for one in part["objects"]
+        stored["key"]: stored["sha256"]
+        for part in manifest["parts"].values()
+        for stored in part["objects"]
     }
-    assert listed == {one["key"]: one["sha256"] for one in everything if one["key"] != own["key"]}
+    assert listed == {
+        stored["key"]: stored["sha256"] for stored in everything if stored["key"] != own["key"]
+    }
     assert sorted(manifest["parts"]["snapshots"]["state"]["ids"]) == sorted(
-        one["SnapshotId"] for one in world.snapshots(victim)
+        snapshot["SnapshotId"] for snapshot in world.snapshots(victim)
     )
     report = read(world, incident["report_key"]).decode()
     for text in (own["sha256"], own["key"], "guardduty-response-restore-ec2-instance"):
@@ -100,7 +106,7 @@ def test_forensics_comes_before_containment_within_its_deadline(world: World) ->
     assert_network_closed(world, victim)
     part = kept(world, incident)["forensics"]
     assert outcome(part) == "COMPLETE", part["detail"]["S"]
-    found = {one["key"].rsplit("/", 1)[-1]: one for one in objects(part)}
+    found = {stored["key"].rsplit("/", 1)[-1]: stored for stored in objects(part)}
     assert {
         "processes.txt",
         "network.txt",
@@ -110,8 +116,8 @@ def test_forensics_comes_before_containment_within_its_deadline(world: World) ->
         "commands.txt",
     } <= set(found)
     assert b"our own: " in read(world, found["commands.txt"]["key"])
-    for one in found.values():
-        assert hashlib.sha256(read(world, one["key"])).hexdigest() == one["sha256"]
+    for item in found.values():
+        assert hashlib.sha256(read(world, item["key"])).hexdigest() == item["sha256"]
     assert datetime.fromisoformat(part["since"]["S"]) < at(incident, "changes made")
     assert "X-Amz-" not in json.dumps(world.items(f"INCIDENT#{incident['incident_id']}")), (
         "presigned URLs are secrets"
@@ -162,10 +168,10 @@ def test_contained_again_after_a_restore_a_new_set_is_made(world: World) -> None
     event = world.finding(victim)
     sent = world.send(event)
     first = world.settled(sent)
-    before = {one["SnapshotId"] for one in world.snapshots(victim)}
+    before = {snapshot["SnapshotId"] for snapshot in world.snapshots(victim)}
     human_request.ask(world.known, first, close=False)
     again = world.settled(world.send(event, again=True))
     assert again["status"] == "CONTAINED"
-    made = {one["SnapshotId"] for one in world.snapshots(victim)}
+    made = {snapshot["SnapshotId"] for snapshot in world.snapshots(victim)}
     assert len(made) == 2 * len(before) == 2 * len(victim.volumes)
     assert before < made

@@ -4,6 +4,8 @@ not work.
 
 from __future__ import annotations
 
+import pytest
+
 from tests.e2e.e2e_checks import assert_contained, assert_network_closed
 from tests.e2e.e2e_world import MINING, PREFIX, World, actions, events
 
@@ -29,21 +31,27 @@ def test_throttling_is_waited_out(world: World) -> None:
     assert_contained(world, victim, incident)
 
 
-def test_lambda_fails_and_is_called_again(world: World) -> None:
-    """Lambda's own errors, in every state that calls it."""
+@pytest.mark.parametrize("error", ["Lambda.ServiceException", "Sandbox.Timedout"])
+def test_lambda_fails_and_is_called_again(world: World, error: str) -> None:
+    """Lambda's own errors, and a function that runs out of its time, in every state that calls
+    one.
+    """
     victim = world.plain()
     event = world.finding(victim)
     sent_id = world.incident_id(event)
+    # the first state of each machine has the finding, which names its id
+    world.fault("lambda", "Invoke", event.detail["id"], error=error, count=2)
     for verb in ("plan", "contain", "verify", "verdict", "evidence", "finish", "close", "announce"):
         world.fault(
             "lambda",
             "Invoke",
             f'"verb": "{verb}", "incident_id": "{sent_id}"',
-            error="Lambda.ServiceException",
+            error=error,
             count=1,
         )
     sent = world.send(event)
     incident = world.settled(sent)
+    assert world.hits("Invoke", event.detail["id"]) == 2
     assert_contained(world, victim, incident)
     assert world.told(sent) == ["started", "CONTAINED", "closing"]
 
@@ -61,11 +69,13 @@ def test_snapshots_fail_and_delay_nothing(world: World) -> None:
     assert world.snapshots(victim) == []
     assert incident["targets"][0]["status"] == "CONTAINED"
     assert actions(incident)["snapshot"] == "FAILED"
-    [evidence] = [one for one in incident["targets"][0]["actions"] if one["name"] == "snapshot"]
+    [evidence] = [
+        action for action in incident["targets"][0]["actions"] if action["name"] == "snapshot"
+    ]
     assert "By hand: aws ec2 create-snapshots" in evidence["detail"]
-    [verdict] = [one for one in incident["timeline"] if one["event"] == "verdict CONTAINED"]
+    [verdict] = [entry for entry in incident["timeline"] if entry["event"] == "verdict CONTAINED"]
     assert verdict["at"] < evidence["at"]
-    messages = {one["event"]: one for one in world.messages(sent)}
+    messages = {message["event"]: message for message in world.messages(sent)}
     assert messages["CONTAINED"]["at"][:23] < evidence["at"][:23], (
         "told before the snapshots had an answer"
     )
@@ -108,7 +118,9 @@ def test_what_lies_beside_the_network_fails_alone(world: World) -> None:
         "DONE",
         "DONE",
     )
-    [woken] = [one for one in world.messages(sent, "escalations") if one["event"] == "PARTIAL"]
+    [woken] = [
+        message for message in world.messages(sent, "escalations") if message["event"] == "PARTIAL"
+    ]
     left = woken["text"].split("Open tasks")[1]
     assert (
         "revoke_sessions" in left

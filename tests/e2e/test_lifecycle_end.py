@@ -33,17 +33,17 @@ def test_a_second_plan_is_empty(world: World) -> None:
 def _roles(world: World, account: str) -> dict[str, Json]:
     """The response's roles in an account, each with its unique id, its trust and its policies."""
     iam, found = world.client("iam", account), {}
-    for one in iam.list_roles()["Roles"]:
-        if one["RoleName"].startswith(PREFIX):
-            who = {"RoleName": one["RoleName"]}
+    for role in iam.list_roles()["Roles"]:
+        if role["RoleName"].startswith(PREFIX):
+            who = {"RoleName": role["RoleName"]}
             names = iam.list_role_policies(**who)["PolicyNames"]
             policies = {
                 name: iam.get_role_policy(**who, PolicyName=name)["PolicyDocument"]
                 for name in names
             }
-            found[one["RoleName"]] = {
-                "id": one["RoleId"],
-                "trust": one["AssumeRolePolicyDocument"],
+            found[role["RoleName"]] = {
+                "id": role["RoleId"],
+                "trust": role["AssumeRolePolicyDocument"],
                 "policies": policies,
             }
     return found
@@ -97,14 +97,14 @@ def test_destroy_leaves_nothing(world: World) -> None:
     assert not world.client("dynamodb", SECURITY).list_tables()["TableNames"]
     assert not world.client("stepfunctions", SECURITY).list_state_machines()["stateMachines"]
     assert not [
-        one
-        for one in world.client("s3", SECURITY).list_buckets()["Buckets"]
-        if one["Name"].startswith(PREFIX)
+        bucket
+        for bucket in world.client("s3", SECURITY).list_buckets()["Buckets"]
+        if bucket["Name"].startswith(PREFIX)
     ]
     for region in settings.REGIONS:
         for account in (SECURITY, MEMBER, MEMBER_B):
             rules = world.client("events", account, region).list_rules()["Rules"]
-            assert not [one for one in rules if one["Name"].startswith(PREFIX)]
+            assert not [rule for rule in rules if rule["Name"].startswith(PREFIX)]
             assert (
                 not world.client("sqs", account, region)
                 .list_queues(QueueNamePrefix=PREFIX)
@@ -113,7 +113,7 @@ def test_destroy_leaves_nothing(world: World) -> None:
         assert not world.client("guardduty", SECURITY, region).list_detectors()["DetectorIds"]
     assert "Policy" not in world.client("events", SECURITY).describe_event_bus()
     for account in (SECURITY, MEMBER, MEMBER_B):
-        roles = [one["RoleName"] for one in world.client("iam", account).list_roles()["Roles"]]
+        roles = [role["RoleName"] for role in world.client("iam", account).list_roles()["Roles"]]
         assert not [name for name in roles if name.startswith(PREFIX)]
     # What contains an instance is the record of an incident, not of the module: it outlives it.
     kept = world.client("ec2").describe_security_groups(

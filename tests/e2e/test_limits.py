@@ -129,11 +129,11 @@ def _session_policies(world: World, victim: Victim, which: str) -> list[Json]:
     }
     context = _Context(world)
     target = Target("ec2_instance", victim.instance, arn, MEMBER, "us-east-1", scope)
-    work = InstanceContext(context, target)  # type: ignore[arg-type]  # what it uses of a context
+    instance = InstanceContext(context, target)  # type: ignore[arg-type]
     if which == "network":
-        network.sessions(work, victim.interfaces, [victim.vpc], {})
+        network.sessions(instance, victim.interfaces, [victim.vpc], {})
     else:
-        action_order.changing(work)
+        action_order.changing(instance)
     return context.policies
 
 
@@ -246,10 +246,13 @@ def test_a_session_reaches_the_discovered_resources_only(
     ec2 = world.client("ec2")
     tags = [{"ResourceType": "security-group", "Tags": [{"Key": PREFIX, "Value": "quarantine"}]}]
     groups = {
-        one.vpc: ec2.create_security_group(
-            GroupName=f"{PREFIX}-quarantine", Description="x", VpcId=one.vpc, TagSpecifications=tags
+        instance.vpc: ec2.create_security_group(
+            GroupName=f"{PREFIX}-quarantine",
+            Description="x",
+            VpcId=instance.vpc,
+            TagSpecifications=tags,
         )["GroupId"]
-        for one in (victim, other)
+        for instance in (victim, other)
     }
     [policy] = _session_policies(world, victim, "network")
     narrowed = world.aws.client("ec2", **_assume(world, keys, policy=policy))

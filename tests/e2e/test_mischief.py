@@ -23,9 +23,9 @@ def iam(world: World) -> People:
 def _state(world: World, iam: People, done: Mischief) -> Json:
     ec2 = world.client("ec2")
     [instance] = [
-        one
+        member
         for group in ec2.describe_instances(InstanceIds=[done.instance])["Reservations"]
-        for one in group["Instances"]
+        for member in group["Instances"]
     ]
     rules = ec2.describe_security_group_rules(
         Filters=[{"Name": "group-id", "Values": [done.group]}]
@@ -36,7 +36,7 @@ def _state(world: World, iam: People, done: Mischief) -> Json:
         "key works": iam.works(done.access_key),
         "instance": instance["State"]["Name"],
         "ssh open to the world": any(
-            one.get("CidrIpv4") == "0.0.0.0/0" and one.get("FromPort") == 22 for one in rules
+            rule.get("CidrIpv4") == "0.0.0.0/0" and rule.get("FromPort") == 22 for rule in rules
         ),
         "trail logs": world.client("cloudtrail").get_trail_status(Name=done.trail)["IsLogging"],
         "key": world.client("kms").describe_key(KeyId=done.kms_key)["KeyMetadata"]["KeyState"],
@@ -81,13 +81,15 @@ def test_what_it_did_is_undone_and_the_rest_is_named(
     }
     [target] = incident["targets"]
     left = target["evidence"]["remediation"]["state"]["left"]
-    [key] = [one for one in left if "ScheduleKeyDeletion" in one]
+    [key] = [remaining for remaining in left if "ScheduleKeyDeletion" in remaining]
     assert done.kms_key in key and "aws kms cancel-key-deletion" in key and user.name in key
-    [closing] = [one for one in world.messages(sent) if one["event"] == "closing"]
+    [closing] = [message for message in world.messages(sent) if message["event"] == "closing"]
     assert key[:100] in closing["text"], "people are told what is left"
     assert actions(incident)["actions"] == "DONE"
     bucket, listed = world.outputs["evidence_bucket"], target["evidence"]["actions"]
-    summary = next(one["key"] for one in listed["objects"] if one["key"].endswith("summary.json"))
+    summary = next(
+        stored["key"] for stored in listed["objects"] if stored["key"].endswith("summary.json")
+    )
     document = json.loads(
         world.client("s3", SECURITY).get_object(Bucket=bucket, Key=summary)["Body"].read()
     )
@@ -113,5 +115,6 @@ def test_what_it_did_is_undone_and_the_rest_is_named(
     restored = world.incident(sent)
     assert restored["status"] == "RESTORE_PARTIAL"
     assert [
-        "trail" in one.lower() for one in restored["targets"][0]["restored"]["not_restored"]
+        "trail" in restored_item.lower()
+        for restored_item in restored["targets"][0]["restored"]["not_restored"]
     ] == [True]

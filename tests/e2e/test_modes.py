@@ -18,7 +18,7 @@ DRY_RUN, APPROVE = "Trojan:EC2/DNSDataExfiltration", "UnauthorizedAccess:EC2/Tor
 def _nothing(world: World, sent: Sent) -> None:
     """The event left no trace: no record, no message, though machines may have looked at it."""
     ended = world.ended(sent)
-    assert {one.status() for one in ended.values()} <= {"SUCCEEDED"}
+    assert {execution.status() for execution in ended.values()} <= {"SUCCEEDED"}
     assert world.incidents.find(str(sent.incident_id)) is None
     assert world.told(sent) == world.told(sent, "escalations") == []
 
@@ -34,7 +34,7 @@ def test_dry_run_says_what_it_would_do_and_does_nothing(world: World) -> None:
         "dry_run",
         "dry_run",
     )
-    planned = {one["name"]: one["detail"] for one in incident["targets"][0]["actions"]}
+    planned = {action["name"]: action["detail"] for action in incident["targets"][0]["actions"]}
     assert set(actions(incident).values()) == {"PLANNED"}
     assert set(planned) >= {
         "quarantine_network",
@@ -234,14 +234,17 @@ def test_exactly_one_machine_answers(world: World, name: str) -> None:
     kind, answering = MODES[name]
     sent = world.send(world.finding("i-00000000000000001", kind))
     outputs: dict[str, Any] = {
-        machine: json.loads(one.describe()["output"]) for machine, one in world.ended(sent).items()
+        machine: json.loads(execution.describe()["output"])
+        for machine, execution in world.ended(sent).items()
     }
     worked = [machine for machine, output in outputs.items() if output.get("incident_id")]
     assert worked == [machine for machine in [answering] if machine]
     if answering:
         assert world.incident(sent)["execution"].split(":")[6] == f"{PREFIX}-{answering}"
         [item] = [
-            one for one in world.items(f"INCIDENT#{sent.incident_id}") if one["sk"]["S"] == "META"
+            record
+            for record in world.items(f"INCIDENT#{sent.incident_id}")
+            if record["sk"]["S"] == "META"
         ]
         assert item["finding_key"]["S"].startswith(f"incidents/{sent.incident_id}/")
     assert SECURITY in world.outputs["incident_state_machine_arn"]

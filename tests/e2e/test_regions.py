@@ -23,19 +23,21 @@ def _undelivered(world: World, account: str, region: str) -> list[Json]:
     url = sqs.get_queue_url(QueueName=f"{PREFIX}-undelivered")["QueueUrl"]
     found = []
     while some := sqs.receive_message(QueueUrl=url, MessageAttributeNames=["All"]).get("Messages"):
-        for one in some:
-            said = {name: value["StringValue"] for name, value in one["MessageAttributes"].items()}
-            found.append({**said, "body": json.loads(one["Body"])})
-            sqs.delete_message(QueueUrl=url, ReceiptHandle=one["ReceiptHandle"])
+        for letter in some:
+            said = {
+                name: value["StringValue"] for name, value in letter["MessageAttributes"].items()
+            }
+            found.append({**said, "body": json.loads(letter["Body"])})
+            sqs.delete_message(QueueUrl=url, ReceiptHandle=letter["ReceiptHandle"])
     return found
 
 
 def _envelope(world: World, incident: Json) -> Json:
     """The event as the machine got it: what is kept of it in the bucket."""
     [meta] = [
-        one
-        for one in world.items(f"INCIDENT#{incident['incident_id']}")
-        if one["sk"]["S"] == "META"
+        record
+        for record in world.items(f"INCIDENT#{incident['incident_id']}")
+        if record["sk"]["S"] == "META"
     ]
     key, bucket = meta["finding_key"]["S"], world.outputs["evidence_bucket"]
     found: Json = json.loads(
@@ -52,9 +54,9 @@ def _assumed(world: World, account: str) -> set[str]:
         .get_paginator("lookup_events")
         .paginate(LookupAttributes=[{"AttributeKey": "EventName", "AttributeValue": "AssumeRole"}])
     )
-    calls = [json.loads(one["CloudTrailEvent"]) for page in pages for one in page["Events"]]
+    calls = [json.loads(call["CloudTrailEvent"]) for page in pages for call in page["Events"]]
     world.clock(lookups=2)
-    arns = [str(one["requestParameters"]["roleArn"]) for one in calls]
+    arns = [str(call["requestParameters"]["roleArn"]) for call in calls]
     return {arn.rsplit("/", 1)[-1] for arn in arns if f":{account}:" in arn and PREFIX in arn}
 
 
@@ -84,10 +86,10 @@ def test_contained_in_the_second_region_and_nothing_elsewhere_is_touched(world: 
     # account.
     [group] = world.quarantine_groups(victim)
     at_home = world.client("ec2").describe_security_groups()["SecurityGroups"]
-    assert group not in [one["GroupId"] for one in at_home]
-    assert {one["SnapshotId"] for one in seen.snapshots}.isdisjoint(
-        one["SnapshotId"]
-        for one in world.client("ec2").describe_snapshots(OwnerIds=[MEMBER])["Snapshots"]
+    assert group not in [snapshot["GroupId"] for snapshot in at_home]
+    assert {snapshot["SnapshotId"] for snapshot in seen.snapshots}.isdisjoint(
+        snapshot["SnapshotId"]
+        for snapshot in world.client("ec2").describe_snapshots(OwnerIds=[MEMBER])["Snapshots"]
     )
     assert victim.instance in json.dumps(seen.role_policies)
 
@@ -104,7 +106,7 @@ def test_contained_in_the_second_region_and_nothing_elsewhere_is_touched(world: 
     }, {name: part["detail"]["S"] for name, part in parts.items()}
     envelope = _envelope(world, incident)
     assert (envelope["account"], envelope["region"]) == (SECURITY, AWAY)
-    verdict = next(one for one in world.messages(sent) if one["event"] == "CONTAINED")
+    verdict = next(message for message in world.messages(sent) if message["event"] == "CONTAINED")
     assert MEMBER in verdict["text"] and AWAY in verdict["text"]
 
 
@@ -221,10 +223,12 @@ def test_undone_there_it_is_contained_again_by_the_forwarded_event(
     world.clock(trail=0)
     world.quiet(name)
     assert_network_closed(world, victim)
-    assert [one["who"] for one in incident["targets"][0]["breach"]["by"]] == [done.who]
+    assert [actor["who"] for actor in incident["targets"][0]["breach"]["by"]] == [done.who]
     assert {"verdict BREACHED", "contained again", "verdict CONTAINED"} <= set(events(incident))
     assert world.told(name).count("BREACHED") == 1
-    [escalated] = [one for one in world.messages(name, "escalations") if one["event"] == "BREACHED"]
+    [escalated] = [
+        message for message in world.messages(name, "escalations") if message["event"] == "BREACHED"
+    ]
     assert done.who in escalated["text"] and account in escalated["text"]
     human_request.ask(world.known, world.incident(name), close=True)
 
@@ -275,7 +279,7 @@ def test_a_finding_that_is_not_sent_home_lies_in_its_regions_queue(world: World)
     alarms = world.client("cloudwatch", SECURITY, AWAY).describe_alarms(AlarmNamePrefix=PREFIX)[
         "MetricAlarms"
     ]
-    [watching] = [one for one in alarms if one["Namespace"] == "AWS/SQS"]
+    [watching] = [alarm for alarm in alarms if alarm["Namespace"] == "AWS/SQS"]
     assert watching["Dimensions"] == [{"Name": "QueueName", "Value": f"{PREFIX}-undelivered"}]
     assert_contained(world, victim, world.settled(world.send(event)))  # once the way is open again
 

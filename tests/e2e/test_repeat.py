@@ -22,7 +22,7 @@ def _artefacts(world: World, victim: Victim) -> Json:
     seen = world.look(victim)
     return {
         "groups": world.quarantine_groups(victim),
-        "snapshots": sorted(one["SnapshotId"] for one in seen.snapshots),
+        "snapshots": sorted(snapshot["SnapshotId"] for snapshot in seen.snapshots),
         "policies": sorted(seen.role_policies),
         "interfaces": seen.interfaces,
         "tags": seen.tags,
@@ -37,14 +37,14 @@ def test_the_same_finding_ten_times_at_once(world: World) -> None:
     event = world.finding(victim)
     with ThreadPoolExecutor(10) as pool:
         sent = list(pool.map(world.send, [event] * 10))
-    assert len({one.event_id for one in sent}) == 10
-    ended = [world.ended(one) for one in sent]
-    shown = [one.describe() for each in ended for one in each.values()]
+    assert len({sending.event_id for sending in sent}) == 10
+    ended = [world.ended(sending) for sending in sent]
+    shown = [execution.describe() for each in ended for execution in each.values()]
     # The cause says which state failed, and on what: an execution is rare to see again.
     assert [
-        (one["name"], one.get("error"), one.get("cause"))
-        for one in shown
-        if one["status"] != "SUCCEEDED"
+        (execution["name"], execution.get("error"), execution.get("cause"))
+        for execution in shown
+        if execution["status"] != "SUCCEEDED"
     ] == []
     incident = world.incident(sent[0])
     assert_contained(world, victim, incident)
@@ -52,7 +52,14 @@ def test_the_same_finding_ten_times_at_once(world: World) -> None:
     assert incident["emissions"] == 10
     assert events(incident).count("opened") == events(incident).count("announced") == 1
     assert (
-        len([one for one in world.incidents.all() if one["finding_id"] == event.detail["id"]]) == 1
+        len(
+            [
+                incident
+                for incident in world.incidents.all()
+                if incident["finding_id"] == event.detail["id"]
+            ]
+        )
+        == 1
     )
     assert len(world.quarantine_groups(victim)) == 1
     worked = [each["incident"].transitions() for each in ended]
@@ -70,20 +77,25 @@ def test_two_findings_on_one_instance_at_once(world: World) -> None:
     ]
     with ThreadPoolExecutor(2) as pool:
         sent = list(pool.map(world.send, pair))
-    both = [world.settled(one) for one in sent]
-    assert [one["status"] for one in both] == ["CONTAINED", "CONTAINED"]
-    done = [[name for name, status in actions(one).items() if status == "DONE"] for one in both]
+    both = [world.settled(sending) for sending in sent]
+    assert [incident["status"] for incident in both] == ["CONTAINED", "CONTAINED"]
+    done = [
+        [name for name, status in actions(incident).items() if status == "DONE"]
+        for incident in both
+    ]
     [idle, busy] = sorted(done, key=len)
     assert idle == [], "the loser of the lease changes nothing"
     assert {"quarantine_network", "snapshot", "revoke_sessions"} <= set(busy)
-    winner, loser = sorted(both, key=lambda one: -len(one["targets"][0]["actions"]))
+    winner, loser = sorted(both, key=lambda incident: -len(incident["targets"][0]["actions"]))
     assert loser["targets"][0]["status"] == "CONTAINED"
     assert_contained(world, victim, winner)
-    for one in sent:
-        assert "CONTAINED" in world.told(one)
-        assert world.told(one, "escalations") == []
+    for sending in sent:
+        assert "CONTAINED" in world.told(sending)
+        assert world.told(sending, "escalations") == []
     [text] = [
-        one["text"] for one in world.messages(loser["incident_id"]) if one["event"] == "CONTAINED"
+        message["text"]
+        for message in world.messages(loser["incident_id"])
+        if message["event"] == "CONTAINED"
     ]
     assert winner["incident_id"] in text, "it says whose work it is"
 
@@ -137,7 +149,9 @@ def test_after_failing_it_is_tried_again(world: World) -> None:
     failed = world.settled(sent)
     assert (failed["status"], failed["targets"][0]["status"]) == ("FAILED", "FAILED")
     assert actions(failed)["quarantine_network"] == "FAILED"
-    [woken] = [one for one in world.messages(sent, "escalations") if one["event"] == "FAILED"]
+    [woken] = [
+        message for message in world.messages(sent, "escalations") if message["event"] == "FAILED"
+    ]
     assert victim.interfaces[0] in woken["text"].split("Open tasks")[1]
     world.mend()
     contained = world.settled(world.send(event, again=True))

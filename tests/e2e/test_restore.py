@@ -78,7 +78,7 @@ def test_restored_contained_again_and_restored_again(
         "restore_tags",
     }
     assert events(incident)[-2:] == ["restore asked", "restored"]
-    [message] = [one for one in world.messages(sent) if one["event"] == "RESTORED"]
+    [message] = [message for message in world.messages(sent) if message["event"] == "RESTORED"]
     assert victim.interfaces[0] in message["text"] and human_request.ASKER in message["text"]
     assert "RESTORED" not in world.told(sent, "escalations")
     report = world.client("s3", SECURITY).get_object(
@@ -114,7 +114,9 @@ def test_auto_scaling_is_the_listed_exception(world: World) -> None:
     [text] = answer["not_restored"]
     assert f"aws autoscaling attach-instances --instance-ids {victim.instance}" in text
     [escalated] = [
-        one for one in world.messages(sent, "escalations") if one["event"] == "RESTORE_PARTIAL"
+        message
+        for message in world.messages(sent, "escalations")
+        if message["event"] == "RESTORE_PARTIAL"
     ]
     assert text in escalated["text"].split("Open tasks")[1]
 

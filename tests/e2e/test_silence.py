@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import json
 import secrets
-from typing import Any
 
 import pytest
 
@@ -17,7 +16,11 @@ from tests.e2e.e2e_world import MEMBER, MINING, PREFIX, SECURITY, Json, World, e
 def _told_dead(world: World, name: str, what: str) -> None:
     """Both topics heard that it failed, and why."""
     for topic in ("notifications", "escalations"):
-        texts = [one["text"] for one in world.messages(name, topic) if one["event"] == "FAILED"]
+        texts = [
+            message["text"]
+            for message in world.messages(name, topic)
+            if message["event"] == "FAILED"
+        ]
         assert len(texts) == 1, (topic, world.told(name, topic))
         assert what in texts[0]
 
@@ -28,7 +31,9 @@ def test_a_machine_killed_midway_is_announced(world: World) -> None:
     event = world.finding(victim)
     sent = world.send(event)
     world.status(sent, "CONTAINING")
-    [execution] = [one for one in world.answers(sent) if one.machine == f"{PREFIX}-incident"]
+    [execution] = [
+        execution for execution in world.answers(sent) if execution.machine == f"{PREFIX}-incident"
+    ]
     world.client("stepfunctions", SECURITY).stop_execution(
         executionArn=execution.arn, error="Killed", cause="by a test"
     )
@@ -72,7 +77,7 @@ def test_a_record_nobody_works_on_is_swept(world: World) -> None:
         "opened_at": "2026-01-01T00:00:00.000000Z",
         "updated_at": "2026-01-01T00:00:00.000000Z",
     }
-    item: dict[str, dict[str, Any]] = {key: {"S": value} for key, value in text.items()}
+    item: Json = {key: {"S": value} for key, value in text.items()}
     item |= {
         "severity": {"N": "8"},
         "emissions": {"N": "1"},
@@ -117,16 +122,19 @@ def _dead_letter(world: World, finding_id: str) -> Json:
     while found := sqs.receive_message(
         QueueUrl=queue, MaxNumberOfMessages=10, MessageAttributeNames=["All"]
     ).get("Messages"):
-        for one in found:
-            sqs.delete_message(QueueUrl=queue, ReceiptHandle=one["ReceiptHandle"])
-            body = json.loads(one["Body"])
+        for letter in found:
+            sqs.delete_message(QueueUrl=queue, ReceiptHandle=letter["ReceiptHandle"])
+            body = json.loads(letter["Body"])
             if key := body.get("finding_key"):
                 stored = world.client("s3", SECURITY).get_object(
                     Bucket=world.outputs["evidence_bucket"], Key=key
                 )
                 body = json.loads(stored["Body"].read())
             if body.get("detail", {}).get("id") == finding_id:
-                return {"event": body, "reason": one["MessageAttributes"]["REASON"]["StringValue"]}
+                return {
+                    "event": body,
+                    "reason": letter["MessageAttributes"]["REASON"]["StringValue"],
+                }
     pytest.fail(f"no dead letter about finding {finding_id}")
 
 

@@ -27,7 +27,7 @@ def _heard(world: World) -> None:
     """
     dynamodb, table = world.client("dynamodb", SECURITY), world.outputs["table_name"]
     request = {":held": {"S": "held"}}
-    for one in dynamodb.query(
+    for record in dynamodb.query(
         TableName=table,
         IndexName="open",
         KeyConditionExpression="#o = :held",
@@ -36,7 +36,7 @@ def _heard(world: World) -> None:
     )["Items"]:
         dynamodb.update_item(
             TableName=table,
-            Key={name: one[name] for name in ("pk", "sk")},
+            Key={name: record[name] for name in ("pk", "sk")},
             UpdateExpression="REMOVE #o",
             ExpressionAttributeNames={"#o": "open"},
         )
@@ -63,14 +63,14 @@ def _contained(world: World, victim: Victim, kind: str | None = None) -> str:
 
 
 def _approve(world: World, name: str) -> None:
-    [meta] = [one for one in world.items(f"INCIDENT#{name}") if one["sk"]["S"] == "META"]
+    [meta] = [record for record in world.items(f"INCIDENT#{name}") if record["sk"]["S"] == "META"]
     world.client("stepfunctions", SECURITY).send_task_success(
         taskToken=meta["task_token"]["S"], output='{"approved": true}'
     )
 
 
 def _meta(world: World, name: str) -> Json:
-    [meta] = [one for one in world.items(f"INCIDENT#{name}") if one["sk"]["S"] == "META"]
+    [meta] = [record for record in world.items(f"INCIDENT#{name}") if record["sk"]["S"] == "META"]
     return meta
 
 
@@ -99,7 +99,9 @@ def test_undone_in_auto_it_is_contained_again_at_once_and_who_did_it_is_told(wor
     assert f"interface {done.interface}" in incident["targets"][0]["breach"]["checks"]
     assert world.told(name).count("BREACHED") == 1
     assert world.told(name)[-1] == "CONTAINED"
-    [escalated] = [one for one in world.messages(name, "escalations") if one["event"] == "BREACHED"]
+    [escalated] = [
+        message for message in world.messages(name, "escalations") if message["event"] == "BREACHED"
+    ]
     for part in (
         done.who,
         "ModifyNetworkInterfaceAttribute",
@@ -129,9 +131,11 @@ def test_the_schedule_finds_what_no_event_told_and_looks_up_who(world: World) ->
     with _scheduled(world):
         incident = _again(world, name)
     assert_network_closed(world, victim)
-    assert [one["who"] for one in incident["targets"][0]["breach"]["by"]] == [done.who]
+    assert [actor["who"] for actor in incident["targets"][0]["breach"]["by"]] == [done.who]
     assert done.who in next(
-        one["text"] for one in world.messages(name, "escalations") if one["event"] == "BREACHED"
+        message["text"]
+        for message in world.messages(name, "escalations")
+        if message["event"] == "BREACHED"
     )
 
 
@@ -146,7 +150,9 @@ def test_in_approve_it_is_escalated_once_and_left_to_a_person(world: World) -> N
     assert world.look(victim).interfaces[done.interface] == done.groups
     incident = world.incident(name)
     assert (incident["status"], incident["targets"][0]["status"]) == ("BREACHED", "BREACHED")
-    [escalated] = [one for one in world.messages(name, "escalations") if one["event"] == "BREACHED"]
+    [escalated] = [
+        message for message in world.messages(name, "escalations") if message["event"] == "BREACHED"
+    ]
     for part in (
         done.who,
         "a person decides",

@@ -17,7 +17,7 @@ from sandbox import settings, stack
 from sandbox.clients import Aws
 from tests.examples.example_table import EMULATOR_DRIFT, SECURITY, Example
 from tests.support.repository import ROOT
-from tests.support.terraform_tools import copy_module, terraform
+from tests.support.terraform_tools import copy_module, end_shared_provider, terraform
 
 Json = dict[str, Any]
 _STARTING = threading.Lock()
@@ -192,6 +192,7 @@ def emulators(scratch: Path) -> Iterator[Aws]:
     try:
         yield Aws(known.endpoint)
     finally:
+        end_shared_provider(known.endpoint)
         within(lambda: stack.stop(known))
 
 
@@ -228,10 +229,13 @@ def inventory(aws: Aws, accounts: set[str], regions: set[str]) -> set[str]:
                     **more
                 ).get(where, [])
                 found |= {
-                    f"{account} {region} {service} {one[name] if name else one}" for one in listed
+                    f"{account} {region} {service} {listed_item[name] if name else listed_item}"
+                    for listed_item in listed
                 }
     return {
-        one for one in found if " kms alias/aws/" not in one and "/aws-service-role/" not in one
+        listed_item
+        for listed_item in found
+        if " kms alias/aws/" not in listed_item and "/aws-service-role/" not in listed_item
     }
 
 
@@ -270,21 +274,23 @@ def _world(root: Root) -> tuple[set[str], set[str]]:
     """
     configured = root.plan()
     providers = configured["configuration"]["provider_config"].values()
-    values = {name: one.get("value") for name, one in configured.get("variables", {}).items()}
+    values = {
+        name: variable.get("value") for name, variable in configured.get("variables", {}).items()
+    }
 
     def told(expression: Json) -> list[str]:
         names = [name.removeprefix("var.") for name in expression.get("references", [])]
         found = [expression.get("constant_value"), *(values.get(name) for name in names)]
-        return [one for one in found if isinstance(one, str)]
+        return [expression for expression in found if isinstance(expression, str)]
 
     accounts = {
-        one
+        name
         for provider in providers
-        for one in told(provider.get("expressions", {}).get("access_key", {}))
+        for name in told(provider.get("expressions", {}).get("access_key", {}))
     }
     regions = {
-        one
+        name
         for provider in providers
-        for one in told(provider.get("expressions", {}).get("region", {}))
+        for name in told(provider.get("expressions", {}).get("region", {}))
     }
     return accounts or {SECURITY}, regions or {settings.REGION}

@@ -68,8 +68,8 @@ def let_members_go(aws: Aws) -> None:
     guardduty = aws.client("guardduty", SECURITY)
     [detector] = guardduty.list_detectors()["DetectorIds"]
     members = [
-        one["AccountId"]
-        for one in guardduty.list_members(DetectorId=detector, OnlyAssociated="false")["Members"]
+        member["AccountId"]
+        for member in guardduty.list_members(DetectorId=detector, OnlyAssociated="false")["Members"]
     ]
     assert (
         guardduty.disassociate_members(DetectorId=detector, AccountIds=members)[

@@ -82,7 +82,10 @@ def test_what_it_says(synthesised: Json, module: Path) -> None:
     assert member["source"] == f"{module}//modules/responder-role"
     assert member["providers"] == {"aws": "aws.member"}
     assert member["security_account_id"] == SECURITY
-    assert [one.get("alias") for one in synthesised["provider"]["aws"]] == [None, "member"]
+    assert [provider.get("alias") for provider in synthesised["provider"]["aws"]] == [
+        None,
+        "member",
+    ]
     assert (
         synthesised["output"]["effective_policy"]["value"]
         == "${module.guardduty_response.effective_policy}"
@@ -94,8 +97,8 @@ def test_both_say_the_same(tmp_path: Path, module: Path) -> None:
         _without_metadata(_synthesised(library, tmp_path, module)) for library in LIBRARIES
     )
     # Where state is kept names the library's own file.
-    backends = [json.dumps(one["terraform"].pop("backend", None)) for one in (first, second)]
-    assert all("terraform.guardduty-response.tfstate" in one for one in backends), backends
+    backends = [json.dumps(stack["terraform"].pop("backend", None)) for stack in (first, second)]
+    assert all("terraform.guardduty-response.tfstate" in backend for backend in backends), backends
     assert first == second
 
 
@@ -125,11 +128,14 @@ def test_initializes_validates_and_plans(synthesised: Json, tmp_path: Path) -> N
     assert done.returncode == 0, done.stdout[-4000:]
     shown = json.loads(terraform(root, tmp_path, "show", "-json", "made.tfplan").stdout)
     created = [
-        one["address"]
-        for one in shown["resource_changes"]
-        if one["change"]["actions"] == ["create"]
+        change["address"]
+        for change in shown["resource_changes"]
+        if change["change"]["actions"] == ["create"]
     ]
     assert 'module.responder_role.aws_iam_role.member["responder/ec2_instance"]' in created
-    assert len([one for one in created if one.startswith("module.guardduty_response.")]) > 40
+    assert (
+        len([address for address in created if address.startswith("module.guardduty_response.")])
+        > 40
+    )
     policy = shown["planned_values"]["outputs"]["effective_policy"]["value"]
     assert policy["CryptoCurrency:EC2/BitcoinTool.B!DNS"]["mode"] == "auto"

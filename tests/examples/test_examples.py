@@ -34,16 +34,15 @@ def lives(
     """Example => how it lived. All that will be asked for begin at once: an apply is mostly
     waiting.
     """
-    wanted = [
-        parameters["lived_by"]
-        for item in request.session.items
-        if item.path == Path(__file__)
-        and "lived_by" in (parameters := getattr(getattr(item, "callspec", None), "params", {}))
-    ]
+    wanted = []
+    for item in request.session.items:
+        parameters = getattr(getattr(item, "callspec", None), "params", {})
+        if item.path == Path(__file__) and "lived_by" in parameters:
+            wanted.append(parameters["lived_by"])
     with ThreadPoolExecutor(AT_ONCE) as pool:
         yield {
-            one.id: pool.submit(lived, one, tmp_path_factory.mktemp(one.directory.name))
-            for one in wanted
+            example.id: pool.submit(lived, example, tmp_path_factory.mktemp(example.directory.name))
+            for example in wanted
         }
         pool.shutdown(cancel_futures=True)
 
@@ -56,11 +55,11 @@ def local(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 def test_every_example_is_named_rightly() -> None:
-    assert set(NEEDS) <= {one.name for one in ALL}, "the table names examples that exist"
-    assert len({one.name for one in ALL}) >= 1
+    assert set(NEEDS) <= {example.name for example in ALL}, "the table names examples that exist"
+    assert len({example.name for example in ALL}) >= 1
 
 
-@pytest.mark.parametrize("example", [pytest.param(one, id=one.id) for one in ALL])
+@pytest.mark.parametrize("example", [pytest.param(example, id=example.id) for example in ALL])
 def test_planned(example: Example, tmp_path: Path, request: pytest.FixtureRequest) -> None:
     """It makes something in the account it says, and nothing in it is changed or destroyed."""
     if example.needs.plan == "sandbox":
@@ -69,16 +68,18 @@ def test_planned(example: Example, tmp_path: Path, request: pytest.FixtureReques
         with identity() as endpoint:
             shown = Root(example, tmp_path, endpoint).plan()
     actions = [
-        tuple(one["change"]["actions"])
-        for one in shown["resource_changes"]
-        if one["mode"] == "managed"
+        tuple(change["change"]["actions"])
+        for change in shown["resource_changes"]
+        if change["mode"] == "managed"
     ]
     assert len(actions) >= 2
     assert set(actions) == {("create",)}
     assert shown["planned_values"]["outputs"], "its outputs say what to look at"
     assert unanswered(shown) == set(), "a function may assume roles that this example does not make"
     assert not shown.get("checks") or all(
-        one["status"] != "fail" for one in shown["checks"] if one["address"]["kind"] != "check"
+        check["status"] != "fail"
+        for check in shown["checks"]
+        if check["address"]["kind"] != "check"
     )
 
 
@@ -88,7 +89,11 @@ def roles(shown: Json) -> list[Json]:
     while modules:
         module = modules.pop()
         modules += module.get("child_modules", [])
-        found += [one for one in module.get("resources", []) if one["type"] == "aws_iam_role"]
+        found += [
+            resource
+            for resource in module.get("resources", [])
+            if resource["type"] == "aws_iam_role"
+        ]
     return found
 
 
@@ -98,12 +103,12 @@ def unanswered(shown: Json) -> set[str]:
     """
     planned = roles(shown)
     functions = {
-        f"{one['values']['path']}{one['values']['name']}"
-        for one in planned
-        if ".module.function[" in one["address"]
+        f"{resource['values']['path']}{resource['values']['name']}"
+        for resource in planned
+        if ".module.function[" in resource["address"]
     }
     # others may be unknown yet
-    trusting = " ".join(one["values"].get("assume_role_policy", "") for one in planned)
+    trusting = " ".join(resource["values"].get("assume_role_policy", "") for resource in planned)
     return {name for name in functions if f':role{name}"' not in trusting}
 
 
@@ -127,9 +132,11 @@ def test_the_roles_of_an_account_follow_its_switches(tmp_path: Path) -> None:
     with it.
     """
     [example] = [
-        one
-        for one in ALL
-        if one.name == "per-account-tfvars" and one.var_file and one.var_file.stem == "production"
+        example
+        for example in ALL
+        if example.name == "per-account-tfvars"
+        and example.var_file
+        and example.var_file.stem == "production"
     ]
     with identity() as endpoint:
         root = Root(
@@ -143,7 +150,7 @@ def test_the_roles_of_an_account_follow_its_switches(tmp_path: Path) -> None:
         )
         shown = root.plan()
     assert unanswered(shown) == set()
-    names = {one["values"]["name"].removeprefix("guardduty-response-") for one in roles(shown)}
+    names = {role["values"]["name"].removeprefix("guardduty-response-") for role in roles(shown)}
     assert names >= {
         "remediator-iam-principal",
         "terminator-ec2-instance",
@@ -151,14 +158,18 @@ def test_the_roles_of_an_account_follow_its_switches(tmp_path: Path) -> None:
         "identity-center-restorer",
     }
     policies = json.dumps(
-        [one["change"]["after"].get("policy") for one in shown["resource_changes"]]
+        [change["change"]["after"].get("policy") for change in shown["resource_changes"]]
     )
     assert "secretsmanager:CreateSecret" in policies, "rotate_key lets the remediator make a key"
     assert "OpenUntrackGroup" in policies, "untracking is let where it is switched on"
 
 
 @pytest.mark.parametrize(
-    "example", [pytest.param(one, id=one.id) for one in {one.name: one for one in ALL}.values()]
+    "example",
+    [
+        pytest.param(example, id=example.id)
+        for example in {example.name: example for example in ALL}.values()
+    ],
 )
 def test_has_all_its_files(example: Example) -> None:
     for name in FILES:
@@ -168,7 +179,7 @@ def test_has_all_its_files(example: Example) -> None:
         assert word in text, f"examples/{example.name}/README.md does not say {word}"
 
 
-@pytest.mark.parametrize("lived_by", [_applied(one) for one in ALL])
+@pytest.mark.parametrize("lived_by", [_applied(example) for example in ALL])
 def test_applied_twice_and_destroyed(lives: dict[str, Future[Json]], lived_by: Example) -> None:
     """The second plan is empty; after destroying, nothing is left of it."""
     seen = lives[lived_by.id].result()
@@ -176,11 +187,13 @@ def test_applied_twice_and_destroyed(lives: dict[str, Future[Json]], lived_by: E
     # a StackSet's two are not in the inventory; tests/sandbox/test_member_stacks.py looks at its
     # roles
     if len(seen["made"]) >= 5:
-        assert {one.split()[0] for one in seen["up"]} & set(seen["accounts"]), (
+        assert {listed_item.split()[0] for listed_item in seen["up"]} & set(seen["accounts"]), (
             "another client sees it where the providers say"
         )
     assert seen["second"] == []
     # An invocation under way while its function goes makes the log group anew here; on AWS its role
     # may make none.
-    left = [one for one in seen["left"] if " logs /aws/lambda/" not in one]
-    assert [one for one in left if not one.startswith(tuple(lived_by.needs.left))] == []
+    left = [listed_item for listed_item in seen["left"] if " logs /aws/lambda/" not in listed_item]
+    assert [
+        remaining for remaining in left if not remaining.startswith(tuple(lived_by.needs.left))
+    ] == []

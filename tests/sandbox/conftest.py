@@ -15,6 +15,7 @@ from sandbox import seed, settings, stack
 from sandbox.clients import Aws
 from tests.sandbox.emulator_helpers import ALLOW_ALL, MEMBER, SECURITY, Control, Identity, archive
 from tests.sandbox.ssm_helpers import content
+from tests.support.terraform_tools import end_shared_provider
 
 
 @pytest.fixture(scope="session")
@@ -26,6 +27,7 @@ def aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Aws]:
     try:
         yield Aws(known.endpoint)
     finally:
+        end_shared_provider(known.endpoint)
         stack.stop(known)
         patch.undo()
 

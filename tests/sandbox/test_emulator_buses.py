@@ -135,6 +135,7 @@ def let_in(aws: Aws) -> Iterator[Callable[..., None]]:
     events.remove_permission(RemoveAllPermissions=True)
 
 
+@pytest.mark.smoke
 def test_a_region_sends_home_and_the_event_stays_as_it_was(way: Way) -> None:
     """The account's own bus: the role of the target is enough."""
     arrived = way.arrivals()

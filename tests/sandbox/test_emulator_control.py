@@ -151,6 +151,7 @@ def test_an_object_of_parts_is_locked(aws: Aws) -> None:
     assert s3.head_object(Bucket=bucket, Key="memory")["ObjectLockMode"] == "GOVERNANCE"
 
 
+@pytest.mark.smoke
 def test_the_pins_are_the_projects() -> None:
     from sandbox.settings import ROOT
 

@@ -239,6 +239,7 @@ def test_inline_policies_have_a_size(user: User, identity: Identity) -> None:
     ]
 
 
+@pytest.mark.smoke
 def test_a_user_has_two_keys(user: User) -> None:
     user.iam.create_access_key(UserName=user.name)
     assert code(lambda: user.iam.create_access_key(UserName=user.name)) == "LimitExceeded"

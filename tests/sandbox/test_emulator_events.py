@@ -327,6 +327,7 @@ def test_long_schedules_have_a_scale_of_their_own(bus: Bus, control: Control) ->
     bus.events.disable_rule(Name=bus.name)
 
 
+@pytest.mark.smoke
 def test_a_function_publishes_and_writes(aws: Aws, bus: Bus, function: Function) -> None:
     url, arn = bus.queue("mail")
     sns = aws.client("sns", SECURITY)

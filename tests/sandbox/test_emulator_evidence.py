@@ -273,6 +273,7 @@ def test_a_snapshot_that_is_not_shared_cannot_be_copied(aws: Aws, victim: Make) 
         aws.client("ec2", SECURITY).copy_snapshot(SourceSnapshotId=made, SourceRegion=REGION)
 
 
+@pytest.mark.smoke
 def test_metadata_console_and_screen(victim: Make, collector: Start) -> None:
     use = collector(victim(profile_attached=True))
     evidence_item = use.collect(instance_description)

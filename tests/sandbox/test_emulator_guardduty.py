@@ -103,6 +103,7 @@ def auto(name: str, status: str, **configurations: str) -> dict[str, Any]:
     }
 
 
+@pytest.mark.smoke
 def test_only_the_management_account_delegates(region: Region) -> None:
     refused(
         lambda: region.of(SECURITY).enable_organization_admin_account(AdminAccountId=SECURITY),

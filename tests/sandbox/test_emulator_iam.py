@@ -45,6 +45,7 @@ def found(victim: Make) -> seed.Victim:
     return victim(interfaces=2)
 
 
+@pytest.mark.smoke
 def test_every_resource_of_a_call_is_checked(
     aws: Aws, identity: Identity, found: seed.Victim, victim: Make
 ) -> None:

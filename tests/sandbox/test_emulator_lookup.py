@@ -81,6 +81,7 @@ def _only_record(records: list[Json], name: str) -> Json:
     return found
 
 
+@pytest.mark.smoke
 def test_a_user_is_named_as_on_aws(person: Person, events: Events) -> None:
     person.client("ec2").describe_vpcs()
     record = _only_record(events(AccessKeyId=person.key["AccessKeyId"]), "DescribeVpcs")

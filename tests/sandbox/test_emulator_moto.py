@@ -34,6 +34,7 @@ def quarantine(aws: Aws, vpc: str) -> str:
     )
 
 
+@pytest.mark.smoke
 def test_the_seeded_workload_is_complete(aws: Aws) -> None:
     found = seed.instance(aws)
     shown = seed.describe(aws, found.account, found.instance)

@@ -65,6 +65,7 @@ def start(aws: Aws, machine: Machine, identity: Identity) -> Callable[..., dict[
     return run
 
 
+@pytest.mark.smoke
 def test_the_other_execution_gets_the_object(
     aws: Aws, child: str, start: Callable[..., dict[str, Any]]
 ) -> None:

@@ -99,6 +99,7 @@ def test_every_answer_is_the_same(client: Any) -> None:
     )
 
 
+@pytest.mark.smoke
 def test_messages_are_signed_with_one_key() -> None:
     assert moto_speed._sns.Subscription.private_key(
         None

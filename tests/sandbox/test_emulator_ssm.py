@@ -8,6 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from sandbox import seed
 from sandbox.clients import Aws
 from tests.sandbox.emulator_helpers import ALLOW_ALL, MEMBER, Identity, allow, eventually
@@ -17,6 +19,7 @@ Json = dict[str, Any]
 Make = Callable[..., seed.Victim]
 
 
+@pytest.mark.smoke
 def test_instances_are_managed(aws: Aws, victim: Make) -> None:
     ssm = aws.client("ssm")
 

@@ -201,6 +201,7 @@ def refusal(call: Callable[..., Any], **request: Any) -> str:
     return f"{caught.value.response['Error']['Code']}: {caught.value.response['Error']['Message']}"
 
 
+@pytest.mark.smoke
 def test_who_may(aws: Aws, organization: Organization, stacksets: Any) -> None:
     """The management account, a delegated administrator that says so, and nobody else."""
     request = {

@@ -79,6 +79,7 @@ def alone(state: dict[str, Any]) -> dict[str, Any]:
     return {"StartAt": "One", "States": {"One": state}}
 
 
+@pytest.mark.smoke
 def test_succeed_honours_output(runner: Runner, machine: Machine) -> None:
     assert runner.run(
         machine({"S": {"Type": "Succeed", "Output": {"a": "{% $states.input.b %}"}}}, "S"), {"b": 1}

@@ -59,6 +59,7 @@ def inbox(aws: Aws) -> Iterator[Inbox]:
         aws.client("sqs", account).delete_queue(QueueUrl=urls[account])
 
 
+@pytest.mark.smoke
 def test_a_change_is_told_in_its_account_and_nowhere_else(
     aws: Aws, identity: Identity, victim: Make, inbox: Inbox
 ) -> None:

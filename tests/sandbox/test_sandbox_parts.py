@@ -317,7 +317,7 @@ def test_nothing_outlives_the_sandbox(tmp_path: Path) -> None:
     )
     holder = subprocess.Popen([sys.executable, "-c", program], cwd=settings.ROOT)
     try:
-        for _ in range(100):
+        for _ in range(600):
             if beat.exists():
                 break
             time.sleep(0.1)

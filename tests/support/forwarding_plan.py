@@ -83,7 +83,9 @@ class Forwarding:
             *shown["planned_values"]["root_module"]["child_modules"],
         ]
         self.resources: dict[str, Json] = {
-            one["address"]: one["values"] for module in modules for one in module["resources"]
+            resource["address"]: resource["values"]
+            for module in modules
+            for resource in module["resources"]
         }
 
     def patterns(self, module: str) -> dict[str, str]:
@@ -92,7 +94,7 @@ class Forwarding:
             name: self.resources.get(f'module.{module}.aws_cloudwatch_event_rule.this["{name}"]')
             for name in ("findings", "changes")
         }
-        return {name: str(one["event_pattern"]) for name, one in found.items() if one}
+        return {name: str(rule["event_pattern"]) for name, rule in found.items() if rule}
 
     def role_policy(self, module: str) -> str:
         return str(self.resources[f"module.{module}.aws_iam_role_policy.this"]["policy"])

@@ -41,6 +41,7 @@ def decide(
         tag_keys=list(keys.get("aws:TagKeys", [])),
     )
     documents = [
-        parse_policy_document(one if isinstance(one, str) else json.dumps(one)) for one in policies
+        parse_policy_document(policy if isinstance(policy, str) else json.dumps(policy))
+        for policy in policies
     ]
     return str(evaluate(asked, documents).decision)

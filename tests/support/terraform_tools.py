@@ -7,8 +7,11 @@ made another would fail.
 
 from __future__ import annotations
 
+import fcntl
+import functools
 import json
 import os
+import re
 import shutil
 import subprocess
 import threading
@@ -18,13 +21,14 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-import tftest
-
 from sandbox.terraform import find_mirror
 from tests.support.repository import ROOT, skip_or_fail
+from tests.support.shared_provider import SharedProvider
 
 Json = dict[str, Any]
 ACCOUNT = "111111111111"
+_DOWNLOADED = ROOT / ".cache" / "terraform-plugins"
+NOWHERE = "http://127.0.0.1:9"  # nobody listens there
 # What the root of sandbox/terraform has no default for.
 FIXED = {
     "security_account_id": ACCOUNT,
@@ -47,6 +51,10 @@ _IDENTITY = """<GetCallerIdentityResponse xmlns="https://sts.amazonaws.com/doc/2
 <ResponseMetadata><RequestId>1</RequestId></ResponseMetadata></GetCallerIdentityResponse>"""
 
 
+class PlanError(RuntimeError):
+    """Terraform made no plan; the text is what it printed."""
+
+
 class _Sts(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
@@ -67,42 +75,73 @@ def identity() -> Iterator[str]:
     """The URL of a server that knows who is calling (an account's id is its access key), and
     nothing else.
     """
+    yield _identity_server()
+
+
+@functools.cache
+def _identity_server() -> str:
+    # One for the whole test process, so that one provider process serves all who ask it.
     server = ThreadingHTTPServer(("127.0.0.1", 0), _Sts)
     threading.Thread(target=server.serve_forever, daemon=True).start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}"
-    finally:
-        server.shutdown()
-        server.server_close()
+    return f"http://127.0.0.1:{server.server_port}"
 
 
-def environment(scratch: Path, endpoint: str = "http://127.0.0.1:9") -> dict[str, str]:
-    """The environment of a terraform process: nothing of this shell's AWS or Terraform settings,
-    every call to ``endpoint``.
-    """
-    mirror = find_mirror()
-    disk = (
-        f'filesystem_mirror {{\n path = "{mirror}"\n include = ["hashicorp/aws"]\n }}\n'
-        if mirror
-        else ""
-    )
-    rest = 'direct {\n exclude = ["hashicorp/aws"]\n }' if mirror else "direct {}"
-    rc = scratch / "terraform.rc"
-    rc.write_text(f"provider_installation {{\n {disk} {rest}\n}}\n")
-    kept = {
+def _aws_environment(endpoint: str) -> dict[str, str]:
+    """Return this shell's environment without its AWS and Terraform settings, for ``endpoint``."""
+    rest = {
         name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "TF_"))
     }
     return {
-        **kept,
-        "TF_CLI_CONFIG_FILE": str(rc),
-        "TF_IN_AUTOMATION": "1",
-        "CHECKPOINT_DISABLE": "1",
+        **rest,
         "AWS_ENDPOINT_URL": endpoint,
         "AWS_MAX_ATTEMPTS": "1",
         "AWS_EC2_METADATA_DISABLED": "true",
         "AWS_ACCESS_KEY_ID": ACCOUNT,
         "AWS_SECRET_ACCESS_KEY": "test",
         "AWS_REGION": "us-east-1",
+    }
+
+
+@contextmanager
+def _alone(command: str) -> Iterator[None]:
+    """Let one ``terraform init`` at a time fill the directory of downloads: it keeps no lock."""
+    if command != "init" or not _DOWNLOADED.is_dir():
+        yield
+        return
+    with (_DOWNLOADED / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+@functools.cache
+def _installation() -> str:
+    """Return Terraform's setting that takes the provider from disk: from a mirror when there is
+    one, else from where the first download of it is kept.
+    """
+    mirror = find_mirror()  # looks through directories, so only once
+    if mirror is None:
+        _DOWNLOADED.mkdir(parents=True, exist_ok=True)
+        return (
+            f'plugin_cache_dir = "{_DOWNLOADED}"\n'
+            "plugin_cache_may_break_dependency_lock_file = true\n"
+        )
+    return (
+        f'provider_installation {{\n filesystem_mirror {{\n path = "{mirror}"\n'
+        ' include = ["hashicorp/aws"]\n }\n direct {\n exclude = ["hashicorp/aws"]\n }\n}\n'
+    )
+
+
+def environment(scratch: Path, endpoint: str = NOWHERE) -> dict[str, str]:
+    """Return the environment of a terraform process: nothing of this shell's AWS or Terraform
+    settings, every call to ``endpoint``.
+    """
+    settings_file = scratch / "terraform.rc"
+    settings_file.write_text(_installation())
+    return {
+        **_aws_environment(endpoint),
+        "TF_CLI_CONFIG_FILE": str(settings_file),
+        "TF_IN_AUTOMATION": "1",
+        "CHECKPOINT_DISABLE": "1",
     }
 
 
@@ -121,21 +160,92 @@ def copy_module(target: Path) -> Path:
     return target
 
 
+_providers: dict[str, SharedProvider] = {}  # by endpoint
+
+
+def _shared_provider(endpoint: str) -> SharedProvider:
+    return _providers.setdefault(endpoint, SharedProvider(_aws_environment(endpoint)))
+
+
+def end_shared_provider(endpoint: str) -> None:
+    """End the provider process of an endpoint that is no more, if there is one."""
+    provider = _providers.pop(endpoint, None)
+    if provider is not None:
+        provider.stop()
+
+
+def _provider_blocks(directory: Path) -> int:
+    """Count the provider blocks of a root module."""
+    found = 0
+    for file in directory.glob("*.tf"):
+        found += len(re.findall(r'^provider "aws"', file.read_text(), flags=re.MULTILINE))
+    for file in directory.glob("*.tf.json"):
+        blocks = json.loads(file.read_text()).get("provider", {}).get("aws", [])
+        found += len(blocks) if isinstance(blocks, list) else 1
+    return found
+
+
+def _may_share(directory: Path, command: str) -> bool:
+    """Whether a command gives the same with the shared provider as with several of its own.
+
+    ``terraform test`` mocks the provider, ``show`` and ``validate`` ask for its schema alone. The
+    others configure it: the last of several provider blocks would decide for all.
+    """
+    if command in ("test", "show", "validate"):
+        return True
+    return command in ("plan", "apply", "destroy") and _provider_blocks(directory) <= 1
+
+
 def terraform(
-    directory: Path, scratch: Path, *arguments: str, endpoint: str = "http://127.0.0.1:9"
-) -> Any:
-    """Run one command there; the completed process, its output as text."""
+    directory: Path, scratch: Path, *arguments: str, endpoint: str = NOWHERE
+) -> subprocess.CompletedProcess[str]:
+    """Run one command there; the completed process, its output as text.
+
+    Where it makes no difference, Terraform uses the one provider process that this process has
+    for ``endpoint``: commands of one endpoint must follow each other then.
+    """
     if shutil.which("terraform") is None:
         skip_or_fail("Terraform is not on the PATH. Install Terraform 1.9 or newer.")
-    return subprocess.run(
-        ["terraform", *arguments],
-        cwd=directory,
-        env=environment(scratch, endpoint),
-        check=False,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
+    variables = environment(scratch, endpoint)
+    if _may_share(directory, arguments[0]):
+        variables |= _shared_provider(endpoint).reattach(directory)
+    with _alone(arguments[0]):
+        return subprocess.run(
+            ["terraform", *arguments],
+            cwd=directory,
+            env=variables,
+            check=False,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+
+
+def plan_of(
+    directory: Path, scratch: Path, *arguments: str, endpoint: str = NOWHERE
+) -> dict[str, Any]:
+    """Plan an initialized directory, as ``terraform show -json`` prints it.
+
+    PlanError has Terraform's message when there is no plan.
+    """
+    file = "made.tfplan"
+    done = terraform(
+        directory,
+        scratch,
+        "plan",
+        "-input=false",
+        "-no-color",
+        f"-out={file}",
+        *arguments,
+        endpoint=endpoint,
     )
+    if done.returncode:
+        raise PlanError(done.stdout)
+    shown = terraform(directory, scratch, "show", "-json", file, endpoint=endpoint)
+    if shown.returncode:
+        raise PlanError(shown.stdout)
+    found: dict[str, Any] = json.loads(shown.stdout[shown.stdout.index("{") :])
+    return found
 
 
 def initialized(directory: Path, scratch: Path, *more: str) -> Path:
@@ -159,12 +269,12 @@ class Plan:
     def __init__(self, shown: Any) -> None:
         self.shown = shown
         self.resources: dict[str, Json] = {
-            one["address"]: one
-            for one in _resources(shown["planned_values"]["root_module"])
-            if one["mode"] == "managed"
+            resource["address"]: resource
+            for resource in _resources(shown["planned_values"]["root_module"])
+            if resource["mode"] == "managed"
         }
         self.outputs: Json = {
-            name: one.get("value") for name, one in shown["planned_values"]["outputs"].items()
+            name: output.get("value") for name, output in shown["planned_values"]["outputs"].items()
         }
 
     def values(self, address: str) -> Json:
@@ -175,7 +285,9 @@ class Plan:
     def of_type(self, kind: str) -> dict[str, Json]:
         """Address -> planned attributes, of every resource of a type."""
         return {
-            address: one["values"] for address, one in self.resources.items() if one["type"] == kind
+            address: resource["values"]
+            for address, resource in self.resources.items()
+            if resource["type"] == kind
         }
 
     @property
@@ -203,9 +315,9 @@ class Plan:
             for name in ("act[0]", "changes[0]", "notice")
         }
         return {
-            name.removesuffix("[0]"): one["values"]["event_pattern"]
-            for name, one in found.items()
-            if one
+            name.removesuffix("[0]"): rule["values"]["event_pattern"]
+            for name, rule in found.items()
+            if rule
         }
 
 
@@ -241,7 +353,7 @@ class Planner:
             " module.scp.content\n}\n"
         )
         initialized(self.root, scratch)
-        self._tf = tftest.TerraformTest(str(self.root), env=environment(scratch, endpoint))
+        self._endpoint = endpoint
         self._known: dict[str, Plan] = {}
 
     def __call__(self, **variables: Any) -> Plan:
@@ -250,7 +362,12 @@ class Planner:
         if text not in self._known:
             file = self.scratch / f"{len(self._known)}.tfvars.json"
             file.write_text(text)
-            self._known[text] = Plan(
-                self._tf.plan(output=True, tf_var_file=str(file), refresh=False)
+            shown = plan_of(
+                self.root,
+                self.scratch,
+                "-refresh=false",
+                f"-var-file={file}",
+                endpoint=self._endpoint,
             )
+            self._known[text] = Plan(shown)
         return self._known[text]

@@ -60,7 +60,7 @@ def blocks(module: tuple[Path, Path]) -> Any:
 
 
 def names(found: list[dict[str, str]]) -> list[str]:
-    return [" ".join(one.values()) for one in found]
+    return [" ".join(block.values()) for block in found]
 
 
 def test_newer_names_are_taken_and_come_after_the_known_ones(module: tuple[Path, Path]) -> None:
@@ -74,7 +74,9 @@ def test_newer_names_are_taken_and_come_after_the_known_ones(module: tuple[Path,
         "AA_AGENT DISABLED",
         "ZZ_AGENT ENABLED",
     ]
-    assert [(one["name"], one["auto_enable"]) for one in organization["RUNTIME_MONITORING"]] == [
+    assert [
+        (agent["name"], agent["auto_enable"]) for agent in organization["RUNTIME_MONITORING"]
+    ] == [
         ("ECS_FARGATE_AGENT_MANAGEMENT", "NONE"),
         ("EC2_AGENT_MANAGEMENT", "NONE"),
         ("EKS_ADDON_MANAGEMENT", "NONE"),

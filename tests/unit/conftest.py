@@ -9,12 +9,10 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from functools import lru_cache
 from typing import Any
 
 import pytest
 from botocore.client import BaseClient
-from botocore.loaders import JSONFileLoader
 from guardduty_response.aws import clients
 from guardduty_response.decision import configuration
 from guardduty_response.incident.repository import IncidentRepository
@@ -22,15 +20,13 @@ from guardduty_response.incident.statuses import Status
 from moto import mock_aws
 
 from sandbox.emulator import moto_speed  # noqa: F401  (half of moto's time)
+from tests.support import boto_speed
 from tests.support.repository import load_finding
 from tests.unit.core_helpers import EXECUTION, call, target
 from tests.unit.fake_playbook import Fake, configure
 from tests.unit.lambda_world import REGION, TABLE, World
 
-# Every test has AWS sessions of its own, and each parses its service models: a third of a second
-# for EC2's, read once here.
-_read = lru_cache(maxsize=None)(JSONFileLoader().load_file)
-JSONFileLoader.load_file = lambda self, file_path: _read(file_path)  # type: ignore[method-assign]
+boto_speed.hasten()
 
 
 @pytest.fixture

@@ -117,10 +117,10 @@ def root_of(module: Path, combinations: dict[str, Json]) -> Path:
     outputs: Json = {}
     for number, (name, switches) in enumerate(combinations.items()):
         where = {"aws": "aws.gov" if name == "GovCloud" else "aws"}
-        one = {"filter": "INTERSECTION", "ids": [MEMBER]}
+        only_member = {"filter": "INTERSECTION", "ids": [MEMBER]}
         targets = {
             "organizational_units": {"all": "r-ab12"},
-            "accounts": one,
+            "accounts": only_member,
             "auto_deployment": {"enabled": False},
         }
         shared = {**COMMON, **switches, "providers": where}
@@ -147,7 +147,7 @@ def substituted(value: Any, account: str, partition: str) -> Any:
     """The value as CloudFormation reads it: Fn::Sub resolved, and nothing else in it."""
     known = {"AWS::AccountId": account, "AWS::Partition": partition}
 
-    def one(match: re.Match[str]) -> str:
+    def replacement(match: re.Match[str]) -> str:
         name = match.group(1)
         return f"${{{name[1:]}}}" if name.startswith("!") else known[name]
 
@@ -158,7 +158,7 @@ def substituted(value: Any, account: str, partition: str) -> Any:
     if "Fn::Sub" in value:
         assert list(value) == ["Fn::Sub"] and isinstance(value["Fn::Sub"], str), value
         assert "${" in value["Fn::Sub"], f"nothing to substitute in {value}"
-        return re.sub(r"\$\{([^}]*)\}", one, value["Fn::Sub"])
+        return re.sub(r"\$\{([^}]*)\}", replacement, value["Fn::Sub"])
     return {key: substituted(item, account, partition) for key, item in value.items()}
 
 
@@ -184,8 +184,10 @@ def of_template(text: str, account: str, partition: str) -> dict[str, Json]:
             "boundary": made.get("PermissionsBoundary"),
             "session": made["MaxSessionDuration"],
             "trust": made["AssumeRolePolicyDocument"],
-            "policies": {one["PolicyName"]: one["PolicyDocument"] for one in made["Policies"]},
-            "tags": {one["Key"]: one["Value"] for one in made.get("Tags", [])},
+            "policies": {
+                policy["PolicyName"]: policy["PolicyDocument"] for policy in made["Policies"]
+            },
+            "tags": {tag["Key"]: tag["Value"] for tag in made.get("Tags", [])},
         }
     return found
 
@@ -197,13 +199,13 @@ def of_plan(resources: list[Json]) -> dict[str, Json]:
     found: dict[str, Json] = {}
     policies: dict[str, Json] = {}
     names: dict[str, str] = {}
-    for one in resources:
-        key, values = one["address"].split(one["type"] + ".")[1], one["values"]
-        if one["type"] == "aws_iam_role_policy":
+    for resource in resources:
+        key, values = resource["address"].split(resource["type"] + ".")[1], resource["values"]
+        if resource["type"] == "aws_iam_role_policy":
             policies[key] = {values["name"]: json.loads(values["policy"])}
-        elif one["type"] == "aws_iam_instance_profile":
+        elif resource["type"] == "aws_iam_instance_profile":
             found[f"profile {values['name']}"] = {"path": values["path"], "role": values["role"]}
-        elif one["type"] == "aws_iam_role":
+        elif resource["type"] == "aws_iam_role":
             names[key] = values["name"]
             found[f"role {values['name']}"] = {
                 "description": values["description"],
@@ -214,7 +216,7 @@ def of_plan(resources: list[Json]) -> dict[str, Json]:
                 "tags": values["tags"] or {},
             }
         else:
-            raise AssertionError(one["type"])
+            raise AssertionError(resource["type"])
     assert policies.keys() == names.keys()
     for key, name in names.items():
         found[f"role {name}"]["policies"] = policies[key]
@@ -241,12 +243,17 @@ def plan_twins(scratch: Path, endpoint: str) -> dict[str, Twins]:
         "planned_values"
     ]
     modules = {
-        one["address"]: one.get("resources", []) for one in shown["root_module"]["child_modules"]
+        child["address"]: child.get("resources", [])
+        for child in shown["root_module"]["child_modules"]
     }
     found: dict[str, Twins] = {}
     for number, name in enumerate(COMBINATIONS):
         text = shown["outputs"][f"template_{number}"]["value"]
-        managed = [one for one in modules[f"module.role_{number}"] if one["mode"] == "managed"]
+        managed = [
+            resource
+            for resource in modules[f"module.role_{number}"]
+            if resource["mode"] == "managed"
+        ]
         partition = "aws-us-gov" if name == "GovCloud" else "aws"
         found[name] = Twins(of_plan(managed), of_template(text, MEMBER, partition), text)
     return found

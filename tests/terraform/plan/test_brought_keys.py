@@ -7,9 +7,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-import tftest
 
-from tests.support.terraform_tools import copy_module, environment, identity, initialized
+from tests.support.terraform_tools import copy_module, identity, initialized, plan_of
 
 pytestmark = pytest.mark.terraform
 ROOT = """
@@ -75,9 +74,7 @@ def planned(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any
     (root / "main.tf").write_text(ROOT)
     initialized(root, scratch)
     with identity() as endpoint:
-        plan = tftest.TerraformTest(str(root), env=environment(scratch, endpoint)).plan(
-            output=True, refresh=False
-        )
+        plan = plan_of(root, scratch, "-refresh=false", endpoint=endpoint)
     return {change["address"]: change["change"] for change in plan["resource_changes"]}
 
 
@@ -85,9 +82,9 @@ def planned(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any
 def test_unknown_keys_decide_nothing_that_must_be_known(
     planned: dict[str, dict[str, Any]], module: str
 ) -> None:
-    for one in ("incident", "watchdog"):
+    for function in ("incident", "watchdog"):
         change = planned[
-            f'module.{module}.module.incident[0].aws_iam_role_policy.function["{one}"]'
+            f'module.{module}.module.incident[0].aws_iam_role_policy.function["{function}"]'
         ]
         assert (change["actions"], change["after_unknown"]["policy"]) == (["create"], True)
     assert planned[f"module.{module}.module.spend_watch[0].aws_iam_role_policy.notice[0]"][

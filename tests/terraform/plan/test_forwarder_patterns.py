@@ -92,7 +92,7 @@ def _change(source: str, name: str, **detail: Any) -> Any:
 
 
 def test_every_call_that_can_undo_a_containment_is_sent_on(forwarding: Forwarding) -> None:
-    both, one = (
+    both, single = (
         forwarding.patterns("away")["changes"],
         forwarding.patterns("one_playbook")["changes"],
     )
@@ -101,8 +101,8 @@ def test_every_call_that_can_undo_a_containment_is_sent_on(forwarding: Forwardin
         for source, calls in listed.items():
             for name in calls:
                 assert matches(both, _change(source, name)), name
-                assert matches(one, _change(source, name)) or playbook == "iam_principal", name
-    assert not matches(one, _change("aws.iam", "CreateAccessKey")), (
+                assert matches(single, _change(source, name)) or playbook == "iam_principal", name
+    assert not matches(single, _change("aws.iam", "CreateAccessKey")), (
         "a playbook not in use is not watched"
     )
     for event in (

@@ -107,7 +107,7 @@ def test_machines_end_and_lead_somewhere(machine: str) -> None:
             ways = [
                 node.get("Next"),
                 node.get("Default"),
-                *(one["Next"] for one in node.get("Choices", []) + node.get("Catch", [])),
+                *(choice["Next"] for choice in node.get("Choices", []) + node.get("Catch", [])),
             ]
             assert node.get("End") or node["Type"] == "Succeed" or any(ways)
             used |= {way for way in ways if way}

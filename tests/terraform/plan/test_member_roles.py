@@ -58,7 +58,7 @@ def test_the_combinations_differ(twins: dict[str, Twins]) -> None:
     }
     assert len(everything) == 14
     assert {
-        one["tags"]["cost:centre"] for name, one in everything.items() if name.startswith("role")
+        role["tags"]["cost:centre"] for name, role in everything.items() if name.startswith("role")
     } == {"é"}
 
 

@@ -42,9 +42,9 @@ def test_a_playbook_costs_little(plan: Planner, default: Plan) -> None:
     """And nothing at all while no switch uses it."""
     idle = plan(remediations={"*": "notify"}, organization_id="o-sandbox001")
     more = {
-        one
-        for one in default.resources
-        if one not in idle.resources and not one.startswith("module.member_changes")
+        address
+        for address in default.resources
+        if address not in idle.resources and not address.startswith("module.member_changes")
     }
     logs = {address for address in more if "aws_cloudwatch_log_group" in address}
     # each a rule and a target; the watchdog lets two of them in
@@ -82,25 +82,25 @@ def test_functions_know_one_document(default: Plan) -> None:
 
 def test_functions(default: Plan) -> None:
     functions = default.of_type("aws_lambda_function")
-    assert {one["function_name"]: one["handler"] for one in functions.values()} == {
+    assert {function["function_name"]: function["handler"] for function in functions.values()} == {
         "guardduty-response-incident": "guardduty_response.functions.incident.handler",
         "guardduty-response-watchdog": "guardduty_response.functions.reconcile.handler",
         "guardduty-response-playbook-ec2-instance": "guardduty_response.functions.respond.handler",
         "guardduty-response-collect-ec2-instance": "guardduty_response.functions.collect.handler",
     }
-    for one in functions.values():
-        assert one["runtime"] == "python3.13"
-        assert one["timeout"] < 150, "shorter than the state that calls it waits"
+    for function in functions.values():
+        assert function["runtime"] == "python3.13"
+        assert function["timeout"] < 150, "shorter than the state that calls it waits"
 
 
 def test_every_target_retries_for_a_day_and_keeps_what_it_cannot_deliver(default: Plan) -> None:
     targets = default.of_type("aws_cloudwatch_event_target")
     assert len(targets) == 7  # one of them the member's, of the changes there
-    for one in targets.values():
-        assert one["retry_policy"] == [
+    for target in targets.values():
+        assert target["retry_policy"] == [
             {"maximum_event_age_in_seconds": 86400, "maximum_retry_attempts": 185}
         ]
-        assert len(one["dead_letter_config"]) == 1
+        assert len(target["dead_letter_config"]) == 1
 
 
 def test_who_trusts_whom(default: Plan) -> None:
@@ -150,8 +150,8 @@ def test_security_account_and_member_may_be_one(plan: Planner) -> None:
         playbooks={"ec2_instance": {"restore": True, "finish": "terminate"}, "iam_principal": iam},
     )
     names = [
-        (address.split(".")[1], one["name"])
-        for address, one in planned.of_type("aws_iam_role").items()
+        (address.split(".")[1], role["name"])
+        for address, role in planned.of_type("aws_iam_role").items()
     ]
     ours, theirs = ({name for side, name in names if side == of} for of in ("security", "member"))
     assert len(ours) >= 13 and len(theirs) >= 9
@@ -163,7 +163,7 @@ def test_boundary_and_path_reach_every_role(plan: Planner) -> None:
     planned = plan(remediations=ONE, iam={"path": "/security/", "permissions_boundary": boundary})
     roles = planned.of_type("aws_iam_role")
     assert len(roles) == 12
-    assert {(one["path"], one["permissions_boundary"]) for one in roles.values()} == {
+    assert {(role["path"], role["permissions_boundary"]) for role in roles.values()} == {
         ("/security/", boundary)
     }
     [trust] = json.loads(planned.outputs["trust_policies"]["responder"]["ec2_instance"])[
@@ -190,7 +190,8 @@ def test_nothing_is_kept_in_the_clear(default: Plan) -> None:
     assert [access[name] for name in names] == [True] * 4
     machines = default.of_type("aws_sfn_state_machine")
     assert [
-        one["logging_configuration"][0]["include_execution_data"] for one in machines.values()
+        machine["logging_configuration"][0]["include_execution_data"]
+        for machine in machines.values()
     ] == [False, False]
 
 
@@ -209,9 +210,9 @@ def test_nothing_is_kept_in_the_clear(default: Plan) -> None:
 def test_bad_switches_fail_the_plan_with_a_sentence(
     plan: Planner, variables: dict[str, Any], sentence: str
 ) -> None:
-    import tftest
+    from tests.support.terraform_tools import PlanError
 
-    with pytest.raises(tftest.TerraformTestError) as caught:
+    with pytest.raises(PlanError) as caught:
         plan(**variables)
-    text = " ".join(str(caught.value.cmd_error or caught.value).replace("│", " ").split())
+    text = " ".join(str(caught.value).replace("│", " ").split())
     assert sentence in text, text

@@ -21,14 +21,16 @@ def _ours(planned: Plan) -> set[str]:
 
 
 def test_one_type_or_all_of_a_playbook(plan: Planner) -> None:
-    one, every = (_ours(plan(**CASES[case])) for case in ("one type", "all types of its playbook"))
+    single, every = (
+        _ours(plan(**CASES[case])) for case in ("one type", "all types of its playbook")
+    )
     assert len(CASES["all types of its playbook"]["remediations"]) > 40
-    assert len(one) > 40
-    assert one <= every
-    assert len(every - one) <= MORE_RESOURCES, sorted(every - one)
+    assert len(single) > 40
+    assert single <= every
+    assert len(every - single) <= MORE_RESOURCES, sorted(every - single)
 
 
 def test_two_hundred_accounts_with_exceptions(plan: Planner) -> None:
-    one, many = (plan(**CASES[case]) for case in ("one account", "200 accounts"))
-    assert _ours(one) == _ours(many)
+    single, many = (plan(**CASES[case]) for case in ("one account", "200 accounts"))
+    assert _ours(single) == _ours(many)
     assert len(many.policy["CryptoCurrency:EC2/BitcoinTool.B"]["accounts"]) == 200

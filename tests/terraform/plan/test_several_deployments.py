@@ -4,7 +4,7 @@ make has the same name.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -14,6 +14,10 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.terraform
 # of the account or of the world, not of a Region
 SHARED = ("aws_iam_role", "aws_iam_instance_profile", "aws_s3_bucket")
+SWITCHES: dict[str, Any] = {
+    "remediations": {"CryptoCurrency:EC2/BitcoinTool.B!DNS": "auto", "*:IAMUser/*": "auto"},
+    "organization_id": "o-sandbox001",
+}
 FIRST, SECOND = "gdr", "gdr-eu"  # one begins like the other
 
 
@@ -22,19 +26,15 @@ def _names(planned: Plan) -> set[tuple[str, str]]:
     known once applied.
     """
     found = {
-        (kind, str(one.get("name") or one.get("bucket")))
+        (kind, str(planned_values.get("name") or planned_values.get("bucket")))
         for kind in SHARED
-        for one in planned.of_type(kind).values()
+        for planned_values in planned.of_type(kind).values()
     }
     return {(kind, name) for kind, name in found if name != "None"}
 
 
 def test_two_deployments_share_no_name(plan: Planner) -> None:
-    switches = {
-        "remediations": {"CryptoCurrency:EC2/BitcoinTool.B!DNS": "auto", "*:IAMUser/*": "auto"},
-        "organization_id": "o-sandbox001",
-    }
-    first, second = (plan(**switches, name_prefix=prefix) for prefix in (FIRST, SECOND))
+    first, second = (plan(**SWITCHES, name_prefix=prefix) for prefix in (FIRST, SECOND))
     assert len(_names(first)) >= 10
     assert not _names(first) & _names(second)
     assert {name.removeprefix(FIRST) for _, name in _names(first)} == {
@@ -43,11 +43,7 @@ def test_two_deployments_share_no_name(plan: Planner) -> None:
 
 
 def test_a_members_roles_trust_their_own_deployment_alone(plan: Planner) -> None:
-    switches = {
-        "remediations": {"CryptoCurrency:EC2/BitcoinTool.B!DNS": "auto"},
-        "organization_id": "o-sandbox001",
-    }
     for mine, other in ((FIRST, SECOND), (SECOND, FIRST)):
-        trusts = str(plan(**switches, name_prefix=mine).outputs["trust_policies"])
+        trusts = str(plan(**SWITCHES, name_prefix=mine).outputs["trust_policies"])
         assert f"role/{mine}-playbook-ec2-instance" in trusts
         assert f"role/{other}-playbook-ec2-instance" not in trusts

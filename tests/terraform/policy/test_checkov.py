@@ -7,6 +7,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -16,11 +17,11 @@ from tests.terraform.policy.checkov_run import checkov
 # What only calls the module. Scanned where the module is not, or checkov would go through all of it
 # again for every example.
 CALLERS = ("examples", "sandbox/terraform", "tests/terraform")
-Report = dict[str, dict[str, object]]
+Report = dict[str, dict[str, Any]]
 
 
 def _scan(directory: Path, out: Path, *skipped: str) -> Report:
-    options = [part for one in skipped for part in ("--skip-path", one)]
+    options = [part for skipped_check in skipped for part in ("--skip-path", skipped_check)]
     return checkov(directory, out, "--config-file", ROOT / ".checkov.yaml", *options)
 
 
@@ -42,17 +43,20 @@ def test_no_parsing_errors(report: Report) -> None:
 
 def test_nothing_failed(report: Report) -> None:
     failed = report["results"].get("failed_checks", [])
-    assert [f"{one['check_id']} {one['resource']}: {one['check_name']}" for one in failed] == []  # type: ignore[attr-defined]
+    assert [
+        f"{failed_check['check_id']} {failed_check['resource']}: {failed_check['check_name']}"
+        for failed_check in failed
+    ] == []
     assert report["summary"]["failed"] == 0
     assert int(str(report["summary"]["passed"])) > 20, "it was looked at"
 
 
 def test_every_skip_says_why(report: Report) -> None:
     skipped = report["results"].get("skipped_checks", [])
-    for one in skipped:  # type: ignore[attr-defined]
-        assert len(one["check_result"].get("suppress_comment", "")) > 20, (
-            one["check_id"],
-            one["resource"],
+    for skipped_check in skipped:
+        assert len(skipped_check["check_result"].get("suppress_comment", "")) > 20, (
+            skipped_check["check_id"],
+            skipped_check["resource"],
         )
 
 
@@ -64,6 +68,6 @@ def test_every_directory_with_terraform_is_scanned() -> None:
     rest = {
         name
         for name in tracked
-        if "/" in name and not name.startswith(tuple(f"{one}/" for one in CALLERS))
+        if "/" in name and not name.startswith(tuple(f"{caller}/" for caller in CALLERS))
     }
     assert {name.split("/")[0] for name in rest} == {"modules"}

@@ -71,28 +71,31 @@ def _report(plan: Path, out: Path, *more: str) -> Json:
 
 
 def test_everything_is_on(planned: Path) -> None:
-    types = [one["address"] for one in json.loads(planned.read_text())["resource_changes"]]
+    types = [change["address"] for change in json.loads(planned.read_text())["resource_changes"]]
     for part in (
         "aws_s3_bucket_object_lock_configuration",
         "aws_ssm_document",
         '"ec2_instance/terminate"',
         '"iam_principal/remediate"',
     ):
-        assert any(part in one for one in types), part
+        assert any(part in address for address in types), part
 
 
 def test_plan_is_clean(report: Json) -> None:
     assert report["summary"]["parsing_errors"] == 0
     failed = report["results"].get("failed_checks", [])
-    assert [f"{one['check_id']} {one['resource']}: {one['check_name']}" for one in failed] == []
+    assert [
+        f"{failed_check['check_id']} {failed_check['resource']}: {failed_check['check_name']}"
+        for failed_check in failed
+    ] == []
     assert report["summary"]["passed"] > 100
 
 
 def test_every_skip_says_why(report: Json) -> None:
-    for one in report["results"].get("skipped_checks", []):
-        assert len(one["check_result"].get("suppress_comment", "")) > 20, (
-            one["check_id"],
-            one["resource"],
+    for skipped_check in report["results"].get("skipped_checks", []):
+        assert len(skipped_check["check_result"].get("suppress_comment", "")) > 20, (
+            skipped_check["check_id"],
+            skipped_check["resource"],
         )
 
 
@@ -101,18 +104,21 @@ def test_a_fault_that_only_the_plan_shows_is_found(planned: Path, tmp_path: Path
     document = json.loads(planned.read_text())
     changed = 0
     for module in document["planned_values"]["root_module"]["child_modules"]:
-        for one in [
-            one
+        for resource in [
+            resource
             for inner in [module, *module.get("child_modules", [])]
-            for one in inner.get("resources", [])
+            for resource in inner.get("resources", [])
         ]:
-            if one["type"] == "aws_sqs_queue":
-                one["values"] |= {"kms_master_key_id": None, "sqs_managed_sse_enabled": False}
+            if resource["type"] == "aws_sqs_queue":
+                resource["values"] |= {"kms_master_key_id": None, "sqs_managed_sse_enabled": False}
                 changed += 1
-    for one in document["resource_changes"]:
-        if one["type"] == "aws_sqs_queue":
-            one["change"]["after"] |= {"kms_master_key_id": None, "sqs_managed_sse_enabled": False}
-            one["change"]["after_unknown"].pop("kms_master_key_id", None)
+    for change in document["resource_changes"]:
+        if change["type"] == "aws_sqs_queue":
+            change["change"]["after"] |= {
+                "kms_master_key_id": None,
+                "sqs_managed_sse_enabled": False,
+            }
+            change["change"]["after_unknown"].pop("kms_master_key_id", None)
     assert changed
     (planned.parent / "bad.json").write_text(json.dumps(document))
     assert (

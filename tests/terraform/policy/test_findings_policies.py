@@ -11,10 +11,9 @@ import json
 from typing import Any
 
 import pytest
-import tftest
 
 from tests.support.policy_oracle import decide
-from tests.support.terraform_tools import copy_module, environment, identity, initialized
+from tests.support.terraform_tools import copy_module, identity, initialized, plan_of
 
 pytestmark = pytest.mark.terraform
 ACCOUNT, OTHER, REGION = "111111111111", "333333333333", "us-east-1"
@@ -99,9 +98,7 @@ def planned(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     (root / "main.tf").write_text(ROOT)
     initialized(root, scratch)
     with identity() as endpoint:
-        plan = tftest.TerraformTest(str(root), env=environment(scratch, endpoint)).plan(
-            output=True, refresh=False
-        )
+        plan = plan_of(root, scratch, "-refresh=false", endpoint=endpoint)
     found: dict[str, str] = {}
     for change in plan["resource_changes"]:
         after = change["change"]["after"]
@@ -175,7 +172,7 @@ THEIR_DETECTOR = sourced(DETECTOR.replace(ACCOUNT, OTHER), OTHER)
     ],
 )
 def test_guardduty_writes_findings_of_this_detector_only(
-    planned: dict[str, str], context: dict[str, str], secure: bool, answer: str
+    planned: dict[str, str], context: dict[str, Any], secure: bool, answer: str
 ) -> None:
     policy = planned["module.bucket.aws_s3_bucket_policy.this[0]"]
     assert (

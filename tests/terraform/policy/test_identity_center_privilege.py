@@ -60,7 +60,7 @@ def center(job: str) -> str:
 
 
 def names(actions: tuple[str, ...]) -> list[str]:
-    return [one if ":" in one else f"sso:{one}" for one in actions]
+    return [action if ":" in action else f"sso:{action}" for action in actions]
 
 
 # What the Service Authorization Reference says that each of these calls needs, all of it.
@@ -98,9 +98,9 @@ def test_what_the_code_asks_for_is_allowed(job: str, action: str) -> None:
 def test_it_has_no_action_that_the_code_does_not_ask_for(job: str) -> None:
     statements: list[dict[str, Any]] = json.loads(center(job))["Statement"]
     granted = {
-        one
+        action
         for part in statements
-        for one in ([part["Action"]] if isinstance(part["Action"], str) else part["Action"])
+        for action in ([part["Action"]] if isinstance(part["Action"], str) else part["Action"])
     }
     assert granted == ASKED[job]
     for part in statements:

@@ -56,7 +56,7 @@ def _who(role: str) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(
-    ("action", "resource", "context"), LIFTING, ids=[one[0] for one in LIFTING]
+    ("action", "resource", "context"), LIFTING, ids=[action[0] for action in LIFTING]
 )
 def test_nobody_else_lifts_a_quarantine(
     scp: str, action: str, resource: str, context: dict[str, Any]
@@ -74,7 +74,7 @@ def test_nobody_else_lifts_a_quarantine(
     "role", [f"{P}-responder-iam-principal", f"{P}-restorer-iam-principal", "break-glass"]
 )
 @pytest.mark.parametrize(
-    ("action", "resource", "context"), LIFTING, ids=[one[0] for one in LIFTING]
+    ("action", "resource", "context"), LIFTING, ids=[action[0] for action in LIFTING]
 )
 def test_the_response_and_break_glass_may(
     scp: str, role: str, action: str, resource: str, context: dict[str, Any]

@@ -238,8 +238,8 @@ RESOURCES = {
 def test_what_the_code_asks_for_is_allowed(action: str) -> None:
     context = {"secretsmanager__BlockPublicPolicy": "true"}
     assert any(
-        decide([filled(True)], action, one, **context) == "Allow"
-        for one in RESOURCES[action.partition(":")[0]]
+        decide([filled(True)], action, resource, **context) == "Allow"
+        for resource in RESOURCES[action.partition(":")[0]]
     )
 
 

@@ -61,8 +61,8 @@ def schema(types: set[str]) -> dict[str, Json]:
             return found
     found = _bindings(structure, types)
     with zipfile.ZipFile(deprecations) as archive:
-        for name, one in found.items():
-            one["deprecated"] = _deprecated(archive, name, one["arguments"])
+        for name, definition in found.items():
+            definition["deprecated"] = _deprecated(archive, name, definition["arguments"])
     partial = kept.with_suffix(".partial")
     partial.write_text(json.dumps({"of": of, "schema": found}))
     partial.replace(kept)
@@ -96,18 +96,18 @@ def _bindings(wheel: Path, types: set[str]) -> dict[str, Json]:
             raw = _member(package, "package/.jsii")
     known = json.loads(raw)["types"]
     found = {}
-    for fqn, one in known.items():
-        kind = BASES.get(one.get("base", ""))
+    for fqn, definition in known.items():
+        kind = BASES.get(definition.get("base", ""))
         if kind is None:
             continue
         # "Represents a {@link https://… aws_guardduty_detector}."
-        word = re.search(r" (\w+)\}\.?$", one["docs"]["summary"])
+        word = re.search(r" (\w+)\}\.?$", definition["docs"]["summary"])
         name = f"{kind} {word.group(1)}" if word else ""
         if name in types:
             found[name] = {
                 "arguments": _arguments(known, f"{fqn}Config", ()),
                 "attributes": sorted(
-                    prop["name"] for prop in one["properties"] if not prop.get("static")
+                    prop["name"] for prop in definition["properties"] if not prop.get("static")
                 ),
             }
     return found
@@ -187,7 +187,7 @@ def _deprecated(archive: zipfile.ZipFile, name: str, arguments: Json) -> dict[st
 
 
 def _paths(arguments: Json, within: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
-    below = [(name, one["block"]) for name, one in arguments.items() if one["block"]]
+    below = [(name, argument["block"]) for name, argument in arguments.items() if argument["block"]]
     return [
         path for name, block in below for path in [(*within, name), *_paths(block, (*within, name))]
     ]
@@ -195,13 +195,13 @@ def _paths(arguments: Json, within: tuple[str, ...] = ()) -> list[tuple[str, ...
 
 def _deprecated_properties(node: ast.ClassDef) -> dict[str, str]:
     return {
-        method.name: str(ast.literal_eval(one.args[0]))
+        method.name: str(ast.literal_eval(decorator.args[0]))
         for method in node.body
         if isinstance(method, ast.FunctionDef)
-        for one in method.decorator_list
-        if isinstance(one, ast.Call)
-        and isinstance(one.func, ast.Attribute)
-        and one.func.attr == "deprecated"
+        for decorator in method.decorator_list
+        if isinstance(decorator, ast.Call)
+        and isinstance(decorator.func, ast.Attribute)
+        and decorator.func.attr == "deprecated"
     }
 
 

@@ -46,50 +46,52 @@ def problems(document: Json, where: str, known: dict[str, Json]) -> list[str]:
     """What a parsed file uses that v6 has not, needs, or deprecates."""
     found = []
     for block in usage.blocks(document, where):
-        one = known.get(block.kind)
-        if one is None:
+        definition = known.get(block.kind)
+        if definition is None:
             found.append(f"{block.where}: v6 has no {block.kind}")
             continue
-        if "" in one["deprecated"]:
-            found.append(f"{block.where}: {one['deprecated']['']}")
+        if "" in definition["deprecated"]:
+            found.append(f"{block.where}: {definition['deprecated']['']}")
         for path in block.arguments():
-            found += [f"{block.where}: {text}" for text in _argument(block.kind, path, one)]
+            found += [f"{block.where}: {text}" for text in _argument(block.kind, path, definition)]
         for path, written in block.blocks():
-            missing = {name for name, arg in _below(one, path).items() if arg["required"]} - written
+            missing = {
+                name for name, arg in _below(definition, path).items() if arg["required"]
+            } - written
             found += [
                 f"{block.where}: v6 requires {'.'.join([*path, name])}" for name in sorted(missing)
             ]
     for kind, attribute in sorted(usage.references(document)):
-        one = known.get(kind, {"attributes": [], "deprecated": {}})
-        if not {camel(attribute), f"{camel(attribute)}Attribute"} & set(one["attributes"]):
+        definition = known.get(kind, {"attributes": [], "deprecated": {}})
+        if not {camel(attribute), f"{camel(attribute)}Attribute"} & set(definition["attributes"]):
             found.append(f"{where}: v6 has no attribute {attribute} of {kind}")
         found += [
             f"{where}: {kind}.{attribute} is deprecated: {text}"
-            for text in _said(one, attribute, kind)
+            for text in _said(definition, attribute, kind)
         ]
     return found
 
 
-def _below(one: Json, path: tuple[str, ...]) -> Json:
-    inside: Json = one["arguments"]
+def _below(usage: Json, path: tuple[str, ...]) -> Json:
+    inside: Json = usage["arguments"]
     for name in path:
         inside = (inside.get(name) or {}).get("block") or {}
     return inside
 
 
-def _argument(kind: str, path: tuple[str, ...], one: Json) -> list[str]:
+def _argument(kind: str, path: tuple[str, ...], usage: Json) -> list[str]:
     name = ".".join(path)
-    if path[-1] not in _below(one, path[:-1]):
+    if path[-1] not in _below(usage, path[:-1]):
         return [f"v6 has no argument {name}"]
-    return [f"{name} is deprecated: {text}" for text in _said(one, name, kind)]
+    return [f"{name} is deprecated: {text}" for text in _said(usage, name, kind)]
 
 
-def _said(one: Json, name: str, kind: str) -> list[str]:
+def _said(usage: Json, name: str, kind: str) -> list[str]:
     """The other bindings write what may be given several times in the plural."""
     spelt = {name, f"{name}s", f"{name}es", f"{name[:-1]}ies"}
     return [
         text
-        for own, text in one["deprecated"].items()
+        for own, text in usage["deprecated"].items()
         if own in spelt and (kind, name) not in EXCUSED
     ]
 
@@ -183,10 +185,10 @@ def _deprecated_in_v5(block: Json, path: tuple[str, ...]) -> bool:
         block = (
             block["block_types"].get(name, {}).get("block", {"block_types": {}, "attributes": {}})
         )
-    one = block.get("attributes", {}).get(path[-1]) or block.get("block_types", {}).get(
+    schema_item = block.get("attributes", {}).get(path[-1]) or block.get("block_types", {}).get(
         path[-1], {}
     ).get("block", {})
-    return bool(one.get("deprecated"))
+    return bool(schema_item.get("deprecated"))
 
 
 REGION = 'data "aws_region" "x" {}\n'

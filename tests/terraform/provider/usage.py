@@ -58,8 +58,8 @@ def _inside(body: Json) -> Iterator[tuple[str, Any]]:
         if name.startswith("__") or name in META:
             continue
         if name == "dynamic":
-            for one in value:
-                for label, made in one.items():
+            for element in value:
+                for label, made in element.items():
                     if not label.startswith("__"):
                         yield unquoted(label), made["content"]
         else:
@@ -69,7 +69,7 @@ def _inside(body: Json) -> Iterator[tuple[str, Any]]:
 def _written(value: Any) -> list[Json]:
     """The bodies, where a value is a block."""
     return (
-        [one for one in value if isinstance(one, dict) and one.get("__is_block__")]
+        [element for element in value if isinstance(element, dict) and element.get("__is_block__")]
         if isinstance(value, list)
         else []
     )
@@ -78,16 +78,16 @@ def _written(value: Any) -> list[Json]:
 def _arguments(body: Json, within: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
     for name, value in _inside(body):
         yield (*within, name)
-        for one in _written(value):
-            yield from _arguments(one, (*within, name))
+        for written in _written(value):
+            yield from _arguments(written, (*within, name))
 
 
 def _blocks(body: Json, within: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], set[str]]]:
     inside = list(_inside(body))
     yield within, {name for name, _ in inside}
     for name, value in inside:
-        for one in _written(value):
-            yield from _blocks(one, (*within, name))
+        for written in _written(value):
+            yield from _blocks(written, (*within, name))
 
 
 def parse(path: Path) -> Json:
@@ -102,8 +102,8 @@ def blocks(document: Json, where: str) -> list[Block]:
     """Its resources, data sources and provider blocks of AWS."""
     found = []
     for kind in KINDS:
-        for one in document.get(kind, []):
-            for label, named in one.items():
+        for block in document.get(kind, []):
+            for label, named in block.items():
                 name = unquoted(label)
                 if name == "aws" and kind == "provider":
                     found.append(Block("provider aws", where, named))
@@ -126,12 +126,12 @@ def _texts(value: Any) -> Iterator[str]:
     if isinstance(value, str):
         yield value
     elif isinstance(value, dict):
-        for name, one in value.items():
+        for name, nested in value.items():
             if name != "__comments__":
-                yield from _texts(one)
+                yield from _texts(nested)
     elif isinstance(value, list):
-        for one in value:
-            yield from _texts(one)
+        for element in value:
+            yield from _texts(element)
 
 
 def _references(text: str) -> Iterator[tuple[str, str]]:

@@ -155,7 +155,7 @@ def test_files_of_the_examples(planned: Callable[[str], Any]) -> None:
 def test_catalogue_keys_pass_the_shapes_alone() -> None:
     """Also a type that the catalogue does not have yet, and every glob over one."""
     shapes = [
-        re.compile(one["pattern"]) for one in SCHEMA["$defs"]["key"]["anyOf"] if "pattern" in one
+        re.compile(form["pattern"]) for form in SCHEMA["$defs"]["key"]["anyOf"] if "pattern" in form
     ]
     for name in SCHEMA["$defs"]["known"]["enum"]:
         assert shapes[0].search(name), name

@@ -70,7 +70,9 @@ def test_every_task_repeats_throttling_with_jitter(name: str, state: Json) -> No
         assert "Retry" not in state
         return
     assert set(state["Retry"][0]["ErrorEquals"]) >= THROTTLED
-    assert any("TransientError" in rule["ErrorEquals"] for rule in state["Retry"])
+    # A function that runs out of its own time, as when many start at once, is asked again.
+    transient = {"TransientError", "Sandbox.Timedout"}
+    assert any(transient <= set(retrier["ErrorEquals"]) for retrier in state["Retry"])
     for rule in state["Retry"]:
         assert (rule["JitterStrategy"], rule["BackoffRate"]) == ("FULL", 2)
         assert "States.ALL" not in rule["ErrorEquals"]

@@ -394,7 +394,8 @@ def all_blocked(configuration: dict[str, bool] | None) -> bool:
 
 def logging(cloudtrail: Any, trail: str) -> bool | None:
     """Tell whether the trail is logging."""
-    return unless_gone(lambda: bool(cloudtrail.get_trail_status(Name=trail)["IsLogging"]))  # type: ignore[no-any-return]
+    status = unless_gone(lambda: cloudtrail.get_trail_status(Name=trail))
+    return None if status is None else bool(status["IsLogging"])
 
 
 def detector(guardduty: Any, id: str) -> str | None:

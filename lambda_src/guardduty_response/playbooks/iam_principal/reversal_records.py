@@ -1,7 +1,7 @@
 """The state before each kind of reversal, as eradication records it and restoring reads it.
 
-Every record also has the ``Header``. Keys are stored names: a record of an earlier version of this
-module must still be readable.
+Every record also has ``what`` (the kind of record), ``event`` (the name of the change) and
+``region``. Keys are stored names: a record of an earlier version must still be readable.
 """
 
 from __future__ import annotations
@@ -9,14 +9,6 @@ from __future__ import annotations
 from typing import TypedDict
 
 from guardduty_response.playbooks.iam_principal.resource_state import IpPermission, Json
-
-
-class Header(TypedDict):
-    """``what``: the kind of record; ``event``: the name of the change; ``region``: where it was."""
-
-    what: str
-    event: str
-    region: str
 
 
 class AccessKeyRecord(TypedDict):

@@ -177,7 +177,7 @@ def test_assumed_sessions_are_asked_for_by_a_further_query(
     assert "'ASIAFOLLOWED'" in values.text
 
 
-def test_a_second_round_asks_for_what_is_new(lab: EvidenceLab, athena: Stubber) -> None:
+def test_a_second_pass_asks_for_what_is_new(lab: EvidenceLab, athena: Stubber) -> None:
     lab.options["repeat_minutes"] = 20
     first = lab.happened("CreateUser", 60)
     athena_started(athena)

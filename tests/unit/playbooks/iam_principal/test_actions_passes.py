@@ -31,7 +31,7 @@ def lab(monkeypatch: pytest.MonkeyPatch) -> Iterator[EvidenceLab]:
     yield from evidence_lab.account(monkeypatch)
 
 
-# -- two rounds ------------------------------------------------------------------------------------
+# -- two passes ------------------------------------------------------------------------------------
 
 
 def test_listed_once_more_for_what_came_late(lab: EvidenceLab) -> None:
@@ -64,7 +64,7 @@ def test_listed_once_more_for_what_came_late(lab: EvidenceLab) -> None:
     assert {request["start"] for request in again} == {first.state["window"][1] - query.LAG_SECONDS}
 
 
-def test_a_session_met_in_the_second_round_is_asked_for_from_the_start(lab: EvidenceLab) -> None:
+def test_a_session_met_in_the_second_pass_is_asked_for_from_the_start(lab: EvidenceLab) -> None:
     lab.build().options["repeat_minutes"] = 20
     lab.once(actions)
     lab.assumed("ASIALATE", ago=60)

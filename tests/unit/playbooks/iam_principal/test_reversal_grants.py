@@ -145,7 +145,7 @@ def test_an_inline_policy_changed_since(lab: EradicationLab) -> None:
     lab.eradicate()
     assert (inline(lab, "user"), lab.lines()) == ({"p": NOTHING}, {"PutUserPolicy": "SKIPPED"})
     assert (
-        "changed since, left as it is" in lab.left[0]
+        "was changed since: it is left as it is" in lab.left[0]
         and "aws iam delete-user-policy" in lab.left[0]
     )
 

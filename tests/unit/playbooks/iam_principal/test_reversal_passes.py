@@ -25,7 +25,7 @@ def lab(world: World, monkeypatch: pytest.MonkeyPatch) -> EradicationLab:
     return EradicationLab(world, monkeypatch)
 
 
-def test_a_second_round_comes_after_the_first(lab: EradicationLab) -> None:
+def test_a_second_pass_comes_after_the_first(lab: EradicationLab) -> None:
     lab.does("iam", "create_user", UserName="mallory")
     step = lab.eradicate(more=True)
     assert (step.next_step, lab.kept()["state"]["handled"]) == ("collect", 1)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any, TypedDict
 
-from guardduty_response.containment.target_context import Json
-
 
 class StoredObject(TypedDict, total=False):
     """An object in the evidence bucket, as ``put_evidence`` returns it, and ``what`` it holds."""
@@ -80,21 +78,3 @@ class RotateKeyOption(TypedDict, total=False):
 
     reader_arns: list[str]
     kms_key_id: str | None
-
-
-class ChangeRecord(TypedDict, total=False):
-    """One successful call, as the collector reduced it (evidence/condense.py)."""
-
-    id: str
-    at: str
-    name: str
-    source: str
-    region: str
-    account: str
-    who: str
-    key: str
-    session: str
-    agent: str
-    parameters: Json
-    response: Json
-    cut: bool

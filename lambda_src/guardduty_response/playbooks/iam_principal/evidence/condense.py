@@ -15,6 +15,7 @@ from typing import Any
 from guardduty_response.decision.finding import get, text
 from guardduty_response.evidence.items import Json
 from guardduty_response.playbooks.iam_principal.evidence.ownership import session_of
+from guardduty_response.playbooks.iam_principal.evidence.records import ChangeRecord
 
 _SECRET = re.compile(
     "secretaccesskey|sessiontoken|password|secretstring|secretbinary|secretvalue|clientsecret|"
@@ -62,27 +63,28 @@ def mutating(record: Json) -> bool:
     return read_only not in (True, "true") and not failed
 
 
-def change(record: Json) -> Json:
-    """Return what eradication needs to know of a call (its ``ChangeRecord``).
+def change(record: Json) -> ChangeRecord:
+    """Return what eradication needs to know of a call.
 
     The names and the user agent are a printable line each.
     """
     identity = record.get("userIdentity")
-    lines = {
-        "id": record.get("eventID"),
-        "at": record.get("eventTime"),
-        "name": record.get("eventName"),
-        "source": record.get("eventSource"),
-        "region": record.get("awsRegion"),
-        "account": record.get("recipientAccountId"),
-        "who": get(identity, "arn"),
-        "key": get(identity, "accessKeyId"),
-        "session": session_of(record),
-        "from": record.get("sourceIPAddress"),
-        "agent": record.get("userAgent"),
-    }
+
+    def line(value: object) -> str:
+        return text(value, MOST_LINE)
+
     return {
-        **{name: text(value, MOST_LINE) for name, value in lines.items()},
+        "id": line(record.get("eventID")),
+        "at": line(record.get("eventTime")),
+        "name": line(record.get("eventName")),
+        "source": line(record.get("eventSource")),
+        "region": line(record.get("awsRegion")),
+        "account": line(record.get("recipientAccountId")),
+        "who": line(get(identity, "arn")),
+        "key": line(get(identity, "accessKeyId")),
+        "session": line(session_of(record)),
+        "from": line(record.get("sourceIPAddress")),
+        "agent": line(record.get("userAgent")),
         "parameters": _bounded(record.get("requestParameters")),
         "response": _bounded(record.get("responseElements")),
     }

@@ -102,7 +102,9 @@ class EventCollection:
             return
         change = condense.change(record)
         if self.progress["bytes"] > MOST_BYTES:
-            change |= {"parameters": {}, "response": {}, "cut": True}
+            change["parameters"] = {}
+            change["response"] = {}
+            change["cut"] = True
         self.progress["bytes"] += len(json.dumps(change, default=str))
         self.progress["changes"].append(change)
 

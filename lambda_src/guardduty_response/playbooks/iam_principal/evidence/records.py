@@ -10,6 +10,29 @@ from guardduty_response.evidence.items import Json
 LookupQuery = Json
 
 
+# One successful call, reduced by condense.py. ``from`` is no Python name, so no class can say this.
+ChangeRecord = TypedDict(
+    "ChangeRecord",
+    {
+        "id": str,
+        "at": str,
+        "name": str,
+        "source": str,
+        "region": str,
+        "account": str,
+        "who": str,
+        "key": str,
+        "session": str,
+        "from": str,
+        "agent": str,
+        "parameters": Json,
+        "response": Json,
+        "cut": bool,
+    },
+    total=False,
+)
+
+
 class Gap(TypedDict, total=False):
     """Something that is not in the list: where, why, and the command that reads it.
 
@@ -75,7 +98,7 @@ class Progress(TypedDict, total=False):
 
     seen: list[str]
     rows: Json
-    changes: list[Json]
+    changes: list[ChangeRecord]
     bytes: int
     left_out: int
     issued: list[IssuedSession]

@@ -1,0 +1,91 @@
+"""botocore and moto do the same with less repetition.
+
+Every unit test has AWS sessions and clients of its own. Making them took a third of the tests'
+time, and most of it repeated what does not depend on the test: reading service models, making the
+methods of a client's class, finding the names of events. It is done once for a test process.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+_client: Any = importlib.import_module("botocore.client")
+_hooks: Any = importlib.import_module("botocore.hooks")
+_loaders: Any = importlib.import_module("botocore.loaders")
+_mocking: Any = importlib.import_module("moto.core.models")
+_responses: Any = importlib.import_module("moto.core.responses")
+
+_make_methods = _client.ClientCreator._create_methods
+_start_aliases = _hooks.EventAliaser.__init__
+_method_names = _responses.method_names_from_class
+_list_services = _loaders.Loader.list_available_services
+_find_method_names = functools.cache(lambda owner, _size: _method_names(owner))
+_read_file = functools.cache(_loaders.JSONFileLoader().load_file)
+
+_methods: dict[tuple[str, ...], dict[str, Any]] = {}
+_aliases: dict[str, str] = {}
+_services: dict[tuple[str, ...], list[str]] = {}
+
+
+def _create_methods(creator: Any, service_model: Any) -> dict[str, Any]:
+    """Return a client class's methods: they depend on the service and its operations alone."""
+    key = (service_model.service_name, *service_model.operation_names)
+    if key not in _methods:
+        _methods[key] = _make_methods(creator, service_model)
+    return dict(_methods[key])
+
+
+def _share_aliases(aliaser: Any, event_emitter: Any, event_aliases: Any = None) -> None:
+    """Give all emitters one memory of event names, which follow from a constant table."""
+    _start_aliases(aliaser, event_emitter, event_aliases)
+    if event_aliases is None:
+        aliaser._alias_name_cache = _aliases
+
+
+def _list_available_services(loader: Any, type_name: str) -> list[str]:
+    """Return the services in a loader's directories, which nobody changes meanwhile."""
+    key = (type_name, *loader.search_paths)
+    if key not in _services:
+        _services[key] = _list_services(loader, type_name)
+    return list(_services[key])
+
+
+def _accepts_kwargs(function: Callable[..., Any]) -> bool:
+    """Tell whether a function takes any keyword: from its code, without building a signature."""
+    code = getattr(getattr(function, "__func__", function), "__code__", None)
+    if code is None:
+        return inspect.getfullargspec(function)[2] is not None
+    return bool(code.co_flags & inspect.CO_VARKEYWORDS)
+
+
+def _method_names_from_class(owner: type) -> list[str]:
+    """Return the actions of a service's class, which tests may have added some to."""
+    size = sum(len(vars(base)) for base in owner.__mro__)
+    names: list[str] = _find_method_names(owner, size)
+    return names
+
+
+def _enable_patching(mock: Any, reset: bool = True) -> None:
+    """Start moto without its 1,288 URL patterns for the ``requests`` library.
+
+    Nothing here calls AWS with it: such a call is refused instead of answered.
+    """
+    _mocking.botocore_stubber.enabled = True
+    if reset:
+        mock.reset()
+    _mocking.responses_mock.start()
+
+
+def hasten() -> None:
+    """Put all of it in place, in this process."""
+    _client.ClientCreator._create_methods = _create_methods
+    _hooks.EventAliaser.__init__ = _share_aliases
+    _hooks.accepts_kwargs = _accepts_kwargs
+    _loaders.Loader.list_available_services = _list_available_services
+    _loaders.JSONFileLoader.load_file = lambda _loader, file_path: _read_file(file_path)
+    _mocking.MockAWS._enable_patching = _enable_patching
+    _responses.method_names_from_class = _method_names_from_class
