@@ -5,7 +5,7 @@ Reproducible: sorted names, 1980 dates, mode 0644, no timestamps. Deflate's outp
 between zlib builds, so the check compares every entry (name, date, mode, content), and an archive
 whose entries are right is not rewritten: the same sources never change a committed byte. Each
 function has a zip of its own, so that a playbook function carries no other playbook's code and none
-that restores, and the functions that tell people carry none that acts.
+that restores, and the functions that notify people carry none that acts.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from pathlib import Path
 
 SOURCE = Path(__file__).resolve().parent / "guardduty_response"
 DIST = SOURCE.parent / "dist"
-# zip -> its handler
-TELLING = {"incident": "functions/incident.py", "watchdog": "functions/reconcile.py"}
-# job -> its handler, and the module of a playbook that it loads by name
+# Zip -> its handler
+NOTIFYING = {"incident": "functions/incident.py", "watchdog": "functions/reconcile.py"}
+# Job -> its handler, and the module of a playbook that it loads by name
 JOBS = {
     "playbook": ("functions/respond.py", "playbook.py"),
     "collect": ("functions/collect.py", "evidence/__init__.py"),
@@ -38,14 +38,14 @@ MODELS = {
     "remediate_iam_principal": ("dynamodb",),
     "restore_iam_principal": ("dynamodb",),
 }
-# for everybody else; those above call more of S3 than the trimmed model has
+# For everybody else; those above call more of S3 than the trimmed model has
 SMALL = ("dynamodb", "s3")
 
 Entries = dict[str, tuple[tuple[int, ...], int, bytes]]  # name -> (date, mode, content)
 
 
 def _imports(path: Path) -> set[str]:
-    """Modules of this package that the file imports, as files; wherever in it the import stands."""
+    """Returns the modules of this package that a file imports, wherever in it, as files."""
     names: set[str] = set()
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
@@ -65,39 +65,41 @@ def _imports(path: Path) -> set[str]:
 
 
 def closure(*entries: str) -> set[str]:
-    """The entries and everything they import, with the packages these lie in."""
+    """Returns the entries and everything they import, with the packages these are in."""
     found: set[str] = set()
-    left = set(entries)
-    while left:
-        name = left.pop()
+    todo = set(entries)
+    while todo:
+        name = todo.pop()
         found.add(name)
         parents = {(parent / "__init__.py").as_posix() for parent in Path(name).parents}
-        left |= (
+        todo |= (
             {parent for parent in parents if (SOURCE / parent).is_file()} | _imports(SOURCE / name)
         ) - found
     return found
 
 
 def contents() -> dict[str, list[str]]:
-    """Zip name -> source files (relative to the package), sorted: what the function can run, and
-    nothing else.
-    """
+    """Returns for each zip its source files, sorted: what the function can run, nothing else."""
     models = {
         path.parent.parent.name: path.relative_to(SOURCE).as_posix()
         for path in SOURCE.glob("aws/models/*/*/*.gz")
     }
     small = {models[service] for service in SMALL}
-    result = {f"{name}.zip": sorted(closure(handler) | small) for name, handler in TELLING.items()}
+    result = {
+        f"{name}.zip": sorted(closure(handler) | small) for name, handler in NOTIFYING.items()
+    }
     for playbook in sorted(path.parent.name for path in SOURCE.glob("playbooks/*/playbook.py")):
         for job, (handler, module) in JOBS.items():
             entry = f"playbooks/{playbook}/{module}"
             if (SOURCE / entry).is_file():
-                mine = {models[service] for service in MODELS.get(f"{job}_{playbook}", SMALL)}
-                result[f"{job}_{playbook}.zip"] = sorted(closure(handler, entry) | mine)
+                services = MODELS.get(f"{job}_{playbook}", SMALL)
+                own_models = {models[service] for service in services}
+                result[f"{job}_{playbook}.zip"] = sorted(closure(handler, entry) | own_models)
     return result
 
 
 def expected(names: list[str]) -> Entries:
+    """Returns the entries that a zip of these source files has."""
     return {
         f"{SOURCE.name}/{name}": ((1980, 1, 1, 0, 0, 0), 0o644, (SOURCE / name).read_bytes())
         for name in names
@@ -105,17 +107,18 @@ def expected(names: list[str]) -> Entries:
 
 
 def found(path: Path) -> Entries:
-    """The entries of a committed zip; empty when it is absent."""
+    """Returns the entries of a committed zip; none when it is absent."""
     if not path.is_file():
         return {}
     with zipfile.ZipFile(path) as archive:
         return {
-            i.filename: (i.date_time, i.external_attr >> 16 & 0o777, archive.read(i))
-            for i in archive.infolist()
+            info.filename: (info.date_time, info.external_attr >> 16 & 0o777, archive.read(info))
+            for info in archive.infolist()
         }
 
 
 def write(path: Path, entries: Entries) -> None:
+    """Writes a zip, the same bytes for the same entries."""
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
         for name, (date, mode, content) in entries.items():
             info = zipfile.ZipInfo(name, date)  # type: ignore[arg-type]
@@ -133,7 +136,8 @@ def main(arguments: list[str] | None = None) -> int:
     DIST.mkdir(exist_ok=True)
     problems = []
     for name, files in contents().items():
-        entries, target = expected(files), DIST / name
+        entries = expected(files)
+        target = DIST / name
         if list(found(target).items()) != list(entries.items()):
             if check:
                 problems.append(

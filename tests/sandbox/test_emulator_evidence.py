@@ -26,6 +26,7 @@ from guardduty_response.containment.contract import Context, Target
 from guardduty_response.decision.configuration import Config
 from guardduty_response.decision.finding import Finding
 from guardduty_response.evidence.items import EvidenceItem
+from guardduty_response.incident.model import StoredObject
 from guardduty_response.playbooks.ec2_instance.evidence import (
     api_calls,
     copies,
@@ -127,7 +128,7 @@ class Collector:
         assert len(json.dumps(document, separators=(",", ":"))) <= 2048
         return function_aws.Session(self.role, "collector", region, document)
 
-    def put(self, name: str, content: bytes) -> Json:
+    def put(self, name: str, content: bytes) -> StoredObject:
         self.stored[name] = content
         return {"key": name, "sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)}
 

@@ -71,9 +71,9 @@ def evaluate(value: Any, bindings: Json) -> Any:
     AWS.
     """
     if isinstance(value, dict):
-        return {key: evaluate(one, bindings) for key, one in value.items()}
+        return {key: evaluate(item, bindings) for key, item in value.items()}
     if isinstance(value, list):
-        return [evaluate(one, bindings) for one in value]
+        return [evaluate(member, bindings) for member in value]
     if not (isinstance(value, str) and value.startswith("{%")):
         return value
     expression = jsonata.Jsonata(value[2:-2].strip())

@@ -57,13 +57,13 @@ def atomic(monkeypatch: pytest.MonkeyPatch) -> None:
     """
     lock, call = threading.Lock(), BaseClient._make_api_call  # type: ignore[attr-defined]
 
-    def one(self: Any, operation: str, arguments: Any) -> Any:
+    def call_alone(self: Any, operation: str, arguments: Any) -> Any:
         with lock:
             answer = call(self, operation, arguments)
         time.sleep(0.003)  # so that the others come between any two calls
         return answer
 
-    monkeypatch.setattr(BaseClient, "_make_api_call", one)
+    monkeypatch.setattr(BaseClient, "_make_api_call", call_alone)
 
 
 @pytest.fixture
@@ -80,8 +80,8 @@ def incident(world: World) -> Callable[..., str]:
             for name in names or ["i-1"]
         ]
         record.note(incident_id, decision="act", targets=targets, **fields)
-        for one in targets:
-            record.put_target(incident_id, one)
+        for entry in targets:
+            record.put_target(incident_id, entry)
         if status != "OPEN":
             record.move(incident_id, Status.OPEN, Status(status))
         return incident_id

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from guardduty_response.functions import incident, reconcile
+from guardduty_response.incident.model import IncidentRecord
 from guardduty_response.incident.repository import IncidentRepository
 
 from tests.unit.lambda_world import EXECUTIONS, World
@@ -40,7 +41,7 @@ def target(name: str = "i-1", **more: Any) -> Json:
 
 def kinds(messages: list[Json]) -> list[str]:
     """Which messages arrived: their 'event' attribute."""
-    return [one["MessageAttributes"]["event"]["Value"] for one in messages]
+    return [message["MessageAttributes"]["event"]["Value"] for message in messages]
 
 
 def told(world: World) -> tuple[list[str], list[str]]:
@@ -50,16 +51,14 @@ def told(world: World) -> tuple[list[str], list[str]]:
 
 def emission(record: IncidentRepository, incident_id: str, execution: str) -> str:
     """The same finding again, seen by ``execution``; returns the outcome."""
-    old = record.meta(incident_id)
-    meta = {
-        name: old[name]
-        for name in (
-            "incident_id",
-            "mode",
-            "severity",
-            "config_sha256",
-            "finding_type",
-            "account_id",
-        )
+    stored = record.meta(incident_id)
+    meta: IncidentRecord = {
+        "incident_id": stored["incident_id"],
+        "mode": stored["mode"],
+        "severity": stored["severity"],
+        "config_sha256": stored["config_sha256"],
+        "finding_type": stored["finding_type"],
+        "account_id": stored["account_id"],
+        "execution": execution,
     }
-    return str(record.open({**meta, "execution": execution}).outcome)
+    return str(record.open(meta).outcome)

@@ -46,7 +46,7 @@ OWN = [
 
 
 @cache
-def onlooker(service: str, region: str = REGION, account: str = MEMBER) -> Any:
+def onlooker(service: Any, region: str = REGION, account: str = MEMBER) -> Any:
     """A client of another account that shares nothing with the response: for looking, and for
     what others do there.
 
@@ -151,7 +151,7 @@ def plain(item: Json) -> Json:
 
 
 @lru_cache
-def _client(service: str) -> Any:
+def _client(service: Any) -> Any:
     """Made once: reading botocore's models is most of a test's time."""
     return boto3.client(
         service, region_name=REGION, aws_access_key_id="test", aws_secret_access_key="test"
@@ -264,11 +264,11 @@ class World:
         while got := self.sqs.receive_message(
             QueueUrl=self.queues[queue], MaxNumberOfMessages=10
         ).get("Messages"):
-            for one in got:
+            for entry in got:
                 self.sqs.delete_message(
-                    QueueUrl=self.queues[queue], ReceiptHandle=one["ReceiptHandle"]
+                    QueueUrl=self.queues[queue], ReceiptHandle=entry["ReceiptHandle"]
                 )
-                found.append(json.loads(one["Body"]))
+                found.append(json.loads(entry["Body"]))
         return found
 
     def items(self, pk: str) -> list[Json]:
@@ -278,37 +278,41 @@ class World:
             ExpressionAttributeValues={":pk": {"S": pk}},
             ConsistentRead=True,
         )
-        return [plain(one) for one in got["Items"]]
+        return [plain(item) for item in got["Items"]]
 
     def meta(self, incident_id: str) -> Json:
-        [found] = [one for one in self.items(f"INCIDENT#{incident_id}") if one["sk"] == "META"]
+        [found] = [item for item in self.items(f"INCIDENT#{incident_id}") if item["sk"] == "META"]
         return found
 
     def targets(self, incident_id: str) -> list[Json]:
         return [
-            one for one in self.items(f"INCIDENT#{incident_id}") if one["sk"].startswith("TARGET#")
+            item
+            for item in self.items(f"INCIDENT#{incident_id}")
+            if item["sk"].startswith("TARGET#")
         ]
 
     def timeline(self, incident_id: str) -> list[str]:
         return [
-            one["event"]
-            for one in self.items(f"INCIDENT#{incident_id}")
-            if one["sk"].startswith("EVENT#")
+            item["event"]
+            for item in self.items(f"INCIDENT#{incident_id}")
+            if item["sk"].startswith("EVENT#")
         ]
 
     def incidents(self) -> list[Json]:
         return [
-            plain(one)
-            for one in self.dynamodb.scan(TableName=TABLE)["Items"]
-            if one["sk"] == {"S": "META"}
+            plain(item)
+            for item in self.dynamodb.scan(TableName=TABLE)["Items"]
+            if item["sk"] == {"S": "META"}
         ]
 
     def evidence(self, incident_id: str) -> dict[str, bytes]:
         """Name -> content of everything under the incident's prefix."""
         prefix = f"incidents/{incident_id}/"
         keys = [
-            one["Key"]
-            for one in self.s3.list_objects_v2(Bucket=BUCKET, Prefix=prefix).get("Contents", [])
+            stored_object["Key"]
+            for stored_object in self.s3.list_objects_v2(Bucket=BUCKET, Prefix=prefix).get(
+                "Contents", []
+            )
         ]
         return {
             key.removeprefix(prefix): self.s3.get_object(Bucket=BUCKET, Key=key)["Body"].read()

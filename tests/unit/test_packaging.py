@@ -85,15 +85,15 @@ def test_a_zip_holds_plain_readable_entries(
     _built(tmp_path / "dist", monkeypatch)
     with zipfile.ZipFile(path) as archive:
         infos = archive.infolist()
-    assert [one.filename for one in infos] == sorted(one.filename for one in infos)
-    for one in infos:
-        assert (one.date_time, one.external_attr >> 16 & 0o777, one.create_system) == (
+    assert [info.filename for info in infos] == sorted(info.filename for info in infos)
+    for info in infos:
+        assert (info.date_time, info.external_attr >> 16 & 0o777, info.create_system) == (
             (1980, 1, 1, 0, 0, 0),
             0o644,
             3,
         )
-        assert one.filename.startswith("guardduty_response/")
-        assert "__pycache__" not in one.filename
+        assert info.filename.startswith("guardduty_response/")
+        assert "__pycache__" not in info.filename
 
 
 FUNCTIONS = {
@@ -124,15 +124,15 @@ def test_no_zip_holds_what_its_function_must_not_do() -> None:
     for name, files in build.contents().items():
         job, _, own = name.removesuffix(".zip").partition("_")
         assert {
-            one
-            for one in files
-            if one.startswith(("functions/", "monitoring/"))
-            and Path(one).stem not in ("__init__", "runtime")
+            file
+            for file in files
+            if file.startswith(("functions/", "monitoring/"))
+            and Path(file).stem not in ("__init__", "runtime")
         } == FUNCTIONS[job]
         assert {
-            one.split("/")[1]
-            for one in files
-            if one.startswith("playbooks/") and one.count("/") > 1
+            file.split("/")[1]
+            for file in files
+            if file.startswith("playbooks/") and file.count("/") > 1
         } == ({own} - {""})
         assert ("decision/guardrails.py" in files) == (job == "playbook")
         assert ("incident/notifications.py" in files) == (
@@ -146,7 +146,7 @@ def test_no_zip_holds_what_its_function_must_not_do() -> None:
             ("eradicate/", "remediate"),
             ("terminate", "terminate"),
         ):
-            carried = [one for one in files if own and one.startswith(home + part)]
+            carried = [file for file in files if own and file.startswith(home + part)]
             exists = any((PACKAGE / home).glob(f"{part.rstrip('/')}*")) if own else False
             assert bool(carried) == (job == its and exists), f"{name} holds {carried}"
 
@@ -162,17 +162,17 @@ def test_a_function_starts_from_its_zip_alone(
     with zipfile.ZipFile(tmp_path / "dist" / name) as archive:
         archive.extractall(tmp_path / "function")
     modules = [
-        one.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
-        for one in build.contents()[name]
-        if one.endswith(".py")
+        file.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
+        for file in build.contents()[name]
+        if file.endswith(".py")
     ]
     program = "import importlib, sys\n" + "\n".join(
         (
-            f"importlib.import_module('guardduty_response.{one}')"
-            if one != "__init__"
+            f"importlib.import_module('guardduty_response.{entry}')"
+            if entry != "__init__"
             else "import guardduty_response"
         )
-        for one in modules
+        for entry in modules
     )
     program += "\nassert 'boto3' not in sys.modules, 'boto3 costs a fifth of the cold start'"
     environment = {
@@ -195,7 +195,7 @@ def test_only_the_standard_library_and_botocore_run_with_response_privileges() -
     allowed = set(sys.stdlib_module_names) | {"botocore", "guardduty_response"}
     for path in PACKAGE.rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text())):
-            names = [one.name for one in node.names] if isinstance(node, ast.Import) else []
+            names = [entry.name for entry in node.names] if isinstance(node, ast.Import) else []
             names += (
                 [node.module or ""] if isinstance(node, ast.ImportFrom) and node.level == 0 else []
             )
@@ -226,10 +226,10 @@ def _used(api: str) -> set[str]:
     """
     session, service = Session(), api.split("/", maxsplit=1)[0]
     carrying = {
-        one
+        file
         for files in build.contents().values()
         if any(f"models/{api}/" in name for name in files)
-        for one in files
+        for file in files
     }
     others = {
         xform_name(operation)
@@ -242,7 +242,7 @@ def _used(api: str) -> set[str]:
         for operation in session.get_service_model(service).operation_names
     }
     found = set()
-    for path in [PACKAGE / one for one in sorted(carrying) if one.endswith(".py")]:
+    for path in [PACKAGE / entry for entry in sorted(carrying) if entry.endswith(".py")]:
         for node in ast.walk(ast.parse(path.read_text())):
             name = (
                 node.attr

@@ -12,7 +12,9 @@ from datetime import UTC, datetime, timedelta
 from guardduty_response.aws import clients
 from guardduty_response.cloudtrail import event as cloudtrail_event
 from guardduty_response.containment.contract import Check
-from guardduty_response.containment.target_context import Json, TargetContext, allow, policy
+from guardduty_response.containment.target_context import TargetContext, allow, policy
+from guardduty_response.decision.own_roles import own_roles
+from guardduty_response.incident.model import ChangeEvent
 
 # where IAM's events are recorded
 IAM_REGION = {"aws": "us-east-1", "aws-us-gov": "us-gov-west-1", "aws-cn": "cn-north-1"}
@@ -30,10 +32,10 @@ def find_actors(
     queries: list[tuple[str, str, str]],
     failed: list[Check],
     since: str,
-    seen: Json | None,
+    seen: ChangeEvent | None,
     ids: set[str],
     session: Callable[[str], clients.Session] | None = None,
-) -> list[Json]:
+) -> list[ChangeEvent]:
     """Returns changes (cloudtrail.event.change), newest first, at most MAX_CHANGES; none while
     CloudTrail does not show any yet.
 
@@ -48,8 +50,8 @@ def find_actors(
     start = _start(since)
     if seen and seen["what"] in names and _time(seen["when"]) >= start:
         return [seen]
-    own = cloudtrail_event.own_roles(target_context.context.config)
-    found: dict[str, Json] = {}
+    own = own_roles(target_context.context.config)
+    found: dict[str, ChangeEvent] = {}
     for number, (region, key, value) in enumerate(list(dict.fromkeys(queries))[:MAX_QUERIES]):
         time.sleep(PAUSE_SECONDS * bool(number))
         opened = session(region) if session else _session(target_context, region)

@@ -5,16 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from guardduty_response.decision import finding
-from guardduty_response.decision.own_roles import is_own, own_roles
-
-__all__ = ["change", "is_outside_change", "is_own", "own_roles", "parse_change", "request_texts"]
+from guardduty_response.decision.own_roles import is_own
+from guardduty_response.incident.model import ChangeEvent
 
 Json = dict[str, Any]
 
 
-def change(trail: Json) -> Json:
-    """Returns {who, what, when, from, agent, event_id} of a CloudTrail record, all text (AWS
-    CloudTrail User Guide, "record contents").
+def change(trail: Json) -> ChangeEvent:
+    """Returns who did what, from a CloudTrail record (CloudTrail User Guide, "record contents").
 
     A caller chooses some of it (user agent, session name): each is a single printable line.
     """
@@ -24,31 +22,32 @@ def change(trail: Json) -> Json:
         or finding.get(identity, "invokedBy")
         or finding.get(identity, "principalId")
     )
-    fields = {
-        "who": who,
-        "what": trail.get("eventName"),
-        "when": trail.get("eventTime"),
-        "from": trail.get("sourceIPAddress"),
-        "agent": trail.get("userAgent"),
-        "event_id": trail.get("eventID"),
+    return {
+        "who": finding.text(who, 300),
+        "what": finding.text(trail.get("eventName"), 300),
+        "when": finding.text(trail.get("eventTime"), 300),
+        "from": finding.text(trail.get("sourceIPAddress"), 300),
+        "agent": finding.text(trail.get("userAgent"), 300),
+        "event_id": finding.text(trail.get("eventID"), 300),
     }
-    return {name: finding.text(value, 300) for name, value in fields.items()}
 
 
-def parse_change(seen: Any) -> Json | None:
-    """Returns a change from the state machine's input in the shape of ``change``; None for anything
-    else.
-    """
+def parse_change(seen: Any) -> ChangeEvent | None:
+    """Returns a change from the state machine's input, or None for anything else."""
     if not isinstance(seen, dict) or not isinstance(seen.get("what"), str):
         return None
     return {
-        name: finding.text(seen.get(name), 300)
-        for name in ("who", "what", "when", "from", "agent", "event_id")
+        "who": finding.text(seen.get("who"), 300),
+        "what": finding.text(seen.get("what"), 300),
+        "when": finding.text(seen.get("when"), 300),
+        "from": finding.text(seen.get("from"), 300),
+        "agent": finding.text(seen.get("agent"), 300),
+        "event_id": finding.text(seen.get("event_id"), 300),
     }
 
 
 def is_outside_change(trail: Json, own: frozenset[str]) -> bool:
-    """Whether the call succeeded and was made by anybody but the response."""
+    """Says whether the call succeeded and was made by anybody but the response."""
     issuer = finding.get(trail, "userIdentity", "sessionContext", "sessionIssuer", "arn")
     return not trail.get("errorCode") and not is_own(issuer, own, trail.get("recipientAccountId"))
 

@@ -18,7 +18,7 @@ from guardduty_response.aws import clients
 from guardduty_response.decision.configuration import Config, PlaybookOptions
 from guardduty_response.decision.finding import Finding
 from guardduty_response.errors import ConfigError
-from guardduty_response.incident.model import CheckRecord, StoredObject, TargetPayload
+from guardduty_response.incident.model import CheckRecord, StoredObject
 from guardduty_response.incident.repository import IncidentRepository
 from guardduty_response.incident.statuses import Status
 
@@ -53,9 +53,9 @@ class Target:
     attach: str = ""
     verify_only: bool = False
 
-    def payload(self) -> TargetPayload:
-        """Returns the target as the state machine hands it on."""
-        return cast(TargetPayload, dict(self.__dict__))
+    def payload(self) -> Json:
+        """Returns the target as the state machine hands it on (``TargetPayload``)."""
+        return dict(self.__dict__)
 
 
 @dataclass(frozen=True)

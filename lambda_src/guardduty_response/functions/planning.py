@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import replace
-from typing import TypedDict
+from typing import TypedDict, cast
 
 from guardduty_response.containment.contract import Context, Planned, Target, load
 from guardduty_response.decision import finding, guardrails, policy
@@ -39,7 +39,7 @@ def answer(decision: str, targets: list[Target] | None = None, error: str = "") 
     return {
         "decision": decision,
         "error": error,
-        "targets": [target.payload() for target in targets or []],
+        "targets": [cast(TargetPayload, target.payload()) for target in targets or []],
         "collect_first_seconds": 0,
         "hand_over": [],
     }

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, TypedDict, cast
+from typing import Any, Literal, TypedDict
 
 from guardduty_response.cloudtrail import event as cloudtrail_event
 from guardduty_response.decision import configuration, finding, policy
 from guardduty_response.errors import ResponseError
 from guardduty_response.incident import commands, notifications
 from guardduty_response.incident.model import (
-    ChangeEvent,
     IncidentRecord,
     RecheckReference,
     TargetRecord,
@@ -59,7 +58,7 @@ def open_recheck(record: IncidentRepository, request: Any, execution: str) -> Re
     fields: IncidentRecord = {"watch": latest}
     seen = cloudtrail_event.parse_change(finding.get(request, "seen"))
     if seen:
-        fields["undone_by"] = cast(ChangeEvent, seen)
+        fields["undone_by"] = seen
     record.note(incident_id, **fields)
     return {
         "incident_id": incident_id,

@@ -12,7 +12,7 @@ import os
 import time
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Any, TypedDict, cast
+from typing import Any, TypedDict
 
 from botocore.exceptions import ClientError
 
@@ -61,7 +61,7 @@ def start_on_change(record: IncidentRepository, event: Mapping[str, Any]) -> Sta
         return {"started": []}
     account = finding.text(trail.get("recipientAccountId") or event.get("account"))
     names = cloudtrail_event.request_texts(trail)
-    change = cast(ChangeEvent, cloudtrail_event.change(trail))
+    change = cloudtrail_event.change(trail)
     slot = change["event_id"] or finding.text(event.get("id"), 100)
 
     def start_if_named(meta: IncidentRecord) -> bool:

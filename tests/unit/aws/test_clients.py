@@ -26,10 +26,11 @@ POLICY = {"Version": "2012-10-17", "Statement": []}
 
 
 def _error(code: str, status: int = 400) -> ClientError:
-    return ClientError(
-        {"Error": {"Code": code, "Message": "m"}, "ResponseMetadata": {"HTTPStatusCode": status}},
-        "Op",
-    )
+    answer: Any = {
+        "Error": {"Code": code, "Message": "m"},
+        "ResponseMetadata": {"HTTPStatusCode": status},
+    }
+    return ClientError(answer, "Op")
 
 
 @pytest.mark.parametrize(
@@ -155,7 +156,7 @@ def test_throttled_sts_does_not_pass_for_a_missing_role(world: World, sts: Any) 
 
 def test_one_endpoint_is_asked_where_it_answers(world: World, endpoints: dict[str, Sts]) -> None:
     assert _use() == f"ASIA-{REGION}"
-    assert {region: len(one.asked) for region, one in endpoints.items()} == {
+    assert {region: len(item.asked) for region, item in endpoints.items()} == {
         REGION: 1,
         "eu-west-1": 0,
     }

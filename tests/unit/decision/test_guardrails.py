@@ -4,20 +4,25 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from guardduty_response.decision import configuration
-from guardduty_response.decision.guardrails import Ruling, apply, in_freeze
+from guardduty_response.decision.configuration import FreezeWindow
+from guardduty_response.decision.guardrails import GuardedTarget, Ruling, apply, in_freeze
 from guardduty_response.incident.repository import IncidentRepository
 
 from tests.unit.lambda_world import MEMBER, PREFIX, SECURITY, World
 
 ARN = f"arn:aws:ec2:eu-central-1:{MEMBER}:instance/i-1"
-WINDOW = {"name": "month end", "start": "2026-11-30T00:00:00Z", "end": "2026-12-02T00:00:00Z"}
+WINDOW: FreezeWindow = {
+    "name": "month end",
+    "start": "2026-11-30T00:00:00Z",
+    "end": "2026-12-02T00:00:00Z",
+}
 
 
-def _judge(
+def _ruling(
     world: World,
     record: IncidentRepository,
     mode: str = "auto",
@@ -26,7 +31,8 @@ def _judge(
     **target: Any,
 ) -> Ruling:
     world.configure(changes or {})
-    targets = [{"id": "i-1", "arn": ARN, "tags": {}, "principals": [], **target}]
+    fields = {"id": "i-1", "arn": ARN, "tags": {}, "principals": [], **target}
+    targets = [cast(GuardedTarget, fields)]
     return apply(configuration.load(), record, mode, "ec2_instance", MEMBER, targets, at)
 
 
@@ -66,7 +72,7 @@ def test_the_response_itself_is_an_alarm(
 
 
 def test_nothing_in_the_way(world: World, record: IncidentRepository) -> None:
-    assert _judge(world, record) == Ruling("auto")
+    assert _ruling(world, record) == Ruling("auto")
 
 
 @pytest.mark.parametrize("mode", ["auto", "approve", "dry_run"])
@@ -87,7 +93,7 @@ def test_nothing_in_the_way(world: World, record: IncidentRepository) -> None:
 def test_what_lets_nothing_act(
     world: World, record: IncidentRepository, mode: str, changes: Any, said: str
 ) -> None:
-    ruling = _judge(
+    ruling = _ruling(
         world, record, mode, changes, principals=["arn:aws:iam::222222222222:role/BreakGlass"]
     )
     assert ruling.skip is not None
@@ -106,7 +112,9 @@ def test_what_lets_nothing_act(
 )
 def test_exemptions_of_others(world: World, record: IncidentRepository, changes: Any) -> None:
     assert (
-        _judge(world, record, changes=changes, principals=["arn:aws:iam::222222222222:role/x"]).skip
+        _ruling(
+            world, record, changes=changes, principals=["arn:aws:iam::222222222222:role/x"]
+        ).skip
         is None
     )
 
@@ -119,7 +127,7 @@ TAG = {"guardduty-response": "ask"}
 def test_a_tag_turns_auto_into_approve_and_says_where_to_look(
     world: World, record: IncidentRepository
 ) -> None:
-    ruling = _judge(world, record, tags=TAG)
+    ruling = _ruling(world, record, tags=TAG)
     assert (ruling.mode, ruling.skip) == ("approve", None)
     assert "i-1 carries the tag guardduty-response=ask" in ruling.reasons[0]
     assert "CreateTags" in ruling.reasons[0]
@@ -127,7 +135,7 @@ def test_a_tag_turns_auto_into_approve_and_says_where_to_look(
 
 @pytest.mark.parametrize("mode", ["approve", "dry_run"])
 def test_a_tag_changes_nothing_else(world: World, record: IncidentRepository, mode: str) -> None:
-    assert _judge(world, record, mode, tags=TAG) == Ruling(mode)
+    assert _ruling(world, record, mode, tags=TAG) == Ruling(mode)
 
 
 @pytest.mark.parametrize(
@@ -142,11 +150,11 @@ def test_a_tag_changes_nothing_else(world: World, record: IncidentRepository, mo
 def test_no_other_tag_stops_a_response(
     world: World, record: IncidentRepository, tags: dict[str, str]
 ) -> None:
-    assert _judge(world, record, tags=tags) == Ruling("auto")
+    assert _ruling(world, record, tags=tags) == Ruling("auto")
 
 
 def test_the_tag_can_be_switched_off(world: World, record: IncidentRepository) -> None:
-    assert _judge(world, record, changes={"guardrails.approval_tag": None}, tags=TAG) == Ruling(
+    assert _ruling(world, record, changes={"guardrails.approval_tag": None}, tags=TAG) == Ruling(
         "auto"
     )
 
@@ -167,13 +175,17 @@ def test_a_freeze_begins_with_its_start_and_is_over_at_its_end(
     world: World, record: IncidentRepository, at: datetime, frozen: bool
 ) -> None:
     assert in_freeze([WINDOW], at) == ("month end" if frozen else None)
-    ruling = _judge(world, record, changes={"guardrails.freeze_windows": [WINDOW]}, at=at)
+    ruling = _ruling(world, record, changes={"guardrails.freeze_windows": [WINDOW]}, at=at)
     assert ruling.mode == ("approve" if frozen else "auto")
     assert ("month end" in " ".join(ruling.reasons)) == frozen
 
 
 def test_a_freeze_may_stand_in_another_time_zone() -> None:
-    window = {"name": "w", "start": "2026-11-30T00:00:00+02:00", "end": "2026-11-30T01:00:00+02:00"}
+    window: FreezeWindow = {
+        "name": "w",
+        "start": "2026-11-30T00:00:00+02:00",
+        "end": "2026-11-30T01:00:00+02:00",
+    }
     assert in_freeze([window], datetime(2026, 11, 29, 22, 30, tzinfo=UTC)) == "w"
 
 
@@ -181,7 +193,7 @@ def test_a_freeze_is_judged_by_the_present(world: World, record: IncidentReposit
     moment = datetime.now(UTC)
     edges = [(moment + timedelta(hours=n)).isoformat().replace("+00:00", "Z") for n in (-1, 1)]
     windows = [{"name": "now", "start": edges[0], "end": edges[1]}]
-    assert _judge(world, record, changes={"guardrails.freeze_windows": windows}).mode == "approve"
+    assert _ruling(world, record, changes={"guardrails.freeze_windows": windows}).mode == "approve"
 
 
 # -- the circuit breaker ---------------------------------------------------------------------------
@@ -189,27 +201,27 @@ def test_a_freeze_is_judged_by_the_present(world: World, record: IncidentReposit
 
 def test_more_resources_than_allowed_ask_a_person(world: World, record: IncidentRepository) -> None:
     changes = {"guardrails.circuit_breaker": {"targets": 2, "minutes": 60}}
-    modes = [_judge(world, record, changes=changes, arn=f"{ARN}{n}").mode for n in range(4)]
+    modes = [_ruling(world, record, changes=changes, arn=f"{ARN}{n}").mode for n in range(4)]
     assert modes == ["auto", "auto", "approve", "approve"]
-    ruling = _judge(world, record, changes=changes, arn=f"{ARN}9")
+    ruling = _ruling(world, record, changes=changes, arn=f"{ARN}9")
     assert "5 resources in 60 minutes exceed the circuit breaker's 2" in ruling.reasons[0]
 
 
 def test_a_repeated_target_is_counted_once(world: World, record: IncidentRepository) -> None:
     changes = {"guardrails.circuit_breaker": {"targets": 1, "minutes": 60}}
-    assert [_judge(world, record, changes=changes).mode for _ in range(5)] == ["auto"] * 5
+    assert [_ruling(world, record, changes=changes).mode for _ in range(5)] == ["auto"] * 5
 
 
 @pytest.mark.parametrize("mode", ["approve", "dry_run"])
 def test_only_what_acts_by_itself_is_counted(
     world: World, record: IncidentRepository, mode: str
 ) -> None:
-    _judge(world, record, mode)
+    _ruling(world, record, mode)
     assert world.items("BREAKER#ec2_instance") == []
 
 
 def test_the_breaker_can_be_switched_off(world: World, record: IncidentRepository) -> None:
-    assert _judge(world, record, changes={"guardrails.circuit_breaker": None}) == Ruling("auto")
+    assert _ruling(world, record, changes={"guardrails.circuit_breaker": None}) == Ruling("auto")
 
 
 def test_every_reason_to_ask_is_said(world: World, record: IncidentRepository) -> None:
@@ -217,6 +229,6 @@ def test_every_reason_to_ask_is_said(world: World, record: IncidentRepository) -
         "guardrails.freeze_windows": [WINDOW],
         "guardrails.circuit_breaker": {"targets": 0, "minutes": 5},
     }
-    ruling = _judge(world, record, changes=changes, at=datetime(2026, 12, 1, tzinfo=UTC), tags=TAG)
+    ruling = _ruling(world, record, changes=changes, at=datetime(2026, 12, 1, tzinfo=UTC), tags=TAG)
     assert len(ruling.reasons) == 3
     assert all(reason.startswith("auto became approve: ") for reason in ruling.reasons)

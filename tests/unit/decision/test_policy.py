@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import re
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -26,7 +27,7 @@ def _decide(
     kind: str = "A:EC2/X",
     accounts: dict[str, Any] | None = None,
     severity: float = 5,
-    minimum: dict[str, float] | None = None,
+    minimum: Mapping[str, float] | None = None,
     playbook: str | None = "ec2_instance",
 ) -> Decision:
     settings = _config(

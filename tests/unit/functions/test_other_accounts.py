@@ -30,7 +30,9 @@ ENVELOPES = [
 ]
 
 
-@pytest.mark.parametrize("envelope", ENVELOPES, ids=lambda one: f"{one['account']} {one['region']}")
+@pytest.mark.parametrize(
+    "envelope", ENVELOPES, ids=lambda entry: f"{entry['account']} {entry['region']}"
+)
 def test_a_member_is_asked_for_the_role_in_the_findings_own_account_and_region(
     world: World, finding_event: Make, monkeypatch: pytest.MonkeyPatch, envelope: dict[str, str]
 ) -> None:
@@ -107,7 +109,7 @@ def test_the_region_of_an_unreadable_finding_is_told_where_it_says_one(
     world: World, finding_event: Make
 ) -> None:
     call("open", event={**finding_event(severity="high", region="eu-west-1"), "region": REGION})
-    assert [one["region"] for one in world.incidents()] == ["eu-west-1"]
+    assert [incident["region"] for incident in world.incidents()] == ["eu-west-1"]
 
 
 # -- changes ---------------------------------------------------------------------------------------
@@ -139,7 +141,7 @@ def held(incident: Begin, record: IncidentRepository) -> str:
 
 
 @pytest.mark.parametrize(
-    "envelope", [*ENVELOPES, {}], ids=lambda one: " ".join(one.values()) or "none"
+    "envelope", [*ENVELOPES, {}], ids=lambda entry: " ".join(entry.values()) or "none"
 )
 def test_a_forwarded_change_is_checked_whatever_its_envelope(
     world: World, held: str, envelope: dict[str, str]
@@ -165,7 +167,9 @@ def test_without_the_record_saying_whose_it_is_the_envelope_does(world: World, h
     }
 
 
-@pytest.mark.parametrize("envelope", ENVELOPES, ids=lambda one: f"{one['account']} {one['region']}")
+@pytest.mark.parametrize(
+    "envelope", ENVELOPES, ids=lambda entry: f"{entry['account']} {entry['region']}"
+)
 def test_another_accounts_change_is_none_of_it(
     world: World, held: str, envelope: dict[str, str]
 ) -> None:

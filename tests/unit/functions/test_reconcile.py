@@ -16,6 +16,7 @@ from guardduty_response.errors import ResponseError
 from guardduty_response.evidence import store as evidence_store
 from guardduty_response.functions import reconcile
 from guardduty_response.incident import notifications
+from guardduty_response.incident.model import IncidentRecord
 from guardduty_response.incident.repository import IncidentRepository
 
 from tests.unit.core_helpers import EXECUTION, NOTICE, call, target, told, watch
@@ -58,7 +59,7 @@ def test_a_machine_that_dies_midway_is_told_and_its_work_fails(
     meta = world.meta(incident_id)
     assert meta["status"] == "FAILED"
     assert "open" not in meta
-    assert [one["status"] for one in world.targets(incident_id)] == ["FAILED"]
+    assert [entry["status"] for entry in world.targets(incident_id)] == ["FAILED"]
     assert world.timeline(incident_id)[-1] == "execution failed"
     [notice], [escalation] = world.messages(), world.messages("escalations")
     assert notice["Message"] == escalation["Message"]
@@ -239,7 +240,7 @@ def test_one_broken_record_does_not_keep_the_others_waiting(
         )
     publish = notifications.publish
 
-    def only_b(what: str, meta: dict[str, Any], *rest: Any, **more: Any) -> None:
+    def only_b(what: str, meta: IncidentRecord, *rest: Any, **more: Any) -> None:
         if meta["incident_id"] == "inc-a":
             _failing()
         publish(what, meta, *rest, **more)
@@ -272,8 +273,8 @@ def _undelivered(*bodies: str) -> dict[str, Any]:
 def _running(world: World, machine: str) -> list[dict[str, Any]]:
     found = world.sfn.list_executions(stateMachineArn=MACHINES + machine)["executions"]
     return [
-        json.loads(world.sfn.describe_execution(executionArn=one["executionArn"])["input"])
-        for one in found
+        json.loads(world.sfn.describe_execution(executionArn=entry["executionArn"])["input"])
+        for entry in found
     ]
 
 
@@ -296,8 +297,8 @@ def test_a_finding_is_delivered_again_by_pointer_to_its_machine(
 def test_a_delivery_repeated_after_its_execution_ended(world: World, finding_event: Make) -> None:
     batch = _undelivered(json.dumps(finding_event()))
     watch(batch)
-    [one] = world.sfn.list_executions(stateMachineArn=MACHINES + "incident")["executions"]
-    world.kill(one["executionArn"])
+    [execution] = world.sfn.list_executions(stateMachineArn=MACHINES + "incident")["executions"]
+    world.kill(execution["executionArn"])
     assert watch(batch) == {"batchItemFailures": []}
     assert len(_running(world, "incident")) == 1
     assert (world.messages("dead-letters"), told(world)) == ([], ([], []))

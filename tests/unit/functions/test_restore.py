@@ -72,11 +72,11 @@ def stored(world: World, restorer: Restorer, incident: Callable[..., str]) -> Ca
     def make(status: str = "CONTAINED", *names: str, **fields: Any) -> str:
         incident_id = incident(*names, status=status, **{"playbook": "fake", **fields})
         record = IncidentRepository("guardduty-response-incidents")
-        for one in world.targets(incident_id):
+        for target in world.targets(incident_id):
             record.set_target(
                 incident_id,
-                one["kind"],
-                one["id"],
+                target["kind"],
+                target["id"],
                 status=status,
                 before={"profile": {"name": "x"}},
             )
@@ -126,9 +126,9 @@ def test_restored_written_and_told(
     assert WHO in stored_target["verdict"]
     assert world.timeline(incident_id)[-2:] == ["restore asked", "restored"]
     assert {
-        one["actor"]
-        for one in world.items(f"INCIDENT#{incident_id}")
-        if one.get("event") in ("restore asked", "restored")
+        item["actor"]
+        for item in world.items(f"INCIDENT#{incident_id}")
+        if item.get("event") in ("restore asked", "restored")
     } == {WHO}
     [message] = world.messages()
     assert message["MessageAttributes"]["event"]["Value"] == "RESTORED"
@@ -206,7 +206,7 @@ def test_refused_while_an_execution_works_on_it(
         answer = ask(incident_id, **event)
         assert f"i-1 is being worked on by {execution}" in answer["refused"]
     assert world.meta(incident_id)["status"] == "CONTAINED"
-    assert [one["owner"] for one in world.items(f"RESOURCE#{ARN}")] == [execution]
+    assert [item["owner"] for item in world.items(f"RESOURCE#{ARN}")] == [execution]
     world.kill(execution)
     assert ask(incident_id)["status"] == "RESTORED", "a dead holder holds nothing"
 

@@ -54,7 +54,7 @@ def test_every_ending(
     meta = world.meta(incident_id)
     assert meta["status"] == status
     assert "open" not in meta
-    assert [one["status"] for one in world.targets(incident_id)] == [targets]
+    assert [entry["status"] for entry in world.targets(incident_id)] == [targets]
     assert told(world) == ([status], [status] if escalated else [])
     assert world.timeline(incident_id)[-1] == "ended"
     if error:
@@ -62,7 +62,7 @@ def test_every_ending(
             error in reason
             for reason in [
                 *meta["reasons"],
-                *(one["verdict"] for one in world.targets(incident_id)),
+                *(entry["verdict"] for entry in world.targets(incident_id)),
             ]
         )
 
@@ -221,6 +221,6 @@ def test_the_record_as_data(world: World, incident: Begin, verified: Verified) -
     _close(incident_id, "act")
     stored = json.loads(world.evidence(incident_id)["record.json"])
     assert stored["incident"]["incident_id"] == incident_id
-    assert [one["id"] for one in stored["targets"]] == ["i-1"]
+    assert [entry["id"] for entry in stored["targets"]] == ["i-1"]
     assert stored["timeline"][0]["event"] == "opened"
     assert world.dynamodb.describe_table(TableName=TABLE)["Table"]["ItemCount"] > 3

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, cast
 
 import pytest
+from guardduty_response.incident.model import IncidentRecord
 from guardduty_response.incident.repository import IncidentRepository
 from guardduty_response.incident.statuses import Event, OnFinding, Status
 
@@ -31,7 +32,7 @@ def _open(record: IncidentRepository, number: int, **changes: Any) -> OnFinding:
         "config_sha256": "c",
         **changes,
     }
-    return record.open(meta).outcome
+    return record.open(cast(IncidentRecord, meta)).outcome
 
 
 def test_ten_emissions_at_once_start_one_response(world: World, record: IncidentRepository) -> None:
@@ -62,7 +63,7 @@ def test_one_of_ten_gets_the_lease_and_the_rest_learn_who(
     answers = _together(lambda n: record.leases.acquire(ARN, f"e{n}", f"inc-{n}", 60))
     assert answers.count(None) == 1
     winner = f"e{answers.index(None)}"
-    assert {one["owner"] for one in answers if one} == {winner}
+    assert {answer["owner"] for answer in answers if answer} == {winner}
     assert world.items(f"RESOURCE#{ARN}")[0]["owner"] == winner
 
 

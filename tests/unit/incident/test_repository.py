@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from botocore.exceptions import ClientError
 from guardduty_response.errors import IllegalTransition, ResponseError
+from guardduty_response.incident.model import IncidentRecord
 from guardduty_response.incident.repository import IncidentRepository, now
 from guardduty_response.incident.statuses import (
     IN_PROGRESS,
@@ -31,8 +32,8 @@ TARGET = {
 }
 
 
-def _meta(**changes: Any) -> dict[str, Any]:
-    return {
+def _meta(**changes: Any) -> IncidentRecord:
+    fields = {
         "incident_id": ID,
         "execution": "one",
         "mode": "auto",
@@ -40,6 +41,7 @@ def _meta(**changes: Any) -> dict[str, Any]:
         "config_sha256": "c0",
         **changes,
     }
+    return cast(IncidentRecord, fields)
 
 
 def _at(record: IncidentRepository, status: Status, **fields: Any) -> None:
@@ -182,7 +184,9 @@ def test_what_stands_is_held_and_nothing_else(
     world: World, record: IncidentRepository, status: Status
 ) -> None:
     _at(record, status)
-    assert [one["incident_id"] for one in record.watched()] == ([ID] if status in WATCHED else [])
+    assert [entry["incident_id"] for entry in record.watched()] == (
+        [ID] if status in WATCHED else []
+    )
 
 
 def test_a_step_the_table_lacks_changes_nothing(world: World, record: IncidentRepository) -> None:
@@ -205,7 +209,7 @@ def test_a_transition_is_decided_again_when_somebody_else_moved_first(
     record.open(_meta())
     read, calls = record.meta, []
 
-    def meta(incident_id: str) -> dict[str, Any]:
+    def meta(incident_id: str) -> IncidentRecord:
         found = read(incident_id)
         calls.append(found["status"])
         if len(calls) == 1:
@@ -239,11 +243,11 @@ def test_reading_an_incident_whole(record: IncidentRepository) -> None:
     for number in range(10):  # more than a page of a query (1 MB)
         record.put_target(ID, {**TARGET, "id": f"i-{number}", "padding": "z" * 300_000})
     meta, targets, timeline = record.read(ID)
-    assert (meta["incident_id"], [one["id"] for one in targets]) == (
+    assert (meta["incident_id"], [target["id"] for target in targets]) == (
         ID,
         [f"i-{number}" for number in range(10)],
     )
-    assert [one["event"] for one in timeline[:2]] == ["first", "second"]
+    assert [event["event"] for event in timeline[:2]] == ["first", "second"]
     assert len(timeline[0]["detail"]) == 2000
     assert len(timeline) == 2
 
@@ -252,7 +256,7 @@ def test_stale_work(world: World, record: IncidentRepository) -> None:
     for name, status in (("a", Status.CONTAINING), ("b", Status.CONTAINED), ("c", Status.OPEN)):
         record.open(_meta(incident_id=name))
         record.move(name, Status.OPEN, status)
-    assert [one["incident_id"] for one in record.stale(now())] == ["a", "c"]
+    assert [entry["incident_id"] for entry in record.stale(now())] == ["a", "c"]
     past = datetime.now(UTC) - timedelta(minutes=1)
     assert record.stale(past.isoformat(timespec="microseconds").replace("+00:00", "Z")) == []
 

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import Any, cast
 from urllib.parse import parse_qs, unquote, urlsplit
 
 import pytest
 from guardduty_response.incident import siem_link
+from guardduty_response.incident.model import IncidentRecord, TargetRecord
 
 from tests.support.repository import ROOT
 
 Json = dict[str, Any]
-META = {
+META: IncidentRecord = {
     "opened_at": "2026-01-02T03:04:05.000000Z",
     "updated_at": "2026-01-02T04:00:00.000000Z",
     "account_id": "222222222222",
@@ -21,14 +22,15 @@ META = {
 }
 
 
-def user(**more: Any) -> Json:
-    return {
+def user(**changes: Any) -> TargetRecord:
+    fields = {
         "kind": "iam_user",
         "id": "alice",
         "account_id": "222222222222",
         "region": "us-east-1",
-        **more,
+        **changes,
     }
+    return cast(TargetRecord, fields)
 
 
 def test_every_placeholder_is_filled_in() -> None:

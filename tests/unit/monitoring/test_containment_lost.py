@@ -1,110 +1,17 @@
-"""Whole executions of a check, functions and machine together, with a playbook of the tests'
-own: what is seen, told and done.
-"""
+"""Whole executions of a recheck, functions and state machine together: what is seen and sent."""
 
 from __future__ import annotations
 
-import json
-import re
 from typing import Any
 
 import pytest
-from guardduty_response.containment.contract import Check, StepResult
-from guardduty_response.functions import collect, incident, respond
+from guardduty_response.containment.contract import Check
 from guardduty_response.incident.repository import IncidentRepository
 from guardduty_response.incident.statuses import Status
 
-from tests.support.asl_walker import Walk
-from tests.support.repository import load_finding
-from tests.unit.core_helpers import EXECUTION, call, told
-from tests.unit.fake_playbook import ARN, Fake, configure
-from tests.unit.lambda_world import EXECUTIONS, World
-
-BOB = {
-    "who": "arn:aws:iam::222222222222:user/bob",
-    "what": "ModifyNetworkInterfaceAttribute",
-    "when": "2026-11-24T08:00:00Z",
-    "from": "198.51.100.7",
-    "agent": "aws-cli",
-    "event_id": "ev-1",
-}
-GOOD, OPEN = Check("eni-1", True, "closed"), Check("eni-1", False, "eni-1 is OPEN", fatal=True)
-TAGGED, UNTAGGED = Check("profile", True, "replaced"), Check("profile", False, "not replaced")
-UNREAD = Check("profile", False, "profile could not be read", read=False)
-
-
-class Case:
-    """An incident of one instance, and executions of the incident machine on it."""
-
-    def __init__(self, world: World, fake: Fake) -> None:
-        self.world, self.fake, self.count = world, fake, 0
-        self.incident_id = ""
-
-    def see(self, *checks: Check) -> None:
-        """What verify reads from now on; contain closes everything again."""
-        self.fake.checks = list(checks)
-        bad = [one for one in checks if not one.ok]
-        status = (
-            Status.FAILED
-            if any(one.fatal for one in bad)
-            else Status.PARTIAL
-            if bad
-            else Status.CONTAINED
-        )
-        self.fake.steps["verify"] = StepResult(
-            status=status,
-            detail="; ".join(one.detail for one in bad) or "closed",
-            watched=["eni-1"],
-        )
-
-    def run(self, event: Any, token: Any = None) -> Walk:
-        self.count += 1
-        execution = f"{EXECUTIONS}incident:run{self.count}"
-
-        def invoke(function: str, payload: Any) -> Any:
-            if payload["verb"] == "contain" and not payload["target"]["verify_only"]:
-                self.see(GOOD, TAGGED)
-            return {"playbook": respond, "collector": collect}.get(function, incident).handler(
-                payload, None
-            )
-
-        walk = Walk("incident", invoke, execution, token)
-        walk.run(event)
-        return walk
-
-    def contain(self) -> None:
-        self.run(load_finding())
-        [self.incident_id] = [one["incident_id"] for one in self.world.incidents()]
-        told(self.world)
-
-    def check(self, seen: Any = None) -> Walk:
-        return self.run(
-            {"watch": {"incident_id": self.incident_id, "why": "schedule", "seen": seen}}
-        )
-
-    @property
-    def meta(self) -> Any:
-        return self.world.meta(self.incident_id)
-
-    @property
-    def target(self) -> Any:
-        [found] = self.world.targets(self.incident_id)
-        return found
-
-    def contained(self) -> int:
-        """How often changes were made."""
-        return len(
-            [one for verb, one in self.fake.calls if verb == "contain" and not one.verify_only]
-        )
-
-
-@pytest.fixture
-def case(world: World, fake: Fake) -> Case:
-    made = Case(world, fake)
-    made.see(GOOD, TAGGED)
-    made.contain()
-    assert made.meta["status"] == "CONTAINED"
-    return made
+from tests.unit.core_helpers import told
+from tests.unit.fake_playbook import ARN, configure
+from tests.unit.monitoring.contained_incident import BOB, GOOD, OPEN, TAGGED, UNREAD, UNTAGGED, Case
 
 
 def _mode(case: Case, mode: str, **more: Any) -> None:
@@ -141,7 +48,7 @@ def test_in_auto_it_is_contained_again_once_and_told(case: Case) -> None:
         "how it was before the first containment"
     )
     messages, escalations = case.world.messages(), case.world.messages("escalations")
-    assert [one["MessageAttributes"]["event"]["Value"] for one in messages] == [
+    assert [message["MessageAttributes"]["event"]["Value"] for message in messages] == [
         "BREACHED",
         "CONTAINED",
     ]
@@ -150,7 +57,8 @@ def test_in_auto_it_is_contained_again_once_and_told(case: Case) -> None:
     assert "Mode auto: it is contained again at once" in escalation["Message"]
     timeline = case.world.timeline(case.incident_id)
     assert [
-        timeline.count(one) for one in ("contained again", "verdict BREACHED", "verdict CONTAINED")
+        timeline.count(entry)
+        for entry in ("contained again", "verdict BREACHED", "verdict CONTAINED")
     ] == [1, 1, 2]
     assert case.target["breach"]["ended"]
     case.check()
@@ -176,7 +84,7 @@ def test_who_is_looked_up_when_no_event_told(case: Case) -> None:
     def find_actors(
         context: Any, target: Any, undone: list[Check], since: str, seen: Any, watched: list[str]
     ) -> list[Any]:
-        asked.append(([one.name for one in undone], bool(since), seen, watched))
+        asked.append(([entry.name for entry in undone], bool(since), seen, watched))
         return [BOB]
 
     case.fake.find_actors = find_actors  # type: ignore[attr-defined]
@@ -390,100 +298,3 @@ def test_who_cannot_be_found_keeps_nobody_from_hearing_of_it(case: Case) -> None
     case.check()
     assert "CloudTrail could not be queried" in case.world.messages("escalations")[0]["Message"]
     assert case.meta["status"] == "CONTAINED"
-
-
-# -- others at work --------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("owner", ["restore-inc-1-ab", f"{EXECUTIONS}incident:other"])
-def test_while_somebody_else_is_at_work_nothing_is_read(
-    case: Case, record: IncidentRepository, owner: str, monkeypatch: Any
-) -> None:
-    monkeypatch.setattr("guardduty_response.aws.clients.execution_ended", lambda _: False)
-    other = "inc-other" if ":execution:" in owner else case.incident_id
-    assert record.leases.acquire(ARN, owner, other, 900) is None
-    case.see(OPEN, TAGGED)
-    walk = case.check()
-    assert "Verify" not in walk.entered
-    assert (case.meta["status"], told(case.world)) == ("CONTAINED", ([], []))
-    assert [one["owner"] for one in case.world.items(f"RESOURCE#{ARN}")] == [owner]
-
-
-def test_while_its_own_execution_waits_for_evidence_it_is_watched(
-    case: Case, record: IncidentRepository, monkeypatch: Any
-) -> None:
-    """Snapshots take an hour; an attacker does not wait that long."""
-    monkeypatch.setattr("guardduty_response.aws.clients.execution_ended", lambda _: False)
-    first = case.meta["execution"]
-    assert record.leases.acquire(ARN, first, case.incident_id, 900) is None
-    case.see(OPEN, TAGGED)
-    case.check(BOB)
-    assert (case.meta["status"], case.contained()) == ("CONTAINED", 2)
-    assert case.meta["execution"] != first
-
-
-@pytest.mark.parametrize("status", [Status.CONTAINMENT_LOST, Status.CONTAINING])
-def test_of_two_checks_that_see_it_undone_one_contains(
-    case: Case, record: IncidentRepository, monkeypatch: Any, status: Status
-) -> None:
-    monkeypatch.setattr("guardduty_response.aws.clients.execution_ended", lambda _: False)
-    assert record.leases.acquire(ARN, f"{EXECUTIONS}incident:first", case.incident_id, 900) is None
-    record.move(case.incident_id, Status.CONTAINED, status)
-    before = case.meta["targets"]
-    event = {
-        "verb": "plan",
-        "incident_id": case.incident_id,
-        "execution": f"{EXECUTIONS}incident:second",
-    }
-    assert respond.handler(event, None)["decision"] == "none"
-    assert (case.meta["status"], case.meta["targets"]) == (status, before)
-
-
-def test_a_restore_that_ended_just_before_is_respected(
-    case: Case, record: IncidentRepository
-) -> None:
-    call("open", event={"watch": {"incident_id": case.incident_id}}, execution=EXECUTION)
-    record.transition(case.incident_id, "restored")  # type: ignore[arg-type]
-    event = {
-        "verb": "plan",
-        "incident_id": case.incident_id,
-        "execution": EXECUTION,
-        "verify_only": True,
-    }
-    assert respond.handler(event, None)["decision"] == "none"
-    call("close", incident_id=case.incident_id, decision="none", execution=EXECUTION)
-    assert case.world.items(f"RESOURCE#{ARN}") == []
-    assert case.meta["status"] == "RESTORED"
-
-
-@pytest.mark.parametrize("event", ["restored", "closed", "gone"])
-def test_what_ends_the_watch(case: Case, record: IncidentRepository, event: str) -> None:
-    assert [one["incident_id"] for one in record.watched()] == [case.incident_id]
-    record.transition(case.incident_id, event)  # type: ignore[arg-type]
-    assert record.watched() == []
-
-
-def test_a_further_emission_that_finds_it_undone_contains_it_again_too(
-    case: Case, record: IncidentRepository
-) -> None:
-    case.see(OPEN, TAGGED)
-    case.run(load_finding())
-    assert (case.meta["status"], case.contained()) == ("CONTAINED", 2)
-    assert told(case.world)[1] == ["BREACHED"]
-
-
-def test_the_command_of_the_message_asks_a_person_and_contains_again(
-    case: Case, record: IncidentRepository
-) -> None:
-    record.before(case.incident_id, "ec2_instance", "i-1", "network", {"groups": ["sg-web"]})
-    _mode(case, "approve")
-    case.see(OPEN, TAGGED)
-    case.check()
-    [escalation] = case.world.messages("escalations")
-    given = re.search(r"start-execution .*--input '({.*?})'", escalation["Message"])
-    assert given
-    walk = case.run(json.loads(given[1]), token=lambda: {"approved": True})
-    assert "Approve" in walk.entered
-    assert (case.meta["status"], case.contained()) == ("CONTAINED", 2)
-    assert case.target["before"] == {"network": {"groups": ["sg-web"]}}
-    assert case.target["breach"]["ended"]

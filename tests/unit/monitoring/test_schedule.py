@@ -10,6 +10,7 @@ import pytest
 from botocore.exceptions import ClientError
 from guardduty_response.aws import clients
 from guardduty_response.errors import ResponseError
+from guardduty_response.incident.model import IncidentRecord
 from guardduty_response.incident.repository import IncidentRepository
 from guardduty_response.incident.statuses import WATCHED, Status
 
@@ -70,7 +71,7 @@ def _change(issuer: str = "admin", parameters: Any = None, **detail: Any) -> dic
 def _started(world: World) -> dict[str, Any]:
     """Execution name -> its input."""
     found = world.sfn.list_executions(stateMachineArn=f"{MACHINES}incident")["executions"]
-    arns = {one["name"]: one["executionArn"] for one in found}
+    arns = {entry["name"]: entry["executionArn"] for entry in found}
     return {
         name: json.loads(world.sfn.describe_execution(executionArn=arn)["input"])
         for name, arn in arns.items()
@@ -173,10 +174,10 @@ def test_one_that_cannot_be_started_keeps_no_other_waiting(
 ) -> None:
     incident_id = held()
     for n in range(3):
-        copied = {**record.meta(incident_id), "pk": f"INCIDENT#inc-{n}", "incident_id": f"inc-{n}"}
-        record.open(
-            {name: value for name, value in copied.items() if name not in ("pk", "sk", "open")}
-        )
+        copied: IncidentRecord = {**record.meta(incident_id), "incident_id": f"inc-{n}"}
+        for name in ("pk", "sk", "open"):
+            copied.pop(name, None)  # type: ignore[misc]
+        record.open(copied)
         record.move(f"inc-{n}", Status.OPEN, Status.CONTAINED)
     client, start = clients.client("stepfunctions"), clients.client("stepfunctions").start_execution
 
@@ -188,7 +189,7 @@ def test_one_that_cannot_be_started_keeps_no_other_waiting(
     monkeypatch.setattr(client, "start_execution", broken)
     with pytest.raises(ClientError, match="InvalidArn"):
         _schedule()
-    assert {one["watch"]["incident_id"] for one in _started(world).values()} == {
+    assert {execution["watch"]["incident_id"] for execution in _started(world).values()} == {
         incident_id,
         "inc-0",
         "inc-2",
@@ -272,7 +273,9 @@ def test_a_change_that_could_not_be_delivered_is_taken_up(world: World, held: Be
     incident_id = held()
     message = {"messageId": "m1", "body": json.dumps(_change()), "messageAttributes": {}}
     assert watch({"Records": [message]}) == {"batchItemFailures": []}
-    assert [one["watch"]["incident_id"] for one in _started(world).values()] == [incident_id]
+    assert [execution["watch"]["incident_id"] for execution in _started(world).values()] == [
+        incident_id
+    ]
 
 
 def test_what_a_caller_chose_is_one_printable_line(world: World, held: Begin) -> None:

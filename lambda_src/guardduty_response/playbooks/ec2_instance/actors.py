@@ -6,7 +6,8 @@ from __future__ import annotations
 
 from guardduty_response.cloudtrail import actors
 from guardduty_response.containment.contract import Check
-from guardduty_response.containment.target_context import Json, name_of
+from guardduty_response.containment.target_context import name_of
+from guardduty_response.incident.model import ChangeEvent
 from guardduty_response.playbooks.ec2_instance.instance_context import InstanceContext
 
 # What can undo each check, by the check's name up to its first space.
@@ -41,9 +42,9 @@ def find(
     instance: InstanceContext,
     failed: list[Check],
     since: str,
-    seen: Json | None,
+    seen: ChangeEvent | None,
     watched: list[str],
-) -> list[Json]:
+) -> list[ChangeEvent]:
     """Finds as cloudtrail.actors.find_actors does; ``watched`` as the record keeps it."""
     named = {check.name.split(" ")[1] for check in failed if " " in check.name}
     ids = {instance.id, *watched, *named}

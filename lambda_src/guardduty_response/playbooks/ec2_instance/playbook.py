@@ -21,6 +21,7 @@ from guardduty_response.containment.target_context import (
 from guardduty_response.decision import policy
 from guardduty_response.decision.finding import get
 from guardduty_response.errors import NoTarget, TargetGone
+from guardduty_response.incident.model import ChangeEvent
 from guardduty_response.incident.statuses import Status
 from guardduty_response.playbooks.ec2_instance import action_order, actors, network
 from guardduty_response.playbooks.ec2_instance import finish as _finish
@@ -191,9 +192,9 @@ def find_actors(
     target: Target,
     failed: list[Check],
     since: str,
-    seen: Json | None,
+    seen: ChangeEvent | None,
     watched: list[str],
-) -> list[Json]:
+) -> list[ChangeEvent]:
     """Finds who undid the containment, by CloudTrail."""
     return actors.find(InstanceContext(context, target), failed, since, seen, watched)
 

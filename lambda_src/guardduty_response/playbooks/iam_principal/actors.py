@@ -4,10 +4,9 @@ for them.
 
 from __future__ import annotations
 
-from typing import Any
-
 from guardduty_response.cloudtrail import actors
 from guardduty_response.containment.contract import Check
+from guardduty_response.incident.model import ChangeEvent
 from guardduty_response.playbooks.iam_principal.identity_center.center import DENY
 from guardduty_response.playbooks.iam_principal.identity_center.verify import (
     ROLE,
@@ -48,9 +47,9 @@ def find_actors(
     principal: PrincipalContext,
     failed_checks: list[Check],
     since: str,
-    seen: dict[str, Any] | None,
+    seen: ChangeEvent | None,
     watched: list[str],
-) -> list[dict[str, Any]]:
+) -> list[ChangeEvent]:
     """As cloudtrail.actors; ``watched`` as the record keeps it."""
     of_center = [check for check in failed_checks if _kind(check) in IDENTITY_CENTER_CALLS]
     if of_center:
@@ -69,9 +68,9 @@ def _find_in_center(
     principal: PrincipalContext,
     failed_checks: list[Check],
     since: str,
-    seen: dict[str, Any] | None,
+    seen: ChangeEvent | None,
     watched: list[str],
-) -> list[dict[str, Any]]:
+) -> list[ChangeEvent]:
     option = principal.options.get("identity_center") or {}
     region = str(option.get("region") or "")
     queries = [(region, "EventName", call) for call in IDENTITY_CENTER_CALLS[DENY]]

@@ -11,7 +11,6 @@ from dataclasses import asdict
 from functools import partial
 from typing import Any
 
-from guardduty_response.cloudtrail import event as cloudtrail_event
 from guardduty_response.containment.contract import Check
 from guardduty_response.containment.role_policies import role_policy
 from guardduty_response.containment.target_context import (
@@ -24,6 +23,7 @@ from guardduty_response.containment.target_context import (
     name_of,
     run_all,
 )
+from guardduty_response.decision.own_roles import is_own, own_roles
 from guardduty_response.decision.policy import matches
 from guardduty_response.playbooks.iam_principal.principal_context import (
     PrincipalContext,
@@ -143,7 +143,7 @@ def _write(
 def _exemption(principal: PrincipalContext, role: str) -> str:
     """Why a role is not changed, or empty."""
     config = principal.context.config
-    if cloudtrail_event.is_own(role, cloudtrail_event.own_roles(config)):
+    if is_own(role, own_roles(config)):
         return "a role of the response itself"
     for pattern in config.guardrails["exempt_principals"]:
         if matches(pattern, role):

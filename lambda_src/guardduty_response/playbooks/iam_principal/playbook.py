@@ -17,6 +17,7 @@ from guardduty_response.containment.target_context import (
     result_or_raise,
     run_all,
 )
+from guardduty_response.incident.model import ChangeEvent
 from guardduty_response.playbooks.iam_principal import (
     actors,
     chained_sessions,
@@ -158,9 +159,9 @@ def find_actors(
     target: Target,
     failed_checks: list[Check],
     since: str,
-    seen: dict[str, Any] | None,
+    seen: ChangeEvent | None,
     watched: list[str],
-) -> list[dict[str, Any]]:
+) -> list[ChangeEvent]:
     """Finds who undid the containment, by CloudTrail."""
     return actors.find_actors(
         PrincipalContext(context, target), failed_checks, since, seen, watched

@@ -25,6 +25,7 @@ from guardduty_response.containment.contract import (
 )
 from guardduty_response.decision import finding
 from guardduty_response.decision.configuration import Config
+from guardduty_response.incident.model import StoredObject
 from guardduty_response.incident.repository import IncidentRepository
 from guardduty_response.playbooks.ec2_instance import playbook as ec2_instance
 
@@ -106,7 +107,7 @@ class Lab:
         return dict(found)
 
     def ledger(self) -> Json:
-        return self.record.target(INCIDENT, "ec2_instance", self.ids["instance"])
+        return {**self.record.target(INCIDENT, "ec2_instance", self.ids["instance"])}
 
     def actions(self) -> dict[str, str]:
         return {name: action["status"] for name, action in self.ledger()["actions"].items()}
@@ -257,7 +258,7 @@ class Lab:
             "exec",
             self.record,
             self.assume,
-            lambda *_: {},
+            lambda *_: StoredObject(),
             attempt,
         )
 

@@ -19,6 +19,7 @@ from botocore.awsrequest import AWSResponse
 from botocore.compat import HTTPHeaders
 from guardduty_response.containment.contract import Context, Target
 from guardduty_response.evidence.items import EvidenceItem
+from guardduty_response.incident.model import StoredObject
 from guardduty_response.playbooks.ec2_instance.instance_context import InstanceContext
 
 from sandbox.emulator import moto_evidence  # patches moto: what it lacks is restored there
@@ -60,7 +61,7 @@ class EvidenceLab(Lab):
         made.put_evidence, made.execution = self.put, self.execution
         return made
 
-    def put(self, name: str, content: bytes) -> Json:
+    def put(self, name: str, content: bytes) -> StoredObject:
         assert isinstance(content, bytes)
         self.stored[name] = content
         return {

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from guardduty_response.containment.contract import Target
+from guardduty_response.incident.model import IncidentRecord, TargetRecord, TimelineEvent
 from guardduty_response.incident.statuses import Status
 
 from tests.unit.playbooks.ec2_instance.ec2_lab import INCIDENT, Lab
@@ -40,7 +41,7 @@ def contained(lab: Lab, evidence: bool = True, **items: Any) -> Target:
     return Target(**{**target.payload(), "scope": {}})
 
 
-def read_events(lab: Lab) -> tuple[Json, list[Json], list[Json]]:
+def read_events(lab: Lab) -> tuple[IncidentRecord, list[TargetRecord], list[TimelineEvent]]:
     """The incident as it is recorded: itself, its targets, its events."""
     lab.record.open(
         {

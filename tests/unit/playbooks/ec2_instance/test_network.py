@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from guardduty_response.errors import NoTarget, TargetGone
+from guardduty_response.incident.model import IncidentRecord
 from guardduty_response.incident.statuses import Status
 from guardduty_response.playbooks.ec2_instance import playbook as ec2_instance
 from moto.ec2.models import ec2_backends
@@ -353,7 +354,7 @@ def test_another_incident_at_work_is_waited_for_then_linked(lab: Lab) -> None:
     lab.build()
     target = lab.plan()
     linked = type(target)(**{**target.payload(), "attach": INCIDENT})
-    meta = {
+    meta: IncidentRecord = {
         "incident_id": INCIDENT,
         "execution": "e",
         "mode": "auto",

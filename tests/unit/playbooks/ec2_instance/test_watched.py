@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from guardduty_response.containment.contract import StepResult, Target
+from guardduty_response.incident.model import TargetRecord
 from guardduty_response.incident.statuses import Status
 from guardduty_response.monitoring import drift
 from guardduty_response.playbooks.ec2_instance import credentials
@@ -55,7 +56,7 @@ def _check(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> tuple[StepResult, Any]:
     target = dataclasses.replace(planned.target, verify_only=True)
     assert ec2_instance.contain(lab.context(), target).detail.endswith("nothing was changed")
     step = StepResult()
-    more: dict[str, Any] = {}
+    more: TargetRecord = {}
     for attempt in (1, 2):
         context = lab.context(attempt)
         step, checks = ec2_instance.verify(context, target)

@@ -150,7 +150,7 @@ class EradicationLab:
         )
 
     def ledger(self) -> Json:
-        return self.record.target(INCIDENT, self.kind, self.name)
+        return {**self.record.target(INCIDENT, self.kind, self.name)}
 
     def kept(self, part: str = "remediation") -> Json:
         return dict(self.ledger()["evidence"].get(part) or {})

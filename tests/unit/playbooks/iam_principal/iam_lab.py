@@ -32,6 +32,7 @@ from guardduty_response.containment.contract import (
 )
 from guardduty_response.decision import finding
 from guardduty_response.decision.configuration import Config
+from guardduty_response.incident.model import StoredObject
 from guardduty_response.incident.repository import IncidentRepository
 from guardduty_response.playbooks.iam_principal import playbook
 from guardduty_response.playbooks.iam_principal.records import AwsAnswer, AwsClient, PolicyDocument
@@ -122,8 +123,15 @@ class IamLab(IamAccount):
         return self
 
     def open_incident(self, incident_id: str, execution: str) -> None:
-        incident = {"mode": "auto", "severity": 8, "config_sha256": ""}
-        self.record.open({"incident_id": incident_id, "execution": execution, **incident})
+        self.record.open(
+            {
+                "incident_id": incident_id,
+                "execution": execution,
+                "mode": "auto",
+                "severity": 8,
+                "config_sha256": "",
+            }
+        )
 
     @property
     def record(self) -> IncidentRepository:
@@ -131,7 +139,7 @@ class IamLab(IamAccount):
 
     def stored_target(self) -> Json:
         target = self.ids["target"]
-        return self.record.target(INCIDENT, target.kind, target.id)
+        return {**self.record.target(INCIDENT, target.kind, target.id)}
 
     def actions(self) -> dict[str, str]:
         """The action log: name -> status."""
@@ -315,7 +323,7 @@ class IamLab(IamAccount):
             "exec",
             self.record,
             self.assume,
-            lambda *_: {},
+            lambda *_: StoredObject(),
             attempt,
         )
 

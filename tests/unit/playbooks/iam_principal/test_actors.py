@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from guardduty_response.containment.contract import Check, Target
+from guardduty_response.incident.model import ChangeEvent
 from guardduty_response.playbooks.iam_principal import actors, playbook, user, verify
 from guardduty_response.playbooks.iam_principal.deny_all import DenyAll
 from guardduty_response.playbooks.iam_principal.records import CloudTrailRecord
@@ -39,8 +40,8 @@ def bob() -> CloudTrailRecord:
 
 
 def find_actors(
-    iam: IamLab, *undone: Check, seen: Json | None = None, watched: Iterable[str] = ()
-) -> list[Json]:
+    iam: IamLab, *undone: Check, seen: ChangeEvent | None = None, watched: Iterable[str] = ()
+) -> list[ChangeEvent]:
     target: Target = iam.ids["target"]
     return playbook.find_actors(
         iam.context(), target, list(undone), iam.ids["since"], seen, list(watched)

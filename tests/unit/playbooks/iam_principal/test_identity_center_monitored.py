@@ -9,20 +9,20 @@ from functools import partial
 
 import pytest
 from guardduty_response.aws import clients
-from guardduty_response.cloudtrail import event as cloudtrail_event
 from guardduty_response.containment.contract import StepResult, Target, member_session
+from guardduty_response.decision.own_roles import is_own, own_roles
+from guardduty_response.incident.model import TargetRecord
 from guardduty_response.incident.statuses import Status
 from guardduty_response.monitoring import drift
 from guardduty_response.playbooks.iam_principal import playbook
 from guardduty_response.playbooks.iam_principal.identity_center.center import INLINE, ROLE_NAME
 
 from tests.unit.playbooks.iam_principal.center_lab import CENTER, POLICY, WHERE, CenterLab
-from tests.unit.playbooks.iam_principal.iam_account import Json
 from tests.unit.playbooks.iam_principal.iam_lab import INCIDENT, PREFIX, IamLab
 from tests.unit.playbooks.iam_principal.iam_moto import MEMBER
 
 
-def check(center: CenterLab, monkeypatch: pytest.MonkeyPatch) -> tuple[StepResult, Json]:
+def check(center: CenterLab, monkeypatch: pytest.MonkeyPatch) -> tuple[StepResult, TargetRecord]:
     """As a check does: planned anew, read twice where something is wrong."""
     monkeypatch.setenv("GDR_PLAYBOOK", "iam_principal")
     [planned] = playbook.plan(center.iam.context())
@@ -192,11 +192,9 @@ def test_the_late_look_asks_what_the_session_got_since(contained: CenterLab) -> 
 
 
 def test_the_responses_own_calls_are_no_lost_containment(iam: IamLab) -> None:
-    own = cloudtrail_event.own_roles(iam.context().config)
+    own = own_roles(iam.context().config)
     for kind in ("responder", "restorer"):
-        assert cloudtrail_event.is_own(
-            f"arn:aws:iam::{CENTER}:role/{PREFIX}-identity-center-{kind}", own
-        )
+        assert is_own(f"arn:aws:iam::{CENTER}:role/{PREFIX}-identity-center-{kind}", own)
 
 
 def test_a_permission_sets_name_is_whole_in_its_roles_name() -> None:

@@ -5,10 +5,11 @@ restore: the whole of it at once.
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from guardduty_response.incident import summary
+from guardduty_response.incident.model import TargetRecord
 from guardduty_response.incident.statuses import Status
 from guardduty_response.playbooks.iam_principal.eradicate import (
     reversal_table,
@@ -56,7 +57,7 @@ def test_a_spree_is_undone_and_what_is_left_is_told(lab: EradicationLab) -> None
         lab.world.s3.get_object(Bucket=lab.bucket, Key=kept["objects"][0]["key"])["Body"].read()
     )
     assert [row["status"] for row in rows].count("DONE") == 5 and len(rows) == 6
-    tasks = summary.open_tasks({"status": "CONTAINED"}, [lab.ledger()])
+    tasks = summary.open_tasks({"status": "CONTAINED"}, [cast(TargetRecord, lab.ledger())])
     assert any(kept["task"] in task for task in tasks)
 
 

@@ -8,13 +8,14 @@ from typing import Any
 
 import pytest
 from guardduty_response.containment.contract import StepResult, Target
+from guardduty_response.incident.model import TargetRecord
 from guardduty_response.incident.statuses import Status
 from guardduty_response.monitoring import drift
 from guardduty_response.playbooks.iam_principal import playbook, verify
 from guardduty_response.playbooks.iam_principal.deny_all import DenyAll
 from guardduty_response.playbooks.iam_principal.records import DenyAllState
 
-from tests.unit.playbooks.iam_principal.iam_account import EVERY_CREDENTIAL, Json
+from tests.unit.playbooks.iam_principal.iam_account import EVERY_CREDENTIAL
 from tests.unit.playbooks.iam_principal.iam_lab import DENY_ALL, INCIDENT, IamLab
 from tests.unit.playbooks.iam_principal.iam_moto import managed
 
@@ -255,14 +256,14 @@ def test_linked_to_an_incident_that_has_contained_it_is_contained(iam: IamLab) -
     assert result.status is Status.CONTAINED
 
 
-def check(iam: IamLab, monkeypatch: pytest.MonkeyPatch) -> tuple[StepResult, Json]:
+def check(iam: IamLab, monkeypatch: pytest.MonkeyPatch) -> tuple[StepResult, TargetRecord]:
     """As a check does: planned anew, read twice where something is wrong."""
     monkeypatch.setenv("GDR_PLAYBOOK", "iam_principal")
     monkeypatch.setattr(playbook, "find_actors", lambda *_: [])
     [planned] = playbook.plan(iam.context())
     target = changed_target(planned.target, verify_only=True)
     result = StepResult()
-    more: Json = {}
+    more: TargetRecord = {}
     for attempt in (1, 2):
         context = iam.context(attempt)
         result, checks = playbook.verify(context, target)

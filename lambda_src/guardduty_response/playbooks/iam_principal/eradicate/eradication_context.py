@@ -7,7 +7,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from guardduty_response.aws import clients
-from guardduty_response.cloudtrail import event as cloudtrail_event
 from guardduty_response.containment.target_context import (
     Json,
     TargetContext,
@@ -15,6 +14,7 @@ from guardduty_response.containment.target_context import (
     name_of,
     policy,
 )
+from guardduty_response.decision.own_roles import own_roles
 from guardduty_response.decision.policy import matches
 from guardduty_response.playbooks.iam_principal import resource_state
 from guardduty_response.playbooks.iam_principal.eradicate.changes import Change
@@ -47,7 +47,7 @@ class EradicationContext:
         A name belongs to a single role of an account, and often it is all that is known here.
         """
         accounts = ("*:", f"{self.target_context.target.account_id}:")
-        roles = cloudtrail_event.own_roles(self.config)
+        roles = own_roles(self.config)
         names = {name_of(role) for role in roles if role.startswith(accounts)}
         prefix = self.target_context.prefix
         return names | {f"{prefix}-quarantine", f"{prefix}-quarantine-ssm"}

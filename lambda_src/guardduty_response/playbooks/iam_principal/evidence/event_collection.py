@@ -11,6 +11,7 @@ from threading import Lock
 from guardduty_response.cloudtrail import event as cloudtrail_event
 from guardduty_response.cloudtrail import log_reader, query
 from guardduty_response.containment.target_context import TargetContext
+from guardduty_response.decision.own_roles import own_roles
 from guardduty_response.evidence.items import Json
 from guardduty_response.playbooks.iam_principal.evidence import condense
 from guardduty_response.playbooks.iam_principal.evidence.ownership import Ownership, issued
@@ -38,7 +39,7 @@ class EventCollection:
         progress.setdefault("left_out", 0)
         progress.setdefault("full", False)
         self.lines: dict[str, list[str]] = defaultdict(list)
-        self.own_roles = cloudtrail_event.own_roles(principal.context.config)
+        self.own_roles = own_roles(principal.context.config)
         self.lock = Lock()
 
     @property

@@ -1,0 +1,96 @@
+"""Runs whole executions of the incident machine on an incident of one instance."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from guardduty_response.containment.contract import Check, StepResult
+from guardduty_response.functions import collect, incident, respond
+from guardduty_response.incident.statuses import Status
+
+from tests.support.asl_walker import Walk
+from tests.support.repository import load_finding
+from tests.unit.core_helpers import told
+from tests.unit.fake_playbook import Fake
+from tests.unit.lambda_world import EXECUTIONS, World
+
+BOB = {
+    "who": "arn:aws:iam::222222222222:user/bob",
+    "what": "ModifyNetworkInterfaceAttribute",
+    "when": "2026-11-24T08:00:00Z",
+    "from": "198.51.100.7",
+    "agent": "aws-cli",
+    "event_id": "ev-1",
+}
+GOOD, OPEN = Check("eni-1", True, "closed"), Check("eni-1", False, "eni-1 is OPEN", fatal=True)
+TAGGED, UNTAGGED = Check("profile", True, "replaced"), Check("profile", False, "not replaced")
+UNREAD = Check("profile", False, "profile could not be read", read=False)
+
+
+class Case:
+    """An incident of one instance, and executions of the incident machine on it."""
+
+    def __init__(self, world: World, fake: Fake) -> None:
+        self.world, self.fake, self.count = world, fake, 0
+        self.incident_id = ""
+
+    def see(self, *checks: Check) -> None:
+        """What verify reads from now on; contain closes everything again."""
+        self.fake.checks = list(checks)
+        bad = [check for check in checks if not check.ok]
+        status = (
+            Status.FAILED
+            if any(entry.fatal for entry in bad)
+            else Status.PARTIAL
+            if bad
+            else Status.CONTAINED
+        )
+        self.fake.steps["verify"] = StepResult(
+            status=status,
+            detail="; ".join(entry.detail for entry in bad) or "closed",
+            watched=["eni-1"],
+        )
+
+    def run(self, event: Any, token: Any = None) -> Walk:
+        self.count += 1
+        execution = f"{EXECUTIONS}incident:run{self.count}"
+
+        def invoke(function: str, payload: Any) -> Any:
+            if payload["verb"] == "contain" and not payload["target"]["verify_only"]:
+                self.see(GOOD, TAGGED)
+            return {"playbook": respond, "collector": collect}.get(function, incident).handler(
+                payload, None
+            )
+
+        walk = Walk("incident", invoke, execution, token)
+        walk.run(event)
+        return walk
+
+    def contain(self) -> None:
+        self.run(load_finding())
+        [self.incident_id] = [entry["incident_id"] for entry in self.world.incidents()]
+        told(self.world)
+
+    def check(self, seen: Any = None) -> Walk:
+        return self.run(
+            {"watch": {"incident_id": self.incident_id, "why": "schedule", "seen": seen}}
+        )
+
+    @property
+    def meta(self) -> Any:
+        return self.world.meta(self.incident_id)
+
+    @property
+    def target(self) -> Any:
+        [found] = self.world.targets(self.incident_id)
+        return found
+
+    def contained(self) -> int:
+        """How often changes were made."""
+        return len(
+            [
+                entry
+                for verb, entry in self.fake.calls
+                if verb == "contain" and not entry.verify_only
+            ]
+        )

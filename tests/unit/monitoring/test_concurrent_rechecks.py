@@ -1,0 +1,119 @@
+"""Rechecks while others work on the same resource, and what ends monitoring."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+import pytest
+from guardduty_response.functions import respond
+from guardduty_response.incident.repository import IncidentRepository
+from guardduty_response.incident.statuses import Status
+
+from tests.support.repository import load_finding
+from tests.unit.core_helpers import EXECUTION, call, told
+from tests.unit.fake_playbook import ARN, configure
+from tests.unit.lambda_world import EXECUTIONS
+from tests.unit.monitoring.contained_incident import BOB, OPEN, TAGGED, Case
+
+
+def _mode(case: Case, mode: str, **more: Any) -> None:
+    configure(case.world, remediations={"CryptoCurrency:EC2/*": mode}, **more)
+
+
+# -- others at work --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("owner", ["restore-inc-1-ab", f"{EXECUTIONS}incident:other"])
+def test_while_somebody_else_is_at_work_nothing_is_read(
+    case: Case, record: IncidentRepository, owner: str, monkeypatch: Any
+) -> None:
+    monkeypatch.setattr("guardduty_response.aws.clients.execution_ended", lambda _: False)
+    other = "inc-other" if ":execution:" in owner else case.incident_id
+    assert record.leases.acquire(ARN, owner, other, 900) is None
+    case.see(OPEN, TAGGED)
+    walk = case.check()
+    assert "Verify" not in walk.entered
+    assert (case.meta["status"], told(case.world)) == ("CONTAINED", ([], []))
+    assert [item["owner"] for item in case.world.items(f"RESOURCE#{ARN}")] == [owner]
+
+
+def test_while_its_own_execution_waits_for_evidence_it_is_watched(
+    case: Case, record: IncidentRepository, monkeypatch: Any
+) -> None:
+    """Snapshots take an hour; an attacker does not wait that long."""
+    monkeypatch.setattr("guardduty_response.aws.clients.execution_ended", lambda _: False)
+    first = case.meta["execution"]
+    assert record.leases.acquire(ARN, first, case.incident_id, 900) is None
+    case.see(OPEN, TAGGED)
+    case.check(BOB)
+    assert (case.meta["status"], case.contained()) == ("CONTAINED", 2)
+    assert case.meta["execution"] != first
+
+
+@pytest.mark.parametrize("status", [Status.CONTAINMENT_LOST, Status.CONTAINING])
+def test_of_two_checks_that_see_it_undone_one_contains(
+    case: Case, record: IncidentRepository, monkeypatch: Any, status: Status
+) -> None:
+    monkeypatch.setattr("guardduty_response.aws.clients.execution_ended", lambda _: False)
+    assert record.leases.acquire(ARN, f"{EXECUTIONS}incident:first", case.incident_id, 900) is None
+    record.move(case.incident_id, Status.CONTAINED, status)
+    before = case.meta["targets"]
+    event = {
+        "verb": "plan",
+        "incident_id": case.incident_id,
+        "execution": f"{EXECUTIONS}incident:second",
+    }
+    assert respond.handler(event, None)["decision"] == "none"
+    assert (case.meta["status"], case.meta["targets"]) == (status, before)
+
+
+def test_a_restore_that_ended_just_before_is_respected(
+    case: Case, record: IncidentRepository
+) -> None:
+    call("open", event={"watch": {"incident_id": case.incident_id}}, execution=EXECUTION)
+    record.transition(case.incident_id, "restored")  # type: ignore[arg-type]
+    event = {
+        "verb": "plan",
+        "incident_id": case.incident_id,
+        "execution": EXECUTION,
+        "verify_only": True,
+    }
+    assert respond.handler(event, None)["decision"] == "none"
+    call("close", incident_id=case.incident_id, decision="none", execution=EXECUTION)
+    assert case.world.items(f"RESOURCE#{ARN}") == []
+    assert case.meta["status"] == "RESTORED"
+
+
+@pytest.mark.parametrize("event", ["restored", "closed", "gone"])
+def test_what_ends_the_watch(case: Case, record: IncidentRepository, event: str) -> None:
+    assert [entry["incident_id"] for entry in record.watched()] == [case.incident_id]
+    record.transition(case.incident_id, event)  # type: ignore[arg-type]
+    assert record.watched() == []
+
+
+def test_a_further_emission_that_finds_it_undone_contains_it_again_too(
+    case: Case, record: IncidentRepository
+) -> None:
+    case.see(OPEN, TAGGED)
+    case.run(load_finding())
+    assert (case.meta["status"], case.contained()) == ("CONTAINED", 2)
+    assert told(case.world)[1] == ["BREACHED"]
+
+
+def test_the_command_of_the_message_asks_a_person_and_contains_again(
+    case: Case, record: IncidentRepository
+) -> None:
+    record.before(case.incident_id, "ec2_instance", "i-1", "network", {"groups": ["sg-web"]})
+    _mode(case, "approve")
+    case.see(OPEN, TAGGED)
+    case.check()
+    [escalation] = case.world.messages("escalations")
+    given = re.search(r"start-execution .*--input '({.*?})'", escalation["Message"])
+    assert given
+    walk = case.run(json.loads(given[1]), token=lambda: {"approved": True})
+    assert "Approve" in walk.entered
+    assert (case.meta["status"], case.contained()) == ("CONTAINED", 2)
+    assert case.target["before"] == {"network": {"groups": ["sg-web"]}}
+    assert case.target["breach"]["ended"]
