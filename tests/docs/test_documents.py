@@ -183,7 +183,7 @@ def test_runbooks_call_functions_where_they_are() -> None:
     for path in ROOT.glob("playbooks/*/runbook.md"):
         calls = re.findall(r"aws lambda invoke.*", path.read_text())
         assert calls and all("--region H " in call for call in calls), _id(path)
-        assert re.search(r"`H` the (response's )?(home|aggregation) Region", path.read_text())
+        assert re.search(r"`H` the (response's )?aggregation Region", path.read_text())
 
 
 def test_every_playbook_has_its_three_places() -> None:

@@ -1,4 +1,7 @@
-"""Writes docs/statuses.md from the status table: ``python -m tests.support.statuses_document``."""
+"""Writes docs/statuses.md from the status table.
+
+``PYTHONPATH=lambda_src python -m tests.support.statuses_document``
+"""
 
 from __future__ import annotations
 
@@ -40,7 +43,7 @@ MEANINGS = {
 }
 EMISSIONS = {
     OnFinding.START: "evaluated anew",
-    OnFinding.VERIFY: "containment is read back",
+    OnFinding.VERIFY: "containment is verified again",
     OnFinding.ATTACH: "counted only",
 }
 
@@ -55,8 +58,8 @@ def render() -> str:
         "# Statuses of an incident",
         "",
         (
-            "Written from `lambda_src/guardduty_response/incident/statuses.py` by `python -m"
-            " tests.support.statuses_document`; a test"
+            "Written from `lambda_src/guardduty_response/incident/statuses.py` by `PYTHONPATH=lambda_src"
+            " python -m tests.support.statuses_document`; a test"
         ),
         "holds it against the code.",
         "",
@@ -86,8 +89,8 @@ def render() -> str:
         + " again: what was done before still stands.",
         "",
         (
-            "Watched: read back every 15 minutes and on calls that can undo it, until a person"
-            " closes the incident"
+            "Monitored: verified again every 15 minutes and on calls that can undo it, until a"
+            " person closes the incident"
         ),
         "([watch.md](watch.md)).",
         "",

@@ -135,5 +135,5 @@ def test_nothing_is_called_contained_unless_every_target_is() -> None:
 
 def test_the_document_is_the_table() -> None:
     assert statuses_document.DOCUMENT.read_text() == statuses_document.render(), (
-        "run 'python -m tests.support.statuses_document'"
+        "run 'PYTHONPATH=lambda_src python -m tests.support.statuses_document'"
     )

@@ -8,46 +8,21 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import Any, TypedDict
+from typing import Any
 
 from botocore.exceptions import ClientError
 
 from guardduty_response.aws.errors import error_code
 from guardduty_response.containment.role_policies import statements
+from guardduty_response.playbooks.iam_principal.resource_types import (
+    Concurrency,
+    Identity,
+    Instance,
+    IpPermission,
+    LoginProfile,
+)
 
 Json = dict[str, Any]
-IpPermission = dict[str, Any]  # a rule as EC2's Authorize and Revoke calls take it
-
-
-class Identity(TypedDict):
-    """An IAM user, role or group; ``trust`` is a role's alone."""
-
-    arn: str
-    id: str
-    boundary: str | None
-    trust: Json | None
-
-
-class LoginProfile(TypedDict):
-    """``created``: ISO time; ``reset``: whether the next sign-in must set a new password."""
-
-    created: str
-    reset: bool
-
-
-class Instance(TypedDict):
-    """``store``: the root device is an instance store, which is lost when the instance stops."""
-
-    state: str
-    spot: bool
-    store: bool
-
-
-class Concurrency(TypedDict):
-    """``reserved``: the function's reserved concurrency, None when it has none."""
-
-    reserved: int | None
-
 
 # Error codes by which the services say that a resource does not exist.
 GONE = frozenset(

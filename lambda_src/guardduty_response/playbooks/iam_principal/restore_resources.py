@@ -10,7 +10,7 @@ from functools import partial
 from guardduty_response.containment.restoration import RestoreItem, RestoreStatus
 from guardduty_response.playbooks.iam_principal import resource_state
 from guardduty_response.playbooks.iam_principal.recorded_reversal import RecordedReversal
-from guardduty_response.playbooks.iam_principal.resource_state import IpPermission, Json
+from guardduty_response.playbooks.iam_principal.resource_types import IpPermission, Json
 
 
 def instances(reversal: RecordedReversal) -> list[RestoreItem]:

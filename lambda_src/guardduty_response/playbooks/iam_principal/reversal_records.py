@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TypedDict
 
-from guardduty_response.playbooks.iam_principal.resource_state import IpPermission, Json
+from guardduty_response.playbooks.iam_principal.resource_types import IpPermission, Json
 
 
 class AccessKeyRecord(TypedDict):

@@ -64,7 +64,7 @@ def test_enabled_regions_that_cannot_be_listed(lab: EvidenceLab) -> None:
     assert part.outcome == "PARTIAL"
     assert (
         f"could not be listed (AccessDeniedException: injected): only {REGION} and {HOME} were"
-        " asked" in part.detail
+        " queried" in part.detail
     )
     assert "lookup_regions" in part.task
 

@@ -86,7 +86,7 @@ def waits(item: Json) -> bool:
 
 def run(instance: InstanceContext, before: Json) -> EvidenceItem:
     """Takes one step of the collection."""
-    settings: Json = {**instance.context.config.forensics}
+    settings = instance.context.config.forensics
     state: ForensicsState = dict(before.get("state", {}))  # type: ignore[assignment]
     if settings["when"] == "off":
         return EvidenceItem(Outcome.SKIPPED, "switched off (forensics.when)")

@@ -7,7 +7,7 @@ from botocore.exceptions import ClientError
 from guardduty_response.aws.errors import error_code
 from guardduty_response.containment.target_context import ALREADY, Json
 from guardduty_response.decision.finding import text
-from guardduty_response.playbooks.iam_principal import resource_state
+from guardduty_response.playbooks.iam_principal import resource_state, resource_types
 from guardduty_response.playbooks.iam_principal.eradicate.changes import Change, items
 from guardduty_response.playbooks.iam_principal.eradicate.eradication_context import (
     EradicationContext,
@@ -24,7 +24,7 @@ from guardduty_response.playbooks.iam_principal.reversal_records import (
 
 MOST_LISTED = 200  # as many members of a list as the collector keeps
 AT_ONCE = 20  # instances of a session: their ARNs must fit its policy
-InstanceStates = dict[str, resource_state.Instance]
+InstanceStates = dict[str, resource_types.Instance]
 
 
 class Instances(Reversal[InstanceStates]):
@@ -122,7 +122,7 @@ class Instances(Reversal[InstanceStates]):
         return self.command("ec2 stop-instances --instance-ids", *self.ids)
 
 
-class Function(Reversal[resource_state.Concurrency]):
+class Function(Reversal[resource_types.Concurrency]):
     """The function gets a reserved concurrency of 0: it stays, and nobody can invoke it."""
 
     category, record_type = "functions", "function"
@@ -141,24 +141,24 @@ class Function(Reversal[resource_state.Concurrency]):
         account_id = self.target_context.target.account_id
         return f"arn:{partition}:lambda:{self.change.region}:{account_id}:function:{self.name}"
 
-    def read(self) -> resource_state.Concurrency:
+    def read(self) -> resource_types.Concurrency:
         found = resource_state.concurrency(self.client("lambda"), self.name) if self.name else None
         if found is None:
             raise NotReversed(ALREADY, f"function {self.name} no longer exists")
         return found
 
-    def touched_names(self, current: resource_state.Concurrency) -> list[str]:
+    def touched_names(self, current: resource_types.Concurrency) -> list[str]:
         return [self._arn, self.name]
 
-    def pending_change(self, current: resource_state.Concurrency) -> str:
+    def pending_change(self, current: resource_types.Concurrency) -> str:
         if current["reserved"] == 0:
             return ""
         return f"function {self.name} stopped: its reserved concurrency is 0, nobody can invoke it"
 
-    def before_state(self, current: resource_state.Concurrency) -> FunctionRecord:
+    def before_state(self, current: resource_types.Concurrency) -> FunctionRecord:
         return {"function": self.name, "arn": self._arn, "reserved": current["reserved"]}
 
-    def undo(self, current: resource_state.Concurrency) -> list[Json]:
+    def undo(self, current: resource_types.Concurrency) -> list[Json]:
         client = self.changing(("lambda:PutFunctionConcurrency",), self._arn, "lambda")
         answer = client.put_function_concurrency(
             FunctionName=self.name, ReservedConcurrentExecutions=0

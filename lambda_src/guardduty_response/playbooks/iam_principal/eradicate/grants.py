@@ -10,7 +10,7 @@ from urllib.parse import unquote
 from guardduty_response.containment.role_policies import OLDER
 from guardduty_response.containment.target_context import ALREADY, Json
 from guardduty_response.decision.finding import get
-from guardduty_response.playbooks.iam_principal import resource_state
+from guardduty_response.playbooks.iam_principal import resource_state, resource_types
 from guardduty_response.playbooks.iam_principal.eradicate.changes import Change
 from guardduty_response.playbooks.iam_principal.eradicate.eradication_context import (
     EradicationContext,
@@ -30,13 +30,13 @@ from guardduty_response.playbooks.iam_principal.reversal_records import (
 _POLICY_CALL = re.compile(r"(?:Attach|Put)(User|Role|Group)Policy")
 
 
-class AttachedState(resource_state.Identity):
+class AttachedState(resource_types.Identity):
     """``attached``: whether the policy is still attached."""
 
     attached: bool
 
 
-class InlineState(resource_state.Identity):
+class InlineState(resource_types.Identity):
     """``document``: the inline policy as it is now, None when it is gone."""
 
     document: Json | None
@@ -65,7 +65,7 @@ class Granted(Reversal[GrantedState]):
         self.title = self.entity.title()
         self.name = change.request_text(f"{self.entity}Name")
 
-    def _identity(self) -> resource_state.Identity:
+    def _identity(self) -> resource_types.Identity:
         found = (
             resource_state.identity(self.client(), self.entity, self.name) if self.name else None
         )
@@ -248,7 +248,7 @@ class Member(Reversal[MemberState]):
         )
 
 
-class Trust(Reversal[resource_state.Identity]):
+class Trust(Reversal[resource_types.Identity]):
     """The trust policy gets a denial of principals of other accounts; its other statements stay.
 
     Only sts:AssumeRole is denied, the call that IAM principals make. Web identities and SAML make
@@ -264,7 +264,7 @@ class Trust(Reversal[resource_state.Identity]):
         self.sid = resource_state.outside_sid(self.target_context.prefix)
         self.done_text = f"role {self.role} cannot be assumed from other accounts ({self.sid})"
 
-    def read(self) -> resource_state.Identity:
+    def read(self) -> resource_types.Identity:
         found = resource_state.identity(self.client(), "role", self.role) if self.role else None
         if not found:
             raise NotReversed(ALREADY, f"role {self.role} no longer exists")
@@ -280,10 +280,10 @@ class Trust(Reversal[resource_state.Identity]):
             )
         return found
 
-    def touched_names(self, current: resource_state.Identity) -> list[str]:
+    def touched_names(self, current: resource_types.Identity) -> list[str]:
         return [current["arn"], self.role]
 
-    def pending_change(self, current: resource_state.Identity) -> str:
+    def pending_change(self, current: resource_types.Identity) -> str:
         if resource_state.has_denial(current["trust"] or {}, self.sid):
             return ""
         account_id = self.target_context.target.account_id
@@ -294,10 +294,10 @@ class Trust(Reversal[resource_state.Identity]):
             " added to its trust policy; sessions it has issued stay valid"
         )
 
-    def before_state(self, current: resource_state.Identity) -> TrustRecord:
+    def before_state(self, current: resource_types.Identity) -> TrustRecord:
         return {"role": self.role, "arn": current["arn"], "document": current["trust"]}
 
-    def undo(self, current: resource_state.Identity) -> list[Json]:
+    def undo(self, current: resource_types.Identity) -> list[Json]:
         iam = self.changing(("iam:UpdateAssumeRolePolicy",), current["arn"])
         document = resource_state.with_denial(
             current["trust"] or {}, self.sid, self.target_context.target.account_id

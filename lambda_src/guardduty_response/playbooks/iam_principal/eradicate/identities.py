@@ -9,7 +9,7 @@ from botocore.exceptions import ClientError
 
 from guardduty_response.aws.errors import error_code
 from guardduty_response.containment.target_context import ALREADY, Json
-from guardduty_response.playbooks.iam_principal import passwords, resource_state
+from guardduty_response.playbooks.iam_principal import passwords, resource_state, resource_types
 from guardduty_response.playbooks.iam_principal.eradicate.changes import Change
 from guardduty_response.playbooks.iam_principal.eradicate.eradication_context import (
     EradicationContext,
@@ -32,20 +32,20 @@ class KeyState(TypedDict):
     status: str
 
 
-class UserState(resource_state.Identity):
+class UserState(resource_types.Identity):
     """``attached``: whether AWSDenyAll is attached; ``keys``: access key ID -> status."""
 
     attached: bool
     keys: dict[str, str]
 
 
-class RoleState(resource_state.Identity):
+class RoleState(resource_types.Identity):
     """``policy``: the inline policy that denies everything, or what stands in its place."""
 
     policy: Json | None
 
 
-class ProfileState(resource_state.Identity, resource_state.LoginProfile):
+class ProfileState(resource_types.Identity, resource_types.LoginProfile):
     """The user, and its console password as far as IAM shows it."""
 
 
@@ -127,7 +127,7 @@ class Created(Reversal[CreatedState]):
             f"{self.entity}Name"
         )
 
-    def _identity(self) -> resource_state.Identity:
+    def _identity(self) -> resource_types.Identity:
         found = (
             resource_state.identity(self.client(), self.entity, self.name) if self.name else None
         )

@@ -17,7 +17,7 @@ from guardduty_response.playbooks.iam_principal.eradicate.reversal import (
     NotReversed,
     Reversal,
 )
-from guardduty_response.playbooks.iam_principal.resource_state import IpPermission
+from guardduty_response.playbooks.iam_principal.resource_types import IpPermission
 from guardduty_response.playbooks.iam_principal.reversal_records import (
     RulesRecord,
 )
