@@ -58,8 +58,8 @@ def render() -> str:
         "# Statuses of an incident",
         "",
         (
-            "Written from `lambda_src/guardduty_response/incident/statuses.py` by `PYTHONPATH=lambda_src"
-            " python -m tests.support.statuses_document`; a test"
+            "Written from `lambda_src/guardduty_response/incident/statuses.py` by"
+            " `PYTHONPATH=lambda_src python -m tests.support.statuses_document`; a test"
         ),
         "holds it against the code.",
         "",
