@@ -1,6 +1,4 @@
-"""Fixtures of the unit tests: a deployment in moto, an incident that has begun, a playbook of
-the tests' own.
-"""
+"""Provides the unit tests' fixtures: a deployment in moto, an open incident, a fake playbook."""
 
 from __future__ import annotations
 
@@ -22,15 +20,15 @@ from moto import mock_aws
 from sandbox.emulator import moto_speed  # noqa: F401  (half of moto's time)
 from tests.support import boto_speed
 from tests.support.repository import load_finding
-from tests.unit.core_helpers import EXECUTION, call, target
-from tests.unit.fake_playbook import Fake, configure
-from tests.unit.lambda_world import REGION, TABLE, World
+from tests.unit.deployment import REGION, TABLE, Deployment
+from tests.unit.fake_playbook import FakePlaybook, configure
+from tests.unit.function_calls import EXECUTION, call, target
 
 boto_speed.hasten()
 
 
 @pytest.fixture
-def world() -> Iterator[World]:
+def deployment() -> Iterator[Deployment]:
     kept = dict(os.environ)
     for name in [name for name in os.environ if name.startswith(("AWS_", "GDR_"))]:
         del os.environ[name]
@@ -38,7 +36,7 @@ def world() -> Iterator[World]:
     configuration.load.cache_clear()
     try:
         with mock_aws():
-            yield World()
+            yield Deployment()
     finally:
         configuration.load.cache_clear()
         os.environ.clear()
@@ -46,7 +44,7 @@ def world() -> Iterator[World]:
 
 
 @pytest.fixture
-def record(world: World) -> IncidentRepository:
+def record(deployment: Deployment) -> IncidentRepository:
     return IncidentRepository(TABLE)
 
 
@@ -67,8 +65,8 @@ def atomic(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def incident(world: World) -> Callable[..., str]:
-    """Opens an incident, executed by core_helpers.EXECUTION, that has come to containing its
+def incident(deployment: Deployment) -> Callable[..., str]:
+    """Opens an incident, executed by function_calls.EXECUTION, that has come to containing its
     targets; returns its id.
     """
 
@@ -91,7 +89,7 @@ def incident(world: World) -> Callable[..., str]:
 
 @pytest.fixture
 def verified(record: IncidentRepository) -> Callable[..., None]:
-    """What the playbook function's verify verb writes."""
+    """Writes what the playbook function's step verify writes."""
 
     def write(incident_id: str, status: str, name: str = "i-1", execution: str = EXECUTION) -> None:
         checks = [
@@ -116,11 +114,11 @@ def verified(record: IncidentRepository) -> Callable[..., None]:
 
 
 @pytest.fixture
-def fake(world: World, monkeypatch: pytest.MonkeyPatch) -> Iterator[Fake]:
-    module = Fake()
+def fake(deployment: Deployment, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakePlaybook]:
+    module = FakePlaybook()
     for name in ("", ".playbook", ".evidence", ".terminate"):
         monkeypatch.setitem(sys.modules, module.__name__ + name, module)
     monkeypatch.setenv("GDR_PLAYBOOK", "fake")
-    configure(world)
+    configure(deployment)
     yield module
     clients.POOL.submit(lambda: None).result()

@@ -1,4 +1,4 @@
-"""A playbook of the tests' own: answers what a test wants and remembers what it was asked."""
+"""Provides a playbook that answers what a test wants and records its calls."""
 
 from __future__ import annotations
 
@@ -8,12 +8,14 @@ from typing import Any
 
 from guardduty_response.containment.contract import Check, Context, Planned, StepResult, Target
 
-from tests.unit.lambda_world import World
+from tests.unit.deployment import Deployment
 
 ARN = "arn:aws:ec2:us-east-1:222222222222:instance/i-1"
 
 
-class Fake(ModuleType):
+class FakePlaybook(ModuleType):
+    """Stands in for a playbook's modules."""
+
     COLLECTS_FIRST = True
 
     def __init__(self) -> None:
@@ -52,35 +54,35 @@ class Fake(ModuleType):
             for id in self.ids
         ]
 
-    def _verb(self, name: str, context: Context, target: Target) -> StepResult:
+    def _step(self, name: str, context: Context, target: Target) -> StepResult:
         self.calls.append((name, target))
         self.seen.append(context)
         return self.steps.get(name, StepResult())
 
     def contain(self, context: Context, target: Target) -> StepResult:
-        return self._verb("contain", context, target)
+        return self._step("contain", context, target)
 
     def verify(self, context: Context, target: Target) -> tuple[StepResult, list[Check]]:
-        return self._verb("verify", context, target), list(self.checks)
+        return self._step("verify", context, target), list(self.checks)
 
     def evidence(self, context: Context, target: Target) -> StepResult:
-        return self._verb("evidence", context, target)
+        return self._step("evidence", context, target)
 
     def finish(self, context: Context, target: Target) -> StepResult:
-        return self._verb("finish", context, target)
+        return self._step("finish", context, target)
 
     # -- its collector and its terminator ----------------------------------------------------------
 
     def first(self, context: Context, target: Target, seconds_left: int) -> StepResult:
         self.left = seconds_left
-        return self._verb("first", context, target)
+        return self._step("first", context, target)
 
     def collect(self, context: Context, target: Target) -> StepResult:
-        return self._verb("collect", context, target)
+        return self._step("collect", context, target)
 
     def terminate(self, context: Context, target: Target) -> StepResult:
-        return self._verb("terminate", context, target)
+        return self._step("terminate", context, target)
 
 
-def configure(world: World, **changes: Any) -> None:
-    world.configure({"playbooks.fake": {"finish": "none"}, **changes})
+def configure(deployment: Deployment, **changes: Any) -> None:
+    deployment.configure({"playbooks.fake": {"finish": "none"}, **changes})

@@ -19,7 +19,7 @@ from guardduty_response.aws.errors import is_transient
 from guardduty_response.errors import ResponseError, RoleUnavailable, TransientError
 from guardduty_response.functions import runtime
 
-from tests.unit.lambda_world import MEMBER, REGION, World
+from tests.unit.deployment import MEMBER, REGION, Deployment
 
 ROLE = f"arn:aws:iam::{MEMBER}:role/guardduty-response-responder-ec2-instance"
 POLICY = {"Version": "2012-10-17", "Statement": []}
@@ -127,7 +127,7 @@ def _use(region: str = "eu-west-1") -> str:
     return str(client._request_signer._credentials.get_frozen_credentials().access_key)
 
 
-def test_the_session_is_narrowed_and_named(world: World, sts: Any) -> None:
+def test_the_session_is_narrowed_and_named(deployment: Deployment, sts: Any) -> None:
     session = clients.Session(ROLE, "inc-1-contain" + "x" * 80, "eu-west-1", POLICY)
     ec2 = session.client("ec2")
     assert ec2.meta.region_name == "eu-west-1"
@@ -139,7 +139,7 @@ def test_the_session_is_narrowed_and_named(world: World, sts: Any) -> None:
     assert (len(asked["RoleSessionName"]), asked["DurationSeconds"]) == (64, 900)
 
 
-def test_a_role_that_is_not_there_is_said_with_what_to_do(world: World, sts: Any) -> None:
+def test_a_role_that_is_not_there_is_said_with_what_to_do(deployment: Deployment, sts: Any) -> None:
     sts.answer = _error("AccessDenied", 403)
     with pytest.raises(
         RoleUnavailable,
@@ -148,13 +148,15 @@ def test_a_role_that_is_not_there_is_said_with_what_to_do(world: World, sts: Any
         clients.Session(ROLE, "s", "eu-west-1", POLICY).client("ec2").describe_instances()
 
 
-def test_throttled_sts_does_not_pass_for_a_missing_role(world: World, sts: Any) -> None:
+def test_throttled_sts_does_not_pass_for_a_missing_role(deployment: Deployment, sts: Any) -> None:
     sts.answer = _error("Throttling")
     with pytest.raises(ClientError, match="Throttling"):
         clients.Session(ROLE, "s", "eu-west-1", POLICY).client("ec2").describe_instances()
 
 
-def test_one_endpoint_is_asked_where_it_answers(world: World, endpoints: dict[str, Sts]) -> None:
+def test_one_endpoint_is_asked_where_it_answers(
+    deployment: Deployment, endpoints: dict[str, Sts]
+) -> None:
     assert _use() == f"ASIA-{REGION}"
     assert {region: len(item.asked) for region, item in endpoints.items()} == {
         REGION: 1,
@@ -164,7 +166,7 @@ def test_one_endpoint_is_asked_where_it_answers(world: World, endpoints: dict[st
 
 @pytest.mark.parametrize("said", ["RegionDisabledException", "InvalidClientTokenId"])
 def test_a_home_region_that_the_member_does_not_use_is_gone_round(
-    world: World, endpoints: dict[str, Sts], said: str
+    deployment: Deployment, endpoints: dict[str, Sts], said: str
 ) -> None:
     endpoints[REGION].answer = _error(said, 403)
     assert _use() == "ASIA-eu-west-1"
@@ -174,7 +176,7 @@ def test_a_home_region_that_the_member_does_not_use_is_gone_round(
 
 
 def test_where_no_region_is_in_use_that_is_what_is_said(
-    world: World, endpoints: dict[str, Sts]
+    deployment: Deployment, endpoints: dict[str, Sts]
 ) -> None:
     endpoints[REGION].answer, endpoints["eu-west-1"].answer = (
         _error("RegionDisabledException", 403),
@@ -189,7 +191,7 @@ def test_where_no_region_is_in_use_that_is_what_is_said(
 
 
 def test_a_home_region_that_is_the_resource_s_own_is_asked_once(
-    world: World, endpoints: dict[str, Sts]
+    deployment: Deployment, endpoints: dict[str, Sts]
 ) -> None:
     endpoints[REGION].answer = _error("RegionDisabledException", 403)
     with pytest.raises(RoleUnavailable, match=f"does not use AWS STS in {REGION} "):
@@ -205,7 +207,7 @@ def test_a_home_region_that_is_the_resource_s_own_is_asked_once(
     ],
 )
 def test_what_the_second_region_says_counts(
-    world: World, endpoints: dict[str, Sts], said: str, kind: type[Exception], words: str
+    deployment: Deployment, endpoints: dict[str, Sts], said: str, kind: type[Exception], words: str
 ) -> None:
     endpoints[REGION].answer, endpoints["eu-west-1"].answer = (
         _error("RegionDisabledException", 403),
@@ -215,7 +217,7 @@ def test_what_the_second_region_says_counts(
         _use()
 
 
-def test_the_trimmed_model_is_what_playbooks_use(world: World) -> None:
+def test_the_trimmed_model_is_what_playbooks_use(deployment: Deployment) -> None:
     """Unless the installed botocore knows a newer API version, which then wins."""
     ours = set(clients.client("ec2").meta.service_model.operation_names)
     assert ours < set(

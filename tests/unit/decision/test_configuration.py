@@ -15,29 +15,31 @@ from guardduty_response.decision import configuration
 from guardduty_response.errors import ConfigError
 from guardduty_response.incident.statuses import Status
 
-from tests.unit.lambda_world import CONFIG, TABLE, World, document
+from tests.unit.deployment import CONFIG, TABLE, Deployment, document
 
 
 def _hash(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def test_the_document_is_read(world: World) -> None:
-    sha = world.configure({"paused": True, "minimum_severity": {"auto": 7}})
+def test_the_document_is_read(deployment: Deployment) -> None:
+    sha = deployment.configure({"paused": True, "minimum_severity": {"auto": 7}})
     found = configuration.load()
     assert (found.sha256, found.paused, found.minimum_severity) == (sha, True, {"auto": 7})
     assert found.playbooks == CONFIG["playbooks"]
 
 
-def test_it_is_read_once_a_container(world: World) -> None:
+def test_it_is_read_once_a_container(deployment: Deployment) -> None:
     first = configuration.load()
-    world.dynamodb.delete_item(TableName=TABLE, Key={"pk": {"S": "CONFIG"}, "sk": {"S": "CURRENT"}})
+    deployment.dynamodb.delete_item(
+        TableName=TABLE, Key={"pk": {"S": "CONFIG"}, "sk": {"S": "CURRENT"}}
+    )
     assert configuration.load() is first
 
 
-def test_who_can_write_the_table_cannot_change_the_policy(world: World) -> None:
+def test_who_can_write_the_table_cannot_change_the_policy(deployment: Deployment) -> None:
     changed = document({"remediations": {"*": "auto"}})
-    world.dynamodb.put_item(
+    deployment.dynamodb.put_item(
         TableName=TABLE,
         Item={"pk": {"S": "CONFIG"}, "sk": {"S": "CURRENT"}, "document": {"S": changed}},
     )
@@ -45,8 +47,10 @@ def test_who_can_write_the_table_cannot_change_the_policy(world: World) -> None:
         configuration.load()
 
 
-def test_no_document(world: World) -> None:
-    world.dynamodb.delete_item(TableName=TABLE, Key={"pk": {"S": "CONFIG"}, "sk": {"S": "CURRENT"}})
+def test_no_document(deployment: Deployment) -> None:
+    deployment.dynamodb.delete_item(
+        TableName=TABLE, Key={"pk": {"S": "CONFIG"}, "sk": {"S": "CURRENT"}}
+    )
     with pytest.raises(ConfigError, match="holds no configuration document"):
         configuration.load()
 

@@ -12,7 +12,7 @@ from guardduty_response.decision.configuration import FreezeWindow
 from guardduty_response.decision.guardrails import GuardedTarget, Ruling, apply, in_freeze
 from guardduty_response.incident.repository import IncidentRepository
 
-from tests.unit.lambda_world import MEMBER, PREFIX, SECURITY, World
+from tests.unit.deployment import MEMBER, PREFIX, SECURITY, Deployment
 
 ARN = f"arn:aws:ec2:eu-central-1:{MEMBER}:instance/i-1"
 WINDOW: FreezeWindow = {
@@ -23,14 +23,14 @@ WINDOW: FreezeWindow = {
 
 
 def _ruling(
-    world: World,
+    deployment: Deployment,
     record: IncidentRepository,
     mode: str = "auto",
     changes: Any = None,
     at: Any = None,
     **target: Any,
 ) -> Ruling:
-    world.configure(changes or {})
+    deployment.configure(changes or {})
     fields = {"id": "i-1", "arn": ARN, "tags": {}, "principals": [], **target}
     targets = [cast(GuardedTarget, fields)]
     return apply(configuration.load(), record, mode, "ec2_instance", MEMBER, targets, at)
@@ -49,7 +49,7 @@ def _ruling(
 )
 @pytest.mark.parametrize("mode", ["auto", "approve", "dry_run"])
 def test_the_response_itself_is_an_alarm(
-    world: World,
+    deployment: Deployment,
     record: IncidentRepository,
     account: str,
     path: str,
@@ -57,7 +57,7 @@ def test_the_response_itself_is_an_alarm(
     alarm: bool,
     mode: str,
 ) -> None:
-    world.configure({})
+    deployment.configure({})
     role = f"arn:aws:iam::{account}:role{path}{PREFIX}-{name}"
     ruling = apply(
         configuration.load(),
@@ -71,8 +71,8 @@ def test_the_response_itself_is_an_alarm(
     assert not alarm or str(ruling.alarm).startswith(f"{role} is a role of the response itself")
 
 
-def test_nothing_in_the_way(world: World, record: IncidentRepository) -> None:
-    assert _ruling(world, record) == Ruling("auto")
+def test_nothing_in_the_way(deployment: Deployment, record: IncidentRepository) -> None:
+    assert _ruling(deployment, record) == Ruling("auto")
 
 
 @pytest.mark.parametrize("mode", ["auto", "approve", "dry_run"])
@@ -91,14 +91,14 @@ def test_nothing_in_the_way(world: World, record: IncidentRepository) -> None:
     ],
 )
 def test_what_lets_nothing_act(
-    world: World, record: IncidentRepository, mode: str, changes: Any, said: str
+    deployment: Deployment, record: IncidentRepository, mode: str, changes: Any, said: str
 ) -> None:
     ruling = _ruling(
-        world, record, mode, changes, principals=["arn:aws:iam::222222222222:role/BreakGlass"]
+        deployment, record, mode, changes, principals=["arn:aws:iam::222222222222:role/BreakGlass"]
     )
     assert ruling.skip is not None
     assert re.search(said, ruling.skip)
-    assert world.items("BREAKER#ec2_instance") == []
+    assert deployment.items("BREAKER#ec2_instance") == []
 
 
 @pytest.mark.parametrize(
@@ -110,10 +110,12 @@ def test_what_lets_nothing_act(
         {"guardrails.management_account_id": "333333333333"},
     ],
 )
-def test_exemptions_of_others(world: World, record: IncidentRepository, changes: Any) -> None:
+def test_exemptions_of_others(
+    deployment: Deployment, record: IncidentRepository, changes: Any
+) -> None:
     assert (
         _ruling(
-            world, record, changes=changes, principals=["arn:aws:iam::222222222222:role/x"]
+            deployment, record, changes=changes, principals=["arn:aws:iam::222222222222:role/x"]
         ).skip
         is None
     )
@@ -125,17 +127,19 @@ TAG = {"guardduty-response": "ask"}
 
 
 def test_a_tag_turns_auto_into_approve_and_says_where_to_look(
-    world: World, record: IncidentRepository
+    deployment: Deployment, record: IncidentRepository
 ) -> None:
-    ruling = _ruling(world, record, tags=TAG)
+    ruling = _ruling(deployment, record, tags=TAG)
     assert (ruling.mode, ruling.skip) == ("approve", None)
     assert "i-1 carries the tag guardduty-response=ask" in ruling.reasons[0]
     assert "CreateTags" in ruling.reasons[0]
 
 
 @pytest.mark.parametrize("mode", ["approve", "dry_run"])
-def test_a_tag_changes_nothing_else(world: World, record: IncidentRepository, mode: str) -> None:
-    assert _ruling(world, record, mode, tags=TAG) == Ruling(mode)
+def test_a_tag_changes_nothing_else(
+    deployment: Deployment, record: IncidentRepository, mode: str
+) -> None:
+    assert _ruling(deployment, record, mode, tags=TAG) == Ruling(mode)
 
 
 @pytest.mark.parametrize(
@@ -148,15 +152,15 @@ def test_a_tag_changes_nothing_else(world: World, record: IncidentRepository, mo
     ],
 )
 def test_no_other_tag_stops_a_response(
-    world: World, record: IncidentRepository, tags: dict[str, str]
+    deployment: Deployment, record: IncidentRepository, tags: dict[str, str]
 ) -> None:
-    assert _ruling(world, record, tags=tags) == Ruling("auto")
+    assert _ruling(deployment, record, tags=tags) == Ruling("auto")
 
 
-def test_the_tag_can_be_switched_off(world: World, record: IncidentRepository) -> None:
-    assert _ruling(world, record, changes={"guardrails.approval_tag": None}, tags=TAG) == Ruling(
-        "auto"
-    )
+def test_the_tag_can_be_switched_off(deployment: Deployment, record: IncidentRepository) -> None:
+    assert _ruling(
+        deployment, record, changes={"guardrails.approval_tag": None}, tags=TAG
+    ) == Ruling("auto")
 
 
 # -- freeze windows --------------------------------------------------------------------------------
@@ -172,10 +176,10 @@ def test_the_tag_can_be_switched_off(world: World, record: IncidentRepository) -
     ],
 )
 def test_a_freeze_begins_with_its_start_and_is_over_at_its_end(
-    world: World, record: IncidentRepository, at: datetime, frozen: bool
+    deployment: Deployment, record: IncidentRepository, at: datetime, frozen: bool
 ) -> None:
     assert in_freeze([WINDOW], at) == ("month end" if frozen else None)
-    ruling = _ruling(world, record, changes={"guardrails.freeze_windows": [WINDOW]}, at=at)
+    ruling = _ruling(deployment, record, changes={"guardrails.freeze_windows": [WINDOW]}, at=at)
     assert ruling.mode == ("approve" if frozen else "auto")
     assert ("month end" in " ".join(ruling.reasons)) == frozen
 
@@ -189,46 +193,61 @@ def test_a_freeze_may_stand_in_another_time_zone() -> None:
     assert in_freeze([window], datetime(2026, 11, 29, 22, 30, tzinfo=UTC)) == "w"
 
 
-def test_a_freeze_is_judged_by_the_present(world: World, record: IncidentRepository) -> None:
+def test_a_freeze_is_judged_by_the_present(
+    deployment: Deployment, record: IncidentRepository
+) -> None:
     moment = datetime.now(UTC)
     edges = [(moment + timedelta(hours=n)).isoformat().replace("+00:00", "Z") for n in (-1, 1)]
     windows = [{"name": "now", "start": edges[0], "end": edges[1]}]
-    assert _ruling(world, record, changes={"guardrails.freeze_windows": windows}).mode == "approve"
+    assert (
+        _ruling(deployment, record, changes={"guardrails.freeze_windows": windows}).mode
+        == "approve"
+    )
 
 
 # -- the circuit breaker ---------------------------------------------------------------------------
 
 
-def test_more_resources_than_allowed_ask_a_person(world: World, record: IncidentRepository) -> None:
+def test_more_resources_than_allowed_ask_a_person(
+    deployment: Deployment, record: IncidentRepository
+) -> None:
     changes = {"guardrails.circuit_breaker": {"targets": 2, "minutes": 60}}
-    modes = [_ruling(world, record, changes=changes, arn=f"{ARN}{n}").mode for n in range(4)]
+    modes = [_ruling(deployment, record, changes=changes, arn=f"{ARN}{n}").mode for n in range(4)]
     assert modes == ["auto", "auto", "approve", "approve"]
-    ruling = _ruling(world, record, changes=changes, arn=f"{ARN}9")
+    ruling = _ruling(deployment, record, changes=changes, arn=f"{ARN}9")
     assert "5 resources in 60 minutes exceed the circuit breaker's 2" in ruling.reasons[0]
 
 
-def test_a_repeated_target_is_counted_once(world: World, record: IncidentRepository) -> None:
+def test_a_repeated_target_is_counted_once(
+    deployment: Deployment, record: IncidentRepository
+) -> None:
     changes = {"guardrails.circuit_breaker": {"targets": 1, "minutes": 60}}
-    assert [_ruling(world, record, changes=changes).mode for _ in range(5)] == ["auto"] * 5
+    assert [_ruling(deployment, record, changes=changes).mode for _ in range(5)] == ["auto"] * 5
 
 
 @pytest.mark.parametrize("mode", ["approve", "dry_run"])
 def test_only_what_acts_by_itself_is_counted(
-    world: World, record: IncidentRepository, mode: str
+    deployment: Deployment, record: IncidentRepository, mode: str
 ) -> None:
-    _ruling(world, record, mode)
-    assert world.items("BREAKER#ec2_instance") == []
+    _ruling(deployment, record, mode)
+    assert deployment.items("BREAKER#ec2_instance") == []
 
 
-def test_the_breaker_can_be_switched_off(world: World, record: IncidentRepository) -> None:
-    assert _ruling(world, record, changes={"guardrails.circuit_breaker": None}) == Ruling("auto")
+def test_the_breaker_can_be_switched_off(
+    deployment: Deployment, record: IncidentRepository
+) -> None:
+    assert _ruling(deployment, record, changes={"guardrails.circuit_breaker": None}) == Ruling(
+        "auto"
+    )
 
 
-def test_every_reason_to_ask_is_said(world: World, record: IncidentRepository) -> None:
+def test_every_reason_to_ask_is_said(deployment: Deployment, record: IncidentRepository) -> None:
     changes = {
         "guardrails.freeze_windows": [WINDOW],
         "guardrails.circuit_breaker": {"targets": 0, "minutes": 5},
     }
-    ruling = _ruling(world, record, changes=changes, at=datetime(2026, 12, 1, tzinfo=UTC), tags=TAG)
+    ruling = _ruling(
+        deployment, record, changes=changes, at=datetime(2026, 12, 1, tzinfo=UTC), tags=TAG
+    )
     assert len(ruling.reasons) == 3
     assert all(reason.startswith("auto became approve: ") for reason in ruling.reasons)

@@ -12,7 +12,7 @@ from guardduty_response.decision import policy
 from guardduty_response.decision.configuration import Config, parse
 from guardduty_response.decision.policy import MODES, Decision
 
-from tests.unit.lambda_world import document
+from tests.unit.deployment import document
 
 
 def _config(changes: dict[str, Any]) -> Config:

@@ -7,9 +7,9 @@ from typing import Any
 from guardduty_response.functions import respond
 
 from tests.support.repository import load_finding
-from tests.unit.core_helpers import EXECUTION, call
+from tests.unit.deployment import EXECUTIONS, Deployment
 from tests.unit.fake_playbook import ARN
-from tests.unit.lambda_world import EXECUTIONS, World
+from tests.unit.function_calls import EXECUTION, call
 
 SECOND = f"{EXECUTIONS}incident:two"
 
@@ -25,5 +25,5 @@ def run_step(
     return respond.handler(whole if target is None else {**whole, "target": target}, None)
 
 
-def lease_owners(world: World, arn: str = ARN) -> list[str]:
-    return [item["owner"] for item in world.items(f"RESOURCE#{arn}")]
+def lease_owners(deployment: Deployment, arn: str = ARN) -> list[str]:
+    return [item["owner"] for item in deployment.items(f"RESOURCE#{arn}")]

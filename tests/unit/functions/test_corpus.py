@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from tests.support.finding_corpus import REFUSED, Entry, corpus
-from tests.unit.core_helpers import EXECUTION, NOTICE, call
-from tests.unit.lambda_world import World
+from tests.unit.deployment import Deployment
+from tests.unit.function_calls import EXECUTION, NOTICE, call
 
 EVERYTHING = {
     "remediations": {"*": "auto"},
@@ -14,7 +14,7 @@ EVERYTHING = {
 }
 
 
-def _answered(world: World, number: int, entry: Entry) -> str:
+def _answered(deployment: Deployment, number: int, entry: Entry) -> str:
     """Deliver a fixture; return what the record then says: playbook, status, refused or none."""
     event: Any = entry.read()
     opened = call("open", event=event, execution=f"{EXECUTION}-{number}")
@@ -23,12 +23,12 @@ def _answered(world: World, number: int, entry: Entry) -> str:
         incident_id = call("notice", event=event, execution=f"{NOTICE}-{number}")["incident_id"]
     if not incident_id:
         return "none"
-    status = world.meta(incident_id)["status"]
+    status = deployment.meta(incident_id)["status"]
     return "refused" if status == "SKIPPED" else str(opened["playbook"] or status)
 
 
-def test_every_fixture_has_the_outcome_of_its_manifest(world: World) -> None:
-    world.configure(EVERYTHING)
+def test_every_fixture_has_the_outcome_of_its_manifest(deployment: Deployment) -> None:
+    deployment.configure(EVERYTHING)
     differ = {}
     for number, entry in enumerate(corpus()):
         expected = {"none": "NOTIFIED"}.get(entry.outcome, entry.outcome)
@@ -36,7 +36,7 @@ def test_every_fixture_has_the_outcome_of_its_manifest(world: World) -> None:
             expected = "refused"
         elif "archived" in entry.flags:
             expected = "none"
-        found = _answered(world, number, entry)
+        found = _answered(deployment, number, entry)
         if found != expected:
             differ[entry.name] = (found, expected)
     assert differ == {}

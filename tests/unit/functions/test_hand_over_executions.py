@@ -15,10 +15,10 @@ from guardduty_response.functions import respond
 
 from tests.support.asl_walker import OWN_ARN, Walk, definition, states
 from tests.support.repository import load_finding
-from tests.unit.core_helpers import call
-from tests.unit.fake_playbook import Fake, configure
+from tests.unit.deployment import Deployment
+from tests.unit.fake_playbook import FakePlaybook, configure
+from tests.unit.function_calls import call
 from tests.unit.functions.test_state_machine import Functions
-from tests.unit.lambda_world import World
 
 Json = dict[str, Any]
 EXECUTION = "arn:aws:states:eu-central-1:123456789012:execution:guardduty-response-incident:one"
@@ -61,8 +61,11 @@ def test_it_is_asked_about_at_once_where_a_person_decides() -> None:
 @pytest.mark.parametrize("telling", [None, RuntimeError("down too")])
 def test_a_start_that_fails_is_told_and_containment_goes_on(telling: Exception | None) -> None:
     _, functions = _go(start=RuntimeError("ExecutionLimitExceeded"), not_handed_over=telling or {})
-    [told] = functions.asked("not_handed_over")
-    assert "ExecutionLimitExceeded" in told["error"] and told["finding_key"] == OTHER["finding_key"]
+    [notified] = functions.asked("not_handed_over")
+    assert (
+        "ExecutionLimitExceeded" in notified["error"]
+        and notified["finding_key"] == OTHER["finding_key"]
+    )
     assert functions.asked("contain") and functions.asked("close")
 
 
@@ -78,16 +81,16 @@ def test_it_is_tried_for_seconds_only() -> None:
 
 
 def test_what_could_not_be_started_is_escalated_with_the_command(
-    world: World, incident: Any
+    deployment: Deployment, incident: Any
 ) -> None:
     incident_id = incident()
     call("not_handed_over", incident_id=incident_id, machine=OWN_ARN, error="Throttled", **OTHER)
-    [message] = world.messages("escalations")
+    [message] = deployment.messages("escalations")
     assert (
         f"--state-machine-arn {OWN_ARN}" in message["Message"]
         and OTHER["finding_key"] in message["Message"]
     )
-    assert "not handed over" in world.timeline(incident_id)
+    assert "not handed over" in deployment.timeline(incident_id)
 
 
 def _derived() -> Json:
@@ -96,8 +99,10 @@ def _derived() -> Json:
     return event
 
 
-def _planned(world: World, fake: Fake, other: Json, **changes: Any) -> tuple[str, Json]:
-    configure(world, **changes)
+def _planned(
+    deployment: Deployment, fake: FakePlaybook, other: Json, **changes: Any
+) -> tuple[str, Json]:
+    configure(deployment, **changes)
     fake.hand_over = {finding.playbook_for(finding.parse(other))[0] or "": lambda: other}
     incident_id = str(call("open", event=load_finding(), execution=EXECUTION)["incident_id"])
     event = {
@@ -110,59 +115,63 @@ def _planned(world: World, fake: Fake, other: Json, **changes: Any) -> tuple[str
 
 
 def test_the_other_finding_is_stored_and_opens_an_incident_of_its_own(
-    world: World, fake: Fake
+    deployment: Deployment, fake: FakePlaybook
 ) -> None:
-    incident_id, answer = _planned(world, fake, _derived())
+    incident_id, answer = _planned(deployment, fake, _derived())
     [other] = answer["hand_over"]
     stored = evidence_store.get_event(other["finding_key"])
     assert stored == json.loads(json.dumps(_derived()))
     assert finding.parse(stored).incident_id != incident_id
     opened = call("open", event=other, execution=EXECUTION.replace(":one", ":two"))
     assert opened["incident_id"] == finding.parse(stored).incident_id != incident_id
-    [target] = world.targets(incident_id)
+    [target] = deployment.targets(incident_id)
     assert target["actions"]["hand_over_to_ec2_instance"]["status"] == "DONE"
 
 
-def test_nobody_there_to_answer_it_is_said(world: World, fake: Fake) -> None:
+def test_nobody_there_to_answer_it_is_said(deployment: Deployment, fake: FakePlaybook) -> None:
     credential = load_finding("unauthorizedaccess_iamuser_consoleloginsuccess_b")
-    incident_id, answer = _planned(world, fake, credential)
+    incident_id, answer = _planned(deployment, fake, credential)
     assert answer["hand_over"] == [] and answer["decision"] == "act"
-    line = world.targets(incident_id)[0]["actions"]["hand_over_to_iam_principal"]
+    line = deployment.targets(incident_id)[0]["actions"]["hand_over_to_iam_principal"]
     assert (
         line["status"] == "FAILED" and "no switch lets playbook iam_principal act" in line["detail"]
     )
 
 
-def test_what_cannot_be_made_is_said_and_containment_goes_on(world: World, fake: Fake) -> None:
+def test_what_cannot_be_made_is_said_and_containment_goes_on(
+    deployment: Deployment, fake: FakePlaybook
+) -> None:
     def nowhere() -> Json:
         raise ResponseError("instance i-0abc is in none of the 2 Regions that answered")
 
-    configure(world)
+    configure(deployment)
     fake.hand_over = {"ec2_instance": nowhere}
     incident_id = str(call("open", event=load_finding(), execution=EXECUTION)["incident_id"])
     answer = respond.handler(
         {"verb": "plan", "incident_id": incident_id, "execution": EXECUTION, "verify_only": False}
     )
     assert answer["hand_over"] == [] and answer["decision"] == "act"
-    line = world.targets(incident_id)[0]["actions"]["hand_over_to_ec2_instance"]
+    line = deployment.targets(incident_id)[0]["actions"]["hand_over_to_ec2_instance"]
     assert line["status"] == "FAILED" and line["detail"].startswith(
         "instance i-0abc is in none of the 2 Regions"
     )
 
 
-def test_a_rehearsal_hands_nothing_over(world: World, fake: Fake) -> None:
+def test_a_rehearsal_hands_nothing_over(deployment: Deployment, fake: FakePlaybook) -> None:
     incident_id, answer = _planned(
-        world, fake, _derived(), remediations={"CryptoCurrency:EC2/*": "dry_run"}
+        deployment, fake, _derived(), remediations={"CryptoCurrency:EC2/*": "dry_run"}
     )
     assert (answer["decision"], answer["hand_over"]) == ("dry_run", [])
-    assert "hand_over_to_ec2_instance" not in world.targets(incident_id)[0]["actions"]
+    assert "hand_over_to_ec2_instance" not in deployment.targets(incident_id)[0]["actions"]
 
 
 def test_containment_waits_for_forensics_of_what_loses_something_by_it_alone(
-    world: World, fake: Fake
+    deployment: Deployment, fake: FakePlaybook
 ) -> None:
     before = {"when": "before", "deadline_seconds": 60, "deadlines": {}}
-    assert _planned(world, fake, _derived(), forensics=before)[1]["collect_first_seconds"] == 60
+    assert (
+        _planned(deployment, fake, _derived(), forensics=before)[1]["collect_first_seconds"] == 60
+    )
     fake.COLLECTS_FIRST = False
     event = load_finding(id="another")
     incident_id = str(

@@ -1,7 +1,7 @@
 """Findings and changes of other accounts and Regions: what counts is the finding or record itself,
 not how it came.
 
-The response is in account 123456789012, eu-central-1 (lambda_world).
+The response is in account 123456789012, eu-central-1 (tests/unit/deployment.py).
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from guardduty_response.errors import RoleUnavailable
 from guardduty_response.functions import respond
 from guardduty_response.incident.repository import IncidentRepository
 
-from tests.unit.core_helpers import EXECUTION, NOTICE, call, told, watch
-from tests.unit.lambda_world import REGION, SECURITY, World
+from tests.unit.deployment import REGION, SECURITY, Deployment
+from tests.unit.function_calls import EXECUTION, NOTICE, call, notified, watch
 
 Make = Callable[..., dict[str, Any]]
 Begin = Callable[..., str]
@@ -34,7 +34,10 @@ ENVELOPES = [
     "envelope", ENVELOPES, ids=lambda entry: f"{entry['account']} {entry['region']}"
 )
 def test_a_member_is_asked_for_the_role_in_the_findings_own_account_and_region(
-    world: World, finding_event: Make, monkeypatch: pytest.MonkeyPatch, envelope: dict[str, str]
+    deployment: Deployment,
+    finding_event: Make,
+    monkeypatch: pytest.MonkeyPatch,
+    envelope: dict[str, str],
 ) -> None:
     asked: list[tuple[str, str]] = []
 
@@ -57,18 +60,20 @@ def test_a_member_is_asked_for_the_role_in_the_findings_own_account_and_region(
     }
     assert (answer["decision"], answer["targets"]) == ("failed", [])
     assert "in account 333333333333" in answer["error"]
-    meta = world.meta(incident_id)
+    meta = deployment.meta(incident_id)
     assert (meta["account_id"], meta["region"]) == ("333333333333", "eu-west-1")
 
 
-def test_the_same_finding_by_two_ways_is_one_incident(world: World, finding_event: Make) -> None:
+def test_the_same_finding_by_two_ways_is_one_incident(
+    deployment: Deployment, finding_event: Make
+) -> None:
     ways = [{**finding_event(), **envelope} for envelope in ENVELOPES]
     ids = {
         call("open", event=event, execution=f"{EXECUTION}-{n}")["incident_id"]
         for n, event in enumerate(ways)
     }
     assert len(ids) == 1
-    assert len(world.incidents()) == 1
+    assert len(deployment.incidents()) == 1
 
 
 @pytest.mark.parametrize(
@@ -83,7 +88,7 @@ def test_the_same_finding_by_two_ways_is_one_incident(world: World, finding_even
 )
 @pytest.mark.parametrize("mode", ["auto", "notify"])
 def test_a_finding_that_does_not_say_where_is_told_and_nothing_is_looked_for_in_a_guessed_place(
-    world: World,
+    deployment: Deployment,
     finding_event: Make,
     monkeypatch: pytest.MonkeyPatch,
     changes: dict[str, Any],
@@ -93,23 +98,23 @@ def test_a_finding_that_does_not_say_where_is_told_and_nothing_is_looked_for_in_
     """The envelope says where it came through; a resource looked for there would be called gone,
     or be another's.
     """
-    world.configure({"remediations": {"CryptoCurrency:EC2/*": mode}})
+    deployment.configure({"remediations": {"CryptoCurrency:EC2/*": mode}})
     monkeypatch.setattr(clients, "Session", lambda *_: pytest.fail("a role was assumed"))
     event = {**finding_event(arn=None, **changes), "account": SECURITY, "region": REGION}
     assert call("open", event=event)["next"] == "done"
     assert call("notice", event=event, execution=NOTICE)["next"] == "done"
-    [meta] = world.incidents()
+    [meta] = deployment.incidents()
     assert (meta["status"], meta["playbook"]) == ("SKIPPED", "")
     assert f"lacks a usable {lacks}" in meta["reasons"][0]
     assert "GuardDuty console" in meta["reasons"][0]
-    assert told(world) == (["SKIPPED"], []), "once, whichever machine was first"
+    assert notified(deployment) == (["SKIPPED"], []), "once, whichever machine was first"
 
 
 def test_the_region_of_an_unreadable_finding_is_told_where_it_says_one(
-    world: World, finding_event: Make
+    deployment: Deployment, finding_event: Make
 ) -> None:
     call("open", event={**finding_event(severity="high", region="eu-west-1"), "region": REGION})
-    assert [incident["region"] for incident in world.incidents()] == ["eu-west-1"]
+    assert [incident["region"] for incident in deployment.incidents()] == ["eu-west-1"]
 
 
 # -- changes ---------------------------------------------------------------------------------------
@@ -144,12 +149,12 @@ def held(incident: Begin, record: IncidentRepository) -> str:
     "envelope", [*ENVELOPES, {}], ids=lambda entry: " ".join(entry.values()) or "none"
 )
 def test_a_forwarded_change_is_checked_whatever_its_envelope(
-    world: World, held: str, envelope: dict[str, str]
+    deployment: Deployment, held: str, envelope: dict[str, str]
 ) -> None:
     assert watch(_change(envelope)) == {"started": [held]}
 
 
-def test_an_iam_call_of_the_global_region_counts(world: World, held: str) -> None:
+def test_an_iam_call_of_the_global_region_counts(deployment: Deployment, held: str) -> None:
     """IAM's calls are recorded in us-east-1, wherever the incident is."""
     away = {"account": "222222222222", "region": "us-east-1"}
     change = _change(
@@ -158,7 +163,9 @@ def test_an_iam_call_of_the_global_region_counts(world: World, held: str) -> Non
     assert watch({**change, "source": "aws.iam"}) == {"started": [held]}
 
 
-def test_without_the_record_saying_whose_it_is_the_envelope_does(world: World, held: str) -> None:
+def test_without_the_record_saying_whose_it_is_the_envelope_does(
+    deployment: Deployment, held: str
+) -> None:
     assert watch(_change({"account": "222222222222"}, recipientAccountId=None)) == {
         "started": [held]
     }
@@ -171,6 +178,6 @@ def test_without_the_record_saying_whose_it_is_the_envelope_does(world: World, h
     "envelope", ENVELOPES, ids=lambda entry: f"{entry['account']} {entry['region']}"
 )
 def test_another_accounts_change_is_none_of_it(
-    world: World, held: str, envelope: dict[str, str]
+    deployment: Deployment, held: str, envelope: dict[str, str]
 ) -> None:
     assert watch(_change(envelope, recipientAccountId="444444444444")) == {"started": []}

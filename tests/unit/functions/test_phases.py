@@ -18,9 +18,9 @@ from guardduty_response.incident.repository import IncidentRepository
 from guardduty_response.incident.statuses import Status
 
 from tests.support.repository import load_finding
-from tests.unit.core_helpers import EXECUTION, call
-from tests.unit.fake_playbook import ARN, Fake, configure
-from tests.unit.lambda_world import World
+from tests.unit.deployment import Deployment
+from tests.unit.fake_playbook import ARN, FakePlaybook, configure
+from tests.unit.function_calls import EXECUTION, call
 
 HANDLERS: dict[str, Any] = {
     **dict.fromkeys(("plan", "contain", "verify", "finish"), respond),
@@ -42,7 +42,7 @@ def _run(verb: str, incident_id: str, target: Any = None, **event: Any) -> dict[
     )
 
 
-def _contained(fake: Fake, *names: str) -> str:
+def _contained(fake: FakePlaybook, *names: str) -> str:
     """An incident whose targets are contained, and told so."""
     fake.ids = list(names or ("i-1",))
     incident_id = str(call("open", event=load_finding(), execution=EXECUTION)["incident_id"])
@@ -56,7 +56,9 @@ def _contained(fake: Fake, *names: str) -> str:
 
 
 @pytest.mark.parametrize("verb", ["collect", "finish", "terminate"])
-def test_a_phase_waits_for_the_quickest_of_its_targets(world: World, fake: Fake, verb: str) -> None:
+def test_a_phase_waits_for_the_quickest_of_its_targets(
+    deployment: Deployment, fake: FakePlaybook, verb: str
+) -> None:
     incident_id = _contained(fake, "i-1", "i-2")
     waits = {"i-1": 60, "i-2": 15}
 
@@ -67,23 +69,23 @@ def test_a_phase_waits_for_the_quickest_of_its_targets(world: World, fake: Fake,
     assert _run(verb, incident_id) == {"done": False, "wait_seconds": 15, "next": "close"}
     setattr(fake, verb, lambda context, target: StepResult(detail="all of it"))
     assert _run(verb, incident_id)["done"]
-    assert world.timeline(incident_id).count(f"{verb} ended") == 2
+    assert deployment.timeline(incident_id).count(f"{verb} ended") == 2
 
 
 @pytest.mark.parametrize(
     ("finish", "following"), [("none", "close"), ("stop", "finish"), ("terminate", "terminate")]
 )
 def test_what_comes_after_the_evidence(
-    world: World, fake: Fake, finish: str, following: str
+    deployment: Deployment, fake: FakePlaybook, finish: str, following: str
 ) -> None:
-    configure(world, **{"playbooks.fake": {"finish": finish}})
+    configure(deployment, **{"playbooks.fake": {"finish": finish}})
     assert _run("collect", _contained(fake))["next"] == following
 
 
 def test_without_a_verdict_evidence_is_completed_and_nothing_is_finished(
-    world: World, fake: Fake
+    deployment: Deployment, fake: FakePlaybook
 ) -> None:
-    configure(world, **{"playbooks.fake": {"finish": "terminate"}})
+    configure(deployment, **{"playbooks.fake": {"finish": "terminate"}})
     incident_id = str(call("open", event=load_finding(), execution=EXECUTION)["incident_id"])
     _run("plan", incident_id)
     assert _run("collect", incident_id) == {"done": True, "wait_seconds": 0, "next": "close"}
@@ -91,8 +93,10 @@ def test_without_a_verdict_evidence_is_completed_and_nothing_is_finished(
 
 
 @pytest.mark.parametrize("verb", ["collect", "finish", "terminate"])
-def test_a_reading_of_old_containment_ends_at_once(world: World, fake: Fake, verb: str) -> None:
-    configure(world, **{"playbooks.fake": {"finish": "terminate"}})
+def test_a_reading_of_old_containment_ends_at_once(
+    deployment: Deployment, fake: FakePlaybook, verb: str
+) -> None:
+    configure(deployment, **{"playbooks.fake": {"finish": "terminate"}})
     incident_id = _contained(fake)
     answer = _run(verb, incident_id, verify_only=True)
     assert answer | {"done": True, "next": "close"} == answer
@@ -103,7 +107,7 @@ def test_a_reading_of_old_containment_ends_at_once(world: World, fake: Fake, ver
 @pytest.mark.parametrize("verb", ["first", "evidence"])
 @pytest.mark.parametrize("link", [{"attach": "inc-2"}, {"verify_only": True}])
 def test_evidence_belongs_to_the_incident_that_contained(
-    world: World, fake: Fake, verb: str, link: dict[str, Any]
+    deployment: Deployment, fake: FakePlaybook, verb: str, link: dict[str, Any]
 ) -> None:
     incident_id = _contained(fake)
     target = {
@@ -120,7 +124,7 @@ def test_evidence_belongs_to_the_incident_that_contained(
 
 @pytest.mark.parametrize("verb", ["collect", "finish", "terminate"])
 def test_what_fails_at_the_end_fails_for_its_target_alone(
-    world: World, fake: Fake, verb: str
+    deployment: Deployment, fake: FakePlaybook, verb: str
 ) -> None:
     incident_id = _contained(fake, "i-1", "i-2")
 
@@ -131,13 +135,13 @@ def test_what_fails_at_the_end_fails_for_its_target_alone(
 
     setattr(fake, verb, broken)
     assert _run(verb, incident_id)["done"]
-    first, second = world.targets(incident_id)
+    first, second = deployment.targets(incident_id)
     assert first["actions"][verb]["status"] == "FAILED"
     assert "i-1 failed (ValueError: cannot)" in first["actions"][verb]["detail"]
     assert second["actions"] == {}
 
 
-def test_throttling_is_the_machines_to_repeat(world: World, fake: Fake) -> None:
+def test_throttling_is_the_machines_to_repeat(deployment: Deployment, fake: FakePlaybook) -> None:
     incident_id = _contained(fake)
 
     def throttled(context: Context, target: Target) -> StepResult:
@@ -146,12 +150,12 @@ def test_throttling_is_the_machines_to_repeat(world: World, fake: Fake) -> None:
     fake.collect = throttled  # type: ignore[method-assign]
     with pytest.raises(TransientError):
         _run("collect", incident_id)
-    assert world.targets(incident_id)[0]["actions"] == {}
+    assert deployment.targets(incident_id)[0]["actions"] == {}
 
 
 @pytest.mark.parametrize("verb", ["first", "evidence", "collect", "finish", "terminate"])
 def test_work_renews_its_lease(
-    world: World, fake: Fake, record: IncidentRepository, verb: str
+    deployment: Deployment, fake: FakePlaybook, record: IncidentRepository, verb: str
 ) -> None:
     incident_id = _contained(fake)
     record.leases.acquire(ARN, EXECUTION, incident_id, 1)
@@ -164,14 +168,14 @@ def test_work_renews_its_lease(
     }
     _run(verb, incident_id, target if verb in ("first", "evidence") else None)
     for _ in range(50):
-        [lease] = world.items(f"RESOURCE#{ARN}")
+        [lease] = deployment.items(f"RESOURCE#{ARN}")
         if int(lease["expires"]) > time.time() + 800:
             break
         time.sleep(0.02)
     assert int(lease["expires"]) > time.time() + 800
 
 
-def test_forensics_first_knows_how_long_it_has(world: World, fake: Fake) -> None:
+def test_forensics_first_knows_how_long_it_has(deployment: Deployment, fake: FakePlaybook) -> None:
     incident_id = _contained(fake)
     target = {
         "kind": "ec2_instance",
@@ -194,43 +198,49 @@ def test_forensics_first_knows_how_long_it_has(world: World, fake: Fake) -> None
         ("Impact:S3/x", 60),  # none: the default
     ],
 )
-def test_the_deadline_is_the_finding_types(world: World, finding_type: str, seconds: int) -> None:
+def test_the_deadline_is_the_finding_types(
+    deployment: Deployment, finding_type: str, seconds: int
+) -> None:
     deadlines = {
         "*:EC2/*": 120,
         "CryptoCurrency:EC2/*": 30,
         "CryptoCurrency:EC2/BitcoinTool.B!DNS": 10,
     }
-    world.configure({"forensics.when": "before", "forensics.deadlines": deadlines})
+    deployment.configure({"forensics.when": "before", "forensics.deadlines": deadlines})
     assert policy.collect_first_seconds(load(), finding_type) == seconds
-    world.configure({"forensics.when": "after", "forensics.deadlines": deadlines})
+    deployment.configure({"forensics.when": "after", "forensics.deadlines": deadlines})
     assert policy.collect_first_seconds(load(), finding_type) == 0
 
 
-def test_equally_literal_deadlines_mean_the_shorter(world: World) -> None:
-    world.configure(
+def test_equally_literal_deadlines_mean_the_shorter(deployment: Deployment) -> None:
+    deployment.configure(
         {"forensics.when": "before", "forensics.deadlines": {"A*:EC2/B": 9, "A:EC2/B*": 8}}
     )
     assert policy.collect_first_seconds(load(), "A:EC2/B") == 8
 
 
-def test_the_plan_says_how_long_containment_may_wait(world: World, fake: Fake) -> None:
-    configure(world, **{"forensics.when": "before", "forensics.deadline_seconds": 45})
+def test_the_plan_says_how_long_containment_may_wait(
+    deployment: Deployment, fake: FakePlaybook
+) -> None:
+    configure(deployment, **{"forensics.when": "before", "forensics.deadline_seconds": 45})
     incident_id = str(call("open", event=load_finding(), execution=EXECUTION)["incident_id"])
     assert _run("plan", incident_id)["collect_first_seconds"] == 45
     assert _run("plan", incident_id, verify_only=True)["collect_first_seconds"] == 0
 
 
-def test_consequences_are_told_before_anything_is_done(world: World, fake: Fake) -> None:
+def test_consequences_are_told_before_anything_is_done(
+    deployment: Deployment, fake: FakePlaybook
+) -> None:
     fake.consequences = "Spot instance: EC2 may reclaim it"
     incident_id = str(call("open", event=load_finding(), execution=EXECUTION)["incident_id"])
     _run("plan", incident_id)
-    [target] = world.targets(incident_id)
+    [target] = deployment.targets(incident_id)
     assert target["actions"]["consequences"]["status"] == "NOTED"
     assert "reclaim" in target["actions"]["consequences"]["detail"]
 
 
 def test_unknown_verbs_and_missing_code(
-    world: World, fake: Fake, monkeypatch: pytest.MonkeyPatch
+    deployment: Deployment, fake: FakePlaybook, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with pytest.raises(
         ResponseError, match="has no step 'contain'; its steps are first, evidence, collect"

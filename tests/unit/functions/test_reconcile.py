@@ -19,8 +19,8 @@ from guardduty_response.incident import notifications
 from guardduty_response.incident.model import IncidentRecord
 from guardduty_response.incident.repository import IncidentRepository
 
-from tests.unit.core_helpers import EXECUTION, NOTICE, call, target, told, watch
-from tests.unit.lambda_world import EXECUTIONS, MACHINES, World
+from tests.unit.deployment import EXECUTIONS, MACHINES, Deployment
+from tests.unit.function_calls import EXECUTION, NOTICE, call, notified, target, watch
 
 Make = Callable[..., dict[str, Any]]
 Begin = Callable[..., str]
@@ -48,7 +48,7 @@ def _failing(*_: Any, **__: Any) -> None:
 
 @pytest.mark.parametrize("status", ["FAILED", "TIMED_OUT", "ABORTED"])
 def test_a_machine_that_dies_midway_is_told_and_its_work_fails(
-    world: World, finding_event: Make, incident: Begin, status: str
+    deployment: Deployment, finding_event: Make, incident: Begin, status: str
 ) -> None:
     incident_id = incident()
     watch(
@@ -56,40 +56,40 @@ def test_a_machine_that_dies_midway_is_told_and_its_work_fails(
             EXECUTION, status, input=json.dumps(finding_event()), cause="States.DataLimitExceeded"
         )
     )
-    meta = world.meta(incident_id)
+    meta = deployment.meta(incident_id)
     assert meta["status"] == "FAILED"
     assert "open" not in meta
-    assert [entry["status"] for entry in world.targets(incident_id)] == ["FAILED"]
-    assert world.timeline(incident_id)[-1] == "execution failed"
-    [notice], [escalation] = world.messages(), world.messages("escalations")
+    assert [entry["status"] for entry in deployment.targets(incident_id)] == ["FAILED"]
+    assert deployment.timeline(incident_id)[-1] == "execution failed"
+    [notice], [escalation] = deployment.messages(), deployment.messages("escalations")
     assert notice["Message"] == escalation["Message"]
     for part in ("NOT contained", f"ended {status}", "States.DataLimitExceeded", EXECUTION):
         assert part in notice["Message"]
 
 
 def test_input_and_cause_are_read_where_the_event_leaves_them_out(
-    world: World, finding_event: Make, record: IncidentRepository
+    deployment: Deployment, finding_event: Make, record: IncidentRepository
 ) -> None:
-    arn = world.start("killed", event=finding_event())
+    arn = deployment.start("killed", event=finding_event())
     incident_id = call("open", event=finding_event(), execution=arn)["incident_id"]
-    world.kill(arn)
+    deployment.kill(arn)
     watch(_ended(arn, "ABORTED"))
-    assert world.meta(incident_id)["status"] == "FAILED"
+    assert deployment.meta(incident_id)["status"] == "FAILED"
 
 
 def test_it_is_told_once_however_often_it_is_heard(
-    world: World, finding_event: Make, incident: Begin
+    deployment: Deployment, finding_event: Make, incident: Begin
 ) -> None:
     """The status rule, its redelivery and the sweeper all see the same death."""
     incident_id = incident()
     for _ in range(3):
         watch(_ended(EXECUTION, input=json.dumps(finding_event()), cause="x"))
-    assert told(world) == (["FAILED"], ["FAILED"])
-    assert world.timeline(incident_id).count("execution failed") == 1
+    assert notified(deployment) == (["FAILED"], ["FAILED"])
+    assert deployment.timeline(incident_id).count("execution failed") == 1
 
 
 def test_it_is_told_by_the_retry_when_the_first_message_failed(
-    world: World, finding_event: Make, incident: Begin, monkeypatch: pytest.MonkeyPatch
+    deployment: Deployment, finding_event: Make, incident: Begin, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     incident_id = incident()
     event = _ended(EXECUTION, input=json.dumps(finding_event()), cause="x")
@@ -97,25 +97,27 @@ def test_it_is_told_by_the_retry_when_the_first_message_failed(
         patch.setattr(notifications, "publish", _failing)
         with pytest.raises(ResponseError):
             watch(event)
-    assert world.meta(incident_id)["open"] == "1"  # still found by the sweeper
+    assert deployment.meta(incident_id)["open"] == "1"  # still found by the sweeper
     watch(event)
-    assert told(world) == (["FAILED"], ["FAILED"])
+    assert notified(deployment) == (["FAILED"], ["FAILED"])
 
 
 @pytest.mark.parametrize("status", ["CONTAINED", "PARTIAL", "FAILED", "SKIPPED"])
 def test_a_death_after_the_verdict_keeps_it_and_is_told(
-    world: World, finding_event: Make, incident: Begin, status: str
+    deployment: Deployment, finding_event: Make, incident: Begin, status: str
 ) -> None:
     """Close fails when no message can be sent: somebody must hear of the verdict all the same."""
     incident_id = incident(status=status)
     watch(_ended(EXECUTION, input=json.dumps(finding_event()), cause="SNS was down"))
-    assert world.meta(incident_id)["status"] == status
-    [got] = world.messages("escalations")
+    assert deployment.meta(incident_id)["status"] == status
+    [got] = deployment.messages("escalations")
     assert got["Subject"].startswith("[PROBLEM]")
     assert f"status {status}" in got["Message"]
 
 
-def test_a_machine_that_died_before_its_record_existed(world: World, finding_event: Make) -> None:
+def test_a_machine_that_died_before_its_record_existed(
+    deployment: Deployment, finding_event: Make
+) -> None:
     watch(
         _ended(
             EXECUTION,
@@ -123,18 +125,20 @@ def test_a_machine_that_died_before_its_record_existed(world: World, finding_eve
             cause="ConfigError: changed outside Terraform",
         )
     )
-    [meta] = world.incidents()
+    [meta] = deployment.incidents()
     assert meta["incident_id"] == finding.parse(finding_event()).incident_id
     assert (meta["status"], meta["finding_type"]) == ("FAILED", finding_event()["detail"]["type"])
     assert evidence_store.get_event(meta["finding_key"]) == finding_event()
-    assert told(world) == (["FAILED"], ["FAILED"])
+    assert notified(deployment) == (["FAILED"], ["FAILED"])
 
 
-def test_a_dead_pointer_execution(world: World, finding_event: Make, incident: Begin) -> None:
+def test_a_dead_pointer_execution(
+    deployment: Deployment, finding_event: Make, incident: Begin
+) -> None:
     incident_id = incident()
-    pointer = {"finding_key": world.meta(incident_id)["finding_key"]}
+    pointer = {"finding_key": deployment.meta(incident_id)["finding_key"]}
     watch(_ended(EXECUTION, input=json.dumps(pointer), cause="x"))
-    assert world.meta(incident_id)["status"] == "FAILED"
+    assert deployment.meta(incident_id)["status"] == "FAILED"
 
 
 @pytest.mark.parametrize(
@@ -147,32 +151,32 @@ def test_a_dead_pointer_execution(world: World, finding_event: Make, incident: B
         '{"finding_key": "incidents/inc-0/no.json"}',
     ],
 )
-def test_a_machine_that_died_of_unreadable_input(world: World, text: str) -> None:
+def test_a_machine_that_died_of_unreadable_input(deployment: Deployment, text: str) -> None:
     watch(_ended(NOTICE, input=text, cause="x"))
-    [meta] = world.incidents()
+    [meta] = deployment.incidents()
     assert (meta["status"], meta["finding_type"]) == ("FAILED", "unreadable")
-    assert told(world) == (["FAILED"], ["FAILED"])
+    assert notified(deployment) == (["FAILED"], ["FAILED"])
 
 
 def test_the_other_machines_death_loses_nothing(
-    world: World, finding_event: Make, incident: Begin
+    deployment: Deployment, finding_event: Make, incident: Begin
 ) -> None:
     """Both rules match every acting finding; only one machine has work to do."""
     incident_id = incident()
     watch(_ended(NOTICE, input=json.dumps(finding_event()), cause="x"))
-    assert world.meta(incident_id)["status"] == "CONTAINING"
-    assert told(world) == ([], [])
+    assert deployment.meta(incident_id)["status"] == "CONTAINING"
+    assert notified(deployment) == ([], [])
 
 
 def test_an_emission_that_died_before_it_was_counted_is_told(
-    world: World, finding_event: Make, incident: Begin
+    deployment: Deployment, finding_event: Make, incident: Begin
 ) -> None:
     incident_id = incident(status="RESTORED")
     watch(_ended(f"{EXECUTION}2", input=json.dumps(finding_event()), cause="x"))
-    meta = world.meta(incident_id)
+    meta = deployment.meta(incident_id)
     assert (meta["status"], meta["execution"]) == ("RESTORED", EXECUTION)
-    assert told(world) == (["problem"], ["problem"])
-    assert world.timeline(incident_id)[-1] == "recurrence lost"
+    assert notified(deployment) == (["problem"], ["problem"])
+    assert deployment.timeline(incident_id)[-1] == "recurrence lost"
 
 
 # -- the sweeper -----------------------------------------------------------------------------------
@@ -186,10 +190,10 @@ def _sweep() -> list[str]:
 
 
 def test_the_sweeper_leaves_what_runs_and_fails_what_is_dead(
-    world: World, record: IncidentRepository
+    deployment: Deployment, record: IncidentRepository
 ) -> None:
-    arns = {name: world.start(name) for name in ("runs", "killed")}
-    world.kill(arns["killed"])
+    arns = {name: deployment.start(name) for name in ("runs", "killed")}
+    deployment.kill(arns["killed"])
     arns |= {"expired": f"{EXECUTIONS}incident:expired", "none": ""}
     for name, arn in arns.items():
         record.open(
@@ -203,15 +207,15 @@ def test_the_sweeper_leaves_what_runs_and_fails_what_is_dead(
         )
         record.put_target(f"inc-{name}", target())
     assert sorted(_sweep()) == ["inc-expired", "inc-killed", "inc-none"]
-    assert world.meta("inc-runs")["status"] == "OPEN"
+    assert deployment.meta("inc-runs")["status"] == "OPEN"
     for name in ("killed", "expired", "none"):
-        assert world.meta(f"inc-{name}")["status"] == "FAILED"
-        assert world.targets(f"inc-{name}")[0]["status"] == "FAILED"
-    assert told(world) == (["FAILED"] * 3, ["FAILED"] * 3)
+        assert deployment.meta(f"inc-{name}")["status"] == "FAILED"
+        assert deployment.targets(f"inc-{name}")[0]["status"] == "FAILED"
+    assert notified(deployment) == (["FAILED"] * 3, ["FAILED"] * 3)
     assert _sweep() == []
 
 
-def test_the_sweeper_has_patience(world: World, record: IncidentRepository) -> None:
+def test_the_sweeper_has_patience(deployment: Deployment, record: IncidentRepository) -> None:
     record.open(
         {
             "incident_id": "inc-1",
@@ -222,11 +226,11 @@ def test_the_sweeper_has_patience(world: World, record: IncidentRepository) -> N
         }
     )
     assert watch(SWEEP) == {"failed": [], "unwatched": []}
-    assert world.meta("inc-1")["status"] == "OPEN"
+    assert deployment.meta("inc-1")["status"] == "OPEN"
 
 
 def test_one_broken_record_does_not_keep_the_others_waiting(
-    world: World, record: IncidentRepository, monkeypatch: pytest.MonkeyPatch
+    deployment: Deployment, record: IncidentRepository, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("inc-a", "inc-b"):
         record.open(
@@ -249,9 +253,12 @@ def test_one_broken_record_does_not_keep_the_others_waiting(
         patch.setattr(notifications, "publish", only_b)
         with pytest.raises(ClientError):
             _sweep()
-    assert (world.meta("inc-a")["status"], world.meta("inc-b")["status"]) == ("OPEN", "FAILED")
+    assert (deployment.meta("inc-a")["status"], deployment.meta("inc-b")["status"]) == (
+        "OPEN",
+        "FAILED",
+    )
     assert _sweep() == ["inc-a"]
-    assert told(world) == (["FAILED", "FAILED"], ["FAILED", "FAILED"])
+    assert notified(deployment) == (["FAILED", "FAILED"], ["FAILED", "FAILED"])
 
 
 # -- what could not be delivered -------------------------------------------------------------------
@@ -270,10 +277,10 @@ def _undelivered(*bodies: str) -> dict[str, Any]:
     }
 
 
-def _running(world: World, machine: str) -> list[dict[str, Any]]:
-    found = world.sfn.list_executions(stateMachineArn=MACHINES + machine)["executions"]
+def _running(deployment: Deployment, machine: str) -> list[dict[str, Any]]:
+    found = deployment.sfn.list_executions(stateMachineArn=MACHINES + machine)["executions"]
     return [
-        json.loads(world.sfn.describe_execution(executionArn=entry["executionArn"])["input"])
+        json.loads(deployment.sfn.describe_execution(executionArn=entry["executionArn"])["input"])
         for entry in found
     ]
 
@@ -283,38 +290,42 @@ def _running(world: World, machine: str) -> list[dict[str, Any]]:
     [("auto", "incident"), ("dry_run", "incident"), ("notify", "notice"), ("off", "notice")],
 )
 def test_a_finding_is_delivered_again_by_pointer_to_its_machine(
-    world: World, finding_event: Make, mode: str, machine: str
+    deployment: Deployment, finding_event: Make, mode: str, machine: str
 ) -> None:
-    world.configure({"remediations": {"*": mode}})
+    deployment.configure({"remediations": {"*": mode}})
     event = finding_event(padding="x" * 300_000)
     assert watch(_undelivered(json.dumps(event), json.dumps(event))) == {"batchItemFailures": []}
-    [pointer] = _running(world, machine)
+    [pointer] = _running(deployment, machine)
     assert evidence_store.get_event(pointer["finding_key"]) == event
-    assert _running(world, "notice" if machine == "incident" else "incident") == []
-    assert (world.messages("dead-letters"), told(world)) == ([], ([], []))
+    assert _running(deployment, "notice" if machine == "incident" else "incident") == []
+    assert (deployment.messages("dead-letters"), notified(deployment)) == ([], ([], []))
 
 
-def test_a_delivery_repeated_after_its_execution_ended(world: World, finding_event: Make) -> None:
+def test_a_delivery_repeated_after_its_execution_ended(
+    deployment: Deployment, finding_event: Make
+) -> None:
     batch = _undelivered(json.dumps(finding_event()))
     watch(batch)
-    [execution] = world.sfn.list_executions(stateMachineArn=MACHINES + "incident")["executions"]
-    world.kill(execution["executionArn"])
+    [execution] = deployment.sfn.list_executions(stateMachineArn=MACHINES + "incident")[
+        "executions"
+    ]
+    deployment.kill(execution["executionArn"])
     assert watch(batch) == {"batchItemFailures": []}
-    assert len(_running(world, "incident")) == 1
-    assert (world.messages("dead-letters"), told(world)) == ([], ([], []))
+    assert len(_running(deployment, "incident")) == 1
+    assert (deployment.messages("dead-letters"), notified(deployment)) == ([], ([], []))
 
 
 def test_what_cannot_be_started_is_kept_told_and_escalated(
-    world: World, finding_event: Make
+    deployment: Deployment, finding_event: Make
 ) -> None:
     for name in ("incident", "notice"):
-        world.sfn.delete_state_machine(stateMachineArn=MACHINES + name)
+        deployment.sfn.delete_state_machine(stateMachineArn=MACHINES + name)
     body = json.dumps(finding_event())
     assert watch(_undelivered(body)) == {"batchItemFailures": []}
-    assert world.messages("dead-letters") == [finding_event()]
-    [meta] = world.incidents()
+    assert deployment.messages("dead-letters") == [finding_event()]
+    [meta] = deployment.incidents()
     assert meta["status"] == "FAILED"
-    [got] = world.messages("escalations")
+    [got] = deployment.messages("escalations")
     for part in (
         "NO_PERMISSIONS not authorized",
         "starting the response again failed too",
@@ -324,59 +335,63 @@ def test_what_cannot_be_started_is_kept_told_and_escalated(
 
 
 def test_what_is_too_large_for_the_dead_letters_goes_as_a_pointer(
-    world: World, finding_event: Make
+    deployment: Deployment, finding_event: Make
 ) -> None:
     for name in ("incident", "notice"):
-        world.sfn.delete_state_machine(stateMachineArn=MACHINES + name)
+        deployment.sfn.delete_state_machine(stateMachineArn=MACHINES + name)
     event = finding_event(padding="x" * 300_000)
-    world.sqs.set_queue_attributes(
-        QueueUrl=world.queues["dead-letters"], Attributes={"MaximumMessageSize": "262144"}
+    deployment.sqs.set_queue_attributes(
+        QueueUrl=deployment.queues["dead-letters"], Attributes={"MaximumMessageSize": "262144"}
     )
     assert watch(_undelivered(json.dumps(event))) == {"batchItemFailures": []}
-    [pointer] = world.messages("dead-letters")
+    [pointer] = deployment.messages("dead-letters")
     assert evidence_store.get_event(pointer["finding_key"]) == event
-    assert told(world) == (["FAILED"], ["FAILED"])
+    assert notified(deployment) == (["FAILED"], ["FAILED"])
 
 
 @pytest.mark.parametrize("status", ["CONTAINING", "CONTAINED", "RESTORED"])
 def test_a_lost_emission_never_touches_an_incident(
-    world: World, finding_event: Make, incident: Begin, status: str
+    deployment: Deployment, finding_event: Make, incident: Begin, status: str
 ) -> None:
     incident_id = incident(status=status)
     for name in ("incident", "notice"):
-        world.sfn.delete_state_machine(stateMachineArn=MACHINES + name)
-    before = world.meta(incident_id)
+        deployment.sfn.delete_state_machine(stateMachineArn=MACHINES + name)
+    before = deployment.meta(incident_id)
     watch(_undelivered(json.dumps(finding_event())))
-    assert world.meta(incident_id) == before
-    assert told(world) == (["problem"], ["problem"])
+    assert deployment.meta(incident_id) == before
+    assert notified(deployment) == (["problem"], ["problem"])
 
 
 @pytest.mark.parametrize("body", ["", "not JSON", "[]", '{"source": "aws.ec2"}'])
-def test_what_is_no_finding_goes_to_the_machine_that_says_so(world: World, body: str) -> None:
+def test_what_is_no_finding_goes_to_the_machine_that_says_so(
+    deployment: Deployment, body: str
+) -> None:
     watch(_undelivered(body))
-    [pointer] = _running(world, "notice")
+    [pointer] = _running(deployment, "notice")
     assert call("notice", event=pointer, execution=NOTICE)["next"] == "done"
-    assert told(world) == (["SKIPPED"], [])
+    assert notified(deployment) == (["SKIPPED"], [])
 
 
-def test_a_lost_death_is_heard(world: World, finding_event: Make, incident: Begin) -> None:
+def test_a_lost_death_is_heard(
+    deployment: Deployment, finding_event: Make, incident: Begin
+) -> None:
     incident_id = incident()
     watch(_undelivered(json.dumps(_ended(EXECUTION, input=json.dumps(finding_event()), cause="x"))))
-    assert world.meta(incident_id)["status"] == "FAILED"
+    assert deployment.meta(incident_id)["status"] == "FAILED"
 
 
 def test_poison_returns_to_the_queue_alone(
-    world: World, finding_event: Make, monkeypatch: pytest.MonkeyPatch
+    deployment: Deployment, finding_event: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("GDR_DEAD_LETTERS_URL", world.queues["dead-letters"] + "-deleted")
-    world.sfn.delete_state_machine(stateMachineArn=MACHINES + "notice")
+    monkeypatch.setenv("GDR_DEAD_LETTERS_URL", deployment.queues["dead-letters"] + "-deleted")
+    deployment.sfn.delete_state_machine(stateMachineArn=MACHINES + "notice")
     good = json.dumps(finding_event())
     assert watch(_undelivered(good, "poison", '{"source": "aws.states", "detail": {}}')) == {
         "batchItemFailures": [{"itemIdentifier": "m1"}, {"itemIdentifier": "m2"}]
     }
-    assert len(_running(world, "incident")) == 1
+    assert len(_running(deployment, "incident")) == 1
 
 
-def test_an_event_nobody_sends(world: World) -> None:
+def test_an_event_nobody_sends(deployment: Deployment) -> None:
     with pytest.raises(ResponseError, match=r"does not know this event: source 'aws\.s3'"):
         watch({"source": "aws.s3"})

@@ -23,49 +23,50 @@ from guardduty_response.incident.repository import IncidentRepository
 from guardduty_response.incident.statuses import Status
 
 from tests.support.repository import load_finding
-from tests.unit.core_helpers import EXECUTION, call
-from tests.unit.fake_playbook import ARN, Fake, configure
+from tests.unit.deployment import Deployment
+from tests.unit.fake_playbook import ARN, FakePlaybook, configure
+from tests.unit.function_calls import EXECUTION, call
 from tests.unit.functions.respond_steps import lease_owners, open_incident, run_step
-from tests.unit.lambda_world import World
 
 # -- plan: what is decided -------------------------------------------------------------------------
 
 
-def test_to_act(world: World, fake: Fake) -> None:
+def test_to_act(deployment: Deployment, fake: FakePlaybook) -> None:
     incident_id = open_incident()
     answer = run_step("plan", incident_id)
     [target] = answer["targets"]
     assert (answer["decision"], answer["error"]) == ("act", "")
     assert (target["id"], target["scope"], target["attach"]) == ("i-1", {"volumes": ["vol-1"]}, "")
-    meta = world.meta(incident_id)
+    meta = deployment.meta(incident_id)
     assert (meta["status"], meta["decision"], [entry["arn"] for entry in meta["targets"]]) == (
         "CONTAINING",
         "act",
         [ARN],
     )
     assert [
-        (entry["id"], entry["status"], entry["actions"]) for entry in world.targets(incident_id)
+        (entry["id"], entry["status"], entry["actions"])
+        for entry in deployment.targets(incident_id)
     ] == [("i-1", "OPEN", {})]
-    assert lease_owners(world) == [EXECUTION]
+    assert lease_owners(deployment) == [EXECUTION]
 
 
 @pytest.mark.parametrize(
     ("mode", "decision", "status"), [("approve", "approve", "OPEN"), ("dry_run", "dry_run", "OPEN")]
 )
 def test_to_ask_or_to_rehearse(
-    world: World, fake: Fake, mode: str, decision: str, status: str
+    deployment: Deployment, fake: FakePlaybook, mode: str, decision: str, status: str
 ) -> None:
-    configure(world, remediations={"*": mode})
+    configure(deployment, remediations={"*": mode})
     incident_id = open_incident()
     answer = run_step("plan", incident_id)
     assert answer["decision"] == decision
     assert answer.get("approval_timeout_seconds") == (3600 if mode == "approve" else None)
     assert len(answer["targets"]) == (1 if mode == "approve" else 0)
-    assert world.meta(incident_id)["status"] == status
-    [stored] = world.targets(incident_id)
+    assert deployment.meta(incident_id)["status"] == status
+    [stored] = deployment.targets(incident_id)
     action = stored["actions"]["quarantine_network"]
     assert (action["status"], action["detail"]) == ("PLANNED", "2 interfaces")
-    assert lease_owners(world) == []
+    assert lease_owners(deployment) == []
 
 
 @pytest.mark.parametrize(
@@ -81,10 +82,12 @@ def test_to_ask_or_to_rehearse(
         ),
     ],
 )
-def test_nothing_may_act(world: World, fake: Fake, changes: Any, said: str) -> None:
+def test_nothing_may_act(
+    deployment: Deployment, fake: FakePlaybook, changes: Any, said: str
+) -> None:
     """Also when the policy changed after the incident was opened: the machine asks it again."""
     incident_id = open_incident()
-    configure(world, **changes)
+    configure(deployment, **changes)
     fake.principals = ["role/admin"]
     assert run_step("plan", incident_id) == {
         "decision": "skip",
@@ -93,29 +96,33 @@ def test_nothing_may_act(world: World, fake: Fake, changes: Any, said: str) -> N
         "collect_first_seconds": 0,
         "hand_over": [],
     }
-    meta = world.meta(incident_id)
+    meta = deployment.meta(incident_id)
     assert meta["decision"] == "skip"
     assert said in meta["reasons"][-1]
-    assert lease_owners(world) == []
+    assert lease_owners(deployment) == []
     call("close", incident_id=incident_id, decision="skip")
-    assert said in world.messages()[0]["Message"]
+    assert said in deployment.messages()[0]["Message"]
 
 
 @pytest.mark.parametrize(("mode", "decision"), [("auto", "approve"), ("dry_run", "dry_run")])
-def test_a_tag_can_only_ask(world: World, fake: Fake, mode: str, decision: str) -> None:
-    configure(world, remediations={"*": mode})
+def test_a_tag_can_only_ask(
+    deployment: Deployment, fake: FakePlaybook, mode: str, decision: str
+) -> None:
+    configure(deployment, remediations={"*": mode})
     fake.tags = {"guardduty-response": "ask"}
     incident_id = open_incident()
     assert run_step("plan", incident_id)["decision"] == decision
-    assert ("carries the tag" in " ".join(world.meta(incident_id)["reasons"])) == (mode == "auto")
+    assert ("carries the tag" in " ".join(deployment.meta(incident_id)["reasons"])) == (
+        mode == "auto"
+    )
 
 
 @pytest.mark.parametrize("mode", ["auto", "approve", "dry_run"])
-def test_a_sample_is_only_rehearsed(world: World, fake: Fake, mode: str) -> None:
-    configure(world, remediations={"*": mode})
+def test_a_sample_is_only_rehearsed(deployment: Deployment, fake: FakePlaybook, mode: str) -> None:
+    configure(deployment, remediations={"*": mode})
     incident_id = open_incident(**load_finding("sample_cryptocurrency_ec2_bitcointool_b_dns"))
     assert run_step("plan", incident_id)["decision"] == "dry_run"
-    assert "a sample finding is only rehearsed" in world.meta(incident_id)["reasons"]
+    assert "a sample finding is only rehearsed" in deployment.meta(incident_id)["reasons"]
 
 
 @pytest.mark.parametrize(
@@ -126,7 +133,9 @@ def test_a_sample_is_only_rehearsed(world: World, fake: Fake, mode: str) -> None
         (RoleUnavailable("cannot assume arn:x"), "failed"),
     ],
 )
-def test_nothing_to_act_on(world: World, fake: Fake, error: Exception, decision: str) -> None:
+def test_nothing_to_act_on(
+    deployment: Deployment, fake: FakePlaybook, error: Exception, decision: str
+) -> None:
     incident_id, fake.error = open_incident(), error
     assert run_step("plan", incident_id) == {
         "decision": decision,
@@ -135,50 +144,52 @@ def test_nothing_to_act_on(world: World, fake: Fake, error: Exception, decision:
         "collect_first_seconds": 0,
         "hand_over": [],
     }
-    assert world.meta(incident_id)["reasons"] == [str(error)]
+    assert deployment.meta(incident_id)["reasons"] == [str(error)]
 
 
-def test_an_empty_plan_is_a_failure(world: World, fake: Fake) -> None:
+def test_an_empty_plan_is_a_failure(deployment: Deployment, fake: FakePlaybook) -> None:
     incident_id, fake.ids = open_incident(), []
     answer = run_step("plan", incident_id)
     assert (answer["decision"], "found no resource" in answer["error"]) == ("failed", True)
 
 
-def test_throttling_is_for_the_machine_to_repeat(world: World, fake: Fake) -> None:
+def test_throttling_is_for_the_machine_to_repeat(
+    deployment: Deployment, fake: FakePlaybook
+) -> None:
     incident_id = open_incident()
     fake.error = ClientError(
         {"Error": {"Code": "RequestLimitExceeded", "Message": "slow"}}, "DescribeInstances"
     )
     with pytest.raises(TransientError):
         run_step("plan", incident_id)
-    assert world.meta(incident_id)["status"] == "OPEN"
+    assert deployment.meta(incident_id)["status"] == "OPEN"
 
 
-def test_planning_twice_changes_nothing(world: World, fake: Fake) -> None:
+def test_planning_twice_changes_nothing(deployment: Deployment, fake: FakePlaybook) -> None:
     """Its answer was lost and the machine asks again: one count of the breaker, the same lease,
     the same ledger.
     """
-    configure(world, **{"guardrails.circuit_breaker": {"targets": 1, "minutes": 60}})
+    configure(deployment, **{"guardrails.circuit_breaker": {"targets": 1, "minutes": 60}})
     incident_id = open_incident()
     first = run_step("plan", incident_id)
     IncidentRepository("guardduty-response-incidents").before(
         incident_id, "ec2_instance", "i-1", "interfaces", {"eni-1": ["sg-web"]}
     )
     assert run_step("plan", incident_id) == first
-    assert world.targets(incident_id)[0]["before"] == {"interfaces": {"eni-1": ["sg-web"]}}
-    assert lease_owners(world) == [EXECUTION]
+    assert deployment.targets(incident_id)[0]["before"] == {"interfaces": {"eni-1": ["sg-web"]}}
+    assert lease_owners(deployment) == [EXECUTION]
 
 
 # -- the other verbs -------------------------------------------------------------------------------
 
 
-def test_verify_writes_what_was_seen(world: World, fake: Fake) -> None:
+def test_verify_writes_what_was_seen(deployment: Deployment, fake: FakePlaybook) -> None:
     incident_id = open_incident()
     [target] = run_step("plan", incident_id)["targets"]
     fake.steps["verify"] = StepResult(status=Status.PARTIAL, detail="1 of 2 closed")
     answer = run_step("verify", incident_id, target, attempt=2, error="Contain: timed out")
     assert (answer["done"], answer["status"]) == (True, "PARTIAL")
-    [stored] = world.targets(incident_id)
+    [stored] = deployment.targets(incident_id)
     assert (stored["status"], stored["verified"]) == ("PARTIAL", EXECUTION)
     assert stored["verdict"] == "1 of 2 closed (containing failed: Contain: timed out)"
     assert stored["checks"] == [
@@ -187,41 +198,47 @@ def test_verify_writes_what_was_seen(world: World, fake: Fake) -> None:
     assert fake.seen[-1].attempt == 2
 
 
-def test_verify_writes_nothing_before_it_is_done(world: World, fake: Fake) -> None:
+def test_verify_writes_nothing_before_it_is_done(
+    deployment: Deployment, fake: FakePlaybook
+) -> None:
     incident_id = open_incident()
     [target] = run_step("plan", incident_id)["targets"]
     fake.steps["verify"] = StepResult(done=False, wait_seconds=3, again="contain")
     answer = run_step("verify", incident_id, target)
     assert (answer["done"], answer["wait_seconds"], answer["again"]) == (False, 3, "contain")
-    [stored] = world.targets(incident_id)
+    [stored] = deployment.targets(incident_id)
     assert stored["status"] == "OPEN"
     assert "verified" not in stored
 
 
-def test_a_verdict_without_a_status_is_a_failure(world: World, fake: Fake) -> None:
+def test_a_verdict_without_a_status_is_a_failure(
+    deployment: Deployment, fake: FakePlaybook
+) -> None:
     incident_id = open_incident()
     [target] = run_step("plan", incident_id)["targets"]
     run_step("verify", incident_id, target)
-    assert world.targets(incident_id)[0]["status"] == "FAILED"
+    assert deployment.targets(incident_id)[0]["status"] == "FAILED"
 
 
 @pytest.mark.parametrize("verb", ["contain", "finish"])
 def test_work_renews_its_lease(
-    world: World, fake: Fake, record: IncidentRepository, verb: str
+    deployment: Deployment, fake: FakePlaybook, record: IncidentRepository, verb: str
 ) -> None:
     incident_id = open_incident()
     [target] = run_step("plan", incident_id)["targets"]
     record.leases.acquire(ARN, EXECUTION, incident_id, 1)
     run_step(verb, incident_id, None if verb == "finish" else target)
     for _ in range(50):
-        [lease] = world.items(f"RESOURCE#{ARN}")
+        [lease] = deployment.items(f"RESOURCE#{ARN}")
         if lease["expires"] > 0 and int(lease["expires"]) - int(lease["expires_at"]) > 800 - 86400:
             break
         time.sleep(0.02)
     assert int(lease["expires"]) - int(lease["expires_at"]) == steps.LEASE_SECONDS - 86400
 
 
-def test_the_finding_is_there_when_it_is_asked_for(world: World, fake: Fake) -> None:
+def test_the_finding_is_there_when_it_is_asked_for(
+    deployment: Deployment, fake: FakePlaybook
+) -> None:
     incident_id = open_incident()
     [target] = run_step("plan", incident_id)["targets"]
     run_step("contain", incident_id, target)
@@ -234,7 +251,9 @@ def test_the_finding_is_there_when_it_is_asked_for(world: World, fake: Fake) -> 
     )
 
 
-def test_a_finding_that_cannot_be_fetched_stops_only_who_asks(world: World, fake: Fake) -> None:
+def test_a_finding_that_cannot_be_fetched_stops_only_who_asks(
+    deployment: Deployment, fake: FakePlaybook
+) -> None:
     incident_id = open_incident()
     [target] = run_step("plan", incident_id)["targets"]
     IncidentRepository("guardduty-response-incidents").note(
@@ -247,14 +266,16 @@ def test_a_finding_that_cannot_be_fetched_stops_only_who_asks(world: World, fake
         run_step("plan", incident_id)
 
 
-def test_evidence_is_put_under_its_incident(world: World, fake: Fake) -> None:
+def test_evidence_is_put_under_its_incident(deployment: Deployment, fake: FakePlaybook) -> None:
     incident_id = open_incident()
     run_step("contain", incident_id, *run_step("plan", incident_id)["targets"])
     fake.seen[-1].put_evidence("describe.json", b"{}")
-    assert world.evidence(incident_id)["describe.json"] == b"{}"
+    assert deployment.evidence(incident_id)["describe.json"] == b"{}"
 
 
-def test_unknown_names(world: World, fake: Fake, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unknown_names(
+    deployment: Deployment, fake: FakePlaybook, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with pytest.raises(ResponseError, match="has no step 'terminate'; its steps are plan, contain"):
         run_step("terminate", "inc-1")
     incident_id = open_incident()

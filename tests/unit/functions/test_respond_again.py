@@ -16,51 +16,51 @@ from guardduty_response.incident.repository import IncidentRepository
 from guardduty_response.incident.statuses import Status
 
 from tests.support.repository import load_finding
-from tests.unit.core_helpers import EXECUTION, call, emission, told
-from tests.unit.fake_playbook import Fake, configure
+from tests.unit.deployment import EXECUTIONS, Deployment
+from tests.unit.fake_playbook import FakePlaybook, configure
+from tests.unit.function_calls import EXECUTION, call, emission, notified
 from tests.unit.functions.respond_steps import SECOND, lease_owners, open_incident, run_step
-from tests.unit.lambda_world import EXECUTIONS, World
 
 # -- plan: verification only -----------------------------------------------------------------------
 
 
-def _contained(world: World, fake: Fake) -> str:
+def _contained(deployment: Deployment, fake: FakePlaybook) -> str:
     incident_id = open_incident()
     [target] = run_step("plan", incident_id)["targets"]
     fake.steps["verify"] = StepResult(status=Status.CONTAINED, detail="closed")
     run_step("verify", incident_id, target)
     call("verdict", incident_id=incident_id, target=target, error="")
     call("close", incident_id=incident_id, decision="act")
-    told(world)
+    notified(deployment)
     return incident_id
 
 
 def test_a_contained_resource_is_only_read_again(
-    world: World, fake: Fake, record: IncidentRepository
+    deployment: Deployment, fake: FakePlaybook, record: IncidentRepository
 ) -> None:
-    incident_id = _contained(world, fake)
+    incident_id = _contained(deployment, fake)
     assert emission(record, incident_id, SECOND) == "verify"
-    before = world.targets(incident_id)
+    before = deployment.targets(incident_id)
     answer = run_step("plan", incident_id, execution=SECOND, verify_only=True)
     [target] = answer["targets"]
     assert (answer["decision"], target["verify_only"], target["attach"]) == ("act", True, "")
-    assert world.targets(incident_id) == before
-    assert world.meta(incident_id)["status"] == "CONTAINED"
+    assert deployment.targets(incident_id) == before
+    assert deployment.meta(incident_id)["status"] == "CONTAINED"
     run_step("contain", incident_id, target, execution=SECOND)
     assert run_step("finish", incident_id, execution=SECOND, verify_only=True)["done"]
     assert [name for name, _ in fake.calls] == ["verify", "contain"]  # contain is told: verify_only
-    assert lease_owners(world) == [SECOND]
+    assert lease_owners(deployment) == [SECOND]
 
 
 @pytest.mark.parametrize("error", [RoleUnavailable("cannot assume arn:x"), NoTarget("no instance")])
 def test_what_cannot_be_read_again_leaves_the_record_alone(
-    world: World, fake: Fake, record: IncidentRepository, error: Exception
+    deployment: Deployment, fake: FakePlaybook, record: IncidentRepository, error: Exception
 ) -> None:
-    incident_id = _contained(world, fake)
+    incident_id = _contained(deployment, fake)
     emission(record, incident_id, SECOND)
-    before, fake.error = world.meta(incident_id), error
+    before, fake.error = deployment.meta(incident_id), error
     answer = run_step("plan", incident_id, execution=SECOND, verify_only=True)
-    assert world.meta(incident_id) == before
+    assert deployment.meta(incident_id) == before
     call(
         "close",
         incident_id=incident_id,
@@ -68,14 +68,14 @@ def test_what_cannot_be_read_again_leaves_the_record_alone(
         decision=answer["decision"],
         error=answer["error"],
     )
-    assert world.meta(incident_id)["status"] == "CONTAINED"
-    assert str(error) in world.messages("escalations")[0]["Message"]
+    assert deployment.meta(incident_id)["status"] == "CONTAINED"
+    assert str(error) in deployment.messages("escalations")[0]["Message"]
 
 
 def test_a_contained_resource_that_is_gone(
-    world: World, fake: Fake, record: IncidentRepository
+    deployment: Deployment, fake: FakePlaybook, record: IncidentRepository
 ) -> None:
-    incident_id = _contained(world, fake)
+    incident_id = _contained(deployment, fake)
     emission(record, incident_id, SECOND)
     fake.error = TargetGone("i-1 is terminated")
     answer = run_step("plan", incident_id, execution=SECOND, verify_only=True)
@@ -86,14 +86,14 @@ def test_a_contained_resource_that_is_gone(
         decision=answer["decision"],
         error=answer["error"],
     )
-    assert world.meta(incident_id)["status"] == "GONE"
-    assert [target["status"] for target in world.targets(incident_id)] == ["GONE"]
-    assert told(world) == (["GONE"], [])
+    assert deployment.meta(incident_id)["status"] == "GONE"
+    assert [target["status"] for target in deployment.targets(incident_id)] == ["GONE"]
+    assert notified(deployment) == (["GONE"], [])
 
 
 @pytest.mark.parametrize("changes", [{"paused": True}, {"remediations": {"*": "dry_run"}}])
 def test_a_half_contained_resource_keeps_its_ledger_when_nothing_may_act_any_more(
-    world: World, fake: Fake, record: IncidentRepository, changes: Any
+    deployment: Deployment, fake: FakePlaybook, record: IncidentRepository, changes: Any
 ) -> None:
     incident_id = open_incident()
     [target] = run_step("plan", incident_id)["targets"]
@@ -104,12 +104,12 @@ def test_a_half_contained_resource_keeps_its_ledger_when_nothing_may_act_any_mor
     run_step("verify", incident_id, target)
     call("verdict", incident_id=incident_id, target=target, error="")
     call("close", incident_id=incident_id, decision="act")
-    configure(world, **changes)
+    configure(deployment, **changes)
     assert emission(record, incident_id, SECOND) == "start"
     decision = run_step("plan", incident_id, execution=SECOND)["decision"]
     call("close", incident_id=incident_id, execution=SECOND, decision=decision)
-    [stored] = world.targets(incident_id)
-    assert (world.meta(incident_id)["status"], stored["status"], stored["verdict"]) == (
+    [stored] = deployment.targets(incident_id)
+    assert (deployment.meta(incident_id)["status"], stored["status"], stored["verdict"]) == (
         "PARTIAL",
         "PARTIAL",
         "1 of 2",
@@ -118,32 +118,32 @@ def test_a_half_contained_resource_keeps_its_ledger_when_nothing_may_act_any_mor
 
 
 def test_after_a_restore_the_state_before_is_recorded_anew(
-    world: World, fake: Fake, record: IncidentRepository
+    deployment: Deployment, fake: FakePlaybook, record: IncidentRepository
 ) -> None:
-    incident_id = _contained(world, fake)
+    incident_id = _contained(deployment, fake)
     record.before(incident_id, "ec2_instance", "i-1", "interfaces", {"eni-1": ["old"]})
     record.transition(incident_id, "restored")  # type: ignore[arg-type]
     assert emission(record, incident_id, SECOND) == "start"
     run_step("plan", incident_id, execution=SECOND)
-    assert world.targets(incident_id)[0]["before"] == {}
+    assert deployment.targets(incident_id)[0]["before"] == {}
 
 
 # -- two incidents, one resource -------------------------------------------------------------------
 
 
-def test_the_loser_links_and_touches_nothing(world: World, fake: Fake) -> None:
-    winner = world.start("winner")
+def test_the_loser_links_and_touches_nothing(deployment: Deployment, fake: FakePlaybook) -> None:
+    winner = deployment.start("winner")
     first = open_incident(winner)
     run_step("plan", first, execution=winner)
     second = open_incident(detail={**load_finding()["detail"], "id": "another", "arn": ""})
     [target] = run_step("plan", second)["targets"]
     assert target["attach"] == first
-    assert world.meta(second)["status"] == "CONTAINING"
-    assert world.targets(second)[0]["attach"] == first
+    assert deployment.meta(second)["status"] == "CONTAINING"
+    assert deployment.targets(second)[0]["attach"] == first
     run_step("contain", second, target)
     clients.POOL.submit(lambda: None).result()
     assert [name for name, _ in fake.calls] == ["contain"]  # contain is told: attach
-    assert lease_owners(world) == [winner]
+    assert lease_owners(deployment) == [winner]
     fake.steps["verify"] = StepResult(status=Status.CONTAINED, detail="closed")
     run_step("verify", second, target)
     call("verdict", incident_id=second, target=target, error="")
@@ -151,17 +151,19 @@ def test_the_loser_links_and_touches_nothing(world: World, fake: Fake) -> None:
     assert "finish" not in [name for name, _ in fake.calls]
 
 
-def test_a_dead_owner_is_taken_over(world: World, fake: Fake) -> None:
-    dead = world.start("dead")
+def test_a_dead_owner_is_taken_over(deployment: Deployment, fake: FakePlaybook) -> None:
+    dead = deployment.start("dead")
     run_step("plan", open_incident(dead), execution=dead)
-    world.kill(dead)
+    deployment.kill(dead)
     second = open_incident(detail={**load_finding()["detail"], "id": "another", "arn": ""})
     [target] = run_step("plan", second)["targets"]
     assert target["attach"] == ""
-    assert lease_owners(world) == [EXECUTION]
+    assert lease_owners(deployment) == [EXECUTION]
 
 
-def test_an_owner_of_whom_nothing_is_known_is_left_in_peace(world: World, fake: Fake) -> None:
+def test_an_owner_of_whom_nothing_is_known_is_left_in_peace(
+    deployment: Deployment, fake: FakePlaybook
+) -> None:
     run_step(
         "plan",
         open_incident(f"{EXECUTIONS}incident:unknown"),

@@ -20,9 +20,9 @@ from guardduty_response.functions import respond, restore
 from guardduty_response.incident.repository import IncidentRepository
 from guardduty_response.incident.statuses import Status
 
-from tests.unit.core_helpers import EXECUTION, call, emission, told
-from tests.unit.fake_playbook import ARN, Fake
-from tests.unit.lambda_world import EXECUTIONS, World
+from tests.unit.deployment import EXECUTIONS, Deployment
+from tests.unit.fake_playbook import ARN, FakePlaybook
+from tests.unit.function_calls import EXECUTION, call, emission, notified
 
 WHO = "ada@example.com"
 WHOLE = RestoreResult(
@@ -59,20 +59,22 @@ class Restorer(ModuleType):
 
 
 @pytest.fixture
-def restorer(fake: Fake, monkeypatch: pytest.MonkeyPatch) -> Iterator[Restorer]:
+def restorer(fake: FakePlaybook, monkeypatch: pytest.MonkeyPatch) -> Iterator[Restorer]:
     module = Restorer()
     monkeypatch.setitem(sys.modules, module.__name__, module)
     return module
 
 
 @pytest.fixture
-def stored(world: World, restorer: Restorer, incident: Callable[..., str]) -> Callable[..., str]:
+def stored(
+    deployment: Deployment, restorer: Restorer, incident: Callable[..., str]
+) -> Callable[..., str]:
     """An incident of the fake playbook in a status; nothing works on it any more."""
 
     def make(status: str = "CONTAINED", *names: str, **fields: Any) -> str:
         incident_id = incident(*names, status=status, **{"playbook": "fake", **fields})
         record = IncidentRepository("guardduty-response-incidents")
-        for target in world.targets(incident_id):
+        for target in deployment.targets(incident_id):
             record.set_target(
                 incident_id,
                 target["kind"],
@@ -80,7 +82,7 @@ def stored(world: World, restorer: Restorer, incident: Callable[..., str]) -> Ca
                 status=status,
                 before={"profile": {"name": "x"}},
             )
-        told(world)
+        notified(deployment)
         return incident_id
 
     return make
@@ -97,7 +99,7 @@ def ask(incident_id: str, **event: Any) -> dict[str, Any]:
     "status", ["CONTAINED", "PARTIAL", "BREACHED", "FAILED", "RESTORE_PARTIAL"]
 )
 def test_restored_written_and_told(
-    world: World, restorer: Restorer, stored: Callable[..., str], status: str
+    deployment: Deployment, restorer: Restorer, stored: Callable[..., str], status: str
 ) -> None:
     incident_id = stored(status)
     answer = ask(incident_id)
@@ -115,7 +117,7 @@ def test_restored_written_and_told(
         "",
         {"finish": "none"},
     )
-    meta, [stored_target] = world.meta(incident_id), world.targets(incident_id)
+    meta, [stored_target] = deployment.meta(incident_id), deployment.targets(incident_id)
     assert (meta["status"], meta["told"], "open" in meta, stored_target["status"]) == (
         "RESTORED",
         "RESTORED",
@@ -124,30 +126,30 @@ def test_restored_written_and_told(
     )
     assert stored_target["restored"]["by"] == WHO
     assert WHO in stored_target["verdict"]
-    assert world.timeline(incident_id)[-2:] == ["restore asked", "restored"]
+    assert deployment.timeline(incident_id)[-2:] == ["restore asked", "restored"]
     assert {
         item["actor"]
-        for item in world.items(f"INCIDENT#{incident_id}")
+        for item in deployment.items(f"INCIDENT#{incident_id}")
         if item.get("event") in ("restore asked", "restored")
     } == {WHO}
-    [message] = world.messages()
+    [message] = deployment.messages()
     assert message["MessageAttributes"]["event"]["Value"] == "RESTORED"
     assert "[RESTORED]" in message["Subject"] and f"Requested by {WHO}." in message["Message"]
     assert "  Restored\n    - eni-1 is back" in message["Message"]
     assert "Open tasks" not in message["Message"]
-    assert world.messages("escalations") == []
-    report = world.evidence(incident_id)["report.html"].decode()
+    assert deployment.messages("escalations") == []
+    report = deployment.evidence(incident_id)["report.html"].decode()
     assert "<h3>Restored</h3><ul><li>eni-1 is back</li></ul>" in report
-    assert world.items(f"RESOURCE#{ARN}") == [], "the lease is given back"
+    assert deployment.items(f"RESOURCE#{ARN}") == [], "the lease is given back"
 
 
 def test_in_part_is_escalated_and_can_be_asked_again(
-    world: World, restorer: Restorer, stored: Callable[..., str]
+    deployment: Deployment, restorer: Restorer, stored: Callable[..., str]
 ) -> None:
     incident_id, restorer.answer = stored(), PART
     answer = ask(incident_id)
     assert (answer["status"], answer["not_restored"]) == ("RESTORE_PARTIAL", PART.not_restored)
-    [message] = world.messages("escalations")
+    [message] = deployment.messages("escalations")
     assert "  Not restored\n    - profile x: gone. By hand: aws ec2 y" in message["Message"]
     assert "Open tasks\n  - i-1: profile x: gone. By hand: aws ec2 y" in message["Message"]
     assert "FAIL     x: gone" in message["Message"]
@@ -157,14 +159,18 @@ def test_in_part_is_escalated_and_can_be_asked_again(
 
 
 def test_a_second_restore_is_a_no_op(
-    world: World, restorer: Restorer, stored: Callable[..., str]
+    deployment: Deployment, restorer: Restorer, stored: Callable[..., str]
 ) -> None:
     incident_id = stored()
     first = ask(incident_id)
-    told(world)
-    items = world.items(f"INCIDENT#{incident_id}")
+    notified(deployment)
+    items = deployment.items(f"INCIDENT#{incident_id}")
     assert ask(incident_id) == first
-    assert (len(restorer.calls), world.items(f"INCIDENT#{incident_id}"), told(world)) == (
+    assert (
+        len(restorer.calls),
+        deployment.items(f"INCIDENT#{incident_id}"),
+        notified(deployment),
+    ) == (
         1,
         items,
         ([], []),
@@ -187,32 +193,32 @@ def test_a_second_restore_is_a_no_op(
     ],
 )
 def test_refused_by_status(
-    world: World, restorer: Restorer, stored: Callable[..., str], status: str, said: str
+    deployment: Deployment, restorer: Restorer, stored: Callable[..., str], status: str, said: str
 ) -> None:
     incident_id = stored(status)
     answer = ask(incident_id)
     assert answer["status"] == status
     assert f"incident {incident_id} is {status}" in answer["refused"] and said in answer["refused"]
-    assert (restorer.calls, told(world)) == ([], ([], []))
+    assert (restorer.calls, notified(deployment)) == ([], ([], []))
 
 
 def test_refused_while_an_execution_works_on_it(
-    world: World, restorer: Restorer, stored: Callable[..., str]
+    deployment: Deployment, restorer: Restorer, stored: Callable[..., str]
 ) -> None:
-    incident_id, execution = stored(), world.start("finishing")
+    incident_id, execution = stored(), deployment.start("finishing")
     record = IncidentRepository("guardduty-response-incidents")
     record.leases.acquire(ARN, execution, incident_id, 900)
     for event in ({}, {"close": True}):
         answer = ask(incident_id, **event)
         assert f"i-1 is being worked on by {execution}" in answer["refused"]
-    assert world.meta(incident_id)["status"] == "CONTAINED"
-    assert [item["owner"] for item in world.items(f"RESOURCE#{ARN}")] == [execution]
-    world.kill(execution)
+    assert deployment.meta(incident_id)["status"] == "CONTAINED"
+    assert [item["owner"] for item in deployment.items(f"RESOURCE#{ARN}")] == [execution]
+    deployment.kill(execution)
     assert ask(incident_id)["status"] == "RESTORED", "a dead holder holds nothing"
 
 
 def test_only_one_restore_at_a_time(
-    world: World, restorer: Restorer, stored: Callable[..., str]
+    deployment: Deployment, restorer: Restorer, stored: Callable[..., str]
 ) -> None:
     incident_id = stored()
     seen: list[str] = []
@@ -223,7 +229,7 @@ def test_only_one_restore_at_a_time(
 
 
 def test_the_one_that_only_read_it_back_names_the_other(
-    world: World, restorer: Restorer, stored: Callable[..., str]
+    deployment: Deployment, restorer: Restorer, stored: Callable[..., str]
 ) -> None:
     incident_id = stored()
     IncidentRepository("guardduty-response-incidents").set_target(
@@ -233,19 +239,19 @@ def test_the_one_that_only_read_it_back_names_the_other(
 
 
 def test_another_playbooks_incident(
-    world: World, restorer: Restorer, stored: Callable[..., str]
+    deployment: Deployment, restorer: Restorer, stored: Callable[..., str]
 ) -> None:
     assert "not one of playbook fake" in ask(stored(playbook="s3_bucket"))["refused"]
 
 
 def test_a_role_that_cannot_be_assumed_changes_no_status(
-    world: World, restorer: Restorer, stored: Callable[..., str]
+    deployment: Deployment, restorer: Restorer, stored: Callable[..., str]
 ) -> None:
     incident_id, restorer.answer = stored(), RoleUnavailable("cannot assume arn:x")
     with pytest.raises(RoleUnavailable):
         ask(incident_id)
-    assert world.meta(incident_id)["status"] == "CONTAINED"
-    assert world.items(f"RESOURCE#{ARN}") == []
+    assert deployment.meta(incident_id)["status"] == "CONTAINED"
+    assert deployment.items(f"RESOURCE#{ARN}") == []
 
 
 @pytest.mark.parametrize(
@@ -257,7 +263,11 @@ def test_a_role_that_cannot_be_assumed_changes_no_status(
     ],
 )
 def test_several_targets(
-    world: World, restorer: Restorer, stored: Callable[..., str], answers: Any, status: str
+    deployment: Deployment,
+    restorer: Restorer,
+    stored: Callable[..., str],
+    answers: Any,
+    status: str,
 ) -> None:
     left = list(answers)
 
@@ -269,23 +279,29 @@ def test_several_targets(
 
 
 def test_a_report_that_cannot_be_written_hides_nothing(
-    world: World, restorer: Restorer, stored: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+    deployment: Deployment,
+    restorer: Restorer,
+    stored: Callable[..., str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     incident_id = stored()
     monkeypatch.setenv("GDR_BUCKET", "absent")
     assert ask(incident_id)["status"] == "RESTORED"
-    assert "report failed" in world.timeline(incident_id)
-    assert told(world) == (["RESTORED"], [])
+    assert "report failed" in deployment.timeline(incident_id)
+    assert notified(deployment) == (["RESTORED"], [])
 
 
 @pytest.mark.parametrize("name", [None, "", "i-1", 7, ["inc-1"]])
-def test_no_name(world: World, restorer: Restorer, name: Any) -> None:
+def test_no_name(deployment: Deployment, restorer: Restorer, name: Any) -> None:
     with pytest.raises(ResponseError, match="an incident is named like"):
         restore.handler({"incident_id": name}, None)
 
 
 def test_unknown_names(
-    world: World, restorer: Restorer, stored: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+    deployment: Deployment,
+    restorer: Restorer,
+    stored: Callable[..., str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     with pytest.raises(ResponseError, match="there is no incident inc-0"):
         ask("inc-0")
@@ -295,15 +311,15 @@ def test_unknown_names(
 
 
 def test_who_asks_is_one_line_of_text(
-    world: World, restorer: Restorer, stored: Callable[..., str]
+    deployment: Deployment, restorer: Restorer, stored: Callable[..., str]
 ) -> None:
     incident_id = stored()
     ask(incident_id, requested_by="a\nFinding: forged")
-    [message] = world.messages()
+    [message] = deployment.messages()
     assert "Requested by a Finding: forged." in message["Message"]
     other = stored()
     ask(other, requested_by={"x": 1})
-    assert world.targets(other)[0]["restored"]["by"] == "somebody who did not say who they are"
+    assert deployment.targets(other)[0]["restored"]["by"] == "somebody who did not say who they are"
 
 
 # -- the finding comes again -----------------------------------------------------------------------
@@ -311,7 +327,12 @@ def test_who_asks_is_one_line_of_text(
 
 @pytest.mark.parametrize(("answer", "kept"), [(WHOLE, {}), (PART, {"profile": {"name": "x"}})])
 def test_contained_again(
-    world: World, fake: Fake, restorer: Restorer, stored: Callable[..., str], answer: Any, kept: Any
+    deployment: Deployment,
+    fake: FakePlaybook,
+    restorer: Restorer,
+    stored: Callable[..., str],
+    answer: Any,
+    kept: Any,
 ) -> None:
     """Its before-state is recorded anew, but for what the restore left contained."""
     incident_id, restorer.answer = stored(), answer
@@ -323,7 +344,7 @@ def test_contained_again(
             {"verb": "plan", "incident_id": incident_id, "execution": second}, None
         )
         assert got["decision"] == "act"
-        [target] = world.targets(incident_id)
+        [target] = deployment.targets(incident_id)
         assert (target["before"], target["actions"], target.get("restored")) == (kept, {}, None)
     fake.steps["verify"] = StepResult(status=Status.CONTAINED, detail="closed")
     respond.handler(
@@ -336,7 +357,7 @@ def test_contained_again(
         None,
     )
     call("verdict", incident_id=incident_id, target=got["targets"][0], error="", execution=second)
-    assert world.meta(incident_id)["status"] == "CONTAINED"
+    assert deployment.meta(incident_id)["status"] == "CONTAINED"
 
 
 # -- close -----------------------------------------------------------------------------------------
@@ -347,32 +368,32 @@ def test_contained_again(
     ["CONTAINED", "FAILED", "RESTORED", "NOTIFIED", "DRY_RUN", "GONE", "REJECTED", "TIMED_OUT"],
 )
 def test_closed_and_told(
-    world: World, restorer: Restorer, stored: Callable[..., str], status: str
+    deployment: Deployment, restorer: Restorer, stored: Callable[..., str], status: str
 ) -> None:
     incident_id = stored(status)
     answer = ask(incident_id, close=True)
-    assert (answer["status"], answer["refused"], world.meta(incident_id)["status"]) == (
+    assert (answer["status"], answer["refused"], deployment.meta(incident_id)["status"]) == (
         "CLOSED",
         "",
         "CLOSED",
     )
-    assert (world.timeline(incident_id)[-1], restorer.calls) == ("closed", [])
-    [message] = world.messages()
+    assert (deployment.timeline(incident_id)[-1], restorer.calls) == ("closed", [])
+    [message] = deployment.messages()
     assert message["MessageAttributes"]["event"]["Value"] == "CLOSED"
     assert f"Requested by {WHO}. It was {status}" in message["Message"]
     assert ("cannot be restored any more" in message["Message"]) == (
         status in ("CONTAINED", "FAILED")
     )
-    assert "CLOSED" in world.evidence(incident_id)["report.html"].decode()
-    assert world.items(f"RESOURCE#{ARN}") == []
+    assert "CLOSED" in deployment.evidence(incident_id)["report.html"].decode()
+    assert deployment.items(f"RESOURCE#{ARN}") == []
     assert ask(incident_id, close=True)["status"] == "CLOSED"
-    assert told(world) == ([], []), "once"
+    assert notified(deployment) == ([], []), "once"
 
 
 @pytest.mark.parametrize("status", ["OPEN", "AWAITING_APPROVAL", "CONTAINING"])
 def test_an_incident_at_work_is_not_closed(
-    world: World, restorer: Restorer, stored: Callable[..., str], status: str
+    deployment: Deployment, restorer: Restorer, stored: Callable[..., str], status: str
 ) -> None:
     incident_id = stored(status, execution=EXECUTION)
     assert "cannot be closed while it is at work" in ask(incident_id, close=True)["refused"]
-    assert world.meta(incident_id)["status"] == status
+    assert deployment.meta(incident_id)["status"] == status

@@ -83,6 +83,6 @@ def target_record(**changes: Any) -> TargetRecord:
 
 
 def compose(
-    event: str, targets: list[TargetRecord] | None = None, **changes: Any
+    event: str, targets: list[TargetRecord] | None = None, /, **changes: Any
 ) -> tuple[str, str]:
     return notifications.compose(event, incident_record(**changes), targets or [])

@@ -11,8 +11,8 @@ from guardduty_response.incident import report
 from guardduty_response.incident.repository import IncidentRepository
 from guardduty_response.incident.statuses import TRANSITIONS, Event, Status
 
-from tests.unit.core_helpers import EXECUTION, call, emission, target, told
-from tests.unit.lambda_world import TABLE, World
+from tests.unit.deployment import TABLE, Deployment
+from tests.unit.function_calls import EXECUTION, call, emission, notified, target
 
 Begin = Callable[..., str]
 Verified = Callable[..., None]
@@ -40,7 +40,7 @@ def _close(incident_id: str, decision: str, error: str = "", **more: Any) -> str
     ],
 )
 def test_every_ending(
-    world: World,
+    deployment: Deployment,
     incident: Begin,
     decision: str,
     before: str,
@@ -51,88 +51,88 @@ def test_every_ending(
 ) -> None:
     incident_id = incident(status=before)
     assert _close(incident_id, decision, error) == status
-    meta = world.meta(incident_id)
+    meta = deployment.meta(incident_id)
     assert meta["status"] == status
     assert "open" not in meta
-    assert [entry["status"] for entry in world.targets(incident_id)] == [targets]
-    assert told(world) == ([status], [status] if escalated else [])
-    assert world.timeline(incident_id)[-1] == "ended"
+    assert [entry["status"] for entry in deployment.targets(incident_id)] == [targets]
+    assert notified(deployment) == ([status], [status] if escalated else [])
+    assert deployment.timeline(incident_id)[-1] == "ended"
     if error:
         assert any(
             error in reason
             for reason in [
                 *meta["reasons"],
-                *(entry["verdict"] for entry in world.targets(incident_id)),
+                *(entry["verdict"] for entry in deployment.targets(incident_id)),
             ]
         )
 
 
 def test_after_the_verdict_a_second_message_tells_the_rest(
-    world: World, incident: Begin, verified: Verified
+    deployment: Deployment, incident: Begin, verified: Verified
 ) -> None:
     incident_id = incident()
     verified(incident_id, "CONTAINED")
     call("verdict", incident_id=incident_id, target=target(), error="")
     assert _close(incident_id, "act") == "CONTAINED"
-    kinds, escalated = told(world)
+    kinds, escalated = notified(deployment)
     assert (kinds, escalated) == (["CONTAINED", "closing"], [])
 
 
 def test_the_second_message_names_the_report(
-    world: World, incident: Begin, verified: Verified
+    deployment: Deployment, incident: Begin, verified: Verified
 ) -> None:
     incident_id = incident()
     verified(incident_id, "CONTAINED")
     _close(incident_id, "act")
-    [message] = world.messages()
-    key = world.meta(incident_id)["report_key"]
+    [message] = deployment.messages()
+    key = deployment.meta(incident_id)["report_key"]
     assert message["Subject"].startswith("[CONTAINED]")
     assert f"/{key}" in message["Message"]
-    assert set(world.evidence(incident_id)) >= {"report.html", "record.json"}
+    assert set(deployment.evidence(incident_id)) >= {"report.html", "record.json"}
 
 
 def test_a_problem_after_containment_is_told_and_does_not_undo_the_verdict(
-    world: World, incident: Begin, verified: Verified
+    deployment: Deployment, incident: Begin, verified: Verified
 ) -> None:
     incident_id = incident()
     verified(incident_id, "CONTAINED")
     call("verdict", incident_id=incident_id, target=target(), error="")
-    told(world)
+    notified(deployment)
     assert _close(incident_id, "act", "finish failed: Lambda.Unknown: x") == "CONTAINED"
-    [message] = world.messages()
+    [message] = deployment.messages()
     assert message["Subject"].startswith("[PROBLEM]")
     assert "finish failed: Lambda.Unknown: x" in message["Message"]
 
 
 def test_a_map_that_broke_after_the_verdicts_keeps_them(
-    world: World, incident: Begin, verified: Verified
+    deployment: Deployment, incident: Begin, verified: Verified
 ) -> None:
     incident_id = incident()
     verified(incident_id, "CONTAINED")
     call("verdict", incident_id=incident_id, target=target(), error="")
-    told(world)
+    notified(deployment)
     assert _close(incident_id, "failed", "States.Runtime: x") == "CONTAINED"
-    assert told(world) == (["problem"], ["problem"])
+    assert notified(deployment) == (["problem"], ["problem"])
 
 
 def test_a_verification_that_could_not_start_keeps_the_status(
-    world: World, incident: Begin, record: IncidentRepository
+    deployment: Deployment, incident: Begin, record: IncidentRepository
 ) -> None:
     incident_id = incident(status="CONTAINED", told="CONTAINED", closed_once=True)
     assert emission(record, incident_id, "two") == "verify"
     error = "cannot assume arn:aws:iam::222222222222:role/x"
     assert _close(incident_id, "failed", error, execution="two") == "CONTAINED"
-    [message] = world.messages("escalations")
+    [message] = deployment.messages("escalations")
     assert error in message["Message"]
 
 
 def test_a_verdict_that_nobody_heard_is_told_at_the_end(
-    world: World, incident: Begin, verified: Verified
+    deployment: Deployment, incident: Begin, verified: Verified
 ) -> None:
     incident_id = incident()
     verified(incident_id, "PARTIAL")
     assert _close(incident_id, "act") == "PARTIAL"
-    assert told(world) == (["PARTIAL"], ["PARTIAL"])
+    assert notified(deployment) == (["PARTIAL"], ["PARTIAL"])
 
 
 @pytest.mark.parametrize(
@@ -140,7 +140,12 @@ def test_a_verdict_that_nobody_heard_is_told_at_the_end(
 )
 @pytest.mark.parametrize("decision", ["skip", "dry_run", "rejected", "approval_timed_out"])
 def test_what_was_done_before_outlives_an_ending_without_action(
-    world: World, incident: Begin, record: IncidentRepository, decision: str, first: str, kept: str
+    deployment: Deployment,
+    incident: Begin,
+    record: IncidentRepository,
+    decision: str,
+    first: str,
+    kept: str,
 ) -> None:
     incident_id = incident()
     record.move(incident_id, Status.CONTAINING, Status(first))
@@ -148,12 +153,12 @@ def test_what_was_done_before_outlives_an_ending_without_action(
     if decision in ("rejected", "approval_timed_out"):
         record.transition(incident_id, Event.ASK)
     assert _close(incident_id, decision, execution="two") == kept
-    assert "what was done before stands" in world.messages()[0]["Message"]
+    assert "what was done before stands" in deployment.messages()[0]["Message"]
     assert Event.RESTORED in TRANSITIONS[Status(kept)]
 
 
 def test_the_report_cannot_hide_the_verdict(
-    world: World, incident: Begin, verified: Verified, monkeypatch: pytest.MonkeyPatch
+    deployment: Deployment, incident: Begin, verified: Verified, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def broken(*_: Any) -> str:
         raise OSError("no space")
@@ -162,47 +167,49 @@ def test_the_report_cannot_hide_the_verdict(
     incident_id = incident()
     verified(incident_id, "PARTIAL")
     assert _close(incident_id, "act") == "PARTIAL"
-    assert "report failed" in world.timeline(incident_id)
-    assert told(world) == (["PARTIAL"], ["PARTIAL"])
+    assert "report failed" in deployment.timeline(incident_id)
+    assert notified(deployment) == (["PARTIAL"], ["PARTIAL"])
 
 
 def test_the_lease_is_given_back_but_not_anothers(
-    world: World, incident: Begin, record: IncidentRepository
+    deployment: Deployment, incident: Begin, record: IncidentRepository
 ) -> None:
     incident_id = incident("i-1", "i-2")
     record.leases.acquire(ARN, EXECUTION, incident_id, 600)
     record.leases.acquire(target("i-2")["arn"], "other", "inc-other", 600)
     _close(incident_id, "failed", "x")
-    assert world.items(f"RESOURCE#{ARN}") == []
-    assert world.items(f"RESOURCE#{target('i-2')['arn']}")[0]["owner"] == "other"
+    assert deployment.items(f"RESOURCE#{ARN}") == []
+    assert deployment.items(f"RESOURCE#{target('i-2')['arn']}")[0]["owner"] == "other"
 
 
-def test_closing_twice_changes_nothing(world: World, incident: Begin) -> None:
+def test_closing_twice_changes_nothing(deployment: Deployment, incident: Begin) -> None:
     """Its answer was lost and the machine asks again."""
     incident_id = incident(status="OPEN")
     assert _close(incident_id, "dry_run") == "DRY_RUN"
-    first, targets = world.meta(incident_id), world.targets(incident_id)
+    first, targets = deployment.meta(incident_id), deployment.targets(incident_id)
     assert _close(incident_id, "dry_run") == "DRY_RUN"
-    again = world.meta(incident_id)
+    again = deployment.meta(incident_id)
     assert {**first, "updated_at": 0} == {**again, "updated_at": 0}
-    assert world.targets(incident_id) == targets
-    assert told(world)[0][0] == "DRY_RUN"
+    assert deployment.targets(incident_id) == targets
+    assert notified(deployment)[0][0] == "DRY_RUN"
 
 
-def test_asking_a_person(world: World, incident: Begin, record: IncidentRepository) -> None:
+def test_asking_a_person(
+    deployment: Deployment, incident: Begin, record: IncidentRepository
+) -> None:
     incident_id = incident(status="OPEN")
     record.action(
         incident_id, "ec2_instance", "i-1", "quarantine_network", "PLANNED", "2 interfaces"
     )
     for token in ("first", "second"):  # a repeated task has a token of its own
         call("ask", incident_id=incident_id, task_token=token)
-    meta = world.meta(incident_id)
+    meta = deployment.meta(incident_id)
     assert (meta["status"], meta["task_token"], meta["open"]) == (
         "AWAITING_APPROVAL",
         "second",
         "1",
     )
-    [message, _] = world.messages("escalations")
+    [message, _] = deployment.messages("escalations")
     assert message["Subject"].startswith("[APPROVAL]")
     for part in (
         "Nothing has been changed yet",
@@ -212,15 +219,15 @@ def test_asking_a_person(world: World, incident: Begin, record: IncidentReposito
         assert part in message["Message"]
     assert "second" not in message["Message"]
     _close(incident_id, "approval_timed_out")
-    assert "second" not in world.evidence(incident_id)["record.json"].decode()
+    assert "second" not in deployment.evidence(incident_id)["record.json"].decode()
 
 
-def test_the_record_as_data(world: World, incident: Begin, verified: Verified) -> None:
+def test_the_record_as_data(deployment: Deployment, incident: Begin, verified: Verified) -> None:
     incident_id = incident()
     verified(incident_id, "CONTAINED")
     _close(incident_id, "act")
-    stored = json.loads(world.evidence(incident_id)["record.json"])
+    stored = json.loads(deployment.evidence(incident_id)["record.json"])
     assert stored["incident"]["incident_id"] == incident_id
     assert [entry["id"] for entry in stored["targets"]] == ["i-1"]
     assert stored["timeline"][0]["event"] == "opened"
-    assert world.dynamodb.describe_table(TableName=TABLE)["Table"]["ItemCount"] > 3
+    assert deployment.dynamodb.describe_table(TableName=TABLE)["Table"]["ItemCount"] > 3

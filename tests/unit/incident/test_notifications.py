@@ -9,14 +9,14 @@ import pytest
 from guardduty_response.incident import notifications, summary
 from guardduty_response.incident.statuses import ESCALATE, Status
 
-from tests.unit.core_helpers import told
+from tests.unit.deployment import Deployment
+from tests.unit.function_calls import notified
 from tests.unit.incident.records import (
     META,
     TARGET,
     compose,
     incident_record,
 )
-from tests.unit.lambda_world import World
 
 
 @pytest.mark.parametrize(
@@ -107,9 +107,9 @@ def test_every_status_that_is_told_has_a_headline() -> None:
 # -- publishing ------------------------------------------------------------------------------------
 
 
-def test_attributes_serve_filter_policies(world: World) -> None:
+def test_attributes_serve_filter_policies(deployment: Deployment) -> None:
     notifications.publish("CONTAINED", META, [TARGET])
-    [got] = world.messages()
+    [got] = deployment.messages()
     assert {name: item["Value"] for name, item in got["MessageAttributes"].items()} == {
         "event": "CONTAINED",
         "status": "CONTAINED",
@@ -119,35 +119,37 @@ def test_attributes_serve_filter_policies(world: World) -> None:
         "severity": "8",
     }
     assert got["MessageAttributes"]["severity"]["Type"] == "Number"
-    assert told(world) == ([], [])
+    assert notified(deployment) == ([], [])
 
 
-def test_a_message_without_a_finding_has_its_attributes_too(world: World) -> None:
+def test_a_message_without_a_finding_has_its_attributes_too(deployment: Deployment) -> None:
     notifications.publish(
         "SKIPPED",
         {"incident_id": "inc-1", "status": "SKIPPED", "finding_type": "", "account_id": ""},
         [],
     )
-    assert world.messages()[0]["MessageAttributes"]["finding_type"]["Value"] == "unknown"
+    assert deployment.messages()[0]["MessageAttributes"]["finding_type"]["Value"] == "unknown"
 
 
-def test_a_huge_message_is_cut_below_the_limit(world: World) -> None:
+def test_a_huge_message_is_cut_below_the_limit(deployment: Deployment) -> None:
     notifications.publish("FAILED", {**META, "title": "ü" * 500_000}, [TARGET])
-    [got] = world.messages()
+    [got] = deployment.messages()
     assert 190_000 < len(got["Message"].encode()) <= 200_000
 
 
 @pytest.mark.parametrize("broken", ["GDR_TOPIC_ARN", "GDR_ESCALATION_TOPIC_ARN"])
 def test_one_broken_topic_does_not_silence_the_other(
-    world: World, monkeypatch: pytest.MonkeyPatch, broken: str
+    deployment: Deployment, monkeypatch: pytest.MonkeyPatch, broken: str
 ) -> None:
     monkeypatch.setenv(broken, "arn:aws:sns:eu-central-1:111111111111:deleted")
     with pytest.raises(Exception, match=r"(?i)not.?found|does not exist|invalid"):
         notifications.publish("FAILED", META, [], escalate=True)
-    assert sorted(told(world)) == [[], ["FAILED"]]
+    assert sorted(notified(deployment)) == [[], ["FAILED"]]
 
 
-def test_one_topic_for_both_is_told_once(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_one_topic_for_both_is_told_once(
+    deployment: Deployment, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("GDR_ESCALATION_TOPIC_ARN", os.environ["GDR_TOPIC_ARN"])
     notifications.publish("FAILED", META, [], escalate=True)
-    assert told(world) == (["FAILED"], [])
+    assert notified(deployment) == (["FAILED"], [])

@@ -12,8 +12,8 @@ from guardduty_response.decision import finding
 from guardduty_response.errors import ConfigError, MalformedFinding, ResponseError, TransientError
 from guardduty_response.evidence import store as evidence_store
 
-from tests.unit.core_helpers import EXECUTION, NOTICE, call, kinds, told
-from tests.unit.lambda_world import BUCKET, TABLE, World
+from tests.unit.deployment import BUCKET, TABLE, Deployment
+from tests.unit.function_calls import EXECUTION, NOTICE, call, kinds, notified
 
 Make = Callable[..., dict[str, Any]]
 
@@ -42,28 +42,34 @@ def _both(event: Any) -> tuple[dict[str, Any], dict[str, Any]]:
     ],
 )
 def test_every_mode_lands_in_one_machine(
-    world: World, finding_event: Make, mode: str, answer: str, notice_first: bool
+    deployment: Deployment, finding_event: Make, mode: str, answer: str, notice_first: bool
 ) -> None:
-    world.configure({"remediations": {"CryptoCurrency:EC2/*": mode}})
+    deployment.configure({"remediations": {"CryptoCurrency:EC2/*": mode}})
     event = finding_event()
     if notice_first:
         call("notice", event=event, execution=NOTICE)
     opened, _ = _both(event)
     if not answer:
-        assert (opened["next"], world.incidents(), told(world)) == ("done", [], ([], []))
+        assert (opened["next"], deployment.incidents(), notified(deployment)) == (
+            "done",
+            [],
+            ([], []),
+        )
         return
-    [meta] = world.incidents()
+    [meta] = deployment.incidents()
     assert meta["mode"] == mode
     assert meta["execution"] == (EXECUTION if answer == "incident" else NOTICE)
     assert opened["next"] == ("triage" if answer == "incident" else "done")
-    assert kinds(world.messages()) == (["notice"] if answer == "notice" else [])
+    assert kinds(deployment.messages()) == (["notice"] if answer == "notice" else [])
 
 
-def test_below_its_severity_a_finding_is_told_only(world: World, finding_event: Make) -> None:
-    world.configure({"minimum_severity": {"auto": 7, "approve": 4, "dry_run": 4}})
+def test_below_its_severity_a_finding_is_told_only(
+    deployment: Deployment, finding_event: Make
+) -> None:
+    deployment.configure({"minimum_severity": {"auto": 7, "approve": 4, "dry_run": 4}})
     opened, _ = _both(finding_event(severity=3.9))
     assert opened["next"] == "done"
-    assert world.meta(_id(finding_event()))["status"] == "NOTIFIED"
+    assert deployment.meta(_id(finding_event()))["status"] == "NOTIFIED"
 
 
 @pytest.mark.parametrize(
@@ -78,32 +84,32 @@ def test_below_its_severity_a_finding_is_told_only(world: World, finding_event: 
     ],
 )
 def test_what_has_no_playbook_is_told_whatever_the_policy(
-    world: World, finding_event: Make, name: str, said: str
+    deployment: Deployment, finding_event: Make, name: str, said: str
 ) -> None:
-    world.configure({"remediations": {"*": "auto"}})
+    deployment.configure({"remediations": {"*": "auto"}})
     opened, _ = _both(finding_event(name))
     assert opened["next"] == "done"
-    [message] = world.messages()
+    [message] = deployment.messages()
     assert said in message["Message"]
     assert "auto became notify" in message["Message"]
 
 
-def test_archived_findings_get_no_answer(world: World, finding_event: Make) -> None:
+def test_archived_findings_get_no_answer(deployment: Deployment, finding_event: Make) -> None:
     for archived in (True, "true"):
         event = finding_event()
         event["detail"]["service"]["archived"] = archived
         for mode in ("auto", "notify"):
-            world.configure({"remediations": {"*": mode}})
+            deployment.configure({"remediations": {"*": mode}})
             opened, _ = _both(event)
             assert opened["next"] == "done"
-    assert (world.incidents(), told(world)) == ([], ([], []))
+    assert (deployment.incidents(), notified(deployment)) == ([], ([], []))
 
 
 # -- what is kept ----------------------------------------------------------------------------------
 
 
-def test_the_record_and_the_evidence(world: World, finding_event: Make) -> None:
-    sha, event = world.configure(), finding_event()
+def test_the_record_and_the_evidence(deployment: Deployment, finding_event: Make) -> None:
+    sha, event = deployment.configure(), finding_event()
     answer = call("open", event=event)
     incident_id = _id(event)
     assert answer == {
@@ -112,7 +118,7 @@ def test_the_record_and_the_evidence(world: World, finding_event: Make) -> None:
         "next": "triage",
         "verify_only": False,
     }
-    meta = world.meta(incident_id)
+    meta = deployment.meta(incident_id)
     detail = event["detail"]
     assert (
         meta
@@ -133,15 +139,15 @@ def test_the_record_and_the_evidence(world: World, finding_event: Make) -> None:
         }
         == meta
     )
-    assert world.timeline(incident_id) == ["opened"]
-    [(name, content)] = world.evidence(incident_id).items()
+    assert deployment.timeline(incident_id) == ["opened"]
+    [(name, content)] = deployment.evidence(incident_id).items()
     assert meta["finding_key"] == f"incidents/{incident_id}/{name}"
     assert evidence_store.get_event(meta["finding_key"]) == event
     assert content == finding.canonical(event).encode()
 
 
 def test_ten_emissions_make_one_incident_and_keep_each_distinct_one(
-    world: World, finding_event: Make
+    deployment: Deployment, finding_event: Make
 ) -> None:
     answers = []
     for number in range(10):
@@ -149,35 +155,37 @@ def test_ten_emissions_make_one_incident_and_keep_each_distinct_one(
         event["detail"]["service"]["count"] = number // 5 + 1
         answers.append(call("open", event=event, execution=f"{EXECUTION}{number}")["next"])
     assert answers == ["triage"] + ["done"] * 9
-    [meta] = world.incidents()
+    [meta] = deployment.incidents()
     assert meta["emissions"] == 10
-    assert len(world.evidence(meta["incident_id"])) == 2
-    assert world.timeline(meta["incident_id"]).count("finding recurred") == 9
+    assert len(deployment.evidence(meta["incident_id"])) == 2
+    assert deployment.timeline(meta["incident_id"]).count("finding recurred") == 9
 
 
 def test_a_finding_larger_than_a_payload_comes_by_pointer(
-    world: World, finding_event: Make
+    deployment: Deployment, finding_event: Make
 ) -> None:
     event = finding_event(padding="x" * 600_000)
     key = evidence_store.put_event(_id(event), event)["key"]
     assert call("open", event={"finding_key": key})["next"] == "triage"
-    assert world.meta(_id(event))["finding_key"] == key
+    assert deployment.meta(_id(event))["finding_key"] == key
 
 
 @pytest.mark.parametrize(
     "key", ["secrets/x.json", "../incidents/x", "/incidents/x", "INCIDENTS/x", ""]
 )
-def test_a_pointer_outside_the_evidence_is_refused_and_told(world: World, key: str) -> None:
+def test_a_pointer_outside_the_evidence_is_refused_and_told(
+    deployment: Deployment, key: str
+) -> None:
     with pytest.raises(MalformedFinding, match="not a key of this deployment's evidence"):
         evidence_store.get_event(key)
     assert call("open", event={"finding_key": key})["next"] == "done"
-    [meta] = world.incidents()
+    [meta] = deployment.incidents()
     assert meta["status"] == "SKIPPED"
-    assert told(world) == (["SKIPPED"], [])
+    assert notified(deployment) == (["SKIPPED"], [])
 
 
-def test_stored_content_that_is_no_json(world: World) -> None:
-    world.s3.put_object(Bucket=BUCKET, Key="incidents/inc-1/x.json", Body=b"{")
+def test_stored_content_that_is_no_json(deployment: Deployment) -> None:
+    deployment.s3.put_object(Bucket=BUCKET, Key="incidents/inc-1/x.json", Body=b"{")
     with pytest.raises(MalformedFinding, match=r"incidents/inc-1/x\.json is not JSON"):
         evidence_store.get_event("incidents/inc-1/x.json")
 
@@ -205,27 +213,31 @@ BAD: list[Any] = [
 
 @pytest.mark.parametrize("event", BAD, ids=range(len(BAD)))
 @pytest.mark.parametrize("verb", ["open", "notice"])
-def test_what_cannot_be_read_is_recorded_and_told_once(world: World, verb: str, event: Any) -> None:
+def test_what_cannot_be_read_is_recorded_and_told_once(
+    deployment: Deployment, verb: str, event: Any
+) -> None:
     for execution in (EXECUTION, EXECUTION, NOTICE):
         answer = call(verb, event=event, execution=execution)
         assert answer["next"] == "done"
-    [meta] = world.incidents()
+    [meta] = deployment.incidents()
     assert (meta["status"], meta["decision"], meta["mode"]) == ("SKIPPED", "skip", "notify")
     assert "open" not in meta
-    assert finding.canonical(event).encode() in world.evidence(meta["incident_id"]).values()
-    [message] = world.messages()
+    assert finding.canonical(event).encode() in deployment.evidence(meta["incident_id"]).values()
+    [message] = deployment.messages()
     assert "Nothing was done" in message["Message"]
     assert answer["why"][:300] in message["Message"]
 
 
-def test_a_sample_runs_the_path(world: World, finding_event: Make) -> None:
+def test_a_sample_runs_the_path(deployment: Deployment, finding_event: Make) -> None:
     event = finding_event("sample_cryptocurrency_ec2_bitcointool_b_dns")
     assert call("open", event=event)["next"] == "triage"
-    assert world.meta(_id(event))["sample"] is True
+    assert deployment.meta(_id(event))["sample"] is True
 
 
-def test_a_changed_configuration_stops_everything_aloud(world: World, finding_event: Make) -> None:
-    world.dynamodb.update_item(
+def test_a_changed_configuration_stops_everything_aloud(
+    deployment: Deployment, finding_event: Make
+) -> None:
+    deployment.dynamodb.update_item(
         TableName=TABLE,
         Key={"pk": {"S": "CONFIG"}, "sk": {"S": "CURRENT"}},
         UpdateExpression="SET document = :d",
@@ -233,10 +245,10 @@ def test_a_changed_configuration_stops_everything_aloud(world: World, finding_ev
     )
     with pytest.raises(ConfigError, match="outside Terraform"):
         call("open", event=finding_event())
-    assert world.incidents() == []
+    assert deployment.incidents() == []
 
 
-def test_a_verb_nobody_knows(world: World) -> None:
+def test_a_verb_nobody_knows(deployment: Deployment) -> None:
     with pytest.raises(ResponseError, match="has no step 'reboot'; its steps are open, notice"):
         call("reboot")
 
@@ -271,29 +283,29 @@ def throttled(monkeypatch: pytest.MonkeyPatch) -> Callable[[str, str], _Failing]
 
 
 def test_a_notice_that_could_not_be_sent_is_sent_by_the_retry(
-    world: World, finding_event: Make, throttled: Callable[[str, str], _Failing]
+    deployment: Deployment, finding_event: Make, throttled: Callable[[str, str], _Failing]
 ) -> None:
-    world.configure({"remediations": {}})
+    deployment.configure({"remediations": {}})
     failing = throttled("sns", "publish")
     with pytest.raises(TransientError):
         call("notice", event=finding_event())
     assert failing.failed
     call("notice", event=finding_event())
-    assert told(world) == (["notice"], [])
-    assert world.meta(_id(finding_event()))["status"] == "NOTIFIED"
+    assert notified(deployment) == (["notice"], [])
+    assert deployment.meta(_id(finding_event()))["status"] == "NOTIFIED"
 
 
 def test_an_unreadable_event_is_told_by_the_retry(
-    world: World, throttled: Callable[[str, str], _Failing]
+    deployment: Deployment, throttled: Callable[[str, str], _Failing]
 ) -> None:
     throttled("sns", "publish")
     with pytest.raises(TransientError):
         call("open", event={"source": "aws.ec2"})
     call("open", event={"source": "aws.ec2"})
-    assert told(world) == (["SKIPPED"], [])
+    assert notified(deployment) == (["SKIPPED"], [])
 
 
-def test_open_resumes_when_its_answer_was_lost(world: World, finding_event: Make) -> None:
+def test_open_resumes_when_its_answer_was_lost(deployment: Deployment, finding_event: Make) -> None:
     first = call("open", event=finding_event())
     assert call("open", event=finding_event()) == first
     assert call("open", event=finding_event(), execution=f"{EXECUTION}2")["next"] == "done"
@@ -302,9 +314,9 @@ def test_open_resumes_when_its_answer_was_lost(world: World, finding_event: Make
 # -- emissions after an answer ---------------------------------------------------------------------
 
 
-def _set(world: World, incident_id: str, status: str, **fields: Any) -> None:
+def _set(deployment: Deployment, incident_id: str, status: str, **fields: Any) -> None:
     values = {"status": status, **fields}
-    world.dynamodb.update_item(
+    deployment.dynamodb.update_item(
         TableName=TABLE,
         Key={"pk": {"S": f"INCIDENT#{incident_id}"}, "sk": {"S": "META"}},
         UpdateExpression="SET " + ", ".join(f"#{n} = :{n}" for n in values) + " REMOVE #open",
@@ -315,52 +327,56 @@ def _set(world: World, incident_id: str, status: str, **fields: Any) -> None:
     )
 
 
-def test_after_containment_it_is_only_verified(world: World, finding_event: Make) -> None:
+def test_after_containment_it_is_only_verified(deployment: Deployment, finding_event: Make) -> None:
     incident_id = call("open", event=finding_event())["incident_id"]
-    _set(world, incident_id, "CONTAINED")
+    _set(deployment, incident_id, "CONTAINED")
     answer = call("open", event=finding_event(), execution=f"{EXECUTION}2")
     assert (answer["next"], answer["verify_only"]) == ("triage", True)
     assert call("announce", **answer) == {}
-    assert told(world) == ([], [])
+    assert notified(deployment) == ([], [])
 
 
 def test_a_notice_is_not_repeated_until_something_changes(
-    world: World, finding_event: Make
+    deployment: Deployment, finding_event: Make
 ) -> None:
-    world.configure({"remediations": {}})
+    deployment.configure({"remediations": {}})
     for number in range(5):
         call("notice", event=finding_event(updatedAt=f"{number}"), execution=f"{NOTICE}{number}")
-    assert told(world) == (["notice"], [])
+    assert notified(deployment) == (["notice"], [])
     call("notice", event=finding_event(severity=9.5), execution=f"{NOTICE}9")
-    assert told(world) == (["notice"], [])
+    assert notified(deployment) == (["notice"], [])
 
 
-def test_switching_a_type_on_takes_up_what_was_only_told(world: World, finding_event: Make) -> None:
-    world.configure({"remediations": {}})
+def test_switching_a_type_on_takes_up_what_was_only_told(
+    deployment: Deployment, finding_event: Make
+) -> None:
+    deployment.configure({"remediations": {}})
     incident_id = _id(finding_event())
     _both(finding_event())
-    world.configure()
+    deployment.configure()
     opened, _ = _both(finding_event())
     assert opened["next"] == "triage"
-    assert world.meta(incident_id)["previous"] == "NOTIFIED"
-    assert world.timeline(incident_id)[-1] == "reopened"
+    assert deployment.meta(incident_id)["previous"] == "NOTIFIED"
+    assert deployment.timeline(incident_id)[-1] == "reopened"
 
 
-def test_switching_a_type_off_leaves_a_containment_alone(world: World, finding_event: Make) -> None:
+def test_switching_a_type_off_leaves_a_containment_alone(
+    deployment: Deployment, finding_event: Make
+) -> None:
     incident_id = call("open", event=finding_event())["incident_id"]
-    _set(world, incident_id, "CONTAINED")
-    world.configure({"remediations": {}})
+    _set(deployment, incident_id, "CONTAINED")
+    deployment.configure({"remediations": {}})
     opened, _ = _both(finding_event())
     assert opened["next"] == "done"
-    meta = world.meta(incident_id)
+    meta = deployment.meta(incident_id)
     assert (meta["status"], meta["execution"], meta["mode"]) == ("CONTAINED", EXECUTION, "auto")
-    assert told(world) == ([], [])
+    assert notified(deployment) == ([], [])
 
 
-def test_the_announcement(world: World, finding_event: Make) -> None:
+def test_the_announcement(deployment: Deployment, finding_event: Make) -> None:
     incident_id = call("open", event=finding_event())["incident_id"]
     call("announce", incident_id=incident_id, verify_only=False)
-    [message] = world.messages()
+    [message] = deployment.messages()
     assert message["Subject"].startswith("[STARTED] CryptoCurrency:EC2/BitcoinTool.B!DNS")
     assert "Response started" in message["Message"]
-    assert world.timeline(incident_id) == ["opened", "announced"]
+    assert deployment.timeline(incident_id) == ["opened", "announced"]

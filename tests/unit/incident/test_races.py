@@ -12,7 +12,7 @@ from guardduty_response.incident.model import IncidentRecord
 from guardduty_response.incident.repository import IncidentRepository
 from guardduty_response.incident.statuses import Event, OnFinding, Status
 
-from tests.unit.lambda_world import World
+from tests.unit.deployment import Deployment
 
 pytestmark = pytest.mark.usefixtures("atomic")
 ID, ARN = "inc-0123456789abcdef", "arn:aws:ec2:eu-central-1:222222222222:instance/i-1"
@@ -35,36 +35,38 @@ def _open(record: IncidentRepository, number: int, **changes: Any) -> OnFinding:
     return record.open(cast(IncidentRecord, meta)).outcome
 
 
-def test_ten_emissions_at_once_start_one_response(world: World, record: IncidentRepository) -> None:
+def test_ten_emissions_at_once_start_one_response(
+    deployment: Deployment, record: IncidentRepository
+) -> None:
     outcomes = Counter(_together(lambda n: _open(record, n)))
     assert outcomes == {OnFinding.START: 1, OnFinding.ATTACH: 9}
-    assert world.meta(ID)["emissions"] == 10
+    assert deployment.meta(ID)["emissions"] == 10
 
 
 @pytest.mark.parametrize(
     "status", [Status.FAILED, Status.CONTAINMENT_LOST, Status.RESTORED, Status.CLOSED], ids=str
 )
 def test_ten_emissions_at_once_reopen_once(
-    world: World, record: IncidentRepository, status: Status
+    deployment: Deployment, record: IncidentRepository, status: Status
 ) -> None:
     _open(record, 99)
     record.move(ID, Status.OPEN, status)
     outcomes = Counter(_together(lambda n: _open(record, n)))
     assert outcomes[OnFinding.START] == 1
     assert outcomes[OnFinding.ATTACH] == 9
-    stored = world.meta(ID)
+    stored = deployment.meta(ID)
     assert stored["status"] == "OPEN"
     assert stored["execution"] != "e99"
 
 
 def test_one_of_ten_gets_the_lease_and_the_rest_learn_who(
-    world: World, record: IncidentRepository
+    deployment: Deployment, record: IncidentRepository
 ) -> None:
     answers = _together(lambda n: record.leases.acquire(ARN, f"e{n}", f"inc-{n}", 60))
     assert answers.count(None) == 1
     winner = f"e{answers.index(None)}"
     assert {answer["owner"] for answer in answers if answer} == {winner}
-    assert world.items(f"RESOURCE#{ARN}")[0]["owner"] == winner
+    assert deployment.items(f"RESOURCE#{ARN}")[0]["owner"] == winner
 
 
 def test_one_of_ten_replaces_a_dead_owner(record: IncidentRepository) -> None:
@@ -78,24 +80,26 @@ def test_the_breaker_is_exact_when_all_come_at_once(record: IncidentRepository) 
     assert sorted(counts) == list(range(1, 11))
 
 
-def test_the_first_before_state_stands(world: World, record: IncidentRepository) -> None:
+def test_the_first_before_state_stands(deployment: Deployment, record: IncidentRepository) -> None:
     record.put_target(ID, {"kind": "ec2_instance", "id": "i-1"})
     _together(lambda n: record.before(ID, "ec2_instance", "i-1", "interfaces", {"writer": n}))
-    first = world.targets(ID)[0]["before"]["interfaces"]
+    first = deployment.targets(ID)[0]["before"]["interfaces"]
     _together(lambda n: record.before(ID, "ec2_instance", "i-1", "interfaces", {"writer": n + 100}))
-    assert world.targets(ID)[0]["before"]["interfaces"] == first
+    assert deployment.targets(ID)[0]["before"]["interfaces"] == first
 
 
 def test_actions_side_by_side_do_not_overwrite_each_other(
-    world: World, record: IncidentRepository
+    deployment: Deployment, record: IncidentRepository
 ) -> None:
     record.put_target(ID, {"kind": "ec2_instance", "id": "i-1"})
     _together(lambda n: record.action(ID, "ec2_instance", "i-1", f"action{n}", "DONE", "done"))
-    assert len(world.targets(ID)[0]["actions"]) == 10
+    assert len(deployment.targets(ID)[0]["actions"]) == 10
 
 
-def test_verdicts_at_once_end_in_one_status(world: World, record: IncidentRepository) -> None:
+def test_verdicts_at_once_end_in_one_status(
+    deployment: Deployment, record: IncidentRepository
+) -> None:
     _open(record, 0)
     record.move(ID, Status.OPEN, Status.CONTAINING)
     assert set(_together(lambda _: record.transition(ID, Event.CONTAINED), 5)) == {Status.CONTAINED}
-    assert world.meta(ID)["status"] == "CONTAINED"
+    assert deployment.meta(ID)["status"] == "CONTAINED"

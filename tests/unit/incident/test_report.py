@@ -15,6 +15,7 @@ from guardduty_response.incident.model import TimelineEvent
 from guardduty_response.incident.repository import IncidentRepository
 from guardduty_response.incident.statuses import Status
 
+from tests.unit.deployment import TABLE, Deployment
 from tests.unit.incident.records import (
     HOSTILE,
     META,
@@ -23,7 +24,6 @@ from tests.unit.incident.records import (
     incident_record,
     target_record,
 )
-from tests.unit.lambda_world import TABLE, World
 
 # -- the report ------------------------------------------------------------------------------------
 
@@ -156,33 +156,33 @@ def test_nothing_a_sender_writes_becomes_markup() -> None:
     assert page.text.count("<script>alert(1)</script>") > 15
 
 
-def test_the_report_is_evidence(world: World, record: IncidentRepository) -> None:
+def test_the_report_is_evidence(deployment: Deployment, record: IncidentRepository) -> None:
     record.open({**META, "title": HOSTILE})
     key = report.write(IncidentRepository(TABLE), "inc-1", evidence_store.put)
     assert key == "incidents/inc-1/report.html"
-    got = world.s3.get_object(
-        Bucket=world.s3.list_buckets()["Buckets"][0]["Name"], Key="incidents/inc-1/report.html"
+    got = deployment.s3.get_object(
+        Bucket=deployment.s3.list_buckets()["Buckets"][0]["Name"], Key="incidents/inc-1/report.html"
     )
     assert got["ContentType"] == "text/html; charset=utf-8"
     assert b"<script" not in got["Body"].read()
 
 
-def test_evidence_is_hashed_before_it_leaves(world: World) -> None:
+def test_evidence_is_hashed_before_it_leaves(deployment: Deployment) -> None:
     stored = evidence_store.put("inc-1", "a.bin", b"content")
     assert stored == {
         "key": "incidents/inc-1/a.bin",
         "sha256": hashlib.sha256(b"content").hexdigest(),
         "bytes": 7,
     }
-    assert world.evidence("inc-1") == {"a.bin": b"content"}
+    assert deployment.evidence("inc-1") == {"a.bin": b"content"}
 
 
 def test_the_runbook_is_linked_and_a_broken_configuration_silences_nothing(
-    world: World, monkeypatch: pytest.MonkeyPatch
+    deployment: Deployment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    world.configure({"notifications": {"runbook_url": "https://wiki.example.com/ir"}})
+    deployment.configure({"notifications": {"runbook_url": "https://wiki.example.com/ir"}})
     assert "Runbook   https://wiki.example.com/ir" in compose("CONTAINED", [TARGET])[1]
-    world.configure(
+    deployment.configure(
         {"notifications": {"siem_search_url": "https://siem.example.com/?q={user}%20{account}"}}
     )
     whose = {

@@ -19,7 +19,7 @@ from guardduty_response.incident.statuses import (
     Status,
 )
 
-from tests.unit.lambda_world import TABLE, World
+from tests.unit.deployment import TABLE, Deployment
 
 ID, ARN = "inc-0123456789abcdef", "arn:aws:ec2:eu-central-1:222222222222:instance/i-1"
 TARGET = {
@@ -53,10 +53,10 @@ def _at(record: IncidentRepository, status: Status, **fields: Any) -> None:
 # -- opening ---------------------------------------------------------------------------------------
 
 
-def test_a_new_incident(world: World, record: IncidentRepository) -> None:
+def test_a_new_incident(deployment: Deployment, record: IncidentRepository) -> None:
     opened = record.open(_meta(title="Köln"))
     assert (opened.outcome, opened.previous) == (OnFinding.START, None)
-    stored = world.meta(ID)
+    stored = deployment.meta(ID)
     assert (
         stored | {"status": "OPEN", "emissions": 1, "open": "1", "targets": [], "title": "Köln"}
         == stored
@@ -67,13 +67,13 @@ def test_a_new_incident(world: World, record: IncidentRepository) -> None:
 
 @pytest.mark.parametrize("status", list(Status), ids=str)
 def test_a_further_emission_does_what_the_table_says(
-    world: World, record: IncidentRepository, status: Status
+    deployment: Deployment, record: IncidentRepository, status: Status
 ) -> None:
     _at(record, status, targets=[TARGET])
     opened = record.open(_meta(execution="two", config_sha256="c1"))
     assert opened.outcome is ON_FINDING[status]
     assert opened.previous is status
-    stored = world.meta(ID)
+    stored = deployment.meta(ID)
     assert stored["emissions"] == 2
     assert stored["status"] == ("OPEN" if opened.outcome is OnFinding.START else status)
     assert stored["execution"] == ("one" if opened.outcome is OnFinding.ATTACH else "two")
@@ -89,12 +89,12 @@ def test_a_further_emission_does_what_the_table_says(
 
 
 def test_an_emission_does_not_refresh_work_that_may_be_dead(
-    world: World, record: IncidentRepository
+    deployment: Deployment, record: IncidentRepository
 ) -> None:
     record.open(_meta())
-    before = world.meta(ID)["updated_at"]
+    before = deployment.meta(ID)["updated_at"]
     record.open(_meta(execution="two"))
-    assert world.meta(ID)["updated_at"] == before
+    assert deployment.meta(ID)["updated_at"] == before
 
 
 @pytest.mark.parametrize("status", [Status.NOTIFIED, Status.DRY_RUN, Status.SKIPPED], ids=str)
@@ -121,11 +121,11 @@ def test_a_failed_answer_is_repeated_though_nothing_changed(record: IncidentRepo
 
 
 def test_the_same_execution_resumes_after_a_lost_answer(
-    world: World, record: IncidentRepository
+    deployment: Deployment, record: IncidentRepository
 ) -> None:
     record.open(_meta())
     assert record.open(_meta()).outcome is OnFinding.START
-    assert world.meta(ID)["emissions"] == 1
+    assert deployment.meta(ID)["emissions"] == 1
     assert record.open(_meta(execution="two")).outcome is OnFinding.ATTACH
 
 
@@ -140,14 +140,14 @@ def test_the_same_execution_resumes_a_reopening(record: IncidentRepository) -> N
     "status", [Status.CONTAINED, Status.PARTIAL, Status.FAILED, Status.CONTAINMENT_LOST], ids=str
 )
 def test_a_notice_leaves_alone_what_was_done_to_a_resource(
-    world: World, record: IncidentRepository, status: Status
+    deployment: Deployment, record: IncidentRepository, status: Status
 ) -> None:
     _at(record, status, targets=[TARGET])
     assert (
         record.open(_meta(execution="notice", mode="notify", config_sha256="c1")).outcome
         is OnFinding.ATTACH
     )
-    stored = world.meta(ID)
+    stored = deployment.meta(ID)
     assert (stored["status"], stored["execution"], stored["emissions"]) == (status, "one", 2)
 
 
@@ -157,31 +157,33 @@ def test_a_notice_takes_up_a_failure_that_touched_nothing(record: IncidentReposi
 
 
 def test_only_new_leaves_an_existing_incident_as_it_is(
-    world: World, record: IncidentRepository
+    deployment: Deployment, record: IncidentRepository
 ) -> None:
     _at(record, Status.FAILED)
-    before = world.meta(ID)
+    before = deployment.meta(ID)
     assert record.open(_meta(execution="two"), only_new=True).outcome is OnFinding.ATTACH
-    assert world.meta(ID) == before
+    assert deployment.meta(ID) == before
 
 
 # -- statuses --------------------------------------------------------------------------------------
 
 
-def test_transitions_keep_the_open_index_in_step(world: World, record: IncidentRepository) -> None:
+def test_transitions_keep_the_open_index_in_step(
+    deployment: Deployment, record: IncidentRepository
+) -> None:
     record.open(_meta())
     assert record.transition(ID, Event.ACT, decision="act") is Status.CONTAINING
-    assert world.meta(ID)["open"] == "1"
+    assert deployment.meta(ID)["open"] == "1"
     assert record.transition(ID, Event.CONTAINED) is Status.CONTAINED
-    stored = world.meta(ID)
+    stored = deployment.meta(ID)
     assert (stored["open"], stored["decision"]) == ("held", "act")
     assert record.transition(ID, Event.RESTORED) is Status.RESTORED
-    assert "open" not in world.meta(ID)
+    assert "open" not in deployment.meta(ID)
 
 
 @pytest.mark.parametrize("status", list(Status), ids=str)
 def test_what_stands_is_held_and_nothing_else(
-    world: World, record: IncidentRepository, status: Status
+    deployment: Deployment, record: IncidentRepository, status: Status
 ) -> None:
     _at(record, status)
     assert [entry["incident_id"] for entry in record.watched()] == (
@@ -189,22 +191,26 @@ def test_what_stands_is_held_and_nothing_else(
     )
 
 
-def test_a_step_the_table_lacks_changes_nothing(world: World, record: IncidentRepository) -> None:
+def test_a_step_the_table_lacks_changes_nothing(
+    deployment: Deployment, record: IncidentRepository
+) -> None:
     _at(record, Status.CLOSED)
-    before = world.meta(ID)
+    before = deployment.meta(ID)
     with pytest.raises(IllegalTransition, match="CLOSED"):
         record.transition(ID, Event.ACT)
-    assert world.meta(ID) == before
+    assert deployment.meta(ID) == before
 
 
-def test_a_status_moves_only_from_what_was_read(world: World, record: IncidentRepository) -> None:
+def test_a_status_moves_only_from_what_was_read(
+    deployment: Deployment, record: IncidentRepository
+) -> None:
     record.open(_meta())
     assert not record.move(ID, Status.CONTAINING, Status.CONTAINED)
-    assert world.meta(ID)["status"] == "OPEN"
+    assert deployment.meta(ID)["status"] == "OPEN"
 
 
 def test_a_transition_is_decided_again_when_somebody_else_moved_first(
-    world: World, record: IncidentRepository, monkeypatch: pytest.MonkeyPatch
+    deployment: Deployment, record: IncidentRepository, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     record.open(_meta())
     read, calls = record.meta, []
@@ -222,7 +228,7 @@ def test_a_transition_is_decided_again_when_somebody_else_moved_first(
 
 
 def test_what_does_not_exist_is_said_and_never_created(
-    world: World, record: IncidentRepository
+    deployment: Deployment, record: IncidentRepository
 ) -> None:
     with pytest.raises(ResponseError, match=f"no incident {ID} in table {TABLE}"):
         record.read(ID)
@@ -232,7 +238,7 @@ def test_what_does_not_exist_is_said_and_never_created(
         record.note(ID, title="x")
     with pytest.raises(ResponseError, match="no target"):
         record.target(ID, "ec2_instance", "i-1")
-    assert world.items(f"INCIDENT#{ID}") == []
+    assert deployment.items(f"INCIDENT#{ID}") == []
 
 
 def test_reading_an_incident_whole(record: IncidentRepository) -> None:
@@ -252,7 +258,7 @@ def test_reading_an_incident_whole(record: IncidentRepository) -> None:
     assert len(timeline) == 2
 
 
-def test_stale_work(world: World, record: IncidentRepository) -> None:
+def test_stale_work(deployment: Deployment, record: IncidentRepository) -> None:
     for name, status in (("a", Status.CONTAINING), ("b", Status.CONTAINED), ("c", Status.OPEN)):
         record.open(_meta(incident_id=name))
         record.move(name, Status.OPEN, status)
@@ -264,23 +270,23 @@ def test_stale_work(world: World, record: IncidentRepository) -> None:
 # -- the ledger ------------------------------------------------------------------------------------
 
 
-def test_before_is_written_once(world: World, record: IncidentRepository) -> None:
+def test_before_is_written_once(deployment: Deployment, record: IncidentRepository) -> None:
     record.put_target(ID, TARGET)
     record.before(ID, "ec2_instance", "i-1", "interfaces", {"eni-1": ["sg-web"]})
     record.before(ID, "ec2_instance", "i-1", "interfaces", {"eni-1": ["sg-quarantine"]})
     record.before(ID, "ec2_instance", "i-1", "tags.of it", {"a": "b"})
-    [stored] = world.targets(ID)
+    [stored] = deployment.targets(ID)
     assert stored["before"] == {"interfaces": {"eni-1": ["sg-web"]}, "tags.of it": {"a": "b"}}
 
 
 def test_actions_and_evidence_take_the_latest_word(
-    world: World, record: IncidentRepository
+    deployment: Deployment, record: IncidentRepository
 ) -> None:
     record.put_target(ID, TARGET)
     record.action(ID, "ec2_instance", "i-1", "detach", "FAILED", "z" * 2000)
     record.action(ID, "ec2_instance", "i-1", "detach", "DONE", "detached", "req-1")
     record.evidence(ID, "ec2_instance", "i-1", "snapshots", {"ids": ["snap-1"]})
-    [stored] = world.targets(ID)
+    [stored] = deployment.targets(ID)
     action = stored["actions"]["detach"]
     assert (action["status"], action["detail"], action["request_id"]) == (
         "DONE",
@@ -291,54 +297,54 @@ def test_actions_and_evidence_take_the_latest_word(
 
 
 def test_a_target_keeps_its_ledger_when_planned_again_unless_reset(
-    world: World, record: IncidentRepository
+    deployment: Deployment, record: IncidentRepository
 ) -> None:
     record.put_target(ID, TARGET)
     record.before(ID, "ec2_instance", "i-1", "interfaces", {"eni-1": ["sg-web"]})
     record.set_target(ID, "ec2_instance", "i-1", status=Status.FAILED)
     record.put_target(ID, {**TARGET, "attach": "inc-other"})
-    [stored] = world.targets(ID)
+    [stored] = deployment.targets(ID)
     assert (stored["status"], stored["attach"], stored["before"]) == (
         "OPEN",
         "inc-other",
         {"interfaces": {"eni-1": ["sg-web"]}},
     )
     record.put_target(ID, TARGET, reset=True)
-    assert world.targets(ID)[0]["before"] == {}
+    assert deployment.targets(ID)[0]["before"] == {}
 
 
 # -- leases ----------------------------------------------------------------------------------------
 
 
-def _holder(world: World) -> dict[str, Any]:
-    [found] = world.items(f"RESOURCE#{ARN}")
+def _holder(deployment: Deployment) -> dict[str, Any]:
+    [found] = deployment.items(f"RESOURCE#{ARN}")
     return found
 
 
 def test_a_lease_is_taken_renewed_refused_and_given_back(
-    world: World, record: IncidentRepository
+    deployment: Deployment, record: IncidentRepository
 ) -> None:
     assert record.leases.acquire(ARN, "one", ID, 60) is None
-    first = int(_holder(world)["expires"])
+    first = int(_holder(deployment)["expires"])
     assert record.leases.acquire(ARN, "one", ID, 600) is None
-    assert int(_holder(world)["expires"]) > first + 500
+    assert int(_holder(deployment)["expires"]) > first + 500
     other = record.leases.acquire(ARN, "two", "inc-two", 60)
     assert other is not None
     assert (other["owner"], other["incident_id"]) == ("one", ID)
     record.leases.release(ARN, "two")
-    assert _holder(world)["owner"] == "one"
+    assert _holder(deployment)["owner"] == "one"
     record.leases.release(ARN, "one")
-    assert world.items(f"RESOURCE#{ARN}") == []
+    assert deployment.items(f"RESOURCE#{ARN}") == []
 
 
-def test_an_expired_lease_is_taken_over(world: World, record: IncidentRepository) -> None:
+def test_an_expired_lease_is_taken_over(deployment: Deployment, record: IncidentRepository) -> None:
     record.leases.acquire(ARN, "one", ID, -5)
     assert record.leases.acquire(ARN, "two", "inc-two", 60) is None
-    assert _holder(world)["owner"] == "two"
+    assert _holder(deployment)["owner"] == "two"
 
 
 def test_a_dead_owner_is_replaced_but_not_a_successor(
-    world: World, record: IncidentRepository
+    deployment: Deployment, record: IncidentRepository
 ) -> None:
     record.leases.acquire(ARN, "dead", ID, 600)
     assert record.leases.acquire(ARN, "two", "inc-two", 60, instead_of="dead") is None
@@ -350,12 +356,14 @@ def test_a_dead_owner_is_replaced_but_not_a_successor(
 # -- the circuit breaker ---------------------------------------------------------------------------
 
 
-def test_the_breaker_counts_each_target_once(world: World, record: IncidentRepository) -> None:
+def test_the_breaker_counts_each_target_once(
+    deployment: Deployment, record: IncidentRepository
+) -> None:
     assert record.circuit_breaker.count_targets("ec2_instance", ["a", "b", "a"], 60) == 2
     assert record.circuit_breaker.count_targets("ec2_instance", ["b"], 60) == 2
     assert record.circuit_breaker.count_targets("ec2_instance", ["c"], 60) == 3
     assert record.circuit_breaker.count_targets("other", ["c"], 60) == 1
-    [window] = world.items("BREAKER#ec2_instance")
+    [window] = deployment.items("BREAKER#ec2_instance")
     assert int(window["expires_at"]) > datetime.now(UTC).timestamp()
 
 

@@ -10,8 +10,8 @@ from guardduty_response.errors import TransientError
 from guardduty_response.incident import notifications
 from guardduty_response.incident.repository import IncidentRepository
 
-from tests.unit.core_helpers import EXECUTION, call, emission, target, told
-from tests.unit.lambda_world import World
+from tests.unit.deployment import Deployment
+from tests.unit.function_calls import EXECUTION, call, emission, notified, target
 
 Begin = Callable[..., str]
 Verified = Callable[..., None]
@@ -35,46 +35,48 @@ def _again(record: IncidentRepository, incident_id: str) -> None:
     [("CONTAINED", False), ("PARTIAL", True), ("FAILED", True), ("GONE", False)],
 )
 def test_a_verdict_is_recorded_and_told_at_once(
-    world: World, incident: Begin, verified: Verified, status: str, escalated: bool
+    deployment: Deployment, incident: Begin, verified: Verified, status: str, escalated: bool
 ) -> None:
     incident_id = incident()
     verified(incident_id, status)
     assert _verdict(incident_id) == {"status": status}
-    assert world.meta(incident_id)["status"] == status
-    assert told(world) == ([status], [status] if escalated else [])
-    assert f"verdict {status}" in world.timeline(incident_id)
+    assert deployment.meta(incident_id)["status"] == status
+    assert notified(deployment) == ([status], [status] if escalated else [])
+    assert f"verdict {status}" in deployment.timeline(incident_id)
 
 
 @pytest.mark.parametrize("error", ["the read-back failed: Lambda.Unknown: killed", ""])
-def test_without_a_result_it_is_not_contained(world: World, incident: Begin, error: str) -> None:
+def test_without_a_result_it_is_not_contained(
+    deployment: Deployment, incident: Begin, error: str
+) -> None:
     incident_id = incident()
     _verdict(incident_id, error=error)
-    [stored] = world.targets(incident_id)
+    [stored] = deployment.targets(incident_id)
     assert (stored["status"], stored["verdict"]) == (
         "FAILED",
         error or "verification ended without a result",
     )
-    assert world.meta(incident_id)["status"] == "FAILED"
-    assert (error or "without a result") in world.messages("escalations")[0]["Message"]
+    assert deployment.meta(incident_id)["status"] == "FAILED"
+    assert (error or "without a result") in deployment.messages("escalations")[0]["Message"]
 
 
 def test_several_targets_are_told_one_by_one_and_judged_together(
-    world: World, incident: Begin, verified: Verified
+    deployment: Deployment, incident: Begin, verified: Verified
 ) -> None:
     incident_id = incident("i-1", "i-2", "i-3")
     for name, status in (("i-1", "CONTAINED"), ("i-2", "GONE"), ("i-3", "FAILED")):
-        assert world.meta(incident_id)["status"] == "CONTAINING"
+        assert deployment.meta(incident_id)["status"] == "CONTAINING"
         verified(incident_id, status, name)
         _verdict(incident_id, name)
-        [message_] = world.messages()
+        [message_] = deployment.messages()
         assert message_["MessageAttributes"]["event"]["Value"] == status
         assert f" {name} in " in message_["Subject"]
         assert f"{name} is {status}" in message_["Message"]
-    assert world.meta(incident_id)["status"] == "PARTIAL"
+    assert deployment.meta(incident_id)["status"] == "PARTIAL"
 
 
 def test_verdicts_of_targets_at_once_agree(
-    world: World, incident: Begin, verified: Verified
+    deployment: Deployment, incident: Begin, verified: Verified
 ) -> None:
     """Both targets are read before either verdict is settled."""
     incident_id = incident("i-1", "i-2")
@@ -82,67 +84,71 @@ def test_verdicts_of_targets_at_once_agree(
         verified(incident_id, "CONTAINED", name)
     for name in ("i-1", "i-2"):
         _verdict(incident_id, name)
-    assert world.meta(incident_id)["status"] == "CONTAINED"
-    assert told(world) == (["CONTAINED", "CONTAINED"], [])
+    assert deployment.meta(incident_id)["status"] == "CONTAINED"
+    assert notified(deployment) == (["CONTAINED", "CONTAINED"], [])
 
 
 def test_a_resource_of_another_incident_is_linked(
-    world: World, incident: Begin, verified: Verified, record: IncidentRepository
+    deployment: Deployment, incident: Begin, verified: Verified, record: IncidentRepository
 ) -> None:
     incident_id = incident()
     record.set_target(incident_id, "ec2_instance", "i-1", attach="inc-other")
     verified(incident_id, "CONTAINED")
     _verdict(incident_id, attach="inc-other")
-    assert "Incident inc-other contains this resource" in world.messages()[0]["Message"]
+    assert "Incident inc-other contains this resource" in deployment.messages()[0]["Message"]
 
 
 # -- verified again --------------------------------------------------------------------------------
 
 
-def _contained(world: World, incident_id: str, verified: Verified) -> str:
+def _contained(deployment: Deployment, incident_id: str, verified: Verified) -> str:
     verified(incident_id, "CONTAINED")
     _verdict(incident_id)
     call("close", incident_id=incident_id, decision="act")
-    told(world)
+    notified(deployment)
     return incident_id
 
 
 def test_what_still_holds_wakes_nobody(
-    world: World, incident: Begin, verified: Verified, record: IncidentRepository
+    deployment: Deployment, incident: Begin, verified: Verified, record: IncidentRepository
 ) -> None:
-    incident_id = _contained(world, incident(), verified)
+    incident_id = _contained(deployment, incident(), verified)
     _again(record, incident_id)
     verified(incident_id, "CONTAINED", execution=SECOND)
     _verdict(incident_id, verify_only=True, execution=SECOND)
     call("close", incident_id=incident_id, decision="act", execution=SECOND)
-    assert told(world) == ([], [])
-    assert world.meta(incident_id)["status"] == "CONTAINED"
-    assert world.timeline(incident_id).count("verdict CONTAINED") == 2
+    assert notified(deployment) == ([], [])
+    assert deployment.meta(incident_id)["status"] == "CONTAINED"
+    assert deployment.timeline(incident_id).count("verdict CONTAINED") == 2
 
 
 @pytest.mark.parametrize("seen", ["FAILED", "BREACHED"])
 def test_what_was_undone_is_a_breach_told_once(
-    world: World, incident: Begin, verified: Verified, record: IncidentRepository, seen: str
+    deployment: Deployment,
+    incident: Begin,
+    verified: Verified,
+    record: IncidentRepository,
+    seen: str,
 ) -> None:
-    incident_id = _contained(world, incident(), verified)
+    incident_id = _contained(deployment, incident(), verified)
     _again(record, incident_id)
     verified(incident_id, seen, execution=SECOND)
     _verdict(incident_id, verify_only=True, execution=SECOND)
-    assert world.meta(incident_id)["status"] == "BREACHED"
-    assert told(world) == (["BREACHED"], ["BREACHED"])
+    assert deployment.meta(incident_id)["status"] == "BREACHED"
+    assert notified(deployment) == (["BREACHED"], ["BREACHED"])
     call("close", incident_id=incident_id, decision="act", execution=SECOND)
-    assert told(world) == ([], [])
+    assert notified(deployment) == ([], [])
     assert emission(record, incident_id, "three") == "start"
 
 
 def test_a_breach_whose_message_failed_is_told_by_the_retry(
-    world: World,
+    deployment: Deployment,
     incident: Begin,
     verified: Verified,
     record: IncidentRepository,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    incident_id = _contained(world, incident(), verified)
+    incident_id = _contained(deployment, incident(), verified)
     _again(record, incident_id)
     verified(incident_id, "FAILED", execution=SECOND)
     with monkeypatch.context() as patch:
@@ -150,17 +156,17 @@ def test_a_breach_whose_message_failed_is_told_by_the_retry(
         with pytest.raises(TransientError):
             _verdict(incident_id, verify_only=True, execution=SECOND)
     _verdict(incident_id, verify_only=True, execution=SECOND)
-    assert told(world) == (["BREACHED"], ["BREACHED"])
+    assert notified(deployment) == (["BREACHED"], ["BREACHED"])
 
 
 def test_a_breach_that_verdict_could_not_tell_is_told_by_close(
-    world: World,
+    deployment: Deployment,
     incident: Begin,
     verified: Verified,
     record: IncidentRepository,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    incident_id = _contained(world, incident(), verified)
+    incident_id = _contained(deployment, incident(), verified)
     _again(record, incident_id)
     verified(incident_id, "FAILED", execution=SECOND)
     with monkeypatch.context() as patch:
@@ -168,7 +174,7 @@ def test_a_breach_that_verdict_could_not_tell_is_told_by_close(
         with pytest.raises(TransientError):
             _verdict(incident_id, verify_only=True, execution=SECOND)
     call("close", incident_id=incident_id, decision="act", execution=SECOND)
-    assert told(world) == (["BREACHED"], ["BREACHED"])
+    assert notified(deployment) == (["BREACHED"], ["BREACHED"])
 
 
 def _throttle(*_: Any, **__: Any) -> None:
@@ -178,35 +184,35 @@ def _throttle(*_: Any, **__: Any) -> None:
 
 
 def test_what_could_not_be_read_again_is_not_called_contained(
-    world: World, incident: Begin, verified: Verified, record: IncidentRepository
+    deployment: Deployment, incident: Begin, verified: Verified, record: IncidentRepository
 ) -> None:
-    incident_id = _contained(world, incident(), verified)
+    incident_id = _contained(deployment, incident(), verified)
     _again(record, incident_id)
     why = "the read-back failed: RoleUnavailable: cannot assume"
     _verdict(incident_id, error=why, verify_only=True, execution=SECOND)
-    assert world.meta(incident_id)["status"] == "CONTAINED"  # as last seen
-    assert world.timeline(incident_id)[-1] == "not verified"
-    [message_] = world.messages("escalations")
+    assert deployment.meta(incident_id)["status"] == "CONTAINED"  # as last seen
+    assert deployment.timeline(incident_id)[-1] == "not verified"
+    [message_] = deployment.messages("escalations")
     assert message_["Subject"].startswith("[PROBLEM]")
     assert why in message_["Message"]
     assert "the one last verified" in message_["Message"]
 
 
 def test_a_restored_resource_found_open_is_no_breach(
-    world: World, incident: Begin, verified: Verified, record: IncidentRepository
+    deployment: Deployment, incident: Begin, verified: Verified, record: IncidentRepository
 ) -> None:
     """A person restored it while a verification ran: the status stays the person's."""
-    incident_id = _contained(world, incident(), verified)
+    incident_id = _contained(deployment, incident(), verified)
     _again(record, incident_id)
     record.transition(incident_id, "restored")  # type: ignore[arg-type]
     verified(incident_id, "FAILED", execution=SECOND)
     _verdict(incident_id, verify_only=True, execution=SECOND)
-    assert world.meta(incident_id)["status"] == "RESTORED"
-    assert "status kept" in world.timeline(incident_id)
+    assert deployment.meta(incident_id)["status"] == "RESTORED"
+    assert "status kept" in deployment.timeline(incident_id)
 
 
 def test_lost_evidence_is_a_task_not_a_verdict(
-    world: World, incident: Begin, verified: Verified
+    deployment: Deployment, incident: Begin, verified: Verified
 ) -> None:
     incident_id = incident()
     call(
@@ -217,5 +223,5 @@ def test_lost_evidence_is_a_task_not_a_verdict(
     )
     verified(incident_id, "CONTAINED")
     _verdict(incident_id)
-    assert world.meta(incident_id)["status"] == "CONTAINED"
-    assert "SnapshotLimitExceeded" in world.messages()[0]["Message"].split("Open tasks")[1]
+    assert deployment.meta(incident_id)["status"] == "CONTAINED"
+    assert "SnapshotLimitExceeded" in deployment.messages()[0]["Message"].split("Open tasks")[1]

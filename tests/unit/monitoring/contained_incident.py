@@ -10,9 +10,9 @@ from guardduty_response.incident.statuses import Status
 
 from tests.support.asl_walker import Walk
 from tests.support.repository import load_finding
-from tests.unit.core_helpers import told
-from tests.unit.fake_playbook import Fake
-from tests.unit.lambda_world import EXECUTIONS, World
+from tests.unit.deployment import EXECUTIONS, Deployment
+from tests.unit.fake_playbook import FakePlaybook
+from tests.unit.function_calls import notified
 
 BOB = {
     "who": "arn:aws:iam::222222222222:user/bob",
@@ -30,8 +30,8 @@ UNREAD = Check("profile", False, "profile could not be read", read=False)
 class Case:
     """An incident of one instance, and executions of the incident machine on it."""
 
-    def __init__(self, world: World, fake: Fake) -> None:
-        self.world, self.fake, self.count = world, fake, 0
+    def __init__(self, deployment: Deployment, fake: FakePlaybook) -> None:
+        self.deployment, self.fake, self.count = deployment, fake, 0
         self.incident_id = ""
 
     def see(self, *checks: Check) -> None:
@@ -68,8 +68,8 @@ class Case:
 
     def contain(self) -> None:
         self.run(load_finding())
-        [self.incident_id] = [entry["incident_id"] for entry in self.world.incidents()]
-        told(self.world)
+        [self.incident_id] = [entry["incident_id"] for entry in self.deployment.incidents()]
+        notified(self.deployment)
 
     def check(self, seen: Any = None) -> Walk:
         return self.run(
@@ -78,11 +78,11 @@ class Case:
 
     @property
     def meta(self) -> Any:
-        return self.world.meta(self.incident_id)
+        return self.deployment.meta(self.incident_id)
 
     @property
     def target(self) -> Any:
-        [found] = self.world.targets(self.incident_id)
+        [found] = self.deployment.targets(self.incident_id)
         return found
 
     def contained(self) -> int:

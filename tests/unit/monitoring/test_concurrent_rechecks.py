@@ -12,14 +12,14 @@ from guardduty_response.incident.repository import IncidentRepository
 from guardduty_response.incident.statuses import Status
 
 from tests.support.repository import load_finding
-from tests.unit.core_helpers import EXECUTION, call, told
+from tests.unit.deployment import EXECUTIONS
 from tests.unit.fake_playbook import ARN, configure
-from tests.unit.lambda_world import EXECUTIONS
+from tests.unit.function_calls import EXECUTION, call, notified
 from tests.unit.monitoring.contained_incident import BOB, OPEN, TAGGED, Case
 
 
 def _mode(case: Case, mode: str, **more: Any) -> None:
-    configure(case.world, remediations={"CryptoCurrency:EC2/*": mode}, **more)
+    configure(case.deployment, remediations={"CryptoCurrency:EC2/*": mode}, **more)
 
 
 # -- others at work --------------------------------------------------------------------------------
@@ -35,8 +35,8 @@ def test_while_somebody_else_is_at_work_nothing_is_read(
     case.see(OPEN, TAGGED)
     walk = case.check()
     assert "Verify" not in walk.entered
-    assert (case.meta["status"], told(case.world)) == ("CONTAINED", ([], []))
-    assert [item["owner"] for item in case.world.items(f"RESOURCE#{ARN}")] == [owner]
+    assert (case.meta["status"], notified(case.deployment)) == ("CONTAINED", ([], []))
+    assert [item["owner"] for item in case.deployment.items(f"RESOURCE#{ARN}")] == [owner]
 
 
 def test_while_its_own_execution_waits_for_evidence_it_is_watched(
@@ -82,7 +82,7 @@ def test_a_restore_that_ended_just_before_is_respected(
     }
     assert respond.handler(event, None)["decision"] == "none"
     call("close", incident_id=case.incident_id, decision="none", execution=EXECUTION)
-    assert case.world.items(f"RESOURCE#{ARN}") == []
+    assert case.deployment.items(f"RESOURCE#{ARN}") == []
     assert case.meta["status"] == "RESTORED"
 
 
@@ -99,7 +99,7 @@ def test_a_further_emission_that_finds_it_undone_contains_it_again_too(
     case.see(OPEN, TAGGED)
     case.run(load_finding())
     assert (case.meta["status"], case.contained()) == ("CONTAINED", 2)
-    assert told(case.world)[1] == ["BREACHED"]
+    assert notified(case.deployment)[1] == ["BREACHED"]
 
 
 def test_the_command_of_the_message_asks_a_person_and_contains_again(
@@ -109,7 +109,7 @@ def test_the_command_of_the_message_asks_a_person_and_contains_again(
     _mode(case, "approve")
     case.see(OPEN, TAGGED)
     case.check()
-    [escalation] = case.world.messages("escalations")
+    [escalation] = case.deployment.messages("escalations")
     given = re.search(r"start-execution .*--input '({.*?})'", escalation["Message"])
     assert given
     walk = case.run(json.loads(given[1]), token=lambda: {"approved": True})

@@ -9,27 +9,30 @@ from guardduty_response.containment.contract import Check
 from guardduty_response.incident.repository import IncidentRepository
 from guardduty_response.incident.statuses import Status
 
-from tests.unit.core_helpers import told
 from tests.unit.fake_playbook import ARN, configure
+from tests.unit.function_calls import notified
 from tests.unit.monitoring.contained_incident import BOB, GOOD, OPEN, TAGGED, UNREAD, UNTAGGED, Case
 
 
 def _mode(case: Case, mode: str, **more: Any) -> None:
-    configure(case.world, remediations={"CryptoCurrency:EC2/*": mode}, **more)
+    configure(case.deployment, remediations={"CryptoCurrency:EC2/*": mode}, **more)
 
 
 def test_what_holds_leaves_no_trace_but_its_time(case: Case) -> None:
-    timeline, report = case.world.timeline(case.incident_id), case.world.evidence(case.incident_id)
+    timeline, report = (
+        case.deployment.timeline(case.incident_id),
+        case.deployment.evidence(case.incident_id),
+    )
     before = case.meta
     for _ in range(3):
         walk = case.check()
         assert len(walk.entered) <= 18
-    assert case.world.timeline(case.incident_id) == timeline
-    assert case.world.evidence(case.incident_id) == report
-    assert told(case.world) == ([], [])
+    assert case.deployment.timeline(case.incident_id) == timeline
+    assert case.deployment.evidence(case.incident_id) == report
+    assert notified(case.deployment) == ([], [])
     assert (case.meta["status"], case.meta["execution"]) == ("CONTAINED", before["execution"])
     assert case.meta["checked_at"] > before["updated_at"]
-    assert case.world.items(f"RESOURCE#{ARN}") == [], "the lease is given back"
+    assert case.deployment.items(f"RESOURCE#{ARN}") == [], "the lease is given back"
 
 
 def test_in_auto_it_is_contained_again_once_and_told(case: Case) -> None:
@@ -47,7 +50,7 @@ def test_in_auto_it_is_contained_again_once_and_told(case: Case) -> None:
     assert case.target["before"] == {"network": {"groups": ["sg-web"]}}, (
         "how it was before the first containment"
     )
-    messages, escalations = case.world.messages(), case.world.messages("escalations")
+    messages, escalations = case.deployment.messages(), case.deployment.messages("escalations")
     assert [message["MessageAttributes"]["event"]["Value"] for message in messages] == [
         "BREACHED",
         "CONTAINED",
@@ -55,14 +58,14 @@ def test_in_auto_it_is_contained_again_once_and_told(case: Case) -> None:
     [escalation] = escalations
     assert escalation["Message"] == messages[0]["Message"]
     assert "Mode auto: it is contained again at once" in escalation["Message"]
-    timeline = case.world.timeline(case.incident_id)
+    timeline = case.deployment.timeline(case.incident_id)
     assert [
         timeline.count(entry)
         for entry in ("contained again", "verdict BREACHED", "verdict CONTAINED")
     ] == [1, 1, 2]
     assert case.target["breach"]["ended"]
     case.check()
-    assert told(case.world) == ([], [])
+    assert notified(case.deployment) == ([], [])
 
 
 def test_it_is_contained_again_also_after_an_earlier_restore(case: Case) -> None:
@@ -91,7 +94,7 @@ def test_who_is_looked_up_when_no_event_told(case: Case) -> None:
     case.see(OPEN, TAGGED)
     case.check()
     assert asked == [(["eni-1"], True, None, ["eni-1"])]
-    [escalation] = case.world.messages("escalations")
+    [escalation] = case.deployment.messages("escalations")
     for part in BOB.values():
         assert part in escalation["Message"]
 
@@ -107,7 +110,7 @@ def test_in_approve_it_is_escalated_once_and_who_is_told_when_it_is_known(case: 
         "BREACHED",
         1,
     )
-    [escalation] = case.world.messages("escalations")
+    [escalation] = case.deployment.messages("escalations")
     for part in (
         "not visible in CloudTrail yet",
         "a person decides",
@@ -118,19 +121,19 @@ def test_in_approve_it_is_escalated_once_and_who_is_told_when_it_is_known(case: 
         case.meta["finding_key"],
     ):
         assert part in escalation["Message"], escalation["Message"]
-    case.world.messages()
+    case.deployment.messages()
     case.check()
-    assert told(case.world) == ([], [])
+    assert notified(case.deployment) == ([], [])
     found.append(BOB)
     case.check()
-    [escalation] = case.world.messages("escalations")
+    [escalation] = case.deployment.messages("escalations")
     assert BOB["who"] in escalation["Message"]
-    case.world.messages()
+    case.deployment.messages()
     found.clear()
     case.check()
     assert case.target["breach"]["by"] == [BOB], "what is known stays known"
-    assert told(case.world) == ([], [])
-    assert case.world.timeline(case.incident_id).count("verdict BREACHED") == 2
+    assert notified(case.deployment) == ([], [])
+    assert case.deployment.timeline(case.incident_id).count("verdict BREACHED") == 2
 
 
 def test_what_comes_undone_besides_is_told_too(case: Case) -> None:
@@ -139,10 +142,10 @@ def test_what_comes_undone_besides_is_told_too(case: Case) -> None:
     case.check()
     case.see(OPEN, UNTAGGED)
     case.check()
-    assert told(case.world) == (["BREACHED", "BREACHED"], ["BREACHED", "BREACHED"])
+    assert notified(case.deployment) == (["BREACHED", "BREACHED"], ["BREACHED", "BREACHED"])
     case.see(GOOD, UNTAGGED)
     case.check()
-    assert told(case.world) == ([], [])
+    assert notified(case.deployment) == ([], [])
 
 
 @pytest.mark.parametrize(
@@ -167,23 +170,23 @@ def test_what_comes_undone_besides_is_told_too(case: Case) -> None:
 def test_a_guardrail_leaves_it_to_a_person_who_is_told_why_once(
     case: Case, changes: Any, reason: str
 ) -> None:
-    configure(case.world, **changes)
+    configure(case.deployment, **changes)
     case.see(OPEN, TAGGED)
     for _ in range(2):
         case.check(BOB)
     assert (case.meta["status"], case.contained()) == ("BREACHED", 1)
-    breached, problem = case.world.messages("escalations")
+    breached, problem = case.deployment.messages("escalations")
     assert "BREACHED" in breached["Subject"] and "PROBLEM" in problem["Subject"]
     assert reason in problem["Message"] and "start-execution" in problem["Message"]
-    assert case.world.timeline(case.incident_id).count("not contained again") == 1
+    assert case.deployment.timeline(case.incident_id).count("not contained again") == 1
 
 
 def test_paused_it_is_still_watched_and_nothing_acts(case: Case) -> None:
-    configure(case.world, paused=True)
+    configure(case.deployment, paused=True)
     case.see(OPEN, TAGGED)
     case.check()
     assert (case.meta["status"], case.contained()) == ("BREACHED", 1)
-    assert "the response is paused" in case.world.messages("escalations")[0]["Message"]
+    assert "the response is paused" in case.deployment.messages("escalations")[0]["Message"]
 
 
 def test_what_a_person_mended_is_told_as_contained(case: Case) -> None:
@@ -193,7 +196,7 @@ def test_what_a_person_mended_is_told_as_contained(case: Case) -> None:
     case.see(GOOD, TAGGED)
     case.check()
     assert case.meta["status"] == "CONTAINED"
-    assert told(case.world) == (["BREACHED", "CONTAINED"], ["BREACHED"])
+    assert notified(case.deployment) == (["BREACHED", "CONTAINED"], ["BREACHED"])
     assert case.target["breach"]["ended"]
 
 
@@ -212,7 +215,7 @@ def test_partial_is_a_breach_only_where_it_is_worse_than_it_was(
     record.move(case.incident_id, Status.CONTAINED, Status.PARTIAL, told="PARTIAL")
     case.see(GOOD, UNTAGGED)
     case.check()
-    assert (case.meta["status"], told(case.world)) == ("PARTIAL", ([], []))
+    assert (case.meta["status"], notified(case.deployment)) == ("PARTIAL", ([], []))
     case.see(OPEN, UNTAGGED)
     case.check()
     assert case.meta["status"] == "BREACHED"
@@ -247,7 +250,7 @@ def test_seen_undone_for_a_moment_only_is_no_breach(case: Case) -> None:
 
     case.fake.verify = once  # type: ignore[method-assign]
     case.check()
-    assert (case.meta["status"], told(case.world)) == ("CONTAINED", ([], []))
+    assert (case.meta["status"], notified(case.deployment)) == ("CONTAINED", ([], []))
 
 
 def test_what_cannot_be_read_is_no_breach_and_told_once(case: Case) -> None:
@@ -259,18 +262,18 @@ def test_what_cannot_be_read_is_no_breach_and_told_once(case: Case) -> None:
         "CONTAINED",
         1,
     )
-    [message] = case.world.messages("escalations")
+    [message] = case.deployment.messages("escalations")
     assert (
         "could not be verified: the read-back failed" in message["Message"]
         and "profile could not be read" in message["Message"]
     )
-    case.world.messages()
+    case.deployment.messages()
     case.see(GOOD, TAGGED)
     case.check()
-    assert case.world.timeline(case.incident_id)[-1] == "verified again"
+    assert case.deployment.timeline(case.incident_id)[-1] == "verified again"
     case.see(GOOD, UNREAD)
     case.check()
-    assert told(case.world) == (["problem"], ["problem"])
+    assert notified(case.deployment) == (["problem"], ["problem"])
 
 
 def test_unread_beside_undone_is_a_breach(case: Case) -> None:
@@ -285,7 +288,7 @@ def test_a_role_that_cannot_be_assumed_is_told_once(case: Case) -> None:
     for _ in range(3):
         case.check()
     assert case.meta["status"] == "CONTAINED"
-    [message] = case.world.messages("escalations")
+    [message] = case.deployment.messages("escalations")
     assert "cannot assume arn:x" in message["Message"]
 
 
@@ -296,5 +299,7 @@ def test_who_cannot_be_found_keeps_nobody_from_hearing_of_it(case: Case) -> None
     case.fake.find_actors = find_actors  # type: ignore[attr-defined]
     case.see(OPEN, TAGGED)
     case.check()
-    assert "CloudTrail could not be queried" in case.world.messages("escalations")[0]["Message"]
+    assert (
+        "CloudTrail could not be queried" in case.deployment.messages("escalations")[0]["Message"]
+    )
     assert case.meta["status"] == "CONTAINED"

@@ -29,7 +29,7 @@ from guardduty_response.incident.model import StoredObject
 from guardduty_response.incident.repository import IncidentRepository
 from guardduty_response.playbooks.ec2_instance import playbook as ec2_instance
 
-from tests.unit.lambda_world import CONFIG, onlooker
+from tests.unit.deployment import CONFIG, onlooker
 from tests.unit.playbooks.ec2_instance.lab_calls import (
     MEMBER,
     REGION,

@@ -23,7 +23,7 @@ from guardduty_response.incident.model import StoredObject
 from guardduty_response.playbooks.ec2_instance.instance_context import InstanceContext
 
 from sandbox.emulator import moto_evidence  # patches moto: what it lacks is restored there
-from tests.unit.lambda_world import onlooker
+from tests.unit.deployment import onlooker
 from tests.unit.playbooks.ec2_instance.ec2_lab import INCIDENT, REGION, Lab
 
 Json = dict[str, Any]

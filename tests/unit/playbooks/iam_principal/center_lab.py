@@ -22,7 +22,7 @@ from moto.core.exceptions import JsonRESTError
 from moto.ssoadmin.models import PermissionSet, SSOAdminBackend, ssoadmin_backends
 from moto.ssoadmin.responses import SSOAdminResponse
 
-from tests.unit.lambda_world import onlooker
+from tests.unit.deployment import onlooker
 from tests.unit.playbooks.iam_principal.iam_lab import IamLab
 from tests.unit.playbooks.iam_principal.iam_moto import MEMBER
 

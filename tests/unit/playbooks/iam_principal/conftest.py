@@ -25,7 +25,7 @@ from guardduty_response.playbooks.iam_principal.identity_center import verify as
 from moto import mock_aws
 from moto.core.botocore_stubber import BotocoreStubber
 
-from tests.unit.lambda_world import World
+from tests.unit.deployment import Deployment
 from tests.unit.playbooks.iam_principal.center_lab import OTHER, CenterLab
 from tests.unit.playbooks.iam_principal.center_lab import extend as extend_center
 from tests.unit.playbooks.iam_principal.eradication_lab import one_at_a_time
@@ -110,8 +110,8 @@ def center(iam: IamLab, monkeypatch: pytest.MonkeyPatch) -> CenterLab:
 
 
 @pytest.fixture
-def open_incident(world: World, monkeypatch: pytest.MonkeyPatch) -> OpenIncident:
+def open_incident(deployment: Deployment, monkeypatch: pytest.MonkeyPatch) -> OpenIncident:
     """Opens an incident of a finding, as the state machine does, and returns its ID."""
     monkeypatch.setenv("GDR_PLAYBOOK", "iam_principal")
     monkeypatch.setenv("GDR_RESPONDER_ROLE", "guardduty-response-responder-iam-principal")
-    return OpenIncident(world)
+    return OpenIncident(deployment)

@@ -40,7 +40,7 @@ from guardduty_response.playbooks.iam_principal.eradicate import reversal
 from moto.core.botocore_stubber import BotocoreStubber
 from moto.iam.models import AWSManagedPolicy, iam_backends
 
-from tests.unit.lambda_world import BUCKET, MEMBER, PREFIX, REGION, TABLE, World, onlooker
+from tests.unit.deployment import BUCKET, MEMBER, PREFIX, REGION, TABLE, Deployment, onlooker
 from tests.unit.playbooks.iam_principal.cloudtrail_format import NAMES, as_cloudtrail
 from tests.unit.playbooks.iam_principal.permissions_boundaries import extend_boundaries
 from tests.unit.playbooks.iam_principal.session_policy import refusal
@@ -81,7 +81,7 @@ class Fault:
 
 @dataclass
 class EradicationLab:
-    world: World
+    deployment: Deployment
     monkeypatch: pytest.MonkeyPatch
     options: Json = field(
         default_factory=lambda: {"remediate": list(KINDS), "rotate_key": None, "restore": True}
@@ -171,7 +171,7 @@ class EradicationLab:
     def said(self) -> str:
         """Everything that people or logs may ever see of it."""
         stored = [
-            self.world.s3.get_object(Bucket=BUCKET, Key=entry["key"])["Body"].read().decode()
+            self.deployment.s3.get_object(Bucket=BUCKET, Key=entry["key"])["Body"].read().decode()
             for part in self.ledger()["evidence"].values()
             for entry in part.get("objects") or []
         ]

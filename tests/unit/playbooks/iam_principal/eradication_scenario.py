@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tests.unit.lambda_world import REGION
+from tests.unit.deployment import REGION
 from tests.unit.playbooks.iam_principal.eradication_lab import (
     EradicationLab,
 )

@@ -37,7 +37,7 @@ from guardduty_response.incident.repository import IncidentRepository
 from moto import mock_aws
 from moto.core.botocore_stubber import BotocoreStubber
 
-from tests.unit.lambda_world import CONFIG, onlooker
+from tests.unit.deployment import CONFIG, onlooker
 from tests.unit.playbooks.iam_principal.cloudtrail_identities import (
     KEY,
     MEMBER,

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from guardduty_response.functions import incident, respond
 
-from tests.unit.lambda_world import EXECUTIONS, World
+from tests.unit.deployment import EXECUTIONS, Deployment
 from tests.unit.playbooks.iam_principal.iam_account import Json
 
 EXECUTION = f"{EXECUTIONS}incident:one"
@@ -14,7 +14,7 @@ EXECUTION = f"{EXECUTIONS}incident:one"
 
 @dataclass
 class OpenIncident:
-    world: World
+    deployment: Deployment
 
     def __call__(
         self,
@@ -24,7 +24,7 @@ class OpenIncident:
     ) -> str:
         """``changes``: of the configuration. ``active``: the playbooks switched on."""
         settings: Json = {"remediations": {"*": "auto"}, "active_playbooks": list(active)}
-        self.world.configure({**settings, **(changes or {})})
+        self.deployment.configure({**settings, **(changes or {})})
         return open_event(event, EXECUTION)
 
 

@@ -22,7 +22,7 @@ from guardduty_response.playbooks.iam_principal.records import (
 )
 from moto.iam.models import iam_backends
 
-from tests.unit.lambda_world import onlooker
+from tests.unit.deployment import onlooker
 from tests.unit.playbooks.iam_principal.iam_moto import HOME, MEMBER, certificate_pem, managed
 
 Json = dict[str, Any]

@@ -32,12 +32,12 @@ from guardduty_response.containment.contract import (
 )
 from guardduty_response.decision import finding
 from guardduty_response.decision.configuration import Config
-from guardduty_response.incident.model import StoredObject
+from guardduty_response.incident.model import IncidentRecord, StoredObject
 from guardduty_response.incident.repository import IncidentRepository
 from guardduty_response.playbooks.iam_principal import playbook
 from guardduty_response.playbooks.iam_principal.records import AwsAnswer, AwsClient, PolicyDocument
 
-from tests.unit.lambda_world import CONFIG
+from tests.unit.deployment import CONFIG
 from tests.unit.playbooks.iam_principal.iam_account import REGION, IamAccount, Json
 from tests.unit.playbooks.iam_principal.iam_moto import (
     MEMBER,
@@ -123,15 +123,8 @@ class IamLab(IamAccount):
         return self
 
     def open_incident(self, incident_id: str, execution: str) -> None:
-        self.record.open(
-            {
-                "incident_id": incident_id,
-                "execution": execution,
-                "mode": "auto",
-                "severity": 8,
-                "config_sha256": "",
-            }
-        )
+        fields: IncidentRecord = {"mode": "auto", "severity": 8, "config_sha256": ""}
+        self.record.open({**fields, "incident_id": incident_id, "execution": execution})
 
     @property
     def record(self) -> IncidentRepository:

@@ -6,7 +6,7 @@ import fnmatch
 from collections.abc import Callable
 from typing import Any
 
-from tests.unit.lambda_world import MEMBER
+from tests.unit.deployment import MEMBER
 
 Json = dict[str, Any]
 _PREFIXES = {"elbv2": "elasticloadbalancing"}

@@ -19,7 +19,7 @@ from guardduty_response.playbooks.iam_principal import regions
 from moto.ec2.models import ec2_backends
 
 from tests.support.repository import load_finding
-from tests.unit.lambda_world import EXECUTIONS, World, onlooker
+from tests.unit.deployment import EXECUTIONS, Deployment, onlooker
 from tests.unit.playbooks.iam_principal.function_steps import (
     OpenIncident,
     open_event,
@@ -256,7 +256,7 @@ def replaced(context: Context, active: list[str]) -> Context:
 # -- through the playbook function -----------------------------------------------------------------
 
 
-def stolen_event(world: World) -> Json:
+def stolen_event(deployment: Deployment) -> Json:
     """About a role that there is in the member account."""
     event = load_finding(NAME)
     details = event["detail"]["resource"]["accessKeyDetails"]
@@ -269,27 +269,29 @@ def stolen_event(world: World) -> Json:
     return event
 
 
-def test_the_machine_gets_the_stored_event(world: World, open_incident: OpenIncident) -> None:
-    event = stolen_event(world)
+def test_the_machine_gets_the_stored_event(
+    deployment: Deployment, open_incident: OpenIncident
+) -> None:
+    event = stolen_event(deployment)
     incident_id = open_incident(event)
     answer = plan_incident(incident_id)
     assert answer["decision"] == "act"
     [other] = answer["hand_over"]
-    stored = json.loads(world.evidence(incident_id)[other["finding_key"].split("/")[-1]])
+    stored = json.loads(deployment.evidence(incident_id)[other["finding_key"].split("/")[-1]])
     assert finding.playbook_for(finding.parse(stored))[0] == "ec2_instance"
     instance = event["detail"]["resource"]["accessKeyDetails"]["principalId"].partition(":")[2]
     assert stored["detail"]["resource"]["instanceDetails"]["instanceId"] == instance
-    [target] = world.targets(incident_id)
+    [target] = deployment.targets(incident_id)
     assert target["actions"]["hand_over_to_ec2_instance"]["status"] == "DONE"
     assert open_event(stored, f"{EXECUTIONS}incident:two") != incident_id
 
 
 def test_where_no_instance_may_be_answered_it_is_said(
-    world: World, open_incident: OpenIncident
+    deployment: Deployment, open_incident: OpenIncident
 ) -> None:
-    incident_id = open_incident(stolen_event(world), active=("iam_principal",))
+    incident_id = open_incident(stolen_event(deployment), active=("iam_principal",))
     assert plan_incident(incident_id)["hand_over"] == []
-    [target] = world.targets(incident_id)
+    [target] = deployment.targets(incident_id)
     line = target["actions"]["hand_over_to_ec2_instance"]
     assert line["status"] == "FAILED"
     assert "no switch lets playbook ec2_instance act" in line["detail"]

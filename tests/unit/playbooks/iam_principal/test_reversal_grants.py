@@ -11,7 +11,7 @@ import pytest
 from guardduty_response.incident.statuses import Status
 from guardduty_response.playbooks.iam_principal import resource_state
 
-from tests.unit.lambda_world import MEMBER, PREFIX, World
+from tests.unit.deployment import MEMBER, PREFIX, Deployment
 from tests.unit.playbooks.iam_principal.eradication_lab import (
     DENY_ALL,
     NOTHING,
@@ -29,8 +29,8 @@ SID = "GuarddutyResponseDenyOutside"
 
 
 @pytest.fixture
-def lab(world: World, monkeypatch: pytest.MonkeyPatch) -> EradicationLab:
-    made = EradicationLab(world, monkeypatch)
+def lab(deployment: Deployment, monkeypatch: pytest.MonkeyPatch) -> EradicationLab:
+    made = EradicationLab(deployment, monkeypatch)
     iam = made.see("iam")
     iam.create_user(UserName="bob")
     iam.create_group(GroupName="admins")

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from guardduty_response.playbooks.iam_principal.eradicate import changes
 
-from tests.unit.lambda_world import MEMBER, PREFIX, World
+from tests.unit.deployment import MEMBER, PREFIX, Deployment
 from tests.unit.playbooks.iam_principal.eradication_lab import (
     NOTHING,
     EradicationLab,
@@ -19,8 +19,8 @@ OTHER = "999999999999"
 
 
 @pytest.fixture
-def lab(world: World, monkeypatch: pytest.MonkeyPatch) -> EradicationLab:
-    return EradicationLab(world, monkeypatch)
+def lab(deployment: Deployment, monkeypatch: pytest.MonkeyPatch) -> EradicationLab:
+    return EradicationLab(deployment, monkeypatch)
 
 
 def attach(lab: EradicationLab, user: str) -> None:
@@ -42,7 +42,7 @@ def attach(lab: EradicationLab, user: str) -> None:
     ],
 )
 def test_never_touched(lab: EradicationLab, user: str, rails: Json, why: str) -> None:
-    lab.world.configure({f"guardrails.{name}": value for name, value in rails.items()})
+    lab.deployment.configure({f"guardrails.{name}": value for name, value in rails.items()})
     attach(lab, user)
     lab.eradicate()
     assert (

@@ -11,7 +11,7 @@ import pytest
 from guardduty_response.incident.statuses import Status
 from guardduty_response.playbooks.iam_principal.eradicate.identities import DENY_DOCUMENT
 
-from tests.unit.lambda_world import MEMBER, PREFIX, World
+from tests.unit.deployment import MEMBER, PREFIX, Deployment
 from tests.unit.playbooks.iam_principal.eradication_lab import (
     DENY_ALL,
     NOTHING,
@@ -35,8 +35,8 @@ TRUST = json.dumps(
 
 
 @pytest.fixture
-def lab(world: World, monkeypatch: pytest.MonkeyPatch) -> EradicationLab:
-    return EradicationLab(world, monkeypatch)
+def lab(deployment: Deployment, monkeypatch: pytest.MonkeyPatch) -> EradicationLab:
+    return EradicationLab(deployment, monkeypatch)
 
 
 def keys(lab: EradicationLab, user: str) -> dict[str, str]:

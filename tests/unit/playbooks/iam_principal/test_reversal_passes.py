@@ -12,7 +12,7 @@ from guardduty_response.playbooks.iam_principal.eradicate import (
     run,
 )
 
-from tests.unit.lambda_world import MEMBER, PREFIX, World
+from tests.unit.deployment import MEMBER, PREFIX, Deployment
 from tests.unit.playbooks.iam_principal.eradication_lab import (
     EradicationLab,
 )
@@ -21,8 +21,8 @@ Json = dict[str, Any]
 
 
 @pytest.fixture
-def lab(world: World, monkeypatch: pytest.MonkeyPatch) -> EradicationLab:
-    return EradicationLab(world, monkeypatch)
+def lab(deployment: Deployment, monkeypatch: pytest.MonkeyPatch) -> EradicationLab:
+    return EradicationLab(deployment, monkeypatch)
 
 
 def test_a_second_pass_comes_after_the_first(lab: EradicationLab) -> None:
@@ -100,7 +100,7 @@ def test_many_sentences_do_not_fill_the_record(lab: EradicationLab) -> None:
         row
         for entry in lab.kept()["objects"]
         for row in json.loads(
-            lab.world.s3.get_object(Bucket=lab.bucket, Key=entry["key"])["Body"].read()
+            lab.deployment.s3.get_object(Bucket=lab.bucket, Key=entry["key"])["Body"].read()
         )
     ]
     assert len(rows) == 300 and all(f"AttributeValue={row['id']}" in row["by_hand"] for row in rows)

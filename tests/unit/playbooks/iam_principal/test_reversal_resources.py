@@ -10,7 +10,7 @@ from guardduty_response.incident.statuses import Status
 from guardduty_response.playbooks.iam_principal import resource_state, resource_types
 from guardduty_response.playbooks.iam_principal.eradicate import compute
 
-from tests.unit.lambda_world import MEMBER, REGION, World
+from tests.unit.deployment import MEMBER, REGION, Deployment
 from tests.unit.playbooks.iam_principal.eradication_lab import (
     EradicationLab,
     code,
@@ -22,8 +22,8 @@ AMI = "ami-12c6146b"
 
 
 @pytest.fixture
-def lab(world: World, monkeypatch: pytest.MonkeyPatch) -> EradicationLab:
-    return EradicationLab(world, monkeypatch)
+def lab(deployment: Deployment, monkeypatch: pytest.MonkeyPatch) -> EradicationLab:
+    return EradicationLab(deployment, monkeypatch)
 
 
 # -- instances -------------------------------------------------------------------------------------

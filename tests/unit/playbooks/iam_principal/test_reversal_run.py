@@ -15,7 +15,7 @@ from guardduty_response.playbooks.iam_principal.eradicate import (
     reversal_table,
 )
 
-from tests.unit.lambda_world import MEMBER, REGION, World
+from tests.unit.deployment import MEMBER, REGION, Deployment
 from tests.unit.playbooks.iam_principal.eradication_lab import (
     DENY_ALL,
     INCIDENT,
@@ -27,8 +27,8 @@ Json = dict[str, Any]
 
 
 @pytest.fixture
-def lab(world: World, monkeypatch: pytest.MonkeyPatch) -> EradicationLab:
-    return EradicationLab(world, monkeypatch)
+def lab(deployment: Deployment, monkeypatch: pytest.MonkeyPatch) -> EradicationLab:
+    return EradicationLab(deployment, monkeypatch)
 
 
 def test_a_spree_is_undone_and_what_is_left_is_told(lab: EradicationLab) -> None:
@@ -54,7 +54,9 @@ def test_a_spree_is_undone_and_what_is_left_is_told(lab: EradicationLab) -> None
     )
     assert kept["task"] and kept["objects"][0]["key"] in kept["task"]
     rows = json.loads(
-        lab.world.s3.get_object(Bucket=lab.bucket, Key=kept["objects"][0]["key"])["Body"].read()
+        lab.deployment.s3.get_object(Bucket=lab.bucket, Key=kept["objects"][0]["key"])[
+            "Body"
+        ].read()
     )
     assert [row["status"] for row in rows].count("DONE") == 5 and len(rows) == 6
     tasks = summary.open_tasks({"status": "CONTAINED"}, [cast(TargetRecord, lab.ledger())])
@@ -165,8 +167,10 @@ def test_listing_switched_off(lab: EradicationLab) -> None:
     assert lab.kept() == {}
 
 
-def test_what_a_role_session_did(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    lab = EradicationLab(world, monkeypatch, kind="role_session", name="app/i-0123456789abcdef0")
+def test_what_a_role_session_did(deployment: Deployment, monkeypatch: pytest.MonkeyPatch) -> None:
+    lab = EradicationLab(
+        deployment, monkeypatch, kind="role_session", name="app/i-0123456789abcdef0"
+    )
     made = spree(lab)
     before = picture(lab, made)
     lab.eradicate()

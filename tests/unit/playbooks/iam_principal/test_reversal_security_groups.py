@@ -9,7 +9,7 @@ from guardduty_response.incident.statuses import Status
 from guardduty_response.playbooks.iam_principal import resource_state
 from guardduty_response.playbooks.iam_principal.eradicate import security_group_rules
 
-from tests.unit.lambda_world import World
+from tests.unit.deployment import Deployment
 from tests.unit.playbooks.iam_principal.eradication_lab import (
     EradicationLab,
 )
@@ -18,8 +18,8 @@ Json = dict[str, Any]
 
 
 @pytest.fixture
-def lab(world: World, monkeypatch: pytest.MonkeyPatch) -> EradicationLab:
-    return EradicationLab(world, monkeypatch)
+def lab(deployment: Deployment, monkeypatch: pytest.MonkeyPatch) -> EradicationLab:
+    return EradicationLab(deployment, monkeypatch)
 
 
 SSH: Json = {

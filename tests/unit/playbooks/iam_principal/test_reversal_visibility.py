@@ -11,7 +11,7 @@ import pytest
 from guardduty_response.incident.statuses import Status
 from guardduty_response.playbooks.iam_principal import resource_state
 
-from tests.unit.lambda_world import MEMBER, REGION, World
+from tests.unit.deployment import MEMBER, REGION, Deployment
 from tests.unit.playbooks.iam_principal.eradication_lab import (
     EradicationLab,
 )
@@ -21,8 +21,8 @@ OTHER = "999999999999"
 
 
 @pytest.fixture
-def lab(world: World, monkeypatch: pytest.MonkeyPatch) -> EradicationLab:
-    return EradicationLab(world, monkeypatch)
+def lab(deployment: Deployment, monkeypatch: pytest.MonkeyPatch) -> EradicationLab:
+    return EradicationLab(deployment, monkeypatch)
 
 
 # -- buckets ---------------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ import pytest
 from guardduty_response.incident.statuses import Status
 from guardduty_response.playbooks.iam_principal.eradicate import rotate
 
-from tests.unit.lambda_world import MEMBER, PREFIX, REGION, World
+from tests.unit.deployment import MEMBER, PREFIX, REGION, Deployment
 from tests.unit.playbooks.iam_principal.eradication_lab import (
     INCIDENT,
     USER,
@@ -25,9 +25,9 @@ NAME = f"{PREFIX}/{USER}/{INCIDENT}"
 
 
 @pytest.fixture
-def lab(world: World, monkeypatch: pytest.MonkeyPatch) -> EradicationLab:
+def lab(deployment: Deployment, monkeypatch: pytest.MonkeyPatch) -> EradicationLab:
     """A user whose only key containment has made inactive."""
-    made = EradicationLab(world, monkeypatch)
+    made = EradicationLab(deployment, monkeypatch)
     made.options |= {"remediate": [], "rotate_key": {"reader_arns": [OWNER], "kms_key_id": None}}
     iam = made.see("iam")
     key = iam.create_access_key(UserName=USER)["AccessKey"]["AccessKeyId"]
@@ -388,9 +388,9 @@ def test_restore_leaves_the_new_key_and_names_it(lab: EradicationLab) -> None:
 
 
 def test_a_name_that_secrets_manager_does_not_take(
-    world: World, monkeypatch: pytest.MonkeyPatch
+    deployment: Deployment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    lab = EradicationLab(world, monkeypatch, name="a,b+c@d")
+    lab = EradicationLab(deployment, monkeypatch, name="a,b+c@d")
     lab.options |= {"rotate_key": {"reader_arns": [OWNER], "kms_key_id": None}}
     lab.see("iam").create_user(UserName="a,b+c@d")
     lab.record.before(INCIDENT, lab.kind, lab.name, "access_keys", {"AKIA": "Active"})

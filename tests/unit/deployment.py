@@ -1,5 +1,6 @@
-"""A deployment in moto: table, bucket, topics with listening queues, machines; read by clients
-of the tests' own.
+"""Provides a deployment in moto: table, bucket, topics with queues that listen, state machines.
+
+Tests read it by clients of their own.
 """
 
 from __future__ import annotations
@@ -47,8 +48,9 @@ OWN = [
 
 @cache
 def onlooker(service: Any, region: str = REGION, account: str = MEMBER) -> Any:
-    """A client of another account that shares nothing with the response: for looking, and for
-    what others do there.
+    """Returns a client of another account that shares nothing with the response.
+
+    It serves for looking, and for what others do there.
 
     It is made once for all tests: moto takes the account from a header.
     """
@@ -133,8 +135,9 @@ CONFIG: Json = {
 
 
 def document(changes: Json) -> str:
-    """The configuration as Terraform writes it; ``changes`` are merged into its objects ("a.b"
-    names a nested one).
+    """Returns the configuration as Terraform writes it, with ``changes`` merged into its objects.
+
+    "a.b" names a nested object.
     """
     found = copy.deepcopy(CONFIG)
     for path, value in changes.items():
@@ -152,14 +155,14 @@ def plain(item: Json) -> Json:
 
 @lru_cache
 def _client(service: Any) -> Any:
-    """Made once: reading botocore's models is most of a test's time."""
+    """Returns a client, made once: reading botocore's models is most of a test's time."""
     return boto3.client(
         service, region_name=REGION, aws_access_key_id="test", aws_secret_access_key="test"
     )
 
 
-class World:
-    """Everything a function meets, and what people and auditors see of it."""
+class Deployment:
+    """Holds everything that a function meets, and shows what people and auditors see of it."""
 
     def __init__(self) -> None:
         names = ("dynamodb", "s3", "sns", "sqs", "stepfunctions", "iam")
@@ -231,7 +234,7 @@ class World:
         return arn
 
     def configure(self, changes: Json | None = None) -> str:
-        """Terraform apply: a new document and its hash. Returns the hash."""
+        """Stores a new configuration document, as terraform apply does; returns its hash."""
         text = document(changes or {})
         values = {"pk": "CONFIG", "sk": "CURRENT", "document": text}
         self.dynamodb.put_item(
@@ -244,7 +247,7 @@ class World:
     # -- what happens ------------------------------------------------------------------------------
 
     def start(self, name: str, machine: str = "incident", event: Any = None) -> str:
-        """A running execution; returns its ARN."""
+        """Starts an execution; returns its ARN."""
         return str(
             self.sfn.start_execution(
                 stateMachineArn=MACHINES + machine, name=name, input=json.dumps(event)
@@ -257,9 +260,7 @@ class World:
     # -- what is seen ------------------------------------------------------------------------------
 
     def messages(self, queue: str = "notifications") -> list[Json]:
-        """What arrived since the last call: {Subject, Message, MessageAttributes} each (or the
-        raw body).
-        """
+        """Returns what arrived since the last call: Subject, Message, MessageAttributes."""
         found: list[Json] = []
         while got := self.sqs.receive_message(
             QueueUrl=self.queues[queue], MaxNumberOfMessages=10
@@ -306,7 +307,7 @@ class World:
         ]
 
     def evidence(self, incident_id: str) -> dict[str, bytes]:
-        """Name -> content of everything under the incident's prefix."""
+        """Returns the content of everything under the incident's prefix, by name."""
         prefix = f"incidents/{incident_id}/"
         keys = [
             stored_object["Key"]

@@ -1,4 +1,4 @@
-"""The functions as the machines call them, and the contents of messages."""
+"""Calls the functions as the state machines do, and reads which messages they sent."""
 
 from __future__ import annotations
 
@@ -8,24 +8,25 @@ from guardduty_response.functions import incident, reconcile
 from guardduty_response.incident.model import IncidentRecord
 from guardduty_response.incident.repository import IncidentRepository
 
-from tests.unit.lambda_world import EXECUTIONS, World
+from tests.unit.deployment import EXECUTIONS, Deployment
 
 Json = dict[str, Any]
-EXECUTION = f"{EXECUTIONS}incident:one"
-NOTICE = f"{EXECUTIONS}notice:one"
+EXECUTION = f"{EXECUTIONS}incident:first"
+NOTICE = f"{EXECUTIONS}notice:first"
 
 
 def call(verb: str, **event: Any) -> Json:
-    """The incident function."""
+    """Runs a step of the incident function."""
     return incident.handler({"verb": verb, "execution": EXECUTION, **event}, None)
 
 
 def watch(event: Json) -> Json:
+    """Sends an event to the watchdog function."""
     return reconcile.handler(event, None)
 
 
 def target(name: str = "i-1", **more: Any) -> Json:
-    """As triage hands it on."""
+    """Returns a target as triage hands it on."""
     return {
         "kind": "ec2_instance",
         "id": name,
@@ -40,17 +41,17 @@ def target(name: str = "i-1", **more: Any) -> Json:
 
 
 def kinds(messages: list[Json]) -> list[str]:
-    """Which messages arrived: their 'event' attribute."""
+    """Returns which messages arrived: their attribute 'event'."""
     return [message["MessageAttributes"]["event"]["Value"] for message in messages]
 
 
-def told(world: World) -> tuple[list[str], list[str]]:
-    """What the notification and the escalation topic were told since the last call."""
-    return kinds(world.messages()), kinds(world.messages("escalations"))
+def notified(deployment: Deployment) -> tuple[list[str], list[str]]:
+    """Returns what the notification and the escalation topic got since the last call."""
+    return kinds(deployment.messages()), kinds(deployment.messages("escalations"))
 
 
 def emission(record: IncidentRepository, incident_id: str, execution: str) -> str:
-    """The same finding again, seen by ``execution``; returns the outcome."""
+    """Opens the incident again, as a recurrence does in ``execution``; returns the outcome."""
     stored = record.meta(incident_id)
     meta: IncidentRecord = {
         "incident_id": stored["incident_id"],
