@@ -61,7 +61,7 @@ checkov: $(CHECKOV_STAMP) ## policy scan of the Terraform sources
 	$(PY) -m pytest tests/terraform/policy -q
 
 test: $(STAMP) $(CHECKOV_STAMP) $(V6) $(CDKTF_STAMPS) lint ## everything: lint, terraform test, plans, Lambda tests, policies, end to end
-	$(PY) -m pytest -q -n auto --dist loadgroup
+	$(PY) -m pytest -q -n auto --dist loadgroup --no-loadscope-reorder --durations=10 --durations-min=1
 
 proof: $(STAMP) ## what takes too long for every run: all examples applied twice and destroyed, plan-time figures
 	PROOF=1 $(PY) -m pytest -q -m proof
@@ -72,7 +72,7 @@ test-fast: $(STAMP) ## only what needs neither Terraform nor the sandbox
 	$(PY) -m pytest -m "not sandbox and not terraform"
 
 test-emulators: $(STAMP) ## the tests of the emulators that the sandbox is made of
-	$(PY) -m pytest -q tests/sandbox
+	$(PY) -m pytest -q tests/sandbox --emulators=always
 
 test-clock: $(STAMP) ## the same with the clock 400 days on: no test may depend on the calendar
 	$(PY) -m pytest -q -p tests.support.clock -m "not sandbox and not terraform" -n auto --dist loadgroup

@@ -17,13 +17,10 @@ _client: Any = importlib.import_module("botocore.client")
 _hooks: Any = importlib.import_module("botocore.hooks")
 _loaders: Any = importlib.import_module("botocore.loaders")
 _mocking: Any = importlib.import_module("moto.core.models")
-_responses: Any = importlib.import_module("moto.core.responses")
 
 _make_methods = _client.ClientCreator._create_methods
 _start_aliases = _hooks.EventAliaser.__init__
-_method_names = _responses.method_names_from_class
 _list_services = _loaders.Loader.list_available_services
-_find_method_names = functools.cache(lambda owner, _size: _method_names(owner))
 _read_file = functools.cache(_loaders.JSONFileLoader().load_file)
 
 _methods: dict[tuple[str, ...], dict[str, Any]] = {}
@@ -62,13 +59,6 @@ def _accepts_kwargs(function: Callable[..., Any]) -> bool:
     return bool(code.co_flags & inspect.CO_VARKEYWORDS)
 
 
-def _method_names_from_class(owner: type) -> list[str]:
-    """Return the actions of a service's class, which tests may have added some to."""
-    size = sum(len(vars(base)) for base in owner.__mro__)
-    names: list[str] = _find_method_names(owner, size)
-    return names
-
-
 def _enable_patching(mock: Any, reset: bool = True) -> None:
     """Start moto without its 1,288 URL patterns for the ``requests`` library.
 
@@ -88,4 +78,3 @@ def hasten() -> None:
     _loaders.Loader.list_available_services = _list_available_services
     _loaders.JSONFileLoader.load_file = lambda _loader, file_path: _read_file(file_path)
     _mocking.MockAWS._enable_patching = _enable_patching
-    _responses.method_names_from_class = _method_names_from_class

@@ -189,11 +189,12 @@ def _may_share(directory: Path, command: str) -> bool:
     """Whether a command gives the same with the shared provider as with several of its own.
 
     ``terraform test`` mocks the provider, ``show`` and ``validate`` ask for its schema alone. The
-    others configure it: the last of several provider blocks would decide for all.
+    plan configures it: the last of several provider blocks would decide for all. ``apply`` reads
+    files (a function's zip) by paths that start from the directory Terraform runs in.
     """
     if command in ("test", "show", "validate"):
         return True
-    return command in ("plan", "apply", "destroy") and _provider_blocks(directory) <= 1
+    return command == "plan" and _provider_blocks(directory) <= 1
 
 
 def terraform(

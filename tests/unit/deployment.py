@@ -9,7 +9,7 @@ import copy
 import hashlib
 import json
 import os
-from functools import cache, lru_cache
+from functools import lru_cache
 from typing import Any
 
 import boto3
@@ -46,13 +46,12 @@ OWN = [
 ]
 
 
-@cache
 def onlooker(service: Any, region: str = REGION, account: str = MEMBER) -> Any:
-    """Returns a client of another account that shares nothing with the response.
+    """A client of another account that shares nothing with the response: for looking, and for
+    what others do there.
 
-    It serves for looking, and for what others do there.
-
-    It is made once for all tests: moto takes the account from a header.
+    moto takes the account from a header, so no session is needed. Each test has clients of its
+    own: some register what happens between two calls of one.
     """
     client = boto3.client(
         service, region_name=region, aws_access_key_id="onlooker", aws_secret_access_key="test"
