@@ -9,9 +9,10 @@ import importlib
 import re
 import shutil
 import subprocess
-from typing import Any
+from typing import Any, cast
 
 import pytest
+from guardduty_response.decision.configuration import Forensics
 from guardduty_response.playbooks.ec2_instance.evidence import uploads
 
 from tests.support.repository import ROOT
@@ -64,7 +65,7 @@ def test_it_is_plain_and_fits() -> None:
 @pytest.mark.parametrize(("platform", "script"), [("Linux", LINUX), ("Windows", WINDOWS)])
 def test_scripts_and_reader_agree_on_names_and_words(platform: str, script: Any) -> None:
     text = script.read_text()
-    single, memory = uploads.names(platform, ALL)
+    single, memory = uploads.names(platform, cast(Forensics, ALL))
     for name in (*single, memory, uploads.INDEX):
         assert name in text, f"{script.name} never uploads {name}"
     named = set(re.findall(r"\b[a-z]+\.(?:txt|tsv|pcap|etl|lime|raw)\b", text)) - {"plan.txt"}

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import pytest
+from guardduty_response.decision.configuration import Forensics
 from guardduty_response.playbooks.ec2_instance.evidence import (
     forensics,
     forensics_conditions,
@@ -113,7 +114,8 @@ def test_parts_are_sized_from_the_instance(lab: ForensicsLab) -> None:
 @pytest.mark.parametrize("mib", [512, 2048, 65_536, 786_432, 25_165_824])
 def test_at_most_five_hundred_parts(lab: ForensicsLab, mib: int) -> None:
     with_memory(lab)
-    made = uploads.begin(lab.target_context, "f", "Linux", lab.settings, mib)
+    settings = cast(Forensics, lab.settings)
+    made = uploads.begin(lab.target_context, "f", "Linux", settings, mib)
     assert made.parts <= 500 and 64 * uploads.MIB <= made.part_bytes <= 5 * 1024 * uploads.MIB
     if mib < 1_000_000:
         assert made.parts * made.part_bytes >= mib * uploads.MIB * 1.05
