@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import cast
 
 import pytest
 
@@ -25,7 +26,8 @@ def test_a_second_plan_is_empty(world: World) -> None:
     unexpected = [
         change
         for change in lifecycle.plan()
-        if not set(change["changed"]) <= EMULATOR_DRIFT.get(str(change["address"]), set())  # type: ignore[call-overload]
+        if not set(cast(list[str], change["changed"]))
+        <= EMULATOR_DRIFT.get(str(change["address"]), set())
     ]
     assert unexpected == []
 

@@ -47,7 +47,8 @@ PARTS = (
     "tests/terraform",
 )
 _IDENTITY = """<GetCallerIdentityResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/">
-<GetCallerIdentityResult><Arn>arn:aws:iam::{0}:root</Arn><UserId>{0}</UserId><Account>{0}</Account></GetCallerIdentityResult>
+<GetCallerIdentityResult><Arn>arn:aws:iam::{0}:root</Arn><UserId>{0}</UserId>
+<Account>{0}</Account></GetCallerIdentityResult>
 <ResponseMetadata><RequestId>1</RequestId></ResponseMetadata></GetCallerIdentityResponse>"""
 
 

@@ -115,7 +115,8 @@ class Session:
             if key not in self._clients:
                 if self._session is None:
                     self._session = _new_session()
-                    self._session._credentials = _Pending(self._future)  # type: ignore[attr-defined]
+                    session: Any = self._session  # botocore takes credentials by this attribute
+                    session._credentials = _Pending(self._future)
                 self._clients[key] = self._session.create_client(
                     service, region_name=key[1], config=_CONFIG
                 )
