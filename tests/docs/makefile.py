@@ -44,7 +44,8 @@ def commands(target: str) -> list[str]:
     )
     assert dry_run.returncode == 0, dry_run.stderr
     joined = dry_run.stdout.replace("\\\n", " ")
-    return [line.strip() for line in joined.splitlines() if line.strip()]
+    lines = [line.strip() for line in joined.splitlines()]
+    return [line for line in lines if line and not line.startswith("make: ")]  # its own remarks
 
 
 @dataclass(frozen=True)

@@ -117,8 +117,8 @@ def _assert_incident(victim: Victim, incident: Json) -> None:
 
 def assert_told_contained(world: World, sent: Sent | str) -> None:
     """Start, verdict, and what came after it; nobody is woken."""
-    assert world.told(sent) == ["started", "CONTAINED", "closing"]
-    assert world.told(sent, "escalations") == []
+    assert world.notified(sent) == ["started", "CONTAINED", "closing"]
+    assert world.notified(sent, "escalations") == []
 
 
 def kept(world: World, incident: Json) -> dict[str, Json]:

@@ -252,7 +252,7 @@ class World(Resources):
             if message["topic"] == topic and message["incident_id"] == name
         ]
 
-    def told(self, about: findings.Sent | str, topic: str = "notifications") -> list[str]:
+    def notified(self, about: findings.Sent | str, topic: str = "notifications") -> list[str]:
         """What the messages about an incident were for: their ``event`` attributes."""
         return [message["event"] for message in self.messages(about, topic)]
 

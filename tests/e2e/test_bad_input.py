@@ -64,7 +64,9 @@ def test_malformed_findings_are_recorded_and_told_once(world: World, name: str) 
     assert incident["status"] == "SKIPPED"
     assert sentence in incident["reasons"][0]
     assert "look at it in the GuardDuty console" in incident["reasons"][0]
-    assert world.told(incident["incident_id"]) == ["SKIPPED"], "once, however many machines got it"
+    assert world.notified(incident["incident_id"]) == ["SKIPPED"], (
+        "once, however many machines got it"
+    )
 
 
 def test_no_instance_id(world: World) -> None:
@@ -79,7 +81,7 @@ def test_no_instance_id(world: World) -> None:
         incident = world.settled(sent)
         assert incident["status"] == "FAILED", value
         assert "names no instance" in incident["reasons"][-1]
-        assert world.told(sent, "escalations") == ["FAILED"]
+        assert world.notified(sent, "escalations") == ["FAILED"]
 
 
 def test_an_instance_that_never_was(world: World) -> None:
@@ -132,7 +134,7 @@ def test_another_services_event_started_by_hand(world: World, machine: str) -> N
     incident = _newest(world, began)
     assert incident["status"] == "SKIPPED"
     assert "is not a GuardDuty finding; nothing was done" in incident["reasons"][0]
-    assert world.told(incident["incident_id"]) == ["SKIPPED"]
+    assert world.notified(incident["incident_id"]) == ["SKIPPED"]
 
 
 def test_a_pointer_out_of_the_evidence_leads_nowhere(world: World) -> None:
@@ -180,4 +182,4 @@ def test_a_document_changed_by_hand_stops_everything(world: World) -> None:
         _new_environments(world)
     assert_untouched(world, victim, before)
     assert "changed it outside Terraform" in failed["reasons"][-1]
-    assert "FAILED" in world.told(sent, "escalations")
+    assert "FAILED" in world.notified(sent, "escalations")

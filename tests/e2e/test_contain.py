@@ -253,9 +253,9 @@ def test_fields_missing(world: World, sparse: dict[str, tuple[Victim, Sent]], na
 
 def test_timeline_tells_the_story(world: World) -> None:
     incident = world.respond(world.plain())
-    told = events(incident)
-    assert (told[0], told[-1]) == ("opened", "ended")
-    assert told.count("announced") == told.count("verdict CONTAINED") == 1
+    notified = events(incident)
+    assert (notified[0], notified[-1]) == ("opened", "ended")
+    assert notified.count("announced") == notified.count("verdict CONTAINED") == 1
     assert [entry["at"] for entry in incident["timeline"]] == sorted(
         entry["at"] for entry in incident["timeline"]
     )

@@ -69,7 +69,8 @@ def test_a_user_with_everything(world: World, iam: People) -> None:
         f":{arn.rsplit('/', 1)[1]}"
     )
     assert (
-        world.told(sent)[:2] == ["started", "CONTAINED"] and world.told(sent, "escalations") == []
+        world.notified(sent)[:2] == ["started", "CONTAINED"]
+        and world.notified(sent, "escalations") == []
     )
     assert "s after the last change" in target["verdict"]
     assert int(target["verdict"].split(" s after")[0].rsplit(" ", 1)[1]) >= 10, (
@@ -166,7 +167,7 @@ def test_stolen_instance_credentials_end_and_the_instance_is_handed_over(
     assert all(groups == [group] for groups in world.look(victim).interfaces.values())
 
 
-OUT_OF_REACH: dict[str, tuple[Json, str]] = {
+NOT_CONTAINABLE: dict[str, tuple[Json, str]] = {
     "root": (
         {"userType": "Root", "userName": "Root", "accessKeyId": "ASIAROOT000000000000"},
         "create-policy",
@@ -188,11 +189,11 @@ OUT_OF_REACH: dict[str, tuple[Json, str]] = {
 }
 
 
-@pytest.mark.parametrize("kind", OUT_OF_REACH)
+@pytest.mark.parametrize("kind", NOT_CONTAINABLE)
 def test_what_iam_cannot_contain_is_never_called_contained(
     world: World, iam: People, kind: str
 ) -> None:
-    details, command = OUT_OF_REACH[kind]
+    details, command = NOT_CONTAINABLE[kind]
     if not details:
         made = iam.role(
             trust={"identity_center": "sso", "service_linked_role": "slr"}[kind],
@@ -208,12 +209,16 @@ def test_what_iam_cannot_contain_is_never_called_contained(
     assert incident["status"] == "FAILED", incident
     [target] = incident["targets"]
     assert target["kind"] == kind
-    by_hand = [action for action in target["actions"] if action["name"].startswith("by_hand_")]
-    assert by_hand and any(command in remaining["detail"] for remaining in by_hand), by_hand
+    manual_commands = [
+        action for action in target["actions"] if action["name"].startswith("by_hand_")
+    ]
+    assert manual_commands and any(
+        command in remaining["detail"] for remaining in manual_commands
+    ), manual_commands
     [message] = [
         message for message in world.messages(sent, "escalations") if message["event"] == "FAILED"
     ]
-    assert all(remaining["detail"][:60] in message["text"] for remaining in by_hand), (
+    assert all(remaining["detail"][:60] in message["text"] for remaining in manual_commands), (
         "the commands are in the message"
     )
 
@@ -250,19 +255,21 @@ def test_somebody_lifts_the_denial_and_is_answered(world: World, iam: People) ->
 
     def again() -> Json | None:
         found = world.incident(sent)
-        told = events(found)
+        notified = events(found)
         return (
             found
-            if "contained again" in told and told[-1] == "ended" and found["status"] == "CONTAINED"
+            if "contained again" in notified
+            and notified[-1] == "ended"
+            and found["status"] == "CONTAINED"
             else None
         )
 
     incident = world.until(again, "the breach is answered", 90)
     assert "AWSDenyAll" in iam.seen(user.name)["attached"]
-    breach = incident["targets"][0]["breach"]
+    loss = incident["targets"][0]["breach"]
     assert any(
-        hasty.name in actor["who"] and actor["what"] == "DetachUserPolicy" for actor in breach["by"]
-    ), breach
+        hasty.name in actor["who"] and actor["what"] == "DetachUserPolicy" for actor in loss["by"]
+    ), loss
 
 
 def test_nobody_and_somebody_new(world: World, iam: People) -> None:

@@ -41,11 +41,20 @@ def test_lambda_fails_and_is_called_again(world: World, error: str) -> None:
     sent_id = world.incident_id(event)
     # the first state of each machine has the finding, which names its id
     world.fault("lambda", "Invoke", event.detail["id"], error=error, count=2)
-    for verb in ("plan", "contain", "verify", "verdict", "evidence", "finish", "close", "announce"):
+    for step_name in (
+        "plan",
+        "contain",
+        "verify",
+        "verdict",
+        "evidence",
+        "finish",
+        "close",
+        "announce",
+    ):
         world.fault(
             "lambda",
             "Invoke",
-            f'"verb": "{verb}", "incident_id": "{sent_id}"',
+            f'"verb": "{step_name}", "incident_id": "{sent_id}"',
             error=error,
             count=1,
         )
@@ -53,7 +62,7 @@ def test_lambda_fails_and_is_called_again(world: World, error: str) -> None:
     incident = world.settled(sent)
     assert world.hits("Invoke", event.detail["id"]) == 2
     assert_contained(world, victim, incident)
-    assert world.told(sent) == ["started", "CONTAINED", "closing"]
+    assert world.notified(sent) == ["started", "CONTAINED", "closing"]
 
 
 def test_snapshots_fail_and_delay_nothing(world: World) -> None:
@@ -95,9 +104,9 @@ def test_the_evidence_branch_dies_and_the_end_makes_up_for_it(world: World) -> N
     )
     incident = world.settled(world.send(event))
     assert_contained(world, victim, incident)
-    told = events(incident)
-    assert "evidence failed" in told
-    assert told.count("verdict CONTAINED") == 1
+    notified = events(incident)
+    assert "evidence failed" in notified
+    assert notified.count("verdict CONTAINED") == 1
 
 
 def test_what_lies_beside_the_network_fails_alone(world: World) -> None:
@@ -136,8 +145,8 @@ def test_terminated_before(world: World) -> None:
     incident = world.settled(sent)
     assert incident["status"] == "GONE"
     assert victim.instance in incident["reasons"][-1]
-    assert world.told(sent) == ["started", "GONE"]
-    assert world.told(sent, "escalations") == []
+    assert world.notified(sent) == ["started", "GONE"]
+    assert world.notified(sent, "escalations") == []
 
 
 def test_terminated_meanwhile(world: World) -> None:

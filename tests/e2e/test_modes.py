@@ -20,7 +20,7 @@ def _nothing(world: World, sent: Sent) -> None:
     ended = world.ended(sent)
     assert {execution.status() for execution in ended.values()} <= {"SUCCEEDED"}
     assert world.incidents.find(str(sent.incident_id)) is None
-    assert world.told(sent) == world.told(sent, "escalations") == []
+    assert world.notified(sent) == world.notified(sent, "escalations") == []
 
 
 def test_dry_run_says_what_it_would_do_and_does_nothing(world: World) -> None:
@@ -50,9 +50,9 @@ def test_dry_run_says_what_it_would_do_and_does_nothing(world: World) -> None:
         assert interface in planned["quarantine_network"]
     assert str(victim.role) in planned["revoke_sessions"]
     assert all(volume in planned["snapshot"] for volume in victim.volumes)
-    assert world.told(sent) == ["started", "DRY_RUN"]
+    assert world.notified(sent) == ["started", "DRY_RUN"]
     text = world.messages(sent)[-1]["text"]
-    assert "nothing was changed" in text and victim.interfaces[0] in text
+    assert "Nothing was changed" in text and victim.interfaces[0] in text
 
 
 def test_what_was_promised_is_what_is_done(world: World) -> None:
@@ -73,12 +73,14 @@ def test_approve_waits_for_a_person_and_then_lets_be(world: World) -> None:
     assert waiting["decision"] == "approve"
     assert set(actions(waiting).values()) == {"PLANNED"}
     assert_untouched(world, victim, before)
-    world.until(lambda: "approval" in world.told(sent, "escalations"), "a person is asked")
+    world.until(lambda: "approval" in world.notified(sent, "escalations"), "a person is asked")
     incident = world.settled(sent)
     assert incident["status"] == "TIMED_OUT"
     assert_untouched(world, victim, before)
-    assert world.told(sent) == ["started", "approval", "TIMED_OUT"]
-    assert "TIMED_OUT" in world.told(sent, "escalations"), "an unanswered question is not an answer"
+    assert world.notified(sent) == ["started", "approval", "TIMED_OUT"]
+    assert "TIMED_OUT" in world.notified(sent, "escalations"), (
+        "an unanswered question is not an answer"
+    )
 
 
 def test_notify_tells_and_nothing_else(world: World) -> None:
@@ -90,7 +92,7 @@ def test_notify_tells_and_nothing_else(world: World) -> None:
     incident = world.incident(sent)
     assert (incident["status"], incident["mode"], incident["targets"]) == ("NOTIFIED", "notify", [])
     assert_untouched(world, victim, before)
-    assert world.told(sent) == ["notice"]
+    assert world.notified(sent) == ["notice"]
 
 
 def test_unknown_type_is_told(world: World) -> None:
@@ -98,7 +100,7 @@ def test_unknown_type_is_told(world: World) -> None:
     sent = world.send(world.finding(world.plain(), "Sabotage:EC2/NeverSeenBefore"))
     incident = world.settled(sent)
     assert (incident["status"], incident["mode"]) == ("NOTIFIED", "notify")
-    assert world.told(sent) == ["notice"]
+    assert world.notified(sent) == ["notice"]
 
 
 @pytest.mark.parametrize(
@@ -198,7 +200,7 @@ def test_exempt_resource_and_principal(world: World, exempt_victim: Victim) -> N
         assert (incident["status"], incident["decision"]) == ("SKIPPED", "skip")
         assert f"is exempt (guardrails.{word}" in incident["reasons"][-1]
         assert_untouched(world, victim, before)
-        assert world.told(sent)[-1] == "SKIPPED"
+        assert world.notified(sent)[-1] == "SKIPPED"
 
 
 def test_a_tag_can_only_ask(world: World) -> None:

@@ -74,7 +74,7 @@ def test_contained_in_the_second_region_and_nothing_elsewhere_is_touched(world: 
     sent = world.send(world.finding(victim, WITH_FORENSICS))
     incident = world.settled(sent)
     seen = assert_contained(world, victim, incident)
-    assert world.told(sent)[:2] == ["started", "CONTAINED"]
+    assert world.notified(sent)[:2] == ["started", "CONTAINED"]
 
     for other, was in zip(others, before, strict=True):
         assert world.look(other) == was
@@ -159,7 +159,7 @@ def test_an_account_without_the_roles_is_named_with_what_to_do(world: World, reg
     named = (settings.NEW_ACCOUNT, f"{PREFIX}-responder-ec2-instance", "modules/responder-role")
     for part in named:
         assert part in incident["reasons"][-1]
-    assert world.told(sent) == ["started", "FAILED"]
+    assert world.notified(sent) == ["started", "FAILED"]
     [woken] = world.messages(sent, "escalations")
     for part in named:
         assert part in woken["text"]
@@ -216,8 +216,8 @@ def test_undone_there_it_is_contained_again_by_the_forwarded_event(
 
     def again() -> Json | None:
         found = world.incident(name)
-        told = found["targets"][0].get("breach") or {}
-        return found if found["status"] == "CONTAINED" and told.get("ended") else None
+        notified = found["targets"][0].get("breach") or {}
+        return found if found["status"] == "CONTAINED" and notified.get("ended") else None
 
     incident = world.until(again, f"{name} is contained again", 60)
     world.clock(trail=0)
@@ -225,7 +225,7 @@ def test_undone_there_it_is_contained_again_by_the_forwarded_event(
     assert_network_closed(world, victim)
     assert [actor["who"] for actor in incident["targets"][0]["breach"]["by"]] == [done.who]
     assert {"verdict BREACHED", "contained again", "verdict CONTAINED"} <= set(events(incident))
-    assert world.told(name).count("BREACHED") == 1
+    assert world.notified(name).count("BREACHED") == 1
     [escalated] = [
         message for message in world.messages(name, "escalations") if message["event"] == "BREACHED"
     ]

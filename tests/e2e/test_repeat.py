@@ -90,8 +90,8 @@ def test_two_findings_on_one_instance_at_once(world: World) -> None:
     assert loser["targets"][0]["status"] == "CONTAINED"
     assert_contained(world, victim, winner)
     for sending in sent:
-        assert "CONTAINED" in world.told(sending)
-        assert world.told(sending, "escalations") == []
+        assert "CONTAINED" in world.notified(sending)
+        assert world.notified(sending, "escalations") == []
     [text] = [
         message["text"]
         for message in world.messages(loser["incident_id"])
@@ -108,15 +108,15 @@ def test_emitted_again_while_contained(world: World) -> None:
     event = world.finding(victim)
     first = world.send(event)
     world.ended(first)
-    before, told = _artefacts(world, victim), len(world.messages(first))
+    before, notified = _artefacts(world, victim), len(world.messages(first))
     again = world.send(event, again=True)
     ended = world.ended(again)
     incident = world.incident(again)
     assert (incident["status"], incident["emissions"]) == ("CONTAINED", 2)
     assert events(incident).count("verdict CONTAINED") == 2, "it was read back"
     assert _artefacts(world, victim) == before
-    assert len(world.messages(first)) == told
-    assert world.told(first, "escalations") == []
+    assert len(world.messages(first)) == notified
+    assert world.notified(first, "escalations") == []
     assert ended["incident"].status() == "SUCCEEDED"
 
 

@@ -80,7 +80,7 @@ def test_restored_contained_again_and_restored_again(
     assert events(incident)[-2:] == ["restore asked", "restored"]
     [message] = [message for message in world.messages(sent) if message["event"] == "RESTORED"]
     assert victim.interfaces[0] in message["text"] and human_request.ASKER in message["text"]
-    assert "RESTORED" not in world.told(sent, "escalations")
+    assert "RESTORED" not in world.notified(sent, "escalations")
     report = world.client("s3", SECURITY).get_object(
         Bucket=world.outputs["evidence_bucket"], Key=incident["report_key"]
     )
@@ -176,7 +176,7 @@ def test_close_and_what_is_refused(world: World, capsys: pytest.CaptureFixture[s
     closed = world.settled(sent)["incident_id"]
     assert cli.main(["close", closed]) == 0
     assert f"{closed}  CLOSED" in capsys.readouterr().out
-    assert world.told(sent)[-1] == "CLOSED"
+    assert world.notified(sent)[-1] == "CLOSED"
     with pytest.raises(SandboxError, match="is CLOSED: there is nothing in it to restore"):
         human_request.ask(world.known, world.incident(closed))
     got = world.client("lambda", SECURITY).invoke(

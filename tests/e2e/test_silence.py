@@ -21,7 +21,7 @@ def _told_dead(world: World, name: str, what: str) -> None:
             for message in world.messages(name, topic)
             if message["event"] == "FAILED"
         ]
-        assert len(texts) == 1, (topic, world.told(name, topic))
+        assert len(texts) == 1, (topic, world.notified(name, topic))
         assert what in texts[0]
 
 
@@ -43,7 +43,7 @@ def test_a_machine_killed_midway_is_announced(world: World) -> None:
     assert "execution failed" in events(incident)
     assert "ABORTED" in incident["reasons"][-1]
     assert incident["targets"][0]["status"] == "FAILED"
-    world.until(lambda: "FAILED" in world.told(sent, "escalations"), "people are woken")
+    world.until(lambda: "FAILED" in world.notified(sent, "escalations"), "people are woken")
     _told_dead(world, str(sent.incident_id), "ABORTED")
 
     # The dead execution's lease is taken over: the next emission contains.
@@ -90,7 +90,7 @@ def test_a_record_nobody_works_on_is_swept(world: World) -> None:
         world.until(
             lambda: world.incident(name)["status"] == "FAILED", "the stale record is failed", 40
         )
-    world.until(lambda: "FAILED" in world.told(name, "escalations"), "people are woken")
+    world.until(lambda: "FAILED" in world.notified(name, "escalations"), "people are woken")
     _told_dead(world, name, "CONTAINING")
     assert "open" not in world.items(f"INCIDENT#{name}")[-1], (
         "it has left the index the sweeper reads"
@@ -107,12 +107,12 @@ def test_a_finding_beyond_the_payload_limit_is_contained(world: World) -> None:
     assert world.answers(sent) == [], "no machine takes an input of this size"
     incident = world.status(sent, "CONTAINED", seconds=40)
     assert_network_closed(world, victim)
-    world.until(lambda: "closing" in world.told(sent), "it is closed")
+    world.until(lambda: "closing" in world.notified(sent), "it is closed")
     described = world.client("stepfunctions", SECURITY).describe_execution(
         executionArn=incident["execution"]
     )
     assert list(json.loads(described["input"])) == ["finding_key"], "the machine got a pointer"
-    assert world.told(sent).count("started") == 1
+    assert world.notified(sent).count("started") == 1
 
 
 def _dead_letter(world: World, finding_id: str) -> Json:
@@ -157,7 +157,7 @@ def test_what_cannot_be_delivered_is_kept_and_told(world: World, size: int) -> N
         queue = world.outputs["undelivered_queue_url"]
         world.client("sqs", SECURITY).send_message(QueueUrl=queue, MessageBody=json.dumps(body))
     incident = world.until(lambda: world.incidents.find(name), "the loss is recorded", 30)
-    world.until(lambda: "FAILED" in world.told(name, "escalations"), "people are woken")
+    world.until(lambda: "FAILED" in world.notified(name, "escalations"), "people are woken")
     incident = world.incident(name)
     assert incident["status"] == "FAILED"
     assert "starting the response again failed too" in incident["reasons"][-1]
@@ -183,6 +183,6 @@ def test_the_topic_is_broken_and_containment_goes_on(world: World) -> None:
     assert world.messages(sent) == []
     world.control("DELETE", "faults")
     world.until(
-        lambda: "problem" in world.told(sent, "escalations"), "the watchdog tells people", 40
+        lambda: "problem" in world.notified(sent, "escalations"), "the watchdog tells people", 40
     )
     assert world.incident(sent)["status"] == "CONTAINED", "what was verified stands"

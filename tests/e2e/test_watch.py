@@ -79,8 +79,8 @@ def _again(world: World, name: str) -> Json:
 
     def there() -> Json | None:
         found = world.incident(name)
-        told = found["targets"][0].get("breach") or {}
-        return found if found["status"] == "CONTAINED" and told.get("ended") else None
+        notified = found["targets"][0].get("breach") or {}
+        return found if found["status"] == "CONTAINED" and notified.get("ended") else None
 
     incident = world.until(there, f"incident {name} is contained again", 60)
     world.quiet(name)
@@ -97,8 +97,8 @@ def test_undone_in_auto_it_is_contained_again_at_once_and_who_did_it_is_told(wor
     [by] = incident["targets"][0]["breach"]["by"]
     assert (by["who"], by["what"]) == (done.who, "ModifyNetworkInterfaceAttribute")
     assert f"interface {done.interface}" in incident["targets"][0]["breach"]["checks"]
-    assert world.told(name).count("BREACHED") == 1
-    assert world.told(name)[-1] == "CONTAINED"
+    assert world.notified(name).count("BREACHED") == 1
+    assert world.notified(name)[-1] == "CONTAINED"
     [escalated] = [
         message for message in world.messages(name, "escalations") if message["event"] == "BREACHED"
     ]
@@ -167,11 +167,11 @@ def test_in_approve_it_is_escalated_once_and_left_to_a_person(world: World) -> N
 def test_what_still_holds_is_checked_without_a_trace(world: World) -> None:
     victim = world.plain()
     name = _contained(world, victim)
-    told, timeline = world.told(name), events(world.incident(name))
+    notified, timeline = world.notified(name), events(world.incident(name))
     with _scheduled(world):
         world.until(lambda: "checked_at" in _meta(world, name), "it is checked", 60)
     world.quiet(name)
-    assert (world.told(name), events(world.incident(name))) == (told, timeline)
+    assert (world.notified(name), events(world.incident(name))) == (notified, timeline)
     assert world.items(f"RESOURCE#{world.incident(name)['targets'][0]['arn']}") == [], (
         "the lease is given back"
     )
@@ -220,5 +220,5 @@ def test_a_restore_at_the_same_time_is_not_disturbed(world: World) -> None:
     assert answers[0]["status"] == "RESTORED"
     assert world.look(victim).interfaces == victim.groups
     assert "verdict BREACHED" not in events(world.incident(name))
-    assert "BREACHED" not in world.told(name)
+    assert "BREACHED" not in world.notified(name)
     assert world.incident(name)["status"] == "RESTORED"

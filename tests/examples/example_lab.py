@@ -278,7 +278,7 @@ def _world(root: Root) -> tuple[set[str], set[str]]:
         name: variable.get("value") for name, variable in configured.get("variables", {}).items()
     }
 
-    def told(expression: Json) -> list[str]:
+    def notified(expression: Json) -> list[str]:
         names = [name.removeprefix("var.") for name in expression.get("references", [])]
         found = [expression.get("constant_value"), *(values.get(name) for name in names)]
         return [expression for expression in found if isinstance(expression, str)]
@@ -286,11 +286,11 @@ def _world(root: Root) -> tuple[set[str], set[str]]:
     accounts = {
         name
         for provider in providers
-        for name in told(provider.get("expressions", {}).get("access_key", {}))
+        for name in notified(provider.get("expressions", {}).get("access_key", {}))
     }
     regions = {
         name
         for provider in providers
-        for name in told(provider.get("expressions", {}).get("region", {}))
+        for name in notified(provider.get("expressions", {}).get("region", {}))
     }
     return accounts or {SECURITY}, regions or {settings.REGION}

@@ -132,10 +132,10 @@ class Set:
         made = getattr(self.client, call)(StackSetName=self.name, **request)["OperationId"]
 
         def done() -> str:
-            told = self.client.describe_stack_set_operation(
+            notified = self.client.describe_stack_set_operation(
                 StackSetName=self.name, OperationId=made
             )["StackSetOperation"]
-            return "" if told["Status"] in ("QUEUED", "RUNNING") else str(told["Status"])
+            return "" if notified["Status"] in ("QUEUED", "RUNNING") else str(notified["Status"])
 
         return str(eventually(done))
 
@@ -325,10 +325,10 @@ def test_an_account_that_fails_and_the_tolerance(
     assert strict.create(unit) == "FAILED"
     assert lax.create(unit, preferences={"FailureTolerancePercentage": 50}) == "SUCCEEDED"
     assert lax.instances() == {taken: "OUTDATED", free: "CURRENT"}
-    told = lax.client.describe_stack_instance(
+    notified = lax.client.describe_stack_instance(
         StackSetName=lax.name, StackInstanceAccount=taken, StackInstanceRegion="us-east-1"
     )
-    assert "already exists" in told["StackInstance"]["StatusReason"]
+    assert "already exists" in notified["StackInstance"]["StatusReason"]
     assert aws.client("iam", taken).get_role(RoleName=lax.role)["Role"]["Description"] == "mine"
 
 

@@ -165,10 +165,10 @@ def test_spending_is_watched(applied: tuple[Applied, str]) -> None:
             name: alert[name]
             for name in ("NotificationType", "ComparisonOperator", "Threshold", "ThresholdType")
         }
-        told = budgets.describe_subscribers_for_notification(
+        notified = budgets.describe_subscribers_for_notification(
             AccountId=ACCOUNT, BudgetName=budget["BudgetName"], Notification=asked
         )
-        assert {who["Address"] for who in told["Subscribers"]} == {topic, "finance@example.org"}
+        assert {who["Address"] for who in notified["Subscribers"]} == {topic, "finance@example.org"}
     schedule = modules.client("scheduler").get_schedule(Name=f"{P}-trial-notice")
     assert schedule["ScheduleExpression"] == "at(2099-12-26T09:00:00)"
     assert schedule["Target"]["Arn"] == topic

@@ -187,9 +187,9 @@ def test_an_account_that_joins_has_them_by_itself(world: World) -> None:
     world.organization.move(world.newcomer, world.organization.root, world.unit)
     wanted = roles_in(world.aws, BY_TERRAFORM)
     assert eventually(lambda: roles_in(world.aws, world.newcomer) == wanted)
-    told = world.terraform("plan", "-input=false", "-detailed-exitcode", code=2)
+    notified = world.terraform("plan", "-input=false", "-detailed-exitcode", code=2)
     # the output lists one account more; nothing is to be done
-    assert "without changing any real infrastructure" in told
+    assert "without changing any real infrastructure" in notified
 
 
 def test_a_function_that_is_switched_off_and_on_is_trusted_again(

@@ -64,9 +64,9 @@ def test_down_stops_without_destroying_and_says_so(
         assert cli.main(arguments) == 0
         assert time.monotonic() - began < 6
         assert all(process.wait(5) is not None for process in processes)
-        told = capsys.readouterr().out
-        assert "Stopping 2 processes: moto, gateway ..." in told
-        assert "Stopped. The emulated AWS is gone" in told
+        notified = capsys.readouterr().out
+        assert "Stopping 2 processes: moto, gateway ..." in notified
+        assert "Stopped. The emulated AWS is gone" in notified
         assert state.load() is None
         assert not (settings.STATE_DIRECTORY / "terraform").exists()
         processes.clear()
@@ -98,11 +98,11 @@ def test_destroy_runs_first_and_its_failure_is_the_exit_code(
     monkeypatch.setattr(Terraform, "destroy", destroy)
     [process] = started(gateway=_OBEDIENT)
     assert cli.main(["down", "--destroy"]) == int(fails)
-    told = capsys.readouterr().out
-    assert told.index("Destroying what Terraform made") < told.index("25 of 174")
-    assert ("destroy failed" in told) is fails
-    assert ("Everything that Terraform made is destroyed." in told) is not fails
-    assert told.index("25 of 174") < told.index("Stopping 1 processes")
+    notified = capsys.readouterr().out
+    assert notified.index("Destroying what Terraform made") < notified.index("25 of 174")
+    assert ("destroy failed" in notified) is fails
+    assert ("Everything that Terraform made is destroyed." in notified) is not fails
+    assert notified.index("25 of 174") < notified.index("Stopping 1 processes")
     assert process.wait(5) is not None
     assert state.load() is None
 
@@ -110,15 +110,15 @@ def test_destroy_runs_first_and_its_failure_is_the_exit_code(
 def test_destroying_nothing_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(settings, "STATE_DIRECTORY", tmp_path)
     state.State(token=TOKEN, endpoint="http://127.0.0.1:1").save()
-    told: list[str] = []
-    assert lifecycle.down(told.append, destroy=True) == 0
-    assert told[0].startswith("The emulators have ended by themselves")
+    notified: list[str] = []
+    assert lifecycle.down(notified.append, destroy=True) == 0
+    assert notified[0].startswith("The emulators have ended by themselves")
 
 
 def test_terraforms_progress_has_counts_and_names_what_it_waits_for() -> None:
-    told: list[str] = []
+    notified: list[str] = []
     now = 0.0
-    progress = TerraformProgress(told.append, lambda: now)
+    progress = TerraformProgress(notified.append, lambda: now)
     waiting = (
         "module.security.module.incident[0].aws_sqs_queue_redrive_policy.undelivered: "
         "Still destroying... [id=http://127.0.0.1:1/1/q, {} elapsed]"
@@ -134,7 +134,7 @@ def test_terraforms_progress_has_counts_and_names_what_it_waits_for() -> None:
     progress.read(waiting.format("20s"))
     now = 21.0
     progress.read(waiting.format("21s"))
-    assert told == [
+    assert notified == [
         "  50 resources read ...",
         "  0 of 60 resources ...",
         "  25 of 60 resources ...",

@@ -157,7 +157,7 @@ def test_what_a_thief_left_is_noticed() -> None:
             strict=True,
         )
     )
-    undone = {
+    failed_checks = {
         **before,
         **dict(
             zip(
@@ -167,13 +167,15 @@ def test_what_a_thief_left_is_noticed() -> None:
             )
         ),
     }
-    assert demo_credential.wrong(before, undone, done) == [], (
+    assert demo_credential.wrong(before, failed_checks, done) == [], (
         "a KMS key's end is for people to take back"
     )
-    assert demo_credential.wrong(before, {**undone, labels[3]: "open"}, done) == [
+    assert demo_credential.wrong(before, {**failed_checks, labels[3]: "open"}, done) == [
         f"{labels[3]}: open"
     ]
-    assert demo_credential.wrong(before, {**undone, "session": "works"}, done) == ["session: works"]
+    assert demo_credential.wrong(before, {**failed_checks, "session": "works"}, done) == [
+        "session: works"
+    ]
 
 
 def test_actions_are_told_with_what_is_left() -> None:

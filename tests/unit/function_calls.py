@@ -15,9 +15,9 @@ EXECUTION = f"{EXECUTIONS}incident:first"
 NOTICE = f"{EXECUTIONS}notice:first"
 
 
-def call(verb: str, **event: Any) -> Json:
+def call(step_name: str, **event: Any) -> Json:
     """Runs a step of the incident function."""
-    return incident.handler({"verb": verb, "execution": EXECUTION, **event}, None)
+    return incident.handler({"verb": step_name, "execution": EXECUTION, **event}, None)
 
 
 def watch(event: Json) -> Json:
@@ -50,7 +50,7 @@ def notified(deployment: Deployment) -> tuple[list[str], list[str]]:
     return kinds(deployment.messages()), kinds(deployment.messages("escalations"))
 
 
-def emission(record: IncidentRepository, incident_id: str, execution: str) -> str:
+def recurrence(record: IncidentRepository, incident_id: str, execution: str) -> str:
     """Opens the incident again, as a recurrence does in ``execution``; returns the outcome."""
     stored = record.meta(incident_id)
     meta: IncidentRecord = {

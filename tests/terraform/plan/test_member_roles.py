@@ -80,12 +80,12 @@ LONG = {"Resource": [f"arn:aws:s3:::bucket-{number}" for number in range(400)]}
 
 
 @pytest.mark.parametrize(
-    ("more", "told"),
+    ("more", "notified"),
     [(KEYED, "in the key of a condition"), (LONG, "Too long: collector/made_up (")],
     ids=["key", "length"],
 )
 def test_a_policy_that_cannot_be_made_fails_the_plan(
-    tmp_path: Path, more: dict[str, Any], told: str
+    tmp_path: Path, more: dict[str, Any], notified: str
 ) -> None:
     """Fn::Sub fills in values only: a placeholder in a key would reach IAM. And IAM takes so
     many characters a role.
@@ -98,7 +98,7 @@ def test_a_policy_that_cannot_be_made_fails_the_plan(
         done = terraform(
             root, tmp_path, "plan", "-input=false", "-no-color", "-refresh=false", endpoint=endpoint
         )
-    assert done.returncode and told in " ".join(done.stdout.replace("│", " ").split())
+    assert done.returncode and notified in " ".join(done.stdout.replace("│", " ").split())
 
 
 def test_no_role_is_trusted_by_its_id(twins: dict[str, Twins]) -> None:

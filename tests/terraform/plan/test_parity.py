@@ -100,13 +100,13 @@ def test_every_type_is_answered_by_exactly_one_machine(planned: Plan) -> None:
         event = made_up(kind)
         for account in ("999999999999", *settings.account_remediations):
             mode = policy.decide(settings, kind, account, 10, entry["playbook"], "").mode
-            acting, told = mode in policy.ACTING, mode == "notify"
+            acting, notified = mode in policy.ACTING, mode == "notify"
             incident = (
                 "act" in planned.patterns and matches(planned.patterns["act"], event) and acting
             )
-            notice = matches(planned.patterns["notice"], event) and told
+            notice = matches(planned.patterns["notice"], event) and notified
             assert incident == acting, f"rule 1 must let {kind} ({mode} in {account}) through"
-            assert notice == told
+            assert notice == notified
             assert incident + notice == (mode != "off")
 
 

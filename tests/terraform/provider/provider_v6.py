@@ -163,12 +163,12 @@ def _deprecated(archive: zipfile.ZipFile, name: str, arguments: Json) -> dict[st
                 for base in node.bases
             ):
                 resource = node.name
-                told = [
+                notified = [
                     ast.unparse(line)
                     for line in node.body[:3]
                     if "warnings.warn" in ast.unparse(line)
                 ]
-                found |= {"": told[0]} if told else {}
+                found |= {"": notified[0]} if notified else {}
     inputs = f"{path.rsplit('/', 1)[0]}/_inputs.py"
     if resource and inputs in archive.namelist():
         classes = {

@@ -82,7 +82,7 @@ def test_scripts_and_reader_agree_on_names_and_words(platform: str, script: Any)
 
 
 def test_what_it_collects() -> None:
-    pieces = (
+    chunks = (
         "Win32_Process",
         "CommandLine",
         "openfiles",
@@ -100,8 +100,8 @@ def test_what_it_collects() -> None:
         r"CurrentVersion\$key",
         "netsh.exe trace start",
     )
-    for piece in pieces:
-        assert piece in CODE, piece
+    for chunk in chunks:
+        assert chunk in CODE, chunk
 
 
 def test_the_url_is_a_secret() -> None:

@@ -19,9 +19,9 @@ def open_incident(execution: str = EXECUTION, **event: Any) -> str:
 
 
 def run_step(
-    verb: str, incident_id: str, target: Any = None, execution: str = EXECUTION, **event: Any
+    step_name: str, incident_id: str, target: Any = None, execution: str = EXECUTION, **event: Any
 ) -> dict[str, Any]:
-    whole = {"verb": verb, "incident_id": incident_id, "execution": execution, **event}
+    whole = {"verb": step_name, "incident_id": incident_id, "execution": execution, **event}
     return respond.handler(whole if target is None else {**whole, "target": target}, None)
 
 

@@ -29,16 +29,16 @@ HANDLERS: dict[str, Any] = {
 }
 
 
-def _run(verb: str, incident_id: str, target: Any = None, **event: Any) -> dict[str, Any]:
+def _run(step_name: str, incident_id: str, target: Any = None, **event: Any) -> dict[str, Any]:
     whole = {
-        "verb": verb,
+        "verb": step_name,
         "incident_id": incident_id,
         "execution": EXECUTION,
         "seconds_left": 9,
         **event,
     }
     return dict(
-        HANDLERS[verb].handler(whole if target is None else {**whole, "target": target}, None)
+        HANDLERS[step_name].handler(whole if target is None else {**whole, "target": target}, None)
     )
 
 
@@ -55,9 +55,9 @@ def _contained(fake: FakePlaybook, *names: str) -> str:
     return incident_id
 
 
-@pytest.mark.parametrize("verb", ["collect", "finish", "terminate"])
+@pytest.mark.parametrize("step_name", ["collect", "finish", "terminate"])
 def test_a_phase_waits_for_the_quickest_of_its_targets(
-    deployment: Deployment, fake: FakePlaybook, verb: str
+    deployment: Deployment, fake: FakePlaybook, step_name: str
 ) -> None:
     incident_id = _contained(fake, "i-1", "i-2")
     waits = {"i-1": 60, "i-2": 15}
@@ -65,21 +65,21 @@ def test_a_phase_waits_for_the_quickest_of_its_targets(
     def step(context: Context, target: Target) -> StepResult:
         return StepResult(done=False, wait_seconds=waits[target.id])
 
-    setattr(fake, verb, step)
-    assert _run(verb, incident_id) == {"done": False, "wait_seconds": 15, "next": "close"}
-    setattr(fake, verb, lambda context, target: StepResult(detail="all of it"))
-    assert _run(verb, incident_id)["done"]
-    assert deployment.timeline(incident_id).count(f"{verb} ended") == 2
+    setattr(fake, step_name, step)
+    assert _run(step_name, incident_id) == {"done": False, "wait_seconds": 15, "next": "close"}
+    setattr(fake, step_name, lambda context, target: StepResult(detail="all of it"))
+    assert _run(step_name, incident_id)["done"]
+    assert deployment.timeline(incident_id).count(f"{step_name} ended") == 2
 
 
 @pytest.mark.parametrize(
-    ("finish", "following"), [("none", "close"), ("stop", "finish"), ("terminate", "terminate")]
+    ("finish", "next_step"), [("none", "close"), ("stop", "finish"), ("terminate", "terminate")]
 )
 def test_what_comes_after_the_evidence(
-    deployment: Deployment, fake: FakePlaybook, finish: str, following: str
+    deployment: Deployment, fake: FakePlaybook, finish: str, next_step: str
 ) -> None:
     configure(deployment, **{"playbooks.fake": {"finish": finish}})
-    assert _run("collect", _contained(fake))["next"] == following
+    assert _run("collect", _contained(fake))["next"] == next_step
 
 
 def test_without_a_verdict_evidence_is_completed_and_nothing_is_finished(
@@ -92,22 +92,22 @@ def test_without_a_verdict_evidence_is_completed_and_nothing_is_finished(
     assert [name for name, _ in fake.calls] == ["collect"]
 
 
-@pytest.mark.parametrize("verb", ["collect", "finish", "terminate"])
+@pytest.mark.parametrize("step_name", ["collect", "finish", "terminate"])
 def test_a_reading_of_old_containment_ends_at_once(
-    deployment: Deployment, fake: FakePlaybook, verb: str
+    deployment: Deployment, fake: FakePlaybook, step_name: str
 ) -> None:
     configure(deployment, **{"playbooks.fake": {"finish": "terminate"}})
     incident_id = _contained(fake)
-    answer = _run(verb, incident_id, verify_only=True)
+    answer = _run(step_name, incident_id, verify_only=True)
     assert answer | {"done": True, "next": "close"} == answer
     assert not answer.get("again")
     assert fake.calls == []
 
 
-@pytest.mark.parametrize("verb", ["first", "evidence"])
+@pytest.mark.parametrize("step_name", ["first", "evidence"])
 @pytest.mark.parametrize("link", [{"attach": "inc-2"}, {"verify_only": True}])
 def test_evidence_belongs_to_the_incident_that_contained(
-    deployment: Deployment, fake: FakePlaybook, verb: str, link: dict[str, Any]
+    deployment: Deployment, fake: FakePlaybook, step_name: str, link: dict[str, Any]
 ) -> None:
     incident_id = _contained(fake)
     target = {
@@ -118,13 +118,13 @@ def test_evidence_belongs_to_the_incident_that_contained(
         "region": "us-east-1",
         **link,
     }
-    assert _run(verb, incident_id, target)["done"]
+    assert _run(step_name, incident_id, target)["done"]
     assert fake.calls == []
 
 
-@pytest.mark.parametrize("verb", ["collect", "finish", "terminate"])
+@pytest.mark.parametrize("step_name", ["collect", "finish", "terminate"])
 def test_what_fails_at_the_end_fails_for_its_target_alone(
-    deployment: Deployment, fake: FakePlaybook, verb: str
+    deployment: Deployment, fake: FakePlaybook, step_name: str
 ) -> None:
     incident_id = _contained(fake, "i-1", "i-2")
 
@@ -133,11 +133,11 @@ def test_what_fails_at_the_end_fails_for_its_target_alone(
             raise ValueError("cannot")
         return StepResult()
 
-    setattr(fake, verb, broken)
-    assert _run(verb, incident_id)["done"]
+    setattr(fake, step_name, broken)
+    assert _run(step_name, incident_id)["done"]
     first, second = deployment.targets(incident_id)
-    assert first["actions"][verb]["status"] == "FAILED"
-    assert "i-1 failed (ValueError: cannot)" in first["actions"][verb]["detail"]
+    assert first["actions"][step_name]["status"] == "FAILED"
+    assert "i-1 failed (ValueError: cannot)" in first["actions"][step_name]["detail"]
     assert second["actions"] == {}
 
 
@@ -153,9 +153,9 @@ def test_throttling_is_the_machines_to_repeat(deployment: Deployment, fake: Fake
     assert deployment.targets(incident_id)[0]["actions"] == {}
 
 
-@pytest.mark.parametrize("verb", ["first", "evidence", "collect", "finish", "terminate"])
+@pytest.mark.parametrize("step_name", ["first", "evidence", "collect", "finish", "terminate"])
 def test_work_renews_its_lease(
-    deployment: Deployment, fake: FakePlaybook, record: IncidentRepository, verb: str
+    deployment: Deployment, fake: FakePlaybook, record: IncidentRepository, step_name: str
 ) -> None:
     incident_id = _contained(fake)
     record.leases.acquire(ARN, EXECUTION, incident_id, 1)
@@ -166,7 +166,7 @@ def test_work_renews_its_lease(
         "account_id": "222222222222",
         "region": "us-east-1",
     }
-    _run(verb, incident_id, target if verb in ("first", "evidence") else None)
+    _run(step_name, incident_id, target if step_name in ("first", "evidence") else None)
     for _ in range(50):
         [lease] = deployment.items(f"RESOURCE#{ARN}")
         if int(lease["expires"]) > time.time() + 800:

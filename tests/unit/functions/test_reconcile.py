@@ -185,7 +185,7 @@ LATER = timedelta(minutes=11)
 SWEEP = {"source": "guardduty-response.sweeper"}
 
 
-def _sweep() -> list[str]:
+def _reconcile() -> list[str]:
     return list(reconcile._reconcile(datetime.now(UTC) + LATER)["failed"])
 
 
@@ -206,13 +206,13 @@ def test_the_sweeper_leaves_what_runs_and_fails_what_is_dead(
             }
         )
         record.put_target(f"inc-{name}", target())
-    assert sorted(_sweep()) == ["inc-expired", "inc-killed", "inc-none"]
+    assert sorted(_reconcile()) == ["inc-expired", "inc-killed", "inc-none"]
     assert deployment.meta("inc-runs")["status"] == "OPEN"
     for name in ("killed", "expired", "none"):
         assert deployment.meta(f"inc-{name}")["status"] == "FAILED"
         assert deployment.targets(f"inc-{name}")[0]["status"] == "FAILED"
     assert notified(deployment) == (["FAILED"] * 3, ["FAILED"] * 3)
-    assert _sweep() == []
+    assert _reconcile() == []
 
 
 def test_the_sweeper_has_patience(deployment: Deployment, record: IncidentRepository) -> None:
@@ -252,12 +252,12 @@ def test_one_broken_record_does_not_keep_the_others_waiting(
     with monkeypatch.context() as patch:
         patch.setattr(notifications, "publish", only_b)
         with pytest.raises(ClientError):
-            _sweep()
+            _reconcile()
     assert (deployment.meta("inc-a")["status"], deployment.meta("inc-b")["status"]) == (
         "OPEN",
         "FAILED",
     )
-    assert _sweep() == ["inc-a"]
+    assert _reconcile() == ["inc-a"]
     assert notified(deployment) == (["FAILED", "FAILED"], ["FAILED", "FAILED"])
 
 

@@ -220,14 +220,14 @@ def test_a_verdict_without_a_status_is_a_failure(
     assert deployment.targets(incident_id)[0]["status"] == "FAILED"
 
 
-@pytest.mark.parametrize("verb", ["contain", "finish"])
+@pytest.mark.parametrize("step_name", ["contain", "finish"])
 def test_work_renews_its_lease(
-    deployment: Deployment, fake: FakePlaybook, record: IncidentRepository, verb: str
+    deployment: Deployment, fake: FakePlaybook, record: IncidentRepository, step_name: str
 ) -> None:
     incident_id = open_incident()
     [target] = run_step("plan", incident_id)["targets"]
     record.leases.acquire(ARN, EXECUTION, incident_id, 1)
-    run_step(verb, incident_id, None if verb == "finish" else target)
+    run_step(step_name, incident_id, None if step_name == "finish" else target)
     for _ in range(50):
         [lease] = deployment.items(f"RESOURCE#{ARN}")
         if lease["expires"] > 0 and int(lease["expires"]) - int(lease["expires_at"]) > 800 - 86400:

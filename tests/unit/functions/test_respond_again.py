@@ -18,7 +18,7 @@ from guardduty_response.incident.statuses import Status
 from tests.support.repository import load_finding
 from tests.unit.deployment import EXECUTIONS, Deployment
 from tests.unit.fake_playbook import FakePlaybook, configure
-from tests.unit.function_calls import EXECUTION, call, emission, notified
+from tests.unit.function_calls import EXECUTION, call, notified, recurrence
 from tests.unit.functions.respond_steps import SECOND, lease_owners, open_incident, run_step
 
 # -- plan: verification only -----------------------------------------------------------------------
@@ -39,7 +39,7 @@ def test_a_contained_resource_is_only_read_again(
     deployment: Deployment, fake: FakePlaybook, record: IncidentRepository
 ) -> None:
     incident_id = _contained(deployment, fake)
-    assert emission(record, incident_id, SECOND) == "verify"
+    assert recurrence(record, incident_id, SECOND) == "verify"
     before = deployment.targets(incident_id)
     answer = run_step("plan", incident_id, execution=SECOND, verify_only=True)
     [target] = answer["targets"]
@@ -57,7 +57,7 @@ def test_what_cannot_be_read_again_leaves_the_record_alone(
     deployment: Deployment, fake: FakePlaybook, record: IncidentRepository, error: Exception
 ) -> None:
     incident_id = _contained(deployment, fake)
-    emission(record, incident_id, SECOND)
+    recurrence(record, incident_id, SECOND)
     before, fake.error = deployment.meta(incident_id), error
     answer = run_step("plan", incident_id, execution=SECOND, verify_only=True)
     assert deployment.meta(incident_id) == before
@@ -76,7 +76,7 @@ def test_a_contained_resource_that_is_gone(
     deployment: Deployment, fake: FakePlaybook, record: IncidentRepository
 ) -> None:
     incident_id = _contained(deployment, fake)
-    emission(record, incident_id, SECOND)
+    recurrence(record, incident_id, SECOND)
     fake.error = TargetGone("i-1 is terminated")
     answer = run_step("plan", incident_id, execution=SECOND, verify_only=True)
     call(
@@ -105,7 +105,7 @@ def test_a_half_contained_resource_keeps_its_ledger_when_nothing_may_act_any_mor
     call("verdict", incident_id=incident_id, target=target, error="")
     call("close", incident_id=incident_id, decision="act")
     configure(deployment, **changes)
-    assert emission(record, incident_id, SECOND) == "start"
+    assert recurrence(record, incident_id, SECOND) == "start"
     decision = run_step("plan", incident_id, execution=SECOND)["decision"]
     call("close", incident_id=incident_id, execution=SECOND, decision=decision)
     [stored] = deployment.targets(incident_id)
@@ -123,7 +123,7 @@ def test_after_a_restore_the_state_before_is_recorded_anew(
     incident_id = _contained(deployment, fake)
     record.before(incident_id, "ec2_instance", "i-1", "interfaces", {"eni-1": ["old"]})
     record.transition(incident_id, "restored")  # type: ignore[arg-type]
-    assert emission(record, incident_id, SECOND) == "start"
+    assert recurrence(record, incident_id, SECOND) == "start"
     run_step("plan", incident_id, execution=SECOND)
     assert deployment.targets(incident_id)[0]["before"] == {}
 

@@ -22,7 +22,7 @@ from guardduty_response.incident.statuses import Status
 
 from tests.unit.deployment import EXECUTIONS, Deployment
 from tests.unit.fake_playbook import ARN, FakePlaybook
-from tests.unit.function_calls import EXECUTION, call, emission, notified
+from tests.unit.function_calls import EXECUTION, call, notified, recurrence
 
 WHO = "ada@example.com"
 WHOLE = RestoreResult(
@@ -338,7 +338,7 @@ def test_contained_again(
     incident_id, restorer.answer = stored(), answer
     ask(incident_id)
     second, record = f"{EXECUTIONS}incident:two", IncidentRepository("guardduty-response-incidents")
-    assert emission(record, incident_id, second) == "start"
+    assert recurrence(record, incident_id, second) == "start"
     for _ in range(2):  # its answer was lost once
         got = respond.handler(
             {"verb": "plan", "incident_id": incident_id, "execution": second}, None

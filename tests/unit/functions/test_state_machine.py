@@ -46,18 +46,18 @@ class Functions:
         self.calls: list[tuple[str, Json]] = []
 
     def __call__(self, function: str, payload: Json) -> Any:
-        verb = payload["verb"]
-        self.calls.append((verb, payload))
-        assert function == FUNCTIONS.get(verb, "incident")
-        answer = self.answers.get(verb, {})
+        step_name = payload["verb"]
+        self.calls.append((step_name, payload))
+        assert function == FUNCTIONS.get(step_name, "incident")
+        answer = self.answers.get(step_name, {})
         if isinstance(answer, list):
             answer = answer.pop(0) if len(answer) > 1 else answer[0]
         if isinstance(answer, Exception):
             raise answer
         return answer
 
-    def asked(self, verb: str) -> list[Json]:
-        return [payload for name, payload in self.calls if name == verb]
+    def asked(self, step_name: str) -> list[Json]:
+        return [payload for name, payload in self.calls if name == step_name]
 
 
 FUNCTIONS = {
@@ -90,7 +90,7 @@ def _step(**more: Any) -> Json:
 def test_the_happy_path_is_short() -> None:
     walk, functions = _go()
     assert len(walk.entered) <= 18, walk.entered
-    assert [verb for verb, _ in functions.calls] == [
+    assert [step_name for step_name, _ in functions.calls] == [
         "open",
         "announce",
         "plan",
@@ -110,8 +110,8 @@ def test_the_happy_path_is_short() -> None:
 
 def test_only_open_sees_the_finding() -> None:
     _, functions = _go()
-    for verb, payload in functions.calls:
-        assert ("s3cret" in json.dumps(payload)) == (verb == "open")
+    for step_name, payload in functions.calls:
+        assert ("s3cret" in json.dumps(payload)) == (step_name == "open")
         assert payload["execution"] == "arn:execution"
 
 
@@ -194,9 +194,9 @@ def test_what_finishes_comes_after_all_evidence_each_phase_polled_from_its_own_s
         collect=collect, **{phase: [_phase(done=False, wait_seconds=15), _phase()]}
     )
     after = [
-        (verb, payload["attempt"])
-        for verb, payload in functions.calls
-        if verb in ("collect", "finish", "terminate")
+        (step_name, payload["attempt"])
+        for step_name, payload in functions.calls
+        if step_name in ("collect", "finish", "terminate")
     ]
     assert after == [("collect", 1), ("collect", 2), (phase, 1), (phase, 2)]
     assert walk.waited == [0, 5, 15]
@@ -212,8 +212,8 @@ def _first(seconds: int = 60, **answers: Any) -> tuple[Walk, Functions]:
     return _go(plan=plan, **answers)
 
 
-def _verbs(functions: Functions) -> list[str]:
-    return [verb for verb, _ in functions.calls]
+def _step_names(functions: Functions) -> list[str]:
+    return [step_name for step_name, _ in functions.calls]
 
 
 def test_what_is_collected_first_is_polled_and_then_contained() -> None:
@@ -221,11 +221,11 @@ def test_what_is_collected_first_is_polled_and_then_contained() -> None:
         first=[_step(done=False, wait_seconds=2), _step(done=False, wait_seconds=2), _step()]
     )
     assert [payload["attempt"] for payload in functions.asked("first")] == [1, 2, 3]
-    assert _verbs(functions).index("contain") > max(
-        n for n, verb in enumerate(_verbs(functions)) if verb == "first"
+    assert _step_names(functions).index("contain") > max(
+        n for n, step_name in enumerate(_step_names(functions)) if step_name == "first"
     )
     assert walk.waited[:2] == [2, 2]
-    assert all(1 <= seconds <= 60 for verb, seconds in walk.timeouts if verb == "first")
+    assert all(1 <= seconds <= 60 for step_name, seconds in walk.timeouts if step_name == "first")
 
 
 def test_a_deadline_that_has_passed_delays_containment_no_further() -> None:
@@ -271,8 +271,8 @@ def test_a_further_emission_is_a_verification_in_every_verb_that_could_act() -> 
         "verify_only": True,
     }
     _, functions = _go(open=opened)
-    for verb in ("announce", "plan", "finish"):
-        assert functions.asked(verb)[0]["verify_only"] is True
+    for step_name in ("announce", "plan", "finish"):
+        assert functions.asked(step_name)[0]["verify_only"] is True
     assert not functions.asked("collect")
 
 
@@ -301,8 +301,8 @@ def test_several_targets_each_go_their_way() -> None:
     _, functions = _go(
         plan={"decision": "act", "error": "", "targets": targets, "collect_first_seconds": 0}
     )
-    for verb in ("contain", "verify", "verdict", "evidence"):
-        assert [payload["target"]["id"] for payload in functions.asked(verb)] == [
+    for step_name in ("contain", "verify", "verdict", "evidence"):
+        assert [payload["target"]["id"] for payload in functions.asked(step_name)] == [
             "i-0",
             "i-1",
             "i-2",

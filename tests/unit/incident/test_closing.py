@@ -12,7 +12,7 @@ from guardduty_response.incident.repository import IncidentRepository
 from guardduty_response.incident.statuses import TRANSITIONS, Event, Status
 
 from tests.unit.deployment import TABLE, Deployment
-from tests.unit.function_calls import EXECUTION, call, emission, notified, target
+from tests.unit.function_calls import EXECUTION, call, notified, recurrence, target
 
 Begin = Callable[..., str]
 Verified = Callable[..., None]
@@ -119,7 +119,7 @@ def test_a_verification_that_could_not_start_keeps_the_status(
     deployment: Deployment, incident: Begin, record: IncidentRepository
 ) -> None:
     incident_id = incident(status="CONTAINED", told="CONTAINED", closed_once=True)
-    assert emission(record, incident_id, "two") == "verify"
+    assert recurrence(record, incident_id, "two") == "verify"
     error = "cannot assume arn:aws:iam::222222222222:role/x"
     assert _close(incident_id, "failed", error, execution="two") == "CONTAINED"
     [message] = deployment.messages("escalations")
@@ -149,7 +149,7 @@ def test_what_was_done_before_outlives_an_ending_without_action(
 ) -> None:
     incident_id = incident()
     record.move(incident_id, Status.CONTAINING, Status(first))
-    assert emission(record, incident_id, "two") == "start"
+    assert recurrence(record, incident_id, "two") == "start"
     if decision in ("rejected", "approval_timed_out"):
         record.transition(incident_id, Event.ASK)
     assert _close(incident_id, decision, execution="two") == kept

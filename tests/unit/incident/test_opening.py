@@ -212,12 +212,12 @@ BAD: list[Any] = [
 
 
 @pytest.mark.parametrize("event", BAD, ids=range(len(BAD)))
-@pytest.mark.parametrize("verb", ["open", "notice"])
+@pytest.mark.parametrize("step_name", ["open", "notice"])
 def test_what_cannot_be_read_is_recorded_and_told_once(
-    deployment: Deployment, verb: str, event: Any
+    deployment: Deployment, step_name: str, event: Any
 ) -> None:
     for execution in (EXECUTION, EXECUTION, NOTICE):
-        answer = call(verb, event=event, execution=execution)
+        answer = call(step_name, event=event, execution=execution)
         assert answer["next"] == "done"
     [meta] = deployment.incidents()
     assert (meta["status"], meta["decision"], meta["mode"]) == ("SKIPPED", "skip", "notify")

@@ -11,7 +11,7 @@ from guardduty_response.incident import notifications
 from guardduty_response.incident.repository import IncidentRepository
 
 from tests.unit.deployment import Deployment
-from tests.unit.function_calls import EXECUTION, call, emission, notified, target
+from tests.unit.function_calls import EXECUTION, call, notified, recurrence, target
 
 Begin = Callable[..., str]
 Verified = Callable[..., None]
@@ -27,7 +27,7 @@ def _verdict(incident_id: str, name: str = "i-1", error: str = "", **more: Any) 
 
 def _again(record: IncidentRepository, incident_id: str) -> None:
     """The finding comes again and its containment is to be verified."""
-    assert emission(record, incident_id, SECOND) == "verify"
+    assert recurrence(record, incident_id, SECOND) == "verify"
 
 
 @pytest.mark.parametrize(
@@ -138,7 +138,7 @@ def test_what_was_undone_is_a_breach_told_once(
     assert notified(deployment) == (["BREACHED"], ["BREACHED"])
     call("close", incident_id=incident_id, decision="act", execution=SECOND)
     assert notified(deployment) == ([], [])
-    assert emission(record, incident_id, "three") == "start"
+    assert recurrence(record, incident_id, "three") == "start"
 
 
 def test_a_breach_whose_message_failed_is_told_by_the_retry(

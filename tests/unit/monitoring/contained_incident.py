@@ -90,7 +90,7 @@ class Case:
         return len(
             [
                 entry
-                for verb, entry in self.fake.calls
-                if verb == "contain" and not entry.verify_only
+                for step_name, entry in self.fake.calls
+                if step_name == "contain" and not entry.verify_only
             ]
         )

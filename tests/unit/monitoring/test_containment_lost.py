@@ -85,9 +85,14 @@ def test_who_is_looked_up_when_no_event_told(case: Case) -> None:
     asked: list[Any] = []
 
     def find_actors(
-        context: Any, target: Any, undone: list[Check], since: str, seen: Any, watched: list[str]
+        context: Any,
+        target: Any,
+        failed_checks: list[Check],
+        since: str,
+        seen: Any,
+        watched: list[str],
     ) -> list[Any]:
-        asked.append(([entry.name for entry in undone], bool(since), seen, watched))
+        asked.append(([entry.name for entry in failed_checks], bool(since), seen, watched))
         return [BOB]
 
     case.fake.find_actors = find_actors  # type: ignore[attr-defined]
@@ -175,8 +180,8 @@ def test_a_guardrail_leaves_it_to_a_person_who_is_told_why_once(
     for _ in range(2):
         case.check(BOB)
     assert (case.meta["status"], case.contained()) == ("BREACHED", 1)
-    breached, problem = case.deployment.messages("escalations")
-    assert "BREACHED" in breached["Subject"] and "PROBLEM" in problem["Subject"]
+    lost, problem = case.deployment.messages("escalations")
+    assert "BREACHED" in lost["Subject"] and "PROBLEM" in problem["Subject"]
     assert reason in problem["Message"] and "start-execution" in problem["Message"]
     assert case.deployment.timeline(case.incident_id).count("not contained again") == 1
 

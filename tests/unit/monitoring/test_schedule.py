@@ -56,7 +56,7 @@ def test_a_second_delivery_starts_nothing_and_the_next_turn_does(
 # -- a playbook that is switched off ---------------------------------------------------------------
 
 
-def _sweep() -> list[str]:
+def _reconcile() -> list[str]:
     return list(watch({"source": "guardduty-response.sweeper"})["unwatched"])
 
 
@@ -65,11 +65,11 @@ def test_containment_of_a_playbook_that_is_switched_off_is_told_once(
 ) -> None:
     incident_id = held()
     deployment.configure({"active_playbooks": ["ec2_instance", "iam_principal"]})
-    assert _sweep() == [] and deployment.messages("escalations") == []
+    assert _reconcile() == [] and deployment.messages("escalations") == []
     deployment.configure(
         {"active_playbooks": ["iam_principal"], "playbooks.ec2_instance.restore": True}
     )
-    assert _sweep() == [incident_id] and _sweep() == []
+    assert _reconcile() == [incident_id] and _reconcile() == []
     [message] = deployment.messages("escalations")
     assert (
         "No longer monitored: no remediation lets playbook ec2_instance act any more"
@@ -89,10 +89,10 @@ def test_containment_of_a_playbook_that_is_switched_off_is_told_once(
         {},
     )
     deployment.configure({"active_playbooks": ["ec2_instance"]})
-    assert _sweep() == [] and "watched again" in deployment.timeline(incident_id)
+    assert _reconcile() == [] and "watched again" in deployment.timeline(incident_id)
     assert run_schedule() == {"started": [incident_id]}
     deployment.configure({"active_playbooks": []})
-    assert _sweep() == [incident_id], "switched off once more, told once more"
+    assert _reconcile() == [incident_id], "switched off once more, told once more"
 
 
 @pytest.mark.parametrize("status", sorted(set(Status) - WATCHED), ids=str)
@@ -101,7 +101,7 @@ def test_what_is_not_held_needs_no_watch(
 ) -> None:
     held(status)
     deployment.configure({"active_playbooks": []})
-    assert _sweep() == []
+    assert _reconcile() == []
 
 
 def test_without_a_restore_function_no_command_names_it(
@@ -109,7 +109,7 @@ def test_without_a_restore_function_no_command_names_it(
 ) -> None:
     held()
     deployment.configure({"active_playbooks": [], "playbooks.ec2_instance.restore": False})
-    _sweep()
+    _reconcile()
     [message] = deployment.messages("escalations")
     assert "aws lambda invoke" not in message["Message"]
 

@@ -56,7 +56,7 @@ def _account(monkeypatch: pytest.MonkeyPatch, kind: type[AnyLab]) -> Iterator[An
         made = kind()
         yield made
         assert made.refused == [], "every session policy must allow what its session asks for"
-        for line in made.told:  # shown when the test failed
+        for line in made.notified:  # shown when the test failed
             print(line)
         assert not [call for call in made.calls if call.service == "ssm"], (
             "containment must not depend on SSM"

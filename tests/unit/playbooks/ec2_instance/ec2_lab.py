@@ -79,7 +79,7 @@ class Lab:
     sample: bool = False
     instance_type: str = "t3.small"
     policies: list[Json] = field(default_factory=list)
-    told: list[str] = field(default_factory=list)
+    notified: list[str] = field(default_factory=list)
     # what a session asked for beyond its policy: no test may see any
     refused: list[str] = field(default_factory=list)
 
@@ -106,11 +106,11 @@ class Lab:
         (found,) = self.see("ec2").describe_security_groups(Filters=filters)["SecurityGroups"]
         return dict(found)
 
-    def ledger(self) -> Json:
+    def stored_record(self) -> Json:
         return {**self.record.target(INCIDENT, "ec2_instance", self.ids["instance"])}
 
     def actions(self) -> dict[str, str]:
-        return {name: action["status"] for name, action in self.ledger()["actions"].items()}
+        return {name: action["status"] for name, action in self.stored_record()["actions"].items()}
 
     def profiles(self) -> list[str]:
         found = self.see("ec2").describe_iam_instance_profile_associations(
@@ -302,9 +302,9 @@ class Lab:
         for attempt in range(1, 30):
             step, checks = ec2_instance.verify(self.context(attempt), target)
             self.ids["checks"] = {check.name: check for check in checks}
-            self.told += [
+            self.notified += [
                 f"{name} {action['status']}: {action['detail']}"
-                for name, action in self.ledger()["actions"].items()
+                for name, action in self.stored_record()["actions"].items()
             ]
             if step.done and step.again != "contain":
                 assert step.status is not None
@@ -327,17 +327,17 @@ class Lab:
             still_contained=got.still_contained,
             restored={"done": got.done, "restored": got.restored, "not_restored": got.not_restored},
         )
-        self.told += [f"restored: {text}" for text in got.restored] + [
+        self.notified += [f"restored: {text}" for text in got.restored] + [
             f"NOT: {text}" for text in got.not_restored
         ]
         return got
 
     def wait(
-        self, verb: Callable[[Context, Target], StepResult], target: Target, most: int = 50
+        self, step_name: Callable[[Context, Target], StepResult], target: Target, most: int = 50
     ) -> list[StepResult]:
         steps: list[StepResult] = []
         for attempt in range(1, most):
-            steps.append(verb(self.context(attempt), target))
+            steps.append(step_name(self.context(attempt), target))
             if steps[-1].done:
                 break
         return steps

@@ -146,7 +146,7 @@ class EvidenceLab(Lab):
         instance.record_evidence(
             module.NAME, json.loads(json.dumps({**part.__dict__, "request_ids": requests}))
         )
-        self.told.append(f"{module.NAME} {part.outcome}: {part.detail}")
+        self.notified.append(f"{module.NAME} {part.outcome}: {part.detail}")
         return part
 
     def collect(self, module: ModuleType, target: Target, most: int = 60) -> list[EvidenceItem]:
@@ -159,7 +159,7 @@ class EvidenceLab(Lab):
         return parts
 
     def kept(self, name: str) -> Json:
-        return dict(self.ledger()["evidence"].get(name) or {})
+        return dict(self.stored_record()["evidence"].get(name) or {})
 
     def in_account(self, service: str, account: str, region: str = REGION) -> Any:
         return onlooker(service, region, account)

@@ -108,12 +108,12 @@ def _event(
 
 def _who(
     instance: InstanceContext,
-    *undone: Check,
+    *failed_checks: Check,
     since: str = SINCE,
     seen: Any = None,
     watched: Any = (),
 ) -> list[Any]:
-    return actors.find(instance, list(undone), since, seen, list(watched))
+    return actors.find(instance, list(failed_checks), since, seen, list(watched))
 
 
 def test_the_event_of_the_interface_is_found(instance: InstanceContext, trail: Trail) -> None:
@@ -191,7 +191,7 @@ def test_the_newest_come_first_and_no_more_than_a_reader_can_use(
 def test_a_call_under_which_no_resource_is_recorded_is_found_by_its_name(
     instance: InstanceContext, trail: Trail
 ) -> None:
-    undone = Check("replace_instance_profile", False, "not replaced")
+    failed_checks = Check("replace_instance_profile", False, "not replaced")
     parameters = {"ReplaceIamInstanceProfileAssociationRequest": {"AssociationId": "iip-assoc-1"}}
     trail.answer("ResourceName", instance.id)
     trail.answer(
@@ -199,7 +199,7 @@ def test_a_call_under_which_no_resource_is_recorded_is_found_by_its_name(
         "ReplaceIamInstanceProfileAssociation",
         _event("ReplaceIamInstanceProfileAssociation", requestParameters=parameters),
     )
-    [found] = _who(instance, undone, watched=["iip-assoc-1"])
+    [found] = _who(instance, failed_checks, watched=["iip-assoc-1"])
     assert found["what"] == "ReplaceIamInstanceProfileAssociation"
 
 
@@ -235,10 +235,12 @@ def test_what_was_heard_of_is_not_blamed_for_something_else(
 def test_many_undone_parts_are_asked_about_within_bounds(
     instance: InstanceContext, trail: Trail
 ) -> None:
-    undone = [Check(f"interface eni-0123456789abcdef{n}", False, "is OPEN") for n in range(9)]
+    failed_checks = [
+        Check(f"interface eni-0123456789abcdef{n}", False, "is OPEN") for n in range(9)
+    ]
     for n in range(cloudtrail_actors.MAX_QUERIES):
         trail.answer("ResourceName", f"eni-0123456789abcdef{n}")
-    assert _who(instance, *undone) == []
+    assert _who(instance, *failed_checks) == []
     assert len(trail.policies) == cloudtrail_actors.MAX_QUERIES
 
 

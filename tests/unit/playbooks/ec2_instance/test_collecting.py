@@ -57,7 +57,7 @@ def collected(lab: EvidenceLab, target: Target, most: int = 12) -> list[StepResu
 
 
 def outcomes(lab: EvidenceLab) -> dict[str, str]:
-    return {name: part["outcome"] for name, part in lab.ledger()["evidence"].items()}
+    return {name: part["outcome"] for name, part in lab.stored_record()["evidence"].items()}
 
 
 def test_everything_ends_at_the_first_poll_when_snapshots_are_quick(evidence: EvidenceLab) -> None:

@@ -329,8 +329,8 @@ def test_session_policies_fit_and_pin_the_account(evidence: EvidenceLab) -> None
     assert account is not None
     member = policy(*forensics_account.member_policy(instance, account, many))
     few = policy(*forensics_account.member_policy(instance, account, many[:3]))
-    vault = policy(*forensics_account.forensics_policy(instance, account))
-    assert short([member, few, vault])
+    in_forensics = policy(*forensics_account.forensics_policy(instance, account))
+    assert short([member, few, in_forensics])
     assert "snapshot/snap-0123456789abcde02" in json.dumps(few)
     assert "snap-0123" not in json.dumps(member)
     (share,) = [
@@ -339,4 +339,4 @@ def test_session_policies_fit_and_pin_the_account(evidence: EvidenceLab) -> None
         if "ec2:ModifySnapshotAttribute" in statement["Action"]
     ]
     assert share["Condition"]["StringEquals"]["ec2:Add/userId"] == VAULT
-    assert "Delete" not in json.dumps([member, vault])
+    assert "Delete" not in json.dumps([member, in_forensics])

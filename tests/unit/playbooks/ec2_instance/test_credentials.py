@@ -43,7 +43,7 @@ def test_profile_replaced_and_its_sessions_denied(lab: Lab) -> None:
     assert lab.role_policies() == {deny(lab): deny_document(lab.ids["instance"])}
     statement = lab.role_policies()[deny(lab)]["Statement"][0]
     assert statement["Condition"] == {"StringLike": {"aws:userid": f"*:{lab.ids['instance']}"}}
-    before = lab.ledger()["before"]
+    before = lab.stored_record()["before"]
     assert before["profile"]["name"] == "app"
     assert before["sessions"]["policies"] == {deny(lab): None}
     order = [
@@ -101,12 +101,12 @@ def test_retry_after_a_crash_revokes_on_the_original_role(lab: Lab) -> None:
     ec2_instance.contain(lab.context(), target)
     assert lab.profiles() == [QUARANTINE]
     assert lab.role_policies() == {}
-    first = lab.ledger()["before"]
+    first = lab.stored_record()["before"]
     step = lab.respond(target)
     assert step.status is Status.CONTAINED
     assert set(lab.role_policies()) == {deny(lab)}
-    assert lab.ledger()["before"]["profile"] == first["profile"]
-    assert lab.ledger()["before"]["network"] == first["network"]
+    assert lab.stored_record()["before"]["profile"] == first["profile"]
+    assert lab.stored_record()["before"]["network"] == first["network"]
     assert lab.actions()["detach_auto_scaling"] == "DONE"
     assert (
         len(
@@ -125,7 +125,7 @@ def test_role_quota_is_failed_with_the_command(lab: Lab) -> None:
     assert step.status is Status.PARTIAL
     assert set(map(tuple, lab.groups().values())) == {(QUARANTINE,)}
     assert lab.profiles() == [QUARANTINE]
-    line = lab.ledger()["actions"]["revoke_sessions"]
+    line = lab.stored_record()["actions"]["revoke_sessions"]
     assert line["status"] == "FAILED"
     assert f"aws iam put-role-policy --role-name app --policy-name {deny(lab)}" in line["detail"]
     assert json.dumps(deny_document(lab.ids["instance"]), separators=(",", ":")) in line["detail"]
@@ -145,7 +145,7 @@ def test_a_role_of_aws_is_not_touched_and_said(lab: Lab, path: str) -> None:
     )
     assert lab.respond().status is Status.PARTIAL
     assert lab.profiles() == [QUARANTINE]
-    assert "UnmodifiableEntity" in lab.ledger()["actions"]["revoke_sessions"]["detail"]
+    assert "UnmodifiableEntity" in lab.stored_record()["actions"]["revoke_sessions"]["detail"]
     assert "PutRolePolicy" not in lab.operations()
 
 
@@ -160,7 +160,7 @@ def test_role_wide_revocation(lab: Lab, why: str) -> None:
     policies = lab.role_policies()
     assert set(policies) == {deny(lab), "AWSRevokeOlderSessions"}
     date = revoked_before(policies["AWSRevokeOlderSessions"])
-    assert date == lab.ledger()["before"]["sessions"]["revoked_before"]
+    assert date == lab.stored_record()["before"]["sessions"]["revoked_before"]
     lab.respond()
     assert lab.role_policies() == policies, "a retry moves no date"
 
@@ -178,7 +178,7 @@ def test_role_wide_revocation_merges_with_an_existing_one(lab: Lab) -> None:
     assert other in merged["Statement"]
     assert len(merged["Statement"]) == 2
     assert revoked_before(merged) > "2026"
-    assert lab.ledger()["before"]["sessions"]["policies"]["AWSRevokeOlderSessions"] == old
+    assert lab.stored_record()["before"]["sessions"]["policies"]["AWSRevokeOlderSessions"] == old
 
 
 def test_a_later_date_is_kept() -> None:

@@ -40,7 +40,7 @@ def test_not_stopped_before_the_snapshots(lab: Lab) -> None:
     lab.options["finish"] = "stop"
     lab.wait(ec2_instance.finish, contained(lab, evidence=False))
     assert state_of(lab) == "running"
-    line = lab.ledger()["actions"]["stop_instance"]
+    line = lab.stored_record()["actions"]["stop_instance"]
     assert line["status"] == "SKIPPED"
     assert "snapshot set is not complete" in line["detail"]
     _, _, timeline = read_events(lab)
@@ -54,7 +54,7 @@ def test_not_stopped_when_not_contained(lab: Lab) -> None:
     keep_snapshots(lab)
     lab.wait(ec2_instance.finish, target)
     assert state_of(lab) == "running"
-    assert "containment is OPEN" in lab.ledger()["actions"]["stop_instance"]["detail"]
+    assert "containment is OPEN" in lab.stored_record()["actions"]["stop_instance"]["detail"]
 
 
 def test_not_stopped_where_instance_storage_would_be_lost(lab: Lab) -> None:
@@ -63,7 +63,7 @@ def test_not_stopped_where_instance_storage_would_be_lost(lab: Lab) -> None:
     lab.options["finish"] = "stop"
     lab.wait(ec2_instance.finish, contained(lab))
     assert state_of(lab) == "running"
-    assert "whose data a stop destroys" in lab.ledger()["actions"]["stop_instance"]["detail"]
+    assert "whose data a stop destroys" in lab.stored_record()["actions"]["stop_instance"]["detail"]
 
 
 def test_not_stopped_while_its_group_would_terminate_it(lab: Lab) -> None:
@@ -73,7 +73,7 @@ def test_not_stopped_while_its_group_would_terminate_it(lab: Lab) -> None:
     assert state_of(lab) == "running"
     assert (
         "Auto Scaling group web would terminate it"
-        in lab.ledger()["actions"]["stop_instance"]["detail"]
+        in lab.stored_record()["actions"]["stop_instance"]["detail"]
     )
 
 
@@ -83,7 +83,7 @@ def test_a_refused_stop_is_failed_with_the_command(lab: Lab) -> None:
     target = contained(lab)
     lab.fail("StopInstances", "OperationNotPermitted")
     lab.wait(ec2_instance.finish, target)
-    line = lab.ledger()["actions"]["stop_instance"]
+    line = lab.stored_record()["actions"]["stop_instance"]
     assert line["status"] == "FAILED"
     assert "aws ec2 stop-instances" in line["detail"]
 

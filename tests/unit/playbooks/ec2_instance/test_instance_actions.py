@@ -50,7 +50,7 @@ def test_detached_with_a_replacement(lab: Lab) -> None:
     assert group["DesiredCapacity"] == 1
     assert [described["InstanceId"] for described in group["Instances"]] != [lab.ids["instance"]]
     assert len(group["Instances"]) == 1
-    assert lab.ledger()["before"]["auto_scaling"] == {"group": "web", "state": "InService"}
+    assert lab.stored_record()["before"]["auto_scaling"] == {"group": "web", "state": "InService"}
 
 
 def test_standby(lab: Lab) -> None:
@@ -70,7 +70,7 @@ def test_detaching_refused_is_partial_with_the_fix(lab: Lab) -> None:
     lab.fail("DetachInstances", "ValidationError")
     assert lab.respond().status is Status.PARTIAL
     assert set(map(tuple, lab.groups().values())) == {(QUARANTINE,)}
-    line = lab.ledger()["actions"]["detach_auto_scaling"]
+    line = lab.stored_record()["actions"]["detach_auto_scaling"]
     assert line["status"] == "FAILED"
     assert "aws autoscaling detach-instances" in line["detail"]
     assert "InService" in line["detail"]
@@ -83,7 +83,7 @@ def test_deregistered_with_its_ports(lab: Lab) -> None:
     for arn in lab.ids["target_groups"]:
         got = client.describe_target_health(TargetGroupArn=arn)["TargetHealthDescriptions"]
         assert [target for target in got if target["TargetHealth"]["State"] != "draining"] == []
-    assert sorted(target["port"] for target in lab.ledger()["before"]["target_groups"]) == [
+    assert sorted(target["port"] for target in lab.stored_record()["before"]["target_groups"]) == [
         80,
         8080,
     ]
@@ -161,7 +161,7 @@ def test_protected_with_the_state_before(lab: Lab) -> None:
         == "stop"
     )
     assert disks(lab) == [False, False]
-    assert lab.ledger()["before"]["protection"] == {
+    assert lab.stored_record()["before"]["protection"] == {
         "DisableApiTermination": False,
         "InstanceInitiatedShutdownBehavior": "terminate",
         "DeleteOnTermination": {"/dev/sda1": True, "/dev/sdb": True},
@@ -175,7 +175,8 @@ def test_a_spot_instance_keeps_its_volumes_and_says_it_cannot_be_protected(lab: 
     assert disks(lab) == [False, False]
     assert attribute(lab, "disableApiTermination", "DisableApiTermination") is False
     assert (
-        "Spot: no termination protection" in lab.ledger()["actions"]["protect_instance"]["detail"]
+        "Spot: no termination protection"
+        in lab.stored_record()["actions"]["protect_instance"]["detail"]
     )
 
 
@@ -188,7 +189,7 @@ def test_elastic_ip_by_option(lab: Lab) -> None:
     assert lab.respond().status is Status.CONTAINED
     (address,) = lab.see("ec2").describe_addresses()["Addresses"]
     assert not address.get("AssociationId")
-    assert lab.ledger()["before"]["addresses"][0]["allocation"] == address["AllocationId"]
+    assert lab.stored_record()["before"]["addresses"][0]["allocation"] == address["AllocationId"]
 
 
 def test_tags(lab: Lab) -> None:
@@ -245,8 +246,8 @@ def test_each_part_fails_alone(lab: Lab, operation: str) -> None:
     assert set(map(tuple, lab.groups().values())) == {(QUARANTINE,)}
     failed = [name for name, status in lab.actions().items() if status == "FAILED"]
     assert len(failed) == 1
-    assert "AccessDenied" in lab.ledger()["actions"][failed[0]]["detail"]
-    assert "By hand: aws " in lab.ledger()["actions"][failed[0]]["detail"]
+    assert "AccessDenied" in lab.stored_record()["actions"][failed[0]]["detail"]
+    assert "By hand: aws " in lab.stored_record()["actions"][failed[0]]["detail"]
     assert step.status is (Status.CONTAINED if operation == "CreateTags" else Status.PARTIAL)
 
 
@@ -256,7 +257,7 @@ def test_what_was_promised_is_what_is_done(lab: Lab) -> None:
     promised = dict(lab.ids["planned"].actions)
     assert promised.pop("snapshot").startswith("one crash-consistent snapshot set of vol-")
     lab.respond(target)
-    for name, line in lab.ledger()["actions"].items():
+    for name, line in lab.stored_record()["actions"].items():
         if line["status"] == "DONE":
             assert line["detail"].startswith(promised.pop(name))
     assert promised == {}

@@ -73,9 +73,9 @@ def test_user_data_is_kept_apart_and_flagged(evidence: EvidenceLab) -> None:
         stored["what"] for stored in part.objects if stored["key"].endswith("user-data.txt")
     ]
     assert "treat as a secret" in flagged
-    told = f"{part.detail} {evidence.kept('instance')} {metadata(evidence)}"
-    assert "hunter2" not in told
-    assert secret not in told
+    notified = f"{part.detail} {evidence.kept('instance')} {metadata(evidence)}"
+    assert "hunter2" not in notified
+    assert secret not in notified
 
 
 def test_no_screen_on_bare_metal(evidence: EvidenceLab) -> None:

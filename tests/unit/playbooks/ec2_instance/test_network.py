@@ -33,7 +33,7 @@ def test_every_interface_is_closed_for_both_families(lab: Lab, interfaces: int, 
     assert len(lab.groups()) == interfaces
     assert closed(lab)
     assert no_rules(lab)
-    before = lab.ledger()["before"]["network"]["interfaces"]
+    before = lab.stored_record()["before"]["network"]["interfaces"]
     assert {id: interface["groups"] for id, interface in before.items()} == {
         id: [lab.ids["group"]] for id in lab.groups()
     }
@@ -59,7 +59,9 @@ def test_an_existing_group_is_stripped_while_interfaces_are_attached(lab: Lab) -
     assert lab.respond().status is Status.CONTAINED
     assert closed(lab)
     assert no_rules(lab)
-    assert "tcp 22-22 2001:db8::/32" in lab.ledger()["actions"]["strip_group_rules"]["detail"]
+    assert (
+        "tcp 22-22 2001:db8::/32" in lab.stored_record()["actions"]["strip_group_rules"]["detail"]
+    )
 
 
 def test_stripping_denied_is_partial_and_names_the_rules(lab: Lab) -> None:
@@ -86,7 +88,7 @@ def test_a_configured_group_is_used_and_never_edited(lab: Lab) -> None:
     assert f"{mine} has rules: egress all" in step.detail
     assert lab.group("mine")["IpPermissionsEgress"]
     assert not {"RevokeSecurityGroupEgress", "CreateSecurityGroup"} & set(lab.operations())
-    assert "a group of yours" in lab.ledger()["actions"]["strip_group_rules"]["detail"]
+    assert "a group of yours" in lab.stored_record()["actions"]["strip_group_rules"]["detail"]
 
 
 def test_a_configured_group_without_rules_is_contained(lab: Lab) -> None:
@@ -128,15 +130,15 @@ def test_already_quarantined_changes_nothing(lab: Lab) -> None:
     lab.build(interfaces=2)
     lab.respond()
     target = lab.plan()
-    done = lab.ledger()
+    done = lab.stored_record()
     lab.calls.clear()
     assert lab.respond(target).status is Status.CONTAINED
     changing = [name for name in lab.operations() if not name.startswith(("Describe", "Get"))]
     assert set(changing) <= {"AssumeRole", "UpdateItem"}
-    assert lab.ledger()["before"] == done["before"], (
+    assert lab.stored_record()["before"] == done["before"], (
         "the quarantined state must not pass for the one before"
     )
-    kept = lab.ledger()["actions"]
+    kept = lab.stored_record()["actions"]
     first = {name: action for name, action in done["actions"].items() if action["status"] == "DONE"}
     assert first
     assert first == {name: kept[name] for name in first}, (
@@ -168,7 +170,7 @@ def test_attached_between_act_and_verify_is_closed_too(lab: Lab) -> None:
     assert lab.verify(target).status is Status.CONTAINED
     assert len(lab.groups()) == 3
     assert closed(lab)
-    assert lab.ledger()["before"][f"network/{late}"]["groups"] == [lab.ids["group"]]
+    assert lab.stored_record()["before"][f"network/{late}"]["groups"] == [lab.ids["group"]]
 
 
 def test_attached_between_plan_and_act_is_closed_by_a_further_session(lab: Lab) -> None:
@@ -294,7 +296,7 @@ def test_untracking_goes_through_an_all_open_group(lab: Lab) -> None:
             if c.operation == "ModifyNetworkInterfaceAttribute" and id in str(c.params)
         ]
         assert swaps == [[opened["GroupId"]], [lab.group()["GroupId"]]]
-    assert "best effort" in lab.ledger()["actions"]["quarantine_network"]["detail"]
+    assert "best effort" in lab.stored_record()["actions"]["quarantine_network"]["detail"]
 
 
 def test_untracking_that_fails_does_not_keep_an_interface_open(lab: Lab) -> None:
@@ -305,7 +307,7 @@ def test_untracking_that_fails_does_not_keep_an_interface_open(lab: Lab) -> None
     assert closed(lab)
     assert (
         "not untracked (UnauthorizedOperation"
-        in lab.ledger()["actions"]["quarantine_network"]["detail"]
+        in lab.stored_record()["actions"]["quarantine_network"]["detail"]
     )
 
 
@@ -336,7 +338,7 @@ def test_describe_denied_changes_nothing_and_says_so(lab: Lab) -> None:
     lab.fail("DescribeInstances", "UnauthorizedOperation")
     ec2_instance.contain(lab.context(), target)
     assert list(lab.groups().values()) == [["web"]]
-    assert "nothing was changed" in lab.ledger()["actions"]["quarantine_network"]["detail"]
+    assert "nothing was changed" in lab.stored_record()["actions"]["quarantine_network"]["detail"]
 
 
 def test_without_a_record_nothing_is_changed(lab: Lab) -> None:

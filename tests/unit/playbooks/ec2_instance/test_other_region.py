@@ -49,7 +49,7 @@ def test_every_command_for_people_names_that_region(lab: Lab) -> None:
     ):
         lab.fail(operation, "UnauthorizedOperation")
     assert lab.respond().status is not Status.CONTAINED
-    said = " ".join(str(action["detail"]) for action in lab.ledger()["actions"].values())
+    said = " ".join(str(action["detail"]) for action in lab.stored_record()["actions"].values())
     commands = re.findall(r"By hand: aws (?!iam)[^;]*", said)
     assert commands
     assert all(f"--region {AWAY}" in command for command in commands), commands

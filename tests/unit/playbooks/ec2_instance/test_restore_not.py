@@ -178,7 +178,7 @@ def test_a_change_that_is_not_seen_afterwards_is_not_claimed(lab: Lab) -> None:
     lab.build()
     contained(lab)
 
-    def undone() -> None:
+    def failed_checks() -> None:
         group = lab.group()["GroupId"]
         lab.see("ec2").modify_network_interface_attribute(
             NetworkInterfaceId=next(iter(lab.groups())), Groups=[group]
@@ -187,7 +187,7 @@ def test_a_change_that_is_not_seen_afterwards_is_not_claimed(lab: Lab) -> None:
     lab.hooks.append(
         (
             "ModifyNetworkInterfaceAttribute",
-            lambda: lab.hooks.append(("DescribeNetworkInterfaces", undone)),
+            lambda: lab.hooks.append(("DescribeNetworkInterfaces", failed_checks)),
         )
     )
     got = lab.restore()

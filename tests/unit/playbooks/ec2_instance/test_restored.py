@@ -51,7 +51,9 @@ def test_everything_is_as_it_was(lab: Lab) -> None:
         "DONE",
     )
     assert (
-        lab.ledger()["actions"]["restore_network"]["detail"].count("out of quarantine, back in")
+        lab.stored_record()["actions"]["restore_network"]["detail"].count(
+            "out of quarantine, back in"
+        )
         == 3
     )
     assert lab.actions()["quarantine_network"] == "DONE", "what was done stays in the ledger"
@@ -141,7 +143,7 @@ def test_a_profile_taken_and_not_given_is_given_the_next_time(lab: Lab) -> None:
         [],
         "FAILED",
     )
-    assert "aws ec2" in lab.ledger()["actions"]["restore_profile"]["detail"]
+    assert "aws ec2" in lab.stored_record()["actions"]["restore_profile"]["detail"]
     lab.faults.clear()
     assert (lab.restore().status, lab.profiles()) == (Status.RESTORED, ["app"])
 

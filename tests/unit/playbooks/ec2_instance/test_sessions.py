@@ -72,12 +72,12 @@ def test_every_session_policy_fits_and_names_what_it_changes(lab: Lab) -> None:
     for statement in statements(lab.policies):
         for action in statement["Action"]:
             assert "*" not in action
-            verb = action.split(":")[1]
-            if not verb.startswith(("Describe", "Get")):
+            step_name = action.split(":")[1]
+            if not step_name.startswith(("Describe", "Get")):
                 assert statement["Resource"] != "*", action
                 if (
                     set(listed(statement["Resource"])) & BY_CONDITION
-                    and verb != "CreateSecurityGroup"
+                    and step_name != "CreateSecurityGroup"
                 ):
                     assert "Condition" in statement, action
     text = json.dumps(lab.policies)

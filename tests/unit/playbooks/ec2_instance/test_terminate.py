@@ -90,10 +90,10 @@ def test_terminated_when_contained_kept_and_readable(lab: Lab, readable: list[st
     steps = run_terminate(lab, target)
     assert [step.done for step in steps] == [False, True]
     assert state_of(lab) == "terminated"
-    ledger = lab.ledger()
-    assert ledger["actions"]["terminate_instance"]["status"] == "DONE"
-    assert ledger["status"] == "GONE"
-    ids = ledger["evidence"]["snapshots"]["state"]["ids"]
+    stored_record = lab.stored_record()
+    assert stored_record["actions"]["terminate_instance"]["status"] == "DONE"
+    assert stored_record["status"] == "GONE"
+    ids = stored_record["evidence"]["snapshots"]["state"]["ids"]
     assert sorted(set(readable)) == sorted(ids)
     assert lab.operations().count("TerminateInstances") == 1
 
@@ -109,7 +109,7 @@ def test_off_terminates_nothing(lab: Lab, readable: list[str]) -> None:
 def refusal(lab: Lab, target: Target) -> str:
     run_terminate(lab, target)
     assert state_of(lab) == "running"
-    line = lab.ledger()["actions"]["terminate_instance"]
+    line = lab.stored_record()["actions"]["terminate_instance"]
     assert line["status"] == "SKIPPED"
     assert "aws ec2 terminate-instances" in line["detail"]
     assert [event["detail"] for event in read_events(lab)[2] if event["event"] == "task"]
@@ -133,7 +133,7 @@ def test_not_terminated_when_a_snapshot_is_gone(lab: Lab, readable: list[str]) -
     lab.build()
     lab.options["finish"] = "terminate"
     target = contained(lab)
-    [id, *_] = lab.ledger()["evidence"]["snapshots"]["state"]["ids"]
+    [id, *_] = lab.stored_record()["evidence"]["snapshots"]["state"]["ids"]
     lab.see("ec2").delete_snapshot(SnapshotId=id)
     assert f"{id} is missing" in refusal(lab, target)
 
@@ -236,7 +236,7 @@ def test_a_refused_termination_is_failed_with_the_command(lab: Lab, readable: li
     target = contained(lab)
     lab.fail("TerminateInstances", "OperationNotPermitted")
     run_terminate(lab, target)
-    line = lab.ledger()["actions"]["terminate_instance"]
+    line = lab.stored_record()["actions"]["terminate_instance"]
     assert line["status"] == "FAILED"
     assert "aws ec2 terminate-instances" in line["detail"]
     assert state_of(lab) == "running"

@@ -191,7 +191,7 @@ def test_every_name_that_a_call_undoing_it_would_give_is_kept(
         "app",
         *addresses,
     }
-    assert set(lab.ledger()["watched"]) == wanted
+    assert set(lab.stored_record()["watched"]) == wanted
 
 
 @pytest.mark.parametrize(
@@ -230,7 +230,7 @@ def test_contained_again_and_restored_it_is_as_before_the_first_time(
     added = lab.attach(5)
     lab.respond(ec2_instance.plan(lab.context())[0].target)
     assert set(map(tuple, lab.groups().values())) == {(f"{PREFIX}-quarantine",)}
-    assert lab.ledger()["before"][f"network/{added}"]["groups"] == [lab.ids["group"]], (
+    assert lab.stored_record()["before"][f"network/{added}"]["groups"] == [lab.ids["group"]], (
         "what was found anew is added"
     )
     assert lab.restore().not_restored == []

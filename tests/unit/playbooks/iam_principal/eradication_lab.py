@@ -149,11 +149,11 @@ class EradicationLab:
             self.kind, self.name, f"arn:aws:iam::{MEMBER}:user/{self.name}", MEMBER, self.region
         )
 
-    def ledger(self) -> Json:
+    def stored_record(self) -> Json:
         return {**self.record.target(INCIDENT, self.kind, self.name)}
 
     def kept(self, part: str = "remediation") -> Json:
-        return dict(self.ledger()["evidence"].get(part) or {})
+        return dict(self.stored_record()["evidence"].get(part) or {})
 
     @property
     def left(self) -> list[str]:
@@ -161,7 +161,7 @@ class EradicationLab:
 
     def lines(self) -> dict[str, str]:
         """Event name -> status of its ledger line."""
-        found = self.ledger()["actions"].items()
+        found = self.stored_record()["actions"].items()
         return {
             name.split("/")[1]: entry["status"]
             for name, entry in found
@@ -172,10 +172,10 @@ class EradicationLab:
         """Everything that people or logs may ever see of it."""
         stored = [
             self.deployment.s3.get_object(Bucket=BUCKET, Key=entry["key"])["Body"].read().decode()
-            for part in self.ledger()["evidence"].values()
+            for part in self.stored_record()["evidence"].values()
             for entry in part.get("objects") or []
         ]
-        return json.dumps(self.ledger(), default=str) + "".join(stored)
+        return json.dumps(self.stored_record(), default=str) + "".join(stored)
 
     def changed(self) -> list[str]:
         """Operations of the response that change something."""
@@ -256,7 +256,7 @@ class EradicationLab:
         }
         self.record.evidence(INCIDENT, self.kind, self.name, "actions", entry)
 
-    def context(self, verb: str = "remediate") -> Context:
+    def context(self, step_name: str = "remediate") -> Context:
         return Context(
             config=configuration.load(),
             options=self.options,

@@ -70,7 +70,7 @@ class EvidenceLab(CloudTrailStandIn):
     policies: list[Json] = field(default_factory=list)
     # what a session asked for beyond its policy: no test may see any
     refused: list[str] = field(default_factory=list)
-    told: list[str] = field(default_factory=list)
+    notified: list[str] = field(default_factory=list)
     enabled: list[str] = field(
         default_factory=lambda: ["eu-central-1", "us-west-2", HOME, REGION, "sa-east-1"]
     )
@@ -237,7 +237,7 @@ class EvidenceLab(CloudTrailStandIn):
         part: EvidenceItem = module.run(principal, before)
         if keep:
             principal.record_evidence(module.NAME, json.loads(json.dumps(part.__dict__)))
-        self.told.append(f"{module.NAME} {part.outcome}: {part.detail} TASK {part.task}")
+        self.notified.append(f"{module.NAME} {part.outcome}: {part.detail} TASK {part.task}")
         return part
 
     def collect(self, module: ModuleType, most: int = 20) -> list[EvidenceItem]:
@@ -379,7 +379,7 @@ def account(monkeypatch: pytest.MonkeyPatch) -> Iterator[EvidenceLab]:
         made = EvidenceLab()
         monkeypatch.setattr(time, "time", lambda: clock() + made.ahead)
         yield made
-        for line in made.told:  # shown when the test failed
+        for line in made.notified:  # shown when the test failed
             print(line)
         assert made.refused == [], "every session policy must allow what its session asks for"
     clients.client.cache_clear()

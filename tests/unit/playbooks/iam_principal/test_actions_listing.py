@@ -164,8 +164,8 @@ def test_a_role_that_cannot_be_assumed(lab: EvidenceLab) -> None:
 
 
 def test_names_are_quoted_in_commands(lab: EvidenceLab) -> None:
-    question = query.new_query("Username", "x' ; rm -rf ~ #")
-    command = query.command(question, TimeRange(0, 60), REGION)
+    lookup = query.new_query("Username", "x' ; rm -rf ~ #")
+    command = query.command(lookup, TimeRange(0, 60), REGION)
     assert shlex.split(command)[4] == "AttributeKey=Username,AttributeValue=x' ; rm -rf ~ #"
 
 

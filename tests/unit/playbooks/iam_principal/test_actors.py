@@ -40,11 +40,11 @@ def bob() -> CloudTrailRecord:
 
 
 def find_actors(
-    iam: IamLab, *undone: Check, seen: ChangeEvent | None = None, watched: Iterable[str] = ()
+    iam: IamLab, *failed_checks: Check, seen: ChangeEvent | None = None, watched: Iterable[str] = ()
 ) -> list[ChangeEvent]:
     target: Target = iam.ids["target"]
     return playbook.find_actors(
-        iam.context(), target, list(undone), iam.ids["since"], seen, list(watched)
+        iam.context(), target, list(failed_checks), iam.ids["since"], seen, list(watched)
     )
 
 

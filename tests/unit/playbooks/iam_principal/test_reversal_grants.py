@@ -107,7 +107,7 @@ def test_inline(lab: EradicationLab, of: str) -> None:
     )
     lab.eradicate()
     assert (inline(lab, of), set(lab.lines().values())) == ({}, {"DONE"})
-    assert "whether it replaced an older policy is not known" in str(lab.ledger()["actions"])
+    assert "whether it replaced an older policy is not known" in str(lab.stored_record()["actions"])
     result = lab.restore()
     assert (inline(lab, of), result.status) == ({"p": ADMIN}, Status.RESTORED)
 
@@ -125,7 +125,7 @@ def test_an_inline_policy_put_twice_is_deleted_once(lab: EradicationLab) -> None
     assert (inline(lab, "user"), lab.left) == ({}, [])
     assert sorted(
         entry["status"]
-        for name, entry in lab.ledger()["actions"].items()
+        for name, entry in lab.stored_record()["actions"].items()
         if name.startswith("revert/")
     ) == [
         "ALREADY",

@@ -84,7 +84,8 @@ def test_the_record_has_room_for_so_many(
     assert lab.kept()["detail"] == "2 reverted, 3 left for people"
     assert (
         len(lab.lines()) == 1
-        and len([name for name in lab.ledger()["actions"] if name.startswith("revert/")]) == 3
+        and len([name for name in lab.stored_record()["actions"] if name.startswith("revert/")])
+        == 3
     )
     assert all("aws iam attach-user-policy" in text for text in lab.left)
 
@@ -94,7 +95,7 @@ def test_many_sentences_do_not_fill_the_record(lab: EradicationLab) -> None:
         lab.happened("ec2", "CreateTags", {"n": number, "long": "x" * 1000})
     lab.eradicate()
     assert len(lab.left) == run.MOST_MANUAL and all(len(text) <= 400 for text in lab.left)
-    assert len(json.dumps(lab.ledger(), default=str)) < 100_000
+    assert len(json.dumps(lab.stored_record(), default=str)) < 100_000
     assert lab.kept()["detail"] == "0 reverted, 300 left for people"
     rows = [
         row
@@ -126,7 +127,7 @@ def test_credentials_first_and_the_newest_first(lab: EradicationLab) -> None:
 def test_recorded_before_it_is_changed(lab: EradicationLab) -> None:
     lab.does("iam", "create_user", UserName="mallory")
     seen: list[Json] = []
-    lab.hooks["AttachUserPolicy"] = lambda _: seen.append(lab.ledger()["before"])
+    lab.hooks["AttachUserPolicy"] = lambda _: seen.append(lab.stored_record()["before"])
     lab.eradicate()
     [[before_state]] = [list(states.values()) for states in seen]
     assert (before_state["what"], before_state["user"], before_state["attached"]) == (
@@ -184,7 +185,7 @@ def test_one_failure_touches_no_other(lab: EradicationLab) -> None:
     )
     assert {
         entry["status"]
-        for name, entry in lab.ledger()["actions"].items()
+        for name, entry in lab.stored_record()["actions"].items()
         if name.startswith("revert/")
     } == {"DONE", "FAILED"}
 

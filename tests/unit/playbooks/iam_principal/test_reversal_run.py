@@ -59,14 +59,14 @@ def test_a_spree_is_undone_and_what_is_left_is_told(lab: EradicationLab) -> None
         ].read()
     )
     assert [row["status"] for row in rows].count("DONE") == 5 and len(rows) == 6
-    tasks = summary.open_tasks({"status": "CONTAINED"}, [cast(TargetRecord, lab.ledger())])
+    tasks = summary.open_tasks({"status": "CONTAINED"}, [cast(TargetRecord, lab.stored_record())])
     assert any(kept["task"] in task for task in tasks)
 
 
 def test_repeated_delivery_changes_nothing(lab: EradicationLab) -> None:
     made = spree(lab)
     lab.eradicate()
-    after, ledger = picture(lab, made), lab.ledger()["actions"]
+    after, stored_record = picture(lab, made), lab.stored_record()["actions"]
     lab.calls.clear()
     lab.once()
     assert lab.changed() == [], "a round that was handled is not handled again"
@@ -78,9 +78,9 @@ def test_repeated_delivery_changes_nothing(lab: EradicationLab) -> None:
     assert lab.kept()["detail"] == "5 reverted, 1 left for people", (
         "what was reverted earlier counts as that"
     )
-    lines = lab.ledger()["actions"]
+    lines = lab.stored_record()["actions"]
     assert all(
-        lines[name] == line for name, line in ledger.items() if name.startswith("revert/")
+        lines[name] == line for name, line in stored_record.items() if name.startswith("revert/")
     ), "with its time and request id"
 
 
@@ -96,7 +96,7 @@ def test_restored_it_is_as_it_was_but_for_what_is_named(lab: EradicationLab) -> 
         "trail everything was stopped and logs again" in text
         and "aws cloudtrail stop-logging --name everything" in text
     )
-    assert lab.ledger()["actions"]["restore_revert"]["status"] == "DONE"
+    assert lab.stored_record()["actions"]["restore_revert"]["status"] == "DONE"
     lab.calls.clear()
     assert lab.restore().status is Status.RESTORE_PARTIAL
     assert (lab.changed(), picture(lab, made)) == ([], {**before, "logging": True})

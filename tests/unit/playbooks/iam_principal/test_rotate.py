@@ -73,7 +73,7 @@ def test_the_new_key_lies_in_the_secret_and_nowhere_else(
         found["access_key_id"] in entry["detail"]
         and "can do nothing while the user is denied everything" in entry["detail"]
     )
-    assert lab.ledger()["actions"]["rotate_access_key"]["status"] == "DONE"
+    assert lab.stored_record()["actions"]["rotate_access_key"]["status"] == "DONE"
     assert found["secret_access_key"] not in lab.said() + str(step) + "".join(capsys.readouterr())
     tags = {
         tag["Key"]: tag["Value"]
@@ -284,7 +284,7 @@ def test_what_fails_before_leaves_no_key(lab: EradicationLab, operation: str) ->
     assert keys(lab) == old and kept(lab)["outcome"] == "FAILED"
     assert (
         "AccessDenied" in kept(lab)["detail"]
-        and lab.ledger()["actions"]["rotate_access_key"]["status"] == "FAILED"
+        and lab.stored_record()["actions"]["rotate_access_key"]["status"] == "FAILED"
     )
 
 

@@ -129,7 +129,7 @@ class ForensicsLab(Lab):
         instance = InstanceContext(
             context, Target("ec2_instance", self.ids["instance"], arn, MEMBER, self.region)
         )
-        instance.stored = self.ledger()  # as run.py does
+        instance.stored = self.stored_record()  # as run.py does
         return instance
 
     def context(self, attempt: int = 1, incident: str = INCIDENT) -> Context:
@@ -141,7 +141,7 @@ class ForensicsLab(Lab):
         """One call as the orchestrator makes it: with what the ledger holds of the last one, and
         what it is kept as.
         """
-        before = self.ledger()["evidence"].get(forensics.NAME) or {}
+        before = self.stored_record()["evidence"].get(forensics.NAME) or {}
         part = forensics.run(self.target_context, before)
         self.record.evidence(
             INCIDENT, "ec2_instance", self.ids["instance"], forensics.NAME, asdict(part)

@@ -37,7 +37,7 @@ def send_parts(
 
     def deliver(command: Json) -> None:
         lab.upload()(command)
-        [kept] = [lab.ledger()["evidence"]["forensics"]["state"]["uploads"]]
+        [kept] = [lab.stored_record()["evidence"]["forensics"]["state"]["uploads"]]
         key = f"incidents/{INCIDENT}/{kept['folder']}/memory.lime"
         for number in numbers:
             lab.s3.upload_part(
@@ -168,7 +168,7 @@ def test_after_containment(lab: ForensicsLab) -> None:
     assert forensics_conditions.missing_after(lab.target_context) == ("", True)
     first = lab.step()
     assert first.outcome == "RUNNING" and first.wait_seconds == 15
-    assert not forensics.waits(lab.ledger()["evidence"]["forensics"]), "nothing waits for it"
+    assert not forensics.waits(lab.stored_record()["evidence"]["forensics"]), "nothing waits for it"
     part = lab.finish()
     assert part.outcome == "COMPLETE", part.detail
     [limit] = [line[2] for line in lab.plan_lines() if line[0] == "@deadline"]

@@ -154,8 +154,8 @@ def test_it_hangs_and_ends_at_the_deadline(lab: ForensicsLab) -> None:
     began = lab.clock
     states = []
     while (part := lab.step()).outcome == "RUNNING":
-        ledger = lab.ledger()["evidence"]["forensics"]
-        states.append((lab.clock - began, forensics.waits(ledger)))
+        stored_record = lab.stored_record()["evidence"]["forensics"]
+        states.append((lab.clock - began, forensics.waits(stored_record)))
         lab.clock += part.wait_seconds
     assert all(waits == (at < 60) for at, waits in states), (
         "containment waits for the deadline and no longer"
@@ -251,8 +251,8 @@ def test_the_index_is_data(lab: ForensicsLab) -> None:
 
     lab.agent.on_send = forge
     part = lab.finish()
-    told = part.detail + json.dumps(part.state)
-    assert "script" not in told and "AAAA" not in told and "../" not in told
+    notified = part.detail + json.dumps(part.state)
+    assert "script" not in notified and "AAAA" not in notified and "../" not in notified
     assert len(part.objects) == 6
 
 
