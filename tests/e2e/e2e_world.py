@@ -94,7 +94,7 @@ class World(Resources):
     def mend(self) -> None:
         """No faults any more; time as these tests have it; nothing watches but in test_watch.py."""
         self.control("DELETE", "faults")
-        self.clock(waits=WAITS, timeouts=TIMEOUTS, rates=1, long_rates=1, trail=0)
+        self.clock(waits=WAITS, timeouts=TIMEOUTS, rates=1, long_rates=1, trail=0, lag=0)
 
     def clock(self, **scales: float) -> None:
         self.control("POST", "clock", scales)

@@ -27,6 +27,17 @@ from tests.unit.function_calls import EXECUTION, call, target
 boto_speed.hasten()
 
 
+def drain(timeout: float = 5) -> None:
+    """Wait until nothing runs in the background any more: a late call would make its client
+    without this test's credentials, and leave it to the next test.
+    """
+    workers = clients.POOL._max_workers
+    barrier = threading.Barrier(workers)
+    waits = [clients.POOL.submit(barrier.wait, timeout) for _ in range(workers)]
+    for wait in waits:
+        wait.exception(timeout + 1)
+
+
 @pytest.fixture
 def deployment() -> Iterator[Deployment]:
     kept = dict(os.environ)
@@ -37,6 +48,7 @@ def deployment() -> Iterator[Deployment]:
     try:
         with mock_aws():
             yield Deployment()
+            drain()
     finally:
         configuration.load.cache_clear()
         os.environ.clear()
