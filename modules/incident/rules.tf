@@ -1,5 +1,6 @@
-# What starts what. The rules act and notice see the same findings. The policy inside the state machines lets exactly
-# one of them answer (docs/decisions/0012).
+# Which rule starts which state machine or function. The rule notice matches every finding, the
+# rule act only the types with an acting mode. The policy inside the state machines lets exactly one
+# of them answer (docs/decisions/0012).
 
 module "patterns" {
   source = "../event-patterns"
@@ -9,10 +10,11 @@ module "patterns" {
 }
 
 locals {
-  # Only playbooks in use are watched.
+  # Monitoring is needed only if a playbook is in use.
   watching = length(var.playbook_functions) > 0
 
-  # target => { rule, arn, role, queue }; every target keeps trying for a day.
+  # Target => what it needs. EventBridge retries each target for a day. A "for" over a single name
+  # is a condition: the target exists only if its rule does.
   rule_targets = merge(
     {
       notice           = { rule = aws_cloudwatch_event_rule.notice.name, arn = aws_sfn_state_machine.this["notice"].arn, role_arn = aws_iam_role.events.arn, dead_letter = aws_sqs_queue.undelivered.arn }

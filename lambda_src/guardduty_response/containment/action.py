@@ -1,8 +1,9 @@
-"""One thing that containment does: what it reads, what is to be changed, and the change.
+"""The base class of actions: what an action reads, what it would change, and the change.
 
-``plan`` shows what ``pending_change`` says, ``contain`` makes the change and ``verify`` reads again
-and finds nothing left to change: so what was promised is what is done. Sentences are participles: a
-promise while PLANNED, the line of the action log once DONE.
+The step plan shows what ``pending_change`` returns, contain makes the change, and verify reads
+again and expects that ``pending_change`` returns ''. So the same code plans, contains and verifies.
+The sentences are participles ("detached from ..."), because the same sentence is shown while the
+action is PLANNED and logged when it is DONE.
 """
 
 from __future__ import annotations
@@ -29,11 +30,11 @@ class ResourceState(Protocol):
     read_errors: dict[str, str]
 
 
-W = TypeVar("W", bound=TargetContext)
-F = TypeVar("F", bound=ResourceState)
+ContextType = TypeVar("ContextType", bound=TargetContext)
+StateType = TypeVar("StateType", bound=ResourceState)
 
 
-class Action(Generic[W, F]):
+class Action(Generic[ContextType, StateType]):
     """One action of a playbook on its target.
 
     ``option``: the option that switches it on. ``item``: its key among the settings and in the
@@ -44,7 +45,7 @@ class Action(Generic[W, F]):
 
     name = option = item = manual_command = done_text = absent_text = ""
 
-    def __init__(self, target_context: W, sessions: Sessions, state: F) -> None:
+    def __init__(self, target_context: ContextType, sessions: Sessions, state: StateType) -> None:
         self.target_context, self.sessions, self.state = target_context, sessions, state
 
     @property

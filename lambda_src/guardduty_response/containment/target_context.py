@@ -1,5 +1,5 @@
-"""What every step shares: one target's names and record, calls at the same time, and sessions that
-may do no more than needed.
+"""What every step shares: a target's names and record, calls that run at the same time, and
+sessions that may do no more than needed.
 """
 
 from __future__ import annotations

@@ -113,7 +113,7 @@ class Config:
     account_remediations: dict[str, dict[str, str]]
     minimum_severity: dict[str, float]
     playbooks: dict[str, PlaybookOptions]
-    active_playbooks: list[str]  # those that a remediation lets act
+    active_playbooks: list[str]  # those whose finding types have an acting mode somewhere
     guardrails: Guardrails
     notifications: NotificationSettings
     responder: Responder

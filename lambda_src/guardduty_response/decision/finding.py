@@ -1,7 +1,7 @@
 """Reads a GuardDuty finding as EventBridge delivers it, and refuses anything else.
 
-Traps: archived may be the string "false", the sample flag may be inside a JSON string, accountId
-may be missing, severity may be a string.
+GuardDuty's format varies: archived may be the string "false", the sample flag may be inside a JSON
+string, accountId may be missing, and severity may be a string.
 """
 
 from __future__ import annotations
@@ -146,8 +146,8 @@ def parse(event: Any) -> Finding:
     if not isinstance(detail, dict):
         raise MalformedFinding("the event has no detail: the finding itself is missing")
     arn = text(detail.get("arn"))
-    # Never the envelope's account: for a member's finding that is the administrator's, and a
-    # resource that is looked for there would be reported as gone.
+    # The account of the EventBridge event is never used: for a member's finding, it is the
+    # administrator's account. A resource that is looked for there would be reported as gone.
     account = text(detail.get("accountId")) or _arn_field(arn, 4)
     region = text(detail.get("region")) or _arn_field(arn, 3)
     required = {

@@ -1,4 +1,4 @@
-"""Applies what stands between a decision and its execution. Guardrails only make an answer milder.
+"""Applies the guardrails to the mode that the policy chose. They only make a response milder.
 
 Exemptions come from Terraform alone. A tag on the resource can at most turn ``auto`` into
 ``approve``: an attacker can tag too.
@@ -29,8 +29,8 @@ class GuardedTarget(TypedDict, total=False):
 class Ruling:
     """Holds the mode after the guardrails, and why.
 
-    ``skip``: nothing may act, and this sentence says why. ``alarm``: nothing can act, and people
-    must.
+    ``skip``: nothing is changed, and this sentence says why. ``alarm``: the response is not able to
+    change anything, so the incident fails, and this sentence says what people must do.
     """
 
     mode: str

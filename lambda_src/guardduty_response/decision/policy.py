@@ -1,7 +1,7 @@
 """Decides which mode answers a finding, by the rules of the module's ``effective_policy`` output.
 
-A parity test compares the two. Precedence: account exact > account glob > global exact > global
-glob; among globs the one with most literal characters wins.
+A parity test compares the two. An account's keys win over the global keys, and an exact key wins
+over globs (patterns with ``*``). Among globs, the one with most literal characters wins.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import TypeVar
 from guardduty_response.decision.configuration import Config
 
 Value = TypeVar("Value")
-MODES = ("off", "notify", "dry_run", "approve", "auto")  # from mildest to sharpest
+MODES = ("off", "notify", "dry_run", "approve", "auto")  # from mildest to strictest
 ACTING = frozenset({"dry_run", "approve", "auto"})
 
 

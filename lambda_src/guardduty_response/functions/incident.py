@@ -126,7 +126,7 @@ def _send_verdict(
     )
 
 
-# -- what went wrong beside it ---------------------------------------------------------------------
+# -- failures beside containment -------------------------------------------------------------------
 
 
 def _evidence_failed(event: Payload) -> Answer:

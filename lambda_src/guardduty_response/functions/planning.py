@@ -95,14 +95,14 @@ def _lease(context: Context, target: Target, lost: IncidentRecord | None) -> str
 def decide(
     context: Context, planned: list[Planned], meta: IncidentRecord, seen: finding.Finding
 ) -> PlanAnswer:
-    """Passes the second gate: policy and guardrails, then the lease on each resource."""
+    """Decides by policy, guardrails and the lease on each resource (docs/decisions/0012)."""
     record, incident_id = context.record, context.incident_id
     decision, reasons = apply_policy(context, planned, seen)
     targets = [plan.target for plan in planned]
     # A recheck leaves this status; a recurrence of the finding has made it OPEN.
     again = meta["status"] == Status.CONTAINMENT_LOST
     if again and decision != "act":
-        return answer("none")  # decided otherwise meanwhile: the loss stands, as notified
+        return answer("none")  # Nothing acts on the loss now; people were notified of it.
     if decision == "act":
         lost = meta if again else None
         targets = [replace(target, attach=_lease(context, target, lost)) for target in targets]
@@ -115,7 +115,7 @@ def decide(
         "targets": [reference(target) for target in targets],
     }
     if again:
-        fields["execution"] = context.execution  # the one that must end for the lease to be free
+        fields["execution"] = context.execution  # the lease is free when this execution ends
     record.note(incident_id, **fields)
     record.event(incident_id, f"decided: {decision}", "; ".join(reasons))
     _store_targets(context, planned, targets, meta, decision)

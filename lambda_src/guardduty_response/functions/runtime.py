@@ -18,7 +18,7 @@ Step = Callable[[Payload], Answer]
 
 
 def entry(run: Step) -> Callable[..., Payload]:
-    """Returns a Lambda handler. It raises TransientError where the state machine shall retry."""
+    """Returns a Lambda handler. It raises TransientError if the state machine should retry."""
 
     def handler(event: Payload, _context: object = None) -> Payload:
         started = time.monotonic()

@@ -21,7 +21,7 @@ from guardduty_response.incident.statuses import Status
 LEASE_SECONDS = 900
 BUSY_SECONDS = 15  # until a step asks again for a resource that somebody else works on
 LONG_SECONDS = 60  # a step that waits at least this long gives its lease back meanwhile
-ACTING = ("finish", "remediate", "terminate")
+CHANGING_STEPS = ("finish", "remediate", "terminate")
 
 TargetStep = Callable[[Context, Target], StepResult]
 
@@ -134,8 +134,11 @@ def _run(
 
 
 def _refuse_when_ended(context: Context, step_name: str, target: Target) -> StepResult | None:
-    """Stops a step that acts when the incident no longer contains the target; None: it does."""
-    if step_name not in ACTING:
+    """Returns why a step that changes is not run, or None.
+
+    It is not run when the incident no longer contains the target.
+    """
+    if step_name not in CHANGING_STEPS:
         return None
     stored = context.record.target(context.incident_id, target.kind, target.id)
     status = Status(stored["status"])

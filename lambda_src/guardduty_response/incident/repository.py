@@ -237,7 +237,7 @@ class IncidentRepository:
         return self._indexed("#o = :o AND updated_at < :before", {":o": "1", ":before": before})
 
     def watched(self) -> list[IncidentRecord]:
-        """Returns incidents whose containment stands (statuses.WATCHED), longest unchanged first.
+        """Returns incidents that are monitored (statuses.WATCHED), longest unchanged first.
 
         The index may lag by a moment.
         """

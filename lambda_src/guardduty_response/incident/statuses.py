@@ -64,7 +64,7 @@ class OnFinding(StrEnum):
 S, E = Status, Event
 
 IN_PROGRESS = frozenset({S.OPEN, S.AWAITING_APPROVAL, S.CONTAINING})
-# Containment stands: it is verified again and again until a person restores or closes.
+# Statuses that are monitored: containment is verified again until a person restores or closes.
 WATCHED = frozenset({S.CONTAINED, S.PARTIAL, S.CONTAINMENT_LOST})
 ESCALATE = frozenset({S.FAILED, S.PARTIAL, S.CONTAINMENT_LOST, S.TIMED_OUT, S.RESTORE_PARTIAL})
 

@@ -1,4 +1,4 @@
-"""Which actions there are, which run one after the other, and the sessions they may use."""
+"""Lists the actions, says which run one after the other, and opens the sessions they use."""
 
 from __future__ import annotations
 
@@ -35,7 +35,10 @@ TABLE: tuple[tuple[type[Action], ...], ...] = (
 def look(
     instance: InstanceContext, sessions: Sessions, current: InstanceState, exists: bool = True
 ) -> list[Action]:
-    """Returns every action with what it needs to know, read at the same time."""
+    """Returns every action after it has read its setting. Branches read at the same time.
+
+    ``exists``: False for an instance of a sample finding, of which nothing can be read.
+    """
     branches = [[kind(instance, sessions, current) for kind in branch] for branch in TABLE]
 
     def read(branch: list[Action]) -> None:
@@ -47,15 +50,15 @@ def look(
 
 
 def reading(instance: InstanceContext) -> Sessions:
-    """Reads everything, changes nothing."""
+    """Returns sessions that may read everything and change nothing."""
     return Sessions(instance, [allow((*LOOK, *READ, "ec2:DescribeInstanceTypes"))], {})
 
 
 def changing(instance: InstanceContext) -> Sessions:
-    """The sessions that may change what the plan found, and nothing else."""
-    ours, role = instance.target.arn, instance.scope("role")
+    """Returns sessions that may change what the plan found, and nothing else."""
+    instance_arn, role = instance.target.arn, instance.scope("role")
     grants: dict[str, tuple[str, ...]] = {
-        ours: (
+        instance_arn: (
             "ec2:ModifyInstanceAttribute",
             "ec2:CreateTags",
             "ec2:ReplaceIamInstanceProfileAssociation",

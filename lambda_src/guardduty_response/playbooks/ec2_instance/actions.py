@@ -1,4 +1,4 @@
-"""What is done beside the network, one class per action (common/action.py)."""
+"""All actions but those on the network: a class for each (its base is in containment/action.py)."""
 
 from __future__ import annotations
 
@@ -157,14 +157,16 @@ class Deregister(Action):
     ACTIONS = ("elasticloadbalancing:DeregisterTargets",)
 
     def run(self) -> None:
-        # leaving an Auto Scaling group may take it out before this looks
+        # Leaving an Auto Scaling group may deregister the instance before this action reads.
         if known := self.target_context.scope("target_groups"):
             self.target_context.record_before_state(self.item, known)
         super().run()
 
     def read(self) -> Any:
-        """Registrations of the instance or its addresses that are not draining: in what the plan
-        found, else anywhere.
+        """Returns the registrations of the instance or its addresses that are not draining.
+
+        Looks in the target groups that the plan found. Without these, looks in all target groups of
+        the instance's VPCs.
         """
         elb, known = self.sessions.client("elbv2"), self.target_context.scope("target_groups")
         arns = self._all(elb) if known is None else sorted({target["arn"] for target in known})

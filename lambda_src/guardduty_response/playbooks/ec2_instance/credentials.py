@@ -56,7 +56,7 @@ class ReplaceProfile(Action):
         return profile(self.sessions, self.target_context)
 
     def pending_change(self) -> str:
-        # of an attempt that died between taking the one and giving the other
+        # An earlier attempt may have taken the old profile and failed before it gave the new one.
         had = self.target_context.before_state("profile")
         name = self.current["name"] if self.current else had and had["name"]
         if not name or name in self.target_context.quarantine_profiles:
@@ -68,7 +68,7 @@ class ReplaceProfile(Action):
         return f"instance profile {name} replaced by {wanted}, whose role may do {may}"
 
     def _wanted(self) -> str:
-        """The profile for SSM only where the quarantine groups let the instance reach SSM."""
+        """Returns the profile to give: that for SSM only if the quarantine groups allow SSM."""
         return self.target_context.quarantine_profiles[
             reaches_endpoints(self.target_context, self.state)
         ]
@@ -103,9 +103,7 @@ class RevokeSessions(Action):
         }
 
     def _role(self) -> str:
-        """The role the instance had when the incident began, also after its profile was
-        replaced.
-        """
+        """Returns the role that the instance had before containment, or ''."""
         before = self.target_context.before_state("profile")
         profile = before or self.state.settings.get("profile") or {}
         if profile.get("name") in self.target_context.quarantine_profiles:
@@ -113,7 +111,7 @@ class RevokeSessions(Action):
         return str(profile.get("role") or "")
 
     def read(self) -> Any:
-        """{role, policies: {name: document or None}, revoked_before}; {} without a role."""
+        """Returns {role, policies: {name: document or None}, revoked_before}; {} without a role."""
         if "profile" not in self.state.settings:
             self.state.settings["profile"] = profile(self.sessions, self.target_context)
         role, had = self._role(), self.target_context.before_state(self.item) or {}
@@ -136,7 +134,7 @@ class RevokeSessions(Action):
         }
 
     def _wanted(self) -> dict[str, Json]:
-        """Policies that are to be written."""
+        """Returns the policies that are to be written: name -> document."""
         if not self.current:
             return {}
         old = self.current["policies"]
@@ -170,8 +168,9 @@ class RevokeSessions(Action):
 
 
 def profile(sessions: Sessions, instance: InstanceContext) -> Json:
-    """{association, name, role}, or {} without a live profile; ``error`` instead of a role that
-    cannot be read.
+    """Returns {association, name, role}, or {} without a live profile.
+
+    If the role cannot be read, it is '' and ``error`` says why.
     """
     got = sessions.client("ec2").describe_iam_instance_profile_associations(
         Filters=filters(**{"instance-id": instance.id})
@@ -223,7 +222,10 @@ def give_profile(
 
 
 def deny_document(instance_id: str) -> Json:
-    """Denies everything to this instance's sessions of a role: EC2 names them by instance id."""
+    """Returns the policy that denies everything to this instance's sessions of a role.
+
+    EC2 names these sessions by the instance's id.
+    """
     return {
         "Version": "2012-10-17",
         "Statement": [deny("StringLike", "aws:userid", f"*:{instance_id}")],

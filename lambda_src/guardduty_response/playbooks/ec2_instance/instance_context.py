@@ -14,8 +14,9 @@ class InstanceContext(target_context.TargetContext):
         self.group_name = f"{self.prefix}-quarantine"
         # All open, used for an instant so that AWS stops tracking the open connections.
         self.flush_group_name = f"{self.prefix}-untrack"
-        # Which profile an instance is left with: its role may do nothing at all, or what the SSM
-        # agent needs, where its network lets it to SSM alone.
+        # The profiles that containment may give an instance. The role of the first may do nothing.
+        # The role of the second may do what the SSM agent needs; it is given only if the network
+        # lets the instance reach SSM and nothing else.
         self.profile_name = str(context.config.responder["quarantine_profile"])
         self.quarantine_profiles = (self.profile_name, f"{self.profile_name}-ssm")
         self.endpoints = context.config.forensics["when"] == "after"

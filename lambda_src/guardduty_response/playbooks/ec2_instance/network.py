@@ -55,8 +55,9 @@ IDENTIFY = {
 def sessions(
     instance: InstanceContext, interfaces: list[str], vpcs: list[str], groups: dict[str, str]
 ) -> Sessions:
-    """May close ``interfaces``. A group that does not exist yet can only be named by the tag it
-    is created with.
+    """Returns sessions that may close ``interfaces``.
+
+    A group that does not exist yet can only be named by the tag it is created with.
     """
     tag, any_group = f"aws:ResourceTag/{instance.prefix}", instance.arn("security-group/*")
     flush = bool(instance.options["untrack_connections"])
@@ -159,7 +160,7 @@ def close(
     if "groups" in current.read_errors:
         for vpc, id in known.items():
             current.groups.setdefault(vpc, {"GroupId": id})
-    # An interface is in a VPC that the plan did not see.
+    # If an interface is in a VPC that the plan did not see, other sessions are needed.
     if set(current.vpcs) - set(instance.scope("vpcs") or []):
         ids = {vpc: group["GroupId"] for vpc, group in current.groups.items()}
         allowed = sessions(instance, [], current.vpcs, ids)
@@ -232,7 +233,7 @@ def _record_before(instance: InstanceContext, current: InstanceState) -> None:
         state = {"state": current.instance["State"]["Name"], "interfaces": interfaces}
         instance.record_before_state("network", state)
         return
-    # attached since the first attempt
+    # Interfaces that were attached since the first attempt.
     for id in interfaces.keys() - recorded["interfaces"].keys():
         instance.record_before_state(f"network/{id}", interfaces[id])
 
@@ -258,7 +259,7 @@ def _create(instance: InstanceContext, ec2: AwsClient, vpc: str, kind: str = "qu
 def _flush_group(
     instance: InstanceContext, ec2: AwsClient, vpc: str, current: InstanceState
 ) -> Json:
-    """A group that lets everything through both ways: only then does a flow stop being tracked."""
+    """Returns the all-open group. A flow is no longer tracked only if all is open both ways."""
     if vpc in current.flush_groups:
         return current.flush_groups[vpc]
     group = _create(instance, ec2, vpc, "untrack")
@@ -280,7 +281,7 @@ def _swap(ec2: AwsClient, id: str, group: Any, flush_group: Any) -> Json:
 
 
 def _strips(ec2: AwsClient, group: Json) -> dict[Any, Callable[[], Any]]:
-    """Returns calls that remove a rule each: the ::/0 default exists in IPv6 VPCs alone."""
+    """Returns calls that remove a rule each, because the ::/0 default rule may not exist."""
     calls: dict[Any, Callable[[], Any]] = {}
     id = group["GroupId"]
     for revoke, key in (
@@ -304,7 +305,7 @@ def _single_rules(permission: Json) -> Iterator[Json]:
 
 
 def _edit(call: Callable[..., Any], group: str, permission: Json) -> Json:
-    """Changes a rule, or finds it as wanted already: another incident may have been faster."""
+    """Changes a rule. Another incident may have been faster; then the rule is as wanted."""
     try:
         return dict(call(GroupId=group, IpPermissions=[permission]))
     except ClientError as error:

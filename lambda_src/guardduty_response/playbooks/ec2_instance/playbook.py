@@ -72,7 +72,7 @@ def _target(context: Context) -> Target:
 def _planned_actions(
     instance: InstanceContext, current: InstanceState, sessions: Sessions, exists: bool = True
 ) -> list[tuple[str, str]]:
-    """Says what is to be done, is so already or is known to fail: (action, sentence)."""
+    """Returns (action, sentence) of what will be done, is already so, or is known to fail."""
     intents = network.intents(instance, current)
     for action in action_order.look(instance, sessions, current, exists):
         intents[action.name] = action.intent()
@@ -146,7 +146,7 @@ def contain(context: Context, target: Target) -> StepResult:
     allowed = network.sessions(
         instance, scope.get("interfaces", []), scope.get("vpcs", []), scope.get("groups", {})
     )
-    # the network's first: everything waits for it
+    # The session for the network is opened first, because everything waits for it.
     ec2, changing = allowed.client("ec2"), action_order.changing(instance)
     try:
         current = look(instance, ec2, context.incident_id)
@@ -164,7 +164,7 @@ def contain(context: Context, target: Target) -> StepResult:
     started = Event()
 
     def branch(kinds: tuple[type[Action], ...]) -> None:
-        # the rest costs CPU that the network needs until its changes are on their way
+        # All other actions wait: the network needs the CPU until its changes are under way.
         started.wait()
         for kind in kinds:
             kind(instance, changing, current).run()
@@ -175,7 +175,7 @@ def contain(context: Context, target: Target) -> StepResult:
     finally:
         started.set()
         problems = [problem for future in futures if (problem := future.exception())]
-    if problems:  # each action keeps its own failures; this is the record itself failing
+    if problems:  # An action logs its own failure. This one is a failure to write the record.
         raise problems[0]
     return StepResult(
         detail=f"Quarantine attempted on {len(current.interfaces)} interfaces; see actions."

@@ -68,7 +68,7 @@ class InstanceState:
 
     @property
     def disks(self) -> dict[str, Json]:
-        """Device name -> EBS mapping."""
+        """Returns device name -> EBS mapping."""
         return {
             mapping["DeviceName"]: mapping["Ebs"]
             for mapping in self.instance.get("BlockDeviceMappings") or []
@@ -154,9 +154,7 @@ def _sort_group(instance: InstanceContext, current: InstanceState, group: Json) 
 
 
 def only_instance(instance: InstanceContext, got: Any) -> Json:
-    """The instance of a DescribeInstances answer. Raises TargetGone when it is not there any
-    more.
-    """
+    """Returns the instance of a DescribeInstances answer. Raises TargetGone when it is gone."""
     if isinstance(got, ClientError) and error_code(got).startswith("InvalidInstanceID"):
         got = {"Reservations": []}
     found = [
@@ -174,7 +172,7 @@ def only_instance(instance: InstanceContext, got: Any) -> Json:
 
 
 def describe(instance: InstanceContext, ec2: AwsClient) -> Json:
-    """The instance now. Raises TargetGone, ClientError."""
+    """Returns the instance as it is now. Raises TargetGone, ClientError."""
     return only_instance(
         instance, run_all({0: partial(ec2.describe_instances, InstanceIds=[instance.id])})[0]
     )
@@ -190,8 +188,8 @@ def closed(instance: InstanceContext, current: InstanceState, interface: Interfa
         return interface.groups == (current.groups[interface.vpc]["GroupId"],)
     if "groups" not in current.read_errors:
         return False
-    # Not readable: then by the group's name, which no other group of the VPC can have, or by the
-    # id of the configured group.
+    # The groups could not be read. So the quarantine group is recognised by its name, which no
+    # other group of the VPC can have, or by the id of the configured group.
     own_group = instance.own_groups.get(interface.vpc)
     return interface.names == (instance.group_name,) or interface.groups == (own_group,)
 
@@ -229,8 +227,9 @@ def open_rules(instance: InstanceContext, group: Json) -> list[str]:
 
 
 def rules(group: Json, but: Callable[[str, Json], bool] | None = None) -> list[str]:
-    """Every rule of a security group in words, IPv4 and IPv6, both directions; those left out
-    that ``but`` is true of.
+    """Returns every rule of a security group in words: IPv4 and IPv6, both directions.
+
+    Rules for which ``but`` returns True are left out.
     """
     out = []
     for direction, key in (("ingress", "IpPermissions"), ("egress", "IpPermissionsEgress")):

@@ -1,4 +1,4 @@
-"""Verifies containment with a fresh session. Nothing here trusts what contain believes it did."""
+"""Verifies containment with a new session: a check passes only by what is read now."""
 
 from __future__ import annotations
 
