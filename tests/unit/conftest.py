@@ -20,22 +20,12 @@ from moto import mock_aws
 from sandbox.emulator import moto_speed  # noqa: F401  (half of moto's time)
 from tests.support import boto_speed
 from tests.support.repository import load_finding
+from tests.unit.background import drain
 from tests.unit.deployment import REGION, TABLE, Deployment
 from tests.unit.fake_playbook import FakePlaybook, configure
 from tests.unit.function_calls import EXECUTION, call, target
 
 boto_speed.hasten()
-
-
-def drain(timeout: float = 5) -> None:
-    """Wait until nothing runs in the background any more: a late call would make its client
-    without this test's credentials, and leave it to the next test.
-    """
-    workers = clients.POOL._max_workers
-    barrier = threading.Barrier(workers)
-    waits = [clients.POOL.submit(barrier.wait, timeout) for _ in range(workers)]
-    for wait in waits:
-        wait.exception(timeout + 1)
 
 
 @pytest.fixture

@@ -17,6 +17,7 @@ from guardduty_response.containment import restoration
 from moto import mock_aws
 from moto.core.botocore_stubber import BotocoreStubber
 
+from tests.unit.background import drain
 from tests.unit.playbooks.ec2_instance.ec2_lab import REGION, Lab, one_at_a_time
 from tests.unit.playbooks.ec2_instance.evidence_lab import EvidenceLab
 
@@ -55,6 +56,7 @@ def _account(monkeypatch: pytest.MonkeyPatch, kind: type[AnyLab]) -> Iterator[An
         clients._own.cache_clear()
         made = kind()
         yield made
+        drain()
         assert made.refused == [], "every session policy must allow what its session asks for"
         for line in made.notified:  # shown when the test failed
             print(line)

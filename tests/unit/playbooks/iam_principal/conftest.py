@@ -25,6 +25,7 @@ from guardduty_response.playbooks.iam_principal.identity_center import verify as
 from moto import mock_aws
 from moto.core.botocore_stubber import BotocoreStubber
 
+from tests.unit.background import drain
 from tests.unit.deployment import Deployment
 from tests.unit.playbooks.iam_principal.center_lab import OTHER, CenterLab
 from tests.unit.playbooks.iam_principal.center_lab import extend as extend_center
@@ -66,6 +67,7 @@ def iam(monkeypatch: pytest.MonkeyPatch) -> Iterator[IamLab]:
         lab = IamLab().build()
         _put_clock_forward(lab, monkeypatch)
         yield lab
+        drain()
         for line in lab.log:  # shown when the test failed
             print(line)
         assert lab.refused == [], "every session policy must allow what its session asks for"

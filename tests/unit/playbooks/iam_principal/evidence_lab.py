@@ -37,6 +37,7 @@ from guardduty_response.incident.repository import IncidentRepository
 from moto import mock_aws
 from moto.core.botocore_stubber import BotocoreStubber
 
+from tests.unit.background import drain
 from tests.unit.deployment import CONFIG, onlooker
 from tests.unit.playbooks.iam_principal.cloudtrail_identities import (
     KEY,
@@ -379,6 +380,7 @@ def account(monkeypatch: pytest.MonkeyPatch) -> Iterator[EvidenceLab]:
         made = EvidenceLab()
         monkeypatch.setattr(time, "time", lambda: clock() + made.ahead)
         yield made
+        drain()
         for line in made.notified:  # shown when the test failed
             print(line)
         assert made.refused == [], "every session policy must allow what its session asks for"

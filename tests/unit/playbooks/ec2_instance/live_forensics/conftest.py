@@ -12,6 +12,7 @@ from guardduty_response.aws import clients
 from guardduty_response.playbooks.ec2_instance.evidence import forensics, uploads
 from moto import mock_aws
 
+from tests.unit.background import drain
 from tests.unit.playbooks.ec2_instance.ec2_lab import REGION
 from tests.unit.playbooks.ec2_instance.live_forensics.forensics_lab import BUCKET, ForensicsLab
 
@@ -46,5 +47,6 @@ def own_aws(monkeypatch: pytest.MonkeyPatch, full_models: None) -> Iterator[None
         for cache in (clients.client, clients._own, uploads._s3):
             cache.cache_clear()
         yield
+        drain()
     for cache in (clients.client, clients._own, uploads._s3):
         cache.cache_clear()

@@ -1,0 +1,18 @@
+"""Ends a test's background calls with the test."""
+
+from __future__ import annotations
+
+import threading
+
+from guardduty_response.aws import clients
+
+
+def drain(timeout: float = 5) -> None:
+    """Wait until nothing runs in the background any more: a late call would make its client
+    without this test's credentials, and leave it to the next test.
+    """
+    workers = clients.POOL._max_workers
+    barrier = threading.Barrier(workers)
+    waits = [clients.POOL.submit(barrier.wait, timeout) for _ in range(workers)]
+    for wait in waits:
+        wait.exception(timeout + 1)
