@@ -115,7 +115,7 @@ class Plans:
 
     def _run(self, *arguments: str) -> str:
         done = terraform_tools.terraform(
-            self.root, self.scratch, *arguments, endpoint=self.endpoint
+            self.root, self.scratch, *arguments, endpoint=self.endpoint, share_provider=False
         )
         if done.returncode:
             raise RuntimeError(f"terraform {arguments[0]} failed:\n{done.stdout[-3000:]}")

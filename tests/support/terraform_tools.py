@@ -199,17 +199,22 @@ def _may_share(directory: Path, command: str) -> bool:
 
 
 def terraform(
-    directory: Path, scratch: Path, *arguments: str, endpoint: str = NOWHERE
+    directory: Path,
+    scratch: Path,
+    *arguments: str,
+    endpoint: str = NOWHERE,
+    share_provider: bool = True,
 ) -> subprocess.CompletedProcess[str]:
     """Run one command there; the completed process, its output as text.
 
     Where it makes no difference, Terraform uses the one provider process that this process has
-    for ``endpoint``: commands of one endpoint must follow each other then.
+    for ``endpoint``: commands of one endpoint must follow each other then. Where time is measured,
+    ``share_provider=False`` lets it start its own, as a user's does.
     """
     if shutil.which("terraform") is None:
         skip_or_fail("Terraform is not on the PATH. Install Terraform 1.9 or newer.")
     variables = environment(scratch, endpoint)
-    if _may_share(directory, arguments[0]):
+    if share_provider and _may_share(directory, arguments[0]):
         variables |= _shared_provider(endpoint).reattach(directory)
     with _alone(arguments[0]):
         return subprocess.run(
