@@ -46,7 +46,7 @@ playbooks = {
 forensics = {
   when                   = "before"
   deadline_seconds       = 0 # containment waits for two types only
-  deadlines              = { "Backdoor:EC2/C&CActivity.B" = 30, "Backdoor:EC2/DenialOfService.Udp" = 6 }
+  deadlines              = { "Backdoor:EC2/C&CActivity.B" = 90, "Backdoor:EC2/DenialOfService.Udp" = 6 }
   packet_capture_seconds = 0
   commands               = { linux = ["echo \"our own: $(id -un)\""] }
 }
