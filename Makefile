@@ -71,8 +71,8 @@ proof: $(STAMP) ## what takes too long for every run: all examples applied twice
 test-fast: $(STAMP) ## only what needs neither Terraform nor the sandbox
 	$(PY) -m pytest -m "not sandbox and not terraform"
 
-test-emulators: $(STAMP) ## the tests of the emulators that the sandbox is made of
-	$(PY) -m pytest -q tests/sandbox --emulators=always
+test-emulators: $(STAMP) ## the tests of the emulators, and of the modules applied to them, whatever passed before
+	$(PY) -m pytest -q tests/sandbox --emulators=always -n auto --dist loadfile
 
 test-clock: $(STAMP) ## the same with the clock 400 days on: no test may depend on the calendar
 	$(PY) -m pytest -q -p tests.support.clock -m "not sandbox and not terraform" -n auto --dist loadgroup

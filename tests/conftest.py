@@ -61,14 +61,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--emulators",
         choices=("changed", "always"),
         default="changed",
-        help="run the tests of the emulators when these changed since they passed, or always",
+        help="run recorded suites when their files changed since they passed, or always",
     )
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    from tests.sandbox.emulator_runs import EmulatorRuns
+    from tests.sandbox.recorded_runs import RecordedRuns
 
-    config.pluginmanager.register(EmulatorRuns(config), "emulator-runs")
+    config.pluginmanager.register(RecordedRuns(config), "recorded-runs")
 
 
 @pytest.hookimpl(optionalhook=True)

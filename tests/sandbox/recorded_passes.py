@@ -1,0 +1,126 @@
+"""Tests whose result follows from files alone: what they last passed with is recorded.
+
+Two suites take minutes, and their result changes only when their files do:
+
+- ``emulators``: what sandbox/emulator answers, on pinned releases of MiniStack and moto;
+- ``modules``: modules that Terraform applies to the emulators, without the functions.
+
+``passed/<suite>.sha256`` has the sum of a suite's files as they were when every test of it passed.
+A suite is left out of a run when its sum is the recorded one. (The end-to-end tests and two
+examples apply the whole module in every run.)
+"""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.support.repository import ROOT
+
+TESTS = "tests/sandbox"
+_PINNED = ("ministack", "moto", "boto3", "botocore")
+_HELPERS = (f"{TESTS}/conftest.py", f"{TESTS}/emulator_helpers.py")
+
+
+@dataclass(frozen=True)
+class Suite:
+    """``tests``: glob patterns of test files; ``sources``: glob patterns of what they test. Both
+    are relative to the repository.
+    """
+
+    name: str
+    tests: tuple[str, ...]
+    sources: tuple[str, ...]
+
+
+EMULATORS = Suite(
+    "emulators",
+    (f"{TESTS}/test_emulator_*.py",),
+    (
+        "sandbox/emulator/**/*.py",
+        # Beside the emulator itself: what starts it and speaks to it.
+        "sandbox/stack.py",
+        "sandbox/processes.py",
+        "sandbox/settings.py",
+        "sandbox/clients.py",
+        *_HELPERS,
+    ),
+)
+MODULES = Suite(
+    "modules",
+    tuple(
+        f"{TESTS}/test_{name}.py"
+        for name in ("destroy_keeps_keys", "enablement", "findings_modules", "member_stacks")
+    ),
+    (
+        *EMULATORS.sources,
+        "*.tf",
+        "modules/**/*.tf",
+        "modules/**/*.json",
+        "playbooks/**/*.json",
+        "playbooks/**/*.sh",
+        "playbooks/**/*.ps1",
+        "catalogue/*.json",
+        f"{TESTS}/findings_modules_lab.py",
+        f"{TESTS}/test_emulator_guardduty.py",
+        f"{TESTS}/test_emulator_stacksets.py",
+        "tests/support/shared_provider.py",
+        "tests/support/terraform_tools.py",
+    ),
+)
+SUITES = (EMULATORS, MODULES)
+
+
+def _found(patterns: Iterable[str]) -> list[Path]:
+    found = {path for pattern in patterns for path in ROOT.glob(pattern) if path.is_file()}
+    return sorted(path for path in found if ".terraform" not in path.parts)
+
+
+def test_files(suite: Suite) -> list[Path]:
+    """Return the suite's test files, without those that run a function: no sum has its sources."""
+    return [
+        path for path in _found(suite.tests) if "from guardduty_response." not in path.read_text()
+    ]
+
+
+def test_names(files: Iterable[Path]) -> set[str]:
+    """Return "file name::function" of every test in the files."""
+    found = set()
+    for file in files:
+        for node in ast.walk(ast.parse(file.read_text())):
+            if isinstance(node, ast.FunctionDef) and node.name.startswith("test_"):
+                found.add(f"{file.name}::{node.name}")
+    return found
+
+
+def _pins() -> str:
+    """Return the lines of requirements/dev.txt that pin the emulators."""
+    lines = (ROOT / "requirements" / "dev.txt").read_text().splitlines()
+    return "\n".join(line for line in lines if line.replace("[", "=").split("=", 1)[0] in _PINNED)
+
+
+def fingerprint(suite: Suite) -> str:
+    """Return the sum over what the suite tests, the pins and its tests as they are now."""
+    total = hashlib.sha256(_pins().encode())
+    for file in sorted({*_found(suite.sources), *test_files(suite)}):
+        total.update(f"\n{file.relative_to(ROOT).as_posix()}\n".encode())
+        total.update(file.read_bytes())
+    return total.hexdigest()
+
+
+def _record(suite: Suite) -> Path:
+    return ROOT / TESTS / "passed" / f"{suite.name}.sha256"
+
+
+def passed(suite: Suite) -> bool:
+    """Tell whether the suite passed with its files as they are now."""
+    record = _record(suite)
+    return record.is_file() and record.read_text().strip() == fingerprint(suite)
+
+
+def write(suite: Suite) -> None:
+    """Record that it did."""
+    _record(suite).write_text(f"{fingerprint(suite)}\n")

@@ -1,0 +1,60 @@
+"""No recorded suite goes untested: it passed with its files as they are, or it is in this run."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tests.sandbox import recorded_passes
+from tests.sandbox.recorded_passes import EMULATORS, MODULES, SUITES, Suite
+from tests.support.repository import ROOT
+
+
+@pytest.mark.parametrize("suite", SUITES, ids=lambda suite: str(suite.name))
+def test_a_suite_passed_as_it_is_or_runs(suite: Suite, request: pytest.FixtureRequest) -> None:
+    collected = {item.path for item in request.session.items}
+    assert recorded_passes.passed(suite) or set(recorded_passes.test_files(suite)) <= collected, (
+        f"Files that the suite {suite.name} depends on changed since it last passed, and this run"
+        " leaves its tests out. Run: make test-emulators"
+    )
+
+
+CHANGES = [
+    ("sandbox/emulator/events.py", {EMULATORS, MODULES}),
+    ("tests/sandbox/test_emulator_iam.py", {EMULATORS}),
+    ("modules/detector/main.tf", {MODULES}),
+    ("tests/sandbox/test_enablement.py", {MODULES}),
+    ("playbooks/ec2_instance/responder-policy.json", {MODULES}),
+]
+
+
+def test_a_changed_file_changes_the_sums_that_depend_on_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copied = tmp_path / "copy"
+    ignored = shutil.ignore_patterns("__pycache__", ".terraform")
+    for name in ("sandbox", "tests/sandbox", "requirements", "modules", "playbooks"):
+        shutil.copytree(ROOT / name, copied / name, ignore=ignored)
+    monkeypatch.setattr(recorded_passes, "ROOT", copied)
+    for name, suites in CHANGES:
+        before = {suite: recorded_passes.fingerprint(suite) for suite in SUITES}
+        with (copied / name).open("a") as file:
+            file.write("# changed\n")
+        changed = {suite for suite in SUITES if recorded_passes.fingerprint(suite) != before[suite]}
+        assert changed == suites, name
+    before = {suite: recorded_passes.fingerprint(suite) for suite in SUITES}
+    pins = copied / "requirements" / "dev.txt"
+    pins.write_text(pins.read_text().replace("moto[server]==", "moto[server]==9"))
+    assert all(recorded_passes.fingerprint(suite) != before[suite] for suite in SUITES)
+
+
+def test_every_emulator_has_a_test_that_always_runs() -> None:
+    for file in recorded_passes.test_files(EMULATORS):
+        assert "@pytest.mark.smoke" in file.read_text(), f"{file.name} has no smoke test"
+
+
+def test_what_runs_functions_is_never_left_out() -> None:
+    names = {file.name for suite in SUITES for file in recorded_passes.test_files(suite)}
+    assert names and "test_emulator_evidence.py" not in names
