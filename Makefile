@@ -64,8 +64,7 @@ test: $(STAMP) $(CHECKOV_STAMP) $(V6) $(CDKTF_STAMPS) lint ## everything: lint, 
 	$(PY) -m pytest -q -n auto --dist loadgroup --no-loadscope-reorder --durations=10 --durations-min=1
 
 proof: $(STAMP) ## what takes too long for every run: all examples applied twice and destroyed, plan-time figures
-	PROOF=1 $(PY) -m pytest -q -m proof
-	PROOF=1 $(PY) -m pytest -q tests/e2e/test_lifecycle_end.py
+	$(PY) -m pytest -q -m proof
 	$(PY) -m benchmarks.planning
 
 test-fast: $(STAMP) ## only what needs neither Terraform nor the sandbox

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import cast
 
@@ -51,10 +50,7 @@ def _roles(world: World, account: str) -> dict[str, Json]:
     return found
 
 
-@pytest.mark.skipif(
-    os.environ.get("PROOF") != "1",
-    reason="two more applies: runs where PROOF=1 is set (make proof)",
-)
+@pytest.mark.proof  # two more applies
 def test_a_playbook_switched_off_and_on_again_breaks_no_member(
     world: World, tmp_path: Path
 ) -> None:

