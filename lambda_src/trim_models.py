@@ -19,7 +19,14 @@ import botocore
 
 MODELS = Path(__file__).resolve().parent / "guardduty_response" / "aws" / "models"
 OPERATIONS: dict[str, list[str]] = {
-    "dynamodb/2012-08-10": ["DeleteItem", "GetItem", "PutItem", "Query", "UpdateItem"],
+    "dynamodb/2012-08-10": [
+        "DeleteItem",
+        "GetItem",
+        "PutItem",
+        "Query",
+        "TransactWriteItems",
+        "UpdateItem",
+    ],
     "ec2/2016-11-15": [
         "AssociateIamInstanceProfile",
         "AuthorizeSecurityGroupEgress",

@@ -35,6 +35,10 @@ class RoleUnavailable(ResponseError):
     """The responder role of the finding's account could not be assumed."""
 
 
+class GateClosed(ResponseError):
+    """Nothing may be changed now: a pause, an exemption, the policy of now, or somebody else."""
+
+
 class TransientError(ResponseError):
     """Throttling or an outage: the state machine repeats the verb with jittered backoff (its
     Retry names this class).

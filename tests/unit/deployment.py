@@ -285,11 +285,41 @@ class Deployment:
         return found
 
     def targets(self, incident_id: str) -> list[Json]:
+        """Returns the incident's targets, each with the containment that it is linked to."""
         return [
-            item
+            self._with_containment(item)
             for item in self.items(f"INCIDENT#{incident_id}")
             if item["sk"].startswith("TARGET#")
         ]
+
+    def _with_containment(self, link: Json) -> Json:
+        if not link.get("generation"):
+            return link
+        parts: Json = {"BEFORE": {}, "ACTION": {}, "EVIDENCE": {}}
+        state: Json = {}
+        checks = []
+        for item in self.items(f"CONTAINMENT#{link['arn']}"):
+            generation, _, kind = item["sk"].partition("#")
+            kind = kind.partition("#")[0]
+            if generation != f"{int(link['generation']):04d}":
+                continue
+            if kind == "ACTION":
+                parts[kind][item["name"]] = item
+            elif kind in parts:
+                parts[kind][item["name"]] = item["value"]["inline"]
+            elif kind == "CHECK":
+                checks.append(item)
+            elif kind in ("STATE", "WATCHED"):
+                state |= item
+        own = {name: value for name, value in link.items() if value or name not in state}
+        return {
+            **state,
+            **own,
+            "before": parts["BEFORE"],
+            "actions": link["actions"] | parts["ACTION"],
+            "evidence": parts["EVIDENCE"],
+            "checks": [check for check in checks if check["of"] == state.get("checks_at")],
+        }
 
     def timeline(self, incident_id: str) -> list[str]:
         return [

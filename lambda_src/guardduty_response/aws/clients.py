@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import threading
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import lru_cache
 from pathlib import Path
@@ -83,12 +84,17 @@ class _Pending(Credentials):
     signing waits.
     """
 
-    def __init__(self, future: Future[ReadOnlyCredentials]) -> None:
+    def __init__(
+        self, future: Future[ReadOnlyCredentials], permit: Callable[[], None] | None = None
+    ) -> None:
         super().__init__("pending", "pending")
-        self._future = future
+        self._future, self._permit = future, permit
 
     def get_frozen_credentials(self) -> ReadOnlyCredentials:
-        return self._future.result()
+        credentials = self._future.result()
+        if self._permit:
+            self._permit()
+        return credentials
 
 
 class Session:
@@ -97,10 +103,18 @@ class Session:
     ``policy``: an IAM policy document, at most 2,048 characters as JSON (AWS STS AssumeRole). The
     call starts at once in the background; the first use of a client raises RoleUnavailable if the
     role cannot be assumed, or the botocore error itself when asking again may help.
+    ``permit``: called before each request is signed; what it raises, the request raises.
     """
 
-    def __init__(self, role_arn: str, name: str, region: str, policy: dict[str, Any]) -> None:
-        self.role_arn, self.region = role_arn, region
+    def __init__(
+        self,
+        role_arn: str,
+        name: str,
+        region: str,
+        policy: dict[str, Any],
+        permit: Callable[[], None] | None = None,
+    ) -> None:
+        self.role_arn, self.region, self._permit = role_arn, region, permit
         document = json.dumps(policy, separators=(",", ":"))
         self._future: Future[ReadOnlyCredentials] = POOL.submit(
             _assume, role_arn, name, document, region
@@ -116,7 +130,7 @@ class Session:
                 if self._session is None:
                     self._session = _new_session()
                     session: Any = self._session  # botocore takes credentials by this attribute
-                    session._credentials = _Pending(self._future)
+                    session._credentials = _Pending(self._future, self._permit)
                 self._clients[key] = self._session.create_client(
                     service, region_name=key[1], config=_CONFIG
                 )

@@ -46,9 +46,9 @@ def unmarshal(attribute: Attribute) -> Any:
     return value
 
 
-def item(values: Mapping[str, Any]) -> dict[str, Attribute]:
-    """Marshals every value of an item."""
-    return {key: marshal(value) for key, value in values.items()}
+def item(values: Mapping[str, Any], prefix: str = "") -> dict[str, Attribute]:
+    """Marshals every value of an item. ``prefix``: what every key then begins with."""
+    return {f"{prefix}{key}": marshal(value) for key, value in values.items()}
 
 
 def plain(attributes: Mapping[str, Attribute]) -> dict[str, Any]:

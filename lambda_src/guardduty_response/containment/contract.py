@@ -16,12 +16,15 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol, TypedDict, cast
 
 from guardduty_response.aws import clients
+from guardduty_response.containment import gate as gates
+from guardduty_response.containment.gate import Gate
 from guardduty_response.decision.configuration import Config, PlaybookOptions
 from guardduty_response.decision.finding import Finding
 from guardduty_response.errors import ConfigError
 from guardduty_response.incident.model import CheckRecord, StoredObject
 from guardduty_response.incident.repository import IncidentRepository
 from guardduty_response.incident.statuses import Status
+from guardduty_response.incident.target_repository import Place
 
 Json = dict[str, Any]
 
@@ -41,8 +44,10 @@ class Target:
     """Names a resource to act on, as ``plan`` found it and the state machine hands it on.
 
     ``scope``: the IDs or ARNs that session policies are narrowed to, by kind. ``attach``: the
-    incident that already contains the resource, if any; contain then does nothing, and verify links
-    to it. ``verify_only``: containment is only verified.
+    incident that worked on the resource when this one was planned, if any: contain then waits for
+    its lease. ``verify_only``: containment is only verified. ``generation``: of the containment
+    that the incident is linked to; 0: none. ``opened_by``: the incident that opened it.
+    ``principals``: ARNs that the resource involves.
     """
 
     kind: str
@@ -53,6 +58,14 @@ class Target:
     scope: Json = field(default_factory=dict)
     attach: str = ""
     verify_only: bool = False
+    generation: int = 0
+    opened_by: str = ""
+    principals: list[str] = field(default_factory=list)
+
+    @property
+    def place(self) -> Place | None:
+        """Returns where the target's containment is stored; None: it has none."""
+        return (self.arn, self.generation) if self.generation else None
 
     def payload(self) -> Json:
         """Returns the target as the state machine hands it on (``TargetPayload``)."""
@@ -64,6 +77,7 @@ class Planned:
     """Holds a target and what the plan found about it.
 
     ``tags`` and ``principals`` (ARNs) serve the guardrails. ``actions``: name -> sentence.
+    ``immutable_id``: what AWS gives the resource for good; empty: not known.
     ``consequences``: what people must know before anything acts (data that will be lost, say), or
     empty. ``hand_over``: what another playbook has to answer as an incident of its own: the
     playbook's name -> a function that makes the event (a finding in EventBridge's shape) when it is
@@ -76,6 +90,7 @@ class Planned:
     actions: dict[str, str] = field(default_factory=dict)
     consequences: str = ""
     hand_over: Mapping[str, Callable[[], Json]] = field(default_factory=dict)
+    immutable_id: str = ""
 
 
 @dataclass(frozen=True)
@@ -147,7 +162,8 @@ class Context:
 
     ``assume(account, region, policy)`` opens a session of the responder role, narrowed to
     ``policy``; ``role=`` names the environment variable of another role. ``put_evidence(name,
-    content)`` stores an object in the evidence bucket.
+    content)`` stores an object in the evidence bucket. ``gate``: guards the changes of the step;
+    without it every session can only read.
     """
 
     config: Config
@@ -159,13 +175,21 @@ class Context:
     assume: Callable[..., clients.Session]
     put_evidence: Callable[[str, bytes], StoredObject]
     attempt: int = 1
+    gate: Gate | None = None
 
     def log_action(
         self, target: Target, name: str, status: str, detail: str, request_id: str = ""
     ) -> None:
         """Writes an entry of the target's action log."""
         self.record.action(
-            self.incident_id, target.kind, target.id, name, status, detail, request_id
+            self.incident_id,
+            target.kind,
+            target.id,
+            name,
+            status,
+            detail,
+            request_id,
+            place=target.place,
         )
 
 
@@ -176,13 +200,20 @@ def member_session(
     region: str,
     document: Json,
     role: str = "GDR_RESPONDER_ROLE",
+    gate: Gate | None = None,
 ) -> clients.Session:
     """Opens a session of this function's member role, narrowed to the policy ``document``.
 
-    ``role``: the environment variable that names the role.
+    ``role``: the environment variable that names the role. A session that can change something
+    signs no request without the gate's permission; without a gate it can only read.
     """
     arn = f"arn:{partition}:iam::{account_id}:role/{os.environ[role]}"
-    return clients.Session(arn, name, region, document)
+    if not gates.changes(document):
+        return clients.Session(arn, name, region, document)
+    if gate is None:
+        return clients.Session(arn, name, region, gates.only_reading(document))
+    gate.open()
+    return clients.Session(arn, name, region, document, gate.permit)
 
 
 class Playbook(Protocol):

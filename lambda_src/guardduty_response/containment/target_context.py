@@ -15,6 +15,7 @@ from guardduty_response.aws import clients
 from guardduty_response.aws.errors import error_code
 from guardduty_response.containment.contract import Context, Target
 from guardduty_response.errors import ResponseError
+from guardduty_response.incident import targets
 
 Json = dict[str, Any]
 AwsClient = Any  # a botocore client: its methods are made from AWS's service models
@@ -50,11 +51,12 @@ class TargetContext:
             f"{resource}"
         )
 
-    def read_stored(self, incident_id: str = "") -> Json:
-        stored = self.context.record.target(
-            incident_id or self.context.incident_id, self.target.kind, self.id
-        )
-        return {**stored}
+    def read_stored(self) -> Json:
+        """Returns the target's record: of its containment where it has one."""
+        record, place = self.context.record, self.target.place
+        if place:
+            return {**targets.view({}, record.containments.read(*place))}
+        return {**record.target(self.context.incident_id, self.target.kind, self.id)}
 
     def before_state(self, item: str) -> Any:
         """Returns how ``item`` was before an earlier attempt changed it; None: not recorded."""
@@ -64,11 +66,27 @@ class TargetContext:
         return dict(self.stored.get("actions", {}).get(name, {}))
 
     def record_before_state(self, item: str, state: Any) -> None:
-        self.context.record.before(self.context.incident_id, self.target.kind, self.id, item, state)
+        """Records how ``item`` is before it is changed. Raises GateClosed: it must not be."""
+        if self.context.gate and self.target.place:
+            self.context.gate.write_before(item, state)
+            return
+        self.context.record.before(
+            self.context.incident_id,
+            self.target.kind,
+            self.id,
+            item,
+            state,
+            place=self.target.place,
+        )
 
     def record_evidence(self, item: str, state: Json) -> None:
         self.context.record.evidence(
-            self.context.incident_id, self.target.kind, self.id, item, state
+            self.context.incident_id,
+            self.target.kind,
+            self.id,
+            item,
+            state,
+            place=self.target.place,
         )
 
     def log_action(self, name: str, status: str, detail: str, answers: Iterable[Json] = ()) -> None:

@@ -51,7 +51,7 @@ def in_freeze(windows: list[FreezeWindow], at: datetime) -> str | None:
     return None
 
 
-def _reason_to_skip(config: Config, account_id: str, targets: list[GuardedTarget]) -> str | None:
+def reason_to_skip(config: Config, account_id: str, targets: list[GuardedTarget]) -> str | None:
     """Returns why nothing may act: a pause, or an exempt account, resource or principal."""
     guardrails = config.guardrails
     if config.paused:
@@ -141,7 +141,7 @@ def apply(
     Counts the targets for the circuit breaker. ``at``: the time to compare freeze windows with,
     now unless given.
     """
-    if skip := _reason_to_skip(config, account_id, targets):
+    if skip := reason_to_skip(config, account_id, targets):
         return Ruling(mode, skip=skip)
     if alarm := _own_role_involved(config, account_id, targets):
         return Ruling(mode, alarm=alarm)

@@ -26,7 +26,7 @@ from guardduty_response.containment.target_context import (
 )
 from guardduty_response.errors import TargetGone
 from guardduty_response.evidence.items import EvidenceItem, Json, Outcome
-from guardduty_response.incident.repository import now
+from guardduty_response.incident.moments import now
 
 TRIES = 5  # how often an item may meet throttling or an outage before it is given up
 # Seconds between polls, 60 from then on: each poll costs three state transitions.

@@ -8,7 +8,7 @@ import json
 
 from guardduty_response.containment.target_context import TargetContext
 from guardduty_response.evidence.items import EvidenceItem, Json, Outcome
-from guardduty_response.incident.repository import now
+from guardduty_response.incident.moments import now
 
 NAME = "manifest"
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from guardduty_response.aws import clients
 from guardduty_response.decision.finding import canonical
-from guardduty_response.errors import MalformedFinding
+from guardduty_response.errors import MalformedFinding, ResponseError
 from guardduty_response.incident.model import StoredObject
 
 _PREFIX = "incidents/"
@@ -62,3 +62,22 @@ def get_event(key: str) -> Any:
         return json.loads(answer["Body"].read())
     except ValueError as error:
         raise MalformedFinding(f"the stored event {key} is not JSON: {error}") from error
+
+
+def get_verified(stored: StoredObject) -> Any:
+    """Returns the JSON that was stored as ``stored`` names it.
+
+    Raises ResponseError when the object's SHA-256 is another one: somebody changed it.
+    """
+    request = {"VersionId": stored["version"]} if stored.get("version") else {}
+    answer = clients.client("s3").get_object(
+        Bucket=os.environ["GDR_BUCKET"], Key=stored["key"], **request
+    )
+    content = answer["Body"].read()
+    digest = hashlib.sha256(content).hexdigest()
+    if digest != stored["sha256"]:
+        raise ResponseError(
+            f"{stored['key']} in the evidence bucket has SHA-256 {digest}, but {stored['sha256']}"
+            " was stored: somebody changed it, so it is not used"
+        )
+    return json.loads(content)

@@ -24,14 +24,13 @@ _NEXT_STEPS = {"none": "close", "terminate": "terminate"}
 def _run(event: runtime.Payload, step: steps.TargetStep) -> StepPayload:
     """Runs a step for one target.
 
-    Evidence belongs to the incident that contains the resource, and rechecks collect none.
+    Evidence belongs to the containment: two incidents make it once. Rechecks collect none.
     """
     context, target = steps.make_context(event), Target(**event["target"])
     if target.attach or target.verify_only:
-        detail = "evidence belongs to the incident that contained the resource"
+        detail = "another incident works on the resource: its evidence is collected after that"
         return StepResult(detail=detail).payload()
-    steps.renew(context, target)
-    return step(context, target).payload()
+    return step(steps.guarded(context, target, "evidence"), target).payload()
 
 
 def _first(event: runtime.Payload) -> StepPayload:

@@ -38,9 +38,7 @@ def fail(record: IncidentRepository, incident_id: str, why: str) -> None:
     for target in targets:
         if Status(target["status"]) in IN_PROGRESS:
             target["status"], target["verdict"] = Status.FAILED, why
-            record.set_target(
-                incident_id, target["kind"], target["id"], status=Status.FAILED, verdict=why
-            )
+            record.end_target(incident_id, {**target}, Status.FAILED, why)
     name = "execution failed" if in_progress else "execution failed after the verdict"
     record.event(incident_id, name, why, actor="watchdog")
     shown = Status.FAILED if in_progress else Status(meta["status"])

@@ -65,9 +65,7 @@ def _verdict(event: Payload) -> Answer:
     stored = record.target(incident_id, reference["kind"], reference["id"])
     why = event.get("error") or outcome.NO_RESULT
     if Status(stored["status"]) in IN_PROGRESS:
-        record.set_target(
-            incident_id, reference["kind"], reference["id"], status=Status.FAILED, verdict=why
-        )
+        record.end_target(incident_id, {**stored}, Status.FAILED, why)
     elif rechecked and stored.get("verified") != event["execution"]:
         notifications.notify_unverified(record, record.meta(incident_id), [stored], why)
         return {"status": stored["status"]}
@@ -78,6 +76,9 @@ def _verdict(event: Payload) -> Answer:
         record.note(incident_id, unverified="")
     target = _find(targets, reference)
     _send_verdict(record, meta, target, event["execution"], rechecked)
+    outcome.settle_linked(
+        record, incident_id, target, f"incident {incident_id}: {target.get('verdict', '')}"
+    )
     return {"status": Status(target["status"])}
 
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from dataclasses import replace
 from typing import TypedDict, cast
 
 from guardduty_response.containment.contract import Context, Planned, Target, load
+from guardduty_response.containment.gate import LEASE_SECONDS
 from guardduty_response.decision import finding, guardrails, policy
 from guardduty_response.errors import ResponseError
-from guardduty_response.functions.steps import LEASE_SECONDS
 from guardduty_response.incident.model import IncidentRecord, TargetPayload, TargetReference
 from guardduty_response.incident.statuses import Event, Status
 
@@ -92,20 +93,64 @@ def _lease(context: Context, target: Target, lost: IncidentRecord | None) -> str
     return lease["incident_id"] if lease else ""
 
 
+def plan_digest(planned: list[Planned]) -> str:
+    """Returns the SHA-256 of what is planned: which resources, and what is done to each.
+
+    An approval is bound to it: what an approver has seen is what is done.
+    """
+    plans = [
+        {
+            "arn": plan.target.arn,
+            "immutable_id": immutable_id(plan),
+            "actions": plan.actions,
+            "consequences": plan.consequences,
+        }
+        for plan in planned
+    ]
+    return hashlib.sha256(finding.canonical(plans).encode()).hexdigest()
+
+
+def immutable_id(plan: Planned) -> str:
+    """Returns what AWS gives the resource for good; empty: not known."""
+    return plan.immutable_id or str(plan.target.scope.get("unique_id") or "")
+
+
+def _linked(context: Context, plan: Planned, target: Target, attach: str) -> Target:
+    """Links the incident to the resource's containment, or opens one."""
+    joined = context.record.containments.join(
+        reference(target), context.incident_id, os.environ["GDR_PLAYBOOK"], immutable_id(plan)
+    )
+    return replace(target, attach=attach, generation=joined.generation, opened_by=joined.opened_by)
+
+
+def _log_own(context: Context, target: Target, name: str, status: str, detail: str) -> None:
+    """Logs what is the incident's own: the plan, and what people must know of it."""
+    context.record.own_action(context.incident_id, target.kind, target.id, name, status, detail)
+
+
 def decide(
     context: Context, planned: list[Planned], meta: IncidentRecord, seen: finding.Finding
 ) -> PlanAnswer:
     """Decides by policy, guardrails and the lease on each resource (docs/decisions/0012)."""
     record, incident_id = context.record, context.incident_id
     decision, reasons = apply_policy(context, planned, seen)
-    targets = [plan.target for plan in planned]
+    targets = [replace(plan.target, principals=plan.principals) for plan in planned]
     # A recheck leaves this status; a recurrence of the finding has made it OPEN.
     again = meta["status"] == Status.CONTAINMENT_LOST
     if again and decision != "act":
         return answer("none")  # Nothing acts on the loss now; people were notified of it.
+    digest = plan_digest(planned)
+    if decision == "approve" and meta.get("approved_digest") == digest:
+        decision = "act"
+        reasons.append(f"approved by {meta.get('approved_by')} at {meta.get('approved_at')}")
+    elif decision == "approve" and meta.get("approved_digest"):
+        reasons.append("what was approved is not what would be done now: asked again")
     if decision == "act":
         lost = meta if again else None
-        targets = [replace(target, attach=_lease(context, target, lost)) for target in targets]
+        targets = [
+            _linked(context, plan, target, _lease(context, target, lost))
+            for plan, target in zip(planned, targets, strict=True)
+        ]
     attached_to_itself = any(target.attach == incident_id for target in targets)
     if meta["execution"] != context.execution and attached_to_itself:
         return answer("none")  # another recheck of this incident contains it
@@ -113,6 +158,7 @@ def decide(
         "decision": decision,
         "reasons": reasons,
         "targets": [reference(target) for target in targets],
+        "plan_digest": digest,
     }
     if again:
         fields["execution"] = context.execution  # the lease is free when this execution ends
@@ -144,15 +190,13 @@ def _store_targets(
     earlier_containment = bool(meta.get("held"))
     if earlier_containment and decision in _NOT_ACTING:
         return
-    again = meta["status"] == Status.CONTAINMENT_LOST
-    ended = meta.get("previous") in ("RESTORED", "RESTORE_PARTIAL", "CLOSED")
     for plan, target in zip(planned, targets, strict=True):
-        context.record.put_target(context.incident_id, reference(target), reset=ended and not again)
+        context.record.put_target(context.incident_id, reference(target))
         if plan.consequences:
-            context.log_action(target, "consequences", "NOTED", plan.consequences)
+            _log_own(context, target, "consequences", "NOTED", plan.consequences)
         if decision in ("dry_run", "approve") and not earlier_containment:
             for action, sentence in plan.actions.items():
-                context.log_action(target, action, "PLANNED", sentence)
+                _log_own(context, target, action, "PLANNED", sentence)
 
 
 def _collects_first() -> bool:
@@ -166,7 +210,7 @@ def _hand_over(context: Context, planned: list[Planned]) -> list[HandOver]:
     for plan in planned:
         for playbook in plan.hand_over:
             status, detail, key = _hand_over_to(context, plan, playbook)
-            context.log_action(plan.target, f"hand_over_to_{playbook}", status, detail)
+            _log_own(context, plan.target, f"hand_over_to_{playbook}", status, detail)
             if key:
                 inputs.append({"finding_key": key})
     return inputs
@@ -203,4 +247,7 @@ def reference(target: Target) -> TargetReference:
         "account_id": target.account_id,
         "region": target.region,
         "attach": target.attach,
+        "generation": target.generation,
+        "opened_by": target.opened_by,
+        "principals": target.principals,
     }

@@ -20,7 +20,8 @@ from guardduty_response.decision import finding
 from guardduty_response.errors import ResponseError
 from guardduty_response.functions import failed_executions, redelivery, runtime
 from guardduty_response.functions.runtime import Answer, Payload
-from guardduty_response.incident.repository import IncidentRepository, iso
+from guardduty_response.incident.moments import iso
+from guardduty_response.incident.repository import IncidentRepository
 from guardduty_response.monitoring import schedule
 
 STALE_MINUTES = 10

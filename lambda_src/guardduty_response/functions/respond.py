@@ -8,14 +8,26 @@ from __future__ import annotations
 import os
 from dataclasses import replace
 
-from guardduty_response.containment.contract import Context, StepPayload, StepResult, Target, load
+from guardduty_response.containment.contract import (
+    Context,
+    Planned,
+    Playbook,
+    StepPayload,
+    StepResult,
+    Target,
+    load,
+)
+from guardduty_response.containment.gate import LEASE_SECONDS
 from guardduty_response.decision import finding, policy
-from guardduty_response.errors import NoTarget, RoleUnavailable, TargetGone
+from guardduty_response.errors import GateClosed, NoTarget, RoleUnavailable, TargetGone
 from guardduty_response.functions import planning, runtime, steps
 from guardduty_response.incident import statuses
-from guardduty_response.incident.model import IncidentRecord, TargetRecord
+from guardduty_response.incident.model import ContainmentLoss, IncidentRecord, Lease, TargetRecord
 from guardduty_response.incident.statuses import Status
 from guardduty_response.monitoring import drift
+
+BUSY_SECONDS = 5  # until contain asks again for a resource that another incident works on
+BUSY_ATTEMPTS = 24
 
 
 def _plan(event: runtime.Payload) -> planning.PlanAnswer:
@@ -37,9 +49,8 @@ def _plan(event: runtime.Payload) -> planning.PlanAnswer:
     if not event.get("verify_only"):
         return planning.decide(context, planned, record.meta(incident_id), seen)
     targets = []
-    for plan in planned:
-        target = replace(plan.target, verify_only=True)
-        if drift.may_verify(context, target, steps.LEASE_SECONDS):
+    for target in _linked_targets(context, planned):
+        if drift.may_verify(context, target, LEASE_SECONDS):
             targets.append(target)
     # A restore may just have ended.
     watched = Status(record.meta(incident_id)["status"]) in statuses.WATCHED
@@ -48,17 +59,74 @@ def _plan(event: runtime.Payload) -> planning.PlanAnswer:
     return planning.answer("none")
 
 
+def _linked_targets(context: Context, planned: list[Planned]) -> list[Target]:
+    """Returns the planned targets as the incident is linked to them, to be verified only."""
+    references = {
+        (stored["kind"], stored["id"]): stored
+        for stored in context.record.meta(context.incident_id)["targets"]
+    }
+    found = []
+    for plan in planned:
+        stored = references.get((plan.target.kind, plan.target.id))
+        generation = int(stored.get("generation") or 0) if stored else 0
+        found.append(
+            replace(
+                plan.target,
+                verify_only=True,
+                generation=generation,
+                principals=plan.principals,
+            )
+        )
+    return found
+
+
 def _contain(event: runtime.Payload) -> StepPayload:
     context, target = steps.make_context(event), Target(**event["target"])
-    steps.renew(context, target)
-    result = load(os.environ["GDR_PLAYBOOK"]).contain(context, target)
-    if not target.verify_only:
+    playbook = load(os.environ["GDR_PLAYBOOK"])
+    if target.verify_only:
+        return playbook.contain(context, target).payload()
+    if target.attach:
+        lease = _lease(context, target)
+        if lease and context.attempt < BUSY_ATTEMPTS:
+            detail = f"incident {lease['incident_id']} works on {target.id}: asked again"
+            return StepResult(
+                done=False, wait_seconds=BUSY_SECONDS, again="contain", detail=detail
+            ).payload()
+        if lease:
+            detail = f"incident {lease['incident_id']} still works on {target.id}: only verified"
+            context.record.event(context.incident_id, "not contained", detail, target.id)
+            return StepResult(detail=detail).payload()
+        target = replace(target, attach="")
+    return _contain_guarded(steps.guarded(context, target), target, playbook)
+
+
+def _contain_guarded(context: Context, target: Target, playbook: Playbook) -> StepPayload:
+    """Contains behind a gate. What the gate refuses is said, and verify reads what is true."""
+    assert context.gate is not None
+    try:
+        result = playbook.contain(context, target)
+    except GateClosed as closed:
+        result = StepResult(detail=str(closed))
+    if not context.gate.refusal:
         context.record.event(context.incident_id, "changes made", result.detail, target.id)
-    return result.payload()
+        return result.payload()
+    detail = context.gate.refusal
+    context.log_action(target, "gate", "FAILED", detail)
+    context.record.event(context.incident_id, "not contained", detail, target.id)
+    return StepResult(detail=detail).payload()
+
+
+def _lease(context: Context, target: Target) -> Lease | None:
+    """Takes the lease. Returns that of the execution which still works on the resource."""
+    return context.record.leases.claim(
+        target.arn, context.execution, context.incident_id, LEASE_SECONDS
+    )
 
 
 def _verify(event: runtime.Payload) -> StepPayload:
     context, target = steps.make_context(event), Target(**event["target"])
+    if target.attach and not _lease(context, target):
+        target = replace(target, attach="")
     result, checks = load(os.environ["GDR_PLAYBOOK"]).verify(context, target)
     fields: TargetRecord = {}
     if result.done and target.verify_only:
@@ -77,9 +145,18 @@ def _verify(event: runtime.Payload) -> StepPayload:
             verdict=verdict,
             checks=[check.record() for check in checks],
             verified=context.execution,
+            place=target.place,
             **fields,
         )
+        if loss := fields.get("breach"):
+            _record_drift(context, target, loss)
     return result.payload()
+
+
+def _record_drift(context: Context, target: Target, loss: ContainmentLoss) -> None:
+    """Keeps each loss of containment in the drift history of the resource."""
+    if target.place and loss.get("at"):
+        context.record.containments.put_drift(*target.place, loss["at"], loss)
 
 
 class RecheckAnswer(steps.PhaseAnswer):
@@ -103,7 +180,7 @@ def _finish(event: runtime.Payload) -> steps.PhaseAnswer | RecheckAnswer:
 def _contain_again(context: Context, meta: IncidentRecord) -> StepResult:
     """Asks the machine to contain once more after a loss, if policy and guardrails allow it."""
     lost = meta["status"] == Status.CONTAINMENT_LOST
-    if not lost or all(target.get("attach") for target in meta["targets"]):
+    if not lost:
         return StepResult()
     seen, config, record = context.finding, context.config, context.record
     playbook, why = finding.playbook_for(seen)

@@ -1,15 +1,14 @@
 """The restore function: a person undoes a containment, or closes an incident.
 
 Nothing else starts it. Event: ``{"incident_id": "inc-…", "requested_by": "who asks", "close":
-false}``. Answer: ``{"incident_id", "status", "restored", "not_restored", "refused"}``, lists of
-sentences; ``refused`` says why nothing was done.
+false, "keep_contained": false, "reason": ""}``. Answer: ``{"incident_id", "status", "restored",
+"not_restored", "refused"}``, lists of sentences; ``refused`` says why nothing was done.
 """
 
 from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TypedDict, cast
 
@@ -21,17 +20,19 @@ from guardduty_response.containment.contract import (
     load_restorer,
     member_session,
 )
+from guardduty_response.containment.gate import LEASE_SECONDS, Gate
 from guardduty_response.decision import configuration, finding
 from guardduty_response.errors import IllegalTransition, ResponseError
 from guardduty_response.evidence import store as evidence_store
 from guardduty_response.functions import runtime
 from guardduty_response.functions.runtime import Payload
-from guardduty_response.incident import notifications, report
+from guardduty_response.incident import notifications, outcome, report
 from guardduty_response.incident.model import IncidentRecord, RestoreRecord, TargetRecord
-from guardduty_response.incident.repository import IncidentRepository, now
+from guardduty_response.incident.moments import now
+from guardduty_response.incident.repository import IncidentRepository
 from guardduty_response.incident.statuses import ESCALATE, IN_PROGRESS, TRANSITIONS, Event, Status
+from guardduty_response.incident.target_repository import place_of
 
-LEASE_SECONDS = 180  # longer than this function may run
 _TIMELINE_EVENTS = {
     Status.RESTORED: "restored",
     Status.RESTORE_PARTIAL: "restored in part",
@@ -66,9 +67,17 @@ def _requester(event: Payload) -> str:
     return finding.text(event.get("requested_by"), 200) or "somebody who did not say who they are"
 
 
-def _owned(targets: Sequence[TargetRecord]) -> list[TargetRecord]:
-    """Returns the targets that this incident contained itself."""
-    return [target for target in targets if not target.get("attach")]
+def _reason_to_keep(event: Payload) -> str | None:
+    """Returns why resources stay contained after closing, or None. Raises ResponseError."""
+    if event.get("keep_contained") is not True:
+        return None
+    reason = finding.text(event.get("reason"), 500)
+    if not reason:
+        raise ResponseError(
+            "keep_contained needs a reason, because nobody watches the containment any more:"
+            ' {"close": true, "keep_contained": true, "reason": "…"}'
+        )
+    return reason
 
 
 # -- one execution at a time -----------------------------------------------------------------------
@@ -99,23 +108,38 @@ def _release_leases(record: IncidentRepository, targets: list[TargetRecord], own
 # -- restore ---------------------------------------------------------------------------------------
 
 
-def _context(record: IncidentRepository, incident_id: str, owner: str) -> Context:
+def _context(record: IncidentRepository, incident_id: str, owner: str, target: Target) -> Context:
+    """Returns what a restore may use: the gate checks the lease and the generation alone."""
     config = configuration.load()
-    session_name = f"{incident_id}-restore"
+    gate = Gate(
+        record=record,
+        config=config,
+        incident_id=incident_id,
+        execution=owner,
+        arn=target.arn,
+        id=target.id,
+        account_id=target.account_id,
+        principals=[],
+        place=target.place,
+        meta=lambda: record.meta(incident_id),
+        finding=lambda: cast(finding.Finding, None),  # a restore goes by the record alone
+        purpose="restore",
+    )
     return Context(
         config=config,
         options=config.playbooks[os.environ["GDR_PLAYBOOK"]],
-        finding=cast(finding.Finding, None),  # a restore goes by the record alone
+        finding=cast(finding.Finding, None),
         incident_id=incident_id,
         execution=owner,
         record=record,
-        assume=partial(member_session, config.partition, session_name),
+        assume=partial(member_session, config.partition, f"{incident_id}-restore", gate=gate),
         put_evidence=partial(evidence_store.put, incident_id),
+        gate=gate,
     )
 
 
-def _restorable(meta: IncidentRecord, targets: list[TargetRecord]) -> list[TargetRecord]:
-    """Returns the targets this incident changed. Raises Refused."""
+def _check_restorable(meta: IncidentRecord) -> None:
+    """Raises Refused when the incident is not in a state to be restored."""
     incident_id, status = meta["incident_id"], Status(meta["status"])
     playbook = os.environ["GDR_PLAYBOOK"]
     if meta.get("playbook") != playbook:
@@ -130,22 +154,22 @@ def _restorable(meta: IncidentRecord, targets: list[TargetRecord]) -> list[Targe
         )
     if Event.RESTORED not in TRANSITIONS[status]:
         raise Refused(f"incident {incident_id} is {status}: there is nothing in it to restore")
-    owned = _owned(targets)
-    linked = sorted({target["attach"] for target in targets if target.get("attach")})
-    if linked and not owned:
-        raise Refused(
-            f"incident {incident_id} only verified the resource: restore {', '.join(linked)},"
-            " which contained it"
-        )
-    return owned
 
 
-def _restore_target(context: Context, stored: TargetRecord, requester: str) -> TargetRecord:
+def _restore_target(
+    record: IncidentRepository, incident_id: str, owner: str, stored: TargetRecord, requester: str
+) -> TargetRecord:
     """Restores a target, records what was verified, and returns its record."""
-    record, incident_id = context.record, context.incident_id
     target = Target(
-        stored["kind"], stored["id"], stored["arn"], stored["account_id"], stored["region"]
+        stored["kind"],
+        stored["id"],
+        stored["arn"],
+        stored["account_id"],
+        stored["region"],
+        generation=int(stored.get("generation") or 0),
+        opened_by=stored.get("opened_by", ""),
     )
+    context = _context(record, incident_id, owner, target)
     result = load_restorer(os.environ["GDR_PLAYBOOK"]).restore(context, target)
     restored: RestoreRecord = {
         "at": now(),
@@ -163,6 +187,7 @@ def _restore_target(context: Context, stored: TargetRecord, requester: str) -> T
         still_contained=result.still_contained,
         checks=[check.record() for check in result.checks],
         restored=restored,
+        place=target.place,
     )
     sentences = [*result.restored, *(f"NOT restored: {text}" for text in result.not_restored)]
     name = _TIMELINE_EVENTS[result.status]
@@ -217,19 +242,33 @@ def _restore(record: IncidentRepository, incident_id: str, requester: str) -> Re
     if meta["status"] == Status.RESTORED:
         # A second time: what has happened to the resource since is not this incident's.
         return _answer(meta, targets)
-    owned, owner = _restorable(meta, targets), f"restore-{incident_id}-{secrets.token_hex(4)}"
+    _check_restorable(meta)
+    owner = f"restore-{incident_id}-{secrets.token_hex(4)}"
     try:
-        _acquire_leases(record, incident_id, owned, owner)
+        _acquire_leases(record, incident_id, targets, owner)
         # The finding may have recurred before the lease was ours.
-        _restorable(record.meta(incident_id), owned)
+        _check_restorable(record.meta(incident_id))
         record.event(incident_id, "restore asked", f"by {requester}", actor=requester)
-        context = _context(record, incident_id, owner)
-        restored = [_restore_target(context, target, requester) for target in owned]
+        restored = [
+            _restore_target(record, incident_id, owner, target, requester) for target in targets
+        ]
     finally:
-        _release_leases(record, owned, owner)
+        _release_leases(record, targets, owner)
     meta["status"] = _settle(record, meta, restored)
     _notify(record, meta, restored, requester)
+    for target in restored:
+        _tell_linked(record, incident_id, target, requester)
     return _answer(meta, restored)
+
+
+def _tell_linked(
+    record: IncidentRepository, incident_id: str, target: TargetRecord, requester: str
+) -> None:
+    """Tells the other incidents of the containment that it was restored."""
+    why = f"{target.get('verdict', '')}, by incident {incident_id}"
+    for other in outcome.settle_linked(record, incident_id, target, why):
+        meta, targets, _ = record.read(other)
+        _notify(record, meta, targets, f"{requester}, for incident {incident_id}")
 
 
 def _notify(
@@ -253,7 +292,13 @@ def _notify(
 # -- close -----------------------------------------------------------------------------------------
 
 
-def _close(record: IncidentRepository, incident_id: str, requester: str) -> RestoreAnswer:
+def _close(
+    record: IncidentRepository, incident_id: str, requester: str, reason: str | None
+) -> RestoreAnswer:
+    """Closes an incident. ``reason``: why its resources stay contained; None: they need not.
+
+    Monitoring of a containment ends with its last incident.
+    """
     meta, targets, _ = record.read(incident_id)
     status = Status(meta["status"])
     if status is Status.CLOSED:
@@ -263,21 +308,60 @@ def _close(record: IncidentRepository, incident_id: str, requester: str) -> Rest
             f"incident {incident_id} is {status}: it cannot be closed while it is at work. Wait"
             " until it has ended."
         )
-    owned, owner = _owned(targets), f"close-{incident_id}-{secrets.token_hex(4)}"
+    owner = f"close-{incident_id}-{secrets.token_hex(4)}"
     try:
-        _acquire_leases(record, incident_id, owned, owner)
+        _acquire_leases(record, incident_id, targets, owner)
+        others = {target["id"]: _other_incidents(record, incident_id, target) for target in targets}
+        if status in _STILL_CONTAINED and reason is None and not all(others.values()):
+            raise Refused(_why_not_closed(incident_id, status))
         meta["status"] = record.transition(incident_id, Event.CLOSED)
+        why = reason or f"closed by {requester}"
+        for place in filter(None, map(place_of, targets)):
+            record.containments.release_link(*place, incident_id, why)
     finally:
-        _release_leases(record, owned, owner)
-    note = f"{requester}. It was {status}"
-    if status in _STILL_CONTAINED and owned:
-        note += (
-            "; what containment changed stays as it is and is no longer monitored, and this"
-            " incident cannot be restored any more"
-        )
+        _release_leases(record, targets, owner)
+    note = f"{requester}. It was {status}{_what_stays(status, targets, others, reason)}"
     record.event(incident_id, "closed", f"by {note}", actor=requester)
     _notify(record, meta, targets, note)
     return _answer(meta, [])
+
+
+def _other_incidents(
+    record: IncidentRepository, incident_id: str, target: TargetRecord
+) -> list[str]:
+    """Returns the other incidents that the target's containment is for."""
+    place = place_of(target)
+    if place is None:
+        return []
+    links = record.containments.read(*place).open_links
+    return [link["incident_id"] for link in links if link["incident_id"] != incident_id]
+
+
+def _why_not_closed(incident_id: str, status: Status) -> str:
+    return (
+        f"incident {incident_id} is {status}, and no other incident watches what it contained."
+        " Restore it, or close it with keep_contained and a reason:"
+        f' {{"incident_id": "{incident_id}", "close": true, "keep_contained": true, "reason":'
+        ' "why it stays contained"}'
+    )
+
+
+def _what_stays(
+    status: Status,
+    targets: list[TargetRecord],
+    others: dict[str, list[str]],
+    reason: str | None,
+) -> str:
+    """Says what closing leaves behind."""
+    if status not in _STILL_CONTAINED or not targets:
+        return ""
+    watched = sorted({other for named in others.values() for other in named})
+    if watched and all(others.values()):
+        return f"; what is contained is watched for {', '.join(watched)}"
+    return (
+        "; what containment changed stays as it is and is no longer monitored, and this incident"
+        f" cannot be restored any more (reason: {reason})"
+    )
 
 
 def _run(event: Payload) -> RestoreAnswer:
@@ -288,11 +372,11 @@ def _run(event: Payload) -> RestoreAnswer:
             f" {incident_id!r}"
         )
     record = IncidentRepository(os.environ["GDR_TABLE"])
-    job: Callable[[IncidentRepository, str, str], RestoreAnswer] = _restore
-    if event.get("close") is True:
-        job = _close
     try:
-        return job(record, incident_id, _requester(event))
+        record.take_over_old(incident_id)
+        if event.get("close") is True:
+            return _close(record, incident_id, _requester(event), _reason_to_keep(event))
+        return _restore(record, incident_id, _requester(event))
     except Refused as refused:
         log("refused", incident_id=incident_id, detail=str(refused))
         return _answer(record.meta(incident_id), [], str(refused))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import os
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -11,6 +12,7 @@ from typing import Any, TypedDict
 from guardduty_response.aws import clients
 from guardduty_response.aws.errors import is_transient
 from guardduty_response.containment.contract import Context, StepResult, Target, member_session
+from guardduty_response.containment.gate import LEASE_SECONDS, Gate
 from guardduty_response.decision import configuration, finding
 from guardduty_response.evidence import store as evidence_store
 from guardduty_response.functions.runtime import Payload
@@ -18,7 +20,6 @@ from guardduty_response.incident import statuses
 from guardduty_response.incident.repository import IncidentRepository
 from guardduty_response.incident.statuses import Status
 
-LEASE_SECONDS = 900
 BUSY_SECONDS = 15  # until a step asks again for a resource that somebody else works on
 LONG_SECONDS = 60  # a step that waits at least this long gives its lease back meanwhile
 CHANGING_STEPS = ("finish", "remediate", "terminate")
@@ -51,7 +52,7 @@ def _load_finding(record: IncidentRepository, incident_id: str) -> finding.Findi
 
 
 def make_context(event: Payload) -> Context:
-    """Returns what a step may use. Raises ConfigError."""
+    """Returns what a step may use, without a gate: it can only read. Raises ConfigError."""
     config, record = configuration.load(), IncidentRepository(os.environ["GDR_TABLE"])
     incident_id = event["incident_id"]
     session_name = f"{incident_id}-{event['verb']}"
@@ -68,20 +69,38 @@ def make_context(event: Payload) -> Context:
     )
 
 
-def renew(context: Context, target: Target) -> None:
-    """Renews the lease on the resource, in the background."""
-    if not target.attach and not target.verify_only:
-        clients.POOL.submit(
-            context.record.leases.acquire,
-            target.arn,
-            context.execution,
-            context.incident_id,
-            LEASE_SECONDS,
-        )
+def guarded(context: Context, target: Target, purpose: str = "change") -> Context:
+    """Returns the context of a step that changes ``target``, with a gate before every change.
+
+    ``purpose`` as ``containment.gate.Gate`` has it.
+    """
+    meta = clients.POOL.submit(context.record.meta, context.incident_id)
+    gate = Gate(
+        record=context.record,
+        config=context.config,
+        incident_id=context.incident_id,
+        execution=context.execution,
+        arn=target.arn,
+        id=target.id,
+        account_id=target.account_id,
+        principals=target.principals,
+        place=target.place,
+        meta=meta.result,
+        finding=lambda: context.finding,
+        purpose=purpose,
+    )
+    guarded_context = copy.copy(context)
+    guarded_context.gate = gate
+    guarded_context.assume = partial(context.assume, gate=gate)
+    if purpose == "evidence" and target.opened_by:
+        # Evidence is the containment's: whoever continues it finds what was begun.
+        guarded_context.incident_id = target.opened_by
+        guarded_context.put_evidence = partial(evidence_store.put, target.opened_by)
+    return guarded_context
 
 
 def phase(event: Payload, step: TargetStep, next_step: str = "close") -> PhaseAnswer:
-    """Runs a step after the verdict over every target that this incident owns.
+    """Runs a step after the verdict over every target of the incident.
 
     The shortest wait of all targets counts. A failure is that target's alone.
     """
@@ -89,12 +108,8 @@ def phase(event: Payload, step: TargetStep, next_step: str = "close") -> PhaseAn
     meta = context.record.meta(context.incident_id)
     targets: list[Target] = []
     if not event.get("verify_only"):
-        targets = [
-            Target(**reference) for reference in meta["targets"] if not reference.get("attach")
-        ]
-    results = [
-        _run(context, event["verb"], target, partial(step, context, target)) for target in targets
-    ]
+        targets = [Target(**reference) for reference in meta["targets"]]
+    results = [_run(context, event["verb"], target, step) for target in targets]
     waits = [result.wait_seconds for result in results if not result.done]
     asked_for = [result.next_step for result in results if result.next_step]
     next_step = asked_for[0] if asked_for else next_step
@@ -106,9 +121,7 @@ def phase(event: Payload, step: TargetStep, next_step: str = "close") -> PhaseAn
     }
 
 
-def _run(
-    context: Context, step_name: str, target: Target, step: Callable[[], StepResult]
-) -> StepResult:
+def _run(context: Context, step_name: str, target: Target, step: TargetStep) -> StepResult:
     record, incident_id = context.record, context.incident_id
     lease = record.leases.acquire(target.arn, context.execution, incident_id, LEASE_SECONDS)
     if lease:
@@ -117,12 +130,16 @@ def _run(
             wait_seconds=BUSY_SECONDS,
             detail=f"{lease['owner']} works on {target.id}: asked again",
         )
+    context = guarded(context, target, "change" if step_name in CHANGING_STEPS else "evidence")
+    assert context.gate is not None
     try:
-        result = _refuse_when_ended(context, step_name, target) or step()
+        result = _refuse_when_ended(context, step_name, target) or step(context, target)
     except Exception as error:
         if is_transient(error):
             raise
         text = f"{step_name} of {target.id} failed ({type(error).__name__}: {error})"
+        if context.gate.refusal:
+            text = f"{step_name} of {target.id} was not done: {context.gate.refusal}"
         context.log_action(target, step_name, "FAILED", text)
         record.event(incident_id, f"{step_name} failed", text, target.id)
         return StepResult(detail=text)
@@ -136,12 +153,13 @@ def _run(
 def _refuse_when_ended(context: Context, step_name: str, target: Target) -> StepResult | None:
     """Returns why a step that changes is not run, or None.
 
-    It is not run when the incident no longer contains the target.
+    It is not run when the incident no longer contains the target, nor when the gate is closed.
     """
     if step_name not in CHANGING_STEPS:
         return None
-    stored = context.record.target(context.incident_id, target.kind, target.id)
-    status = Status(stored["status"])
+    assert context.gate is not None
+    context.gate.permit()
+    status = Status(context.record.target(context.incident_id, target.kind, target.id)["status"])
     if status in statuses.IN_PROGRESS or status in statuses.WATCHED or status is Status.FAILED:
         return None
     return StepResult(detail=f"{target.id} is {status} meanwhile: nothing more is done")

@@ -25,7 +25,13 @@ def invoke_restore(
 
 def close_incident(prefix: str, playbook: str, incident_id: str, region: str) -> str:
     """Returns the command that closes an incident."""
-    request = {"incident_id": incident_id, "requested_by": "YOU", "close": True}
+    request = {
+        "incident_id": incident_id,
+        "requested_by": "YOU",
+        "close": True,
+        "keep_contained": True,
+        "reason": "WHY IT STAYS CONTAINED",
+    }
     return invoke_restore(prefix, playbook, request, region)
 
 

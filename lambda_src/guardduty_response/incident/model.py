@@ -90,6 +90,42 @@ class RestoreRecord(TypedDict, total=False):
     not_restored: list[str]
 
 
+class ContainmentLink(TypedDict, total=False):
+    """Declares the LINK item: an incident that is about a contained resource."""
+
+    incident_id: str
+    at: str
+    released_at: str  # when the incident was closed; absent while the containment is for it too
+    reason: str
+
+
+class ContainmentRecord(TypedDict, total=False):
+    """Declares the STATE item: what a resource's containment, of one generation, has come to."""
+
+    pk: str
+    sk: str
+    arn: str
+    kind: str
+    id: str
+    account_id: str
+    region: str
+    playbook: str
+    generation: int
+    immutable_id: str  # AIDA…, AROA…, i-…; empty: not known
+    opened_by: str  # the incident under whose name evidence is stored
+    status: str
+    verdict: str
+    opened_at: str
+    updated_at: str
+    checks_at: str  # the CHECK items that carry this time are the latest verification
+    verified: str  # ARN of the execution that verified last
+    weak: list[str]
+    held_at: str
+    breach: ContainmentLoss
+    restored: RestoreRecord
+    still_contained: list[str]
+
+
 class TargetReference(TypedDict, total=False):
     """Names a target in the incident's META item."""
 
@@ -98,7 +134,10 @@ class TargetReference(TypedDict, total=False):
     arn: str
     account_id: str
     region: str
-    attach: str  # the incident that contains this resource, when it is another one
+    attach: str  # the incident that worked on this resource when this one was planned
+    generation: int  # of the containment that the incident is linked to; 0: linked to none
+    opened_by: str  # the incident that opened the containment
+    principals: list[str]  # ARNs that the resource involves, for exemptions
 
 
 class TargetPayload(TargetReference, total=False):
@@ -109,7 +148,11 @@ class TargetPayload(TargetReference, total=False):
 
 
 class TargetRecord(TargetReference, total=False):
-    """Declares the TARGET item: one resource of an incident, and everything done to it."""
+    """Declares a resource of an incident, and everything that is known of its containment.
+
+    The TARGET item holds what is the incident's own; the containment's items hold the rest
+    (incident/containments.py). Items of releases before 0.2 hold all of it.
+    """
 
     pk: str
     sk: str
@@ -161,6 +204,10 @@ class IncidentRecord(TypedDict, total=False):
     decision: str | None
     config_sha256: str
     targets: list[TargetReference]
+    plan_digest: str  # SHA-256 of what was planned; an approval is bound to it
+    approved_digest: str  # the plan that a person approved
+    approved_by: str
+    approved_at: str
     # the state
     status: str
     previous: str  # status before the incident was opened again

@@ -97,10 +97,7 @@ def _describe_target(target: TargetRecord) -> list[str]:
     if target.get("breach"):
         lines += [f"  {text}" for text in summary.containment_loss(target["breach"])]
     if target.get("attach"):
-        lines.append(
-            f"          Incident {target['attach']} contains this resource; this one only verified"
-            " it."
-        )
+        lines.append(f"          Incident {target['attach']} works on this resource too.")
     for name, action in sorted(target.get("actions", {}).items()):
         lines.append(f"  {action['status']:<8} {name}: {action['detail']}")
     restored = target.get("restored") or {}

@@ -8,10 +8,12 @@ from guardduty_response.incident.repository import IncidentRepository
 from guardduty_response.incident.statuses import (
     EARLIER_CONTAINMENT,
     IN_PROGRESS,
+    WATCHED,
     Event,
     Status,
     combine,
 )
+from guardduty_response.incident.target_repository import place_of
 
 NO_RESULT = "verification ended without a result"
 
@@ -28,6 +30,8 @@ _VERDICTS = {
     Status.CONTAINED: Event.CONTAINED,
     Status.PARTIAL: Event.PARTIAL,
     Status.GONE: Event.GONE,
+    Status.RESTORED: Event.RESTORED,
+    Status.RESTORE_PARTIAL: Event.RESTORE_PARTIAL,
     Status.CONTAINMENT_LOST: Event.CONTAINMENT_LOST,
 }
 # A verdict that means a loss when the incident had the status on the left.
@@ -50,12 +54,42 @@ def settle(
     meta, targets, _ = record.read(incident_id)
     statuses = [Status(target["status"]) for target in targets]
     if not any(status in IN_PROGRESS for status in statuses):
-        event = _event_of(combine(statuses), Status(meta["status"]))
+        combined, present = combine(statuses), Status(meta["status"])
+        if combined is present and combined not in WATCHED:
+            return meta, targets  # told of a restore a second time, say
+        event = _event_of(combined, present)
         try:
             meta["status"] = record.transition(incident_id, event)
         except IllegalTransition as error:
             record.event(incident_id, "status kept", str(error))
     return meta, targets
+
+
+def settle_linked(
+    record: IncidentRepository, incident_id: str, target: TargetRecord, why: str
+) -> list[str]:
+    """Makes every other incident of a containment take the status that it has now.
+
+    Returns those whose status changed. Each timeline says ``why``; an incident in progress comes to
+    its own verdict.
+    """
+    place = place_of(target)
+    if place is None:
+        return []
+    changed = []
+    for link in record.containments.read(*place).open_links:
+        other = link["incident_id"]
+        if other == incident_id:
+            continue
+        before = Status(record.meta(other)["status"])
+        if before in IN_PROGRESS:
+            continue
+        record.follow_containment(other, target)
+        status = Status(settle(record, other)[0]["status"])
+        if status is not before:
+            record.event(other, "containment changed", why, target=target["id"])
+            changed.append(other)
+    return changed
 
 
 def end(record: IncidentRepository, meta: IncidentRecord, decision: str, why: str) -> None:
@@ -93,4 +127,4 @@ def finish_targets(
     """
     for target in record.read(incident_id)[1]:
         if include_ended or Status(target["status"]) in IN_PROGRESS:
-            record.set_target(incident_id, target["kind"], target["id"], status=status, verdict=why)
+            record.end_target(incident_id, target, status, why)

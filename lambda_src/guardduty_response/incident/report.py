@@ -15,8 +15,9 @@ from guardduty_response.incident.model import (
     TargetRecord,
     TimelineEvent,
 )
+from guardduty_response.incident.moments import now
 from guardduty_response.incident.notifications import search_links
-from guardduty_response.incident.repository import IncidentRepository, now
+from guardduty_response.incident.repository import IncidentRepository
 from guardduty_response.incident.statuses import TRANSITIONS, Event, Status
 
 # Stores evidence: (incident ID, name, content) -> the stored object (``evidence.store.put``).

@@ -1,31 +1,23 @@
-"""Stores incidents in DynamoDB: status, timeline, and for each target what was done to it.
+"""Stores incidents in DynamoDB: status, decisions, timeline, and links to containments.
 
 Items (keys pk/sk): INCIDENT#id/META, INCIDENT#id/TARGET#kind#id, INCIDENT#id/EVENT#time#hex;
-leases and the circuit breaker have modules of their own. Every write that decides something is
-conditional, so concurrent executions cannot both win.
+containments, leases and the circuit breaker have modules of their own. Every write that decides
+something is conditional, so concurrent executions cannot both win.
 """
 
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any, cast
 
 from guardduty_response.aws.dynamodb_types import item
 from guardduty_response.errors import IllegalTransition, ResponseError
 from guardduty_response.incident.circuit_breaker import CircuitBreaker
+from guardduty_response.incident.containments import Containments
 from guardduty_response.incident.leases import Leases
-from guardduty_response.incident.model import (
-    ActionLogEntry,
-    EvidenceEntry,
-    IncidentRecord,
-    TargetPayload,
-    TargetRecord,
-    TargetReference,
-    TimelineEvent,
-)
+from guardduty_response.incident.model import IncidentRecord, TargetRecord, TimelineEvent
+from guardduty_response.incident.moments import now
 from guardduty_response.incident.statuses import (
     EARLIER_CONTAINMENT,
     IN_PROGRESS,
@@ -37,19 +29,12 @@ from guardduty_response.incident.statuses import (
     next_status,
 )
 from guardduty_response.incident.table import Table
+from guardduty_response.incident.target_repository import TargetRepository, incident_key, is_old
 
+# Incidents of releases before 0.2 in these statuses have contained something.
+_TAKEN_OVER = WATCHED | {Status.FAILED, Status.RESTORE_PARTIAL}
 # The same decision on a recurrence of the finding would only be noise after one of these.
 _QUIET = frozenset({Status.NOTIFIED, Status.DRY_RUN, Status.SKIPPED})
-
-
-def iso(at: datetime) -> str:
-    """Returns a UTC time as stored: ISO 8601 with microseconds, which sorts as text."""
-    return at.isoformat(timespec="microseconds").replace("+00:00", "Z")
-
-
-def now() -> str:
-    """Returns the present time as stored (see ``iso``)."""
-    return iso(datetime.now(UTC))
 
 
 @dataclass(frozen=True)
@@ -64,21 +49,12 @@ class Opened:
     meta: IncidentRecord
 
 
-def incident_key(incident_id: str) -> str:
-    """Returns the partition key of an incident's items."""
-    return f"INCIDENT#{incident_id}"
-
-
-def target_key(kind: str, id: str) -> str:
-    """Returns the sort key of a TARGET item."""
-    return f"TARGET#{kind}#{id}"
-
-
-class IncidentRepository:
+class IncidentRepository(TargetRepository):
     """One deployment's incidents. Methods raise botocore ClientError for service errors."""
 
     def __init__(self, table: str, client: Any = None) -> None:
         self.table = Table(table, client)
+        self.containments = Containments(self.table)
         self.leases = Leases(self.table)
         self.circuit_breaker = CircuitBreaker(self.table)
 
@@ -169,11 +145,11 @@ class IncidentRepository:
         metas = [stored for stored in items if stored["sk"] == "META"]
         if not metas:
             raise ResponseError(f"there is no incident {incident_id} in table {self.table.name}")
-        targets = [stored for stored in items if stored["sk"].startswith("TARGET#")]
+        targets = [self.view(stored) for stored in items if stored["sk"].startswith("TARGET#")]
         events = [stored for stored in items if stored["sk"].startswith("EVENT#")]
         return (
             cast(IncidentRecord, metas[0]),
-            cast(list[TargetRecord], targets),
+            targets,
             cast(list[TimelineEvent], events),
         )
 
@@ -207,6 +183,29 @@ class IncidentRepository:
         return self.table.update(
             incident_key(incident_id), "META", changes, remove=remove, only_if={"status": old}
         )
+
+    def take_over_old(self, incident_id: str) -> bool:
+        """Moves what releases before 0.2 stored with the incident into containments.
+
+        Returns whether there was anything. Safe to repeat.
+        """
+        meta, found, _ = self.read(incident_id)
+        status = Status(meta["status"])
+        old = [target for target in found if is_old(target)]
+        if not old or status not in _TAKEN_OVER:
+            return False
+        generations = {
+            (target["kind"], target["id"]): self.take_over(
+                incident_id, meta.get("playbook") or "", target
+            )
+            for target in old
+        }
+        references = [
+            {**reference, "generation": generations.get((reference["kind"], reference["id"]), 0)}
+            for reference in meta["targets"]
+        ]
+        self.note(incident_id, targets=references)
+        return True
 
     def note(self, incident_id: str, /, **fields: Any) -> None:
         """Sets fields of the incident other than its status."""
@@ -251,109 +250,6 @@ class IncidentRepository:
             ExpressionAttributeValues=item(values),
         )
         return cast(list[IncidentRecord], found)
-
-    # -- targets -----------------------------------------------------------------------------------
-
-    def put_target(
-        self,
-        incident_id: str,
-        target: TargetReference | TargetPayload | Mapping[str, Any],
-        reset: bool = False,
-    ) -> None:
-        """Creates the target's record; an existing one (a retry, a recurrence) is kept.
-
-        ``reset``: replaces an existing one. After a restore the resource's state before containment
-        is recorded anew, but for the items that restore left contained.
-        """
-        before = self._still_contained(incident_id, target) if reset else {}
-        created = {
-            "pk": incident_key(incident_id),
-            "sk": target_key(target["kind"], target["id"]),
-            **target,
-            "status": Status.OPEN,
-            "actions": {},
-            "before": before,
-            "still_contained": sorted(before),
-            "evidence": {},
-            "checks": [],
-        }
-        if reset:
-            self.table.put(created)
-        elif not self.table.put_if(created, "attribute_not_exists(pk)"):
-            self.set_target(
-                incident_id,
-                target["kind"],
-                target["id"],
-                status=Status.OPEN,
-                attach=target.get("attach", ""),
-            )
-
-    def _still_contained(self, incident_id: str, target: Mapping[str, Any]) -> dict[str, Any]:
-        """Returns the before-state of the items that the last restore left contained.
-
-        ``network/x`` is one of network's interfaces.
-        """
-        try:
-            stored = self.target(incident_id, target["kind"], target["id"])
-        except ResponseError:
-            return {}
-        before = stored["before"]
-        interfaces = (before.get("network") or {}).get("interfaces") or {}
-        known = {f"network/{id}": state for id, state in interfaces.items()} | before
-        return {name: known[name] for name in stored.get("still_contained") or [] if name in known}
-
-    def target(self, incident_id: str, kind: str, id: str) -> TargetRecord:
-        """Returns the TARGET item. Raises ResponseError when there is none."""
-        found = self.table.get(incident_key(incident_id), target_key(kind, id))
-        if found is None:
-            raise ResponseError(f"incident {incident_id} has no target {kind} {id}")
-        return cast(TargetRecord, found)
-
-    def set_target(self, incident_id: str, kind: str, id: str, /, **fields: Any) -> None:
-        """Sets fields of the TARGET item."""
-        self.table.update(incident_key(incident_id), target_key(kind, id), fields)
-
-    def action(
-        self,
-        incident_id: str,
-        kind: str,
-        id: str,
-        name: str,
-        status: str,
-        detail: str,
-        request_id: str = "",
-    ) -> None:
-        """Writes an action log entry: what was done, when, under which AWS request ID."""
-        entry: ActionLogEntry = {
-            "status": status,
-            "detail": detail[:1000],
-            "at": now(),
-            "request_id": request_id,
-        }
-        key = target_key(kind, id)
-        self.table.set_in_map(incident_key(incident_id), key, "actions", name, entry)
-
-    def before(self, incident_id: str, kind: str, id: str, item_name: str, state: Any) -> None:
-        """Records an item's state before containment.
-
-        The first writing stands: a retry must not overwrite it with the contained state.
-        """
-        key = target_key(kind, id)
-        self.table.set_in_map(
-            incident_key(incident_id), key, "before", item_name, state, first_only=True
-        )
-
-    def evidence(
-        self,
-        incident_id: str,
-        kind: str,
-        id: str,
-        item_name: str,
-        entry: EvidenceEntry | Mapping[str, Any],
-    ) -> None:
-        """Records how far an evidence item is."""
-        key = target_key(kind, id)
-        self.table.set_in_map(incident_key(incident_id), key, "evidence", item_name, entry)
 
 
 def _was_contained(stored: IncidentRecord) -> bool:

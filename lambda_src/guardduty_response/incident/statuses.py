@@ -150,17 +150,34 @@ def next_status(status: Status, event: Event) -> Status:
         ) from None
 
 
-def combine(statuses: list[Status]) -> Status:
-    """Derives an incident's status from those of its targets: a mix of good and bad is PARTIAL.
+# What an incident takes of its targets: the first of these that a target has.
+_WORST_FIRST = (
+    S.CONTAINMENT_LOST,
+    S.FAILED,
+    S.PARTIAL,
+    S.RESTORE_PARTIAL,
+    S.AWAITING_APPROVAL,
+    S.CONTAINING,
+    S.OPEN,
+)
+_NOT_DONE = frozenset({S.SKIPPED, S.REJECTED, S.TIMED_OUT, S.DRY_RUN})
 
-    A lost containment outweighs everything. A target that is GONE weighs nothing beside others. No
-    target at all is FAILED.
+
+def combine(statuses: list[Status]) -> Status:
+    """Derives an incident's status from those of its targets: the worst of them.
+
+    A target that was skipped or rejected forbids CONTAINED: the incident is PARTIAL. So is one
+    with a target restored and another contained. A target that is GONE weighs nothing beside
+    others. No target at all is FAILED.
     """
     found = set(statuses)
     if len(found) > 1:
         found.discard(S.GONE)
     if len(found) == 1:
         return found.pop()
+    worst = next((status for status in _WORST_FIRST if status in found), None)
+    if worst:
+        return worst
     if not found:
         return S.FAILED
-    return S.CONTAINMENT_LOST if S.CONTAINMENT_LOST in found else S.PARTIAL
+    return S.RESTORE_PARTIAL if S.RESTORED in found and not found & _NOT_DONE else S.PARTIAL

@@ -91,6 +91,30 @@ class Table:
             if not (first_only and condition_failed(error)):
                 raise
 
+    def transact(self, writes: list[Item]) -> list[int]:
+        """Makes all writes or none of them (DynamoDB TransactWriteItems, at most 100).
+
+        Returns the positions of the writes whose condition was not met; empty: all were made.
+        """
+        named = [
+            {kind: {"TableName": self.name, **request} for kind, request in write.items()}
+            for write in writes
+        ]
+        try:
+            self.client.transact_write_items(TransactItems=named)
+        except ClientError as error:
+            if error_code(error) != "TransactionCanceledException":
+                raise
+            codes = [
+                reason.get("Code") or "None"
+                for reason in error.response.get("CancellationReasons") or []
+            ]
+            failed = [i for i, code in enumerate(codes) if code == "ConditionalCheckFailed"]
+            if not failed:  # a conflict with another transaction, throttling: worth repeating
+                raise
+            return failed
+        return []
+
     def update(
         self,
         pk: str,
@@ -104,6 +128,24 @@ class Table:
 
         Returns False when an attribute named in ``only_if`` had another value.
         """
+        request = self.update_request({"pk": pk, "sk": sk}, changes, add, remove, only_if)
+        try:
+            self.client.update_item(TableName=self.name, **request)
+        except ClientError as error:
+            if only_if and condition_failed(error):
+                return False
+            raise
+        return True
+
+    def update_request(
+        self,
+        key: Values,
+        changes: Values,
+        add: Values | None = None,
+        remove: list[str] | None = None,
+        only_if: Values | None = None,
+    ) -> Item:
+        """Returns the parameters of ``update``, without the table's name."""
         add, remove, only_if = add or {}, remove or [], only_if or {}
         assignments = ", ".join(f"#{name} = :{name}" for name in changes)
         additions = ", ".join(f"#{name} :add_{name}" for name in add)
@@ -116,19 +158,12 @@ class Table:
             **{f":add_{name}": value for name, value in add.items()},
             **{f":if_{name}": value for name, value in only_if.items()},
         }
-        try:
-            self.client.update_item(
-                TableName=self.name,
-                Key=item({"pk": pk, "sk": sk}),
-                UpdateExpression=expression,
-                ConditionExpression=" AND ".join(conditions),
-                ExpressionAttributeNames={
-                    f"#{name}": name for name in (*changes, *add, *remove, *only_if)
-                },
-                ExpressionAttributeValues=item(values),
-            )
-        except ClientError as error:
-            if only_if and condition_failed(error):
-                return False
-            raise
-        return True
+        request: Item = {
+            "Key": item(key),
+            "UpdateExpression": expression,
+            "ConditionExpression": " AND ".join(conditions),
+            "ExpressionAttributeNames": {
+                f"#{name}": name for name in (*changes, *add, *remove, *only_if)
+            },
+        }
+        return request | ({"ExpressionAttributeValues": item(values)} if values else {})

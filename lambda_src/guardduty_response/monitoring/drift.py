@@ -7,8 +7,9 @@ from collections.abc import Callable
 
 from guardduty_response.containment.contract import Check, Context, StepResult, Target, load
 from guardduty_response.errors import ResponseError
+from guardduty_response.incident import targets
 from guardduty_response.incident.model import ChangeEvent, ContainmentLoss, TargetRecord
-from guardduty_response.incident.repository import now
+from guardduty_response.incident.moments import now
 from guardduty_response.incident.statuses import Status
 
 READS = 2  # before containment is called lost: AWS is eventually consistent
@@ -35,6 +36,12 @@ def may_verify(context: Context, target: Target, seconds: int) -> bool:
     return lease["incident_id"] == context.incident_id and ":execution:" in lease["owner"]
 
 
+def _stored(context: Context, target: Target) -> TargetRecord:
+    if target.place:
+        return targets.view({}, context.record.containments.read(*target.place))
+    return context.record.target(context.incident_id, target.kind, target.id)
+
+
 def _baseline(step: StepResult, checks: list[Check]) -> TargetRecord:
     return {
         "weak": [check.name for check in checks if not check.ok],
@@ -47,7 +54,7 @@ def baseline(
     context: Context, target: Target, step: StepResult, checks: list[Check]
 ) -> TargetRecord:
     """Returns what is stored with the verdict of a containment, for rechecks to compare with."""
-    stored = context.record.target(context.incident_id, target.kind, target.id)
+    stored = _stored(context, target)
     fields = _baseline(step, checks)
     if stored.get("breach") and step.status is Status.CONTAINED:
         fields["breach"] = {**stored["breach"], "ended": now()}
@@ -70,7 +77,7 @@ def assess(
     """
     if step.status is Status.GONE:
         return step, {}
-    stored = context.record.target(context.incident_id, target.kind, target.id)
+    stored = _stored(context, target)
     weak = _weak_checks(stored)
     failed = [check for check in checks if not check.ok and check.name not in weak]
     lost = [check for check in failed if check.read]

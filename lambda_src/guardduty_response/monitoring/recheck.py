@@ -13,7 +13,8 @@ from guardduty_response.incident.model import (
     RecheckReference,
     TargetRecord,
 )
-from guardduty_response.incident.repository import IncidentRepository, now
+from guardduty_response.incident.moments import now
+from guardduty_response.incident.repository import IncidentRepository
 from guardduty_response.incident.statuses import WATCHED, Status
 
 
@@ -45,6 +46,7 @@ def open_recheck(record: IncidentRepository, request: Any, execution: str) -> Re
             'a recheck is started with {"watch": {"incident_id": "inc-0123456789abcdef"}}, not'
             f" {request!r:.200}"
         )
+    record.take_over_old(incident_id)
     meta = record.meta(incident_id)
     status = Status(meta["status"])
     if status not in WATCHED or not meta.get("playbook"):

@@ -42,9 +42,9 @@ def start_scheduled(record: IncidentRepository, event: Mapping[str, Any]) -> Sta
     """
     slot = finding.text(event.get("id"), 100) or str(int(time.time()) // 60)
     starts = {}
-    for meta in record.watched():
+    for meta in _once_per_containment(record.watched()):
         incident_id = meta["incident_id"]
-        if _has_own_target(meta) and not _playbook_disabled(meta):
+        if not _playbook_disabled(meta):
             starts[incident_id] = partial(_start, incident_id, "schedule", slot)
     return _start_all(starts)
 
@@ -72,10 +72,8 @@ def start_on_change(record: IncidentRepository, event: Mapping[str, Any]) -> Sta
     return _start_all(
         {
             meta["incident_id"]: partial(start_if_named, meta)
-            for meta in record.watched()
-            if meta.get("account_id") == account
-            and _has_own_target(meta)
-            and not _playbook_disabled(meta)
+            for meta in _once_per_containment(record.watched())
+            if meta.get("account_id") == account and not _playbook_disabled(meta)
         }
     )
 
@@ -89,13 +87,23 @@ def _watched_names(record: IncidentRepository, meta: IncidentRecord) -> set[str]
     return names
 
 
-def _has_own_target(meta: IncidentRecord) -> bool:
-    """Tells whether the incident contained something itself.
+def _once_per_containment(metas: list[IncidentRecord]) -> list[IncidentRecord]:
+    """Returns incidents that have all containments among them, each once.
 
-    What another incident contained is rechecked with that one.
+    Incidents that are linked to one containment share its verification; the latest answers.
     """
-    targets = meta.get("targets")
-    return not targets or any(not target.get("attach") for target in targets)
+    covered: set[tuple[str, int]] = set()
+    chosen = []
+    for meta in sorted(metas, key=lambda meta: meta.get("opened_at") or "", reverse=True):
+        places = {
+            (target["arn"], int(target.get("generation") or 0))
+            for target in meta.get("targets") or []
+        }
+        if places and places <= covered:
+            continue
+        covered |= {place for place in places if place[1]}
+        chosen.append(meta)
+    return chosen
 
 
 def _playbook_disabled(meta: IncidentRecord) -> bool:
@@ -117,7 +125,7 @@ def notify_unmonitored(record: IncidentRepository) -> list[str]:
     notified = []
     for meta in record.watched():
         incident_id, disabled = meta["incident_id"], _playbook_disabled(meta)
-        if not _has_own_target(meta) or disabled == bool(meta.get("unwatched")):
+        if disabled == bool(meta.get("unwatched")):
             continue
         if disabled:
             targets = record.read(incident_id)[1]

@@ -9,7 +9,8 @@ import pytest
 from botocore.exceptions import ClientError
 from guardduty_response.errors import IllegalTransition, ResponseError
 from guardduty_response.incident.model import IncidentRecord
-from guardduty_response.incident.repository import IncidentRepository, now
+from guardduty_response.incident.moments import now
+from guardduty_response.incident.repository import IncidentRepository
 from guardduty_response.incident.statuses import (
     IN_PROGRESS,
     ON_FINDING,

@@ -53,7 +53,10 @@ def plan(context: Context) -> list[Planned]:
     target.scope.update(_scope(current))
     role = current.settings.get("profile", {}).get("role")
     lost = _finish.consequences(current, sessions.client("ec2"), instance.options["finish"])
-    return [Planned(target, current.tags, [role] if role else [], dict(intents), lost)]
+    principals = [role] if role else []
+    return [
+        Planned(target, current.tags, principals, dict(intents), lost, immutable_id=instance.id)
+    ]
 
 
 def _target(context: Context) -> Target:
@@ -149,7 +152,7 @@ def contain(context: Context, target: Target) -> StepResult:
     # The session for the network is opened first, because everything waits for it.
     ec2, changing = allowed.client("ec2"), action_order.changing(instance)
     try:
-        current = look(instance, ec2, context.incident_id)
+        current = look(instance, ec2, stored=True)
     except TargetGone as gone:
         return StepResult(status=Status.GONE, detail=str(gone))
     except ClientError as error:

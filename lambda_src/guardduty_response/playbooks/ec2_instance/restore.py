@@ -53,10 +53,7 @@ def _read_items(instance: InstanceContext) -> tuple[bool, list[RestoreItem]]:
         current = look(instance, reading.client("ec2"))
     except TargetGone:
         return False, _assess(instance, reading, None)
-    items = _assess(instance, reading, current)
-    if other := _contained_by_another(instance, current):
-        items = [_retained(item, other) if item.call else item for item in items]
-    return True, items
+    return True, _assess(instance, reading, current)
 
 
 def _retained(item: RestoreItem, text: str) -> RestoreItem:
@@ -116,17 +113,3 @@ def _stopped(instance: InstanceContext, current: InstanceState) -> list[RestoreI
             command,
         )
     ]
-
-
-def _contained_by_another(instance: InstanceContext, current: InstanceState) -> str:
-    """Says that a later incident, which found the instance contained, contains it too: restoring
-    ours would undo that containment. Returns '' when there is none.
-    """
-    key = f"{instance.prefix}-incident"
-    tag = current.tags.get(key, "")
-    if tag in ("", instance.context.incident_id, (instance.before_state("tags") or {}).get(key)):
-        return ""
-    return (
-        f"incident {tag} contains {instance.id} too, by its tag {key}: restore that one first (no"
-        " such incident: remove the tag)"
-    )

@@ -92,15 +92,15 @@ def tags(node: Json) -> dict[str, str]:
     return {tag["Key"]: tag["Value"] for tag in node.get("Tags") or []}
 
 
-def look(instance: InstanceContext, ec2: AwsClient, stored_of: str | None = None) -> InstanceState:
+def look(instance: InstanceContext, ec2: AwsClient, stored: bool = False) -> InstanceState:
     """Reads the state in one round trip.
 
-    ``stored_of``: the incident whose record of the target is read into ``instance.stored`` too.
+    ``stored``: whether the target's record is read into ``instance.stored`` too.
     Raises TargetGone, or the error of DescribeInstances; other failures go into ``read_errors``.
     """
-    results = run_all(_look_calls(instance, ec2, stored_of))
+    results = run_all(_look_calls(instance, ec2, stored))
     current = InstanceState(only_instance(instance, results["instance"]))
-    if stored_of is not None:
+    if stored:
         instance.stored = result_or_raise(results["stored"])
     for name, item in (
         ("interfaces", "interfaces"),
@@ -123,7 +123,7 @@ def look(instance: InstanceContext, ec2: AwsClient, stored_of: str | None = None
 
 
 def _look_calls(
-    instance: InstanceContext, ec2: AwsClient, stored_of: str | None
+    instance: InstanceContext, ec2: AwsClient, stored: bool
 ) -> dict[str, Callable[[], Any]]:
     names = [instance.group_name]
     if instance.options["untrack_connections"]:
@@ -138,8 +138,8 @@ def _look_calls(
     if instance.own_groups:
         ids = [{"Name": "group-id", "Values": sorted(set(instance.own_groups.values()))}]
         calls["own_groups"] = partial(ec2.describe_security_groups, Filters=ids)
-    if stored_of is not None:
-        calls["stored"] = partial(instance.read_stored, stored_of)
+    if stored:
+        calls["stored"] = instance.read_stored
     return calls
 
 

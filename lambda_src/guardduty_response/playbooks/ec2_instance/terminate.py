@@ -198,5 +198,9 @@ def _terminated(instance: InstanceContext, requested: Json, text: str) -> StepRe
 
 def _set_target(instance: InstanceContext, **values: Any) -> None:
     instance.context.record.set_target(
-        instance.context.incident_id, instance.target.kind, instance.id, **values
+        instance.context.incident_id,
+        instance.target.kind,
+        instance.id,
+        place=instance.target.place,
+        **values,
     )

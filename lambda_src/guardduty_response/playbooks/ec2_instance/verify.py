@@ -33,7 +33,7 @@ def verify(context: Context, target: Target) -> tuple[StepResult, list[Check]]:
     instance = InstanceContext(context, target)
     sessions = action_order.reading(instance)
     try:
-        current = look(instance, sessions.client("ec2"), target.attach or context.incident_id)
+        current = look(instance, sessions.client("ec2"), stored=True)
     except TargetGone as gone:
         return StepResult(status=Status.GONE, detail=str(gone)), [
             Check("instance", True, str(gone))

@@ -12,7 +12,7 @@ from guardduty_response.aws.errors import error_code
 from guardduty_response.containment.contract import Context, Planned
 from guardduty_response.containment.target_context import BRANCHES, run_all
 from guardduty_response.errors import TargetGone
-from guardduty_response.incident.repository import now
+from guardduty_response.incident.moments import now
 from guardduty_response.playbooks.iam_principal import hand_over, identify, role
 from guardduty_response.playbooks.iam_principal.identify import Principal
 from guardduty_response.playbooks.iam_principal.identity_center.plan_person import (

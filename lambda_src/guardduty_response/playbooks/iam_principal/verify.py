@@ -23,7 +23,7 @@ from guardduty_response.containment.target_context import (
     result_or_raise,
     run_all,
 )
-from guardduty_response.incident.repository import now
+from guardduty_response.incident.moments import now
 from guardduty_response.incident.statuses import IN_PROGRESS, Status
 from guardduty_response.playbooks.iam_principal import (
     chained_sessions,
@@ -53,7 +53,7 @@ class Gone(Exception):
 def verify(context: Context, target: Target) -> tuple[StepResult, list[Check]]:
     """Returns the verdict, or that it is too early for one, with the checks."""
     principal = PrincipalContext(context, target)
-    principal.stored = principal.read_stored(target.attach)
+    principal.stored = principal.read_stored()
     if target.kind not in (identify.USER, identify.SESSION):
         reason = not_containable.path(principal, principal.identity).reason
         failed = StepResult(status=Status.FAILED, detail=f"NOT contained: {reason}")

@@ -22,7 +22,7 @@ from guardduty_response.containment.target_context import (
 )
 from guardduty_response.errors import TargetGone
 from guardduty_response.evidence.items import EvidenceItem, Json, Outcome
-from guardduty_response.incident.repository import now
+from guardduty_response.incident.moments import now
 from guardduty_response.playbooks.ec2_instance.instance_context import InstanceContext
 from guardduty_response.playbooks.ec2_instance.state import describe, filters
 

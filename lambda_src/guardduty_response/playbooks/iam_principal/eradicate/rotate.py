@@ -27,7 +27,7 @@ from guardduty_response.containment.target_context import (
     describe_error,
 )
 from guardduty_response.evidence.items import Outcome
-from guardduty_response.incident.repository import now
+from guardduty_response.incident.moments import now
 from guardduty_response.playbooks.iam_principal import resource_state
 from guardduty_response.playbooks.iam_principal.eradicate.changes import command
 from guardduty_response.playbooks.iam_principal.eradicate.records import (

@@ -14,7 +14,7 @@ from guardduty_response.containment.contract import Context, StepResult, Target
 from guardduty_response.containment.target_context import ALREADY, DONE, FAILED, TargetContext
 from guardduty_response.evidence import store as evidence_store
 from guardduty_response.evidence.items import Outcome
-from guardduty_response.incident.repository import now
+from guardduty_response.incident.moments import now
 from guardduty_response.playbooks.iam_principal.eradicate import (
     manual_commands,
     reversal_table,

@@ -24,7 +24,7 @@ from guardduty_response.containment.target_context import (
     run_all,
 )
 from guardduty_response.evidence.items import EvidenceItem, Json, Outcome
-from guardduty_response.incident.repository import now
+from guardduty_response.incident.moments import now
 from guardduty_response.playbooks.iam_principal import identify
 from guardduty_response.playbooks.iam_principal.identify import Principal
 

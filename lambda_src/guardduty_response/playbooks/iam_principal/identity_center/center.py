@@ -28,6 +28,7 @@ from guardduty_response.playbooks.iam_principal.principal_context import (
 from guardduty_response.playbooks.iam_principal.records import (
     AwsAnswer,
     AwsClient,
+    PermissionSetBefore,
     PolicyDocument,
 )
 
@@ -85,13 +86,14 @@ class Center:
 
 
 def deny_statement(principal: PrincipalContext, user_id: str) -> PolicyDocument:
-    """Returns the statement with a Sid of this incident's own, so that undoing it leaves another
-    incident's.
+    """Returns the statement with a Sid of this containment's own, so that undoing it leaves that
+    of another deployment.
     """
-    incident = principal.target.attach or principal.context.incident_id
+    place = principal.target.place
+    owner = f"{place[0]} {place[1]}" if place else principal.context.incident_id
     words = re.findall("[a-z0-9]+", principal.prefix.lower())
     prefix = "".join(word.title() for word in words)
-    digest = hashlib.sha256(f"{incident} {user_id}".encode()).hexdigest()[:16]
+    digest = hashlib.sha256(f"{owner} {user_id}".encode()).hexdigest()[:16]
     return {
         "Sid": f"{prefix}Deny{digest}",
         "Effect": "Deny",
@@ -99,6 +101,16 @@ def deny_statement(principal: PrincipalContext, user_id: str) -> PolicyDocument:
         "Resource": "*",
         "Condition": {"StringEquals": {"identitystore:userId": user_id}},
     }
+
+
+def recorded_statement(principal: PrincipalContext, name: str) -> PolicyDocument:
+    """Returns the statement as it was written, also when the person can no longer be looked up;
+    else the one to be written.
+    """
+    before: PermissionSetBefore | None = principal.before_state(f"{PART}/{name}")
+    if before and before.get("statement"):
+        return before["statement"]
+    return deny_statement(principal, principal.scope("user_id"))
 
 
 def read_inline_policy(sso: AwsClient, center: Center, permission_set: str) -> str:

@@ -12,7 +12,7 @@ from typing import Any
 from guardduty_response.containment.contract import StepResult
 from guardduty_response.containment.target_context import ALREADY, DONE, FAILED, describe_error
 from guardduty_response.errors import ResponseError
-from guardduty_response.incident.repository import now
+from guardduty_response.incident.moments import now
 from guardduty_response.playbooks.iam_principal import chained_sessions
 from guardduty_response.playbooks.iam_principal.identity_center.center import (
     DENY,
@@ -24,6 +24,7 @@ from guardduty_response.playbooks.iam_principal.identity_center.center import (
     policy_size,
     provision,
     read_inline_policy,
+    recorded_statement,
     with_statement,
 )
 from guardduty_response.playbooks.iam_principal.identity_center.plan import denial_sentence
@@ -113,7 +114,7 @@ def _add_statement(
     ResponseError when the policy has no room for it.
     """
     arn = permission_set["arn"]
-    statement = deny_statement(principal, principal.scope("user_id"))
+    statement = recorded_statement(principal, permission_set["name"])
     text = read_inline_policy(sso, center, arn)
     if has_statement(text, statement):
         return None

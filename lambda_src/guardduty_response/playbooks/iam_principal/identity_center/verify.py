@@ -23,7 +23,7 @@ from guardduty_response.containment.target_context import (
     run_all,
 )
 from guardduty_response.errors import ResponseError
-from guardduty_response.incident.repository import now
+from guardduty_response.incident.moments import now
 from guardduty_response.incident.statuses import Status
 from guardduty_response.playbooks.iam_principal import chained_sessions
 from guardduty_response.playbooks.iam_principal import verify as verification
@@ -32,11 +32,11 @@ from guardduty_response.playbooks.iam_principal.identity_center.center import (
     INLINE,
     PART,
     Center,
-    deny_statement,
     has_statement,
     is_not_found,
     outdated_accounts,
     read_inline_policy,
+    recorded_statement,
 )
 from guardduty_response.playbooks.iam_principal.identity_center.contain import (
     UNDER_WAY,
@@ -53,8 +53,6 @@ from guardduty_response.playbooks.iam_principal.records import (
     AwsClient,
     DeniedPermissionSet,
     PermissionSet,
-    PermissionSetBefore,
-    PolicyDocument,
 )
 
 READ = (
@@ -98,7 +96,7 @@ def verify(context: Context, target: Target) -> tuple[StepResult, list[Check]] |
     person is, or can be, contained through Identity Center.
     """
     principal = PrincipalContext(context, target)
-    principal.stored = principal.read_stored(target.attach)
+    principal.stored = principal.read_stored()
     sets = denied_sets(principal)
     if not sets:
         return None
@@ -197,7 +195,7 @@ def _set_checks(
             raise
         detail = f"permission set {name} no longer exists: nobody can use it"
         return [Check(f"{DENY} {name}", True, detail, fatal=True)]
-    denied = has_statement(text, _recorded_statement(principal, name))
+    denied = has_statement(text, recorded_statement(principal, name))
     session = principal.identity.session
     if not denied:
         detail = f"everything NOT denied to {session} in permission set {name}"
@@ -209,14 +207,6 @@ def _set_checks(
     if principal.acts:
         checks.append(_provisioned_check(principal, center, sso, permission_set))
     return checks
-
-
-def _recorded_statement(principal: PrincipalContext, name: str) -> PolicyDocument:
-    """Returns the statement as it was written, also when the person can no longer be looked up."""
-    before: PermissionSetBefore | None = principal.before_state(f"{PART}/{name}")
-    if before and before.get("statement"):
-        return before["statement"]
-    return deny_statement(principal, principal.scope("user_id"))
 
 
 def _provisioned_check(
@@ -245,7 +235,7 @@ def _role_checks(principal: PrincipalContext, permission_set: DeniedPermissionSe
     role = name_of(arn)
     check = f"{ROLE} {role}"
     iam = principal.open_session(allow(("iam:GetRole", "iam:GetRolePolicy"), arn)).client("iam")
-    wanted = _recorded_statement(principal, permission_set["name"])
+    wanted = recorded_statement(principal, permission_set["name"])
     session = principal.identity.session
     if wanted in statements(role_policy(iam, role, INLINE)):
         detail = f"policy {INLINE} of role {role} denies {session}"

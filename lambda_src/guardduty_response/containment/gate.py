@@ -1,0 +1,320 @@
+"""Guards every batch of changes: nothing is written to a resource without the gate's permission.
+
+The gate reads what may have changed since the decision: a pause (items CONTROL#…), exemptions, the
+policy of now, the lease, the containment's generation, and the plan that a person approved. It runs
+beside AssumeRole; the session's credentials are held back until it has agreed, so it costs no round
+trip of its own (docs/decisions/0030). It can only refuse: it never makes a decision milder into a
+stricter one. Without a gate a session can only read.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any
+
+from guardduty_response.aws.dynamodb_types import item
+from guardduty_response.decision import finding as findings
+from guardduty_response.decision import guardrails, policy
+from guardduty_response.decision.configuration import Config
+from guardduty_response.decision.finding import Finding
+from guardduty_response.errors import GateClosed
+from guardduty_response.incident.containments import ENDED, partition, sort_key
+from guardduty_response.incident.model import IncidentRecord
+from guardduty_response.incident.repository import IncidentRepository
+from guardduty_response.incident.table import Item
+from guardduty_response.incident.target_repository import Place, incident_key
+
+VALID_SECONDS = 5.0
+LEASE_SECONDS = 900  # longer than any function may run (functions: at most 150 s)
+LEASE_RETENTION_SECONDS = 86400
+# Threads of its own: AssumeRole and the calls that wait for the gate use aws.clients.POOL.
+_THREADS = ThreadPoolExecutor(max_workers=8, thread_name_prefix="gate")
+
+_READING = (
+    "Describe",
+    "Get",
+    "List",
+    "Lookup",
+    "Filter",
+    "BatchGet",
+    "Head",
+    "Search",
+    "Simulate",
+    "View",
+)
+# Actions that read in spite of their names: queries, decryption of what is read, and a report that
+# IAM makes of itself.
+_READING_TOO = frozenset(
+    {
+        "athena:StartQueryExecution",
+        "athena:StopQueryExecution",
+        "iam:GenerateCredentialReport",
+        "iam:GenerateServiceLastAccessedDetails",
+        "kms:Decrypt",
+        "logs:StartQuery",
+        "logs:StopQuery",
+    }
+)
+
+
+def reads(action: str) -> bool:
+    """Tells whether an IAM action changes nothing."""
+    return action in _READING_TOO or action.partition(":")[2].startswith(_READING)
+
+
+def _actions(statement: Item) -> list[str]:
+    actions = statement["Action"]
+    return [actions] if isinstance(actions, str) else list(actions)
+
+
+def changes(document: Item) -> bool:
+    """Tells whether a session policy lets its session change anything."""
+    return any(
+        not reads(action)
+        for statement in document["Statement"]
+        if statement["Effect"] == "Allow"
+        for action in _actions(statement)
+    )
+
+
+def only_reading(document: Item) -> Item:
+    """Returns the session policy without the actions that change something."""
+    statements = []
+    for statement in document["Statement"]:
+        if statement["Effect"] == "Allow":
+            actions = [action for action in _actions(statement) if reads(action)]
+            if actions:
+                statements.append({**statement, "Action": actions})
+        else:
+            statements.append(statement)
+    return {**document, "Statement": statements}
+
+
+@dataclass
+class Gate:
+    """Guards the changes of one step on one target.
+
+    ``place``: the containment that the changes belong to; None: a record of a release before 0.2,
+    whose lease alone is checked. ``purpose``: ``change`` passes everything; ``evidence`` needs no
+    lease; ``restore`` passes the lease and the generation alone. ``meta`` and ``finding`` are asked
+    for when the gate is first used.
+    """
+
+    record: IncidentRepository
+    config: Config
+    incident_id: str
+    execution: str
+    arn: str
+    id: str
+    account_id: str
+    principals: list[str]
+    place: Place | None
+    meta: Callable[[], IncidentRecord]
+    finding: Callable[[], Finding]
+    purpose: str = "change"
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+    _agreed_at: float = float("-inf")
+    _refusal: GateClosed | None = None
+    _opening: Future[None] | None = None
+    _waiting: list[tuple[Item, Future[None]]] = field(default_factory=list)
+
+    # -- permission --------------------------------------------------------------------------------
+
+    def open(self) -> None:
+        """Begins to ask, in the background: what needs permission soon will find it."""
+        with self._lock:
+            if self._opening is None:
+                self._opening = _THREADS.submit(self.permit)
+
+    def permit(self) -> None:
+        """Returns once changes are permitted, for VALID_SECONDS. Raises GateClosed.
+
+        A refusal stands for the whole step. Raises botocore errors when the table cannot be
+        reached: then nothing is permitted.
+        """
+        if self._is_valid():  # without waiting for a write that is under way
+            return
+        with self._lock:
+            self._raise_refusal()
+            if not self._is_valid():
+                self._ask([])
+
+    def _is_valid(self) -> bool:
+        return not self._refusal and time.monotonic() - self._agreed_at < VALID_SECONDS
+
+    @property
+    def refusal(self) -> str:
+        """Why changes were refused in this step, or an empty string."""
+        return str(self._refusal) if self._refusal else ""
+
+    def write_before(self, name: str, value: Any) -> None:
+        """Records an item's state before containment in the gate's own transaction.
+
+        Writes that come in while another is under way go together: DynamoDB refuses transactions
+        on the same item side by side. Raises GateClosed: then the item must not be changed.
+        """
+        assert self.place is not None
+        write = self.record.containments.before_write(*self.place, name, value)
+        written: Future[None] = Future()
+        self._waiting.append((write, written))
+        with self._lock:
+            if not written.done():
+                batch, self._waiting = self._waiting, []
+                self._commit(batch)
+        written.result()
+
+    def _commit(self, batch: list[tuple[Item, Future[None]]]) -> None:
+        try:
+            self._raise_refusal()
+            self._ask([write for write, _ in batch])
+        except Exception as error:
+            for _, written in batch:
+                written.set_exception(error)
+        else:
+            for _, written in batch:
+                written.set_result(None)
+
+    def _raise_refusal(self) -> None:
+        if self._refusal:
+            raise self._refusal
+
+    # -- asking ------------------------------------------------------------------------------------
+
+    def _ask(self, writes: list[Item]) -> None:
+        started = time.monotonic()
+        controls = None
+        if self.purpose != "restore":
+            controls = _THREADS.submit(self._read_controls)
+        reason = "" if self.purpose == "restore" else self._policy_of_now()
+        if not reason:
+            reason = self._hold(writes)
+        if controls and not reason:
+            reason = controls.result()
+        if reason:
+            self._refusal = GateClosed(f"nothing is changed any more: {reason}")
+            raise self._refusal
+        self._agreed_at = started
+
+    def _read_controls(self) -> str:
+        """Returns why a CONTROL item forbids changes, or an empty string.
+
+        CONTROL/TERRAFORM is written by every apply, CONTROL/OPERATOR by people.
+        """
+        items = self.record.table.query(
+            KeyConditionExpression="pk = :pk",
+            ConsistentRead=True,
+            ExpressionAttributeValues=item({":pk": "CONTROL"}),
+        )
+        for control in items:
+            if control.get("paused") is False or "paused" not in control:
+                continue
+            if control["sk"] == "TERRAFORM":
+                return "the response is paused (paused = true in Terraform)"
+            who = findings.text(control.get("by"), 200) or "somebody who did not say who they are"
+            why = findings.text(control.get("reason"), 500) or "no reason given"
+            return f"the response is paused by {who} ({why}): item CONTROL/OPERATOR"
+        return ""
+
+    def _policy_of_now(self) -> str:
+        """Returns why the policy or an exemption of now forbids changes, or an empty string."""
+        guarded: guardrails.GuardedTarget = {
+            "id": self.id,
+            "arn": self.arn,
+            "principals": self.principals,
+        }
+        if skip := guardrails.reason_to_skip(self.config, self.account_id, [guarded]):
+            return skip
+        if self.purpose == "evidence":
+            return ""
+        seen, meta = self.finding(), self.meta()
+        playbook, why = findings.playbook_for(seen)
+        decided = policy.decide(
+            self.config, seen.type, seen.account_id, seen.severity, playbook, why
+        )
+        approved = meta.get("approved_digest") and meta.get("approved_digest") == meta.get(
+            "plan_digest"
+        )
+        if decided.mode == "auto" or (decided.mode == "approve" and (approved or _is_old(meta))):
+            return ""
+        wanted = "a person has to approve it" if decided.mode == "approve" else "nothing may act"
+        return f"the policy says {decided.mode} now ({'; '.join(decided.reasons)}): {wanted}"
+
+    def _hold(self, writes: list[Item]) -> str:
+        """Holds the lease and the generation, and makes ``writes``, all or nothing.
+
+        Returns why that is not possible, or an empty string.
+        """
+        if self.purpose == "evidence":
+            return ""
+        conditions = self._conditions()
+        failed = self.record.table.transact([write for write, _ in conditions] + writes)
+        if not failed:
+            return ""
+        return conditions[failed[0]][1] if failed[0] < len(conditions) else "the record refused"
+
+    def _conditions(self) -> list[tuple[Item, str]]:
+        """Returns what must hold, as parts of a transaction, each with the reason if it does not.
+
+        The lease is renewed by the way.
+        """
+        at = int(time.time())
+        lease: Item = {
+            "Key": item({"pk": f"RESOURCE#{self.arn}", "sk": "LEASE"}),
+            "UpdateExpression": "SET #e = :until, expires_at = :gone",
+            "ConditionExpression": "#o = :me",
+            "ExpressionAttributeNames": {"#o": "owner", "#e": "expires"},
+            "ExpressionAttributeValues": item(
+                {
+                    ":me": self.execution,
+                    ":until": at + LEASE_SECONDS,
+                    ":gone": at + LEASE_RETENTION_SECONDS,
+                }
+            ),
+        }
+        found: list[tuple[Item, str]] = [
+            ({"Update": lease}, f"this step no longer has the lease on {self.id}")
+        ]
+        if self.place:
+            found += self._generation_conditions(self.place)
+        digest = "" if self.purpose != "change" else self.meta().get("plan_digest")
+        if digest:
+            check: Item = {
+                "Key": item({"pk": incident_key(self.incident_id), "sk": "META"}),
+                "ConditionExpression": "plan_digest = :digest",
+                "ExpressionAttributeValues": item({":digest": digest}),
+            }
+            found.append(({"ConditionCheck": check}, "it was planned anew meanwhile"))
+        return found
+
+    def _generation_conditions(self, place: Place) -> list[tuple[Item, str]]:
+        arn, generation = place
+        head: Item = {
+            "Key": item({"pk": partition(arn), "sk": "HEAD"}),
+            "ConditionExpression": "generation = :generation",
+            "ExpressionAttributeValues": item({":generation": generation}),
+        }
+        found: list[tuple[Item, str]] = [
+            ({"ConditionCheck": head}, f"{self.id} has a newer containment")
+        ]
+        if self.purpose == "change":
+            ended = sorted(ENDED)
+            state: Item = {
+                "Key": item({"pk": partition(arn), "sk": sort_key(generation, "STATE")}),
+                "ConditionExpression": "NOT #status IN (:first, :second)",
+                "ExpressionAttributeNames": {"#status": "status"},
+                "ExpressionAttributeValues": item({":first": ended[0], ":second": ended[1]}),
+            }
+            found.append(({"ConditionCheck": state}, f"{self.id} was restored meanwhile"))
+        return found
+
+
+def _is_old(meta: IncidentRecord) -> bool:
+    """Tells whether the incident was decided by a release before 0.2, which kept no digests.
+
+    Its state machine came here only after an approval.
+    """
+    return not meta.get("plan_digest")

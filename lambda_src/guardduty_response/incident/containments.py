@@ -1,0 +1,351 @@
+"""Stores containments: for each resource what was changed, its state before, and who asked for it.
+
+A containment belongs to a resource (its ARN) and a generation. A generation ends with a restore, or
+when the ARN names another resource (its immutable ID differs). Incidents link to containments, so
+two findings about a resource share the state before, the action log and the evidence
+(docs/decisions/0029).
+
+Items (keys pk/sk), each small by itself: CONTAINMENT#arn/HEAD names the present generation;
+CONTAINMENT#arn/0001#STATE, 0001#BEFORE#item, 0001#ACTION#name, 0001#CHECK#name, 0001#EVIDENCE#item,
+0001#WATCHED, 0001#DRIFT#time and 0001#LINK#incident belong to a generation.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, cast
+
+from guardduty_response.aws.dynamodb_types import item
+from guardduty_response.errors import ResponseError
+from guardduty_response.evidence import store
+from guardduty_response.incident.model import (
+    ActionLogEntry,
+    CheckRecord,
+    ContainmentLink,
+    ContainmentRecord,
+    EvidenceEntry,
+)
+from guardduty_response.incident.moments import now
+from guardduty_response.incident.statuses import Status
+from guardduty_response.incident.table import Item, Table
+
+INLINE_BYTES = 64 * 1024  # a larger value is stored in S3, by its hash (DynamoDB: 400 KB an item)
+CHECKS_IN_TRANSACTION = 90  # DynamoDB takes 100 writes in a transaction
+# A generation that is over: containing the resource again opens the next.
+ENDED = frozenset({Status.RESTORED, Status.RESTORE_PARTIAL})
+ATTEMPTS = 5  # of joining, while others join or restore the same resource
+
+
+@dataclass(frozen=True)
+class Joined:
+    """Says which generation an incident has joined.
+
+    ``new``: it was opened by this call. ``opened_by``: the incident that opened it, under whose
+    name evidence is stored.
+    """
+
+    generation: int
+    new: bool
+    status: Status
+    opened_by: str
+
+
+def partition(arn: str) -> str:
+    """Returns the partition key of a resource's items."""
+    return f"CONTAINMENT#{arn}"
+
+
+def sort_key(generation: int, kind: str, name: str = "") -> str:
+    """Returns the sort key of an item of a generation. A name too long for a key is hashed."""
+    if len(name.encode()) > 800:  # DynamoDB: 1,024 bytes a sort key
+        name = f"sha256:{hashlib.sha256(name.encode()).hexdigest()}"
+    return f"{generation:04d}#{kind}#{name}" if name else f"{generation:04d}#{kind}"
+
+
+class Containments:
+    """One deployment's containments. Methods raise botocore ClientError for service errors."""
+
+    def __init__(self, table: Table) -> None:
+        self.table = table
+
+    # -- generations -------------------------------------------------------------------------------
+
+    def generation(self, arn: str) -> int:
+        """Returns the present generation of a resource; 0: it was never contained."""
+        head = self.table.get(partition(arn), "HEAD")
+        return int(head["generation"]) if head else 0
+
+    def state(self, arn: str, generation: int) -> ContainmentRecord | None:
+        """Returns the STATE item of a generation, or None."""
+        found = self.table.get(partition(arn), sort_key(generation, "STATE"))
+        return cast(ContainmentRecord, found) if found else None
+
+    def join(
+        self, target: Mapping[str, Any], incident_id: str, playbook: str, immutable_id: str = ""
+    ) -> Joined:
+        """Links the incident to the resource's containment, or opens a generation for it.
+
+        ``immutable_id``: what AWS gives the resource for good (AIDA…, AROA…, i-…); empty when it
+        could not be read: then the present generation is taken to be of the same resource.
+        """
+        arn = str(target["arn"])
+        for _ in range(ATTEMPTS):
+            present = self.generation(arn)
+            state = self.state(arn, present) if present else None
+            if state and not _is_over(state, immutable_id):
+                self._link(arn, present, incident_id)
+                if immutable_id and not state.get("immutable_id"):
+                    self.set(arn, present, immutable_id=immutable_id)
+                opened_by = state.get("opened_by") or incident_id
+                return Joined(present, False, Status(state["status"]), opened_by)
+            kept = self._still_contained(state, immutable_id) if state else {}
+            if self._open(target, present, incident_id, playbook, immutable_id, kept):
+                return Joined(present + 1, True, Status.OPEN, incident_id)
+        raise ResponseError(
+            f"the containment of {arn} changed {ATTEMPTS} times while incident {incident_id} joined"
+            " it; the step is tried again"
+        )
+
+    def _open(
+        self,
+        target: Mapping[str, Any],
+        present: int,
+        incident_id: str,
+        playbook: str,
+        immutable_id: str,
+        kept: Mapping[str, Any],
+    ) -> bool:
+        """Opens the generation after ``present``; returns False when somebody else did."""
+        arn, generation = str(target["arn"]), present + 1
+        head_condition = "attribute_not_exists(pk)"
+        head: dict[str, Any] = {"Item": item(self._key(arn, "HEAD") | {"generation": generation})}
+        if present:
+            head_condition = "generation = :present"
+            head["ExpressionAttributeValues"] = item({":present": present})
+        state = {
+            "arn": arn,
+            **{name: target[name] for name in ("kind", "id", "account_id", "region")},
+            "playbook": playbook,
+            "generation": generation,
+            "immutable_id": immutable_id,
+            "opened_by": incident_id,
+            "status": Status.OPEN,
+            "still_contained": sorted(kept),
+            "opened_at": now(),
+            "updated_at": now(),
+        }
+        writes = [
+            {"Put": {**head, "ConditionExpression": head_condition}},
+            self._put(arn, generation, "STATE", "", state),
+            self._put(arn, generation, "LINK", incident_id, _new_link(incident_id)),
+        ]
+        for name, value in kept.items():
+            writes.append(self._put(arn, generation, "BEFORE", name, _wrapped(arn, value)))
+        return not self.table.transact(writes)
+
+    def _still_contained(self, state: ContainmentRecord, immutable_id: str) -> dict[str, Any]:
+        """Returns the state before of the items that the last restore left contained.
+
+        ``network/x`` is one of network's interfaces. Another resource under the same ARN has none.
+        """
+        if not _same_resource(state, immutable_id):
+            return {}
+        names = state.get("still_contained") or []
+        if not names:
+            return {}
+        before = self.read(state["arn"], state["generation"]).before
+        interfaces = (before.get("network") or {}).get("interfaces") or {}
+        known = {f"network/{id}": value for id, value in interfaces.items()} | before
+        return {name: known[name] for name in names if name in known}
+
+    # -- reading -----------------------------------------------------------------------------------
+
+    def read(self, arn: str, generation: int) -> Containment:
+        """Returns everything that is stored of a generation.
+
+        Raises ResponseError when there is no such generation, or a value in S3 is not the one that
+        was stored.
+        """
+        items = self.table.query(
+            KeyConditionExpression="pk = :pk AND begins_with(sk, :generation)",
+            ConsistentRead=True,
+            ExpressionAttributeValues=item(
+                {":pk": partition(arn), ":generation": f"{generation:04d}#"}
+            ),
+        )
+        return parse(arn, generation, items)
+
+    # -- writing -----------------------------------------------------------------------------------
+
+    def set(self, arn: str, generation: int, **fields: Any) -> None:
+        """Sets fields of a containment. ``checks`` and ``watched`` have items of their own.
+
+        Checks and state are written together: a verdict is never half there.
+        """
+        checks: list[CheckRecord] | None = fields.pop("checks", None)
+        watched = fields.pop("watched", None)
+        at = now()
+        if checks is not None:
+            fields["checks_at"] = at
+        fields["updated_at"] = at
+        writes = []
+        for check in checks or []:
+            writes.append(self._put(arn, generation, "CHECK", check["name"], {**check, "of": at}))
+        if watched is not None:
+            writes.append(self._put(arn, generation, "WATCHED", "", {"watched": watched}))
+        while len(writes) > CHECKS_IN_TRANSACTION:
+            self.table.transact(writes[:CHECKS_IN_TRANSACTION])
+            writes = writes[CHECKS_IN_TRANSACTION:]
+        key = self._key(arn, sort_key(generation, "STATE"))
+        if not writes:
+            self.table.update(key["pk"], key["sk"], fields)
+            return
+        self.table.transact([*writes, {"Update": self.table.update_request(key, fields)}])
+
+    def put_action(self, arn: str, generation: int, name: str, entry: ActionLogEntry) -> None:
+        """Writes an entry of the action log; a later entry of the same action replaces it."""
+        self.table.put(self._values(arn, generation, "ACTION", name, {"name": name, **entry}))
+
+    def put_before(self, arn: str, generation: int, name: str, value: Any) -> None:
+        """Records an item's state before containment. The first writing stands."""
+        self.table.put_if(
+            self._values(arn, generation, "BEFORE", name, _wrapped(arn, value) | {"name": name}),
+            "attribute_not_exists(pk)",
+        )
+
+    def before_write(self, arn: str, generation: int, name: str, value: Any) -> Item:
+        """Returns the write of an item's state before containment, for a transaction.
+
+        The first writing stands, and a second one does not fail the transaction.
+        """
+        return {
+            "Update": {
+                "Key": item(self._key(arn, sort_key(generation, "BEFORE", name))),
+                "UpdateExpression": "SET #value = if_not_exists(#value, :value), #name = :name",
+                "ExpressionAttributeNames": {"#value": "value", "#name": "name"},
+                "ExpressionAttributeValues": item(_wrapped(arn, value) | {"name": name}, ":"),
+            }
+        }
+
+    def put_evidence(
+        self, arn: str, generation: int, name: str, entry: EvidenceEntry | Mapping[str, Any]
+    ) -> None:
+        """Records how far an evidence item is."""
+        values = _wrapped(arn, dict(entry)) | {"name": name}
+        self.table.put(self._values(arn, generation, "EVIDENCE", name, values))
+
+    def put_drift(self, arn: str, generation: int, at: str, loss: Mapping[str, Any]) -> None:
+        """Records a loss of containment, or its end, in the drift history."""
+        self.table.put(self._values(arn, generation, "DRIFT", at, {"loss": dict(loss)}))
+
+    def _link(self, arn: str, generation: int, incident_id: str) -> None:
+        self.table.put_if(
+            self._values(arn, generation, "LINK", incident_id, _new_link(incident_id)),
+            "attribute_not_exists(pk)",
+        )
+
+    def release_link(
+        self, arn: str, generation: int, incident_id: str, why: str
+    ) -> list[ContainmentLink]:
+        """Ends an incident's interest in a containment; returns the links that are left."""
+        key = self._key(arn, sort_key(generation, "LINK", incident_id))
+        self.table.update(key["pk"], key["sk"], {"released_at": now(), "reason": why})
+        return self.read(arn, generation).open_links
+
+    def _key(self, arn: str, sk: str) -> Item:
+        return {"pk": partition(arn), "sk": sk}
+
+    def _values(
+        self, arn: str, generation: int, kind: str, name: str, values: Mapping[str, Any]
+    ) -> Item:
+        return {**self._key(arn, sort_key(generation, kind, name)), **values}
+
+    def _put(
+        self, arn: str, generation: int, kind: str, name: str, values: Mapping[str, Any]
+    ) -> Item:
+        stored = self._values(arn, generation, kind, name, values)
+        if kind == "BEFORE":
+            stored["name"] = name
+        return {"Put": {"Item": item(stored)}}
+
+
+@dataclass(frozen=True)
+class Containment:
+    """Holds everything that is stored of one generation of a containment."""
+
+    state: ContainmentRecord
+    before: dict[str, Any]
+    actions: dict[str, ActionLogEntry]
+    checks: list[CheckRecord]
+    evidence: dict[str, EvidenceEntry]
+    watched: list[str]
+    links: list[ContainmentLink]
+    drift: list[dict[str, Any]]
+
+    @property
+    def open_links(self) -> list[ContainmentLink]:
+        """Returns the links of incidents that have not been closed."""
+        return [link for link in self.links if not link.get("released_at")]
+
+
+def parse(arn: str, generation: int, items: list[Item]) -> Containment:
+    """Returns a generation from its items. Raises ResponseError as ``Containments.read`` does."""
+    by_kind: dict[str, list[Item]] = {}
+    for stored in items:
+        by_kind.setdefault(stored["sk"].split("#")[1], []).append(stored)
+    if "STATE" not in by_kind:
+        raise ResponseError(f"there is no containment of {arn} of generation {generation}")
+    state = cast(ContainmentRecord, by_kind["STATE"][0])
+    checked_at = state.get("checks_at")
+    return Containment(
+        state,
+        {stored["name"]: _unwrapped(stored) for stored in by_kind.get("BEFORE", [])},
+        {stored["name"]: _action(stored) for stored in by_kind.get("ACTION", [])},
+        [_check(stored) for stored in by_kind.get("CHECK", []) if stored.get("of") == checked_at],
+        {stored["name"]: _unwrapped(stored) for stored in by_kind.get("EVIDENCE", [])},
+        [name for stored in by_kind.get("WATCHED", []) for name in stored["watched"]],
+        [cast(ContainmentLink, stored) for stored in by_kind.get("LINK", [])],
+        [stored["loss"] for stored in by_kind.get("DRIFT", [])],
+    )
+
+
+def _new_link(incident_id: str) -> Item:
+    return {"incident_id": incident_id, "at": now()}
+
+
+def _same_resource(state: ContainmentRecord, immutable_id: str) -> bool:
+    known = state.get("immutable_id")
+    return not known or not immutable_id or known == immutable_id
+
+
+def _is_over(state: ContainmentRecord, immutable_id: str) -> bool:
+    return Status(state["status"]) in ENDED or not _same_resource(state, immutable_id)
+
+
+def _action(stored: Item) -> ActionLogEntry:
+    return cast(
+        ActionLogEntry, {name: stored[name] for name in ("status", "detail", "at", "request_id")}
+    )
+
+
+def _check(stored: Item) -> CheckRecord:
+    names = ("name", "ok", "detail", "fatal", "read")
+    return cast(CheckRecord, {name: stored[name] for name in names if name in stored})
+
+
+def _wrapped(arn: str, value: Any) -> Item:
+    """Returns what is stored for a value: itself, or where in S3 it is and its hash."""
+    content = json.dumps(value, sort_keys=True, separators=(",", ":")).encode()
+    if len(content) <= INLINE_BYTES:
+        return {"value": {"inline": value}}
+    place = hashlib.sha256(arn.encode()).hexdigest()[:16]
+    name = f"state-{hashlib.sha256(content).hexdigest()}.json"
+    return {"value": {"stored": dict(store.put(f"containment-{place}", name, content))}}
+
+
+def _unwrapped(stored: Item) -> Any:
+    value = stored["value"]
+    return store.get_verified(value["stored"]) if "stored" in value else value["inline"]

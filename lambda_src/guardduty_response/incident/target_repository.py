@@ -1,0 +1,244 @@
+"""Stores an incident's targets: the link to a containment, and what is the incident's own.
+
+The TARGET item (INCIDENT#id/TARGET#kind#id) names the containment's generation. What is done to the
+resource is stored with the containment (incident/containments.py). A TARGET item without a
+generation holds everything itself: a plan that changes nothing, or a record of a release before
+0.2, which ``take_over`` moves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from guardduty_response.errors import ResponseError
+from guardduty_response.incident import targets
+from guardduty_response.incident.containments import Containments
+from guardduty_response.incident.model import (
+    ActionLogEntry,
+    EvidenceEntry,
+    TargetPayload,
+    TargetRecord,
+    TargetReference,
+)
+from guardduty_response.incident.moments import now
+from guardduty_response.incident.statuses import IN_PROGRESS, Status
+from guardduty_response.incident.table import Item, Table
+
+# Where a target's containment is stored: ARN and generation.
+Place = tuple[str, int]
+_STATE_FIELDS = ("status", "verdict", "verified", "weak", "held_at", "breach", "restored")
+
+
+def incident_key(incident_id: str) -> str:
+    """Returns the partition key of an incident's items."""
+    return f"INCIDENT#{incident_id}"
+
+
+def target_key(kind: str, id: str) -> str:
+    """Returns the sort key of a TARGET item."""
+    return f"TARGET#{kind}#{id}"
+
+
+def place_of(target: Mapping[str, Any]) -> Place | None:
+    """Returns where the containment of a target is stored; None: the target has none."""
+    generation = int(target.get("generation") or 0)
+    return (str(target["arn"]), generation) if generation else None
+
+
+class TargetRepository:
+    """One deployment's targets. Methods raise botocore ClientError for service errors."""
+
+    table: Table
+    containments: Containments
+
+    def link(self, incident_id: str, kind: str, id: str) -> Item:
+        """Returns the TARGET item. Raises ResponseError when there is none."""
+        found = self.table.get(incident_key(incident_id), target_key(kind, id))
+        if found is None:
+            raise ResponseError(f"incident {incident_id} has no target {kind} {id}")
+        return found
+
+    def target(self, incident_id: str, kind: str, id: str) -> TargetRecord:
+        """Returns a target with its containment. Raises ResponseError when there is none."""
+        return self.view(self.link(incident_id, kind, id))
+
+    def view(self, link: Item) -> TargetRecord:
+        """Returns the target of a TARGET item, with its containment."""
+        place = place_of(link)
+        return targets.view(link, self.containments.read(*place) if place else None)
+
+    def put_target(
+        self, incident_id: str, target: TargetReference | TargetPayload | Mapping[str, Any]
+    ) -> None:
+        """Creates the TARGET item; an existing one (a retry, a recurrence) is kept.
+
+        One that was linked to another generation, or to none, is replaced.
+        """
+        key, sort = incident_key(incident_id), target_key(target["kind"], target["id"])
+        created = {"pk": key, "sk": sort, **target, "status": Status.OPEN, "actions": {}}
+        generation = int(target.get("generation") or 0)
+        if not generation:
+            created |= {"before": {}, "evidence": {}, "checks": [], "generation": 0}
+        if self.table.put_if(created, "attribute_not_exists(pk)"):
+            return
+        same = {"generation": generation}
+        changes = {
+            "status": Status.OPEN,
+            "attach": target.get("attach", ""),
+            "principals": list(target.get("principals") or []),
+        }
+        if not self.table.update(key, sort, changes, only_if=same):
+            self.table.put(created)
+
+    def set_target(
+        self, incident_id: str, kind: str, id: str, /, place: Place | None = None, **fields: Any
+    ) -> None:
+        """Sets fields of a target, in its containment where it has one.
+
+        ``place``: where the containment is, for who knows it; else the TARGET item is asked.
+        """
+        key, sort = incident_key(incident_id), target_key(kind, id)
+        place = place or place_of(self.link(incident_id, kind, id))
+        if place is None:
+            self.table.update(key, sort, fields)
+            return
+        own = {name: value for name, value in fields.items() if name in targets.OWN_FIELDS}
+        shared = {name: value for name, value in fields.items() if name not in own}
+        if shared:
+            self.containments.set(*place, **shared)
+        if "status" in shared:  # what was verified counts from now on
+            own |= {"status": "", "verdict": ""}
+        if own:
+            self.table.update(key, sort, own)
+
+    def end_target(
+        self, incident_id: str, target: Mapping[str, Any], status: Status, why: str
+    ) -> None:
+        """Gives the incident's own view of a target a status: it ended without a verdict.
+
+        The containment keeps its status, unless it never came to one.
+        """
+        key, sort = incident_key(incident_id), target_key(target["kind"], target["id"])
+        self.table.update(key, sort, {"status": status, "verdict": why})
+        place = place_of(target)
+        state = self.containments.state(*place) if place else None
+        if place and state and Status(state["status"]) in IN_PROGRESS:
+            self.containments.set(*place, status=status, verdict=why)
+
+    def follow_containment(self, incident_id: str, target: Mapping[str, Any]) -> None:
+        """Makes the incident show its containment's status instead of one of its own."""
+        key, sort = incident_key(incident_id), target_key(target["kind"], target["id"])
+        self.table.update(key, sort, {"status": "", "verdict": ""})
+
+    def action(
+        self,
+        incident_id: str,
+        kind: str,
+        id: str,
+        name: str,
+        status: str,
+        detail: str,
+        request_id: str = "",
+        place: Place | None = None,
+    ) -> None:
+        """Writes an action log entry: what was done, when, under which AWS request ID."""
+        entry: ActionLogEntry = {
+            "status": status,
+            "detail": detail[:1000],
+            "at": now(),
+            "request_id": request_id,
+        }
+        place = place or place_of(self.link(incident_id, kind, id))
+        if place:
+            self.containments.put_action(*place, name, entry)
+            return
+        key = target_key(kind, id)
+        self.table.set_in_map(incident_key(incident_id), key, "actions", name, entry)
+
+    def own_action(
+        self, incident_id: str, kind: str, id: str, name: str, status: str, detail: str
+    ) -> None:
+        """Writes an entry of the incident's own: what was planned, and what people must know."""
+        entry = {"status": status, "detail": detail[:1000], "at": now(), "request_id": ""}
+        key = target_key(kind, id)
+        self.table.set_in_map(incident_key(incident_id), key, "actions", name, entry)
+
+    def before(
+        self,
+        incident_id: str,
+        kind: str,
+        id: str,
+        item_name: str,
+        state: Any,
+        place: Place | None = None,
+    ) -> None:
+        """Records an item's state before containment.
+
+        The first writing stands: a retry must not overwrite it with the contained state.
+        """
+        place = place or place_of(self.link(incident_id, kind, id))
+        if place:
+            self.containments.put_before(*place, item_name, state)
+            return
+        key = target_key(kind, id)
+        self.table.set_in_map(
+            incident_key(incident_id), key, "before", item_name, state, first_only=True
+        )
+
+    def evidence(
+        self,
+        incident_id: str,
+        kind: str,
+        id: str,
+        item_name: str,
+        entry: EvidenceEntry | Mapping[str, Any],
+        place: Place | None = None,
+    ) -> None:
+        """Records how far an evidence item is."""
+        place = place or place_of(self.link(incident_id, kind, id))
+        if place:
+            self.containments.put_evidence(*place, item_name, entry)
+            return
+        key = target_key(kind, id)
+        self.table.set_in_map(incident_key(incident_id), key, "evidence", item_name, entry)
+
+    # -- records of releases before 0.2 ------------------------------------------------------------
+
+    def take_over(self, incident_id: str, playbook: str, target: TargetRecord) -> int:
+        """Moves what a TARGET item of an earlier release holds into a containment.
+
+        Returns the generation. Safe to repeat; the first state before stands.
+        """
+        owner = str(target.get("attach") or incident_id)
+        joined = self.containments.join(target, incident_id, playbook)
+        place = (target["arn"], joined.generation)
+        if owner == incident_id:
+            for name, value in target.get("before", {}).items():
+                self.containments.put_before(*place, name, value)
+            for name, entry in target.get("actions", {}).items():
+                self.containments.put_action(*place, name, entry)
+            for name, kept in target.get("evidence", {}).items():
+                self.containments.put_evidence(*place, name, kept)
+            fields: dict[str, Any] = {
+                name: value for name, value in target.items() if name in _STATE_FIELDS
+            }
+            still_contained = target.get("still_contained") or []
+            self.containments.set(
+                *place,
+                checks=target.get("checks", []),
+                watched=target.get("watched", []),
+                still_contained=still_contained,
+                **fields,
+            )
+        created = {"generation": joined.generation, "status": "", "verdict": "", "actions": {}}
+        key, sort = incident_key(incident_id), target_key(target["kind"], target["id"])
+        self.table.update(
+            key, sort, created, remove=["before", "evidence", "checks", "watched", "breach"]
+        )
+        return joined.generation
+
+
+def is_old(target: Mapping[str, Any]) -> bool:
+    """Tells whether a TARGET item is of a release before 0.2: it never names a generation."""
+    return "generation" not in target

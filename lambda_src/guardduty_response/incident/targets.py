@@ -1,0 +1,62 @@
+"""Joins what an incident knows of a target with the containment that it is linked to."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+from guardduty_response.incident.containments import Containment
+from guardduty_response.incident.model import TargetRecord
+from guardduty_response.incident.statuses import IN_PROGRESS, Status
+from guardduty_response.incident.table import Item
+
+# Fields of the containment's STATE item that a target shows.
+_STATE_FIELDS = (
+    "status",
+    "verdict",
+    "verified",
+    "weak",
+    "held_at",
+    "breach",
+    "restored",
+    "still_contained",
+    "immutable_id",
+)
+# What the incident keeps for itself; everything else that is set of a target is the containment's.
+OWN_FIELDS = frozenset({"attach", "generation", "opened_by", "principals", "scope"})
+
+
+def view(link: Item, containment: Containment | None) -> TargetRecord:
+    """Returns the target as messages, reports and steps see it.
+
+    ``link``: the TARGET item. ``containment``: what it is linked to, or None: then the item itself
+    has everything. While the incident has a status of its own for the target (in progress, failed
+    before a verdict), that counts.
+    """
+    if containment is None:
+        return cast(
+            TargetRecord, {"actions": {}, "before": {}, "evidence": {}, "checks": []} | link
+        )
+    state: dict[str, Any] = {
+        name: value for name, value in containment.state.items() if name in _STATE_FIELDS
+    }
+    own = {
+        name: value for name, value in link.items() if value or name not in ("status", "verdict")
+    }
+    return cast(
+        TargetRecord,
+        {
+            "status": Status.OPEN,
+            **state,
+            **own,
+            "actions": {**link.get("actions", {}), **containment.actions},
+            "before": containment.before,
+            "checks": containment.checks,
+            "evidence": containment.evidence,
+            "watched": containment.watched,
+        },
+    )
+
+
+def in_progress(target: TargetRecord) -> bool:
+    """Tells whether a target has not come to a verdict."""
+    return Status(target["status"]) in IN_PROGRESS
