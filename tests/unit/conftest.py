@@ -14,7 +14,7 @@ from botocore.client import BaseClient
 from guardduty_response.aws import clients
 from guardduty_response.decision import configuration
 from guardduty_response.incident.repository import IncidentRepository
-from guardduty_response.incident.statuses import Status
+from guardduty_response.incident.statuses import WATCHED, Status
 from moto import mock_aws
 
 from sandbox.emulator import moto_speed  # noqa: F401  (half of moto's time)
@@ -66,6 +66,10 @@ def atomic(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(BaseClient, "_make_api_call", call_alone)
 
 
+# Statuses of incidents that have changed a resource, or are about to.
+_CONTAINED = (*WATCHED, Status.CONTAINING, Status.FAILED, Status.RESTORED, Status.RESTORE_PARTIAL)
+
+
 @pytest.fixture
 def incident(deployment: Deployment) -> Callable[..., str]:
     """Opens an incident, executed by function_calls.EXECUTION, that has come to containing its
@@ -79,6 +83,9 @@ def incident(deployment: Deployment) -> Callable[..., str]:
             {k: v for k, v in target(name).items() if k not in ("scope", "verify_only")}
             for name in names or ["i-1"]
         ]
+        for entry in targets if status in _CONTAINED else []:
+            joined = record.containments.join(entry, incident_id, "ec2_instance")
+            entry |= {"generation": joined.generation, "opened_by": joined.opened_by}
         record.note(incident_id, decision="act", targets=targets, **fields)
         for entry in targets:
             record.put_target(incident_id, entry)

@@ -318,7 +318,11 @@ class Deployment:
             "before": parts["BEFORE"],
             "actions": link["actions"] | parts["ACTION"],
             "evidence": parts["EVIDENCE"],
-            "checks": [check for check in checks if check["of"] == state.get("checks_at")],
+            "checks": [
+                {name: value for name, value in check.items() if name not in ("pk", "sk", "of")}
+                for check in checks
+                if check["of"] == state.get("checks_at")
+            ],
         }
 
     def timeline(self, incident_id: str) -> list[str]:

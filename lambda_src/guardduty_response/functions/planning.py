@@ -123,6 +123,16 @@ def _linked(context: Context, plan: Planned, target: Target, attach: str) -> Tar
     return replace(target, attach=attach, generation=joined.generation, opened_by=joined.opened_by)
 
 
+def _as_linked(context: Context, target: Target) -> Target:
+    """Returns the target with the containment that an earlier run of the incident linked it to."""
+    try:
+        stored = context.record.link(context.incident_id, target.kind, target.id)
+    except ResponseError:
+        return target
+    generation = int(stored.get("generation") or 0)
+    return replace(target, generation=generation, opened_by=stored.get("opened_by") or "")
+
+
 def _log_own(context: Context, target: Target, name: str, status: str, detail: str) -> None:
     """Logs what is the incident's own: the plan, and what people must know of it."""
     context.record.own_action(context.incident_id, target.kind, target.id, name, status, detail)
@@ -151,6 +161,8 @@ def decide(
             _linked(context, plan, target, _lease(context, target, lost))
             for plan, target in zip(planned, targets, strict=True)
         ]
+    elif meta.get("held"):
+        targets = [_as_linked(context, target) for target in targets]
     attached_to_itself = any(target.attach == incident_id for target in targets)
     if meta["execution"] != context.execution and attached_to_itself:
         return answer("none")  # another recheck of this incident contains it

@@ -103,6 +103,7 @@ def _contain(event: runtime.Payload) -> StepPayload:
 def _contain_guarded(context: Context, target: Target, playbook: Playbook) -> StepPayload:
     """Contains behind a gate. What the gate refuses is said, and verify reads what is true."""
     assert context.gate is not None
+    context.gate.open()  # beside the first calls; it renews the lease
     try:
         result = playbook.contain(context, target)
     except GateClosed as closed:

@@ -153,20 +153,13 @@ def test_throttling_is_the_machines_to_repeat(deployment: Deployment, fake: Fake
     assert deployment.targets(incident_id)[0]["actions"] == {}
 
 
-@pytest.mark.parametrize("step_name", ["first", "evidence", "collect", "finish", "terminate"])
+@pytest.mark.parametrize("step_name", ["collect", "finish", "terminate"])
 def test_work_renews_its_lease(
     deployment: Deployment, fake: FakePlaybook, record: IncidentRepository, step_name: str
 ) -> None:
     incident_id = _contained(fake)
     record.leases.acquire(ARN, EXECUTION, incident_id, 1)
-    target = {
-        "kind": "ec2_instance",
-        "id": "i-1",
-        "arn": ARN,
-        "account_id": "222222222222",
-        "region": "us-east-1",
-    }
-    _run(step_name, incident_id, target if step_name in ("first", "evidence") else None)
+    _run(step_name, incident_id)
     for _ in range(50):
         [lease] = deployment.items(f"RESOURCE#{ARN}")
         if int(lease["expires"]) > time.time() + 800:

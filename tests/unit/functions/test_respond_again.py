@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from guardduty_response.aws import clients
 from guardduty_response.containment.contract import StepResult
 from guardduty_response.errors import (
     NoTarget,
     RoleUnavailable,
     TargetGone,
 )
+from guardduty_response.functions import respond
 from guardduty_response.incident.repository import IncidentRepository
 from guardduty_response.incident.statuses import Status
 
@@ -122,6 +122,7 @@ def test_after_a_restore_the_state_before_is_recorded_anew(
 ) -> None:
     incident_id = _contained(deployment, fake)
     record.before(incident_id, "ec2_instance", "i-1", "interfaces", {"eni-1": ["old"]})
+    record.set_target(incident_id, "ec2_instance", "i-1", status=Status.RESTORED)
     record.transition(incident_id, "restored")  # type: ignore[arg-type]
     assert recurrence(record, incident_id, SECOND) == "start"
     run_step("plan", incident_id, execution=SECOND)
@@ -131,24 +132,44 @@ def test_after_a_restore_the_state_before_is_recorded_anew(
 # -- two incidents, one resource -------------------------------------------------------------------
 
 
-def test_the_loser_links_and_touches_nothing(deployment: Deployment, fake: FakePlaybook) -> None:
+def test_the_second_waits_for_the_first_and_then_contains_what_its_finding_needs_more(
+    deployment: Deployment, fake: FakePlaybook
+) -> None:
     winner = deployment.start("winner")
     first = open_incident(winner)
-    run_step("plan", first, execution=winner)
+    [held] = run_step("plan", first, execution=winner)["targets"]
     second = open_incident(detail={**load_finding()["detail"], "id": "another", "arn": ""})
     [target] = run_step("plan", second)["targets"]
     assert target["attach"] == first
-    assert deployment.meta(second)["status"] == "CONTAINING"
-    assert deployment.targets(second)[0]["attach"] == first
-    run_step("contain", second, target)
-    clients.POOL.submit(lambda: None).result()
-    assert [name for name, _ in fake.calls] == ["contain"]  # contain is told: attach
+    assert (held["generation"], target["generation"], target["opened_by"]) == (1, 1, first)
+    answer = run_step("contain", second, target)
+    assert (answer["done"], answer["again"], answer["wait_seconds"]) == (False, "contain", 5)
+    assert fake.calls == []
     assert lease_owners(deployment) == [winner]
+    deployment.kill(winner)
+    assert run_step("contain", second, target, attempt=2)["done"]
+    [(name, given)] = fake.calls
+    assert (name, given.attach) == ("contain", "")
+    assert lease_owners(deployment) == [EXECUTION]
     fake.steps["verify"] = StepResult(status=Status.CONTAINED, detail="closed")
     run_step("verify", second, target)
     call("verdict", incident_id=second, target=target, error="")
-    assert run_step("finish", second)["done"]
-    assert "finish" not in [name for name, _ in fake.calls]
+    assert [deployment.targets(second)[0]["status"], deployment.meta(second)["status"]] == [
+        "CONTAINED"
+    ] * 2
+
+
+def test_the_second_only_verifies_when_the_first_never_ends(
+    deployment: Deployment, fake: FakePlaybook
+) -> None:
+    winner = deployment.start("winner")
+    run_step("plan", open_incident(winner), execution=winner)
+    second = open_incident(detail={**load_finding()["detail"], "id": "another", "arn": ""})
+    [target] = run_step("plan", second)["targets"]
+    answer = run_step("contain", second, target, attempt=respond.BUSY_ATTEMPTS)
+    assert (answer["done"], fake.calls) == (True, [])
+    assert "only verified" in answer["detail"]
+    assert "not contained" in deployment.timeline(second)
 
 
 def test_a_dead_owner_is_taken_over(deployment: Deployment, fake: FakePlaybook) -> None:

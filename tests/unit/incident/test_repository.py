@@ -297,7 +297,7 @@ def test_actions_and_evidence_take_the_latest_word(
     assert stored["evidence"] == {"snapshots": {"ids": ["snap-1"]}}
 
 
-def test_a_target_keeps_its_ledger_when_planned_again_unless_reset(
+def test_a_target_keeps_its_record_when_planned_again(
     deployment: Deployment, record: IncidentRepository
 ) -> None:
     record.put_target(ID, TARGET)
@@ -310,8 +310,6 @@ def test_a_target_keeps_its_ledger_when_planned_again_unless_reset(
         "inc-other",
         {"interfaces": {"eni-1": ["sg-web"]}},
     )
-    record.put_target(ID, TARGET, reset=True)
-    assert deployment.targets(ID)[0]["before"] == {}
 
 
 # -- leases ----------------------------------------------------------------------------------------

@@ -72,7 +72,7 @@ def test_several_targets_are_told_one_by_one_and_judged_together(
         assert message_["MessageAttributes"]["event"]["Value"] == status
         assert f" {name} in " in message_["Subject"]
         assert f"{name} is {status}" in message_["Message"]
-    assert deployment.meta(incident_id)["status"] == "PARTIAL"
+    assert deployment.meta(incident_id)["status"] == "FAILED"
 
 
 def test_verdicts_of_targets_at_once_agree(
@@ -95,7 +95,7 @@ def test_a_resource_of_another_incident_is_linked(
     record.set_target(incident_id, "ec2_instance", "i-1", attach="inc-other")
     verified(incident_id, "CONTAINED")
     _verdict(incident_id, attach="inc-other")
-    assert "Incident inc-other contains this resource" in deployment.messages()[0]["Message"]
+    assert "Incident inc-other works on this resource too" in deployment.messages()[0]["Message"]
 
 
 # -- verified again --------------------------------------------------------------------------------

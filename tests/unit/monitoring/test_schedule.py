@@ -114,14 +114,14 @@ def test_without_a_restore_function_no_command_names_it(
     assert "aws lambda invoke" not in message["Message"]
 
 
-def test_what_is_only_linked_is_watched_with_the_incident_that_contained_it(
+def test_incidents_of_the_same_containment_are_verified_once(
     deployment: Deployment, held: Begin, record: IncidentRepository
 ) -> None:
     incident_id = held()
-    record.note(
-        incident_id, targets=[{**record.meta(incident_id)["targets"][0], "attach": "inc-other"}]
-    )
-    assert run_schedule() == {"started": []}
+    first = record.meta(incident_id)
+    later = {**first, "incident_id": "inc-fedcba9876543210", "opened_at": "9"}
+    record.table.put({**later, "pk": "INCIDENT#inc-fedcba9876543210", "sk": "META"})
+    assert run_schedule() == {"started": ["inc-fedcba9876543210"]}
 
 
 def test_one_that_cannot_be_started_keeps_no_other_waiting(

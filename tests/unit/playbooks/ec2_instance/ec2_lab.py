@@ -30,6 +30,7 @@ from guardduty_response.incident.repository import IncidentRepository
 from guardduty_response.playbooks.ec2_instance import playbook as ec2_instance
 
 from tests.unit.deployment import CONFIG, onlooker
+from tests.unit.links import link
 from tests.unit.playbooks.ec2_instance.lab_calls import (
     MEMBER,
     REGION,
@@ -286,8 +287,7 @@ class Lab:
 
     def plan(self) -> Target:
         (planned,) = ec2_instance.plan(self.context())
-        target = planned.target
-        self.record.put_target(INCIDENT, {"kind": target.kind, "id": target.id, "arn": target.arn})
+        target = link(self.record, INCIDENT, planned.target, "ec2_instance", planned.immutable_id)
         json.dumps(target.payload())  # what the machine carries
         self.ids["planned"] = planned
         return target
@@ -317,7 +317,14 @@ class Lab:
     def restore(self, incident: str = INCIDENT) -> RestoreResult:
         """As the restore function: it knows the ledger alone, and writes what was seen into it."""
         found = self.record.target(incident, "ec2_instance", self.ids["instance"])
-        target = Target("ec2_instance", found["id"], found["arn"], MEMBER, self.region)
+        target = Target(
+            "ec2_instance",
+            found["id"],
+            found["arn"],
+            MEMBER,
+            self.region,
+            generation=found["generation"],
+        )
         got = load_restorer("ec2_instance").restore(self.context(incident=incident), target)
         self.record.set_target(
             incident,

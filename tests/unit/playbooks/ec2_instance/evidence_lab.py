@@ -24,6 +24,7 @@ from guardduty_response.playbooks.ec2_instance.instance_context import InstanceC
 
 from sandbox.emulator import moto_evidence  # patches moto: what it lacks is restored there
 from tests.unit.deployment import onlooker
+from tests.unit.links import forget
 from tests.unit.playbooks.ec2_instance.ec2_lab import INCIDENT, REGION, Lab
 
 Json = dict[str, Any]
@@ -166,10 +167,10 @@ class EvidenceLab(Lab):
 
     def forget(self) -> None:
         """What a restore does to the ledger before the instance is contained again."""
-        self.record.put_target(
+        forget(
+            self.record,
             INCIDENT,
             {"kind": "ec2_instance", "id": self.ids["instance"], "arn": "arn:aws:ec2:x"},
-            reset=True,
         )
 
 

@@ -38,6 +38,7 @@ from guardduty_response.playbooks.iam_principal import playbook
 from guardduty_response.playbooks.iam_principal.records import AwsAnswer, AwsClient, PolicyDocument
 
 from tests.unit.deployment import CONFIG
+from tests.unit.links import link
 from tests.unit.playbooks.iam_principal.iam_account import REGION, IamAccount, Json
 from tests.unit.playbooks.iam_principal.iam_moto import (
     MEMBER,
@@ -323,10 +324,9 @@ class IamLab(IamAccount):
     def plan(self) -> Target:
         """As the state machine carries it on."""
         planned = self.planned()
-        payload = json.loads(json.dumps(planned.target.payload()))
-        identity = ("kind", "id", "arn", "account_id", "region")
-        self.record.put_target(INCIDENT, {name: payload[name] for name in identity})
-        return Target(**payload)
+        unique_id = planned.target.scope.get("unique_id") or ""
+        target = link(self.record, INCIDENT, planned.target, "iam_principal", unique_id)
+        return Target(**json.loads(json.dumps(target.payload())))
 
     def planned(self) -> Planned:
         (planned,) = playbook.plan(self.context())
@@ -366,7 +366,10 @@ class IamLab(IamAccount):
         """As the restore function: it knows the record alone, and writes what was seen into it."""
         known = self.ids["target"]
         found = self.record.target(incident, known.kind, known.id)
-        target = Target(known.kind, found["id"], found["arn"], MEMBER, REGION)
+        generation = found["generation"]
+        target = Target(
+            known.kind, found["id"], found["arn"], MEMBER, REGION, generation=generation
+        )
         context = self.context(incident=incident)
         context.finding = None  # type: ignore[assignment]
         result = load_restorer("iam_principal").restore(context, target)

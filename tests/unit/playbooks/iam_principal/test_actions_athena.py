@@ -11,6 +11,7 @@ from guardduty_response.aws import clients
 from guardduty_response.cloudtrail.time_range import iso
 from guardduty_response.playbooks.iam_principal.evidence import actions, trail_queries
 
+from tests.unit.links import forget
 from tests.unit.playbooks.iam_principal import evidence_lab
 from tests.unit.playbooks.iam_principal.cloudtrail_identities import (
     KEY,
@@ -70,7 +71,7 @@ def test_the_list_is_the_same_as_by_lookup_events(lab: EvidenceLab, athena: Stub
     assert "3 events of iam_user alice, 1 of them changes that succeeded, by Athena" in detail
     assert 'FROM "trails"."cloud""trail"' in statement.text
     assert statement.text.count("?") == 5
-    lab.record.put_target(evidence_lab.INCIDENT, lab.target.payload(), reset=True)
+    forget(lab.record, evidence_lab.INCIDENT, lab.target.payload())
     lab.options["trail_query"] = None
     lab.once(actions)
     assert by_athena == lab.changes()

@@ -1,0 +1,46 @@
+"""Links a planned target to its containment, as the playbook function's plan does."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from guardduty_response.containment.contract import Target
+from guardduty_response.incident.repository import IncidentRepository
+from guardduty_response.incident.target_repository import incident_key, target_key
+
+_NAMES = ("kind", "id", "arn", "account_id", "region")
+
+
+def link(
+    record: IncidentRepository,
+    incident_id: str,
+    target: Target,
+    playbook: str,
+    immutable_id: str = "",
+) -> Target:
+    """Returns the target as it is linked to a containment, new or joined."""
+    named = {name: getattr(target, name) for name in _NAMES}
+    joined = record.containments.join(named, incident_id, playbook, immutable_id)
+    record.put_target(
+        incident_id,
+        {**named, "generation": joined.generation, "opened_by": joined.opened_by},
+    )
+    return replace(target, generation=joined.generation, opened_by=joined.opened_by)
+
+
+def forget(record: IncidentRepository, incident_id: str, target: Mapping[str, Any]) -> None:
+    """Replaces the TARGET item by one that knows nothing, linked to no containment."""
+    empty: dict[str, Any] = {name: {} for name in ("actions", "before", "evidence")}
+    record.table.put(
+        {
+            "pk": incident_key(incident_id),
+            "sk": target_key(target["kind"], target["id"]),
+            **target,
+            **empty,
+            "checks": [],
+            "generation": 0,
+            "status": "OPEN",
+        }
+    )
