@@ -7,7 +7,7 @@ from typing import Any
 
 from boto3.dynamodb.types import TypeDeserializer
 
-from . import settings
+from . import containments, settings
 from .clients import Aws
 from .settings import SandboxError
 
@@ -53,7 +53,12 @@ def _item(raw: Json) -> Json:
 
 
 def _target(item: Json) -> Json:
-    actions = [{"name": name, **value} for name, value in (item.get("actions") or {}).items()]
+    actions = [
+        {name: value for name, value in action.items() if name not in ("pk", "sk")}
+        for action in (
+            {"name": name, **value} for name, value in (item.get("actions") or {}).items()
+        )
+    ]
     actions.sort(key=lambda action: str(action.get("at", "")))
     shape: Json = {
         "kind": item.get("kind"),
@@ -111,16 +116,27 @@ class Incidents:
 
     def find(self, name: str) -> Json | None:
         """Return an incident, or None."""
+        items = [self._with_containment(item) for item in self.partition(f"INCIDENT#{name}")]
+        return shape(items) if any(item["sk"] == "META" for item in items) else None
+
+    def partition(self, key: str) -> list[Json]:
+        """Return the items of a partition, by their sort keys."""
         items: list[Json] = []
         pages = self._dynamodb.get_paginator("query").paginate(
             TableName=self._table,
             ConsistentRead=True,
             KeyConditionExpression="pk = :pk",
-            ExpressionAttributeValues={":pk": {"S": f"INCIDENT#{name}"}},
+            ExpressionAttributeValues={":pk": {"S": key}},
         )
         for page in pages:
             items += [_item(raw) for raw in page["Items"]]
-        return shape(items) if any(item["sk"] == "META" for item in items) else None
+        return items
+
+    def _with_containment(self, item: Json) -> Json:
+        found = containments.place(item) if item["sk"].startswith("TARGET#") else None
+        if found is None:
+            return item
+        return containments.joined(item, self.partition(f"CONTAINMENT#{found[0]}"))
 
     def get(self, name: str) -> Json:
         """Return an incident; SandboxError when there is none."""

@@ -123,22 +123,13 @@ def assert_told_contained(world: World, sent: Sent | str) -> None:
 
 def kept(world: World, incident: Json) -> dict[str, Json]:
     """Part -> how it ended, as the record has it."""
-    [found] = [
-        record
-        for record in world.items(f"INCIDENT#{incident['incident_id']}")
-        if record["sk"]["S"].startswith("TARGET#")
-    ]
-    return {
-        name: part["M"] for name, part in found["evidence"]["M"].items() if "outcome" in part["M"]
-    }
+    [target] = world.incident(incident["incident_id"])["targets"]
+    return {name: part for name, part in target["evidence"].items() if "outcome" in part}
 
 
 def outcome(part: Json) -> str:
-    return str(part["outcome"]["S"])
+    return str(part["outcome"])
 
 
 def objects(part: Json) -> list[dict[str, str]]:
-    return [
-        {name: next(iter(value.values())) for name, value in stored["M"].items()}
-        for stored in part["objects"]["L"]
-    ]
+    return [{name: str(value) for name, value in stored.items()} for stored in part["objects"]]

@@ -105,21 +105,14 @@ def test_the_record_says_how_it_was(world: World) -> None:
     sent = world.send(world.finding(victim))
     incident = world.settled(sent)
     name = incident["incident_id"]
-    [target] = [
-        record
-        for record in world.items(f"INCIDENT#{name}")
-        if record["sk"]["S"].startswith("TARGET#")
-    ]
-    was = target["before"]["M"]
-    kept = {
-        id: [group["S"] for group in interface["M"]["groups"]["L"]]
-        for id, interface in was["network"]["M"]["interfaces"]["M"].items()
-    }
+    [target] = incident["targets"]
+    was = target["before"]
+    kept = {id: interface["groups"] for id, interface in was["network"]["interfaces"].items()}
     assert kept == before.interfaces
-    assert was["profile"]["M"]["name"]["S"] == victim.instance_profile
-    assert was["auto_scaling"]["M"]["group"]["S"] == victim.auto_scaling_group
-    assert was["target_groups"]["L"][0]["M"]["arn"]["S"] == victim.target_group
-    assert was["protection"]["M"]["DisableApiTermination"]["BOOL"] is False
+    assert was["profile"]["name"] == victim.instance_profile
+    assert was["auto_scaling"]["group"] == victim.auto_scaling_group
+    assert was["target_groups"][0]["arn"] == victim.target_group
+    assert was["protection"]["DisableApiTermination"] is False
 
     s3 = world.client("s3", SECURITY)
     keys = [

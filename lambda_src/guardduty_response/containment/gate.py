@@ -16,7 +16,10 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
+from botocore.exceptions import ClientError
+
 from guardduty_response.aws.dynamodb_types import item
+from guardduty_response.aws.errors import is_transient
 from guardduty_response.decision import finding as findings
 from guardduty_response.decision import guardrails, policy
 from guardduty_response.decision.configuration import Config
@@ -186,6 +189,18 @@ class Gate:
 
     def _ask(self, writes: list[Item]) -> None:
         started = time.monotonic()
+        try:
+            reason = self._refused_because(writes)
+        except ClientError as error:
+            if is_transient(error):
+                raise
+            reason = f"whether changes are permitted could not be read ({error})"
+        if reason:
+            self._refusal = GateClosed(f"nothing is changed any more: {reason}")
+            raise self._refusal
+        self._agreed_at = started
+
+    def _refused_because(self, writes: list[Item]) -> str:
         controls = None
         if self.purpose != "restore":
             controls = _THREADS.submit(self._read_controls)
@@ -194,10 +209,7 @@ class Gate:
             reason = self._hold(writes)
         if controls and not reason:
             reason = controls.result()
-        if reason:
-            self._refusal = GateClosed(f"nothing is changed any more: {reason}")
-            raise self._refusal
-        self._agreed_at = started
+        return reason
 
     def _read_controls(self) -> str:
         """Returns why a CONTROL item forbids changes, or an empty string.

@@ -73,6 +73,7 @@ def _reconcile(now: datetime | None = None) -> Reconciled:
             _log_failure("reconciling failed", error, incident_id=incident_id)
             errors.append(error)
     try:
+        _take_over_old(record)
         unmonitored = schedule.notify_unmonitored(record)
     except Exception as error:
         _log_failure("reconciling failed", error)
@@ -80,6 +81,19 @@ def _reconcile(now: datetime | None = None) -> Reconciled:
     if errors:
         raise errors[0]
     return {"failed": failed, "unwatched": unmonitored}
+
+
+def _take_over_old(record: IncidentRepository) -> None:
+    """Moves what releases before 0.2 stored with contained incidents into containments.
+
+    A new finding on such a resource then joins its containment, and finds the state before it.
+    """
+    for meta in record.watched():
+        incident_id = meta["incident_id"]
+        old = any("generation" not in target for target in meta.get("targets") or [])
+        if old and record.take_over_old(incident_id):
+            detail = "its containment has a record of its own now"
+            record.event(incident_id, "taken over", detail, actor="watchdog")
 
 
 def _log_failure(message: str, error: Exception, **fields: str) -> None:

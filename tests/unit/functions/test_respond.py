@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 from guardduty_response.containment.contract import StepResult
+from guardduty_response.containment.gate import LEASE_SECONDS
 from guardduty_response.decision import configuration, finding
 from guardduty_response.errors import (
     ConfigError,
@@ -18,7 +19,6 @@ from guardduty_response.errors import (
     TargetGone,
     TransientError,
 )
-from guardduty_response.functions import steps
 from guardduty_response.incident.repository import IncidentRepository
 from guardduty_response.incident.statuses import Status
 
@@ -233,7 +233,7 @@ def test_work_renews_its_lease(
         if lease["expires"] > 0 and int(lease["expires"]) - int(lease["expires_at"]) > 800 - 86400:
             break
         time.sleep(0.02)
-    assert int(lease["expires"]) - int(lease["expires_at"]) == steps.LEASE_SECONDS - 86400
+    assert int(lease["expires"]) - int(lease["expires_at"]) == LEASE_SECONDS - 86400
 
 
 def test_the_finding_is_there_when_it_is_asked_for(
