@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import threading
 import time
@@ -12,16 +11,13 @@ from typing import Any
 import pytest
 from botocore.client import BaseClient
 from guardduty_response.aws import clients
-from guardduty_response.decision import configuration
 from guardduty_response.incident.repository import IncidentRepository
 from guardduty_response.incident.statuses import WATCHED, Status
-from moto import mock_aws
 
 from sandbox.emulator import moto_speed  # noqa: F401  (half of moto's time)
 from tests.support import boto_speed
 from tests.support.repository import load_finding
-from tests.unit.background import drain
-from tests.unit.deployment import REGION, TABLE, Deployment
+from tests.unit.deployment import TABLE, Deployment, deployed
 from tests.unit.fake_playbook import FakePlaybook, configure
 from tests.unit.function_calls import EXECUTION, call, target
 
@@ -30,19 +26,8 @@ boto_speed.hasten()
 
 @pytest.fixture
 def deployment() -> Iterator[Deployment]:
-    kept = dict(os.environ)
-    for name in [name for name in os.environ if name.startswith(("AWS_", "GDR_"))]:
-        del os.environ[name]
-    os.environ["AWS_DEFAULT_REGION"] = REGION
-    configuration.load.cache_clear()
-    try:
-        with mock_aws():
-            yield Deployment()
-            drain()
-    finally:
-        configuration.load.cache_clear()
-        os.environ.clear()
-        os.environ.update(kept)
+    with deployed() as made:
+        yield made
 
 
 @pytest.fixture

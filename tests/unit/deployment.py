@@ -9,12 +9,17 @@ import copy
 import hashlib
 import json
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any
 
 import boto3
 from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 from guardduty_response.decision import configuration
+from moto import mock_aws
+
+from tests.unit.background import drain
 
 Json = dict[str, Any]
 
@@ -158,6 +163,24 @@ def _client(service: Any) -> Any:
     return boto3.client(
         service, region_name=REGION, aws_access_key_id="test", aws_secret_access_key="test"
     )
+
+
+@contextmanager
+def deployed() -> Iterator[Deployment]:
+    """Makes a deployment in an environment of its own, and ends what the test left running."""
+    kept = dict(os.environ)
+    for name in [name for name in os.environ if name.startswith(("AWS_", "GDR_"))]:
+        del os.environ[name]
+    os.environ["AWS_DEFAULT_REGION"] = REGION
+    configuration.load.cache_clear()
+    try:
+        with mock_aws():
+            yield Deployment()
+            drain()
+    finally:
+        configuration.load.cache_clear()
+        os.environ.clear()
+        os.environ.update(kept)
 
 
 class Deployment:

@@ -242,10 +242,8 @@ class Containments:
         self.table.put(self._values(arn, generation, "DRIFT", at, {"loss": dict(loss)}))
 
     def _link(self, arn: str, generation: int, incident_id: str) -> None:
-        self.table.put_if(
-            self._values(arn, generation, "LINK", incident_id, _new_link(incident_id)),
-            "attribute_not_exists(pk)",
-        )
+        """Links an incident; one that was closed and comes again is linked anew."""
+        self.table.put(self._values(arn, generation, "LINK", incident_id, _new_link(incident_id)))
 
     def release_link(
         self, arn: str, generation: int, incident_id: str, why: str

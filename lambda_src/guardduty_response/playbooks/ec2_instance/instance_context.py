@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from guardduty_response.containment import target_context
 from guardduty_response.containment.contract import Context, Target
+from guardduty_response.containment.role_policies import OLDER
 
 
 class InstanceContext(target_context.TargetContext):
@@ -25,10 +26,12 @@ class InstanceContext(target_context.TargetContext):
 
     @property
     def role_wide(self) -> bool:
-        """Says whether all older sessions of the role are revoked too: by option, or because
-        credentials were stolen.
+        """Says whether all older sessions of the role are revoked too: by option, because
+        credentials were stolen, or because another finding's containment has done so.
         """
+        recorded = (self.before_state("sessions") or {}).get("policies") or {}
         return (
             self.options["revoke_sessions"] == "role"
+            or OLDER in recorded
             or "CredentialExfiltration" in self.context.finding.type
         )

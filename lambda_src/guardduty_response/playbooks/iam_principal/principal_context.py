@@ -14,6 +14,7 @@ from botocore.exceptions import ClientError
 from guardduty_response.aws.errors import error_code
 from guardduty_response.containment import target_context
 from guardduty_response.containment.contract import Context, Target
+from guardduty_response.containment.role_policies import OLDER
 from guardduty_response.decision.finding import get
 from guardduty_response.playbooks.iam_principal.identify import principal_of
 from guardduty_response.playbooks.iam_principal.records import AwsAnswer
@@ -51,8 +52,11 @@ class PrincipalContext(target_context.TargetContext):
     @property
     def role_wide(self) -> bool:
         """Whether all older sessions of the role are denied: by option, because credentials were
-        stolen from where they were handed out, or because the finding names no session.
+        stolen from where they were handed out, because the finding names no session, or because
+        another finding's containment has done so.
         """
+        if OLDER in ((self.before_state("sessions") or {}).get("policies") or {}):
+            return True
         stolen = "CredentialExfiltration" in self.context.finding.type
         return self.options["revoke_sessions"] == "role" or stolen or not self.identity.session
 

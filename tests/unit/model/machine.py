@@ -1,0 +1,65 @@
+"""Walks the incident machine's real definition with the real functions."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Callable
+from typing import Any
+
+from guardduty_response.functions import collect, incident, reconcile, respond, restore
+
+from tests.support.asl_walker import Walk
+from tests.unit.deployment import MACHINES, Deployment
+
+Json = dict[str, Any]
+_HANDLERS: dict[str, Callable[..., Json]] = {
+    "incident": incident.handler,
+    "playbook": respond.handler,
+    "collector": collect.handler,
+}
+_NUMBERS = itertools.count(1)
+
+
+class Machine:
+    """Starts executions of the incident machine, and ends them in the emulator when they end."""
+
+    def __init__(self, deployment: Deployment) -> None:
+        self.deployment = deployment
+
+    def run(self, event: Json) -> list[str]:
+        """Runs an execution to its end; returns the states that it entered."""
+        arn = self.deployment.start(f"model-{next(_NUMBERS)}")
+        walk = Walk("incident", self._invoke, execution=arn)
+        try:
+            walk.run(event)
+        finally:
+            self.deployment.kill(arn)
+        return walk.entered
+
+    def _invoke(self, function: str, payload: Json) -> Any:
+        return _HANDLERS[function](payload, None)
+
+    def restore(self, incident_id: str, **more: Any) -> Json:
+        """Asks the restore function."""
+        return restore.handler({"incident_id": incident_id, "requested_by": "a person", **more})
+
+    def scheduled(self) -> list[str]:
+        """Lets the schedule start rechecks, and runs them; returns the incidents."""
+        before = set(self._executions())
+        reconcile.handler({"source": "guardduty-response.watch", "id": f"slot-{next(_NUMBERS)}"})
+        checked = []
+        for arn in sorted(set(self._executions()) - before):
+            described = self.deployment.sfn.describe_execution(executionArn=arn)
+            event = json.loads(described["input"])
+            if "watch" in event:
+                checked.append(event["watch"]["incident_id"])
+                self.run(event)
+        return checked
+
+    def _executions(self) -> list[str]:
+        machine = f"{MACHINES}incident"
+        pages = self.deployment.sfn.get_paginator("list_executions").paginate(
+            stateMachineArn=machine
+        )
+        return [found["executionArn"] for page in pages for found in page["executions"]]

@@ -1,0 +1,255 @@
+"""Several findings about a resource in every order of contain, drift, restore and close, and the
+resource made anew under the same ARN: what must hold, held by random walks.
+"""
+
+from __future__ import annotations
+
+import copy
+import sys
+from contextlib import ExitStack
+from typing import Any
+from unittest.mock import patch
+
+import pytest
+from guardduty_response.containment import restoration
+from hypothesis import HealthCheck, Phase, settings, strategies
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+
+from tests.support.repository import load_finding
+from tests.unit.deployment import deployed
+from tests.unit.model.machine import Machine
+from tests.unit.model.settings_playbook import (
+    ALWAYS,
+    ARN,
+    CLOSED,
+    MORE,
+    NEEDS_MORE,
+    Resource,
+    SettingsPlaybook,
+)
+
+FINDINGS = {
+    "a": "CryptoCurrency:EC2/BitcoinTool.B!DNS",
+    "b": f"UnauthorizedAccess:EC2/{NEEDS_MORE}.Model",
+    "c": "Backdoor:EC2/C&CActivity.B!DNS",
+}
+ENDED = ("RESTORED", "RESTORE_PARTIAL", "CLOSED", "GONE")
+PLAYBOOK = "guardduty_response.playbooks.ec2_instance"
+PARTS = (".playbook", ".evidence", ".restore")
+names = strategies.sampled_from(sorted(FINDINGS))
+
+
+class ContainmentModel(RuleBasedStateMachine):
+    """Holds what must be true of one resource and three findings.
+
+    ``before``: how each setting was when this generation first changed it.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stack = ExitStack()
+        self.deployment = self.stack.enter_context(deployed())
+        self.machine, self.resource = Machine(self.deployment), Resource()
+        self.playbook = SettingsPlaybook(self.resource)
+        modules = {f"{PLAYBOOK}{name}": self.playbook for name in PARTS}
+        self.stack.enter_context(patch.dict(sys.modules, modules))
+        self.deployment.configure(
+            {
+                "playbooks.ec2_instance": {"finish": "none", "restore": True},
+                "remediations": {"*": "auto"},
+                "guardrails.circuit_breaker": None,
+            }
+        )
+        self.before: dict[str, str] = {}
+        self.generations = 0
+        self.number = 0
+        self.clock = 0
+        self.incidents: dict[str, str] = {}  # finding -> incident
+
+    def teardown(self) -> None:
+        self.stack.close()
+
+    # -- what happens ------------------------------------------------------------------------------
+
+    @rule(name=names)
+    def finding_arrives(self, name: str) -> None:
+        """GuardDuty sends a finding, or sends it again after more activity."""
+        self.clock += 1
+        was, values = self._status(name), dict(self.resource.values)
+        event = self._event(name)
+        self.machine.run(event)
+        self.incidents.setdefault(name, self._incident_id(name))
+        if was == "CONTAINED" and self._contained(name, values):
+            assert self.resource.values == values
+            return
+        self._expect_contained(name, values)
+
+    @precondition(lambda self: self.incidents)
+    @rule(item=strategies.sampled_from([ALWAYS, MORE]))
+    def somebody_changes_it(self, item: str) -> None:
+        self.number += 1
+        self.resource.values[item] = f"open-{self.number + 1}"
+
+    @precondition(lambda self: self.incidents)
+    @rule()
+    def schedule_verifies(self) -> None:
+        """Whoever is monitored is verified, and contained again where containment is lost."""
+        values = dict(self.resource.values)
+        watched = [name for name in self.incidents if self._status(name) in self.WATCHED]
+        checked = self.machine.scheduled()
+        assert bool(checked) == bool(watched)
+        if watched:
+            assert all(self.resource.values[item] == CLOSED for item in self.before), (
+                "what was lost is contained again"
+            )
+            for item, value in self.resource.values.items():
+                assert value in (CLOSED, values[item])
+
+    @precondition(lambda self: self.incidents)
+    @rule(data=strategies.data())
+    def person_restores(self, data: Any) -> None:
+        name = data.draw(strategies.sampled_from(sorted(self.incidents)))
+        values, was = dict(self.resource.values), self._status(name)
+        answer = self.machine.restore(self.incidents[name])
+        if answer["refused"] or was == "RESTORED":
+            assert self.resource.values == values
+            return
+        for item, before in self.before.items():
+            wanted = before if values[item] == CLOSED else values[item]
+            assert self.resource.values[item] == wanted, item
+        self.before = {}
+        for other in self.incidents:
+            if self._generation(other) == self.generations:
+                assert self._status(other) in ENDED, "every linked incident is told"
+
+    @precondition(lambda self: self.incidents)
+    @rule(data=strategies.data(), keep=strategies.booleans())
+    def person_closes(self, data: Any, keep: bool) -> None:
+        name = data.draw(strategies.sampled_from(sorted(self.incidents)))
+        was, others = self._status(name), self._watching() - {name}
+        more = {"keep_contained": True, "reason": "decided"} if keep else {}
+        answer = self.machine.restore(self.incidents[name], close=True, **more)
+        if answer["refused"]:
+            assert was in (*self.WATCHED, "FAILED", "RESTORE_PARTIAL")
+            assert not keep
+            assert not others or was not in self.WATCHED
+        else:
+            assert self._status(name) == "CLOSED"
+
+    @rule()
+    def made_anew_under_the_same_arn(self) -> None:
+        self.number += 1
+        self.resource.immutable_id = f"id-{self.number + 1}"
+        self.resource.values = dict.fromkeys((ALWAYS, MORE), f"new-{self.number}")
+
+    # -- what must hold ----------------------------------------------------------------------------
+
+    WATCHED = ("CONTAINED", "PARTIAL", "BREACHED")
+
+    @invariant()
+    def recorded_states_before_are_never_contained_ones(self) -> None:
+        for item in self._items():
+            if "#BEFORE#" in item["sk"]:
+                assert item["value"]["inline"] != CLOSED, item
+
+    @invariant()
+    def nothing_is_left_locked(self) -> None:
+        assert self.deployment.items(f"RESOURCE#{ARN}") == []
+
+    @invariant()
+    def one_snapshot_set_for_each_generation(self) -> None:
+        heads = [item for item in self._items() if item["sk"] == "HEAD"]
+        generations = int(heads[0]["generation"]) if heads else 0
+        assert len(self.resource.snapshots) == generations
+
+    @invariant()
+    def linked_incidents_agree(self) -> None:
+        """Incidents of the same generation that have ended show the same."""
+        shown: dict[int, set[str]] = {}
+        for name in self.incidents:
+            status = self._status(name)
+            if status not in ("CLOSED",):
+                shown.setdefault(self._generation(name), set()).add(status)
+        assert all(len(statuses) == 1 for statuses in shown.values()), shown
+
+    # -- looking -----------------------------------------------------------------------------------
+
+    def _items(self) -> list[dict[str, Any]]:
+        return self.deployment.items(f"CONTAINMENT#{ARN}")
+
+    def _incident_id(self, name: str) -> str:
+        [found] = [
+            meta["incident_id"]
+            for meta in self.deployment.incidents()
+            if meta["finding_type"] == FINDINGS[name]
+        ]
+        return str(found)
+
+    def _event(self, name: str) -> dict[str, Any]:
+        event = copy.deepcopy(load_finding())
+        event["detail"] |= {"id": f"model-{name}", "type": FINDINGS[name]}
+        event["detail"]["service"]["eventLastSeen"] = f"2999-01-01T00:{self.clock % 60:02d}:00Z"
+        event["detail"]["service"]["count"] = self.clock
+        return event
+
+    def _status(self, name: str) -> str:
+        if name not in self.incidents:
+            return ""
+        return str(self.deployment.meta(self.incidents[name])["status"])
+
+    def _generation(self, name: str) -> int:
+        [target] = self.deployment.targets(self.incidents[name])
+        return int(target.get("generation") or 0)
+
+    def _watching(self) -> set[str]:
+        return {name for name in self.incidents if self._status(name) in self.WATCHED}
+
+    def _wanted(self, name: str) -> list[str]:
+        return [ALWAYS, MORE] if NEEDS_MORE in FINDINGS[name] else [ALWAYS]
+
+    def _contained(self, name: str, values: dict[str, str]) -> bool:
+        return all(values[item] == CLOSED for item in {*self._wanted(name), *self.before})
+
+    def _expect_contained(self, name: str, values: dict[str, str]) -> None:
+        assert self._status(name) == "CONTAINED"
+        for item in self._wanted(name):
+            assert self.resource.values[item] == CLOSED
+        if self._generation(name) != self.generations:
+            self.generations, self.before = self._generation(name), {}
+        for item in self._wanted(name):
+            if values[item] != CLOSED:
+                self.before.setdefault(item, values[item])
+
+
+@pytest.fixture(autouse=True)
+def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(restoration, "PAUSE_SECONDS", 0)
+
+
+def _walk(examples: int, steps: int) -> None:
+    run_state_machine_as_test(
+        ContainmentModel,
+        settings=settings(
+            max_examples=examples,
+            stateful_step_count=steps,
+            deadline=None,
+            phases=[Phase.explicit, Phase.reuse, Phase.generate],  # shrinking takes minutes
+            suppress_health_check=list(HealthCheck),
+            print_blob=True,
+        ),
+    )
+
+
+def test_walks() -> None:
+    _walk(examples=10, steps=10)
+
+
+@pytest.mark.proof
+def test_thousands_of_walks() -> None:
+    _walk(examples=1500, steps=12)
