@@ -21,6 +21,7 @@ from guardduty_response.containment.contract import (
 )
 from guardduty_response.containment.restoration import RestoreItem, RestoreStatus
 from guardduty_response.containment.target_context import TargetContext
+from guardduty_response.errors import TargetGone
 from guardduty_response.incident.statuses import Status
 
 ARN = "arn:aws:ec2:us-east-1:222222222222:instance/i-1"
@@ -62,6 +63,9 @@ class SettingsPlaybook(ModuleType):
     # -- the playbook ------------------------------------------------------------------------------
 
     def plan(self, context: Context) -> list[Planned]:
+        named = context.finding.title.removeprefix("about ")
+        if named != self.resource.immutable_id:
+            raise TargetGone(f"{named} no longer exists; another has its name now")
         target = Target("ec2_instance", "i-1", ARN, "222222222222", "us-east-1")
         actions = {item: f"{item} closed" for item in self._items(context)}
         return [Planned(target, actions=actions, immutable_id=self.resource.immutable_id)]

@@ -42,7 +42,7 @@ FINDINGS = {
 ENDED = ("RESTORED", "RESTORE_PARTIAL", "CLOSED", "GONE")
 PLAYBOOK = "guardduty_response.playbooks.ec2_instance"
 PARTS = (".playbook", ".evidence", ".restore")
-names = strategies.sampled_from(sorted(FINDINGS))
+kinds = strategies.sampled_from(sorted(FINDINGS))
 
 
 class ContainmentModel(RuleBasedStateMachine):
@@ -70,6 +70,7 @@ class ContainmentModel(RuleBasedStateMachine):
         self.generations = 0
         self.number = 0
         self.clock = 0
+        # A finding is named "<type>/<immutable id>": another resource has findings of its own.
         self.incidents: dict[str, str] = {}  # finding -> incident
 
     def teardown(self) -> None:
@@ -77,18 +78,34 @@ class ContainmentModel(RuleBasedStateMachine):
 
     # -- what happens ------------------------------------------------------------------------------
 
-    @rule(name=names)
-    def finding_arrives(self, name: str) -> None:
+    @rule(kind=kinds)
+    def finding_arrives(self, kind: str) -> None:
         """GuardDuty sends a finding, or sends it again after more activity."""
-        self.clock += 1
+        name = f"{kind}/{self.resource.immutable_id}"
         was, values = self._status(name), dict(self.resource.values)
-        event = self._event(name)
-        self.machine.run(event)
-        self.incidents.setdefault(name, self._incident_id(name))
+        self._send(name)
         if was == "CONTAINED" and self._contained(name, values):
             assert self.resource.values == values
             return
         self._expect_contained(name, values)
+
+    @precondition(lambda self: self._of_earlier_resources())
+    @rule(data=strategies.data())
+    def finding_about_an_earlier_resource_arrives(self, data: Any) -> None:
+        name = data.draw(strategies.sampled_from(self._of_earlier_resources()))
+        values = dict(self.resource.values)
+        self._send(name)
+        assert self.resource.values == values, "the resource that has its name now is left alone"
+        assert self._status(name) not in ("CONTAINED", "OPEN", "CONTAINING")
+
+    def _send(self, name: str) -> None:
+        self.clock += 1
+        self.machine.run(self._event(name))
+        self.incidents.setdefault(name, self._incident_id(name))
+
+    def _of_earlier_resources(self) -> list[str]:
+        present = f"/{self.resource.immutable_id}"
+        return sorted(name for name in self.incidents if not name.endswith(present))
 
     @precondition(lambda self: self.incidents)
     @rule(item=strategies.sampled_from([ALWAYS, MORE]))
@@ -101,10 +118,11 @@ class ContainmentModel(RuleBasedStateMachine):
     def schedule_verifies(self) -> None:
         """Whoever is monitored is verified, and contained again where containment is lost."""
         values = dict(self.resource.values)
-        watched = [name for name in self.incidents if self._status(name) in self.WATCHED]
+        watched, earlier = self._watching(), set(self._of_earlier_resources())
         checked = self.machine.scheduled()
         assert bool(checked) == bool(watched)
-        if watched:
+        assert all(self._status(name) == "GONE" for name in watched & earlier)
+        if watched - earlier:
             assert all(self.resource.values[item] == CLOSED for item in self.before), (
                 "what was lost is contained again"
             )
@@ -120,6 +138,9 @@ class ContainmentModel(RuleBasedStateMachine):
         if answer["refused"] or was == "RESTORED":
             assert self.resource.values == values
             return
+        if name in self._of_earlier_resources():
+            assert self.resource.values == values
+            return
         for item, before in self.before.items():
             wanted = before if values[item] == CLOSED else values[item]
             assert self.resource.values[item] == wanted, item
@@ -132,7 +153,12 @@ class ContainmentModel(RuleBasedStateMachine):
     @rule(data=strategies.data(), keep=strategies.booleans())
     def person_closes(self, data: Any, keep: bool) -> None:
         name = data.draw(strategies.sampled_from(sorted(self.incidents)))
-        was, others = self._status(name), self._watching() - {name}
+        was = self._status(name)
+        others = {
+            other
+            for other in self._watching() - {name}
+            if self._generation(other) == self._generation(name)
+        }
         more = {"keep_contained": True, "reason": "decided"} if keep else {}
         answer = self.machine.restore(self.incidents[name], close=True, **more)
         if answer["refused"]:
@@ -146,6 +172,7 @@ class ContainmentModel(RuleBasedStateMachine):
     def made_anew_under_the_same_arn(self) -> None:
         self.number += 1
         self.resource.immutable_id = f"id-{self.number + 1}"
+        self.before = {}
         self.resource.values = dict.fromkeys((ALWAYS, MORE), f"new-{self.number}")
 
     # -- what must hold ----------------------------------------------------------------------------
@@ -187,13 +214,18 @@ class ContainmentModel(RuleBasedStateMachine):
         [found] = [
             meta["incident_id"]
             for meta in self.deployment.incidents()
-            if meta["finding_type"] == FINDINGS[name]
+            if meta["finding_id"] == f"model-{name}"
         ]
         return str(found)
 
     def _event(self, name: str) -> dict[str, Any]:
         event = copy.deepcopy(load_finding())
-        event["detail"] |= {"id": f"model-{name}", "type": FINDINGS[name]}
+        kind, immutable_id = name.split("/")
+        event["detail"] |= {
+            "id": f"model-{name}",
+            "type": FINDINGS[kind],
+            "title": f"about {immutable_id}",
+        }
         event["detail"]["service"]["eventLastSeen"] = f"2999-01-01T00:{self.clock % 60:02d}:00Z"
         event["detail"]["service"]["count"] = self.clock
         return event
@@ -211,7 +243,7 @@ class ContainmentModel(RuleBasedStateMachine):
         return {name for name in self.incidents if self._status(name) in self.WATCHED}
 
     def _wanted(self, name: str) -> list[str]:
-        return [ALWAYS, MORE] if NEEDS_MORE in FINDINGS[name] else [ALWAYS]
+        return [ALWAYS, MORE] if NEEDS_MORE in FINDINGS[name[0]] else [ALWAYS]
 
     def _contained(self, name: str, values: dict[str, str]) -> bool:
         return all(values[item] == CLOSED for item in {*self._wanted(name), *self.before})
