@@ -40,42 +40,35 @@ locals {
   config_json   = jsonencode(local.config)
   config_sha256 = sha256(local.config_json)
 
-  # Rule 1, from the narrowest filter to none: the keys themselves, *:<Resource>/* for each, everything. EventBridge takes
-  # 2,048 characters; the machine applies the policy again, so a wider rule costs executions, never a wrong action.
-  family_keys = distinct([
-    for key in local.rule_keys : try("*:${regex("^[^:]*:([^/*]+)/", key)[0]}/*", key)
-  ])
+  # Rule 1 takes exact types and prefixes, or every finding. It never has a wildcard: EventBridge
+  # refuses patterns beyond a complexity that it does not document ("Rule is too complex"), and a
+  # refused rule would leave the acting types unanswered. The machine applies the policy again, so
+  # a wider rule costs executions and never causes a wrong action (docs/decisions/0012).
+  pattern_format = "{\"source\":[\"aws.guardduty\"],\"detail-type\":[\"GuardDuty Finding\"],\"detail\":{\"service\":{\"archived\":[false,\"false\",{\"exists\":false}]}%s}}"
   pattern_regex = {
-    for key in distinct(concat(local.rule_keys, local.family_keys)) :
+    for key in local.rule_keys :
     key => "^${join(".*", [for literal in split("*", key) : "\\Q${literal}\\E"])}$" if strcontains(key, "*")
   }
-  # A key that another one covers adds nothing. (* inside a key only matches * of the other: a sound test.) Only globs cover, and
-  # each list's are picked once: this is what a plan of many exact keys would spend its time on.
-  pattern_lists = [local.rule_keys, local.family_keys]
-  pattern_globs = [for keys in local.pattern_lists : [for key in keys : key if strcontains(key, "*")]]
+  # A key that another one covers adds nothing, and would start a second execution where the types
+  # take several rules. (* inside a key only matches * of the other, so the test is sound.) Only
+  # globs cover, and they are picked once: a plan of many exact keys would spend its time on this.
+  pattern_globs = [for key in local.rule_keys : key if strcontains(key, "*")]
   pattern_keys = [
-    for i, keys in local.pattern_lists : [
-      for key in keys : key
-      if !anytrue([for wider in local.pattern_globs[i] : wider != key && length(regexall(local.pattern_regex[wider], key)) > 0])
-    ]
+    for key in local.rule_keys : key
+    if !anytrue([for wider in local.pattern_globs : wider != key && length(regexall(local.pattern_regex[wider], key)) > 0])
   ]
-  pattern_filters = concat(
-    [
-      for keys in local.pattern_keys : [
-        for key in keys : (
-          !strcontains(key, "*") ? jsonencode(key) :
-          length(split("*", key)) == 2 && endswith(key, "*") ? jsonencode({ prefix = trimsuffix(key, "*") }) :
-          jsonencode({ wildcard = key })
-        )
-      ] if !contains(keys, "*")
-    ],
-    [[]],
+  # A trailing * is a prefix. Any other glob needs every finding.
+  pattern_filters = anytrue([for key in local.pattern_keys : strcontains(trimsuffix(key, "*"), "*") || key == "*"]) ? [] : [
+    for key in local.pattern_keys : endswith(key, "*") ? jsonencode({ prefix = trimsuffix(key, "*") }) : jsonencode(key)
+  ]
+  # EventBridge takes fewer than 2,048 characters in a pattern. Up to ten rules share the filters;
+  # beyond that, one rule takes every finding.
+  pattern_room  = 2047 - length(format(local.pattern_format, ",\"type\":[]"))
+  pattern_size  = max(1, floor(local.pattern_room / max(1, [for filter in local.pattern_filters : length(filter) + 1]...)))
+  pattern_parts = length(local.pattern_filters) == 0 ? [] : chunklist(local.pattern_filters, local.pattern_size)
+  act_patterns = length(local.rule_keys) == 0 ? [] : (
+    length(local.pattern_parts) == 0 || length(local.pattern_parts) > 10
+    ? [format(local.pattern_format, "")]
+    : [for filters in local.pattern_parts : format(local.pattern_format, ",\"type\":[${join(",", filters)}]")]
   )
-  patterns = [
-    for filter in local.pattern_filters : format(
-      "{\"source\":[\"aws.guardduty\"],\"detail-type\":[\"GuardDuty Finding\"],\"detail\":{\"service\":{\"archived\":[false,\"false\",{\"exists\":false}]}%s}}",
-      length(filter) == 0 ? "" : ",\"type\":[${join(",", filter)}]",
-    )
-  ]
-  act_pattern = length(local.rule_keys) == 0 ? null : [for pattern in local.patterns : pattern if length(pattern) < 2048][0]
 }

@@ -61,6 +61,7 @@ locals {
   more_statements = {
     playbook  = []
     remediate = []
+    restore   = []
     terminate = []
     collector = concat(
       [{
@@ -76,13 +77,6 @@ locals {
         Resource = "arn:${local.partition}:iam::${account.account_id}:role${var.iam.path}${account.copy_role_name}"
       } if try(account.copy_role_name, null) != null],
     )
-    restore = [{
-      Sid       = "OwnLease"
-      Effect    = "Allow"
-      Action    = "dynamodb:DeleteItem"
-      Resource  = try(module.incident[0].table_arn, "")
-      Condition = { "ForAllValues:StringLike" = { "dynamodb:LeadingKeys" = "RESOURCE#*" } }
-    }]
   }
 
   # "<playbook>/<job>" => its playbook and job. Known from the variables alone.

@@ -55,13 +55,14 @@ module "incident" {
   account_id         = local.account_id
   partition          = local.partition
   config_json        = local.config_json
-  act_pattern        = local.act_pattern
+  paused             = var.paused
+  act_patterns       = local.act_patterns
   playbook_functions = local.playbook_functions
   zips = {
     incident = "${path.module}/lambda_src/dist/incident.zip"
     watchdog = "${path.module}/lambda_src/dist/watchdog.zip"
   }
-  timeout_seconds = (var.guardrails.approval_timeout_minutes + 12 * 60) * 60 # waiting for people, then for snapshots
+  timeout_seconds = local.incident_timeout_seconds
   topic_arns      = local.topic_arns
   topic_keys      = local.topic_keys
   kms_key_arn     = local.kms_key_arn

@@ -16,9 +16,9 @@ output "config_sha256" {
   value       = local.config_sha256
 }
 
-output "act_event_pattern" {
-  description = "Event pattern of rule 1 (null when nothing acts)."
-  value       = local.act_pattern
+output "act_event_patterns" {
+  description = "Event patterns of rule 1, one for each rule it takes (empty when nothing acts)."
+  value       = local.act_patterns
 }
 
 output "detector_id" {

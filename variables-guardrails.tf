@@ -7,18 +7,25 @@ variable "guardrails" {
       exempt_resources are ids or ARNs, exempt_principals are ARNs; both can contain *.
     - approval_tag: a resource with this tag is changed only after approval.
     - freeze_windows: RFC 3339 times between which a person is asked.
-    - circuit_breaker: if more targets than this are contained in so many minutes, a person is asked.
+    - circuit_breaker: if a playbook contains more targets than this within so many minutes, a person is asked.
+      targets_per_account and targets_in_all are limits for one account and for all playbooks together; without a
+      value there is no such limit. A repeated target counts once.
     - management_account_id: nothing is changed there, whatever the switches say, and people are notified.
       account_remediations may set it to notify or off, and nothing else.
     - approval_timeout_minutes: how long a person has to answer.
   EOT
   type = object({
-    exempt_accounts          = optional(list(string), [])
-    exempt_resources         = optional(list(string), [])
-    exempt_principals        = optional(list(string), [])
-    approval_tag             = optional(object({ key = optional(string, "guardduty-response"), value = optional(string, "ask") }), {})
-    freeze_windows           = optional(list(object({ name = string, start = string, end = string })), [])
-    circuit_breaker          = optional(object({ targets = optional(number, 10), minutes = optional(number, 60) }), {})
+    exempt_accounts   = optional(list(string), [])
+    exempt_resources  = optional(list(string), [])
+    exempt_principals = optional(list(string), [])
+    approval_tag      = optional(object({ key = optional(string, "guardduty-response"), value = optional(string, "ask") }), {})
+    freeze_windows    = optional(list(object({ name = string, start = string, end = string })), [])
+    circuit_breaker = optional(object({
+      targets             = optional(number, 10)
+      minutes             = optional(number, 60)
+      targets_per_account = optional(number)
+      targets_in_all      = optional(number)
+    }), {})
     management_account_id    = optional(string)
     approval_timeout_minutes = optional(number, 60)
   })
@@ -51,9 +58,9 @@ variable "guardrails" {
   }
   validation {
     condition = alltrue([
-      for n in [var.guardrails.circuit_breaker.targets, var.guardrails.circuit_breaker.minutes] : n >= 1 && floor(n) == n
+      for n in values(var.guardrails.circuit_breaker) : n == null ? true : n >= 1 && floor(n) == n
     ]) && var.guardrails.circuit_breaker.minutes <= 1440
-    error_message = "guardrails.circuit_breaker must have targets of at least 1 and minutes from 1 to 1440, whole numbers."
+    error_message = "guardrails.circuit_breaker must have targets, targets_per_account and targets_in_all of at least 1 and minutes from 1 to 1440, whole numbers."
   }
   validation {
     condition     = var.guardrails.approval_timeout_minutes >= 1 && var.guardrails.approval_timeout_minutes <= 10080 && floor(var.guardrails.approval_timeout_minutes) == var.guardrails.approval_timeout_minutes

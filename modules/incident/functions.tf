@@ -27,8 +27,35 @@ locals {
         {
           Sid      = "IncidentRecord"
           Effect   = "Allow"
-          Action   = ["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem", "dynamodb:Query"]
+          Action   = ["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:ConditionCheckItem"]
+          Resource = aws_dynamodb_table.incidents.arn
+        },
+        {
+          Sid      = "IncidentsInProgress"
+          Effect   = "Allow"
+          Action   = "dynamodb:Query"
           Resource = [aws_dynamodb_table.incidents.arn, "${aws_dynamodb_table.incidents.arn}/index/open"]
+        },
+        # A step that waits gives its lease back meanwhile. Nothing else is ever deleted. Without the
+        # test for Null, a request that names no key would pass the ForAllValues test.
+        {
+          Sid      = "Leases"
+          Effect   = "Allow"
+          Action   = "dynamodb:DeleteItem"
+          Resource = aws_dynamodb_table.incidents.arn
+          Condition = {
+            "ForAllValues:StringLike" = { "dynamodb:LeadingKeys" = "RESOURCE#*" }
+            Null                      = { "dynamodb:LeadingKeys" = "false" }
+          }
+        },
+        # Terraform and people write these, the functions only read them
+        # (docs/decisions/0007).
+        {
+          Sid       = "ConfigurationIsReadOnly"
+          Effect    = "Deny"
+          Action    = ["dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem"]
+          Resource  = aws_dynamodb_table.incidents.arn
+          Condition = { "ForAnyValue:StringEquals" = { "dynamodb:LeadingKeys" = ["CONFIG", "CONTROL"] } }
         },
         {
           Sid      = "Evidence"

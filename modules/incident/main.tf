@@ -14,9 +14,11 @@ locals {
   execution_arn_base = "arn:${var.partition}:states:${local.region}:${var.account_id}:execution"
 
   function_environment = {
-    GDR_TABLE         = aws_dynamodb_table.incidents.name
-    GDR_BUCKET        = local.bucket_name
-    GDR_CONFIG_SHA256 = sha256(var.config_json)
+    GDR_TABLE  = aws_dynamodb_table.incidents.name
+    GDR_BUCKET = local.bucket_name
+    # The hash of the item that holds the document, so that each function is updated after the new
+    # item was made and before the old one goes. The hash itself is known at plan.
+    GDR_CONFIG_SHA256 = [for item in [aws_dynamodb_table_item.document] : sha256(var.config_json)][0]
     GDR_NAME_PREFIX   = var.name_prefix
     # Tokens of the global STS endpoint may not work in Regions that an account has opted into.
     AWS_STS_REGIONAL_ENDPOINTS = "regional"
@@ -69,6 +71,41 @@ resource "aws_dynamodb_table" "incidents" {
   }
 }
 
+# The configuration lies under its own hash. A change replaces the item: the new item is made before
+# the functions learn its hash, and the old one goes after all of them have (docs/decisions/0007).
+resource "terraform_data" "config" {
+  triggers_replace = var.config_json
+
+  lifecycle {
+    create_before_destroy = true
+
+    precondition {
+      condition     = length(var.config_json) < 350 * 1024
+      error_message = "The switches take ${floor(length(var.config_json) / 1024)} KB as one document; a DynamoDB item holds 400 KB, so the limit is 350. Use globs instead of many exact keys, above all in account_remediations."
+    }
+  }
+}
+
+resource "aws_dynamodb_table_item" "document" {
+  table_name = aws_dynamodb_table.incidents.name
+  hash_key   = aws_dynamodb_table.incidents.hash_key
+  range_key  = aws_dynamodb_table.incidents.range_key
+  # The id makes the key new in each replacement. A document that depends on something unknown is
+  # replaced although it may turn out to be the same, and two items need two keys.
+  item = jsonencode({
+    pk       = { S = "CONFIG" }
+    sk       = { S = "${sha256(var.config_json)}#${terraform_data.config.id}" }
+    document = { S = var.config_json }
+  })
+
+  lifecycle {
+    create_before_destroy = true
+    replace_triggered_by  = [terraform_data.config]
+  }
+}
+
+# Where earlier releases kept the document. It stays as it was: their functions read it until this
+# apply has updated them, and an apply of an earlier release updates it.
 resource "aws_dynamodb_table_item" "config" {
   table_name = aws_dynamodb_table.incidents.name
   hash_key   = aws_dynamodb_table.incidents.hash_key
@@ -76,13 +113,24 @@ resource "aws_dynamodb_table_item" "config" {
   item = jsonencode({
     pk       = { S = "CONFIG" }
     sk       = { S = "CURRENT" }
-    document = { S = var.config_json }
+    document = { S = "{}" }
   })
 
   lifecycle {
-    precondition {
-      condition     = length(var.config_json) < 350 * 1024
-      error_message = "The switches take ${floor(length(var.config_json) / 1024)} KB as one document; a DynamoDB item holds 400 KB, so the limit is 350. Use globs instead of many exact keys, above all in account_remediations."
-    }
+    ignore_changes = [item]
   }
+}
+
+# What is read again before each change. It depends on nothing but the table, so that paused = true
+# works at once, whatever else an apply has to do. People may add an item CONTROL/OPERATOR.
+resource "aws_dynamodb_table_item" "control" {
+  table_name = aws_dynamodb_table.incidents.name
+  hash_key   = aws_dynamodb_table.incidents.hash_key
+  range_key  = aws_dynamodb_table.incidents.range_key
+  item = jsonencode({
+    pk            = { S = "CONTROL" }
+    sk            = { S = "TERRAFORM" }
+    paused        = { BOOL = var.paused }
+    config_sha256 = { S = sha256(var.config_json) }
+  })
 }

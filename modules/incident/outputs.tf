@@ -16,7 +16,7 @@ output "notice_state_machine_arn" {
 output "table_name" {
   description = "Name of the incident table."
   value       = aws_dynamodb_table.incidents.name
-  depends_on  = [aws_dynamodb_table_item.config]
+  depends_on  = [aws_dynamodb_table_item.document]
 }
 
 output "table_arn" {

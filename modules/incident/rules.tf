@@ -13,6 +13,9 @@ locals {
   # Monitoring is needed only if a playbook is in use.
   watching = length(var.playbook_functions) > 0
 
+  # The first rule has the name that it had when there was only one.
+  act_rules = [for index in range(length(var.act_patterns)) : index == 0 ? "act" : "act-${index + 1}"]
+
   # Target => what it needs. EventBridge retries each target for a day. A "for" over a single name
   # is a condition: the target exists only if its rule does.
   rule_targets = merge(
@@ -22,8 +25,7 @@ locals {
       sweeper          = { rule = aws_cloudwatch_event_rule.sweeper.name, arn = aws_lambda_function.this["watchdog"].arn, role_arn = null, dead_letter = aws_sqs_queue.dead_letters.arn }
     },
     {
-      for name in ["act"] : name => { rule = aws_cloudwatch_event_rule.act[0].name, arn = aws_sfn_state_machine.this["incident"].arn, role_arn = aws_iam_role.events.arn, dead_letter = aws_sqs_queue.undelivered.arn }
-      if var.act_pattern != null
+      for index, name in local.act_rules : name => { rule = aws_cloudwatch_event_rule.act[index].name, arn = aws_sfn_state_machine.this["incident"].arn, role_arn = aws_iam_role.events.arn, dead_letter = aws_sqs_queue.undelivered.arn }
     },
     {
       for name in ["watch"] : name => { rule = aws_cloudwatch_event_rule.watch[0].name, arn = aws_lambda_function.this["watchdog"].arn, role_arn = null, dead_letter = aws_sqs_queue.dead_letters.arn }
@@ -37,17 +39,17 @@ locals {
 }
 
 resource "aws_cloudwatch_event_rule" "act" {
-  count = var.act_pattern == null ? 0 : 1
+  count = length(var.act_patterns)
 
-  name          = "${var.name_prefix}-act"
+  name          = "${var.name_prefix}-${local.act_rules[count.index]}"
   description   = "Findings of the types that remediations switch to dry_run, approve or auto."
-  event_pattern = var.act_pattern
+  event_pattern = var.act_patterns[count.index]
   tags          = var.tags
 
   lifecycle {
     precondition {
-      condition     = length(var.act_pattern) < 2048
-      error_message = "The event pattern of the acting finding types has ${length(var.act_pattern)} characters; EventBridge takes fewer than 2048. Use globs instead of exact finding types."
+      condition     = length(var.act_patterns[count.index]) < 2048
+      error_message = "An event pattern of the acting finding types has ${length(var.act_patterns[count.index])} characters; EventBridge takes fewer than 2048. Shorten extra_finding_types."
     }
   }
 }

@@ -22,10 +22,16 @@ variable "config_json" {
   nullable    = false
 }
 
-variable "act_pattern" {
-  description = "Event pattern of rule 1, or null when nothing acts."
-  type        = string
-  default     = null
+variable "paused" {
+  description = "Whether every change is stopped, restoring excepted."
+  type        = bool
+  nullable    = false
+}
+
+variable "act_patterns" {
+  description = "Event patterns of rule 1, one for each rule it takes; empty when nothing acts."
+  type        = list(string)
+  nullable    = false
 }
 
 variable "playbook_functions" {

@@ -73,6 +73,10 @@ _DOCUMENTS: tuple[tuple[str, str], ...] = (
     ("iam._list_access_keys", _call("iam", "ListAccessKeys")),
     ("iam._list_mfa_devices", _call("iam", "ListMFADevices")),
     ("iam_evaluator.enforce", _AWS + "STS/latest/APIReference/API_GetSessionToken.html"),
+    (
+        "iam_actions.dynamodb_service_context",
+        _AWS + "amazondynamodb/latest/developerguide/specifying-conditions.html",
+    ),
     ("iam_actions.*", _IAM_RIGHTS),
     ("iam_evaluator.*", _CONDITION_KEYS),
     ("sts.register_session", _CONDITION_KEYS),

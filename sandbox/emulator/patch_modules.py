@@ -13,6 +13,7 @@ GATEWAY = (
     "cloudtrail",
     "connections",
     "docker",
+    "dynamodb_keys",
     "gateway",
     "event_buses",
     "events",

@@ -291,6 +291,14 @@ class World(Resources):
         )["Items"]
         return found
 
+    def document(self) -> Json:
+        """The item of the configuration document that the functions were applied with."""
+        sha256 = self.outputs["config_sha256"]
+        [found] = [
+            item for item in self.items("CONFIG") if item["sk"]["S"].startswith(f"{sha256}#")
+        ]
+        return found
+
 
 def _set(node: Json, path: list[str], value: Any) -> None:
     *way, last = path

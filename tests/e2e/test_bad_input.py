@@ -167,8 +167,8 @@ def test_a_document_changed_by_hand_stops_everything(world: World) -> None:
     before = world.look(victim)
     dynamodb = world.client("dynamodb", SECURITY)
     place = {"TableName": world.outputs["table_name"]}
-    key = {"pk": {"S": "CONFIG"}, "sk": {"S": "CURRENT"}}
-    document = dynamodb.get_item(Key=key, **place)["Item"]["document"]["S"]
+    item = world.document()
+    key, document = {name: item[name] for name in ("pk", "sk")}, item["document"]["S"]
     forged = document.replace('"Trojan:EC2/*":"dry_run"', '"Trojan:EC2/*":"auto"')
     assert forged != document
     try:

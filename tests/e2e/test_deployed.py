@@ -66,7 +66,7 @@ def test_functions_run_the_committed_zips_with_terraforms_environment(
 
 
 def test_the_document_is_the_one_that_is_pinned(world: World) -> None:
-    [item] = [record for record in world.items("CONFIG") if record["sk"]["S"] == "CURRENT"]
+    item = world.document()
     text = item["document"]["S"]
     assert hashlib.sha256(text.encode()).hexdigest() == world.outputs["config_sha256"]
     assert json.loads(text)["remediations"]["CryptoCurrency:EC2/BitcoinTool.B"] == "off"

@@ -103,11 +103,7 @@ class _Context:
     """A playbook's context that keeps the session policies it is asked for."""
 
     def __init__(self, world: World) -> None:
-        raw = world.client("dynamodb", SECURITY).get_item(
-            TableName=world.outputs["table_name"],
-            Key={"pk": {"S": "CONFIG"}, "sk": {"S": "CURRENT"}},
-        )["Item"]["document"]["S"]
-        document = json.loads(raw)
+        document = json.loads(world.document()["document"]["S"])
         self.config = SimpleNamespace(**document)
         self.options = document["playbooks"]["ec2_instance"]
         self.finding = SimpleNamespace(type="CryptoCurrency:EC2/BitcoinTool.B!DNS")
@@ -217,7 +213,7 @@ def test_who_acts_can_tell_nobody(world: World, as_function: Callable[[str], Key
     _refused(
         world.aws.client("dynamodb", **keys).delete_item,
         TableName=world.outputs["table_name"],
-        Key={"pk": {"S": "CONFIG"}, "sk": {"S": "CURRENT"}},
+        Key={name: world.document()[name] for name in ("pk", "sk")},
     )
     _refused(
         world.aws.client("s3", **keys).put_object,

@@ -53,7 +53,13 @@ MODULES = Suite(
     "modules",
     tuple(
         f"{TESTS}/test_{name}.py"
-        for name in ("destroy_keeps_keys", "enablement", "findings_modules", "member_stacks")
+        for name in (
+            "configuration_by_hash",
+            "destroy_keeps_keys",
+            "enablement",
+            "findings_modules",
+            "member_stacks",
+        )
     ),
     (
         *EMULATORS.sources,
@@ -64,6 +70,7 @@ MODULES = Suite(
         "playbooks/**/*.sh",
         "playbooks/**/*.ps1",
         "catalogue/*.json",
+        f"{TESTS}/configuration_lab.py",
         f"{TESTS}/findings_modules_lab.py",
         f"{TESTS}/test_emulator_guardduty.py",
         f"{TESTS}/test_emulator_stacksets.py",

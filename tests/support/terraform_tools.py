@@ -15,7 +15,7 @@ import re
 import shutil
 import subprocess
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -270,6 +270,9 @@ def initialized(directory: Path, scratch: Path, *more: str) -> Path:
     return directory
 
 
+_INCIDENT = "module.security.module.incident[0]"
+
+
 class Plan:
     """One plan of the module and of modules/responder-role (root: sandbox/terraform)."""
 
@@ -306,26 +309,31 @@ class Plan:
     @property
     def document(self) -> str:
         """The config document, as the table will hold it."""
-        item = json.loads(
-            self.values("module.security.module.incident[0].aws_dynamodb_table_item.config")["item"]
-        )
-        return str(item["document"]["S"])
+        return str(self.values(f"{_INCIDENT}.terraform_data.config")["triggers_replace"])
 
     @property
     def patterns(self) -> dict[str, str]:
-        """act, changes and notice -> event pattern; act and changes are missing when nothing
-        acts.
+        """Rule -> event pattern: notice, changes, act, act-2, …; all but notice are missing when
+        nothing acts.
         """
-        prefix = "module.security.module.incident[0].aws_cloudwatch_event_rule"
-        found = {
-            name: self.resources.get(f"{prefix}.{name}")
-            for name in ("act[0]", "changes[0]", "notice")
-        }
+        prefix = f"{_INCIDENT}.aws_cloudwatch_event_rule."
         return {
-            name.removesuffix("[0]"): rule["values"]["event_pattern"]
-            for name, rule in found.items()
-            if rule
+            re.sub(r"\[0]$", "", address.removeprefix(prefix)): rule["event_pattern"]
+            for address, rule in self.of_type("aws_cloudwatch_event_rule").items()
+            if address.startswith((f"{prefix}act[", f"{prefix}changes[", f"{prefix}notice"))
         }
+
+    def acts(self, matches: Callable[[str], bool]) -> bool:
+        """Whether an event reaches the state machine that acts, through a rule whose pattern
+        ``matches``. Fails when several rules take it: each would start an execution.
+        """
+        rules = [
+            name
+            for name, pattern in self.patterns.items()
+            if name.startswith("act") and matches(pattern)
+        ]
+        assert len(rules) <= 1, rules
+        return bool(rules)
 
 
 def _resources(module: Json) -> list[Json]:

@@ -59,24 +59,25 @@ run "every_job" {
   assert {
     condition = {
       for key, one in module.function : local.functions[key].job => {
-        tells   = strcontains(one.function_role_policy, "sns:Publish")
-        deletes = strcontains(one.function_role_policy, "dynamodb:DeleteItem")
-        writes  = strcontains(one.function_role_policy, "s3:PutObject")
-        tools   = strcontains(one.function_role_policy, "/tools/*")
+        tells  = strcontains(one.function_role_policy, "sns:Publish")
+        writes = strcontains(one.function_role_policy, "s3:PutObject")
+        tools  = strcontains(one.function_role_policy, "/tools/*")
       }
       } == {
-      playbook  = { tells = false, deletes = false, writes = true, tools = false }
-      collector = { tells = false, deletes = false, writes = true, tools = true }
-      restore   = { tells = true, deletes = true, writes = true, tools = false }
-      terminate = { tells = false, deletes = false, writes = false, tools = false }
+      playbook  = { tells = false, writes = true, tools = false }
+      collector = { tells = false, writes = true, tools = true }
+      restore   = { tells = true, writes = true, tools = false }
+      terminate = { tells = false, writes = false, tools = false }
     }
-    error_message = "Only restore may tell people and delete leases, only the collector may read tools, terminate may write nothing."
+    error_message = "Only restore may tell people, only the collector may read tools, terminate may write nothing."
   }
   assert {
-    condition = [
-      for s in jsondecode(module.function["ec2_instance/restore"].function_role_policy).Statement : s.Condition if strcontains(jsonencode(s.Action), "DeleteItem")
-    ] == [{ "ForAllValues:StringLike" = { "dynamodb:LeadingKeys" = "RESOURCE#*" } }]
-    error_message = "Restore may delete leases only."
+    condition = alltrue([
+      for policy in concat([for one in module.function : one.function_role_policy], [for name in ["incident", "watchdog"] : module.incident[0].policies[name]]) : [
+        for s in jsondecode(policy).Statement : s.Condition if s.Effect == "Allow" && strcontains(jsonencode(s.Action), "DeleteItem")
+      ] == [{ "ForAllValues:StringLike" = { "dynamodb:LeadingKeys" = "RESOURCE#*" }, Null = { "dynamodb:LeadingKeys" = "false" } }]
+    ])
+    error_message = "Every function may delete leases, and nothing else."
   }
   assert {
     condition     = keys(local.playbook_functions["ec2_instance"]) == ["act", "collect", "finish", "terminate"]

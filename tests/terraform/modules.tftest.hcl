@@ -24,7 +24,8 @@ run "incident" {
     account_id         = "111111111111"
     partition          = "aws"
     config_json        = jsonencode({ version = 1 })
-    act_pattern        = jsonencode({ source = ["aws.guardduty"] })
+    paused             = true
+    act_patterns       = [for source in ["aws.guardduty", "aws.guardduty.too"] : jsonencode({ source = [source] })]
     playbook_functions = { ec2_instance = { act = "arn:aws:lambda:eu-central-1:111111111111:function:gdr-playbook-ec2-instance", collect = "arn:aws:lambda:eu-central-1:111111111111:function:gdr-collector-ec2-instance" } }
     zips               = { incident = "lambda_src/dist/incident.zip", watchdog = "lambda_src/dist/watchdog.zip" }
     timeout_seconds    = 3600
@@ -46,8 +47,12 @@ run "incident" {
     condition = alltrue([
       for target in values(aws_cloudwatch_event_target.this) :
       length(target.dead_letter_config) == 1 && target.retry_policy[0].maximum_event_age_in_seconds == 86400 && target.retry_policy[0].maximum_retry_attempts == 185
-    ]) && toset(keys(aws_cloudwatch_event_target.this)) == toset(["act", "notice", "execution-status", "sweeper", "watch", "changes"])
+    ]) && toset(keys(aws_cloudwatch_event_target.this)) == toset(["act", "act-2", "notice", "execution-status", "sweeper", "watch", "changes"])
     error_message = "Every target must have a dead-letter queue and a day of retries."
+  }
+  assert {
+    condition     = [for rule in aws_cloudwatch_event_rule.act : "${rule.name} ${rule.event_pattern}"] == ["gdr-act {\"source\":[\"aws.guardduty\"]}", "gdr-act-2 {\"source\":[\"aws.guardduty.too\"]}"]
+    error_message = "Each pattern of the acting types must have a rule, and the first keeps its name."
   }
   assert {
     condition = alltrue([
@@ -103,7 +108,8 @@ run "incident" {
       aws_dynamodb_table.incidents.ttl[0].attribute_name == "expires_at",
       aws_dynamodb_table.incidents.point_in_time_recovery[0].enabled,
       aws_dynamodb_table.incidents.server_side_encryption[0].kms_key_arn == var.kms_key_arn,
-      jsondecode(aws_dynamodb_table_item.config.item) == { pk = { S = "CONFIG" }, sk = { S = "CURRENT" }, document = { S = var.config_json } },
+      jsondecode(aws_dynamodb_table_item.control.item) == { pk = { S = "CONTROL" }, sk = { S = "TERRAFORM" }, paused = { BOOL = true }, config_sha256 = { S = sha256(var.config_json) } },
+      terraform_data.config.triggers_replace == var.config_json,
       aws_s3_bucket.evidence[0].bucket == "gdr-evidence-111111111111-eu-central-1",
       aws_s3_bucket.evidence[0].object_lock_enabled,
       length(aws_s3_bucket_object_lock_configuration.evidence) == 1,
@@ -126,7 +132,8 @@ run "incident_with_nothing_acting" {
     account_id         = "111111111111"
     partition          = "aws"
     config_json        = jsonencode({ version = 1 })
-    act_pattern        = null
+    paused             = false
+    act_patterns       = []
     playbook_functions = {}
     zips               = { incident = "lambda_src/dist/incident.zip", watchdog = "lambda_src/dist/watchdog.zip" }
     timeout_seconds    = 3600
@@ -158,7 +165,8 @@ run "document_too_large" {
     account_id         = "111111111111"
     partition          = "aws"
     config_json        = join("", [for i in range(36) : format("%010240d", i)])
-    act_pattern        = format("%02048d", 0)
+    paused             = false
+    act_patterns       = [format("%02048d", 0)]
     playbook_functions = {}
     zips               = { incident = "lambda_src/dist/incident.zip", watchdog = "lambda_src/dist/watchdog.zip" }
     timeout_seconds    = 3600
@@ -169,7 +177,7 @@ run "document_too_large" {
     evidence = { create_bucket = false, bucket_arn = "arn:aws:s3:::ours", force_destroy = false, log_retention_days = 30 }
   }
 
-  expect_failures = [aws_dynamodb_table_item.config, aws_cloudwatch_event_rule.act]
+  expect_failures = [terraform_data.config, aws_cloudwatch_event_rule.act]
 }
 
 run "key_of_another_region" {
@@ -183,6 +191,8 @@ run "key_of_another_region" {
     account_id         = "111111111111"
     partition          = "aws"
     config_json        = "{}"
+    paused             = false
+    act_patterns       = []
     playbook_functions = {}
     zips               = { incident = "lambda_src/dist/incident.zip", watchdog = "lambda_src/dist/watchdog.zip" }
     timeout_seconds    = 3600

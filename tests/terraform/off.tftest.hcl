@@ -40,7 +40,7 @@ run "nothing_acts" {
   }
 
   assert {
-    condition     = length(module.function) == 0 && output.act_event_pattern == null && length(output.member_role_trust["responder"]) == 0
+    condition     = length(module.function) == 0 && length(output.act_event_patterns) == 0 && length(output.member_role_trust["responder"]) == 0
     error_message = "A playbook nothing uses must have no function, no role and no rule."
   }
   assert {
@@ -57,7 +57,7 @@ run "one_account_acts" {
   }
 
   assert {
-    condition     = keys(module.function) == ["ec2_instance/collector", "ec2_instance/playbook"] && jsondecode(output.act_event_pattern).detail.type == ["CryptoCurrency:EC2/BitcoinTool.B!DNS"]
+    condition     = keys(module.function) == ["ec2_instance/collector", "ec2_instance/playbook"] && jsondecode(output.act_event_patterns[0]).detail.type == ["CryptoCurrency:EC2/BitcoinTool.B!DNS"]
     error_message = "An exception of one account must be enough for the playbook and rule 1."
   }
 }

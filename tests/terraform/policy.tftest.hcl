@@ -66,15 +66,12 @@ run "precedence" {
     error_message = "The playbooks in use must have their functions."
   }
   assert {
-    condition = jsondecode(output.act_event_pattern) == {
+    condition = [for pattern in output.act_event_patterns : jsondecode(pattern)] == [{
       source      = ["aws.guardduty"]
       detail-type = ["GuardDuty Finding"]
-      detail = {
-        service = { archived = [false, "false", { exists = false }] }
-        type    = [{ wildcard = "*:EC2/*" }, { wildcard = "*:S3/*" }, { prefix = "UnauthorizedAccess:" }]
-      }
-    }
-    error_message = "Rule 1 must cover every key that can act, without those a wider key covers: ${output.act_event_pattern}"
+      detail      = { service = { archived = [false, "false", { exists = false }] } }
+    }]
+    error_message = "A glob that is no prefix needs a rule without a type filter: ${jsonencode(output.act_event_patterns)}"
   }
   assert {
     condition = alltrue([
@@ -93,7 +90,63 @@ run "precedence" {
   }
 }
 
-# More than fits into a pattern: the filter becomes coarser, never too long.
+# Exact types and prefixes, without those that another key covers: each finding matches one rule.
+run "types_and_prefixes" {
+  command = plan
+
+  variables {
+    remediations = {
+      "CryptoCurrency:*"                     = "auto"
+      "CryptoCurrency:EC2/*"                 = "approve"
+      "CryptoCurrency:EC2/BitcoinTool.B!DNS" = "dry_run"
+      "Crypto*:EC2/BitcoinTool.B"            = "auto"
+      "Backdoor:EC2/Spambot"                 = "auto"
+      "Trojan:EC2/*"                         = "notify"
+    }
+  }
+
+  # The glob inside the key is not covered: it would also match a purpose that is not known yet.
+  assert {
+    condition     = [for pattern in output.act_event_patterns : keys(jsondecode(pattern).detail)] == [["service"]]
+    error_message = "A glob that no prefix covers needs every finding: ${jsonencode(output.act_event_patterns)}"
+  }
+}
+
+run "covered_keys" {
+  command = plan
+
+  variables {
+    remediations = {
+      "CryptoCurrency:*"                     = "auto"
+      "CryptoCurrency:EC2/*"                 = "approve"
+      "CryptoCurrency:EC2/BitcoinTool.B!DNS" = "dry_run"
+      "CryptoCurrency:*/BitcoinTool.B"       = "auto"
+      "Backdoor:EC2/C&CActivity.B"           = "auto"
+      "Trojan:EC2/*"                         = "notify"
+    }
+  }
+
+  assert {
+    condition     = [for pattern in output.act_event_patterns : jsondecode(pattern).detail.type] == [["Backdoor:EC2/C&CActivity.B", { prefix = "CryptoCurrency:" }]]
+    error_message = "Rule 1 must have exact types and prefixes only, without those a wider key covers: ${jsonencode(output.act_event_patterns)}"
+  }
+}
+
+# EventBridge refuses these four as wildcards ("Rule is too complex").
+run "what_eventbridge_refuses" {
+  command = plan
+
+  variables {
+    remediations = { "*:EC2/*" = "auto", "*:IAMUser/*" = "approve", "*:S3/*" = "dry_run", "*:Runtime/*" = "auto" }
+  }
+
+  assert {
+    condition     = length(output.act_event_patterns) == 1 && !strcontains(join("", output.act_event_patterns), "wildcard")
+    error_message = "Rule 1 must never have a wildcard: ${jsonencode(output.act_event_patterns)}"
+  }
+}
+
+# More than fits into a pattern: several rules, none of them too long, each type in one of them.
 run "many_exact_keys" {
   command = plan
 
@@ -102,12 +155,29 @@ run "many_exact_keys" {
   }
 
   assert {
-    condition     = jsondecode(output.act_event_pattern).detail.type == [{ wildcard = "*:EC2/*" }, { wildcard = "*:Runtime/*" }, { wildcard = "*:IAMUser/*" }]
-    error_message = "Many exact keys must become *:<Resource>/* globs: ${output.act_event_pattern}"
+    condition = length(output.act_event_patterns) > 1 && alltrue([for pattern in output.act_event_patterns : length(pattern) < 2048]) && sort(flatten([
+      for pattern in output.act_event_patterns : jsondecode(pattern).detail.type
+    ])) == sort(keys(var.remediations))
+    error_message = "Many exact keys must share several rules, each type in exactly one: ${jsonencode(output.act_event_patterns)}"
   }
   assert {
     condition     = length(output.playbook_function_arns) == 2
     error_message = "More finding types in one playbook must not add functions."
+  }
+}
+
+# More than ten rules would take.
+run "too_many_exact_keys" {
+  command = plan
+
+  variables {
+    extra_finding_types = [for number in range(500) : "CryptoCurrency:EC2/ATypeWithARatherLongName.${number}"]
+    remediations        = { for number in range(500) : "CryptoCurrency:EC2/ATypeWithARatherLongName.${number}" => "auto" }
+  }
+
+  assert {
+    condition     = [for pattern in output.act_event_patterns : keys(jsondecode(pattern).detail)] == [["service"]]
+    error_message = "Beyond ten rules there must be one without a type filter: ${length(output.act_event_patterns)} rules"
   }
 }
 
@@ -119,8 +189,8 @@ run "everything" {
   }
 
   assert {
-    condition     = keys(jsondecode(output.act_event_pattern).detail) == ["service"]
-    error_message = "The key * needs no type filter: ${output.act_event_pattern}"
+    condition     = [for pattern in output.act_event_patterns : keys(jsondecode(pattern).detail)] == [["service"]]
+    error_message = "The key * needs no type filter: ${jsonencode(output.act_event_patterns)}"
   }
 }
 

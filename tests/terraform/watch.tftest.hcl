@@ -15,7 +15,8 @@ variables {
   account_id         = "111111111111"
   partition          = "aws"
   config_json        = jsonencode({ version = 1 })
-  act_pattern        = jsonencode({ source = ["aws.guardduty"] })
+  paused             = false
+  act_patterns       = [jsonencode({ source = ["aws.guardduty"] })]
   playbook_functions = { ec2_instance = { act = "arn:aws:lambda:eu-central-1:111111111111:function:gdr-playbook-ec2-instance" } }
   zips               = { incident = "lambda_src/dist/incident.zip", watchdog = "lambda_src/dist/watchdog.zip" }
   timeout_seconds    = 3600

@@ -258,13 +258,24 @@ class Deployment:
     def configure(self, changes: Json | None = None) -> str:
         """Stores a new configuration document, as terraform apply does; returns its hash."""
         text = document(changes or {})
-        values = {"pk": "CONFIG", "sk": "CURRENT", "document": text}
+        sha256 = hashlib.sha256(text.encode()).hexdigest()
+        self.store_document(f"{sha256}#1", text)
+        os.environ["GDR_CONFIG_SHA256"] = sha256
+        configuration.load.cache_clear()
+        return sha256
+
+    def store_document(self, sk: str, text: str) -> None:
+        """Writes a configuration document, by hand."""
+        values = {"pk": "CONFIG", "sk": sk, "document": text}
         self.dynamodb.put_item(
             TableName=TABLE, Item={k: TypeSerializer().serialize(v) for k, v in values.items()}
         )
-        os.environ["GDR_CONFIG_SHA256"] = hashlib.sha256(text.encode()).hexdigest()
-        configuration.load.cache_clear()
-        return os.environ["GDR_CONFIG_SHA256"]
+
+    def forget_documents(self) -> None:
+        """Removes every configuration document."""
+        for item in self.items("CONFIG"):
+            key = {name: {"S": item[name]} for name in ("pk", "sk")}
+            self.dynamodb.delete_item(TableName=TABLE, Key=key)
 
     # -- what happens ------------------------------------------------------------------------------
 

@@ -1,7 +1,8 @@
-"""Reads the configuration document that Terraform wrote: one DynamoDB item, pinned by its SHA-256.
+"""Reads the configuration document that Terraform wrote: an item under its own SHA-256.
 
 The hash is in the function's environment, so write access to the table alone cannot change the
-policy.
+policy. Each document has an item of its own, so a function finds the one that it was deployed with
+while an apply replaces it (docs/decisions/0007).
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import json
 import os
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, TypedDict
+from typing import Any, NotRequired, TypedDict
 
 from guardduty_response.aws import clients
 from guardduty_response.errors import ConfigError
@@ -36,10 +37,16 @@ class FreezeWindow(TypedDict):
 
 
 class CircuitBreaker(TypedDict):
-    """The number of resources that may be contained in ``minutes`` without approval."""
+    """The number of resources that may be contained in ``minutes`` without approval.
+
+    ``targets``: by one playbook. The other two: in one account, and by all playbooks; None is no
+    such limit, and documents of earlier releases lack them.
+    """
 
     targets: int
     minutes: int
+    targets_per_account: NotRequired[int | None]
+    targets_in_all: NotRequired[int | None]
 
 
 class Guardrails(TypedDict):
@@ -155,16 +162,39 @@ def parse(document: str, expected_sha256: str) -> Config:
         ) from error
 
 
+def _find_document(sha256: str) -> str:
+    """Returns the document that lies under ``sha256``. Raises ConfigError."""
+    table, client = os.environ["GDR_TABLE"], clients.client("dynamodb")
+    found = client.query(
+        TableName=table,
+        KeyConditionExpression="pk = :pk AND begins_with(sk, :hash)",
+        ExpressionAttributeValues={":pk": {"S": "CONFIG"}, ":hash": {"S": f"{sha256}#"}},
+        ConsistentRead=True,
+        Limit=1,  # an apply may leave two items of the same document for a moment
+    )["Items"]
+    if found:
+        return str(found[0]["document"]["S"])
+    # An earlier release kept the document here; its hash is with a function that an apply has
+    # given new code and not yet a new environment.
+    earlier = client.get_item(
+        TableName=table, Key={"pk": {"S": "CONFIG"}, "sk": {"S": "CURRENT"}}, ConsistentRead=True
+    ).get("Item")
+    document = str(earlier["document"]["S"]) if earlier else ""
+    if hashlib.sha256(document.encode()).hexdigest() == sha256:
+        return document
+    raise ConfigError(
+        f"the incident table {table} holds no configuration document with SHA-256 {sha256}, which"
+        " this function was deployed with: somebody removed it outside Terraform, or deployed the"
+        " function by other means. Run terraform apply; nothing acts until then."
+    )
+
+
+def read(sha256: str) -> Config:
+    """Returns the configuration with this hash. Raises ConfigError."""
+    return parse(_find_document(sha256), sha256)
+
+
 @lru_cache(maxsize=1)
 def load() -> Config:
     """Returns this deployment's configuration, read once per container. Raises ConfigError."""
-    answer = clients.client("dynamodb").get_item(
-        TableName=os.environ["GDR_TABLE"],
-        Key={"pk": {"S": "CONFIG"}, "sk": {"S": "CURRENT"}},
-    )
-    if not answer.get("Item"):
-        raise ConfigError(
-            "the incident table holds no configuration document (CONFIG/CURRENT): run terraform"
-            " apply"
-        )
-    return parse(answer["Item"]["document"]["S"], os.environ["GDR_CONFIG_SHA256"])
+    return read(os.environ["GDR_CONFIG_SHA256"])

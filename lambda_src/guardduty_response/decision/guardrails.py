@@ -98,6 +98,7 @@ def _reasons_to_ask(
     config: Config,
     record: IncidentRepository,
     playbook: str,
+    account_id: str,
     targets: list[GuardedTarget],
     at: datetime,
 ) -> list[str]:
@@ -114,17 +115,34 @@ def _reasons_to_ask(
     freeze_window = in_freeze(guardrails["freeze_windows"], at)
     if freeze_window:
         reasons.append(f"the freeze window '{freeze_window}' is in force")
-    breaker = guardrails["circuit_breaker"]
-    if breaker and targets:
-        minutes = int(breaker["minutes"])
-        arns = [target["arn"] for target in targets]
-        count = record.circuit_breaker.count_targets(playbook, arns, minutes)
-        if count > breaker["targets"]:
-            reasons.append(
-                f"{count} resources in {minutes} minutes exceed the circuit breaker's"
-                f" {breaker['targets']}: a person decides, in case the findings are wrong"
-            )
-    return reasons
+    return reasons + _exceeded_limits(config, record, playbook, account_id, targets)
+
+
+def _exceeded_limits(
+    config: Config,
+    record: IncidentRepository,
+    playbook: str,
+    account_id: str,
+    targets: list[GuardedTarget],
+) -> list[str]:
+    """Counts the targets for the circuit breaker; returns which of its limits are exceeded."""
+    breaker = config.guardrails["circuit_breaker"]
+    if not breaker or not targets:
+        return []
+    minutes = int(breaker["minutes"])
+    arns = [target["arn"] for target in targets]
+    counts = record.circuit_breaker.count_targets(playbook, account_id, arns, minutes)
+    limits = (
+        (breaker["targets"], counts.of_playbook, ""),
+        (breaker.get("targets_per_account"), counts.of_account, f" of account {account_id}"),
+        (breaker.get("targets_in_all"), counts.in_all, " of all playbooks"),
+    )
+    return [
+        f"{count} resources{whose} in {minutes} minutes exceed the circuit breaker's {limit}: a"
+        " person decides, in case the findings are wrong"
+        for limit, count, whose in limits
+        if limit is not None and count > limit
+    ]
 
 
 def apply(
@@ -153,7 +171,9 @@ def apply(
         return Ruling(mode, skip=skip)
     if mode != "auto":
         return Ruling(mode)
-    reasons = _reasons_to_ask(config, record, playbook, targets, at or datetime.now(UTC))
+    reasons = _reasons_to_ask(
+        config, record, playbook, account_id, targets, at or datetime.now(UTC)
+    )
     if not reasons:
         return Ruling(mode)
     return Ruling("approve", [f"auto became approve: {reason}" for reason in reasons])

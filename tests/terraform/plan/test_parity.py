@@ -5,13 +5,15 @@ finding type; rules cover it.
 from __future__ import annotations
 
 import hashlib
+import json
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from guardduty_response.decision import configuration, finding, policy
 from guardduty_response.errors import ResponseError
 
-from tests.support.repository import load_finding
+from tests.support.repository import ROOT, load_finding
 from tests.terraform.plan.plan_events import (
     delivered_findings,
     made_up,
@@ -53,6 +55,26 @@ MAPS: dict[str, dict[str, Any]] = {
             },
             OTHER: {"*": "dry_run"},
         },
+    },
+    # one rule of exact types and prefixes
+    "prefixes": {
+        "remediations": {
+            "CryptoCurrency:*": "auto",
+            "CryptoCurrency:EC2/*": "off",
+            "Backdoor:EC2/C&CActivity.B": "approve",
+            "Trojan:EC2/*": "dry_run",
+        },
+        "account_remediations": {ACCOUNT: {"UnauthorizedAccess:IAMUser/*": "auto"}},
+    },
+    # several rules
+    "every type by name": {
+        "remediations": {
+            kind: "auto"
+            for kind, entry in json.loads(
+                (ROOT / "catalogue" / "finding_types.json").read_text()
+            ).items()
+            if entry["playbook"]
+        }
     },
 }
 
@@ -101,13 +123,18 @@ def test_every_type_is_answered_by_exactly_one_machine(planned: Plan) -> None:
         for account in ("999999999999", *settings.account_remediations):
             mode = policy.decide(settings, kind, account, 10, entry["playbook"], "").mode
             acting, notified = mode in policy.ACTING, mode == "notify"
-            incident = (
-                "act" in planned.patterns and matches(planned.patterns["act"], event) and acting
-            )
+            incident = planned.acts(partial(matches, event=event)) and acting
             notice = matches(planned.patterns["notice"], event) and notified
             assert incident == acting, f"rule 1 must let {kind} ({mode} in {account}) through"
             assert notice == notified
             assert incident + notice == (mode != "off")
+
+
+def test_rule_1_is_simple_enough_for_eventbridge(planned: Plan) -> None:
+    """No wildcard (EventBridge refuses complex patterns) and fewer than 2,048 characters."""
+    for pattern in planned.patterns.values():
+        assert "wildcard" not in pattern
+        assert len(pattern) < 2048
 
 
 def test_rules_take_unarchived_findings_only(planned: Plan) -> None:
@@ -145,7 +172,7 @@ def _agree(planned: Plan, name: str, event: dict[str, Any]) -> str:
     settings = _settings(planned)
     mode = _expected(settings, event)
     noticed = matches(planned.patterns["notice"], event)
-    acted = "act" in planned.patterns and matches(planned.patterns["act"], event)
+    acted = planned.acts(partial(matches, event=event))
     if mode == "archived":
         assert not noticed and not acted, name
     else:

@@ -30,6 +30,8 @@ module "incident" {
   account_id         = "111111111111"
   partition          = "aws"
   config_json        = "{}"
+  paused             = false
+  act_patterns       = []
   playbook_functions = { for name in local.playbooks : name => { act = "arn:aws:lambda:us-east-1:111111111111:function:${name}" } }
   zips               = { incident = "lambda_src/dist/incident.zip", watchdog = "lambda_src/dist/watchdog.zip" }
   timeout_seconds    = 3600

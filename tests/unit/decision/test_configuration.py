@@ -31,27 +31,60 @@ def test_the_document_is_read(deployment: Deployment) -> None:
 
 def test_it_is_read_once_a_container(deployment: Deployment) -> None:
     first = configuration.load()
-    deployment.dynamodb.delete_item(
-        TableName=TABLE, Key={"pk": {"S": "CONFIG"}, "sk": {"S": "CURRENT"}}
-    )
+    deployment.forget_documents()
     assert configuration.load() is first
+
+
+def test_each_function_finds_the_document_it_was_deployed_with(
+    deployment: Deployment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While an apply replaces the document, and for ever after one that failed half-way."""
+    old = deployment.configure({"paused": True})
+    new = deployment.configure({"paused": False})
+    found = {}
+    for sha in (old, new):
+        monkeypatch.setenv("GDR_CONFIG_SHA256", sha)
+        configuration.load.cache_clear()
+        found[sha] = configuration.load().paused
+    assert found == {old: True, new: False}
+    # what an execution began with can be read as well
+    assert configuration.read(old).paused
+
+
+def test_two_items_of_the_same_document(deployment: Deployment) -> None:
+    """A replacement whose hash was unknown at plan, and turned out the same."""
+    sha = deployment.configure({"paused": True})
+    deployment.store_document(f"{sha}#2", document({"paused": True}))
+    assert configuration.load().paused
+
+
+def test_the_document_of_an_earlier_release_is_read_where_it_lay(deployment: Deployment) -> None:
+    sha = deployment.configure({"paused": True})
+    deployment.forget_documents()
+    deployment.store_document("CURRENT", document({"paused": True}))
+    found = configuration.load()
+    assert (found.sha256, found.paused) == (sha, True)
+
+
+def test_another_document_of_an_earlier_release_is_not_taken(deployment: Deployment) -> None:
+    sha = deployment.configure({})
+    deployment.forget_documents()
+    deployment.store_document("CURRENT", document({"remediations": {"*": "auto"}}))
+    with pytest.raises(ConfigError, match=f"no configuration document with SHA-256 {sha}"):
+        configuration.load()
 
 
 def test_who_can_write_the_table_cannot_change_the_policy(deployment: Deployment) -> None:
     changed = document({"remediations": {"*": "auto"}})
-    deployment.dynamodb.put_item(
-        TableName=TABLE,
-        Item={"pk": {"S": "CONFIG"}, "sk": {"S": "CURRENT"}, "document": {"S": changed}},
-    )
+    [item] = deployment.items("CONFIG")
+    deployment.store_document(item["sk"], changed)
     with pytest.raises(ConfigError, match=f"SHA-256 {_hash(changed)}.*outside Terraform"):
         configuration.load()
 
 
 def test_no_document(deployment: Deployment) -> None:
-    deployment.dynamodb.delete_item(
-        TableName=TABLE, Key={"pk": {"S": "CONFIG"}, "sk": {"S": "CURRENT"}}
-    )
-    with pytest.raises(ConfigError, match="holds no configuration document"):
+    deployment.forget_documents()
+    with pytest.raises(ConfigError, match=f"table {TABLE} holds no configuration document"):
         configuration.load()
 
 

@@ -98,7 +98,7 @@ def test_what_lets_nothing_act(
     )
     assert ruling.skip is not None
     assert re.search(said, ruling.skip)
-    assert deployment.items("BREAKER#ec2_instance") == []
+    assert deployment.items("BREAKER") == []
 
 
 @pytest.mark.parametrize(
@@ -225,12 +225,38 @@ def test_a_repeated_target_is_counted_once(
     assert [_ruling(deployment, record, changes=changes).mode for _ in range(5)] == ["auto"] * 5
 
 
+@pytest.mark.parametrize(
+    ("limit", "sentence"),
+    [
+        ("targets_per_account", f"3 resources of account {MEMBER} in 60 minutes exceed"),
+        ("targets_in_all", "3 resources of all playbooks in 60 minutes exceed"),
+    ],
+)
+def test_limits_of_an_account_and_of_all_ask_too(
+    deployment: Deployment, record: IncidentRepository, limit: str, sentence: str
+) -> None:
+    breaker = {"targets": 10, "minutes": 60, limit: 2}
+    changes = {"guardrails.circuit_breaker": breaker}
+    record.circuit_breaker.count_targets("iam_principal", MEMBER, [f"{ARN}-a"], 60)
+    assert _ruling(deployment, record, changes=changes, arn=f"{ARN}-b").mode == "auto"
+    ruling = _ruling(deployment, record, changes=changes, arn=f"{ARN}-c")
+    assert ruling.mode == "approve"
+    assert len(ruling.reasons) == 1 and sentence in ruling.reasons[0]
+
+
+def test_another_account_does_not_count(deployment: Deployment, record: IncidentRepository) -> None:
+    breaker = {"targets": 10, "minutes": 60, "targets_per_account": 1, "targets_in_all": None}
+    record.circuit_breaker.count_targets("ec2_instance", "999999999999", [f"{ARN}-a"], 60)
+    changes = {"guardrails.circuit_breaker": breaker}
+    assert _ruling(deployment, record, changes=changes).mode == "auto"
+
+
 @pytest.mark.parametrize("mode", ["approve", "dry_run"])
 def test_only_what_acts_by_itself_is_counted(
     deployment: Deployment, record: IncidentRepository, mode: str
 ) -> None:
     _ruling(deployment, record, mode)
-    assert deployment.items("BREAKER#ec2_instance") == []
+    assert deployment.items("BREAKER") == []
 
 
 def test_the_breaker_can_be_switched_off(

@@ -237,12 +237,8 @@ def test_a_sample_runs_the_path(deployment: Deployment, finding_event: Make) -> 
 def test_a_changed_configuration_stops_everything_aloud(
     deployment: Deployment, finding_event: Make
 ) -> None:
-    deployment.dynamodb.update_item(
-        TableName=TABLE,
-        Key={"pk": {"S": "CONFIG"}, "sk": {"S": "CURRENT"}},
-        UpdateExpression="SET document = :d",
-        ExpressionAttributeValues={":d": {"S": '{"remediations": {"*": "auto"}}'}},
-    )
+    [item] = deployment.items("CONFIG")
+    deployment.store_document(item["sk"], '{"remediations": {"*": "auto"}}')
     with pytest.raises(ConfigError, match="outside Terraform"):
         call("open", event=finding_event())
     assert deployment.incidents() == []

@@ -75,11 +75,6 @@ def test_one_of_ten_replaces_a_dead_owner(record: IncidentRepository) -> None:
     assert answers.count(None) == 1
 
 
-def test_the_breaker_is_exact_when_all_come_at_once(record: IncidentRepository) -> None:
-    counts = _together(lambda n: record.circuit_breaker.count_targets("p", [f"arn-{n}"], 60))
-    assert sorted(counts) == list(range(1, 11))
-
-
 def test_the_first_before_state_stands(deployment: Deployment, record: IncidentRepository) -> None:
     record.put_target(ID, {"kind": "ec2_instance", "id": "i-1"})
     _together(lambda n: record.before(ID, "ec2_instance", "i-1", "interfaces", {"writer": n}))

@@ -350,29 +350,3 @@ def test_a_dead_owner_is_replaced_but_not_a_successor(
     held = record.leases.acquire(ARN, "three", "inc-three", 60, instead_of="dead")
     assert held is not None
     assert held["owner"] == "two"
-
-
-# -- the circuit breaker ---------------------------------------------------------------------------
-
-
-def test_the_breaker_counts_each_target_once(
-    deployment: Deployment, record: IncidentRepository
-) -> None:
-    assert record.circuit_breaker.count_targets("ec2_instance", ["a", "b", "a"], 60) == 2
-    assert record.circuit_breaker.count_targets("ec2_instance", ["b"], 60) == 2
-    assert record.circuit_breaker.count_targets("ec2_instance", ["c"], 60) == 3
-    assert record.circuit_breaker.count_targets("other", ["c"], 60) == 1
-    [window] = deployment.items("BREAKER#ec2_instance")
-    assert int(window["expires_at"]) > datetime.now(UTC).timestamp()
-
-
-def test_the_breaker_starts_anew_with_its_window(
-    record: IncidentRepository, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    clock = [6000.0 * 60]
-    monkeypatch.setattr("guardduty_response.incident.circuit_breaker.time.time", lambda: clock[0])
-    assert record.circuit_breaker.count_targets("p", ["a"], 10) == 1
-    clock[0] += 599
-    assert record.circuit_breaker.count_targets("p", ["b"], 10) == 2
-    clock[0] += 1
-    assert record.circuit_breaker.count_targets("p", ["c"], 10) == 1
