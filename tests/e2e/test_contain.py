@@ -11,7 +11,17 @@ import pytest
 from sandbox.findings import Sent
 from sandbox.seed import Network, Victim
 from tests.e2e.e2e_checks import assert_contained, assert_network_closed, assert_told_contained
-from tests.e2e.e2e_world import EVIDENCE, MEMBER, MINING, PREFIX, SECURITY, World, actions, events
+from tests.e2e.e2e_world import (
+    EVIDENCE,
+    MEMBER,
+    MINING,
+    PREFIX,
+    SECURITY,
+    Json,
+    World,
+    actions,
+    events,
+)
 
 Together = Callable[
     [dict[str, tuple[dict[str, Any], dict[str, Any]]]], dict[str, tuple[Victim, Sent]]
@@ -136,6 +146,13 @@ def test_the_record_says_how_it_was(world: World) -> None:
     assert world.items(f"RESOURCE#{incident['targets'][0]['arn']}") == [], "the lease is given back"
 
 
+def _times(target: Json) -> dict[str, str]:
+    """Action -> when it changed something."""
+    return {
+        action["name"]: action["at"] for action in target["actions"] if action["status"] == "DONE"
+    }
+
+
 def test_already_quarantined(world: World) -> None:
     """A second, different finding about a contained instance finds everything as it should be,
     and changes nothing.
@@ -146,8 +163,10 @@ def test_already_quarantined(world: World) -> None:
     second = world.respond(victim, "Backdoor:EC2/C&CActivity.B!DNS")
     assert first["incident_id"] != second["incident_id"]
     assert (second["status"], second["targets"][0]["status"]) == ("CONTAINED", "CONTAINED")
-    done = {name for name, status in actions(second).items() if status == "DONE"} - EVIDENCE
-    assert done <= {"tag_instance", "snapshot"}, "only what carries the incident's own name is new"
+    [contained], [joined] = first["targets"], second["targets"]
+    assert joined["before"] == contained["before"], "the state before is the first one's"
+    assert joined["evidence"]["snapshots"] == contained["evidence"]["snapshots"], "no second set"
+    assert _times(joined) == _times(contained), "nothing was changed again"
     assert "FAILED" not in actions(second).values()
     after = assert_network_closed(world, victim)
     assert (after.interfaces, after.profile, after.attributes) == (

@@ -38,6 +38,11 @@ class TargetContext:
         self.prefix = context.config.name_prefix
         self.stored: Json = {}
 
+    @property
+    def opened_by(self) -> str:
+        """The incident that opened the containment, whose name the resource carries."""
+        return self.target.opened_by or self.context.incident_id
+
     def scope(self, kind: str) -> Any:
         return self.target.scope.get(kind)
 

@@ -286,7 +286,8 @@ class Containment:
     @property
     def open_links(self) -> list[ContainmentLink]:
         """Returns the links of incidents that have not been closed."""
-        return [link for link in self.links if not link.get("released_at")]
+        links = [link for link in self.links if not link.get("released_at")]
+        return sorted(links, key=lambda link: link["at"])
 
 
 def parse(arn: str, generation: int, items: list[Item]) -> Containment:

@@ -167,6 +167,7 @@ class TargetRecord(TargetReference, total=False):
     weak: list[str]  # checks that failed at the verdict: their failing again is no loss
     held_at: str  # when containment was last seen complete
     watched: list[str]  # IDs and names that a call undoing this containment would name
+    incidents: list[str]  # those that the containment is for (not closed), the first ones first
     breach: ContainmentLoss
     restored: RestoreRecord
     still_contained: list[str]  # keys of the before-state that restore left as containment has them

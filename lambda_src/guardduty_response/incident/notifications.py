@@ -90,14 +90,14 @@ def _section(title: str, sentences: list[str], indent: str = "") -> list[str]:
     return [f"{indent}{title}", *(f"{indent}  - {text}" for text in sentences)]
 
 
-def _describe_target(target: TargetRecord) -> list[str]:
+def _describe_target(target: TargetRecord, incident_id: str) -> list[str]:
     lines = [f"Resource  {target['kind']} {target['id']}: {target['status']}"]
+    if others := [name for name in target.get("incidents", []) if name != incident_id]:
+        lines.append(f"          Its containment is for {', '.join(others)} too.")
     if target.get("verdict"):
         lines.append(f"          {target['verdict']}")
     if target.get("breach"):
         lines += [f"  {text}" for text in summary.containment_loss(target["breach"])]
-    if target.get("attach"):
-        lines.append(f"          Incident {target['attach']} works on this resource too.")
     for name, action in sorted(target.get("actions", {}).items()):
         lines.append(f"  {action['status']:<8} {name}: {action['detail']}")
     restored = target.get("restored") or {}
@@ -131,7 +131,7 @@ def compose(
     if note:
         lines += ["", note]
     for target in targets:
-        lines += ["", *_describe_target(target)]
+        lines += ["", *_describe_target(target, meta["incident_id"])]
     if event not in _WITHOUT_TASKS and (tasks := summary.open_tasks(meta, targets)):
         lines += ["", *_section("Open tasks", tasks)]
     if event == "closing" and (observations := summary.observations(targets)):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from guardduty_response.errors import IllegalTransition
+from guardduty_response.errors import IllegalTransition, ResponseError
 from guardduty_response.incident.model import IncidentRecord, TargetRecord
 from guardduty_response.incident.repository import IncidentRepository
 from guardduty_response.incident.statuses import (
@@ -81,15 +81,23 @@ def settle_linked(
         other = link["incident_id"]
         if other == incident_id:
             continue
-        before = Status(record.meta(other)["status"])
-        if before in IN_PROGRESS:
-            continue
-        record.follow_containment(other, target)
-        status = Status(settle(record, other)[0]["status"])
-        if status is not before:
-            record.event(other, "containment changed", why, target=target["id"])
-            changed.append(other)
+        try:
+            if _follow(record, other, target, why):
+                changed.append(other)
+        except ResponseError as error:  # the others are told all the same
+            record.event(incident_id, "linked incident not told", f"{other}: {error}")
     return changed
+
+
+def _follow(record: IncidentRepository, incident_id: str, target: TargetRecord, why: str) -> bool:
+    before = Status(record.meta(incident_id)["status"])
+    if before in IN_PROGRESS:
+        return False
+    record.follow_containment(incident_id, target)
+    if Status(settle(record, incident_id)[0]["status"]) is before:
+        return False
+    record.event(incident_id, "containment changed", why, target=target["id"])
+    return True
 
 
 def end(record: IncidentRepository, meta: IncidentRecord, decision: str, why: str) -> None:

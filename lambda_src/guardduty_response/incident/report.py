@@ -110,7 +110,9 @@ def _action_rows(target: TargetRecord) -> list[list[str]]:
     return rows
 
 
-def _target_section(target: TargetRecord) -> str:
+def _target_section(target: TargetRecord, incident_id: str) -> str:
+    others = [name for name in target.get("incidents", []) if name != incident_id]
+    shared = f"<p>Its containment is for {html.text(', '.join(others))} too.</p>" if others else ""
     checks = [
         [
             html.outcome(summary.check_result(check), good=check["ok"]),
@@ -131,7 +133,7 @@ def _target_section(target: TargetRecord) -> str:
     return (
         f"<h2>{html.text(target['kind'])} {html.code(target['arn'])} "
         f"{html.badge(target['status'])}</h2>"
-        f"<p>{html.text(target.get('verdict'))}</p>{loss_paragraphs}{lists}"
+        f"<p>{html.text(target.get('verdict'))}</p>{shared}{loss_paragraphs}{lists}"
         f"<h3>Verification</h3>{html.table(['Result', 'Check', 'Seen'], checks)}"
         f"<h3>Actions</h3>{html.table(_ACTION_COLUMNS, _action_rows(target))}"
         f"<h3>State before containment</h3>{html.table(['Setting', 'Value'], before)}"
@@ -176,7 +178,7 @@ def render(
         f"<h2>Open tasks</h2>{tasks}"
         f"{links}{observations}"
         f"<h2>Undo</h2>{_undo_section(meta, restore)}"
-        f"{''.join(_target_section(target) for target in targets)}"
+        f"{''.join(_target_section(target, meta['incident_id']) for target in targets)}"
         f"<h2>Timeline</h2>{html.timeline(events)}"
         f"{html.table(['When (UTC)', 'Event', 'Resource', 'Detail'], event_rows)}"
         f"<footer>Written {html.text(now())} from the incident record. record.json beside this page"

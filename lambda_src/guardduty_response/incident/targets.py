@@ -53,6 +53,7 @@ def view(link: Item, containment: Containment | None) -> TargetRecord:
             "checks": containment.checks,
             "evidence": containment.evidence,
             "watched": containment.watched,
+            "incidents": [link["incident_id"] for link in containment.open_links],
         },
     )
 

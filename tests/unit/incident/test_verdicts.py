@@ -92,10 +92,10 @@ def test_a_resource_of_another_incident_is_linked(
     deployment: Deployment, incident: Begin, verified: Verified, record: IncidentRepository
 ) -> None:
     incident_id = incident()
-    record.set_target(incident_id, "ec2_instance", "i-1", attach="inc-other")
+    record.containments.join(target("i-1"), "inc-other", "ec2_instance")
     verified(incident_id, "CONTAINED")
-    _verdict(incident_id, attach="inc-other")
-    assert "Incident inc-other works on this resource too" in deployment.messages()[0]["Message"]
+    _verdict(incident_id)
+    assert "Its containment is for inc-other too" in deployment.messages()[0]["Message"]
 
 
 # -- verified again --------------------------------------------------------------------------------

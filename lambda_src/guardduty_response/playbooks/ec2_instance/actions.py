@@ -274,7 +274,7 @@ class Tag(Action):
     def wanted(self) -> dict[str, str]:
         return {
             self.target_context.prefix: "quarantined",
-            f"{self.target_context.prefix}-incident": self.target_context.context.incident_id,
+            f"{self.target_context.prefix}-incident": self.target_context.opened_by,
         }
 
     def read(self) -> Any:

@@ -5,7 +5,6 @@ it, verified afterwards.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -54,10 +53,6 @@ def _read_items(instance: InstanceContext) -> tuple[bool, list[RestoreItem]]:
     except TargetGone:
         return False, _assess(instance, reading, None)
     return True, _assess(instance, reading, current)
-
-
-def _retained(item: RestoreItem, text: str) -> RestoreItem:
-    return replace(item, status=RestoreStatus.RETAINED, call=None, manual_command="", text=text)
 
 
 def _assess(

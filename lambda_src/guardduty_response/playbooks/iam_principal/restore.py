@@ -5,7 +5,6 @@ undone of its actions, likewise.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import replace
 from functools import partial
 
 from guardduty_response.containment import restoration
@@ -65,8 +64,6 @@ def _read_items(principal: PrincipalContext) -> tuple[bool, list[RestoreItem]]:
             calls[name] = partial(read, principal, sessions)
     calls |= _chained(principal, before)
     items = [*_read_all(calls), *restore_reversals.parts(principal)]
-    if reason := _other_incident(principal, sessions):
-        items = [_retained(item, reason) if item.call else item for item in items]
     return True, items
 
 
@@ -114,10 +111,6 @@ def _gone(name: str, sentence: str) -> RestoreItem:
     return RestoreItem(RestoreStatus.CHANGED_SINCE, name, "", sentence)
 
 
-def _retained(item: RestoreItem, reason: str) -> RestoreItem:
-    return replace(item, status=RestoreStatus.RETAINED, call=None, manual_command="", text=reason)
-
-
 def _read_all(calls: dict[str, ReadItem]) -> list[RestoreItem]:
     items: list[RestoreItem] = []
     for name, answer in run_all(calls, BRANCHES).items():
@@ -127,18 +120,3 @@ def _read_all(calls: dict[str, ReadItem]) -> list[RestoreItem]:
         else:
             items += answer
     return items
-
-
-def _other_incident(principal: PrincipalContext, sessions: Sessions) -> str:
-    """Why nothing may be restored, or empty: a later incident found the principal as this incident
-    left it and contains it so, and restoring this one would undo that containment.
-    """
-    key = f"{principal.prefix}-incident"
-    tag = restore_tags.make_tag(principal, sessions).read().get(key)
-    before: dict[str, str | None] = principal.before_state("tags") or {}
-    if tag in (None, principal.context.incident_id, before.get(key)):
-        return ""
-    return (
-        f"incident {tag} contains {principal.id} too, by its tag {key}: restore that incident first"
-        " (no such incident: remove the tag)"
-    )

@@ -36,7 +36,7 @@ class Tag(action.Action[PrincipalContext, PrincipalState]):
         prefix = self.target_context.prefix
         return {
             prefix: "quarantined",
-            f"{prefix}-incident": self.target_context.context.incident_id,
+            f"{prefix}-incident": self.target_context.opened_by,
         }
 
     def read(self) -> dict[str, str | None]:
