@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from functools import partial
 
+from guardduty_response.aws.errors import is_transient
 from guardduty_response.containment.contract import (
     StepPayload,
     StepResult,
@@ -22,16 +23,27 @@ _NEXT_STEPS = {"none": "close", "terminate": "terminate"}
 
 
 def _run(event: runtime.Payload, step: steps.TargetStep) -> StepPayload:
-    """Runs a step for one target.
+    """Runs a step for each target. A failure is that target's alone.
 
     Evidence belongs to the incident that contains the resource, and rechecks collect none.
     """
-    context, target = steps.make_context(event), Target(**event["target"])
-    if target.attach or target.verify_only:
-        detail = "evidence belongs to the incident that contained the resource"
-        return StepResult(detail=detail).payload()
-    steps.renew(context, target)
-    return step(context, target).payload()
+    context = steps.make_context(event)
+
+    def collect(target: Target) -> StepResult:
+        if target.attach or target.verify_only:
+            return StepResult(detail="evidence belongs to the incident that contained the resource")
+        steps.renew(context, target)
+        try:
+            return step(context, target)
+        except Exception as error:
+            if is_transient(error):
+                raise
+            text = f"{type(error).__name__}: {error}"
+            context.log_action(target, "evidence", "FAILED", text)
+            context.record.event(context.incident_id, "evidence failed", text, target.id)
+            return StepResult(detail=text)
+
+    return steps.run_for_each(steps.targets_of(event), collect).payload()
 
 
 def _first(event: runtime.Payload) -> StepPayload:

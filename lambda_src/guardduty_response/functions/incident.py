@@ -5,6 +5,8 @@ It can assume no role and change no resource.
 
 from __future__ import annotations
 
+import json
+
 from guardduty_response.decision import configuration
 from guardduty_response.evidence import store as evidence_store
 from guardduty_response.functions import intake, runtime
@@ -13,7 +15,7 @@ from guardduty_response.functions.runtime import Answer, Payload
 from guardduty_response.incident import commands, notifications, outcome, report, summary
 from guardduty_response.incident.model import IncidentRecord, TargetPayload, TargetRecord
 from guardduty_response.incident.repository import IncidentRepository
-from guardduty_response.incident.statuses import ESCALATE, IN_PROGRESS, Event, Status
+from guardduty_response.incident.statuses import ESCALATE, IN_PROGRESS, Event, Status, combine
 from guardduty_response.monitoring import recheck
 
 
@@ -51,34 +53,64 @@ def _ask(event: Payload) -> Answer:
     return {}
 
 
-# -- a verdict -------------------------------------------------------------------------------------
+# -- an answer and a verdict -----------------------------------------------------------------------
+
+
+def _decide(event: Payload) -> Answer:
+    """Records a person's answer to an approval; only ``{"approved": true}`` lets triage run anew.
+
+    ``answer`` is whatever was sent back with the task token.
+    """
+    given = event["answer"]
+    approved = isinstance(given, dict) and given.get("approved") is True
+    name = "approved" if approved else "rejected"
+    incidents().event(event["incident_id"], f"answer: {name}", json.dumps(given)[:500])
+    if approved:
+        return {"next": "triage", "decision": "approve"}
+    return {"next": "close", "decision": "rejected"}
+
+
+def _references(event: Payload) -> list[TargetPayload]:
+    """Returns the targets that a step is about; older definitions name one."""
+    references: list[TargetPayload] = event["targets"] if "targets" in event else [event["target"]]
+    return references
 
 
 def _verdict(event: Payload) -> Answer:
-    """Records and sends a target's verdict the moment verification ends.
+    """Records and sends the targets' verdicts the moment verification ends.
 
     ``error``: why containing or verifying failed, when it did.
     """
     record, incident_id = incidents(), event["incident_id"]
-    reference: TargetPayload = event["target"]
-    rechecked = bool(reference.get("verify_only"))
-    stored = record.target(incident_id, reference["kind"], reference["id"])
     why = event.get("error") or outcome.NO_RESULT
-    if Status(stored["status"]) in IN_PROGRESS:
-        record.set_target(
-            incident_id, reference["kind"], reference["id"], status=Status.FAILED, verdict=why
-        )
-    elif rechecked and stored.get("verified") != event["execution"]:
-        notifications.notify_unverified(record, record.meta(incident_id), [stored], why)
-        return {"status": stored["status"]}
+    verified: list[TargetPayload] = []
+    statuses: list[Status] = []
+    for reference in _references(event):
+        stored = record.target(incident_id, reference["kind"], reference["id"])
+        if Status(stored["status"]) in IN_PROGRESS:
+            record.set_target(
+                incident_id, reference["kind"], reference["id"], status=Status.FAILED, verdict=why
+            )
+        elif reference.get("verify_only") and stored.get("verified") != event["execution"]:
+            notifications.notify_unverified(record, record.meta(incident_id), [stored], why)
+            statuses.append(Status(stored["status"]))
+            continue
+        verified.append(reference)
+    if not verified:
+        return {"status": combine(statuses)}
     meta, targets = outcome.settle(record, incident_id)
-    if rechecked and meta.get("unverified"):
-        detail = "containment could be read again"
-        record.event(incident_id, "verified again", detail, target=reference["id"])
-        record.note(incident_id, unverified="")
-    target = _find(targets, reference)
-    _send_verdict(record, meta, target, event["execution"], rechecked)
-    return {"status": Status(target["status"])}
+    for reference in verified:
+        rechecked = bool(reference.get("verify_only"))
+        if rechecked and meta.get("unverified"):
+            detail = "containment could be read again"
+            record.event(incident_id, "verified again", detail, target=reference["id"])
+            record.note(incident_id, unverified="")
+        target = _find(targets, reference)
+        _send_verdict(record, meta, target, event["execution"], rechecked)
+        if reference is not verified[-1]:
+            meta = record.meta(incident_id)  # says what was sent
+        statuses.append(Status(target["status"]))
+    return {"status": combine(statuses)}
 
 
 def _find(targets: list[TargetRecord], reference: TargetPayload) -> TargetRecord:
@@ -131,9 +163,10 @@ def _send_verdict(
 
 def _evidence_failed(event: Payload) -> Answer:
     record, incident_id, error = incidents(), event["incident_id"], event["error"]
-    kind, id = event["target"]["kind"], event["target"]["id"]
-    record.action(incident_id, kind, id, "evidence", "FAILED", error)
-    record.event(incident_id, "evidence failed", error, target=id)
+    for reference in _references(event):
+        kind, id = reference["kind"], reference["id"]
+        record.action(incident_id, kind, id, "evidence", "FAILED", error)
+        record.event(incident_id, "evidence failed", error, target=id)
     return {}
 
 
@@ -231,6 +264,7 @@ handler = runtime.dispatch(
         "notice": intake.notify_only,
         "announce": _notify_start,
         "ask": _ask,
+        "decide": _decide,
         "verdict": _verdict,
         "evidence_failed": _evidence_failed,
         "not_handed_over": _not_handed_over,

@@ -93,11 +93,21 @@ def _lease(context: Context, target: Target, lost: IncidentRecord | None) -> str
 
 
 def decide(
-    context: Context, planned: list[Planned], meta: IncidentRecord, seen: finding.Finding
+    context: Context,
+    planned: list[Planned],
+    meta: IncidentRecord,
+    seen: finding.Finding,
+    approved: bool = False,
 ) -> PlanAnswer:
-    """Decides by policy, guardrails and the lease on each resource (docs/decisions/0012)."""
+    """Decides by policy, guardrails and the lease on each resource (docs/decisions/0012).
+
+    ``approved``: a person has just approved, so that "approve" becomes "act".
+    """
     record, incident_id = context.record, context.incident_id
     decision, reasons = apply_policy(context, planned, seen)
+    if approved and decision == "approve":
+        decision = "act"
+        reasons.append("a person approved it")
     targets = [plan.target for plan in planned]
     # A recheck leaves this status; a recurrence of the finding has made it OPEN.
     again = meta["status"] == Status.CONTAINMENT_LOST
@@ -126,7 +136,7 @@ def decide(
     result = answer(decision, targets)
     minutes = context.config.guardrails["approval_timeout_minutes"]
     result["approval_timeout_seconds"] = int(minutes) * 60
-    if not again:
+    if not again and not approved:  # handed over before a person was asked
         result["hand_over"] = _hand_over(context, planned)
     if _collects_first():
         result["collect_first_seconds"] = policy.collect_first_seconds(context.config, seen.type)

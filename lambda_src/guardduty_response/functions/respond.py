@@ -8,6 +8,9 @@ from __future__ import annotations
 import os
 from dataclasses import replace
 
+from guardduty_response.aws import clients
+from guardduty_response.aws.errors import is_transient
+from guardduty_response.aws.log import log
 from guardduty_response.containment.contract import Context, StepPayload, StepResult, Target, load
 from guardduty_response.decision import finding, policy
 from guardduty_response.errors import NoTarget, RoleUnavailable, TargetGone
@@ -35,7 +38,8 @@ def _plan(event: runtime.Payload) -> planning.PlanAnswer:
             record.note(incident_id, decision=decision, reasons=[str(error)])
         return planning.answer(decision, error=str(error))
     if not event.get("verify_only"):
-        return planning.decide(context, planned, record.meta(incident_id), seen)
+        approved = event.get("approved") is True
+        return planning.decide(context, planned, record.meta(incident_id), seen, approved)
     targets = []
     for plan in planned:
         target = replace(plan.target, verify_only=True)
@@ -48,17 +52,53 @@ def _plan(event: runtime.Payload) -> planning.PlanAnswer:
     return planning.answer("none")
 
 
+def _warm(event: runtime.Payload) -> runtime.Answer:
+    """Imports and builds what the next steps need, while the incident is opened. Calls nothing."""
+    load(os.environ["GDR_PLAYBOOK"])
+    for service in ("dynamodb", "s3", "sts"):
+        clients.client(service)
+    return {}
+
+
 def _contain(event: runtime.Payload) -> StepPayload:
-    context, target = steps.make_context(event), Target(**event["target"])
-    steps.renew(context, target)
-    result = load(os.environ["GDR_PLAYBOOK"]).contain(context, target)
-    if not target.verify_only:
-        context.record.event(context.incident_id, "changes made", result.detail, target.id)
-    return result.payload()
+    """Contains the targets, and reads each back at once."""
+    context = steps.make_context(event)
+    playbook = load(os.environ["GDR_PLAYBOOK"])
+
+    def contain(target: Target) -> StepResult:
+        steps.renew(context, target)
+        error = ""
+        try:
+            detail = playbook.contain(context, target).detail
+        except Exception as raised:
+            if is_transient(raised):
+                raise
+            # What is true now is read all the same, and the verdict says what failed.
+            error = f"contain failed: {type(raised).__name__}: {raised}"
+            fields = {"incident_id": context.incident_id, "target": target.id}
+            log("containing failed", **fields, detail=error[:500])
+        else:
+            if not target.verify_only:
+                context.record.event(context.incident_id, "changes made", detail, target.id)
+        return _read_back(context, target, error)
+
+    return steps.run_for_each(steps.targets_of(event), contain).payload()
 
 
 def _verify(event: runtime.Payload) -> StepPayload:
-    context, target = steps.make_context(event), Target(**event["target"])
+    context, error = steps.make_context(event), str(event.get("error") or "")
+
+    def read_back(target: Target) -> StepResult:
+        return _read_back(context, target, error)
+
+    return steps.run_for_each(steps.targets_of(event), read_back).payload()
+
+
+def _read_back(context: Context, target: Target, error: str) -> StepResult:
+    """Verifies a target, and stores the verdict once there is one.
+
+    ``error``: why containing failed, if it did.
+    """
     result, checks = load(os.environ["GDR_PLAYBOOK"]).verify(context, target)
     fields: TargetRecord = {}
     if result.done and target.verify_only:
@@ -66,20 +106,17 @@ def _verify(event: runtime.Payload) -> StepPayload:
     elif result.done:
         fields = drift.baseline(context, target, result, checks)
     if result.done:
-        verdict = result.detail
-        if event.get("error"):
-            verdict += f" (containing failed: {event['error']})"
         context.record.set_target(
             context.incident_id,
             target.kind,
             target.id,
             status=result.status or Status.FAILED,
-            verdict=verdict,
+            verdict=f"{result.detail} ({error})" if error else result.detail,
             checks=[check.record() for check in checks],
             verified=context.execution,
             **fields,
         )
-    return result.payload()
+    return result
 
 
 class RecheckAnswer(steps.PhaseAnswer):
@@ -121,5 +158,12 @@ def _contain_again(context: Context, meta: IncidentRecord) -> StepResult:
 
 
 handler = runtime.dispatch(
-    "playbook", {"plan": _plan, "contain": _contain, "verify": _verify, "finish": _finish}
+    "playbook",
+    {
+        "warm": _warm,
+        "plan": _plan,
+        "contain": _contain,
+        "verify": _verify,
+        "finish": _finish,
+    },
 )

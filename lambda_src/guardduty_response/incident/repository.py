@@ -15,6 +15,7 @@ from typing import Any, cast
 
 from guardduty_response.aws.dynamodb_types import item
 from guardduty_response.errors import IllegalTransition, ResponseError
+from guardduty_response.incident import recurrence
 from guardduty_response.incident.circuit_breaker import CircuitBreaker
 from guardduty_response.incident.leases import Leases
 from guardduty_response.incident.model import (
@@ -27,9 +28,8 @@ from guardduty_response.incident.model import (
     TimelineEvent,
 )
 from guardduty_response.incident.statuses import (
-    EARLIER_CONTAINMENT,
+    ENDED,
     IN_PROGRESS,
-    ON_FINDING,
     WATCHED,
     Event,
     OnFinding,
@@ -37,9 +37,6 @@ from guardduty_response.incident.statuses import (
     next_status,
 )
 from guardduty_response.incident.table import Table
-
-# The same decision on a recurrence of the finding would only be noise after one of these.
-_QUIET = frozenset({Status.NOTIFIED, Status.DRY_RUN, Status.SKIPPED})
 
 
 def iso(at: datetime) -> str:
@@ -85,7 +82,7 @@ class IncidentRepository:
     # -- incidents ---------------------------------------------------------------------------------
 
     def open(self, meta: IncidentRecord, only_new: bool = False) -> Opened:
-        """Creates the incident, or decides what a recurrence of its finding does (ON_FINDING).
+        """Creates the incident, or decides what a recurrence of its finding does (recurrence.py).
 
         ``meta`` needs incident_id, execution, mode, severity and config_sha256. The winner of a
         race gets START or VERIFY; everybody else ATTACH. ``only_new``: an existing incident stays
@@ -117,10 +114,14 @@ class IncidentRepository:
             return Opened(OnFinding.START, Status(previous) if previous else None, stored)
         if only_new:
             return Opened(OnFinding.ATTACH, status, stored)
-        outcome = _outcome_of_recurrence(stored, meta)
+        outcome = recurrence.outcome_of(stored, meta)
         changes: IncidentRecord = {}
+        if meta.get("last_seen"):
+            changes["last_seen"] = meta["last_seen"]
         if status not in IN_PROGRESS:
             changes["updated_at"] = now()
+        if status in ENDED:
+            changes["ended_at"] = recurrence.ended_at(stored)
         if outcome is OnFinding.START:
             changes = {
                 **meta,
@@ -130,12 +131,10 @@ class IncidentRepository:
                 "targets": [],
                 "open": "1",
                 "previous": status,
-                "held": status if _was_contained(stored) else "",
+                "held": status if recurrence.was_contained(stored) else "",
                 "told": "",
                 "closed_once": False,
             }
-        elif outcome is OnFinding.VERIFY:
-            changes["execution"] = meta["execution"]
         counted = self.table.update(
             incident_key(meta["incident_id"]),
             "META",
@@ -196,7 +195,10 @@ class IncidentRepository:
 
         Keeps the attribute ``open`` in step, by which the sparse index finds incidents.
         """
-        changes = {**fields, "status": new, "updated_at": now()}
+        at = now()
+        changes = {**fields, "status": new, "updated_at": at}
+        if new in ENDED:
+            changes["ended_at"] = at
         remove = []
         if new in IN_PROGRESS:
             changes["open"] = "1"
@@ -354,28 +356,3 @@ class IncidentRepository:
         """Records how far an evidence item is."""
         key = target_key(kind, id)
         self.table.set_in_map(incident_key(incident_id), key, "evidence", item_name, entry)
-
-
-def _was_contained(stored: IncidentRecord) -> bool:
-    """Tells whether an earlier run changed a resource, and that still stands."""
-    status = Status(stored["status"])
-    if status is Status.CONTAINED:
-        return True
-    return status in EARLIER_CONTAINMENT and bool(stored["targets"])
-
-
-def _outcome_of_recurrence(stored: IncidentRecord, meta: IncidentRecord) -> OnFinding:
-    """Decides what a recurrence of the finding does to an incident that has ended."""
-    status = Status(stored["status"])
-    outcome = ON_FINDING[status]
-    if _was_contained(stored) and meta["mode"] == "notify":
-        # The notice machine can neither verify nor repeat what was done.
-        return OnFinding.ATTACH
-    same_decision = (
-        stored.get("config_sha256") == meta.get("config_sha256")
-        and stored.get("mode") == meta.get("mode")
-        and stored.get("severity") == meta.get("severity")
-    )
-    if outcome is OnFinding.START and same_decision and status in _QUIET:
-        return OnFinding.ATTACH
-    return outcome
