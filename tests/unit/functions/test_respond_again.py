@@ -48,7 +48,11 @@ def test_a_contained_resource_is_only_read_again(
     assert deployment.meta(incident_id)["status"] == "CONTAINED"
     run_step("contain", incident_id, target, execution=SECOND)
     assert run_step("finish", incident_id, execution=SECOND, verify_only=True)["done"]
-    assert [name for name, _ in fake.calls] == ["verify", "contain"]  # contain is told: verify_only
+    assert [name for name, _ in fake.calls] == [
+        "verify",
+        "contain",
+        "verify",
+    ]  # contain is told: verify_only
     assert lease_owners(deployment) == [SECOND]
 
 
@@ -142,7 +146,7 @@ def test_the_loser_links_and_touches_nothing(deployment: Deployment, fake: FakeP
     assert deployment.targets(second)[0]["attach"] == first
     run_step("contain", second, target)
     clients.POOL.submit(lambda: None).result()
-    assert [name for name, _ in fake.calls] == ["contain"]  # contain is told: attach
+    assert [name for name, _ in fake.calls] == ["contain", "verify"]  # contain is told: attach
     assert lease_owners(deployment) == [winner]
     fake.steps["verify"] = StepResult(status=Status.CONTAINED, detail="closed")
     run_step("verify", second, target)
