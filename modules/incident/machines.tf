@@ -1,35 +1,69 @@
 # The state machine "incident" opens, decides, changes resources through the playbooks' functions, and verifies. The
-# state machine "notice" records and notifies. It has no path that changes a resource, and its role may invoke no
-# function that could (docs/decisions/0012).
+# state machine "notice" records and notifies. It has no path that changes a resource: its role may invoke no function
+# that could, and start nothing but the machine "incident", which decides again (docs/decisions/0012, 0028).
 
 locals {
   machine_functions = {
     incident = concat([aws_lambda_function.this["incident"].arn], sort(distinct(flatten([for phases in var.playbook_functions : values(phases)]))))
     notice   = [aws_lambda_function.this["incident"].arn]
   }
+  # What many states share is given once (machine-texts.json), and goes into the definitions without its outer brackets
+  # (docs/decisions/0028). Retries: a start that Lambda throttles, or a fault of the service, is repeated for at least 15
+  # minutes (with full jitter the mean delay is half of MaxDelaySeconds); what can pass in a function, six times; what a
+  # state does without a function, for seconds, because containment does not depend on it.
+  shared_texts = { for name, text in jsondecode(file("${path.module}/machine-texts.json")) : name => substr(jsonencode(text), 1, length(jsonencode(text)) - 2) }
+
+  # A resource's type => the function that will probably be needed. Only a guess: the playbook is chosen when the incident opens.
+  warm_functions = { for type, playbook in { Instance = "ec2_instance", AccessKey = "iam_principal" } : type => var.playbook_functions[playbook].act if contains(keys(var.playbook_functions), playbook) }
+  machine_texts = merge(local.shared_texts, {
+    partition             = var.partition
+    invoke                = "arn:${var.partition}:states:::lambda:invoke"
+    incident_function_arn = aws_lambda_function.this["incident"].arn
+    table_name            = aws_dynamodb_table.incidents.name
+  })
   machine_definitions = {
-    incident = templatefile("${path.module}/incident.asl.json", {
-      partition             = var.partition
-      incident_function_arn = aws_lambda_function.this["incident"].arn
-      playbook_functions    = jsonencode(var.playbook_functions)
-      timeout_seconds       = var.timeout_seconds
-    })
-    notice = templatefile("${path.module}/notice.asl.json", {
-      partition             = var.partition
-      incident_function_arn = aws_lambda_function.this["incident"].arn
-    })
+    incident = templatefile("${path.module}/incident.asl.json", merge(local.machine_texts, {
+      playbook_functions = jsonencode(var.playbook_functions)
+      warm_functions     = "{${join(", ", [for type, arn in local.warm_functions : "'${type}': '${arn}'"])}}"
+      timeout_seconds    = var.timeout_seconds
+    }))
+    notice = templatefile("${path.module}/notice.asl.json", merge(local.machine_texts, {
+      incident_machine_arn = local.machine_arns.incident
+      look_after_seconds   = var.look_after_seconds
+      timeout_seconds      = var.look_after_seconds + 7200 # two throttled starts
+    }))
+  }
+  # What a machine does itself in the table. Neither can touch a lease or a configuration.
+  machine_table_actions = {
+    incident = { actions = ["dynamodb:PutItem", "dynamodb:UpdateItem"], keys = ["INCIDENT#*", "EXECUTION#*"] }
+    notice   = { actions = ["dynamodb:GetItem"], keys = ["INCIDENT#*"] }
   }
   machine_policies = {
     for name, functions in local.machine_functions : name => jsonencode({
       Version = "2012-10-17"
-      Statement = concat([
-        for statement in [{
+      Statement = [
+        {
+          # incident: for what belongs to another playbook. notice: for what rule 1 did not start.
           Sid      = "IncidentsOfTheirOwn"
           Effect   = "Allow"
           Action   = "states:StartExecution"
           Resource = local.machine_arns["incident"]
-        }] : statement if name == "incident"
-        ], [
+        },
+        {
+          Sid       = "Claims"
+          Effect    = "Allow"
+          Action    = local.machine_table_actions[name].actions
+          Resource  = aws_dynamodb_table.incidents.arn
+          Condition = { "ForAllValues:StringLike" = { "dynamodb:LeadingKeys" = local.machine_table_actions[name].keys }, Null = { "dynamodb:LeadingKeys" = "false" } }
+        },
+        {
+          # The table's key. Only DynamoDB uses it.
+          Sid       = "TableKey"
+          Effect    = "Allow"
+          Action    = ["kms:Decrypt", "kms:GenerateDataKey"]
+          Resource  = var.kms_key_arn
+          Condition = { StringLike = { "kms:ViaService" = "dynamodb.*.amazonaws.com" } }
+        },
         {
           Sid      = "Verbs"
           Effect   = "Allow"
@@ -48,7 +82,7 @@ locals {
           Action   = ["xray:PutTraceSegments", "xray:PutTelemetryRecords", "xray:GetSamplingRules", "xray:GetSamplingTargets"]
           Resource = "*"
         },
-      ])
+      ]
     })
   }
 }
@@ -67,7 +101,7 @@ resource "aws_iam_role" "machine" {
   for_each = local.machine_arns
 
   name                 = "${var.name_prefix}-${each.key}-machine"
-  description          = "Runs the state machine ${var.name_prefix}-${each.key}; may invoke its functions, and the incident machine start itself."
+  description          = "Runs the state machine ${var.name_prefix}-${each.key}; may invoke its functions, claim findings, and start the incident machine."
   path                 = var.iam.path
   permissions_boundary = var.iam.permissions_boundary
   tags                 = var.tags

@@ -52,6 +52,13 @@ variable "timeout_seconds" {
   nullable    = false
 }
 
+variable "look_after_seconds" {
+  description = "Time after which the state machine \"notice\" looks whether the incident of an acting finding was started."
+  type        = number
+  default     = 120
+  nullable    = false
+}
+
 variable "watch" {
   description = <<-EOT
     How containment is monitored: every so many minutes and, with cloudtrail, at once when an API call that can undo

@@ -1,5 +1,5 @@
-"""Patch of MiniStack's Step Functions: an execution that starts another one does so with its
-machine's role.
+"""Patches of MiniStack's Step Functions: what an execution does itself (starts another execution,
+reads and writes items of a table) it does with its machine's role.
 """
 
 from __future__ import annotations
@@ -14,16 +14,40 @@ from .ministack import responses, stepfunctions
 from .patching import Original, patch
 
 
-def _refusal(target: str) -> str | None:
+def _refusal(action: str, target: str, keys: dict[str, Any] | None = None) -> str | None:
     execution = running_execution()
     if execution is None:
         return None
     machine = stepfunctions._state_machines.get(execution["stateMachineArn"]) or {}
     role = machine.get("roleArn", "")
     source = execution["stateMachineArn"]
-    return service_roles.role_refusal(
-        role, "states.amazonaws.com", "states:StartExecution", target, source
-    )
+    return service_roles.role_refusal(role, "states.amazonaws.com", action, target, source, keys)
+
+
+@patch(
+    stepfunctions,
+    "_invoke_dynamodb",
+    restores=(
+        "dynamodb:putItem, getItem, updateItem and deleteItem need the machine's role to allow"
+        " them, also by dynamodb:LeadingKeys"
+    ),
+)
+def invoke_dynamodb(original: Original, operation: str, data: dict[str, Any]) -> object:
+    name = operation[0].upper() + operation[1:]
+    keys = data.get("Item") or data.get("Key") or {}
+    account = responses.get_account_id()
+    table = f"arn:aws:dynamodb:{responses.get_region()}:{account}:table/{data.get('TableName')}"
+    leading = [next(iter(value.values())) for key, value in keys.items() if key == "pk"]
+    refusal = _refusal(f"dynamodb:{name}", table, {"dynamodb:LeadingKeys": leading})
+    if refusal:
+        raise stepfunctions._ExecutionError("DynamoDB.AmazonDynamoDBException", refusal)
+    for fault in FAULTS.match("dynamodb", name, account, json.dumps(data)):
+        if fault.error:
+            raise stepfunctions._ExecutionError(
+                f"DynamoDB.{fault.error}",
+                fault.message or f"The sandbox was asked to fail dynamodb:{name}.",
+            )
+    return original(operation, data)
 
 
 @patch(
@@ -38,7 +62,7 @@ def invoke_nested_start_execution(
     original: Original, resource: str, data: dict[str, Any]
 ) -> object:
     target = str(data.get("StateMachineArn", ""))
-    if refusal := _refusal(target):
+    if refusal := _refusal("states:StartExecution", target):
         raise stepfunctions._ExecutionError("StepFunctions.AWSStepFunctionsException", refusal)
     for fault in FAULTS.match(
         "states", "StartExecution", responses.get_account_id(), json.dumps(data)

@@ -111,6 +111,7 @@ _DOCUMENTS: tuple[tuple[str, str], ...] = (
     ("stepfunctions._update_state_machine", _call("states", "UpdateStateMachine")),
     ("stepfunctions._delete_state_machine", _call("states", "DeleteStateMachine")),
     ("stepfunctions._invoke_nested_*", _STATES + "connect-stepfunctions.html"),
+    ("stepfunctions._invoke_dynamodb", _STATES + "connect-ddb.html"),
     # S3
     ("s3._create_multipart_upload", _call("s3", "CreateMultipartUpload")),
     ("s3._complete_multipart_upload", _AWS + "AmazonS3/latest/userguide/object-lock.html"),

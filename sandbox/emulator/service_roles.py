@@ -79,14 +79,21 @@ def _said(context: Any, decision: str) -> str | None:
 
 
 def role_refusal(
-    role_arn: str, service: str, action: str, resource: str, source_arn: str = ""
+    role_arn: str,
+    service: str,
+    action: str,
+    resource: str,
+    source_arn: str = "",
+    keys: dict[str, Any] | None = None,
 ) -> str | None:
     """Why the service may not do ``action`` with its role, or None when it may (or enforcement
-    is off).
+    is off). ``keys``: condition keys of the action.
     """
     if not app.AUTH:
         return None
-    refusal, context, result = _with_role(role_arn, service, action, resource, source_arn, {})
+    refusal, context, result = _with_role(
+        role_arn, service, action, resource, source_arn, keys or {}
+    )
     return refusal or _said(context, result.decision)
 
 

@@ -7,6 +7,7 @@ after the last attempt.
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -25,19 +26,27 @@ PHASES = {
     "remediate": "remediator",
     "terminate": "terminator",
 }
+TABLE = "incidents"
 OWN_ARN = "arn:aws:states:eu-central-1:123456789012:stateMachine:incident"
 
 
 def definition(name: str) -> Json:
     """The definition as Terraform's templatefile gives it."""
     text = (MACHINES / f"{name}.asl.json").read_text()
+    shared = json.loads((MACHINES / "machine-texts.json").read_text())
+    phases = {phase: f"{FUNCTION}{function}" for phase, function in PHASES.items()}
     values = {
         "partition": "aws",
+        "invoke": "arn:aws:states:::lambda:invoke",
         "incident_function_arn": f"{FUNCTION}incident",
+        "incident_machine_arn": OWN_ARN,
+        "table_name": TABLE,
         "timeout_seconds": "21600",
-        "playbook_functions": json.dumps(
-            {"ec2_instance": {phase: f"{FUNCTION}{name}" for phase, name in PHASES.items()}}
-        ),
+        "look_after_seconds": "120",
+        "playbook_functions": json.dumps({"ec2_instance": phases}),
+        "warm_functions": f"{{'Instance': '{FUNCTION}playbook'}}",
+        # Without the outer brackets, as machines.tf puts them in.
+        **{key: json.dumps(value)[1:-1] for key, value in shared.items()},
     }
     for variable, value in values.items():
         text = text.replace("${" + variable + "}", value)
@@ -66,6 +75,11 @@ class Failed(Exception):
         self.error, self.cause = error, cause
 
 
+def _hash(text: str, algorithm: str) -> str:
+    """$hash, which Step Functions adds to JSONata."""
+    return hashlib.new(algorithm.replace("-", "").lower(), text.encode()).hexdigest()
+
+
 def evaluate(value: Any, bindings: Json) -> Any:
     """``value`` with every {% expression %} in it replaced. Undefined is an error, as it is on
     AWS.
@@ -77,6 +91,7 @@ def evaluate(value: Any, bindings: Json) -> Any:
     if not (isinstance(value, str) and value.startswith("{%")):
         return value
     expression = jsonata.Jsonata(value[2:-2].strip())
+    expression.register_lambda("hash", _hash)
     for name, bound in bindings.items():
         expression.assign(name, bound)
     result = expression.evaluate(None)
@@ -119,7 +134,10 @@ class Walk:
         return self._run(
             self.machine,
             event,
-            {"Execution": {"Id": self.execution}, "StateMachine": {"Id": OWN_ARN}},
+            {
+                "Execution": {"Id": self.execution, "Name": self.execution.rsplit(":", 1)[-1]},
+                "StateMachine": {"Id": OWN_ARN},
+            },
         )
 
     def _run(self, machine: Json, value: Any, context: Json) -> Any:
@@ -127,6 +145,7 @@ class Walk:
         while name:
             state = machine["States"][name]
             self.entered.append(name)
+            context = {**context, "State": {"Name": name, "EnteredTime": self.entered_time}}
             if len(self.entered) > 300:
                 raise AssertionError(f"the machine goes round in circles: {self.entered[-12:]}")
             try:
@@ -139,10 +158,9 @@ class Walk:
                             "input": value,
                             "context": context,
                         }
-                        name, value = (
-                            catch["Next"],
-                            evaluate(catch["Output"], {**self.variables, "states": caught}),
-                        )
+                        bound = {**self.variables, "states": caught}
+                        output = evaluate(catch["Output"], bound)
+                        name, value = catch["Next"], output
                         break
                 else:
                     raise
@@ -155,7 +173,8 @@ class Walk:
             for choice in state["Choices"]:
                 if evaluate(choice["Condition"], bound) is True:
                     self.variables |= evaluate(choice.get("Assign", {}), bound)
-                    return choice["Next"], value
+                    output = evaluate(choice["Output"], bound) if "Output" in choice else value
+                    return choice["Next"], output
             return state["Default"], value
         if kind == "Succeed":
             return None, value
@@ -175,45 +194,14 @@ class Walk:
 
     def _result(self, kind: str, state: Json, value: Any, context: Json, bound: Json) -> Any:
         if kind == "Task":
-            waiting, starting = (
-                state["Resource"].endswith(".waitForTaskToken"),
-                "startExecution" in state["Resource"],
-            )
-            if "TimeoutSeconds" in state and not waiting and not starting:
-                self.timeouts.append(
-                    (payload_verb(state), evaluate(state["TimeoutSeconds"], bound))
-                )
-            if waiting:
-                bound["states"]["context"] = {**context, "Task": {"Token": "token"}}
-                evaluate(state["TimeoutSeconds"], bound)
-            arguments = evaluate(state["Arguments"], bound)
-            payload = (
-                {"verb": "start", **arguments}
-                if starting
-                else json.loads(json.dumps(arguments["Payload"]))
-            )
-            try:
-                answer = self.invoke(
-                    "states" if starting else arguments["FunctionName"].rsplit(":", 1)[-1], payload
-                )
-                return self.token() if waiting else {"Payload": json.loads(json.dumps(answer))}
-            except Failed:
-                raise
-            except Exception as error:
-                raise Failed(
-                    type(error).__name__, json.dumps({"errorMessage": str(error)})
-                ) from error
+            return self._task(state, bound)
         if kind == "Parallel":
             start = evaluate(state["Arguments"], bound) if "Arguments" in state else value
             return [self._run(branch, start, context) for branch in state["Branches"]]
         if kind == "Map":
             items, done = evaluate(state["Items"], bound), []
             for item in items if isinstance(items, list) else [items]:
-                inner = {
-                    **context,
-                    "Map": {"Item": {"Value": item}},
-                    "State": {"EnteredTime": self.entered_time},
-                }
+                inner = {**context, "Map": {"Item": {"Value": item}}}
                 within = {**bound, "states": {"input": value, "context": inner}}
                 selected = (
                     evaluate(state["ItemSelector"], within) if "ItemSelector" in state else item
@@ -223,3 +211,30 @@ class Walk:
         if kind not in ("Pass", "Wait"):
             raise AssertionError(f"the walker does not know states of type {kind}")
         return value
+
+    def _task(self, state: Json, bound: Json) -> Any:
+        """Calls ``invoke`` with the function's name and payload, or with "states" or
+        "dynamodb:<operation>" and the arguments.
+        """
+        service, _, operation = state["Resource"].removeprefix("arn:aws:states:::").partition(":")
+        waiting = operation.endswith(".waitForTaskToken")
+        if waiting:
+            context = {**bound["states"]["context"], "Task": {"Token": "token"}}
+            bound["states"]["context"] = context
+        seconds = evaluate(state["TimeoutSeconds"], bound)
+        if service == "lambda" and not waiting:
+            self.timeouts.append((payload_verb(state), seconds))
+        arguments = json.loads(json.dumps(evaluate(state["Arguments"], bound)))
+        try:
+            if service == "dynamodb":
+                return self.invoke(f"dynamodb:{operation}", arguments)
+            if service == "states":
+                return self.invoke("states", {"verb": "start", **arguments})
+            name = arguments["FunctionName"].rsplit(":", 1)[-1]
+            answer = self.invoke(name, arguments["Payload"])
+            return self.token() if waiting else {"Payload": json.loads(json.dumps(answer))}
+        except Failed:
+            raise
+        except Exception as error:
+            cause = json.dumps({"errorMessage": str(error)})
+            raise Failed(type(error).__name__, cause) from error

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -36,3 +36,10 @@ def load_finding(
     )
     event["detail"] |= changes
     return event
+
+
+def later(event: dict[str, Any], hours: float = 1) -> dict[str, Any]:
+    """Returns the event as GuardDuty sends it after new activity, so many hours from now."""
+    seen = (datetime.now(UTC) + timedelta(hours=hours)).isoformat(timespec="milliseconds")
+    service = {**event["detail"]["service"], "eventLastSeen": seen.replace("+00:00", "Z")}
+    return {**event, "detail": {**event["detail"], "service": service}}

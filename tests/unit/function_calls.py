@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from guardduty_response.functions import incident, reconcile
 from guardduty_response.incident.model import IncidentRecord
+from guardduty_response.incident.moments import iso
 from guardduty_response.incident.repository import IncidentRepository
 
 from tests.unit.deployment import EXECUTIONS, Deployment
@@ -51,7 +53,9 @@ def notified(deployment: Deployment) -> tuple[list[str], list[str]]:
 
 
 def recurrence(record: IncidentRepository, incident_id: str, execution: str) -> str:
-    """Opens the incident again, as a recurrence does in ``execution``; returns the outcome."""
+    """Opens the incident again, as a recurrence after new activity does in ``execution``; returns
+    the outcome.
+    """
     stored = record.meta(incident_id)
     meta: IncidentRecord = {
         "incident_id": stored["incident_id"],
@@ -60,6 +64,7 @@ def recurrence(record: IncidentRepository, incident_id: str, execution: str) -> 
         "config_sha256": stored["config_sha256"],
         "finding_type": stored["finding_type"],
         "account_id": stored["account_id"],
+        "last_seen": iso(datetime.now(UTC) + timedelta(hours=1)),
         "execution": execution,
     }
     return str(record.open(meta).outcome)

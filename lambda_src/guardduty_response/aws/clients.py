@@ -27,12 +27,14 @@ from guardduty_response.errors import RoleUnavailable
 if TYPE_CHECKING:
     from botocore.session import Session as BotocoreSession
 
-# Short time-outs with standard retries: a hanging endpoint must not eat the function's own
-# deadline.
+# A call that hangs at every attempt must end before the shortest time-out of a function (60 s), so
+# that the function itself says what hung: four attempts of at most 2 + 10 s, and between them at
+# most 1, 2 and 4 s (standard mode), are 55 s. What answers more slowly is polled for.
+ATTEMPTS, CONNECT_SECONDS, READ_SECONDS = 4, 2, 10
 _CONFIG = ClientConfig(
-    retries={"mode": "standard", "total_max_attempts": 4},
-    connect_timeout=3,
-    read_timeout=15,
+    retries={"mode": "standard", "total_max_attempts": ATTEMPTS},
+    connect_timeout=CONNECT_SECONDS,
+    read_timeout=READ_SECONDS,
     max_pool_connections=32,
     user_agent_extra=f"guardduty-response/{__version__}",
 )

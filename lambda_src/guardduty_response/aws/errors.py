@@ -1,33 +1,83 @@
-"""Which AWS errors are worth repeating, and their codes."""
+"""Lists every error that is worth repeating: of AWS APIs, and of the state machines' tasks."""
 
 from __future__ import annotations
 
 from botocore.exceptions import ClientError, HTTPClientError
 from botocore.exceptions import ConnectionError as BotoConnectionError
 
+# Refused because of too many requests: certainly not done. The first lines are botocore's own list
+# (botocore.retries.standard, and _retry.json of its data); a test compares them.
 THROTTLING_CODES = frozenset(
     {
+        "BandwidthLimitExceeded",
+        "EC2ThrottledException",
+        "LimitExceededException",
+        "PriorRequestNotComplete",
+        "ProvisionedThroughputExceededException",
         "RequestLimitExceeded",
+        "RequestThrottled",
+        "RequestThrottledException",
+        "SlowDown",
+        "ThrottledException",
         "Throttling",
         "ThrottlingException",
         "TooManyRequestsException",
-        "SlowDown",
-        "RequestThrottled",
-        "ProvisionedThroughputExceededException",
+        "TransactionInProgressException",
+        # what services say instead
+        "KMSThrottling",  # Amazon SNS, SQS: AWS KMS throttles them
+        "KMSThrottlingException",
+        "KmsThrottled",
+        "Throttled",  # Amazon SNS, with HTTP 429
+        "ThrottlingError",
+    }
+)
+# No answer in time: perhaps done.
+TIMEOUT_CODES = frozenset({"RequestTimeout", "RequestTimeoutException"})
+# LimitExceededException is a rate for most services (CloudWatch Logs: queries at once; DynamoDB:
+# operations at once), and botocore repeats it. For these calls AWS KMS and AWS Secrets Manager
+# mean a quota of resources by it: waiting does not help, and people must hear of it.
+QUOTA_OPERATIONS = frozenset(
+    {"CreateGrant", "CreateSecret", "PutSecretValue", "UpdateSecret", "UpdateSecretVersionStage"}
+)
+
+# Error names of Step Functions that the machines' Retry lists name (modules/incident/
+# machine-texts.json). The function was not started, or Lambda itself failed:
+THROTTLED_STARTS = frozenset(
+    {
+        "Lambda.TooManyRequestsException",
+        "Lambda.ServiceException",
+        "Lambda.SdkClientException",
+        "Lambda.ClientExecutionTimeoutException",
+        "Lambda.EC2ThrottledException",
+        "Lambda.ResourceNotReadyException",
+        "Lambda.ResourceConflictException",
+    }
+)
+# The function was started, and what failed in it can pass. TransientError is ``is_transient``.
+TRANSIENT_FAILURES = frozenset(
+    {
+        "TransientError",
+        "States.Timeout",
+        "Sandbox.Timedout",
+        "Lambda.Unknown",
+        "Lambda.AWSLambdaException",
     }
 )
 
 
 def error_code(error: Exception) -> str:
-    """The AWS error code of ``error``, or its class name."""
+    """Returns the AWS error code of ``error``, or its class name."""
     if isinstance(error, ClientError):
         return str(error.response.get("Error", {}).get("Code", "ClientError"))
     return type(error).__name__
 
 
 def is_transient(error: Exception) -> bool:
-    """True for throttling, 5xx answers and connection faults: worth repeating."""
+    """Tells whether repeating may help: throttling, time-outs, 429, 5xx, connection faults."""
     if isinstance(error, ClientError):
+        code = error_code(error)
+        if code == "LimitExceededException" and error.operation_name in QUOTA_OPERATIONS:
+            return False
         status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-        return error_code(error) in THROTTLING_CODES or status >= 500
+        return code in THROTTLING_CODES | TIMEOUT_CODES or status == 429 or status >= 500
     return isinstance(error, BotoConnectionError | HTTPClientError)

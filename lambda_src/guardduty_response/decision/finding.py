@@ -36,6 +36,7 @@ class Finding:
     archived: bool
     count: int
     detail: Json
+    last_seen: str = ""  # service.eventLastSeen, as GuardDuty writes it
 
     @property
     def incident_id(self) -> str:
@@ -177,6 +178,7 @@ def parse(event: Any) -> Finding:
         archived=get(detail, "service", "archived") in (True, "true"),
         count=count if isinstance(count, int) and not isinstance(count, bool) else 1,
         detail=detail,
+        last_seen=text(get(detail, "service", "eventLastSeen"), 64),
     )
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from functools import partial
 
+from guardduty_response.aws.errors import is_transient
 from guardduty_response.containment.contract import (
     StepPayload,
     StepResult,
@@ -22,15 +23,27 @@ _NEXT_STEPS = {"none": "close", "terminate": "terminate"}
 
 
 def _run(event: runtime.Payload, step: steps.TargetStep) -> StepPayload:
-    """Runs a step for one target.
+    """Runs a step for each target. A failure is that target's alone.
 
     Evidence belongs to the containment: two incidents make it once. Rechecks collect none.
     """
-    context, target = steps.make_context(event), Target(**event["target"])
-    if target.attach or target.verify_only:
-        detail = "another incident works on the resource: its evidence is collected after that"
-        return StepResult(detail=detail).payload()
-    return step(steps.guarded(context, target, "evidence"), target).payload()
+    context = steps.make_context(event)
+
+    def collect(target: Target) -> StepResult:
+        if target.attach or target.verify_only:
+            detail = "another incident works on the resource: its evidence is collected after that"
+            return StepResult(detail=detail)
+        try:
+            return step(steps.guarded(context, target, "evidence"), target)
+        except Exception as error:
+            if is_transient(error):
+                raise
+            text = f"{type(error).__name__}: {error}"
+            context.log_action(target, "evidence", "FAILED", text)
+            context.record.event(context.incident_id, "evidence failed", text, target.id)
+            return StepResult(detail=text)
+
+    return steps.run_for_each(steps.targets_of(event), collect).payload()
 
 
 def _first(event: runtime.Payload) -> StepPayload:

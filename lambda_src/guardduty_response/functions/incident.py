@@ -5,15 +5,16 @@ It can assume no role and change no resource.
 
 from __future__ import annotations
 
-from guardduty_response.decision import configuration
+from guardduty_response.decision import configuration, finding
 from guardduty_response.evidence import store as evidence_store
 from guardduty_response.functions import intake, runtime
 from guardduty_response.functions.intake import incidents
 from guardduty_response.functions.runtime import Answer, Payload
 from guardduty_response.incident import commands, notifications, outcome, report, summary
 from guardduty_response.incident.model import IncidentRecord, TargetPayload, TargetRecord
+from guardduty_response.incident.moments import now
 from guardduty_response.incident.repository import IncidentRepository
-from guardduty_response.incident.statuses import ESCALATE, IN_PROGRESS, Event, Status
+from guardduty_response.incident.statuses import ESCALATE, IN_PROGRESS, Event, Status, combine
 from guardduty_response.monitoring import recheck
 
 
@@ -51,35 +52,70 @@ def _ask(event: Payload) -> Answer:
     return {}
 
 
-# -- a verdict -------------------------------------------------------------------------------------
+# -- an answer and a verdict -----------------------------------------------------------------------
+
+
+def _decide(event: Payload) -> Answer:
+    """Records a person's answer to an approval; only ``{"approved": true}`` lets triage run anew.
+
+    ``answer`` is whatever was sent back with the task token, {approved, by} by agreement. The
+    approval is bound to the plan that people were shown: what would be done now is compared with
+    it, so that a resource that changed meanwhile is asked about again.
+    """
+    record, incident_id, given = incidents(), event["incident_id"], event["answer"]
+    approved = isinstance(given, dict) and given.get("approved") is True
+    by = finding.text(finding.get(given, "by"), 200) or "somebody who did not say who they are"
+    digest = record.meta(incident_id).get("plan_digest") or ""
+    name = "approved" if approved else "rejected"
+    record.event(incident_id, f"answer: {name}", f"by {by}; plan {digest[:12]}", actor=by)
+    if not approved:
+        return {"next": "close", "decision": "rejected"}
+    record.note(incident_id, approved_digest=digest, approved_by=by, approved_at=now())
+    return {"next": "triage", "decision": "approve"}
+
+
+def _references(event: Payload) -> list[TargetPayload]:
+    """Returns the targets that a step is about; older definitions name one."""
+    references: list[TargetPayload] = event["targets"] if "targets" in event else [event["target"]]
+    return references
 
 
 def _verdict(event: Payload) -> Answer:
-    """Records and sends a target's verdict the moment verification ends.
+    """Records and sends the targets' verdicts the moment verification ends.
 
     ``error``: why containing or verifying failed, when it did.
     """
     record, incident_id = incidents(), event["incident_id"]
-    reference: TargetPayload = event["target"]
-    rechecked = bool(reference.get("verify_only"))
-    stored = record.target(incident_id, reference["kind"], reference["id"])
     why = event.get("error") or outcome.NO_RESULT
-    if Status(stored["status"]) in IN_PROGRESS:
-        record.end_target(incident_id, {**stored}, Status.FAILED, why)
-    elif rechecked and stored.get("verified") != event["execution"]:
-        notifications.notify_unverified(record, record.meta(incident_id), [stored], why)
-        return {"status": stored["status"]}
+    verified: list[TargetPayload] = []
+    statuses: list[Status] = []
+    for reference in _references(event):
+        stored = record.target(incident_id, reference["kind"], reference["id"])
+        if Status(stored["status"]) in IN_PROGRESS:
+            record.end_target(incident_id, {**stored}, Status.FAILED, why)
+        elif reference.get("verify_only") and stored.get("verified") != event["execution"]:
+            notifications.notify_unverified(record, record.meta(incident_id), [stored], why)
+            statuses.append(Status(stored["status"]))
+            continue
+        verified.append(reference)
+    if not verified:
+        return {"status": combine(statuses)}
     meta, targets = outcome.settle(record, incident_id)
-    if rechecked and meta.get("unverified"):
-        detail = "containment could be read again"
-        record.event(incident_id, "verified again", detail, target=reference["id"])
-        record.note(incident_id, unverified="")
-    target = _find(targets, reference)
-    _send_verdict(record, meta, target, event["execution"], rechecked)
-    outcome.settle_linked(
-        record, incident_id, target, f"incident {incident_id}: {target.get('verdict', '')}"
-    )
-    return {"status": Status(target["status"])}
+    for reference in verified:
+        rechecked = bool(reference.get("verify_only"))
+        if rechecked and meta.get("unverified"):
+            detail = "containment could be read again"
+            record.event(incident_id, "verified again", detail, target=reference["id"])
+            record.note(incident_id, unverified="")
+        target = _find(targets, reference)
+        _send_verdict(record, meta, target, event["execution"], rechecked)
+        outcome.settle_linked(
+            record, incident_id, target, f"incident {incident_id}: {target.get('verdict', '')}"
+        )
+        if reference is not verified[-1]:
+            meta = record.meta(incident_id)  # says what was sent
+        statuses.append(Status(target["status"]))
+    return {"status": combine(statuses)}
 
 
 def _find(targets: list[TargetRecord], reference: TargetPayload) -> TargetRecord:
@@ -132,9 +168,10 @@ def _send_verdict(
 
 def _evidence_failed(event: Payload) -> Answer:
     record, incident_id, error = incidents(), event["incident_id"], event["error"]
-    kind, id = event["target"]["kind"], event["target"]["id"]
-    record.action(incident_id, kind, id, "evidence", "FAILED", error)
-    record.event(incident_id, "evidence failed", error, target=id)
+    for reference in _references(event):
+        kind, id = reference["kind"], reference["id"]
+        record.action(incident_id, kind, id, "evidence", "FAILED", error)
+        record.event(incident_id, "evidence failed", error, target=id)
     return {}
 
 
@@ -232,6 +269,7 @@ handler = runtime.dispatch(
         "notice": intake.notify_only,
         "announce": _notify_start,
         "ask": _ask,
+        "decide": _decide,
         "verdict": _verdict,
         "evidence_failed": _evidence_failed,
         "not_handed_over": _not_handed_over,

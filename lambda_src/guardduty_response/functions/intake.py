@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from typing import Any, NamedTuple, TypedDict
 
@@ -13,17 +14,25 @@ from guardduty_response.incident import notifications, opening
 from guardduty_response.incident.model import IncidentRecord
 from guardduty_response.incident.repository import IncidentRepository, Opened
 from guardduty_response.incident.statuses import Event, OnFinding, Status
+from guardduty_response.incident.target_repository import incident_key
 from guardduty_response.monitoring import recheck
 
 
 class IntakeAnswer(TypedDict, total=False):
-    """Declares what the state machine goes on with; ``next``: triage, or done."""
+    """Declares what a state machine goes on with; ``next``: triage, done or look.
+
+    ``look``: the notice machine looks for the item ``pk``/``sk`` after a while, and where there is
+    none it starts the incident machine under ``name``.
+    """
 
     incident_id: str
     playbook: str
     next: str
     verify_only: bool
     why: str
+    pk: str
+    sk: str
+    name: str
 
 
 class Decided(NamedTuple):
@@ -140,14 +149,36 @@ def open_incident(event: Payload) -> Answer:
     }
 
 
+def _look_for(seen: finding.Finding, mode: str) -> IntakeAnswer:
+    """Returns where the notice machine finds the claim of this state of the finding.
+
+    A finding that does not say when it was last seen has no claim of its own: then any incident of
+    the finding counts.
+    """
+    digest = hashlib.sha256(seen.last_seen.encode()).hexdigest()
+    return {
+        "incident_id": seen.incident_id,
+        "next": "look",
+        "why": f"mode {mode}: for the incident machine",
+        "pk": incident_key(seen.incident_id),
+        "sk": f"CLAIM#{seen.last_seen}" if seen.last_seen else "META",
+        "name": f"{seen.incident_id}-{digest[:12]}",
+    }
+
+
 def notify_only(event: Payload) -> Answer:
-    """Notifies of a finding that nothing acts on: the notice machine's only state."""
+    """Notifies of a finding that nothing acts on: the notice machine's first state.
+
+    A finding that something acts on is looked for later (docs/decisions/0028).
+    """
     execution, delivered = event["execution"], _delivered(event["event"])
     try:
         decided = _decide(delivered)
     except (NotAFinding, MalformedFinding) as error:
         return _report_unreadable(delivered, execution, str(error))
     seen, mode = decided.finding, decided.decision.mode
+    if mode in policy.ACTING and decided.playbook and not seen.archived:
+        return _look_for(seen, mode)
     if mode != "notify" or seen.archived:
         return _done(why=f"mode {mode}: not for the notice machine")
     record, opened = _open_record(delivered, decided, execution)

@@ -139,9 +139,16 @@ def _log_own(context: Context, target: Target, name: str, status: str, detail: s
 
 
 def decide(
-    context: Context, planned: list[Planned], meta: IncidentRecord, seen: finding.Finding
+    context: Context,
+    planned: list[Planned],
+    meta: IncidentRecord,
+    seen: finding.Finding,
+    approved: bool = False,
 ) -> PlanAnswer:
-    """Decides by policy, guardrails and the lease on each resource (docs/decisions/0012)."""
+    """Decides by policy, guardrails and the lease on each resource (docs/decisions/0012).
+
+    ``approved``: a person has just approved a plan. It becomes "act" if this is that plan.
+    """
     record, incident_id = context.record, context.incident_id
     decision, reasons = apply_policy(context, planned, seen)
     targets = [replace(plan.target, principals=plan.principals) for plan in planned]
@@ -184,7 +191,7 @@ def decide(
     result = answer(decision, targets)
     minutes = context.config.guardrails["approval_timeout_minutes"]
     result["approval_timeout_seconds"] = int(minutes) * 60
-    if not again:
+    if not again and not approved:  # handed over before a person was asked
         result["hand_over"] = _hand_over(context, planned)
     if _collects_first():
         result["collect_first_seconds"] = policy.collect_first_seconds(context.config, seen.type)

@@ -7,7 +7,11 @@ from __future__ import annotations
 
 import os
 from dataclasses import replace
+from functools import partial
 
+from guardduty_response.aws import clients
+from guardduty_response.aws.errors import is_transient
+from guardduty_response.aws.log import log
 from guardduty_response.containment.contract import (
     Context,
     Planned,
@@ -47,7 +51,8 @@ def _plan(event: runtime.Payload) -> planning.PlanAnswer:
             record.note(incident_id, decision=decision, reasons=[str(error)])
         return planning.answer(decision, error=str(error))
     if not event.get("verify_only"):
-        return planning.decide(context, planned, record.meta(incident_id), seen)
+        approved = event.get("approved") is True
+        return planning.decide(context, planned, record.meta(incident_id), seen, approved)
     targets = []
     for target in _linked_targets(context, planned):
         if drift.may_verify(context, target, LEASE_SECONDS):
@@ -80,41 +85,60 @@ def _linked_targets(context: Context, planned: list[Planned]) -> list[Target]:
     return found
 
 
+def _warm(event: runtime.Payload) -> runtime.Answer:
+    """Imports and builds what the next steps need, while the incident is opened. Calls nothing."""
+    load(os.environ["GDR_PLAYBOOK"])
+    for service in ("dynamodb", "s3", "sts"):
+        clients.client(service)
+    return {}
+
+
 def _contain(event: runtime.Payload) -> StepPayload:
-    context, target = steps.make_context(event), Target(**event["target"])
-    playbook = load(os.environ["GDR_PLAYBOOK"])
+    """Contains the targets, and reads each back at once."""
+    context, playbook = steps.make_context(event), load(os.environ["GDR_PLAYBOOK"])
+    contain = partial(_contain_target, context, playbook)
+    return steps.run_for_each(steps.targets_of(event), contain).payload()
+
+
+def _contain_target(context: Context, playbook: Playbook, target: Target) -> StepResult:
     if target.verify_only:
-        return playbook.contain(context, target).payload()
-    if target.attach:
-        lease = _lease(context, target)
-        if lease and context.attempt < BUSY_ATTEMPTS:
-            detail = f"incident {lease['incident_id']} works on {target.id}: asked again"
-            return StepResult(
-                done=False, wait_seconds=BUSY_SECONDS, again="contain", detail=detail
-            ).payload()
-        if lease:
-            detail = f"incident {lease['incident_id']} still works on {target.id}: only verified"
-            context.record.event(context.incident_id, "not contained", detail, target.id)
-            return StepResult(detail=detail).payload()
-        target = replace(target, attach="")
-    return _contain_guarded(steps.guarded(context, target), target, playbook)
+        return _read_back(context, target, "")
+    lease = _lease(context, target) if target.attach else None
+    if lease and context.attempt < BUSY_ATTEMPTS:
+        detail = f"incident {lease['incident_id']} works on {target.id}: asked again"
+        return StepResult(done=False, wait_seconds=BUSY_SECONDS, again="contain", detail=detail)
+    if lease:
+        detail = f"incident {lease['incident_id']} still works on {target.id}: only verified"
+        context.record.event(context.incident_id, "not contained", detail, target.id)
+        return _read_back(context, target, "")
+    target = replace(target, attach="")
+    error = _change(steps.guarded(context, target), playbook, target)
+    return _read_back(context, target, error)
 
 
-def _contain_guarded(context: Context, target: Target, playbook: Playbook) -> StepPayload:
-    """Contains behind a gate. What the gate refuses is said, and verify reads what is true."""
+def _change(context: Context, playbook: Playbook, target: Target) -> str:
+    """Contains a target behind a gate. Returns why it failed, or an empty string: what is true
+    now is read all the same, and the verdict says both.
+    """
     assert context.gate is not None
     context.gate.open()  # beside the first calls; it renews the lease
     try:
-        result = playbook.contain(context, target)
+        detail = playbook.contain(context, target).detail
     except GateClosed as closed:
-        result = StepResult(detail=str(closed))
+        detail = str(closed)
+    except Exception as raised:
+        if is_transient(raised):
+            raise
+        error = f"contain failed: {type(raised).__name__}: {raised}"
+        fields = {"incident_id": context.incident_id, "target": target.id}
+        log("containing failed", **fields, detail=error[:500])
+        return error
     if not context.gate.refusal:
-        context.record.event(context.incident_id, "changes made", result.detail, target.id)
-        return result.payload()
-    detail = context.gate.refusal
-    context.log_action(target, "gate", "FAILED", detail)
-    context.record.event(context.incident_id, "not contained", detail, target.id)
-    return StepResult(detail=detail).payload()
+        context.record.event(context.incident_id, "changes made", detail, target.id)
+        return ""
+    context.log_action(target, "gate", "FAILED", context.gate.refusal)
+    context.record.event(context.incident_id, "not contained", context.gate.refusal, target.id)
+    return context.gate.refusal
 
 
 def _lease(context: Context, target: Target) -> Lease | None:
@@ -125,7 +149,19 @@ def _lease(context: Context, target: Target) -> Lease | None:
 
 
 def _verify(event: runtime.Payload) -> StepPayload:
-    context, target = steps.make_context(event), Target(**event["target"])
+    context, error = steps.make_context(event), str(event.get("error") or "")
+
+    def read_back(target: Target) -> StepResult:
+        return _read_back(context, target, error)
+
+    return steps.run_for_each(steps.targets_of(event), read_back).payload()
+
+
+def _read_back(context: Context, target: Target, error: str) -> StepResult:
+    """Verifies a target, and stores the verdict once there is one.
+
+    ``error``: why containing failed, if it did.
+    """
     if target.attach and not _lease(context, target):
         target = replace(target, attach="")
     result, checks = load(os.environ["GDR_PLAYBOOK"]).verify(context, target)
@@ -135,15 +171,12 @@ def _verify(event: runtime.Payload) -> StepPayload:
     elif result.done:
         fields = drift.baseline(context, target, result, checks)
     if result.done:
-        verdict = result.detail
-        if event.get("error"):
-            verdict += f" (containing failed: {event['error']})"
         context.record.set_target(
             context.incident_id,
             target.kind,
             target.id,
             status=result.status or Status.FAILED,
-            verdict=verdict,
+            verdict=f"{result.detail} ({error})" if error else result.detail,
             checks=[check.record() for check in checks],
             verified=context.execution,
             place=target.place,
@@ -151,7 +184,7 @@ def _verify(event: runtime.Payload) -> StepPayload:
         )
         if loss := fields.get("breach"):
             _record_drift(context, target, loss)
-    return result.payload()
+    return result
 
 
 def _record_drift(context: Context, target: Target, loss: ContainmentLoss) -> None:
@@ -199,5 +232,12 @@ def _contain_again(context: Context, meta: IncidentRecord) -> StepResult:
 
 
 handler = runtime.dispatch(
-    "playbook", {"plan": _plan, "contain": _contain, "verify": _verify, "finish": _finish}
+    "playbook",
+    {
+        "warm": _warm,
+        "plan": _plan,
+        "contain": _contain,
+        "verify": _verify,
+        "finish": _finish,
+    },
 )

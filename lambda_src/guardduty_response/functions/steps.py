@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import os
 from collections.abc import Callable
-from concurrent.futures import Future
+from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from typing import Any, TypedDict
 
@@ -25,6 +25,8 @@ LONG_SECONDS = 60  # a step that waits at least this long gives its lease back m
 CHANGING_STEPS = ("finish", "remediate", "terminate")
 
 TargetStep = Callable[[Context, Target], StepResult]
+# Targets wait for calls on clients.POOL, so they need threads of their own.
+_TARGETS = ThreadPoolExecutor(max_workers=20, thread_name_prefix="target")
 
 
 class PhaseAnswer(TypedDict):
@@ -97,6 +99,45 @@ def guarded(context: Context, target: Target, purpose: str = "change") -> Contex
         guarded_context.incident_id = target.opened_by
         guarded_context.put_evidence = partial(evidence_store.put, target.opened_by)
     return guarded_context
+
+
+def targets_of(event: Payload) -> list[Target]:
+    """Returns the targets of a step.
+
+    Executions that an older definition started name one target.
+    """
+    references = event["targets"] if "targets" in event else [event["target"]]
+    return [Target(**reference) for reference in references]
+
+
+def run_for_each(targets: list[Target], step: Callable[[Target], StepResult]) -> StepResult:
+    """Runs a step for all targets side by side, and returns what it came to for all of them.
+
+    Every target is worked on to its end before an error is raised.
+    """
+    futures = [_TARGETS.submit(step, target) for target in targets]
+    errors = [error for future in futures if (error := future.exception())]
+    if errors:
+        # An error that can pass comes first: the machine then repeats the step, for all targets.
+        raise next((error for error in errors if _can_pass(error)), errors[0])
+    return combine([future.result() for future in futures])
+
+
+def _can_pass(error: BaseException) -> bool:
+    return isinstance(error, Exception) and is_transient(error)
+
+
+def combine(results: list[StepResult]) -> StepResult:
+    """Returns one result for several targets: not done while one is not, the shortest wait."""
+    if len(results) == 1:
+        return results[0]
+    pending = [result for result in results if not result.done]
+    return StepResult(
+        done=not pending,
+        wait_seconds=min((result.wait_seconds for result in pending), default=0),
+        again="contain" if any(result.again == "contain" for result in pending) else "",
+        detail="; ".join(result.detail for result in results if result.detail),
+    )
 
 
 def phase(event: Payload, step: TargetStep, next_step: str = "close") -> PhaseAnswer:

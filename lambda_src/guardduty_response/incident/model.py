@@ -198,6 +198,7 @@ class IncidentRecord(TypedDict, total=False):
     title: str
     resource_type: str
     sample: bool
+    last_seen: str  # service.eventLastSeen of its latest event
     # the decision
     mode: str
     reasons: list[str]
@@ -217,6 +218,7 @@ class IncidentRecord(TypedDict, total=False):
     execution: str  # ARN of the state machine's execution that answers it
     opened_at: str
     updated_at: str
+    ended_at: str  # when a restore, a closing, a rejection or the lack of an answer ended it
     emissions: int  # how often GuardDuty sent the finding
     task_token: str  # answers the approval; never shown
     report_key: str

@@ -27,6 +27,7 @@ def from_finding(
         "title": seen.title[:500],
         "resource_type": seen.resource_type,
         "sample": seen.sample,
+        "last_seen": seen.last_seen,
         "mode": decision.mode,
         "reasons": decision.reasons,
         "playbook": playbook or "",
@@ -46,20 +47,26 @@ def from_event(event: Any, execution: str, why: str) -> IncidentRecord:
         incident_id, severity = seen.incident_id, seen.severity
     except (NotAFinding, MalformedFinding):
         incident_id, severity = finding.incident_id(finding.canonical(event)), 0.0
-    account_id = finding.get(detail, "accountId") or finding.get(event, "account")
+    # The envelope's account is the one that delivered: for a member's finding, the administrator's
+    # (docs/decisions/0025). It is never shown as the finding's.
+    account_id = finding.text(finding.get(detail, "accountId"))
+    reasons = [why]
+    delivered_by = finding.text(finding.get(event, "account"), 20)
+    if not account_id and delivered_by:
+        reasons.append(f"the finding names no account; it was delivered through {delivered_by}")
     region = finding.get(detail, "region") or finding.get(event, "region")
     return {
         "incident_id": incident_id,
         "finding_id": finding.text(finding.get(detail, "id")),
         "finding_type": finding.text(finding.get(detail, "type")) or "unreadable",
         "severity": severity,
-        "account_id": finding.text(account_id),
+        "account_id": account_id,
         "region": finding.text(region),
         "title": finding.text(finding.get(detail, "title"), 500) or why[:500],
         "resource_type": "",
         "sample": False,
         "mode": "notify",
-        "reasons": [why],
+        "reasons": reasons,
         "playbook": "",
         "execution": execution,
         "config_sha256": "",

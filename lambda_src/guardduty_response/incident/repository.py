@@ -13,15 +13,15 @@ from typing import Any, cast
 
 from guardduty_response.aws.dynamodb_types import item
 from guardduty_response.errors import IllegalTransition, ResponseError
+from guardduty_response.incident import recurrence
 from guardduty_response.incident.circuit_breaker import CircuitBreaker
 from guardduty_response.incident.containments import Containments
 from guardduty_response.incident.leases import Leases
 from guardduty_response.incident.model import IncidentRecord, TargetRecord, TimelineEvent
 from guardduty_response.incident.moments import now
 from guardduty_response.incident.statuses import (
-    EARLIER_CONTAINMENT,
+    ENDED,
     IN_PROGRESS,
-    ON_FINDING,
     WATCHED,
     Event,
     OnFinding,
@@ -33,8 +33,6 @@ from guardduty_response.incident.target_repository import TargetRepository, inci
 
 # Incidents of releases before 0.2 in these statuses have contained something.
 _TAKEN_OVER = WATCHED | {Status.FAILED, Status.RESTORE_PARTIAL}
-# The same decision on a recurrence of the finding would only be noise after one of these.
-_QUIET = frozenset({Status.NOTIFIED, Status.DRY_RUN, Status.SKIPPED})
 
 
 @dataclass(frozen=True)
@@ -61,7 +59,7 @@ class IncidentRepository(TargetRepository):
     # -- incidents ---------------------------------------------------------------------------------
 
     def open(self, meta: IncidentRecord, only_new: bool = False) -> Opened:
-        """Creates the incident, or decides what a recurrence of its finding does (ON_FINDING).
+        """Creates the incident, or decides what a recurrence of its finding does (recurrence.py).
 
         ``meta`` needs incident_id, execution, mode, severity and config_sha256. The winner of a
         race gets START or VERIFY; everybody else ATTACH. ``only_new``: an existing incident stays
@@ -93,10 +91,14 @@ class IncidentRepository(TargetRepository):
             return Opened(OnFinding.START, Status(previous) if previous else None, stored)
         if only_new:
             return Opened(OnFinding.ATTACH, status, stored)
-        outcome = _outcome_of_recurrence(stored, meta)
+        outcome = recurrence.outcome_of(stored, meta)
         changes: IncidentRecord = {}
+        if meta.get("last_seen"):
+            changes["last_seen"] = meta["last_seen"]
         if status not in IN_PROGRESS:
             changes["updated_at"] = now()
+        if status in ENDED:
+            changes["ended_at"] = recurrence.ended_at(stored)
         if outcome is OnFinding.START:
             changes = {
                 **meta,
@@ -106,12 +108,10 @@ class IncidentRepository(TargetRepository):
                 "targets": [],
                 "open": "1",
                 "previous": status,
-                "held": status if _was_contained(stored) else "",
+                "held": status if recurrence.was_contained(stored) else "",
                 "told": "",
                 "closed_once": False,
             }
-        elif outcome is OnFinding.VERIFY:
-            changes["execution"] = meta["execution"]
         counted = self.table.update(
             incident_key(meta["incident_id"]),
             "META",
@@ -172,7 +172,10 @@ class IncidentRepository(TargetRepository):
 
         Keeps the attribute ``open`` in step, by which the sparse index finds incidents.
         """
-        changes = {**fields, "status": new, "updated_at": now()}
+        at = now()
+        changes = {**fields, "status": new, "updated_at": at}
+        if new in ENDED:
+            changes["ended_at"] = at
         remove = []
         if new in IN_PROGRESS:
             changes["open"] = "1"
@@ -250,28 +253,3 @@ class IncidentRepository(TargetRepository):
             ExpressionAttributeValues=item(values),
         )
         return cast(list[IncidentRecord], found)
-
-
-def _was_contained(stored: IncidentRecord) -> bool:
-    """Tells whether an earlier run changed a resource, and that still stands."""
-    status = Status(stored["status"])
-    if status is Status.CONTAINED:
-        return True
-    return status in EARLIER_CONTAINMENT and bool(stored["targets"])
-
-
-def _outcome_of_recurrence(stored: IncidentRecord, meta: IncidentRecord) -> OnFinding:
-    """Decides what a recurrence of the finding does to an incident that has ended."""
-    status = Status(stored["status"])
-    outcome = ON_FINDING[status]
-    if _was_contained(stored) and meta["mode"] == "notify":
-        # The notice machine can neither verify nor repeat what was done.
-        return OnFinding.ATTACH
-    same_decision = (
-        stored.get("config_sha256") == meta.get("config_sha256")
-        and stored.get("mode") == meta.get("mode")
-        and stored.get("severity") == meta.get("severity")
-    )
-    if outcome is OnFinding.START and same_decision and status in _QUIET:
-        return OnFinding.ATTACH
-    return outcome

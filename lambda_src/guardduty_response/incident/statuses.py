@@ -119,12 +119,16 @@ ON_FINDING: dict[Status, OnFinding] = {
     S.DRY_RUN: OnFinding.START,
     S.SKIPPED: OnFinding.START,
     S.GONE: OnFinding.ATTACH,
-    S.REJECTED: OnFinding.ATTACH,  # a person said no; only a person reopens it
+    S.REJECTED: OnFinding.START,
     S.TIMED_OUT: OnFinding.START,
     S.RESTORED: OnFinding.START,
     S.RESTORE_PARTIAL: OnFinding.START,
     S.CLOSED: OnFinding.START,
 }
+
+# What ends an incident for good: it starts again only by activity that GuardDuty saw afterwards
+# (``service.eventLastSeen``). An older event that arrives late says nothing new.
+ENDED = frozenset({S.REJECTED, S.TIMED_OUT, S.RESTORED, S.RESTORE_PARTIAL, S.CLOSED})
 
 # An incident that was opened again from one of these statuses and then ended without acting
 # (skipped, dry run, rejected …) takes this event: what was changed before still stands, and restore

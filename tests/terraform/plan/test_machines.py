@@ -4,38 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
 
-from tests.support.repository import ROOT
+from tests.support.asl_walker import FUNCTION, OWN_ARN, Json, definition
 
-Json = dict[str, Any]
-VALUES = {
-    "partition": "aws",
-    "incident_function_arn": "arn:aws:lambda:us-east-1:111111111111:function:incident",
-    "playbook_functions": (
-        '{"ec2_instance": {"act": "arn:aws:lambda:us-east-1:111111111111:function:playbook"}}'
-    ),
-    "timeout_seconds": "3600",
-}
 # Open and Close cannot be caught: there is no record yet, or nothing after it. Their failure ends
 # the execution, and the watchdog hears of that. Notice is a machine's only state.
-UNCAUGHT = {"Open", "Close", "Notice"}
-LAMBDA_ERRORS = {
-    "Lambda.ServiceException",
-    "Lambda.AWSLambdaException",
-    "Lambda.SdkClientException",
-    "Lambda.TooManyRequestsException",
-}
-
-
-def _definition(name: str) -> Json:
-    text = (ROOT / "modules" / "incident" / f"{name}.asl.json").read_text()
-    for key, value in VALUES.items():
-        text = text.replace(f"${{{key}}}", value)
-    found: Json = json.loads(text)
-    return found
+UNCAUGHT = {"incident/Open", "incident/Close", "notice/Notice", "notice/Start"}
 
 
 def _machines(definition: Json) -> Iterator[Json]:
@@ -52,7 +28,7 @@ def _machines(definition: Json) -> Iterator[Json]:
 def _states(name: str) -> dict[str, Json]:
     return {
         state: node
-        for machine in _machines(_definition(name))
+        for machine in _machines(definition(name))
         for state, node in machine["States"].items()
     }
 
@@ -67,41 +43,28 @@ TASKS = {name: node for name, node in ALL.items() if node["Type"] == "Task"}
 
 @pytest.mark.parametrize("name", TASKS)
 def test_tasks(name: str) -> None:
-    """Retries with jitter for what passes by itself, a time-out, and a way on when it fails for
-    good.
+    """A time-out, retries with jitter for what passes by itself, and a way on when it fails for
+    good. (tests/unit/functions/test_state_machine_definition.py looks at the lists.)
     """
     node = TASKS[name]
-    # a retry would outlast its deadline: the loop around it asks again
-    if name == "incident/First":
-        assert "Retry" not in node
-        assert node["Catch"][0]["ErrorEquals"] == ["States.ALL"]
-        return
-    retried = [error for retry in node["Retry"] for error in retry["ErrorEquals"]]
-    # no function: containment waits for it, so it is tried for seconds only
-    if name == "incident/StartOther":
-        assert (
-            retried == ["States.TaskFailed"]
-            and node["TimeoutSeconds"] <= 15
-            and node["Retry"][0]["MaxAttempts"] <= 2
-        )
-        assert node["Catch"][0]["ErrorEquals"] == ["States.ALL"]
-        return
-    assert set(retried) >= LAMBDA_ERRORS
-    waits = ".waitForTaskToken" in node["Resource"]
-    assert waits or {"TransientError", "States.Timeout"} <= set(retried)
-    assert {retry["JitterStrategy"] for retry in node["Retry"]} == {"FULL"}
-    assert all(retry["MaxDelaySeconds"] <= 20 for retry in node["Retry"])
     assert node["TimeoutSeconds"]
     caught = [error for catch in node.get("Catch", []) for error in catch["ErrorEquals"]]
-    assert ("States.ALL" in caught) == (name.split("/")[1] not in UNCAUGHT)
+    assert ("States.ALL" in caught) == (name not in UNCAUGHT)
+    # A retry would outlast what waits for them.
+    if name in ("incident/CollectFirst", "incident/Warm"):
+        assert "Retry" not in node
+        return
+    retries = [retry for retry in node["Retry"] if retry["MaxAttempts"]]
+    assert {retry["JitterStrategy"] for retry in retries} == {"FULL"}
+    assert all(retry["MaxDelaySeconds"] <= 30 for retry in retries)
 
 
 @pytest.mark.parametrize("machine", ["incident", "notice"])
 def test_machines_end_and_lead_somewhere(machine: str) -> None:
-    definition = _definition(machine)
-    assert definition["QueryLanguage"] == "JSONata"
-    assert definition["TimeoutSeconds"] > 0
-    for inner in _machines(definition):
+    whole = definition(machine)
+    assert whole["QueryLanguage"] == "JSONata"
+    assert whole["TimeoutSeconds"] > 0
+    for inner in _machines(whole):
         names, used = set(inner["States"]), {inner["StartAt"]}
         for node in inner["States"].values():
             ways = [
@@ -125,9 +88,15 @@ def test_the_notice_machine_has_no_way_to_act() -> None:
     called = {
         node["Arguments"]["FunctionName"]
         for name, node in TASKS.items()
-        if name.startswith("notice/")
+        if name.startswith("notice/") and "FunctionName" in node["Arguments"]
     }
-    assert called == {VALUES["incident_function_arn"]}
+    assert called == {f"{FUNCTION}incident"}
+    [started] = [
+        node["Arguments"]["StateMachineArn"]
+        for name, node in TASKS.items()
+        if name.startswith("notice/") and "StateMachineArn" in node["Arguments"]
+    ]
+    assert started == OWN_ARN, "the machine that decides again"
 
 
 def test_states_carry_pointers_only() -> None:

@@ -18,7 +18,7 @@ from tests.support.repository import load_finding
 from tests.unit.deployment import Deployment
 from tests.unit.fake_playbook import FakePlaybook, configure
 from tests.unit.function_calls import call
-from tests.unit.functions.test_state_machine import Functions
+from tests.unit.functions.machine_walk import Functions, walk_incident
 
 Json = dict[str, Any]
 EXECUTION = "arn:aws:states:eu-central-1:123456789012:execution:guardduty-response-incident:one"
@@ -35,10 +35,9 @@ def _go(decision: str = "act", **answers: Any) -> tuple[Walk, Functions]:
         "hand_over": [OTHER],
         "approval_timeout_seconds": 60,
     }
-    functions = Functions(plan=plan, **answers)
-    walk = Walk("incident", functions, token=lambda: {"approved": True})
-    walk.run({"detail": {}})
-    return walk, functions
+    after_approval = {**plan, "decision": "act", "hand_over": []}
+    plans = [plan, after_approval] if decision == "approve" else plan
+    return walk_incident(token=lambda: {"approved": True}, plan=plans, **answers)
 
 
 def test_an_execution_of_its_own_before_containment() -> None:
@@ -74,7 +73,7 @@ def test_it_is_tried_for_seconds_only() -> None:
     [retry] = state["Retry"]
     assert (
         state["TimeoutSeconds"] <= 15
-        and retry["MaxAttempts"] <= 2
+        and retry["MaxAttempts"] <= 4
         and retry["JitterStrategy"] == "FULL"
     )
     assert state["Catch"][-1]["ErrorEquals"] == ["States.ALL"]

@@ -48,7 +48,11 @@ def test_a_contained_resource_is_only_read_again(
     assert deployment.meta(incident_id)["status"] == "CONTAINED"
     run_step("contain", incident_id, target, execution=SECOND)
     assert run_step("finish", incident_id, execution=SECOND, verify_only=True)["done"]
-    assert [name for name, _ in fake.calls] == ["verify", "contain"]  # contain is told: verify_only
+    assert [name for name, _ in fake.calls] == [
+        "verify",
+        "contain",
+        "verify",
+    ]  # contain is told: verify_only
     assert lease_owners(deployment) == [SECOND]
 
 

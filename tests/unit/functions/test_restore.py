@@ -302,7 +302,10 @@ def test_who_asks_is_one_line_of_text(
     ask(incident_id, requested_by="a\nFinding: forged")
     [message] = deployment.messages()
     assert "Requested by a Finding: forged." in message["Message"]
-    other = stored()
+    IncidentRepository("guardduty-response-incidents").move(
+        incident_id, Status.RESTORED, Status.CONTAINED
+    )
+    other = incident_id
     ask(other, requested_by={"x": 1})
     assert deployment.targets(other)[0]["restored"]["by"] == "somebody who did not say who they are"
 

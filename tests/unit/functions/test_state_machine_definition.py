@@ -8,20 +8,20 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+import botocore.session
 import jsonata
 import pytest
+from botocore.validate import ParamValidator
+from guardduty_response.aws import errors
 
-from tests.support.asl_walker import Json, definition, states
+from tests.support.asl_walker import OWN_ARN, Json, definition, states
 from tests.support.repository import ROOT, skip_or_fail
 
 MACHINES = ("incident", "notice")
 ASL = ROOT / "tests" / "support" / "asl"
-THROTTLED = {
-    "Lambda.TooManyRequestsException",
-    "Lambda.ServiceException",
-    "Lambda.SdkClientException",
-    "Lambda.Unknown",
-}
+# The machines' own calls: what they do without a function.
+NATIVE = {"Claim", "Count", "Look", "Start", "StartOther"}
+PASSED_OVER = {"Warm", "CollectFirst"}  # never repeated: nothing may wait for them
 
 
 def _all() -> list[Any]:
@@ -36,7 +36,7 @@ def _tasks() -> list[Any]:
     return [
         entry
         for entry in _all()
-        if entry.values[1]["Type"] == "Task" and entry.values[0] != "StartOther"
+        if entry.values[1]["Type"] == "Task" and entry.values[0] not in NATIVE
     ]
 
 
@@ -61,43 +61,76 @@ def test_every_task_invokes_a_function_with_a_time_limit(name: str, state: Json)
     assert state["TimeoutSeconds"]
 
 
+def _mean_seconds(rule: Json) -> float:
+    """Returns how long a retrier repeats: with full jitter, half of each delay in the mean."""
+    delays = [
+        min(rule["MaxDelaySeconds"], rule["IntervalSeconds"] * rule["BackoffRate"] ** n)
+        for n in range(rule["MaxAttempts"])
+    ]
+    return sum(delays) / 2
+
+
 @pytest.mark.parametrize(("name", "state"), _tasks())
-def test_every_task_repeats_throttling_with_jitter(name: str, state: Json) -> None:
-    if name == "First":  # a repetition would outlast its deadline: the loop around it asks again
+def test_throttled_starts_are_repeated_for_a_quarter_of_an_hour_at_least(
+    name: str, state: Json
+) -> None:
+    if name in PASSED_OVER:
         assert "Retry" not in state
         return
-    assert set(state["Retry"][0]["ErrorEquals"]) >= THROTTLED
-    # A function that runs out of its own time, as when many start at once, is asked again.
-    transient = {"TransientError", "Sandbox.Timedout"}
-    assert any(transient <= set(retrier["ErrorEquals"]) for retrier in state["Retry"])
-    for rule in state["Retry"]:
+    rules = [rule for rule in state["Retry"] if rule["MaxAttempts"]]
+    [throttled, transient] = rules
+    assert set(throttled["ErrorEquals"]) == errors.THROTTLED_STARTS
+    assert _mean_seconds(throttled) >= 1.5 * 15 * 60
+    assert 20 <= throttled["MaxDelaySeconds"] <= 30
+    assert set(transient["ErrorEquals"]) == errors.TRANSIENT_FAILURES
+    assert transient["MaxAttempts"] == 6
+    for rule in rules:
         assert (rule["JitterStrategy"], rule["BackoffRate"]) == ("FULL", 2)
-        assert "States.ALL" not in rule["ErrorEquals"]
-    repeats_timeouts = any("States.Timeout" in rule["ErrorEquals"] for rule in state["Retry"])
-    assert repeats_timeouts == (name != "Approve")  # there a time-out is the answer
+    # While a person is asked, a time-out is the answer.
+    [*unrepeated] = [rule["ErrorEquals"] for rule in state["Retry"] if not rule["MaxAttempts"]]
+    assert unrepeated == ([["States.Timeout"]] if name == "Approve" else [])
+    assert state["Retry"][0]["MaxAttempts"] == (0 if name == "Approve" else 120)
 
 
 @pytest.mark.parametrize(("name", "state"), _tasks())
 def test_every_task_catches_everything_unless_its_failure_must_end_the_machine(
     name: str, state: Json
 ) -> None:
-    """Open, Notice and Close fail the execution: the watchdog hears of it and tells people."""
+    """Open, Notice and Close fail the execution: the reconciler hears of it and tells people."""
     if name in ("Open", "Notice", "Close"):
         assert "Catch" not in state
     else:
         assert state["Catch"][-1]["ErrorEquals"] == ["States.ALL"]
 
 
+@pytest.mark.parametrize("name", sorted(NATIVE))
+def test_what_a_state_asks_of_aws_itself_is_a_call_that_aws_knows(name: str) -> None:
+    """Names and shapes are checked against botocore's models."""
+    [state] = [entry.values[1] for entry in _all() if entry.values[0] == name]
+    assert state["TimeoutSeconds"] <= 20
+    service, _, operation = state["Resource"].removeprefix("arn:aws:states:::").partition(":")
+    service = {"states": "stepfunctions"}.get(service, service)
+    model = botocore.session.Session().get_service_model(service)
+    shape = model.operation_model(operation[0].upper() + operation[1:]).input_shape
+    arguments = dict(state["Arguments"])
+    if service == "stepfunctions":
+        arguments = {key[0].lower() + key[1:]: value for key, value in arguments.items()}
+        arguments["input"] = json.dumps(arguments["input"])
+    assert not ParamValidator().validate(arguments, shape).generate_report()
+
+
+def test_the_definition_is_short_and_each_phase_a_state() -> None:
+    text = (ROOT / "modules" / "incident" / "incident.asl.json").read_text()
+    assert len(text.splitlines()) <= 515
+    assert {"Collect", "Eradicate", "Finish", "Terminate"} <= set(definition("incident")["States"])
+
+
 def test_no_state_passes_the_finding_on() -> None:
     for machine in MACHINES:
         for name, state in states(definition(machine)):
             texts = _strings({key: value for key, value in state.items() if key != "Comment"})
-            if name in ("Open", "Notice"):
-                assert state["Output"] in (
-                    "{% {'next': $states.result.Payload.next} %}",
-                    "{% $states.result.Payload %}",
-                )
-                continue
+            if name in ("Claim", "Count", "Begin", "Warm", "Open", "Notice", "Start"):
+                continue  # before it is stored, and what the incident machine is started with
             said = [text.lower().replace("finding_key", "") for text in texts]
             assert not [
                 text for text in said if "context.execution.input" in text or "finding" in text
@@ -138,7 +171,13 @@ def test_every_state_can_be_reached_and_every_next_exists(machine: str) -> None:
 
 
 def test_the_notice_machine_has_no_way_to_act() -> None:
-    assert "playbook" not in json.dumps(definition("notice"))
+    """It invokes the incident function, and can start the machine that decides again."""
+    notice = definition("notice")
+    assert "playbook" not in json.dumps(notice)
+    started = [
+        state for _, state in states(notice) if "startExecution" in state.get("Resource", "")
+    ]
+    assert [state["Arguments"]["StateMachineArn"] for state in started] == [OWN_ARN]
 
 
 @pytest.mark.xdist_group("validator")  # one installs it

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 
 import pytest
 from guardduty_response.incident.model import IncidentRecord
+from guardduty_response.incident.moments import iso
 from guardduty_response.incident.repository import IncidentRepository
 from guardduty_response.incident.statuses import Event, OnFinding, Status
 
@@ -30,6 +32,7 @@ def _open(record: IncidentRepository, number: int, **changes: Any) -> OnFinding:
         "mode": "auto",
         "severity": 8.0,
         "config_sha256": "c",
+        "last_seen": iso(datetime.now(UTC) + timedelta(hours=1)),
         **changes,
     }
     return record.open(cast(IncidentRecord, meta)).outcome

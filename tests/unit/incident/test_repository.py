@@ -9,7 +9,7 @@ import pytest
 from botocore.exceptions import ClientError
 from guardduty_response.errors import IllegalTransition, ResponseError
 from guardduty_response.incident.model import IncidentRecord
-from guardduty_response.incident.moments import now
+from guardduty_response.incident.moments import iso, now
 from guardduty_response.incident.repository import IncidentRepository
 from guardduty_response.incident.statuses import (
     IN_PROGRESS,
@@ -40,6 +40,7 @@ def _meta(**changes: Any) -> IncidentRecord:
         "mode": "auto",
         "severity": 8.0,
         "config_sha256": "c0",
+        "last_seen": iso(datetime.now(UTC) + timedelta(hours=1)),
         **changes,
     }
     return cast(IncidentRecord, fields)
@@ -71,13 +72,13 @@ def test_a_further_emission_does_what_the_table_says(
     deployment: Deployment, record: IncidentRepository, status: Status
 ) -> None:
     _at(record, status, targets=[TARGET])
-    opened = record.open(_meta(execution="two", config_sha256="c1"))
+    opened = record.open(_meta(execution="two", config_sha256="c1", reasons=["another key"]))
     assert opened.outcome is ON_FINDING[status]
     assert opened.previous is status
     stored = deployment.meta(ID)
     assert stored["emissions"] == 2
     assert stored["status"] == ("OPEN" if opened.outcome is OnFinding.START else status)
-    assert stored["execution"] == ("one" if opened.outcome is OnFinding.ATTACH else "two")
+    assert stored["execution"] == ("two" if opened.outcome is OnFinding.START else "one")
     now = Status(stored["status"])
     assert stored.get("open") == ("1" if now in IN_PROGRESS else "held" if now in WATCHED else None)
     if opened.outcome is OnFinding.START:
@@ -103,7 +104,6 @@ def test_an_emission_does_not_refresh_work_that_may_be_dead(
     ("changes", "outcome"),
     [
         ({}, OnFinding.ATTACH),
-        ({"config_sha256": "c1"}, OnFinding.START),
         ({"mode": "dry_run"}, OnFinding.START),
         ({"severity": 9.0}, OnFinding.START),
         ({"severity": 8}, OnFinding.ATTACH),

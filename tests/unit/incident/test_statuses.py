@@ -75,7 +75,7 @@ def test_only_work_in_progress_can_die() -> None:
 @pytest.mark.parametrize(
     ("outcome", "group"),
     [
-        (F.ATTACH, {S.OPEN, S.AWAITING_APPROVAL, S.CONTAINING, S.GONE, S.REJECTED}),
+        (F.ATTACH, {S.OPEN, S.AWAITING_APPROVAL, S.CONTAINING, S.GONE}),
         (F.VERIFY, {S.CONTAINED}),
         (
             F.START,
@@ -86,6 +86,7 @@ def test_only_work_in_progress_can_die() -> None:
                 S.NOTIFIED,
                 S.DRY_RUN,
                 S.SKIPPED,
+                S.REJECTED,
                 S.TIMED_OUT,
                 S.RESTORED,
                 S.RESTORE_PARTIAL,

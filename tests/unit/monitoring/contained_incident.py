@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+from botocore.exceptions import ClientError
 from guardduty_response.containment.contract import Check, StepResult
 from guardduty_response.functions import collect, incident, respond
 from guardduty_response.incident.statuses import Status
 
-from tests.support.asl_walker import Walk
+from tests.support.asl_walker import Failed, Walk
 from tests.support.repository import load_finding
-from tests.unit.deployment import EXECUTIONS, Deployment
+from tests.unit.deployment import EXECUTIONS, TABLE, Deployment
 from tests.unit.fake_playbook import FakePlaybook
 from tests.unit.function_calls import notified
 
@@ -56,7 +57,9 @@ class Case:
         execution = f"{EXECUTIONS}incident:run{self.count}"
 
         def invoke(function: str, payload: Any) -> Any:
-            if payload["verb"] == "contain" and not payload["target"]["verify_only"]:
+            if function.startswith("dynamodb:"):
+                return self.call_table(function.partition(":")[2], payload)
+            if payload["verb"] == "contain":
                 self.see(GOOD, TAGGED)
             return {"playbook": respond, "collector": collect}.get(function, incident).handler(
                 payload, None
@@ -65,6 +68,16 @@ class Case:
         walk = Walk("incident", invoke, execution, token)
         walk.run(event)
         return walk
+
+    def call_table(self, operation: str, arguments: Any) -> Any:
+        """Makes the machine's own call, and fails as Step Functions' integration does."""
+        name = {"putItem": "put_item", "updateItem": "update_item"}[operation]
+        call = getattr(self.deployment.dynamodb, name)
+        try:
+            return call(**{**arguments, "TableName": TABLE})
+        except ClientError as error:
+            code = error.response["Error"]["Code"]
+            raise Failed(f"DynamoDB.{code}", str(error)) from error
 
     def contain(self) -> None:
         self.run(load_finding())

@@ -11,7 +11,7 @@ from guardduty_response.functions import respond
 from guardduty_response.incident.repository import IncidentRepository
 from guardduty_response.incident.statuses import Status
 
-from tests.support.repository import load_finding
+from tests.support.repository import later, load_finding
 from tests.unit.deployment import EXECUTIONS
 from tests.unit.fake_playbook import ARN, configure
 from tests.unit.function_calls import EXECUTION, call, notified
@@ -97,7 +97,7 @@ def test_a_further_emission_that_finds_it_undone_contains_it_again_too(
     case: Case, record: IncidentRepository
 ) -> None:
     case.see(OPEN, TAGGED)
-    case.run(load_finding())
+    case.run(later(load_finding()))
     assert (case.meta["status"], case.contained()) == ("CONTAINED", 2)
     assert notified(case.deployment)[1] == ["BREACHED"]
 

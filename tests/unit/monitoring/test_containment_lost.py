@@ -41,7 +41,7 @@ def test_in_auto_it_is_contained_again_once_and_told(case: Case) -> None:
     case.see(OPEN, TAGGED)
     walk = case.check(BOB)
     assert walk.waited[0] == 2, "read twice before it is called undone"
-    assert (walk.entered.count("Begin"), walk.entered.count("Close")) == (2, 1)
+    assert (walk.entered.count("Triage"), walk.entered.count("Close")) == (2, 1)
     assert (case.meta["status"], case.target["status"], case.contained()) == (
         "CONTAINED",
         "CONTAINED",
@@ -269,7 +269,7 @@ def test_what_cannot_be_read_is_no_breach_and_told_once(case: Case) -> None:
     )
     [message] = case.deployment.messages("escalations")
     assert (
-        "could not be verified: the read-back failed" in message["Message"]
+        "could not be verified: recheck failed: NotRead" in message["Message"]
         and "profile could not be read" in message["Message"]
     )
     case.deployment.messages()

@@ -1,0 +1,74 @@
+"""Decides what a recurrence of a finding does to an incident that exists."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from guardduty_response.incident.model import IncidentRecord
+from guardduty_response.incident.statuses import (
+    EARLIER_CONTAINMENT,
+    ENDED,
+    ON_FINDING,
+    OnFinding,
+    Status,
+)
+
+# The same decision on a recurrence would only be noise after one of these. Guardrails
+# have decided too, so that any change of the configuration counts.
+_QUIET = frozenset({Status.DRY_RUN, Status.SKIPPED})
+
+
+def was_contained(stored: IncidentRecord) -> bool:
+    """Tells whether an earlier run changed a resource, and that still stands."""
+    status = Status(stored["status"])
+    if status is Status.CONTAINED:
+        return True
+    return status in EARLIER_CONTAINMENT and bool(stored["targets"])
+
+
+def outcome_of(stored: IncidentRecord, meta: IncidentRecord) -> OnFinding:
+    """Decides what a recurrence of the finding does to an incident that has ended."""
+    status = Status(stored["status"])
+    outcome = ON_FINDING[status]
+    if was_contained(stored) and meta["mode"] == "notify":
+        # The notice machine can neither verify nor repeat what was done.
+        return OnFinding.ATTACH
+    if status in ENDED and not _seen_after(meta, ended_at(stored)):
+        return OnFinding.ATTACH
+    if status is Status.NOTIFIED and _decided_alike(stored, meta):
+        return OnFinding.ATTACH
+    same_decision = (
+        stored.get("config_sha256") == meta.get("config_sha256")
+        and stored.get("mode") == meta.get("mode")
+        and stored.get("severity") == meta.get("severity")
+    )
+    if outcome is OnFinding.START and same_decision and status in _QUIET:
+        return OnFinding.ATTACH
+    return outcome
+
+
+def ended_at(stored: IncidentRecord) -> str:
+    """Returns when the incident ended. Older records lack that: then it is their last change."""
+    return stored.get("ended_at") or stored["updated_at"]
+
+
+def _seen_after(meta: IncidentRecord, at: str) -> bool:
+    """Tells whether GuardDuty saw activity after ``at``.
+
+    Only a readable ``last_seen`` can show that.
+    """
+    try:
+        last_seen = datetime.fromisoformat(meta.get("last_seen") or "")
+    except ValueError:
+        return False
+    if last_seen.tzinfo is None:
+        last_seen = last_seen.replace(tzinfo=UTC)
+    return last_seen > datetime.fromisoformat(at)
+
+
+def _decided_alike(stored: IncidentRecord, meta: IncidentRecord) -> bool:
+    """Tells whether policy decides about a finding as it did, for the same reasons.
+
+    The reasons name the key that decided. A change of another switch is no news.
+    """
+    return all(stored.get(name) == meta.get(name) for name in ("mode", "severity", "reasons"))
