@@ -29,6 +29,8 @@ def ask(known: State, incident: Json, *, close: bool = False) -> Json:
             " run up again."
         )
     event = {"incident_id": incident["incident_id"], "requested_by": ASKER, "close": close}
+    if close:
+        event |= {"keep_contained": True, "reason": "closed in the sandbox"}
     response = (
         Aws(known.endpoint)
         .client("lambda", settings.SECURITY_ACCOUNT)
