@@ -105,6 +105,7 @@ def _report_unreadable(event: Any, execution: str, why: str) -> IntakeAnswer:
 def _open_record(event: Any, decided: Decided, execution: str) -> tuple[IncidentRepository, Opened]:
     record, seen, meta = incidents(), decided.finding, decided.record(execution)
     meta["finding_key"] = evidence_store.put_event(seen.incident_id, event)["key"]
+    meta["parent"] = finding.text(finding.get(event, "handedOverBy"), 40)
     opened = record.open(meta)
     if opened.outcome is OnFinding.ATTACH:
         detail = (

@@ -226,23 +226,30 @@ def _collects_first() -> bool:
 def _hand_over(context: Context, planned: list[Planned]) -> list[HandOver]:
     """Returns the inputs of executions that answer what belongs to other playbooks."""
     inputs: list[HandOver] = []
+    children: list[str] = []
     for plan in planned:
         for playbook in plan.hand_over:
-            status, detail, key = _hand_over_to(context, plan, playbook)
-            _log_own(context, plan.target, f"hand_over_to_{playbook}", status, detail)
+            status, detail, key, child = _hand_over_to(context, plan, playbook)
+            context.log_action(plan.target, f"hand_over_to_{playbook}", status, detail)
             if key:
                 inputs.append({"finding_key": key})
+                children.append(child)
+    if children:
+        context.record.note(context.incident_id, children=children)
     return inputs
 
 
-def _hand_over_to(context: Context, plan: Planned, playbook: str) -> tuple[str, str, str]:
-    """Stores the event for another playbook; returns status, sentence and the event's key."""
+def _hand_over_to(context: Context, plan: Planned, playbook: str) -> tuple[str, str, str, str]:
+    """Stores the event for another playbook.
+
+    Returns status, sentence, the event's key and the ID of the incident that it becomes.
+    """
     if playbook not in context.config.active_playbooks:
         detail = (
             f"no switch lets playbook {playbook} act, so nothing answers it"
             f" ({context.finding.title})"
         )
-        return "FAILED", detail, ""
+        return "FAILED", detail, "", ""
     try:
         event = plan.hand_over[playbook]()
     except ResponseError as error:
@@ -250,11 +257,12 @@ def _hand_over_to(context: Context, plan: Planned, playbook: str) -> tuple[str, 
             f"{error}: no incident of playbook {playbook} was opened; a person must find it and"
             " contain it"
         )
-        return "FAILED", detail, ""
+        return "FAILED", detail, "", ""
     name = f"handed-over-{finding.incident_id(event['detail']['id'])}.json"
     stored = context.put_evidence(name, finding.canonical(event).encode())
-    detail = f"{event['detail']['title']}: an incident of its own ({stored['key']})"
-    return "DONE", detail, stored["key"]
+    child = finding.parse(event).incident_id
+    detail = f"{event['detail']['title']}: an incident of its own, {child} ({stored['key']})"
+    return "DONE", detail, stored["key"], child
 
 
 def reference(target: Target) -> TargetReference:

@@ -206,6 +206,8 @@ class IncidentRecord(TypedDict, total=False):
     decision: str | None
     config_sha256: str
     targets: list[TargetReference]
+    parent: str  # the incident that handed this one over; empty: GuardDuty's own finding
+    children: list[str]  # incidents that were handed over to other playbooks
     plan_digest: str  # SHA-256 of what was planned; an approval is bound to it
     approved_digest: str  # the plan that a person approved
     approved_by: str

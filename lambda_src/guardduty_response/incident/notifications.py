@@ -78,6 +78,8 @@ def _describe_finding(meta: IncidentRecord) -> list[str]:
         f"          {meta.get('title', '')}",
         f"Account   {meta.get('account_id')}   Region {meta.get('region')}",
         f"Incident  {meta['incident_id']}   status {meta['status']}",
+        *([f"Part of   incident {meta['parent']}"] if meta.get("parent") else []),
+        *(f"Also      incident {child}, of another playbook" for child in meta.get("children", [])),
         f"Mode      {meta.get('mode')}",
         *(f"          {reason}" for reason in meta.get("reasons") or []),
     ]

@@ -37,12 +37,19 @@ def _finding_section(meta: IncidentRecord) -> str:
         "Why": "; ".join(meta.get("reasons") or []),
         "Opened": meta.get("opened_at"),
         "Times received": meta.get("emissions"),
+        "Part of incident": meta.get("parent") or None,
+        "Incidents of other playbooks": ", ".join(meta.get("children") or []) or None,
         "Execution": meta.get("execution"),
         "Policy (SHA-256 of the configuration)": meta.get("config_sha256"),
         "Finding as delivered": meta.get("finding_key"),
     }
     return html.table(
-        ["", ""], [[html.text(name), html.text(str(value))] for name, value in rows.items()]
+        ["", ""],
+        [
+            [html.text(name), html.text(str(value))]
+            for name, value in rows.items()
+            if value is not None
+        ],
     )
 
 
