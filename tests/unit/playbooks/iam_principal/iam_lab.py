@@ -366,9 +366,14 @@ class IamLab(IamAccount):
         """As the restore function: it knows the record alone, and writes what was seen into it."""
         known = self.ids["target"]
         found = self.record.target(incident, known.kind, known.id)
-        generation = found["generation"]
         target = Target(
-            known.kind, found["id"], found["arn"], MEMBER, REGION, generation=generation
+            known.kind,
+            found["id"],
+            found["arn"],
+            MEMBER,
+            REGION,
+            generation=found["generation"],
+            opened_by=found["opened_by"],
         )
         context = self.context(incident=incident)
         context.finding = None  # type: ignore[assignment]
