@@ -6,7 +6,7 @@ import re
 
 import pytest
 from guardduty_response.cloudtrail import query
-from guardduty_response.playbooks.ec2_instance import finish, terminate
+from guardduty_response.playbooks.ec2_instance import finish
 from guardduty_response.playbooks.ec2_instance.evidence import copies, forensics, snapshots
 from guardduty_response.playbooks.iam_principal.evidence import trail_queries
 
@@ -29,7 +29,7 @@ def _value(part: str) -> str:
         ("copies", f"{copies.LIMIT_SECONDS // HOUR} * 3600"),
         ("collection", f"{forensics.READY_SECONDS} + var.forensics.timeout_minutes * 60"),
         ("second_pass", LATE),
-        ("finish", f"2 * {max(finish.ATTEMPTS, terminate.ATTEMPTS)} * (15 + 120)"),
+        ("finish", f"2 * {finish.ATTEMPTS} * (15 + 120)"),
     ],
 )
 def test_each_part_has_the_limit_of_its_function(part: str, limits: str) -> None:
