@@ -61,12 +61,12 @@ def test_a_step_that_waits_gives_its_lease_back(world: World, table: Table, wait
     """As the function itself does it, for every wait that a step may ask for."""
     arn = f"arn:aws:ec2:us-east-1:{MEMBER}:instance/{secrets.token_hex(8)}"
     record = IncidentRepository(table.name, table.client)
-    context = cast(
-        Context, SimpleNamespace(record=record, execution="execution", incident_id="inc-0")
-    )
+    names = {"execution": "execution", "incident_id": "inc-0"}
+    more = {"config": None, "finding": None, "assume": lambda: None}
+    context = cast(Context, SimpleNamespace(record=record, **names, **more))
     target = Target(kind="ec2_instance", id="i-0a", arn=arn, account_id=MEMBER, region="us-east-1")
     waiting = StepResult(done=False, wait_seconds=wait, detail="snapshots are pending")
-    steps._run(context, "collect", target, lambda: waiting)
+    steps._run(context, "collect", target, lambda _context, _target: waiting)
     leases = world.items(f"RESOURCE#{arn}")
     assert len(leases) == (1 if wait < steps.LONG_SECONDS else 0)
 
