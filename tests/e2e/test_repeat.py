@@ -63,7 +63,7 @@ def test_the_same_finding_ten_times_at_once(world: World) -> None:
     )
     assert len(world.quarantine_groups(victim)) == 1
     worked = [each["incident"].transitions() for each in ended]
-    assert sorted(worked)[:9] == [3] * 9, "nine of them open, find the incident, and end"
+    assert sorted(worked)[8] <= 7, "nine of them lose the claim, are counted, and end"
 
 
 def test_two_findings_on_one_instance_at_once(world: World) -> None:
