@@ -155,11 +155,14 @@ class World(Resources):
 
     def send(self, event: findings.Event, *, again: bool = False) -> findings.Sent:
         """Put it on the bus. ``again``: as a further emission of the same finding, counted up by
-        GuardDuty.
+        GuardDuty after new activity.
         """
         if again:
             event = copy.deepcopy(event)
             event.detail["service"]["count"] = event.detail["service"].get("count", 1) + 1
+            # A finding's times have no fractions: in the next second it is later than anything now.
+            seen = time.gmtime(time.time() + 1)
+            event.detail["service"]["eventLastSeen"] = time.strftime("%Y-%m-%dT%H:%M:%S.000Z", seen)
         return findings.send(self.aws, event)
 
     def incident_id(self, event: findings.Event) -> str:

@@ -235,9 +235,13 @@ def test_exactly_one_machine_answers(world: World, name: str) -> None:
     """
     kind, answering = MODES[name]
     sent = world.send(world.finding("i-00000000000000001", kind))
+    ended = world.ended(sent)
+    world.until(
+        lambda: all(execution.status() != "RUNNING" for execution in ended.values()),
+        "the notice machine has looked",
+    )
     outputs: dict[str, Any] = {
-        machine: json.loads(execution.describe()["output"])
-        for machine, execution in world.ended(sent).items()
+        machine: json.loads(execution.describe()["output"]) for machine, execution in ended.items()
     }
     worked = [machine for machine, output in outputs.items() if output.get("incident_id")]
     assert worked == [machine for machine in [answering] if machine]

@@ -39,6 +39,8 @@ def test_the_same_finding_ten_times_at_once(world: World) -> None:
         sent = list(pool.map(world.send, [event] * 10))
     assert len({sending.event_id for sending in sent}) == 10
     ended = [world.ended(sending) for sending in sent]
+    notices = [each["notice"] for each in ended]
+    world.until(lambda: all(notice.status() != "RUNNING" for notice in notices), "all have looked")
     shown = [execution.describe() for each in ended for execution in each.values()]
     # The cause says which state failed, and on what: an execution is rare to see again.
     assert [

@@ -95,7 +95,8 @@ class RetryingWalk(Walk):
 
     def __init__(self, account: Account, execution: str) -> None:
         super().__init__("incident", self._invoke, execution)
-        self.account, self.retry = account, []
+        self.account = account
+        self.retry: list[Json] = []
 
     def _task(self, state: Json, bound: Json) -> Any:
         self.retry = state.get("Retry", [])

@@ -16,7 +16,7 @@ from tests.unit.fake_playbook import FakePlaybook
 from tests.unit.function_calls import EXECUTION, call, notified
 from tests.unit.functions.respond_steps import open_incident, run_step
 
-THROTTLED = ClientError({"Error": {"Code": "Throttling", "Message": "slow"}}, "ModifyX")  # type: ignore[arg-type]
+THROTTLED = ClientError({"Error": {"Code": "Throttling", "Message": "slow"}}, "ModifyX")
 
 
 @pytest.fixture
