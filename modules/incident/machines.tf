@@ -63,7 +63,7 @@ locals {
           Effect    = "Allow"
           Action    = ["kms:Decrypt", "kms:GenerateDataKey"]
           Resource  = var.kms_key_arn
-          Condition = { StringLike = { "kms:ViaService" = "dynamodb.*.amazonaws.com" } }
+          Condition = { StringLike = { "kms:ViaService" = "dynamodb.*" } }
         },
         {
           Sid      = "Verbs"
