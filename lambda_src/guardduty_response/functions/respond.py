@@ -80,7 +80,7 @@ def _contain(event: runtime.Payload) -> StepPayload:
         else:
             if not target.verify_only:
                 context.record.event(context.incident_id, "changes made", detail, target.id)
-        return _read_back(context, target, error)
+        return _verify_target(context, target, error)
 
     return steps.run_for_each(steps.targets_of(event), contain).payload()
 
@@ -88,13 +88,13 @@ def _contain(event: runtime.Payload) -> StepPayload:
 def _verify(event: runtime.Payload) -> StepPayload:
     context, error = steps.make_context(event), str(event.get("error") or "")
 
-    def read_back(target: Target) -> StepResult:
-        return _read_back(context, target, error)
+    def verify_target(target: Target) -> StepResult:
+        return _verify_target(context, target, error)
 
-    return steps.run_for_each(steps.targets_of(event), read_back).payload()
+    return steps.run_for_each(steps.targets_of(event), verify_target).payload()
 
 
-def _read_back(context: Context, target: Target, error: str) -> StepResult:
+def _verify_target(context: Context, target: Target, error: str) -> StepResult:
     """Verifies a target, and stores the verdict once there is one.
 
     ``error``: why containing failed, if it did.

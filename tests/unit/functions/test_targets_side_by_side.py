@@ -72,8 +72,8 @@ def test_a_target_that_cannot_be_changed_is_read_back_and_leaves_the_others_alon
     assert {stored[name]["status"] for name in ("i-1", "i-3")} == {"CONTAINED"}
     call("verdict", incident_id=incident_id, targets=targets, error="")
     assert deployment.meta(incident_id)["status"] == "PARTIAL"
-    told, escalated = notified(deployment)
-    assert sorted(told) == ["CONTAINED", "CONTAINED", "FAILED"]
+    messages, escalated = notified(deployment)
+    assert sorted(messages) == ["CONTAINED", "CONTAINED", "FAILED"]
     assert escalated == ["FAILED"]
 
 
@@ -145,7 +145,7 @@ def test_evidence_of_one_target_fails_alone(
 
 
 @pytest.mark.parametrize(
-    ("given", "following"),
+    ("given", "next_step"),
     [
         ({"approved": True}, "triage"),
         ({"approved": "true"}, "close"),
@@ -159,13 +159,13 @@ def test_evidence_of_one_target_fails_alone(
     ],
 )
 def test_only_true_approves(
-    deployment: Deployment, fake: FakePlaybook, given: Any, following: str
+    deployment: Deployment, fake: FakePlaybook, given: Any, next_step: str
 ) -> None:
     incident_id = open_incident()
     answer = call("decide", incident_id=incident_id, answer=given)
-    assert answer["next"] == following
-    assert (answer["decision"] == "rejected") == (following == "close")
-    event = "answer: approved" if following == "triage" else "answer: rejected"
+    assert answer["next"] == next_step
+    assert (answer["decision"] == "rejected") == (next_step == "close")
+    event = "answer: approved" if next_step == "triage" else "answer: rejected"
     assert event in deployment.timeline(incident_id)
 
 
