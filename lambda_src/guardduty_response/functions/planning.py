@@ -155,7 +155,10 @@ def decide(
     # A recheck leaves this status; a recurrence of the finding has made it OPEN.
     again = meta["status"] == Status.CONTAINMENT_LOST
     if again and decision != "act":
-        return answer("none")  # Nothing acts on the loss now; people were notified of it.
+        # People were told that it is contained again at once: the recheck's end tells why not.
+        reason = f"Not contained again automatically: {'; '.join(reasons)}"
+        record.note(incident_id, contained_again="", left_breached=reason)
+        return answer("none")
     digest = plan_digest(planned)
     if decision == "approve" and meta.get("approved_digest") == digest:
         decision = "act"
