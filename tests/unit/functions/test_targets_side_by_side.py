@@ -71,7 +71,7 @@ def test_a_target_that_cannot_be_changed_is_read_back_and_leaves_the_others_alon
     assert stored["i-2"]["verdict"].endswith("(contain failed: ValueError: no such thing)")
     assert {stored[name]["status"] for name in ("i-1", "i-3")} == {"CONTAINED"}
     call("verdict", incident_id=incident_id, targets=targets, error="")
-    assert deployment.meta(incident_id)["status"] == "PARTIAL"
+    assert deployment.meta(incident_id)["status"] == "FAILED"
     messages, escalated = notified(deployment)
     assert sorted(messages) == ["CONTAINED", "CONTAINED", "FAILED"]
     assert escalated == ["FAILED"]
