@@ -86,7 +86,8 @@ def test_two_findings_on_one_instance_at_once(world: World) -> None:
     assert first["evidence"]["snapshots"] == second["evidence"]["snapshots"], "one set"
     done = {name for name, status in actions(both[0]).items() if status == "DONE"}
     assert {"quarantine_network", "snapshot", "revoke_sessions"} <= done
-    assert_contained(world, victim, both[0])
+    by_id = {incident["incident_id"]: incident for incident in both}
+    assert_contained(world, victim, by_id[world.look(victim).tags[f"{PREFIX}-incident"]])
     for sending in sent:
         assert "CONTAINED" in world.notified(sending)
         assert world.notified(sending, "escalations") == []
