@@ -214,7 +214,8 @@ class Gate:
     def _read_controls(self) -> str:
         """Returns why a CONTROL item forbids changes, or an empty string.
 
-        CONTROL/TERRAFORM is written by every apply, CONTROL/OPERATOR by people.
+        CONTROL/TERRAFORM is written by every apply, CONTROL/OPERATOR by people. An item that says
+        anything but ``paused: false`` pauses: a misspelt pause must not let changes pass.
         """
         items = self.record.table.query(
             KeyConditionExpression="pk = :pk",
@@ -222,7 +223,7 @@ class Gate:
             ExpressionAttributeValues=item({":pk": "CONTROL"}),
         )
         for control in items:
-            if control.get("paused") is False or "paused" not in control:
+            if control.get("paused") is False:
                 continue
             if control["sk"] == "TERRAFORM":
                 return "the response is paused (paused = true in Terraform)"
