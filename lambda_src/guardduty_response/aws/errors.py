@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from botocore.exceptions import ClientError, HTTPClientError
 from botocore.exceptions import ConnectionError as BotoConnectionError
 
@@ -29,7 +31,13 @@ THROTTLING_CODES = frozenset(
         "KmsThrottled",
         "Throttled",  # Amazon SNS, with HTTP 429
         "ThrottlingError",
+        "TransactionConflictException",  # Amazon DynamoDB: a transaction on the item is under way
     }
+)
+# Why Amazon DynamoDB cancels a transaction that can succeed when it is repeated. botocore repeats
+# none of them.
+PASSING_CANCELLATIONS = frozenset(
+    {"TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"}
 )
 # No answer in time: perhaps done.
 TIMEOUT_CODES = frozenset({"RequestTimeout", "RequestTimeoutException"})
@@ -72,8 +80,21 @@ def error_code(error: Exception) -> str:
     return type(error).__name__
 
 
+def is_conflict(error: Exception) -> bool:
+    """Tells whether DynamoDB refused a write only because others were under way on its items."""
+    if error_code(error) == "TransactionConflictException":
+        return True
+    if not isinstance(error, ClientError) or error_code(error) != "TransactionCanceledException":
+        return False
+    answers: Any = error.response.get("CancellationReasons") or []
+    codes = {answer.get("Code") or "None" for answer in answers} - {"None"}
+    return bool(codes) and codes <= PASSING_CANCELLATIONS
+
+
 def is_transient(error: Exception) -> bool:
     """Tells whether repeating may help: throttling, time-outs, 429, 5xx, connection faults."""
+    if is_conflict(error):
+        return True
     if isinstance(error, ClientError):
         code = error_code(error)
         if code == "LimitExceededException" and error.operation_name in QUOTA_OPERATIONS:

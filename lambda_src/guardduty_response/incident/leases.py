@@ -62,7 +62,8 @@ class Leases:
     def release(self, arn: str, owner: str) -> None:
         """Ends ``owner``'s lease. The lease of anybody else stays."""
         try:
-            self.table.client.delete_item(
+            self.table.write(
+                self.table.client.delete_item,
                 TableName=self.table.name,
                 Key=item({"pk": f"RESOURCE#{arn}", "sk": "LEASE"}),
                 ConditionExpression="#o = :me",

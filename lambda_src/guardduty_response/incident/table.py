@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import random
+import time
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from botocore.exceptions import ClientError
 
 from guardduty_response.aws import clients
 from guardduty_response.aws.dynamodb_types import item, marshal, plain
-from guardduty_response.aws.errors import error_code
+from guardduty_response.aws.errors import error_code, is_conflict
 
 Item = dict[str, Any]
 Values = Mapping[str, Any]
+# Before a write is repeated that met a transaction on the same item. botocore repeats none.
+CONFLICT_PAUSES = (0.02, 0.05, 0.1, 0.2, 0.4)
 
 
 def condition_failed(error: ClientError) -> bool:
@@ -36,9 +40,22 @@ class Table:
         )
         return plain(answer["Item"]) if answer.get("Item") else None
 
+    def write(self, call: Callable[..., Any], **request: Any) -> None:
+        """Makes a write of the client, again while a transaction on the same item is under way."""
+        for pause in CONFLICT_PAUSES:
+            try:
+                call(**request)
+            except ClientError as error:
+                if not is_conflict(error):
+                    raise
+                time.sleep(pause * random.uniform(0.5, 1))  # noqa: S311  (spreads retries)
+            else:
+                return
+        call(**request)
+
     def put(self, values: Values) -> None:
         """Writes the item, whatever was there before."""
-        self.client.put_item(TableName=self.name, Item=item(values))
+        self.write(self.client.put_item, TableName=self.name, Item=item(values))
 
     def put_if(
         self,
@@ -54,7 +71,7 @@ class Table:
         if condition_values:
             request["ExpressionAttributeValues"] = item(condition_values)
         try:
-            self.client.put_item(TableName=self.name, Item=item(values), **request)
+            self.write(self.client.put_item, TableName=self.name, Item=item(values), **request)
         except ClientError as error:
             if condition_failed(error):
                 return False
@@ -79,7 +96,8 @@ class Table:
         if first_only:
             request["ConditionExpression"] = "attribute_not_exists(#map.#name)"
         try:
-            self.client.update_item(
+            self.write(
+                self.client.update_item,
                 TableName=self.name,
                 Key=item({"pk": pk, "sk": sk}),
                 UpdateExpression="SET #map.#name = :value",
@@ -101,7 +119,7 @@ class Table:
             for write in writes
         ]
         try:
-            self.client.transact_write_items(TransactItems=named)
+            self.write(self.client.transact_write_items, TransactItems=named)
         except ClientError as error:
             if error_code(error) != "TransactionCanceledException":
                 raise
@@ -110,7 +128,7 @@ class Table:
                 for reason in error.response.get("CancellationReasons") or []
             ]
             failed = [i for i, code in enumerate(codes) if code == "ConditionalCheckFailed"]
-            if not failed:  # a conflict with another transaction, throttling: worth repeating
+            if not failed:  # too many conflicts, or throttling: the step is repeated
                 raise
             return failed
         return []
@@ -130,7 +148,7 @@ class Table:
         """
         request = self.update_request({"pk": pk, "sk": sk}, changes, add, remove, only_if)
         try:
-            self.client.update_item(TableName=self.name, **request)
+            self.write(self.client.update_item, TableName=self.name, **request)
         except ClientError as error:
             if only_if and condition_failed(error):
                 return False

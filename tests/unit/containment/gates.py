@@ -1,0 +1,83 @@
+"""Makes gates on an incident's target, as the functions' steps have them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from guardduty_response.aws.dynamodb_types import item
+from guardduty_response.containment import gate as gates
+from guardduty_response.containment.gate import Gate
+from guardduty_response.decision import configuration, finding
+from guardduty_response.incident.repository import IncidentRepository
+
+from tests.support.repository import load_finding
+from tests.unit.deployment import TABLE, Deployment
+from tests.unit.fake_playbook import ARN
+from tests.unit.function_calls import EXECUTION
+
+Json = dict[str, Any]
+LEASE, PLAN = f"RESOURCE#{ARN}", "plan-1"
+MakeGate = Callable[..., Gate]
+
+
+class Lab:
+    """Holds an incident that contains i-1, has its lease, and has planned ``PLAN``."""
+
+    def __init__(self, deployment: Deployment, incident: Callable[..., str]) -> None:
+        self.deployment = deployment
+        self.record = IncidentRepository(TABLE)
+        self.incident_id = incident("i-1", plan_digest=PLAN)
+        self.place = (ARN, 1)
+        self.record.leases.acquire(ARN, EXECUTION, self.incident_id, 10)
+
+    def gate(self, purpose: str = "change", **changes: Any) -> Gate:
+        values: Json = {
+            "record": self.record,
+            "config": configuration.load(),
+            "incident_id": self.incident_id,
+            "execution": EXECUTION,
+            "arn": ARN,
+            "id": "i-1",
+            "account_id": "222222222222",
+            "principals": [],
+            "place": self.place,
+            "meta": lambda: self.record.meta(self.incident_id),
+            "finding": lambda: finding.parse(load_finding()),
+            "purpose": purpose,
+        }
+        return Gate(**{**values, **changes})
+
+    def control(self, name: str, **values: Any) -> None:
+        """Writes a CONTROL item, as terraform apply and people do."""
+        self.deployment.dynamodb.put_item(
+            TableName=TABLE, Item=item({"pk": "CONTROL", "sk": name, **values})
+        )
+
+    def no_control(self, name: str) -> None:
+        key = item({"pk": "CONTROL", "sk": name})
+        self.deployment.dynamodb.delete_item(TableName=TABLE, Key=key)
+
+    def befores(self) -> Json:
+        """Returns what is recorded of the state before containment, by item."""
+        return {
+            found["name"]: found["value"]["inline"]
+            for found in self.deployment.items(f"CONTAINMENT#{ARN}")
+            if "#BEFORE#" in found["sk"]
+        }
+
+    def lease(self) -> Json:
+        [found] = self.deployment.items(LEASE)
+        return found
+
+
+class Clock:
+    """Replaces the clock that the gate's validity goes by."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.now = 1000.0
+        clock = SimpleNamespace(monotonic=lambda: self.now, time=time.time)
+        monkeypatch.setattr(gates, "time", clock)
