@@ -103,7 +103,7 @@ def test_contained_in_the_second_region_and_nothing_elsewhere_is_touched(world: 
         "copies": "SKIPPED",
         "forensics": "COMPLETE",
         "manifest": "COMPLETE",
-    }, {name: part["detail"]["S"] for name, part in parts.items()}
+    }, {name: part["detail"] for name, part in parts.items()}
     envelope = _envelope(world, incident)
     assert (envelope["account"], envelope["region"]) == (SECURITY, AWAY)
     verdict = next(message for message in world.messages(sent) if message["event"] == "CONTAINED")
