@@ -203,7 +203,9 @@ class Containments:
         if not writes:
             self.table.update(key["pk"], key["sk"], fields)
             return
-        self.table.transact([*writes, {"Update": self.table.update_request(key, fields)}])
+        update = {"Update": self.table.update_request(key, fields)}
+        if self.table.transact([*writes, update]):
+            raise ResponseError(f"there is no containment of {arn} of generation {generation}")
 
     def put_action(self, arn: str, generation: int, name: str, entry: ActionLogEntry) -> None:
         """Writes an entry of the action log; a later entry of the same action replaces it."""
