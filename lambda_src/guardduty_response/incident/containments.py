@@ -34,6 +34,7 @@ from guardduty_response.incident.table import Item, Table
 
 INLINE_BYTES = 64 * 1024  # a larger value is stored in S3, by its hash (DynamoDB: 400 KB an item)
 CHECKS_IN_TRANSACTION = 90  # DynamoDB takes 100 writes in a transaction
+BEFORES_IN_TRANSACTION = 50  # and 4 MB in all
 # A generation that is over: containing the resource again opens the next.
 ENDED = frozenset({Status.RESTORED, Status.RESTORE_PARTIAL})
 ATTEMPTS = 5  # of joining, while others join or restore the same resource
@@ -142,9 +143,20 @@ class Containments:
             self._put(arn, generation, "STATE", "", state),
             self._put(arn, generation, "LINK", incident_id, _new_link(incident_id)),
         ]
-        for name, value in kept.items():
-            writes.append(self._put(arn, generation, "BEFORE", name, _wrapped(arn, value)))
-        return not self.table.transact(writes)
+        befores = [
+            self._put(arn, generation, "BEFORE", name, _wrapped(arn, value))
+            for name, value in kept.items()
+        ]
+        while len(befores) > BEFORES_IN_TRANSACTION:  # first, so that none can be lost
+            present_head: Item = {
+                "Key": item(self._key(arn, "HEAD")),
+                "ConditionExpression": head_condition,
+                "ExpressionAttributeValues": item({":present": present}),
+            }
+            batch, befores = befores[:BEFORES_IN_TRANSACTION], befores[BEFORES_IN_TRANSACTION:]
+            if self.table.transact([{"ConditionCheck": present_head}, *batch]):
+                return False
+        return not self.table.transact([*writes, *befores])
 
     def _still_contained(self, state: ContainmentRecord, immutable_id: str) -> dict[str, Any]:
         """Returns the state before of the items that the last restore left contained.
