@@ -7,6 +7,7 @@ something is conditional, so concurrent executions cannot both win.
 
 from __future__ import annotations
 
+import contextlib
 import secrets
 from dataclasses import dataclass
 from typing import Any, cast
@@ -188,16 +189,21 @@ class IncidentRepository(TargetRepository):
             incident_key(incident_id), "META", changes, remove=remove, only_if={"status": old}
         )
 
-    def take_over_old(self, incident_id: str) -> bool:
+    def take_over_old(self, incident_id: str, asked_by: frozenset[str] = frozenset()) -> bool:
         """Moves what releases before 0.2 stored with the incident into containments.
 
-        Returns whether there was anything. Safe to repeat.
+        Incidents whose containment it shared come first: they have the state before. Returns
+        whether there was anything. Safe to repeat. ``asked_by``: incidents being taken over.
         """
         meta, found, _ = self.read(incident_id)
         status = Status(meta["status"])
         old = [target for target in found if is_old(target)]
         if not old or status not in _TAKEN_OVER:
             return False
+        for owner in {str(target.get("attach") or incident_id) for target in old}:
+            if owner not in asked_by | {incident_id}:
+                with contextlib.suppress(ResponseError):  # it no longer exists
+                    self.take_over_old(owner, asked_by | {incident_id})
         generations = {
             (target["kind"], target["id"]): self.take_over(
                 incident_id, meta.get("playbook") or "", target

@@ -213,9 +213,11 @@ class TargetRepository:
         owner = str(target.get("attach") or incident_id)
         joined = self.containments.join(target, incident_id, playbook)
         place = (target["arn"], joined.generation)
-        if owner == incident_id:
-            for name, value in target.get("before", {}).items():
-                self.containments.put_before(*place, name, value)
+        befores = {**target.get("before", {}), **self._old_before(owner, target)}
+        for name, value in befores.items():
+            self.containments.put_before(*place, name, value)
+        brings_state = owner == incident_id or joined.status in IN_PROGRESS
+        if brings_state:
             for name, entry in target.get("actions", {}).items():
                 self.containments.put_action(*place, name, entry)
             for name, kept in target.get("evidence", {}).items():
@@ -231,12 +233,26 @@ class TargetRepository:
                 still_contained=still_contained,
                 **fields,
             )
-        created = {"generation": joined.generation, "status": "", "verdict": "", "actions": {}}
+        own_actions = {} if brings_state else target.get("actions", {})
+        created = {
+            "generation": joined.generation,
+            "status": "",
+            "verdict": "",
+            "actions": own_actions,
+        }
         key, sort = incident_key(incident_id), target_key(target["kind"], target["id"])
         self.table.update(
             key, sort, created, remove=["before", "evidence", "checks", "watched", "breach"]
         )
         return joined.generation
+
+    def _old_before(self, owner: str, target: TargetRecord) -> dict[str, Any]:
+        """Returns the state before that the incident ``owner`` recorded, unless it gave it back."""
+        key, sort = incident_key(owner), target_key(target["kind"], target["id"])
+        stored = self.table.get(key, sort)
+        if stored is None or not is_old(stored) or Status(stored["status"]) is Status.RESTORED:
+            return {}
+        return dict(stored.get("before", {}))
 
 
 def is_old(target: Mapping[str, Any]) -> bool:

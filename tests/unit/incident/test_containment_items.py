@@ -161,7 +161,7 @@ def everything(deployment: Deployment) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(
-    "name", ["x" * 801, "é" * 500, f"arn:aws:iam::222222222222:policy/{'p' * 900}"]
+    "name", ["x" * 801, "é" * 600, f"arn:aws:iam::222222222222:policy/{'p' * 900}"]
 )
 def test_a_name_too_long_for_a_key_is_hashed(
     deployment: Deployment, containments: Containments, name: str
