@@ -8,7 +8,7 @@ import json
 from typing import Any
 
 from sandbox.findings import Sent
-from tests.e2e.e2e_checks import assert_contained, assert_untouched
+from tests.e2e.e2e_checks import assert_network_closed, assert_untouched
 from tests.e2e.e2e_world import SECURITY, World, events
 
 APPROVE = "UnauthorizedAccess:EC2/TorClient"  # e2e.tfvars
@@ -36,7 +36,8 @@ def test_approved_by_somebody(world: World) -> None:
     name = _waiting(world, sent)
     _answer(world, name, {"approved": True, "by": "carol"})
     incident = world.settled(sent)
-    assert_contained(world, victim, incident)
+    assert (incident["status"], incident["decision"]) == ("CONTAINED", "act")
+    assert_network_closed(world, victim)
     meta = _meta(world, name)
     assert (meta["approved_by"], meta["approved_digest"]) == ("carol", meta["plan_digest"])
     assert "answer: approved" in events(incident)
