@@ -28,6 +28,9 @@ def decided(lab: Any, target: Target, playbook: str) -> Context:
             "mode": "auto",
             "severity": 8.0,
             "config_sha256": "",
+            "finding_type": context.finding.type,
+            "account_id": context.finding.account_id,
+            "playbook": playbook,
         }
     )
     record.note(incident_id, plan_digest="d0")
@@ -61,7 +64,7 @@ def gated(context: Context, target: Target) -> Context:
         principals=target.principals,
         place=target.place,
         meta=meta.result,
-        finding=lambda: context.finding,
+        digest="d0",
     )
     assume = context.assume
 

@@ -60,6 +60,7 @@ class Target:
     verify_only: bool = False
     generation: int = 0
     opened_by: str = ""
+    plan_digest: str = ""  # of the plan that is carried out
     principals: list[str] = field(default_factory=list)
 
     @property

@@ -23,7 +23,6 @@ from guardduty_response.aws.errors import is_transient
 from guardduty_response.decision import finding as findings
 from guardduty_response.decision import guardrails, policy
 from guardduty_response.decision.configuration import Config
-from guardduty_response.decision.finding import Finding
 from guardduty_response.errors import GateClosed
 from guardduty_response.incident.containments import ENDED, partition, sort_key
 from guardduty_response.incident.model import IncidentRecord
@@ -34,8 +33,10 @@ from guardduty_response.incident.target_repository import Place, incident_key
 VALID_SECONDS = 5.0
 LEASE_SECONDS = 900  # longer than any function may run (functions: at most 150 s)
 LEASE_RETENTION_SECONDS = 86400
-# Threads of its own: AssumeRole and the calls that wait for the gate use aws.clients.POOL.
-_THREADS = ThreadPoolExecutor(max_workers=8, thread_name_prefix="gate")
+# Threads of their own: AssumeRole and the calls that wait for the gate use aws.clients.POOL, and
+# an opening gate waits for its calls, so neither may take the other's threads.
+_OPENING = ThreadPoolExecutor(max_workers=20, thread_name_prefix="gate")
+_CALLS = ThreadPoolExecutor(max_workers=16, thread_name_prefix="gate-call")
 
 _READING = (
     "Describe",
@@ -124,9 +125,9 @@ class Gate:
     """Guards the changes of one step on one target.
 
     ``place``: the containment that the changes belong to; None: a record of a release before 0.2,
-    whose lease alone is checked. ``purpose``: ``change`` passes everything; ``evidence`` needs no
-    lease; ``restore`` passes the lease and the generation alone. ``meta`` and ``finding`` are asked
-    for when the gate is first used.
+    whose lease alone is checked. ``digest``: of the plan that the step carries out. ``purpose``:
+    ``change`` passes everything; ``evidence`` needs no lease; ``restore`` passes the lease and the
+    generation alone. ``meta`` is asked for when the gate is first used.
     """
 
     record: IncidentRepository
@@ -139,7 +140,7 @@ class Gate:
     principals: list[str]
     place: Place | None
     meta: Callable[[], IncidentRecord]
-    finding: Callable[[], Finding]
+    digest: str = ""
     purpose: str = "change"
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _agreed_at: float = float("-inf")
@@ -153,7 +154,7 @@ class Gate:
         """Begins to ask, in the background: what needs permission soon will find it."""
         with self._lock:
             if self._opening is None:
-                self._opening = _THREADS.submit(self.permit)
+                self._opening = _OPENING.submit(self.permit)
 
     def permit(self) -> None:
         """Returns once changes are permitted, for VALID_SECONDS. Raises GateClosed.
@@ -223,15 +224,22 @@ class Gate:
         self._agreed_at = started
 
     def _refused_because(self, writes: list[Item]) -> str:
-        controls = None
-        if self.purpose != "restore":
-            controls = _THREADS.submit(pause_reason, self.record)
-        reason = "" if self.purpose == "restore" else self._policy_of_now()
-        if not reason:
+        """Asks everything side by side: the first permission takes as long as AssumeRole does.
+
+        A state before is never written while the policy has not agreed.
+        """
+        if self.purpose == "restore":
+            return self._hold(writes)
+        controls = _CALLS.submit(pause_reason, self.record)
+        held = None
+        if not writes:
+            held = _CALLS.submit(self._hold, writes)
+        reason = self._policy_of_now()
+        if held:
+            reason = reason or held.result()
+        elif not reason:
             reason = self._hold(writes)
-        if controls and not reason:
-            reason = controls.result()
-        return reason
+        return reason or controls.result()
 
     def _policy_of_now(self) -> str:
         """Returns why the policy or an exemption of now forbids changes, or an empty string."""
@@ -244,10 +252,14 @@ class Gate:
             return skip
         if self.purpose == "evidence":
             return ""
-        seen, meta = self.finding(), self.meta()
-        playbook, why = findings.playbook_for(seen)
+        meta = self.meta()  # says of the finding what the policy needs
         decided = policy.decide(
-            self.config, seen.type, seen.account_id, seen.severity, playbook, why
+            self.config,
+            meta["finding_type"],
+            meta["account_id"],
+            meta["severity"],
+            meta.get("playbook") or None,
+            "",
         )
         approved = meta.get("approved_digest") and meta.get("approved_digest") == meta.get(
             "plan_digest"
@@ -294,12 +306,11 @@ class Gate:
         ]
         if self.place:
             found += self._generation_conditions(self.place)
-        digest = "" if self.purpose != "change" else self.meta().get("plan_digest")
-        if digest:
+        if self.digest and self.purpose == "change":
             check: Item = {
                 "Key": item({"pk": incident_key(self.incident_id), "sk": "META"}),
                 "ConditionExpression": "plan_digest = :digest",
-                "ExpressionAttributeValues": item({":digest": digest}),
+                "ExpressionAttributeValues": item({":digest": self.digest}),
             }
             found.append(({"ConditionCheck": check}, "it was planned anew meanwhile"))
         return found

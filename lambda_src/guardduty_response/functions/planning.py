@@ -164,6 +164,7 @@ def decide(
         record.note(incident_id, contained_again="", left_breached=reason)
         return answer("none")
     digest = plan_digest(planned)
+    targets = [replace(target, plan_digest=digest) for target in targets]
     if decision == "approve" and meta.get("approved_digest") == digest:
         decision = "act"
         reasons.append(f"approved by {meta.get('approved_by')} at {meta.get('approved_at')}")
@@ -283,5 +284,6 @@ def reference(target: Target) -> TargetReference:
         "attach": target.attach,
         "generation": target.generation,
         "opened_by": target.opened_by,
+        "plan_digest": target.plan_digest,
         "principals": target.principals,
     }

@@ -122,7 +122,6 @@ def _context(record: IncidentRepository, incident_id: str, owner: str, target: T
         principals=[],
         place=target.place,
         meta=lambda: record.meta(incident_id),
-        finding=lambda: cast(finding.Finding, None),  # a restore goes by the record alone
         purpose="restore",
     )
     return Context(

@@ -88,7 +88,7 @@ def guarded(context: Context, target: Target, purpose: str = "change") -> Contex
         principals=target.principals,
         place=target.place,
         meta=meta.result,
-        finding=lambda: context.finding,
+        digest=target.plan_digest,
         purpose=purpose,
     )
     guarded_context = copy.copy(context)

@@ -137,6 +137,7 @@ class TargetReference(TypedDict, total=False):
     attach: str  # the incident that worked on this resource when this one was planned
     generation: int  # of the containment that the incident is linked to; 0: linked to none
     opened_by: str  # the incident that opened the containment
+    plan_digest: str  # of the plan that is carried out
     principals: list[str]  # ARNs that the resource involves, for exemptions
 
 

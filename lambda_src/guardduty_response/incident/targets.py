@@ -22,7 +22,7 @@ _STATE_FIELDS = (
     "immutable_id",
 )
 # What the incident keeps for itself; everything else that is set of a target is the containment's.
-OWN_FIELDS = frozenset({"attach", "generation", "opened_by", "principals", "scope"})
+OWN_FIELDS = frozenset({"attach", "generation", "opened_by", "plan_digest", "principals", "scope"})
 
 
 def view(link: Item, containment: Containment | None) -> TargetRecord:
