@@ -69,7 +69,7 @@ def _measure(known: State) -> list[Figure]:
             "state transitions of an auto incident",
             transitions,
             "",
-            18,
+            16,
             "GetExecutionHistory: states entered and retries; sandbox",
         ),
         Figure(

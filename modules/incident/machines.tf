@@ -8,7 +8,8 @@ locals {
     notice   = [aws_lambda_function.this["incident"].arn]
   }
   # What many states share is given once (machine-texts.json), and goes into the definitions without its outer brackets
-  # (docs/decisions/0028). Retries: a start that Lambda throttles, or a fault of the service, is repeated for at least 15
+  # (docs/decisions/0028). finding_names: account, Region, id and eventLastSeen of a finding, as decision/finding.py reads
+  # them, or nothing. Retries: a start that Lambda throttles, or a fault of the service, is repeated for at least 15
   # minutes (with full jitter the mean delay is half of MaxDelaySeconds); what can pass in a function, six times; what a
   # state does without a function, for seconds, because containment does not depend on it.
   shared_texts = { for name, text in jsondecode(file("${path.module}/machine-texts.json")) : name => substr(jsonencode(text), 1, length(jsonencode(text)) - 2) }
@@ -62,7 +63,7 @@ locals {
           Effect    = "Allow"
           Action    = ["kms:Decrypt", "kms:GenerateDataKey"]
           Resource  = var.kms_key_arn
-          Condition = { StringLike = { "kms:ViaService" = "dynamodb.*.amazonaws.com" } }
+          Condition = { StringLike = { "kms:ViaService" = "dynamodb.*" } }
         },
         {
           Sid      = "Verbs"

@@ -87,6 +87,8 @@ _DOCUMENTS: tuple[tuple[str, str], ...] = (
     ("lambda_runtime._PYTHON_WORKER_SCRIPT", _LAMBDA + "python-exceptions.html"),
     ("Worker.invoke", _LAMBDA + "lambda-runtime-environment.html"),
     ("lambda_svc._execute_function_warm", _LAMBDA + "python-exceptions.html"),
+    ("lambda_svc.release_worker", _LAMBDA + "lambda-runtime-environment.html"),
+    ("lambda_svc._update_*", _LAMBDA + "lambda-runtime-environment.html"),
     ("lambda_svc._create_esm", _LAMBDA + "services-sqs-configure.html"),
     ("lambda_svc._route_async_failure", _LAMBDA + "invocation-async-retain-records.html"),
     (

@@ -20,6 +20,7 @@ GATEWAY = (
     "iam",
     "iam_credentials",
     "iam_rules",
+    "lambda_environments",
     "lambdas",
     "logs",
     "nested_executions",

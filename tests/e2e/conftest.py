@@ -16,6 +16,7 @@ from sandbox import lifecycle, seed, settings, stack, state
 from sandbox.findings import Sent
 from sandbox.report import Progress
 from tests.e2e.e2e_world import MEMBER, TIMEOUTS, WAITS, World
+from tests.e2e.function_credentials import FunctionCredentials
 from tests.support.repository import skip_or_fail
 
 HERE = Path(__file__).parent
@@ -101,3 +102,12 @@ def together(_sandbox: World) -> Callable[..., dict[str, tuple[seed.Victim, Sent
         return {name: (victims[name], _sandbox.send(event)) for name, event in ready.items()}
 
     return send
+
+
+@pytest.fixture(scope="session")
+def as_function(_sandbox: World) -> Iterator[FunctionCredentials]:
+    """Credentials of a session of a function's role, by the role's name."""
+    found = FunctionCredentials(_sandbox)
+    yield found
+    if stack.alive(_sandbox.known):
+        found.end()

@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 
 from sandbox import findings, lifecycle, seed, settings
 from sandbox.clients import Aws
-from sandbox.executions import Answers, Execution
+from sandbox.executions import Answers, Execution, at_work
 from sandbox.state import State
 from tests.e2e.e2e_resources import HOME, MEMBER, PREFIX, Json, Resources, Seen
 from tests.support.repository import load_finding
@@ -155,11 +155,14 @@ class World(Resources):
 
     def send(self, event: findings.Event, *, again: bool = False) -> findings.Sent:
         """Put it on the bus. ``again``: as a further emission of the same finding, counted up by
-        GuardDuty.
+        GuardDuty after new activity.
         """
         if again:
             event = copy.deepcopy(event)
             event.detail["service"]["count"] = event.detail["service"].get("count", 1) + 1
+            # A finding's times have no fractions: in the next second it is later than anything now.
+            seen = time.gmtime(time.time() + 1)
+            event.detail["service"]["eventLastSeen"] = time.strftime("%Y-%m-%dT%H:%M:%S.000Z", seen)
         return findings.send(self.aws, event)
 
     def incident_id(self, event: findings.Event) -> str:
@@ -174,10 +177,12 @@ class World(Resources):
         return Answers(self.aws, machines, sent.event_id, sent.at).look()
 
     def ended(self, sent: findings.Sent, seconds: float = 60) -> dict[str, Execution]:
-        """Every execution for the event, by machine (incident, notice), once all have ended."""
+        """Every execution for the event, by machine (incident, notice), once all have ended (but
+        the notice machine's, where the other one answers).
+        """
         started = self.answers(sent)
         self.until(
-            lambda: all(execution.status() != "RUNNING" for execution in started),
+            lambda: all(execution.status() != "RUNNING" for execution in at_work(started)),
             "its executions end",
             seconds,
         )

@@ -99,11 +99,13 @@ def test_everything_at_once_and_nothing_beside_it(world: World) -> None:
     assert shown["IamInstanceProfile"]["Arn"] == victim.instance_profile_arn
     assert list(seen.targets) == [replacement["InstanceId"]]
 
-    polls = len([state for state, _ in ended["incident"].news() if state == "WaitToFinish"])
-    assert ended["incident"].transitions() - 3 * polls <= 18, (
-        "and three for every further look at pending snapshots"
+    polls = len([state for state, _ in ended["incident"].news() if state == "WaitForPhase"])
+    assert ended["incident"].transitions() - 4 * polls <= 16, (
+        "and four for every further look at pending snapshots"
     )
-    assert ended["notice"].transitions() == 1, "the notice machine leaves it to the other"
+    notice = ended["notice"]
+    world.until(lambda: notice.status() != "RUNNING", "the notice machine has looked")
+    assert notice.transitions() == 6, "it finds the claim, and leaves it to the other"
 
 
 def test_the_record_says_how_it_was(world: World) -> None:

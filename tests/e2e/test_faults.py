@@ -145,7 +145,7 @@ def test_terminated_before(world: World) -> None:
     incident = world.settled(sent)
     assert incident["status"] == "GONE"
     assert victim.instance in incident["reasons"][-1]
-    assert world.notified(sent) == ["started", "GONE"]
+    assert world.notified(sent) == ["GONE"]
     assert world.notified(sent, "escalations") == []
 
 

@@ -4,91 +4,26 @@ against an enforcing AWS.
 
 from __future__ import annotations
 
-import io
 import json
 import secrets
-import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from botocore.exceptions import ClientError
 from guardduty_response.containment.contract import Target
 from guardduty_response.playbooks.ec2_instance import action_order, network
 from guardduty_response.playbooks.ec2_instance.instance_context import InstanceContext
 
 from sandbox.seed import Victim
 from tests.e2e.e2e_world import MEMBER, PREFIX, SECURITY, Json, World
+from tests.e2e.function_credentials import Keys, refused, session_keys
 
-Keys = dict[str, str]
 NOTHING = {
     "Version": "2012-10-17",
     "Statement": [{"Effect": "Deny", "Action": "*", "Resource": "*"}],
 }
 RESPONDER = f"arn:aws:iam::{MEMBER}:role/{PREFIX}-responder-ec2-instance"
-# A function gets its role's credentials from the Lambda service: so does this one, which hands them
-# out.
-SOURCE = """import os
-def handler(event, context):
-    names = ("ACCESS_KEY_ID", "SECRET_ACCESS_KEY", "SESSION_TOKEN")
-    return [os.environ["AWS_" + name] for name in names]
-"""
-
-
-def _archive(source: str) -> bytes:
-    data = io.BytesIO()
-    with zipfile.ZipFile(data, "w") as archive:
-        archive.writestr("app.py", source)
-    return data.getvalue()
-
-
-def _keys(access: str, secret: str, token: str) -> Keys:
-    return {
-        "aws_access_key_id": access,
-        "aws_secret_access_key": secret,
-        "aws_session_token": token,
-    }
-
-
-@pytest.fixture(scope="module")
-def as_function(_sandbox: World) -> Iterator[Callable[[str], Keys]]:
-    """Credentials of a session of a function's role, by the role's name."""
-    functions = _sandbox.client("lambda", SECURITY)
-    made: list[str] = []
-    known: dict[str, Keys] = {}
-
-    def credentials(role: str) -> Keys:
-        if role not in known:
-            name = f"credentials-{secrets.token_hex(4)}"
-            functions.create_function(
-                FunctionName=name,
-                Runtime="python3.13",
-                Handler="app.handler",
-                Code={"ZipFile": _archive(SOURCE)},
-                Role=f"arn:aws:iam::{SECURITY}:role/{role}",
-            )
-            made.append(name)
-            known[role] = _keys(*json.loads(functions.invoke(FunctionName=name)["Payload"].read()))
-        return known[role]
-
-    yield credentials
-    for name in made:
-        functions.delete_function(FunctionName=name)
-
-
-def _refused(call: Callable[..., Any], **parameters: Any) -> str:
-    """The call is refused for want of permission; the refusal's text."""
-    with pytest.raises(ClientError) as caught:
-        call(**parameters)
-    code = caught.value.response["Error"]["Code"]
-    assert code in (
-        "AccessDenied",
-        "AccessDeniedException",
-        "UnauthorizedOperation",
-        "AuthorizationError",
-    ), caught.value
-    return str(caught.value)
 
 
 def _assume(world: World, keys: Keys, role: str = RESPONDER, policy: Json | None = None) -> Keys:
@@ -96,7 +31,7 @@ def _assume(world: World, keys: Keys, role: str = RESPONDER, policy: Json | None
     got = world.aws.client("sts", **keys).assume_role(
         RoleArn=role, RoleSessionName="limits", **extra
     )["Credentials"]
-    return _keys(got["AccessKeyId"], got["SecretAccessKey"], got["SessionToken"])
+    return session_keys(got["AccessKeyId"], got["SecretAccessKey"], got["SessionToken"])
 
 
 class _Context:
@@ -163,7 +98,7 @@ def test_the_playbook_function_assumes_its_own_responder_role_and_no_other(
     )["Role"]["Arn"]
     elsewhere = RESPONDER.replace("ec2-instance", "iam-principal")
     for role in (other, elsewhere, f"arn:aws:iam::{MEMBER}:role/{PREFIX}-quarantine"):
-        _refused(sts.assume_role, RoleArn=role, RoleSessionName="limits")
+        refused(sts.assume_role, RoleArn=role, RoleSessionName="limits")
 
 
 @pytest.mark.parametrize("role", [INCIDENT, WATCHDOG])
@@ -172,7 +107,7 @@ def test_who_tells_people_can_act_on_nothing(
 ) -> None:
     """Neither the role's own policy nor the responder role's trust lets it: each would suffice."""
     keys = as_function(role)
-    _refused(
+    refused(
         world.aws.client("sts", **keys).assume_role, RoleArn=RESPONDER, RoleSessionName="limits"
     )
     iam = world.client("iam", SECURITY)
@@ -182,16 +117,16 @@ def test_who_tells_people_can_act_on_nothing(
     }
     iam.put_role_policy(RoleName=role, PolicyName="too-much", PolicyDocument=json.dumps(allow))
     try:
-        _refused(
+        refused(
             world.aws.client("sts", **keys).assume_role, RoleArn=RESPONDER, RoleSessionName="limits"
         )
     finally:
         iam.delete_role_policy(RoleName=role, PolicyName="too-much")
     machine = world.outputs["incident_state_machine_arn"]
     function = world.aws.client("lambda", **keys)
-    _refused(function.invoke, FunctionName=PLAYBOOK, Payload=b"{}")
+    refused(function.invoke, FunctionName=PLAYBOOK, Payload=b"{}")
     if role == INCIDENT:
-        _refused(
+        refused(
             world.aws.client("stepfunctions", **keys).start_execution,
             stateMachineArn=machine,
             input="{}",
@@ -200,22 +135,22 @@ def test_who_tells_people_can_act_on_nothing(
 
 def test_who_acts_can_tell_nobody(world: World, as_function: Callable[[str], Keys]) -> None:
     keys = as_function(PLAYBOOK)
-    _refused(
+    refused(
         world.aws.client("sns", **keys).publish,
         TopicArn=world.outputs["notifications_topic_arn"],
         Message="x",
     )
-    _refused(
+    refused(
         world.aws.client("stepfunctions", **keys).start_execution,
         stateMachineArn=world.outputs["incident_state_machine_arn"],
         input="{}",
     )
-    _refused(
+    refused(
         world.aws.client("dynamodb", **keys).delete_item,
         TableName=world.outputs["table_name"],
         Key={name: world.document()[name] for name in ("pk", "sk")},
     )
-    _refused(
+    refused(
         world.aws.client("s3", **keys).put_object,
         Bucket=world.outputs["evidence_bucket"],
         Key="elsewhere",
@@ -226,7 +161,7 @@ def test_who_acts_can_tell_nobody(world: World, as_function: Callable[[str], Key
 def test_the_members_root_and_other_roles_cannot_use_the_responder(world: World) -> None:
     """The trust names one function role of one account, not the account."""
     for account in (SECURITY, MEMBER, "333333333333"):
-        _refused(
+        refused(
             world.client("sts", account).assume_role, RoleArn=RESPONDER, RoleSessionName="limits"
         )
 
@@ -254,11 +189,11 @@ def test_a_session_reaches_the_discovered_resources_only(
     narrowed = world.aws.client("ec2", **_assume(world, keys, policy=policy))
     move = narrowed.modify_network_interface_attribute
     move(NetworkInterfaceId=victim.interfaces[0], Groups=[groups[victim.vpc]])
-    _refused(move, NetworkInterfaceId=other.interfaces[0], Groups=[groups[other.vpc]])
+    refused(move, NetworkInterfaceId=other.interfaces[0], Groups=[groups[other.vpc]])
     # Nor may it put the interface into any group but a quarantine group: it cannot open what it
     # closed.
-    _refused(move, NetworkInterfaceId=victim.interfaces[0], Groups=[victim.security_group])
-    _refused(
+    refused(move, NetworkInterfaceId=victim.interfaces[0], Groups=[victim.security_group])
+    refused(
         narrowed.revoke_security_group_ingress,
         GroupId=victim.security_group,
         IpPermissions=[
@@ -270,12 +205,12 @@ def test_a_session_reaches_the_discovered_resources_only(
             }
         ],
     )
-    _refused(
+    refused(
         narrowed.authorize_security_group_ingress,
         GroupId=groups[victim.vpc],
         IpPermissions=[{"IpProtocol": "-1"}],
     )
-    _refused(
+    refused(
         narrowed.create_security_group,
         GroupName="x",
         Description="x",
@@ -298,29 +233,29 @@ def test_what_is_done_beside_the_network_is_narrowed_too(
     keys = _assume(world, as_function(PLAYBOOK), policy=policy)
     ec2, iam = world.aws.client("ec2", **keys), world.aws.client("iam", **keys)
     ec2.modify_instance_attribute(InstanceId=victim.instance, DisableApiTermination={"Value": True})
-    _refused(
+    refused(
         ec2.modify_instance_attribute,
         InstanceId=other.instance,
         DisableApiTermination={"Value": True},
     )
-    _refused(ec2.create_tags, Resources=[other.instance], Tags=[{"Key": "a", "Value": "b"}])
+    refused(ec2.create_tags, Resources=[other.instance], Tags=[{"Key": "a", "Value": "b"}])
     document = json.dumps(NOTHING)
     iam.put_role_policy(RoleName=victim.role, PolicyName="x", PolicyDocument=document)
-    _refused(iam.put_role_policy, RoleName=other.role, PolicyName="x", PolicyDocument=document)
-    _refused(ec2.terminate_instances, InstanceIds=[victim.instance])
-    _refused(
+    refused(iam.put_role_policy, RoleName=other.role, PolicyName="x", PolicyDocument=document)
+    refused(ec2.terminate_instances, InstanceIds=[victim.instance])
+    refused(
         ec2.associate_iam_instance_profile,
         InstanceId=victim.instance,
         IamInstanceProfile={"Name": other.instance_profile},
     )
     scaling, balancing = world.aws.client("autoscaling", **keys), world.aws.client("elbv2", **keys)
-    _refused(
+    refused(
         scaling.detach_instances,
         InstanceIds=[other.instance],
         AutoScalingGroupName=other.auto_scaling_group,
         ShouldDecrementDesiredCapacity=False,
     )
-    _refused(
+    refused(
         balancing.deregister_targets,
         TargetGroupArn=other.target_group,
         Targets=[{"Id": other.instance}],
@@ -336,8 +271,8 @@ def test_the_responder_cannot_touch_the_response(
     iam = world.aws.client("iam", **_assume(world, as_function(PLAYBOOK)))
     document = json.dumps(NOTHING)
     for role in (f"{PREFIX}-responder-ec2-instance", f"{PREFIX}-quarantine"):
-        _refused(iam.put_role_policy, RoleName=role, PolicyName="x", PolicyDocument=document)
-        _refused(iam.delete_role_policy, RoleName=role, PolicyName="responder")
+        refused(iam.put_role_policy, RoleName=role, PolicyName="x", PolicyDocument=document)
+        refused(iam.delete_role_policy, RoleName=role, PolicyName="responder")
 
 
 def test_a_quarantined_role_may_do_nothing(world: World) -> None:
@@ -388,9 +323,9 @@ def test_the_instances_sessions_are_denied_and_others_of_the_role_go_on(world: W
         )
         keys = got["Credentials"]
         clients[session] = world.aws.client(
-            "s3", **_keys(keys["AccessKeyId"], keys["SecretAccessKey"], keys["SessionToken"])
+            "s3", **session_keys(keys["AccessKeyId"], keys["SecretAccessKey"], keys["SessionToken"])
         )
         clients[session].list_objects_v2(Bucket=bucket)
     assert world.respond(victim)["status"] == "CONTAINED"
-    _refused(clients[victim.instance].list_objects_v2, Bucket=bucket)
+    refused(clients[victim.instance].list_objects_v2, Bucket=bucket)
     clients["i-0a0a0a0a0a0a0a0a0"].list_objects_v2(Bucket=bucket)

@@ -103,7 +103,7 @@ def test_contained_in_the_second_region_and_nothing_elsewhere_is_touched(world: 
         "copies": "SKIPPED",
         "forensics": "COMPLETE",
         "manifest": "COMPLETE",
-    }, {name: part["detail"]["S"] for name, part in parts.items()}
+    }, {name: part["detail"] for name, part in parts.items()}
     envelope = _envelope(world, incident)
     assert (envelope["account"], envelope["region"]) == (SECURITY, AWAY)
     verdict = next(message for message in world.messages(sent) if message["event"] == "CONTAINED")
@@ -159,7 +159,7 @@ def test_an_account_without_the_roles_is_named_with_what_to_do(world: World, reg
     named = (settings.NEW_ACCOUNT, f"{PREFIX}-responder-ec2-instance", "modules/responder-role")
     for part in named:
         assert part in incident["reasons"][-1]
-    assert world.notified(sent) == ["started", "FAILED"]
+    assert world.notified(sent) == ["FAILED"]
     [woken] = world.messages(sent, "escalations")
     for part in named:
         assert part in woken["text"]

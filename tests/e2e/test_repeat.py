@@ -39,6 +39,8 @@ def test_the_same_finding_ten_times_at_once(world: World) -> None:
         sent = list(pool.map(world.send, [event] * 10))
     assert len({sending.event_id for sending in sent}) == 10
     ended = [world.ended(sending) for sending in sent]
+    notices = [each["notice"] for each in ended]
+    world.until(lambda: all(notice.status() != "RUNNING" for notice in notices), "all have looked")
     shown = [execution.describe() for each in ended for execution in each.values()]
     # The cause says which state failed, and on what: an execution is rare to see again.
     assert [
@@ -63,7 +65,7 @@ def test_the_same_finding_ten_times_at_once(world: World) -> None:
     )
     assert len(world.quarantine_groups(victim)) == 1
     worked = [each["incident"].transitions() for each in ended]
-    assert sorted(worked)[:9] == [3] * 9, "nine of them open, find the incident, and end"
+    assert sorted(worked)[8] <= 7, "nine of them lose the claim, are counted, and end"
 
 
 def test_two_findings_on_one_instance_at_once(world: World) -> None:
@@ -84,7 +86,8 @@ def test_two_findings_on_one_instance_at_once(world: World) -> None:
     assert first["evidence"]["snapshots"] == second["evidence"]["snapshots"], "one set"
     done = {name for name, status in actions(both[0]).items() if status == "DONE"}
     assert {"quarantine_network", "snapshot", "revoke_sessions"} <= done
-    assert_contained(world, victim, both[0])
+    by_id = {incident["incident_id"]: incident for incident in both}
+    assert_contained(world, victim, by_id[world.look(victim).tags[f"{PREFIX}-incident"]])
     for sending in sent:
         assert "CONTAINED" in world.notified(sending)
         assert world.notified(sending, "escalations") == []

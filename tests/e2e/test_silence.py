@@ -52,6 +52,22 @@ def test_a_machine_killed_midway_is_announced(world: World) -> None:
     assert_network_closed(world, victim)
 
 
+def test_a_finding_that_rule_1_misses_is_answered_all_the_same(world: World) -> None:
+    """The notice machine finds no claim, and starts the incident."""
+    victim = world.plain()
+    rules = world.client("events", SECURITY)
+    rules.disable_rule(Name=f"{PREFIX}-act")
+    try:
+        sent = world.send(world.finding(victim))
+    finally:
+        rules.enable_rule(Name=f"{PREFIX}-act")
+    assert [execution.machine for execution in world.answers(sent)] == [f"{PREFIX}-notice"]
+    incident = world.status(sent, "CONTAINED")
+    assert f":execution:{PREFIX}-incident:{sent.incident_id}-" in incident["execution"]
+    assert_network_closed(world, victim)
+    assert world.notified(sent)[0] == "started"
+
+
 def test_a_record_nobody_works_on_is_swept(world: World) -> None:
     """An incident in progress whose execution is gone: found by the schedule, failed, told."""
     name = f"inc-{secrets.token_hex(8)}"

@@ -176,7 +176,7 @@ def test_what_still_holds_is_checked_without_a_trace(world: World) -> None:
         "the lease is given back"
     )
     transitions = Execution(world.aws, world.checks(name)[-1]["executionArn"]).transitions()
-    assert transitions <= 17, "docs/watch.md tells what a check costs"
+    assert transitions <= 15, "docs/watch.md tells what a check costs"
     print(f"state transitions of a check: {transitions}")
 
 

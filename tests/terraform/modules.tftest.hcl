@@ -84,6 +84,23 @@ run "incident" {
   }
   assert {
     condition = alltrue([
+      for name, wanted in {
+        incident_machine = [["dynamodb:PutItem", "dynamodb:UpdateItem"], ["INCIDENT#*", "EXECUTION#*"]]
+        notice_machine   = [["dynamodb:GetItem"], ["INCIDENT#*"]]
+      } :
+      alltrue([
+        for statement in jsondecode(output.policies[name]).Statement :
+        statement.Action == wanted[0] && statement.Resource == output.table_arn && statement.Condition["ForAllValues:StringLike"]["dynamodb:LeadingKeys"] == wanted[1] && statement.Condition.Null["dynamodb:LeadingKeys"] == "false"
+        if statement.Sid == "Claims"
+        ]) && alltrue([
+        for statement in jsondecode(output.policies[name]).Statement : endswith(statement.Resource, ":stateMachine:${var.name_prefix}-incident")
+        if strcontains(jsonencode(statement.Action), "states:StartExecution")
+      ]) && length([for statement in jsondecode(output.policies[name]).Statement : statement if strcontains(jsonencode(statement.Action), "dynamodb:")]) == 1
+    ])
+    error_message = "The machines may claim and count, or read claims, and start the incident machine, and nothing else (docs/decisions/0028)."
+  }
+  assert {
+    condition = alltrue([
       for name, definition in output.machine_definitions : jsondecode(definition).QueryLanguage == "JSONata"
     ]) && strcontains(output.machine_definitions["incident"], "gdr-playbook-ec2-instance") && !strcontains(output.machine_definitions["notice"], "playbook-")
     error_message = "Both definitions must be JSON in JSONata; only incident knows playbook functions."

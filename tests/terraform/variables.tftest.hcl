@@ -113,6 +113,16 @@ run "circuit_breaker" {
   expect_failures = [var.guardrails]
 }
 
+run "circuit_breaker_of_an_account" {
+  command = plan
+
+  variables {
+    guardrails = { circuit_breaker = { targets_per_account = 0, targets_in_all = 20 } }
+  }
+
+  expect_failures = [var.guardrails]
+}
+
 run "approval_timeout" {
   command = plan
 

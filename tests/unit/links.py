@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from guardduty_response.containment.contract import Target
+from guardduty_response.incident.containments import partition
 from guardduty_response.incident.repository import IncidentRepository
 from guardduty_response.incident.target_repository import incident_key, target_key
 
@@ -28,6 +29,17 @@ def link(
         {**named, "generation": joined.generation, "opened_by": joined.opened_by},
     )
     return replace(target, generation=joined.generation, opened_by=joined.opened_by)
+
+
+def erase(record: IncidentRepository, arn: str) -> None:
+    """Deletes a resource's containment, as if another deployment had made it."""
+    pk = partition(arn)
+    found = record.table.query(
+        KeyConditionExpression="pk = :pk", ExpressionAttributeValues={":pk": {"S": pk}}
+    )
+    for stored in found:
+        key = {"pk": {"S": pk}, "sk": {"S": stored["sk"]}}
+        record.table.client.delete_item(TableName=record.table.name, Key=key)
 
 
 def forget(record: IncidentRepository, incident_id: str, target: Mapping[str, Any]) -> None:

@@ -134,7 +134,7 @@ def test_no_zip_holds_what_its_function_must_not_do() -> None:
             for file in files
             if file.startswith("playbooks/") and file.count("/") > 1
         } == ({own} - {""})
-        assert ("decision/guardrails.py" in files) == (job == "playbook")
+        assert ("containment/gate.py" in files) == (job not in ("incident", "watchdog"))
         assert ("incident/notifications.py" in files) == (
             job in ("incident", "watchdog", "restore")
         )

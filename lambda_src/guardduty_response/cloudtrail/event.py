@@ -8,10 +8,13 @@ from guardduty_response.decision import finding
 from guardduty_response.decision.own_roles import is_own
 from guardduty_response.incident.model import ChangeEvent
 
-Json = dict[str, Any]
+# A record as AWS delivers it (CloudTrail User Guide, "Record contents").
+CloudTrailRecord = dict[str, Any]
+# A record's requestParameters or responseElements: of every call other fields.
+CallFields = dict[str, Any]
 
 
-def change(trail: Json) -> ChangeEvent:
+def change(trail: CloudTrailRecord) -> ChangeEvent:
     """Returns who did what, from a CloudTrail record (CloudTrail User Guide, "record contents").
 
     A caller chooses some of it (user agent, session name): each is a single printable line.
@@ -32,7 +35,7 @@ def change(trail: Json) -> ChangeEvent:
     }
 
 
-def parse_change(seen: Any) -> ChangeEvent | None:
+def parse_change(seen: object) -> ChangeEvent | None:
     """Returns a change from the state machine's input, or None for anything else."""
     if not isinstance(seen, dict) or not isinstance(seen.get("what"), str):
         return None
@@ -46,16 +49,16 @@ def parse_change(seen: Any) -> ChangeEvent | None:
     }
 
 
-def is_outside_change(trail: Json, own: frozenset[str]) -> bool:
+def is_outside_change(trail: CloudTrailRecord, own: frozenset[str]) -> bool:
     """Says whether the call succeeded and was made by anybody but the response."""
     issuer = finding.get(trail, "userIdentity", "sessionContext", "sessionIssuer", "arn")
     return not trail.get("errorCode") and not is_own(issuer, own, trail.get("recipientAccountId"))
 
 
-def request_texts(trail: Json) -> set[str]:
+def request_texts(trail: CloudTrailRecord) -> set[str]:
     """Returns every text in the call's parameters: ids, names, ARNs."""
     texts: set[str] = set()
-    todo: list[Any] = [trail.get("requestParameters")]
+    todo: list[object] = [trail.get("requestParameters")]
     while todo:
         node = todo.pop()
         if isinstance(node, dict):

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
 from typing import TypedDict
 
+from guardduty_response.cloudtrail.event import CloudTrailRecord
 from guardduty_response.cloudtrail.time_range import Budget, TimeRange
 from guardduty_response.containment.target_context import AwsClient, TargetContext, allow
 from guardduty_response.evidence.items import Json, Outcome
@@ -42,7 +43,7 @@ def others_running(target_context: TargetContext, name: str) -> bool:
     One that merely waits for late records itself does not count: else two would wait for each
     other.
     """
-    stored: Json = target_context.stored.get("evidence") or {}
+    stored: dict[str, Json] = target_context.stored.get("evidence") or {}
     for key, item in stored.items():
         waits = (item.get("state") or {}).get("late")
         if key != name and item.get("outcome") == Outcome.RUNNING and not waits:
@@ -88,7 +89,7 @@ def group_client(target_context: TargetContext, arn: str) -> AwsClient:
 
 
 def filter_events(
-    logs: AwsClient, request: Json, budget: Budget, take: Callable[[Json], None]
+    logs: AwsClient, request: dict[str, object], budget: Budget, take: Callable[[Json], None]
 ) -> str:
     """Pages of FilterLogEvents into ``take``. Returns the token to go on with, or empty."""
     while budget.more():
@@ -111,7 +112,7 @@ def bucket_client(target_context: TargetContext, bucket: str, prefixes: list[str
     listing = allow(("s3:ListBucket",), f"arn:{partition}:s3:::{bucket}")
     listing["Condition"] = {"StringLike": {"s3:prefix": [f"{prefix}*" for prefix in prefixes]}}
     via = {"StringLike": {"kms:ViaService": "s3.*"}}
-    key: Json = {
+    key = {
         "Effect": "Allow",
         "Action": ["kms:Decrypt"],
         "Resource": f"arn:{partition}:kms:*:*:key/*",
@@ -131,7 +132,7 @@ def list_objects(
     An object is written up to 15 minutes after its records (Amazon VPC User Guide, "Flow log
     files"; CloudTrail alike).
     """
-    request: Json = {"Bucket": bucket, "Prefix": prefix}
+    request = {"Bucket": bucket, "Prefix": prefix}
     if after:
         request["StartAfter"] = after
     while True:
@@ -199,5 +200,5 @@ def bucket_of(arn: str) -> tuple[str, str]:
     return bucket, f"{prefix}/" if prefix else ""
 
 
-def jsonl(record: Json) -> str:
+def jsonl(record: CloudTrailRecord) -> str:
     return json.dumps(record, separators=(",", ":"), default=str)

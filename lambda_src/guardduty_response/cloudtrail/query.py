@@ -10,39 +10,78 @@ from __future__ import annotations
 import shlex
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NotRequired, TypedDict
 
 from botocore.exceptions import ClientError
 
 from guardduty_response.aws.errors import error_code, is_transient
+from guardduty_response.cloudtrail.event import CloudTrailRecord
 from guardduty_response.cloudtrail.time_range import Budget, TimeRange, iso
 from guardduty_response.containment.target_context import AwsClient, describe_error
 from guardduty_response.decision.finding import get
-from guardduty_response.evidence.items import Json
 
 PAUSE_SECONDS = 0.55  # between LookupEvents calls: others of the account need their share
 MOST_PAGES, PAGES_A_CALL = 200, 40  # of 50 events each, for each query
 MOST_ROWS = 80  # of the summary
 LAG_SECONDS = 15 * 60  # until CloudTrail has delivered an event
 
-Take = Callable[[Json], int]  # an event of LookupEvents: 1 when it is a new one
+# An event as LookupEvents answers it, with its record as text.
+LookupEvent = dict[str, Any]
+Take = Callable[[LookupEvent], int]  # 1 when the event is a new one
+# What summarize counts into: "who | from | what" -> [count, first, last, {error: count}].
+SummaryRows = dict[str, list[Any]]
+# A row of the summary for people. ``from`` is no Python name, so no class can say this.
+CallRow = TypedDict(
+    "CallRow",
+    {
+        "who": str,
+        "from": str,
+        "what": str,
+        "count": int,
+        "first": str,
+        "last": str,
+        "errors": dict[str, int],
+    },
+)
 
 
-def new_query(key: str, value: str) -> Json:
-    """Returns a query by a lookup attribute, which keeps how far it is: {key, value, token, pages,
-    found}, later also {oldest, done, note, cut}.
-
-    ``since``, ``until``: set where less or more than the time range is asked for.
+class LookupQuery(TypedDict, total=False):
+    """A query by a lookup attribute, with how far it is. ``since``, ``until``: set where less or
+    more than the time range is asked for; ``oldest``: the time of the oldest event seen; ``note``:
+    why it was refused; ``cut``: why older calls are missing.
     """
+
+    key: str
+    value: str
+    token: str
+    pages: int
+    found: int
+    since: int
+    until: int
+    oldest: int
+    done: bool
+    note: str
+    cut: str
+
+
+class _LookupPage(TypedDict):
+    """A page that LookupEvents answers; NextToken is absent from the last."""
+
+    Events: list[LookupEvent]
+    NextToken: NotRequired[str]
+
+
+def new_query(key: str, value: str) -> LookupQuery:
+    """Returns a query by a lookup attribute that has not begun."""
     return {"key": key, "value": value, "token": "", "pages": 0, "found": 0}
 
 
-def is_complete(queries: list[Json]) -> bool:
+def is_complete(queries: list[LookupQuery]) -> bool:
     return all(query.get("done") for query in queries)
 
 
 def run(
-    client: AwsClient, queries: list[Json], window: TimeRange, until: float, take: Take
+    client: AwsClient, queries: list[LookupQuery], window: TimeRange, until: float, take: Take
 ) -> None:
     """Does one function call's share of the queries. ``until``: of ``time.monotonic``.
 
@@ -73,15 +112,17 @@ class _Paced:
     def __init__(self, client: AwsClient) -> None:
         self.client, self.last = client, 0.0
 
-    def lookup_events(self, **request: Any) -> Json:
+    def lookup_events(self, **request: object) -> _LookupPage:
         time.sleep(max(0.0, self.last + PAUSE_SECONDS - time.monotonic()))
         self.last = time.monotonic()
-        got: Json = self.client.lookup_events(**request)
+        got: _LookupPage = self.client.lookup_events(**request)
         return got
 
 
-def _pages(client: _Paced, query: Json, window: TimeRange, budget: Budget, take: Take) -> None:
-    request: Json = {
+def _pages(
+    client: _Paced, query: LookupQuery, window: TimeRange, budget: Budget, take: Take
+) -> None:
+    request: dict[str, object] = {
         "LookupAttributes": [{"AttributeKey": query["key"], "AttributeValue": query["value"]}],
         "StartTime": query.get("since", window.start),
         "EndTime": min(window.end, query.get("until", window.end)),
@@ -111,7 +152,7 @@ def _pages(client: _Paced, query: Json, window: TimeRange, budget: Budget, take:
             return
 
 
-def summarize(rows: Json, record: Json) -> None:
+def summarize(rows: SummaryRows, record: CloudTrailRecord) -> None:
     """Counts one event: ``rows`` is {"who | from | what": [count, first, last, {error: count}]},
     at most MOST_ROWS.
     """
@@ -127,7 +168,7 @@ def summarize(rows: Json, record: Json) -> None:
     rows[key] = [count + 1, min(first, at), max(last, at), errors]
 
 
-def _row_key(record: Json) -> str:
+def _row_key(record: CloudTrailRecord) -> str:
     identity = record.get("userIdentity")
     who = get(identity, "arn") or get(identity, "invokedBy") or get(identity, "type")
     source = str(record.get("sourceIPAddress"))[:64]
@@ -135,9 +176,9 @@ def _row_key(record: Json) -> str:
     return f"{str(who)[:200]} | {source} | {service}:{record.get('eventName')}"
 
 
-def calls(rows: Json) -> list[Json]:
+def calls(rows: SummaryRows) -> list[CallRow]:
     """Returns the rows for people, most frequent first."""
-    out = []
+    out: list[CallRow] = []
     for key, (count, first, last, errors) in sorted(rows.items(), key=lambda row: -row[1][0]):
         who, source, what = [*key.split(" | "), "", ""][:3]
         out.append(
@@ -154,7 +195,7 @@ def calls(rows: Json) -> list[Json]:
     return out
 
 
-def command(query: Json, window: TimeRange, region: str) -> str:
+def command(query: LookupQuery, window: TimeRange, region: str) -> str:
     """Returns the command that reads what a query has left. Whoever made the calls chose some of
     the names: quoted for the shell.
     """

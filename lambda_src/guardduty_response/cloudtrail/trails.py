@@ -157,7 +157,7 @@ def _group(
     client, lines = log_reader.group_client(target_context, trail["arn"]), []
     budget = Budget.start(min(MOST_PAGES, trail["pages"] + PAGES_A_CALL), trail["pages"])
     pattern = " ".join(f'?"{term}"' for term in terms) if len(terms) > 1 else f'"{terms[0]}"'
-    request: Json = {
+    request: dict[str, object] = {
         "logGroupName": trail["arn"].split(":log-group:")[1],
         "filterPattern": pattern,
         "startTime": window.start * 1000,

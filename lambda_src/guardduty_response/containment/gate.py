@@ -97,6 +97,28 @@ def only_reading(document: Item) -> Item:
     return {**document, "Statement": statements}
 
 
+def pause_reason(record: IncidentRepository) -> str:
+    """Returns why a CONTROL item forbids changes, or an empty string. Reads consistently.
+
+    CONTROL/TERRAFORM is written by every apply, CONTROL/OPERATOR by people. An item that says
+    anything but ``paused: false`` pauses: a misspelt pause must not let changes pass.
+    """
+    items = record.table.query(
+        KeyConditionExpression="pk = :pk",
+        ConsistentRead=True,
+        ExpressionAttributeValues=item({":pk": "CONTROL"}),
+    )
+    for control in items:
+        if control.get("paused") is False:
+            continue
+        if control["sk"] == "TERRAFORM":
+            return "the response is paused (paused = true in Terraform)"
+        who = findings.text(control.get("by"), 200) or "somebody who did not say who they are"
+        why = findings.text(control.get("reason"), 500) or "no reason given"
+        return f"the response is paused by {who} ({why}): item CONTROL/OPERATOR"
+    return ""
+
+
 @dataclass
 class Gate:
     """Guards the changes of one step on one target.
@@ -203,34 +225,13 @@ class Gate:
     def _refused_because(self, writes: list[Item]) -> str:
         controls = None
         if self.purpose != "restore":
-            controls = _THREADS.submit(self._read_controls)
+            controls = _THREADS.submit(pause_reason, self.record)
         reason = "" if self.purpose == "restore" else self._policy_of_now()
         if not reason:
             reason = self._hold(writes)
         if controls and not reason:
             reason = controls.result()
         return reason
-
-    def _read_controls(self) -> str:
-        """Returns why a CONTROL item forbids changes, or an empty string.
-
-        CONTROL/TERRAFORM is written by every apply, CONTROL/OPERATOR by people. An item that says
-        anything but ``paused: false`` pauses: a misspelt pause must not let changes pass.
-        """
-        items = self.record.table.query(
-            KeyConditionExpression="pk = :pk",
-            ConsistentRead=True,
-            ExpressionAttributeValues=item({":pk": "CONTROL"}),
-        )
-        for control in items:
-            if control.get("paused") is False:
-                continue
-            if control["sk"] == "TERRAFORM":
-                return "the response is paused (paused = true in Terraform)"
-            who = findings.text(control.get("by"), 200) or "somebody who did not say who they are"
-            why = findings.text(control.get("reason"), 500) or "no reason given"
-            return f"the response is paused by {who} ({why}): item CONTROL/OPERATOR"
-        return ""
 
     def _policy_of_now(self) -> str:
         """Returns why the policy or an exemption of now forbids changes, or an empty string."""

@@ -7,8 +7,9 @@ import os
 from dataclasses import replace
 from typing import TypedDict, cast
 
+from guardduty_response.aws import clients
 from guardduty_response.containment.contract import Context, Planned, Target, load
-from guardduty_response.containment.gate import LEASE_SECONDS
+from guardduty_response.containment.gate import LEASE_SECONDS, pause_reason
 from guardduty_response.decision import finding, guardrails, policy
 from guardduty_response.errors import ResponseError
 from guardduty_response.incident.model import IncidentRecord, TargetPayload, TargetReference
@@ -51,6 +52,7 @@ def apply_policy(
 ) -> tuple[str, list[str]]:
     """Returns the decision and its reasons: the policy once more, then the guardrails."""
     config = context.config
+    pause = clients.POOL.submit(pause_reason, context.record)
     playbook, why = finding.playbook_for(seen)
     decided = policy.decide(config, seen.type, seen.account_id, seen.severity, playbook, why)
     mode, reasons = decided.mode, list(decided.reasons)
@@ -74,6 +76,8 @@ def apply_policy(
         return "failed", [*reasons, ruling.alarm]
     if ruling.skip:
         return "skip", [*reasons, ruling.skip]
+    if ruling.mode != "dry_run" and (paused := pause.result()):
+        return "skip", [*reasons, paused]
     if ruling.mode not in policy.ACTING:
         reason = f"the policy inside the machine says {ruling.mode}: nothing may act"
         return "skip", [*reasons, reason]
@@ -155,7 +159,10 @@ def decide(
     # A recheck leaves this status; a recurrence of the finding has made it OPEN.
     again = meta["status"] == Status.CONTAINMENT_LOST
     if again and decision != "act":
-        return answer("none")  # Nothing acts on the loss now; people were notified of it.
+        # People were told that it is contained again at once: the recheck's end tells why not.
+        reason = f"Not contained again automatically: {'; '.join(reasons)}"
+        record.note(incident_id, contained_again="", left_breached=reason)
+        return answer("none")
     digest = plan_digest(planned)
     if decision == "approve" and meta.get("approved_digest") == digest:
         decision = "act"

@@ -102,7 +102,7 @@ def _contain(event: runtime.Payload) -> StepPayload:
 
 def _contain_target(context: Context, playbook: Playbook, target: Target) -> StepResult:
     if target.verify_only:
-        return _read_back(context, target, "")
+        return _verify_target(context, target, "")
     lease = _lease(context, target) if target.attach else None
     if lease and context.attempt < BUSY_ATTEMPTS:
         detail = f"incident {lease['incident_id']} works on {target.id}: asked again"
@@ -110,10 +110,10 @@ def _contain_target(context: Context, playbook: Playbook, target: Target) -> Ste
     if lease:
         detail = f"incident {lease['incident_id']} still works on {target.id}: only verified"
         context.record.event(context.incident_id, "not contained", detail, target.id)
-        return _read_back(context, target, "")
+        return _verify_target(context, target, "")
     target = replace(target, attach="")
     error = _change(steps.guarded(context, target), playbook, target)
-    return _read_back(context, target, error)
+    return _verify_target(context, target, error)
 
 
 def _change(context: Context, playbook: Playbook, target: Target) -> str:
@@ -151,13 +151,13 @@ def _lease(context: Context, target: Target) -> Lease | None:
 def _verify(event: runtime.Payload) -> StepPayload:
     context, error = steps.make_context(event), str(event.get("error") or "")
 
-    def read_back(target: Target) -> StepResult:
-        return _read_back(context, target, error)
+    def verify_target(target: Target) -> StepResult:
+        return _verify_target(context, target, error)
 
-    return steps.run_for_each(steps.targets_of(event), read_back).payload()
+    return steps.run_for_each(steps.targets_of(event), verify_target).payload()
 
 
-def _read_back(context: Context, target: Target, error: str) -> StepResult:
+def _verify_target(context: Context, target: Target, error: str) -> StepResult:
     """Verifies a target, and stores the verdict once there is one.
 
     ``error``: why containing failed, if it did.

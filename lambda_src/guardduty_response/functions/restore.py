@@ -312,7 +312,7 @@ def _close(
     try:
         _acquire_leases(record, incident_id, targets, owner)
         others = {target["id"]: _other_incidents(record, incident_id, target) for target in targets}
-        if status in _STILL_CONTAINED and reason is None and not all(others.values()):
+        if _leaves_changes(status, targets) and reason is None and not all(others.values()):
             raise Refused(_why_not_closed(incident_id, status))
         meta["status"] = record.transition(incident_id, Event.CLOSED)
         why = reason or f"closed by {requester}"
@@ -324,6 +324,12 @@ def _close(
     record.event(incident_id, "closed", f"by {note}", actor=requester)
     _notify(record, meta, targets, note)
     return _answer(meta, [])
+
+
+def _leaves_changes(status: Status, targets: list[TargetRecord]) -> bool:
+    """Tells whether something that containment changed is still so."""
+    changed = any(target.get("before") for target in targets)
+    return changed and status in _STILL_CONTAINED
 
 
 def _other_incidents(
@@ -353,7 +359,7 @@ def _what_stays(
     reason: str | None,
 ) -> str:
     """Says what closing leaves behind."""
-    if status not in _STILL_CONTAINED or not targets:
+    if not _leaves_changes(status, targets):
         return ""
     watched = sorted({other for named in others.values() for other in named})
     if watched and all(others.values()):

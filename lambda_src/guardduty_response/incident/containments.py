@@ -204,8 +204,8 @@ class Containments:
             fields["checks_at"] = at
         fields["updated_at"] = at
         writes = []
-        for check in checks or []:
-            writes.append(self._put(arn, generation, "CHECK", check["name"], {**check, "of": at}))
+        for name, check in _by_key(checks or []).items():
+            writes.append(self._put(arn, generation, "CHECK", name, {**check, "of": at}))
         if watched is not None:
             writes.append(self._put(arn, generation, "WATCHED", "", {"watched": watched}))
         while len(writes) > CHECKS_IN_TRANSACTION:
@@ -215,7 +215,9 @@ class Containments:
         if not writes:
             self.table.update(key["pk"], key["sk"], fields)
             return
-        self.table.transact([*writes, {"Update": self.table.update_request(key, fields)}])
+        update = {"Update": self.table.update_request(key, fields)}
+        if self.table.transact([*writes, update]):
+            raise ResponseError(f"there is no containment of {arn} of generation {generation}")
 
     def put_action(self, arn: str, generation: int, name: str, entry: ActionLogEntry) -> None:
         """Writes an entry of the action log; a later entry of the same action replaces it."""
@@ -321,6 +323,17 @@ def parse(arn: str, generation: int, items: list[Item]) -> Containment:
         [cast(ContainmentLink, stored) for stored in by_kind.get("LINK", [])],
         [stored["loss"] for stored in by_kind.get("DRIFT", [])],
     )
+
+
+def _by_key(checks: list[CheckRecord]) -> dict[str, CheckRecord]:
+    """Returns the checks by a name of their own: two settings may share one."""
+    found: dict[str, CheckRecord] = {}
+    for check in checks:
+        key, number = check["name"], 2
+        while key in found:
+            key, number = f"{check['name']} ({number})", number + 1
+        found[key] = check
+    return found
 
 
 def _new_link(incident_id: str) -> Item:

@@ -112,6 +112,7 @@ class IncidentRepository(TargetRepository):
                 "held": status if recurrence.was_contained(stored) else "",
                 "told": "",
                 "closed_once": False,
+                "approved_digest": "",  # an approval is for one run
             }
         counted = self.table.update(
             incident_key(meta["incident_id"]),

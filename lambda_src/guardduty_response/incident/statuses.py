@@ -87,6 +87,8 @@ TRANSITIONS: dict[Status, dict[Event, Status]] = {
         E.ASK: S.AWAITING_APPROVAL,
         E.APPROVED: S.CONTAINING,
         E.ACT: S.CONTAINING,
+        E.SKIPPED: S.SKIPPED,
+        E.DRY_RUN: S.DRY_RUN,
         E.REJECTED: S.REJECTED,
         E.APPROVAL_TIMED_OUT: S.TIMED_OUT,
         E.EXECUTION_FAILED: S.FAILED,

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
+from typing import Any
 
-import botocore
+import botocore.retries.standard
 import pytest
 from botocore.exceptions import (
     ClientError,
@@ -15,7 +16,6 @@ from botocore.exceptions import (
     NoCredentialsError,
     ReadTimeoutError,
 )
-from botocore.retries.standard import ThrottledRetryableChecker, TransientRetryableChecker
 from guardduty_response.aws import clients, errors
 
 from tests.support.repository import ROOT
@@ -77,14 +77,15 @@ def test_what_stays_is_not_repeated(error: Exception) -> None:
 
 
 @pytest.mark.parametrize("kind", [ReadTimeoutError, ConnectTimeoutError, EndpointConnectionError])
-def test_a_connection_that_fails_is_repeated(kind: type[Exception]) -> None:
+def test_a_connection_that_fails_is_repeated(kind: Any) -> None:
     assert errors.is_transient(kind(endpoint_url="https://sns.us-east-1.amazonaws.com"))
 
 
 def test_botocores_own_lists_are_in_ours() -> None:
     known = errors.THROTTLING_CODES | errors.TIMEOUT_CODES
-    assert set(ThrottledRetryableChecker._THROTTLED_ERROR_CODES) <= known
-    assert set(TransientRetryableChecker._TRANSIENT_ERROR_CODES) <= known
+    standard: Any = botocore.retries.standard
+    assert set(standard.ThrottledRetryableChecker._THROTTLED_ERROR_CODES) <= known
+    assert set(standard.TransientRetryableChecker._TRANSIENT_ERROR_CODES) <= known
     rules = json.loads((Path(botocore.__file__).parent / "data" / "_retry.json").read_text())
     for name, rule in rules["definitions"].items():
         code = rule["applies_when"].get("response", {}).get("service_error_code")
@@ -104,7 +105,7 @@ def test_a_call_that_hangs_at_every_attempt_ends_before_any_function_does() -> N
     limits = [int(seconds) for numbers in found for seconds in numbers]
     assert len(limits) == 2
     assert longest < min(limits)
-    config = clients.client("sns").meta.config
+    config = clients.client("sns", "us-east-1").meta.config
     assert (config.connect_timeout, config.read_timeout, config.retries["total_max_attempts"]) == (
         clients.CONNECT_SECONDS,
         clients.READ_SECONDS,

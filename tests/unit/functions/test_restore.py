@@ -302,12 +302,13 @@ def test_who_asks_is_one_line_of_text(
     ask(incident_id, requested_by="a\nFinding: forged")
     [message] = deployment.messages()
     assert "Requested by a Finding: forged." in message["Message"]
-    IncidentRepository("guardduty-response-incidents").move(
-        incident_id, Status.RESTORED, Status.CONTAINED
+    record = IncidentRepository("guardduty-response-incidents")
+    record.move(incident_id, Status.RESTORED, Status.CONTAINED)
+    ask(incident_id, requested_by={"x": 1})
+    assert (
+        deployment.targets(incident_id)[0]["restored"]["by"]
+        == "somebody who did not say who they are"
     )
-    other = incident_id
-    ask(other, requested_by={"x": 1})
-    assert deployment.targets(other)[0]["restored"]["by"] == "somebody who did not say who they are"
 
 
 # -- the finding comes again -----------------------------------------------------------------------
@@ -335,15 +336,8 @@ def test_contained_again(
         [target] = deployment.targets(incident_id)
         assert (target["before"], target["actions"], target.get("restored")) == (kept, {}, None)
     fake.steps["verify"] = StepResult(status=Status.CONTAINED, detail="closed")
-    respond.handler(
-        {
-            "verb": "verify",
-            "incident_id": incident_id,
-            "execution": second,
-            "target": got["targets"][0],
-        },
-        None,
-    )
+    verify = {"verb": "verify", "incident_id": incident_id, "execution": second}
+    respond.handler({**verify, "target": got["targets"][0]}, None)
     call("verdict", incident_id=incident_id, target=got["targets"][0], error="", execution=second)
     assert deployment.meta(incident_id)["status"] == "CONTAINED"
 

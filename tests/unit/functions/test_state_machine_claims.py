@@ -12,6 +12,7 @@ from tests.unit.functions.machine_walk import FINDING, INCIDENT_ID, Functions, w
 
 # -- the claim -------------------------------------------------------------------------------------
 
+WRONG: list[Any] = [None, 7, ["a", "b"], {}]
 LOST = Failed("DynamoDB.ConditionalCheckFailedException", "The conditional request failed")
 
 
@@ -23,6 +24,18 @@ def test_the_claim_is_the_findings_and_its_last_activity() -> None:
     assert claim["Item"]["execution"] == {"S": "arn:execution"}
     lifetime = int(claim["Item"]["expires_at"]["N"]) - time.time()
     assert 364 * 86400 < lifetime < 366 * 86400
+
+
+@pytest.mark.parametrize("missing", ["accountId", "region"])
+@pytest.mark.parametrize("value", [None, "", 7])
+def test_the_account_and_the_region_may_be_in_the_arn_alone(missing: str, value: Any) -> None:
+    """The functions read them there too: claim and incident have the same id."""
+    arn = "arn:aws:guardduty:us-east-1:222222222222:detector/d/finding/f-1"
+    event = {**FINDING, "detail": {**FINDING["detail"], "arn": arn, missing: value}}
+    _, functions = walk_incident(event=event)
+    assert functions.claims[0]["Item"]["pk"] == {"S": f"INCIDENT#{INCIDENT_ID}"}
+    _, functions = walk_incident(event=event, **{"dynamodb:putItem": LOST})
+    assert functions.claims[1]["Key"]["pk"] == {"S": f"INCIDENT#{INCIDENT_ID}"}
 
 
 def test_who_loses_the_claim_is_counted_and_calls_no_function() -> None:
@@ -59,7 +72,7 @@ def test_a_claim_that_fails_leaves_the_decision_to_the_record() -> None:
         *(
             {**FINDING, "detail": {**FINDING["detail"], name: value}}
             for name in ("id", "accountId", "region", "service")
-            for value in (None, 7, ["a", "b"], {})
+            for value in WRONG
         ),
     ],
 )

@@ -67,7 +67,7 @@ def _mean_seconds(rule: Json) -> float:
         min(rule["MaxDelaySeconds"], rule["IntervalSeconds"] * rule["BackoffRate"] ** n)
         for n in range(rule["MaxAttempts"])
     ]
-    return sum(delays) / 2
+    return float(sum(delays)) / 2
 
 
 @pytest.mark.parametrize(("name", "state"), _tasks())
@@ -112,6 +112,7 @@ def test_what_a_state_asks_of_aws_itself_is_a_call_that_aws_knows(name: str) -> 
     service = {"states": "stepfunctions"}.get(service, service)
     model = botocore.session.Session().get_service_model(service)
     shape = model.operation_model(operation[0].upper() + operation[1:]).input_shape
+    assert shape
     arguments = dict(state["Arguments"])
     if service == "stepfunctions":
         arguments = {key[0].lower() + key[1:]: value for key, value in arguments.items()}

@@ -10,6 +10,7 @@ from contextlib import ExitStack
 from typing import Any
 from unittest.mock import patch
 
+import hypothesis
 import pytest
 from guardduty_response.containment import restoration
 from hypothesis import HealthCheck, Phase, settings, strategies
@@ -264,9 +265,10 @@ def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(restoration, "PAUSE_SECONDS", 0)
 
 
-def _walk(examples: int, steps: int) -> None:
+def _walk(examples: int, steps: int, seed: int | None = None) -> None:
+    model = ContainmentModel if seed is None else hypothesis.seed(seed)(ContainmentModel)
     run_state_machine_as_test(
-        ContainmentModel,
+        model,
         settings=settings(
             max_examples=examples,
             stateful_step_count=steps,
@@ -283,5 +285,6 @@ def test_walks() -> None:
 
 
 @pytest.mark.proof
-def test_thousands_of_walks() -> None:
-    _walk(examples=1500, steps=12)
+@pytest.mark.parametrize("seed", range(10))
+def test_thousands_of_walks(seed: int) -> None:
+    _walk(examples=200, steps=12, seed=seed)

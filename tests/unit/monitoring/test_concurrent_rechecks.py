@@ -52,6 +52,39 @@ def test_while_its_own_execution_waits_for_evidence_it_is_watched(
     assert case.meta["execution"] != first
 
 
+def test_a_recurrence_that_finds_it_undone_takes_over_from_the_execution_that_waits(
+    case: Case, record: IncidentRepository, monkeypatch: Any
+) -> None:
+    """The message says "contained again at once": the first execution still polls for evidence."""
+    monkeypatch.setattr("guardduty_response.aws.clients.execution_ended", lambda _: False)
+    first = case.meta["execution"]
+    assert record.leases.acquire(ARN, first, case.incident_id, 900) is None
+    case.see(OPEN, TAGGED)
+    case.run(later(load_finding()))
+    assert "contained again at once" in case.deployment.messages("escalations")[0]["Message"]
+    assert (case.meta["status"], case.contained()) == ("CONTAINED", 2)
+    assert case.meta["execution"] != first
+    attached = [entry.attach for step_name, entry in case.fake.calls if step_name == "contain"]
+    assert attached[-1] == "", "a linked target is not contained"
+    assert case.target["breach"]["ended"]
+
+
+def test_a_promise_that_a_switch_breaks_meanwhile_is_taken_back(
+    case: Case, record: IncidentRepository
+) -> None:
+    """Between the message and triage, the response was paused."""
+    call("open", event={"watch": {"incident_id": case.incident_id}}, execution=EXECUTION)
+    record.move(case.incident_id, Status.CONTAINED, Status.CONTAINMENT_LOST)
+    record.note(case.incident_id, contained_again=EXECUTION)
+    configure(case.deployment, paused=True)
+    event = {"verb": "plan", "incident_id": case.incident_id, "execution": EXECUTION}
+    assert respond.handler(event, None)["decision"] == "none"
+    call("close", incident_id=case.incident_id, decision="none", execution=EXECUTION)
+    [escalation] = case.deployment.messages("escalations")
+    assert "Not contained again automatically: " in escalation["Message"]
+    assert "paused = true" in escalation["Message"]
+
+
 @pytest.mark.parametrize("status", [Status.CONTAINMENT_LOST, Status.CONTAINING])
 def test_of_two_checks_that_see_it_undone_one_contains(
     case: Case, record: IncidentRepository, monkeypatch: Any, status: Status

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import Any, TypedDict
 
 from guardduty_response.containment import action
 from guardduty_response.containment.target_context import (
     AwsClient,
-    Json,
     Sessions,
     result_or_raise,
     run_all,
@@ -28,8 +28,38 @@ READ = (
 )
 
 
+# The parsed answer of an AWS call, or a part of it.
+AwsAnswer = dict[str, Any]
+
+
+class ScalingState(TypedDict, total=False):
+    """The instance's Auto Scaling group and its lifecycle state there; empty: it is in none."""
+
+    group: str
+    state: str
+
+
+class RegisteredTarget(TypedDict):
+    """A registration in a target group: its ARN, and the target's id, port and zone."""
+
+    arn: str
+    id: str
+    port: int | None
+    zone: str | None
+
+
+class AssociatedAddress(TypedDict):
+    """An Elastic IP: IDs of its association and allocation, and where it was associated."""
+
+    association: str
+    allocation: str
+    ip: str
+    interface: str | None
+    private: str | None
+
+
 class Action(action.Action[InstanceContext, InstanceState]):
-    def _names(self) -> Json:
+    def _names(self) -> dict[str, str]:
         return {"profile": self.target_context.profile_name}
 
 
@@ -40,7 +70,7 @@ class Protect(Action):
     manual_command = "ec2 modify-instance-attribute --instance-id {id} --disable-api-termination"
     ATTRIBUTES = (("DisableApiTermination", True), ("InstanceInitiatedShutdownBehavior", "stop"))
 
-    def read(self) -> Any:
+    def read(self) -> dict[str, Any]:
         ec2 = self.sessions.client("ec2")
         calls = {
             name: partial(
@@ -51,7 +81,7 @@ class Protect(Action):
             for name, _ in self.ATTRIBUTES
             if not self.state.spot
         }
-        got: Json = {
+        got = {
             name: result_or_raise(answer)[name].get("Value")
             for name, answer in run_all(calls).items()
         }
@@ -74,12 +104,12 @@ class Protect(Action):
         text = f"set {', '.join(wanted)}"
         return f"{text}; Spot: no termination protection" if self.state.spot else text
 
-    def change(self) -> list[Json]:
+    def change(self) -> list[AwsAnswer]:
         call = partial(
             self.sessions.client("ec2", self.target_context.target.arn).modify_instance_attribute,
             InstanceId=self.target_context.id,
         )
-        calls: Json = {}
+        calls: dict[str, Callable[[], AwsAnswer]] = {}
         if self.current.get("DisableApiTermination") is False:
             calls["protect"] = partial(call, DisableApiTermination={"Value": True})
         if self.current.get("InstanceInitiatedShutdownBehavior", "stop") != "stop":
@@ -114,7 +144,7 @@ class Scaling(Action):
             ("EnteringStandby", "Standby") if instance.standby else ("Detaching", "Detached")
         )
 
-    def _names(self) -> Json:
+    def _names(self) -> dict[str, str]:
         operation = "enter-standby" if self.target_context.standby else "detach-instances"
         return {
             **super()._names(),
@@ -122,7 +152,7 @@ class Scaling(Action):
             "group": (self.current or {}).get("group", "GROUP"),
         }
 
-    def read(self) -> Any:
+    def read(self) -> ScalingState:
         return scaling(self.sessions.client("autoscaling"), self.target_context.id)
 
     def pending_change(self) -> str:
@@ -134,7 +164,7 @@ class Scaling(Action):
             " launches"
         )
 
-    def change(self) -> list[Json]:
+    def change(self) -> list[AwsAnswer]:
         group, actions = self.current["group"], scaling_actions(self.target_context)
         client = self.sessions.client(
             "autoscaling", scaling_arn(self.target_context, group), actions
@@ -162,7 +192,7 @@ class Deregister(Action):
             self.target_context.record_before_state(self.item, known)
         super().run()
 
-    def read(self) -> Any:
+    def read(self) -> list[RegisteredTarget]:
         """Returns the registrations of the instance or its addresses that are not draining.
 
         Looks in the target groups that the plan found. Without these, looks in all target groups of
@@ -190,7 +220,7 @@ class Deregister(Action):
 
     def _all(self, elb: AwsClient) -> list[str]:
         out: list[str] = []
-        page: Json = {"NextMarker": None}
+        page: AwsAnswer = {"NextMarker": None}
         while "NextMarker" in page:
             page = elb.describe_target_groups(
                 **({"Marker": page["NextMarker"]} if page["NextMarker"] else {})
@@ -209,7 +239,7 @@ class Deregister(Action):
         )
         return where and f"deregistered from target group {where}"
 
-    def change(self) -> list[Json]:
+    def change(self) -> list[AwsAnswer]:
         calls = {}
         for arn in {target["arn"] for target in self.current}:
             leaving = [
@@ -233,7 +263,7 @@ class ReleaseAddress(Action):
     manual_command = "ec2 disassociate-address --association-id ID"
     ACTIONS = ("ec2:DisassociateAddress",)
 
-    def read(self) -> Any:
+    def read(self) -> list[AssociatedAddress]:
         got = self.sessions.client("ec2").describe_addresses(
             Filters=filters(**{"instance-id": self.target_context.id})
         )["Addresses"]
@@ -255,7 +285,7 @@ class ReleaseAddress(Action):
         )
         return ips and f"Elastic IP disassociated: {ips}"
 
-    def change(self) -> list[Json]:
+    def change(self) -> list[AwsAnswer]:
         calls = {}
         for address in self.current:
             ec2 = self.sessions.client(
@@ -277,7 +307,7 @@ class Tag(Action):
             f"{self.target_context.prefix}-incident": self.target_context.opened_by,
         }
 
-    def read(self) -> Any:
+    def read(self) -> dict[str, str | None]:
         return {key: self.state.tags.get(key) for key in self.wanted()}
 
     def pending_change(self) -> str:
@@ -286,7 +316,7 @@ class Tag(Action):
             return ""
         return "tagged " + ", ".join(f"{key}={text}" for key, text in wanted.items())
 
-    def change(self) -> list[Json]:
+    def change(self) -> list[AwsAnswer]:
         pairs = [{"Key": key, "Value": text} for key, text in self.wanted().items()]
         return [
             self.sessions.client("ec2", self.target_context.target.arn).create_tags(
@@ -295,7 +325,7 @@ class Tag(Action):
         ]
 
 
-def scaling(autoscaling: AwsClient, id: str) -> Json:
+def scaling(autoscaling: AwsClient, id: str) -> ScalingState:
     """Returns {group, state} of the instance's Auto Scaling group; {}: it is in none."""
     answer = autoscaling.describe_auto_scaling_instances(InstanceIds=[id])
     for member in answer["AutoScalingInstances"]:

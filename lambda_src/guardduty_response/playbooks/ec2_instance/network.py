@@ -4,9 +4,9 @@ changes at the same time.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from functools import partial
-from typing import Any
+from typing import Any, TypedDict
 
 from botocore.exceptions import ClientError
 
@@ -19,13 +19,13 @@ from guardduty_response.containment.target_context import (
     PLANNED,
     SKIPPED,
     AwsClient,
-    Json,
     Sessions,
     allow,
     describe_error,
     result_or_raise,
     run_all,
 )
+from guardduty_response.playbooks.ec2_instance.actions import AwsAnswer
 from guardduty_response.playbooks.ec2_instance.instance_context import InstanceContext
 from guardduty_response.playbooks.ec2_instance.state import (
     LOOK,
@@ -39,7 +39,10 @@ from guardduty_response.playbooks.ec2_instance.state import (
 MODIFY = ("ec2:ModifyNetworkInterfaceAttribute",)
 STRIP = ("ec2:RevokeSecurityGroupIngress", "ec2:RevokeSecurityGroupEgress")
 OPEN = ("ec2:AuthorizeSecurityGroupIngress", "ec2:AuthorizeSecurityGroupEgress")
-EVERYTHING: list[Json] = [
+IpPermission = dict[str, Any]  # a rule as EC2's Authorize and Revoke calls take it
+# The group's ID, which of its lists, the rule as text, and its number in the permission.
+RuleKey = tuple[str, str, str, int]
+EVERYTHING: list[IpPermission] = [
     {"IpProtocol": "-1", "IpRanges": [{"CidrIp": "0.0.0.0/0"}]},
     {"IpProtocol": "-1", "Ipv6Ranges": [{"CidrIpv6": "::/0"}]},
 ]
@@ -50,6 +53,16 @@ IDENTIFY = {
     "PrefixListIds": ("PrefixListId",),
     "UserIdGroupPairs": ("GroupId", "UserId"),
 }
+
+
+class InterfaceBefore(TypedDict):
+    """An interface before it was contained: its VPC, its security groups, and which AWS service
+    owns it (else empty).
+    """
+
+    vpc: str
+    groups: list[str]
+    managed: str
 
 
 def sessions(
@@ -181,12 +194,12 @@ def close(
     groups: dict[str, Any] = {
         vpc: ready.get(("quarantine", vpc)) or current.groups.get(vpc) for vpc in current.vpcs
     }
-    swaps: dict[Any, Callable[[], Any]] = {}
+    swaps: dict[Interface, Callable[[], AwsAnswer]] = {}
     for interface in to_close:
         client = allowed.client("ec2", instance.arn(f"network-interface/{interface.id}"), MODIFY)
         flush_group = ready.get(("untrack", interface.vpc))
         swaps[interface] = partial(_swap, client, interface.id, groups[interface.vpc], flush_group)
-    strips: dict[Any, Callable[[], Any]] = {}
+    strips: dict[RuleKey, Callable[[], AwsAnswer]] = {}
     for vpc, group in groups.items():
         if isinstance(group, dict) and instance.own_groups.get(vpc) != group["GroupId"]:
             strips |= _strips(ec2, group)
@@ -206,7 +219,7 @@ def _prepare(
 
     Returns (kind of group, VPC) -> the group, or the error. Raises the error of the record.
     """
-    calls: dict[tuple[str, str], Callable[[], Any]] = {
+    calls: dict[tuple[str, str], Callable[[], object]] = {
         ("before", ""): partial(_record_before, instance, current)
     }
     for vpc in vpcs - current.groups.keys():
@@ -220,7 +233,7 @@ def _prepare(
 
 
 def _record_before(instance: InstanceContext, current: InstanceState) -> None:
-    interfaces = {
+    interfaces: dict[str, InterfaceBefore] = {
         interface.id: {
             "vpc": interface.vpc,
             "groups": list(interface.groups),
@@ -238,7 +251,9 @@ def _record_before(instance: InstanceContext, current: InstanceState) -> None:
         instance.record_before_state(f"network/{id}", interfaces[id])
 
 
-def _create(instance: InstanceContext, ec2: AwsClient, vpc: str, kind: str = "quarantine") -> Json:
+def _create(
+    instance: InstanceContext, ec2: AwsClient, vpc: str, kind: str = "quarantine"
+) -> AwsAnswer:
     name = f"{instance.prefix}-{kind}"
     tags = [{"Key": instance.prefix, "Value": kind}, {"Key": "Name", "Value": name}]
     try:
@@ -258,7 +273,7 @@ def _create(instance: InstanceContext, ec2: AwsClient, vpc: str, kind: str = "qu
 
 def _flush_group(
     instance: InstanceContext, ec2: AwsClient, vpc: str, current: InstanceState
-) -> Json:
+) -> AwsAnswer:
     """Returns the all-open group. A flow is no longer tracked only if all is open both ways."""
     if vpc in current.flush_groups:
         return current.flush_groups[vpc]
@@ -269,7 +284,7 @@ def _flush_group(
     return group
 
 
-def _swap(ec2: AwsClient, id: str, group: Any, flush_group: Any) -> Json:
+def _swap(ec2: AwsClient, id: str, group: Any, flush_group: Any) -> AwsAnswer:
     """Gives an interface the quarantine group alone, by way of the flush group if there is one."""
     modify, note = partial(ec2.modify_network_interface_attribute, NetworkInterfaceId=id), ""
     if flush_group is not None:
@@ -280,9 +295,9 @@ def _swap(ec2: AwsClient, id: str, group: Any, flush_group: Any) -> Json:
     return {**modify(Groups=[result_or_raise(group)["GroupId"]]), "note": note}
 
 
-def _strips(ec2: AwsClient, group: Json) -> dict[Any, Callable[[], Any]]:
+def _strips(ec2: AwsClient, group: AwsAnswer) -> dict[RuleKey, Callable[[], AwsAnswer]]:
     """Returns calls that remove a rule each, because the ::/0 default rule may not exist."""
-    calls: dict[Any, Callable[[], Any]] = {}
+    calls: dict[RuleKey, Callable[[], AwsAnswer]] = {}
     id = group["GroupId"]
     for revoke, key in (
         (ec2.revoke_security_group_ingress, "IpPermissions"),
@@ -294,7 +309,7 @@ def _strips(ec2: AwsClient, group: Json) -> dict[Any, Callable[[], Any]]:
     return calls
 
 
-def _single_rules(permission: Json) -> Iterator[Json]:
+def _single_rules(permission: IpPermission) -> Iterator[IpPermission]:
     """Yields a permission's rules, each with a single peer."""
     ports = ("IpProtocol", "FromPort", "ToPort")
     for peers, names in IDENTIFY.items():
@@ -304,7 +319,7 @@ def _single_rules(permission: Json) -> Iterator[Json]:
             yield rule
 
 
-def _edit(call: Callable[..., Any], group: str, permission: Json) -> Json:
+def _edit(call: Callable[..., AwsAnswer], group: str, permission: IpPermission) -> AwsAnswer:
     """Changes a rule. Another incident may have been faster; then the rule is as wanted."""
     try:
         return dict(call(GroupId=group, IpPermissions=[permission]))
@@ -317,8 +332,8 @@ def _edit(call: Callable[..., Any], group: str, permission: Json) -> Json:
 def _log(
     instance: InstanceContext,
     said: dict[str, tuple[str, str]],
-    swapped: dict[Interface, Any],
-    stripped: dict[Any, Any],
+    swapped: dict[Interface, object],
+    stripped: dict[RuleKey, object],
 ) -> None:
     """Logs both actions: as they were said, or what failed of them."""
     interfaces = {interface.id: result for interface, result in swapped.items()}
@@ -339,8 +354,8 @@ def _log_action(
     instance: InstanceContext,
     name: str,
     said: dict[str, tuple[str, str]],
-    by_id: dict[str, Any],
-    results: Collection[Any],
+    by_id: Mapping[str, object],
+    results: Collection[object],
 ) -> None:
     status, text = said[name]
     # An interface that was detached meanwhile is no longer the instance's.

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from functools import partial
+from typing import Any, Literal
 
 from guardduty_response.aws.errors import error_code
 from guardduty_response.containment.restoration import (
@@ -14,16 +15,22 @@ from guardduty_response.containment.restoration import (
     aws_command,
     changed_since,
 )
-from guardduty_response.containment.target_context import Json, Sessions, allow, run_all
-from guardduty_response.playbooks.ec2_instance.actions import scaling, scaling_arn
+from guardduty_response.containment.target_context import Sessions, allow, run_all
+from guardduty_response.playbooks.ec2_instance.actions import (
+    AssociatedAddress,
+    AwsAnswer,
+    RegisteredTarget,
+    scaling,
+    scaling_arn,
+)
 from guardduty_response.playbooks.ec2_instance.instance_context import InstanceContext
-from guardduty_response.playbooks.ec2_instance.network import MODIFY
+from guardduty_response.playbooks.ec2_instance.network import MODIFY, InterfaceBefore
 from guardduty_response.playbooks.ec2_instance.state import InstanceState, closed
 
 LEFT_GROUP = ("EnteringStandby", "Standby", "Detaching", "Detached")
 
 
-def interfaces(before: Json) -> Json:
+def interfaces(before: dict[str, Any]) -> dict[str, InterfaceBefore]:
     """Returns interface -> how it was: those of the first attempt, and those attached or contained
     again since.
     """
@@ -122,7 +129,7 @@ def network(
     return items
 
 
-def _groups_back(instance: InstanceContext, id: str, groups: list[str]) -> list[Json]:
+def _groups_back(instance: InstanceContext, id: str, groups: list[str]) -> list[AwsAnswer]:
     named = [
         instance.arn(f"network-interface/{id}"),
         *(instance.arn(f"security-group/{group}") for group in groups),
@@ -194,7 +201,7 @@ def addresses(
     return items
 
 
-def _address_back(instance: InstanceContext, was: Json) -> list[Json]:
+def _address_back(instance: InstanceContext, was: AssociatedAddress) -> list[AwsAnswer]:
     named = [
         instance.arn(f"elastic-ip/{was['allocation']}"),
         instance.arn(f"network-interface/{was['interface']}"),
@@ -280,10 +287,14 @@ def target_groups(
     return items
 
 
-_ADDRESS = (("Id", "id"), ("Port", "port"), ("AvailabilityZone", "zone"))
+_ADDRESS: tuple[tuple[str, Literal["id", "port", "zone"]], ...] = (
+    ("Id", "id"),
+    ("Port", "port"),
+    ("AvailabilityZone", "zone"),
+)
 
 
-def _registered(answer: Json) -> Iterable[str]:
+def _registered(answer: AwsAnswer) -> Iterable[str]:
     return [
         f"{described['Target']['Id']}:{described['Target'].get('Port')}"
         for described in answer["TargetHealthDescriptions"]
@@ -291,7 +302,7 @@ def _registered(answer: Json) -> Iterable[str]:
     ]
 
 
-def _target_back(instance: InstanceContext, was: Json) -> list[Json]:
+def _target_back(instance: InstanceContext, was: RegisteredTarget) -> list[AwsAnswer]:
     elb = instance.open_session(
         allow(("elasticloadbalancing:RegisterTargets",), was["arn"])
     ).client("elbv2")
@@ -343,7 +354,7 @@ def auto_scaling(
     ]
 
 
-def _group_back(instance: InstanceContext, group: str, standby: bool) -> list[Json]:
+def _group_back(instance: InstanceContext, group: str, standby: bool) -> list[AwsAnswer]:
     action = "autoscaling:ExitStandby" if standby else "autoscaling:AttachInstances"
     client = instance.open_session(allow((action,), scaling_arn(instance, group))).client(
         "autoscaling"

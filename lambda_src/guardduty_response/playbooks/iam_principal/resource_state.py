@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 from botocore.exceptions import ClientError
 
 from guardduty_response.aws.errors import error_code
 from guardduty_response.containment.role_policies import statements
+from guardduty_response.playbooks.iam_principal.records import AwsAnswer, AwsClient, PolicyDocument
 from guardduty_response.playbooks.iam_principal.resource_types import (
     Concurrency,
     Identity,
@@ -22,8 +23,7 @@ from guardduty_response.playbooks.iam_principal.resource_types import (
     LoginProfile,
 )
 
-Json = dict[str, Any]
-
+T = TypeVar("T")
 # Error codes by which the services say that a resource does not exist.
 GONE = frozenset(
     {
@@ -74,7 +74,7 @@ READS = (
 )
 
 
-def unless_gone(call: Callable[[], Any]) -> Any:
+def unless_gone(call: Callable[[], T]) -> T | None:
     """Return the call's answer, or None when the resource does not exist."""
     try:
         return call()
@@ -84,7 +84,7 @@ def unless_gone(call: Callable[[], Any]) -> Any:
         return None
 
 
-def pages(client: Any, operation: str, key: str, **request: Any) -> list[Any]:
+def pages(client: AwsClient, operation: str, key: str, **request: object) -> list[AwsAnswer]:
     return [
         item for page in client.get_paginator(operation).paginate(**request) for item in page[key]
     ]
@@ -93,7 +93,7 @@ def pages(client: Any, operation: str, key: str, **request: Any) -> list[Any]:
 # -- IAM -------------------------------------------------------------------------------------------
 
 
-def identity(iam: Any, kind: str, name: str) -> Identity | None:
+def identity(iam: AwsClient, kind: str, name: str) -> Identity | None:
     """Read a ``user``, ``role`` or ``group``."""
     title = kind.title()
     answer = unless_gone(lambda: getattr(iam, f"get_{kind}")(**{f"{title}Name": name})[title])
@@ -108,13 +108,13 @@ def identity(iam: Any, kind: str, name: str) -> Identity | None:
     }
 
 
-def keys(iam: Any, user: str) -> dict[str, str] | None:
+def keys(iam: AwsClient, user: str) -> dict[str, str] | None:
     """Return access key ID -> Active or Inactive."""
     answer = unless_gone(lambda: pages(iam, "list_access_keys", "AccessKeyMetadata", UserName=user))
     return None if answer is None else {item["AccessKeyId"]: item["Status"] for item in answer}
 
 
-def attached(iam: Any, kind: str, name: str) -> list[str] | None:
+def attached(iam: AwsClient, kind: str, name: str) -> list[str] | None:
     """Return the ARNs of the managed policies attached to a user, role or group."""
     request = {f"{kind.title()}Name": name}
     answer = unless_gone(
@@ -123,20 +123,20 @@ def attached(iam: Any, kind: str, name: str) -> list[str] | None:
     return None if answer is None else [item["PolicyArn"] for item in answer]
 
 
-def inline(iam: Any, kind: str, name: str, policy: str) -> Json | None:
+def inline(iam: AwsClient, kind: str, name: str, policy: str) -> PolicyDocument | None:
     """Return the document of an inline policy."""
     request = {f"{kind.title()}Name": name, "PolicyName": policy}
     answer = unless_gone(lambda: getattr(iam, f"get_{kind}_policy")(**request)["PolicyDocument"])
     return None if answer is None else dict(answer)
 
 
-def groups(iam: Any, user: str) -> list[str] | None:
+def groups(iam: AwsClient, user: str) -> list[str] | None:
     """Return the names of the user's groups."""
     answer = unless_gone(lambda: pages(iam, "list_groups_for_user", "Groups", UserName=user))
     return None if answer is None else [item["GroupName"] for item in answer]
 
 
-def login_profile(iam: Any, user: str) -> LoginProfile | None:
+def login_profile(iam: AwsClient, user: str) -> LoginProfile | None:
     """Read the user's console password as far as IAM shows it."""
     answer = unless_gone(lambda: iam.get_login_profile(UserName=user)["LoginProfile"])
     if answer is None:
@@ -154,20 +154,20 @@ def outside_sid(prefix: str) -> str:
     return "".join(word.title() for word in re.findall("[a-z0-9]+", prefix.lower())) + "DenyOutside"
 
 
-def has_denial(document: Json, sid: str) -> bool:
+def has_denial(document: PolicyDocument, sid: str) -> bool:
     return any(
         statement.get("Sid") == sid and statement.get("Effect") == "Deny"
         for statement in statements(document)
     )
 
 
-def is_denied(now: Json, before: Json, sid: str) -> bool:
+def is_denied(now: PolicyDocument, before: PolicyDocument, sid: str) -> bool:
     """Tell whether the trust policy is the earlier policy with nothing but the denial added."""
     others = [statement for statement in statements(now) if statement.get("Sid") != sid]
     return has_denial(now, sid) and others == statements(before)
 
 
-def outsiders(document: Json, account: str) -> set[str]:
+def outsiders(document: PolicyDocument, account: str) -> set[str]:
     """Return the AWS principals outside ``account`` that the trust policy lets in (``*``: all)."""
     found: set[str] = set()
     for statement in statements(document):
@@ -191,8 +191,8 @@ def _is_inside(principal: str, account: str) -> bool:
     return account in (principal, arn_account) or is_bare_id
 
 
-def with_denial(document: Json, sid: str, account: str) -> Json:
-    denial: Json = {
+def with_denial(document: PolicyDocument, sid: str, account: str) -> PolicyDocument:
+    denial: dict[str, object] = {
         "Sid": sid,
         "Effect": "Deny",
         "Principal": {"AWS": "*"},
@@ -209,7 +209,7 @@ def with_denial(document: Json, sid: str, account: str) -> Json:
 # -- EC2 -------------------------------------------------------------------------------------------
 
 
-def instances(ec2: Any, ids: list[str], reservation: str = "") -> dict[str, Instance]:
+def instances(ec2: AwsClient, ids: list[str], reservation: str = "") -> dict[str, Instance]:
     """Return instance ID -> its state, of those that EC2 still knows.
 
     ``reservation``: all that one RunInstances call started, instead of ``ids``. EC2 is asked by
@@ -232,12 +232,12 @@ def instances(ec2: Any, ids: list[str], reservation: str = "") -> dict[str, Inst
     return found
 
 
-def group_name(ec2: Any, group: str) -> str | None:
+def group_name(ec2: AwsClient, group: str) -> str | None:
     answer = unless_gone(lambda: ec2.describe_security_groups(GroupIds=[group])["SecurityGroups"])
     return answer[0]["GroupName"] if answer else None
 
 
-def rules(ec2: Any, group: str, egress: bool) -> dict[str, IpPermission]:
+def rules(ec2: AwsClient, group: str, egress: bool) -> dict[str, IpPermission]:
     """Return rule ID -> the rule as an IpPermission with a single source."""
     found = pages(
         ec2,
@@ -252,7 +252,7 @@ def rules(ec2: Any, group: str, egress: bool) -> dict[str, IpPermission]:
     }
 
 
-def _permission(rule: Json) -> IpPermission:
+def _permission(rule: AwsAnswer) -> IpPermission:
     out: IpPermission = {"IpProtocol": rule["IpProtocol"]}
     if out["IpProtocol"] != "-1":
         out |= {name: rule[name] for name in ("FromPort", "ToPort") if name in rule}
@@ -312,7 +312,7 @@ SHARED = {  # what is shared: (attribute, its list in the answer, the parameter 
 }
 
 
-def shares(ec2: Any, kind: str, id: str) -> list[dict[str, str]] | None:
+def shares(ec2: AwsClient, kind: str, id: str) -> list[dict[str, str]] | None:
     """Return with whom a snapshot or image is shared.
 
     Each entry is {UserId | Group | OrganizationArn | OrganizationalUnitArn: value}.
@@ -323,13 +323,13 @@ def shares(ec2: Any, kind: str, id: str) -> list[dict[str, str]] | None:
     return None if answer is None else [dict(item) for item in answer]
 
 
-def share(ec2: Any, kind: str, id: str, how: str, entries: list[dict[str, str]]) -> Json:
+def share(ec2: AwsClient, kind: str, id: str, how: str, entries: list[dict[str, str]]) -> AwsAnswer:
     """Add or remove (``how``: ``Add``, ``Remove``) entries of the sharing list.
 
     A snapshot is shared with accounts and with everybody, an image with organizations too.
     """
     attribute, _, parameter = SHARED[kind]
-    request: Json = {parameter: id, "Attribute": attribute}
+    request = {parameter: id, "Attribute": attribute}
     if kind == "image":
         return dict(ec2.modify_image_attribute(**request, LaunchPermission={how: entries}))
     named = {
@@ -343,7 +343,7 @@ def share(ec2: Any, kind: str, id: str, how: str, entries: list[dict[str, str]])
 # -- everything else -------------------------------------------------------------------------------
 
 
-def public_access_block(s3: Any, bucket: str) -> dict[str, bool] | None:
+def public_access_block(s3: AwsClient, bucket: str) -> dict[str, bool] | None:
     """Return the bucket's own public access block, {} when it has none."""
     try:
         return dict(s3.get_public_access_block(Bucket=bucket)["PublicAccessBlockConfiguration"])
@@ -355,7 +355,7 @@ def public_access_block(s3: Any, bucket: str) -> dict[str, bool] | None:
         return None
 
 
-def public_policy(s3: Any, bucket: str) -> bool:
+def public_policy(s3: AwsClient, bucket: str) -> bool:
     """Tell whether S3 judges the bucket's policy public."""
     return bool(
         unless_gone(lambda: s3.get_bucket_policy_status(Bucket=bucket)["PolicyStatus"]["IsPublic"])
@@ -367,13 +367,13 @@ def all_blocked(configuration: dict[str, bool] | None) -> bool:
     return all((configuration or {}).get(name) is True for name in BLOCKED)
 
 
-def logging(cloudtrail: Any, trail: str) -> bool | None:
+def logging(cloudtrail: AwsClient, trail: str) -> bool | None:
     """Tell whether the trail is logging."""
     status = unless_gone(lambda: cloudtrail.get_trail_status(Name=trail))
     return None if status is None else bool(status["IsLogging"])
 
 
-def detector(guardduty: Any, id: str) -> str | None:
+def detector(guardduty: AwsClient, id: str) -> str | None:
     """Return the status of a GuardDuty detector: ENABLED or DISABLED."""
     try:
         return str(guardduty.get_detector(DetectorId=id)["Status"])
@@ -384,7 +384,7 @@ def detector(guardduty: Any, id: str) -> str | None:
         return None
 
 
-def concurrency(lambda_: Any, function: str) -> Concurrency | None:
+def concurrency(lambda_: AwsClient, function: str) -> Concurrency | None:
     """Read the reserved concurrency of a function."""
     answer = unless_gone(lambda: lambda_.get_function_concurrency(FunctionName=function))
     return None if answer is None else {"reserved": answer.get("ReservedConcurrentExecutions")}

@@ -10,12 +10,12 @@ from guardduty_response.containment.restoration import RestoreItem, RestoreStatu
 from guardduty_response.playbooks.iam_principal import resource_state
 from guardduty_response.playbooks.iam_principal.principal_context import retry_on_conflict
 from guardduty_response.playbooks.iam_principal.recorded_reversal import RecordedReversal
-from guardduty_response.playbooks.iam_principal.resource_state import Json
+from guardduty_response.playbooks.iam_principal.records import AwsAnswer, PolicyDocument
 
 DENY_ALL_STATEMENTS = [{"Effect": "Deny", "Action": "*", "Resource": "*"}]
 
 
-def _call(call: Callable[..., Json], **request: str) -> list[Json]:
+def _call(call: Callable[..., AwsAnswer], **request: str) -> list[AwsAnswer]:
     """Make the call, again while somebody else changes the same entity."""
     return [dict(retry_on_conflict(partial(call, **request)))]
 
@@ -45,7 +45,7 @@ def _key_item(
     return reversal.restorable(item, f"{item} active again", command, call)
 
 
-def _activate_key(reversal: RecordedReversal, user: str, key: str) -> list[Json]:
+def _activate_key(reversal: RecordedReversal, user: str, key: str) -> list[AwsAnswer]:
     iam = reversal.change("iam:UpdateAccessKey", reversal.before_state["arn"])
     return _call(iam.update_access_key, UserName=user, AccessKeyId=key, Status="Active")
 
@@ -80,7 +80,7 @@ def _deny_all(reversal: RecordedReversal, user: str) -> list[RestoreItem]:
     return reversal.restorable(item, f"AWSDenyAll detached from user {user}", command, call)
 
 
-def _detach_deny_all(reversal: RecordedReversal, user: str) -> list[Json]:
+def _detach_deny_all(reversal: RecordedReversal, user: str) -> list[AwsAnswer]:
     iam = reversal.change("iam:DetachUserPolicy", reversal.before_state["arn"])
     return _call(iam.detach_user_policy, UserName=user, PolicyArn=reversal.deny_all)
 
@@ -114,7 +114,7 @@ def _boundary(
 
 def _restore_boundary(
     reversal: RecordedReversal, entity: str, name: str, recorded: str | None
-) -> list[Json]:
+) -> list[AwsAnswer]:
     title = entity.title()
     operation = "put" if recorded else "delete"
     action = f"iam:{operation.title()}{title}PermissionsBoundary"
@@ -128,7 +128,7 @@ def _restore_boundary(
 def role(reversal: RecordedReversal) -> list[RestoreItem]:
     role: str = reversal.before_state["role"]
     policy_name: str = reversal.before_state["name"]
-    recorded: Json | None = reversal.before_state["policy"]
+    recorded: PolicyDocument | None = reversal.before_state["policy"]
     iam = reversal.read()
     found = resource_state.identity(iam, "role", role)
     if found is None:
@@ -151,8 +151,12 @@ def role(reversal: RecordedReversal) -> list[RestoreItem]:
 
 
 def _restore_inline(
-    reversal: RecordedReversal, entity: str, name: str, policy_name: str, document: Json | None
-) -> list[Json]:
+    reversal: RecordedReversal,
+    entity: str,
+    name: str,
+    policy_name: str,
+    document: PolicyDocument | None,
+) -> list[AwsAnswer]:
     title = entity.title()
     operation = "delete" if document is None else "put"
     iam = reversal.change(f"iam:{operation.title()}{title}Policy", reversal.before_state["arn"])
@@ -195,7 +199,7 @@ def attached(reversal: RecordedReversal) -> list[RestoreItem]:
     return reversal.restorable(item, f"{item} attached again", command, call)
 
 
-def _attach(reversal: RecordedReversal, entity: str, name: str, policy_arn: str) -> list[Json]:
+def _attach(reversal: RecordedReversal, entity: str, name: str, policy_arn: str) -> list[AwsAnswer]:
     title = entity.title()
     iam = reversal.change(f"iam:Attach{title}Policy", reversal.before_state["arn"])
     request = {f"{title}Name": name, "PolicyArn": policy_arn}
@@ -206,7 +210,7 @@ def inline(reversal: RecordedReversal) -> list[RestoreItem]:
     entity: str = reversal.before_state["of"]
     name: str = reversal.before_state["name"]
     policy_name: str = reversal.before_state["policy"]
-    recorded: Json = reversal.before_state["document"]
+    recorded: PolicyDocument = reversal.before_state["document"]
     if resource_state.identity(reversal.read(), entity, name) is None:
         return reversal.gone(f"{entity} {name}")
     current = resource_state.inline(reversal.read(), entity, name, policy_name)
@@ -241,14 +245,14 @@ def member(reversal: RecordedReversal) -> list[RestoreItem]:
     return reversal.restorable(item, f"{item} again", command, call)
 
 
-def _add_to_group(reversal: RecordedReversal, user: str, group: str) -> list[Json]:
+def _add_to_group(reversal: RecordedReversal, user: str, group: str) -> list[AwsAnswer]:
     iam = reversal.change("iam:AddUserToGroup", reversal.before_state["arn"])
     return _call(iam.add_user_to_group, UserName=user, GroupName=group)
 
 
 def trust(reversal: RecordedReversal) -> list[RestoreItem]:
     role: str = reversal.before_state["role"]
-    recorded: Json = reversal.before_state["document"]
+    recorded: PolicyDocument = reversal.before_state["document"]
     found = resource_state.identity(reversal.read(), "role", role)
     item = f"trust policy of role {role}"
     if found is None:
@@ -267,7 +271,9 @@ def trust(reversal: RecordedReversal) -> list[RestoreItem]:
     return reversal.restorable(item, text, command, call)
 
 
-def _restore_trust(reversal: RecordedReversal, role: str, recorded: Json) -> list[Json]:
+def _restore_trust(
+    reversal: RecordedReversal, role: str, recorded: PolicyDocument
+) -> list[AwsAnswer]:
     iam = reversal.change("iam:UpdateAssumeRolePolicy", reversal.before_state["arn"])
     document = json.dumps(recorded)
     return _call(iam.update_assume_role_policy, RoleName=role, PolicyDocument=document)

@@ -10,7 +10,8 @@ from functools import partial
 from guardduty_response.containment.restoration import RestoreItem, RestoreStatus
 from guardduty_response.playbooks.iam_principal import resource_state
 from guardduty_response.playbooks.iam_principal.recorded_reversal import RecordedReversal
-from guardduty_response.playbooks.iam_principal.resource_types import IpPermission, Json
+from guardduty_response.playbooks.iam_principal.records import AwsAnswer
+from guardduty_response.playbooks.iam_principal.resource_types import IpPermission
 
 
 def instances(reversal: RecordedReversal) -> list[RestoreItem]:
@@ -35,7 +36,7 @@ def _instance(reversal: RecordedReversal, id: str, state: str) -> list[RestoreIt
     return reversal.restorable(id, f"{id} started again", command, partial(_start, reversal, id))
 
 
-def _start(reversal: RecordedReversal, id: str) -> list[Json]:
+def _start(reversal: RecordedReversal, id: str) -> list[AwsAnswer]:
     ec2 = reversal.change("ec2:StartInstances", reversal.ec2_arn(f"instance/{id}"), "ec2")
     return [ec2.start_instances(InstanceIds=[id])]
 
@@ -68,7 +69,7 @@ def rules(reversal: RecordedReversal) -> list[RestoreItem]:
 
 def _authorize(
     reversal: RecordedReversal, group: str, direction: str, rule: IpPermission
-) -> list[Json]:
+) -> list[AwsAnswer]:
     action = f"ec2:AuthorizeSecurityGroup{direction.title()}"
     ec2 = reversal.change(action, reversal.ec2_arn(f"security-group/{group}"), "ec2")
     authorize = getattr(ec2, f"authorize_security_group_{direction}")
@@ -102,7 +103,7 @@ def bucket(reversal: RecordedReversal) -> list[RestoreItem]:
 
 def _restore_block(
     reversal: RecordedReversal, bucket: str, recorded: dict[str, bool]
-) -> list[Json]:
+) -> list[AwsAnswer]:
     # IAM has a single action for both calls.
     s3 = reversal.change("s3:PutBucketPublicAccessBlock", reversal.before_state["arn"], "s3")
     if not recorded:
@@ -156,7 +157,7 @@ def function(reversal: RecordedReversal) -> list[RestoreItem]:
 
 def _restore_concurrency(
     reversal: RecordedReversal, function: str, recorded: int | None
-) -> list[Json]:
+) -> list[AwsAnswer]:
     arn = reversal.before_state["arn"]
     if recorded is None:
         client = reversal.change("lambda:DeleteFunctionConcurrency", arn, "lambda")
@@ -193,7 +194,7 @@ def sharing(reversal: RecordedReversal) -> list[RestoreItem]:
 
 def _share(
     reversal: RecordedReversal, resource: str, id: str, entries: list[dict[str, str]]
-) -> list[Json]:
+) -> list[AwsAnswer]:
     action = f"ec2:Modify{resource.title()}Attribute"
     ec2 = reversal.change(action, reversal.before_state["arn"], "ec2")
     return [resource_state.share(ec2, resource, id, "Add", entries)]

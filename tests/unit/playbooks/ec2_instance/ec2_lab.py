@@ -324,6 +324,7 @@ class Lab:
             MEMBER,
             self.region,
             generation=found["generation"],
+            opened_by=found["opened_by"],
         )
         got = load_restorer("ec2_instance").restore(self.context(incident=incident), target)
         self.record.set_target(

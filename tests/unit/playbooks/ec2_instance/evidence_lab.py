@@ -24,7 +24,6 @@ from guardduty_response.playbooks.ec2_instance.instance_context import InstanceC
 
 from sandbox.emulator import moto_evidence  # patches moto: what it lacks is restored there
 from tests.unit.deployment import onlooker
-from tests.unit.links import forget
 from tests.unit.playbooks.ec2_instance.ec2_lab import INCIDENT, REGION, Lab
 
 Json = dict[str, Any]
@@ -164,14 +163,6 @@ class EvidenceLab(Lab):
 
     def in_account(self, service: str, account: str, region: str = REGION) -> Any:
         return onlooker(service, region, account)
-
-    def forget(self) -> None:
-        """What a restore does to the ledger before the instance is contained again."""
-        forget(
-            self.record,
-            INCIDENT,
-            {"kind": "ec2_instance", "id": self.ids["instance"], "arn": "arn:aws:ec2:x"},
-        )
 
 
 def short(policies: list[Json]) -> bool:

@@ -11,6 +11,7 @@ from guardduty_response.incident.statuses import Status
 from guardduty_response.playbooks.ec2_instance import playbook as ec2_instance
 from moto.ec2.models import ec2_backends
 
+from tests.unit.links import erase
 from tests.unit.playbooks.ec2_instance.ec2_lab import INCIDENT, MEMBER, PREFIX, REGION, Lab
 
 QUARANTINE = [f"{PREFIX}-quarantine"]
@@ -134,7 +135,7 @@ def test_already_quarantined_changes_nothing(lab: Lab) -> None:
     lab.calls.clear()
     assert lab.respond(target).status is Status.CONTAINED
     changing = [name for name in lab.operations() if not name.startswith(("Describe", "Get"))]
-    assert set(changing) <= {"AssumeRole", "UpdateItem"}
+    assert set(changing) <= {"AssumeRole", "PutItem", "Query", "TransactWriteItems", "UpdateItem"}
     assert lab.stored_record()["before"] == done["before"], (
         "the quarantined state must not pass for the one before"
     )
@@ -149,13 +150,7 @@ def test_already_quarantined_changes_nothing(lab: Lab) -> None:
 def test_quarantined_by_an_earlier_incident_is_already(lab: Lab) -> None:
     lab.build(interfaces=2)
     lab.respond()
-    lab.own("dynamodb").delete_item(
-        TableName="incidents",
-        Key={
-            "pk": {"S": f"INCIDENT#{INCIDENT}"},
-            "sk": {"S": f"TARGET#ec2_instance#{lab.ids['instance']}"},
-        },
-    )
+    erase(lab.record, lab.stored_record()["arn"])
     assert lab.respond().status is Status.CONTAINED
     assert lab.actions()["quarantine_network"] == "ALREADY"
     assert lab.actions()["replace_instance_profile"] == "ALREADY"
@@ -345,7 +340,7 @@ def test_without_a_record_nothing_is_changed(lab: Lab) -> None:
     """Every change must be undoable from the record; the machine repeats the call."""
     lab.build(interfaces=2, asg=True)
     target = lab.plan()
-    lab.fail("UpdateItem", "InternalServerError")
+    lab.fail("PutItem", "InternalServerError")
     with pytest.raises(Exception, match="InternalServerError"):
         ec2_instance.contain(lab.context(), target)
     assert set(map(tuple, lab.groups().values())) == {("web",)}

@@ -11,6 +11,7 @@ from guardduty_response.containment.role_policies import OLDER
 from guardduty_response.incident.statuses import Status
 from guardduty_response.playbooks.ec2_instance import playbook as ec2_instance
 
+from tests.unit.links import link
 from tests.unit.playbooks.ec2_instance.ec2_lab import INCIDENT, PREFIX, Lab
 from tests.unit.playbooks.ec2_instance.restore_lab import changes, contained, picture
 
@@ -235,21 +236,15 @@ def test_what_somebody_changed_since_is_left_alone(lab: Lab) -> None:
     assert [group for id, group in lab.groups().items() if id != first] == [["web"]]
 
 
-def test_a_later_incident_on_the_instance_comes_first(lab: Lab) -> None:
-    """The second found it contained and holds it: undoing the first would undo that one's
-    containment.
-    """
+def test_a_later_incident_shares_the_containment(lab: Lab) -> None:
+    """The second finds it contained and joins: restoring either restores the instance."""
     lab.build(interfaces=2)
     before = picture(lab)
     target, second = contained(lab), "inc-fedcba9876543210"
-    lab.record.put_target(second, {"kind": target.kind, "id": target.id, "arn": target.arn})
-    ec2_instance.contain(lab.context(incident=second), target)
+    joined = link(lab.record, second, target, "ec2_instance", target.id)
+    assert joined.generation == target.generation
     held = picture(lab)
-    lab.calls.clear()
-    got = lab.restore()
-    assert (got.status, changes(lab), picture(lab)) == (Status.RESTORE_PARTIAL, [], held)
-    assert f"incident {second} contains {target.id} too" in got.not_restored[0]
+    ec2_instance.contain(lab.context(incident=second), joined)
+    assert picture(lab) == held
     assert lab.restore(second).status is Status.RESTORED
-    assert lab.groups() == held["groups"], "the first one's containment stands"
-    assert lab.restore().status is Status.RESTORED
     assert picture(lab) == before

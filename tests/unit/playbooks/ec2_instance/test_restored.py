@@ -7,12 +7,10 @@ from __future__ import annotations
 import json
 
 import pytest
-from guardduty_response.containment.contract import Target
 from guardduty_response.incident.statuses import Status
-from guardduty_response.playbooks.ec2_instance import playbook as ec2_instance
 from guardduty_response.playbooks.ec2_instance.credentials import deny_document
 
-from tests.unit.playbooks.ec2_instance.ec2_lab import INCIDENT, MEMBER, PREFIX, Lab
+from tests.unit.playbooks.ec2_instance.ec2_lab import MEMBER, PREFIX, Lab
 from tests.unit.playbooks.ec2_instance.regions_lab import AWAY, called, home, twin_at_home
 from tests.unit.playbooks.ec2_instance.restore_lab import CHANGES, changes, contained, picture
 
@@ -247,18 +245,6 @@ def test_each_session_names_what_it_restores_and_nothing_else(lab: Lab) -> None:
 # -- and again -------------------------------------------------------------------------------------
 
 
-def again(lab: Lab, reset: bool = True) -> Target:
-    """The finding comes again after a restore: the ledger begins anew, as the playbook function
-    does it.
-    """
-    (planned,) = ec2_instance.plan(lab.context())
-    target = planned.target
-    lab.record.put_target(
-        INCIDENT, {"kind": target.kind, "id": target.id, "arn": target.arn}, reset=reset
-    )
-    return target
-
-
 def test_contained_again_after_a_restore(lab: Lab) -> None:
     lab.build(interfaces=2)
     contained(lab)
@@ -269,7 +255,7 @@ def test_contained_again_after_a_restore(lab: Lab) -> None:
     ]
     ec2.modify_network_interface_attribute(NetworkInterfaceId=first, Groups=[new])
     between = picture(lab)
-    assert lab.respond(again(lab)).status is Status.CONTAINED
+    assert lab.respond().status is Status.CONTAINED
     assert set(map(tuple, lab.groups().values())) == {(QUARANTINE,)}
     assert lab.restore().status is Status.RESTORED
     assert picture(lab) == between, "as it was before the second containment, not before the first"
@@ -292,10 +278,8 @@ def test_contained_again_after_a_restore_in_part(lab: Lab) -> None:
         GroupName="new", Description="x", VpcId=lab.ids["vpc"]
     )["GroupId"]
     lab.see("ec2").modify_network_interface_attribute(NetworkInterfaceId=first, Groups=[new])
-    again(lab)
-    assert lab.respond(again(lab)).status is Status.CONTAINED, (
-        "planned twice, its answer was lost once"
-    )
+    lab.plan()
+    assert lab.respond().status is Status.CONTAINED, "planned twice, its answer was lost once"
     got = lab.restore()
     assert (got.status, got.not_restored) == (Status.RESTORED, [])
     assert lab.groups() == {first: ["new"], last: ["web"]}

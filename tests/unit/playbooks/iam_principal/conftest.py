@@ -12,7 +12,7 @@ import pytest
 from guardduty_response.aws import clients
 from guardduty_response.cloudtrail import actors, query
 from guardduty_response.containment import restoration
-from guardduty_response.incident import repository
+from guardduty_response.incident import containments, repository, target_repository
 from guardduty_response.monitoring import drift
 from guardduty_response.playbooks.iam_principal import (
     chained_sessions,
@@ -84,7 +84,16 @@ def _put_clock_forward(lab: IamLab, monkeypatch: pytest.MonkeyPatch) -> None:
         return (datetime.fromtimestamp(real(), UTC) + offset).strftime("%Y-%m-%dT%H:%M:%SZ")
 
     monkeypatch.setattr(time, "time", lambda: real() + lab.clock_offset)
-    for module in (repository, verify, drift, plan_role_session, center_verify, center_contain):
+    for module in (
+        repository,
+        target_repository,
+        containments,
+        verify,
+        drift,
+        plan_role_session,
+        center_verify,
+        center_contain,
+    ):
         monkeypatch.setattr(module, "now", now)
     for module in (role, chained_sessions):
         monkeypatch.setattr(module, "now_rounded_up", lambda: now(1))

@@ -366,10 +366,9 @@ class IamLab(IamAccount):
         """As the restore function: it knows the record alone, and writes what was seen into it."""
         known = self.ids["target"]
         found = self.record.target(incident, known.kind, known.id)
-        generation = found["generation"]
-        target = Target(
-            known.kind, found["id"], found["arn"], MEMBER, REGION, generation=generation
-        )
+        named = (known.kind, found["id"], found["arn"], MEMBER, REGION)
+        generation, opened_by = found["generation"], found["opened_by"]
+        target = Target(*named, generation=generation, opened_by=opened_by)
         context = self.context(incident=incident)
         context.finding = None  # type: ignore[assignment]
         result = load_restorer("iam_principal").restore(context, target)

@@ -215,8 +215,9 @@ def test_the_functions_session_is_of_the_role_that_the_environment_names(
     for name in ("GDR_RESPONDER_ROLE", "GDR_IDENTITY_CENTER_ROLE"):
         monkeypatch.setenv(name, f"security/{name}")
     assume = partial(member_session, "aws", "inc-1")
-    assume(MEMBER, "eu-central-1", {})
-    assume(CENTER, WHERE, {}, role="GDR_IDENTITY_CENTER_ROLE")
+    nothing: dict[str, list[str]] = {"Statement": []}
+    assume(MEMBER, "eu-central-1", nothing)
+    assume(CENTER, WHERE, nothing, role="GDR_IDENTITY_CENTER_ROLE")
     assert [arguments[0] for arguments in opened] == [
         f"arn:aws:iam::{MEMBER}:role/security/GDR_RESPONDER_ROLE",
         f"arn:aws:iam::{CENTER}:role/security/GDR_IDENTITY_CENTER_ROLE",

@@ -227,17 +227,6 @@ def test_somebody_changing_it_at_the_same_time_is_waited_for(iam: IamLab) -> Non
     assert iam.attached() == set()
 
 
-def test_contained_by_another_incident_it_stays_contained(iam: IamLab) -> None:
-    iam.user(keys=2).respond()
-    later = "inc-1111111111111111"
-    iam.see().tag_user(UserName="alice", Tags=[{"Key": f"{PREFIX}-incident", "Value": later}])
-    result = iam.restore()
-    assert result.status is Status.RESTORE_PARTIAL
-    assert any(f"incident {later} contains alice too" in text for text in result.not_restored)
-    assert iam.attached() == {DENY_ALL}
-    assert set(iam.key_states().values()) == {"Inactive"}
-
-
 def test_the_power_to_restore_is_the_users_alone(iam: IamLab) -> None:
     iam.user(**EVERY_CREDENTIAL).respond()
     iam.policies.clear()

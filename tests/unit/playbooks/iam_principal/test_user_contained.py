@@ -125,8 +125,8 @@ def test_the_denial_takes_no_reading_once_planned(iam: IamLab) -> None:
     playbook.contain(iam.context(), target)
     [add_assume_role] = [call for call in iam.calls if call.operation == "AssumeRole"][:1]
     [attach] = [call for call in iam.calls if call.operation == "AttachUserPolicy"]
-    recorded = next(call for call in iam.calls if call.operation == "UpdateItem")
-    assert recorded.params["ExpressionAttributeNames"]["#name"] == "deny_all"
+    recorded = next(call for call in iam.calls if "#BEFORE#" in str(call.params.get("Item")))
+    assert recorded.params["Item"]["name"] == {"S": "deny_all"}
     assert recorded.start < add_assume_role.end
     assert recorded.end <= attach.start, "beside AssumeRole, before the denial"
     between = [call for call in iam.calls if add_assume_role.end <= call.start < attach.start]

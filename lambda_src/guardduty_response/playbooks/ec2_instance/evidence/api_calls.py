@@ -37,9 +37,9 @@ class ApiCallsState(TypedDict, total=False):
     """
 
     window: list[int]
-    questions: list[Json]
+    questions: list[query.LookupQuery]
     trails: list[Trail]
-    rows: Json
+    rows: query.SummaryRows
     recent: list[str]
     files: int
     round: int
@@ -81,7 +81,7 @@ def _narrow(window: TimeRange, state: ApiCallsState) -> TimeRange:
     )
 
 
-def _new_queries(instance: InstanceContext) -> list[Json]:
+def _new_queries(instance: InstanceContext) -> list[query.LookupQuery]:
     keys = {
         str(
             get(instance.context.finding.detail, "resource", "accessKeyDetails", "accessKeyId")
@@ -123,7 +123,9 @@ def _look_up(
     ]
 
 
-def _take(seen: set[str], lines: list[str], state: ApiCallsState, recent: int, event: Json) -> int:
+def _take(
+    seen: set[str], lines: list[str], state: ApiCallsState, recent: int, event: query.LookupEvent
+) -> int:
     """1 for an event not met before. Those newer than ``recent`` are remembered over calls, for
     the second round.
     """
@@ -180,7 +182,7 @@ def _text(state: ApiCallsState, window: TimeRange) -> str:
     )
 
 
-def _query_text(lookup: Json) -> str:
+def _query_text(lookup: query.LookupQuery) -> str:
     if lookup.get("note"):
         return f"{lookup['key']} {lookup['value']} {lookup['note']}"
     found = f"{lookup['found']} events of {lookup['key']} {lookup['value']}"

@@ -9,7 +9,7 @@ from __future__ import annotations
 import shlex
 from dataclasses import dataclass
 
-from guardduty_response.containment.target_context import Json
+from guardduty_response.cloudtrail.event import CallFields
 from guardduty_response.decision import finding
 
 MOST_SENTENCE = 400  # characters of a sentence for people, its command included
@@ -32,8 +32,8 @@ class Change:
     account: str
     actor: str
     origin: str
-    parameters: Json
-    response: Json
+    parameters: CallFields
+    response: CallFields
 
     @property
     def key(self) -> str:
@@ -76,7 +76,7 @@ def parse(raw: object) -> Change | None:
     def text(name: str) -> str:
         return finding.text(raw.get(name), 300)
 
-    def mapping(name: str) -> Json:
+    def mapping(name: str) -> CallFields:
         value = raw.get(name)
         return value if isinstance(value, dict) else {}
 
@@ -94,7 +94,7 @@ def parse(raw: object) -> Change | None:
     )
 
 
-def items(node: object, *path: str | int) -> list[Json]:
+def items(node: object, *path: str | int) -> list[CallFields]:
     """Return the members of one of EC2's lists (``{"items": [{…}]}``), or of a plain list."""
     found = finding.get(node, *path)
     if isinstance(found, dict):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from botocore.exceptions import ClientError
 
 from guardduty_response.aws.errors import error_code
-from guardduty_response.containment.target_context import ALREADY, Json
+from guardduty_response.containment.target_context import ALREADY
 from guardduty_response.decision.finding import text
 from guardduty_response.playbooks.iam_principal import resource_state, resource_types
 from guardduty_response.playbooks.iam_principal.eradicate.changes import Change, items
@@ -17,6 +17,7 @@ from guardduty_response.playbooks.iam_principal.eradicate.reversal import (
     NotReversed,
     Reversal,
 )
+from guardduty_response.playbooks.iam_principal.records import AwsAnswer
 from guardduty_response.playbooks.iam_principal.reversal_records import (
     FunctionRecord,
     InstancesRecord,
@@ -91,11 +92,11 @@ class Instances(Reversal[InstanceStates]):
     def before_state(self, current: InstanceStates) -> InstancesRecord:
         return {"instances": self._stoppable(current)}
 
-    def undo(self, current: InstanceStates) -> list[Json]:
+    def undo(self, current: InstanceStates) -> list[AwsAnswer]:
         ids = self._stoppable(current)
         spot = [id for id in ids if current[id]["spot"]]
         on_demand = [id for id in ids if id not in spot]
-        answers: list[Json] = []
+        answers: list[AwsAnswer] = []
         for start in range(0, len(on_demand), AT_ONCE):
             answers.append(self._stop(on_demand[start : start + AT_ONCE]))
         # A Spot instance of a persistent request can be stopped, of a one-time request it cannot.
@@ -111,7 +112,7 @@ class Instances(Reversal[InstanceStates]):
             raise NotReversed(MANUAL, "; ".join(reason for reason, _ in self.remaining))
         return answers
 
-    def _stop(self, ids: list[str]) -> Json:
+    def _stop(self, ids: list[str]) -> AwsAnswer:
         ec2 = self.changing(("ec2:StopInstances",), [self._arn(id) for id in ids], "ec2")
         return dict(ec2.stop_instances(InstanceIds=ids))
 
@@ -158,7 +159,7 @@ class Function(Reversal[resource_types.Concurrency]):
     def before_state(self, current: resource_types.Concurrency) -> FunctionRecord:
         return {"function": self.name, "arn": self._arn, "reserved": current["reserved"]}
 
-    def undo(self, current: resource_types.Concurrency) -> list[Json]:
+    def undo(self, current: resource_types.Concurrency) -> list[AwsAnswer]:
         client = self.changing(("lambda:PutFunctionConcurrency",), self._arn, "lambda")
         answer = client.put_function_concurrency(
             FunctionName=self.name, ReservedConcurrentExecutions=0

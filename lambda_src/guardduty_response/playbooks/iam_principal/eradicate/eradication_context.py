@@ -8,7 +8,6 @@ from collections.abc import Iterable
 
 from guardduty_response.aws import clients
 from guardduty_response.containment.target_context import (
-    Json,
     TargetContext,
     allow,
     name_of,
@@ -18,6 +17,7 @@ from guardduty_response.decision.own_roles import own_roles
 from guardduty_response.decision.policy import matches
 from guardduty_response.playbooks.iam_principal import resource_state
 from guardduty_response.playbooks.iam_principal.eradicate.changes import Change
+from guardduty_response.playbooks.iam_principal.records import PolicyDocument
 
 # The record's item takes 400 KB (Amazon DynamoDB). These bounds are what reversals may add to it:
 # before-states, entries of the action log, and characters of before-states.
@@ -52,8 +52,8 @@ class EradicationContext:
         prefix = self.target_context.prefix
         return names | {f"{prefix}-quarantine", f"{prefix}-quarantine-ssm"}
 
-    def _stored_reversals(self, field: str) -> Json:
-        entries: Json = self.target_context.stored.get(field) or {}
+    def _stored_reversals(self, field: str) -> dict[str, object]:
+        entries: dict[str, object] = self.target_context.stored.get(field) or {}
         return {name: entry for name, entry in entries.items() if name.startswith("revert/")}
 
     @property
@@ -66,10 +66,10 @@ class EradicationContext:
             self.readers[region] = self._assume(region, allow(resource_state.READS))
         return self.readers[region]
 
-    def changing(self, region: str, *statements: Json) -> clients.Session:
+    def changing(self, region: str, *statements: PolicyDocument) -> clients.Session:
         return self._assume(region, *statements)
 
-    def _assume(self, region: str, *statements: Json) -> clients.Session:
+    def _assume(self, region: str, *statements: PolicyDocument) -> clients.Session:
         account_id = self.target_context.target.account_id
         return self.target_context.context.assume(account_id, region, policy(*statements))
 

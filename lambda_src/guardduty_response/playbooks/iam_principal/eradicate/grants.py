@@ -8,7 +8,7 @@ from typing import TypedDict, TypeVar
 from urllib.parse import unquote
 
 from guardduty_response.containment.role_policies import OLDER
-from guardduty_response.containment.target_context import ALREADY, Json
+from guardduty_response.containment.target_context import ALREADY
 from guardduty_response.decision.finding import get
 from guardduty_response.playbooks.iam_principal import resource_state, resource_types
 from guardduty_response.playbooks.iam_principal.eradicate.changes import Change
@@ -20,6 +20,7 @@ from guardduty_response.playbooks.iam_principal.eradicate.reversal import (
     NotReversed,
     Reversal,
 )
+from guardduty_response.playbooks.iam_principal.records import AwsAnswer, PolicyDocument
 from guardduty_response.playbooks.iam_principal.reversal_records import (
     AttachedPolicyRecord,
     InlinePolicyRecord,
@@ -39,7 +40,7 @@ class AttachedState(resource_types.Identity):
 class InlineState(resource_types.Identity):
     """``document``: the inline policy as it is now, None when it is gone."""
 
-    document: Json | None
+    document: PolicyDocument | None
 
 
 class MemberState(TypedDict):
@@ -112,7 +113,7 @@ class Attached(Granted[AttachedState]):
     def before_state(self, current: AttachedState) -> AttachedPolicyRecord:
         return {"of": self.entity, "name": self.name, "arn": current["arn"], "policy": self.policy}
 
-    def undo(self, current: AttachedState) -> list[Json]:
+    def undo(self, current: AttachedState) -> list[AwsAnswer]:
         iam = self.changing((f"iam:Detach{self.title}Policy",), current["arn"])
         call = getattr(iam, f"detach_{self.entity}_policy")
         return [call(**{f"{self.title}Name": self.name, "PolicyArn": self.policy})]
@@ -177,7 +178,7 @@ class Inline(Granted[InlineState]):
             "document": current["document"],
         }
 
-    def undo(self, current: InlineState) -> list[Json]:
+    def undo(self, current: InlineState) -> list[AwsAnswer]:
         iam = self.changing((f"iam:Delete{self.title}Policy",), current["arn"])
         call = getattr(iam, f"delete_{self.entity}_policy")
         return [call(**{f"{self.title}Name": self.name, "PolicyName": self.policy})]
@@ -192,7 +193,7 @@ class Inline(Granted[InlineState]):
         )
 
 
-def _document(text: object) -> Json | None:
+def _document(text: object) -> PolicyDocument | None:
     """Parse a policy as CloudTrail shows it: JSON, in older events URL-encoded.
 
     None where it was truncated or is not a policy.
@@ -238,7 +239,7 @@ class Member(Reversal[MemberState]):
     def before_state(self, current: MemberState) -> MemberRecord:
         return {"user": self.user, "group": self.group, "arn": current["arn"]}
 
-    def undo(self, current: MemberState) -> list[Json]:
+    def undo(self, current: MemberState) -> list[AwsAnswer]:
         iam = self.changing(("iam:RemoveUserFromGroup",), current["arn"])
         return [iam.remove_user_from_group(UserName=self.user, GroupName=self.group)]
 
@@ -297,7 +298,7 @@ class Trust(Reversal[resource_types.Identity]):
     def before_state(self, current: resource_types.Identity) -> TrustRecord:
         return {"role": self.role, "arn": current["arn"], "document": current["trust"]}
 
-    def undo(self, current: resource_types.Identity) -> list[Json]:
+    def undo(self, current: resource_types.Identity) -> list[AwsAnswer]:
         iam = self.changing(("iam:UpdateAssumeRolePolicy",), current["arn"])
         document = resource_state.with_denial(
             current["trust"] or {}, self.sid, self.target_context.target.account_id

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from typing import Any, TypedDict, TypeVar
+from typing import TypedDict, TypeVar
 
 from botocore.exceptions import ClientError
 
 from guardduty_response.aws.errors import error_code
-from guardduty_response.containment.target_context import ALREADY, Json
+from guardduty_response.containment.target_context import ALREADY
 from guardduty_response.playbooks.iam_principal import passwords, resource_state, resource_types
 from guardduty_response.playbooks.iam_principal.eradicate.changes import Change
 from guardduty_response.playbooks.iam_principal.eradicate.eradication_context import (
@@ -19,6 +19,7 @@ from guardduty_response.playbooks.iam_principal.eradicate.reversal import (
     NotReversed,
     Reversal,
 )
+from guardduty_response.playbooks.iam_principal.records import AwsAnswer, AwsClient, PolicyDocument
 from guardduty_response.playbooks.iam_principal.reversal_records import (
     AccessKeyRecord,
     LoginProfileRecord,
@@ -42,7 +43,7 @@ class UserState(resource_types.Identity):
 class RoleState(resource_types.Identity):
     """``policy``: the inline policy that denies everything, or what stands in its place."""
 
-    policy: Json | None
+    policy: PolicyDocument | None
 
 
 class ProfileState(resource_types.Identity, resource_types.LoginProfile):
@@ -50,7 +51,7 @@ class ProfileState(resource_types.Identity, resource_types.LoginProfile):
 
 
 CreatedState = TypeVar("CreatedState", UserState, RoleState)
-DENY_DOCUMENT: Json = {
+DENY_DOCUMENT: PolicyDocument = {
     "Version": "2012-10-17",
     "Statement": [{"Effect": "Deny", "Action": "*", "Resource": "*"}],
 }
@@ -102,7 +103,7 @@ class AccessKey(Reversal[KeyState]):
     def before_state(self, current: KeyState) -> AccessKeyRecord:
         return {"user": self.user, "arn": current["arn"], "key": self.key}
 
-    def undo(self, current: KeyState) -> list[Json]:
+    def undo(self, current: KeyState) -> list[AwsAnswer]:
         iam = self.changing(("iam:UpdateAccessKey",), current["arn"])
         return [iam.update_access_key(UserName=self.user, AccessKeyId=self.key, Status="Inactive")]
 
@@ -144,7 +145,7 @@ class Created(Reversal[CreatedState]):
     def touched_names(self, current: CreatedState) -> list[str]:
         return [current["arn"], self.name]
 
-    def _bound(self, iam: Any) -> Json:
+    def _bound(self, iam: AwsClient) -> AwsAnswer:
         """Deny everything by a permissions boundary, which has no quota: an intruder can fill the
         quotas of policies.
         """
@@ -200,8 +201,8 @@ class User(Created[UserState]):
             "keys": current["keys"],
         }
 
-    def undo(self, current: UserState) -> list[Json]:
-        answers: list[Json] = []
+    def undo(self, current: UserState) -> list[AwsAnswer]:
+        answers: list[AwsAnswer] = []
         if not self._denied(current):
             iam = self.changing(
                 ("iam:AttachUserPolicy", "iam:PutUserPermissionsBoundary"), current["arn"]
@@ -265,7 +266,7 @@ class Role(Created[RoleState]):
             "boundary": current["boundary"],
         }
 
-    def undo(self, current: RoleState) -> list[Json]:
+    def undo(self, current: RoleState) -> list[AwsAnswer]:
         iam = self.changing(("iam:PutRolePolicy", "iam:PutRolePermissionsBoundary"), current["arn"])
         try:
             return [
@@ -338,7 +339,7 @@ class LoginProfile(Reversal[ProfileState]):
     def before_state(self, current: ProfileState) -> LoginProfileRecord:
         return {"user": self.user, "arn": current["arn"]}
 
-    def undo(self, current: ProfileState) -> list[Json]:
+    def undo(self, current: ProfileState) -> list[AwsAnswer]:
         iam = self.changing(("iam:UpdateLoginProfile",), current["arn"])
         return [
             iam.update_login_profile(

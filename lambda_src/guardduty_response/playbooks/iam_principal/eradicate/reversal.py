@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 
 from botocore.exceptions import ClientError
 
@@ -19,7 +19,6 @@ from guardduty_response.containment.target_context import (
     DONE,
     FAILED,
     SKIPPED,
-    Json,
     allow,
     describe_error,
 )
@@ -28,6 +27,7 @@ from guardduty_response.playbooks.iam_principal.eradicate.changes import Change,
 from guardduty_response.playbooks.iam_principal.eradicate.eradication_context import (
     EradicationContext,
 )
+from guardduty_response.playbooks.iam_principal.records import AwsAnswer, AwsClient
 
 # Statuses beside those of the action log: a person has to undo it; worth knowing, not undoable.
 MANUAL, INFO = "LEFT", "NOTED"
@@ -124,7 +124,7 @@ class Reversal(Generic[State]):
         """Return what restoring needs to know of the present state."""
         raise NotImplementedError
 
-    def undo(self, current: State) -> list[Json]:
+    def undo(self, current: State) -> list[AwsAnswer]:
         """Make the change; return the answers of AWS."""
         raise NotImplementedError
 
@@ -134,7 +134,7 @@ class Reversal(Generic[State]):
 
     # -- shared by all -----------------------------------------------------------------------------
 
-    def client(self, service: str = "iam") -> Any:
+    def client(self, service: str = "iam") -> AwsClient:
         return self.eradication.reading(self.change.region).client(service)
 
     def changing(
@@ -143,7 +143,7 @@ class Reversal(Generic[State]):
         resource: list[str] | str,
         service: str = "iam",
         **equals: str,
-    ) -> Any:
+    ) -> AwsClient:
         """Return a client that may make these calls on this resource and no others."""
         statement = allow(actions, resource, **equals)
         return self.eradication.changing(self.change.region, statement).client(service)
@@ -170,7 +170,7 @@ class Reversal(Generic[State]):
 
         Raises RetryLater when trying again may help; any other failure concerns this change alone.
         """
-        answers: list[Json] = []
+        answers: list[AwsAnswer] = []
         try:
             result, answers = self._run()
         except NotReversed as reason:
@@ -188,7 +188,7 @@ class Reversal(Generic[State]):
         self.log(result, answers)
         return result
 
-    def _run(self) -> tuple[Result, list[Json]]:
+    def _run(self) -> tuple[Result, list[AwsAnswer]]:
         if self.eradication.unavailable:
             raise RoleUnavailable(self.eradication.unavailable)
         current = self.read()
@@ -214,7 +214,7 @@ class Reversal(Generic[State]):
 
     def _record(self, current: State) -> None:
         """Record how it was. Raises NotReversed when the record has no room for it."""
-        before: Json = {
+        before: dict[str, object] = {
             "what": self.record_type,
             "event": self.change.name,
             "region": self.change.region,
@@ -253,7 +253,7 @@ class Reversal(Generic[State]):
         self.log(result, [])
         return result
 
-    def log(self, result: Result, answers: list[Json]) -> None:
+    def log(self, result: Result, answers: list[AwsAnswer]) -> None:
         """Write the action log; beyond its bound the evidence object alone holds the result."""
         if result.status != DONE and not self.eradication.has_log_room(self.action_name):
             return

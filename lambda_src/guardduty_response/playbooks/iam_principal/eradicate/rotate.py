@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Sequence
-from typing import Any, NamedTuple, cast
+from typing import NamedTuple, cast
 
 from botocore.exceptions import ClientError
 
@@ -21,7 +21,6 @@ from guardduty_response.containment.target_context import (
     DONE,
     FAILED,
     SKIPPED,
-    Json,
     TargetContext,
     allow,
     describe_error,
@@ -35,6 +34,7 @@ from guardduty_response.playbooks.iam_principal.eradicate.records import (
     RotateKeyOption,
     RotationState,
 )
+from guardduty_response.playbooks.iam_principal.records import AwsAnswer, AwsClient, PolicyDocument
 
 NAME, ACTION_NAME = "rotation", "rotate_access_key"
 USER = "iam_user"
@@ -60,7 +60,7 @@ class RotationResult(NamedTuple):
     outcome: Outcome
     text: str
     task: str = ""
-    answers: Sequence[Json] = ()
+    answers: Sequence[AwsAnswer] = ()
 
 
 def run(principal: TargetContext) -> tuple[str, bool]:
@@ -200,7 +200,7 @@ class Rotation:
 
     # -- the secret --------------------------------------------------------------------------------
 
-    def _secrets(self) -> Any:
+    def _secrets(self) -> AwsClient:
         partition = self.target_context.context.config.partition
         account_id = self.target_context.target.account_id
         arn = f"arn:{partition}:secretsmanager:{self.region}:{account_id}:secret:{self.name}-??????"
@@ -225,7 +225,7 @@ class Rotation:
             SecretId=self.name, ResourcePolicy=document, BlockPublicPolicy=True
         )
 
-    def _create_secret(self, client: Any) -> None:
+    def _create_secret(self, client: AwsClient) -> None:
         prefix = self.target_context.prefix
         incident_id = self.target_context.context.incident_id
         key = {"KmsKeyId": self.kms_key} if self.kms_key else {}
@@ -259,7 +259,7 @@ class Rotation:
             )
         return self._stored(key_id, created, stored)
 
-    def _stored(self, key_id: str, *answers: Json) -> RotationResult:
+    def _stored(self, key_id: str, *answers: AwsAnswer) -> RotationResult:
         self.state["key"] = key_id
         text = (
             f"new access key {key_id} of {self.user} is in secret {self.name} ({self.region}),"
@@ -268,7 +268,7 @@ class Rotation:
         )
         return RotationResult(Outcome.COMPLETE, text, "", answers)
 
-    def _take_back(self, iam: Any, key_id: str) -> str:
+    def _take_back(self, iam: AwsClient, key_id: str) -> str:
         """Delete the key, or else make it inactive; say what became of it."""
         try:
             iam.delete_access_key(UserName=self.user, AccessKeyId=key_id)
@@ -310,7 +310,7 @@ def _code(error: Exception) -> str:
     return error_code(error) if isinstance(error, ClientError) else type(error).__name__
 
 
-def readers_policy(readers: list[str]) -> Json:
+def readers_policy(readers: list[str]) -> PolicyDocument:
     """Return the policy by which these readers alone read the secret, whatever IAM allows others.
 
     Only reading is denied to others. The account's own policies decide who may delete the secret or
@@ -320,14 +320,14 @@ def readers_policy(readers: list[str]) -> Json:
     """
     read = ["secretsmanager:GetSecretValue", "secretsmanager:BatchGetSecretValue"]
     named = [reader for reader in readers if not _is_pattern(reader)]
-    allowed: Json = {
+    allowed: dict[str, object] = {
         "Sid": "Readers",
         "Effect": "Allow",
         "Principal": {"AWS": named},
         "Action": read[0],
         "Resource": "*",
     }
-    denied: Json = {
+    denied: dict[str, object] = {
         "Sid": "NobodyElse",
         "Effect": "Deny",
         "Principal": "*",

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from typing import TypedDict
 
-from guardduty_response.containment.target_context import ALREADY, Json
+from guardduty_response.cloudtrail.event import CallFields
+from guardduty_response.containment.target_context import ALREADY
 from guardduty_response.decision.finding import get, text
 from guardduty_response.playbooks.iam_principal import resource_state
 from guardduty_response.playbooks.iam_principal.eradicate.changes import Change, items
@@ -17,6 +18,7 @@ from guardduty_response.playbooks.iam_principal.eradicate.reversal import (
     NotReversed,
     Reversal,
 )
+from guardduty_response.playbooks.iam_principal.records import AwsAnswer
 from guardduty_response.playbooks.iam_principal.resource_types import IpPermission
 from guardduty_response.playbooks.iam_principal.reversal_records import (
     RulesRecord,
@@ -117,7 +119,7 @@ class Rules(Reversal[RulesState]):
         rules = list(current["rules"].values())
         return {"group": self.group, "egress": self.egress, "rules": rules}
 
-    def undo(self, current: RulesState) -> list[Json]:
+    def undo(self, current: RulesState) -> list[AwsAnswer]:
         action = f"ec2:RevokeSecurityGroup{self.direction.title()}"
         ec2 = self.changing((action,), self._arn, "ec2")
         revoke = getattr(ec2, f"revoke_security_group_{self.direction}")
@@ -132,7 +134,7 @@ class Rules(Reversal[RulesState]):
         return self.command(call, self.group, "--ip-permissions", permissions)
 
 
-def _is_same(added: Json, rule: IpPermission) -> bool:
+def _is_same(added: CallFields, rule: IpPermission) -> bool:
     """Tell whether the rule is what the answer said of it, as far as it said anything."""
     if added.get("ipProtocol") is None:
         return True
@@ -147,7 +149,7 @@ def _is_same(added: Json, rule: IpPermission) -> bool:
     return protocol_and_ports == answered_protocol_and_ports and same_source
 
 
-def requested_rules(parameters: Json) -> list[IpPermission]:
+def requested_rules(parameters: CallFields) -> list[IpPermission]:
     """Return the rules of an Authorize request as CloudTrail shows it, each with one source."""
     rules: list[IpPermission] = []
     for permission in items(parameters, "ipPermissions") or [_old_style(parameters)]:
@@ -164,7 +166,7 @@ def requested_rules(parameters: Json) -> list[IpPermission]:
     return rules
 
 
-def _old_style(parameters: Json) -> Json:
+def _old_style(parameters: CallFields) -> CallFields:
     """Return the permission of a request that has ``cidrIp``, ``ipProtocol`` and the ports at its
     top level: the form before EC2 took lists of permissions, still accepted.
     """

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from guardduty_response.containment.target_context import ALREADY, Json
+from guardduty_response.containment.target_context import ALREADY
 from guardduty_response.decision.finding import text
 from guardduty_response.playbooks.iam_principal import resource_state
 from guardduty_response.playbooks.iam_principal.eradicate.changes import Change, items
@@ -12,6 +12,7 @@ from guardduty_response.playbooks.iam_principal.eradicate.eradication_context im
     EradicationContext,
 )
 from guardduty_response.playbooks.iam_principal.eradicate.reversal import NotReversed, Reversal
+from guardduty_response.playbooks.iam_principal.records import AwsAnswer
 from guardduty_response.playbooks.iam_principal.reversal_records import (
     SharingRecord,
 )
@@ -70,7 +71,7 @@ class Sharing(Reversal[Entries]):
     def before_state(self, current: Entries) -> SharingRecord:
         return {"of": self.resource, "id": self.id, "arn": self._arn, "entries": current}
 
-    def undo(self, current: Entries) -> list[Json]:
+    def undo(self, current: Entries) -> list[AwsAnswer]:
         action = f"ec2:Modify{self.resource.title()}Attribute"
         ec2 = self.changing((action,), self._arn, "ec2")
         return [resource_state.share(ec2, self.resource, self.id, "Remove", current)]

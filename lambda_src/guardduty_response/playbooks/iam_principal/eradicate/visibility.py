@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from guardduty_response.aws.errors import is_transient
-from guardduty_response.containment.target_context import ALREADY, Json
+from guardduty_response.containment.target_context import ALREADY
 from guardduty_response.decision.finding import get, text
 from guardduty_response.playbooks.iam_principal import resource_state
 from guardduty_response.playbooks.iam_principal.eradicate.changes import Change
@@ -17,6 +15,7 @@ from guardduty_response.playbooks.iam_principal.eradicate.reversal import (
     NotReversed,
     Reversal,
 )
+from guardduty_response.playbooks.iam_principal.records import AwsAnswer, AwsClient
 from guardduty_response.playbooks.iam_principal.reversal_records import (
     BucketRecord,
     DetectorRecord,
@@ -68,7 +67,7 @@ class Bucket(Reversal[PublicAccessBlock]):
             )
         return found
 
-    def _public(self, s3: Any) -> bool:
+    def _public(self, s3: AwsClient) -> bool:
         """Tell whether what was set makes the bucket public; assumed where it cannot be read."""
         try:
             if self.change.name == "PutBucketPolicy":
@@ -94,7 +93,7 @@ class Bucket(Reversal[PublicAccessBlock]):
     def before_state(self, current: PublicAccessBlock) -> BucketRecord:
         return {"bucket": self.bucket, "arn": self._arn, "block": current}
 
-    def undo(self, current: PublicAccessBlock) -> list[Json]:
+    def undo(self, current: PublicAccessBlock) -> list[AwsAnswer]:
         s3 = self.changing(("s3:PutBucketPublicAccessBlock",), self._arn, "s3")
         return [
             s3.put_public_access_block(
@@ -165,7 +164,7 @@ class Trail(Reversal[bool]):
     def before_state(self, current: bool) -> TrailRecord:
         return {"trail": self.trail, "arn": self._arn, "logging": current}
 
-    def undo(self, current: bool) -> list[Json]:
+    def undo(self, current: bool) -> list[AwsAnswer]:
         client = self.changing(("cloudtrail:StartLogging",), self._arn, "cloudtrail")
         return [client.start_logging(Name=self.trail)]
 
@@ -213,7 +212,7 @@ class Detector(Reversal[str]):
     def before_state(self, current: str) -> DetectorRecord:
         return {"detector": self.id, "status": current}
 
-    def undo(self, current: str) -> list[Json]:
+    def undo(self, current: str) -> list[AwsAnswer]:
         client = self.changing(("guardduty:UpdateDetector",), self._arn, "guardduty")
         return [client.update_detector(DetectorId=self.id, Enable=True)]
 

@@ -72,7 +72,7 @@ class Report:
         place = "this account"
         if session["account"] != self.ownership.account:
             place = f"account {session['account']}"
-        lookup = {"key": "AccessKeyId", "value": session["key"]}
+        lookup: cloudtrail_query.LookupQuery = {"key": "AccessKeyId", "value": session["key"]}
         region = self.principal.target.region
         command = cloudtrail_query.command(lookup, self.time_range, region)
         reason = (

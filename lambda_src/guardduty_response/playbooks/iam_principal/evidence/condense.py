@@ -12,10 +12,11 @@ import json
 import re
 from typing import Any
 
+from guardduty_response.cloudtrail.event import CallFields
 from guardduty_response.decision.finding import get, text
-from guardduty_response.evidence.items import Json
 from guardduty_response.playbooks.iam_principal.evidence.ownership import session_of
 from guardduty_response.playbooks.iam_principal.evidence.records import ChangeRecord
+from guardduty_response.playbooks.iam_principal.records import CloudTrailRecord
 
 _SECRET = re.compile(
     "secretaccesskey|sessiontoken|password|secretstring|secretbinary|secretvalue|clientsecret|"
@@ -30,16 +31,16 @@ MOST_BYTES = 64_000  # of parameters, and of the response
 MOST_SCALAR = 2048  # characters of a value that is kept of larger parameters
 
 
-def without_secrets(record: Json) -> Json:
+def without_secrets(record: CloudTrailRecord) -> CloudTrailRecord:
     """Return the record without the fields that hold secrets.
 
     Numbers and flags stay (``passwordResetRequired``).
     """
-    cleaned: Json = _without_secrets(record)
+    cleaned: CloudTrailRecord = _without_secrets(record)
     return cleaned
 
 
-def _without_secrets(node: Any) -> Any:
+def _without_secrets(node: object) -> Any:
     if isinstance(node, dict):
         return {
             key: _without_secrets(value)
@@ -51,7 +52,7 @@ def _without_secrets(node: Any) -> Any:
     return node
 
 
-def mutating(record: Json) -> bool:
+def mutating(record: CloudTrailRecord) -> bool:
     """Tell whether the call changed something and succeeded.
 
     A failed sign-in has no error code, only a message.
@@ -63,7 +64,7 @@ def mutating(record: Json) -> bool:
     return read_only not in (True, "true") and not failed
 
 
-def change(record: Json) -> ChangeRecord:
+def change(record: CloudTrailRecord) -> ChangeRecord:
     """Return what eradication needs to know of a call.
 
     The names and the user agent are a printable line each.
@@ -90,11 +91,11 @@ def change(record: Json) -> ChangeRecord:
     }
 
 
-def _bounded(node: object) -> Json:
+def _bounded(node: object) -> CallFields:
     """Return ``node`` without secrets and truncated to size; {} for anything but an object."""
     if not isinstance(node, dict):
         return {}
-    truncated: Json = _truncate(without_secrets(node), 0)
+    truncated: CallFields = _truncate(without_secrets(node), 0)
     if len(json.dumps(truncated, default=str)) <= MOST_BYTES:
         return truncated
     return {
@@ -104,7 +105,7 @@ def _bounded(node: object) -> Json:
     }
 
 
-def _truncate(node: Any, depth: int) -> Any:
+def _truncate(node: object, depth: int) -> Any:
     if isinstance(node, str):
         return node[:MOST_TEXT]
     if depth >= MOST_DEPTH and isinstance(node, dict | list):

@@ -12,10 +12,10 @@ from guardduty_response.cloudtrail import event as cloudtrail_event
 from guardduty_response.cloudtrail import log_reader, query
 from guardduty_response.containment.target_context import TargetContext
 from guardduty_response.decision.own_roles import own_roles
-from guardduty_response.evidence.items import Json
 from guardduty_response.playbooks.iam_principal.evidence import condense
 from guardduty_response.playbooks.iam_principal.evidence.ownership import Ownership, issued
 from guardduty_response.playbooks.iam_principal.evidence.records import Progress
+from guardduty_response.playbooks.iam_principal.records import CloudTrailRecord
 
 MOST_EVENTS = 20_000  # of one pass
 MOST_CHANGES, MOST_BYTES = 3000, 8_000_000  # of one pass; beyond MOST_BYTES without parameters
@@ -54,7 +54,7 @@ class EventCollection:
         ]
         return keys[:MOST_FOLLOWED]
 
-    def add(self, record: Json, file: str = "") -> int:
+    def add(self, record: CloudTrailRecord, file: str = "") -> int:
         """Add a CloudTrail record; return 1 when it is a new record of the principal, else 0.
 
         ``file``: the file it is written to, its Region by default.
@@ -73,21 +73,21 @@ class EventCollection:
             self._add_own(condense.without_secrets(record), file)
             return 1
 
-    def _add_own(self, record: Json, file: str) -> None:
+    def _add_own(self, record: CloudTrailRecord, file: str) -> None:
         file = file or str(record.get("awsRegion") or "unknown")
         self.lines[file].append(log_reader.jsonl(record))
         query.summarize(self.progress["rows"], record)
         if condense.mutating(record) and cloudtrail_event.is_outside_change(record, self.own_roles):
             self._add_change(record)
 
-    def add_lookup_event(self, event: Json) -> int:
+    def add_lookup_event(self, event: query.LookupEvent) -> int:
         """Add an event as LookupEvents answers it; return 1 when it is new, else 0."""
-        record: Json = json.loads(event["CloudTrailEvent"])
+        record: CloudTrailRecord = json.loads(event["CloudTrailEvent"])
         if "readOnly" not in record and event.get("ReadOnly"):
             record["readOnly"] = event["ReadOnly"]
         return self.add({"eventID": event["EventId"], **record})
 
-    def _follow(self, record: Json) -> None:
+    def _follow(self, record: CloudTrailRecord) -> None:
         """Remember the credentials that the call handed out."""
         known = self.progress["issued"]
         session = issued(record)
@@ -96,7 +96,7 @@ class EventCollection:
         if all(other["key"] != session["key"] for other in known):
             known.append(session)
 
-    def _add_change(self, record: Json) -> None:
+    def _add_change(self, record: CloudTrailRecord) -> None:
         if len(self.progress["changes"]) >= MOST_CHANGES:
             self.progress["left_out"] += 1
             return

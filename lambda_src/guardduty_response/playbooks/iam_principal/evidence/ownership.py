@@ -11,10 +11,10 @@ from dataclasses import dataclass
 
 from guardduty_response.containment.target_context import TargetContext
 from guardduty_response.decision.finding import get, text
-from guardduty_response.evidence.items import Json
 from guardduty_response.playbooks.iam_principal import identify
 from guardduty_response.playbooks.iam_principal.evidence.records import IssuedSession
 from guardduty_response.playbooks.iam_principal.identify import Principal
+from guardduty_response.playbooks.iam_principal.records import CloudTrailRecord
 
 # The calls that hand out further credentials.
 _ISSUING_CALLS = ("AssumeRole", "AssumeRoot", "GetFederationToken")
@@ -82,7 +82,7 @@ class Ownership:
             return "arn", f"{base}:assumed-role/{principal.role}/{principal.session}"
         return "arn", ""
 
-    def made(self, record: Json, followed: set[str]) -> bool:
+    def made(self, record: CloudTrailRecord, followed: set[str]) -> bool:
         """Tell whether the principal made the call: by its key, a followed key, or its identity."""
         identity = record.get("userIdentity")
         key = get(identity, "accessKeyId")
@@ -122,7 +122,7 @@ class Ownership:
         return bool(role == self.principal.role)
 
 
-def issued(record: Json) -> IssuedSession | None:
+def issued(record: CloudTrailRecord) -> IssuedSession | None:
     """Return the credentials that a successful call handed out, or None."""
     key = get(record, "responseElements", "credentials", "accessKeyId")
     if record.get("eventName") not in _ISSUING_CALLS or not isinstance(key, str):
@@ -147,6 +147,6 @@ def issued(record: Json) -> IssuedSession | None:
     }
 
 
-def session_of(record: Json) -> str:
+def session_of(record: CloudTrailRecord) -> str:
     """Return the session's name, or empty for a user's own call."""
     return str(get(record, "userIdentity", "principalId") or "").partition(":")[2]

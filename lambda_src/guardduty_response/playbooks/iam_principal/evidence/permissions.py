@@ -11,7 +11,7 @@ import json
 from collections.abc import Callable
 from dataclasses import asdict
 from functools import partial
-from typing import Any, TypedDict
+from typing import Any, TypedDict, TypeVar
 
 from botocore.exceptions import ClientError
 
@@ -27,6 +27,7 @@ from guardduty_response.evidence.items import EvidenceItem, Json, Outcome
 from guardduty_response.incident.moments import now
 from guardduty_response.playbooks.iam_principal import identify
 from guardduty_response.playbooks.iam_principal.identify import Principal
+from guardduty_response.playbooks.iam_principal.records import AwsAnswer, AwsClient, PolicyDocument
 
 NAME = "principal"
 MOST_GROUPS, MOST_POLICIES = 20, 60  # whose documents are read
@@ -46,11 +47,23 @@ _POLICY = ("iam:GetPolicy", "iam:GetPolicyVersion")
 WHAT = "what the principal could do: policies, groups, keys; where its key was used last"
 
 
+# Name of a read -> what it answered, None for what does not exist, or its error.
+Results = dict[str, object]
+T = TypeVar("T")
+
+
+class OwnPolicy(TypedDict):
+    """A managed policy of the account: its default version's document."""
+
+    arn: str
+    document: PolicyDocument
+
+
 class EntityPolicies(TypedDict):
     """``attached``: [{PolicyName, PolicyArn}]; ``inline``: name -> document."""
 
     attached: list[dict[str, str]]
-    inline: dict[str, Json]
+    inline: dict[str, PolicyDocument]
 
 
 def run(principal: TargetContext, _before: Json) -> EvidenceItem:
@@ -81,7 +94,7 @@ def run(principal: TargetContext, _before: Json) -> EvidenceItem:
     return EvidenceItem(Outcome.PARTIAL, text, objects=objects)
 
 
-def _client(principal: TargetContext) -> Any:
+def _client(principal: TargetContext) -> AwsClient:
     session = principal.open_session(
         allow(("iam:GetAccessKeyLastUsed",)),
         allow(_USER, principal.arn("user/*", "iam")),
@@ -92,9 +105,9 @@ def _client(principal: TargetContext) -> Any:
     return session.client("iam")
 
 
-def _read(iam: Any, identity: Principal, user: str) -> tuple[Json, list[str]]:
+def _read(iam: AwsClient, identity: Principal, user: str) -> tuple[Results, list[str]]:
     """Return (name -> what was read, or the error; descriptions of what could not be read)."""
-    reads: dict[str, Callable[[], Any]] = {}
+    reads: dict[str, Callable[[], object]] = {}
     if identity.key:
         key_id = identity.key
         reads["key"] = lambda: _last_used(iam, key_id)
@@ -119,12 +132,12 @@ def _read(iam: Any, identity: Principal, user: str) -> tuple[Json, list[str]]:
     return results, missing
 
 
-def _group_names(results: Json) -> list[str]:
+def _group_names(results: Results) -> list[str]:
     groups = results.get("groups")
     return [group["GroupName"] for group in groups] if isinstance(groups, list) else []
 
 
-def _of_user(iam: Any, user: str) -> dict[str, Callable[[], Any]]:
+def _of_user(iam: AwsClient, user: str) -> dict[str, Callable[[], object]]:
     return {
         "user": lambda: iam.get_user(UserName=user)["User"],
         "access_keys": lambda: iam.list_access_keys(UserName=user)["AccessKeyMetadata"],
@@ -135,11 +148,11 @@ def _of_user(iam: Any, user: str) -> dict[str, Callable[[], Any]]:
     }
 
 
-def _pages(iam: Any, operation: str, key: str, **request: str) -> list[Any]:
+def _pages(iam: AwsClient, operation: str, key: str, **request: str) -> list[Any]:
     return list(iam.get_paginator(operation).paginate(**request).search(key))
 
 
-def _policies(iam: Any, entity: str, name: str) -> EntityPolicies:
+def _policies(iam: AwsClient, entity: str, name: str) -> EntityPolicies:
     """Read the policies of a ``User``, ``Group`` or ``Role``."""
     word = entity.lower()
     request = {f"{entity}Name": name}
@@ -153,7 +166,7 @@ def _policies(iam: Any, entity: str, name: str) -> EntityPolicies:
     return {"attached": attached, "inline": documents}
 
 
-def _documents(iam: Any, results: Json) -> Json:
+def _documents(iam: AwsClient, results: Results) -> Results:
     """Read the documents of the account's own policies; AWS publishes its managed policies."""
     arns: set[str] = set()
     for result in results.values():
@@ -164,25 +177,25 @@ def _documents(iam: Any, results: Json) -> Json:
     return {f"policy {name_of(arn)}": result for arn, result in documents.items()}
 
 
-def _document(iam: Any, arn: str) -> Json:
+def _document(iam: AwsClient, arn: str) -> OwnPolicy:
     version = iam.get_policy(PolicyArn=arn)["Policy"]["DefaultVersionId"]
     answer = iam.get_policy_version(PolicyArn=arn, VersionId=version)
     return {"arn": arn, "document": answer["PolicyVersion"]["Document"]}
 
 
-def _absent(result: Any) -> Any:
+def _absent(result: T) -> T | None:
     """Return None for what does not exist: a user without a console password, a deleted role."""
     if isinstance(result, ClientError) and error_code(result) == "NoSuchEntity":
         return None
     return result
 
 
-def _last_used(iam: Any, key_id: str) -> Json:
-    answer: Json = iam.get_access_key_last_used(AccessKeyId=key_id)
+def _last_used(iam: AwsClient, key_id: str) -> AwsAnswer:
+    answer: AwsAnswer = iam.get_access_key_last_used(AccessKeyId=key_id)
     return {key: value for key, value in answer.items() if key != "ResponseMetadata"}
 
 
-def _text(results: Json) -> str:
+def _text(results: Results) -> str:
     """Say in a sentence what was read."""
     sentences: list[str] = []
     key = results.get("key")

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 from typing import TypedDict
 
-from guardduty_response.evidence.items import Json
-
-# A query of cloudtrail/query.py: LookupEvents by one attribute, with how far it is.
-LookupQuery = Json
-
+from guardduty_response.cloudtrail.event import CallFields
+from guardduty_response.cloudtrail.query import LookupQuery, SummaryRows
 
 # One successful call, reduced by condense.py. ``from`` is no Python name, so no class can say this.
 ChangeRecord = TypedDict(
@@ -25,8 +22,8 @@ ChangeRecord = TypedDict(
         "session": str,
         "from": str,
         "agent": str,
-        "parameters": Json,
-        "response": Json,
+        "parameters": CallFields,
+        "response": CallFields,
         "cut": bool,
     },
     total=False,
@@ -97,7 +94,7 @@ class Progress(TypedDict, total=False):
     """
 
     seen: list[str]
-    rows: Json
+    rows: SummaryRows
     changes: list[ChangeRecord]
     bytes: int
     left_out: int

@@ -12,6 +12,7 @@ from functools import partial
 from guardduty_response.aws import clients
 from guardduty_response.aws.errors import is_transient
 from guardduty_response.cloudtrail import query
+from guardduty_response.cloudtrail.query import LookupQuery
 from guardduty_response.cloudtrail.time_range import TimeRange
 from guardduty_response.containment.target_context import (
     TargetContext,
@@ -23,11 +24,7 @@ from guardduty_response.playbooks.iam_principal.evidence.event_collection import
     MOST_EVENTS,
     EventCollection,
 )
-from guardduty_response.playbooks.iam_principal.evidence.records import (
-    Gap,
-    LookupQuery,
-    RegionLookup,
-)
+from guardduty_response.playbooks.iam_principal.evidence.records import Gap, RegionLookup
 
 AT_ONCE = 24  # Regions
 TRIES = 5  # how often a Region may be throttled without a page in between

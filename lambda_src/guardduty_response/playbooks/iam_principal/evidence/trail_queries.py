@@ -13,17 +13,18 @@ from __future__ import annotations
 import hashlib
 import json
 import time
+from typing import TypedDict
 
 from guardduty_response.aws import clients
 from guardduty_response.aws.errors import is_transient
 from guardduty_response.cloudtrail.time_range import TimeRange, iso
 from guardduty_response.containment.target_context import AWS_ERRORS, TargetContext, describe_error
-from guardduty_response.evidence.items import Json
 from guardduty_response.playbooks.iam_principal.evidence.event_collection import (
     MOST_EVENTS,
     EventCollection,
 )
 from guardduty_response.playbooks.iam_principal.evidence.records import TrailQuery
+from guardduty_response.playbooks.iam_principal.records import CloudTrailRecord
 
 BATCH = 8  # values of one query
 GIVE_UP_SECONDS = 30 * 60  # of one query
@@ -104,12 +105,33 @@ def identifier(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
+class AthenaSettings(TypedDict):
+    """Where Athena finds the trail's table, and the workgroup that pays."""
+
+    database: str
+    table: str
+    workgroup: str
+
+
+class LakeSettings(TypedDict):
+    """The event data store of CloudTrail Lake."""
+
+    event_data_store_arn: str
+
+
+class TrailQueryOption(TypedDict, total=False):
+    """The option ``trail_query``: one of the two."""
+
+    athena: AthenaSettings
+    lake: LakeSettings
+
+
 class Athena:
     """Queries a table that Athena User Guide's statement for CloudTrail logs created."""
 
     name = "Athena"
 
-    def __init__(self, settings: Json) -> None:
+    def __init__(self, settings: AthenaSettings) -> None:
         self.settings = settings
         self.client = clients.client("athena")
 
@@ -141,9 +163,9 @@ class Athena:
         status = self.client.get_query_execution(QueryExecutionId=id)["QueryExecution"]["Status"]
         return str(status["State"]), str(status.get("StateChangeReason") or "")
 
-    def page(self, id: str, token: str) -> tuple[list[Json], str]:
+    def page(self, id: str, token: str) -> tuple[list[CloudTrailRecord], str]:
         """Return (CloudTrail records, token of the next page or empty)."""
-        request: Json = {"QueryExecutionId": id, "MaxResults": 1000}
+        request: dict[str, object] = {"QueryExecutionId": id, "MaxResults": 1000}
         if token:
             request["NextToken"] = token
         answer = self.client.get_query_results(**request)
@@ -170,7 +192,7 @@ class Lake:
 
     name = "CloudTrail Lake"
 
-    def __init__(self, settings: Json) -> None:
+    def __init__(self, settings: LakeSettings) -> None:
         arn = str(settings["event_data_store_arn"])
         self.store = arn.rsplit("/", 1)[-1]
         self.client = clients.client("cloudtrail", arn.split(":")[3])
@@ -196,9 +218,9 @@ class Lake:
         answer = self.client.get_query_results(QueryId=id, MaxQueryResults=1)
         return str(answer["QueryStatus"]), str(answer.get("ErrorMessage") or "")
 
-    def page(self, id: str, token: str) -> tuple[list[Json], str]:
+    def page(self, id: str, token: str) -> tuple[list[CloudTrailRecord], str]:
         """Return (CloudTrail records, token of the next page or empty)."""
-        request: Json = {"QueryId": id, "MaxQueryResults": 1000}
+        request: dict[str, object] = {"QueryId": id, "MaxQueryResults": 1000}
         if token:
             request["NextToken"] = token
         answer = self.client.get_query_results(**request)
@@ -211,7 +233,7 @@ def _timestamp(seconds: int) -> str:
     return iso(seconds).replace("T", " ").removesuffix("Z")
 
 
-def _object(text: str | None) -> Json:
+def _object(text: str | None) -> dict[str, object]:
     """Return the JSON object in ``text``, {} for anything else."""
     try:
         found = json.loads(text or "")
@@ -220,14 +242,14 @@ def _object(text: str | None) -> Json:
     return found if isinstance(found, dict) else {}
 
 
-def record(row: dict[str, str | None]) -> Json:
+def record(row: dict[str, str | None]) -> CloudTrailRecord:
     """Return the CloudTrail record that a row of the table was made of."""
-    made: Json = {}
+    made: CloudTrailRecord = {}
     for column in _RECORD_COLUMNS:
         if value := row.get(column):
             is_json = column in _JSON_COLUMNS
             made[_SPELLING[column]] = (_object(value) or None) if is_json else value
-    identity: Json = _fields(row, "who_", _IDENTITY_COLUMNS)
+    identity: dict[str, object] = {**_fields(row, "who_", _IDENTITY_COLUMNS)}
     if issuer := _fields(row, "issuer_", _ISSUER_COLUMNS):
         identity["sessionContext"] = {"sessionIssuer": issuer}
     return {**made, "userIdentity": identity}
@@ -241,7 +263,7 @@ def _fields(row: dict[str, str | None], prefix: str, columns: tuple[str, ...]) -
     return fields
 
 
-def source(settings: Json | None) -> Athena | Lake | None:
+def source(settings: TrailQueryOption | None) -> Athena | Lake | None:
     """Return the service that the option ``trail_query`` names, or None."""
     if not settings:
         return None

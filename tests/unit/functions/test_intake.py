@@ -1,0 +1,52 @@
+"""What the two machines do with a finding that they cannot read, or that is the other's."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from guardduty_response.decision import finding
+
+from tests.unit.deployment import Deployment
+from tests.unit.function_calls import NOTICE, call, notified
+
+Make = Callable[..., dict[str, Any]]
+
+
+def _id(event: Any) -> str:
+    return finding.parse(event).incident_id
+
+
+def test_the_account_that_delivered_is_never_shown_as_the_findings(
+    deployment: Deployment, finding_event: Make
+) -> None:
+    """For a member's finding, the envelope names the administrator's account."""
+    event = finding_event(severity="high", accountId=None)
+    event["account"] = "444444444444"
+    call("open", event=event)
+    [meta] = deployment.incidents()
+    assert (meta["status"], meta["account_id"]) == ("SKIPPED", "")
+    assert meta["reasons"][1].endswith("it was delivered through 444444444444")
+    [message] = deployment.messages()
+    assert "Account   444444444444" not in message["Message"]
+    assert message["MessageAttributes"]["account_id"]["Value"] == "unknown"
+
+
+@pytest.mark.parametrize("mode", ["auto", "approve", "dry_run"])
+def test_the_notice_machine_looks_for_the_claim_of_what_something_acts_on(
+    deployment: Deployment, finding_event: Make, mode: str
+) -> None:
+    deployment.configure({"remediations": {"CryptoCurrency:EC2/*": mode}})
+    event = finding_event()
+    answer = call("notice", event=event, execution=NOTICE)
+    seen = event["detail"]["service"]["eventLastSeen"]
+    assert (answer["next"], answer["pk"]) == ("look", f"INCIDENT#{_id(event)}")
+    assert answer["sk"] == f"CLAIM#{seen}"
+    assert re.fullmatch(rf"{_id(event)}-[0-9a-f]{{12}}", answer["name"])
+    assert (deployment.incidents(), notified(deployment)) == ([], ([], []))
+    event["detail"]["service"].pop("eventLastSeen")
+    assert call("notice", event=event, execution=NOTICE)["sk"] == "META"
+    archived = finding_event(service={**event["detail"]["service"], "archived": True})
+    assert call("notice", event=archived, execution=NOTICE)["next"] == "done"
