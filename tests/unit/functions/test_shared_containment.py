@@ -35,6 +35,8 @@ class World:
         def run(context: Context, target: Target) -> StepResult:
             assert context.gate
             context.gate.permit()
+            if name == "contain":
+                context.gate.write_before("network", {"eni-1": ["sg-web"]})
             self.done.append((name, target.id))
             return StepResult(detail="done")
 
