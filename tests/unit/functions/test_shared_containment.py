@@ -214,8 +214,10 @@ def test_a_restore_is_told_to_every_incident_of_the_containment(
     assert world.done.count(("restore", "i-1")) == 1
     assert [world.status(id) for id in (first, second, third)] == [answer] * 3
     messages = world.deployment.messages()
-    told = {id for id in (first, second, third) for message in messages if id in message["Message"]}
-    assert (len(messages), told) == (3, {first, second, third})
+    named = {
+        id for id in (first, second, third) for message in messages if id in message["Message"]
+    }
+    assert (len(messages), named) == (3, {first, second, third})
     for other in (first, third):
         assert "containment changed" in world.deployment.timeline(other)
     assert sum(f"for incident {second}." in message["Message"] for message in messages) == 2
