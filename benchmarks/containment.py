@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from unittest.mock import patch
 
+from .gated import decided, gated
 from .measure import ROOT, Figure, prepare_process
 
 if TYPE_CHECKING:
@@ -47,10 +48,11 @@ def _run() -> _Run:
         clients._own.cache_clear()
         lab = Lab().build(interfaces=2, ipv6=True, asg=True, targets=True)
         target = lab.plan()
+        context = decided(lab, target, "ec2_instance")
         lab.latency = LATENCY
         lab.calls = []
         start = time.monotonic()
-        playbook.contain(lab.context(), target)
+        playbook.contain(gated(context, target), target)
         _assert_contained(lab)
         closing = [call for call in lab.calls if call.operation in (MOVED, STRIPPED)]
         first = min(call.start for call in closing if call.operation == MOVED)

@@ -10,6 +10,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from .gated import decided, gated
 from .measure import Figure, prepare_process
 
 if TYPE_CHECKING:
@@ -62,10 +63,11 @@ def _run() -> _Run:
         clients._own.cache_clear()
         lab = IamLab().build().user(**USER)
         target = lab.plan()
+        context = decided(lab, target, "iam_principal")
         lab.latency = LATENCY
         lab.calls = []
         start = time.monotonic()
-        playbook.contain(lab.context(), target)
+        playbook.contain(gated(context, target), target)
         lab.latency = 0.0
         calls = list(lab.calls)
         _assert_dead(lab.dump(), DENY_ALL)

@@ -263,7 +263,9 @@ class Lab:
             attempt,
         )
 
-    def assume(self, account: str, region: str, policy: Json) -> clients.Session:
+    def assume(
+        self, account: str, region: str, policy: Json, permit: Callable[[], None] | None = None
+    ) -> clients.Session:
         assert (account, region) == (MEMBER, self.region)
         self.policies.append(policy)
         lab, number = self, len(self.policies)
@@ -277,9 +279,8 @@ class Lab:
                         client._hooked = True
                 return client
 
-        return Watched(
-            f"arn:aws:iam::{account}:role/{PREFIX}-responder-ec2-instance", "lab", region, policy
-        )
+        role = f"arn:aws:iam::{account}:role/{PREFIX}-responder-ec2-instance"
+        return Watched(role, "lab", region, policy, permit)
 
     def hook(self, client: Any, policy: Json | None, session: int) -> None:
         """Records the client's calls, and lets them fail as the test wants."""

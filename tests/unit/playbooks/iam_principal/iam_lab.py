@@ -160,7 +160,12 @@ class IamLab(IamAccount):
         return client
 
     def assume(
-        self, account: str, region: str, policy: PolicyDocument, role: str = ""
+        self,
+        account: str,
+        region: str,
+        policy: PolicyDocument,
+        role: str = "",
+        permit: Callable[[], None] | None = None,
     ) -> clients.Session:
         center = self.options.get("identity_center") or {}
         assert (account, role) in (
@@ -182,7 +187,7 @@ class IamLab(IamAccount):
 
         name = "identity-center-responder" if role else "responder-iam-principal"
         arn = f"arn:aws:iam::{account}:role/{PREFIX}-{name}"
-        return WatchedSession(arn, "lab", region, policy)
+        return WatchedSession(arn, "lab", region, policy, permit)
 
     def hook(self, client: AwsClient, policy: PolicyDocument | None, session: int) -> None:
         """Records calls, injects faults and latency, and refuses what the session policy does

@@ -1,0 +1,74 @@
+"""A lab's context behind the gate, as the functions make it (functions/steps.guarded)."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from guardduty_response.containment.contract import Context, Target
+
+EXEMPT_NOTHING: dict[str, list[str]] = {
+    "exempt_accounts": [],
+    "exempt_resources": [],
+    "exempt_principals": [],
+}
+
+
+def decided(lab: Any, target: Target, playbook: str) -> Context:
+    """Return the context of an incident that has been decided: its lease is held, its plan is
+    stored. The calls of the gate are the lab's: they take as long as all others.
+    """
+    context: Context = lab.context()
+    record, incident_id = lab.record, context.incident_id
+    record.open(
+        {
+            "incident_id": incident_id,
+            "execution": context.execution,
+            "mode": "auto",
+            "severity": 8.0,
+            "config_sha256": "",
+        }
+    )
+    record.note(incident_id, plan_digest="d0")
+    assert not record.leases.acquire(target.arn, context.execution, incident_id, 900)
+    policy = {"remediations": {"*": "auto"}, "account_remediations": {}, "minimum_severity": {}}
+    guardrails = {**EXEMPT_NOTHING, **(context.config.guardrails or {})}
+    config = dataclasses.replace(
+        context.config,
+        **policy,
+        guardrails=guardrails,
+        active_playbooks=[playbook],
+        paused=False,
+    )
+    return dataclasses.replace(context, config=config)
+
+
+def gated(context: Context, target: Target) -> Context:
+    """Return the context with a gate before every change, which begins to ask now."""
+    from guardduty_response.aws import clients
+    from guardduty_response.containment import gate as gates
+
+    meta = clients.POOL.submit(context.record.meta, context.incident_id)
+    gate = gates.Gate(
+        record=context.record,
+        config=context.config,
+        incident_id=context.incident_id,
+        execution=context.execution,
+        arn=target.arn,
+        id=target.id,
+        account_id=target.account_id,
+        principals=target.principals,
+        place=target.place,
+        meta=meta.result,
+        finding=lambda: context.finding,
+    )
+    assume = context.assume
+
+    def guarded(account: str, region: str, policy: dict[str, Any], **more: str) -> Any:
+        if not gates.changes(policy):
+            return assume(account, region, policy, **more)
+        return assume(account, region, policy, permit=gate.permit, **more)
+
+    gate.open()
+    return dataclasses.replace(context, gate=gate, assume=guarded)
