@@ -35,8 +35,12 @@ def decided(lab: Any, target: Target, playbook: str) -> Context:
     )
     record.note(incident_id, plan_digest="d0")
     assert not record.leases.acquire(target.arn, context.execution, incident_id, 900)
-    policy = {"remediations": {"*": "auto"}, "account_remediations": {}, "minimum_severity": {}}
-    guardrails = {**EXEMPT_NOTHING, **(context.config.guardrails or {})}
+    policy: dict[str, Any] = {
+        "remediations": {"*": "auto"},
+        "account_remediations": {},
+        "minimum_severity": {},
+    }
+    guardrails: Any = {**EXEMPT_NOTHING, **(context.config.guardrails or {})}
     config = dataclasses.replace(
         context.config,
         **policy,

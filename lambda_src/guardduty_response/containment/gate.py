@@ -212,8 +212,9 @@ class Gate:
 
     def _ask(self, writes: list[Item]) -> None:
         started = time.monotonic()
+        fresh = bool(writes) and self._is_valid()
         try:
-            reason = self._refused_because(writes)
+            reason = self._hold(writes) if fresh else self._refused_because(writes)
         except ClientError as error:
             if is_transient(error):
                 raise
@@ -221,12 +222,14 @@ class Gate:
         if reason:
             self._refusal = GateClosed(f"nothing is changed any more: {reason}")
             raise self._refusal
-        self._agreed_at = started
+        if not fresh:  # everything was asked
+            self._agreed_at = started
 
     def _refused_because(self, writes: list[Item]) -> str:
         """Asks everything side by side: the first permission takes as long as AssumeRole does.
 
-        A state before is never written while the policy has not agreed.
+        A state before is written only when everything else has agreed: it stands for the whole
+        generation.
         """
         if self.purpose == "restore":
             return self._hold(writes)
@@ -234,12 +237,10 @@ class Gate:
         held = None
         if not writes:
             held = _CALLS.submit(self._hold, writes)
-        reason = self._policy_of_now()
+        reason = self._policy_of_now() or controls.result()
         if held:
-            reason = reason or held.result()
-        elif not reason:
-            reason = self._hold(writes)
-        return reason or controls.result()
+            return reason or held.result()
+        return reason or self._hold(writes)
 
     def _policy_of_now(self) -> str:
         """Returns why the policy or an exemption of now forbids changes, or an empty string."""

@@ -301,6 +301,7 @@ def _close(
     meta, targets, _ = record.read(incident_id)
     status = Status(meta["status"])
     if status is Status.CLOSED:
+        _release_links(record, incident_id, targets, reason or f"closed by {requester}")
         return _answer(meta, [])
     if status in IN_PROGRESS:
         raise Refused(
@@ -314,15 +315,21 @@ def _close(
         if _leaves_changes(status, targets) and reason is None and not all(others.values()):
             raise Refused(_why_not_closed(incident_id, status))
         meta["status"] = record.transition(incident_id, Event.CLOSED)
-        why = reason or f"closed by {requester}"
-        for place in filter(None, map(place_of, targets)):
-            record.containments.release_link(*place, incident_id, why)
+        _release_links(record, incident_id, targets, reason or f"closed by {requester}")
     finally:
         _release_leases(record, targets, owner)
     note = f"{requester}. It was {status}{_what_stays(status, targets, others, reason)}"
     record.event(incident_id, "closed", f"by {note}", actor=requester)
     _notify(record, meta, targets, note)
     return _answer(meta, [])
+
+
+def _release_links(
+    record: IncidentRepository, incident_id: str, targets: list[TargetRecord], why: str
+) -> None:
+    """Ends the incident's interest in its containments. Safe to repeat."""
+    for place in filter(None, map(place_of, targets)):
+        record.containments.release_link(*place, incident_id, why)
 
 
 def _leaves_changes(status: Status, targets: list[TargetRecord]) -> bool:

@@ -11,10 +11,9 @@ import pytest
 from guardduty_response.aws.dynamodb_types import item
 from guardduty_response.containment import gate as gates
 from guardduty_response.containment.gate import Gate
-from guardduty_response.decision import configuration, finding
+from guardduty_response.decision import configuration
 from guardduty_response.incident.repository import IncidentRepository
 
-from tests.support.repository import load_finding
 from tests.unit.deployment import TABLE, Deployment
 from tests.unit.fake_playbook import ARN
 from tests.unit.function_calls import EXECUTION
@@ -46,7 +45,6 @@ class Lab:
             "principals": [],
             "place": self.place,
             "meta": lambda: self.record.meta(self.incident_id),
-            "finding": lambda: finding.parse(load_finding()),
             "purpose": purpose,
         }
         return Gate(**{**values, **changes})

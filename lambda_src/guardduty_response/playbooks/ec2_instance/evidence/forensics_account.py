@@ -121,6 +121,6 @@ def open_forensics_session(
         f"role{config.responder['role_path']}{forensics.role}"
     )
     document = {"Version": "2012-10-17", "Statement": forensics_policy(instance, forensics)}
-    return clients.Session(
-        arn, f"{instance.context.incident_id}-vault", instance.target.region, document
-    )
+    gate = instance.context.gate
+    name, region = f"{instance.context.incident_id}-vault", instance.target.region
+    return clients.Session(arn, name, region, document, gate.permit if gate else None)

@@ -158,7 +158,9 @@ class ForensicsLab(Lab):
             self.clock += part.wait_seconds
         raise AssertionError("it never ends")
 
-    def assume(self, account: str, region: str, policy: Json) -> clients.Session:
+    def assume(
+        self, account: str, region: str, policy: Json, permit: Callable[[], None] | None = None
+    ) -> clients.Session:
         assert len(json.dumps(policy, separators=(",", ":"))) <= 2048
         session = super().assume(account, region, policy)
         inner = session.client
