@@ -52,11 +52,11 @@ locals {
           },
           local.org_only,
         ),
+        # The index finds what a release before 0.2 stored of a resource.
         {
           Sid      = "IncidentRecord"
           Effect   = "Allow"
           Action   = ["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:ConditionCheckItem", "dynamodb:Query"]
-          # The index finds what a release before 0.2 stored of a resource.
           Resource = [var.table_arn, "${var.table_arn}/index/open"]
         },
         # A step that waits gives its lease back meanwhile. Nothing else is ever deleted. Without the
