@@ -237,11 +237,14 @@ def test_an_execution_of_the_old_definition_goes_on(
     """It names one target, without a generation, and its incident has no plan digest."""
     meta = record.meta(old["containing"])
     assert "plan_digest" not in meta
-    [stored] = record.read(old["containing"])[1]
+    stored: Any = record.read(old["containing"])[1][0]
     names = ("kind", "id", "arn", "account_id", "region")
     target = {**{name: stored[name] for name in names}, "scope": {}, "attach": ""}
     fake.steps["verify"] = StepResult(status=Status.CONTAINED, detail="closed")
-    event = {"execution": meta["execution"], "target": {**target, "verify_only": False}}
+    event: dict[str, Any] = {
+        "execution": meta["execution"],
+        "target": {**target, "verify_only": False},
+    }
     run_step("verify", old["containing"], **event)
     call("verdict", incident_id=old["containing"], **event)
     assert record.meta(old["containing"])["status"] == "CONTAINED"
