@@ -52,11 +52,12 @@ locals {
           },
           local.org_only,
         ),
+        # The index finds what a release before 0.2 stored of a resource.
         {
           Sid      = "IncidentRecord"
           Effect   = "Allow"
           Action   = ["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:ConditionCheckItem", "dynamodb:Query"]
-          Resource = var.table_arn
+          Resource = [var.table_arn, "${var.table_arn}/index/open"]
         },
         # A step that waits gives its lease back meanwhile. Nothing else is ever deleted. Without the
         # test for Null, a request that names no key would pass the ForAllValues test.

@@ -121,8 +121,10 @@ def immutable_id(plan: Planned) -> str:
 
 def _linked(context: Context, plan: Planned, target: Target, attach: str) -> Target:
     """Links the incident to the resource's containment, or opens one."""
+    incident_id, playbook = context.incident_id, os.environ["GDR_PLAYBOOK"]
+    context.record.take_over_for(incident_id, playbook, reference(target))
     joined = context.record.containments.join(
-        reference(target), context.incident_id, os.environ["GDR_PLAYBOOK"], immutable_id(plan)
+        reference(target), incident_id, playbook, immutable_id(plan)
     )
     return replace(target, attach=attach, generation=joined.generation, opened_by=joined.opened_by)
 

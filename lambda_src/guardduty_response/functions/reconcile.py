@@ -21,7 +21,7 @@ from guardduty_response.errors import ResponseError
 from guardduty_response.functions import failed_executions, redelivery, runtime
 from guardduty_response.functions.runtime import Answer, Payload
 from guardduty_response.incident.moments import iso
-from guardduty_response.incident.repository import IncidentRepository
+from guardduty_response.incident.repository import IncidentRepository, old_references
 from guardduty_response.monitoring import schedule
 
 STALE_MINUTES = 10
@@ -90,10 +90,10 @@ def _take_over_old(record: IncidentRepository) -> None:
     """
     for meta in record.watched():
         incident_id = meta["incident_id"]
-        old = any("generation" not in target for target in meta.get("targets") or [])
-        if old and record.take_over_old(incident_id):
+        if old_references(meta) and record.take_over_old(incident_id):
             detail = "its containment has a record of its own now"
             record.event(incident_id, "taken over", detail, actor="watchdog")
+    record.end_take_over()
 
 
 def _log_failure(message: str, error: Exception, **fields: str) -> None:

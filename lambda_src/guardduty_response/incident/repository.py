@@ -7,8 +7,8 @@ something is conditional, so concurrent executions cannot both win.
 
 from __future__ import annotations
 
-import contextlib
 import secrets
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -18,7 +18,12 @@ from guardduty_response.incident import recurrence
 from guardduty_response.incident.circuit_breaker import CircuitBreaker
 from guardduty_response.incident.containments import Containments
 from guardduty_response.incident.leases import Leases
-from guardduty_response.incident.model import IncidentRecord, TargetRecord, TimelineEvent
+from guardduty_response.incident.model import (
+    IncidentRecord,
+    TargetRecord,
+    TargetReference,
+    TimelineEvent,
+)
 from guardduty_response.incident.moments import now
 from guardduty_response.incident.statuses import (
     ENDED,
@@ -30,10 +35,24 @@ from guardduty_response.incident.statuses import (
     next_status,
 )
 from guardduty_response.incident.table import Table
-from guardduty_response.incident.target_repository import TargetRepository, incident_key, is_old
+from guardduty_response.incident.target_repository import (
+    TargetRepository,
+    incident_key,
+    is_old,
+    target_key,
+)
 
 # Incidents of releases before 0.2 in these statuses have contained something.
 _TAKEN_OVER = WATCHED | {Status.FAILED, Status.RESTORE_PARTIAL}
+
+
+# The item that says that no record of a release before 0.2 is left to be taken over.
+TAKEN_OVER_KEY = ("MIGRATION", "0.2")
+
+
+def old_references(meta: IncidentRecord) -> list[TargetReference]:
+    """Returns the targets that an incident names as releases before 0.2 do: by no generation."""
+    return [reference for reference in meta.get("targets") or [] if is_old(reference)]
 
 
 @dataclass(frozen=True)
@@ -189,26 +208,25 @@ class IncidentRepository(TargetRepository):
             incident_key(incident_id), "META", changes, remove=remove, only_if={"status": old}
         )
 
-    def take_over_old(self, incident_id: str, asked_by: frozenset[str] = frozenset()) -> bool:
+    def take_over_old(self, incident_id: str, owners_too: bool = True) -> bool:
         """Moves what releases before 0.2 stored with the incident into containments.
 
-        Incidents whose containment it shared come first: they have the state before. Returns
-        whether there was anything. Safe to repeat. ``asked_by``: incidents being taken over.
+        Returns whether there was anything. Safe to repeat. ``owners_too``: first the incidents to
+        which targets are attached, which have the state before and give evidence its name.
         """
         meta, found, _ = self.read(incident_id)
-        status = Status(meta["status"])
-        old = [target for target in found if is_old(target)]
-        if not old or status not in _TAKEN_OVER:
+        if Status(meta["status"]) not in _TAKEN_OVER or not old_references(meta):
             return False
-        for owner in {str(target.get("attach") or incident_id) for target in old}:
-            if owner not in asked_by | {incident_id}:
-                with contextlib.suppress(ResponseError):  # it no longer exists
-                    self.take_over_old(owner, asked_by | {incident_id})
+        owners = {str(target.get("attach") or "") for target in found if is_old(target)}
+        for owner in sorted(owners - {"", incident_id}) if owners_too else []:
+            with suppress(ResponseError):  # somebody has deleted that record
+                self.take_over_old(owner, owners_too=False)
+        playbook = meta.get("playbook") or ""
         generations = {
-            (target["kind"], target["id"]): self.take_over(
-                incident_id, meta.get("playbook") or "", target
-            )
-            for target in old
+            (target["kind"], target["id"]): self.take_over(incident_id, playbook, target)
+            if is_old(target)
+            else int(target.get("generation") or 0)
+            for target in found
         }
         references = [
             {**reference, "generation": generations.get((reference["kind"], reference["id"]), 0)}
@@ -216,6 +234,33 @@ class IncidentRepository(TargetRepository):
         ]
         self.note(incident_id, targets=references)
         return True
+
+    def take_over_for(self, incident_id: str, playbook: str, target: TargetReference) -> None:
+        """Takes over what releases before 0.2 have stored of a resource that is about to be joined.
+
+        Costs one read once the watchdog has taken over everything.
+        """
+        if self.table.get(*TAKEN_OVER_KEY):
+            return
+        own = self.table.get(incident_key(incident_id), target_key(target["kind"], target["id"]))
+        if own and is_old(own) and own.get("before"):  # contained, and begun again since
+            self.take_over(incident_id, playbook, cast(TargetRecord, own))
+        for meta in self.watched():
+            if any(old["arn"] == target["arn"] for old in old_references(meta)):
+                self.take_over_old(meta["incident_id"])
+
+    def end_take_over(self) -> None:
+        """Records that everything is taken over, unless incidents in progress may still add to it.
+
+        An execution that an earlier release started may yet contain its target.
+        """
+        if self.table.get(*TAKEN_OVER_KEY):
+            return
+        open_incidents = [*self.watched(), *self._indexed("#o = :o", {":o": "1"})]
+        if any(old_references(meta) for meta in open_incidents):
+            return
+        pk, sk = TAKEN_OVER_KEY
+        self.table.put({"pk": pk, "sk": sk, "at": now()})
 
     def note(self, incident_id: str, /, **fields: Any) -> None:
         """Sets fields of the incident other than its status."""
