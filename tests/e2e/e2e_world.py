@@ -258,8 +258,12 @@ class World(Resources):
         ]
 
     def notified(self, about: findings.Sent | str, topic: str = "notifications") -> list[str]:
-        """What the messages about an incident were for: their ``event`` attributes."""
-        return [message["event"] for message in self.messages(about, topic)]
+        """What the messages about an incident were for: their ``event`` attributes.
+
+        "started" is sent beside containment, so it may come after the verdict: it is named first.
+        """
+        found = [message["event"] for message in self.messages(about, topic)]
+        return sorted(found, key=lambda event: event != "started")
 
     def _receive(self) -> None:
         sqs = self.client("sqs", SECURITY)

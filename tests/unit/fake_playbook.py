@@ -85,4 +85,5 @@ class FakePlaybook(ModuleType):
 
 
 def configure(deployment: Deployment, **changes: Any) -> None:
-    deployment.configure({"playbooks.fake": {"finish": "none"}, **changes})
+    active = {"active_playbooks": ["ec2_instance", "fake"]}
+    deployment.configure({"playbooks.fake": {"finish": "none"}, **active, **changes})

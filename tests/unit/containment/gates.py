@@ -45,6 +45,7 @@ class Lab:
             "principals": [],
             "place": self.place,
             "meta": lambda: self.record.meta(self.incident_id),
+            "digest": PLAN,
             "purpose": purpose,
         }
         return Gate(**{**values, **changes})

@@ -146,7 +146,7 @@ def test_an_approval_is_good_for_the_plan_that_was_approved(lab: Lab) -> None:
 def test_an_incident_of_an_earlier_release_came_here_by_an_approval(lab: Lab) -> None:
     lab.deployment.configure({"remediations": {"*": "approve"}})
     lab.record.note(lab.incident_id, plan_digest="")
-    lab.gate().permit()
+    lab.gate(digest="").permit()
 
 
 # -- lease, generation, plan -----------------------------------------------------------------------
