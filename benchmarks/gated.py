@@ -28,12 +28,11 @@ def decided(lab: Any, target: Target, playbook: str) -> Context:
             "mode": "auto",
             "severity": 8.0,
             "config_sha256": "",
-            "finding_type": context.finding.type,
-            "account_id": context.finding.account_id,
-            "playbook": playbook,
         }
     )
-    record.note(incident_id, plan_digest="d0")
+    seen = context.finding
+    named = {"finding_type": seen.type, "account_id": seen.account_id, "severity": seen.severity}
+    record.note(incident_id, plan_digest="d0", playbook=playbook, **named)
     assert not record.leases.acquire(target.arn, context.execution, incident_id, 900)
     policy: dict[str, Any] = {
         "remediations": {"*": "auto"},

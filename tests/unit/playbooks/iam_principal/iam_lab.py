@@ -167,11 +167,8 @@ class IamLab(IamAccount):
         role: str = "",
         permit: Callable[[], None] | None = None,
     ) -> clients.Session:
-        center = self.options.get("identity_center") or {}
-        assert (account, role) in (
-            (MEMBER, ""),
-            (center.get("account_id"), "GDR_IDENTITY_CENTER_ROLE"),
-        )
+        center = (self.options.get("identity_center") or {}).get("account_id")
+        assert (account, role) in ((MEMBER, ""), (center, "GDR_IDENTITY_CENTER_ROLE"))
         assert len(json.dumps(policy, separators=(",", ":"))) <= 2048
         self.policies.append(policy)
         lab, number = self, len(self.policies)
