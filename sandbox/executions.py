@@ -55,6 +55,13 @@ class Execution:
                 entered.append((str(event["stateEnteredEventDetails"]["name"]), event["timestamp"]))
         return entered
 
+    def only_waits(self) -> bool:
+        """Return whether this is a notice machine that has nothing to tell."""
+        return self.machine.endswith("-notice") and any(
+            event.get("stateEnteredEventDetails", {}).get("name") == "WaitForIncident"
+            for event in self.events()
+        )
+
     def transitions(self) -> int:
         """State transitions so far, as AWS bills them: states entered, and each retry once more."""
         kinds = [str(event["type"]) for event in self.events()]
@@ -105,12 +112,8 @@ class Answers:
 
 
 def at_work(executions: list[Execution]) -> list[Execution]:
-    """Leave out the notice machine where the incident machine answers: then it only waits, to see
-    whether that one was started.
+    """Leave out the notice machine where the incident machine answers and the notice machine only
+    waits, to see whether that one was started.
     """
     answered = any(execution.machine.endswith("-incident") for execution in executions)
-    return [
-        execution
-        for execution in executions
-        if not (answered and execution.machine.endswith("-notice"))
-    ]
+    return [execution for execution in executions if not (answered and execution.only_waits())]
