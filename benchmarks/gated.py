@@ -52,29 +52,9 @@ def decided(lab: Any, target: Target, playbook: str) -> Context:
 
 def gated(context: Context, target: Target) -> Context:
     """Return the context with a gate before every change, which begins to ask now."""
-    from guardduty_response.aws import clients
-    from guardduty_response.containment import gate as gates
+    from guardduty_response.functions import steps
 
-    meta = clients.POOL.submit(context.record.meta, context.incident_id)
-    gate = gates.Gate(
-        record=context.record,
-        config=context.config,
-        incident_id=context.incident_id,
-        execution=context.execution,
-        arn=target.arn,
-        id=target.id,
-        account_id=target.account_id,
-        principals=target.principals,
-        place=target.place,
-        meta=meta.result,
-        digest="d0",
-    )
-    assume = context.assume
-
-    def guarded(account: str, region: str, policy: dict[str, Any], **more: str) -> Any:
-        if not gates.changes(policy):
-            return assume(account, region, policy, **more)
-        return assume(account, region, policy, permit=gate.permit, **more)
-
-    gate.open()
-    return dataclasses.replace(context, gate=gate, assume=guarded)
+    guarded = steps.guarded(context, dataclasses.replace(target, plan_digest="d0"))
+    assert guarded.gate is not None
+    guarded.gate.open()
+    return guarded

@@ -32,7 +32,6 @@ from guardduty_response.incident.target_repository import Place, incident_key
 
 VALID_SECONDS = 5.0
 LEASE_SECONDS = 900  # longer than any function may run (functions: at most 150 s)
-LEASE_RETENTION_SECONDS = 86400
 # Threads of their own: AssumeRole and the calls that wait for the gate use aws.clients.POOL, and
 # an opening gate waits for its calls, so neither may take the other's threads.
 _OPENING = ThreadPoolExecutor(max_workers=20, thread_name_prefix="gate")
@@ -288,23 +287,8 @@ class Gate:
 
         The lease is renewed by the way.
         """
-        at = int(time.time())
-        lease: Item = {
-            "Key": item({"pk": f"RESOURCE#{self.arn}", "sk": "LEASE"}),
-            "UpdateExpression": "SET #e = :until, expires_at = :gone",
-            "ConditionExpression": "#o = :me",
-            "ExpressionAttributeNames": {"#o": "owner", "#e": "expires"},
-            "ExpressionAttributeValues": item(
-                {
-                    ":me": self.execution,
-                    ":until": at + LEASE_SECONDS,
-                    ":gone": at + LEASE_RETENTION_SECONDS,
-                }
-            ),
-        }
-        found: list[tuple[Item, str]] = [
-            ({"Update": lease}, f"this step no longer has the lease on {self.id}")
-        ]
+        lease = self.record.leases.renewal(self.arn, self.execution, LEASE_SECONDS)
+        found = [(lease, f"this step no longer has the lease on {self.id}")]
         if self.place:
             found += self._generation_conditions(self.place)
         if self.digest and self.purpose == "change":

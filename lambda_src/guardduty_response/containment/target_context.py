@@ -15,7 +15,6 @@ from guardduty_response.aws import clients
 from guardduty_response.aws.errors import error_code
 from guardduty_response.containment.contract import Context, Target
 from guardduty_response.errors import ResponseError
-from guardduty_response.incident import targets
 
 Json = dict[str, Any]
 AwsClient = Any  # a botocore client: its methods are made from AWS's service models
@@ -58,10 +57,12 @@ class TargetContext:
 
     def read_stored(self) -> Json:
         """Returns the target's record: of its containment where it has one."""
-        record, place = self.context.record, self.target.place
-        if place:
-            return {**targets.view({}, record.containments.read(*place))}
-        return {**record.target(self.context.incident_id, self.target.kind, self.id)}
+        target = self.target
+        return {
+            **self.context.record.target(
+                self.context.incident_id, target.kind, target.id, place=target.place
+            )
+        }
 
     def before_state(self, item: str) -> Any:
         """Returns how ``item`` was before an earlier attempt changed it; None: not recorded."""

@@ -9,7 +9,7 @@ from guardduty_response.decision import configuration, finding
 from guardduty_response.evidence import store as evidence_store
 from guardduty_response.functions import intake, runtime
 from guardduty_response.functions.intake import incidents
-from guardduty_response.functions.runtime import Answer, Payload
+from guardduty_response.functions.runtime import Answer, Payload, target_references
 from guardduty_response.incident import commands, notifications, outcome, report, summary
 from guardduty_response.incident.model import IncidentRecord, TargetPayload, TargetRecord
 from guardduty_response.incident.moments import now
@@ -74,12 +74,6 @@ def _decide(event: Payload) -> Answer:
     return {"next": "triage", "decision": "approve"}
 
 
-def _references(event: Payload) -> list[TargetPayload]:
-    """Returns the targets that a step is about; older definitions name one."""
-    references: list[TargetPayload] = event["targets"] if "targets" in event else [event["target"]]
-    return references
-
-
 def _verdict(event: Payload) -> Answer:
     """Records and sends the targets' verdicts the moment verification ends.
 
@@ -89,7 +83,7 @@ def _verdict(event: Payload) -> Answer:
     why = event.get("error") or outcome.NO_RESULT
     verified: list[TargetPayload] = []
     statuses: list[Status] = []
-    for reference in _references(event):
+    for reference in target_references(event):
         stored = record.target(incident_id, reference["kind"], reference["id"])
         if Status(stored["status"]) in IN_PROGRESS:
             record.end_target(incident_id, {**stored}, Status.FAILED, why)
@@ -168,7 +162,7 @@ def _send_verdict(
 
 def _evidence_failed(event: Payload) -> Answer:
     record, incident_id, error = incidents(), event["incident_id"], event["error"]
-    for reference in _references(event):
+    for reference in target_references(event):
         kind, id = reference["kind"], reference["id"]
         record.action(incident_id, kind, id, "evidence", "FAILED", error)
         record.event(incident_id, "evidence failed", error, target=id)

@@ -46,6 +46,14 @@ def entry(run: Step) -> Callable[..., Payload]:
     return handler
 
 
+def target_references(event: Payload) -> list[Any]:
+    """Returns the targets that a step is about, as the state machine hands them on.
+
+    Executions that an older definition started name one target.
+    """
+    return list(event["targets"]) if "targets" in event else [event["target"]]
+
+
 def dispatch(function: str, steps: Mapping[str, Step]) -> Callable[..., Payload]:
     """Returns a Lambda handler that runs the step which the event names ("verb").
 

@@ -15,7 +15,7 @@ from guardduty_response.containment.contract import Context, StepResult, Target,
 from guardduty_response.containment.gate import LEASE_SECONDS, Gate
 from guardduty_response.decision import configuration, finding
 from guardduty_response.evidence import store as evidence_store
-from guardduty_response.functions.runtime import Payload
+from guardduty_response.functions.runtime import Payload, target_references
 from guardduty_response.incident import statuses
 from guardduty_response.incident.repository import IncidentRepository
 from guardduty_response.incident.statuses import Status
@@ -102,12 +102,8 @@ def guarded(context: Context, target: Target, purpose: str = "change") -> Contex
 
 
 def targets_of(event: Payload) -> list[Target]:
-    """Returns the targets of a step.
-
-    Executions that an older definition started name one target.
-    """
-    references = event["targets"] if "targets" in event else [event["target"]]
-    return [Target(**reference) for reference in references]
+    """Returns the targets of a step."""
+    return [Target(**reference) for reference in target_references(event)]
 
 
 def run_for_each(targets: list[Target], step: Callable[[Target], StepResult]) -> StepResult:

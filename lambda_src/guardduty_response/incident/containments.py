@@ -259,13 +259,10 @@ class Containments:
         """Links an incident; one that was closed and comes again is linked anew."""
         self.table.put(self._values(arn, generation, "LINK", incident_id, _new_link(incident_id)))
 
-    def release_link(
-        self, arn: str, generation: int, incident_id: str, why: str
-    ) -> list[ContainmentLink]:
-        """Ends an incident's interest in a containment; returns the links that are left."""
+    def release_link(self, arn: str, generation: int, incident_id: str, why: str) -> None:
+        """Ends an incident's interest in a containment."""
         key = self._key(arn, sort_key(generation, "LINK", incident_id))
         self.table.update(key["pk"], key["sk"], {"released_at": now(), "reason": why})
-        return self.read(arn, generation).open_links
 
     def _key(self, arn: str, sk: str) -> Item:
         return {"pk": partition(arn), "sk": sk}

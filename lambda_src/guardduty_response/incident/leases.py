@@ -10,7 +10,7 @@ from botocore.exceptions import ClientError
 from guardduty_response.aws import clients
 from guardduty_response.aws.dynamodb_types import item
 from guardduty_response.incident.model import Lease
-from guardduty_response.incident.table import Table, condition_failed
+from guardduty_response.incident.table import Item, Table, condition_failed
 
 # How long DynamoDB keeps a lease after it was taken; it counts only until ``expires``.
 RETENTION_SECONDS = 86400
@@ -49,6 +49,24 @@ class Leases:
         if other is None:  # released between the two calls
             return self.acquire(arn, owner, incident_id, seconds)
         return cast(Lease, other)
+
+    def renewal(self, arn: str, owner: str, seconds: int) -> Item:
+        """Returns the write that renews ``owner``'s lease, for a transaction.
+
+        Its condition is not met when the lease is somebody else's, or there is none.
+        """
+        at = int(time.time())
+        return {
+            "Update": {
+                "Key": item({"pk": f"RESOURCE#{arn}", "sk": "LEASE"}),
+                "UpdateExpression": "SET #e = :until, expires_at = :gone",
+                "ConditionExpression": "#o = :me",
+                "ExpressionAttributeNames": {"#o": "owner", "#e": "expires"},
+                "ExpressionAttributeValues": item(
+                    {":me": owner, ":until": at + seconds, ":gone": at + RETENTION_SECONDS}
+                ),
+            }
+        }
 
     def claim(
         self, arn: str, owner: str, incident_id: str, seconds: int, gives_way: str = ""

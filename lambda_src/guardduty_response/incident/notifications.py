@@ -94,7 +94,7 @@ def _section(title: str, sentences: list[str], indent: str = "") -> list[str]:
 
 def _describe_target(target: TargetRecord, incident_id: str) -> list[str]:
     lines = [f"Resource  {target['kind']} {target['id']}: {target['status']}"]
-    if others := [name for name in target.get("incidents", []) if name != incident_id]:
+    if others := summary.other_incidents(target, incident_id):
         lines.append(f"          Its containment is for {', '.join(others)} too.")
     if target.get("verdict"):
         lines.append(f"          {target['verdict']}")

@@ -118,7 +118,7 @@ def _action_rows(target: TargetRecord) -> list[list[str]]:
 
 
 def _target_section(target: TargetRecord, incident_id: str) -> str:
-    others = [name for name in target.get("incidents", []) if name != incident_id]
+    others = summary.other_incidents(target, incident_id)
     shared = f"<p>Its containment is for {html.text(', '.join(others))} too.</p>" if others else ""
     checks = [
         [

@@ -25,6 +25,11 @@ def check_result(check: CheckRecord) -> str:
     return "FAIL" if check.get("read", True) else "NOT READ"
 
 
+def other_incidents(target: TargetRecord, incident_id: str) -> list[str]:
+    """Returns the other incidents that the target's containment is for."""
+    return [name for name in target.get("incidents", []) if name != incident_id]
+
+
 def open_tasks(meta: IncidentRecord, targets: list[TargetRecord]) -> list[str]:
     """Returns what people have to do, as sentences: failed actions, failed checks, open evidence.
 

@@ -27,7 +27,6 @@ from guardduty_response.incident.table import Item, Table
 
 # Where a target's containment is stored: ARN and generation.
 Place = tuple[str, int]
-_STATE_FIELDS = ("status", "verdict", "verified", "weak", "held_at", "breach", "restored")
 
 
 def incident_key(incident_id: str) -> str:
@@ -59,8 +58,15 @@ class TargetRepository:
             raise ResponseError(f"incident {incident_id} has no target {kind} {id}")
         return found
 
-    def target(self, incident_id: str, kind: str, id: str) -> TargetRecord:
-        """Returns a target with its containment. Raises ResponseError when there is none."""
+    def target(
+        self, incident_id: str, kind: str, id: str, place: Place | None = None
+    ) -> TargetRecord:
+        """Returns a target with its containment. Raises ResponseError when there is none.
+
+        ``place``: where the containment is, for who knows it and wants no more than that.
+        """
+        if place:
+            return targets.view({}, self.containments.read(*place))
         return self.view(self.link(incident_id, kind, id))
 
     def view(self, link: Item) -> TargetRecord:
@@ -143,24 +149,24 @@ class TargetRepository:
         place: Place | None = None,
     ) -> None:
         """Writes an action log entry: what was done, when, under which AWS request ID."""
-        entry: ActionLogEntry = {
-            "status": status,
-            "detail": detail[:1000],
-            "at": now(),
-            "request_id": request_id,
-        }
         place = place or place_of(self.link(incident_id, kind, id))
         if place:
-            self.containments.put_action(*place, name, entry)
+            self.containments.put_action(*place, name, _log_entry(status, detail, request_id))
             return
-        key = target_key(kind, id)
-        self.table.set_in_map(incident_key(incident_id), key, "actions", name, entry)
+        self.own_action(incident_id, kind, id, name, status, detail, request_id)
 
     def own_action(
-        self, incident_id: str, kind: str, id: str, name: str, status: str, detail: str
+        self,
+        incident_id: str,
+        kind: str,
+        id: str,
+        name: str,
+        status: str,
+        detail: str,
+        request_id: str = "",
     ) -> None:
         """Writes an entry of the incident's own: what was planned, and what people must know."""
-        entry = {"status": status, "detail": detail[:1000], "at": now(), "request_id": ""}
+        entry = _log_entry(status, detail, request_id)
         key = target_key(kind, id)
         self.table.set_in_map(incident_key(incident_id), key, "actions", name, entry)
 
@@ -223,14 +229,12 @@ class TargetRepository:
             for name, kept in target.get("evidence", {}).items():
                 self.containments.put_evidence(*place, name, kept)
             fields: dict[str, Any] = {
-                name: value for name, value in target.items() if name in _STATE_FIELDS
+                name: value for name, value in target.items() if name in targets.STATE_FIELDS
             }
-            still_contained = target.get("still_contained") or []
             self.containments.set(
                 *place,
                 checks=target.get("checks", []),
                 watched=target.get("watched", []),
-                still_contained=still_contained,
                 **fields,
             )
         own_actions = {} if brings_state else target.get("actions", {})
@@ -253,6 +257,10 @@ class TargetRepository:
         if stored is None or not is_old(stored) or Status(stored["status"]) is Status.RESTORED:
             return {}
         return dict(stored.get("before", {}))
+
+
+def _log_entry(status: str, detail: str, request_id: str) -> ActionLogEntry:
+    return {"status": status, "detail": detail[:1000], "at": now(), "request_id": request_id}
 
 
 def is_old(target: Mapping[str, Any]) -> bool:

@@ -6,11 +6,12 @@ from typing import Any, cast
 
 from guardduty_response.incident.containments import Containment
 from guardduty_response.incident.model import TargetRecord
-from guardduty_response.incident.statuses import IN_PROGRESS, Status
+from guardduty_response.incident.statuses import Status
 from guardduty_response.incident.table import Item
 
-# Fields of the containment's STATE item that a target shows.
-_STATE_FIELDS = (
+# Fields of the containment's STATE item that a target shows; releases before 0.2 had them in the
+# TARGET item.
+STATE_FIELDS = (
     "status",
     "verdict",
     "verified",
@@ -37,7 +38,7 @@ def view(link: Item, containment: Containment | None) -> TargetRecord:
             TargetRecord, {"actions": {}, "before": {}, "evidence": {}, "checks": []} | link
         )
     state: dict[str, Any] = {
-        name: value for name, value in containment.state.items() if name in _STATE_FIELDS
+        name: value for name, value in containment.state.items() if name in STATE_FIELDS
     }
     own = {
         name: value for name, value in link.items() if value or name not in ("status", "verdict")
@@ -56,8 +57,3 @@ def view(link: Item, containment: Containment | None) -> TargetRecord:
             "incidents": [link["incident_id"] for link in containment.open_links],
         },
     )
-
-
-def in_progress(target: TargetRecord) -> bool:
-    """Tells whether a target has not come to a verdict."""
-    return Status(target["status"]) in IN_PROGRESS

@@ -7,7 +7,6 @@ from collections.abc import Callable
 
 from guardduty_response.containment.contract import Check, Context, StepResult, Target, load
 from guardduty_response.errors import ResponseError
-from guardduty_response.incident import targets
 from guardduty_response.incident.model import ChangeEvent, ContainmentLoss, TargetRecord
 from guardduty_response.incident.moments import now
 from guardduty_response.incident.statuses import Status
@@ -37,9 +36,7 @@ def may_verify(context: Context, target: Target, seconds: int) -> bool:
 
 
 def _stored(context: Context, target: Target) -> TargetRecord:
-    if target.place:
-        return targets.view({}, context.record.containments.read(*target.place))
-    return context.record.target(context.incident_id, target.kind, target.id)
+    return context.record.target(context.incident_id, target.kind, target.id, place=target.place)
 
 
 def _baseline(step: StepResult, checks: list[Check]) -> TargetRecord:

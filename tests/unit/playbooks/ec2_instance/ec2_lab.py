@@ -23,6 +23,7 @@ from guardduty_response.containment.contract import (
     Target,
     load_restorer,
 )
+from guardduty_response.containment.gate import Gate, changes
 from guardduty_response.decision import finding
 from guardduty_response.decision.configuration import Config
 from guardduty_response.incident.model import StoredObject
@@ -264,7 +265,7 @@ class Lab:
         )
 
     def assume(
-        self, account: str, region: str, policy: Json, permit: Callable[[], None] | None = None
+        self, account: str, region: str, policy: Json, gate: Gate | None = None
     ) -> clients.Session:
         assert (account, region) == (MEMBER, self.region)
         self.policies.append(policy)
@@ -280,6 +281,7 @@ class Lab:
                 return client
 
         role = f"arn:aws:iam::{account}:role/{PREFIX}-responder-ec2-instance"
+        permit = gate.permit if gate and changes(policy) else None
         return Watched(role, "lab", region, policy, permit)
 
     def hook(self, client: Any, policy: Json | None, session: int) -> None:

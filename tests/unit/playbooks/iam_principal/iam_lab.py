@@ -30,6 +30,7 @@ from guardduty_response.containment.contract import (
     Target,
     load_restorer,
 )
+from guardduty_response.containment.gate import Gate, changes
 from guardduty_response.decision import finding
 from guardduty_response.decision.configuration import Config
 from guardduty_response.incident.model import IncidentRecord, StoredObject
@@ -165,7 +166,7 @@ class IamLab(IamAccount):
         region: str,
         policy: PolicyDocument,
         role: str = "",
-        permit: Callable[[], None] | None = None,
+        gate: Gate | None = None,
     ) -> clients.Session:
         center = (self.options.get("identity_center") or {}).get("account_id")
         assert (account, role) in ((MEMBER, ""), (center, "GDR_IDENTITY_CENTER_ROLE"))
@@ -184,6 +185,7 @@ class IamLab(IamAccount):
 
         name = "identity-center-responder" if role else "responder-iam-principal"
         arn = f"arn:aws:iam::{account}:role/{PREFIX}-{name}"
+        permit = gate.permit if gate and changes(policy) else None
         return WatchedSession(arn, "lab", region, policy, permit)
 
     def hook(self, client: AwsClient, policy: PolicyDocument | None, session: int) -> None:

@@ -21,6 +21,7 @@ import boto3
 from botocore.exceptions import ClientError
 from guardduty_response.aws import clients
 from guardduty_response.containment.contract import Context, Target
+from guardduty_response.containment.gate import Gate
 from guardduty_response.evidence import store as evidence_store
 from guardduty_response.evidence.items import EvidenceItem
 from guardduty_response.playbooks.ec2_instance.evidence import forensics
@@ -159,7 +160,7 @@ class ForensicsLab(Lab):
         raise AssertionError("it never ends")
 
     def assume(
-        self, account: str, region: str, policy: Json, permit: Callable[[], None] | None = None
+        self, account: str, region: str, policy: Json, gate: Gate | None = None
     ) -> clients.Session:
         assert len(json.dumps(policy, separators=(",", ":"))) <= 2048
         session = super().assume(account, region, policy)
