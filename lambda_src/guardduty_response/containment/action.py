@@ -8,6 +8,7 @@ action is PLANNED and logged when it is DONE.
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Generic, Protocol, TypeVar
 
 from guardduty_response.containment.target_context import (
@@ -21,6 +22,7 @@ from guardduty_response.containment.target_context import (
     TargetContext,
     describe_error,
 )
+from guardduty_response.incident.shared_settings import SettingBusy
 
 
 class ResourceState(Protocol):
@@ -95,10 +97,21 @@ class Action(Generic[ContextType, StateType]):
             return ALREADY, self.done_text
         return SKIPPED, self.absent_text
 
+    def hold(self) -> AbstractContextManager[object]:
+        """Returns a context that keeps others from writing the same setting meanwhile."""
+        return nullcontext()
+
     def run(self) -> None:
         """Reads, records the state before, changes and logs the action. Whatever goes wrong
         touches no other branch.
         """
+        try:
+            with self.hold():
+                self._run()
+        except SettingBusy as busy:
+            self.target_context.log_action(self.name, FAILED, f"{busy}. {self.manual_text()}")
+
+    def _run(self) -> None:
         self.read_current()
         status, text = self.intent()
         answers: list[Json] = []

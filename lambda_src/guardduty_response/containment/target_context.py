@@ -7,6 +7,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import AbstractContextManager
 from typing import Any, TypeVar
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -15,6 +16,7 @@ from guardduty_response.aws import clients
 from guardduty_response.aws.errors import error_code
 from guardduty_response.containment.contract import Context, Target
 from guardduty_response.errors import ResponseError
+from guardduty_response.incident.shared_settings import Held
 
 Json = dict[str, Any]
 AwsClient = Any  # a botocore client: its methods are made from AWS's service models
@@ -63,6 +65,11 @@ class TargetContext:
                 self.context.incident_id, target.kind, target.id, place=target.place
             )
         }
+
+    def hold(self, arn: str, setting: str) -> AbstractContextManager[Held]:
+        """Holds a setting that many containments write. Raises SettingBusy."""
+        owner = f"{self.context.execution} {self.id}"
+        return self.context.record.shared.hold(arn, setting, owner)
 
     def before_state(self, item: str) -> Any:
         """Returns how ``item`` was before an earlier attempt changed it; None: not recorded."""

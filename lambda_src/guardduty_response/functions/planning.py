@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+from concurrent.futures import Future
 from dataclasses import replace
 from typing import TypedDict, cast
 
@@ -12,8 +13,10 @@ from guardduty_response.containment.contract import Context, Planned, Target, lo
 from guardduty_response.containment.gate import LEASE_SECONDS, pause_reason
 from guardduty_response.decision import finding, guardrails, policy
 from guardduty_response.errors import ResponseError
+from guardduty_response.incident.containments import Present
 from guardduty_response.incident.model import IncidentRecord, TargetPayload, TargetReference
 from guardduty_response.incident.statuses import Event, Status
+from guardduty_response.incident.target_repository import log_entry
 
 _DECISIONS = {"auto": "act", "approve": "approve", "dry_run": "dry_run"}
 _NOT_ACTING = ("skip", "dry_run", "failed")
@@ -119,14 +122,43 @@ def immutable_id(plan: Planned) -> str:
     return plan.immutable_id or str(plan.target.scope.get("unique_id") or "")
 
 
-def _linked(context: Context, plan: Planned, target: Target, attach: str) -> Target:
-    """Links the incident to the resource's containment, or opens one."""
-    incident_id, playbook = context.incident_id, os.environ["GDR_PLAYBOOK"]
-    context.record.take_over_for(incident_id, playbook, reference(target))
-    joined = context.record.containments.join(
-        reference(target), incident_id, playbook, immutable_id(plan)
-    )
-    return replace(target, attach=attach, generation=joined.generation, opened_by=joined.opened_by)
+def _present(context: Context, target: Target) -> Present:
+    """Returns what the resource's containment is now, with what old records have of it."""
+    playbook = os.environ["GDR_PLAYBOOK"]
+    context.record.take_over_for(context.incident_id, playbook, reference(target))
+    return context.record.containments.present(target.arn)
+
+
+def _linked(
+    context: Context,
+    planned: list[Planned],
+    targets: list[Target],
+    present: list[Future[Present]],
+    lost: IncidentRecord | None,
+) -> list[Target]:
+    """Takes the lease on each resource and links the incident to its containment, side by side.
+
+    A resource that another incident works on is linked, too: ``attach`` names that incident.
+    """
+    leases = [clients.POOL.submit(_lease, context, target, lost) for target in targets]
+    links = [
+        clients.POOL.submit(
+            context.record.containments.join,
+            reference(target),
+            context.incident_id,
+            os.environ["GDR_PLAYBOOK"],
+            immutable_id(plan),
+            known.result(),
+        )
+        for plan, target, known in zip(planned, targets, present, strict=True)
+    ]
+    linked = []
+    for target, lease, link in zip(targets, leases, links, strict=True):
+        attach, joined = lease.result(), link.result()
+        linked.append(
+            replace(target, attach=attach, generation=joined.generation, opened_by=joined.opened_by)
+        )
+    return linked
 
 
 def _as_linked(context: Context, target: Target) -> Target:
@@ -139,25 +171,23 @@ def _as_linked(context: Context, target: Target) -> Target:
     return replace(target, generation=generation, opened_by=stored.get("opened_by") or "")
 
 
-def _log_own(context: Context, target: Target, name: str, status: str, detail: str) -> None:
-    """Logs what is the incident's own: the plan, and what people must know of it."""
-    context.record.own_action(context.incident_id, target.kind, target.id, name, status, detail)
-
-
 def decide(
     context: Context,
     planned: list[Planned],
-    meta: IncidentRecord,
     seen: finding.Finding,
     approved: bool = False,
 ) -> PlanAnswer:
     """Decides by policy, guardrails and the lease on each resource (docs/decisions/0012).
 
+    What does not depend on another read is read beside it: each waits for a round trip.
     ``approved``: a person has just approved a plan. It becomes "act" if this is that plan.
     """
     record, incident_id = context.record, context.incident_id
-    decision, reasons = apply_policy(context, planned, seen)
     targets = [replace(plan.target, principals=plan.principals) for plan in planned]
+    present = [clients.POOL.submit(_present, context, target) for target in targets]
+    read_meta = clients.POOL.submit(record.meta, incident_id)
+    decision, reasons = apply_policy(context, planned, seen)
+    meta = read_meta.result()
     # A recheck leaves this status; a recurrence of the finding has made it OPEN.
     again = meta["status"] == Status.CONTAINMENT_LOST
     if again and decision != "act":
@@ -173,11 +203,7 @@ def decide(
     elif decision == "approve" and meta.get("approved_digest"):
         reasons.append("what was approved is not what would be done now: asked again")
     if decision == "act":
-        lost = meta if again else None
-        targets = [
-            _linked(context, plan, target, _lease(context, target, lost))
-            for plan, target in zip(planned, targets, strict=True)
-        ]
+        targets = _linked(context, planned, targets, present, meta if again else None)
     elif meta.get("held"):
         targets = [_as_linked(context, target) for target in targets]
     attached_to_itself = any(target.attach == incident_id for target in targets)
@@ -191,12 +217,17 @@ def decide(
     }
     if again:
         fields["execution"] = context.execution  # the lease is free when this execution ends
-    record.note(incident_id, **fields)
-    record.event(incident_id, f"decided: {decision}", "; ".join(reasons))
+    decided = clients.POOL.submit(
+        record.event, incident_id, f"decided: {decision}", "; ".join(reasons)
+    )
     _store_targets(context, planned, targets, meta, decision)
+    decided.result()
+    # Last: an incident that is being contained has its targets.
     if decision == "act":
-        record.transition(incident_id, Event.ACT)
-    elif decision in _NOT_ACTING:
+        record.transition(incident_id, Event.ACT, Status(meta["status"]), **fields)
+    else:
+        record.note(incident_id, **fields)
+    if decision in _NOT_ACTING:
         return answer(decision, error=reasons[-1] if decision == "failed" else "")
     result = answer(decision, targets)
     minutes = context.config.guardrails["approval_timeout_minutes"]
@@ -219,13 +250,21 @@ def _store_targets(
     earlier_containment = bool(meta.get("held"))
     if earlier_containment and decision in _NOT_ACTING:
         return
+    writes = []
     for plan, target in zip(planned, targets, strict=True):
-        context.record.put_target(context.incident_id, reference(target))
+        own_actions = {}
         if plan.consequences:
-            _log_own(context, target, "consequences", "NOTED", plan.consequences)
+            own_actions["consequences"] = log_entry("NOTED", plan.consequences)
         if decision in ("dry_run", "approve") and not earlier_containment:
             for action, sentence in plan.actions.items():
-                _log_own(context, target, action, "PLANNED", sentence)
+                own_actions[action] = log_entry("PLANNED", sentence)
+        writes.append(
+            clients.POOL.submit(
+                context.record.put_target, context.incident_id, reference(target), own_actions
+            )
+        )
+    for write in writes:
+        write.result()
 
 
 def _collects_first() -> bool:

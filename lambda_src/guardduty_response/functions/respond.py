@@ -22,7 +22,7 @@ from guardduty_response.containment.contract import (
     load,
 )
 from guardduty_response.containment.gate import LEASE_SECONDS
-from guardduty_response.decision import finding, policy
+from guardduty_response.decision import configuration, finding, policy
 from guardduty_response.errors import GateClosed, NoTarget, RoleUnavailable, TargetGone
 from guardduty_response.functions import planning, runtime, steps
 from guardduty_response.incident import statuses
@@ -52,7 +52,7 @@ def _plan(event: runtime.Payload) -> planning.PlanAnswer:
         return planning.answer(decision, error=str(error))
     if not event.get("verify_only"):
         approved = event.get("approved") is True
-        return planning.decide(context, planned, record.meta(incident_id), seen, approved)
+        return planning.decide(context, planned, seen, approved)
     targets = []
     for target in _linked_targets(context, planned):
         if drift.may_verify(context, target, LEASE_SECONDS):
@@ -86,10 +86,15 @@ def _linked_targets(context: Context, planned: list[Planned]) -> list[Target]:
 
 
 def _warm(event: runtime.Payload) -> runtime.Answer:
-    """Imports and builds what the next steps need, while the incident is opened. Calls nothing."""
+    """Imports, builds and reads what the next steps need, while the incident is opened.
+
+    It calls nothing but the table, for the configuration.
+    """
+    read = clients.POOL.submit(configuration.load)
     load(os.environ["GDR_PLAYBOOK"])
     for service in ("dynamodb", "s3", "sts"):
         clients.client(service)
+    read.result()
     return {}
 
 

@@ -54,6 +54,14 @@ class Joined:
     opened_by: str
 
 
+@dataclass(frozen=True)
+class Present:
+    """Holds the present generation of a resource (0: it was never contained) and its STATE."""
+
+    generation: int
+    state: ContainmentRecord | None
+
+
 def partition(arn: str) -> str:
     """Returns the partition key of a resource's items."""
     return f"CONTAINMENT#{arn}"
@@ -84,18 +92,29 @@ class Containments:
         found = self.table.get(partition(arn), sort_key(generation, "STATE"))
         return cast(ContainmentRecord, found) if found else None
 
+    def present(self, arn: str) -> Present:
+        """Returns the present generation of a resource and its STATE item."""
+        generation = self.generation(arn)
+        return Present(generation, self.state(arn, generation) if generation else None)
+
     def join(
-        self, target: Mapping[str, Any], incident_id: str, playbook: str, immutable_id: str = ""
+        self,
+        target: Mapping[str, Any],
+        incident_id: str,
+        playbook: str,
+        immutable_id: str = "",
+        known: Present | None = None,
     ) -> Joined:
         """Links the incident to the resource's containment, or opens a generation for it.
 
         ``immutable_id``: what AWS gives the resource for good (AIDA…, AROA…, i-…); empty when it
         could not be read: then the present generation is taken to be of the same resource.
+        ``known``: what ``present`` returned a moment ago, for who has asked already.
         """
         arn = str(target["arn"])
         for _ in range(ATTEMPTS):
-            present = self.generation(arn)
-            state = self.state(arn, present) if present else None
+            now_present, known = known or self.present(arn), None
+            present, state = now_present.generation, now_present.state
             if state and not _is_over(state, immutable_id):
                 self._link(arn, present, incident_id)
                 if immutable_id and not state.get("immutable_id"):

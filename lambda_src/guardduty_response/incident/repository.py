@@ -25,6 +25,7 @@ from guardduty_response.incident.model import (
     TimelineEvent,
 )
 from guardduty_response.incident.moments import now
+from guardduty_response.incident.shared_settings import SharedSettings
 from guardduty_response.incident.statuses import (
     ENDED,
     IN_PROGRESS,
@@ -74,6 +75,7 @@ class IncidentRepository(TargetRepository):
         self.table = Table(table, client)
         self.containments = Containments(self.table)
         self.leases = Leases(self.table)
+        self.shared = SharedSettings(self.table, self.leases, self.containments)
         self.circuit_breaker = CircuitBreaker(self.table)
 
     # -- incidents ---------------------------------------------------------------------------------
@@ -174,13 +176,16 @@ class IncidentRepository(TargetRepository):
             cast(list[TimelineEvent], events),
         )
 
-    def transition(self, incident_id: str, event: Event, **fields: Any) -> Status:
+    def transition(
+        self, incident_id: str, event: Event, known: Status | None = None, /, **fields: Any
+    ) -> Status:
         """Applies ``event`` by the status table and returns the new status.
 
-        Raises IllegalTransition where the table has no such transition.
+        ``known``: the status that was read a moment ago, for who has read it. Raises
+        IllegalTransition where the table has no such transition.
         """
         for _ in range(5):
-            status = Status(self.meta(incident_id)["status"])
+            status, known = known or Status(self.meta(incident_id)["status"]), None
             new_status = next_status(status, event)
             if self.move(incident_id, status, new_status, **fields):
                 return new_status

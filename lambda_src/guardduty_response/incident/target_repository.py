@@ -75,14 +75,19 @@ class TargetRepository:
         return targets.view(link, self.containments.read(*place) if place else None)
 
     def put_target(
-        self, incident_id: str, target: TargetReference | TargetPayload | Mapping[str, Any]
+        self,
+        incident_id: str,
+        target: TargetReference | TargetPayload | Mapping[str, Any],
+        own_actions: Mapping[str, ActionLogEntry] | None = None,
     ) -> None:
         """Creates the TARGET item; an existing one (a retry, a recurrence) is kept.
 
-        One that was linked to another generation, or to none, is replaced.
+        One that was linked to another generation, or to none, is replaced. ``own_actions``: the
+        incident's own log entries, as ``log_entry`` makes them; they are added to those there are.
         """
         key, sort = incident_key(incident_id), target_key(target["kind"], target["id"])
-        created = {"pk": key, "sk": sort, **target, "status": Status.OPEN, "actions": {}}
+        entries = dict(own_actions or {})
+        created = {"pk": key, "sk": sort, **target, "status": Status.OPEN, "actions": entries}
         generation = int(target.get("generation") or 0)
         if not generation:
             created |= {"before": {}, "evidence": {}, "checks": [], "generation": 0}
@@ -96,6 +101,9 @@ class TargetRepository:
         }
         if not self.table.update(key, sort, changes, only_if=same):
             self.table.put(created)
+            return
+        for name, entry in entries.items():
+            self.table.set_in_map(key, sort, "actions", name, entry)
 
     def set_target(
         self, incident_id: str, kind: str, id: str, /, place: Place | None = None, **fields: Any
@@ -151,7 +159,7 @@ class TargetRepository:
         """Writes an action log entry: what was done, when, under which AWS request ID."""
         place = place or place_of(self.link(incident_id, kind, id))
         if place:
-            self.containments.put_action(*place, name, _log_entry(status, detail, request_id))
+            self.containments.put_action(*place, name, log_entry(status, detail, request_id))
             return
         self.own_action(incident_id, kind, id, name, status, detail, request_id)
 
@@ -166,7 +174,7 @@ class TargetRepository:
         request_id: str = "",
     ) -> None:
         """Writes an entry of the incident's own: what was planned, and what people must know."""
-        entry = _log_entry(status, detail, request_id)
+        entry = log_entry(status, detail, request_id)
         key = target_key(kind, id)
         self.table.set_in_map(incident_key(incident_id), key, "actions", name, entry)
 
@@ -259,7 +267,8 @@ class TargetRepository:
         return dict(stored.get("before", {}))
 
 
-def _log_entry(status: str, detail: str, request_id: str) -> ActionLogEntry:
+def log_entry(status: str, detail: str, request_id: str = "") -> ActionLogEntry:
+    """Returns an entry of an action log, of now. Long details are cut."""
     return {"status": status, "detail": detail[:1000], "at": now(), "request_id": request_id}
 
 

@@ -5,6 +5,8 @@ sessions that exist.
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
@@ -20,6 +22,7 @@ from guardduty_response.containment.role_policies import (
     role_policy,
 )
 from guardduty_response.containment.target_context import (
+    AWS_ERRORS,
     AwsClient,
     Json,
     Sessions,
@@ -28,6 +31,7 @@ from guardduty_response.containment.target_context import (
     result_or_raise,
     run_all,
 )
+from guardduty_response.incident.shared_settings import Held
 from guardduty_response.playbooks.ec2_instance.actions import Action
 from guardduty_response.playbooks.ec2_instance.instance_context import InstanceContext
 from guardduty_response.playbooks.ec2_instance.state import (
@@ -80,6 +84,7 @@ class ReplaceProfile(Action):
 
 
 class RevokeSessions(Action):
+    held: Held | None = None  # AWSRevokeOlderSessions, which other containments write too
     name, option, item = "revoke_sessions", "revoke_sessions", "sessions"
     absent_text, done_text = "it has no role, so no sessions", "its sessions are denied"
     manual_command = (
@@ -110,10 +115,30 @@ class RevokeSessions(Action):
             return ""
         return str(profile.get("role") or "")
 
-    def read(self) -> Any:
-        """Returns {role, policies: {name: document or None}, revoked_before}; {} without a role."""
+    @contextmanager
+    def hold(self) -> Iterator[None]:
+        role = self.enabled and self.target_context.role_wide and self._role_of_now()
+        if not role:
+            yield
+            return
+        with self.target_context.hold(role, OLDER) as self.held:
+            yield
+
+    def _role_of_now(self) -> str:
+        """Returns the role whose sessions are denied, or '' when it cannot be read."""
+        try:
+            self._read_profile()
+        except AWS_ERRORS:
+            return ""  # ``read`` fails of it, and says so
+        return self._role()
+
+    def _read_profile(self) -> None:
         if "profile" not in self.state.settings:
             self.state.settings["profile"] = profile(self.sessions, self.target_context)
+
+    def read(self) -> Any:
+        """Returns {role, policies: {name: document or None}, revoked_before}; {} without a role."""
+        self._read_profile()
         role, had = self._role(), self.target_context.before_state(self.item) or {}
         if not role and (error := (self.state.settings["profile"] or {}).get("error")):
             raise RuntimeError(error)
@@ -125,7 +150,12 @@ class RevokeSessions(Action):
         names = [self.deny_name, *[OLDER] * self.target_context.role_wide]
         # Rounded up: a session issued within this second is older too.
         now = (datetime.now(UTC) + timedelta(seconds=1)).strftime("%Y-%m-%dT%H:%M:%SZ")
-        got = run_all({name: partial(role_policy, iam, role, name) for name in names})
+        calls: dict[str, Callable[[], Any]] = {
+            name: partial(role_policy, iam, role, name) for name in names
+        }
+        if self.held:
+            calls[OLDER] = partial(self.held.latest, calls[OLDER])
+        got = run_all(calls)
         policies = {name: result_or_raise(result) for name, result in got.items()}
         return {
             "role": role,
@@ -160,11 +190,17 @@ class RevokeSessions(Action):
     def change(self) -> list[Json]:
         iam = self.sessions.client("iam", self.current["role"], self.ACTIONS)
         role = name_of(self.current["role"])
+        answers = []
         # One after the other: IAM refuses concurrent changes of a role.
-        return [
-            iam.put_role_policy(RoleName=role, PolicyName=name, PolicyDocument=json.dumps(document))
-            for name, document in self._wanted().items()
-        ]
+        for name, document in self._wanted().items():
+            answers.append(
+                iam.put_role_policy(
+                    RoleName=role, PolicyName=name, PolicyDocument=json.dumps(document)
+                )
+            )
+            if name == OLDER and self.held:
+                self.held.written(document)
+        return answers
 
 
 def profile(sessions: Sessions, instance: InstanceContext) -> Json:

@@ -6,6 +6,7 @@ from functools import partial
 
 from guardduty_response.containment.restoration import RestoreItem, RestoreStatus, changed_since
 from guardduty_response.containment.target_context import Sessions
+from guardduty_response.incident.target_repository import Place
 from guardduty_response.playbooks.iam_principal import identify
 from guardduty_response.playbooks.iam_principal.principal_context import (
     PrincipalContext,
@@ -14,7 +15,14 @@ from guardduty_response.playbooks.iam_principal.principal_context import (
 )
 from guardduty_response.playbooks.iam_principal.records import AwsAnswer
 from guardduty_response.playbooks.iam_principal.restore_access import changing_client, role_arn
-from guardduty_response.playbooks.iam_principal.tags import Tag, TagRole, TagUser
+from guardduty_response.playbooks.iam_principal.tags import (
+    SETTING,
+    Tag,
+    TagRole,
+    TagUser,
+)
+
+Tags = dict[str, str | None]
 
 
 def make_tag(principal: PrincipalContext, sessions: Sessions) -> Tag:
@@ -26,9 +34,40 @@ def make_tag(principal: PrincipalContext, sessions: Sessions) -> Tag:
 def tag_items(principal: PrincipalContext, sessions: Sessions) -> list[RestoreItem]:
     """Every tag that containment sets, as it is now."""
     tag = make_tag(principal, sessions)
-    before: dict[str, str | None] = principal.before_state("tags")
+    before: Tags = principal.before_state("tags")
     current = tag.read()
+    place = principal.target.place
+    if place and isinstance(tag, TagRole):
+        shared = principal.context.record.shared.read(role_arn(principal), SETTING)
+        if others := shared.others(place):
+            return [_shared_item(principal, others, current)]
+        if place in shared.known:  # its own may be what another containment made of the tags
+            before = shared.before
     return [_tag_item(principal, tag, key, old, current.get(key)) for key, old in before.items()]
+
+
+def _shared_item(
+    principal: PrincipalContext, others: dict[Place, Tags], current: Tags
+) -> RestoreItem:
+    """Says of tags that other containments need: they stay, and name the incident of one."""
+    (arn, _), wanted = next(iter(others.items()))
+    sentence = f"the tags of role {principal.identity.role} stay, because {arn} is contained, too"
+    if current in others.values():
+        return RestoreItem(RestoreStatus.UNCHANGED, "tags", "tags", sentence)
+    pairs = " ".join(f"Key={key},Value={value}" for key, value in wanted.items())
+    command = f"aws iam tag-role --role-name {principal.iam_name} --tags {pairs}"
+    name_other = partial(_name_other, principal, wanted)
+    return RestoreItem(RestoreStatus.TODO, "tags", "tags", sentence, command, name_other)
+
+
+def _name_other(principal: PrincipalContext, wanted: Tags) -> list[AwsAnswer]:
+    """Makes the tags name another containment of the role."""
+    arn = role_arn(principal)
+    pairs = [{"Key": key, "Value": value} for key, value in wanted.items()]
+    iam = changing_client(principal, arn, "iam:TagRole")
+    with principal.hold(arn, SETTING):
+        call = partial(iam.tag_role, RoleName=principal.iam_name, Tags=pairs)
+        return [dict(retry_on_conflict(call))]
 
 
 def _tag_item(

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
@@ -19,6 +21,7 @@ from guardduty_response.containment.role_policies import (
     role_policy,
 )
 from guardduty_response.containment.target_context import Sessions, allow, result_or_raise, run_all
+from guardduty_response.incident.shared_settings import Held
 from guardduty_response.playbooks.iam_principal.principal_context import (
     PrincipalContext,
     now_rounded_up,
@@ -39,6 +42,7 @@ ROLE = "get_role"  # the key of GetRole's answer among those of GetRolePolicy
 
 
 class DenySession(PrincipalAction):
+    held: Held | None = None  # AWSRevokeOlderSessions, which other containments write too
     name = "revoke_sessions"
     item = "sessions"
     done_text = "its sessions are denied"
@@ -72,11 +76,22 @@ class DenySession(PrincipalAction):
         # No --region: IAM has none.
         return f"By hand: aws {command}"
 
+    @contextmanager
+    def hold(self) -> Iterator[None]:
+        if OLDER not in self._documents(""):
+            yield
+            return
+        role_arn = str(self.target_context.scope("role_arn"))
+        with self.target_context.hold(role_arn, OLDER) as self.held:
+            yield
+
     def read(self) -> RoleSessionsState:
         """``revoked_before``: tokens issued until then are denied, or are to be."""
         calls: dict[str, Any] = {ROLE: partial(self.iam.get_role, RoleName=self.role)}
         for name in self._documents(""):
             calls[name] = partial(role_policy, self.iam, self.role, name)
+        if self.held:
+            calls[OLDER] = partial(self.held.latest, calls[OLDER])
         answers = run_all(calls)
         found = result_or_raise(answers.pop(ROLE))["Role"]
         policies = {name: result_or_raise(document) for name, document in answers.items()}
@@ -117,7 +132,10 @@ class DenySession(PrincipalAction):
             PolicyName=name,
             PolicyDocument=json.dumps(document),
         )
-        return dict(retry_on_conflict(call))
+        answer = dict(retry_on_conflict(call))
+        if name == OLDER and self.held:
+            self.held.written(document)
+        return answer
 
     def _documents(
         self, before: str, old: PolicyDocument | None = None

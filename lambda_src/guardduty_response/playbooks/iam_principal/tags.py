@@ -4,15 +4,20 @@ organization's quarantine policy goes by.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 
 from guardduty_response.containment import action
+from guardduty_response.incident.shared_settings import Held
 from guardduty_response.playbooks.iam_principal.principal_context import (
     PrincipalContext,
     PrincipalState,
     retry_on_conflict,
 )
 from guardduty_response.playbooks.iam_principal.records import AwsAnswer
+
+SETTING = "tags"  # of a role, as a shared setting
 
 
 class Tag(action.Action[PrincipalContext, PrincipalState]):
@@ -69,10 +74,25 @@ class TagUser(Tag):
 
 
 class TagRole(Tag):
+    """Tags a role, which several containments may need: each of a session of the role."""
+
     name = "tag_role"
     WHAT = "Role"
     GET = "get_role"
     TAG = "tag_role"
+    held: Held | None = None
+
+    @contextmanager
+    def hold(self) -> Iterator[None]:
+        with self.target_context.hold(str(self.target_context.scope("role_arn")), SETTING) as held:
+            self.held = held
+            yield
+
+    def read(self) -> dict[str, str | None]:
+        found = super().read()
+        if self.held and (place := self.target_context.target.place):
+            self.held.enter(place, self.wanted(), found)
+        return found
 
 
 def tags_of(entity: AwsAnswer) -> dict[str, str]:

@@ -12,7 +12,12 @@ import pytest
 from guardduty_response.aws import clients
 from guardduty_response.cloudtrail import actors, query
 from guardduty_response.containment import restoration
-from guardduty_response.incident import containments, repository, target_repository
+from guardduty_response.incident import (
+    containments,
+    repository,
+    shared_settings,
+    target_repository,
+)
 from guardduty_response.monitoring import drift
 from guardduty_response.playbooks.iam_principal import (
     chained_sessions,
@@ -58,6 +63,7 @@ def iam(monkeypatch: pytest.MonkeyPatch) -> Iterator[IamLab]:
         monkeypatch.setenv(name, setting)
     for module in (query, restoration, actors):
         monkeypatch.setattr(module, "PAUSE_SECONDS", 0)
+    monkeypatch.setattr(shared_settings, "SPREAD_SECONDS", 0)  # moto shows a change at once
     monkeypatch.setattr(random, "uniform", lambda *_: 0.0)  # of retry_on_conflict's waits
     monkeypatch.setattr(BotocoreStubber, "process_request", one_at_a_time())
     extend(monkeypatch)

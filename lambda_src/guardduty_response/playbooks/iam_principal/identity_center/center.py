@@ -12,6 +12,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from contextlib import AbstractContextManager
 from functools import partial
 
 from botocore.exceptions import ClientError
@@ -21,6 +22,7 @@ from guardduty_response.aws.errors import error_code
 from guardduty_response.containment.role_policies import statements
 from guardduty_response.containment.target_context import allow, policy
 from guardduty_response.errors import ResponseError
+from guardduty_response.incident.shared_settings import Held
 from guardduty_response.playbooks.iam_principal.principal_context import (
     PrincipalContext,
     retry_on_conflict,
@@ -128,6 +130,14 @@ def parse_document(text: str) -> PolicyDocument:
     if not isinstance(found, dict):
         raise ResponseError("its inline policy is no policy document")
     return found
+
+
+def hold_policy(principal: PrincipalContext, permission_set: str) -> AbstractContextManager[Held]:
+    """Holds a permission set's inline policy, in which other containments have statements too.
+
+    Raises SettingBusy.
+    """
+    return principal.hold(permission_set, "inline policy")
 
 
 def has_statement(text: str, statement: PolicyDocument) -> bool:

@@ -13,6 +13,7 @@ from guardduty_response.containment.contract import StepResult
 from guardduty_response.containment.target_context import ALREADY, DONE, FAILED, describe_error
 from guardduty_response.errors import ResponseError
 from guardduty_response.incident.moments import now
+from guardduty_response.incident.shared_settings import Held
 from guardduty_response.playbooks.iam_principal import chained_sessions
 from guardduty_response.playbooks.iam_principal.identity_center.center import (
     DENY,
@@ -21,6 +22,7 @@ from guardduty_response.playbooks.iam_principal.identity_center.center import (
     Center,
     deny_statement,
     has_statement,
+    hold_policy,
     policy_size,
     provision,
     read_inline_policy,
@@ -77,7 +79,8 @@ def _deny(principal: PrincipalContext, center: Center, permission_set: Permissio
     answers: list[AwsAnswer] = []
     try:
         sso = center.admin(permission_set["arn"], *CHANGE)
-        added = _add_statement(principal, center, sso, permission_set)
+        with hold_policy(principal, permission_set["arn"]) as held:
+            added = _add_statement(principal, center, sso, permission_set, held)
         if added is None and state.get("status") in UNDER_WAY:
             session = principal.identity.session
             detail = f"{session} is denied everything in permission set {name}"
@@ -108,14 +111,18 @@ def _deny(principal: PrincipalContext, center: Center, permission_set: Permissio
 
 
 def _add_statement(
-    principal: PrincipalContext, center: Center, sso: AwsClient, permission_set: PermissionSet
+    principal: PrincipalContext,
+    center: Center,
+    sso: AwsClient,
+    permission_set: PermissionSet,
+    held: Held,
 ) -> AwsAnswer | None:
     """Returns Identity Center's answer, None when the statement is there already. Raises
     ResponseError when the policy has no room for it.
     """
     arn = permission_set["arn"]
     statement = recorded_statement(principal, permission_set["name"])
-    text = read_inline_policy(sso, center, arn)
+    text = held.latest(partial(read_inline_policy, sso, center, arn))
     if has_statement(text, statement):
         return None
     new = with_statement(text, statement)
@@ -128,7 +135,9 @@ def _add_statement(
     put = partial(
         sso.put_inline_policy_to_permission_set, **center.parameters(arn), InlinePolicy=new
     )
-    return dict(retry_on_conflict(put))
+    answer = dict(retry_on_conflict(put))
+    held.written(new)
+    return answer
 
 
 def _record_before(

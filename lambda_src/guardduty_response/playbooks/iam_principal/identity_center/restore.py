@@ -9,10 +9,12 @@ from botocore.exceptions import ClientError
 from guardduty_response.containment.restoration import RestoreItem, RestoreStatus, changed_since
 from guardduty_response.containment.role_policies import role_policy, statements
 from guardduty_response.containment.target_context import allow
+from guardduty_response.incident.shared_settings import Held
 from guardduty_response.playbooks.iam_principal.identity_center.center import (
     EVERY_ACCOUNT,
     INLINE,
     Center,
+    hold_policy,
     is_not_found,
     other_statements,
     outdated_accounts,
@@ -112,10 +114,18 @@ def _take_out(principal: PrincipalContext, before: PermissionSetBefore) -> list[
     """Writes the policy as it was where nothing else changed; else what is there now, without the
     statement.
     """
+    with hold_policy(principal, before["arn"]) as held:
+        answer = _write_without(principal, before, held)
+    return [answer, *_provision(principal, before)]
+
+
+def _write_without(
+    principal: PrincipalContext, before: PermissionSetBefore, held: Held
+) -> AwsAnswer:
     center = Center(principal)
     sso = center.admin(before["arn"], *CHANGE)
     statement = before["statement"]
-    text = read_inline_policy(sso, center, before["arn"])
+    text = held.latest(partial(read_inline_policy, sso, center, before["arn"]))
     new = without_statement(text, statement)
     if other_statements(text, statement) == statements(parse_document(before["policy"])):
         new = before["policy"]
@@ -124,7 +134,9 @@ def _take_out(principal: PrincipalContext, before: PermissionSetBefore) -> list[
     if new:
         put = sso.put_inline_policy_to_permission_set
         change = partial(put, **parameters, InlinePolicy=new)
-    return [retry_on_conflict(change), *_provision(principal, before)]
+    answer = dict(retry_on_conflict(change))
+    held.written(new)
+    return answer
 
 
 def _provision(principal: PrincipalContext, before: PermissionSetBefore) -> list[AwsAnswer]:

@@ -1,0 +1,181 @@
+"""Takes turns at what many containments write: a role's policy or tags, a permission set's policy.
+
+Such a setting is read, changed and written whole. Two steps that do this side by side would lose
+what the first wrote, so each holds the setting's lease meanwhile. AWS shows a change late, so the
+next holder reads until it sees what was written last.
+
+Items (keys pk/sk): RESOURCE#arn#setting/LEASE, /WRITTEN (a hash of what was written last, and
+when), /BEFORE (the setting before the first containment) and /ENTRY#containment's arn#generation:
+who needs the setting, and as what. The restore of the last of them gives the setting back.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import random
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from guardduty_response.aws.dynamodb_types import item
+from guardduty_response.errors import ResponseError
+from guardduty_response.incident.containments import ENDED, Containments
+from guardduty_response.incident.leases import Leases
+from guardduty_response.incident.moments import now
+from guardduty_response.incident.statuses import Status
+from guardduty_response.incident.table import Item, Table
+from guardduty_response.incident.target_repository import Place
+
+HOLD_SECONDS = 180  # longer than any function may run: nobody else writes meanwhile
+WAIT_SECONDS = 25.0  # for the holder before; then the step is repeated by its verification
+PAUSE_SECONDS = 0.3
+# IAM's and Identity Center's changes are seen everywhere within seconds, mostly.
+SPREAD_SECONDS = 10.0
+RETENTION_SECONDS = 86400  # of WRITTEN, after which DynamoDB may delete it
+MOST_FORGOTTEN = 90  # entries of ended containments at a time (DynamoDB: 100 writes)
+
+T = TypeVar("T")
+
+
+class SettingBusy(ResponseError):
+    """Another containment is writing the setting. Nothing was changed."""
+
+
+@dataclass(frozen=True)
+class SharedSetting:
+    """Says which containments (ARN and generation) need a setting, and what each makes of it.
+
+    ``known``: those that have entered, also if they have ended since. ``before``: the value before
+    the first of those that need it.
+    """
+
+    entries: dict[Place, Any]
+    known: frozenset[Place]
+    before: Any
+
+    def others(self, place: Place) -> dict[Place, Any]:
+        """Returns the containments of other resources that need the setting."""
+        return {entry: value for entry, value in self.entries.items() if entry[0] != place[0]}
+
+
+class SharedSettings:
+    """The shared settings of one deployment. Methods raise botocore ClientError."""
+
+    def __init__(self, table: Table, leases: Leases, containments: Containments) -> None:
+        self.table, self.leases, self.containments = table, leases, containments
+
+    def read(self, arn: str, setting: str) -> SharedSetting:
+        """Returns who needs the setting, read consistently."""
+        items = self.table.query(
+            KeyConditionExpression="pk = :pk",
+            ConsistentRead=True,
+            ExpressionAttributeValues=item({":pk": _partition(arn, setting)}),
+        )
+        known = {
+            (str(stored["arn"]), int(stored["generation"])): stored["value"]
+            for stored in items
+            if stored["sk"].startswith("ENTRY#")
+        }
+        befores = [stored["value"] for stored in items if stored["sk"] == "BEFORE"]
+        entries = {place: known[place] for place in sorted(known) if self._stands(place)}
+        return SharedSetting(entries, frozenset(known), befores[0] if befores else None)
+
+    def _stands(self, place: Place) -> bool:
+        """Tells whether a containment is the resource's present one, and has not ended."""
+        present = self.containments.present(place[0])
+        if present.generation != place[1] or not present.state:
+            return False
+        return Status(present.state["status"]) not in (*ENDED, Status.GONE)
+
+    @contextmanager
+    def hold(self, arn: str, setting: str, owner: str) -> Iterator[Held]:
+        """Holds the setting until the block ends. Raises SettingBusy after WAIT_SECONDS.
+
+        ``owner``: who holds it, the same when the step is repeated.
+        """
+        name = f"{arn}#{setting}"
+        until = time.monotonic() + WAIT_SECONDS
+        while lease := self.leases.acquire(name, owner, owner, HOLD_SECONDS):
+            if time.monotonic() > until:
+                raise SettingBusy(
+                    f"{setting} of {arn} is being written by {lease['owner']}: nothing was changed"
+                )
+            time.sleep(PAUSE_SECONDS * random.uniform(0.5, 1))  # noqa: S311  (spreads waiters)
+        held = Held(self, arn, setting)
+        try:
+            yield held
+        finally:
+            self.leases.release(name, owner)
+
+
+class Held:
+    """A setting while nobody else of this deployment writes it."""
+
+    def __init__(self, settings: SharedSettings, arn: str, setting: str) -> None:
+        self.settings, self.arn, self.setting = settings, arn, setting
+
+    @property
+    def _key(self) -> str:
+        return _partition(self.arn, self.setting)
+
+    def latest(self, call: Callable[[], T]) -> T:
+        """Returns what ``call`` reads, once it shows what was written last.
+
+        SPREAD_SECONDS after that was written, another value is one that somebody else wrote.
+        """
+        written = self.settings.table.get(self._key, "WRITTEN")
+        while True:
+            found = call()
+            if written is None or written["sha256"] == _digest(found):
+                return found
+            if time.time() - float(written["at"]) > SPREAD_SECONDS:
+                return found
+            time.sleep(PAUSE_SECONDS)
+
+    def written(self, value: Any) -> None:
+        """Records the value that the setting has been given, for the next holder."""
+        at = time.time()
+        self.settings.table.put(
+            {
+                "pk": self._key,
+                "sk": "WRITTEN",
+                "sha256": _digest(value),
+                "at": str(at),
+                "expires_at": int(at) + RETENTION_SECONDS,
+            }
+        )
+
+    def enter(self, place: Place, value: Any, before: Any) -> None:
+        """Records that a containment gives the setting ``value``; ``before``: its value now.
+
+        The value before the first containment stands until the last has ended.
+        """
+        shared = self.settings.read(self.arn, self.setting)
+        if place in shared.entries:
+            return
+        arn, generation = place
+        entry: Item = {"pk": self._key, "sk": _entry(place), "at": now()}
+        entry |= {"arn": arn, "generation": generation, "value": value}
+        writes: list[Item] = [{"Put": {"Item": item(entry)}}]
+        if not shared.entries:
+            first = {"pk": self._key, "sk": "BEFORE", "value": before}
+            writes.append({"Put": {"Item": item(first)}})
+            ended = sorted(shared.known - {place})[:MOST_FORGOTTEN]
+            keys = [{"pk": self._key, "sk": _entry(old)} for old in ended]
+            writes += [{"Delete": {"Key": item(key)}} for key in keys]
+        self.settings.table.transact(writes)
+
+
+def _partition(arn: str, setting: str) -> str:
+    return f"RESOURCE#{arn}#{setting}"
+
+
+def _entry(place: Place) -> str:
+    return f"ENTRY#{place[0]}#{place[1]:04d}"
+
+
+def _digest(value: Any) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()

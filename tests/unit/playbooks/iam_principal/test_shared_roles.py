@@ -1,0 +1,178 @@
+"""Containments that write the same role or permission set: none undoes what another wrote."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from threading import Event, Thread
+
+import pytest
+from guardduty_response.containment.contract import Target
+from guardduty_response.containment.role_policies import OLDER, deny, revoked_before, role_policy
+from guardduty_response.incident import leases, shared_settings
+from guardduty_response.incident.statuses import Status
+from guardduty_response.playbooks.iam_principal import playbook, role
+from guardduty_response.playbooks.iam_principal.records import AwsClient, PolicyDocument
+from guardduty_response.playbooks.iam_principal.tags import SETTING
+
+from tests.unit.playbooks.iam_principal.center_lab import CenterLab
+from tests.unit.playbooks.iam_principal.iam_lab import INCIDENT, PREFIX, IamLab
+from tests.unit.playbooks.iam_principal.session_judge import moment
+
+pytestmark = pytest.mark.usefixtures("untrimmed_models")
+SECOND = "inc-0000000000000002"
+
+
+def beside(iam: IamLab, target: Target) -> Callable[[], None]:
+    """Returns a hook that begins to contain another target, and goes on as soon as it waits."""
+
+    def begin() -> None:
+        waits = Event()
+        acquire = leases.Leases.acquire
+
+        def acquire_and_tell(*arguments: object, **more: object) -> object:
+            lease = acquire(*arguments, **more)  # type: ignore[arg-type]
+            if lease:
+                waits.set()
+            return lease
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(leases.Leases, "acquire", acquire_and_tell)
+            thread = Thread(target=playbook.contain, args=(iam.context(), target), daemon=True)
+            thread.start()
+            waits.wait(5)  # without a lease it writes meanwhile, and never waits
+        iam.ids["thread"] = thread
+
+    return begin
+
+
+def session(iam: IamLab, name: str, incident: str) -> Target:
+    """Returns the plan for another session of the role, as an incident of its own."""
+    iam.details["principalId"] = f"{iam.ids['roles']['app']}:{name}"
+    planned = iam.planned()
+    joined = iam.record.containments.join(
+        planned.target.payload(), incident, "iam_principal", iam.ids["roles"]["app"]
+    )
+    payload = json.loads(json.dumps(planned.target.payload()))
+    payload |= {"generation": joined.generation, "opened_by": incident}
+    iam.record.put_target(incident, payload)
+    return Target(**payload)
+
+
+def two_sessions(iam: IamLab) -> tuple[Target, Target]:
+    """Contains two sessions of a role, each by an incident of its own."""
+    iam.open_incident(SECOND, "exec")
+    iam.role(session="carol")
+    tags = [{"Key": PREFIX, "Value": "of the owner"}, {"Key": "team", "Value": "web"}]
+    iam.see().tag_role(RoleName="app", Tags=tags)
+    first, second = session(iam, "carol", INCIDENT), session(iam, "dave", SECOND)
+    for target in (first, second):
+        playbook.contain(iam.context(incident=target.opened_by), target)
+        iam.record.containments.set(*target.place or ("", 0), status=Status.CONTAINED)
+    return first, second
+
+
+def restore(iam: IamLab, target: Target) -> Status:
+    iam.ids["target"] = target
+    return iam.restore(target.opened_by).status
+
+
+@pytest.mark.parametrize("reverse", [False, True])
+def test_a_roles_tags_are_given_back_by_the_last_restore(iam: IamLab, reverse: bool) -> None:
+    first, second = two_sessions(iam)
+    assert iam.role_dump()["tags"][f"{PREFIX}-incident"] == SECOND
+    leaves, stays = (second, first) if reverse else (first, second)
+    assert restore(iam, leaves) is Status.RESTORED
+    quarantined = {PREFIX: "quarantined", f"{PREFIX}-incident": stays.opened_by}
+    assert iam.role_dump()["tags"] == {**quarantined, "team": "web"}
+    assert len(iam.role_dump()["policies"]) == 1, "its session is denied as before"
+    assert restore(iam, stays) is Status.RESTORED
+    assert iam.role_dump() == {"policies": {}, "tags": {PREFIX: "of the owner", "team": "web"}}
+
+
+def test_a_restored_session_contained_again_finds_the_tags_as_they_are_then(iam: IamLab) -> None:
+    first, second = two_sessions(iam)
+    restore(iam, first)
+    restore(iam, second)
+    iam.see().tag_role(RoleName="app", Tags=[{"Key": PREFIX, "Value": "newer"}])
+    again = session(iam, "carol", INCIDENT)
+    assert again.generation == first.generation + 1
+    playbook.contain(iam.context(), again)
+    assert restore(iam, again) is Status.RESTORED
+    assert iam.role_dump()["tags"] == {PREFIX: "newer", "team": "web"}
+
+
+def test_a_busy_roles_tags_are_not_written_and_that_is_said(
+    iam: IamLab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shared_settings, "WAIT_SECONDS", 0.0)
+    target = iam.role().plan()
+    with iam.record.shared.hold(iam.ids["arn"], SETTING, "somebody"):
+        playbook.contain(iam.context(), target)
+    assert iam.actions()["tag_role"] == "FAILED"
+    assert "is being written by somebody" in iam.detail("tag_role")
+    assert iam.role_dump()["tags"] == {}
+
+
+def test_two_revocations_of_a_role_side_by_side_leave_the_later_date(iam: IamLab) -> None:
+    """The second begins half a minute later, while the first is about to write."""
+    iam.options["revoke_sessions"] = "role"
+    iam.role(session="carol")
+    first, second = session(iam, "carol", INCIDENT), session(iam, "dave", INCIDENT)
+
+    def begin_later() -> None:
+        iam.clock_offset += 30
+        beside(iam, second)()
+
+    iam.hooks.append(("PutRolePolicy", lambda: iam.hooks.append(("PutRolePolicy", begin_later))))
+    playbook.contain(iam.context(), first)
+    iam.ids["thread"].join(20)
+    assert not iam.ids["thread"].is_alive()
+    later = iam.record.containments.read(*second.place or ("", 0)).before["sessions"]
+    assert revoked_before(iam.role_policies()[OLDER]) == later["revoked_before"]
+    assert len(iam.role_policies()) == 3, "each session has a denial of its own beside"
+
+
+def test_a_stale_view_of_older_sessions_does_not_take_back_a_later_date(
+    iam: IamLab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """IAM shows for a while what was there before another containment's write."""
+    monkeypatch.setattr(shared_settings, "SPREAD_SECONDS", 10)
+    monkeypatch.setattr(shared_settings, "PAUSE_SECONDS", 0.01)
+    iam.options["revoke_sessions"] = "role"
+    iam.role(session="carol")
+    later = {
+        "Version": "2012-10-17",
+        "Statement": [
+            {**deny("StringEquals", "aws:PrincipalTag/team", "web"), "Sid": "Ours"},
+            deny("DateLessThan", "aws:TokenIssueTime", moment(3600)),
+        ],
+    }
+    iam.see().put_role_policy(RoleName="app", PolicyName=OLDER, PolicyDocument=json.dumps(later))
+    with iam.record.shared.hold(iam.ids["arn"], OLDER, "another containment") as held:
+        held.written(later)
+    target = iam.plan()
+    views: list[PolicyDocument | None] = [None, None]  # as it was before that
+
+    def shown_late(client: AwsClient, role_name: str, name: str) -> PolicyDocument | None:
+        return views.pop() if name == OLDER and views else role_policy(client, role_name, name)
+
+    monkeypatch.setattr(role, "role_policy", shown_late)
+    playbook.contain(iam.context(), target)
+    assert iam.role_policies()[OLDER] == later
+    assert views == []
+
+
+def test_two_people_of_a_permission_set_side_by_side_are_both_denied(center: CenterLab) -> None:
+    """The second begins between the first's reading and writing: neither statement is lost."""
+    iam = center.iam
+    first = iam.plan()
+    center.signed_in("dave", "PowerUser")
+    second = iam.plan()
+    iam.hooks.append(("PutInlinePolicyToPermissionSet", beside(iam, second)))
+    playbook.contain(iam.context(), first)
+    iam.ids["thread"].join(20)
+    assert not iam.ids["thread"].is_alive()
+    assert sorted(center.denied(center.statements("PowerUser"))) == sorted(
+        [center.people["carol"], center.people["dave"]]
+    )
