@@ -4,9 +4,11 @@ VENV   := .venv
 PY     := $(VENV)/bin/python
 STAMP  := $(VENV)/.installed
 CHECKOV_STAMP := .venv-checkov/.installed
+# Modules are compiled when they are first imported: most never are
+PIP   := --quiet --disable-pip-version-check --no-compile
 V6 := .cache/provider-v6/.downloaded
 
-.PHONY: help demo test test-fast test-clock coverage bench reading validate test-emulators lint checkov provider-v6 cdktf proof zips install clean
+.PHONY: help demo test ready test-fast test-clock coverage bench reading validate test-emulators lint checkov provider-v6 cdktf proof zips install clean
 
 help: ## list the targets
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -16,13 +18,13 @@ install: $(STAMP) ## the project's own virtual environment (.venv)
 $(STAMP): requirements/dev.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.12 …")'
 	$(PYTHON) -m venv $(VENV)
-	$(PY) -m pip install --quiet --disable-pip-version-check -r requirements/dev.txt
+	$(PY) -m pip install $(PIP) -r requirements/dev.txt
 	@touch $@
 
 # checkov pins an old boto3, so it lives alone
 $(CHECKOV_STAMP): requirements/checkov.txt
 	$(PYTHON) -m venv .venv-checkov
-	.venv-checkov/bin/python -m pip install --quiet --disable-pip-version-check -r requirements/checkov.txt
+	.venv-checkov/bin/python -m pip install $(PIP) -r requirements/checkov.txt
 	@touch $@
 
 # Each alone: the example takes whichever it finds
@@ -32,7 +34,7 @@ cdktf: $(CDKTF_STAMPS) ## cdktf and cdktn, each in a virtual environment of its 
 
 .venv-cdktf/.installed .venv-cdktn/.installed: .venv-%/.installed: requirements/%.txt
 	$(PYTHON) -m venv $(@D)
-	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check -r $<
+	$(@D)/bin/python -m pip install $(PIP) -r $<
 	@touch $@
 
 # The AWS provider's v6 schema: two wheels that are read, never installed
@@ -60,7 +62,10 @@ validate: ## terraform validate of the module, its submodules and its examples
 checkov: $(CHECKOV_STAMP) ## policy scan of the Terraform sources
 	$(PY) -m pytest tests/terraform/policy -q
 
-test: $(STAMP) $(CHECKOV_STAMP) $(V6) $(CDKTF_STAMPS) lint ## everything: lint, terraform test, plans, Lambda tests, policies, end to end
+ready: $(CHECKOV_STAMP) $(V6) $(CDKTF_STAMPS) lint ## what the tests need beside .venv, and lint
+
+test: $(STAMP) ## everything: lint, terraform test, plans, Lambda tests, policies, end to end
+	@$(MAKE) --no-print-directory -j3 ready
 	$(PY) -m pytest -q -n auto --dist loadgroup --no-loadscope-reorder --durations=10 --durations-min=1
 
 proof: $(STAMP) ## what takes too long for every run: all examples applied twice and destroyed, plan-time figures

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 import zipfile
+from functools import cache
 from pathlib import Path
 from types import ModuleType
 
@@ -77,13 +78,18 @@ def test_a_changed_or_stray_zip_is_found(
     assert "old.zip is built from nothing" in said
 
 
+@pytest.fixture(scope="session")
+def zips(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The zips as the sources give them, built once."""
+    directory = tmp_path_factory.mktemp("zips") / "dist"
+    with pytest.MonkeyPatch.context() as patch:
+        _built(directory, patch)
+    return directory
+
+
 @pytest.mark.parametrize("name", sorted(build.contents()))
-def test_a_zip_holds_plain_readable_entries(
-    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    path = tmp_path / "dist" / name
-    _built(tmp_path / "dist", monkeypatch)
-    with zipfile.ZipFile(path) as archive:
+def test_a_zip_holds_plain_readable_entries(name: str, zips: Path) -> None:
+    with zipfile.ZipFile(zips / name) as archive:
         infos = archive.infolist()
     assert [info.filename for info in infos] == sorted(info.filename for info in infos)
     for info in infos:
@@ -152,14 +158,11 @@ def test_no_zip_holds_what_its_function_must_not_do() -> None:
 
 
 @pytest.mark.parametrize("name", sorted(build.contents()))
-def test_a_function_starts_from_its_zip_alone(
-    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_function_starts_from_its_zip_alone(name: str, zips: Path, tmp_path: Path) -> None:
     """Each module in it is importable with nothing but botocore and the standard library beside
     it.
     """
-    _built(tmp_path / "dist", monkeypatch)
-    with zipfile.ZipFile(tmp_path / "dist" / name) as archive:
+    with zipfile.ZipFile(zips / name) as archive:
         archive.extractall(tmp_path / "function")
     modules = [
         file.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
@@ -205,6 +208,7 @@ def test_only_the_standard_library_and_botocore_run_with_response_privileges() -
 
 # -- the trimmed models ----------------------------------------------------------------------------
 
+_SESSION = Session()
 SERVICES = (
     "autoscaling",
     "elbv2",
@@ -220,40 +224,45 @@ SERVICES = (
 )
 
 
+@cache
+def _operations(service: str) -> dict[str, str]:
+    """A service's operations: the client's method -> the name in the model."""
+    names = _SESSION.get_service_model(service).operation_names
+    return {xform_name(operation): operation for operation in names}
+
+
+@cache
+def _names_in(path: Path) -> frozenset[str]:
+    """Attributes and texts of a module: a method is called as one, or named by the other."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Attribute):
+            found.add(node.attr)
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+            found.add(node.value)
+    return frozenset(found)
+
+
 def _used(api: str) -> set[str]:
     """Operations that the zips with this trimmed model call (methods no other service in use has
     by that name).
     """
-    session, service = Session(), api.split("/", maxsplit=1)[0]
+    service = api.split("/", maxsplit=1)[0]
     carrying = {
         file
         for files in build.contents().values()
         if any(f"models/{api}/" in name for name in files)
         for file in files
     }
-    others = {
-        xform_name(operation)
-        for other in SERVICES
-        if other != service
-        for operation in session.get_service_model(other).operation_names
+    others = {name for other in SERVICES if other != service for name in _operations(other)}
+    known = _operations(service)
+    names = {
+        name
+        for entry in sorted(carrying)
+        if entry.endswith(".py")
+        for name in _names_in(PACKAGE / entry)
     }
-    known = {
-        xform_name(operation): operation
-        for operation in session.get_service_model(service).operation_names
-    }
-    found = set()
-    for path in [PACKAGE / entry for entry in sorted(carrying) if entry.endswith(".py")]:
-        for node in ast.walk(ast.parse(path.read_text())):
-            name = (
-                node.attr
-                if isinstance(node, ast.Attribute)
-                else node.value
-                if isinstance(node, ast.Constant)
-                else ""
-            )
-            if isinstance(name, str) and name in known and name not in others:
-                found.add(known[name])
-    return found
+    return {known[name] for name in names if name in known and name not in others}
 
 
 @pytest.mark.parametrize("api", sorted(trim_models.OPERATIONS))
