@@ -85,7 +85,7 @@ def let_members_go(aws: Aws) -> None:
 
 NEEDS = {
     "per-account-tfvars": Needs(accounts={"": "var.account_id"}),
-    "standalone": Needs(apply="always"),
+    "standalone": Needs(),
     "organization": Needs(
         accounts={"": SECURITY, "management": MANAGEMENT, "workloads": MEMBER},
         variables={

@@ -1,4 +1,4 @@
-"""Every example plans as it stands; standalone and organization (with make proof: all) are
+"""Every example plans as it stands; organization (with make proof: all) is
 applied twice and destroyed.
 """
 

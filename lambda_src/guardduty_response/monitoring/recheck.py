@@ -118,9 +118,10 @@ def close_recheck(
     another execution worked on the resource.
     """
     status = Status(meta["status"])
-    rechecked = is_latest(meta, execution) and meta.get("contained_again") != execution
-    if rechecked and status is Status.CONTAINMENT_LOST:
-        _notify_left_to_people(record, meta)
+    contained_again = meta.get("contained_again") == execution
+    rechecked = is_latest(meta, execution) and not contained_again
+    if status is Status.CONTAINMENT_LOST and not contained_again:
+        _notify_left_to_people(record, meta)  # also of a recurrence that only verified
     notified = meta.get("told_by") == execution
     nothing_new = rechecked and decision == "act" and not error and not notified
     if rechecked and decision == "failed":

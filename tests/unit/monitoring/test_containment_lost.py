@@ -9,6 +9,7 @@ from guardduty_response.containment.contract import Check
 from guardduty_response.incident.repository import IncidentRepository
 from guardduty_response.incident.statuses import Status
 
+from tests.support.repository import later, load_finding
 from tests.unit.fake_playbook import ARN, configure
 from tests.unit.function_calls import notified
 from tests.unit.monitoring.contained_incident import BOB, GOOD, OPEN, TAGGED, UNREAD, UNTAGGED, Case
@@ -183,6 +184,23 @@ def test_a_guardrail_leaves_it_to_a_person_who_is_told_why_once(
     lost, problem = case.deployment.messages("escalations")
     assert "BREACHED" in lost["Subject"] and "PROBLEM" in problem["Subject"]
     assert reason in problem["Message"] and "start-execution" in problem["Message"]
+    assert case.deployment.timeline(case.incident_id).count("not contained again") == 1
+
+
+def test_a_recurrence_that_finds_it_lost_tells_too_why_a_person_must_act(case: Case) -> None:
+    """The finding came again, and its execution only verified: the promise of the verdict's
+    message is kept, or that it is not is told.
+    """
+    configure(case.deployment, **{"guardrails.exempt_accounts": ["222222222222"]})
+    case.see(OPEN, TAGGED)
+    case.run(later(load_finding()))
+    assert (case.meta["status"], case.contained()) == ("BREACHED", 1)
+    lost, problem = case.deployment.messages("escalations")
+    assert "BREACHED" in lost["Subject"] and "PROBLEM" in problem["Subject"]
+    assert "exempt_accounts" in problem["Message"]
+    notified(case.deployment)
+    case.check()
+    assert notified(case.deployment) == ([], []), "once"
     assert case.deployment.timeline(case.incident_id).count("not contained again") == 1
 
 
