@@ -21,7 +21,7 @@ from guardduty_response.containment.gate import Gate
 from guardduty_response.decision.configuration import Config, PlaybookOptions
 from guardduty_response.decision.finding import Finding
 from guardduty_response.errors import ConfigError
-from guardduty_response.incident.model import CheckRecord, StoredObject
+from guardduty_response.incident.model import CheckRecord, StoredObject, TargetReference
 from guardduty_response.incident.repository import IncidentRepository
 from guardduty_response.incident.statuses import Status
 from guardduty_response.incident.target_repository import Place
@@ -71,6 +71,21 @@ class Target:
     def payload(self) -> Json:
         """Returns the target as the state machine hands it on (``TargetPayload``)."""
         return dict(self.__dict__)
+
+    def reference(self) -> TargetReference:
+        """Returns the target as META names it."""
+        return {
+            "kind": self.kind,
+            "id": self.id,
+            "arn": self.arn,
+            "account_id": self.account_id,
+            "region": self.region,
+            "attach": self.attach,
+            "generation": self.generation,
+            "opened_by": self.opened_by,
+            "plan_digest": self.plan_digest,
+            "principals": self.principals,
+        }
 
 
 @dataclass(frozen=True)

@@ -25,10 +25,10 @@ from guardduty_response.decision import guardrails, policy
 from guardduty_response.decision.configuration import Config
 from guardduty_response.errors import GateClosed
 from guardduty_response.incident.containments import ENDED, partition, sort_key
-from guardduty_response.incident.model import IncidentRecord
+from guardduty_response.incident.model import IncidentRecord, TargetReference
 from guardduty_response.incident.repository import IncidentRepository
 from guardduty_response.incident.table import Item
-from guardduty_response.incident.target_repository import Place, incident_key
+from guardduty_response.incident.target_repository import Place, incident_key, place_of
 
 VALID_SECONDS = 5.0
 LEASE_SECONDS = 900  # longer than any function may run (functions: at most 150 s)
@@ -123,29 +123,28 @@ def pause_reason(record: IncidentRepository) -> str:
 class Gate:
     """Guards the changes of one step on one target.
 
-    ``place``: the containment that the changes belong to; None: a record of a release before 0.2,
-    whose lease alone is checked. ``digest``: of the plan that the step carries out. ``purpose``:
-    ``change`` passes everything; ``evidence`` needs no lease; ``restore`` passes the lease and the
-    generation alone. ``meta`` is asked for when the gate is first used.
+    ``target``: with the generation of the containment that the changes belong to (none in records
+    of releases before 0.2: then the lease alone is checked), and the digest of the plan that the
+    step carries out. ``purpose``: ``change`` passes everything; ``evidence`` needs no lease;
+    ``restore`` passes the lease and the generation alone. ``meta`` is asked for when the gate is
+    first used.
     """
 
     record: IncidentRepository
     config: Config
     incident_id: str
     execution: str
-    arn: str
-    id: str
-    account_id: str
-    principals: list[str]
-    place: Place | None
+    target: TargetReference
     meta: Callable[[], IncidentRecord]
-    digest: str = ""
     purpose: str = "change"
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _agreed_at: float = float("-inf")
     _refusal: GateClosed | None = None
     _opening: Future[None] | None = None
     _waiting: list[tuple[Item, Future[None]]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.arn, self.id, self.place = self.target["arn"], self.target["id"], place_of(self.target)
 
     # -- permission --------------------------------------------------------------------------------
 
@@ -246,9 +245,10 @@ class Gate:
         guarded: guardrails.GuardedTarget = {
             "id": self.id,
             "arn": self.arn,
-            "principals": self.principals,
+            "principals": self.target["principals"],
         }
-        if skip := guardrails.reason_to_skip(self.config, self.account_id, [guarded]):
+        account_id = self.target["account_id"]
+        if skip := guardrails.reason_to_skip(self.config, account_id, [guarded]):
             return skip
         if self.purpose == "evidence":
             return ""
@@ -291,11 +291,12 @@ class Gate:
         found = [(lease, f"this step no longer has the lease on {self.id}")]
         if self.place:
             found += self._generation_conditions(self.place)
-        if self.digest and self.purpose == "change":
+        digest = self.target.get("plan_digest")
+        if digest and self.purpose == "change":
             check: Item = {
                 "Key": item({"pk": incident_key(self.incident_id), "sk": "META"}),
                 "ConditionExpression": "plan_digest = :digest",
-                "ExpressionAttributeValues": item({":digest": self.digest}),
+                "ExpressionAttributeValues": item({":digest": digest}),
             }
             found.append(({"ConditionCheck": check}, "it was planned anew meanwhile"))
         return found

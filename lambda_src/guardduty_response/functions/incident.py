@@ -219,6 +219,9 @@ def _end(
         status = Status.FAILED
     outcome.finish_targets(record, incident_id, status, error, include_ended=status is Status.GONE)
     meta, targets, _ = record.read(incident_id)
+    if status is Status.GONE:  # so it is for every incident about the same resource
+        for target in targets:
+            outcome.settle_linked(record, incident_id, target, f"incident {incident_id}: {error}")
     return meta, targets
 
 

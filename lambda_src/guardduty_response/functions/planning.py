@@ -14,7 +14,7 @@ from guardduty_response.containment.gate import LEASE_SECONDS, pause_reason
 from guardduty_response.decision import finding, guardrails, policy
 from guardduty_response.errors import ResponseError
 from guardduty_response.incident.containments import Present
-from guardduty_response.incident.model import IncidentRecord, TargetPayload, TargetReference
+from guardduty_response.incident.model import IncidentRecord, TargetPayload
 from guardduty_response.incident.statuses import Event, Status
 from guardduty_response.incident.target_repository import log_entry
 
@@ -125,7 +125,7 @@ def immutable_id(plan: Planned) -> str:
 def _present(context: Context, target: Target) -> Present:
     """Returns what the resource's containment is now, with what old records have of it."""
     playbook = os.environ["GDR_PLAYBOOK"]
-    context.record.take_over_for(context.incident_id, playbook, reference(target))
+    context.record.take_over_for(context.incident_id, playbook, target.reference())
     return context.record.containments.present(target.arn)
 
 
@@ -144,7 +144,7 @@ def _linked(
     links = [
         clients.POOL.submit(
             context.record.containments.join,
-            reference(target),
+            target.reference(),
             context.incident_id,
             os.environ["GDR_PLAYBOOK"],
             immutable_id(plan),
@@ -161,7 +161,7 @@ def _linked(
     return linked
 
 
-def _as_linked(context: Context, target: Target) -> Target:
+def as_linked(context: Context, target: Target) -> Target:
     """Returns the target with the containment that an earlier run of the incident linked it to."""
     try:
         stored = context.record.link(context.incident_id, target.kind, target.id)
@@ -205,14 +205,14 @@ def decide(
     if decision == "act":
         targets = _linked(context, planned, targets, present, meta if again else None)
     elif meta.get("held"):
-        targets = [_as_linked(context, target) for target in targets]
+        targets = [as_linked(context, target) for target in targets]
     attached_to_itself = any(target.attach == incident_id for target in targets)
     if meta["execution"] != context.execution and attached_to_itself:
         return answer("none")  # another recheck of this incident contains it
     fields: IncidentRecord = {
         "decision": decision,
         "reasons": reasons,
-        "targets": [reference(target) for target in targets],
+        "targets": [target.reference() for target in targets],
         "plan_digest": digest,
     }
     if again:
@@ -260,7 +260,7 @@ def _store_targets(
                 own_actions[action] = log_entry("PLANNED", sentence)
         writes.append(
             clients.POOL.submit(
-                context.record.put_target, context.incident_id, reference(target), own_actions
+                context.record.put_target, context.incident_id, target.reference(), own_actions
             )
         )
     for write in writes:
@@ -312,19 +312,3 @@ def _hand_over_to(context: Context, plan: Planned, playbook: str) -> tuple[str, 
     child = finding.parse(event).incident_id
     detail = f"{event['detail']['title']}: an incident of its own, {child} ({stored['key']})"
     return "DONE", detail, stored["key"], child
-
-
-def reference(target: Target) -> TargetReference:
-    """Returns the target as META names it."""
-    return {
-        "kind": target.kind,
-        "id": target.id,
-        "arn": target.arn,
-        "account_id": target.account_id,
-        "region": target.region,
-        "attach": target.attach,
-        "generation": target.generation,
-        "opened_by": target.opened_by,
-        "plan_digest": target.plan_digest,
-        "principals": target.principals,
-    }

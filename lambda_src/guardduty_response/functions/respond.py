@@ -53,10 +53,11 @@ def _plan(event: runtime.Payload) -> planning.PlanAnswer:
     if not event.get("verify_only"):
         approved = event.get("approved") is True
         return planning.decide(context, planned, seen, approved)
-    targets = []
-    for target in _linked_targets(context, planned):
-        if drift.may_verify(context, target, LEASE_SECONDS):
-            targets.append(target)
+    targets = [
+        target
+        for plan in planned
+        if drift.may_verify(context, target := _to_verify(context, plan), LEASE_SECONDS)
+    ]
     # A restore may just have ended.
     watched = Status(record.meta(incident_id)["status"]) in statuses.WATCHED
     if targets and watched:
@@ -64,25 +65,10 @@ def _plan(event: runtime.Payload) -> planning.PlanAnswer:
     return planning.answer("none")
 
 
-def _linked_targets(context: Context, planned: list[Planned]) -> list[Target]:
-    """Returns the planned targets as the incident is linked to them, to be verified only."""
-    references = {
-        (stored["kind"], stored["id"]): stored
-        for stored in context.record.meta(context.incident_id)["targets"]
-    }
-    found = []
-    for plan in planned:
-        stored = references.get((plan.target.kind, plan.target.id))
-        generation = int(stored.get("generation") or 0) if stored else 0
-        found.append(
-            replace(
-                plan.target,
-                verify_only=True,
-                generation=generation,
-                principals=plan.principals,
-            )
-        )
-    return found
+def _to_verify(context: Context, plan: Planned) -> Target:
+    """Returns a planned target as the incident is linked to it, to be verified only."""
+    target = replace(plan.target, verify_only=True, principals=plan.principals)
+    return planning.as_linked(context, target)
 
 
 def _warm(event: runtime.Payload) -> runtime.Answer:

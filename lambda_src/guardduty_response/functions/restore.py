@@ -116,11 +116,7 @@ def _context(record: IncidentRepository, incident_id: str, owner: str, target: T
         config=config,
         incident_id=incident_id,
         execution=owner,
-        arn=target.arn,
-        id=target.id,
-        account_id=target.account_id,
-        principals=[],
-        place=target.place,
+        target=target.reference(),
         meta=lambda: record.meta(incident_id),
         purpose="restore",
     )

@@ -82,13 +82,8 @@ def guarded(context: Context, target: Target, purpose: str = "change") -> Contex
         config=context.config,
         incident_id=context.incident_id,
         execution=context.execution,
-        arn=target.arn,
-        id=target.id,
-        account_id=target.account_id,
-        principals=target.principals,
-        place=target.place,
+        target=target.reference(),
         meta=meta.result,
-        digest=target.plan_digest,
         purpose=purpose,
     )
     guarded_context = copy.copy(context)

@@ -13,7 +13,7 @@ from typing import Any
 
 from guardduty_response.errors import ResponseError
 from guardduty_response.incident import targets
-from guardduty_response.incident.containments import Containments
+from guardduty_response.incident.containments import ENDED, Containments
 from guardduty_response.incident.model import (
     ActionLogEntry,
     EvidenceEntry,
@@ -131,13 +131,16 @@ class TargetRepository:
     ) -> None:
         """Gives the incident's own view of a target a status: it ended without a verdict.
 
-        The containment keeps its status, unless it never came to one.
+        The containment keeps its status, unless it never came to one, or the resource is gone.
         """
         key, sort = incident_key(incident_id), target_key(target["kind"], target["id"])
         self.table.update(key, sort, {"status": status, "verdict": why})
         place = place_of(target)
         state = self.containments.state(*place) if place else None
-        if place and state and Status(state["status"]) in IN_PROGRESS:
+        if place is None or state is None:
+            return
+        present = Status(state["status"])
+        if present in IN_PROGRESS or (status is Status.GONE and present not in ENDED):
             self.containments.set(*place, status=status, verdict=why)
 
     def follow_containment(self, incident_id: str, target: Mapping[str, Any]) -> None:

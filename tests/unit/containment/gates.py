@@ -34,18 +34,22 @@ class Lab:
         self.record.leases.acquire(ARN, EXECUTION, self.incident_id, 10)
 
     def gate(self, purpose: str = "change", **changes: Any) -> Gate:
+        named = {
+            "arn": ARN,
+            "id": "i-1",
+            "account_id": "222222222222",
+            "principals": [],
+            "generation": 1,
+            "plan_digest": PLAN,
+        }
+        named |= {name: changes.pop(name) for name in named.keys() & changes.keys()}
         values: Json = {
             "record": self.record,
             "config": configuration.load(),
             "incident_id": self.incident_id,
             "execution": EXECUTION,
-            "arn": ARN,
-            "id": "i-1",
-            "account_id": "222222222222",
-            "principals": [],
-            "place": self.place,
+            "target": named,
             "meta": lambda: self.record.meta(self.incident_id),
-            "digest": PLAN,
             "purpose": purpose,
         }
         return Gate(**{**values, **changes})

@@ -146,7 +146,7 @@ def test_an_approval_is_good_for_the_plan_that_was_approved(lab: Lab) -> None:
 def test_an_incident_of_an_earlier_release_came_here_by_an_approval(lab: Lab) -> None:
     lab.deployment.configure({"remediations": {"*": "approve"}})
     lab.record.note(lab.incident_id, plan_digest="")
-    lab.gate(digest="").permit()
+    lab.gate(plan_digest="").permit()
 
 
 # -- lease, generation, plan -----------------------------------------------------------------------
@@ -173,9 +173,9 @@ def test_without_a_lease_nothing_is_changed(lab: Lab) -> None:
 
 
 def test_a_record_of_an_earlier_release_is_guarded_by_its_lease(lab: Lab) -> None:
-    lab.gate(place=None).permit()
+    lab.gate(generation=0).permit()
     lab.record.leases.release(ARN, EXECUTION)
-    refused(lab.gate(place=None), "no longer has the lease on i-1")
+    refused(lab.gate(generation=0), "no longer has the lease on i-1")
 
 
 def test_a_newer_containment_closes_it(lab: Lab) -> None:
