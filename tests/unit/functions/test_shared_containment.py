@@ -232,6 +232,19 @@ def test_an_incident_that_shares_nothing_is_told_nothing(world: World) -> None:
     assert "containment changed" not in world.deployment.timeline(other)
 
 
+def test_a_resource_that_is_gone_is_gone_for_every_incident_about_it(world: World) -> None:
+    """A recheck of one of them found out: plan names no target, so no verdict tells the others."""
+    first, second = world.contain("first"), world.contain("second")
+    elsewhere = world.contain("elsewhere", "i-2")
+    event = {"incident_id": second, "execution": world.execution("recheck")}
+    call("close", decision="gone", error="i-1 no longer exists", **event)
+    assert [world.status(name) for name in (first, second)] == ["GONE", "GONE"]
+    assert world.status(elsewhere) == "CONTAINED"
+    assert "containment changed" in world.deployment.timeline(first)
+    [started] = watched(world)
+    assert started.startswith(f"watch-{elsewhere}-"), "nothing else is left to be read"
+
+
 def test_a_closed_incident_is_left_in_peace(world: World) -> None:
     first, second = world.contain("a"), world.contain("b")
     ask(first, close=True)
