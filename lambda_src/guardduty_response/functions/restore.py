@@ -151,6 +151,40 @@ def _check_restorable(meta: IncidentRecord) -> None:
         raise Refused(f"incident {incident_id} is {status}: there is nothing in it to restore")
 
 
+def _contained_since(record: IncidentRepository, target: TargetRecord) -> str:
+    """Returns which incident has contained the resource anew since, or an empty string.
+
+    What is recorded of an earlier containment must not be written over that.
+    """
+    generation = int(target.get("generation") or 0)
+    present = record.containments.present(target["arn"]) if generation else None
+    if present is None or present.state is None or present.generation == generation:
+        return ""
+    other = present.state.get("opened_by") or "another incident"
+    was, now_is = target.get("immutable_id"), present.state.get("immutable_id")
+    if was and now_is and was != now_is:
+        return (
+            f"{target['id']} ({was}) no longer exists; {now_is} has its name by now, and is"
+            f" contained by incident {other}"
+        )
+    return f"{target['id']} was contained anew by incident {other}, which is to be restored instead"
+
+
+def _leave_target(
+    record: IncidentRepository, incident_id: str, target: TargetRecord, why: str, requester: str
+) -> TargetRecord:
+    """Returns a target that is not restored, and says why in the timeline."""
+    record.event(incident_id, "not restored", why, target["id"], requester)
+    left: RestoreRecord = {
+        "at": now(),
+        "by": requester,
+        "done": [],
+        "restored": [],
+        "not_restored": [why],
+    }
+    return {**target, "restored": left}
+
+
 def _restore_target(
     record: IncidentRepository, incident_id: str, owner: str, stored: TargetRecord, requester: str
 ) -> TargetRecord:
@@ -243,9 +277,15 @@ def _restore(record: IncidentRepository, incident_id: str, requester: str) -> Re
         _acquire_leases(record, incident_id, targets, owner)
         # The finding may have recurred before the lease was ours.
         _check_restorable(record.meta(incident_id))
+        newer = [_contained_since(record, target) for target in targets]
+        if targets and all(newer):
+            raise Refused(f"{'; '.join(newer)}: nothing was changed")
         record.event(incident_id, "restore asked", f"by {requester}", actor=requester)
         restored = [
-            _restore_target(record, incident_id, owner, target, requester) for target in targets
+            _leave_target(record, incident_id, target, why, requester)
+            if why
+            else _restore_target(record, incident_id, owner, target, requester)
+            for target, why in zip(targets, newer, strict=True)
         ]
     finally:
         _release_leases(record, targets, owner)

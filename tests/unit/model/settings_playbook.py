@@ -144,12 +144,15 @@ class SettingsPlaybook(ModuleType):
         target_context.stored = target_context.read_stored()
 
         def read_items() -> tuple[bool, list[RestoreItem]]:
+            if target_context.stored["immutable_id"] != self.resource.immutable_id:
+                sentence = "it no longer exists; another has its name now"
+                return False, [RestoreItem(RestoreStatus.CHANGED_SINCE, ALWAYS, "", sentence)]
             before = target_context.stored["before"].items()
-            return True, [self._restored(item, value) for item, value in before]
+            return True, [self._restored(context, item, value) for item, value in before]
 
         return restoration.restore(target_context, read_items)
 
-    def _restored(self, item: str, before: str) -> RestoreItem:
+    def _restored(self, context: Context, item: str, before: str) -> RestoreItem:
         now = self.resource.values[item]
         if now == before:
             return RestoreItem(RestoreStatus.UNCHANGED, item, item, f"{item} is {before}")
@@ -157,6 +160,8 @@ class SettingsPlaybook(ModuleType):
             return restoration.changed_since(item, item, f"{item} is {now}")
 
         def call() -> list[dict[str, Any]]:
+            assert context.gate is not None
+            context.gate.permit()
             self.resource.write(item, before)
             return []
 

@@ -29,7 +29,7 @@ from guardduty_response.playbooks.iam_principal import (
 from guardduty_response.playbooks.iam_principal.identity_center import restore as permission_sets
 from guardduty_response.playbooks.iam_principal.identity_center.center import PART
 from guardduty_response.playbooks.iam_principal.principal_context import PrincipalContext
-from guardduty_response.playbooks.iam_principal.restore_access import exists, role_arn
+from guardduty_response.playbooks.iam_principal.restore_access import role_arn, unique_id
 
 # Compares an item of the before-state with how it is now.
 ReadItem = Callable[[], list[RestoreItem]]
@@ -96,19 +96,28 @@ def _open(principal: PrincipalContext) -> tuple[Sessions, RestoreItem | None]:
     if principal.target.kind == identify.USER:
         name = principal.identity.user
         sessions = user.reading_sessions(principal, principal.target.arn)
-        if exists(sessions.client("iam").get_user, UserName=name):
-            return sessions, None
-        return sessions, _gone("user", f"IAM user {name} no longer exists")
+        user_id = unique_id(sessions.client("iam").get_user, "User", UserName=name)
+        return sessions, _gone(principal, "user", f"IAM user {name}", user_id)
     name = principal.identity.role
     reads = allow(("iam:GetRole", "iam:GetRolePolicy"), role_arn(principal))
     sessions = Sessions(principal, [reads], {})
-    if exists(sessions.client("iam").get_role, RoleName=name):
-        return sessions, None
-    return sessions, _gone("role", f"role {name} no longer exists")
+    role_id = unique_id(sessions.client("iam").get_role, "Role", RoleName=name)
+    return sessions, _gone(principal, "role", f"role {name}", role_id)
 
 
-def _gone(name: str, sentence: str) -> RestoreItem:
-    return RestoreItem(RestoreStatus.CHANGED_SINCE, name, "", sentence)
+def _gone(principal: PrincipalContext, kind: str, name: str, found: str) -> RestoreItem | None:
+    """Returns the item of a principal that no longer exists, also if another has its name now.
+
+    ``found``: the unique ID of who has the name, or empty.
+    """
+    recorded = str(principal.stored.get("immutable_id") or "")
+    if not found:
+        sentence = f"{name} no longer exists"
+    elif recorded and found != recorded:
+        sentence = f"{name} ({recorded}) no longer exists; {found} has its name by now"
+    else:
+        return None
+    return RestoreItem(RestoreStatus.CHANGED_SINCE, kind, "", sentence)
 
 
 def _read_all(calls: dict[str, ReadItem]) -> list[RestoreItem]:

@@ -29,12 +29,14 @@ def changing_client(principal: PrincipalContext, arn: str, *actions: str) -> Aws
     return principal.open_session(allow(actions, arn)).client("iam")
 
 
-def exists(call: Callable[..., AwsAnswer], **name: str) -> bool:
-    """Whether IAM has the entity that ``call`` reads. Raises its other errors."""
+def unique_id(call: Callable[..., AwsAnswer], what: str, **name: str) -> str:
+    """Returns the unique ID of the entity that ``call`` reads, or an empty string without one.
+
+    ``what``: User or Role, as IAM's answers name it. Raises IAM's other errors.
+    """
     try:
-        call(**name)
+        return str(call(**name)[what][f"{what}Id"])
     except ClientError as error:
         if error_code(error) != "NoSuchEntity":
             raise
-        return False
-    return True
+        return ""

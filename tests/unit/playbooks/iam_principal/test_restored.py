@@ -10,11 +10,12 @@ import pytest
 from guardduty_response.containment.role_policies import OLDER
 from guardduty_response.incident.statuses import Status
 from guardduty_response.playbooks.iam_principal import playbook
+from moto.iam.models import iam_backends
 
 from tests.unit.playbooks.iam_principal.cloudtrail_identities import user as user_identity
 from tests.unit.playbooks.iam_principal.iam_account import EVERY_CREDENTIAL, Json, UserTraits
 from tests.unit.playbooks.iam_principal.iam_lab import DENY_ALL, PREFIX, IamLab
-from tests.unit.playbooks.iam_principal.iam_moto import managed
+from tests.unit.playbooks.iam_principal.iam_moto import MEMBER, managed
 from tests.unit.playbooks.iam_principal.session_judge import ALLOW_EVERYTHING, is_allowed
 
 pytestmark = pytest.mark.usefixtures("untrimmed_models")
@@ -273,6 +274,37 @@ def test_a_policy_that_another_has_written_since_is_left(iam: IamLab) -> None:
     result = iam.restore()
     assert iam.role_policies() == {name: ALLOW_EVERYTHING}
     assert any("another policy" in text for text in result.not_restored)
+
+
+def test_another_user_under_the_same_name_is_left_alone(iam: IamLab) -> None:
+    """Deleted and made anew, with what denies everything: that is not this containment's."""
+    iam.user().respond()
+    was = iam.ids["user"]
+    del iam_backends[MEMBER]["aws"].users["alice"]
+    iam.user()
+    iam.see().attach_user_policy(UserName="alice", PolicyArn=DENY_ALL)
+    before = iam.dump()
+    result = iam.restore()
+    assert result.status is Status.GONE
+    assert f"IAM user alice ({was}) no longer exists; {iam.ids['user']} has" in "".join(
+        result.not_restored
+    )
+    assert iam.dump() == before
+
+
+def test_another_role_under_the_same_name_is_left_alone(iam: IamLab) -> None:
+    iam.role().respond()
+    policies = iam.role_policies()
+    for name in policies:
+        iam.see().delete_role_policy(RoleName="app", PolicyName=name)
+    iam.see().delete_role(RoleName="app")
+    iam.role()
+    for name, document in policies.items():
+        iam.see().put_role_policy(
+            RoleName="app", PolicyName=name, PolicyDocument=json.dumps(document)
+        )
+    assert iam.restore().status is Status.GONE
+    assert iam.role_policies() == policies
 
 
 def test_a_role_with_a_path_is_restored_by_the_record_alone(iam: IamLab) -> None:
