@@ -107,7 +107,7 @@ class Function:
         return Invocation(answer, cold, start, seconds)
 
     def _start(self) -> _Environment:
-        log = tempfile.TemporaryFile("w+")
+        log = tempfile.TemporaryFile("w+")  # noqa: SIM115 closed with the environment
         process = subprocess.Popen(
             [self.python, "-B", "-c", _RUNTIME, self.handler],
             cwd=self.code,

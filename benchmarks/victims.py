@@ -41,9 +41,13 @@ class Victims:
 
     @classmethod
     def make(cls, deployment: Deployment) -> Victims:
-        from tests.unit.deployment import REGION
+        from guardduty_response.incident.repository import IncidentRepository
+
+        from tests.unit.deployment import REGION, TABLE
         from tests.unit.playbooks.ec2_instance.ec2_lab import Lab
 
+        # As in every deployment that runs for some minutes: nothing of releases before 0.2 is left.
+        IncidentRepository(TABLE, deployment.dynamodb).end_take_over()
         lab = Lab(region=REGION).build(interfaces=2, ipv6=True, asg=True, targets=True)
         return cls(deployment, lab, _quarantine_group(lab))
 

@@ -34,9 +34,7 @@ class WalkInTime(Walk):
         began, ends, results = self.now, [], []
         for branch in state["Branches"]:
             self.now = began
-            results += super()._result(
-                kind, {**state, "Branches": [branch]}, value, context, bound
-            )
+            results += super()._result(kind, {**state, "Branches": [branch]}, value, context, bound)
             ends.append(self.now)
         self.now = max(ends)
         return results

@@ -22,7 +22,7 @@ from guardduty_response.containment.contract import (
     load,
 )
 from guardduty_response.containment.gate import LEASE_SECONDS
-from guardduty_response.decision import finding, policy
+from guardduty_response.decision import configuration, finding, policy
 from guardduty_response.errors import GateClosed, NoTarget, RoleUnavailable, TargetGone
 from guardduty_response.functions import planning, runtime, steps
 from guardduty_response.incident import statuses
@@ -86,10 +86,15 @@ def _linked_targets(context: Context, planned: list[Planned]) -> list[Target]:
 
 
 def _warm(event: runtime.Payload) -> runtime.Answer:
-    """Imports and builds what the next steps need, while the incident is opened. Calls nothing."""
+    """Imports, builds and reads what the next steps need, while the incident is opened.
+
+    Of AWS it calls the table alone, for the configuration.
+    """
+    reading = clients.POOL.submit(configuration.load)
     load(os.environ["GDR_PLAYBOOK"])
     for service in ("dynamodb", "s3", "sts"):
         clients.client(service)
+    reading.result()
     return {}
 
 
