@@ -61,11 +61,11 @@ class _Environment:
         self.process.stdin.write(json.dumps(event) + "\n")
         self.process.stdin.flush()
         line = self.process.stdout.readline()
-        told = json.loads(line) if line else {"error": "the process ended"}
-        if "error" in told:
+        said = json.loads(line) if line else {"error": "the process ended"}
+        if "error" in said:
             self.log.seek(0)
-            raise FunctionFailed(f"{told['error']}\n{self.log.read()[-3000:]}")
-        return told["answer"]
+            raise FunctionFailed(f"{said['error']}\n{self.log.read()[-3000:]}")
+        return said["answer"]
 
     def end(self) -> None:
         assert self.process.stdin is not None and self.process.stdout is not None

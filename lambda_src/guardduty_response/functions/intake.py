@@ -81,7 +81,13 @@ def _done(incident_id: str = "", why: str = "") -> IntakeAnswer:
 
 
 def _decide(event: Any) -> Decided:
-    """Raises NotAFinding or MalformedFinding."""
+    """Raises NotAFinding or MalformedFinding.
+
+    In a new environment, the client that stores the finding is built while the configuration is
+    read: reading S3's model takes as long as a call.
+    """
+    clients.client("dynamodb")  # first, because the configuration waits for it
+    clients.POOL.submit(clients.client, "s3")
     config, seen = configuration.load(), finding.parse(event)
     playbook, why = finding.playbook_for(seen)
     decision = policy.decide(config, seen.type, seen.account_id, seen.severity, playbook, why)

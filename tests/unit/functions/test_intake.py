@@ -8,8 +8,10 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
+from guardduty_response.aws import clients
 from guardduty_response.decision import finding
 
+from tests.unit.background import drain
 from tests.unit.deployment import BUCKET, REGION, Deployment
 from tests.unit.function_calls import NOTICE, call, notified
 
@@ -70,3 +72,16 @@ def test_an_incident_whose_finding_could_not_be_stored_is_opened_by_the_repetiti
     assert deployment.timeline(incident_id) == ["opened"]
     [name] = deployment.evidence(incident_id)
     assert deployment.meta(incident_id)["finding_key"] == f"incidents/{incident_id}/{name}"
+
+
+def test_the_client_that_stores_the_finding_is_built_beside_reading_the_configuration(
+    deployment: Deployment, finding_event: Make
+) -> None:
+    """Shown by a finding that is not stored: its client is there all the same."""
+    deployment.configure({"remediations": {}})
+    clients.client.cache_clear()
+    assert call("open", event=finding_event())["next"] == "done"
+    drain()
+    built = clients.client.cache_info().misses
+    clients.client("s3")
+    assert clients.client.cache_info().misses == built
