@@ -4,6 +4,7 @@ VENV   := .venv
 PY     := $(VENV)/bin/python
 STAMP  := $(VENV)/.installed
 CHECKOV_STAMP := .venv-checkov/.installed
+C7N_STAMP := .venv-c7n/.installed
 # Modules are compiled when they are first imported: most never are
 PIP   := --quiet --disable-pip-version-check --no-compile
 V6 := .cache/provider-v6/.downloaded
@@ -25,6 +26,12 @@ $(STAMP): requirements/dev.txt
 $(CHECKOV_STAMP): requirements/checkov.txt
 	$(PYTHON) -m venv .venv-checkov
 	.venv-checkov/bin/python -m pip install $(PIP) -r requirements/checkov.txt
+	@touch $@
+
+# Cloud Custodian pins its own boto3 too; only the benchmarks measure it
+$(C7N_STAMP): requirements/c7n.txt
+	$(PYTHON) -m venv .venv-c7n
+	.venv-c7n/bin/python -m pip install --quiet --disable-pip-version-check -r requirements/c7n.txt
 	@touch $@
 
 # Each alone: the example takes whichever it finds
@@ -87,7 +94,8 @@ coverage: $(STAMP) ## branch coverage of the functions by the tests that run in 
 reading: $(STAMP) ## how dense the code is to read: tokens per line, long lines, untyped names, number of tests
 	$(PY) -m benchmarks.reading
 
-bench: $(STAMP) ## the measured table of benchmarks/README.md
+bench: $(STAMP) $(C7N_STAMP) ## the measured table of benchmarks/README.md, Cloud Custodian beside it
+	$(PY) -m pytest -q tests/benchmarks
 	$(PY) -m benchmarks
 
 zips: $(STAMP) ## rebuild lambda_src/dist after changing the sources
@@ -96,4 +104,4 @@ zips: $(STAMP) ## rebuild lambda_src/dist after changing the sources
 
 clean: ## stop the sandbox and remove what make created
 	-[ -x $(PY) ] && $(PY) -m sandbox down --fast
-	rm -rf .venv .venv-checkov .venv-cdktf .venv-cdktn .cache .sandbox .mypy_cache .ruff_cache .pytest_cache .coverage
+	rm -rf .venv .venv-checkov .venv-c7n .venv-cdktf .venv-cdktn .cache .sandbox .mypy_cache .ruff_cache .pytest_cache .coverage

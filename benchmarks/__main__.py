@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import argparse
 
-from . import cold, containment, credential, incident, planning
+from . import cold, containment, credential, custodian, incident, planning, to_verdict
 from .measure import as_json, table
 
 
@@ -27,6 +27,8 @@ def main() -> int:
 
     figures = [*cold.zips(), *cold.cold(runs), *containment.containment(runs)]
     figures += credential.credential(runs)
+    beside_custodian = custodian.is_installed() and not arguments.quick
+    figures += to_verdict.to_verdict(runs, beside_custodian)
     if not arguments.quick and not arguments.no_sandbox:
         figures += planning.planning()
         figures += incident.incident()

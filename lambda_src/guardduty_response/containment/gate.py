@@ -140,6 +140,8 @@ class Gate:
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _agreed_at: float = float("-inf")
     _refusal: GateClosed | None = None
+    # Never held while the gate asks: who opens a session meanwhile must not wait for the answer.
+    _starting: threading.Lock = field(default_factory=threading.Lock)
     _opening: Future[None] | None = None
     _waiting: list[tuple[Item, Future[None]]] = field(default_factory=list)
 
@@ -149,8 +151,10 @@ class Gate:
     # -- permission --------------------------------------------------------------------------------
 
     def open(self) -> None:
-        """Begins to ask, in the background: what needs permission soon will find it."""
-        with self._lock:
+        """Begins to ask, in the background, and returns at once: what needs permission soon will
+        find it.
+        """
+        with self._starting:
             if self._opening is None:
                 self._opening = _OPENING.submit(self.permit)
 

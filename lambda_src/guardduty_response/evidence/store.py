@@ -46,8 +46,16 @@ def put(incident_id: str, name: str, content: bytes) -> StoredObject:
 def put_event(incident_id: str, event: object) -> StoredObject:
     """Stores the event as delivered; each distinct recurrence keeps an object of its own."""
     content = canonical(event).encode()
-    digest = hashlib.sha256(content).hexdigest()
-    return put(incident_id, f"finding-{digest[:12]}.json", content)
+    return put(incident_id, _event_name(content), content)
+
+
+def event_key(incident_id: str, event: object) -> str:
+    """Returns the key under which ``put_event`` stores an event."""
+    return f"{_PREFIX}{incident_id}/{_event_name(canonical(event).encode())}"
+
+
+def _event_name(content: bytes) -> str:
+    return f"finding-{hashlib.sha256(content).hexdigest()[:12]}.json"
 
 
 def get_event(key: str) -> Any:

@@ -6,6 +6,7 @@ import hashlib
 import os
 from typing import Any, NamedTuple, TypedDict
 
+from guardduty_response.aws import clients
 from guardduty_response.decision import configuration, finding, policy
 from guardduty_response.errors import MalformedFinding, NotAFinding
 from guardduty_response.evidence import store as evidence_store
@@ -80,7 +81,13 @@ def _done(incident_id: str = "", why: str = "") -> IntakeAnswer:
 
 
 def _decide(event: Any) -> Decided:
-    """Raises NotAFinding or MalformedFinding."""
+    """Raises NotAFinding or MalformedFinding.
+
+    In a new environment, the client that stores the finding is built while the configuration is
+    read: reading S3's model takes as long as a call.
+    """
+    clients.client("dynamodb")  # first, because the configuration waits for it
+    clients.POOL.submit(clients.client, "s3")
     config, seen = configuration.load(), finding.parse(event)
     playbook, why = finding.playbook_for(seen)
     decision = policy.decide(config, seen.type, seen.account_id, seen.severity, playbook, why)
@@ -103,10 +110,19 @@ def _report_unreadable(event: Any, execution: str, why: str) -> IntakeAnswer:
 
 
 def _open_record(event: Any, decided: Decided, execution: str) -> tuple[IncidentRepository, Opened]:
+    """Stores the event and opens its incident, side by side.
+
+    If the event cannot be stored this raises the error, and the repetition finds the record as its
+    own.
+    """
     record, seen, meta = incidents(), decided.finding, decided.record(execution)
-    meta["finding_key"] = evidence_store.put_event(seen.incident_id, event)["key"]
+    meta["finding_key"] = evidence_store.event_key(seen.incident_id, event)
     meta["parent"] = finding.text(finding.get(event, "handedOverBy"), 40)
-    opened = record.open(meta)
+    storing = clients.POOL.submit(evidence_store.put_event, seen.incident_id, event)
+    try:
+        opened = record.open(meta)
+    finally:
+        storing.result()
     if opened.outcome is OnFinding.ATTACH:
         detail = (
             f"GuardDuty sent the finding again (count {seen.count}) while the incident was"

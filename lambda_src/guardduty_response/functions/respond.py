@@ -74,13 +74,13 @@ def _to_verify(context: Context, plan: Planned) -> Target:
 def _warm(event: runtime.Payload) -> runtime.Answer:
     """Imports, builds and reads what the next steps need, while the incident is opened.
 
-    It calls nothing but the table, for the configuration.
+    Of AWS it calls the table alone, for the configuration.
     """
-    read = clients.POOL.submit(configuration.load)
+    reading = clients.POOL.submit(configuration.load)
     load(os.environ["GDR_PLAYBOOK"])
     for service in ("dynamodb", "s3", "sts"):
         clients.client(service)
-    read.result()
+    reading.result()
     return {}
 
 

@@ -270,6 +270,28 @@ def test_the_time_it_takes_to_ask_counts(lab: Lab, clock: Clock) -> None:
     refused(gate, "paused")
 
 
+def test_a_session_that_is_opened_while_the_gate_asks_does_not_wait(lab: Lab) -> None:
+    """Else AssumeRole would begin when the gate has its answer, and not beside it."""
+    asking, let_answer = threading.Event(), threading.Event()
+
+    def meta() -> Any:
+        asking.set()
+        assert let_answer.wait(10)
+        return lab.record.meta(lab.incident_id)
+
+    gate = lab.gate(meta=meta)
+    gate.open()
+    assert asking.wait(10)
+    with ThreadPoolExecutor(1) as pool:
+        opened_again = pool.submit(gate.open)
+        try:
+            opened_again.result(timeout=2)
+        finally:
+            let_answer.set()
+    gate.permit()
+    assert gate.refusal == ""
+
+
 # -- the table cannot be asked ---------------------------------------------------------------------
 
 

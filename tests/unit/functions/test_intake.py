@@ -7,9 +7,12 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
+from guardduty_response.aws import clients
 from guardduty_response.decision import finding
 
-from tests.unit.deployment import Deployment
+from tests.unit.background import drain
+from tests.unit.deployment import BUCKET, REGION, Deployment
 from tests.unit.function_calls import NOTICE, call, notified
 
 Make = Callable[..., dict[str, Any]]
@@ -50,3 +53,35 @@ def test_the_notice_machine_looks_for_the_claim_of_what_something_acts_on(
     assert call("notice", event=event, execution=NOTICE)["sk"] == "META"
     archived = finding_event(service={**event["detail"]["service"], "archived": True})
     assert call("notice", event=archived, execution=NOTICE)["next"] == "done"
+
+
+def test_an_incident_whose_finding_could_not_be_stored_is_opened_by_the_repetition(
+    deployment: Deployment, finding_event: Make
+) -> None:
+    """Both are written side by side: if storing fails there is a record that says so in time."""
+    event = finding_event()
+    deployment.s3.delete_bucket(Bucket=BUCKET)
+    with pytest.raises(ClientError, match="NoSuchBucket"):
+        call("open", event=event)
+    [meta] = deployment.incidents()
+    assert (meta["status"], deployment.timeline(meta["incident_id"])) == ("OPEN", [])
+    location: Any = {"LocationConstraint": REGION}
+    deployment.s3.create_bucket(Bucket=BUCKET, CreateBucketConfiguration=location)
+    assert call("open", event=event)["next"] == "triage"
+    incident_id = meta["incident_id"]
+    assert deployment.timeline(incident_id) == ["opened"]
+    [name] = deployment.evidence(incident_id)
+    assert deployment.meta(incident_id)["finding_key"] == f"incidents/{incident_id}/{name}"
+
+
+def test_the_client_that_stores_the_finding_is_built_beside_reading_the_configuration(
+    deployment: Deployment, finding_event: Make
+) -> None:
+    """Shown by a finding that is not stored: its client is there all the same."""
+    deployment.configure({"remediations": {}})
+    clients.client.cache_clear()
+    assert call("open", event=finding_event())["next"] == "done"
+    drain()
+    built = clients.client.cache_info().misses
+    clients.client("s3")
+    assert clients.client.cache_info().misses == built

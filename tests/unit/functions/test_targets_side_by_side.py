@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 from guardduty_response.containment.contract import Check, Context, StepResult, Target
+from guardduty_response.decision import configuration
 from guardduty_response.errors import TransientError
 from guardduty_response.functions import collect
 from guardduty_response.incident.statuses import Status
@@ -169,9 +170,11 @@ def test_only_true_approves(
     assert event in deployment.timeline(incident_id)
 
 
-def test_warming_calls_nothing_and_changes_nothing(
+def test_warming_reads_the_configuration_and_changes_nothing(
     deployment: Deployment, fake: FakePlaybook
 ) -> None:
+    deployment.configure()
     assert run_step("warm", "") == {}
+    assert configuration.load.cache_info().currsize == 1
     assert fake.calls == []
     assert deployment.incidents() == []

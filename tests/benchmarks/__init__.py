@@ -1,0 +1,1 @@
+"""The measuring of benchmarks/, without its figures."""
