@@ -208,14 +208,20 @@ class IncidentRepository(TargetRepository):
             incident_key(incident_id), "META", changes, remove=remove, only_if={"status": old}
         )
 
-    def take_over_old(self, incident_id: str, owners_too: bool = True) -> bool:
+    def take_over_old(
+        self, incident_id: str, owners_too: bool = True, in_progress: bool = False
+    ) -> bool:
         """Moves what releases before 0.2 stored with the incident into containments.
 
         Returns whether there was anything. Safe to repeat. ``owners_too``: first the incidents to
         which targets are attached, which have the state before and give evidence its name.
+        ``in_progress``: also if the incident is in progress; its own execution asks for that.
         """
         meta, found, _ = self.read(incident_id)
-        if Status(meta["status"]) not in _TAKEN_OVER or not old_references(meta):
+        status = Status(meta["status"])
+        if status not in _TAKEN_OVER and not (in_progress and status in IN_PROGRESS):
+            return False
+        if not old_references(meta):
             return False
         owners = {str(target.get("attach") or "") for target in found if is_old(target)}
         for owner in sorted(owners - {"", incident_id}) if owners_too else []:
@@ -243,7 +249,8 @@ class IncidentRepository(TargetRepository):
         if self.table.get(*TAKEN_OVER_KEY):
             return
         own = self.table.get(incident_key(incident_id), target_key(target["kind"], target["id"]))
-        if own and is_old(own) and own.get("before"):  # contained, and begun again since
+        # contained, and begun again since; or evidence was collected before an approval
+        if own and is_old(own) and (own.get("before") or own.get("evidence")):
             self.take_over(incident_id, playbook, cast(TargetRecord, own))
         for meta in self.watched():
             if any(old["arn"] == target["arn"] for old in old_references(meta)):

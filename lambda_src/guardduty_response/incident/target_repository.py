@@ -222,7 +222,9 @@ class TargetRepository:
         befores = {**target.get("before", {}), **self._old_before(owner, target)}
         for name, value in befores.items():
             self.containments.put_before(*place, name, value)
-        brings_state = owner == incident_id or joined.status in IN_PROGRESS
+        # What an incident in progress has not come to is no state of a containment.
+        ended = Status(target["status"]) not in IN_PROGRESS
+        brings_state = joined.status in IN_PROGRESS or (owner == incident_id and ended)
         if brings_state:
             for name, entry in target.get("actions", {}).items():
                 self.containments.put_action(*place, name, entry)
