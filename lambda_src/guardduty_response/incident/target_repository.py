@@ -247,9 +247,9 @@ class TargetRepository:
             "actions": own_actions,
         }
         key, sort = incident_key(incident_id), target_key(target["kind"], target["id"])
-        self.table.update(
-            key, sort, created, remove=["before", "evidence", "checks", "watched", "breach"]
-        )
+        # What stays in the TARGET item would hide what the containment says from now on.
+        moved = {"before", "evidence", "checks", "watched", *targets.STATE_FIELDS} - created.keys()
+        self.table.update(key, sort, created, remove=sorted(moved))
         return joined.generation
 
     def _old_before(self, owner: str, target: TargetRecord) -> dict[str, Any]:

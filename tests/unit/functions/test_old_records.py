@@ -128,6 +128,17 @@ def test_the_sweep_takes_over_what_is_contained(
     assert "taken over" in deployment.timeline(old["contained"])
 
 
+def test_what_is_verified_after_the_take_over_counts(
+    record: IncidentRepository, old: dict[str, str]
+) -> None:
+    """What release 0.1.0 wrote with the incident would hide it."""
+    watch(SWEEP)
+    later = {"verified": "later", "held_at": "later", "weak": ["later"], "still_contained": []}
+    record.set_target(old["partial"], "ec2_instance", "i-2", **later)
+    [target] = record.read(old["partial"])[1]
+    assert later.items() <= target.items()
+
+
 def test_an_attached_incident_shares_its_owners_containment(
     record: IncidentRepository, old: dict[str, str]
 ) -> None:
