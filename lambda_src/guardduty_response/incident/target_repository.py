@@ -22,7 +22,7 @@ from guardduty_response.incident.model import (
     TargetReference,
 )
 from guardduty_response.incident.moments import now
-from guardduty_response.incident.statuses import IN_PROGRESS, Status
+from guardduty_response.incident.statuses import IN_PROGRESS, WATCHED, Status
 from guardduty_response.incident.table import Item, Table
 
 # Where a target's containment is stored: ARN and generation.
@@ -222,9 +222,9 @@ class TargetRepository:
         befores = {**target.get("before", {}), **self._old_before(owner, target)}
         for name, value in befores.items():
             self.containments.put_before(*place, name, value)
-        # What an incident in progress has not come to is no state of a containment.
-        ended = Status(target["status"]) not in IN_PROGRESS
-        brings_state = joined.status in IN_PROGRESS or (owner == incident_id and ended)
+        # A containment that others look after keeps its state, unless this incident does too.
+        looked_after = Status(target["status"]) in WATCHED and owner == incident_id
+        brings_state = joined.new or joined.status in IN_PROGRESS or looked_after
         if brings_state:
             for name, entry in target.get("actions", {}).items():
                 self.containments.put_action(*place, name, entry)

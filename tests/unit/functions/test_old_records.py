@@ -30,7 +30,17 @@ BEFORE = {
     "profile": {"name": "app"},
 }
 SWEEP = {"source": "guardduty-response.sweeper"}
-SWEPT = ("contained", "partial", "breached", "user", "session", "owner", "attached")
+SWEPT = (
+    "contained",
+    "partial",
+    "failed",
+    "restore_partial",
+    "breached",
+    "user",
+    "session",
+    "owner",
+    "attached",
+)
 STATUSES = {
     "contained": "CONTAINED",
     "partial": "PARTIAL",
@@ -133,7 +143,12 @@ def test_what_is_verified_after_the_take_over_counts(
 ) -> None:
     """What release 0.1.0 wrote with the incident would hide it."""
     watch(SWEEP)
-    later = {"verified": "later", "held_at": "later", "weak": ["later"], "still_contained": []}
+    later: dict[str, Any] = {
+        "verified": "later",
+        "held_at": "later",
+        "weak": ["later"],
+        "still_contained": [],
+    }
     record.set_target(old["partial"], "ec2_instance", "i-2", **later)
     [target] = record.read(old["partial"])[1]
     assert later.items() <= target.items()
@@ -163,10 +178,10 @@ def test_the_marker_waits_for_incidents_in_progress(
     deployment: Deployment, record: IncidentRepository, old: dict[str, str]
 ) -> None:
     watch(SWEEP)
-    assert deployment.items("MIGRATION") == []
+    assert [item["sk"] for item in deployment.items("MIGRATION")] == ["0.2-search"]
     _finish_in_progress(record, old)
     watch(SWEEP)
-    assert [item["sk"] for item in deployment.items("MIGRATION")] == ["0.2"]
+    assert [item["sk"] for item in deployment.items("MIGRATION")] == ["0.2", "0.2-search"]
 
 
 @pytest.mark.parametrize("swept", [False, True])
