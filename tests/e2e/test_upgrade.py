@@ -209,14 +209,14 @@ def test_people_read_the_old_incidents(
 
 def test_the_watcher_finds_that_containment_still_stands(upgraded: Upgraded) -> None:
     world, victim = upgraded.world, upgraded.victims["kept"]
-    snapshots, told = _snapshots(world, victim), world.notified(upgraded.names["kept"])
+    snapshots, messages = _snapshots(world, victim), world.notified(upgraded.names["kept"])
     incident = _scheduled_recheck(upgraded, "kept")
     meta = upgraded.meta("kept")
     assert (incident["status"], "checked_at" in meta) == ("CONTAINED", True)
     assert "unverified" not in meta and "not verified" not in events(incident)
     assert_network_closed(world, victim)
     assert _snapshots(world, victim) == snapshots, "no second set"
-    assert world.notified(upgraded.names["kept"]) == told, "nobody is told"
+    assert world.notified(upgraded.names["kept"]) == messages, "nobody is notified"
     assert _place(world, incident)[1] == 1
     [target], [old] = incident["targets"], upgraded.before["kept"]["targets"]
     assert target["before"] == old["before"]
@@ -292,7 +292,7 @@ def test_a_finding_about_what_0_1_0_could_not_contain_keeps_its_state_before(
     world, victim = upgraded.world, upgraded.victims["failed"]
     assert world.look(victim).interfaces != victim.groups
     with world.sweeping():
-        world.until(lambda: _place(world, upgraded.incident("failed"))[1], "it is taken over", 60)
+        world.until(lambda: _place(world, upgraded.incident("failed"))[1], "it is taken over")
     second = world.respond(victim)
     assert (second["status"], _place(world, second)[1]) == ("CONTAINED", 1)
     assert_network_closed(world, victim)

@@ -43,6 +43,7 @@ class OldExecution:
         self.record = IncidentRepository("guardduty-response-incidents")
         self.old = load_old_records(deployment)
         self.contained: list[Target] = []
+        self.verified: list[Target] = []
         self.verdict = Status.CONTAINED
         self.steps: list[str] = []
         self.at: dict[str, Callable[[], None]] = {}  # what happens when a step begins
@@ -57,6 +58,7 @@ class OldExecution:
         return StepResult(detail="closed")
 
     def _verify(self, context: Context, target: Target) -> tuple[StepResult, list[Check]]:
+        self.verified.append(target)
         status = self.verdict if self.contained else Status.FAILED
         ok = status is Status.CONTAINED
         detail = "closed" if ok else "NOT contained: eni-1 is open"
@@ -193,6 +195,15 @@ def test_what_forbids_it_now_forbids_it_after_an_old_approval(
     assert any(why in message["Message"] for message in messages)
 
 
+def test_evidence_from_before_the_approval_stays(old: OldExecution) -> None:
+    """Forensics come first, where switched on."""
+    kept = {"outcome": "COMPLETE", "detail": "memory", "objects": []}
+    names = ("ec2_instance", "i-21", "forensics")
+    old.record.evidence(old.old["awaiting"], *names, kept)
+    assert old.answered(approved)["status"] == "CONTAINED"
+    assert old.target("awaiting")["evidence"]["forensics"] == kept
+
+
 def test_several_targets_are_linked_each_to_its_own_containment(old: OldExecution) -> None:
     planned = old.planned("awaiting", "approve")
     [first] = planned["targets"]
@@ -215,6 +226,7 @@ def test_another_incident_at_work_is_left_alone(old: OldExecution) -> None:
     old.at["verdict"] = lambda: old.record.leases.release(arn, "somebody")
     old.walk("Approve", planned, old.old["awaiting"], approved)
     assert (old.contained, old.target("awaiting")["attach"]) == ([], other)
+    assert {target.attach for target in old.verified} == {other}, "so verify waits for it"
     assert old.deployment.meta(old.old["awaiting"])["status"] == "FAILED"
 
 
