@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, cast
 
 import pytest
@@ -16,10 +17,10 @@ import pytest
 from sandbox import cli, human_request, lifecycle, undo_containment
 from sandbox.seed import Victim
 from sandbox.seed_iam import User
+from tests.e2e import upgrade_lab
 from tests.e2e.credential_world import People
 from tests.e2e.e2e_checks import assert_network_closed
 from tests.e2e.e2e_world import PREFIX, SECURITY, Json, World, events
-from tests.e2e.upgrade_lab import upgrade_lab
 
 pytestmark = pytest.mark.proof  # an apply of each release
 APPROVE, DRY_RUN = "UnauthorizedAccess:EC2/TorClient", "Trojan:EC2/DNSDataExfiltration"
@@ -96,7 +97,7 @@ def _respond(done: Upgraded) -> None:
 
 @pytest.fixture(scope="module")
 def upgraded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Upgraded]:
-    with upgrade_lab(tmp_path_factory.mktemp("upgrade")) as lab:
+    with upgrade_lab.deployed(tmp_path_factory.mktemp("upgrade")) as lab:
         done = Upgraded(lab.world)
         _respond(done)
         done.stored, done.objects = _stored(lab.world), _objects(lab.world)
@@ -129,6 +130,17 @@ def _place(world: World, incident: Json) -> tuple[str, int]:
     items = world.items(f"INCIDENT#{incident['incident_id']}")
     [target] = [item for item in items if item["sk"]["S"].startswith("TARGET#")]
     return target["arn"]["S"], int(target.get("generation", {}).get("N", 0))
+
+
+@pytest.mark.parametrize("ci", ["", "true"])
+def test_a_checkout_without_the_tag_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ci: str
+) -> None:
+    monkeypatch.setattr(upgrade_lab, "ROOT", tmp_path)
+    monkeypatch.setenv("CI", ci)
+    outcome: Any = pytest.fail.Exception if ci else pytest.skip.Exception
+    with pytest.raises(outcome, match=f"the tag {upgrade_lab.TAG}, which this checkout does not"):
+        upgrade_lab.previous_release(tmp_path / "previous")
 
 
 # -- the plan, and what is stored ------------------------------------------------------------------

@@ -82,7 +82,7 @@ def _sources(root: Path) -> Iterator[None]:
 
 
 @contextmanager
-def upgrade_lab(directory: Path) -> Iterator[UpgradeLab]:
+def deployed(directory: Path) -> Iterator[UpgradeLab]:
     """Starts a sandbox, applies the earlier release, and takes the sandbox down at the end."""
     if shutil.which("terraform") is None:
         skip_or_fail("Terraform is not on the PATH: both releases are applied with it.")
