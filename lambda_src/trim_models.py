@@ -24,6 +24,7 @@ OPERATIONS: dict[str, list[str]] = {
         "GetItem",
         "PutItem",
         "Query",
+        "Scan",
         "TransactWriteItems",
         "UpdateItem",
     ],

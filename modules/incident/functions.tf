@@ -127,6 +127,13 @@ locals {
           Resource = values(local.machine_arns)
         },
         {
+          # For incidents of release 0.1.0 that no index holds.
+          Sid      = "SearchOldRecords"
+          Effect   = "Allow"
+          Action   = "dynamodb:Scan"
+          Resource = aws_dynamodb_table.incidents.arn
+        },
+        {
           Sid      = "ReadUndelivered"
           Effect   = "Allow"
           Action   = ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ChangeMessageVisibility"]

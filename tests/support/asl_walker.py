@@ -30,9 +30,9 @@ TABLE = "incidents"
 OWN_ARN = "arn:aws:states:eu-central-1:123456789012:stateMachine:incident"
 
 
-def definition(name: str) -> Json:
+def definition(name: str, folder: Path = MACHINES) -> Json:
     """The definition as Terraform's templatefile gives it."""
-    text = (MACHINES / f"{name}.asl.json").read_text()
+    text = (folder / f"{name}.asl.json").read_text()
     shared = json.loads((MACHINES / "machine-texts.json").read_text())
     phases = {phase: f"{FUNCTION}{function}" for phase, function in PHASES.items()}
     values = {
@@ -115,9 +115,10 @@ class Walk:
         invoke: Callable[[str, Json], Any],
         execution: str = "arn:execution",
         token: Any = None,
+        folder: Path = MACHINES,
     ) -> None:
         self.machine, self.invoke, self.execution, self.token = (
-            definition(name),
+            definition(name, folder),
             invoke,
             execution,
             token,

@@ -112,6 +112,7 @@ FUNCTIONS = {
     },
     "playbook": {
         "functions/respond.py",
+        "functions/old_executions.py",
         "functions/planning.py",
         "functions/steps.py",
         "monitoring/drift.py",

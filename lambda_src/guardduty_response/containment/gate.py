@@ -268,7 +268,9 @@ class Gate:
         approved = meta.get("approved_digest") and meta.get("approved_digest") == meta.get(
             "plan_digest"
         )
-        if decided.mode == "auto" or (decided.mode == "approve" and (approved or _is_old(meta))):
+        if decided.mode == "auto" or (
+            decided.mode == "approve" and (approved or _was_asked_about(meta))
+        ):
             return ""
         wanted = "a person has to approve it" if decided.mode == "approve" else "nothing may act"
         return f"the policy says {decided.mode} now ({'; '.join(decided.reasons)}): {wanted}"
@@ -327,9 +329,9 @@ class Gate:
         return found
 
 
-def _is_old(meta: IncidentRecord) -> bool:
-    """Tells whether the incident was decided by a release before 0.2, which kept no digests.
+def _was_asked_about(meta: IncidentRecord) -> bool:
+    """Tells whether a release before 0.2, which kept no digests, asked a person about the incident.
 
     Its state machine came here only after an approval.
     """
-    return not meta.get("plan_digest")
+    return not meta.get("plan_digest") and meta.get("decision") == "approve"

@@ -43,7 +43,8 @@ def _run(event: runtime.Payload, step: steps.TargetStep) -> StepPayload:
             context.record.event(context.incident_id, "evidence failed", text, target.id)
             return StepResult(detail=text)
 
-    return steps.run_for_each(steps.targets_of(event), collect).payload()
+    targets = steps.targets_of(context, event)
+    return steps.run_for_each(targets, collect).payload()
 
 
 def _first(event: runtime.Payload) -> StepPayload:
@@ -53,7 +54,13 @@ def _first(event: runtime.Payload) -> StepPayload:
 
 
 def _evidence(event: runtime.Payload) -> StepPayload:
-    """Starts, beside containment, what takes long and does not depend on it."""
+    """Starts, beside containment, what takes long and does not depend on it.
+
+    For an execution of release 0.1.0 the phase ``collect`` does it: containment links the target
+    meanwhile, and what was stored before that could be lost.
+    """
+    if runtime.is_of_old_execution(event) and not event["target"].get("generation"):
+        return StepResult(detail="collected after the verdict").payload()
     return _run(event, load_collector(os.environ["GDR_PLAYBOOK"]).evidence)
 
 

@@ -84,16 +84,17 @@ def _reconcile(now: datetime | None = None) -> Reconciled:
 
 
 def _take_over_old(record: IncidentRepository) -> None:
-    """Moves what releases before 0.2 stored with contained incidents into containments.
+    """Moves what releases before 0.2 stored of changed resources into containments.
 
     A new finding on such a resource then joins its containment, and finds the state before it.
     """
+    taken = []
     for meta in record.watched():
-        incident_id = meta["incident_id"]
-        if old_references(meta) and record.take_over_old(incident_id):
-            detail = "its containment has a record of its own now"
-            record.event(incident_id, "taken over", detail, actor="watchdog")
-    record.end_take_over()
+        if old_references(meta) and record.take_over_old(meta["incident_id"]):
+            taken.append(meta["incident_id"])
+    for incident_id in [*taken, *record.take_over_ended()]:
+        detail = "its containment has a record of its own now"
+        record.event(incident_id, "taken over", detail, actor="watchdog")
 
 
 def _log_failure(message: str, error: Exception, **fields: str) -> None:

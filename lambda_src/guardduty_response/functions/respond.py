@@ -23,8 +23,15 @@ from guardduty_response.containment.contract import (
 )
 from guardduty_response.containment.gate import LEASE_SECONDS
 from guardduty_response.decision import configuration, finding, policy
-from guardduty_response.errors import GateClosed, NoTarget, RoleUnavailable, TargetGone
-from guardduty_response.functions import planning, runtime, steps
+from guardduty_response.errors import (
+    GateClosed,
+    NoTarget,
+    ResponseError,
+    RoleUnavailable,
+    TargetGone,
+)
+from guardduty_response.functions import old_executions, planning, runtime, steps
+from guardduty_response.functions.runtime import is_of_old_execution
 from guardduty_response.incident import statuses
 from guardduty_response.incident.model import ContainmentLoss, IncidentRecord, Lease, TargetRecord
 from guardduty_response.incident.statuses import Status
@@ -87,8 +94,24 @@ def _warm(event: runtime.Payload) -> runtime.Answer:
 def _contain(event: runtime.Payload) -> StepPayload:
     """Contains the targets, and reads each back at once."""
     context, playbook = steps.make_context(event), load(os.environ["GDR_PLAYBOOK"])
-    contain = partial(_contain_target, context, playbook)
-    return steps.run_for_each(steps.targets_of(event), contain).payload()
+    contain = _contain_for_old_execution if is_of_old_execution(event) else _contain_target
+    targets = steps.targets_of(context, event)
+    return steps.run_for_each(targets, partial(contain, context, playbook)).payload()
+
+
+def _contain_for_old_execution(context: Context, playbook: Playbook, target: Target) -> StepResult:
+    """Contains a target for a definition that always verifies next, whatever is answered here.
+
+    Only what is raised comes into the verdict.
+    """
+    if target.verify_only or (target.attach and _lease(context, target)):
+        return StepResult()
+    target = old_executions.adopt(context, replace(target, attach=""))
+    if target.attach:
+        return StepResult()
+    if error := _change(steps.guarded(context, target), playbook, target):
+        raise ResponseError(error)
+    return StepResult()
 
 
 def _contain_target(context: Context, playbook: Playbook, target: Target) -> StepResult:
@@ -145,7 +168,8 @@ def _verify(event: runtime.Payload) -> StepPayload:
     def verify_target(target: Target) -> StepResult:
         return _verify_target(context, target, error)
 
-    return steps.run_for_each(steps.targets_of(event), verify_target).payload()
+    targets = steps.targets_of(context, event)
+    return steps.run_for_each(targets, verify_target).payload()
 
 
 def _verify_target(context: Context, target: Target, error: str) -> StepResult:

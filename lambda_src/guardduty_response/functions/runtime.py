@@ -46,12 +46,14 @@ def entry(run: Step) -> Callable[..., Payload]:
     return handler
 
 
-def target_references(event: Payload) -> list[Any]:
-    """Returns the targets that a step is about, as the state machine hands them on.
+def is_of_old_execution(event: Payload) -> bool:
+    """Tells whether an execution that release 0.1.0 began runs the step: it names one target."""
+    return "targets" not in event
 
-    Executions that an older definition started name one target.
-    """
-    return list(event["targets"]) if "targets" in event else [event["target"]]
+
+def target_references(event: Payload) -> list[Any]:
+    """Returns the targets that a step is about, as the state machine hands them on."""
+    return [event["target"]] if is_of_old_execution(event) else list(event["targets"])
 
 
 def dispatch(function: str, steps: Mapping[str, Step]) -> Callable[..., Payload]:

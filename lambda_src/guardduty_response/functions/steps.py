@@ -6,6 +6,7 @@ import copy
 import os
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
 from functools import partial
 from typing import Any, TypedDict
 
@@ -15,7 +16,7 @@ from guardduty_response.containment.contract import Context, StepResult, Target,
 from guardduty_response.containment.gate import LEASE_SECONDS, Gate
 from guardduty_response.decision import configuration, finding
 from guardduty_response.evidence import store as evidence_store
-from guardduty_response.functions.runtime import Payload, target_references
+from guardduty_response.functions.runtime import Payload, is_of_old_execution, target_references
 from guardduty_response.incident import statuses
 from guardduty_response.incident.repository import IncidentRepository
 from guardduty_response.incident.statuses import Status
@@ -96,9 +97,32 @@ def guarded(context: Context, target: Target, purpose: str = "change") -> Contex
     return guarded_context
 
 
-def targets_of(event: Payload) -> list[Target]:
-    """Returns the targets of a step."""
-    return [Target(**reference) for reference in target_references(event)]
+def targets_of(context: Context, event: Payload) -> list[Target]:
+    """Returns the targets of a step, those of an old execution with what has been linked since."""
+    targets = [Target(**reference) for reference in target_references(event)]
+    if not is_of_old_execution(event):
+        return targets
+    return [linked(context, target) for target in targets]
+
+
+def linked(context: Context, target: Target) -> Target:
+    """Returns the target with the containment that the incident's TARGET item names, if any."""
+    if target.generation or target.verify_only:
+        return target
+    link = context.record.link(context.incident_id, target.kind, target.id)
+    attach = str(link.get("attach") or "")
+    generation = int(link.get("generation") or 0)
+    if not generation:
+        return replace(target, attach=target.attach or attach)
+    state = context.record.containments.state(target.arn, generation)
+    return replace(
+        target,
+        attach=attach,
+        generation=generation,
+        opened_by=(state or {}).get("opened_by", ""),
+        plan_digest=str(link.get("plan_digest") or ""),
+        principals=list(link.get("principals") or []) or target.principals,
+    )
 
 
 def run_for_each(targets: list[Target], step: Callable[[Target], StepResult]) -> StepResult:

@@ -47,6 +47,10 @@ from guardduty_response.incident.target_repository import (
 _TAKEN_OVER = WATCHED | {Status.FAILED, Status.RESTORE_PARTIAL}
 
 
+# Pages of 1 MB that are searched for incidents of such releases: a minute's work at most.
+_PAGES = 400
+# The item that says that these were searched for once.
+SEARCHED_KEY = ("MIGRATION", "0.2-search")
 # The item that says that no record of a release before 0.2 is left to be taken over.
 TAKEN_OVER_KEY = ("MIGRATION", "0.2")
 
@@ -213,14 +217,20 @@ class IncidentRepository(TargetRepository):
             incident_key(incident_id), "META", changes, remove=remove, only_if={"status": old}
         )
 
-    def take_over_old(self, incident_id: str, owners_too: bool = True) -> bool:
+    def take_over_old(
+        self, incident_id: str, owners_too: bool = True, in_progress: bool = False
+    ) -> bool:
         """Moves what releases before 0.2 stored with the incident into containments.
 
         Returns whether there was anything. Safe to repeat. ``owners_too``: first the incidents to
         which targets are attached, which have the state before and give evidence its name.
+        ``in_progress``: also if the incident is in progress; its own execution asks for that.
         """
         meta, found, _ = self.read(incident_id)
-        if Status(meta["status"]) not in _TAKEN_OVER or not old_references(meta):
+        status = Status(meta["status"])
+        if status not in _TAKEN_OVER and not (in_progress and status in IN_PROGRESS):
+            return False
+        if not old_references(meta):
             return False
         owners = {str(target.get("attach") or "") for target in found if is_old(target)}
         for owner in sorted(owners - {"", incident_id}) if owners_too else []:
@@ -248,24 +258,54 @@ class IncidentRepository(TargetRepository):
         if self.table.get(*TAKEN_OVER_KEY):
             return
         own = self.table.get(incident_key(incident_id), target_key(target["kind"], target["id"]))
-        if own and is_old(own) and own.get("before"):  # contained, and begun again since
+        # contained, and begun again since; or evidence was collected before an approval
+        if own and is_old(own) and (own.get("before") or own.get("evidence")):
             self.take_over(incident_id, playbook, cast(TargetRecord, own))
         for meta in self.watched():
             if any(old["arn"] == target["arn"] for old in old_references(meta)):
                 self.take_over_old(meta["incident_id"])
 
-    def end_take_over(self) -> None:
-        """Records that everything is taken over, unless incidents in progress may still add to it.
+    def take_over_ended(self) -> list[str]:
+        """Takes over FAILED and RESTORE_PARTIAL incidents of releases before 0.2.
 
-        An execution that an earlier release started may yet contain its target.
+        Such an incident may have changed its resource, and no index holds it. Returns the
+        incidents. The oldest of a resource has the state before; a resource that has a containment
+        already is left alone. Searches the table once, and once more when nothing is in progress.
         """
         if self.table.get(*TAKEN_OVER_KEY):
-            return
+            return []
+        in_progress = self._old_in_progress()
+        if in_progress and self.table.get(*SEARCHED_KEY):
+            return []
+        taken = []
+        found, complete = self._old_ended()
+        for meta in sorted(found, key=lambda meta: meta["opened_at"]):
+            incident_id = meta["incident_id"]
+            _, targets, _ = self.read(incident_id)
+            arns = [target["arn"] for target in targets if is_old(target) and target["before"]]
+            if arns and not any(map(self.containments.generation, arns)):
+                self.take_over_old(incident_id)
+                taken.append(incident_id)
+        pk, sk = SEARCHED_KEY if in_progress else TAKEN_OVER_KEY
+        self.table.put({"pk": pk, "sk": sk, "at": now(), "complete": complete})
+        return taken
+
+    def _old_ended(self) -> tuple[list[IncidentRecord], bool]:
+        found, complete = self.table.scan(
+            _PAGES,
+            FilterExpression="sk = :meta AND #status IN (:failed, :partial)",
+            ExpressionAttributeNames={"#status": "status"},
+            ExpressionAttributeValues=item(
+                {":meta": "META", ":failed": Status.FAILED, ":partial": Status.RESTORE_PARTIAL}
+            ),
+        )
+        metas = cast(list[IncidentRecord], found)
+        return [meta for meta in metas if old_references(meta)], complete
+
+    def _old_in_progress(self) -> bool:
+        """Tells whether an execution that an earlier release started may yet contain its target."""
         open_incidents = [*self.watched(), *self._indexed("#o = :o", {":o": "1"})]
-        if any(old_references(meta) for meta in open_incidents):
-            return
-        pk, sk = TAKEN_OVER_KEY
-        self.table.put({"pk": pk, "sk": sk, "at": now()})
+        return any(old_references(meta) for meta in open_incidents)
 
     def note(self, incident_id: str, /, **fields: Any) -> None:
         """Sets fields of the incident other than its status."""

@@ -22,7 +22,7 @@ from guardduty_response.incident.model import (
     TargetReference,
 )
 from guardduty_response.incident.moments import now
-from guardduty_response.incident.statuses import IN_PROGRESS, Status
+from guardduty_response.incident.statuses import IN_PROGRESS, WATCHED, Status
 from guardduty_response.incident.table import Item, Table
 
 # Where a target's containment is stored: ARN and generation.
@@ -233,7 +233,9 @@ class TargetRepository:
         befores = {**target.get("before", {}), **self._old_before(owner, target)}
         for name, value in befores.items():
             self.containments.put_before(*place, name, value)
-        brings_state = owner == incident_id or joined.status in IN_PROGRESS
+        # A containment that others look after keeps its state, unless this incident does too.
+        looked_after = Status(target["status"]) in WATCHED and owner == incident_id
+        brings_state = joined.new or joined.status in IN_PROGRESS or looked_after
         if brings_state:
             for name, entry in target.get("actions", {}).items():
                 self.containments.put_action(*place, name, entry)
@@ -256,9 +258,9 @@ class TargetRepository:
             "actions": own_actions,
         }
         key, sort = incident_key(incident_id), target_key(target["kind"], target["id"])
-        self.table.update(
-            key, sort, created, remove=["before", "evidence", "checks", "watched", "breach"]
-        )
+        # What stays in the TARGET item would hide what the containment says from now on.
+        moved = {"before", "evidence", "checks", "watched", *targets.STATE_FIELDS} - created.keys()
+        self.table.update(key, sort, created, remove=sorted(moved))
         return joined.generation
 
     def _old_before(self, owner: str, target: TargetRecord) -> dict[str, Any]:

@@ -145,8 +145,14 @@ def test_an_approval_is_good_for_the_plan_that_was_approved(lab: Lab) -> None:
 
 def test_an_incident_of_an_earlier_release_came_here_by_an_approval(lab: Lab) -> None:
     lab.deployment.configure({"remediations": {"*": "approve"}})
-    lab.record.note(lab.incident_id, plan_digest="")
+    lab.record.note(lab.incident_id, plan_digest="", decision="approve")
     lab.gate(plan_digest="").permit()
+
+
+def test_an_incident_of_an_earlier_release_that_asked_nobody_is_not_approved(lab: Lab) -> None:
+    lab.deployment.configure({"remediations": {"*": "approve"}})
+    lab.record.note(lab.incident_id, plan_digest="", decision="act")
+    refused_and_unrecorded(lab, lab.gate(plan_digest=""), "a person has to approve it")
 
 
 # -- lease, generation, plan -----------------------------------------------------------------------

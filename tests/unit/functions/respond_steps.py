@@ -22,7 +22,7 @@ def run_step(
     step_name: str, incident_id: str, target: Any = None, execution: str = EXECUTION, **event: Any
 ) -> dict[str, Any]:
     whole = {"verb": step_name, "incident_id": incident_id, "execution": execution, **event}
-    return respond.handler(whole if target is None else {**whole, "target": target}, None)
+    return respond.handler(whole if target is None else {**whole, "targets": [target]}, None)
 
 
 def lease_owners(deployment: Deployment, arn: str = ARN) -> list[str]:

@@ -30,7 +30,17 @@ BEFORE = {
     "profile": {"name": "app"},
 }
 SWEEP = {"source": "guardduty-response.sweeper"}
-SWEPT = ("contained", "partial", "breached", "user", "session", "owner", "attached")
+SWEPT = (
+    "contained",
+    "partial",
+    "failed",
+    "restore_partial",
+    "breached",
+    "user",
+    "session",
+    "owner",
+    "attached",
+)
 STATUSES = {
     "contained": "CONTAINED",
     "partial": "PARTIAL",
@@ -128,6 +138,22 @@ def test_the_sweep_takes_over_what_is_contained(
     assert "taken over" in deployment.timeline(old["contained"])
 
 
+def test_what_is_verified_after_the_take_over_counts(
+    record: IncidentRepository, old: dict[str, str]
+) -> None:
+    """What release 0.1.0 wrote with the incident would hide it."""
+    watch(SWEEP)
+    later: dict[str, Any] = {
+        "verified": "later",
+        "held_at": "later",
+        "weak": ["later"],
+        "still_contained": [],
+    }
+    record.set_target(old["partial"], "ec2_instance", "i-2", **later)
+    [target] = record.read(old["partial"])[1]
+    assert later.items() <= target.items()
+
+
 def test_an_attached_incident_shares_its_owners_containment(
     record: IncidentRepository, old: dict[str, str]
 ) -> None:
@@ -152,10 +178,10 @@ def test_the_marker_waits_for_incidents_in_progress(
     deployment: Deployment, record: IncidentRepository, old: dict[str, str]
 ) -> None:
     watch(SWEEP)
-    assert deployment.items("MIGRATION") == []
+    assert [item["sk"] for item in deployment.items("MIGRATION")] == ["0.2-search"]
     _finish_in_progress(record, old)
     watch(SWEEP)
-    assert [item["sk"] for item in deployment.items("MIGRATION")] == ["0.2"]
+    assert [item["sk"] for item in deployment.items("MIGRATION")] == ["0.2", "0.2-search"]
 
 
 @pytest.mark.parametrize("swept", [False, True])

@@ -38,7 +38,9 @@ def _run(step_name: str, incident_id: str, target: Any = None, **event: Any) -> 
         **event,
     }
     return dict(
-        HANDLERS[step_name].handler(whole if target is None else {**whole, "target": target}, None)
+        HANDLERS[step_name].handler(
+            whole if target is None else {**whole, "targets": [target]}, None
+        )
     )
 
 
