@@ -47,7 +47,7 @@ class Victims:
         from tests.unit.playbooks.ec2_instance.ec2_lab import Lab
 
         # As in every deployment that runs for some minutes: nothing of releases before 0.2 is left.
-        IncidentRepository(TABLE, deployment.dynamodb).end_take_over()
+        IncidentRepository(TABLE, deployment.dynamodb).take_over_ended()
         lab = Lab(region=REGION).build(interfaces=2, ipv6=True, asg=True, targets=True)
         return cls(deployment, lab, _quarantine_group(lab))
 

@@ -119,7 +119,7 @@ FUNCTIONS = {
     },
     "collect": {"functions/collect.py", "functions/steps.py"},
     "remediate": {"functions/eradicate.py", "functions/steps.py"},
-    "restore": {"functions/restore.py"},
+    "restore": {"functions/restore.py", "functions/closing.py", "functions/requests.py"},
     "terminate": {"functions/terminate.py", "functions/steps.py"},
 }
 

@@ -1,0 +1,113 @@
+"""Closes an incident, for the restore function: nobody watches for it any more."""
+
+from __future__ import annotations
+
+import secrets
+
+from guardduty_response.functions.requests import (
+    Refused,
+    RestoreAnswer,
+    acquire_leases,
+    answer,
+    notify,
+    release_leases,
+)
+from guardduty_response.incident.model import TargetRecord
+from guardduty_response.incident.repository import IncidentRepository
+from guardduty_response.incident.statuses import IN_PROGRESS, Event, Status
+from guardduty_response.incident.target_repository import place_of
+
+_STILL_CONTAINED = frozenset(
+    {
+        Status.CONTAINED,
+        Status.PARTIAL,
+        Status.CONTAINMENT_LOST,
+        Status.FAILED,
+        Status.RESTORE_PARTIAL,
+    }
+)
+
+
+def close(
+    record: IncidentRepository, incident_id: str, requester: str, reason: str | None
+) -> RestoreAnswer:
+    """Closes an incident. ``reason``: why its resources stay contained; None: they need not.
+
+    Monitoring of a containment ends with its last incident.
+    """
+    meta, targets, _ = record.read(incident_id)
+    status = Status(meta["status"])
+    if status is Status.CLOSED:
+        _release_links(record, incident_id, targets, reason or f"closed by {requester}")
+        return answer(meta, [])
+    if status in IN_PROGRESS:
+        raise Refused(
+            f"incident {incident_id} is {status}: it cannot be closed while it is at work. Wait"
+            " until it has ended."
+        )
+    owner = f"close-{incident_id}-{secrets.token_hex(4)}"
+    try:
+        acquire_leases(record, incident_id, targets, owner)
+        others = {target["id"]: _other_incidents(record, incident_id, target) for target in targets}
+        if _leaves_changes(status, targets) and reason is None and not all(others.values()):
+            raise Refused(_why_not_closed(incident_id, status))
+        meta["status"] = record.transition(incident_id, Event.CLOSED)
+        _release_links(record, incident_id, targets, reason or f"closed by {requester}")
+    finally:
+        release_leases(record, targets, owner)
+    note = f"{requester}. It was {status}{_what_stays(status, targets, others, reason)}"
+    record.event(incident_id, "closed", f"by {note}", actor=requester)
+    notify(record, meta, targets, note)
+    return answer(meta, [])
+
+
+def _release_links(
+    record: IncidentRepository, incident_id: str, targets: list[TargetRecord], why: str
+) -> None:
+    """Ends the incident's interest in its containments. Safe to repeat."""
+    for place in filter(None, map(place_of, targets)):
+        record.containments.release_link(*place, incident_id, why)
+
+
+def _leaves_changes(status: Status, targets: list[TargetRecord]) -> bool:
+    """Tells whether something that containment changed is still so."""
+    changed = any(target.get("before") for target in targets)
+    return changed and status in _STILL_CONTAINED
+
+
+def _other_incidents(
+    record: IncidentRepository, incident_id: str, target: TargetRecord
+) -> list[str]:
+    """Returns the other incidents that the target's containment is for."""
+    place = place_of(target)
+    if place is None:
+        return []
+    links = record.containments.read(*place).open_links
+    return [link["incident_id"] for link in links if link["incident_id"] != incident_id]
+
+
+def _why_not_closed(incident_id: str, status: Status) -> str:
+    return (
+        f"incident {incident_id} is {status}, and no other incident watches what it contained."
+        " Restore it, or close it with keep_contained and a reason:"
+        f' {{"incident_id": "{incident_id}", "close": true, "keep_contained": true, "reason":'
+        ' "why it stays contained"}'
+    )
+
+
+def _what_stays(
+    status: Status,
+    targets: list[TargetRecord],
+    others: dict[str, list[str]],
+    reason: str | None,
+) -> str:
+    """Says what closing leaves behind."""
+    if not _leaves_changes(status, targets):
+        return ""
+    watched = sorted({other for named in others.values() for other in named})
+    if watched and all(others.values()):
+        return f"; what is contained is watched for {', '.join(watched)}"
+    return (
+        "; what containment changed stays as it is and is no longer monitored, and this incident"
+        f" cannot be restored any more (reason: {reason})"
+    )

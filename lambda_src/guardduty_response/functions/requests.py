@@ -1,0 +1,84 @@
+"""Provides what restoring and closing an incident share: the answer, leases, telling people."""
+
+from __future__ import annotations
+
+from typing import TypedDict
+
+from guardduty_response.containment.gate import LEASE_SECONDS
+from guardduty_response.errors import ResponseError
+from guardduty_response.evidence import store as evidence_store
+from guardduty_response.incident import notifications, report
+from guardduty_response.incident.model import IncidentRecord, RestoreRecord, TargetRecord
+from guardduty_response.incident.repository import IncidentRepository
+from guardduty_response.incident.statuses import ESCALATE, Status
+
+
+class RestoreAnswer(TypedDict):
+    """Declares the function's answer."""
+
+    incident_id: str
+    status: str
+    restored: list[str]
+    not_restored: list[str]
+    refused: str
+
+
+class Refused(ResponseError):
+    """The incident is not in a state for this. Nothing was changed."""
+
+
+def answer(meta: IncidentRecord, targets: list[TargetRecord], refused: str = "") -> RestoreAnswer:
+    """Returns the function's answer: what the latest restore of each target came to."""
+    restored: list[str] = []
+    not_restored: list[str] = []
+    for target in targets:
+        latest: RestoreRecord = target.get("restored") or {}
+        restored += latest.get("restored", [])
+        not_restored += latest.get("not_restored", [])
+    return {
+        "incident_id": meta["incident_id"],
+        "status": meta["status"],
+        "restored": restored,
+        "not_restored": not_restored,
+        "refused": refused,
+    }
+
+
+def acquire_leases(
+    record: IncidentRepository, incident_id: str, targets: list[TargetRecord], owner: str
+) -> None:
+    """Takes the lease on every target.
+
+    Raises Refused when somebody else has one; ``_release_leases`` then releases what was taken.
+    """
+    for target in targets:
+        lease = record.leases.claim(target["arn"], owner, incident_id, LEASE_SECONDS)
+        if lease:
+            raise Refused(
+                f"{target['id']} is being worked on by {lease['owner']} (incident"
+                f" {lease['incident_id']}): nothing was changed. Wait until it has ended, then ask"
+                " again."
+            )
+
+
+def release_leases(record: IncidentRepository, targets: list[TargetRecord], owner: str) -> None:
+    for target in targets:
+        record.leases.release(target["arn"], owner)
+
+
+def notify(
+    record: IncidentRepository, meta: IncidentRecord, targets: list[TargetRecord], note: str
+) -> None:
+    """Writes the report anew, then sends the message; a missing report hides nothing."""
+    incident_id, status = meta["incident_id"], Status(meta["status"])
+    try:
+        meta["report_key"] = report.write(record, incident_id, evidence_store.put)
+    except Exception as error:
+        record.event(incident_id, "report failed", f"{type(error).__name__}: {error}")
+    notifications.publish(
+        status, meta, targets, note=f"Requested by {note}.", escalate=status in ESCALATE
+    )
+    fields: IncidentRecord = {"told": status}
+    if "report_key" in meta:
+        fields["report_key"] = meta["report_key"]
+    record.note(incident_id, **fields)
