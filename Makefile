@@ -75,7 +75,7 @@ test: $(STAMP) ## everything: lint, terraform test, plans, Lambda tests, policie
 	@$(MAKE) --no-print-directory -j3 ready
 	$(PY) -m pytest -q -n auto --dist loadgroup --no-loadscope-reorder --durations=10 --durations-min=1
 
-proof: $(STAMP) ## what takes too long for every run: all examples applied twice and destroyed, plan-time figures
+proof: $(STAMP) $(C7N_STAMP) ## what takes too long for every run: all examples applied twice and destroyed, plan-time figures
 	$(PY) -m pytest -q -m proof
 	$(PY) -m benchmarks.planning
 

@@ -15,6 +15,7 @@ from benchmarks.slow_aws import Call, serving
 from benchmarks.to_verdict import Incident, Pair, compared, figures, round_trips, shifted
 from benchmarks.victims import Victims, prepare
 from benchmarks.walk_in_time import WalkInTime
+from tests.support.repository import skip_or_fail
 from tests.unit.deployment import deployed
 from tests.unit.functions.machine_walk import FINDING, Functions
 
@@ -130,9 +131,11 @@ def test_an_instance_whose_interfaces_are_not_all_moved_stops_the_measuring(
     assert (group["IpPermissions"], group["IpPermissionsEgress"]) == ([], [])
 
 
-@pytest.mark.skipif(not custodian.is_installed(), reason="only make bench installs Custodian")
+@pytest.mark.proof  # make proof and make bench install Custodian
 def test_cloud_custodian_isolates_the_same_instances(variables: None) -> None:
     """Its own handler, in the archive that it would deploy: what it changes is read elsewhere."""
+    if not custodian.is_installed():
+        skip_or_fail("Cloud Custodian is not installed: make proof and make bench install it.")
     with serving(latency=0.01) as aws:
         pair = to_verdict.let_custodian_respond(aws)
         operations = [call.operation for call in aws.calls]

@@ -49,7 +49,7 @@ def acquire_leases(
 ) -> None:
     """Takes the lease on every target.
 
-    Raises Refused when somebody else has one; ``_release_leases`` then releases what was taken.
+    Raises Refused when somebody else has one; ``release_leases`` then releases what was taken.
     """
     for target in targets:
         lease = record.leases.claim(target["arn"], owner, incident_id, LEASE_SECONDS)
