@@ -57,7 +57,7 @@ class ReplaceProfile(Action):
     )
 
     def read(self) -> Any:
-        return profile(self.sessions, self.target_context)
+        return profile(self.sessions, self.target_context, profile_arn(self.state))
 
     def pending_change(self) -> str:
         # An earlier attempt may have taken the old profile and failed before it gave the new one.
@@ -134,7 +134,9 @@ class RevokeSessions(Action):
 
     def _read_profile(self) -> None:
         if "profile" not in self.state.settings:
-            self.state.settings["profile"] = profile(self.sessions, self.target_context)
+            self.state.settings["profile"] = profile(
+                self.sessions, self.target_context, profile_arn(self.state)
+            )
 
     def read(self) -> Any:
         """Returns {role, policies: {name: document or None}, revoked_before}; {} without a role."""
@@ -203,17 +205,32 @@ class RevokeSessions(Action):
         return answers
 
 
-def profile(sessions: Sessions, instance: InstanceContext) -> Json:
+def profile_arn(current: InstanceState) -> str:
+    """Returns the ARN of the instance's profile by DescribeInstances, or an empty string."""
+    return str((current.instance.get("IamInstanceProfile") or {}).get("Arn") or "")
+
+
+def profile(sessions: Sessions, instance: InstanceContext, expected: str = "") -> Json:
     """Returns {association, name, role}, or {} without a live profile.
 
-    If the role cannot be read, it is '' and ``error`` says why.
+    If the role cannot be read, it is '' and ``error`` says why. ``expected``: the ARN of the
+    profile by DescribeInstances, which is asked for its role in the same round trip.
     """
-    got = sessions.client("ec2").describe_iam_instance_profile_associations(
-        Filters=filters(**{"instance-id": instance.id})
-    )
+    profile_name = name_of(expected)
+    calls: dict[str, Callable[[], Any]] = {
+        "associations": partial(
+            sessions.client("ec2").describe_iam_instance_profile_associations,
+            Filters=filters(**{"instance-id": instance.id}),
+        )
+    }
+    if profile_name and not instance.scope("role"):
+        calls["roles"] = partial(_roles, sessions, profile_name)
+    results = run_all(calls)
     live = [
         association
-        for association in got["IamInstanceProfileAssociations"]
+        for association in result_or_raise(results["associations"])[
+            "IamInstanceProfileAssociations"
+        ]
         if association["State"] in ("associating", "associated")
     ]
     if not live:
@@ -225,10 +242,17 @@ def profile(sessions: Sessions, instance: InstanceContext) -> Json:
     if instance.scope("role") and instance.scope("profile_association") == found["association"]:
         return {**found, "role": instance.scope("role")}
     try:
-        got = sessions.client("iam").get_instance_profile(InstanceProfileName=found["name"])
-        return {**found, "role": "".join(role["Arn"] for role in got["InstanceProfile"]["Roles"])}
+        if found["name"] == profile_name and "roles" in results:
+            return {**found, "role": result_or_raise(results["roles"])}
+        return {**found, "role": _roles(sessions, found["name"])}
     except ClientError as error:
         return {**found, "role": "", "error": describe_error(error)}
+
+
+def _roles(sessions: Sessions, profile_name: str) -> str:
+    """Returns the ARN of the profile's role: a profile holds one at most."""
+    got = sessions.client("iam").get_instance_profile(InstanceProfileName=profile_name)
+    return "".join(role["Arn"] for role in got["InstanceProfile"]["Roles"])
 
 
 def give_profile(
