@@ -10,7 +10,14 @@ from guardduty_response.evidence import store as evidence_store
 from guardduty_response.functions import intake, runtime
 from guardduty_response.functions.intake import incidents
 from guardduty_response.functions.runtime import Answer, Payload, target_references
-from guardduty_response.incident import commands, notifications, outcome, report, summary
+from guardduty_response.incident import (
+    commands,
+    containments,
+    notifications,
+    outcome,
+    report,
+    summary,
+)
 from guardduty_response.incident.model import IncidentRecord, TargetPayload, TargetRecord
 from guardduty_response.incident.moments import now
 from guardduty_response.incident.repository import IncidentRepository
@@ -87,6 +94,9 @@ def _verdict(event: Payload) -> Answer:
         stored = record.target(incident_id, reference["kind"], reference["id"])
         if Status(stored["status"]) in IN_PROGRESS:
             record.end_target(incident_id, {**stored}, Status.FAILED, why)
+        elif reference.get("verify_only") and Status(stored["status"]) in containments.ENDED:
+            statuses.append(Status(stored["status"]))  # restored meanwhile: people know
+            continue
         elif reference.get("verify_only") and stored.get("verified") != event["execution"]:
             notifications.notify_unverified(record, record.meta(incident_id), [stored], why)
             statuses.append(Status(stored["status"]))

@@ -1,0 +1,79 @@
+"""A restore and a verification at the same time: what a person has ended stays ended."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from guardduty_response.containment.contract import Context, StepResult, Target
+from guardduty_response.functions import respond
+from guardduty_response.incident.statuses import Status
+
+from tests.unit.fake_playbook import ARN
+from tests.unit.function_calls import call, notified
+from tests.unit.functions.test_shared_containment import World, ask, world
+
+Json = dict[str, Any]
+__all__ = ["world"]
+
+
+def state(world: World, generation: int = 1) -> Status:
+    found = world.record.containments.state(ARN, generation)
+    assert found
+    return Status(found["status"])
+
+
+def restored_while_it_is_read(world: World, monkeypatch: pytest.MonkeyPatch, first: str) -> None:
+    """Lets a person restore after the next verification has read the resource."""
+    read = world.verify
+
+    def verify(context: Context, target: Target) -> tuple[StepResult, list[Any]]:
+        found = read(context, target)
+        world.record.leases.release(target.arn, context.execution)
+        assert ask(first)["status"] == "RESTORED"
+        return found
+
+    monkeypatch.setattr(world.fake, "verify", verify)
+
+
+@pytest.mark.parametrize("seen", [Status.CONTAINED, Status.FAILED])
+def test_a_recheck_that_read_before_a_restore_does_not_undo_it(
+    world: World, monkeypatch: pytest.MonkeyPatch, seen: Status
+) -> None:
+    first = world.contain("a")
+    world.verdicts = {"i-1": seen}
+    restored_while_it_is_read(world, monkeypatch, first)
+    [target] = world.deployment.targets(first)
+    reference = {
+        **{name: target[name] for name in ("kind", "id", "arn", "account_id", "region")},
+        "generation": 1,
+        "verify_only": True,
+    }
+    event: Json = {"incident_id": first, "execution": world.execution("recheck")}
+    answer = respond.handler({**event, "verb": "verify", "targets": [reference], "attempt": 9})
+    assert answer["done"]
+    assert state(world) is Status.RESTORED
+    notified(world.deployment)
+    assert call("verdict", targets=[reference], error="", **event)["status"] == "RESTORED"
+    assert world.status(first) == "RESTORED"
+    assert notified(world.deployment) == ([], [])
+
+
+def test_a_finding_that_comes_during_a_restore_fails_and_leaves_the_restore_standing(
+    world: World,
+) -> None:
+    """Else the next finding would take up the ended containment, and its state before."""
+    first = world.contain("a")
+    second, targets = world.open("b")
+    world.record.leases.release(ARN, world.execution("b"))
+    ask(first)
+    notified(world.deployment)
+    world.record.leases.acquire(ARN, world.execution("b"), second, 60)
+    world.act("b", second, targets)
+    assert state(world) is Status.RESTORED
+    assert (world.status(first), world.status(second)) == ("RESTORED", "FAILED")
+    [target] = world.deployment.targets(second)
+    assert "was restored" in target["verdict"]
+    assert notified(world.deployment)[1] == ["FAILED"], "people hear that nothing contains it"
+    third = world.contain("c")
+    assert [found["generation"] for found in world.deployment.targets(third)] == [2]
