@@ -141,6 +141,7 @@ class Gate:
     _agreed_at: float = float("-inf")
     _refusal: GateClosed | None = None
     _opening: Future[None] | None = None
+    _queue: threading.Lock = field(default_factory=threading.Lock)  # of _waiting alone
     _waiting: list[tuple[Item, Future[None]]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -184,10 +185,12 @@ class Gate:
         assert self.place is not None
         write = self.record.containments.before_write(*self.place, name, value)
         written: Future[None] = Future()
-        self._waiting.append((write, written))
+        with self._queue:
+            self._waiting.append((write, written))
         with self._lock:
             if not written.done():
-                batch, self._waiting = self._waiting, []
+                with self._queue:
+                    batch, self._waiting = self._waiting, []
                 self._commit(batch)
         written.result()
 
