@@ -123,7 +123,8 @@ def _open_record(event: Any, decided: Decided, execution: str) -> tuple[Incident
 def open_incident(event: Payload) -> Answer:
     """Opens an incident or a recheck: the incident machine's first state.
 
-    Where the policy lets nothing act, the notice machine answers, and this leaves no trace.
+    Where the policy lets nothing act, the notice machine answers, and this leaves no trace but in
+    the claim.
     """
     execution = event["execution"]
     if (request := finding.get(event["event"], "watch")) is not None:
@@ -138,6 +139,7 @@ def open_incident(event: Payload) -> Answer:
     if seen.archived:
         return _done(why="the finding is archived (suppressed)")
     if mode not in policy.ACTING or decided.playbook is None:
+        _leave_claim(seen, mode, execution)
         return _done(why=f"mode {mode}: left to the notice machine")
     _, opened = _open_record(delivered, decided, execution)
     if opened.outcome is OnFinding.ATTACH:
@@ -148,6 +150,21 @@ def open_incident(event: Payload) -> Answer:
         "next": "triage",
         "verify_only": opened.outcome is OnFinding.VERIFY,
     }
+
+
+def _claim(seen: finding.Finding) -> str:
+    """Returns the sort key of the claim of this state of the finding (docs/decisions/0028)."""
+    return f"CLAIM#{seen.last_seen}"
+
+
+def _leave_claim(seen: finding.Finding, mode: str, execution: str) -> None:
+    """Says in this execution's claim that it answers nothing.
+
+    While an apply changes the policy, the notice machine may have read another one, by which the
+    finding is not its own either. It finds this, and decides again.
+    """
+    key, mine = incident_key(seen.incident_id), {"execution": execution}
+    incidents().table.update(key, _claim(seen), {"left": mode}, only_if=mine)
 
 
 def _look_for(seen: finding.Finding, mode: str) -> IntakeAnswer:
@@ -162,7 +179,7 @@ def _look_for(seen: finding.Finding, mode: str) -> IntakeAnswer:
         "next": "look",
         "why": f"mode {mode}: for the incident machine",
         "pk": incident_key(seen.incident_id),
-        "sk": f"CLAIM#{seen.last_seen}" if seen.last_seen else "META",
+        "sk": _claim(seen) if seen.last_seen else "META",
         "name": f"{seen.incident_id}-{digest[:12]}",
     }
 

@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 from guardduty_response.decision import finding
 
-from tests.unit.deployment import Deployment
-from tests.unit.function_calls import NOTICE, call, notified
+from tests.support.asl_walker import definition
+from tests.unit.deployment import TABLE, Deployment
+from tests.unit.function_calls import EXECUTION, NOTICE, call, notified
 
 Make = Callable[..., dict[str, Any]]
 
@@ -50,3 +51,46 @@ def test_the_notice_machine_looks_for_the_claim_of_what_something_acts_on(
     assert call("notice", event=event, execution=NOTICE)["sk"] == "META"
     archived = finding_event(service={**event["detail"]["service"], "archived": True})
     assert call("notice", event=archived, execution=NOTICE)["next"] == "done"
+
+
+def claim(deployment: Deployment, event: Any, execution: str) -> bool:
+    """Claims a finding as the machine's first state does; returns whether that won."""
+    arguments = definition("incident")["States"]["Claim"]["Arguments"]
+    key = {"pk": f"INCIDENT#{_id(event)}", "sk": f"CLAIM#{finding.parse(event).last_seen}"}
+    stored = {**key, "execution": execution}
+    try:
+        deployment.dynamodb.put_item(
+            TableName=TABLE,
+            Item={name: {"S": value} for name, value in stored.items()},
+            ConditionExpression=arguments["ConditionExpression"],
+            ExpressionAttributeNames=arguments["ExpressionAttributeNames"],
+            ExpressionAttributeValues={":execution": {"S": execution}},
+        )
+    except deployment.dynamodb.exceptions.ConditionalCheckFailedException:
+        return False
+    return True
+
+
+def claims(deployment: Deployment, event: Any) -> list[Any]:
+    items = deployment.items(f"INCIDENT#{_id(event)}")
+    return [item for item in items if item["sk"].startswith("CLAIM#")]
+
+
+@pytest.mark.parametrize("mode", ["off", "notify"])
+def test_who_leaves_a_finding_to_the_other_machine_leaves_its_claim_too(
+    deployment: Deployment, finding_event: Make, mode: str
+) -> None:
+    """While an apply changes the policy, both machines may leave the finding to each other."""
+    event = finding_event()
+    deployment.configure({"remediations": {"CryptoCurrency:EC2/*": mode}})
+    call("open", event=event)
+    assert claims(deployment, event) == [], "it was started by other means"
+    assert claim(deployment, event, "another")
+    call("open", event=event)
+    assert not claim(deployment, event, EXECUTION), "the claim of another execution stands"
+    call("open", event=event, execution="another")
+    assert claims(deployment, event)[0]["left"] == mode
+    deployment.configure({"remediations": {"CryptoCurrency:EC2/*": "auto"}})
+    assert claim(deployment, event, "started by the notice machine")
+    assert call("open", event=event, execution="started by the notice machine")["next"] == "triage"
+    assert not claim(deployment, event, "a third")
