@@ -152,11 +152,6 @@ def open_incident(event: Payload) -> Answer:
     }
 
 
-def _claim(seen: finding.Finding) -> str:
-    """Returns the sort key of the claim of this state of the finding (docs/decisions/0028)."""
-    return f"CLAIM#{seen.last_seen}"
-
-
 def _leave_claim(seen: finding.Finding, mode: str, execution: str) -> None:
     """Says in this execution's claim that it answers nothing.
 
@@ -164,22 +159,19 @@ def _leave_claim(seen: finding.Finding, mode: str, execution: str) -> None:
     finding is not its own either. It finds this, and decides again.
     """
     key, mine = incident_key(seen.incident_id), {"execution": execution}
-    incidents().table.update(key, _claim(seen), {"left": mode}, only_if=mine)
+    if seen.last_seen:
+        incidents().table.update(key, seen.claim, {"left": mode}, only_if=mine)
 
 
 def _look_for(seen: finding.Finding, mode: str) -> IntakeAnswer:
-    """Returns where the notice machine finds the claim of this state of the finding.
-
-    A finding that does not say when it was last seen has no claim of its own: then any incident of
-    the finding counts.
-    """
+    """Returns where the notice machine finds the claim of this state of the finding."""
     digest = hashlib.sha256(seen.last_seen.encode()).hexdigest()
     return {
         "incident_id": seen.incident_id,
         "next": "look",
         "why": f"mode {mode}: for the incident machine",
         "pk": incident_key(seen.incident_id),
-        "sk": _claim(seen) if seen.last_seen else "META",
+        "sk": seen.claim,
         "name": f"{seen.incident_id}-{digest[:12]}",
     }
 
