@@ -95,7 +95,8 @@ def _verdict(event: Payload) -> Answer:
         if Status(stored["status"]) in IN_PROGRESS:
             record.end_target(incident_id, {**stored}, Status.FAILED, why)
         elif reference.get("verify_only") and Status(stored["status"]) in containments.ENDED:
-            statuses.append(Status(stored["status"]))  # restored meanwhile: people know
+            # Restored meanwhile, perhaps by a restore that did not live to tell the incident.
+            statuses.append(Status(outcome.settle(record, incident_id)[0]["status"]))
             continue
         elif reference.get("verify_only") and stored.get("verified") != event["execution"]:
             notifications.notify_unverified(record, record.meta(incident_id), [stored], why)

@@ -77,3 +77,20 @@ def test_a_finding_that_comes_during_a_restore_fails_and_leaves_the_restore_stan
     assert notified(world.deployment)[1] == ["FAILED"], "people hear that nothing contains it"
     third = world.contain("c")
     assert [found["generation"] for found in world.deployment.targets(third)] == [2]
+
+
+def test_a_restore_that_died_before_it_told_its_incidents_is_not_a_loss(world: World) -> None:
+    """The recheck would find the resource open, and contain it again."""
+    first, second = world.contain("a"), world.contain("b")
+    world.record.containments.set(ARN, 1, status=Status.RESTORED)
+    world.verdicts = {"i-1": Status.FAILED}
+    for incident_id in (first, second):
+        event: Json = {"incident_id": incident_id, "execution": world.execution("recheck")}
+        planned = respond.handler({**event, "verb": "plan", "verify_only": True})
+        event["targets"] = planned["targets"]
+        respond.handler({**event, "verb": "verify", "attempt": 9})
+        call("verdict", error="", **event)
+        assert respond.handler({**event, "verb": "finish", "verify_only": True})["again"] == ""
+        world.record.leases.release(ARN, event["execution"])
+    assert state(world) is Status.RESTORED
+    assert [world.status(name) for name in (first, second)] == ["RESTORED", "RESTORED"]
