@@ -94,3 +94,17 @@ def test_a_restore_that_died_before_it_told_its_incidents_is_not_a_loss(world: W
         world.record.leases.release(ARN, event["execution"])
     assert state(world) is Status.RESTORED
     assert [world.status(name) for name in (first, second)] == ["RESTORED", "RESTORED"]
+
+
+@pytest.mark.parametrize("status", [Status.FAILED, Status.GONE])
+def test_an_incident_that_is_not_monitored_watches_nothing_for_another(
+    world: World, status: Status
+) -> None:
+    """The second one joined and then failed by itself. Closing the first would end monitoring."""
+    first = world.contain("a")
+    second = world.contain("b")
+    [target] = world.deployment.targets(second)
+    world.record.end_target(second, {**target}, Status.FAILED, "contain failed: throttled")
+    world.record.move(second, Status.CONTAINED, status)
+    assert "no other incident watches" in ask(first, close=True)["refused"]
+    assert [item["incident_id"] for item in world.record.watched()] == [first]
