@@ -207,6 +207,8 @@ def _close(event: Payload) -> Answer:
         return ended_recheck
     if error:
         record.event(incident_id, "problem", error)
+    if meta["execution"] != event["execution"] and Status(meta["status"]) in IN_PROGRESS:
+        return _leave_to(record, meta, event["execution"])
     if decision in outcome.ENDINGS:
         meta, targets = _end(record, incident_id, decision, error)
     else:
@@ -217,6 +219,15 @@ def _close(event: Payload) -> Answer:
     _send_end(record, meta, targets, decision, error)
     for target in meta.get("targets") or []:
         record.leases.release(target["arn"], event["execution"])
+    return {"status": Status(meta["status"])}
+
+
+def _leave_to(record: IncidentRepository, meta: IncidentRecord, execution: str) -> Answer:
+    """Ends an execution whose incident another one works on: it contains again after a loss."""
+    detail = f"the incident goes on in {meta['execution']}"
+    record.event(meta["incident_id"], "execution ended", detail)
+    for target in meta.get("targets") or []:
+        record.leases.release(target["arn"], execution)
     return {"status": Status(meta["status"])}
 
 
