@@ -31,7 +31,7 @@ locals {
     notice = templatefile("${path.module}/notice.asl.json", merge(local.machine_texts, {
       incident_machine_arn = local.machine_arns.incident
       look_after_seconds   = var.look_after_seconds
-      timeout_seconds      = var.look_after_seconds + 7200 # two throttled starts
+      timeout_seconds      = var.look_after_seconds + 10800 # three throttled starts
     }))
   }
   # What a machine does itself in the table. Neither can touch a lease or a configuration.

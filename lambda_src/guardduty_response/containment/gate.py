@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,10 +21,10 @@ from botocore.exceptions import ClientError
 
 from guardduty_response.aws.dynamodb_types import item
 from guardduty_response.aws.errors import is_transient
+from guardduty_response.decision import configuration, guardrails, policy
 from guardduty_response.decision import finding as findings
-from guardduty_response.decision import guardrails, policy
 from guardduty_response.decision.configuration import Config
-from guardduty_response.errors import GateClosed
+from guardduty_response.errors import ConfigError, GateClosed
 from guardduty_response.incident.containments import ENDED, partition, sort_key
 from guardduty_response.incident.model import IncidentRecord, TargetReference
 from guardduty_response.incident.repository import IncidentRepository
@@ -98,17 +99,25 @@ def only_reading(document: Item) -> Item:
 
 
 def pause_reason(record: IncidentRepository) -> str:
-    """Returns why a CONTROL item forbids changes, or an empty string. Reads consistently.
+    """Returns why a CONTROL item forbids changes, or an empty string. Reads consistently."""
+    return _paused_by(_controls(record))
 
-    CONTROL/TERRAFORM is written by every apply, CONTROL/OPERATOR by people. An item that says
-    anything but ``paused: false`` pauses: a misspelt pause must not let changes pass.
-    """
-    items = record.table.query(
+
+def _controls(record: IncidentRepository) -> list[Item]:
+    return record.table.query(
         KeyConditionExpression="pk = :pk",
         ConsistentRead=True,
         ExpressionAttributeValues=item({":pk": "CONTROL"}),
     )
-    for control in items:
+
+
+def _paused_by(controls: list[Item]) -> str:
+    """Returns which CONTROL item forbids changes, and why, or an empty string.
+
+    CONTROL/TERRAFORM is written by every apply, CONTROL/OPERATOR by people. An item that says
+    anything but ``paused: false`` pauses: a misspelt pause must not let changes pass.
+    """
+    for control in controls:
         if control.get("paused") is False:
             continue
         if control["sk"] == "TERRAFORM":
@@ -117,6 +126,19 @@ def pause_reason(record: IncidentRepository) -> str:
         why = findings.text(control.get("reason"), 500) or "no reason given"
         return f"the response is paused by {who} ({why}): item CONTROL/OPERATOR"
     return ""
+
+
+def _newer_config(controls: list[Item], config: Config) -> Config | None:
+    """Returns the newest configuration where an apply has not brought it to this function.
+
+    That it cannot be read (its item is not there yet) changes nothing: the function's own holds.
+    """
+    for control in controls:
+        newest = control.get("config_sha256")
+        if control["sk"] == "TERRAFORM" and newest and newest != config.sha256:
+            with suppress(ConfigError):
+                return configuration.read(str(newest))
+    return None
 
 
 @dataclass
@@ -143,6 +165,7 @@ class Gate:
     # Never held while the gate asks: who opens a session meanwhile must not wait for the answer.
     _starting: threading.Lock = field(default_factory=threading.Lock)
     _opening: Future[None] | None = None
+    _queue: threading.Lock = field(default_factory=threading.Lock)  # of _waiting alone
     _waiting: list[tuple[Item, Future[None]]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -188,10 +211,12 @@ class Gate:
         assert self.place is not None
         write = self.record.containments.before_write(*self.place, name, value)
         written: Future[None] = Future()
-        self._waiting.append((write, written))
+        with self._queue:
+            self._waiting.append((write, written))
         with self._lock:
             if not written.done():
-                batch, self._waiting = self._waiting, []
+                with self._queue:
+                    batch, self._waiting = self._waiting, []
                 self._commit(batch)
         written.result()
 
@@ -235,30 +260,38 @@ class Gate:
         """
         if self.purpose == "restore":
             return self._hold(writes)
-        controls = _CALLS.submit(pause_reason, self.record)
+        controls = _CALLS.submit(_controls, self.record)
         held = None
         if not writes:
             held = _CALLS.submit(self._hold, writes)
-        reason = self._policy_of_now() or controls.result()
+        reason = self._refused_by(self.config) or self._refused_by_controls(controls.result())
         if held:
             return reason or held.result()
         return reason or self._hold(writes)
 
-    def _policy_of_now(self) -> str:
-        """Returns why the policy or an exemption of now forbids changes, or an empty string."""
+    def _refused_by_controls(self, controls: list[Item]) -> str:
+        """Returns why a pause or the newest configuration forbids changes, or an empty string.
+
+        An apply that fails half-way stores the newest and does not bring it to every function.
+        """
+        newer = _newer_config(controls, self.config)
+        return _paused_by(controls) or (self._refused_by(newer) if newer else "")
+
+    def _refused_by(self, config: Config) -> str:
+        """Returns why a policy or an exemption forbids changes, or an empty string."""
         guarded: guardrails.GuardedTarget = {
             "id": self.id,
             "arn": self.arn,
             "principals": self.target["principals"],
         }
         account_id = self.target["account_id"]
-        if skip := guardrails.reason_to_skip(self.config, account_id, [guarded]):
+        if skip := guardrails.reason_to_skip(config, account_id, [guarded]):
             return skip
         if self.purpose == "evidence":
             return ""
         meta = self.meta()  # says of the finding what the policy needs
         decided = policy.decide(
-            self.config,
+            config,
             meta["finding_type"],
             meta["account_id"],
             meta["severity"],

@@ -44,6 +44,13 @@ class Finding:
         return incident_id(f"{self.account_id}/{self.region}/{self.id}")
 
     @property
+    def claim(self) -> str:
+        """Returns the sort key of the item that says which execution works on this state of the
+        finding. One that does not say when it was last seen has none: any incident of it counts.
+        """
+        return f"CLAIM#{self.last_seen}" if self.last_seen else "META"
+
+    @property
     def severity_label(self) -> str:
         """Returns GuardDuty's name for the severity."""
         for floor, label in ((9.0, "Critical"), (7.0, "High"), (4.0, "Medium")):

@@ -12,6 +12,7 @@ from guardduty_response.functions.requests import (
     notify,
     release_leases,
 )
+from guardduty_response.incident import outcome
 from guardduty_response.incident.model import TargetRecord
 from guardduty_response.incident.repository import IncidentRepository
 from guardduty_response.incident.statuses import IN_PROGRESS, Event, Status
@@ -78,12 +79,13 @@ def _leaves_changes(status: Status, targets: list[TargetRecord]) -> bool:
 def _other_incidents(
     record: IncidentRepository, incident_id: str, target: TargetRecord
 ) -> list[str]:
-    """Returns the other incidents that the target's containment is for."""
+    """Returns the other incidents for which the target's containment is monitored, or will be."""
     place = place_of(target)
     if place is None:
         return []
     links = record.containments.read(*place).open_links
-    return [link["incident_id"] for link in links if link["incident_id"] != incident_id]
+    others = [link["incident_id"] for link in links if link["incident_id"] != incident_id]
+    return [other for other in others if outcome.is_monitored(record, other)]
 
 
 def _why_not_closed(incident_id: str, status: Status) -> str:

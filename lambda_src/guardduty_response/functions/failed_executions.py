@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any, TypedDict
 
 from botocore.exceptions import ClientError
@@ -16,6 +17,7 @@ from guardduty_response.functions.runtime import Payload
 from guardduty_response.incident import notifications, opening
 from guardduty_response.incident.repository import IncidentRepository
 from guardduty_response.incident.statuses import IN_PROGRESS, Event, OnFinding, Status
+from guardduty_response.incident.target_repository import incident_key
 from guardduty_response.monitoring import schedule
 
 
@@ -85,7 +87,7 @@ def handle(record: IncidentRepository, detail: Payload) -> Handled:
     elif rechecked:
         if owner:  # else somebody named an incident that does not exist: nothing is lost
             schedule.recheck_failed(record, incident_id, why)
-    elif routing.is_answered_by(event, machine):
+    elif routing.is_answered_by(event, machine) or _is_unanswered(record, event, machine):
         report_lost(record, event, arn, why)
     else:
         log(
@@ -94,6 +96,23 @@ def handle(record: IncidentRepository, detail: Payload) -> Handled:
             detail=why[:300],
         )
     return {"incident_id": incident_id}
+
+
+def _is_unanswered(record: IncidentRepository, event: Any, machine: str) -> bool:
+    """Tells whether the notice machine died before it could start what rule ``act`` did not.
+
+    ``event``: a finding that the incident machine has to answer.
+    """
+    if machine != os.environ["GDR_NOTICE_MACHINE_ARN"].rsplit(":", 1)[-1]:
+        return False
+    seen = finding.parse(event)
+    claim = record.table.get(incident_key(seen.incident_id), seen.claim)
+    if claim and "left" not in claim:
+        return False
+    try:  # delivered again by a pointer, it has no claim
+        return record.meta(seen.incident_id).get("last_seen") != seen.last_seen
+    except ResponseError:
+        return True
 
 
 def _input_and_cause(detail: Payload) -> tuple[str | None, str | None]:

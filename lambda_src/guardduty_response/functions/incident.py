@@ -10,7 +10,14 @@ from guardduty_response.evidence import store as evidence_store
 from guardduty_response.functions import intake, runtime
 from guardduty_response.functions.intake import incidents
 from guardduty_response.functions.runtime import Answer, Payload, target_references
-from guardduty_response.incident import commands, notifications, outcome, report, summary
+from guardduty_response.incident import (
+    commands,
+    containments,
+    notifications,
+    outcome,
+    report,
+    summary,
+)
 from guardduty_response.incident.model import IncidentRecord, TargetPayload, TargetRecord
 from guardduty_response.incident.moments import now
 from guardduty_response.incident.repository import IncidentRepository
@@ -87,6 +94,10 @@ def _verdict(event: Payload) -> Answer:
         stored = record.target(incident_id, reference["kind"], reference["id"])
         if Status(stored["status"]) in IN_PROGRESS:
             record.end_target(incident_id, {**stored}, Status.FAILED, why)
+        elif reference.get("verify_only") and Status(stored["status"]) in containments.ENDED:
+            # Restored meanwhile, perhaps by a restore that did not live to tell the incident.
+            statuses.append(Status(outcome.settle(record, incident_id)[0]["status"]))
+            continue
         elif reference.get("verify_only") and stored.get("verified") != event["execution"]:
             notifications.notify_unverified(record, record.meta(incident_id), [stored], why)
             statuses.append(Status(stored["status"]))
@@ -196,6 +207,8 @@ def _close(event: Payload) -> Answer:
         return ended_recheck
     if error:
         record.event(incident_id, "problem", error)
+    if meta["execution"] != event["execution"] and Status(meta["status"]) in IN_PROGRESS:
+        return _leave_to(record, meta, event["execution"])
     if decision in outcome.ENDINGS:
         meta, targets = _end(record, incident_id, decision, error)
     else:
@@ -206,6 +219,15 @@ def _close(event: Payload) -> Answer:
     _send_end(record, meta, targets, decision, error)
     for target in meta.get("targets") or []:
         record.leases.release(target["arn"], event["execution"])
+    return {"status": Status(meta["status"])}
+
+
+def _leave_to(record: IncidentRepository, meta: IncidentRecord, execution: str) -> Answer:
+    """Ends an execution whose incident another one works on: it contains again after a loss."""
+    detail = f"the incident goes on in {meta['execution']}"
+    record.event(meta["incident_id"], "execution ended", detail)
+    for target in meta.get("targets") or []:
+        record.leases.release(target["arn"], execution)
     return {"status": Status(meta["status"])}
 
 

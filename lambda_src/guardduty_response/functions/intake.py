@@ -139,7 +139,8 @@ def _open_record(event: Any, decided: Decided, execution: str) -> tuple[Incident
 def open_incident(event: Payload) -> Answer:
     """Opens an incident or a recheck: the incident machine's first state.
 
-    Where the policy lets nothing act, the notice machine answers, and this leaves no trace.
+    Where the policy lets nothing act, the notice machine answers, and this leaves no trace but in
+    the claim.
     """
     execution = event["execution"]
     if (request := finding.get(event["event"], "watch")) is not None:
@@ -154,6 +155,7 @@ def open_incident(event: Payload) -> Answer:
     if seen.archived:
         return _done(why="the finding is archived (suppressed)")
     if mode not in policy.ACTING or decided.playbook is None:
+        _leave_claim(seen, mode, execution)
         return _done(why=f"mode {mode}: left to the notice machine")
     _, opened = _open_record(delivered, decided, execution)
     if opened.outcome is OnFinding.ATTACH:
@@ -166,19 +168,26 @@ def open_incident(event: Payload) -> Answer:
     }
 
 
-def _look_for(seen: finding.Finding, mode: str) -> IntakeAnswer:
-    """Returns where the notice machine finds the claim of this state of the finding.
+def _leave_claim(seen: finding.Finding, mode: str, execution: str) -> None:
+    """Says in this execution's claim that it answers nothing.
 
-    A finding that does not say when it was last seen has no claim of its own: then any incident of
-    the finding counts.
+    While an apply changes the policy, the notice machine may have read another one, by which the
+    finding is not its own either. It finds this, and decides again.
     """
+    key, mine = incident_key(seen.incident_id), {"execution": execution}
+    if seen.last_seen:
+        incidents().table.update(key, seen.claim, {"left": mode}, only_if=mine)
+
+
+def _look_for(seen: finding.Finding, mode: str) -> IntakeAnswer:
+    """Returns where the notice machine finds the claim of this state of the finding."""
     digest = hashlib.sha256(seen.last_seen.encode()).hexdigest()
     return {
         "incident_id": seen.incident_id,
         "next": "look",
         "why": f"mode {mode}: for the incident machine",
         "pk": incident_key(seen.incident_id),
-        "sk": f"CLAIM#{seen.last_seen}" if seen.last_seen else "META",
+        "sk": seen.claim,
         "name": f"{seen.incident_id}-{digest[:12]}",
     }
 

@@ -186,7 +186,7 @@ def _verify_target(context: Context, target: Target, error: str) -> StepResult:
     elif result.done:
         fields = drift.baseline(context, target, result, checks)
     if result.done:
-        context.record.set_target(
+        stored = context.record.set_target(
             context.incident_id,
             target.kind,
             target.id,
@@ -195,11 +195,24 @@ def _verify_target(context: Context, target: Target, error: str) -> StepResult:
             checks=[check.record() for check in checks],
             verified=context.execution,
             place=target.place,
+            unless_restored=True,
             **fields,
         )
+        if not stored:
+            return _restored_meanwhile(context, target, error)
         if loss := fields.get("breach"):
             _record_drift(context, target, loss)
     return result
+
+
+def _restored_meanwhile(context: Context, target: Target, error: str) -> StepResult:
+    """Leaves a containment that a person has ended as it is. Who meant to contain has failed."""
+    detail = f"{target.id} was restored while it was verified"
+    if not target.verify_only:
+        why = f"{detail}: nothing contains it ({error})" if error else detail
+        context.record.end_target(context.incident_id, target.reference(), Status.FAILED, why)
+    context.record.event(context.incident_id, "verdict not kept", detail, target.id)
+    return StepResult(detail=detail)
 
 
 def _record_drift(context: Context, target: Target, loss: ContainmentLoss) -> None:

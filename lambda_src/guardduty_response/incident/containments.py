@@ -211,10 +211,11 @@ class Containments:
 
     # -- writing -----------------------------------------------------------------------------------
 
-    def set(self, arn: str, generation: int, **fields: Any) -> None:
+    def set(self, arn: str, generation: int, unless_restored: bool = False, **fields: Any) -> bool:
         """Sets fields of a containment. ``checks`` and ``watched`` have items of their own.
 
-        Checks and state are written together: a verdict is never half there.
+        Checks and state are written together: a verdict is never half there. Returns False when
+        the containment has ended, with ``unless_restored``: who read it before may be late.
         """
         checks: list[CheckRecord] | None = fields.pop("checks", None)
         watched = fields.pop("watched", None)
@@ -231,12 +232,19 @@ class Containments:
             self.table.transact(writes[:CHECKS_IN_TRANSACTION])
             writes = writes[CHECKS_IN_TRANSACTION:]
         key = self._key(arn, sort_key(generation, "STATE"))
-        if not writes:
-            self.table.update(key["pk"], key["sk"], fields)
-            return
-        update = {"Update": self.table.update_request(key, fields)}
-        if self.table.transact([*writes, update]):
-            raise ResponseError(f"there is no containment of {arn} of generation {generation}")
+        if not writes and not unless_restored:
+            return self.table.update(key["pk"], key["sk"], fields)
+        update = self.table.update_request(key, fields)
+        if unless_restored:
+            update["ConditionExpression"] += " AND NOT #status IN (:ended0, :ended1)"
+            update["ExpressionAttributeNames"]["#status"] = "status"
+            ended = {f":ended{number}": status for number, status in enumerate(sorted(ENDED))}
+            update["ExpressionAttributeValues"] |= item(ended)
+        if not self.table.transact([*writes, {"Update": update}]):
+            return True
+        if unless_restored:
+            return False
+        raise ResponseError(f"there is no containment of {arn} of generation {generation}")
 
     def put_action(self, arn: str, generation: int, name: str, entry: ActionLogEntry) -> None:
         """Writes an entry of the action log; a later entry of the same action replaces it."""

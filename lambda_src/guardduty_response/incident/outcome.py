@@ -65,6 +65,14 @@ def settle(
     return meta, targets
 
 
+def is_monitored(record: IncidentRepository, incident_id: str) -> bool:
+    """Tells whether an incident is monitored, or will be once it has its verdict."""
+    try:
+        return Status(record.meta(incident_id)["status"]) in WATCHED | IN_PROGRESS
+    except ResponseError:  # somebody has deleted that record
+        return False
+
+
 def settle_linked(
     record: IncidentRepository, incident_id: str, target: TargetRecord, why: str
 ) -> list[str]:

@@ -53,7 +53,7 @@ class SharedSetting:
     """
 
     entries: dict[Place, Any]
-    known: frozenset[Place]
+    known: dict[Place, Any]
     before: Any
 
     def others(self, place: Place) -> dict[Place, Any]:
@@ -81,7 +81,7 @@ class SharedSettings:
         }
         befores = [stored["value"] for stored in items if stored["sk"] == "BEFORE"]
         entries = {place: known[place] for place in sorted(known) if self._stands(place)}
-        return SharedSetting(entries, frozenset(known), befores[0] if befores else None)
+        return SharedSetting(entries, known, befores[0] if befores else None)
 
     def _stands(self, place: Place) -> bool:
         """Tells whether a containment is the resource's present one, and has not ended."""
@@ -161,9 +161,11 @@ class Held:
         entry |= {"arn": arn, "generation": generation, "value": value}
         writes: list[Item] = [{"Put": {"Item": item(entry)}}]
         if not shared.entries:
-            first = {"pk": self._key, "sk": "BEFORE", "value": before}
-            writes.append({"Put": {"Item": item(first)}})
-            ended = sorted(shared.known - {place})[:MOST_FORGOTTEN]
+            # What an ended containment made of it was not given back, or AWS still shows it.
+            if before not in shared.known.values():
+                first = {"pk": self._key, "sk": "BEFORE", "value": before}
+                writes.append({"Put": {"Item": item(first)}})
+            ended = sorted(set(shared.known) - {place})[:MOST_FORGOTTEN]
             keys = [{"pk": self._key, "sk": _entry(old)} for old in ended]
             writes += [{"Delete": {"Key": item(key)}} for key in keys]
         self.settings.table.transact(writes)

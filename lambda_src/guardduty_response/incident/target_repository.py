@@ -106,25 +106,33 @@ class TargetRepository:
             self.table.set_in_map(key, sort, "actions", name, entry)
 
     def set_target(
-        self, incident_id: str, kind: str, id: str, /, place: Place | None = None, **fields: Any
-    ) -> None:
+        self,
+        incident_id: str,
+        kind: str,
+        id: str,
+        /,
+        place: Place | None = None,
+        unless_restored: bool = False,
+        **fields: Any,
+    ) -> bool:
         """Sets fields of a target, in its containment where it has one.
 
         ``place``: where the containment is, for who knows it; else the TARGET item is asked.
+        ``unless_restored``: not in a containment that has ended. Returns whether they were set.
         """
         key, sort = incident_key(incident_id), target_key(kind, id)
         place = place or place_of(self.link(incident_id, kind, id))
         if place is None:
-            self.table.update(key, sort, fields)
-            return
+            return self.table.update(key, sort, fields)
         own = {name: value for name, value in fields.items() if name in targets.OWN_FIELDS}
         shared = {name: value for name, value in fields.items() if name not in own}
-        if shared:
-            self.containments.set(*place, **shared)
+        if shared and not self.containments.set(*place, unless_restored, **shared):
+            return False
         if "status" in shared:  # what was verified counts from now on
             own |= {"status": "", "verdict": ""}
         if own:
             self.table.update(key, sort, own)
+        return True
 
     def end_target(
         self, incident_id: str, target: Mapping[str, Any], status: Status, why: str

@@ -383,3 +383,24 @@ def test_a_refused_batch_is_refused_to_each_of_its_writers(lab: Lab) -> None:
         answers = set(pool.map(write, range(6)))
     assert answers == {gate.refusal}
     assert lab.befores() == {}
+
+
+def test_a_writer_that_is_interrupted_while_it_queues_is_written_all_the_same(lab: Lab) -> None:
+    """Another one takes the queue in that moment. What it leaves out must not count as written."""
+
+    class Interrupted(list[Any]):
+        def append(self, entry: Any) -> None:
+            if not others:
+                others.append(threading.Thread(target=gate.write_before, args=("second", 2)))
+                others[0].start()
+                others[0].join(0.5)
+            super().append(entry)
+
+    others, gate = list[threading.Thread](), lab.gate()
+    gate._waiting = Interrupted()
+    first = threading.Thread(target=gate.write_before, args=("first", 1), daemon=True)
+    first.start()
+    first.join(5)
+    assert not first.is_alive(), "it waits for what nobody writes"
+    others[0].join(5)
+    assert lab.befores() == {"first": 1, "second": 2}

@@ -11,9 +11,10 @@ from botocore.exceptions import ClientError
 from guardduty_response.aws import clients
 from guardduty_response.decision import finding
 
+from tests.support.asl_walker import definition
 from tests.unit.background import drain
-from tests.unit.deployment import BUCKET, REGION, Deployment
-from tests.unit.function_calls import NOTICE, call, notified
+from tests.unit.deployment import BUCKET, REGION, TABLE, Deployment
+from tests.unit.function_calls import EXECUTION, NOTICE, call, notified
 
 Make = Callable[..., dict[str, Any]]
 
@@ -85,3 +86,46 @@ def test_the_client_that_stores_the_finding_is_built_beside_reading_the_configur
     built = clients.client.cache_info().misses
     clients.client("s3")
     assert clients.client.cache_info().misses == built
+
+
+def claim(deployment: Deployment, event: Any, execution: str) -> bool:
+    """Claims a finding as the machine's first state does; returns whether that won."""
+    arguments = definition("incident")["States"]["Claim"]["Arguments"]
+    key = {"pk": f"INCIDENT#{_id(event)}", "sk": f"CLAIM#{finding.parse(event).last_seen}"}
+    stored = {**key, "execution": execution}
+    try:
+        deployment.dynamodb.put_item(
+            TableName=TABLE,
+            Item={name: {"S": value} for name, value in stored.items()},
+            ConditionExpression=arguments["ConditionExpression"],
+            ExpressionAttributeNames=arguments["ExpressionAttributeNames"],
+            ExpressionAttributeValues={":execution": {"S": execution}},
+        )
+    except deployment.dynamodb.exceptions.ConditionalCheckFailedException:
+        return False
+    return True
+
+
+def claims(deployment: Deployment, event: Any) -> list[Any]:
+    items = deployment.items(f"INCIDENT#{_id(event)}")
+    return [item for item in items if item["sk"].startswith("CLAIM#")]
+
+
+@pytest.mark.parametrize("mode", ["off", "notify"])
+def test_who_leaves_a_finding_to_the_other_machine_leaves_its_claim_too(
+    deployment: Deployment, finding_event: Make, mode: str
+) -> None:
+    """While an apply changes the policy, both machines may leave the finding to each other."""
+    event = finding_event()
+    deployment.configure({"remediations": {"CryptoCurrency:EC2/*": mode}})
+    call("open", event=event)
+    assert claims(deployment, event) == [], "it was started by other means"
+    assert claim(deployment, event, "another")
+    call("open", event=event)
+    assert not claim(deployment, event, EXECUTION), "the claim of another execution stands"
+    call("open", event=event, execution="another")
+    assert claims(deployment, event)[0]["left"] == mode
+    deployment.configure({"remediations": {"CryptoCurrency:EC2/*": "auto"}})
+    assert claim(deployment, event, "started by the notice machine")
+    assert call("open", event=event, execution="started by the notice machine")["next"] == "triage"
+    assert not claim(deployment, event, "a third")

@@ -127,6 +127,19 @@ def test_a_claimed_incident_is_not_started_again() -> None:
     assert functions.asked("start") == []
 
 
+UNANSWERED: Json = {"dynamodb:getItem": {"Item": {"pk": {"S": "x"}, "left": {"S": "notify"}}}}
+
+
+def test_a_finding_that_both_machines_left_to_each_other_is_decided_again() -> None:
+    """An apply may change the policy between the two: neither a message nor an incident came."""
+    walk, functions = _notice(notice=[LOOK, {"next": "done"}], **UNANSWERED)
+    assert [payload["event"] for payload in functions.asked("notice")] == [FINDING, FINDING]
+    assert (walk.entered[-1], functions.asked("start")) == ("Told", [])
+    _, functions = _notice(notice=[LOOK, LOOK], **UNANSWERED)
+    [start] = functions.asked("start")
+    assert (start["Name"], start["Input"]) == (LOOK["name"], FINDING)
+
+
 def test_a_claim_that_cannot_be_read_is_taken_for_absent() -> None:
     failed = Failed("DynamoDB.AmazonDynamoDBException", "down")
     _, functions = _notice(notice=LOOK, **{"dynamodb:getItem": failed})

@@ -126,6 +126,20 @@ def test_a_verification_that_could_not_start_keeps_the_status(
     assert error in message["Message"]
 
 
+def test_an_execution_that_was_taken_over_leaves_what_the_other_contains_again(
+    deployment: Deployment, incident: Begin, record: IncidentRepository
+) -> None:
+    """The first one collected evidence while a recheck found containment lost."""
+    incident_id = incident(execution="of the recheck", told="BREACHED", closed_once=True)
+    record.leases.acquire(ARN, "of the recheck", incident_id, 900)
+    assert _close(incident_id, "act", execution="the first") == "CONTAINING"
+    [left] = deployment.targets(incident_id)
+    assert (deployment.meta(incident_id)["status"], left["status"]) == ("CONTAINING", "OPEN")
+    assert notified(deployment) == ([], []), "nothing has failed"
+    assert deployment.items(f"RESOURCE#{ARN}")[0]["owner"] == "of the recheck"
+    assert _close(incident_id, "act", execution="of the recheck") == "FAILED"
+
+
 def test_a_verdict_that_nobody_heard_is_told_at_the_end(
     deployment: Deployment, incident: Begin, verified: Verified
 ) -> None:

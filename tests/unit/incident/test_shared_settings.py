@@ -122,7 +122,7 @@ def test_the_value_before_the_first_containment_stands_until_the_last_has_ended(
     held.enter(third, "made by i-3", "somebody's")
     shared = record.shared.read(ROLE, SETTING)
     assert shared.before == "somebody's", "the ones before have all ended"
-    assert shared.known == {third}, "and are forgotten"
+    assert set(shared.known) == {third}, "and are forgotten"
 
 
 def test_an_older_generation_of_a_resource_needs_nothing(

@@ -102,6 +102,21 @@ def test_a_restored_session_contained_again_finds_the_tags_as_they_are_then(iam:
     assert iam.role_dump()["tags"] == {PREFIX: "newer", "team": "web"}
 
 
+def test_tags_that_an_ended_containment_left_are_not_the_state_before(iam: IamLab) -> None:
+    """Its restore could not remove them, or IAM still shows them. Given back by the last restore,
+    they would keep the role quarantined for good.
+    """
+    first, second = two_sessions(iam)
+    restore(iam, second)
+    assert iam.role_dump()["tags"][f"{PREFIX}-incident"] == INCIDENT
+    iam.record.containments.set(*first.place or ("", 0), status=Status.RESTORE_PARTIAL)
+    again = session(iam, "dave", SECOND)
+    playbook.contain(iam.context(incident=SECOND), again)
+    iam.record.containments.set(*again.place or ("", 0), status=Status.CONTAINED)
+    assert restore(iam, again) is Status.RESTORED
+    assert iam.role_dump()["tags"] == {PREFIX: "of the owner", "team": "web"}
+
+
 def test_a_busy_roles_tags_are_not_written_and_that_is_said(
     iam: IamLab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
