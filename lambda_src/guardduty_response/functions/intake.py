@@ -28,6 +28,7 @@ class IntakeAnswer(TypedDict, total=False):
 
     incident_id: str
     playbook: str
+    finding_key: str
     next: str
     verify_only: bool
     why: str
@@ -119,8 +120,9 @@ def _open_record(event: Any, decided: Decided, execution: str) -> tuple[Incident
     meta["finding_key"] = evidence_store.event_key(seen.incident_id, event)
     meta["parent"] = finding.text(finding.get(event, "handedOverBy"), 40)
     storing = clients.POOL.submit(evidence_store.put_event, seen.incident_id, event)
+    detail = f"{seen.type}, severity {seen.severity:g} ({seen.severity_label}), mode {meta['mode']}"
     try:
-        opened = record.open(meta)
+        opened = record.open(meta, detail=detail)
     finally:
         storing.result()
     if opened.outcome is OnFinding.ATTACH:
@@ -130,9 +132,8 @@ def _open_record(event: Any, decided: Decided, execution: str) -> tuple[Incident
         )
         record.event(seen.incident_id, "finding recurred", detail)
         return record, opened
-    detail = f"{seen.type}, severity {seen.severity:g} ({seen.severity_label}), mode {meta['mode']}"
-    name = "opened" if opened.previous is None else "reopened"
-    record.event(seen.incident_id, name, detail)
+    if opened.previous is not None:
+        record.event(seen.incident_id, "reopened", detail)
     return record, opened
 
 
@@ -163,6 +164,7 @@ def open_incident(event: Payload) -> Answer:
     return {
         "incident_id": seen.incident_id,
         "playbook": decided.playbook,
+        "finding_key": opened.meta["finding_key"],
         "next": "triage",
         "verify_only": opened.outcome is OnFinding.VERIFY,
     }

@@ -50,8 +50,9 @@ class _LazyContext(Context):
         self._finding: Future[finding.Finding] = value
 
 
-def _load_finding(record: IncidentRepository, incident_id: str) -> finding.Finding:
-    return finding.parse(evidence_store.get_event(record.meta(incident_id)["finding_key"]))
+def _load_finding(record: IncidentRepository, incident_id: str, key: str) -> finding.Finding:
+    """Returns the incident's finding. ``key``: where it is stored, if the step was told."""
+    return finding.parse(evidence_store.get_event(key or record.meta(incident_id)["finding_key"]))
 
 
 def make_context(event: Payload) -> Context:
@@ -62,7 +63,9 @@ def make_context(event: Payload) -> Context:
     return _LazyContext(
         config=config,
         options=config.playbooks[os.environ["GDR_PLAYBOOK"]],
-        finding=clients.POOL.submit(_load_finding, record, incident_id),  # type: ignore[arg-type]
+        finding=clients.POOL.submit(  # type: ignore[arg-type]
+            _load_finding, record, incident_id, str(event.get("finding_key") or "")
+        ),
         incident_id=incident_id,
         execution=event["execution"],
         record=record,

@@ -35,7 +35,7 @@ from guardduty_response.incident.statuses import (
     Status,
     next_status,
 )
-from guardduty_response.incident.table import Table
+from guardduty_response.incident.table import Item, Table
 from guardduty_response.incident.target_repository import (
     TargetRepository,
     incident_key,
@@ -84,12 +84,13 @@ class IncidentRepository(TargetRepository):
 
     # -- incidents ---------------------------------------------------------------------------------
 
-    def open(self, meta: IncidentRecord, only_new: bool = False) -> Opened:
+    def open(self, meta: IncidentRecord, only_new: bool = False, detail: str = "") -> Opened:
         """Creates the incident, or decides what a recurrence of its finding does (recurrence.py).
 
         ``meta`` needs incident_id, execution, mode, severity and config_sha256. The winner of a
         race gets START or VERIFY; everybody else ATTACH. ``only_new``: an existing incident stays
-        as it is (ATTACH), unless this execution opened it.
+        as it is (ATTACH), unless this execution opened it. ``detail``: of the event "opened" in the
+        timeline, which is written with a new incident or not at all; empty: no event.
         """
         at = now()
         created: IncidentRecord = {
@@ -104,7 +105,17 @@ class IncidentRepository(TargetRepository):
             "targets": [],
             "open": "1",
         }
-        if self.table.put_if(created, "attribute_not_exists(pk)"):
+        if not detail:
+            new = self.table.put_if(created, "attribute_not_exists(pk)")
+        else:
+            condition = "attribute_not_exists(pk)"
+            entry = _timeline_event(meta["incident_id"], "opened", detail)
+            writes: list[Item] = [
+                {"Put": {"Item": item(created), "ConditionExpression": condition}},
+                {"Put": {"Item": item(entry)}},
+            ]
+            new = not self.table.transact(writes)
+        if new:
             return Opened(OnFinding.START, None, created)
         return self._reopen(meta, only_new)
 
@@ -316,17 +327,7 @@ class IncidentRepository(TargetRepository):
         self, incident_id: str, name: str, detail: str = "", target: str = "", actor: str = ""
     ) -> None:
         """Appends an event to the timeline."""
-        at = now()
-        entry: TimelineEvent = {
-            "pk": incident_key(incident_id),
-            "sk": f"EVENT#{at}#{secrets.token_hex(2)}",
-            "at": at,
-            "event": name,
-            "detail": detail[:2000],
-            "target": target,
-            "actor": actor,
-        }
-        self.table.put(entry)
+        self.table.put(_timeline_event(incident_id, name, detail, target, actor))
 
     def stale(self, before: str) -> list[IncidentRecord]:
         """Returns incidents in progress whose last change is older than ``before``, oldest first.
@@ -350,3 +351,18 @@ class IncidentRepository(TargetRepository):
             ExpressionAttributeValues=item(values),
         )
         return cast(list[IncidentRecord], found)
+
+
+def _timeline_event(
+    incident_id: str, name: str, detail: str, target: str = "", actor: str = ""
+) -> TimelineEvent:
+    at = now()
+    return {
+        "pk": incident_key(incident_id),
+        "sk": f"EVENT#{at}#{secrets.token_hex(2)}",
+        "at": at,
+        "event": name,
+        "detail": detail[:2000],
+        "target": target,
+        "actor": actor,
+    }

@@ -65,7 +65,7 @@ def test_an_incident_whose_finding_could_not_be_stored_is_opened_by_the_repetiti
     with pytest.raises(ClientError, match="NoSuchBucket"):
         call("open", event=event)
     [meta] = deployment.incidents()
-    assert (meta["status"], deployment.timeline(meta["incident_id"])) == ("OPEN", [])
+    assert (meta["status"], deployment.timeline(meta["incident_id"])) == ("OPEN", ["opened"])
     location: Any = {"LocationConstraint": REGION}
     deployment.s3.create_bucket(Bucket=BUCKET, CreateBucketConfiguration=location)
     assert call("open", event=event)["next"] == "triage"

@@ -112,9 +112,11 @@ def test_the_record_and_the_evidence(deployment: Deployment, finding_event: Make
     sha, event = deployment.configure(), finding_event()
     answer = call("open", event=event)
     incident_id = _id(event)
+    [name] = deployment.evidence(incident_id)
     assert answer == {
         "incident_id": incident_id,
         "playbook": "ec2_instance",
+        "finding_key": f"incidents/{incident_id}/{name}",
         "next": "triage",
         "verify_only": False,
     }
