@@ -27,14 +27,14 @@ class Call:
 
 class SlowAws:
     """A WSGI application: answers each call ``latency`` seconds after it came, or later if moto
-    needs longer.
+    needs longer. ``table_latency``: the same for calls of DynamoDB.
 
     moto works on one call at a time, because it is not safe for threads; the calls wait side by
     side.
     """
 
     def __init__(self, moto: Application, latency: float) -> None:
-        self.latency = latency
+        self.latency = self.table_latency = latency
         self.calls: list[Call] = []
         self.endpoint = ""
         self._moto = moto
@@ -46,7 +46,9 @@ class SlowAws:
         environ["wsgi.input"] = io.BytesIO(body)
         with self._turn:
             answer = list(self._moto(environ, start_response))
-        time.sleep(max(0.0, start + self.latency - time.monotonic()))
+        of_table = environ.get("HTTP_X_AMZ_TARGET", "").startswith("DynamoDB")
+        latency = self.table_latency if of_table else self.latency
+        time.sleep(max(0.0, start + latency - time.monotonic()))
         self.calls.append(Call(_operation(environ, body), start, time.monotonic()))
         return answer
 
