@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple, TypedDict
 
 from guardduty_response.aws import clients
@@ -17,6 +18,10 @@ from guardduty_response.incident.repository import IncidentRepository, Opened
 from guardduty_response.incident.statuses import Event, OnFinding, Status
 from guardduty_response.incident.target_repository import incident_key
 from guardduty_response.monitoring import recheck
+
+# The notice machine looks at a claim once, two minutes after the finding (look_after_seconds). Who
+# was throttled for longer answers what it leaves itself.
+IN_TIME = timedelta(seconds=60)
 
 
 class IntakeAnswer(TypedDict, total=False):
@@ -156,8 +161,7 @@ def open_incident(event: Payload) -> Answer:
     if seen.archived:
         return _done(why="the finding is archived (suppressed)")
     if mode not in policy.ACTING or decided.playbook is None:
-        _leave_claim(seen, mode, execution)
-        return _done(why=f"mode {mode}: left to the notice machine")
+        return _leave(event, seen, mode)
     _, opened = _open_record(delivered, decided, execution)
     if opened.outcome is OnFinding.ATTACH:
         return _done(seen.incident_id, "finding recurred")
@@ -170,15 +174,20 @@ def open_incident(event: Payload) -> Answer:
     }
 
 
-def _leave_claim(seen: finding.Finding, mode: str, execution: str) -> None:
-    """Says in this execution's claim that it answers nothing.
+def _leave(event: Payload, seen: finding.Finding, mode: str) -> Answer:
+    """Leaves a finding to the notice machine, and says so in this execution's claim.
 
     While an apply changes the policy, the notice machine may have read another one, by which the
     finding is not its own either. It finds this, and decides again.
     """
-    key, mine = incident_key(seen.incident_id), {"execution": execution}
-    if seen.last_seen:
-        incidents().table.update(key, seen.claim, {"left": mode}, only_if=mine)
+    table, key, mine = incidents().table, incident_key(seen.incident_id), event["execution"]
+    left = _done(why=f"mode {mode}: left to the notice machine")
+    claimed = {"execution": mine}
+    if not seen.last_seen or not table.update(key, seen.claim, {"left": mode}, only_if=claimed):
+        return left
+    claim = table.get(key, seen.claim) or {}
+    claimed_at = datetime.fromisoformat(str(claim["at"]).replace("Z", "+00:00"))
+    return left if datetime.now(UTC) - claimed_at < IN_TIME else notify_only(event)
 
 
 def _look_for(seen: finding.Finding, mode: str) -> IntakeAnswer:

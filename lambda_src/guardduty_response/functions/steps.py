@@ -212,12 +212,15 @@ def _run(context: Context, step_name: str, target: Target, step: TargetStep) -> 
 def _refuse_when_ended(context: Context, step_name: str, target: Target) -> StepResult | None:
     """Returns why a step that changes is not run, or None.
 
-    It is not run when the incident no longer contains the target, nor when the gate is closed.
+    It is not run when the incident no longer contains the target, when a person has closed it, nor
+    when the gate is closed. The lease is ours: nobody closes or restores meanwhile.
     """
     if step_name not in CHANGING_STEPS:
         return None
     assert context.gate is not None
     context.gate.permit()
+    if context.record.meta(context.incident_id)["status"] == Status.CLOSED:
+        return StepResult(detail=f"{context.incident_id} was closed: nothing more is done")
     status = Status(context.record.target(context.incident_id, target.kind, target.id)["status"])
     if status in statuses.IN_PROGRESS or status in statuses.WATCHED or status is Status.FAILED:
         return None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -88,11 +89,12 @@ def test_the_client_that_stores_the_finding_is_built_beside_reading_the_configur
     assert clients.client.cache_info().misses == built
 
 
-def claim(deployment: Deployment, event: Any, execution: str) -> bool:
+def claim(deployment: Deployment, event: Any, execution: str, seconds_ago: int = 0) -> bool:
     """Claims a finding as the machine's first state does; returns whether that won."""
     arguments = definition("incident")["States"]["Claim"]["Arguments"]
     key = {"pk": f"INCIDENT#{_id(event)}", "sk": f"CLAIM#{finding.parse(event).last_seen}"}
-    stored = {**key, "execution": execution}
+    at = datetime.now(UTC) - timedelta(seconds=seconds_ago)
+    stored = {**key, "execution": execution, "at": at.isoformat()}
     try:
         deployment.dynamodb.put_item(
             TableName=TABLE,
@@ -129,3 +131,17 @@ def test_who_leaves_a_finding_to_the_other_machine_leaves_its_claim_too(
     assert claim(deployment, event, "started by the notice machine")
     assert call("open", event=event, execution="started by the notice machine")["next"] == "triage"
     assert not claim(deployment, event, "a third")
+
+
+@pytest.mark.parametrize(("seconds", "messages"), [(0, []), (200, ["notice"])])
+def test_who_leaves_a_finding_when_the_other_machine_has_looked_tells_people_itself(
+    deployment: Deployment, finding_event: Make, seconds: int, messages: list[str]
+) -> None:
+    """Its function was throttled meanwhile."""
+    event = finding_event()
+    deployment.configure({"remediations": {"CryptoCurrency:EC2/*": "notify"}})
+    assert claim(deployment, event, EXECUTION, seconds)
+    assert call("open", event=event)["next"] == "done"
+    assert notified(deployment) == (messages, [])
+    call("notice", event=event, execution=NOTICE)
+    assert len(notified(deployment)[0]) == 1 - len(messages), "told once"

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from guardduty_response.containment.contract import Context, StepResult, Target
-from guardduty_response.functions import respond
+from guardduty_response.functions import eradicate, respond, terminate
 from guardduty_response.incident.statuses import Status
 
 from tests.unit.fake_playbook import ARN
@@ -108,3 +108,28 @@ def test_an_incident_that_is_not_monitored_watches_nothing_for_another(
     world.record.move(second, Status.CONTAINED, status)
     assert "no other incident watches" in ask(first, close=True)["refused"]
     assert [item["incident_id"] for item in world.record.watched()] == [first]
+
+
+@pytest.mark.parametrize(
+    ("step", "handler"),
+    [
+        ("terminate", terminate.handler),
+        ("finish", respond.handler),
+        ("remediate", eradicate.handler),
+    ],
+)
+@pytest.mark.parametrize("others", [0, 1])
+def test_an_execution_that_waited_changes_nothing_after_its_incident_was_closed(
+    world: World, step: str, handler: Any, others: int
+) -> None:
+    """Closing says that nothing is changed any more. Snapshots may take hours meanwhile."""
+    first = world.contain("a")
+    for name in "bcd"[:others]:
+        world.contain(name)
+    world.done.clear()
+    closed = ask(first, close=True, keep_contained=True, reason="its owner rebuilds it")
+    assert closed["status"] == "CLOSED"
+    event = {"verb": step, "incident_id": first, "execution": world.execution("a")}
+    assert handler(event)["done"]
+    assert world.done == []
+    assert f"{step} ended" in world.deployment.timeline(first)
