@@ -5,8 +5,9 @@ PY     := $(VENV)/bin/python
 STAMP  := $(VENV)/.installed
 CHECKOV_STAMP := .venv-checkov/.installed
 C7N_STAMP := .venv-c7n/.installed
-# Modules are compiled when they are first imported: most never are
-PIP   := --quiet --disable-pip-version-check --no-compile
+PIP   := --quiet --disable-pip-version-check
+# In environments of which little is imported, modules are compiled when they first are
+LITTLE := --no-compile
 V6 := .cache/provider-v6/.downloaded
 
 .PHONY: help demo test ready test-fast test-clock coverage bench reading validate test-emulators lint checkov provider-v6 cdktf proof zips install clean
@@ -25,7 +26,7 @@ $(STAMP): requirements/dev.txt
 # checkov pins an old boto3, so it lives alone
 $(CHECKOV_STAMP): requirements/checkov.txt
 	$(PYTHON) -m venv .venv-checkov
-	.venv-checkov/bin/python -m pip install $(PIP) -r requirements/checkov.txt
+	.venv-checkov/bin/python -m pip install $(PIP) $(LITTLE) -r requirements/checkov.txt
 	@touch $@
 
 # Cloud Custodian pins its own boto3 too; only the benchmarks measure it
@@ -41,7 +42,7 @@ cdktf: $(CDKTF_STAMPS) ## cdktf and cdktn, each in a virtual environment of its 
 
 .venv-cdktf/.installed .venv-cdktn/.installed: .venv-%/.installed: requirements/%.txt
 	$(PYTHON) -m venv $(@D)
-	$(@D)/bin/python -m pip install $(PIP) -r $<
+	$(@D)/bin/python -m pip install $(PIP) $(LITTLE) -r $<
 	@touch $@
 
 # The AWS provider's v6 schema: two wheels that are read, never installed

@@ -21,8 +21,7 @@ class Needs:
     """``accounts``: provider alias ("" the default provider) => account id, or an expression such
     as var.account_id; one that is not named is the security account. ``variables``: what the
     example has no default for. ``plan``: "identity", a server that only knows who is calling, or
-    "sandbox", where data sources ask for more. ``apply``: "always", or "proof" (make proof).
-    ``hello``: makes what the example expects to be there, and gives the variables that name it; for
+    "sandbox", where data sources ask for more. ``hello``: makes what the example expects to be there, and gives the variables that name it; for
     applies alone. ``last``: variables of a last apply before destroying, ``goodbye``: what a person
     does after it (docs/off-boarding.md). ``left``: what destroy leaves on purpose, the beginning of
     example_lab.inventory's words => why.
@@ -31,7 +30,6 @@ class Needs:
     accounts: dict[str, str] = field(default_factory=dict)
     variables: dict[str, Any] = field(default_factory=dict)
     plan: str = "identity"
-    apply: str = "proof"
     hello: Callable[[Aws], dict[str, Any]] | None = None
     last: dict[str, Any] = field(default_factory=dict)
     goodbye: Callable[[Aws], None] | None = None
@@ -96,7 +94,6 @@ NEEDS = {
             "member_features": {MEMBER: {"RDS_LOGIN_EVENTS": "DISABLED"}},
         },
         plan="sandbox",
-        apply="always",
         last={"auto_enable_members": "NONE"},
         goodbye=let_members_go,
         left={

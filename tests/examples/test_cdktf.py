@@ -34,7 +34,6 @@ def _synthesised(library: str, scratch: Path, module: Path) -> Json:
         **{name: value for name, value in os.environ.items() if not name.startswith("AWS_")},
         "JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION": "1",
         "CHECKPOINT_DISABLE": "1",
-        "PYTHONDONTWRITEBYTECODE": "1",
         "GUARDDUTY_RESPONSE_SOURCE": str(module),
         "SECURITY_ACCOUNT_ID": SECURITY,
         "MEMBER_ACCOUNT_ID": MEMBER,

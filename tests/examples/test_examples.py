@@ -1,6 +1,4 @@
-"""Every example plans as it stands; organization (with make proof: all) is
-applied twice and destroyed.
-"""
+"""Every example plans as it stands. With make proof all are applied twice and destroyed."""
 
 from __future__ import annotations
 
@@ -23,8 +21,7 @@ AT_ONCE = 3
 
 
 def _applied(example: Example) -> Any:
-    marks = [pytest.mark.sandbox, *([] if example.needs.apply == "always" else [pytest.mark.proof])]
-    return pytest.param(example, id=example.id, marks=marks)
+    return pytest.param(example, id=example.id, marks=[pytest.mark.sandbox, pytest.mark.proof])
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -33,7 +33,10 @@ from guardduty_response.errors import (
 from guardduty_response.functions import old_executions, planning, runtime, steps
 from guardduty_response.functions.runtime import is_of_old_execution
 from guardduty_response.incident import statuses
+from guardduty_response.incident.containments import ENDED
 from guardduty_response.incident.model import ContainmentLoss, IncidentRecord, Lease, TargetRecord
+from guardduty_response.incident.moments import seconds_left
+from guardduty_response.incident.shared_settings import SPREAD_SECONDS
 from guardduty_response.incident.statuses import Status
 from guardduty_response.monitoring import drift
 
@@ -125,9 +128,25 @@ def _contain_target(context: Context, playbook: Playbook, target: Target) -> Ste
         detail = f"incident {lease['incident_id']} still works on {target.id}: only verified"
         context.record.event(context.incident_id, "not contained", detail, target.id)
         return _verify_target(context, target, "")
+    if context.attempt == 1 and (seconds := _until_restore_is_seen(context, target)):
+        detail = f"{target.id} was restored a moment ago: contained when that is seen everywhere"
+        return StepResult(done=False, wait_seconds=seconds, again="contain", detail=detail)
     target = replace(target, attach="")
     error = _change(steps.guarded(context, target), playbook, target)
     return _verify_target(context, target, error)
+
+
+def _until_restore_is_seen(context: Context, target: Target) -> int:
+    """Returns the seconds until what the last restore gave back is seen, 0 in most cases.
+
+    AWS shows a change late: our own denial would be recorded as the state before.
+    """
+    if target.generation < 2:
+        return 0
+    before = context.record.containments.state(target.arn, target.generation - 1)
+    if before is None or Status(before["status"]) not in ENDED:
+        return 0
+    return seconds_left(before["updated_at"], SPREAD_SECONDS)
 
 
 def _change(context: Context, playbook: Playbook, target: Target) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from datetime import UTC, datetime
 
 
@@ -13,3 +14,9 @@ def iso(at: datetime) -> str:
 def now() -> str:
     """Returns the present time as stored (see ``iso``)."""
     return iso(datetime.now(UTC))
+
+
+def seconds_left(since: str, seconds: float) -> int:
+    """Returns the whole seconds until ``seconds`` after a stored time have passed, 0 afterwards."""
+    passed = (datetime.now(UTC) - datetime.fromisoformat(since)).total_seconds()
+    return max(0, math.ceil(seconds - passed))

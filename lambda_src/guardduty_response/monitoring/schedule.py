@@ -90,11 +90,13 @@ def _watched_names(record: IncidentRepository, meta: IncidentRecord) -> set[str]
 def _once_per_containment(metas: list[IncidentRecord]) -> list[IncidentRecord]:
     """Returns incidents that have all containments among them, each once.
 
-    Incidents that are linked to one containment share its verification; the latest answers.
+    Incidents that are linked to one containment share its verification. The latest of those in
+    mode ``auto`` answers, else the latest: one that must ask would not contain again what another
+    may.
     """
     covered: set[tuple[str, int]] = set()
     chosen = []
-    for meta in sorted(metas, key=lambda meta: meta.get("opened_at") or "", reverse=True):
+    for meta in sorted(metas, key=_precedence, reverse=True):
         places = {
             (target["arn"], int(target.get("generation") or 0))
             for target in meta.get("targets") or []
@@ -104,6 +106,10 @@ def _once_per_containment(metas: list[IncidentRecord]) -> list[IncidentRecord]:
         covered |= {place for place in places if place[1]}
         chosen.append(meta)
     return chosen
+
+
+def _precedence(meta: IncidentRecord) -> tuple[bool, str]:
+    return meta.get("mode") == "auto", meta.get("opened_at") or ""
 
 
 def _playbook_disabled(meta: IncidentRecord) -> bool:

@@ -11,7 +11,13 @@ from tests.support.asl_walker import FUNCTION, OWN_ARN, Json, definition
 
 # Open and Close cannot be caught: there is no record yet, or nothing after it. Their failure ends
 # the execution, and the watchdog hears of that. Notice is a machine's only state.
-UNCAUGHT = {"incident/Open", "incident/Close", "notice/Notice", "notice/Start"}
+UNCAUGHT = {
+    "incident/Open",
+    "incident/Close",
+    "notice/Notice",
+    "notice/NoticeAgain",
+    "notice/Start",
+}
 
 
 def _machines(definition: Json) -> Iterator[Json]:

@@ -30,6 +30,7 @@ def test_one_type_or_all_of_a_playbook(plan: Planner) -> None:
     assert len(every - single) <= MORE_RESOURCES, sorted(every - single)
 
 
+@pytest.mark.proof
 def test_two_hundred_accounts_with_exceptions(plan: Planner) -> None:
     single, many = (plan(**CASES[case]) for case in ("one account", "200 accounts"))
     assert _ours(single) == _ours(many)

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from guardduty_response.containment.contract import Context, RestoreResult, StepResult, Target
 from guardduty_response.functions import eradicate, reconcile, respond, restore, terminate
+from guardduty_response.incident import shared_settings
 from guardduty_response.incident.repository import IncidentRepository
 from guardduty_response.incident.statuses import Status
 
@@ -232,6 +233,32 @@ def test_an_incident_that_shares_nothing_is_told_nothing(world: World) -> None:
     assert "containment changed" not in world.deployment.timeline(other)
 
 
+def test_what_was_restored_a_moment_ago_is_contained_when_that_is_seen_everywhere(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """IAM may still show our own denial, which must not become the state before."""
+    ask(world.contain("first"))
+    incident_id, targets = world.open("second")
+    world.done.clear()
+    event: Json = {"incident_id": incident_id, "execution": world.execution("second")}
+    event |= {"verb": "contain", "targets": targets}
+    answer = respond.handler({**event, "attempt": 1})
+    assert (answer["done"], answer["again"], world.done) == (False, "contain", [])
+    assert 0 < answer["wait_seconds"] <= shared_settings.SPREAD_SECONDS
+    assert respond.handler({**event, "attempt": 2})["done"]
+    assert world.done == [("contain", "i-1")]
+
+
+def test_a_restore_of_long_ago_delays_nothing(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ask(world.contain("first"))
+    monkeypatch.setattr("guardduty_response.functions.respond.SPREAD_SECONDS", 0)
+    incident_id, targets = world.open("second")
+    event: Json = {"incident_id": incident_id, "execution": world.execution("second")}
+    assert respond.handler({**event, "verb": "contain", "targets": targets, "attempt": 1})["done"]
+
+
 def test_a_resource_that_is_gone_is_gone_for_every_incident_about_it(world: World) -> None:
     """A recheck of one of them found out: plan names no target, so no verdict tells the others."""
     first, second = world.contain("first"), world.contain("second")
@@ -295,6 +322,16 @@ def test_what_another_incident_is_about_stays_watched_when_the_first_is_closed(
     assert [item["incident_id"] for item in world.record.watched()] == [second]
     [recheck] = watched(world)
     assert recheck.startswith(f"watch-{second}-")
+
+
+def test_the_incident_that_may_contain_again_by_itself_answers_for_the_others(
+    world: World,
+) -> None:
+    """The latest incident has to ask: its recheck would leave to people what the first repairs."""
+    first, second = world.contain("a"), world.contain("b")
+    world.record.note(second, mode="approve")
+    [recheck] = watched(world)
+    assert recheck.startswith(f"watch-{first}-")
 
 
 @pytest.mark.parametrize("event", [{}, {"keep_contained": "yes"}, {"reason": "rebuilt"}])
