@@ -21,10 +21,10 @@ class Needs:
     """``accounts``: provider alias ("" the default provider) => account id, or an expression such
     as var.account_id; one that is not named is the security account. ``variables``: what the
     example has no default for. ``plan``: "identity", a server that only knows who is calling, or
-    "sandbox", where data sources ask for more. ``hello``: makes what the example expects to be there, and gives the variables that name it; for
-    applies alone. ``last``: variables of a last apply before destroying, ``goodbye``: what a person
-    does after it (docs/off-boarding.md). ``left``: what destroy leaves on purpose, the beginning of
-    example_lab.inventory's words => why.
+    "sandbox", where data sources ask for more. ``hello``: makes what the example expects to be
+    there, and gives the variables that name it; for applies alone. ``last``: variables of a last
+    apply before destroying, ``goodbye``: what a person does after it (docs/off-boarding.md).
+    ``left``: what destroy leaves on purpose, the beginning of example_lab.inventory's words => why.
     """
 
     accounts: dict[str, str] = field(default_factory=dict)
