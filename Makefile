@@ -83,8 +83,8 @@ proof: $(STAMP) $(C7N_STAMP) ## what takes too long for every run: all examples 
 test-fast: $(STAMP) ## only what needs neither Terraform nor the sandbox
 	$(PY) -m pytest -m "not sandbox and not terraform"
 
-test-emulators: $(STAMP) ## the tests of the emulators, and of the modules applied to them, whatever passed before
-	$(PY) -m pytest -q tests/sandbox --emulators=always -n auto --dist loadfile
+test-emulators: $(STAMP) ## the tests of the emulators, of the modules applied to them, and terraform test, whatever passed before
+	$(PY) -m pytest -q tests/sandbox tests/terraform/test_terraform.py --emulators=always -n auto --dist loadfile
 
 test-clock: $(STAMP) ## the same with the clock 400 days on: no test may depend on the calendar
 	$(PY) -m pytest -q -p tests.support.clock -m "not sandbox and not terraform" -n auto --dist loadgroup

@@ -42,6 +42,7 @@ GROUPS = (
     ("terraform/provider/", "provider"),
     ("terraform/schema/", "terraform-test"),
     ("terraform/", "terraform-test"),
+    ("unit/test_packaging", "packaging"),
 )
 ORDER = (
     "e2e-1",
@@ -53,6 +54,7 @@ ORDER = (
     "checkov",
     "cdktf",
     "provider",
+    "packaging",
 )
 
 

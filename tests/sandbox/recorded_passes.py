@@ -1,21 +1,27 @@
 """Tests whose result follows from files alone: what they last passed with is recorded.
 
-Two suites take minutes, and their result changes only when their files do:
+Three suites take minutes, and their result changes only when their files do:
 
 - ``emulators``: what sandbox/emulator answers, on pinned releases of MiniStack and moto;
-- ``modules``: modules that Terraform applies to the emulators, without the functions.
+- ``modules``: modules that Terraform applies to the emulators, without the functions;
+- ``terraform-test``: tests/terraform/*.tftest.hcl, on a mocked provider. Its sum includes
+  Terraform's version, so it runs wherever another one is installed.
 
 ``passed/<suite>.sha256`` has the sum of a suite's files as they were when every test of it passed.
-A suite is left out of a run when its sum is the recorded one. (The end-to-end tests and two
-examples apply the whole module in every run.)
+A suite is left out of a run when its sum is the recorded one. (The end-to-end tests apply the
+whole module in every run, and every example is planned.)
 """
 
 from __future__ import annotations
 
 import ast
 import hashlib
+import json
+import shutil
+import subprocess
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from tests.support.repository import ROOT
@@ -28,12 +34,13 @@ _HELPERS = (f"{TESTS}/conftest.py", f"{TESTS}/emulator_helpers.py")
 @dataclass(frozen=True)
 class Suite:
     """``tests``: glob patterns of test files; ``sources``: glob patterns of what they test. Both
-    are relative to the repository.
+    are relative to the repository. ``with_terraform``: Terraform's version counts too.
     """
 
     name: str
     tests: tuple[str, ...]
     sources: tuple[str, ...]
+    with_terraform: bool = False
 
 
 EMULATORS = Suite(
@@ -78,7 +85,24 @@ MODULES = Suite(
         "tests/support/terraform_tools.py",
     ),
 )
-SUITES = (EMULATORS, MODULES)
+TERRAFORM_TEST = Suite(
+    "terraform-test",
+    ("tests/terraform/test_terraform.py",),
+    (
+        "*.tf",
+        "modules/**/*",
+        "playbooks/**/*",
+        "catalogue/*",
+        "examples/**/*.tf",
+        "examples/**/*.tfvars",
+        "tests/terraform/*.tftest.hcl",
+        "tests/terraform/fixtures/**/*",
+        "tests/support/shared_provider.py",
+        "tests/support/terraform_tools.py",
+    ),
+    with_terraform=True,
+)
+SUITES = (EMULATORS, MODULES, TERRAFORM_TEST)
 
 
 def _found(patterns: Iterable[str]) -> list[Path]:
@@ -112,10 +136,22 @@ def _pins() -> str:
 def fingerprint(suite: Suite) -> str:
     """Return the sum over what the suite tests, the pins and its tests as they are now."""
     total = hashlib.sha256(_pins().encode())
+    if suite.with_terraform:
+        total.update(_terraform_version().encode())
     for file in sorted({*_found(suite.sources), *test_files(suite)}):
         total.update(f"\n{file.relative_to(ROOT).as_posix()}\n".encode())
         total.update(file.read_bytes())
     return total.hexdigest()
+
+
+@cache
+def _terraform_version() -> str:
+    """Return the version of the Terraform on the PATH, or an empty string without one."""
+    if shutil.which("terraform") is None:
+        return ""
+    command = ["terraform", "version", "-json"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    return str(json.loads(done.stdout)["terraform_version"])
 
 
 def _record(suite: Suite) -> Path:

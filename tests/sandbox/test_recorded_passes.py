@@ -8,7 +8,13 @@ from pathlib import Path
 import pytest
 
 from tests.sandbox import recorded_passes
-from tests.sandbox.recorded_passes import EMULATORS, MODULES, SUITES, Suite
+from tests.sandbox.recorded_passes import (
+    EMULATORS,
+    MODULES,
+    SUITES,
+    TERRAFORM_TEST,
+    Suite,
+)
 from tests.support.repository import ROOT
 
 
@@ -24,9 +30,11 @@ def test_a_suite_passed_as_it_is_or_runs(suite: Suite, request: pytest.FixtureRe
 CHANGES = [
     ("sandbox/emulator/events.py", {EMULATORS, MODULES}),
     ("tests/sandbox/test_emulator_iam.py", {EMULATORS}),
-    ("modules/detector/main.tf", {MODULES}),
+    ("modules/detector/main.tf", {MODULES, TERRAFORM_TEST}),
+    ("tests/terraform/watch.tftest.hcl", {TERRAFORM_TEST}),
+    ("catalogue/finding_types.json", {MODULES, TERRAFORM_TEST}),
     ("tests/sandbox/test_enablement.py", {MODULES}),
-    ("playbooks/ec2_instance/responder-policy.json", {MODULES}),
+    ("playbooks/ec2_instance/responder-policy.json", {MODULES, TERRAFORM_TEST}),
 ]
 
 
@@ -35,7 +43,15 @@ def test_a_changed_file_changes_the_sums_that_depend_on_it(
 ) -> None:
     copied = tmp_path / "copy"
     ignored = shutil.ignore_patterns("__pycache__", ".terraform")
-    for name in ("sandbox", "tests/sandbox", "requirements", "modules", "playbooks"):
+    for name in (
+        "sandbox",
+        "tests/sandbox",
+        "tests/terraform",
+        "requirements",
+        "modules",
+        "playbooks",
+        "catalogue",
+    ):
         shutil.copytree(ROOT / name, copied / name, ignore=ignored)
     monkeypatch.setattr(recorded_passes, "ROOT", copied)
     for name, suites in CHANGES:
@@ -58,3 +74,10 @@ def test_every_emulator_has_a_test_that_always_runs() -> None:
 def test_what_runs_functions_is_never_left_out() -> None:
     names = {file.name for suite in SUITES for file in recorded_passes.test_files(suite)}
     assert names and "test_emulator_evidence.py" not in names
+
+
+def test_another_terraform_runs_what_depends_on_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = {suite: recorded_passes.fingerprint(suite) for suite in SUITES}
+    monkeypatch.setattr(recorded_passes, "_terraform_version", lambda: "0.0.1")
+    changed = {suite for suite in SUITES if recorded_passes.fingerprint(suite) != before[suite]}
+    assert changed == {TERRAFORM_TEST}

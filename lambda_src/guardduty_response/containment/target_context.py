@@ -66,9 +66,12 @@ class TargetContext:
             )
         }
 
-    def hold(self, arn: str, setting: str) -> AbstractContextManager[Held]:
-        """Holds a setting that many containments write. Raises SettingBusy."""
-        owner = f"{self.context.execution} {self.id}"
+    def hold(self, arn: str, setting: str, part: str = "") -> AbstractContextManager[Held]:
+        """Holds a setting that many containments write. Raises SettingBusy.
+
+        ``part``: of the setting, where this target's parts are written side by side.
+        """
+        owner = f"{self.context.execution} {self.id} {part}".strip()
         return self.context.record.shared.hold(arn, setting, owner)
 
     def before_state(self, item: str) -> Any:

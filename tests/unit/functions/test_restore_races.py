@@ -11,10 +11,9 @@ from guardduty_response.incident.statuses import Status
 
 from tests.unit.fake_playbook import ARN
 from tests.unit.function_calls import call, notified
-from tests.unit.functions.test_shared_containment import World, ask, world
+from tests.unit.functions.shared_world import World, ask
 
 Json = dict[str, Any]
-__all__ = ["world"]
 
 
 def state(world: World, generation: int = 1) -> Status:

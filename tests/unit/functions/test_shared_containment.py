@@ -2,196 +2,18 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable
-from types import ModuleType
 from typing import Any
 
 import pytest
-from guardduty_response.containment.contract import Context, RestoreResult, StepResult, Target
-from guardduty_response.functions import eradicate, reconcile, respond, restore, terminate
+from guardduty_response.functions import respond
 from guardduty_response.incident import shared_settings
-from guardduty_response.incident.repository import IncidentRepository
 from guardduty_response.incident.statuses import Status
 
-from tests.support.repository import load_finding
-from tests.unit.deployment import Deployment
-from tests.unit.fake_playbook import ARN, FakePlaybook, configure
-from tests.unit.function_calls import EXECUTION, call, notified
+from tests.unit.fake_playbook import ARN, configure
+from tests.unit.function_calls import call, notified
+from tests.unit.functions.shared_world import World, ask, watched
 
 Json = dict[str, Any]
-
-
-class World:
-    """Sends findings about i-1 and others through the functions, and keeps what the steps did."""
-
-    def __init__(self, deployment: Deployment, fake: FakePlaybook) -> None:
-        self.deployment, self.fake = deployment, fake
-        self.record = IncidentRepository("guardduty-response-incidents")
-        self.done: list[tuple[str, str]] = []
-        self.verdicts: dict[str, Status] = {}
-        self.answers: dict[str, Status] = {}
-
-    def step(self, name: str) -> Callable[[Context, Target], StepResult]:
-        def run(context: Context, target: Target) -> StepResult:
-            assert context.gate
-            context.gate.permit()
-            if name == "contain":
-                context.gate.write_before("network", {"eni-1": ["sg-web"]})
-            self.done.append((name, target.id))
-            return StepResult(detail="done")
-
-        return run
-
-    def verify(self, context: Context, target: Target) -> tuple[StepResult, list[Any]]:
-        status = self.verdicts.get(target.id, Status.CONTAINED)
-        return StepResult(status=status, detail=f"{target.id} is {status}"), []
-
-    def restore(self, context: Context, target: Target) -> RestoreResult:
-        assert context.gate
-        context.gate.permit()
-        self.done.append(("restore", target.id))
-        status = self.answers.get(target.id, Status.RESTORED)
-        left = [] if status is Status.RESTORED else ["profile"]
-        return RestoreResult(status, ["network"], left, ["eni-1 is back"], left, [])
-
-    def open(self, name: str, *ids: str) -> tuple[str, list[Json]]:
-        """Opens an incident and plans it; returns its ID and its targets."""
-        self.fake.ids = list(ids or ("i-1",))
-        event = load_finding()
-        event["detail"]["id"] = name
-        execution = self.execution(name)
-        incident_id = str(call("open", event=event, execution=execution)["incident_id"])
-        self.record.note(incident_id, playbook="fake")
-        planned = respond.handler(
-            {"verb": "plan", "incident_id": incident_id, "execution": execution}
-        )
-        return incident_id, planned["targets"]
-
-    def execution(self, name: str) -> str:
-        return f"{EXECUTION}-{name}"
-
-    def contain(self, name: str, *ids: str) -> str:
-        """Contains as the machine does, to the verdict, and gives the lease back."""
-        incident_id, targets = self.open(name, *ids)
-        self.act(name, incident_id, targets)
-        for target in targets:
-            self.record.leases.release(target["arn"], self.execution(name))
-        notified(self.deployment)
-        return incident_id
-
-    def act(self, name: str, incident_id: str, targets: list[Json]) -> None:
-        event: Json = {"incident_id": incident_id, "execution": self.execution(name)}
-        respond.handler({**event, "verb": "contain", "targets": targets, "attempt": 99})
-        call("verdict", targets=targets, error="", **event)
-
-    def status(self, incident_id: str) -> str:
-        return str(self.deployment.meta(incident_id)["status"])
-
-    def pause(self) -> None:
-        item = {"pk": "CONTROL", "sk": "OPERATOR", "paused": True, "by": "ada", "reason": "drill"}
-        self.record.table.put(item)
-
-
-def ask(incident_id: str, **event: Any) -> Json:
-    return restore.handler({"incident_id": incident_id, "requested_by": "ada", **event})
-
-
-@pytest.fixture
-def world(deployment: Deployment, fake: FakePlaybook, monkeypatch: pytest.MonkeyPatch) -> World:
-    made, module = World(deployment, fake), ModuleType("of the fake playbook")
-    module.restore = made.restore  # type: ignore[attr-defined]
-    module.eradicate = made.step("remediate")  # type: ignore[attr-defined]
-    module.terminate = made.step("terminate")  # type: ignore[attr-defined]
-    for name in (".restore", ".eradicate", ".terminate"):
-        monkeypatch.setitem(sys.modules, f"{fake.__name__}{name}", module)
-    for name in ("contain", "finish"):
-        setattr(fake, name, made.step(name))
-    fake.verify = made.verify  # type: ignore[method-assign]
-    configure(
-        deployment,
-        active_playbooks=["ec2_instance", "fake"],
-        **{"guardrails.circuit_breaker": None},
-    )
-    return made
-
-
-# -- what changed since the decision ---------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("step", "handler"),
-    [
-        ("terminate", terminate.handler),
-        ("finish", respond.handler),
-        ("remediate", eradicate.handler),
-    ],
-)
-@pytest.mark.parametrize(
-    ("change", "said"),
-    [
-        (lambda world: world.pause(), "paused by ada (drill)"),
-        (
-            lambda world: configure(world.deployment, **{"guardrails.exempt_resources": ["i-1"]}),
-            "i-1 is exempt",
-        ),
-        (lambda world: configure(world.deployment, remediations={"*": "off"}), "policy says off"),
-        (lambda world: ask(world.deployment.incidents()[0]["incident_id"]), "newer|restored"),
-    ],
-)
-def test_what_changed_after_the_verdict_stops_the_late_steps(
-    world: World, step: str, handler: Any, change: Any, said: str
-) -> None:
-    incident_id = world.contain("a")
-    event = {"verb": step, "incident_id": incident_id, "execution": world.execution("a")}
-    change(world)
-    world.done.clear()
-    assert handler(event)["done"]
-    assert world.done == []
-    [target] = world.deployment.targets(incident_id)
-    logged = target["actions"][step]
-    assert logged["status"] == "FAILED"
-    assert any(part in logged["detail"] for part in said.split("|")), logged["detail"]
-
-
-@pytest.mark.parametrize("step", ["terminate", "finish", "remediate"])
-def test_without_such_a_change_they_run(world: World, step: str) -> None:
-    handlers: Json = {"terminate": terminate, "finish": respond, "remediate": eradicate}
-    incident_id = world.contain("a")
-    world.done.clear()
-    handlers[step].handler(
-        {"verb": step, "incident_id": incident_id, "execution": world.execution("a")}
-    )
-    assert world.done == [(step, "i-1")]
-
-
-@pytest.mark.parametrize(
-    ("changes", "said"),
-    [
-        ({"guardrails.exempt_resources": ["i-1"]}, "i-1 is exempt"),
-        ({"guardrails.exempt_accounts": ["222222222222"]}, "account 222222222222 is exempt"),
-        ({"guardrails.exempt_principals": ["*role/web"]}, "role/web on i-1 is exempt"),
-        ({"remediations": {"*": "approve"}}, "a person has to approve it"),
-        ({"paused": True}, "paused = true"),
-    ],
-)
-def test_what_is_exempted_between_plan_and_contain_is_left_alone_and_said(
-    world: World, changes: Json, said: str
-) -> None:
-    world.fake.principals = ["arn:aws:iam::222222222222:role/web"]
-    world.verdicts = {"i-1": Status.FAILED}
-    incident_id, targets = world.open("a")
-    configure(world.deployment, **changes)
-    world.act("a", incident_id, targets)
-    assert world.done == []
-    [target] = world.deployment.targets(incident_id)
-    assert target["actions"]["gate"]["status"] == "FAILED"
-    for text in (target["actions"]["gate"]["detail"], target["verdict"]):
-        assert said in text
-    assert world.status(incident_id) == "FAILED"
-    assert "not contained" in world.deployment.timeline(incident_id)
-    [message] = world.deployment.messages("escalations")
-    assert said in message["Message"]
 
 
 # -- restoring what several incidents share --------------------------------------------------------
@@ -290,22 +112,6 @@ def test_an_incident_that_is_restored_already_gives_nothing_back_twice(world: Wo
 
 
 # -- closing ---------------------------------------------------------------------------------------
-
-
-def watched(world: World) -> list[str]:
-    """Lets the schedule run; returns the names of the rechecks that it started."""
-    before = {item["execution"] for item in executions(world)}
-    reconcile.handler({"source": "guardduty-response.watch", "id": f"slot-{len(before)}"})
-    return [item["name"] for item in executions(world) if item["execution"] not in before]
-
-
-def executions(world: World) -> list[Json]:
-    machines = world.deployment.sfn.list_state_machines()["stateMachines"]
-    [incidents] = [found for found in machines if found["name"].endswith("incident")]
-    found = world.deployment.sfn.list_executions(stateMachineArn=incidents["stateMachineArn"])
-    return [
-        {"execution": entry["executionArn"], "name": entry["name"]} for entry in found["executions"]
-    ]
 
 
 def test_what_another_incident_is_about_stays_watched_when_the_first_is_closed(

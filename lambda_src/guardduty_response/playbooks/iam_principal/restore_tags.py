@@ -40,34 +40,32 @@ def tag_items(principal: PrincipalContext, sessions: Sessions) -> list[RestoreIt
     if place and isinstance(tag, TagRole):
         shared = principal.context.record.shared.read(role_arn(principal), SETTING)
         if others := shared.others(place):
-            return [_shared_item(principal, others, current)]
+            return [_shared_item(principal, others, key, current.get(key)) for key in before]
         if place in shared.known:  # its own may be what another containment made of the tags
             before = shared.before
     return [_tag_item(principal, tag, key, old, current.get(key)) for key, old in before.items()]
 
 
 def _shared_item(
-    principal: PrincipalContext, others: dict[Place, Tags], current: Tags
+    principal: PrincipalContext, others: dict[Place, Tags], key: str, present: str | None
 ) -> RestoreItem:
-    """Says of tags that other containments need: they stay, and name the incident of one."""
+    """Says of a tag that other containments need: it stays, and names the incident of one."""
     (arn, _), wanted = next(iter(others.items()))
-    sentence = f"the tags of role {principal.identity.role} stay, because {arn} is contained, too"
-    if current in others.values():
-        return RestoreItem(RestoreStatus.UNCHANGED, "tags", "tags", sentence)
-    pairs = " ".join(f"Key={key},Value={value}" for key, value in wanted.items())
-    command = f"aws iam tag-role --role-name {principal.iam_name} --tags {pairs}"
-    name_other = partial(_name_other, principal, wanted)
-    return RestoreItem(RestoreStatus.TODO, "tags", "tags", sentence, command, name_other)
+    role = principal.identity.role
+    sentence = f"tag {key} of role {role} stays, because {arn} is contained, too"
+    if present in {value.get(key) for value in others.values()}:
+        return RestoreItem(RestoreStatus.UNCHANGED, "tags", key, sentence)
+    command = (
+        f"aws iam tag-role --role-name {principal.iam_name} --tags Key={key},Value={wanted[key]}"
+    )
+    name_other = partial(_name_other, principal, key, wanted[key])
+    return RestoreItem(RestoreStatus.TODO, "tags", key, sentence, command, name_other)
 
 
-def _name_other(principal: PrincipalContext, wanted: Tags) -> list[AwsAnswer]:
-    """Makes the tags name another containment of the role."""
-    arn = role_arn(principal)
-    pairs = [{"Key": key, "Value": value} for key, value in wanted.items()]
-    iam = changing_client(principal, arn, "iam:TagRole")
-    with principal.hold(arn, SETTING):
-        call = partial(iam.tag_role, RoleName=principal.iam_name, Tags=pairs)
-        return [dict(retry_on_conflict(call))]
+def _name_other(principal: PrincipalContext, key: str, value: str | None) -> list[AwsAnswer]:
+    """Makes a tag name another containment of the role."""
+    with principal.hold(role_arn(principal), SETTING, key):
+        return _write_tag(principal, "Role", role_arn(principal), key, value)
 
 
 def _tag_item(
@@ -98,8 +96,19 @@ def _tag_item(
 def _restore_tag(
     principal: PrincipalContext, what: str, key: str, old: str | None
 ) -> list[AwsAnswer]:
-    """``what``: User or Role."""
-    arn = principal.target.arn if what == "User" else role_arn(principal)
+    """``what``: User or Role. A role's tag stays when another containment has entered meanwhile."""
+    if what == "User":
+        return _write_tag(principal, what, principal.target.arn, key, old)
+    arn, place = role_arn(principal), principal.target.place
+    with principal.hold(arn, SETTING, key):
+        if place and principal.context.record.shared.read(arn, SETTING).others(place):
+            return []
+        return _write_tag(principal, what, arn, key, old)
+
+
+def _write_tag(
+    principal: PrincipalContext, what: str, arn: str, key: str, old: str | None
+) -> list[AwsAnswer]:
     name = {f"{what}Name": principal.iam_name}
     if old is None:
         iam = changing_client(principal, arn, f"iam:Untag{what}")

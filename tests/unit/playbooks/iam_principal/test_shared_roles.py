@@ -117,6 +117,37 @@ def test_tags_that_an_ended_containment_left_are_not_the_state_before(iam: IamLa
     assert iam.role_dump()["tags"] == {PREFIX: "of the owner", "team": "web"}
 
 
+def test_a_session_that_is_contained_while_the_last_one_is_restored_keeps_the_tags(
+    iam: IamLab,
+) -> None:
+    """It enters between the restore's reading and its writing."""
+    iam.open_incident(SECOND, "exec")
+    iam.role(session="carol")
+    first = session(iam, "carol", INCIDENT)
+    playbook.contain(iam.context(), first)
+    second = session(iam, "dave", SECOND)
+    readings = 0
+
+    def contain_second() -> None:
+        nonlocal readings
+        readings += 1
+        if readings == 1:  # restore has read the tags, and is about to take them away
+            playbook.contain(iam.context(incident=SECOND), second)
+
+    with pytest.MonkeyPatch.context() as patch:
+        hold = shared_settings.SharedSettings.hold
+
+        def hold_later(*arguments: object) -> object:
+            if arguments[-1] != f"exec {second.id}":
+                contain_second()
+            return hold(*arguments)  # type: ignore[arg-type]
+
+        patch.setattr(shared_settings.SharedSettings, "hold", hold_later)
+        assert restore(iam, first) is Status.RESTORED
+    wanted = {PREFIX: "quarantined", f"{PREFIX}-incident": SECOND}
+    assert iam.role_dump()["tags"] == wanted
+
+
 def test_a_busy_roles_tags_are_not_written_and_that_is_said(
     iam: IamLab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
