@@ -219,17 +219,15 @@ def test_no_process_list_shows_a_url(place: Place, tmp_path: Path) -> None:
     """Looked at from outside, all the time that the script runs."""
     place.plan("commands.txt")
     seen = set()
-    tools_alone = tools(
-        tmp_path / "bin", "curl"
-    )  # what lists processes takes seconds on a busy machine
-    file, environment = written(place, tmp_path / "home", GDR_PATH=tools_alone)
+    path = str(tools(tmp_path / "bin", "curl"))  # a list of processes takes long on busy machines
+    file, environment = written(place, tmp_path / "home", GDR_PATH=path)
     with subprocess.Popen(
         ["bash", str(file)], env=environment, stdout=subprocess.DEVNULL
     ) as running:
         while running.poll() is None:
-            for path in Path("/proc").iterdir():
+            for process in Path("/proc").iterdir():
                 try:
-                    line = (path / "cmdline").read_bytes()
+                    line = (process / "cmdline").read_bytes()
                 except OSError:
                     continue
                 if b"X-Amz-Signature=secret" in line:
