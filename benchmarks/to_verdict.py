@@ -251,6 +251,12 @@ def median(pairs: list[Pair], pick: Callable[[Pair], float]) -> float:
     return statistics.median(pick(pair) for pair in pairs)
 
 
+def median_change(pairs: list[Pair], kind: str) -> float:
+    """Return the median time to the last change; ``kind``: cold or warm."""
+    incidents: list[Incident] = [getattr(pair, kind) for pair in pairs]
+    return statistics.median(incident.last_change for incident in incidents)
+
+
 def figures(ours: list[Pair]) -> list[Figure]:
     """Return the figures of this module alone."""
     how = f"{int(LATENCY * 1000)} ms a call; median of {len(ours)}"
@@ -259,14 +265,14 @@ def figures(ours: list[Pair]) -> list[Figure]:
     return [
         Figure(
             "finding to last change, cold functions",
-            median(ours, lambda pair: pair.cold.last_change),
+            median_change(ours, "cold"),
             "s",
             CHANGED_COLD,
             f"until both interfaces have the quarantine group alone; {how}",
         ),
         Figure(
             "finding to last change, warm functions",
-            median(ours, lambda pair: pair.warm.last_change),
+            median_change(ours, "warm"),
             "s",
             CHANGED_WARM,
             how,
@@ -301,12 +307,7 @@ def compared(ours: list[Pair], custodians: list[Pair]) -> list[Figure]:
         return []
     found = []
     for kind, limit in (("cold", COLD_RATIO), ("warm", None)):
-
-        def last_change(pair: Pair, kind: str = kind) -> float:
-            incident: Incident = getattr(pair, kind)
-            return incident.last_change
-
-        mine, other = median(ours, last_change), median(custodians, last_change)
+        mine, other = median_change(ours, kind), median_change(custodians, kind)
         trips = max(getattr(pair, kind).round_trips for pair in custodians)
         note = (
             f"{mine:.2f} s / {other:.2f} s ({trips} round trips; no record, no lease, no state"
@@ -325,11 +326,10 @@ def with_quick_table(ours: list[Pair], custodians: list[Pair]) -> list[Figure]:
     how = f"{int(TABLE_LATENCY * 1000)} ms a call of DynamoDB, {int(LATENCY * 1000)} ms any other"
     found = []
     for kind in ("cold", "warm"):
-        mine = statistics.median(getattr(pair, kind).last_change for pair in ours)
+        mine = median_change(ours, kind)
         note = how
         if custodians:
-            other = statistics.median(getattr(pair, kind).last_change for pair in custodians)
-            note = f"{how}; {mine / other:.2f} of Cloud Custodian's"
+            note = f"{how}; {mine / median_change(custodians, kind):.2f} of Cloud Custodian's"
         name = f"the same with a quick table, {kind} functions"
         found.append(Figure(name, mine, "s", None, note))
     return found

@@ -22,7 +22,7 @@ from guardduty_response.containment.target_context import (
     TargetContext,
     describe_error,
 )
-from guardduty_response.incident.shared_settings import SettingBusy
+from guardduty_response.incident.shared_settings import Held, SettingBusy
 
 
 class ResourceState(Protocol):
@@ -45,6 +45,7 @@ class Action(Generic[ContextType, StateType]):
     thing.
     """
 
+    held: Held | None = None  # ``shared_setting``, while ``run`` holds it
     name = option = item = manual_command = done_text = absent_text = ""
 
     def __init__(self, target_context: ContextType, sessions: Sessions, state: StateType) -> None:
@@ -97,16 +98,20 @@ class Action(Generic[ContextType, StateType]):
             return ALREADY, self.done_text
         return SKIPPED, self.absent_text
 
-    def hold(self) -> AbstractContextManager[object]:
-        """Returns a context that keeps others from writing the same setting meanwhile."""
-        return nullcontext()
+    def shared_setting(self) -> tuple[str, str] | None:
+        """Returns the ARN and the name of a setting that other containments write too, or None."""
+        return None
 
     def run(self) -> None:
         """Reads, records the state before, changes and logs the action. Whatever goes wrong
         touches no other branch.
         """
+        shared = self.shared_setting()
+        holding: AbstractContextManager[Held | None] = nullcontext()
+        if shared:
+            holding = self.target_context.hold(*shared)
         try:
-            with self.hold():
+            with holding as self.held:
                 self._run()
         except SettingBusy as busy:
             self.target_context.log_action(self.name, FAILED, f"{busy}. {self.manual_text()}")

@@ -25,7 +25,12 @@ from guardduty_response.decision import configuration, guardrails, policy
 from guardduty_response.decision import finding as findings
 from guardduty_response.decision.configuration import Config
 from guardduty_response.errors import ConfigError, GateClosed
-from guardduty_response.incident.containments import ENDED, partition, sort_key
+from guardduty_response.incident.containments import (
+    ENDED_VALUES,
+    NOT_ENDED,
+    partition,
+    sort_key,
+)
 from guardduty_response.incident.model import IncidentRecord, TargetReference
 from guardduty_response.incident.repository import IncidentRepository
 from guardduty_response.incident.table import Item
@@ -274,8 +279,10 @@ class Gate:
 
         An apply that fails half-way stores the newest and does not bring it to every function.
         """
+        if paused := _paused_by(controls):
+            return paused
         newer = _newer_config(controls, self.config)
-        return _paused_by(controls) or (self._refused_by(newer) if newer else "")
+        return self._refused_by(newer) if newer else ""
 
     def _refused_by(self, config: Config) -> str:
         """Returns why a policy or an exemption forbids changes, or an empty string."""
@@ -351,12 +358,11 @@ class Gate:
             ({"ConditionCheck": head}, f"{self.id} has a newer containment")
         ]
         if self.purpose == "change":
-            ended = sorted(ENDED)
             state: Item = {
                 "Key": item({"pk": partition(arn), "sk": sort_key(generation, "STATE")}),
-                "ConditionExpression": "NOT #status IN (:first, :second)",
+                "ConditionExpression": NOT_ENDED,
                 "ExpressionAttributeNames": {"#status": "status"},
-                "ExpressionAttributeValues": item({":first": ended[0], ":second": ended[1]}),
+                "ExpressionAttributeValues": item(ENDED_VALUES),
             }
             found.append(({"ConditionCheck": state}, f"{self.id} was restored meanwhile"))
         return found

@@ -28,7 +28,7 @@ def put(incident_id: str, name: str, content: bytes) -> StoredObject:
     the same incident has written the key again.
     """
     digest = hashlib.sha256(content)
-    key = f"{_PREFIX}{incident_id}/{name}"
+    key = key_of(incident_id, name)
     extension = name.rsplit(".", 1)[-1]
     answer = clients.client("s3").put_object(
         Bucket=os.environ["GDR_BUCKET"],
@@ -45,17 +45,18 @@ def put(incident_id: str, name: str, content: bytes) -> StoredObject:
 
 def put_event(incident_id: str, event: object) -> StoredObject:
     """Stores the event as delivered; each distinct recurrence keeps an object of its own."""
+    return put(incident_id, *event_file(event))
+
+
+def event_file(event: object) -> tuple[str, bytes]:
+    """Returns the name and the content under which ``put_event`` stores an event."""
     content = canonical(event).encode()
-    return put(incident_id, _event_name(content), content)
+    return f"finding-{hashlib.sha256(content).hexdigest()[:12]}.json", content
 
 
-def event_key(incident_id: str, event: object) -> str:
-    """Returns the key under which ``put_event`` stores an event."""
-    return f"{_PREFIX}{incident_id}/{_event_name(canonical(event).encode())}"
-
-
-def _event_name(content: bytes) -> str:
-    return f"finding-{hashlib.sha256(content).hexdigest()[:12]}.json"
+def key_of(incident_id: str, name: str) -> str:
+    """Returns the key under which ``put`` stores a file of an incident."""
+    return f"{_PREFIX}{incident_id}/{name}"
 
 
 def get_event(key: str) -> Any:

@@ -10,7 +10,6 @@ from guardduty_response.functions.requests import (
     acquire_leases,
     answer,
     notify,
-    release_leases,
 )
 from guardduty_response.incident import outcome
 from guardduty_response.incident.model import TargetRecord
@@ -55,7 +54,7 @@ def close(
         meta["status"] = record.transition(incident_id, Event.CLOSED)
         _release_links(record, incident_id, targets, reason or f"closed by {requester}")
     finally:
-        release_leases(record, targets, owner)
+        record.leases.release_all(targets, owner)
     note = f"{requester}. It was {status}{_what_stays(status, targets, others, reason)}"
     record.event(incident_id, "closed", f"by {note}", actor=requester)
     notify(record, meta, targets, note)

@@ -217,8 +217,7 @@ def _close(event: Payload) -> Answer:
         meta, targets = outcome.settle(record, incident_id)
     meta = _write_report(record, meta)
     _send_end(record, meta, targets, decision, error)
-    for target in meta.get("targets") or []:
-        record.leases.release(target["arn"], event["execution"])
+    record.leases.release_all(meta.get("targets") or [], event["execution"])
     return {"status": Status(meta["status"])}
 
 
@@ -226,8 +225,7 @@ def _leave_to(record: IncidentRepository, meta: IncidentRecord, execution: str) 
     """Ends an execution whose incident another one works on: it contains again after a loss."""
     detail = f"the incident goes on in {meta['execution']}"
     record.event(meta["incident_id"], "execution ended", detail)
-    for target in meta.get("targets") or []:
-        record.leases.release(target["arn"], execution)
+    record.leases.release_all(meta.get("targets") or [], execution)
     return {"status": Status(meta["status"])}
 
 

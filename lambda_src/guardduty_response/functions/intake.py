@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple, TypedDict
 
 from guardduty_response.aws import clients
@@ -14,6 +13,7 @@ from guardduty_response.evidence import store as evidence_store
 from guardduty_response.functions.runtime import Answer, Payload
 from guardduty_response.incident import notifications, opening
 from guardduty_response.incident.model import IncidentRecord
+from guardduty_response.incident.moments import seconds_left
 from guardduty_response.incident.repository import IncidentRepository, Opened
 from guardduty_response.incident.statuses import Event, OnFinding, Status
 from guardduty_response.incident.target_repository import incident_key
@@ -21,7 +21,7 @@ from guardduty_response.monitoring import recheck
 
 # The notice machine looks at a claim once, two minutes after the finding (look_after_seconds). Who
 # was throttled for longer answers what it leaves itself.
-IN_TIME = timedelta(seconds=60)
+IN_TIME_SECONDS = 60
 
 
 class IntakeAnswer(TypedDict, total=False):
@@ -122,9 +122,10 @@ def _open_record(event: Any, decided: Decided, execution: str) -> tuple[Incident
     own.
     """
     record, seen, meta = incidents(), decided.finding, decided.record(execution)
-    meta["finding_key"] = evidence_store.event_key(seen.incident_id, event)
+    name, content = evidence_store.event_file(event)
+    meta["finding_key"] = evidence_store.key_of(seen.incident_id, name)
     meta["parent"] = finding.text(finding.get(event, "handedOverBy"), 40)
-    storing = clients.POOL.submit(evidence_store.put_event, seen.incident_id, event)
+    storing = clients.POOL.submit(evidence_store.put, seen.incident_id, name, content)
     detail = f"{seen.type}, severity {seen.severity:g} ({seen.severity_label}), mode {meta['mode']}"
     try:
         opened = record.open(meta, detail=detail)
@@ -186,8 +187,7 @@ def _leave(event: Payload, seen: finding.Finding, mode: str) -> Answer:
     if not seen.last_seen or not table.update(key, seen.claim, {"left": mode}, only_if=claimed):
         return left
     claim = table.get(key, seen.claim) or {}
-    claimed_at = datetime.fromisoformat(str(claim["at"]).replace("Z", "+00:00"))
-    return left if datetime.now(UTC) - claimed_at < IN_TIME else notify_only(event)
+    return left if seconds_left(str(claim["at"]), IN_TIME_SECONDS) else notify_only(event)
 
 
 def _look_for(seen: finding.Finding, mode: str) -> IntakeAnswer:

@@ -16,7 +16,7 @@ from guardduty_response.errors import ResponseError
 from guardduty_response.incident.containments import Present
 from guardduty_response.incident.model import IncidentRecord, TargetPayload
 from guardduty_response.incident.statuses import Event, Status
-from guardduty_response.incident.target_repository import log_entry
+from guardduty_response.incident.target_repository import generation_of, log_entry
 
 _DECISIONS = {"auto": "act", "approve": "approve", "dry_run": "dry_run"}
 _NOT_ACTING = ("skip", "dry_run", "failed")
@@ -167,7 +167,7 @@ def as_linked(context: Context, target: Target) -> Target:
         stored = context.record.link(context.incident_id, target.kind, target.id)
     except ResponseError:
         return target
-    generation = int(stored.get("generation") or 0)
+    generation = generation_of(stored)
     return replace(target, generation=generation, opened_by=stored.get("opened_by") or "")
 
 

@@ -49,7 +49,7 @@ def acquire_leases(
 ) -> None:
     """Takes the lease on every target.
 
-    Raises Refused when somebody else has one; ``release_leases`` then releases what was taken.
+    Raises Refused when somebody else has one; the caller then releases what was taken.
     """
     for target in targets:
         lease = record.leases.claim(target["arn"], owner, incident_id, LEASE_SECONDS)
@@ -59,11 +59,6 @@ def acquire_leases(
                 f" {lease['incident_id']}): nothing was changed. Wait until it has ended, then ask"
                 " again."
             )
-
-
-def release_leases(record: IncidentRepository, targets: list[TargetRecord], owner: str) -> None:
-    for target in targets:
-        record.leases.release(target["arn"], owner)
 
 
 def notify(

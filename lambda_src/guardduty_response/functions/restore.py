@@ -31,7 +31,6 @@ from guardduty_response.functions.requests import (
     acquire_leases,
     answer,
     notify,
-    release_leases,
 )
 from guardduty_response.functions.runtime import Payload
 from guardduty_response.incident import outcome
@@ -39,6 +38,7 @@ from guardduty_response.incident.model import IncidentRecord, RestoreRecord, Tar
 from guardduty_response.incident.moments import now
 from guardduty_response.incident.repository import IncidentRepository
 from guardduty_response.incident.statuses import IN_PROGRESS, TRANSITIONS, Event, Status
+from guardduty_response.incident.target_repository import generation_of
 
 _TIMELINE_EVENTS = {
     Status.RESTORED: "restored",
@@ -102,7 +102,7 @@ def _contained_since(record: IncidentRepository, target: TargetRecord) -> str:
 
     What is recorded of an earlier containment must not be written over that.
     """
-    generation = int(target.get("generation") or 0)
+    generation = generation_of(target)
     present = record.containments.present(target["arn"]) if generation else None
     if present is None or present.state is None or present.generation == generation:
         return ""
@@ -141,7 +141,7 @@ def _restore_target(
         stored["arn"],
         stored["account_id"],
         stored["region"],
-        generation=int(stored.get("generation") or 0),
+        generation=generation_of(stored),
         opened_by=stored.get("opened_by", ""),
     )
     context = _context(record, incident_id, owner, target)
@@ -218,7 +218,7 @@ def _restore(record: IncidentRepository, incident_id: str, requester: str) -> Re
             for target, why in zip(targets, newer, strict=True)
         ]
     finally:
-        release_leases(record, targets, owner)
+        record.leases.release_all(targets, owner)
     meta["status"] = _settle(record, meta, restored)
     notify(record, meta, restored, requester)
     for target in restored:

@@ -20,6 +20,7 @@ from guardduty_response.functions.runtime import Payload, is_of_old_execution, t
 from guardduty_response.incident import statuses
 from guardduty_response.incident.repository import IncidentRepository
 from guardduty_response.incident.statuses import Status
+from guardduty_response.incident.target_repository import generation_of
 
 BUSY_SECONDS = 15  # until a step asks again for a resource that somebody else works on
 LONG_SECONDS = 60  # a step that waits at least this long gives its lease back meanwhile
@@ -114,7 +115,7 @@ def linked(context: Context, target: Target) -> Target:
         return target
     link = context.record.link(context.incident_id, target.kind, target.id)
     attach = str(link.get("attach") or "")
-    generation = int(link.get("generation") or 0)
+    generation = generation_of(link)
     if not generation:
         return replace(target, attach=target.attach or attach)
     state = context.record.containments.state(target.arn, generation)

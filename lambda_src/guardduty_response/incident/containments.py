@@ -37,6 +37,9 @@ CHECKS_IN_TRANSACTION = 90  # DynamoDB takes 100 writes in a transaction
 BEFORES_IN_TRANSACTION = 50  # and 4 MB in all
 # A generation that is over: containing the resource again opens the next.
 ENDED = frozenset({Status.RESTORED, Status.RESTORE_PARTIAL})
+# A condition on a STATE item that it is not over; ``#status`` is its attribute ``status``.
+ENDED_VALUES = {f":ended{number}": status for number, status in enumerate(sorted(ENDED))}
+NOT_ENDED = f"NOT #status IN ({', '.join(ENDED_VALUES)})"
 ATTEMPTS = 5  # of joining, while others join or restore the same resource
 
 
@@ -214,8 +217,7 @@ class Containments:
     def set(self, arn: str, generation: int, unless_restored: bool = False, **fields: Any) -> bool:
         """Sets fields of a containment. ``checks`` and ``watched`` have items of their own.
 
-        Checks and state are written together: a verdict is never half there. Returns False when
-        the containment has ended, with ``unless_restored``: who read it before may be late.
+        Both are written together. ``unless_restored``: returns False when the containment is over.
         """
         checks: list[CheckRecord] | None = fields.pop("checks", None)
         watched = fields.pop("watched", None)
@@ -236,10 +238,9 @@ class Containments:
             return self.table.update(key["pk"], key["sk"], fields)
         update = self.table.update_request(key, fields)
         if unless_restored:
-            update["ConditionExpression"] += " AND NOT #status IN (:ended0, :ended1)"
+            update["ConditionExpression"] += f" AND {NOT_ENDED}"
             update["ExpressionAttributeNames"]["#status"] = "status"
-            ended = {f":ended{number}": status for number, status in enumerate(sorted(ENDED))}
-            update["ExpressionAttributeValues"] |= item(ended)
+            update["ExpressionAttributeValues"] |= item(ENDED_VALUES)
         if not self.table.transact([*writes, {"Update": update}]):
             return True
         if unless_restored:

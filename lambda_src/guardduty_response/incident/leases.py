@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from typing import cast
+from collections.abc import Iterable, Mapping
+from typing import Any, cast
 
 from botocore.exceptions import ClientError
 
@@ -76,6 +77,11 @@ class Leases:
         if other and (other["owner"] == gives_way or clients.execution_ended(other["owner"])):
             return self.acquire(arn, owner, incident_id, seconds, other["owner"])
         return other
+
+    def release_all(self, targets: Iterable[Mapping[str, Any]], owner: str) -> None:
+        """Ends ``owner``'s leases on these targets, as an incident or its META names them."""
+        for target in targets:
+            self.release(target["arn"], owner)
 
     def release(self, arn: str, owner: str) -> None:
         """Ends ``owner``'s lease. The lease of anybody else stays."""

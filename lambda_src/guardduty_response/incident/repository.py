@@ -38,6 +38,7 @@ from guardduty_response.incident.statuses import (
 from guardduty_response.incident.table import Item, Table
 from guardduty_response.incident.target_repository import (
     TargetRepository,
+    generation_of,
     incident_key,
     is_old,
     target_key,
@@ -105,17 +106,12 @@ class IncidentRepository(TargetRepository):
             "targets": [],
             "open": "1",
         }
-        if not detail:
-            new = self.table.put_if(created, "attribute_not_exists(pk)")
-        else:
-            condition = "attribute_not_exists(pk)"
+        condition = "attribute_not_exists(pk)"
+        writes: list[Item] = [{"Put": {"Item": item(created), "ConditionExpression": condition}}]
+        if detail:
             entry = _timeline_event(meta["incident_id"], "opened", detail)
-            writes: list[Item] = [
-                {"Put": {"Item": item(created), "ConditionExpression": condition}},
-                {"Put": {"Item": item(entry)}},
-            ]
-            new = not self.table.transact(writes)
-        if new:
+            writes.append({"Put": {"Item": item(entry)}})
+        if not self.table.transact(writes):
             return Opened(OnFinding.START, None, created)
         return self._reopen(meta, only_new)
 
@@ -251,7 +247,7 @@ class IncidentRepository(TargetRepository):
         generations = {
             (target["kind"], target["id"]): self.take_over(incident_id, playbook, target)
             if is_old(target)
-            else int(target.get("generation") or 0)
+            else generation_of(target)
             for target in found
         }
         references = [

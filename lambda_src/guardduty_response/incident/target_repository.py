@@ -39,9 +39,14 @@ def target_key(kind: str, id: str) -> str:
     return f"TARGET#{kind}#{id}"
 
 
+def generation_of(target: Mapping[str, Any]) -> int:
+    """Returns the generation of the containment that a target is linked to; 0: of none."""
+    return int(target.get("generation") or 0)
+
+
 def place_of(target: Mapping[str, Any]) -> Place | None:
     """Returns where the containment of a target is stored; None: the target has none."""
-    generation = int(target.get("generation") or 0)
+    generation = generation_of(target)
     return (str(target["arn"]), generation) if generation else None
 
 
@@ -88,7 +93,7 @@ class TargetRepository:
         key, sort = incident_key(incident_id), target_key(target["kind"], target["id"])
         entries = dict(own_actions or {})
         created = {"pk": key, "sk": sort, **target, "status": Status.OPEN, "actions": entries}
-        generation = int(target.get("generation") or 0)
+        generation = generation_of(target)
         if not generation:
             created |= {"before": {}, "evidence": {}, "checks": [], "generation": 0}
         if self.table.put_if(created, "attribute_not_exists(pk)"):

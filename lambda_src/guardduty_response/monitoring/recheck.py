@@ -131,8 +131,7 @@ def close_recheck(
         return None
     elif decision == "act":
         record.note(meta["incident_id"], checked_at=now())
-    for target in meta.get("targets") or []:
-        record.leases.release(target["arn"], execution)
+    record.leases.release_all(meta.get("targets") or [], execution)
     return {"status": status}
 
 

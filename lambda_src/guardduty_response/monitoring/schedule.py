@@ -27,6 +27,7 @@ from guardduty_response.incident import commands, notifications
 from guardduty_response.incident.model import ChangeEvent, IncidentRecord
 from guardduty_response.incident.repository import IncidentRepository
 from guardduty_response.incident.statuses import WATCHED, Status
+from guardduty_response.incident.target_repository import generation_of
 
 
 class Started(TypedDict):
@@ -97,10 +98,7 @@ def _once_per_containment(metas: list[IncidentRecord]) -> list[IncidentRecord]:
     covered: set[tuple[str, int]] = set()
     chosen = []
     for meta in sorted(metas, key=_precedence, reverse=True):
-        places = {
-            (target["arn"], int(target.get("generation") or 0))
-            for target in meta.get("targets") or []
-        }
+        places = {(target["arn"], generation_of(target)) for target in meta.get("targets") or []}
         if places and places <= covered:
             continue
         covered |= {place for place in places if place[1]}

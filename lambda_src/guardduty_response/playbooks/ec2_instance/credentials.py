@@ -5,8 +5,7 @@ sessions that exist.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
@@ -31,7 +30,6 @@ from guardduty_response.containment.target_context import (
     result_or_raise,
     run_all,
 )
-from guardduty_response.incident.shared_settings import Held
 from guardduty_response.playbooks.ec2_instance.actions import Action
 from guardduty_response.playbooks.ec2_instance.instance_context import InstanceContext
 from guardduty_response.playbooks.ec2_instance.state import (
@@ -84,7 +82,6 @@ class ReplaceProfile(Action):
 
 
 class RevokeSessions(Action):
-    held: Held | None = None  # AWSRevokeOlderSessions, which other containments write too
     name, option, item = "revoke_sessions", "revoke_sessions", "sessions"
     absent_text, done_text = "it has no role, so no sessions", "its sessions are denied"
     manual_command = (
@@ -115,14 +112,9 @@ class RevokeSessions(Action):
             return ""
         return str(profile.get("role") or "")
 
-    @contextmanager
-    def hold(self) -> Iterator[None]:
+    def shared_setting(self) -> tuple[str, str] | None:
         role = self.enabled and self.target_context.role_wide and self._role_of_now()
-        if not role:
-            yield
-            return
-        with self.target_context.hold(role, OLDER) as self.held:
-            yield
+        return (role, OLDER) if role else None
 
     def _role_of_now(self) -> str:
         """Returns the role whose sessions are denied, or '' when it cannot be read."""

@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
@@ -21,7 +19,6 @@ from guardduty_response.containment.role_policies import (
     role_policy,
 )
 from guardduty_response.containment.target_context import Sessions, allow, result_or_raise, run_all
-from guardduty_response.incident.shared_settings import Held
 from guardduty_response.playbooks.iam_principal.principal_context import (
     PrincipalContext,
     now_rounded_up,
@@ -42,7 +39,6 @@ ROLE = "get_role"  # the key of GetRole's answer among those of GetRolePolicy
 
 
 class DenySession(PrincipalAction):
-    held: Held | None = None  # AWSRevokeOlderSessions, which other containments write too
     name = "revoke_sessions"
     item = "sessions"
     done_text = "its sessions are denied"
@@ -76,14 +72,10 @@ class DenySession(PrincipalAction):
         # No --region: IAM has none.
         return f"By hand: aws {command}"
 
-    @contextmanager
-    def hold(self) -> Iterator[None]:
+    def shared_setting(self) -> tuple[str, str] | None:
         if OLDER not in self._documents(""):
-            yield
-            return
-        role_arn = str(self.target_context.scope("role_arn"))
-        with self.target_context.hold(role_arn, OLDER) as self.held:
-            yield
+            return None
+        return str(self.target_context.scope("role_arn")), OLDER
 
     def read(self) -> RoleSessionsState:
         """``revoked_before``: tokens issued until then are denied, or are to be."""

@@ -4,12 +4,9 @@ organization's quarantine policy goes by.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import partial
 
 from guardduty_response.containment import action
-from guardduty_response.incident.shared_settings import Held
 from guardduty_response.playbooks.iam_principal.principal_context import (
     PrincipalContext,
     PrincipalState,
@@ -80,13 +77,9 @@ class TagRole(Tag):
     WHAT = "Role"
     GET = "get_role"
     TAG = "tag_role"
-    held: Held | None = None
 
-    @contextmanager
-    def hold(self) -> Iterator[None]:
-        with self.target_context.hold(str(self.target_context.scope("role_arn")), SETTING) as held:
-            self.held = held
-            yield
+    def shared_setting(self) -> tuple[str, str] | None:
+        return str(self.target_context.scope("role_arn")), SETTING
 
     def read(self) -> dict[str, str | None]:
         found = super().read()
