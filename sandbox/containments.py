@@ -35,7 +35,7 @@ def joined(link: Json, items: list[Json]) -> Json:
             state |= item
         elif kind == "ACTION":
             parts["actions"][item["name"]] = item
-        elif kind in _PARTS:
+        elif kind in _PARTS and "value" in item:  # else a state before that was taken back
             value = item["value"]
             parts[_PARTS[kind]][item["name"]] = value.get("inline", value.get("stored"))
         elif kind == "CHECK":

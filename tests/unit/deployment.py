@@ -339,7 +339,7 @@ class Deployment:
                 continue
             if kind == "ACTION":
                 parts[kind][item["name"]] = item
-            elif kind in parts:
+            elif kind in parts and "value" in item:  # else a state before that was taken back
                 parts[kind][item["name"]] = item["value"]["inline"]
             elif kind == "CHECK":
                 checks.append(item)

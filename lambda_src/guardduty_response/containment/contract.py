@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol, TypedDict, cast
 
 from guardduty_response.aws import clients
-from guardduty_response.containment import gate as gates
+from guardduty_response.containment import session_policy
 from guardduty_response.containment.gate import Gate
 from guardduty_response.decision.configuration import Config, PlaybookOptions
 from guardduty_response.decision.finding import Finding
@@ -224,10 +224,10 @@ def member_session(
     signs no request without the gate's permission; without a gate it can only read.
     """
     arn = f"arn:{partition}:iam::{account_id}:role/{os.environ[role]}"
-    if not gates.changes(document):
+    if not session_policy.changes(document):
         return clients.Session(arn, name, region, document)
     if gate is None:
-        return clients.Session(arn, name, region, gates.only_reading(document))
+        return clients.Session(arn, name, region, session_policy.only_reading(document))
     gate.open()
     return clients.Session(arn, name, region, document, gate.permit)
 

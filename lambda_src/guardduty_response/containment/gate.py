@@ -11,13 +11,14 @@ from __future__ import annotations
 
 import threading
 import time
+import uuid
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
 
 from guardduty_response.aws.dynamodb_types import item
 from guardduty_response.aws.errors import is_transient
@@ -26,6 +27,7 @@ from guardduty_response.decision import finding as findings
 from guardduty_response.decision.configuration import Config
 from guardduty_response.errors import ConfigError, GateClosed
 from guardduty_response.incident.containments import (
+    BEFORES_IN_TRANSACTION,
     ENDED_VALUES,
     NOT_ENDED,
     partition,
@@ -37,70 +39,14 @@ from guardduty_response.incident.table import Item
 from guardduty_response.incident.target_repository import Place, incident_key, place_of
 
 VALID_SECONDS = 5.0
+# An opening gate waits so long for the first state before, so that it goes into the transaction.
+# AssumeRole, beside which the gate asks, takes longer.
+FIRST_WRITE_SECONDS = 0.02
 LEASE_SECONDS = 900  # longer than any function may run (functions: at most 150 s)
 # Threads of their own: AssumeRole and the calls that wait for the gate use aws.clients.POOL, and
 # an opening gate waits for its calls, so neither may take the other's threads.
 _OPENING = ThreadPoolExecutor(max_workers=20, thread_name_prefix="gate")
 _CALLS = ThreadPoolExecutor(max_workers=16, thread_name_prefix="gate-call")
-
-_READING = (
-    "Describe",
-    "Get",
-    "List",
-    "Lookup",
-    "Filter",
-    "BatchGet",
-    "Head",
-    "Search",
-    "Simulate",
-    "View",
-)
-# Actions that read in spite of their names: queries, decryption of what is read, and a report that
-# IAM makes of itself.
-_READING_TOO = frozenset(
-    {
-        "athena:StartQueryExecution",
-        "athena:StopQueryExecution",
-        "iam:GenerateCredentialReport",
-        "iam:GenerateServiceLastAccessedDetails",
-        "kms:Decrypt",
-        "logs:StartQuery",
-        "logs:StopQuery",
-    }
-)
-
-
-def reads(action: str) -> bool:
-    """Tells whether an IAM action changes nothing."""
-    return action in _READING_TOO or action.partition(":")[2].startswith(_READING)
-
-
-def _actions(statement: Item) -> list[str]:
-    actions = statement["Action"]
-    return [actions] if isinstance(actions, str) else list(actions)
-
-
-def changes(document: Item) -> bool:
-    """Tells whether a session policy lets its session change anything."""
-    return any(
-        not reads(action)
-        for statement in document["Statement"]
-        if statement["Effect"] == "Allow"
-        for action in _actions(statement)
-    )
-
-
-def only_reading(document: Item) -> Item:
-    """Returns the session policy without the actions that change something."""
-    statements = []
-    for statement in document["Statement"]:
-        if statement["Effect"] == "Allow":
-            actions = [action for action in _actions(statement) if reads(action)]
-            if actions:
-                statements.append({**statement, "Action": actions})
-        else:
-            statements.append(statement)
-    return {**document, "Statement": statements}
 
 
 def pause_reason(record: IncidentRepository) -> str:
@@ -147,6 +93,16 @@ def _newer_config(controls: list[Item], config: Config) -> Config | None:
 
 
 @dataclass
+class _Write:
+    """Holds a state before that waits for the gate's transaction."""
+
+    name: str
+    token: str
+    request: Item
+    done: Future[None] = field(default_factory=Future)
+
+
+@dataclass
 class Gate:
     """Guards the changes of one step on one target.
 
@@ -171,7 +127,8 @@ class Gate:
     _starting: threading.Lock = field(default_factory=threading.Lock)
     _opening: Future[None] | None = None
     _queue: threading.Lock = field(default_factory=threading.Lock)  # of _waiting alone
-    _waiting: list[tuple[Item, Future[None]]] = field(default_factory=list)
+    _waiting: list[_Write] = field(default_factory=list)
+    _written: threading.Event = field(default_factory=threading.Event)
 
     def __post_init__(self) -> None:
         self.arn, self.id, self.place = self.target["arn"], self.target["id"], place_of(self.target)
@@ -184,7 +141,11 @@ class Gate:
         """
         with self._starting:
             if self._opening is None:
-                self._opening = _OPENING.submit(self.permit)
+                self._opening = _OPENING.submit(self._begin)
+
+    def _begin(self) -> None:
+        self._written.wait(FIRST_WRITE_SECONDS)
+        self.permit()
 
     def permit(self) -> None:
         """Returns once changes are permitted, for VALID_SECONDS. Raises GateClosed.
@@ -197,7 +158,7 @@ class Gate:
         with self._lock:
             self._raise_refusal()
             if not self._is_valid():
-                self._ask([])
+                self._ask_with_waiting()
 
     def _is_valid(self) -> bool:
         return not self._refusal and time.monotonic() - self._agreed_at < VALID_SECONDS
@@ -208,33 +169,43 @@ class Gate:
         return str(self._refusal) if self._refusal else ""
 
     def write_before(self, name: str, value: Any) -> None:
-        """Records an item's state before containment in the gate's own transaction.
+        """Records an item's state before containment. Raises GateClosed: then the item must not be
+        changed.
 
-        Writes that come in while another is under way go together: DynamoDB refuses transactions
-        on the same item side by side. Raises GateClosed: then the item must not be changed.
+        It goes into the transaction that permits the changes, with those that come meanwhile.
+        While the permission is valid it is written by itself: DynamoDB refuses transactions on the
+        same item side by side.
         """
         assert self.place is not None
-        write = self.record.containments.before_write(*self.place, name, value)
-        written: Future[None] = Future()
+        if self._is_valid():
+            self.record.containments.put_before(*self.place, name, value)
+            return
+        token = uuid.uuid4().hex
+        request = self.record.containments.before_write(*self.place, name, value, token)
+        write = _Write(name, token, request)
         with self._queue:
-            self._waiting.append((write, written))
+            self._waiting.append(write)
+        self._written.set()
         with self._lock:
-            if not written.done():
-                with self._queue:
-                    batch, self._waiting = self._waiting, []
-                self._commit(batch)
-        written.result()
+            while not write.done.done():
+                with suppress(Exception):  # each writer is told its own, below
+                    self._ask_with_waiting()
+        write.done.result()
 
-    def _commit(self, batch: list[tuple[Item, Future[None]]]) -> None:
+    def _ask_with_waiting(self) -> None:
+        """Asks, and writes the states before that wait. Raises as ``permit`` does."""
+        with self._queue:
+            batch = self._waiting[:BEFORES_IN_TRANSACTION]
+            self._waiting = self._waiting[BEFORES_IN_TRANSACTION:]
         try:
             self._raise_refusal()
-            self._ask([write for write, _ in batch])
+            self._ask(batch)
         except Exception as error:
-            for _, written in batch:
-                written.set_exception(error)
-        else:
-            for _, written in batch:
-                written.set_result(None)
+            for write in batch:
+                write.done.set_exception(error)
+            raise
+        for write in batch:
+            write.done.set_result(None)
 
     def _raise_refusal(self) -> None:
         if self._refusal:
@@ -242,11 +213,10 @@ class Gate:
 
     # -- asking ------------------------------------------------------------------------------------
 
-    def _ask(self, writes: list[Item]) -> None:
+    def _ask(self, writes: list[_Write]) -> None:
         started = time.monotonic()
-        fresh = bool(writes) and self._is_valid()
         try:
-            reason = self._hold(writes) if fresh else self._refused_because(writes)
+            reason = self._refused_because(writes)
         except ClientError as error:
             if is_transient(error):
                 raise
@@ -254,25 +224,36 @@ class Gate:
         if reason:
             self._refusal = GateClosed(f"nothing is changed any more: {reason}")
             raise self._refusal
-        if not fresh:  # everything was asked
-            self._agreed_at = started
+        self._agreed_at = started
 
-    def _refused_because(self, writes: list[Item]) -> str:
+    def _refused_because(self, writes: list[_Write]) -> str:
         """Asks everything side by side: the first permission takes as long as AssumeRole does.
 
-        A state before is written only when everything else has agreed: it stands for the whole
-        generation.
+        A state before stands for the whole generation, so what was written is taken back where a
+        pause or a policy refuses.
         """
+        held = _CALLS.submit(self._hold, [write.request for write in writes])
         if self.purpose == "restore":
-            return self._hold(writes)
-        controls = _CALLS.submit(_controls, self.record)
-        held = None
-        if not writes:
-            held = _CALLS.submit(self._hold, writes)
-        reason = self._refused_by(self.config) or self._refused_by_controls(controls.result())
-        if held:
-            return reason or held.result()
-        return reason or self._hold(writes)
+            return held.result()
+        reason = "the answer did not come"
+        try:
+            controls = _CALLS.submit(_controls, self.record)
+            reason = self._refused_by(self.config) or self._refused_by_controls(controls.result())
+        finally:
+            if reason and writes and not held.result():
+                reason += self._take_back(writes)
+        return reason or held.result()
+
+    def _take_back(self, writes: list[_Write]) -> str:
+        """Takes back what these writes were first to record. Returns what could not be, as text."""
+        assert self.place is not None
+        left = []
+        for write in writes:
+            try:
+                self.record.containments.take_back_before(*self.place, write.name, write.token)
+            except (BotoCoreError, ClientError) as error:
+                left.append(f"{write.name} ({error})")
+        return f"; its state before stays recorded: {', '.join(left)}" if left else ""
 
     def _refused_by_controls(self, controls: list[Item]) -> str:
         """Returns why a pause or the newest configuration forbids changes, or an empty string.

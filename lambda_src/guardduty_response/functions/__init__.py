@@ -1,1 +1,7 @@
 """Entry points of the Lambda functions."""
+
+import gc
+
+# Loading modules makes several hundred thousand objects and little garbage: the usual thresholds
+# (700 objects) cost a twentieth of a cold start. Peak memory is the same.
+gc.set_threshold(20_000, 10, 10)

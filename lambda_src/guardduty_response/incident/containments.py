@@ -13,18 +13,16 @@ CONTAINMENT#arn/0001#STATE, 0001#BEFORE#item, 0001#ACTION#name, 0001#CHECK#name,
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
 from guardduty_response.aws.dynamodb_types import item
 from guardduty_response.errors import ResponseError
-from guardduty_response.evidence import store
+from guardduty_response.incident.containment import Containment, parse, wrapped
 from guardduty_response.incident.model import (
     ActionLogEntry,
     CheckRecord,
-    ContainmentLink,
     ContainmentRecord,
     EvidenceEntry,
 )
@@ -32,7 +30,6 @@ from guardduty_response.incident.moments import now
 from guardduty_response.incident.statuses import Status
 from guardduty_response.incident.table import Item, Table
 
-INLINE_BYTES = 64 * 1024  # a larger value is stored in S3, by its hash (DynamoDB: 400 KB an item)
 CHECKS_IN_TRANSACTION = 90  # DynamoDB takes 100 writes in a transaction
 BEFORES_IN_TRANSACTION = 50  # and 4 MB in all
 # A generation that is over: containing the resource again opens the next.
@@ -166,7 +163,7 @@ class Containments:
             self._put(arn, generation, "LINK", incident_id, _new_link(incident_id)),
         ]
         befores = [
-            self._put(arn, generation, "BEFORE", name, _wrapped(arn, value))
+            self._put(arn, generation, "BEFORE", name, wrapped(arn, value))
             for name, value in kept.items()
         ]
         while len(befores) > BEFORES_IN_TRANSACTION:  # first, so that none can be lost
@@ -254,29 +251,43 @@ class Containments:
     def put_before(self, arn: str, generation: int, name: str, value: Any) -> None:
         """Records an item's state before containment. The first writing stands."""
         self.table.put_if(
-            self._values(arn, generation, "BEFORE", name, _wrapped(arn, value) | {"name": name}),
-            "attribute_not_exists(pk)",
+            self._values(arn, generation, "BEFORE", name, wrapped(arn, value) | {"name": name}),
+            "attribute_not_exists(#value)",
+            {"#value": "value"},
         )
 
-    def before_write(self, arn: str, generation: int, name: str, value: Any) -> Item:
+    def before_write(
+        self, arn: str, generation: int, name: str, value: Any, writer: str = ""
+    ) -> Item:
         """Returns the write of an item's state before containment, for a transaction.
 
-        The first writing stands, and a second one does not fail the transaction.
+        The first writing stands, and a second one does not fail the transaction. ``writer``: by
+        which ``take_back_before`` knows it again.
         """
+        values = wrapped(arn, value) | {"name": name, "writer": writer}
         return {
             "Update": {
                 "Key": item(self._key(arn, sort_key(generation, "BEFORE", name))),
-                "UpdateExpression": "SET #value = if_not_exists(#value, :value), #name = :name",
+                "UpdateExpression": (
+                    "SET #value = if_not_exists(#value, :value), #name = :name,"
+                    " writer = if_not_exists(writer, :writer)"
+                ),
                 "ExpressionAttributeNames": {"#value": "value", "#name": "name"},
-                "ExpressionAttributeValues": item(_wrapped(arn, value) | {"name": name}, ":"),
+                "ExpressionAttributeValues": item(values, ":"),
             }
         }
+
+    def take_back_before(self, arn: str, generation: int, name: str, writer: str) -> None:
+        """Takes back a state before if ``writer`` was first to write it: nothing was changed."""
+        key = self._key(arn, sort_key(generation, "BEFORE", name))
+        remove = ["value", "writer"]
+        self.table.update(key["pk"], key["sk"], {}, remove=remove, only_if={"writer": writer})
 
     def put_evidence(
         self, arn: str, generation: int, name: str, entry: EvidenceEntry | Mapping[str, Any]
     ) -> None:
         """Records how far an evidence item is."""
-        values = _wrapped(arn, dict(entry)) | {"name": name}
+        values = wrapped(arn, dict(entry)) | {"name": name}
         self.table.put(self._values(arn, generation, "EVIDENCE", name, values))
 
     def put_drift(self, arn: str, generation: int, at: str, loss: Mapping[str, Any]) -> None:
@@ -309,47 +320,6 @@ class Containments:
         return {"Put": {"Item": item(stored)}}
 
 
-@dataclass(frozen=True)
-class Containment:
-    """Holds everything that is stored of one generation of a containment."""
-
-    state: ContainmentRecord
-    before: dict[str, Any]
-    actions: dict[str, ActionLogEntry]
-    checks: list[CheckRecord]
-    evidence: dict[str, EvidenceEntry]
-    watched: list[str]
-    links: list[ContainmentLink]
-    drift: list[dict[str, Any]]
-
-    @property
-    def open_links(self) -> list[ContainmentLink]:
-        """Returns the links of incidents that have not been closed."""
-        links = [link for link in self.links if not link.get("released_at")]
-        return sorted(links, key=lambda link: link["at"])
-
-
-def parse(arn: str, generation: int, items: list[Item]) -> Containment:
-    """Returns a generation from its items. Raises ResponseError as ``Containments.read`` does."""
-    by_kind: dict[str, list[Item]] = {}
-    for stored in items:
-        by_kind.setdefault(stored["sk"].split("#")[1], []).append(stored)
-    if "STATE" not in by_kind:
-        raise ResponseError(f"there is no containment of {arn} of generation {generation}")
-    state = cast(ContainmentRecord, by_kind["STATE"][0])
-    checked_at = state.get("checks_at")
-    return Containment(
-        state,
-        {stored["name"]: _unwrapped(stored) for stored in by_kind.get("BEFORE", [])},
-        {stored["name"]: _action(stored) for stored in by_kind.get("ACTION", [])},
-        [_check(stored) for stored in by_kind.get("CHECK", []) if stored.get("of") == checked_at],
-        {stored["name"]: _unwrapped(stored) for stored in by_kind.get("EVIDENCE", [])},
-        [name for stored in by_kind.get("WATCHED", []) for name in stored["watched"]],
-        [cast(ContainmentLink, stored) for stored in by_kind.get("LINK", [])],
-        [stored["loss"] for stored in by_kind.get("DRIFT", [])],
-    )
-
-
 def _by_key(checks: list[CheckRecord]) -> dict[str, CheckRecord]:
     """Returns the checks by a name of their own: two settings may share one."""
     found: dict[str, CheckRecord] = {}
@@ -372,29 +342,3 @@ def _same_resource(state: ContainmentRecord, immutable_id: str) -> bool:
 
 def _is_over(state: ContainmentRecord, immutable_id: str) -> bool:
     return Status(state["status"]) in ENDED or not _same_resource(state, immutable_id)
-
-
-def _action(stored: Item) -> ActionLogEntry:
-    return cast(
-        ActionLogEntry, {name: stored[name] for name in ("status", "detail", "at", "request_id")}
-    )
-
-
-def _check(stored: Item) -> CheckRecord:
-    names = ("name", "ok", "detail", "fatal", "read")
-    return cast(CheckRecord, {name: stored[name] for name in names if name in stored})
-
-
-def _wrapped(arn: str, value: Any) -> Item:
-    """Returns what is stored for a value: itself, or where in S3 it is and its hash."""
-    content = json.dumps(value, sort_keys=True, separators=(",", ":")).encode()
-    if len(content) <= INLINE_BYTES:
-        return {"value": {"inline": value}}
-    place = hashlib.sha256(arn.encode()).hexdigest()[:16]
-    name = f"state-{hashlib.sha256(content).hexdigest()}.json"
-    return {"value": {"stored": dict(store.put(f"containment-{place}", name, content))}}
-
-
-def _unwrapped(stored: Item) -> Any:
-    value = stored["value"]
-    return store.get_verified(value["stored"]) if "stored" in value else value["inline"]

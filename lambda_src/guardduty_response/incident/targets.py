@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, cast
 
-from guardduty_response.incident.containments import Containment
+from guardduty_response.incident.containment import Containment
 from guardduty_response.incident.model import TargetRecord
 from guardduty_response.incident.statuses import Status
 from guardduty_response.incident.table import Item

@@ -69,7 +69,7 @@ class Lab:
         return {
             found["name"]: found["value"]["inline"]
             for found in self.deployment.items(f"CONTAINMENT#{ARN}")
-            if "#BEFORE#" in found["sk"]
+            if "#BEFORE#" in found["sk"] and "value" in found
         }
 
     def lease(self) -> Json:

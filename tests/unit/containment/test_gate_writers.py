@@ -8,9 +8,11 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
+from botocore.exceptions import EndpointConnectionError
+from guardduty_response.containment import gate as gates
 from guardduty_response.errors import GateClosed
 
-from tests.unit.containment.gates import Lab
+from tests.unit.containment.gates import Clock, Lab
 from tests.unit.fake_playbook import ARN
 from tests.unit.function_calls import EXECUTION
 
@@ -73,3 +75,92 @@ def test_a_writer_that_is_interrupted_while_it_queues_is_written_all_the_same(la
     assert not first.is_alive(), "it waits for what nobody writes"
     others[0].join(5)
     assert lab.befores() == {"first": 1, "second": 2}
+
+
+def test_the_first_state_before_goes_with_the_permission(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sizes, gate = list[int](), lab.gate()
+    transact = lab.record.table.transact
+
+    def counted(writes: Any) -> Any:
+        sizes.append(len(writes))
+        return transact(writes)
+
+    monkeypatch.setattr(lab.record.table, "transact", counted)
+    monkeypatch.setattr(gates, "FIRST_WRITE_SECONDS", 5)
+    gate.open()
+    gate.write_before("network", GROUPS)
+    gate.permit()
+    assert lab.befores() == {"network": GROUPS}
+    assert len(sizes) == 1, "one round trip beside AssumeRole"
+
+
+def test_a_permission_that_nothing_is_written_with_does_not_wait(lab: Lab) -> None:
+    gate, began = lab.gate(), time.monotonic()
+    gate.open()
+    gate.permit()
+    assert time.monotonic() - began < 5
+    assert gate.refusal == ""
+
+
+def test_writers_under_a_valid_permission_do_not_wait_for_each_other(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gate, meet = lab.gate(), threading.Barrier(4)
+    gate.permit()
+    put = lab.record.table.put_if
+
+    def together(*values: Any) -> bool:
+        meet.wait(5)  # breaks where they come one after another
+        return put(*values)
+
+    monkeypatch.setattr(lab.record.table, "put_if", together)
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda number: gate.write_before(f"item-{number}", number), range(4)))
+    assert lab.befores() == {f"item-{number}": number for number in range(4)}
+
+
+def test_a_refusal_takes_back_what_was_written_beside_it_alone(lab: Lab, clock: Clock) -> None:
+    """What an earlier permission let change keeps its state before."""
+    gate = lab.gate()
+    gate.write_before("network", GROUPS)
+    clock.now += gates.VALID_SECONDS + 1
+    lab.control("OPERATOR", paused=True)
+    with pytest.raises(GateClosed, match="paused"):
+        gate.write_before("network", {"eni-1": ["sg-quarantine"]})
+    assert lab.befores() == {"network": GROUPS}
+
+
+def test_what_was_taken_back_is_recorded_anew(lab: Lab) -> None:
+    lab.control("OPERATOR", paused=True)
+    for gate in (lab.gate(), lab.gate()):
+        with pytest.raises(GateClosed, match="paused"):
+            gate.write_before("network", "before a person changed it")
+    assert lab.record.containments.read(*lab.place).before == {}
+    lab.no_control("OPERATOR")
+    lab.gate().write_before("network", "after")
+    assert lab.record.containments.read(*lab.place).before == {"network": "after"}
+
+
+def test_a_pause_that_cannot_be_read_takes_the_state_before_back(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(**_: Any) -> Any:
+        raise EndpointConnectionError(endpoint_url="https://dynamodb")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(lab.record.table.client, "query", fail)
+        with pytest.raises(EndpointConnectionError):
+            lab.gate().write_before("network", GROUPS)
+    assert lab.befores() == {}
+
+
+def test_what_could_not_be_taken_back_is_said(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(**_: Any) -> Any:
+        raise EndpointConnectionError(endpoint_url="https://dynamodb")
+
+    lab.control("OPERATOR", paused=True)
+    monkeypatch.setattr(lab.record.table.client, "update_item", fail)
+    with pytest.raises(GateClosed, match="its state before stays recorded: network"):
+        lab.gate().write_before("network", GROUPS)

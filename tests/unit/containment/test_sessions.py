@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from botocore.credentials import ReadOnlyCredentials
 from guardduty_response.aws import clients
-from guardduty_response.containment import gate as gates
+from guardduty_response.containment import session_policy
 from guardduty_response.containment.contract import member_session
 from guardduty_response.errors import GateClosed
 
@@ -63,14 +63,16 @@ def test_the_gate_knows_what_reads() -> None:
     assert len(named) > 120
     unknown = named - CHANGES - READS
     assert unknown == set(), "look up its access level, and add it to access_levels.json"
-    wrong = {action for action in named if gates.reads(action) is (action in CHANGES)}
+    wrong = {action for action in named if session_policy.reads(action) is (action in CHANGES)}
     assert wrong == set()
 
 
 @pytest.mark.parametrize("action", ["*", "ec2:*", "iam:P*", "s3:PutObject", "", "nothing"])
 def test_what_is_not_known_to_read_changes(action: str) -> None:
-    assert not gates.reads(action)
-    assert gates.changes({"Statement": [{"Effect": "Allow", "Action": action, "Resource": "*"}]})
+    assert not session_policy.reads(action)
+    assert session_policy.changes(
+        {"Statement": [{"Effect": "Allow", "Action": action, "Resource": "*"}]}
+    )
 
 
 @pytest.fixture
@@ -162,6 +164,6 @@ def test_a_session_that_was_opened_before_a_pause_is_stopped_by_it(
 def test_a_session_that_only_reads_asks_no_gate(lab: Lab) -> None:
     """Verifying and planning go on while the response is paused."""
     lab.control("OPERATOR", paused=True)
-    reading = gates.only_reading(CREATE)
+    reading = session_policy.only_reading(CREATE)
     session = member_session("aws", "inc-1-verify", MEMBER, WHERE, reading, gate=lab.gate())
     assert session.client("ec2").describe_security_groups()["SecurityGroups"] != []

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 from guardduty_response.errors import ResponseError
-from guardduty_response.incident.containments import INLINE_BYTES, Containments, Joined
+from guardduty_response.incident.containment import INLINE_BYTES
+from guardduty_response.incident.containments import Containments, Joined
 from guardduty_response.incident.repository import IncidentRepository
 from guardduty_response.incident.statuses import Status
 

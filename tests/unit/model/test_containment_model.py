@@ -183,7 +183,7 @@ class ContainmentModel(RuleBasedStateMachine):
     @invariant()
     def recorded_states_before_are_never_contained_ones(self) -> None:
         for item in self._items():
-            if "#BEFORE#" in item["sk"]:
+            if "#BEFORE#" in item["sk"] and "value" in item:
                 assert item["value"]["inline"] != CLOSED, item
 
     @invariant()

@@ -23,7 +23,8 @@ from guardduty_response.containment.contract import (
     Target,
     load_restorer,
 )
-from guardduty_response.containment.gate import Gate, changes
+from guardduty_response.containment.gate import Gate
+from guardduty_response.containment.session_policy import changes
 from guardduty_response.decision import finding
 from guardduty_response.decision.configuration import Config
 from guardduty_response.incident.model import StoredObject

@@ -1,8 +1,7 @@
 """A member account, a record table, and the playbook's steps, all on moto.
 
 CloudTrail's LookupEvents and Account's ListRegions are answered where botocore's Stubber answers,
-after botocore validated and serialized the request, LookupEvents with CloudTrail's own rules for
-``Username`` and ``AccessKeyId``.
+after botocore validated and serialized the request, LookupEvents with CloudTrail's own rules.
 """
 
 from __future__ import annotations
@@ -30,7 +29,8 @@ from guardduty_response.containment.contract import (
     Target,
     load_restorer,
 )
-from guardduty_response.containment.gate import Gate, changes
+from guardduty_response.containment.gate import Gate
+from guardduty_response.containment.session_policy import changes
 from guardduty_response.decision import finding
 from guardduty_response.decision.configuration import Config
 from guardduty_response.incident.model import IncidentRecord, StoredObject

@@ -1,0 +1,64 @@
+"""Tells which actions of a session policy change something: without a gate a session has none."""
+
+from __future__ import annotations
+
+from guardduty_response.incident.table import Item
+
+_READING = (
+    "Describe",
+    "Get",
+    "List",
+    "Lookup",
+    "Filter",
+    "BatchGet",
+    "Head",
+    "Search",
+    "Simulate",
+    "View",
+)
+# Actions that read in spite of their names: queries, decryption of what is read, and a report that
+# IAM makes of itself.
+_READING_TOO = frozenset(
+    {
+        "athena:StartQueryExecution",
+        "athena:StopQueryExecution",
+        "iam:GenerateCredentialReport",
+        "iam:GenerateServiceLastAccessedDetails",
+        "kms:Decrypt",
+        "logs:StartQuery",
+        "logs:StopQuery",
+    }
+)
+
+
+def reads(action: str) -> bool:
+    """Tells whether an IAM action changes nothing."""
+    return action in _READING_TOO or action.partition(":")[2].startswith(_READING)
+
+
+def _actions(statement: Item) -> list[str]:
+    actions = statement["Action"]
+    return [actions] if isinstance(actions, str) else list(actions)
+
+
+def changes(document: Item) -> bool:
+    """Tells whether a session policy lets its session change anything."""
+    return any(
+        not reads(action)
+        for statement in document["Statement"]
+        if statement["Effect"] == "Allow"
+        for action in _actions(statement)
+    )
+
+
+def only_reading(document: Item) -> Item:
+    """Returns the session policy without the actions that change something."""
+    statements = []
+    for statement in document["Statement"]:
+        if statement["Effect"] == "Allow":
+            actions = [action for action in _actions(statement) if reads(action)]
+            if actions:
+                statements.append({**statement, "Action": actions})
+        else:
+            statements.append(statement)
+    return {**document, "Statement": statements}

@@ -1,0 +1,92 @@
+"""Reads one generation of a containment from its items (incident/containments.py stores them)."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from typing import Any, cast
+
+from guardduty_response.errors import ResponseError
+from guardduty_response.evidence import store
+from guardduty_response.incident.model import (
+    ActionLogEntry,
+    CheckRecord,
+    ContainmentLink,
+    ContainmentRecord,
+    EvidenceEntry,
+)
+from guardduty_response.incident.table import Item
+
+INLINE_BYTES = 64 * 1024  # a larger value is stored in S3, by its hash (DynamoDB: 400 KB an item)
+
+
+@dataclass(frozen=True)
+class Containment:
+    """Holds everything that is stored of one generation of a containment."""
+
+    state: ContainmentRecord
+    before: dict[str, Any]
+    actions: dict[str, ActionLogEntry]
+    checks: list[CheckRecord]
+    evidence: dict[str, EvidenceEntry]
+    watched: list[str]
+    links: list[ContainmentLink]
+    drift: list[dict[str, Any]]
+
+    @property
+    def open_links(self) -> list[ContainmentLink]:
+        """Returns the links of incidents that have not been closed."""
+        links = [link for link in self.links if not link.get("released_at")]
+        return sorted(links, key=lambda link: link["at"])
+
+
+def parse(arn: str, generation: int, items: list[Item]) -> Containment:
+    """Returns a generation from its items. Raises ResponseError as ``Containments.read`` does."""
+    by_kind: dict[str, list[Item]] = {}
+    for stored in items:
+        by_kind.setdefault(stored["sk"].split("#")[1], []).append(stored)
+    if "STATE" not in by_kind:
+        raise ResponseError(f"there is no containment of {arn} of generation {generation}")
+    state = cast(ContainmentRecord, by_kind["STATE"][0])
+    checked_at = state.get("checks_at")
+    return Containment(
+        state,
+        {
+            stored["name"]: unwrapped(stored)
+            for stored in by_kind.get("BEFORE", [])
+            if "value" in stored  # else it was taken back
+        },
+        {stored["name"]: _action(stored) for stored in by_kind.get("ACTION", [])},
+        [_check(stored) for stored in by_kind.get("CHECK", []) if stored.get("of") == checked_at],
+        {stored["name"]: unwrapped(stored) for stored in by_kind.get("EVIDENCE", [])},
+        [name for stored in by_kind.get("WATCHED", []) for name in stored["watched"]],
+        [cast(ContainmentLink, stored) for stored in by_kind.get("LINK", [])],
+        [stored["loss"] for stored in by_kind.get("DRIFT", [])],
+    )
+
+
+def _action(stored: Item) -> ActionLogEntry:
+    return cast(
+        ActionLogEntry, {name: stored[name] for name in ("status", "detail", "at", "request_id")}
+    )
+
+
+def _check(stored: Item) -> CheckRecord:
+    names = ("name", "ok", "detail", "fatal", "read")
+    return cast(CheckRecord, {name: stored[name] for name in names if name in stored})
+
+
+def wrapped(arn: str, value: Any) -> Item:
+    """Returns what is stored for a value: itself, or where in S3 it is and its hash."""
+    content = json.dumps(value, sort_keys=True, separators=(",", ":")).encode()
+    if len(content) <= INLINE_BYTES:
+        return {"value": {"inline": value}}
+    place = hashlib.sha256(arn.encode()).hexdigest()[:16]
+    name = f"state-{hashlib.sha256(content).hexdigest()}.json"
+    return {"value": {"stored": dict(store.put(f"containment-{place}", name, content))}}
+
+
+def unwrapped(stored: Item) -> Any:
+    value = stored["value"]
+    return store.get_verified(value["stored"]) if "stored" in value else value["inline"]
