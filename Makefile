@@ -6,11 +6,13 @@ STAMP  := $(VENV)/.installed
 CHECKOV_STAMP := .venv-checkov/.installed
 C7N_STAMP := .venv-c7n/.installed
 PIP   := --quiet --disable-pip-version-check
-# In environments of which little is imported, modules are compiled when they first are
-LITTLE := --no-compile
+# Modules are compiled when they are first imported: most never are
+LATER := --no-compile
+# They must be kept then. The tests start some hundred Python processes
+export PYTHONDONTWRITEBYTECODE :=
 V6 := .cache/provider-v6/.downloaded
 
-.PHONY: help demo test ready test-fast test-clock coverage bench reading validate test-emulators lint checkov provider-v6 cdktf proof zips install clean
+.PHONY: help demo test ready compiled test-fast test-clock coverage bench reading validate test-emulators lint checkov provider-v6 cdktf proof zips install clean
 
 help: ## list the targets
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -20,19 +22,19 @@ install: $(STAMP) ## the project's own virtual environment (.venv)
 $(STAMP): requirements/dev.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.12 …")'
 	$(PYTHON) -m venv $(VENV)
-	$(PY) -m pip install $(PIP) -r requirements/dev.txt
+	$(PY) -m pip install $(PIP) $(LATER) -r requirements/dev.txt
 	@touch $@
 
 # checkov pins an old boto3, so it lives alone
 $(CHECKOV_STAMP): requirements/checkov.txt
 	$(PYTHON) -m venv .venv-checkov
-	.venv-checkov/bin/python -m pip install $(PIP) $(LITTLE) -r requirements/checkov.txt
+	.venv-checkov/bin/python -m pip install $(PIP) $(LATER) -r requirements/checkov.txt
 	@touch $@
 
 # Cloud Custodian pins its own boto3 too; only the benchmarks measure it
 $(C7N_STAMP): requirements/c7n.txt
 	$(PYTHON) -m venv .venv-c7n
-	.venv-c7n/bin/python -m pip install --quiet --disable-pip-version-check -r requirements/c7n.txt
+	.venv-c7n/bin/python -m pip install $(PIP) -r requirements/c7n.txt
 	@touch $@
 
 # Each alone: the example takes whichever it finds
@@ -42,7 +44,7 @@ cdktf: $(CDKTF_STAMPS) ## cdktf and cdktn, each in a virtual environment of its 
 
 .venv-cdktf/.installed .venv-cdktn/.installed: .venv-%/.installed: requirements/%.txt
 	$(PYTHON) -m venv $(@D)
-	$(@D)/bin/python -m pip install $(PIP) $(LITTLE) -r $<
+	$(@D)/bin/python -m pip install $(PIP) $(LATER) -r $<
 	@touch $@
 
 # The AWS provider's v6 schema: two wheels that are read, never installed
@@ -70,9 +72,13 @@ validate: ## terraform validate of the module, its submodules and its examples
 checkov: $(CHECKOV_STAMP) ## policy scan of the Terraform sources
 	$(PY) -m pytest tests/terraform/policy -q
 
-ready: $(CHECKOV_STAMP) $(V6) $(CDKTF_STAMPS) lint ## what the tests need beside .venv, and lint
+ready: $(STAMP) $(CHECKOV_STAMP) $(V6) $(CDKTF_STAMPS) lint compiled ## the tools' environments side by side, and lint
 
-test: $(STAMP) ## everything: lint, terraform test, plans, Lambda tests, policies, end to end
+# Else each of the test runner's processes would compile all tests. What is wrong, the run itself says
+compiled: $(STAMP)
+	@$(PY) -m pytest --collect-only -q >/dev/null || true
+
+test: ## everything: lint, terraform test, plans, Lambda tests, policies, end to end
 	@$(MAKE) --no-print-directory -j3 ready
 	$(PY) -m pytest -q -n auto --dist loadgroup --no-loadscope-reorder --durations=10 --durations-min=1
 

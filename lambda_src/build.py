@@ -14,6 +14,7 @@ import argparse
 import ast
 import sys
 import zipfile
+from functools import lru_cache
 from pathlib import Path
 
 SOURCE = Path(__file__).resolve().parent / "guardduty_response"
@@ -44,10 +45,11 @@ SMALL = ("dynamodb", "s3")
 Entries = dict[str, tuple[tuple[int, ...], int, bytes]]  # name -> (date, mode, content)
 
 
-def _imports(path: Path) -> set[str]:
-    """Returns the modules of this package that a file imports, wherever in it, as files."""
+@lru_cache(maxsize=None)
+def _imports(source: str) -> frozenset[str]:
+    """Returns the modules of this package that a source imports, wherever in it, as files."""
     names: set[str] = set()
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
@@ -61,7 +63,7 @@ def _imports(path: Path) -> set[str]:
                 for file in (f"{stem}.py", f"{stem}/__init__.py".lstrip("/"))
                 if (SOURCE / file).is_file()
             }
-    return files
+    return frozenset(files)
 
 
 def closure(*entries: str) -> set[str]:
@@ -73,7 +75,8 @@ def closure(*entries: str) -> set[str]:
         found.add(name)
         parents = {(parent / "__init__.py").as_posix() for parent in Path(name).parents}
         todo |= (
-            {parent for parent in parents if (SOURCE / parent).is_file()} | _imports(SOURCE / name)
+            {parent for parent in parents if (SOURCE / parent).is_file()}
+            | _imports((SOURCE / name).read_text())
         ) - found
     return found
 
