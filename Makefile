@@ -74,8 +74,8 @@ checkov: $(CHECKOV_STAMP) ## policy scan of the Terraform sources
 
 ready: $(STAMP) $(CHECKOV_STAMP) $(V6) $(CDKTF_STAMPS) lint compiled ## the tools' environments side by side, and lint
 
-# Else each of the test runner's processes would compile all tests. What is wrong, the run itself says
-compiled: $(STAMP)
+# Else each of the test runner's processes would do it. What is wrong, the run itself says
+compiled: $(STAMP) ## the tests, compiled
 	@$(PY) -m pytest --collect-only -q >/dev/null || true
 
 test: ## everything: lint, terraform test, plans, Lambda tests, policies, end to end

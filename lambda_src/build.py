@@ -14,7 +14,7 @@ import argparse
 import ast
 import sys
 import zipfile
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 
 SOURCE = Path(__file__).resolve().parent / "guardduty_response"
@@ -45,7 +45,7 @@ SMALL = ("dynamodb", "s3")
 Entries = dict[str, tuple[tuple[int, ...], int, bytes]]  # name -> (date, mode, content)
 
 
-@lru_cache(maxsize=None)
+@cache
 def _imports(source: str) -> frozenset[str]:
     """Returns the modules of this package that a source imports, wherever in it, as files."""
     names: set[str] = set()

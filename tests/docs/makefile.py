@@ -59,7 +59,7 @@ class Command:
 
 def parsed(line: str) -> Command:
     """Split a command line."""
-    words = shlex.split(line.lstrip("-@"))
+    words = shlex.split(re.sub(r" (>\S+|\|\| true)", "", line.lstrip("-@")))
     settings = {}
     while words and re.fullmatch(r"[A-Z_]+=\S*", words[0]):
         name, _, value = words.pop(0).partition("=")
