@@ -109,13 +109,13 @@ def test_writers_under_a_valid_permission_do_not_wait_for_each_other(
 ) -> None:
     gate, meet = lab.gate(), threading.Barrier(4)
     gate.permit()
-    put = lab.record.table.put_if
+    write = lab.record.table.write
 
-    def together(*values: Any) -> bool:
+    def together(*values: Any, **request: Any) -> Any:
         meet.wait(5)  # breaks where they come one after another
-        return put(*values)
+        return write(*values, **request)
 
-    monkeypatch.setattr(lab.record.table, "put_if", together)
+    monkeypatch.setattr(lab.record.table, "write", together)
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(lambda number: gate.write_before(f"item-{number}", number), range(4)))
     assert lab.befores() == {f"item-{number}": number for number in range(4)}
