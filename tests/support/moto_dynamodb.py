@@ -1,18 +1,31 @@
-"""Lets moto's DynamoDB answer a single request at a time.
+"""Lets moto's DynamoDB answer a single request at a time, and not look at every item for it.
 
 For a transaction, moto copies all tables without a lock, and puts the copy back when a condition
-fails: a write of another thread then breaks the copying, or is lost. DynamoDB does neither.
+fails: a write of another thread then breaks the copying, or is lost. DynamoDB does neither. The
+copy is also made once for each write, with every item of the table, and a query sorts them all.
 """
 
 from __future__ import annotations
 
+import copy
+import inspect
 import threading
+from collections import defaultdict
 from typing import Any
 
+from moto.dynamodb.models import DynamoDBBackend
+from moto.dynamodb.models.dynamo_type import DynamoType
+from moto.dynamodb.models.table import Table
 from moto.dynamodb.responses import DynamoHandler
 
+Json = dict[str, Any]
 _LOCK = threading.RLock()
 _CALL = DynamoHandler.call_action
+_QUERY = Table.query
+_SIGNATURE = inspect.signature(_QUERY)
+_TRANSACT = DynamoDBBackend.transact_write_items
+_written: dict[str, list[Json]] = {}  # table -> what the transaction under way may change
+_copies: dict[str, Table] = {}
 
 
 def _call_alone(self: DynamoHandler) -> Any:
@@ -20,5 +33,48 @@ def _call_alone(self: DynamoHandler) -> Any:
         return _CALL(self)
 
 
+def _transact(self: DynamoDBBackend, transact_items: list[Json]) -> None:
+    with _LOCK:
+        for write in transact_items:
+            for request in write.values():
+                written = request.get("Item") or request.get("Key") or {}
+                _written.setdefault(str(request.get("TableName")), []).append(written)
+        try:
+            _TRANSACT(self, transact_items)
+        finally:
+            _written.clear()
+            _copies.clear()
+
+
+def _copy(table: Table, _: Any) -> Table:
+    """Copies the items that the transaction under way may change, and shares the others."""
+    if table.name not in _copies:
+        copied = copy.copy(table)
+        copied.items = copy.copy(table.items)
+        for written in _written[table.name]:
+            hash_key = DynamoType(written[table.hash_key_attr])
+            if hash_key in table.items:
+                copied.items[hash_key] = copy.deepcopy(table.items[hash_key])
+        _copies[table.name] = copied
+    return _copies[table.name]
+
+
+def _query(table: Table, hash_key: DynamoType | None, *arguments: Any, **named: Any) -> Any:
+    """Queries the items of the partition alone."""
+    named_index = _SIGNATURE.bind(table, hash_key, *arguments, **named).arguments.get("index_name")
+    if hash_key is None or named_index:
+        return _QUERY(table, hash_key, *arguments, **named)
+    with _LOCK:
+        items = table.items
+        table.items = defaultdict(dict, {hash_key: items.get(hash_key, {})})
+        try:
+            return _QUERY(table, hash_key, *arguments, **named)
+        finally:
+            table.items = items
+
+
 def take_turns() -> None:
     DynamoHandler.call_action = _call_alone  # type: ignore[method-assign]
+    DynamoDBBackend.transact_write_items = _transact  # type: ignore[method-assign]
+    Table.__deepcopy__ = _copy  # type: ignore[attr-defined]
+    Table.query = _query  # type: ignore[method-assign,assignment]

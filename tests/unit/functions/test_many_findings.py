@@ -96,7 +96,7 @@ def test_findings_at_once_are_all_answered(
     for record in records:
         [target] = deployment.targets(record["incident_id"])
         assert target["before"] == {"network": {"eni-1": [target["id"]]}}
-    told = [message["Message"] for message in deployment.messages()]
+    messages = [message["Message"] for message in deployment.messages()]
     for record in records:
-        assert any(record["incident_id"] in text and "CONTAINED" in text for text in told)
+        assert any(record["incident_id"] in text and "CONTAINED" in text for text in messages)
     print(f"{findings}: {account.clock.now:.0f} s simulated, {account.throttled} throttled starts")
