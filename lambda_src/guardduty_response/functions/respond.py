@@ -30,7 +30,7 @@ from guardduty_response.errors import (
     RoleUnavailable,
     TargetGone,
 )
-from guardduty_response.functions import old_executions, planning, runtime, steps
+from guardduty_response.functions import old_executions, planning, rejoining, runtime, steps
 from guardduty_response.functions.runtime import is_of_old_execution
 from guardduty_response.incident import statuses
 from guardduty_response.incident.containments import ENDED
@@ -94,12 +94,17 @@ def _warm(event: runtime.Payload) -> runtime.Answer:
     return {}
 
 
-def _contain(event: runtime.Payload) -> StepPayload:
+def _contain(event: runtime.Payload) -> rejoining.ContainPayload:
     """Contains the targets, and reads each back at once."""
     context, playbook = steps.make_context(event), load(os.environ["GDR_PLAYBOOK"])
-    contain = _contain_for_old_execution if is_of_old_execution(event) else _contain_target
     targets = steps.targets_of(context, event)
-    return steps.run_for_each(targets, partial(contain, context, playbook)).payload()
+    if is_of_old_execution(event):
+        contain_old = partial(_contain_for_old_execution, context, playbook)
+        return rejoining.payload(context, steps.run_for_each(targets, contain_old), targets, {})
+    rejoined: rejoining.Rejoined = {}
+    contain = partial(_contain_target, context, playbook, rejoined)
+    result = steps.run_for_each(targets, contain)
+    return rejoining.payload(context, result, targets, rejoined)
 
 
 def _contain_for_old_execution(context: Context, playbook: Playbook, target: Target) -> StepResult:
@@ -117,7 +122,9 @@ def _contain_for_old_execution(context: Context, playbook: Playbook, target: Tar
     return StepResult()
 
 
-def _contain_target(context: Context, playbook: Playbook, target: Target) -> StepResult:
+def _contain_target(
+    context: Context, playbook: Playbook, rejoined: rejoining.Rejoined, target: Target
+) -> StepResult:
     if target.verify_only:
         return _verify_target(context, target, "")
     lease = _lease(context, target) if target.attach else None
@@ -132,7 +139,14 @@ def _contain_target(context: Context, playbook: Playbook, target: Target) -> Ste
         detail = f"{target.id} was restored a moment ago: contained when that is seen everywhere"
         return StepResult(done=False, wait_seconds=seconds, again="contain", detail=detail)
     target = replace(target, attach="")
-    error = _change(steps.guarded(context, target), playbook, target)
+    guarded = steps.guarded(context, target)
+    error = _change(guarded, playbook, target)
+    is_over = guarded.gate is not None and guarded.gate.is_over
+    if is_over and context.attempt <= BUSY_ATTEMPTS and rejoining.may_rejoin(context):
+        rejoined[target.arn] = target = rejoining.rejoin(context, target)
+        seconds = max(1, _until_restore_is_seen(context, target))
+        detail = f"{target.id} was restored meanwhile: contained anew"
+        return StepResult(done=False, wait_seconds=seconds, again="contain", detail=detail)
     return _verify_target(context, target, error)
 
 
