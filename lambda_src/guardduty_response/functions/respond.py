@@ -269,7 +269,12 @@ def _finish(event: runtime.Payload) -> steps.PhaseAnswer | RecheckAnswer:
         return steps.phase(event, load(os.environ["GDR_PLAYBOOK"]).finish)
     context = steps.make_context(event)
     result = _contain_again(context, context.record.meta(context.incident_id))
-    return {"done": True, "wait_seconds": 0, "next": "close", "again": result.again}
+    return {
+        "done": result.done,
+        "wait_seconds": result.wait_seconds,
+        "next": "close" if result.done else "finish",
+        "again": result.again,
+    }
 
 
 def _contain_again(context: Context, meta: IncidentRecord) -> StepResult:
@@ -282,6 +287,8 @@ def _contain_again(context: Context, meta: IncidentRecord) -> StepResult:
     decided = policy.decide(config, seen.type, seen.account_id, seen.severity, playbook, why)
     if decided.mode != "auto" or config.paused:
         return StepResult()  # a person decides, as the message about the verdict said
+    if context.attempt < BUSY_ATTEMPTS and _is_rechecked_elsewhere(context, meta):
+        return StepResult(done=False, wait_seconds=BUSY_SECONDS)
     planned = load(os.environ["GDR_PLAYBOOK"]).plan(context)
     decision, reasons = planning.apply_policy(context, planned, seen)
     if decision == "act":
@@ -290,6 +297,22 @@ def _contain_again(context: Context, meta: IncidentRecord) -> StepResult:
     reason = f"Not contained again automatically: {'; '.join(reasons)}"
     record.note(context.incident_id, left_breached=reason)
     return StepResult()
+
+
+def _is_rechecked_elsewhere(context: Context, meta: IncidentRecord) -> bool:
+    """Tells whether another recheck of the incident has the lease on a resource.
+
+    If it read before the loss, it ends without containing, and nobody would until the next one. The
+    execution that waits for evidence gives way.
+    """
+    for target in meta["targets"]:
+        lease = context.record.leases.claim(
+            target["arn"], context.execution, context.incident_id, LEASE_SECONDS
+        )
+        ours = lease is not None and lease["incident_id"] == context.incident_id
+        if lease and ours and lease["owner"] != meta["execution"]:
+            return True
+    return False
 
 
 handler = runtime.dispatch(
