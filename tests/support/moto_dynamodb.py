@@ -60,17 +60,29 @@ def _copy(table: Table, _: Any) -> Table:
 
 
 def _query(table: Table, hash_key: DynamoType | None, *arguments: Any, **named: Any) -> Any:
-    """Queries the items of the partition alone."""
-    named_index = _SIGNATURE.bind(table, hash_key, *arguments, **named).arguments.get("index_name")
-    if hash_key is None or named_index:
-        return _QUERY(table, hash_key, *arguments, **named)
+    """Queries the items alone that have the hash key, of the table or of the index."""
+    bound = _SIGNATURE.bind(table, hash_key, *arguments, **named).arguments
     with _LOCK:
         items = table.items
-        table.items = defaultdict(dict, {hash_key: items.get(hash_key, {})})
+        if not bound.get("index_name"):
+            table.items = defaultdict(dict, {hash_key: items.get(hash_key, {})})
+        else:
+            wanted = [(name, key.value) for name, key in bound["hash_key_conditions"]]
+            table.items = _matching(items, wanted)
         try:
             return _QUERY(table, hash_key, *arguments, **named)
         finally:
             table.items = items
+
+
+def _matching(items: Any, wanted: list[tuple[str, Any]]) -> Any:
+    found: Any = defaultdict(dict)
+    for hash_key, ranges in items.items():
+        for range_key, item in ranges.items():
+            values = [(name, item.attrs[name].value) for name, _ in wanted if name in item.attrs]
+            if values == wanted:
+                found[hash_key][range_key] = item
+    return found
 
 
 def take_turns() -> None:

@@ -74,12 +74,12 @@ def render() -> str:
     lines += [
         "",
         (
-            "A repeated finding that would only get the answer it had (`NOTIFIED`, `DRY_RUN` or"
-            " `SKIPPED` under the same"
+            "A repeated finding that gets the answer it had (`NOTIFIED`, `DRY_RUN` or `SKIPPED`"
+            " with the same mode, severity"
         ),
         (
-            "configuration, mode and severity) is counted, not told again. Where something was done"
-            " to a resource and the policy"
+            "and reasons) is not told again, whatever else was switched meanwhile. Where something"
+            " was done to a resource and the policy"
         ),
         "has since become `notify`, it is counted too. An incident reopened from "
         + ", ".join(f"`{status}`" for status in EARLIER_CONTAINMENT)

@@ -123,6 +123,7 @@ class Gate:
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _agreed_at: float = float("-inf")
     _refusal: GateClosed | None = None
+    _reason: str = ""
     # Never held while the gate asks: who opens a session meanwhile must not wait for the answer.
     _starting: threading.Lock = field(default_factory=threading.Lock)
     _opening: Future[None] | None = None
@@ -132,6 +133,7 @@ class Gate:
 
     def __post_init__(self) -> None:
         self.arn, self.id, self.place = self.target["arn"], self.target["id"], place_of(self.target)
+        self._over = (f"{self.id} has a newer containment", f"{self.id} was restored meanwhile")
 
     # -- permission --------------------------------------------------------------------------------
 
@@ -167,6 +169,13 @@ class Gate:
     def refusal(self) -> str:
         """Why changes were refused in this step, or an empty string."""
         return str(self._refusal) if self._refusal else ""
+
+    @property
+    def is_over(self) -> bool:
+        """Tells whether changes were refused because their containment is over, and nothing else
+        forbids them: the resource was restored, or has a newer containment.
+        """
+        return self._reason in self._over
 
     def write_before(self, name: str, value: Any) -> None:
         """Records an item's state before containment. Raises GateClosed: then the item must not be
@@ -222,6 +231,7 @@ class Gate:
                 raise
             reason = f"whether changes are permitted could not be read ({error})"
         if reason:
+            self._reason = reason
             self._refusal = GateClosed(f"nothing is changed any more: {reason}")
             raise self._refusal
         self._agreed_at = started
@@ -307,7 +317,10 @@ class Gate:
         failed = self.record.table.transact([write for write, _ in conditions] + writes)
         if not failed:
             return ""
-        return conditions[failed[0]][1] if failed[0] < len(conditions) else "the record refused"
+        reasons = [reason for n, (_, reason) in enumerate(conditions) if n in failed]
+        # Where the containment is over, the lease went to whoever ended it.
+        over = [reason for reason in reasons if reason in self._over]
+        return next(iter(over or reasons), "the record refused")
 
     def _conditions(self) -> list[tuple[Item, str]]:
         """Returns what must hold, as parts of a transaction, each with the reason if it does not.
@@ -335,9 +348,7 @@ class Gate:
             "ConditionExpression": "generation = :generation",
             "ExpressionAttributeValues": item({":generation": generation}),
         }
-        found: list[tuple[Item, str]] = [
-            ({"ConditionCheck": head}, f"{self.id} has a newer containment")
-        ]
+        found: list[tuple[Item, str]] = [({"ConditionCheck": head}, self._over[0])]
         if self.purpose == "change":
             state: Item = {
                 "Key": item({"pk": partition(arn), "sk": sort_key(generation, "STATE")}),
@@ -345,7 +356,7 @@ class Gate:
                 "ExpressionAttributeNames": {"#status": "status"},
                 "ExpressionAttributeValues": item(ENDED_VALUES),
             }
-            found.append(({"ConditionCheck": state}, f"{self.id} was restored meanwhile"))
+            found.append(({"ConditionCheck": state}, self._over[1]))
         return found
 
 

@@ -15,6 +15,7 @@ from guardduty_response.incident import (
     containments,
     notifications,
     outcome,
+    recurrence,
     report,
     summary,
 )
@@ -258,7 +259,9 @@ def _send_end(
     name = "problem" if error else "closing"
     if new_status:
         name = status
-    if new_status or error or not meta.get("closed_once"):
+    if not error and recurrence.is_answered_as_before(meta):
+        record.event(incident_id, "decided as before", "nothing new to tell people")
+    elif new_status or error or not meta.get("closed_once"):
         urgent = status in ESCALATE and (new_status or bool(error))
         escalate = urgent or decision == "failed"
         notifications.publish(name, meta, targets, note=error, escalate=escalate)

@@ -30,7 +30,7 @@ from guardduty_response.errors import (
     RoleUnavailable,
     TargetGone,
 )
-from guardduty_response.functions import old_executions, planning, runtime, steps
+from guardduty_response.functions import old_executions, planning, rejoining, runtime, steps
 from guardduty_response.functions.runtime import is_of_old_execution
 from guardduty_response.incident import statuses
 from guardduty_response.incident.containments import ENDED
@@ -94,12 +94,17 @@ def _warm(event: runtime.Payload) -> runtime.Answer:
     return {}
 
 
-def _contain(event: runtime.Payload) -> StepPayload:
+def _contain(event: runtime.Payload) -> rejoining.ContainPayload:
     """Contains the targets, and reads each back at once."""
     context, playbook = steps.make_context(event), load(os.environ["GDR_PLAYBOOK"])
-    contain = _contain_for_old_execution if is_of_old_execution(event) else _contain_target
     targets = steps.targets_of(context, event)
-    return steps.run_for_each(targets, partial(contain, context, playbook)).payload()
+    if is_of_old_execution(event):
+        contain_old = partial(_contain_for_old_execution, context, playbook)
+        return rejoining.payload(context, steps.run_for_each(targets, contain_old), targets, {})
+    rejoined: rejoining.Rejoined = {}
+    contain = partial(_contain_target, context, playbook, rejoined)
+    result = steps.run_for_each(targets, contain)
+    return rejoining.payload(context, result, targets, rejoined)
 
 
 def _contain_for_old_execution(context: Context, playbook: Playbook, target: Target) -> StepResult:
@@ -117,7 +122,9 @@ def _contain_for_old_execution(context: Context, playbook: Playbook, target: Tar
     return StepResult()
 
 
-def _contain_target(context: Context, playbook: Playbook, target: Target) -> StepResult:
+def _contain_target(
+    context: Context, playbook: Playbook, rejoined: rejoining.Rejoined, target: Target
+) -> StepResult:
     if target.verify_only:
         return _verify_target(context, target, "")
     lease = _lease(context, target) if target.attach else None
@@ -132,7 +139,14 @@ def _contain_target(context: Context, playbook: Playbook, target: Target) -> Ste
         detail = f"{target.id} was restored a moment ago: contained when that is seen everywhere"
         return StepResult(done=False, wait_seconds=seconds, again="contain", detail=detail)
     target = replace(target, attach="")
-    error = _change(steps.guarded(context, target), playbook, target)
+    guarded = steps.guarded(context, target)
+    error = _change(guarded, playbook, target)
+    is_over = guarded.gate is not None and guarded.gate.is_over
+    if is_over and context.attempt <= BUSY_ATTEMPTS and rejoining.may_rejoin(context):
+        rejoined[target.arn] = target = rejoining.rejoin(context, target)
+        seconds = max(1, _until_restore_is_seen(context, target))
+        detail = f"{target.id} was restored meanwhile: contained anew"
+        return StepResult(done=False, wait_seconds=seconds, again="contain", detail=detail)
     return _verify_target(context, target, error)
 
 
@@ -255,7 +269,12 @@ def _finish(event: runtime.Payload) -> steps.PhaseAnswer | RecheckAnswer:
         return steps.phase(event, load(os.environ["GDR_PLAYBOOK"]).finish)
     context = steps.make_context(event)
     result = _contain_again(context, context.record.meta(context.incident_id))
-    return {"done": True, "wait_seconds": 0, "next": "close", "again": result.again}
+    return {
+        "done": result.done,
+        "wait_seconds": result.wait_seconds,
+        "next": "close" if result.done else "finish",
+        "again": result.again,
+    }
 
 
 def _contain_again(context: Context, meta: IncidentRecord) -> StepResult:
@@ -268,6 +287,8 @@ def _contain_again(context: Context, meta: IncidentRecord) -> StepResult:
     decided = policy.decide(config, seen.type, seen.account_id, seen.severity, playbook, why)
     if decided.mode != "auto" or config.paused:
         return StepResult()  # a person decides, as the message about the verdict said
+    if context.attempt < BUSY_ATTEMPTS and _is_rechecked_elsewhere(context, meta):
+        return StepResult(done=False, wait_seconds=BUSY_SECONDS)
     planned = load(os.environ["GDR_PLAYBOOK"]).plan(context)
     decision, reasons = planning.apply_policy(context, planned, seen)
     if decision == "act":
@@ -276,6 +297,22 @@ def _contain_again(context: Context, meta: IncidentRecord) -> StepResult:
     reason = f"Not contained again automatically: {'; '.join(reasons)}"
     record.note(context.incident_id, left_breached=reason)
     return StepResult()
+
+
+def _is_rechecked_elsewhere(context: Context, meta: IncidentRecord) -> bool:
+    """Tells whether another recheck of the incident has the lease on a resource.
+
+    If it read before the loss, it ends without containing, and nobody would until the next one. The
+    execution that waits for evidence gives way.
+    """
+    for target in meta["targets"]:
+        lease = context.record.leases.claim(
+            target["arn"], context.execution, context.incident_id, LEASE_SECONDS
+        )
+        ours = lease is not None and lease["incident_id"] == context.incident_id
+        if lease and ours and lease["owner"] != meta["execution"]:
+            return True
+    return False
 
 
 handler = runtime.dispatch(

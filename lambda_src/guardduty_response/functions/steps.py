@@ -110,7 +110,11 @@ def targets_of(context: Context, event: Payload) -> list[Target]:
 
 
 def linked(context: Context, target: Target) -> Target:
-    """Returns the target with the containment that the incident's TARGET item names, if any."""
+    """Returns the target with the containment that the incident's TARGET item names, if any.
+
+    Raises ResponseError when there is no such item: a step acts on what was planned. A plan may be
+    the first, so ``planning.as_linked`` returns the target as it is.
+    """
     if target.generation or target.verify_only:
         return target
     link = context.record.link(context.incident_id, target.kind, target.id)

@@ -230,6 +230,7 @@ class IncidentRecord(TypedDict, total=False):
     # notifications sent
     told: str  # status that was sent last
     told_by: str  # execution that sent it
+    answer_told: list[str]  # what was decided, and sent, before the incident was opened again
     breach_told: list[str]  # lost checks and CloudTrail events that were sent
     left_told: str
     death_told: str  # execution whose failure was sent

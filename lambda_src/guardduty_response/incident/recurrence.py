@@ -13,8 +13,8 @@ from guardduty_response.incident.statuses import (
     Status,
 )
 
-# The same decision on a recurrence would only be noise after one of these. Guardrails
-# have decided too, so that any change of the configuration counts.
+# The same decision on a recurrence would only be noise after one of these. Guardrails have decided
+# too, so any change of the configuration has it decided anew; people are told when that differs.
 _QUIET = frozenset({Status.DRY_RUN, Status.SKIPPED})
 
 
@@ -45,6 +45,23 @@ def outcome_of(stored: IncidentRecord, meta: IncidentRecord) -> OnFinding:
     if outcome is OnFinding.START and same_decision and status in _QUIET:
         return OnFinding.ATTACH
     return outcome
+
+
+def answer_told(stored: IncidentRecord) -> list[str]:
+    """Returns what people were told that was decided about the finding, if nothing was done."""
+    status = Status(stored["status"])
+    return _answer(stored) if status in _QUIET and stored.get("told") == status else []
+
+
+def is_answered_as_before(meta: IncidentRecord) -> bool:
+    """Tells whether people know the answer to a finding that was decided anew."""
+    return bool(meta.get("answer_told")) and meta.get("answer_told") == _answer(meta)
+
+
+def _answer(meta: IncidentRecord) -> list[str]:
+    """Returns what was decided: status, mode, severity and the reasons."""
+    severity = f"{float(meta['severity']):g}"
+    return [str(meta["status"]), meta["mode"], severity, *(meta.get("reasons") or [])]
 
 
 def ended_at(stored: IncidentRecord) -> str:

@@ -142,6 +142,7 @@ class IncidentRepository(TargetRepository):
                 "open": "1",
                 "previous": status,
                 "held": status if recurrence.was_contained(stored) else "",
+                "answer_told": recurrence.answer_told(stored),
                 "told": "",
                 "closed_once": False,
                 "approved_digest": "",  # an approval is for one run

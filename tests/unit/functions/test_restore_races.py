@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import pytest
-from guardduty_response.containment.contract import Context, StepResult, Target
+from guardduty_response.containment.contract import (
+    Context,
+    RestoreResult,
+    StepResult,
+    Target,
+)
 from guardduty_response.functions import eradicate, respond, terminate
+from guardduty_response.incident import shared_settings
 from guardduty_response.incident.statuses import Status
 
 from tests.unit.fake_playbook import ARN
@@ -58,9 +65,114 @@ def test_a_recheck_that_read_before_a_restore_does_not_undo_it(
     assert notified(world.deployment) == ([], [])
 
 
-def test_a_finding_that_comes_during_a_restore_fails_and_leaves_the_restore_standing(
-    world: World,
+def planned_during_a_restore(
+    world: World, monkeypatch: pytest.MonkeyPatch, first: str, plan: Any
+) -> Any:
+    """Calls ``plan`` while a person restores ``first``; returns what it returned."""
+    planned: list[Any] = []
+
+    def restore(context: Context, target: Target) -> RestoreResult:
+        if not planned:
+            planned.append(plan())
+        return world.restore(context, target)
+
+    monkeypatch.setattr("guardduty_response.aws.clients.execution_ended", lambda _: False)
+    monkeypatch.setattr(sys.modules[f"{world.fake.__name__}.restore"], "restore", restore)
+    assert ask(first)["status"] == "RESTORED"
+    return planned[0]
+
+
+def contained_by(
+    world: World, incident_id: str, execution: str, targets: list[Json], attempt: int = 1
+) -> tuple[Json, list[Json]]:
+    """Contains as the machine does, with its waits; returns the last answer and the targets."""
+    event: Json = {"incident_id": incident_id, "execution": execution}
+    answer: Json = {"done": False}
+    for number in range(attempt, 40):
+        answer = respond.handler(
+            {**event, "verb": "contain", "targets": targets, "attempt": number}
+        )
+        targets = answer.get("targets", targets)
+        if answer["done"]:
+            break
+        assert (answer["again"], answer["wait_seconds"] > 0) == ("contain", True)
+    call("verdict", targets=targets, error="", **event)
+    return answer, targets
+
+
+def test_a_finding_that_comes_during_a_restore_is_contained_when_that_has_ended(
+    world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    first = world.contain("a")
+    second, targets = planned_during_a_restore(world, monkeypatch, first, lambda: world.open("b"))
+    assert [(target["generation"], target["attach"]) for target in targets] == [(1, first)]
+    notified(world.deployment)
+    world.done.clear()
+    execution = world.execution("b")
+    event: Json = {"incident_id": second, "execution": execution, "verb": "contain"}
+    answer = respond.handler({**event, "targets": targets, "attempt": 1})
+    assert 0 < answer["wait_seconds"] <= shared_settings.SPREAD_SECONDS
+    assert world.done == [], "nothing is changed before everybody sees what was given back"
+    contained_by(world, second, execution, answer["targets"], attempt=2)
+    assert world.done == [("contain", "i-1")]
+    assert (state(world), state(world, 2)) == (Status.RESTORED, Status.CONTAINED)
+    assert (world.status(first), world.status(second)) == ("RESTORED", "CONTAINED")
+    assert notified(world.deployment) == (["CONTAINED"], [])
+    [target] = world.deployment.targets(second)
+    assert (target["generation"], target["opened_by"]) == (2, second)
+    assert target["before"] == {"network": {"eni-1": ["sg-web"]}}, "a state before of its own"
+    [reference] = world.deployment.meta(second)["targets"]
+    assert reference["generation"] == 2, "evidence and rechecks go on with it"
+    world.record.leases.release(ARN, execution)
+    assert ask(second)["status"] == "RESTORED"
+
+
+def test_a_step_that_is_repeated_rejoins_once(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = world.contain("a")
+    second, targets = planned_during_a_restore(world, monkeypatch, first, lambda: world.open("b"))
+    event: Json = {"incident_id": second, "execution": world.execution("b"), "verb": "contain"}
+    for _ in range(2):  # the first answer was lost
+        answer = respond.handler({**event, "targets": targets, "attempt": 1})
+        assert [target["generation"] for target in answer["targets"]] == [2]
+
+
+def test_what_a_person_gave_back_is_not_contained_again_by_a_recheck_that_waited(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The recheck found the loss before the restore: the person has decided about both since."""
+    first, second = world.contain("a"), world.contain("b")
+    execution = world.execution("recheck")
+
+    def contain_again() -> list[Json]:
+        world.record.move(second, Status.CONTAINED, Status.CONTAINMENT_LOST)
+        world.record.note(second, contained_again=execution)
+        event = {"incident_id": second, "execution": execution, "verb": "plan"}
+        planned = respond.handler(event)
+        assert planned["decision"] == "act"
+        return list(planned["targets"])
+
+    targets = planned_during_a_restore(world, monkeypatch, first, contain_again)
+    world.done.clear()
+    contained_by(world, second, execution, targets)
+    assert world.done == []
+    assert world.record.containments.generation(ARN) == 1
+    assert state(world) is Status.RESTORED
+
+
+def test_a_pause_during_the_restore_opens_no_containment(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = world.contain("a")
+    second, targets = planned_during_a_restore(world, monkeypatch, first, lambda: world.open("b"))
+    world.pause()
+    contained_by(world, second, world.execution("b"), targets)
+    assert world.record.containments.generation(ARN) == 1
+    assert world.status(second) == "FAILED"
+
+
+def test_without_waits_left_it_fails_and_leaves_the_restore_standing(world: World) -> None:
     """Else the next finding would take up the ended containment, and its state before."""
     first = world.contain("a")
     second, targets = world.open("b")

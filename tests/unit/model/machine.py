@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -26,6 +27,7 @@ class Machine:
 
     def __init__(self, deployment: Deployment) -> None:
         self.deployment = deployment
+        self.before_contain: Callable[[], object] = lambda: None
 
     def run(self, event: Json) -> list[str]:
         """Runs an execution to its end; returns the states that it entered."""
@@ -38,11 +40,46 @@ class Machine:
         return walk.entered
 
     def _invoke(self, function: str, payload: Json) -> Any:
+        if payload.get("verb") == "contain":
+            self.before_contain()
         return _HANDLERS[function](payload, None)
 
     def restore(self, incident_id: str, **more: Any) -> Json:
         """Asks the restore function."""
         return restore.handler({"incident_id": incident_id, "requested_by": "a person", **more})
+
+    def restore_during(self, incident_id: str, event: Json, during: Callable[..., Any]) -> Json:
+        """Asks the restore function, while a finding's execution has planned and not contained.
+
+        ``during``: lets the playbook call what it is given in the midst of the restore.
+        """
+        planned, restored = threading.Event(), threading.Event()
+
+        def wait() -> None:
+            planned.set()
+            assert restored.wait(30)
+
+        def run() -> None:
+            try:
+                self.run(event)
+            finally:
+                planned.set()
+
+        execution = threading.Thread(target=run, daemon=True)
+
+        def start() -> None:
+            execution.start()
+            assert planned.wait(30)
+
+        self.before_contain = wait
+        try:
+            with during(start):
+                return self.restore(incident_id)
+        finally:
+            restored.set()
+            if execution.ident is not None:
+                execution.join(60)
+            self.before_contain = lambda: None
 
     def scheduled(self) -> list[str]:
         """Lets the schedule start rechecks, and runs them; returns the incidents."""

@@ -6,7 +6,8 @@ from __future__ import annotations
 
 import copy
 import sys
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from typing import Any
 from unittest.mock import patch
 
@@ -149,6 +150,43 @@ class ContainmentModel(RuleBasedStateMachine):
         for other in self.incidents:
             if self._generation(other) == self.generations:
                 assert self._status(other) in ENDED, "every linked incident is told"
+
+    @precondition(lambda self: self._contained_and_new()[0] and self._contained_and_new()[1])
+    @rule(data=strategies.data())
+    def new_finding_arrives_during_a_restore(self, data: Any) -> None:
+        """It is contained in a generation of its own when the restore has ended."""
+        contained, new = self._contained_and_new()
+        restored, name = (data.draw(strategies.sampled_from(names)) for names in (contained, new))
+        self.clock += 1
+        before = dict(self.before)
+        self.machine.restore_during(
+            self.incidents[restored], self._event(name), self._in_the_midst_of_a_restore
+        )
+        self.incidents[name] = self._incident_id(name)
+        assert self._status(restored) == "RESTORED"
+        assert self._generation(name) == self._generation(restored) + 1
+        self._expect_contained(name, {**self.resource.values, **before})
+
+    @contextmanager
+    def _in_the_midst_of_a_restore(self, start: Any) -> Iterator[None]:
+        restore = self.playbook.restore
+
+        def started(*given: Any) -> Any:
+            start()
+            return restore(*given)
+
+        with patch.object(self.playbook, "restore", started):
+            yield
+
+    def _contained_and_new(self) -> tuple[list[str], list[str]]:
+        present = [f"{kind}/{self.resource.immutable_id}" for kind in sorted(FINDINGS)]
+        contained = [
+            name
+            for name in present
+            if self._status(name) == "CONTAINED"
+            and all(self.resource.values[item] == CLOSED for item in self.before)
+        ]
+        return contained, [name for name in present if name not in self.incidents]
 
     @precondition(lambda self: self.incidents)
     @rule(data=strategies.data(), keep=strategies.booleans())

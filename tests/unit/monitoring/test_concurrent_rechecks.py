@@ -150,3 +150,60 @@ def test_the_command_of_the_message_asks_a_person_and_contains_again(
     assert (case.meta["status"], case.contained()) == ("CONTAINED", 2)
     assert case.target["before"] == {"network": {"groups": ["sg-web"]}}
     assert case.target["breach"]["ended"]
+
+
+def test_a_loss_that_the_other_recheck_did_not_see_is_contained_when_that_has_ended(
+    case: Case, record: IncidentRepository, monkeypatch: Any
+) -> None:
+    """The schedule's recheck has read, and holds the lease, when CloudTrail's finds the loss."""
+    monkeypatch.setattr("guardduty_response.aws.clients.execution_ended", lambda _: False)
+    other = f"{EXECUTIONS}incident:schedule"
+    assert record.leases.acquire(ARN, other, case.incident_id, 900) is None
+    asked, finish = [], respond._contain_again
+
+    def contain_again(*of_the_loss: Any) -> Any:
+        asked.append(finish(*of_the_loss))
+        if len(asked) == 2:
+            record.leases.release(ARN, other)
+        return asked[-1]
+
+    monkeypatch.setattr(respond, "_contain_again", contain_again)
+    case.see(OPEN, TAGGED)
+    case.check(BOB)
+    assert [result.done for result in asked] == [False, False, True]
+    assert (case.meta["status"], case.contained()) == ("CONTAINED", 2)
+    assert case.target["breach"]["ended"]
+
+
+def test_a_recheck_that_waits_for_one_that_contains_contains_nothing(
+    case: Case, record: IncidentRepository, monkeypatch: Any
+) -> None:
+    monkeypatch.setattr("guardduty_response.aws.clients.execution_ended", lambda _: False)
+    other = f"{EXECUTIONS}incident:schedule"
+    assert record.leases.acquire(ARN, other, case.incident_id, 900) is None
+    asked, finish = [], respond._contain_again
+
+    def contain_again(*of_the_loss: Any) -> Any:
+        asked.append(finish(*of_the_loss))
+        if len(asked) == 1:
+            record.containments.set(ARN, 1, status=Status.CONTAINED)
+            record.move(case.incident_id, Status.CONTAINMENT_LOST, Status.CONTAINED)
+        return asked[-1]
+
+    monkeypatch.setattr(respond, "_contain_again", contain_again)
+    case.see(OPEN, TAGGED)
+    case.check(BOB)
+    assert [result.done for result in asked] == [False, True]
+    assert (case.meta["status"], case.contained()) == ("CONTAINED", 1)
+
+
+def test_a_recheck_does_not_wait_for_ever(
+    case: Case, record: IncidentRepository, monkeypatch: Any
+) -> None:
+    monkeypatch.setattr("guardduty_response.aws.clients.execution_ended", lambda _: False)
+    other = f"{EXECUTIONS}incident:schedule"
+    assert record.leases.acquire(ARN, other, case.incident_id, 900) is None
+    case.see(OPEN, TAGGED)
+    walk = case.check(BOB)
+    assert walk.entered.count("Finish") == respond.BUSY_ATTEMPTS
+    assert (case.meta["status"], case.contained()) == ("BREACHED", 1), "the next recheck answers"
