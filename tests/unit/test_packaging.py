@@ -114,6 +114,7 @@ FUNCTIONS = {
         "functions/respond.py",
         "functions/old_executions.py",
         "functions/planning.py",
+        "functions/rejoining.py",
         "functions/steps.py",
         "monitoring/drift.py",
     },
