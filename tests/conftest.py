@@ -109,12 +109,21 @@ def finding_event() -> Callable[..., dict[str, Any]]:
 @pytest.fixture(scope="session")
 def plan(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Planner]:
     """(**variables) -> terraform_tools.Plan of the module and the responder role, against no
-    account at all.
+    account at all. The policies of the responder role name the wrong account.
     """
     from tests.support.terraform_tools import Planner, identity
 
     with identity() as endpoint:
         yield Planner(tmp_path_factory.mktemp("plan"), endpoint)
+
+
+@pytest.fixture(scope="session")
+def plan_of_two_accounts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Planner]:
+    """The same with the responder role in an account of its own, which takes twice the time."""
+    from tests.support.terraform_tools import Planner, identity
+
+    with identity() as endpoint:
+        yield Planner(tmp_path_factory.mktemp("plan-of-two"), endpoint, two_accounts=True)
 
 
 @pytest.fixture(scope="session")

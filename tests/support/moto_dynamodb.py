@@ -3,6 +3,7 @@
 For a transaction, moto copies all tables without a lock, and puts the copy back when a condition
 fails: a write of another thread then breaks the copying, or is lost. DynamoDB does neither. The
 copy is also made once for each write, with every item of the table, and a query sorts them all.
+An attribute's value is JSON already, so that it is not looked through again for an answer.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import threading
 from collections import defaultdict
 from typing import Any
 
+from moto.core.serialize import BaseJSONSerializer
 from moto.dynamodb.models import DynamoDBBackend
 from moto.dynamodb.models.dynamo_type import DynamoType
 from moto.dynamodb.models.table import Table
@@ -22,6 +24,7 @@ Json = dict[str, Any]
 _LOCK = threading.RLock()
 _CALL = DynamoHandler.call_action
 _QUERY = Table.query
+_STRUCTURE = BaseJSONSerializer._serialize_type_structure
 _SIGNATURE = inspect.signature(_QUERY)
 _TRANSACT = DynamoDBBackend.transact_write_items
 _written: dict[str, list[Json]] = {}  # table -> what the transaction under way may change
@@ -85,8 +88,16 @@ def _matching(items: Any, wanted: list[tuple[str, Any]]) -> Any:
     return found
 
 
+def _structure(self: BaseJSONSerializer, serialized: Any, value: Any, shape: Any, key: str) -> None:
+    if shape.name == "AttributeValue" and key and type(value) in (dict, DynamoType):
+        serialized[key] = value if type(value) is dict else value.to_regular_json()
+    else:
+        _STRUCTURE(self, serialized, value, shape, key)
+
+
 def take_turns() -> None:
     DynamoHandler.call_action = _call_alone  # type: ignore[method-assign]
     DynamoDBBackend.transact_write_items = _transact  # type: ignore[method-assign]
     Table.__deepcopy__ = _copy  # type: ignore[attr-defined]
+    BaseJSONSerializer._serialize_type_structure = _structure  # type: ignore[method-assign]
     Table.query = _query  # type: ignore[method-assign,assignment]

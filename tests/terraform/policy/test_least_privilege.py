@@ -30,8 +30,8 @@ NEW = {f"aws__RequestTag___{P}": "quarantine"}
 
 
 @pytest.fixture(scope="module")
-def planned(plan: Planner) -> Plan:
-    return plan(
+def planned(plan_of_two_accounts: Planner) -> Plan:
+    return plan_of_two_accounts(
         remediations={"CryptoCurrency:EC2/BitcoinTool.B!DNS": "auto"},
         organization_id="o-sandbox001",
     )
@@ -171,9 +171,9 @@ def test_everything_but_looking_names_its_resources(responder: str) -> None:
             assert account == MEMBER or statement["Sid"] == "NeverTheResponseItself", resource
 
 
-def test_opening_a_group_needs_the_switch(plan: Planner) -> None:
+def test_opening_a_group_needs_the_switch(plan_of_two_accounts: Planner) -> None:
     """Only where live flows are to be untracked, and only for the group that is made for that."""
-    wide = plan(
+    wide = plan_of_two_accounts(
         remediations={"CryptoCurrency:EC2/BitcoinTool.B!DNS": "auto"},
         playbooks={"ec2_instance": {"untrack_connections": True}},
     )

@@ -28,8 +28,8 @@ Case = tuple[str, str, dict[str, Any]]
 
 
 @pytest.fixture(scope="module")
-def planned(plan: Planner) -> Plan:
-    return plan(
+def planned(plan_of_two_accounts: Planner) -> Plan:
+    return plan_of_two_accounts(
         remediations={"CryptoCurrency:EC2/BitcoinTool.B!DNS": "auto"},
         organization_id="o-sandbox001",
         playbooks={"ec2_instance": {"restore": True}},
@@ -120,8 +120,8 @@ def test_what_undoes_is_not_the_responders(planned: Plan, case: Case) -> None:
         )
 
 
-def test_off_there_is_none(plan: Planner) -> None:
-    off = plan(
+def test_off_there_is_none(plan_of_two_accounts: Planner) -> None:
+    off = plan_of_two_accounts(
         remediations={"CryptoCurrency:EC2/BitcoinTool.B!DNS": "auto"},
         organization_id="o-sandbox001",
     )
