@@ -83,7 +83,7 @@ test: ## everything: lint, terraform test, plans, Lambda tests, policies, end to
 	$(PY) -m pytest -q -n auto --dist loadgroup --no-loadscope-reorder --durations=10 --durations-min=1
 
 proof: $(STAMP) $(C7N_STAMP) ## what takes too long for every run: all examples applied twice and destroyed, plan-time figures
-	$(PY) -m pytest -q -m proof
+	$(PY) -m pytest -q -m proof -n auto --dist loadgroup
 	$(PY) -m benchmarks.planning
 
 test-fast: $(STAMP) ## only what needs neither Terraform nor the sandbox

@@ -89,6 +89,7 @@ def test_a_playbook_switched_off_and_on_again_breaks_no_member(
         assert_contained(world, victim, world.respond(victim))
 
 
+@pytest.mark.proof
 def test_destroy_leaves_nothing(world: World) -> None:
     terraform = Terraform(world.known.endpoint)
     terraform.destroy([Path(name) for name in world.known.var_files], Progress(to_stderr=True))
