@@ -111,10 +111,11 @@ def plan(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Planner]:
     """(**variables) -> terraform_tools.Plan of the module and the responder role, against no
     account at all. The policies of the responder role name the wrong account.
     """
-    from tests.support.terraform_tools import Planner, identity
+    from tests.support.one_account import OneAccountPlanner
+    from tests.support.terraform_tools import identity
 
     with identity() as endpoint:
-        yield Planner(tmp_path_factory.mktemp("plan"), endpoint)
+        yield OneAccountPlanner(tmp_path_factory.mktemp("plan"), endpoint)
 
 
 @pytest.fixture(scope="session")
@@ -123,7 +124,7 @@ def plan_of_two_accounts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[P
     from tests.support.terraform_tools import Planner, identity
 
     with identity() as endpoint:
-        yield Planner(tmp_path_factory.mktemp("plan-of-two"), endpoint, two_accounts=True)
+        yield Planner(tmp_path_factory.mktemp("plan-of-two"), endpoint)
 
 
 @pytest.fixture(scope="session")

@@ -20,7 +20,14 @@ from tests.unit.deployment import deployed
 from tests.unit.functions.machine_walk import FINDING, Functions
 
 # Seconds of each step: whatever is not named takes no time.
-SECONDS = {"open": 2.0, "warm": 3.0, "plan": 5.0, "announce": 40.0, "contain": 7.0, "verdict": 1.0}
+SECONDS = {
+    "open": 2.0,
+    "warm": 3.0,
+    "plan": 5.0,
+    "announce": 40.0,
+    "contain": 7.0,
+    "verdict": 1.0,
+}
 
 
 def _walk(**answers: Any) -> dict[str, float]:
@@ -48,7 +55,13 @@ def test_what_runs_side_by_side_counts_as_long_as_the_longest() -> None:
 
 
 def test_a_wait_of_the_machine_counts() -> None:
-    again = {"done": False, "wait_seconds": 15, "again": "", "status": None, "detail": ""}
+    again = {
+        "done": False,
+        "wait_seconds": 15,
+        "again": "",
+        "status": None,
+        "detail": "",
+    }
     ended = _walk(contain=again)
     assert ended["verify"] == ended["contain"] + 15
     assert ended["verdict"] == ended["verify"] + 1
@@ -67,9 +80,26 @@ def test_the_longest_chain_of_calls_is_counted() -> None:
 
 
 def test_an_invocations_calls_are_put_on_the_machines_clock() -> None:
-    got = Invocation({}, cold=True, start=100.0, seconds=3.0)
-    calls = [Call("earlier", 99.0, 99.5), Call("in it", 101.0, 102.0), Call("later", 104.0, 105.0)]
-    assert shifted(calls, got, now=10.0) == [Call("in it", 11.0, 12.0)]
+    got = Invocation(
+        {},
+        cold=True,
+        start=100.0,
+        seconds=3.0,
+    )
+    calls = [
+        Call(
+            "earlier",
+            99.0,
+            99.5,
+        ),
+        Call("in it", 101.0, 102.0),
+        Call("later", 104.0, 105.0),
+    ]
+    assert shifted(
+        calls,
+        got,
+        now=10.0,
+    ) == [Call("in it", 11.0, 12.0)]
 
 
 def test_medians_are_compared_and_the_goal_is_for_cold_functions() -> None:
@@ -83,7 +113,15 @@ def test_medians_are_compared_and_the_goal_is_for_cold_functions() -> None:
 
 
 def test_each_figure_of_ours_has_a_limit() -> None:
-    pair = Pair(Incident(2.0, 4.0, 20, 12), Incident(1.0, 3.0, 19, 12))
+    pair = Pair(
+        Incident(
+            2.0,
+            4.0,
+            20,
+            12,
+        ),
+        Incident(1.0, 3.0, 19, 12),
+    )
     found = {figure.name: figure.value for figure in figures([pair])}
     assert found == {
         "finding to last change, cold functions": 2.0,

@@ -59,7 +59,11 @@ def _id(path: Path) -> str:
 
 def _slug(heading: str) -> str:
     """A heading's anchor, as GitHub makes it."""
-    return re.sub(r"[^\w\- ]", "", heading.strip().lower()).replace(" ", "-")
+    return re.sub(
+        r"[^\w\- ]",
+        "",
+        heading.strip().lower(),
+    ).replace(" ", "-")
 
 
 def _anchors(path: Path) -> set[str]:
@@ -70,7 +74,12 @@ def _anchors(path: Path) -> set[str]:
 
 @pytest.mark.parametrize("document", _documents(), ids=_id)
 def test_links_lead_somewhere(document: Path) -> None:
-    text = re.sub(r"```.*?```", "", document.read_text(), flags=re.DOTALL)
+    text = re.sub(
+        r"```.*?```",
+        "",
+        document.read_text(),
+        flags=re.DOTALL,
+    )
     for link in re.findall(r"\]\(([^)\s]+)\)", text):
         if re.match(r"[a-z]+:", link):
             continue
@@ -87,10 +96,21 @@ def test_commands_exist(document: Path) -> None:
     """Every ``make X`` is a target, every ``python -m sandbox X`` a command."""
     text = document.read_text()
     code = "\n".join(
-        [*re.findall(r"```.*?```", text, flags=re.DOTALL), *re.findall(r"`[^`\n]+`", text)]
+        [
+            *re.findall(
+                r"```.*?```",
+                text,
+                flags=re.DOTALL,
+            ),
+            *re.findall(r"`[^`\n]+`", text),
+        ]
     )
     targets = set(
-        re.findall(r"^([a-z0-9-]+):", (ROOT / "Makefile").read_text(), flags=re.MULTILINE)
+        re.findall(
+            r"^([a-z0-9-]+):",
+            (ROOT / "Makefile").read_text(),
+            flags=re.MULTILINE,
+        )
     )
     for target in re.findall(r"\bmake ([a-z0-9-]+)\b", code):
         assert target in targets, f"{_id(document)} says make {target}"
@@ -121,7 +141,11 @@ def _exists(text: str, document: Path) -> bool:
     from the root, from the document's folder, from the Python package or, for a bare name, from
     anywhere.
     """
-    pattern = re.sub(r"<[\w-]+>", "*", text.rstrip("/"))
+    pattern = re.sub(
+        r"<[\w-]+>",
+        "*",
+        text.rstrip("/"),
+    )
     if "/" not in text:
         return any(path.name == text for path in _files())
     return any(any(start.glob(pattern)) for start in (ROOT, document.parent, PACKAGE))
@@ -129,7 +153,12 @@ def _exists(text: str, document: Path) -> bool:
 
 @pytest.mark.parametrize("document", _documents(), ids=_id)
 def test_paths_in_backticks_exist(document: Path) -> None:
-    text = re.sub(r"```.*?```", "", document.read_text(), flags=re.DOTALL)
+    text = re.sub(
+        r"```.*?```",
+        "",
+        document.read_text(),
+        flags=re.DOTALL,
+    )
     missing = [
         name
         for name in re.findall(r"`([^`\s]+)`", text)
@@ -155,7 +184,11 @@ def test_switches_named_in_the_readme_exist() -> None:
 
 def test_changelog_has_a_place_for_what_comes() -> None:
     text = (ROOT / "CHANGELOG.md").read_text()
-    assert re.search(r"^## \[Unreleased\]", text, flags=re.MULTILINE)
+    assert re.search(
+        r"^## \[Unreleased\]",
+        text,
+        flags=re.MULTILINE,
+    )
 
 
 def test_no_file_is_long() -> None:

@@ -30,7 +30,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         item.add_marker(pytest.mark.sandbox)
     slots = [index for index, item in enumerate(items) if item in ours]
     ordered = sorted(ours, key=lambda item: item.path.name == LAST)
-    for index, item in zip(slots, ordered, strict=True):
+    for index, item in zip(
+        slots,
+        ordered,
+        strict=True,
+    ):
         items[index] = item
 
 

@@ -41,13 +41,27 @@ class People:
     def finding(self, kind: str = STOLEN, **details: Any) -> findings.Event:
         """A new finding about a credential, of now; ``details``: resource.accessKeyDetails."""
         event = load_finding(CONSOLE)
-        event["detail"] |= {"type": kind, "severity": 8.0, "region": "us-east-1"}
+        event["detail"] |= {
+            "type": kind,
+            "severity": 8.0,
+            "region": "us-east-1",
+        }
         event["detail"]["service"] |= dict.fromkeys(
             ("eventFirstSeen", "eventLastSeen"), self.world.aws_now()
         )
-        blank = {"accessKeyId": "", "principalId": "", "userType": "", "userName": ""}
+        blank = {
+            "accessKeyId": "",
+            "principalId": "",
+            "userType": "",
+            "userName": "",
+        }
         event["detail"]["resource"]["accessKeyDetails"] = {**blank, **details}
-        return findings.prepare(self.world.aws, event, kind, account=MEMBER)
+        return findings.prepare(
+            self.world.aws,
+            event,
+            kind,
+            account=MEMBER,
+        )
 
     def about(
         self, user: User, credential: Credential | None = None, kind: str = STOLEN

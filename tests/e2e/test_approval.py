@@ -34,7 +34,11 @@ def test_approved_by_somebody(world: World) -> None:
     victim = world.victim()
     sent = world.send(world.finding(victim, APPROVE))
     name = _waiting(world, sent)
-    _answer(world, name, {"approved": True, "by": "carol"})
+    _answer(
+        world,
+        name,
+        {"approved": True, "by": "carol"},
+    )
     incident = world.settled(sent)
     assert (incident["status"], incident["decision"]) == ("CONTAINED", "act")
     assert_network_closed(world, victim)
@@ -63,10 +67,18 @@ def test_what_changed_meanwhile_is_asked_about_again(world: World) -> None:
     world.client("ec2").modify_instance_attribute(
         InstanceId=victim.instance, DisableApiTermination={"Value": True}
     )
-    _answer(world, name, {"approved": True, "by": "carol"})
+    _answer(
+        world,
+        name,
+        {"approved": True, "by": "carol"},
+    )
     world.until(lambda: _meta(world, name)["task_token"] != first, "it is asked again")
     world.status(sent, "AWAITING_APPROVAL")
-    _answer(world, name, {"approved": True, "by": "carol"})
+    _answer(
+        world,
+        name,
+        {"approved": True, "by": "carol"},
+    )
     assert world.settled(sent)["status"] == "CONTAINED"
 
 
@@ -78,10 +90,18 @@ def test_a_pause_while_an_approval_waits_holds(world: World) -> None:
     name = _waiting(world, sent)
     table, item = world.client("dynamodb", SECURITY), {"pk": {"S": "CONTROL"}}
     key = item | {"sk": {"S": "OPERATOR"}}
-    paused = {"paused": {"BOOL": True}, "by": {"S": "carol"}, "reason": {"S": "a drill"}}
+    paused = {
+        "paused": {"BOOL": True},
+        "by": {"S": "carol"},
+        "reason": {"S": "a drill"},
+    }
     table.put_item(TableName=world.outputs["table_name"], Item=key | paused)
     try:
-        _answer(world, name, {"approved": True, "by": "dave"})
+        _answer(
+            world,
+            name,
+            {"approved": True, "by": "dave"},
+        )
         incident = world.settled(sent)
     finally:
         table.delete_item(TableName=world.outputs["table_name"], Key=key)
@@ -95,7 +115,11 @@ def test_two_approvals_of_one_resource_make_one_containment(world: World) -> Non
     sent = [world.send(world.finding(victim, kind)) for kind in (APPROVE, APPROVE)]
     waiting = [_waiting(world, sending) for sending in sent]
     for name in waiting:
-        _answer(world, name, {"approved": True, "by": "carol"})
+        _answer(
+            world,
+            name,
+            {"approved": True, "by": "carol"},
+        )
     both = [world.settled(sending) for sending in sent]
     assert [incident["status"] for incident in both] == ["CONTAINED", "CONTAINED"]
     [first, second] = [incident["targets"][0] for incident in both]

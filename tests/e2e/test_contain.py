@@ -56,7 +56,11 @@ def test_contained_whatever_its_traits(
     world: World, crowd: dict[str, tuple[Victim, Sent]], name: str
 ) -> None:
     victim, sent = crowd[name]
-    seen = assert_contained(world, victim, world.settled(sent))
+    seen = assert_contained(
+        world,
+        victim,
+        world.settled(sent),
+    )
     assert seen.state == ("stopped" if name == "stopped" else "running")
     assert_told_contained(world, sent)
 
@@ -196,7 +200,14 @@ def test_a_group_with_rules_is_emptied(world: World) -> None:
     ]
     ec2.authorize_security_group_ingress(GroupId=group, IpPermissions=open_to_all)
     ec2.authorize_security_group_egress(GroupId=group, IpPermissions=open_to_all)
-    another = world.plain(within=Network(victim.vpc, victim.subnets, victim.security_group, True))
+    another = world.plain(
+        within=Network(
+            victim.vpc,
+            victim.subnets,
+            victim.security_group,
+            True,
+        )
+    )
     incident = world.respond(another)
     assert incident["status"] == "CONTAINED"
     assert actions(incident)["strip_group_rules"] == "DONE"
@@ -207,7 +218,12 @@ def test_requester_managed_interface_makes_it_partial(world: World) -> None:
     """An interface that only an AWS service may change stays open: never more is claimed than
     was seen.
     """
-    victim = world.victim(interfaces=2, requester_managed=True, in_asg=False, target_group=False)
+    victim = world.victim(
+        interfaces=2,
+        requester_managed=True,
+        in_asg=False,
+        target_group=False,
+    )
     sent = world.send(world.finding(victim))
     incident = world.settled(sent)
     seen = world.look(victim)
@@ -262,7 +278,11 @@ def sparse(together: Together) -> dict[str, tuple[Victim, Sent]]:
 def test_fields_missing(world: World, sparse: dict[str, tuple[Victim, Sent]], name: str) -> None:
     victim, sent = sparse[name]
     output = json.loads(world.ended(sent)["incident"].describe()["output"])
-    assert_contained(world, victim, world.incident(output["incident_id"]))
+    assert_contained(
+        world,
+        victim,
+        world.incident(output["incident_id"]),
+    )
 
 
 def test_timeline_tells_the_story(world: World) -> None:

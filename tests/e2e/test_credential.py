@@ -40,7 +40,11 @@ def test_a_user_with_everything(world: World, iam: People) -> None:
         "temporary",
         "group",
     )
-    user = iam.user(keys=2, sessions=1, **dict.fromkeys(traits, True))
+    user = iam.user(
+        keys=2,
+        sessions=1,
+        **dict.fromkeys(traits, True),
+    )
     [(arn, held)] = user.sessions.items()
     role = arn.split("/")[1]
     before, role_before = iam.seen(user.name), iam.role_policies(role)
@@ -85,7 +89,11 @@ def test_a_user_with_everything(world: World, iam: People) -> None:
         True,
         True,
     ], left
-    assert iam.seen(user.name) == {**before, "console": False, "mfa": [user.mfa["before"]]}
+    assert iam.seen(user.name) == {
+        **before,
+        "console": False,
+        "mfa": [user.mfa["before"]],
+    }
     assert iam.role_policies(role) == role_before
     assert all(iam.works(credentials) for credentials in (*user.keys, held))
 
@@ -139,7 +147,11 @@ def test_one_session_of_a_role_alone(world: World, iam: People) -> None:
 def test_stolen_instance_credentials_end_and_the_instance_is_handed_over(
     world: World, iam: People
 ) -> None:
-    victim = world.victim(in_asg=False, target_group=False, elastic_ip=False)
+    victim = world.victim(
+        in_asg=False,
+        target_group=False,
+        elastic_ip=False,
+    )
     found = iam.finding(
         EXFILTRATED,
         accessKeyId="ASIASTOLEN0000000000",

@@ -154,7 +154,12 @@ def test_a_hanging_agent_holds_containment_up_to_the_deadline_and_no_longer(worl
 def test_systems_manager_that_does_not_answer_holds_nothing_up(world: World) -> None:
     """Every call of it hangs for longer than the deadline: the machine goes on by itself."""
     victim = world.plain()
-    world.fault("ssm", "DescribeInstanceInformation", victim.instance, latency_ms=30000)
+    world.fault(
+        "ssm",
+        "DescribeInstanceInformation",
+        victim.instance,
+        latency_ms=30000,
+    )
     sent = world.send(world.finding(victim, BRIEFLY))
     incident = world.status(sent, "CONTAINED", seconds=40)
     assert (at(incident, "changes made") - at(incident, "opened")).total_seconds() < 16

@@ -102,14 +102,22 @@ def test_destroy_leaves_nothing(world: World) -> None:
     ]
     for region in settings.REGIONS:
         for account in (SECURITY, MEMBER, MEMBER_B):
-            rules = world.client("events", account, region).list_rules()["Rules"]
+            rules = world.client(
+                "events",
+                account,
+                region,
+            ).list_rules()["Rules"]
             assert not [rule for rule in rules if rule["Name"].startswith(PREFIX)]
             assert (
                 not world.client("sqs", account, region)
                 .list_queues(QueueNamePrefix=PREFIX)
                 .get("QueueUrls")
             )
-        assert not world.client("guardduty", SECURITY, region).list_detectors()["DetectorIds"]
+        assert not world.client(
+            "guardduty",
+            SECURITY,
+            region,
+        ).list_detectors()["DetectorIds"]
     assert "Policy" not in world.client("events", SECURITY).describe_event_bus()
     for account in (SECURITY, MEMBER, MEMBER_B):
         roles = [role["RoleName"] for role in world.client("iam", account).list_roles()["Roles"]]

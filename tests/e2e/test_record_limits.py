@@ -62,24 +62,58 @@ def test_a_step_that_waits_gives_its_lease_back(world: World, table: Table, wait
     arn = f"arn:aws:ec2:us-east-1:{MEMBER}:instance/{secrets.token_hex(8)}"
     record = IncidentRepository(table.name, table.client)
     names = {"execution": "execution", "incident_id": "inc-0"}
-    more = {"config": None, "finding": None, "assume": lambda: None}
-    context = cast(Context, SimpleNamespace(record=record, **names, **more))
-    target = Target(kind="ec2_instance", id="i-0a", arn=arn, account_id=MEMBER, region="us-east-1")
-    waiting = StepResult(done=False, wait_seconds=wait, detail="snapshots are pending")
-    steps._run(context, "collect", target, lambda _context, _target: waiting)
+    more = {
+        "config": None,
+        "finding": None,
+        "assume": lambda: None,
+    }
+    context = cast(
+        Context,
+        SimpleNamespace(
+            record=record,
+            **names,
+            **more,
+        ),
+    )
+    target = Target(
+        kind="ec2_instance",
+        id="i-0a",
+        arn=arn,
+        account_id=MEMBER,
+        region="us-east-1",
+    )
+    waiting = StepResult(
+        done=False,
+        wait_seconds=wait,
+        detail="snapshots are pending",
+    )
+    steps._run(
+        context,
+        "collect",
+        target,
+        lambda _context, _target: waiting,
+    )
     leases = world.items(f"RESOURCE#{arn}")
     assert len(leases) == (1 if wait < steps.LONG_SECONDS else 0)
 
 
 def test_nothing_but_leases_is_ever_deleted(table: Table) -> None:
     for pk, sk in KEPT:
-        refused(table.client.delete_item, TableName=table.name, Key=_key(pk, sk))
+        refused(
+            table.client.delete_item,
+            TableName=table.name,
+            Key=_key(pk, sk),
+        )
 
 
 def test_no_function_writes_what_decides(world: World, table: Table) -> None:
     before = [item for pk in ("CONFIG", "CONTROL") for item in world.items(pk)]
     for pk, sk in WRITTEN_BY_OTHERS:
-        refused(table.client.put_item, TableName=table.name, Item=_key(pk, sk))
+        refused(
+            table.client.put_item,
+            TableName=table.name,
+            Item=_key(pk, sk),
+        )
         refused(
             table.client.update_item,
             TableName=table.name,

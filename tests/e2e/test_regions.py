@@ -76,7 +76,11 @@ def test_contained_in_the_second_region_and_nothing_elsewhere_is_touched(world: 
     seen = assert_contained(world, victim, incident)
     assert world.notified(sent)[:2] == ["started", "CONTAINED"]
 
-    for other, was in zip(others, before, strict=True):
+    for other, was in zip(
+        others,
+        before,
+        strict=True,
+    ):
         assert world.look(other) == was
         assert world.quarantine_groups(other) == []
     assert _assumed(world, MEMBER_B) == roles, "not even looked at"
@@ -133,7 +137,12 @@ def test_the_other_member_is_contained_in_itself(world: World, region: str) -> N
 
 
 def test_restored_in_the_second_region(world: World) -> None:
-    victim = world.victim(MEMBER_B, region=AWAY, in_asg=False, target_group=False)
+    victim = world.victim(
+        MEMBER_B,
+        region=AWAY,
+        in_asg=False,
+        target_group=False,
+    )
     before = world.look(victim).interfaces
     incident = world.respond(victim)
     assert_network_closed(world, victim)
@@ -230,7 +239,11 @@ def test_undone_there_it_is_contained_again_by_the_forwarded_event(
         message for message in world.messages(name, "escalations") if message["event"] == "BREACHED"
     ]
     assert done.who in escalated["text"] and account in escalated["text"]
-    human_request.ask(world.known, world.incident(name), close=True)
+    human_request.ask(
+        world.known,
+        world.incident(name),
+        close=True,
+    )
 
 
 # -- when the way home is cut ----------------------------------------------------------------------
@@ -246,7 +259,11 @@ def _without_the_right(world: World) -> Iterator[None]:
     try:
         yield
     finally:
-        iam.put_role_policy(RoleName=role, PolicyName=name, PolicyDocument=json.dumps(document))
+        iam.put_role_policy(
+            RoleName=role,
+            PolicyName=name,
+            PolicyDocument=json.dumps(document),
+        )
 
 
 @contextmanager
@@ -276,12 +293,18 @@ def test_a_finding_that_is_not_sent_home_lies_in_its_regions_queue(world: World)
     assert found["body"]["detail"]["id"] == event.detail["id"]
     assert world.incidents.find(world.incident_id(event)) is None
     assert world.look(victim) == before
-    alarms = world.client("cloudwatch", SECURITY, AWAY).describe_alarms(AlarmNamePrefix=PREFIX)[
-        "MetricAlarms"
-    ]
+    alarms = world.client(
+        "cloudwatch",
+        SECURITY,
+        AWAY,
+    ).describe_alarms(AlarmNamePrefix=PREFIX)["MetricAlarms"]
     [watching] = [alarm for alarm in alarms if alarm["Namespace"] == "AWS/SQS"]
     assert watching["Dimensions"] == [{"Name": "QueueName", "Value": f"{PREFIX}-undelivered"}]
-    assert_contained(world, victim, world.settled(world.send(event)))  # once the way is open again
+    assert_contained(
+        world,
+        victim,
+        world.settled(world.send(event)),
+    )  # once the way is open again
 
 
 def test_a_change_that_the_home_bus_refuses_lies_in_the_members_queue(world: World) -> None:
@@ -290,10 +313,21 @@ def test_a_change_that_the_home_bus_refuses_lies_in_the_members_queue(world: Wor
     with _without_the_bus_policy(world):
         world.clock(trail=1)
         done = undo_containment.undo(world.known, world.incident(name))
-        found = world.until(lambda: _undelivered(world, MEMBER, AWAY), "the change is in the queue")
+        found = world.until(
+            lambda: _undelivered(
+                world,
+                MEMBER,
+                AWAY,
+            ),
+            "the change is in the queue",
+        )
         world.clock(trail=0)
     assert found[0]["ERROR_CODE"] == "NO_PERMISSIONS"
     assert BUS in found[0]["ERROR_MESSAGE"]
     assert found[0]["body"]["detail"]["requestParameters"]["networkInterfaceId"] == done.interface
     assert world.incident(name)["status"] == "CONTAINED", "nobody told"
-    human_request.ask(world.known, world.incident(name), close=True)
+    human_request.ask(
+        world.known,
+        world.incident(name),
+        close=True,
+    )

@@ -72,7 +72,12 @@ def test_two_findings_on_one_instance_at_once(world: World) -> None:
     """Both end CONTAINED: the second waits for the first, joins its containment and verifies it."""
     victim = world.victim()
     # Both must have seen the instance before either has finished with it.
-    world.fault("ec2", "ModifyNetworkInterfaceAttribute", victim.interfaces[0], latency_ms=1500)
+    world.fault(
+        "ec2",
+        "ModifyNetworkInterfaceAttribute",
+        victim.interfaces[0],
+        latency_ms=1500,
+    )
     pair = [
         world.finding(victim, kind)
         for kind in ("CryptoCurrency:EC2/BitcoinTool.B!DNS", "Backdoor:EC2/C&CActivity.B!DNS")
@@ -87,7 +92,11 @@ def test_two_findings_on_one_instance_at_once(world: World) -> None:
     done = {name for name, status in actions(both[0]).items() if status == "DONE"}
     assert {"quarantine_network", "snapshot", "revoke_sessions"} <= done
     by_id = {incident["incident_id"]: incident for incident in both}
-    assert_contained(world, victim, by_id[world.look(victim).tags[f"{PREFIX}-incident"]])
+    assert_contained(
+        world,
+        victim,
+        by_id[world.look(victim).tags[f"{PREFIX}-incident"]],
+    )
     for sending in sent:
         assert "CONTAINED" in world.notified(sending)
         assert world.notified(sending, "escalations") == []
@@ -126,7 +135,11 @@ def test_undone_containment_is_breached_and_answered(world: World) -> None:
     """Somebody opened it again: BREACHED at the next emission, people are woken, and in auto it
     is contained anew at once.
     """
-    victim = world.victim(in_asg=False, target_group=False, elastic_ip=False)
+    victim = world.victim(
+        in_asg=False,
+        target_group=False,
+        elastic_ip=False,
+    )
     event = world.finding(victim)
     sent = world.send(event)
     assert world.settled(sent)["status"] == "CONTAINED"
@@ -166,7 +179,12 @@ def test_an_interface_attached_between_act_and_verify(world: World) -> None:
     victim = world.plain()
     # The tag comes beside the network: contain is held here once every interface known to it is
     # closed.
-    world.fault("ec2", "CreateTags", victim.instance, latency_ms=2500)
+    world.fault(
+        "ec2",
+        "CreateTags",
+        victim.instance,
+        latency_ms=2500,
+    )
     sent = world.send(world.finding(victim))
     [interface] = victim.interfaces
 

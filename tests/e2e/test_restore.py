@@ -109,7 +109,14 @@ def test_auto_scaling_is_the_listed_exception(world: World) -> None:
     after = _alike(world.look(victim))
     assert after.scaling_group is None
     assert set(after.targets) == {victim.instance, *replacement}
-    assert replace(after, scaling_group=before.scaling_group, targets=before.targets) == before
+    assert (
+        replace(
+            after,
+            scaling_group=before.scaling_group,
+            targets=before.targets,
+        )
+        == before
+    )
     assert answer["status"] == "RESTORE_PARTIAL"
     [text] = answer["not_restored"]
     assert f"aws autoscaling attach-instances --instance-ids {victim.instance}" in text
@@ -125,9 +132,11 @@ def test_after_its_group_was_deleted(world: World) -> None:
     """An interface without its groups stays closed; the rest comes back."""
     victim = world.plain(interfaces=2)
     ec2, last = world.client("ec2"), victim.interfaces[1]
-    extra = ec2.create_security_group(GroupName="extra", Description="extra", VpcId=victim.vpc)[
-        "GroupId"
-    ]
+    extra = ec2.create_security_group(
+        GroupName="extra",
+        Description="extra",
+        VpcId=victim.vpc,
+    )["GroupId"]
     ec2.modify_network_interface_attribute(NetworkInterfaceId=last, Groups=[extra])
     sent = world.send(world.finding(victim))
     world.settled(sent)
@@ -151,7 +160,12 @@ def test_half_contained(world: World) -> None:
     victim = world.victim(in_asg=False, target_group=False)
     before = _alike(world.look(victim))
     world.fault("ec2", "ReplaceIamInstanceProfileAssociation", "", error="UnauthorizedOperation")
-    world.fault("ec2", "ModifyInstanceAttribute", victim.instance, error="UnauthorizedOperation")
+    world.fault(
+        "ec2",
+        "ModifyInstanceAttribute",
+        victim.instance,
+        error="UnauthorizedOperation",
+    )
     sent = world.send(world.finding(victim))
     assert world.settled(sent)["status"] == "PARTIAL"
     world.mend()

@@ -113,7 +113,11 @@ def _scheduled_recheck(done: Upgraded, name: str) -> Json:
     before = len(world.checks(incident_id))
     world.clock(long_rates=6 / 900)
     try:
-        world.until(lambda: len(world.checks(incident_id)) > before, f"{name} is rechecked", 60)
+        world.until(
+            lambda: len(world.checks(incident_id)) > before,
+            f"{name} is rechecked",
+            60,
+        )
     finally:
         world.clock(long_rates=1)
     for each in done.names.values():

@@ -145,7 +145,11 @@ def test_in_approve_it_is_escalated_once_and_left_to_a_person(world: World) -> N
     done = undo_containment.undo(world.known, world.incident(name))
     world.until(lambda: world.incident(name)["status"] == "BREACHED", "it is breached")
     with _scheduled(world):
-        world.until(lambda: len(world.checks(name)) >= 3, "it is checked again", 60)
+        world.until(
+            lambda: len(world.checks(name)) >= 3,
+            "it is checked again",
+            60,
+        )
     world.quiet(name)
     assert world.look(victim).interfaces[done.interface] == done.groups
     incident = world.incident(name)
@@ -161,7 +165,14 @@ def test_in_approve_it_is_escalated_once_and_left_to_a_person(world: World) -> N
         "the mode is approve",
     ):
         assert part in escalated["text"], escalated["text"]
-    assert human_request.ask(world.known, incident, close=True)["status"] == "CLOSED"
+    assert (
+        human_request.ask(
+            world.known,
+            incident,
+            close=True,
+        )["status"]
+        == "CLOSED"
+    )
 
 
 def test_what_still_holds_is_checked_without_a_trace(world: World) -> None:
@@ -169,7 +180,11 @@ def test_what_still_holds_is_checked_without_a_trace(world: World) -> None:
     name = _contained(world, victim)
     notified, timeline = world.notified(name), events(world.incident(name))
     with _scheduled(world):
-        world.until(lambda: "checked_at" in _meta(world, name), "it is checked", 60)
+        world.until(
+            lambda: "checked_at" in _meta(world, name),
+            "it is checked",
+            60,
+        )
     world.quiet(name)
     assert (world.notified(name), events(world.incident(name))) == (notified, timeline)
     assert world.items(f"RESOURCE#{world.incident(name)['targets'][0]['arn']}") == [], (
@@ -189,7 +204,11 @@ def test_a_closed_incident_is_watched_no_longer(
     assert cli.main(["breach", name]) == 0
     assert "back into" in capsys.readouterr().out
     with _scheduled(world):
-        world.until(lambda: world.checks(watched), "the other one is checked", 60)
+        world.until(
+            lambda: world.checks(watched),
+            "the other one is checked",
+            60,
+        )
     assert world.checks(name) == []
     assert list(world.look(victim).interfaces.values()) == [[victim.security_group]]
     assert world.incident(name)["status"] == "CLOSED"
@@ -201,7 +220,12 @@ def test_a_restore_at_the_same_time_is_not_disturbed(world: World) -> None:
     """
     victim = world.plain(interfaces=2)
     name = _contained(world, victim)
-    world.fault("ec2", "ModifyNetworkInterfaceAttribute", victim.interfaces[0], latency_ms=8000)
+    world.fault(
+        "ec2",
+        "ModifyNetworkInterfaceAttribute",
+        victim.interfaces[0],
+        latency_ms=8000,
+    )
     answers: list[Json] = []
 
     def restore() -> None:
@@ -214,7 +238,11 @@ def test_a_restore_at_the_same_time_is_not_disturbed(world: World) -> None:
     thread = threading.Thread(target=restore)
     with _scheduled(world):
         thread.start()
-        world.until(lambda: world.checks(name), "it is checked meanwhile", 60)
+        world.until(
+            lambda: world.checks(name),
+            "it is checked meanwhile",
+            60,
+        )
         thread.join()
     world.quiet(name)
     assert answers[0]["status"] == "RESTORED"

@@ -64,7 +64,12 @@ def _copy(table: Table, _: Any) -> Table:
 
 def _query(table: Table, hash_key: DynamoType | None, *arguments: Any, **named: Any) -> Any:
     """Queries the items alone that have the hash key, of the table or of the index."""
-    bound = _SIGNATURE.bind(table, hash_key, *arguments, **named).arguments
+    bound = _SIGNATURE.bind(
+        table,
+        hash_key,
+        *arguments,
+        **named,
+    ).arguments
     with _LOCK:
         items = table.items
         if not bound.get("index_name"):

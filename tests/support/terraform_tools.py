@@ -344,21 +344,11 @@ def _resources(module: Json) -> list[Json]:
 
 
 class Planner:
-    """Plans with given variables; the same ones only once.
+    """Plans with given variables; the same ones only once."""
 
-    ``two_accounts``: the member's roles are planned in the member account. Else they are planned
-    in the security account: their policies name that account, everything else is the same. The
-    shared provider process then serves the plan, which takes half the time.
-    """
-
-    def __init__(self, scratch: Path, endpoint: str, two_accounts: bool = False) -> None:
+    def __init__(self, scratch: Path, endpoint: str) -> None:
         self.scratch = scratch
         self.root = copy_module(scratch / "module") / "sandbox" / "terraform"
-        if not two_accounts:
-            providers, main = self.root / "providers.tf", self.root / "main.tf"
-            home, block, _ = providers.read_text().split("provider ")[:3]
-            providers.write_text(f"{home}provider {block}")
-            main.write_text(main.read_text().replace("  providers = { aws = aws.member }\n", ""))
         # member B and the second Region: more providers to start, nothing these tests look at
         (self.root / "elsewhere.tf").unlink()
         # Single outputs: Terraform shows a whole module's as unknown while any of them is.

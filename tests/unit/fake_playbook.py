@@ -63,7 +63,11 @@ class FakePlaybook(ModuleType):
         return self._step("contain", context, target)
 
     def verify(self, context: Context, target: Target) -> tuple[StepResult, list[Check]]:
-        return self._step("verify", context, target), list(self.checks)
+        return self._step(
+            "verify",
+            context,
+            target,
+        ), list(self.checks)
 
     def evidence(self, context: Context, target: Target) -> StepResult:
         return self._step("evidence", context, target)
@@ -86,4 +90,10 @@ class FakePlaybook(ModuleType):
 
 def configure(deployment: Deployment, **changes: Any) -> None:
     active = {"active_playbooks": ["ec2_instance", "fake"]}
-    deployment.configure({"playbooks.fake": {"finish": "none"}, **active, **changes})
+    deployment.configure(
+        {
+            "playbooks.fake": {"finish": "none"},
+            **active,
+            **changes,
+        }
+    )

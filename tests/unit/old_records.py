@@ -32,10 +32,18 @@ def load_old_records(deployment: Deployment, playbook: str = "fake") -> dict[str
     def moved(found: re.Match[str]) -> str:
         return iso(begin + timedelta(seconds=float(found[1])))
 
-    text = re.sub(r"\{(-?\d+\.\d{6})\}", moved, _FILE.read_text())
+    text = re.sub(
+        r"\{(-?\d+\.\d{6})\}",
+        moved,
+        _FILE.read_text(),
+    )
     content: dict[str, Any] = json.loads(text)
     for key, body in content["objects"].items():
-        deployment.s3.put_object(Bucket=BUCKET, Key=key, Body=body.encode())
+        deployment.s3.put_object(
+            Bucket=BUCKET,
+            Key=key,
+            Body=body.encode(),
+        )
     for item in content["items"]:
         if item["sk"] == "META":
             item["playbook"] = playbook

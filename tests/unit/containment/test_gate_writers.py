@@ -69,7 +69,11 @@ def test_a_writer_that_is_interrupted_while_it_queues_is_written_all_the_same(la
 
     others, gate = list[threading.Thread](), lab.gate()
     gate._waiting = Interrupted()
-    first = threading.Thread(target=gate.write_before, args=("first", 1), daemon=True)
+    first = threading.Thread(
+        target=gate.write_before,
+        args=("first", 1),
+        daemon=True,
+    )
     first.start()
     first.join(5)
     assert not first.is_alive(), "it waits for what nobody writes"
@@ -150,7 +154,11 @@ def test_a_pause_that_cannot_be_read_takes_the_state_before_back(
         raise EndpointConnectionError(endpoint_url="https://dynamodb")
 
     with monkeypatch.context() as broken:
-        broken.setattr(lab.record.table.client, "query", fail)
+        broken.setattr(
+            lab.record.table.client,
+            "query",
+            fail,
+        )
         with pytest.raises(EndpointConnectionError):
             lab.gate().write_before("network", GROUPS)
     assert lab.befores() == {}
@@ -161,6 +169,10 @@ def test_what_could_not_be_taken_back_is_said(lab: Lab, monkeypatch: pytest.Monk
         raise EndpointConnectionError(endpoint_url="https://dynamodb")
 
     lab.control("OPERATOR", paused=True)
-    monkeypatch.setattr(lab.record.table.client, "update_item", fail)
+    monkeypatch.setattr(
+        lab.record.table.client,
+        "update_item",
+        fail,
+    )
     with pytest.raises(GateClosed, match="its state before stays recorded: network"):
         lab.gate().write_before("network", GROUPS)

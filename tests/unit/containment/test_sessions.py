@@ -71,7 +71,15 @@ def test_the_gate_knows_what_reads() -> None:
 def test_what_is_not_known_to_read_changes(action: str) -> None:
     assert not session_policy.reads(action)
     assert session_policy.changes(
-        {"Statement": [{"Effect": "Allow", "Action": action, "Resource": "*"}]}
+        {
+            "Statement": [
+                {
+                    "Effect": "Allow",
+                    "Action": action,
+                    "Resource": "*",
+                }
+            ]
+        }
     )
 
 
@@ -102,10 +110,23 @@ def test_every_deployed_action_that_changes_is_left_out(sent: list[Json]) -> Non
         "Version": "2012-10-17",
         "Statement": [
             {"Effect": "Allow", "Action": named, "Resource": "*"},
-            *({"Effect": "Allow", "Action": action, "Resource": "*"} for action in named),
+            *(
+                {
+                    "Effect": "Allow",
+                    "Action": action,
+                    "Resource": "*",
+                }
+                for action in named
+            ),
         ],
     }
-    member_session("aws", "inc-1-plan", MEMBER, WHERE, everything)._future.result()
+    member_session(
+        "aws",
+        "inc-1-plan",
+        MEMBER,
+        WHERE,
+        everything,
+    )._future.result()
     [document] = sent
     assert actions(document) & CHANGES == set()
     assert actions(document) == set(named) - CHANGES
@@ -119,7 +140,14 @@ def groups() -> list[str]:
 
 def create(lab: Lab, gate: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GDR_RESPONDER_ROLE", "guardduty-response-responder-ec2-instance")
-    session = member_session("aws", "inc-1-contain", MEMBER, WHERE, CREATE, gate=gate)
+    session = member_session(
+        "aws",
+        "inc-1-contain",
+        MEMBER,
+        WHERE,
+        CREATE,
+        gate=gate,
+    )
     session.client("ec2").create_security_group(GroupName="made", Description="x")
 
 
@@ -151,7 +179,14 @@ def test_a_session_that_was_opened_before_a_pause_is_stopped_by_it(
     lab: Lab, clock: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     gate = lab.gate()
-    session = member_session("aws", "inc-1-contain", MEMBER, WHERE, CREATE, gate=gate)
+    session = member_session(
+        "aws",
+        "inc-1-contain",
+        MEMBER,
+        WHERE,
+        CREATE,
+        gate=gate,
+    )
     ec2 = session.client("ec2")
     ec2.create_security_group(GroupName="before", Description="x")
     lab.control("OPERATOR", paused=True)
@@ -165,5 +200,12 @@ def test_a_session_that_only_reads_asks_no_gate(lab: Lab) -> None:
     """Verifying and planning go on while the response is paused."""
     lab.control("OPERATOR", paused=True)
     reading = session_policy.only_reading(CREATE)
-    session = member_session("aws", "inc-1-verify", MEMBER, WHERE, reading, gate=lab.gate())
+    session = member_session(
+        "aws",
+        "inc-1-verify",
+        MEMBER,
+        WHERE,
+        reading,
+        gate=lab.gate(),
+    )
     assert session.client("ec2").describe_security_groups()["SecurityGroups"] != []

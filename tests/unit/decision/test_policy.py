@@ -87,7 +87,11 @@ def test_precedence(
 def test_below_its_minimum_a_mode_becomes_the_next_milder(
     severity: float, minimum: Any, mode: str
 ) -> None:
-    found = _decide({"A:EC2/X": "auto"}, severity=severity, minimum=minimum)
+    found = _decide(
+        {"A:EC2/X": "auto"},
+        severity=severity,
+        minimum=minimum,
+    )
     assert found.mode == mode
     assert len(found.reasons) == 1 + MODES.index("auto") - MODES.index(mode)
 
@@ -177,7 +181,14 @@ def test_deciding_is_the_naive_one() -> None:
         ]
         minimum = {mode: chance.choice([0, 2, 4, 7]) for mode in MODES[1:] if chance.random() < 0.5}
         severity, playbook = chance.choice([0.0, 2.0, 3.9, 5.0, 8.0]), chance.random() < 0.8
-        expected = _naive(kind, tables[0], tables[1], severity, minimum, playbook)
+        expected = _naive(
+            kind,
+            tables[0],
+            tables[1],
+            severity,
+            minimum,
+            playbook,
+        )
         found = _decide(
             tables[1],
             kind,

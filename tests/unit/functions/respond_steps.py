@@ -15,13 +15,24 @@ SECOND = f"{EXECUTIONS}incident:two"
 
 
 def open_incident(execution: str = EXECUTION, **event: Any) -> str:
-    return str(call("open", event={**load_finding(), **event}, execution=execution)["incident_id"])
+    return str(
+        call(
+            "open",
+            event={**load_finding(), **event},
+            execution=execution,
+        )["incident_id"]
+    )
 
 
 def run_step(
     step_name: str, incident_id: str, target: Any = None, execution: str = EXECUTION, **event: Any
 ) -> dict[str, Any]:
-    whole = {"verb": step_name, "incident_id": incident_id, "execution": execution, **event}
+    whole = {
+        "verb": step_name,
+        "incident_id": incident_id,
+        "execution": execution,
+        **event,
+    }
     return respond.handler(whole if target is None else {**whole, "targets": [target]}, None)
 
 

@@ -16,7 +16,12 @@ Make = Callable[..., dict[str, Any]]
 
 
 def _dies(event: Any) -> str:
-    detail = {"executionArn": NOTICE, "status": "FAILED", "input": json.dumps(event), "cause": "x"}
+    detail = {
+        "executionArn": NOTICE,
+        "status": "FAILED",
+        "input": json.dumps(event),
+        "cause": "x",
+    }
     return str(watch({"source": "aws.states", "detail": detail})["incident_id"])
 
 

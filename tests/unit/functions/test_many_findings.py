@@ -81,7 +81,11 @@ def test_findings_at_once_are_all_answered(
     events += copy.deepcopy(events[::10])
     twice = len(events) - findings
     account = Account(Clock(), answer)
-    ended = deliver(account, events, lambda number: deployment.start(f"incident-{number}"))
+    ended = deliver(
+        account,
+        events,
+        lambda number: deployment.start(f"incident-{number}"),
+    )
 
     # A second delivery whose record is not there in time is not counted. The first works on it.
     counted = ended["Count"]

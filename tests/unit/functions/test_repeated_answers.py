@@ -60,7 +60,11 @@ def test_an_exemption_that_ends_lets_the_finding_be_contained(world: World) -> N
     own = {"CryptoCurrency:EC2/*": "auto"}
     configure(world.deployment, remediations=own, **EXEMPT)
     incident_id = send(world)
-    configure(world.deployment, remediations=own, **{"guardrails.exempt_resources": []})
+    configure(
+        world.deployment,
+        remediations=own,
+        **{"guardrails.exempt_resources": []},
+    )
     assert world.contain("a") == incident_id
     assert world.status(incident_id) == "CONTAINED"
 

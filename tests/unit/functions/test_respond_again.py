@@ -29,7 +29,12 @@ def _contained(deployment: Deployment, fake: FakePlaybook) -> str:
     [target] = run_step("plan", incident_id)["targets"]
     fake.steps["verify"] = StepResult(status=Status.CONTAINED, detail="closed")
     run_step("verify", incident_id, target)
-    call("verdict", incident_id=incident_id, target=target, error="")
+    call(
+        "verdict",
+        incident_id=incident_id,
+        target=target,
+        error="",
+    )
     call("close", incident_id=incident_id, decision="act")
     notified(deployment)
     return incident_id
@@ -41,13 +46,23 @@ def test_a_contained_resource_is_only_read_again(
     incident_id = _contained(deployment, fake)
     assert recurrence(record, incident_id, SECOND) == "verify"
     before = deployment.targets(incident_id)
-    answer = run_step("plan", incident_id, execution=SECOND, verify_only=True)
+    answer = run_step(
+        "plan",
+        incident_id,
+        execution=SECOND,
+        verify_only=True,
+    )
     [target] = answer["targets"]
     assert (answer["decision"], target["verify_only"], target["attach"]) == ("act", True, "")
     assert deployment.targets(incident_id) == before
     assert deployment.meta(incident_id)["status"] == "CONTAINED"
     run_step("contain", incident_id, target, execution=SECOND)
-    assert run_step("finish", incident_id, execution=SECOND, verify_only=True)["done"]
+    assert run_step(
+        "finish",
+        incident_id,
+        execution=SECOND,
+        verify_only=True,
+    )["done"]
     assert [name for name, _ in fake.calls] == ["verify", "verify"], "nothing is contained"
     assert lease_owners(deployment) == [SECOND]
 
@@ -59,7 +74,12 @@ def test_what_cannot_be_read_again_leaves_the_record_alone(
     incident_id = _contained(deployment, fake)
     recurrence(record, incident_id, SECOND)
     before, fake.error = deployment.meta(incident_id), error
-    answer = run_step("plan", incident_id, execution=SECOND, verify_only=True)
+    answer = run_step(
+        "plan",
+        incident_id,
+        execution=SECOND,
+        verify_only=True,
+    )
     assert deployment.meta(incident_id) == before
     call(
         "close",
@@ -78,7 +98,12 @@ def test_a_contained_resource_that_is_gone(
     incident_id = _contained(deployment, fake)
     recurrence(record, incident_id, SECOND)
     fake.error = TargetGone("i-1 is terminated")
-    answer = run_step("plan", incident_id, execution=SECOND, verify_only=True)
+    answer = run_step(
+        "plan",
+        incident_id,
+        execution=SECOND,
+        verify_only=True,
+    )
     call(
         "close",
         incident_id=incident_id,
@@ -102,12 +127,26 @@ def test_a_half_contained_resource_keeps_its_ledger_when_nothing_may_act_any_mor
     )
     fake.steps["verify"] = StepResult(status=Status.PARTIAL, detail="1 of 2")
     run_step("verify", incident_id, target)
-    call("verdict", incident_id=incident_id, target=target, error="")
+    call(
+        "verdict",
+        incident_id=incident_id,
+        target=target,
+        error="",
+    )
     call("close", incident_id=incident_id, decision="act")
     configure(deployment, **changes)
     assert recurrence(record, incident_id, SECOND) == "start"
-    decision = run_step("plan", incident_id, execution=SECOND)["decision"]
-    call("close", incident_id=incident_id, execution=SECOND, decision=decision)
+    decision = run_step(
+        "plan",
+        incident_id,
+        execution=SECOND,
+    )["decision"]
+    call(
+        "close",
+        incident_id=incident_id,
+        execution=SECOND,
+        decision=decision,
+    )
     [stored] = deployment.targets(incident_id)
     assert (deployment.meta(incident_id)["status"], stored["status"], stored["verdict"]) == (
         "PARTIAL",
@@ -121,8 +160,19 @@ def test_after_a_restore_the_state_before_is_recorded_anew(
     deployment: Deployment, fake: FakePlaybook, record: IncidentRepository
 ) -> None:
     incident_id = _contained(deployment, fake)
-    record.before(incident_id, "ec2_instance", "i-1", "interfaces", {"eni-1": ["old"]})
-    record.set_target(incident_id, "ec2_instance", "i-1", status=Status.RESTORED)
+    record.before(
+        incident_id,
+        "ec2_instance",
+        "i-1",
+        "interfaces",
+        {"eni-1": ["old"]},
+    )
+    record.set_target(
+        incident_id,
+        "ec2_instance",
+        "i-1",
+        status=Status.RESTORED,
+    )
     record.transition(incident_id, "restored")  # type: ignore[arg-type]
     assert recurrence(record, incident_id, SECOND) == "start"
     run_step("plan", incident_id, execution=SECOND)
@@ -137,8 +187,18 @@ def test_the_second_waits_for_the_first_and_then_contains_what_its_finding_needs
 ) -> None:
     winner = deployment.start("winner")
     first = open_incident(winner)
-    [held] = run_step("plan", first, execution=winner)["targets"]
-    second = open_incident(detail={**load_finding()["detail"], "id": "another", "arn": ""})
+    [held] = run_step(
+        "plan",
+        first,
+        execution=winner,
+    )["targets"]
+    second = open_incident(
+        detail={
+            **load_finding()["detail"],
+            "id": "another",
+            "arn": "",
+        }
+    )
     [target] = run_step("plan", second)["targets"]
     assert target["attach"] == first
     assert (held["generation"], target["generation"], target["opened_by"]) == (1, 1, first)
@@ -147,12 +207,22 @@ def test_the_second_waits_for_the_first_and_then_contains_what_its_finding_needs
     assert fake.calls == []
     assert lease_owners(deployment) == [winner]
     deployment.kill(winner)
-    assert run_step("contain", second, target, attempt=2)["done"]
+    assert run_step(
+        "contain",
+        second,
+        target,
+        attempt=2,
+    )["done"]
     assert [(name, given.attach) for name, given in fake.calls] == [("contain", ""), ("verify", "")]
     assert lease_owners(deployment) == [EXECUTION]
     fake.steps["verify"] = StepResult(status=Status.CONTAINED, detail="closed")
     run_step("verify", second, target)
-    call("verdict", incident_id=second, target=target, error="")
+    call(
+        "verdict",
+        incident_id=second,
+        target=target,
+        error="",
+    )
     assert [deployment.targets(second)[0]["status"], deployment.meta(second)["status"]] == [
         "CONTAINED"
     ] * 2
@@ -163,9 +233,20 @@ def test_the_second_only_verifies_when_the_first_never_ends(
 ) -> None:
     winner = deployment.start("winner")
     run_step("plan", open_incident(winner), execution=winner)
-    second = open_incident(detail={**load_finding()["detail"], "id": "another", "arn": ""})
+    second = open_incident(
+        detail={
+            **load_finding()["detail"],
+            "id": "another",
+            "arn": "",
+        }
+    )
     [target] = run_step("plan", second)["targets"]
-    answer = run_step("contain", second, target, attempt=respond.BUSY_ATTEMPTS)
+    answer = run_step(
+        "contain",
+        second,
+        target,
+        attempt=respond.BUSY_ATTEMPTS,
+    )
     assert (answer["done"], [name for name, _ in fake.calls]) == (True, ["verify"])
     assert "not contained" in deployment.timeline(second)
 
@@ -174,7 +255,13 @@ def test_a_dead_owner_is_taken_over(deployment: Deployment, fake: FakePlaybook) 
     dead = deployment.start("dead")
     run_step("plan", open_incident(dead), execution=dead)
     deployment.kill(dead)
-    second = open_incident(detail={**load_finding()["detail"], "id": "another", "arn": ""})
+    second = open_incident(
+        detail={
+            **load_finding()["detail"],
+            "id": "another",
+            "arn": "",
+        }
+    )
     [target] = run_step("plan", second)["targets"]
     assert target["attach"] == ""
     assert lease_owners(deployment) == [EXECUTION]
@@ -188,5 +275,11 @@ def test_an_owner_of_whom_nothing_is_known_is_left_in_peace(
         open_incident(f"{EXECUTIONS}incident:unknown"),
         execution=f"{EXECUTIONS}incident:unknown",
     )
-    second = open_incident(detail={**load_finding()["detail"], "id": "another", "arn": ""})
+    second = open_incident(
+        detail={
+            **load_finding()["detail"],
+            "id": "another",
+            "arn": "",
+        }
+    )
     assert run_step("plan", second)["targets"][0]["attach"] != ""

@@ -78,7 +78,14 @@ def test_a_restore_of_long_ago_delays_nothing(
     monkeypatch.setattr("guardduty_response.functions.respond.SPREAD_SECONDS", 0)
     incident_id, targets = world.open("second")
     event: Json = {"incident_id": incident_id, "execution": world.execution("second")}
-    assert respond.handler({**event, "verb": "contain", "targets": targets, "attempt": 1})["done"]
+    assert respond.handler(
+        {
+            **event,
+            "verb": "contain",
+            "targets": targets,
+            "attempt": 1,
+        }
+    )["done"]
 
 
 def test_a_resource_that_is_gone_is_gone_for_every_incident_about_it(world: World) -> None:
@@ -86,7 +93,12 @@ def test_a_resource_that_is_gone_is_gone_for_every_incident_about_it(world: Worl
     first, second = world.contain("first"), world.contain("second")
     elsewhere = world.contain("elsewhere", "i-2")
     event = {"incident_id": second, "execution": world.execution("recheck")}
-    call("close", decision="gone", error="i-1 no longer exists", **event)
+    call(
+        "close",
+        decision="gone",
+        error="i-1 no longer exists",
+        **event,
+    )
     assert [world.status(name) for name in (first, second)] == ["GONE", "GONE"]
     assert world.status(elsewhere) == "CONTAINED"
     assert "containment changed" in world.deployment.timeline(first)
@@ -152,7 +164,14 @@ def test_the_last_incident_needs_a_reason_to_leave_a_resource_contained(
     links = world.record.containments.read(ARN, 1).open_links
     assert [link["incident_id"] for link in links] == [second], "it is watched on"
     reason = {"keep_contained": True, "reason": "rebuilt tomorrow"}
-    assert ask(second, close=True, **reason)["status"] == "CLOSED"
+    assert (
+        ask(
+            second,
+            close=True,
+            **reason,
+        )["status"]
+        == "CLOSED"
+    )
     assert world.record.containments.read(ARN, 1).open_links == []
     assert watched(world) == []
 
@@ -165,7 +184,14 @@ def test_keeping_contained_needs_a_reason(world: World) -> None:
 
 
 def test_each_target_needs_another_incident_to_watch_it(world: World) -> None:
-    both, second = world.contain("a", "i-1", "i-2"), world.contain("b", "i-1")
+    both, second = (
+        world.contain(
+            "a",
+            "i-1",
+            "i-2",
+        ),
+        world.contain("b", "i-1"),
+    )
     assert "no other incident" in ask(both, close=True)["refused"], "i-2 has no other"
     assert (world.status(both), world.status(second)) == ("CONTAINED", "CONTAINED")
 
@@ -196,7 +222,13 @@ def test_an_incident_is_as_bad_as_the_worst_of_its_targets(
 ) -> None:
     for name, pair in (("a", (first, second)), ("b", (second, first))):
         ids = (f"i-{name}1", f"i-{name}2")
-        world.verdicts |= dict(zip(ids, pair, strict=True))
+        world.verdicts |= dict(
+            zip(
+                ids,
+                pair,
+                strict=True,
+            )
+        )
         assert world.status(world.contain(name, *ids)) == together
 
 
@@ -213,7 +245,14 @@ def test_a_target_that_the_gate_refused_forbids_contained(world: World) -> None:
 
 
 def test_a_restore_of_the_other_incident_leaves_the_second_target_contained(world: World) -> None:
-    both, second = world.contain("a", "i-1", "i-2"), world.contain("b", "i-1")
+    both, second = (
+        world.contain(
+            "a",
+            "i-1",
+            "i-2",
+        ),
+        world.contain("b", "i-1"),
+    )
     ask(second)
     assert (world.status(second), world.status(both)) == ("RESTORED", "RESTORE_PARTIAL")
     assert [target["status"] for target in world.deployment.targets(both)] == [

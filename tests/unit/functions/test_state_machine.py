@@ -70,7 +70,13 @@ def test_what_is_left_to_the_notice_machine_ends_at_once() -> None:
 
 @pytest.mark.parametrize("decision", ["skip", "dry_run", "gone", "failed"])
 def test_a_decision_not_to_act_goes_to_close(decision: str) -> None:
-    walk, functions = walk_incident(plan={"decision": decision, "error": "why", "targets": []})
+    walk, functions = walk_incident(
+        plan={
+            "decision": decision,
+            "error": "why",
+            "targets": [],
+        }
+    )
     assert walk.entered[-2:] == ["Decide", "Close"]
     assert (
         functions.asked("close")[0] | {"decision": decision, "error": "why"}
@@ -106,7 +112,13 @@ def test_a_failed_reading_is_a_verdict_of_its_own() -> None:
 
 def test_verify_may_wait_and_may_ask_for_containment_again() -> None:
     contain = [step(done=False, wait_seconds=7), step(status="CONTAINED")]
-    verify = [step(done=False, again="contain", wait_seconds=3)]
+    verify = [
+        step(
+            done=False,
+            again="contain",
+            wait_seconds=3,
+        )
+    ]
     walk, functions = walk_incident(contain=contain, verify=verify)
     assert walk.waited == [7, 3]
     assert [payload["attempt"] for payload in functions.asked("contain")] == [1, 3]
@@ -131,7 +143,14 @@ def test_evidence_is_started_beside_containment_and_polled_for_after_it() -> Non
 def test_what_finishes_comes_after_all_evidence_each_phase_polled_from_its_own_start(
     phase: str,
 ) -> None:
-    collect = [phase_answer(done=False, wait_seconds=5, next=phase), phase_answer(next=phase)]
+    collect = [
+        phase_answer(
+            done=False,
+            wait_seconds=5,
+            next=phase,
+        ),
+        phase_answer(next=phase),
+    ]
     walk, functions = walk_incident(
         collect=collect, **{phase: [phase_answer(done=False, wait_seconds=15), phase_answer()]}
     )
@@ -149,8 +168,18 @@ def test_what_finishes_comes_after_all_evidence_each_phase_polled_from_its_own_s
 
 
 def _first(seconds: int = 60, **answers: Any) -> tuple[Walk, Functions]:
-    target = {"kind": "ec2_instance", "id": "i-1", "arn": "arn:i-1", "attach": ""}
-    plan = {"decision": "act", "error": "", "targets": [target], "collect_first_seconds": seconds}
+    target = {
+        "kind": "ec2_instance",
+        "id": "i-1",
+        "arn": "arn:i-1",
+        "attach": "",
+    }
+    plan = {
+        "decision": "act",
+        "error": "",
+        "targets": [target],
+        "collect_first_seconds": seconds,
+    }
     return walk_incident(plan=plan, **answers)
 
 
@@ -192,7 +221,12 @@ def test_failing_forensics_lets_containment_go_on() -> None:
 
 
 def test_an_approved_containment_collects_first_too() -> None:
-    target = {"kind": "ec2_instance", "id": "i-1", "arn": "arn:i-1", "attach": ""}
+    target = {
+        "kind": "ec2_instance",
+        "id": "i-1",
+        "arn": "arn:i-1",
+        "attach": "",
+    }
     plan = {
         "decision": "approve",
         "error": "",
@@ -246,7 +280,12 @@ def test_an_untold_verdict_is_left_to_close() -> None:
 def test_several_targets_each_go_their_way() -> None:
     targets = [{"kind": "ec2_instance", "id": f"i-{n}"} for n in range(3)]
     _, functions = walk_incident(
-        plan={"decision": "act", "error": "", "targets": targets, "collect_first_seconds": 0}
+        plan={
+            "decision": "act",
+            "error": "",
+            "targets": targets,
+            "collect_first_seconds": 0,
+        }
     )
     for step_name in ("contain", "verdict", "evidence"):
         [payload] = functions.asked(step_name)
@@ -301,7 +340,11 @@ def _raise(error: str) -> Any:
 )
 def test_what_a_person_answers(token: Any, decided: Any, acts: bool, decision: str) -> None:
     """The answer goes to the record first. Only then, triage runs anew and may act."""
-    _, functions = walk_incident(token=token, plan=[ASKED, ACTING], decide=decided)
+    _, functions = walk_incident(
+        token=token,
+        plan=[ASKED, ACTING],
+        decide=decided,
+    )
     assert functions.asked("ask")[0]["task_token"] == "token"
     assert [payload["approved"] for payload in functions.asked("plan")] == [False, True][: 1 + acts]
     assert bool(functions.asked("contain")) == acts

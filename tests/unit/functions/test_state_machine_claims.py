@@ -31,7 +31,14 @@ def test_the_claim_is_the_findings_and_its_last_activity() -> None:
 def test_the_account_and_the_region_may_be_in_the_arn_alone(missing: str, value: Any) -> None:
     """The functions read them there too: claim and incident have the same id."""
     arn = "arn:aws:guardduty:us-east-1:222222222222:detector/d/finding/f-1"
-    event = {**FINDING, "detail": {**FINDING["detail"], "arn": arn, missing: value}}
+    event = {
+        **FINDING,
+        "detail": {
+            **FINDING["detail"],
+            "arn": arn,
+            missing: value,
+        },
+    }
     _, functions = walk_incident(event=event)
     assert functions.claims[0]["Item"]["pk"] == {"S": f"INCIDENT#{INCIDENT_ID}"}
     _, functions = walk_incident(event=event, **{"dynamodb:putItem": LOST})

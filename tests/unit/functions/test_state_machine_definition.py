@@ -203,5 +203,11 @@ def test_the_validator_of_the_states_language_agrees(machine: str, tmp_path: Pat
         "--json-path",
         str(path),
     ]
-    got = subprocess.run(command, cwd=ASL, capture_output=True, text=True, check=False)
+    got = subprocess.run(
+        command,
+        cwd=ASL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert got.returncode == 0, got.stdout + got.stderr

@@ -16,17 +16,42 @@ from tests.unit.deployment import Deployment
 def test_each_target_counts_once(record: IncidentRepository) -> None:
     """By playbook, by account, and in all."""
     count = record.circuit_breaker.count_targets
-    assert count("ec2_instance", "1", ["a", "b", "a"], 60) == Counts(2, 2, 2)
-    assert count("ec2_instance", "1", ["b"], 60) == Counts(2, 2, 2)
-    assert count("ec2_instance", "2", ["c"], 60) == Counts(3, 1, 3)
-    assert count("other", "2", ["c", "d"], 60) == Counts(2, 2, 4)
+    assert count(
+        "ec2_instance",
+        "1",
+        ["a", "b", "a"],
+        60,
+    ) == Counts(2, 2, 2)
+    assert count(
+        "ec2_instance",
+        "1",
+        ["b"],
+        60,
+    ) == Counts(2, 2, 2)
+    assert count(
+        "ec2_instance",
+        "2",
+        ["c"],
+        60,
+    ) == Counts(3, 1, 3)
+    assert count(
+        "other",
+        "2",
+        ["c", "d"],
+        60,
+    ) == Counts(2, 2, 4)
 
 
 def test_each_marker_is_an_item_that_expires(
     deployment: Deployment, record: IncidentRepository
 ) -> None:
     for number in range(5):
-        record.circuit_breaker.count_targets("ec2_instance", "1", ["arn", f"arn-{number}"], 60)
+        record.circuit_breaker.count_targets(
+            "ec2_instance",
+            "1",
+            ["arn", f"arn-{number}"],
+            60,
+        )
     markers = deployment.items("BREAKER")
     assert len(markers) == 10
     for marker in markers:
@@ -39,7 +64,12 @@ def test_the_time_range_slides(record: IncidentRepository, monkeypatch: pytest.M
     monkeypatch.setattr("guardduty_response.incident.circuit_breaker.time.time", lambda: clock[0])
 
     def count(arn: str) -> int:
-        return record.circuit_breaker.count_targets("p", "1", [arn], 10).of_playbook
+        return record.circuit_breaker.count_targets(
+            "p",
+            "1",
+            [arn],
+            10,
+        ).of_playbook
 
     clock[0] += 599
     assert count("a") == 1
@@ -56,7 +86,12 @@ def test_together_no_more_than_the_limit_see_a_count_within_it(record: IncidentR
     with ThreadPoolExecutor(10) as pool:
         counts = list(
             pool.map(
-                lambda n: record.circuit_breaker.count_targets("p", "1", [f"arn-{n}"], 60),
+                lambda n: record.circuit_breaker.count_targets(
+                    "p",
+                    "1",
+                    [f"arn-{n}"],
+                    60,
+                ),
                 range(10),
             )
         )
@@ -83,6 +118,14 @@ def test_two_that_have_both_written_see_each_other(
     monkeypatch.setattr(breaker.table, "query", query_when_both_have_written)
     with ThreadPoolExecutor(2) as pool:
         counts = list(
-            pool.map(lambda arn: breaker.count_targets("p", "1", [arn], 60), ["arn-1", "arn-2"])
+            pool.map(
+                lambda arn: breaker.count_targets(
+                    "p",
+                    "1",
+                    [arn],
+                    60,
+                ),
+                ["arn-1", "arn-2"],
+            )
         )
     assert [count.of_playbook for count in counts] == [2, 2]

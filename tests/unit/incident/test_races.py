@@ -65,7 +65,14 @@ def test_ten_emissions_at_once_reopen_once(
 def test_one_of_ten_gets_the_lease_and_the_rest_learn_who(
     deployment: Deployment, record: IncidentRepository
 ) -> None:
-    answers = _together(lambda n: record.leases.acquire(ARN, f"e{n}", f"inc-{n}", 60))
+    answers = _together(
+        lambda n: record.leases.acquire(
+            ARN,
+            f"e{n}",
+            f"inc-{n}",
+            60,
+        )
+    )
     assert answers.count(None) == 1
     winner = f"e{answers.index(None)}"
     assert {answer["owner"] for answer in answers if answer} == {winner}
@@ -74,15 +81,39 @@ def test_one_of_ten_gets_the_lease_and_the_rest_learn_who(
 
 def test_one_of_ten_replaces_a_dead_owner(record: IncidentRepository) -> None:
     record.leases.acquire(ARN, "dead", ID, 600)
-    answers = _together(lambda n: record.leases.acquire(ARN, f"e{n}", f"inc-{n}", 60, "dead"))
+    answers = _together(
+        lambda n: record.leases.acquire(
+            ARN,
+            f"e{n}",
+            f"inc-{n}",
+            60,
+            "dead",
+        )
+    )
     assert answers.count(None) == 1
 
 
 def test_the_first_before_state_stands(deployment: Deployment, record: IncidentRepository) -> None:
     record.put_target(ID, {"kind": "ec2_instance", "id": "i-1"})
-    _together(lambda n: record.before(ID, "ec2_instance", "i-1", "interfaces", {"writer": n}))
+    _together(
+        lambda n: record.before(
+            ID,
+            "ec2_instance",
+            "i-1",
+            "interfaces",
+            {"writer": n},
+        )
+    )
     first = deployment.targets(ID)[0]["before"]["interfaces"]
-    _together(lambda n: record.before(ID, "ec2_instance", "i-1", "interfaces", {"writer": n + 100}))
+    _together(
+        lambda n: record.before(
+            ID,
+            "ec2_instance",
+            "i-1",
+            "interfaces",
+            {"writer": n + 100},
+        )
+    )
     assert deployment.targets(ID)[0]["before"]["interfaces"] == first
 
 
@@ -90,7 +121,16 @@ def test_actions_side_by_side_do_not_overwrite_each_other(
     deployment: Deployment, record: IncidentRepository
 ) -> None:
     record.put_target(ID, {"kind": "ec2_instance", "id": "i-1"})
-    _together(lambda n: record.action(ID, "ec2_instance", "i-1", f"action{n}", "DONE", "done"))
+    _together(
+        lambda n: record.action(
+            ID,
+            "ec2_instance",
+            "i-1",
+            f"action{n}",
+            "DONE",
+            "done",
+        )
+    )
     assert len(deployment.targets(ID)[0]["actions"]) == 10
 
 

@@ -25,14 +25,22 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def held(record: IncidentRepository) -> Iterator[Held]:
-    with record.shared.hold(ROLE, SETTING, "tests") as mine:
+    with record.shared.hold(
+        ROLE,
+        SETTING,
+        "tests",
+    ) as mine:
         yield mine
 
 
 def contained(record: IncidentRepository, name: str) -> tuple[str, int]:
     """Opens a containment of an instance, and returns its place."""
     arn = str(target(name)["arn"])
-    joined = record.containments.join(target(name), f"inc-{name}", "ec2_instance")
+    joined = record.containments.join(
+        target(name),
+        f"inc-{name}",
+        "ec2_instance",
+    )
     return arn, joined.generation
 
 
@@ -54,7 +62,14 @@ def test_nobody_else_reads_or_writes_it_meanwhile(record: IncidentRepository) ->
 def test_another_setting_and_another_resource_are_not_waited_for(
     record: IncidentRepository, held: Held
 ) -> None:
-    with record.shared.hold(ROLE, "policies", "b"), record.shared.hold(f"{ROLE}2", SETTING, "c"):
+    with (
+        record.shared.hold(ROLE, "policies", "b"),
+        record.shared.hold(
+            f"{ROLE}2",
+            SETTING,
+            "c",
+        ),
+    ):
         pass
 
 
@@ -72,7 +87,12 @@ def test_a_holder_who_never_ends_is_named(
 def test_a_function_that_died_is_waited_for_no_longer_than_it_may_run(
     record: IncidentRepository, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    record.leases.acquire(f"{ROLE}#{SETTING}", "dead", "dead", shared_settings.HOLD_SECONDS)
+    record.leases.acquire(
+        f"{ROLE}#{SETTING}",
+        "dead",
+        "dead",
+        shared_settings.HOLD_SECONDS,
+    )
     later = time.time() + shared_settings.HOLD_SECONDS + 2
     monkeypatch.setattr(time, "time", lambda: later)
     with record.shared.hold(ROLE, SETTING, "b"):
@@ -80,7 +100,14 @@ def test_a_function_that_died_is_waited_for_no_longer_than_it_may_run(
 
 
 def test_it_is_free_after_an_error(record: IncidentRepository) -> None:
-    with pytest.raises(ZeroDivisionError), record.shared.hold(ROLE, SETTING, "a"):
+    with (
+        pytest.raises(ZeroDivisionError),
+        record.shared.hold(
+            ROLE,
+            SETTING,
+            "a",
+        ),
+    ):
         raise ZeroDivisionError
     with record.shared.hold(ROLE, SETTING, "b"):
         pass
@@ -90,9 +117,17 @@ def test_an_old_view_of_what_was_written_last_is_not_built_on(
     record: IncidentRepository,
 ) -> None:
     views = iter(["before", "before", "first"])
-    with record.shared.hold(ROLE, SETTING, "a") as mine:
+    with record.shared.hold(
+        ROLE,
+        SETTING,
+        "a",
+    ) as mine:
         mine.written("first")
-    with record.shared.hold(ROLE, SETTING, "b") as mine:
+    with record.shared.hold(
+        ROLE,
+        SETTING,
+        "b",
+    ) as mine:
         assert mine.latest(lambda: next(views)) == "first"
 
 
@@ -142,7 +177,11 @@ def test_everything_is_under_a_key_that_functions_may_delete(
     record: IncidentRepository, held: Held, deployment: Deployment
 ) -> None:
     """The functions' policies allow DeleteItem for ``RESOURCE#*`` alone."""
-    held.enter(contained(record, "i-1"), "made", "before")
+    held.enter(
+        contained(record, "i-1"),
+        "made",
+        "before",
+    )
     held.written("made")
     kinds = {stored["sk"].partition("#")[0] for stored in deployment.items(f"RESOURCE#{ROLE}#tags")}
     assert kinds == {"LEASE", "ENTRY", "BEFORE", "WRITTEN"}

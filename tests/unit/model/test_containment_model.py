@@ -199,7 +199,11 @@ class ContainmentModel(RuleBasedStateMachine):
             if self._generation(other) == self._generation(name)
         }
         more = {"keep_contained": True, "reason": "decided"} if keep else {}
-        answer = self.machine.restore(self.incidents[name], close=True, **more)
+        answer = self.machine.restore(
+            self.incidents[name],
+            close=True,
+            **more,
+        )
         if answer["refused"]:
             assert was in (*self.WATCHED, "FAILED", "RESTORE_PARTIAL")
             assert not keep

@@ -19,7 +19,11 @@ from tests.unit.monitoring.contained_incident import BOB, OPEN, TAGGED, Case
 
 
 def _mode(case: Case, mode: str, **more: Any) -> None:
-    configure(case.deployment, remediations={"CryptoCurrency:EC2/*": mode}, **more)
+    configure(
+        case.deployment,
+        remediations={"CryptoCurrency:EC2/*": mode},
+        **more,
+    )
 
 
 # -- others at work --------------------------------------------------------------------------------
@@ -31,7 +35,15 @@ def test_while_somebody_else_is_at_work_nothing_is_read(
 ) -> None:
     monkeypatch.setattr("guardduty_response.aws.clients.execution_ended", lambda _: False)
     other = "inc-other" if ":execution:" in owner else case.incident_id
-    assert record.leases.acquire(ARN, owner, other, 900) is None
+    assert (
+        record.leases.acquire(
+            ARN,
+            owner,
+            other,
+            900,
+        )
+        is None
+    )
     case.see(OPEN, TAGGED)
     walk = case.check()
     assert "Verify" not in walk.entered
@@ -45,7 +57,15 @@ def test_while_its_own_execution_waits_for_evidence_it_is_watched(
     """Snapshots take an hour; an attacker does not wait that long."""
     monkeypatch.setattr("guardduty_response.aws.clients.execution_ended", lambda _: False)
     first = case.meta["execution"]
-    assert record.leases.acquire(ARN, first, case.incident_id, 900) is None
+    assert (
+        record.leases.acquire(
+            ARN,
+            first,
+            case.incident_id,
+            900,
+        )
+        is None
+    )
     case.see(OPEN, TAGGED)
     case.check(BOB)
     assert (case.meta["status"], case.contained()) == ("CONTAINED", 2)
@@ -58,7 +78,15 @@ def test_a_recurrence_that_finds_it_undone_takes_over_from_the_execution_that_wa
     """The message says "contained again at once": the first execution still polls for evidence."""
     monkeypatch.setattr("guardduty_response.aws.clients.execution_ended", lambda _: False)
     first = case.meta["execution"]
-    assert record.leases.acquire(ARN, first, case.incident_id, 900) is None
+    assert (
+        record.leases.acquire(
+            ARN,
+            first,
+            case.incident_id,
+            900,
+        )
+        is None
+    )
     case.see(OPEN, TAGGED)
     case.run(later(load_finding()))
     assert "contained again at once" in case.deployment.messages("escalations")[0]["Message"]
@@ -73,13 +101,30 @@ def test_a_promise_that_a_switch_breaks_meanwhile_is_taken_back(
     case: Case, record: IncidentRepository
 ) -> None:
     """Between the message and triage, the response was paused."""
-    call("open", event={"watch": {"incident_id": case.incident_id}}, execution=EXECUTION)
-    record.move(case.incident_id, Status.CONTAINED, Status.CONTAINMENT_LOST)
+    call(
+        "open",
+        event={"watch": {"incident_id": case.incident_id}},
+        execution=EXECUTION,
+    )
+    record.move(
+        case.incident_id,
+        Status.CONTAINED,
+        Status.CONTAINMENT_LOST,
+    )
     record.note(case.incident_id, contained_again=EXECUTION)
     configure(case.deployment, paused=True)
-    event = {"verb": "plan", "incident_id": case.incident_id, "execution": EXECUTION}
+    event = {
+        "verb": "plan",
+        "incident_id": case.incident_id,
+        "execution": EXECUTION,
+    }
     assert respond.handler(event, None)["decision"] == "none"
-    call("close", incident_id=case.incident_id, decision="none", execution=EXECUTION)
+    call(
+        "close",
+        incident_id=case.incident_id,
+        decision="none",
+        execution=EXECUTION,
+    )
     [escalation] = case.deployment.messages("escalations")
     assert "Not contained again automatically: " in escalation["Message"]
     assert "paused = true" in escalation["Message"]
@@ -90,7 +135,15 @@ def test_of_two_checks_that_see_it_undone_one_contains(
     case: Case, record: IncidentRepository, monkeypatch: Any, status: Status
 ) -> None:
     monkeypatch.setattr("guardduty_response.aws.clients.execution_ended", lambda _: False)
-    assert record.leases.acquire(ARN, f"{EXECUTIONS}incident:first", case.incident_id, 900) is None
+    assert (
+        record.leases.acquire(
+            ARN,
+            f"{EXECUTIONS}incident:first",
+            case.incident_id,
+            900,
+        )
+        is None
+    )
     record.move(case.incident_id, Status.CONTAINED, status)
     before = case.meta["targets"]
     event = {
@@ -105,7 +158,11 @@ def test_of_two_checks_that_see_it_undone_one_contains(
 def test_a_restore_that_ended_just_before_is_respected(
     case: Case, record: IncidentRepository
 ) -> None:
-    call("open", event={"watch": {"incident_id": case.incident_id}}, execution=EXECUTION)
+    call(
+        "open",
+        event={"watch": {"incident_id": case.incident_id}},
+        execution=EXECUTION,
+    )
     record.transition(case.incident_id, "restored")  # type: ignore[arg-type]
     event = {
         "verb": "plan",
@@ -114,7 +171,12 @@ def test_a_restore_that_ended_just_before_is_respected(
         "verify_only": True,
     }
     assert respond.handler(event, None)["decision"] == "none"
-    call("close", incident_id=case.incident_id, decision="none", execution=EXECUTION)
+    call(
+        "close",
+        incident_id=case.incident_id,
+        decision="none",
+        execution=EXECUTION,
+    )
     assert case.deployment.items(f"RESOURCE#{ARN}") == []
     assert case.meta["status"] == "RESTORED"
 
@@ -138,7 +200,13 @@ def test_a_further_emission_that_finds_it_undone_contains_it_again_too(
 def test_the_command_of_the_message_asks_a_person_and_contains_again(
     case: Case, record: IncidentRepository
 ) -> None:
-    record.before(case.incident_id, "ec2_instance", "i-1", "network", {"groups": ["sg-web"]})
+    record.before(
+        case.incident_id,
+        "ec2_instance",
+        "i-1",
+        "network",
+        {"groups": ["sg-web"]},
+    )
     _mode(case, "approve")
     case.see(OPEN, TAGGED)
     case.check()
@@ -158,7 +226,15 @@ def test_a_loss_that_the_other_recheck_did_not_see_is_contained_when_that_has_en
     """The schedule's recheck has read, and holds the lease, when CloudTrail's finds the loss."""
     monkeypatch.setattr("guardduty_response.aws.clients.execution_ended", lambda _: False)
     other = f"{EXECUTIONS}incident:schedule"
-    assert record.leases.acquire(ARN, other, case.incident_id, 900) is None
+    assert (
+        record.leases.acquire(
+            ARN,
+            other,
+            case.incident_id,
+            900,
+        )
+        is None
+    )
     asked, finish = [], respond._contain_again
 
     def contain_again(*of_the_loss: Any) -> Any:
@@ -180,14 +256,30 @@ def test_a_recheck_that_waits_for_one_that_contains_contains_nothing(
 ) -> None:
     monkeypatch.setattr("guardduty_response.aws.clients.execution_ended", lambda _: False)
     other = f"{EXECUTIONS}incident:schedule"
-    assert record.leases.acquire(ARN, other, case.incident_id, 900) is None
+    assert (
+        record.leases.acquire(
+            ARN,
+            other,
+            case.incident_id,
+            900,
+        )
+        is None
+    )
     asked, finish = [], respond._contain_again
 
     def contain_again(*of_the_loss: Any) -> Any:
         asked.append(finish(*of_the_loss))
         if len(asked) == 1:
-            record.containments.set(ARN, 1, status=Status.CONTAINED)
-            record.move(case.incident_id, Status.CONTAINMENT_LOST, Status.CONTAINED)
+            record.containments.set(
+                ARN,
+                1,
+                status=Status.CONTAINED,
+            )
+            record.move(
+                case.incident_id,
+                Status.CONTAINMENT_LOST,
+                Status.CONTAINED,
+            )
         return asked[-1]
 
     monkeypatch.setattr(respond, "_contain_again", contain_again)
@@ -202,7 +294,15 @@ def test_a_recheck_does_not_wait_for_ever(
 ) -> None:
     monkeypatch.setattr("guardduty_response.aws.clients.execution_ended", lambda _: False)
     other = f"{EXECUTIONS}incident:schedule"
-    assert record.leases.acquire(ARN, other, case.incident_id, 900) is None
+    assert (
+        record.leases.acquire(
+            ARN,
+            other,
+            case.incident_id,
+            900,
+        )
+        is None
+    )
     case.see(OPEN, TAGGED)
     walk = case.check(BOB)
     assert walk.entered.count("Finish") == respond.BUSY_ATTEMPTS

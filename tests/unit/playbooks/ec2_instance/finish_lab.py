@@ -24,9 +24,19 @@ def keep_snapshots(lab: Lab, **items: Any) -> None:
         InstanceSpecification={"InstanceId": lab.ids["instance"]}
     )["Snapshots"]
     ids = [snapshot["SnapshotId"] for snapshot in made]
-    state = {"outcome": "COMPLETE", "detail": "one snapshot set", "state": {"ids": ids}}
+    state = {
+        "outcome": "COMPLETE",
+        "detail": "one snapshot set",
+        "state": {"ids": ids},
+    }
     for name, item in {"snapshots": state, **items}.items():
-        lab.record.evidence(INCIDENT, "ec2_instance", lab.ids["instance"], name, item)
+        lab.record.evidence(
+            INCIDENT,
+            "ec2_instance",
+            lab.ids["instance"],
+            name,
+            item,
+        )
     lab.record.action(
         INCIDENT, "ec2_instance", lab.ids["instance"], "snapshot", "DONE", "one snapshot set"
     )

@@ -17,13 +17,23 @@ def twin_at_home(lab: Lab) -> str:
     ec2 = lab.see("ec2", REGION)
     vpc = ec2.create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
     subnet = ec2.create_subnet(VpcId=vpc, CidrBlock="10.0.1.0/24")["Subnet"]["SubnetId"]
-    group = ec2.create_security_group(GroupName="web", Description="web", VpcId=vpc)["GroupId"]
+    group = ec2.create_security_group(
+        GroupName="web",
+        Description="web",
+        VpcId=vpc,
+    )["GroupId"]
     made = ec2.run_instances(
         ImageId=AMI,
         MinCount=1,
         MaxCount=1,
         IamInstanceProfile={"Name": "app"},
-        NetworkInterfaces=[{"DeviceIndex": 0, "SubnetId": subnet, "Groups": [group]}],
+        NetworkInterfaces=[
+            {
+                "DeviceIndex": 0,
+                "SubnetId": subnet,
+                "Groups": [group],
+            }
+        ],
     )
     return str(made["Instances"][0]["InstanceId"])
 

@@ -103,8 +103,16 @@ def test_a_snapshot_under_the_aws_managed_key_is_shared_by_its_copy(evidence: Ev
     zone = ec2.describe_subnets(SubnetIds=[evidence.ids["subnet"]])["Subnets"][0][
         "AvailabilityZone"
     ]
-    volume = ec2.create_volume(AvailabilityZone=zone, Size=1, Encrypted=True)["VolumeId"]
-    ec2.attach_volume(VolumeId=volume, InstanceId=evidence.ids["instance"], Device="/dev/sdc")
+    volume = ec2.create_volume(
+        AvailabilityZone=zone,
+        Size=1,
+        Encrypted=True,
+    )["VolumeId"]
+    ec2.attach_volume(
+        VolumeId=volume,
+        InstanceId=evidence.ids["instance"],
+        Device="/dev/sdc",
+    )
     evidence.evidence["forensics_account"] = {
         "account_id": VAULT,
         "kms_key_arn": KEY,
@@ -150,7 +158,11 @@ def test_the_vault_role_is_assumed_at_the_path_of_the_roles(
 
 def test_a_role_that_cannot_be_assumed_leaves_the_set_shared(evidence: EvidenceLab) -> None:
     target = ready(evidence, "guardduty-response-vault")
-    evidence.fail("AssumeRole", "AccessDenied", lambda params: VAULT in params["RoleArn"])
+    evidence.fail(
+        "AssumeRole",
+        "AccessDenied",
+        lambda params: VAULT in params["RoleArn"],
+    )
     part = evidence.collect(copies, target)[-1]
     assert part.outcome == "PARTIAL"
     assert "modules/forensics-account" in part.detail
@@ -277,7 +289,12 @@ def test_complete_snapshots_of_a_broken_set_are_copied(evidence: EvidenceLab) ->
 def test_nothing_to_copy(evidence: EvidenceLab) -> None:
     target = ready(evidence)
     InstanceContext(evidence.context(), target).record_evidence(
-        "snapshots", {"outcome": "FAILED", "detail": "refused", "state": {}}
+        "snapshots",
+        {
+            "outcome": "FAILED",
+            "detail": "refused",
+            "state": {},
+        },
     )
     assert evidence.collect(copies, target)[-1].outcome == "NOT_POSSIBLE"
 
@@ -310,7 +327,11 @@ def test_copies_that_never_complete_end(
         ec2_backends[MEMBER][REGION].snapshots[snapshot["SnapshotId"]].status = "pending"
     assert evidence.once(copies, target).outcome == "RUNNING"
     now = time.time()
-    monkeypatch.setattr(time, "time", lambda: now + copies.LIMIT_SECONDS + 1)
+    monkeypatch.setattr(
+        time,
+        "time",
+        lambda: now + copies.LIMIT_SECONDS + 1,
+    )
     part = evidence.once(copies, target)
     assert part.outcome == "FAILED"
     assert "2 not complete after 24 hours" in part.detail
@@ -327,8 +348,20 @@ def test_session_policies_fit_and_pin_the_account(evidence: EvidenceLab) -> None
     many = [f"snap-0123456789abcde{number:02}" for number in range(40)]
     account = forensics_account.forensics_account(instance)
     assert account is not None
-    member = policy(*forensics_account.member_policy(instance, account, many))
-    few = policy(*forensics_account.member_policy(instance, account, many[:3]))
+    member = policy(
+        *forensics_account.member_policy(
+            instance,
+            account,
+            many,
+        )
+    )
+    few = policy(
+        *forensics_account.member_policy(
+            instance,
+            account,
+            many[:3],
+        )
+    )
     in_forensics = policy(*forensics_account.forensics_policy(instance, account))
     assert short([member, few, in_forensics])
     assert "snapshot/snap-0123456789abcde02" in json.dumps(few)

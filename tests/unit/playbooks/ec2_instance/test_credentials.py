@@ -95,7 +95,11 @@ def test_retry_after_a_crash_between_disassociate_and_associate(lab: Lab) -> Non
 
 
 def test_retry_after_a_crash_revokes_on_the_original_role(lab: Lab) -> None:
-    lab.build(interfaces=2, asg=True, targets=True)
+    lab.build(
+        interfaces=2,
+        asg=True,
+        targets=True,
+    )
     target = lab.plan()
     lab.fail("PutRolePolicy", "ServiceFailure", times=1)
     ec2_instance.contain(lab.context(), target)
@@ -137,7 +141,11 @@ def test_role_quota_is_failed_with_the_command(lab: Lab) -> None:
 def test_a_role_of_aws_is_not_touched_and_said(lab: Lab, path: str) -> None:
     lab.build(profile=False)
     iam, ec2 = lab.see("iam"), lab.see("ec2")
-    iam.create_role(RoleName="owned", Path=path, AssumeRolePolicyDocument="{}")
+    iam.create_role(
+        RoleName="owned",
+        Path=path,
+        AssumeRolePolicyDocument="{}",
+    )
     iam.create_instance_profile(InstanceProfileName="owned")
     iam.add_role_to_instance_profile(InstanceProfileName="owned", RoleName="owned")
     ec2.associate_iam_instance_profile(
@@ -168,7 +176,11 @@ def test_role_wide_revocation(lab: Lab, why: str) -> None:
 def test_role_wide_revocation_merges_with_an_existing_one(lab: Lab) -> None:
     lab.build()
     lab.options["revoke_sessions"] = "role"
-    other = {"Effect": "Deny", "Action": "s3:*", "Resource": "*"}
+    other = {
+        "Effect": "Deny",
+        "Action": "s3:*",
+        "Resource": "*",
+    }
     old = revoke_document({"Statement": other}, "2020-01-01T00:00:00Z")
     lab.see("iam").put_role_policy(
         RoleName="app", PolicyName="AWSRevokeOlderSessions", PolicyDocument=json.dumps(old)

@@ -23,7 +23,12 @@ QUARANTINE, DENY = f"{PREFIX}-quarantine", f"{PREFIX}-deny-"
 
 
 def test_everything_is_as_it_was(lab: Lab) -> None:
-    lab.build(interfaces=3, ipv6=True, targets=True, eip=True)
+    lab.build(
+        interfaces=3,
+        ipv6=True,
+        targets=True,
+        eip=True,
+    )
     lab.options["disassociate_elastic_ip"] = True
     before = picture(lab)
     contained(lab)
@@ -151,9 +156,19 @@ def test_a_policy_that_was_there_before_is_put_back(lab: Lab) -> None:
     name = DENY + lab.ids["instance"]
     own = {
         "Version": "2012-10-17",
-        "Statement": [{"Effect": "Deny", "Action": "s3:*", "Resource": "*"}],
+        "Statement": [
+            {
+                "Effect": "Deny",
+                "Action": "s3:*",
+                "Resource": "*",
+            }
+        ],
     }
-    lab.see("iam").put_role_policy(RoleName="app", PolicyName=name, PolicyDocument=json.dumps(own))
+    lab.see("iam").put_role_policy(
+        RoleName="app",
+        PolicyName=name,
+        PolicyDocument=json.dumps(own),
+    )
     contained(lab)
     assert lab.role_policies() == {name: deny_document(lab.ids["instance"])}
     assert lab.restore().status is Status.RESTORED
@@ -214,7 +229,12 @@ def test_no_room_in_the_auto_scaling_group(lab: Lab) -> None:
 
 
 def test_each_session_names_what_it_restores_and_nothing_else(lab: Lab) -> None:
-    lab.build(interfaces=2, asg=True, targets=True, eip=True)
+    lab.build(
+        interfaces=2,
+        asg=True,
+        targets=True,
+        eip=True,
+    )
     lab.options |= {"disassociate_elastic_ip": True, "reattach_auto_scaling": True}
     contained(lab)
     lab.policies.clear()
@@ -250,9 +270,11 @@ def test_contained_again_after_a_restore(lab: Lab) -> None:
     contained(lab)
     lab.restore()
     ec2, first = lab.see("ec2"), sorted(lab.groups())[0]
-    new = ec2.create_security_group(GroupName="new", Description="x", VpcId=lab.ids["vpc"])[
-        "GroupId"
-    ]
+    new = ec2.create_security_group(
+        GroupName="new",
+        Description="x",
+        VpcId=lab.ids["vpc"],
+    )["GroupId"]
     ec2.modify_network_interface_attribute(NetworkInterfaceId=first, Groups=[new])
     between = picture(lab)
     assert lab.respond().status is Status.CONTAINED

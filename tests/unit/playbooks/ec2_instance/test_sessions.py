@@ -48,7 +48,15 @@ def big(lab: Lab) -> InstanceContext:
     lab.options |= {"untrack_connections": True, "disassociate_elastic_ip": True}
     arn = f"arn:aws:ec2:{REGION}:{MEMBER}:instance/i-0123456789abcdef0"
     return InstanceContext(
-        lab.context(), Target("ec2_instance", "i-0123456789abcdef0", arn, MEMBER, REGION, scope)
+        lab.context(),
+        Target(
+            "ec2_instance",
+            "i-0123456789abcdef0",
+            arn,
+            MEMBER,
+            REGION,
+            scope,
+        ),
     )
 
 
@@ -63,7 +71,12 @@ def listed(value: Any) -> list[str]:
 def test_every_session_policy_fits_and_names_what_it_changes(lab: Lab) -> None:
     instance = big(lab)
     scope = instance.target.scope
-    network.sessions(instance, scope["interfaces"], scope["vpcs"], {})
+    network.sessions(
+        instance,
+        scope["interfaces"],
+        scope["vpcs"],
+        {},
+    )
     action_order.changing(instance)
     action_order.reading(instance)
     assert len(lab.policies) > 4
@@ -93,7 +106,12 @@ def test_what_is_switched_off_is_not_allowed(lab: Lab) -> None:
         "disassociate_elastic_ip": False,
         "revoke_sessions": "none",
     }
-    network.sessions(instance, ["eni-1"], ["vpc-1"], {"vpc-1": "sg-1"})
+    network.sessions(
+        instance,
+        ["eni-1"],
+        ["vpc-1"],
+        {"vpc-1": "sg-1"},
+    )
     action_order.changing(instance)
     actions = {action for statement in statements(lab.policies) for action in statement["Action"]}
     assert (
@@ -106,7 +124,12 @@ def test_a_configured_group_may_only_be_attached(lab: Lab) -> None:
     instance = big(lab)
     lab.options["untrack_connections"] = False
     instance.own_groups["vpc-1"] = "sg-1"
-    network.sessions(instance, ["eni-1"], ["vpc-1"], {"vpc-1": "sg-1"})
+    network.sessions(
+        instance,
+        ["eni-1"],
+        ["vpc-1"],
+        {"vpc-1": "sg-1"},
+    )
     (policy,) = lab.policies
     actions = {action for statement in policy["Statement"] for action in statement["Action"]}
     assert {action for action in actions if "Describe" not in action} == {
@@ -115,7 +138,11 @@ def test_a_configured_group_may_only_be_attached(lab: Lab) -> None:
 
 
 def test_reading_verbs_hold_no_power(lab: Lab) -> None:
-    lab.build(interfaces=2, asg=True, targets=True)
+    lab.build(
+        interfaces=2,
+        asg=True,
+        targets=True,
+    )
     target = lab.plan()
     ec2_instance.verify(lab.context(), target)
     for policy in lab.policies:
@@ -156,7 +183,13 @@ def rounds(calls: list[Call], until: Call) -> int:
 
 @pytest.mark.parametrize("known_group", [True, False])
 def test_closed_within_three_round_trips_after_assume_role(lab: Lab, known_group: bool) -> None:
-    lab.build(interfaces=2, ipv6=True, asg=True, targets=True, eip=True)
+    lab.build(
+        interfaces=2,
+        ipv6=True,
+        asg=True,
+        targets=True,
+        eip=True,
+    )
     if known_group:
         lab.see("ec2").create_security_group(
             GroupName=f"{PREFIX}-quarantine", Description="q", VpcId=lab.ids["vpc"]

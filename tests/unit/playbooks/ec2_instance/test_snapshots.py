@@ -66,7 +66,11 @@ def test_a_second_containment_after_a_restore_makes_a_new_set(evidence: Evidence
     target = evidence.plan()
     first = evidence.collect(snapshots, target)[-1].state["ids"]
     record = evidence.record
-    record.containments.set(target.arn, target.generation, status=Status.RESTORED)
+    record.containments.set(
+        target.arn,
+        target.generation,
+        status=Status.RESTORED,
+    )
     target = evidence.plan()
     evidence.execution = evidence.execution.replace("run-1", "run-2")
     second = evidence.collect(snapshots, target)[-1].state["ids"]
@@ -78,7 +82,12 @@ def test_a_call_that_died_after_creating_makes_no_second_set(evidence: EvidenceL
     evidence.build()
     target = evidence.plan()
     evidence.hooks.append(("CreateSnapshots", lambda: None))
-    evidence.fail("PutItem", "InternalServerError", lambda params: "snap-" in str(params), times=1)
+    evidence.fail(
+        "PutItem",
+        "InternalServerError",
+        lambda params: "snap-" in str(params),
+        times=1,
+    )
     with pytest.raises(Exception, match="InternalServerError"):
         evidence.once(snapshots, target)
     assert len(evidence.snapshots()) == 2
@@ -196,7 +205,11 @@ def test_a_set_that_never_completes_ends(
     for _ in range(5):
         assert evidence.once(snapshots, target).outcome == "RUNNING"
     now = time.time()
-    monkeypatch.setattr(time, "time", lambda: now + snapshots.POLL_SECONDS + 1)
+    monkeypatch.setattr(
+        time,
+        "time",
+        lambda: now + snapshots.POLL_SECONDS + 1,
+    )
     assert evidence.once(snapshots, target).outcome == "FAILED"
 
 
@@ -206,7 +219,11 @@ def test_a_volume_attached_since_the_plan_is_in_the_set(evidence: EvidenceLab) -
     ec2 = evidence.see("ec2")
     zone = ec2.describe_volumes(VolumeIds=target.scope["volumes"])["Volumes"][0]["AvailabilityZone"]
     volume = ec2.create_volume(AvailabilityZone=zone, Size=1)["VolumeId"]
-    ec2.attach_volume(VolumeId=volume, InstanceId=evidence.ids["instance"], Device="/dev/sdc")
+    ec2.attach_volume(
+        VolumeId=volume,
+        InstanceId=evidence.ids["instance"],
+        Device="/dev/sdc",
+    )
     evidence.collect(snapshots, target)
     assert volume in [snapshot["VolumeId"] for snapshot in evidence.snapshots()]
     assert volume in str(evidence.policies)
@@ -226,7 +243,11 @@ def test_the_key_of_an_encrypted_volume_is_told(evidence: EvidenceLab) -> None:
         "AvailabilityZone"
     ]
     # under the AWS-managed key
-    volume = ec2.create_volume(AvailabilityZone=zone, Size=1, Encrypted=True)
+    volume = ec2.create_volume(
+        AvailabilityZone=zone,
+        Size=1,
+        Encrypted=True,
+    )
     ec2.attach_volume(
         VolumeId=volume["VolumeId"], InstanceId=evidence.ids["instance"], Device="/dev/sdc"
     )

@@ -23,22 +23,44 @@ def spree(lab: EradicationLab) -> Json:
     trail.create_trail(Name="everything", S3BucketName="logs-of-the-account")
     trail.start_logging(Name="everything")
     vpc = ec2.create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
-    group = ec2.create_security_group(GroupName="web", Description="web", VpcId=vpc)["GroupId"]
+    group = ec2.create_security_group(
+        GroupName="web",
+        Description="web",
+        VpcId=vpc,
+    )["GroupId"]
     lab.does("iam", "create_user", UserName="mallory")
-    key = lab.does("iam", "create_access_key", UserName="mallory")["AccessKey"]["AccessKeyId"]
-    made = lab.does("ec2", "run_instances", ImageId="ami-12c6146b", MinCount=1, MaxCount=1)[
-        "Instances"
-    ][0]["InstanceId"]
+    key = lab.does(
+        "iam",
+        "create_access_key",
+        UserName="mallory",
+    )["AccessKey"]["AccessKeyId"]
+    made = lab.does(
+        "ec2",
+        "run_instances",
+        ImageId="ami-12c6146b",
+        MinCount=1,
+        MaxCount=1,
+    )["Instances"][0]["InstanceId"]
     rule = {
         "IpProtocol": "tcp",
         "FromPort": 22,
         "ToPort": 22,
         "IpRanges": [{"CidrIp": "0.0.0.0/0", "Description": "ssh"}],
     }
-    lab.does("ec2", "authorize_security_group_ingress", GroupId=group, IpPermissions=[rule])
+    lab.does(
+        "ec2",
+        "authorize_security_group_ingress",
+        GroupId=group,
+        IpPermissions=[rule],
+    )
     lab.does("cloudtrail", "stop_logging", Name="everything")
     lab.does("ec2", "create_vpc", CidrBlock="10.9.0.0/16")
-    return {"group": group, "instance": made, "key": key, "rule": rule}
+    return {
+        "group": group,
+        "instance": made,
+        "key": key,
+        "rule": rule,
+    }
 
 
 def picture(lab: EradicationLab, made: Json) -> Json:

@@ -14,7 +14,13 @@ INSTANCE = "i-0123456789abcdef0"
 EXFILTRATION = "UnauthorizedAccess:IAMUser/InstanceCredentialExfiltration.OutsideAWS"
 ALLOW_EVERYTHING: PolicyDocument = {
     "Version": "2012-10-17",
-    "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}],
+    "Statement": [
+        {
+            "Effect": "Allow",
+            "Action": "*",
+            "Resource": "*",
+        }
+    ],
 }
 
 
@@ -31,4 +37,13 @@ def is_allowed(iam: IamLab, session: str, issued: float, name: str = "app") -> b
     }
     policies: list[str | PolicyDocument] = [ALLOW_EVERYTHING, *iam.role_policies(name).values()]
     principal = f"arn:aws:sts::{MEMBER}:assumed-role/{name}/{session}"
-    return bool(decide(policies, "s3:GetObject", "arn:aws:s3:::b/k", principal, **keys) == "Allow")
+    return bool(
+        decide(
+            policies,
+            "s3:GetObject",
+            "arn:aws:s3:::b/k",
+            principal,
+            **keys,
+        )
+        == "Allow"
+    )

@@ -68,7 +68,11 @@ def test_a_session_met_in_the_second_pass_is_asked_for_from_the_start(lab: Evide
     lab.build().options["repeat_minutes"] = 20
     lab.once(actions)
     lab.assumed("ASIALATE", ago=60)
-    lab.happened("CreateUser", 3000, who=admin("ASIALATE"))
+    lab.happened(
+        "CreateUser",
+        3000,
+        who=admin("ASIALATE"),
+    )
     lab.ahead = 1201
     assert lab.once(actions).outcome == "COMPLETE"
     assert names(lab.changes()[0]) == ["CreateUser"]
@@ -76,7 +80,11 @@ def test_a_session_met_in_the_second_pass_is_asked_for_from_the_start(lab: Evide
 
 def test_a_task_stays_while_the_second_list_is_waited_for(lab: EvidenceLab) -> None:
     lab.build().options["repeat_minutes"] = 20
-    lab.fail("LookupEvents", "AccessDeniedException", lambda asked: asked["region"] == OTHER)
+    lab.fail(
+        "LookupEvents",
+        "AccessDeniedException",
+        lambda asked: asked["region"] == OTHER,
+    )
     task = lab.once(actions).task
     lab.ahead = 60
     assert task and lab.once(actions).task == task
@@ -86,7 +94,11 @@ def test_a_task_stays_while_the_second_list_is_waited_for(lab: EvidenceLab) -> N
 def test_the_ledger_is_small_whatever_was_found(lab: EvidenceLab) -> None:
     lab.build().options |= {"lookup_regions": [], "repeat_minutes": 20}
     for index in range(400):
-        lab.happened("CreateUser", 60 + index, requestParameters={"userName": f"u{index}" * 20})
+        lab.happened(
+            "CreateUser",
+            60 + index,
+            requestParameters={"userName": f"u{index}" * 20},
+        )
     lab.once(actions)
     assert len(json.dumps(lab.kept("actions")["state"])) < 4000
     assert len(lab.changes()[0]) == 400

@@ -28,9 +28,11 @@ DENIAL = Check("deny_all", False, "not everything denied", fatal=True)
 def contained(iam: IamLab) -> IamLab:
     target = iam.user(keys=1).plan()
     iam.respond(target)
-    iam.ids["since"] = iam.record.target("inc-0123456789abcdef", target.kind, target.id)["actions"][
-        "deny_all"
-    ]["at"]
+    iam.ids["since"] = iam.record.target(
+        "inc-0123456789abcdef",
+        target.kind,
+        target.id,
+    )["actions"]["deny_all"]["at"]
     iam.clock_offset += 600
     return iam
 
@@ -56,7 +58,13 @@ def add_event(
     region: str = HOME,
     **more: Any,
 ) -> CloudTrailRecord:
-    return iam.add_event(name, caller or bob(), ago=ago, region=region, **more)
+    return iam.add_event(
+        name,
+        caller or bob(),
+        ago=ago,
+        region=region,
+        **more,
+    )
 
 
 def test_who_detached_the_denial(contained: IamLab) -> None:
@@ -75,7 +83,12 @@ def test_who_detached_the_denial(contained: IamLab) -> None:
 
 
 def test_iams_events_are_asked_where_they_are(contained: IamLab) -> None:
-    add_event(contained, "DetachUserPolicy", region=REGION, requestParameters={"userName": "alice"})
+    add_event(
+        contained,
+        "DetachUserPolicy",
+        region=REGION,
+        requestParameters={"userName": "alice"},
+    )
     assert find_actors(contained, DENIAL) == []
     assert {
         call.region for call in contained.calls if call.operation == "LookupEvents" and call.policy
@@ -122,7 +135,12 @@ def test_each_check_has_the_calls_that_undo_it(
     parameters = {name: key if text == "KEY" else text for name, text in parameters.items()}
     add_event(contained, call, requestParameters=parameters)
     assert [
-        change["what"] for change in find_actors(contained, Check(check, False, "x"), watched=[key])
+        change["what"]
+        for change in find_actors(
+            contained,
+            Check(check, False, "x"),
+            watched=[key],
+        )
     ] == [call]
 
 
@@ -132,10 +150,22 @@ def test_who_deleted_a_roles_denial(iam: IamLab) -> None:
     iam.ids["since"] = iam.stored_target()["actions"]["revoke_sessions"]["at"]
     iam.clock_offset += 600
     [name] = iam.role_policies()
-    add_event(iam, "DeleteRolePolicy", requestParameters={"roleName": "app", "policyName": name})
+    add_event(
+        iam,
+        "DeleteRolePolicy",
+        requestParameters={"roleName": "app", "policyName": name},
+    )
     assert [
         change["what"]
-        for change in find_actors(iam, Check("revoke_sessions", False, "x", fatal=True))
+        for change in find_actors(
+            iam,
+            Check(
+                "revoke_sessions",
+                False,
+                "x",
+                fatal=True,
+            ),
+        )
     ] == ["DeleteRolePolicy"]
 
 

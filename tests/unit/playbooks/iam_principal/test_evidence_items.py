@@ -44,7 +44,11 @@ def eradicated(lab: EvidenceLab, handled: int) -> None:
         lab.kind,
         lab.id,
         "remediation",
-        {"outcome": "RUNNING", "detail": "", "state": {"handled": handled}},
+        {
+            "outcome": "RUNNING",
+            "detail": "",
+            "state": {"handled": handled},
+        },
     )
 
 
@@ -54,7 +58,11 @@ def test_the_package_is_a_collector() -> None:
 
 def test_nothing_is_collected_before_containment(lab: EvidenceLab) -> None:
     lab.build()
-    assert evidence.first(lab.context(), lab.target, 60).done
+    assert evidence.first(
+        lab.context(),
+        lab.target,
+        60,
+    ).done
     assert (lab.asked, lab.stored(), lab.kept("actions")) == ([], {}, {})
 
 
@@ -129,7 +137,11 @@ def test_switched_off_there_is_nothing_to_remediate(started: EvidenceLab) -> Non
 
 
 def test_a_key_is_replaced_also_without_a_list(started: EvidenceLab) -> None:
-    started.options |= {"list_actions": False, "remediate": [], "rotate_key": {"reader_arns": []}}
+    started.options |= {
+        "list_actions": False,
+        "remediate": [],
+        "rotate_key": {"reader_arns": []},
+    }
     assert asked(started).next_step == "remediate"
     eradicated(started, 0)
     assert asked(started).next_step == ""
@@ -147,7 +159,11 @@ def test_an_error_nobody_thought_of_keeps_what_was_found(
     asked(started)
     before = started.kept("actions")["state"]
     started.ahead = 1201
-    monkeypatch.setattr(regional_lookup, "repeat", lambda *_: 1 / 0)
+    monkeypatch.setattr(
+        regional_lookup,
+        "repeat",
+        lambda *_: 1 / 0,
+    )
     asked(started)
     kept = started.kept("actions")
     assert kept["outcome"] == "FAILED" and "division by zero" in kept["detail"]
@@ -184,11 +200,19 @@ def test_the_manifest_lists_what_is_evidence_with_its_hash(started: EvidenceLab)
 
 def test_a_region_that_refuses_reaches_the_ledger_as_a_task(started: EvidenceLab) -> None:
     started.options["remediate"] = []
-    started.fail("LookupEvents", "AccessDeniedException", lambda asked: asked["region"] == OTHER)
+    started.fail(
+        "LookupEvents",
+        "AccessDeniedException",
+        lambda asked: asked["region"] == OTHER,
+    )
     asked(started)
     started.ahead = 1201
     asked(started)
-    found = started.record.target(INCIDENT, started.kind, started.id)
+    found = started.record.target(
+        INCIDENT,
+        started.kind,
+        started.id,
+    )
     assert found["actions"]["actions"]["status"] == "FAILED"
     assert f"--region {OTHER}" in found["evidence"]["actions"]["task"]
     assert found["actions"]["principal"]["status"] == "DONE"

@@ -64,7 +64,12 @@ def test_a_second_time_there_is_nothing_to_do(contained: CenterLab) -> None:
 
 def test_what_somebody_else_changed_stays(contained: CenterLab) -> None:
     document = json.loads(contained.policy("PowerUser"))
-    more = {"Sid": "More", "Effect": "Allow", "Action": "s3:*", "Resource": "*"}
+    more = {
+        "Sid": "More",
+        "Effect": "Allow",
+        "Action": "s3:*",
+        "Resource": "*",
+    }
     contained.put(
         "PowerUser", json.dumps({**document, "Statement": [*document["Statement"], more]})
     )

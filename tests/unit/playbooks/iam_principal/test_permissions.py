@@ -17,7 +17,13 @@ Json = dict[str, Any]
 DOCUMENT = json.dumps(
     {
         "Version": "2012-10-17",
-        "Statement": [{"Effect": "Allow", "Action": "s3:Get*", "Resource": "*"}],
+        "Statement": [
+            {
+                "Effect": "Allow",
+                "Action": "s3:Get*",
+                "Resource": "*",
+            }
+        ],
     }
 )
 
@@ -45,12 +51,20 @@ def test_a_user(lab: EvidenceLab, monkeypatch: pytest.MonkeyPatch) -> None:
     own = iam.create_policy(PolicyName="own", PolicyDocument=DOCUMENT)["Policy"]["Arn"]
     iam.attach_user_policy(UserName="alice", PolicyArn=own)
     iam.attach_user_policy(UserName="alice", PolicyArn="arn:aws:iam::aws:policy/ReadOnlyAccess")
-    iam.put_user_policy(UserName="alice", PolicyName="inline", PolicyDocument=DOCUMENT)
+    iam.put_user_policy(
+        UserName="alice",
+        PolicyName="inline",
+        PolicyDocument=DOCUMENT,
+    )
     iam.create_group(GroupName="admins")
     iam.attach_group_policy(
         GroupName="admins", PolicyArn="arn:aws:iam::aws:policy/AdministratorAccess"
     )
-    iam.put_group_policy(GroupName="admins", PolicyName="more", PolicyDocument=DOCUMENT)
+    iam.put_group_policy(
+        GroupName="admins",
+        PolicyName="more",
+        PolicyDocument=DOCUMENT,
+    )
     iam.add_user_to_group(GroupName="admins", UserName="alice")
     iam.create_login_profile(UserName="alice", Password="Correct-horse-1")
     [part] = lab.collect(permissions)
@@ -90,7 +104,11 @@ def test_a_role(lab: EvidenceLab) -> None:
     lab.stolen().build()
     iam = lab.see("iam")
     iam.create_role(RoleName="app", AssumeRolePolicyDocument=DOCUMENT)
-    iam.put_role_policy(RoleName="app", PolicyName="inline", PolicyDocument=DOCUMENT)
+    iam.put_role_policy(
+        RoleName="app",
+        PolicyName="inline",
+        PolicyDocument=DOCUMENT,
+    )
     lab.details["accessKeyId"] = ""
     [part] = lab.collect(permissions)
     assert state(lab)["role"]["AssumeRolePolicyDocument"] == json.loads(DOCUMENT)

@@ -86,7 +86,11 @@ def test_a_boundary_that_came_after_the_plan_comes_back(iam: IamLab) -> None:
 
 def test_what_was_inactive_stays_inactive(iam: IamLab) -> None:
     iam.user(keys=2)
-    iam.see().update_access_key(UserName="alice", AccessKeyId=iam.ids["keys"][1], Status="Inactive")
+    iam.see().update_access_key(
+        UserName="alice",
+        AccessKeyId=iam.ids["keys"][1],
+        Status="Inactive",
+    )
     before = iam.dump()
     iam.respond()
     assert iam.restore().status is Status.RESTORED
@@ -97,9 +101,17 @@ def test_what_was_inactive_stays_inactive(iam: IamLab) -> None:
 def test_what_was_inactive_and_somebody_activated_is_left(iam: IamLab) -> None:
     iam.user(keys=2)
     first, second = iam.ids["keys"]
-    iam.see().update_access_key(UserName="alice", AccessKeyId=second, Status="Inactive")
+    iam.see().update_access_key(
+        UserName="alice",
+        AccessKeyId=second,
+        Status="Inactive",
+    )
     iam.respond()
-    iam.see().update_access_key(UserName="alice", AccessKeyId=second, Status="Active")
+    iam.see().update_access_key(
+        UserName="alice",
+        AccessKeyId=second,
+        Status="Active",
+    )
     iam.calls.clear()
     [text] = iam.restore().not_restored
     assert f"access key {second} is Active" in text
@@ -139,7 +151,11 @@ def test_a_password_that_a_person_has_set_since_is_fine(iam: IamLab, mode: str) 
 def test_a_second_time_there_is_nothing_to_do(iam: IamLab) -> None:
     iam.user(keys=2, ssh=True).respond()
     iam.restore()
-    iam.see().update_access_key(UserName="alice", AccessKeyId=iam.ids["keys"][0], Status="Inactive")
+    iam.see().update_access_key(
+        UserName="alice",
+        AccessKeyId=iam.ids["keys"][0],
+        Status="Inactive",
+    )
     iam.calls.clear()
     result = iam.restore()
     assert result.status is Status.RESTORED
@@ -343,7 +359,11 @@ def test_contained_again_and_restored_it_is_as_before_the_first_time(iam: IamLab
     iam.respond()
     client = iam.see()
     client.detach_user_policy(UserName="alice", PolicyArn=DENY_ALL)
-    client.update_access_key(UserName="alice", AccessKeyId=iam.ids["keys"][0], Status="Active")
+    client.update_access_key(
+        UserName="alice",
+        AccessKeyId=iam.ids["keys"][0],
+        Status="Active",
+    )
     assert iam.respond(iam.plan()).status is Status.CONTAINED
     assert iam.restore().status is Status.RESTORED
     assert iam.dump() == before

@@ -58,7 +58,11 @@ def policies(lab: EradicationLab, user: str) -> list[str]:
 
 def test_a_key_for_somebody_else(lab: EradicationLab) -> None:
     lab.see("iam").create_user(UserName="bob", Path="/team/")
-    key = lab.does("iam", "create_access_key", UserName="bob")["AccessKey"]["AccessKeyId"]
+    key = lab.does(
+        "iam",
+        "create_access_key",
+        UserName="bob",
+    )["AccessKey"]["AccessKeyId"]
     lab.eradicate()
     assert keys(lab, "bob") == {key: "Inactive"}
     assert lab.restore().status is Status.RESTORED
@@ -67,10 +71,17 @@ def test_a_key_for_somebody_else(lab: EradicationLab) -> None:
 
 def test_a_key_of_its_own_that_containment_ended(lab: EradicationLab) -> None:
     """IAM leaves the user's name out of the request when the call is about oneself."""
-    key = lab.does("iam", "create_access_key", UserName=USER, also={"parameters": None})[
-        "AccessKey"
-    ]["AccessKeyId"]
-    lab.see("iam").update_access_key(UserName=USER, AccessKeyId=key, Status="Inactive")
+    key = lab.does(
+        "iam",
+        "create_access_key",
+        UserName=USER,
+        also={"parameters": None},
+    )["AccessKey"]["AccessKeyId"]
+    lab.see("iam").update_access_key(
+        UserName=USER,
+        AccessKeyId=key,
+        Status="Inactive",
+    )
     lab.eradicate()
     assert (lab.lines(), lab.changed(), lab.left) == ({"CreateAccessKey": "ALREADY"}, [], [])
     assert "1 were undone already" in lab.kept()["detail"]
@@ -80,7 +91,13 @@ def test_a_key_of_its_own_that_containment_ended(lab: EradicationLab) -> None:
 def test_a_key_switched_on_again(lab: EradicationLab) -> None:
     lab.see("iam").create_user(UserName="bob")
     key = lab.see("iam").create_access_key(UserName="bob")["AccessKey"]["AccessKeyId"]
-    lab.does("iam", "update_access_key", UserName="bob", AccessKeyId=key, Status="Active")
+    lab.does(
+        "iam",
+        "update_access_key",
+        UserName="bob",
+        AccessKeyId=key,
+        Status="Active",
+    )
     lab.eradicate()
     assert keys(lab, "bob") == {key: "Inactive"}
 
@@ -88,7 +105,13 @@ def test_a_key_switched_on_again(lab: EradicationLab) -> None:
 def test_a_key_switched_off_is_for_people(lab: EradicationLab) -> None:
     lab.see("iam").create_user(UserName="bob")
     key = lab.see("iam").create_access_key(UserName="bob")["AccessKey"]["AccessKeyId"]
-    lab.does("iam", "update_access_key", UserName="bob", AccessKeyId=key, Status="Inactive")
+    lab.does(
+        "iam",
+        "update_access_key",
+        UserName="bob",
+        AccessKeyId=key,
+        Status="Inactive",
+    )
     lab.eradicate()
     assert (
         f"aws iam update-access-key --status Active --user-name bob --access-key-id {key}"
@@ -99,7 +122,11 @@ def test_a_key_switched_off_is_for_people(lab: EradicationLab) -> None:
 
 def test_a_key_that_is_gone(lab: EradicationLab) -> None:
     lab.see("iam").create_user(UserName="bob")
-    key = lab.does("iam", "create_access_key", UserName="bob")["AccessKey"]["AccessKeyId"]
+    key = lab.does(
+        "iam",
+        "create_access_key",
+        UserName="bob",
+    )["AccessKey"]["AccessKeyId"]
     lab.see("iam").delete_access_key(UserName="bob", AccessKeyId=key)
     lab.eradicate()
     assert (lab.lines(), lab.left) == ({"CreateAccessKey": "ALREADY"}, [])
@@ -109,7 +136,12 @@ def test_a_key_that_is_gone(lab: EradicationLab) -> None:
 
 
 def test_a_new_user(lab: EradicationLab) -> None:
-    lab.does("iam", "create_user", UserName="mallory", Path="/x/")
+    lab.does(
+        "iam",
+        "create_user",
+        UserName="mallory",
+        Path="/x/",
+    )
     # by another principal, say
     key = lab.see("iam").create_access_key(UserName="mallory")["AccessKey"]["AccessKeyId"]
     lab.eradicate()
@@ -168,7 +200,12 @@ def test_a_password_of_another_user(lab: EradicationLab, call: str) -> None:
     iam.create_user(UserName="bob")
     if call == "update_login_profile":
         iam.create_login_profile(UserName="bob", Password="first")
-    lab.does("iam", call, UserName="bob", Password="known-to-the-intruder")
+    lab.does(
+        "iam",
+        call,
+        UserName="bob",
+        Password="known-to-the-intruder",
+    )
     lab.eradicate()
     assert iam.get_login_profile(UserName="bob")["LoginProfile"]["PasswordResetRequired"] is True
     [(_, asked)] = [call for call in lab.calls if call[0] == "UpdateLoginProfile"]
@@ -190,7 +227,12 @@ def test_a_password_of_another_user(lab: EradicationLab, call: str) -> None:
 
 
 def test_its_own_password_is_containments(lab: EradicationLab) -> None:
-    lab.does("iam", "create_login_profile", UserName=USER, Password="x")
+    lab.does(
+        "iam",
+        "create_login_profile",
+        UserName=USER,
+        Password="x",
+    )
     lab.eradicate()
     assert (lab.lines(), lab.changed()) == ({"CreateLoginProfile": "ALREADY"}, [])
 
@@ -207,7 +249,13 @@ def role_policy(lab: EradicationLab, role: str = "door") -> dict[str, Json]:
 
 
 def test_a_new_role(lab: EradicationLab) -> None:
-    lab.does("iam", "create_role", RoleName="door", AssumeRolePolicyDocument=TRUST, Path="/x/")
+    lab.does(
+        "iam",
+        "create_role",
+        RoleName="door",
+        AssumeRolePolicyDocument=TRUST,
+        Path="/x/",
+    )
     lab.eradicate()
     assert role_policy(lab) == {f"{PREFIX}-deny-all": DENY_DOCUMENT}
     assert lab.restore().status is Status.RESTORED
@@ -215,7 +263,12 @@ def test_a_new_role(lab: EradicationLab) -> None:
 
 
 def test_a_role_whose_policies_are_full(lab: EradicationLab) -> None:
-    lab.does("iam", "create_role", RoleName="door", AssumeRolePolicyDocument=TRUST)
+    lab.does(
+        "iam",
+        "create_role",
+        RoleName="door",
+        AssumeRolePolicyDocument=TRUST,
+    )
     lab.fail("PutRolePolicy", "LimitExceeded")
     lab.eradicate()
     iam = lab.see("iam")
@@ -228,11 +281,22 @@ def test_a_role_whose_policies_are_full(lab: EradicationLab) -> None:
 
 
 def test_another_denial_of_that_name_on_a_role_is_left_by_restore(lab: EradicationLab) -> None:
-    lab.does("iam", "create_role", RoleName="door", AssumeRolePolicyDocument=TRUST)
+    lab.does(
+        "iam",
+        "create_role",
+        RoleName="door",
+        AssumeRolePolicyDocument=TRUST,
+    )
     lab.eradicate()
     other = {
         "Version": "2012-10-17",
-        "Statement": [{"Effect": "Deny", "Action": "s3:*", "Resource": "*"}],
+        "Statement": [
+            {
+                "Effect": "Deny",
+                "Action": "s3:*",
+                "Resource": "*",
+            }
+        ],
     }
     lab.see("iam").put_role_policy(
         RoleName="door", PolicyName=f"{PREFIX}-deny-all", PolicyDocument=json.dumps(other)
@@ -246,7 +310,12 @@ def test_another_denial_of_that_name_on_a_role_is_left_by_restore(lab: Eradicati
 
 
 def test_a_role_that_is_gone(lab: EradicationLab) -> None:
-    lab.does("iam", "create_role", RoleName="door", AssumeRolePolicyDocument=TRUST)
+    lab.does(
+        "iam",
+        "create_role",
+        RoleName="door",
+        AssumeRolePolicyDocument=TRUST,
+    )
     lab.see("iam").delete_role(RoleName="door")
     lab.eradicate()
     assert (lab.lines(), lab.left) == ({"CreateRole": "ALREADY"}, [])

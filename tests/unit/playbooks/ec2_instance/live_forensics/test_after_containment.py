@@ -50,7 +50,11 @@ def send_parts(
         [index] = [stored for stored in lab.stored() if stored.endswith("index.tsv")]
         text = lab.s3.get_object(Bucket=BUCKET, Key=index)["Body"].read().decode()
         line = f"memory.lime\t{size * len(numbers)}\t{'a' * 64}\t{len(numbers)}\t{state}"
-        lab.s3.put_object(Bucket=BUCKET, Key=index, Body=f"{text}\n{line}\n".encode())
+        lab.s3.put_object(
+            Bucket=BUCKET,
+            Key=index,
+            Body=f"{text}\n{line}\n".encode(),
+        )
 
     lab.agent.on_send = deliver
 
@@ -115,7 +119,13 @@ def test_parts_are_sized_from_the_instance(lab: ForensicsLab) -> None:
 def test_at_most_five_hundred_parts(lab: ForensicsLab, mib: int) -> None:
     with_memory(lab)
     settings = cast(Forensics, lab.settings)
-    made = uploads.begin(lab.target_context, "f", "Linux", settings, mib)
+    made = uploads.begin(
+        lab.target_context,
+        "f",
+        "Linux",
+        settings,
+        mib,
+    )
     assert made.parts <= 500 and 64 * uploads.MIB <= made.part_bytes <= 5 * 1024 * uploads.MIB
     if mib < 1_000_000:
         assert made.parts * made.part_bytes >= mib * uploads.MIB * 1.05
@@ -142,12 +152,18 @@ def contained(
 ) -> str:
     """The instance as containment leaves it: the group of one's own, the SSM-only profile."""
     ec2 = lab.see("ec2")
-    group = ec2.create_security_group(GroupName="endpoints", Description="q", VpcId=lab.ids["vpc"])[
-        "GroupId"
-    ]
+    group = ec2.create_security_group(
+        GroupName="endpoints",
+        Description="q",
+        VpcId=lab.ids["vpc"],
+    )["GroupId"]
     shown = ec2.describe_security_groups(GroupIds=[group])["SecurityGroups"][0]
     ec2.revoke_security_group_egress(GroupId=group, IpPermissions=shown["IpPermissionsEgress"])
-    rule = {"IpProtocol": "tcp", "FromPort": 443, "ToPort": 443}
+    rule = {
+        "IpProtocol": "tcp",
+        "FromPort": 443,
+        "ToPort": 443,
+    }
     rule |= egress or {"UserIdGroupPairs": [{"GroupId": lab.ids["group"]}]}
     ec2.authorize_security_group_egress(GroupId=group, IpPermissions=[rule])
     for interface in lab.groups():

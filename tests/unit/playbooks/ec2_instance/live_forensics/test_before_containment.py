@@ -230,7 +230,11 @@ def test_a_changed_file_is_noticed(lab: ForensicsLab) -> None:
     def tamper(command: Json) -> None:
         deliver(command)
         [key] = [key for key in lab.stored() if key.endswith("network.txt")]
-        lab.s3.put_object(Bucket=BUCKET, Key=key, Body=b"nothing to see")
+        lab.s3.put_object(
+            Bucket=BUCKET,
+            Key=key,
+            Body=b"nothing to see",
+        )
 
     lab.agent.on_send = tamper
     part = lab.finish()
@@ -247,7 +251,11 @@ def test_the_index_is_data(lab: ForensicsLab) -> None:
         evil = (
             "../../x\t1\t-\t1\tok\nprocesses.txt\t1\t-\t1\t<script>\n" + "A" * 70000 + "\n\xff\x00"
         )
-        lab.s3.put_object(Bucket=BUCKET, Key=key, Body=evil.encode("latin-1"))
+        lab.s3.put_object(
+            Bucket=BUCKET,
+            Key=key,
+            Body=evil.encode("latin-1"),
+        )
 
     lab.agent.on_send = forge
     part = lab.finish()
@@ -319,7 +327,12 @@ def test_a_finding_type_that_containment_does_not_wait_for(lab: ForensicsLab) ->
 
 def test_not_begun_before_containment_is_not_begun_after_it(lab: ForensicsLab) -> None:
     """A contained instance cannot be reached: said at once, not after the deadline."""
-    lab.record.set_target(INCIDENT, "ec2_instance", lab.ids["instance"], status="CONTAINED")
+    lab.record.set_target(
+        INCIDENT,
+        "ec2_instance",
+        lab.ids["instance"],
+        status="CONTAINED",
+    )
     part = lab.step()
     assert part.outcome == "NOT_POSSIBLE"
     assert "not begun before containment" in part.detail
