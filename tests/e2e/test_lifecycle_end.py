@@ -91,6 +91,8 @@ def test_a_playbook_switched_off_and_on_again_breaks_no_member(
 
 @pytest.mark.proof
 def test_destroy_leaves_nothing(world: World) -> None:
+    victim = world.plain()
+    assert_contained(world, victim, world.respond(victim))
     terraform = Terraform(world.known.endpoint)
     terraform.destroy([Path(name) for name in world.known.var_files], Progress(to_stderr=True))
     assert not world.client("dynamodb", SECURITY).list_tables()["TableNames"]
