@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -16,6 +17,8 @@ from tests.unit.deployment import EXECUTIONS
 from tests.unit.fake_playbook import ARN, configure
 from tests.unit.function_calls import EXECUTION, call, notified
 from tests.unit.monitoring.contained_incident import BOB, OPEN, TAGGED, Case
+
+SCHEDULES = f"{EXECUTIONS}incident:schedule"
 
 
 def _mode(case: Case, mode: str, **more: Any) -> None:
@@ -220,33 +223,44 @@ def test_the_command_of_the_message_asks_a_person_and_contains_again(
     assert case.target["breach"]["ended"]
 
 
+def found_beside_the_schedules_recheck(
+    case: Case,
+    record: IncidentRepository,
+    monkeypatch: Any,
+    after_asking: Callable[[int], None],
+) -> list[bool]:
+    """CloudTrail's recheck finds a loss while the schedule's holds the lease.
+
+    Returns whether it was done, each time it asked. ``after_asking``: what happens then; takes how
+    often it has asked.
+    """
+    monkeypatch.setattr("guardduty_response.aws.clients.execution_ended", lambda _: False)
+    assert record.leases.acquire(ARN, SCHEDULES, case.incident_id, 900) is None
+    done, contain_again = list[bool](), respond._contain_again
+
+    def asked(*of_the_loss: Any) -> Any:
+        result = contain_again(*of_the_loss)
+        done.append(result.done)
+        after_asking(len(done))
+        return result
+
+    monkeypatch.setattr(respond, "_contain_again", asked)
+    case.see(OPEN, TAGGED)
+    case.check(BOB)
+    return done
+
+
 def test_a_loss_that_the_other_recheck_did_not_see_is_contained_when_that_has_ended(
     case: Case, record: IncidentRepository, monkeypatch: Any
 ) -> None:
-    """The schedule's recheck has read, and holds the lease, when CloudTrail's finds the loss."""
-    monkeypatch.setattr("guardduty_response.aws.clients.execution_ended", lambda _: False)
-    other = f"{EXECUTIONS}incident:schedule"
-    assert (
-        record.leases.acquire(
-            ARN,
-            other,
-            case.incident_id,
-            900,
-        )
-        is None
-    )
-    asked, finish = [], respond._contain_again
+    """The schedule's recheck has read before the loss."""
 
-    def contain_again(*of_the_loss: Any) -> Any:
-        asked.append(finish(*of_the_loss))
-        if len(asked) == 2:
-            record.leases.release(ARN, other)
-        return asked[-1]
+    def end(times: int) -> None:
+        if times == 2:
+            record.leases.release(ARN, SCHEDULES)
 
-    monkeypatch.setattr(respond, "_contain_again", contain_again)
-    case.see(OPEN, TAGGED)
-    case.check(BOB)
-    assert [result.done for result in asked] == [False, False, True]
+    done = found_beside_the_schedules_recheck(case, record, monkeypatch, end)
+    assert done == [False, False, True]
     assert (case.meta["status"], case.contained()) == ("CONTAINED", 2)
     assert case.target["breach"]["ended"]
 
@@ -254,38 +268,13 @@ def test_a_loss_that_the_other_recheck_did_not_see_is_contained_when_that_has_en
 def test_a_recheck_that_waits_for_one_that_contains_contains_nothing(
     case: Case, record: IncidentRepository, monkeypatch: Any
 ) -> None:
-    monkeypatch.setattr("guardduty_response.aws.clients.execution_ended", lambda _: False)
-    other = f"{EXECUTIONS}incident:schedule"
-    assert (
-        record.leases.acquire(
-            ARN,
-            other,
-            case.incident_id,
-            900,
-        )
-        is None
-    )
-    asked, finish = [], respond._contain_again
+    def contain(times: int) -> None:
+        if times == 1:
+            record.containments.set(ARN, 1, status=Status.CONTAINED)
+            record.move(case.incident_id, Status.CONTAINMENT_LOST, Status.CONTAINED)
 
-    def contain_again(*of_the_loss: Any) -> Any:
-        asked.append(finish(*of_the_loss))
-        if len(asked) == 1:
-            record.containments.set(
-                ARN,
-                1,
-                status=Status.CONTAINED,
-            )
-            record.move(
-                case.incident_id,
-                Status.CONTAINMENT_LOST,
-                Status.CONTAINED,
-            )
-        return asked[-1]
-
-    monkeypatch.setattr(respond, "_contain_again", contain_again)
-    case.see(OPEN, TAGGED)
-    case.check(BOB)
-    assert [result.done for result in asked] == [False, True]
+    done = found_beside_the_schedules_recheck(case, record, monkeypatch, contain)
+    assert done == [False, True]
     assert (case.meta["status"], case.contained()) == ("CONTAINED", 1)
 
 
