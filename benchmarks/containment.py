@@ -52,7 +52,7 @@ def _run() -> _Run:
         lab.latency = LATENCY
         lab.calls = []
         start = time.monotonic()
-        playbook.contain(gated(context, target), target)
+        playbook.contain(gated(context, target, playbook), target)
         _assert_contained(lab)
         closing = [call for call in lab.calls if call.operation in (MOVED, STRIPPED)]
         first = min(call.start for call in closing if call.operation == MOVED)

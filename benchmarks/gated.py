@@ -50,11 +50,14 @@ def decided(lab: Any, target: Target, playbook: str) -> Context:
     return dataclasses.replace(context, config=config)
 
 
-def gated(context: Context, target: Target) -> Context:
-    """Return the context with a gate before every change, which begins to ask now."""
+def gated(context: Context, target: Target, playbook: Any) -> Context:
+    """Return the context with a gate before every change, which begins to ask now.
+
+    ``playbook``: the module, as functions/respond.py loads it.
+    """
     from guardduty_response.functions import steps
 
     guarded = steps.guarded(context, dataclasses.replace(target, plan_digest="d0"))
     assert guarded.gate is not None
-    guarded.gate.open()
+    guarded.gate.open(bool(getattr(playbook, "KNOWS_STATE_BEFORE", False)))
     return guarded

@@ -237,7 +237,8 @@ class Playbook(Protocol):
 
     Its steps raise botocore errors only for throttling and outages: the state machine retries.
     ``COLLECTS_FIRST = True``: its collector has something to do before containment
-    (``Collector.first``).
+    (``Collector.first``). ``KNOWS_STATE_BEFORE = True``: ``contain`` records a state before, as
+    ``plan`` read it, before its first call.
 
     The module may also have ``find_actors(context, target, failed checks, since, seen, watched)``,
     which returns the changes (``cloudtrail.event.change``) that undid containment, newest first;

@@ -39,8 +39,8 @@ from guardduty_response.incident.table import Item
 from guardduty_response.incident.target_repository import Place, incident_key, place_of
 
 VALID_SECONDS = 5.0
-# An opening gate waits so long for the first state before, so that it goes into the transaction.
-# AssumeRole, beside which the gate asks, takes longer.
+# An opening gate waits so long for the first state before, where a playbook knows it already, so
+# that it goes into the transaction.
 FIRST_WRITE_SECONDS = 0.02
 LEASE_SECONDS = 900  # longer than any function may run (functions: at most 150 s)
 # Threads of their own: AssumeRole and the calls that wait for the gate use aws.clients.POOL, and
@@ -137,16 +137,19 @@ class Gate:
 
     # -- permission --------------------------------------------------------------------------------
 
-    def open(self) -> None:
+    def open(self, awaits_write: bool = False) -> None:
         """Begins to ask, in the background, and returns at once: what needs permission soon will
         find it.
+
+        ``awaits_write``: a state before comes at once, before the first call.
         """
         with self._starting:
             if self._opening is None:
-                self._opening = _OPENING.submit(self._begin)
+                self._opening = _OPENING.submit(self._begin, awaits_write)
 
-    def _begin(self) -> None:
-        self._written.wait(FIRST_WRITE_SECONDS)
+    def _begin(self, awaits_write: bool) -> None:
+        if awaits_write:
+            self._written.wait(FIRST_WRITE_SECONDS)
         self.permit()
 
     def permit(self) -> None:

@@ -168,7 +168,8 @@ def _change(context: Context, playbook: Playbook, target: Target) -> str:
     now is read all the same, and the verdict says both.
     """
     assert context.gate is not None
-    context.gate.open()  # beside the first calls; it renews the lease
+    # Beside the first calls; it renews the lease.
+    context.gate.open(awaits_write=bool(getattr(playbook, "KNOWS_STATE_BEFORE", False)))
     try:
         detail = playbook.contain(context, target).detail
     except GateClosed as closed:

@@ -93,16 +93,27 @@ def test_the_first_state_before_goes_with_the_permission(
 
     monkeypatch.setattr(lab.record.table, "transact", counted)
     monkeypatch.setattr(gates, "FIRST_WRITE_SECONDS", 5)
-    gate.open()
+    gate.open(awaits_write=True)
     gate.write_before("network", GROUPS)
     gate.permit()
     assert lab.befores() == {"network": GROUPS}
     assert len(sizes) == 1, "one round trip beside AssumeRole"
 
 
-def test_a_permission_that_nothing_is_written_with_does_not_wait(lab: Lab) -> None:
-    gate, began = lab.gate(), time.monotonic()
+def test_a_gate_that_no_write_is_announced_to_asks_at_once(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gates, "FIRST_WRITE_SECONDS", 5)
+    gate = lab.gate()
     gate.open()
+    assert gate._opening is not None
+    gate._opening.result(timeout=2)
+    assert gate._is_valid()
+
+
+def test_an_announced_write_that_does_not_come_is_not_waited_for(lab: Lab) -> None:
+    gate, began = lab.gate(), time.monotonic()
+    gate.open(awaits_write=True)
     gate.permit()
     assert time.monotonic() - began < 5
     assert gate.refusal == ""

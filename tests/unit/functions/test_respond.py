@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
-from guardduty_response.containment.contract import StepResult
+from guardduty_response.containment import gate
+from guardduty_response.containment.contract import Context, StepResult, Target
 from guardduty_response.containment.gate import LEASE_SECONDS
 from guardduty_response.decision import configuration, finding
 from guardduty_response.errors import (
@@ -21,6 +22,7 @@ from guardduty_response.errors import (
 )
 from guardduty_response.incident.repository import IncidentRepository
 from guardduty_response.incident.statuses import Status
+from guardduty_response.incident.table import Table
 
 from tests.support.repository import load_finding
 from tests.unit.deployment import Deployment
@@ -234,6 +236,39 @@ def test_work_renews_its_lease(
             break
         time.sleep(0.02)
     assert int(lease["expires"]) - int(lease["expires_at"]) == LEASE_SECONDS - 86400
+
+
+def test_a_state_before_known_from_planning_goes_with_the_permission(
+    deployment: Deployment,
+    fake: FakePlaybook,
+    record: IncidentRepository,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """In a transaction of its own it would take a round trip more."""
+    permissions, transact = list[str](), Table.transact
+
+    def noted(table: Table, writes: Any) -> Any:
+        if f"RESOURCE#{ARN}" in str(writes[0]):  # the lease comes first
+            permissions.append(str(writes))
+        return transact(table, writes)
+
+    def contain(context: Context, target: Target) -> StepResult:
+        assert context.gate
+        time.sleep(0.2)  # long after the gate was opened
+        context.gate.write_before("network", {"eni-1": ["sg-web"]})
+        return StepResult()
+
+    monkeypatch.setattr(gate, "FIRST_WRITE_SECONDS", 5)
+    monkeypatch.setattr(fake, "KNOWS_STATE_BEFORE", True, raising=False)
+    monkeypatch.setattr(fake, "contain", contain)
+    incident_id = open_incident()
+    [target] = run_step("plan", incident_id)["targets"]
+    monkeypatch.setattr(Table, "transact", noted)
+    run_step("contain", incident_id, target)
+    [permission] = permissions
+    assert "sg-web" in permission
+    contained = record.containments.read(ARN, target["generation"])
+    assert contained.before == {"network": {"eni-1": ["sg-web"]}}
 
 
 def test_the_finding_is_there_when_it_is_asked_for(

@@ -39,6 +39,8 @@ from guardduty_response.playbooks.iam_principal.principal_context import (
 from guardduty_response.playbooks.iam_principal.role_users import describe_role_users
 from guardduty_response.playbooks.iam_principal.user_action import PrincipalAction
 
+KNOWS_STATE_BEFORE = True  # DenyAll.deny_first
+
 
 def plan(context: Context) -> list[Planned]:
     """Plans for the finding's principal. Raises NoTarget, TargetGone, RoleUnavailable."""
