@@ -166,6 +166,20 @@ def test_sample_findings_are_rehearsed(world: World) -> None:
     assert "does not exist" in nobody["targets"][0]["actions"][0]["detail"]
 
 
+def test_a_sample_in_an_account_without_the_role_wakes_nobody(world: World) -> None:
+    sent = world.send(
+        world.finding(
+            "i-99999999", account="555555555555", service__additionalInfo={"sample": True}
+        )
+    )
+    incident = world.settled(sent)
+    assert incident["status"] == "SKIPPED"
+    assert f"role/{PREFIX}-responder-ec2-instance" in incident["reasons"][-1]
+    assert world.notified(sent) == ["SKIPPED"]
+    assert world.notified(sent, "escalations") == []
+    assert "Sample finding." in world.messages(sent)[-1]["text"]
+
+
 def test_the_victim_of_an_attack_is_never_isolated(world: World) -> None:
     """A probed port: acting would serve the attacker, whatever the switch says."""
     victim = world.plain()

@@ -57,9 +57,12 @@ def _plan(event: runtime.Payload) -> planning.PlanAnswer:
             )
     except (TargetGone, NoTarget, RoleUnavailable) as error:
         decision = "gone" if isinstance(error, TargetGone) else "failed"
+        reason = str(error)
+        if seen.sample:  # its resource need not exist, nor its account have the role
+            decision, reason = "skip", f"a sample finding cannot be rehearsed here: {reason}"
         if not event.get("verify_only"):
-            record.note(incident_id, decision=decision, reasons=[str(error)])
-        return planning.answer(decision, error=str(error))
+            record.note(incident_id, decision=decision, reasons=[reason])
+        return planning.answer(decision, error="" if decision == "skip" else reason)
     if not event.get("verify_only"):
         approved = event.get("approved") is True
         return planning.decide(context, planned, seen, approved)

@@ -10,7 +10,7 @@ from guardduty_response.decision import configuration, finding
 from guardduty_response.incident import siem_link, summary
 from guardduty_response.incident.model import IncidentRecord, Notification, TargetRecord
 from guardduty_response.incident.repository import IncidentRepository
-from guardduty_response.incident.statuses import Status
+from guardduty_response.incident.statuses import ESCALATE, Status
 
 _HEADLINES = {
     "started": "Response started",
@@ -31,6 +31,8 @@ _HEADLINES = {
     Status.RESTORE_PARTIAL: "Partially restored. What was not restored is listed.",
     Status.CLOSED: "Incident closed by a person",
 }
+_SAMPLE = "Sample finding. Nothing was attacked, and nobody has to act at once."
+_SAMPLE_FAILED = "The rehearsal failed. Find out why before the next real finding."
 # Sent before there is anything for people to finish.
 _WITHOUT_TASKS = ("started", "approval", "notice")
 # SNS refuses more than 256 KiB, attributes included (Amazon SNS API reference, Publish).
@@ -129,7 +131,7 @@ def compose(
     ``note``: a paragraph below the finding.
     """
     tag = meta["status"] if event == "closing" else event.upper()
-    lines = [_HEADLINES.get(event, event), "", *_describe_finding(meta)]
+    lines = [*_headlines(event, meta), "", *_describe_finding(meta)]
     if note:
         lines += ["", note]
     for target in targets:
@@ -139,7 +141,16 @@ def compose(
     if event == "closing" and (observations := summary.observations(targets)):
         lines += ["", *_section("Also observed", observations)]
     lines += ["", *_links(meta, targets)]
+    if meta.get("sample"):
+        tag = f"SAMPLE {tag}"
     return _subject(tag, meta, targets), "\n".join(lines)
+
+
+def _headlines(event: str, meta: IncidentRecord) -> list[str]:
+    headline = _HEADLINES.get(event, event)
+    if not meta.get("sample"):
+        return [headline]
+    return [_SAMPLE, _SAMPLE_FAILED if event in ESCALATE else headline]
 
 
 def _request(
@@ -152,6 +163,7 @@ def _request(
         "finding_type": meta.get("finding_type") or "unknown",
         "account_id": meta.get("account_id") or "unknown",
         "incident_id": meta["incident_id"],
+        "sample": "true" if meta.get("sample") else "false",
     }
     attributes = {
         name: {"DataType": "String", "StringValue": str(value)} for name, value in texts.items()
@@ -174,10 +186,11 @@ def publish(
     """Sends a message to the notification topic and, with ``escalate``, to the escalation topic.
 
     ``event`` and ``note`` as for ``compose``. The message's attributes serve filter policies.
-    Raises the first error after every topic was tried.
+    A sample finding escalates nothing. Raises the first error after every topic was tried.
     """
     request = _request(event, meta, targets, note)
     topics = [os.environ["GDR_TOPIC_ARN"]]
+    escalate = escalate and not meta.get("sample")
     if escalate and os.environ["GDR_ESCALATION_TOPIC_ARN"] != topics[0]:
         topics.insert(0, os.environ["GDR_ESCALATION_TOPIC_ARN"])
     sns = clients.client("sns")

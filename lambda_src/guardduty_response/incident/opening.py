@@ -44,9 +44,9 @@ def from_event(event: Any, execution: str, why: str) -> IncidentRecord:
     detail = finding.get(event, "detail")
     try:
         seen = finding.parse(event)
-        incident_id, severity = seen.incident_id, seen.severity
+        incident_id, severity, sample = seen.incident_id, seen.severity, seen.sample
     except (NotAFinding, MalformedFinding):
-        incident_id, severity = finding.incident_id(finding.canonical(event)), 0.0
+        incident_id, severity, sample = finding.incident_id(finding.canonical(event)), 0.0, False
     # The envelope's account is the one that delivered: for a member's finding, the administrator's
     # (docs/decisions/0025). It is never shown as the finding's.
     account_id = finding.text(finding.get(detail, "accountId"))
@@ -64,7 +64,7 @@ def from_event(event: Any, execution: str, why: str) -> IncidentRecord:
         "region": finding.text(region),
         "title": finding.text(finding.get(detail, "title"), 500) or why[:500],
         "resource_type": "",
-        "sample": False,
+        "sample": sample,
         "mode": "notify",
         "reasons": reasons,
         "playbook": "",

@@ -32,6 +32,7 @@ def _finding_section(meta: IncidentRecord) -> str:
     rows = {
         "Finding": f"{meta.get('finding_type')} (severity {severity}), id {meta.get('finding_id')}",
         "Title": meta.get("title"),
+        "Sample": "a sample finding: nothing was attacked" if meta.get("sample") else None,
         "Account and Region": f"{meta.get('account_id')} {meta.get('region')}",
         "Mode and decision": f"{meta.get('mode')}, {meta.get('decision')}",
         "Why": "; ".join(meta.get("reasons") or []),

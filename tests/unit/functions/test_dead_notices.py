@@ -64,3 +64,10 @@ def test_a_finding_that_was_delivered_again_by_a_pointer_is_not(
     incident_id = _dies(event)
     assert deployment.meta(incident_id)["status"] == "OPEN"
     assert notified(deployment) == ([], [])
+
+
+def test_a_sample_that_nobody_claimed_wakes_nobody(
+    deployment: Deployment, finding_event: Make
+) -> None:
+    _dies(finding_event("sample_cryptocurrency_ec2_bitcointool_b_dns"))
+    assert notified(deployment) == (["FAILED"], [])

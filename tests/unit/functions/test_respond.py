@@ -128,6 +128,32 @@ def test_a_sample_is_only_rehearsed(deployment: Deployment, fake: FakePlaybook, 
 
 
 @pytest.mark.parametrize(
+    "error",
+    [
+        RoleUnavailable("cannot assume arn:x. Deploy modules/responder-role there"),
+        NoTarget("the finding names no instance"),
+        TargetGone("i-99999999 is unknown there"),
+    ],
+)
+def test_a_sample_that_cannot_be_rehearsed_is_skipped_and_says_why(
+    deployment: Deployment, fake: FakePlaybook, error: Exception
+) -> None:
+    """GuardDuty makes samples in accounts, too, that this module has no role in."""
+    incident_id = open_incident(**load_finding("sample_cryptocurrency_ec2_bitcointool_b_dns"))
+    fake.error = error
+    answer = run_step("plan", incident_id)
+    assert (answer["decision"], answer["error"]) == ("skip", "")
+    call("close", incident_id=incident_id, execution=EXECUTION, decision="skip", targets=[])
+    meta = deployment.meta(incident_id)
+    assert meta["status"] == "SKIPPED"
+    assert meta["reasons"] == [f"a sample finding cannot be rehearsed here: {error}"]
+    [message] = deployment.messages()
+    assert message["Subject"].startswith("[SAMPLE SKIPPED]")
+    assert str(error) in message["Message"]
+    assert deployment.messages("escalations") == []
+
+
+@pytest.mark.parametrize(
     ("error", "decision"),
     [
         (TargetGone("i-1 is terminated"), "gone"),

@@ -116,6 +116,7 @@ def test_attributes_serve_filter_policies(deployment: Deployment) -> None:
         "finding_type": META["finding_type"],
         "account_id": "222222222222",
         "incident_id": "inc-1",
+        "sample": "false",
         "severity": "8",
     }
     assert got["MessageAttributes"]["severity"]["Type"] == "Number"
@@ -153,3 +154,21 @@ def test_one_topic_for_both_is_told_once(
     monkeypatch.setenv("GDR_ESCALATION_TOPIC_ARN", os.environ["GDR_TOPIC_ARN"])
     notifications.publish("FAILED", META, [], escalate=True)
     assert notified(deployment) == (["FAILED"], [])
+
+
+# -- samples ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("event", ["started", "notice", "problem", *map(str, Status)])
+def test_every_message_about_a_sample_says_so_and_escalates_nothing(
+    deployment: Deployment, event: str
+) -> None:
+    sample: Any = {**META, "status": "DRY_RUN", "sample": True}
+    notifications.publish(event, sample, [TARGET], escalate=True)
+    [message] = deployment.messages()
+    assert deployment.messages("escalations") == []
+    assert message["Subject"].startswith("[SAMPLE ")
+    first, second = message["Message"].splitlines()[:2]
+    assert first == "Sample finding. Nothing was attacked, and nobody has to act at once."
+    assert "must act" not in second
+    assert message["MessageAttributes"]["sample"]["Value"] == "true"

@@ -11,7 +11,7 @@ import pytest
 from guardduty_response.decision import configuration
 from guardduty_response.evidence import store as evidence_store
 from guardduty_response.incident import report, summary
-from guardduty_response.incident.model import TimelineEvent
+from guardduty_response.incident.model import IncidentRecord, TimelineEvent
 from guardduty_response.incident.repository import IncidentRepository
 from guardduty_response.incident.statuses import Status
 
@@ -45,6 +45,12 @@ def _page(html: str) -> _Page:
     page = _Page()
     page.feed(html)
     return page
+
+
+def test_the_report_of_a_sample_says_so() -> None:
+    sample: IncidentRecord = {**META, "status": "DRY_RUN"}
+    assert "sample" not in _page(report.render(sample, [TARGET], [])).text
+    assert "a sample finding" in _page(report.render({**sample, "sample": True}, [TARGET], [])).text
 
 
 def test_the_report_shows_the_record() -> None:
