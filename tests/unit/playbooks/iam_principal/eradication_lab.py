@@ -44,6 +44,7 @@ from tests.unit.deployment import BUCKET, MEMBER, PREFIX, REGION, TABLE, Deploym
 from tests.unit.playbooks.iam_principal.cloudtrail_format import NAMES, as_cloudtrail
 from tests.unit.playbooks.iam_principal.permissions_boundaries import extend_boundaries
 from tests.unit.playbooks.iam_principal.session_policy import refusal
+from tests.unit.playbooks.watched_session import WatchedSession
 
 Json = dict[str, Any]
 INCIDENT, USER = "inc-0123456789abcdef", "alice"
@@ -69,7 +70,6 @@ NOTHING: Json = {
     "Statement": [{"Effect": "Deny", "Action": "s3:GetObject", "Resource": "*"}],
 }
 _FULL = botocore.loaders.create_loader()
-_HOOKING = threading.Lock()
 
 
 @dataclass
@@ -326,20 +326,8 @@ class EradicationLab:
     def assume(self, account: str, region: str, policy: Json) -> clients.Session:
         assert account == MEMBER
         self.policies.append(policy)
-        lab = self
-
-        class Watched(clients.Session):
-            def client(self, service: str, region: str = "") -> Any:
-                client = super().client(service, region)
-                with _HOOKING:  # branches share a session's clients
-                    if not getattr(client, "_hooked", False):
-                        lab._hook(client, policy)
-                        client._hooked = True
-                return client
-
-        return Watched(
-            f"arn:aws:iam::{account}:role/{PREFIX}-remediator-iam-principal", "lab", region, policy
-        )
+        role = f"arn:aws:iam::{account}:role/{PREFIX}-remediator-iam-principal"
+        return WatchedSession(lambda client: self._hook(client, policy), role, region, policy)
 
     def _hook(self, client: Any, policy: Json) -> None:
         def before(params: Json, model: Any, **_: Any) -> None:

@@ -47,6 +47,7 @@ from tests.unit.playbooks.iam_principal.cloudtrail_identities import (
     user,
 )
 from tests.unit.playbooks.iam_principal.cloudtrail_stand_in import CloudTrailStandIn, list_regions
+from tests.unit.playbooks.watched_session import WatchedSession, create_incident_table
 
 Json = dict[str, Any]
 REGION, PREFIX = "eu-west-1", "guardduty-response"
@@ -92,17 +93,7 @@ class EvidenceLab(CloudTrailStandIn):
     # -- what there is -----------------------------------------------------------------------------
 
     def build(self) -> EvidenceLab:
-        boto3.client("dynamodb", region_name=REGION).create_table(
-            TableName="incidents",
-            BillingMode="PAY_PER_REQUEST",
-            KeySchema=[
-                {"AttributeName": "pk", "KeyType": "HASH"},
-                {"AttributeName": "sk", "KeyType": "RANGE"},
-            ],
-            AttributeDefinitions=[
-                {"AttributeName": name, "AttributeType": "S"} for name in ("pk", "sk")
-            ],
-        )
+        create_incident_table(REGION)
         location: Any = {"LocationConstraint": REGION}
         s3 = boto3.client("s3", region_name=REGION)
         s3.create_bucket(Bucket=BUCKET, CreateBucketConfiguration=location)
@@ -257,20 +248,8 @@ class EvidenceLab(CloudTrailStandIn):
         assert account == MEMBER
         assert len(json.dumps(policy, separators=(",", ":"))) <= 2048
         self.policies.append(policy)
-        lab = self
-
-        class Watched(clients.Session):
-            def client(self, service: str, region: str = "") -> Any:
-                client = super().client(service, region)
-                with _HOOKING:
-                    if not getattr(client, "_hooked", False):
-                        lab._hook(client, policy)
-                        client._hooked = True
-                return client
-
-        return Watched(
-            f"arn:aws:iam::{account}:role/{PREFIX}-collector-iam-principal", "lab", region, policy
-        )
+        role = f"arn:aws:iam::{account}:role/{PREFIX}-collector-iam-principal"
+        return WatchedSession(lambda client: self._hook(client, policy), role, region, policy)
 
     def fail(
         self,
@@ -345,9 +324,6 @@ class EvidenceLab(CloudTrailStandIn):
 
     def summary(self) -> Json:
         return dict(json.loads(self.stored()["actions/summary.json"]))
-
-
-_HOOKING = threading.Lock()
 
 
 def account(monkeypatch: pytest.MonkeyPatch) -> Iterator[EvidenceLab]:
