@@ -122,6 +122,10 @@ class Lab:
             association["IamInstanceProfile"]["Arn"].rsplit("/", 1)[-1] for association in found
         ]
 
+    def deny_name(self) -> str:
+        """The name of the role's policy that denies the instance's sessions."""
+        return f"{PREFIX}-deny-{self.ids['instance']}"
+
     def role_policies(self) -> dict[str, Json]:
         iam = self.see("iam")
         names = iam.list_role_policies(RoleName="app")["PolicyNames"]

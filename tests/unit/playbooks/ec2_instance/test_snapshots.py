@@ -219,11 +219,7 @@ def test_a_volume_attached_since_the_plan_is_in_the_set(evidence: EvidenceLab) -
     ec2 = evidence.see("ec2")
     zone = ec2.describe_volumes(VolumeIds=target.scope["volumes"])["Volumes"][0]["AvailabilityZone"]
     volume = ec2.create_volume(AvailabilityZone=zone, Size=1)["VolumeId"]
-    ec2.attach_volume(
-        VolumeId=volume,
-        InstanceId=evidence.ids["instance"],
-        Device="/dev/sdc",
-    )
+    evidence.attach_volume(volume)
     evidence.collect(snapshots, target)
     assert volume in [snapshot["VolumeId"] for snapshot in evidence.snapshots()]
     assert volume in str(evidence.policies)
@@ -238,26 +234,11 @@ def test_a_target_without_its_scope_has_its_volumes_too(evidence: EvidenceLab) -
 
 def test_the_key_of_an_encrypted_volume_is_told(evidence: EvidenceLab) -> None:
     evidence.build()
-    ec2 = evidence.see("ec2")
-    zone = ec2.describe_subnets(SubnetIds=[evidence.ids["subnet"]])["Subnets"][0][
-        "AvailabilityZone"
-    ]
-    # under the AWS-managed key
-    volume = ec2.create_volume(
-        AvailabilityZone=zone,
-        Size=1,
-        Encrypted=True,
-    )
-    ec2.attach_volume(
-        VolumeId=volume["VolumeId"], InstanceId=evidence.ids["instance"], Device="/dev/sdc"
-    )
+    key = evidence.attach_encrypted_volume()["KmsKeyId"]
     part = evidence.collect(snapshots, evidence.plan())[-1]
-    assert f"encrypted with {volume['KmsKeyId']}" in part.detail
-    assert sorted(snapshot["kms_key_id"] for snapshot in part.state["snapshots"]) == [
-        "",
-        "",
-        volume["KmsKeyId"],
-    ]
+    assert f"encrypted with {key}" in part.detail
+    keys = sorted(snapshot["kms_key_id"] for snapshot in part.state["snapshots"])
+    assert keys == ["", "", key]
 
 
 def test_instance_store_volumes_are_told(evidence: EvidenceLab) -> None:

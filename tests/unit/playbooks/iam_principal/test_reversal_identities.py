@@ -88,30 +88,23 @@ def test_a_key_of_its_own_that_containment_ended(lab: EradicationLab) -> None:
     assert lab.restore().restored == [], "nothing was recorded, so nothing is brought back"
 
 
+def bobs_key_set(lab: EradicationLab, status: str) -> str:
+    """The principal sets the status of a key of the user bob; returns the key's ID."""
+    iam = lab.see("iam")
+    iam.create_user(UserName="bob")
+    key = str(iam.create_access_key(UserName="bob")["AccessKey"]["AccessKeyId"])
+    lab.does("iam", "update_access_key", UserName="bob", AccessKeyId=key, Status=status)
+    return key
+
+
 def test_a_key_switched_on_again(lab: EradicationLab) -> None:
-    lab.see("iam").create_user(UserName="bob")
-    key = lab.see("iam").create_access_key(UserName="bob")["AccessKey"]["AccessKeyId"]
-    lab.does(
-        "iam",
-        "update_access_key",
-        UserName="bob",
-        AccessKeyId=key,
-        Status="Active",
-    )
+    key = bobs_key_set(lab, "Active")
     lab.eradicate()
     assert keys(lab, "bob") == {key: "Inactive"}
 
 
 def test_a_key_switched_off_is_for_people(lab: EradicationLab) -> None:
-    lab.see("iam").create_user(UserName="bob")
-    key = lab.see("iam").create_access_key(UserName="bob")["AccessKey"]["AccessKeyId"]
-    lab.does(
-        "iam",
-        "update_access_key",
-        UserName="bob",
-        AccessKeyId=key,
-        Status="Inactive",
-    )
+    key = bobs_key_set(lab, "Inactive")
     lab.eradicate()
     assert (
         f"aws iam update-access-key --status Active --user-name bob --access-key-id {key}"
@@ -263,12 +256,7 @@ def test_a_new_role(lab: EradicationLab) -> None:
 
 
 def test_a_role_whose_policies_are_full(lab: EradicationLab) -> None:
-    lab.does(
-        "iam",
-        "create_role",
-        RoleName="door",
-        AssumeRolePolicyDocument=TRUST,
-    )
+    lab.does("iam", "create_role", RoleName="door", AssumeRolePolicyDocument=TRUST)
     lab.fail("PutRolePolicy", "LimitExceeded")
     lab.eradicate()
     iam = lab.see("iam")
@@ -281,12 +269,7 @@ def test_a_role_whose_policies_are_full(lab: EradicationLab) -> None:
 
 
 def test_another_denial_of_that_name_on_a_role_is_left_by_restore(lab: EradicationLab) -> None:
-    lab.does(
-        "iam",
-        "create_role",
-        RoleName="door",
-        AssumeRolePolicyDocument=TRUST,
-    )
+    lab.does("iam", "create_role", RoleName="door", AssumeRolePolicyDocument=TRUST)
     lab.eradicate()
     other = {
         "Version": "2012-10-17",
@@ -310,12 +293,7 @@ def test_another_denial_of_that_name_on_a_role_is_left_by_restore(lab: Eradicati
 
 
 def test_a_role_that_is_gone(lab: EradicationLab) -> None:
-    lab.does(
-        "iam",
-        "create_role",
-        RoleName="door",
-        AssumeRolePolicyDocument=TRUST,
-    )
+    lab.does("iam", "create_role", RoleName="door", AssumeRolePolicyDocument=TRUST)
     lab.see("iam").delete_role(RoleName="door")
     lab.eradicate()
     assert (lab.lines(), lab.left) == ({"CreateRole": "ALREADY"}, [])
