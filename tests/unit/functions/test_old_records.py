@@ -228,23 +228,10 @@ def test_an_old_finding_that_comes_again_keeps_its_state_before(
 ) -> None:
     """It is OPEN then, so that the sweep does not find it."""
     incident_id = old["contained"]
-    record.move(
-        incident_id,
-        Status.CONTAINED,
-        Status.OPEN,
-        targets=[],
-        held="CONTAINED",
-    )
+    record.move(incident_id, Status.CONTAINED, Status.OPEN, targets=[], held="CONTAINED")
     record.note(incident_id, execution=SECOND)
     fake.ids = ["i-1"]
-    assert (
-        run_step(
-            "plan",
-            incident_id,
-            execution=SECOND,
-        )["decision"]
-        == "act"
-    )
+    assert run_step("plan", incident_id, execution=SECOND)["decision"] == "act"
     [stored] = record.read(incident_id)[1]
     assert (stored["generation"], stored["before"]) == (1, BEFORE)
 
@@ -281,20 +268,9 @@ def test_restoring_the_owner_tells_the_attached_incident(
 def test_closing_an_old_incident_takes_over(
     record: IncidentRepository, restorer: _Restorer, old: dict[str, str]
 ) -> None:
-    close = {
-        "incident_id": old["contained"],
-        "requested_by": "ada",
-        "close": True,
-    }
+    close = {"incident_id": old["contained"], "requested_by": "ada", "close": True}
     assert "keep_contained" in restore.handler(close, None)["refused"]
-    kept = restore.handler(
-        {
-            **close,
-            "keep_contained": True,
-            "reason": "case 7",
-        },
-        None,
-    )
+    kept = restore.handler({**close, "keep_contained": True, "reason": "case 7"}, None)
     assert (kept["refused"], kept["status"]) == ("", "CLOSED")
     [target] = record.read(old["contained"])[1]
     assert (target["before"], target["incidents"]) == (BEFORE, [])

@@ -27,11 +27,7 @@ SWEEP = {"source": "guardduty-response.sweeper"}
 def test_the_sweep_takes_them_over(
     deployment: Deployment, record: IncidentRepository, status: str
 ) -> None:
-    incident_id = old_incident(
-        record,
-        status=status,
-        still_contained=["profile"],
-    )
+    incident_id = old_incident(record, status=status, still_contained=["profile"])
     watch(SWEEP)
     assert record.containments.generation(ARN) == 1
     target = shown(record, incident_id)
@@ -49,28 +45,11 @@ def test_a_new_finding_finds_the_state_before(
 ) -> None:
     """After a restore in part, of what that left contained."""
     kept = {"profile": BEFORE["profile"]}
-    incident_id = old_incident(
-        record,
-        status=status,
-        still_contained=["profile"],
-    )
+    incident_id = old_incident(record, status=status, still_contained=["profile"])
     watch(SWEEP)
     second = open_incident(SECOND, detail={**load_finding()["detail"], "id": "new"})
-    assert (
-        run_step(
-            "plan",
-            second,
-            execution=SECOND,
-        )["decision"]
-        == "act"
-    )
-    record.before(
-        second,
-        "ec2_instance",
-        "i-1",
-        "profile",
-        {"name": "quarantine"},
-    )
+    assert run_step("plan", second, execution=SECOND)["decision"] == "act"
+    record.before(second, "ec2_instance", "i-1", "profile", {"name": "quarantine"})
     [target] = record.read(second)[1]
     assert (target["generation"], target["before"]) == (generation, before or kept)
     assert (incident_id in target["incidents"]) == (status == "FAILED")
