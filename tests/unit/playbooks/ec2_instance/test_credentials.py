@@ -95,14 +95,9 @@ def test_retry_after_a_crash_revokes_on_the_original_role(lab: Lab) -> None:
     assert lab.stored_record()["before"]["profile"] == first["profile"]
     assert lab.stored_record()["before"]["network"] == first["network"]
     assert lab.actions()["detach_auto_scaling"] == "DONE"
-    assert (
-        len(
-            lab.see("ec2").describe_security_groups(
-                Filters=[{"Name": "group-name", "Values": [QUARANTINE]}]
-            )["SecurityGroups"]
-        )
-        == 1
-    )
+    named = [{"Name": "group-name", "Values": [QUARANTINE]}]
+    found = lab.see("ec2").describe_security_groups(Filters=named)
+    assert len(found["SecurityGroups"]) == 1
 
 
 def test_role_quota_is_failed_with_the_command(lab: Lab) -> None:

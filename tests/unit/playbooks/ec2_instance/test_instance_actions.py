@@ -112,12 +112,9 @@ def test_what_the_plan_could_not_read_contain_looks_for_again(lab: Lab, operatio
     assert lab.respond(target).status is Status.CONTAINED
     assert lab.profiles() == [QUARANTINE]
     assert set(lab.role_policies()) == {lab.deny_name()}
-    assert (
-        lab.see("autoscaling").describe_auto_scaling_instances(InstanceIds=[lab.ids["instance"]])[
-            "AutoScalingInstances"
-        ]
-        == []
-    )
+    client = lab.see("autoscaling")
+    found = client.describe_auto_scaling_instances(InstanceIds=[lab.ids["instance"]])
+    assert found["AutoScalingInstances"] == []
 
 
 @pytest.mark.parametrize(

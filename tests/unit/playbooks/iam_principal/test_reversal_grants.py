@@ -123,14 +123,9 @@ def test_an_inline_policy_put_twice_is_deleted_once(lab: EradicationLab) -> None
         )
     lab.eradicate()
     assert (inline(lab, "user"), lab.left) == ({}, [])
-    assert sorted(
-        entry["status"]
-        for name, entry in lab.stored_record()["actions"].items()
-        if name.startswith("revert/")
-    ) == [
-        "ALREADY",
-        "DONE",
-    ]
+    actions = lab.stored_record()["actions"]
+    reverted = [entry["status"] for name, entry in actions.items() if name.startswith("revert/")]
+    assert sorted(reverted) == ["ALREADY", "DONE"]
     assert lab.restore().status is Status.RESTORED
     assert inline(lab, "user") == {"p": ADMIN}
 
