@@ -72,11 +72,7 @@ class _Restorer(ModuleType):
     found: dict[str, Any]
 
     def restore(self, context: Context, target: Target) -> RestoreResult:
-        stored = context.record.target(
-            context.incident_id,
-            target.kind,
-            target.id,
-        )
+        stored = context.record.target(context.incident_id, target.kind, target.id)
         self.found = stored["before"]
         return RestoreResult(
             Status.RESTORED,
@@ -102,11 +98,7 @@ def _table(deployment: Deployment) -> list[dict[str, Any]]:
 
 def _finish_in_progress(record: IncidentRepository, old: dict[str, str]) -> None:
     for name in ("awaiting", "containing"):
-        record.move(
-            old[name],
-            Status(record.meta(old[name])["status"]),
-            Status.FAILED,
-        )
+        record.move(old[name], Status(record.meta(old[name])["status"]), Status.FAILED)
 
 
 def _new_finding(fake: FakePlaybook, name: str) -> tuple[str, dict[str, Any]]:
@@ -157,12 +149,7 @@ def test_what_is_verified_after_the_take_over_counts(
         "weak": ["later"],
         "still_contained": [],
     }
-    record.set_target(
-        old["partial"],
-        "ec2_instance",
-        "i-2",
-        **later,
-    )
+    record.set_target(old["partial"], "ec2_instance", "i-2", **later)
     [target] = record.read(old["partial"])[1]
     assert later.items() <= target.items()
 
@@ -210,13 +197,7 @@ def test_a_new_finding_joins_an_old_containment(
     if swept:
         watch(SWEEP)
     incident_id, target = _new_finding(fake, id)
-    record.before(
-        incident_id,
-        target["kind"],
-        id,
-        "profile",
-        {"name": "quarantine"},
-    )
+    record.before(incident_id, target["kind"], id, "profile", {"name": "quarantine"})
     [stored] = record.read(incident_id)[1]
     assert (stored["generation"], stored["opened_by"]) == (1, old[name])
     assert stored["before"] == BEFORE
@@ -284,11 +265,7 @@ def test_an_execution_of_the_old_definition_goes_on(
     assert "plan_digest" not in meta
     stored: Any = record.read(old["containing"])[1][0]
     names = ("kind", "id", "arn", "account_id", "region")
-    target = {
-        **{name: stored[name] for name in names},
-        "scope": {},
-        "attach": "",
-    }
+    target = {**{name: stored[name] for name in names}, "scope": {}, "attach": ""}
     fake.steps["verify"] = StepResult(status=Status.CONTAINED, detail="closed")
     event: dict[str, Any] = {
         "execution": meta["execution"],
