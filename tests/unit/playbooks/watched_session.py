@@ -1,4 +1,4 @@
-"""Sessions of member roles whose clients a lab watches, and the table that all labs have."""
+"""What labs share: sessions that they watch, what these may do, and the end of a restore."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-import boto3
 from guardduty_response.aws import clients
+from guardduty_response.containment.contract import RestoreResult
 from guardduty_response.containment.gate import Gate
 from guardduty_response.containment.session_policy import changes
+from guardduty_response.incident.repository import IncidentRepository
 
 _HOOKING = threading.Lock()
 
@@ -44,16 +45,30 @@ def watch_once(client: Any, hook: Callable[[Any], None]) -> None:
         client._hooked = True
 
 
-def create_incident_table(region: str) -> None:
-    """Creates an empty table for incidents, without its index."""
-    boto3.client("dynamodb", region_name=region).create_table(
-        TableName="incidents",
-        BillingMode="PAY_PER_REQUEST",
-        KeySchema=[
-            {"AttributeName": "pk", "KeyType": "HASH"},
-            {"AttributeName": "sk", "KeyType": "RANGE"},
-        ],
-        AttributeDefinitions=[
-            {"AttributeName": name, "AttributeType": "S"} for name in ("pk", "sk")
-        ],
+def granted_resources(policy: dict[str, Any], action: str) -> list[str]:
+    """Returns the ARN patterns for which a session policy allows an action."""
+    granted: list[str] = []
+    for statement in policy["Statement"]:
+        if action in statement["Action"]:
+            resource = statement["Resource"]
+            granted += [resource] if isinstance(resource, str) else resource
+    return granted
+
+
+def store_restored(
+    record: IncidentRepository, incident_id: str, kind: str, id: str, result: RestoreResult
+) -> None:
+    """Writes the result of a restore into the record, as the restore function does."""
+    restored = {
+        "done": result.done,
+        "restored": result.restored,
+        "not_restored": result.not_restored,
+    }
+    record.set_target(
+        incident_id,
+        kind,
+        id,
+        status=result.status,
+        still_contained=result.still_contained,
+        restored=restored,
     )

@@ -35,7 +35,6 @@ from tests.unit.playbooks.ec2_instance.lab_calls import (
     REGION,
     Call,
     Fault,
-    one_at_a_time,
     watch_calls,
 )
 from tests.unit.playbooks.ec2_instance.lab_resources import (
@@ -43,11 +42,8 @@ from tests.unit.playbooks.ec2_instance.lab_resources import (
     create_auto_scaling_group,
     create_target_groups,
 )
-from tests.unit.playbooks.watched_session import (
-    WatchedSession,
-    create_incident_table,
-    watch_once,
-)
+from tests.unit.playbooks.own_aws import create_incident_table
+from tests.unit.playbooks.watched_session import WatchedSession, store_restored, watch_once
 
 Json = dict[str, Any]
 PREFIX, INCIDENT = "guardduty-response", "inc-0123456789abcdef"
@@ -315,14 +311,7 @@ class Lab:
             opened_by=found["opened_by"],
         )
         got = load_restorer("ec2_instance").restore(self.context(incident=incident), target)
-        self.record.set_target(
-            incident,
-            target.kind,
-            target.id,
-            status=got.status,
-            still_contained=got.still_contained,
-            restored={"done": got.done, "restored": got.restored, "not_restored": got.not_restored},
-        )
+        store_restored(self.record, incident, target.kind, target.id, got)
         self.notified += [f"restored: {text}" for text in got.restored] + [
             f"NOT: {text}" for text in got.not_restored
         ]
@@ -358,5 +347,4 @@ __all__ = [
     "Call",
     "Fault",
     "Lab",
-    "one_at_a_time",
 ]

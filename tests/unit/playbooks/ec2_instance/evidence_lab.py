@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from types import ModuleType
 from typing import Any
 
+import pytest
 from botocore.awsrequest import AWSResponse
 from botocore.compat import HTTPHeaders
 from guardduty_response.containment.contract import Context, Target
@@ -176,6 +177,11 @@ class EvidenceLab(Lab):
 
     def in_account(self, service: str, account: str, region: str = REGION) -> Any:
         return onlooker(service, region, account)
+
+
+def put_clock_forward(monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
+    now = time.time()
+    monkeypatch.setattr(time, "time", lambda: now + seconds)
 
 
 def short(policies: list[Json]) -> bool:

@@ -7,7 +7,6 @@ with StateMessage) is set by hand.
 from __future__ import annotations
 
 import json
-import time
 from typing import Any
 
 import pytest
@@ -18,7 +17,13 @@ from guardduty_response.playbooks.ec2_instance.instance_context import InstanceC
 from moto.ec2.models import ec2_backends
 
 from tests.unit.playbooks.ec2_instance.ec2_lab import MEMBER, REGION
-from tests.unit.playbooks.ec2_instance.evidence_lab import KEY, VAULT, EvidenceLab, short
+from tests.unit.playbooks.ec2_instance.evidence_lab import (
+    KEY,
+    VAULT,
+    EvidenceLab,
+    put_clock_forward,
+    short,
+)
 
 Json = dict[str, Any]
 
@@ -192,8 +197,7 @@ def test_a_call_that_died_after_copying_copies_nothing_twice(
     # the first is listed; whether the second was made is not known yet
     part = evidence.once(copies, target)
     assert (part.outcome, evidence.operations().count("CopySnapshot")) == ("RUNNING", 1)
-    now = time.time()
-    monkeypatch.setattr(time, "time", lambda: now + 60)
+    put_clock_forward(monkeypatch, 60)
     assert evidence.collect(copies, target)[-1].outcome == "COMPLETE"
     assert sorted(own(evidence, MEMBER)) == sorted([first, second])
     assert evidence.operations().count("CopySnapshot") == 2
@@ -207,8 +211,7 @@ def test_a_copy_that_failed_on_the_way_is_looked_for_first(
     assert evidence.once(copies, target).outcome == "RUNNING"
     assert "interrupted call" in evidence.once(copies, target).detail
     assert evidence.operations().count("CopySnapshot") == 1
-    now = time.time()
-    monkeypatch.setattr(time, "time", lambda: now + 60)
+    put_clock_forward(monkeypatch, 60)
     assert evidence.collect(copies, target)[-1].outcome == "COMPLETE"
     assert len(own(evidence, MEMBER)) == 2
 
@@ -302,12 +305,7 @@ def test_copies_that_never_complete_end(
     for snapshot in own(evidence, MEMBER).values():
         ec2_backends[MEMBER][REGION].snapshots[snapshot["SnapshotId"]].status = "pending"
     assert evidence.once(copies, target).outcome == "RUNNING"
-    now = time.time()
-    monkeypatch.setattr(
-        time,
-        "time",
-        lambda: now + copies.LIMIT_SECONDS + 1,
-    )
+    put_clock_forward(monkeypatch, copies.LIMIT_SECONDS + 1)
     part = evidence.once(copies, target)
     assert part.outcome == "FAILED"
     assert "2 not complete after 24 hours" in part.detail

@@ -50,11 +50,8 @@ from tests.unit.playbooks.iam_principal.iam_moto import (
     matches_lookup,
     resource,
 )
-from tests.unit.playbooks.watched_session import (
-    WatchedSession,
-    create_incident_table,
-    watch_once,
-)
+from tests.unit.playbooks.own_aws import create_incident_table
+from tests.unit.playbooks.watched_session import WatchedSession, store_restored, watch_once
 
 PREFIX = "guardduty-response"
 INCIDENT = "inc-0123456789abcdef"
@@ -345,19 +342,7 @@ class IamLab(IamAccount):
         context = self.context(incident=incident)
         context.finding = None  # type: ignore[assignment]
         result = load_restorer("iam_principal").restore(context, target)
-        restored = {
-            "done": result.done,
-            "restored": result.restored,
-            "not_restored": result.not_restored,
-        }
-        self.record.set_target(
-            incident,
-            target.kind,
-            target.id,
-            status=result.status,
-            still_contained=result.still_contained,
-            restored=restored,
-        )
+        store_restored(self.record, incident, target.kind, target.id, result)
         self.log += [f"restored: {text}" for text in result.restored]
         self.log += [f"NOT restored: {text}" for text in result.not_restored]
         return result
