@@ -41,7 +41,8 @@ def _run() -> _Run:
     from moto import mock_aws
     from moto.core.botocore_stubber import BotocoreStubber
 
-    from tests.unit.playbooks.ec2_instance.ec2_lab import Lab, one_at_a_time
+    from tests.unit.playbooks.ec2_instance.ec2_lab import Lab
+    from tests.unit.playbooks.own_aws import one_at_a_time
 
     with patch.object(BotocoreStubber, "process_request", one_at_a_time()), mock_aws():
         clients.client.cache_clear()

@@ -48,10 +48,10 @@ def _run() -> _Run:
     from moto import mock_aws
     from moto.core.botocore_stubber import BotocoreStubber
 
-    from tests.unit.playbooks.iam_principal.eradication_lab import one_at_a_time
     from tests.unit.playbooks.iam_principal.iam_account import REGION
     from tests.unit.playbooks.iam_principal.iam_lab import DENY_ALL, IamLab
     from tests.unit.playbooks.iam_principal.iam_moto import extend
+    from tests.unit.playbooks.own_aws import one_at_a_time
 
     with pytest.MonkeyPatch.context() as monkeypatch, mock_aws():
         monkeypatch.setenv("AWS_DEFAULT_REGION", REGION)

@@ -22,8 +22,8 @@ from .settings import SandboxError
 Json = dict[str, Any]
 SOURCE = "aws.guardduty"
 DETAIL_TYPE = "GuardDuty Finding"
-# The names of times in findings and events: createdAt, eventLastSeen, launchTime, startTime, time …
-# in either capitalization. Tags and names that look like a time have other keys.
+# The names of times in findings and events, in either capitalization: createdAt, eventLastSeen,
+# launchTime, startTime, time … Tags and names that look like a time have other keys.
 _TIME_NAME = re.compile(r"(?:.*(?:At|Time|Seen)|[Tt]ime)$")
 _TIMESTAMP = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(\.\d+)?(Z|[+-]\d\d:\d\d)$")
 

@@ -95,11 +95,7 @@ def test_an_invocations_calls_are_put_on_the_machines_clock() -> None:
         Call("in it", 101.0, 102.0),
         Call("later", 104.0, 105.0),
     ]
-    assert shifted(
-        calls,
-        got,
-        now=10.0,
-    ) == [Call("in it", 11.0, 12.0)]
+    assert shifted(calls, got, now=10.0) == [Call("in it", 11.0, 12.0)]
 
 
 def test_medians_are_compared_and_the_goal_is_for_cold_functions() -> None:

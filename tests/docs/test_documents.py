@@ -5,14 +5,12 @@ somebody's machine.
 from __future__ import annotations
 
 import re
-import subprocess
-from functools import cache
 from pathlib import Path
 
 import pytest
 
 from sandbox import cli
-from tests.support.repository import ROOT, skip_or_fail
+from tests.support.repository import ROOT, project_files
 
 LINES = 400
 PACKAGE = ROOT / "lambda_src" / "guardduty_response"
@@ -34,23 +32,12 @@ FOREIGN = re.compile(
 )
 
 
-@cache
-def _files() -> list[Path]:
-    """Every file of the project: tracked, or new and not ignored."""
-    listed = subprocess.run(
-        ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if listed.returncode:
-        skip_or_fail("This is not a Git checkout; the project's files cannot be told from others.")
-    return [path for name in listed.stdout.splitlines() if (path := ROOT / name).is_file()]
-
-
 def _documents() -> list[Path]:
-    return [path for path in _files() if path.suffix == ".md"]
+    return project_files("*.md")
+
+
+def _without_code_blocks(document: Path) -> str:
+    return re.sub(r"```.*?```", "", document.read_text(), flags=re.DOTALL)
 
 
 def _id(path: Path) -> str:
@@ -59,11 +46,8 @@ def _id(path: Path) -> str:
 
 def _slug(heading: str) -> str:
     """A heading's anchor, as GitHub makes it."""
-    return re.sub(
-        r"[^\w\- ]",
-        "",
-        heading.strip().lower(),
-    ).replace(" ", "-")
+    kept = re.sub(r"[^\w\- ]", "", heading.strip().lower())
+    return kept.replace(" ", "-")
 
 
 def _anchors(path: Path) -> set[str]:
@@ -74,12 +58,7 @@ def _anchors(path: Path) -> set[str]:
 
 @pytest.mark.parametrize("document", _documents(), ids=_id)
 def test_links_lead_somewhere(document: Path) -> None:
-    text = re.sub(
-        r"```.*?```",
-        "",
-        document.read_text(),
-        flags=re.DOTALL,
-    )
+    text = _without_code_blocks(document)
     for link in re.findall(r"\]\(([^)\s]+)\)", text):
         if re.match(r"[a-z]+:", link):
             continue
@@ -131,7 +110,7 @@ def _looks_like_a_path(text: str, document: Path) -> bool:
         return False
     if not deeper and not text.endswith("/"):
         return bool(re.fullmatch(r"[\w-]+\.(?:py|tf|md|toml)", text))
-    top = {name.split("/")[0] for name in map(_id, _files()) if "/" in name}
+    top = {name.split("/")[0] for name in map(_id, project_files()) if "/" in name}
     of_the_package = (PACKAGE / first).is_dir() and text.endswith((".py", "/"))
     return first in top or (document.parent / first).is_dir() or of_the_package
 
@@ -141,24 +120,15 @@ def _exists(text: str, document: Path) -> bool:
     from the root, from the document's folder, from the Python package or, for a bare name, from
     anywhere.
     """
-    pattern = re.sub(
-        r"<[\w-]+>",
-        "*",
-        text.rstrip("/"),
-    )
+    pattern = re.sub(r"<[\w-]+>", "*", text.rstrip("/"))
     if "/" not in text:
-        return any(path.name == text for path in _files())
+        return any(path.name == text for path in project_files())
     return any(any(start.glob(pattern)) for start in (ROOT, document.parent, PACKAGE))
 
 
 @pytest.mark.parametrize("document", _documents(), ids=_id)
 def test_paths_in_backticks_exist(document: Path) -> None:
-    text = re.sub(
-        r"```.*?```",
-        "",
-        document.read_text(),
-        flags=re.DOTALL,
-    )
+    text = _without_code_blocks(document)
     missing = [
         name
         for name in re.findall(r"`([^`\s]+)`", text)
@@ -184,17 +154,13 @@ def test_switches_named_in_the_readme_exist() -> None:
 
 def test_changelog_has_a_place_for_what_comes() -> None:
     text = (ROOT / "CHANGELOG.md").read_text()
-    assert re.search(
-        r"^## \[Unreleased\]",
-        text,
-        flags=re.MULTILINE,
-    )
+    assert re.search(r"^## \[Unreleased\]", text, flags=re.MULTILINE)
 
 
 def test_no_file_is_long() -> None:
     counted = {
         _id(path): len(path.read_text().splitlines())
-        for path in _files()
+        for path in project_files()
         if path.suffix in (".py", ".tf", ".hcl")
     }
     assert {name: lines for name, lines in counted.items() if lines > LINES} == {}
@@ -202,7 +168,7 @@ def test_no_file_is_long() -> None:
 
 def test_nothing_speaks_of_the_machine_it_was_written_on() -> None:
     found = []
-    for path in _files():
+    for path in project_files():
         try:
             text = path.read_text()
         except UnicodeDecodeError:

@@ -11,12 +11,11 @@ from __future__ import annotations
 
 import ast
 import re
-import subprocess
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
-from tests.support.repository import ROOT, skip_or_fail
+from tests.support.repository import ROOT, project_files
 
 NO_NAME = "one"  # says nothing: a name says what the thing is (interface, statement, check …)
 
@@ -100,21 +99,6 @@ RETIRED_PHRASES = {
 
 
 @cache
-def _files(pattern: str) -> list[Path]:
-    """Every file of the project with such a name: tracked, or new and not ignored."""
-    listed = subprocess.run(
-        ["git", "ls-files", "--cached", "--others", "--exclude-standard", pattern],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if listed.returncode:
-        skip_or_fail("This is not a Git checkout; the project's files cannot be told from others.")
-    return [path for name in listed.stdout.splitlines() if (path := ROOT / name).is_file()]
-
-
-@cache
 def _tree(path: Path) -> ast.Module:
     return ast.parse(path.read_text())
 
@@ -133,7 +117,7 @@ def _base_names(node: ast.ClassDef) -> set[str]:
 def _typed_dicts() -> set[str]:
     """The names of all classes that are a ``TypedDict``, directly or by another of them."""
     bases: dict[str, set[str]] = {}
-    for path in _files("*.py"):
+    for path in project_files("*.py"):
         for node in ast.walk(_tree(path)):
             if isinstance(node, ast.ClassDef):
                 bases.setdefault(node.name, set()).update(_base_names(node))
@@ -192,7 +176,7 @@ def _is_of_functions(path: Path) -> bool:
 def test_no_retired_name_is_in_use() -> None:
     found = [
         f"{path.relative_to(ROOT)}:{complaint}"
-        for path in _files("*.py")
+        for path in project_files("*.py")
         for complaint in retired_names(_tree(path), _is_of_functions(path))
     ]
     assert not found, "\n".join(found)
@@ -200,7 +184,7 @@ def test_no_retired_name_is_in_use() -> None:
 
 def test_no_document_uses_a_retired_phrase() -> None:
     found = []
-    for path in _files("*.md"):
+    for path in project_files("*.md"):
         text = re.sub(r"```.*?```|`[^`]+`", "", path.read_text(), flags=re.DOTALL)
         for retired, current in RETIRED_PHRASES.items():
             words = r"\s+".join(retired.split())

@@ -69,12 +69,8 @@ def test_env_lets_any_client_look(world: World) -> None:
         aws_secret_access_key=keys["secret_access_key"],
     )
     instance = found["seeded"]["instance"]
-    assert (
-        ec2.describe_instances(InstanceIds=[instance])["Reservations"][0]["Instances"][0][
-            "InstanceId"
-        ]
-        == instance
-    )
+    [reservation] = ec2.describe_instances(InstanceIds=[instance])["Reservations"]
+    assert [found["InstanceId"] for found in reservation["Instances"]] == [instance]
 
 
 def test_mistakes_are_explained(world: World, tmp_path: Path) -> None:

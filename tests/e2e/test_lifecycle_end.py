@@ -110,11 +110,8 @@ def test_destroy_leaves_nothing(world: World) -> None:
                 region,
             ).list_rules()["Rules"]
             assert not [rule for rule in rules if rule["Name"].startswith(PREFIX)]
-            assert (
-                not world.client("sqs", account, region)
-                .list_queues(QueueNamePrefix=PREFIX)
-                .get("QueueUrls")
-            )
+            queues = world.client("sqs", account, region).list_queues(QueueNamePrefix=PREFIX)
+            assert not queues.get("QueueUrls")
         assert not world.client(
             "guardduty",
             SECURITY,

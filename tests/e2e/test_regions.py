@@ -186,21 +186,9 @@ def test_the_command_line_sends_to_a_region(
         / "findings"
         / "cryptocurrency_ec2_bitcointool_b_dns.json"
     )
-    assert (
-        cli.main(
-            [
-                "send",
-                file,
-                "--bind",
-                f"instance={victim.instance}",
-                "--region",
-                AWAY,
-                "--wait",
-                "--json",
-            ]
-        )
-        == 0
-    )
+    bound = ["--bind", f"instance={victim.instance}"]
+    exit_code = cli.main(["send", file, *bound, "--region", AWAY, "--wait", "--json"])
+    assert exit_code == 0
     incident = json.loads(capsys.readouterr().out)
     assert (incident["status"], incident["region"]) == ("CONTAINED", AWAY)
     assert_network_closed(world, victim)

@@ -53,16 +53,8 @@ def test_the_same_finding_ten_times_at_once(world: World) -> None:
     assert_told_contained(world, sent[0])
     assert incident["emissions"] == 10
     assert events(incident).count("opened") == events(incident).count("announced") == 1
-    assert (
-        len(
-            [
-                incident
-                for incident in world.incidents.all()
-                if incident["finding_id"] == event.detail["id"]
-            ]
-        )
-        == 1
-    )
+    finding_ids = [incident["finding_id"] for incident in world.incidents.all()]
+    assert finding_ids.count(event.detail["id"]) == 1
     assert len(world.quarantine_groups(victim)) == 1
     worked = [each["incident"].transitions() for each in ended]
     assert sorted(worked)[8] <= 7, "nine of them lose the claim, are counted, and end"

@@ -165,14 +165,8 @@ def test_in_approve_it_is_escalated_once_and_left_to_a_person(world: World) -> N
         "the mode is approve",
     ):
         assert part in escalated["text"], escalated["text"]
-    assert (
-        human_request.ask(
-            world.known,
-            incident,
-            close=True,
-        )["status"]
-        == "CLOSED"
-    )
+    answer = human_request.ask(world.known, incident, close=True)
+    assert answer["status"] == "CLOSED"
 
 
 def test_what_still_holds_is_checked_without_a_trace(world: World) -> None:

@@ -69,12 +69,8 @@ def let_members_go(aws: Aws) -> None:
         member["AccountId"]
         for member in guardduty.list_members(DetectorId=detector, OnlyAssociated="false")["Members"]
     ]
-    assert (
-        guardduty.disassociate_members(DetectorId=detector, AccountIds=members)[
-            "UnprocessedAccounts"
-        ]
-        == []
-    )
+    answer = guardduty.disassociate_members(DetectorId=detector, AccountIds=members)
+    assert answer["UnprocessedAccounts"] == []
     assert (
         guardduty.delete_members(DetectorId=detector, AccountIds=members)["UnprocessedAccounts"]
         == []

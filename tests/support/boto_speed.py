@@ -53,11 +53,8 @@ def _list_available_services(loader: Any, type_name: str) -> list[str]:
 
 def _accepts_kwargs(function: Callable[..., Any]) -> bool:
     """Tell whether a function takes any keyword: from its code, without building a signature."""
-    code = getattr(
-        getattr(function, "__func__", function),
-        "__code__",
-        None,
-    )
+    plain = getattr(function, "__func__", function)
+    code = getattr(plain, "__code__", None)
     if code is None:
         return inspect.getfullargspec(function)[2] is not None
     return bool(code.co_flags & inspect.CO_VARKEYWORDS)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -23,6 +25,21 @@ def skip_or_fail(reason: str) -> NoReturn:
     if os.environ.get("CI") == "true":
         pytest.fail(reason)
     pytest.skip(reason)
+
+
+@cache
+def project_files(pattern: str = "*") -> list[Path]:
+    """Returns the project's files with such a name: tracked, or new and not ignored by Git."""
+    listed = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard", pattern],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if listed.returncode:
+        skip_or_fail("This is not a Git checkout; the project's files cannot be told from others.")
+    return [path for name in listed.stdout.splitlines() if (path := ROOT / name).is_file()]
 
 
 def load_finding(

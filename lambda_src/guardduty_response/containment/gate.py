@@ -1,10 +1,10 @@
 """Guards every batch of changes: nothing is written to a resource without the gate's permission.
 
-The gate reads what may have changed since the decision: a pause (items CONTROL#…), exemptions, the
-policy of now, the lease, the containment's generation, and the plan that a person approved. It runs
-beside AssumeRole; the session's credentials are held back until it has agreed, so it costs no round
-trip of its own (docs/decisions/0030). It can only refuse: it never makes a decision milder into a
-stricter one. Without a gate a session can only read.
+The gate reads what may have changed since the decision: a pause (the CONTROL items), exemptions,
+the policy of now, the lease, the containment's generation, and the plan that a person approved. It
+runs beside AssumeRole; the session's credentials are held back until it has agreed, so it costs no
+round trip of its own (docs/decisions/0030). It can only refuse: it never makes a milder decision
+stricter. Without a gate a session can only read.
 """
 
 from __future__ import annotations

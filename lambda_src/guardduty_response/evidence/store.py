@@ -65,7 +65,9 @@ def get_event(key: str) -> Any:
     Raises MalformedFinding when the key lies outside ``incidents/`` or holds no JSON.
     """
     if not key.startswith(_PREFIX):
-        raise MalformedFinding(f"'{key}' is not a key of this deployment's evidence (incidents/…)")
+        raise MalformedFinding(
+            f"'{key}' is not a key of this deployment's evidence ({_PREFIX}…)",
+        )
     answer = clients.client("s3").get_object(Bucket=os.environ["GDR_BUCKET"], Key=key)
     try:
         return json.loads(answer["Body"].read())

@@ -107,7 +107,7 @@ class Containments:
     ) -> Joined:
         """Links the incident to the resource's containment, or opens a generation for it.
 
-        ``immutable_id``: what AWS gives the resource for good (AIDA…, AROA…, i-…); empty when it
+        ``immutable_id``: the ID that AWS never gives twice (AIDA…, AROA…, i-…); empty when it
         could not be read: then the present generation is taken to be of the same resource.
         ``known``: what ``present`` returned a moment ago, for who has asked already.
         """

@@ -133,8 +133,8 @@ ON_FINDING: dict[Status, OnFinding] = {
 ENDED = frozenset({S.REJECTED, S.TIMED_OUT, S.RESTORED, S.RESTORE_PARTIAL, S.CLOSED})
 
 # An incident that was opened again from one of these statuses and then ended without acting
-# (skipped, dry run, rejected …) takes this event: what was changed before still stands, and restore
-# must still find it.
+# (skipped, dry run, rejected …) takes this event: what was changed before still stands, and a
+# restore must still find it.
 EARLIER_CONTAINMENT: dict[Status, Event] = {
     S.PARTIAL: E.PARTIAL,
     S.FAILED: E.FAILED,

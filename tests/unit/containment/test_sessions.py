@@ -70,17 +70,8 @@ def test_the_gate_knows_what_reads() -> None:
 @pytest.mark.parametrize("action", ["*", "ec2:*", "iam:P*", "s3:PutObject", "", "nothing"])
 def test_what_is_not_known_to_read_changes(action: str) -> None:
     assert not session_policy.reads(action)
-    assert session_policy.changes(
-        {
-            "Statement": [
-                {
-                    "Effect": "Allow",
-                    "Action": action,
-                    "Resource": "*",
-                }
-            ]
-        }
-    )
+    statement = {"Effect": "Allow", "Action": action, "Resource": "*"}
+    assert session_policy.changes({"Statement": [statement]})
 
 
 @pytest.fixture
@@ -110,23 +101,11 @@ def test_every_deployed_action_that_changes_is_left_out(sent: list[Json]) -> Non
         "Version": "2012-10-17",
         "Statement": [
             {"Effect": "Allow", "Action": named, "Resource": "*"},
-            *(
-                {
-                    "Effect": "Allow",
-                    "Action": action,
-                    "Resource": "*",
-                }
-                for action in named
-            ),
+            *({"Effect": "Allow", "Action": action, "Resource": "*"} for action in named),
         ],
     }
-    member_session(
-        "aws",
-        "inc-1-plan",
-        MEMBER,
-        WHERE,
-        everything,
-    )._future.result()
+    session = member_session("aws", "inc-1-plan", MEMBER, WHERE, everything)
+    session._future.result()
     [document] = sent
     assert actions(document) & CHANGES == set()
     assert actions(document) == set(named) - CHANGES
@@ -138,21 +117,18 @@ def groups() -> list[str]:
     return [found["GroupName"] for found in described["SecurityGroups"]]
 
 
-def create(lab: Lab, gate: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("GDR_RESPONDER_ROLE", "guardduty-response-responder-ec2-instance")
-    session = member_session(
-        "aws",
-        "inc-1-contain",
-        MEMBER,
-        WHERE,
-        CREATE,
-        gate=gate,
-    )
-    session.client("ec2").create_security_group(GroupName="made", Description="x")
+def containing(gate: Any) -> Any:
+    """Returns the EC2 client of a session that may create a group, as ``gate`` permits."""
+    session = member_session("aws", "inc-1-contain", MEMBER, WHERE, CREATE, gate=gate)
+    return session.client("ec2")
 
 
-def test_an_open_gate_lets_its_session_change(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
-    create(lab, lab.gate(), monkeypatch)
+def create(client: Any, name: str) -> None:
+    client.create_security_group(GroupName=name, Description="x")
+
+
+def test_an_open_gate_lets_its_session_change(lab: Lab) -> None:
+    create(containing(lab.gate()), "made")
     assert "made" in groups()
 
 
@@ -164,35 +140,22 @@ def test_an_open_gate_lets_its_session_change(lab: Lab, monkeypatch: pytest.Monk
         lambda lab: lab.record.leases.release(*lab.place[:1], lab.lease()["owner"]),
     ],
 )
-def test_a_closed_gate_signs_no_request(
-    lab: Lab, close: Callable[[Lab], Any], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_closed_gate_signs_no_request(lab: Lab, close: Callable[[Lab], Any]) -> None:
     close(lab)
     gate = lab.gate()
     with pytest.raises(GateClosed):
-        create(lab, gate, monkeypatch)
+        create(containing(gate), "made")
     assert "made" not in groups()
     assert gate.refusal
 
 
-def test_a_session_that_was_opened_before_a_pause_is_stopped_by_it(
-    lab: Lab, clock: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    gate = lab.gate()
-    session = member_session(
-        "aws",
-        "inc-1-contain",
-        MEMBER,
-        WHERE,
-        CREATE,
-        gate=gate,
-    )
-    ec2 = session.client("ec2")
-    ec2.create_security_group(GroupName="before", Description="x")
+def test_a_session_that_was_opened_before_a_pause_is_stopped_by_it(lab: Lab, clock: Any) -> None:
+    client = containing(lab.gate())
+    create(client, "before")
     lab.control("OPERATOR", paused=True)
     clock.now += 6
     with pytest.raises(GateClosed):
-        ec2.create_security_group(GroupName="after", Description="x")
+        create(client, "after")
     assert "before" in groups() and "after" not in groups()
 
 
@@ -200,12 +163,5 @@ def test_a_session_that_only_reads_asks_no_gate(lab: Lab) -> None:
     """Verifying and planning go on while the response is paused."""
     lab.control("OPERATOR", paused=True)
     reading = session_policy.only_reading(CREATE)
-    session = member_session(
-        "aws",
-        "inc-1-verify",
-        MEMBER,
-        WHERE,
-        reading,
-        gate=lab.gate(),
-    )
+    session = member_session("aws", "inc-1-verify", MEMBER, WHERE, reading, gate=lab.gate())
     assert session.client("ec2").describe_security_groups()["SecurityGroups"] != []

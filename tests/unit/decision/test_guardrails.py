@@ -113,12 +113,9 @@ def test_what_lets_nothing_act(
 def test_exemptions_of_others(
     deployment: Deployment, record: IncidentRepository, changes: Any
 ) -> None:
-    assert (
-        _ruling(
-            deployment, record, changes=changes, principals=["arn:aws:iam::222222222222:role/x"]
-        ).skip
-        is None
-    )
+    principals = ["arn:aws:iam::222222222222:role/x"]
+    ruling = _ruling(deployment, record, changes=changes, principals=principals)
+    assert ruling.skip is None
 
 
 # -- the tag ---------------------------------------------------------------------------------------

@@ -71,11 +71,9 @@ def test_a_start_that_fails_is_told_and_containment_goes_on(telling: Exception |
 def test_it_is_tried_for_seconds_only() -> None:
     [state] = [state for name, state in states(definition("incident")) if name == "StartOther"]
     [retry] = state["Retry"]
-    assert (
-        state["TimeoutSeconds"] <= 15
-        and retry["MaxAttempts"] <= 4
-        and retry["JitterStrategy"] == "FULL"
-    )
+    assert state["TimeoutSeconds"] <= 15
+    assert retry["MaxAttempts"] <= 4
+    assert retry["JitterStrategy"] == "FULL"
     assert state["Catch"][-1]["ErrorEquals"] == ["States.ALL"]
 
 

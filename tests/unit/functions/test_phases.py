@@ -27,6 +27,13 @@ HANDLERS: dict[str, Any] = {
     **dict.fromkeys(("first", "evidence", "collect"), collect),
     "terminate": terminate,
 }
+TARGET = {
+    "kind": "ec2_instance",
+    "id": "i-1",
+    "arn": ARN,
+    "account_id": "222222222222",
+    "region": "us-east-1",
+}
 
 
 def _run(step_name: str, incident_id: str, target: Any = None, **event: Any) -> dict[str, Any]:
@@ -112,15 +119,7 @@ def test_evidence_belongs_to_the_incident_that_contained(
     deployment: Deployment, fake: FakePlaybook, step_name: str, link: dict[str, Any]
 ) -> None:
     incident_id = _contained(fake)
-    target = {
-        "kind": "ec2_instance",
-        "id": "i-1",
-        "arn": ARN,
-        "account_id": "222222222222",
-        "region": "us-east-1",
-        **link,
-    }
-    assert _run(step_name, incident_id, target)["done"]
+    assert _run(step_name, incident_id, {**TARGET, **link})["done"]
     assert fake.calls == []
 
 
@@ -172,15 +171,8 @@ def test_work_renews_its_lease(
 
 def test_forensics_first_knows_how_long_it_has(deployment: Deployment, fake: FakePlaybook) -> None:
     incident_id = _contained(fake)
-    target = {
-        "kind": "ec2_instance",
-        "id": "i-1",
-        "arn": ARN,
-        "account_id": "222222222222",
-        "region": "us-east-1",
-    }
     fake.steps["first"] = StepResult(done=False, wait_seconds=2)
-    assert _run("first", incident_id, target, seconds_left=7)["wait_seconds"] == 2
+    assert _run("first", incident_id, TARGET, seconds_left=7)["wait_seconds"] == 2
     assert fake.left == 7
 
 

@@ -6,11 +6,7 @@ from typing import Any
 
 import pytest
 from guardduty_response.containment.contract import StepResult
-from guardduty_response.errors import (
-    NoTarget,
-    RoleUnavailable,
-    TargetGone,
-)
+from guardduty_response.errors import NoTarget, RoleUnavailable, TargetGone
 from guardduty_response.functions import respond
 from guardduty_response.incident.repository import IncidentRepository
 from guardduty_response.incident.statuses import Status
@@ -24,20 +20,38 @@ from tests.unit.functions.respond_steps import SECOND, lease_owners, open_incide
 # -- plan: verification only -----------------------------------------------------------------------
 
 
+def settle(
+    fake: FakePlaybook, incident_id: str, target: Any, status: Status, detail: str = "closed"
+) -> None:
+    """Lets verification find ``status``, and settles the verdict."""
+    fake.steps["verify"] = StepResult(status=status, detail=detail)
+    run_step("verify", incident_id, target)
+    call("verdict", incident_id=incident_id, target=target, error="")
+
+
 def _contained(deployment: Deployment, fake: FakePlaybook) -> str:
     incident_id = open_incident()
     [target] = run_step("plan", incident_id)["targets"]
-    fake.steps["verify"] = StepResult(status=Status.CONTAINED, detail="closed")
-    run_step("verify", incident_id, target)
-    call(
-        "verdict",
-        incident_id=incident_id,
-        target=target,
-        error="",
-    )
+    settle(fake, incident_id, target, Status.CONTAINED)
     call("close", incident_id=incident_id, decision="act")
     notified(deployment)
     return incident_id
+
+
+def verify_anew(incident_id: str) -> dict[str, Any]:
+    """Plans a verification in the second execution."""
+    return run_step("plan", incident_id, execution=SECOND, verify_only=True)
+
+
+def close_as_planned(incident_id: str, answer: dict[str, Any]) -> None:
+    """Closes in the second execution as plan's answer says."""
+    decided = {"decision": answer["decision"], "error": answer["error"]}
+    call("close", incident_id=incident_id, execution=SECOND, **decided)
+
+
+def open_second_incident() -> str:
+    """Opens the incident of another finding about the same instance."""
+    return open_incident(detail={**load_finding()["detail"], "id": "another", "arn": ""})
 
 
 def test_a_contained_resource_is_only_read_again(
@@ -46,23 +60,13 @@ def test_a_contained_resource_is_only_read_again(
     incident_id = _contained(deployment, fake)
     assert recurrence(record, incident_id, SECOND) == "verify"
     before = deployment.targets(incident_id)
-    answer = run_step(
-        "plan",
-        incident_id,
-        execution=SECOND,
-        verify_only=True,
-    )
+    answer = verify_anew(incident_id)
     [target] = answer["targets"]
     assert (answer["decision"], target["verify_only"], target["attach"]) == ("act", True, "")
     assert deployment.targets(incident_id) == before
     assert deployment.meta(incident_id)["status"] == "CONTAINED"
     run_step("contain", incident_id, target, execution=SECOND)
-    assert run_step(
-        "finish",
-        incident_id,
-        execution=SECOND,
-        verify_only=True,
-    )["done"]
+    assert run_step("finish", incident_id, execution=SECOND, verify_only=True)["done"]
     assert [name for name, _ in fake.calls] == ["verify", "verify"], "nothing is contained"
     assert lease_owners(deployment) == [SECOND]
 
@@ -74,20 +78,9 @@ def test_what_cannot_be_read_again_leaves_the_record_alone(
     incident_id = _contained(deployment, fake)
     recurrence(record, incident_id, SECOND)
     before, fake.error = deployment.meta(incident_id), error
-    answer = run_step(
-        "plan",
-        incident_id,
-        execution=SECOND,
-        verify_only=True,
-    )
+    answer = verify_anew(incident_id)
     assert deployment.meta(incident_id) == before
-    call(
-        "close",
-        incident_id=incident_id,
-        execution=SECOND,
-        decision=answer["decision"],
-        error=answer["error"],
-    )
+    close_as_planned(incident_id, answer)
     assert deployment.meta(incident_id)["status"] == "CONTAINED"
     assert str(error) in deployment.messages("escalations")[0]["Message"]
 
@@ -98,19 +91,8 @@ def test_a_contained_resource_that_is_gone(
     incident_id = _contained(deployment, fake)
     recurrence(record, incident_id, SECOND)
     fake.error = TargetGone("i-1 is terminated")
-    answer = run_step(
-        "plan",
-        incident_id,
-        execution=SECOND,
-        verify_only=True,
-    )
-    call(
-        "close",
-        incident_id=incident_id,
-        execution=SECOND,
-        decision=answer["decision"],
-        error=answer["error"],
-    )
+    answer = verify_anew(incident_id)
+    close_as_planned(incident_id, answer)
     assert deployment.meta(incident_id)["status"] == "GONE"
     assert [target["status"] for target in deployment.targets(incident_id)] == ["GONE"]
     assert notified(deployment) == (["GONE"], [])
@@ -125,34 +107,15 @@ def test_a_half_contained_resource_keeps_its_ledger_when_nothing_may_act_any_mor
     record.action(
         incident_id, "ec2_instance", "i-1", "quarantine_network", "DONE", "1 interface", "req-1"
     )
-    fake.steps["verify"] = StepResult(status=Status.PARTIAL, detail="1 of 2")
-    run_step("verify", incident_id, target)
-    call(
-        "verdict",
-        incident_id=incident_id,
-        target=target,
-        error="",
-    )
+    settle(fake, incident_id, target, Status.PARTIAL, "1 of 2")
     call("close", incident_id=incident_id, decision="act")
     configure(deployment, **changes)
     assert recurrence(record, incident_id, SECOND) == "start"
-    decision = run_step(
-        "plan",
-        incident_id,
-        execution=SECOND,
-    )["decision"]
-    call(
-        "close",
-        incident_id=incident_id,
-        execution=SECOND,
-        decision=decision,
-    )
+    decision = run_step("plan", incident_id, execution=SECOND)["decision"]
+    call("close", incident_id=incident_id, execution=SECOND, decision=decision)
     [stored] = deployment.targets(incident_id)
-    assert (deployment.meta(incident_id)["status"], stored["status"], stored["verdict"]) == (
-        "PARTIAL",
-        "PARTIAL",
-        "1 of 2",
-    )
+    assert deployment.meta(incident_id)["status"] == "PARTIAL"
+    assert (stored["status"], stored["verdict"]) == ("PARTIAL", "1 of 2")
     assert stored["actions"]["quarantine_network"]["request_id"] == "req-1"
 
 
@@ -160,19 +123,8 @@ def test_after_a_restore_the_state_before_is_recorded_anew(
     deployment: Deployment, fake: FakePlaybook, record: IncidentRepository
 ) -> None:
     incident_id = _contained(deployment, fake)
-    record.before(
-        incident_id,
-        "ec2_instance",
-        "i-1",
-        "interfaces",
-        {"eni-1": ["old"]},
-    )
-    record.set_target(
-        incident_id,
-        "ec2_instance",
-        "i-1",
-        status=Status.RESTORED,
-    )
+    record.before(incident_id, "ec2_instance", "i-1", "interfaces", {"eni-1": ["old"]})
+    record.set_target(incident_id, "ec2_instance", "i-1", status=Status.RESTORED)
     record.transition(incident_id, "restored")  # type: ignore[arg-type]
     assert recurrence(record, incident_id, SECOND) == "start"
     run_step("plan", incident_id, execution=SECOND)
@@ -187,18 +139,8 @@ def test_the_second_waits_for_the_first_and_then_contains_what_its_finding_needs
 ) -> None:
     winner = deployment.start("winner")
     first = open_incident(winner)
-    [held] = run_step(
-        "plan",
-        first,
-        execution=winner,
-    )["targets"]
-    second = open_incident(
-        detail={
-            **load_finding()["detail"],
-            "id": "another",
-            "arn": "",
-        }
-    )
+    [held] = run_step("plan", first, execution=winner)["targets"]
+    second = open_second_incident()
     [target] = run_step("plan", second)["targets"]
     assert target["attach"] == first
     assert (held["generation"], target["generation"], target["opened_by"]) == (1, 1, first)
@@ -207,25 +149,12 @@ def test_the_second_waits_for_the_first_and_then_contains_what_its_finding_needs
     assert fake.calls == []
     assert lease_owners(deployment) == [winner]
     deployment.kill(winner)
-    assert run_step(
-        "contain",
-        second,
-        target,
-        attempt=2,
-    )["done"]
+    assert run_step("contain", second, target, attempt=2)["done"]
     assert [(name, given.attach) for name, given in fake.calls] == [("contain", ""), ("verify", "")]
     assert lease_owners(deployment) == [EXECUTION]
-    fake.steps["verify"] = StepResult(status=Status.CONTAINED, detail="closed")
-    run_step("verify", second, target)
-    call(
-        "verdict",
-        incident_id=second,
-        target=target,
-        error="",
-    )
-    assert [deployment.targets(second)[0]["status"], deployment.meta(second)["status"]] == [
-        "CONTAINED"
-    ] * 2
+    settle(fake, second, target, Status.CONTAINED)
+    [stored] = deployment.targets(second)
+    assert (stored["status"], deployment.meta(second)["status"]) == ("CONTAINED", "CONTAINED")
 
 
 def test_the_second_only_verifies_when_the_first_never_ends(
@@ -233,13 +162,7 @@ def test_the_second_only_verifies_when_the_first_never_ends(
 ) -> None:
     winner = deployment.start("winner")
     run_step("plan", open_incident(winner), execution=winner)
-    second = open_incident(
-        detail={
-            **load_finding()["detail"],
-            "id": "another",
-            "arn": "",
-        }
-    )
+    second = open_second_incident()
     [target] = run_step("plan", second)["targets"]
     answer = run_step(
         "contain",
@@ -255,13 +178,7 @@ def test_a_dead_owner_is_taken_over(deployment: Deployment, fake: FakePlaybook) 
     dead = deployment.start("dead")
     run_step("plan", open_incident(dead), execution=dead)
     deployment.kill(dead)
-    second = open_incident(
-        detail={
-            **load_finding()["detail"],
-            "id": "another",
-            "arn": "",
-        }
-    )
+    second = open_second_incident()
     [target] = run_step("plan", second)["targets"]
     assert target["attach"] == ""
     assert lease_owners(deployment) == [EXECUTION]
@@ -270,16 +187,7 @@ def test_a_dead_owner_is_taken_over(deployment: Deployment, fake: FakePlaybook) 
 def test_an_owner_of_whom_nothing_is_known_is_left_in_peace(
     deployment: Deployment, fake: FakePlaybook
 ) -> None:
-    run_step(
-        "plan",
-        open_incident(f"{EXECUTIONS}incident:unknown"),
-        execution=f"{EXECUTIONS}incident:unknown",
-    )
-    second = open_incident(
-        detail={
-            **load_finding()["detail"],
-            "id": "another",
-            "arn": "",
-        }
-    )
+    unknown = f"{EXECUTIONS}incident:unknown"
+    run_step("plan", open_incident(unknown), execution=unknown)
+    second = open_second_incident()
     assert run_step("plan", second)["targets"][0]["attach"] != ""

@@ -161,15 +161,9 @@ def test_a_second_restore_is_a_no_op(
     notified(deployment)
     items = deployment.items(f"INCIDENT#{incident_id}")
     assert ask(incident_id) == first
-    assert (
-        len(restorer.calls),
-        deployment.items(f"INCIDENT#{incident_id}"),
-        notified(deployment),
-    ) == (
-        1,
-        items,
-        ([], []),
-    )
+    assert len(restorer.calls) == 1
+    assert deployment.items(f"INCIDENT#{incident_id}") == items
+    assert notified(deployment) == ([], [])
 
 
 @pytest.mark.parametrize(

@@ -5,15 +5,20 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from guardduty_response.functions import respond
 from guardduty_response.incident import shared_settings
 from guardduty_response.incident.statuses import Status
 
 from tests.unit.fake_playbook import ARN, configure
 from tests.unit.function_calls import call, notified
+from tests.unit.functions.respond_steps import run_step
 from tests.unit.functions.shared_world import World, ask, watched
 
 Json = dict[str, Any]
+
+
+def two_findings(world: World) -> tuple[str, str]:
+    """Contains i-1 and i-2 for a first incident, and i-1 for a second one."""
+    return world.contain("a", "i-1", "i-2"), world.contain("b", "i-1")
 
 
 # -- restoring what several incidents share --------------------------------------------------------
@@ -62,12 +67,11 @@ def test_what_was_restored_a_moment_ago_is_contained_when_that_is_seen_everywher
     ask(world.contain("first"))
     incident_id, targets = world.open("second")
     world.done.clear()
-    event: Json = {"incident_id": incident_id, "execution": world.execution("second")}
-    event |= {"verb": "contain", "targets": targets}
-    answer = respond.handler({**event, "attempt": 1})
+    event: Json = {"execution": world.execution("second"), "targets": targets}
+    answer = run_step("contain", incident_id, **event, attempt=1)
     assert (answer["done"], answer["again"], world.done) == (False, "contain", [])
     assert 0 < answer["wait_seconds"] <= shared_settings.SPREAD_SECONDS
-    assert respond.handler({**event, "attempt": 2})["done"]
+    assert run_step("contain", incident_id, **event, attempt=2)["done"]
     assert world.done == [("contain", "i-1")]
 
 
@@ -77,15 +81,8 @@ def test_a_restore_of_long_ago_delays_nothing(
     ask(world.contain("first"))
     monkeypatch.setattr("guardduty_response.functions.respond.SPREAD_SECONDS", 0)
     incident_id, targets = world.open("second")
-    event: Json = {"incident_id": incident_id, "execution": world.execution("second")}
-    assert respond.handler(
-        {
-            **event,
-            "verb": "contain",
-            "targets": targets,
-            "attempt": 1,
-        }
-    )["done"]
+    event: Json = {"execution": world.execution("second"), "targets": targets}
+    assert run_step("contain", incident_id, **event, attempt=1)["done"]
 
 
 def test_a_resource_that_is_gone_is_gone_for_every_incident_about_it(world: World) -> None:
@@ -93,12 +90,7 @@ def test_a_resource_that_is_gone_is_gone_for_every_incident_about_it(world: Worl
     first, second = world.contain("first"), world.contain("second")
     elsewhere = world.contain("elsewhere", "i-2")
     event = {"incident_id": second, "execution": world.execution("recheck")}
-    call(
-        "close",
-        decision="gone",
-        error="i-1 no longer exists",
-        **event,
-    )
+    call("close", decision="gone", error="i-1 no longer exists", **event)
     assert [world.status(name) for name in (first, second)] == ["GONE", "GONE"]
     assert world.status(elsewhere) == "CONTAINED"
     assert "containment changed" in world.deployment.timeline(first)
@@ -163,15 +155,8 @@ def test_the_last_incident_needs_a_reason_to_leave_a_resource_contained(
     assert world.status(second) == "CONTAINED"
     links = world.record.containments.read(ARN, 1).open_links
     assert [link["incident_id"] for link in links] == [second], "it is watched on"
-    reason = {"keep_contained": True, "reason": "rebuilt tomorrow"}
-    assert (
-        ask(
-            second,
-            close=True,
-            **reason,
-        )["status"]
-        == "CLOSED"
-    )
+    answer = ask(second, close=True, keep_contained=True, reason="rebuilt tomorrow")
+    assert answer["status"] == "CLOSED"
     assert world.record.containments.read(ARN, 1).open_links == []
     assert watched(world) == []
 
@@ -184,14 +169,7 @@ def test_keeping_contained_needs_a_reason(world: World) -> None:
 
 
 def test_each_target_needs_another_incident_to_watch_it(world: World) -> None:
-    both, second = (
-        world.contain(
-            "a",
-            "i-1",
-            "i-2",
-        ),
-        world.contain("b", "i-1"),
-    )
+    both, second = two_findings(world)
     assert "no other incident" in ask(both, close=True)["refused"], "i-2 has no other"
     assert (world.status(both), world.status(second)) == ("CONTAINED", "CONTAINED")
 
@@ -222,13 +200,7 @@ def test_an_incident_is_as_bad_as_the_worst_of_its_targets(
 ) -> None:
     for name, pair in (("a", (first, second)), ("b", (second, first))):
         ids = (f"i-{name}1", f"i-{name}2")
-        world.verdicts |= dict(
-            zip(
-                ids,
-                pair,
-                strict=True,
-            )
-        )
+        world.verdicts |= dict(zip(ids, pair, strict=True))
         assert world.status(world.contain(name, *ids)) == together
 
 
@@ -245,17 +217,8 @@ def test_a_target_that_the_gate_refused_forbids_contained(world: World) -> None:
 
 
 def test_a_restore_of_the_other_incident_leaves_the_second_target_contained(world: World) -> None:
-    both, second = (
-        world.contain(
-            "a",
-            "i-1",
-            "i-2",
-        ),
-        world.contain("b", "i-1"),
-    )
+    both, second = two_findings(world)
     ask(second)
     assert (world.status(second), world.status(both)) == ("RESTORED", "RESTORE_PARTIAL")
-    assert [target["status"] for target in world.deployment.targets(both)] == [
-        "RESTORED",
-        "CONTAINED",
-    ]
+    statuses = [target["status"] for target in world.deployment.targets(both)]
+    assert statuses == ["RESTORED", "CONTAINED"]

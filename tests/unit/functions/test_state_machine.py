@@ -10,41 +10,30 @@ import pytest
 from tests.support.asl_walker import Failed, Json, Walk
 from tests.unit.functions.machine_walk import Functions, phase_answer, step, walk_incident
 
+ACTING: Json = {
+    "decision": "act",
+    "error": "",
+    "collect_first_seconds": 0,
+    "targets": [{"kind": "ec2_instance", "id": "i-1", "arn": "arn:i-1", "attach": ""}],
+}
+ASKED = {**ACTING, "decision": "approve", "approval_timeout_seconds": 3600}
+
+
+def _step_names(functions: Functions) -> list[str]:
+    return [step_name for step_name, _ in functions.calls]
+
 
 def test_the_happy_path_is_short() -> None:
     walk, functions = walk_incident()
-    assert walk.entered == [
-        "Claim",
-        "Begin",
-        "Open",
-        "Warm",
-        "Opened?",
-        "Triage",
-        "Decide",
-        "Respond",
-        "Announce",
-        "Contain",
-        "Verified?",
-        "Verdict",
-        "Evidence",
-        "Collect",
-        "Phase?",
-        "Close",
-    ]
-    assert [step_name for step_name, _ in functions.calls] == [
-        "open",
-        "plan",
-        "announce",
-        "contain",
-        "verdict",
-        "evidence",
-        "collect",
-        "close",
-    ]
-    assert (
-        functions.asked("close")[0] | {"decision": "act", "error": ""}
-        == functions.asked("close")[0]
+    assert " ".join(walk.entered) == (
+        "Claim Begin Open Warm Opened? Triage Decide Respond Announce Contain Verified? Verdict"
+        " Evidence Collect Phase? Close"
     )
+    assert " ".join(_step_names(functions)) == (
+        "open plan announce contain verdict evidence collect close"
+    )
+    [close] = functions.asked("close")
+    assert (close["decision"], close["error"]) == ("act", "")
     assert walk.waited == []
 
 
@@ -56,32 +45,18 @@ def test_only_open_sees_the_finding() -> None:
 
 
 def test_what_is_left_to_the_notice_machine_ends_at_once() -> None:
-    walk, _ = walk_incident(
-        open={
-            "incident_id": "",
-            "playbook": "",
-            "verify_only": False,
-            "next": "done",
-            "why": "mode notify",
-        }
-    )
+    opened = {"incident_id": "", "playbook": "", "verify_only": False, "next": "done"}
+    walk, _ = walk_incident(open={**opened, "why": "mode notify"})
     assert walk.entered == ["Claim", "Begin", "Open", "Warm", "Opened?", "NothingToDo"]
 
 
 @pytest.mark.parametrize("decision", ["skip", "dry_run", "gone", "failed"])
 def test_a_decision_not_to_act_goes_to_close(decision: str) -> None:
-    walk, functions = walk_incident(
-        plan={
-            "decision": decision,
-            "error": "why",
-            "targets": [],
-        }
-    )
+    plan = {"decision": decision, "error": "why", "targets": []}
+    walk, functions = walk_incident(plan=plan)
     assert walk.entered[-2:] == ["Decide", "Close"]
-    assert (
-        functions.asked("close")[0] | {"decision": decision, "error": "why"}
-        == functions.asked("close")[0]
-    )
+    [close] = functions.asked("close")
+    assert (close["decision"], close["error"]) == (decision, "why")
 
 
 def test_a_lost_announcement_holds_nothing_up() -> None:
@@ -112,13 +87,7 @@ def test_a_failed_reading_is_a_verdict_of_its_own() -> None:
 
 def test_verify_may_wait_and_may_ask_for_containment_again() -> None:
     contain = [step(done=False, wait_seconds=7), step(status="CONTAINED")]
-    verify = [
-        step(
-            done=False,
-            again="contain",
-            wait_seconds=3,
-        )
-    ]
+    verify = step(done=False, again="contain", wait_seconds=3)
     walk, functions = walk_incident(contain=contain, verify=verify)
     assert walk.waited == [7, 3]
     assert [payload["attempt"] for payload in functions.asked("contain")] == [1, 3]
@@ -143,17 +112,9 @@ def test_evidence_is_started_beside_containment_and_polled_for_after_it() -> Non
 def test_what_finishes_comes_after_all_evidence_each_phase_polled_from_its_own_start(
     phase: str,
 ) -> None:
-    collect = [
-        phase_answer(
-            done=False,
-            wait_seconds=5,
-            next=phase,
-        ),
-        phase_answer(next=phase),
-    ]
-    walk, functions = walk_incident(
-        collect=collect, **{phase: [phase_answer(done=False, wait_seconds=15), phase_answer()]}
-    )
+    collect = [phase_answer(done=False, wait_seconds=5, next=phase), phase_answer(next=phase)]
+    polled = [phase_answer(done=False, wait_seconds=15), phase_answer()]
+    walk, functions = walk_incident(collect=collect, **{phase: polled})
     after = [
         (step_name, payload["attempt"])
         for step_name, payload in functions.calls
@@ -168,33 +129,15 @@ def test_what_finishes_comes_after_all_evidence_each_phase_polled_from_its_own_s
 
 
 def _first(seconds: int = 60, **answers: Any) -> tuple[Walk, Functions]:
-    target = {
-        "kind": "ec2_instance",
-        "id": "i-1",
-        "arn": "arn:i-1",
-        "attach": "",
-    }
-    plan = {
-        "decision": "act",
-        "error": "",
-        "targets": [target],
-        "collect_first_seconds": seconds,
-    }
-    return walk_incident(plan=plan, **answers)
-
-
-def _step_names(functions: Functions) -> list[str]:
-    return [step_name for step_name, _ in functions.calls]
+    return walk_incident(plan={**ACTING, "collect_first_seconds": seconds}, **answers)
 
 
 def test_what_is_collected_first_is_polled_and_then_contained() -> None:
-    walk, functions = _first(
-        first=[step(done=False, wait_seconds=2), step(done=False, wait_seconds=2), step()]
-    )
+    running = step(done=False, wait_seconds=2)
+    walk, functions = _first(first=[running, running, step()])
     assert [payload["attempt"] for payload in functions.asked("first")] == [1, 2, 3]
-    assert _step_names(functions).index("contain") > max(
-        n for n, step_name in enumerate(_step_names(functions)) if step_name == "first"
-    )
+    steps = _step_names(functions)
+    assert "first" not in steps[steps.index("contain") :]
     assert walk.waited[:2] == [2, 2]
     assert all(1 <= seconds <= 60 for step_name, seconds in walk.timeouts if step_name == "first")
 
@@ -221,33 +164,15 @@ def test_failing_forensics_lets_containment_go_on() -> None:
 
 
 def test_an_approved_containment_collects_first_too() -> None:
-    target = {
-        "kind": "ec2_instance",
-        "id": "i-1",
-        "arn": "arn:i-1",
-        "attach": "",
-    }
-    plan = {
-        "decision": "approve",
-        "error": "",
-        "targets": [target],
-        "collect_first_seconds": 30,
-        "approval_timeout_seconds": 60,
-    }
-    plans = [plan, {**plan, "decision": "act"}]
+    plans = [{**plan, "collect_first_seconds": 30} for plan in (ASKED, ACTING)]
     _, functions = walk_incident(token=lambda: {"approved": True}, plan=plans)
     assert functions.asked("first")[0]["seconds_left"] in (29, 30)
     assert functions.asked("contain")
 
 
 def test_a_further_emission_is_a_verification_in_every_verb_that_could_act() -> None:
-    opened = {
-        "incident_id": "inc-1",
-        "playbook": "ec2_instance",
-        "next": "triage",
-        "verify_only": True,
-    }
-    _, functions = walk_incident(open=opened)
+    opened = {"incident_id": "inc-1", "playbook": "ec2_instance", "next": "triage"}
+    _, functions = walk_incident(open={**opened, "verify_only": True})
     for step_name in ("plan", "finish"):
         assert functions.asked(step_name)[0]["verify_only"] is True
     for step_name in ("announce", "contain", "evidence", "collect"):
@@ -279,14 +204,7 @@ def test_an_untold_verdict_is_left_to_close() -> None:
 
 def test_several_targets_each_go_their_way() -> None:
     targets = [{"kind": "ec2_instance", "id": f"i-{n}"} for n in range(3)]
-    _, functions = walk_incident(
-        plan={
-            "decision": "act",
-            "error": "",
-            "targets": targets,
-            "collect_first_seconds": 0,
-        }
-    )
+    _, functions = walk_incident(plan={**ACTING, "targets": targets})
     for step_name in ("contain", "verdict", "evidence"):
         [payload] = functions.asked(step_name)
         assert [target["id"] for target in payload["targets"]] == ["i-0", "i-1", "i-2"]
@@ -305,20 +223,6 @@ def test_where_nobody_is_left_to_tell_the_execution_fails(failing: str) -> None:
 
 
 # -- approval --------------------------------------------------------------------------------------
-
-ACTING: Json = {
-    "decision": "act",
-    "error": "",
-    "collect_first_seconds": 0,
-    "targets": [{"kind": "ec2_instance", "id": "i-1"}],
-}
-ASKED: Json = {
-    "decision": "approve",
-    "error": "",
-    "approval_timeout_seconds": 3600,
-    "collect_first_seconds": 0,
-    "targets": [{"kind": "ec2_instance", "id": "i-1"}],
-}
 
 
 def _raise(error: str) -> Any:
@@ -340,11 +244,7 @@ def _raise(error: str) -> Any:
 )
 def test_what_a_person_answers(token: Any, decided: Any, acts: bool, decision: str) -> None:
     """The answer goes to the record first. Only then, triage runs anew and may act."""
-    _, functions = walk_incident(
-        token=token,
-        plan=[ASKED, ACTING],
-        decide=decided,
-    )
+    _, functions = walk_incident(token=token, plan=[ASKED, ACTING], decide=decided)
     assert functions.asked("ask")[0]["task_token"] == "token"
     assert [payload["approved"] for payload in functions.asked("plan")] == [False, True][: 1 + acts]
     assert bool(functions.asked("contain")) == acts

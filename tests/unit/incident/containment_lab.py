@@ -17,12 +17,7 @@ def join(
     containments: Containments, incident_id: str, immutable_id: str = "", **changes: Any
 ) -> Joined:
     """Joins an incident to the containment of i-1, or of the target that ``changes`` name."""
-    return containments.join(
-        target(**changes),
-        incident_id,
-        "ec2_instance",
-        immutable_id,
-    )
+    return containments.join(target(**changes), incident_id, "ec2_instance", immutable_id)
 
 
 def stored(deployment: Deployment, kind: str = "", arn: str = ARN) -> dict[str, Json]:
@@ -36,12 +31,7 @@ def stored(deployment: Deployment, kind: str = "", arn: str = ARN) -> dict[str, 
 
 def action(detail: str = "closed", status: str = "DONE") -> Any:
     """Returns an entry of the action log."""
-    return {
-        "status": status,
-        "detail": detail,
-        "at": "2026-01-01T00:00:00Z",
-        "request_id": "r",
-    }
+    return {"status": status, "detail": detail, "at": "2026-01-01T00:00:00Z", "request_id": "r"}
 
 
 def check(name: str, ok: bool = True, **more: Any) -> Any:

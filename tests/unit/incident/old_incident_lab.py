@@ -54,38 +54,16 @@ def old_incident(
     event["detail"]["id"] = name
     incident_id = str(call("open", event=event)["incident_id"])
     reference = {**REFERENCE, "attach": attach}
-    record.note(
-        incident_id,
-        targets=[reference],
-        decision="act",
-        playbook="fake",
-    )
-    record.move(
-        incident_id,
-        Status.OPEN,
-        Status(status),
-    )
+    record.note(incident_id, targets=[reference], decision="act", playbook="fake")
+    record.move(incident_id, Status.OPEN, Status(status))
     keys = {"pk": f"INCIDENT#{incident_id}", "sk": "TARGET#ec2_instance#i-1"}
-    record.table.put(
-        {
-            **keys,
-            **reference,
-            "status": status,
-            **WRITTEN,
-            **changes,
-        }
-    )
+    record.table.put({**keys, **reference, "status": status, **WRITTEN, **changes})
     return incident_id
 
 
 def attached(record: IncidentRepository, owner: str, status: str = "CONTAINED") -> str:
     """Writes a second incident of the instance: in 0.1 it took over the first one's result."""
-    nothing: Json = {
-        "actions": {},
-        "before": {},
-        "evidence": {},
-        "watched": [],
-    }
+    nothing: Json = {"actions": {}, "before": {}, "evidence": {}, "watched": []}
     return old_incident(record, "second", status, owner, **nothing)
 
 

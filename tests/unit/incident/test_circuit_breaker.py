@@ -16,42 +16,17 @@ from tests.unit.deployment import Deployment
 def test_each_target_counts_once(record: IncidentRepository) -> None:
     """By playbook, by account, and in all."""
     count = record.circuit_breaker.count_targets
-    assert count(
-        "ec2_instance",
-        "1",
-        ["a", "b", "a"],
-        60,
-    ) == Counts(2, 2, 2)
-    assert count(
-        "ec2_instance",
-        "1",
-        ["b"],
-        60,
-    ) == Counts(2, 2, 2)
-    assert count(
-        "ec2_instance",
-        "2",
-        ["c"],
-        60,
-    ) == Counts(3, 1, 3)
-    assert count(
-        "other",
-        "2",
-        ["c", "d"],
-        60,
-    ) == Counts(2, 2, 4)
+    assert count("ec2_instance", "1", ["a", "b", "a"], 60) == Counts(2, 2, 2)
+    assert count("ec2_instance", "1", ["b"], 60) == Counts(2, 2, 2)
+    assert count("ec2_instance", "2", ["c"], 60) == Counts(3, 1, 3)
+    assert count("other", "2", ["c", "d"], 60) == Counts(2, 2, 4)
 
 
 def test_each_marker_is_an_item_that_expires(
     deployment: Deployment, record: IncidentRepository
 ) -> None:
     for number in range(5):
-        record.circuit_breaker.count_targets(
-            "ec2_instance",
-            "1",
-            ["arn", f"arn-{number}"],
-            60,
-        )
+        record.circuit_breaker.count_targets("ec2_instance", "1", ["arn", f"arn-{number}"], 60)
     markers = deployment.items("BREAKER")
     assert len(markers) == 10
     for marker in markers:
@@ -64,12 +39,7 @@ def test_the_time_range_slides(record: IncidentRepository, monkeypatch: pytest.M
     monkeypatch.setattr("guardduty_response.incident.circuit_breaker.time.time", lambda: clock[0])
 
     def count(arn: str) -> int:
-        return record.circuit_breaker.count_targets(
-            "p",
-            "1",
-            [arn],
-            10,
-        ).of_playbook
+        return record.circuit_breaker.count_targets("p", "1", [arn], 10).of_playbook
 
     clock[0] += 599
     assert count("a") == 1

@@ -25,6 +25,14 @@ def _close(incident_id: str, decision: str, error: str = "", **more: Any) -> str
     )
 
 
+def contained_and_told(incident: Begin, verified: Verified) -> str:
+    """Begins an incident, and settles the verdict CONTAINED."""
+    incident_id = incident()
+    verified(incident_id, "CONTAINED")
+    call("verdict", incident_id=incident_id, target=target(), error="")
+    return incident_id
+
+
 @pytest.mark.parametrize(
     ("decision", "before", "error", "status", "targets", "escalated"),
     [
@@ -58,21 +66,14 @@ def test_every_ending(
     assert notified(deployment) == ([status], [status] if escalated else [])
     assert deployment.timeline(incident_id)[-1] == "ended"
     if error:
-        assert any(
-            error in reason
-            for reason in [
-                *meta["reasons"],
-                *(entry["verdict"] for entry in deployment.targets(incident_id)),
-            ]
-        )
+        verdicts = [entry["verdict"] for entry in deployment.targets(incident_id)]
+        assert any(error in reason for reason in [*meta["reasons"], *verdicts])
 
 
 def test_after_the_verdict_a_second_message_tells_the_rest(
     deployment: Deployment, incident: Begin, verified: Verified
 ) -> None:
-    incident_id = incident()
-    verified(incident_id, "CONTAINED")
-    call("verdict", incident_id=incident_id, target=target(), error="")
+    incident_id = contained_and_told(incident, verified)
     assert _close(incident_id, "act") == "CONTAINED"
     kinds, escalated = notified(deployment)
     assert (kinds, escalated) == (["CONTAINED", "closing"], [])
@@ -94,9 +95,7 @@ def test_the_second_message_names_the_report(
 def test_a_problem_after_containment_is_told_and_does_not_undo_the_verdict(
     deployment: Deployment, incident: Begin, verified: Verified
 ) -> None:
-    incident_id = incident()
-    verified(incident_id, "CONTAINED")
-    call("verdict", incident_id=incident_id, target=target(), error="")
+    incident_id = contained_and_told(incident, verified)
     notified(deployment)
     assert _close(incident_id, "act", "finish failed: Lambda.Unknown: x") == "CONTAINED"
     [message] = deployment.messages()
@@ -107,9 +106,7 @@ def test_a_problem_after_containment_is_told_and_does_not_undo_the_verdict(
 def test_a_map_that_broke_after_the_verdicts_keeps_them(
     deployment: Deployment, incident: Begin, verified: Verified
 ) -> None:
-    incident_id = incident()
-    verified(incident_id, "CONTAINED")
-    call("verdict", incident_id=incident_id, target=target(), error="")
+    incident_id = contained_and_told(incident, verified)
     notified(deployment)
     assert _close(incident_id, "failed", "States.Runtime: x") == "CONTAINED"
     assert notified(deployment) == (["problem"], ["problem"])
@@ -218,11 +215,8 @@ def test_asking_a_person(
     for token in ("first", "second"):  # a repeated task has a token of its own
         call("ask", incident_id=incident_id, task_token=token)
     meta = deployment.meta(incident_id)
-    assert (meta["status"], meta["task_token"], meta["open"]) == (
-        "AWAITING_APPROVAL",
-        "second",
-        "1",
-    )
+    assert meta["status"] == "AWAITING_APPROVAL"
+    assert (meta["task_token"], meta["open"]) == ("second", "1")
     [message, _] = deployment.messages("escalations")
     assert message["Subject"].startswith("[APPROVAL]")
     for part in (

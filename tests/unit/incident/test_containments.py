@@ -131,12 +131,17 @@ def test_much_that_was_left_contained_is_carried_over_too(containments: Containm
 # -- another resource of the same name -------------------------------------------------------------
 
 
+def contain_aida1(containments: Containments, status: Status) -> None:
+    """The resource of the unique ID AIDA1 has lost its profile for the first incident."""
+    join(containments, FIRST, "AIDA1")
+    containments.put_before(ARN, 1, "profile", {"name": "web"})
+    containments.set(ARN, 1, status=status, still_contained=["profile"])
+
+
 def test_another_resource_under_the_same_name_has_a_generation_of_its_own(
     containments: Containments,
 ) -> None:
-    join(containments, FIRST, "AIDA1")
-    containments.put_before(ARN, 1, "profile", {"name": "web"})
-    containments.set(ARN, 1, status=Status.CONTAINED, still_contained=["profile"])
+    contain_aida1(containments, Status.CONTAINED)
     assert join(containments, SECOND, "AIDA2") == Joined(2, True, Status.OPEN, SECOND)
     read = containments.read(ARN, 2)
     assert (read.before, read.state["immutable_id"]) == ({}, "AIDA2")
@@ -147,9 +152,7 @@ def test_another_resource_under_the_same_name_has_a_generation_of_its_own(
 def test_after_a_restore_another_resource_has_nothing_of_the_first(
     containments: Containments,
 ) -> None:
-    join(containments, FIRST, "AIDA1")
-    containments.put_before(ARN, 1, "profile", {"name": "web"})
-    containments.set(ARN, 1, status=Status.RESTORE_PARTIAL, still_contained=["profile"])
+    contain_aida1(containments, Status.RESTORE_PARTIAL)
     join(containments, SECOND, "AIDA2")
     assert containments.read(ARN, 2).before == {}
 

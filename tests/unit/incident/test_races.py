@@ -38,6 +38,21 @@ def _open(record: IncidentRepository, number: int, **changes: Any) -> OnFinding:
     return record.open(cast(IncidentRecord, meta)).outcome
 
 
+def _acquire_together(record: IncidentRepository, gives_way: str = "") -> list[Any]:
+    """Ten executions ask for the lease of i-1; ``gives_way``: an owner that is known to be dead."""
+    return _together(
+        lambda n: record.leases.acquire(ARN, f"e{n}", f"inc-{n}", 60, gives_way),
+    )
+
+
+def _before_together(deployment: Deployment, record: IncidentRepository, first: int) -> Any:
+    """Ten writers, numbered from ``first``, record a state before; returns the one that stands."""
+    _together(
+        lambda n: record.before(ID, "ec2_instance", "i-1", "interfaces", {"writer": first + n}),
+    )
+    return deployment.targets(ID)[0]["before"]["interfaces"]
+
+
 def test_ten_emissions_at_once_start_one_response(
     deployment: Deployment, record: IncidentRepository
 ) -> None:
@@ -65,14 +80,7 @@ def test_ten_emissions_at_once_reopen_once(
 def test_one_of_ten_gets_the_lease_and_the_rest_learn_who(
     deployment: Deployment, record: IncidentRepository
 ) -> None:
-    answers = _together(
-        lambda n: record.leases.acquire(
-            ARN,
-            f"e{n}",
-            f"inc-{n}",
-            60,
-        )
-    )
+    answers = _acquire_together(record)
     assert answers.count(None) == 1
     winner = f"e{answers.index(None)}"
     assert {answer["owner"] for answer in answers if answer} == {winner}
@@ -81,56 +89,22 @@ def test_one_of_ten_gets_the_lease_and_the_rest_learn_who(
 
 def test_one_of_ten_replaces_a_dead_owner(record: IncidentRepository) -> None:
     record.leases.acquire(ARN, "dead", ID, 600)
-    answers = _together(
-        lambda n: record.leases.acquire(
-            ARN,
-            f"e{n}",
-            f"inc-{n}",
-            60,
-            "dead",
-        )
-    )
+    answers = _acquire_together(record, gives_way="dead")
     assert answers.count(None) == 1
 
 
 def test_the_first_before_state_stands(deployment: Deployment, record: IncidentRepository) -> None:
     record.put_target(ID, {"kind": "ec2_instance", "id": "i-1"})
-    _together(
-        lambda n: record.before(
-            ID,
-            "ec2_instance",
-            "i-1",
-            "interfaces",
-            {"writer": n},
-        )
-    )
-    first = deployment.targets(ID)[0]["before"]["interfaces"]
-    _together(
-        lambda n: record.before(
-            ID,
-            "ec2_instance",
-            "i-1",
-            "interfaces",
-            {"writer": n + 100},
-        )
-    )
-    assert deployment.targets(ID)[0]["before"]["interfaces"] == first
+    stands = _before_together(deployment, record, 0)
+    assert stands["writer"] < 10
+    assert _before_together(deployment, record, 100) == stands
 
 
 def test_actions_side_by_side_do_not_overwrite_each_other(
     deployment: Deployment, record: IncidentRepository
 ) -> None:
     record.put_target(ID, {"kind": "ec2_instance", "id": "i-1"})
-    _together(
-        lambda n: record.action(
-            ID,
-            "ec2_instance",
-            "i-1",
-            f"action{n}",
-            "DONE",
-            "done",
-        )
-    )
+    _together(lambda n: record.action(ID, "ec2_instance", "i-1", f"action{n}", "DONE", "done"))
     assert len(deployment.targets(ID)[0]["actions"]) == 10
 
 

@@ -22,11 +22,29 @@ SCHEDULES = f"{EXECUTIONS}incident:schedule"
 
 
 def _mode(case: Case, mode: str, **more: Any) -> None:
-    configure(
-        case.deployment,
-        remediations={"CryptoCurrency:EC2/*": mode},
-        **more,
-    )
+    configure(case.deployment, remediations={"CryptoCurrency:EC2/*": mode}, **more)
+
+
+def hold_lease(record: IncidentRepository, monkeypatch: Any, owner: str, incident_id: str) -> None:
+    """Gives the lease of i-1 to ``owner``, an execution that goes on."""
+    monkeypatch.setattr("guardduty_response.aws.clients.execution_ended", lambda _: False)
+    assert record.leases.acquire(ARN, owner, incident_id, 900) is None
+
+
+def begin_recheck(case: Case) -> None:
+    """Opens the incident for a recheck, in the execution EXECUTION."""
+    event = {"watch": {"incident_id": case.incident_id}}
+    call("open", event=event, execution=EXECUTION)
+
+
+def plan(case: Case, execution: str = EXECUTION, **more: Any) -> Any:
+    event = {"verb": "plan", "incident_id": case.incident_id, "execution": execution}
+    return respond.handler({**event, **more}, None)
+
+
+def close_unplanned(case: Case) -> None:
+    """Closes the recheck, of which plan has decided nothing."""
+    call("close", incident_id=case.incident_id, decision="none", execution=EXECUTION)
 
 
 # -- others at work --------------------------------------------------------------------------------
@@ -36,17 +54,8 @@ def _mode(case: Case, mode: str, **more: Any) -> None:
 def test_while_somebody_else_is_at_work_nothing_is_read(
     case: Case, record: IncidentRepository, owner: str, monkeypatch: Any
 ) -> None:
-    monkeypatch.setattr("guardduty_response.aws.clients.execution_ended", lambda _: False)
     other = "inc-other" if ":execution:" in owner else case.incident_id
-    assert (
-        record.leases.acquire(
-            ARN,
-            owner,
-            other,
-            900,
-        )
-        is None
-    )
+    hold_lease(record, monkeypatch, owner, other)
     case.see(OPEN, TAGGED)
     walk = case.check()
     assert "Verify" not in walk.entered
@@ -58,17 +67,8 @@ def test_while_its_own_execution_waits_for_evidence_it_is_watched(
     case: Case, record: IncidentRepository, monkeypatch: Any
 ) -> None:
     """Snapshots take an hour; an attacker does not wait that long."""
-    monkeypatch.setattr("guardduty_response.aws.clients.execution_ended", lambda _: False)
     first = case.meta["execution"]
-    assert (
-        record.leases.acquire(
-            ARN,
-            first,
-            case.incident_id,
-            900,
-        )
-        is None
-    )
+    hold_lease(record, monkeypatch, first, case.incident_id)
     case.see(OPEN, TAGGED)
     case.check(BOB)
     assert (case.meta["status"], case.contained()) == ("CONTAINED", 2)
@@ -79,17 +79,8 @@ def test_a_recurrence_that_finds_it_undone_takes_over_from_the_execution_that_wa
     case: Case, record: IncidentRepository, monkeypatch: Any
 ) -> None:
     """The message says "contained again at once": the first execution still polls for evidence."""
-    monkeypatch.setattr("guardduty_response.aws.clients.execution_ended", lambda _: False)
     first = case.meta["execution"]
-    assert (
-        record.leases.acquire(
-            ARN,
-            first,
-            case.incident_id,
-            900,
-        )
-        is None
-    )
+    hold_lease(record, monkeypatch, first, case.incident_id)
     case.see(OPEN, TAGGED)
     case.run(later(load_finding()))
     assert "contained again at once" in case.deployment.messages("escalations")[0]["Message"]
@@ -104,30 +95,12 @@ def test_a_promise_that_a_switch_breaks_meanwhile_is_taken_back(
     case: Case, record: IncidentRepository
 ) -> None:
     """Between the message and triage, the response was paused."""
-    call(
-        "open",
-        event={"watch": {"incident_id": case.incident_id}},
-        execution=EXECUTION,
-    )
-    record.move(
-        case.incident_id,
-        Status.CONTAINED,
-        Status.CONTAINMENT_LOST,
-    )
+    begin_recheck(case)
+    record.move(case.incident_id, Status.CONTAINED, Status.CONTAINMENT_LOST)
     record.note(case.incident_id, contained_again=EXECUTION)
     configure(case.deployment, paused=True)
-    event = {
-        "verb": "plan",
-        "incident_id": case.incident_id,
-        "execution": EXECUTION,
-    }
-    assert respond.handler(event, None)["decision"] == "none"
-    call(
-        "close",
-        incident_id=case.incident_id,
-        decision="none",
-        execution=EXECUTION,
-    )
+    assert plan(case)["decision"] == "none"
+    close_unplanned(case)
     [escalation] = case.deployment.messages("escalations")
     assert "Not contained again automatically: " in escalation["Message"]
     assert "paused = true" in escalation["Message"]
@@ -137,49 +110,20 @@ def test_a_promise_that_a_switch_breaks_meanwhile_is_taken_back(
 def test_of_two_checks_that_see_it_undone_one_contains(
     case: Case, record: IncidentRepository, monkeypatch: Any, status: Status
 ) -> None:
-    monkeypatch.setattr("guardduty_response.aws.clients.execution_ended", lambda _: False)
-    assert (
-        record.leases.acquire(
-            ARN,
-            f"{EXECUTIONS}incident:first",
-            case.incident_id,
-            900,
-        )
-        is None
-    )
+    hold_lease(record, monkeypatch, f"{EXECUTIONS}incident:first", case.incident_id)
     record.move(case.incident_id, Status.CONTAINED, status)
     before = case.meta["targets"]
-    event = {
-        "verb": "plan",
-        "incident_id": case.incident_id,
-        "execution": f"{EXECUTIONS}incident:second",
-    }
-    assert respond.handler(event, None)["decision"] == "none"
+    assert plan(case, f"{EXECUTIONS}incident:second")["decision"] == "none"
     assert (case.meta["status"], case.meta["targets"]) == (status, before)
 
 
 def test_a_restore_that_ended_just_before_is_respected(
     case: Case, record: IncidentRepository
 ) -> None:
-    call(
-        "open",
-        event={"watch": {"incident_id": case.incident_id}},
-        execution=EXECUTION,
-    )
+    begin_recheck(case)
     record.transition(case.incident_id, "restored")  # type: ignore[arg-type]
-    event = {
-        "verb": "plan",
-        "incident_id": case.incident_id,
-        "execution": EXECUTION,
-        "verify_only": True,
-    }
-    assert respond.handler(event, None)["decision"] == "none"
-    call(
-        "close",
-        incident_id=case.incident_id,
-        decision="none",
-        execution=EXECUTION,
-    )
+    assert plan(case, verify_only=True)["decision"] == "none"
+    close_unplanned(case)
     assert case.deployment.items(f"RESOURCE#{ARN}") == []
     assert case.meta["status"] == "RESTORED"
 
@@ -203,13 +147,7 @@ def test_a_further_emission_that_finds_it_undone_contains_it_again_too(
 def test_the_command_of_the_message_asks_a_person_and_contains_again(
     case: Case, record: IncidentRepository
 ) -> None:
-    record.before(
-        case.incident_id,
-        "ec2_instance",
-        "i-1",
-        "network",
-        {"groups": ["sg-web"]},
-    )
+    record.before(case.incident_id, "ec2_instance", "i-1", "network", {"groups": ["sg-web"]})
     _mode(case, "approve")
     case.see(OPEN, TAGGED)
     case.check()
@@ -234,8 +172,7 @@ def found_beside_the_schedules_recheck(
     Returns whether it was done, each time it asked. ``after_asking``: what happens then; takes how
     often it has asked.
     """
-    monkeypatch.setattr("guardduty_response.aws.clients.execution_ended", lambda _: False)
-    assert record.leases.acquire(ARN, SCHEDULES, case.incident_id, 900) is None
+    hold_lease(record, monkeypatch, SCHEDULES, case.incident_id)
     done, contain_again = list[bool](), respond._contain_again
 
     def asked(*of_the_loss: Any) -> Any:
@@ -281,17 +218,7 @@ def test_a_recheck_that_waits_for_one_that_contains_contains_nothing(
 def test_a_recheck_does_not_wait_for_ever(
     case: Case, record: IncidentRepository, monkeypatch: Any
 ) -> None:
-    monkeypatch.setattr("guardduty_response.aws.clients.execution_ended", lambda _: False)
-    other = f"{EXECUTIONS}incident:schedule"
-    assert (
-        record.leases.acquire(
-            ARN,
-            other,
-            case.incident_id,
-            900,
-        )
-        is None
-    )
+    hold_lease(record, monkeypatch, SCHEDULES, case.incident_id)
     case.see(OPEN, TAGGED)
     walk = case.check(BOB)
     assert walk.entered.count("Finish") == respond.BUSY_ATTEMPTS

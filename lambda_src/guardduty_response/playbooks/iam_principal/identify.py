@@ -33,8 +33,8 @@ INSTANCE = re.compile(r"i-(?:[0-9a-f]{8}|[0-9a-f]{17})")
 @dataclass(frozen=True)
 class Principal:
     """Whose credential was used. ``kind`` is a name above. ``user``, ``role`` and ``session`` are
-    empty where there is none, ``key`` and ``unique_id`` (AIDA…, AROA…, without the session) where
-    the finding names none.
+    empty where there is none, ``key`` and ``unique_id`` where the finding names none. The
+    ``unique_id`` (AIDA…, AROA…) comes without the session.
     """
 
     kind: str

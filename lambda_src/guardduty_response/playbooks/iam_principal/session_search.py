@@ -43,8 +43,8 @@ Lookup = tuple[str, str]
 
 @dataclass(frozen=True)
 class ChainedSession:
-    """A session got by AssumeRole at ``at`` (ISO 8601). ``userid`` is ``AROA…:name``, ``role`` the
-    role's ARN, ``key`` its access key. It ends by itself at ``ends``, in seconds since 1970.
+    """A session got by AssumeRole at ``at`` (ISO 8601). ``userid`` is ``AROA…:name``, ``role`` is
+    the role's ARN, ``key`` its access key. It ends by itself at ``ends``, in seconds since 1970.
     """
 
     userid: str

@@ -14,12 +14,12 @@ import botocore.loaders
 import pytest
 from guardduty_response.aws import clients
 from guardduty_response.containment import restoration
-from moto import mock_aws
 from moto.core.botocore_stubber import BotocoreStubber
 
 from tests.unit.background import drain
-from tests.unit.playbooks.ec2_instance.ec2_lab import REGION, Lab, one_at_a_time
+from tests.unit.playbooks.ec2_instance.ec2_lab import REGION, Lab
 from tests.unit.playbooks.ec2_instance.evidence_lab import EvidenceLab
+from tests.unit.playbooks.own_aws import empty_aws, one_at_a_time
 
 _FULL = botocore.loaders.create_loader()
 AnyLab = TypeVar("AnyLab", bound=Lab)
@@ -44,16 +44,9 @@ def evidence(monkeypatch: pytest.MonkeyPatch, full_models: None) -> Iterator[Evi
 
 
 def _account(monkeypatch: pytest.MonkeyPatch, kind: type[AnyLab]) -> Iterator[AnyLab]:
-    for name in ("AWS_ENDPOINT_URL", "AWS_CA_BUNDLE", "AWS_PROFILE"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("AWS_DEFAULT_REGION", REGION)
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
     monkeypatch.setattr(restoration, "PAUSE_SECONDS", 0)
     monkeypatch.setattr(BotocoreStubber, "process_request", one_at_a_time())
-    with mock_aws():
-        clients.client.cache_clear()
-        clients._own.cache_clear()
+    with empty_aws(monkeypatch, REGION):
         made = kind()
         yield made
         drain()
@@ -63,5 +56,3 @@ def _account(monkeypatch: pytest.MonkeyPatch, kind: type[AnyLab]) -> Iterator[An
         assert not [call for call in made.calls if call.service == "ssm"], (
             "containment must not depend on SSM"
         )
-    clients.client.cache_clear()
-    clients._own.cache_clear()

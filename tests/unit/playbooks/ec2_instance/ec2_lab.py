@@ -9,12 +9,10 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-import boto3
 from guardduty_response.aws import clients
 from guardduty_response.containment.contract import (
     Context,
@@ -24,7 +22,6 @@ from guardduty_response.containment.contract import (
     load_restorer,
 )
 from guardduty_response.containment.gate import Gate
-from guardduty_response.containment.session_policy import changes
 from guardduty_response.decision import finding
 from guardduty_response.decision.configuration import Config
 from guardduty_response.incident.model import StoredObject
@@ -38,7 +35,6 @@ from tests.unit.playbooks.ec2_instance.lab_calls import (
     REGION,
     Call,
     Fault,
-    one_at_a_time,
     watch_calls,
 )
 from tests.unit.playbooks.ec2_instance.lab_resources import (
@@ -46,6 +42,8 @@ from tests.unit.playbooks.ec2_instance.lab_resources import (
     create_auto_scaling_group,
     create_target_groups,
 )
+from tests.unit.playbooks.own_aws import create_incident_table
+from tests.unit.playbooks.watched_session import WatchedSession, store_restored, watch_once
 
 Json = dict[str, Any]
 PREFIX, INCIDENT = "guardduty-response", "inc-0123456789abcdef"
@@ -61,9 +59,6 @@ OPTIONS: Json = {
     "snapshot": True,
     "finish": "none",
 }
-
-
-_HOOKING = threading.Lock()
 
 
 @dataclass
@@ -123,6 +118,10 @@ class Lab:
             association["IamInstanceProfile"]["Arn"].rsplit("/", 1)[-1] for association in found
         ]
 
+    def deny_name(self) -> str:
+        """The name of the role's policy that denies the instance's sessions."""
+        return f"{PREFIX}-deny-{self.ids['instance']}"
+
     def role_policies(self) -> dict[str, Json]:
         iam = self.see("iam")
         names = iam.list_role_policies(RoleName="app")["PolicyNames"]
@@ -154,17 +153,7 @@ class Lab:
         eip: bool = False,
         stopped: bool = False,
     ) -> Lab:
-        boto3.client("dynamodb", region_name=REGION).create_table(
-            TableName="incidents",
-            BillingMode="PAY_PER_REQUEST",
-            KeySchema=[
-                {"AttributeName": "pk", "KeyType": "HASH"},
-                {"AttributeName": "sk", "KeyType": "RANGE"},
-            ],
-            AttributeDefinitions=[
-                {"AttributeName": name, "AttributeType": "S"} for name in ("pk", "sk")
-            ],
-        )
+        create_incident_table(REGION)
         ec2, iam = self.see("ec2"), self.see("iam")
         vpc = ec2.create_vpc(CidrBlock="10.0.0.0/16", AmazonProvidedIpv6CidrBlock=ipv6)["Vpc"][
             "VpcId"
@@ -222,9 +211,7 @@ class Lab:
 
     def own(self, service: str) -> Any:
         client = clients.client(service)
-        if not getattr(client, "_hooked", False):
-            self.hook(client, None, 0)
-            client._hooked = True
+        watch_once(client, lambda made: self.hook(made, None, 0))
         return client
 
     def context(self, attempt: int = 1, incident: str = INCIDENT) -> Context:
@@ -270,20 +257,13 @@ class Lab:
     ) -> clients.Session:
         assert (account, region) == (MEMBER, self.region)
         self.policies.append(policy)
-        lab, number = self, len(self.policies)
-
-        class Watched(clients.Session):
-            def client(self, service: str, region: str = "") -> Any:
-                client = super().client(service, region)
-                with _HOOKING:  # branches share a session's clients
-                    if not getattr(client, "_hooked", False):
-                        lab.hook(client, policy, number)
-                        client._hooked = True
-                return client
-
+        number = len(self.policies)
         role = f"arn:aws:iam::{account}:role/{PREFIX}-responder-ec2-instance"
-        permit = gate.permit if gate and changes(policy) else None
-        return Watched(role, "lab", region, policy, permit)
+
+        def hook(client: Any) -> None:
+            self.hook(client, policy, number)
+
+        return WatchedSession(hook, role, region, policy, gate)
 
     def hook(self, client: Any, policy: Json | None, session: int) -> None:
         """Records the client's calls, and lets them fail as the test wants."""
@@ -331,14 +311,7 @@ class Lab:
             opened_by=found["opened_by"],
         )
         got = load_restorer("ec2_instance").restore(self.context(incident=incident), target)
-        self.record.set_target(
-            incident,
-            target.kind,
-            target.id,
-            status=got.status,
-            still_contained=got.still_contained,
-            restored={"done": got.done, "restored": got.restored, "not_restored": got.not_restored},
-        )
+        store_restored(self.record, incident, target.kind, target.id, got)
         self.notified += [f"restored: {text}" for text in got.restored] + [
             f"NOT: {text}" for text in got.not_restored
         ]
@@ -374,5 +347,4 @@ __all__ = [
     "Call",
     "Fault",
     "Lab",
-    "one_at_a_time",
 ]

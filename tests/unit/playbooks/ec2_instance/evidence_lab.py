@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from types import ModuleType
 from typing import Any
 
+import pytest
 from botocore.awsrequest import AWSResponse
 from botocore.compat import HTTPHeaders
 from guardduty_response.containment.contract import Context, Target
@@ -133,6 +134,19 @@ class EvidenceLab(Lab):
         self.trail.append({"id": str(uuid.uuid4()), "at": at, "record": record, "match": match})
         return record
 
+    def attach_encrypted_volume(self) -> Json:
+        """Attaches a volume under the AWS managed key; returns it."""
+        ec2 = self.see("ec2")
+        [subnet] = ec2.describe_subnets(SubnetIds=[self.ids["subnet"]])["Subnets"]
+        zone = subnet["AvailabilityZone"]
+        volume: Json = ec2.create_volume(AvailabilityZone=zone, Size=1, Encrypted=True)
+        self.attach_volume(volume["VolumeId"])
+        return volume
+
+    def attach_volume(self, volume: str) -> None:
+        instance = self.ids["instance"]
+        self.see("ec2").attach_volume(VolumeId=volume, InstanceId=instance, Device="/dev/sdc")
+
     def lines(self, name: str) -> list[str]:
         return gzip.decompress(self.stored[name]).decode().splitlines()
 
@@ -163,6 +177,11 @@ class EvidenceLab(Lab):
 
     def in_account(self, service: str, account: str, region: str = REGION) -> Any:
         return onlooker(service, region, account)
+
+
+def put_clock_forward(monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
+    now = time.time()
+    monkeypatch.setattr(time, "time", lambda: now + seconds)
 
 
 def short(policies: list[Json]) -> bool:

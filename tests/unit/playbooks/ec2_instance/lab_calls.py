@@ -12,24 +12,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
-from moto.core.botocore_stubber import BotocoreStubber
+
+from tests.unit.playbooks.watched_session import granted_resources
 
 if TYPE_CHECKING:
     from tests.unit.playbooks.ec2_instance.ec2_lab import Lab
 
 Json = dict[str, Any]
 MEMBER, REGION = "222222222222", "us-east-1"
-
-
-def one_at_a_time() -> Callable[..., Any]:
-    """moto's answer to a request, to put in its place: moto is not safe for threads; AWS is."""
-    answer, lock = BotocoreStubber.process_request, threading.RLock()
-
-    def locked(*arguments: Any) -> Any:
-        with lock:
-            return answer(*arguments)
-
-    return locked
 
 
 @dataclass
@@ -164,16 +154,7 @@ def refuse(call: Call, instance: str, region: str = REGION) -> None:
             f"arn:aws:autoscaling:{region}:{MEMBER}:autoScalingGroup:x:autoScalingGroupName/"
             f"{params['AutoScalingGroupName']}"
         ]
-    allowed = [
-        pattern
-        for statement in (call.policy or {})["Statement"]
-        if action in statement["Action"]
-        for pattern in (
-            [statement["Resource"]]
-            if isinstance(statement["Resource"], str)
-            else statement["Resource"]
-        )
-    ]
+    allowed = granted_resources(call.policy or {}, action)
     for arn in named or ["*"]:
         if not any(
             fnmatch.fnmatchcase(arn, pattern) or (arn.endswith("-") and pattern.startswith(arn))

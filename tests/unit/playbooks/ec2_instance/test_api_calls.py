@@ -96,13 +96,19 @@ def test_the_findings_access_key_is_asked_for_and_nothing_twice(evidence: Eviden
     assert "1 events of AccessKeyId ASIAEXAMPLE" in part.detail
 
 
+def with_nine_pages(lab: EvidenceLab) -> Target:
+    """43 calls by the instance, of which five are a page."""
+    target = built(lab)
+    lab.page = 5
+    for index in range(43):
+        lab.happened("DescribeInstances", 60 + index, Username=lab.ids["instance"])
+    return target
+
+
 def test_all_pages_over_several_calls(
     evidence: EvidenceLab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    target = built(evidence)
-    evidence.page = 5
-    for index in range(43):
-        evidence.happened("DescribeInstances", 60 + index, Username=evidence.ids["instance"])
+    target = with_nine_pages(evidence)
     monkeypatch.setattr(query, "PAGES_A_CALL", 3)
     parts = evidence.collect(api_calls, target)
     assert [part.outcome for part in parts] == ["RUNNING", "RUNNING", "COMPLETE"]
@@ -115,10 +121,7 @@ def test_all_pages_over_several_calls(
 def test_what_the_bounds_cut_off_is_said(
     evidence: EvidenceLab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    target = built(evidence)
-    evidence.page = 5
-    for index in range(43):
-        evidence.happened("DescribeInstances", 60 + index, Username=evidence.ids["instance"])
+    target = with_nine_pages(evidence)
     monkeypatch.setattr(query, "MOST_PAGES", 2)
     part = evidence.collect(api_calls, target)[-1]
     assert part.outcome == "PARTIAL"

@@ -7,32 +7,34 @@ with StateMessage) is set by hand.
 from __future__ import annotations
 
 import json
-import time
 from typing import Any
 
 import pytest
 from guardduty_response.containment.contract import Target
 from guardduty_response.containment.target_context import policy
-from guardduty_response.playbooks.ec2_instance.evidence import (
-    copies,
-    forensics_account,
-    snapshots,
-)
+from guardduty_response.playbooks.ec2_instance.evidence import copies, forensics_account, snapshots
 from guardduty_response.playbooks.ec2_instance.instance_context import InstanceContext
 from moto.ec2.models import ec2_backends
 
 from tests.unit.playbooks.ec2_instance.ec2_lab import MEMBER, REGION
-from tests.unit.playbooks.ec2_instance.evidence_lab import KEY, VAULT, EvidenceLab, short
+from tests.unit.playbooks.ec2_instance.evidence_lab import (
+    KEY,
+    VAULT,
+    EvidenceLab,
+    put_clock_forward,
+    short,
+)
 
 Json = dict[str, Any]
 
 
+def configure_vault(lab: EvidenceLab, role: str | None = None, key: str = KEY) -> None:
+    account = {"account_id": VAULT, "kms_key_arn": key, "copy_role_name": role}
+    lab.evidence["forensics_account"] = account
+
+
 def ready(lab: EvidenceLab, role: str | None = None, key: str = KEY) -> Target:
-    lab.evidence["forensics_account"] = {
-        "account_id": VAULT,
-        "kms_key_arn": key,
-        "copy_role_name": role,
-    }
+    configure_vault(lab, role, key)
     lab.build()
     target = lab.plan()
     assert lab.collect(snapshots, target)[-1].outcome == "COMPLETE"
@@ -83,11 +85,7 @@ def test_ten_times_makes_one_copy_of_each(evidence: EvidenceLab) -> None:
 
 
 def test_waits_for_the_set(evidence: EvidenceLab) -> None:
-    evidence.evidence["forensics_account"] = {
-        "account_id": VAULT,
-        "kms_key_arn": KEY,
-        "copy_role_name": None,
-    }
+    configure_vault(evidence)
     evidence.build()
     target = evidence.plan()
     assert evidence.once(copies, target).outcome == "RUNNING"
@@ -99,30 +97,13 @@ def test_waits_for_the_set(evidence: EvidenceLab) -> None:
 
 def test_a_snapshot_under_the_aws_managed_key_is_shared_by_its_copy(evidence: EvidenceLab) -> None:
     evidence.build()
-    ec2 = evidence.see("ec2")
-    zone = ec2.describe_subnets(SubnetIds=[evidence.ids["subnet"]])["Subnets"][0][
-        "AvailabilityZone"
-    ]
-    volume = ec2.create_volume(
-        AvailabilityZone=zone,
-        Size=1,
-        Encrypted=True,
-    )["VolumeId"]
-    ec2.attach_volume(
-        VolumeId=volume,
-        InstanceId=evidence.ids["instance"],
-        Device="/dev/sdc",
-    )
-    evidence.evidence["forensics_account"] = {
-        "account_id": VAULT,
-        "kms_key_arn": KEY,
-        "copy_role_name": None,
-    }
+    evidence.attach_encrypted_volume()
+    configure_vault(evidence)
     target = evidence.plan()
     set_ = evidence.collect(snapshots, target)[-1].state["snapshots"]
     (managed,) = [entry["id"] for entry in set_ if entry["encrypted"]]
     with pytest.raises(Exception, match="OperationNotPermitted"):  # what AWS says to those who try
-        ec2.modify_snapshot_attribute(
+        evidence.see("ec2").modify_snapshot_attribute(
             SnapshotId=managed,
             Attribute="createVolumePermission",
             OperationType="add",
@@ -216,8 +197,7 @@ def test_a_call_that_died_after_copying_copies_nothing_twice(
     # the first is listed; whether the second was made is not known yet
     part = evidence.once(copies, target)
     assert (part.outcome, evidence.operations().count("CopySnapshot")) == ("RUNNING", 1)
-    now = time.time()
-    monkeypatch.setattr(time, "time", lambda: now + 60)
+    put_clock_forward(monkeypatch, 60)
     assert evidence.collect(copies, target)[-1].outcome == "COMPLETE"
     assert sorted(own(evidence, MEMBER)) == sorted([first, second])
     assert evidence.operations().count("CopySnapshot") == 2
@@ -231,8 +211,7 @@ def test_a_copy_that_failed_on_the_way_is_looked_for_first(
     assert evidence.once(copies, target).outcome == "RUNNING"
     assert "interrupted call" in evidence.once(copies, target).detail
     assert evidence.operations().count("CopySnapshot") == 1
-    now = time.time()
-    monkeypatch.setattr(time, "time", lambda: now + 60)
+    put_clock_forward(monkeypatch, 60)
     assert evidence.collect(copies, target)[-1].outcome == "COMPLETE"
     assert len(own(evidence, MEMBER)) == 2
 
@@ -326,12 +305,7 @@ def test_copies_that_never_complete_end(
     for snapshot in own(evidence, MEMBER).values():
         ec2_backends[MEMBER][REGION].snapshots[snapshot["SnapshotId"]].status = "pending"
     assert evidence.once(copies, target).outcome == "RUNNING"
-    now = time.time()
-    monkeypatch.setattr(
-        time,
-        "time",
-        lambda: now + copies.LIMIT_SECONDS + 1,
-    )
+    put_clock_forward(monkeypatch, copies.LIMIT_SECONDS + 1)
     part = evidence.once(copies, target)
     assert part.outcome == "FAILED"
     assert "2 not complete after 24 hours" in part.detail

@@ -5,7 +5,6 @@ denied.
 from __future__ import annotations
 
 import json
-from typing import Any
 
 import pytest
 from guardduty_response.containment.role_policies import revoke_document, revoked_before
@@ -18,34 +17,18 @@ from tests.unit.playbooks.ec2_instance.ec2_lab import PREFIX, Lab
 QUARANTINE = f"{PREFIX}-quarantine"
 
 
-def deny(lab: Lab) -> str:
-    return f"{PREFIX}-deny-{lab.ids['instance']}"
-
-
-def attribute(lab: Lab, name: str, key: str) -> Any:
-    got = lab.see("ec2").describe_instance_attribute(InstanceId=lab.ids["instance"], Attribute=name)
-    return got[key]["Value"]
-
-
-def disks(lab: Lab) -> list[bool]:
-    got = lab.see("ec2").describe_instances(InstanceIds=[lab.ids["instance"]])["Reservations"][0][
-        "Instances"
-    ][0]
-    return [mapping["Ebs"]["DeleteOnTermination"] for mapping in got["BlockDeviceMappings"]]
-
-
 def test_profile_replaced_and_its_sessions_denied(lab: Lab) -> None:
     lab.build()
     assert lab.respond().status is Status.CONTAINED
     # moto: DescribeInstances keeps the old profile after a replacement; the association is what AWS
     # acts on.
     assert lab.profiles() == [QUARANTINE]
-    assert lab.role_policies() == {deny(lab): deny_document(lab.ids["instance"])}
-    statement = lab.role_policies()[deny(lab)]["Statement"][0]
+    assert lab.role_policies() == {lab.deny_name(): deny_document(lab.ids["instance"])}
+    statement = lab.role_policies()[lab.deny_name()]["Statement"][0]
     assert statement["Condition"] == {"StringLike": {"aws:userid": f"*:{lab.ids['instance']}"}}
     before = lab.stored_record()["before"]
     assert before["profile"]["name"] == "app"
-    assert before["sessions"]["policies"] == {deny(lab): None}
+    assert before["sessions"]["policies"] == {lab.deny_name(): None}
     order = [
         name
         for name in lab.operations()
@@ -89,7 +72,7 @@ def test_retry_after_a_crash_between_disassociate_and_associate(lab: Lab) -> Non
     assert lab.actions()["replace_instance_profile"] == "FAILED"
     assert lab.respond(target).status is Status.CONTAINED
     assert lab.profiles() == [QUARANTINE]
-    assert deny(lab) in lab.role_policies(), (
+    assert lab.deny_name() in lab.role_policies(), (
         "the role comes from the record, for the profile is gone"
     )
 
@@ -108,18 +91,13 @@ def test_retry_after_a_crash_revokes_on_the_original_role(lab: Lab) -> None:
     first = lab.stored_record()["before"]
     step = lab.respond(target)
     assert step.status is Status.CONTAINED
-    assert set(lab.role_policies()) == {deny(lab)}
+    assert set(lab.role_policies()) == {lab.deny_name()}
     assert lab.stored_record()["before"]["profile"] == first["profile"]
     assert lab.stored_record()["before"]["network"] == first["network"]
     assert lab.actions()["detach_auto_scaling"] == "DONE"
-    assert (
-        len(
-            lab.see("ec2").describe_security_groups(
-                Filters=[{"Name": "group-name", "Values": [QUARANTINE]}]
-            )["SecurityGroups"]
-        )
-        == 1
-    )
+    named = [{"Name": "group-name", "Values": [QUARANTINE]}]
+    found = lab.see("ec2").describe_security_groups(Filters=named)
+    assert len(found["SecurityGroups"]) == 1
 
 
 def test_role_quota_is_failed_with_the_command(lab: Lab) -> None:
@@ -131,7 +109,9 @@ def test_role_quota_is_failed_with_the_command(lab: Lab) -> None:
     assert lab.profiles() == [QUARANTINE]
     line = lab.stored_record()["actions"]["revoke_sessions"]
     assert line["status"] == "FAILED"
-    assert f"aws iam put-role-policy --role-name app --policy-name {deny(lab)}" in line["detail"]
+    assert (
+        f"aws iam put-role-policy --role-name app --policy-name {lab.deny_name()}" in line["detail"]
+    )
     assert json.dumps(deny_document(lab.ids["instance"]), separators=(",", ":")) in line["detail"]
 
 
@@ -166,7 +146,7 @@ def test_role_wide_revocation(lab: Lab, why: str) -> None:
         lab.finding_type = "UnauthorizedAccess:IAMUser/InstanceCredentialExfiltration.OutsideAWS"
     assert lab.respond().status is Status.CONTAINED
     policies = lab.role_policies()
-    assert set(policies) == {deny(lab), "AWSRevokeOlderSessions"}
+    assert set(policies) == {lab.deny_name(), "AWSRevokeOlderSessions"}
     date = revoked_before(policies["AWSRevokeOlderSessions"])
     assert date == lab.stored_record()["before"]["sessions"]["revoked_before"]
     lab.respond()
@@ -212,7 +192,7 @@ def test_deny_policy_removed_again_is_seen(lab: Lab) -> None:
     lab.build()
     target = lab.plan()
     lab.respond(target)
-    lab.see("iam").delete_role_policy(RoleName="app", PolicyName=deny(lab))
+    lab.see("iam").delete_role_policy(RoleName="app", PolicyName=lab.deny_name())
     step = lab.verify(target)
     assert step.status is Status.PARTIAL
-    assert deny(lab) in step.detail
+    assert lab.deny_name() in step.detail

@@ -15,20 +15,15 @@ from tests.unit.playbooks.ec2_instance.ec2_lab import INCIDENT, MEMBER, PREFIX, 
 QUARANTINE = f"{PREFIX}-quarantine"
 
 
-def deny(lab: Lab) -> str:
-    return f"{PREFIX}-deny-{lab.ids['instance']}"
-
-
 def attribute(lab: Lab, name: str, key: str) -> Any:
     got = lab.see("ec2").describe_instance_attribute(InstanceId=lab.ids["instance"], Attribute=name)
     return got[key]["Value"]
 
 
 def disks(lab: Lab) -> list[bool]:
-    got = lab.see("ec2").describe_instances(InstanceIds=[lab.ids["instance"]])["Reservations"][0][
-        "Instances"
-    ][0]
-    return [mapping["Ebs"]["DeleteOnTermination"] for mapping in got["BlockDeviceMappings"]]
+    found = lab.see("ec2").describe_instances(InstanceIds=[lab.ids["instance"]])
+    [instance] = found["Reservations"][0]["Instances"]
+    return [mapping["Ebs"]["DeleteOnTermination"] for mapping in instance["BlockDeviceMappings"]]
 
 
 # -- Auto Scaling and load balancers ---------------------------------------------------------------
@@ -38,15 +33,10 @@ def test_detached_with_a_replacement(lab: Lab) -> None:
     lab.build(asg=True)
     assert lab.respond().status is Status.CONTAINED
     client = lab.see("autoscaling")
-    assert (
-        client.describe_auto_scaling_instances(InstanceIds=[lab.ids["instance"]])[
-            "AutoScalingInstances"
-        ]
-        == []
-    )
-    group = client.describe_auto_scaling_groups(AutoScalingGroupNames=["web"])["AutoScalingGroups"][
-        0
-    ]
+    found = client.describe_auto_scaling_instances(InstanceIds=[lab.ids["instance"]])
+    assert found["AutoScalingInstances"] == []
+    found = client.describe_auto_scaling_groups(AutoScalingGroupNames=["web"])
+    [group] = found["AutoScalingGroups"]
     assert group["DesiredCapacity"] == 1
     assert [described["InstanceId"] for described in group["Instances"]] != [lab.ids["instance"]]
     assert len(group["Instances"]) == 1
@@ -121,13 +111,10 @@ def test_what_the_plan_could_not_read_contain_looks_for_again(lab: Lab, operatio
     lab.faults.clear()
     assert lab.respond(target).status is Status.CONTAINED
     assert lab.profiles() == [QUARANTINE]
-    assert set(lab.role_policies()) == {deny(lab)}
-    assert (
-        lab.see("autoscaling").describe_auto_scaling_instances(InstanceIds=[lab.ids["instance"]])[
-            "AutoScalingInstances"
-        ]
-        == []
-    )
+    assert set(lab.role_policies()) == {lab.deny_name()}
+    client = lab.see("autoscaling")
+    found = client.describe_auto_scaling_instances(InstanceIds=[lab.ids["instance"]])
+    assert found["AutoScalingInstances"] == []
 
 
 @pytest.mark.parametrize(

@@ -39,12 +39,8 @@ def test_everything_there_is(evidence: EvidenceLab) -> None:
     assert seen["security_groups"][0]["IpPermissionsEgress"]
     assert seen["profile"][0]["IamInstanceProfile"]["Arn"].endswith("/app")
     assert seen["image"][0]["ImageId"] == seen["instance"]["ImageId"]
-    assert (
-        seen["attributes"]["instanceInitiatedShutdownBehavior"][
-            "InstanceInitiatedShutdownBehavior"
-        ]["Value"]
-        == "terminate"
-    )
+    behavior = seen["attributes"]["instanceInitiatedShutdownBehavior"]
+    assert behavior["InstanceInitiatedShutdownBehavior"]["Value"] == "terminate"
     assert seen["missing"] == []
     assert evidence.stored[f"{evidence.ids['instance']}/screenshot.jpg"] == SCREEN
     assert b"Linux version" in evidence.stored[f"{evidence.ids['instance']}/console.txt"]

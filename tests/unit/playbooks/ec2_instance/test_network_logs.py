@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from guardduty_response.cloudtrail.time_range import iso
+from guardduty_response.containment.contract import Target
 from guardduty_response.playbooks.ec2_instance.evidence import flow_log_reader, network_logs
 from guardduty_response.playbooks.ec2_instance.evidence.flow_logs import InterfaceNames
 from guardduty_response.playbooks.ec2_instance.instance_context import InstanceContext
@@ -84,13 +85,19 @@ def test_the_window_is_configured(evidence: EvidenceLab) -> None:
     assert "1 records" in evidence.collect(network_logs, target)[-1].detail
 
 
+def with_five_pages(lab: EvidenceLab, monkeypatch: pytest.MonkeyPatch) -> Target:
+    """25 records in a log group, of which five are a page."""
+    target, eni, start = built(lab), interface(lab), time.time() - 900
+    flow(lab)
+    write(lab, f"{eni}-all", *[(start + i, record(eni, start + i)) for i in range(25)])
+    small(lab, monkeypatch, 5)
+    return target
+
+
 def test_pages_go_on_in_the_next_call(
     evidence: EvidenceLab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    target, eni, now = built(evidence), interface(evidence), time.time()
-    flow(evidence)
-    write(evidence, f"{eni}-all", *[(now - 900 + i, record(eni, now - 900 + i)) for i in range(25)])
-    small(evidence, monkeypatch, 5)
+    target = with_five_pages(evidence, monkeypatch)
     monkeypatch.setattr(flow_log_reader, "PAGES_PER_CALL", 2)
     parts = evidence.collect(network_logs, target)
     assert [part.outcome for part in parts[:-1]] == ["RUNNING"] * (len(parts) - 1)
@@ -103,10 +110,7 @@ def test_pages_go_on_in_the_next_call(
 def test_what_the_bounds_cut_off_is_said(
     evidence: EvidenceLab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    target, eni, now = built(evidence), interface(evidence), time.time()
-    flow(evidence)
-    write(evidence, f"{eni}-all", *[(now - 900 + i, record(eni, now - 900 + i)) for i in range(25)])
-    small(evidence, monkeypatch, 5)
+    target = with_five_pages(evidence, monkeypatch)
     monkeypatch.setattr(flow_log_reader, "MAX_PAGES", 3)
     part = evidence.collect(network_logs, target)[-1]
     assert part.outcome == "PARTIAL"

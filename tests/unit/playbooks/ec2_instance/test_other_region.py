@@ -91,11 +91,9 @@ def test_snapshots_and_copies_stay_there(evidence: EvidenceLab) -> None:
         if not snapshot.get("KmsKeyId", "").startswith("arn:aws:kms")
         or VAULT not in snapshot["KmsKeyId"]
     ]
-    assert sorted(
-        snapshot["VolumeId"]
-        for snapshot in originals
-        if snapshot["VolumeId"] in target.scope["volumes"]
-    ) == sorted(target.scope["volumes"])
+    volumes = target.scope["volumes"]
+    snapshotted = [snapshot["VolumeId"] for snapshot in originals]
+    assert sorted(volume for volume in snapshotted if volume in volumes) == sorted(volumes)
     asked = [call for call in evidence.calls if call.operation == "CopySnapshot"]
     assert asked
     assert {

@@ -53,12 +53,8 @@ def test_everything_is_as_it_was(lab: Lab) -> None:
         ],
         "DONE",
     )
-    assert (
-        lab.stored_record()["actions"]["restore_network"]["detail"].count(
-            "out of quarantine, back in"
-        )
-        == 3
-    )
+    detail = lab.stored_record()["actions"]["restore_network"]["detail"]
+    assert detail.count("out of quarantine, back in") == 3
     assert lab.actions()["quarantine_network"] == "DONE", "what was done stays in the ledger"
     last_change = max(n for n, name in enumerate(lab.operations()) if name in CHANGES)
     assert "DescribeNetworkInterfaces" in lab.operations()[last_change:], "read back afterwards"

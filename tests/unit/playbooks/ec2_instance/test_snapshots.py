@@ -13,7 +13,7 @@ from guardduty_response.playbooks.ec2_instance.evidence import snapshots
 from moto.ec2.models import ec2_backends
 
 from tests.unit.playbooks.ec2_instance.ec2_lab import INCIDENT, MEMBER, PREFIX, REGION
-from tests.unit.playbooks.ec2_instance.evidence_lab import EvidenceLab, short
+from tests.unit.playbooks.ec2_instance.evidence_lab import EvidenceLab, put_clock_forward, short
 
 
 def test_one_tagged_set_of_all_volumes_without_waiting_for_containment(
@@ -144,8 +144,7 @@ def test_a_call_that_failed_on_the_way_is_looked_for_first(
     assert evidence.once(snapshots, target).outcome == "RUNNING"
     assert "interrupted call" in evidence.once(snapshots, target).detail
     assert evidence.operations().count("CreateSnapshots") == 1
-    now = time.time()
-    monkeypatch.setattr(time, "time", lambda: now + 40)
+    put_clock_forward(monkeypatch, 40)
     assert evidence.collect(snapshots, target)[-1].outcome == "COMPLETE"
     assert len(evidence.snapshots()) == 2
 
@@ -157,8 +156,7 @@ def test_limits_are_waited_out_for_ten_minutes_only(
     target = evidence.plan()
     evidence.fail("CreateSnapshots", "ConcurrentSnapshotLimitExceeded")
     assert evidence.once(snapshots, target).outcome == "RUNNING"
-    now = time.time()
-    monkeypatch.setattr(time, "time", lambda: now + 601)
+    put_clock_forward(monkeypatch, 601)
     part = evidence.once(snapshots, target)
     assert part.outcome == "FAILED"
     assert "aws ec2 create-snapshots" in part.task
@@ -204,12 +202,7 @@ def test_a_set_that_never_completes_ends(
         snapshot.status = "pending"
     for _ in range(5):
         assert evidence.once(snapshots, target).outcome == "RUNNING"
-    now = time.time()
-    monkeypatch.setattr(
-        time,
-        "time",
-        lambda: now + snapshots.POLL_SECONDS + 1,
-    )
+    put_clock_forward(monkeypatch, snapshots.POLL_SECONDS + 1)
     assert evidence.once(snapshots, target).outcome == "FAILED"
 
 
@@ -219,11 +212,7 @@ def test_a_volume_attached_since_the_plan_is_in_the_set(evidence: EvidenceLab) -
     ec2 = evidence.see("ec2")
     zone = ec2.describe_volumes(VolumeIds=target.scope["volumes"])["Volumes"][0]["AvailabilityZone"]
     volume = ec2.create_volume(AvailabilityZone=zone, Size=1)["VolumeId"]
-    ec2.attach_volume(
-        VolumeId=volume,
-        InstanceId=evidence.ids["instance"],
-        Device="/dev/sdc",
-    )
+    evidence.attach_volume(volume)
     evidence.collect(snapshots, target)
     assert volume in [snapshot["VolumeId"] for snapshot in evidence.snapshots()]
     assert volume in str(evidence.policies)
@@ -238,26 +227,11 @@ def test_a_target_without_its_scope_has_its_volumes_too(evidence: EvidenceLab) -
 
 def test_the_key_of_an_encrypted_volume_is_told(evidence: EvidenceLab) -> None:
     evidence.build()
-    ec2 = evidence.see("ec2")
-    zone = ec2.describe_subnets(SubnetIds=[evidence.ids["subnet"]])["Subnets"][0][
-        "AvailabilityZone"
-    ]
-    # under the AWS-managed key
-    volume = ec2.create_volume(
-        AvailabilityZone=zone,
-        Size=1,
-        Encrypted=True,
-    )
-    ec2.attach_volume(
-        VolumeId=volume["VolumeId"], InstanceId=evidence.ids["instance"], Device="/dev/sdc"
-    )
+    key = evidence.attach_encrypted_volume()["KmsKeyId"]
     part = evidence.collect(snapshots, evidence.plan())[-1]
-    assert f"encrypted with {volume['KmsKeyId']}" in part.detail
-    assert sorted(snapshot["kms_key_id"] for snapshot in part.state["snapshots"]) == [
-        "",
-        "",
-        volume["KmsKeyId"],
-    ]
+    assert f"encrypted with {key}" in part.detail
+    keys = sorted(snapshot["kms_key_id"] for snapshot in part.state["snapshots"])
+    assert keys == ["", "", key]
 
 
 def test_instance_store_volumes_are_told(evidence: EvidenceLab) -> None:

@@ -102,16 +102,13 @@ def _no_profile(lab: Lab) -> None:
 
 
 def _policy_gone(lab: Lab) -> None:
-    lab.see("iam").delete_role_policy(
-        RoleName="app", PolicyName=f"{PREFIX}-deny-{lab.ids['instance']}"
-    )
+    lab.see("iam").delete_role_policy(RoleName="app", PolicyName=lab.deny_name())
 
 
 def _policy_weaker(lab: Lab) -> None:
-    name = f"{PREFIX}-deny-{lab.ids['instance']}"
-    weaker = credentials.deny_document("i-00000000000000000")
+    weaker = json.dumps(credentials.deny_document("i-00000000000000000"))
     lab.see("iam").put_role_policy(
-        RoleName="app", PolicyName=name, PolicyDocument=json.dumps(weaker)
+        RoleName="app", PolicyName=lab.deny_name(), PolicyDocument=weaker
     )
 
 

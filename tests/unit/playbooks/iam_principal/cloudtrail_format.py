@@ -20,8 +20,8 @@ _SECRET = ("SecretAccessKey", "Password", "ZipFile", "SessionToken")
 
 
 def as_cloudtrail(service: str, node: Any, inside: str = "") -> Any:
-    """Return names in lower camel case, EC2's lists as {"items": […]}, S3's configuration as it is,
-    and nothing secret.
+    """Return names in lower camel case, EC2's lists as {"items": […]}, S3's configuration
+    unchanged, and nothing secret.
     """
     if isinstance(node, dict):
         return {

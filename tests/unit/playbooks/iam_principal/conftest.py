@@ -27,18 +27,17 @@ from guardduty_response.playbooks.iam_principal import (
 )
 from guardduty_response.playbooks.iam_principal.identity_center import contain as center_contain
 from guardduty_response.playbooks.iam_principal.identity_center import verify as center_verify
-from moto import mock_aws
 from moto.core.botocore_stubber import BotocoreStubber
 
 from tests.unit.background import drain
 from tests.unit.deployment import Deployment
 from tests.unit.playbooks.iam_principal.center_lab import OTHER, CenterLab
 from tests.unit.playbooks.iam_principal.center_lab import extend as extend_center
-from tests.unit.playbooks.iam_principal.eradication_lab import one_at_a_time
 from tests.unit.playbooks.iam_principal.function_steps import OpenIncident
 from tests.unit.playbooks.iam_principal.iam_account import REGION
 from tests.unit.playbooks.iam_principal.iam_lab import IamLab
 from tests.unit.playbooks.iam_principal.iam_moto import extend
+from tests.unit.playbooks.own_aws import empty_aws, one_at_a_time
 
 _FULL = botocore.loaders.create_loader()
 
@@ -53,23 +52,13 @@ def untrimmed_models(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def iam(monkeypatch: pytest.MonkeyPatch) -> Iterator[IamLab]:
-    for name in ("AWS_ENDPOINT_URL", "AWS_CA_BUNDLE", "AWS_PROFILE"):
-        monkeypatch.delenv(name, raising=False)
-    for name, setting in {
-        "AWS_DEFAULT_REGION": REGION,
-        "AWS_ACCESS_KEY_ID": "t",
-        "AWS_SECRET_ACCESS_KEY": "t",
-    }.items():
-        monkeypatch.setenv(name, setting)
     for module in (query, restoration, actors):
         monkeypatch.setattr(module, "PAUSE_SECONDS", 0)
     monkeypatch.setattr(shared_settings, "SPREAD_SECONDS", 0)  # moto shows a change at once
     monkeypatch.setattr(random, "uniform", lambda *_: 0.0)  # of retry_on_conflict's waits
     monkeypatch.setattr(BotocoreStubber, "process_request", one_at_a_time())
     extend(monkeypatch)
-    with mock_aws():
-        clients.client.cache_clear()
-        clients._own.cache_clear()
+    with empty_aws(monkeypatch, REGION):
         lab = IamLab().build()
         _put_clock_forward(lab, monkeypatch)
         yield lab
@@ -77,8 +66,6 @@ def iam(monkeypatch: pytest.MonkeyPatch) -> Iterator[IamLab]:
         for line in lab.log:  # shown when the test failed
             print(line)
         assert lab.refused == [], "every session policy must allow what its session asks for"
-    clients.client.cache_clear()
-    clients._own.cache_clear()
 
 
 def _put_clock_forward(lab: IamLab, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import io
 import json
-import threading
 import uuid
 import zipfile
 from collections.abc import Callable
@@ -44,6 +43,8 @@ from tests.unit.deployment import BUCKET, MEMBER, PREFIX, REGION, TABLE, Deploym
 from tests.unit.playbooks.iam_principal.cloudtrail_format import NAMES, as_cloudtrail
 from tests.unit.playbooks.iam_principal.permissions_boundaries import extend_boundaries
 from tests.unit.playbooks.iam_principal.session_policy import refusal
+from tests.unit.playbooks.own_aws import one_at_a_time
+from tests.unit.playbooks.watched_session import WatchedSession, store_restored
 
 Json = dict[str, Any]
 INCIDENT, USER = "inc-0123456789abcdef", "alice"
@@ -69,7 +70,6 @@ NOTHING: Json = {
     "Statement": [{"Effect": "Deny", "Action": "s3:GetObject", "Resource": "*"}],
 }
 _FULL = botocore.loaders.create_loader()
-_HOOKING = threading.Lock()
 
 
 @dataclass
@@ -296,18 +296,7 @@ class EradicationLab:
         principal.stored = principal.read_stored()
         result = restoration.restore(principal, lambda: (True, restore_reversals.parts(principal)))
         assert self.refused == [], "every session policy must allow what its session asks for"
-        self.record.set_target(
-            INCIDENT,
-            self.kind,
-            self.name,
-            status=result.status,
-            still_contained=result.still_contained,
-            restored={
-                "done": result.done,
-                "restored": result.restored,
-                "not_restored": result.not_restored,
-            },
-        )
+        store_restored(self.record, INCIDENT, self.kind, self.name, result)
         return result
 
     # -- the response's own sessions ---------------------------------------------------------------
@@ -326,20 +315,8 @@ class EradicationLab:
     def assume(self, account: str, region: str, policy: Json) -> clients.Session:
         assert account == MEMBER
         self.policies.append(policy)
-        lab = self
-
-        class Watched(clients.Session):
-            def client(self, service: str, region: str = "") -> Any:
-                client = super().client(service, region)
-                with _HOOKING:  # branches share a session's clients
-                    if not getattr(client, "_hooked", False):
-                        lab._hook(client, policy)
-                        client._hooked = True
-                return client
-
-        return Watched(
-            f"arn:aws:iam::{account}:role/{PREFIX}-remediator-iam-principal", "lab", region, policy
-        )
+        role = f"arn:aws:iam::{account}:role/{PREFIX}-remediator-iam-principal"
+        return WatchedSession(lambda client: self._hook(client, policy), role, region, policy)
 
     def _hook(self, client: Any, policy: Json) -> None:
         def before(params: Json, model: Any, **_: Any) -> None:
@@ -363,17 +340,6 @@ class EradicationLab:
             lambda parsed, **_: self.made.append(parsed["AccessKey"]),
         )
         extend_boundaries(client, self.boundaries)
-
-
-def one_at_a_time() -> Callable[..., Any]:
-    """moto's answer to a request, to put in its place: moto is not safe for threads; AWS is."""
-    answer, lock = BotocoreStubber.process_request, threading.RLock()
-
-    def locked(*arguments: Any) -> Any:
-        with lock:
-            return answer(*arguments)
-
-    return locked
 
 
 def code() -> bytes:

@@ -11,7 +11,6 @@ from __future__ import annotations
 import dataclasses
 import gzip
 import json
-import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
@@ -34,7 +33,6 @@ from guardduty_response.decision.configuration import Config
 from guardduty_response.evidence import store as evidence_store
 from guardduty_response.evidence.items import EvidenceItem
 from guardduty_response.incident.repository import IncidentRepository
-from moto import mock_aws
 from moto.core.botocore_stubber import BotocoreStubber
 
 from tests.unit.background import drain
@@ -47,6 +45,8 @@ from tests.unit.playbooks.iam_principal.cloudtrail_identities import (
     user,
 )
 from tests.unit.playbooks.iam_principal.cloudtrail_stand_in import CloudTrailStandIn, list_regions
+from tests.unit.playbooks.own_aws import create_incident_table, empty_aws, one_at_a_time
+from tests.unit.playbooks.watched_session import WatchedSession
 
 Json = dict[str, Any]
 REGION, PREFIX = "eu-west-1", "guardduty-response"
@@ -92,17 +92,7 @@ class EvidenceLab(CloudTrailStandIn):
     # -- what there is -----------------------------------------------------------------------------
 
     def build(self) -> EvidenceLab:
-        boto3.client("dynamodb", region_name=REGION).create_table(
-            TableName="incidents",
-            BillingMode="PAY_PER_REQUEST",
-            KeySchema=[
-                {"AttributeName": "pk", "KeyType": "HASH"},
-                {"AttributeName": "sk", "KeyType": "RANGE"},
-            ],
-            AttributeDefinitions=[
-                {"AttributeName": name, "AttributeType": "S"} for name in ("pk", "sk")
-            ],
-        )
+        create_incident_table(REGION)
         location: Any = {"LocationConstraint": REGION}
         s3 = boto3.client("s3", region_name=REGION)
         s3.create_bucket(Bucket=BUCKET, CreateBucketConfiguration=location)
@@ -257,20 +247,8 @@ class EvidenceLab(CloudTrailStandIn):
         assert account == MEMBER
         assert len(json.dumps(policy, separators=(",", ":"))) <= 2048
         self.policies.append(policy)
-        lab = self
-
-        class Watched(clients.Session):
-            def client(self, service: str, region: str = "") -> Any:
-                client = super().client(service, region)
-                with _HOOKING:
-                    if not getattr(client, "_hooked", False):
-                        lab._hook(client, policy)
-                        client._hooked = True
-                return client
-
-        return Watched(
-            f"arn:aws:iam::{account}:role/{PREFIX}-collector-iam-principal", "lab", region, policy
-        )
+        role = f"arn:aws:iam::{account}:role/{PREFIX}-collector-iam-principal"
+        return WatchedSession(lambda client: self._hook(client, policy), role, region, policy)
 
     def fail(
         self,
@@ -347,36 +325,17 @@ class EvidenceLab(CloudTrailStandIn):
         return dict(json.loads(self.stored()["actions/summary.json"]))
 
 
-_HOOKING = threading.Lock()
-
-
 def account(monkeypatch: pytest.MonkeyPatch) -> Iterator[EvidenceLab]:
     """An empty AWS and no pause between calls. moto is not safe for threads: it answers one
     request at a time.
     """
-    for name in ("AWS_ENDPOINT_URL", "AWS_CA_BUNDLE", "AWS_PROFILE"):
-        monkeypatch.delenv(name, raising=False)
-    for name, value in {
-        "AWS_DEFAULT_REGION": REGION,
-        "AWS_ACCESS_KEY_ID": "t",
-        "AWS_SECRET_ACCESS_KEY": "t",
-        "GDR_BUCKET": BUCKET,
-    }.items():
-        monkeypatch.setenv(name, value)
-    monkeypatch.setattr(
-        clients, "_loader", lambda: _FULL
-    )  # the collector's zip has no trimmed models
+    monkeypatch.setenv("GDR_BUCKET", BUCKET)
+    # The collector's zip has no trimmed models.
+    monkeypatch.setattr(clients, "_loader", lambda: _FULL)
     monkeypatch.setattr(query, "PAUSE_SECONDS", 0)
-    answer, lock, clock = BotocoreStubber.process_request, threading.RLock(), time.time
-
-    def locked(*arguments: Any) -> Any:
-        with lock:
-            return answer(*arguments)
-
-    monkeypatch.setattr(BotocoreStubber, "process_request", locked)
-    with mock_aws():
-        clients.client.cache_clear()
-        clients._own.cache_clear()
+    clock = time.time
+    monkeypatch.setattr(BotocoreStubber, "process_request", one_at_a_time())
+    with empty_aws(monkeypatch, REGION):
         made = EvidenceLab()
         monkeypatch.setattr(time, "time", lambda: clock() + made.ahead)
         yield made
@@ -384,5 +343,3 @@ def account(monkeypatch: pytest.MonkeyPatch) -> Iterator[EvidenceLab]:
         for line in made.notified:  # shown when the test failed
             print(line)
         assert made.refused == [], "every session policy must allow what its session asks for"
-    clients.client.cache_clear()
-    clients._own.cache_clear()

@@ -11,11 +11,11 @@ import json
 import threading
 import time
 from collections.abc import Callable
+from copy import deepcopy
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
 
-import boto3
 from botocore.awsrequest import AWSResponse
 from botocore.compat import HTTPHeaders
 from botocore.model import OperationModel
@@ -30,7 +30,6 @@ from guardduty_response.containment.contract import (
     load_restorer,
 )
 from guardduty_response.containment.gate import Gate
-from guardduty_response.containment.session_policy import changes
 from guardduty_response.decision import finding
 from guardduty_response.decision.configuration import Config
 from guardduty_response.incident.model import IncidentRecord, StoredObject
@@ -51,28 +50,14 @@ from tests.unit.playbooks.iam_principal.iam_moto import (
     matches_lookup,
     resource,
 )
+from tests.unit.playbooks.own_aws import create_incident_table
+from tests.unit.playbooks.watched_session import WatchedSession, store_restored, watch_once
 
 PREFIX = "guardduty-response"
 INCIDENT = "inc-0123456789abcdef"
 DENY_ALL = "arn:aws:iam::aws:policy/AWSDenyAll"
-OPTIONS: Json = {
-    "console_password": "remove",
-    "deactivate_mfa": True,
-    "other_credentials": True,
-    "revoke_sessions": "session",
-    "user_role_sessions": True,
-    "list_actions": True,
-    "lookup_hours": 24,
-    "lookup_regions": [],
-    "repeat_minutes": 20,
-    "remediate": [],
-    "rotate_key": None,
-    "restore": True,
-    "trail_query": None,
-    "identity_center": None,
-}
+OPTIONS: Json = deepcopy(CONFIG["playbooks"]["iam_principal"])
 OWN_ROLES = CONFIG["responder"]
-_HOOKING = threading.Lock()
 
 
 @dataclass
@@ -109,17 +94,7 @@ class IamLab(IamAccount):
 
     def build(self) -> IamLab:
         """The record, empty, with the incident open; AWSDenyAll."""
-        boto3.client("dynamodb", region_name=REGION).create_table(
-            TableName="incidents",
-            BillingMode="PAY_PER_REQUEST",
-            KeySchema=[
-                {"AttributeName": "pk", "KeyType": "HASH"},
-                {"AttributeName": "sk", "KeyType": "RANGE"},
-            ],
-            AttributeDefinitions=[
-                {"AttributeName": name, "AttributeType": "S"} for name in ("pk", "sk")
-            ],
-        )
+        create_incident_table(REGION)
         managed()
         self.open_incident(INCIDENT, "exec")
         return self
@@ -155,9 +130,7 @@ class IamLab(IamAccount):
     def own(self, service: str) -> AwsClient:
         """A client with the function's own role, watched."""
         client = clients.client(service)
-        if not getattr(client, "_hooked", False):
-            self.hook(client, None, 0)
-            client._hooked = True
+        watch_once(client, lambda made: self.hook(made, None, 0))
         return client
 
     def assume(
@@ -172,21 +145,14 @@ class IamLab(IamAccount):
         assert (account, role) in ((MEMBER, ""), (center, "GDR_IDENTITY_CENTER_ROLE"))
         assert len(json.dumps(policy, separators=(",", ":"))) <= 2048
         self.policies.append(policy)
-        lab, number = self, len(self.policies)
-
-        class WatchedSession(clients.Session):
-            def client(self, service: str, region: str = "") -> AwsClient:
-                client = super().client(service, region)
-                with _HOOKING:  # branches share a session's clients
-                    if not getattr(client, "_hooked", False):
-                        lab.hook(client, policy, number)
-                        client._hooked = True
-                return client
-
+        number = len(self.policies)
         name = "identity-center-responder" if role else "responder-iam-principal"
         arn = f"arn:aws:iam::{account}:role/{PREFIX}-{name}"
-        permit = gate.permit if gate and changes(policy) else None
-        return WatchedSession(arn, "lab", region, policy, permit)
+
+        def hook(client: AwsClient) -> None:
+            self.hook(client, policy, number)
+
+        return WatchedSession(hook, arn, region, policy, gate)
 
     def hook(self, client: AwsClient, policy: PolicyDocument | None, session: int) -> None:
         """Records calls, injects faults and latency, and refuses what the session policy does
@@ -376,19 +342,7 @@ class IamLab(IamAccount):
         context = self.context(incident=incident)
         context.finding = None  # type: ignore[assignment]
         result = load_restorer("iam_principal").restore(context, target)
-        restored = {
-            "done": result.done,
-            "restored": result.restored,
-            "not_restored": result.not_restored,
-        }
-        self.record.set_target(
-            incident,
-            target.kind,
-            target.id,
-            status=result.status,
-            still_contained=result.still_contained,
-            restored=restored,
-        )
+        store_restored(self.record, incident, target.kind, target.id, result)
         self.log += [f"restored: {text}" for text in result.restored]
         self.log += [f"NOT restored: {text}" for text in result.not_restored]
         return result

@@ -27,6 +27,7 @@ from moto.iam.models import AWSManagedPolicy, IAMBackend, User, iam_backends
 from moto.iam.responses import IamResponse
 
 from tests.unit.playbooks.iam_principal import cloudtrail_identities
+from tests.unit.playbooks.watched_session import granted_resources
 
 # Parameters of an AWS call, as botocore takes them.
 Parameters = dict[str, Any]
@@ -203,16 +204,7 @@ def resources(call: Call) -> list[str]:
 
 def allowed(call: Call) -> bool:
     action = f"{call.service.removesuffix('-admin')}:{call.operation}"
-    granted = [
-        pattern
-        for statement in (call.policy or {})["Statement"]
-        if action in statement["Action"]
-        for pattern in (
-            [statement["Resource"]]
-            if isinstance(statement["Resource"], str)
-            else statement["Resource"]
-        )
-    ]
+    granted = granted_resources(call.policy or {}, action)
     return all(
         any(fnmatch.fnmatchcase(arn, pattern) for pattern in granted) for arn in resources(call)
     )

@@ -37,13 +37,5 @@ def is_allowed(iam: IamLab, session: str, issued: float, name: str = "app") -> b
     }
     policies: list[str | PolicyDocument] = [ALLOW_EVERYTHING, *iam.role_policies(name).values()]
     principal = f"arn:aws:sts::{MEMBER}:assumed-role/{name}/{session}"
-    return bool(
-        decide(
-            policies,
-            "s3:GetObject",
-            "arn:aws:s3:::b/k",
-            principal,
-            **keys,
-        )
-        == "Allow"
-    )
+    decision = decide(policies, "s3:GetObject", "arn:aws:s3:::b/k", principal, **keys)
+    return bool(decision == "Allow")

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from tests.unit.deployment import MEMBER
+from tests.unit.playbooks.watched_session import granted_resources
 
 Json = dict[str, Any]
 _PREFIXES = {"elbv2": "elasticloadbalancing"}
@@ -23,11 +24,7 @@ def refusal(service: str, region: str, operation: str, params: Json, policy: Jso
     Conditions are not evaluated.
     """
     action = f"{_PREFIXES.get(service, service)}:{_ACTIONS.get(operation, operation)}"
-    granted: list[str] = []
-    for statement in policy["Statement"]:
-        if action in statement["Action"]:
-            resource = statement["Resource"]
-            granted += [resource] if isinstance(resource, str) else resource
+    granted = granted_resources(policy, action)
     for arn in checked_arns(service, region, operation, params):
         allowed = any(
             fnmatch.fnmatchcase(arn, pattern) or _matches_with_path(arn, pattern)

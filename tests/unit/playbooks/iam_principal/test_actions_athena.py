@@ -34,6 +34,7 @@ from tests.unit.playbooks.iam_principal.trail_query_stubs import (
     athena_rows,
     athena_started,
     athena_status,
+    queried_by,
 )
 
 
@@ -44,10 +45,7 @@ def lab(monkeypatch: pytest.MonkeyPatch) -> Iterator[EvidenceLab]:
 
 @pytest.fixture
 def athena(lab: EvidenceLab) -> Iterator[Stubber]:
-    lab.build().options["trail_query"] = ATHENA
-    with Stubber(clients.client("athena")) as stub:
-        yield stub
-        stub.assert_no_pending_responses()
+    yield from queried_by(lab, ATHENA, clients.client("athena"))
 
 
 def test_the_list_is_the_same_as_by_lookup_events(lab: EvidenceLab, athena: Stubber) -> None:

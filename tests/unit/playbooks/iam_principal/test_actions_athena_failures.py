@@ -26,6 +26,7 @@ from tests.unit.playbooks.iam_principal.trail_query_stubs import (
     athena_rows,
     athena_started,
     athena_status,
+    queried_by,
 )
 
 
@@ -36,10 +37,7 @@ def lab(monkeypatch: pytest.MonkeyPatch) -> Iterator[EvidenceLab]:
 
 @pytest.fixture
 def athena(lab: EvidenceLab) -> Iterator[Stubber]:
-    lab.build().options["trail_query"] = ATHENA
-    with Stubber(clients.client("athena")) as stub:
-        yield stub
-        stub.assert_no_pending_responses()
+    yield from queried_by(lab, ATHENA, clients.client("athena"))
 
 
 def test_a_query_that_fails_falls_back_to_lookup_events(lab: EvidenceLab, athena: Stubber) -> None:

@@ -30,6 +30,7 @@ from tests.unit.playbooks.iam_principal.trail_query_stubs import (
     AnyText,
     lake_rows,
     lake_status,
+    queried_by,
 )
 
 
@@ -40,10 +41,7 @@ def lab(monkeypatch: pytest.MonkeyPatch) -> Iterator[EvidenceLab]:
 
 @pytest.fixture
 def lake(lab: EvidenceLab) -> Iterator[Stubber]:
-    lab.build().options["trail_query"] = LAKE
-    with Stubber(clients.client("cloudtrail", HOME)) as stub:
-        yield stub
-        stub.assert_no_pending_responses()
+    yield from queried_by(lab, LAKE, clients.client("cloudtrail", HOME))
 
 
 def test_lake_in_the_stores_region(lab: EvidenceLab, lake: Stubber) -> None:

@@ -123,14 +123,9 @@ def test_an_inline_policy_put_twice_is_deleted_once(lab: EradicationLab) -> None
         )
     lab.eradicate()
     assert (inline(lab, "user"), lab.left) == ({}, [])
-    assert sorted(
-        entry["status"]
-        for name, entry in lab.stored_record()["actions"].items()
-        if name.startswith("revert/")
-    ) == [
-        "ALREADY",
-        "DONE",
-    ]
+    actions = lab.stored_record()["actions"]
+    reverted = [entry["status"] for name, entry in actions.items() if name.startswith("revert/")]
+    assert sorted(reverted) == ["ALREADY", "DONE"]
     assert lab.restore().status is Status.RESTORED
     assert inline(lab, "user") == {"p": ADMIN}
 
@@ -277,6 +272,12 @@ def role_trust(lab: EradicationLab) -> Json:
     return dict(lab.see("iam").get_role(RoleName="app")["Role"]["AssumeRolePolicyDocument"])
 
 
+def set_trust(lab: EradicationLab, document: Json) -> None:
+    """The principal replaces the trust policy of the role app."""
+    text = json.dumps(document)
+    lab.does("iam", "update_assume_role_policy", RoleName="app", PolicyDocument=text)
+
+
 @pytest.mark.parametrize(
     "outside",
     [
@@ -289,9 +290,7 @@ def role_trust(lab: EradicationLab) -> Json:
 )
 def test_a_door_for_another_account(lab: EradicationLab, outside: Any) -> None:
     document = trust({"Service": "ec2.amazonaws.com"}, outside)
-    lab.does(
-        "iam", "update_assume_role_policy", RoleName="app", PolicyDocument=json.dumps(document)
-    )
+    set_trust(lab, document)
     lab.eradicate()
     *kept, denial = role_trust(lab)["Statement"]
     assert kept == document["Statement"], "what was there stays"
@@ -316,9 +315,7 @@ def test_trust_that_names_this_account_alone_is_for_people(
     lab: EradicationLab, inside: Any
 ) -> None:
     document = trust(inside)
-    lab.does(
-        "iam", "update_assume_role_policy", RoleName="app", PolicyDocument=json.dumps(document)
-    )
+    set_trust(lab, document)
     lab.eradicate()
     assert (role_trust(lab), lab.lines()) == (document, {"UpdateAssumeRolePolicy": "SKIPPED"})
     assert "aws iam get-role --role-name app" in lab.left[0]
@@ -326,25 +323,14 @@ def test_trust_that_names_this_account_alone_is_for_people(
 
 def test_two_changes_of_one_trust_get_one_denial(lab: EradicationLab) -> None:
     for outside in (OTHER, "888888888888"):
-        lab.does(
-            "iam",
-            "update_assume_role_policy",
-            RoleName="app",
-            PolicyDocument=json.dumps(trust({"AWS": outside})),
-        )
+        set_trust(lab, trust({"AWS": outside}))
     lab.eradicate()
-    assert [statement.get("Sid") for statement in role_trust(lab)["Statement"]].count(
-        SID
-    ) == 1 and lab.left == []
+    sids = [statement.get("Sid") for statement in role_trust(lab)["Statement"]]
+    assert (sids.count(SID), lab.left) == (1, [])
 
 
 def test_trust_changed_since_is_not_overwritten_by_restore(lab: EradicationLab) -> None:
-    lab.does(
-        "iam",
-        "update_assume_role_policy",
-        RoleName="app",
-        PolicyDocument=json.dumps(trust({"AWS": OTHER})),
-    )
+    set_trust(lab, trust({"AWS": OTHER}))
     lab.eradicate()
     now = trust({"AWS": MEMBER})
     lab.see("iam").update_assume_role_policy(RoleName="app", PolicyDocument=json.dumps(now))

@@ -5,13 +5,12 @@ service's model: moto runs no SQL.
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from typing import Any
 
 from botocore.stub import ANY, Stubber
 
-from tests.unit.playbooks.iam_principal.evidence_lab import (
-    HOME,
-)
+from tests.unit.playbooks.iam_principal.evidence_lab import HOME, EvidenceLab
 
 Json = dict[str, Any]
 ATHENA = {
@@ -30,6 +29,14 @@ LAKE = {
 }
 ID, NEXT_ID = "11111111-1111-1111-1111-111111111111", "22222222-2222-2222-2222-222222222222"
 EVIL = "x' OR '1'='1"
+
+
+def queried_by(lab: EvidenceLab, settings: Json, client: Any) -> Iterator[Stubber]:
+    """Lets the calls be listed by ``settings``, in an account whose ``client`` answers as told."""
+    lab.build().options["trail_query"] = settings
+    with Stubber(client) as stub:
+        yield stub
+        stub.assert_no_pending_responses()
 
 
 class AnyText:

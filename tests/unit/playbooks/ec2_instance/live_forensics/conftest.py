@@ -8,13 +8,12 @@ from collections.abc import Iterator
 from types import SimpleNamespace
 
 import pytest
-from guardduty_response.aws import clients
 from guardduty_response.playbooks.ec2_instance.evidence import forensics, uploads
-from moto import mock_aws
 
 from tests.unit.background import drain
 from tests.unit.playbooks.ec2_instance.ec2_lab import REGION
 from tests.unit.playbooks.ec2_instance.live_forensics.forensics_lab import BUCKET, ForensicsLab
+from tests.unit.playbooks.own_aws import empty_aws
 
 
 @pytest.fixture
@@ -34,19 +33,7 @@ def lab(
 
 @pytest.fixture
 def own_aws(monkeypatch: pytest.MonkeyPatch, full_models: None) -> Iterator[None]:
-    for name in ("AWS_ENDPOINT_URL", "AWS_CA_BUNDLE", "AWS_PROFILE"):
-        monkeypatch.delenv(name, raising=False)
-    for name, text in {
-        "AWS_DEFAULT_REGION": REGION,
-        "AWS_ACCESS_KEY_ID": "t",
-        "AWS_SECRET_ACCESS_KEY": "t",
-    }.items():
-        monkeypatch.setenv(name, text)
     monkeypatch.setenv("GDR_BUCKET", BUCKET)
-    with mock_aws():
-        for cache in (clients.client, clients._own, uploads._s3):
-            cache.cache_clear()
+    with empty_aws(monkeypatch, REGION, uploads._s3):
         yield
         drain()
-    for cache in (clients.client, clients._own, uploads._s3):
-        cache.cache_clear()
